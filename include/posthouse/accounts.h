@@ -1,0 +1,64 @@
+/* accounts.h - the account file state_dir/accounts: one line per password, a SCRAM-SHA-256 verifier (RFC 5802, RFC 7677), never the
+ * password. Text, replaced by rename under a lock, re-read when it has changed. Used by the login role and, while no daemon runs,
+ * by the command line. Line format: HACKING.md, "Account file". */
+#ifndef POSTHOUSE_ACCOUNTS_H
+#define POSTHOUSE_ACCOUNTS_H
+
+#include "posthouse/arena.h"
+#include "posthouse/secret.h"
+#include "posthouse/verdict.h"
+
+#define ACCOUNTS_ITERATIONS 10000
+
+enum account_operation { ACCOUNT_ADD = 1, ACCOUNT_PASSWD, ACCOUNT_REMOVE };
+
+struct account {
+	struct str name;   /* with realm: alice@example.org; lower case */
+	struct str device; /* "" = the account's main password */
+	struct str verifier; /* "SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey", base 64 */
+	uint64_t created_at;
+};
+
+struct accounts; /* the file in memory */
+
+/* Read `state_dir`/accounts; a missing file is an empty set. NULL: *why_out says why (static or in errno's words). */
+struct accounts *accounts_open(const char *state_dir, struct verdict *why_out);
+void accounts_close(struct accounts *a);
+
+/* Re-read if the file has changed since (cheap: a stat). On an unreadable file the old content stays, and the verdict says so. */
+struct verdict accounts_refresh(struct accounts *a);
+
+/* Grows by one whenever a refresh or change brought new content: what was derived from the old is then stale. */
+uint64_t accounts_generation(const struct accounts *a);
+
+/* Look up by name and device; NULL when there is none. Valid until the next refresh, change or close. */
+const struct account *accounts_find(const struct accounts *a, struct str name, struct str device);
+const struct account *accounts_any(const struct accounts *a, struct str name); /* some password of the account */
+size_t accounts_count(const struct accounts *a);
+const struct account *accounts_at(const struct accounts *a, size_t i);
+
+/* Change the file under its lock: read afresh, edit, write beside it, fsync, rename, fsync the directory. PERM 550 5.1.1 no such
+ * account; PERM 550 5.5.2 exists already, the name is malformed, or another password of the account has another salt; TEMP 4.3.0 the
+ * file cannot be read or written. ACCOUNT_REMOVE with an empty device removes the account with all its devices. */
+struct verdict accounts_change(struct accounts *a, enum account_operation operation, struct str name, struct str device,
+			       struct str verifier);
+
+/* A line of the file (without its line end; views into `line`), and the reverse (with it). */
+bool account_parse_line(struct str line, struct account *account_out);
+struct str account_format_line(struct arena *a, const struct account *account);
+
+/* The verifier for a password; all passwords of an account share salt and iterations, so pass an existing verifier of the account
+ * or an empty view. The password is prepared with SASLprep (RFC 4013) but for its normalisation. PERM 550 5.5.2: not a usable one. */
+struct verdict account_verifier(struct arena *a, struct str existing, struct str password, struct str *verifier_out);
+
+/* Does the password fit? Same time for any content of the same iteration count; about 3.4 ms, so not on a loop. */
+bool account_check(struct str verifier, struct str password);
+
+/* A verifier that no password fits, the same for the same name while the process lives: hides which names exist. Empty: OpenSSL failed. */
+struct str account_decoy(struct arena *a, const struct secret *process_key, struct str name);
+
+/* "alice/phone" -> name "alice@realm", device "phone". False when malformed. Names: UTF-8 without control characters, spaces,
+ * '/' and ':'; up to 255 bytes. Lower-cased. */
+bool account_parse_name(struct arena *a, struct str text, struct str realm, struct str *name_out, struct str *device_out);
+
+#endif

@@ -1,0 +1,207 @@
+/* config.h - the validated configuration as plain structs. Only master and the command line read the file (loader.c, which
+ * alone knows libconfig); a role gets its slice of these structs through a sealed memfd (slice.c). Every key is a row of the
+ * one table in src/config/schema.c: type, target, default, bounds, which roles see it, whether a reload may change it, help.
+ *
+ * Durations are milliseconds, sizes bytes. All views point into `arena`. An absent text is empty. */
+#ifndef POSTHOUSE_CONFIG_H
+#define POSTHOUSE_CONFIG_H
+
+#include "posthouse/arena.h"
+#include "posthouse/buf.h"
+#include "posthouse/verdict.h"
+
+enum listen_tls { LISTEN_STARTTLS, LISTEN_IMPLICIT };
+enum upstream_tls { UPSTREAM_IMPLICIT, UPSTREAM_STARTTLS, UPSTREAM_OPPORTUNISTIC, UPSTREAM_NONE };
+enum tls_version { TLS_1_0, TLS_1_1, TLS_1_2, TLS_1_3 };
+enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
+
+struct rate {
+	uint64_t amount;
+	uint64_t window_ms;
+};
+
+struct rate_list {
+	struct rate *at;
+	size_t n;
+};
+
+struct cfg_listen {
+	struct str address; /* "*" = IPv4 and IPv6 */
+	uint64_t port;
+	unsigned tls; /* enum listen_tls */
+	uint64_t max_connections; /* 0 = no limit of its own */
+	struct str_list proxy_protocol;
+};
+
+/* The loader fills chain_pem and key_pem from the files: the roles that need them cannot read those files. */
+struct cfg_certificate {
+	struct str chain, key; /* paths */
+	struct str chain_pem, key_pem;
+};
+
+struct cfg_senders {
+	struct str user;
+	struct str_list addresses; /* patterns */
+};
+
+struct cfg_sign {
+	struct str domain; /* lower-case A-label */
+	struct str selector;
+	struct str key;     /* path */
+	struct str key_pem; /* vault only */
+	unsigned algorithm; /* enum dkim_algorithm of mail.h, found from the key by the loader */
+};
+
+struct cfg_upstream {
+	struct str name, host;
+	uint64_t port;
+	unsigned tls; /* enum upstream_tls */
+	struct str login;
+	struct str password; /* vault only; also from password_file */
+	uint64_t connections;
+	struct str ca;       /* path to a PEM bundle; empty = the system's */
+	struct str ca_pem;   /* its content, filled by the loader */
+	struct str tls_name; /* the name the certificate must bear; empty = host */
+	struct rate_list messages;
+	struct str profile;
+};
+
+struct cfg_route {
+	struct str_list senders, recipients, users; /* patterns; empty = any */
+	struct str_list via;
+};
+
+struct cfg_device {
+	struct str_list networks;
+	struct str user, sender;
+	struct str_list recipients;
+	struct rate_list messages;
+	struct str tls;
+	bool i_know;
+};
+
+struct cfg_rewrite {
+	struct str sender, recipient, to;
+	bool headers;
+};
+
+struct cfg_limits_user {
+	struct str user;
+	struct rate_list messages, recipients, bytes, new_recipients;
+};
+
+struct cfg_limits {
+	struct rate_list messages, recipients, bytes, new_recipients;
+	uint64_t recipients_per_message, message_size, connections;
+	unsigned over; /* 0 reject, 1 hold */
+	struct cfg_limits_user *users;
+	size_t users_n;
+};
+
+struct cfg_auth {
+	struct str_list mechanisms;
+	struct str backend, realm;
+	struct rate failures;
+};
+
+struct cfg_queue {
+	uint64_t *retry_ms; /* at least one; the last repeats */
+	size_t retry_n;
+	uint64_t lifetime_ms, warn_after_ms, min_free, keep_history_ms, max_messages;
+};
+
+struct cfg_timeouts {
+	uint64_t connect_ms, greeting_ms, command_ms, data_ms;
+};
+
+struct cfg_delivery {
+	uint64_t connections_per_destination, reuse, port;
+	bool ipv4, ipv6;
+	struct str_list source;
+	struct str resolver;
+	struct cfg_timeouts timeouts;
+};
+
+struct config {
+	struct arena arena;
+	struct str file; /* where it was read from */
+	struct str hostname, postmaster, state_dir, run_as, control, metrics;
+	uint64_t shutdown_grace_ms;
+	struct cfg_listen *listen;
+	size_t listen_n;
+	struct cfg_certificate *certificates;
+	size_t certificates_n;
+	unsigned tls_minimum; /* enum tls_version */
+	struct cfg_auth auth;
+	struct cfg_senders *senders;
+	size_t senders_n;
+	struct cfg_limits limits;
+	struct cfg_device *devices;
+	size_t devices_n;
+	struct cfg_rewrite *rewrite;
+	size_t rewrite_n;
+	struct cfg_sign *sign;
+	size_t sign_n;
+	struct cfg_upstream *upstreams;
+	size_t upstreams_n;
+	struct cfg_route *routes;
+	size_t routes_n;
+	struct cfg_queue queue;
+	struct cfg_delivery delivery;
+	struct {
+		unsigned format; /* enum log_format */
+		unsigned level;  /* enum log_level */
+	} log;
+	struct {
+		uint64_t idle_ms, commands, errors, sessions; /* bounds of one client session; `sessions` at once per process */
+		uint64_t workers; /* submission processes; 0 = one per core */
+		uint64_t login_delay_ms; /* after a failed login */
+	} submission;
+};
+
+/* One fault of a configuration. `text` says what was expected. line 0: the file as a whole. */
+struct config_fault {
+	struct str file;
+	unsigned line;
+	struct str text;
+	bool warning; /* does not prevent a start */
+};
+
+struct config_faults {
+	struct config_fault *at;
+	size_t n;
+};
+
+/* ---- loader.c: master and command line only ---- */
+
+/* Read and validate `path` with everything it names (keys, certificates, password files). Always returns a config to be
+ * freed with config_free(); it may be used only when no fault but warnings is in faults_out, whose texts live in its arena. */
+struct config *config_load(const char *path, struct config_faults *faults_out);
+void config_free(struct config *c); /* wipes secrets; NULL is allowed */
+
+/* The name of the first key that differs between the two and that only a restart can change; NULL when there is none. */
+const char *config_needs_restart(const struct config *old, const struct config *new);
+
+/* ---- slice.c: every role ---- */
+
+/* Roles as bits for the schema; the bit numbers are those of enum role_id in ipc.h. */
+/* Write the part of `c` that `role` (enum role_id) may see; `b` must have a bound that suits (16 MiB). False when passed. */
+bool config_slice_encode(const struct config *c, unsigned role, struct buf *b);
+
+/* Read such a slice. Keys that are not in it have their zero value. NULL when it is damaged. */
+struct config *config_slice_decode(unsigned role, struct str bytes);
+
+/* ---- pattern.c: the one pattern grammar (DESIGN 1.2) ---- */
+
+/* `a@b`, `@b`, `@.b`, `root@.lan`, `*`. Is `pattern` well formed? */
+bool pattern_valid(struct str pattern);
+
+/* Does the address match? Domains without case, local parts without case, `a+tag@b` matches `a@b`. */
+bool pattern_matches(struct str pattern, struct str address);
+bool patterns_match(const struct str_list *patterns, struct str address);
+
+/* May the login `user` use `address` as sender: the first `senders` entry of that user decides; without one, the login itself
+ * when it is an address. A device login `alice/phone` counts as `alice`. The null sender is never owned. */
+bool sender_allowed(const struct config *c, struct str user, struct str address);
+
+#endif

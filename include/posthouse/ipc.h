@@ -1,0 +1,161 @@
+/* ipc.h - typed messages between roles over SOCK_SEQPACKET socket pairs. messages.def is the only definition: structs, codec,
+ * names, send and call functions and the from/to check come from it. One datagram = one message. Nothing waits synchronously. */
+#ifndef POSTHOUSE_IPC_H
+#define POSTHOUSE_IPC_H
+
+#include "posthouse/arena.h"
+#include "posthouse/buf.h"
+#include "posthouse/verdict.h"
+
+#include <uv.h>
+
+enum role_id { ROLE_MASTER, ROLE_SUBMISSION, ROLE_LOGIN, ROLE_VAULT, ROLE_QUEUE, ROLE_RELAY, ROLE_CONSOLE, ROLE_CLI, ROLE_COUNT };
+const char *role_name(enum role_id role);
+
+#define IPC_DATAGRAM_MAX (160 * 1024)
+#define INLINE_MAX (64 * 1024) /* text up to here travels in a datagram; larger ones are files */
+#define IPC_PAGE_MAX (64 * 1024) /* lists travel in pages of about this many bytes */
+
+/* ---- structs, from messages.def ---- */
+#define U64(field) uint64_t field;
+#define STR(field) struct str field;
+#define VERDICT(field) struct verdict field;
+#define LIST(record, field)                                                                                           \
+	struct {                                                                                                       \
+		struct rec_##record *at;                                                                               \
+		size_t n;                                                                                              \
+	} field;
+#define NOTHING
+#define RECORD(name, fields) struct rec_##name { fields };
+#define MSG(name, from, to, passes, flags, fields)                                                                        \
+	struct msg_##name {                                                                                            \
+		uint64_t call; /* number of the call that this asks or answers; set by the channel */                  \
+		fields                                                                                                 \
+	};
+#define CALL(request, reply, deadline_ms)
+#include "posthouse/messages.def"
+#undef RECORD
+#undef MSG
+#undef CALL
+#undef U64
+#undef STR
+#undef VERDICT
+#undef LIST
+
+enum msg_type {
+#define RECORD(name, fields)
+#define MSG(name, from, to, passes, flags, fields) MSG_##name,
+#define CALL(request, reply, deadline_ms)
+#include "posthouse/messages.def"
+#undef RECORD
+#undef MSG
+#undef CALL
+	MSG_COUNT
+};
+
+struct channel;
+
+/* ---- receiving: one table per role, one short function per message that it takes; NULL = the peer breaks the rules.
+ * `m` and all its views live until the handler returns. `fd` is the handler's to close (-1: none came). ---- */
+struct ipc_handlers {
+#define RECORD(name, fields)
+#define MSG(name, from, to, passes, flags, fields)                                                                        \
+	void (*name)(void *ctx, struct channel *ch, const struct msg_##name *m, int fd);
+#define CALL(request, reply, deadline_ms)
+#include "posthouse/messages.def"
+#undef RECORD
+#undef MSG
+#undef CALL
+};
+
+/* ---- sending: ipc_send_NAME(channel, &message, fd). `fd` (-1: none) is duplicated by the kernel and stays the caller's.
+ * The message is copied: views may go when it returns. False: the channel is closed (the message is dropped; who needs an
+ * answer learns it through the call) or the message is too large for a datagram. ---- */
+bool ipc_send(struct channel *ch, enum msg_type type, uint64_t call, const void *message, int fd);
+#define RECORD(name, fields)
+#define MSG(name, from, to, passes, flags, fields)                                                                       \
+	static inline bool ipc_send_##name(struct channel *ch, const struct msg_##name *m, int fd)                     \
+	{                                                                                                              \
+		return ipc_send(ch, MSG_##name, m->call, m, fd);                                                       \
+	}
+#define CALL(request, reply, deadline_ms)
+#include "posthouse/messages.def"
+#undef RECORD
+#undef MSG
+#undef CALL
+
+/* ---- calling: ipc_call_REQUEST(channel, &request, fd, on_reply, ctx). The callback comes exactly once, never before the
+ * call returns: with verdict OK and the reply; or with TEMP 4.3.0 and NULL when the peer died, the deadline passed or the
+ * channel was closed. A cancelled call's callback never comes. Returns the number for ipc_cancel(), never 0.
+ * A handler answers with ipc_send_REPLY(ch, &(struct msg_REPLY){ .call = m->call, ... }, -1). ---- */
+uint64_t ipc_call(struct channel *ch, enum msg_type type, const void *message, int fd, void (*on_reply)(void), void *ctx);
+void ipc_cancel(struct channel *ch, uint64_t call); /* 0 and unknown numbers are allowed; numbers are unique in the process, ch may be NULL */
+#define RECORD(name, fields)
+#define MSG(name, from, to, passes, flags, fields)
+#define CALL(request, reply, deadline_ms)                                                                             \
+	typedef void (*ipc_on_##request)(void *ctx, struct verdict v, const struct msg_##reply *m, int fd);            \
+	static inline uint64_t ipc_call_##request(struct channel *ch, const struct msg_##request *m, int fd,           \
+						  ipc_on_##request on_reply, void *ctx)                                \
+	{                                                                                                              \
+		return ipc_call(ch, MSG_##request, m, fd, (void (*)(void))on_reply, ctx);                              \
+	}
+#include "posthouse/messages.def"
+#undef RECORD
+#undef MSG
+#undef CALL
+
+/* ---- credit: messages flagged BULK count until their call is answered (or, when they ask nothing, until the kernel took
+ * them). Without credit, wait: `on_credit` comes once, on the loop, when there is some again or the channel has closed. ---- */
+bool channel_has_credit(const struct channel *ch);
+struct credit_wait {
+	struct credit_wait *next;
+	void (*on_credit)(void *ctx);
+	void *ctx;
+	struct channel *ch; /* NULL: not waiting */
+};
+void channel_wait_credit(struct channel *ch, struct credit_wait *w);
+void channel_stop_waiting(struct credit_wait *w);
+
+/* ---- channels ---- */
+struct channel_config {
+	enum role_id self, peer;
+	unsigned self_index, peer_index;
+	uint64_t incarnation; /* ours, told in `hello` */
+	const struct ipc_handlers *handlers;
+	void (*on_closed)(void *ctx, struct channel *ch, const char *reason); /* once; then the owner frees the channel */
+	void *ctx; /* what handlers and on_closed get */
+};
+
+/* Takes the fd and says hello; the peer's first message must be a hello with the same table and the expected role, else the channel
+ * closes ("restart after upgrade" when the tables differ). A channel to a role that is away is represented by NULL: ipc_send and ipc_call accept NULL and fail
+ * (the call by its callback, as ever). */
+struct channel *channel_new(uv_loop_t *loop, int fd, const struct channel_config *config);
+void channel_close(struct channel *ch, const char *reason); /* answers open calls with TEMP 4.3.0, then on_closed, later */
+void channel_free(struct channel *ch);                      /* after on_closed only; the memory goes when libuv lets it */
+enum role_id channel_peer(const struct channel *ch);
+unsigned channel_peer_index(const struct channel *ch);
+uint64_t channel_peer_incarnation(const struct channel *ch); /* 0 before its hello */
+size_t channel_queued(const struct channel *ch); /* datagrams that the kernel has not taken yet */
+
+/* What may be on a channel before any other thing: see `hello`. */
+uint64_t ipc_table_hash(void);
+
+/* ---- codec, for the channel, its tests and the command line's synchronous client ---- */
+const char *ipc_message_name(unsigned type);
+/* Encode into `b`; decode a whole datagram from `from` to `to`: false when the table forbids it. Views point into `datagram`,
+ * lists into the arena. */
+bool ipc_encode(struct buf *b, enum msg_type type, uint64_t call, const void *message);
+union ipc_message { /* large enough for every struct msg_... */
+	uint64_t call;
+#define RECORD(name, fields)
+#define MSG(name, from, to, passes, flags, fields) struct msg_##name name;
+#define CALL(request, reply, deadline_ms)
+#include "posthouse/messages.def"
+#undef RECORD
+#undef MSG
+#undef CALL
+};
+bool ipc_decode(struct arena *a, struct str datagram, enum role_id from, enum role_id to, bool has_fd, enum msg_type *type_out,
+		union ipc_message **message_out);
+
+#endif

@@ -1,0 +1,122 @@
+/* mail.h - messages as text (RFC 5322, 6409 section 8, 6376, 3464) without I/O: header parsing, fix-up, DKIM hashing, reports. */
+#ifndef POSTHOUSE_MAIL_H
+#define POSTHOUSE_MAIL_H
+
+#include "posthouse/arena.h"
+#include "posthouse/buf.h"
+#include "posthouse/verdict.h"
+
+#define HEADER_MAX (256 * 1024) /* bytes of a header section; more is 552 5.3.4 */
+
+/* ---- header.c: a header section as fields ---- */
+struct header_field {
+	struct str name;  /* as written, without the colon and white space before it */
+	struct str value; /* raw, after the colon, with folds, without the last CRLF */
+	struct str whole; /* name to last CRLF inclusive */
+};
+struct header {
+	struct header_field *fields;
+	size_t n;
+};
+
+/* Split a header section (lines with CRLF; without the blank line). PERM 550 5.6.0 when a line is neither field nor fold. */
+struct verdict header_parse(struct arena *a, struct str section, struct header *header_out);
+const struct header_field *header_find(const struct header *h, struct str name); /* the first; NULL when absent */
+
+/* The addresses in an address-list field's value (From, Sender…): groups, comments, quoted strings, routes and encoded words are
+ * understood; only addr-specs come back. False when the value is no address list. */
+bool header_addresses(struct arena *a, struct str value, struct str_list *addresses_out);
+
+/* An RFC 5322 date for `now_ms`, in UTC: "Sat, 21 Nov 2026 19:37:54 +0000". */
+struct str mail_date(struct arena *a, uint64_t now_ms);
+
+/* ---- headers.c: the collector: buffers the header section while a message streams in, and finds its end ---- */
+struct header_collector {
+	struct buf section;
+	bool complete; /* the blank line was seen: what follows is body */
+};
+void header_collector_init(struct header_collector *c);
+void header_collector_fini(struct header_collector *c);
+/* Take bytes until the section is complete; *rest_out are those after the blank line's CRLF. A message may begin with its body (first
+ * line blank: empty section), or end within its header. PERM 552 5.3.4 when it is larger than HEADER_MAX. */
+struct verdict header_collector_feed(struct header_collector *c, struct str bytes, struct str *rest_out);
+
+/* ---- fixup.c: RFC 6409 section 8 ---- */
+struct fixup_input {
+	struct str section; /* as it came, without the blank line */
+	struct str hostname;
+	uint64_t id, now_ms;
+	struct str envelope_sender;
+};
+struct fixup_result {
+	struct str section;     /* to be stored: Date and Message-ID added where missing; Bcc, Resent-Bcc and Return-Path removed;
+	                           From added from the envelope sender where there is none and it is not empty */
+	struct header header;   /* of the new section */
+	struct str_list from;   /* addresses of From */
+	struct str sender;      /* address of Sender; "" */
+	struct str message_id;
+	bool has_8bit;          /* non-ASCII bytes in the section */
+};
+/* PERM 550 5.6.0: no line may be neither field nor fold; more than one From, Sender, Date, Subject … (RFC 5322 3.6); unreadable From.
+ * PERM 554 5.4.6: more than 50 Received fields. */
+struct verdict mail_fixup(struct arena *a, const struct fixup_input *in, struct fixup_result *out);
+
+/* The Received field for a message that came by authenticated submission, folded, CRLF at the end: no client address, no login
+ * (RFC 5321 4.4; `with` "ESMTPSA"). `for` only with a single recipient (else ""). */
+struct str mail_received(struct arena *a, struct str hostname, struct str with, uint64_t id, struct str for_recipient, uint64_t now_ms);
+
+/* ---- dkim.c: RFC 6376 relaxed/relaxed, sha-256, RFC 8463 ---- */
+enum dkim_algorithm { DKIM_RSA_SHA256 = 1, DKIM_ED25519_SHA256 = 2 };
+#define DKIM_KEYS_MAX 4
+#define DKIM_DIGEST_SIZE 32
+
+struct dkim_key {
+	struct str domain, selector;
+	enum dkim_algorithm algorithm;
+};
+struct dkim; /* one message being hashed; heap, wiped and freed by dkim_free */
+
+struct dkim *dkim_new(void);
+void dkim_free(struct dkim *d);
+/* Body bytes (CRLF line ends, any split), after the header section. */
+void dkim_body(struct dkim *d, struct str bytes);
+/* The body is complete: hash the header for each key (all of one domain). From is over-signed (listed once more than it occurs), as are
+ * the other fields of RFC 6376 5.4.1 that must not be added later (Subject, Date, To, Cc, Reply-To, Sender, Message-ID, MIME-Version,
+ * Content-Type, Content-Transfer-Encoding, In-Reply-To, References). Never Received, DKIM-Signature, Return-Path. Digests (32 bytes
+ * each, what the signature is made over) live as long as d. */
+void dkim_finish(struct dkim *d, const struct header *header, const struct dkim_key *keys, size_t n, uint64_t now_ms,
+		 struct str digests_out[]);
+/* The finished DKIM-Signature field for key i, folded, CRLF at the end. */
+struct str dkim_field(struct arena *a, const struct dkim *d, size_t i, struct str signature);
+
+/* The TXT record's text for a public key in DER (SubjectPublicKeyInfo for RSA, raw 32 bytes for Ed25519): "v=DKIM1; k=rsa; p=…". */
+struct str dkim_record(struct arena *a, enum dkim_algorithm algorithm, struct str public_key);
+
+/* ---- report.c: delivery status notifications (RFC 3464 in RFC 6522 multipart/report), plain words first ---- */
+struct report_recipient {
+	struct str address, orcpt;
+	struct verdict verdict; /* of the next hop, or ours */
+	struct str remote;      /* who said it: "smtp.isp.example [192.0.2.1]"; "" = we did */
+	uint64_t last_at;
+};
+struct report_input {
+	enum { REPORT_FAILURE } kind; /* delay and success come later */
+	struct str hostname;
+	uint64_t id, now_ms;    /* of the report */
+	struct str to;          /* the envelope sender */
+	uint64_t original_id, original_at;
+	struct str envid;
+	const struct report_recipient *recipients;
+	size_t n;
+	struct str original_header; /* the header section of the message (as stored), without blank line */
+	struct str boundary_seed;   /* random hex: nothing in the message can contain the boundary */
+};
+/* The whole report split into header section and body, ready to be hashed and stored: header_out without the blank line. From is
+ * "Mail Delivery System <mailer-daemon@hostname>", Auto-Submitted: auto-replied. 8-bit and UTF-8 safe. */
+void mail_report(struct arena *a, const struct report_input *in, struct str *header_out, struct str *body_out, bool *is_8bit_out);
+
+/* base64 with padding; decode is strict (no white space, right padding): false otherwise. */
+struct str base64_encode(struct arena *a, struct str bytes);
+bool base64_decode(struct arena *a, struct str text, struct str *bytes_out);
+
+#endif

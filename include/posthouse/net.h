@@ -1,0 +1,91 @@
+/* net.h - sockets and TLS on the libuv loop: the only folder that knows SSL. TLS through memory BIOs with SSL_MODE_RELEASE_BUFFERS. */
+#ifndef POSTHOUSE_NET_H
+#define POSTHOUSE_NET_H
+
+#include "posthouse/buf.h"
+#include "posthouse/config.h"
+#include "posthouse/verdict.h"
+
+#include <uv.h>
+
+/* ---- tls.c ---- */
+struct tls_context; /* reference counted: streams keep the one they began with while a reload brings another */
+
+/* A server's context from PEM texts. PERM 0: *why names the part that is wrong. */
+struct tls_context *tls_server_context(struct str chain_pem, struct str key_pem, enum tls_version minimum, struct arena *a,
+				       struct verdict *why_out);
+/* A client's context that verifies against ca_pem (empty: the system's CA certificates). */
+struct tls_context *tls_client_context(struct str ca_pem, struct arena *a, struct verdict *why_out);
+struct tls_context *tls_context_ref(struct tls_context *t);
+void tls_context_unref(struct tls_context *t); /* NULL is allowed */
+
+/* ---- stream.c: one TCP connection, clear at first, perhaps TLS later ---- */
+struct stream;
+
+struct stream_ops {
+	/* Bytes from the peer (decrypted). They are the callee's only until it returns. The return value is how many were taken; when
+	 * fewer than given, reading stops (back-pressure) until stream_resume(), which offers the rest again. */
+	size_t (*on_input)(void *ctx, struct stream *st, struct str bytes);
+	/* All that was written has gone to the kernel. May be NULL. */
+	void (*on_drain)(void *ctx, struct stream *st);
+	/* The handshake is done: v OK, or not (the certificate is not what was demanded: PERM 5.7.5 …; then the stream is to be closed). */
+	void (*on_tls)(void *ctx, struct stream *st, struct verdict v);
+	/* Outgoing: connected, or why not. */
+	void (*on_connect)(void *ctx, struct stream *st, struct verdict v);
+	/* The peer ended its direction, or the connection broke: why is "" for an orderly end. Once; close the stream then. */
+	void (*on_end)(void *ctx, struct stream *st, struct str why);
+	/* After stream_close(): nothing comes any more, the memory is gone after this returns. */
+	void (*on_closed)(void *ctx, struct stream *st);
+};
+
+struct stream *stream_accept(uv_stream_t *listener, const struct stream_ops *ops, void *ctx); /* NULL: errno-like problem, logged */
+struct stream *stream_connect(uv_loop_t *loop, const struct sockaddr *address, const struct stream_ops *ops, void *ctx);
+
+/* Begin TLS now. Server: what had been read in the clear and not been taken yet is discarded (RFC 3207). Client: `name` is what the
+ * certificate must bear when `verify`, and SNI always. */
+void stream_start_server_tls(struct stream *st, struct tls_context *t);
+void stream_start_client_tls(struct stream *st, struct tls_context *t, struct str name, bool verify);
+
+/* Queue bytes (copied, encrypted when TLS is on). stream_pending() is what the kernel has not taken yet: bound it. */
+void stream_write(struct stream *st, struct str bytes);
+size_t stream_pending(const struct stream *st);
+void stream_resume(struct stream *st);
+
+/* Close when everything written is out, at most after 5 s; or at once. Twice is harmless. */
+void stream_finish(struct stream *st);
+void stream_close(struct stream *st);
+
+struct stream_tls_info {
+	bool on;
+	const char *version, *cipher; /* "TLSv1.3", "TLS_AES_256_GCM_SHA384" */
+	unsigned bits;
+};
+void stream_tls_info(const struct stream *st, struct stream_tls_info *info_out);
+/* The peer's address as "192.0.2.1" or "2001:db8::1"; valid as long as the stream. */
+struct str stream_peer_address(const struct stream *st);
+unsigned stream_peer_port(const struct stream *st);
+
+/* ---- listener.c ---- */
+/* Bind and listen; *fds_out gets one descriptor per address family that `address` ("*", an IPv4 or IPv6 address) has, with SO_REUSEPORT
+ * (one call per submission process) or without. PERM 0 with the reason in `a`. */
+struct verdict listener_open(struct str address, unsigned port, bool reuseport, struct arena *a, int fds_out[2], size_t *n_out);
+
+/* Serve an inherited listening descriptor: on_connection for each client (call stream_accept). Accepting pauses, not spins, when
+ * descriptors run out, and listener_pause/resume do the same by will. Takes the fd. */
+struct listener;
+struct listener *listener_serve(uv_loop_t *loop, int fd, void (*on_connection)(void *ctx, uv_stream_t *server), void *ctx);
+void listener_pause(struct listener *l);
+void listener_resume(struct listener *l);
+void listener_close(struct listener *l); /* stops at once; memory goes later by itself */
+
+/* ---- resolve.c: all addresses of a host, through the system's resolver on the thread pool ---- */
+struct resolve;
+typedef void (*resolve_fn)(void *ctx, struct verdict v, const struct sockaddr_storage *addresses, size_t n);
+/* Literal addresses answer too. TEMP 4.4.3: no answer now; PERM 5.4.4: there is no such host. Callback once, not after cancel. */
+struct resolve *resolve_host(uv_loop_t *loop, struct str host, unsigned port, bool ipv4, bool ipv6, resolve_fn done, void *ctx);
+void resolve_cancel(struct resolve *r);
+
+/* Raise RLIMIT_NOFILE to its hard limit; returns it. */
+uint64_t raise_descriptor_limit(void);
+
+#endif

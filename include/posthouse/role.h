@@ -1,0 +1,63 @@
+/* role.h - what every role's executable has in common: the channel to master, hello, ping, configuration in two phases,
+ * new peers, confinement, drain and exit. A role fills in struct role_ops and calls role_main().
+ *
+ * Order of a start: drop privileges, hello, first configuration (ops->configure, then ops->start), confine, ops->apply,
+ * ready; peers and listeners come before or after that, at any time, and again whenever a peer was restarted. */
+#ifndef POSTHOUSE_ROLE_H
+#define POSTHOUSE_ROLE_H
+
+#include "posthouse/config.h"
+#include "posthouse/ipc.h"
+
+struct role;
+
+struct role_ops {
+	enum role_id id;
+
+	/* Once, after the first configuration was decoded: start libraries, open what must be open. OK or why not. */
+	struct verdict (*start)(struct role *r);
+
+	/* Phase 1: could `c` be used? Keep what was prepared, but go on with the old one. May be NULL. OK or why not. */
+	struct verdict (*configure)(struct role *r, const struct config *c);
+
+	/* Phase 2: role_config(r) is the new one from now on; the old one is freed after this returns. May be NULL. */
+	void (*apply)(struct role *r);
+
+	/* Phase 2 in the other case: drop what `configure` prepared. May be NULL. */
+	void (*abandon)(struct role *r);
+
+	/* role_peer(r, peer, index) has a fresh channel, to a fresh process when it had one before; or it has gone. May be NULL. */
+	void (*peer_up)(struct role *r, struct channel *ch);
+	void (*peer_down)(struct role *r, struct channel *ch);
+
+	/* A listening socket that is now yours. */
+	void (*listener)(struct role *r, unsigned listen, int fd);
+
+	/* Drain within grace_ms, then call role_stopped(). NULL: nothing to drain. */
+	void (*stop)(struct role *r, uint64_t grace_ms);
+
+	/* Fill in figures for `stats`: call role_stat() for each. May be NULL. */
+	void (*stats)(struct role *r);
+
+	/* Messages of the role's peers (not of master: the frame takes those, but for what is in here and not in the frame). */
+	const struct ipc_handlers *handlers;
+};
+
+/* Run the role: never returns before the role has stopped; the value is for exit(). */
+int role_main(int argc, char **argv, const struct role_ops *ops);
+
+/* What the role's functions ask of the frame. All handlers get `struct role *` as their ctx. */
+uv_loop_t *role_loop(struct role *r);
+const struct config *role_config(struct role *r);
+unsigned role_index(struct role *r);
+uint64_t role_incarnation(struct role *r);
+bool role_stopping(struct role *r);
+struct channel *role_peer(struct role *r, enum role_id peer, unsigned index); /* NULL: away */
+void role_stopped(struct role *r);
+void role_stat(struct role *r, struct str name, uint64_t value, struct str text);
+
+/* The role's own state, hung on by ops->start. */
+void role_set_data(struct role *r, void *data);
+void *role_data(struct role *r);
+
+#endif

@@ -1,0 +1,111 @@
+/* smtp_client.h - the client's side of SMTP (RFC 5321) without I/O: server replies in, commands out, events for its user.
+ *
+ * The user connects, feeds bytes, acts on events, writes out smtp_client_output(). Bounded in memory whatever the server sends:
+ * reply lines up to 2 KiB (RFC 5321: 512), 64 lines a reply; more is a fault of the server (TEMP 421 4.5.0). */
+#ifndef POSTHOUSE_SMTP_CLIENT_H
+#define POSTHOUSE_SMTP_CLIENT_H
+
+#include "posthouse/arena.h"
+#include "posthouse/buf.h"
+#include "posthouse/verdict.h"
+
+enum smtp_peer_feature { /* bits, from the EHLO answer */
+	PEER_PIPELINING = 1,
+	PEER_8BITMIME = 2,
+	PEER_STARTTLS = 4,
+	PEER_SIZE = 8,
+	PEER_DSN = 16,
+	PEER_SMTPUTF8 = 32,
+	PEER_CHUNKING = 64,
+	PEER_ENHANCED = 128,
+	PEER_REQUIRETLS = 256,
+};
+
+struct smtp_peer {
+	unsigned features;
+	uint64_t size;         /* 0 = not said */
+	uint64_t rcptmax;      /* LIMITS RCPTMAX or X-RCPTLIMIT; 0 = not said */
+	struct str mechanisms; /* of AUTH, space separated, upper case; also from "AUTH=" */
+	struct str greeting;   /* the 220 line's text */
+};
+
+struct smtp_client_config {
+	struct str hostname;   /* for EHLO */
+	bool use_starttls;     /* upgrade when offered */
+	bool need_tls;         /* no TLS, no mail: CLIENT_FAILED */
+	bool tls;              /* implicit: the connection is encrypted already */
+	struct str mechanisms; /* AUTH: our choice in order of preference, "PLAIN LOGIN"; "" = no login */
+};
+
+enum smtp_client_event_type {
+	CLIENT_STARTTLS,  /* flush the output, start TLS, then smtp_client_tls_started() */
+	CLIENT_CHALLENGE, /* AUTH: mechanism, first, bytes = decoded challenge. Answer: smtp_client_auth_response(), or _auth_abort() */
+	CLIENT_READY,     /* after EHLO/TLS/AUTH, and after each finished transaction: smtp_client_send() may begin one */
+	CLIENT_TEXT,      /* the server wants the text (354): write it with smtp_client_text(), then smtp_client_text_end() */
+	CLIENT_RECIPIENT, /* final for one recipient: index, verdict. Refusals may come early, success only after the final reply */
+	CLIENT_DONE,      /* the transaction is over: all recipients were told, verdict is the deciding reply. Not reusable if !reusable */
+	CLIENT_FAILED,    /* the session is over before or between transactions; verdict says why; at_fault below. Close it */
+};
+
+/* Whose fault: decides between a retry of the message and a gate on the next hop. */
+enum smtp_fault { FAULT_NONE, FAULT_CONNECTION, FAULT_TLS, FAULT_AUTH, FAULT_PEER };
+
+struct smtp_client_event {
+	enum smtp_client_event_type type;
+	struct str mechanism;
+	bool first;
+	struct str bytes;
+	size_t index;
+	struct verdict verdict; /* code, enhanced and text of the server (lines joined by a space), class from its first digit */
+	enum smtp_fault fault;
+	bool reusable;
+};
+
+struct smtp_transaction {
+	struct str sender;
+	uint64_t size; /* bytes with prefix, for SIZE= */
+	unsigned body; /* enum smtp_body */
+	bool utf8;
+	const struct str *recipients;
+	size_t recipients_n;
+};
+
+struct smtp_client;
+
+struct smtp_client *smtp_client_new(const struct smtp_client_config *config); /* config stays valid as long as the client */
+void smtp_client_free(struct smtp_client *c);
+
+/* Bytes from the server; the connection ended (all that is open gets a TEMP verdict: 421 4.4.2, FAULT_CONNECTION; after the final dot
+ * it is "outcome unknown" = TEMP too, RFC 1047). */
+void smtp_client_feed(struct smtp_client *c, struct str bytes);
+void smtp_client_closed(struct smtp_client *c, struct verdict why, enum smtp_fault fault);
+bool smtp_client_next(struct smtp_client *c, struct smtp_client_event *event_out);
+void smtp_client_tls_started(struct smtp_client *c);
+
+void smtp_client_auth_response(struct smtp_client *c, struct str response); /* plain bytes: base64 is put on here */
+void smtp_client_auth_abort(struct smtp_client *c, struct verdict why);     /* vault could not: ends in CLIENT_FAILED, FAULT_AUTH */
+
+/* Begin a transaction in state READY: MAIL, RCPT…, DATA, pipelined when the server can. Views stay valid until CLIENT_DONE. A body or
+ * size that the server has not: every recipient PERM (5.6.3, 5.3.4) without a byte sent. */
+void smtp_client_send(struct smtp_client *c, const struct smtp_transaction *t);
+
+/* Text in pieces; dots are stuffed here, line ends must be CRLF already. How much may be waiting in the output is the user's business:
+ * write some, drain, write more. smtp_client_text_end() ends a last line that has no CRLF and adds the dot. */
+void smtp_client_text(struct smtp_client *c, struct str bytes);
+void smtp_client_text_end(struct smtp_client *c);
+
+void smtp_client_quit(struct smtp_client *c);
+struct buf *smtp_client_output(struct smtp_client *c);
+const struct smtp_peer *smtp_client_peer(const struct smtp_client *c);
+
+/* The state's name for logs and reports ("greeting", "EHLO", "AUTH", "MAIL", "RCPT", "DATA", "end of data"), and which of the time
+ * limits applies to the wait (RFC 5321 4.5.3.2). */
+const char *smtp_client_stage(const struct smtp_client *c);
+enum smtp_wait { WAIT_NONE, WAIT_GREETING, WAIT_COMMAND, WAIT_DATA };
+enum smtp_wait smtp_client_waits(const struct smtp_client *c);
+
+/* The dialogue so far, at most 4 KiB (the middle is left out), as "C: …" and "S: …" lines; what AUTH says is "C: (credentials)". Since
+ * the last smtp_client_send() plus the greeting and EHLO part. */
+struct str smtp_client_transcript(const struct smtp_client *c);
+
+#endif

@@ -1,0 +1,106 @@
+/* smtp_server.h - the server's side of SMTP (RFC 5321, submission RFC 6409) without I/O: bytes in, events out, replies collected.
+ *
+ * Loop of its user:  smtp_server_feed(s, bytes);  while (smtp_server_next(s, &e)) act on e;  write out smtp_server_output(s).
+ * next() gives no event before the last one that needs an answer has got it by smtp_server_reply(): so pipelining needs no other
+ * code. Views in an event live until the next call of feed, next or reply. What needs no decision of ours (NOOP, HELP, VRFY, RSET's
+ * reply, syntax errors, commands in a wrong state) is answered inside. */
+#ifndef POSTHOUSE_SMTP_SERVER_H
+#define POSTHOUSE_SMTP_SERVER_H
+
+#include "posthouse/arena.h"
+#include "posthouse/buf.h"
+#include "posthouse/verdict.h"
+
+enum smtp_body { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };
+
+struct smtp_server_config {
+	struct str hostname;
+	struct str mechanisms; /* "PLAIN LOGIN" */
+	uint64_t message_size; /* bytes of text, announced by SIZE and enforced while it streams */
+	uint64_t recipients;   /* per message, else 452 4.5.3 */
+	uint64_t commands;     /* per session, then 421 4.7.0 */
+	uint64_t errors;       /* 5xx and unknown commands per session, then 421 4.7.0; each from half of it on is for the user to delay */
+	bool tls_required;     /* AUTH and MAIL want TLS */
+	bool can_starttls;     /* STARTTLS is offered while there is no TLS */
+};
+
+enum smtp_event_type {
+	SMTP_HELO,     /* name, esmtp. For information: answered already */
+	SMTP_STARTTLS, /* answer; after OK: flush the output, start TLS, then smtp_server_tls_started() */
+	SMTP_AUTH,     /* mechanism, has_initial, initial (decoded). Answer: OK 334 with the challenge as text (base64 is put on here),
+	                  OK 235 = in, else refused */
+	SMTP_AUTH_RESPONSE, /* initial = the decoded response; answer like AUTH */
+	SMTP_AUTH_CANCEL,   /* the client sent "*"; 501 was given; for information */
+	SMTP_MAIL,          /* sender and mail parameters; answer */
+	SMTP_RCPT,          /* recipient and its parameters; answer */
+	SMTP_DATA,          /* answer; OK gives 354 and text follows */
+	SMTP_TEXT,          /* bytes: text without dot-stuffing, CRLF line ends; no answer */
+	SMTP_TEXT_END,      /* fault: not OK if the text broke a rule (size, bare CR or LF, line length); the user drops the
+	                       message and answers with that very verdict; otherwise answer as it goes */
+	SMTP_RESET,         /* the transaction is over without a message (RSET, EHLO, STARTTLS); for information */
+	SMTP_QUIT,          /* 221 was given: flush, then close */
+	SMTP_CLOSE,         /* 421 was given (too many errors or commands): flush, then close */
+};
+
+struct smtp_mail_params {
+	bool has_size;
+	uint64_t size;
+	enum smtp_body body;
+	bool utf8;
+	struct str envid;
+	unsigned ret;
+};
+
+struct smtp_rcpt_params {
+	struct str orcpt;
+	unsigned notify;
+};
+
+struct smtp_event {
+	enum smtp_event_type type;
+	struct str name; /* HELO name */
+	bool esmtp;
+	struct str mechanism;
+	bool has_initial;
+	struct str initial;
+	struct str address; /* MAIL, RCPT: without brackets; "" = null sender; domain lower-cased, local part as given */
+	struct smtp_mail_params mail;
+	struct smtp_rcpt_params rcpt;
+	struct str bytes;
+	struct verdict fault;
+};
+
+struct smtp_server; /* embedded nowhere: one heap object per session, a few KiB */
+
+struct smtp_server *smtp_server_new(const struct smtp_server_config *config); /* config stays valid as long as the server */
+void smtp_server_free(struct smtp_server *s);
+
+/* Queue the greeting (220), or a refusal instead of it (421, then SMTP_CLOSE). */
+void smtp_server_greet(struct smtp_server *s);
+void smtp_server_refuse(struct smtp_server *s, struct verdict v);
+
+/* Bytes from the client. False when the input buffer is full (it is bounded): take events first, feed the rest later; smtp_server_room()
+ * tells how many bytes are welcome now. */
+bool smtp_server_feed(struct smtp_server *s, struct str bytes);
+size_t smtp_server_room(const struct smtp_server *s);
+bool smtp_server_next(struct smtp_server *s, struct smtp_event *event_out);
+void smtp_server_reply(struct smtp_server *s, struct verdict v);
+
+/* The TLS handshake is done: all state and unread input from before is discarded (RFC 3207 section 4.2). Implicit TLS: call before
+ * the greeting. */
+void smtp_server_tls_started(struct smtp_server *s);
+
+/* From the next command on: 421 with this text, then SMTP_CLOSE (shutdown, idle). `now`: do not wait for a command. */
+void smtp_server_shut(struct smtp_server *s, struct verdict v, bool now);
+
+/* What is to be written to the client; consume what was taken. */
+struct buf *smtp_server_output(struct smtp_server *s);
+
+bool smtp_server_in_text(const struct smtp_server *s);
+uint64_t smtp_server_errors(const struct smtp_server *s);
+
+/* grammar.c, for others too: an address as in MAIL and RCPT (RFC 5321 4.1.2 Mailbox), without brackets. UTF-8 only when allowed. */
+bool smtp_address_valid(struct str address, bool utf8);
+struct str smtp_address_domain(struct str address); /* after the last '@'; "" when there is none */
+
+#endif

@@ -1,0 +1,239 @@
+/* store.h - messages on disk, owned by the queue role alone. Which state survives what: HACKING.md, "Spool states".
+ *
+ * Rules of the door. Every function returns at once; its callback comes exactly once, on the loop, never before the return.
+ * Arguments (and what they point to) stay valid and unchanged until the callback: nothing is copied. Operations issued since the
+ * last commit form one batch; operations that name one message keep their order; each gets its own verdict; OK = durable.
+ * No SQL, no row, no file name passes the door. Closing drains. TEMP 452 4.3.1 = full, TEMP 451 4.3.0 = engine away.
+ * What a callback gets lives until it returns. Times are ms since 1970 UTC. */
+#ifndef POSTHOUSE_STORE_H
+#define POSTHOUSE_STORE_H
+
+#include "posthouse/arena.h"
+#include "posthouse/verdict.h"
+
+#include <uv.h>
+
+struct store;
+
+enum message_kind { KIND_MAIL, KIND_FAILURE, KIND_DELAY, KIND_SUCCESS, KIND_NOTICE };
+enum message_place { PLACE_NONE, PLACE_ROW, PLACE_FILE }; /* NONE: finished, the text is gone */
+enum recipient_state {
+	RCPT_WAITING = 1,
+	RCPT_HELD,
+	RCPT_DELIVERED,
+	RCPT_FAILED,  /* permanently, not yet reported */
+	RCPT_BOUNCED, /* permanently, reported */
+	RCPT_RELAYED,
+	RCPT_REMOVED,
+	RCPT_DISCARDED, /* failed, and nobody to tell: null sender */
+};
+const char *recipient_state_name(unsigned state);
+
+struct new_recipient {
+	struct str address, orcpt;
+	unsigned notify;
+};
+
+/* A message to store. */
+struct accepted {
+	uint64_t id, token;
+	enum message_kind kind;
+	uint64_t parent;
+	uint64_t received_at, expires_at, warn_at;
+	struct str login, device, origin, sender, envid;
+	unsigned ret, body, utf8;
+	uint64_t options;
+	struct str sign_domain;
+	struct str prefix;
+	uint64_t size, header_size; /* of the text */
+	enum message_place place;
+	struct str text; /* PLACE_ROW: the bytes */
+	const struct new_recipient *recipients;
+	size_t recipients_n;
+	struct str event; /* fields of the first event, "mail.accepted": key=value … */
+};
+
+/* A recipient that is due, with its message's envelope. */
+struct due_recipient {
+	uint64_t n;
+	struct str address, orcpt;
+	unsigned notify;
+	uint64_t attempts, deaths;
+};
+
+struct due_message {
+	uint64_t id;
+	enum message_kind kind;
+	uint64_t received_at, expires_at;
+	struct str login, sender, envid, sign_domain, prefix;
+	unsigned ret, body, utf8;
+	uint64_t options, size;
+	enum message_place place;
+	struct str text; /* PLACE_ROW and asked for with_text: the bytes; else empty */
+	struct due_recipient *recipients;
+	size_t recipients_n;
+};
+
+/* What became of one recipient of one message. */
+struct outcome {
+	uint64_t id, n;
+	enum recipient_state state; /* WAITING: due_at says when again */
+	uint64_t due_at;
+	bool attempted;    /* counts as an attempt of the message */
+	bool died;         /* relay died with it */
+	struct verdict verdict; /* the last reply; class OK and code 0: leave the earlier one */
+	struct str remote, route;
+	struct str event, event_fields; /* "" = no event */
+	struct str transcript;          /* "" = none; at most 4 KiB are kept */
+	uint64_t at;
+};
+
+typedef void (*store_done_fn)(void *ctx, struct verdict v);
+
+/* Open: creates or migrates, checks the schema version, repairs nothing silently. Synchronous, only at the start. Refuses tmpfs and
+ * network file systems, a directory that is not writable, a newer schema. NULL: *why_out, whose text lives in `a`. Afterwards it
+ * collects orphaned large files lazily, only files older than this call. */
+struct store_options {
+	const char *state_dir;
+	uint64_t min_free;     /* bytes that must stay free, else accepts get 452 4.3.1 */
+	uint64_t max_messages; /* open ones; more get 452 4.3.1 */
+};
+struct store *store_open(uv_loop_t *loop, const struct store_options *options, struct arena *a, struct verdict *why_out);
+void store_set_limits(struct store *st, uint64_t min_free, uint64_t max_messages);
+void store_close(struct store *st, store_done_fn done, void *ctx);
+
+/* Store a message with its recipients, lanes and first event, all or nothing. Idempotent: the same (id, token) again is OK, also
+ * after a restart; the same id with another token is PERM. PLACE_FILE: the large file must be there with exactly `size` bytes and
+ * one link, opened by this store (store_spool_create), else TEMP. Its data and directory are synced before the commit. */
+void store_accept(struct store *st, const struct accepted *m, store_done_fn done, void *ctx);
+
+/* Create the file of a large message and hand out a descriptor for writing (the callback's to close); or drop it again. */
+typedef void (*store_fd_fn)(void *ctx, struct verdict v, int fd);
+void store_spool_create(struct store *st, uint64_t id, uint64_t size_hint, store_fd_fn done, void *ctx);
+void store_spool_drop(struct store *st, uint64_t id);
+
+/* Lanes (recipient domain, login) with something due at `now`, in turn: a lane that was given goes to the end. next_at_out: when
+ * the next lane will be due (0: none waits). */
+struct due_lane {
+	uint64_t lane;
+	struct str domain, login;
+};
+typedef void (*store_lanes_fn)(void *ctx, struct verdict v, const struct due_lane *lanes, size_t n, uint64_t next_at);
+void store_lanes(struct store *st, uint64_t now, size_t max, store_lanes_fn done, void *ctx);
+
+/* Lease due recipients of a lane: up to `max` recipients, first attempts before retries, grouped by message, each message with all
+ * of its due recipients in this lane (at most 100). A leased recipient is not given again until it is settled or returned.
+ * Leases live in memory: after a restart of the queue all are due again. with_text: PLACE_ROW texts come along. */
+typedef void (*store_due_fn)(void *ctx, struct verdict v, const struct due_message *messages, size_t n);
+void store_lease(struct store *st, uint64_t lane, uint64_t now, size_t max, bool with_text, store_due_fn done, void *ctx);
+
+/* Lease the message's other due recipients, of whatever lane (at most `max`). */
+void store_lease_siblings(struct store *st, uint64_t id, uint64_t now, size_t max, store_due_fn done, void *ctx);
+
+/* A fresh read-only descriptor of a large message (the callback's to close), or the bytes of a small one. */
+typedef void (*store_text_fn)(void *ctx, struct verdict v, struct str bytes, int fd);
+void store_text(struct store *st, uint64_t id, store_text_fn done, void *ctx);
+
+/* Record outcomes; the lease of each named recipient ends. A message whose last recipient becomes final is closed: text dropped (row
+ * first, then the file). FAILED recipients keep it open until they are reported. Settling a recipient that is final already, or a
+ * removed message, changes nothing and is OK. */
+void store_settle(struct store *st, const struct outcome *outcomes, size_t n, store_done_fn done, void *ctx);
+
+/* Messages with FAILED recipients and none in flight (leased). */
+struct failed_recipient {
+	uint64_t n;
+	struct str address, orcpt, remote;
+	unsigned notify;
+	uint64_t last_at;
+	struct verdict verdict;
+};
+struct unreported {
+	uint64_t id;
+	enum message_kind kind;
+	uint64_t received_at;
+	struct str login, sender, envid, sign_domain;
+	unsigned ret;
+	unsigned utf8;
+	uint64_t header_size, size;
+	struct failed_recipient *failed;
+	size_t failed_n;
+};
+typedef void (*store_unreported_fn)(void *ctx, struct verdict v, const struct unreported *messages, size_t n);
+void store_unreported(struct store *st, size_t max, store_unreported_fn done, void *ctx);
+
+/* Store the report (NULL: nobody is told, the recipients become DISCARDED) and mark the parent's recipients as reported (FAILED ->
+ * BOUNCED), in one transaction. Idempotent by the report's (id, token), and harmless when they are marked already. */
+void store_report(struct store *st, const struct accepted *report, uint64_t parent, const uint64_t *n_list, size_t n,
+		  struct str event_fields, store_done_fn done, void *ctx);
+
+/* ---- administration ---- */
+struct selector {
+	uint64_t id;
+	struct str user, sender, recipient, destination;
+	uint64_t older_than_ms;
+};
+enum alter { ALTER_RETRY = 1, ALTER_REMOVE, ALTER_HOLD, ALTER_RELEASE };
+
+struct message_row {
+	uint64_t id, received_at, expires_at, finished_at, size, parent;
+	enum message_kind kind;
+	struct str login, device, origin, sender, held, prefix;
+	unsigned body;
+	uint64_t recipients, open;
+	uint64_t due_at;      /* earliest of the waiting ones; 0 = none */
+	struct str recipient; /* the first open one */
+	struct str reply;     /* its last reply, as "451 4.7.1 text" */
+};
+struct recipient_row {
+	uint64_t n;
+	struct str address, remote, route;
+	enum recipient_state state;
+	bool leased;
+	uint64_t due_at, attempts, last_at;
+	struct verdict verdict;
+};
+struct event_row {
+	uint64_t at, n;
+	struct str name, fields;
+};
+/* cursor: 0 = from the start; next_cursor 0 = no more. Lists open messages (and finished ones when selected by id). */
+typedef void (*store_rows_fn)(void *ctx, struct verdict v, const struct message_row *rows, size_t n, uint64_t next_cursor);
+void store_select(struct store *st, const struct selector *s, uint64_t cursor, size_t max, store_rows_fn done, void *ctx);
+
+typedef void (*store_show_fn)(void *ctx, struct verdict v, const struct message_row *m, const struct recipient_row *rows, size_t n,
+			      uint64_t next_cursor);
+void store_show(struct store *st, uint64_t id, uint64_t cursor, size_t max, store_show_fn done, void *ctx);
+
+typedef void (*store_trace_fn)(void *ctx, struct verdict v, const struct event_row *rows, size_t n, struct str transcript,
+			       uint64_t next_cursor);
+void store_trace(struct store *st, uint64_t id, uint64_t cursor, size_t max, store_trace_fn done, void *ctx);
+
+/* 500 messages at a time, resumable by the cursor. Recipients in flight are counted, not altered (REMOVE marks them: a result other
+ * than delivered ends them as REMOVED). RETRY makes waiting ones due now. */
+typedef void (*store_alter_fn)(void *ctx, struct verdict v, uint64_t count, uint64_t in_flight, uint64_t next_cursor);
+void store_alter(struct store *st, const struct selector *s, enum alter operation, struct str reason, uint64_t cursor,
+		 store_alter_fn done, void *ctx);
+
+/* ---- gates: the health of next hops, kept over restarts ---- */
+struct gate_state {
+	struct str name; /* "upstream:isp" */
+	uint64_t down_until, failures, last_ok_at;
+	struct str reason;
+};
+typedef void (*store_gates_fn)(void *ctx, struct verdict v, const struct gate_state *gates, size_t n);
+void store_gates(struct store *st, store_gates_fn done, void *ctx);
+void store_gate_put(struct store *st, const struct gate_state *g, store_done_fn done, void *ctx);
+
+/* Forget finished messages, and their events, from before `before`; at most `max` of each. */
+typedef void (*store_count_fn)(void *ctx, struct verdict v, uint64_t count);
+void store_prune(struct store *st, uint64_t before, size_t max, store_count_fn done, void *ctx);
+
+/* Counters kept incrementally; synchronous. */
+struct store_stats {
+	uint64_t open_messages, waiting, held, failed, lanes; /* messages; recipients by state; lanes */
+	uint64_t accepted, settled, commits; /* since the start */
+	bool full; /* accepts are refused for want of space */
+};
+void store_stats(const struct store *st, struct store_stats *stats_out);
+
+#endif

@@ -1,0 +1,187 @@
+/* change.c - changing the account file: under the lock, from a fresh reading, by a new file that is renamed over the old. */
+#include "internal.h"
+#include "posthouse/clock.h"
+#include "posthouse/crash.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOCK_WAIT_MS 5000
+#define LOCK_STEP_MS 20
+
+static const char heading[] = "# Accounts of posthouse: name, device (- = main password), SCRAM-SHA-256 verifier, time of creation in ms.\n"
+			      "# Change it with `posthouse user`; other comments are not kept.\n";
+
+static struct verdict unwritable(const char *what)
+{
+	return temp(451, S("4.3.0"), file_fault("account file: %s: %s", what, strerror(errno)));
+}
+
+/* The lock is a file of its own, because the account file itself is replaced. -1: errno says why. */
+static int take_lock(int directory)
+{
+	int fd = openat(directory, "accounts.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	uint64_t give_up_at = clock_mono_ms() + LOCK_WAIT_MS;
+
+	if (fd < 0)
+		return -1;
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		int why = errno;
+
+		if ((why != EWOULDBLOCK && why != EINTR) || clock_mono_ms() >= give_up_at) {
+			close(fd);
+			errno = why;
+			return -1;
+		}
+		nanosleep(&(struct timespec){ .tv_nsec = LOCK_STEP_MS * 1000000L }, NULL);
+	}
+	return fd;
+}
+
+static bool write_all(int fd, struct str text)
+{
+	while (text.n) {
+		ssize_t n = write(fd, text.p, text.n);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return false;
+		text = str_from(text, (size_t)n);
+	}
+	return true;
+}
+
+/* All accounts but those that `skip` says, with `extra` (may be NULL) in its place, into the open file. */
+static bool write_accounts(int fd, const struct content *c, const bool *skip, const struct account *extra)
+{
+	struct arena lines = { 0 };
+	bool written = write_all(fd, S(heading));
+
+	for (size_t i = 0; written && i < c->n; i++) {
+		if (extra && account_compare(extra, &c->at[i]) <= 0) {
+			written = write_all(fd, account_format_line(&lines, extra));
+			extra = NULL;
+		}
+		if (written && !skip[i])
+			written = write_all(fd, account_format_line(&lines, &c->at[i]));
+		arena_reset(&lines);
+	}
+	if (written && extra)
+		written = write_all(fd, account_format_line(&lines, extra));
+	arena_fini(&lines);
+	return written;
+}
+
+/* New file, data on disk, new name, name on disk. */
+static struct verdict replace(int directory, const struct content *c, const bool *skip, const struct account *extra)
+{
+	int fd = openat(directory, "accounts.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	bool written;
+	int why;
+
+	if (fd < 0)
+		return unwritable("cannot write beside it");
+	written = write_accounts(fd, c, skip, extra) && fchmod(fd, 0600) == 0 && fsync(fd) == 0;
+	why = errno;
+	if (close(fd) < 0 && written) {
+		written = false;
+		why = errno;
+	}
+	crash_point("accounts_written");
+	if (written && renameat(directory, "accounts.new", directory, "accounts") < 0) {
+		written = false;
+		why = errno;
+	}
+	if (!written) {
+		unlinkat(directory, "accounts.new", 0);
+		errno = why;
+		return unwritable("cannot write");
+	}
+	crash_point("accounts_renamed");
+	if (fsync(directory) < 0)
+		return unwritable("cannot sync the directory");
+	return ok();
+}
+
+/* Which lines go, and does the new one agree with those that stay? */
+static struct verdict plan(const struct content *c, enum account_operation operation, const struct account *new, bool *skip)
+{
+	size_t same = 0, others = 0;
+
+	for (size_t i = 0; i < c->n; i++) {
+		const struct account *old = &c->at[i];
+		bool whole_account = operation == ACCOUNT_REMOVE && new->device.n == 0;
+
+		if (!str_eq(old->name, new->name))
+			continue;
+		skip[i] = whole_account || str_eq(old->device, new->device);
+		same += skip[i];
+		if (skip[i] || operation == ACCOUNT_REMOVE)
+			continue;
+		others++;
+		if (!str_eq(verifier_shared(old->verifier), verifier_shared(new->verifier)))
+			return perm(550, S("5.5.2"), S("all passwords of an account share one salt and iteration count"));
+	}
+	if (operation == ACCOUNT_ADD && same)
+		return perm(550, S("5.5.2"), new->device.n ? S("the account has such a device already") : S("the account exists already"));
+	if (operation != ACCOUNT_ADD && !same)
+		return perm(550, S("5.1.1"), others || new->device.n ? S("no such account or device") : S("no such account"));
+	return ok();
+}
+
+/* The part under the lock. */
+static struct verdict change_locked(struct accounts *a, int directory, enum account_operation operation, struct account *new)
+{
+	const struct account *old;
+	struct verdict v;
+	bool *skip;
+
+	v = accounts_refresh(a);
+	if (v.class != OK)
+		return v;
+	skip = xcalloc(a->content->n + 1, sizeof(skip[0]));
+	v = plan(a->content, operation, new, skip);
+	if (v.class == OK) {
+		old = accounts_find(a, new->name, new->device);
+		new->created_at = operation == ACCOUNT_PASSWD && old ? old->created_at : clock_now_ms();
+		v = replace(directory, a->content, skip, operation == ACCOUNT_REMOVE ? NULL : new);
+	}
+	free(skip);
+	if (v.class == OK)
+		v = accounts_refresh(a);
+	return v;
+}
+
+struct verdict accounts_change(struct accounts *a, enum account_operation operation, struct str name, struct str device,
+			       struct str verifier)
+{
+	struct account new = { .name = name, .device = device, .verifier = verifier };
+	struct verifier checked;
+	struct verdict v;
+	int directory, lock;
+
+	if (operation != ACCOUNT_ADD && operation != ACCOUNT_PASSWD && operation != ACCOUNT_REMOVE)
+		return perm(550, S("5.5.2"), S("unknown operation"));
+	if (!account_name_valid(name) || !account_device_valid(device))
+		return perm(550, S("5.5.2"), S("the name is malformed"));
+	if (operation != ACCOUNT_REMOVE && !verifier_parse(verifier, &checked))
+		return perm(550, S("5.5.2"), S("the verifier is malformed"));
+	directory = open(a->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (directory < 0)
+		return unwritable("cannot open the state directory");
+	lock = take_lock(directory);
+	if (lock < 0) {
+		v = unwritable("cannot lock");
+	} else {
+		v = change_locked(a, directory, operation, &new);
+		close(lock);
+	}
+	close(directory);
+	return v;
+}

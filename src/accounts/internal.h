@@ -1,0 +1,65 @@
+/* internal.h - what the files of the accounts library share. */
+#ifndef POSTHOUSE_ACCOUNTS_INTERNAL_H
+#define POSTHOUSE_ACCOUNTS_INTERNAL_H
+
+#include "posthouse/accounts.h"
+
+#include <sys/stat.h>
+
+#define VERIFIER_SALT_MAX    64
+#define VERIFIER_KEY_SIZE    32
+#define VERIFIER_ITERATIONS_MIN 4096 /* RFC 7677 section 4 */
+#define VERIFIER_ITERATIONS_MAX 1000000
+
+/* ---- verifier.c ---- */
+struct verifier {
+	unsigned iterations;
+	unsigned char salt[VERIFIER_SALT_MAX];
+	size_t salt_n;
+	unsigned char stored[VERIFIER_KEY_SIZE], server[VERIFIER_KEY_SIZE];
+};
+bool verifier_parse(struct str text, struct verifier *v_out);
+
+/* The part that all passwords of an account share: "SCRAM-SHA-256$iterations:salt". */
+struct str verifier_shared(struct str text);
+
+/* ---- saslprep.c ---- */
+/* RFC 4013 for a stored string, without the normalisation form KC: `out` has room for `password.n` bytes. False: empty, not UTF-8, or
+ * with characters that a password must not have. */
+bool saslprep(struct str password, char *out, size_t *n_out);
+
+/* Take one character off the front; false when that is no UTF-8. */
+bool utf8_next(struct str *rest, uint32_t *c_out);
+
+/* ---- name.c ---- */
+bool account_name_valid(struct str name);     /* with realm, lower case */
+bool account_device_valid(struct str device); /* "" is valid */
+
+/* ---- content.c: one reading of the file ---- */
+struct content {
+	struct arena arena;
+	struct account *at; /* sorted by name, then device */
+	size_t n;
+	struct stat identity; /* of the file that was read; zero: there was none */
+};
+
+/* NULL: *why_out says why, with the number of the line at fault. *seen_out is the identity of what was read, zero when that was not
+ * possible and is worth another try. */
+struct content *content_read(const char *path, struct stat *seen_out, struct verdict *why_out);
+void content_free(struct content *c); /* NULL is allowed */
+int account_compare(const struct account *a, const struct account *b);
+
+/* A text for a verdict about a file: lives until this thread's next one. */
+struct str file_fault(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+struct accounts {
+	char *directory, *path;
+	struct content *content;
+	struct stat seen; /* the file as last read, well-formed or not */
+	bool broken;      /* that could not be used: */
+	struct verdict why;
+	uint64_t generation;
+	struct arena why_arena;
+};
+
+#endif

@@ -1,0 +1,170 @@
+/* verifier.c - SCRAM-SHA-256 verifiers (RFC 5802 section 3, RFC 7677): made from a password, checked against one, made up for
+ * names that do not exist. The form is that of RFC 5803 as Cyrus SASL reads it. */
+#include "internal.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+#include <openssl/sha.h>
+
+#define SCHEME	      "SCRAM-SHA-256$"
+#define SALT_MIN      8
+#define SALT_SIZE     16 /* of the salts made here */
+#define PASSWORD_MAX  1024
+#define BASE64_MAX(n) (((n) + 2) / 3 * 4)
+
+/* Strict base 64 of at least `min` and at most `max` bytes. */
+static bool decode(struct str text, size_t min, size_t max, unsigned char *bytes_out, size_t *n_out)
+{
+	unsigned char bytes[BASE64_MAX(VERIFIER_SALT_MAX)], again[BASE64_MAX(VERIFIER_SALT_MAX) + 1];
+	size_t padding = 0;
+	int n;
+
+	if (text.n == 0 || text.n % 4 || text.n > BASE64_MAX(max))
+		return false;
+	while (padding < 2 && text.p[text.n - 1 - padding] == '=')
+		padding++;
+	n = EVP_DecodeBlock(bytes, (const unsigned char *)text.p, (int)text.n);
+	if (n < 0 || (size_t)n - padding < min || (size_t)n - padding > max)
+		return false;
+
+	/* OpenSSL forgives white space and stray bits: what does not come out the same was not base 64. */
+	*n_out = (size_t)n - padding;
+	EVP_EncodeBlock(again, bytes, (int)*n_out);
+	memcpy(bytes_out, bytes, *n_out);
+	return memcmp(again, text.p, text.n) == 0;
+}
+
+bool verifier_parse(struct str text, struct verifier *v_out)
+{
+	struct str salt, stored, server;
+	uint64_t iterations;
+	size_t colon, n;
+
+	if (!str_starts(text, S(SCHEME)))
+		return false;
+	text = str_from(text, sizeof(SCHEME) - 1);
+	colon = str_find(text, ':');
+	if (!str_to_u64(str_head(text, colon), &iterations))
+		return false;
+	if (iterations < VERIFIER_ITERATIONS_MIN || iterations > VERIFIER_ITERATIONS_MAX)
+		return false;
+	text = str_from(text, colon + 1);
+	salt = str_head(text, str_find(text, '$'));
+	text = str_from(text, salt.n + 1);
+	stored = str_head(text, str_find(text, ':'));
+	server = str_from(text, stored.n + 1);
+	v_out->iterations = (unsigned)iterations;
+	return decode(salt, SALT_MIN, VERIFIER_SALT_MAX, v_out->salt, &v_out->salt_n) &&
+	       decode(stored, VERIFIER_KEY_SIZE, VERIFIER_KEY_SIZE, v_out->stored, &n) &&
+	       decode(server, VERIFIER_KEY_SIZE, VERIFIER_KEY_SIZE, v_out->server, &n);
+}
+
+struct str verifier_shared(struct str text)
+{
+	return str_head(text, str_rfind(text, '$'));
+}
+
+static struct str verifier_format(struct arena *a, const struct verifier *v)
+{
+	unsigned char salt[BASE64_MAX(VERIFIER_SALT_MAX) + 1], stored[BASE64_MAX(VERIFIER_KEY_SIZE) + 1];
+	unsigned char server[BASE64_MAX(VERIFIER_KEY_SIZE) + 1];
+
+	EVP_EncodeBlock(salt, v->salt, (int)v->salt_n);
+	EVP_EncodeBlock(stored, v->stored, VERIFIER_KEY_SIZE);
+	EVP_EncodeBlock(server, v->server, VERIFIER_KEY_SIZE);
+	return arena_printf(a, SCHEME "%u:%s$%s:%s", v->iterations, (char *)salt, (char *)stored, (char *)server);
+}
+
+/* HMAC-SHA-256 of a key and a text; false when OpenSSL fails. */
+static bool hmac(struct str key, struct str text, unsigned char out[VERIFIER_KEY_SIZE])
+{
+	unsigned n = 0;
+
+	return HMAC(EVP_sha256(), key.p, (int)key.n, (const unsigned char *)text.p, text.n, out, &n) && n == VERIFIER_KEY_SIZE;
+}
+
+/* RFC 5802 section 3: fill in StoredKey and ServerKey from salt, iterations and the prepared password. */
+static bool derive(struct verifier *v, struct str prepared)
+{
+	unsigned char salted[VERIFIER_KEY_SIZE], client[VERIFIER_KEY_SIZE];
+	struct str salted_view = str_make(salted, sizeof(salted));
+	bool done;
+
+	done = PKCS5_PBKDF2_HMAC(prepared.p, (int)prepared.n, v->salt, (int)v->salt_n, (int)v->iterations, EVP_sha256(),
+				 sizeof(salted), salted) &&
+	       hmac(salted_view, S("Client Key"), client) && SHA256(client, sizeof(client), v->stored) &&
+	       hmac(salted_view, S("Server Key"), v->server);
+	wipe(salted, sizeof(salted));
+	wipe(client, sizeof(client));
+	return done;
+}
+
+struct verdict account_verifier(struct arena *a, struct str existing, struct str password, struct str *verifier_out)
+{
+	char prepared[PASSWORD_MAX];
+	struct verifier v;
+	size_t n;
+	bool done;
+
+	if (password.n > sizeof(prepared))
+		return perm(550, S("5.5.2"), S("a password has at most 1024 bytes"));
+	if (!saslprep(password, prepared, &n))
+		return perm(550, S("5.5.2"), S("a password is UTF-8, not empty, and without control characters"));
+	if (existing.n == 0) {
+		v.iterations = ACCOUNTS_ITERATIONS;
+		v.salt_n = SALT_SIZE;
+		if (RAND_bytes(v.salt, SALT_SIZE) != 1) {
+			wipe(prepared, sizeof(prepared));
+			return temp(451, S("4.3.0"), S("no random numbers"));
+		}
+	} else if (!verifier_parse(existing, &v)) {
+		wipe(prepared, sizeof(prepared));
+		return temp(451, S("4.3.0"), S("the account's verifier is malformed"));
+	}
+	done = derive(&v, str_make(prepared, n));
+	wipe(prepared, sizeof(prepared));
+	if (!done)
+		return temp(451, S("4.3.0"), S("cannot hash the password"));
+	*verifier_out = verifier_format(a, &v);
+	wipe(&v, sizeof(v));
+	return ok();
+}
+
+/* A password that cannot be prepared costs the same time and never fits. */
+bool account_check(struct str verifier, struct str password)
+{
+	char prepared[PASSWORD_MAX] = "-";
+	struct verifier expected, given;
+	size_t n = 1;
+	bool usable, fits;
+
+	if (!verifier_parse(verifier, &expected))
+		return false;
+	usable = password.n <= sizeof(prepared) && saslprep(password, prepared, &n);
+	given = expected;
+	fits = derive(&given, str_make(prepared, usable ? n : 1)) && usable;
+	wipe(prepared, sizeof(prepared));
+	fits = same_secret(str_make(expected.stored, VERIFIER_KEY_SIZE), str_make(given.stored, VERIFIER_KEY_SIZE)) && fits;
+	wipe(&given, sizeof(given));
+	return fits;
+}
+
+/* The keys are HMACs, not hashes of anything: finding a password for them is as hard as guessing 256 bits. */
+struct str account_decoy(struct arena *a, const struct secret *process_key, struct str name)
+{
+	static const struct str labels[] = { { "salt:", 5 }, { "stored:", 7 }, { "server:", 7 } };
+	unsigned char made[3][VERIFIER_KEY_SIZE] = { { 0 } };
+	struct verifier v = { .iterations = ACCOUNTS_ITERATIONS, .salt_n = SALT_SIZE };
+
+	for (size_t i = 0; i < 3; i++) {
+		struct str text = arena_printf(a, "%.*s%.*s", STR_ARG(labels[i]), STR_ARG(name));
+
+		if (!hmac(secret_view(process_key), text, made[i]))
+			return str_of("");
+	}
+	memcpy(v.salt, made[0], SALT_SIZE);
+	memcpy(v.stored, made[1], VERIFIER_KEY_SIZE);
+	memcpy(v.server, made[2], VERIFIER_KEY_SIZE);
+	return verifier_format(a, &v);
+}

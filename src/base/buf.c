@@ -1,0 +1,123 @@
+/* buf.c - a byte buffer that grows up to a bound. */
+#include "posthouse/buf.h"
+#include "posthouse/arena.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void buf_init(struct buf *b, size_t max)
+{
+	*b = (struct buf){ .max = max };
+}
+
+void buf_fini(struct buf *b)
+{
+	buf_release(b);
+}
+
+char *buf_reserve(struct buf *b, size_t n)
+{
+	size_t capacity = b->capacity ? b->capacity : 256;
+
+	if (n > b->max || b->n > b->max - n)
+		return NULL;
+	if (b->from + b->n + n <= b->capacity)
+		return b->p + b->from + b->n;
+	if (b->from && b->n + n <= b->capacity && b->from >= b->capacity / 2) {
+		memmove(b->p, b->p + b->from, b->n);
+		b->from = 0;
+		return b->p + b->n;
+	}
+	while (capacity < b->n + n)
+		capacity *= 2;
+	if (capacity > b->max)
+		capacity = b->max;
+	if (b->from) {
+		memmove(b->p, b->p + b->from, b->n);
+		b->from = 0;
+	}
+	if (capacity > b->capacity) {
+		b->p = xrealloc(b->p, capacity);
+		b->capacity = capacity;
+	}
+	return b->p + b->n;
+}
+
+void buf_claim(struct buf *b, size_t n)
+{
+	b->n += n;
+}
+
+bool buf_add(struct buf *b, struct str s)
+{
+	char *to;
+
+	if (s.n == 0)
+		return true;
+	to = buf_reserve(b, s.n);
+	if (!to)
+		return false;
+	memcpy(to, s.p, s.n);
+	b->n += s.n;
+	return true;
+}
+
+bool buf_add_char(struct buf *b, char c)
+{
+	return buf_add(b, str_make(&c, 1));
+}
+
+bool buf_vprintf(struct buf *b, const char *format, va_list arguments)
+{
+	va_list again;
+	char probe[1], *to;
+	int n;
+
+	va_copy(again, arguments);
+	n = vsnprintf(probe, sizeof probe, format, again);
+	va_end(again);
+	if (n < 0)
+		abort();
+	/* vsnprintf wants a byte for its NUL, which the bound does not count */
+	b->max++;
+	to = buf_reserve(b, (size_t)n + 1);
+	b->max--;
+	if (!to)
+		return false;
+	vsnprintf(to, (size_t)n + 1, format, arguments);
+	b->n += (size_t)n;
+	return true;
+}
+
+bool buf_printf(struct buf *b, const char *format, ...)
+{
+	va_list arguments;
+	bool fits;
+
+	va_start(arguments, format);
+	fits = buf_vprintf(b, format, arguments);
+	va_end(arguments);
+	return fits;
+}
+
+void buf_consume(struct buf *b, size_t n)
+{
+	if (n > b->n)
+		abort();
+	b->from += n;
+	b->n -= n;
+	if (b->n == 0)
+		b->from = 0;
+}
+
+void buf_clear(struct buf *b)
+{
+	b->from = b->n = 0;
+}
+
+void buf_release(struct buf *b)
+{
+	free(b->p);
+	b->p = NULL;
+	b->from = b->n = b->capacity = 0;
+}

@@ -1,0 +1,202 @@
+/* log.c - one line per fact, logfmt or JSON, to standard error. */
+#include "posthouse/log.h"
+#include "posthouse/buf.h"
+#include "posthouse/clock.h"
+#include "posthouse/id.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES 4000 /* below PIPE_BUF: a line of several processes on one pipe is never torn */
+
+static struct {
+	const char *role;
+	int index;
+	bool json;
+	enum log_level level;
+	uint64_t dropped;
+} settings = { .role = "posthouse", .index = -1, .level = LOG_INFO };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+void log_setup(const char *role, int index)
+{
+	settings.role = role;
+	settings.index = index;
+}
+
+void log_configure(bool json, enum log_level level)
+{
+	settings.json = json;
+	settings.level = level;
+}
+
+struct kv kv_id(const char *key, uint64_t id)
+{
+	static _Thread_local char ring[8][ID_TEXT_MAX];
+	static _Thread_local unsigned next;
+	char *text = ring[next++ % 8];
+
+	return kv_cstr(key, id_format(id, text));
+}
+
+static bool is_plain(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == '"' || s.p[i] == '=' || s.p[i] == '\\' || s.p[i] == 0x7f)
+			return false;
+	return s.n > 0;
+}
+
+/* The length of the valid UTF-8 sequence that starts at s.p[i]; 0 when there is none. */
+static size_t utf8_length(struct str s, size_t i)
+{
+	unsigned char c = (unsigned char)s.p[i];
+	size_t n = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+
+	if (n == 0 || i + n > s.n)
+		return 0;
+	for (size_t k = 1; k < n; k++)
+		if (((unsigned char)s.p[i + k] & 0xc0) != 0x80)
+			return 0;
+	return n;
+}
+
+/* What is within quotes: the same escapes serve logfmt and JSON. Bytes that are not UTF-8 become U+FFFD. */
+static void add_escaped(struct buf *b, struct str s)
+{
+	for (size_t i = 0; i < s.n;) {
+		unsigned char c = (unsigned char)s.p[i];
+		size_t n = utf8_length(s, i);
+
+		if (c == '"' || c == '\\')
+			buf_printf(b, "\\%c", c);
+		else if (c == '\n')
+			buf_add(b, S("\\n"));
+		else if (c == '\r')
+			buf_add(b, S("\\r"));
+		else if (c == '\t')
+			buf_add(b, S("\\t"));
+		else if (c < ' ' || c == 0x7f)
+			buf_printf(b, "\\u%04x", c);
+		else if (n == 0)
+			buf_add(b, S("\xef\xbf\xbd"));
+		else
+			buf_add(b, str_make(s.p + i, n));
+		i += n ? n : 1;
+	}
+}
+
+static void add_pair(struct buf *b, const struct kv *pair)
+{
+	bool quoted = pair->kind == KV_STR && (settings.json || !is_plain(pair->str));
+
+	if (settings.json)
+		buf_printf(b, ",\"%s\":", pair->key);
+	else
+		buf_printf(b, " %s=", pair->key);
+	switch (pair->kind) {
+	case KV_STR:
+		if (quoted)
+			buf_add_char(b, '"');
+		add_escaped(b, pair->str);
+		if (quoted)
+			buf_add_char(b, '"');
+		break;
+	case KV_U64: buf_printf(b, "%llu", (unsigned long long)pair->u64); break;
+	case KV_I64: buf_printf(b, "%lld", (long long)pair->i64); break;
+	case KV_BOOL: buf_add(b, pair->u64 ? S("true") : S("false")); break;
+	}
+}
+
+/* time=… level=… role=… event=…: the same on every line. */
+static void add_start(struct buf *b, enum log_level level, const char *event)
+{
+	static const char *const names[] = { "debug", "info", "warning", "error" };
+	uint64_t now = clock_now_ms();
+	time_t seconds = (time_t)(now / 1000);
+	struct tm tm;
+	char when[40];
+
+	gmtime_r(&seconds, &tm);
+	snprintf(when, sizeof when, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
+		 tm.tm_min, tm.tm_sec, (unsigned)(now % 1000));
+	if (settings.json)
+		buf_printf(b, "{\"time\":\"%s\",\"level\":\"%s\",\"role\":\"%s\"", when, names[level], settings.role);
+	else
+		buf_printf(b, "time=%s level=%s role=%s", when, names[level], settings.role);
+	if (settings.index >= 0)
+		add_pair(b, &(struct kv){ .key = "index", .kind = KV_I64, .i64 = settings.index });
+	add_pair(b, &(struct kv){ .key = "event", .kind = KV_STR, .str = str_of(event) });
+}
+
+static void put_line(struct buf *b)
+{
+	struct str line;
+	ssize_t n;
+
+	buf_add(b, settings.json ? S("}\n") : S("\n"));
+	line = buf_view(b);
+	do
+		n = write(STDERR_FILENO, line.p, line.n);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		settings.dropped++;
+}
+
+void log_write(enum log_level level, const struct log *log, const char *event, const struct kv *pairs, size_t n)
+{
+	struct buf b;
+	char id[ID_TEXT_MAX];
+
+	if (level < settings.level)
+		return;
+	pthread_mutex_lock(&lock);
+	buf_init(&b, 64 * 1024);
+	if (settings.dropped) {
+		struct kv count = { .key = "lines", .kind = KV_U64, .u64 = settings.dropped };
+
+		settings.dropped = 0;
+		add_start(&b, LOG_WARNING, "log.dropped");
+		add_pair(&b, &count);
+		put_line(&b);
+		buf_clear(&b);
+	}
+	add_start(&b, level, event);
+	if (log && log->session) {
+		snprintf(id, sizeof id, "%llx", (unsigned long long)(log->session & 0xffffffffffffull));
+		add_pair(&b, &(struct kv){ .key = "session", .kind = KV_STR, .str = str_of(id) });
+	}
+	if (log && log->message)
+		add_pair(&b, &(struct kv){ .key = "queue", .kind = KV_STR, .str = str_of(id_format(log->message, id)) });
+	for (size_t i = 1; i < n; i++) {
+		struct kv pair = pairs[i];
+
+		/* six times: the longest escape. What does not fit is cut visibly, never the line's end. */
+		if (pair.kind == KV_STR && b.n + strlen(pair.key) + pair.str.n * 6 + 16 > LINE_MAX_BYTES) {
+			if (b.n + 200 > LINE_MAX_BYTES)
+				break;
+			pair.str = str_head(pair.str, (LINE_MAX_BYTES - b.n - strlen(pair.key) - 16) / 6);
+		}
+		add_pair(&b, &pair);
+	}
+	put_line(&b);
+	buf_fini(&b);
+	pthread_mutex_unlock(&lock);
+}
+
+void die(int exit_code, const char *format, ...)
+{
+	va_list arguments;
+	char text[2048];
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof text, format, arguments);
+	va_end(arguments);
+	fprintf(stderr, "posthouse: %s\n", text);
+	exit(exit_code);
+}

@@ -1,0 +1,285 @@
+/* schema.c - every key of the configuration file, once. To add one: a row here, a field in config.h, a line in etc/posthouse.conf,
+ * and `POSTHOUSE_UPDATE=1 meson test config_manual` for the manual. */
+#include "schema.h"
+
+#include "posthouse/ipc.h"
+#include "posthouse/log.h"
+#include "posthouse/mail.h"
+
+#define MASTER     (1u << ROLE_MASTER)
+#define SUBMISSION (1u << ROLE_SUBMISSION)
+#define LOGIN      (1u << ROLE_LOGIN)
+#define VAULT      (1u << ROLE_VAULT)
+#define QUEUE      (1u << ROLE_QUEUE)
+#define RELAY      (1u << ROLE_RELAY)
+#define CONSOLE    (1u << ROLE_CONSOLE)
+#define EVERY      (SUBMISSION | LOGIN | VAULT | QUEUE | RELAY | CONSOLE)
+
+#define AT(field)           offsetof(struct config, field), 0
+#define ARRAY(field)        offsetof(struct config, field.at), offsetof(struct config, field.n)
+#define COUNTED(field, n)   offsetof(struct config, field), offsetof(struct config, n)
+#define IN(type, field)     offsetof(struct type, field), 0
+#define ARRAY_IN(type, field) offsetof(struct type, field.at), offsetof(struct type, field.n)
+#define NO_TARGET           0, 0
+#define NO_BOUNDS           NULL, NULL
+
+static const struct choice listen_tls_choices[] = { { "starttls", LISTEN_STARTTLS }, { "implicit", LISTEN_IMPLICIT }, { NULL } };
+static const struct choice upstream_tls_choices[] = { { "implicit", UPSTREAM_IMPLICIT },
+						      { "starttls", UPSTREAM_STARTTLS },
+						      { "opportunistic", UPSTREAM_OPPORTUNISTIC },
+						      { "none", UPSTREAM_NONE },
+						      { NULL } };
+static const struct choice tls_version_choices[] = {
+	{ "1.0", TLS_1_0, true }, { "1.1", TLS_1_1, true }, { "1.2", TLS_1_2 }, { "1.3", TLS_1_3 }, { NULL }
+};
+static const struct choice mechanism_choices[] = {
+	{ "PLAIN" }, { "LOGIN" }, { "SCRAM-SHA-256", 0, true }, { "SCRAM-SHA-256-PLUS", 0, true }, { NULL }
+};
+static const struct choice backend_choices[] = { { "accounts" },        { "sasldb", 0, true }, { "saslauthd", 0, true },
+						 { "ldapdb", 0, true }, { "sql", 0, true },    { NULL } };
+static const struct choice over_choices[] = { { "reject", 0 }, { "hold", 1, true }, { NULL } };
+static const struct choice log_format_choices[] = { { "logfmt", LOG_FORMAT_LOGFMT }, { "json", LOG_FORMAT_JSON }, { NULL } };
+static const struct choice log_level_choices[] = {
+	{ "debug", LOG_DEBUG }, { "info", LOG_INFO }, { "warning", LOG_WARNING }, { "error", LOG_ERROR }, { NULL }
+};
+static const struct choice dkim_choices[] = { { "(no key)", 0 },
+					      { "rsa-sha256", DKIM_RSA_SHA256 },
+					      { "ed25519-sha256", DKIM_ED25519_SHA256 },
+					      { NULL } };
+
+/* path, type, target, default, lower, upper, roles, flags, help; then by name what only some rows have. */
+/* clang-format off */
+const struct key config_keys[] = {
+	{ "hostname", CFG_TEXT, AT(hostname), NULL, NO_BOUNDS, EVERY, REQUIRED | LOWER_CASE,
+	  "This machine's full name: greeting, EHLO, Received fields, reports.", .format = &format_fqdn, .example = "relay.example.org" },
+	{ "postmaster", CFG_TEXT, AT(postmaster), NULL, NO_BOUNDS, SUBMISSION | QUEUE | CONSOLE, REQUIRED | RELOADABLE,
+	  "The person in charge: is told what nobody else can be told.", .format = &format_mailbox, .example = "postmaster@example.org" },
+	{ "state_dir", CFG_TEXT, AT(state_dir), "/var/lib/posthouse", NO_BOUNDS, LOGIN | QUEUE | CONSOLE, PATH,
+	  "Queue, large messages and accounts. It must be on a disk: a tmpfs or a network file system is refused." },
+	{ "run_as", CFG_TEXT, AT(run_as), "posthouse", NO_BOUNDS, CONSOLE, 0,
+	  "Whom to become when started as root; ignored otherwise.", .format = &format_name },
+	{ "shutdown_grace", CFG_TIME, AT(shutdown_grace_ms), "20s", "0s", "10m", 0, RELOADABLE,
+	  "How long sessions and deliveries under way may take to end when the relay is stopped." },
+
+	{ "listen", CFG_LIST, COUNTED(listen, listen_n),
+	  "( { address = \"*\"; port = 587; tls = \"starttls\"; }, { address = \"*\"; port = 465; tls = \"implicit\"; } )", NO_BOUNDS,
+	  SUBMISSION, 0, "Where clients connect.", .element_size = sizeof(struct cfg_listen) },
+	{ "listen[].address", CFG_TEXT, IN(cfg_listen, address), "*", NO_BOUNDS, SUBMISSION, 0,
+	  "\"*\" is every address of the machine, IPv4 and IPv6.", .format = &format_address },
+	{ "listen[].port", CFG_INT, IN(cfg_listen, port), NULL, "1", "65535", SUBMISSION, REQUIRED,
+	  "The TCP port.", .example = "587" },
+	{ "listen[].tls", CFG_ENUM, IN(cfg_listen, tls), NULL, NO_BOUNDS, SUBMISSION, REQUIRED,
+	  "Whether TLS begins by the STARTTLS command (usual on 587) or at once (usual on 465).", .choices = listen_tls_choices,
+	  .example = "starttls" },
+	{ "listen[].max_connections", CFG_INT, IN(cfg_listen, max_connections), "0", "0", "1000000", SUBMISSION, 0,
+	  "Connections at once; 0: only the limit of all (submission.sessions)." },
+	{ "listen[].proxy_protocol", CFG_TEXTS, ARRAY_IN(cfg_listen, proxy_protocol), NULL, NO_BOUNDS, SUBMISSION, LATER,
+	  "Networks of load balancers that send the PROXY header.", .format = &format_network, .example = "192.0.2.0/24" },
+	{ "control", CFG_TEXT, AT(control), "/run/posthouse/control.sock", NO_BOUNDS, CONSOLE, PATH,
+	  "The socket of the administration commands, mode 0600.", .format = &format_socket },
+	{ "metrics", CFG_TEXT, AT(metrics), NULL, NO_BOUNDS, CONSOLE, LATER,
+	  "Address and port of Prometheus' /metrics and of /healthz and /readyz.", .example = "127.0.0.1:9587" },
+
+	{ "certificates", CFG_LIST, COUNTED(certificates, certificates_n), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE,
+	  "The certificate that clients see; exactly one (several, chosen by the name that the client asks for, come later). "
+	  "It is read again when its files change.", .element_size = sizeof(struct cfg_certificate) },
+	{ "certificates[].chain", CFG_TEXT, IN(cfg_certificate, chain), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE | PATH,
+	  "PEM file with the certificate first and those of its issuers after it.", .example = "/etc/posthouse/fullchain.pem" },
+	{ "certificates[].key", CFG_TEXT, IN(cfg_certificate, key), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE | PATH,
+	  "PEM file with its private key, without passphrase.", .example = "/etc/posthouse/privkey.pem" },
+	{ "certificates[].chain_pem", CFG_TEXT, IN(cfg_certificate, chain_pem), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE | FILLED, "" },
+	{ "certificates[].key_pem", CFG_SECRET, IN(cfg_certificate, key_pem), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE | FILLED, "" },
+	{ "tls_minimum", CFG_ENUM, AT(tls_minimum), "1.2", NO_BOUNDS, SUBMISSION, RELOADABLE,
+	  "The oldest TLS version that clients may use.", .choices = tls_version_choices },
+
+	{ "auth", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "How clients log in." },
+	{ "auth.mechanisms", CFG_TEXTS, ARRAY(auth.mechanisms), "PLAIN LOGIN", NO_BOUNDS, SUBMISSION | LOGIN, 0,
+	  "What AUTH offers, always under TLS only.", .choices = mechanism_choices },
+	{ "auth.backend", CFG_TEXT, AT(auth.backend), "accounts", NO_BOUNDS, LOGIN, 0,
+	  "Where passwords are checked: our own account file in state_dir, or one of Cyrus SASL's.", .choices = backend_choices },
+	{ "auth.realm", CFG_TEXT, AT(auth.realm), NULL, NO_BOUNDS, SUBMISSION | LOGIN | CONSOLE, LOWER_CASE,
+	  "The domain of logins without @. Without this key: hostname.", .format = &format_domain, .example = "example.org" },
+	{ "auth.options", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, LATER, "Options passed to Cyrus SASL as they are." },
+	{ "auth.failures", CFG_RATE, AT(auth.failures), NULL, NO_BOUNDS, SUBMISSION | LOGIN | QUEUE, LATER | RELOADABLE,
+	  "Failed logins per client network and per login before a ban. Until then: submission.login_delay.", .example = "10/10m" },
+
+	{ "senders", CFG_LIST, COUNTED(senders, senders_n), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE,
+	  "Who may send as whom. A login without an entry may use itself as the sender address, when it is one.",
+	  .element_size = sizeof(struct cfg_senders) },
+	{ "senders[].user", CFG_TEXT, IN(cfg_senders, user), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE,
+	  "The login, with or without realm.", .format = &format_login, .example = "alice" },
+	{ "senders[].addresses", CFG_TEXTS, ARRAY_IN(cfg_senders, addresses), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE,
+	  "Patterns of all sender addresses that this login may use.", .format = &format_pattern, .example = "@example.org" },
+
+	{ "limits", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "What one login may send." },
+	{ "limits.messages", CFG_RATES, ARRAY(limits.messages), NULL, NO_BOUNDS, QUEUE, LATER | RELOADABLE,
+	  "Messages in a time, per login.", .example = "200/1h" },
+	{ "limits.recipients", CFG_RATES, ARRAY(limits.recipients), NULL, NO_BOUNDS, QUEUE, LATER | RELOADABLE,
+	  "Recipients in a time, per login.", .example = "500/1h" },
+	{ "limits.bytes", CFG_RATES, ARRAY(limits.bytes), NULL, NO_BOUNDS, QUEUE, LATER | RELOADABLE | BYTES,
+	  "Bytes in a time, per login.", .example = "500M/1d" },
+	{ "limits.new_recipients", CFG_RATES, ARRAY(limits.new_recipients), NULL, NO_BOUNDS, QUEUE, LATER | RELOADABLE,
+	  "Recipients in a time to whom this login has never written.", .example = "100/1d" },
+	{ "limits.recipients_per_message", CFG_INT, AT(limits.recipients_per_message), "100", "1", "10000", SUBMISSION | QUEUE, RELOADABLE,
+	  "RCPT commands in one transaction; more get 452 4.5.3." },
+	{ "limits.message_size", CFG_SIZE, AT(limits.message_size), "50M", "64K", "2G", SUBMISSION | QUEUE, RELOADABLE,
+	  "The largest message; larger ones get 552 5.3.4." },
+	{ "limits.connections", CFG_INT, AT(limits.connections), NULL, "1", "100000", SUBMISSION | QUEUE, LATER | RELOADABLE,
+	  "Connections at once, per login.", .example = "20" },
+	{ "limits.over", CFG_ENUM, AT(limits.over), NULL, NO_BOUNDS, QUEUE, LATER | RELOADABLE,
+	  "What happens to mail over a limit.", .choices = over_choices, .example = "reject" },
+	{ "limits.users", CFG_LIST, COUNTED(limits.users, limits.users_n), NULL, NO_BOUNDS, QUEUE, LATER | RELOADABLE,
+	  "Limits of single logins: an entry replaces only the keys that it names.", .element_size = sizeof(struct cfg_limits_user) },
+	{ "limits.users[].user", CFG_TEXT, IN(cfg_limits_user, user), NULL, NO_BOUNDS, QUEUE, LATER | RELOADABLE | REQUIRED,
+	  "The login.", .format = &format_login, .example = "web" },
+	{ "limits.users[].messages", CFG_RATES, ARRAY_IN(cfg_limits_user, messages), NULL, NO_BOUNDS, QUEUE, LATER | RELOADABLE,
+	  "As limits.messages.", .example = "5000/1h" },
+	{ "limits.users[].recipients", CFG_RATES, ARRAY_IN(cfg_limits_user, recipients), NULL, NO_BOUNDS, QUEUE, LATER | RELOADABLE,
+	  "As limits.recipients.", .example = "5000/1h" },
+	{ "limits.users[].bytes", CFG_RATES, ARRAY_IN(cfg_limits_user, bytes), NULL, NO_BOUNDS, QUEUE, LATER | RELOADABLE | BYTES,
+	  "As limits.bytes.", .example = "5G/1d" },
+	{ "limits.users[].new_recipients", CFG_RATES, ARRAY_IN(cfg_limits_user, new_recipients), NULL, NO_BOUNDS, QUEUE,
+	  LATER | RELOADABLE, "As limits.new_recipients.", .example = "1000/1d" },
+
+	{ "devices", CFG_LIST, COUNTED(devices, devices_n), NULL, NO_BOUNDS, SUBMISSION, LATER | RELOADABLE,
+	  "Hosts that may send without logging in: printers, scanners.", .element_size = sizeof(struct cfg_device) },
+	{ "devices[].networks", CFG_TEXTS, ARRAY_IN(cfg_device, networks), NULL, NO_BOUNDS, SUBMISSION, LATER | REQUIRED | RELOADABLE,
+	  "Addresses of the device.", .format = &format_network, .example = "192.168.1.20/32" },
+	{ "devices[].user", CFG_TEXT, IN(cfg_device, user), NULL, NO_BOUNDS, SUBMISSION, LATER | REQUIRED | RELOADABLE,
+	  "The login on whose account its mail goes.", .format = &format_login, .example = "printer" },
+	{ "devices[].sender", CFG_TEXT, IN(cfg_device, sender), NULL, NO_BOUNDS, SUBMISSION, LATER | REQUIRED | RELOADABLE,
+	  "The sender address of its mail.", .format = &format_mailbox, .example = "scanner@example.org" },
+	{ "devices[].recipients", CFG_TEXTS, ARRAY_IN(cfg_device, recipients), NULL, NO_BOUNDS, SUBMISSION, LATER | REQUIRED | RELOADABLE,
+	  "To whom it may send.", .format = &format_pattern, .example = "@example.org" },
+	{ "devices[].messages", CFG_RATES, ARRAY_IN(cfg_device, messages), NULL, NO_BOUNDS, SUBMISSION, LATER | RELOADABLE,
+	  "Messages in a time.", .example = "20/1d" },
+	{ "devices[].tls", CFG_TEXT, IN(cfg_device, tls), NULL, NO_BOUNDS, SUBMISSION, LATER | RELOADABLE,
+	  "What TLS it must use.", .example = "legacy" },
+	{ "devices[].i_know", CFG_BOOL, IN(cfg_device, i_know), NULL, NO_BOUNDS, SUBMISSION, LATER | RELOADABLE,
+	  "Allows networks that hold more than a device, after a warning.", .example = "true" },
+
+	{ "rewrite", CFG_LIST, COUNTED(rewrite, rewrite_n), NULL, NO_BOUNDS, SUBMISSION, LATER | RELOADABLE,
+	  "Addresses to replace.", .element_size = sizeof(struct cfg_rewrite) },
+	{ "rewrite[].sender", CFG_TEXT, IN(cfg_rewrite, sender), NULL, NO_BOUNDS, SUBMISSION, LATER | RELOADABLE,
+	  "Pattern of the sender.", .format = &format_pattern, .example = "root@.lan" },
+	{ "rewrite[].recipient", CFG_TEXT, IN(cfg_rewrite, recipient), NULL, NO_BOUNDS, SUBMISSION, LATER | RELOADABLE,
+	  "Pattern of the recipient.", .format = &format_pattern, .example = "root@.lan" },
+	{ "rewrite[].to", CFG_TEXT, IN(cfg_rewrite, to), NULL, NO_BOUNDS, SUBMISSION, LATER | REQUIRED | RELOADABLE,
+	  "The new address.", .format = &format_mailbox, .example = "alice@example.org" },
+	{ "rewrite[].headers", CFG_BOOL, IN(cfg_rewrite, headers), NULL, NO_BOUNDS, SUBMISSION, LATER | RELOADABLE,
+	  "In the message's header too.", .example = "true" },
+
+	{ "sign", CFG_LIST, COUNTED(sign, sign_n), NULL, NO_BOUNDS, SUBMISSION | QUEUE | VAULT, RELOADABLE,
+	  "DKIM keys. Mail from a domain without a key goes unsigned; several keys of a domain make several signatures.",
+	  .element_size = sizeof(struct cfg_sign) },
+	{ "sign[].domain", CFG_TEXT, IN(cfg_sign, domain), NULL, NO_BOUNDS, SUBMISSION | QUEUE | VAULT, REQUIRED | RELOADABLE | LOWER_CASE,
+	  "The domain in the From field.", .format = &format_domain, .example = "example.org" },
+	{ "sign[].selector", CFG_TEXT, IN(cfg_sign, selector), NULL, NO_BOUNDS, SUBMISSION | QUEUE | VAULT, REQUIRED | RELOADABLE,
+	  "The public key is published as SELECTOR._domainkey.DOMAIN.", .format = &format_selector, .example = "p1r" },
+	{ "sign[].key", CFG_TEXT, IN(cfg_sign, key), NULL, NO_BOUNDS, VAULT, REQUIRED | RELOADABLE | PATH,
+	  "PEM file with the private key: RSA (1024 bits or more, 2048 advised) or Ed25519; the algorithm follows it.",
+	  .example = "/etc/posthouse/dkim/p1r.key" },
+	{ "sign[].key_pem", CFG_SECRET, IN(cfg_sign, key_pem), NULL, NO_BOUNDS, VAULT, RELOADABLE | FILLED, "" },
+	{ "sign[].algorithm", CFG_ENUM, IN(cfg_sign, algorithm), NULL, NO_BOUNDS, SUBMISSION | QUEUE | VAULT, RELOADABLE | FILLED, "",
+	  .choices = dkim_choices },
+
+	{ "upstreams", CFG_LIST, COUNTED(upstreams, upstreams_n), NULL, NO_BOUNDS, QUEUE | RELAY | VAULT, REQUIRED | RELOADABLE,
+	  "Mail servers (smarthosts) that take our mail. At least one is needed until direct delivery is built.",
+	  .element_size = sizeof(struct cfg_upstream) },
+	{ "upstreams[].name", CFG_TEXT, IN(cfg_upstream, name), NULL, NO_BOUNDS, QUEUE | RELAY | VAULT, REQUIRED | RELOADABLE,
+	  "What routes and the log call it.", .format = &format_name, .example = "isp" },
+	{ "upstreams[].host", CFG_TEXT, IN(cfg_upstream, host), NULL, NO_BOUNDS, QUEUE | RELAY, REQUIRED | RELOADABLE,
+	  "Its host name or address; all addresses of the name are tried.", .format = &format_host, .example = "smtp.isp.example" },
+	{ "upstreams[].port", CFG_INT, IN(cfg_upstream, port), NULL, "1", "65535", QUEUE | RELAY, RELOADABLE,
+	  "Without this key: 465 for tls = \"implicit\", otherwise 587.", .example = "587" },
+	{ "upstreams[].tls", CFG_ENUM, IN(cfg_upstream, tls), "starttls", NO_BOUNDS, QUEUE | RELAY, RELOADABLE,
+	  "\"implicit\" and \"starttls\" demand TLS and a valid certificate; \"opportunistic\" uses TLS unverified where it is offered; "
+	  "\"none\" never.", .choices = upstream_tls_choices },
+	{ "upstreams[].login", CFG_TEXT, IN(cfg_upstream, login), NULL, NO_BOUNDS, RELAY | VAULT, RELOADABLE,
+	  "The user name there. Without it: no AUTH.", .example = "me@isp.example" },
+	{ "upstreams[].password", CFG_SECRET, IN(cfg_upstream, password), NULL, NO_BOUNDS, VAULT, RELOADABLE,
+	  "Its password; better as password_file.", .example = "secret" },
+	{ "upstreams[].connections", CFG_INT, IN(cfg_upstream, connections), "10", "1", "1000", QUEUE | RELAY, RELOADABLE,
+	  "Connections to it at once." },
+	{ "upstreams[].ca", CFG_TEXT, IN(cfg_upstream, ca), NULL, NO_BOUNDS, RELAY, RELOADABLE | PATH,
+	  "PEM file with the certificates of the issuers to trust. Without this key: the system's.", .example = "/etc/posthouse/ca.pem" },
+	{ "upstreams[].ca_pem", CFG_TEXT, IN(cfg_upstream, ca_pem), NULL, NO_BOUNDS, RELAY, RELOADABLE | FILLED, "" },
+	{ "upstreams[].tls_name", CFG_TEXT, IN(cfg_upstream, tls_name), NULL, NO_BOUNDS, RELAY, RELOADABLE,
+	  "The name that its certificate must bear. Without this key: host.", .format = &format_host, .example = "smtp.isp.example" },
+	{ "upstreams[].messages", CFG_RATES, ARRAY_IN(cfg_upstream, messages), NULL, NO_BOUNDS, QUEUE, LATER | RELOADABLE,
+	  "Messages in a time that it takes.", .example = "30/1m" },
+	{ "upstreams[].profile", CFG_TEXT, IN(cfg_upstream, profile), NULL, NO_BOUNDS, QUEUE | RELAY, LATER | RELOADABLE,
+	  "Peculiarities of a known provider.", .format = &format_name, .example = "gmail" },
+
+	{ "routes", CFG_LIST, COUNTED(routes, routes_n), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
+	  "Which way mail goes; one rule without conditions so far. Without this key, and with one upstream: that one.",
+	  .element_size = sizeof(struct cfg_route) },
+	{ "routes[].senders", CFG_TEXTS, ARRAY_IN(cfg_route, senders), NULL, NO_BOUNDS, QUEUE, LATER | RELOADABLE,
+	  "Patterns of senders for which the rule holds.", .format = &format_pattern, .example = "@example.net" },
+	{ "routes[].recipients", CFG_TEXTS, ARRAY_IN(cfg_route, recipients), NULL, NO_BOUNDS, QUEUE, LATER | RELOADABLE,
+	  "Patterns of recipients for which the rule holds.", .format = &format_pattern, .example = "@corp.example" },
+	{ "routes[].users", CFG_TEXTS, ARRAY_IN(cfg_route, users), NULL, NO_BOUNDS, QUEUE, LATER | RELOADABLE,
+	  "Logins for which the rule holds.", .format = &format_login, .example = "web" },
+	{ "routes[].via", CFG_TEXTS, ARRAY_IN(cfg_route, via), NULL, NO_BOUNDS, QUEUE, REQUIRED | RELOADABLE,
+	  "The name of the upstream; exactly one (several, and \"mx\" for direct delivery, come later).", .format = &format_name,
+	  .example = "isp" },
+
+	{ "queue", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "How long mail waits, and where the queue ends." },
+	{ "queue.retry", CFG_TIMES, COUNTED(queue.retry_ms, queue.retry_n), "1m 5m 15m 30m 1h 2h 4h", "100ms", "1d", QUEUE, RELOADABLE,
+	  "Waiting times between attempts; the last repeats." },
+	{ "queue.lifetime", CFG_TIME, AT(queue.lifetime_ms), "5d", "1s", "30d", QUEUE, RELOADABLE,
+	  "Mail that could not be delivered for so long is returned to its sender." },
+	{ "queue.warn_after", CFG_TIME, AT(queue.warn_after_ms), NULL, "1s", "30d", QUEUE, LATER | RELOADABLE,
+	  "When the sender is told that mail still waits.", .example = "4h" },
+	{ "queue.min_free", CFG_SIZE, AT(queue.min_free), "100M", "0", "1T", QUEUE, RELOADABLE,
+	  "Space that must stay free on the disk; below it clients get 452 4.3.1." },
+	{ "queue.keep_history", CFG_TIME, AT(queue.keep_history_ms), "30d", "0s", "3650d", QUEUE, RELOADABLE,
+	  "How long finished messages can be traced." },
+	{ "queue.max_messages", CFG_INT, AT(queue.max_messages), "1000000", "1", "100000000", QUEUE, RELOADABLE,
+	  "Messages waiting at once; more get 452 4.3.1." },
+
+	{ "delivery", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "How the relay talks to next hops." },
+	{ "delivery.connections_per_destination", CFG_INT, AT(delivery.connections_per_destination), "10", "1", "1000", QUEUE | RELAY,
+	  RELOADABLE, "Connections at once to one destination." },
+	{ "delivery.reuse", CFG_INT, AT(delivery.reuse), "100", "1", "100000", QUEUE | RELAY, RELOADABLE,
+	  "Messages over one connection." },
+	{ "delivery.ipv4", CFG_BOOL, AT(delivery.ipv4), "true", NO_BOUNDS, RELAY, RELOADABLE, "Whether to use IPv4." },
+	{ "delivery.ipv6", CFG_BOOL, AT(delivery.ipv6), "true", NO_BOUNDS, RELAY, RELOADABLE, "Whether to use IPv6." },
+	{ "delivery.port", CFG_INT, AT(delivery.port), NULL, "1", "65535", RELAY, LATER | RELOADABLE,
+	  "The port of direct delivery.", .example = "25" },
+	{ "delivery.source", CFG_TEXTS, ARRAY(delivery.source), NULL, NO_BOUNDS, RELAY, LATER | RELOADABLE,
+	  "Our own addresses to connect from.", .format = &format_address, .example = "192.0.2.1" },
+	{ "delivery.resolver", CFG_TEXT, AT(delivery.resolver), NULL, NO_BOUNDS, RELAY, LATER | RELOADABLE,
+	  "A name server of our own choice.", .example = "127.0.0.1" },
+	{ "delivery.timeouts", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "How long the next hop may take (RFC 5321 4.5.3.2)." },
+	{ "delivery.timeouts.connect", CFG_TIME, AT(delivery.timeouts.connect_ms), "30s", "100ms", "10m", RELAY, RELOADABLE,
+	  "To accept the connection, per address." },
+	{ "delivery.timeouts.greeting", CFG_TIME, AT(delivery.timeouts.greeting_ms), "5m", "100ms", "1h", RELAY, RELOADABLE,
+	  "To greet." },
+	{ "delivery.timeouts.command", CFG_TIME, AT(delivery.timeouts.command_ms), "5m", "100ms", "1h", RELAY, RELOADABLE,
+	  "To answer a command." },
+	{ "delivery.timeouts.data", CFG_TIME, AT(delivery.timeouts.data_ms), "10m", "100ms", "1h", RELAY, RELOADABLE,
+	  "To take a block of data, and to answer after the final dot." },
+
+	{ "log", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "The log goes to standard error, one line per fact." },
+	{ "log.format", CFG_ENUM, AT(log.format), "logfmt", NO_BOUNDS, EVERY, RELOADABLE,
+	  "key=value pairs or a JSON object per line.", .choices = log_format_choices },
+	{ "log.level", CFG_ENUM, AT(log.level), "info", NO_BOUNDS, EVERY, RELOADABLE,
+	  "The least important lines to write.", .choices = log_level_choices },
+
+	{ "submission", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "Bounds of client sessions." },
+	{ "submission.idle", CFG_TIME, AT(submission.idle_ms), "5m", "1s", "1h", SUBMISSION, RELOADABLE,
+	  "A silent client is disconnected (RFC 5321 4.5.3.2.7 asks for five minutes)." },
+	{ "submission.commands", CFG_INT, AT(submission.commands), "1000", "10", "1000000", SUBMISSION, RELOADABLE,
+	  "Commands of a session that are not part of an accepted message; then 421." },
+	{ "submission.errors", CFG_INT, AT(submission.errors), "20", "1", "1000", SUBMISSION, RELOADABLE,
+	  "Refused commands of a session; then 421." },
+	{ "submission.sessions", CFG_INT, AT(submission.sessions), "10000", "1", "1000000", SUBMISSION, RELOADABLE,
+	  "Sessions at once, per submission process." },
+	{ "submission.workers", CFG_INT, AT(submission.workers), "0", "0", "64", SUBMISSION, 0,
+	  "Submission processes; 0: one per processor core." },
+	{ "submission.login_delay", CFG_TIME, AT(submission.login_delay_ms), "2s", "0s", "1m", SUBMISSION | LOGIN, RELOADABLE,
+	  "The answer to a failed login waits so long." },
+};
+/* clang-format on */
+const size_t config_keys_n = sizeof(config_keys) / sizeof(config_keys[0]);

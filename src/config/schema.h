@@ -1,0 +1,126 @@
+/* schema.h - the one table of configuration keys. Loader, defaults, slices, restart comparison, dump, sample check and manual walk it. */
+#ifndef POSTHOUSE_CONFIG_SCHEMA_H
+#define POSTHOUSE_CONFIG_SCHEMA_H
+
+#include "posthouse/config.h"
+
+enum key_type {
+	CFG_TEXT,   /* struct str */
+	CFG_SECRET, /* struct str, wiped by config_free(); the file may name it as KEY_file = "path" */
+	CFG_INT,    /* uint64_t */
+	CFG_SIZE,   /* uint64_t, bytes */
+	CFG_TIME,   /* uint64_t, milliseconds */
+	CFG_BOOL,   /* bool */
+	CFG_ENUM,   /* unsigned, one of `choices` */
+	CFG_RATE,   /* struct rate */
+	CFG_TEXTS,  /* array of struct str */
+	CFG_TIMES,  /* array of uint64_t */
+	CFG_RATES,  /* array of struct rate */
+	CFG_GROUP,  /* nothing of its own: its members are rows with their full path */
+	CFG_LIST,   /* array of a struct; the member rows follow at once, their paths begin with PATH[] and their targets are in the struct */
+};
+
+enum key_flag {
+	RELOADABLE = 1, /* a reload may change it; without: only a restart */
+	REQUIRED = 2,   /* no default that could do */
+	LATER = 4,      /* what it asks for is not built yet: only an empty value is taken */
+	FILLED = 8,     /* no key of the file: the loader fills it in */
+	PATH = 16,      /* a relative path is taken from the configuration file's directory */
+	LOWER_CASE = 32,
+	BYTES = 64, /* the amount of a rate is a size */
+};
+
+/* What a text must look like. */
+struct text_format {
+	const char *expected; /* "a host name", for messages and the manual */
+	bool (*valid)(struct str text);
+};
+
+struct choice {
+	const char *name; /* NULL ends the array */
+	unsigned value;
+	bool later;
+};
+
+struct key {
+	const char *path;
+	enum key_type type;
+	size_t offset;       /* in struct config, or in the list's struct */
+	size_t count_offset; /* arrays: where the number of elements is */
+	const char *fallback; /* default, as text: words apart by spaces for arrays, the file's syntax for CFG_LIST; NULL: zero or empty */
+	const char *lower, *upper; /* bounds, as text; NULL: none */
+	unsigned roles;      /* bit 1 << enum role_id: whose slice has it */
+	unsigned flags;
+	const char *help;
+	const struct text_format *format; /* texts: NULL = any printable text */
+	const struct choice *choices;
+	const char *example; /* for the manual, where there is no default */
+	size_t element_size; /* CFG_LIST */
+};
+
+extern const struct key config_keys[];
+extern const size_t config_keys_n;
+
+/* The rows after list row `i` that are its members: i + 1 .. result (exclusive). For other rows i + 1. */
+size_t schema_end(size_t i);
+
+/* The row with this path, or config_keys_n. */
+size_t schema_find(struct str path);
+
+/* The last component of a path; the path as people write it ("listen.port" for "listen[].port"). */
+struct str schema_leaf(const struct key *k);
+struct str schema_shown(struct arena *a, struct str path);
+
+/* Changes whenever the table does: two builds recognise by it that they must not exchange slices. */
+uint64_t schema_hash(void);
+
+/* Where a row's value is, given the config or the list's element. */
+static inline void *key_at(const struct key *k, void *base)
+{
+	return (char *)base + k->offset;
+}
+
+/* The elements of an array row: pointer, number, bytes of one. */
+size_t key_element_size(const struct key *k);
+void *key_array(const struct key *k, const void *base, size_t *n_out);
+void key_set_array(const struct key *k, void *base, void *elements, size_t n);
+
+bool key_is_array(const struct key *k); /* TEXTS, TIMES, RATES, LIST */
+
+/* The type of one element of an array of scalars; the type itself for the others. */
+enum key_type key_scalar(const struct key *k);
+
+/* ---- text.c: formats ---- */
+extern const struct text_format format_fqdn, format_domain, format_host, format_address, format_mailbox, format_pattern, format_login,
+	format_name, format_selector, format_network, format_socket;
+bool text_is_printable(struct str s); /* UTF-8 without control characters */
+
+/* ---- value.c: single values as text ---- */
+bool value_time(struct str text, uint64_t *ms_out);
+bool value_size(struct str text, uint64_t *bytes_out);
+bool value_rate(struct str text, bool bytes, struct rate *rate_out);
+void value_print_time(struct buf *b, uint64_t ms);
+void value_print_size(struct buf *b, uint64_t bytes);
+
+/* Parse `text` (outliving the target, or in `a`) by the row's type, bounds, format and choices into a scalar target. False: not that,
+ * or not built yet (*later_out). */
+bool value_set(const struct key *k, struct arena *a, struct str text, void *target, bool *later_out);
+
+/* Is the number within the row's bounds? For what comes as a number. */
+bool value_in_bounds(const struct key *k, uint64_t value);
+
+/* What a row takes, for messages: "a duration from 1s to 1h, such as "5m"". */
+struct str value_expected(const struct key *k, struct arena *a);
+
+/* Print the value of a row in the file's syntax; secrets as "(hidden)". */
+void value_print(struct buf *b, const struct key *k, const void *base);
+
+/* ---- dump.c ---- */
+
+/* The effective configuration in the file's syntax, with all defaults, without secrets and keys not built yet. */
+bool config_dump(const struct config *c, struct buf *b);
+
+/* The table as rows of the manual (man(7) macros). */
+bool config_manual(struct buf *b);
+
+#endif

@@ -1,0 +1,382 @@
+/* channel.c - one SOCK_SEQPACKET socket to a peer on the loop: sending in order (control before bulk), receiving, closing.
+ * Calls and their answers: calls.c. */
+#include "channel.h"
+
+#include "posthouse/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CREDIT_BYTES (2 * 1024 * 1024)
+#define DATAGRAMS_PER_TURN 64 /* then the loop's other work has its turn */
+
+/* A datagram that the kernel did not take yet. */
+struct datagram {
+	struct list link;
+	int fd; /* -1: none */
+	bool bulk, counted;
+	size_t n;
+	char bytes[];
+};
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+static void watch(struct channel *ch)
+{
+	bool waiting = !list_empty(&ch->control) || !list_empty(&ch->bulk);
+
+	uv_poll_start(&ch->poll, UV_READABLE | (waiting ? UV_WRITABLE : 0), on_poll);
+}
+
+struct channel *channel_new(uv_loop_t *loop, int fd, const struct channel_config *config)
+{
+	struct channel *ch = NEW(struct channel);
+	struct msg_hello hello = { .role = config->self,
+				   .index = config->self_index,
+				   .incarnation = config->incarnation,
+				   .table_hash = ipc_table_hash() };
+
+	ch->config = *config;
+	ch->fd = fd;
+	ch->loop = loop;
+	list_init(&ch->control);
+	list_init(&ch->bulk);
+	list_init(&ch->calls);
+	list_init(&ch->closing_link);
+	list_init(&ch->granting_link);
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	ch->poll.data = ch->sweep.data = ch;
+	if (uv_poll_init(loop, &ch->poll, fd) != 0)
+		abort(); /* a socket pair of ours that epoll refuses is a bug */
+	uv_timer_init(loop, &ch->sweep);
+	watch(ch);
+	ipc_send_hello(ch, &hello, -1);
+	return ch;
+}
+
+enum role_id channel_peer(const struct channel *ch)
+{
+	return ch->config.peer;
+}
+
+unsigned channel_peer_index(const struct channel *ch)
+{
+	return ch->config.peer_index;
+}
+
+uint64_t channel_peer_incarnation(const struct channel *ch)
+{
+	return ch->peer_incarnation;
+}
+
+size_t channel_queued(const struct channel *ch)
+{
+	return ch->queued;
+}
+
+/* ---- credit ---- */
+bool channel_has_credit(const struct channel *ch)
+{
+	return ch->credit_used < CREDIT_BYTES;
+}
+
+void channel_wait_credit(struct channel *ch, struct credit_wait *w)
+{
+	struct credit_wait **end = &ch->waiting;
+
+	channel_stop_waiting(w);
+	while (*end)
+		end = &(*end)->next;
+	w->next = NULL;
+	w->ch = ch;
+	*end = w;
+	if (ch->closing || channel_has_credit(ch))
+		calls_defer_grant(ch);
+}
+
+void channel_stop_waiting(struct credit_wait *w)
+{
+	if (!w->ch)
+		return;
+	for (struct credit_wait **at = &w->ch->waiting; *at; at = &(*at)->next)
+		if (*at == w) {
+			*at = w->next;
+			break;
+		}
+	w->ch = NULL;
+	w->next = NULL;
+}
+
+void channel_grant(struct channel *ch)
+{
+	while (ch->waiting && (ch->closing || channel_has_credit(ch))) {
+		struct credit_wait *w = ch->waiting;
+
+		channel_stop_waiting(w);
+		w->on_credit(w->ctx);
+	}
+}
+
+void channel_return_credit(struct channel *ch, size_t bytes)
+{
+	ch->credit_used -= bytes;
+	if (ch->waiting && channel_has_credit(ch))
+		calls_defer_grant(ch); /* later: whoever is called now may not expect to be called back within his own call */
+}
+
+/* ---- sending ---- */
+/* 0, or a negative errno. */
+static int put(int to, struct str bytes, int fd)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { (void *)(uintptr_t)bytes.p, bytes.n };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
+
+	if (fd >= 0) {
+		msg.msg_control = control.space;
+		msg.msg_controllen = sizeof control.space;
+		control.header = (struct cmsghdr){ CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS };
+		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&msg)), &fd, sizeof fd);
+	}
+	do
+		n = sendmsg(to, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
+}
+
+static void datagram_free(struct datagram *d)
+{
+	list_remove(&d->link);
+	if (d->fd >= 0)
+		close(d->fd);
+	free(d);
+}
+
+static void queue_datagram(struct channel *ch, struct str bytes, int fd, bool bulk, bool counted)
+{
+	struct datagram *d = xmalloc(sizeof *d + bytes.n);
+
+	d->fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	d->bulk = bulk;
+	d->counted = counted;
+	d->n = bytes.n;
+	memcpy(d->bytes, bytes.p, bytes.n);
+	list_append(bulk ? &ch->bulk : &ch->control, &d->link);
+	ch->queued++;
+	if (fd >= 0 && d->fd < 0) {
+		ch->queued--;
+		datagram_free(d);
+		channel_close(ch, "no descriptor left to pass one on");
+		return;
+	}
+	watch(ch);
+}
+
+/* Send what waits, control first, until the kernel takes no more. */
+static void flush(struct channel *ch)
+{
+	while (!ch->closing) {
+		struct list *first = list_first(&ch->control);
+		struct datagram *d;
+		int error;
+
+		if (!first)
+			first = list_first(&ch->bulk);
+		if (!first)
+			break;
+		d = CONTAINER_OF(first, struct datagram, link);
+		error = put(ch->fd, str_make(d->bytes, d->n), d->fd);
+		if (error == -EAGAIN)
+			return;
+		if (error) {
+			channel_close(ch, "the peer has gone");
+			return;
+		}
+		if (d->counted)
+			channel_return_credit(ch, d->n);
+		ch->queued--;
+		datagram_free(d);
+	}
+	if (!ch->closing)
+		watch(ch);
+}
+
+bool ipc_send(struct channel *ch, enum msg_type type, uint64_t call, const void *message, int fd)
+{
+	const struct message_type *t = &message_types[type];
+	bool bulk = t->flags & BULK, blocked, counted;
+	static struct buf b; /* one thread sends; kept, because nearly every datagram needs it */
+	int error = -EAGAIN;
+
+	if (!ch || ch->closing)
+		return false;
+	if (!b.max)
+		buf_init(&b, IPC_DATAGRAM_MAX);
+	buf_clear(&b);
+	if (!(t->from & 1u << ch->config.self) || !(t->to & 1u << ch->config.peer) || !ipc_encode(&b, type, call, message)) {
+		log_error(NULL, "ipc.unsendable", kv("message", t->name), kv("peer", role_name(ch->config.peer)));
+		return false;
+	}
+	blocked = !list_empty(&ch->control) || (bulk && !list_empty(&ch->bulk));
+	if (!blocked)
+		error = put(ch->fd, buf_view(&b), fd);
+	if (error && error != -EAGAIN) {
+		channel_close(ch, "the peer has gone");
+		return false;
+	}
+	/* a call holds its credit until it is answered (calls.c), another bulk message until the kernel has it */
+	counted = error && bulk && !ipc_call_type(type);
+	if (counted)
+		ch->credit_used += b.n;
+	if (bulk && ipc_call_type(type))
+		calls_hold_credit(call, b.n);
+	if (error)
+		queue_datagram(ch, buf_view(&b), fd, bulk, counted);
+	return !ch->closing;
+}
+
+/* ---- receiving ---- */
+static void receive_hello(struct channel *ch, const struct msg_hello *m)
+{
+	if (m->table_hash != ipc_table_hash())
+		channel_close(ch, "restart after upgrade: the peer's messages differ");
+	else if (m->role != ch->config.peer)
+		channel_close(ch, "the peer is another role");
+	else
+		ch->peer_incarnation = m->incarnation ? m->incarnation : 1;
+}
+
+/* One datagram: an answer, a message for a handler, or a breach of the rules. Owns fd. */
+static void receive(struct channel *ch, struct str datagram, int fd)
+{
+	enum msg_type type;
+	union ipc_message *m;
+
+	if (!ipc_decode(&ch->arena, datagram, ch->config.peer, ch->config.self, fd >= 0, &type, &m)) {
+		if (fd >= 0)
+			close(fd);
+		channel_close(ch, ch->peer_incarnation ? "the peer sent what the table forbids" :
+							 "restart after upgrade: the peer's messages differ");
+	} else if (type == MSG_hello || !ch->peer_incarnation) {
+		if (fd >= 0)
+			close(fd);
+		if (type == MSG_hello && !ch->peer_incarnation)
+			receive_hello(ch, &m->hello);
+		else
+			channel_close(ch, "the peer did not say hello first, and once");
+	} else if (ipc_is_reply(type)) {
+		calls_answer(ch, type, m, fd);
+	} else if (!ipc_dispatch(ch->config.handlers, ch->config.ctx, ch, type, m, fd)) {
+		if (fd >= 0)
+			close(fd);
+		log_error(NULL, "ipc.unexpected", kv("message", ipc_message_name(type)), kv("peer", role_name(ch->config.peer)));
+		channel_close(ch, "the peer sent a message that is not taken here");
+	}
+	arena_reset(&ch->arena);
+}
+
+/* The descriptor that came with a message, -1 when there is none. More than one cannot come: there is room for one. */
+static int passed_fd(struct msghdr *msg)
+{
+	int fd = -1;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+			memcpy(&fd, CMSG_DATA(c), sizeof fd);
+	return fd;
+}
+
+/* Take one datagram; false when none is waiting or the channel has closed. */
+static bool take(struct channel *ch)
+{
+	static char bytes[IPC_DATAGRAM_MAX + 1];
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = { bytes, sizeof bytes };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space };
+	ssize_t n;
+
+	do
+		n = recvmsg(ch->fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return false;
+	if (n <= 0) {
+		channel_close(ch, n == 0 ? "the peer has ended" : "the peer has gone");
+		return false;
+	}
+	if ((msg.msg_flags & MSG_TRUNC) || n > IPC_DATAGRAM_MAX) {
+		int fd = passed_fd(&msg);
+
+		if (fd >= 0)
+			close(fd);
+		channel_close(ch, "the peer sent too large a message");
+		return false;
+	}
+	receive(ch, str_make(bytes, (size_t)n), passed_fd(&msg));
+	return !ch->closing;
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+	struct channel *ch = poll->data;
+
+	if (status < 0) {
+		channel_close(ch, "the peer has gone");
+		return;
+	}
+	if (events & UV_WRITABLE)
+		flush(ch);
+	if (events & UV_READABLE)
+		for (int i = 0; i < DATAGRAMS_PER_TURN && !ch->closing && take(ch); i++)
+			;
+}
+
+/* ---- closing ---- */
+static void drop_queue(struct list *queue)
+{
+	LIST_EACH(i, queue)
+		datagram_free(CONTAINER_OF(i, struct datagram, link));
+}
+
+void channel_close(struct channel *ch, const char *reason)
+{
+	if (ch->closing)
+		return;
+	ch->closing = true;
+	ch->reason = reason;
+	uv_poll_stop(&ch->poll);
+	uv_timer_stop(&ch->sweep);
+	drop_queue(&ch->control);
+	drop_queue(&ch->bulk);
+	ch->queued = 0;
+	calls_fail(ch);
+}
+
+static void on_handle_closed(uv_handle_t *h)
+{
+	struct channel *ch = h->data;
+
+	if (--ch->open_handles > 0)
+		return;
+	close(ch->fd);
+	arena_fini(&ch->arena);
+	free(ch);
+}
+
+void channel_free(struct channel *ch)
+{
+	list_remove(&ch->granting_link);
+	ch->open_handles = 2;
+	uv_close((uv_handle_t *)&ch->poll, on_handle_closed);
+	uv_close((uv_handle_t *)&ch->sweep, on_handle_closed);
+}

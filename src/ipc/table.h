@@ -1,0 +1,43 @@
+/* table.h - what messages.def says of each message, for the codec and the channel. */
+#ifndef POSTHOUSE_IPC_TABLE_H
+#define POSTHOUSE_IPC_TABLE_H
+
+#include "posthouse/ipc.h"
+
+enum fd_rule { FD_NONE, FD_ONE, FD_MAYBE };
+#define BULK 1u
+
+/* Bits of enum role_id. */
+#define B_MASTER (1u << ROLE_MASTER)
+#define B_SUBMISSION (1u << ROLE_SUBMISSION)
+#define B_LOGIN (1u << ROLE_LOGIN)
+#define B_VAULT (1u << ROLE_VAULT)
+#define B_QUEUE (1u << ROLE_QUEUE)
+#define B_RELAY (1u << ROLE_RELAY)
+#define B_CONSOLE (1u << ROLE_CONSOLE)
+#define B_CLI (1u << ROLE_CLI)
+#define B_ROLES (B_SUBMISSION | B_LOGIN | B_VAULT | B_QUEUE | B_RELAY | B_CONSOLE)
+#define B_ALL (B_ROLES | B_MASTER | B_CLI)
+
+struct message_type {
+	const char *name;
+	unsigned from, to;
+	enum fd_rule fd;
+	unsigned flags;
+};
+
+/* How a request is answered; reply = MSG_COUNT: it is no request. */
+struct call_type {
+	unsigned reply;
+	uint64_t deadline_ms;
+	void (*answer)(void (*on_reply)(void), void *ctx, struct verdict v, const union ipc_message *m, int fd);
+};
+
+extern const struct message_type message_types[MSG_COUNT];
+extern const struct call_type *ipc_call_type(unsigned request); /* NULL: no request */
+bool ipc_is_reply(unsigned type);
+
+/* Give a message to its handler; false when there is none. */
+bool ipc_dispatch(const struct ipc_handlers *h, void *ctx, struct channel *ch, enum msg_type type, const union ipc_message *m, int fd);
+
+#endif

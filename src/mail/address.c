@@ -1,0 +1,323 @@
+/* address.c - address lists (RFC 5322 3.4, with the parts of 4.4 that leave no doubt).
+ *
+ * What is found in From decides whether a login may send a message, so the parser takes only what every reader must understand alike.
+ * Stricter than the grammar: an addr-spec is contiguous (no comment or fold within), a local part holds nothing that looks like
+ * another address or an encoded word, a domain is made of letters, digits, "-", "_" and UTF-8, or is a literal. Looser, since clients
+ * do it and it cannot be misread: "a@b <a@b>", dots and brackets in a display name, 8-bit bytes in it. All iterative: no nesting
+ * costs stack. */
+#include "posthouse/mail.h"
+#include "text.h"
+
+#define ADDRESS_MAX 320 /* RFC 5321 4.5.3.1: 64 + 1 + 255 */
+
+struct parser {
+	struct arena *arena;
+	struct str s;
+	size_t at;
+	struct str_list found; /* room for as many as there can be */
+	bool in_group;
+	bool anything; /* a mailbox or a group was seen */
+};
+
+/* The byte at the position; NUL at the end (a NUL in the text is refused wherever it stands). */
+static char peek(const struct parser *p)
+{
+	return p->at < p->s.n ? p->s.p[p->at] : '\0';
+}
+
+/* Pass the byte `c` if it is next. */
+static bool take(struct parser *p, char c)
+{
+	if (p->at >= p->s.n || p->s.p[p->at] != c)
+		return false;
+	p->at++;
+	return true;
+}
+
+/* Pass a fold or one byte of text within a comment or quoted string; false for what may not stand there. */
+static bool take_text(struct parser *p)
+{
+	struct str rest = str_from(p->s, p->at);
+
+	if (str_starts(rest, S("\r\n"))) {
+		p->at += 2;
+		return is_wsp(peek(p));
+	}
+	take(p, '\\');
+	if (p->at >= p->s.n || (is_control(peek(p)) && !is_wsp(peek(p))))
+		return false;
+	p->at++;
+	return true;
+}
+
+static bool take_comment(struct parser *p)
+{
+	size_t depth = 0;
+
+	do {
+		if (take(p, '('))
+			depth++;
+		else if (take(p, ')'))
+			depth--;
+		else if (!take_text(p))
+			return false;
+	} while (depth > 0);
+	return true;
+}
+
+/* White space, folds and comments, if any; false for a broken one. */
+static bool skip_cfws(struct parser *p)
+{
+	for (;;) {
+		if (peek(p) == '(') {
+			if (!take_comment(p))
+				return false;
+		} else if (peek(p) == '\r') {
+			if (!take_text(p))
+				return false;
+		} else if (!take(p, ' ') && !take(p, '\t')) {
+			return true;
+		}
+	}
+}
+
+static bool skip_quoted(struct parser *p)
+{
+	if (!take(p, '"'))
+		return false;
+	while (!take(p, '"')) {
+		if (!take_text(p))
+			return false;
+	}
+	return true;
+}
+
+/* Pass atoms joined by single dots; false when there is none or a dot is out of place. */
+static bool skip_dot_atom(struct parser *p)
+{
+	do {
+		if (!is_atext(peek(p)))
+			return false;
+		while (is_atext(peek(p)))
+			p->at++;
+	} while (take(p, '.'));
+	return true;
+}
+
+/* The content of a quoted local part, when it is harmless: atext, dots and spaces (RFC 5322 allows any byte, and nobody has them). */
+static bool take_quoted_local(struct parser *p, struct str *local_out)
+{
+	char *out = arena_alloc(p->arena, ADDRESS_MAX);
+	size_t used = 0;
+	bool plain = true;
+
+	for (p->at++; !take(p, '"'); p->at++) {
+		take(p, '\\');
+		char c = peek(p);
+		if (used == ADDRESS_MAX || (!is_atext(c) && c != '.' && c != ' '))
+			return false;
+		plain = plain && c != ' ' && !(c == '.' && (used == 0 || out[used - 1] == '.'));
+		out[used++] = c;
+	}
+	/* One form for one mailbox: the quotes stay only where they are needed. */
+	plain = plain && used > 0 && out[used - 1] != '.';
+	*local_out = str_make(out, used);
+	if (!plain)
+		*local_out = arena_printf(p->arena, "\"%.*s\"", STR_ARG(*local_out));
+	return used > 0;
+}
+
+static bool take_local(struct parser *p, struct str *local_out)
+{
+	size_t start = p->at;
+
+	if (peek(p) == '"') {
+		if (!take_quoted_local(p, local_out))
+			return false;
+	} else {
+		if (!skip_dot_atom(p))
+			return false;
+		*local_out = str_make(p->s.p + start, p->at - start);
+	}
+	/* A reader that decodes encoded words first would see another address. */
+	return str_search(*local_out, S("=?")) == local_out->n;
+}
+
+static bool is_domain_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || is_8bit(c);
+}
+
+/* "[192.0.2.1]", "[IPv6:…]": RFC 5321 4.1.3 has letters, digits, dots, colons and hyphens there. */
+static bool take_literal(struct parser *p)
+{
+	size_t start = ++p->at;
+
+	while (is_domain_char(peek(p)) || peek(p) == '.' || peek(p) == ':')
+		p->at++;
+	return p->at > start && take(p, ']');
+}
+
+static bool take_domain(struct parser *p, struct str *domain_out)
+{
+	size_t start = p->at;
+
+	if (peek(p) == '[') {
+		if (!take_literal(p))
+			return false;
+	} else {
+		do {
+			if (!is_domain_char(peek(p)))
+				return false;
+			while (is_domain_char(peek(p)))
+				p->at++;
+		} while (take(p, '.'));
+		if (is_atext(peek(p)))
+			return false;
+	}
+	*domain_out = str_make(p->s.p + start, p->at - start);
+	return true;
+}
+
+/* local@domain without anything between. */
+static bool take_addr_spec(struct parser *p, struct str *address_out)
+{
+	struct str local, domain;
+
+	if (!take_local(p, &local) || !take(p, '@') || !take_domain(p, &domain))
+		return false;
+	if (local.n + 1 + domain.n > ADDRESS_MAX || !text_is_utf8(local) || !text_is_utf8(domain))
+		return false;
+	*address_out = arena_printf(p->arena, "%.*s@%.*s", STR_ARG(local), STR_ARG(domain));
+	return true;
+}
+
+/* RFC 5322 4.4: "@one,@two:" before the address; it has no meaning any more. */
+static bool skip_route(struct parser *p)
+{
+	struct str domain;
+
+	do {
+		if (!take(p, '@') || !take_domain(p, &domain))
+			return false;
+	} while (take(p, ','));
+	return take(p, ':');
+}
+
+/* "<address>" with white space or comments at the ends, and a route. */
+static bool take_angle(struct parser *p, struct str *address_out)
+{
+	if (!take(p, '<') || !skip_cfws(p))
+		return false;
+	if (peek(p) == '@' && !skip_route(p))
+		return false;
+	return take_addr_spec(p, address_out) && skip_cfws(p) && take(p, '>');
+}
+
+/* A display name: words, encoded words among them, dots and brackets. False when there is not one. */
+static bool skip_phrase(struct parser *p)
+{
+	bool any = false;
+
+	for (;;) {
+		char c = peek(p);
+		if (is_atext(c) || c == '.' || c == '[' || c == ']')
+			p->at++;
+		else if (c != '"')
+			return any;
+		else if (!skip_quoted(p))
+			return false;
+		any = true;
+		if (!skip_cfws(p))
+			return false;
+	}
+}
+
+static void found(struct parser *p, struct str address)
+{
+	p->found.at[p->found.n++] = address;
+	p->anything = true;
+}
+
+/* A mailbox that begins with an address: it stands alone, or is the display name of the very same address. */
+static bool take_bare_mailbox(struct parser *p, struct str address)
+{
+	struct str angle;
+
+	if (!skip_cfws(p))
+		return false;
+	if (peek(p) == '<' && (!take_angle(p, &angle) || !str_ieq(angle, address)))
+		return false;
+	found(p, address);
+	return true;
+}
+
+/* A mailbox, or the beginning of a group ("name:"), which may not stand in a group. */
+static bool take_mailbox(struct parser *p)
+{
+	struct str address;
+	size_t start = p->at;
+
+	if (peek(p) != '<') {
+		if (take_addr_spec(p, &address))
+			return take_bare_mailbox(p, address);
+		p->at = start;
+		if (!skip_phrase(p))
+			return false;
+	}
+	if (p->at > start && !p->in_group && take(p, ':')) {
+		p->in_group = p->anything = true;
+		return true;
+	}
+	if (!take_angle(p, &address))
+		return false;
+	found(p, address);
+	return true;
+}
+
+/* One element with the separator behind it; RFC 5322 4.4: elements may be empty. */
+static bool take_element(struct parser *p)
+{
+	bool was_in_group = p->in_group;
+
+	if (!skip_cfws(p))
+		return false;
+	if (p->at < p->s.n && peek(p) != ',' && peek(p) != ';') {
+		if (!take_mailbox(p) || !skip_cfws(p))
+			return false;
+		if (p->in_group && !was_in_group)
+			return true;
+	}
+	if (p->in_group && take(p, ';')) {
+		p->in_group = false;
+		if (!skip_cfws(p))
+			return false;
+	}
+	return p->at == p->s.n || take(p, ',');
+}
+
+/* Elements there can be at most: one more than separators. */
+static size_t count_elements(struct str s)
+{
+	size_t n = 1;
+
+	for (size_t i = 0; i < s.n; i++)
+		n += s.p[i] == ',' || s.p[i] == ':';
+	return n;
+}
+
+bool header_addresses(struct arena *a, struct str value, struct str_list *addresses_out)
+{
+	struct parser p = { .arena = a, .s = value };
+
+	*addresses_out = (struct str_list){ NULL, 0 };
+	p.found.at = ARENA_ARRAY(a, struct str, count_elements(value));
+	while (p.at < p.s.n) {
+		if (!take_element(&p))
+			return false;
+	}
+	if (p.in_group || !p.anything)
+		return false;
+	*addresses_out = p.found;
+	return true;
+}

@@ -1,0 +1,84 @@
+/* header.c - a header section as fields (RFC 5322 2.2). */
+#include "posthouse/mail.h"
+#include "text.h"
+
+static struct verdict bad_line(void)
+{
+	return perm(550, S("5.6.0"), S("a line of the header section is neither a field nor its continuation (RFC 5322 2.2)"));
+}
+
+/* The line at the front of `rest` with its CRLF; false for one with a bare CR or LF, a NUL, or no end. */
+static bool take_line(struct str rest, struct str *line_out)
+{
+	const char *lf = memchr(rest.p, '\n', rest.n);
+
+	if (!lf || lf == rest.p || lf[-1] != '\r')
+		return false;
+	*line_out = str_make(rest.p, (size_t)(lf + 1 - rest.p));
+	struct str text = str_head(*line_out, line_out->n - 2);
+	return str_find(text, '\r') == text.n && str_find(text, '\0') == text.n;
+}
+
+/* Begin a field with its first line. RFC 5322 3.6.8: the name is printable ASCII; 4.5: white space may stand before the colon. */
+static bool begin_field(struct str line, struct header_field *f)
+{
+	size_t colon = str_find(line, ':'), n = colon;
+
+	if (colon == line.n)
+		return false;
+	while (n > 0 && is_wsp(line.p[n - 1]))
+		n--;
+	for (size_t i = 0; i < n; i++) {
+		if (line.p[i] <= ' ' || line.p[i] > '~')
+			return false;
+	}
+	f->name = str_head(line, n);
+	f->whole = line;
+	f->value = str_make(line.p + colon + 1, line.n - colon - 3);
+	return n > 0;
+}
+
+/* Lines that begin a field: how many there can be at most. */
+static size_t count_fields(struct str section)
+{
+	size_t n = 0;
+
+	for (size_t at = 0; at < section.n;) {
+		n += !is_wsp(section.p[at]);
+		at += str_find(str_from(section, at), '\n') + 1;
+	}
+	return n;
+}
+
+struct verdict header_parse(struct arena *a, struct str section, struct header *header_out)
+{
+	struct header h = { .fields = ARENA_ARRAY(a, struct header_field, count_fields(section) + 1) };
+	struct str line;
+
+	for (size_t at = 0; at < section.n; at += line.n) {
+		if (!take_line(str_from(section, at), &line))
+			return bad_line();
+		if (!is_wsp(*line.p)) {
+			if (!begin_field(line, &h.fields[h.n]))
+				return bad_line();
+			h.n++;
+			continue;
+		}
+		if (h.n == 0)
+			return bad_line();
+		struct header_field *f = &h.fields[h.n - 1];
+		f->whole.n += line.n;
+		f->value.n += line.n;
+	}
+	*header_out = h;
+	return ok();
+}
+
+const struct header_field *header_find(const struct header *h, struct str name)
+{
+	for (size_t i = 0; i < h->n; i++) {
+		if (str_ieq(h->fields[i].name, name))
+			return &h->fields[i];
+	}
+	return NULL;
+}

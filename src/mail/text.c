@@ -1,0 +1,149 @@
+/* text.c - ASCII, UTF-8 and xtext. */
+#include "text.h"
+
+static const char other_atext[] = "!#$%&'*+-/=?^_`{|}~";
+
+bool is_atext(char c)
+{
+	if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || is_8bit(c))
+		return true;
+	return c != '\0' && strchr(other_atext, c) != NULL;
+}
+
+bool text_is_ascii(struct str s)
+{
+	unsigned char all = 0;
+
+	for (size_t i = 0; i < s.n; i++)
+		all |= (unsigned char)s.p[i];
+	return all < 0x80;
+}
+
+/* The length that a first byte announces, and the range of its second byte (RFC 3629 4); 0 for a byte that begins nothing. */
+static size_t utf8_expect(unsigned char first, unsigned char *low_out, unsigned char *high_out)
+{
+	*low_out = 0x80;
+	*high_out = 0xbf;
+	if (first < 0x80)
+		return 1;
+	if (first >= 0xc2 && first <= 0xdf)
+		return 2;
+	if (first >= 0xe0 && first <= 0xef) {
+		if (first == 0xe0)
+			*low_out = 0xa0;
+		if (first == 0xed)
+			*high_out = 0x9f;
+		return 3;
+	}
+	if (first >= 0xf0 && first <= 0xf4) {
+		if (first == 0xf0)
+			*low_out = 0x90;
+		if (first == 0xf4)
+			*high_out = 0x8f;
+		return 4;
+	}
+	return 0;
+}
+
+size_t utf8_sequence(struct str s)
+{
+	unsigned char low, high;
+
+	if (s.n == 0)
+		return 0;
+	size_t n = utf8_expect((unsigned char)s.p[0], &low, &high);
+	if (n == 0 || n > s.n)
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+		if (c < low || c > high)
+			return 0;
+		low = 0x80;
+		high = 0xbf;
+	}
+	return n;
+}
+
+bool text_is_utf8(struct str s)
+{
+	for (size_t i = 0, n; i < s.n; i += n) {
+		n = utf8_sequence(str_from(s, i));
+		if (n == 0)
+			return false;
+	}
+	return true;
+}
+
+/* Clean up to `max` bytes; `beyond` stands for a sequence that is malformed, and for every one beyond ASCII when `ascii`. */
+static struct str clean(struct arena *a, struct str s, size_t max, bool ascii)
+{
+	struct str beyond = ascii ? S("?") : S("\xef\xbf\xbd");
+	char *out = arena_alloc(a, max + 8);
+	size_t used = 0;
+	bool space = false;
+
+	for (size_t i = 0; i < s.n;) {
+		struct str rest = str_from(s, i);
+		size_t n = utf8_sequence(rest);
+		struct str c = str_head(rest, n);
+		if (n == 1 && (is_control(*c.p) || *c.p == ' ')) {
+			space = used > 0;
+			i++;
+			continue;
+		}
+		/* U+0080 to U+009F are control characters as well. */
+		if (n == 0 || (n > 1 && ascii) || (n == 2 && c.p[0] == '\xc2' && (unsigned char)c.p[1] < 0xa0))
+			c = beyond;
+		i += n ? n : 1;
+		if (used + space + c.n > max) {
+			memcpy(out + used, "...", 3);
+			return str_make(out, used + 3);
+		}
+		if (space)
+			out[used++] = ' ';
+		space = false;
+		memcpy(out + used, c.p, c.n);
+		used += c.n;
+	}
+	return str_make(out, used);
+}
+
+/* A buffer of `max` bytes is enough, and of three times the input, since one bad byte may become three. */
+static size_t clean_bound(struct str s, size_t max)
+{
+	return s.n < max / 3 ? 3 * s.n : max;
+}
+
+struct str text_clean(struct arena *a, struct str s, size_t max)
+{
+	return clean(a, s, clean_bound(s, max), false);
+}
+
+struct str text_clean_ascii(struct arena *a, struct str s, size_t max)
+{
+	return clean(a, s, clean_bound(s, max), true);
+}
+
+/* The value of an upper-case hexadecimal digit (RFC 3461 4 has no other); -1 for anything else. */
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+struct str text_from_xtext(struct arena *a, struct str s)
+{
+	char *out = arena_alloc(a, s.n + 1);
+	size_t used = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == '+' && i + 2 < s.n && hex_value(s.p[i + 1]) >= 0 && hex_value(s.p[i + 2]) >= 0) {
+			out[used++] = (char)(hex_value(s.p[i + 1]) * 16 + hex_value(s.p[i + 2]));
+			i += 2;
+		} else {
+			out[used++] = s.p[i];
+		}
+	}
+	return str_make(out, used);
+}

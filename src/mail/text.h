@@ -1,0 +1,44 @@
+/* text.h - what kind of text some bytes are: used by the address parser, the trace fields and the reports. */
+#ifndef POSTHOUSE_MAIL_TEXT_H
+#define POSTHOUSE_MAIL_TEXT_H
+
+#include "posthouse/arena.h"
+#include "posthouse/str.h"
+
+static inline bool is_wsp(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* ASCII control characters, with NUL and DEL. */
+static inline bool is_control(char c)
+{
+	return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+static inline bool is_8bit(char c)
+{
+	return (unsigned char)c >= 0x80;
+}
+
+/* Letters, digits, the other atext of RFC 5322 3.2.3, and bytes of UTF-8 (RFC 6532 3.2). */
+bool is_atext(char c);
+
+/* True when no byte has the eighth bit. */
+bool text_is_ascii(struct str s);
+
+/* Bytes of the well-formed UTF-8 sequence at the front of `s` (RFC 3629: no overlong forms, no surrogates); 0 when there is none. */
+size_t utf8_sequence(struct str s);
+bool text_is_utf8(struct str s);
+
+/* `s` as one line that is safe to show: runs of white space and control characters become one space, none at the ends; bytes that are
+ * no UTF-8 (and the C1 controls) become U+FFFD; at most `max` bytes, then "..." follows. The result is valid UTF-8. */
+struct str text_clean(struct arena *a, struct str s, size_t max);
+
+/* The same with "?" for each character beyond ASCII. */
+struct str text_clean_ascii(struct arena *a, struct str s, size_t max);
+
+/* RFC 3461 4: xtext to plain bytes; what is not "+" and two hexadecimal digits stays as it is. */
+struct str text_from_xtext(struct arena *a, struct str s);
+
+#endif

@@ -1,0 +1,219 @@
+/* stream.c - the life of a stream: accepted or connected, attended to in every round of the loop, closed. */
+#include "stream.h"
+
+#include "posthouse/arena.h"
+#include "posthouse/log.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void on_connected(uv_connect_t *request, int status);
+static void on_handle_closed(uv_handle_t *h);
+
+/* Note the peer's address and port; an IPv4 address inside IPv6 is shown as what it is. */
+static void set_peer(struct stream *st, const struct sockaddr *address)
+{
+	if (address->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
+
+		st->port = ntohs(six->sin6_port);
+		if (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
+			inet_ntop(AF_INET, six->sin6_addr.s6_addr + 12, st->address, sizeof(st->address));
+		else
+			inet_ntop(AF_INET6, &six->sin6_addr, st->address, sizeof(st->address));
+	} else if (address->sa_family == AF_INET) {
+		const struct sockaddr_in *four = (const struct sockaddr_in *)address;
+
+		st->port = ntohs(four->sin_port);
+		inet_ntop(AF_INET, &four->sin_addr, st->address, sizeof(st->address));
+	}
+}
+
+/* A stream without a socket. */
+static struct stream *stream_new(uv_loop_t *loop, const struct stream_ops *ops, void *ctx)
+{
+	struct stream *st = NEW(struct stream);
+
+	st->agenda = agenda_join(loop);
+	uv_tcp_init(loop, &st->tcp);
+	st->tcp.data = st;
+	st->parts = 1;
+	st->ops = ops;
+	st->ctx = ctx;
+	list_init(&st->due);
+	buf_init(&st->unread, STREAM_CHUNK);
+	buf_init(&st->out, STREAM_UNSENT_MAX);
+	buf_init(&st->sending, STREAM_UNSENT_MAX);
+	buf_init(&st->text, 1024);
+	return st;
+}
+
+/* A stream on a connected socket, which it takes; NULL when the connection is no longer one. */
+struct stream *stream_accept_fd(uv_loop_t *loop, int fd, const struct stream_ops *ops, void *ctx)
+{
+	struct sockaddr_storage address;
+	socklen_t length = sizeof(address);
+	struct stream *st;
+	int r;
+
+	/* A client that has gone already has no address. */
+	if (getpeername(fd, (struct sockaddr *)&address, &length) < 0) {
+		log_debug(NULL, "connection.vanished", kv("reason", strerror(errno)));
+		close(fd);
+		return NULL;
+	}
+	st = stream_new(loop, ops, ctx);
+	r = uv_tcp_open(&st->tcp, fd);
+	if (r < 0) {
+		log_warning(NULL, "connection.dropped", kv("reason", uv_strerror(r)));
+		close(fd);
+		st->ops = NULL; /* the user never had it */
+		stream_close(st);
+		return NULL;
+	}
+	uv_tcp_nodelay(&st->tcp, 1);
+	set_peer(st, (const struct sockaddr *)&address);
+	st->state = STREAM_OPEN;
+	stream_read_start(st);
+	return st;
+}
+
+struct stream *stream_connect(uv_loop_t *loop, const struct sockaddr *address, const struct stream_ops *ops, void *ctx)
+{
+	struct stream *st = stream_new(loop, ops, ctx);
+
+	set_peer(st, address);
+	st->state = STREAM_CONNECTING;
+	st->connecting.data = st;
+	st->connect_error = uv_tcp_connect(&st->connecting, &st->tcp, address, on_connected);
+	if (st->connect_error < 0)
+		agenda_add(st->agenda, &st->due);
+	return st;
+}
+
+/* Tell the user that there will be no connection. */
+static void report_connect_error(struct stream *st, int error)
+{
+	stream_set_text(st, "connection to %s port %u failed: %s", st->address, st->port, uv_strerror(error));
+	st->state = STREAM_ENDED;
+	st->write_error = error;
+	if (st->ops->on_connect)
+		st->ops->on_connect(st->ctx, st, temp(421, S("4.4.1"), buf_view(&st->text)));
+}
+
+/* The kernel's answer to stream_connect(). */
+static void on_connected(uv_connect_t *request, int status)
+{
+	struct stream *st = request->data;
+
+	if (st->state == STREAM_CLOSING)
+		return;
+	if (status < 0) {
+		report_connect_error(st, status);
+		return;
+	}
+	uv_tcp_nodelay(&st->tcp, 1);
+	st->state = STREAM_OPEN;
+	stream_read_start(st);
+	agenda_add(st->agenda, &st->due);
+	if (st->ops->on_connect)
+		st->ops->on_connect(st->ctx, st, ok());
+}
+
+/* What the agenda calls: everything this stream was to do before the loop waits again. Each step may have closed it. */
+void stream_attend(struct stream *st)
+{
+	if (st->state == STREAM_CONNECTING && st->connect_error < 0) {
+		report_connect_error(st, st->connect_error);
+		return;
+	}
+	if (st->state == STREAM_FINISHING) {
+		stream_finish_step(st);
+		return;
+	}
+	if (st->tls && st->tls->fault.class != OK && st->state == STREAM_OPEN) {
+		stream_tls_report_fault(st);
+		return;
+	}
+	stream_flush(st);
+	if (st->owes_drain && !st->write_error && stream_pending(st) == 0 && st->state != STREAM_CONNECTING) {
+		st->owes_drain = false;
+		if (st->ops->on_drain)
+			st->ops->on_drain(st->ctx, st);
+	}
+	if (st->state == STREAM_OPEN && st->resumed)
+		stream_offer_again(st);
+	if (st->state != STREAM_OPEN || st->end_in == 0)
+		return;
+	if (--st->end_in == 0)
+		stream_end(st, str_of(uv_strerror(st->write_error)));
+	else
+		agenda_add(st->agenda, &st->due);
+}
+
+/* The text of the next verdict or reason; it lives until the next one. */
+void stream_set_text(struct stream *st, const char *format, ...)
+{
+	va_list arguments;
+
+	buf_clear(&st->text);
+	va_start(arguments, format);
+	buf_vprintf(&st->text, format, arguments);
+	va_end(arguments);
+}
+
+/* Nothing comes in any more: report it, once, as what it is in this state. */
+void stream_end(struct stream *st, struct str why)
+{
+	if (st->state != STREAM_OPEN)
+		return;
+	uv_read_stop((uv_stream_t *)&st->tcp);
+	if (st->tls && !st->tls->done) {
+		stream_tls_broken(st, why.n ? why : S("the peer ended the connection"));
+		return;
+	}
+	st->state = STREAM_ENDED;
+	if (st->ops->on_end)
+		st->ops->on_end(st->ctx, st, why);
+}
+
+void stream_close(struct stream *st)
+{
+	if (st->state == STREAM_CLOSING)
+		return;
+	st->state = STREAM_CLOSING;
+	list_remove(&st->due);
+	uv_close((uv_handle_t *)&st->tcp, on_handle_closed);
+	if (st->has_limit)
+		uv_close((uv_handle_t *)&st->limit, on_handle_closed);
+}
+
+/* With the last handle the stream goes; until then everything a callback may look at is there. */
+static void on_handle_closed(uv_handle_t *h)
+{
+	struct stream *st = h->data;
+
+	if (--st->parts > 0)
+		return;
+	if (st->ops && st->ops->on_closed)
+		st->ops->on_closed(st->ctx, st);
+	stream_tls_free(st->tls);
+	buf_fini(&st->unread);
+	buf_fini(&st->out);
+	buf_fini(&st->sending);
+	buf_fini(&st->text);
+	agenda_leave(st->agenda);
+	free(st);
+}
+
+struct str stream_peer_address(const struct stream *st)
+{
+	return str_of(st->address);
+}
+
+unsigned stream_peer_port(const struct stream *st)
+{
+	return st->port;
+}

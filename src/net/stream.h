@@ -1,0 +1,94 @@
+/* stream.h - the inside of a stream, for the files stream*.c alone.
+ *
+ * Bytes in:  socket → (TLS) → on_input; what is not taken waits in `unread`, and reading stops.
+ * Bytes out: stream_write → (`tls->plain`) → `out` → socket; what the kernel does not take at once is moved to `sending`. */
+#ifndef POSTHOUSE_NET_STREAM_H
+#define POSTHOUSE_NET_STREAM_H
+
+#include "agenda.h"
+
+#include "posthouse/list.h"
+#include "posthouse/net.h"
+
+#include <openssl/ssl.h>
+
+#define STREAM_CHUNK 65536                      /* read at once; written without waiting for the end of the round */
+#define STREAM_UNSENT_MAX ((size_t)64 << 20)    /* the last resort: users bound stream_pending() far below */
+#define STREAM_HANDSHAKE_MAX ((size_t)1 << 20)  /* unsent bytes at which the peer may cause no more of TLS's own */
+#define STREAM_FINISH_MS 5000
+
+enum stream_state {
+	STREAM_CONNECTING,
+	STREAM_OPEN,
+	STREAM_ENDED,     /* nothing comes in any more and the user knows; writing may go on */
+	STREAM_FINISHING, /* writing out what is left; input is thrown away */
+	STREAM_CLOSING,
+};
+
+/* The TLS half of a stream. */
+struct stream_tls {
+	SSL *ssl;
+	struct tls_context *context;
+	struct str in;     /* ciphertext that is being read: in the shared buffer, or in `wire` */
+	struct buf wire;   /* ciphertext that has to wait because the user takes no more */
+	struct buf plain;  /* written, not encrypted yet: one record for many writes */
+	struct verdict fault; /* of a handshake that could not even begin */
+	bool done, failed; /* the handshake */
+	bool shut;         /* our close_notify is in `out` */
+	bool encrypting;   /* what TLS writes now is the user's, not the peer's doing */
+};
+
+struct stream {
+	uv_tcp_t tcp;
+	uv_timer_t limit; /* of stream_finish() */
+	uv_connect_t connecting;
+	uv_write_t writing;
+	uv_shutdown_t shutting;
+	enum stream_state state;
+	const struct stream_ops *ops;
+	void *ctx;
+	struct agenda *agenda;
+	struct list due; /* in the agenda */
+	struct stream_tls *tls; /* NULL: in the clear */
+	struct buf unread, out, sending;
+	struct buf text; /* of the verdict or reason last reported */
+	int connect_error, write_error; /* negative uv codes to be reported; 0 = none */
+	unsigned end_in;   /* rounds of the loop until a write error ends the stream: the peer's last words come first */
+	unsigned parts;    /* handles that are not closed yet */
+	bool paused;       /* the user took less than offered */
+	bool resumed;      /* ... and wants more now */
+	bool offering;     /* in on_input: its bytes must stay where they are */
+	bool owes_drain;
+	bool has_limit, shutdown_begun, shutdown_done, peer_ended;
+	unsigned port;
+	char address[INET6_ADDRSTRLEN];
+};
+
+/* stream.c */
+struct stream *stream_accept_fd(uv_loop_t *loop, int fd, const struct stream_ops *ops, void *ctx);
+void stream_attend(struct stream *st);
+void stream_set_text(struct stream *st, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void stream_end(struct stream *st, struct str why);
+
+/* stream_read.c */
+void stream_read_start(struct stream *st);
+bool stream_offer(struct stream *st, struct str bytes); /* true: all taken, go on */
+void stream_offer_again(struct stream *st);
+
+/* stream_write.c */
+void stream_flush(struct stream *st);
+void stream_finish_step(struct stream *st);
+
+/* stream_tls.c */
+void stream_tls_input(struct stream *st, struct str bytes);
+void stream_tls_continue(struct stream *st);
+void stream_tls_encrypt(struct stream *st);
+void stream_tls_shutdown(struct stream *st);
+void stream_tls_report_fault(struct stream *st);
+void stream_tls_broken(struct stream *st, struct str why);
+void stream_tls_free(struct stream_tls *tls);
+
+/* tls.c */
+SSL *tls_context_session(struct tls_context *t);
+
+#endif

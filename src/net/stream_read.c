@@ -1,0 +1,113 @@
+/* stream_read.c - from the socket to on_input, and back-pressure: what the user does not take stops the reading. */
+#include "stream.h"
+
+#include <assert.h>
+
+/* All streams read into this one buffer, for libuv reads and calls back without anything between; so an idle session holds none.
+ * Hence all streams of a process belong to one thread. */
+static char wire[STREAM_CHUNK];
+
+static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buffer_out)
+{
+	*buffer_out = uv_buf_init(wire, sizeof(wire));
+}
+
+/* The socket has nothing more: an orderly end, or an error. */
+static void input_ended(struct stream *st, int error)
+{
+	st->peer_ended = true;
+	if (st->state == STREAM_FINISHING) {
+		if (error != UV_EOF || st->shutdown_done)
+			stream_close(st);
+		return;
+	}
+	/* After a failed write the end is its consequence. A missing close_notify is no matter: SMTP says itself what is complete. */
+	if (error == UV_EOF)
+		error = st->write_error;
+	stream_end(st, error ? str_of(uv_strerror(error)) : S(""));
+}
+
+static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buffer)
+{
+	struct stream *st = h->data;
+
+	if (st->state == STREAM_CLOSING || n == 0)
+		return;
+	if (n < 0) {
+		uv_read_stop(h);
+		input_ended(st, (int)n);
+		return;
+	}
+	if (st->state != STREAM_OPEN)
+		return;
+	if (st->tls)
+		stream_tls_input(st, str_make(wire, (size_t)n));
+	else
+		stream_offer(st, str_make(wire, (size_t)n));
+}
+
+/* Read from the socket; a failure is the connection's, and is reported like one. */
+void stream_read_start(struct stream *st)
+{
+	int r;
+
+	if (st->peer_ended)
+		return;
+	r = uv_read_start((uv_stream_t *)&st->tcp, on_alloc, on_read);
+	if (r < 0 && r != UV_EALREADY && st->write_error == 0) {
+		st->write_error = r;
+		st->end_in = 1;
+		agenda_add(st->agenda, &st->due);
+	}
+}
+
+/* Give bytes to the user; what is not taken is kept and reading stops. True when all was taken and the stream is as before. */
+bool stream_offer(struct stream *st, struct str bytes)
+{
+	struct stream_tls *tls = st->tls;
+	size_t taken;
+
+	st->offering = true;
+	taken = st->ops->on_input(st->ctx, st, bytes);
+	st->offering = false;
+	assert(taken <= bytes.n);
+	if (st->state != STREAM_OPEN)
+		return false;
+	if (st->tls != tls)
+		return false; /* RFC 3207 section 4.2: TLS was begun, the rest of the clear text is discarded */
+	if (taken == bytes.n)
+		return true;
+	buf_add(&st->unread, str_from(bytes, taken)); /* fits: a chunk is the most that is ever offered */
+	st->paused = true;
+	uv_read_stop((uv_stream_t *)&st->tcp);
+	return false;
+}
+
+void stream_resume(struct stream *st)
+{
+	if (st->state != STREAM_OPEN && st->state != STREAM_CONNECTING)
+		return;
+	st->resumed = true;
+	agenda_add(st->agenda, &st->due);
+}
+
+/* After stream_resume(): first what was left over, then what TLS still holds, then the socket. */
+void stream_offer_again(struct stream *st)
+{
+	struct buf left;
+	bool all = true;
+
+	st->resumed = false;
+	if (!st->paused)
+		return;
+	st->paused = false;
+	left = st->unread;
+	buf_init(&st->unread, STREAM_CHUNK);
+	if (left.n > 0)
+		all = stream_offer(st, buf_view(&left));
+	buf_fini(&left);
+	if (all && st->tls)
+		stream_tls_continue(st);
+	if (st->state == STREAM_OPEN && !st->paused)
+		stream_read_start(st);
+}

@@ -1,0 +1,155 @@
+/* stream_write.c - from stream_write() to the socket: gathered until the end of the loop's round, then in one piece. */
+#include "stream.h"
+
+static void on_written(uv_write_t *request, int status);
+static void on_shut_down(uv_shutdown_t *request, int status);
+static void on_finish_limit(uv_timer_t *timer);
+
+/* Nothing can be sent any more. The end is reported a little later: what the peer said before it closed is often the reason. */
+static void write_failed(struct stream *st, int error)
+{
+	buf_release(&st->out);
+	if (st->tls)
+		buf_release(&st->tls->plain);
+	if (st->write_error == 0)
+		st->write_error = error;
+	st->end_in = st->paused ? 1 : 2;
+	agenda_add(st->agenda, &st->due);
+}
+
+void stream_write(struct stream *st, struct str bytes)
+{
+	struct buf *to = st->tls ? &st->tls->plain : &st->out;
+
+	if (st->state >= STREAM_FINISHING || st->write_error || bytes.n == 0)
+		return;
+	if (!buf_add(to, bytes)) {
+		write_failed(st, UV_ENOBUFS);
+		return;
+	}
+	st->owes_drain = true;
+	agenda_add(st->agenda, &st->due);
+	if (to->n >= STREAM_CHUNK)
+		stream_flush(st);
+}
+
+size_t stream_pending(const struct stream *st)
+{
+	return st->out.n + st->tcp.write_queue_size + (st->tls ? st->tls->plain.n : 0);
+}
+
+/* Try to write `out` at once; the kernel gets what is left when it has room. */
+static void send_out(struct stream *st)
+{
+	struct str bytes = buf_view(&st->out);
+	uv_buf_t piece = uv_buf_init((char *)bytes.p, (unsigned)bytes.n);
+	int r = uv_try_write((uv_stream_t *)&st->tcp, &piece, 1);
+
+	if (r < 0 && r != UV_EAGAIN) {
+		write_failed(st, r);
+		return;
+	}
+	if (r > 0)
+		buf_consume(&st->out, (size_t)r);
+	if (st->out.n == 0) {
+		buf_release(&st->out);
+		return;
+	}
+	st->sending = st->out;
+	buf_init(&st->out, STREAM_UNSENT_MAX);
+	bytes = buf_view(&st->sending);
+	piece = uv_buf_init((char *)bytes.p, (unsigned)bytes.n);
+	st->writing.data = st;
+	r = uv_write(&st->writing, (uv_stream_t *)&st->tcp, &piece, 1, on_written);
+	if (r < 0) {
+		buf_release(&st->sending);
+		write_failed(st, r);
+	}
+}
+
+/* Write out what can be written now. Encryption goes on only as fast as the kernel takes its results. */
+void stream_flush(struct stream *st)
+{
+	if (st->state == STREAM_CONNECTING || st->state == STREAM_CLOSING)
+		return;
+	while (st->sending.n == 0 && !st->write_error) {
+		if (st->tls && st->out.n < STREAM_CHUNK)
+			stream_tls_encrypt(st);
+		if (st->out.n == 0)
+			return;
+		send_out(st);
+	}
+}
+
+/* The kernel has taken what had to wait. */
+static void on_written(uv_write_t *request, int status)
+{
+	struct stream *st = request->data;
+
+	if (st->state == STREAM_CLOSING)
+		return;
+	buf_release(&st->sending);
+	if (status < 0)
+		write_failed(st, status);
+	agenda_add(st->agenda, &st->due);
+}
+
+void stream_finish(struct stream *st)
+{
+	if (st->state >= STREAM_FINISHING)
+		return;
+	if (st->state == STREAM_CONNECTING || st->write_error) {
+		stream_close(st);
+		return;
+	}
+	st->state = STREAM_FINISHING;
+	if (st->tls && !st->tls->done)
+		buf_release(&st->tls->plain); /* there is no key to send it under */
+	st->limit.data = st;
+	uv_timer_init(st->tcp.loop, &st->limit);
+	st->has_limit = true;
+	st->parts++;
+	uv_timer_start(&st->limit, on_finish_limit, STREAM_FINISH_MS, 0);
+	/* Closing a socket with unread bytes resets the connection, which can destroy our last words: so read on, to throw away. */
+	stream_read_start(st);
+	agenda_add(st->agenda, &st->due);
+}
+
+/* The next step of stream_finish(): all written, close_notify, our end of the connection, the peer's end. */
+void stream_finish_step(struct stream *st)
+{
+	if (st->tls && st->tls->plain.n == 0)
+		stream_tls_shutdown(st);
+	stream_flush(st);
+	if (st->write_error) {
+		stream_close(st);
+		return;
+	}
+	if (st->tls && st->tls->plain.n == 0)
+		stream_tls_shutdown(st);
+	if (st->out.n > 0)
+		stream_flush(st);
+	if (stream_pending(st) > 0 || st->shutdown_begun)
+		return;
+	st->shutdown_begun = true;
+	st->shutting.data = st;
+	if (uv_shutdown(&st->shutting, (uv_stream_t *)&st->tcp, on_shut_down) < 0)
+		stream_close(st);
+}
+
+/* Our end has been sent. The peer may be there still: its end, or the time limit, is what we wait for. */
+static void on_shut_down(uv_shutdown_t *request, int status)
+{
+	struct stream *st = request->data;
+
+	if (st->state == STREAM_CLOSING)
+		return;
+	st->shutdown_done = true;
+	if (status < 0 || st->peer_ended)
+		stream_close(st);
+}
+
+static void on_finish_limit(uv_timer_t *timer)
+{
+	stream_close(timer->data);
+}

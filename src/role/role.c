@@ -1,0 +1,374 @@
+/* role.c - the frame of every role. Descriptor 3 is the channel to master, 4 the lock of the state directory, which is only held. */
+#include "posthouse/role.h"
+
+#include "confine.h"
+#include "posthouse/log.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define MASTER_FD 3
+#define PEERS_MAX 64
+#define SLICE_MAX (64u * 1024 * 1024)
+
+struct role {
+	const struct role_ops *ops;
+	struct ipc_handlers handlers;        /* of peers: the role's, and the frame's stats */
+	struct ipc_handlers master_handlers; /* of master */
+	uv_loop_t *loop;
+	struct channel *master;
+	struct channel *peers[ROLE_COUNT][PEERS_MAX];
+	unsigned index;
+	uint64_t incarnation;
+	struct config *config, *next;
+	uint64_t next_generation;
+	bool started, confined, stopping;
+	void *data;
+	struct arena stat_arena;
+	struct rec_stat stats[256];
+	size_t stats_n;
+};
+
+static struct role frame;
+
+uv_loop_t *role_loop(struct role *r)
+{
+	return r->loop;
+}
+
+const struct config *role_config(struct role *r)
+{
+	return r->config;
+}
+
+unsigned role_index(struct role *r)
+{
+	return r->index;
+}
+
+uint64_t role_incarnation(struct role *r)
+{
+	return r->incarnation;
+}
+
+bool role_stopping(struct role *r)
+{
+	return r->stopping;
+}
+
+struct channel *role_peer(struct role *r, enum role_id peer, unsigned index)
+{
+	if (peer == ROLE_MASTER)
+		return r->master;
+	return index < PEERS_MAX ? r->peers[peer][index] : NULL;
+}
+
+void role_set_data(struct role *r, void *data)
+{
+	r->data = data;
+}
+
+void *role_data(struct role *r)
+{
+	return r->data;
+}
+
+/* ---- configuration ---- */
+/* The slice in a sealed memfd; NULL when it is not one or is damaged. */
+static struct config *read_slice(enum role_id role, int fd)
+{
+	struct config *c = NULL;
+	struct stat st;
+	void *p;
+
+	if (fstat(fd, &st) != 0 || st.st_size <= 0 || st.st_size > SLICE_MAX)
+		return NULL;
+	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	c = config_slice_decode(role, str_make(p, (size_t)st.st_size));
+	munmap(p, (size_t)st.st_size);
+	return c;
+}
+
+/* The first configuration is taken at once: the role starts with it. */
+static struct verdict start_with(struct role *r, struct config *c)
+{
+	struct verdict v;
+
+	r->config = c;
+	log_configure(c->log.format == LOG_FORMAT_JSON, (enum log_level)c->log.level);
+	v = r->ops->start ? r->ops->start(r) : ok();
+	if (v.class == OK)
+		r->started = true;
+	return v;
+}
+
+static void handle_configure(void *ctx, struct channel *ch, const struct msg_configure *m, int fd)
+{
+	struct role *r = ctx;
+	struct msg_configured answer = { .call = m->call, .generation = m->generation };
+	struct config *c = read_slice(r->ops->id, fd);
+
+	close(fd);
+	if (!c) {
+		answer.verdict = perm(0, S(""), S("the configuration slice is damaged"));
+		ipc_send_configured(ch, &answer, -1);
+		return;
+	}
+	config_free(r->next);
+	r->next = NULL;
+	answer.verdict = r->ops->configure ? r->ops->configure(r, c) : ok();
+	if (answer.verdict.class == OK && !r->started)
+		answer.verdict = start_with(r, c);
+	else if (answer.verdict.class == OK)
+		r->next = c;
+	else
+		config_free(c);
+	r->next_generation = m->generation;
+	ipc_send_configured(ch, &answer, -1);
+}
+
+static void handle_apply(void *ctx, struct channel *ch, const struct msg_apply *m, int fd)
+{
+	struct role *r = ctx;
+	struct msg_ready ready = { .generation = m->generation };
+	struct config *old = NULL;
+
+	if (!r->started || m->generation != r->next_generation) {
+		channel_close(ch, "apply without configure");
+		return;
+	}
+	if (!r->confined) {
+		confine(r->ops->id);
+		r->confined = true;
+	}
+	if (r->next) {
+		old = r->config;
+		r->config = r->next;
+		r->next = NULL;
+		log_configure(r->config->log.format == LOG_FORMAT_JSON, (enum log_level)r->config->log.level);
+	}
+	if (r->ops->apply)
+		r->ops->apply(r);
+	config_free(old);
+	ipc_send_ready(ch, &ready, -1);
+}
+
+static void handle_abandon(void *ctx, struct channel *ch, const struct msg_abandon *m, int fd)
+{
+	struct role *r = ctx;
+
+	if (r->ops->abandon)
+		r->ops->abandon(r);
+	config_free(r->next);
+	r->next = NULL;
+}
+
+/* ---- peers ---- */
+static void on_peer_closed(void *ctx, struct channel *ch, const char *reason)
+{
+	struct role *r = ctx;
+	struct channel **slot = &r->peers[channel_peer(ch)][channel_peer_index(ch)];
+
+	if (*slot == ch) {
+		*slot = NULL;
+		log_at(r->stopping ? LOG_DEBUG : LOG_WARNING, NULL, "role.disconnected", kv("peer", role_name(channel_peer(ch))),
+		       kv("peer_index", channel_peer_index(ch)), kv("reason", reason));
+		if (r->ops->peer_down)
+			r->ops->peer_down(r, ch);
+	}
+	channel_free(ch);
+}
+
+static void handle_connect(void *ctx, struct channel *ch, const struct msg_connect *m, int fd)
+{
+	struct role *r = ctx;
+	struct channel_config config = { .self = r->ops->id, .peer = (enum role_id)m->role, .self_index = r->index,
+					 .peer_index = (unsigned)m->index, .incarnation = r->incarnation, .handlers = &r->handlers,
+					 .on_closed = on_peer_closed, .ctx = r };
+	struct channel **slot, *old;
+
+	if (m->role >= ROLE_COUNT || m->index >= PEERS_MAX) {
+		close(fd);
+		channel_close(ch, "connect names no role");
+		return;
+	}
+	slot = &r->peers[m->role][m->index];
+	old = *slot;
+	*slot = channel_new(r->loop, fd, &config);
+	if (old) {
+		if (r->ops->peer_down)
+			r->ops->peer_down(r, old);
+		channel_close(old, "replaced");
+	}
+	if (r->ops->peer_up)
+		r->ops->peer_up(r, *slot);
+}
+
+static void handle_listener(void *ctx, struct channel *ch, const struct msg_listener *m, int fd)
+{
+	struct role *r = ctx;
+
+	if (r->ops->listener) {
+		r->ops->listener(r, (unsigned)m->listen, fd);
+	} else {
+		close(fd);
+		channel_close(ch, "a listener for a role that does not listen");
+	}
+}
+
+/* ---- life ---- */
+static void handle_ping(void *ctx, struct channel *ch, const struct msg_ping *m, int fd)
+{
+	ipc_send_pong(ch, &(struct msg_pong){ .call = m->call }, -1);
+}
+
+static void handle_stop(void *ctx, struct channel *ch, const struct msg_stop *m, int fd)
+{
+	struct role *r = ctx;
+
+	if (r->stopping)
+		return;
+	r->stopping = true;
+	log_debug(NULL, "role.stopping", kv("grace_ms", m->grace_ms));
+	if (r->ops->stop && r->started)
+		r->ops->stop(r, m->grace_ms);
+	else
+		role_stopped(r);
+}
+
+static void on_last_turn(uv_timer_t *timer)
+{
+	struct role *r = timer->data;
+
+	if (!r->master || channel_queued(r->master) == 0)
+		uv_stop(r->loop);
+}
+
+void role_stopped(struct role *r)
+{
+	static uv_timer_t last;
+
+	ipc_send_stopped(r->master, &(struct msg_stopped){ 0 }, -1);
+	last.data = r;
+	uv_timer_init(r->loop, &last);
+	uv_timer_start(&last, on_last_turn, 0, 10); /* until the kernel has the message */
+}
+
+/* master has died, or closed the channel on us: nobody would ever configure or stop us again. */
+static void on_master_closed(void *ctx, struct channel *ch, const char *reason)
+{
+	struct role *r = ctx;
+
+	if (r->stopping)
+		_exit(EX_OK);
+	log_warning(NULL, "role.orphaned", kv("reason", reason));
+	_exit(EX_TEMPFAIL);
+}
+
+/* ---- figures ---- */
+void role_stat(struct role *r, struct str name, uint64_t value, struct str text)
+{
+	if (r->stats_n == sizeof r->stats / sizeof r->stats[0])
+		return; /* a page is enough for any role: the bound only keeps a bug from growing */
+	r->stats[r->stats_n++] = (struct rec_stat){ arena_str(&r->stat_arena, name), value, arena_str(&r->stat_arena, text) };
+}
+
+static void handle_stats(void *ctx, struct channel *ch, const struct msg_stats *m, int fd)
+{
+	struct role *r = ctx;
+	struct msg_stats_are answer = { .call = m->call };
+
+	r->stats_n = 0;
+	if (r->ops->stats)
+		r->ops->stats(r);
+	answer.stats.at = r->stats;
+	answer.stats.n = r->stats_n;
+	ipc_send_stats_are(ch, &answer, -1);
+	arena_reset(&r->stat_arena);
+}
+
+/* ---- start ---- */
+static unsigned long number_argument(int argc, char **argv, int i)
+{
+	char *end;
+	unsigned long value;
+
+	if (i >= argc)
+		die(EX_USAGE, "%s wants a number: roles are started by `posthouse serve`", argv[i - 1]);
+	value = strtoul(argv[i], &end, 10);
+	if (*end)
+		die(EX_USAGE, "%s is no number", argv[i]);
+	return value;
+}
+
+static void read_arguments(struct role *r, int argc, char **argv)
+{
+	unsigned long uid = 0, gid = 0;
+	bool drop = false;
+
+	for (int i = 1; i < argc; i++) {
+		struct str a = str_of(argv[i]);
+
+		if (str_eq(a, S("--index"))) {
+			r->index = (unsigned)number_argument(argc, argv, ++i);
+		} else if (str_eq(a, S("--incarnation"))) {
+			r->incarnation = number_argument(argc, argv, ++i);
+		} else if (str_eq(a, S("--uid"))) {
+			uid = number_argument(argc, argv, ++i);
+			drop = true;
+		} else if (str_eq(a, S("--gid"))) {
+			gid = number_argument(argc, argv, ++i);
+		} else {
+			die(EX_USAGE, "unknown argument %s: roles are started by `posthouse serve`", argv[i]);
+		}
+	}
+	if (r->incarnation == 0)
+		die(EX_USAGE, "roles are started by `posthouse serve`");
+	if (drop)
+		drop_privileges((uid_t)uid, (gid_t)gid);
+}
+
+/* A terminal's Ctrl-C and a service manager's SIGTERM reach the whole group: master alone decides what they mean. */
+static void ignore_signals(void)
+{
+	static const int ignored[] = { SIGPIPE, SIGHUP, SIGINT, SIGTERM };
+
+	for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
+		signal(ignored[i], SIG_IGN);
+}
+
+int role_main(int argc, char **argv, const struct role_ops *ops)
+{
+	struct role *r = &frame;
+	struct channel_config master = { .self = ops->id, .peer = ROLE_MASTER, .on_closed = on_master_closed, .ctx = r };
+
+	read_arguments(r, argc, argv);
+	confine_early();
+	ignore_signals();
+	log_setup(role_name(ops->id), ops->id == ROLE_SUBMISSION ? (int)r->index : -1);
+	r->ops = ops;
+	r->loop = uv_default_loop();
+	if (ops->handlers)
+		r->handlers = r->master_handlers = *ops->handlers;
+	r->handlers.stats = handle_stats;
+	r->master_handlers.configure = handle_configure;
+	r->master_handlers.apply = handle_apply;
+	r->master_handlers.abandon = handle_abandon;
+	r->master_handlers.connect = handle_connect;
+	r->master_handlers.listener = handle_listener;
+	r->master_handlers.ping = handle_ping;
+	r->master_handlers.stop = handle_stop;
+	master.self_index = r->index;
+	master.incarnation = r->incarnation;
+	master.handlers = &r->master_handlers;
+	r->master = channel_new(r->loop, MASTER_FD, &master);
+	uv_run(r->loop, UV_RUN_DEFAULT);
+	log_debug(NULL, "role.ended");
+	return EX_OK;
+}

@@ -1,0 +1,148 @@
+/* client.h - inside of the SMTP client machine, private to client*.c. The contract is posthouse/smtp_client.h.
+ *
+ * client.c              stages, events, beginning and end of a session
+ * client_reply.c        bytes to replies
+ * client_session.c      greeting, EHLO, STARTTLS, AUTH
+ * client_peer.c         what the EHLO answer says
+ * client_transaction.c  MAIL, RCPT, DATA, text, RSET
+ * client_transcript.c   the dialogue kept for reports */
+#ifndef POSTHOUSE_SMTP_CLIENT_PRIVATE_H
+#define POSTHOUSE_SMTP_CLIENT_PRIVATE_H
+
+#include "posthouse/smtp_client.h"
+
+enum client_bounds {
+	REPLY_LINE_MAX = 2048,       /* RFC 5321 4.5.3.1.5: 512 octets; some servers are more talkative */
+	REPLY_LINES_MAX = 64,        /* of one reply */
+	REPLY_TEXT_MAX = 1024,       /* kept of one reply, lines joined */
+	INPUT_MAX = 256 * 1024,      /* bytes of the server that wait for us */
+	OUTPUT_MAX = 4 * 1024 * 1024,
+	MECHANISMS_MAX = 1024,
+	AUTH_LINE_MAX = 512,         /* RFC 4954 section 4: an initial response that makes AUTH longer must wait */
+	AUTH_ROUNDS_MAX = 16,
+	PIPELINE_MAX = 100,          /* commands without answer: neither side's socket buffer fills (RFC 2920 3.1) */
+};
+
+enum client_stage {
+	STAGE_GREETING,
+	STAGE_EHLO,
+	STAGE_HELO,
+	STAGE_STARTTLS,
+	STAGE_HANDSHAKE,   /* the user starts TLS */
+	STAGE_AUTH,
+	STAGE_CREDENTIALS, /* the user finds a response */
+	STAGE_READY,
+	STAGE_MAIL,
+	STAGE_RCPT,
+	STAGE_DATA,
+	STAGE_TEXT,        /* the user writes the text */
+	STAGE_END,         /* the final dot is out: the outcome is the server's */
+	STAGE_LONE_DOT,    /* nothing to send, but the server said 354 */
+	STAGE_RSET,
+	STAGE_QUIT,
+	STAGE_ENDED,
+	STAGE_COUNT
+};
+
+struct reply {
+	unsigned code;
+	size_t lines; /* 0: between replies */
+	char enhanced[12];
+	size_t enhanced_n;
+	struct buf text;
+	bool cut;
+};
+
+struct client_recipient {
+	enum { RECIPIENT_OPEN, RECIPIENT_ACCEPTED, RECIPIENT_SETTLED, RECIPIENT_TOLD } progress;
+	bool unfit; /* no server ever sees it */
+	struct verdict verdict;
+};
+
+struct client_transaction {
+	struct arena arena;
+	bool active; /* from smtp_client_send() until CLIENT_DONE was taken */
+	struct smtp_transaction what;
+	struct client_recipient *recipients;
+	size_t sent, answered; /* commands: 0 is MAIL, n is recipient n - 1, the next is DATA */
+	size_t accepted, to_tell;
+	bool refused; /* MAIL was: no text will follow whatever else is said */
+	bool in_line; /* the text so far does not end in CRLF */
+	uint64_t text_bytes;
+	bool over; /* what follows is CLIENT_DONE */
+	struct verdict verdict;
+	enum smtp_fault fault;
+	bool reusable, untouched;
+};
+
+struct transcript {
+	struct buf session, first, last; /* greeting to AUTH; begin and end of the transaction */
+	struct buf joined;
+	bool session_cut, middle_cut;
+};
+
+struct smtp_client {
+	const struct smtp_client_config *config;
+	enum client_stage stage;
+	bool tls, broken; /* broken: nothing may be written any more */
+	bool server_speaks_first; /* in this mechanism */
+	bool first_challenge;
+	unsigned auth_rounds;
+	struct str mechanism;
+	struct buf initial; /* an initial response too long for the AUTH command */
+	bool has_initial;
+	struct arena arena;
+	struct buf input, output, line, mechanisms, greeting;
+	struct reply reply;
+	struct smtp_peer peer;
+	bool has_event;
+	struct smtp_client_event event;
+	struct client_transaction tx;
+	struct transcript transcript;
+};
+
+/* client.c */
+void client_enter(struct smtp_client *c, enum client_stage stage);
+void client_write(struct smtp_client *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void client_tell(struct smtp_client *c, enum smtp_client_event_type type);
+/* The session is over: what is open in a transaction gets `v`; otherwise the user gets CLIENT_FAILED. */
+void client_end(struct smtp_client *c, struct verdict v, enum smtp_fault fault);
+void client_end_by_reply(struct smtp_client *c, enum smtp_fault fault);
+void client_out_of_order(struct smtp_client *c); /* a reply that makes no sense here */
+
+/* client_reply.c */
+enum reply_state { REPLY_NONE, REPLY_COMPLETE, REPLY_BROKEN };
+enum reply_state client_read_reply(struct smtp_client *c);
+struct verdict client_reply_verdict(const struct smtp_client *c); /* views of the reply */
+
+/* client_session.c */
+void client_on_greeting(struct smtp_client *c);
+void client_on_ehlo(struct smtp_client *c);
+void client_on_helo(struct smtp_client *c);
+void client_on_starttls(struct smtp_client *c);
+void client_on_auth(struct smtp_client *c);
+void client_say_ehlo(struct smtp_client *c);
+
+/* client_peer.c */
+void client_peer_reset(struct smtp_client *c);
+void client_peer_line(struct smtp_client *c, struct str line);
+/* The first of `wanted` that is in `offered`, both separated by spaces; empty when there is none. */
+struct str client_choose_mechanism(struct str wanted, struct str offered);
+
+/* client_transaction.c */
+void client_on_mail(struct smtp_client *c);
+void client_on_rcpt(struct smtp_client *c);
+void client_on_data(struct smtp_client *c);
+void client_on_early_reply(struct smtp_client *c);
+void client_on_final(struct smtp_client *c);
+void client_on_lone_dot(struct smtp_client *c);
+void client_on_rset(struct smtp_client *c);
+void client_settle_rest(struct smtp_client *c, struct verdict v);
+
+/* client_transcript.c */
+void transcript_init(struct transcript *t);
+void transcript_fini(struct transcript *t);
+void transcript_begin(struct transcript *t); /* a transaction: the last one is forgotten */
+void transcript_add(struct transcript *t, bool in_transaction, const char *who, struct str line);
+
+#endif

@@ -1,0 +1,99 @@
+/* client_peer.c - what a server says about itself in its answer to EHLO. */
+#include "client.h"
+
+/* Keywords without parameters that matter, or whose parameters come later below. */
+static const struct {
+	struct str keyword;
+	unsigned feature;
+} features[] = {
+	{ { "PIPELINING", 10 }, PEER_PIPELINING },          /* RFC 2920 */
+	{ { "8BITMIME", 8 }, PEER_8BITMIME },               /* RFC 6152 */
+	{ { "STARTTLS", 8 }, PEER_STARTTLS },               /* RFC 3207 */
+	{ { "SIZE", 4 }, PEER_SIZE },                       /* RFC 1870 */
+	{ { "DSN", 3 }, PEER_DSN },                         /* RFC 3461 */
+	{ { "SMTPUTF8", 8 }, PEER_SMTPUTF8 },               /* RFC 6531 */
+	{ { "CHUNKING", 8 }, PEER_CHUNKING },               /* RFC 3030 */
+	{ { "ENHANCEDSTATUSCODES", 19 }, PEER_ENHANCED },   /* RFC 2034 */
+	{ { "REQUIRETLS", 10 }, PEER_REQUIRETLS },          /* RFC 8689 */
+};
+
+/* Before each EHLO: what was said in the clear is forgotten after the handshake (RFC 3207 4.2). */
+void client_peer_reset(struct smtp_client *c)
+{
+	c->peer.features = 0;
+	c->peer.size = c->peer.rcptmax = 0;
+	buf_clear(&c->mechanisms);
+	c->peer.mechanisms = buf_view(&c->mechanisms);
+}
+
+/* The next word of *rest; false when there is none. */
+static bool next_word(struct str *rest, struct str *word_out)
+{
+	while (str_split(rest, ' ', word_out))
+		if (word_out->n > 0)
+			return true;
+	return false;
+}
+
+/* Add a mechanism in upper case; what does not fit is as good as not offered. */
+static void add_mechanism(struct smtp_client *c, struct str name)
+{
+	char *to = buf_reserve(&c->mechanisms, name.n + 1);
+	size_t n = 0;
+
+	if (!to)
+		return;
+	if (c->mechanisms.n > 0)
+		to[n++] = ' ';
+	for (size_t i = 0; i < name.n; i++)
+		to[n++] = name.p[i] >= 'a' && name.p[i] <= 'z' ? (char)(name.p[i] - 32) : name.p[i];
+	buf_claim(&c->mechanisms, n);
+	c->peer.mechanisms = buf_view(&c->mechanisms);
+}
+
+/* LIMITS (RFC 9422): of its parameters only RCPTMAX concerns us. */
+static void take_limits(struct smtp_client *c, struct str rest)
+{
+	struct str word;
+
+	while (next_word(&rest, &word))
+		if (str_istarts(word, S("RCPTMAX=")))
+			str_to_u64(str_from(word, 8), &c->peer.rcptmax);
+}
+
+/* One line of the EHLO answer after the first. */
+void client_peer_line(struct smtp_client *c, struct str line)
+{
+	struct str rest = line, keyword, word;
+
+	if (!next_word(&rest, &keyword))
+		return;
+	for (size_t i = 0; i < sizeof features / sizeof *features; i++)
+		if (str_ieq(keyword, features[i].keyword))
+			c->peer.features |= features[i].feature;
+	if (str_ieq(keyword, S("SIZE"))) {
+		if (!next_word(&rest, &word) || !str_to_u64(word, &c->peer.size))
+			c->peer.size = 0;
+	} else if (str_ieq(keyword, S("LIMITS"))) {
+		take_limits(c, rest);
+	} else if (str_ieq(keyword, S("X-RCPTLIMIT"))) {
+		if (next_word(&rest, &word))
+			str_to_u64(word, &c->peer.rcptmax);
+	} else if (str_ieq(keyword, S("AUTH")) || str_istarts(keyword, S("AUTH="))) { /* the second form is older than RFC 2554 */
+		if (keyword.n > 5)
+			add_mechanism(c, str_from(keyword, 5));
+		while (next_word(&rest, &word))
+			add_mechanism(c, word);
+	}
+}
+
+struct str client_choose_mechanism(struct str wanted, struct str offered)
+{
+	struct str mine, theirs;
+
+	while (next_word(&wanted, &mine))
+		for (struct str rest = offered; next_word(&rest, &theirs);)
+			if (str_ieq(mine, theirs))
+				return mine;
+	return S("");
+}

@@ -1,0 +1,223 @@
+/* client_session.c - from the greeting to READY: EHLO or HELO, STARTTLS, AUTH. In the order they happen. */
+#include "base64.h"
+#include "client.h"
+
+#include <assert.h>
+
+static void begin_auth(struct smtp_client *c);
+
+static void become_ready(struct smtp_client *c)
+{
+	client_enter(c, STAGE_READY);
+	client_tell(c, CLIENT_READY);
+}
+
+void client_on_greeting(struct smtp_client *c)
+{
+	if (c->reply.code / 100 == 4 || c->reply.code / 100 == 5) {
+		client_end_by_reply(c, FAULT_PEER);
+		return;
+	}
+	if (c->reply.code != 220) {
+		client_out_of_order(c);
+		return;
+	}
+	buf_add(&c->greeting, buf_view(&c->reply.text));
+	c->peer.greeting = buf_view(&c->greeting);
+	client_say_ehlo(c);
+}
+
+void client_say_ehlo(struct smtp_client *c)
+{
+	client_peer_reset(c);
+	client_enter(c, STAGE_EHLO);
+	client_write(c, "EHLO %.*s", STR_ARG(c->config->hostname));
+}
+
+void client_on_ehlo(struct smtp_client *c)
+{
+	bool can_starttls;
+
+	switch (c->reply.code / 100) {
+	case 2: break;
+	case 4: client_end_by_reply(c, FAULT_PEER); return;
+	case 5: /* RFC 5321 3.2: a server of old */
+		client_peer_reset(c);
+		client_enter(c, STAGE_HELO);
+		client_write(c, "HELO %.*s", STR_ARG(c->config->hostname));
+		return;
+	default: client_out_of_order(c); return;
+	}
+	can_starttls = c->peer.features & PEER_STARTTLS;
+	if (!c->tls && c->config->use_starttls && can_starttls) {
+		client_enter(c, STAGE_STARTTLS);
+		client_write(c, "STARTTLS");
+		return;
+	}
+	begin_auth(c);
+}
+
+void client_on_helo(struct smtp_client *c)
+{
+	switch (c->reply.code / 100) {
+	case 2: begin_auth(c); return;
+	case 4:
+	case 5: client_end_by_reply(c, FAULT_PEER); return;
+	default: client_out_of_order(c); return;
+	}
+}
+
+void client_on_starttls(struct smtp_client *c)
+{
+	switch (c->reply.code / 100) {
+	case 2: break;
+	case 4:
+	case 5:
+		if (c->config->need_tls)
+			client_end_by_reply(c, FAULT_TLS);
+		else
+			begin_auth(c);
+		return;
+	default: client_out_of_order(c); return;
+	}
+	client_enter(c, STAGE_HANDSHAKE);
+	if (c->input.n > 0) { /* RFC 3207 6; CVE-2011-0411: what came with the 220 may be an attacker's */
+		buf_clear(&c->input);
+		client_end(c, temp(421, S("4.7.0"), S("the server sent clear text where TLS should begin")), FAULT_TLS);
+		return;
+	}
+	client_tell(c, CLIENT_STARTTLS);
+}
+
+void smtp_client_tls_started(struct smtp_client *c)
+{
+	if (c->stage != STAGE_HANDSHAKE)
+		return;
+	c->tls = true;
+	client_say_ehlo(c);
+}
+
+/* TLS is as good as it gets: log in if that is wanted, and never in clear text. */
+static void begin_auth(struct smtp_client *c)
+{
+	struct str wanted = c->config->mechanisms;
+
+	if (c->config->need_tls && !c->tls) {
+		client_end(c, temp(421, S("4.7.4"), S("the server does not offer STARTTLS, which is demanded of it")), FAULT_TLS);
+		c->broken = false;
+		return;
+	}
+	if (wanted.n == 0) {
+		become_ready(c);
+		return;
+	}
+	if (!c->tls) {
+		client_end(c, temp(421, S("4.7.4"), S("a login is configured, and is never sent without TLS")), FAULT_TLS);
+		c->broken = false;
+		return;
+	}
+	c->mechanism = client_choose_mechanism(wanted, c->peer.mechanisms);
+	if (c->mechanism.n == 0) {
+		client_end(c, temp(421, S("4.7.0"), S("the server offers no way to log in that we know")), FAULT_AUTH);
+		return;
+	}
+	c->first_challenge = true;
+	c->server_speaks_first = str_ieq(c->mechanism, S("LOGIN"));
+	if (c->server_speaks_first) {
+		client_enter(c, STAGE_AUTH);
+		client_write(c, "AUTH %.*s", STR_ARG(c->mechanism));
+		return;
+	}
+	client_enter(c, STAGE_CREDENTIALS);
+	client_tell(c, CLIENT_CHALLENGE);
+	c->event.mechanism = c->mechanism;
+	c->event.first = true;
+}
+
+/* Write a response, encoded: the transcript sees only that there was one. */
+static void write_credentials(struct smtp_client *c, struct str prefix, struct str encoded)
+{
+	bool fits = buf_add(&c->output, prefix) && buf_add(&c->output, encoded) && buf_add(&c->output, S("\r\n"));
+	struct str shown = arena_printf(&c->arena, "%.*s(credentials)", STR_ARG(prefix));
+
+	assert(fits);
+	transcript_add(&c->transcript, false, "C", shown);
+}
+
+/* RFC 4954 section 4: AUTH with its initial response, "=" for an empty one; one that is too long waits for the 334. */
+static void write_initial(struct smtp_client *c)
+{
+	struct str command = arena_printf(&c->arena, "AUTH %.*s", STR_ARG(c->mechanism));
+
+	if (command.n + 1 + c->initial.n + 2 > AUTH_LINE_MAX) {
+		c->has_initial = true;
+		client_write(c, "%.*s", STR_ARG(command));
+		return;
+	}
+	write_credentials(c, arena_printf(&c->arena, "%.*s ", STR_ARG(command)), c->initial.n ? buf_view(&c->initial) : S("="));
+}
+
+void smtp_client_auth_response(struct smtp_client *c, struct str response)
+{
+	bool fits;
+
+	if (c->stage != STAGE_CREDENTIALS)
+		return;
+	buf_clear(&c->initial);
+	fits = smtp_base64_add(&c->initial, response);
+	assert(fits);
+	client_enter(c, STAGE_AUTH);
+	if (c->first_challenge && !c->server_speaks_first)
+		write_initial(c);
+	else
+		write_credentials(c, S(""), buf_view(&c->initial));
+	c->first_challenge = false;
+}
+
+void smtp_client_auth_abort(struct smtp_client *c, struct verdict why)
+{
+	if (c->stage != STAGE_CREDENTIALS)
+		return;
+	if (!c->first_challenge || c->server_speaks_first) /* RFC 4954 section 4: the exchange has begun, "*" cancels it */
+		client_write(c, "*");
+	if (why.text.n == 0)
+		why.text = S("no credentials");
+	client_end(c, temp(why.code ? why.code : 454, S("4.7.0"), why.text), FAULT_AUTH);
+}
+
+/* 334 with a challenge for the user, or with the invitation to send the initial response that was too long. */
+static void on_challenge(struct smtp_client *c)
+{
+	struct str text = buf_view(&c->reply.text);
+	char *to = arena_alloc(&c->arena, text.n + 1);
+	size_t n = 0;
+
+	if (c->has_initial) {
+		c->has_initial = false;
+		write_credentials(c, S(""), buf_view(&c->initial));
+		return;
+	}
+	client_enter(c, STAGE_CREDENTIALS);
+	if (++c->auth_rounds > AUTH_ROUNDS_MAX || !smtp_base64_decode(to, text, &n)) {
+		smtp_client_auth_abort(c, temp(454, S("4.7.0"), S("the server's challenge is not one")));
+		return;
+	}
+	client_tell(c, CLIENT_CHALLENGE);
+	c->event.mechanism = c->mechanism;
+	c->event.first = c->first_challenge;
+	c->event.bytes = str_make(to, n);
+}
+
+void client_on_auth(struct smtp_client *c)
+{
+	switch (c->reply.code / 100) {
+	case 2: become_ready(c); return;
+	case 3:
+		if (c->reply.code == 334)
+			on_challenge(c);
+		else
+			client_out_of_order(c);
+		return;
+	default: client_end_by_reply(c, FAULT_AUTH); return;
+	}
+}

@@ -1,0 +1,255 @@
+/* grammar.c - addresses and paths (RFC 5321 4.1.2 and 4.1.3; RFC 6531 section 3.3 for UTF-8). */
+#include "grammar.h"
+
+#define ADDRESS_MAX 254 /* RFC 5321 4.5.3.1.3: a path has 256 octets with its brackets */
+#define LABEL_MAX   63
+
+static bool is_alnum(unsigned char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+/* RFC 5322 3.2.3: atext. */
+static bool is_atext(unsigned char c)
+{
+	return is_alnum(c) || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
+}
+
+/* Is the whole text well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates)? */
+static bool utf8_valid(struct str s)
+{
+	for (size_t i = 0; i < s.n;) {
+		unsigned char c = (unsigned char)s.p[i++];
+		size_t more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : c >= 0xf0 && c < 0xf5 ? 3 : 9;
+		unsigned char next = i < s.n ? (unsigned char)s.p[i] : 0;
+
+		if (more > s.n - i)
+			return false;
+		if ((c == 0xe0 && next < 0xa0) || (c == 0xed && next > 0x9f) || (c == 0xf0 && next < 0x90) || (c == 0xf4 && next > 0x8f))
+			return false;
+		for (; more > 0; more--, i++)
+			if (((unsigned char)s.p[i] & 0xc0) != 0x80)
+				return false;
+	}
+	return true;
+}
+
+/* RFC 5321 4.1.2: Quoted-string, with its quotes. */
+static bool quoted_valid(struct str s, bool utf8)
+{
+	if (s.n < 2 || s.p[0] != '"' || s.p[s.n - 1] != '"')
+		return false;
+	for (size_t i = 1; i + 1 < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c == '"' || c < 0x20 || c == 0x7f || (c > 0x7f && !utf8))
+			return false;
+		if (c != '\\')
+			continue;
+		c = (unsigned char)s.p[++i];
+		if (i + 1 >= s.n || c < 0x20 || c > 0x7e)
+			return false;
+	}
+	return true;
+}
+
+/* RFC 5321 4.1.2: Dot-string or Quoted-string. Its limit of 64 octets is not kept: longer ones are in use (VERP, SRS), and 4.5.3.1
+ * wants no refusal where it can be avoided. */
+static bool local_valid(struct str s, bool utf8)
+{
+	if (s.n == 0)
+		return false;
+	if (s.p[0] == '"')
+		return quoted_valid(s, utf8);
+	if (s.p[0] == '.' || s.p[s.n - 1] == '.')
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c == '.' ? s.p[i - 1] == '.' : !is_atext(c) && !(c > 0x7f && utf8))
+			return false;
+	}
+	return true;
+}
+
+/* Four decimal numbers of 0 to 255. */
+static bool ipv4_valid(struct str s)
+{
+	struct str part;
+	uint64_t value;
+	unsigned parts = 0;
+
+	if (s.n == 0 || s.p[s.n - 1] == '.')
+		return false;
+	while (str_split(&s, '.', &part)) {
+		if (part.n > 3 || !str_to_u64(part, &value) || value > 255)
+			return false;
+		parts++;
+	}
+	return parts == 4;
+}
+
+/* RFC 4291 2.2: groups of hexadecimal digits, one "::", perhaps an IPv4 address at the end. */
+static bool ipv6_valid(struct str s)
+{
+	unsigned groups = 0;
+	bool gap = false;
+	size_t i = 0;
+
+	while (i < s.n) {
+		struct str rest = str_from(s, i);
+		size_t n = str_find(rest, ':');
+		struct str group = str_head(rest, n);
+
+		if (group.n == 0) {
+			if (gap || n == rest.n || (i == 0 && (s.n < 2 || s.p[1] != ':')))
+				return false;
+			gap = true;
+			i += i == 0 ? 2 : 1;
+			continue;
+		}
+		if (n == rest.n && ipv4_valid(group)) {
+			groups += 2;
+			i = s.n;
+			break;
+		}
+		if (group.n > 4)
+			return false;
+		for (size_t k = 0; k < group.n; k++)
+			if (!((group.p[k] >= '0' && group.p[k] <= '9') ||
+			      (ascii_lower(group.p[k]) >= 'a' && ascii_lower(group.p[k]) <= 'f')))
+				return false;
+		groups++;
+		i += n;
+		if (i == s.n)
+			break;
+		if (++i == s.n)
+			return false; /* a lone colon at the end */
+	}
+	return gap ? groups < 8 : groups == 8;
+}
+
+/* RFC 5321 4.1.3: [192.0.2.1] or [IPv6:2001:db8::1]. */
+static bool literal_valid(struct str s)
+{
+	struct str inside = str_make(s.p + 1, s.n - 2);
+
+	if (str_istarts(inside, S("IPv6:")))
+		return ipv6_valid(str_from(inside, 5));
+	return ipv4_valid(inside);
+}
+
+/* RFC 5321 4.1.2: Domain or address literal. The underscore is no host name's, but is met in the field and harmless. */
+static bool domain_valid(struct str s, bool utf8)
+{
+	size_t label = 0;
+
+	if (s.n >= 2 && s.p[0] == '[' && s.p[s.n - 1] == ']')
+		return literal_valid(s);
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+		bool first = label == 0, last = i + 1 == s.n || s.p[i + 1] == '.';
+
+		if (c == '.') {
+			if (first)
+				return false;
+			label = 0;
+			continue;
+		}
+		if (c == '-' ? first || last : !is_alnum(c) && c != '_' && !(c > 0x7f && utf8))
+			return false;
+		if (++label > LABEL_MAX)
+			return false;
+	}
+	return label > 0;
+}
+
+/* Where the '@' before the domain is; s.n when there is none. A quoted local part and a literal may contain others. */
+static size_t find_at(struct str s)
+{
+	return str_rfind(s, '@');
+}
+
+bool smtp_address_valid(struct str address, bool utf8)
+{
+	size_t at = find_at(address);
+
+	if (address.n > ADDRESS_MAX || at == address.n)
+		return false;
+	if (utf8 && !utf8_valid(address))
+		return false;
+	return local_valid(str_head(address, at), utf8) && domain_valid(str_from(address, at + 1), utf8);
+}
+
+struct str smtp_address_domain(struct str address)
+{
+	size_t at = find_at(address);
+
+	return at == address.n ? str_make("", 0) : str_from(address, at + 1);
+}
+
+bool smtp_parse_keyword(struct str argument, struct str keyword, struct str *rest_out)
+{
+	struct str rest;
+
+	if (!str_istarts(argument, keyword))
+		return false;
+	rest = str_trim(str_from(argument, keyword.n)); /* "FROM :<a@b>" */
+	if (rest.n == 0 || rest.p[0] != ':')
+		return false;
+	*rest_out = str_trim(str_from(rest, 1));
+	return true;
+}
+
+/* The length of the path at the front: to the closing bracket, or the next space, outside of a quoted string. s.n + 1: never closed. */
+static size_t path_length(struct str s, bool bracket)
+{
+	bool quoted = false;
+
+	for (size_t i = 0; i < s.n; i++) {
+		if (quoted && s.p[i] == '\\')
+			i++;
+		else if (s.p[i] == '"')
+			quoted = !quoted;
+		else if (!quoted && s.p[i] == (bracket ? '>' : ' '))
+			return i;
+	}
+	return bracket || quoted ? s.n + 1 : s.n;
+}
+
+/* RFC 5321 4.1.2: A-d-l ":" before the mailbox "MUST BE accepted, SHOULD NOT be generated, and SHOULD be ignored". */
+static struct str without_route(struct str path)
+{
+	size_t colon = str_find(path, ':');
+
+	return path.n > 0 && path.p[0] == '@' && colon < path.n ? str_from(path, colon + 1) : path;
+}
+
+bool smtp_parse_path(struct str argument, struct str *address_out, struct str *rest_out)
+{
+	bool bracket = argument.n > 0 && argument.p[0] == '<';
+	struct str s = bracket ? str_from(argument, 1) : argument;
+	size_t n = path_length(s, bracket);
+
+	if (s.n == 0 || n > s.n)
+		return false;
+	*address_out = without_route(bracket ? str_trim(str_head(s, n)) : str_head(s, n));
+	*rest_out = str_from(s, bracket ? n + 1 : n);
+	return rest_out->n == 0 || rest_out->p[0] == ' ' || rest_out->p[0] == '\t';
+}
+
+bool smtp_xtext_valid(struct str text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		unsigned char c = (unsigned char)text.p[i];
+
+		if (c < 0x21 || c > 0x7e || c == '=')
+			return false;
+		if (c != '+')
+			continue;
+		for (unsigned k = 0; k < 2; k++)
+			if (++i >= text.n || strchr("0123456789ABCDEF", text.p[i]) == NULL || text.p[i] == '\0')
+				return false;
+	}
+	return true;
+}

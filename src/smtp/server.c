@@ -1,0 +1,294 @@
+/* server.c - the server machine: states, input lines, the order of events. */
+#include "server.h"
+
+#include <assert.h>
+
+/* From which states a state may be entered, as bits. Everything may end in CLOSED. */
+#define FROM(state) (1u << SERVER_##state)
+static const unsigned legal[SERVER_STATES] = {
+        [SERVER_START] = FROM(NEW) | FROM(START) | FROM(READY) | FROM(TLS),
+        [SERVER_READY] = FROM(START) | FROM(READY) | FROM(MAIL) | FROM(RECIPIENT) | FROM(TEXT) | FROM(AUTH),
+        [SERVER_MAIL] = FROM(READY),
+        [SERVER_RECIPIENT] = FROM(MAIL),
+        [SERVER_TEXT] = FROM(RECIPIENT),
+        [SERVER_AUTH] = FROM(READY) | FROM(AUTH),
+        [SERVER_TLS] = FROM(START) | FROM(READY),
+        [SERVER_CLOSED] = ~0u,
+};
+
+void server_enter(struct smtp_server *s, enum server_state state)
+{
+	assert((legal[state] & 1u << s->state) != 0);
+	s->state = state;
+}
+
+struct smtp_server *smtp_server_new(const struct smtp_server_config *config)
+{
+	struct smtp_server *s = NEW(struct smtp_server);
+
+	s->config = config;
+	buf_init(&s->in, INPUT_MAX);
+	buf_init(&s->out, OUTPUT_MAX);
+	return s;
+}
+
+void smtp_server_free(struct smtp_server *s)
+{
+	if (s == NULL)
+		return;
+	if (s->in.p != NULL)
+		wipe(s->in.p, s->in.capacity);
+	buf_fini(&s->in);
+	buf_fini(&s->out);
+	secret_fini(&s->response);
+	arena_fini(&s->scratch);
+	arena_fini(&s->keep);
+	free(s);
+}
+
+void server_begin_session(struct smtp_server *s)
+{
+	server_enter(s, SERVER_START);
+	s->esmtp = s->authenticated = false;
+	s->recipients = 0;
+	s->due = 0;
+}
+
+void smtp_server_greet(struct smtp_server *s)
+{
+	server_begin_session(s);
+	buf_printf(&s->out, "220 %.*s ESMTP Posthouse\r\n", STR_ARG(s->config->hostname));
+}
+
+void smtp_server_refuse(struct smtp_server *s, struct verdict v)
+{
+	server_begin_session(s);
+	v.class = TEMP;
+	v.code = 421;
+	server_refuse(s, v);
+}
+
+void server_close(struct smtp_server *s, enum server_due why)
+{
+	if (s->state == SERVER_CLOSED)
+		return;
+	s->due |= why;
+	server_enter(s, SERVER_CLOSED);
+}
+
+void server_end_transaction(struct smtp_server *s)
+{
+	s->recipients = 0;
+	server_enter(s, SERVER_READY);
+}
+
+void smtp_server_shut(struct smtp_server *s, struct verdict v, bool now)
+{
+	if (s->state == SERVER_CLOSED)
+		return;
+	s->shutting = true;
+	s->shut = verdict_keep(&s->keep, v);
+	s->shut.class = TEMP;
+	s->shut.code = 421;
+	if (!now)
+		return;
+	s->waiting = false;
+	if (s->state == SERVER_TLS) /* nothing may be said between 220 and the handshake */
+		server_close(s, DUE_CLOSE);
+	else
+		server_refuse(s, s->shut);
+}
+
+/* Forget the bytes that the last event showed. */
+static void drop_lent(struct smtp_server *s)
+{
+	if (s->lent == 0)
+		return;
+	if (s->lent_secret) {
+		wipe(s->in.p + s->in.from, s->lent);
+		secret_fini(&s->response);
+	}
+	buf_consume(&s->in, s->lent);
+	s->lent = 0;
+	s->lent_secret = false;
+	if (s->in.n == 0)
+		buf_release(&s->in); /* an idle session costs no buffer */
+}
+
+size_t smtp_server_room(const struct smtp_server *s)
+{
+	return INPUT_MAX - (s->in.n - s->lent);
+}
+
+bool smtp_server_feed(struct smtp_server *s, struct str bytes)
+{
+	drop_lent(s);
+	if (s->state == SERVER_CLOSED)
+		return true; /* nobody reads it any more */
+	return bytes.n == 0 || buf_add(&s->in, bytes);
+}
+
+void smtp_server_tls_started(struct smtp_server *s)
+{
+	assert(s->state == SERVER_TLS || s->state == SERVER_NEW);
+	if (s->state == SERVER_TLS)
+		server_begin_session(s);
+	s->tls = true;
+	/* RFC 3207 section 4.2, and against injection before the handshake: what came in the clear was never said. */
+	s->lent = s->scanned = 0;
+	s->swallowing = false;
+	buf_release(&s->in);
+}
+
+bool server_ask(struct smtp_server *s, enum smtp_event_type type, struct smtp_event *event_out)
+{
+	s->waiting = true;
+	s->asked = type;
+	event_out->type = type;
+	return true;
+}
+
+/* Give an event that is for information, if one is due. */
+static bool take_due(struct smtp_server *s, struct smtp_event *event_out)
+{
+	static const enum smtp_event_type types[] = {SMTP_RESET, SMTP_HELO, SMTP_AUTH_CANCEL, SMTP_QUIT, SMTP_CLOSE};
+
+	for (unsigned i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		if ((s->due & 1u << i) == 0)
+			continue;
+		s->due &= ~(1u << i);
+		event_out->type = types[i];
+		event_out->name = s->helo;
+		event_out->esmtp = s->esmtp;
+		return true;
+	}
+	return false;
+}
+
+/* How long a line may be, without CRLF. */
+static size_t line_max(const struct smtp_server *s)
+{
+	bool auth = s->state == SERVER_AUTH || str_istarts(buf_view(&s->in), S("AUTH "));
+
+	return (auth ? AUTH_LINE_MAX : LINE_MAX_OCTETS) - 2;
+}
+
+/* Refuse a line before its end has come; its rest will be swallowed. `n` bytes of it are here. */
+static void refuse_line(struct smtp_server *s, size_t n, struct verdict v)
+{
+	if (s->state == SERVER_AUTH) {
+		s->due |= DUE_AUTH_CANCEL;
+		server_enter(s, SERVER_READY);
+	}
+	wipe(s->in.p + s->in.from, n); /* it may be a password */
+	buf_consume(&s->in, n);
+	s->scanned = 0;
+	s->swallowing = true;
+	s->swallowed = n;
+	server_say(s, v.code, v.enhanced, v.text);
+}
+
+/* Go on to the CRLF that ends a refused line. False when it is not here yet. */
+static bool swallow_line(struct smtp_server *s)
+{
+	struct str v = buf_view(&s->in);
+	size_t at = str_search(v, S("\r\n"));
+	bool found = at < v.n;
+	size_t n = found ? at + 2 : v.n > 0 && v.p[v.n - 1] == '\r' ? v.n - 1 : v.n;
+
+	wipe(s->in.p + s->in.from, n);
+	buf_consume(&s->in, n);
+	s->swallowed += n;
+	s->swallowing = !found;
+	if (!found && s->swallowed > SWALLOW_MAX)
+		server_refuse(s, temp(421, S("4.7.0"), S("This is not SMTP, closing the connection")));
+	return found;
+}
+
+/* Take a whole line off the input, which keeps its bytes as `lent`. A line ends at CRLF and nowhere else: a lone CR or LF refuses it
+ * at once (another server may see two commands there), and so does its length. False: no line yet. */
+static bool take_line(struct smtp_server *s, struct str *line_out)
+{
+	struct str v = buf_view(&s->in);
+	size_t max = line_max(s), i = s->scanned;
+
+	while (i < v.n && v.p[i] != '\r' && v.p[i] != '\n')
+		i++;
+	s->scanned = i;
+	if (i > max) {
+		refuse_line(s, max,
+			    s->state == SERVER_AUTH ? perm(500, S("5.5.6"), S("Authentication exchange line is too long"))
+						    : perm(500, S("5.5.2"), S("Line too long")));
+		return false;
+	}
+	if (i == v.n || (v.p[i] == '\r' && i + 1 == v.n))
+		return false;
+	if (v.p[i] == '\n' || v.p[i + 1] != '\n') {
+		refuse_line(s, i + 1, perm(500, S("5.5.2"), S("Lines must end with CR LF, and contain neither")));
+		return false;
+	}
+	s->scanned = 0;
+	s->lent = i + 2;
+	s->lent_secret = s->state == SERVER_AUTH || str_istarts(v, S("AUTH"));
+	*line_out = str_head(v, i);
+	return true;
+}
+
+/* Act on the next line. False when there is none to act on. */
+static bool next_line(struct smtp_server *s, struct smtp_event *event_out)
+{
+	struct str line;
+
+	drop_lent(s);
+	if (s->swallowing && !swallow_line(s))
+		return s->state == SERVER_CLOSED;
+	if (!take_line(s, &line))
+		return s->swallowing; /* refused: there may be an event, or the line's end */
+	arena_reset(&s->scratch);
+	if (s->shutting)
+		server_refuse(s, s->shut);
+	else if (s->state == SERVER_AUTH)
+		server_auth_response(s, line, event_out);
+	else
+		server_command(s, line, event_out);
+	return true;
+}
+
+bool smtp_server_next(struct smtp_server *s, struct smtp_event *event_out)
+{
+	drop_lent(s);
+	*event_out = (struct smtp_event){0};
+	if (s->waiting)
+		return false;
+	do {
+		if (take_due(s, event_out))
+			return true;
+		if (s->state == SERVER_NEW || s->state == SERVER_TLS || s->state == SERVER_CLOSED || s->out.n > OUTPUT_ENOUGH)
+			return false;
+		if (s->state == SERVER_TEXT) {
+			if (server_text(s, event_out))
+				return true;
+			if (s->due == 0)
+				return false;
+			continue;
+		}
+		if (!next_line(s, event_out))
+			return false;
+	} while (!s->waiting);
+	return true;
+}
+
+struct buf *smtp_server_output(struct smtp_server *s)
+{
+	return &s->out;
+}
+
+bool smtp_server_in_text(const struct smtp_server *s)
+{
+	return s->state == SERVER_TEXT;
+}
+
+uint64_t smtp_server_errors(const struct smtp_server *s)
+{
+	return s->errors;
+}
