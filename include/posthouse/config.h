@@ -56,7 +56,7 @@ struct cfg_upstream {
 	struct str name, host;
 	uint64_t port;
 	unsigned tls; /* enum upstream_tls */
-	struct str login;
+	struct str login; /* empty: no AUTH */
 	struct str password; /* vault only; also from password_file */
 	uint64_t connections;
 	struct str ca;       /* path to a PEM bundle; empty = the system's */
@@ -177,12 +177,17 @@ struct config_faults {
 /* Read and validate `path` with everything it names (keys, certificates, password files). Always returns a config to be
  * freed with config_free(); it may be used only when no fault but warnings is in faults_out, whose texts live in its arena. */
 struct config *config_load(const char *path, struct config_faults *faults_out);
+
+/* ---- config.c, dump.c, slice.c: every role ---- */
+
 void config_free(struct config *c); /* wipes secrets; NULL is allowed */
 
-/* The name of the first key that differs between the two and that only a restart can change; NULL when there is none. */
+/* The name of the first key that differs between the two and that only a restart can change ("listen[].port"); NULL when there is
+ * none. The name is static. */
 const char *config_needs_restart(const struct config *old, const struct config *new);
 
-/* ---- slice.c: every role ---- */
+/* The configuration in effect in the file's syntax, with all defaults, without secrets and keys not built yet. False: `b` is full. */
+bool config_dump(const struct config *c, struct buf *b);
 
 /* Roles as bits for the schema; the bit numbers are those of enum role_id in ipc.h. */
 /* Write the part of `c` that `role` (enum role_id) may see; `b` must have a bound that suits (16 MiB). False when passed. */

@@ -47,6 +47,9 @@ struct kv kv_id(const char *key, uint64_t id); /* a message id in its text form;
  * at once is dropped and counted; the count is a line of its own as soon as there is room. */
 void log_write(enum log_level level, const struct log *log, const char *event, const struct kv *pairs, size_t n);
 
+/* Pass on a finished line (with its line end) of another process, under the same rule: never wait for standard error. */
+void log_forward(struct str line);
+
 /* The process's name and, for roles of which there are several, its index (-1: not shown); format and lowest level. */
 void log_setup(const char *role, int index);
 void log_configure(bool json, enum log_level level);

@@ -34,12 +34,13 @@ struct smtp_client_config {
 	bool use_starttls;     /* upgrade when offered */
 	bool need_tls;         /* no TLS, no mail: CLIENT_FAILED */
 	bool tls;              /* implicit: the connection is encrypted already */
-	struct str mechanisms; /* AUTH: our choice in order of preference, "PLAIN LOGIN"; "" = no login */
+	struct str mechanisms; /* AUTH: our choice in order of preference, "PLAIN LOGIN"; "" = no login. Without TLS: CLIENT_FAILED, FAULT_TLS */
 };
 
 enum smtp_client_event_type {
 	CLIENT_STARTTLS,  /* flush the output, start TLS, then smtp_client_tls_started() */
-	CLIENT_CHALLENGE, /* AUTH: mechanism, first, bytes = decoded challenge. Answer: smtp_client_auth_response(), or _auth_abort() */
+	CLIENT_CHALLENGE, /* AUTH: mechanism, first, bytes = decoded challenge (PLAIN, first: empty; LOGIN, first: the server's first,
+	                     "Username:"). Answer: smtp_client_auth_response(), or _auth_abort() */
 	CLIENT_READY,     /* after EHLO/TLS/AUTH, and after each finished transaction: smtp_client_send() may begin one */
 	CLIENT_TEXT,      /* the server wants the text (354): write it with smtp_client_text(), then smtp_client_text_end() */
 	CLIENT_RECIPIENT, /* final for one recipient: index, verdict. Refusals may come early, success only after the final reply */
@@ -59,6 +60,7 @@ struct smtp_client_event {
 	struct verdict verdict; /* code, enhanced and text of the server (lines joined by a space), class from its first digit */
 	enum smtp_fault fault;
 	bool reusable;
+	bool untouched; /* CLIENT_DONE, not reusable: it ended before the server had said anything about this transaction */
 };
 
 struct smtp_transaction {
@@ -94,11 +96,12 @@ void smtp_client_send(struct smtp_client *c, const struct smtp_transaction *t);
 void smtp_client_text(struct smtp_client *c, struct str bytes);
 void smtp_client_text_end(struct smtp_client *c);
 
+/* Say QUIT when that is possible now, also after CLIENT_FAILED; whatever is answered is dropped. */
 void smtp_client_quit(struct smtp_client *c);
 struct buf *smtp_client_output(struct smtp_client *c);
 const struct smtp_peer *smtp_client_peer(const struct smtp_client *c);
 
-/* The state's name for logs and reports ("greeting", "EHLO", "AUTH", "MAIL", "RCPT", "DATA", "end of data"), and which of the time
+/* The state's name for logs and reports ("greeting", "EHLO", "AUTH", "MAIL", "RCPT", "DATA", "text", "end of data" …), and which of the time
  * limits applies to the wait (RFC 5321 4.5.3.2). */
 const char *smtp_client_stage(const struct smtp_client *c);
 enum smtp_wait { WAIT_NONE, WAIT_GREETING, WAIT_COMMAND, WAIT_DATA };

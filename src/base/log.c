@@ -5,6 +5,7 @@
 #include "posthouse/id.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,18 +135,34 @@ static void add_start(struct buf *b, enum log_level level, const char *event)
 	add_pair(b, &(struct kv){ .key = "event", .kind = KV_STR, .str = str_of(event) });
 }
 
-static void put_line(struct buf *b)
+/* A pipe that has room for one byte takes PIPE_BUF bytes at once, so after the poll this does not wait for whoever reads the log. */
+static void put_bytes(struct str line)
 {
-	struct str line;
+	struct pollfd room = { .fd = STDERR_FILENO, .events = POLLOUT };
 	ssize_t n;
 
-	buf_add(b, settings.json ? S("}\n") : S("\n"));
-	line = buf_view(b);
+	if (poll(&room, 1, 0) == 0) {
+		settings.dropped++;
+		return;
+	}
 	do
 		n = write(STDERR_FILENO, line.p, line.n);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		settings.dropped++;
+}
+
+static void put_line(struct buf *b)
+{
+	buf_add(b, settings.json ? S("}\n") : S("\n"));
+	put_bytes(buf_view(b));
+}
+
+void log_forward(struct str line)
+{
+	pthread_mutex_lock(&lock);
+	put_bytes(line);
+	pthread_mutex_unlock(&lock);
 }
 
 void log_write(enum log_level level, const struct log *log, const char *event, const struct kv *pairs, size_t n)

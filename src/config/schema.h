@@ -117,9 +117,6 @@ void value_print(struct buf *b, const struct key *k, const void *base);
 
 /* ---- dump.c ---- */
 
-/* The effective configuration in the file's syntax, with all defaults, without secrets and keys not built yet. */
-bool config_dump(const struct config *c, struct buf *b);
-
 /* The table as rows of the manual (man(7) macros). */
 bool config_manual(struct buf *b);
 

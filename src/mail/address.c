@@ -107,24 +107,27 @@ static bool skip_dot_atom(struct parser *p)
 /* The content of a quoted local part, when it is harmless: atext, dots and spaces (RFC 5322 allows any byte, and nobody has them). */
 static bool take_quoted_local(struct parser *p, struct str *local_out)
 {
-	char *out = arena_alloc(p->arena, ADDRESS_MAX);
-	size_t used = 0;
+	size_t room = str_find(str_from(p->s, p->at + 1), '"'), used = 0;
 	bool plain = true;
 
+	if (room > ADDRESS_MAX)
+		return false;
+	char *out = arena_alloc(p->arena, room + 1);
 	for (p->at++; !take(p, '"'); p->at++) {
 		take(p, '\\');
 		char c = peek(p);
-		if (used == ADDRESS_MAX || (!is_atext(c) && c != '.' && c != ' '))
+		if (!is_atext(c) && c != '.' && c != ' ')
 			return false;
 		plain = plain && c != ' ' && !(c == '.' && (used == 0 || out[used - 1] == '.'));
 		out[used++] = c;
 	}
+	if (used == 0)
+		return false;
 	/* One form for one mailbox: the quotes stay only where they are needed. */
-	plain = plain && used > 0 && out[used - 1] != '.';
 	*local_out = str_make(out, used);
-	if (!plain)
+	if (!plain || out[used - 1] == '.')
 		*local_out = arena_printf(p->arena, "\"%.*s\"", STR_ARG(*local_out));
-	return used > 0;
+	return true;
 }
 
 static bool take_local(struct parser *p, struct str *local_out)

@@ -97,7 +97,7 @@ static struct verdict settle_from(struct arena *a, const struct fixup_input *in,
 	if (!f) {
 		if (!header_addresses(a, in->envelope_sender, from_out) || from_out->n != 1)
 			return perm(550, S("5.6.0"), S("the message has no From field, and none can be made from its sender"));
-		append_new(a, d, S("From"), in->envelope_sender);
+		append_new(a, d, S("From"), from_out->at[0]);
 		return ok();
 	}
 	if (!header_addresses(a, f->value, from_out))

@@ -5,7 +5,7 @@
 #include "posthouse/log.h"
 
 #include <arpa/inet.h>
-#include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -89,7 +89,7 @@ struct stream *stream_connect(uv_loop_t *loop, const struct sockaddr *address, c
 	st->connecting.data = st;
 	st->connect_error = uv_tcp_connect(&st->connecting, &st->tcp, address, on_connected);
 	if (st->connect_error < 0)
-		agenda_add(st->agenda, &st->due);
+		stream_due(st);
 	return st;
 }
 
@@ -117,9 +117,16 @@ static void on_connected(uv_connect_t *request, int status)
 	uv_tcp_nodelay(&st->tcp, 1);
 	st->state = STREAM_OPEN;
 	stream_read_start(st);
-	agenda_add(st->agenda, &st->due);
+	stream_due(st);
 	if (st->ops->on_connect)
 		st->ops->on_connect(st->ctx, st, ok());
+}
+
+/* Have the stream attended to in this round of the loop, unless it is being closed: it is on no list then, and stays on none. */
+void stream_due(struct stream *st)
+{
+	if (st->state != STREAM_CLOSING)
+		agenda_add(st->agenda, &st->due);
 }
 
 /* What the agenda calls: everything this stream was to do before the loop waits again. Each step may have closed it. */
@@ -134,7 +141,7 @@ void stream_attend(struct stream *st)
 		return;
 	}
 	if (st->tls && st->tls->fault.class != OK && st->state == STREAM_OPEN) {
-		stream_tls_report_fault(st);
+		stream_tls_fail(st, st->tls->fault);
 		return;
 	}
 	stream_flush(st);
@@ -150,7 +157,7 @@ void stream_attend(struct stream *st)
 	if (--st->end_in == 0)
 		stream_end(st, str_of(uv_strerror(st->write_error)));
 	else
-		agenda_add(st->agenda, &st->due);
+		stream_due(st);
 }
 
 /* The text of the next verdict or reason; it lives until the next one. */
@@ -171,7 +178,8 @@ void stream_end(struct stream *st, struct str why)
 		return;
 	uv_read_stop((uv_stream_t *)&st->tcp);
 	if (st->tls && !st->tls->done) {
-		stream_tls_broken(st, why.n ? why : S("the peer ended the connection"));
+		stream_set_text(st, "TLS handshake: %.*s", STR_ARG(why.n ? why : S("the peer ended the connection")));
+		stream_tls_fail(st, temp(421, S("4.7.5"), buf_view(&st->text)));
 		return;
 	}
 	st->state = STREAM_ENDED;

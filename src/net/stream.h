@@ -57,7 +57,6 @@ struct stream {
 	unsigned parts;    /* handles that are not closed yet */
 	bool paused;       /* the user took less than offered */
 	bool resumed;      /* ... and wants more now */
-	bool offering;     /* in on_input: its bytes must stay where they are */
 	bool owes_drain;
 	bool has_limit, shutdown_begun, shutdown_done, peer_ended;
 	unsigned port;
@@ -66,6 +65,7 @@ struct stream {
 
 /* stream.c */
 struct stream *stream_accept_fd(uv_loop_t *loop, int fd, const struct stream_ops *ops, void *ctx);
+void stream_due(struct stream *st);
 void stream_attend(struct stream *st);
 void stream_set_text(struct stream *st, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void stream_end(struct stream *st, struct str why);
@@ -77,6 +77,7 @@ void stream_offer_again(struct stream *st);
 
 /* stream_write.c */
 void stream_flush(struct stream *st);
+void stream_write_failed(struct stream *st, int error);
 void stream_finish_step(struct stream *st);
 
 /* stream_tls.c */
@@ -84,8 +85,7 @@ void stream_tls_input(struct stream *st, struct str bytes);
 void stream_tls_continue(struct stream *st);
 void stream_tls_encrypt(struct stream *st);
 void stream_tls_shutdown(struct stream *st);
-void stream_tls_report_fault(struct stream *st);
-void stream_tls_broken(struct stream *st, struct str why);
+void stream_tls_fail(struct stream *st, struct verdict v);
 void stream_tls_free(struct stream_tls *tls);
 
 /* tls.c */

@@ -57,7 +57,7 @@ void stream_read_start(struct stream *st)
 	if (r < 0 && r != UV_EALREADY && st->write_error == 0) {
 		st->write_error = r;
 		st->end_in = 1;
-		agenda_add(st->agenda, &st->due);
+		stream_due(st);
 	}
 }
 
@@ -67,9 +67,7 @@ bool stream_offer(struct stream *st, struct str bytes)
 	struct stream_tls *tls = st->tls;
 	size_t taken;
 
-	st->offering = true;
 	taken = st->ops->on_input(st->ctx, st, bytes);
-	st->offering = false;
 	assert(taken <= bytes.n);
 	if (st->state != STREAM_OPEN)
 		return false;
@@ -88,7 +86,7 @@ void stream_resume(struct stream *st)
 	if (st->state != STREAM_OPEN && st->state != STREAM_CONNECTING)
 		return;
 	st->resumed = true;
-	agenda_add(st->agenda, &st->due);
+	stream_due(st);
 }
 
 /* After stream_resume(): first what was left over, then what TLS still holds, then the socket. */

@@ -6,7 +6,7 @@ static void on_shut_down(uv_shutdown_t *request, int status);
 static void on_finish_limit(uv_timer_t *timer);
 
 /* Nothing can be sent any more. The end is reported a little later: what the peer said before it closed is often the reason. */
-static void write_failed(struct stream *st, int error)
+void stream_write_failed(struct stream *st, int error)
 {
 	buf_release(&st->out);
 	if (st->tls)
@@ -14,7 +14,7 @@ static void write_failed(struct stream *st, int error)
 	if (st->write_error == 0)
 		st->write_error = error;
 	st->end_in = st->paused ? 1 : 2;
-	agenda_add(st->agenda, &st->due);
+	stream_due(st);
 }
 
 void stream_write(struct stream *st, struct str bytes)
@@ -24,11 +24,11 @@ void stream_write(struct stream *st, struct str bytes)
 	if (st->state >= STREAM_FINISHING || st->write_error || bytes.n == 0)
 		return;
 	if (!buf_add(to, bytes)) {
-		write_failed(st, UV_ENOBUFS);
+		stream_write_failed(st, UV_ENOBUFS);
 		return;
 	}
 	st->owes_drain = true;
-	agenda_add(st->agenda, &st->due);
+	stream_due(st);
 	if (to->n >= STREAM_CHUNK)
 		stream_flush(st);
 }
@@ -46,7 +46,7 @@ static void send_out(struct stream *st)
 	int r = uv_try_write((uv_stream_t *)&st->tcp, &piece, 1);
 
 	if (r < 0 && r != UV_EAGAIN) {
-		write_failed(st, r);
+		stream_write_failed(st, r);
 		return;
 	}
 	if (r > 0)
@@ -63,7 +63,7 @@ static void send_out(struct stream *st)
 	r = uv_write(&st->writing, (uv_stream_t *)&st->tcp, &piece, 1, on_written);
 	if (r < 0) {
 		buf_release(&st->sending);
-		write_failed(st, r);
+		stream_write_failed(st, r);
 	}
 }
 
@@ -75,6 +75,8 @@ void stream_flush(struct stream *st)
 	while (st->sending.n == 0 && !st->write_error) {
 		if (st->tls && st->out.n < STREAM_CHUNK)
 			stream_tls_encrypt(st);
+		if (st->tls && st->state == STREAM_FINISHING && st->tls->plain.n == 0)
+			stream_tls_shutdown(st);
 		if (st->out.n == 0)
 			return;
 		send_out(st);
@@ -90,8 +92,8 @@ static void on_written(uv_write_t *request, int status)
 		return;
 	buf_release(&st->sending);
 	if (status < 0)
-		write_failed(st, status);
-	agenda_add(st->agenda, &st->due);
+		stream_write_failed(st, status);
+	stream_due(st);
 }
 
 void stream_finish(struct stream *st)
@@ -112,23 +114,17 @@ void stream_finish(struct stream *st)
 	uv_timer_start(&st->limit, on_finish_limit, STREAM_FINISH_MS, 0);
 	/* Closing a socket with unread bytes resets the connection, which can destroy our last words: so read on, to throw away. */
 	stream_read_start(st);
-	agenda_add(st->agenda, &st->due);
+	stream_due(st);
 }
 
-/* The next step of stream_finish(): all written, close_notify, our end of the connection, the peer's end. */
+/* The next step of stream_finish(): all written and close_notify, then our end of the connection; the peer's end comes last. */
 void stream_finish_step(struct stream *st)
 {
-	if (st->tls && st->tls->plain.n == 0)
-		stream_tls_shutdown(st);
 	stream_flush(st);
 	if (st->write_error) {
 		stream_close(st);
 		return;
 	}
-	if (st->tls && st->tls->plain.n == 0)
-		stream_tls_shutdown(st);
-	if (st->out.n > 0)
-		stream_flush(st);
 	if (stream_pending(st) > 0 || st->shutdown_begun)
 		return;
 	st->shutdown_begun = true;

@@ -7,8 +7,11 @@ bool smtp_base64_add(struct buf *b, struct str bytes)
 {
 	const unsigned char *p = (const unsigned char *)bytes.p;
 	size_t n = (bytes.n + 2) / 3 * 4;
-	char *to = buf_reserve(b, n);
+	char *to;
 
+	if (n == 0)
+		return true;
+	to = buf_reserve(b, n);
 	if (to == NULL)
 		return false;
 	for (size_t i = 0; i < bytes.n; i += 3) {

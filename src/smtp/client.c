@@ -1,5 +1,6 @@
 /* client.c - the client machine: stages, events, the beginning and the end of a session. */
 #include "client.h"
+#include "posthouse/secret.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -56,6 +57,8 @@ void smtp_client_free(struct smtp_client *c)
 {
 	if (!c)
 		return;
+	wipe(c->initial.p, c->initial.capacity); /* both may hold credentials */
+	wipe(c->output.p, c->output.capacity);
 	buf_fini(&c->input);
 	buf_fini(&c->output);
 	buf_fini(&c->line);
@@ -87,7 +90,7 @@ void client_write(struct smtp_client *c, const char *format, ...)
 	va_start(arguments, format);
 	fits = buf_vprintf(o, format, arguments);
 	va_end(arguments);
-	transcript_add(&c->transcript, c->tx.active, "C", str_from(buf_view(o), before));
+	transcript_add(&c->transcript, c->stage >= STAGE_READY, "C", str_from(buf_view(o), before));
 	fits = fits && buf_add(o, S("\r\n"));
 	assert(fits); /* the user drains what we write */
 }
@@ -105,8 +108,6 @@ void client_end(struct smtp_client *c, struct verdict v, enum smtp_fault fault)
 
 	if (c->stage == STAGE_ENDED)
 		return;
-	if (fault == FAULT_CONNECTION || fault == FAULT_TLS)
-		c->broken = true;
 	if (tx->active && !tx->over) {
 		tx->verdict = verdict_keep(&tx->arena, v);
 		tx->fault = fault;
@@ -160,6 +161,7 @@ void smtp_client_feed(struct smtp_client *c, struct str bytes)
 	if (c->stage == STAGE_ENDED)
 		return;
 	if (c->stage == STAGE_HANDSHAKE) { /* RFC 3207 6: clear text behind the 220 may be an attacker's */
+		c->broken = true;
 		client_end(c, temp(421, S("4.7.0"), S("the server sent clear text where TLS should begin")), FAULT_TLS);
 		return;
 	}
@@ -169,13 +171,12 @@ void smtp_client_feed(struct smtp_client *c, struct str bytes)
 
 void smtp_client_closed(struct smtp_client *c, struct verdict why, enum smtp_fault fault)
 {
-	char class_digit = '4';
 	struct verdict v = { .class = TEMP, .code = 421, .enhanced = S("4.4.2"), .text = why.text };
 
 	if (why.code >= 400 && why.code < 500)
 		v.code = why.code;
 	if (why.enhanced.n > 1)
-		v.enhanced = arena_printf(&c->arena, "%c%.*s", class_digit, STR_ARG(str_from(why.enhanced, 1)));
+		v.enhanced = arena_printf(&c->arena, "4%.*s", STR_ARG(str_from(why.enhanced, 1)));
 	if (v.text.n == 0)
 		v.text = arena_printf(&c->arena, "connection lost at %s", stages[c->stage].name);
 	if (c->stage == STAGE_END)

@@ -94,7 +94,7 @@ static void note_line(struct smtp_client *c, struct str line)
 {
 	bool challenge = c->stage == STAGE_AUTH && str_starts(line, S("334"));
 
-	transcript_add(&c->transcript, c->tx.active, "S", challenge ? S("334 (challenge)") : line);
+	transcript_add(&c->transcript, c->stage >= STAGE_READY, "S", challenge ? S("334 (challenge)") : line);
 }
 
 /* Read lines until a reply is complete. */

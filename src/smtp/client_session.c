@@ -82,7 +82,7 @@ void client_on_starttls(struct smtp_client *c)
 	}
 	client_enter(c, STAGE_HANDSHAKE);
 	if (c->input.n > 0) { /* RFC 3207 6; CVE-2011-0411: what came with the 220 may be an attacker's */
-		buf_clear(&c->input);
+		c->broken = true;
 		client_end(c, temp(421, S("4.7.0"), S("the server sent clear text where TLS should begin")), FAULT_TLS);
 		return;
 	}
@@ -104,7 +104,6 @@ static void begin_auth(struct smtp_client *c)
 
 	if (c->config->need_tls && !c->tls) {
 		client_end(c, temp(421, S("4.7.4"), S("the server does not offer STARTTLS, which is demanded of it")), FAULT_TLS);
-		c->broken = false;
 		return;
 	}
 	if (wanted.n == 0) {
@@ -113,7 +112,6 @@ static void begin_auth(struct smtp_client *c)
 	}
 	if (!c->tls) {
 		client_end(c, temp(421, S("4.7.4"), S("a login is configured, and is never sent without TLS")), FAULT_TLS);
-		c->broken = false;
 		return;
 	}
 	c->mechanism = client_choose_mechanism(wanted, c->peer.mechanisms);

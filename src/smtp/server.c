@@ -2,6 +2,7 @@
 #include "server.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 /* From which states a state may be entered, as bits. Everything may end in CLOSED. */
 #define FROM(state) (1u << SERVER_##state)

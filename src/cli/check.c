@@ -1,0 +1,210 @@
+/* check.c - `posthouse check`: would the relay start with this configuration, here and as the user that it becomes? */
+#include "cli.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+/* One line for what is wrong outside of the file; counts as a fault. */
+static unsigned complain(const struct config *c, const char *key, const char *path, const char *what)
+{
+	fprintf(stderr, "%.*s: %s: %s %s\n", STR_ARG(c->file), key, path, what);
+	return 1;
+}
+
+/* How many faults, warnings apart. */
+static unsigned print_faults(const struct config_faults *faults)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < faults->n; i++) {
+		const struct config_fault *f = &faults->at[i];
+
+		n += !f->warning;
+		fprintf(stderr, "%.*s:", STR_ARG(f->file));
+		if (f->line > 0)
+			fprintf(stderr, "%u:", f->line);
+		fprintf(stderr, "%s %.*s\n", f->warning ? " warning:" : "", STR_ARG(f->text));
+	}
+	return n;
+}
+
+/* The store refuses the same: memory loses the queue, and network file systems lie about locks and syncs. NULL: fine. */
+static const char *unfit_file_system(const char *path)
+{
+	static const struct {
+		unsigned long magic;
+		const char *why;
+	} unfit[] = {
+		{ 0x01021994, "is on a tmpfs, which forgets the queue at every restart; expected a disk" },
+		{ 0x858458f6, "is on a ramfs, which forgets the queue at every restart; expected a disk" },
+		{ 0x6969, "is on NFS; expected a local disk" },
+		{ 0x517b, "is on SMB; expected a local disk" },
+		{ 0xfe534d42, "is on SMB; expected a local disk" },
+		{ 0xff534d42, "is on CIFS; expected a local disk" },
+		{ 0x01021997, "is on 9p; expected a local disk" },
+		{ 0x00c36400, "is on Ceph; expected a local disk" },
+		{ 0x5346414f, "is on AFS; expected a local disk" },
+	};
+	struct statfs st;
+
+	if (statfs(path, &st) != 0)
+		return NULL;
+	for (size_t i = 0; i < sizeof(unfit) / sizeof(unfit[0]); i++)
+		if (((unsigned long)st.f_type & 0xffffffff) == unfit[i].magic)
+			return unfit[i].why;
+	return NULL;
+}
+
+/* What is in the state directory must belong to the user too: a command that was run as root may have left its own files. */
+static unsigned check_state_entries(struct config *c, const char *path)
+{
+	DIR *directory = opendir(path);
+	struct dirent *entry;
+	unsigned n = 0;
+
+	while (directory && (entry = readdir(directory))) {
+		const char *file;
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		file = arena_cstr(&c->arena, arena_printf(&c->arena, "%s/%s", path, entry->d_name));
+		if (access(file, R_OK | W_OK) != 0 && errno != ENOENT)
+			n += complain(c, "state_dir", file, "cannot be read and written; expected it to belong to the relay's user");
+		if (n >= 10)
+			break;
+	}
+	if (directory)
+		closedir(directory);
+	return n;
+}
+
+/* As whoever we are now: the number of faults. */
+static unsigned check_state_access(struct config *c, const char *path)
+{
+	if (access(path, R_OK | W_OK | X_OK) != 0)
+		return complain(c, "state_dir", path, arena_cstr(&c->arena, arena_printf(&c->arena, "cannot be used: %s", strerror(errno))));
+	return check_state_entries(c, path);
+}
+
+/* Become that user for good. */
+static bool become(const struct passwd *user)
+{
+	return initgroups(user->pw_name, user->pw_gid) == 0 && setgid(user->pw_gid) == 0 && setuid(user->pw_uid) == 0;
+}
+
+/* Root may do everything, so root's own finding would be worthless: a child looks as the user. */
+static unsigned check_state_as(struct config *c, const char *path, const struct passwd *user)
+{
+	int status = 0;
+	pid_t child;
+
+	fflush(NULL);
+	child = fork();
+	if (child == 0)
+		_exit(!become(user) || check_state_access(c, path) > 0);
+	if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))
+		return complain(c, "run_as", user->pw_name, "could not be tried");
+	return WEXITSTATUS(status) != 0;
+}
+
+/* serve makes a missing directory, but only the last part of the path. */
+static unsigned check_parent(struct config *c, const char *key, const char *path)
+{
+	struct str whole = str_of(path), parent = str_head(whole, str_rfind(whole, '/'));
+	const char *directory = parent.n == 0 || parent.n == whole.n ? "/" : arena_cstr(&c->arena, parent);
+
+	if (access(directory, W_OK | X_OK) == 0)
+		return 0;
+	return complain(c, key, path, arena_cstr(&c->arena, arena_printf(&c->arena, "is not there and cannot be made: %s: %s", directory, strerror(errno))));
+}
+
+static unsigned check_state_dir(struct config *c, const struct passwd *user)
+{
+	const char *path = arena_cstr(&c->arena, c->state_dir), *why;
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return errno == ENOENT ? check_parent(c, "state_dir", path) : complain(c, "state_dir", path, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return complain(c, "state_dir", path, "is not a directory");
+	why = unfit_file_system(path);
+	if (why)
+		return complain(c, "state_dir", path, why);
+	if (st.st_mode & 0022)
+		return complain(c, "state_dir", path, "can be written by others; expected mode 0700");
+	return user ? check_state_as(c, path, user) : check_state_access(c, path);
+}
+
+/* serve binds the socket before it drops root. */
+static unsigned check_control(struct config *c)
+{
+	size_t slash = str_rfind(c->control, '/');
+	const char *path = arena_cstr(&c->arena, c->control), *directory;
+	struct stat st;
+
+	directory = slash == 0 ? "/" : arena_cstr(&c->arena, str_head(c->control, slash));
+	if (stat(directory, &st) != 0)
+		return errno == ENOENT ? check_parent(c, "control", directory) : complain(c, "control", directory, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return complain(c, "control", directory, "is not a directory");
+	if (access(directory, W_OK | X_OK) != 0)
+		return complain(c, "control", directory, "is not writable: the control socket cannot be made there");
+	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return complain(c, "control", path, "is there and is not a socket");
+	return 0;
+}
+
+static unsigned check_machine(struct config *c)
+{
+	const struct passwd *user = NULL;
+	const char *run_as = arena_cstr(&c->arena, c->run_as);
+
+	if (geteuid() == 0) {
+		user = getpwnam(run_as);
+		if (!user)
+			return complain(c, "run_as", run_as, "is no user of this machine; expected one, for example made by: adduser --system --group posthouse");
+	}
+	return check_state_dir(c, user) + check_control(c);
+}
+
+static void print_dump(const struct config *c)
+{
+	struct buf b;
+
+	buf_init(&b, 16 * 1024 * 1024);
+	config_dump(c, &b);
+	fwrite(b.p + b.from, 1, b.n, stdout);
+	buf_fini(&b);
+}
+
+/* `check [--dump]`: --dump prints the configuration in effect, with all defaults and without secrets. */
+int command_check(int argc, char **argv, const char *config_path)
+{
+	bool dump = argc == 2 && strcmp(argv[1], "--dump") == 0;
+	struct config_faults faults;
+	struct config *c;
+	unsigned n;
+
+	if (argc > 1 && !dump) {
+		fprintf(stderr, "usage: posthouse [-c FILE] check [--dump]\n");
+		return EX_USAGE;
+	}
+	c = config_load(config_path, &faults);
+	n = print_faults(&faults);
+	if (n == 0)
+		n = check_machine(c);
+	if (n == 0 && dump)
+		print_dump(c);
+	else if (n == 0)
+		printf("configuration is good\n");
+	config_free(c);
+	return n > 0 ? EX_CONFIG : EX_OK;
+}

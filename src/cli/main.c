@@ -1,0 +1,81 @@
+/* main.c - `posthouse [-c FILE] COMMAND`: the table of commands. */
+#include "cli.h"
+
+#include "posthouse/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+static int command_version(int argc, char **argv, const char *config_path)
+{
+	printf("posthouse %s\n", POSTHOUSE_VERSION);
+	return EX_OK;
+}
+
+static int command_help(int argc, char **argv, const char *config_path);
+
+/* A command that is planned but not built says so. */
+static int command_later(int argc, char **argv, const char *config_path)
+{
+	die(EX_UNAVAILABLE, "`%s` is not built yet in this version", argv[0]);
+}
+
+static const struct command {
+	const char *name, *arguments, *help;
+	int (*run)(int argc, char **argv, const char *config_path);
+} commands[] = {
+	{ "serve", "", "run the relay in the foreground until SIGTERM (SIGHUP = reload)", command_serve },
+	{ "check", "", "validate configuration, keys, certificates and permissions", command_check },
+	{ "init", "DOMAIN [OPTIONS]", "write configuration, certificate, DKIM key and first user (never overwrites)", command_init },
+	{ "user", "add|passwd|remove|list [NAME]", "accounts", command_user },
+	{ "queue", "list|show|retry|remove [SELECTOR]", "messages that wait (by id, --user, --sender, --recipient, --destination, --older)", command_queue },
+	{ "trace", "ID", "everything that happened to one message, by the id of the 250 reply", command_trace },
+	{ "status", "", "roles, queue depth, next hops", command_status },
+	{ "reload", "", "read the configuration again", command_reload },
+	{ "dkim", "", "(later) signing keys and their DNS records", command_later },
+	{ "explain", "", "(later) which rules apply to a message, and why", command_later },
+	{ "limits", "", "(later) limits in use", command_later },
+	{ "doctor", "", "(later) will this set-up be accepted elsewhere?", command_later },
+	{ "send", "", "(later) submit a message from standard input", command_later },
+	{ "version", "", "print the version", command_version },
+	{ "help", "", "print this", command_help },
+};
+
+static int command_help(int argc, char **argv, const char *config_path)
+{
+	printf("posthouse [-c FILE] COMMAND\n\n"
+	       "An authenticated mail submission relay. FILE is /etc/posthouse/posthouse.conf unless given.\n"
+	       "Listing commands take --json. Exit codes are those of sysexits(3).\n\n");
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+		char left[64];
+
+		snprintf(left, sizeof left, "%s %s", commands[i].name, commands[i].arguments);
+		printf("  %-38s %s\n", left, commands[i].help);
+	}
+	printf("\nManual: posthouse(8), posthouse.conf(5)\n");
+	return EX_OK;
+}
+
+int main(int argc, char **argv)
+{
+	const char *config_path = "/etc/posthouse/posthouse.conf";
+	int first = 1;
+
+	if (argc > 2 && strcmp(argv[1], "-c") == 0) {
+		config_path = argv[2];
+		first = 3;
+	}
+	if (first < argc && (strcmp(argv[first], "--help") == 0 || strcmp(argv[first], "-h") == 0))
+		return command_help(argc, argv, config_path);
+	if (first < argc && strcmp(argv[first], "--version") == 0)
+		return command_version(argc, argv, config_path);
+	for (size_t i = 0; first < argc && i < sizeof commands / sizeof commands[0]; i++)
+		if (strcmp(argv[first], commands[i].name) == 0)
+			return commands[i].run(argc - first, argv + first, config_path);
+	if (first < argc)
+		fprintf(stderr, "posthouse: there is no command \"%s\"; `posthouse help` lists them\n", argv[first]);
+	else
+		fprintf(stderr, "usage: posthouse [-c FILE] COMMAND; `posthouse help` lists the commands\n");
+	return EX_USAGE;
+}

@@ -1,0 +1,90 @@
+/* config.c - the end of a configuration, and what differs between two. */
+#include "schema.h"
+
+#include "posthouse/secret.h"
+
+#include <stdlib.h>
+
+/* Secrets lie in the arena, or in a copy of the slice there: overwrite them where they are. */
+static void wipe_rows(size_t from, size_t end, void *base)
+{
+	for (size_t i = from; i < end; i = schema_end(i)) {
+		const struct key *k = &config_keys[i];
+		struct str *secret = key_at(k, base);
+		char *elements;
+		size_t n;
+
+		if (k->type == CFG_SECRET && secret->n > 0)
+			wipe((char *)(uintptr_t)secret->p, secret->n);
+		if (k->type != CFG_LIST)
+			continue;
+		elements = key_array(k, base, &n);
+		for (size_t e = 0; e < n; e++)
+			wipe_rows(i + 1, schema_end(i), elements + e * k->element_size);
+	}
+}
+
+void config_free(struct config *c)
+{
+	if (!c)
+		return;
+	wipe_rows(0, config_keys_n, c);
+	arena_fini(&c->arena);
+	free(c);
+}
+
+static bool same_scalar(enum key_type type, const void *a, const void *b)
+{
+	const struct rate *rate_a = a, *rate_b = b;
+
+	switch (type) {
+	case CFG_TEXT:
+	case CFG_SECRET: return str_eq(*(const struct str *)a, *(const struct str *)b);
+	case CFG_BOOL: return *(const bool *)a == *(const bool *)b;
+	case CFG_ENUM: return *(const unsigned *)a == *(const unsigned *)b;
+	case CFG_RATE: return rate_a->amount == rate_b->amount && rate_a->window_ms == rate_b->window_ms;
+	case CFG_GROUP: return true;
+	default: return *(const uint64_t *)a == *(const uint64_t *)b;
+	}
+}
+
+static const char *first_difference(size_t from, size_t end, const void *a, const void *b);
+
+/* The path of what differs in an array: the array's own when the number does. */
+static const char *array_difference(size_t i, const void *a, const void *b)
+{
+	const struct key *k = &config_keys[i];
+	size_t n_a, n_b, size = key_element_size(k);
+	const char *at_a = key_array(k, a, &n_a), *at_b = key_array(k, b, &n_b), *path = NULL;
+
+	if (n_a != n_b)
+		return k->path;
+	for (size_t e = 0; e < n_a && !path; e++)
+		if (k->type == CFG_LIST)
+			path = first_difference(i + 1, schema_end(i), at_a + e * size, at_b + e * size);
+		else if (!same_scalar(key_scalar(k), at_a + e * size, at_b + e * size))
+			path = k->path;
+	return path;
+}
+
+static const char *first_difference(size_t from, size_t end, const void *a, const void *b)
+{
+	const char *path = NULL;
+
+	for (size_t i = from; i < end && !path; i = schema_end(i)) {
+		const struct key *k = &config_keys[i];
+
+		if (k->flags & RELOADABLE)
+			continue;
+		if (key_is_array(k))
+			path = array_difference(i, a, b);
+		else if (!same_scalar(k->type, (const char *)a + k->offset, (const char *)b + k->offset))
+			path = k->path;
+	}
+	return path;
+}
+
+const char *config_needs_restart(const struct config *old, const struct config *new)
+{
+	return first_difference(0, config_keys_n, old, new);
+}

@@ -1,0 +1,175 @@
+/* keys.c - files with keys and certificates: read here because the roles that need them cannot; looked at so that `check` can say what
+ * would not work. The only part of the loader that knows OpenSSL. */
+#include "loader.h"
+
+#include "posthouse/mail.h"
+#include "posthouse/secret.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+
+#define PEM_MAX      (1024 * 1024)
+#define EXPIRES_DAYS 14 /* warn that long before */
+
+/* OpenSSL's security level 2, Debian's default, refuses certificates of less: RSA below 2048 bits. */
+#define SECURITY_BITS 112
+
+static BIO *bio_of(struct str pem)
+{
+	return BIO_new_mem_buf(pem.p, (int)pem.n);
+}
+
+/* A key that wants a passphrase cannot be used by a daemon: never ask at a terminal. */
+static int no_passphrase(char *room, int size, int writing, void *ctx)
+{
+	*(bool *)ctx = true;
+	return -1;
+}
+
+static EVP_PKEY *parse_key(struct str pem, bool *encrypted_out)
+{
+	BIO *bio = bio_of(pem);
+	EVP_PKEY *key;
+
+	*encrypted_out = false;
+	key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, encrypted_out) : NULL;
+	BIO_free(bio);
+	ERR_clear_error();
+	return key;
+}
+
+/* How many certificates the text has; the first is *first_out when that is asked for. */
+static size_t parse_certificates(struct str pem, X509 **first_out)
+{
+	BIO *bio = bio_of(pem);
+	X509 *certificate;
+	size_t n = 0;
+
+	while (bio && (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+		if (n++ == 0 && first_out)
+			*first_out = certificate;
+		else
+			X509_free(certificate);
+	}
+	BIO_free(bio);
+	ERR_clear_error();
+	return n;
+}
+
+/* The file's bytes into the arena; `name` is the key, as people write it. False: said. */
+static bool read_pem(struct loader *l, const config_setting_t *s, const char *name, struct str path, bool secret, struct str *pem_out)
+{
+	const char *why;
+	unsigned mode;
+	struct buf b;
+
+	if (path.n == 0)
+		return false; /* that the key is needed has been said */
+	why = file_read(arena_cstr(l->arena, path), PEM_MAX, &b, &mode);
+	if (why)
+		fault(l, s, "%s: %.*s cannot be read: %s", name, STR_ARG(path), why);
+	else
+		*pem_out = arena_str(l->arena, buf_view(&b));
+	if (!why && secret && mode & 0004)
+		warning(l, s, "%s: everybody can read the private key %.*s; expected mode 0600", name, STR_ARG(path));
+	if (b.p)
+		wipe(b.p, b.capacity);
+	buf_fini(&b);
+	return !why;
+}
+
+/* NULL: said. */
+static EVP_PKEY *read_key(struct loader *l, const config_setting_t *s, const char *name, struct str path, struct str *pem_out)
+{
+	bool encrypted;
+	EVP_PKEY *key;
+
+	if (!read_pem(l, s, name, path, true, pem_out))
+		return NULL;
+	key = parse_key(*pem_out, &encrypted);
+	if (!key)
+		fault(l, s, "%s: expected a private key %sin PEM form in %.*s", name, encrypted ? "without passphrase " : "", STR_ARG(path));
+	return key;
+}
+
+/* Expired and soon to expire, not valid yet, for another name: such a certificate works, but clients will complain. */
+static void check_certificate(struct loader *l, const config_setting_t *s, X509 *certificate)
+{
+	const struct config *c = l->config;
+	int days = 0, seconds = 0;
+
+	if (X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0)
+		warning(l, s, "certificates.chain: the certificate has expired");
+	else if (ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(certificate)) == 1 && days < EXPIRES_DAYS)
+		warning(l, s, "certificates.chain: the certificate expires in %d days", days);
+	if (X509_cmp_current_time(X509_get0_notBefore(certificate)) > 0)
+		warning(l, s, "certificates.chain: the certificate is not valid yet");
+	if (c->hostname.n > 0 && X509_check_host(certificate, c->hostname.p, c->hostname.n, 0, NULL) != 1)
+		warning(l, s, "certificates.chain: the certificate does not bear the name \"%.*s\"", STR_ARG(c->hostname));
+}
+
+static void load_certificate(struct loader *l, size_t i)
+{
+	struct cfg_certificate *c = &l->config->certificates[i];
+	const config_setting_t *chain_at = setting_near(l, "certificates.[%zu].chain", i),
+			       *key_at_line = setting_near(l, "certificates.[%zu].key", i);
+	X509 *certificate = NULL;
+	EVP_PKEY *key = read_key(l, key_at_line, "certificates.key", c->key, &c->key_pem);
+
+	if (read_pem(l, chain_at, "certificates.chain", c->chain, false, &c->chain_pem)) {
+		if (parse_certificates(c->chain_pem, &certificate) == 0)
+			fault(l, chain_at, "certificates.chain: expected a certificate in PEM form in %.*s", STR_ARG(c->chain));
+		else
+			check_certificate(l, chain_at, certificate);
+	}
+	if (key && EVP_PKEY_get_security_bits(key) < SECURITY_BITS)
+		fault(l, key_at_line, "certificates.key: expected a stronger key: EC P-256, or RSA with at least 2048 bits");
+	if (key && certificate && X509_check_private_key(certificate, key) != 1)
+		fault(l, key_at_line, "certificates.key: expected the key that belongs to the certificate %.*s", STR_ARG(c->chain));
+	X509_free(certificate);
+	EVP_PKEY_free(key);
+	ERR_clear_error();
+}
+
+static void load_sign_key(struct loader *l, size_t i)
+{
+	struct cfg_sign *c = &l->config->sign[i];
+	const config_setting_t *s = setting_near(l, "sign.[%zu].key", i);
+	EVP_PKEY *key = read_key(l, s, "sign.key", c->key, &c->key_pem);
+	int bits = key ? EVP_PKEY_get_bits(key) : 0;
+
+	if (!key)
+		return;
+	if (EVP_PKEY_is_a(key, "ED25519"))
+		c->algorithm = DKIM_ED25519_SHA256;
+	else if (EVP_PKEY_is_a(key, "RSA"))
+		c->algorithm = DKIM_RSA_SHA256;
+	else
+		fault(l, s, "sign.key: expected an RSA or Ed25519 key in %.*s", STR_ARG(c->key));
+	/* RFC 8301 3.2: at least 1024 bits, 2048 should be used. */
+	if (c->algorithm == DKIM_RSA_SHA256 && bits < 1024)
+		fault(l, s, "sign.key: expected an RSA key of at least 1024 bits, not %d", bits);
+	else if (c->algorithm == DKIM_RSA_SHA256 && bits < 2048)
+		warning(l, s, "sign.key: an RSA key of %d bits is weak; 2048 are advised", bits);
+	EVP_PKEY_free(key);
+}
+
+static void load_ca(struct loader *l, size_t i)
+{
+	struct cfg_upstream *u = &l->config->upstreams[i];
+	const config_setting_t *s = setting_near(l, "upstreams.[%zu].ca", i);
+
+	if (read_pem(l, s, "upstreams.ca", u->ca, false, &u->ca_pem) && parse_certificates(u->ca_pem, NULL) == 0)
+		fault(l, s, "upstreams.ca: expected certificates in PEM form in %.*s", STR_ARG(u->ca));
+}
+
+void keys_load(struct loader *l)
+{
+	for (size_t i = 0; i < l->config->certificates_n; i++)
+		load_certificate(l, i);
+	for (size_t i = 0; i < l->config->sign_n; i++)
+		load_sign_key(l, i);
+	for (size_t i = 0; i < l->config->upstreams_n; i++)
+		load_ca(l, i);
+}

@@ -1,0 +1,70 @@
+/* loader.h - what the parts of the loader share: the text with its includes, the parsed tree, and the faults found so far. */
+#ifndef POSTHOUSE_CONFIG_LOADER_H
+#define POSTHOUSE_CONFIG_LOADER_H
+
+#include "schema.h"
+
+#include <libconfig.h>
+
+#define FAULTS_MAX 100 /* more are not kept */
+
+/* Where a run of lines of the assembled text comes from. */
+struct source_run {
+	unsigned first;   /* line of the assembled text */
+	struct str file;
+	unsigned line;    /* its line there */
+};
+
+struct loader {
+	struct config *config;
+	struct arena *arena; /* the config's */
+	struct str file;     /* as given */
+	struct str dir;      /* of the file: relative paths start there; ends in '/' */
+	struct config_faults *faults;
+	bool serious; /* a fault that is no warning */
+	config_t tree;
+
+	struct buf text; /* all files as one, includes in their place */
+	struct source_run *runs;
+	size_t runs_n, runs_max;
+	unsigned lines;
+};
+
+/* Note a fault at a line of a file; `warning` does not prevent a start. */
+void fault_at(struct loader *l, struct str file, unsigned line, bool warning, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+
+/* The same at a setting of the tree (NULL: the file as a whole). */
+void fault(struct loader *l, const config_setting_t *where, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void warning(struct loader *l, const config_setting_t *where, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The setting at libconfig's `path` ("listen.[1].port"), or the nearest that is there above it; NULL when there is none. */
+const config_setting_t *setting_near(struct loader *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- source.c ---- */
+
+/* Assemble the file and all that it includes into l->text. What is wrong with the files, and what libconfig would take silently (numbers
+ * too large, texts over line ends), becomes faults. */
+void source_read(struct loader *l);
+
+/* Where a line of the assembled text comes from. */
+struct source_run source_of(const struct loader *l, unsigned line);
+
+/* A path of the configuration, relative to its file's directory. */
+struct str path_resolve(struct loader *l, struct str path);
+
+/* Read a whole regular file of at most `max` bytes into `b` (initialised here). NULL, or why not: the buffer is then empty. */
+const char *file_read(const char *path, size_t max, struct buf *b, unsigned *mode_out);
+
+/* ---- values.c ---- */
+
+/* Unknown keys, wrong types, keys not built yet; then every row's value, from the tree or its default. */
+void values_load(struct loader *l);
+
+/* ---- checks.c: what a table cannot say ---- */
+void checks_run(struct loader *l);
+
+/* ---- keys.c: files with keys and certificates; the only place that knows OpenSSL ---- */
+void keys_load(struct loader *l);
+
+#endif

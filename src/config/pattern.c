@@ -1,0 +1,83 @@
+/* pattern.c - who matches: the one pattern grammar of the configuration, and who may send as whom. pattern_valid() is with the other
+ * formats in text.c. */
+#include "posthouse/config.h"
+
+/* The domain's part of a match: exact, or below `.b`. */
+static bool domain_matches(struct str pattern, struct str domain)
+{
+	if (pattern.n > 0 && pattern.p[0] == '.')
+		return domain.n > pattern.n && str_iends(domain, pattern);
+	return str_ieq(pattern, domain);
+}
+
+/* `a` matches `a` and `a+tag`; `a+tag` only itself. */
+static bool local_matches(struct str pattern, struct str local)
+{
+	size_t plus = str_find(local, '+');
+
+	return str_ieq(pattern, local) || (plus > 0 && plus < local.n && str_ieq(pattern, str_head(local, plus)));
+}
+
+bool pattern_matches(struct str pattern, struct str address)
+{
+	size_t pattern_at = str_rfind(pattern, '@'), at = str_rfind(address, '@');
+
+	if (str_eq(pattern, S("*")))
+		return true;
+	if (pattern_at == pattern.n || at == 0 || at == address.n)
+		return false;
+	if (!domain_matches(str_from(pattern, pattern_at + 1), str_from(address, at + 1)))
+		return false;
+	return pattern_at == 0 || local_matches(str_head(pattern, pattern_at), str_head(address, at));
+}
+
+bool patterns_match(const struct str_list *patterns, struct str address)
+{
+	for (size_t i = 0; i < patterns->n; i++)
+		if (pattern_matches(patterns->at[i], address))
+			return true;
+	return false;
+}
+
+/* A login in its parts: name, and realm after the @ (empty when it has none). The device, from '/' on, is dropped. */
+static void split_login(struct str login, struct str *name_out, struct str *realm_out)
+{
+	size_t at = str_rfind(login, '@');
+	struct str name = str_head(login, at), realm = str_from(login, at + 1);
+
+	*name_out = str_head(name, str_find(name, '/'));
+	*realm_out = str_head(realm, str_find(realm, '/'));
+}
+
+/* Do two logins mean the same account? One without realm has ours. */
+static bool same_login(const struct config *c, struct str a, struct str b)
+{
+	struct str own = c->auth.realm.n > 0 ? c->auth.realm : c->hostname;
+	struct str name_a, realm_a, name_b, realm_b;
+
+	split_login(a, &name_a, &realm_a);
+	split_login(b, &name_b, &realm_b);
+	return str_ieq(name_a, name_b) && str_ieq(realm_a.n > 0 ? realm_a : own, realm_b.n > 0 ? realm_b : own);
+}
+
+/* Is `address` the login itself? Compared in parts: nothing has to be put together. */
+static bool is_own_address(struct str user, struct str address)
+{
+	struct str name, realm;
+	size_t at = str_rfind(address, '@');
+
+	split_login(user, &name, &realm);
+	return name.n > 0 && realm.n > 0 && local_matches(name, str_head(address, at)) && str_ieq(realm, str_from(address, at + 1));
+}
+
+bool sender_allowed(const struct config *c, struct str user, struct str address)
+{
+	size_t at = str_rfind(address, '@');
+
+	if (user.n == 0 || at == 0 || at == address.n)
+		return false;
+	for (size_t i = 0; i < c->senders_n; i++)
+		if (same_login(c, c->senders[i].user, user))
+			return patterns_match(&c->senders[i].addresses, address);
+	return is_own_address(user, address);
+}

@@ -1,0 +1,271 @@
+/* source.c - the files as one text. Includes are put in their place here rather than by libconfig 1.5, which ends the process when an
+ * include is a directory, cannot mix relative and absolute ones, and silently cuts whole numbers to 32 bits. */
+#include "loader.h"
+
+#include "posthouse/secret.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILE_MAX    (4 * 1024 * 1024) /* all files together */
+#define DEPTH_MAX   10
+#define DIGITS_MAX  17 /* of a whole number, with 0x: fits in 63 bits */
+#define RUNS_MAX    2000
+
+/* One file's text being copied. */
+struct scan {
+	struct loader *l;
+	struct str file, text;
+	size_t at;
+	unsigned line, depth;
+	bool line_start; /* nothing but white space on this line so far */
+};
+
+static const char *read_all(int fd, size_t max, struct buf *b)
+{
+	char *room;
+	ssize_t n;
+
+	for (;;) {
+		size_t want = b->n < max ? max - b->n : 1;
+
+		if (want > 65536)
+			want = 65536;
+		room = buf_reserve(b, want);
+		if (!room)
+			return "is too large";
+		n = read(fd, room, want);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? strerror(errno) : NULL;
+		buf_claim(b, (size_t)n);
+		if (b->n > max)
+			return "is too large";
+	}
+}
+
+const char *file_read(const char *path, size_t max, struct buf *b, unsigned *mode_out)
+{
+	struct stat st;
+	const char *why = NULL;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* a FIFO must not stop us */
+
+	buf_init(b, max + 1);
+	*mode_out = 0;
+	if (fd < 0)
+		return strerror(errno);
+	if (fstat(fd, &st) < 0)
+		why = strerror(errno);
+	else if (!S_ISREG(st.st_mode))
+		why = S_ISDIR(st.st_mode) ? "is a directory" : "is not a regular file";
+	else
+		why = read_all(fd, max, b);
+	close(fd);
+	*mode_out = (unsigned)st.st_mode & 07777;
+	if (why) {
+		if (b->p)
+			wipe(b->p, b->capacity);
+		buf_fini(b);
+		buf_init(b, max + 1);
+	}
+	return why;
+}
+
+struct str path_resolve(struct loader *l, struct str path)
+{
+	if (path.n == 0 || path.p[0] == '/')
+		return path;
+	return arena_printf(l->arena, "%.*s%.*s", STR_ARG(l->dir), STR_ARG(path));
+}
+
+/* From the next line of the assembled text on, lines come from here. */
+static void begin_run(struct loader *l, struct str file, unsigned line)
+{
+	if (l->runs_n == l->runs_max) {
+		l->runs_max = l->runs_max ? 2 * l->runs_max : 16;
+		l->runs = xrealloc(l->runs, l->runs_max * sizeof(*l->runs));
+	}
+	l->runs[l->runs_n++] = (struct source_run){ .first = l->lines + 1, .file = file, .line = line };
+}
+
+struct source_run source_of(const struct loader *l, unsigned line)
+{
+	struct source_run found = { .file = l->file, .line = line };
+
+	for (size_t i = 0; i < l->runs_n && l->runs[i].first <= line; i++)
+		found = (struct source_run){ .file = l->runs[i].file, .line = l->runs[i].line + line - l->runs[i].first };
+	return found;
+}
+
+static char peek(const struct scan *s, size_t ahead)
+{
+	return s->at + ahead < s->text.n ? s->text.p[s->at + ahead] : '\0';
+}
+
+/* Copy `n` bytes on, counting lines. */
+static void copy(struct scan *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		char c = s->text.p[s->at++];
+
+		buf_add_char(&s->l->text, c);
+		if (c == '\n') {
+			s->line++;
+			s->l->lines++;
+			s->line_start = true;
+		} else if (c != ' ' && c != '\t') {
+			s->line_start = false;
+		}
+	}
+}
+
+/* To the end of the line, or of the comment. */
+static void copy_comment(struct scan *s)
+{
+	struct str rest = str_from(s->text, s->at);
+	size_t end;
+
+	if (peek(s, 0) == '#' || peek(s, 1) == '/') {
+		copy(s, str_find(rest, '\n'));
+		return;
+	}
+	end = str_search(str_from(rest, 2), S("*/"));
+	if (end == rest.n - 2)
+		fault_at(s->l, s->file, s->line, false, "expected an end \"*/\" of the comment that begins here");
+	copy(s, end + 4 < rest.n ? end + 4 : rest.n);
+}
+
+static void copy_text(struct scan *s)
+{
+	size_t n = 1;
+
+	while (peek(s, n) != '"' && peek(s, n) != '\n' && s->at + n < s->text.n)
+		n += peek(s, n) == '\\' && peek(s, n + 1) != '\n' ? 2 : 1;
+	if (peek(s, n) != '"')
+		fault_at(s->l, s->file, s->line, false, "expected a closing quote on the line where the text begins");
+	copy(s, s->at + n < s->text.n ? n + 1 : s->text.n - s->at);
+}
+
+static bool is_word(char c)
+{
+	return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') || c == '_' || c == '-' || c == '*';
+}
+
+/* Decimal or hexadecimal digits, without an L. */
+static bool is_whole_number(struct str word)
+{
+	size_t i = word.p[0] == '-' ? 1 : 0;
+	bool hex = str_istarts(word, S("0x"));
+
+	i = hex ? 2 : i;
+	for (size_t k = i; k < word.n; k++)
+		if (!(word.p[k] >= '0' && word.p[k] <= '9') &&
+		    !(hex && ascii_lower(word.p[k]) >= 'a' && ascii_lower(word.p[k]) <= 'f'))
+			return false;
+	return i < word.n;
+}
+
+/* A name is copied as it is; a whole number gets the L without which libconfig 1.5 cuts it to 32 bits. */
+static void copy_word(struct scan *s)
+{
+	bool fraction = s->at > 0 && s->text.p[s->at - 1] == '.';
+	size_t n = 0;
+	struct str word;
+
+	while (is_word(peek(s, n)))
+		n++;
+	word = str_make(s->text.p + s->at, n);
+	copy(s, n);
+	if (fraction || peek(s, 0) == '.')
+		return;
+	if (word.p[0] >= '0' && word.p[0] <= '9' && word.n > DIGITS_MAX)
+		fault_at(s->l, s->file, s->line, false, "expected a smaller number than %.*s", STR_ARG(word));
+	else if (is_whole_number(word))
+		buf_add(&s->l->text, S("L"));
+}
+
+static void copy_file(struct loader *l, struct str file, const char *path, unsigned depth, const struct scan *from);
+
+/* `@include "path"` stands alone on its line; false when this is something else. */
+static bool include(struct scan *s)
+{
+	struct str line = str_from(s->text, s->at), path;
+	size_t end;
+
+	line = str_head(line, str_find(line, '\n'));
+	if (!s->line_start || !str_starts(line, S("@include")))
+		return false;
+	path = str_trim(str_from(line, 8));
+	end = path.n > 1 && path.p[0] == '"' ? str_find(str_from(path, 1), '"') + 1 : path.n;
+	s->at += line.n;
+	if (end >= path.n || end == 1) {
+		fault_at(s->l, s->file, s->line, false, "expected @include \"path\"");
+		return true;
+	}
+	path = path_resolve(s->l, arena_str(s->l->arena, str_head(str_from(path, 1), end - 1)));
+	copy_file(s->l, path, arena_cstr(s->l->arena, path), s->depth + 1, s);
+	return true;
+}
+
+static void scan_file(struct scan *s)
+{
+	while (s->at < s->text.n) {
+		char c = peek(s, 0);
+
+		if (c == '@' && include(s))
+			continue;
+		if (c == '#' || (c == '/' && (peek(s, 1) == '/' || peek(s, 1) == '*')))
+			copy_comment(s);
+		else if (c == '"')
+			copy_text(s);
+		else if (is_word(c))
+			copy_word(s);
+		else
+			copy(s, 1);
+	}
+}
+
+/* Copy a file into the assembled text; `from`: the file that includes it, NULL for the first. */
+static void copy_file(struct loader *l, struct str file, const char *path, unsigned depth, const struct scan *from)
+{
+	struct scan s = { .l = l, .file = file, .line = 1, .depth = depth, .line_start = true };
+	struct str where = from ? from->file : file;
+	unsigned line = from ? from->line : 0, mode;
+	const char *why;
+	struct buf b;
+
+	if (depth > DEPTH_MAX || l->runs_n > RUNS_MAX) {
+		fault_at(l, where, line, false, "expected fewer includes: at most %d inside one another, %d in all", DEPTH_MAX,
+			 RUNS_MAX / 2);
+		return;
+	}
+	why = file_read(path, FILE_MAX, &b, &mode);
+	s.text = buf_view(&b);
+	if (!why && memchr(s.text.p, 0, s.text.n))
+		why = "is no text: it has NUL bytes";
+	if (!why && l->text.n + 2 * s.text.n > l->text.max)
+		why = "is too large, with its includes";
+	if (why) {
+		fault_at(l, where, line, false, "%.*s cannot be read: %s", STR_ARG(file), why);
+	} else {
+		begin_run(l, file, 1);
+		scan_file(&s);
+		if (from) {
+			if (!s.line_start)
+				copy(&(struct scan){ .l = l, .text = S("\n") }, 1);
+			begin_run(l, from->file, from->line);
+		}
+	}
+	if (b.p)
+		wipe(b.p, b.capacity);
+	buf_fini(&b);
+}
+
+void source_read(struct loader *l)
+{
+	buf_init(&l->text, 3 * FILE_MAX);
+	copy_file(l, l->file, arena_cstr(l->arena, l->file), 0, NULL);
+}

@@ -1,0 +1,215 @@
+/* text.c - what texts of the configuration may look like. */
+#include "schema.h"
+
+#include <arpa/inet.h>
+
+/* One UTF-8 sequence at s.p[0]: its length, 0 when it is none (RFC 3629: no overlong forms, no surrogates). */
+static size_t utf8_length(struct str s)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+	static const struct {
+		unsigned char from, to, second_from, second_to;
+		size_t n;
+	} forms[] = {
+		{ 0x00, 0x7f, 0, 0, 1 },       { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 },
+		{ 0xe1, 0xec, 0x80, 0xbf, 3 }, { 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
+		{ 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
+	};
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		if (p[0] < forms[i].from || p[0] > forms[i].to)
+			continue;
+		if (s.n < forms[i].n || (forms[i].n > 1 && (p[1] < forms[i].second_from || p[1] > forms[i].second_to)))
+			return 0;
+		for (size_t k = 2; k < forms[i].n; k++)
+			if ((p[k] & 0xc0) != 0x80)
+				return 0;
+		return forms[i].n;
+	}
+	return 0;
+}
+
+bool text_is_printable(struct str s)
+{
+	size_t n;
+
+	for (size_t i = 0; i < s.n; i += n) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		n = utf8_length(str_from(s, i));
+		if (n == 0 || c < 0x20 || c == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool is_alnum(char c)
+{
+	return is_digit(c) || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z');
+}
+
+/* RFC 1123 2.1: letters, digits and inner hyphens, 1 to 63 bytes; `extra` is allowed too where names are not ours. */
+static bool label_valid(struct str label, char extra)
+{
+	if (label.n == 0 || label.n > 63 || label.p[0] == '-' || label.p[label.n - 1] == '-')
+		return false;
+	for (size_t i = 0; i < label.n; i++)
+		if (!is_alnum(label.p[i]) && label.p[i] != '-' && label.p[i] != extra)
+			return false;
+	return true;
+}
+
+/* Labels with dots between, 253 bytes at most; how many, or 0. The last one is not all digits: that would be an address. */
+static unsigned count_labels(struct str name, char extra)
+{
+	struct str rest = name, label = { 0 };
+	unsigned n = 0;
+	bool digits_only = true;
+
+	if (name.n == 0 || name.n > 253 || name.p[name.n - 1] == '.')
+		return 0;
+	while (str_split(&rest, '.', &label)) {
+		if (!label_valid(label, extra))
+			return 0;
+		n++;
+	}
+	for (size_t i = 0; i < label.n; i++)
+		digits_only = digits_only && is_digit(label.p[i]);
+	return digits_only ? 0 : n;
+}
+
+static bool fqdn_valid(struct str s)
+{
+	return count_labels(s, '-') >= 2;
+}
+
+static bool domain_valid(struct str s)
+{
+	return count_labels(s, '-') >= 1;
+}
+
+/* An IPv4 or IPv6 address without brackets. */
+static bool address_literal_valid(struct str s)
+{
+	char text[INET6_ADDRSTRLEN + 1] = "";
+	unsigned char bytes[16];
+
+	if (s.n >= sizeof(text) || memchr(s.p, 0, s.n))
+		return false;
+	memcpy(text, s.p, s.n);
+	return inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1;
+}
+
+/* Containers are often named with underscores. */
+static bool host_valid(struct str s)
+{
+	return count_labels(s, '_') >= 1 || address_literal_valid(s);
+}
+
+static bool address_valid(struct str s)
+{
+	return str_eq(s, S("*")) || address_literal_valid(s);
+}
+
+/* RFC 5321 4.1.2 Dot-string, with UTF-8 (RFC 6531): that is also how quoted local parts are kept out. */
+static bool local_part_valid(struct str s)
+{
+	static const char also[] = "!#$%&'*+-/=?^_`{|}~.";
+
+	if (s.n == 0 || s.n > 64 || !text_is_printable(s))
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (!is_alnum(s.p[i]) && !((unsigned char)s.p[i] & 0x80) && !strchr(also, s.p[i]))
+			return false;
+	return s.p[0] != '.' && s.p[s.n - 1] != '.' && str_search(s, S("..")) == s.n;
+}
+
+static bool mailbox_valid(struct str s)
+{
+	size_t at = str_rfind(s, '@');
+
+	return at < s.n && local_part_valid(str_head(s, at)) && domain_valid(str_from(s, at + 1));
+}
+
+bool pattern_valid(struct str pattern)
+{
+	size_t at = str_rfind(pattern, '@');
+	struct str domain;
+
+	if (str_eq(pattern, S("*")))
+		return true;
+	if (at == pattern.n)
+		return false;
+	domain = str_from(pattern, at + 1);
+	if (domain.n > 0 && domain.p[0] == '.')
+		domain = str_from(domain, 1);
+	return (at == 0 || local_part_valid(str_head(pattern, at))) && count_labels(domain, '_') >= 1;
+}
+
+/* '/' names a device and belongs to no entry of the configuration; ':' ends a name in the account file. */
+static bool login_valid(struct str s)
+{
+	if (s.n == 0 || s.n > 255 || !text_is_printable(s))
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] == ' ' || s.p[i] == '/' || s.p[i] == ':')
+			return false;
+	return true;
+}
+
+static bool name_valid(struct str s)
+{
+	if (s.n == 0 || s.n > 64 || !(is_alnum(s.p[0]) || s.p[0] == '_'))
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (!is_alnum(s.p[i]) && s.p[i] != '-' && s.p[i] != '_' && s.p[i] != '.')
+			return false;
+	return true;
+}
+
+/* RFC 6376 3.1: labels with dots between; they may be all digits. */
+static bool selector_valid(struct str s)
+{
+	struct str rest = s, label;
+
+	if (s.n == 0 || s.n > 200 || s.p[s.n - 1] == '.')
+		return false;
+	while (str_split(&rest, '.', &label))
+		if (!label_valid(label, '_'))
+			return false;
+	return true;
+}
+
+static bool network_valid(struct str s)
+{
+	size_t slash = str_find(s, '/');
+	struct str address = str_head(s, slash);
+	uint64_t bits = 0;
+
+	if (!address_literal_valid(address))
+		return false;
+	return slash == s.n || (str_to_u64(str_from(s, slash + 1), &bits) && bits <= (str_find(address, ':') < address.n ? 128 : 32));
+}
+
+/* sun_path holds 108 bytes with the NUL: unix(7). */
+static bool socket_valid(struct str s)
+{
+	return s.n > 0 && s.n < 108 && text_is_printable(s);
+}
+
+const struct text_format format_fqdn = { "a full host name such as \"relay.example.org\"", fqdn_valid },
+			 format_domain = { "a domain name (an internationalised one as xn--…)", domain_valid },
+			 format_host = { "a host name or an IP address", host_valid },
+			 format_address = { "an IPv4 or IPv6 address or \"*\"", address_valid },
+			 format_mailbox = { "a mail address", mailbox_valid },
+			 format_pattern = { "a pattern: \"a@b\", \"@b\", \"@.b\", \"a@.b\" or \"*\"", pattern_valid },
+			 format_login = { "a login (no spaces, '/' or ':')", login_valid },
+			 format_name = { "a name of letters, digits, '-', '_' and '.'", name_valid },
+			 format_selector = { "a selector (letters, digits, '-', '_', dots between)", selector_valid },
+			 format_network = { "a network such as \"192.0.2.0/24\"", network_valid },
+			 format_socket = { "a path of at most 107 bytes", socket_valid };

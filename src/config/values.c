@@ -1,0 +1,370 @@
+/* values.c - from libconfig's tree into the structs, along the table. First all that is in the file is looked up in the table, then all
+ * that is in the table is looked up in the file: so unknown keys and missing ones are both found. */
+#include "loader.h"
+
+#include "posthouse/secret.h"
+
+#include <stdio.h>
+
+#define ELEMENTS_MAX 100000
+
+static bool is_group(const config_setting_t *s)
+{
+	return s && config_setting_type(s) == CONFIG_TYPE_GROUP;
+}
+
+static bool is_list(const config_setting_t *s)
+{
+	return config_setting_type(s) == CONFIG_TYPE_LIST || config_setting_type(s) == CONFIG_TYPE_ARRAY;
+}
+
+/* "not built yet" wants nothing, so a key for it may say so. */
+static bool asks_for_nothing(const config_setting_t *s)
+{
+	if (config_setting_type(s) == CONFIG_TYPE_STRING)
+		return config_setting_get_string(s)[0] == '\0';
+	return config_setting_is_aggregate(s) && config_setting_length(s) == 0;
+}
+
+/* ---- first way: is all that is in the file in the table? ---- */
+
+/* How many single-byte changes make `a` into `b` (two exchanged neighbours are one); texts longer than 40 are far from everything. */
+static unsigned distance(struct str a, struct str b)
+{
+	unsigned d[42][42];
+
+	if (a.n > 40 || b.n > 40)
+		return 100;
+	for (size_t i = 0; i <= a.n; i++)
+		for (size_t k = 0; k <= b.n; k++) {
+			unsigned best;
+
+			if (i == 0 || k == 0) {
+				d[i][k] = (unsigned)(i + k);
+				continue;
+			}
+			best = d[i - 1][k - 1] + (ascii_lower(a.p[i - 1]) != ascii_lower(b.p[k - 1]));
+			if (d[i - 1][k] + 1 < best)
+				best = d[i - 1][k] + 1;
+			if (d[i][k - 1] + 1 < best)
+				best = d[i][k - 1] + 1;
+			if (i > 1 && k > 1 && a.p[i - 1] == b.p[k - 2] && a.p[i - 2] == b.p[k - 1] && d[i - 2][k - 2] + 1 < best)
+				best = d[i - 2][k - 2] + 1;
+			d[i][k] = best;
+		}
+	return d[a.n][b.n];
+}
+
+/* Is the row a direct member of `prefix` ("", "queue.", "listen[].")? */
+static bool is_member(const struct key *k, struct str prefix)
+{
+	struct str path = str_of(k->path);
+
+	return str_starts(path, prefix) && str_find(str_from(path, prefix.n), '.') == path.n - prefix.n;
+}
+
+/* A key near this one among its would-be brothers, else one of the same name elsewhere; NULL when there is none. */
+static const struct key *nearest_key(struct str prefix, struct str name)
+{
+	const struct key *best = NULL;
+	unsigned best_distance = name.n < 5 ? 2 : 3;
+
+	for (size_t i = 0; i < config_keys_n; i++) {
+		const struct key *k = &config_keys[i];
+		unsigned d = is_member(k, prefix) ? distance(schema_leaf(k), name) : 100;
+
+		if (d < best_distance && !(k->flags & FILLED)) {
+			best = k;
+			best_distance = d;
+		}
+	}
+	for (size_t i = 0; i < config_keys_n && !best; i++)
+		if (!(config_keys[i].flags & FILLED) && str_eq(schema_leaf(&config_keys[i]), name))
+			best = &config_keys[i];
+	return best;
+}
+
+static void report_unknown(struct loader *l, const config_setting_t *s, struct str prefix, struct str name)
+{
+	const struct key *near = nearest_key(prefix, name);
+	struct str path = schema_shown(l->arena, arena_printf(l->arena, "%.*s%.*s", STR_ARG(prefix), STR_ARG(name)));
+	struct str meant = near ? schema_shown(l->arena, str_of(near->path)) : S("");
+
+	if (near)
+		fault(l, s, "unknown key %.*s; did you mean %.*s?", STR_ARG(path), STR_ARG(meant));
+	else
+		fault(l, s, "unknown key %.*s", STR_ARG(path));
+}
+
+static void check_members(struct loader *l, const config_setting_t *group, struct str prefix);
+
+static void check_setting(struct loader *l, const config_setting_t *s, const struct key *k)
+{
+	struct str shown = schema_shown(l->arena, str_of(k->path));
+
+	if (k->flags & LATER) {
+		if (!asks_for_nothing(s))
+			fault(l, s, "%.*s is not built yet; expected no such key", STR_ARG(shown));
+		return;
+	}
+	if (k->type == CFG_GROUP) {
+		if (is_group(s))
+			check_members(l, s, arena_printf(l->arena, "%s.", k->path));
+		else
+			fault(l, s, "%.*s: expected a group { … }", STR_ARG(shown));
+	}
+	if (k->type != CFG_LIST)
+		return;
+	if (!is_list(s)) {
+		fault(l, s, "%.*s: expected a list of groups ( { … }, { … } )", STR_ARG(shown));
+		return;
+	}
+	for (int i = 0; i < config_setting_length(s); i++) {
+		const config_setting_t *element = config_setting_get_elem(s, (unsigned)i);
+
+		if (is_group(element))
+			check_members(l, element, arena_printf(l->arena, "%s[].", k->path));
+		else
+			fault(l, element, "%.*s: expected each element to be a group { … }", STR_ARG(shown));
+	}
+}
+
+/* The row of a key; *as_file_out: it is the KEY_file form of a secret. */
+static const struct key *row_of(struct loader *l, struct str prefix, struct str name, bool *as_file_out)
+{
+	struct str path = arena_printf(l->arena, "%.*s%.*s", STR_ARG(prefix), STR_ARG(name));
+	size_t i = schema_find(path);
+
+	*as_file_out = false;
+	if (i == config_keys_n && str_ends(path, S("_file"))) {
+		i = schema_find(str_head(path, path.n - 5));
+		if (i < config_keys_n && config_keys[i].type != CFG_SECRET)
+			i = config_keys_n;
+		*as_file_out = i < config_keys_n;
+	}
+	return i < config_keys_n && !(config_keys[i].flags & FILLED) ? &config_keys[i] : NULL;
+}
+
+static void check_members(struct loader *l, const config_setting_t *group, struct str prefix)
+{
+	for (int i = 0; i < config_setting_length(group); i++) {
+		const config_setting_t *s = config_setting_get_elem(group, (unsigned)i);
+		struct str name = str_of(config_setting_name(s));
+		bool as_file;
+		const struct key *k = row_of(l, prefix, name, &as_file);
+
+		if (!k)
+			report_unknown(l, s, prefix, name);
+		else if (!as_file)
+			check_setting(l, s, k);
+	}
+}
+
+/* ---- second way: take all that is in the table from the file ---- */
+
+static void report_value(struct loader *l, const config_setting_t *s, const struct key *k, bool later)
+{
+	struct str shown = schema_shown(l->arena, str_of(k->path)), expected = value_expected(k, l->arena);
+	const char *text = config_setting_type(s) == CONFIG_TYPE_STRING && k->type != CFG_SECRET ? config_setting_get_string(s) : NULL;
+
+	if (text && strlen(text) > 200)
+		text = NULL;
+	if (later)
+		fault(l, s, "%.*s: \"%s\" is not built yet; expected %.*s", STR_ARG(shown), text, STR_ARG(expected));
+	else if (text)
+		fault(l, s, "%.*s: expected %.*s, not \"%s\"", STR_ARG(shown), STR_ARG(expected), text);
+	else
+		fault(l, s, "%.*s: expected %.*s", STR_ARG(shown), STR_ARG(expected));
+}
+
+/* One value that is no list. */
+static void load_scalar(struct loader *l, const config_setting_t *s, const struct key *k, void *target)
+{
+	enum key_type type = key_scalar(k);
+	bool later = false, good = false;
+	long long number;
+
+	switch (config_setting_type(s)) {
+	case CONFIG_TYPE_STRING:
+		if (type != CFG_INT && type != CFG_BOOL)
+			good = value_set(k, l->arena, arena_str(l->arena, str_of(config_setting_get_string(s))), target, &later);
+		break;
+	case CONFIG_TYPE_BOOL:
+		good = type == CFG_BOOL;
+		if (good)
+			*(bool *)target = config_setting_get_bool(s) != 0;
+		break;
+	case CONFIG_TYPE_INT:
+	case CONFIG_TYPE_INT64:
+		number = config_setting_get_int64(s);
+		good = (type == CFG_INT || type == CFG_SIZE) && number >= 0 && value_in_bounds(k, (uint64_t)number);
+		if (good)
+			*(uint64_t *)target = (uint64_t)number;
+		break;
+	default: break;
+	}
+	if (!good)
+		report_value(l, s, k, later);
+}
+
+static void load_rows(struct loader *l, const config_setting_t *group, size_t skip, size_t from, size_t end, void *base);
+
+/* An array of scalars or groups; a key that is needed needs an element. */
+static void load_array(struct loader *l, const config_setting_t *s, size_t i, void *base)
+{
+	const struct key *k = &config_keys[i];
+	size_t n = is_list(s) ? (size_t)config_setting_length(s) : 0, size = key_element_size(k);
+	char *elements = n > 0 && n <= ELEMENTS_MAX ? arena_calloc(l->arena, n, size) : NULL;
+	struct str shown = schema_shown(l->arena, str_of(k->path));
+
+	if (!is_list(s)) {
+		if (k->type != CFG_LIST) /* that was said in check_setting() */
+			report_value(l, s, k, false);
+		return;
+	}
+	if (n > ELEMENTS_MAX)
+		fault(l, s, "%.*s: expected at most %d elements", STR_ARG(shown), ELEMENTS_MAX);
+	else if (n == 0 && (k->fallback || k->flags & REQUIRED))
+		fault(l, s, "%.*s: expected at least one element", STR_ARG(shown));
+	if (!elements)
+		return;
+	for (size_t e = 0; e < n; e++) {
+		const config_setting_t *element = config_setting_get_elem(s, (unsigned)e);
+
+		if (k->type != CFG_LIST)
+			load_scalar(l, element, k, elements + e * size);
+		else if (is_group(element))
+			load_rows(l, element, strlen(k->path) + 3, i + 1, schema_end(i), elements + e * size);
+	}
+	key_set_array(k, base, elements, n);
+}
+
+/* Words apart by spaces; the table's own texts live for ever. */
+static void load_default_array(struct loader *l, const struct key *k, void *base)
+{
+	struct str rest = str_of(k->fallback), word;
+	char *elements = arena_calloc(l->arena, rest.n, key_element_size(k));
+	size_t n = 0;
+	bool later;
+
+	while (str_split(&rest, ' ', &word))
+		if (!value_set(k, l->arena, word, elements + n++ * key_element_size(k), &later))
+			fault(l, NULL, "the default of %s is wrong", k->path);
+	key_set_array(k, base, elements, n);
+}
+
+/* A list's default is written in the file's syntax and read like the file. */
+static void load_default_list(struct loader *l, size_t i, void *base)
+{
+	struct str text = arena_printf(l->arena, "value = %s;", config_keys[i].fallback);
+	config_t tree;
+
+	config_init(&tree);
+	if (config_read_string(&tree, arena_cstr(l->arena, text)))
+		load_array(l, config_lookup(&tree, "value"), i, base);
+	else
+		fault(l, NULL, "the default of %s is wrong", config_keys[i].path);
+	config_destroy(&tree);
+}
+
+static void load_default(struct loader *l, const config_setting_t *group, size_t i, void *base)
+{
+	const struct key *k = &config_keys[i];
+	struct str shown;
+	bool later;
+
+	if (k->fallback && k->type == CFG_LIST) {
+		load_default_list(l, i, base);
+	} else if (k->fallback && key_is_array(k)) {
+		load_default_array(l, k, base);
+	} else if (k->fallback) {
+		if (!value_set(k, l->arena, str_of(k->fallback), key_at(k, base), &later))
+			fault(l, NULL, "the default of %s is wrong", k->path);
+	} else if (k->flags & REQUIRED && !(k->flags & LATER)) {
+		shown = schema_shown(l->arena, str_of(k->path));
+		fault(l, config_setting_is_root(group) ? NULL : group, "expected the key %.*s: it is needed. %s", STR_ARG(shown), k->help);
+	}
+}
+
+/* A secret from its file: without the one newline that editors put at the end. */
+static void load_secret_file(struct loader *l, const config_setting_t *s, const struct key *k, struct str *target)
+{
+	struct str shown = schema_shown(l->arena, str_of(k->path)), path, secret;
+	const char *why;
+	unsigned mode;
+	struct buf b;
+
+	if (config_setting_type(s) != CONFIG_TYPE_STRING || config_setting_get_string(s)[0] == '\0') {
+		fault(l, s, "%.*s_file: expected the path of a file", STR_ARG(shown));
+		return;
+	}
+	path = path_resolve(l, str_of(config_setting_get_string(s)));
+	why = file_read(arena_cstr(l->arena, path), 65536, &b, &mode);
+	secret = buf_view(&b);
+	if (str_ends(secret, S("\n")))
+		secret = str_head(secret, secret.n - (str_ends(secret, S("\r\n")) ? 2 : 1));
+	if (!why && (secret.n == 0 || str_find(secret, '\n') < secret.n || memchr(secret.p, 0, secret.n)))
+		why = "expected one line of text";
+	if (why)
+		fault(l, s, "%.*s_file: %.*s: %s", STR_ARG(shown), STR_ARG(path), why);
+	else
+		*target = arena_str(l->arena, secret);
+	if (!why && mode & 0004)
+		warning(l, s, "%.*s_file: everybody can read %.*s; expected mode 0600", STR_ARG(shown), STR_ARG(path));
+	if (b.p)
+		wipe(b.p, b.capacity);
+	buf_fini(&b);
+}
+
+/* The setting of a path below `group` ("timeouts.connect"), through groups only; NULL when it is not there. */
+static const config_setting_t *setting_of(const config_setting_t *group, struct str path, const char *suffix)
+{
+	struct str part;
+	char name[128];
+
+	while (is_group(group) && str_split(&path, '.', &part)) {
+		snprintf(name, sizeof(name), "%.*s%s", STR_ARG(part), path.n == 0 ? suffix : "");
+		group = config_setting_get_member(group, name);
+		if (path.n == 0)
+			return group;
+	}
+	return NULL;
+}
+
+static void load_row(struct loader *l, const config_setting_t *group, size_t skip, size_t i, void *base)
+{
+	const struct key *k = &config_keys[i];
+	struct str path = str_from(str_of(k->path), skip), *text = key_at(k, base);
+	const config_setting_t *s = setting_of(group, path, ""),
+			       *file = k->type == CFG_SECRET ? setting_of(group, path, "_file") : NULL;
+
+	if (k->type == CFG_GROUP || k->flags & FILLED)
+		return;
+	if (s && file)
+		fault(l, file, "expected one of %.*s and %.*s_file, not both", STR_ARG(schema_leaf(k)), STR_ARG(schema_leaf(k)));
+	else if (file)
+		load_secret_file(l, file, k, text);
+	else if (!s || k->flags & LATER)
+		load_default(l, group, i, base);
+	else if (key_is_array(k))
+		load_array(l, s, i, base);
+	else
+		load_scalar(l, s, k, key_at(k, base));
+	if (k->flags & PATH)
+		*text = path_resolve(l, *text);
+}
+
+/* `skip` bytes of the rows' paths are those of the list that `group` is an element of. */
+static void load_rows(struct loader *l, const config_setting_t *group, size_t skip, size_t from, size_t end, void *base)
+{
+	for (size_t i = from; i < end; i = schema_end(i))
+		load_row(l, group, skip, i, base);
+}
+
+void values_load(struct loader *l)
+{
+	const config_setting_t *root = config_root_setting(&l->tree);
+
+	check_members(l, root, S(""));
+	load_rows(l, root, 0, 0, config_keys_n, l->config);
+}

@@ -1,0 +1,215 @@
+/* console.c - the administrator's requests: who asks is checked, then each request goes to the role that knows, and its answer back.
+ * Nothing is decided here. */
+#include "posthouse/log.h"
+#include "posthouse/role.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CLIENTS_MAX 32
+#define ADMIN_GROUP "posthouse-admin"
+
+struct console {
+	struct role *role;
+	uv_poll_t listener;
+	int listener_fd;
+	bool listening;
+	struct channel *clients[CLIENTS_MAX];
+};
+
+/* A request on its way: the client may go before the answer comes. */
+struct request {
+	struct console *console;
+	unsigned client;
+	struct channel *ch; /* as it was: another client may have the place by then */
+	uint64_t call;
+};
+
+static struct request *request_new(struct console *c, struct channel *ch, uint64_t call)
+{
+	struct request *q = NEW(struct request);
+
+	*q = (struct request){ .console = c, .client = channel_peer_index(ch), .ch = ch, .call = call };
+	return q;
+}
+
+/* The client's channel, NULL when it has left; frees the request. */
+static struct channel *request_done(struct request *q, uint64_t *call_out)
+{
+	struct channel *ch = q->console->clients[q->client];
+
+	*call_out = q->call;
+	if (ch != q->ch)
+		ch = NULL;
+	free(q);
+	return ch;
+}
+
+/* One pair of functions per kind of request: forward, and give back. The call number is the only thing that changes. */
+#define FORWARD(request, reply)                                                                                                        \
+	static void on_##request##_answered(void *ctx, struct verdict v, const struct msg_##reply *m, int fd)                          \
+	{                                                                                                                              \
+		struct msg_##reply answer = { .verdict = v };                                                                          \
+		uint64_t call;                                                                                                         \
+		struct channel *ch = request_done(ctx, &call);                                                                         \
+                                                                                                                                       \
+		if (m)                                                                                                                 \
+			answer = *m;                                                                                                   \
+		answer.call = call;                                                                                                    \
+		ipc_send_##reply(ch, &answer, -1);                                                                                     \
+	}                                                                                                                              \
+	static void forward_##request(void *ctx, struct channel *ch, const struct msg_##request *m, int fd)                            \
+	{                                                                                                                              \
+		struct console *c = ctx;                                                                                               \
+		unsigned index = 0;                                                                                                    \
+		enum role_id role = target_##request(m, &index);                                                                       \
+                                                                                                                                       \
+		ipc_call_##request(role_peer(c->role, role, index), m, -1, on_##request##_answered, request_new(c, ch, m->call));     \
+	}
+#define TO(request, role)                                                                                                              \
+	static enum role_id target_##request(const struct msg_##request *m, unsigned *index_out)                                       \
+	{                                                                                                                              \
+		(void)m;                                                                                                               \
+		(void)index_out;                                                                                                       \
+		return role;                                                                                                           \
+	}
+
+static enum role_id target_stats(const struct msg_stats *m, unsigned *index_out)
+{
+	*index_out = (unsigned)m->index;
+	/* our own and unknown ones end as "away" */
+	return m->role > ROLE_MASTER && m->role < ROLE_CONSOLE ? (enum role_id)m->role : ROLE_CLI;
+}
+
+TO(account_change, ROLE_LOGIN)
+TO(account_page, ROLE_LOGIN)
+TO(queue_page, ROLE_QUEUE)
+TO(queue_alter, ROLE_QUEUE)
+TO(queue_show, ROLE_QUEUE)
+TO(trace, ROLE_QUEUE)
+TO(status, ROLE_MASTER)
+TO(reload, ROLE_MASTER)
+FORWARD(account_change, account_changed)
+FORWARD(account_page, accounts)
+FORWARD(queue_page, queue_rows)
+FORWARD(queue_alter, queue_altered)
+FORWARD(queue_show, queue_shown)
+FORWARD(trace, traced)
+FORWARD(stats, stats_are)
+FORWARD(status, status_is)
+FORWARD(reload, reloaded)
+
+static const struct ipc_handlers client_handlers = {
+	.account_change = forward_account_change,
+	.account_page = forward_account_page,
+	.queue_page = forward_queue_page,
+	.queue_alter = forward_queue_alter,
+	.queue_show = forward_queue_show,
+	.trace = forward_trace,
+	.stats = forward_stats,
+	.status = forward_status,
+	.reload = forward_reload,
+};
+
+/* ---- clients ---- */
+static bool is_admin_group(gid_t gid)
+{
+	struct group *group = getgrnam(ADMIN_GROUP);
+
+	return group && group->gr_gid == gid;
+}
+
+/* root, whoever we run as, or a process whose group is posthouse-admin: the kernel says who it is. */
+static bool is_allowed(int fd)
+{
+	struct ucred who;
+	socklen_t n = sizeof who;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) != 0)
+		return false;
+	if (who.uid == 0 || who.uid == geteuid() || is_admin_group(who.gid))
+		return true;
+	log_warning(NULL, "console.refused", kv("uid", (unsigned)who.uid), kv("pid", (int)who.pid));
+	return false;
+}
+
+static void on_client_closed(void *ctx, struct channel *ch, const char *reason)
+{
+	struct console *c = ctx;
+
+	log_debug(NULL, "console.left", kv("reason", reason));
+	c->clients[channel_peer_index(ch)] = NULL;
+	channel_free(ch);
+}
+
+static void add_client(struct console *c, int fd)
+{
+	struct channel_config config = { .self = ROLE_CONSOLE, .peer = ROLE_CLI, .incarnation = role_incarnation(c->role),
+					 .handlers = &client_handlers, .on_closed = on_client_closed, .ctx = c };
+	unsigned i = 0;
+
+	while (i < CLIENTS_MAX && c->clients[i])
+		i++;
+	if (i == CLIENTS_MAX || !is_allowed(fd)) {
+		close(fd);
+		return;
+	}
+	config.peer_index = i;
+	c->clients[i] = channel_new(role_loop(c->role), fd, &config);
+}
+
+static void on_connection(uv_poll_t *poll, int status, int events)
+{
+	struct console *c = poll->data;
+	int fd = accept4(c->listener_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd >= 0)
+		add_client(c, fd);
+	else if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+		log_warning(NULL, "console.accept_failed", kv("error", strerror(errno)));
+}
+
+static void on_listener(struct role *r, unsigned listen, int fd)
+{
+	struct console *c = role_data(r);
+
+	if (c->listening) {
+		close(fd);
+		return;
+	}
+	c->listening = true;
+	c->listener_fd = fd;
+	c->listener.data = c;
+	uv_poll_init(role_loop(r), &c->listener, fd);
+	uv_poll_start(&c->listener, UV_READABLE, on_connection);
+}
+
+static struct verdict start(struct role *r)
+{
+	static struct console console;
+
+	console.role = r;
+	role_set_data(r, &console);
+	return ok();
+}
+
+static void stop(struct role *r, uint64_t grace_ms)
+{
+	struct console *c = role_data(r);
+
+	if (c->listening)
+		uv_poll_stop(&c->listener);
+	role_stopped(r);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct ipc_handlers none;
+	static const struct role_ops ops = { .id = ROLE_CONSOLE, .start = start, .listener = on_listener, .stop = stop, .handlers = &none };
+
+	return role_main(argc, argv, &ops);
+}

@@ -1,0 +1,138 @@
+/* admin.c - accounts listed and changed for the console. A change is made by a worker, one after the other, on a reading of the file
+ * of its own; the role's accounts then find the file changed, as they would if the command line had written it. */
+#include "login.h"
+#include "posthouse/log.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define CHANGES_MAX 64
+#define ROW_OVERHEAD 32 /* of a row in a page, beyond its texts */
+
+struct change {
+	struct login *login;
+	struct list link;
+	struct channel *ch; /* NULL: nobody waits for the answer */
+	uint64_t call;
+	struct arena arena;
+	const char *state_dir;
+	enum account_operation operation;
+	struct str name, device, verifier;
+	struct verdict verdict; /* the worker's, kept in the arena */
+	uv_work_t work;
+};
+
+static void on_changed(uv_work_t *work, int status);
+
+static void work_change(uv_work_t *work)
+{
+	struct change *c = work->data;
+	struct verdict v;
+	struct accounts *accounts = accounts_open(c->state_dir, &v);
+
+	if (accounts)
+		v = accounts_change(accounts, c->operation, c->name, c->device, c->verifier);
+	c->verdict = verdict_keep(&c->arena, v);
+	accounts_close(accounts);
+}
+
+/* Make the first of those that wait. */
+static void begin_change(struct login *l)
+{
+	struct list *first = list_first(&l->changes);
+	struct change *c;
+	int status;
+
+	if (!first)
+		return;
+	c = CONTAINER_OF(first, struct change, link);
+	c->work.data = c;
+	status = uv_queue_work(l->loop, &c->work, work_change, on_changed);
+	assert(status == 0); /* it fails only for want of a callback */
+}
+
+static void on_changed(uv_work_t *work, int status)
+{
+	static const char *const names[] = { [ACCOUNT_ADD] = "add", [ACCOUNT_PASSWD] = "passwd", [ACCOUNT_REMOVE] = "remove" };
+	struct change *c = work->data;
+	struct login *l = c->login;
+
+	login_refresh(l);
+	if (c->verdict.class == OK)
+		log_info(NULL, "account.changed", kv("operation", names[c->operation]), kv("login", c->name), kv("device", c->device));
+	if (c->ch)
+		ipc_send_account_changed(c->ch, &(struct msg_account_changed){ .call = c->call, .verdict = c->verdict }, -1);
+	list_remove(&c->link);
+	arena_fini(&c->arena);
+	free(c);
+	begin_change(l);
+	login_check_idle(l);
+}
+
+void change_accounts(struct login *l, struct channel *ch, const struct msg_account_change *m)
+{
+	struct change *c;
+	size_t waiting = 0;
+	bool idle = list_empty(&l->changes);
+
+	LIST_EACH(i, &l->changes)
+		waiting++;
+	if (waiting >= CHANGES_MAX || m->operation < ACCOUNT_ADD || m->operation > ACCOUNT_REMOVE) {
+		struct verdict v = waiting >= CHANGES_MAX ? temp(451, S("4.3.0"), S("too many changes of accounts at once")) :
+							    perm(550, S("5.5.2"), S("unknown operation"));
+
+		ipc_send_account_changed(ch, &(struct msg_account_changed){ .call = m->call, .verdict = v }, -1);
+		return;
+	}
+	c = NEW(struct change);
+	c->login = l;
+	c->ch = ch;
+	c->call = m->call;
+	c->state_dir = arena_cstr(&c->arena, l->config->state_dir);
+	c->operation = (enum account_operation)m->operation;
+	c->name = arena_str(&c->arena, m->name);
+	c->device = arena_str(&c->arena, m->device);
+	c->verifier = arena_str(&c->arena, m->verifier);
+	list_append(&l->changes, &c->link);
+	if (idle)
+		begin_change(l);
+}
+
+void changes_drop(struct login *l, const struct channel *ch)
+{
+	LIST_EACH(i, &l->changes) {
+		struct change *c = CONTAINER_OF(i, struct change, link);
+
+		if (c->ch == ch)
+			c->ch = NULL;
+	}
+}
+
+/* A page of rows from number `cursor` on. A file that changes between two pages may show a row twice or not at all. */
+void list_accounts(struct login *l, struct channel *ch, const struct msg_account_page *m)
+{
+	struct msg_accounts page = { .call = m->call };
+	const struct accounts *accounts;
+	struct arena a = { 0 };
+	size_t bytes = 0, i;
+
+	page.verdict = login_refresh(l);
+	accounts = directory_accounts(l->directory);
+	if (page.verdict.class == OK && accounts) {
+		size_t n = accounts_count(accounts);
+		size_t rows_max = m->cursor < n ? n - m->cursor : 0;
+
+		if (rows_max > IPC_PAGE_MAX / ROW_OVERHEAD)
+			rows_max = IPC_PAGE_MAX / ROW_OVERHEAD;
+		page.rows.at = ARENA_ARRAY(&a, struct rec_account, rows_max + 1);
+		for (i = m->cursor; page.rows.n < rows_max && bytes < IPC_PAGE_MAX; i++) {
+			const struct account *row = accounts_at(accounts, i);
+
+			page.rows.at[page.rows.n++] = (struct rec_account){ row->name, row->device, row->created_at };
+			bytes += row->name.n + row->device.n + ROW_OVERHEAD;
+		}
+		page.cursor = rows_max && i < n ? i : 0;
+	}
+	ipc_send_accounts(ch, &page, -1);
+	arena_fini(&a);
+}

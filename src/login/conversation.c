@@ -1,0 +1,240 @@
+/* conversation.c - one login with Cyrus SASL: a connection of the library, what it asks of us by call-backs, and what its results
+ * mean on the wire. */
+#include "cyrus.h"
+#include "internal.h"
+
+#include <sasl/sasl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CALLBACKS 6
+
+struct conversation {
+	sasl_conn_t *sasl;
+	sasl_callback_t callbacks[CALLBACKS];
+	struct arena arena;  /* as long as the conversation */
+	struct arena step;   /* a step's results */
+	struct str realm, fault;
+	sasl_channel_binding_t binding;
+	struct directory *directory;
+	bool unavailable; /* the directory could not answer */
+};
+
+void login_split(struct str login, struct str *name_out, struct str *device_out)
+{
+	size_t slash = str_find(login, '/');
+
+	*name_out = str_head(login, slash);
+	*device_out = str_from(login, slash + 1);
+}
+
+/* ---- what Cyrus asks ---- */
+/* The full form of a name, so that Cyrus, the plug-in and we mean the same account. A malformed name cannot exist. */
+static int canonical_name(sasl_conn_t *sasl, void *context, const char *in, unsigned in_n, unsigned flags, const char *user_realm,
+			  char *out, unsigned out_max, unsigned *out_n)
+{
+	struct conversation *c = context;
+	struct str name, device, full;
+
+	if (!account_parse_name(&c->step, str_make(in, in_n), c->realm, &name, &device))
+		return SASL_BADAUTH;
+	full = device.n ? arena_printf(&c->step, "%.*s/%.*s", STR_ARG(name), STR_ARG(device)) : name;
+	if (full.n >= out_max)
+		return SASL_BADAUTH;
+	memcpy(out, full.p, full.n);
+	out[full.n] = '\0';
+	*out_n = (unsigned)full.n;
+	return SASL_OK;
+}
+
+/* PLAIN's password, and LOGIN's. */
+static int check_password(sasl_conn_t *sasl, void *context, const char *user, const char *password, unsigned password_n,
+			  struct propctx *properties)
+{
+	struct conversation *c = context;
+	struct str name, device, verifier;
+
+	login_split(str_of(user), &name, &device);
+	if (directory_verifier(c->directory, &c->step, name, device, &verifier).class != OK) {
+		c->unavailable = true;
+		return SASL_UNAVAIL;
+	}
+	return account_check(verifier, str_make(password, password_n)) ? SASL_OK : SASL_BADAUTH;
+}
+
+/* Nobody acts for another; a device's password may name the account it belongs to. */
+static int may_act_for(sasl_conn_t *sasl, void *context, const char *requested, unsigned requested_n, const char *identity,
+		       unsigned identity_n, const char *realm, unsigned realm_n, struct propctx *properties)
+{
+	struct str who, device;
+
+	login_split(str_make(identity, identity_n), &who, &device);
+	if (str_eq(str_make(requested, requested_n), str_make(identity, identity_n)) || str_eq(str_make(requested, requested_n), who))
+		return SASL_OK;
+	return SASL_BADAUTH;
+}
+
+/* Cyrus' own words about what is wrong with it; its levels beyond that name users and are not for our log. */
+static int keep_fault(void *context, int level, const char *message)
+{
+	struct conversation *c = context;
+
+	if (level == SASL_LOG_ERR && message)
+		c->fault = arena_str(&c->step, str_head(str_of(message), 512));
+	return SASL_OK;
+}
+
+/* ---- life ---- */
+static sasl_callback_t callback(unsigned long id, void (*function)(void), void *context)
+{
+	return (sasl_callback_t){ .id = id, .proc = (int (*)(void))function, .context = context };
+}
+
+static void set_callbacks(struct conversation *c)
+{
+	size_t n = 0;
+
+	c->callbacks[n++] = callback(SASL_CB_CANON_USER, (void (*)(void))canonical_name, c);
+	c->callbacks[n++] = callback(SASL_CB_SERVER_USERDB_CHECKPASS, (void (*)(void))check_password, c);
+	c->callbacks[n++] = callback(SASL_CB_PROXY_POLICY, (void (*)(void))may_act_for, c);
+	c->callbacks[n++] = callback(SASL_CB_LOG, (void (*)(void))keep_fault, c);
+	c->callbacks[n++] = callback(SASL_CB_LIST_END, NULL, NULL);
+}
+
+/* No anonymous logins, no security layer of SASL's own: TLS is there already. */
+static bool set_properties(struct conversation *c, const struct conversation_config *config)
+{
+	static const sasl_security_properties_t security = { .min_ssf = 0, .max_ssf = 0, .maxbufsize = 0,
+							     .security_flags = SASL_SEC_NOANONYMOUS };
+	sasl_ssf_t bits = config->tls_bits;
+
+	if (sasl_setprop(c->sasl, SASL_SEC_PROPS, &security) != SASL_OK || sasl_setprop(c->sasl, SASL_SSF_EXTERNAL, &bits) != SASL_OK)
+		return false;
+	if (config->binding.n == 0)
+		return true;
+
+	/* Not critical: that would hide every mechanism without channel binding, PLAIN included. */
+	c->binding = (sasl_channel_binding_t){ .name = arena_cstr(&c->arena, config->binding_name), .critical = 0,
+					       .len = config->binding.n,
+					       .data = (const unsigned char *)arena_str(&c->arena, config->binding).p };
+	return sasl_setprop(c->sasl, SASL_CHANNEL_BINDING, &c->binding) == SASL_OK;
+}
+
+struct conversation *conversation_new(struct directory *d, const struct conversation_config *config)
+{
+	struct conversation *c = NEW(struct conversation);
+
+	c->directory = d;
+	c->realm = arena_str(&c->arena, config->realm);
+	set_callbacks(c);
+	if (sasl_server_new(config->service, config->hostname, NULL, NULL, NULL, c->callbacks, 0, &c->sasl) != SASL_OK ||
+	    !set_properties(c, config)) {
+		conversation_free(c);
+		return NULL;
+	}
+	return c;
+}
+
+void conversation_free(struct conversation *c)
+{
+	if (!c)
+		return;
+	if (c->sasl)
+		sasl_dispose(&c->sasl);
+	arena_fini(&c->arena);
+	arena_fini(&c->step);
+	free(c);
+}
+
+/* ---- steps ---- */
+static void begin_step(struct conversation *c)
+{
+	arena_reset(&c->step);
+	c->fault = str_of("");
+	c->unavailable = false;
+}
+
+/* Who it is; false when Cyrus does not say, which would be a fault of it. */
+static bool read_identity(struct conversation *c, struct conversation_result *r)
+{
+	const void *identity = NULL;
+	struct str name, device;
+
+	if (sasl_getprop(c->sasl, SASL_AUTHUSER, &identity) != SASL_OK || !identity)
+		return false;
+	login_split(str_of(identity), &name, &device);
+	r->name = arena_str(&c->step, name);
+	r->device = arena_str(&c->step, device);
+	return r->name.n > 0;
+}
+
+/* From Cyrus' results to verdicts. RFC 4954 section 6 has the codes. */
+static struct conversation_result conclude(struct conversation *c, int result, const char *out, unsigned out_n)
+{
+	struct conversation_result r = { .verdict = temp(454, S("4.7.0"), S("authentication is not possible at present")) };
+
+	if (c->unavailable)
+		return r; /* the directory has logged why */
+	switch (result) {
+	case SASL_OK:
+		if (read_identity(c, &r))
+			r.verdict = ok_text(235, S("2.7.0"), S("authentication successful"));
+		else
+			r.fault = S("Cyrus SASL accepted a login without a name");
+		return r;
+	case SASL_CONTINUE:
+		r.challenge = arena_str(&c->step, str_make(out ? out : "", out_n));
+		r.verdict = ok_text(334, str_of(""), str_of(""));
+		return r;
+	case SASL_BADAUTH:
+	case SASL_NOUSER:
+	case SASL_NOAUTHZ:
+	case SASL_NOVERIFY:
+	case SASL_BUFOVER:
+		r.verdict = perm(535, S("5.7.8"), S("authentication failed"));
+		return r;
+	case SASL_BADPROT:
+	case SASL_BADPARAM:
+		r.verdict = perm(501, S("5.5.2"), S("not an answer of this mechanism"));
+		return r;
+	case SASL_NOMECH:
+		r.verdict = perm(504, S("5.5.4"), S("unrecognized authentication mechanism"));
+		return r;
+	default:
+		r.fault = c->fault.n ? c->fault : str_of(sasl_errstring(result, NULL, NULL));
+		return r;
+	}
+}
+
+struct conversation_result conversation_start(struct conversation *c, const char *mechanism, struct str initial)
+{
+	const char *out = NULL;
+	unsigned out_n = 0;
+	int result;
+
+	begin_step(c);
+	result = sasl_server_start(c->sasl, mechanism, initial.p, (unsigned)initial.n, &out, &out_n);
+	return conclude(c, result, out, out_n);
+}
+
+struct conversation_result conversation_step(struct conversation *c, struct str response)
+{
+	const char *out = NULL;
+	unsigned out_n = 0;
+	int result;
+
+	begin_step(c);
+	result = sasl_server_step(c->sasl, response.p ? response.p : "", (unsigned)response.n, &out, &out_n);
+	return conclude(c, result, out, out_n);
+}
+
+struct conversation_result conversation_check(struct conversation *c, struct str user, struct str password)
+{
+	int result;
+
+	begin_step(c);
+	if (user.n == 0 || password.n == 0) /* to Cyrus a length of 0 means "ends in NUL" */
+		return conclude(c, SASL_BADAUTH, NULL, 0);
+	result = sasl_checkpass(c->sasl, user.p, (unsigned)user.n, password.p, (unsigned)password.n);
+	return conclude(c, result, NULL, 0);
+}

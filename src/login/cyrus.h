@@ -1,0 +1,48 @@
+/* cyrus.h - Cyrus SASL, privately configured: no file of /etc/sasl2 is read, only the plug-ins for PLAIN and SCRAM are loaded, and
+ * verifiers come from the directory through a plug-in within this process. Nothing here touches the loop: the calls block for the
+ * time of a password hash and may be made from any thread, one at a time for each conversation. */
+#ifndef POSTHOUSE_LOGIN_CYRUS_H
+#define POSTHOUSE_LOGIN_CYRUS_H
+
+#include "directory.h"
+
+/* Once per process. OK, or TEMP with Cyrus' own words. */
+struct verdict cyrus_start(struct directory *d);
+void cyrus_stop(void);
+
+/* Are all these mechanisms there (LOGIN is our own)? PERM names the one that is not. Valid until the next such call. */
+struct verdict cyrus_can(const struct str_list *mechanisms);
+
+/* One login. */
+struct conversation_config {
+	const char *service;    /* "smtp" */
+	const char *hostname;   /* ours, for Cyrus; no resolver is asked */
+	struct str realm;       /* for logins without @ */
+	unsigned tls_bits;
+	struct str binding_name, binding; /* channel binding (RFC 5929, RFC 9266); empty: none */
+};
+
+struct conversation;
+
+/* Copies what it needs; NULL: Cyrus could not. */
+struct conversation *conversation_new(struct directory *d, const struct conversation_config *config);
+void conversation_free(struct conversation *c);
+
+/* What a step came to. The views live in the conversation until its next step.
+ * OK 334: send `challenge` and step with the answer. OK 235: it is `name`, by `device`. PERM 535 5.7.8: no, for whatever reason.
+ * PERM 501 5.5.2: not what the mechanism says. PERM 504 5.5.4: no such mechanism. TEMP 454 4.7.0: a fault of ours, see `fault`. */
+struct conversation_result {
+	struct verdict verdict;
+	struct str challenge;
+	struct str name, device;
+	struct str fault; /* for the log, never for the client; empty: none */
+};
+
+/* `initial.p` NULL: the client sent no initial response. */
+struct conversation_result conversation_start(struct conversation *c, const char *mechanism, struct str initial);
+struct conversation_result conversation_step(struct conversation *c, struct str response);
+
+/* For LOGIN, whose dialogue is ours: a name as the client gave it, and a password. */
+struct conversation_result conversation_check(struct conversation *c, struct str user, struct str password);
+
+#endif

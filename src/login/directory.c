@@ -1,0 +1,112 @@
+/* directory.c - see directory.h. The loop alone replaces the accounts, so it reads them without the lock. */
+#include "directory.h"
+#include "posthouse/log.h"
+
+#include <openssl/rand.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <uv.h>
+
+struct directory {
+	char *state_dir;
+	struct accounts *accounts; /* NULL: never readable so far */
+	uv_mutex_t lock;
+	struct secret key; /* of decoys */
+	uint64_t generation;
+	struct secret fault; /* the text last logged, so that it is logged once; empty: all is well */
+};
+
+struct directory *directory_new(const char *state_dir)
+{
+	struct directory *d = NEW(struct directory);
+	unsigned char key[32];
+
+	d->state_dir = strdup(state_dir);
+	if (!d->state_dir || uv_mutex_init(&d->lock) || RAND_bytes(key, sizeof(key)) != 1)
+		die(EX_OSERR, "no memory, no lock or no random numbers");
+	secret_set(&d->key, str_make(key, sizeof(key)));
+	wipe(key, sizeof(key));
+	return d;
+}
+
+void directory_free(struct directory *d)
+{
+	if (!d)
+		return;
+	accounts_close(d->accounts);
+	uv_mutex_destroy(&d->lock);
+	secret_fini(&d->key);
+	secret_fini(&d->fault);
+	free(d->state_dir);
+	free(d);
+}
+
+/* One line when something is wrong, one when it is well again. */
+static void report(struct directory *d, struct verdict v)
+{
+	if (v.class == OK && d->fault.n) {
+		log_info(NULL, "accounts.recovered", kv("accounts", accounts_count(d->accounts)));
+		secret_fini(&d->fault);
+	} else if (v.class != OK && !str_eq(v.text, secret_view(&d->fault))) {
+		log_error(NULL, "accounts.unreadable", kv("reason", v.text), kv("old_content", d->accounts != NULL));
+		secret_set(&d->fault, v.text);
+	}
+}
+
+struct verdict directory_refresh(struct directory *d)
+{
+	uint64_t before = d->accounts ? accounts_generation(d->accounts) : 0;
+	struct verdict v;
+
+	uv_mutex_lock(&d->lock);
+	if (d->accounts) {
+		v = accounts_refresh(d->accounts);
+		d->generation += accounts_generation(d->accounts) != before;
+	} else {
+		d->accounts = accounts_open(d->state_dir, &v);
+		d->generation += d->accounts != NULL;
+	}
+	uv_mutex_unlock(&d->lock);
+	report(d, v);
+	return v;
+}
+
+uint64_t directory_generation(const struct directory *d)
+{
+	return d->generation;
+}
+
+const struct accounts *directory_accounts(const struct directory *d)
+{
+	return d->accounts;
+}
+
+/* A device that an existing account has not: the account's own salt, as its other devices have it, with keys that fit nothing. */
+static struct str decoy_like(struct arena *a, struct str existing, struct str decoy)
+{
+	size_t keys = str_rfind(decoy, '$');
+
+	return arena_printf(a, "%.*s%.*s", STR_ARG(str_head(existing, str_rfind(existing, '$'))), STR_ARG(str_from(decoy, keys)));
+}
+
+struct verdict directory_verifier(struct directory *d, struct arena *a, struct str name, struct str device, struct str *verifier_out)
+{
+	struct str decoy = account_decoy(a, &d->key, name);
+	const struct account *exact, *any;
+	bool have_accounts;
+
+	uv_mutex_lock(&d->lock);
+	have_accounts = d->accounts != NULL;
+	exact = have_accounts ? accounts_find(d->accounts, name, device) : NULL;
+	any = have_accounts ? accounts_any(d->accounts, name) : NULL;
+	if (exact)
+		*verifier_out = arena_str(a, exact->verifier);
+	else if (any)
+		*verifier_out = decoy_like(a, any->verifier, decoy);
+	else
+		*verifier_out = decoy;
+	uv_mutex_unlock(&d->lock);
+	if (!have_accounts || decoy.n == 0)
+		return temp(454, S("4.7.0"), S("authentication is not possible at present"));
+	return ok();
+}

@@ -1,0 +1,212 @@
+/* dkim.c - the hashes of a DKIM signature (RFC 6376, Ed25519: RFC 8463) and its field; the signature itself is made elsewhere. */
+#include "relaxed.h"
+
+#include <assert.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
+
+#define EACH_MAX 8  /* instances of one field that are signed: bounds the h= list, whatever the message holds */
+#define FOLD_COLUMN 76
+
+struct signature {
+	struct str field; /* up to and including "b=" */
+	unsigned char digest[DKIM_DIGEST_SIZE];
+};
+
+struct dkim {
+	struct relaxed_body body;
+	EVP_MD_CTX *hash, *copy;
+	struct arena arena;
+	struct signature signatures[DKIM_KEYS_MAX];
+	size_t n;
+};
+
+/* What is signed, in this order. OVER: listed once more than it occurs, so that one added on the way breaks the signature. The others
+ * are signed where they are, and a list may add its own (RFC 8058 4 wants List-Unsubscribe and -Post signed). */
+enum over { OVER, AS_IT_IS };
+static const struct {
+	struct str name;
+	enum over over;
+} signed_fields[] = {
+	{ { "From", 4 }, OVER },
+	{ { "Subject", 7 }, OVER },
+	{ { "Date", 4 }, OVER },
+	{ { "To", 2 }, OVER },
+	{ { "Cc", 2 }, OVER },
+	{ { "Reply-To", 8 }, OVER },
+	{ { "Sender", 6 }, OVER },
+	{ { "Message-ID", 10 }, OVER },
+	{ { "MIME-Version", 12 }, OVER },
+	{ { "Content-Type", 12 }, OVER },
+	{ { "Content-Transfer-Encoding", 25 }, OVER },
+	{ { "In-Reply-To", 11 }, OVER },
+	{ { "References", 10 }, OVER },
+	{ { "Resent-From", 11 }, AS_IT_IS },
+	{ { "Resent-Sender", 13 }, AS_IT_IS },
+	{ { "Resent-Date", 11 }, AS_IT_IS },
+	{ { "Resent-To", 9 }, AS_IT_IS },
+	{ { "Resent-Cc", 9 }, AS_IT_IS },
+	{ { "Resent-Message-ID", 17 }, AS_IT_IS },
+	{ { "List-Id", 7 }, AS_IT_IS },
+	{ { "List-Post", 9 }, AS_IT_IS },
+	{ { "List-Owner", 10 }, AS_IT_IS },
+	{ { "List-Help", 9 }, AS_IT_IS },
+	{ { "List-Archive", 12 }, AS_IT_IS },
+	{ { "List-Subscribe", 14 }, AS_IT_IS },
+	{ { "List-Unsubscribe", 16 }, AS_IT_IS },
+	{ { "List-Unsubscribe-Post", 21 }, AS_IT_IS },
+};
+#define SIGNED_FIELDS (sizeof signed_fields / sizeof *signed_fields)
+
+/* OpenSSL's answer to something that can only fail without memory. */
+static void must(int done)
+{
+	assert(done == 1);
+}
+
+struct dkim *dkim_new(void)
+{
+	struct dkim *d = NEW(struct dkim);
+
+	d->hash = EVP_MD_CTX_new();
+	d->copy = EVP_MD_CTX_new();
+	assert(d->hash && d->copy);
+	must(EVP_DigestInit_ex(d->hash, EVP_sha256(), NULL));
+	relaxed_body_init(&d->body, d->hash);
+	return d;
+}
+
+void dkim_free(struct dkim *d)
+{
+	if (!d)
+		return;
+	EVP_MD_CTX_free(d->hash);
+	EVP_MD_CTX_free(d->copy);
+	arena_fini(&d->arena);
+	OPENSSL_cleanse(d, sizeof *d);
+	free(d);
+}
+
+void dkim_body(struct dkim *d, struct str bytes)
+{
+	relaxed_body_feed(&d->body, bytes);
+}
+
+/* The base64 of the body hash; the hash context is then free for the header. */
+static struct str finish_body(struct dkim *d)
+{
+	unsigned char digest[DKIM_DIGEST_SIZE];
+
+	relaxed_body_finish(&d->body);
+	must(EVP_DigestFinal_ex(d->hash, digest, NULL));
+	return base64_encode(&d->arena, str_make(digest, sizeof digest));
+}
+
+/* Add a name to the h= list, folded before it when the line is full. The list's column is counted from its last line. */
+static void list_name(struct buf *list, size_t *column, struct str name)
+{
+	bool fits = true;
+
+	if (list->n > 0)
+		fits = buf_add_char(list, ':');
+	if (*column + name.n + 2 > FOLD_COLUMN) {
+		fits = fits && buf_add(list, S("\r\n\t "));
+		*column = 9;
+	}
+	fits = fits && buf_add(list, name);
+	*column += name.n + 1;
+	assert(fits);
+}
+
+/* Hash the signed fields into d->hash and write their names to `list`. RFC 6376 5.4.2: of several with one name, the lowest first. */
+static void hash_fields(struct dkim *d, const struct header *h, struct buf *list)
+{
+	struct buf text;
+	size_t column = 10;
+
+	buf_init(&text, SIZE_MAX / 2); /* as long as its longest field */
+	for (size_t s = 0; s < SIGNED_FIELDS; s++) {
+		struct str name = signed_fields[s].name;
+		size_t seen = 0;
+		for (size_t i = h->n; i-- > 0 && seen < EACH_MAX;) {
+			const struct header_field *f = &h->fields[i];
+			if (!str_ieq(f->name, name))
+				continue;
+			seen++;
+			list_name(list, &column, name);
+			buf_clear(&text);
+			relaxed_field(&text, f->name, f->value);
+			must(EVP_DigestUpdate(d->hash, text.p, text.n));
+			must(EVP_DigestUpdate(d->hash, "\r\n", 2));
+		}
+		if (signed_fields[s].over == OVER)
+			list_name(list, &column, name);
+	}
+	buf_fini(&text);
+}
+
+/* One key's field up to "b=", and its digest: the signed fields, then this field with the empty b= and without CRLF. */
+static void finish_key(struct dkim *d, struct signature *s, const struct dkim_key *key, struct str list, struct str body_hash,
+		       uint64_t now_ms)
+{
+	static const char name[] = "DKIM-Signature";
+	struct buf text;
+
+	s->field = arena_printf(&d->arena,
+				"%s: v=1; a=%s; c=relaxed/relaxed;\r\n\td=%.*s; s=%.*s; t=%llu;\r\n\th=%.*s;\r\n\tbh=%.*s;\r\n\tb=",
+				name, key->algorithm == DKIM_ED25519_SHA256 ? "ed25519-sha256" : "rsa-sha256",
+				STR_ARG(key->domain), STR_ARG(key->selector), (unsigned long long)(now_ms / 1000), STR_ARG(list),
+				STR_ARG(body_hash));
+	buf_init(&text, s->field.n);
+	relaxed_field(&text, str_of(name), str_from(s->field, sizeof name));
+	must(EVP_MD_CTX_copy_ex(d->copy, d->hash));
+	must(EVP_DigestUpdate(d->copy, text.p, text.n));
+	must(EVP_DigestFinal_ex(d->copy, s->digest, NULL));
+	buf_fini(&text);
+}
+
+void dkim_finish(struct dkim *d, const struct header *header, const struct dkim_key *keys, size_t n, uint64_t now_ms,
+		 struct str digests_out[])
+{
+	struct str body_hash = finish_body(d);
+	struct buf list;
+
+	assert(n <= DKIM_KEYS_MAX);
+	buf_init(&list, SIGNED_FIELDS * (EACH_MAX + 1) * 32);
+	must(EVP_DigestInit_ex(d->hash, EVP_sha256(), NULL));
+	hash_fields(d, header, &list);
+	for (size_t i = 0; i < n; i++) {
+		finish_key(d, &d->signatures[i], &keys[i], buf_view(&list), body_hash, now_ms);
+		digests_out[i] = str_make(d->signatures[i].digest, DKIM_DIGEST_SIZE);
+	}
+	d->n = n;
+	buf_fini(&list);
+}
+
+struct str dkim_field(struct arena *a, const struct dkim *d, size_t i, struct str signature)
+{
+	assert(i < d->n);
+	struct str field = d->signatures[i].field, text = base64_encode(a, signature);
+	char *out = arena_alloc(a, field.n + text.n + 4 * (text.n / 64 + 1) + 2);
+	size_t used = field.n;
+
+	memcpy(out, field.p, field.n);
+	for (size_t at = 0; at < text.n; at += 64) {
+		struct str line = str_head(str_from(text, at), 64);
+		if (at > 0) {
+			memcpy(out + used, "\r\n\t ", 4);
+			used += 4;
+		}
+		memcpy(out + used, line.p, line.n);
+		used += line.n;
+	}
+	memcpy(out + used, "\r\n", 2);
+	return str_make(out, used + 2);
+}
+
+struct str dkim_record(struct arena *a, enum dkim_algorithm algorithm, struct str public_key)
+{
+	struct str text = base64_encode(a, public_key);
+
+	return arena_printf(a, "v=DKIM1; k=%s; p=%.*s", algorithm == DKIM_ED25519_SHA256 ? "ed25519" : "rsa", STR_ARG(text));
+}

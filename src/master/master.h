@@ -1,0 +1,104 @@
+/* master.h - `posthouse serve`: reads files, opens sockets, starts, watches, re-wires and restarts roles, reloads, writes the log. */
+#ifndef POSTHOUSE_MASTER_H
+#define POSTHOUSE_MASTER_H
+
+#include "posthouse/config.h"
+#include "posthouse/ipc.h"
+
+#include <sys/types.h>
+
+#define WORKERS_MAX 48 /* 6 bits of a message id, and the peers of a role */
+
+enum child_state {
+	CHILD_AWAY,       /* no process; a timer may bring the next */
+	CHILD_CONFIGURED, /* process started, configuration sent */
+	CHILD_READY,      /* applied: wired to its peers */
+	CHILD_STOPPING,   /* told to stop, or killed */
+};
+
+/* One role's place: the process in it changes, the place stays. */
+struct child {
+	struct master *master;
+	enum role_id role;
+	unsigned index;
+	enum child_state state;
+	bool process_open; /* `process` is a running process, not yet reaped */
+	uv_process_t process;
+	pid_t pid;
+	struct channel *ch;
+	uint64_t incarnation;
+	uint64_t started_at; /* ms UTC */
+	uint64_t started_mono;
+	unsigned failures; /* short lives in a row */
+	uv_timer_t back_off;
+	uint64_t ping; /* number of the open call */
+};
+
+struct master {
+	uv_loop_t *loop;
+	const char *config_path;
+	struct config *config;
+	uint64_t generation;
+	uint64_t started_at;
+	uid_t uid; /* what roles become when we are root */
+	gid_t gid;
+	bool drop;
+	int lock_fd;
+	int control_fd;
+	struct child children[WORKERS_MAX + 8];
+	size_t children_n;
+	int *listeners; /* workers x listening sockets */
+	unsigned *listener_of;
+	size_t sockets_n; /* per worker */
+	unsigned workers;
+	uint64_t last_incarnation;
+	bool all_ready; /* the first start has succeeded */
+	bool stopping;
+	int exit_code;
+	uv_timer_t ping_timer, stop_timer;
+	uv_signal_t signals[4];
+	struct reload *reload;
+};
+
+/* ---- sockets.c ---- */
+/* Take the lock of the state directory (made if missing, for the run_as user); waits up to 10 s, then dies with 75. */
+void lock_state_dir(struct master *m);
+/* Bind everything; dies when that fails. */
+void open_sockets(struct master *m);
+void close_listeners(struct master *m);
+void remove_control_socket(struct master *m);
+
+/* ---- children.c ---- */
+void children_init(struct master *m);
+void child_start(struct child *c);
+void child_kill(struct child *c, int signal, const char *reason);
+void child_ready(struct child *c, uint64_t generation);
+void children_ping(struct master *m);
+struct child *child_of(struct master *m, const struct channel *ch);
+struct child *child_find(struct master *m, enum role_id role, unsigned index);
+
+/* ---- logs.c ---- */
+/* A pipe for a child's standard error: returns the end for the child, keeps the other on the loop until it ends. */
+int logs_pipe(struct master *m);
+
+/* ---- reload.c ---- */
+/* The role's slice as a sealed memfd; -1 and a log line when that fails. */
+int slice_fd(const struct config *c, enum role_id role);
+/* Give a fresh child the current configuration; child_ready() follows, or its end. */
+void configure_child(struct child *c);
+/* Read the file again and offer it to all roles. Who asks is told the outcome (ch NULL: nobody but the log). */
+void reload_begin(struct master *m, struct channel *ch, uint64_t call, const char *why);
+void reload_child_lost(struct master *m, struct child *c);
+void reload_watch_certificates(struct master *m);
+bool report_faults(const struct config_faults *faults, bool to_log);
+
+/* ---- serve.c ---- */
+void master_stop(struct master *m, int exit_code);
+void master_child_gone(struct master *m);
+extern const struct ipc_handlers master_handlers;
+
+/* ---- notify.c ---- */
+/* Tell the service manager (sd_notify protocol); without NOTIFY_SOCKET nothing happens. */
+void notify(const char *state);
+
+#endif

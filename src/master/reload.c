@@ -1,0 +1,278 @@
+/* reload.c - configuration to roles in two phases: all say whether they could use it, then all apply it or none. */
+#include "master.h"
+
+#include "posthouse/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define SLICE_MAX (64 * 1024 * 1024)
+#define WATCH_MS 5000
+
+struct reload {
+	struct master *master;
+	struct config *next;
+	struct channel *ch; /* who asked; NULL: nobody, or gone */
+	uint64_t call;
+	size_t waiting;
+	struct verdict refused; /* the first refusal; class OK: none yet */
+	struct arena arena;
+};
+
+int slice_fd(const struct config *c, enum role_id role)
+{
+	struct buf b;
+	struct str rest;
+	int fd;
+
+	buf_init(&b, SLICE_MAX);
+	fd = memfd_create("posthouse-slice", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0 || !config_slice_encode(c, role, &b))
+		goto failed;
+	for (rest = buf_view(&b); rest.n > 0;) {
+		ssize_t n = write(fd, rest.p, rest.n);
+
+		if (n <= 0)
+			goto failed;
+		rest = str_from(rest, (size_t)n);
+	}
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
+		goto failed;
+	explicit_bzero(b.p, b.capacity);
+	buf_fini(&b);
+	return fd;
+failed:
+	log_error(NULL, "master.failed", kv("what", "configuration slice"), kv("error", strerror(errno)));
+	if (b.p)
+		explicit_bzero(b.p, b.capacity);
+	buf_fini(&b);
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+/* ---- a role that starts ---- */
+static void on_child_configured(void *ctx, struct verdict v, const struct msg_configured *m, int fd)
+{
+	struct child *c = ctx;
+	struct verdict answer = m ? m->verdict : v;
+
+	if (answer.class == OK) {
+		ipc_send_apply(c->ch, &(struct msg_apply){ .generation = m->generation }, -1);
+		return;
+	}
+	if (!m)
+		return; /* it died or was silent: its end, or the next ping, deals with it */
+	log_error(NULL, "role.refused", kv("refused", role_name(c->role)), kv("reason", answer.text));
+	if (!c->master->all_ready)
+		master_stop(c->master, answer.class == PERM ? EX_CONFIG : EX_TEMPFAIL);
+	else
+		child_kill(c, SIGKILL, "it cannot use the configuration");
+}
+
+void configure_child(struct child *c)
+{
+	struct msg_configure m = { .generation = c->master->generation };
+	int fd = slice_fd(c->master->config, c->role);
+
+	if (fd < 0) {
+		child_kill(c, SIGKILL, "no configuration for it");
+		return;
+	}
+	ipc_call_configure(c->ch, &m, fd, on_child_configured, c);
+	close(fd);
+}
+
+/* ---- a reload ---- */
+bool report_faults(const struct config_faults *faults, bool to_log)
+{
+	bool bad = false;
+
+	for (size_t i = 0; i < faults->n; i++) {
+		const struct config_fault *f = &faults->at[i];
+
+		bad |= !f->warning;
+		if (to_log)
+			log_at(f->warning ? LOG_WARNING : LOG_ERROR, NULL, "config.fault", kv("file", f->file), kv("line", f->line), kv("text", f->text));
+		else
+			dprintf(STDERR_FILENO, "%.*s:%u: %s%.*s\n", STR_ARG(f->file), f->line, f->warning ? "warning: " : "", STR_ARG(f->text));
+	}
+	return bad;
+}
+
+static void answer_asker(struct channel *ch, uint64_t call, struct verdict v)
+{
+	if (v.class == OK)
+		log_info(NULL, "config.reloaded");
+	else
+		log_error(NULL, "config.refused", kv("reason", v.text));
+	if (ch)
+		ipc_send_reloaded(ch, &(struct msg_reloaded){ .call = call, .verdict = v }, -1);
+}
+
+/* All have answered: apply everywhere, or nowhere. */
+static void finish(struct reload *r)
+{
+	struct master *m = r->master;
+	struct config *old = NULL;
+
+	for (size_t i = 0; i < m->children_n; i++) {
+		struct child *c = &m->children[i];
+
+		if (c->state != CHILD_READY || !c->ch)
+			continue;
+		if (r->refused.class == OK)
+			ipc_send_apply(c->ch, &(struct msg_apply){ .generation = m->generation + 1 }, -1);
+		else
+			ipc_send_abandon(c->ch, &(struct msg_abandon){ .generation = m->generation + 1 }, -1);
+	}
+	m->generation++;
+	if (r->refused.class == OK) {
+		old = m->config;
+		m->config = r->next;
+		log_configure(m->config->log.format == LOG_FORMAT_JSON, (enum log_level)m->config->log.level);
+		reload_watch_certificates(m);
+	} else {
+		old = r->next;
+	}
+	m->reload = NULL;
+	notify("READY=1");
+	answer_asker(r->ch, r->call, r->refused);
+	config_free(old);
+	arena_fini(&r->arena);
+	free(r);
+}
+
+static void refuse(struct reload *r, struct str who, struct str why)
+{
+	if (r->refused.class == OK)
+		r->refused = perm(0, S(""), arena_printf(&r->arena, "%.*s: %.*s", STR_ARG(who), STR_ARG(why)));
+}
+
+static void on_configured(void *ctx, struct verdict v, const struct msg_configured *m, int fd)
+{
+	struct reload *r = ctx;
+
+	if (!m)
+		refuse(r, S("a role"), v.text);
+	else if (m->verdict.class != OK)
+		refuse(r, S("refused"), m->verdict.text);
+	if (--r->waiting == 0)
+		finish(r);
+}
+
+void reload_child_lost(struct master *m, struct child *c)
+{
+	if (m->reload && m->reload->ch && c->role == ROLE_CONSOLE)
+		m->reload->ch = NULL;
+}
+
+static void offer(struct reload *r)
+{
+	struct master *m = r->master;
+
+	r->waiting = 1; /* ours, so that no answer finishes before all were asked */
+	for (size_t i = 0; i < m->children_n; i++) {
+		struct child *c = &m->children[i];
+		int fd;
+
+		if (c->state != CHILD_READY || !c->ch) {
+			refuse(r, str_of(role_name(c->role)), S("is being restarted, try again"));
+			continue;
+		}
+		fd = slice_fd(r->next, c->role);
+		if (fd < 0) {
+			refuse(r, str_of(role_name(c->role)), S("its slice could not be written"));
+			continue;
+		}
+		r->waiting++;
+		ipc_call_configure(c->ch, &(struct msg_configure){ .generation = m->generation + 1 }, fd, on_configured, r);
+		close(fd);
+	}
+	if (--r->waiting == 0)
+		finish(r);
+}
+
+void reload_begin(struct master *m, struct channel *ch, uint64_t call, const char *why)
+{
+	struct config_faults faults = { 0 };
+	struct config *next;
+	const char *key;
+	struct reload *r;
+
+	log_info(NULL, "config.reloading", kv("reason", why));
+	if (m->reload || !m->all_ready || m->stopping) {
+		answer_asker(ch, call, temp(0, S(""), S("a reload, start or stop is going on: try again")));
+		return;
+	}
+	next = config_load(m->config_path, &faults);
+	if (report_faults(&faults, true)) {
+		struct str text = S("the configuration has faults");
+
+		for (size_t i = 0; i < faults.n; i++)
+			if (!faults.at[i].warning) {
+				text = arena_printf(&next->arena, "%.*s:%u: %.*s", STR_ARG(faults.at[i].file), faults.at[i].line, STR_ARG(faults.at[i].text));
+				break;
+			}
+		answer_asker(ch, call, perm(0, S(""), text));
+		config_free(next);
+		return;
+	}
+	key = config_needs_restart(m->config, next);
+	if (key) {
+		answer_asker(ch, call, perm(0, S(""), arena_printf(&next->arena, "a change of %s needs a restart", key)));
+		config_free(next);
+		return;
+	}
+	notify("RELOADING=1");
+	r = NEW(struct reload);
+	*r = (struct reload){ .master = m, .next = next, .ch = ch, .call = call };
+	m->reload = r;
+	offer(r);
+}
+
+/* ---- certificates: renewed by someone else, at some time ---- */
+static struct {
+	uv_fs_poll_t polls[64];
+	size_t n;
+	struct stat config_file;
+} watch;
+
+/* Only the certificates are to be taken up by themselves: a configuration file that is being edited waits for its user's word. */
+static void on_file_changed(uv_fs_poll_t *poll, int status, const uv_stat_t *before, const uv_stat_t *now)
+{
+	struct master *m = poll->data;
+	struct stat st;
+
+	if (status != 0)
+		return; /* absent for a moment while it is replaced: the next look finds it */
+	if (stat(m->config_path, &st) != 0 || st.st_ino != watch.config_file.st_ino || st.st_mtim.tv_sec != watch.config_file.st_mtim.tv_sec ||
+	    st.st_mtim.tv_nsec != watch.config_file.st_mtim.tv_nsec)
+		log_warning(NULL, "config.certificate_waits", kv("file", m->config_path));
+	else
+		reload_begin(m, NULL, 0, "a certificate file has changed");
+}
+
+void reload_watch_certificates(struct master *m)
+{
+	struct config *c = m->config;
+
+	if (stat(m->config_path, &watch.config_file) != 0)
+		log_warning(NULL, "master.failed", kv("what", m->config_path), kv("error", strerror(errno)));
+	if (watch.n > 0)
+		return; /* paths need a restart to change, see the schema; contents are what is watched */
+	for (size_t i = 0; i < c->certificates_n * 2 && watch.n < 64; i++) {
+		struct str path = i % 2 ? c->certificates[i / 2].key : c->certificates[i / 2].chain;
+		uv_fs_poll_t *poll = &watch.polls[watch.n++];
+
+		uv_fs_poll_init(m->loop, poll);
+		poll->data = m;
+		uv_fs_poll_start(poll, on_file_changed, arena_cstr(&c->arena, path), WATCH_MS);
+		uv_unref((uv_handle_t *)poll);
+	}
+}

@@ -1,0 +1,250 @@
+/* serve.c - `posthouse serve`: the order of a start and of a stop, and what console asks of master. */
+#include "serve.h"
+
+#include "master.h"
+#include "posthouse/clock.h"
+#include "posthouse/log.h"
+#include "posthouse/net.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define PING_MS 10000
+#define KILL_AFTER_MS 2000 /* past the grace */
+
+/* ---- what roles tell and ask ---- */
+static void handle_ready(void *ctx, struct channel *ch, const struct msg_ready *m, int fd)
+{
+	child_ready(child_of(ctx, ch), m->generation);
+}
+
+static void handle_stopped(void *ctx, struct channel *ch, const struct msg_stopped *m, int fd)
+{
+	log_debug(NULL, "role.stopped", kv("stopped", role_name(channel_peer(ch))), kv("number", channel_peer_index(ch)));
+}
+
+static void handle_reload(void *ctx, struct channel *ch, const struct msg_reload *m, int fd)
+{
+	reload_begin(ctx, ch, m->call, "asked for");
+}
+
+static void handle_status(void *ctx, struct channel *ch, const struct msg_status *request, int fd)
+{
+	struct master *m = ctx;
+	struct rec_role_state states[WORKERS_MAX + 8];
+	struct msg_status_is answer = { .call = request->call, .version = S(POSTHOUSE_VERSION), .started_at = m->started_at,
+					.generation = m->generation, .roles = { states, m->children_n } };
+
+	for (size_t i = 0; i < m->children_n; i++) {
+		const struct child *c = &m->children[i];
+
+		states[i] = (struct rec_role_state){ c->role, c->index, (uint64_t)c->pid, c->incarnation, c->state == CHILD_READY, c->started_at };
+	}
+	ipc_send_status_is(ch, &answer, -1);
+}
+
+const struct ipc_handlers master_handlers = {
+	.ready = handle_ready,
+	.stopped = handle_stopped,
+	.reload = handle_reload,
+	.status = handle_status,
+};
+
+/* ---- stopping: who takes mail, then who sends it, then who keeps it; each waits for the one before ---- */
+static unsigned stop_rank(enum role_id role)
+{
+	switch (role) {
+	case ROLE_SUBMISSION:
+	case ROLE_CONSOLE: return 0;
+	case ROLE_RELAY: return 1;
+	default: return 2;
+	}
+}
+
+static void end_loop(struct master *m)
+{
+	remove_control_socket(m);
+	log_info(NULL, "master.ended", kv("exit_code", m->exit_code));
+	uv_stop(m->loop);
+}
+
+static uint64_t grace_left(const struct master *m)
+{
+	uint64_t due = uv_timer_get_due_in(&m->stop_timer);
+
+	return due > KILL_AFTER_MS ? due - KILL_AFTER_MS : 1;
+}
+
+/* Stop the lowest rank that still has processes; when there are none, we are done. */
+static void stop_next(struct master *m)
+{
+	unsigned rank = 3;
+
+	for (size_t i = 0; i < m->children_n; i++)
+		if (m->children[i].process_open && stop_rank(m->children[i].role) < rank)
+			rank = stop_rank(m->children[i].role);
+	if (rank == 3) {
+		end_loop(m);
+		return;
+	}
+	for (size_t i = 0; i < m->children_n; i++) {
+		struct child *c = &m->children[i];
+
+		if (!c->process_open || stop_rank(c->role) != rank || c->state == CHILD_STOPPING)
+			continue;
+		c->state = CHILD_STOPPING;
+		ipc_send_stop(c->ch, &(struct msg_stop){ .grace_ms = grace_left(m) }, -1);
+	}
+}
+
+static void on_grace_over(uv_timer_t *timer)
+{
+	struct master *m = timer->data;
+
+	for (size_t i = 0; i < m->children_n; i++)
+		child_kill(&m->children[i], SIGKILL, "it did not stop in time");
+}
+
+void master_stop(struct master *m, int exit_code)
+{
+	if (m->stopping)
+		return;
+	m->stopping = true;
+	m->exit_code = exit_code;
+	log_info(NULL, "master.stopping", kv("grace_ms", m->config->shutdown_grace_ms));
+	notify("STOPPING=1");
+	close_listeners(m);
+	uv_timer_start(&m->stop_timer, on_grace_over, m->config->shutdown_grace_ms + KILL_AFTER_MS, 0);
+	stop_next(m);
+}
+
+/* A process has ended while we stop, or before the first start was complete. */
+void master_child_gone(struct master *m)
+{
+	if (!m->stopping)
+		master_stop(m, EX_SOFTWARE);
+	else
+		stop_next(m);
+}
+
+/* ---- signals ---- */
+/* PID 1 of a container inherits orphans. Ours are left to libuv: it wants to reap them itself. */
+static void reap_strangers(struct master *m)
+{
+	siginfo_t info = { 0 };
+
+	while (getpid() == 1 && waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0) {
+		for (size_t i = 0; i < m->children_n; i++)
+			if (m->children[i].process_open && m->children[i].pid == info.si_pid)
+				return;
+		waitpid(info.si_pid, NULL, 0);
+		info.si_pid = 0;
+	}
+}
+
+static void on_signal(uv_signal_t *handle, int signal)
+{
+	struct master *m = handle->data;
+
+	if (signal == SIGHUP)
+		reload_begin(m, NULL, 0, "SIGHUP");
+	else if (signal == SIGCHLD)
+		reap_strangers(m);
+	else
+		master_stop(m, EX_OK);
+}
+
+static void on_ping_time(uv_timer_t *timer)
+{
+	children_ping(timer->data);
+	reap_strangers(timer->data);
+}
+
+static void watch_signals(struct master *m)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
+
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < 4; i++) {
+		uv_signal_init(m->loop, &m->signals[i]);
+		m->signals[i].data = m;
+		uv_signal_start(&m->signals[i], on_signal, signals[i]);
+	}
+	uv_timer_init(m->loop, &m->stop_timer);
+	m->stop_timer.data = m;
+	uv_timer_init(m->loop, &m->ping_timer);
+	m->ping_timer.data = m;
+	uv_timer_start(&m->ping_timer, on_ping_time, PING_MS, PING_MS);
+}
+
+/* ---- starting ---- */
+static void find_user(struct master *m)
+{
+	struct passwd *user;
+
+	if (geteuid() != 0)
+		return;
+	errno = 0;
+	user = getpwnam(arena_cstr(&m->config->arena, m->config->run_as));
+	if (!user)
+		die(EX_CONFIG, "run_as: there is no user \"%.*s\" on this machine", STR_ARG(m->config->run_as));
+	m->uid = user->pw_uid;
+	m->gid = user->pw_gid;
+	m->drop = true;
+}
+
+static unsigned worker_count(const struct config *c)
+{
+	uint64_t n = c->submission.workers ? c->submission.workers : (uint64_t)uv_available_parallelism();
+
+	return n > WORKERS_MAX ? WORKERS_MAX : n ? (unsigned)n : 1;
+}
+
+static void load(struct master *m, const char *config_path)
+{
+	struct config_faults faults = { 0 };
+
+	m->config_path = config_path;
+	m->config = config_load(config_path, &faults);
+	if (report_faults(&faults, false))
+		exit(EX_CONFIG);
+	log_configure(m->config->log.format == LOG_FORMAT_JSON, (enum log_level)m->config->log.level);
+}
+
+int command_serve(int argc, char **argv, const char *config_path)
+{
+	static struct master master;
+	struct master *m = &master;
+
+	if (argc > 1)
+		die(EX_USAGE, "serve takes no argument (%s)", argv[1]);
+	log_setup("master", -1);
+	m->started_at = clock_now_ms();
+	m->control_fd = m->lock_fd = -1;
+	umask(0077);
+	raise_descriptor_limit();
+	load(m, config_path);
+	find_user(m);
+	m->workers = worker_count(m->config);
+	m->loop = uv_default_loop();
+	m->generation = 1;
+	lock_state_dir(m);
+	open_sockets(m);
+#if !defined(__SANITIZE_ADDRESS__)
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+		die(EX_OSERR, "PR_SET_DUMPABLE: %s", strerror(errno));
+#endif
+	watch_signals(m);
+	children_init(m);
+	reload_watch_certificates(m);
+	uv_run(m->loop, UV_RUN_DEFAULT);
+	config_free(m->config);
+	return m->exit_code;
+}

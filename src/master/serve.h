@@ -1,0 +1,8 @@
+/* serve.h - `posthouse serve`. */
+#ifndef POSTHOUSE_SERVE_H
+#define POSTHOUSE_SERVE_H
+
+/* Run the relay in the foreground until SIGTERM; the value is for exit(). */
+int command_serve(int argc, char **argv, const char *config_path);
+
+#endif

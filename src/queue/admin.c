@@ -1,0 +1,306 @@
+/* admin.c - list, show, trace and alter for the console. A page that would be too large for a datagram is asked for again with fewer
+ * rows, so that the cursor is always the store's own. */
+#include "queue.h"
+
+#include <stdlib.h>
+
+#define CALLS_MAX     64
+#define PAGE_ROWS_MAX 200
+#define TEXT_MAX      2000 /* bytes of one text in a row */
+
+struct admin_call {
+	struct list in_calls;
+	struct queue *queue;
+	struct channel *channel; /* NULL: has gone */
+	uint64_t call;           /* to be answered */
+	struct arena arena;
+	struct selector selector;
+	uint64_t id, cursor;
+	size_t max; /* rows of the page */
+	enum alter operation;
+	struct str reason;
+};
+
+void admin_init(struct queue *q)
+{
+	list_init(&q->admin.calls);
+}
+
+void admin_peer_gone(struct queue *q, const struct channel *ch)
+{
+	LIST_EACH(i, &q->admin.calls) {
+		struct admin_call *c = CONTAINER_OF(i, struct admin_call, in_calls);
+
+		if (c->channel == ch)
+			c->channel = NULL;
+	}
+}
+
+/* NULL: *why_out says why not. */
+static struct admin_call *begin(struct role *r, struct channel *ch, uint64_t call, struct verdict *why_out)
+{
+	struct queue *q = role_data(r);
+	struct admin_call *c;
+
+	*why_out = temp(451, S("4.3.0"), S("queue unavailable, try again"));
+	if (!q || !queue_may_store(q))
+		return NULL;
+	*why_out = temp(451, S("4.3.2"), S("too many requests at once, try again"));
+	if (q->admin.n >= CALLS_MAX)
+		return NULL;
+	c = NEW(struct admin_call);
+	c->queue = q;
+	c->channel = ch;
+	c->call = call;
+	c->max = PAGE_ROWS_MAX;
+	list_append(&q->admin.calls, &c->in_calls);
+	q->admin.n++;
+	return c;
+}
+
+static void end(struct admin_call *c)
+{
+	struct queue *q = c->queue;
+
+	list_remove(&c->in_calls);
+	q->admin.n--;
+	arena_fini(&c->arena);
+	free(c);
+	queue_check_idle(q);
+}
+
+static struct str cut(struct str s)
+{
+	return str_head(s, TEXT_MAX);
+}
+
+/* Ask again with half the rows? Not when one row alone is the page. */
+static bool too_large(struct admin_call *c, size_t bytes, size_t n)
+{
+	if (bytes <= IPC_PAGE_MAX || n <= 1 || !queue_may_store(c->queue))
+		return false;
+	c->max = n / 2;
+	return true;
+}
+
+/* ---- list ---- */
+
+static void on_rows(void *ctx, struct verdict v, const struct message_row *rows, size_t n, uint64_t next_cursor)
+{
+	struct admin_call *c = ctx;
+	struct msg_queue_rows answer = { .call = c->call, .verdict = v, .cursor = next_cursor };
+	struct rec_queue_row *list = ARENA_ARRAY(&c->arena, struct rec_queue_row, n + 1);
+	size_t bytes = 0;
+
+	for (size_t i = 0; v.class == OK && i < n; i++) {
+		const struct message_row *m = &rows[i];
+
+		list[i] = (struct rec_queue_row){
+			.id = m->id,
+			.received_at = m->received_at,
+			.size = m->size,
+			.kind = m->kind,
+			.login = cut(m->login),
+			.sender = cut(m->sender),
+			.recipient = cut(m->recipient),
+			.recipients = m->recipients,
+			.open = m->open,
+			.due_at = m->due_at,
+			.held = cut(m->held),
+			.reply = cut(m->reply),
+		};
+		bytes += 128 + list[i].login.n + list[i].sender.n + list[i].recipient.n + list[i].held.n + list[i].reply.n;
+	}
+	if (too_large(c, bytes, n)) {
+		store_select(c->queue->store, &c->selector, c->cursor, c->max, on_rows, c);
+		return;
+	}
+	answer.rows.at = list;
+	answer.rows.n = v.class == OK ? n : 0;
+	if (c->channel)
+		ipc_send_queue_rows(c->channel, &answer, -1);
+	end(c);
+}
+
+void handle_queue_page(void *ctx, struct channel *ch, const struct msg_queue_page *m, int fd)
+{
+	struct verdict why;
+	struct admin_call *c = begin(ctx, ch, m->call, &why);
+
+	if (!c) {
+		ipc_send_queue_rows(ch, &(struct msg_queue_rows){ .call = m->call, .verdict = why }, -1);
+		return;
+	}
+	c->selector = (struct selector){
+		.id = m->id,
+		.user = arena_str(&c->arena, m->user),
+		.sender = arena_str(&c->arena, m->sender),
+		.recipient = arena_str(&c->arena, m->recipient),
+		.destination = arena_str(&c->arena, m->destination),
+		.older_than_ms = m->older_than_ms,
+	};
+	c->cursor = m->cursor;
+	if (m->max > 0 && m->max < PAGE_ROWS_MAX)
+		c->max = (size_t)m->max;
+	store_select(c->queue->store, &c->selector, c->cursor, c->max, on_rows, c);
+}
+
+/* ---- alter ---- */
+
+static void on_altered(void *ctx, struct verdict v, uint64_t count, uint64_t in_flight, uint64_t next_cursor)
+{
+	struct admin_call *c = ctx;
+	struct queue *q = c->queue;
+	struct msg_queue_altered answer = {
+		.call = c->call, .verdict = v, .count = count, .in_flight = in_flight, .cursor = next_cursor
+	};
+
+	if (v.class == OK)
+		log_info(NULL, "queue.altered", kv("operation", (unsigned)c->operation), kv("recipients", count),
+			 kv("in_flight", in_flight), kv("reason", c->reason));
+	if (v.class == OK && c->operation == ALTER_REMOVE && in_flight > 0)
+		leases_withdraw(q, &c->selector);
+	if (v.class == OK && c->operation == ALTER_RETRY)
+		gates_probe_now(q); /* whoever says "now" has mended something */
+	if (c->channel)
+		ipc_send_queue_altered(c->channel, &answer, -1);
+	end(c);
+	scheduler_wake(q);
+	reports_wake(q);
+}
+
+void handle_queue_alter(void *ctx, struct channel *ch, const struct msg_queue_alter *m, int fd)
+{
+	struct verdict why = perm(501, S("5.5.4"), S("the queue does not know this operation"));
+	struct admin_call *c = NULL;
+
+	if (m->operation >= ALTER_RETRY && m->operation <= ALTER_RELEASE)
+		c = begin(ctx, ch, m->call, &why);
+	if (!c) {
+		ipc_send_queue_altered(ch, &(struct msg_queue_altered){ .call = m->call, .verdict = why }, -1);
+		return;
+	}
+	c->selector = (struct selector){
+		.id = m->id,
+		.user = arena_str(&c->arena, m->user),
+		.sender = arena_str(&c->arena, m->sender),
+		.recipient = arena_str(&c->arena, m->recipient),
+		.destination = arena_str(&c->arena, m->destination),
+		.older_than_ms = m->older_than_ms,
+	};
+	c->operation = (enum alter)m->operation;
+	c->reason = arena_str(&c->arena, cut(m->reason));
+	store_alter(c->queue->store, &c->selector, c->operation, c->reason, m->cursor, on_altered, c);
+}
+
+/* ---- show ---- */
+
+static void on_shown(void *ctx, struct verdict v, const struct message_row *m, const struct recipient_row *rows, size_t n,
+		     uint64_t next_cursor)
+{
+	struct admin_call *c = ctx;
+	struct msg_queue_shown answer = { .call = c->call, .verdict = v, .cursor = next_cursor };
+	struct rec_recipient_row *list = ARENA_ARRAY(&c->arena, struct rec_recipient_row, n + 1);
+	size_t bytes = 0;
+
+	for (size_t i = 0; v.class == OK && i < n; i++) {
+		struct verdict last = rows[i].verdict;
+
+		last.text = cut(last.text);
+		list[i] = (struct rec_recipient_row){
+			.n = rows[i].n,
+			.address = cut(rows[i].address),
+			.state = rows[i].state,
+			.due_at = rows[i].due_at,
+			.attempts = rows[i].attempts,
+			.last_at = rows[i].last_at,
+			.verdict = last,
+			.remote = cut(rows[i].remote),
+			.route = cut(rows[i].route),
+		};
+		bytes += 128 + list[i].address.n + last.text.n + last.enhanced.n + list[i].remote.n + list[i].route.n;
+	}
+	if (too_large(c, bytes, n)) {
+		store_show(c->queue->store, c->id, c->cursor, c->max, on_shown, c);
+		return;
+	}
+	if (v.class == OK && m) {
+		answer.kind = m->kind;
+		answer.parent = m->parent;
+		answer.received_at = m->received_at;
+		answer.expires_at = m->expires_at;
+		answer.finished_at = m->finished_at;
+		answer.login = cut(m->login);
+		answer.device = cut(m->device);
+		answer.origin = cut(m->origin);
+		answer.sender = cut(m->sender);
+		answer.size = m->size;
+		answer.body = m->body;
+		answer.recipients = m->recipients;
+		answer.open = m->open;
+		answer.held = cut(m->held);
+		answer.prefix = str_head(m->prefix, 16 * 1024);
+		answer.rows.at = list;
+		answer.rows.n = n;
+	}
+	if (c->channel)
+		ipc_send_queue_shown(c->channel, &answer, -1);
+	end(c);
+}
+
+void handle_queue_show(void *ctx, struct channel *ch, const struct msg_queue_show *m, int fd)
+{
+	struct verdict why;
+	struct admin_call *c = begin(ctx, ch, m->call, &why);
+
+	if (!c) {
+		ipc_send_queue_shown(ch, &(struct msg_queue_shown){ .call = m->call, .verdict = why }, -1);
+		return;
+	}
+	c->id = m->id;
+	c->cursor = m->cursor;
+	store_show(c->queue->store, c->id, c->cursor, c->max, on_shown, c);
+}
+
+/* ---- trace ---- */
+
+static void on_trace(void *ctx, struct verdict v, const struct event_row *rows, size_t n, struct str transcript, uint64_t next_cursor)
+{
+	struct admin_call *c = ctx;
+	struct msg_traced answer = { .call = c->call, .verdict = v, .cursor = next_cursor, .transcript = str_head(transcript, 16 * 1024) };
+	struct rec_event_row *list = ARENA_ARRAY(&c->arena, struct rec_event_row, n + 1);
+	size_t bytes = 0;
+
+	for (size_t i = 0; v.class == OK && i < n; i++) {
+		list[i] = (struct rec_event_row){
+			.at = rows[i].at,
+			.n = rows[i].n,
+			.name = cut(rows[i].name),
+			.fields = str_head(rows[i].fields, 16 * 1024),
+		};
+		bytes += 64 + list[i].name.n + list[i].fields.n;
+	}
+	if (too_large(c, bytes, n)) {
+		store_trace(c->queue->store, c->id, c->cursor, c->max, on_trace, c);
+		return;
+	}
+	answer.rows.at = list;
+	answer.rows.n = v.class == OK ? n : 0;
+	if (c->channel)
+		ipc_send_traced(c->channel, &answer, -1);
+	end(c);
+}
+
+void handle_trace(void *ctx, struct channel *ch, const struct msg_trace *m, int fd)
+{
+	struct verdict why;
+	struct admin_call *c = begin(ctx, ch, m->call, &why);
+
+	if (!c) {
+		ipc_send_traced(ch, &(struct msg_traced){ .call = m->call, .verdict = why }, -1);
+		return;
+	}
+	c->id = m->id;
+	c->cursor = m->cursor;
+	store_trace(c->queue->store, c->id, c->cursor, c->max, on_trace, c);
+}

@@ -1,0 +1,82 @@
+/* lease.h - deliveries: recipients of one message that go to relay together. Leases live in memory; what became of them is settled
+ * with the store, and whatever a dead queue leaves behind is due again. */
+#ifndef QUEUE_LEASE_H
+#define QUEUE_LEASE_H
+
+#include "posthouse/list.h"
+#include "posthouse/store.h"
+
+struct channel;
+struct gate;
+struct queue;
+
+#define DELIVERY_RECIPIENTS_MAX 100
+
+/* A message of which recipients are leased, shared by its deliveries; it ends with the last. */
+struct message {
+	struct queue *queue;
+	struct arena arena;
+	struct due_message due; /* views into the arena */
+	size_t leases;          /* the fetching counts as one */
+};
+
+/*   PARKED    waits for a slot of its gate; relay knows nothing of it
+ *   OPENING   the store opens the large message's file
+ *   SENT      relay has it
+ *   LOST      relay died with it; about to be settled as "outcome unknown"
+ *   SETTLING  the store records the outcomes */
+enum lease_state { LEASE_NEW, LEASE_PARKED, LEASE_OPENING, LEASE_SENT, LEASE_LOST, LEASE_SETTLING };
+
+struct lease {
+	struct list in_list; /* of the gate (PARKED) or of the queue */
+	enum lease_state state;
+	uint64_t number;
+	struct message *message;
+	struct gate *gate; /* NULL: no route */
+	uint64_t sent_at;
+	bool withdrawn;  /* an administrator removes it: what relay could not deliver does not count as tried */
+	bool held;       /* SETTLING, and the store had no room for it: it is given again */
+	bool tell_relay; /* its result came from relay, which keeps it until we say `settled` */
+	struct due_recipient *recipients;
+	size_t recipients_n;
+	struct outcome *outcomes; /* one per recipient, from SETTLING on */
+};
+
+struct leases {
+	struct list all; /* those that are not PARKED */
+	size_t count;    /* all, PARKED too */
+	uint64_t next_number;
+	uv_timer_t lost; /* see leases_relay_gone() */
+};
+
+void leases_init(struct queue *q);
+
+/* A copy of what the store has leased to us; message_add() takes its siblings' recipients in. */
+struct message *message_new(struct queue *q, const struct due_message *due);
+void message_add(struct message *m, const struct due_recipient *recipients, size_t n);
+
+/* Split by route, count and datagram size into deliveries, and park them. The fetching of `m` ends. */
+void message_dispatch(struct message *m);
+
+/* Send parked deliveries while there are slots and credit. */
+void leases_send(struct queue *q);
+
+/* Give all parked ones back; give back those of a gate that has gone down. */
+void leases_return_parked(struct queue *q);
+void leases_return_gate(struct gate *g);
+
+/* Relay's channel has closed. What it had is settled a moment later, as a death, unless a `stop` shows that it ended in order. */
+void leases_relay_gone(struct queue *q);
+void leases_settle_lost(struct queue *q, bool died);
+
+/* An administrator removes these: relay is asked to drop what it has not begun. */
+void leases_withdraw(struct queue *q, const struct selector *s);
+
+/* A delivery that relay has, or whose result is being settled; NULL. */
+struct lease *lease_find(struct queue *q, uint64_t number);
+
+/* Moves a lease and keeps the gates' counts. */
+void lease_enter(struct lease *l, enum lease_state state);
+void lease_free(struct lease *l);
+
+#endif

@@ -1,0 +1,309 @@
+/* client_transaction.c - one message: MAIL, RCPT and DATA, in one go when the server can (RFC 2920), the text, the end.
+ *
+ * Commands are numbered: 0 is MAIL, n is recipient n - 1, the one after the last recipient is DATA. `sent` and `answered` count
+ * them; without PIPELINING they never differ by more than one. */
+#include "client.h"
+#include "posthouse/smtp_server.h"
+
+#include <assert.h>
+
+static void write_commands(struct smtp_client *c);
+static void transaction_advance(struct smtp_client *c);
+
+/* An address with control characters would be a command of its own: such a one never gets here unless we are broken. */
+static bool fit_to_send(struct str address)
+{
+	for (size_t i = 0; i < address.n; i++)
+		if ((unsigned char)address.p[i] < 0x20 || address.p[i] == 0x7f)
+			return false;
+	return address.n <= 1000;
+}
+
+static void settle(struct smtp_client *c, size_t i, struct verdict v)
+{
+	struct client_transaction *tx = &c->tx;
+
+	if (tx->recipients[i].progress >= RECIPIENT_SETTLED)
+		return;
+	tx->recipients[i].progress = RECIPIENT_SETTLED;
+	tx->recipients[i].verdict = v;
+	tx->to_tell++;
+}
+
+/* `v` lives as long as the transaction. */
+void client_settle_rest(struct smtp_client *c, struct verdict v)
+{
+	for (size_t i = 0; i < c->tx.what.recipients_n; i++)
+		settle(c, i, v);
+}
+
+/* The transaction is over; the connection may be used again, after RSET when the server may still be within it. */
+static void finish(struct smtp_client *c, struct verdict v, bool reset)
+{
+	struct client_transaction *tx = &c->tx;
+
+	tx->verdict = v;
+	tx->reusable = true;
+	tx->over = true;
+	if (reset) {
+		client_enter(c, STAGE_RSET);
+		client_write(c, "RSET");
+		return;
+	}
+	client_enter(c, STAGE_READY);
+	client_tell(c, CLIENT_READY);
+}
+
+/* What the server lacks for this message, found before a byte is sent; OK when nothing. */
+static struct verdict what_is_missing(const struct smtp_client *c, const struct smtp_transaction *t)
+{
+	if (c->peer.size > 0 && t->size > c->peer.size) /* RFC 1870 4; 0 means "no fixed maximum" */
+		return perm(552, S("5.3.4"), S("the message is larger than the next hop takes"));
+	if (t->body == BODY_BINARYMIME || (t->body == BODY_8BITMIME && !(c->peer.features & PEER_8BITMIME)))
+		return perm(554, S("5.6.3"), S("the message needs 8BITMIME, which the next hop lacks"));
+	if (t->utf8 && !(c->peer.features & PEER_SMTPUTF8))
+		return perm(550, S("5.6.7"), S("the addresses need SMTPUTF8, which the next hop lacks"));
+	if (!fit_to_send(t->sender))
+		return perm(553, S("5.1.7"), S("the sender's address cannot be sent"));
+	return ok();
+}
+
+void smtp_client_send(struct smtp_client *c, const struct smtp_transaction *t)
+{
+	struct client_transaction *tx = &c->tx;
+	struct arena arena = tx->arena;
+	struct verdict missing;
+	size_t unfit = 0;
+
+	assert(c->stage == STAGE_READY && !tx->active && !c->has_event);
+	arena_reset(&arena);
+	*tx = (struct client_transaction){ .arena = arena, .active = true, .what = *t };
+	tx->recipients = ARENA_ARRAY(&tx->arena, struct client_recipient, t->recipients_n);
+	transcript_begin(&c->transcript);
+	missing = what_is_missing(c, t);
+	if (missing.class != OK) {
+		client_settle_rest(c, missing);
+		finish(c, missing, false);
+		return;
+	}
+	for (size_t i = 0; i < t->recipients_n; i++) {
+		if (fit_to_send(t->recipients[i]) && t->recipients[i].n > 0)
+			continue;
+		tx->recipients[i].unfit = true;
+		unfit++;
+		settle(c, i, perm(553, S("5.1.3"), S("the recipient's address cannot be sent")));
+	}
+	if (unfit == t->recipients_n) {
+		finish(c, perm(553, S("5.1.3"), S("no recipient's address can be sent")), false);
+		return;
+	}
+	client_enter(c, STAGE_MAIL);
+	write_commands(c);
+}
+
+/* MAIL with the parameters that the server knows. SIZE: RFC 1870, BODY: RFC 6152, SMTPUTF8: RFC 6531. */
+static void write_mail(struct smtp_client *c)
+{
+	const struct smtp_transaction *t = &c->tx.what;
+	struct str size = S(""), body = S(""), utf8 = S("");
+
+	if ((c->peer.features & PEER_SIZE) && t->size > 0)
+		size = arena_printf(&c->tx.arena, " SIZE=%llu", (unsigned long long)t->size);
+	if (t->body == BODY_8BITMIME)
+		body = S(" BODY=8BITMIME");
+	if (t->utf8)
+		utf8 = S(" SMTPUTF8");
+	client_write(c, "MAIL FROM:<%.*s>%.*s%.*s%.*s", STR_ARG(t->sender), STR_ARG(size), STR_ARG(body), STR_ARG(utf8));
+}
+
+/* Numbers of recipients that no server sees are passed over. */
+static size_t skip_unfit(const struct client_transaction *tx, size_t number)
+{
+	while (number > 0 && number <= tx->what.recipients_n && tx->recipients[number - 1].unfit)
+		number++;
+	return number;
+}
+
+/* Write as many commands as may be open at once. DATA ends a group (RFC 2920 3.1). */
+static void write_commands(struct smtp_client *c)
+{
+	struct client_transaction *tx = &c->tx;
+	size_t window = (c->peer.features & PEER_PIPELINING) ? PIPELINE_MAX : 1;
+	size_t data = tx->what.recipients_n + 1;
+
+	while (tx->sent <= data && tx->sent - tx->answered < window) {
+		if (tx->sent == 0)
+			write_mail(c);
+		else if (tx->sent < data)
+			client_write(c, "RCPT TO:<%.*s>", STR_ARG(tx->what.recipients[tx->sent - 1]));
+		else
+			client_write(c, "DATA");
+		tx->sent = skip_unfit(tx, tx->sent + 1);
+	}
+}
+
+/* A command was answered: the next reply is for the next one. */
+static void count_answer(struct smtp_client *c)
+{
+	struct client_transaction *tx = &c->tx;
+
+	tx->answered = skip_unfit(tx, tx->answered + 1);
+	client_enter(c, tx->answered <= tx->what.recipients_n ? STAGE_RCPT : STAGE_DATA);
+}
+
+/* After each answer but DATA's: go on, or leave when no text can follow and nothing is open any more. */
+static void transaction_advance(struct smtp_client *c)
+{
+	struct client_transaction *tx = &c->tx;
+	bool all_answered = tx->answered == tx->what.recipients_n + 1;
+	bool hopeless = tx->refused || (all_answered && tx->accepted == 0);
+
+	if (!hopeless)
+		write_commands(c);
+	else if (tx->answered == tx->sent)
+		finish(c, tx->verdict, true);
+}
+
+void client_on_mail(struct smtp_client *c)
+{
+	struct client_transaction *tx = &c->tx;
+	struct verdict v = client_reply_verdict(c);
+
+	if (c->reply.code / 100 == 3) {
+		client_out_of_order(c);
+		return;
+	}
+	if (v.class != OK) {
+		tx->refused = true;
+		tx->verdict = verdict_keep(&tx->arena, v);
+		client_settle_rest(c, tx->verdict);
+	}
+	count_answer(c);
+	transaction_advance(c);
+}
+
+void client_on_rcpt(struct smtp_client *c)
+{
+	struct client_transaction *tx = &c->tx;
+	size_t i = tx->answered - 1;
+	struct verdict v = client_reply_verdict(c);
+
+	if (c->reply.code / 100 == 3) {
+		client_out_of_order(c);
+		return;
+	}
+	if (v.class == OK && !tx->refused) {
+		tx->recipients[i].progress = RECIPIENT_ACCEPTED;
+		tx->accepted++;
+	} else if (v.class != OK && !tx->refused) {
+		tx->verdict = verdict_keep(&tx->arena, v);
+		settle(c, i, tx->verdict);
+	}
+	count_answer(c);
+	transaction_advance(c);
+}
+
+void client_on_data(struct smtp_client *c)
+{
+	struct client_transaction *tx = &c->tx;
+	struct verdict v = client_reply_verdict(c);
+
+	if (c->reply.code / 100 == 2) {
+		client_out_of_order(c);
+		return;
+	}
+	if (c->reply.code / 100 == 3 && tx->accepted == 0) { /* RFC 2920 3.1: it waits for a text; give it none */
+		client_enter(c, STAGE_LONE_DOT);
+		client_write(c, ".");
+		return;
+	}
+	if (c->reply.code / 100 == 3) {
+		client_enter(c, STAGE_TEXT);
+		client_tell(c, CLIENT_TEXT);
+		return;
+	}
+	if (tx->accepted > 0) {
+		tx->verdict = verdict_keep(&tx->arena, v);
+		client_settle_rest(c, tx->verdict);
+	}
+	finish(c, tx->verdict, true);
+}
+
+/* Pieces between the places where a line begins with a dot go out whole; there, a dot is added (RFC 5321 4.5.2). */
+void smtp_client_text(struct smtp_client *c, struct str bytes)
+{
+	struct client_transaction *tx = &c->tx;
+	bool fits = true;
+	size_t at;
+
+	if (c->stage != STAGE_TEXT || bytes.n == 0)
+		return;
+	tx->text_bytes += bytes.n;
+	if (bytes.p[0] == '.' && !tx->in_line)
+		fits = buf_add_char(&c->output, '.');
+	while ((at = str_search(bytes, S("\n."))) < bytes.n) {
+		fits = fits && buf_add(&c->output, str_head(bytes, at + 2)) && buf_add_char(&c->output, '.');
+		bytes = str_from(bytes, at + 2);
+		tx->in_line = true;
+	}
+	fits = fits && buf_add(&c->output, bytes);
+	assert(fits);
+	if (bytes.n > 0)
+		tx->in_line = bytes.p[bytes.n - 1] != '\n';
+}
+
+void smtp_client_text_end(struct smtp_client *c)
+{
+	if (c->stage != STAGE_TEXT)
+		return;
+	transcript_add(&c->transcript, true, "C",
+		       arena_printf(&c->tx.arena, "(text, %llu bytes)", (unsigned long long)c->tx.text_bytes));
+	if (c->tx.in_line)
+		buf_add(&c->output, S("\r\n"));
+	client_enter(c, STAGE_END);
+	client_write(c, ".");
+}
+
+/* A reply before the end of the text: the server has had enough, and cannot be told where the text ends but by closing. */
+void client_on_early_reply(struct smtp_client *c)
+{
+	if (c->reply.code / 100 == 4 || c->reply.code / 100 == 5) {
+		c->broken = true;
+		client_end_by_reply(c, FAULT_PEER);
+		return;
+	}
+	client_out_of_order(c);
+}
+
+void client_on_final(struct smtp_client *c)
+{
+	struct client_transaction *tx = &c->tx;
+	struct verdict v = verdict_keep(&tx->arena, client_reply_verdict(c));
+
+	if (c->reply.code / 100 == 3) {
+		client_out_of_order(c);
+		return;
+	}
+	client_settle_rest(c, v);
+	finish(c, v, false);
+}
+
+/* Nobody was accepted, so whatever it says, nothing was delivered; the verdict is that of the refusals. */
+void client_on_lone_dot(struct smtp_client *c)
+{
+	if (c->reply.code / 100 == 3) {
+		client_out_of_order(c);
+		return;
+	}
+	finish(c, c->tx.verdict, false);
+}
+
+void client_on_rset(struct smtp_client *c)
+{
+	if (c->reply.code / 100 != 2) {
+		client_end_by_reply(c, FAULT_PEER);
+		return;
+	}
+	client_enter(c, STAGE_READY);
+	client_tell(c, CLIENT_READY);
+}

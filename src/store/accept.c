@@ -1,0 +1,108 @@
+/* accept.c - a new message with its recipients, lanes and first event: all or nothing, and the same one again is OK. */
+#include "writer.h"
+
+/* Was this id stored before? Then *v_out is the answer: OK for the same token. */
+static bool stored_before(struct writer *w, const struct accepted *m, struct verdict *v_out)
+{
+	sqlite3_stmt *q = db_query(&w->db, Q_message_token, INT(m->id));
+	uint64_t token;
+
+	if (!db_row(&w->db, q))
+		return false;
+	token = db_u64(q, 0);
+	db_end(q);
+	*v_out = token == m->token ? ok() : perm(554, S("5.3.0"), S("this queue id belongs to another message"));
+	return true;
+}
+
+/* Is it something that can be stored at all? Its maker is another process: a fault there must not end this one. */
+static struct verdict well_formed(const struct accepted *m)
+{
+	if (m->id == 0 || m->id > INT64_MAX)
+		return perm(554, S("5.3.0"), S("not a queue id"));
+	if (m->recipients_n == 0)
+		return perm(554, S("5.1.0"), S("a message without recipients"));
+	if (m->place == PLACE_ROW ? m->text.n != m->size : m->place != PLACE_FILE)
+		return perm(554, S("5.3.0"), S("the text has not the announced size"));
+	return ok();
+}
+
+/* The reasons for which a message has to stay with its client for now. */
+static struct verdict refuse_full(struct writer *w)
+{
+	if (w->space.full)
+		return store_full;
+	if (w->counters.open_messages >= w->max_messages)
+		return temp(452, S("4.3.1"), S("too many messages are queued, try again later"));
+	return ok();
+}
+
+/* The row of the message; false when the id is there already, or after an error. */
+static bool add_message(struct writer *w, const struct accepted *m)
+{
+	db_run(&w->db, Q_message_add, INT(m->id), INT(m->token), INT(m->kind), INT(m->parent), INT(m->received_at), INT(m->expires_at),
+	       INT(m->warn_at), TEXT(m->login), TEXT(m->device), TEXT(m->origin), TEXT(m->sender), TEXT(m->envid), INT(m->ret),
+	       INT(m->body), INT(m->utf8), INT(m->options), TEXT(m->sign_domain), BLOB(m->prefix), INT(m->size), INT(m->header_size),
+	       INT(m->place), INT(m->recipients_n));
+	return w->db.rc == SQLITE_OK && db_changes(&w->db) == 1;
+}
+
+/* Its recipients, numbered from 1, due at once. */
+static void add_recipients(struct writer *w, const struct accepted *m)
+{
+	struct str domain = S(""), previous = S("\n");
+	uint64_t lane = 0;
+
+	for (size_t i = 0; i < m->recipients_n; i++) {
+		const struct new_recipient *r = &m->recipients[i];
+
+		domain = str_from(r->address, str_rfind(r->address, '@'));
+		if (domain.n == 0 || !str_ieq(domain, previous)) /* lists are often sorted by domain */
+			lane = lane_for(w, r->address, m->login, m->received_at);
+		previous = domain;
+		db_run(&w->db, Q_recipient_add, INT(m->id), INT(i + 1), TEXT(r->address), TEXT(r->orcpt), INT(r->notify), INT(lane),
+		       INT(m->received_at));
+	}
+}
+
+void add_event(struct writer *w, uint64_t id, uint64_t n, uint64_t at, struct str name, struct str fields)
+{
+	db_run(&w->db, Q_event_add, INT(id), INT(n), INT(at), TEXT(name), TEXT(fields));
+}
+
+struct verdict accept_message(struct writer *w, const struct accepted *m, bool refusable)
+{
+	struct verdict v = well_formed(m), full = refusable ? refuse_full(w) : ok();
+
+	if (v.class != OK)
+		return v;
+	/* The common case inserts first and looks only when that fails. */
+	if ((full.class != OK || m->place == PLACE_FILE) && stored_before(w, m, &v))
+		return v;
+	if (full.class != OK)
+		return full;
+	if (m->place == PLACE_FILE) {
+		v = spool_check(w, m->id, m->size);
+		if (v.class != OK)
+			return v;
+	}
+	if (!add_message(w, m)) {
+		stored_before(w, m, &v);
+		return v;
+	}
+	if (m->place == PLACE_ROW)
+		db_run(&w->db, Q_text_add, INT(m->id), BLOB(m->text));
+	else
+		id_array_add(&w->tx.stored, m->id);
+	add_recipients(w, m);
+	add_event(w, m->id, 0, m->received_at, S("mail.accepted"), m->event);
+	w->counters.open_messages++;
+	w->counters.waiting += m->recipients_n;
+	w->counters.accepted++;
+	return v;
+}
+
+void run_accept(struct writer *w, struct op *op)
+{
+	op->verdict = accept_message(w, op->in.accepted, true);
+}

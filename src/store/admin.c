@@ -1,0 +1,192 @@
+/* admin.c - looking at the queue: the messages that a selector means, one message, its history. */
+#include "writer.h"
+
+#include "posthouse/clock.h"
+
+#define ROWS_MAX 1000
+
+struct verdict stored_verdict(struct arena *a, sqlite3_stmt *q, int class_column)
+{
+	return (struct verdict){ .class = (enum verdict_class)db_u64(q, class_column),
+				 .code = (uint16_t)db_u64(q, class_column + 1),
+				 .enhanced = db_keep(a, q, class_column + 2),
+				 .text = db_keep(a, q, class_column + 3) };
+}
+
+/* Has the message an open recipient with this address and in this domain ("" = any)? */
+static bool recipient_matches(struct writer *w, uint64_t id, struct str address, struct str domain)
+{
+	sqlite3_stmt *q;
+
+	if (address.n == 0 && domain.n == 0)
+		return true;
+	q = db_query(&w->db, Q_open_addresses, INT(id));
+	while (db_row(&w->db, q)) {
+		struct str candidate = db_str(q, 0);
+		size_t at = str_rfind(candidate, '@');
+
+		if ((address.n == 0 || str_ieq(candidate, address)) && (domain.n == 0 || str_ieq(str_from(candidate, at + 1), domain))) {
+			db_end(q);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Does a row of select_open, select_login or select_id fit the selector? */
+static bool row_matches(struct writer *w, const struct selector *s, sqlite3_stmt *q, uint64_t now)
+{
+	uint64_t received_at = db_u64(q, 1);
+
+	if (s->older_than_ms && (received_at > now || now - received_at < s->older_than_ms))
+		return false;
+	if (s->sender.n && !str_ieq(db_str(q, 2), s->sender))
+		return false;
+	return recipient_matches(w, db_u64(q, 0), s->recipient, s->destination);
+}
+
+/* The one message that is named by its id, when the rest of the selector fits too. */
+static bool select_one(struct writer *w, const struct selector *s, bool finished_too, uint64_t now)
+{
+	sqlite3_stmt *q = db_query(&w->db, Q_select_id, INT(s->id));
+	bool fits;
+
+	if (!db_row(&w->db, q))
+		return false;
+	fits = row_matches(w, s, q, now) && (s->user.n == 0 || str_eq(db_str(q, 3), s->user));
+	db_end(q);
+	if (!fits || finished_too)
+		return fits;
+	q = db_query(&w->db, Q_message_open, INT(s->id));
+	fits = db_row(&w->db, q);
+	db_end(q);
+	return fits;
+}
+
+size_t select_messages(struct writer *w, const struct selector *s, uint64_t cursor, size_t max, bool finished_too, struct arena *a,
+		       uint64_t **ids_out, uint64_t *next_out)
+{
+	uint64_t *ids = ARENA_ARRAY(a, uint64_t, max + 1), now = clock_now_ms();
+	size_t n = 0, seen = 0;
+	sqlite3_stmt *q;
+
+	*ids_out = ids;
+	*next_out = 0;
+	if (s->id) {
+		if (cursor < s->id && max && select_one(w, s, finished_too, now))
+			ids[n++] = s->id;
+		return n;
+	}
+	q = s->user.n ? db_query(&w->db, Q_select_login, INT(cursor), TEXT(s->user)) : db_query(&w->db, Q_select_open, INT(cursor));
+	while (db_row(&w->db, q)) {
+		if (n == max || seen++ == SCAN_MAX) { /* the others wait behind this: go on from here later */
+			*next_out = cursor;
+			db_end(q);
+			break;
+		}
+		cursor = db_u64(q, 0);
+		if (row_matches(w, s, q, now))
+			ids[n++] = cursor;
+	}
+	return n;
+}
+
+/* "451 4.7.1 text", as far as there is something to say. */
+static struct str reply_text(struct arena *a, sqlite3_stmt *q, int code_column)
+{
+	struct str enhanced = db_str(q, code_column + 1), text = db_str(q, code_column + 2);
+
+	if (sqlite3_column_type(q, code_column) == SQLITE_NULL)
+		return S("");
+	if (db_u64(q, code_column) == 0)
+		return arena_str(a, text);
+	return arena_printf(a, "%u%s%.*s %.*s", (unsigned)db_u64(q, code_column), enhanced.n ? " " : "", STR_ARG(enhanced), STR_ARG(text));
+}
+
+/* The row of one message; false when there is none. */
+static bool read_message_row(struct writer *w, uint64_t id, struct arena *a, struct message_row *m)
+{
+	sqlite3_stmt *q = db_query(&w->db, Q_message_row, INT(id));
+
+	if (!db_row(&w->db, q))
+		return false;
+	*m = (struct message_row){ .id = id,
+				   .received_at = db_u64(q, 0),
+				   .expires_at = db_u64(q, 1),
+				   .finished_at = db_u64(q, 2),
+				   .size = db_u64(q, 3),
+				   .parent = db_u64(q, 4),
+				   .kind = (enum message_kind)db_u64(q, 5),
+				   .login = db_keep(a, q, 6),
+				   .device = db_keep(a, q, 7),
+				   .origin = db_keep(a, q, 8),
+				   .sender = db_keep(a, q, 9),
+				   .held = db_keep(a, q, 10),
+				   .prefix = db_keep(a, q, 11),
+				   .body = (unsigned)db_u64(q, 12),
+				   .recipients = db_u64(q, 13),
+				   .open = db_u64(q, 14) };
+	db_end(q);
+	if (m->open == 0)
+		return true;
+	q = db_query(&w->db, Q_message_due, INT(id));
+	if (db_row(&w->db, q)) {
+		m->due_at = db_u64(q, 0);
+		db_end(q);
+	}
+	q = db_query(&w->db, Q_message_first_open, INT(id));
+	if (db_row(&w->db, q)) {
+		m->recipient = db_keep(a, q, 0);
+		m->reply = reply_text(a, q, 1);
+		db_end(q);
+	}
+	return true;
+}
+
+void run_select(struct writer *w, struct op *op)
+{
+	size_t max = op->max < ROWS_MAX ? op->max : ROWS_MAX;
+	struct message_row *rows = ARENA_ARRAY(&op->arena, struct message_row, max + 1);
+	uint64_t *ids;
+	size_t n = select_messages(w, op->in.selector, op->cursor, max, true, &op->arena, &ids, &op->out.next), rows_n = 0;
+
+	for (size_t i = 0; i < n; i++)
+		rows_n += read_message_row(w, ids[i], &op->arena, &rows[rows_n]);
+	op->out.rows = rows;
+	op->out.n = rows_n;
+}
+
+void run_show(struct writer *w, struct op *op)
+{
+	size_t max = op->max < ROWS_MAX ? op->max : ROWS_MAX, n = 0;
+	struct message_row *m = ARENA_NEW(&op->arena, struct message_row);
+	struct recipient_row *rows = ARENA_ARRAY(&op->arena, struct recipient_row, max + 1);
+	struct arena *a = &op->arena;
+	sqlite3_stmt *q;
+
+	if (!read_message_row(w, op->id, a, m)) {
+		op->verdict = store_unknown;
+		return;
+	}
+	q = db_query(&w->db, Q_recipient_rows, INT(op->id), INT(op->cursor));
+	while (db_row(&w->db, q)) {
+		if (n == max) {
+			op->out.next = n ? rows[n - 1].n : 0;
+			db_end(q);
+			break;
+		}
+		rows[n++] = (struct recipient_row){ .n = db_u64(q, 0),
+						    .address = db_keep(a, q, 1),
+						    .remote = db_keep(a, q, 2),
+						    .route = db_keep(a, q, 3),
+						    .state = (enum recipient_state)db_u64(q, 4),
+						    .leased = leases_has(&w->leases, op->id, db_u64(q, 0)),
+						    .due_at = db_u64(q, 5),
+						    .attempts = db_u64(q, 6),
+						    .last_at = db_u64(q, 7),
+						    .verdict = stored_verdict(a, q, 8) };
+	}
+	op->out.message = m;
+	op->out.rows = rows;
+	op->out.n = n;
+}

@@ -1,0 +1,299 @@
+/* lanes.c - lanes: the rows, kept with their recipients; whose turn it is; and the leases given from them. */
+#include "writer.h"
+
+#define LANES_MAX         1000
+#define GROUP_MAX         100 /* recipients of one message in one lease */
+#define EVERY_TIME        UINT64_MAX /* -1 in SQLite: later than this is any time */
+
+/* The recipient domain in lower case; an address without @ is a domain of its own. */
+static struct str lane_domain(struct arena *a, struct str address)
+{
+	size_t at = str_rfind(address, '@');
+
+	return arena_lower(a, at < address.n ? str_from(address, at + 1) : address);
+}
+
+uint64_t lane_for(struct writer *w, struct str address, struct str login, uint64_t due_at)
+{
+	struct str domain = lane_domain(&w->arena, address);
+	sqlite3_stmt *q = db_query(&w->db, Q_lane_find, TEXT(domain), TEXT(login));
+	uint64_t lane, next_at;
+
+	if (!db_row(&w->db, q)) {
+		lane = w->next_lane++;
+		db_run(&w->db, Q_lane_add, INT(lane), TEXT(domain), TEXT(login), INT(due_at));
+		w->counters.lanes++;
+		return lane;
+	}
+	lane = db_u64(q, 0);
+	next_at = db_u64(q, 1);
+	db_end(q);
+	if (due_at < next_at)
+		db_run(&w->db, Q_lane_set, INT(lane), INT(due_at));
+	leases_note_due(&w->leases, lane, due_at);
+	return lane;
+}
+
+/* The earliest time after `after` at which something in the lane is due; false when there is none. */
+static bool lane_earliest(struct writer *w, uint64_t lane, uint64_t after, uint64_t *due_at_out)
+{
+	sqlite3_stmt *q = db_query(&w->db, Q_lane_earliest, INT(lane), INT(after));
+	bool found = false;
+
+	if (!db_row(&w->db, q))
+		return false;
+	for (int i = 0; i < 2; i++) {
+		if (sqlite3_column_type(q, i) == SQLITE_NULL)
+			continue;
+		if (!found || db_u64(q, i) < *due_at_out)
+			*due_at_out = db_u64(q, i);
+		found = true;
+	}
+	db_end(q);
+	return found;
+}
+
+/* After recipients of the lane have changed: its row says when the earliest of them is due, or goes. */
+void lane_refresh(struct writer *w, uint64_t lane)
+{
+	uint64_t next_at = 0;
+
+	if (lane_earliest(w, lane, EVERY_TIME, &next_at)) {
+		db_run(&w->db, Q_lane_set, INT(lane), INT(next_at));
+		return;
+	}
+	if (db_run(&w->db, Q_lane_drop, INT(lane)))
+		w->counters.lanes -= db_changes(&w->db);
+}
+
+/* ---- turns: a round goes through the lanes by (next_at, id) and ends at those that were due when it began, so that a lane which
+ * was given waits until all others had their turn, and lanes that keep coming cannot put off the end of the round ---- */
+
+struct lane_page {
+	struct due_lane *at;
+	size_t n, max;
+	uint64_t now;
+	bool more; /* further lanes are due */
+};
+
+static bool is_quiet(const struct writer *w, uint64_t lane, uint64_t now)
+{
+	const struct lane_memo *memo = leases_memo(&w->leases, lane);
+
+	return memo && memo->quiet && (memo->next_at == 0 || memo->next_at > now);
+}
+
+static bool later(uint64_t a_at, uint64_t a, uint64_t b_at, uint64_t b)
+{
+	return a_at != b_at ? a_at > b_at : a > b;
+}
+
+/* Take lanes after the turn up to `end`, but not those between (skip_at, skip) and skip_end, which this page has already. */
+static void take_lanes(struct writer *w, struct op *op, struct lane_page *page, uint64_t end, uint64_t skip_at, uint64_t skip,
+		       uint64_t skip_end)
+{
+	sqlite3_stmt *q = db_query(&w->db, Q_lanes_due, INT(w->turn.next_at), INT(w->turn.lane), INT(end));
+
+	while (db_row(&w->db, q)) {
+		uint64_t lane = db_u64(q, 0), next_at = db_u64(q, 3);
+
+		if (is_quiet(w, lane, page->now) || (later(next_at, lane, skip_at, skip) && next_at <= skip_end))
+			continue;
+		if (page->n == page->max) {
+			page->more = true;
+			db_end(q);
+			return;
+		}
+		page->at[page->n++] = (struct due_lane){ .lane = lane,
+							 .domain = db_keep(&op->arena, q, 1),
+							 .login = db_keep(&op->arena, q, 2) };
+		w->turn.next_at = next_at;
+		w->turn.lane = lane;
+	}
+}
+
+/* When the next lane will be due; 0 = none waits. */
+static uint64_t next_lane_at(struct writer *w, const struct lane_page *page)
+{
+	sqlite3_stmt *q;
+	uint64_t next_at = 0;
+
+	if (page->more)
+		return page->now;
+	q = db_query(&w->db, Q_lanes_next, INT(page->now));
+	if (db_row(&w->db, q)) {
+		next_at = db_u64(q, 0);
+		db_end(q);
+	}
+	LIST_EACH (i, &w->leases.memos) {
+		const struct lane_memo *memo = CONTAINER_OF(i, struct lane_memo, link);
+
+		if (memo->quiet && memo->next_at > page->now && (next_at == 0 || memo->next_at < next_at))
+			next_at = memo->next_at;
+	}
+	return next_at;
+}
+
+void run_lanes(struct writer *w, struct op *op)
+{
+	struct lane_page page = { .now = op->cursor, .max = op->max < LANES_MAX ? op->max : LANES_MAX };
+	uint64_t from_at = w->turn.next_at, from = w->turn.lane, end = w->turn.end < page.now ? w->turn.end : page.now;
+
+	if (!list_empty(&w->stalled)) { /* what has no room for its result is better not sent */
+		op->verdict = store_full;
+		return;
+	}
+	page.at = ARENA_ARRAY(&op->arena, struct due_lane, page.max + 1);
+	take_lanes(w, op, &page, end, UINT64_MAX, UINT64_MAX, 0);
+	if (!page.more) {
+		w->turn.next_at = w->turn.lane = 0;
+		w->turn.end = page.now;
+		take_lanes(w, op, &page, page.now, from_at, from, end);
+	}
+	op->out.rows = page.at;
+	op->out.n = page.n;
+	op->out.next = next_lane_at(w, &page);
+}
+
+/* ---- leases ---- */
+
+struct lease_page {
+	struct writer *w;
+	struct op *op;
+	struct due_message *at;
+	size_t n, capacity;
+	size_t recipients_n, max;
+	uint64_t now;
+	bool with_text;
+};
+
+/* Lease what is due of one message and free, up to the page's rest: rows of due_in_lane or due_anywhere. */
+static void lease_recipients(struct lease_page *p, uint64_t id, sqlite3_stmt *q, struct due_message *m)
+{
+	size_t rest = p->max - p->recipients_n, max = rest < GROUP_MAX ? rest : GROUP_MAX;
+
+	m->recipients = ARENA_ARRAY(&p->op->arena, struct due_recipient, max);
+	while (db_row(&p->w->db, q)) {
+		uint64_t n = db_u64(q, 0);
+
+		if (leases_has(&p->w->leases, id, n))
+			continue;
+		if (m->recipients_n == max) {
+			db_end(q);
+			break;
+		}
+		m->recipients[m->recipients_n++] = (struct due_recipient){ .n = n,
+									   .address = db_keep(&p->op->arena, q, 1),
+									   .orcpt = db_keep(&p->op->arena, q, 2),
+									   .notify = (unsigned)db_u64(q, 3),
+									   .attempts = db_u64(q, 4),
+									   .deaths = db_u64(q, 5) };
+		leases_add(&p->w->leases, id, n, db_u64(q, 6));
+	}
+	p->recipients_n += m->recipients_n;
+}
+
+/* The message's envelope, and its text when it is wanted and in the database. */
+static void read_envelope(struct lease_page *p, struct due_message *m)
+{
+	struct arena *a = &p->op->arena;
+	sqlite3_stmt *q = db_query(&p->w->db, Q_envelope, INT(m->id));
+
+	if (!db_row(&p->w->db, q))
+		return;
+	m->kind = (enum message_kind)db_u64(q, 0);
+	m->received_at = db_u64(q, 1);
+	m->expires_at = db_u64(q, 2);
+	m->login = db_keep(a, q, 3);
+	m->sender = db_keep(a, q, 4);
+	m->envid = db_keep(a, q, 5);
+	m->sign_domain = db_keep(a, q, 6);
+	m->prefix = db_keep(a, q, 7);
+	m->ret = (unsigned)db_u64(q, 8);
+	m->body = (unsigned)db_u64(q, 9);
+	m->utf8 = (unsigned)db_u64(q, 10);
+	m->options = db_u64(q, 11);
+	m->size = db_u64(q, 12);
+	m->place = (enum message_place)db_u64(q, 13);
+	db_end(q);
+	if (!p->with_text || m->place != PLACE_ROW)
+		return;
+	q = db_query(&p->w->db, Q_text_get, INT(m->id));
+	if (db_row(&p->w->db, q)) {
+		m->text = db_keep(a, q, 0);
+		db_end(q);
+	}
+}
+
+/* The place for one more message. */
+static struct due_message *page_add(struct lease_page *p, uint64_t id)
+{
+	if (p->n == p->capacity) {
+		size_t capacity = p->capacity ? p->capacity * 2 : 8;
+		struct due_message *more = ARENA_ARRAY(&p->op->arena, struct due_message, capacity);
+
+		if (p->n)
+			memcpy(more, p->at, p->n * sizeof(*more));
+		p->at = more;
+		p->capacity = capacity;
+	}
+	p->at[p->n] = (struct due_message){ .id = id };
+	return &p->at[p->n++];
+}
+
+/* Walk through the lane's due recipients: those never tried, or those tried before. */
+static void lease_walk(struct lease_page *p, uint64_t lane, bool tried)
+{
+	sqlite3_stmt *q = db_query(&p->w->db, Q_due_walk, INT(lane), INT(tried), INT(p->now));
+
+	while (p->recipients_n < p->max && db_row(&p->w->db, q)) {
+		uint64_t id = db_u64(q, 0), n = db_u64(q, 1);
+		struct due_message *m;
+
+		if (leases_has(&p->w->leases, id, n))
+			continue;
+		m = page_add(p, id);
+		lease_recipients(p, id, db_query(&p->w->db, Q_due_in_lane, INT(id), INT(lane), INT(p->now)), m);
+		read_envelope(p, m);
+	}
+	if (p->recipients_n >= p->max)
+		db_end(q);
+}
+
+void run_lease(struct writer *w, struct op *op)
+{
+	struct lease_page p = { .w = w, .op = op, .now = op->cursor, .max = op->max, .with_text = op->in.with_text };
+	struct lane_memo *memo;
+	uint64_t next_at = 0;
+
+	if (!list_empty(&w->stalled)) {
+		op->verdict = store_full;
+		return;
+	}
+	lease_walk(&p, op->id, false);
+	lease_walk(&p, op->id, true);
+	memo = leases_memo(&w->leases, op->id);
+	if (p.recipients_n < p.max && memo) { /* the walk met all that is due: the lane has nothing to give until then */
+		(void)lane_earliest(w, op->id, p.now, &next_at);
+		memo->quiet = true;
+		memo->next_at = next_at;
+	}
+	op->out.rows = p.at;
+	op->out.n = p.n;
+}
+
+void run_lease_siblings(struct writer *w, struct op *op)
+{
+	struct lease_page p = { .w = w, .op = op, .now = op->cursor, .max = op->max };
+	struct due_message *m;
+
+	if (!list_empty(&w->stalled)) {
+		op->verdict = store_full;
+		return;
+	}
+	m = page_add(&p, op->id);
+	lease_recipients(&p, op->id, db_query(&w->db, Q_due_anywhere, INT(op->id), INT(p.now)), m);
+	read_envelope(&p, m);
+	op->out.rows = p.at;
+	op->out.n = m->recipients_n ? 1 : 0;
+}

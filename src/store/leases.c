@@ -1,0 +1,126 @@
+/* leases.c - which recipients are in flight, and what that means for their lanes. In memory: after a restart all are due again.
+ * Bounded by what the scheduler has in flight. */
+#include "writer.h"
+
+#include <stdlib.h>
+
+void leases_init(struct leases *l)
+{
+	*l = (struct leases){ 0 };
+	list_init(&l->memos);
+}
+
+void leases_fini(struct leases *l)
+{
+	struct map_node *node;
+
+	while ((node = map_any(&l->by_message))) {
+		map_remove(&l->by_message, node);
+		free(CONTAINER_OF(node, struct lease, node));
+	}
+	while ((node = map_any(&l->lanes))) {
+		map_remove(&l->lanes, node);
+		free(CONTAINER_OF(node, struct lane_memo, node));
+	}
+	map_fini(&l->by_message);
+	map_fini(&l->lanes);
+}
+
+/* The lease of one recipient; NULL when it is not in flight. */
+static struct lease *find(const struct leases *l, uint64_t id, uint64_t n)
+{
+	for (struct map_node *node = map_find(&l->by_message, id); node; node = map_next(node)) {
+		struct lease *lease = CONTAINER_OF(node, struct lease, node);
+
+		if (lease->n == n && !lease->ended)
+			return lease;
+	}
+	return NULL;
+}
+
+bool leases_has(const struct leases *l, uint64_t id, uint64_t n)
+{
+	return find(l, id, n) != NULL;
+}
+
+bool leases_has_any(const struct leases *l, uint64_t id)
+{
+	for (struct map_node *node = map_find(&l->by_message, id); node; node = map_next(node))
+		if (!CONTAINER_OF(node, struct lease, node)->ended)
+			return true;
+	return false;
+}
+
+struct lane_memo *leases_memo(const struct leases *l, uint64_t lane)
+{
+	struct map_node *node = map_find(&l->lanes, lane);
+
+	return node ? CONTAINER_OF(node, struct lane_memo, node) : NULL;
+}
+
+void leases_add(struct leases *l, uint64_t id, uint64_t n, uint64_t lane)
+{
+	struct lane_memo *memo = leases_memo(l, lane);
+	struct lease *lease = NEW(struct lease);
+
+	if (!memo) {
+		memo = NEW(struct lane_memo);
+		map_add(&l->lanes, &memo->node, lane);
+		list_append(&l->memos, &memo->link);
+	}
+	memo->leased++;
+	lease->n = n;
+	lease->lane = lane;
+	map_add(&l->by_message, &lease->node, id);
+}
+
+void leases_end(struct leases *l, uint64_t id, uint64_t n)
+{
+	struct lease *lease = find(l, id, n);
+
+	if (!lease)
+		return;
+	lease->ended = true;
+	lease->next_ended = l->ended;
+	l->ended = lease;
+}
+
+/* Forget one lease; with the lane's last one its row says the truth again, and the memo goes. */
+static void drop(struct leases *l, struct lease *lease)
+{
+	struct lane_memo *memo = leases_memo(l, lease->lane);
+
+	map_remove(&l->by_message, &lease->node);
+	free(lease);
+	if (--memo->leased > 0)
+		return;
+	map_remove(&l->lanes, &memo->node);
+	list_remove(&memo->link);
+	free(memo);
+}
+
+void leases_commit(struct leases *l)
+{
+	while (l->ended) {
+		struct lease *lease = l->ended;
+
+		l->ended = lease->next_ended;
+		drop(l, lease);
+	}
+}
+
+void leases_rollback(struct leases *l)
+{
+	while (l->ended) {
+		l->ended->ended = false;
+		l->ended = l->ended->next_ended;
+	}
+}
+
+void leases_note_due(struct leases *l, uint64_t lane, uint64_t due_at)
+{
+	struct lane_memo *memo = leases_memo(l, lane);
+
+	if (memo && memo->quiet && (memo->next_at == 0 || due_at < memo->next_at))
+		memo->next_at = due_at;
+}

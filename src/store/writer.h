@@ -1,0 +1,298 @@
+/* writer.h - the inside of the store. Two threads besides the loop's: the writer, which alone owns the database connection and
+ * `struct writer`; and the checkpointer, which copies the log into the database (checkpoint.c). What they share with the loop is
+ * in `struct store` under `lock`. */
+#ifndef POSTHOUSE_STORE_WRITER_H
+#define POSTHOUSE_STORE_WRITER_H
+
+#include "db.h"
+#include "map.h"
+
+#include "posthouse/list.h"
+#include "posthouse/store.h"
+
+#include <dirent.h>
+
+#define RESERVE_BYTES  (8 * 1024 * 1024) /* released so that results can be stored on a full disk */
+#define TRANSCRIPT_MAX 4096
+
+/* ---- operations (ops.c) ---- */
+
+/* The order within a batch: results first, since they end deliveries that could otherwise be made twice. */
+enum rank { RANK_RESULT, RANK_ADMIN, RANK_ACCEPT, RANK_READ, RANK_COUNT };
+
+struct writer;
+struct op;
+
+struct op_kind {
+	enum rank rank;
+	void (*run)(struct writer *w, struct op *op); /* in the writer: sets op->verdict and op->out */
+	void (*finish)(struct op *op);                /* on the loop: the caller's callback */
+};
+
+/* One operation from its call to its callback. Arguments are the caller's memory; results are in `arena`. */
+struct op {
+	struct list link;
+	const struct op_kind *kind;
+	void (*callback)(void);
+	void *ctx;
+	struct verdict verdict;
+	struct arena arena;
+	uint64_t id;     /* the message named, lane of store_lease; else 0 */
+	uint64_t cursor; /* also `now` and `before` */
+	size_t max;
+	union {
+		const struct accepted *accepted;
+		const struct outcome *outcomes;
+		const struct selector *selector;
+		const struct gate_state *gate;
+		bool with_text;
+	} in;
+	/* store_report and store_alter have more to say. */
+	uint64_t parent;
+	const uint64_t *n_list;
+	struct str text;
+	enum alter alter;
+	struct {
+		const void *rows;
+		size_t n;
+		const struct message_row *message;
+		struct str text;
+		int fd;
+		uint64_t next, count, in_flight;
+	} out;
+};
+
+extern const struct verdict store_full;    /* 452 4.3.1 */
+extern const struct verdict store_away;    /* 451 4.3.0 */
+extern const struct verdict store_unknown; /* no such message */
+
+/* Ids of messages that an operation names: the i-th, or 0 after the last. */
+uint64_t op_named(const struct op *op, size_t i);
+
+/* ---- the part that the loop sees ---- */
+
+/* Something that a thread wants logged: only the loop logs. */
+struct note {
+	struct list link;
+	const char *event;
+	uint64_t id;
+	char reason[200];
+};
+
+struct store {
+	uv_loop_t *loop;
+	uv_async_t async;
+	uv_thread_t writer_thread, checkpoint_thread;
+
+	uv_mutex_t lock; /* for what follows, up to the next comment */
+	uv_cond_t wake;  /* the writer's */
+	struct list pending, done, notes;
+	size_t notes_n;
+	uint64_t min_free, max_messages;
+	struct store_stats shared_stats;
+	bool stop, ended;
+	bool failed; /* never to be served again: the loop ends the process */
+
+	/* The loop's own. */
+	struct list refused; /* issued too late */
+	struct store_stats stats;
+	bool closing, threads_joined;
+	store_done_fn on_closed;
+	void *on_closed_ctx;
+	struct writer *writer;
+};
+
+/* Give an operation to the writer. */
+struct op *op_new(const struct op_kind *kind, void (*callback)(void), void *ctx);
+void store_issue(struct store *st, struct op *op);
+
+/* ---- leases (leases.c): who is in flight, in memory only ---- */
+struct lease {
+	struct map_node node; /* by message */
+	uint64_t n, lane;
+	bool ended; /* within the transaction that is open */
+	struct lease *next_ended;
+};
+
+/* What memory knows better than the lane's row: only of lanes with leases. `quiet`: all that is due is leased; the next that is
+ * not leased is due at `next_at` (0: none). */
+struct lane_memo {
+	struct map_node node; /* by lane */
+	struct list link;
+	size_t leased;
+	bool quiet;
+	uint64_t next_at;
+};
+
+struct leases {
+	struct map by_message, lanes;
+	struct list memos;
+	struct lease *ended;
+};
+void leases_init(struct leases *l);
+void leases_fini(struct leases *l);
+bool leases_has(const struct leases *l, uint64_t id, uint64_t n);
+bool leases_has_any(const struct leases *l, uint64_t id); /* of this message */
+void leases_add(struct leases *l, uint64_t id, uint64_t n, uint64_t lane);
+void leases_end(struct leases *l, uint64_t id, uint64_t n); /* takes effect with leases_commit, is undone by leases_rollback */
+void leases_commit(struct leases *l);
+void leases_rollback(struct leases *l);
+struct lane_memo *leases_memo(const struct leases *l, uint64_t lane);
+void leases_note_due(struct leases *l, uint64_t lane, uint64_t due_at); /* the lane has something due then */
+
+/* ---- large files (spool.c) ---- */
+struct spool {
+	int dir_fd;          /* state_dir/large */
+	struct map created;  /* by this store, not yet accepted: struct map_node */
+	uint64_t opened_sec; /* files changed before this moment may be orphans */
+	uint64_t opened_nsec;
+};
+
+/* ---- space (space.c) ---- */
+struct space {
+	int dir_fd; /* state_dir */
+	uint64_t free_bytes;
+	uint64_t checked_at_ms; /* monotonic */
+	uint64_t refused_at_ms; /* monotonic: when a write last failed for want of space */
+	bool full, reserve;
+};
+
+/* ---- checkpoints (checkpoint.c) ---- */
+struct checkpoint {
+	struct db db; /* the checkpointer's own connection */
+	uv_mutex_t lock;
+	uv_cond_t wake, passed;
+	bool wanted, running, stop;
+	bool done; /* a pass has ended since the writer last looked */
+	int rc;    /* its error, SQLITE_OK or one that means full */
+	char error[256];
+	uint64_t retry_at_ms; /* the writer's: not before, after a pass without room */
+};
+
+/* ---- what one transaction changes besides rows ---- */
+struct counters {
+	uint64_t open_messages, waiting, held, failed, lanes, accepted, settled;
+};
+
+struct id_array {
+	uint64_t *at;
+	size_t n, capacity;
+};
+void id_array_add(struct id_array *a, uint64_t id);
+
+struct transaction {
+	struct counters before;   /* to return to */
+	struct id_array unlinked; /* large files whose rows are gone once this is committed */
+	struct id_array stored;   /* large files that have a row then */
+	bool sync_directory;
+	bool settles;
+};
+
+/* Walking through what an earlier life left behind (recover.c). */
+enum recovery { RECOVER_FILES, RECOVER_ROWS, RECOVERED };
+
+struct writer {
+	struct store *st;
+	struct db db;
+	struct list batch[RANK_COUNT];
+	struct list stalled; /* results that found no room: tried again each second */
+	uint64_t retry_at_ms;
+	struct map named; /* of the batch: message -> highest rank */
+	struct arena arena; /* of the batch */
+	struct transaction tx;
+	struct counters counters;
+	uint64_t commits, next_lane, max_messages, min_free;
+	struct leases leases;
+	struct spool spool;
+	struct space space;
+	struct checkpoint checkpoint;
+	int wal_frames; /* after the last commit */
+	/* Where the turn of the lanes is (lanes.c). */
+	struct {
+		uint64_t next_at, lane; /* the last lane given */
+		uint64_t end;           /* lanes due later than this wait for the next round */
+	} turn;
+	enum recovery recovery;
+	DIR *recovery_dir;
+	uint64_t recovery_id;
+	struct id_array missing; /* messages whose large file was found missing while reading */
+	const char *database;    /* path, for the checkpointer's connection */
+};
+
+void writer_main(void *arg); /* the thread */
+
+/* One transaction of the writer's own; false: rolled back, and the error is in w->db. */
+bool transaction_begin(struct writer *w);
+bool transaction_commit(struct writer *w);
+void transaction_rollback(struct writer *w);
+
+/* Have the loop log it; or have it end the process, after which the calling thread does nothing more. */
+void writer_note(struct writer *w, const char *event, uint64_t id, const char *reason);
+void writer_fail(struct writer *w, const char *what, const char *why);
+
+/* schema.c: create or migrate; the verdict's text lives in `a`. */
+struct verdict schema_prepare(struct db *db, struct arena *a);
+
+/* accept.c, lanes.c, settle.c, report.c, admin.c, alter.c, history.c: what op kinds run. */
+void run_accept(struct writer *w, struct op *op);
+void run_spool_create(struct writer *w, struct op *op);
+void run_spool_drop(struct writer *w, struct op *op);
+void run_lanes(struct writer *w, struct op *op);
+void run_lease(struct writer *w, struct op *op);
+void run_lease_siblings(struct writer *w, struct op *op);
+void run_text(struct writer *w, struct op *op);
+void run_settle(struct writer *w, struct op *op);
+void run_unreported(struct writer *w, struct op *op);
+void run_report(struct writer *w, struct op *op);
+void run_select(struct writer *w, struct op *op);
+void run_show(struct writer *w, struct op *op);
+void run_trace(struct writer *w, struct op *op);
+void run_alter(struct writer *w, struct op *op);
+void run_gates(struct writer *w, struct op *op);
+void run_gate_put(struct writer *w, struct op *op);
+void run_prune(struct writer *w, struct op *op);
+
+/* accept.c: `refusable` unless it is a report, which is a result and waits rather than fails. */
+struct verdict accept_message(struct writer *w, const struct accepted *m, bool refusable);
+void add_event(struct writer *w, uint64_t id, uint64_t n, uint64_t at, struct str name, struct str fields);
+
+/* lanes.c: keep lane rows and the index of due times together. */
+uint64_t lane_for(struct writer *w, struct str address, struct str login, uint64_t due_at);
+void lane_refresh(struct writer *w, uint64_t lane);
+
+/* settle.c */
+void count_state(struct writer *w, unsigned from, unsigned to); /* 0: none */
+bool state_is_final(unsigned state);
+void message_reduce_open(struct writer *w, uint64_t id, uint64_t closed_n, uint64_t at);
+
+/* admin.c: the messages that a selector means, from `cursor` on. Stops after `max`, or after looking at SCAN_MAX. */
+#define SCAN_MAX 5000
+size_t select_messages(struct writer *w, const struct selector *s, uint64_t cursor, size_t max, bool finished_too, struct arena *a,
+		       uint64_t **ids_out, uint64_t *next_out);
+struct verdict stored_verdict(struct arena *a, sqlite3_stmt *q, int class_column); /* class, code, enhanced, reply */
+
+/* spool.c */
+bool spool_open(struct spool *s, int state_fd);
+void spool_close(struct spool *s);
+struct verdict spool_check(struct writer *w, uint64_t id, uint64_t size);
+int spool_open_read(struct spool *s, uint64_t id); /* -1: errno */
+void spool_stored(struct spool *s, uint64_t id);
+void spool_unlink(struct writer *w, uint64_t id);
+
+/* space.c: all but the first cheap enough for each batch. */
+void space_init(struct space *s, int state_fd, uint64_t min_free);
+void space_check(struct writer *w);
+void space_refused(struct writer *w); /* a write found no room: releases the reserve */
+
+/* checkpoint.c */
+bool checkpoint_start(struct writer *w, struct db *db_out);
+void checkpoint_after_commit(struct writer *w); /* asks for a pass, makes the short one, bounds the log */
+void checkpoint_stop(struct writer *w);
+
+/* recover.c */
+bool recover_at_open(struct writer *w);
+void recover_step(struct writer *w); /* a little of it, between batches */
+void recover_missing(struct writer *w);
+void recover_end(struct writer *w);
+
+#endif

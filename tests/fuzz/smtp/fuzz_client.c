@@ -1,0 +1,100 @@
+/* fuzz_client.c - a server's bytes against the client machine. The first byte chooses its configuration; the rest is fed in pieces
+ * cut after each byte 0xff, which is left out; the user answers every event, and the connection breaks in the end. */
+#include "posthouse/smtp_client.h"
+#include "posthouse/smtp_server.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct user {
+	struct smtp_client *client;
+	struct smtp_transaction transaction;
+	size_t told;   /* recipients of the transaction */
+	unsigned sent; /* transactions */
+	bool in_transaction, over;
+};
+
+static void begin(struct user *u)
+{
+	if (u->sent++ < 4) {
+		u->told = 0;
+		u->in_transaction = true;
+		smtp_client_send(u->client, &u->transaction);
+	} else {
+		smtp_client_quit(u->client);
+		u->over = true;
+	}
+}
+
+/* Act on all events; what the contract promises is asserted. */
+static void act(struct user *u)
+{
+	struct smtp_client_event e;
+
+	while (smtp_client_next(u->client, &e)) {
+		switch (e.type) {
+		case CLIENT_STARTTLS: smtp_client_tls_started(u->client); break;
+		case CLIENT_CHALLENGE:
+			if (e.bytes.n == 7)
+				smtp_client_auth_abort(u->client, temp(0, S(""), S("")));
+			else
+				smtp_client_auth_response(u->client, e.bytes);
+			break;
+		case CLIENT_READY:
+			assert(!u->in_transaction);
+			begin(u);
+			break;
+		case CLIENT_TEXT:
+			smtp_client_text(u->client, S(".a\r\n.\r\nb\r\n."));
+			smtp_client_text(u->client, S(".\r\nc"));
+			smtp_client_text_end(u->client);
+			break;
+		case CLIENT_RECIPIENT:
+			assert(u->in_transaction && e.index < u->transaction.recipients_n && e.verdict.text.n <= 2048);
+			u->told++;
+			break;
+		case CLIENT_DONE:
+			assert(u->in_transaction && u->told == u->transaction.recipients_n);
+			u->in_transaction = false;
+			u->over = !e.reusable;
+			break;
+		case CLIENT_FAILED:
+			assert(!u->in_transaction && e.verdict.class != OK);
+			u->over = true;
+			break;
+		}
+		buf_clear(smtp_client_output(u->client));
+		assert(smtp_client_transcript(u->client).n <= 4096);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	uint8_t choice = size > 0 ? data[0] : 0;
+	struct str rest = size > 0 ? str_make(data + 1, size - 1) : S(""), piece;
+	struct str recipients[] = { S("a@x"), S("b\n@x"), S("c@x") };
+	struct smtp_client_config config = { .hostname = S("h"),
+					     .use_starttls = choice & 1,
+					     .need_tls = choice & 2,
+					     .tls = choice & 4,
+					     .mechanisms = choice & 8 ? S("PLAIN LOGIN") : S("") };
+	struct user u = { .client = smtp_client_new(&config),
+			  .transaction = { .sender = S("s@x"),
+					   .size = 1000,
+					   .body = choice & 16 ? BODY_8BITMIME : BODY_7BIT,
+					   .recipients = recipients,
+					   .recipients_n = 3 } };
+
+	while (str_split(&rest, (char)0xff, &piece)) {
+		smtp_client_feed(u.client, piece);
+		act(&u);
+	}
+	smtp_client_closed(u.client, temp(0, S(""), S("")), FAULT_CONNECTION);
+	act(&u);
+	assert(!u.in_transaction);
+	smtp_client_free(u.client);
+	return 0;
+}

@@ -1,0 +1,464 @@
+"""lib.py - what the integration tests share: an instance of the relay in a directory of its own, and next hops to receive its mail.
+
+Everything is on loopback, on ports that the kernel picks, in directories below the build directory (a real file system: the relay
+refuses tmpfs). Processes are ended by the pid under which they were started.
+"""
+import asyncio
+import atexit
+import email
+import email.policy
+import json
+import os
+import pathlib
+import shutil
+import signal
+import smtplib
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import dkim
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword, SMTP as SMTPServer
+
+SANITIZED = pathlib.Path(os.environ.get("POSTHOUSE_SANITIZED", "build-test/clang/src")).resolve()
+RELEASE = pathlib.Path(os.environ.get("POSTHOUSE_RELEASE", "build-test/gcc/src")).resolve()
+WORK = SANITIZED.parent.parent / "integration"
+DOMAIN = "example.org"
+HOST = "relay.example.org"
+PASSWORD = "correct horse battery staple"
+
+
+class Skip(Exception):
+    pass
+
+
+def time_limit(seconds):
+    def set_limit(function):
+        function.time_limit = seconds
+        return function
+    return set_limit
+
+
+_open = []
+
+
+def end_everything(keep=False):
+    for thing in reversed(_open):
+        try:
+            thing.end(keep)
+        except Exception as e:  # a test's verdict is known by now; say what went wrong and go on ending
+            print(f"while ending {thing}: {e!r}")
+    _open.clear()
+
+
+def free_port(host="127.0.0.1"):
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as s:
+        s.bind((host, 0))
+        return s.getsockname()[1]
+
+
+def wait_for(condition, seconds=20, what="condition", every=0.05):
+    """Wait until condition() is true, and return its value."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(every)
+
+
+# ---- the relay ----
+def _fixture():
+    """A certificate and keys, made once for all tests by `posthouse init`, which is tested with it."""
+    place = WORK / "fixture"
+    done = place / "done"
+    WORK.mkdir(parents=True, exist_ok=True)
+    import fcntl
+    with open(WORK / "fixture.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        binary = SANITIZED / "posthouse"
+        if done.exists() and done.stat().st_mtime > binary.stat().st_mtime:
+            return place
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        subprocess.run([binary, "-c", place / "posthouse.conf", "init", DOMAIN, "--hostname", HOST, "--user", f"alice@{DOMAIN}",
+                        "--password-stdin", "--upstream", "127.0.0.1:1", "--upstream-tls", "none", "--state-dir", place / "state", "--control",
+                        place / "control.sock", "--run-as", "root" if os.geteuid() == 0 else "nobody"],
+                       input=PASSWORD + "\n", text=True, check=True, stdout=subprocess.PIPE)
+        done.write_text("")
+    return place
+
+
+class Relay:
+    """One instance. `upstream` and others are libconfig texts; see config()."""
+
+    def __init__(self, upstream_port=None, upstream=None, users=(f"alice@{DOMAIN}",), build=SANITIZED, extra="", sign=True, retry='"1s"',
+                 environment=None, listen_address="127.0.0.1", start=True, senders="", lifetime="5d", limits="", queue="", delivery="",
+                 submission="", log="debug", workers=2):
+        self.build = build
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="relay-", dir=WORK_DIR()))
+        self.port = free_port()
+        self.tls_port = free_port()
+        self.log_path = self.dir / "log"
+        self.process = None
+        self.environment = environment or {}
+        self.conf = self.dir / "posthouse.conf"
+        fixture = _fixture()
+        for f in fixture.iterdir():
+            if f.is_file() and f.name not in ("posthouse.conf", "done"):
+                shutil.copy2(f, self.dir / f.name)
+        fixture_conf = (fixture / "posthouse.conf").read_text()
+        self.certificate, self.key, self.dkim_key, self.selector = _names(fixture_conf)
+        self.upstream = upstream or f'{{ name = "next"; host = "127.0.0.1"; port = {upstream_port}; tls = "none"; connections = 10; }}'
+        self.settings = dict(extra=extra, sign=sign, retry=retry, listen_address=listen_address, senders=senders, lifetime=lifetime, limits=limits,
+                             queue=queue, delivery=delivery, submission=submission, log=log, workers=workers)
+        self.write_config()
+        _open.append(self)
+        for user in users:
+            self.add_user(user)
+        if start:
+            self.start()
+
+    def write_config(self, **changes):
+        self.settings.update(changes)
+        s = self.settings
+        me = "root" if os.geteuid() == 0 else "nobody"
+        sign = f'sign = ( {{ domain = "{DOMAIN}"; selector = "{self.selector}"; key = "{self.dkim_key}"; }} );' if s["sign"] else ""
+        self.conf.write_text(f'''
+hostname = "{HOST}"; postmaster = "postmaster@{DOMAIN}"; state_dir = "{self.dir}/state"; run_as = "{me}"; shutdown_grace = "10s";
+listen = ( {{ address = "{s["listen_address"]}"; port = {self.port}; tls = "starttls"; }},
+           {{ address = "{s["listen_address"]}"; port = {self.tls_port}; tls = "implicit"; }} );
+control = "{self.dir}/control.sock";
+certificates = ( {{ chain = "{self.certificate}"; key = "{self.key}"; }} );
+auth = {{ realm = "{DOMAIN}"; }};
+{s["senders"]}
+{sign}
+limits = {{ {s["limits"]} }};
+upstreams = ( {self.upstream} );
+queue = {{ retry = [ {s["retry"]} ]; lifetime = "{s["lifetime"]}"; min_free = "10M"; {s["queue"]} }};
+delivery = {{ {s["delivery"]} }};
+submission = {{ workers = {s["workers"]}; {s["submission"]} }};
+log = {{ level = "{s["log"]}"; }};
+{s["extra"]}
+''')
+
+    def command(self, *arguments, input=None, check=True, timeout=60):
+        """Run a posthouse command; returns the finished process."""
+        done = subprocess.run([self.build / "posthouse", "-c", self.conf, *arguments], input=input, text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, timeout=timeout)
+        if check and done.returncode != 0:
+            raise AssertionError(f"posthouse {' '.join(map(str, arguments))}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def add_user(self, name, password=PASSWORD):
+        self.command("user", "add", name, input=password + "\n")
+
+    def start(self, wait=True):
+        log = open(self.log_path, "ab")
+        self.log_start = self.log_path.stat().st_size
+        self.process = subprocess.Popen([self.build / "posthouse", "-c", self.conf, "serve"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                        env=dict(os.environ, **self.environment))
+        log.close()
+        if wait:
+            wait_for(self.is_ready, 30, f"relay ready\n{self.log_tail()}")
+
+    def is_ready(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"relay ended with {self.process.returncode}\n{self.log_tail()}")
+        return "event=master.ready" in self.log_since_start()
+
+    def log_since_start(self):
+        with open(self.log_path, "rb") as f:
+            f.seek(self.log_start)
+            return f.read().decode("utf-8", "replace")
+
+    def log_text(self):
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def log_tail(self, n=60):
+        return "\n".join(self.log_text().splitlines()[-n:])
+
+    def wait_log(self, text, seconds=20):
+        return wait_for(lambda: text in self.log_since_start(), seconds, f"log line {text!r}\n{self.log_tail()}")
+
+    def stop(self, seconds=30):
+        """SIGTERM; must end with 0."""
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(seconds)
+        self.process = None
+        assert code == 0, f"exit {code}\n{self.log_tail()}"
+        wait_for(lambda: not self.pids(), 10, "all roles ended")
+
+    def pids(self, role=None):
+        """Processes of this instance's roles, by their parent and the lock that each holds open."""
+        found = []
+        for p in pathlib.Path("/proc").iterdir():
+            if not p.name.isdigit():
+                continue
+            try:
+                name = os.path.basename(os.readlink(p / "exe"))
+                lock = os.readlink(p / "fd" / "4")
+            except OSError:
+                continue
+            if lock == str(self.dir / "state" / "lock") and name.startswith("posthouse-") and (role is None or name == f"posthouse-{role}"):
+                found.append(int(p.name))
+        return found
+
+    def kill_role(self, role):
+        for pid in self.pids(role):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+    def kill_all(self):
+        """kill -9 of master and of every role at once."""
+        pids = self.pids()
+        for pid in [self.process.pid, *pids]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.wait()
+        self.process = None
+        wait_for(lambda: not self.pids(), 10, "roles gone")
+
+    def status(self):
+        return json.loads(self.command("status", "--json").stdout)
+
+    def queue(self, *arguments):
+        return [json.loads(line) for line in self.command("queue", "list", "--json", *arguments).stdout.splitlines()]
+
+    def trace(self, id):
+        return [json.loads(line) for line in self.command("trace", id, "--json").stdout.splitlines()]
+
+    def sanitizer_reports(self):
+        return [line for line in self.log_text().splitlines() if "ERROR: AddressSanitizer" in line or "runtime error:" in line
+                or "ERROR: LeakSanitizer" in line or "Assertion" in line]
+
+    def tls(self):
+        context = ssl.create_default_context(cafile=str(self.dir / self.certificate))
+        return context
+
+    def connect(self, implicit=False, login=True, user=f"alice@{DOMAIN}", password=PASSWORD, timeout=60):
+        """A client that is connected by TLS with a verified certificate, and logged in."""
+        client = Client(self.tls_port if implicit else self.port, self.tls(), implicit, timeout)
+        if login:
+            client.login(user, password)
+        return client
+
+    def submit(self, message=None, to=("bob@example.net",), sender=f"alice@{DOMAIN}", client=None, **kw):
+        """Send one message; returns its id."""
+        own = client is None
+        client = client or self.connect(**kw)
+        id = client.submit(sender, to, message or simple_message())
+        if own:
+            client.quit()
+        return id
+
+    def end(self, keep=False):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.kill_all()
+        reports = self.sanitizer_reports()
+        if keep or reports:
+            print(f"---- log of {self.dir} ----\n{self.log_tail(80)}")
+        if reports:
+            print("SANITIZER:", *reports, sep="\n")
+            sys.stdout.flush()
+            os._exit(1)
+        if not keep:
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class Client(smtplib.SMTP):
+    """smtplib, told the certificate's name while it connects to 127.0.0.1."""
+
+    def __init__(self, port, context, implicit, timeout):
+        self._context, self._implicit = context, implicit
+        super().__init__("127.0.0.1", port, local_hostname="client.example", timeout=timeout)
+        if not implicit:
+            self.ehlo()
+            self._host = HOST
+            self.starttls(context=context)
+        self.ehlo()
+
+    def _get_socket(self, host, port, timeout):
+        raw = super()._get_socket(host, port, timeout)
+        return self._context.wrap_socket(raw, server_hostname=HOST) if self._implicit else raw
+
+    def submit(self, sender, to, message):
+        code, text = self.mail(sender)
+        if code != 250:
+            self.rset()
+            raise smtplib.SMTPSenderRefused(code, text, sender)
+        for address in to:
+            code, text = self.rcpt(address)
+            if code != 250:
+                self.rset()
+                raise smtplib.SMTPRecipientsRefused({address: (code, text)})
+        code, text = self.data(message)
+        if code != 250:
+            raise smtplib.SMTPDataError(code, text)
+        assert text.startswith(b"2.0.0 Ok: queued as "), text
+        return text.split()[-1].decode()
+
+
+def _names(conf):
+    import re
+    chain = re.search(r'chain\s*=\s*"([^"]*)"', conf).group(1)
+    key = re.search(r'chain\s*=\s*"[^"]*"\s*;\s*key\s*=\s*"([^"]*)"', conf).group(1)
+    selector = re.search(r'selector\s*=\s*"([^"]*)"', conf).group(1)
+    dkim_key = re.search(r'selector\s*=\s*"[^"]*"\s*;\s*key\s*=\s*"([^"]*)"', conf).group(1)
+    return os.path.basename(chain), os.path.basename(key), os.path.basename(dkim_key), selector
+
+
+_work = None
+
+
+def WORK_DIR():
+    """This test's own directory."""
+    global _work
+    if _work is None:
+        WORK.mkdir(parents=True, exist_ok=True)
+        _work = tempfile.mkdtemp(prefix="test-", dir=WORK)
+        atexit.register(lambda: None)
+    return _work
+
+
+_count = 0
+
+
+def simple_message(subject="hello", body="Hello, Bob.\r\n", headers=""):
+    global _count
+    _count += 1
+    return (f"From: Alice <alice@{DOMAIN}>\r\nTo: bob@example.net\r\nSubject: {subject}\r\nX-Number: {os.getpid()}-{_count}\r\n{headers}\r\n"
+            f"{body}").encode()
+
+
+# ---- next hops ----
+class Received:
+    def __init__(self, envelope, session):
+        self.sender = envelope.mail_from
+        self.recipients = list(envelope.rcpt_tos)
+        self.bytes = envelope.original_content
+        self.mail_options = list(envelope.mail_options)
+        self.message = email.message_from_bytes(self.bytes, policy=email.policy.default)
+        self.peer = session.peer
+        self.tls = session.ssl is not None
+        self.login = getattr(session, "login_data", None)
+
+
+class Sink:
+    """An aiosmtpd next hop. `rcpt` and `data` may be functions that return an SMTP answer (None: accept)."""
+
+    def __init__(self, port=None, rcpt=None, data=None, mail=None, tls=None, tls_context=None, require_tls=False, users=None, mechanisms=None,
+                 host="127.0.0.1", delay=0, decode=False):
+        self.messages = []
+        self.lock = threading.Lock()
+        self.rcpt, self.data, self.mail, self.delay = rcpt, data, mail, delay
+        self.port = port or free_port(host)
+        self.host = host
+        self.logins = []
+        self.options = dict(enable_SMTPUTF8=True, data_size_limit=64 * 1024 * 1024, hostname="sink.example.net")
+        if users is not None:
+            self.users = users
+            self.options.update(authenticator=self.authenticate, auth_required=True, auth_require_tls=tls is not None)
+            if mechanisms:
+                self.options.update(auth_exclude_mechanism=[m for m in ("PLAIN", "LOGIN") if m not in mechanisms])
+        kwargs = {}
+        if tls == "implicit":
+            kwargs["ssl_context"] = tls_context
+            self.options["auth_require_tls"] = False
+        elif tls == "starttls":
+            self.options.update(tls_context=tls_context, require_starttls=require_tls)
+        self.controller = None
+        self.kwargs = kwargs
+        _open.append(self)
+        self.start()
+
+    def start(self):
+        self.controller = Controller(self, hostname=self.host, port=self.port, **self.kwargs, **self.options)
+        self.controller.start()
+
+    def stop(self):
+        if self.controller:
+            self.controller.stop()
+            self.controller = None
+
+    def authenticate(self, server, session, envelope, mechanism, data):
+        if isinstance(data, LoginPassword):
+            login, password = data.login.decode(), data.password.decode()
+            self.logins.append((mechanism, login))
+            return AuthResult(success=self.users.get(login) == password, handled=self.users.get(login) == password)
+        return AuthResult(success=False, handled=False)
+
+    async def handle_MAIL(self, server, session, envelope, address, options):
+        answer = self.mail(address) if self.mail else None
+        if answer:
+            return answer
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 2.1.0 Ok"
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        answer = self.rcpt(address) if self.rcpt else None
+        if answer:
+            return answer
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 Ok"
+
+    async def handle_DATA(self, server, session, envelope):
+        if self.delay:
+            await asyncio.sleep(self.delay)
+        answer = self.data(envelope) if self.data else None
+        if answer:
+            return answer
+        with self.lock:
+            self.messages.append(Received(envelope, session))
+        return "250 2.0.0 Ok: taken"
+
+    def wait(self, n=1, seconds=30):
+        wait_for(lambda: len(self.messages) >= n, seconds, f"{n} messages at the next hop, there are {len(self.messages)}")
+        return self.messages
+
+    def end(self, keep=False):
+        self.stop()
+
+
+def verify_dkim(relay, received, domain=DOMAIN):
+    """Verify by python3-dkim with the public half of the instance's key."""
+    public = subprocess.run(["openssl", "pkey", "-in", relay.dir / relay.dkim_key, "-pubout", "-outform", "DER"], check=True,
+                            stdout=subprocess.PIPE).stdout
+    import base64
+    record = b"v=DKIM1; k=rsa; p=" + base64.b64encode(public)
+    asked = []
+
+    def dns(name, timeout=5):
+        asked.append(name)
+        return record
+
+    good = dkim.verify(received.bytes, dnsfunc=dns)
+    assert asked == [f"{relay.selector}._domainkey.{domain}.".encode()], asked
+    return good
+
+
+def tls_context(directory, name="sink.example.net"):
+    """A self-signed certificate for a next hop: (server context, path of the certificate)."""
+    directory = pathlib.Path(directory)
+    key, cert = directory / f"{name}.key", directory / f"{name}.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", cert,
+                    "-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"], check=True, stderr=subprocess.DEVNULL)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    return context, cert

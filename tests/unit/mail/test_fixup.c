@@ -1,0 +1,211 @@
+/* test_fixup.c - what a header section becomes; the date and Received. */
+#include "mail_test.h"
+
+#define NOW     1795289874000 /* Sat, 21 Nov 2026 19:37:54 */
+#define MINIMAL "From: a@b\r\nDate: d\r\nMessage-ID: <m@b>\r\n"
+
+static struct verdict fix(struct arena *a, const char *section, const char *sender, struct fixup_result *out)
+{
+	struct fixup_input in = { .section = str_of(section),
+				  .hostname = S("relay.example.org"),
+				  .id = 0x123456789abcdef,
+				  .now_ms = NOW,
+				  .envelope_sender = str_of(sender) };
+
+	return mail_fixup(a, &in, out);
+}
+
+static const struct {
+	const char *section, *sender, *want;
+} good[] = {
+	{ MINIMAL, "a@b", MINIMAL },
+	/* nothing that stays is touched */
+	{ "X-Odd :  a  \r\n\t b\t\r\n" MINIMAL "Subject:\r\n \r\n x\r\nTo: a, b,\r\n", "a@b",
+	  "X-Odd :  a  \r\n\t b\t\r\n" MINIMAL "Subject:\r\n \r\n x\r\nTo: a, b,\r\n" },
+	/* removed */
+	{ "Bcc: secret@b\r\n" MINIMAL "bCC : one,\r\n two\r\nReturn-Path: <x>\r\nResent-Bcc: y\r\nX: y\r\n", "a@b", MINIMAL "X: y\r\n" },
+	/* added */
+	{ "From: a@b\r\nMessage-ID: <m@b>\r\n", "a@b", "From: a@b\r\nMessage-ID: <m@b>\r\nDate: Sat, 21 Nov 2026 19:37:54 +0000\r\n" },
+	{ "Date: d\r\nMessage-ID: <m@b>\r\n", "a@b", "Date: d\r\nMessage-ID: <m@b>\r\nFrom: a@b\r\n" },
+	{ "Date: d\r\nMessage-ID: <m@b>\r\n", "", "Date: d\r\nMessage-ID: <m@b>\r\n" },
+	{ "From: a@b\r\nDate: d\r\n", "a@b", "From: a@b\r\nDate: d\r\nMessage-ID: <28t5cy4tqkfff@relay.example.org>\r\n" },
+	/* several of what may be several */
+	{ MINIMAL "Comments: 1\r\nComments: 2\r\nReceived: 1\r\nReceived: 2\r\nMIME-Version: 1.0\r\nMIME-Version: 1.0\r\n", "a@b",
+	  MINIMAL "Comments: 1\r\nComments: 2\r\nReceived: 1\r\nReceived: 2\r\nMIME-Version: 1.0\r\nMIME-Version: 1.0\r\n" },
+};
+
+static void test_good(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		struct arena a = { 0 };
+		struct fixup_result r;
+		struct header again;
+		struct verdict v = fix(&a, good[i].section, good[i].sender, &r);
+		if (v.class != OK)
+			fail_msg("\"%s\": %.*s", good[i].section, STR_ARG(v.text));
+		if (!strstr(good[i].want, "28t5"))
+			assert_str(r.section, str_of(good[i].want));
+		/* the fields are those of the new section */
+		assert_int_equal(header_parse(&a, r.section, &again).class, OK);
+		assert_int_equal(again.n, r.header.n);
+		for (size_t k = 0; k < again.n; k++) {
+			assert_str(r.header.fields[k].name, again.fields[k].name);
+			assert_str(r.header.fields[k].value, again.fields[k].value);
+			assert_ptr_equal(r.header.fields[k].whole.p, again.fields[k].whole.p);
+			assert_int_equal(r.header.fields[k].whole.n, again.fields[k].whole.n);
+		}
+		arena_fini(&a);
+	}
+}
+
+static const struct {
+	const char *section, *sender;
+	int code;
+	const char *in_text;
+} bad[] = {
+	{ "From: a@b\r\nfrom: a@b\r\n", "a@b", 550, "more than one From" },
+	{ "From: a@b\r\nFROM : c@d\r\n", "a@b", 550, "more than one From" },
+	{ MINIMAL "Sender: a@b\r\nSender: a@b\r\n", "a@b", 550, "more than one Sender" },
+	{ MINIMAL "Date: e\r\n", "a@b", 550, "more than one Date" },
+	{ MINIMAL "Message-Id: <x>\r\n", "a@b", 550, "more than one Message-ID" },
+	{ MINIMAL "Subject: 1\r\nsubject: 2\r\n", "a@b", 550, "more than one Subject" },
+	{ MINIMAL "To: 1\r\nTo: 2\r\n", "a@b", 550, "more than one To" },
+	{ MINIMAL "Cc: 1\r\nCc: 2\r\n", "a@b", 550, "more than one Cc" },
+	{ MINIMAL "Reply-To: 1\r\nReply-To: 2\r\n", "a@b", 550, "more than one Reply-To" },
+	{ MINIMAL "References: 1\r\nReferences: 2\r\n", "a@b", 550, "more than one References" },
+	{ MINIMAL "In-Reply-To: 1\r\nIn-Reply-To: 2\r\n", "a@b", 550, "more than one In-Reply-To" },
+	{ "From:\r\n", "a@b", 550, "From field" },
+	{ "From: nobody\r\n", "a@b", 550, "From field" },
+	{ "From: undisclosed:;\r\n", "a@b", 550, "no address" },
+	{ "From: a@b <c@d>\r\n", "a@b", 550, "From field" },
+	{ "Subject: x\r\n", "not an address", 550, "no From" },
+	{ "Subject: x\r\n", "a@b\r\nX: y", 550, "no From" },
+	{ MINIMAL "Sender: a@b, c@d\r\n", "a@b", 550, "Sender" },
+	{ MINIMAL "Sender:\r\n", "a@b", 550, "Sender" },
+	{ "From: a@b\r\nno field\r\n", "a@b", 550, "neither a field" },
+};
+
+static void test_bad(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		struct arena a = { 0 };
+		struct fixup_result r;
+		struct verdict v = fix(&a, bad[i].section, bad[i].sender, &r);
+		if (v.class != PERM || v.code != bad[i].code || str_search(v.text, str_of(bad[i].in_text)) == v.text.n)
+			fail_msg("\"%s\": %d %.*s", bad[i].section, v.code, STR_ARG(v.text));
+		arena_fini(&a);
+	}
+}
+
+static void test_received_loop(void **state)
+{
+	(void)state;
+	for (int n = 50; n <= 51; n++) {
+		struct arena a = { 0 };
+		struct fixup_result r;
+		struct str section = S(MINIMAL);
+		for (int i = 0; i < n; i++)
+			section = arena_printf(&a, "Received: %d\r\n%.*s", i, STR_ARG(section));
+		struct verdict v = fix(&a, arena_cstr(&a, section), "a@b", &r);
+		assert_int_equal(v.class, n == 50 ? OK : PERM);
+		if (n == 51) {
+			assert_int_equal(v.code, 554);
+			assert_str(v.enhanced, S("5.4.6"));
+		}
+		arena_fini(&a);
+	}
+}
+
+static void test_results(void **state)
+{
+	struct arena a = { 0 };
+	struct fixup_result r;
+
+	(void)state;
+	assert_int_equal(fix(&a, "From: A <a@b>, c@d\r\nSender: \"x\" <c@d>\r\nMessage-ID:\r\n\t<m@b> (x)\r\n", "a@b", &r).class, OK);
+	assert_int_equal(r.from.n, 2);
+	assert_str(r.from.at[0], S("a@b"));
+	assert_str(r.from.at[1], S("c@d"));
+	assert_str(r.sender, S("c@d"));
+	assert_str(r.message_id, S("<m@b>"));
+	assert_false(r.has_8bit);
+	assert_int_equal(fix(&a, "From: \xc3\xb6 <a@b>\r\n", "a@b", &r).class, OK);
+	assert_true(r.has_8bit);
+	assert_str(r.sender, S(""));
+	assert_true(str_starts(r.message_id, S("<")) && str_ends(r.message_id, S("@relay.example.org>")));
+	/* what is removed does not count */
+	assert_int_equal(fix(&a, "From: a@b\r\nBcc: \xc3\xb6 <a@b>\r\n", "a@b", &r).class, OK);
+	assert_false(r.has_8bit);
+	/* no From and no sender: a report */
+	assert_int_equal(fix(&a, "", "", &r).class, OK);
+	assert_int_equal(r.from.n, 0);
+	/* no From: the sender's, and it counts as one */
+	assert_int_equal(fix(&a, "", "a@b", &r).class, OK);
+	assert_int_equal(r.from.n, 1);
+	assert_str(header_find(&r.header, S("from"))->value, S(" a@b"));
+	arena_fini(&a);
+}
+
+static void test_many_from(void **state)
+{
+	struct arena a = { 0 };
+	struct fixup_result r;
+	struct str list = S("a@b");
+
+	(void)state;
+	for (int i = 1; i < 100; i++)
+		list = arena_printf(&a, "%.*s, a@b", STR_ARG(list));
+	assert_int_equal(fix(&a, arena_cstr(&a, arena_printf(&a, "From: %.*s\r\n", STR_ARG(list))), "a@b", &r).class, OK);
+	assert_int_equal(fix(&a, arena_cstr(&a, arena_printf(&a, "From: %.*s, a@b\r\n", STR_ARG(list))), "a@b", &r).class, PERM);
+	arena_fini(&a);
+}
+
+static void test_date(void **state)
+{
+	static const struct {
+		uint64_t ms;
+		const char *want;
+	} rows[] = {
+		{ 0, "Thu, 01 Jan 1970 00:00:00 +0000" },
+		{ NOW + 999, "Sat, 21 Nov 2026 19:37:54 +0000" },
+		{ 1709164800000, "Thu, 29 Feb 2024 00:00:00 +0000" },
+		{ 4102444799000, "Thu, 31 Dec 2099 23:59:59 +0000" },
+	};
+	struct arena a = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		assert_str(mail_date(&a, rows[i].ms), str_of(rows[i].want));
+	assert_true(mail_date(&a, UINT64_MAX).n > 0);
+	arena_fini(&a);
+}
+
+static void test_received(void **state)
+{
+	struct arena a = { 0 };
+	struct str host = S("relay.example.org"), with = S("ESMTPSA");
+
+	(void)state;
+	assert_str(mail_received(&a, host, with, 0, S("b@c"), NOW),
+		   S("Received: by relay.example.org (Posthouse) with ESMTPSA id 0000000000000\r\n"
+		     "\tfor <b@c>; Sat, 21 Nov 2026 19:37:54 +0000\r\n"));
+	struct str without = S("Received: by relay.example.org (Posthouse) with ESMTPSA id 0000000000000;\r\n"
+			       "\tSat, 21 Nov 2026 19:37:54 +0000\r\n");
+	assert_str(mail_received(&a, host, with, 0, S(""), NOW), without);
+	assert_str(mail_received(&a, host, with, 0, S("b@c\r\nX: y"), NOW), without);
+	assert_str(mail_received(&a, host, with, 0, S("\xc3\xb6@c"), NOW), without);
+	arena_fini(&a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),      cmocka_unit_test(test_bad),     cmocka_unit_test(test_received_loop),
+		cmocka_unit_test(test_results),   cmocka_unit_test(test_many_from), cmocka_unit_test(test_date),
+		cmocka_unit_test(test_received),
+	};
+
+	return cmocka_run_group_tests_name("fixup", tests, NULL, NULL);
+}

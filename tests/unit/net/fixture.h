@@ -1,0 +1,62 @@
+/* fixture.h - two ends of a connection over loopback on a real loop, and certificates made on the spot. */
+#ifndef POSTHOUSE_TEST_NET_FIXTURE_H
+#define POSTHOUSE_TEST_NET_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "posthouse/arena.h"
+#include "posthouse/net.h"
+
+/* One end and what has happened to it. The hooks, if set, run at the end of the callback of that name. */
+struct end {
+	struct stream *st;
+	struct buf got;
+	size_t take_max; /* bytes taken per on_input, 0 = all */
+	size_t received;
+	bool discard; /* count, do not keep */
+	unsigned inputs, connects, drains, handshakes, ends, closes;
+	struct verdict connect, tls;
+	struct str why;
+	struct arena texts;
+	void (*input_hook)(struct end *e);
+	void (*drain_hook)(struct end *e);
+	void (*connect_hook)(struct end *e);
+	void (*tls_hook)(struct end *e);
+	void (*end_hook)(struct end *e);
+	void *extra;
+};
+
+struct fixture {
+	uv_loop_t loop;
+	struct arena arena;
+	struct listener *listener;
+	unsigned port;
+	struct end client, server;
+	unsigned accepted;
+	void (*accept_hook)(struct fixture *f);
+	struct stream *more[64]; /* accepted after the first */
+};
+
+extern const struct stream_ops end_ops;
+void end_init(struct end *e);
+void end_fini(struct end *e);
+
+int fixture_setup(void **state);
+int fixture_teardown(void **state); /* also proves that the loop can be closed: nothing is left open */
+
+/* Connect the client; both ends are there afterwards. */
+void fixture_connect(struct fixture *f);
+
+/* Run the loop until *counter >= value; false after `ms`. */
+bool run_until(uv_loop_t *loop, const unsigned *counter, unsigned value, unsigned ms);
+bool run_until_received(uv_loop_t *loop, const struct end *e, size_t bytes, unsigned ms);
+void run_for(uv_loop_t *loop, unsigned ms);
+
+/* A self-signed certificate for host `name` and for 127.0.0.1, and its key, as PEM in the arena. */
+void make_certificate(struct arena *a, const char *name, struct str *chain_pem_out, struct str *key_pem_out);
+
+#endif

@@ -1,0 +1,594 @@
+/* test_tls.c - TLS on a stream: STARTTLS and implicit, what is verified, what is discarded, large transfers, every way to fail. */
+#include "fixture.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <openssl/ssl.h>
+
+struct keys {
+	struct str chain, key;
+	struct tls_context *server, *client;
+};
+
+/* Contexts that know each other. */
+static struct keys make_keys(struct fixture *f)
+{
+	struct keys k;
+	struct verdict why;
+
+	make_certificate(&f->arena, "mail.example.org", &k.chain, &k.key);
+	k.server = tls_server_context(k.chain, k.key, TLS_1_2, &f->arena, &why);
+	assert_non_null(k.server);
+	assert_int_equal(why.class, OK);
+	k.client = tls_client_context(k.chain, &f->arena, &why);
+	assert_non_null(k.client);
+	assert_int_equal(why.class, OK);
+	return k;
+}
+
+static void free_keys(struct keys *k)
+{
+	tls_context_unref(k->server);
+	tls_context_unref(k->client);
+}
+
+/* Both sides begin at once. */
+static void both_start(struct fixture *f, struct keys *k, struct str name, bool verify)
+{
+	fixture_connect(f);
+	stream_start_server_tls(f->server.st, k->server);
+	stream_start_client_tls(f->client.st, k->client, name, verify);
+	assert_int_equal(f->client.handshakes, 0);
+	assert_true(run_until(&f->loop, &f->client.handshakes, 1, 5000));
+	assert_true(run_until(&f->loop, &f->server.handshakes, 1, 5000));
+}
+
+static void echo(struct end *e)
+{
+	stream_write(e->st, buf_view(&e->got));
+	buf_clear(&e->got);
+}
+
+static void test_implicit(void **state)
+{
+	struct fixture *f = *state;
+	struct keys k = make_keys(f);
+	struct stream_tls_info info;
+
+	f->server.input_hook = echo;
+	both_start(f, &k, S("mail.example.org"), true);
+	free_keys(&k); /* the streams keep theirs */
+	assert_int_equal(f->client.tls.class, OK);
+	assert_int_equal(f->server.tls.class, OK);
+	stream_tls_info(f->client.st, &info);
+	assert_true(info.on);
+	assert_string_equal(info.version, "TLSv1.3");
+	assert_true(info.bits >= 128);
+	assert_true(strlen(info.cipher) > 0);
+	stream_write(f->client.st, S("EHLO me\r\n"));
+	assert_true(run_until_received(&f->loop, &f->client, 9, 2000));
+	assert_true(str_eq(buf_view(&f->client.got), S("EHLO me\r\n")));
+	assert_int_equal(f->client.drains, 1);
+}
+
+/* ---- STARTTLS as SMTP does it ---- */
+
+static void on_starttls_command(struct end *e)
+{
+	struct keys *k = e->extra;
+	struct stream_tls_info info;
+
+	stream_tls_info(e->st, &info);
+	if (info.on) {
+		stream_write(e->st, S("250 secret\r\n"));
+		return;
+	}
+	stream_write(e->st, S("220 go ahead\r\n"));
+	stream_start_server_tls(e->st, k->server);
+}
+
+static void on_go_ahead(struct end *e)
+{
+	struct keys *k = e->extra;
+
+	if (str_ends(buf_view(&e->got), S("220 go ahead\r\n")))
+		stream_start_client_tls(e->st, k->client, S("mail.example.org"), true);
+}
+
+static void greet_again(struct end *e)
+{
+	buf_clear(&e->got);
+	if (e->tls.class == OK)
+		stream_write(e->st, S("EHLO again\r\n"));
+}
+
+static void take_all(struct end *e)
+{
+	e->take_max = 0;
+}
+
+static void test_starttls(void **state)
+{
+	struct fixture *f = *state;
+	struct keys k = make_keys(f);
+
+	fixture_connect(f);
+	f->server.extra = f->client.extra = &k;
+	f->server.input_hook = on_starttls_command;
+	f->client.input_hook = on_go_ahead;
+	f->client.tls_hook = greet_again;
+	stream_write(f->client.st, S("STARTTLS\r\n"));
+	assert_true(run_until_received(&f->loop, &f->client, 14 + 12, 5000));
+	assert_int_equal(f->client.tls.class, OK);
+	assert_true(str_eq(buf_view(&f->client.got), S("250 secret\r\n")));
+	free_keys(&k);
+}
+
+/* RFC 3207: a command smuggled in behind STARTTLS must not be taken as if it had come encrypted. */
+static void test_injection(void **state)
+{
+	struct fixture *f = *state;
+	struct keys k = make_keys(f);
+
+	fixture_connect(f);
+	f->server.extra = f->client.extra = &k;
+	f->server.input_hook = on_starttls_command;
+	f->server.tls_hook = take_all;
+	f->server.take_max = 10; /* as an SMTP machine that stops behind STARTTLS */
+	f->client.input_hook = on_go_ahead;
+	f->client.tls_hook = greet_again;
+	stream_write(f->client.st, S("STARTTLS\r\nMAIL FROM:<evil@example.org>\r\n"));
+	assert_true(run_until(&f->loop, &f->server.handshakes, 1, 5000));
+	assert_int_equal(f->server.tls.class, OK);
+	assert_true(run_until_received(&f->loop, &f->server, 10 + 12, 5000));
+	assert_true(str_eq(buf_view(&f->server.got), S("STARTTLS\r\nEHLO again\r\n")));
+	free_keys(&k);
+}
+
+/* The same when the rest waited as unread, and TLS begins outside of the callback. */
+static void test_injection_unread(void **state)
+{
+	struct fixture *f = *state;
+	struct keys k = make_keys(f);
+
+	fixture_connect(f);
+	f->server.take_max = 10;
+	stream_write(f->client.st, S("STARTTLS\r\nMAIL FROM:<evil@example.org>\r\n"));
+	assert_true(run_until_received(&f->loop, &f->server, 10, 2000));
+	f->server.take_max = 0;
+	stream_write(f->server.st, S("220 go ahead\r\n"));
+	stream_start_server_tls(f->server.st, k.server);
+	f->client.extra = &k;
+	f->client.input_hook = on_go_ahead;
+	f->client.tls_hook = greet_again;
+	assert_true(run_until(&f->loop, &f->client.handshakes, 1, 5000));
+	assert_int_equal(f->client.tls.class, OK);
+	assert_true(run_until_received(&f->loop, &f->server, 22, 2000));
+	assert_true(str_eq(buf_view(&f->server.got), S("STARTTLS\r\nEHLO again\r\n")));
+	free_keys(&k);
+}
+
+/* ---- verification ---- */
+
+static void test_names(void **state)
+{
+	static const struct {
+		struct str name;
+		bool verify, known_ca;
+		enum verdict_class class;
+	} cases[] = {
+		{ { "mail.example.org", 16 }, true, true, OK },
+		{ { "MAIL.EXAMPLE.ORG", 16 }, true, true, OK },
+		{ { "127.0.0.1", 9 }, true, true, OK },
+		{ { "other.example.org", 17 }, true, true, PERM },
+		{ { "127.0.0.2", 9 }, true, true, PERM },
+		{ { "::1", 3 }, true, true, PERM },
+		{ { "mail.example.org", 16 }, true, false, PERM },
+		{ { "", 0 }, true, true, PERM },
+		{ { "mail.example.org\0x", 18 }, true, true, PERM },
+		{ { "other.example.org", 17 }, false, false, OK },
+		{ { "", 0 }, false, false, OK },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		void *again;
+		struct fixture *f;
+		struct keys k;
+		struct str other_chain, other_key;
+		struct verdict why;
+
+		fixture_setup(&again);
+		f = again;
+		k = make_keys(f);
+		if (!cases[i].known_ca) {
+			make_certificate(&f->arena, "mail.example.org", &other_chain, &other_key);
+			tls_context_unref(k.client);
+			k.client = tls_client_context(other_chain, &f->arena, &why);
+		}
+		fixture_connect(f);
+		stream_start_server_tls(f->server.st, k.server);
+		stream_start_client_tls(f->client.st, k.client, cases[i].name, cases[i].verify);
+		assert_int_equal(f->client.handshakes, 0);
+		assert_true(run_until(&f->loop, &f->client.handshakes, 1, 5000));
+		if (f->client.tls.class != cases[i].class)
+			fail_msg("%.*s: %d: %.*s", STR_ARG(cases[i].name), f->client.tls.class, STR_ARG(f->client.tls.text));
+		if (cases[i].class == PERM) {
+			assert_true(str_eq(f->client.tls.enhanced, S("5.7.5")));
+			assert_true(f->client.tls.text.n > 0);
+			stream_close(f->client.st);
+			assert_true(run_until(&f->loop, &f->server.handshakes, 1, 2000));
+			assert_int_equal(f->server.tls.class, TEMP);
+			if (cases[i].name.n > 0 && !memchr(cases[i].name.p, 0, cases[i].name.n) &&
+			    str_search(f->server.tls.text, S("alert")) == f->server.tls.text.n)
+				fail_msg("%.*s: no alert: %.*s", STR_ARG(cases[i].name), STR_ARG(f->server.tls.text));
+		}
+		assert_int_equal(f->client.ends, 0);
+		free_keys(&k);
+		assert_int_equal(fixture_teardown(&again), 0);
+	}
+}
+
+static void test_contexts(void **state)
+{
+	struct fixture *f = *state;
+	struct str chain, key, other_chain, other_key;
+	struct verdict why;
+	struct tls_context *t;
+
+	make_certificate(&f->arena, "a.example", &chain, &key);
+	make_certificate(&f->arena, "b.example", &other_chain, &other_key);
+	const struct {
+		struct str chain, key;
+		const char *says; /* NULL: good */
+	} cases[] = {
+		{ chain, key, NULL },
+		{ arena_printf(&f->arena, "%.*s%.*s", STR_ARG(chain), STR_ARG(other_chain)), key, NULL },
+		{ chain, other_key, "does not belong" },
+		{ S(""), key, "no certificate" },
+		{ S("rubbish"), key, "no certificate" },
+		{ key, key, "no certificate" },
+		{ chain, S(""), "private key cannot be read" },
+		{ chain, chain, "private key cannot be read" },
+		{ arena_printf(&f->arena, "%.*s-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n", STR_ARG(chain)), key, "damaged" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		t = tls_server_context(cases[i].chain, cases[i].key, TLS_1_2, &f->arena, &why);
+		if (!cases[i].says) {
+			assert_non_null(t);
+			assert_int_equal(why.class, OK);
+		} else {
+			assert_null(t);
+			assert_int_equal(why.class, PERM);
+			if (str_search(why.text, str_of(cases[i].says)) == why.text.n)
+				fail_msg("case %zu: %.*s", i, STR_ARG(why.text));
+		}
+		tls_context_unref(t);
+	}
+	assert_null(tls_client_context(S("rubbish"), &f->arena, &why));
+	assert_int_equal(why.class, PERM);
+	t = tls_client_context(S(""), &f->arena, &why); /* the system's */
+	assert_non_null(t);
+	tls_context_unref(t);
+}
+
+/* ---- failure ---- */
+
+static void test_not_tls(void **state)
+{
+	struct fixture *f = *state;
+	struct keys k = make_keys(f);
+
+	fixture_connect(f);
+	stream_start_server_tls(f->server.st, k.server);
+	stream_write(f->client.st, S("EHLO I do not speak TLS\r\n"));
+	assert_true(run_until(&f->loop, &f->server.handshakes, 1, 2000));
+	assert_int_equal(f->server.tls.class, TEMP);
+	assert_true(str_eq(f->server.tls.enhanced, S("4.7.5")));
+	stream_finish(f->server.st);
+	assert_true(run_until(&f->loop, &f->client.ends, 1, 2000));
+	assert_int_equal(f->server.inputs, 0);
+	assert_int_equal(f->server.ends, 0);
+	free_keys(&k);
+}
+
+static void test_end_in_handshake(void **state)
+{
+	struct fixture *f = *state;
+	struct keys k = make_keys(f);
+
+	fixture_connect(f);
+	stream_start_client_tls(f->client.st, k.client, S("mail.example.org"), true);
+	stream_close(f->server.st);
+	assert_true(run_until(&f->loop, &f->client.handshakes, 1, 2000));
+	assert_int_equal(f->client.tls.class, TEMP);
+	run_for(&f->loop, 20);
+	assert_int_equal(f->client.ends, 0);
+	free_keys(&k);
+}
+
+static void close_it(struct end *e)
+{
+	stream_close(e->st);
+}
+
+static void test_close_in_callbacks(void **state)
+{
+	struct fixture *f = *state;
+	struct keys k = make_keys(f);
+
+	fixture_connect(f);
+	f->server.tls_hook = close_it;
+	stream_start_server_tls(f->server.st, k.server);
+	stream_start_client_tls(f->client.st, k.client, S("mail.example.org"), true);
+	stream_write(f->client.st, S("hello"));
+	assert_true(run_until(&f->loop, &f->server.closes, 1, 2000));
+	assert_true(run_until(&f->loop, &f->client.ends, 1, 2000));
+	free_keys(&k);
+}
+
+static void test_close_in_input(void **state)
+{
+	struct fixture *f = *state;
+	struct keys k = make_keys(f);
+
+	both_start(f, &k, S("mail.example.org"), true);
+	f->server.input_hook = close_it;
+	f->server.take_max = 1;
+	stream_write(f->client.st, S("hello"));
+	assert_true(run_until(&f->loop, &f->server.closes, 1, 2000));
+	free_keys(&k);
+}
+
+/* A changed byte in transit ends the stream with a reason. */
+static void test_garbage_later(void **state)
+{
+	struct fixture *f = *state;
+	struct keys k = make_keys(f);
+	uv_os_fd_t fd;
+
+	both_start(f, &k, S("mail.example.org"), true);
+	uv_fileno((uv_handle_t *)f->client.st, &fd);
+	assert_int_equal(write(fd, "\x17\x03\x03\x00\x05hello", 10), 10);
+	assert_true(run_until(&f->loop, &f->server.ends, 1, 2000));
+	assert_true(str_starts(f->server.why, S("TLS: ")));
+	free_keys(&k);
+}
+
+/* ---- ends ---- */
+
+static void say_bye(struct end *e)
+{
+	stream_write(e->st, S("221 bye\r\n"));
+	stream_finish(e->st);
+}
+
+static void finish_it(struct end *e)
+{
+	stream_finish(e->st);
+}
+
+static void test_close_notify(void **state)
+{
+	struct fixture *f = *state;
+	struct keys k = make_keys(f);
+
+	both_start(f, &k, S("mail.example.org"), true);
+	f->server.input_hook = say_bye;
+	f->client.end_hook = finish_it;
+	stream_write(f->client.st, S("QUIT\r\n"));
+	assert_true(run_until(&f->loop, &f->client.ends, 1, 2000));
+	assert_int_equal(f->client.why.n, 0);
+	assert_true(str_eq(buf_view(&f->client.got), S("221 bye\r\n")));
+	assert_true(run_until(&f->loop, &f->server.closes, 1, 2000));
+	assert_true(run_until(&f->loop, &f->client.closes, 1, 2000));
+	free_keys(&k);
+}
+
+/* What was written before the handshake was done is sent, encrypted, when it is. */
+static void test_early_write(void **state)
+{
+	struct fixture *f = *state;
+	struct keys k = make_keys(f);
+
+	fixture_connect(f);
+	stream_start_server_tls(f->server.st, k.server);
+	stream_write(f->server.st, S("220 hello\r\n"));
+	assert_int_equal(stream_pending(f->server.st), 11);
+	stream_start_client_tls(f->client.st, k.client, S("mail.example.org"), true);
+	stream_finish(f->server.st); /* no key yet: only the end is left */
+	assert_true(run_until(&f->loop, &f->client.handshakes, 1, 2000));
+	assert_int_equal(f->client.tls.class, TEMP);
+	assert_int_equal(f->client.received, 0);
+	free_keys(&k);
+}
+
+static void test_write_in_handshake(void **state)
+{
+	struct fixture *f = *state;
+	struct keys k = make_keys(f);
+
+	fixture_connect(f);
+	stream_start_server_tls(f->server.st, k.server);
+	stream_write(f->server.st, S("220 hello\r\n"));
+	stream_start_client_tls(f->client.st, k.client, S("mail.example.org"), true);
+	assert_true(run_until_received(&f->loop, &f->client, 11, 2000));
+	assert_true(run_until(&f->loop, &f->server.drains, 1, 1000));
+	assert_int_equal(f->server.drains, 1);
+	free_keys(&k);
+}
+
+/* ---- much ---- */
+
+#define ROUND_BYTES ((size_t)50 << 20)
+
+static void send_more(struct end *e)
+{
+	static char piece[40000];
+	size_t *sent = e->extra;
+
+	while (*sent < ROUND_BYTES && stream_pending(e->st) < 200000) {
+		size_t n = ROUND_BYTES - *sent < sizeof(piece) ? ROUND_BYTES - *sent : sizeof(piece);
+
+		for (size_t i = 0; i < n; i++)
+			piece[i] = (char)((*sent + i) % 251);
+		stream_write(e->st, str_make(piece, n));
+		*sent += n;
+	}
+	assert_true(stream_pending(e->st) < 400000);
+}
+
+static void check_pattern(struct end *e)
+{
+	struct str got = buf_view(&e->got);
+	size_t at = e->received - got.n;
+
+	for (size_t i = 0; i < got.n; i++)
+		if (got.p[i] != (char)((at + i) % 251))
+			fail_msg("byte %zu is wrong", at + i);
+	buf_clear(&e->got);
+	if (e->take_max)
+		stream_resume(e->st);
+}
+
+static void test_large(void **state)
+{
+	struct fixture *f = *state;
+	struct keys k = make_keys(f);
+	size_t sent = 0;
+
+	both_start(f, &k, S("mail.example.org"), true);
+	f->client.extra = &sent;
+	f->client.drain_hook = send_more;
+	f->server.input_hook = check_pattern;
+	f->server.take_max = 50001; /* so that ciphertext and clear text have to wait again and again */
+	send_more(&f->client);
+	assert_true(run_until_received(&f->loop, &f->server, ROUND_BYTES, 30000));
+	free_keys(&k);
+}
+
+/* A reader that stops holds no more than a few buffers, and goes on where it was. */
+static void test_back_pressure(void **state)
+{
+	struct fixture *f = *state;
+	struct keys k = make_keys(f);
+	size_t n = (size_t)10 << 20;
+	char *big = xcalloc(1, n);
+
+	both_start(f, &k, S("mail.example.org"), true);
+	f->server.take_max = 1;
+	stream_write(f->client.st, str_make(big, n));
+	free(big);
+	run_for(&f->loop, 50);
+	assert_int_equal(f->server.inputs, 1);
+	assert_true(stream_pending(f->client.st) > 0);
+	f->server.take_max = 0;
+	f->server.discard = true;
+	stream_resume(f->server.st);
+	assert_true(run_until_received(&f->loop, &f->server, n, 10000));
+	stream_finish(f->client.st);
+	assert_true(run_until(&f->loop, &f->server.ends, 1, 2000));
+	assert_int_equal(f->server.why.n, 0);
+	free_keys(&k);
+}
+
+/* ---- versions ---- */
+
+/* A client of OpenSSL alone, to try what the server accepts. Returns the version it got, NULL for none. */
+static const char *try_version(struct fixture *f, struct tls_context *server, int version, const char *ciphers)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	SSL *ssl;
+	BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
+	const char *got = NULL;
+	char bytes[16384];
+	int n;
+
+	end_fini(&f->server);
+	end_init(&f->server);
+	f->accepted = 0;
+	f->client.connects = 0;
+	fixture_connect(f);
+	SSL_CTX_set_min_proto_version(ctx, version);
+	SSL_CTX_set_max_proto_version(ctx, version);
+	assert_int_equal(SSL_CTX_set_cipher_list(ctx, ciphers), 1);
+	ssl = SSL_new(ctx);
+	SSL_set_bio(ssl, in, out);
+	stream_start_server_tls(f->server.st, server);
+	for (int round = 0; round < 5 && SSL_connect(ssl) != 1; round++) {
+		while ((n = BIO_read(out, bytes, sizeof(bytes))) > 0)
+			stream_write(f->client.st, str_make(bytes, (size_t)n));
+		run_for(&f->loop, 30);
+		BIO_write(in, buf_view(&f->client.got).p, (int)f->client.got.n);
+		buf_clear(&f->client.got);
+	}
+	if (SSL_is_init_finished(ssl))
+		got = SSL_get_version(ssl);
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+	stream_close(f->client.st);
+	stream_close(f->server.st);
+	run_for(&f->loop, 10);
+	f->client.ends = f->server.ends = 0;
+	return got;
+}
+
+static void test_versions(void **state)
+{
+	struct fixture *f = *state;
+	struct str chain, key;
+	struct verdict why;
+	const struct {
+		enum tls_version minimum;
+		int version;
+		const char *ciphers, *got;
+	} cases[] = {
+		{ TLS_1_2, TLS1_3_VERSION, "DEFAULT", "TLSv1.3" },
+		{ TLS_1_2, TLS1_2_VERSION, "DEFAULT", "TLSv1.2" },
+		{ TLS_1_2, TLS1_1_VERSION, "DEFAULT:@SECLEVEL=0", NULL },
+		{ TLS_1_0, TLS1_1_VERSION, "DEFAULT:@SECLEVEL=0", "TLSv1.1" },
+		{ TLS_1_3, TLS1_2_VERSION, "DEFAULT", NULL },
+		{ TLS_1_2, TLS1_2_VERSION, "ECDHE-ECDSA-AES128-SHA", NULL }, /* no authenticated encryption */
+		{ TLS_1_2, TLS1_2_VERSION, "AES128-GCM-SHA256:DHE-RSA-AES128-GCM-SHA256", NULL },
+	};
+
+	make_certificate(&f->arena, "mail.example.org", &chain, &key);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct tls_context *t = tls_server_context(chain, key, cases[i].minimum, &f->arena, &why);
+		const char *got = try_version(f, t, cases[i].version, cases[i].ciphers);
+
+		if (!got != !cases[i].got || (got && strcmp(got, cases[i].got) != 0))
+			fail_msg("case %zu: got %s", i, got ? got : "nothing");
+		tls_context_unref(t);
+	}
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+	const struct CMUnitTest tests[] = {
+		T(test_implicit),
+		T(test_starttls),
+		T(test_injection),
+		T(test_injection_unread),
+		cmocka_unit_test(test_names),
+		T(test_contexts),
+		T(test_not_tls),
+		T(test_end_in_handshake),
+		T(test_close_in_callbacks),
+		T(test_close_in_input),
+		T(test_garbage_later),
+		T(test_close_notify),
+		T(test_early_write),
+		T(test_write_in_handshake),
+		T(test_large),
+		T(test_back_pressure),
+		T(test_versions),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,616 @@
+/* test_client.c - the client machine against scripted servers: whole replies at a time, and byte by byte. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "posthouse/smtp_client.h"
+#include "posthouse/smtp_server.h"
+
+/* A dialogue: lines of the server ("S: "), lines that the client must write ("C: "), events it must give ("E: "), calls that the user
+ * makes ("U: "). Written as one text, a line each.
+ *
+ * Events:  STARTTLS | CHALLENGE MECHANISM first|next BYTES | READY | TEXT | RECIPIENT n class code enhanced text
+ *          DONE class code enhanced text fault reusable|broken[ untouched] | FAILED class code enhanced text fault
+ * Calls:   tls | response X | abort X | send A B C | text X | end | quit | closed | raw X (bytes without a line end; \r \n \0 as escapes) */
+struct dialogue {
+	const char *name;
+	const char *script;
+	bool use_starttls, need_tls, tls;
+	const char *mechanisms;
+	unsigned body;
+	uint64_t size;
+	bool utf8;
+};
+
+struct play {
+	struct smtp_client *client;
+	struct buf output; /* of the client, not yet compared */
+	struct str recipients[8];
+	const char *at;
+	bool byte_by_byte;
+	const struct dialogue *d;
+};
+
+static const char *const class_names[] = { "ok", "temp", "perm" };
+static const char *const fault_names[] = { "none", "connection", "tls", "auth", "peer" };
+
+static struct str shown(struct verdict v)
+{
+	static char text[4096];
+	int n = snprintf(text, sizeof text, "%s %u %.*s %.*s", class_names[v.class], v.code, STR_ARG(v.enhanced.n ? v.enhanced : S("-")),
+			 STR_ARG(v.text));
+
+	return str_make(text, (size_t)n);
+}
+
+/* The next event as a line; empty when there is none. */
+static void event_line(struct play *p, char *line, size_t size)
+{
+	struct smtp_client_event e;
+
+	line[0] = 0;
+	if (!smtp_client_next(p->client, &e))
+		return;
+	switch (e.type) {
+	case CLIENT_STARTTLS: snprintf(line, size, "STARTTLS"); return;
+	case CLIENT_CHALLENGE:
+		snprintf(line, size, "CHALLENGE %.*s %s %.*s", STR_ARG(e.mechanism), e.first ? "first" : "next", STR_ARG(e.bytes));
+		return;
+	case CLIENT_READY: snprintf(line, size, "READY"); return;
+	case CLIENT_TEXT: snprintf(line, size, "TEXT"); return;
+	case CLIENT_RECIPIENT: snprintf(line, size, "RECIPIENT %zu %.*s", e.index, STR_ARG(shown(e.verdict))); return;
+	case CLIENT_DONE:
+		snprintf(line, size, "DONE %.*s %s %s%s", STR_ARG(shown(e.verdict)), fault_names[e.fault], e.reusable ? "reusable" : "broken",
+			 e.untouched ? " untouched" : "");
+		return;
+	case CLIENT_FAILED: snprintf(line, size, "FAILED %.*s %s", STR_ARG(shown(e.verdict)), fault_names[e.fault]); return;
+	}
+}
+
+/* Move what the client has written to the play's own buffer. */
+static void drain(struct play *p)
+{
+	struct buf *o = smtp_client_output(p->client);
+
+	assert_true(buf_add(&p->output, buf_view(o)));
+	buf_consume(o, o->n);
+}
+
+static void feed(struct play *p, struct str bytes)
+{
+	if (!p->byte_by_byte) {
+		smtp_client_feed(p->client, bytes);
+		return;
+	}
+	for (size_t i = 0; i < bytes.n; i++) {
+		char *one = malloc(1); /* of exactly that size: the sanitizer sees who reads on or keeps it */
+
+		*one = bytes.p[i];
+		smtp_client_feed(p->client, str_make(one, 1));
+		free(one);
+	}
+}
+
+static struct str unescape(const char *s, size_t n, char *to)
+{
+	size_t k = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (s[i] != '\\' || i + 1 == n) {
+			to[k++] = s[i];
+			continue;
+		}
+		i++;
+		to[k++] = s[i] == 'r' ? '\r' : s[i] == 'n' ? '\n' : s[i] == '0' ? '\0' : s[i];
+	}
+	return str_make(to, k);
+}
+
+static void call(struct play *p, struct str line)
+{
+	struct str rest = line, verb, word;
+	struct smtp_transaction t = { .sender = S("s@example.org"), .body = p->d->body, .size = p->d->size, .utf8 = p->d->utf8 };
+	char bytes[1024];
+
+	str_split(&rest, ' ', &verb);
+	if (str_eq(verb, S("send"))) {
+		while (str_split(&rest, ' ', &word))
+			p->recipients[t.recipients_n++] = str_eq(word, S("bad")) ? S("x\r\nRSET") : word;
+		t.recipients = p->recipients;
+		smtp_client_send(p->client, &t);
+	} else if (str_eq(verb, S("tls"))) {
+		smtp_client_tls_started(p->client);
+	} else if (str_eq(verb, S("response"))) {
+		smtp_client_auth_response(p->client, unescape(rest.p, rest.n, bytes));
+	} else if (str_eq(verb, S("abort"))) {
+		smtp_client_auth_abort(p->client, temp(451, S("4.3.0"), rest));
+	} else if (str_eq(verb, S("text"))) {
+		struct str text = unescape(rest.p, rest.n, bytes);
+
+		if (!p->byte_by_byte)
+			smtp_client_text(p->client, text);
+		for (size_t i = 0; p->byte_by_byte && i < text.n; i++)
+			smtp_client_text(p->client, str_make(text.p + i, 1));
+	} else if (str_eq(verb, S("end"))) {
+		smtp_client_text_end(p->client);
+	} else if (str_eq(verb, S("quit"))) {
+		smtp_client_quit(p->client);
+	} else if (str_eq(verb, S("closed"))) {
+		smtp_client_closed(p->client, (struct verdict){ .text = rest }, FAULT_CONNECTION);
+	} else if (str_eq(verb, S("raw"))) {
+		feed(p, unescape(rest.p, rest.n, bytes));
+	} else {
+		fail_msg("%s: no such call: %.*s", p->d->name, STR_ARG(line));
+	}
+}
+
+static void expect_output(struct play *p, struct str line)
+{
+	struct str out;
+	size_t n;
+
+	drain(p);
+	out = buf_view(&p->output);
+	n = str_search(out, S("\r\n"));
+	if (n == out.n)
+		fail_msg("%s: nothing written, expected C: %.*s", p->d->name, STR_ARG(line));
+	if (!str_eq(str_head(out, n), line))
+		fail_msg("%s: written C: %.*s, expected C: %.*s", p->d->name, STR_ARG(str_head(out, n)), STR_ARG(line));
+	buf_consume(&p->output, n + 2);
+}
+
+static void expect_event(struct play *p, struct str expected)
+{
+	char line[4096];
+
+	event_line(p, line, sizeof line);
+	if (!str_eq(str_of(line), expected))
+		fail_msg("%s: E: %s, expected E: %.*s", p->d->name, line, STR_ARG(expected));
+}
+
+/* Nothing may be left that the script does not know of, before the server speaks again and at the end. */
+static void expect_nothing(struct play *p, const char *where)
+{
+	char line[4096];
+
+	event_line(p, line, sizeof line);
+	if (line[0])
+		fail_msg("%s: unexpected E: %s (%s)", p->d->name, line, where);
+	drain(p);
+	if (p->output.n)
+		fail_msg("%s: unexpected C: %.*s (%s)", p->d->name, STR_ARG(buf_view(&p->output)), where);
+}
+
+static void run_dialogue(const struct dialogue *d, bool byte_by_byte)
+{
+	struct smtp_client_config config = { .hostname = S("relay.example.org"),
+					     .use_starttls = d->use_starttls,
+					     .need_tls = d->need_tls,
+					     .tls = d->tls,
+					     .mechanisms = str_of(d->mechanisms) };
+	struct play p = { .client = smtp_client_new(&config), .byte_by_byte = byte_by_byte, .d = d };
+	struct str rest = str_of(d->script), line;
+	bool after_server = false;
+
+	buf_init(&p.output, 1 << 20);
+	while (str_split(&rest, '\n', &line)) {
+		struct str content = str_from(line, 3);
+
+		if (line.n == 0)
+			continue;
+		switch (line.p[0]) {
+		case 'S':
+			if (!after_server)
+				expect_nothing(&p, "before the server speaks");
+			feed(&p, content);
+			feed(&p, S("\r\n"));
+			break;
+		case 'C': expect_output(&p, content); break;
+		case 'E': expect_event(&p, content); break;
+		case 'U': call(&p, content); break;
+		default: fail_msg("%s: what is %.*s?", d->name, STR_ARG(line));
+		}
+		after_server = line.p[0] == 'S';
+		if (line.p[0] == 'S' && rest.n > 0 && rest.p[0] == 'C') { /* replies are read by next(), which has no event to tell */
+			expect_event(&p, S(""));
+		}
+	}
+	expect_nothing(&p, "at the end");
+	buf_fini(&p.output);
+	smtp_client_free(p.client);
+}
+
+#define HELLO                                                                                                                          \
+	"S: 220 mx.example.net ESMTP\nC: EHLO relay.example.org\n"                                                                     \
+	"S: 250-mx.example.net\nS: 250-SIZE 1000\nS: 250-8BITMIME\nS: 250 ENHANCEDSTATUSCODES\nE: READY\n"
+#define HELLO_PIPELINING                                                                                                               \
+	"S: 220 mx.example.net ESMTP\nC: EHLO relay.example.org\nS: 250-mx.example.net\nS: 250 PIPELINING\nE: READY\n"
+#define GROUP_2 "U: send a@x b@x\nC: MAIL FROM:<s@example.org>\nC: RCPT TO:<a@x>\nC: RCPT TO:<b@x>\nC: DATA\n"
+
+static const struct dialogue dialogues[] = {
+	{ "one by one", HELLO "U: send a@x b@x\nC: MAIL FROM:<s@example.org> SIZE=10\nS: 250 2.1.0 Ok\nC: RCPT TO:<a@x>\nS: 250 2.1.5 Ok\n"
+			      "C: RCPT TO:<b@x>\nS: 250 2.1.5 Ok\nC: DATA\nS: 354 go\nE: TEXT\nU: text hi\\r\\n\nU: end\nC: hi\nC: .\n"
+			      "S: 250 2.0.0 queued as 1\nE: RECIPIENT 0 ok 250 2.0.0 queued as 1\nE: RECIPIENT 1 ok 250 2.0.0 queued as 1\n"
+			      "E: DONE ok 250 2.0.0 queued as 1 none reusable\nE: READY\nU: quit\nC: QUIT\nS: 221 2.0.0 Bye\n",
+	  .size = 10 },
+	{ "pipelined", HELLO_PIPELINING GROUP_2
+	  "S: 250 Ok\nS: 250 Ok\nS: 250 Ok\nS: 354 go\nE: TEXT\nU: text hi\\r\\n\nU: end\nC: hi\nC: .\nS: 250 queued\n"
+	  "E: RECIPIENT 0 ok 250 - queued\nE: RECIPIENT 1 ok 250 - queued\nE: DONE ok 250 - queued none reusable\nE: READY\n"
+	  "U: send c@x\nC: MAIL FROM:<s@example.org>\nC: RCPT TO:<c@x>\nC: DATA\nU: closed\n"
+	  "E: RECIPIENT 0 temp 421 4.4.2 connection lost at MAIL\nE: DONE temp 421 4.4.2 connection lost at MAIL connection broken untouched\n" },
+	{ "one refused early", HELLO_PIPELINING GROUP_2
+	  "S: 250 Ok\nS: 550-5.1.1 no such\nS: 550 5.1.1 user here\nE: RECIPIENT 0 perm 550 5.1.1 no such user here\n"
+	  "S: 250 Ok\nS: 354 go\nE: TEXT\nU: text x\nU: end\nC: x\nC: .\nS: 451 4.3.0 later\nE: RECIPIENT 1 temp 451 4.3.0 later\n"
+	  "E: DONE temp 451 4.3.0 later none reusable\nE: READY\n" },
+	{ "all refused, 354 all the same", HELLO_PIPELINING GROUP_2
+	  "S: 250 Ok\nS: 550 no\nE: RECIPIENT 0 perm 550 - no\nS: 450 wait\nE: RECIPIENT 1 temp 450 - wait\nS: 354 go\nC: .\n"
+	  "S: 554 no valid recipients\nE: DONE temp 450 - wait none reusable\nE: READY\n" },
+	{ "all refused, DATA refused", HELLO_PIPELINING GROUP_2
+	  "S: 250 Ok\nS: 550 no\nE: RECIPIENT 0 perm 550 - no\nS: 550 no\nE: RECIPIENT 1 perm 550 - no\nS: 503 no recipients\n"
+	  "E: DONE perm 550 - no none reusable\nC: RSET\nS: 250 Ok\nE: READY\n" },
+	{ "all refused one by one", HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 250 Ok\nC: RCPT TO:<a@x>\nS: 551 5.1.6 moved\n"
+					  "E: RECIPIENT 0 perm 551 5.1.6 moved\nE: DONE perm 551 5.1.6 moved none reusable\nC: RSET\n"
+					  "S: 250 Ok\nE: READY\nU: send a@x\nC: MAIL FROM:<s@example.org>\n" },
+	{ "MAIL refused, one by one", HELLO "U: send a@x b@x\nC: MAIL FROM:<s@example.org>\nS: 452 4.3.1 full\n"
+					    "E: RECIPIENT 0 temp 452 4.3.1 full\nE: RECIPIENT 1 temp 452 4.3.1 full\n"
+					    "E: DONE temp 452 4.3.1 full none reusable\nC: RSET\nS: 250 Ok\nE: READY\n" },
+	{ "MAIL refused, pipelined", HELLO_PIPELINING GROUP_2
+	  "S: 550 5.7.1 not you\nE: RECIPIENT 0 perm 550 5.7.1 not you\nE: RECIPIENT 1 perm 550 5.7.1 not you\nS: 503 MAIL first\n"
+	  "S: 250 whatever\nS: 354 go\nC: .\nS: 250 Ok\nE: DONE perm 550 5.7.1 not you none reusable\nE: READY\n" },
+	{ "DATA refused", HELLO_PIPELINING GROUP_2 "S: 250 Ok\nS: 250 Ok\nS: 550 no\nE: RECIPIENT 1 perm 550 - no\nS: 451 4.3.2 not now\n"
+						   "E: RECIPIENT 0 temp 451 4.3.2 not now\nE: DONE temp 451 4.3.2 not now none reusable\n"
+						   "C: RSET\nS: 500 what?\nE: FAILED perm 500 - what? peer\n" },
+	{ "421 within a group", HELLO_PIPELINING GROUP_2
+	  "S: 250 Ok\nS: 250 Ok\nS: 421 4.3.2 going down\nE: RECIPIENT 0 temp 421 4.3.2 going down\n"
+	  "E: RECIPIENT 1 temp 421 4.3.2 going down\nE: DONE temp 421 4.3.2 going down peer broken\n" },
+	{ "421 to MAIL", HELLO_PIPELINING "U: send a@x\nC: MAIL FROM:<s@example.org>\nC: RCPT TO:<a@x>\nC: DATA\nS: 421 idle too long\n"
+					  "E: RECIPIENT 0 temp 421 - idle too long\nE: DONE temp 421 - idle too long peer broken untouched\n" },
+	{ "421 while idle", HELLO "S: 421 4.4.2 timeout\nE: FAILED temp 421 4.4.2 timeout peer\n" },
+	{ "unasked while idle", HELLO "S: 250 Ok\nE: FAILED temp 421 4.5.0 the server answered 250 out of order (at idle) peer\n" },
+	{ "closed after the dot", HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 250 Ok\nC: RCPT TO:<a@x>\nS: 250 Ok\nC: DATA\nS: 354 go\n"
+					"E: TEXT\nU: end\nC: .\nU: closed\n"
+					"E: RECIPIENT 0 temp 421 4.4.2 outcome unknown: connection lost at end of data\n"
+					"E: DONE temp 421 4.4.2 outcome unknown: connection lost at end of data connection broken\n" },
+	{ "nonsense after the dot", HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 250 Ok\nC: RCPT TO:<a@x>\nS: 250 Ok\nC: DATA\nS: 354 go\n"
+					  "E: TEXT\nU: end\nC: .\nS: hello\n"
+					  "E: RECIPIENT 0 temp 421 4.5.0 outcome unknown: the server does not speak SMTP (at end of data)\n"
+					  "E: DONE temp 421 4.5.0 outcome unknown: the server does not speak SMTP (at end of data) peer broken\n" },
+	{ "354 after the dot", HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 250 Ok\nC: RCPT TO:<a@x>\nS: 250 Ok\nC: DATA\nS: 354 go\n"
+				     "E: TEXT\nU: end\nC: .\nS: 354 go\n"
+				     "E: RECIPIENT 0 temp 421 4.5.0 outcome unknown: the server answered 354 out of order (at end of data)\n"
+				     "E: DONE temp 421 4.5.0 outcome unknown: the server answered 354 out of order (at end of data) peer broken\n" },
+	{ "refused within the text", HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 250 Ok\nC: RCPT TO:<a@x>\nS: 250 Ok\nC: DATA\nS: 354 go\n"
+					   "E: TEXT\nU: text some\\r\\n\nC: some\nS: 552 5.3.4 enough\nE: RECIPIENT 0 perm 552 5.3.4 enough\n"
+					   "E: DONE perm 552 5.3.4 enough peer broken\nU: text more\nU: end\nU: quit\n" },
+	{ "250 within the text", HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 250 Ok\nC: RCPT TO:<a@x>\nS: 250 Ok\nC: DATA\nS: 354 go\n"
+				       "E: TEXT\nS: 250 Ok\nE: RECIPIENT 0 temp 421 4.5.0 the server answered 250 out of order (at text)\n"
+				       "E: DONE temp 421 4.5.0 the server answered 250 out of order (at text) peer broken\n" },
+	{ "250 to DATA", HELLO_PIPELINING "U: send a@x\nC: MAIL FROM:<s@example.org>\nC: RCPT TO:<a@x>\nC: DATA\nS: 250 Ok\nS: 250 Ok\nS: 250 Ok\n"
+					  "E: RECIPIENT 0 temp 421 4.5.0 the server answered 250 out of order (at DATA)\n"
+					  "E: DONE temp 421 4.5.0 the server answered 250 out of order (at DATA) peer broken\n" },
+	{ "354 to RCPT", HELLO_PIPELINING "U: send a@x\nC: MAIL FROM:<s@example.org>\nC: RCPT TO:<a@x>\nC: DATA\nS: 250 Ok\nS: 354 go\n"
+					  "E: RECIPIENT 0 temp 421 4.5.0 the server answered 354 out of order (at RCPT)\n"
+					  "E: DONE temp 421 4.5.0 the server answered 354 out of order (at RCPT) peer broken\n" },
+	{ "codes that differ within a reply",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-one\nS: 251 two\nE: FAILED temp 421 4.5.0 the server does not speak SMTP (at EHLO) peer\n" },
+	{ "greeting 554", "S: 554 5.7.1 go away\nE: FAILED perm 554 5.7.1 go away peer\nU: quit\nC: QUIT\nS: 221 bye\n" },
+	{ "greeting 421", "S: 421 4.7.0 too many\nE: FAILED temp 421 4.7.0 too many peer\n" },
+	{ "greeting 250", "S: 250 hi\nE: FAILED temp 421 4.5.0 the server answered 250 out of order (at greeting) peer\nU: quit\n" },
+	{ "not a mail server", "S: SSH-2.0-OpenSSH_9.2\nE: FAILED temp 421 4.5.0 the server does not speak SMTP (at greeting) peer\n" },
+	{ "no greeting", "U: closed timed out\nE: FAILED temp 421 4.4.2 timed out connection\n" },
+	{ "long greeting", "S: 220-one\nS: 220-two\nS: 220 three\nC: EHLO relay.example.org\n" },
+	{ "HELO", "S: 220 hi\nC: EHLO relay.example.org\nS: 502 5.5.2 what?\nC: HELO relay.example.org\nS: 250 hi\nE: READY\n"
+		  "U: send a@x\nC: MAIL FROM:<s@example.org>\n",
+	  .size = 10 },
+	{ "HELO refused", "S: 220 hi\nC: EHLO relay.example.org\nS: 550 no\nC: HELO relay.example.org\nS: 550 go\nE: FAILED perm 550 - go peer\n" },
+	{ "EHLO 451", "S: 220 hi\nC: EHLO relay.example.org\nS: 451 later\nE: FAILED temp 451 - later peer\n" },
+	{ "HELO where TLS is demanded",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 502 no\nC: HELO relay.example.org\nS: 250 hi\n"
+	  "E: FAILED temp 421 4.7.4 the server does not offer STARTTLS, which is demanded of it tls\nU: quit\nC: QUIT\n",
+	  .use_starttls = true, .need_tls = true },
+	{ "STARTTLS", "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250-AUTH PLAIN\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\nE: STARTTLS\n"
+		      "U: tls\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH PLAIN LOGIN\nE: CHALLENGE PLAIN first \nU: response \\0me\\0pw\n"
+		      "C: AUTH PLAIN AG1lAHB3\nS: 235 2.7.0 in\nE: READY\n",
+	  .use_starttls = true, .need_tls = true, .mechanisms = "PLAIN LOGIN" },
+	{ "STARTTLS with text behind it", "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 STARTTLS\nC: STARTTLS\n"
+					  "U: raw 220 go\\r\\n250 injected\\r\\n\n"
+					  "E: FAILED temp 421 4.7.0 the server sent clear text where TLS should begin tls\nU: quit\n",
+	  .use_starttls = true, .need_tls = true },
+	{ "STARTTLS not offered", "S: 220 hi\nC: EHLO relay.example.org\nS: 250 hi\n"
+				  "E: FAILED temp 421 4.7.4 the server does not offer STARTTLS, which is demanded of it tls\n",
+	  .use_starttls = true, .need_tls = true },
+	{ "STARTTLS refused, demanded",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 STARTTLS\nC: STARTTLS\nS: 454 4.7.0 no\nE: FAILED temp 454 4.7.0 no tls\n",
+	  .use_starttls = true, .need_tls = true },
+	{ "STARTTLS refused, opportunistic",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 STARTTLS\nC: STARTTLS\nS: 454 4.7.0 no\nE: READY\n", .use_starttls = true },
+	{ "handshake failed", "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\nE: STARTTLS\n"
+			      "U: closed no trust\nE: FAILED temp 421 4.4.2 no trust connection\n",
+	  .use_starttls = true },
+	{ "no login in clear text", "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH PLAIN\n"
+				    "E: FAILED temp 421 4.7.4 a login is configured, and is never sent without TLS tls\n",
+	  .mechanisms = "PLAIN" },
+	{ "LOGIN", "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH=LOGIN\nC: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\n"
+		   "E: CHALLENGE LOGIN first Username:\nU: response me\nC: bWU=\nS: 334 UGFzc3dvcmQ6\nE: CHALLENGE LOGIN next Password:\n"
+		   "U: response pw\nC: cHc=\nS: 535 5.7.8 no\nE: FAILED perm 535 5.7.8 no auth\nU: quit\nC: QUIT\n",
+	  .tls = true, .mechanisms = "PLAIN LOGIN" },
+	{ "no common mechanism", "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH GSSAPI\n"
+				 "E: FAILED temp 421 4.7.0 the server offers no way to log in that we know auth\n",
+	  .tls = true, .mechanisms = "PLAIN LOGIN" },
+	{ "vault cannot", "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH LOGIN\nC: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\n"
+			  "E: CHALLENGE LOGIN first Username:\nU: abort away\nC: *\nE: FAILED temp 451 4.7.0 away auth\n",
+	  .tls = true, .mechanisms = "PLAIN LOGIN" },
+	{ "a challenge that is none", "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH LOGIN\nC: AUTH LOGIN\nS: 334 ???\n"
+				      "E: FAILED temp 454 4.7.0 the server's challenge is not one auth\nC: *\n",
+	  .tls = true, .mechanisms = "LOGIN" },
+	{ "AUTH 421", "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH LOGIN\nC: AUTH LOGIN\nS: 421 busy\nE: FAILED temp 421 - busy peer\n",
+	  .tls = true, .mechanisms = "LOGIN" },
+	{ "too large", HELLO "U: send a@x b@x\nE: RECIPIENT 0 perm 552 5.3.4 the message is larger than the next hop takes\n"
+			     "E: RECIPIENT 1 perm 552 5.3.4 the message is larger than the next hop takes\n"
+			     "E: DONE perm 552 5.3.4 the message is larger than the next hop takes none reusable\nE: READY\n",
+	  .size = 1001 },
+	{ "8-bit", HELLO "U: send a@x\nC: MAIL FROM:<s@example.org> SIZE=1000 BODY=8BITMIME\n", .size = 1000, .body = BODY_8BITMIME },
+	{ "8-bit to a server without", HELLO_PIPELINING
+	  "U: send a@x\nE: RECIPIENT 0 perm 554 5.6.3 the message needs 8BITMIME, which the next hop lacks\n"
+	  "E: DONE perm 554 5.6.3 the message needs 8BITMIME, which the next hop lacks none reusable\nE: READY\n",
+	  .body = BODY_8BITMIME },
+	{ "UTF-8 to a server without", HELLO_PIPELINING
+	  "U: send a@x\nE: RECIPIENT 0 perm 550 5.6.7 the addresses need SMTPUTF8, which the next hop lacks\n"
+	  "E: DONE perm 550 5.6.7 the addresses need SMTPUTF8, which the next hop lacks none reusable\nE: READY\n",
+	  .utf8 = true },
+	{ "an address that would be a command", HELLO
+	  "U: send bad a@x bad\nE: RECIPIENT 0 perm 553 5.1.3 the recipient's address cannot be sent\n"
+	  "E: RECIPIENT 2 perm 553 5.1.3 the recipient's address cannot be sent\nC: MAIL FROM:<s@example.org>\nS: 250 Ok\nC: RCPT TO:<a@x>\n"
+	  "S: 250 Ok\nC: DATA\nS: 354 go\nE: TEXT\nU: end\nC: .\nS: 250 Ok\nE: RECIPIENT 1 ok 250 - Ok\nE: DONE ok 250 - Ok none reusable\nE: READY\n" },
+	{ "only such addresses", HELLO "U: send bad\nE: RECIPIENT 0 perm 553 5.1.3 the recipient's address cannot be sent\n"
+				       "E: DONE perm 553 5.1.3 no recipient's address can be sent none reusable\nE: READY\n" },
+	{ "bare line feeds are tolerated in replies", "U: raw 220 hi\\n\nE: \nC: EHLO relay.example.org\nU: raw 250 hi\\n\nE: READY\n" },
+	{ "dots", HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 250 Ok\nC: RCPT TO:<a@x>\nS: 250 Ok\nC: DATA\nS: 354 go\nE: TEXT\n"
+			"U: text .\\r\\n..\\r\\na.b\\r\\n.\nU: text .\\r\\n\nU: text .end\nU: end\n"
+			"C: ..\nC: ...\nC: a.b\nC: ...\nC: ..end\nC: .\n" },
+	{ "enhanced codes that are none", HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 550 4.1.1 odd\nE: RECIPIENT 0 perm 550 - 4.1.1 odd\n"
+						"E: DONE perm 550 - 4.1.1 odd none reusable\nC: RSET\nS: 250 Ok\nE: READY\n"
+						"U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 550 5.1234.1 odd\nE: RECIPIENT 0 perm 550 - 5.1234.1 odd\n"
+						"E: DONE perm 550 - 5.1234.1 odd none reusable\nC: RSET\nS: 250 Ok\nE: READY\n" },
+	{ "a reply without text", HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 250\nC: RCPT TO:<a@x>\nS: 550\nE: RECIPIENT 0 perm 550 - \n"
+					"E: DONE perm 550 -  none reusable\nC: RSET\nS: 250\nE: READY\n" },
+};
+
+static void test_dialogues(void **state)
+{
+	for (size_t i = 0; i < sizeof dialogues / sizeof *dialogues; i++) {
+		run_dialogue(&dialogues[i], false);
+		run_dialogue(&dialogues[i], true);
+	}
+}
+
+/* A client that has come to READY after `ehlo` as the answer to EHLO. */
+static struct smtp_client *ready_client(const struct smtp_client_config *config, const char *ehlo)
+{
+	struct smtp_client *c = smtp_client_new(config);
+	struct smtp_client_event e;
+
+	smtp_client_feed(c, S("220 mx.example.net ready\r\n"));
+	assert_false(smtp_client_next(c, &e));
+	assert_int_equal(smtp_client_waits(c), WAIT_COMMAND);
+	assert_string_equal(smtp_client_stage(c), "EHLO");
+	smtp_client_feed(c, str_of(ehlo));
+	assert_true(smtp_client_next(c, &e));
+	assert_int_equal(e.type, CLIENT_READY);
+	assert_int_equal(smtp_client_waits(c), WAIT_NONE);
+	buf_clear(smtp_client_output(c));
+	return c;
+}
+
+static void test_peer(void **state)
+{
+	struct smtp_client_config config = { .hostname = S("h") };
+	struct smtp_client *c = ready_client(&config, "250-mx SIZE 7\r\n250-size 123\r\n250-Pipelining\r\n250-8BITMIME\r\n250-DSN\r\n"
+						      "250-SMTPUTF8\r\n250-CHUNKING\r\n250-ENHANCEDSTATUSCODES\r\n250-REQUIRETLS\r\n"
+						      "250-AUTH plain  Login\r\n250-AUTH=XOAUTH2 NTLM\r\n250-LIMITS MAILMAX=5 RCPTMAX=77\r\n250 STARTTLS\r\n");
+	const struct smtp_peer *peer = smtp_client_peer(c);
+
+	assert_int_equal(peer->features, PEER_PIPELINING | PEER_8BITMIME | PEER_STARTTLS | PEER_SIZE | PEER_DSN | PEER_SMTPUTF8 |
+						 PEER_CHUNKING | PEER_ENHANCED | PEER_REQUIRETLS);
+	assert_int_equal(peer->size, 123);
+	assert_int_equal(peer->rcptmax, 77);
+	assert_true(str_eq(peer->mechanisms, S("PLAIN LOGIN XOAUTH2 NTLM")));
+	assert_true(str_eq(peer->greeting, S("mx.example.net ready")));
+	smtp_client_free(c);
+
+	c = ready_client(&config, "250-mx\r\n250-SIZE\r\n250-PIPELINING2\r\n250 X-RCPTLIMIT 9\r\n");
+	assert_int_equal(smtp_client_peer(c)->features, PEER_SIZE);
+	assert_int_equal(smtp_client_peer(c)->size, 0);
+	assert_int_equal(smtp_client_peer(c)->rcptmax, 9);
+	smtp_client_free(c);
+}
+
+/* Whatever the server sends, memory and texts stay bounded. */
+static void test_bounds(void **state)
+{
+	struct smtp_client_config config = { .hostname = S("h") };
+	struct smtp_client *c = smtp_client_new(&config);
+	struct smtp_client_event e;
+	static char line[4096];
+
+	memset(line, 'x', sizeof line);
+	smtp_client_feed(c, str_make(line, 2047));
+	assert_false(smtp_client_next(c, &e));
+	smtp_client_feed(c, str_make(line, 1));
+	assert_true(smtp_client_next(c, &e));
+	assert_int_equal(e.type, CLIENT_FAILED);
+	assert_int_equal(e.verdict.code, 421);
+	assert_true(str_eq(e.verdict.enhanced, S("4.5.0")));
+	smtp_client_free(c);
+
+	c = smtp_client_new(&config);
+	for (int i = 0; i < 64; i++)
+		smtp_client_feed(c, S("220-hello\r\n"));
+	assert_false(smtp_client_next(c, &e));
+	smtp_client_feed(c, S("220 hello\r\n"));
+	assert_true(smtp_client_next(c, &e));
+	assert_int_equal(e.type, CLIENT_FAILED);
+	smtp_client_free(c);
+
+	c = smtp_client_new(&config);
+	memcpy(line, "554-", 4);
+	memcpy(line + 2000, "\r\n", 2);
+	for (int i = 0; i < 10; i++)
+		smtp_client_feed(c, str_make(line, 2002));
+	smtp_client_feed(c, S("554 end\r\n"));
+	assert_true(smtp_client_next(c, &e));
+	assert_int_equal(e.verdict.class, PERM);
+	assert_in_range(e.verdict.text.n, 900, 1024);
+	assert_true(str_ends(e.verdict.text, S("...")));
+	smtp_client_free(c);
+
+	c = ready_client(&config, "250 hi\r\n"); /* silence is demanded of an idle server */
+	for (int i = 0; i < 100; i++)
+		smtp_client_feed(c, str_make(line, sizeof line));
+	assert_true(smtp_client_next(c, &e));
+	assert_int_equal(e.type, CLIENT_FAILED);
+	assert_int_equal(e.fault, FAULT_PEER);
+	smtp_client_free(c);
+}
+
+/* A group of more commands than the window goes out in parts, and each reply makes room for one more. */
+static void test_window(void **state)
+{
+	enum { N = 250 };
+	struct smtp_client_config config = { .hostname = S("h") };
+	struct smtp_client *c = ready_client(&config, "250-hi\r\n250 PIPELINING\r\n");
+	struct str recipients[N];
+	struct smtp_transaction t = { .sender = S(""), .recipients = recipients, .recipients_n = N };
+	struct smtp_client_event e;
+	size_t answered = 0, told = 0;
+	bool text = false;
+
+	for (size_t i = 0; i < N; i++)
+		recipients[i] = S("a@x");
+	smtp_client_send(c, &t);
+	for (size_t written = 0; !text;) {
+		struct str out = buf_view(smtp_client_output(c)), line;
+
+		while (str_split(&out, '\n', &line))
+			written += line.n > 0;
+		buf_clear(smtp_client_output(c));
+		assert_in_range(written - answered, 1, 100);
+		smtp_client_feed(c, ++answered <= N + 1 ? S("250 Ok\r\n") : S("354 go\r\n"));
+		text = smtp_client_next(c, &e);
+	}
+	assert_int_equal(e.type, CLIENT_TEXT);
+	assert_int_equal(answered, N + 2);
+	smtp_client_text_end(c);
+	smtp_client_feed(c, S("250 done\r\n"));
+	while (smtp_client_next(c, &e))
+		told += e.type == CLIENT_RECIPIENT && e.verdict.class == OK;
+	assert_int_equal(told, N);
+	smtp_client_free(c);
+}
+
+/* A long initial response waits for the server's 334 (RFC 4954 section 4). */
+static void test_long_initial_response(void **state)
+{
+	struct smtp_client_config config = { .hostname = S("h"), .tls = true, .mechanisms = S("PLAIN") };
+	struct smtp_client *c = smtp_client_new(&config);
+	struct smtp_client_event e;
+	static char secret[600];
+
+	memset(secret, 'p', sizeof secret);
+	smtp_client_feed(c, S("220 hi\r\n"));
+	assert_false(smtp_client_next(c, &e));
+	smtp_client_feed(c, S("250-hi\r\n250 AUTH PLAIN\r\n"));
+	assert_true(smtp_client_next(c, &e));
+	assert_int_equal(e.type, CLIENT_CHALLENGE);
+	buf_clear(smtp_client_output(c));
+	smtp_client_auth_response(c, str_make(secret, sizeof secret));
+	assert_true(str_eq(buf_view(smtp_client_output(c)), S("AUTH PLAIN\r\n")));
+	buf_clear(smtp_client_output(c));
+	smtp_client_feed(c, S("334 \r\n"));
+	assert_false(smtp_client_next(c, &e));
+	assert_int_equal(smtp_client_output(c)->n, 802);
+	smtp_client_feed(c, S("235 in\r\n"));
+	assert_true(smtp_client_next(c, &e));
+	assert_int_equal(e.type, CLIENT_READY);
+	smtp_client_free(c);
+}
+
+/* The transcript has begin and end, no credentials, and at most 4 KiB. */
+static void test_transcript(void **state)
+{
+	struct smtp_client_config config = { .hostname = S("relay.example.org"), .tls = true, .mechanisms = S("LOGIN PLAIN") };
+	struct smtp_client *c = smtp_client_new(&config);
+	struct smtp_client_event e;
+	struct str recipients[200], seen;
+	struct smtp_transaction t = { .sender = S("s@example.org"), .recipients = recipients, .recipients_n = 1 };
+
+	smtp_client_feed(c, S("220 hi\r\n"));
+	assert_false(smtp_client_next(c, &e));
+	smtp_client_feed(c, S("250-hi\r\n250-PIPELINING\r\n250 AUTH LOGIN\r\n"));
+	assert_false(smtp_client_next(c, &e));
+	smtp_client_feed(c, S("334 VXNlcm5hbWU6\r\n"));
+	assert_true(smtp_client_next(c, &e));
+	smtp_client_auth_response(c, S("secret-name"));
+	smtp_client_feed(c, S("334 UGFzc3dvcmQ6\r\n"));
+	assert_true(smtp_client_next(c, &e));
+	smtp_client_auth_response(c, S("secret-word"));
+	smtp_client_feed(c, S("235 in\r\n"));
+	assert_true(smtp_client_next(c, &e));
+	recipients[0] = S("first@x");
+	smtp_client_send(c, &t);
+	smtp_client_feed(c, S("250 Ok\r\n550 5.1.1 unknown\r\n554 no\r\n"));
+	while (smtp_client_next(c, &e))
+		;
+	assert_true(str_eq(smtp_client_transcript(c),
+			   S("S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250-PIPELINING\nS: 250 AUTH LOGIN\nC: AUTH LOGIN\n"
+			     "S: 334 (challenge)\nC: (credentials)\nS: 334 (challenge)\nC: (credentials)\nS: 235 in\n"
+			     "C: MAIL FROM:<s@example.org>\nC: RCPT TO:<first@x>\nC: DATA\nS: 250 Ok\nS: 550 5.1.1 unknown\nS: 554 no\nC: RSET\n")));
+	smtp_client_feed(c, S("250 Ok\r\n"));
+	assert_true(smtp_client_next(c, &e));
+	assert_int_equal(e.type, CLIENT_READY);
+
+	for (size_t i = 0; i < 200; i++)
+		recipients[i] = S("a.recipient@with.a.long.name.example.org");
+	t.recipients_n = 200;
+	smtp_client_send(c, &t);
+	for (int i = 0; i < 201; i++) {
+		smtp_client_feed(c, S("250 Ok\r\n"));
+		assert_false(smtp_client_next(c, &e));
+	}
+	smtp_client_feed(c, S("354 go\r\n"));
+	assert_true(smtp_client_next(c, &e));
+	smtp_client_text(c, S("hidden\r\n"));
+	smtp_client_text_end(c);
+	smtp_client_feed(c, S("554 5.6.0 spam\r\n"));
+	while (smtp_client_next(c, &e))
+		;
+	seen = smtp_client_transcript(c);
+	assert_in_range(seen.n, 2000, 4096);
+	assert_true(str_starts(seen, S("S: 220 hi\n")));
+	assert_true(str_search(seen, S("\n...\n")) < seen.n);
+	assert_true(str_search(seen, S("first@x")) == seen.n);
+	assert_true(str_search(seen, S("hidden")) == seen.n);
+	assert_true(str_search(seen, S("secret")) == seen.n);
+	assert_true(str_ends(seen, S("S: 354 go\nC: (text, 8 bytes)\nC: .\nS: 554 5.6.0 spam\n")));
+	smtp_client_free(c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_dialogues),
+		cmocka_unit_test(test_peer),
+		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_window),
+		cmocka_unit_test(test_long_initial_response),
+		cmocka_unit_test(test_transcript),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

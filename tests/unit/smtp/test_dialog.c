@@ -1,0 +1,200 @@
+/* test_dialog.c - plays the dialogues of tests/dialog (see README there) with the server machine, once in pieces as large as they come
+ * and once byte by byte. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "posthouse/smtp_server.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct smtp_server_config config = {
+        .hostname = {"relay.example.org", 17},
+        .mechanisms = {"PLAIN LOGIN", 11},
+        .message_size = 1 << 20,
+        .recipients = 10,
+        .commands = 100,
+        .errors = 20,
+        .tls_required = true,
+        .can_starttls = true,
+};
+
+/* The server's user: one account, which may send as itself only. */
+struct peer {
+	struct smtp_server *s;
+	bool ended, starting_tls;
+	enum { NO_LOGIN, WANT_NAME, WANT_PASSWORD, WANT_PLAIN } login;
+	struct str where; /* of the dialogue, for messages */
+};
+
+static const struct str plain = {"\0alice@example.org\0secret", 25};
+
+static struct verdict check(bool right)
+{
+	return right ? ok() : perm(535, S("5.7.8"), S("Authentication failed"));
+}
+
+static struct verdict answer_auth(struct peer *p, const struct smtp_event *e)
+{
+	if (e->type == SMTP_AUTH && str_ieq(e->mechanism, S("PLAIN"))) {
+		p->login = WANT_PLAIN;
+		return e->has_initial ? check(str_eq(e->initial, plain)) : ok_text(334, S(""), S(""));
+	}
+	if (e->type == SMTP_AUTH) {
+		p->login = WANT_NAME;
+		return ok_text(334, S(""), S("Username:"));
+	}
+	if (p->login == WANT_NAME) {
+		p->login = WANT_PASSWORD;
+		return ok_text(334, S(""), S("Password:"));
+	}
+	return check(str_eq(e->initial, p->login == WANT_PLAIN ? plain : S("secret")));
+}
+
+static void act(struct peer *p, const struct smtp_event *e)
+{
+	switch (e->type) {
+	case SMTP_STARTTLS:
+		smtp_server_reply(p->s, ok());
+		p->starting_tls = true;
+		break;
+	case SMTP_AUTH:
+	case SMTP_AUTH_RESPONSE: smtp_server_reply(p->s, answer_auth(p, e)); break;
+	case SMTP_MAIL:
+		smtp_server_reply(p->s, e->address.n == 0 || str_eq(e->address, S("alice@example.org"))
+		                                ? ok()
+		                                : perm(550, S("5.7.1"), S("Not your address")));
+		break;
+	case SMTP_RCPT:
+	case SMTP_DATA: smtp_server_reply(p->s, ok()); break;
+	case SMTP_TEXT_END:
+		smtp_server_reply(p->s, e->fault.class == OK ? ok_text(250, S("2.0.0"), S("Ok: queued as 0123456789abc")) : e->fault);
+		break;
+	case SMTP_QUIT:
+	case SMTP_CLOSE: p->ended = true; break;
+	default: break;
+	}
+}
+
+static void feed(struct peer *p, struct str bytes, bool by_byte)
+{
+	struct smtp_event e;
+
+	while (bytes.n > 0) {
+		size_t n = by_byte ? 1 : bytes.n;
+
+		assert_true(smtp_server_feed(p->s, str_head(bytes, n)));
+		while (smtp_server_next(p->s, &e))
+			act(p, &e);
+		bytes = str_from(bytes, n);
+	}
+}
+
+/* Undo the escapes of a "c:" line. */
+static struct str unescape(struct str s, char *to)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+
+		if (c == '\\' && i + 1 < s.n) {
+			c = s.p[++i];
+			c = c == 'r' ? '\r' : c == 'n' ? '\n' : c == 't' ? '\t' : c == '0' ? '\0' : c;
+		}
+		to[n++] = c;
+	}
+	return str_make(to, n);
+}
+
+/* Is the next line of output like the pattern? */
+static void expect(struct peer *p, struct str pattern)
+{
+	struct buf *out = smtp_server_output(p->s);
+	struct str v = buf_view(out);
+	size_t n = str_search(v, S("\r\n"));
+	char got[1024], want[1024];
+
+	snprintf(got, sizeof(got), "%.*s", STR_ARG(str_head(v, n)));
+	snprintf(want, sizeof(want), "%.*s", STR_ARG(pattern));
+	if (n == v.n || fnmatch(want, got, 0) != 0)
+		fail_msg("%.*s: expected \"%s\", got \"%s\"", STR_ARG(p->where), want, got);
+	buf_consume(out, n + 2);
+}
+
+static void play_line(struct peer *p, struct str line, bool by_byte)
+{
+	char bytes[8192];
+	struct str rest = str_from(line, 3);
+
+	if (str_starts(line, S("C:")) || str_starts(line, S("c:"))) {
+		struct str view = smtp_server_output(p->s)->n > 0 ? buf_view(smtp_server_output(p->s)) : S("");
+
+		if (view.n > 0 && !smtp_server_in_text(p->s))
+			fail_msg("%.*s: unexpected \"%.*s\" before \"%.*s\"", STR_ARG(p->where), STR_ARG(view), STR_ARG(line));
+		if (line.p[0] == 'C')
+			feed(p, str_make(bytes, (size_t)snprintf(bytes, sizeof(bytes), "%.*s\r\n", STR_ARG(rest))), by_byte);
+		else
+			feed(p, unescape(rest, bytes), by_byte);
+	} else if (str_starts(line, S("S:"))) {
+		expect(p, rest);
+	} else if (str_eq(line, S("TLS"))) {
+		assert_true(p->starting_tls);
+		p->starting_tls = false;
+		smtp_server_tls_started(p->s);
+	} else if (str_eq(line, S("CLOSE"))) {
+		assert_true(p->ended);
+	} else if (line.n > 0 && line.p[0] != '#') {
+		fail_msg("%.*s: what is \"%.*s\"?", STR_ARG(p->where), STR_ARG(line));
+	}
+}
+
+static void play(struct str text, const char *path, bool by_byte)
+{
+	struct peer p = {.s = smtp_server_new(&config), .where = str_of(path)};
+	struct str line;
+
+	smtp_server_greet(p.s);
+	while (str_split(&text, '\n', &line))
+		play_line(&p, line, by_byte);
+	assert_int_equal(smtp_server_output(p.s)->n, 0);
+	smtp_server_free(p.s);
+}
+
+static void test_dialog(void **state)
+{
+	const char *path = *state;
+	char *text = malloc(1 << 16);
+	FILE *f = fopen(path, "r");
+	size_t n;
+
+	assert_non_null(f);
+	n = fread(text, 1, 1 << 16, f);
+	assert_true(n > 0 && n < 1 << 16);
+	fclose(f);
+	play(str_make(text, n), path, false);
+	play(str_make(text, n), path, true);
+	free(text);
+}
+
+int main(int argc, char **argv)
+{
+	size_t n = (size_t)argc - 1;
+	struct CMUnitTest *tests = calloc(n + 1, sizeof(*tests));
+	int failed;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *slash = strrchr(argv[i + 1], '/');
+
+		tests[i].name = slash != NULL ? slash + 1 : argv[i + 1];
+		tests[i].test_func = test_dialog;
+		tests[i].initial_state = argv[i + 1];
+	}
+	failed = n == 0 ? 1 : _cmocka_run_group_tests("dialogs", tests, n, NULL, NULL);
+	free(tests);
+	return failed;
+}
