@@ -51,6 +51,9 @@ struct str account_format_line(struct arena *a, const struct account *account);
  * or an empty view. The password is prepared with SASLprep (RFC 4013) but for its normalisation. PERM 550 5.5.2: not a usable one. */
 struct verdict account_verifier(struct arena *a, struct str existing, struct str password, struct str *verifier_out);
 
+/* A password that nobody chose: 100 random bits, easy to type. TEMP: no random numbers. */
+struct verdict account_generate_password(struct secret *password_out);
+
 /* Does the password fit? Same time for any content of the same iteration count; about 3.4 ms, so not on a loop. */
 bool account_check(struct str verifier, struct str password);
 

@@ -27,7 +27,13 @@ enum recipient_state {
 	RCPT_REMOVED,
 	RCPT_DISCARDED, /* failed, and nobody to tell: null sender */
 };
-const char *recipient_state_name(unsigned state);
+/* Words, as in show and trace. */
+static inline const char *recipient_state_name(unsigned state)
+{
+	static const char *const names[] = { "", "waiting", "held", "delivered", "failed", "bounced", "relayed", "removed", "discarded" };
+
+	return state < sizeof names / sizeof names[0] ? names[state] : "";
+}
 
 struct new_recipient {
 	struct str address, orcpt;

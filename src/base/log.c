@@ -121,7 +121,7 @@ static void add_start(struct buf *b, enum log_level level, const char *event)
 	uint64_t now = clock_now_ms();
 	time_t seconds = (time_t)(now / 1000);
 	struct tm tm;
-	char when[40];
+	char when[96];
 
 	gmtime_r(&seconds, &tm);
 	snprintf(when, sizeof when, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,

@@ -77,7 +77,8 @@ static unsigned check_state_entries(struct config *c, const char *path)
 			continue;
 		file = arena_cstr(&c->arena, arena_printf(&c->arena, "%s/%s", path, entry->d_name));
 		if (access(file, R_OK | W_OK) != 0 && errno != ENOENT)
-			n += complain(c, "state_dir", file, "cannot be read and written; expected it to belong to the relay's user");
+			n += complain(c, "state_dir", file,
+				      "cannot be read and written; expected it to belong to the relay's user");
 		if (n >= 10)
 			break;
 	}
@@ -90,7 +91,8 @@ static unsigned check_state_entries(struct config *c, const char *path)
 static unsigned check_state_access(struct config *c, const char *path)
 {
 	if (access(path, R_OK | W_OK | X_OK) != 0)
-		return complain(c, "state_dir", path, arena_cstr(&c->arena, arena_printf(&c->arena, "cannot be used: %s", strerror(errno))));
+		return complain(c, "state_dir", path,
+				arena_cstr(&c->arena, arena_printf(&c->arena, "cannot be used: %s", strerror(errno))));
 	return check_state_entries(c, path);
 }
 
@@ -123,7 +125,9 @@ static unsigned check_parent(struct config *c, const char *key, const char *path
 
 	if (access(directory, W_OK | X_OK) == 0)
 		return 0;
-	return complain(c, key, path, arena_cstr(&c->arena, arena_printf(&c->arena, "is not there and cannot be made: %s: %s", directory, strerror(errno))));
+	return complain(c, key, path,
+			arena_cstr(&c->arena, arena_printf(&c->arena, "is not there and cannot be made: %s: %s", directory,
+							   strerror(errno))));
 }
 
 static unsigned check_state_dir(struct config *c, const struct passwd *user)
@@ -152,7 +156,8 @@ static unsigned check_control(struct config *c)
 
 	directory = slash == 0 ? "/" : arena_cstr(&c->arena, str_head(c->control, slash));
 	if (stat(directory, &st) != 0)
-		return errno == ENOENT ? check_parent(c, "control", directory) : complain(c, "control", directory, strerror(errno));
+		return errno == ENOENT ? check_parent(c, "control", directory)
+				       : complain(c, "control", directory, strerror(errno));
 	if (!S_ISDIR(st.st_mode))
 		return complain(c, "control", directory, "is not a directory");
 	if (access(directory, W_OK | X_OK) != 0)
@@ -170,7 +175,9 @@ static unsigned check_machine(struct config *c)
 	if (geteuid() == 0) {
 		user = getpwnam(run_as);
 		if (!user)
-			return complain(c, "run_as", run_as, "is no user of this machine; expected one, for example made by: adduser --system --group posthouse");
+			return complain(
+				c, "run_as", run_as,
+				"is no user of this machine; expected one, for example made by: adduser --system --group posthouse");
 	}
 	return check_state_dir(c, user) + check_control(c);
 }

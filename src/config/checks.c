@@ -21,7 +21,8 @@ static void check_listen(struct loader *l)
 			if (a->port != 0 && a->port == b->port &&
 			    (str_eq(a->address, b->address) || str_eq(a->address, S("*")) || str_eq(b->address, S("*"))))
 				fault(l, setting_near(l, "listen.[%zu].port", i),
-				      "listen: expected a port of its own; %u is taken by element %zu of the list", (unsigned)a->port, k + 1);
+				      "listen: expected a port of its own; %u is taken by element %zu of the list",
+				      (unsigned)a->port, k + 1);
 		}
 	}
 }
@@ -33,14 +34,12 @@ static void check_certificates(struct loader *l)
 		      "certificates: several, chosen by the name that the client asks for (SNI), are not built yet; expected exactly one");
 }
 
-/* An empty path would mean the configuration's own directory. */
-static void check_paths(struct loader *l)
+/* The path as given fits, but the kernel gets the whole. */
+static void check_control(struct loader *l)
 {
 	struct config *c = l->config;
 
-	if (c->state_dir.n == 0)
-		fault(l, setting_near(l, "state_dir"), "state_dir: expected the path of a directory");
-	if (!format_socket.valid(c->control))
+	if (c->control.n > 0 && !format_socket.valid(c->control))
 		fault(l, setting_near(l, "control"), "control: expected %s once the directory is put before it",
 		      format_socket.expected);
 }
@@ -73,7 +72,8 @@ static void check_sign(struct loader *l)
 			same_domain++;
 			if (str_ieq(c->sign[i].selector, c->sign[k].selector))
 				fault(l, setting_near(l, "sign.[%zu].selector", i),
-				      "sign: expected a selector of its own; element %zu of the list has the same domain and selector", k + 1);
+				      "sign: expected a selector of its own; element %zu of the list has the same domain and selector",
+				      k + 1);
 		}
 		if (same_domain == DKIM_KEYS_MAX)
 			fault(l, setting_near(l, "sign.[%zu]", i), "sign: expected at most %d keys for the domain \"%.*s\"",
@@ -94,7 +94,8 @@ static void check_credentials(struct loader *l, size_t i)
 		     config_setting_type(setting_near(l, "upstreams.[%zu].password", i)) == CONFIG_TYPE_STRING;
 
 	if (u->login.n > 0 && !given)
-		fault(l, setting_near(l, "upstreams.[%zu].login", i), "upstreams: expected password_file (or password) beside login");
+		fault(l, setting_near(l, "upstreams.[%zu].login", i),
+		      "upstreams: expected password_file (or password) beside login");
 	if (u->login.n == 0 && u->password.n > 0)
 		fault(l, setting_near(l, "upstreams.[%zu]", i), "upstreams: expected login beside the password");
 	if (u->login.n > 0 && (u->tls == UPSTREAM_NONE || u->tls == UPSTREAM_OPPORTUNISTIC) && !is_loopback(u->host))
@@ -114,7 +115,8 @@ static void check_file_mode(struct loader *l, size_t i)
 		return;
 	where = source_of(l, (unsigned)config_setting_source_line(s));
 	if (stat(arena_cstr(l->arena, where.file), &st) == 0 && st.st_mode & 0004)
-		warning(l, s, "upstreams: everybody can read this file and the password in it; expected mode 0600, or password_file");
+		warning(l, s,
+			"upstreams: everybody can read this file and the password in it; expected mode 0600, or password_file");
 }
 
 static void check_upstreams(struct loader *l)
@@ -132,8 +134,8 @@ static void check_upstreams(struct loader *l)
 		for (size_t k = 0; k < i; k++)
 			if (u->name.n > 0 && str_eq(u->name, c->upstreams[k].name))
 				fault(l, setting_near(l, "upstreams.[%zu].name", i),
-				      "upstreams: expected a name of its own; element %zu of the list is called \"%.*s\" too", k + 1,
-				      STR_ARG(u->name));
+				      "upstreams: expected a name of its own; element %zu of the list is called \"%.*s\" too",
+				      k + 1, STR_ARG(u->name));
 		check_credentials(l, i);
 		check_file_mode(l, i);
 	}
@@ -206,7 +208,7 @@ void checks_run(struct loader *l)
 
 	if (c->auth.realm.n == 0)
 		c->auth.realm = c->hostname;
-	check_paths(l);
+	check_control(l);
 	check_listen(l);
 	check_certificates(l);
 	check_senders(l);

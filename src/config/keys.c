@@ -58,7 +58,8 @@ static size_t parse_certificates(struct str pem, X509 **first_out)
 }
 
 /* The file's bytes into the arena; `name` is the key, as people write it. False: said. */
-static bool read_pem(struct loader *l, const config_setting_t *s, const char *name, struct str path, bool secret, struct str *pem_out)
+static bool read_pem(struct loader *l, const config_setting_t *s, const char *name, struct str path, bool secret,
+		     struct str *pem_out)
 {
 	const char *why;
 	unsigned mode;
@@ -89,7 +90,8 @@ static EVP_PKEY *read_key(struct loader *l, const config_setting_t *s, const cha
 		return NULL;
 	key = parse_key(*pem_out, &encrypted);
 	if (!key)
-		fault(l, s, "%s: expected a private key %sin PEM form in %.*s", name, encrypted ? "without passphrase " : "", STR_ARG(path));
+		fault(l, s, "%s: expected a private key %sin PEM form in %.*s", name, encrypted ? "without passphrase " : "",
+		      STR_ARG(path));
 	return key;
 }
 
@@ -126,7 +128,8 @@ static void load_certificate(struct loader *l, size_t i)
 	if (key && EVP_PKEY_get_security_bits(key) < SECURITY_BITS)
 		fault(l, key_at_line, "certificates.key: expected a stronger key: EC P-256, or RSA with at least 2048 bits");
 	if (key && certificate && X509_check_private_key(certificate, key) != 1)
-		fault(l, key_at_line, "certificates.key: expected the key that belongs to the certificate %.*s", STR_ARG(c->chain));
+		fault(l, key_at_line, "certificates.key: expected the key that belongs to the certificate %.*s",
+		      STR_ARG(c->chain));
 	X509_free(certificate);
 	EVP_PKEY_free(key);
 	ERR_clear_error();

@@ -18,7 +18,8 @@ static void add_fault(struct loader *l, const struct config_fault *f)
 	list->at[list->n++] = *f;
 }
 
-static void fault_v(struct loader *l, struct source_run where, bool is_warning, const char *format, va_list arguments)
+__attribute__((format(printf, 4, 0))) static void fault_v(struct loader *l, struct source_run where, bool is_warning,
+							  const char *format, va_list arguments)
 {
 	struct config_fault f = { .file = where.file, .line = where.line, .warning = is_warning };
 	struct buf b;
@@ -93,10 +94,11 @@ static bool parse(struct loader *l)
 	if (config_read_string(&l->tree, l->text.p + l->text.from))
 		return true;
 	where = source_of(l, (unsigned)config_error_line(&l->tree));
-	fault_at(l, where.file, where.line, false, "%s%s", config_error_text(&l->tree),
-		 strcmp(config_error_text(&l->tree), "syntax error") == 0 ?
-			 ": expected `key = value;` (here or on the line before: perhaps a quote, a bracket or a semicolon is missing)" :
-			 "");
+	fault_at(
+		l, where.file, where.line, false, "%s%s", config_error_text(&l->tree),
+		strcmp(config_error_text(&l->tree), "syntax error") == 0
+			? ": expected `key = value;` (here or on the line before: perhaps a quote, a bracket or a semicolon is missing)"
+			: "");
 	return false;
 }
 

@@ -10,9 +10,9 @@
 
 /* Where a run of lines of the assembled text comes from. */
 struct source_run {
-	unsigned first;   /* line of the assembled text */
+	unsigned first; /* line of the assembled text */
 	struct str file;
-	unsigned line;    /* its line there */
+	unsigned line; /* its line there */
 };
 
 struct loader {

@@ -67,7 +67,8 @@ static bool is_own_address(struct str user, struct str address)
 	size_t at = str_rfind(address, '@');
 
 	split_login(user, &name, &realm);
-	return name.n > 0 && realm.n > 0 && local_matches(name, str_head(address, at)) && str_ieq(realm, str_from(address, at + 1));
+	return name.n > 0 && realm.n > 0 && local_matches(name, str_head(address, at)) &&
+	       str_ieq(realm, str_from(address, at + 1));
 }
 
 bool sender_allowed(const struct config *c, struct str user, struct str address)

@@ -15,13 +15,13 @@
 #define CONSOLE    (1u << ROLE_CONSOLE)
 #define EVERY      (SUBMISSION | LOGIN | VAULT | QUEUE | RELAY | CONSOLE)
 
-#define AT(field)           offsetof(struct config, field), 0
-#define ARRAY(field)        offsetof(struct config, field.at), offsetof(struct config, field.n)
-#define COUNTED(field, n)   offsetof(struct config, field), offsetof(struct config, n)
-#define IN(type, field)     offsetof(struct type, field), 0
+#define AT(field)             offsetof(struct config, field), 0
+#define ARRAY(field)          offsetof(struct config, field.at), offsetof(struct config, field.n)
+#define COUNTED(field, n)     offsetof(struct config, field), offsetof(struct config, n)
+#define IN(type, field)       offsetof(struct type, field), 0
 #define ARRAY_IN(type, field) offsetof(struct type, field.at), offsetof(struct type, field.n)
-#define NO_TARGET           0, 0
-#define NO_BOUNDS           NULL, NULL
+#define NO_TARGET             0, 0
+#define NO_BOUNDS             NULL, NULL
 
 static const struct choice listen_tls_choices[] = { { "starttls", LISTEN_STARTTLS }, { "implicit", LISTEN_IMPLICIT }, { NULL } };
 static const struct choice upstream_tls_choices[] = { { "implicit", UPSTREAM_IMPLICIT },
@@ -42,10 +42,9 @@ static const struct choice log_format_choices[] = { { "logfmt", LOG_FORMAT_LOGFM
 static const struct choice log_level_choices[] = {
 	{ "debug", LOG_DEBUG }, { "info", LOG_INFO }, { "warning", LOG_WARNING }, { "error", LOG_ERROR }, { NULL }
 };
-static const struct choice dkim_choices[] = { { "(no key)", 0 },
-					      { "rsa-sha256", DKIM_RSA_SHA256 },
-					      { "ed25519-sha256", DKIM_ED25519_SHA256 },
-					      { NULL } };
+static const struct choice dkim_choices[] = {
+	{ "(no key)", 0 }, { "rsa-sha256", DKIM_RSA_SHA256 }, { "ed25519-sha256", DKIM_ED25519_SHA256 }, { NULL }
+};
 
 /* path, type, target, default, lower, upper, roles, flags, help; then by name what only some rows have. */
 /* clang-format off */
@@ -55,7 +54,8 @@ const struct key config_keys[] = {
 	{ "postmaster", CFG_TEXT, AT(postmaster), NULL, NO_BOUNDS, SUBMISSION | QUEUE | CONSOLE, REQUIRED | RELOADABLE,
 	  "The person in charge: is told what nobody else can be told.", .format = &format_mailbox, .example = "postmaster@example.org" },
 	{ "state_dir", CFG_TEXT, AT(state_dir), "/var/lib/posthouse", NO_BOUNDS, LOGIN | QUEUE | CONSOLE, PATH,
-	  "Queue, large messages and accounts. It must be on a disk: a tmpfs or a network file system is refused." },
+	  "Queue, large messages and accounts. It must be on a disk: a tmpfs or a network file system is refused.",
+	  .format = &format_path },
 	{ "run_as", CFG_TEXT, AT(run_as), "posthouse", NO_BOUNDS, CONSOLE, 0,
 	  "Whom to become when started as root; ignored otherwise.", .format = &format_name },
 	{ "shutdown_grace", CFG_TIME, AT(shutdown_grace_ms), "20s", "0s", "10m", 0, RELOADABLE,
@@ -84,9 +84,11 @@ const struct key config_keys[] = {
 	  "The certificate that clients see; exactly one (several, chosen by the name that the client asks for, come later). "
 	  "It is read again when its files change.", .element_size = sizeof(struct cfg_certificate) },
 	{ "certificates[].chain", CFG_TEXT, IN(cfg_certificate, chain), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE | PATH,
-	  "PEM file with the certificate first and those of its issuers after it.", .example = "/etc/posthouse/fullchain.pem" },
+	  "PEM file with the certificate first and those of its issuers after it.", .format = &format_path,
+	  .example = "/etc/posthouse/fullchain.pem" },
 	{ "certificates[].key", CFG_TEXT, IN(cfg_certificate, key), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE | PATH,
-	  "PEM file with its private key, without passphrase.", .example = "/etc/posthouse/privkey.pem" },
+	  "PEM file with its private key, without passphrase.", .format = &format_path,
+	  .example = "/etc/posthouse/privkey.pem" },
 	{ "certificates[].chain_pem", CFG_TEXT, IN(cfg_certificate, chain_pem), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE | FILLED, "" },
 	{ "certificates[].key_pem", CFG_SECRET, IN(cfg_certificate, key_pem), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE | FILLED, "" },
 	{ "tls_minimum", CFG_ENUM, AT(tls_minimum), "1.2", NO_BOUNDS, SUBMISSION, RELOADABLE,
@@ -178,7 +180,7 @@ const struct key config_keys[] = {
 	  "The public key is published as SELECTOR._domainkey.DOMAIN.", .format = &format_selector, .example = "p1r" },
 	{ "sign[].key", CFG_TEXT, IN(cfg_sign, key), NULL, NO_BOUNDS, VAULT, REQUIRED | RELOADABLE | PATH,
 	  "PEM file with the private key: RSA (1024 bits or more, 2048 advised) or Ed25519; the algorithm follows it.",
-	  .example = "/etc/posthouse/dkim/p1r.key" },
+	  .format = &format_path, .example = "/etc/posthouse/dkim/p1r.key" },
 	{ "sign[].key_pem", CFG_SECRET, IN(cfg_sign, key_pem), NULL, NO_BOUNDS, VAULT, RELOADABLE | FILLED, "" },
 	{ "sign[].algorithm", CFG_ENUM, IN(cfg_sign, algorithm), NULL, NO_BOUNDS, SUBMISSION | QUEUE | VAULT, RELOADABLE | FILLED, "",
 	  .choices = dkim_choices },
@@ -202,7 +204,8 @@ const struct key config_keys[] = {
 	{ "upstreams[].connections", CFG_INT, IN(cfg_upstream, connections), "10", "1", "1000", QUEUE | RELAY, RELOADABLE,
 	  "Connections to it at once." },
 	{ "upstreams[].ca", CFG_TEXT, IN(cfg_upstream, ca), NULL, NO_BOUNDS, RELAY, RELOADABLE | PATH,
-	  "PEM file with the certificates of the issuers to trust. Without this key: the system's.", .example = "/etc/posthouse/ca.pem" },
+	  "PEM file with the certificates of the issuers to trust. Without this key: the system's.", .format = &format_path,
+	  .example = "/etc/posthouse/ca.pem" },
 	{ "upstreams[].ca_pem", CFG_TEXT, IN(cfg_upstream, ca_pem), NULL, NO_BOUNDS, RELAY, RELOADABLE | FILLED, "" },
 	{ "upstreams[].tls_name", CFG_TEXT, IN(cfg_upstream, tls_name), NULL, NO_BOUNDS, RELAY, RELOADABLE,
 	  "The name that its certificate must bear. Without this key: host.", .format = &format_host, .example = "smtp.isp.example" },

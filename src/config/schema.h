@@ -17,7 +17,7 @@ enum key_type {
 	CFG_TIMES,  /* array of uint64_t */
 	CFG_RATES,  /* array of struct rate */
 	CFG_GROUP,  /* nothing of its own: its members are rows with their full path */
-	CFG_LIST,   /* array of a struct; the member rows follow at once, their paths begin with PATH[] and their targets are in the struct */
+	CFG_LIST, /* array of a struct; the member rows follow at once, their paths begin with PATH[] and their targets are in the struct */
 };
 
 enum key_flag {
@@ -47,9 +47,10 @@ struct key {
 	enum key_type type;
 	size_t offset;       /* in struct config, or in the list's struct */
 	size_t count_offset; /* arrays: where the number of elements is */
-	const char *fallback; /* default, as text: words apart by spaces for arrays, the file's syntax for CFG_LIST; NULL: zero or empty */
+	const char *
+		fallback; /* default, as text: words apart by spaces for arrays, the file's syntax for CFG_LIST; NULL: zero or empty */
 	const char *lower, *upper; /* bounds, as text; NULL: none */
-	unsigned roles;      /* bit 1 << enum role_id: whose slice has it */
+	unsigned roles;            /* bit 1 << enum role_id: whose slice has it */
 	unsigned flags;
 	const char *help;
 	const struct text_format *format; /* texts: NULL = any printable text */
@@ -91,8 +92,8 @@ bool key_is_array(const struct key *k); /* TEXTS, TIMES, RATES, LIST */
 enum key_type key_scalar(const struct key *k);
 
 /* ---- text.c: formats ---- */
-extern const struct text_format format_fqdn, format_domain, format_host, format_address, format_mailbox, format_pattern, format_login,
-	format_name, format_selector, format_network, format_socket;
+extern const struct text_format format_fqdn, format_domain, format_host, format_address, format_mailbox, format_pattern,
+	format_login, format_name, format_selector, format_network, format_path, format_socket;
 bool text_is_printable(struct str s); /* UTF-8 without control characters */
 
 /* ---- value.c: single values as text ---- */

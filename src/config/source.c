@@ -9,10 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_MAX    (4 * 1024 * 1024) /* all files together */
-#define DEPTH_MAX   10
-#define DIGITS_MAX  17 /* of a whole number, with 0x: fits in 63 bits */
-#define RUNS_MAX    2000
+#define FILE_MAX   (4 * 1024 * 1024) /* all files together */
+#define DEPTH_MAX  10
+#define DIGITS_MAX 17 /* of a whole number, with 0x: fits in 63 bits */
+#define RUNS_MAX   2000
 
 /* One file's text being copied. */
 struct scan {
@@ -138,15 +138,19 @@ static void copy_comment(struct scan *s)
 	copy(s, end + 4 < rest.n ? end + 4 : rest.n);
 }
 
+/* A text, which ends on its line. */
 static void copy_text(struct scan *s)
 {
 	size_t n = 1;
 
 	while (peek(s, n) != '"' && peek(s, n) != '\n' && s->at + n < s->text.n)
 		n += peek(s, n) == '\\' && peek(s, n + 1) != '\n' ? 2 : 1;
-	if (peek(s, n) != '"')
+	if (peek(s, n) != '"' || s->at + n >= s->text.n) {
 		fault_at(s->l, s->file, s->line, false, "expected a closing quote on the line where the text begins");
-	copy(s, s->at + n < s->text.n ? n + 1 : s->text.n - s->at);
+		s->at = s->text.n; /* from here on, inside and outside of texts would be exchanged */
+		return;
+	}
+	copy(s, n + 1);
 }
 
 static bool is_word(char c)

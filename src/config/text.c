@@ -193,7 +193,13 @@ static bool network_valid(struct str s)
 
 	if (!address_literal_valid(address))
 		return false;
-	return slash == s.n || (str_to_u64(str_from(s, slash + 1), &bits) && bits <= (str_find(address, ':') < address.n ? 128 : 32));
+	return slash == s.n ||
+	       (str_to_u64(str_from(s, slash + 1), &bits) && bits <= (str_find(address, ':') < address.n ? 128 : 32));
+}
+
+static bool path_valid(struct str s)
+{
+	return s.n > 0 && s.n < 4096 && text_is_printable(s);
 }
 
 /* sun_path holds 108 bytes with the NUL: unix(7). */
@@ -212,4 +218,5 @@ const struct text_format format_fqdn = { "a full host name such as \"relay.examp
 			 format_name = { "a name of letters, digits, '-', '_' and '.'", name_valid },
 			 format_selector = { "a selector (letters, digits, '-', '_', dots between)", selector_valid },
 			 format_network = { "a network such as \"192.0.2.0/24\"", network_valid },
+			 format_path = { "the path of a file or directory", path_valid },
 			 format_socket = { "a path of at most 107 bytes", socket_valid };

@@ -3,7 +3,7 @@
 
 #include <inttypes.h>
 
-#define TIME_MAX_MS  (UINT64_C(100) * 366 * 24 * 3600 * 1000)
+#define TIME_MAX_MS    (UINT64_C(100) * 366 * 24 * 3600 * 1000)
 #define SIZE_MAX_BYTES (UINT64_C(1) << 60)
 
 struct unit {
@@ -115,6 +115,10 @@ static bool set_text(const struct key *k, struct arena *a, struct str text, stru
 {
 	const struct choice *c = k->choices ? choice_named(k->choices, text) : NULL;
 
+	if (text.n == 0 && k->type == CFG_TEXT && !k->fallback && !(k->flags & REQUIRED)) {
+		*target = text; /* the same as to leave the key out */
+		return true;
+	}
 	if (k->choices && !c)
 		return false;
 	if (c && c->later) {
@@ -150,9 +154,7 @@ bool value_set(const struct key *k, struct arena *a, struct str text, void *targ
 	case CFG_SECRET: return set_text(k, a, text, target, later_out);
 	case CFG_ENUM: return set_enum(k, text, target, later_out);
 	case CFG_RATE: return value_rate(text, k->flags & BYTES, target);
-	case CFG_BOOL:
-		*(bool *)target = str_eq(text, S("true"));
-		return str_eq(text, S("true")) || str_eq(text, S("false"));
+	case CFG_BOOL: *(bool *)target = str_eq(text, S("true")); return str_eq(text, S("true")) || str_eq(text, S("false"));
 	case CFG_INT:
 	case CFG_SIZE:
 	case CFG_TIME:
@@ -193,7 +195,9 @@ static void print_scalar_expected(struct buf *b, const struct key *k)
 		case CFG_SIZE: buf_add(b, S("a size such as \"25M\"")); break;
 		case CFG_TIME: buf_add(b, S("a duration such as \"30s\", \"5m\", \"4h\" or \"5d\"")); break;
 		case CFG_BOOL: buf_add(b, S("true or false")); break;
-		case CFG_RATE: buf_add(b, k->flags & BYTES ? S("a rate such as \"500M/1d\"") : S("a rate such as \"100/1h\"")); break;
+		case CFG_RATE:
+			buf_add(b, k->flags & BYTES ? S("a rate such as \"500M/1d\"") : S("a rate such as \"100/1h\""));
+			break;
 		case CFG_GROUP: buf_add(b, S("a group { … }")); break;
 		case CFG_LIST: buf_add(b, S("a list of groups ( { … }, { … } )")); break;
 		case CFG_SECRET: buf_add(b, S("a text without line breaks")); break;

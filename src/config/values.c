@@ -165,7 +165,8 @@ static void check_members(struct loader *l, const config_setting_t *group, struc
 static void report_value(struct loader *l, const config_setting_t *s, const struct key *k, bool later)
 {
 	struct str shown = schema_shown(l->arena, str_of(k->path)), expected = value_expected(k, l->arena);
-	const char *text = config_setting_type(s) == CONFIG_TYPE_STRING && k->type != CFG_SECRET ? config_setting_get_string(s) : NULL;
+	const char *text =
+		config_setting_type(s) == CONFIG_TYPE_STRING && k->type != CFG_SECRET ? config_setting_get_string(s) : NULL;
 
 	if (text && strlen(text) > 200)
 		text = NULL;
@@ -282,7 +283,8 @@ static void load_default(struct loader *l, const config_setting_t *group, size_t
 			fault(l, NULL, "the default of %s is wrong", k->path);
 	} else if (k->flags & REQUIRED && !(k->flags & LATER)) {
 		shown = schema_shown(l->arena, str_of(k->path));
-		fault(l, config_setting_is_root(group) ? NULL : group, "expected the key %.*s: it is needed. %s", STR_ARG(shown), k->help);
+		fault(l, config_setting_is_root(group) ? NULL : group, "expected the key %.*s: it is needed. %s", STR_ARG(shown),
+		      k->help);
 	}
 }
 

@@ -233,7 +233,8 @@ struct conversation_result conversation_check(struct conversation *c, struct str
 	int result;
 
 	begin_step(c);
-	if (user.n == 0 || password.n == 0) /* to Cyrus a length of 0 means "ends in NUL" */
+	/* Cyrus takes a length of 0 as "ends in NUL", and reads a name up to its first NUL. */
+	if (user.n == 0 || password.n == 0 || str_find(user, '\0') < user.n || str_find(password, '\0') < password.n)
 		return conclude(c, SASL_BADAUTH, NULL, 0);
 	result = sasl_checkpass(c->sasl, user.p, (unsigned)user.n, password.p, (unsigned)password.n);
 	return conclude(c, result, NULL, 0);

@@ -62,13 +62,6 @@ static int get_option(void *context, const char *plugin, const char *option, con
 	return SASL_FAIL;
 }
 
-/* A place where no configuration file can be; Cyrus frees the string. */
-static int get_configuration_path(void *context, char **path)
-{
-	*path = strdup("/dev/null");
-	return *path ? SASL_OK : SASL_NOMEM;
-}
-
 /* Of all that lies in the plug-in directory only what is needed is loaded, and no file but a plug-in is read. */
 static int verify_file(void *context, const char *file, sasl_verify_type_t type)
 {
@@ -136,16 +129,18 @@ struct verdict cyrus_start(struct directory *d)
 {
 	static const sasl_callback_t callbacks[] = {
 		{ SASL_CB_GETOPT, (int (*)(void))(void (*)(void))get_option, NULL },
-		{ SASL_CB_GETCONFPATH, (int (*)(void))(void (*)(void))get_configuration_path, NULL },
 		{ SASL_CB_VERIFYFILE, (int (*)(void))(void (*)(void))verify_file, NULL },
 		{ SASL_CB_LOG, (int (*)(void))(void (*)(void))log_nothing, NULL },
 		{ SASL_CB_LIST_END, NULL, NULL },
 	};
+	static char nowhere[] = "/dev/null"; /* no configuration file can be in there */
 	int result;
 
 	plugin_directory = d;
 	sasl_set_mutex(lock_new, lock_take, lock_release, lock_free);
-	result = sasl_server_init(callbacks, "posthouse");
+	result = sasl_set_path(SASL_PATH_TYPE_CONFIG, nowhere);
+	if (result == SASL_OK)
+		result = sasl_server_init(callbacks, "posthouse");
 	if (result == SASL_OK)
 		result = sasl_auxprop_add_plugin(PLUGIN, plugin_init);
 	if (result != SASL_OK)

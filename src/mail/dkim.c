@@ -5,7 +5,7 @@
 #include <openssl/crypto.h>
 #include <stdlib.h>
 
-#define EACH_MAX 8  /* instances of one field that are signed: bounds the h= list, whatever the message holds */
+#define EACH_MAX    8 /* instances of one field that are signed: bounds the h= list, whatever the message holds */
 #define FOLD_COLUMN 76
 
 struct signature {
@@ -152,11 +152,11 @@ static void finish_key(struct dkim *d, struct signature *s, const struct dkim_ke
 	static const char name[] = "DKIM-Signature";
 	struct buf text;
 
-	s->field = arena_printf(&d->arena,
-				"%s: v=1; a=%s; c=relaxed/relaxed;\r\n\td=%.*s; s=%.*s; t=%llu;\r\n\th=%.*s;\r\n\tbh=%.*s;\r\n\tb=",
-				name, key->algorithm == DKIM_ED25519_SHA256 ? "ed25519-sha256" : "rsa-sha256",
-				STR_ARG(key->domain), STR_ARG(key->selector), (unsigned long long)(now_ms / 1000), STR_ARG(list),
-				STR_ARG(body_hash));
+	s->field = arena_printf(
+		&d->arena,
+		"%s: v=1; a=%s; c=relaxed/relaxed;\r\n\td=%.*s; s=%.*s; t=%llu;\r\n\th=%.*s;\r\n\tbh=%.*s;\r\n\tb=", name,
+		key->algorithm == DKIM_ED25519_SHA256 ? "ed25519-sha256" : "rsa-sha256", STR_ARG(key->domain),
+		STR_ARG(key->selector), (unsigned long long)(now_ms / 1000), STR_ARG(list), STR_ARG(body_hash));
 	buf_init(&text, s->field.n);
 	relaxed_field(&text, str_of(name), str_from(s->field, sizeof name));
 	must(EVP_MD_CTX_copy_ex(d->copy, d->hash));

@@ -15,7 +15,7 @@ struct relaxed_body {
 	bool cr;            /* the last byte was CR */
 	bool any;           /* something was passed on */
 	size_t gathered;
-	char gather[1024];  /* short pieces, so that the hash is called rarely */
+	char gather[1024]; /* short pieces, so that the hash is called rarely */
 };
 
 void relaxed_body_init(struct relaxed_body *b, EVP_MD_CTX *hash);

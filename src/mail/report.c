@@ -11,7 +11,7 @@
 
 #define TEXT_SHOWN      2000 /* bytes of a remote text that are passed on */
 #define SUBJECT_SHOWN   200
-#define ADDRESS_SHOWN   1000
+#define ADDRESS_SHOWN   900 /* RFC 5322 2.1.1: a line has at most 998 */
 #define WIDTH           72
 #define HEADER_RETURNED (48 * 1024) /* bytes of the original header that are passed on: whole fields */
 
@@ -20,6 +20,7 @@ struct report {
 	const struct report_input *in;
 	struct buf out;
 	struct str boundary;
+	struct header original;
 	bool utf8_addresses; /* the machine's part must be of the kind of RFC 6533 */
 };
 
@@ -105,11 +106,8 @@ static void begin_part(struct report *r, const char *type, const char *descripti
 /* The original's field as one clean line; "" when it is absent, or holds encoded words, which a person cannot read. */
 static struct str original_line(struct report *r, struct str name, size_t max)
 {
-	struct header h;
+	const struct header_field *f = header_find(&r->original, name);
 
-	if (header_parse(r->arena, r->in->original_header, &h).class != OK)
-		return S("");
-	const struct header_field *f = header_find(&h, name);
 	if (!f || str_search(f->value, S("=?")) < f->value.n)
 		return S("");
 	return text_clean(r->arena, f->value, max);
@@ -152,13 +150,14 @@ static void write_words(struct report *r, bool is_8bit_part, bool shortened)
 	for (size_t i = 0; i < in->n; i++)
 		explain_recipient(r, &in->recipients[i]);
 	put_line(r, "%s", "");
-	put_wrapped(r, "", "", S("If the message had other recipients, they are not concerned by this report."));
+	put_wrapped(r, "", "", S("This report says nothing about other recipients of the message."));
 	put_line(r, "%s", "");
-	put_wrapped(r, "", "",
-		    arena_printf(r->arena,
-				 "This report was written by the mail relay %.*s, which had taken the message from you. If you ask "
-				 "your administrator about it, name the message %s.",
-				 STR_ARG(in->hostname), id_format(in->original_id, id)));
+	put_wrapped(
+		r, "", "",
+		arena_printf(r->arena,
+			     "This report was written by the mail relay %.*s, which had taken the message from you. If you ask "
+			     "your administrator about it, name the message %s.",
+			     STR_ARG(in->hostname), id_format(in->original_id, id)));
 	put_line(r, "%s", "");
 	put_wrapped(r, "", "",
 		    shortened ? S("The next part is for programs. The last one is the beginning of your message's header.")
@@ -225,16 +224,14 @@ static void write_status(struct report *r)
 }
 
 /* The front of the original header that is passed on: whole fields, within the bound. */
-static struct str returned_header(struct arena *a, struct str section)
+static struct str returned_header(struct report *r)
 {
-	struct header h;
+	const struct header *h = &r->original;
 	size_t n = 0;
 
-	if (header_parse(a, section, &h).class != OK)
-		return S("");
-	for (size_t i = 0; i < h.n && n + h.fields[i].whole.n <= HEADER_RETURNED; i++)
-		n += h.fields[i].whole.n;
-	return str_head(section, n);
+	for (size_t i = 0; i < h->n && n + h->fields[i].whole.n <= HEADER_RETURNED; i++)
+		n += h->fields[i].whole.n;
+	return str_head(r->in->original_header, n);
 }
 
 /* The original's Message-ID, if it can stand in a field of ours; RFC 3834 3.1.5: what this is an answer to. */
@@ -298,7 +295,11 @@ static bool words_are_8bit(struct report *r)
 void mail_report(struct arena *a, const struct report_input *in, struct str *header_out, struct str *body_out, bool *is_8bit_out)
 {
 	struct report r = { .arena = a, .in = in, .utf8_addresses = any_utf8_address(in) };
-	struct str returned = returned_header(a, in->original_header);
+
+	/* What is no header section (it was checked when it came) is left out of the report; the report goes nevertheless. */
+	if (header_parse(a, in->original_header, &r.original).class != OK)
+		r.original.n = 0;
+	struct str returned = returned_header(&r);
 	bool words_8bit = words_are_8bit(&r), returned_8bit = !text_is_ascii(returned);
 	bool body_8bit = words_8bit || returned_8bit || r.utf8_addresses;
 
@@ -309,8 +310,8 @@ void mail_report(struct arena *a, const struct report_input *in, struct str *hea
 	*header_out = write_header(&r, body_8bit);
 	write_words(&r, words_8bit, returned.n < in->original_header.n);
 	write_status(&r);
-	begin_part(&r, r.utf8_addresses && returned_8bit ? "message/global-headers" : "text/rfc822-headers", "Your message's header",
-		   returned_8bit);
+	begin_part(&r, r.utf8_addresses && returned_8bit ? "message/global-headers" : "text/rfc822-headers",
+		   "Your message's header", returned_8bit);
 	put(&r, returned);
 	put_line(&r, "\r\n--%.*s--", STR_ARG(r.boundary));
 	*body_out = arena_str(a, buf_view(&r.out));

@@ -28,8 +28,9 @@ static const struct {
 	{ { "6.3", 3 }, "The recipient's server does not take this kind of content." },
 	{ { "6.7", 3 }, "The recipient's server cannot handle addresses with letters beyond English ones." },
 	{ { "7.0", 3 }, "The recipient's server refused the message by its rules. It may have taken it for spam." },
-	{ { "7.1", 3 }, "The recipient's server refused the message by its rules. It may have taken it for spam, or takes mail "
-			"from certain senders only." },
+	{ { "7.1", 3 },
+	  "The recipient's server refused the message by its rules. It may have taken it for spam, or takes mail "
+	  "from certain senders only." },
 	{ { "7.2", 3 }, "You may not write to this mailing list." },
 	{ { "7.8", 3 }, "The next mail server did not accept this relay's login. Your administrator can help." },
 	{ { "7.23", 4 }, "The recipient's server did not believe that the message comes from you. Your administrator can help." },
@@ -71,8 +72,9 @@ struct str status_words(const struct verdict *v)
 	struct str detail = str_from(status_code(v), 2);
 
 	if (v->class == TEMP)
-		return S("It was tried again and again, and the time for that is over. Send it again later, or reach the recipient in "
-			 "another way.");
+		return S(
+			"It was tried again and again, and the time for that is over. Send it again later, or reach the recipient in "
+			"another way.");
 	for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++) {
 		if (str_eq(detail, meanings[i].detail))
 			return str_of(meanings[i].words);

@@ -34,7 +34,8 @@ static bool can_be_shown(struct str address)
 	return true;
 }
 
-struct str mail_received(struct arena *a, struct str hostname, struct str with, uint64_t id, struct str for_recipient, uint64_t now_ms)
+struct str mail_received(struct arena *a, struct str hostname, struct str with, uint64_t id, struct str for_recipient,
+			 uint64_t now_ms)
 {
 	char text[ID_TEXT_MAX];
 	struct str date = mail_date(a, now_ms);

@@ -12,9 +12,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define BACKLOG 1024
+#define BACKLOG        1024
 #define ACCEPT_AT_ONCE 32 /* then others get their turn; the rest is still readable */
-#define STARVED_MS 250
+#define STARVED_MS     250
 
 struct listener {
 	uv_stream_t token; /* what on_connection hands to stream_accept(): only its loop and data are set */

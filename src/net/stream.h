@@ -12,10 +12,10 @@
 
 #include <openssl/ssl.h>
 
-#define STREAM_CHUNK 65536                      /* read at once; written without waiting for the end of the round */
-#define STREAM_UNSENT_MAX ((size_t)64 << 20)    /* the last resort: users bound stream_pending() far below */
+#define STREAM_CHUNK         65536              /* read at once; written without waiting for the end of the round */
+#define STREAM_UNSENT_MAX    ((size_t)64 << 20) /* the last resort: users bound stream_pending() far below */
 #define STREAM_HANDSHAKE_MAX ((size_t)1 << 20)  /* unsent bytes at which the peer may cause no more of TLS's own */
-#define STREAM_FINISH_MS 5000
+#define STREAM_FINISH_MS     5000
 
 enum stream_state {
 	STREAM_CONNECTING,
@@ -29,13 +29,13 @@ enum stream_state {
 struct stream_tls {
 	SSL *ssl;
 	struct tls_context *context;
-	struct str in;     /* ciphertext that is being read: in the shared buffer, or in `wire` */
-	struct buf wire;   /* ciphertext that has to wait because the user takes no more */
-	struct buf plain;  /* written, not encrypted yet: one record for many writes */
+	struct str in;        /* ciphertext that is being read: in the shared buffer, or in `wire` */
+	struct buf wire;      /* ciphertext that has to wait because the user takes no more */
+	struct buf plain;     /* written, not encrypted yet: one record for many writes */
 	struct verdict fault; /* of a handshake that could not even begin */
-	bool done, failed; /* the handshake */
-	bool shut;         /* our close_notify is in `out` */
-	bool encrypting;   /* what TLS writes now is the user's, not the peer's doing */
+	bool done, failed;    /* the handshake */
+	bool shut;            /* our close_notify is in `out` */
+	bool encrypting;      /* what TLS writes now is the user's, not the peer's doing */
 };
 
 struct stream {
@@ -48,15 +48,15 @@ struct stream {
 	const struct stream_ops *ops;
 	void *ctx;
 	struct agenda *agenda;
-	struct list due; /* in the agenda */
+	struct list due;        /* in the agenda */
 	struct stream_tls *tls; /* NULL: in the clear */
 	struct buf unread, out, sending;
-	struct buf text; /* of the verdict or reason last reported */
+	struct buf text;                /* of the verdict or reason last reported */
 	int connect_error, write_error; /* negative uv codes to be reported; 0 = none */
-	unsigned end_in;   /* rounds of the loop until a write error ends the stream: the peer's last words come first */
-	unsigned parts;    /* handles that are not closed yet */
-	bool paused;       /* the user took less than offered */
-	bool resumed;      /* ... and wants more now */
+	unsigned end_in; /* rounds of the loop until a write error ends the stream: the peer's last words come first */
+	unsigned parts;  /* handles that are not closed yet */
+	bool paused;     /* the user took less than offered */
+	bool resumed;    /* ... and wants more now */
 	bool owes_drain;
 	bool has_limit, shutdown_begun, shutdown_done, peer_ended;
 	unsigned port;

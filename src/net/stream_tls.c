@@ -295,7 +295,8 @@ void stream_tls_shutdown(struct stream *st)
 		return;
 	st->tls->shut = true;
 	ERR_clear_error();
-	SSL_shutdown(st->tls->ssl); /* 0: the peer's has not come, which we do not wait for; < 0: the session was broken already */
+	SSL_shutdown(
+		st->tls->ssl); /* 0: the peer's has not come, which we do not wait for; < 0: the session was broken already */
 	ERR_clear_error();
 }
 

@@ -172,7 +172,9 @@ struct tls_context *tls_client_context(struct str ca_pem, struct arena *a, struc
 	SSL_CTX_set_min_proto_version(t->ctx, TLS1_2_VERSION);
 	if (SSL_CTX_set_cipher_list(t->ctx, CLIENT_CIPHERS) != 1)
 		abort();
-	good = ca_pem.n ? trust(t->ctx, ca_pem) : SSL_CTX_set_default_verify_paths(t->ctx) == 1;
+	/* Not SSL_CTX_set_default_verify_paths(): it adds a third place, which reads the whole directory at every handshake. */
+	good = ca_pem.n ? trust(t->ctx, ca_pem)
+			: SSL_CTX_set_default_verify_file(t->ctx) == 1 && SSL_CTX_set_default_verify_dir(t->ctx) == 1;
 	if (!good) {
 		*why_out = tls_fault(a, "the CA certificates cannot be read");
 		tls_context_unref(t);

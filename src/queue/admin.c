@@ -158,7 +158,7 @@ static void on_altered(void *ctx, struct verdict v, uint64_t count, uint64_t in_
 	if (v.class == OK)
 		log_info(NULL, "queue.altered", kv("operation", (unsigned)c->operation), kv("recipients", count),
 			 kv("in_flight", in_flight), kv("reason", c->reason));
-	if (v.class == OK && c->operation == ALTER_REMOVE && in_flight > 0)
+	if (v.class == OK && (c->operation == ALTER_REMOVE || c->operation == ALTER_HOLD) && in_flight > 0)
 		leases_withdraw(q, &c->selector);
 	if (v.class == OK && c->operation == ALTER_RETRY)
 		gates_probe_now(q); /* whoever says "now" has mended something */

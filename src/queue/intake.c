@@ -120,18 +120,28 @@ static void drop(struct transaction *t)
 	transaction_free(t);
 }
 
+static void peer_free(struct intake_peer *p)
+{
+	LIST_EACH(i, &p->transactions)
+		drop(CONTAINER_OF(i, struct transaction, in_peer));
+	list_remove(&p->in_peers);
+	free(p);
+}
+
 void intake_peer_gone(struct queue *q, const struct channel *ch)
 {
 	LIST_EACH(i, &q->intake.peers) {
 		struct intake_peer *p = CONTAINER_OF(i, struct intake_peer, in_peers);
 
-		if (p->channel != ch)
-			continue;
-		LIST_EACH(k, &p->transactions)
-			drop(CONTAINER_OF(k, struct transaction, in_peer));
-		list_remove(&p->in_peers);
-		free(p);
+		if (p->channel == ch)
+			peer_free(p);
 	}
+}
+
+void intake_fini(struct queue *q)
+{
+	LIST_EACH(i, &q->intake.peers)
+		peer_free(CONTAINER_OF(i, struct intake_peer, in_peers));
 }
 
 /* Count what the transaction takes; a peer that passes the bounds does not follow the credit, and is closed. */

@@ -17,6 +17,7 @@ struct intake {
 
 void intake_init(struct queue *q);
 void intake_peer_gone(struct queue *q, const struct channel *ch);
+void intake_fini(struct queue *q);
 
 /* Handlers; their ctx is the role. */
 void handle_spool_open(void *ctx, struct channel *ch, const struct msg_spool_open *m, int fd);

@@ -17,7 +17,7 @@ static void on_lost_timer(uv_timer_t *t)
 	leases_settle_lost(t->data, true);
 }
 
-void leases_init(struct queue *q)
+void lease_table_init(struct queue *q)
 {
 	list_init(&q->leases.all);
 	/* No number of an earlier queue comes again: a late `settled` or result can only be unknown. */
@@ -41,6 +41,7 @@ struct message *message_new(struct queue *q, const struct due_message *due)
 	struct message *m = NEW(struct message);
 	struct arena *a = &m->arena;
 
+	list_init(&m->in_fetched);
 	m->queue = q;
 	m->leases = 1;
 	m->due = *due;
@@ -133,11 +134,16 @@ static struct lease *lease_new(struct message *m, struct gate *g)
 
 void lease_free(struct lease *l)
 {
-	assert(l->state == LEASE_SETTLING);
 	list_remove(&l->in_list);
 	l->message->queue->leases.count--;
 	message_release(l->message);
 	free(l);
+}
+
+void leases_drop(struct queue *q)
+{
+	LIST_EACH(i, &q->leases.all)
+		lease_free(CONTAINER_OF(i, struct lease, in_list));
 }
 
 struct lease *lease_find(struct queue *q, uint64_t number)
@@ -162,6 +168,15 @@ static size_t encoded_bytes(const struct due_recipient *r)
 static size_t fixed_bytes(const struct due_message *m, const struct gate *g)
 {
 	return 512 + m->sender.n + m->envid.n + m->prefix.n + m->text.n + strlen(g->name);
+}
+
+static size_t delivery_bytes(const struct lease *l)
+{
+	size_t bytes = fixed_bytes(&l->message->due, l->gate);
+
+	for (size_t i = 0; i < l->recipients_n; i++)
+		bytes += encoded_bytes(&l->recipients[i]);
+	return bytes;
 }
 
 /* A way for each recipient: its gate, or the reason why there is none. */
@@ -276,9 +291,10 @@ static void send_delivery(struct lease *l, int fd)
 		lease_enter(l, LEASE_SENT);
 		return;
 	}
-	/* The channel is closing (relay's end will be said in a moment), or the message does not fit, which the split prevents. */
-	log_warning(&(struct log){ .message = due->id }, "delivery.unsent", kv("lease", l->number));
-	outcome_return(l, l->sent_at + FULL_DELAY_MS);
+	if (delivery_bytes(l) > IPC_DATAGRAM_MAX)
+		outcome_no_text(l, perm(554, S("5.3.4"), S("the envelope is too large to be passed on")));
+	else
+		outcome_return(l, l->sent_at); /* the channel is closing: relay's end will be said in a moment */
 }
 
 static void on_file(void *ctx, struct verdict v, struct str bytes, int fd)
@@ -378,13 +394,14 @@ void leases_settle_lost(struct queue *q, bool died)
 
 /* ---- withdrawing ---- */
 
+/* As the store selects: whole messages. */
 static bool selects(const struct selector *s, const struct lease *l)
 {
 	const struct due_message *m = &l->message->due;
 
 	if (s->id && s->id != m->id)
 		return false;
-	if (s->user.n && !str_ieq(s->user, m->login))
+	if (s->user.n && !str_eq(s->user, m->login))
 		return false;
 	if (s->sender.n && !str_ieq(s->sender, m->sender))
 		return false;
@@ -392,8 +409,8 @@ static bool selects(const struct selector *s, const struct lease *l)
 		return false;
 	if (s->recipient.n == 0 && s->destination.n == 0)
 		return true;
-	for (size_t i = 0; i < l->recipients_n; i++) {
-		struct str address = l->recipients[i].address;
+	for (size_t i = 0; i < m->recipients_n; i++) {
+		struct str address = m->recipients[i].address;
 		struct str domain = str_from(address, str_rfind(address, '@') + 1);
 
 		if ((s->recipient.n == 0 || str_ieq(s->recipient, address)) &&

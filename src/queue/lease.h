@@ -14,6 +14,7 @@ struct queue;
 
 /* A message of which recipients are leased, shared by its deliveries; it ends with the last. */
 struct message {
+	struct list in_fetched; /* of the scheduler */
 	struct queue *queue;
 	struct arena arena;
 	struct due_message due; /* views into the arena */
@@ -49,7 +50,7 @@ struct leases {
 	uv_timer_t lost; /* see leases_relay_gone() */
 };
 
-void leases_init(struct queue *q);
+void lease_table_init(struct queue *q);
 
 /* A copy of what the store has leased to us; message_add() takes its siblings' recipients in. */
 struct message *message_new(struct queue *q, const struct due_message *due);
@@ -71,6 +72,9 @@ void leases_settle_lost(struct queue *q, bool died);
 
 /* An administrator removes these: relay is asked to drop what it has not begun. */
 void leases_withdraw(struct queue *q, const struct selector *s);
+
+/* The end of all, when the store has closed. */
+void leases_drop(struct queue *q);
 
 /* A delivery that relay has, or whose result is being settled; NULL. */
 struct lease *lease_find(struct queue *q, uint64_t number);

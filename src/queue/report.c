@@ -30,9 +30,10 @@ struct report {
 	struct dkim *dkim; /* NULL: unsigned */
 	struct dkim_key keys[DKIM_KEYS_MAX];
 	size_t keys_n;
-	int fd; /* of a large parent, while it is read; -1: none */
+	int fd; /* of a large parent, while it is read */
 	uv_fs_t read;
 	char *bytes;
+	uint64_t call; /* to vault; 0: none is open */
 };
 
 /* In the order they happen. */
@@ -69,12 +70,34 @@ void reports_wake(struct queue *q)
 	look(q);
 }
 
+void reports_retry(struct queue *q)
+{
+	q->reports.waiting = false;
+	reports_wake(q);
+}
+
+bool reports_busy(const struct queue *q)
+{
+	return q->reports.current && !q->reports.current->call;
+}
+
 static void report_free(struct report *r)
 {
 	dkim_free(r->dkim);
 	free(r->bytes);
 	arena_fini(&r->arena);
 	free(r);
+}
+
+void reports_cancel(struct queue *q)
+{
+	struct report *r = q->reports.current;
+
+	if (!r || !r->call)
+		return;
+	ipc_cancel(q->vault, r->call);
+	report_free(r);
+	q->reports.current = NULL;
 }
 
 /* The end of this try; the next one begins at once, or after `pause_ms`. */
@@ -99,7 +122,6 @@ static void look(struct queue *q)
 	struct report *r = NEW(struct report);
 
 	r->queue = q;
-	r->fd = -1;
 	q->reports.current = r;
 	q->reports.again = false;
 	store_unreported(q->store, 1, on_unreported, r);
@@ -167,7 +189,7 @@ static void quote(struct report *r, struct str bytes, size_t max)
 	size_t end;
 
 	section = str_head(section, max);
-	if (str_ends(section, S("\r\n\r\n")))
+	if (str_ends(section, S("\r\n\r\n")) || str_eq(section, S("\r\n")))
 		section.n -= 2;
 	/* back to the end of a line that no folded line follows (RFC 5322 2.2.3) */
 	for (end = section.n; cut && end > 0; end--)
@@ -202,23 +224,26 @@ static void on_text(void *ctx, struct verdict v, struct str bytes, int fd)
 	if (uv_fs_read(role_loop(r->queue->role), &r->read, fd, &into, 1, 0, on_header_read) != 0) {
 		close(fd);
 		finish(r, RETRY_MS);
+		return;
 	}
+	r->queue->open_parts++;
 }
 
 static void on_header_read(uv_fs_t *read)
 {
 	struct report *r = read->data;
+	struct queue *q = r->queue;
 	ssize_t n = read->result;
 
 	uv_fs_req_cleanup(read);
 	close(r->fd);
-	r->fd = -1;
-	if (!queue_may_store(r->queue)) {
+	if (queue_may_store(q)) {
+		quote(r, str_make(r->bytes, n > 0 ? (size_t)n : 0), QUOTE_MAX);
+		build(r);
+	} else {
 		finish(r, RETRY_MS);
-		return;
 	}
-	quote(r, str_make(r->bytes, n > 0 ? (size_t)n : 0), QUOTE_MAX);
-	build(r);
+	queue_part_ended(q);
 }
 
 /* ---- the report's text ---- */
@@ -316,7 +341,7 @@ static void ask_signatures(struct report *r)
 		};
 	m.digests.at = list;
 	m.digests.n = r->keys_n;
-	ipc_call_sign(r->queue->vault, &m, -1, on_signatures, r);
+	r->call = ipc_call_sign(r->queue->vault, &m, -1, on_signatures, r);
 }
 
 static void build(struct report *r)
@@ -366,6 +391,7 @@ static void on_signatures(void *ctx, struct verdict v, const struct msg_signatur
 	struct report *r = ctx;
 	struct str prefix = S("");
 
+	r->call = 0;
 	if (v.class == OK)
 		v = m->verdict;
 	for (size_t i = 0; v.class == OK && i < r->keys_n; i++) {

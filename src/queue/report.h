@@ -20,4 +20,11 @@ void reports_init(struct queue *q);
 /* Recipients have failed, or what a report needs (vault, the store) is there again. */
 void reports_wake(struct queue *q);
 
+/* The same, without the pause after a failure: what was missing has come back. */
+void reports_retry(struct queue *q);
+
+/* Does the store or the disk work for a report? If not, reports_cancel() ends what waits for vault. */
+bool reports_busy(const struct queue *q);
+void reports_cancel(struct queue *q);
+
 #endif

@@ -34,6 +34,7 @@ static void on_credit(void *ctx)
 
 void scheduler_init(struct queue *q)
 {
+	list_init(&q->scheduler.fetched);
 	queue_timer_init(q, &q->scheduler.timer);
 }
 
@@ -126,27 +127,47 @@ static void on_lanes(void *ctx, struct verdict v, const struct due_lane *lanes, 
 	end_step(q);
 }
 
-/* The fetching of one message: its siblings are on their way. */
+/* The message, when an earlier lane of this round has given recipients of it. */
+static struct message *fetched(struct scheduler *s, uint64_t id)
+{
+	LIST_EACH(i, &s->fetched) {
+		struct message *m = CONTAINER_OF(i, struct message, in_fetched);
+
+		if (m->due.id == id)
+			return m;
+	}
+	return NULL;
+}
+
+/* A message that a lane has given: its recipients in other lanes join it. */
+static void fetch(struct queue *q, const struct due_message *due)
+{
+	struct scheduler *s = &q->scheduler;
+	struct message *m = fetched(s, due->id);
+
+	s->fruitful = true;
+	if (m) {
+		message_add(m, due->recipients, due->recipients_n);
+		return;
+	}
+	m = message_new(q, due);
+	if (m->due.recipients_n >= DELIVERY_RECIPIENTS_MAX || !may_lease(q)) {
+		message_dispatch(m);
+		return;
+	}
+	s->asking++;
+	list_append(&s->fetched, &m->in_fetched);
+	store_lease_siblings(q->store, m->due.id, clock_now_ms(), DELIVERY_RECIPIENTS_MAX - m->due.recipients_n, on_siblings, m);
+}
+
 static void on_leased(void *ctx, struct verdict v, const struct due_message *messages, size_t n)
 {
 	struct queue *q = ctx;
-	struct scheduler *s = &q->scheduler;
 
-	if (v.class != OK) {
+	if (v.class != OK)
 		store_refused(q, v);
-		n = 0;
-	}
-	for (size_t i = 0; i < n; i++) {
-		struct message *m = message_new(q, &messages[i]);
-
-		s->fruitful = true;
-		if (m->due.recipients_n >= DELIVERY_RECIPIENTS_MAX || !may_lease(q)) {
-			message_dispatch(m);
-			continue;
-		}
-		s->asking++;
-		store_lease_siblings(q->store, m->due.id, clock_now_ms(), DELIVERY_RECIPIENTS_MAX - m->due.recipients_n, on_siblings, m);
-	}
+	for (size_t i = 0; v.class == OK && i < n; i++)
+		fetch(q, &messages[i]);
 	leases_send(q);
 	end_step(q);
 }
@@ -162,6 +183,7 @@ static void on_siblings(void *ctx, struct verdict v, const struct due_message *m
 	for (size_t i = 0; v.class == OK && i < n; i++)
 		if (messages[i].id == m->due.id)
 			message_add(m, messages[i].recipients, messages[i].recipients_n);
+	list_remove(&m->in_fetched);
 	message_dispatch(m);
 	leases_send(q);
 	end_step(q);

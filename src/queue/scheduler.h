@@ -3,6 +3,7 @@
 #define QUEUE_SCHEDULER_H
 
 #include "posthouse/ipc.h"
+#include "posthouse/list.h"
 
 struct queue;
 
@@ -15,6 +16,7 @@ struct scheduler {
 	size_t share;          /* for one lane */
 	uint64_t next_lane_at; /* when the next lane is due, as the store last said; 0: none */
 	bool failing;          /* the store refused: wait a while */
+	struct list fetched;   /* struct message: leased in this round, its siblings are on their way */
 	struct credit_wait credit;
 };
 

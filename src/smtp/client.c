@@ -18,9 +18,11 @@ static const struct stage {
 	unsigned next;
 } stages[STAGE_COUNT] = {
 	[STAGE_GREETING] = { "greeting", WAIT_GREETING, client_on_greeting, TO(EHLO) | TO(QUIT) },
-	[STAGE_EHLO] = { "EHLO", WAIT_COMMAND, client_on_ehlo, TO(HELO) | TO(STARTTLS) | TO(AUTH) | TO(CREDENTIALS) | TO(READY) | TO(QUIT) },
+	[STAGE_EHLO] = { "EHLO", WAIT_COMMAND, client_on_ehlo,
+			 TO(HELO) | TO(STARTTLS) | TO(AUTH) | TO(CREDENTIALS) | TO(READY) | TO(QUIT) },
 	[STAGE_HELO] = { "HELO", WAIT_COMMAND, client_on_helo, TO(READY) | TO(QUIT) },
-	[STAGE_STARTTLS] = { "STARTTLS", WAIT_COMMAND, client_on_starttls, TO(HANDSHAKE) | TO(AUTH) | TO(CREDENTIALS) | TO(READY) | TO(QUIT) },
+	[STAGE_STARTTLS] = { "STARTTLS", WAIT_COMMAND, client_on_starttls,
+			     TO(HANDSHAKE) | TO(AUTH) | TO(CREDENTIALS) | TO(READY) | TO(QUIT) },
 	[STAGE_HANDSHAKE] = { "TLS handshake", WAIT_COMMAND, NULL, TO(EHLO) },
 	[STAGE_AUTH] = { "AUTH", WAIT_COMMAND, client_on_auth, TO(CREDENTIALS) | TO(READY) | TO(QUIT) },
 	[STAGE_CREDENTIALS] = { "AUTH", WAIT_COMMAND, NULL, TO(AUTH) | TO(QUIT) },
@@ -131,8 +133,8 @@ void client_end_by_reply(struct smtp_client *c, enum smtp_fault fault)
 /* Not SMTP, or not at this time: nothing that follows can be trusted. After the final dot the outcome stays unknown (RFC 1047). */
 static void end_by_nonsense(struct smtp_client *c, struct str what)
 {
-	struct str text = arena_printf(&c->arena, "%s%.*s (at %s)", c->stage == STAGE_END ? "outcome unknown: " : "", STR_ARG(what),
-				       stages[c->stage].name);
+	struct str text = arena_printf(&c->arena, "%s%.*s (at %s)", c->stage == STAGE_END ? "outcome unknown: " : "",
+				       STR_ARG(what), stages[c->stage].name);
 
 	c->broken = true;
 	client_end(c, temp(421, S("4.5.0"), text), FAULT_PEER);
@@ -236,11 +238,8 @@ bool smtp_client_next(struct smtp_client *c, struct smtp_client_event *e)
 		if (!stages[c->stage].on_reply)
 			return false;
 		switch (client_read_reply(c)) {
-		case REPLY_NONE:
-			return false;
-		case REPLY_BROKEN:
-			end_by_nonsense(c, S("the server does not speak SMTP"));
-			break;
+		case REPLY_NONE: return false;
+		case REPLY_BROKEN: end_by_nonsense(c, S("the server does not speak SMTP")); break;
 		case REPLY_COMPLETE:
 			if (c->reply.code == 421 && c->stage != STAGE_QUIT) /* RFC 5321 3.8: may come at any time */
 				client_end_by_reply(c, FAULT_PEER);

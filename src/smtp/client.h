@@ -12,15 +12,15 @@
 #include "posthouse/smtp_client.h"
 
 enum client_bounds {
-	REPLY_LINE_MAX = 2048,       /* RFC 5321 4.5.3.1.5: 512 octets; some servers are more talkative */
-	REPLY_LINES_MAX = 64,        /* of one reply */
-	REPLY_TEXT_MAX = 1024,       /* kept of one reply, lines joined */
-	INPUT_MAX = 256 * 1024,      /* bytes of the server that wait for us */
+	REPLY_LINE_MAX = 2048,  /* RFC 5321 4.5.3.1.5: 512 octets; some servers are more talkative */
+	REPLY_LINES_MAX = 64,   /* of one reply */
+	REPLY_TEXT_MAX = 1024,  /* kept of one reply, lines joined */
+	INPUT_MAX = 256 * 1024, /* bytes of the server that wait for us */
 	OUTPUT_MAX = 4 * 1024 * 1024,
 	MECHANISMS_MAX = 1024,
-	AUTH_LINE_MAX = 512,         /* RFC 4954 section 4: an initial response that makes AUTH longer must wait */
+	AUTH_LINE_MAX = 512, /* RFC 4954 section 4: an initial response that makes AUTH longer must wait */
 	AUTH_ROUNDS_MAX = 16,
-	PIPELINE_MAX = 100,          /* commands without answer: neither side's socket buffer fills (RFC 2920 3.1) */
+	PIPELINE_MAX = 100, /* commands without answer: neither side's socket buffer fills (RFC 2920 3.1) */
 };
 
 enum client_stage {
@@ -28,16 +28,16 @@ enum client_stage {
 	STAGE_EHLO,
 	STAGE_HELO,
 	STAGE_STARTTLS,
-	STAGE_HANDSHAKE,   /* the user starts TLS */
+	STAGE_HANDSHAKE, /* the user starts TLS */
 	STAGE_AUTH,
 	STAGE_CREDENTIALS, /* the user finds a response */
 	STAGE_READY,
 	STAGE_MAIL,
 	STAGE_RCPT,
 	STAGE_DATA,
-	STAGE_TEXT,        /* the user writes the text */
-	STAGE_END,         /* the final dot is out: the outcome is the server's */
-	STAGE_LONE_DOT,    /* nothing to send, but the server said 354 */
+	STAGE_TEXT,     /* the user writes the text */
+	STAGE_END,      /* the final dot is out: the outcome is the server's */
+	STAGE_LONE_DOT, /* nothing to send, but the server said 354 */
 	STAGE_RSET,
 	STAGE_QUIT,
 	STAGE_ENDED,
@@ -84,7 +84,7 @@ struct transcript {
 struct smtp_client {
 	const struct smtp_client_config *config;
 	enum client_stage stage;
-	bool tls, broken; /* broken: nothing may be written any more */
+	bool tls, broken;         /* broken: nothing may be written any more */
 	bool server_speaks_first; /* in this mechanism */
 	bool first_challenge;
 	unsigned auth_rounds;

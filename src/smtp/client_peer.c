@@ -6,15 +6,15 @@ static const struct {
 	struct str keyword;
 	unsigned feature;
 } features[] = {
-	{ { "PIPELINING", 10 }, PEER_PIPELINING },          /* RFC 2920 */
-	{ { "8BITMIME", 8 }, PEER_8BITMIME },               /* RFC 6152 */
-	{ { "STARTTLS", 8 }, PEER_STARTTLS },               /* RFC 3207 */
-	{ { "SIZE", 4 }, PEER_SIZE },                       /* RFC 1870 */
-	{ { "DSN", 3 }, PEER_DSN },                         /* RFC 3461 */
-	{ { "SMTPUTF8", 8 }, PEER_SMTPUTF8 },               /* RFC 6531 */
-	{ { "CHUNKING", 8 }, PEER_CHUNKING },               /* RFC 3030 */
-	{ { "ENHANCEDSTATUSCODES", 19 }, PEER_ENHANCED },   /* RFC 2034 */
-	{ { "REQUIRETLS", 10 }, PEER_REQUIRETLS },          /* RFC 8689 */
+	{ { "PIPELINING", 10 }, PEER_PIPELINING },        /* RFC 2920 */
+	{ { "8BITMIME", 8 }, PEER_8BITMIME },             /* RFC 6152 */
+	{ { "STARTTLS", 8 }, PEER_STARTTLS },             /* RFC 3207 */
+	{ { "SIZE", 4 }, PEER_SIZE },                     /* RFC 1870 */
+	{ { "DSN", 3 }, PEER_DSN },                       /* RFC 3461 */
+	{ { "SMTPUTF8", 8 }, PEER_SMTPUTF8 },             /* RFC 6531 */
+	{ { "CHUNKING", 8 }, PEER_CHUNKING },             /* RFC 3030 */
+	{ { "ENHANCEDSTATUSCODES", 19 }, PEER_ENHANCED }, /* RFC 2034 */
+	{ { "REQUIRETLS", 10 }, PEER_REQUIRETLS },        /* RFC 8689 */
 };
 
 /* Before each EHLO: what was said in the clear is forgotten after the handshake (RFC 3207 4.2). */

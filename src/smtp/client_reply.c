@@ -9,7 +9,8 @@ static void take_enhanced(struct reply *r, struct str *text)
 	size_t i = 2, digits = 0, dots = 1;
 	struct str s = *text;
 
-	if (s.n < 5 || s.p[0] != (char)('0' + r->code / 100) || s.p[1] != '.' || (s.p[0] != '2' && s.p[0] != '4' && s.p[0] != '5'))
+	if (s.n < 5 || s.p[0] != (char)('0' + r->code / 100) || s.p[1] != '.' ||
+	    (s.p[0] != '2' && s.p[0] != '4' && s.p[0] != '5'))
 		return;
 	for (; i < s.n && s.p[i] != ' '; i++) {
 		if (s.p[i] >= '0' && s.p[i] <= '9' && digits < 3) {
@@ -79,7 +80,8 @@ static enum reply_state take_line(struct smtp_client *c)
 /* "250-text", "250 text" or "250"; false when it is none of them. */
 static bool parse_line(struct str line, unsigned *code_out, bool *last_out, struct str *text_out)
 {
-	if (line.n < 3 || line.p[0] < '2' || line.p[0] > '5' || line.p[1] < '0' || line.p[1] > '9' || line.p[2] < '0' || line.p[2] > '9')
+	if (line.n < 3 || line.p[0] < '2' || line.p[0] > '5' || line.p[1] < '0' || line.p[1] > '9' || line.p[2] < '0' ||
+	    line.p[2] > '9')
 		return false;
 	if (line.n > 3 && line.p[3] != ' ' && line.p[3] != '-')
 		return false;
@@ -134,7 +136,9 @@ struct verdict client_reply_verdict(const struct smtp_client *c)
 {
 	const struct reply *r = &c->reply;
 
-	return (struct verdict){ .class = r->code / 100 == 2 ? OK : r->code / 100 == 5 ? PERM : TEMP,
+	return (struct verdict){ .class = r->code / 100 == 2   ? OK
+					  : r->code / 100 == 5 ? PERM
+							       : TEMP,
 				 .code = (uint16_t)r->code,
 				 .enhanced = str_make(r->enhanced, r->enhanced_n),
 				 .text = buf_view(&r->text) };

@@ -87,8 +87,9 @@ void smtp_server_shut(struct smtp_server *s, struct verdict v, bool now)
 {
 	if (s->state == SERVER_CLOSED)
 		return;
+	if (!s->shutting)
+		s->shut = verdict_keep(&s->keep, v);
 	s->shutting = true;
-	s->shut = verdict_keep(&s->keep, v);
 	s->shut.class = TEMP;
 	s->shut.code = 421;
 	if (!now)

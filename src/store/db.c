@@ -13,10 +13,14 @@ static const char *const statements[] = {
 /* Keep the first error with its words. */
 static void note_error(struct db *db, int rc)
 {
+	int system_error = errno;
+
 	if (db->rc != SQLITE_OK)
 		return;
 	db->rc = rc;
 	db->system_errno = db->handle ? sqlite3_system_errno(db->handle) : 0;
+	if (db->system_errno == 0) /* SQLite does not keep it when COMMIT fails: db_row() has cleared errno before */
+		db->system_errno = system_error;
 	(void)snprintf(db->error, sizeof(db->error), "%s (%d%s%s)", db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc), rc,
 		       db->system_errno ? ", " : "", db->system_errno ? strerror(db->system_errno) : "");
 }
@@ -67,6 +71,11 @@ bool db_row(struct db *db, sqlite3_stmt *q)
 
 	if (!q)
 		return false;
+	if (db->rc != SQLITE_OK) {
+		(void)sqlite3_reset(q); /* the error is known */
+		return false;
+	}
+	errno = 0;
 	rc = sqlite3_step(q);
 	if (rc == SQLITE_ROW)
 		return true;
@@ -120,7 +129,8 @@ void db_forget_error(struct db *db)
 
 bool db_is_full(const struct db *db)
 {
-	bool no_space = db->system_errno == ENOSPC || db->system_errno == EDQUOT;
+	/* EFBIG: a limit on the size of files, by the file system or the administrator. */
+	bool no_space = db->system_errno == ENOSPC || db->system_errno == EDQUOT || db->system_errno == EFBIG;
 
 	if ((db->rc & 0xff) == SQLITE_FULL)
 		return true;

@@ -1,15 +1,6 @@
 /* settle.c - what became of recipients, and the end of messages whose last recipient is final. */
 #include "writer.h"
 
-/* Words, as in show and trace. */
-const char *recipient_state_name(unsigned state)
-{
-	static const char *const names[] = { "",       "waiting", "held",    "delivered", "failed",
-					     "bounced", "relayed", "removed", "discarded" };
-
-	return state < sizeof(names) / sizeof(names[0]) ? names[state] : "";
-}
-
 bool state_is_final(unsigned state)
 {
 	return state != RCPT_WAITING && state != RCPT_HELD && state != RCPT_FAILED;
@@ -105,6 +96,8 @@ static bool settle_one(struct writer *w, const struct outcome *o, uint64_t *lane
 	db_run(&w->db, Q_recipient_settle, INT(o->id), INT(o->n), INT(next), INT(o->due_at), INT(o->attempted), INT(o->died),
 	       TEXT(o->route), INT(o->at));
 	record(w, o);
+	if (next == RCPT_REMOVED && o->state != RCPT_REMOVED)
+		add_event(w, o->id, o->n, o->at, S("mail.removed"), S("when=\"after the delivery that was in flight\""));
 	count_state(w, state, next);
 	if (next == RCPT_WAITING)
 		leases_note_due(&w->leases, *lane_out, o->due_at);

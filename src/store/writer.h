@@ -8,6 +8,7 @@
 #include "map.h"
 
 #include "posthouse/list.h"
+#include "posthouse/log.h"
 #include "posthouse/store.h"
 
 #include <dirent.h>
@@ -40,6 +41,7 @@ struct op {
 	uint64_t id;     /* the message named, lane of store_lease; else 0 */
 	uint64_t cursor; /* also `now` and `before` */
 	size_t max;
+	size_t bytes; /* of text */
 	union {
 		const struct accepted *accepted;
 		const struct outcome *outcomes;
@@ -74,15 +76,16 @@ uint64_t op_named(const struct op *op, size_t i);
 /* Something that a thread wants logged: only the loop logs. */
 struct note {
 	struct list link;
+	enum log_level level;
 	const char *event;
 	uint64_t id;
-	char reason[200];
+	char reason[300];
 };
 
 struct store {
 	uv_loop_t *loop;
 	uv_async_t async;
-	uv_thread_t writer_thread, checkpoint_thread;
+	uv_thread_t thread;
 
 	uv_mutex_t lock; /* for what follows, up to the next comment */
 	uv_cond_t wake;  /* the writer's */
@@ -91,7 +94,7 @@ struct store {
 	uint64_t min_free, max_messages;
 	struct store_stats shared_stats;
 	bool stop, ended;
-	bool failed; /* never to be served again: the loop ends the process */
+	char failure[300]; /* "" = none; else the loop ends the process */
 
 	/* The loop's own. */
 	struct list refused; /* issued too late */
@@ -151,21 +154,23 @@ struct spool {
 /* ---- space (space.c) ---- */
 struct space {
 	int dir_fd; /* state_dir */
-	uint64_t free_bytes;
+	uint64_t free_bytes, min_free; /* as of the last look */
 	uint64_t checked_at_ms; /* monotonic */
 	uint64_t refused_at_ms; /* monotonic: when a write last failed for want of space */
 	bool full, reserve;
+	bool look; /* do not wait for the next second */
 };
 
 /* ---- checkpoints (checkpoint.c) ---- */
 struct checkpoint {
+	struct store *st;
+	uv_thread_t thread;
 	struct db db; /* the checkpointer's own connection */
 	uv_mutex_t lock;
 	uv_cond_t wake, passed;
 	bool wanted, running, stop;
 	bool done; /* a pass has ended since the writer last looked */
-	int rc;    /* its error, SQLITE_OK or one that means full */
-	char error[256];
+	bool full; /* it found no room */
 	uint64_t retry_at_ms; /* the writer's: not before, after a pass without room */
 };
 
@@ -195,6 +200,7 @@ struct writer {
 	struct store *st;
 	struct db db;
 	struct list batch[RANK_COUNT];
+	bool failed;
 	struct list stalled; /* results that found no room: tried again each second */
 	uint64_t retry_at_ms;
 	struct map named; /* of the batch: message -> highest rank */
@@ -216,10 +222,15 @@ struct writer {
 	DIR *recovery_dir;
 	uint64_t recovery_id;
 	struct id_array missing; /* messages whose large file was found missing while reading */
-	const char *database;    /* path, for the checkpointer's connection */
+	char *database;          /* path */
 };
 
 void writer_main(void *arg); /* the thread */
+
+/* writer_new opens what the thread needs; NULL: *why_out, text in `a`. Takes state_fd in any case. */
+struct writer *writer_new(struct store *st, int state_fd, const char *state_dir, struct arena *a, struct verdict *why_out);
+void writer_free(struct writer *w);
+struct store_stats writer_stats(const struct writer *w);
 
 /* One transaction of the writer's own; false: rolled back, and the error is in w->db. */
 bool transaction_begin(struct writer *w);
@@ -227,8 +238,9 @@ bool transaction_commit(struct writer *w);
 void transaction_rollback(struct writer *w);
 
 /* Have the loop log it; or have it end the process, after which the calling thread does nothing more. */
-void writer_note(struct writer *w, const char *event, uint64_t id, const char *reason);
+void writer_note(struct writer *w, enum log_level level, const char *event, uint64_t id, const char *reason);
 void writer_fail(struct writer *w, const char *what, const char *why);
+void store_fail(struct store *st, const char *what, const char *why);
 
 /* schema.c: create or migrate; the verdict's text lives in `a`. */
 struct verdict schema_prepare(struct db *db, struct arena *a);
@@ -260,6 +272,9 @@ void add_event(struct writer *w, uint64_t id, uint64_t n, uint64_t at, struct st
 uint64_t lane_for(struct writer *w, struct str address, struct str login, uint64_t due_at);
 void lane_refresh(struct writer *w, uint64_t lane);
 
+/* alter.c: one message; false when nothing had to be changed. `leased_too`: also recipients in flight. */
+bool alter_message(struct writer *w, uint64_t id, enum alter operation, struct str reason, bool leased_too, uint64_t *in_flight);
+
 /* settle.c */
 void count_state(struct writer *w, unsigned from, unsigned to); /* 0: none */
 bool state_is_final(unsigned state);
@@ -282,10 +297,12 @@ void spool_unlink(struct writer *w, uint64_t id);
 /* space.c: all but the first cheap enough for each batch. */
 void space_init(struct space *s, int state_fd, uint64_t min_free);
 void space_check(struct writer *w);
+void space_close(struct space *s);
 void space_refused(struct writer *w); /* a write found no room: releases the reserve */
+void space_found(struct writer *w);   /* what had waited for room is stored */
 
 /* checkpoint.c */
-bool checkpoint_start(struct writer *w, struct db *db_out);
+bool checkpoint_start(struct writer *w);
 void checkpoint_after_commit(struct writer *w); /* asks for a pass, makes the short one, bounds the log */
 void checkpoint_stop(struct writer *w);
 

@@ -462,3 +462,60 @@ def tls_context(directory, name="sink.example.net"):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     return context, cert
+
+
+# ---- other programs ----
+class Process:
+    def __init__(self, arguments, env=None):
+        self.log = open(pathlib.Path(WORK_DIR()) / f"{os.path.basename(arguments[0])}.log", "ab")
+        self.process = subprocess.Popen([str(a) for a in arguments], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+                                        env=dict(os.environ, **(env or {})))
+        _open.append(self)
+
+    def poll(self):
+        return self.process.poll()
+
+    def end(self, keep=False):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.log.close()
+        if keep:
+            print(pathlib.Path(self.log.name).read_text(errors="replace")[-3000:])
+
+
+def start_process(arguments, env=None):
+    return Process(arguments, env)
+
+
+def can_connect(port, host="127.0.0.1"):
+    try:
+        socket.create_connection((host, port), 1).close()
+        return True
+    except OSError:
+        return False
+
+
+def smtp_sink_binary():
+    """Postfix's smtp-sink out of its package, which is unpacked, not installed: a mail server of the machine is none of our business."""
+    import fcntl
+    place = WORK / "postfix"
+    binary = place / "usr/sbin/smtp-sink"
+    WORK.mkdir(parents=True, exist_ok=True)
+    with open(WORK / "postfix.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not binary.exists():
+            place.mkdir(exist_ok=True)
+            subprocess.run(["apt-get", "download", "-qq", "postfix", "libicu72"], cwd=place, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+            for package in place.glob("*.deb"):
+                subprocess.run(["dpkg-deb", "-x", package, place], check=True)
+    return binary
+
+
+def sink_environment(binary):
+    root = binary.parent.parent.parent
+    return {"LD_LIBRARY_PATH": f"{root}/usr/lib/postfix:{root}/usr/lib/x86_64-linux-gnu:{root}/usr/lib/aarch64-linux-gnu"}

@@ -274,8 +274,8 @@ static void test_other_mechanisms(void **state)
 	} rows[] = {
 		{ "CRAM-MD5", { NULL, 0 }, PERM },     { "LOGIN", { NULL, 0 }, PERM },         { "NONSENSE", { NULL, 0 }, PERM },
 		{ "EXTERNAL", { NULL, 0 }, PERM },     { "ANONYMOUS", S("x"), PERM },          { "SCRAM-SHA-256", S("garbage"), PERM },
-		{ "SCRAM-SHA-256", S("n,,n=,r="), PERM }, { "SCRAM-SHA-256", S("n,,n=\xff,r=abc"), PERM }, { "SCRAM-SHA-256", S("p=x,,n=a,r=b"), PERM },
-		{ "SCRAM-SHA-256", S("n,,n=alice"), PERM }, { "SCRAM-SHA-256", S("y,,n=alice,r=\x01"), PERM }, { "SCRAM-SHA-256", S(""), PERM },
+		{ "SCRAM-SHA-256", S("n,,n=,r="), PERM }, { "SCRAM-SHA-256", S("n,,n=\xff,r=abc"), PERM }, { "SCRAM-SHA-256", S("p=x,,n=a"), PERM },
+		{ "SCRAM-SHA-256", S("n,,n=alice"), PERM },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

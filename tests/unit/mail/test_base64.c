@@ -38,8 +38,9 @@ static void test_both_ways(void **state)
 
 static void test_refused(void **state)
 {
-	static const char *const refused[] = { "Z",     "Zg",    "Zg=",   "Zg==\n", "Zg= =", "Z===",  "====",     "=",    "Zm9vYg=", "Zh==",
-					       "Zm9=", " Zg==", "Zg==Zg==", "Zm8=Zm8=", "Zm-_",  "Zm9*",  "Zm9\xff", "Zg=a", "Z=g=" };
+	static const char *const refused[] = { "Z",    "Zg",      "Zg=",     "Zg==\n", "Zg= =", "Z===",     "====",
+					       "=",    "Zm9vYg=", "Zh==",    "Zm9=",   " Zg==", "Zg==Zg==", "Zm8=Zm8=",
+					       "Zm-_", "Zm9*",    "Zm9\xff", "Zg=a",   "Z=g=" };
 	struct arena a = { 0 };
 	struct str out;
 
@@ -58,10 +59,27 @@ static void test_utf8(void **state)
 		const char *text;
 		bool want;
 	} rows[] = {
-		{ "", true }, { "abc", true }, { "\xc3\xb6", true }, { "\xe2\x82\xac", true }, { "\xf0\x9f\x93\xae", true },
-		{ "\xf4\x8f\xbf\xbf", true }, { "\xc3", false }, { "\xb6", false }, { "\xc0\xaf", false }, { "\xc1\xbf", false },
-		{ "\xe0\x80\xaf", false }, { "\xed\xa0\x80", false }, { "\xf0\x80\x80\x80", false }, { "\xf4\x90\x80\x80", false },
-		{ "\xf5\x80\x80\x80", false }, { "\xff", false }, { "\xe2\x82", false }, { "\xe2\x28\xa1", false }, { "a\xc3" "b", false },
+		{ "", true },
+		{ "abc", true },
+		{ "\xc3\xb6", true },
+		{ "\xe2\x82\xac", true },
+		{ "\xf0\x9f\x93\xae", true },
+		{ "\xf4\x8f\xbf\xbf", true },
+		{ "\xc3", false },
+		{ "\xb6", false },
+		{ "\xc0\xaf", false },
+		{ "\xc1\xbf", false },
+		{ "\xe0\x80\xaf", false },
+		{ "\xed\xa0\x80", false },
+		{ "\xf0\x80\x80\x80", false },
+		{ "\xf4\x90\x80\x80", false },
+		{ "\xf5\x80\x80\x80", false },
+		{ "\xff", false },
+		{ "\xe2\x82", false },
+		{ "\xe2\x28\xa1", false },
+		{ "a\xc3"
+		  "b",
+		  false },
 	};
 
 	(void)state;
@@ -86,7 +104,12 @@ static void test_clean(void **state)
 		{ "J\xc3\xb6rg", 100, "J\xc3\xb6rg", "J?rg" },
 		{ "J\xf6rg", 100, "J\xef\xbf\xbdrg", "J?rg" },
 		{ "\xff\xfe\xfd", 100, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd", "???" },
-		{ "a\xc2\x9b" "b", 100, "a\xef\xbf\xbd" "b", "a?b" },
+		{ "a\xc2\x9b"
+		  "b",
+		  100,
+		  "a\xef\xbf\xbd"
+		  "b",
+		  "a?b" },
 		{ "abcdef", 6, "abcdef", "abcdef" },
 		{ "abcdefg", 6, "abcdef...", "abcdef..." },
 		{ "abcde\xc3\xb6", 6, "abcde...", "abcde?" },

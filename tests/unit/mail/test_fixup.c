@@ -8,7 +8,7 @@ static struct verdict fix(struct arena *a, const char *section, const char *send
 {
 	struct fixup_input in = { .section = str_of(section),
 				  .hostname = S("relay.example.org"),
-				  .id = 0x123456789abcdef,
+				  .id = 0,
 				  .now_ms = NOW,
 				  .envelope_sender = str_of(sender) };
 
@@ -23,12 +23,14 @@ static const struct {
 	{ "X-Odd :  a  \r\n\t b\t\r\n" MINIMAL "Subject:\r\n \r\n x\r\nTo: a, b,\r\n", "a@b",
 	  "X-Odd :  a  \r\n\t b\t\r\n" MINIMAL "Subject:\r\n \r\n x\r\nTo: a, b,\r\n" },
 	/* removed */
-	{ "Bcc: secret@b\r\n" MINIMAL "bCC : one,\r\n two\r\nReturn-Path: <x>\r\nResent-Bcc: y\r\nX: y\r\n", "a@b", MINIMAL "X: y\r\n" },
+	{ "Bcc: secret@b\r\n" MINIMAL "bCC : one,\r\n two\r\nReturn-Path: <x>\r\nResent-Bcc: y\r\nX: y\r\n", "a@b",
+	  MINIMAL "X: y\r\n" },
 	/* added */
-	{ "From: a@b\r\nMessage-ID: <m@b>\r\n", "a@b", "From: a@b\r\nMessage-ID: <m@b>\r\nDate: Sat, 21 Nov 2026 19:37:54 +0000\r\n" },
+	{ "From: a@b\r\nMessage-ID: <m@b>\r\n", "a@b",
+	  "From: a@b\r\nMessage-ID: <m@b>\r\nDate: Sat, 21 Nov 2026 19:37:54 +0000\r\n" },
 	{ "Date: d\r\nMessage-ID: <m@b>\r\n", "a@b", "Date: d\r\nMessage-ID: <m@b>\r\nFrom: a@b\r\n" },
 	{ "Date: d\r\nMessage-ID: <m@b>\r\n", "", "Date: d\r\nMessage-ID: <m@b>\r\n" },
-	{ "From: a@b\r\nDate: d\r\n", "a@b", "From: a@b\r\nDate: d\r\nMessage-ID: <28t5cy4tqkfff@relay.example.org>\r\n" },
+	{ "From: a@b\r\nDate: d\r\n", "a@b", "From: a@b\r\nDate: d\r\nMessage-ID: <0000000000000@relay.example.org>\r\n" },
 	/* several of what may be several */
 	{ MINIMAL "Comments: 1\r\nComments: 2\r\nReceived: 1\r\nReceived: 2\r\nMIME-Version: 1.0\r\nMIME-Version: 1.0\r\n", "a@b",
 	  MINIMAL "Comments: 1\r\nComments: 2\r\nReceived: 1\r\nReceived: 2\r\nMIME-Version: 1.0\r\nMIME-Version: 1.0\r\n" },
@@ -44,8 +46,7 @@ static void test_good(void **state)
 		struct verdict v = fix(&a, good[i].section, good[i].sender, &r);
 		if (v.class != OK)
 			fail_msg("\"%s\": %.*s", good[i].section, STR_ARG(v.text));
-		if (!strstr(good[i].want, "28t5"))
-			assert_str(r.section, str_of(good[i].want));
+		assert_str(r.section, str_of(good[i].want));
 		/* the fields are those of the new section */
 		assert_int_equal(header_parse(&a, r.section, &again).class, OK);
 		assert_int_equal(again.n, r.header.n);
@@ -124,7 +125,8 @@ static void test_results(void **state)
 	struct fixup_result r;
 
 	(void)state;
-	assert_int_equal(fix(&a, "From: A <a@b>, c@d\r\nSender: \"x\" <c@d>\r\nMessage-ID:\r\n\t<m@b> (x)\r\n", "a@b", &r).class, OK);
+	assert_int_equal(fix(&a, "From: A <a@b>, c@d\r\nSender: \"x\" <c@d>\r\nMessage-ID:\r\n\t<m@b> (x)\r\n", "a@b", &r).class,
+			 OK);
 	assert_int_equal(r.from.n, 2);
 	assert_str(r.from.at[0], S("a@b"));
 	assert_str(r.from.at[1], S("c@d"));
@@ -202,8 +204,8 @@ static void test_received(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),      cmocka_unit_test(test_bad),     cmocka_unit_test(test_received_loop),
-		cmocka_unit_test(test_results),   cmocka_unit_test(test_many_from), cmocka_unit_test(test_date),
+		cmocka_unit_test(test_good),     cmocka_unit_test(test_bad),       cmocka_unit_test(test_received_loop),
+		cmocka_unit_test(test_results),  cmocka_unit_test(test_many_from), cmocka_unit_test(test_date),
 		cmocka_unit_test(test_received),
 	};
 

@@ -187,11 +187,8 @@ static void test_collector_bound(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse),
-		cmocka_unit_test(test_nul_is_refused),
-		cmocka_unit_test(test_find),
-		cmocka_unit_test(test_collector),
-		cmocka_unit_test(test_collector_bound),
+		cmocka_unit_test(test_parse),     cmocka_unit_test(test_nul_is_refused),  cmocka_unit_test(test_find),
+		cmocka_unit_test(test_collector), cmocka_unit_test(test_collector_bound),
 	};
 
 	return cmocka_run_group_tests_name("header", tests, NULL, NULL);

@@ -165,7 +165,8 @@ static void on_limit_closed(uv_handle_t *h)
 }
 
 /* Run until `reached` says so or time is up. */
-static bool run_while(uv_loop_t *loop, bool (*reached)(const void *what, size_t value), const void *what, size_t value, unsigned ms)
+static bool run_while(uv_loop_t *loop, bool (*reached)(const void *what, size_t value), const void *what, size_t value,
+		      unsigned ms)
 {
 	struct limit *l = NEW(struct limit);
 

@@ -262,16 +262,11 @@ static void test_resolve(void **state)
 		bool ipv4, ipv6;
 		enum verdict_class class;
 	} cases[] = {
-		{ { "127.0.0.1", 9 }, true, true, OK },
-		{ { "::1", 3 }, true, true, OK },
-		{ { "[::1]", 5 }, true, true, OK },
-		{ { "localhost", 9 }, true, false, OK },
-		{ { "192.0.2.7", 9 }, true, false, OK },
-		{ { "192.0.2.7", 9 }, false, true, PERM },
-		{ { "::1", 3 }, true, false, PERM },
-		{ { "", 0 }, true, true, PERM },
-		{ { "a\0b", 3 }, true, true, PERM },
-		{ { "localhost", 9 }, false, false, PERM },
+		{ { "127.0.0.1", 9 }, true, true, OK },  { { "::1", 3 }, true, true, OK },
+		{ { "[::1]", 5 }, true, true, OK },      { { "localhost", 9 }, true, false, OK },
+		{ { "192.0.2.7", 9 }, true, false, OK }, { { "192.0.2.7", 9 }, false, true, PERM },
+		{ { "::1", 3 }, true, false, PERM },     { { "", 0 }, true, true, PERM },
+		{ { "a\0b", 3 }, true, true, PERM },     { { "localhost", 9 }, false, false, PERM },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

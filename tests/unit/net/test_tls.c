@@ -253,7 +253,8 @@ static void test_contexts(void **state)
 		{ key, key, "no certificate" },
 		{ chain, S(""), "private key cannot be read" },
 		{ chain, chain, "private key cannot be read" },
-		{ arena_printf(&f->arena, "%.*s-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n", STR_ARG(chain)), key, "damaged" },
+		{ arena_printf(&f->arena, "%.*s-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n", STR_ARG(chain)),
+		  key, "damaged" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

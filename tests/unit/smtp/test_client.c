@@ -43,8 +43,8 @@ static const char *const fault_names[] = { "none", "connection", "tls", "auth", 
 static struct str shown(struct verdict v)
 {
 	static char text[4096];
-	int n = snprintf(text, sizeof text, "%s %u %.*s %.*s", class_names[v.class], v.code, STR_ARG(v.enhanced.n ? v.enhanced : S("-")),
-			 STR_ARG(v.text));
+	int n = snprintf(text, sizeof text, "%s %u %.*s %.*s", class_names[v.class], v.code,
+			 STR_ARG(v.enhanced.n ? v.enhanced : S("-")), STR_ARG(v.text));
 
 	return str_make(text, (size_t)n);
 }
@@ -60,14 +60,15 @@ static void event_line(struct play *p, char *line, size_t size)
 	switch (e.type) {
 	case CLIENT_STARTTLS: snprintf(line, size, "STARTTLS"); return;
 	case CLIENT_CHALLENGE:
-		snprintf(line, size, "CHALLENGE %.*s %s %.*s", STR_ARG(e.mechanism), e.first ? "first" : "next", STR_ARG(e.bytes));
+		snprintf(line, size, "CHALLENGE %.*s %s %.*s", STR_ARG(e.mechanism), e.first ? "first" : "next",
+			 STR_ARG(e.bytes));
 		return;
 	case CLIENT_READY: snprintf(line, size, "READY"); return;
 	case CLIENT_TEXT: snprintf(line, size, "TEXT"); return;
 	case CLIENT_RECIPIENT: snprintf(line, size, "RECIPIENT %zu %.*s", e.index, STR_ARG(shown(e.verdict))); return;
 	case CLIENT_DONE:
-		snprintf(line, size, "DONE %.*s %s %s%s", STR_ARG(shown(e.verdict)), fault_names[e.fault], e.reusable ? "reusable" : "broken",
-			 e.untouched ? " untouched" : "");
+		snprintf(line, size, "DONE %.*s %s %s%s", STR_ARG(shown(e.verdict)), fault_names[e.fault],
+			 e.reusable ? "reusable" : "broken", e.untouched ? " untouched" : "");
 		return;
 	case CLIENT_FAILED: snprintf(line, size, "FAILED %.*s %s", STR_ARG(shown(e.verdict)), fault_names[e.fault]); return;
 	}
@@ -217,7 +218,8 @@ static void run_dialogue(const struct dialogue *d, bool byte_by_byte)
 		default: fail_msg("%s: what is %.*s?", d->name, STR_ARG(line));
 		}
 		after_server = line.p[0] == 'S';
-		if (line.p[0] == 'S' && rest.n > 0 && rest.p[0] == 'C') { /* replies are read by next(), which has no event to tell */
+		if (line.p[0] == 'S' && rest.n > 0 &&
+		    rest.p[0] == 'C') { /* replies are read by next(), which has no event to tell */
 			expect_event(&p, S(""));
 		}
 	}
@@ -226,18 +228,19 @@ static void run_dialogue(const struct dialogue *d, bool byte_by_byte)
 	smtp_client_free(p.client);
 }
 
-#define HELLO                                                                                                                          \
-	"S: 220 mx.example.net ESMTP\nC: EHLO relay.example.org\n"                                                                     \
+#define HELLO                                                                                                                    \
+	"S: 220 mx.example.net ESMTP\nC: EHLO relay.example.org\n"                                                               \
 	"S: 250-mx.example.net\nS: 250-SIZE 1000\nS: 250-8BITMIME\nS: 250 ENHANCEDSTATUSCODES\nE: READY\n"
-#define HELLO_PIPELINING                                                                                                               \
+#define HELLO_PIPELINING                                                                                                         \
 	"S: 220 mx.example.net ESMTP\nC: EHLO relay.example.org\nS: 250-mx.example.net\nS: 250 PIPELINING\nE: READY\n"
 #define GROUP_2 "U: send a@x b@x\nC: MAIL FROM:<s@example.org>\nC: RCPT TO:<a@x>\nC: RCPT TO:<b@x>\nC: DATA\n"
 
 static const struct dialogue dialogues[] = {
-	{ "one by one", HELLO "U: send a@x b@x\nC: MAIL FROM:<s@example.org> SIZE=10\nS: 250 2.1.0 Ok\nC: RCPT TO:<a@x>\nS: 250 2.1.5 Ok\n"
-			      "C: RCPT TO:<b@x>\nS: 250 2.1.5 Ok\nC: DATA\nS: 354 go\nE: TEXT\nU: text hi\\r\\n\nU: end\nC: hi\nC: .\n"
-			      "S: 250 2.0.0 queued as 1\nE: RECIPIENT 0 ok 250 2.0.0 queued as 1\nE: RECIPIENT 1 ok 250 2.0.0 queued as 1\n"
-			      "E: DONE ok 250 2.0.0 queued as 1 none reusable\nE: READY\nU: quit\nC: QUIT\nS: 221 2.0.0 Bye\n",
+	{ "one by one",
+	  HELLO "U: send a@x b@x\nC: MAIL FROM:<s@example.org> SIZE=10\nS: 250 2.1.0 Ok\nC: RCPT TO:<a@x>\nS: 250 2.1.5 Ok\n"
+		"C: RCPT TO:<b@x>\nS: 250 2.1.5 Ok\nC: DATA\nS: 354 go\nE: TEXT\nU: text hi\\r\\n\nU: end\nC: hi\nC: .\n"
+		"S: 250 2.0.0 queued as 1\nE: RECIPIENT 0 ok 250 2.0.0 queued as 1\nE: RECIPIENT 1 ok 250 2.0.0 queued as 1\n"
+		"E: DONE ok 250 2.0.0 queued as 1 none reusable\nE: READY\nU: quit\nC: QUIT\nS: 221 2.0.0 Bye\n",
 	  .size = 10 },
 	{ "pipelined", HELLO_PIPELINING GROUP_2
 	  "S: 250 Ok\nS: 250 Ok\nS: 250 Ok\nS: 354 go\nE: TEXT\nU: text hi\\r\\n\nU: end\nC: hi\nC: .\nS: 250 queued\n"
@@ -254,113 +257,143 @@ static const struct dialogue dialogues[] = {
 	{ "all refused, DATA refused", HELLO_PIPELINING GROUP_2
 	  "S: 250 Ok\nS: 550 no\nE: RECIPIENT 0 perm 550 - no\nS: 550 no\nE: RECIPIENT 1 perm 550 - no\nS: 503 no recipients\n"
 	  "E: DONE perm 550 - no none reusable\nC: RSET\nS: 250 Ok\nE: READY\n" },
-	{ "all refused one by one", HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 250 Ok\nC: RCPT TO:<a@x>\nS: 551 5.1.6 moved\n"
-					  "E: RECIPIENT 0 perm 551 5.1.6 moved\nE: DONE perm 551 5.1.6 moved none reusable\nC: RSET\n"
-					  "S: 250 Ok\nE: READY\nU: send a@x\nC: MAIL FROM:<s@example.org>\n" },
+	{ "all refused one by one",
+	  HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 250 Ok\nC: RCPT TO:<a@x>\nS: 551 5.1.6 moved\n"
+		"E: RECIPIENT 0 perm 551 5.1.6 moved\nE: DONE perm 551 5.1.6 moved none reusable\nC: RSET\n"
+		"S: 250 Ok\nE: READY\nU: send a@x\nC: MAIL FROM:<s@example.org>\n" },
 	{ "MAIL refused, one by one", HELLO "U: send a@x b@x\nC: MAIL FROM:<s@example.org>\nS: 452 4.3.1 full\n"
 					    "E: RECIPIENT 0 temp 452 4.3.1 full\nE: RECIPIENT 1 temp 452 4.3.1 full\n"
 					    "E: DONE temp 452 4.3.1 full none reusable\nC: RSET\nS: 250 Ok\nE: READY\n" },
 	{ "MAIL refused, pipelined", HELLO_PIPELINING GROUP_2
 	  "S: 550 5.7.1 not you\nE: RECIPIENT 0 perm 550 5.7.1 not you\nE: RECIPIENT 1 perm 550 5.7.1 not you\nS: 503 MAIL first\n"
 	  "S: 250 whatever\nS: 354 go\nC: .\nS: 250 Ok\nE: DONE perm 550 5.7.1 not you none reusable\nE: READY\n" },
-	{ "DATA refused", HELLO_PIPELINING GROUP_2 "S: 250 Ok\nS: 250 Ok\nS: 550 no\nE: RECIPIENT 1 perm 550 - no\nS: 451 4.3.2 not now\n"
-						   "E: RECIPIENT 0 temp 451 4.3.2 not now\nE: DONE temp 451 4.3.2 not now none reusable\n"
-						   "C: RSET\nS: 500 what?\nE: FAILED perm 500 - what? peer\n" },
-	{ "421 within a group", HELLO_PIPELINING GROUP_2
-	  "S: 250 Ok\nS: 250 Ok\nS: 421 4.3.2 going down\nE: RECIPIENT 0 temp 421 4.3.2 going down\n"
-	  "E: RECIPIENT 1 temp 421 4.3.2 going down\nE: DONE temp 421 4.3.2 going down peer broken\n" },
-	{ "421 to MAIL", HELLO_PIPELINING "U: send a@x\nC: MAIL FROM:<s@example.org>\nC: RCPT TO:<a@x>\nC: DATA\nS: 421 idle too long\n"
-					  "E: RECIPIENT 0 temp 421 - idle too long\nE: DONE temp 421 - idle too long peer broken untouched\n" },
+	{ "DATA refused",
+	  HELLO_PIPELINING GROUP_2 "S: 250 Ok\nS: 250 Ok\nS: 550 no\nE: RECIPIENT 1 perm 550 - no\nS: 451 4.3.2 not now\n"
+				   "E: RECIPIENT 0 temp 451 4.3.2 not now\nE: DONE temp 451 4.3.2 not now none reusable\n"
+				   "C: RSET\nS: 500 what?\nE: FAILED perm 500 - what? peer\n" },
+	{ "421 within a group",
+	  HELLO_PIPELINING GROUP_2 "S: 250 Ok\nS: 250 Ok\nS: 421 4.3.2 going down\nE: RECIPIENT 0 temp 421 4.3.2 going down\n"
+				   "E: RECIPIENT 1 temp 421 4.3.2 going down\nE: DONE temp 421 4.3.2 going down peer broken\n" },
+	{ "421 to MAIL",
+	  HELLO_PIPELINING "U: send a@x\nC: MAIL FROM:<s@example.org>\nC: RCPT TO:<a@x>\nC: DATA\nS: 421 idle too long\n"
+			   "E: RECIPIENT 0 temp 421 - idle too long\nE: DONE temp 421 - idle too long peer broken untouched\n" },
 	{ "421 while idle", HELLO "S: 421 4.4.2 timeout\nE: FAILED temp 421 4.4.2 timeout peer\n" },
-	{ "unasked while idle", HELLO "S: 250 Ok\nE: FAILED temp 421 4.5.0 the server answered 250 out of order (at idle) peer\n" },
-	{ "closed after the dot", HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 250 Ok\nC: RCPT TO:<a@x>\nS: 250 Ok\nC: DATA\nS: 354 go\n"
-					"E: TEXT\nU: end\nC: .\nU: closed\n"
-					"E: RECIPIENT 0 temp 421 4.4.2 outcome unknown: connection lost at end of data\n"
-					"E: DONE temp 421 4.4.2 outcome unknown: connection lost at end of data connection broken\n" },
-	{ "nonsense after the dot", HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 250 Ok\nC: RCPT TO:<a@x>\nS: 250 Ok\nC: DATA\nS: 354 go\n"
-					  "E: TEXT\nU: end\nC: .\nS: hello\n"
-					  "E: RECIPIENT 0 temp 421 4.5.0 outcome unknown: the server does not speak SMTP (at end of data)\n"
-					  "E: DONE temp 421 4.5.0 outcome unknown: the server does not speak SMTP (at end of data) peer broken\n" },
-	{ "354 after the dot", HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 250 Ok\nC: RCPT TO:<a@x>\nS: 250 Ok\nC: DATA\nS: 354 go\n"
-				     "E: TEXT\nU: end\nC: .\nS: 354 go\n"
-				     "E: RECIPIENT 0 temp 421 4.5.0 outcome unknown: the server answered 354 out of order (at end of data)\n"
-				     "E: DONE temp 421 4.5.0 outcome unknown: the server answered 354 out of order (at end of data) peer broken\n" },
-	{ "refused within the text", HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 250 Ok\nC: RCPT TO:<a@x>\nS: 250 Ok\nC: DATA\nS: 354 go\n"
-					   "E: TEXT\nU: text some\\r\\n\nC: some\nS: 552 5.3.4 enough\nE: RECIPIENT 0 perm 552 5.3.4 enough\n"
-					   "E: DONE perm 552 5.3.4 enough peer broken\nU: text more\nU: end\nU: quit\n" },
-	{ "250 within the text", HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 250 Ok\nC: RCPT TO:<a@x>\nS: 250 Ok\nC: DATA\nS: 354 go\n"
-				       "E: TEXT\nS: 250 Ok\nE: RECIPIENT 0 temp 421 4.5.0 the server answered 250 out of order (at text)\n"
-				       "E: DONE temp 421 4.5.0 the server answered 250 out of order (at text) peer broken\n" },
-	{ "250 to DATA", HELLO_PIPELINING "U: send a@x\nC: MAIL FROM:<s@example.org>\nC: RCPT TO:<a@x>\nC: DATA\nS: 250 Ok\nS: 250 Ok\nS: 250 Ok\n"
-					  "E: RECIPIENT 0 temp 421 4.5.0 the server answered 250 out of order (at DATA)\n"
-					  "E: DONE temp 421 4.5.0 the server answered 250 out of order (at DATA) peer broken\n" },
-	{ "354 to RCPT", HELLO_PIPELINING "U: send a@x\nC: MAIL FROM:<s@example.org>\nC: RCPT TO:<a@x>\nC: DATA\nS: 250 Ok\nS: 354 go\n"
-					  "E: RECIPIENT 0 temp 421 4.5.0 the server answered 354 out of order (at RCPT)\n"
-					  "E: DONE temp 421 4.5.0 the server answered 354 out of order (at RCPT) peer broken\n" },
+	{ "unasked while idle",
+	  HELLO "S: 250 Ok\nE: FAILED temp 421 4.5.0 the server answered 250 out of order (at idle) peer\n" },
+	{ "closed after the dot",
+	  HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 250 Ok\nC: RCPT TO:<a@x>\nS: 250 Ok\nC: DATA\nS: 354 go\n"
+		"E: TEXT\nU: end\nC: .\nU: closed\n"
+		"E: RECIPIENT 0 temp 421 4.4.2 outcome unknown: connection lost at end of data\n"
+		"E: DONE temp 421 4.4.2 outcome unknown: connection lost at end of data connection broken\n" },
+	{ "nonsense after the dot",
+	  HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 250 Ok\nC: RCPT TO:<a@x>\nS: 250 Ok\nC: DATA\nS: 354 go\n"
+		"E: TEXT\nU: end\nC: .\nS: hello\n"
+		"E: RECIPIENT 0 temp 421 4.5.0 outcome unknown: the server does not speak SMTP (at end of data)\n"
+		"E: DONE temp 421 4.5.0 outcome unknown: the server does not speak SMTP (at end of data) peer broken\n" },
+	{ "354 after the dot",
+	  HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 250 Ok\nC: RCPT TO:<a@x>\nS: 250 Ok\nC: DATA\nS: 354 go\n"
+		"E: TEXT\nU: end\nC: .\nS: 354 go\n"
+		"E: RECIPIENT 0 temp 421 4.5.0 outcome unknown: the server answered 354 out of order (at end of data)\n"
+		"E: DONE temp 421 4.5.0 outcome unknown: the server answered 354 out of order (at end of data) peer broken\n" },
+	{ "refused within the text",
+	  HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 250 Ok\nC: RCPT TO:<a@x>\nS: 250 Ok\nC: DATA\nS: 354 go\n"
+		"E: TEXT\nU: text some\\r\\n\nC: some\nS: 552 5.3.4 enough\nE: RECIPIENT 0 perm 552 5.3.4 enough\n"
+		"E: DONE perm 552 5.3.4 enough peer broken\nU: text more\nU: end\nU: quit\n" },
+	{ "250 within the text",
+	  HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 250 Ok\nC: RCPT TO:<a@x>\nS: 250 Ok\nC: DATA\nS: 354 go\n"
+		"E: TEXT\nS: 250 Ok\nE: RECIPIENT 0 temp 421 4.5.0 the server answered 250 out of order (at text)\n"
+		"E: DONE temp 421 4.5.0 the server answered 250 out of order (at text) peer broken\n" },
+	{ "250 to DATA", HELLO_PIPELINING
+	  "U: send a@x\nC: MAIL FROM:<s@example.org>\nC: RCPT TO:<a@x>\nC: DATA\nS: 250 Ok\nS: 250 Ok\nS: 250 Ok\n"
+	  "E: RECIPIENT 0 temp 421 4.5.0 the server answered 250 out of order (at DATA)\n"
+	  "E: DONE temp 421 4.5.0 the server answered 250 out of order (at DATA) peer broken\n" },
+	{ "354 to RCPT",
+	  HELLO_PIPELINING "U: send a@x\nC: MAIL FROM:<s@example.org>\nC: RCPT TO:<a@x>\nC: DATA\nS: 250 Ok\nS: 354 go\n"
+			   "E: RECIPIENT 0 temp 421 4.5.0 the server answered 354 out of order (at RCPT)\n"
+			   "E: DONE temp 421 4.5.0 the server answered 354 out of order (at RCPT) peer broken\n" },
 	{ "codes that differ within a reply",
 	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-one\nS: 251 two\nE: FAILED temp 421 4.5.0 the server does not speak SMTP (at EHLO) peer\n" },
 	{ "greeting 554", "S: 554 5.7.1 go away\nE: FAILED perm 554 5.7.1 go away peer\nU: quit\nC: QUIT\nS: 221 bye\n" },
 	{ "greeting 421", "S: 421 4.7.0 too many\nE: FAILED temp 421 4.7.0 too many peer\n" },
-	{ "greeting 250", "S: 250 hi\nE: FAILED temp 421 4.5.0 the server answered 250 out of order (at greeting) peer\nU: quit\n" },
-	{ "not a mail server", "S: SSH-2.0-OpenSSH_9.2\nE: FAILED temp 421 4.5.0 the server does not speak SMTP (at greeting) peer\n" },
+	{ "greeting 250",
+	  "S: 250 hi\nE: FAILED temp 421 4.5.0 the server answered 250 out of order (at greeting) peer\nU: quit\n" },
+	{ "not a mail server",
+	  "S: SSH-2.0-OpenSSH_9.2\nE: FAILED temp 421 4.5.0 the server does not speak SMTP (at greeting) peer\n" },
 	{ "no greeting", "U: closed timed out\nE: FAILED temp 421 4.4.2 timed out connection\n" },
 	{ "long greeting", "S: 220-one\nS: 220-two\nS: 220 three\nC: EHLO relay.example.org\n" },
-	{ "HELO", "S: 220 hi\nC: EHLO relay.example.org\nS: 502 5.5.2 what?\nC: HELO relay.example.org\nS: 250 hi\nE: READY\n"
-		  "U: send a@x\nC: MAIL FROM:<s@example.org>\n",
+	{ "HELO",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 502 5.5.2 what?\nC: HELO relay.example.org\nS: 250 hi\nE: READY\n"
+	  "U: send a@x\nC: MAIL FROM:<s@example.org>\n",
 	  .size = 10 },
-	{ "HELO refused", "S: 220 hi\nC: EHLO relay.example.org\nS: 550 no\nC: HELO relay.example.org\nS: 550 go\nE: FAILED perm 550 - go peer\n" },
+	{ "HELO refused",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 550 no\nC: HELO relay.example.org\nS: 550 go\nE: FAILED perm 550 - go peer\n" },
 	{ "EHLO 451", "S: 220 hi\nC: EHLO relay.example.org\nS: 451 later\nE: FAILED temp 451 - later peer\n" },
 	{ "HELO where TLS is demanded",
 	  "S: 220 hi\nC: EHLO relay.example.org\nS: 502 no\nC: HELO relay.example.org\nS: 250 hi\n"
 	  "E: FAILED temp 421 4.7.4 the server does not offer STARTTLS, which is demanded of it tls\nU: quit\nC: QUIT\n",
 	  .use_starttls = true, .need_tls = true },
-	{ "STARTTLS", "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250-AUTH PLAIN\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\nE: STARTTLS\n"
-		      "U: tls\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH PLAIN LOGIN\nE: CHALLENGE PLAIN first \nU: response \\0me\\0pw\n"
-		      "C: AUTH PLAIN AG1lAHB3\nS: 235 2.7.0 in\nE: READY\n",
+	{ "STARTTLS",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250-AUTH PLAIN\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\nE: STARTTLS\n"
+	  "U: tls\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH PLAIN LOGIN\nE: CHALLENGE PLAIN first \nU: response \\0me\\0pw\n"
+	  "C: AUTH PLAIN AG1lAHB3\nS: 235 2.7.0 in\nE: READY\n",
 	  .use_starttls = true, .need_tls = true, .mechanisms = "PLAIN LOGIN" },
-	{ "STARTTLS with text behind it", "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 STARTTLS\nC: STARTTLS\n"
-					  "U: raw 220 go\\r\\n250 injected\\r\\n\n"
-					  "E: FAILED temp 421 4.7.0 the server sent clear text where TLS should begin tls\nU: quit\n",
+	{ "STARTTLS with text behind it",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 STARTTLS\nC: STARTTLS\n"
+	  "U: raw 220 go\\r\\n250 injected\\r\\n\n"
+	  "E: FAILED temp 421 4.7.0 the server sent clear text where TLS should begin tls\nU: quit\n",
 	  .use_starttls = true, .need_tls = true },
-	{ "STARTTLS not offered", "S: 220 hi\nC: EHLO relay.example.org\nS: 250 hi\n"
-				  "E: FAILED temp 421 4.7.4 the server does not offer STARTTLS, which is demanded of it tls\n",
+	{ "STARTTLS not offered",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250 hi\n"
+	  "E: FAILED temp 421 4.7.4 the server does not offer STARTTLS, which is demanded of it tls\n",
 	  .use_starttls = true, .need_tls = true },
 	{ "STARTTLS refused, demanded",
 	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 STARTTLS\nC: STARTTLS\nS: 454 4.7.0 no\nE: FAILED temp 454 4.7.0 no tls\n",
 	  .use_starttls = true, .need_tls = true },
 	{ "STARTTLS refused, opportunistic",
-	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 STARTTLS\nC: STARTTLS\nS: 454 4.7.0 no\nE: READY\n", .use_starttls = true },
-	{ "handshake failed", "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\nE: STARTTLS\n"
-			      "U: closed no trust\nE: FAILED temp 421 4.4.2 no trust connection\n",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 STARTTLS\nC: STARTTLS\nS: 454 4.7.0 no\nE: READY\n",
 	  .use_starttls = true },
-	{ "no login in clear text", "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH PLAIN\n"
-				    "E: FAILED temp 421 4.7.4 a login is configured, and is never sent without TLS tls\n",
+	{ "handshake failed",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\nE: STARTTLS\n"
+	  "U: closed no trust\nE: FAILED temp 421 4.4.2 no trust connection\n",
+	  .use_starttls = true },
+	{ "no login in clear text",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH PLAIN\n"
+	  "E: FAILED temp 421 4.7.4 a login is configured, and is never sent without TLS tls\n",
 	  .mechanisms = "PLAIN" },
-	{ "LOGIN", "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH=LOGIN\nC: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\n"
-		   "E: CHALLENGE LOGIN first Username:\nU: response me\nC: bWU=\nS: 334 UGFzc3dvcmQ6\nE: CHALLENGE LOGIN next Password:\n"
-		   "U: response pw\nC: cHc=\nS: 535 5.7.8 no\nE: FAILED perm 535 5.7.8 no auth\nU: quit\nC: QUIT\n",
+	{ "LOGIN",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH=LOGIN\nC: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\n"
+	  "E: CHALLENGE LOGIN first Username:\nU: response me\nC: bWU=\nS: 334 UGFzc3dvcmQ6\nE: CHALLENGE LOGIN next Password:\n"
+	  "U: response pw\nC: cHc=\nS: 535 5.7.8 no\nE: FAILED perm 535 5.7.8 no auth\nU: quit\nC: QUIT\n",
 	  .tls = true, .mechanisms = "PLAIN LOGIN" },
-	{ "no common mechanism", "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH GSSAPI\n"
-				 "E: FAILED temp 421 4.7.0 the server offers no way to log in that we know auth\n",
+	{ "no common mechanism",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH GSSAPI\n"
+	  "E: FAILED temp 421 4.7.0 the server offers no way to log in that we know auth\n",
 	  .tls = true, .mechanisms = "PLAIN LOGIN" },
-	{ "vault cannot", "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH LOGIN\nC: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\n"
-			  "E: CHALLENGE LOGIN first Username:\nU: abort away\nC: *\nE: FAILED temp 451 4.7.0 away auth\n",
+	{ "vault cannot",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH LOGIN\nC: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\n"
+	  "E: CHALLENGE LOGIN first Username:\nU: abort away\nC: *\nE: FAILED temp 451 4.7.0 away auth\n",
 	  .tls = true, .mechanisms = "PLAIN LOGIN" },
-	{ "a challenge that is none", "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH LOGIN\nC: AUTH LOGIN\nS: 334 ???\n"
-				      "E: FAILED temp 454 4.7.0 the server's challenge is not one auth\nC: *\n",
+	{ "a challenge that is none",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH LOGIN\nC: AUTH LOGIN\nS: 334 ???\n"
+	  "E: FAILED temp 454 4.7.0 the server's challenge is not one auth\nC: *\n",
 	  .tls = true, .mechanisms = "LOGIN" },
-	{ "AUTH 421", "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH LOGIN\nC: AUTH LOGIN\nS: 421 busy\nE: FAILED temp 421 - busy peer\n",
+	{ "AUTH 421",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH LOGIN\nC: AUTH LOGIN\nS: 421 busy\nE: FAILED temp 421 - busy peer\n",
 	  .tls = true, .mechanisms = "LOGIN" },
-	{ "too large", HELLO "U: send a@x b@x\nE: RECIPIENT 0 perm 552 5.3.4 the message is larger than the next hop takes\n"
-			     "E: RECIPIENT 1 perm 552 5.3.4 the message is larger than the next hop takes\n"
-			     "E: DONE perm 552 5.3.4 the message is larger than the next hop takes none reusable\nE: READY\n",
+	{ "too large",
+	  HELLO "U: send a@x b@x\nE: RECIPIENT 0 perm 552 5.3.4 the message is larger than the next hop takes\n"
+		"E: RECIPIENT 1 perm 552 5.3.4 the message is larger than the next hop takes\n"
+		"E: DONE perm 552 5.3.4 the message is larger than the next hop takes none reusable\nE: READY\n",
 	  .size = 1001 },
-	{ "8-bit", HELLO "U: send a@x\nC: MAIL FROM:<s@example.org> SIZE=1000 BODY=8BITMIME\n", .size = 1000, .body = BODY_8BITMIME },
-	{ "8-bit to a server without", HELLO_PIPELINING
+	{ "8-bit", HELLO "U: send a@x\nC: MAIL FROM:<s@example.org> SIZE=1000 BODY=8BITMIME\n", .size = 1000,
+	  .body = BODY_8BITMIME },
+	{ "8-bit to a server without",
+	  HELLO_PIPELINING
 	  "U: send a@x\nE: RECIPIENT 0 perm 554 5.6.3 the message needs 8BITMIME, which the next hop lacks\n"
 	  "E: DONE perm 554 5.6.3 the message needs 8BITMIME, which the next hop lacks none reusable\nE: READY\n",
 	  .body = BODY_8BITMIME },
-	{ "UTF-8 to a server without", HELLO_PIPELINING
+	{ "UTF-8 to a server without",
+	  HELLO_PIPELINING
 	  "U: send a@x\nE: RECIPIENT 0 perm 550 5.6.7 the addresses need SMTPUTF8, which the next hop lacks\n"
 	  "E: DONE perm 550 5.6.7 the addresses need SMTPUTF8, which the next hop lacks none reusable\nE: READY\n",
 	  .utf8 = true },
@@ -370,16 +403,20 @@ static const struct dialogue dialogues[] = {
 	  "S: 250 Ok\nC: DATA\nS: 354 go\nE: TEXT\nU: end\nC: .\nS: 250 Ok\nE: RECIPIENT 1 ok 250 - Ok\nE: DONE ok 250 - Ok none reusable\nE: READY\n" },
 	{ "only such addresses", HELLO "U: send bad\nE: RECIPIENT 0 perm 553 5.1.3 the recipient's address cannot be sent\n"
 				       "E: DONE perm 553 5.1.3 no recipient's address can be sent none reusable\nE: READY\n" },
-	{ "bare line feeds are tolerated in replies", "U: raw 220 hi\\n\nE: \nC: EHLO relay.example.org\nU: raw 250 hi\\n\nE: READY\n" },
-	{ "dots", HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 250 Ok\nC: RCPT TO:<a@x>\nS: 250 Ok\nC: DATA\nS: 354 go\nE: TEXT\n"
-			"U: text .\\r\\n..\\r\\na.b\\r\\n.\nU: text .\\r\\n\nU: text .end\nU: end\n"
-			"C: ..\nC: ...\nC: a.b\nC: ...\nC: ..end\nC: .\n" },
-	{ "enhanced codes that are none", HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 550 4.1.1 odd\nE: RECIPIENT 0 perm 550 - 4.1.1 odd\n"
-						"E: DONE perm 550 - 4.1.1 odd none reusable\nC: RSET\nS: 250 Ok\nE: READY\n"
-						"U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 550 5.1234.1 odd\nE: RECIPIENT 0 perm 550 - 5.1234.1 odd\n"
-						"E: DONE perm 550 - 5.1234.1 odd none reusable\nC: RSET\nS: 250 Ok\nE: READY\n" },
-	{ "a reply without text", HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 250\nC: RCPT TO:<a@x>\nS: 550\nE: RECIPIENT 0 perm 550 - \n"
-					"E: DONE perm 550 -  none reusable\nC: RSET\nS: 250\nE: READY\n" },
+	{ "bare line feeds are tolerated in replies",
+	  "U: raw 220 hi\\n\nE: \nC: EHLO relay.example.org\nU: raw 250 hi\\n\nE: READY\n" },
+	{ "dots",
+	  HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 250 Ok\nC: RCPT TO:<a@x>\nS: 250 Ok\nC: DATA\nS: 354 go\nE: TEXT\n"
+		"U: text .\\r\\n..\\r\\na.b\\r\\n.\nU: text .\\r\\n\nU: text .end\nU: end\n"
+		"C: ..\nC: ...\nC: a.b\nC: ...\nC: ..end\nC: .\n" },
+	{ "enhanced codes that are none",
+	  HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 550 4.1.1 odd\nE: RECIPIENT 0 perm 550 - 4.1.1 odd\n"
+		"E: DONE perm 550 - 4.1.1 odd none reusable\nC: RSET\nS: 250 Ok\nE: READY\n"
+		"U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 550 5.1234.1 odd\nE: RECIPIENT 0 perm 550 - 5.1234.1 odd\n"
+		"E: DONE perm 550 - 5.1234.1 odd none reusable\nC: RSET\nS: 250 Ok\nE: READY\n" },
+	{ "a reply without text",
+	  HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 250\nC: RCPT TO:<a@x>\nS: 550\nE: RECIPIENT 0 perm 550 - \n"
+		"E: DONE perm 550 -  none reusable\nC: RSET\nS: 250\nE: READY\n" },
 };
 
 static void test_dialogues(void **state)
@@ -411,9 +448,10 @@ static struct smtp_client *ready_client(const struct smtp_client_config *config,
 static void test_peer(void **state)
 {
 	struct smtp_client_config config = { .hostname = S("h") };
-	struct smtp_client *c = ready_client(&config, "250-mx SIZE 7\r\n250-size 123\r\n250-Pipelining\r\n250-8BITMIME\r\n250-DSN\r\n"
-						      "250-SMTPUTF8\r\n250-CHUNKING\r\n250-ENHANCEDSTATUSCODES\r\n250-REQUIRETLS\r\n"
-						      "250-AUTH plain  Login\r\n250-AUTH=XOAUTH2 NTLM\r\n250-LIMITS MAILMAX=5 RCPTMAX=77\r\n250 STARTTLS\r\n");
+	struct smtp_client *c = ready_client(
+		&config, "250-mx SIZE 7\r\n250-size 123\r\n250-Pipelining\r\n250-8BITMIME\r\n250-DSN\r\n"
+			 "250-SMTPUTF8\r\n250-CHUNKING\r\n250-ENHANCEDSTATUSCODES\r\n250-REQUIRETLS\r\n"
+			 "250-AUTH plain  Login\r\n250-AUTH=XOAUTH2 NTLM\r\n250-LIMITS MAILMAX=5 RCPTMAX=77\r\n250 STARTTLS\r\n");
 	const struct smtp_peer *peer = smtp_client_peer(c);
 
 	assert_int_equal(peer->features, PEER_PIPELINING | PEER_8BITMIME | PEER_STARTTLS | PEER_SIZE | PEER_DSN | PEER_SMTPUTF8 |
@@ -567,10 +605,11 @@ static void test_transcript(void **state)
 	smtp_client_feed(c, S("250 Ok\r\n550 5.1.1 unknown\r\n554 no\r\n"));
 	while (smtp_client_next(c, &e))
 		;
-	assert_true(str_eq(smtp_client_transcript(c),
-			   S("S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250-PIPELINING\nS: 250 AUTH LOGIN\nC: AUTH LOGIN\n"
-			     "S: 334 (challenge)\nC: (credentials)\nS: 334 (challenge)\nC: (credentials)\nS: 235 in\n"
-			     "C: MAIL FROM:<s@example.org>\nC: RCPT TO:<first@x>\nC: DATA\nS: 250 Ok\nS: 550 5.1.1 unknown\nS: 554 no\nC: RSET\n")));
+	assert_true(str_eq(
+		smtp_client_transcript(c),
+		S("S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250-PIPELINING\nS: 250 AUTH LOGIN\nC: AUTH LOGIN\n"
+		  "S: 334 (challenge)\nC: (credentials)\nS: 334 (challenge)\nC: (credentials)\nS: 235 in\n"
+		  "C: MAIL FROM:<s@example.org>\nC: RCPT TO:<first@x>\nC: DATA\nS: 250 Ok\nS: 550 5.1.1 unknown\nS: 554 no\nC: RSET\n")));
 	smtp_client_feed(c, S("250 Ok\r\n"));
 	assert_true(smtp_client_next(c, &e));
 	assert_int_equal(e.type, CLIENT_READY);

@@ -1,4 +1,4 @@
-/* fuzz_address.c - addresses, paths and parameters. */
+/* fuzz_path.c - addresses, paths and parameters. */
 #include "../../../src/smtp/grammar.h"
 
 #include <assert.h>

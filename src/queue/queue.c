@@ -1,0 +1,293 @@
+/* queue.c - start, peers, configuration and end of the role. */
+#include "queue.h"
+
+#include "posthouse/clock.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define HOUSEKEEPING_MS      (3 * 60 * 1000)
+#define HOUSEKEEPING_MORE_MS 1000 /* when there was more to forget than one batch takes */
+#define PRUNE_MAX            500
+
+/* Message ids of ours: submission's workers are of node 0. */
+#define IDS_NODE   15
+#define IDS_WORKER 63
+
+void queue_timer_init(struct queue *q, uv_timer_t *timer)
+{
+	assert(q->timers_n < QUEUE_TIMERS);
+	uv_timer_init(role_loop(q->role), timer);
+	timer->data = q;
+	q->timers[q->timers_n++] = timer;
+	q->open_parts++;
+}
+
+/* ---- housekeeping ---- */
+
+static void on_housekeeping(uv_timer_t *t);
+
+static void on_pruned(void *ctx, struct verdict v, uint64_t count)
+{
+	struct queue *q = ctx;
+
+	if (v.class != OK)
+		log_warning(NULL, "history.kept", kv("reply", v.text));
+	else if (count > 0)
+		log_debug(NULL, "history.pruned", kv("messages", count));
+	if (queue_may_store(q))
+		uv_timer_start(&q->housekeeping, on_housekeeping, count >= PRUNE_MAX ? HOUSEKEEPING_MORE_MS : HOUSEKEEPING_MS, 0);
+}
+
+static void on_housekeeping(uv_timer_t *t)
+{
+	struct queue *q = t->data;
+	uint64_t now = clock_now_ms();
+	uint64_t keep = role_config(q->role)->queue.keep_history_ms;
+
+	if (queue_may_store(q))
+		store_prune(q->store, now > keep ? now - keep : 0, PRUNE_MAX, on_pruned, q);
+}
+
+/* ---- start ---- */
+
+static struct verdict open_store(struct queue *q)
+{
+	static struct arena a; /* the reason's text outlives the queue */
+	const struct config *c = role_config(q->role);
+	struct store_options options = {
+		.state_dir = arena_cstr(&a, c->state_dir),
+		.min_free = c->queue.min_free,
+		.max_messages = c->queue.max_messages,
+	};
+	struct verdict why = perm(0, S(""), S("the store cannot be opened"));
+
+	q->store = store_open(role_loop(q->role), &options, &a, &why);
+	if (!q->store)
+		return why;
+	arena_fini(&a);
+	return ok();
+}
+
+static struct verdict queue_start(struct role *r)
+{
+	struct queue *q = NEW(struct queue);
+	struct store_stats stats;
+	struct verdict v;
+
+	q->role = r;
+	v = open_store(q);
+	if (v.class != OK) {
+		free(q);
+		return v;
+	}
+	q->ids = (struct id_source){ .node = IDS_NODE, .worker = IDS_WORKER };
+	intake_init(q);
+	gates_init(q);
+	scheduler_init(q);
+	lease_table_init(q);
+	settle_init(q);
+	reports_init(q);
+	admin_init(q);
+	queue_timer_init(q, &q->housekeeping);
+	queue_timer_init(q, &q->grace);
+	q->relay = role_peer(r, ROLE_RELAY, 0);
+	q->vault = role_peer(r, ROLE_VAULT, 0);
+	role_set_data(r, q);
+	store_stats(q->store, &stats);
+	log_info(NULL, "queue.opened", kv("messages", stats.open_messages), kv("waiting", stats.waiting), kv("held", stats.held));
+	gates_load(q);
+	reports_wake(q);
+	uv_timer_start(&q->housekeeping, on_housekeeping, HOUSEKEEPING_MORE_MS, 0);
+	return ok();
+}
+
+/* ---- configuration and peers ---- */
+
+/* Routes apply to queued mail at once: what waits here for its turn is decided again. */
+static void queue_apply(struct role *r)
+{
+	struct queue *q = role_data(r);
+	const struct config *c = role_config(r);
+
+	if (!q || !queue_may_store(q))
+		return;
+	store_set_limits(q->store, c->queue.min_free, c->queue.max_messages);
+	gates_apply(q);
+	leases_return_parked(q);
+	scheduler_wake(q);
+	reports_retry(q);
+}
+
+static void queue_peer_up(struct role *r, struct channel *ch)
+{
+	struct queue *q = role_data(r);
+
+	if (!q) /* before the start, which looks for them itself */
+		return;
+	if (channel_peer(ch) == ROLE_RELAY) {
+		q->relay = ch;
+		scheduler_wake(q);
+	} else if (channel_peer(ch) == ROLE_VAULT) {
+		q->vault = ch;
+		reports_retry(q);
+	}
+}
+
+static void relay_down(struct queue *q)
+{
+	scheduler_fini(q);
+	q->relay = NULL;
+	leases_return_parked(q);
+	leases_relay_gone(q);
+}
+
+static void queue_peer_down(struct role *r, struct channel *ch)
+{
+	struct queue *q = role_data(r);
+
+	if (!q)
+		return;
+	intake_peer_gone(q, ch);
+	admin_peer_gone(q, ch);
+	if (ch == q->relay)
+		relay_down(q);
+	else if (ch == q->vault)
+		q->vault = NULL;
+}
+
+static void handle_result(void *ctx, struct channel *ch, const struct msg_result *m, int fd)
+{
+	struct queue *q = role_data(ctx);
+
+	if (q && ch == q->relay)
+		outcome_result(q, m);
+}
+
+/* ---- figures ---- */
+
+static void queue_stats(struct role *r)
+{
+	struct queue *q = role_data(r);
+	struct store_stats s = { 0 };
+
+	if (!q || !q->store)
+		return;
+	store_stats(q->store, &s);
+	role_stat(r, S("messages"), s.open_messages, S(""));
+	role_stat(r, S("waiting"), s.waiting, S(""));
+	role_stat(r, S("held"), s.held, S(""));
+	role_stat(r, S("failed"), s.failed, S(""));
+	role_stat(r, S("lanes"), s.lanes, S(""));
+	role_stat(r, S("accepted"), s.accepted, S(""));
+	role_stat(r, S("settled"), s.settled, S(""));
+	role_stat(r, S("commits"), s.commits, S(""));
+	role_stat(r, S("full"), s.full, s.full ? S("accepts are refused: no space, or too many messages") : S(""));
+	role_stat(r, S("deliveries"), q->leases.count, S(""));
+	role_stat(r, S("results_kept"), q->settling.held, q->settling.failing ? S("the store has no room for results") : S(""));
+	LIST_EACH(i, &q->gates.all) {
+		struct gate *g = CONTAINER_OF(i, struct gate, in_gates);
+		struct arena a = { 0 };
+
+		if (g->connections > 0 || g->status != GATE_UP)
+			role_stat(r, arena_printf(&a, "gate %s", g->name), g->status == GATE_UP ? 0 : g->down_until, str_of(g->reason));
+		arena_fini(&a);
+	}
+}
+
+/* ---- the end ---- */
+
+static void on_timer_closed(uv_handle_t *h)
+{
+	queue_part_ended(h->data);
+}
+
+void queue_part_ended(struct queue *q)
+{
+	struct role *r = q->role;
+
+	assert(q->open_parts > 0);
+	if (--q->open_parts > 0)
+		return;
+	leases_drop(q);
+	intake_fini(q);
+	gates_fini(q);
+	free(q);
+	role_stopped(r);
+}
+
+static void on_store_closed(void *ctx, struct verdict v)
+{
+	struct queue *q = ctx;
+
+	if (v.class != OK)
+		log_error(NULL, "queue.unclean", kv("reply", v.text));
+	log_info(NULL, "queue.closed", kv("deliveries", q->leases.count));
+	q->store = NULL;
+	role_set_data(q->role, NULL);
+	for (size_t i = 0; i < q->timers_n; i++)
+		uv_close((uv_handle_t *)q->timers[i], on_timer_closed);
+}
+
+static void close_store(struct queue *q)
+{
+	if (q->closing)
+		return;
+	reports_cancel(q);
+	scheduler_fini(q);
+	q->closing = true;
+	for (size_t i = 0; i < q->timers_n; i++)
+		uv_timer_stop(q->timers[i]);
+	store_close(q->store, on_store_closed, q);
+}
+
+void queue_check_idle(struct queue *q)
+{
+	if (q->stopping && q->leases.count == 0 && q->scheduler.asking == 0 && q->intake.accepting == 0 && q->admin.n == 0 &&
+	    !reports_busy(q))
+		close_store(q);
+}
+
+static void on_grace(uv_timer_t *t)
+{
+	close_store(t->data);
+}
+
+static void queue_stop(struct role *r, uint64_t grace_ms)
+{
+	struct queue *q = role_data(r);
+
+	if (!q) {
+		role_stopped(r);
+		return;
+	}
+	q->stopping = true;
+	leases_return_parked(q);
+	leases_settle_lost(q, false);
+	uv_timer_start(&q->grace, on_grace, grace_ms, 0);
+	queue_check_idle(q);
+}
+
+static const struct ipc_handlers handlers = {
+	.spool_open = handle_spool_open,
+	.envelope = handle_envelope,
+	.recipients = handle_recipients,
+	.submit = handle_submit,
+	.abandon_transaction = handle_abandon_transaction,
+	.result = handle_result,
+	.queue_page = handle_queue_page,
+	.queue_alter = handle_queue_alter,
+	.queue_show = handle_queue_show,
+	.trace = handle_trace,
+};
+
+const struct role_ops queue_ops = {
+	.id = ROLE_QUEUE,
+	.start = queue_start,
+	.apply = queue_apply,
+	.peer_up = queue_peer_up,
+	.peer_down = queue_peer_down,
+	.stop = queue_stop,
+	.stats = queue_stats,
+	.handlers = &handlers,
+};

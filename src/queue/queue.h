@@ -1,0 +1,60 @@
+/* queue.h - the role as a whole: what its parts share. A message's way through it: intake, store, scheduler, lease, outcome, settle,
+ * and report where it failed. */
+#ifndef QUEUE_QUEUE_H
+#define QUEUE_QUEUE_H
+
+#include "admin.h"
+#include "gate.h"
+#include "intake.h"
+#include "lease.h"
+#include "outcome.h"
+#include "report.h"
+#include "route.h"
+#include "scheduler.h"
+#include "settle.h"
+
+#include "posthouse/id.h"
+#include "posthouse/log.h"
+#include "posthouse/role.h"
+#include "posthouse/store.h"
+
+#define QUEUE_TIMERS 8
+
+struct queue {
+	struct role *role;
+	struct store *store;
+	struct channel *relay, *vault; /* NULL: away */
+	bool stopping;                 /* nothing is accepted or leased any more */
+	bool closing;                  /* store_close() was called */
+	struct intake intake;
+	struct gates gates;
+	struct scheduler scheduler;
+	struct leases leases;
+	struct settling settling;
+	struct reports reports;
+	struct admin admin;
+	struct id_source ids; /* of reports; submission's ids have other node numbers */
+	uv_timer_t housekeeping, grace;
+	uv_timer_t *timers[QUEUE_TIMERS];
+	size_t timers_n;
+	size_t open_parts; /* handles and file reads that must end before the memory may go */
+};
+
+extern const struct role_ops queue_ops;
+
+/* May the store be asked for anything? Not once it is closing: a callback that comes then ends its chain. */
+static inline bool queue_may_store(const struct queue *q)
+{
+	return q->store && !q->closing;
+}
+
+/* A timer that lives as long as the queue; its data is the queue. */
+void queue_timer_init(struct queue *q, uv_timer_t *timer);
+
+/* Something ended: when the role is to stop, is all done now? */
+void queue_check_idle(struct queue *q);
+
+/* One of the open parts has ended. */
+void queue_part_ended(struct queue *q);
+
+#endif

@@ -1,0 +1,199 @@
+/* relay.c - the role that carries mail to the next hops: it takes deliveries from queue and gives back what became of each recipient. */
+#include "relay.h"
+
+#include <stdlib.h>
+
+static void on_grace_over(uv_timer_t *timer);
+static void on_last_results(uv_timer_t *timer);
+
+/* The role's state; made with the first configuration. */
+static struct relay *relay_of(struct role *r)
+{
+	struct relay *relay = role_data(r);
+
+	if (relay)
+		return relay;
+	relay = NEW(struct relay);
+	relay->role = r;
+	relay->loop = role_loop(r);
+	list_init(&relay->pools);
+	list_init(&relay->trusts);
+	for (size_t i = 0; i < LEASE_BUCKETS; i++)
+		list_init(&relay->leases[i]);
+	uv_timer_init(relay->loop, &relay->grace);
+	relay->grace.data = relay;
+	role_set_data(r, relay);
+	return relay;
+}
+
+/* ---- configuration ---- */
+
+static struct verdict configure(struct role *r, const struct config *c)
+{
+	struct relay *relay = relay_of(r);
+	struct verdict why = ok();
+
+	arena_reset(&relay->scratch);
+	for (size_t i = 0; i < c->upstreams_n; i++) {
+		const struct cfg_upstream *u = &c->upstreams[i];
+
+		if (u->tls == UPSTREAM_NONE || trust_get(relay, u->ca_pem, &relay->scratch, &why))
+			continue;
+		trusts_sweep(relay);
+		why.text = arena_printf(&relay->scratch, "upstream %.*s: ca: %.*s", STR_ARG(u->name), STR_ARG(why.text));
+		return why;
+	}
+	return ok();
+}
+
+static void apply(struct role *r)
+{
+	pools_apply(relay_of(r), role_config(r));
+}
+
+static void abandon(struct role *r)
+{
+	trusts_sweep(relay_of(r));
+}
+
+/* ---- messages ---- */
+
+static void handle_deliver(void *ctx, struct channel *ch, const struct msg_deliver *m, int fd)
+{
+	delivery_begin(relay_of(ctx), m, fd);
+}
+
+/* Honoured before MAIL; later the delivery completes. */
+static void handle_withdraw(void *ctx, struct channel *ch, const struct msg_withdraw *m, int fd)
+{
+	struct delivery *d = delivery_find(relay_of(ctx), m->lease);
+
+	if (!d || d->state != DELIVERY_WAITING)
+		return;
+	list_remove(&d->in_pool);
+	d->pool->waiting_n--;
+	d->relay->waiting--;
+	delivery_end_untried(d);
+}
+
+static void handle_settled(void *ctx, struct channel *ch, const struct msg_settled *m, int fd)
+{
+	struct delivery *d = delivery_find(relay_of(ctx), m->lease);
+
+	if (d)
+		delivery_settled(d);
+}
+
+static void peer_down(struct role *r, struct channel *ch)
+{
+	if (channel_peer(ch) == ROLE_QUEUE)
+		deliveries_orphan(relay_of(r));
+}
+
+/* ---- the end ---- */
+
+/* What has not begun goes back, what runs may end, the rest is closed. */
+static void stop(struct role *r, uint64_t grace_ms)
+{
+	struct relay *relay = relay_of(r);
+
+	relay->stopping = true;
+	LIST_EACH (i, &relay->pools) {
+		struct pool *pool = CONTAINER_OF(i, struct pool, in_relay);
+		struct delivery *d;
+
+		while ((d = pool_take(pool)) != NULL)
+			delivery_end_untried(d);
+		LIST_EACH (k, &pool->connections) {
+			struct connection *c = CONTAINER_OF(k, struct connection, in_pool);
+
+			if (c->state == CONNECTION_IDLE)
+				connection_quit(c, "stopping");
+			else if (c->state < CONNECTION_IDLE)
+				connection_close(c, "stopping");
+		}
+	}
+	uv_timer_start(&relay->grace, on_grace_over, grace_ms - grace_ms / 10, 0);
+	relay_check_stopped(relay);
+}
+
+static void on_grace_over(uv_timer_t *timer)
+{
+	struct relay *relay = timer->data;
+
+	LIST_EACH (i, &relay->pools) {
+		struct pool *pool = CONTAINER_OF(i, struct pool, in_relay);
+
+		LIST_EACH (k, &pool->connections) {
+			struct connection *c = CONTAINER_OF(k, struct connection, in_pool);
+
+			session_break(c, temp(421, S("4.3.2"), S("broken off: the relay is being stopped")), FAULT_CONNECTION);
+			connection_close(c, "stopping");
+		}
+	}
+	uv_timer_start(timer, on_last_results, LAST_RESULTS_MS, 0);
+}
+
+static void on_last_results(uv_timer_t *timer)
+{
+	struct relay *relay = timer->data;
+
+	if (relay->stopped)
+		return;
+	relay->stopped = true;
+	log_warning(&relay->log, "relay.hurried", kv("unsettled", relay->deliveries));
+	role_stopped(relay->role);
+}
+
+void relay_check_stopped(struct relay *relay)
+{
+	if (!relay->stopping || relay->stopped || relay->deliveries > 0 || relay->connections > 0)
+		return;
+	relay->stopped = true;
+	uv_timer_stop(&relay->grace);
+	role_stopped(relay->role);
+}
+
+/* ---- figures ---- */
+
+static void stats(struct role *r)
+{
+	struct relay *relay = relay_of(r);
+	struct arena a = { 0 };
+
+	role_stat(r, S("connections"), relay->connections, S(""));
+	role_stat(r, S("deliveries.waiting"), relay->waiting, S(""));
+	role_stat(r, S("deliveries.running"), relay->running, S(""));
+	role_stat(r, S("deliveries.unsettled"), relay->deliveries - relay->waiting - relay->running, S(""));
+	LIST_EACH (i, &relay->pools) {
+		struct pool *pool = CONTAINER_OF(i, struct pool, in_relay);
+		struct str name = arena_printf(&a, "upstream.%.*s.connections", STR_ARG(pool->name));
+		struct str text = arena_printf(&a, "%.*s:%u, %zu waiting%s%s", STR_ARG(pool->host), pool->port, pool->waiting_n,
+					       pool->failure ? ", last failure: " : "", pool->failure ? pool->failure : "");
+
+		role_stat(r, name, pool->connections_n, text);
+	}
+	arena_fini(&a);
+}
+
+static const struct ipc_handlers handlers = {
+	.deliver = handle_deliver,
+	.withdraw = handle_withdraw,
+	.settled = handle_settled,
+};
+
+static const struct role_ops ops = {
+	.id = ROLE_RELAY,
+	.configure = configure,
+	.apply = apply,
+	.abandon = abandon,
+	.peer_down = peer_down,
+	.stop = stop,
+	.stats = stats,
+	.handlers = &handlers,
+};
+
+int main(int argc, char **argv)
+{
+	return role_main(argc, argv, &ops);
+}

@@ -1,0 +1,191 @@
+/* alter.c - an administrator's hand on the queue: retry, remove, hold, release. */
+#include "writer.h"
+
+#include "posthouse/clock.h"
+
+#define ALTER_MAX 500 /* messages at a time */
+
+/* One recipient that is waiting or held. */
+struct candidate {
+	uint64_t n, lane;
+	unsigned state;
+	struct str address;
+	bool leased;
+};
+
+/* What one call does to one message. */
+struct alteration {
+	struct writer *w;
+	uint64_t id, now;
+	struct str login;
+	uint64_t *in_flight;
+	uint64_t closed_n;
+	bool changed;
+	uint64_t *lanes; /* to be refreshed; room for all candidates */
+	size_t lanes_n;
+};
+
+/* Read first, change then: a walk over rows that change is not defined. */
+static size_t read_candidates(struct writer *w, uint64_t id, bool leased_too, struct candidate **rows_out)
+{
+	sqlite3_stmt *q = db_query(&w->db, Q_recipient_states, INT(id));
+	struct candidate *rows = NULL;
+	size_t n = 0, capacity = 0;
+
+	while (db_row(&w->db, q)) {
+		if (n == capacity) {
+			struct candidate *more = ARENA_ARRAY(&w->arena, struct candidate, capacity = capacity ? capacity * 2 : 4);
+
+			if (n)
+				memcpy(more, rows, n * sizeof(*more));
+			rows = more;
+		}
+		rows[n++] = (struct candidate){ .n = db_u64(q, 0),
+						.state = (unsigned)db_u64(q, 1),
+						.lane = db_u64(q, 2),
+						.address = db_keep(&w->arena, q, 3),
+						.leased = !leased_too && leases_has(&w->leases, id, db_u64(q, 0)) };
+	}
+	*rows_out = rows;
+	return n;
+}
+
+/* Write a recipient's new state; its old lane has to be looked at again. */
+static void change(struct alteration *c, const struct candidate *r, enum recipient_state state, uint64_t lane, uint64_t due_at)
+{
+	db_run(&c->w->db, Q_recipient_alter, INT(c->id), INT(r->n), INT(state), INT(lane), INT(due_at));
+	count_state(c->w, r->state, state);
+	c->closed_n += state_is_final(state);
+	c->changed = true;
+	for (size_t i = 0; i < c->lanes_n; i++)
+		if (c->lanes[i] == r->lane)
+			return;
+	c->lanes[c->lanes_n++] = r->lane;
+}
+
+static void retry(struct alteration *c, const struct candidate *r)
+{
+	if (r->state != RCPT_WAITING)
+		return;
+	change(c, r, RCPT_WAITING, r->lane, c->now);
+	leases_note_due(&c->w->leases, r->lane, c->now);
+}
+
+static void hold(struct alteration *c, const struct candidate *r)
+{
+	if (r->state == RCPT_WAITING)
+		change(c, r, RCPT_HELD, r->lane, 0);
+}
+
+static void release(struct alteration *c, const struct candidate *r)
+{
+	if (r->state == RCPT_HELD) /* its lane may have gone meanwhile */
+		change(c, r, RCPT_WAITING, lane_for(c->w, r->address, c->login, c->now), c->now);
+}
+
+static void remove_recipient(struct alteration *c, const struct candidate *r)
+{
+	change(c, r, RCPT_REMOVED, r->lane, 0);
+}
+
+/* What each operation is: the step for a recipient that is not in flight, and the event. */
+static const struct {
+	void (*step)(struct alteration *c, const struct candidate *r);
+	const char *event;
+} operations[] = {
+	[ALTER_RETRY] = { retry, "mail.retried" },
+	[ALTER_REMOVE] = { remove_recipient, "mail.removed" },
+	[ALTER_HOLD] = { hold, "mail.held" },
+	[ALTER_RELEASE] = { release, "mail.released" },
+};
+
+/* reason="…" with quotes and backslashes escaped; control characters become spaces. */
+static struct str reason_field(struct arena *a, struct str reason)
+{
+	char *p = arena_alloc(a, reason.n * 2 + 1);
+	size_t n = 0;
+
+	if (reason.n == 0)
+		return S("");
+	for (size_t i = 0; i < reason.n; i++) {
+		unsigned char c = (unsigned char)reason.p[i];
+
+		if (c == '"' || c == '\\')
+			p[n++] = '\\';
+		p[n++] = c < ' ' || c == 0x7f ? ' ' : (char)c;
+	}
+	return arena_printf(a, "reason=\"%.*s\"", (int)n, p);
+}
+
+/* A recipient in flight is only counted; one to be removed is marked, so that its result ends it. */
+static void pass_by(struct alteration *c, const struct candidate *r, enum alter operation)
+{
+	if (operation == ALTER_RELEASE)
+		return;
+	++*c->in_flight;
+	if (operation == ALTER_REMOVE)
+		db_run(&c->w->db, Q_recipient_removing, INT(c->id), INT(r->n));
+	if (operation == ALTER_HOLD)
+		c->changed = true; /* the message is held: what comes back stays */
+}
+
+/* The message's own mark: why it is held. */
+static void mark_message(struct alteration *c, enum alter operation, struct str reason)
+{
+	if (operation == ALTER_HOLD)
+		db_run(&c->w->db, Q_message_hold, INT(c->id), TEXT(reason.n ? reason : S("held")));
+	if (operation == ALTER_RELEASE)
+		db_run(&c->w->db, Q_message_hold, INT(c->id), (struct db_value){ .kind = DB_NULL });
+}
+
+/* Who submitted it: half of its lanes' names. */
+static struct str login_of(struct writer *w, uint64_t id)
+{
+	sqlite3_stmt *q = db_query(&w->db, Q_message_login, INT(id));
+	struct str login = S("");
+
+	if (db_row(&w->db, q)) {
+		login = db_keep(&w->arena, q, 0);
+		db_end(q);
+	}
+	return login;
+}
+
+bool alter_message(struct writer *w, uint64_t id, enum alter operation, struct str reason, bool leased_too, uint64_t *in_flight)
+{
+	struct alteration c = { .w = w, .id = id, .now = clock_now_ms(), .in_flight = in_flight };
+	struct candidate *rows;
+	size_t n = read_candidates(w, id, leased_too, &rows);
+
+	c.login = login_of(w, id);
+	c.lanes = ARENA_ARRAY(&w->arena, uint64_t, n + 1);
+	for (size_t i = 0; i < n; i++) {
+		if (rows[i].leased)
+			pass_by(&c, &rows[i], operation);
+		else
+			operations[operation].step(&c, &rows[i]);
+	}
+	for (size_t i = 0; i < c.lanes_n; i++)
+		lane_refresh(w, c.lanes[i]);
+	if (!c.changed)
+		return false;
+	mark_message(&c, operation, reason);
+	add_event(w, id, 0, c.now, str_of(operations[operation].event), reason_field(&w->arena, reason));
+	if (c.closed_n)
+		message_reduce_open(w, id, c.closed_n, c.now);
+	return true;
+}
+
+void run_alter(struct writer *w, struct op *op)
+{
+	uint64_t *ids;
+	size_t n;
+
+	if (op->alter < ALTER_RETRY || op->alter > ALTER_RELEASE) {
+		op->verdict = perm(501, S("5.5.4"), S("no such operation"));
+		return;
+	}
+	n = select_messages(w, op->in.selector, op->cursor, ALTER_MAX, false, &w->arena, &ids, &op->out.next);
+	for (size_t i = 0; i < n; i++)
+		op->out.count += alter_message(w, ids[i], op->alter, op->text, false, &op->out.in_flight);
+}

@@ -1,0 +1,133 @@
+/* checkpoint.c - moving the log's pages into the database. A thread with a connection of its own does the bulk while the writer
+ * goes on; but only when the log has been copied to its end does SQLite start it anew, and under load the thread never gets there.
+ * So after each pass the writer copies the little that was added meanwhile, between two commits; and it waits for the thread when
+ * the log has become too long. */
+#include "writer.h"
+
+#include "posthouse/clock.h"
+
+#define FRAMES_SOON  2000  /* of 4 KiB: ask for a pass */
+#define FRAMES_MAX   10000 /* do not go on without one: 40 MiB and one batch are the log's bound */
+#define RETRY_MS     1000  /* after a pass that could not finish */
+
+/* One pass with the error, if any, dealt with; *full_out: there was no room to copy into. */
+static bool pass(struct db *db, struct store *st, bool *complete_out, bool *full_out)
+{
+	int log = 0, copied = 0;
+	int rc = sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, &log, &copied);
+
+	*full_out = false;
+	*complete_out = rc == SQLITE_OK && log == copied;
+	if (rc == SQLITE_OK || (rc & 0xff) == SQLITE_BUSY)
+		return true;
+	db->rc = rc;
+	db->system_errno = sqlite3_system_errno(db->handle);
+	*full_out = db_is_full(db);
+	if (!*full_out)
+		store_fail(st, "checkpoint", sqlite3_errmsg(db->handle));
+	db_forget_error(db);
+	return *full_out;
+}
+
+/* The thread. */
+static void checkpoint_main(void *arg)
+{
+	struct checkpoint *c = arg;
+	bool complete, full, alive = true;
+
+	uv_mutex_lock(&c->lock);
+	while (alive) {
+		while (!c->wanted && !c->stop)
+			uv_cond_wait(&c->wake, &c->lock);
+		if (c->stop)
+			break;
+		c->wanted = false;
+		c->running = true;
+		uv_mutex_unlock(&c->lock);
+		alive = pass(&c->db, c->st, &complete, &full);
+		uv_mutex_lock(&c->lock);
+		c->running = false;
+		c->done = true;
+		c->full = full;
+		uv_cond_signal(&c->passed);
+	}
+	uv_mutex_unlock(&c->lock);
+}
+
+/* The writer's connection tells how long the log is after each commit. */
+static int on_commit(void *ctx, sqlite3 *handle, const char *name, int frames)
+{
+	struct writer *w = ctx;
+
+	(void)handle;
+	(void)name;
+	w->wal_frames = frames;
+	return SQLITE_OK;
+}
+
+bool checkpoint_start(struct writer *w)
+{
+	struct checkpoint *c = &w->checkpoint;
+
+	if (!db_open(&c->db, w->database))
+		return false;
+	c->st = w->st;
+	if (uv_mutex_init(&c->lock) != 0 || uv_cond_init(&c->wake) != 0 || uv_cond_init(&c->passed) != 0)
+		return false;
+	(void)sqlite3_wal_hook(w->db.handle, on_commit, w); /* returns the old hook's argument */
+	return uv_thread_create(&c->thread, checkpoint_main, c) == 0;
+}
+
+/* Wait for a pass that is under way if the log may not grow further, else ask for one; true when the writer should make its own. */
+static bool turn_of_writer(struct checkpoint *c, bool must)
+{
+	bool mine;
+
+	uv_mutex_lock(&c->lock);
+	while (must && (c->running || c->wanted))
+		uv_cond_wait(&c->passed, &c->lock);
+	mine = c->done || must;
+	if (!mine && !c->running) {
+		c->wanted = true;
+		uv_cond_signal(&c->wake);
+	}
+	c->done = false;
+	uv_mutex_unlock(&c->lock);
+	return mine;
+}
+
+void checkpoint_after_commit(struct writer *w)
+{
+	struct checkpoint *c = &w->checkpoint;
+	bool complete, full;
+
+	if (w->wal_frames < FRAMES_SOON || clock_mono_ms() < c->retry_at_ms)
+		return;
+	if (!turn_of_writer(c, w->wal_frames >= FRAMES_MAX))
+		return;
+	if (!pass(&w->db, w->st, &complete, &full)) {
+		w->failed = true;
+		return;
+	}
+	if (full)
+		space_refused(w);
+	if (complete)
+		w->wal_frames = 0;
+	else if (full || w->wal_frames >= FRAMES_MAX) /* no room, or somebody reads an old state: not at each commit */
+		c->retry_at_ms = clock_mono_ms() + RETRY_MS;
+}
+
+void checkpoint_stop(struct writer *w)
+{
+	struct checkpoint *c = &w->checkpoint;
+
+	uv_mutex_lock(&c->lock);
+	c->stop = true;
+	uv_cond_signal(&c->wake);
+	uv_mutex_unlock(&c->lock);
+	(void)uv_thread_join(&c->thread); /* it was created */
+	uv_mutex_destroy(&c->lock);
+	uv_cond_destroy(&c->wake);
+	uv_cond_destroy(&c->passed);
+	db_close(&c->db);
+}

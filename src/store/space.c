@@ -1,0 +1,97 @@
+/* space.c - room on the disk: accepts stop while there is little, results get the reserve. */
+#include "writer.h"
+
+#include "posthouse/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define CHECK_EVERY_MS 1000
+#define REFUSED_MS     5000 /* how long a refused write counts when the system says that there is room (a quota) */
+#define RESERVE_NAME   "reserve"
+
+/* Bytes that we may still use; everything when the system cannot say. */
+static uint64_t free_bytes(const struct space *s)
+{
+	struct statvfs st;
+
+	if (fstatvfs(s->dir_fd, &st) != 0)
+		return UINT64_MAX;
+	return (uint64_t)st.f_bavail * st.f_frsize;
+}
+
+/* Set room aside, when there is plenty. Without it we still work: results then wait for room. */
+static void make_reserve(struct space *s, uint64_t min_free)
+{
+	uint64_t spare = s->free_bytes > min_free ? s->free_bytes - min_free : 0;
+	int fd;
+
+	if (s->reserve || spare < 4 * (uint64_t)RESERVE_BYTES)
+		return;
+	fd = openat(s->dir_fd, RESERVE_NAME, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return;
+	s->reserve = posix_fallocate(fd, 0, RESERVE_BYTES) == 0;
+	(void)close(fd); /* nothing was written */
+}
+
+void space_init(struct space *s, int state_fd, uint64_t min_free)
+{
+	s->dir_fd = state_fd;
+	s->checked_at_ms = clock_mono_ms();
+	s->free_bytes = free_bytes(s);
+	s->min_free = min_free;
+	s->full = s->free_bytes < min_free;
+	make_reserve(s, min_free);
+}
+
+void space_close(struct space *s)
+{
+	if (s->dir_fd >= 0)
+		(void)close(s->dir_fd); /* a directory, read only */
+	s->dir_fd = -1;
+}
+
+void space_check(struct writer *w)
+{
+	struct space *s = &w->space;
+	uint64_t now = clock_mono_ms();
+	bool was_full = s->full;
+
+	if (now - s->checked_at_ms < CHECK_EVERY_MS && w->min_free == s->min_free && !s->look)
+		return;
+	s->look = false;
+	s->checked_at_ms = now;
+	s->min_free = w->min_free;
+	s->free_bytes = free_bytes(s);
+	s->full = s->free_bytes < w->min_free || !list_empty(&w->stalled) ||
+		  (s->refused_at_ms && now - s->refused_at_ms < REFUSED_MS);
+	if (!s->full)
+		make_reserve(s, w->min_free);
+	if (s->full && !was_full)
+		writer_note(w, LOG_WARNING, "store.filled", 0, "less than queue.min_free is left");
+	if (!s->full && was_full)
+		writer_note(w, LOG_INFO, "store.relieved", 0, "there is room again");
+}
+
+void space_found(struct writer *w)
+{
+	w->space.refused_at_ms = 0;
+	w->space.look = true;
+}
+
+void space_refused(struct writer *w)
+{
+	struct space *s = &w->space;
+
+	s->refused_at_ms = s->checked_at_ms = clock_mono_ms();
+	if (!s->full)
+		writer_note(w, LOG_WARNING, "store.filled", 0, "the file system refused a write");
+	s->full = true;
+	if (!s->reserve)
+		return;
+	if (unlinkat(s->dir_fd, RESERVE_NAME, 0) == 0 || errno == ENOENT)
+		s->reserve = false;
+}

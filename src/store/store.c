@@ -1,0 +1,224 @@
+/* store.c - the loop's side of the store: operations go to the writer, answers come back, and what only the loop may do is done
+ * here: calling back, logging, ending the process. */
+#include "writer.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define LITERAL(literal) { (literal), sizeof(literal) - 1 }
+const struct verdict store_full = { .class = TEMP, .code = 452, .enhanced = LITERAL("4.3.1"), .text = LITERAL("no room to store mail, try again later") };
+const struct verdict store_away = { .class = TEMP, .code = 451, .enhanced = LITERAL("4.3.0"), .text = LITERAL("queue unavailable, try again later") };
+const struct verdict store_unknown = { .class = PERM, .code = 550, .enhanced = LITERAL("5.0.0"), .text = LITERAL("no such message") };
+
+static void on_answers(uv_async_t *async);
+static void on_async_closed(uv_handle_t *handle);
+
+/* ---- opening ---- */
+
+struct store *store_open(uv_loop_t *loop, const struct store_options *options, struct arena *a, struct verdict *why_out)
+{
+	int fd = open(options->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct store *st;
+
+	if (fd < 0) {
+		*why_out = perm(554, S("5.3.5"), arena_printf(a, "%s: %s", options->state_dir, strerror(errno)));
+		return NULL;
+	}
+	st = NEW(struct store);
+	st->loop = loop;
+	st->min_free = options->min_free;
+	st->max_messages = options->max_messages;
+	list_init(&st->pending);
+	list_init(&st->done);
+	list_init(&st->notes);
+	list_init(&st->refused);
+	if (uv_mutex_init(&st->lock) != 0 || uv_cond_init(&st->wake) != 0 || uv_async_init(loop, &st->async, on_answers) != 0)
+		abort(); /* no memory, or no descriptors at all */
+	st->async.data = st;
+	st->writer = writer_new(st, fd, options->state_dir, a, why_out);
+	if (!st->writer) {
+		uv_close((uv_handle_t *)&st->async, on_async_closed);
+		return NULL;
+	}
+	st->stats = st->shared_stats = writer_stats(st->writer);
+	if (uv_thread_create(&st->thread, writer_main, st->writer) != 0)
+		abort();
+	return st;
+}
+
+void store_set_limits(struct store *st, uint64_t min_free, uint64_t max_messages)
+{
+	uv_mutex_lock(&st->lock);
+	st->min_free = min_free;
+	st->max_messages = max_messages;
+	uv_mutex_unlock(&st->lock);
+}
+
+void store_stats(const struct store *st, struct store_stats *stats_out)
+{
+	*stats_out = st->stats;
+}
+
+/* ---- issuing ---- */
+
+struct op *op_new(const struct op_kind *kind, void (*callback)(void), void *ctx)
+{
+	struct op *op = NEW(struct op);
+
+	op->kind = kind;
+	op->callback = callback;
+	op->ctx = ctx;
+	return op;
+}
+
+void store_issue(struct store *st, struct op *op)
+{
+	assert(!uv_is_closing((uv_handle_t *)&st->async)); /* after store_close's callback: a bug of the caller */
+	if (st->threads_joined) {
+		op->verdict = store_away;
+		op->out.fd = -1;
+		list_append(&st->refused, &op->link);
+		(void)uv_async_send(&st->async); /* not closing, so it cannot fail */
+		return;
+	}
+	uv_mutex_lock(&st->lock);
+	list_append(&st->pending, &op->link);
+	uv_cond_signal(&st->wake);
+	uv_mutex_unlock(&st->lock);
+}
+
+/* ---- answering ---- */
+
+/* What a thread saw is said by the loop. */
+static void log_notes(struct list *notes)
+{
+	struct list *first;
+
+	while ((first = list_first(notes))) {
+		struct note *note = CONTAINER_OF(first, struct note, link);
+
+		list_remove(first);
+		log_at(note->level, (&(struct log){ .message = note->id }), note->event, kv("reason", (const char *)note->reason));
+		free(note);
+	}
+}
+
+/* A store that cannot keep its promise must not go on: master starts another process, which reads what is really on the disk. */
+static void end_process(const char *failure)
+{
+	log_error(NULL, "store.failed", kv("reason", failure));
+	_exit(EX_SOFTWARE);
+}
+
+/* Call back, in the order in which the writer was done with them. */
+static void finish_all(struct list *ops)
+{
+	struct list *first;
+
+	while ((first = list_first(ops))) {
+		struct op *op = CONTAINER_OF(first, struct op, link);
+
+		list_remove(first);
+		op->kind->finish(op);
+		arena_fini(&op->arena);
+		free(op);
+	}
+}
+
+/* Move a whole list. */
+static void move_all(struct list *from, struct list *to)
+{
+	struct list *first;
+
+	while ((first = list_first(from))) {
+		list_remove(first);
+		list_append(to, first);
+	}
+}
+
+/* The writer has ended: answer what came too late for it, then close. */
+static void finish_closing(struct store *st)
+{
+	struct list late;
+
+	if (!st->threads_joined) {
+		(void)uv_thread_join(&st->thread); /* it was created, and has said that it ends */
+		checkpoint_stop(st->writer);
+		writer_free(st->writer);
+		st->writer = NULL;
+		st->threads_joined = true;
+		list_init(&late);
+		move_all(&st->pending, &late); /* the writer is gone: no lock needed */
+		LIST_EACH (i, &late) {
+			struct op *op = CONTAINER_OF(i, struct op, link);
+
+			op->verdict = store_away;
+			op->out.fd = -1;
+		}
+		finish_all(&late);
+	}
+	list_init(&late);
+	move_all(&st->refused, &late); /* what is refused in these callbacks comes in the next round */
+	if (!list_empty(&late))
+		finish_all(&late);
+	if (list_empty(&st->refused))
+		uv_close((uv_handle_t *)&st->async, on_async_closed);
+}
+
+static void on_answers(uv_async_t *async)
+{
+	struct store *st = async->data;
+	struct list done, notes;
+	char failure[sizeof(st->failure)];
+	bool ended;
+
+	list_init(&done);
+	list_init(&notes);
+	uv_mutex_lock(&st->lock);
+	move_all(&st->done, &done);
+	move_all(&st->notes, &notes);
+	st->notes_n = 0;
+	st->stats = st->shared_stats;
+	ended = st->ended;
+	memcpy(failure, st->failure, sizeof(failure));
+	uv_mutex_unlock(&st->lock);
+	log_notes(&notes);
+	if (failure[0])
+		end_process(failure);
+	finish_all(&done);
+	if (ended)
+		finish_closing(st);
+}
+
+/* ---- closing ---- */
+
+void store_close(struct store *st, store_done_fn done, void *ctx)
+{
+	if (st->closing)
+		return;
+	st->closing = true;
+	st->on_closed = done;
+	st->on_closed_ctx = ctx;
+	uv_mutex_lock(&st->lock);
+	st->stop = true;
+	uv_cond_signal(&st->wake);
+	uv_mutex_unlock(&st->lock);
+}
+
+static void on_async_closed(uv_handle_t *handle)
+{
+	struct store *st = handle->data;
+	store_done_fn done = st->on_closed;
+	void *ctx = st->on_closed_ctx;
+
+	log_notes(&st->notes);
+	uv_mutex_destroy(&st->lock);
+	uv_cond_destroy(&st->wake);
+	free(st);
+	if (done)
+		done(ctx, ok());
+}

@@ -1,0 +1,100 @@
+/* transaction.c - one transaction: rows, and what changes in memory and among the files together with them. */
+#include "writer.h"
+
+#include "posthouse/crash.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NOTES_MAX 1000
+
+void id_array_add(struct id_array *a, uint64_t id)
+{
+	if (a->n == a->capacity) {
+		a->capacity = a->capacity ? a->capacity * 2 : 16;
+		a->at = xrealloc(a->at, a->capacity * sizeof(*a->at));
+	}
+	a->at[a->n++] = id;
+}
+
+void writer_note(struct writer *w, enum log_level level, const char *event, uint64_t id, const char *reason)
+{
+	struct store *st = w->st;
+	struct note *note = NEW(struct note);
+
+	note->level = level;
+	note->event = event;
+	note->id = id;
+	(void)snprintf(note->reason, sizeof(note->reason), "%s", reason);
+	uv_mutex_lock(&st->lock);
+	if (st->notes_n < NOTES_MAX) {
+		list_append(&st->notes, &note->link);
+		st->notes_n++;
+		note = NULL;
+	}
+	uv_mutex_unlock(&st->lock);
+	free(note); /* a flood: the first thousand say it */
+	(void)uv_async_send(&st->async); /* fails only while closing, which takes the notes too */
+}
+
+void store_fail(struct store *st, const char *what, const char *why)
+{
+	uv_mutex_lock(&st->lock);
+	if (st->failure[0] == 0)
+		(void)snprintf(st->failure, sizeof(st->failure), "%s: %s", what, why);
+	uv_mutex_unlock(&st->lock);
+	(void)uv_async_send(&st->async);
+}
+
+void writer_fail(struct writer *w, const char *what, const char *why)
+{
+	w->failed = true;
+	store_fail(w->st, what, why);
+}
+
+bool transaction_begin(struct writer *w)
+{
+	struct transaction *tx = &w->tx;
+
+	tx->before = w->counters;
+	tx->unlinked.n = tx->stored.n = 0;
+	tx->sync_directory = tx->settles = false;
+	return db_run(&w->db, Q_begin_write);
+}
+
+bool transaction_commit(struct writer *w)
+{
+	struct transaction *tx = &w->tx;
+
+	if (tx->sync_directory && fsync(w->spool.dir_fd) != 0) {
+		writer_fail(w, "fsync of the directory of large messages", strerror(errno));
+		return false;
+	}
+	if (w->db.rc != SQLITE_OK || w->failed)
+		return false;
+	crash_point("store.before_commit");
+	if (!db_run(&w->db, Q_commit))
+		return false;
+	crash_point("store.after_commit");
+	if (tx->settles)
+		crash_point("store.after_settle_commit");
+	w->commits++;
+	leases_commit(&w->leases);
+	for (size_t i = 0; i < tx->stored.n; i++)
+		spool_stored(&w->spool, tx->stored.at[i]);
+	for (size_t i = 0; i < tx->unlinked.n; i++)
+		spool_unlink(w, tx->unlinked.at[i]);
+	return true;
+}
+
+void transaction_rollback(struct writer *w)
+{
+	/* Not through db_run: the error that led here stays. SQLite may have rolled back by itself. */
+	if (!sqlite3_get_autocommit(w->db.handle) && sqlite3_exec(w->db.handle, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK)
+		writer_fail(w, "rollback", sqlite3_errmsg(w->db.handle));
+	w->counters = w->tx.before;
+	leases_rollback(&w->leases);
+}

@@ -1,0 +1,300 @@
+/* writer.c - the thread that owns the connection. It takes what the loop has issued since the last commit, orders it, commits it as
+ * one transaction, hands the answers back; meanwhile the loop gathers the next batch. */
+#include "writer.h"
+
+#include "posthouse/clock.h"
+
+#define BATCH_MAX       1000
+#define BATCH_BYTES_MAX (8 * 1024 * 1024) /* of text: bounds the log and the memory of one transaction */
+#define RETRY_MS        1000
+
+/* A message that the batch names, with the highest rank under which it does. */
+struct named {
+	struct map_node node;
+	enum rank rank;
+};
+
+/* ---- taking a batch ---- */
+
+/* May the operation join the batch? Not when it would overtake an earlier one that names the same message: then it begins the next. */
+static bool may_join(struct writer *w, const struct op *op)
+{
+	uint64_t id;
+
+	for (size_t i = 0; (id = op_named(op, i)) != 0; i++) {
+		struct map_node *node = map_find(&w->named, id);
+
+		if (node && CONTAINER_OF(node, struct named, node)->rank > op->kind->rank)
+			return false;
+	}
+	return true;
+}
+
+/* Note the messages that the operation names. */
+static void note_names(struct writer *w, const struct op *op)
+{
+	uint64_t id;
+
+	for (size_t i = 0; (id = op_named(op, i)) != 0; i++) {
+		struct map_node *node = map_find(&w->named, id);
+		struct named *named = node ? CONTAINER_OF(node, struct named, node) : ARENA_NEW(&w->arena, struct named);
+
+		if (!node)
+			map_add(&w->named, &named->node, id);
+		named->rank = op->kind->rank;
+	}
+}
+
+/* Move operations from the loop's list into the batch. */
+static void fill_batch(struct writer *w, struct list *pending)
+{
+	size_t n = 0, bytes = 0;
+	struct list *first;
+
+	while ((first = list_first(pending)) && n < BATCH_MAX && bytes < BATCH_BYTES_MAX) {
+		struct op *op = CONTAINER_OF(first, struct op, link);
+
+		if (!may_join(w, op))
+			break;
+		note_names(w, op);
+		list_remove(first);
+		list_append(&w->batch[op->kind->rank], first);
+		n++;
+		bytes += op->bytes;
+	}
+}
+
+/* Wait for operations; false when there will be none any more. */
+static bool take_batch(struct writer *w)
+{
+	struct store *st = w->st;
+	bool more, timed = w->space.full || !list_empty(&w->stalled) || w->missing.n;
+
+	arena_reset(&w->arena);
+	map_clear(&w->named);
+	uv_mutex_lock(&st->lock);
+	if (list_empty(&st->pending) && !st->stop && w->recovery == RECOVERED) {
+		if (timed)
+			(void)uv_cond_timedwait(&st->wake, &st->lock, (uint64_t)RETRY_MS * 1000000); /* either way we look */
+		else
+			uv_cond_wait(&st->wake, &st->lock);
+	}
+	more = !st->stop || !list_empty(&st->pending);
+	w->min_free = st->min_free;
+	w->max_messages = st->max_messages;
+	fill_batch(w, &st->pending);
+	uv_mutex_unlock(&st->lock);
+	return more;
+}
+
+/* ---- answers ---- */
+
+struct store_stats writer_stats(const struct writer *w)
+{
+	return (struct store_stats){ .open_messages = w->counters.open_messages,
+				     .waiting = w->counters.waiting,
+				     .held = w->counters.held,
+				     .failed = w->counters.failed,
+				     .lanes = w->counters.lanes,
+				     .accepted = w->counters.accepted,
+				     .settled = w->counters.settled,
+				     .commits = w->commits,
+				     .full = w->space.full };
+}
+
+/* Hand operations back to the loop, with the counters as they are now. */
+static void publish(struct writer *w, struct list *ops)
+{
+	struct store *st = w->st;
+	struct list *first;
+	bool news;
+
+	uv_mutex_lock(&st->lock);
+	news = !list_empty(ops) || st->shared_stats.full != w->space.full;
+	while ((first = list_first(ops))) {
+		list_remove(first);
+		list_append(&st->done, first);
+	}
+	st->shared_stats = writer_stats(w);
+	uv_mutex_unlock(&st->lock);
+	if (news)
+		(void)uv_async_send(&st->async); /* fails only on a handle that is closing, and that one waits for us */
+}
+
+/* Answer without having done anything. */
+static void refuse_all(struct list *ops, struct verdict v)
+{
+	LIST_EACH (i, ops)
+		CONTAINER_OF(i, struct op, link)->verdict = v;
+}
+
+/* ---- running ---- */
+
+static void run_op(struct writer *w, struct op *op)
+{
+	op->verdict = ok();
+	memset(&op->out, 0, sizeof(op->out));
+	op->out.fd = -1;
+	op->kind->run(w, op);
+}
+
+/* The transaction failed: roll back, and say what that means. False: for one operation alone it means its own refusal. */
+static bool recover_from_error(struct writer *w)
+{
+	transaction_rollback(w);
+	if (w->failed)
+		return false;
+	if (db_is_full(&w->db))
+		space_refused(w);
+	else if (!db_is_private(&w->db))
+		writer_fail(w, "transaction", w->db.error);
+	return !w->failed;
+}
+
+/* One operation in a transaction of its own; its verdict tells. False: it found no room. */
+static bool run_alone(struct writer *w, struct op *op)
+{
+	bool full;
+
+	if (transaction_begin(w))
+		run_op(w, op);
+	if (w->db.rc == SQLITE_OK && !w->failed && transaction_commit(w))
+		return true;
+	full = db_is_full(&w->db);
+	if (!recover_from_error(w))
+		return true;
+	if (!full)
+		writer_note(w, LOG_ERROR, "store.refused", op->id, w->db.error);
+	db_forget_error(&w->db);
+	op->verdict = full ? store_full : store_away;
+	return !full;
+}
+
+/* The batch failed: each operation by itself, so that one cannot fail its neighbours. Results without room wait. */
+static void replay(struct writer *w)
+{
+	for (enum rank rank = RANK_RESULT; rank < RANK_READ && !w->failed; rank++) {
+		LIST_EACH (i, &w->batch[rank]) {
+			struct op *op = CONTAINER_OF(i, struct op, link);
+
+			if (w->failed)
+				return;
+			if (run_alone(w, op) || rank != RANK_RESULT || run_alone(w, op))
+				continue; /* the second try has the reserve */
+			list_remove(i);
+			list_append(&w->stalled, i);
+			w->retry_at_ms = clock_mono_ms() + RETRY_MS;
+		}
+	}
+}
+
+/* All writing operations in one transaction. */
+static void run_writes(struct writer *w)
+{
+	bool good = transaction_begin(w);
+
+	for (enum rank rank = RANK_RESULT; rank < RANK_READ && good; rank++) {
+		LIST_EACH (i, &w->batch[rank]) {
+			run_op(w, CONTAINER_OF(i, struct op, link));
+			good = w->db.rc == SQLITE_OK && !w->failed;
+			if (!good)
+				break;
+		}
+	}
+	if (good && transaction_commit(w))
+		return;
+	if (!recover_from_error(w))
+		return;
+	db_forget_error(&w->db);
+	replay(w);
+}
+
+/* Results that wait for room come first; while they wait, later ones queue up behind them and nothing else is changed. */
+static void order_stalled(struct writer *w)
+{
+	struct list *results = &w->batch[RANK_RESULT], *last;
+
+	if (list_empty(&w->stalled))
+		return;
+	if (clock_mono_ms() >= w->retry_at_ms) {
+		while (!list_empty(&w->stalled)) {
+			last = w->stalled.prev;
+			list_remove(last);
+			list_prepend(results, last);
+		}
+		return;
+	}
+	while ((last = list_first(results))) {
+		list_remove(last);
+		list_append(&w->stalled, last);
+	}
+	refuse_all(&w->batch[RANK_ADMIN], store_full);
+	publish(w, &w->batch[RANK_ADMIN]);
+}
+
+static void run_reads(struct writer *w)
+{
+	if (list_empty(&w->batch[RANK_READ]))
+		return;
+	db_run(&w->db, Q_begin_read); /* one snapshot, locked once */
+	LIST_EACH (i, &w->batch[RANK_READ])
+		run_op(w, CONTAINER_OF(i, struct op, link));
+	db_run(&w->db, Q_commit);
+	if (w->db.rc != SQLITE_OK)
+		writer_fail(w, "reading", w->db.error);
+}
+
+static void run_batch(struct writer *w)
+{
+	bool writes = false, waited = !list_empty(&w->stalled);
+
+	space_check(w);
+	order_stalled(w);
+	for (enum rank rank = RANK_RESULT; rank < RANK_READ; rank++)
+		writes = writes || !list_empty(&w->batch[rank]);
+	if (writes)
+		run_writes(w);
+	if (waited && list_empty(&w->stalled))
+		space_found(w);
+	for (enum rank rank = RANK_RESULT; rank < RANK_READ && !w->failed; rank++)
+		publish(w, &w->batch[rank]);
+	if (!w->failed)
+		run_reads(w);
+	if (!w->failed)
+		publish(w, &w->batch[RANK_READ]);
+	if (!w->failed)
+		recover_missing(w);
+}
+
+/* The end, when the store is closed: what still has no room is told so. */
+static void end(struct writer *w)
+{
+	if (!list_empty(&w->stalled)) {
+		w->retry_at_ms = 0;
+		run_batch(w);
+	}
+	refuse_all(&w->stalled, store_full);
+	publish(w, &w->stalled);
+}
+
+void writer_main(void *arg)
+{
+	struct writer *w = arg;
+
+	while (!w->failed && take_batch(w)) {
+		run_batch(w);
+		if (!w->failed)
+			checkpoint_after_commit(w);
+		if (!w->failed)
+			recover_step(w);
+	}
+	if (w->failed)
+		return; /* the loop ends the process: nothing of this batch is acknowledged */
+	end(w);
+	if (w->failed)
+		return;
+	uv_mutex_lock(&w->st->lock);
+	w->st->ended = true;
+	uv_mutex_unlock(&w->st->lock);
+	(void)uv_async_send(&w->st->async); /* as in publish */
+}

@@ -1,0 +1,263 @@
+/* submission.c - the role that meets clients: start, configuration, doors, peers, stop. Sessions: session.c; messages: transaction.c. */
+#include "submission.h"
+
+#include "session.h"
+#include "transaction.h"
+
+#include "posthouse/clock.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#define STOP_TICK_MS 250
+
+static struct submission submission; /* doors may come before ops->start */
+
+/* ---- policy: a configuration made ready for sessions ---- */
+
+/* The mechanisms as EHLO lists them. Those with channel binding are left out: net/ has no binding to give yet, and without one they can
+ * only fail. */
+static struct str mechanism_names(struct arena *a, const struct str_list *list)
+{
+	struct str names = S("");
+
+	for (size_t i = 0; i < list->n; i++)
+		if (!str_iends(list->at[i], S("-PLUS")))
+			names = arena_printf(a, "%.*s%s%.*s", STR_ARG(names), names.n > 0 ? " " : "", STR_ARG(list->at[i]));
+	return names;
+}
+
+/* NULL: *why_out says what is wrong; its text lives in `a`. */
+static struct policy *policy_new(const struct config *c, struct arena *a, struct verdict *why_out)
+{
+	struct policy *p;
+	struct tls_context *tls;
+
+	if (c->certificates_n == 0) {
+		*why_out = perm(0, S(""), S("no certificate is configured"));
+		return NULL;
+	}
+	tls = tls_server_context(c->certificates[0].chain_pem, c->certificates[0].key_pem, (enum tls_version)c->tls_minimum, a, why_out);
+	if (tls == NULL)
+		return NULL;
+	p = NEW(struct policy);
+	p->refs = 1;
+	p->tls = tls;
+	p->idle_ms = c->submission.idle_ms;
+	p->login_delay_ms = c->submission.login_delay_ms;
+	p->sessions = c->submission.sessions;
+	p->smtp = (struct smtp_server_config){
+		.hostname = arena_str(&p->arena, c->hostname),
+		.mechanisms = mechanism_names(&p->arena, &c->auth.mechanisms),
+		.message_size = c->limits.message_size,
+		.recipients = c->limits.recipients_per_message,
+		.commands = c->submission.commands,
+		.errors = c->submission.errors,
+		.tls_required = true,
+		.can_starttls = true,
+	};
+	return p;
+}
+
+void policy_unref(struct policy *p)
+{
+	if (p == NULL || --p->refs > 0)
+		return;
+	tls_context_unref(p->tls);
+	arena_fini(&p->arena);
+	free(p);
+}
+
+static struct verdict configure(struct role *r, const struct config *c)
+{
+	static struct arena words; /* the verdict's text lives until the next attempt */
+	struct verdict v = ok();
+
+	arena_reset(&words);
+	policy_unref(submission.next);
+	submission.next = policy_new(c, &words, &v);
+	return submission.next != NULL ? ok() : v;
+}
+
+static void abandon(struct role *r)
+{
+	policy_unref(submission.next);
+	submission.next = NULL;
+}
+
+/* ---- doors ---- */
+static struct submission *the_submission(struct role *r)
+{
+	struct submission *sub = &submission;
+
+	if (sub->role != NULL)
+		return sub;
+	sub->role = r;
+	sub->loop = role_loop(r);
+	list_init(&sub->doors);
+	list_init(&sub->sessions);
+	list_init(&sub->transactions);
+	list_init(&sub->waiting);
+	uv_timer_init(sub->loop, &sub->sweep);
+	uv_timer_init(sub->loop, &sub->stopping);
+	sub->sweep.data = sub->stopping.data = sub;
+	sub->ids.worker = role_index(r);
+	sub->next_session = random_u64() % 0x100000 * 0x1000; /* so that numbers in the log rarely repeat after a restart */
+	return sub;
+}
+
+static void on_connection(void *ctx, uv_stream_t *server)
+{
+	session_accept(ctx, server);
+}
+
+static void serve(struct door *door)
+{
+	door->listener = listener_serve(door->sub->loop, door->fd, on_connection, door);
+	door->fd = -1;
+}
+
+static void on_listener(struct role *r, unsigned listen, int fd)
+{
+	struct submission *sub = the_submission(r);
+	struct door *door;
+
+	if (role_stopping(r)) {
+		close(fd);
+		return;
+	}
+	door = NEW(struct door);
+	door->sub = sub;
+	door->listen = listen;
+	door->fd = fd;
+	list_append(&sub->doors, &door->link);
+	if (sub->policy != NULL)
+		serve(door);
+}
+
+static void apply(struct role *r)
+{
+	struct submission *sub = the_submission(r);
+
+	if (sub->next != NULL) {
+		policy_unref(sub->policy);
+		sub->policy = sub->next;
+		sub->next = NULL;
+	}
+	LIST_EACH(i, &sub->doors)
+	{
+		struct door *door = CONTAINER_OF(i, struct door, link);
+
+		if (door->fd >= 0)
+			serve(door);
+	}
+}
+
+static struct verdict start(struct role *r)
+{
+	role_set_data(r, the_submission(r));
+	raise_descriptor_limit();
+	return ok();
+}
+
+static void peer_up(struct role *r, struct channel *ch)
+{
+	struct submission *sub = the_submission(r);
+
+	if (channel_peer(ch) == ROLE_QUEUE)
+		transactions_on_queue_up(sub);
+	if (channel_peer(ch) == ROLE_LOGIN)
+		sub->login_generation++;
+}
+
+/* ---- stop ---- */
+void submission_check_stopped(struct submission *sub)
+{
+	if (sub->stop_at == 0 || sub->stopped || !list_empty(&sub->sessions) || !list_empty(&sub->transactions))
+		return;
+	sub->stopped = true;
+	uv_timer_stop(&sub->stopping);
+	role_stopped(sub->role);
+}
+
+/* End whoever is idle; near the end of the grace everybody. What was acknowledged is with queue, what was not will be sent again. */
+static void on_stop_tick(uv_timer_t *timer)
+{
+	struct submission *sub = timer->data;
+	uint64_t now = clock_mono_ms(), left = now < sub->stop_at ? sub->stop_at - now : 0;
+
+	LIST_EACH(i, &sub->sessions)
+	{
+		struct session *s = CONTAINER_OF(i, struct session, link);
+
+		if (left == 0)
+			session_close(s, S("the relay is being stopped"), false);
+		else
+			session_stop(s, left < 2000);
+	}
+	if (left == 0)
+		LIST_EACH(i, &sub->transactions)
+			transaction_on_deadline(CONTAINER_OF(i, struct transaction, link));
+	submission_check_stopped(sub);
+}
+
+static void stop(struct role *r, uint64_t grace_ms)
+{
+	struct submission *sub = the_submission(r);
+
+	LIST_EACH(i, &sub->doors)
+	{
+		struct door *door = CONTAINER_OF(i, struct door, link);
+
+		if (door->listener != NULL)
+			listener_close(door->listener);
+		else if (door->fd >= 0)
+			close(door->fd);
+		door->listener = NULL;
+		door->fd = -1;
+	}
+	sub->stop_at = clock_mono_ms() + grace_ms * 9 / 10; /* master's patience ends with the whole of it */
+	uv_timer_start(&sub->stopping, on_stop_tick, 0, STOP_TICK_MS);
+}
+
+/* ---- figures ---- */
+static uint64_t count(const struct list *l)
+{
+	uint64_t n = 0;
+
+	LIST_EACH(i, l)
+		n++;
+	return n;
+}
+
+static void stats(struct role *r)
+{
+	const struct submission *sub = the_submission(r);
+
+	role_stat(r, S("sessions"), sub->sessions_n, S(""));
+	role_stat(r, S("sessions_total"), sub->sessions_total, S(""));
+	role_stat(r, S("transactions"), count(&sub->transactions), S(""));
+	role_stat(r, S("logins"), sub->logins, S(""));
+	role_stat(r, S("logins_failed"), sub->logins_failed, S(""));
+	role_stat(r, S("accepted"), sub->accepted, S(""));
+	role_stat(r, S("refused"), sub->refused, S(""));
+}
+
+int main(int argc, char **argv)
+{
+	static const struct ipc_handlers handlers; /* nobody asks us but master and console, and the frame answers both */
+	static const struct role_ops ops = {
+		.id = ROLE_SUBMISSION,
+		.start = start,
+		.configure = configure,
+		.apply = apply,
+		.abandon = abandon,
+		.peer_up = peer_up,
+		.listener = on_listener,
+		.stop = stop,
+		.stats = stats,
+		.handlers = &handlers,
+	};
+
+	return role_main(argc, argv, &ops);
+}

@@ -1,0 +1,90 @@
+/* transaction.h - one message on its way from MAIL to the queue's answer. It outlives its session: a client that leaves after the final dot
+ * cancels nothing. */
+#ifndef POSTHOUSE_SUBMISSION_TRANSACTION_H
+#define POSTHOUSE_SUBMISSION_TRANSACTION_H
+
+#include "spool.h"
+#include "submission.h"
+
+#include "posthouse/mail.h"
+
+struct session;
+
+enum transaction_state {
+	TX_ENVELOPE, /* MAIL and RCPT */
+	TX_HEADER,   /* text: the header section is being collected */
+	TX_BODY,     /* text: it streams to memory or the spool */
+	TX_REFUSED,  /* text: what still comes is dropped; `refusal` is the answer */
+	TX_SIGNING,  /* vault has the digests */
+	TX_SYNCING,  /* a large text goes to the disk */
+	TX_CREDIT,   /* queue has enough in its hands */
+	TX_SUBMITTED,
+	TX_AWAY, /* queue has died: the new one gets the message again */
+	TX_STATES,
+};
+
+struct transaction {
+	struct list link;    /* in sub->transactions */
+	struct list waiting; /* in sub->waiting while it has a deadline */
+	struct submission *sub;
+	struct session *session; /* NULL: the client has gone */
+	enum transaction_state state;
+	struct log log;
+	struct arena arena;
+	uint64_t number, id, token;
+	uint64_t announced; /* SIZE of MAIL; 0 = not said */
+
+	struct str login, device, origin, sender;
+	struct rec_recipient *recipients;
+	size_t recipients_n, recipients_capacity;
+
+	struct header_collector header;
+	struct fixup_result fixed;
+	struct dkim *dkim;
+	struct dkim_key keys[DKIM_KEYS_MAX];
+	size_t keys_n;
+	bool has_8bit;
+	struct buf text;     /* as long as it is no more than INLINE_MAX */
+	struct spool *spool; /* when it is more; NULL before */
+	uint64_t size, header_size;
+	struct str prefix;
+	struct verdict refusal;
+
+	uint64_t call; /* sign or submit; 0 = none */
+	struct credit_wait credit;
+	uint64_t deadline_at; /* monotonic ms; 0 = none */
+	bool was_away;
+	uint64_t queue_generation; /* of the queue that has it */
+};
+
+/* ---- transaction.c: envelope and text ---- */
+struct transaction *transaction_new(struct session *session, struct str sender, uint64_t announced_size);
+void transaction_recipient(struct transaction *tx, struct str address);
+void transaction_begin_text(struct transaction *tx);
+
+/* Text as it comes. Afterwards, when transaction_full(), give no more before session_room() is called. */
+void transaction_text(struct transaction *tx, struct str bytes);
+bool transaction_full(const struct transaction *tx);
+
+/* The text is complete: session_answer() comes, perhaps within the call. */
+void transaction_end(struct transaction *tx);
+
+/* The session wants no more of it. Before transaction_end() that is its end; later it goes on alone. */
+void transaction_leave(struct transaction *tx);
+
+/* For the files transaction*.c. */
+void transaction_enter(struct transaction *tx, enum transaction_state state);
+void transaction_answer(struct transaction *tx, struct verdict v);
+void transaction_set_deadline(struct transaction *tx, uint64_t ms); /* 0 = none */
+
+/* ---- transaction_header.c: what happens at the blank line, when the header section is whole ---- */
+struct verdict transaction_fix_header(struct transaction *tx);
+
+/* ---- transaction_submit.c: signing, and the way to the queue ---- */
+void transaction_sign(struct transaction *tx);
+void transaction_submit(struct transaction *tx);
+void transaction_on_deadline(struct transaction *tx);
+/* A new queue process is there: what the old one has not answered is submitted again. */
+void transactions_on_queue_up(struct submission *sub);
+
+#endif

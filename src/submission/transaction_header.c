@@ -1,0 +1,62 @@
+/* transaction_header.c - the header section is whole: fix-up (RFC 6409 section 8), who may say From, and which keys will sign. */
+#include "transaction.h"
+
+#include "posthouse/clock.h"
+
+/* RFC 6409 section 6.1: may this login use every address that it writes under? */
+static struct verdict check_authors(struct transaction *tx)
+{
+	const struct config *c = role_config(tx->sub->role);
+
+	if (tx->fixed.from.n == 0)
+		return perm(550, S("5.6.0"), S("The message has no From field"));
+	for (size_t i = 0; i < tx->fixed.from.n; i++)
+		if (!sender_allowed(c, tx->login, tx->fixed.from.at[i]))
+			return perm(550, S("5.7.1"),
+				    arena_printf(&tx->arena, "From: <%.*s> is not an address of %.*s", STR_ARG(tx->fixed.from.at[i]),
+						 STR_ARG(tx->login)));
+	if (tx->fixed.sender.n > 0 && !sender_allowed(c, tx->login, tx->fixed.sender))
+		return perm(550, S("5.7.1"),
+			    arena_printf(&tx->arena, "Sender: <%.*s> is not an address of %.*s", STR_ARG(tx->fixed.sender),
+					 STR_ARG(tx->login)));
+	return ok();
+}
+
+/* Take all keys that the configuration has for the domain; copied, for a reload may come before the signature. */
+static void take_keys(struct transaction *tx, struct str domain)
+{
+	const struct config *c = role_config(tx->sub->role);
+
+	for (size_t i = 0; i < c->sign_n && tx->keys_n < DKIM_KEYS_MAX; i++)
+		if (str_ieq(c->sign[i].domain, domain))
+			tx->keys[tx->keys_n++] = (struct dkim_key){ .domain = arena_str(&tx->arena, c->sign[i].domain),
+								    .selector = arena_str(&tx->arena, c->sign[i].selector),
+								    .algorithm = (enum dkim_algorithm)c->sign[i].algorithm };
+}
+
+/* The first author whose domain has keys. Without any the message goes unsigned, which the operator may not have meant. */
+static void choose_keys(struct transaction *tx)
+{
+	for (size_t i = 0; i < tx->fixed.from.n && tx->keys_n == 0; i++)
+		take_keys(tx, smtp_address_domain(tx->fixed.from.at[i]));
+	if (tx->keys_n > 0)
+		tx->dkim = dkim_new();
+	else
+		log_info(&tx->log, "mail.unsigned", kv("domain", smtp_address_domain(tx->fixed.from.at[0])));
+}
+
+struct verdict transaction_fix_header(struct transaction *tx)
+{
+	struct fixup_input in = { .section = buf_view(&tx->header.section),
+				  .hostname = role_config(tx->sub->role)->hostname,
+				  .id = tx->id,
+				  .now_ms = clock_now_ms(),
+				  .envelope_sender = tx->sender };
+	struct verdict v = mail_fixup(&tx->arena, &in, &tx->fixed);
+
+	if (v.class == OK)
+		v = check_authors(tx);
+	if (v.class == OK)
+		choose_keys(tx);
+	return v;
+}

@@ -1,0 +1,24 @@
+/* fuzz_line.c - a line of the account file: what is accepted comes out of the formatter as it went in. */
+#include "posthouse/accounts.h"
+
+#include <assert.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct str line = str_make(data, size), text, name, device;
+	struct account account, again;
+	struct arena a = { 0 };
+
+	if (account_parse_line(line, &account)) {
+		text = account_format_line(&a, &account);
+		assert(account_parse_line(str_head(text, text.n - 1), &again));
+		assert(str_eq(account.name, again.name) && str_eq(account.device, again.device) && account.created_at == again.created_at);
+		assert(account_parse_name(&a, account.name, str_of(""), &name, &device) && str_eq(name, account.name) && device.n == 0);
+	}
+	if (account_parse_name(&a, line, S("example.org"), &name, &device))
+		assert(name.n && str_find(name, '@') < name.n && str_find(name, ' ') == name.n && str_find(name, '\n') == name.n);
+	arena_fini(&a);
+	return 0;
+}

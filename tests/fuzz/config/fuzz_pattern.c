@@ -1,0 +1,23 @@
+/* fuzz_pattern.c - "pattern\naddress": a well-formed pattern never matches what its domain does not end. */
+#include "posthouse/config.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	struct str input = str_make(data, n), pattern = str_head(input, str_find(input, '\n')),
+		   address = str_from(input, pattern.n + 1);
+	bool valid = pattern_valid(pattern), matches = pattern_matches(pattern, address);
+	struct str domain = str_from(pattern, str_rfind(pattern, '@') + 1);
+	struct str_list list = { &pattern, 1 };
+	struct cfg_senders entry = { .user = S("user"), .addresses = list };
+	struct config c = { .hostname = S("relay.example.org"), .senders = &entry, .senders_n = 1 };
+
+	if (valid && matches && !str_eq(pattern, S("*")) && !str_iends(address, domain))
+		abort();
+	if (sender_allowed(&c, S("user"), address) && !matches)
+		abort();
+	return 0;
+}

@@ -1,0 +1,56 @@
+/* fuzz_report.c - foreign texts in a report: each line is a line, and the boundary occurs where we put it. The input is a recipient,
+ * ORCPT, remote name, answer and envelope id, a line each, and then the original's header section. */
+#include "posthouse/mail.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool good)
+{
+	if (!good)
+		abort();
+}
+
+static struct str take_line(struct str *rest)
+{
+	struct str line = S("");
+
+	str_split(rest, '\n', &line);
+	return line;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct arena a = { 0 };
+	struct str rest = str_make(data, size), header, body, line;
+	struct report_recipient r = {
+		.address = take_line(&rest), .orcpt = take_line(&rest), .remote = take_line(&rest), .last_at = 1
+	};
+	struct header h;
+	bool is_8bit = false, all_8bit = false;
+	size_t boundaries = 0;
+
+	r.verdict = perm(550, take_line(&rest), take_line(&rest));
+	struct report_input in = { .kind = REPORT_FAILURE,
+				   .hostname = S("relay.example.org"),
+				   .to = S("alice@example.org"),
+				   .envid = take_line(&rest),
+				   .recipients = &r,
+				   .n = 1,
+				   .original_header = rest,
+				   .boundary_seed = S("0011") };
+	mail_report(&a, &in, &header, &body, &is_8bit);
+	require(header_parse(&a, header, &h).class == OK && header_find(&h, S("Auto-Submitted")));
+	for (size_t i = 0; i < body.n; i++)
+		all_8bit = all_8bit || (unsigned char)body.p[i] >= 0x80;
+	require(is_8bit || !all_8bit);
+	for (rest = body; str_split(&rest, '\n', &line);) {
+		require(rest.n == 0 || str_ends(line, S("\r")));
+		boundaries += str_starts(line, S("--=_posthouse_0011"));
+	}
+	/* the original's header may hold the boundary here, since the seed is known */
+	require(boundaries >= 4 && str_ends(body, S("--=_posthouse_0011--\r\n")));
+	arena_fini(&a);
+	return 0;
+}

@@ -1,0 +1,519 @@
+/* test_login.c - the login role behind its frame: two ends of channels on one loop, one playing submission and console. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "cyrus.h"
+#include "login.h"
+#include "posthouse/clock.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct str mechanisms[] = { { "PLAIN", 5 }, { "LOGIN", 5 }, { "SCRAM-SHA-256", 13 } };
+static char directory_path[64];
+static struct config config;
+static struct login login;
+static struct channel *ours, *submission, *our_console, *console; /* `ours` are the login role's ends */
+static unsigned closed;
+
+/* ---- the role's side ---- */
+static void handle_start(void *ctx, struct channel *ch, const struct msg_login_start *m, int fd)
+{
+	exchange_start(ctx, ch, m);
+}
+
+static void handle_step(void *ctx, struct channel *ch, const struct msg_login_step *m, int fd)
+{
+	exchange_step(ctx, ch, m);
+}
+
+static void handle_end(void *ctx, struct channel *ch, const struct msg_login_end *m, int fd)
+{
+	exchange_end(ctx, ch, m->session);
+}
+
+static void handle_change(void *ctx, struct channel *ch, const struct msg_account_change *m, int fd)
+{
+	change_accounts(ctx, ch, m);
+}
+
+static void handle_page(void *ctx, struct channel *ch, const struct msg_account_page *m, int fd)
+{
+	list_accounts(ctx, ch, m);
+}
+
+static const struct ipc_handlers role_handlers = {
+	.login_start = handle_start, .login_step = handle_step, .login_end = handle_end, .account_change = handle_change, .account_page = handle_page,
+};
+static const struct ipc_handlers no_handlers;
+
+static void on_closed(void *ctx, struct channel *ch, const char *reason)
+{
+	exchanges_drop(&login, ch);
+	changes_drop(&login, ch);
+	channel_free(ch);
+	closed++;
+}
+
+static void pair(enum role_id peer, struct channel **ours_out, struct channel **theirs_out)
+{
+	struct channel_config a = { .self = ROLE_LOGIN, .peer = peer, .incarnation = 1, .handlers = &role_handlers, .on_closed = on_closed, .ctx = &login };
+	struct channel_config b = { .self = peer, .peer = ROLE_LOGIN, .incarnation = 1, .handlers = &no_handlers, .on_closed = on_closed };
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+	*ours_out = channel_new(login.loop, fds[0], &a);
+	*theirs_out = channel_new(login.loop, fds[1], &b);
+}
+
+static void change_file(enum account_operation operation, const char *name, const char *device, const char *password)
+{
+	struct arena a = { 0 };
+	struct verdict v;
+	struct accounts *accounts = accounts_open(directory_path, &v);
+	struct str verifier = str_of("");
+
+	assert_non_null(accounts);
+	if (password)
+		assert_int_equal(account_verifier(&a, str_of(""), str_of(password), &verifier).class, OK);
+	assert_int_equal(accounts_change(accounts, operation, str_of(name), str_of(device), verifier).class, OK);
+	accounts_close(accounts);
+	arena_fini(&a);
+}
+
+static int set_up(void **state)
+{
+	snprintf(directory_path, sizeof(directory_path), "/tmp/posthouse-login-XXXXXX");
+	assert_non_null(mkdtemp(directory_path));
+	change_file(ACCOUNT_ADD, "alice@example.org", "", "wonder land");
+	change_file(ACCOUNT_ADD, "bob@example.org", "phone", "builder");
+	config.hostname = S("relay.example.org");
+	config.state_dir = str_of(directory_path);
+	config.auth.realm = S("example.org");
+	config.auth.mechanisms = (struct str_list){ mechanisms, 3 };
+	login_init(&login, uv_default_loop(), directory_path);
+	login.config = &config;
+	assert_int_equal(cyrus_start(login.directory).class, OK);
+	pair(ROLE_SUBMISSION, &ours, &submission);
+	pair(ROLE_CONSOLE, &our_console, &console);
+	return 0;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *where)
+{
+	return remove(path);
+}
+
+static int tear_down(void **state)
+{
+	if (ours)
+		channel_close(ours, "test ends");
+	channel_close(our_console, "test ends");
+	if (submission)
+		channel_close(submission, "test ends");
+	channel_close(console, "test ends");
+	uv_run(login.loop, UV_RUN_DEFAULT);
+	uv_loop_close(login.loop);
+	login_fini(&login);
+	cyrus_stop();
+	nftw(directory_path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	return 0;
+}
+
+/* ---- a client ---- */
+struct reply {
+	bool come;
+	enum verdict_class class;
+	uint16_t code;
+	char enhanced[16], text[128], challenge[128], login[64], device[64];
+};
+
+static void copy(char *to, size_t n, struct str from)
+{
+	assert_true(from.n < n);
+	memcpy(to, from.p, from.n);
+	to[from.n] = '\0';
+}
+
+static void on_reply(void *ctx, struct verdict v, const struct msg_login_reply *m, int fd)
+{
+	struct reply *r = ctx;
+
+	r->come = true;
+	if (m)
+		v = m->verdict;
+	r->class = v.class;
+	r->code = v.code;
+	copy(r->enhanced, sizeof(r->enhanced), v.enhanced);
+	copy(r->text, sizeof(r->text), v.text);
+	if (!m)
+		return;
+	copy(r->challenge, sizeof(r->challenge), m->challenge);
+	copy(r->login, sizeof(r->login), m->login);
+	copy(r->device, sizeof(r->device), m->device);
+}
+
+static void run_until(const bool *flag)
+{
+	uint64_t give_up_at = clock_mono_ms() + 20000;
+
+	while (!*flag) {
+		uv_run(login.loop, UV_RUN_ONCE);
+		assert_true(clock_mono_ms() < give_up_at);
+	}
+}
+
+/* initial NULL: none. */
+static struct reply start(uint64_t session, const char *mechanism, const struct str *initial)
+{
+	struct msg_login_start m = { .session = session, .mechanism = str_of(mechanism), .service = S("smtp"), .tls_version = 3, .tls_bits = 256 };
+	struct reply r = { 0 };
+
+	m.initial = initial ? *initial : str_of("");
+	m.has_initial = initial != NULL;
+	ipc_call_login_start(submission, &m, -1, on_reply, &r);
+	run_until(&r.come);
+	return r;
+}
+
+static struct reply step(uint64_t session, struct str response)
+{
+	struct reply r = { 0 };
+
+	ipc_call_login_step(submission, &(struct msg_login_step){ .session = session, .response = response }, -1, on_reply, &r);
+	run_until(&r.come);
+	return r;
+}
+
+static void assert_code(struct reply r, uint16_t code, const char *enhanced)
+{
+	assert_int_equal(r.code, code);
+	if (code != 334)
+		assert_string_equal(r.enhanced, enhanced);
+	assert_int_equal(r.class, code < 400 ? OK : code < 500 ? TEMP : PERM);
+}
+
+/* Let what is on its way arrive. */
+static void settle(void)
+{
+	uint64_t until = clock_mono_ms() + 2000;
+
+	while (login.open_exchanges && clock_mono_ms() < until)
+		uv_run(login.loop, UV_RUN_ONCE);
+}
+
+static void test_plain(void **state)
+{
+	struct str good = S("\0alice\0wonder land"), bad = S("\0alice\0wrong"), unknown = S("\0nobody\0wrong"), device = S("\0bob/phone\0builder");
+	uint64_t from_cache = login.from_cache;
+	struct reply r = start(1, "plain", &good), other;
+
+	assert_code(r, 235, "2.7.0");
+	assert_string_equal(r.login, "alice@example.org");
+	assert_string_equal(r.device, "");
+	r = start(1, "PLAIN", &device);
+	assert_code(r, 235, "2.7.0");
+	assert_string_equal(r.login, "bob@example.org");
+	assert_string_equal(r.device, "phone");
+	r = start(2, "PLAIN", &bad);
+	other = start(2, "PLAIN", &unknown);
+	assert_code(r, 535, "5.7.8");
+	assert_memory_equal(&r, &other, sizeof(r)); /* the same words */
+	assert_true(login.from_cache == from_cache);
+	assert_code(start(3, "PLAIN", &good), 235, "2.7.0");
+	assert_true(login.from_cache == from_cache + 1);
+	assert_code(start(3, "PLAIN", NULL), 334, "");
+	r = step(3, good);
+	assert_code(r, 235, "2.7.0");
+	assert_string_equal(r.login, "alice@example.org");
+	assert_true(login.from_cache == from_cache + 2);
+	settle();
+	assert_int_equal(login.open_exchanges, 0);
+}
+
+static void test_login(void **state)
+{
+	struct str name = S("alice"), long_name = S("Alice@example.org");
+	struct reply r = start(1, "LOGIN", NULL);
+
+	assert_code(r, 334, "");
+	assert_string_equal(r.challenge, "Username:");
+	r = step(1, name);
+	assert_code(r, 334, "");
+	assert_string_equal(r.challenge, "Password:");
+	r = step(1, S("wonder land"));
+	assert_code(r, 235, "2.7.0");
+	assert_string_equal(r.login, "alice@example.org");
+	r = start(1, "LOGIN", &long_name);
+	assert_code(r, 334, "");
+	assert_string_equal(r.challenge, "Password:");
+	assert_code(step(1, S("wrong")), 535, "5.7.8");
+	assert_code(step(1, S("wonder land")), 454, "4.7.0"); /* that dialogue is over */
+	assert_code(start(1, "LOGIN", NULL), 334, "");
+	assert_code(step(1, S("")), 334, "");
+	assert_code(step(1, S("")), 535, "5.7.8");
+	settle();
+	assert_int_equal(login.open_exchanges, 0);
+}
+
+static void test_refusals(void **state)
+{
+	struct msg_login_start in_clear = { .session = 9, .mechanism = S("PLAIN"), .initial = S("\0alice\0wonder land"), .has_initial = 1 };
+	struct str other = S("bob@example.org\0alice\0wonder land");
+	struct reply r = { 0 };
+
+	assert_code(start(1, "CRAM-MD5", NULL), 504, "5.5.4");
+	assert_code(start(1, "", NULL), 504, "5.5.4");
+	assert_code(start(1, "PLAIN", &other), 535, "5.7.8");
+	assert_code(start(1, "PLAIN", &S("x")), 501, "5.5.2");
+	ipc_call_login_start(submission, &in_clear, -1, on_reply, &r);
+	run_until(&r.come);
+	assert_code(r, 538, "5.7.11");
+	settle();
+	assert_int_equal(login.open_exchanges, 0);
+}
+
+/* A cancelled dialogue, one that begins anew, a step while one is being checked: all end, none answers twice. */
+static void test_cancel(void **state)
+{
+	struct str bad = S("\0alice\0wrong");
+	struct msg_login_start m = { .session = 5, .mechanism = S("PLAIN"), .initial = bad, .has_initial = 1, .tls_bits = 128, .tls_version = 2 };
+	struct msg_login_step early = { .session = 5, .response = S("x") };
+	struct reply first = { 0 }, second = { 0 };
+	uint64_t call;
+
+	assert_code(start(4, "LOGIN", NULL), 334, "");
+	ipc_send_login_end(submission, &(struct msg_login_end){ .session = 4 }, -1);
+	ipc_send_login_end(submission, &(struct msg_login_end){ .session = 4 }, -1);
+	assert_code(step(4, S("alice")), 454, "4.7.0");
+
+	call = ipc_call_login_start(submission, &m, -1, on_reply, &first);
+	ipc_call_login_step(submission, &early, -1, on_reply, &second);
+	run_until(&second.come);
+	assert_code(second, 503, "5.5.1");
+	run_until(&first.come);
+	assert_code(first, 535, "5.7.8");
+
+	first.come = false;
+	call = ipc_call_login_start(submission, &m, -1, on_reply, &first);
+	ipc_send_login_end(submission, &(struct msg_login_end){ .session = 5 }, -1);
+	ipc_cancel(submission, call);
+	assert_code(start(5, "PLAIN", &bad), 535, "5.7.8");
+	settle();
+	assert_false(first.come);
+	assert_int_equal(login.open_exchanges, 0);
+}
+
+/* Many at once: all are answered, and the count goes back to nothing. */
+static void test_many(void **state)
+{
+	enum { MANY = 64 };
+	struct reply replies[MANY] = { 0 };
+
+	for (unsigned i = 0; i < MANY; i++) {
+		struct msg_login_start m = { .session = 100 + i, .mechanism = S("PLAIN"), .has_initial = 1, .tls_bits = 128, .tls_version = 2 };
+
+		m.initial = i % 2 ? S("\0alice\0wonder land") : S("\0alice\0wrong");
+		ipc_call_login_start(submission, &m, -1, on_reply, &replies[i]);
+	}
+	for (unsigned i = 0; i < MANY; i++) {
+		run_until(&replies[i].come);
+		assert_int_equal(replies[i].code, i % 2 ? 235 : 535);
+	}
+	settle();
+	assert_int_equal(login.open_exchanges, 0);
+}
+
+/* A new password is known at once, the old one forgotten at once, cache or not. */
+static void test_changed_file(void **state)
+{
+	struct str old = S("\0carol\0old"), new = S("\0carol\0new");
+
+	change_file(ACCOUNT_ADD, "carol@example.org", "", "old");
+	assert_code(start(1, "PLAIN", &old), 235, "2.7.0");
+	assert_code(start(1, "PLAIN", &old), 235, "2.7.0");
+	change_file(ACCOUNT_PASSWD, "carol@example.org", "", "new");
+	assert_code(start(1, "PLAIN", &old), 535, "5.7.8");
+	assert_code(start(1, "PLAIN", &new), 235, "2.7.0");
+	change_file(ACCOUNT_REMOVE, "carol@example.org", "", NULL);
+	assert_code(start(1, "PLAIN", &new), 535, "5.7.8");
+}
+
+/* A malformed file: what was known goes on; without a first reading it is a fault of ours, and heals by itself. */
+static void test_broken_file(void **state)
+{
+	struct str good = S("\0alice\0wonder land");
+	struct directory *known = login.directory;
+	char path[128], saved[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/accounts", directory_path);
+	snprintf(saved, sizeof(saved), "%s/saved", directory_path);
+	assert_int_equal(rename(path, saved), 0);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs("nonsense\n", file);
+	fclose(file);
+	assert_code(start(1, "PLAIN", &good), 235, "2.7.0");
+	login.directory = directory_new(directory_path);
+	assert_code(start(1, "PLAIN", &good), 454, "4.7.0");
+	assert_int_equal(rename(saved, path), 0);
+	cache_clear(login.cache);
+	directory_free(login.directory);
+	login.directory = known;
+	assert_code(start(1, "PLAIN", &good), 235, "2.7.0");
+}
+
+/* ---- the console ---- */
+struct changed {
+	bool come;
+	enum verdict_class class;
+	uint16_t code;
+};
+
+static void on_changed(void *ctx, struct verdict v, const struct msg_account_changed *m, int fd)
+{
+	struct changed *c = ctx;
+
+	c->come = true;
+	c->class = m ? m->verdict.class : v.class;
+	c->code = m ? m->verdict.code : v.code;
+}
+
+static struct changed change(uint64_t operation, const char *name, struct str verifier)
+{
+	struct changed c = { 0 };
+
+	ipc_call_account_change(console, &(struct msg_account_change){ .operation = operation, .name = str_of(name), .verifier = verifier }, -1,
+				on_changed, &c);
+	run_until(&c.come);
+	return c;
+}
+
+struct listing {
+	bool come;
+	size_t rows;
+	uint64_t cursor;
+	bool has_dave;
+};
+
+static void on_page(void *ctx, struct verdict v, const struct msg_accounts *m, int fd)
+{
+	struct listing *l = ctx;
+
+	l->come = true;
+	assert_non_null(m);
+	assert_int_equal(m->verdict.class, OK);
+	l->rows += m->rows.n;
+	l->cursor = m->cursor;
+	for (size_t i = 0; i < m->rows.n; i++)
+		l->has_dave = l->has_dave || str_eq(m->rows.at[i].name, S("dave@example.org"));
+}
+
+static struct listing list_all(void)
+{
+	struct listing l = { 0 };
+
+	do {
+		l.come = false;
+		ipc_call_account_page(console, &(struct msg_account_page){ .cursor = l.cursor }, -1, on_page, &l);
+		run_until(&l.come);
+	} while (l.cursor);
+	return l;
+}
+
+static void test_console(void **state)
+{
+	struct str good = S("\0dave\0secret");
+	struct arena a = { 0 };
+	struct str verifier;
+	struct listing before = list_all();
+
+	assert_int_equal(account_verifier(&a, str_of(""), S("secret"), &verifier).class, OK);
+	assert_int_equal(change(ACCOUNT_ADD, "dave@example.org", verifier).class, OK);
+	assert_int_equal(change(ACCOUNT_ADD, "dave@example.org", verifier).code, 550);
+	assert_int_equal(change(ACCOUNT_ADD, "da ve", verifier).code, 550);
+	assert_int_equal(change(ACCOUNT_ADD, "eve@example.org", S("x")).code, 550);
+	assert_int_equal(change(7, "eve@example.org", verifier).code, 550);
+	assert_true(list_all().has_dave);
+	assert_int_equal(list_all().rows, before.rows + 1);
+	assert_code(start(1, "PLAIN", &good), 235, "2.7.0");
+	assert_int_equal(change(ACCOUNT_REMOVE, "dave@example.org", str_of("")).class, OK);
+	assert_int_equal(change(ACCOUNT_REMOVE, "dave@example.org", str_of("")).code, 550);
+	assert_false(list_all().has_dave);
+	assert_code(start(1, "PLAIN", &good), 535, "5.7.8");
+	arena_fini(&a);
+}
+
+/* More than a page, written as a file because a change each would take long. */
+static void test_pages(void **state)
+{
+	struct arena a = { 0 };
+	struct str verifier;
+	char path[128], saved[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/accounts", directory_path);
+	snprintf(saved, sizeof(saved), "%s/saved", directory_path);
+	assert_int_equal(rename(path, saved), 0);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_int_equal(account_verifier(&a, str_of(""), S("secret"), &verifier).class, OK);
+	for (int i = 0; i < 5000; i++)
+		fprintf(file, "user%d@example.org - %.*s 1\n", i, STR_ARG(verifier));
+	fclose(file);
+	assert_int_equal(list_all().rows, 5000);
+	assert_int_equal(rename(saved, path), 0);
+	assert_int_equal(list_all().rows, 2);
+	arena_fini(&a);
+}
+
+static void count_idle(struct login *l)
+{
+	l->accepted = 424242;
+	l->on_idle = NULL;
+}
+
+/* The submission process dies in the middle of logins: they end with it. Last, since the channel goes. */
+static void test_peer_dies(void **state)
+{
+	struct str bad = S("\0alice\0wrong");
+	struct msg_login_start m = { .session = 7, .mechanism = S("PLAIN"), .initial = bad, .has_initial = 1, .tls_bits = 128, .tls_version = 2 };
+	struct reply r = { 0 };
+
+	assert_code(start(1, "LOGIN", NULL), 334, "");
+	ipc_call_login_start(submission, &m, -1, on_reply, &r);
+	for (int i = 0; i < 100 && login.open_exchanges < 2; i++)
+		uv_run(login.loop, UV_RUN_ONCE);
+	assert_int_equal(login.open_exchanges, 2);
+	channel_close(submission, "killed");
+	submission = NULL;
+	run_until(&r.come);
+	assert_int_equal(r.class, TEMP);
+	login.on_idle = count_idle;
+	while (login.accepted != 424242)
+		uv_run(login.loop, UV_RUN_ONCE);
+	assert_int_equal(login.open_exchanges, 0);
+	while (closed < 2)
+		uv_run(login.loop, UV_RUN_ONCE);
+	ours = NULL;
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_plain),	    cmocka_unit_test(test_login),   cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_cancel),	    cmocka_unit_test(test_many),    cmocka_unit_test(test_changed_file),
+		cmocka_unit_test(test_broken_file), cmocka_unit_test(test_console), cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_peer_dies),
+	};
+
+	return cmocka_run_group_tests_name("login", tests, set_up, tear_down);
+}

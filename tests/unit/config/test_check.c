@@ -1,0 +1,134 @@
+/* test_check.c - `posthouse check`: exit codes, and what it says of the directories. */
+#include "fixture.h"
+
+#include "cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+static char output[65536];
+
+/* A user other than root where we are root, else ourselves. */
+static struct passwd *user(void)
+{
+	struct passwd *found = geteuid() == 0 ? getpwnam("nobody") : getpwuid(geteuid());
+
+	assert_non_null(found);
+	return found;
+}
+
+/* Run the command; what it writes to either stream is in `output`. */
+static int check(const char *config_path, const char *argument)
+{
+	char *argv[] = { (char[]){ "check" }, (char *)(uintptr_t)argument, NULL };
+	char *path = strdup(config_path); /* the fixture's are static */
+	int saved_out, saved_err, file, code;
+	ssize_t n;
+
+	fflush(NULL);
+	file = open(fixture_path("output"), O_RDWR | O_CREAT | O_TRUNC, 0600);
+	saved_out = dup(1);
+	saved_err = dup(2);
+	dup2(file, 1);
+	dup2(file, 2);
+	code = command_check(argument ? 2 : 1, argv, path);
+	fflush(NULL);
+	dup2(saved_out, 1);
+	dup2(saved_err, 2);
+	close(saved_out);
+	close(saved_err);
+	n = pread(file, output, sizeof(output) - 1, 0);
+	output[n > 0 ? n : 0] = '\0';
+	free(path);
+	close(file);
+	return code;
+}
+
+/* A good configuration with these directories (relative ones are the fixture's). */
+static int check_with(const char *state_dir, const char *control)
+{
+	char text[2048];
+
+	snprintf(text, sizeof(text), "%sstate_dir = \"%s\"; control = \"%s\"; run_as = \"%s\";\n", BASICS, state_dir, control,
+		 user()->pw_name);
+	fixture_write("posthouse.conf", text, 0600);
+	return check(fixture_path("posthouse.conf"), NULL);
+}
+
+static void expect(int code, int wanted, const char *words)
+{
+	if (code != wanted || !strstr(output, words))
+		fail_msg("%d, not %d with \"%s\": %s", code, wanted, words, output);
+}
+
+/* The state directory as `init` makes it. */
+static void give_to_user(const char *name, mode_t mode)
+{
+	assert_int_equal(mkdir(fixture_path(name), 0700), 0);
+	if (geteuid() == 0)
+		assert_int_equal(chown(fixture_path(name), user()->pw_uid, user()->pw_gid), 0);
+	assert_int_equal(chmod(fixture_path(name), mode), 0);
+}
+
+static void good(void **state)
+{
+	chmod(fixture_dir(), 0755); /* the user must reach what is in it */
+	give_to_user("state", 0700);
+	expect(check_with("state", "control.sock"), EX_OK, "configuration is good");
+	expect(check_with("not-made-yet", "made-by-serve/control.sock"), EX_OK, "configuration is good");
+	expect(check(fixture_path("posthouse.conf"), "--dump"), EX_OK, "connections_per_destination = 10;");
+	expect(check(fixture_path("posthouse.conf"), "--bogus"), EX_USAGE, "usage");
+}
+
+static void faults(void **state)
+{
+	fixture_write("bad.conf", BASICS "bogus = 1;\n\nqueue = { lifetime = 5; };\n", 0600);
+	expect(check(fixture_path("bad.conf"), NULL), EX_CONFIG, "bad.conf:5: unknown key bogus\n");
+	assert_non_null(strstr(output, "bad.conf:7: queue.lifetime: expected a duration"));
+	assert_null(strstr(output, "configuration is good"));
+	expect(check(fixture_path("nowhere.conf"), NULL), EX_CONFIG, "nowhere.conf: ");
+}
+
+static void directories(void **state)
+{
+	expect(check_with("key.pem", "control.sock"), EX_CONFIG, "is not a directory");
+	expect(check_with("no/such/path", "control.sock"), EX_CONFIG, "cannot be made");
+	expect(check_with("state", "no/such/control.sock"), EX_CONFIG, "cannot be made");
+	expect(check_with("state", "key.pem"), EX_CONFIG, "is not a socket");
+	give_to_user("open", 0777);
+	expect(check_with("open", "control.sock"), EX_CONFIG, "can be written by others");
+	if (access("/dev/shm", W_OK) == 0)
+		expect(check_with("/dev/shm", "control.sock"), EX_CONFIG, "tmpfs");
+}
+
+/* Root sees no difficulty; the user does. */
+static void as_the_user(void **state)
+{
+	int fd;
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(mkdir(fixture_path("roots"), 0700), 0);
+	expect(check_with("roots", "control.sock"), EX_CONFIG, "cannot be used: Permission denied");
+	fd = open(fixture_path("state/left-by-root"), O_WRONLY | O_CREAT, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	expect(check_with("state", "control.sock"), EX_CONFIG, "left-by-root cannot be read and written");
+	unlink(fixture_path("state/left-by-root"));
+	fixture_write("posthouse.conf", BASICS "run_as = \"no-such-user-here\";", 0600);
+	expect(check(fixture_path("posthouse.conf"), NULL), EX_CONFIG, "is no user of this machine");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(good), cmocka_unit_test(faults), cmocka_unit_test(directories),
+					    cmocka_unit_test(as_the_user) };
+
+	return cmocka_run_group_tests_name("config check", tests, fixture_open, fixture_close);
+}

@@ -1,0 +1,148 @@
+/* test_pattern.c - the pattern grammar, and who may send as whom. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "posthouse/config.h"
+
+static void validity(void **state)
+{
+	static const struct {
+		const char *pattern;
+		bool good;
+	} rows[] = {
+		{ "*", true },
+		{ "a@example.org", true },
+		{ "@example.org", true },
+		{ "@.example.org", true },
+		{ "root@.lan", true },
+		{ "a+tag@b.example", true },
+		{ "a@localhost", true },
+		{ "ü@example.org", true },
+		{ "@xn--bcher-kva.example", true },
+		{ "", false },
+		{ "a", false },
+		{ "example.org", false },
+		{ "@", false },
+		{ "a@", false },
+		{ "@.", false },
+		{ "@..b", false },
+		{ "a@b@c", false },
+		{ "**", false },
+		{ "*@b.example", true },
+		{ "@*.b", false },
+		{ "a b@c", false },
+		{ "@bücher.example", false },
+		{ "@b.", false },
+		{ "a@.b.", false },
+		{ ".a@b", false },
+		{ "a\n@b", false },
+		{ "\"a b\"@c", false },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (pattern_valid(str_of(rows[i].pattern)) != rows[i].good)
+			fail_msg("\"%s\"", rows[i].pattern);
+}
+
+static void matching(void **state)
+{
+	static const struct {
+		const char *pattern, *address;
+		bool matches;
+	} rows[] = {
+		{ "*", "a@b", true },
+		{ "*", "", true },
+		{ "a@b.example", "a@b.example", true },
+		{ "a@b.example", "A@B.Example", true },
+		{ "A@B.example", "a@b.example", true },
+		{ "a@b.example", "a+tag@b.example", true },
+		{ "a@b.example", "a+x+y@b.example", true },
+		{ "a+tag@b.example", "a+tag@b.example", true },
+		{ "a+tag@b.example", "a@b.example", false },
+		{ "a+tag@b.example", "a+other@b.example", false },
+		{ "a+tag@b.example", "a+tag+x@b.example", false },
+		{ "a@b.example", "ab@b.example", false },
+		{ "a@b.example", "+a@b.example", false },
+		{ "a@b.example", "a@b.example.org", false },
+		{ "a@b.example", "a@x.b.example", false },
+		{ "@b.example", "anybody@b.example", true },
+		{ "@b.example", "a@x.b.example", false },
+		{ "@b.example", "b.example", false },
+		{ "@b.example", "@b.example", false },
+		{ "@b.example", "a@evil@b.example", true }, /* the last @ counts, as in RFC 5321 4.1.2 with a quoted local part */
+		{ "@b.example", "a@b.example@evil", false },
+		{ "@.b.example", "a@x.b.example", true },
+		{ "@.b.example", "a@x.y.B.example", true },
+		{ "@.b.example", "a@b.example", false },
+		{ "@.b.example", "a@xb.example", false },
+		{ "@.b.example", "a@.b.example", false },
+		{ "root@.lan", "root@host.lan", true },
+		{ "root@.lan", "root+cron@host.lan", true },
+		{ "root@.lan", "user@host.lan", false },
+		{ "a@b.example", "\"a+x\"@b.example", false },
+		{ "a@b.example", "", false },
+		{ "a@b.example", "@", false },
+		{ "", "a@b", false },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (pattern_matches(str_of(rows[i].pattern), str_of(rows[i].address)) != rows[i].matches)
+			fail_msg("\"%s\" and \"%s\"", rows[i].pattern, rows[i].address);
+}
+
+static void senders(void **state)
+{
+	struct str alice[] = { S("alice@example.org"), S("@example.net") }, web[] = { S("*") },
+		   bob[] = { S("bob@other.example") };
+	struct cfg_senders entries[] = { { S("alice"), { alice, 2 } },
+					 { S("web"), { web, 1 } },
+					 { S("bob@other.example"), { bob, 1 } },
+					 { S("nobody"), { NULL, 0 } } };
+	struct config c = {
+		.hostname = S("relay.example.org"), .auth.realm = S("example.org"), .senders = entries, .senders_n = 4
+	};
+	static const struct {
+		const char *user, *address;
+		bool allowed;
+	} rows[] = {
+		{ "alice@example.org", "alice@example.org", true },
+		{ "alice", "alice@example.org", true },
+		{ "Alice@Example.org", "ALICE@example.org", true },
+		{ "alice/phone", "alice@example.org", true },
+		{ "alice@example.org/phone", "alice+shop@example.org", true },
+		{ "alice/phone@example.org", "any@example.net", true },
+		{ "alice@example.org", "bob@example.org", false },
+		{ "alice@other.example", "alice@example.org", false },
+		{ "alice@other.example", "alice@other.example", true }, /* another account: its own address */
+		{ "web@example.org", "anybody@anywhere.example", true },
+		{ "web@example.org", "", false },
+		{ "bob@other.example", "bob@other.example", true },
+		{ "bob", "bob@other.example", false },
+		{ "carol@example.org", "carol@example.org", true },
+		{ "carol@example.org", "Carol+x@Example.org", true },
+		{ "carol@example.org/pc", "carol@example.org", true },
+		{ "carol@example.org", "dave@example.org", false },
+		{ "carol@example.org", "carol@example.net", false },
+		{ "carol", "carol@example.org", false }, /* no address */
+		{ "nobody@example.org", "nobody@example.org", false },
+		{ "carol@example.org", "", false },
+		{ "carol@example.org", "carol", false },
+		{ "carol@example.org", "carol@", false },
+		{ "", "carol@example.org", false },
+		{ "@example.org", "a@example.org", false },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (sender_allowed(&c, str_of(rows[i].user), str_of(rows[i].address)) != rows[i].allowed)
+			fail_msg("\"%s\" as \"%s\"", rows[i].user, rows[i].address);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(validity), cmocka_unit_test(matching), cmocka_unit_test(senders) };
+
+	return cmocka_run_group_tests_name("config pattern", tests, NULL, NULL);
+}

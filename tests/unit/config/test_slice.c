@@ -1,0 +1,200 @@
+/* test_slice.c - what each role may see: what is meant for it arrives, what is not is not in the bytes. */
+#include "fixture.h"
+
+#include "posthouse/ipc.h"
+#include "posthouse/mail.h"
+
+#include <stdlib.h>
+
+#define SLICE_MAX (16 * 1024 * 1024)
+
+static const char full[] =
+	"hostname = \"relay.example.org\"; postmaster = \"postmaster@example.org\";\n"
+	"certificates = ( { chain = \"chain.pem\"; key = \"key.pem\"; } );\n"
+	"sign = ( { domain = \"example.org\"; selector = \"selector1\"; key = \"rsa.key\"; } );\n"
+	"senders = ( { user = \"alice\"; addresses = [ \"alice@example.org\", \"@example.net\" ]; } );\n"
+	"upstreams = ( { name = \"isp\"; host = \"smtp.isp.example\"; login = \"me-at-isp\"; password_file = \"password\";\n"
+	"                ca = \"ca.pem\"; connections = 3; } );\n"
+	"queue = { retry = [ \"1s\", \"2s\", \"3s\" ]; }; delivery = { ipv6 = false; }; log = { level = \"debug\"; };\n";
+
+static struct config *whole;
+
+static int load(void **state)
+{
+	if (fixture_open(state) != 0)
+		return -1;
+	whole = fixture_good(full);
+	return 0;
+}
+
+static int unload(void **state)
+{
+	config_free(whole);
+	return fixture_close(state);
+}
+
+static struct config *slice(unsigned role)
+{
+	struct config *c;
+	struct buf b;
+
+	buf_init(&b, SLICE_MAX);
+	assert_true(config_slice_encode(whole, role, &b));
+	c = config_slice_decode(role, buf_view(&b));
+	assert_non_null(c);
+	buf_fini(&b); /* the decoded one stands alone */
+	return c;
+}
+
+/* The line in the middle of a PEM text: a piece of the key itself. */
+static struct str middle(struct str pem)
+{
+	return str_head(str_from(pem, pem.n / 2), 24);
+}
+
+/* Whose bytes may have what. */
+static void secrets(void **state)
+{
+	const struct {
+		const char *what;
+		struct str bytes;
+		unsigned roles;
+	} rows[] = {
+		{ "TLS key", middle(whole->certificates[0].key_pem), 1u << ROLE_SUBMISSION },
+		{ "DKIM key", middle(whole->sign[0].key_pem), 1u << ROLE_VAULT },
+		{ "upstream password", S("s3cret-of-the-upstream"), 1u << ROLE_VAULT },
+		{ "upstream login", S("me-at-isp"), 1u << ROLE_VAULT | 1u << ROLE_RELAY },
+		{ "upstream host", S("smtp.isp.example"), 1u << ROLE_RELAY | 1u << ROLE_QUEUE },
+		{ "upstream CA", middle(whole->upstreams[0].ca_pem), 1u << ROLE_RELAY },
+		{ "TLS chain", middle(whole->certificates[0].chain_pem), 1u << ROLE_SUBMISSION },
+		{ "sign selector", S("selector1"), 1u << ROLE_SUBMISSION | 1u << ROLE_QUEUE | 1u << ROLE_VAULT },
+		{ "senders", S("@example.net"), 1u << ROLE_SUBMISSION },
+		{ "control", S("/run/posthouse/control.sock"), 1u << ROLE_CONSOLE },
+		{ "state_dir", S("/var/lib/posthouse"), 1u << ROLE_LOGIN | 1u << ROLE_QUEUE | 1u << ROLE_CONSOLE },
+		{ "hostname", S("relay.example.org"), ((1u << ROLE_CONSOLE) * 2 - 1) & ~(1u << ROLE_MASTER) },
+	};
+
+	for (unsigned role = ROLE_SUBMISSION; role <= ROLE_CONSOLE; role++) {
+		struct buf b;
+
+		buf_init(&b, SLICE_MAX);
+		assert_true(config_slice_encode(whole, role, &b));
+		for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+			bool there = str_search(buf_view(&b), rows[i].bytes) < b.n;
+
+			assert_true(rows[i].bytes.n > 0);
+			if (there != (rows[i].roles >> role & 1))
+				fail_msg("%s is %sin the slice of role %u", rows[i].what, there ? "" : "not ", role);
+		}
+		buf_fini(&b);
+	}
+}
+
+static void submission(void **state)
+{
+	struct config *c = slice(ROLE_SUBMISSION);
+
+	assert_true(str_eq(c->hostname, whole->hostname));
+	assert_int_equal(c->listen_n, 2);
+	assert_int_equal(c->listen[1].port, 465);
+	assert_int_equal(c->listen[1].tls, LISTEN_IMPLICIT);
+	assert_true(str_eq(c->certificates[0].chain_pem, whole->certificates[0].chain_pem));
+	assert_true(str_eq(c->certificates[0].key_pem, whole->certificates[0].key_pem));
+	assert_int_equal(c->tls_minimum, TLS_1_2);
+	assert_int_equal(c->auth.mechanisms.n, 2);
+	assert_true(str_eq(c->auth.mechanisms.at[1], S("LOGIN")));
+	assert_int_equal(c->senders_n, 1);
+	assert_true(sender_allowed(c, S("alice@relay.example.org"), S("x@example.net")));
+	assert_int_equal(c->limits.message_size, 50 << 20);
+	assert_int_equal(c->sign_n, 1);
+	assert_true(str_eq(c->sign[0].domain, S("example.org")));
+	assert_int_equal(c->sign[0].algorithm, DKIM_RSA_SHA256);
+	assert_int_equal(c->sign[0].key_pem.n, 0);
+	assert_int_equal(c->submission.idle_ms, 300000);
+	assert_int_equal(c->log.level, whole->log.level);
+	assert_int_equal(c->upstreams_n, 0);
+	assert_int_equal(c->queue.retry_n, 0);
+	config_free(c);
+}
+
+static void others(void **state)
+{
+	struct config *vault = slice(ROLE_VAULT), *queue = slice(ROLE_QUEUE), *relay = slice(ROLE_RELAY),
+		      *login = slice(ROLE_LOGIN), *console = slice(ROLE_CONSOLE);
+
+	assert_true(str_eq(vault->sign[0].key_pem, whole->sign[0].key_pem));
+	assert_int_equal(vault->sign[0].algorithm, DKIM_RSA_SHA256);
+	assert_true(str_eq(vault->upstreams[0].password, S("s3cret-of-the-upstream")));
+	assert_true(str_eq(vault->upstreams[0].login, S("me-at-isp")));
+	assert_int_equal(queue->queue.retry_n, 3);
+	assert_int_equal(queue->queue.retry_ms[2], 3000);
+	assert_int_equal(queue->routes_n, 1);
+	assert_true(str_eq(queue->routes[0].via.at[0], S("isp")));
+	assert_int_equal(queue->upstreams[0].connections, 3);
+	assert_int_equal(queue->upstreams[0].password.n, 0);
+	assert_true(str_eq(relay->upstreams[0].host, S("smtp.isp.example")));
+	assert_true(str_eq(relay->upstreams[0].ca_pem, whole->upstreams[0].ca_pem));
+	assert_int_equal(relay->upstreams[0].port, 587);
+	assert_true(relay->delivery.ipv4 && !relay->delivery.ipv6);
+	assert_int_equal(relay->delivery.timeouts.data_ms, 600000);
+	assert_true(str_eq(login->state_dir, S("/var/lib/posthouse")));
+	assert_true(str_eq(login->auth.realm, S("relay.example.org")));
+	assert_true(str_eq(console->control, S("/run/posthouse/control.sock")));
+	assert_true(str_eq(console->run_as, S("posthouse")));
+	config_free(vault);
+	config_free(queue);
+	config_free(relay);
+	config_free(login);
+	config_free(console);
+}
+
+/* Any cut, any one changed byte: NULL, or a config that can be read; never more than the bytes justify. */
+static void damaged(void **state)
+{
+	struct config *c;
+	struct buf b;
+	char *copy;
+
+	buf_init(&b, SLICE_MAX);
+	assert_true(config_slice_encode(whole, ROLE_QUEUE, &b));
+	assert_null(config_slice_decode(ROLE_RELAY, buf_view(&b)));
+	for (size_t n = 0; n < b.n; n++)
+		assert_null(config_slice_decode(ROLE_QUEUE, str_head(buf_view(&b), n)));
+	copy = malloc(b.n + 1);
+	assert_non_null(copy);
+	memcpy(copy, buf_view(&b).p, b.n);
+	copy[b.n] = 0;
+	assert_null(config_slice_decode(ROLE_QUEUE, str_make(copy, b.n + 1)));
+	for (size_t i = 0; i < b.n; i++) {
+		copy[i] = (char)(copy[i] ^ 0xff);
+		c = config_slice_decode(ROLE_QUEUE, str_make(copy, b.n));
+		if (i < 20)
+			assert_null(c);
+		config_free(c);
+		copy[i] = (char)(copy[i] ^ 0xff);
+	}
+	c = config_slice_decode(ROLE_QUEUE, str_make(copy, b.n));
+	assert_non_null(c);
+	config_free(c);
+	free(copy);
+	buf_fini(&b);
+}
+
+static void bounded(void **state)
+{
+	struct buf b;
+
+	buf_init(&b, 100);
+	assert_false(config_slice_encode(whole, ROLE_SUBMISSION, &b));
+	buf_fini(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(secrets), cmocka_unit_test(submission), cmocka_unit_test(others),
+		cmocka_unit_test(damaged), cmocka_unit_test(bounded),
+	};
+
+	return cmocka_run_group_tests_name("config slice", tests, load, unload);
+}

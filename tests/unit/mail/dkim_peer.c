@@ -1,0 +1,154 @@
+/* dkim_peer.c - sign every DIR/NAME.eml as a submission would (collector, fix-up, hashes, RSA and Ed25519 signatures, field before
+ * text) into DIR/NAME.signed, and write the keys' DNS records to DIR/records; dkim_peer.py has others verify them. */
+#include "posthouse/mail.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <openssl/evp.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static EVP_PKEY *rsa, *ed25519;
+static const struct dkim_key keys[2] = {
+	{ { "example.org", 11 }, { "p1r", 3 }, DKIM_RSA_SHA256 },
+	{ { "example.org", 11 }, { "p1e", 3 }, DKIM_ED25519_SHA256 },
+};
+
+static FILE *open_in(const char *directory, const char *name, const char *ending, const char *mode)
+{
+	char path[4096];
+
+	snprintf(path, sizeof path, "%s/%s%s", directory, name, ending);
+	FILE *f = fopen(path, mode);
+	if (!f) {
+		perror(path);
+		exit(1);
+	}
+	return f;
+}
+
+/* RFC 6376 3.6.1: an RSA key as SubjectPublicKeyInfo; RFC 8463 4: an Ed25519 key as it is. */
+static void write_records(const char *directory)
+{
+	struct arena a = { 0 };
+	unsigned char *der = NULL, raw[32];
+	size_t raw_n = sizeof raw;
+	FILE *f = open_in(directory, "records", "", "w");
+	int n = i2d_PUBKEY(rsa, &der);
+
+	assert(n > 0 && EVP_PKEY_get_raw_public_key(ed25519, raw, &raw_n) == 1);
+	fprintf(f, "p1r._domainkey.example.org. %.*s\n", STR_ARG(dkim_record(&a, DKIM_RSA_SHA256, str_make(der, (size_t)n))));
+	fprintf(f, "p1e._domainkey.example.org. %.*s\n", STR_ARG(dkim_record(&a, DKIM_ED25519_SHA256, str_make(raw, raw_n))));
+	OPENSSL_free(der);
+	arena_fini(&a);
+	fclose(f);
+}
+
+/* rsa-sha256 is PKCS #1 v1.5 over the digest; ed25519-sha256 signs the digest as if it were the message (RFC 8463 3). */
+static struct str sign(struct arena *a, size_t key, struct str digest)
+{
+	unsigned char *out = arena_alloc(a, 512);
+	size_t n = 512;
+
+	if (keys[key].algorithm == DKIM_RSA_SHA256) {
+		EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(rsa, NULL);
+		assert(c && EVP_PKEY_sign_init(c) == 1 && EVP_PKEY_CTX_set_rsa_padding(c, RSA_PKCS1_PADDING) == 1 &&
+		       EVP_PKEY_CTX_set_signature_md(c, EVP_sha256()) == 1 &&
+		       EVP_PKEY_sign(c, out, &n, (const unsigned char *)digest.p, digest.n) == 1);
+		EVP_PKEY_CTX_free(c);
+	} else {
+		EVP_MD_CTX *c = EVP_MD_CTX_new();
+		assert(c && EVP_DigestSignInit(c, NULL, NULL, NULL, ed25519) == 1 &&
+		       EVP_DigestSign(c, out, &n, (const unsigned char *)digest.p, digest.n) == 1);
+		EVP_MD_CTX_free(c);
+	}
+	return str_make(out, n);
+}
+
+static void put(FILE *f, struct str s)
+{
+	assert(fwrite(s.p, 1, s.n, f) == s.n);
+}
+
+/* The fields of both signatures, and then the text. */
+static void write_signed(FILE *f, struct dkim *d, const struct fixup_result *fixed, uint64_t now_ms)
+{
+	struct arena a = { 0 };
+	struct str digests[2];
+
+	dkim_finish(d, &fixed->header, keys, 2, now_ms, digests);
+	put(f, mail_received(&a, S("relay.example.org"), S("ESMTPSA"), 1, S("bob@example.net"), now_ms));
+	for (size_t i = 0; i < 2; i++)
+		put(f, dkim_field(&a, d, i, sign(&a, i, digests[i])));
+	put(f, fixed->section);
+	put(f, S("\r\n"));
+	arena_fini(&a);
+}
+
+/* One message, in pieces of `size` bytes. */
+static void sign_message(FILE *in, FILE *out, size_t size)
+{
+	struct fixup_input fix = { .hostname = S("relay.example.org"), .id = 1, .now_ms = (uint64_t)time(NULL) * 1000 };
+	struct header_collector collector;
+	struct fixup_result fixed;
+	struct arena a = { 0 };
+	struct dkim *d = dkim_new();
+	struct buf body;
+	char *piece = xmalloc(size);
+
+	header_collector_init(&collector);
+	buf_init(&body, 64 << 20);
+	for (size_t n; (n = fread(piece, 1, size, in)) > 0;) {
+		struct str rest;
+		struct verdict v = header_collector_feed(&collector, str_make(piece, n), &rest);
+		assert(v.class == OK);
+		dkim_body(d, rest);
+		assert(buf_add(&body, rest));
+	}
+	fix.section = buf_view(&collector.section);
+	fix.envelope_sender = S("alice@example.org");
+	struct verdict v = mail_fixup(&a, &fix, &fixed);
+	if (v.class != OK) {
+		fprintf(stderr, "%.*s\n", STR_ARG(v.text));
+		exit(1);
+	}
+	write_signed(out, d, &fixed, fix.now_ms);
+	put(out, buf_view(&body));
+	free(piece);
+	buf_fini(&body);
+	header_collector_fini(&collector);
+	dkim_free(d);
+	arena_fini(&a);
+}
+
+int main(int argc, char **argv)
+{
+	static const size_t sizes[] = { 4096, 1, 17, 65536 };
+	unsigned n = 0;
+	DIR *directory = argc == 2 ? opendir(argv[1]) : NULL;
+
+	if (!directory) {
+		fprintf(stderr, "usage: %s DIRECTORY\n", argv[0]);
+		return 64;
+	}
+	rsa = EVP_RSA_gen(2048);
+	ed25519 = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	assert(rsa && ed25519);
+	write_records(argv[1]);
+	for (struct dirent *e; (e = readdir(directory)) != NULL;) {
+		if (!str_ends(str_of(e->d_name), S(".eml")))
+			continue;
+		FILE *in = open_in(argv[1], e->d_name, "", "r"), *out = open_in(argv[1], e->d_name, ".signed", "w");
+		sign_message(in, out, sizes[n++ % 4]);
+		fclose(in);
+		if (fclose(out) != 0)
+			return 1;
+	}
+	closedir(directory);
+	EVP_PKEY_free(rsa);
+	EVP_PKEY_free(ed25519);
+	return 0;
+}

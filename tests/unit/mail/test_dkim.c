@@ -1,0 +1,243 @@
+/* test_dkim.c - canonical forms by table, for every division into pieces; the fields that are signed; the field itself. */
+#include "mail_test.h"
+#include "relaxed_reference.h"
+
+#include <openssl/evp.h>
+
+#define EMPTY_HASH "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" /* RFC 6376 3.4.4 */
+#define NOW        1795289874000
+
+static struct str sha256(struct arena *a, struct str s)
+{
+	unsigned char *digest = arena_alloc(a, DKIM_DIGEST_SIZE);
+
+	assert_int_equal(EVP_Digest(s.p, s.n, digest, NULL, EVP_sha256(), NULL), 1);
+	return str_make(digest, DKIM_DIGEST_SIZE);
+}
+
+static struct header parsed(struct arena *a, struct str section)
+{
+	struct header h;
+
+	assert_int_equal(header_parse(a, section, &h).class, OK);
+	return h;
+}
+
+static const struct dkim_key rsa_key = { { "example.org", 11 }, { "p1r", 3 }, DKIM_RSA_SHA256 };
+static const struct dkim_key ed_key = { { "example.org", 11 }, { "p1e", 3 }, DKIM_ED25519_SHA256 };
+
+/* The bh= of a body that is fed in pieces of one size. */
+static struct str body_hash(struct arena *a, struct str body, size_t size)
+{
+	struct dkim *d = dkim_new();
+	struct header h = { NULL, 0 };
+	struct str digest;
+
+	for (size_t at = 0; at < body.n; at += size) {
+		struct str piece = exact(str_head(str_from(body, at), size));
+		dkim_body(d, piece);
+		exact_free(piece);
+	}
+	dkim_finish(d, &h, &rsa_key, 1, NOW, &digest);
+	struct str field = dkim_field(a, d, 0, S("x"));
+	dkim_free(d);
+	struct str rest = str_from(field, str_search(field, S("bh=")) + 3);
+	return str_head(rest, str_find(rest, ';'));
+}
+
+static const struct {
+	const char *body, *canonical;
+} bodies[] = {
+	{ "", "" },
+	{ "\r\n", "" },
+	{ "\r\n\r\n\r\n", "" },
+	{ " \r\n\t\r\n", "" },
+	{ " ", "" },
+	{ "a", "a\r\n" },
+	{ "a\r\n", "a\r\n" },
+	{ "a\r\n\r\n\r\n", "a\r\n" },
+	{ "a\r\n \r\n\t \r\n", "a\r\n" },
+	{ "a\r\n ", "a\r\n" },
+	{ "\r\n\r\na\r\n", "\r\n\r\na\r\n" },
+	{ " a\r\n", " a\r\n" },
+	{ "a \t \r\n", "a\r\n" },
+	{ "a  b\tc \t d\r\n", "a b c d\r\n" },
+	{ "a b c\r\nd e f\r\n", "a b c\r\nd e f\r\n" },
+	{ "a\r\n\r\n\r\nb", "a\r\n\r\n\r\nb\r\n" },
+	{ "a\r\n \r\nb\r\n", "a\r\n\r\nb\r\n" },
+	{ "a \r\n  b  \r\n\tc\r\n", "a\r\n b\r\n c\r\n" },
+	{ " C \r\nD \t E\r\n\r\n\r\n", " C\r\nD E\r\n" }, /* RFC 6376 3.4.5 */
+	{ "a\rb\r\n", "a\rb\r\n" },
+	{ "a \rb \r\n", "a \rb\r\n" },
+	{ "a\r\r\nb", "a\r\r\nb\r\n" },
+	{ "a\nb \n c\r\n", "a\nb \n c\r\n" },
+	{ "a\r", "a\r\r\n" },
+	{ "a \r", "a \r\r\n" },
+	{ "\r", "\r\r\n" },
+	{ "\r\r\n\r\n", "\r\r\n" },
+	{ "\xf6\xff\xc3\xb6 \x80\r\n", "\xf6\xff\xc3\xb6 \x80\r\n" },
+};
+
+static void test_bodies(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+		struct arena a = { 0 };
+		struct str want = base64_encode(&a, sha256(&a, str_of(bodies[i].canonical)));
+		for (size_t size = 1; size <= strlen(bodies[i].body) + 1; size++) {
+			struct str got = body_hash(&a, str_of(bodies[i].body), size);
+			if (!str_eq(got, want))
+				fail_msg("\"%s\" in pieces of %zu", bodies[i].body, size);
+		}
+		arena_fini(&a);
+	}
+	struct arena a = { 0 };
+	assert_str(body_hash(&a, S(""), 1), S(EMPTY_HASH));
+	assert_str(body_hash(&a, S("\r\n\r\n"), 1), S(EMPTY_HASH));
+	arena_fini(&a);
+}
+
+/* Bodies larger than any buffer within, of the stuff that mail is made of, in pieces that end anywhere. */
+static void test_large_bodies(void **state)
+{
+	static const char *const words[] = {
+		"word",     " ",
+		"  ",       "\t",
+		"\r\n",     "\r\n",
+		" \r\n",    "\r\n\r\n\r\n",
+		"\xc3\xb6", "=20",
+		".",        "SGVsbG8gd29ybGQhSGVsbG8gd29ybGQhSGVsbG8gd29ybGQhSGVsbG8gd29ybGQhSGVsbG8gd29ybGQh\r\n"
+	};
+	unsigned seed = 1;
+
+	(void)state;
+	for (int round = 0; round < 40; round++) {
+		struct arena a = { 0 };
+		struct buf body;
+		buf_init(&body, 1 << 20);
+		while (body.n < 30000) {
+			seed = seed * 1103515245 + 12345;
+			assert_true(buf_add(&body, str_of(words[(seed >> 16) % (sizeof words / sizeof *words)])));
+		}
+		assert_true(buf_add(&body, S("\r\n")));
+		struct str want = base64_encode(&a, sha256(&a, slow_canonical(&a, buf_view(&body))));
+		assert_str(body_hash(&a, buf_view(&body), body.n), want);
+		assert_str(body_hash(&a, buf_view(&body), 1 + seed % 3000), want);
+		assert_str(body_hash(&a, buf_view(&body), 1 + (size_t)round % 5), want);
+		buf_fini(&body);
+		arena_fini(&a);
+	}
+}
+
+/* What the digest is made over: `canonical`, and the field without its signature, canonical and without CRLF. */
+static void check_header(const char *section, const char *canonical, const char *list)
+{
+	struct arena a = { 0 };
+	struct header h = parsed(&a, str_of(section));
+	struct dkim *d = dkim_new();
+	struct dkim_key keys[2] = { rsa_key, ed_key };
+	struct str digests[2];
+
+	dkim_finish(d, &h, keys, 2, NOW + 999, digests);
+	for (size_t i = 0; i < 2; i++) {
+		struct str own = arena_printf(&a,
+					      "%sdkim-signature:v=1; a=%s-sha256; c=relaxed/relaxed; d=example.org; s=p1%s; "
+					      "t=1795289874; h=%s; bh=" EMPTY_HASH "; b=",
+					      canonical, i ? "ed25519" : "rsa", i ? "e" : "r", list);
+		assert_str(digests[i], sha256(&a, own));
+	}
+	dkim_free(d);
+	arena_fini(&a);
+}
+
+/* The list for a header without fields, from Message-ID on. */
+#define REST "Message-ID:MIME-Version: Content-Type:Content-Transfer-Encoding:In-Reply-To:References"
+
+static void test_headers(void **state)
+{
+	(void)state;
+	check_header("", "", "From:Subject:Date:To:Cc:Reply-To:Sender:" REST);
+	check_header("From: a@b\r\n", "from:a@b\r\n",
+		     "From:From:Subject:Date:To:Cc:Reply-To:Sender:Message-ID: MIME-Version:Content-Type:"
+		     "Content-Transfer-Encoding:In-Reply-To: References");
+	/* RFC 6376 3.4.5's folds and white space; the order is ours; of two the lower first; the rest is not signed */
+	check_header("X-Other: 1\r\nReceived: 2\r\nDKIM-Signature: 3\r\nReturn-Path: 4\r\n"
+		     "SUBject : Y\t\r\n\tZ  \r\nMIME-Version:1.0\r\nmime-version: 2.0\r\nFrom:\r\n a@b\r\n \r\n",
+		     "from:a@b\r\nsubject:Y Z\r\nmime-version:2.0\r\nmime-version:1.0\r\n",
+		     "From:From:Subject:Subject:Date:To:Cc:Reply-To:Sender:Message-ID: MIME-Version:MIME-Version:MIME-Version:"
+		     "Content-Type: Content-Transfer-Encoding:In-Reply-To:References");
+	/* signed where it is, not over-signed */
+	check_header("List-Unsubscribe: <x>\r\nFrom:a@b\r\n", "from:a@b\r\nlist-unsubscribe:<x>\r\n",
+		     "From:From:Subject:Date:To:Cc:Reply-To:Sender:Message-ID: MIME-Version:Content-Type:"
+		     "Content-Transfer-Encoding:In-Reply-To: References:List-Unsubscribe");
+	check_header("Subject:\r\n", "subject:\r\n",
+		     "From:Subject:Subject:Date:To:Cc:Reply-To:Sender:Message-ID: MIME-Version:Content-Type:"
+		     "Content-Transfer-Encoding:In-Reply-To: References");
+}
+
+/* However often a field occurs, the list is bounded. */
+static void test_many_fields(void **state)
+{
+	struct arena a = { 0 };
+	struct buf section;
+	struct str digest;
+
+	(void)state;
+	buf_init(&section, HEADER_MAX);
+	while (buf_add(&section, S("MIME-Version:\r\nContent-Type:\r\nList-Id:\r\n"))) {
+	}
+	struct header h = parsed(&a, buf_view(&section));
+	struct dkim *d = dkim_new();
+	dkim_finish(d, &h, &rsa_key, 1, NOW, &digest);
+	assert_true(dkim_field(&a, d, 0, S("x")).n < 1000);
+	dkim_free(d);
+	buf_fini(&section);
+	arena_fini(&a);
+}
+
+static void test_field(void **state)
+{
+	struct arena a = { 0 };
+	struct dkim *d = dkim_new();
+	struct header h = parsed(&a, S("From: a@b\r\n"));
+	struct str digest, rest, line;
+	char signature[256];
+
+	(void)state;
+	memset(signature, 'x', sizeof signature);
+	dkim_finish(d, &h, &rsa_key, 1, NOW, &digest);
+	struct str field = dkim_field(&a, d, 0, str_make(signature, sizeof signature));
+	struct header one = parsed(&a, field); /* one field, well-formed */
+	assert_int_equal(one.n, 1);
+	assert_str(one.fields[0].name, S("DKIM-Signature"));
+	assert_str(one.fields[0].whole, field);
+	rest = field;
+	while (str_split(&rest, '\n', &line))
+		assert_true(line.n <= 79);
+	/* without signature it still ends as a field */
+	assert_true(str_ends(dkim_field(&a, d, 0, S("")), S("\tb=\r\n")));
+	assert_true(str_ends(dkim_field(&a, d, 0, S("foob")), S("\tb=Zm9vYg==\r\n")));
+	dkim_free(d);
+	dkim_free(NULL);
+	arena_fini(&a);
+}
+
+static void test_record(void **state)
+{
+	struct arena a = { 0 };
+
+	(void)state;
+	assert_str(dkim_record(&a, DKIM_RSA_SHA256, S("foobar")), S("v=DKIM1; k=rsa; p=Zm9vYmFy"));
+	assert_str(dkim_record(&a, DKIM_ED25519_SHA256, S("foobar")), S("v=DKIM1; k=ed25519; p=Zm9vYmFy"));
+	arena_fini(&a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_bodies),      cmocka_unit_test(test_large_bodies), cmocka_unit_test(test_headers),
+		cmocka_unit_test(test_many_fields), cmocka_unit_test(test_field),        cmocka_unit_test(test_record),
+	};
+
+	return cmocka_run_group_tests_name("dkim", tests, NULL, NULL);
+}

@@ -1,0 +1,219 @@
+/* fake_admin.c - the in-memory store: reports, administration, gates, history. */
+#include "fake_op.h"
+
+/* ---- reports ---- */
+
+static void run_unreported(struct store *st, struct op *op)
+{
+	struct arena a = { 0 };
+	struct unreported u = { 0 };
+
+	LIST_EACH(i, &st->messages) {
+		struct fake_message *m = CONTAINER_OF(i, struct fake_message, in_store);
+		bool leased = false;
+
+		u.failed = ARENA_ARRAY(&a, struct failed_recipient, m->m.recipients_n);
+		for (size_t k = 0; k < m->m.recipients_n; k++) {
+			struct fake_recipient *r = &m->recipients[k];
+
+			leased = leased || r->leased;
+			if (r->state == RCPT_FAILED)
+				u.failed[u.failed_n++] = (struct failed_recipient){ .n = k + 1,
+										    .address = r->new.address,
+										    .orcpt = r->new.orcpt,
+										    .remote = r->remote,
+										    .last_at = r->last_at,
+										    .verdict = r->verdict };
+		}
+		if (u.failed_n == 0 || leased) {
+			u.failed_n = 0;
+			continue;
+		}
+		u.id = m->m.id;
+		u.received_at = m->m.received_at;
+		u.sender = m->m.sender;
+		u.envid = m->m.envid;
+		u.size = m->m.size;
+		u.header_size = m->m.header_size;
+		break;
+	}
+	op->call.unreported(op->ctx, ok(), &u, u.failed_n > 0);
+	arena_fini(&a);
+}
+
+void store_unreported(struct store *st, size_t max, store_unreported_fn done, void *ctx)
+{
+	fake_issue(st, run_unreported, ctx)->call.unreported = done;
+}
+
+static void run_report(struct store *st, struct op *op)
+{
+	struct fake_message *m = fake_find(op->id);
+	struct verdict v = ok();
+
+	if (st->refuse_reports > 0) {
+		st->refuse_reports--;
+		v = fake_refused;
+	} else if (op->accepted) {
+		v = fake_insert(st, op->accepted);
+	}
+	for (size_t i = 0; v.class == OK && i < op->n; i++)
+		m->recipients[op->numbers[i] - 1].state = op->accepted ? RCPT_BOUNCED : RCPT_DISCARDED;
+	if (v.class == OK)
+		fake_add_event(st, op->id, 0, op->accepted ? S("mail.reported") : S("mail.discarded"), op->text);
+	op->call.done(op->ctx, v);
+}
+
+void store_report(struct store *st, const struct accepted *report, uint64_t parent, const uint64_t *n_list, size_t n,
+		  struct str event_fields, store_done_fn done, void *ctx)
+{
+	struct op *op = fake_issue(st, run_report, ctx);
+
+	op->call.done = done;
+	op->accepted = report;
+	op->id = parent;
+	op->numbers = n_list;
+	op->n = n;
+	op->text = event_fields;
+}
+
+/* ---- administration ---- */
+
+/* Pages of made-up rows with long texts, so that the asker meets the datagram's bound: message i has id i. */
+static void run_select(struct store *st, struct op *op)
+{
+	static char words[1500];
+	struct message_row rows[200] = { 0 };
+	size_t n = 0;
+
+	memset(words, 'x', sizeof words);
+	for (uint64_t id = op->id + 1; id <= 300 && n < op->n; id++)
+		rows[n++] = (struct message_row){ .id = id, .reply = str_make(words, sizeof words) };
+	op->call.rows(op->ctx, ok(), rows, n, op->id + n < 300 ? op->id + n : 0);
+}
+
+void store_select(struct store *st, const struct selector *s, uint64_t cursor, size_t max, store_rows_fn done, void *ctx)
+{
+	struct op *op = fake_issue(st, run_select, ctx);
+
+	op->call.rows = done;
+	op->id = cursor;
+	op->n = max;
+}
+
+static void run_show(struct store *st, struct op *op)
+{
+	struct fake_message *m = fake_find(op->id);
+	struct message_row row = { 0 };
+	struct recipient_row r = { 0 };
+
+	if (!m) {
+		op->call.show(op->ctx, perm(550, S("5.0.0"), S("no such message")), NULL, NULL, 0, 0);
+		return;
+	}
+	row = (struct message_row){ .id = m->m.id, .sender = m->m.sender, .recipients = m->m.recipients_n };
+	r = (struct recipient_row){ .n = 1, .address = m->recipients[0].new.address, .state = m->recipients[0].state };
+	op->call.show(op->ctx, ok(), &row, &r, 1, 0);
+}
+
+void store_show(struct store *st, uint64_t id, uint64_t cursor, size_t max, store_show_fn done, void *ctx)
+{
+	struct op *op = fake_issue(st, run_show, ctx);
+
+	op->call.show = done;
+	op->id = id;
+}
+
+static void run_trace(struct store *st, struct op *op)
+{
+	struct event_row row = { .at = 1, .name = S("mail.accepted"), .fields = S("login=alice") };
+
+	op->call.trace(op->ctx, ok(), &row, 1, S("transcript"), 0);
+}
+
+void store_trace(struct store *st, uint64_t id, uint64_t cursor, size_t max, store_trace_fn done, void *ctx)
+{
+	fake_issue(st, run_trace, ctx)->call.trace = done;
+}
+
+static void run_alter(struct store *st, struct op *op)
+{
+	uint64_t count = 0, in_flight = 0;
+
+	LIST_EACH(i, &st->messages) {
+		struct fake_message *m = CONTAINER_OF(i, struct fake_message, in_store);
+
+		for (size_t k = 0; k < m->m.recipients_n; k++) {
+			struct fake_recipient *r = &m->recipients[k];
+
+			if ((op->selector->id && op->selector->id != m->m.id) || r->state != RCPT_WAITING)
+				continue;
+			if (r->leased) {
+				in_flight++;
+				r->removing = op->alter == ALTER_REMOVE;
+				continue;
+			}
+			count++;
+			r->state = op->alter == ALTER_REMOVE ? RCPT_REMOVED : r->state;
+			r->due_at = 0;
+		}
+	}
+	st->alters++;
+	op->call.alter(op->ctx, ok(), count, in_flight, 0);
+}
+
+void store_alter(struct store *st, const struct selector *s, enum alter operation, struct str reason, uint64_t cursor,
+		 store_alter_fn done, void *ctx)
+{
+	struct op *op = fake_issue(st, run_alter, ctx);
+
+	op->call.alter = done;
+	op->selector = s;
+	op->alter = operation;
+}
+
+/* ---- gates, history, figures ---- */
+
+static void run_gates(struct store *st, struct op *op)
+{
+	op->call.gates(op->ctx, ok(), st->gates, st->gates_n);
+}
+
+void store_gates(struct store *st, store_gates_fn done, void *ctx)
+{
+	fake_issue(st, run_gates, ctx)->call.gates = done;
+}
+
+static void run_gate_put(struct store *st, struct op *op)
+{
+	st->gate_puts++;
+	st->gates[0] = *op->gate;
+	st->gates[0].name = arena_str(&st->arena, op->gate->name);
+	st->gates[0].reason = arena_str(&st->arena, op->gate->reason);
+	st->gates_n = 1;
+	op->call.done(op->ctx, ok());
+}
+
+void store_gate_put(struct store *st, const struct gate_state *g, store_done_fn done, void *ctx)
+{
+	struct op *op = fake_issue(st, run_gate_put, ctx);
+
+	op->call.done = done;
+	op->gate = g;
+}
+
+static void run_prune(struct store *st, struct op *op)
+{
+	st->prunes++;
+	op->call.count(op->ctx, ok(), 0);
+}
+
+void store_prune(struct store *st, uint64_t before, size_t max, store_count_fn done, void *ctx)
+{
+	fake_issue(st, run_prune, ctx)->call.count = done;
+}
+
+void store_stats(const struct store *st, struct store_stats *stats_out)
+{
+	*stats_out = (struct store_stats){ .accepted = st->accepts };
+}

@@ -1,0 +1,404 @@
+/* harness.c - the frame of the role and its peers, as tests want them. */
+#include "harness.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* ---- the frame ---- */
+
+struct role {
+	struct harness *h;
+	void *data;
+	struct channel *peers[ROLE_COUNT];
+	bool stopping, stopped;
+	struct arena arena;
+	struct str stats;
+};
+
+static struct role frame;
+uint64_t fake_now;
+
+uint64_t __wrap_clock_now_ms(void);
+uint64_t __wrap_clock_now_ms(void)
+{
+	return fake_now;
+}
+
+uv_loop_t *role_loop(struct role *r)
+{
+	return r->h->loop;
+}
+
+const struct config *role_config(struct role *r)
+{
+	return &r->h->config;
+}
+
+uint64_t role_incarnation(struct role *r)
+{
+	return 7;
+}
+
+bool role_stopping(struct role *r)
+{
+	return r->stopping;
+}
+
+struct channel *role_peer(struct role *r, enum role_id peer, unsigned index)
+{
+	return r->peers[peer];
+}
+
+void role_stopped(struct role *r)
+{
+	r->stopped = true;
+}
+
+void role_stat(struct role *r, struct str name, uint64_t value, struct str text)
+{
+	r->stats = arena_printf(&r->arena, "%.*s%.*s=%llu %.*s\n", STR_ARG(r->stats), STR_ARG(name), (unsigned long long)value,
+				STR_ARG(text));
+}
+
+void role_set_data(struct role *r, void *data)
+{
+	r->data = data;
+	r->h->q = data;
+}
+
+void *role_data(struct role *r)
+{
+	return r->data;
+}
+
+/* ---- the peers' handlers ---- */
+
+static void on_deliver(void *ctx, struct channel *ch, const struct msg_deliver *m, int fd)
+{
+	struct harness *h = ctx;
+	struct delivery *d = &h->deliveries[h->deliveries_n++];
+
+	assert_true(h->deliveries_n <= DELIVERIES_MAX);
+	*d = (struct delivery){
+		.lease = m->lease,
+		.id = m->id,
+		.size = m->size,
+		.upstream = arena_str(&h->arena, m->upstream),
+		.sender = arena_str(&h->arena, m->sender),
+		.prefix = arena_str(&h->arena, m->prefix),
+		.text = arena_str(&h->arena, m->text),
+		.n = m->recipients.n,
+		.with_file = fd >= 0,
+	};
+	assert_true(m->recipients.n <= DELIVERY_RECIPIENTS_MAX);
+	for (size_t i = 0; i < m->recipients.n; i++) {
+		d->addresses[i] = arena_str(&h->arena, m->recipients.at[i].address);
+		d->numbers[i] = m->recipients.at[i].n;
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+static struct delivery *delivery_of(struct harness *h, uint64_t lease)
+{
+	for (size_t i = 0; i < h->deliveries_n; i++)
+		if (h->deliveries[i].lease == lease)
+			return &h->deliveries[i];
+	return NULL;
+}
+
+static void on_withdraw(void *ctx, struct channel *ch, const struct msg_withdraw *m, int fd)
+{
+	struct delivery *d = delivery_of(ctx, m->lease);
+
+	assert_non_null(d);
+	d->withdrawn = true;
+}
+
+static void on_settled(void *ctx, struct channel *ch, const struct msg_settled *m, int fd)
+{
+	struct harness *h = ctx;
+	struct delivery *d = delivery_of(h, m->lease);
+
+	h->settled_n++;
+	if (d)
+		d->settled = true;
+}
+
+static void on_sign(void *ctx, struct channel *ch, const struct msg_sign *m, int fd)
+{
+	struct harness *h = ctx;
+	struct rec_signature list[DKIM_KEYS_MAX];
+	struct msg_signatures answer = { .call = m->call, .verdict = ok(), .signatures = { list, m->digests.n } };
+
+	h->signs++;
+	h->sign_domain = arena_str(&h->arena, m->domain);
+	assert_true(m->digests.n > 0 && m->digests.n <= DKIM_KEYS_MAX);
+	for (size_t i = 0; i < m->digests.n; i++) {
+		assert_int_equal(m->digests.at[i].digest.n, DKIM_DIGEST_SIZE);
+		list[i] = (struct rec_signature){ m->digests.at[i].selector, m->digests.at[i].algorithm, S("signature") };
+	}
+	if (h->vault_fails)
+		answer.verdict = temp(451, S("4.3.0"), S("the key cannot be read"));
+	ipc_send_signatures(ch, &answer, -1);
+}
+
+static const struct ipc_handlers relay_handlers = { .deliver = on_deliver, .withdraw = on_withdraw, .settled = on_settled };
+static const struct ipc_handlers vault_handlers = { .sign = on_sign };
+static const struct ipc_handlers no_handlers = { .spool_open = NULL };
+
+/* ---- channels ---- */
+
+static void on_queue_end_closed(void *ctx, struct channel *ch, const char *reason)
+{
+	struct role *r = ctx;
+
+	if (r->peers[channel_peer(ch)] == ch)
+		r->peers[channel_peer(ch)] = NULL;
+	queue_ops.peer_down(r, ch);
+	channel_free(ch);
+}
+
+static void on_peer_end_closed(void *ctx, struct channel *ch, const char *reason)
+{
+	struct harness *h = ctx;
+
+	if (ch == h->submission)
+		h->closed_submission = true;
+	if (ch == h->relay)
+		h->relay = NULL;
+	if (ch == h->vault)
+		h->vault = NULL;
+	if (ch == h->submission)
+		h->submission = NULL;
+	if (ch == h->console)
+		h->console = NULL;
+	channel_free(ch);
+}
+
+static struct channel *connect_peer(struct harness *h, enum role_id peer, const struct ipc_handlers *handlers)
+{
+	struct channel_config queue_end = { .self = ROLE_QUEUE, .peer = peer, .incarnation = 7, .handlers = queue_ops.handlers,
+					    .on_closed = on_queue_end_closed, .ctx = &frame };
+	struct channel_config peer_end = { .self = peer, .peer = ROLE_QUEUE, .incarnation = 8, .handlers = handlers,
+					   .on_closed = on_peer_end_closed, .ctx = h };
+	struct channel *end;
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+	frame.peers[peer] = channel_new(h->loop, fds[0], &queue_end);
+	end = channel_new(h->loop, fds[1], &peer_end);
+	queue_ops.peer_up(&frame, frame.peers[peer]);
+	return end;
+}
+
+void connect_relay(struct harness *h)
+{
+	h->relay = connect_peer(h, ROLE_RELAY, &relay_handlers);
+}
+
+void connect_vault(struct harness *h)
+{
+	h->vault = connect_peer(h, ROLE_VAULT, &vault_handlers);
+}
+
+void connect_submission(struct harness *h)
+{
+	h->submission = connect_peer(h, ROLE_SUBMISSION, &no_handlers);
+}
+
+void connect_console(struct harness *h)
+{
+	h->console = connect_peer(h, ROLE_CONSOLE, &no_handlers);
+}
+
+void disconnect(struct harness *h, struct channel **end)
+{
+	enum role_id peer = *end == h->relay ? ROLE_RELAY : *end == h->vault ? ROLE_VAULT :
+			    *end == h->console		       ? ROLE_CONSOLE :
+								 ROLE_SUBMISSION;
+
+	if (!*end)
+		return;
+	channel_close(*end, "the test ends it");
+	UNTIL(h, !frame.peers[peer] && !*end);
+}
+
+/* ---- the loop ---- */
+
+void run_some(struct harness *h)
+{
+	if (!uv_run(h->loop, UV_RUN_NOWAIT))
+		usleep(100);
+	usleep(50);
+}
+
+void run_quiet(struct harness *h)
+{
+	uint64_t until = uv_hrtime() + 60 * 1000000ull;
+
+	while (uv_hrtime() < until)
+		run_some(h);
+}
+
+void advance(struct harness *h, uint64_t ms)
+{
+	fake_now += ms;
+	h->q->scheduler.failing = false;
+	scheduler_wake(h->q);
+}
+
+/* ---- start and end ---- */
+
+static uint64_t retries[] = { 60000, 300000 };
+static struct cfg_upstream upstreams[] = { { .name = { "isp", 3 }, .host = { "127.0.0.1", 9 }, .connections = 2 } };
+static struct str ways[] = { { "isp", 3 } };
+static struct cfg_route routes[] = { { .via = { ways, 1 } } };
+
+struct harness *harness_new(void)
+{
+	struct harness *h = NEW(struct harness);
+	struct verdict v;
+
+	fake_now = START_MS;
+	arena_fini(&frame.arena);
+	frame = (struct role){ .h = h };
+	h->fd = -1;
+	h->config = (struct config){
+		.hostname = S("relay.example.org"),
+		.state_dir = S("/nowhere"),
+		.upstreams = upstreams,
+		.upstreams_n = 1,
+		.routes = routes,
+		.routes_n = 1,
+		.queue = { .retry_ms = retries, .retry_n = 2, .lifetime_ms = 5ull * 86400000, .keep_history_ms = 1000 },
+		.limits = { .recipients_per_message = 1000 },
+	};
+	h->loop = uv_default_loop(); /* where calls to absent peers are answered */
+	v = queue_ops.start(&frame);
+	assert_int_equal(v.class, OK);
+	queue_ops.apply(&frame);
+	return h;
+}
+
+void harness_free(struct harness *h)
+{
+	if (!frame.stopping && h->q) {
+		frame.stopping = true;
+		queue_ops.stop(&frame, 50);
+	}
+	UNTIL(h, frame.stopped);
+	disconnect(h, &h->relay);
+	disconnect(h, &h->vault);
+	disconnect(h, &h->submission);
+	disconnect(h, &h->console);
+	for (int i = 0; uv_loop_close(h->loop) != 0; i++) {
+		assert_true(i < 1000);
+		run_some(h);
+	}
+	if (h->fd >= 0)
+		close(h->fd);
+	arena_fini(&h->arena);
+	arena_fini(&frame.arena);
+	fake_gates_n = 0;
+	free(h);
+}
+
+struct role *harness_role(void)
+{
+	return &frame;
+}
+
+/* ---- what peers say ---- */
+
+static void on_submitted(void *ctx, struct verdict v, const struct msg_submitted *m, int fd)
+{
+	struct harness *h = ctx;
+
+	h->answer = verdict_keep(&h->arena, m ? m->verdict : v);
+	h->answers_n++;
+}
+
+void submit(struct harness *h, uint64_t id, uint64_t token, const char *sender, const char *recipients, const char *text)
+{
+	struct msg_envelope e = { .transaction = id, .id = id, .token = token, .login = S("alice"), .origin = S("test"),
+				  .sender = str_of(sender) };
+	struct msg_submit s = { .transaction = id, .place = PLACE_ROW, .text = str_of(text), .size = strlen(text),
+				.prefix = S("Received: from here\r\n") };
+	struct str rest = str_of(recipients), address;
+
+	s.header_size = str_search(s.text, S("\r\n\r\n")) + 2;
+	if (s.header_size > s.size)
+		s.header_size = s.size;
+	ipc_send_envelope(h->submission, &e, -1);
+	for (uint64_t n = 1; str_split(&rest, ' ', &address); n++) {
+		struct rec_recipient r = { .n = n, .address = address };
+		struct msg_recipients list = { .transaction = id, .recipients = { &r, 1 } };
+
+		ipc_send_recipients(h->submission, &list, -1);
+	}
+	ipc_call_submit(h->submission, &s, -1, on_submitted, h);
+}
+
+void submit_and_wait(struct harness *h, uint64_t id, const char *sender, const char *recipients)
+{
+	size_t before = h->answers_n;
+
+	submit(h, id, 1, sender, recipients, "Subject: hello\r\nFrom: alice@example.org\r\n\r\nbody\r\n");
+	UNTIL(h, h->answers_n > before);
+	assert_int_equal(h->answer.class, OK);
+}
+
+static void send_result(struct harness *h, struct delivery *d, const struct msg_result *like, const struct verdict *v)
+{
+	struct rec_outcome list[DELIVERY_RECIPIENTS_MAX];
+	struct msg_result m = *like;
+
+	for (size_t i = 0; v && i < d->n; i++)
+		list[i] = (struct rec_outcome){ .n = d->numbers[i], .verdict = *v };
+	m.lease = d->lease;
+	m.outcomes.at = list;
+	m.outcomes.n = v ? d->n : 0;
+	m.remote = S("smtp.isp.example [192.0.2.1]");
+	m.tls = S("TLSv1.3");
+	d->answered = true;
+	ipc_send_result(h->relay, &m, -1);
+}
+
+void answer(struct harness *h, struct delivery *d, struct verdict v)
+{
+	send_result(h, d, &(struct msg_result){ .transcript = S("C: MAIL\nS: so") }, &v);
+}
+
+void answer_gate(struct harness *h, struct delivery *d, const char *reason)
+{
+	send_result(h, d, &(struct msg_result){ .gate = 1, .gate_reason = str_of(reason) }, NULL);
+}
+
+struct str harness_stats(struct harness *h)
+{
+	frame.stats = S("");
+	queue_ops.stats(&frame);
+	return frame.stats;
+}
+
+bool harness_stopped(struct harness *h)
+{
+	return frame.stopped;
+}
+
+void harness_stop(struct harness *h, uint64_t grace_ms)
+{
+	frame.stopping = true;
+	queue_ops.stop(&frame, grace_ms);
+}
+
+struct fake_recipient *recipient(uint64_t id, uint64_t n)
+{
+	struct fake_message *m = fake_find(id);
+
+	assert_non_null(m);
+	assert_true(n >= 1 && n <= m->m.recipients_n);
+	return &m->recipients[n - 1];
+}

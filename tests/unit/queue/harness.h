@@ -1,0 +1,94 @@
+/* harness.h - the queue role with its store and frame played by the test, and its peers at the other end of real channels. */
+#ifndef TEST_HARNESS_H
+#define TEST_HARNESS_H
+
+#include "fake_store.h"
+#include "queue.h"
+
+#include "posthouse/mail.h"
+
+/* clang-format off */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <cmocka.h>
+/* clang-format on */
+
+#define DELIVERIES_MAX 512
+
+/* A delivery as relay got it. */
+struct delivery {
+	uint64_t lease, id, size;
+	struct str upstream, sender, prefix, text;
+	struct str addresses[DELIVERY_RECIPIENTS_MAX];
+	uint64_t numbers[DELIVERY_RECIPIENTS_MAX];
+	size_t n;
+	bool with_file, withdrawn, settled, answered;
+};
+
+struct harness {
+	uv_loop_t *loop;
+	struct config config;
+	struct queue *q;
+	struct channel *relay, *vault, *submission, *console; /* the peers' ends */
+	struct arena arena;
+	struct delivery deliveries[DELIVERIES_MAX];
+	size_t deliveries_n;
+	size_t settled_n; /* `settled` for whatever lease */
+	unsigned signs;
+	struct str sign_domain;
+	bool vault_fails;
+	/* the last answers */
+	struct verdict answer;
+	size_t answers_n;
+	int fd; /* that came with spool_opened; -1: none */
+	size_t rows_n;
+	uint64_t rows_cursor, in_flight;
+	bool closed_submission;
+};
+
+/* What clock_now_ms() says. */
+extern uint64_t fake_now;
+#define START_MS 1795289874000ull /* Sat, 21 Nov 2026 */
+
+struct role *harness_role(void); /* for queue_ops */
+struct harness *harness_new(void);
+void harness_free(struct harness *h); /* stops the role in order, if the test did not */
+
+void connect_relay(struct harness *h);
+void connect_vault(struct harness *h);
+void connect_submission(struct harness *h);
+void connect_console(struct harness *h);
+void disconnect(struct harness *h, struct channel **end);
+
+/* Run the loop until the condition holds; fails after some seconds. */
+#define UNTIL(h, condition)                                                                                                          \
+	do {                                                                                                                         \
+		uint64_t until_ = uv_hrtime() + 5000000000ull;                                                                       \
+		while (!(condition)) {                                                                                               \
+			if (uv_hrtime() > until_)                                                                                    \
+				fail_msg("did not happen: %s", #condition);                                                          \
+			run_some(h);                                                                                                 \
+		}                                                                                                                    \
+	} while (0)
+void run_some(struct harness *h);
+void run_quiet(struct harness *h); /* long enough for whatever could follow to follow */
+
+/* The clock goes on, and what has become due is looked at. */
+void advance(struct harness *h, uint64_t ms);
+
+/* Submit a small message; `recipients` are separated by spaces. The answer is in h->answer when h->answers_n grows. */
+void submit(struct harness *h, uint64_t id, uint64_t token, const char *sender, const char *recipients, const char *text);
+void submit_and_wait(struct harness *h, uint64_t id, const char *sender, const char *recipients);
+
+/* Relay's result for a delivery: the same verdict for all its recipients. */
+void answer(struct harness *h, struct delivery *d, struct verdict v);
+void answer_gate(struct harness *h, struct delivery *d, const char *reason);
+
+/* `name=value text` lines; the end of the role. */
+struct str harness_stats(struct harness *h);
+void harness_stop(struct harness *h, uint64_t grace_ms);
+bool harness_stopped(struct harness *h);
+
+struct fake_recipient *recipient(uint64_t id, uint64_t n);
+
+#endif

@@ -1,0 +1,193 @@
+/* test_admin.c - the console's questions, and removing what is in flight. */
+#include "harness.h"
+
+static int setup(void **state)
+{
+	struct harness *h = harness_new();
+
+	connect_submission(h);
+	connect_relay(h);
+	connect_console(h);
+	*state = h;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	harness_free(*state);
+	return 0;
+}
+
+static void keep(struct harness *h, struct verdict v, size_t rows, uint64_t cursor)
+{
+	h->answer = verdict_keep(&h->arena, v);
+	h->rows_n = rows;
+	h->rows_cursor = cursor;
+	h->answers_n++;
+}
+
+static void on_rows(void *ctx, struct verdict v, const struct msg_queue_rows *m, int fd)
+{
+	struct harness *h = ctx;
+
+	assert_non_null(m);
+	for (size_t i = 0; i < m->rows.n; i++)
+		assert_int_equal(m->rows.at[i].id, h->rows_cursor + 1 + i); /* none twice, none left out */
+	keep(h, m->verdict, m->rows.n, m->cursor);
+}
+
+/* Pages are cut where a datagram ends, and the cursor goes on exactly there. */
+static void test_pages(void **state)
+{
+	struct harness *h = *state;
+	struct msg_queue_page m = { .max = 0 };
+	size_t total = 0, pages = 0;
+
+	do {
+		m.cursor = h->rows_cursor;
+		ipc_call_queue_page(h->console, &m, -1, on_rows, h);
+		UNTIL(h, h->answers_n == pages + 1);
+		assert_int_equal(h->answer.class, OK);
+		assert_true(h->rows_n > 0 && h->rows_n < 200);
+		total += h->rows_n;
+		pages++;
+	} while (h->rows_cursor != 0);
+	assert_int_equal(total, 300);
+	assert_true(pages > 5);
+}
+
+static void on_shown(void *ctx, struct verdict v, const struct msg_queue_shown *m, int fd)
+{
+	struct harness *h = ctx;
+
+	assert_non_null(m);
+	if (m->verdict.class == OK) {
+		assert_true(str_eq(m->sender, S("a@example.org")));
+		assert_true(str_eq(m->rows.at[0].address, S("b@x.example")));
+	}
+	keep(h, m->verdict, m->rows.n, m->cursor);
+}
+
+static void on_traced(void *ctx, struct verdict v, const struct msg_traced *m, int fd)
+{
+	assert_non_null(m);
+	assert_true(str_eq(m->rows.at[0].fields, S("login=alice")));
+	assert_true(str_eq(m->transcript, S("transcript")));
+	keep(ctx, m->verdict, m->rows.n, m->cursor);
+}
+
+static void test_show_and_trace(void **state)
+{
+	struct harness *h = *state;
+
+	submit_and_wait(h, 100, "a@example.org", "b@x.example");
+	h->answers_n = 0;
+	ipc_call_queue_show(h->console, &(struct msg_queue_show){ .id = 100 }, -1, on_shown, h);
+	UNTIL(h, h->answers_n == 1);
+	assert_int_equal(h->rows_n, 1);
+	ipc_call_queue_show(h->console, &(struct msg_queue_show){ .id = 7 }, -1, on_shown, h);
+	UNTIL(h, h->answers_n == 2);
+	assert_int_equal(h->answer.class, PERM);
+	ipc_call_trace(h->console, &(struct msg_trace){ .id = 100 }, -1, on_traced, h);
+	UNTIL(h, h->answers_n == 3);
+	assert_int_equal(h->rows_n, 1);
+}
+
+static void on_altered(void *ctx, struct verdict v, const struct msg_queue_altered *m, int fd)
+{
+	struct harness *h = ctx;
+
+	assert_non_null(m);
+	h->in_flight = m->in_flight;
+	keep(h, m->verdict, m->count, m->cursor);
+}
+
+static void alter(struct harness *h, enum alter operation, uint64_t id)
+{
+	struct msg_queue_alter m = { .operation = operation, .id = id, .reason = S("test") };
+	size_t before = h->answers_n;
+
+	ipc_call_queue_alter(h->console, &m, -1, on_altered, h);
+	UNTIL(h, h->answers_n > before);
+}
+
+/* Removing what relay has asks relay to drop it; what only waits for its turn ends at once. */
+static void test_remove(void **state)
+{
+	struct harness *h = *state;
+
+	for (uint64_t id = 1; id <= 6; id++)
+		submit_and_wait(h, id, "a@example.org", "b@x.example");
+	UNTIL(h, h->deliveries_n == 4);
+	run_quiet(h);
+	alter(h, ALTER_REMOVE, 6);
+	UNTIL(h, recipient(6, 1)->state == RCPT_REMOVED);
+	alter(h, ALTER_REMOVE, h->deliveries[0].id);
+	assert_int_equal(h->in_flight, 1);
+	UNTIL(h, h->deliveries[0].withdrawn);
+	assert_false(h->deliveries[1].withdrawn);
+	answer(h, &h->deliveries[0], temp(451, S(""), S("withdrawn")));
+	UNTIL(h, h->deliveries[0].settled);
+	assert_int_equal(recipient(h->deliveries[0].id, 1)->state, RCPT_REMOVED);
+	assert_int_equal(recipient(h->deliveries[0].id, 1)->attempts, 0);
+	assert_false(fake_event(h->deliveries[0].id, "delivery.deferred", ""));
+}
+
+/* Too late to withdraw: it was delivered, and is said to be. */
+static void test_remove_too_late(void **state)
+{
+	struct harness *h = *state;
+
+	submit_and_wait(h, 1, "a@example.org", "b@x.example");
+	UNTIL(h, h->deliveries_n == 1);
+	alter(h, ALTER_REMOVE, 0);
+	answer(h, &h->deliveries[0], ok_text(250, S(""), S("Ok")));
+	UNTIL(h, h->deliveries[0].settled);
+	assert_int_equal(recipient(1, 1)->state, RCPT_DELIVERED);
+}
+
+static void test_retry(void **state)
+{
+	struct harness *h = *state;
+
+	submit_and_wait(h, 1, "a@example.org", "b@x.example");
+	UNTIL(h, h->deliveries_n == 1);
+	answer_gate(h, &h->deliveries[0], "refused");
+	UNTIL(h, h->deliveries[0].settled);
+	run_quiet(h);
+	assert_int_equal(h->deliveries_n, 1);
+	alter(h, ALTER_RETRY, 0);
+	UNTIL(h, h->deliveries_n == 2);
+	alter(h, 99, 0);
+	assert_int_equal(h->answer.class, PERM);
+}
+
+/* A console that leaves before the answer harms nobody. */
+static void test_console_leaves(void **state)
+{
+	struct harness *h = *state;
+
+	ipc_call_trace(h->console, &(struct msg_trace){ .id = 1 }, -1, on_traced, h);
+	ipc_cancel(h->console, 0);
+	for (int i = 0; i < 3 && h->q->admin.n == 0; i++)
+		run_some(h);
+	if (h->q->admin.n > 0) {
+		admin_peer_gone(h->q, CONTAINER_OF(&h->q, struct harness, q)->console); /* another channel: no effect */
+		assert_int_equal(h->q->admin.n, 1);
+	}
+	UNTIL(h, h->answers_n == 1 && h->q->admin.n == 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_pages, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_show_and_trace, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_remove, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_remove_too_late, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_retry, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_console_leaves, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,235 @@
+/* test_intake.c - what submission may ask for, and what it may not. */
+#include "harness.h"
+
+#include <unistd.h>
+
+static int setup(void **state)
+{
+	struct harness *h = harness_new();
+
+	connect_submission(h);
+	*state = h;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	harness_free(*state);
+	return 0;
+}
+
+static void test_accept(void **state)
+{
+	struct harness *h = *state;
+	struct fake_message *m;
+
+	submit_and_wait(h, 100, "a@example.org", "b@x.example c@y.example");
+	m = fake_find(100);
+	assert_non_null(m);
+	assert_int_equal(m->m.recipients_n, 2);
+	assert_true(str_eq(m->m.sender, S("a@example.org")));
+	assert_true(str_eq(m->m.prefix, S("Received: from here\r\n")));
+	assert_true(str_ends(m->m.text, S("\r\n\r\nbody\r\n")));
+	assert_int_equal(m->m.received_at, START_MS);
+	assert_int_equal(m->m.expires_at, START_MS + 5ull * 86400000);
+	assert_true(fake_event(100, "mail.accepted", "login=alice origin=test sender=a@example.org recipients=2"));
+}
+
+/* The same message again, as submission does for a queue that was restarted; and another one under its id. */
+static void test_again(void **state)
+{
+	struct harness *h = *state;
+
+	submit_and_wait(h, 100, "a@example.org", "b@x.example");
+	submit_and_wait(h, 100, "a@example.org", "b@x.example");
+	submit(h, 100, 2, "a@example.org", "b@x.example", "Subject: other\r\n\r\n");
+	UNTIL(h, h->answers_n == 3);
+	assert_int_equal(h->answer.class, PERM);
+}
+
+static void test_refusals(void **state)
+{
+	struct harness *h = *state;
+
+	fake_store->refuse_accepts = 1;
+	submit(h, 100, 1, "a@example.org", "b@x.example", "Subject: x\r\n\r\n");
+	UNTIL(h, h->answers_n == 1);
+	assert_int_equal(h->answer.code, 452);
+	assert_true(str_eq(h->answer.enhanced, S("4.3.1")));
+
+	fake_now = 1000; /* 1970 */
+	submit(h, 101, 1, "a@example.org", "b@x.example", "Subject: x\r\n\r\n");
+	UNTIL(h, h->answers_n == 2);
+	assert_int_equal(h->answer.code, 451);
+	assert_true(str_search(h->answer.text, S("clock")) < h->answer.text.n);
+	fake_now = START_MS;
+
+	h->q->stopping = true;
+	submit(h, 102, 1, "a@example.org", "b@x.example", "Subject: x\r\n\r\n");
+	UNTIL(h, h->answers_n == 3);
+	assert_int_equal(h->answer.code, 451);
+	h->q->stopping = false;
+	assert_true(list_empty(&fake_store->messages));
+}
+
+static void on_submitted(void *ctx, struct verdict v, const struct msg_submitted *m, int fd)
+{
+	struct harness *h = ctx;
+
+	h->answer = verdict_keep(&h->arena, m ? m->verdict : v);
+	h->answers_n++;
+}
+
+/* A submit whose envelope the queue never saw (it was restarted in between) is a temporary failure. */
+static void test_unknown_transaction(void **state)
+{
+	struct harness *h = *state;
+	struct msg_submit m = { .transaction = 5, .place = PLACE_ROW, .text = S("x"), .size = 1, .header_size = 1 };
+
+	ipc_call_submit(h->submission, &m, -1, on_submitted, h);
+	UNTIL(h, h->answers_n == 1);
+	assert_int_equal(h->answer.class, TEMP);
+	assert_non_null(h->submission);
+}
+
+static void envelope(struct harness *h, uint64_t transaction, uint64_t id)
+{
+	struct msg_envelope e = { .transaction = transaction, .id = id, .token = 1, .login = S("alice") };
+
+	ipc_send_envelope(h->submission, &e, -1);
+}
+
+static void recipients(struct harness *h, uint64_t transaction, size_t n)
+{
+	struct rec_recipient list[300];
+	struct msg_recipients m = { .transaction = transaction, .recipients = { list, n } };
+
+	for (size_t i = 0; i < n; i++)
+		list[i] = (struct rec_recipient){ .n = i, .address = S("b@x.example") };
+	ipc_send_recipients(h->submission, &m, -1);
+}
+
+/* What a sound peer never sends closes its channel, and only that. */
+static void test_breaches(void **state)
+{
+	struct harness *h = *state;
+	struct msg_submit wrong_size = { .transaction = 1, .place = PLACE_ROW, .text = S("x"), .size = 2 };
+	struct msg_submit wrong_place = { .transaction = 1, .place = 9, .text = S("x"), .size = 1 };
+
+	for (int i = 0; i < 6; i++) {
+		h->closed_submission = false;
+		envelope(h, 1, 100);
+		switch (i) {
+		case 0: envelope(h, 1, 100); break;
+		case 1: envelope(h, 2, 0); break;
+		case 2:
+			for (int k = 0; k < 5; k++)
+				recipients(h, 1, 300);
+			break;
+		case 3: ipc_call_submit(h->submission, &wrong_size, -1, on_submitted, h); break; /* no recipients either */
+		case 4:
+			recipients(h, 1, 1);
+			ipc_call_submit(h->submission, &wrong_size, -1, on_submitted, h);
+			break;
+		case 5:
+			recipients(h, 1, 1);
+			ipc_call_submit(h->submission, &wrong_place, -1, on_submitted, h);
+			break;
+		}
+		UNTIL(h, h->closed_submission);
+		connect_submission(h);
+	}
+	assert_int_equal(h->answer.class, TEMP);
+	assert_int_equal(fake_store->accepts, 0);
+	submit_and_wait(h, 100, "a@example.org", "b@x.example");
+}
+
+static void on_spool_opened(void *ctx, struct verdict v, const struct msg_spool_opened *m, int fd)
+{
+	struct harness *h = ctx;
+
+	h->answer = verdict_keep(&h->arena, m ? m->verdict : v);
+	h->answers_n++;
+	if (h->fd >= 0)
+		close(h->fd);
+	h->fd = fd;
+}
+
+static void open_spool(struct harness *h, uint64_t transaction, uint64_t id)
+{
+	struct msg_spool_open m = { .transaction = transaction, .id = id, .size_hint = 100000 };
+
+	ipc_call_spool_open(h->submission, &m, -1, on_spool_opened, h);
+}
+
+static void test_large(void **state)
+{
+	struct harness *h = *state;
+	struct msg_submit m = { .transaction = 1, .place = PLACE_FILE, .size = 100000, .header_size = 100 };
+
+	open_spool(h, 1, 100);
+	UNTIL(h, h->answers_n == 1);
+	assert_int_equal(h->answer.class, OK);
+	assert_true(h->fd >= 0);
+	envelope(h, 1, 100);
+	recipients(h, 1, 1);
+	ipc_call_submit(h->submission, &m, -1, on_submitted, h);
+	UNTIL(h, h->answers_n == 2);
+	assert_int_equal(h->answer.class, OK);
+	assert_int_equal(fake_find(100)->m.place, PLACE_FILE);
+	assert_int_equal(fake_store->spools_dropped, 0);
+}
+
+/* A file whose message does not come, for whatever reason, is dropped; one of an accepted message never. */
+static void test_dropped_files(void **state)
+{
+	struct harness *h = *state;
+	struct msg_submit m = { .transaction = 2, .place = PLACE_FILE, .size = 100000, .header_size = 100 };
+
+	open_spool(h, 1, 100);
+	ipc_send_abandon_transaction(h->submission, &(struct msg_abandon_transaction){ .transaction = 1 }, -1);
+	UNTIL(h, fake_store->spools_dropped == 1); /* abandoned while it was made */
+
+	open_spool(h, 2, 101);
+	UNTIL(h, h->answers_n == 1);
+	fake_store->refuse_accepts = 1;
+	envelope(h, 2, 101);
+	recipients(h, 2, 1);
+	ipc_call_submit(h->submission, &m, -1, on_submitted, h);
+	UNTIL(h, h->answers_n == 2);
+	assert_int_equal(h->answer.class, TEMP);
+	assert_int_equal(fake_store->spools_dropped, 2);
+
+	open_spool(h, 3, 102);
+	UNTIL(h, h->answers_n == 3);
+	disconnect(h, &h->submission);
+	assert_int_equal(fake_store->spools_dropped, 3);
+}
+
+/* A client that leaves after its final dot cancels nothing: the message is stored all the same. */
+static void test_channel_ends_while_accepting(void **state)
+{
+	struct harness *h = *state;
+
+	submit(h, 100, 1, "a@example.org", "b@x.example", "Subject: x\r\n\r\n");
+	UNTIL(h, h->q->intake.accepting == 1 || fake_store->accepts == 1);
+	disconnect(h, &h->submission);
+	UNTIL(h, fake_store->accepts == 1);
+	assert_non_null(fake_find(100));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_accept, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unknown_transaction, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_breaches, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_large, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_dropped_files, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_channel_ends_while_accepting, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,293 @@
+/* test_trouble.c - next hops that are down, a relay that dies, a store without room, and the end of the role. */
+#include "harness.h"
+
+static int setup(void **state)
+{
+	struct harness *h = harness_new();
+
+	connect_submission(h);
+	connect_relay(h);
+	*state = h;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	harness_free(*state);
+	return 0;
+}
+
+static struct gate *gate(struct harness *h)
+{
+	return CONTAINER_OF(list_first(&h->q->gates.all), struct gate, in_gates);
+}
+
+/* A fault of the upstream or of our login counts for no message; one probe at a time follows, after growing pauses. */
+static void test_gate(void **state)
+{
+	struct harness *h = *state;
+	uint64_t pauses[] = { 5000, 10000, 20000, 40000, 80000, 160000, 300000, 300000 };
+
+	for (uint64_t id = 1; id <= 6; id++)
+		submit_and_wait(h, id, "a@example.org", "b@x.example");
+	UNTIL(h, h->deliveries_n == 4);
+	for (size_t i = 0; i < 4; i++)
+		answer_gate(h, &h->deliveries[i], "535 5.7.8 wrong password");
+	UNTIL(h, h->settled_n == 4 && h->q->leases.count == 0);
+	assert_int_equal(gate(h)->status, GATE_DOWN);
+	assert_int_equal(gate(h)->failures, 1); /* four met the same fault */
+	assert_int_equal(fake_store->gate_puts, 1);
+	assert_int_equal(fake_store->gates[0].down_until, START_MS + 5000);
+	for (uint64_t id = 1; id <= 6; id++) {
+		assert_int_equal(recipient(id, 1)->state, RCPT_WAITING);
+		assert_int_equal(recipient(id, 1)->attempts, 0);
+	}
+	assert_true(fake_event(1, "delivery.deferred", "wrong password"));
+	for (size_t i = 0; i < sizeof pauses / sizeof *pauses; i++) {
+		struct delivery *probe = &h->deliveries[4 + i];
+
+		assert_int_equal(gate(h)->down_until - fake_now, pauses[i]);
+		advance(h, pauses[i] - 1);
+		run_quiet(h);
+		assert_int_equal(h->deliveries_n, 4 + i);
+		advance(h, 1);
+		UNTIL(h, h->deliveries_n == 5 + i);
+		run_quiet(h);
+		assert_int_equal(h->deliveries_n, 5 + i);
+		answer_gate(h, probe, "535 5.7.8 wrong password");
+		UNTIL(h, probe->settled);
+	}
+	assert_true(str_search(harness_stats(h), S("gate upstream:isp=")) < harness_stats(h).n);
+	assert_true(str_search(harness_stats(h), S("wrong password")) < harness_stats(h).n);
+	advance(h, 300000);
+	UNTIL(h, h->deliveries_n == 13);
+	answer(h, &h->deliveries[12], ok_text(250, S(""), S("Ok")));
+	UNTIL(h, h->deliveries_n == 17); /* up: the window is open again */
+	assert_int_equal(gate(h)->status, GATE_UP);
+	assert_int_equal(fake_store->gates[0].failures, 0);
+	assert_int_equal(fake_store->gates[0].last_ok_at, fake_now);
+}
+
+/* What was delivered counts even when the connection's end is told with the same result. */
+static void test_gate_with_outcomes(void **state)
+{
+	struct harness *h = *state;
+	struct rec_outcome list[2];
+	struct msg_result m = { .gate = 1, .gate_reason = S("connection lost"), .outcomes = { list, 2 } };
+	struct delivery *d = &h->deliveries[0];
+
+	submit_and_wait(h, 1, "a@example.org", "b@x.example c@x.example");
+	UNTIL(h, h->deliveries_n == 1);
+	list[0] = (struct rec_outcome){ d->numbers[0], ok_text(250, S(""), S("Ok")) };
+	list[1] = (struct rec_outcome){ d->numbers[1], perm(550, S("5.4.5"), S("daily quota exceeded")) };
+	m.lease = d->lease;
+	ipc_send_result(h->relay, &m, -1);
+	UNTIL(h, d->settled);
+	assert_int_equal(recipient(1, 1)->state, RCPT_DELIVERED);
+	assert_int_equal(recipient(1, 2)->state, RCPT_WAITING);
+	assert_int_equal(recipient(1, 2)->attempts, 0);
+}
+
+/* Gates are remembered over a restart; a reload or an administrator's retry ends the pause. */
+static void test_gate_remembered(void **state)
+{
+	struct harness *h;
+
+	teardown(state);
+	fake_gates[0] = (struct gate_state){ .name = S("upstream:isp"), .down_until = START_MS + 200000, .failures = 6,
+					     .reason = S("certificate expired") };
+	fake_gates_n = 1;
+	setup(state);
+	h = *state;
+	submit_and_wait(h, 1, "a@example.org", "b@x.example");
+	submit_and_wait(h, 2, "a@example.org", "b@x.example");
+	run_quiet(h);
+	assert_int_equal(h->deliveries_n, 0);
+	queue_ops.apply(harness_role());
+	UNTIL(h, h->deliveries_n == 1);
+	run_quiet(h);
+	assert_int_equal(h->deliveries_n, 1); /* a probe */
+	answer(h, &h->deliveries[0], temp(451, S(""), S("later"))); /* it works, though it does not want this one */
+	UNTIL(h, h->deliveries_n == 2);
+}
+
+static void test_relay_away(void **state)
+{
+	struct harness *h = *state;
+
+	disconnect(h, &h->relay);
+	submit_and_wait(h, 1, "a@example.org", "b@x.example");
+	run_quiet(h);
+	assert_int_equal(fake_store->leases, 0);
+	connect_relay(h);
+	UNTIL(h, h->deliveries_n == 1);
+}
+
+/* Three deaths of relay hold a recipient; what relay did not have yet counts nothing. */
+static void test_deaths(void **state)
+{
+	struct harness *h = *state;
+
+	for (uint64_t id = 1; id <= 6; id++)
+		submit_and_wait(h, id, "a@example.org", "b@x.example");
+	for (uint64_t death = 1; death <= 3; death++) {
+		UNTIL(h, h->deliveries_n > 0);
+		run_quiet(h);
+		disconnect(h, &h->relay);
+		leases_settle_lost(h->q, true);
+		UNTIL(h, h->q->leases.count == 0);
+		for (size_t i = 0; i < h->deliveries_n; i++) {
+			struct fake_recipient *r = recipient(h->deliveries[i].id, 1);
+
+			assert_int_equal(r->deaths, death);
+			assert_int_equal(r->state, death < 3 ? RCPT_WAITING : RCPT_HELD);
+			if (death < 3)
+				assert_int_equal(r->due_at, fake_now + 300000);
+		}
+		assert_int_equal(recipient(6, 1)->deaths, 0);
+		recipient(5, 1)->due_at = recipient(6, 1)->due_at = UINT64_MAX; /* those that were only parked keep out of this test */
+		if (death == 3)
+			break;
+		h->deliveries_n = 0;
+		advance(h, 300000);
+		connect_relay(h);
+	}
+	assert_true(fake_event(h->deliveries[0].id, "delivery.held", "three times"));
+}
+
+/* The death is settled by itself, a moment after the channel has closed. */
+static void test_death_timer(void **state)
+{
+	struct harness *h = *state;
+
+	submit_and_wait(h, 1, "a@example.org", "b@x.example");
+	UNTIL(h, h->deliveries_n == 1);
+	disconnect(h, &h->relay);
+	assert_int_equal(h->q->leases.count, 1);
+	UNTIL(h, h->q->leases.count == 0);
+	assert_int_equal(recipient(1, 1)->deaths, 1);
+	assert_true(fake_event(1, "delivery.deferred", "outcome unknown"));
+}
+
+/* A relay that ends because all of us do has not died of its deliveries. */
+static void test_stop_after_relay(void **state)
+{
+	struct harness *h = *state;
+
+	submit_and_wait(h, 1, "a@example.org", "b@x.example");
+	UNTIL(h, h->deliveries_n == 1);
+	disconnect(h, &h->relay);
+	harness_stop(h, 1000);
+	UNTIL(h, h->q == NULL || h->q->leases.count == 0);
+	if (fake_store && fake_find(1)) /* the store may have closed by now */
+		assert_int_equal(recipient(1, 1)->deaths, 0);
+	UNTIL(h, harness_stopped(h));
+}
+
+static void test_unknown_lease(void **state)
+{
+	struct harness *h = *state;
+
+	ipc_send_result(h->relay, &(struct msg_result){ .lease = 12345 }, -1);
+	UNTIL(h, h->settled_n == 1);
+	assert_int_equal(fake_store->settles, 0);
+}
+
+/* A result is kept until the store has room, relay is told then only, and nothing new is leased meanwhile. */
+static void test_results_kept(void **state)
+{
+	struct harness *h = *state;
+	unsigned leases;
+
+	submit_and_wait(h, 1, "a@example.org", "b@x.example");
+	UNTIL(h, h->deliveries_n == 1);
+	fake_store->refuse_settles = 1;
+	answer(h, &h->deliveries[0], ok_text(250, S(""), S("Ok")));
+	UNTIL(h, h->q->settling.failing);
+	leases = fake_store->leases;
+	submit_and_wait(h, 2, "a@example.org", "b@x.example");
+	run_quiet(h);
+	assert_int_equal(fake_store->leases, leases);
+	assert_int_equal(h->settled_n, 0);
+	answer(h, &h->deliveries[0], ok_text(250, S(""), S("Ok"))); /* once more: nothing to say to that yet */
+	UNTIL(h, h->settled_n == 1);
+	assert_int_equal(recipient(1, 1)->state, RCPT_DELIVERED);
+	UNTIL(h, h->deliveries_n == 2);
+}
+
+static void test_text_gone(void **state)
+{
+	struct harness *h = *state;
+	struct fake_message *m;
+
+	disconnect(h, &h->relay);
+	submit_and_wait(h, 1, "a@example.org", "b@x.example");
+	m = fake_find(1);
+	m->m.place = PLACE_FILE;
+	fake_store->text_gone = true;
+	connect_relay(h);
+	UNTIL(h, recipient(1, 1)->state == RCPT_HELD);
+	assert_true(fake_event(1, "delivery.held", "missing"));
+}
+
+/* Stopping waits for results, then closes the store; after the grace it does not wait. */
+static void test_stop(void **state)
+{
+	struct harness *h = *state;
+
+	for (uint64_t id = 1; id <= 6; id++)
+		submit_and_wait(h, id, "a@example.org", "b@x.example");
+	UNTIL(h, h->deliveries_n == 4);
+	run_quiet(h);
+	harness_stop(h, 5000);
+	run_quiet(h);
+	assert_false(harness_stopped(h));
+	assert_int_equal(h->q->leases.count, 4); /* the parked ones were given back */
+	for (size_t i = 0; i < 4; i++)
+		answer(h, &h->deliveries[i], ok_text(250, S(""), S("Ok")));
+	UNTIL(h, harness_stopped(h));
+	assert_int_equal(h->settled_n, 4);
+	assert_int_equal(h->deliveries_n, 4);
+}
+
+static void test_stop_without_results(void **state)
+{
+	struct harness *h = *state;
+
+	submit_and_wait(h, 1, "a@example.org", "b@x.example");
+	UNTIL(h, h->deliveries_n == 1);
+	harness_stop(h, 20);
+	UNTIL(h, harness_stopped(h));
+}
+
+static void test_store_refused(void **state)
+{
+	struct verdict v;
+
+	fake_refuse_open = true;
+	v = queue_ops.start(harness_role());
+	assert_int_equal(v.class, PERM);
+	assert_true(str_eq(v.text, S("state_dir is on a tmpfs")));
+	fake_refuse_open = false;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_gate, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_gate_with_outcomes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_gate_remembered, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_relay_away, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_deaths, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_death_timer, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stop_after_relay, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unknown_lease, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_results_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_text_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stop, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stop_without_results, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_store_refused, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,269 @@
+/* sink.c */
+#include "sink.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct sink_session {
+	struct list in_sink;
+	struct sink *sink;
+	struct stream *st;
+	struct buf input;
+	bool in_text, in_auth, holding, broken;
+	unsigned accepted, transactions;
+};
+
+static void say(struct sink_session *k, const char *line)
+{
+	stream_write(k->st, str_of(line));
+	stream_write(k->st, S("\r\n"));
+}
+
+static void hang_up(struct sink_session *k)
+{
+	stream_close(k->st);
+}
+
+static void say_ehlo(struct sink_session *k)
+{
+	struct str rest = str_of(k->sink->features), line;
+	struct buf b;
+
+	buf_init(&b, 4096);
+	buf_printf(&b, "250-sink\r\n");
+	while (str_split(&rest, '\n', &line))
+		buf_printf(&b, "250-%.*s\r\n", STR_ARG(line));
+	stream_write(k->st, buf_view(&b));
+	buf_fini(&b);
+	say(k, "250 HELP");
+}
+
+static void on_recipient(struct sink_session *k, struct str line)
+{
+	if (str_istarts(line, S("RCPT TO:<temp"))) {
+		say(k, "450 4.2.0 come back");
+	} else if (str_istarts(line, S("RCPT TO:<perm"))) {
+		say(k, "550 5.1.1 no such user");
+	} else {
+		k->accepted++;
+		say(k, "250 2.1.5 Ok");
+	}
+}
+
+static void on_auth(struct sink_session *k, struct str line)
+{
+	struct sink *s = k->sink;
+
+	buf_printf(&s->credentials, "%.*s|", STR_ARG(line));
+	if (str_istarts(line, S("AUTH PLAIN "))) {
+		s->logins++;
+		say(k, str_eq(str_from(line, 11), S("AG1lAHNlY3JldA==")) ? "235 2.7.0 in" : "535 5.7.8 no");
+	} else if (str_ieq(line, S("AUTH LOGIN"))) {
+		k->in_auth = true;
+		say(k, "334 VXNlcm5hbWU6");
+	} else if (k->in_auth && str_eq(line, S("bWU="))) {
+		say(k, "334 UGFzc3dvcmQ6");
+	} else {
+		k->in_auth = false;
+		s->logins++;
+		say(k, str_eq(line, S("c2VjcmV0")) ? "235 2.7.0 in" : "535 5.7.8 no");
+	}
+}
+
+static void on_dot(struct sink_session *k)
+{
+	struct sink *s = k->sink;
+
+	k->in_text = false;
+	if (k->accepted == 0) {
+		say(k, "554 5.5.1 no recipients");
+		return;
+	}
+	if (s->drop_at_dot) {
+		hang_up(k);
+		return;
+	}
+	s->messages++;
+	if (s->hold)
+		k->holding = true;
+	else
+		say(k, s->final ? s->final : "250 2.0.0 taken");
+}
+
+static void on_mail(struct sink_session *k)
+{
+	struct sink *s = k->sink;
+
+	s->mails++;
+	k->accepted = 0;
+	if (++k->transactions == s->drop_at_mail || s->drop_every_mail)
+		hang_up(k);
+	else
+		say(k, "250 2.1.0 Ok");
+}
+
+static void on_command(struct sink_session *k, struct str line)
+{
+	struct sink *s = k->sink;
+
+	if (k->in_auth || str_istarts(line, S("AUTH"))) {
+		on_auth(k, line);
+	} else if (str_istarts(line, S("EHLO"))) {
+		say_ehlo(k);
+	} else if (str_istarts(line, S("MAIL"))) {
+		on_mail(k);
+	} else if (str_istarts(line, S("RCPT"))) {
+		on_recipient(k, line);
+	} else if (str_istarts(line, S("DATA"))) {
+		k->in_text = true;
+		buf_clear(&s->text);
+		say(k, "354 go");
+	} else if (str_istarts(line, S("STARTTLS"))) {
+		say(k, "220 go");
+		if (s->break_tls)
+			k->broken = true; /* the client's hello gets nonsense */
+		else
+			stream_start_server_tls(k->st, s->tls);
+	} else if (str_istarts(line, S("RSET"))) {
+		s->rsets++;
+		say(k, "250 2.0.0 Ok");
+	} else if (str_istarts(line, S("QUIT"))) {
+		s->quits++;
+		say(k, "221 2.0.0 Bye");
+		stream_finish(k->st);
+	} else {
+		say(k, "500 5.5.2 what?");
+	}
+}
+
+static void on_text(struct sink_session *k, struct str line)
+{
+	if (str_eq(line, S("."))) {
+		on_dot(k);
+		return;
+	}
+	buf_add(&k->sink->text, str_starts(line, S(".")) ? str_from(line, 1) : line);
+	buf_add(&k->sink->text, S("\r\n"));
+}
+
+static size_t on_input(void *ctx, struct stream *st, struct str bytes)
+{
+	struct sink_session *k = ctx;
+	struct str in;
+	size_t n;
+
+	if (k->broken) {
+		say(k, "this is no TLS at all");
+		return bytes.n;
+	}
+	buf_add(&k->input, bytes);
+	while (in = buf_view(&k->input), (n = str_search(in, S("\r\n"))) < in.n) {
+		if (k->in_text)
+			on_text(k, str_head(in, n));
+		else
+			on_command(k, str_head(in, n));
+		buf_consume(&k->input, n + 2);
+	}
+	return bytes.n;
+}
+
+static void greet(struct sink_session *k)
+{
+	if (k->sink->sessions_max && k->sink->open > k->sink->sessions_max) {
+		say(k, "421 4.7.0 too many connections");
+		stream_finish(k->st);
+		return;
+	}
+	say(k, k->sink->greeting ? k->sink->greeting : "220 sink ESMTP");
+}
+
+static void on_tls(void *ctx, struct stream *st, struct verdict v)
+{
+	struct sink_session *k = ctx;
+
+	if (v.class != OK)
+		hang_up(k);
+	else if (k->sink->implicit)
+		greet(k);
+}
+
+static void on_end(void *ctx, struct stream *st, struct str why)
+{
+	hang_up(ctx);
+}
+
+static void on_closed(void *ctx, struct stream *st)
+{
+	struct sink_session *k = ctx;
+
+	k->sink->open--;
+	list_remove(&k->in_sink);
+	buf_fini(&k->input);
+	free(k);
+}
+
+static const struct stream_ops ops = { .on_input = on_input, .on_tls = on_tls, .on_end = on_end, .on_closed = on_closed };
+
+static void on_connection(void *ctx, uv_stream_t *server)
+{
+	struct sink *s = ctx;
+	struct sink_session *k = NEW(struct sink_session);
+
+	k->sink = s;
+	buf_init(&k->input, 1 << 20);
+	k->st = stream_accept(server, &ops, k);
+	if (!k->st)
+		abort();
+	list_append(&s->list, &k->in_sink);
+	s->sessions++;
+	if (++s->open > s->most_open)
+		s->most_open = s->open;
+	if (s->implicit)
+		stream_start_server_tls(k->st, s->tls);
+	else
+		greet(k);
+}
+
+void sink_open(struct sink *s, uv_loop_t *loop)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t n = sizeof a;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, n) != 0 || listen(fd, 64) != 0 ||
+	    getsockname(fd, (struct sockaddr *)&a, &n) != 0)
+		abort();
+	s->loop = loop;
+	s->port = ntohs(a.sin_port);
+	list_init(&s->list);
+	buf_init(&s->text, (size_t)64 << 20);
+	buf_init(&s->credentials, 4096);
+	s->listener = listener_serve(loop, fd, on_connection, s);
+}
+
+void sink_release(struct sink *s)
+{
+	s->hold = false;
+	LIST_EACH (i, &s->list) {
+		struct sink_session *k = CONTAINER_OF(i, struct sink_session, in_sink);
+
+		if (k->holding)
+			say(k, "250 2.0.0 taken at last");
+		k->holding = false;
+	}
+}
+
+void sink_close(struct sink *s)
+{
+	if (s->listener)
+		listener_close(s->listener);
+	s->listener = NULL;
+	LIST_EACH (i, &s->list)
+		hang_up(CONTAINER_OF(i, struct sink_session, in_sink));
+	while (s->open > 0)
+		uv_run(s->loop, UV_RUN_ONCE);
+	buf_fini(&s->text);
+	buf_fini(&s->credentials);
+}

@@ -1,0 +1,38 @@
+/* sink.h - a small next hop on loopback that can misbehave in chosen ways. Recipients "temp…" get 450, "perm…" get 550. */
+#ifndef POSTHOUSE_TEST_RELAY_SINK_H
+#define POSTHOUSE_TEST_RELAY_SINK_H
+
+#include "posthouse/buf.h"
+#include "posthouse/list.h"
+#include "posthouse/net.h"
+
+struct sink {
+	uv_loop_t *loop;
+	struct listener *listener;
+	unsigned port;
+
+	/* What it is like. */
+	const char *greeting; /* instead of 220 */
+	const char *features; /* EHLO lines, separated by '\n'; may be NULL */
+	const char *final;    /* instead of 250 after the dot */
+	struct tls_context *tls;
+	bool implicit;
+	bool break_tls;        /* says 220 to STARTTLS, then nonsense */
+	bool drop_at_dot;      /* closes instead of the final reply */
+	unsigned drop_at_mail; /* closes at the MAIL of this transaction of a session (from 1; 0: never) */
+	bool drop_every_mail;
+	unsigned sessions_max; /* more at once are refused (0: as many as you like) */
+	bool hold;             /* the final reply waits for sink_release() */
+
+	/* What it has seen. */
+	unsigned sessions, open, most_open, messages, logins, mails, quits, rsets;
+	struct buf text;        /* of the last message, dots removed */
+	struct buf credentials; /* all AUTH lines */
+	struct list list;
+};
+
+void sink_open(struct sink *s, uv_loop_t *loop);
+void sink_release(struct sink *s);
+void sink_close(struct sink *s);
+
+#endif

@@ -1,0 +1,96 @@
+/* fixture.h - a store in a temporary directory on a real disk, and each operation as a call that waits for its answer. What an
+ * answer holds is copied into `arena`, which lives as long as the fixture. */
+#ifndef STORE_FIXTURE_H
+#define STORE_FIXTURE_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "posthouse/arena.h"
+#include "posthouse/clock.h"
+#include "posthouse/id.h"
+#include "posthouse/store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define NOW 1700000000000ULL
+
+struct fixture {
+	uv_loop_t loop;
+	struct arena arena;
+	char dir[64];
+	struct store *st;
+	struct store_options options;
+};
+
+/* cmocka's set-up and tear-down: *state is the fixture, with an open store. */
+int fixture_setup(void **state);
+int fixture_teardown(void **state);
+void fixture_close(struct fixture *f);
+struct verdict fixture_open(struct fixture *f);
+void fixture_reopen(struct fixture *f);
+char *fixture_path(struct fixture *f, const char *name);
+
+/* Run SQL on the database by a connection of our own. The result is the first column of the first row; "" = none. */
+struct str fixture_sql(struct fixture *f, const char *sql);
+
+/* One pending answer. */
+struct answer {
+	bool done;
+	struct verdict v;
+	struct fixture *f;
+	const void *rows;
+	size_t n;
+	const struct message_row *message;
+	struct str text;
+	int fd;
+	uint64_t next, count, in_flight;
+	unsigned order; /* the how manieth answer of all */
+};
+void answer_wait(struct fixture *f, struct answer *a);
+void on_done(void *ctx, struct verdict v);
+void on_due(void *ctx, struct verdict v, const struct due_message *messages, size_t n);
+void on_show(void *ctx, struct verdict v, const struct message_row *m, const struct recipient_row *rows, size_t n, uint64_t next);
+void on_alter_done(void *ctx, struct verdict v, uint64_t count, uint64_t in_flight, uint64_t next);
+void on_text(void *ctx, struct verdict v, struct str bytes, int fd);
+
+/* A message from a@example.org of login "alice" to the recipients in `to`, separated by spaces. */
+struct accepted *message(struct fixture *f, uint64_t id, const char *to);
+
+struct verdict accept_now(struct fixture *f, const struct accepted *m);
+struct verdict accept_to(struct fixture *f, uint64_t id, const char *to);
+struct answer lanes_now(struct fixture *f, uint64_t now, size_t max);
+struct answer lease_now(struct fixture *f, uint64_t lane, uint64_t now, size_t max);
+struct answer siblings_now(struct fixture *f, uint64_t id, uint64_t now, size_t max);
+uint64_t lane_of(struct fixture *f, const char *domain);
+struct verdict settle_now(struct fixture *f, uint64_t id, uint64_t n, enum recipient_state state, uint64_t due_at);
+struct answer show_now(struct fixture *f, uint64_t id, uint64_t cursor, size_t max);
+struct answer text_now(struct fixture *f, uint64_t id);
+struct answer trace_now(struct fixture *f, uint64_t id, uint64_t cursor, size_t max);
+struct answer select_now(struct fixture *f, struct selector s, uint64_t cursor, size_t max);
+struct answer alter_now(struct fixture *f, struct selector s, enum alter operation);
+struct answer unreported_now(struct fixture *f, size_t max);
+struct verdict report_now(struct fixture *f, const struct accepted *report, uint64_t parent, const uint64_t *n_list, size_t n);
+struct answer create_now(struct fixture *f, uint64_t id, uint64_t size);
+uint64_t prune_now(struct fixture *f, uint64_t before, size_t max);
+struct store_stats stats_now(struct fixture *f);
+
+/* All gates as "name failures down_until reason; …". */
+struct str gates(struct fixture *f);
+
+/* The events of a message as "name name …". */
+struct str events(struct fixture *f, uint64_t id);
+
+#define assert_str(actual, expected)                                                                                  \
+	do {                                                                                                          \
+		struct str actual_ = (actual);                                                                        \
+		assert_int_equal(actual_.n, strlen(expected));                                                        \
+		assert_memory_equal(actual_.p, (expected), actual_.n);                                                \
+	} while (0)
+
+#endif

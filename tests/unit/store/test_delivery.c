@@ -1,0 +1,283 @@
+/* test_delivery.c - lanes and leases, what becomes of recipients, reports. */
+#include "fixture.h"
+
+/* The domains of an answer of lanes as "a b …". */
+static struct str domains(struct fixture *f, struct answer a)
+{
+	const struct due_lane *l = a.rows;
+	struct str all = S("");
+
+	for (size_t i = 0; i < a.n; i++)
+		all = arena_printf(&f->arena, "%.*s%s%.*s", STR_ARG(all), i ? " " : "", STR_ARG(l[i].domain));
+	return all;
+}
+
+static const struct due_message *due(struct answer a, size_t i)
+{
+	assert_true(i < a.n);
+	return &((const struct due_message *)a.rows)[i];
+}
+
+static const struct recipient_row *shown(struct fixture *f, uint64_t id, size_t i)
+{
+	return &((const struct recipient_row *)show_now(f, id, 0, 100).rows)[i];
+}
+
+static void lanes_take_turns(void **state)
+{
+	struct fixture *f = *state;
+	struct accepted *late = message(f, 102, "b@d.org");
+
+	assert_int_equal(accept_to(f, 100, "b@a.org b@b.org b@c.org").class, OK);
+	assert_int_equal(accept_to(f, 101, "b@A.ORG").class, OK);
+	assert_int_equal(lanes_now(f, NOW - 1, 10).n, 0);
+	assert_int_equal(lanes_now(f, NOW - 1, 10).next, NOW);
+	assert_str(domains(f, lanes_now(f, NOW, 2)), "a.org b.org");
+	assert_str(domains(f, lanes_now(f, NOW, 2)), "c.org a.org");
+	assert_str(domains(f, lanes_now(f, NOW, 2)), "b.org c.org");
+	assert_str(domains(f, lanes_now(f, NOW, 10)), "a.org b.org c.org");
+	assert_int_equal(lanes_now(f, NOW, 2).next, NOW); /* there is another one */
+	assert_int_equal(lanes_now(f, NOW, 10).next, 0);
+	/* One that comes while a round is on waits for the next, but not longer. */
+	fixture_reopen(f);
+	assert_str(domains(f, lanes_now(f, NOW, 1)), "a.org");
+	late->received_at = NOW + 1;
+	assert_int_equal(accept_now(f, late).class, OK);
+	assert_str(domains(f, lanes_now(f, NOW + 1, 2)), "b.org c.org");
+	assert_str(domains(f, lanes_now(f, NOW + 1, 5)), "a.org b.org c.org d.org");
+}
+
+static void another_login_has_its_own_lane(void **state)
+{
+	struct fixture *f = *state;
+	struct accepted *m = message(f, 101, "b@a.org");
+	struct answer a;
+
+	m->login = S("bob");
+	assert_int_equal(accept_to(f, 100, "b@a.org").class, OK);
+	assert_int_equal(accept_now(f, m).class, OK);
+	a = lanes_now(f, NOW, 10);
+	assert_int_equal(a.n, 2);
+	assert_str(((const struct due_lane *)a.rows)[0].login, "alice");
+	assert_str(((const struct due_lane *)a.rows)[1].login, "bob");
+}
+
+static void leases_are_given_once(void **state)
+{
+	struct fixture *f = *state;
+	struct answer a;
+	uint64_t lane;
+
+	assert_int_equal(accept_to(f, 100, "b@a.org c@a.org d@b.org").class, OK);
+	assert_int_equal(accept_to(f, 101, "e@a.org").class, OK);
+	lane = lane_of(f, "a.org");
+	a = lease_now(f, lane, NOW, 2);
+	assert_int_equal(a.n, 1);
+	assert_int_equal(due(a, 0)->id, 100);
+	assert_int_equal(due(a, 0)->recipients_n, 2);
+	assert_str(due(a, 0)->recipients[1].address, "c@a.org");
+	assert_str(due(a, 0)->text, "Subject: x\r\n\r\nhello\r\n");
+	assert_str(due(a, 0)->sender, "a@example.org");
+	assert_str(due(a, 0)->prefix, "Received: x\r\n");
+	assert_true(shown(f, 100, 0)->leased);
+	assert_false(shown(f, 100, 2)->leased);
+	a = lease_now(f, lane, NOW, 5);
+	assert_int_equal(a.n, 1);
+	assert_int_equal(due(a, 0)->id, 101);
+	assert_int_equal(lease_now(f, lane, NOW, 5).n, 0);
+	assert_str(domains(f, lanes_now(f, NOW, 5)), "b.org"); /* a lane with nothing to give is quiet */
+	a = siblings_now(f, 100, NOW, 10);
+	assert_int_equal(a.n, 1);
+	assert_int_equal(due(a, 0)->recipients_n, 1);
+	assert_int_equal(due(a, 0)->recipients[0].n, 3);
+	assert_int_equal(siblings_now(f, 100, NOW, 10).n, 0);
+	/* New mail wakes the lane, and so does a result. */
+	assert_int_equal(accept_to(f, 102, "b@a.org").class, OK);
+	a = lanes_now(f, NOW, 5);
+	assert_int_equal(((const struct due_lane *)a.rows)[0].lane, lane);
+	assert_int_equal(lease_now(f, lane, NOW, 5).n, 1);
+	assert_int_equal(lease_now(f, lane, NOW, 5).n, 0);
+	assert_int_equal(settle_now(f, 100, 1, RCPT_WAITING, NOW + 60).class, OK);
+	assert_int_equal(lanes_now(f, NOW, 5).next, NOW + 60);
+	a = lanes_now(f, NOW + 60, 5);
+	assert_int_equal(((const struct due_lane *)a.rows)[0].lane, lane);
+	assert_int_equal(lease_now(f, lane, NOW + 60, 5).n, 1);
+	fixture_reopen(f); /* leases live in memory */
+	assert_int_equal(lease_now(f, lane, NOW + 60, 10).n, 3);
+}
+
+static void first_attempts_go_before_retries(void **state)
+{
+	struct fixture *f = *state;
+	struct accepted *late = message(f, 101, "c@a.org");
+	struct answer a;
+	uint64_t lane;
+
+	assert_int_equal(accept_to(f, 100, "b@a.org").class, OK);
+	lane = lane_of(f, "a.org");
+	assert_int_equal(lease_now(f, lane, NOW, 1).n, 1);
+	assert_int_equal(settle_now(f, 100, 1, RCPT_WAITING, NOW + 10).class, OK);
+	assert_int_equal(lease_now(f, lane, NOW + 9, 1).n, 0);
+	late->received_at = NOW + 20;
+	assert_int_equal(accept_now(f, late).class, OK);
+	a = lease_now(f, lane, NOW + 20, 10);
+	assert_int_equal(a.n, 2);
+	assert_int_equal(due(a, 0)->id, 101);
+	assert_int_equal(due(a, 1)->id, 100);
+	assert_int_equal(due(a, 1)->recipients[0].attempts, 1);
+}
+
+static void large_groups_are_bounded(void **state)
+{
+	struct fixture *f = *state;
+	struct accepted *m = message(f, 100, "");
+	struct new_recipient *r = ARENA_ARRAY(&f->arena, struct new_recipient, 250);
+	struct answer a;
+	uint64_t lane;
+	size_t n = 0;
+
+	for (size_t i = 0; i < 250; i++)
+		r[i].address = arena_printf(&f->arena, "user%zu@a.org", i);
+	m->recipients = r;
+	m->recipients_n = 250;
+	assert_int_equal(accept_now(f, m).class, OK);
+	lane = lane_of(f, "a.org");
+	a = lease_now(f, lane, NOW, 1000);
+	for (size_t i = 0; i < a.n; i++) {
+		assert_true(due(a, i)->recipients_n <= 100);
+		n += due(a, i)->recipients_n;
+	}
+	assert_int_equal(n, 250);
+}
+
+static void the_last_result_closes(void **state)
+{
+	struct fixture *f = *state;
+	struct accepted *m = message(f, 100, "b@a.org c@a.org d@b.org");
+
+	assert_int_equal(accept_now(f, m).class, OK);
+	assert_int_equal(settle_now(f, 100, 1, RCPT_DELIVERED, 0).class, OK);
+	assert_int_equal(settle_now(f, 100, 2, RCPT_WAITING, NOW + 10).class, OK);
+	assert_int_equal(shown(f, 100, 1)->attempts, 1);
+	assert_int_equal(shown(f, 100, 1)->verdict.code, 451);
+	assert_str(shown(f, 100, 1)->verdict.text, "greylisted");
+	assert_str(shown(f, 100, 1)->route, "isp");
+	assert_int_equal(settle_now(f, 100, 2, RCPT_DELIVERED, 0).class, OK);
+	assert_int_equal(settle_now(f, 100, 2, RCPT_FAILED, 0).class, OK); /* it is delivered: nothing changes */
+	assert_int_equal(stats_now(f).lanes, 1);
+	assert_int_equal(stats_now(f).open_messages, 1);
+	assert_int_equal(show_now(f, 100, 0, 1).message->open, 1);
+	assert_int_equal(settle_now(f, 100, 3, RCPT_DELIVERED, 0).class, OK);
+	assert_int_equal(show_now(f, 100, 0, 1).message->open, 0);
+	assert_int_equal(show_now(f, 100, 0, 1).message->finished_at, NOW + 5);
+	assert_int_equal(text_now(f, 100).v.class, PERM);
+	assert_str(fixture_sql(f, "SELECT count(*) FROM text"), "0");
+	assert_str(fixture_sql(f, "SELECT count(*) FROM lane"), "0");
+	assert_int_equal(stats_now(f).open_messages, 0);
+	assert_int_equal(stats_now(f).waiting, 0);
+	assert_int_equal(stats_now(f).lanes, 0);
+	assert_str(events(f, 100), "mail.accepted recipient.settled recipient.settled recipient.settled recipient.settled");
+	assert_int_equal(settle_now(f, 999, 1, RCPT_DELIVERED, 0).class, OK); /* unknown */
+}
+
+static void several_results_at_once(void **state)
+{
+	struct fixture *f = *state;
+	struct outcome o[3] = { { .id = 100, .n = 1, .state = RCPT_DELIVERED, .at = NOW },
+				{ .id = 101, .n = 1, .state = RCPT_HELD, .died = true, .at = NOW },
+				{ .id = 100, .n = 2, .state = RCPT_DELIVERED, .at = NOW } };
+	struct answer a = { .f = f };
+	char *transcript = arena_alloc(&f->arena, 10000);
+
+	memset(transcript, 't', 10000);
+	o[1].transcript = str_make(transcript, 10000);
+	assert_int_equal(accept_to(f, 100, "b@a.org c@b.org").class, OK);
+	assert_int_equal(accept_to(f, 101, "b@a.org").class, OK);
+	store_settle(f->st, o, 3, on_done, &a);
+	answer_wait(f, &a);
+	assert_int_equal(a.v.class, OK);
+	assert_int_equal(stats_now(f).open_messages, 1);
+	assert_int_equal(stats_now(f).held, 1);
+	assert_int_equal(stats_now(f).lanes, 0);
+	assert_str(fixture_sql(f, "SELECT deaths FROM recipient WHERE message=101"), "1");
+	assert_int_equal(trace_now(f, 101, 0, 10).text.n, 4096 + strlen("[recipient 1]\n\n"));
+}
+
+static void failures_are_reported_once(void **state)
+{
+	struct fixture *f = *state;
+	static const uint64_t both[] = { 1, 2 };
+	struct accepted *report = message(f, 200, "a@example.org");
+	const struct unreported *u;
+	struct answer a;
+
+	report->kind = KIND_FAILURE;
+	report->parent = 100;
+	report->sender = S("");
+	assert_int_equal(accept_to(f, 100, "b@a.org c@a.org").class, OK);
+	assert_int_equal(lease_now(f, lane_of(f, "a.org"), NOW, 10).n, 1);
+	assert_int_equal(settle_now(f, 100, 1, RCPT_FAILED, 0).class, OK);
+	assert_int_equal(unreported_now(f, 10).n, 0); /* one is in flight */
+	assert_int_equal(settle_now(f, 100, 2, RCPT_FAILED, 0).class, OK);
+	assert_int_equal(stats_now(f).failed, 2);
+	assert_int_equal(stats_now(f).open_messages, 1);
+	assert_int_equal(text_now(f, 100).v.class, OK); /* the report quotes it */
+	a = unreported_now(f, 10);
+	assert_int_equal(a.n, 1);
+	u = a.rows;
+	assert_int_equal(u->id, 100);
+	assert_int_equal(u->failed_n, 2);
+	assert_str(u->failed[1].address, "c@a.org");
+	assert_str(u->failed[1].verdict.text, "no such user");
+	assert_int_equal(u->failed[1].verdict.class, PERM);
+	assert_int_equal(u->header_size, 12);
+	for (int i = 0; i < 2; i++) { /* the second time after a restart that forgot the first */
+		assert_int_equal(report_now(f, report, 100, both, 2).class, OK);
+		assert_int_equal(unreported_now(f, 10).n, 0);
+		assert_int_equal(stats_now(f).failed, 0);
+		assert_int_equal(stats_now(f).open_messages, 1); /* the report */
+		fixture_reopen(f);
+	}
+	assert_int_equal(shown(f, 100, 0)->state, RCPT_BOUNCED);
+	assert_int_equal(show_now(f, 100, 0, 1).message->open, 0);
+	assert_str(events(f, 100), "mail.accepted recipient.settled recipient.settled mail.reported");
+	assert_int_equal(show_now(f, 200, 0, 1).message->parent, 100);
+	/* The report fails too: nobody is told. */
+	assert_int_equal(settle_now(f, 200, 1, RCPT_FAILED, 0).class, OK);
+	assert_int_equal(report_now(f, NULL, 200, both, 1).class, OK);
+	assert_int_equal(shown(f, 200, 0)->state, RCPT_DISCARDED);
+	assert_int_equal(stats_now(f).open_messages, 0);
+	/* A report with another token does not mark. */
+	assert_int_equal(accept_to(f, 101, "b@a.org").class, OK);
+	assert_int_equal(settle_now(f, 101, 1, RCPT_FAILED, 0).class, OK);
+	report->token++;
+	assert_int_equal(report_now(f, report, 101, both, 1).class, PERM);
+	assert_int_equal(unreported_now(f, 10).n, 1);
+}
+
+static void gates_are_kept(void **state)
+{
+	struct fixture *f = *state;
+	struct gate_state g = { .name = S("upstream:isp"), .down_until = NOW, .failures = 1, .reason = S("login refused") };
+	struct answer a = { .f = f }, b = { .f = f };
+
+	store_gate_put(f->st, &g, on_done, &a);
+	answer_wait(f, &a);
+	g.failures = 2;
+	store_gate_put(f->st, &g, on_done, &b);
+	answer_wait(f, &b);
+	fixture_reopen(f);
+	assert_str(gates(f), "upstream:isp 2 1700000000000 login refused");
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(lanes_take_turns), CASE(another_login_has_its_own_lane), CASE(leases_are_given_once),
+		CASE(first_attempts_go_before_retries), CASE(large_groups_are_bounded), CASE(the_last_result_closes),
+		CASE(several_results_at_once), CASE(failures_are_reported_once), CASE(gates_are_kept),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

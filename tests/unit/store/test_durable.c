@@ -1,0 +1,276 @@
+/* test_durable.c - what survives: kill -9 at random moments and at each crash point, older and newer schemas, bad places. */
+#include "fixture.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <linux/magic.h>
+
+#define IN_FLIGHT 64
+
+/* ---- the child: accepts messages and tells each acknowledged id through a pipe; with `settle` it then delivers each ---- */
+
+struct child {
+	struct fixture f;
+	int ack_fd;
+	uint64_t next_id;
+	bool settle;
+};
+
+struct job {
+	struct child *child;
+	struct accepted *m;
+	struct outcome o;
+};
+
+static void start_job(struct job *j);
+
+/* One record of the pipe: small enough to be atomic. */
+static void tell(struct child *c, char what, uint64_t id)
+{
+	char record[16] = { what };
+
+	memcpy(record + 8, &id, sizeof(id));
+	if (write(c->ack_fd, record, sizeof(record)) != sizeof(record))
+		_exit(3);
+}
+
+static void on_settled(void *ctx, struct verdict v)
+{
+	struct job *j = ctx;
+
+	if (v.class != OK)
+		_exit(4);
+	tell(j->child, 's', j->m->id);
+	start_job(j);
+}
+
+static void on_accepted(void *ctx, struct verdict v)
+{
+	struct job *j = ctx;
+
+	if (v.class != OK)
+		_exit(5);
+	tell(j->child, 'a', j->m->id);
+	if (!j->child->settle) {
+		start_job(j);
+		return;
+	}
+	j->o = (struct outcome){ .id = j->m->id, .n = 1, .state = RCPT_DELIVERED, .at = NOW };
+	store_settle(j->child->f.st, &j->o, 1, on_settled, j);
+}
+
+static void start_job(struct job *j)
+{
+	j->m->id = j->child->next_id++;
+	j->m->token = j->m->id * 3;
+	store_accept(j->child->f.st, j->m, on_accepted, j);
+}
+
+_Noreturn static void run_child(struct fixture *parent, int ack_fd, uint64_t first_id, bool settle, const char *crash)
+{
+	struct child c = { .f = { .options = parent->options }, .ack_fd = ack_fd, .next_id = first_id, .settle = settle };
+	struct job jobs[IN_FLIGHT];
+
+	if (crash)
+		(void)setenv("POSTHOUSE_CRASH", crash, 1);
+	if (uv_loop_init(&c.f.loop) != 0 || fixture_open(&c.f).class != OK)
+		_exit(2);
+	for (size_t i = 0; i < IN_FLIGHT; i++) {
+		jobs[i] = (struct job){ .child = &c, .m = message(&c.f, 1, "b@a.org") };
+		start_job(&jobs[i]);
+	}
+	(void)uv_run(&c.f.loop, UV_RUN_DEFAULT);
+	_exit(6);
+}
+
+/* Read what the child acknowledged, until it is dead; kill it after `after` records (0: it dies by itself). Returns the ids told. */
+static size_t watch(int fd, pid_t pid, size_t after, uint64_t *accepted, uint64_t *settled, size_t max, size_t *settled_n)
+{
+	char record[16];
+	size_t n = 0, records = 0;
+
+	*settled_n = 0;
+	while (read(fd, record, sizeof(record)) == sizeof(record)) {
+		uint64_t id;
+
+		memcpy(&id, record + 8, sizeof(id));
+		if (record[0] == 'a' && n < max)
+			accepted[n++] = id;
+		if (record[0] == 's' && *settled_n < max)
+			settled[(*settled_n)++] = id;
+		if (++records == after)
+			(void)kill(pid, SIGKILL);
+	}
+	return n;
+}
+
+/* One life of the child, and the check of what it left. */
+static void life(struct fixture *f, uint64_t first_id, bool settle, const char *crash, size_t after)
+{
+	static uint64_t accepted[200000], settled[200000];
+	size_t n, settled_n;
+	int fds[2], status;
+	pid_t pid;
+
+	fixture_close(f);
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)close(fds[0]);
+		run_child(f, fds[1], first_id, settle, crash);
+	}
+	(void)close(fds[1]);
+	n = watch(fds[0], pid, after, accepted, settled, 200000, &settled_n);
+	(void)close(fds[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGKILL);
+	assert_int_equal(fixture_open(f).class, OK);
+	assert_str(fixture_sql(f, "PRAGMA integrity_check"), "ok");
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(show_now(f, accepted[i], 0, 1).v.class, OK);
+	for (size_t i = 0; i < settled_n; i++)
+		assert_int_equal(show_now(f, settled[i], 0, 1).message->open, 0);
+	/* The counters, which start from what is on the disk, agree with it. */
+	assert_int_equal(stats_now(f).open_messages, stats_now(f).waiting);
+}
+
+static void killed_at_random(void **state)
+{
+	static const size_t after[] = { 1, 50, 333, 1000, 2500 };
+
+	for (size_t i = 0; i < sizeof(after) / sizeof(after[0]); i++) {
+		life(*state, (i + 1) * 1000000, false, NULL, after[i]);
+		life(*state, (i + 1) * 1000000 + 500000, true, NULL, after[i]);
+	}
+}
+
+static void killed_at_crash_points(void **state)
+{
+#ifdef POSTHOUSE_CRASH_POINTS
+	static const char *const points[] = { "store.before_commit:1",          "store.before_commit:7",
+					      "store.after_commit:1",           "store.after_commit:7",
+					      "store.before_accept_callback:1", "store.before_accept_callback:100",
+					      "store.after_settle_commit:1",    "store.after_settle_commit:5" };
+
+	for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++)
+		life(*state, (i + 1) * 1000000, true, points[i], 0);
+#else
+	(void)state;
+	skip();
+#endif
+}
+
+/* ---- schemas and places ---- */
+
+static void a_newer_schema_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct verdict v;
+
+	fixture_close(f);
+	(void)fixture_sql(f, "UPDATE meta SET value='99' WHERE key='schema_version'");
+	v = fixture_open(f);
+	assert_int_equal(v.class, PERM);
+	assert_null(f->st);
+	assert_true(str_search(v.text, S("newer Posthouse")) < v.text.n);
+	(void)fixture_sql(f, "UPDATE meta SET value=1 WHERE key='schema_version'");
+	assert_int_equal(fixture_open(f).class, OK);
+}
+
+static void a_damaged_database_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	FILE *file;
+
+	fixture_close(f);
+	file = fopen(fixture_path(f, "queue.db"), "r+");
+	assert_non_null(file);
+	assert_true(fputs("this is not a database at all, and never was", file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(fixture_open(f).class, TEMP);
+}
+
+static void bad_places_are_refused(void **state)
+{
+	struct fixture *f = *state;
+	char tmpfs[] = "/dev/shm/store-test.XXXXXX";
+	struct statfs fs;
+	struct verdict v;
+
+	fixture_close(f);
+	f->options.state_dir = fixture_path(f, "absent");
+	v = fixture_open(f);
+	assert_int_equal(v.class, PERM);
+	assert_true(str_search(v.text, S("absent")) < v.text.n);
+	if (statfs("/dev/shm", &fs) == 0 && fs.f_type == TMPFS_MAGIC && mkdtemp(tmpfs)) {
+		f->options.state_dir = tmpfs;
+		v = fixture_open(f);
+		assert_int_equal(rmdir(tmpfs), 0); /* nothing was made in it */
+		assert_int_equal(v.class, PERM);
+		assert_true(str_search(v.text, S("tmpfs")) < v.text.n);
+	}
+	if (geteuid() != 0) { /* root may write anywhere */
+		f->options.state_dir = f->dir;
+		assert_int_equal(chmod(f->dir, 0500), 0);
+		v = fixture_open(f);
+		assert_int_equal(chmod(f->dir, 0700), 0);
+		assert_int_equal(v.class, PERM);
+		assert_true(str_search(v.text, S("not writable")) < v.text.n);
+	}
+	f->options.state_dir = f->dir;
+	assert_int_equal(fixture_open(f).class, OK);
+}
+
+static void files_are_private(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const names[] = { "queue.db", "queue.db-wal", "reserve" };
+	struct stat st;
+
+	assert_int_equal(accept_to(f, 100, "b@a.org").class, OK);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		assert_int_equal(stat(fixture_path(f, names[i]), &st), 0);
+		assert_int_equal(st.st_mode & 0777, 0600);
+	}
+	assert_int_equal(stat(fixture_path(f, "large"), &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+}
+
+/* ---- closing ---- */
+
+static void closing_drains(void **state)
+{
+	struct fixture *f = *state;
+	struct answer a[100], closed = { .f = f };
+
+	for (size_t i = 0; i < 100; i++) {
+		a[i] = (struct answer){ .f = f };
+		store_accept(f->st, message(f, 100 + i, "b@a.org"), on_done, &a[i]);
+	}
+	store_close(f->st, on_done, &closed);
+	answer_wait(f, &closed);
+	f->st = NULL;
+	for (size_t i = 0; i < 100; i++) {
+		assert_true(a[i].done);
+		assert_int_equal(a[i].v.class, OK);
+		assert_true(a[i].order < closed.order);
+	}
+	assert_int_equal(fixture_open(f).class, OK);
+	assert_int_equal(stats_now(f).open_messages, 100);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(killed_at_random), CASE(killed_at_crash_points), CASE(a_newer_schema_is_refused),
+		CASE(a_damaged_database_is_refused), CASE(bad_places_are_refused), CASE(files_are_private), CASE(closing_drains),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
