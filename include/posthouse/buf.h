@@ -22,7 +22,7 @@ void buf_fini(struct buf *b);
 bool buf_add(struct buf *b, struct str s);
 bool buf_add_char(struct buf *b, char c);
 bool buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-bool buf_vprintf(struct buf *b, const char *format, va_list arguments);
+bool buf_vprintf(struct buf *b, const char *format, va_list arguments) __attribute__((format(printf, 2, 0)));
 
 /* Room for at least `n` more bytes, to be filled by the caller and then claimed with buf_claim();
  * NULL when `max` would be passed. */

@@ -19,18 +19,21 @@ struct header {
 	size_t n;
 };
 
-/* Split a header section (lines with CRLF; without the blank line). PERM 550 5.6.0 when a line is neither field nor fold. */
+/* Split a header section (lines with CRLF; without the blank line). PERM 550 5.6.0 when a line is neither field nor fold, also for a
+ * bare CR or LF, a NUL, a last line without CRLF. The fields are views of `section`. */
 struct verdict header_parse(struct arena *a, struct str section, struct header *header_out);
 const struct header_field *header_find(const struct header *h, struct str name); /* the first; NULL when absent */
 
 /* The addresses in an address-list field's value (From, Sender…): groups, comments, quoted strings, routes and encoded words are
- * understood; only addr-specs come back. False when the value is no address list. */
+ * understood; only addr-specs come back (a quoted local part unquoted where it can be). False when the value is no address
+ * list, and for whatever two readers could understand in two ways ("a@b <c@d>", a comment within an address…: src/mail/address.c),
+ * since From decides whether a login may send. A group may be empty: true with no address. */
 bool header_addresses(struct arena *a, struct str value, struct str_list *addresses_out);
 
 /* An RFC 5322 date for `now_ms`, in UTC: "Sat, 21 Nov 2026 19:37:54 +0000". */
 struct str mail_date(struct arena *a, uint64_t now_ms);
 
-/* ---- headers.c: the collector: buffers the header section while a message streams in, and finds its end ---- */
+/* ---- collector.c: buffers the header section while a message streams in, and finds its end ---- */
 struct header_collector {
 	struct buf section;
 	bool complete; /* the blank line was seen: what follows is body */
@@ -38,7 +41,8 @@ struct header_collector {
 void header_collector_init(struct header_collector *c);
 void header_collector_fini(struct header_collector *c);
 /* Take bytes until the section is complete; *rest_out are those after the blank line's CRLF. A message may begin with its body (first
- * line blank: empty section), or end within its header. PERM 552 5.3.4 when it is larger than HEADER_MAX. */
+ * line blank: empty section), or end within its header (never complete: the section is then all that came). PERM 552 5.3.4
+ * when it is larger than HEADER_MAX, and at every call from then on. */
 struct verdict header_collector_feed(struct header_collector *c, struct str bytes, struct str *rest_out);
 
 /* ---- fixup.c: RFC 6409 section 8 ---- */
@@ -49,20 +53,20 @@ struct fixup_input {
 	struct str envelope_sender;
 };
 struct fixup_result {
-	struct str section;     /* to be stored: Date and Message-ID added where missing; Bcc, Resent-Bcc and Return-Path removed;
-	                           From added from the envelope sender where there is none and it is not empty */
+	struct str section;     /* to be stored, in the arena: Date and Message-ID added where missing; Bcc, Resent-Bcc and Return-Path
+	                           removed; From added from the envelope sender where there is none and it is not empty */
 	struct header header;   /* of the new section */
-	struct str_list from;   /* addresses of From */
+	struct str_list from;   /* addresses of From, 1 to 100; none only when From is missing and the envelope sender empty */
 	struct str sender;      /* address of Sender; "" */
-	struct str message_id;
+	struct str message_id;  /* as one word: up to white space, at most 998 bytes */
 	bool has_8bit;          /* non-ASCII bytes in the section */
 };
-/* PERM 550 5.6.0: no line may be neither field nor fold; more than one From, Sender, Date, Subject … (RFC 5322 3.6); unreadable From.
- * PERM 554 5.4.6: more than 50 Received fields. */
+/* PERM 550 5.6.0: no line may be neither field nor fold; more than one From, Sender, Date, Subject … (RFC 5322 3.6); unreadable From
+ * or one without address; a Sender that is not one address. PERM 554 5.4.6: more than 50 Received fields. */
 struct verdict mail_fixup(struct arena *a, const struct fixup_input *in, struct fixup_result *out);
 
 /* The Received field for a message that came by authenticated submission, folded, CRLF at the end: no client address, no login
- * (RFC 5321 4.4; `with` "ESMTPSA"). `for` only with a single recipient (else ""). */
+ * (RFC 5321 4.4; `with` "ESMTPSA"). `for` only with a single recipient (else ""; a non-ASCII address is left out as well). */
 struct str mail_received(struct arena *a, struct str hostname, struct str with, uint64_t id, struct str for_recipient, uint64_t now_ms);
 
 /* ---- dkim.c: RFC 6376 relaxed/relaxed, sha-256, RFC 8463 ---- */
@@ -80,10 +84,11 @@ struct dkim *dkim_new(void);
 void dkim_free(struct dkim *d);
 /* Body bytes (CRLF line ends, any split), after the header section. */
 void dkim_body(struct dkim *d, struct str bytes);
-/* The body is complete: hash the header for each key (all of one domain). From is over-signed (listed once more than it occurs), as are
- * the other fields of RFC 6376 5.4.1 that must not be added later (Subject, Date, To, Cc, Reply-To, Sender, Message-ID, MIME-Version,
- * Content-Type, Content-Transfer-Encoding, In-Reply-To, References). Never Received, DKIM-Signature, Return-Path. Digests (32 bytes
- * each, what the signature is made over) live as long as d. */
+/* The body is complete: hash the header for each key (all of one domain), once. From is over-signed (listed once more than it occurs),
+ * as are the other fields of RFC 6376 5.4.1 that must not be added later (Subject, Date, To, Cc, Reply-To, Sender, Message-ID,
+ * MIME-Version, Content-Type, Content-Transfer-Encoding, In-Reply-To, References); Resent-* and List-* (RFC 8058) are signed where they
+ * are. Of one name at most the lowest 8 fields. Never Received, DKIM-Signature, Return-Path. Digests (32 bytes each, what the signature
+ * is made over) live as long as d. */
 void dkim_finish(struct dkim *d, const struct header *header, const struct dkim_key *keys, size_t n, uint64_t now_ms,
 		 struct str digests_out[]);
 /* The finished DKIM-Signature field for key i, folded, CRLF at the end. */
@@ -94,10 +99,10 @@ struct str dkim_record(struct arena *a, enum dkim_algorithm algorithm, struct st
 
 /* ---- report.c: delivery status notifications (RFC 3464 in RFC 6522 multipart/report), plain words first ---- */
 struct report_recipient {
-	struct str address, orcpt;
-	struct verdict verdict; /* of the next hop, or ours */
+	struct str address, orcpt; /* orcpt as in RCPT: "rfc822;" and xtext; "" = none */
+	struct verdict verdict;    /* of the next hop, or ours; TEMP = time is over, and this was the last answer */
 	struct str remote;      /* who said it: "smtp.isp.example [192.0.2.1]"; "" = we did */
-	uint64_t last_at;
+	uint64_t last_at;  /* ms; 0 = never tried */
 };
 struct report_input {
 	enum { REPORT_FAILURE } kind; /* delay and success come later */
@@ -105,14 +110,15 @@ struct report_input {
 	uint64_t id, now_ms;    /* of the report */
 	struct str to;          /* the envelope sender */
 	uint64_t original_id, original_at;
-	struct str envid;
+	struct str envid; /* as in MAIL, xtext; "" = none */
 	const struct report_recipient *recipients;
 	size_t n;
-	struct str original_header; /* the header section of the message (as stored), without blank line */
-	struct str boundary_seed;   /* random hex: nothing in the message can contain the boundary */
+	struct str original_header; /* the header section of the message (as stored), without blank line; the first 48 KiB are returned */
+	struct str boundary_seed;   /* random hex, at most 50 are used: nothing in the message can contain the boundary */
 };
 /* The whole report split into header section and body, ready to be hashed and stored: header_out without the blank line. From is
- * "Mail Delivery System <mailer-daemon@hostname>", Auto-Submitted: auto-replied. 8-bit and UTF-8 safe. */
+ * "Mail Delivery System <mailer-daemon@hostname>", Auto-Submitted: auto-replied. 8-bit and UTF-8 safe: foreign texts are
+ * cleaned; *is_8bit_out tells whether any byte is beyond ASCII (BODY=8BITMIME). A UTF-8 recipient makes it the kind of RFC 6533. */
 void mail_report(struct arena *a, const struct report_input *in, struct str *header_out, struct str *body_out, bool *is_8bit_out);
 
 /* base64 with padding; decode is strict (no white space, right padding): false otherwise. */

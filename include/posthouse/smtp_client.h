@@ -9,7 +9,8 @@
 #include "posthouse/buf.h"
 #include "posthouse/verdict.h"
 
-enum smtp_peer_feature { /* bits, from the EHLO answer */
+/* Bits, from the EHLO answer. */
+enum smtp_peer_feature {
 	PEER_PIPELINING = 1,
 	PEER_8BITMIME = 2,
 	PEER_STARTTLS = 4,
@@ -30,22 +31,22 @@ struct smtp_peer {
 };
 
 struct smtp_client_config {
-	struct str hostname;   /* for EHLO */
-	bool use_starttls;     /* upgrade when offered */
-	bool need_tls;         /* no TLS, no mail: CLIENT_FAILED */
-	bool tls;              /* implicit: the connection is encrypted already */
-	struct str mechanisms; /* AUTH: our choice in order of preference, "PLAIN LOGIN"; "" = no login. Without TLS: CLIENT_FAILED, FAULT_TLS */
+	struct str hostname; /* for EHLO */
+	bool use_starttls;   /* upgrade when offered */
+	bool need_tls;       /* no TLS, no mail: CLIENT_FAILED */
+	bool tls;            /* implicit: the connection is encrypted already */
+	/* AUTH: our choice in order of preference, "PLAIN LOGIN"; "" = no login. Without TLS: CLIENT_FAILED, FAULT_TLS. */
+	struct str mechanisms;
 };
 
 enum smtp_client_event_type {
 	CLIENT_STARTTLS,  /* flush the output, start TLS, then smtp_client_tls_started() */
-	CLIENT_CHALLENGE, /* AUTH: mechanism, first, bytes = decoded challenge (PLAIN, first: empty; LOGIN, first: the server's first,
-	                     "Username:"). Answer: smtp_client_auth_response(), or _auth_abort() */
+	CLIENT_CHALLENGE, /* AUTH: mechanism, first, bytes; answer by smtp_client_auth_response() or _auth_abort(), below */
 	CLIENT_READY,     /* after EHLO/TLS/AUTH, and after each finished transaction: smtp_client_send() may begin one */
 	CLIENT_TEXT,      /* the server wants the text (354): write it with smtp_client_text(), then smtp_client_text_end() */
 	CLIENT_RECIPIENT, /* final for one recipient: index, verdict. Refusals may come early, success only after the final reply */
-	CLIENT_DONE,      /* the transaction is over: all recipients were told, verdict is the deciding reply. Not reusable if !reusable */
-	CLIENT_FAILED,    /* the session is over before or between transactions; verdict says why; at_fault below. Close it */
+	CLIENT_DONE,      /* the transaction is over, all recipients were told; verdict is the deciding reply; reusable */
+	CLIENT_FAILED,    /* the session is over before or between transactions: verdict, fault. Close it */
 };
 
 /* Whose fault: decides between a retry of the message and a gate on the next hop. */
@@ -57,10 +58,10 @@ struct smtp_client_event {
 	bool first;
 	struct str bytes;
 	size_t index;
-	struct verdict verdict; /* code, enhanced and text of the server (lines joined by a space), class from its first digit */
+	struct verdict verdict; /* code, enhanced and text (lines joined by a space) of the server, class from its first digit */
 	enum smtp_fault fault;
 	bool reusable;
-	bool untouched; /* CLIENT_DONE, not reusable: it ended before the server had said anything about this transaction */
+	bool untouched; /* CLIENT_DONE, not reusable: it ended before the server said anything about this transaction */
 };
 
 struct smtp_transaction {
@@ -84,8 +85,9 @@ void smtp_client_closed(struct smtp_client *c, struct verdict why, enum smtp_fau
 bool smtp_client_next(struct smtp_client *c, struct smtp_client_event *event_out);
 void smtp_client_tls_started(struct smtp_client *c);
 
+/* CLIENT_CHALLENGE has the decoded challenge: for PLAIN, first, nothing; for LOGIN, first, the server's first ("Username:"). */
 void smtp_client_auth_response(struct smtp_client *c, struct str response); /* plain bytes: base64 is put on here */
-void smtp_client_auth_abort(struct smtp_client *c, struct verdict why);     /* vault could not: ends in CLIENT_FAILED, FAULT_AUTH */
+void smtp_client_auth_abort(struct smtp_client *c, struct verdict why); /* vault could not: ends in CLIENT_FAILED, FAULT_AUTH */
 
 /* Begin a transaction in state READY: MAIL, RCPT…, DATA, pipelined when the server can. Views stay valid until CLIENT_DONE. A body or
  * size that the server has not: every recipient PERM (5.6.3, 5.3.4) without a byte sent. */
@@ -101,8 +103,8 @@ void smtp_client_quit(struct smtp_client *c);
 struct buf *smtp_client_output(struct smtp_client *c);
 const struct smtp_peer *smtp_client_peer(const struct smtp_client *c);
 
-/* The state's name for logs and reports ("greeting", "EHLO", "AUTH", "MAIL", "RCPT", "DATA", "text", "end of data" …), and which of the time
- * limits applies to the wait (RFC 5321 4.5.3.2). */
+/* The state's name for logs and reports ("greeting", "EHLO", "AUTH", "MAIL", "RCPT", "DATA", "text", "end of data" …), and which of
+ * the time limits applies to the wait (RFC 5321 4.5.3.2). */
 const char *smtp_client_stage(const struct smtp_client *c);
 enum smtp_wait { WAIT_NONE, WAIT_GREETING, WAIT_COMMAND, WAIT_DATA };
 enum smtp_wait smtp_client_waits(const struct smtp_client *c);

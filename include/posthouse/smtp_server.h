@@ -18,7 +18,7 @@ struct smtp_server_config {
 	struct str mechanisms; /* "PLAIN LOGIN" */
 	uint64_t message_size; /* bytes of text, announced by SIZE and enforced while it streams */
 	uint64_t recipients;   /* per message, else 452 4.5.3 */
-	uint64_t commands;     /* per session, then 421 4.7.0 */
+	uint64_t commands;     /* since the last accepted message (recipients that were accepted not counted), then 421 4.7.0; 0 = no limit */
 	uint64_t errors;       /* 5xx and unknown commands per session, then 421 4.7.0; each from half of it on is for the user to delay */
 	bool tls_required;     /* AUTH and MAIL want TLS */
 	bool can_starttls;     /* STARTTLS is offered while there is no TLS */
@@ -30,16 +30,16 @@ enum smtp_event_type {
 	SMTP_AUTH,     /* mechanism, has_initial, initial (decoded). Answer: OK 334 with the challenge as text (base64 is put on here),
 	                  OK 235 = in, else refused */
 	SMTP_AUTH_RESPONSE, /* initial = the decoded response; answer like AUTH */
-	SMTP_AUTH_CANCEL,   /* the client sent "*"; 501 was given; for information */
+	SMTP_AUTH_CANCEL,   /* the client sent "*", no base 64, or too long a line: 501 or 500 was given; for information */
 	SMTP_MAIL,          /* sender and mail parameters; answer */
 	SMTP_RCPT,          /* recipient and its parameters; answer */
 	SMTP_DATA,          /* answer; OK gives 354 and text follows */
 	SMTP_TEXT,          /* bytes: text without dot-stuffing, CRLF line ends; no answer */
-	SMTP_TEXT_END,      /* fault: not OK if the text broke a rule (size, bare CR or LF, line length); the user drops the
-	                       message and answers with that very verdict; otherwise answer as it goes */
-	SMTP_RESET,         /* the transaction is over without a message (RSET, EHLO, STARTTLS); for information */
+	SMTP_TEXT_END,      /* fault: not OK if the text broke a rule (size, lone CR or LF, NUL; no line is too long); the user drops
+	                       the message and answers with that very verdict; otherwise answer as it goes */
+	SMTP_RESET,         /* the transaction is over without a message (RSET, EHLO, HELO); for information */
 	SMTP_QUIT,          /* 221 was given: flush, then close */
-	SMTP_CLOSE,         /* 421 was given (too many errors or commands): flush, then close */
+	SMTP_CLOSE,         /* 421 was given (too many errors or commands, a text without end, a reply of 421 by the user): flush, close */
 };
 
 struct smtp_mail_params {
@@ -79,8 +79,9 @@ void smtp_server_free(struct smtp_server *s);
 void smtp_server_greet(struct smtp_server *s);
 void smtp_server_refuse(struct smtp_server *s, struct verdict v);
 
-/* Bytes from the client. False when the input buffer is full (it is bounded): take events first, feed the rest later; smtp_server_room()
- * tells how many bytes are welcome now. */
+/* Bytes from the client. False, and nothing taken, when they do not fit (the input is bounded at 64 KiB): take events first, feed the rest
+ * later; smtp_server_room() tells how many bytes are welcome now. next() gives nothing while 16 KiB of replies wait: write them out, and
+ * ask again. */
 bool smtp_server_feed(struct smtp_server *s, struct str bytes);
 size_t smtp_server_room(const struct smtp_server *s);
 bool smtp_server_next(struct smtp_server *s, struct smtp_event *event_out);

@@ -15,11 +15,10 @@ static const struct {
 	struct str name;
 	enum rule rule;
 } rules[] = {
-	{ { "Date", 4 }, SINGLE },         { { "From", 4 }, SINGLE },         { { "Sender", 6 }, SINGLE },
-	{ { "Reply-To", 8 }, SINGLE },     { { "To", 2 }, SINGLE },           { { "Cc", 2 }, SINGLE },
-	{ { "Message-ID", 10 }, SINGLE },  { { "In-Reply-To", 11 }, SINGLE }, { { "References", 10 }, SINGLE },
-	{ { "Subject", 7 }, SINGLE },      { { "Bcc", 3 }, REMOVE },          { { "Resent-Bcc", 10 }, REMOVE },
-	{ { "Return-Path", 11 }, REMOVE }, { { "Received", 8 }, COUNT },
+	{ S("Date"), SINGLE },        { S("From"), SINGLE },    { S("Sender"), SINGLE },     { S("Reply-To"), SINGLE },
+	{ S("To"), SINGLE },          { S("Cc"), SINGLE },      { S("Message-ID"), SINGLE }, { S("In-Reply-To"), SINGLE },
+	{ S("References"), SINGLE },  { S("Subject"), SINGLE }, { S("Bcc"), REMOVE },        { S("Resent-Bcc"), REMOVE },
+	{ S("Return-Path"), REMOVE }, { S("Received"), COUNT },
 };
 #define RULES     (sizeof rules / sizeof *rules)
 #define ADDED_MAX 3 /* Date, From, Message-ID */

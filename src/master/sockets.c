@@ -98,7 +98,10 @@ void close_listeners(struct master *m)
 	for (unsigned worker = 0; m->listeners && worker < m->workers; worker++)
 		for (size_t i = 0; i < m->sockets_n; i++)
 			close(m->listeners[worker * m->config->listen_n * 2 + i]);
+	free(m->listeners);
+	free(m->listener_of);
 	m->listeners = NULL;
+	m->listener_of = NULL;
 }
 
 static struct sockaddr_un control_address(struct master *m)

@@ -28,7 +28,7 @@ void admin_init(struct queue *q)
 
 void admin_peer_gone(struct queue *q, const struct channel *ch)
 {
-	LIST_EACH(i, &q->admin.calls) {
+	LIST_EACH (i, &q->admin.calls) {
 		struct admin_call *c = CONTAINER_OF(i, struct admin_call, in_calls);
 
 		if (c->channel == ch)
@@ -264,10 +264,13 @@ void handle_queue_show(void *ctx, struct channel *ch, const struct msg_queue_sho
 
 /* ---- trace ---- */
 
-static void on_trace(void *ctx, struct verdict v, const struct event_row *rows, size_t n, struct str transcript, uint64_t next_cursor)
+static void on_trace(void *ctx, struct verdict v, const struct event_row *rows, size_t n, struct str transcript,
+		     uint64_t next_cursor)
 {
 	struct admin_call *c = ctx;
-	struct msg_traced answer = { .call = c->call, .verdict = v, .cursor = next_cursor, .transcript = str_head(transcript, 16 * 1024) };
+	struct msg_traced answer = {
+		.call = c->call, .verdict = v, .cursor = next_cursor, .transcript = str_head(transcript, 16 * 1024)
+	};
 	struct rec_event_row *list = ARENA_ARRAY(&c->arena, struct rec_event_row, n + 1);
 	size_t bytes = 0;
 

@@ -77,7 +77,8 @@ struct str fields_of(struct arena *a, const struct kv *pairs, size_t n)
 	return result;
 }
 
-struct str fields_logged(struct arena *a, enum log_level level, uint64_t message, const char *event, const struct kv *pairs, size_t n)
+struct str fields_logged(struct arena *a, enum log_level level, uint64_t message, const char *event, const struct kv *pairs,
+			 size_t n)
 {
 	struct log log = { .message = message };
 	struct kv shown[PAIRS_MAX + 1] = { { .key = NULL } }; /* the first is the log macros' placeholder */

@@ -9,13 +9,15 @@
 #define FIELDS_MAX 4096
 struct str fields_of(struct arena *a, const struct kv *pairs, size_t n);
 
-#define FIELDS(a, ...) fields_of((a), (const struct kv[]){ __VA_ARGS__ }, sizeof((const struct kv[]){ __VA_ARGS__ }) / sizeof(struct kv))
+#define FIELDS(a, ...)                                                                                                           \
+	fields_of((a), (const struct kv[]){ __VA_ARGS__ }, sizeof((const struct kv[]){ __VA_ARGS__ }) / sizeof(struct kv))
 
 /* Log the pairs as `event` of the message, and return them as fields. */
-struct str fields_logged(struct arena *a, enum log_level level, uint64_t message, const char *event, const struct kv *pairs, size_t n);
+struct str fields_logged(struct arena *a, enum log_level level, uint64_t message, const char *event, const struct kv *pairs,
+			 size_t n);
 
-#define FIELDS_LOGGED(a, level, message, event, ...)                                                                                 \
-	fields_logged((a), (level), (message), (event), (const struct kv[]){ __VA_ARGS__ },                                        \
+#define FIELDS_LOGGED(a, level, message, event, ...)                                                                             \
+	fields_logged((a), (level), (message), (event), (const struct kv[]){ __VA_ARGS__ },                                      \
 		      sizeof((const struct kv[]){ __VA_ARGS__ }) / sizeof(struct kv))
 
 #endif

@@ -20,7 +20,7 @@ void gates_init(struct queue *q)
 
 void gates_fini(struct queue *q)
 {
-	LIST_EACH(i, &q->gates.all) {
+	LIST_EACH (i, &q->gates.all) {
 		struct gate *g = CONTAINER_OF(i, struct gate, in_gates);
 
 		assert(list_empty(&g->parked));
@@ -51,7 +51,7 @@ static void set_reason(struct gate *g, struct str reason)
 
 static struct gate *find(struct queue *q, struct str name)
 {
-	LIST_EACH(i, &q->gates.all) {
+	LIST_EACH (i, &q->gates.all) {
 		struct gate *g = CONTAINER_OF(i, struct gate, in_gates);
 
 		if (str_eq(str_of(g->name), name))
@@ -144,7 +144,7 @@ void gates_apply(struct queue *q)
 {
 	const struct config *c = role_config(q->role);
 
-	LIST_EACH(i, &q->gates.all)
+	LIST_EACH (i, &q->gates.all)
 		CONTAINER_OF(i, struct gate, in_gates)->connections = 0;
 	for (size_t i = 0; i < c->upstreams_n; i++)
 		if (route_uses(c, &c->upstreams[i]))
@@ -210,7 +210,7 @@ size_t gates_room(struct queue *q, uint64_t now, uint64_t *wake_at_out)
 	size_t room = 0;
 
 	*wake_at_out = 0;
-	LIST_EACH(i, &q->gates.all) {
+	LIST_EACH (i, &q->gates.all) {
 		struct gate *g = CONTAINER_OF(i, struct gate, in_gates);
 
 		if (g->connections == 0)
@@ -261,7 +261,7 @@ bool gate_failed(struct gate *g, struct str reason, uint64_t now)
 
 void gates_probe_now(struct queue *q)
 {
-	LIST_EACH(i, &q->gates.all) {
+	LIST_EACH (i, &q->gates.all) {
 		struct gate *g = CONTAINER_OF(i, struct gate, in_gates);
 
 		if (g->status == GATE_DOWN)

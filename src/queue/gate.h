@@ -14,8 +14,8 @@ enum gate_status { GATE_UP, GATE_DOWN, GATE_PROBING };
 struct gate {
 	struct list in_gates;
 	struct queue *queue;
-	char *name;     /* "upstream:isp" */
-	char *reason;   /* why it is down; "" otherwise */
+	char *name;   /* "upstream:isp" */
+	char *reason; /* why it is down; "" otherwise */
 	enum gate_status status;
 	uint64_t down_until, failures, last_ok_at;
 	size_t connections; /* of the configuration; 0: no route leads here any more */

@@ -54,7 +54,7 @@ static struct intake_peer *peer_of(struct queue *q, struct channel *ch)
 {
 	struct intake_peer *p;
 
-	LIST_EACH(i, &q->intake.peers) {
+	LIST_EACH (i, &q->intake.peers) {
 		p = CONTAINER_OF(i, struct intake_peer, in_peers);
 		if (p->channel == ch)
 			return p;
@@ -69,7 +69,7 @@ static struct intake_peer *peer_of(struct queue *q, struct channel *ch)
 /* The one that is being filled under this number; new ones stand in front. */
 static struct transaction *find(struct intake_peer *p, uint64_t number)
 {
-	LIST_EACH(i, &p->transactions) {
+	LIST_EACH (i, &p->transactions) {
 		struct transaction *t = CONTAINER_OF(i, struct transaction, in_peer);
 
 		if (t->number == number && !t->accepting)
@@ -122,7 +122,7 @@ static void drop(struct transaction *t)
 
 static void peer_free(struct intake_peer *p)
 {
-	LIST_EACH(i, &p->transactions)
+	LIST_EACH (i, &p->transactions)
 		drop(CONTAINER_OF(i, struct transaction, in_peer));
 	list_remove(&p->in_peers);
 	free(p);
@@ -130,7 +130,7 @@ static void peer_free(struct intake_peer *p)
 
 void intake_peer_gone(struct queue *q, const struct channel *ch)
 {
-	LIST_EACH(i, &q->intake.peers) {
+	LIST_EACH (i, &q->intake.peers) {
 		struct intake_peer *p = CONTAINER_OF(i, struct intake_peer, in_peers);
 
 		if (p->channel == ch)
@@ -140,7 +140,7 @@ void intake_peer_gone(struct queue *q, const struct channel *ch)
 
 void intake_fini(struct queue *q)
 {
-	LIST_EACH(i, &q->intake.peers)
+	LIST_EACH (i, &q->intake.peers)
 		peer_free(CONTAINER_OF(i, struct intake_peer, in_peers));
 }
 

@@ -3,23 +3,11 @@
 #ifndef QUEUE_LEASE_H
 #define QUEUE_LEASE_H
 
-#include "posthouse/list.h"
-#include "posthouse/store.h"
+#include "message.h"
 
 struct channel;
 struct gate;
 struct queue;
-
-#define DELIVERY_RECIPIENTS_MAX 100
-
-/* A message of which recipients are leased, shared by its deliveries; it ends with the last. */
-struct message {
-	struct list in_fetched; /* of the scheduler */
-	struct queue *queue;
-	struct arena arena;
-	struct due_message due; /* views into the arena */
-	size_t leases;          /* the fetching counts as one */
-};
 
 /*   PARKED    waits for a slot of its gate; relay knows nothing of it
  *   OPENING   the store opens the large message's file
@@ -52,13 +40,6 @@ struct leases {
 
 void lease_table_init(struct queue *q);
 
-/* A copy of what the store has leased to us; message_add() takes its siblings' recipients in. */
-struct message *message_new(struct queue *q, const struct due_message *due);
-void message_add(struct message *m, const struct due_recipient *recipients, size_t n);
-
-/* Split by route, count and datagram size into deliveries, and park them. The fetching of `m` ends. */
-void message_dispatch(struct message *m);
-
 /* Send parked deliveries while there are slots and credit. */
 void leases_send(struct queue *q);
 
@@ -78,6 +59,9 @@ void leases_drop(struct queue *q);
 
 /* A delivery that relay has, or whose result is being settled; NULL. */
 struct lease *lease_find(struct queue *q, uint64_t number);
+
+/* A delivery of the message by this gate (NULL: no route); it has a part in the message. */
+struct lease *lease_new(struct message *m, struct gate *g);
 
 /* Moves a lease and keeps the gates' counts. */
 void lease_enter(struct lease *l, enum lease_state state);

@@ -70,15 +70,17 @@ static void begin_outcomes(struct lease *l)
 }
 
 /* An event of a recipient: the same words in the log and in the message's history. */
-static void tell(const struct answer *an, const struct due_recipient *r, struct outcome *o, enum log_level level, const char *event)
+static void tell(const struct answer *an, const struct due_recipient *r, struct outcome *o, enum log_level level,
+		 const char *event)
 {
 	const struct due_message *m = &an->lease->message->due;
 
 	o->event = str_of(event);
-	o->event_fields = FIELDS_LOGGED(arena_of(an->lease), level, m->id, event, kv("recipient", r->address), kv("remote", an->remote),
-					kv("tls", an->tls), kv("route", o->route), kv("code", o->verdict.code),
-					kv("enhanced", o->verdict.enhanced), kv("reply", o->verdict.text),
-					kv("attempts", r->attempts + (o->attempted ? 1 : 0)), kv("age_ms", (int64_t)(an->now - m->received_at)),
+	o->event_fields = FIELDS_LOGGED(arena_of(an->lease), level, m->id, event, kv("recipient", r->address),
+					kv("remote", an->remote), kv("tls", an->tls), kv("route", o->route),
+					kv("code", o->verdict.code), kv("enhanced", o->verdict.enhanced),
+					kv("reply", o->verdict.text), kv("attempts", r->attempts + (o->attempted ? 1 : 0)),
+					kv("age_ms", (int64_t)(an->now - m->received_at)),
 					o->state == RCPT_WAITING ? kv("due_in_ms", o->due_at - an->now) : kv("due_in_ms", ""));
 }
 
@@ -284,7 +286,8 @@ void outcome_no_text(struct lease *l, struct verdict why)
 		struct outcome *o = &l->outcomes[i];
 
 		*o = unchanged(l, &l->recipients[i], an.now, an.now + NO_TEXT_DELAY_MS);
-		o->verdict = verdict_keep(arena_of(l), temp(451, S("4.3.0"), why.text.n ? why.text : S("the text cannot be read")));
+		o->verdict =
+			verdict_keep(arena_of(l), temp(451, S("4.3.0"), why.text.n ? why.text : S("the text cannot be read")));
 		o->state = gone ? RCPT_HELD : RCPT_WAITING;
 		if (gone)
 			tell(&an, &l->recipients[i], o, LOG_ERROR, "delivery.held");

@@ -185,12 +185,13 @@ static void queue_stats(struct role *r)
 	role_stat(r, S("full"), s.full, s.full ? S("accepts are refused: no space, or too many messages") : S(""));
 	role_stat(r, S("deliveries"), q->leases.count, S(""));
 	role_stat(r, S("results_kept"), q->settling.held, q->settling.failing ? S("the store has no room for results") : S(""));
-	LIST_EACH(i, &q->gates.all) {
+	LIST_EACH (i, &q->gates.all) {
 		struct gate *g = CONTAINER_OF(i, struct gate, in_gates);
 		struct arena a = { 0 };
 
 		if (g->connections > 0 || g->status != GATE_UP)
-			role_stat(r, arena_printf(&a, "gate %s", g->name), g->status == GATE_UP ? 0 : g->down_until, str_of(g->reason));
+			role_stat(r, arena_printf(&a, "gate %s", g->name), g->status == GATE_UP ? 0 : g->down_until,
+				  str_of(g->reason));
 		arena_fini(&a);
 	}
 }

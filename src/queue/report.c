@@ -2,6 +2,7 @@
  * recipients FAILED and unreported, and the way begins again. */
 #include "queue.h"
 #include "fields.h"
+#include "report_text.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/crash.h"
@@ -12,7 +13,6 @@
 #include <unistd.h>
 
 #define QUOTE_MAX     (64 * 1024) /* bytes of the original header that may be quoted */
-#define QUOTE_MIN     (4 * 1024)
 #define REPLY_MAX     1000
 #define RETRY_MS      (15 * 1000)
 #define LOOK_AGAIN_MS (5 * 60 * 1000)
@@ -181,23 +181,6 @@ static void on_unreported(void *ctx, struct verdict v, const struct unreported *
 
 /* ---- the original's header ---- */
 
-/* The header section within `bytes`, without the blank line, in whole fields. */
-static void quote(struct report *r, struct str bytes, size_t max)
-{
-	struct str section = str_head(bytes, r->parent.header_size);
-	bool cut = section.n < r->parent.header_size || section.n > max;
-	size_t end;
-
-	section = str_head(section, max);
-	if (str_ends(section, S("\r\n\r\n")) || str_eq(section, S("\r\n")))
-		section.n -= 2;
-	/* back to the end of a line that no folded line follows (RFC 5322 2.2.3) */
-	for (end = section.n; cut && end > 0; end--)
-		if (end < section.n && section.p[end - 1] == '\n' && section.p[end] != ' ' && section.p[end] != '\t')
-			break;
-	r->quoted = str_head(section, cut ? end : section.n);
-}
-
 static void on_text(void *ctx, struct verdict v, struct str bytes, int fd)
 {
 	struct report *r = ctx;
@@ -213,7 +196,7 @@ static void on_text(void *ctx, struct verdict v, struct str bytes, int fd)
 	}
 	/* A text that is lost cannot be quoted; its sender is told all the same. */
 	if (fd < 0) {
-		quote(r, arena_str(&r->arena, str_head(v.class == OK ? bytes : S(""), QUOTE_MAX)), QUOTE_MAX);
+		r->quoted = arena_str(&r->arena, report_quote(v.class == OK ? bytes : S(""), r->parent.header_size, QUOTE_MAX));
 		build(r);
 		return;
 	}
@@ -238,7 +221,7 @@ static void on_header_read(uv_fs_t *read)
 	uv_fs_req_cleanup(read);
 	close(r->fd);
 	if (queue_may_store(q)) {
-		quote(r, str_make(r->bytes, n > 0 ? (size_t)n : 0), QUOTE_MAX);
+		r->quoted = report_quote(str_make(r->bytes, n > 0 ? (size_t)n : 0), r->parent.header_size, QUOTE_MAX);
 		build(r);
 	} else {
 		finish(r, RETRY_MS);
@@ -247,56 +230,6 @@ static void on_header_read(uv_fs_t *read)
 }
 
 /* ---- the report's text ---- */
-
-static void write_report(struct report *r, bool *is_8bit_out)
-{
-	const struct config *c = role_config(r->queue->role);
-	struct report_recipient *list = ARENA_ARRAY(&r->arena, struct report_recipient, r->numbers_n);
-	struct report_input in = {
-		.kind = REPORT_FAILURE,
-		.hostname = c->hostname,
-		.id = r->accepted.id,
-		.now_ms = r->accepted.received_at,
-		.to = r->parent.sender,
-		.original_id = r->parent.id,
-		.original_at = r->parent.received_at,
-		.envid = r->parent.envid,
-		.recipients = list,
-		.n = r->numbers_n,
-		.original_header = r->quoted,
-		.boundary_seed = arena_printf(&r->arena, "%016llx%016llx", (unsigned long long)random_u64(),
-					      (unsigned long long)random_u64()),
-	};
-
-	for (size_t i = 0; i < r->numbers_n; i++)
-		list[i] = (struct report_recipient){
-			.address = r->parent.failed[i].address,
-			.orcpt = r->parent.failed[i].orcpt,
-			.verdict = r->parent.failed[i].verdict,
-			.remote = r->parent.failed[i].remote,
-			.last_at = r->parent.failed[i].last_at,
-		};
-	mail_report(&r->arena, &in, &r->header, &r->body, is_8bit_out);
-}
-
-/* A report travels inline. Where it would be larger it quotes less, then covers fewer recipients: the next report has the rest. */
-static void write_bounded(struct report *r, bool *is_8bit_out)
-{
-	for (;;) {
-		write_report(r, is_8bit_out);
-		if (r->header.n + 2 + r->body.n <= INLINE_MAX)
-			return;
-		if (r->quoted.n > QUOTE_MIN) {
-			r->parent.header_size = r->quoted.n;
-			quote(r, r->quoted, r->quoted.n / 2);
-		} else if (r->numbers_n > 1) {
-			r->numbers_n = (r->numbers_n + 1) / 2;
-		} else {
-			assert(r->quoted.n > 0); /* one recipient's bounded texts fit */
-			r->quoted = S("");
-		}
-	}
-}
 
 static bool is_ascii(struct str s)
 {
@@ -348,7 +281,7 @@ static void build(struct report *r)
 {
 	const struct config *c = role_config(r->queue->role);
 	struct accepted *to = &r->accepted;
-	bool is_8bit = false;
+	struct report_text text;
 
 	to->received_at = clock_now_ms();
 	to->id = id_next(&r->queue->ids, to->received_at);
@@ -359,8 +292,11 @@ static void build(struct report *r)
 	to->login = S("");
 	to->origin = S("report");
 	to->sender = S("");
-	write_bounded(r, &is_8bit);
-	to->body = is_8bit ? 1 : 0;
+	text = report_write(&r->arena, c->hostname, to->id, to->received_at, &r->parent, r->quoted);
+	r->numbers_n = text.covered;
+	r->header = text.header;
+	r->body = text.body;
+	to->body = text.is_8bit ? 1 : 0;
 	to->utf8 = (is_ascii(r->parent.sender) ? 0 : 2) | (is_ascii(r->header) ? 0 : 4);
 	to->text = arena_printf(&r->arena, "%.*s\r\n%.*s", STR_ARG(r->header), STR_ARG(r->body));
 	to->size = to->text.n;
@@ -417,7 +353,8 @@ static void on_signatures(void *ctx, struct verdict v, const struct msg_signatur
 static void store(struct report *r)
 {
 	struct accepted *to = &r->accepted;
-	struct str fields = FIELDS(&r->arena, kv_id("report", to->id), kv("to", r->parent.sender), kv("recipients", r->numbers_n));
+	struct str fields =
+		FIELDS(&r->arena, kv_id("report", to->id), kv("to", r->parent.sender), kv("recipients", r->numbers_n));
 
 	to->event = FIELDS(&r->arena, kv_id("about", r->parent.id), kv("recipients", r->numbers_n), kv("size_bytes", to->size),
 			   kv("sign_domain", to->sign_domain));

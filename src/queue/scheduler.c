@@ -130,7 +130,7 @@ static void on_lanes(void *ctx, struct verdict v, const struct due_lane *lanes, 
 /* The message, when an earlier lane of this round has given recipients of it. */
 static struct message *fetched(struct scheduler *s, uint64_t id)
 {
-	LIST_EACH(i, &s->fetched) {
+	LIST_EACH (i, &s->fetched) {
 		struct message *m = CONTAINER_OF(i, struct message, in_fetched);
 
 		if (m->due.id == id)

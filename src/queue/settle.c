@@ -45,7 +45,8 @@ static void on_settled(void *ctx, struct verdict v)
 		return;
 	}
 	if (v.class != OK)
-		log_error(&(struct log){ .message = l->message->due.id }, "results.lost", kv("lease", l->number), kv("reply", v.text));
+		log_error(&(struct log){ .message = l->message->due.id }, "results.lost", kv("lease", l->number),
+			  kv("reply", v.text));
 	if (v.class == OK && q->settling.failing && q->settling.held == 0) {
 		q->settling.failing = false;
 		log_info(NULL, "results.stored");
@@ -71,7 +72,7 @@ static void on_retry(uv_timer_t *t)
 
 	if (!queue_may_store(q))
 		return;
-	LIST_EACH(i, &q->leases.all) {
+	LIST_EACH (i, &q->leases.all) {
 		struct lease *l = CONTAINER_OF(i, struct lease, in_list);
 
 		if (!l->held)

@@ -177,8 +177,9 @@ static void on_peer_closed(void *ctx, struct channel *ch, const char *reason)
 
 	if (*slot == ch) {
 		*slot = NULL;
-		log_at(r->stopping ? LOG_DEBUG : LOG_WARNING, NULL, "role.disconnected", kv("peer", role_name(channel_peer(ch))),
-		       kv("peer_index", channel_peer_index(ch)), kv("reason", reason));
+		/* master shouts when a role dies; here it may as well be a shutdown */
+		log_debug(NULL, "role.disconnected", kv("peer", role_name(channel_peer(ch))), kv("peer_index", channel_peer_index(ch)),
+			  kv("reason", reason));
 		if (r->ops->peer_down)
 			r->ops->peer_down(r, ch);
 	}

@@ -38,9 +38,9 @@ static bool parse_auth(struct str value, void *to)
 }
 
 static const struct param mail_params[] = {
-        {S("SIZE"), parse_size},
-        {S("BODY"), parse_body},
-        {S("AUTH"), parse_auth},
+	{ S("SIZE"), parse_size },
+	{ S("BODY"), parse_body },
+	{ S("AUTH"), parse_auth },
 };
 
 /* Take the next word off the front. */
@@ -75,12 +75,12 @@ static struct verdict parse_params(struct str rest, const struct param *table, s
 
 struct verdict smtp_mail_params(struct str rest, struct smtp_mail_params *params_out)
 {
-	*params_out = (struct smtp_mail_params){0};
+	*params_out = (struct smtp_mail_params){ 0 };
 	return parse_params(rest, mail_params, sizeof(mail_params) / sizeof(mail_params[0]), params_out);
 }
 
 struct verdict smtp_rcpt_params(struct str rest, struct smtp_rcpt_params *params_out)
 {
-	*params_out = (struct smtp_rcpt_params){0};
+	*params_out = (struct smtp_rcpt_params){ 0 };
 	return parse_params(rest, NULL, 0, params_out); /* none yet: NOTIFY and ORCPT come with DSN */
 }

@@ -7,14 +7,14 @@
 /* From which states a state may be entered, as bits. Everything may end in CLOSED. */
 #define FROM(state) (1u << SERVER_##state)
 static const unsigned legal[SERVER_STATES] = {
-        [SERVER_START] = FROM(NEW) | FROM(START) | FROM(READY) | FROM(TLS),
-        [SERVER_READY] = FROM(START) | FROM(READY) | FROM(MAIL) | FROM(RECIPIENT) | FROM(TEXT) | FROM(AUTH),
-        [SERVER_MAIL] = FROM(READY),
-        [SERVER_RECIPIENT] = FROM(MAIL),
-        [SERVER_TEXT] = FROM(RECIPIENT),
-        [SERVER_AUTH] = FROM(READY) | FROM(AUTH),
-        [SERVER_TLS] = FROM(START) | FROM(READY),
-        [SERVER_CLOSED] = ~0u,
+	[SERVER_START] = FROM(NEW) | FROM(START) | FROM(READY) | FROM(TLS),
+	[SERVER_READY] = FROM(START) | FROM(READY) | FROM(MAIL) | FROM(RECIPIENT) | FROM(TEXT) | FROM(AUTH),
+	[SERVER_MAIL] = FROM(READY),
+	[SERVER_RECIPIENT] = FROM(MAIL),
+	[SERVER_TEXT] = FROM(RECIPIENT),
+	[SERVER_AUTH] = FROM(READY) | FROM(AUTH),
+	[SERVER_TLS] = FROM(START) | FROM(READY),
+	[SERVER_CLOSED] = ~0u,
 };
 
 void server_enter(struct smtp_server *s, enum server_state state)
@@ -153,7 +153,7 @@ bool server_ask(struct smtp_server *s, enum smtp_event_type type, struct smtp_ev
 /* Give an event that is for information, if one is due. */
 static bool take_due(struct smtp_server *s, struct smtp_event *event_out)
 {
-	static const enum smtp_event_type types[] = {SMTP_RESET, SMTP_HELO, SMTP_AUTH_CANCEL, SMTP_QUIT, SMTP_CLOSE};
+	static const enum smtp_event_type types[] = { SMTP_RESET, SMTP_HELO, SMTP_AUTH_CANCEL, SMTP_QUIT, SMTP_CLOSE };
 
 	for (unsigned i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		if ((s->due & 1u << i) == 0)
@@ -259,7 +259,7 @@ static bool next_line(struct smtp_server *s, struct smtp_event *event_out)
 bool smtp_server_next(struct smtp_server *s, struct smtp_event *event_out)
 {
 	drop_lent(s);
-	*event_out = (struct smtp_event){0};
+	*event_out = (struct smtp_event){ 0 };
 	if (s->waiting)
 		return false;
 	do {

@@ -7,13 +7,13 @@
 #include "posthouse/smtp_server.h"
 
 enum {
-	INPUT_MAX = 64 * 1024,       /* bytes that wait to be understood */
-	OUTPUT_MAX = 64 * 1024,      /* replies that wait to be written; */
-	OUTPUT_ENOUGH = 16 * 1024,   /* with so many no further command is looked at */
-	LINE_MAX_OCTETS = 2048,      /* RFC 5321 4.5.3.1.4 wants 512, its extensions add up to more; with CRLF */
-	AUTH_LINE_MAX = 12288,       /* RFC 4954 section 4: with CRLF */
-	SWALLOW_MAX = 64 * 1024,     /* of a line that was refused: who sends more is no mail client */
-	REPLY_LINE_MAX = 400,        /* bytes of text in a reply line: RFC 5321 4.5.3.1.5 has 512 with code and CRLF */
+	INPUT_MAX = 64 * 1024,     /* bytes that wait to be understood */
+	OUTPUT_MAX = 64 * 1024,    /* replies that wait to be written; */
+	OUTPUT_ENOUGH = 16 * 1024, /* with so many no further command is looked at */
+	LINE_MAX_OCTETS = 2048,    /* RFC 5321 4.5.3.1.4 wants 512, its extensions add up to more; with CRLF */
+	AUTH_LINE_MAX = 12288,     /* RFC 4954 section 4: with CRLF */
+	SWALLOW_MAX = 64 * 1024,   /* of a line that was refused: who sends more is no mail client */
+	REPLY_LINE_MAX = 400,      /* bytes of text in a reply line: RFC 5321 4.5.3.1.5 has 512 with code and CRLF */
 };
 
 enum server_state {
@@ -42,10 +42,10 @@ struct smtp_server {
 	unsigned due;
 
 	struct buf in, out;
-	size_t scanned;    /* bytes of `in` that hold no line end */
-	size_t lent;       /* bytes at the front of `in` that are done with at the next call: an event may show them */
-	bool lent_secret;  /* and are to be wiped */
-	bool swallowing;   /* the rest of a refused line, up to its CRLF */
+	size_t scanned;   /* bytes of `in` that hold no line end */
+	size_t lent;      /* bytes at the front of `in` that are done with at the next call: an event may show them */
+	bool lent_secret; /* and are to be wiped */
+	bool swallowing;  /* the rest of a refused line, up to its CRLF */
 	size_t swallowed;
 	struct arena scratch; /* of the line at hand */
 	struct str helo;
@@ -53,8 +53,8 @@ struct smtp_server {
 
 	uint64_t commands, errors, recipients;
 
-	bool line_start;  /* text: a true CRLF was just before */
-	bool has_fault;   /* text: a rule was broken: swallow to the end */
+	bool line_start; /* text: a true CRLF was just before */
+	bool has_fault;  /* text: a rule was broken: swallow to the end */
 	struct verdict fault;
 	uint64_t text_bytes, swallowed_text;
 
@@ -65,7 +65,8 @@ struct smtp_server {
 
 /* ---- server.c ---- */
 void server_enter(struct smtp_server *s, enum server_state state);
-bool server_ask(struct smtp_server *s, enum smtp_event_type type, struct smtp_event *event_out); /* give an event that wants an answer; true */
+bool server_ask(struct smtp_server *s, enum smtp_event_type type,
+		struct smtp_event *event_out); /* give an event that wants an answer; true */
 void server_close(struct smtp_server *s, enum server_due why);
 void server_begin_session(struct smtp_server *s); /* forget what was said: a new connection, or TLS */
 void server_end_transaction(struct smtp_server *s);

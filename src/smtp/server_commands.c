@@ -36,19 +36,20 @@ static bool cmd_quit(struct smtp_server *s, struct str argument, struct smtp_eve
 
 /* The only list of verbs. RFC 4954 section 4 has AUTH's checks in an order of its own: see server_auth.c. */
 static const struct command commands[] = {
-        {S("EHLO"), IN_GREETED, 0, ENDS_GROUP, cmd_ehlo, S("EHLO hostname")},
-        {S("HELO"), IN_GREETED, 0, ENDS_GROUP, cmd_helo, S("HELO hostname")},
-        {S("STARTTLS"), IN(START) | IN(READY), 0, ENDS_GROUP, cmd_starttls, S("STARTTLS")},
-        {S("AUTH"), IN(READY), 0, ENDS_GROUP, server_auth, S("AUTH mechanism [initial-response]")},
-        {S("MAIL"), IN(READY), NEED_TLS | NEED_AUTH, MAY_PIPELINE, cmd_mail, S("MAIL FROM:<address> [SIZE=octets] [BODY=8BITMIME]")},
-        {S("RCPT"), IN_TRANSACTION, NEED_TLS | NEED_AUTH, MAY_PIPELINE, cmd_rcpt, S("RCPT TO:<address>")},
-        {S("DATA"), IN_TRANSACTION, NEED_TLS | NEED_AUTH, ENDS_GROUP, cmd_data, S("DATA")},
-        {S("RSET"), IN_GREETED, 0, MAY_PIPELINE, cmd_rset, S("RSET")},
-        {S("NOOP"), IN_GREETED, 0, ENDS_GROUP, cmd_noop, S("NOOP")},
-        {S("VRFY"), IN_GREETED, 0, ENDS_GROUP, cmd_vrfy, S("VRFY address")},
-        {S("EXPN"), IN_GREETED, 0, ENDS_GROUP, cmd_expn, S("EXPN is not implemented")},
-        {S("HELP"), IN_GREETED, 0, ENDS_GROUP, cmd_help, S("HELP [command]")},
-        {S("QUIT"), IN_GREETED, 0, ENDS_GROUP, cmd_quit, S("QUIT")},
+	{ S("EHLO"), IN_GREETED, 0, ENDS_GROUP, cmd_ehlo, S("EHLO hostname") },
+	{ S("HELO"), IN_GREETED, 0, ENDS_GROUP, cmd_helo, S("HELO hostname") },
+	{ S("STARTTLS"), IN(START) | IN(READY), 0, ENDS_GROUP, cmd_starttls, S("STARTTLS") },
+	{ S("AUTH"), IN(READY), 0, ENDS_GROUP, server_auth, S("AUTH mechanism [initial-response]") },
+	{ S("MAIL"), IN(READY), NEED_TLS | NEED_AUTH, MAY_PIPELINE, cmd_mail,
+	  S("MAIL FROM:<address> [SIZE=octets] [BODY=8BITMIME]") },
+	{ S("RCPT"), IN_TRANSACTION, NEED_TLS | NEED_AUTH, MAY_PIPELINE, cmd_rcpt, S("RCPT TO:<address>") },
+	{ S("DATA"), IN_TRANSACTION, NEED_TLS | NEED_AUTH, ENDS_GROUP, cmd_data, S("DATA") },
+	{ S("RSET"), IN_GREETED, 0, MAY_PIPELINE, cmd_rset, S("RSET") },
+	{ S("NOOP"), IN_GREETED, 0, ENDS_GROUP, cmd_noop, S("NOOP") },
+	{ S("VRFY"), IN_GREETED, 0, ENDS_GROUP, cmd_vrfy, S("VRFY address") },
+	{ S("EXPN"), IN_GREETED, 0, ENDS_GROUP, cmd_expn, S("EXPN is not implemented") },
+	{ S("HELP"), IN_GREETED, 0, ENDS_GROUP, cmd_help, S("HELP [command]") },
+	{ S("QUIT"), IN_GREETED, 0, ENDS_GROUP, cmd_quit, S("QUIT") },
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -140,7 +141,8 @@ static bool cmd_starttls(struct smtp_server *s, struct str argument, struct smtp
 static struct verdict take_address(struct smtp_server *s, struct str address, bool is_recipient, struct str *address_out)
 {
 	struct str domain = smtp_address_domain(address);
-	struct str syntax = is_recipient ? S("5.1.3") : S("5.1.7"); /* RFC 3463: bad destination, bad sender's mailbox address syntax */
+	struct str syntax =
+		is_recipient ? S("5.1.3") : S("5.1.7"); /* RFC 3463: bad destination, bad sender's mailbox address syntax */
 
 	for (size_t i = 0; i < address.n; i++)
 		if ((unsigned char)address.p[i] > 0x7f)
@@ -193,7 +195,8 @@ static bool cmd_rcpt(struct smtp_server *s, struct str argument, struct smtp_eve
 	if (v.class == OK)
 		v = smtp_rcpt_params(params, &event_out->rcpt);
 	if (v.class == OK && s->config->recipients > 0 && s->recipients >= s->config->recipients)
-		v = temp(452, S("4.5.3"), S("Too many recipients for one message; send the rest in another")); /* RFC 5321 4.5.3.1.10 */
+		v = temp(452, S("4.5.3"),
+			 S("Too many recipients for one message; send the rest in another")); /* RFC 5321 4.5.3.1.10 */
 	if (v.class != OK) {
 		server_refuse(s, v);
 		return false;

@@ -38,7 +38,7 @@ static const struct extension {
 	bool (*offered)(const struct smtp_server *s);
 	void (*argument)(const struct smtp_server *s, struct buf *b);
 } extensions[] = {
-#define EXTENSION(keyword, source, when, argument) {S(keyword), when, argument},
+#define EXTENSION(keyword, source, when, argument) { S(keyword), when, argument },
 #include "extensions.def"
 #undef EXTENSION
 };

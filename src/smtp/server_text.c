@@ -126,8 +126,10 @@ bool server_text(struct smtp_server *s, struct smtp_event *event_out)
 			s->line_start = false;
 		}
 		if (!find_run(buf_view(&s->in), &s->line_start, &n)) {
-			set_fault(s, perm(550, S("5.6.11"),
-					  S("The message contains a CR or LF that is not part of CR LF; lines must end with CR LF")));
+			set_fault(
+				s,
+				perm(550, S("5.6.11"),
+				     S("The message contains a CR or LF that is not part of CR LF; lines must end with CR LF")));
 			swallow(s, n);
 			continue;
 		}

@@ -5,7 +5,9 @@ static void on_login_reply(void *ctx, struct verdict v, const struct msg_login_r
 
 /* What every refused login hears, whatever the reason was: nothing tells whether the name exists. */
 static const struct verdict wrong = { PERM, 535, { "5.7.8", 5 }, { "Authentication failed", 21 } };
-static const struct verdict unavailable = { TEMP, 454, { "4.7.0", 5 }, { "Login is not possible at the moment, try again later", 52 } };
+static const struct verdict unavailable = {
+	TEMP, 454, { "4.7.0", 5 }, { "Login is not possible at the moment, try again later", 52 }
+};
 
 /* The number of a TLS version as on the wire, for the login role. */
 static uint64_t tls_version_number(const char *version)
@@ -78,8 +80,8 @@ static void log_in(struct session *s, const struct msg_login_reply *m)
 	s->origin = arena_printf(&s->arena, "client=%.*s tls=%s cipher=%s mechanism=%.*s", STR_ARG(stream_peer_address(s->conn)),
 				 info.on ? info.version : "none", info.on ? info.cipher : "none", STR_ARG(s->mechanism));
 	s->sub->logins++;
-	log_info(&s->log, "login.accepted", kv("login", s->login), kv("device", s->device), kv("client", stream_peer_address(s->conn)),
-		 kv("mechanism", s->mechanism));
+	log_info(&s->log, "login.accepted", kv("login", s->login), kv("device", s->device),
+		 kv("client", stream_peer_address(s->conn)), kv("mechanism", s->mechanism));
 	reply(s, ok());
 }
 

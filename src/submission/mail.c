@@ -10,7 +10,8 @@ void session_on_mail(struct session *s, const struct smtp_event *e)
 
 		log_warning(&s->log, "sender.refused", kv("login", s->login), kv("sender", e->address));
 		smtp_server_reply(s->smtp, perm(550, S("5.7.1"),
-						arena_printf(&a, "<%.*s> is not an address of %.*s", STR_ARG(e->address), STR_ARG(s->login))));
+						arena_printf(&a, "<%.*s> is not an address of %.*s", STR_ARG(e->address),
+							     STR_ARG(s->login))));
 		arena_fini(&a);
 		return;
 	}
@@ -50,11 +51,13 @@ void session_on_text(struct session *s, const struct smtp_event *e)
  * owner needs to be found. */
 static void refuse_text(struct session *s, struct verdict fault)
 {
-	struct str hint = fault.code == 550 ? S("the client's mailer writes line ends or bytes that mail must not have: update or configure it")
-					    : S("limits.message_size");
+	struct str hint =
+		fault.code == 550
+			? S("the client's mailer writes line ends or bytes that mail must not have: update or configure it")
+			: S("limits.message_size");
 
-	log_warning(&s->log, "mail.malformed", kv("client", stream_peer_address(s->conn)), kv("login", s->login), kv("reason", fault.text),
-		    kv("hint", hint));
+	log_warning(&s->log, "mail.malformed", kv("client", stream_peer_address(s->conn)), kv("login", s->login),
+		    kv("reason", fault.text), kv("hint", hint));
 	transaction_leave(s->tx);
 	s->tx = NULL;
 	s->sub->refused++;

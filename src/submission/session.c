@@ -28,7 +28,7 @@ static const struct stream_ops stream_ops = {
 	.on_input = on_input, .on_drain = on_drain, .on_tls = on_tls, .on_end = on_end, .on_closed = on_stream_closed
 };
 
-static const char *const state_names[SESSION_STATES] = { "new",		"tls",	    "command", "login",	 "login_delay",
+static const char *const state_names[SESSION_STATES] = { "new",         "tls",      "command", "login",  "login_delay",
 							 "error_delay", "spooling", "waiting", "closing" };
 
 void session_enter(struct session *s, enum session_state state)
@@ -68,8 +68,7 @@ static struct verdict check_room(const struct door *door)
 
 	if (sub->sessions_n >= sub->policy->sessions)
 		return temp(421, S("4.3.2"), S("Too many connections, try again later"));
-	LIST_EACH(i, &sub->doors)
-	{
+	LIST_EACH (i, &sub->doors) {
 		const struct door *d = CONTAINER_OF(i, struct door, link);
 
 		if (d->listen == door->listen)
@@ -134,6 +133,7 @@ void session_accept(struct door *door, uv_stream_t *server)
 		smtp_server_greet(s->smtp);
 	else
 		smtp_server_refuse(s->smtp, room);
+	s->ended_for = room.class == OK ? NULL : "too many connections";
 	session_advance(s);
 }
 
@@ -200,7 +200,11 @@ static void on_closing_event(struct session *s, const struct smtp_event *e)
 
 	stream_write(s->conn, buf_view(out));
 	buf_release(out);
-	session_close(s, e->type == SMTP_QUIT ? S("quit") : S("ended by us"), true);
+	session_close(s,
+		      str_of(e->type == SMTP_QUIT   ? "quit"
+			     : s->ended_for != NULL ? s->ended_for
+						    : "too many errors or commands"),
+		      true);
 }
 
 static void on_auth_cancel(struct session *s, const struct smtp_event *e)
@@ -317,15 +321,16 @@ void session_room(struct session *s)
 }
 
 /* ---- time ---- */
-static void shut(struct session *s, struct verdict v)
+static void shut(struct session *s, struct verdict v, const char *reason)
 {
+	s->ended_for = reason;
 	smtp_server_shut(s->smtp, v, true);
 	if (s->state != SESSION_COMMAND)
 		session_enter(s, SESSION_COMMAND);
 	session_advance(s);
 	/* A client that reads nothing of what we write will not read this either. */
 	if (s->state != SESSION_CLOSING)
-		session_close(s, v.text, false);
+		session_close(s, str_of(reason), false);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -333,8 +338,8 @@ static void on_timer(uv_timer_t *timer)
 	struct session *s = timer->data;
 
 	switch (s->state) {
-	case SESSION_COMMAND: shut(s, temp(421, S("4.4.2"), S("Idle for too long"))); break;
-	case SESSION_SPOOLING: shut(s, temp(421, S("4.3.0"), S("Storage does not answer"))); break;
+	case SESSION_COMMAND: shut(s, temp(421, S("4.4.2"), S("Idle for too long")), "idle"); break;
+	case SESSION_SPOOLING: shut(s, temp(421, S("4.3.0"), S("Storage does not answer")), "the disk does not answer"); break;
 	case SESSION_TLS: session_close(s, S("TLS handshake took too long"), false); break;
 	case SESSION_LOGIN_DELAY:
 		smtp_server_reply(s->smtp, s->refusal);
@@ -357,11 +362,12 @@ void session_stop(struct session *s, bool now)
 	if (s->state == SESSION_CLOSING)
 		return;
 	if (s->state == SESSION_TLS || s->state == SESSION_NEW)
-		session_close(s, v.text, false);
+		session_close(s, S("the relay is being stopped"), false);
 	else if (s->state == SESSION_COMMAND && (now || s->tx == NULL))
-		shut(s, v);
+		shut(s, v, "the relay is being stopped");
 	else
 		smtp_server_shut(s->smtp, v, false);
+	s->ended_for = "the relay is being stopped";
 }
 
 /* An orderly end leaves the other direction open: what came is still answered. */
@@ -388,7 +394,8 @@ void session_close(struct session *s, struct str reason, bool finish)
 	if (s->tx != NULL)
 		transaction_leave(s->tx);
 	s->tx = NULL;
-	log_info(&s->log, "session.closed", kv("client", stream_peer_address(s->conn)), kv("reason", reason), kv("messages", s->messages));
+	log_info(&s->log, "session.closed", kv("client", stream_peer_address(s->conn)), kv("reason", reason),
+		 kv("messages", s->messages));
 	if (finish)
 		stream_finish(s->conn);
 	else

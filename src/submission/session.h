@@ -45,6 +45,7 @@ struct session {
 
 	struct transaction *tx;
 	uint64_t errors_seen, messages;
+	const char *ended_for; /* why we said 421; NULL: the machine did, for errors or commands */
 };
 
 /* A client at the door. */

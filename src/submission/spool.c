@@ -42,8 +42,8 @@ static void spool_enter(struct spool *sp, enum spool_state state)
 	sp->state = state;
 }
 
-struct spool *spool_new(struct submission *sub, uint64_t transaction, uint64_t id, uint64_t size_hint, const struct spool_ops *ops,
-			void *ctx)
+struct spool *spool_new(struct submission *sub, uint64_t transaction, uint64_t id, uint64_t size_hint,
+			const struct spool_ops *ops, void *ctx)
 {
 	struct spool *sp = NEW(struct spool);
 	struct msg_spool_open m = { .transaction = transaction, .id = id, .size_hint = size_hint };
@@ -119,10 +119,10 @@ static void on_opened(void *ctx, struct verdict v, const struct msg_spool_opened
 
 	sp->call = 0;
 	sp->fd = fd;
-	if (v.class == OK)
+	if (m == NULL || (m->verdict.class == OK && fd < 0))
+		v = temp(451, S("4.3.0"), S("Queue unavailable, try again later"));
+	else
 		v = m->verdict;
-	if (v.class == OK && fd < 0)
-		v = temp(451, S("4.3.0"), S("queue unavailable, try again"));
 	if (v.class != OK) {
 		spool_fail(sp, v);
 		return;

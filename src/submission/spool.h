@@ -10,13 +10,14 @@ struct spool;
 
 /* Each is called from the loop, never within a call of spool_... */
 struct spool_ops {
-	void (*on_room)(void *ctx);                      /* the backlog has fallen below its bound again */
-	void (*on_synced)(void *ctx, struct verdict v);  /* spool_sync(): all is on the disk; or (also earlier) why that cannot be */
+	void (*on_room)(void *ctx); /* the backlog has fallen below its bound again */
+	void (*on_synced)(void *ctx,
+			  struct verdict v); /* spool_sync(): all is on the disk; or (also earlier) why that cannot be */
 };
 
 /* Ask queue for the file of message `id`; TEMP comes through on_synced when it has none for us. */
-struct spool *spool_new(struct submission *sub, uint64_t transaction, uint64_t id, uint64_t size_hint, const struct spool_ops *ops,
-			void *ctx);
+struct spool *spool_new(struct submission *sub, uint64_t transaction, uint64_t id, uint64_t size_hint,
+			const struct spool_ops *ops, void *ctx);
 
 /* Append (copied). The caller stops at spool_full(); one text event more is always taken. */
 void spool_write(struct spool *sp, struct str bytes);

@@ -37,7 +37,8 @@ static struct policy *policy_new(const struct config *c, struct arena *a, struct
 		*why_out = perm(0, S(""), S("no certificate is configured"));
 		return NULL;
 	}
-	tls = tls_server_context(c->certificates[0].chain_pem, c->certificates[0].key_pem, (enum tls_version)c->tls_minimum, a, why_out);
+	tls = tls_server_context(c->certificates[0].chain_pem, c->certificates[0].key_pem, (enum tls_version)c->tls_minimum, a,
+				 why_out);
 	if (tls == NULL)
 		return NULL;
 	p = NEW(struct policy);
@@ -144,8 +145,7 @@ static void apply(struct role *r)
 		sub->policy = sub->next;
 		sub->next = NULL;
 	}
-	LIST_EACH(i, &sub->doors)
-	{
+	LIST_EACH (i, &sub->doors) {
 		struct door *door = CONTAINER_OF(i, struct door, link);
 
 		if (door->fd >= 0)
@@ -186,8 +186,7 @@ static void on_stop_tick(uv_timer_t *timer)
 	struct submission *sub = timer->data;
 	uint64_t now = clock_mono_ms(), left = now < sub->stop_at ? sub->stop_at - now : 0;
 
-	LIST_EACH(i, &sub->sessions)
-	{
+	LIST_EACH (i, &sub->sessions) {
 		struct session *s = CONTAINER_OF(i, struct session, link);
 
 		if (left == 0)
@@ -196,7 +195,7 @@ static void on_stop_tick(uv_timer_t *timer)
 			session_stop(s, left < 2000);
 	}
 	if (left == 0)
-		LIST_EACH(i, &sub->transactions)
+		LIST_EACH (i, &sub->transactions)
 			transaction_on_deadline(CONTAINER_OF(i, struct transaction, link));
 	submission_check_stopped(sub);
 }
@@ -205,8 +204,7 @@ static void stop(struct role *r, uint64_t grace_ms)
 {
 	struct submission *sub = the_submission(r);
 
-	LIST_EACH(i, &sub->doors)
-	{
+	LIST_EACH (i, &sub->doors) {
 		struct door *door = CONTAINER_OF(i, struct door, link);
 
 		if (door->listener != NULL)
@@ -225,7 +223,7 @@ static uint64_t count(const struct list *l)
 {
 	uint64_t n = 0;
 
-	LIST_EACH(i, l)
+	LIST_EACH (i, l)
 		n++;
 	return n;
 }

@@ -16,8 +16,8 @@ static void on_spool_synced(void *ctx, struct verdict v);
 
 static const struct spool_ops spool_ops = { on_spool_room, on_spool_synced };
 
-static const char *const state_names[TX_STATES] = { "envelope", "header",  "body",   "refused",	"signing",
-						    "syncing",	"credit", "submitted", "away" };
+static const char *const state_names[TX_STATES] = { "envelope", "header", "body",      "refused", "signing",
+						    "syncing",  "credit", "submitted", "away" };
 
 void transaction_enter(struct transaction *tx, enum transaction_state state)
 {
@@ -93,8 +93,7 @@ static void on_sweep(uv_timer_t *timer)
 	struct submission *sub = timer->data;
 	uint64_t now = clock_mono_ms();
 
-	LIST_EACH(i, &sub->waiting)
-	{
+	LIST_EACH (i, &sub->waiting) {
 		struct transaction *tx = CONTAINER_OF(i, struct transaction, waiting);
 
 		if (tx->deadline_at <= now)
@@ -123,9 +122,8 @@ void transaction_recipient(struct transaction *tx, struct str address)
 		tx->recipients_capacity = tx->recipients_capacity > 0 ? 2 * tx->recipients_capacity : 4;
 		tx->recipients = xrealloc(tx->recipients, tx->recipients_capacity * sizeof(*tx->recipients));
 	}
-	tx->recipients[tx->recipients_n] = (struct rec_recipient){ .n = tx->recipients_n,
-								   .address = arena_str(&tx->arena, address),
-								   .orcpt = S("") };
+	tx->recipients[tx->recipients_n] =
+		(struct rec_recipient){ .n = tx->recipients_n, .address = arena_str(&tx->arena, address), .orcpt = S("") };
 	tx->recipients_n++;
 }
 
@@ -172,8 +170,8 @@ static void store(struct transaction *tx, struct str bytes)
 	if (tx->spool == NULL && buf_add(&tx->text, bytes))
 		return;
 	if (tx->spool == NULL) {
-		tx->spool = spool_new(tx->sub, tx->number, tx->id, tx->announced > tx->size ? tx->announced : tx->size, &spool_ops,
-				      tx);
+		tx->spool = spool_new(tx->sub, tx->number, tx->id, tx->announced > tx->size ? tx->announced : tx->size,
+				      &spool_ops, tx);
 		spool_write(tx->spool, buf_view(&tx->text));
 		buf_release(&tx->text);
 	}
@@ -271,8 +269,9 @@ void transaction_end(struct transaction *tx)
 static void log_answer(const struct transaction *tx, struct verdict v)
 {
 	if (v.class == OK)
-		log_info(&tx->log, "mail.accepted", kv("login", tx->login), kv("sender", tx->sender), kv("recipients", tx->recipients_n),
-			 kv("size_bytes", tx->size), kv("sign_domain", tx->keys_n > 0 ? tx->keys[0].domain : S("")));
+		log_info(&tx->log, "mail.accepted", kv("login", tx->login), kv("sender", tx->sender),
+			 kv("recipients", tx->recipients_n), kv("size_bytes", tx->size),
+			 kv("sign_domain", tx->keys_n > 0 ? tx->keys[0].domain : S("")));
 	else
 		log_warning(&tx->log, "mail.refused", kv("login", tx->login), kv("sender", tx->sender), kv("code", v.code),
 			    kv("enhanced", v.enhanced), kv("reason", v.text), kv("origin", tx->origin));

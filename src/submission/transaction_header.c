@@ -13,8 +13,8 @@ static struct verdict check_authors(struct transaction *tx)
 	for (size_t i = 0; i < tx->fixed.from.n; i++)
 		if (!sender_allowed(c, tx->login, tx->fixed.from.at[i]))
 			return perm(550, S("5.7.1"),
-				    arena_printf(&tx->arena, "From: <%.*s> is not an address of %.*s", STR_ARG(tx->fixed.from.at[i]),
-						 STR_ARG(tx->login)));
+				    arena_printf(&tx->arena, "From: <%.*s> is not an address of %.*s",
+						 STR_ARG(tx->fixed.from.at[i]), STR_ARG(tx->login)));
 	if (tx->fixed.sender.n > 0 && !sender_allowed(c, tx->login, tx->fixed.sender))
 		return perm(550, S("5.7.1"),
 			    arena_printf(&tx->arena, "Sender: <%.*s> is not an address of %.*s", STR_ARG(tx->fixed.sender),

@@ -7,9 +7,9 @@
 #include "posthouse/crash.h"
 #include "posthouse/store.h"
 
-#define AWAY_MS   10000  /* so long a message waits for a new queue (HACKING.md, "Lives and deaths") */
-#define CREDIT_MS 120000 /* and so long for room in the queue that is there */
-#define RECORD_OVERHEAD 64 /* more than a recipient takes in a page beside its texts */
+#define AWAY_MS         10000  /* so long a message waits for a new queue (HACKING.md, "Lives and deaths") */
+#define CREDIT_MS       120000 /* and so long for room in the queue that is there */
+#define RECORD_OVERHEAD 64     /* more than a recipient takes in a page beside its texts */
 
 static void on_signed(void *ctx, struct verdict v, const struct msg_signatures *m, int fd);
 static void on_credit(void *ctx);
@@ -32,7 +32,8 @@ static void end_of_signing(struct transaction *tx)
 static void make_prefix(struct transaction *tx, const struct str *signatures)
 {
 	struct str only = tx->recipients_n == 1 ? tx->recipients[0].address : S("");
-	struct str received = mail_received(&tx->arena, role_config(tx->sub->role)->hostname, S("ESMTPSA"), tx->id, only, clock_now_ms());
+	struct str received =
+		mail_received(&tx->arena, role_config(tx->sub->role)->hostname, S("ESMTPSA"), tx->id, only, clock_now_ms());
 
 	tx->prefix = received;
 	for (size_t i = 0; i < tx->keys_n; i++) {
@@ -209,8 +210,7 @@ static void on_submitted(void *ctx, struct verdict v, const struct msg_submitted
 void transactions_on_queue_up(struct submission *sub)
 {
 	sub->queue_generation++;
-	LIST_EACH(i, &sub->transactions)
-	{
+	LIST_EACH (i, &sub->transactions) {
 		struct transaction *tx = CONTAINER_OF(i, struct transaction, link);
 
 		if (tx->state == TX_AWAY)

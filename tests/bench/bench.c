@@ -60,14 +60,17 @@ uint64_t bench_number(const char *option, const char *text, uint64_t most)
 	return value;
 }
 
-struct str bench_file(const char *path)
+struct str bench_file(struct arena *a, const char *path)
 {
 	FILE *file = fopen(path, "r");
 	char *bytes = NULL;
+	struct str text;
 	size_t n = 0;
 
 	if (!file || getdelim(&bytes, &n, '\0', file) < 0)
 		die(66, "%s: %s", path, strerror(errno));
 	fclose(file);
-	return str_of(bytes);
+	text = arena_str(a, str_of(bytes));
+	free(bytes);
+	return text;
 }

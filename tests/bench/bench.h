@@ -6,6 +6,8 @@
 
 #include <stdint.h>
 
+struct arena;
+
 /* Every message carries "X-Bench: RUN-NUMBER TIME": who sent it, which it is (from 0), and when, in µs since 1970. */
 #define BENCH_HEADER      "X-Bench: "
 #define BENCH_NUMBERS_MAX 10000000u
@@ -27,7 +29,7 @@ double samples_ms(struct samples *s, double percent);
 /* A number of the command line within its bounds, or exit 64. */
 uint64_t bench_number(const char *option, const char *text, uint64_t most);
 
-/* The content of a file as a C string of its own, or exit 66. */
-struct str bench_file(const char *path);
+/* The content of a file into the arena, or exit 66. */
+struct str bench_file(struct arena *a, const char *path);
 
 #endif

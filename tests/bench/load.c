@@ -120,7 +120,7 @@ static void prepare(struct load *l, uint64_t port, const char *ca)
 	    uv_ip6_addr(l->host, (int)port, (struct sockaddr_in6 *)&l->address) < 0)
 		die(64, "--host: an IPv4 or IPv6 address, not \"%s\"", l->host);
 	l->verify = ca != NULL;
-	l->context = tls_client_context(ca ? bench_file(ca) : S(""), &a, &why);
+	l->context = tls_client_context(ca ? bench_file(&a, ca) : S(""), &a, &why);
 	if (!l->context)
 		die(66, "%s: %.*s", ca, STR_ARG(why.text));
 	strftime(l->date, sizeof(l->date), "%a, %d %b %Y %H:%M:%S +0000", gmtime_r(&now, &utc));

@@ -148,6 +148,23 @@ static void sink_listen(struct sink *k, const char *address, uint64_t port)
 	arena_fini(&a);
 }
 
+/* Close and free everything. */
+static void sink_end(struct sink *k)
+{
+	sink_sessions_close(k);
+	for (size_t i = 0; i < k->listeners_n; i++)
+		listener_close(k->listeners[i]);
+	uv_close((uv_handle_t *)&k->settle, NULL);
+	uv_close((uv_handle_t *)&k->term, NULL);
+	uv_close((uv_handle_t *)&k->interrupt, NULL);
+	uv_run(&k->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&k->loop);
+	tls_context_unref(k->context);
+	samples_fini(&k->to_arrival);
+	free(k->times);
+	free(k->tries);
+}
+
 static void report(struct sink *k)
 {
 	double seconds = k->unique ? (double)(k->last_arrived_us - k->first_sent_us) / 1000000 : 0;
@@ -167,7 +184,7 @@ static void offer_tls(struct sink *k, const char *chain, const char *key)
 	struct arena a = { 0 };
 	struct verdict why;
 
-	k->context = tls_server_context(bench_file(chain), bench_file(key), TLS_1_2, &a, &why);
+	k->context = tls_server_context(bench_file(&a, chain), bench_file(&a, key), TLS_1_2, &a, &why);
 	if (!k->context)
 		die(66, "%.*s", STR_ARG(why.text));
 	arena_fini(&a);
@@ -220,6 +237,7 @@ int main(int argc, char **argv)
 	log_setup("sink", -1);
 	parse_options(&k, argc, argv, &address, &port);
 	raise_descriptor_limit();
+	list_init(&k.sessions);
 	uv_loop_init(&k.loop);
 	uv_timer_init(&k.loop, &k.settle);
 	uv_signal_init(&k.loop, &k.term);
@@ -231,5 +249,6 @@ int main(int argc, char **argv)
 	report(&k);
 	if (k.list && fclose(k.list) != 0)
 		die(74, "the numbers could not be written");
-	return 0; /* sessions may be open still: the process's end ends them */
+	sink_end(&k);
+	return 0;
 }

@@ -4,12 +4,14 @@
 
 #include "bench.h"
 
+#include "posthouse/list.h"
 #include "posthouse/net.h"
 
 #include <stdio.h>
 
 struct sink {
 	uv_loop_t loop;
+	struct list sessions;
 	struct listener *listeners[2];
 	size_t listeners_n;
 	struct tls_context *context; /* NULL: STARTTLS is not offered */
@@ -37,5 +39,8 @@ enum sink_answer sink_judge(struct sink *k, struct str message);
 
 /* A connection has come. */
 void sink_session_begin(struct sink *k, uv_stream_t *server);
+
+/* End all connections, at once. */
+void sink_sessions_close(struct sink *k);
 
 #endif

@@ -10,6 +10,7 @@
 
 struct session {
 	struct sink *sink;
+	struct list link; /* in sink->sessions */
 	struct stream *st;
 	uv_timer_t delay;
 	bool in_text, waiting, tls;
@@ -166,6 +167,7 @@ static void on_delay_closed(uv_handle_t *h)
 {
 	struct session *s = h->data;
 
+	list_remove(&s->link);
 	buf_fini(&s->in);
 	free(s);
 }
@@ -185,6 +187,7 @@ void sink_session_begin(struct sink *k, uv_stream_t *server)
 	struct session *s = NEW(struct session);
 
 	s->sink = k;
+	list_append(&k->sessions, &s->link);
 	buf_init(&s->in, MESSAGE_MAX);
 	uv_timer_init(&k->loop, &s->delay);
 	s->delay.data = s;
@@ -199,5 +202,15 @@ void sink_session_begin(struct sink *k, uv_stream_t *server)
 		stream_start_server_tls(s->st, k->context);
 	} else {
 		greet(s);
+	}
+}
+
+void sink_sessions_close(struct sink *k)
+{
+	LIST_EACH (i, &k->sessions) {
+		struct session *s = CONTAINER_OF(i, struct session, link);
+
+		if (s->st)
+			stream_close(s->st);
 	}
 }

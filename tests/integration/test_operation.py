@@ -276,7 +276,7 @@ def test_commands_without_a_relay():
 def test_init_never_overwrites():
     relay = Relay(1, start=False, users=())
     before = {p: p.read_bytes() for p in relay.dir.iterdir() if p.is_file()}
-    done = relay.command("init", DOMAIN, "--hostname", HOST, "--user", "alice", "--password-stdin", input="x\n", check=False)
+    done = relay.command("init", DOMAIN, "--hostname", HOST, "--user", "alice", "--password-stdin", "--run-as", "nobody", input="x\n", check=False)
     assert done.returncode == 73, done
     assert before == {p: p.read_bytes() for p in relay.dir.iterdir() if p.is_file()}
 

@@ -4,13 +4,13 @@
 #include <assert.h>
 
 static const struct smtp_server_config config = {
-        .hostname = {"relay.example.org", 17},
-        .mechanisms = {"PLAIN LOGIN", 11},
-        .message_size = 500,
-        .recipients = 5,
-        .commands = 100,
-        .errors = 50,
-        .can_starttls = true,
+	.hostname = { "relay.example.org", 17 },
+	.mechanisms = { "PLAIN LOGIN", 11 },
+	.message_size = 500,
+	.recipients = 5,
+	.commands = 100,
+	.errors = 50,
+	.can_starttls = true,
 };
 
 static void act(struct smtp_server *s, const struct smtp_event *e, unsigned how)
@@ -22,7 +22,8 @@ static void act(struct smtp_server *s, const struct smtp_event *e, unsigned how)
 	case SMTP_RCPT: assert(smtp_address_valid(e->address, false) || str_ieq(e->address, S("postmaster"))); break;
 	case SMTP_TEXT: /* promise: no lone CR or LF passes */
 		for (size_t i = 0; i < e->bytes.n; i++)
-			assert(e->bytes.p[i] != '\0' && (e->bytes.p[i] != '\r' || (i + 1 < e->bytes.n && e->bytes.p[i + 1] == '\n')) &&
+			assert(e->bytes.p[i] != '\0' &&
+			       (e->bytes.p[i] != '\r' || (i + 1 < e->bytes.n && e->bytes.p[i + 1] == '\n')) &&
 			       (e->bytes.p[i] != '\n' || (i > 0 && e->bytes.p[i - 1] == '\r')));
 		return;
 	case SMTP_AUTH:

@@ -23,8 +23,8 @@ static struct header parsed(struct arena *a, struct str section)
 	return h;
 }
 
-static const struct dkim_key rsa_key = { { "example.org", 11 }, { "p1r", 3 }, DKIM_RSA_SHA256 };
-static const struct dkim_key ed_key = { { "example.org", 11 }, { "p1e", 3 }, DKIM_ED25519_SHA256 };
+static const struct dkim_key rsa_key = { S("example.org"), S("p1r"), DKIM_RSA_SHA256 };
+static const struct dkim_key ed_key = { S("example.org"), S("p1e"), DKIM_ED25519_SHA256 };
 
 /* The bh= of a body that is fed in pieces of one size. */
 static struct str body_hash(struct arena *a, struct str body, size_t size)

@@ -8,7 +8,7 @@ static void run_unreported(struct store *st, struct op *op)
 	struct arena a = { 0 };
 	struct unreported u = { 0 };
 
-	LIST_EACH(i, &st->messages) {
+	LIST_EACH (i, &st->messages) {
 		struct fake_message *m = CONTAINER_OF(i, struct fake_message, in_store);
 		bool leased = false;
 
@@ -140,7 +140,7 @@ static void run_alter(struct store *st, struct op *op)
 {
 	uint64_t count = 0, in_flight = 0;
 
-	LIST_EACH(i, &st->messages) {
+	LIST_EACH (i, &st->messages) {
 		struct fake_message *m = CONTAINER_OF(i, struct fake_message, in_store);
 
 		for (size_t k = 0; k < m->m.recipients_n; k++) {

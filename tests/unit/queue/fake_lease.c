@@ -24,7 +24,7 @@ static void run_lanes(struct store *st, struct op *op)
 	uint64_t next_at = 0;
 	size_t n = 0;
 
-	LIST_EACH(i, &st->messages) {
+	LIST_EACH (i, &st->messages) {
 		struct fake_message *m = CONTAINER_OF(i, struct fake_message, in_store);
 
 		for (size_t k = 0; k < m->m.recipients_n; k++) {
@@ -94,7 +94,7 @@ static void run_lease(struct store *st, struct op *op)
 	size_t n = 0, left = op->n;
 
 	st->leases++;
-	LIST_EACH(i, &st->messages) {
+	LIST_EACH (i, &st->messages) {
 		struct fake_message *m = CONTAINER_OF(i, struct fake_message, in_store);
 		size_t got;
 

@@ -17,7 +17,7 @@ const struct verdict fake_refused = { .class = TEMP, .code = 452, .enhanced = { 
 
 struct fake_message *fake_find(uint64_t id)
 {
-	LIST_EACH(i, &fake_store->messages) {
+	LIST_EACH (i, &fake_store->messages) {
 		struct fake_message *m = CONTAINER_OF(i, struct fake_message, in_store);
 
 		if (m->m.id == id)
@@ -39,7 +39,8 @@ bool fake_event(uint64_t id, const char *name, const char *part)
 
 	snprintf(start, sizeof start, "%llx ", (unsigned long long)id);
 	while (str_split(&rest, '\n', &line))
-		if (str_starts(line, str_of(start)) && str_search(line, str_of(name)) < line.n && str_search(line, str_of(part)) < line.n)
+		if (str_starts(line, str_of(start)) && str_search(line, str_of(name)) < line.n &&
+		    str_search(line, str_of(part)) < line.n)
 			return true;
 	return false;
 }
@@ -104,7 +105,7 @@ static void on_handle_closed(uv_handle_t *h)
 {
 	struct store *st = h->data;
 
-	LIST_EACH(i, &st->messages) {
+	LIST_EACH (i, &st->messages) {
 		struct fake_message *m = CONTAINER_OF(i, struct fake_message, in_store);
 
 		arena_fini(&m->arena);

@@ -26,8 +26,8 @@ struct store {
 	uv_timer_t turn;
 	struct list messages;
 	struct list ops;
-	struct arena arena;   /* texts of events */
-	struct str events;    /* "ID n name fields\n" … */
+	struct arena arena; /* texts of events */
+	struct str events;  /* "ID n name fields\n" … */
 	struct gate_state gates[8];
 	size_t gates_n;
 	unsigned lane_turn;

@@ -179,10 +179,18 @@ static void on_peer_end_closed(void *ctx, struct channel *ch, const char *reason
 
 static struct channel *connect_peer(struct harness *h, enum role_id peer, const struct ipc_handlers *handlers)
 {
-	struct channel_config queue_end = { .self = ROLE_QUEUE, .peer = peer, .incarnation = 7, .handlers = queue_ops.handlers,
-					    .on_closed = on_queue_end_closed, .ctx = &frame };
-	struct channel_config peer_end = { .self = peer, .peer = ROLE_QUEUE, .incarnation = 8, .handlers = handlers,
-					   .on_closed = on_peer_end_closed, .ctx = h };
+	struct channel_config queue_end = { .self = ROLE_QUEUE,
+					    .peer = peer,
+					    .incarnation = 7,
+					    .handlers = queue_ops.handlers,
+					    .on_closed = on_queue_end_closed,
+					    .ctx = &frame };
+	struct channel_config peer_end = { .self = peer,
+					   .peer = ROLE_QUEUE,
+					   .incarnation = 8,
+					   .handlers = handlers,
+					   .on_closed = on_peer_end_closed,
+					   .ctx = h };
 	struct channel *end;
 	int fds[2];
 
@@ -215,9 +223,10 @@ void connect_console(struct harness *h)
 
 void disconnect(struct harness *h, struct channel **end)
 {
-	enum role_id peer = *end == h->relay ? ROLE_RELAY : *end == h->vault ? ROLE_VAULT :
-			    *end == h->console		       ? ROLE_CONSOLE :
-								 ROLE_SUBMISSION;
+	enum role_id peer = *end == h->relay     ? ROLE_RELAY
+			    : *end == h->vault   ? ROLE_VAULT
+			    : *end == h->console ? ROLE_CONSOLE
+						 : ROLE_SUBMISSION;
 
 	if (!*end)
 		return;
@@ -322,9 +331,13 @@ static void on_submitted(void *ctx, struct verdict v, const struct msg_submitted
 
 void submit(struct harness *h, uint64_t id, uint64_t token, const char *sender, const char *recipients, const char *text)
 {
-	struct msg_envelope e = { .transaction = id, .id = id, .token = token, .login = S("alice"), .origin = S("test"),
-				  .sender = str_of(sender) };
-	struct msg_submit s = { .transaction = id, .place = PLACE_ROW, .text = str_of(text), .size = strlen(text),
+	struct msg_envelope e = {
+		.transaction = id, .id = id, .token = token, .login = S("alice"), .origin = S("test"), .sender = str_of(sender)
+	};
+	struct msg_submit s = { .transaction = id,
+				.place = PLACE_ROW,
+				.text = str_of(text),
+				.size = strlen(text),
 				.prefix = S("Received: from here\r\n") };
 	struct str rest = str_of(recipients), address;
 

@@ -61,14 +61,14 @@ void connect_console(struct harness *h);
 void disconnect(struct harness *h, struct channel **end);
 
 /* Run the loop until the condition holds; fails after some seconds. */
-#define UNTIL(h, condition)                                                                                                          \
-	do {                                                                                                                         \
-		uint64_t until_ = uv_hrtime() + 5000000000ull;                                                                       \
-		while (!(condition)) {                                                                                               \
-			if (uv_hrtime() > until_)                                                                                    \
-				fail_msg("did not happen: %s", #condition);                                                          \
-			run_some(h);                                                                                                 \
-		}                                                                                                                    \
+#define UNTIL(h, condition)                                                                                                      \
+	do {                                                                                                                     \
+		uint64_t until_ = uv_hrtime() + 5000000000ull;                                                                   \
+		while (!(condition)) {                                                                                           \
+			if (uv_hrtime() > until_)                                                                                \
+				fail_msg("did not happen: %s", #condition);                                                      \
+			run_some(h);                                                                                             \
+		}                                                                                                                \
 	} while (0)
 void run_some(struct harness *h);
 void run_quiet(struct harness *h); /* long enough for whatever could follow to follow */

@@ -42,9 +42,10 @@ static void test_delivered(void **state)
 	assert_int_equal(recipient(100, 1)->state, RCPT_DELIVERED);
 	assert_int_equal(recipient(100, 1)->attempts, 1);
 	assert_true(str_eq(recipient(100, 1)->route, S("upstream:isp")));
-	assert_true(fake_event(100, "delivery.sent",
-			       "recipient=b@x.example remote=\"smtp.isp.example [192.0.2.1]\" tls=TLSv1.3 route=upstream:isp code=250 "
-			       "enhanced=2.0.0 reply=\"Ok: queued\" attempts=1"));
+	assert_true(fake_event(
+		100, "delivery.sent",
+		"recipient=b@x.example remote=\"smtp.isp.example [192.0.2.1]\" tls=TLSv1.3 route=upstream:isp code=250 "
+		"enhanced=2.0.0 reply=\"Ok: queued\" attempts=1"));
 	assert_int_equal(h->q->leases.count, 0);
 }
 
@@ -135,8 +136,9 @@ static void test_expiry(void **state)
 	UNTIL(h, h->deliveries_n == 2);
 	answer(h, &h->deliveries[1], temp(451, S("4.7.1"), S("still later")));
 	UNTIL(h, h->deliveries[1].settled);
-	assert_true(fake_event(100, "delivery.failed",
-			       "code=451 enhanced=4.4.7 reply=\"not delivered within 5 days; last answer: 451 4.7.1 still later\""));
+	assert_true(
+		fake_event(100, "delivery.failed",
+			   "code=451 enhanced=4.4.7 reply=\"not delivered within 5 days; last answer: 451 4.7.1 still later\""));
 	assert_int_equal(recipient(100, 1)->verdict.class, PERM);
 }
 

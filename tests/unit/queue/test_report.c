@@ -28,7 +28,7 @@ static int teardown(void **state)
 /* The report about message `parent`; NULL. */
 static struct fake_message *report_about(uint64_t parent)
 {
-	LIST_EACH(i, &fake_store->messages) {
+	LIST_EACH (i, &fake_store->messages) {
 		struct fake_message *m = CONTAINER_OF(i, struct fake_message, in_store);
 
 		if (m->m.parent == parent)
@@ -93,7 +93,7 @@ static void test_failed_report(void **state)
 	answer(h, &h->deliveries[1], perm(550, S("5.1.1"), S("no such user either")));
 	UNTIL(h, h->deliveries[1].settled);
 	run_quiet(h);
-	LIST_EACH(i, &fake_store->messages)
+	LIST_EACH (i, &fake_store->messages)
 		messages++;
 	assert_int_equal(messages, 2);
 	assert_int_equal(recipient(h->deliveries[1].id, 1)->state, RCPT_DISCARDED);
@@ -210,7 +210,7 @@ static void test_bounded(void **state)
 	answer(h, &h->deliveries[0], perm(550, S("5.1.1"), str_of(reply)));
 	for (uint64_t n = 1; n <= 60; n++)
 		UNTIL(h, recipient(100, n)->state == RCPT_BOUNCED);
-	LIST_EACH(i, &fake_store->messages) {
+	LIST_EACH (i, &fake_store->messages) {
 		r = CONTAINER_OF(i, struct fake_message, in_store);
 		if (r->m.parent != 100)
 			continue;

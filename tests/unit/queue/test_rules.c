@@ -56,19 +56,19 @@ static void test_retry_times(void **state)
 	static const struct {
 		uint64_t attempts, expires_at, random, at;
 	} rows[] = {
-		{ 0, UINT64_MAX, 0, 54000 },             /* a tenth less */
-		{ 0, UINT64_MAX, 12000, 66000 },         /* a tenth more */
+		{ 0, UINT64_MAX, 0, 54000 },     /* a tenth less */
+		{ 0, UINT64_MAX, 12000, 66000 }, /* a tenth more */
 		{ 0, UINT64_MAX, 6000, 60000 },
 		{ 1, UINT64_MAX, 30000, 300000 },
 		{ 2, UINT64_MAX, 360000, 3600000 },
-		{ 99, UINT64_MAX, 360000, 3600000 },     /* the last repeats */
-		{ 2, 100000, 360000, 100000 },           /* the last attempt comes when the time is over */
-		{ 0, 900, 6000, 60000 },                 /* it was over already: expires_at < now */
+		{ 99, UINT64_MAX, 360000, 3600000 }, /* the last repeats */
+		{ 2, 100000, 360000, 100000 },       /* the last attempt comes when the time is over */
+		{ 0, 900, 6000, 60000 },             /* it was over already: expires_at < now */
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-		assert_int_equal(retry_at(&c, rows[i].attempts, 1000, rows[i].expires_at == UINT64_MAX ? UINT64_MAX : rows[i].expires_at,
-					  rows[i].random),
+		assert_int_equal(retry_at(&c, rows[i].attempts, 1000,
+					  rows[i].expires_at == UINT64_MAX ? UINT64_MAX : rows[i].expires_at, rows[i].random),
 				 rows[i].at == 100000 ? 100000 : rows[i].at + 1000);
 }
 
@@ -77,8 +77,8 @@ static void test_durations(void **state)
 	static const struct {
 		uint64_t ms;
 		const char *words;
-	} rows[] = { { 5ull * 86400000, "5 days" }, { 86400000, "1 day" },  { 7200000, "2 hours" }, { 5400000, "90 minutes" },
-		     { 90000, "90 seconds" },	    { 1000, "1 second" },   { 1500, "1 second" } };
+	} rows[] = { { 5ull * 86400000, "5 days" }, { 86400000, "1 day" }, { 7200000, "2 hours" }, { 5400000, "90 minutes" },
+		     { 90000, "90 seconds" },       { 1000, "1 second" },  { 1500, "1 second" } };
 	struct arena a = { 0 };
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -90,8 +90,8 @@ static void test_fields(void **state)
 {
 	struct arena a = { 0 };
 	static char longest[20000];
-	struct str s = FIELDS(&a, kv("a", "x"), kv("empty", ""), kv("b", "two words"), kv("c", "say \"no\"\\\r\n\x01"), kv("n", 7u),
-			      kv("t", (bool)true));
+	struct str s = FIELDS(&a, kv("a", "x"), kv("empty", ""), kv("b", "two words"), kv("c", "say \"no\"\\\r\n\x01"),
+			      kv("n", 7u), kv("t", (bool)true));
 
 	assert_true(str_eq(s, S("a=x b=\"two words\" c=\"say \\\"no\\\"\\\\\\r\\n\\u0001\" n=7 t=true")));
 	memset(longest, 1, sizeof longest);

@@ -94,8 +94,9 @@ static void test_gate_remembered(void **state)
 	struct harness *h;
 
 	teardown(state);
-	fake_gates[0] = (struct gate_state){ .name = S("upstream:isp"), .down_until = START_MS + 200000, .failures = 6,
-					     .reason = S("certificate expired") };
+	fake_gates[0] = (struct gate_state){
+		.name = S("upstream:isp"), .down_until = START_MS + 200000, .failures = 6, .reason = S("certificate expired")
+	};
 	fake_gates_n = 1;
 	setup(state);
 	h = *state;
@@ -106,7 +107,7 @@ static void test_gate_remembered(void **state)
 	queue_ops.apply(harness_role());
 	UNTIL(h, h->deliveries_n == 1);
 	run_quiet(h);
-	assert_int_equal(h->deliveries_n, 1); /* a probe */
+	assert_int_equal(h->deliveries_n, 1);                       /* a probe */
 	answer(h, &h->deliveries[0], temp(451, S(""), S("later"))); /* it works, though it does not want this one */
 	UNTIL(h, h->deliveries_n == 2);
 }
@@ -145,7 +146,8 @@ static void test_deaths(void **state)
 				assert_int_equal(r->due_at, fake_now + 300000);
 		}
 		assert_int_equal(recipient(6, 1)->deaths, 0);
-		recipient(5, 1)->due_at = recipient(6, 1)->due_at = UINT64_MAX; /* those that were only parked keep out of this test */
+		recipient(5, 1)->due_at = recipient(6, 1)->due_at =
+			UINT64_MAX; /* those that were only parked keep out of this test */
 		if (death == 3)
 			break;
 		h->deliveries_n = 0;

@@ -13,14 +13,14 @@
 #include <stdlib.h>
 
 static const struct smtp_server_config config = {
-        .hostname = {"relay.example.org", 17},
-        .mechanisms = {"PLAIN LOGIN", 11},
-        .message_size = 1 << 20,
-        .recipients = 10,
-        .commands = 100,
-        .errors = 20,
-        .tls_required = true,
-        .can_starttls = true,
+	.hostname = { "relay.example.org", 17 },
+	.mechanisms = { "PLAIN LOGIN", 11 },
+	.message_size = 1 << 20,
+	.recipients = 10,
+	.commands = 100,
+	.errors = 20,
+	.tls_required = true,
+	.can_starttls = true,
 };
 
 /* The server's user: one account, which may send as itself only. */
@@ -31,7 +31,7 @@ struct peer {
 	struct str where; /* of the dialogue, for messages */
 };
 
-static const struct str plain = {"\0alice@example.org\0secret", 25};
+static const struct str plain = { "\0alice@example.org\0secret", 25 };
 
 static struct verdict check(bool right)
 {
@@ -66,13 +66,14 @@ static void act(struct peer *p, const struct smtp_event *e)
 	case SMTP_AUTH_RESPONSE: smtp_server_reply(p->s, answer_auth(p, e)); break;
 	case SMTP_MAIL:
 		smtp_server_reply(p->s, e->address.n == 0 || str_eq(e->address, S("alice@example.org"))
-		                                ? ok()
-		                                : perm(550, S("5.7.1"), S("Not your address")));
+						? ok()
+						: perm(550, S("5.7.1"), S("Not your address")));
 		break;
 	case SMTP_RCPT:
 	case SMTP_DATA: smtp_server_reply(p->s, ok()); break;
 	case SMTP_TEXT_END:
-		smtp_server_reply(p->s, e->fault.class == OK ? ok_text(250, S("2.0.0"), S("Ok: queued as 0123456789abc")) : e->fault);
+		smtp_server_reply(p->s,
+				  e->fault.class == OK ? ok_text(250, S("2.0.0"), S("Ok: queued as 0123456789abc")) : e->fault);
 		break;
 	case SMTP_QUIT:
 	case SMTP_CLOSE: p->ended = true; break;
@@ -155,7 +156,7 @@ static void play_line(struct peer *p, struct str line, bool by_byte)
 
 static void play(struct str text, const char *path, bool by_byte)
 {
-	struct peer p = {.s = smtp_server_new(&config), .where = str_of(path)};
+	struct peer p = { .s = smtp_server_new(&config), .where = str_of(path) };
 	struct str line;
 
 	smtp_server_greet(p.s);

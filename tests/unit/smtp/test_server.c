@@ -18,13 +18,13 @@ static bool answer_end;
 static int setup(void **state)
 {
 	config = (struct smtp_server_config){
-	        .hostname = S("relay.example.org"),
-	        .mechanisms = S("PLAIN"),
-	        .message_size = 1000,
-	        .recipients = 3,
-	        .commands = 50,
-	        .errors = 5,
-	        .can_starttls = true,
+		.hostname = S("relay.example.org"),
+		.mechanisms = S("PLAIN"),
+		.message_size = 1000,
+		.recipients = 3,
+		.commands = 50,
+		.errors = 5,
+		.can_starttls = true,
 	};
 	server = smtp_server_new(&config);
 	buf_init(&text, 1 << 20);
@@ -104,32 +104,32 @@ static const struct {
 	struct str input, text;
 	unsigned code;
 } texts[] = {
-        {S(".\r\n"), S(""), 0},
-        {S("\r\n.\r\n"), S("\r\n"), 0},
-        {S("a\r\n.\r\n"), S("a\r\n"), 0},
-        {S("a\r\n..\r\n.\r\n"), S("a\r\n.\r\n"), 0},
-        {S("..\r\n.\r\n"), S(".\r\n"), 0},
-        {S(".a\r\n...b\r\na.b\r\n.\r\n"), S("a\r\n..b\r\na.b\r\n"), 0},
-        {S("a\r\n\r\n\r\n.c\r\n.\r\n"), S("a\r\n\r\n\r\nc\r\n"), 0},
-        {S("\t\xff\x80\r\n.\r\n"), S("\t\xff\x80\r\n"), 0},
-        /* ends that are none, before the true one */
-        {S("a\n.\n\r\n.\r\n"), S(""), 550},
-        {S("a\n.\r\nb\r\n.\r\n"), S(""), 550},
-        {S("a\r\n.\nb\r\n.\r\n"), S(""), 550},
-        {S("a\r\n.\rb\r\n.\r\n"), S(""), 550},
-        {S("a\r.\r\r\n.\r\n"), S(""), 550},
-        {S("a\r.\r\nb\r\n.\r\n"), S(""), 550},
-        {S("a\r\n.\r\r\nb\r\n.\r\n"), S(""), 550},
-        {S("a\n\r\n\r.\r\n\r\n.\r\n"), S(""), 550},
-        {S("a\r\n\n.\r\nb\r\n.\r\n"), S(""), 550},
-        {S("a\n\r.\r\nb\r\n.\r\n"), S(""), 550},
-        {S("\n.\r\nb\r\n.\r\n"), S(""), 550},
-        {S("\r.\r\nb\r\n.\r\n"), S(""), 550},
-        {S("a\r\r\n.\r\n"), S(""), 550},
-        {S("\n\r\n.\r\n"), S(""), 550},
-        {S("\r\r\n.\r\n"), S(""), 550},
-        {S("a\0b\r\n.\r\n"), S(""), 550},
-        {S("a\0.\r\n\0\r\n.\r\n"), S(""), 550},
+	{ S(".\r\n"), S(""), 0 },
+	{ S("\r\n.\r\n"), S("\r\n"), 0 },
+	{ S("a\r\n.\r\n"), S("a\r\n"), 0 },
+	{ S("a\r\n..\r\n.\r\n"), S("a\r\n.\r\n"), 0 },
+	{ S("..\r\n.\r\n"), S(".\r\n"), 0 },
+	{ S(".a\r\n...b\r\na.b\r\n.\r\n"), S("a\r\n..b\r\na.b\r\n"), 0 },
+	{ S("a\r\n\r\n\r\n.c\r\n.\r\n"), S("a\r\n\r\n\r\nc\r\n"), 0 },
+	{ S("\t\xff\x80\r\n.\r\n"), S("\t\xff\x80\r\n"), 0 },
+	/* ends that are none, before the true one */
+	{ S("a\n.\n\r\n.\r\n"), S(""), 550 },
+	{ S("a\n.\r\nb\r\n.\r\n"), S(""), 550 },
+	{ S("a\r\n.\nb\r\n.\r\n"), S(""), 550 },
+	{ S("a\r\n.\rb\r\n.\r\n"), S(""), 550 },
+	{ S("a\r.\r\r\n.\r\n"), S(""), 550 },
+	{ S("a\r.\r\nb\r\n.\r\n"), S(""), 550 },
+	{ S("a\r\n.\r\r\nb\r\n.\r\n"), S(""), 550 },
+	{ S("a\n\r\n\r.\r\n\r\n.\r\n"), S(""), 550 },
+	{ S("a\r\n\n.\r\nb\r\n.\r\n"), S(""), 550 },
+	{ S("a\n\r.\r\nb\r\n.\r\n"), S(""), 550 },
+	{ S("\n.\r\nb\r\n.\r\n"), S(""), 550 },
+	{ S("\r.\r\nb\r\n.\r\n"), S(""), 550 },
+	{ S("a\r\r\n.\r\n"), S(""), 550 },
+	{ S("\n\r\n.\r\n"), S(""), 550 },
+	{ S("\r\r\n.\r\n"), S(""), 550 },
+	{ S("a\0b\r\n.\r\n"), S(""), 550 },
+	{ S("a\0.\r\n\0\r\n.\r\n"), S(""), 550 },
 };
 
 static void test_texts(void **state)
@@ -142,7 +142,8 @@ static void test_texts(void **state)
 			say(texts[i].input, step);
 			if (fault.code != texts[i].code || smtp_server_in_text(server) ||
 			    (fault.class == OK && !str_eq(buf_view(&text), texts[i].text)))
-				fail_msg("row %zu in steps of %zu: code %u, \"%.*s\"", i, step, fault.code, STR_ARG(buf_view(&text)));
+				fail_msg("row %zu in steps of %zu: code %u, \"%.*s\"", i, step, fault.code,
+					 STR_ARG(buf_view(&text)));
 			expect_last(texts[i].code == 0 ? "250 " : "550 5.6.");
 			say(S("NOOP\r\n"), 100);
 			expect_last("250 2.0.0");
@@ -153,8 +154,9 @@ static void test_texts(void **state)
 static void test_end_is_not_seen_early(void **state)
 {
 	static const struct str inputs[] = {
-	        {"a\n.\n", 4},       {"a\r\n.\n", 5},     {"a\n.\r\n", 5},   {"a\r.\r", 4},   {"a\r\n.\r", 5}, {"a\r.\r\n", 5},
-	        {"a\r\n.\r\r\n", 7}, {"a\r\n\r.\r\n", 7}, {"a.\r\n", 4},      {"\n.\r\n", 4}, {"a\r\n..\r\n", 7},
+		{ "a\n.\n", 4 },   { "a\r\n.\n", 5 }, { "a\n.\r\n", 5 },     { "a\r.\r", 4 },
+		{ "a\r\n.\r", 5 }, { "a\r.\r\n", 5 }, { "a\r\n.\r\r\n", 7 }, { "a\r\n\r.\r\n", 7 },
+		{ "a.\r\n", 4 },   { "\n.\r\n", 4 },  { "a\r\n..\r\n", 7 },
 	};
 
 	for (size_t i = 0; i < sizeof(inputs) / sizeof(inputs[0]); i++) {
@@ -440,27 +442,27 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	        T(test_texts),
-	        T(test_end_is_not_seen_early),
-	        T(test_size),
-	        T(test_endless_text),
-	        T(test_many_dots),
-	        T(test_events),
-	        T(test_no_event_before_the_answer),
-	        T(test_recipients),
-	        T(test_too_many_errors),
-	        T(test_too_many_commands),
-	        T(test_messages_allow_more_commands),
-	        T(test_long_lines),
-	        T(test_endless_line),
-	        T(test_auth_line_too_long),
-	        T(test_starttls_discards),
-	        T(test_implicit_tls),
-	        T(test_refuse),
-	        T(test_shut),
-	        T(test_shut_now),
-	        T(test_much_output_waits),
-	        T(test_room),
+		T(test_texts),
+		T(test_end_is_not_seen_early),
+		T(test_size),
+		T(test_endless_text),
+		T(test_many_dots),
+		T(test_events),
+		T(test_no_event_before_the_answer),
+		T(test_recipients),
+		T(test_too_many_errors),
+		T(test_too_many_commands),
+		T(test_messages_allow_more_commands),
+		T(test_long_lines),
+		T(test_endless_line),
+		T(test_auth_line_too_long),
+		T(test_starttls_discards),
+		T(test_implicit_tls),
+		T(test_refuse),
+		T(test_shut),
+		T(test_shut_now),
+		T(test_much_output_waits),
+		T(test_room),
 	};
 
 	return cmocka_run_group_tests_name("server", tests, NULL, NULL);

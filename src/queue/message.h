@@ -1,0 +1,35 @@
+/* message.h - a message of which recipients were leased, and how they are divided into deliveries. */
+#ifndef QUEUE_MESSAGE_H
+#define QUEUE_MESSAGE_H
+
+#include "posthouse/list.h"
+#include "posthouse/store.h"
+
+struct lease;
+struct queue;
+
+#define DELIVERY_RECIPIENTS_MAX 100
+
+/* A message of which recipients are leased, shared by its deliveries; it ends with the last. */
+struct message {
+	struct list in_fetched; /* of the scheduler */
+	struct queue *queue;
+	struct arena arena;
+	struct due_message due; /* views into the arena */
+	size_t leases;          /* the fetching counts as one */
+};
+
+/* A copy of what the store has leased to us; message_add() takes its siblings' recipients in. */
+struct message *message_new(struct queue *q, const struct due_message *due);
+void message_add(struct message *m, const struct due_recipient *recipients, size_t n);
+
+/* Split by route, count and datagram size into deliveries, and park them. The fetching of `m` ends. */
+void message_dispatch(struct message *m);
+
+/* One of its leases has ended; the last one takes the message along. */
+void message_release(struct message *m);
+
+/* More than the codec can need for the delivery's datagram. */
+size_t delivery_bytes(const struct lease *l);
+
+#endif
