@@ -14,8 +14,9 @@
 #define LOCK_WAIT_MS 5000
 #define LOCK_STEP_MS 20
 
-static const char heading[] = "# Accounts of posthouse: name, device (- = main password), SCRAM-SHA-256 verifier, time of creation in ms.\n"
-			      "# Change it with `posthouse user`; other comments are not kept.\n";
+static const char heading[] =
+	"# Accounts of posthouse: name, device (- = main password), SCRAM-SHA-256 verifier, time of creation in ms.\n"
+	"# Change it with `posthouse user`; other comments are not kept.\n";
 
 static struct verdict unwritable(const char *what)
 {
@@ -129,7 +130,8 @@ static struct verdict plan(const struct content *c, enum account_operation opera
 			return perm(550, S("5.5.2"), S("all passwords of an account share one salt and iteration count"));
 	}
 	if (operation == ACCOUNT_ADD && same)
-		return perm(550, S("5.5.2"), new->device.n ? S("the account has such a device already") : S("the account exists already"));
+		return perm(550, S("5.5.2"),
+			    new->device.n ? S("the account has such a device already") : S("the account exists already"));
 	if (operation != ACCOUNT_ADD && !same)
 		return perm(550, S("5.1.1"), others || new->device.n ? S("no such account or device") : S("no such account"));
 	return ok();
@@ -149,7 +151,7 @@ static struct verdict change_locked(struct accounts *a, int directory, enum acco
 	v = plan(a->content, operation, new, skip);
 	if (v.class == OK) {
 		old = accounts_find(a, new->name, new->device);
-		new->created_at = operation == ACCOUNT_PASSWD && old ? old->created_at : clock_now_ms();
+		new->created_at = operation == ACCOUNT_PASSWD &&old ? old->created_at : clock_now_ms();
 		v = replace(directory, a->content, skip, operation == ACCOUNT_REMOVE ? NULL : new);
 	}
 	free(skip);

@@ -93,7 +93,8 @@ static bool sort_unique(struct content *c, struct verdict *why_out)
 	qsort(c->at, c->n, sizeof(c->at[0]), compare_for_sort);
 	for (size_t i = 1; i < c->n; i++) {
 		if (account_compare(&c->at[i - 1], &c->at[i]) == 0) {
-			*why_out = temp(451, S("4.3.0"), file_fault("account file: %.*s is there twice", STR_ARG(str_head(c->at[i].name, 100))));
+			*why_out = temp(451, S("4.3.0"),
+					file_fault("account file: %.*s is there twice", STR_ARG(str_head(c->at[i].name, 100))));
 			return false;
 		}
 	}
@@ -127,7 +128,8 @@ struct content *content_read(const char *path, struct stat *seen_out, struct ver
 	*seen_out = c->identity;
 	bad_line = parse_lines(c, text);
 	if (bad_line)
-		*why_out = temp(451, S("4.3.0"), file_fault("account file: line %u is not \"name device verifier time\"", bad_line));
+		*why_out =
+			temp(451, S("4.3.0"), file_fault("account file: line %u is not \"name device verifier time\"", bad_line));
 	if (bad_line || !sort_unique(c, why_out)) {
 		content_free(c);
 		return NULL;

@@ -6,8 +6,8 @@
 
 #include <sys/stat.h>
 
-#define VERIFIER_SALT_MAX    64
-#define VERIFIER_KEY_SIZE    32
+#define VERIFIER_SALT_MAX       64
+#define VERIFIER_KEY_SIZE       32
 #define VERIFIER_ITERATIONS_MIN 4096 /* RFC 7677 section 4 */
 #define VERIFIER_ITERATIONS_MAX 1000000
 

@@ -15,7 +15,8 @@ bool account_parse_line(struct str line, struct account *account_out)
 		device = str_of("");
 	else if (device.n == 0)
 		return false;
-	if (!account_name_valid(name) || !account_device_valid(device) || !verifier_parse(verifier, &v) || !str_to_u64(created, &at))
+	if (!account_name_valid(name) || !account_device_valid(device) || !verifier_parse(verifier, &v) ||
+	    !str_to_u64(created, &at))
 		return false;
 	*account_out = (struct account){ .name = name, .device = device, .verifier = verifier, .created_at = at };
 	return true;

@@ -23,7 +23,8 @@ bool account_name_valid(struct str name)
 {
 	size_t at = str_find(name, '@');
 
-	return name.n <= NAME_MAX_BYTES && at > 0 && at + 1 < name.n && str_rfind(name, '@') == at && name.p[0] != '#' && word_valid(name);
+	return name.n <= NAME_MAX_BYTES && at > 0 && at + 1 < name.n && str_rfind(name, '@') == at && name.p[0] != '#' &&
+	       word_valid(name);
 }
 
 /* "-" stands for no device in the file. */

@@ -7,7 +7,7 @@
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 
-#define SCHEME	      "SCRAM-SHA-256$"
+#define SCHEME        "SCRAM-SHA-256$"
 #define SALT_MIN      8
 #define SALT_SIZE     16 /* of the salts made here */
 #define PASSWORD_MAX  1024

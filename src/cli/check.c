@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <grp.h>
+#include <linux/magic.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -36,29 +37,30 @@ static unsigned print_faults(const struct config_faults *faults)
 	return n;
 }
 
-/* The store refuses the same: memory loses the queue, and network file systems lie about locks and syncs. NULL: fine. */
+/* The same list as in store/open.c, which the command line does not link. NULL: fine. */
 static const char *unfit_file_system(const char *path)
 {
 	static const struct {
-		unsigned long magic;
+		uint32_t type; /* statfs gives a long that may be negative on 32 bits */
 		const char *why;
 	} unfit[] = {
-		{ 0x01021994, "is on a tmpfs, which forgets the queue at every restart; expected a disk" },
-		{ 0x858458f6, "is on a ramfs, which forgets the queue at every restart; expected a disk" },
-		{ 0x6969, "is on NFS; expected a local disk" },
-		{ 0x517b, "is on SMB; expected a local disk" },
-		{ 0xfe534d42, "is on SMB; expected a local disk" },
-		{ 0xff534d42, "is on CIFS; expected a local disk" },
-		{ 0x01021997, "is on 9p; expected a local disk" },
-		{ 0x00c36400, "is on Ceph; expected a local disk" },
-		{ 0x5346414f, "is on AFS; expected a local disk" },
+		{ TMPFS_MAGIC, "is on a tmpfs, which forgets the queue at every restart; expected a disk" },
+		{ RAMFS_MAGIC, "is on a ramfs, which forgets the queue at every restart; expected a disk" },
+		{ NFS_SUPER_MAGIC, "is on NFS; expected a local disk" },
+		{ SMB_SUPER_MAGIC, "is on SMB; expected a local disk" },
+		{ SMB2_SUPER_MAGIC, "is on SMB; expected a local disk" },
+		{ CIFS_SUPER_MAGIC, "is on CIFS; expected a local disk" },
+		{ AFS_SUPER_MAGIC, "is on AFS; expected a local disk" },
+		{ AFS_FS_MAGIC, "is on AFS; expected a local disk" },
+		{ CODA_SUPER_MAGIC, "is on Coda; expected a local disk" },
+		{ CEPH_SUPER_MAGIC, "is on Ceph; expected a local disk" },
 	};
 	struct statfs st;
 
 	if (statfs(path, &st) != 0)
 		return NULL;
 	for (size_t i = 0; i < sizeof(unfit) / sizeof(unfit[0]); i++)
-		if (((unsigned long)st.f_type & 0xffffffff) == unfit[i].magic)
+		if ((uint32_t)st.f_type == unfit[i].type)
 			return unfit[i].why;
 	return NULL;
 }

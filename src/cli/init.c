@@ -23,8 +23,8 @@
 #include <unistd.h>
 
 #define CERTIFICATE_DAYS 825
-#define CREATED_MAX	 8
-#define DNS_STRING_MAX	 255 /* RFC 1035 section 3.3 */
+#define CREATED_MAX      8
+#define DNS_STRING_MAX   255 /* RFC 1035 section 3.3 */
 
 struct init {
 	struct arena arena;
@@ -43,12 +43,13 @@ struct init {
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: posthouse [-c FILE] init DOMAIN [--hostname HOST] [--user NAME] [--password-stdin]\n"
-			"         [--upstream HOST[:PORT]] [--upstream-tls starttls|implicit|opportunistic|none] [--ca FILE]\n"
-			"         [--upstream-login LOGIN --upstream-password-file FILE]\n"
-			"         [--state-dir DIRECTORY] [--control PATH] [--address ADDRESS] [--port-starttls N] [--port-implicit N]\n"
-			"         [--run-as USER]\n"
-			"Writes FILE, and beside it a certificate and a DKIM key; makes the state directory with a first account.\n");
+	fprintf(stderr,
+		"usage: posthouse [-c FILE] init DOMAIN [--hostname HOST] [--user NAME] [--password-stdin]\n"
+		"         [--upstream HOST[:PORT]] [--upstream-tls starttls|implicit|opportunistic|none] [--ca FILE]\n"
+		"         [--upstream-login LOGIN --upstream-password-file FILE]\n"
+		"         [--state-dir DIRECTORY] [--control PATH] [--address ADDRESS] [--port-starttls N] [--port-implicit N]\n"
+		"         [--run-as USER]\n"
+		"Writes FILE, and beside it a certificate and a DKIM key; makes the state directory with a first account.\n");
 	return EX_USAGE;
 }
 
@@ -105,7 +106,8 @@ static struct str read_domain(struct init *t, const char *what, const char *text
 	struct str s = arena_lower(&t->arena, str_of(text));
 
 	if (!is_domain(s))
-		die(EX_USAGE, "%s: expected a domain such as example.org, not \"%s\" (names beyond ASCII in their xn-- form)", what, text);
+		die(EX_USAGE, "%s: expected a domain such as example.org, not \"%s\" (names beyond ASCII in their xn-- form)",
+		    what, text);
 	return s;
 }
 
@@ -209,7 +211,8 @@ static void read_identity(struct init *t, int *argc, char **argv)
 	struct tm tm;
 
 	t->domain = read_domain(t, "DOMAIN", argv[1]);
-	t->hostname = hostname ? read_domain(t, "--hostname", hostname) : arena_printf(&t->arena, "relay.%.*s", STR_ARG(t->domain));
+	t->hostname =
+		hostname ? read_domain(t, "--hostname", hostname) : arena_printf(&t->arena, "relay.%.*s", STR_ARG(t->domain));
 	if (!account_parse_name(&t->arena, str_of(user ? user : "user"), t->domain, &t->name, &device) || device.n)
 		die(EX_USAGE, "--user: expected a name such as alice, not \"%s\"", user);
 	gmtime_r(&now, &tm);
@@ -221,7 +224,8 @@ static void read_identity(struct init *t, int *argc, char **argv)
 		return;
 	t->user = getpwnam(t->run_as);
 	if (!t->user)
-		die(EX_NOUSER, "there is no user \"%s\" for the relay to become; make one (adduser --system --group %s) or name one with --run-as",
+		die(EX_NOUSER,
+		    "there is no user \"%s\" for the relay to become; make one (adduser --system --group %s) or name one with --run-as",
 		    t->run_as, t->run_as);
 }
 
@@ -269,10 +273,14 @@ static void make_directories(struct init *t)
 		fail(t, EX_CANTCREAT, "%s: %s", t->directory, strerror(errno));
 	t->directory = arena_cstr(&t->arena, str_of(real));
 	free((void *)real);
-	t->config = path_in(t, t->directory, str_from(str_of(t->config), str_rfind(str_of(t->config), '/') == strlen(t->config) ? 0 : str_rfind(str_of(t->config), '/') + 1));
+	t->config = path_in(t, t->directory,
+			    str_from(str_of(t->config), str_rfind(str_of(t->config), '/') == strlen(t->config)
+								? 0
+								: str_rfind(str_of(t->config), '/') + 1));
 	t->chain = path_in(t, t->directory, S("fullchain.pem"));
 	t->key = path_in(t, t->directory, S("privkey.pem"));
-	t->dkim_key = path_in(t, t->directory, arena_printf(&t->arena, "dkim-%.*s-%.*s.key", STR_ARG(t->domain), STR_ARG(t->selector)));
+	t->dkim_key =
+		path_in(t, t->directory, arena_printf(&t->arena, "dkim-%.*s-%.*s.key", STR_ARG(t->domain), STR_ARG(t->selector)));
 	t->accounts = path_in(t, t->state_dir, S("accounts"));
 	refuse_existing(t);
 	if (mkdir(t->state_dir, 0700) == 0)
@@ -339,8 +347,9 @@ static bool name_certificate(struct init *t, X509 *certificate)
 	serial[0] = (unsigned char)((serial[0] & 0x3f) | 0x40);
 	number = BN_bin2bn(serial, sizeof(serial), NULL);
 	named = number && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate)) &&
-		X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)arena_cstr(&t->arena, str_head(t->hostname, 64)),
-					   -1, -1, 0) == 1 &&
+		X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+					   (const unsigned char *)arena_cstr(&t->arena, str_head(t->hostname, 64)), -1, -1,
+					   0) == 1 &&
 		X509_set_issuer_name(certificate, name) == 1;
 	BN_free(number);
 	return named;
@@ -349,10 +358,12 @@ static bool name_certificate(struct init *t, X509 *certificate)
 /* A self-signed certificate for the host, which also serves for tests from the machine itself. */
 static X509 *make_certificate(struct init *t)
 {
-	const char *names = arena_cstr(&t->arena, arena_printf(&t->arena, "DNS:%.*s,DNS:localhost,IP:127.0.0.1,IP:::1", STR_ARG(t->hostname)));
+	const char *names = arena_cstr(
+		&t->arena, arena_printf(&t->arena, "DNS:%.*s,DNS:localhost,IP:127.0.0.1,IP:::1", STR_ARG(t->hostname)));
 	X509 *c = X509_new();
 
-	if (c && X509_set_version(c, X509_VERSION_3) == 1 && name_certificate(t, c) && X509_gmtime_adj(X509_getm_notBefore(c), -3600) &&
+	if (c && X509_set_version(c, X509_VERSION_3) == 1 && name_certificate(t, c) &&
+	    X509_gmtime_adj(X509_getm_notBefore(c), -3600) &&
 	    X509_time_adj_ex(X509_getm_notAfter(c), CERTIFICATE_DAYS, 0, NULL) && X509_set_pubkey(c, t->tls_pkey) == 1 &&
 	    add_extension(c, NID_basic_constraints, "critical,CA:FALSE") &&
 	    add_extension(c, NID_key_usage, "critical,digitalSignature") && add_extension(c, NID_ext_key_usage, "serverAuth") &&
@@ -443,10 +454,11 @@ static struct str quoted(struct init *t, struct str s)
 static void write_upstream(struct init *t, FILE *file)
 {
 	if (!t->upstream_host.n) {
-		fprintf(file, "# The mail server that takes the mail from here: your provider's submission server. Fill it in and remove the //.\n"
-			      "//upstreams = ( { name = \"smarthost\"; host = \"smtp.isp.example\"; port = 587; tls = \"starttls\";\n"
-			      "//                login = \"me@isp.example\"; password_file = \"%s/smarthost.password\"; } );\n"
-			      "//routes = ( { via = [ \"smarthost\" ]; } );\n",
+		fprintf(file,
+			"# The mail server that takes the mail from here: your provider's submission server. Fill it in and remove the //.\n"
+			"//upstreams = ( { name = \"smarthost\"; host = \"smtp.isp.example\"; port = 587; tls = \"starttls\";\n"
+			"//                login = \"me@isp.example\"; password_file = \"%s/smarthost.password\"; } );\n"
+			"//routes = ( { via = [ \"smarthost\" ]; } );\n",
 			t->directory);
 		return;
 	}
@@ -455,8 +467,8 @@ static void write_upstream(struct init *t, FILE *file)
 		fprintf(file, "port = %.*s; ", STR_ARG(t->upstream_port));
 	fprintf(file, "tls = \"%s\";", t->upstream_tls);
 	if (t->upstream_login)
-		fprintf(file, "\n                login = %.*s; password_file = %.*s;", STR_ARG(quoted(t, str_of(t->upstream_login))),
-			STR_ARG(quoted(t, str_of(t->upstream_password_file))));
+		fprintf(file, "\n                login = %.*s; password_file = %.*s;",
+			STR_ARG(quoted(t, str_of(t->upstream_login))), STR_ARG(quoted(t, str_of(t->upstream_password_file))));
 	if (t->ca)
 		fprintf(file, "\n                ca = %.*s;", STR_ARG(quoted(t, str_of(t->ca))));
 	fprintf(file, " } );\nroutes = ( { via = [ \"smarthost\" ]; } );\n");
@@ -467,19 +479,21 @@ static void write_config(struct init *t)
 	FILE *file = create(t, t->config, 0644);
 	struct str address = quoted(t, str_of(t->address));
 
-	fprintf(file, "# Written by `posthouse init`. All keys: posthouse.conf(5). After a change: `posthouse check`, then `posthouse reload`.\n\n"
-		      "hostname = \"%.*s\";\npostmaster = \"postmaster@%.*s\";\nstate_dir = %.*s;\n",
+	fprintf(file,
+		"# Written by `posthouse init`. All keys: posthouse.conf(5). After a change: `posthouse check`, then `posthouse reload`.\n\n"
+		"hostname = \"%.*s\";\npostmaster = \"postmaster@%.*s\";\nstate_dir = %.*s;\n",
 		STR_ARG(t->hostname), STR_ARG(t->domain), STR_ARG(quoted(t, str_of(t->state_dir))));
 	if (t->run_as)
 		fprintf(file, "run_as = %.*s;\n", STR_ARG(quoted(t, str_of(t->run_as))));
 	fprintf(file, "control = %.*s;\n\n", STR_ARG(quoted(t, str_of(t->control))));
-	fprintf(file, "listen = ( { address = %.*s; port = %s; tls = \"starttls\"; },\n           { address = %.*s; port = %s; tls = \"implicit\"; } );\n\n",
+	fprintf(file,
+		"listen = ( { address = %.*s; port = %s; tls = \"starttls\"; },\n           { address = %.*s; port = %s; tls = \"implicit\"; } );\n\n",
 		STR_ARG(address), t->port_starttls, STR_ARG(address), t->port_implicit);
 	fprintf(file, "certificates = ( { chain = %.*s; key = %.*s; } );\n\n", STR_ARG(quoted(t, str_of(t->chain))),
 		STR_ARG(quoted(t, str_of(t->key))));
 	fprintf(file, "# The domain of logins without @.\nauth = { realm = \"%.*s\"; };\n\n", STR_ARG(t->domain));
-	fprintf(file, "sign = ( { domain = \"%.*s\"; selector = \"%.*s\"; key = %.*s; } );\n\n", STR_ARG(t->domain), STR_ARG(t->selector),
-		STR_ARG(quoted(t, str_of(t->dkim_key))));
+	fprintf(file, "sign = ( { domain = \"%.*s\"; selector = \"%.*s\"; key = %.*s; } );\n\n", STR_ARG(t->domain),
+		STR_ARG(t->selector), STR_ARG(quoted(t, str_of(t->dkim_key))));
 	write_upstream(t, file);
 	finish(t, file, t->config, ferror(file) == 0);
 }
@@ -499,8 +513,8 @@ static void print_dkim_record(struct init *t)
 	EVP_EncodeBlock((unsigned char *)text, der, n);
 	OPENSSL_free(der);
 	record = arena_printf(&t->arena, "v=DKIM1; k=rsa; p=%s", text);
-	printf("DNS record to publish, so that others can verify the signatures:\n\n%.*s._domainkey.%.*s. IN TXT (", STR_ARG(t->selector),
-	       STR_ARG(t->domain));
+	printf("DNS record to publish, so that others can verify the signatures:\n\n%.*s._domainkey.%.*s. IN TXT (",
+	       STR_ARG(t->selector), STR_ARG(t->domain));
 	for (; record.n; record = str_from(record, DNS_STRING_MAX))
 		printf("\n    \"%.*s\"", STR_ARG(str_head(record, DNS_STRING_MAX)));
 	printf(" )\n\n");

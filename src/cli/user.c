@@ -110,7 +110,8 @@ static void get_password(struct secret *password_out, bool generate, bool from_s
 			die(EX_OSERR, "no random numbers");
 	} else if (from_stdin || !isatty(STDIN_FILENO)) {
 		if (!read_password_line(password_out))
-			die(EX_NOINPUT, "expected a password of at most %d bytes on the first line of standard input", PASSWORD_MAX);
+			die(EX_NOINPUT, "expected a password of at most %d bytes on the first line of standard input",
+			    PASSWORD_MAX);
 	} else {
 		ask_twice(password_out);
 	}
@@ -148,7 +149,8 @@ static void take_over(struct user_command *u)
 	make_state_dir(u->state_dir, user);
 	if (user && !become_user(user))
 		die(EX_OSERR, "cannot become %s: %s", run_as, strerror(errno));
-	fd = open(arena_cstr(&u->arena, arena_printf(&u->arena, "%s/lock", u->state_dir)), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = open(arena_cstr(&u->arena, arena_printf(&u->arena, "%s/lock", u->state_dir)),
+		  O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		die(errno == EACCES ? EX_NOPERM : EX_CANTCREAT, "%s/lock: %s", u->state_dir, strerror(errno));
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
@@ -244,7 +246,9 @@ static int exit_code(struct verdict v)
 
 static int run_change(struct user_command *u, bool generated)
 {
-	static const char *const done[] = { [ACCOUNT_ADD] = "added", [ACCOUNT_PASSWD] = "has a new password", [ACCOUNT_REMOVE] = "removed" };
+	static const char *const done[] = {
+		[ACCOUNT_ADD] = "added", [ACCOUNT_PASSWD] = "has a new password", [ACCOUNT_REMOVE] = "removed"
+	};
 	struct verdict v;
 
 	connect_or_take_over(u);
@@ -268,8 +272,8 @@ static void print_account(struct user_command *u, bool as_json, struct str name,
 	if (u->name.n && !str_eq(u->name, name))
 		return;
 	if (as_json)
-		json_print(json_pack("{s:o,s:o,s:o,s:I}", "login", json_text(login), "account", json_text(name), "device", json_text(device),
-				     "created_at", (json_int_t)created_at));
+		json_print(json_pack("{s:o,s:o,s:o,s:I}", "login", json_text(login), "account", json_text(name), "device",
+				     json_text(device), "created_at", (json_int_t)created_at));
 	else
 		printf("%-40.*s %.*s\n", STR_ARG(printable(&u->arena, login)), STR_ARG(created));
 }
@@ -348,7 +352,9 @@ static void read_name(struct user_command *u, const char *text)
 
 int command_user(int argc, char **argv, const char *config_path)
 {
-	static const char *const operations[] = { [ACCOUNT_ADD] = "add", [ACCOUNT_PASSWD] = "passwd", [ACCOUNT_REMOVE] = "remove" };
+	static const char *const operations[] = {
+		[ACCOUNT_ADD] = "add", [ACCOUNT_PASSWD] = "passwd", [ACCOUNT_REMOVE] = "remove"
+	};
 	struct user_command u = { 0 };
 	bool as_json = take_flag(&argc, argv, "--json"), generate = take_flag(&argc, argv, "--generate");
 	bool from_stdin = take_flag(&argc, argv, "--stdin"), list;

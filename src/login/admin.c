@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define CHANGES_MAX 64
+#define CHANGES_MAX  64
 #define ROW_OVERHEAD 32 /* of a row in a page, beyond its texts */
 
 struct change {
@@ -59,7 +59,8 @@ static void on_changed(uv_work_t *work, int status)
 
 	login_refresh(l);
 	if (c->verdict.class == OK)
-		log_info(NULL, "account.changed", kv("operation", names[c->operation]), kv("login", c->name), kv("device", c->device));
+		log_info(NULL, "account.changed", kv("operation", names[c->operation]), kv("login", c->name),
+			 kv("device", c->device));
 	if (c->ch)
 		ipc_send_account_changed(c->ch, &(struct msg_account_changed){ .call = c->call, .verdict = c->verdict }, -1);
 	list_remove(&c->link);
@@ -75,11 +76,11 @@ void change_accounts(struct login *l, struct channel *ch, const struct msg_accou
 	size_t waiting = 0;
 	bool idle = list_empty(&l->changes);
 
-	LIST_EACH(i, &l->changes)
+	LIST_EACH (i, &l->changes)
 		waiting++;
 	if (waiting >= CHANGES_MAX || m->operation < ACCOUNT_ADD || m->operation > ACCOUNT_REMOVE) {
-		struct verdict v = waiting >= CHANGES_MAX ? temp(451, S("4.3.0"), S("too many changes of accounts at once")) :
-							    perm(550, S("5.5.2"), S("unknown operation"));
+		struct verdict v = waiting >= CHANGES_MAX ? temp(451, S("4.3.0"), S("too many changes of accounts at once"))
+							  : perm(550, S("5.5.2"), S("unknown operation"));
 
 		ipc_send_account_changed(ch, &(struct msg_account_changed){ .call = m->call, .verdict = v }, -1);
 		return;
@@ -100,7 +101,7 @@ void change_accounts(struct login *l, struct channel *ch, const struct msg_accou
 
 void changes_drop(struct login *l, const struct channel *ch)
 {
-	LIST_EACH(i, &l->changes) {
+	LIST_EACH (i, &l->changes) {
 		struct change *c = CONTAINER_OF(i, struct change, link);
 
 		if (c->ch == ch)

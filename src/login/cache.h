@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#define CACHE_KEY_SIZE	  32
+#define CACHE_KEY_SIZE    32
 #define CACHE_LIFETIME_MS (5 * 60 * 1000)
 
 struct cache;

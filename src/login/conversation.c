@@ -12,8 +12,8 @@
 struct conversation {
 	sasl_conn_t *sasl;
 	sasl_callback_t callbacks[CALLBACKS];
-	struct arena arena;  /* as long as the conversation */
-	struct arena step;   /* a step's results */
+	struct arena arena; /* as long as the conversation */
+	struct arena step;  /* a step's results */
 	struct str realm, fault;
 	sasl_channel_binding_t binding;
 	struct directory *directory;
@@ -69,7 +69,8 @@ static int may_act_for(sasl_conn_t *sasl, void *context, const char *requested, 
 	struct str who, device;
 
 	login_split(str_make(identity, identity_n), &who, &device);
-	if (str_eq(str_make(requested, requested_n), str_make(identity, identity_n)) || str_eq(str_make(requested, requested_n), who))
+	if (str_eq(str_make(requested, requested_n), str_make(identity, identity_n)) ||
+	    str_eq(str_make(requested, requested_n), who))
 		return SASL_OK;
 	return SASL_BADAUTH;
 }
@@ -104,17 +105,20 @@ static void set_callbacks(struct conversation *c)
 /* No anonymous logins, no security layer of SASL's own: TLS is there already. */
 static bool set_properties(struct conversation *c, const struct conversation_config *config)
 {
-	static const sasl_security_properties_t security = { .min_ssf = 0, .max_ssf = 0, .maxbufsize = 0,
-							     .security_flags = SASL_SEC_NOANONYMOUS };
+	static const sasl_security_properties_t security = {
+		.min_ssf = 0, .max_ssf = 0, .maxbufsize = 0, .security_flags = SASL_SEC_NOANONYMOUS
+	};
 	sasl_ssf_t bits = config->tls_bits;
 
-	if (sasl_setprop(c->sasl, SASL_SEC_PROPS, &security) != SASL_OK || sasl_setprop(c->sasl, SASL_SSF_EXTERNAL, &bits) != SASL_OK)
+	if (sasl_setprop(c->sasl, SASL_SEC_PROPS, &security) != SASL_OK ||
+	    sasl_setprop(c->sasl, SASL_SSF_EXTERNAL, &bits) != SASL_OK)
 		return false;
 	if (config->binding.n == 0)
 		return true;
 
 	/* Not critical: that would hide every mechanism without channel binding, PLAIN included. */
-	c->binding = (sasl_channel_binding_t){ .name = arena_cstr(&c->arena, config->binding_name), .critical = 0,
+	c->binding = (sasl_channel_binding_t){ .name = arena_cstr(&c->arena, config->binding_name),
+					       .critical = 0,
 					       .len = config->binding.n,
 					       .data = (const unsigned char *)arena_str(&c->arena, config->binding).p };
 	return sasl_setprop(c->sasl, SASL_CHANNEL_BINDING, &c->binding) == SASL_OK;
@@ -190,19 +194,11 @@ static struct conversation_result conclude(struct conversation *c, int result, c
 	case SASL_NOUSER:
 	case SASL_NOAUTHZ:
 	case SASL_NOVERIFY:
-	case SASL_BUFOVER:
-		r.verdict = perm(535, S("5.7.8"), S("authentication failed"));
-		return r;
+	case SASL_BUFOVER: r.verdict = perm(535, S("5.7.8"), S("authentication failed")); return r;
 	case SASL_BADPROT:
-	case SASL_BADPARAM:
-		r.verdict = perm(501, S("5.5.2"), S("not an answer of this mechanism"));
-		return r;
-	case SASL_NOMECH:
-		r.verdict = perm(504, S("5.5.4"), S("unrecognized authentication mechanism"));
-		return r;
-	default:
-		r.fault = c->fault.n ? c->fault : str_of(sasl_errstring(result, NULL, NULL));
-		return r;
+	case SASL_BADPARAM: r.verdict = perm(501, S("5.5.2"), S("not an answer of this mechanism")); return r;
+	case SASL_NOMECH: r.verdict = perm(504, S("5.5.4"), S("unrecognized authentication mechanism")); return r;
+	default: r.fault = c->fault.n ? c->fault : str_of(sasl_errstring(result, NULL, NULL)); return r;
 	}
 }
 

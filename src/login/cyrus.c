@@ -45,7 +45,8 @@ static const struct {
 	const char *option, *value;
 } options[] = {
 	{ "auxprop_plugin", PLUGIN },
-	{ "pwcheck_method", "auxprop" }, /* asked after our own check has said no; our plug-in has no plain text, so it says no too */
+	{ "pwcheck_method",
+	  "auxprop" }, /* asked after our own check has said no; our plug-in has no plain text, so it says no too */
 	{ "log_level", "1" },
 };
 
@@ -163,7 +164,9 @@ static bool has_plugin(struct str mechanism)
 
 struct verdict cyrus_can(const struct str_list *mechanisms)
 {
-	static const struct str ours[] = { { "PLAIN", 5 }, { "LOGIN", 5 }, { "SCRAM-SHA-256", 13 }, { "SCRAM-SHA-256-PLUS", 18 } };
+	static const struct str ours[] = {
+		{ "PLAIN", 5 }, { "LOGIN", 5 }, { "SCRAM-SHA-256", 13 }, { "SCRAM-SHA-256-PLUS", 18 }
+	};
 	static struct arena a;
 
 	arena_reset(&a);
@@ -176,8 +179,12 @@ struct verdict cyrus_can(const struct str_list *mechanisms)
 		if (!built)
 			return perm(0, S(""), arena_printf(&a, "auth.mechanisms: %.*s is not built", STR_ARG(wanted)));
 		if (!str_ieq(wanted, S("LOGIN")) && !has_plugin(wanted))
-			return perm(0, S(""), arena_printf(&a, "auth.mechanisms: Cyrus SASL has no plug-in for %.*s; on Debian it is in libsasl2-modules",
-							   STR_ARG(wanted)));
+			return perm(
+				0, S(""),
+				arena_printf(
+					&a,
+					"auth.mechanisms: Cyrus SASL has no plug-in for %.*s; on Debian it is in libsasl2-modules",
+					STR_ARG(wanted)));
 	}
 	return ok();
 }

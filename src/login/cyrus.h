@@ -15,9 +15,9 @@ struct verdict cyrus_can(const struct str_list *mechanisms);
 
 /* One login. */
 struct conversation_config {
-	const char *service;    /* "smtp" */
-	const char *hostname;   /* ours, for Cyrus; no resolver is asked */
-	struct str realm;       /* for logins without @ */
+	const char *service;  /* "smtp" */
+	const char *hostname; /* ours, for Cyrus; no resolver is asked */
+	struct str realm;     /* for logins without @ */
 	unsigned tls_bits;
 	struct str binding_name, binding; /* channel binding (RFC 5929, RFC 9266); empty: none */
 };

@@ -89,7 +89,8 @@ static struct str decoy_like(struct arena *a, struct str existing, struct str de
 	return arena_printf(a, "%.*s%.*s", STR_ARG(str_head(existing, str_rfind(existing, '$'))), STR_ARG(str_from(decoy, keys)));
 }
 
-struct verdict directory_verifier(struct directory *d, struct arena *a, struct str name, struct str device, struct str *verifier_out)
+struct verdict directory_verifier(struct directory *d, struct arena *a, struct str name, struct str device,
+				  struct str *verifier_out)
 {
 	struct str decoy = account_decoy(a, &d->key, name);
 	const struct account *exact, *any;

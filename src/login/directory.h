@@ -22,6 +22,7 @@ uint64_t directory_generation(const struct directory *d);
 const struct accounts *directory_accounts(const struct directory *d);
 
 /* Any thread. The verifier of a login, or one that no password fits: the caller cannot tell which. TEMP 454 4.7.0: no accounts. */
-struct verdict directory_verifier(struct directory *d, struct arena *a, struct str name, struct str device, struct str *verifier_out);
+struct verdict directory_verifier(struct directory *d, struct arena *a, struct str name, struct str device,
+				  struct str *verifier_out);
 
 #endif

@@ -10,10 +10,10 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define OPEN_MAX	 4096		 /* at once; each holds a Cyrus connection of some KiB */
-#define STEP_MS		 10000		 /* a worker's step; then the client hears 454 */
-#define CLIENT_MS	 (10 * 60 * 1000) /* submission ends its sessions long before */
-#define FAULT_REPEAT_MS	 60000		 /* the same fault is logged once in this time */
+#define OPEN_MAX        4096             /* at once; each holds a Cyrus connection of some KiB */
+#define STEP_MS         10000            /* a worker's step; then the client hears 454 */
+#define CLIENT_MS       (10 * 60 * 1000) /* submission ends its sessions long before */
+#define FAULT_REPEAT_MS 60000            /* the same fault is logged once in this time */
 
 enum exchange_state { EXCHANGE_NEW, EXCHANGE_WORKING, EXCHANGE_WAITING, EXCHANGE_ORPHANED, EXCHANGE_CLOSING };
 static const char *const state_names[] = { "new", "working", "waiting", "orphaned", "closing" };
@@ -60,7 +60,7 @@ static void enter(struct exchange *e, enum exchange_state state)
 
 static struct exchange *find(struct login *l, const struct channel *ch, uint64_t session)
 {
-	LIST_EACH(i, &l->exchanges) {
+	LIST_EACH (i, &l->exchanges) {
 		struct exchange *e = CONTAINER_OF(i, struct exchange, link);
 
 		if (e->ch == ch && e->session == session)
@@ -73,7 +73,9 @@ static struct exchange *find(struct login *l, const struct channel *ch, uint64_t
 static void answer(struct channel *ch, uint64_t call, struct verdict v, struct str challenge, struct str name, struct str device)
 {
 	ipc_send_login_reply(
-		ch, &(struct msg_login_reply){ .call = call, .verdict = v, .challenge = challenge, .login = name, .device = device }, -1);
+		ch,
+		&(struct msg_login_reply){ .call = call, .verdict = v, .challenge = challenge, .login = name, .device = device },
+		-1);
 }
 
 static void answer_verdict(struct channel *ch, uint64_t call, struct verdict v)
@@ -148,7 +150,7 @@ void exchange_end(struct login *l, struct channel *ch, uint64_t session)
 
 void exchanges_drop(struct login *l, const struct channel *ch)
 {
-	LIST_EACH(i, &l->exchanges) {
+	LIST_EACH (i, &l->exchanges) {
 		struct exchange *e = CONTAINER_OF(i, struct exchange, link);
 
 		if (!ch || e->ch == ch)
@@ -158,7 +160,8 @@ void exchanges_drop(struct login *l, const struct channel *ch)
 
 /* ---- the cache ---- */
 /* RFC 4616: authorization id, NUL, name, NUL, password. False: not so, or acting for another; Cyrus will say what it is. */
-static bool read_plain(struct exchange *e, struct str response, struct str *name_out, struct str *device_out, struct str *password_out)
+static bool read_plain(struct exchange *e, struct str response, struct str *name_out, struct str *device_out,
+		       struct str *password_out)
 {
 	struct str acts_for = str_head(response, str_find(response, '\0'));
 	struct str rest = str_from(response, acts_for.n + 1);
@@ -272,7 +275,8 @@ static void on_worked(uv_work_t *work, int status)
 		return;
 	}
 	uv_timer_stop(&e->timer);
-	if (e->result.verdict.class == OK && e->result.verdict.code == 235 && e->generation == directory_generation(e->login->directory))
+	if (e->result.verdict.class == OK && e->result.verdict.code == 235 &&
+	    e->generation == directory_generation(e->login->directory))
 		cache_put(e->login->cache, &e->key, clock_mono_ms());
 	conclude(e);
 }

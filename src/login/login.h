@@ -13,10 +13,10 @@ struct login {
 	const struct config *config; /* the frame's; exchanges copy what they need of it */
 	struct directory *directory;
 	struct cache *cache;
-	uint64_t cache_generation; /* of the directory, when the cache was last known to fit */
-	struct list exchanges;     /* those that somebody waits for or may come back to */
-	struct list changes;       /* of accounts, waiting; the first is being made */
-	size_t open_exchanges;     /* with those that only their worker still has */
+	uint64_t cache_generation;        /* of the directory, when the cache was last known to fit */
+	struct list exchanges;            /* those that somebody waits for or may come back to */
+	struct list changes;              /* of accounts, waiting; the first is being made */
+	size_t open_exchanges;            /* with those that only their worker still has */
 	void (*on_idle)(struct login *l); /* no exchange and no change is left; NULL: nobody asks */
 	struct role *stopping;            /* for on_idle */
 	uint64_t accepted, refused, failed, from_cache;
@@ -42,6 +42,7 @@ void exchanges_drop(struct login *l, const struct channel *ch); /* of a channel 
 /* ---- admin.c: accounts listed and changed ---- */
 void change_accounts(struct login *l, struct channel *ch, const struct msg_account_change *m);
 void list_accounts(struct login *l, struct channel *ch, const struct msg_account_page *m);
-void changes_drop(struct login *l, const struct channel *ch); /* nobody waits for the answers; the changes are made all the same */
+void changes_drop(struct login *l,
+		  const struct channel *ch); /* nobody waits for the answers; the changes are made all the same */
 
 #endif

@@ -29,13 +29,13 @@ enum stream_state {
 struct stream_tls {
 	SSL *ssl;
 	struct tls_context *context;
-	struct str in;        /* ciphertext that is being read: in the shared buffer, or in `wire` */
-	struct buf wire;      /* ciphertext that has to wait because the user takes no more */
-	struct buf plain;     /* written, not encrypted yet: one record for many writes */
-	struct verdict fault; /* of a handshake that could not even begin */
-	bool done, failed;    /* the handshake */
-	bool shut;            /* our close_notify is in `out` */
-	bool encrypting;      /* what TLS writes now is the user's, not the peer's doing */
+	struct str in;           /* ciphertext that is being read: in the shared buffer, or in `wire` */
+	struct buf wire;         /* ciphertext that has to wait because the user takes no more */
+	struct buf plain;        /* written, not encrypted yet: one record for many writes */
+	struct verdict fault;    /* of a handshake that could not even begin */
+	bool done, failed, over; /* the handshake */
+	bool shut;               /* our close_notify is in `out` */
+	bool encrypting;         /* what TLS writes now is the user's, not the peer's doing */
 };
 
 struct stream {

@@ -40,10 +40,10 @@ static struct verdict refuse_full(struct writer *w)
 /* The row of the message; false when the id is there already, or after an error. */
 static bool add_message(struct writer *w, const struct accepted *m)
 {
-	db_run(&w->db, Q_message_add, INT(m->id), INT(m->token), INT(m->kind), INT(m->parent), INT(m->received_at), INT(m->expires_at),
-	       INT(m->warn_at), TEXT(m->login), TEXT(m->device), TEXT(m->origin), TEXT(m->sender), TEXT(m->envid), INT(m->ret),
-	       INT(m->body), INT(m->utf8), INT(m->options), TEXT(m->sign_domain), BLOB(m->prefix), INT(m->size), INT(m->header_size),
-	       INT(m->place), INT(m->recipients_n));
+	db_run(&w->db, Q_message_add, INT(m->id), INT(m->token), INT(m->kind), INT(m->parent), INT(m->received_at),
+	       INT(m->expires_at), INT(m->warn_at), TEXT(m->login), TEXT(m->device), TEXT(m->origin), TEXT(m->sender),
+	       TEXT(m->envid), INT(m->ret), INT(m->body), INT(m->utf8), INT(m->options), TEXT(m->sign_domain), BLOB(m->prefix),
+	       INT(m->size), INT(m->header_size), INT(m->place), INT(m->recipients_n));
 	return w->db.rc == SQLITE_OK && db_changes(&w->db) == 1;
 }
 
@@ -60,8 +60,8 @@ static void add_recipients(struct writer *w, const struct accepted *m)
 		if (domain.n == 0 || !str_ieq(domain, previous)) /* lists are often sorted by domain */
 			lane = lane_for(w, r->address, m->login, m->received_at);
 		previous = domain;
-		db_run(&w->db, Q_recipient_add, INT(m->id), INT(i + 1), TEXT(r->address), TEXT(r->orcpt), INT(r->notify), INT(lane),
-		       INT(m->received_at));
+		db_run(&w->db, Q_recipient_add, INT(m->id), INT(i + 1), TEXT(r->address), TEXT(r->orcpt), INT(r->notify),
+		       INT(lane), INT(m->received_at));
 	}
 }
 

@@ -25,7 +25,8 @@ static bool recipient_matches(struct writer *w, uint64_t id, struct str address,
 		struct str candidate = db_str(q, 0);
 		size_t at = str_rfind(candidate, '@');
 
-		if ((address.n == 0 || str_ieq(candidate, address)) && (domain.n == 0 || str_ieq(str_from(candidate, at + 1), domain))) {
+		if ((address.n == 0 || str_ieq(candidate, address)) &&
+		    (domain.n == 0 || str_ieq(str_from(candidate, at + 1), domain))) {
 			db_end(q);
 			return true;
 		}
@@ -63,8 +64,8 @@ static bool select_one(struct writer *w, const struct selector *s, bool finished
 	return fits;
 }
 
-size_t select_messages(struct writer *w, const struct selector *s, uint64_t cursor, size_t max, bool finished_too, struct arena *a,
-		       uint64_t **ids_out, uint64_t *next_out)
+size_t select_messages(struct writer *w, const struct selector *s, uint64_t cursor, size_t max, bool finished_too,
+		       struct arena *a, uint64_t **ids_out, uint64_t *next_out)
 {
 	uint64_t *ids = ARENA_ARRAY(a, uint64_t, max + 1), now = clock_now_ms();
 	size_t n = 0, seen = 0;
@@ -77,7 +78,8 @@ size_t select_messages(struct writer *w, const struct selector *s, uint64_t curs
 			ids[n++] = s->id;
 		return n;
 	}
-	q = s->user.n ? db_query(&w->db, Q_select_login, INT(cursor), TEXT(s->user)) : db_query(&w->db, Q_select_open, INT(cursor));
+	q = s->user.n ? db_query(&w->db, Q_select_login, INT(cursor), TEXT(s->user))
+		      : db_query(&w->db, Q_select_open, INT(cursor));
 	while (db_row(&w->db, q)) {
 		if (n == max || seen++ == SCAN_MAX) { /* the others wait behind this: go on from here later */
 			*next_out = cursor;
@@ -100,7 +102,8 @@ static struct str reply_text(struct arena *a, sqlite3_stmt *q, int code_column)
 		return S("");
 	if (db_u64(q, code_column) == 0)
 		return arena_str(a, text);
-	return arena_printf(a, "%u%s%.*s %.*s", (unsigned)db_u64(q, code_column), enhanced.n ? " " : "", STR_ARG(enhanced), STR_ARG(text));
+	return arena_printf(a, "%u%s%.*s %.*s", (unsigned)db_u64(q, code_column), enhanced.n ? " " : "", STR_ARG(enhanced),
+			    STR_ARG(text));
 }
 
 /* The row of one message; false when there is none. */

@@ -6,9 +6,9 @@
 
 #include "posthouse/clock.h"
 
-#define FRAMES_SOON  2000  /* of 4 KiB: ask for a pass */
-#define FRAMES_MAX   10000 /* do not go on without one: 40 MiB and one batch are the log's bound */
-#define RETRY_MS     1000  /* after a pass that could not finish */
+#define FRAMES_SOON 2000  /* of 4 KiB: ask for a pass */
+#define FRAMES_MAX  10000 /* do not go on without one: 40 MiB and one batch are the log's bound */
+#define RETRY_MS    1000  /* after a pass that could not finish */
 
 /* One pass with the error, if any, dealt with; *full_out: there was no room to copy into. */
 static bool pass(struct db *db, struct store *st, bool *complete_out, bool *full_out)

@@ -21,8 +21,8 @@ static void note_error(struct db *db, int rc)
 	db->system_errno = db->handle ? sqlite3_system_errno(db->handle) : 0;
 	if (db->system_errno == 0) /* SQLite does not keep it when COMMIT fails: db_row() has cleared errno before */
 		db->system_errno = system_error;
-	(void)snprintf(db->error, sizeof(db->error), "%s (%d%s%s)", db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc), rc,
-		       db->system_errno ? ", " : "", db->system_errno ? strerror(db->system_errno) : "");
+	(void)snprintf(db->error, sizeof(db->error), "%s (%d%s%s)", db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc),
+		       rc, db->system_errno ? ", " : "", db->system_errno ? strerror(db->system_errno) : "");
 }
 
 /* Bind one parameter. */
@@ -158,8 +158,9 @@ bool db_open(struct db *db, const char *path)
 	}
 	(void)sqlite3_busy_timeout(db->handle, 10000); /* cannot fail; only a visitor with sqlite3(1) makes us wait */
 	/* secure_delete=FAST: zero what is rewritten anyway, do not write freed pages of texts once more. */
-	return db_script(db, "PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
-			     "PRAGMA cache_size=-4096; PRAGMA temp_store=MEMORY; PRAGMA secure_delete=FAST; PRAGMA trusted_schema=OFF;");
+	return db_script(
+		db, "PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
+		    "PRAGMA cache_size=-4096; PRAGMA temp_store=MEMORY; PRAGMA secure_delete=FAST; PRAGMA trusted_schema=OFF;");
 }
 
 void db_close(struct db *db)

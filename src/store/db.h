@@ -18,9 +18,9 @@ enum statement {
 struct db {
 	sqlite3 *handle;
 	sqlite3_stmt *prepared[STATEMENT_COUNT];
-	int rc;                /* first error since db_forget_error(): an extended result code */
-	int system_errno;      /* what the system said, when it was asked */
-	char error[256];       /* SQLite's words */
+	int rc;           /* first error since db_forget_error(): an extended result code */
+	int system_errno; /* what the system said, when it was asked */
+	char error[256];  /* SQLite's words */
 };
 
 /* A value for a parameter, bound in the order given; texts and blobs must live until the statement has run. */
@@ -29,19 +29,24 @@ struct db_value {
 	uint64_t u64;
 	struct str str;
 };
-static inline struct db_value INT(uint64_t v) { return (struct db_value){ .kind = DB_INT, .u64 = v }; }
-static inline struct db_value TEXT(struct str v) { return (struct db_value){ .kind = DB_TEXT, .str = v }; }
-static inline struct db_value BLOB(struct str v) { return (struct db_value){ .kind = DB_BLOB, .str = v }; }
+static inline struct db_value INT(uint64_t v) {
+	return (struct db_value){ .kind = DB_INT, .u64 = v };
+} static inline struct db_value TEXT(struct str v) {
+	return (struct db_value){ .kind = DB_TEXT, .str = v };
+} static inline struct db_value BLOB(struct str v) {
+	return (struct db_value){ .kind = DB_BLOB, .str = v };
+}
 
 /* Bind and give the statement for db_row(); NULL after an error. It must not be in use: one walk per statement at a time. */
-#define db_query(db, statement, ...)                                                                                                 \
-	db_query_values((db), (statement), (const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ },                          \
+#define db_query(db, statement, ...)                                                                                             \
+	db_query_values((db), (statement), (const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ },                      \
 			sizeof((const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ }) / sizeof(struct db_value))
-sqlite3_stmt *db_query_values(struct db *db, enum statement statement, const struct db_value *values, size_t n);
+sqlite3_stmt *
+db_query_values(struct db *db, enum statement statement, const struct db_value *values, size_t n);
 
 /* Bind and run to the end; false after an error. */
-#define db_run(db, statement, ...)                                                                                                   \
-	db_run_values((db), (statement), (const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ },                            \
+#define db_run(db, statement, ...)                                                                                               \
+	db_run_values((db), (statement), (const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ },                        \
 		      sizeof((const struct db_value[]){ { .kind = DB_NULL }, ##__VA_ARGS__ }) / sizeof(struct db_value))
 bool db_run_values(struct db *db, enum statement statement, const struct db_value *values, size_t n);
 
@@ -50,7 +55,10 @@ bool db_row(struct db *db, sqlite3_stmt *q);
 void db_end(sqlite3_stmt *q);
 
 /* Columns of the row; views live until the next db_row() or db_end(), the `keep` form copies. */
-static inline uint64_t db_u64(sqlite3_stmt *q, int column) { return (uint64_t)sqlite3_column_int64(q, column); }
+static inline uint64_t db_u64(sqlite3_stmt *q, int column)
+{
+	return (uint64_t)sqlite3_column_int64(q, column);
+}
 struct str db_str(sqlite3_stmt *q, int column);
 struct str db_keep(struct arena *a, sqlite3_stmt *q, int column);
 

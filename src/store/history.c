@@ -80,7 +80,8 @@ void run_gates(struct writer *w, struct op *op)
 
 	while (n < GATES_MAX && db_row(&w->db, q)) {
 		if (n == capacity) {
-			struct gate_state *more = ARENA_ARRAY(&op->arena, struct gate_state, capacity = capacity ? capacity * 2 : 16);
+			struct gate_state *more =
+				ARENA_ARRAY(&op->arena, struct gate_state, capacity = capacity ? capacity * 2 : 16);
 
 			if (n)
 				memcpy(more, gates, n * sizeof(*more));

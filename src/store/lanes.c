@@ -1,9 +1,9 @@
 /* lanes.c - lanes: the rows, kept with their recipients; whose turn it is; and the leases given from them. */
 #include "writer.h"
 
-#define LANES_MAX         1000
-#define GROUP_MAX         100 /* recipients of one message in one lease */
-#define EVERY_TIME        UINT64_MAX /* -1 in SQLite: later than this is any time */
+#define LANES_MAX  1000
+#define GROUP_MAX  100        /* recipients of one message in one lease */
+#define EVERY_TIME UINT64_MAX /* -1 in SQLite: later than this is any time */
 
 /* The recipient domain in lower case; an address without @ is a domain of its own. */
 static struct str lane_domain(struct arena *a, struct str address)
@@ -73,6 +73,7 @@ struct lane_page {
 	struct due_lane *at;
 	size_t n, max;
 	uint64_t now;
+	uint64_t skip_at, skip, skip_end;
 	bool more; /* further lanes are due */
 };
 
@@ -88,16 +89,14 @@ static bool later(uint64_t a_at, uint64_t a, uint64_t b_at, uint64_t b)
 	return a_at != b_at ? a_at > b_at : a > b;
 }
 
-/* Take lanes after the turn up to `end`, but not those between (skip_at, skip) and skip_end, which this page has already. */
-static void take_lanes(struct writer *w, struct op *op, struct lane_page *page, uint64_t end, uint64_t skip_at, uint64_t skip,
-		       uint64_t skip_end)
+/* Take lanes from a walk, but not those after (skip_at, skip) that are due up to skip_end: the page has them already. */
+static void take_lanes(struct writer *w, struct op *op, struct lane_page *page, sqlite3_stmt *q)
 {
-	sqlite3_stmt *q = db_query(&w->db, Q_lanes_due, INT(w->turn.next_at), INT(w->turn.lane), INT(end));
-
 	while (db_row(&w->db, q)) {
 		uint64_t lane = db_u64(q, 0), next_at = db_u64(q, 3);
 
-		if (is_quiet(w, lane, page->now) || (later(next_at, lane, skip_at, skip) && next_at <= skip_end))
+		if (is_quiet(w, lane, page->now) ||
+		    (later(next_at, lane, page->skip_at, page->skip) && next_at <= page->skip_end))
 			continue;
 		if (page->n == page->max) {
 			page->more = true;
@@ -110,6 +109,16 @@ static void take_lanes(struct writer *w, struct op *op, struct lane_page *page, 
 		w->turn.next_at = next_at;
 		w->turn.lane = lane;
 	}
+}
+
+/* Go on from the turn up to the time `end`: first the rest of those due at the same moment as the last one given. */
+static void go_round(struct writer *w, struct op *op, struct lane_page *page, uint64_t end)
+{
+	uint64_t at = w->turn.next_at;
+
+	take_lanes(w, op, page, db_query(&w->db, Q_lanes_due_with, INT(at), INT(w->turn.lane), INT(end)));
+	if (!page->more)
+		take_lanes(w, op, page, db_query(&w->db, Q_lanes_due, INT(at), INT(end)));
 }
 
 /* When the next lane will be due; 0 = none waits. */
@@ -144,11 +153,15 @@ void run_lanes(struct writer *w, struct op *op)
 		return;
 	}
 	page.at = ARENA_ARRAY(&op->arena, struct due_lane, page.max + 1);
-	take_lanes(w, op, &page, end, UINT64_MAX, UINT64_MAX, 0);
-	if (!page.more) {
+	page.skip_at = UINT64_MAX; /* nothing so far */
+	go_round(w, op, &page, end);
+	if (!page.more) { /* the round is over: begin the next one */
 		w->turn.next_at = w->turn.lane = 0;
 		w->turn.end = page.now;
-		take_lanes(w, op, &page, page.now, from_at, from, end);
+		page.skip_at = from_at;
+		page.skip = from;
+		page.skip_end = end;
+		go_round(w, op, &page, page.now);
 	}
 	op->out.rows = page.at;
 	op->out.n = page.n;

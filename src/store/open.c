@@ -15,8 +15,8 @@ static const struct {
 	uint32_t type; /* statfs gives a long that may be negative on 32 bits */
 	const char *name;
 } refused[] = {
-	{ TMPFS_MAGIC, "tmpfs" }, { RAMFS_MAGIC, "ramfs" },   { NFS_SUPER_MAGIC, "NFS" }, { SMB_SUPER_MAGIC, "SMB" },
-	{ SMB2_SUPER_MAGIC, "SMB" }, { CIFS_SUPER_MAGIC, "CIFS" }, { AFS_SUPER_MAGIC, "AFS" }, { AFS_FS_MAGIC, "AFS" },
+	{ TMPFS_MAGIC, "tmpfs" },     { RAMFS_MAGIC, "ramfs" },     { NFS_SUPER_MAGIC, "NFS" }, { SMB_SUPER_MAGIC, "SMB" },
+	{ SMB2_SUPER_MAGIC, "SMB" },  { CIFS_SUPER_MAGIC, "CIFS" }, { AFS_SUPER_MAGIC, "AFS" }, { AFS_FS_MAGIC, "AFS" },
 	{ CODA_SUPER_MAGIC, "Coda" }, { CEPH_SUPER_MAGIC, "Ceph" },
 };
 
@@ -29,7 +29,8 @@ static struct verdict check_place(int fd, const char *path, struct arena *a)
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
 		if ((uint32_t)fs.f_type == refused[i].type)
 			return perm(554, S("5.3.5"),
-				    arena_printf(a, "%s is on %s, where accepted mail would not be safe; use a local disk", path, refused[i].name));
+				    arena_printf(a, "%s is on %s, where accepted mail would not be safe; use a local disk", path,
+						 refused[i].name));
 	if (faccessat(fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) != 0)
 		return perm(554, S("5.3.5"), arena_printf(a, "%s is not writable: %s", path, strerror(errno)));
 	return ok();
@@ -87,7 +88,8 @@ struct writer *writer_new(struct store *st, int state_fd, const char *state_dir,
 	if (why_out->class == OK && checkpoint_start(w))
 		return w;
 	if (why_out->class == OK)
-		*why_out = temp(451, S("4.3.0"), arena_printf(a, "%s: no second connection: %s", w->database, w->checkpoint.db.error));
+		*why_out = temp(451, S("4.3.0"),
+				arena_printf(a, "%s: no second connection: %s", w->database, w->checkpoint.db.error));
 	db_close(&w->checkpoint.db);
 	writer_free(w);
 	return NULL;

@@ -13,19 +13,20 @@
 
 #define STEP_MAX 32
 
-/* The single number, and perhaps a second one, that a counting statement gives. */
-static uint64_t count(struct writer *w, enum statement statement, uint64_t *second_out)
+/* The counters as the last transaction left them, and the first lane number that was never given. */
+static void read_counters(struct writer *w)
 {
-	sqlite3_stmt *q = db_query(&w->db, statement);
-	uint64_t n = 0;
+	sqlite3_stmt *q = db_query(&w->db, Q_counters);
 
 	if (!db_row(&w->db, q))
-		return 0;
-	n = db_u64(q, 0);
-	if (second_out)
-		*second_out = db_u64(q, 1);
+		return;
+	w->counters = (struct counters){ .open_messages = db_u64(q, 0),
+					 .waiting = db_u64(q, 1),
+					 .held = db_u64(q, 2),
+					 .failed = db_u64(q, 3),
+					 .lanes = db_u64(q, 4) };
+	w->next_lane = db_u64(q, 5) + 1;
 	db_end(q);
-	return n;
 }
 
 /* Recipients that were in flight when an administrator removed them, and whose result was never heard. */
@@ -51,7 +52,8 @@ static void remove_marked(struct writer *w)
 		}
 		if (state_is_final(state))
 			continue;
-		db_run(&w->db, Q_recipient_settle, INT(id), INT(n), INT(RCPT_REMOVED), INT(0), INT(0), INT(0), TEXT(S("")), INT(now));
+		db_run(&w->db, Q_recipient_settle, INT(id), INT(n), INT(RCPT_REMOVED), INT(0), INT(0), INT(0), TEXT(S("")),
+		       INT(now));
 		count_state(w, state, RCPT_REMOVED);
 		add_event(w, id, n, now, S("mail.removed"), S("when=\"after a restart\""));
 		lane_refresh(w, lane);
@@ -62,15 +64,7 @@ static void remove_marked(struct writer *w)
 
 bool recover_at_open(struct writer *w)
 {
-	struct counters *c = &w->counters;
-	uint64_t last_lane = 0;
-
-	c->open_messages = count(w, Q_count_open, NULL);
-	c->waiting = count(w, Q_count_waiting, NULL);
-	c->held = count(w, Q_count_held, NULL);
-	c->failed = count(w, Q_count_failed, NULL);
-	c->lanes = count(w, Q_count_lanes, &last_lane);
-	w->next_lane = last_lane + 1;
+	read_counters(w);
 	if (!transaction_begin(w))
 		return false;
 	remove_marked(w);
@@ -178,7 +172,8 @@ static bool hold_missing(struct writer *w, uint64_t id)
 	if (transaction_begin(w)) {
 		held = alter_message(w, id, ALTER_HOLD, S("large file missing"), true, &in_flight);
 		if (w->db.rc == SQLITE_OK && transaction_commit(w)) {
-			writer_note(w, LOG_ERROR, "store.file_missing", id, held ? "the message is held" : "the message was held before");
+			writer_note(w, LOG_ERROR, "store.file_missing", id,
+				    held ? "the message is held" : "the message was held before");
 			return true;
 		}
 	}

@@ -21,7 +21,8 @@ static void read_all_failed(struct writer *w, struct arena *a, struct unreported
 
 	while (db_row(&w->db, q)) {
 		if (u->failed_n == capacity) {
-			struct failed_recipient *more = ARENA_ARRAY(a, struct failed_recipient, capacity = capacity ? capacity * 2 : 4);
+			struct failed_recipient *more =
+				ARENA_ARRAY(a, struct failed_recipient, capacity = capacity ? capacity * 2 : 4);
 
 			if (u->failed_n)
 				memcpy(more, u->failed, u->failed_n * sizeof(*more));

@@ -7,22 +7,22 @@
  * script is never changed. Times are ms since 1970 UTC. */
 static const char *const migrations[SCHEMA_VERSION] = {
 	"CREATE TABLE message("
-	" id INTEGER PRIMARY KEY,"           /* made by submission, ordered by time */
-	" token INTEGER NOT NULL,"           /* makes accept idempotent */
-	" kind INTEGER NOT NULL,"            /* enum message_kind */
-	" parent INTEGER NOT NULL,"          /* the message reported on; 0 = none */
+	" id INTEGER PRIMARY KEY,"  /* made by submission, ordered by time */
+	" token INTEGER NOT NULL,"  /* makes accept idempotent */
+	" kind INTEGER NOT NULL,"   /* enum message_kind */
+	" parent INTEGER NOT NULL," /* the message reported on; 0 = none */
 	" received_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, warn_at INTEGER NOT NULL, release_at INTEGER,"
 	" login TEXT NOT NULL, device TEXT NOT NULL, origin TEXT NOT NULL,"
 	" sender TEXT NOT NULL, envid TEXT NOT NULL, ret INTEGER NOT NULL, body INTEGER NOT NULL, utf8 INTEGER NOT NULL,"
 	" options INTEGER NOT NULL, priority INTEGER NOT NULL, deliver_by INTEGER, deliver_by_mode INTEGER,"
 	" sign_domain TEXT NOT NULL,"
 	" size INTEGER NOT NULL, header_size INTEGER NOT NULL,"
-	" place INTEGER NOT NULL,"           /* enum message_place */
+	" place INTEGER NOT NULL," /* enum message_place */
 	" recipients INTEGER NOT NULL,"
-	" open INTEGER NOT NULL,"            /* recipients not yet final: waiting, held, failed */
-	" held TEXT,"                        /* the reason; NULL = not held */
+	" open INTEGER NOT NULL," /* recipients not yet final: waiting, held, failed */
+	" held TEXT,"             /* the reason; NULL = not held */
 	" finished_at INTEGER,"
-	" prefix BLOB NOT NULL"              /* Received and our signatures; last, so that scans stop before it */
+	" prefix BLOB NOT NULL" /* Received and our signatures; last, so that scans stop before it */
 	") STRICT;"
 	"CREATE INDEX message_open ON message(id) WHERE finished_at IS NULL;"
 	"CREATE INDEX message_login ON message(login,id) WHERE finished_at IS NULL;"
@@ -36,21 +36,25 @@ static const char *const migrations[SCHEMA_VERSION] = {
 	" message INTEGER NOT NULL, n INTEGER NOT NULL,"
 	" address TEXT NOT NULL, orcpt TEXT NOT NULL, notify INTEGER NOT NULL,"
 	" lane INTEGER NOT NULL,"
-	" state INTEGER NOT NULL,"           /* enum recipient_state */
+	" state INTEGER NOT NULL," /* enum recipient_state */
 	" due_at INTEGER NOT NULL, attempts INTEGER NOT NULL, deaths INTEGER NOT NULL,"
-	" reported INTEGER NOT NULL,"        /* bits: 1 failure 2 delay 4 success */
-	" removing INTEGER NOT NULL,"        /* to be removed, but was in flight */
+	" reported INTEGER NOT NULL," /* bits: 1 failure 2 delay 4 success */
+	" removing INTEGER NOT NULL," /* to be removed, but was in flight */
 	" class INTEGER, code INTEGER, enhanced TEXT, reply TEXT, remote TEXT, route TEXT, last_at INTEGER," /* last attempt */
 	" PRIMARY KEY(message,n)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX recipient_due ON recipient(lane,attempts>0,due_at) WHERE state=1;"
 	"CREATE INDEX recipient_unreported ON recipient(message) WHERE state=4;"
-	"CREATE INDEX recipient_held ON recipient(message) WHERE state=2;"
 	"CREATE INDEX recipient_marked ON recipient(message) WHERE removing=1;"
 
 	/* (recipient domain, login) with the earliest due time of its waiting recipients; deleted when none waits. */
 	"CREATE TABLE lane(id INTEGER PRIMARY KEY, domain TEXT NOT NULL, login TEXT NOT NULL, next_at INTEGER NOT NULL,"
 	" UNIQUE(domain,login)) STRICT;"
 	"CREATE INDEX lane_next ON lane(next_at,id);"
+
+	/* One row, written with each transaction: counting a million rows would delay the start by seconds. */
+	"CREATE TABLE counter(open_messages INTEGER NOT NULL, waiting INTEGER NOT NULL, held INTEGER NOT NULL, failed INTEGER NOT NULL,"
+	" lanes INTEGER NOT NULL) STRICT;"
+	"INSERT INTO counter VALUES(0,0,0,0,0);"
 
 	"CREATE TABLE gate(name TEXT PRIMARY KEY, down_until INTEGER NOT NULL, failures INTEGER NOT NULL, reason TEXT NOT NULL,"
 	" rcptmax INTEGER, last_ok_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
@@ -99,7 +103,8 @@ static bool migrate(struct db *db, struct arena *a, uint64_t from)
 					     "INSERT INTO meta VALUES('instance',lower(hex(randomblob(8))));");
 	for (uint64_t v = from; v < SCHEMA_VERSION; v++)
 		done = done && db_script(db, migrations[v]);
-	done = done && db_script(db, arena_cstr(a, arena_printf(a, "INSERT OR REPLACE INTO meta VALUES('schema_version',%d)", SCHEMA_VERSION)));
+	done = done && db_script(db, arena_cstr(a, arena_printf(a, "INSERT OR REPLACE INTO meta VALUES('schema_version',%d)",
+								SCHEMA_VERSION)));
 	if (done && db_script(db, "COMMIT"))
 		return true;
 	/* The error to tell is the first one; closing the connection rolls back in any case. */
@@ -113,8 +118,9 @@ struct verdict schema_prepare(struct db *db, struct arena *a)
 	struct str mode;
 
 	if (!one_value(db, "PRAGMA journal_mode", a, &mode) || !str_ieq(mode, S("wal")))
-		return perm(554, S("5.3.5"), arena_printf(a, "queue.db: the file system does not allow a write-ahead log: %s",
-							  sqlite3_errmsg(db->handle)));
+		return perm(554, S("5.3.5"),
+			    arena_printf(a, "queue.db: the file system does not allow a write-ahead log: %s",
+					 sqlite3_errmsg(db->handle)));
 	if (!read_version(db, a, &version))
 		return temp(451, S("4.3.0"), arena_printf(a, "queue.db cannot be read: %s", sqlite3_errmsg(db->handle)));
 	if (version > SCHEMA_VERSION)
@@ -122,6 +128,7 @@ struct verdict schema_prepare(struct db *db, struct arena *a)
 			    arena_printf(a, "queue.db was written by a newer Posthouse (schema %llu; this one knows %d)",
 					 (unsigned long long)version, SCHEMA_VERSION));
 	if (version < SCHEMA_VERSION && !migrate(db, a, version))
-		return temp(451, S("4.3.0"), arena_printf(a, "queue.db cannot be brought to schema %d: %s", SCHEMA_VERSION, db->error));
+		return temp(451, S("4.3.0"),
+			    arena_printf(a, "queue.db cannot be brought to schema %d: %s", SCHEMA_VERSION, db->error));
 	return ok();
 }

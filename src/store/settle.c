@@ -66,10 +66,11 @@ static void record(struct writer *w, const struct outcome *o)
 	const struct verdict *v = &o->verdict;
 
 	if (v->class != OK || v->code != 0)
-		db_run(&w->db, Q_recipient_reply, INT(o->id), INT(o->n), INT(v->class), INT(v->code), TEXT(v->enhanced), TEXT(v->text),
-		       TEXT(o->remote));
+		db_run(&w->db, Q_recipient_reply, INT(o->id), INT(o->n), INT(v->class), INT(v->code), TEXT(v->enhanced),
+		       TEXT(v->text), TEXT(o->remote));
 	if (o->transcript.n)
-		db_run(&w->db, Q_transcript_put, INT(o->id), INT(o->n), INT(o->at), TEXT(str_head(o->transcript, TRANSCRIPT_MAX)));
+		db_run(&w->db, Q_transcript_put, INT(o->id), INT(o->n), INT(o->at),
+		       TEXT(str_head(o->transcript, TRANSCRIPT_MAX)));
 	if (o->event.n)
 		add_event(w, o->id, o->n, o->at, o->event, o->event_fields);
 }

@@ -187,7 +187,9 @@ void run_text(struct writer *w, struct op *op)
 	op->out.fd = spool_open_read(&w->spool, op->id);
 	if (op->out.fd >= 0)
 		return;
-	op->verdict = temp(451, S("4.3.0"), errno == ENOENT ? S("the message's large file is missing") : S("the message's large file cannot be opened"));
+	op->verdict =
+		temp(451, S("4.3.0"),
+		     errno == ENOENT ? S("the message's large file is missing") : S("the message's large file cannot be opened"));
 	if (errno == ENOENT)
 		id_array_add(&w->missing, op->id);
 }

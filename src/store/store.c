@@ -9,10 +9,19 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define LITERAL(literal) { (literal), sizeof(literal) - 1 }
-const struct verdict store_full = { .class = TEMP, .code = 452, .enhanced = LITERAL("4.3.1"), .text = LITERAL("no room to store mail, try again later") };
-const struct verdict store_away = { .class = TEMP, .code = 451, .enhanced = LITERAL("4.3.0"), .text = LITERAL("queue unavailable, try again later") };
-const struct verdict store_unknown = { .class = PERM, .code = 550, .enhanced = LITERAL("5.0.0"), .text = LITERAL("no such message") };
+#define LITERAL(literal)                                                                                                         \
+	{                                                                                                                        \
+		(literal), sizeof(literal) - 1                                                                                   \
+	}
+const struct verdict store_full = {
+	.class = TEMP, .code = 452, .enhanced = LITERAL("4.3.1"), .text = LITERAL("no room to store mail, try again later")
+};
+const struct verdict store_away = {
+	.class = TEMP, .code = 451, .enhanced = LITERAL("4.3.0"), .text = LITERAL("queue unavailable, try again later")
+};
+const struct verdict store_unknown = {
+	.class = PERM, .code = 550, .enhanced = LITERAL("5.0.0"), .text = LITERAL("no such message")
+};
 
 static void on_answers(uv_async_t *async);
 static void on_async_closed(uv_handle_t *handle);
@@ -102,7 +111,8 @@ static void log_notes(struct list *notes)
 		struct note *note = CONTAINER_OF(first, struct note, link);
 
 		list_remove(first);
-		log_at(note->level, (&(struct log){ .message = note->id }), note->event, kv("reason", (const char *)note->reason));
+		log_at(note->level, (&(struct log){ .message = note->id }), note->event,
+		       kv("reason", (const char *)note->reason));
 		free(note);
 	}
 }

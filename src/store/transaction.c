@@ -36,7 +36,7 @@ void writer_note(struct writer *w, enum log_level level, const char *event, uint
 		note = NULL;
 	}
 	uv_mutex_unlock(&st->lock);
-	free(note); /* a flood: the first thousand say it */
+	free(note);                      /* a flood: the first thousand say it */
 	(void)uv_async_send(&st->async); /* fails only while closing, which takes the notes too */
 }
 
@@ -65,6 +65,18 @@ bool transaction_begin(struct writer *w)
 	return db_run(&w->db, Q_begin_write);
 }
 
+/* The counters belong to the transaction, so that they are exact whatever happens. */
+static void put_counters(struct writer *w)
+{
+	const struct counters *now = &w->counters, *before = &w->tx.before;
+
+	if (now->open_messages == before->open_messages && now->waiting == before->waiting && now->held == before->held &&
+	    now->failed == before->failed && now->lanes == before->lanes)
+		return;
+	db_run(&w->db, Q_counters_put, INT(now->open_messages), INT(now->waiting), INT(now->held), INT(now->failed),
+	       INT(now->lanes));
+}
+
 bool transaction_commit(struct writer *w)
 {
 	struct transaction *tx = &w->tx;
@@ -73,6 +85,7 @@ bool transaction_commit(struct writer *w)
 		writer_fail(w, "fsync of the directory of large messages", strerror(errno));
 		return false;
 	}
+	put_counters(w);
 	if (w->db.rc != SQLITE_OK || w->failed)
 		return false;
 	crash_point("store.before_commit");

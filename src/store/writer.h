@@ -153,10 +153,10 @@ struct spool {
 
 /* ---- space (space.c) ---- */
 struct space {
-	int dir_fd; /* state_dir */
+	int dir_fd;                    /* state_dir */
 	uint64_t free_bytes, min_free; /* as of the last look */
-	uint64_t checked_at_ms; /* monotonic */
-	uint64_t refused_at_ms; /* monotonic: when a write last failed for want of space */
+	uint64_t checked_at_ms;        /* monotonic */
+	uint64_t refused_at_ms;        /* monotonic: when a write last failed for want of space */
 	bool full, reserve;
 	bool look; /* do not wait for the next second */
 };
@@ -169,8 +169,8 @@ struct checkpoint {
 	uv_mutex_t lock;
 	uv_cond_t wake, passed;
 	bool wanted, running, stop;
-	bool done; /* a pass has ended since the writer last looked */
-	bool full; /* it found no room */
+	bool done;            /* a pass has ended since the writer last looked */
+	bool full;            /* it found no room */
 	uint64_t retry_at_ms; /* the writer's: not before, after a pass without room */
 };
 
@@ -203,7 +203,7 @@ struct writer {
 	bool failed;
 	struct list stalled; /* results that found no room: tried again each second */
 	uint64_t retry_at_ms;
-	struct map named; /* of the batch: message -> highest rank */
+	struct map named;   /* of the batch: message -> highest rank */
 	struct arena arena; /* of the batch */
 	struct transaction tx;
 	struct counters counters;
@@ -282,8 +282,8 @@ void message_reduce_open(struct writer *w, uint64_t id, uint64_t closed_n, uint6
 
 /* admin.c: the messages that a selector means, from `cursor` on. Stops after `max`, or after looking at SCAN_MAX. */
 #define SCAN_MAX 5000
-size_t select_messages(struct writer *w, const struct selector *s, uint64_t cursor, size_t max, bool finished_too, struct arena *a,
-		       uint64_t **ids_out, uint64_t *next_out);
+size_t select_messages(struct writer *w, const struct selector *s, uint64_t cursor, size_t max, bool finished_too,
+		       struct arena *a, uint64_t **ids_out, uint64_t *next_out);
 struct verdict stored_verdict(struct arena *a, sqlite3_stmt *q, int class_column); /* class, code, enhanced, reply */
 
 /* spool.c */

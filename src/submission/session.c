@@ -115,7 +115,7 @@ void session_accept(struct door *door, uv_stream_t *server)
 
 	if (s == NULL)
 		return;
-	log_info(&s->log, "session.opened", kv("client", stream_peer_address(s->conn)), kv("port", stream_peer_port(s->conn)),
+	log_info(&s->log, "session.opened", kv("client", stream_peer_address(s->conn)), kv("listen", door->listen),
 		 kv("tls", s->implicit ? "implicit" : "starttls"));
 	if (s->implicit && room.class != OK) { /* no handshake only to say no */
 		session_close(s, room.text, false);

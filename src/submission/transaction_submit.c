@@ -1,6 +1,7 @@
 /* transaction_submit.c - from the end of the text to the answer of the queue: signatures, disk, credit, submit; again if queue dies.
  *
- * In the order they happen: transaction_sign → on_signed → end_of_signing → (spool) → transaction_submit → (credit) → send_message → on_submitted. */
+ * In the order they happen: transaction_sign, on_signed, end_of_signing, (spool), transaction_submit, (credit), send_message,
+ * on_submitted. */
 #include "transaction.h"
 
 #include "posthouse/clock.h"
@@ -8,7 +9,7 @@
 #include "posthouse/store.h"
 
 #define AWAY_MS         10000  /* so long a message waits for a new queue (HACKING.md, "Lives and deaths") */
-#define CREDIT_MS       120000 /* and so long for room in the queue that is there */
+#define ROOM_MS         120000 /* and so long for the disk, and for room in the queue that is there */
 #define RECORD_OVERHEAD 64     /* more than a recipient takes in a page beside its texts */
 
 static void on_signed(void *ctx, struct verdict v, const struct msg_signatures *m, int fd);
@@ -25,6 +26,7 @@ static void end_of_signing(struct transaction *tx)
 		return;
 	}
 	transaction_enter(tx, TX_SYNCING);
+	transaction_set_deadline(tx, ROOM_MS);
 	spool_sync(tx->spool);
 }
 
@@ -178,7 +180,7 @@ void transaction_submit(struct transaction *tx)
 	}
 	transaction_enter(tx, TX_CREDIT);
 	if (!tx->was_away)
-		transaction_set_deadline(tx, CREDIT_MS);
+		transaction_set_deadline(tx, ROOM_MS);
 	tx->credit.on_credit = on_credit;
 	tx->credit.ctx = tx;
 	channel_wait_credit(queue, &tx->credit);

@@ -85,8 +85,9 @@ struct keyring *keyring_new(struct arena *a, const struct config *c, struct verd
 		k->domain = arena_str(&ring->arena, s->domain);
 		k->selector = arena_str(&ring->arena, s->selector);
 		if (why) {
-			*why_out = temp(451, S("4.7.5"), arena_printf(a, "signing key %.*s of %.*s (%.*s): %s", STR_ARG(s->selector),
-								     STR_ARG(s->domain), STR_ARG(s->key), why));
+			*why_out = temp(451, S("4.7.5"),
+					arena_printf(a, "signing key %.*s of %.*s (%.*s): %s", STR_ARG(s->selector),
+						     STR_ARG(s->domain), STR_ARG(s->key), why));
 			keyring_free(ring);
 			return NULL;
 		}
@@ -124,7 +125,8 @@ static struct signing_key *find(struct keyring *ring, struct str domain, const s
 	return NULL;
 }
 
-struct verdict keyring_sign(struct keyring *ring, struct arena *a, struct str domain, const struct rec_digest *digest, struct str *signature_out)
+struct verdict keyring_sign(struct keyring *ring, struct arena *a, struct str domain, const struct rec_digest *digest,
+			    struct str *signature_out)
 {
 	struct signing_key *k = find(ring, domain, digest);
 	const unsigned char *message = (const unsigned char *)digest->digest.p;

@@ -15,6 +15,7 @@ size_t keyring_count(const struct keyring *k);
 
 /* Sign one digest with the key of (domain, selector, algorithm). The signature lives in the arena. TEMP 451 4.7.5: no such key, or it
  * does not work. RSA-2048 takes 0.4 ms, Ed25519 0.05 ms: short enough for the loop. */
-struct verdict keyring_sign(struct keyring *k, struct arena *a, struct str domain, const struct rec_digest *digest, struct str *signature_out);
+struct verdict keyring_sign(struct keyring *k, struct arena *a, struct str domain, const struct rec_digest *digest,
+			    struct str *signature_out);
 
 #endif

@@ -25,7 +25,8 @@ static void plain(const struct cfg_upstream *u, struct secret *response_out)
 }
 
 /* LOGIN's challenges are worded as each server likes: the first asks for the name, the second for the password. */
-struct verdict upstream_answer(const struct config *c, const struct msg_upstream_step *m, struct secret *response_out, bool *done_out)
+struct verdict upstream_answer(const struct config *c, const struct msg_upstream_step *m, struct secret *response_out,
+			       bool *done_out)
 {
 	const struct cfg_upstream *u = find(c, m->upstream);
 

@@ -65,7 +65,9 @@ static int tear_down(void **state)
 
 static struct conversation *begin(void)
 {
-	struct conversation_config config = { .service = "smtp", .hostname = "relay.example.org", .realm = S("example.org"), .tls_bits = 256 };
+	struct conversation_config config = {
+		.service = "smtp", .hostname = "relay.example.org", .realm = S("example.org"), .tls_bits = 256
+	};
 	struct conversation *c = conversation_new(directory, &config);
 
 	assert_non_null(c);
@@ -91,8 +93,8 @@ static void test_plain(void **state)
 		{ S("\0alice/phone\0rabbit"), 235, "alice@example.org", "phone" },
 		{ S("alice\0alice/phone\0rabbit"), 235, "alice@example.org", "phone" },
 		{ S("\0bob@example.net\0builder"), 235, "bob@example.net", "" },
-		{ S("\0bob\0builder"), 535, NULL, NULL },                      /* another realm */
-		{ S("\0alice\0rabbit"), 535, NULL, NULL },                     /* the device's password */
+		{ S("\0bob\0builder"), 535, NULL, NULL },  /* another realm */
+		{ S("\0alice\0rabbit"), 535, NULL, NULL }, /* the device's password */
 		{ S("\0alice/phone\0wonder land"), 535, NULL, NULL },
 		{ S("\0alice/printer\0rabbit"), 535, NULL, NULL },
 		{ S("\0alice\0wrong"), 535, NULL, NULL },
@@ -155,11 +157,16 @@ static void test_check(void **state)
 		uint16_t code;
 		const char *device;
 	} rows[] = {
-		{ S("alice"), S("wonder land"), 235, "" },       { S("alice@example.org"), S("wonder land"), 235, "" },
-		{ S("alice/phone"), S("rabbit"), 235, "phone" }, { S("alice"), S("wrong"), 535, "" },
-		{ S("nobody"), S("wrong"), 535, "" },            { S(""), S("wrong"), 535, "" },
-		{ S("alice"), S(""), 535, "" },                  { S("alice"), S("wonder land\0"), 535, "" },
-		{ S("alice\0"), S("wonder land"), 535, "" },     { S("@"), S("wonder land"), 535, "" },
+		{ S("alice"), S("wonder land"), 235, "" },
+		{ S("alice@example.org"), S("wonder land"), 235, "" },
+		{ S("alice/phone"), S("rabbit"), 235, "phone" },
+		{ S("alice"), S("wrong"), 535, "" },
+		{ S("nobody"), S("wrong"), 535, "" },
+		{ S(""), S("wrong"), 535, "" },
+		{ S("alice"), S(""), 535, "" },
+		{ S("alice"), S("wonder land\0"), 535, "" },
+		{ S("alice\0"), S("wonder land"), 535, "" },
+		{ S("@"), S("wonder land"), 535, "" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -192,7 +199,8 @@ static struct str encode(struct arena *a, const unsigned char *bytes, size_t n)
 	return str_of(text);
 }
 
-static struct conversation_result scram(struct conversation *c, struct arena *a, const char *user, const char *password, struct str *salt_out)
+static struct conversation_result scram(struct conversation *c, struct arena *a, const char *user, const char *password,
+					struct str *salt_out)
 {
 	struct str bare = arena_printf(a, "n=%s,r=0123456789", user), server, without_proof, auth;
 	struct conversation_result r = conversation_start(c, "SCRAM-SHA-256", arena_printf(a, "n,,%.*s", STR_ARG(bare)));
@@ -272,9 +280,15 @@ static void test_other_mechanisms(void **state)
 		struct str initial;
 		enum verdict_class class;
 	} rows[] = {
-		{ "CRAM-MD5", { NULL, 0 }, PERM },     { "LOGIN", { NULL, 0 }, PERM },         { "NONSENSE", { NULL, 0 }, PERM },
-		{ "EXTERNAL", { NULL, 0 }, PERM },     { "ANONYMOUS", S("x"), PERM },          { "SCRAM-SHA-256", S("garbage"), PERM },
-		{ "SCRAM-SHA-256", S("n,,n=,r="), PERM }, { "SCRAM-SHA-256", S("n,,n=\xff,r=abc"), PERM }, { "SCRAM-SHA-256", S("p=x,,n=a"), PERM },
+		{ "CRAM-MD5", { NULL, 0 }, PERM },
+		{ "LOGIN", { NULL, 0 }, PERM },
+		{ "NONSENSE", { NULL, 0 }, PERM },
+		{ "EXTERNAL", { NULL, 0 }, PERM },
+		{ "ANONYMOUS", S("x"), PERM },
+		{ "SCRAM-SHA-256", S("garbage"), PERM },
+		{ "SCRAM-SHA-256", S("n,,n=,r="), PERM },
+		{ "SCRAM-SHA-256", S("n,,n=\xff,r=abc"), PERM },
+		{ "SCRAM-SHA-256", S("p=x,,n=a"), PERM },
 		{ "SCRAM-SHA-256", S("n,,n=alice"), PERM },
 	};
 
@@ -329,7 +343,8 @@ static uint64_t cost_of(struct str initial)
 /* The same work for a wrong password as for an unknown name or device: within a fifth of each other. */
 static void test_same_time(void **state)
 {
-	uint64_t wrong = cost_of(S("\0alice\0wrong")), unknown = cost_of(S("\0nobody\0wrong")), device = cost_of(S("\0alice/x\0wrong"));
+	uint64_t wrong = cost_of(S("\0alice\0wrong")), unknown = cost_of(S("\0nobody\0wrong")),
+		 device = cost_of(S("\0alice/x\0wrong"));
 	uint64_t largest = wrong > unknown ? wrong : unknown, least = wrong < unknown ? wrong : unknown;
 
 	largest = device > largest ? device : largest;
@@ -339,17 +354,20 @@ static void test_same_time(void **state)
 }
 
 #define THREADS 4
-#define ROUNDS	10
+#define ROUNDS  10
 
 static void *log_in_often(void *context)
 {
 	size_t wrong = 0;
 
 	for (int i = 0; i < ROUNDS; i++) {
-		struct conversation_config config = { .service = "smtp", .hostname = "h", .realm = S("example.org"), .tls_bits = 256 };
+		struct conversation_config config = {
+			.service = "smtp", .hostname = "h", .realm = S("example.org"), .tls_bits = 256
+		};
 		struct conversation *c = conversation_new(directory, &config);
 
-		wrong += !c || conversation_start(c, "PLAIN", i % 2 ? S("\0alice\0wonder land") : S("\0alice\0x")).verdict.code != (i % 2 ? 235 : 535);
+		wrong += !c || conversation_start(c, "PLAIN", i % 2 ? S("\0alice\0wonder land") : S("\0alice\0x")).verdict.code !=
+				       (i % 2 ? 235 : 535);
 		conversation_free(c);
 	}
 	return (void *)wrong;
@@ -409,10 +427,14 @@ static void test_cache(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plain),	     cmocka_unit_test(test_plain_without_initial),
-		cmocka_unit_test(test_check),	     cmocka_unit_test(test_scram),
-		cmocka_unit_test(test_other_mechanisms), cmocka_unit_test(test_can),
-		cmocka_unit_test(test_same_time),    cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_plain_without_initial),
+		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_scram),
+		cmocka_unit_test(test_other_mechanisms),
+		cmocka_unit_test(test_can),
+		cmocka_unit_test(test_same_time),
+		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_cache),
 	};
 

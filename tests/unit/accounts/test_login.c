@@ -50,7 +50,11 @@ static void handle_page(void *ctx, struct channel *ch, const struct msg_account_
 }
 
 static const struct ipc_handlers role_handlers = {
-	.login_start = handle_start, .login_step = handle_step, .login_end = handle_end, .account_change = handle_change, .account_page = handle_page,
+	.login_start = handle_start,
+	.login_step = handle_step,
+	.login_end = handle_end,
+	.account_change = handle_change,
+	.account_page = handle_page,
 };
 static const struct ipc_handlers no_handlers;
 
@@ -64,8 +68,15 @@ static void on_closed(void *ctx, struct channel *ch, const char *reason)
 
 static void pair(enum role_id peer, struct channel **ours_out, struct channel **theirs_out)
 {
-	struct channel_config a = { .self = ROLE_LOGIN, .peer = peer, .incarnation = 1, .handlers = &role_handlers, .on_closed = on_closed, .ctx = &login };
-	struct channel_config b = { .self = peer, .peer = ROLE_LOGIN, .incarnation = 1, .handlers = &no_handlers, .on_closed = on_closed };
+	struct channel_config a = { .self = ROLE_LOGIN,
+				    .peer = peer,
+				    .incarnation = 1,
+				    .handlers = &role_handlers,
+				    .on_closed = on_closed,
+				    .ctx = &login };
+	struct channel_config b = {
+		.self = peer, .peer = ROLE_LOGIN, .incarnation = 1, .handlers = &no_handlers, .on_closed = on_closed
+	};
 	int fds[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
@@ -173,7 +184,9 @@ static void run_until(const bool *flag)
 /* initial NULL: none. */
 static struct reply start(uint64_t session, const char *mechanism, const struct str *initial)
 {
-	struct msg_login_start m = { .session = session, .mechanism = str_of(mechanism), .service = S("smtp"), .tls_version = 3, .tls_bits = 256 };
+	struct msg_login_start m = {
+		.session = session, .mechanism = str_of(mechanism), .service = S("smtp"), .tls_version = 3, .tls_bits = 256
+	};
 	struct reply r = { 0 };
 
 	m.initial = initial ? *initial : str_of("");
@@ -211,7 +224,8 @@ static void settle(void)
 
 static void test_plain(void **state)
 {
-	struct str good = S("\0alice\0wonder land"), bad = S("\0alice\0wrong"), unknown = S("\0nobody\0wrong"), device = S("\0bob/phone\0builder");
+	struct str good = S("\0alice\0wonder land"), bad = S("\0alice\0wrong"), unknown = S("\0nobody\0wrong"),
+		   device = S("\0bob/phone\0builder");
 	uint64_t from_cache = login.from_cache;
 	struct reply r = start(1, "plain", &good), other;
 
@@ -265,7 +279,9 @@ static void test_login(void **state)
 
 static void test_refusals(void **state)
 {
-	struct msg_login_start in_clear = { .session = 9, .mechanism = S("PLAIN"), .initial = S("\0alice\0wonder land"), .has_initial = 1 };
+	struct msg_login_start in_clear = {
+		.session = 9, .mechanism = S("PLAIN"), .initial = S("\0alice\0wonder land"), .has_initial = 1
+	};
 	struct str other = S("bob@example.org\0alice\0wonder land");
 	struct reply r = { 0 };
 
@@ -284,7 +300,9 @@ static void test_refusals(void **state)
 static void test_cancel(void **state)
 {
 	struct str bad = S("\0alice\0wrong");
-	struct msg_login_start m = { .session = 5, .mechanism = S("PLAIN"), .initial = bad, .has_initial = 1, .tls_bits = 128, .tls_version = 2 };
+	struct msg_login_start m = {
+		.session = 5, .mechanism = S("PLAIN"), .initial = bad, .has_initial = 1, .tls_bits = 128, .tls_version = 2
+	};
 	struct msg_login_step early = { .session = 5, .response = S("x") };
 	struct reply first = { 0 }, second = { 0 };
 	uint64_t call;
@@ -318,7 +336,9 @@ static void test_many(void **state)
 	struct reply replies[MANY] = { 0 };
 
 	for (unsigned i = 0; i < MANY; i++) {
-		struct msg_login_start m = { .session = 100 + i, .mechanism = S("PLAIN"), .has_initial = 1, .tls_bits = 128, .tls_version = 2 };
+		struct msg_login_start m = {
+			.session = 100 + i, .mechanism = S("PLAIN"), .has_initial = 1, .tls_bits = 128, .tls_version = 2
+		};
 
 		m.initial = i % 2 ? S("\0alice\0wonder land") : S("\0alice\0wrong");
 		ipc_call_login_start(submission, &m, -1, on_reply, &replies[i]);
@@ -391,8 +411,9 @@ static struct changed change(uint64_t operation, const char *name, struct str ve
 {
 	struct changed c = { 0 };
 
-	ipc_call_account_change(console, &(struct msg_account_change){ .operation = operation, .name = str_of(name), .verifier = verifier }, -1,
-				on_changed, &c);
+	ipc_call_account_change(
+		console, &(struct msg_account_change){ .operation = operation, .name = str_of(name), .verifier = verifier }, -1,
+		on_changed, &c);
 	run_until(&c.come);
 	return c;
 }
@@ -485,7 +506,9 @@ static void count_idle(struct login *l)
 static void test_peer_dies(void **state)
 {
 	struct str bad = S("\0alice\0wrong");
-	struct msg_login_start m = { .session = 7, .mechanism = S("PLAIN"), .initial = bad, .has_initial = 1, .tls_bits = 128, .tls_version = 2 };
+	struct msg_login_start m = {
+		.session = 7, .mechanism = S("PLAIN"), .initial = bad, .has_initial = 1, .tls_bits = 128, .tls_version = 2
+	};
 	struct reply r = { 0 };
 
 	assert_code(start(1, "LOGIN", NULL), 334, "");
@@ -509,8 +532,8 @@ static void test_peer_dies(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plain),	    cmocka_unit_test(test_login),   cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_cancel),	    cmocka_unit_test(test_many),    cmocka_unit_test(test_changed_file),
+		cmocka_unit_test(test_plain),       cmocka_unit_test(test_login),   cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_cancel),      cmocka_unit_test(test_many),    cmocka_unit_test(test_changed_file),
 		cmocka_unit_test(test_broken_file), cmocka_unit_test(test_console), cmocka_unit_test(test_pages),
 		cmocka_unit_test(test_peer_dies),
 	};

@@ -39,7 +39,9 @@ static struct str pem_of(struct arena *a, EVP_PKEY *key, const char *phrase)
 	char *p;
 	long n;
 
-	assert_int_equal(PEM_write_bio_PKCS8PrivateKey(bio, key, phrase ? EVP_aes_128_cbc() : NULL, phrase, phrase ? (int)strlen(phrase) : 0, NULL, NULL), 1);
+	assert_int_equal(PEM_write_bio_PKCS8PrivateKey(bio, key, phrase ? EVP_aes_128_cbc() : NULL, phrase,
+						       phrase ? (int)strlen(phrase) : 0, NULL, NULL),
+			 1);
 	n = BIO_get_mem_data(bio, &p);
 	pem = arena_str(a, str_make(p, (size_t)n));
 	BIO_free(bio);
@@ -68,7 +70,9 @@ static void test_sign(void **state)
 		assert_int_equal(signature.n, 256);
 		assert_true(EVP_PKEY_verify_init(verify) > 0 && EVP_PKEY_CTX_set_rsa_padding(verify, RSA_PKCS1_PADDING) > 0 &&
 			    EVP_PKEY_CTX_set_signature_md(verify, EVP_sha256()) > 0);
-		assert_int_equal(EVP_PKEY_verify(verify, (const unsigned char *)signature.p, signature.n, (const unsigned char *)DIGEST.p, 32), 1);
+		assert_int_equal(EVP_PKEY_verify(verify, (const unsigned char *)signature.p, signature.n,
+						 (const unsigned char *)DIGEST.p, 32),
+				 1);
 	}
 	digest.selector = S("e");
 	digest.algorithm = DKIM_ED25519_SHA256;
@@ -76,7 +80,9 @@ static void test_sign(void **state)
 		assert_int_equal(keyring_sign(ring, &a, S("example.org"), &digest, &signature).class, OK);
 		assert_int_equal(signature.n, 64);
 		assert_int_equal(EVP_DigestVerifyInit(verify_ed, NULL, NULL, NULL, ed25519), 1);
-		assert_int_equal(EVP_DigestVerify(verify_ed, (const unsigned char *)signature.p, signature.n, (const unsigned char *)DIGEST.p, 32), 1);
+		assert_int_equal(EVP_DigestVerify(verify_ed, (const unsigned char *)signature.p, signature.n,
+						  (const unsigned char *)DIGEST.p, 32),
+				 1);
 	}
 
 	digest.algorithm = DKIM_RSA_SHA256; /* not what this selector's key is */
@@ -99,10 +105,17 @@ static void test_unusable_keys(void **state)
 {
 	struct arena a = { 0 };
 	EVP_PKEY *small = EVP_RSA_gen(768);
-	struct str bad[] = { S(""), S("nonsense"), S("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), pem_of(&a, other, NULL),
-			     pem_of(&a, rsa, "phrase"), small ? pem_of(&a, small, NULL) : S("") };
+	struct str bad[] = { S(""),
+			     S("nonsense"),
+			     S("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
+			     pem_of(&a, other, NULL),
+			     pem_of(&a, rsa, "phrase"),
+			     small ? pem_of(&a, small, NULL) : S("") };
 	struct cfg_sign keys[] = {
-		{ .domain = S("example.org"), .selector = S("good"), .key = S("/good.key"), .key_pem = pem_of(&a, ed25519, NULL) },
+		{ .domain = S("example.org"),
+		  .selector = S("good"),
+		  .key = S("/good.key"),
+		  .key_pem = pem_of(&a, ed25519, NULL) },
 		{ .domain = S("example.org"), .selector = S("bad"), .key = S("/bad.key") },
 	};
 	struct config c = { .sign = keys, .sign_n = 2 };
@@ -143,7 +156,9 @@ static void test_upstream(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct msg_upstream_step m = { .upstream = rows[i].upstream, .mechanism = rows[i].mechanism, .first = rows[i].first };
+		struct msg_upstream_step m = { .upstream = rows[i].upstream,
+					       .mechanism = rows[i].mechanism,
+					       .first = rows[i].first };
 		struct secret response = { 0 };
 		bool done = false;
 		struct verdict v = upstream_answer(&c, &m, &response, &done);

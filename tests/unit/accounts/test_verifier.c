@@ -11,8 +11,9 @@
 #include <openssl/hmac.h>
 
 /* RFC 7677 section 3: user "user", password "pencil". */
-#define SALT   "W22ZaJ0SNY7soEsUEjb6gQ=="
-#define PENCIL "SCRAM-SHA-256$4096:" SALT "$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
+#define SALT "W22ZaJ0SNY7soEsUEjb6gQ=="
+#define PENCIL                                                                                                                   \
+	"SCRAM-SHA-256$4096:" SALT "$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
 
 static void assert_str(struct str got, const char *expected)
 {
@@ -66,15 +67,23 @@ static void test_preparation(void **state)
 		const char *stored, *given;
 		bool fits;
 	} rows[] = {
-		{ "a b", "a\xc2\xa0" "b", true },              /* no-break space is a space */
-		{ "ab", "a\xc2\xad" "b", true },                /* soft hyphen vanishes */
+		{ "a b",
+		  "a\xc2\xa0"
+		  "b",
+		  true }, /* no-break space is a space */
+		{ "ab",
+		  "a\xc2\xad"
+		  "b",
+		  true }, /* soft hyphen vanishes */
 		{ "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f", true },
-		{ "gr\xc3\xbc\xc3\x9f", "gr\xfc\xdf", false },  /* Latin-1 is not UTF-8 */
+		{ "gr\xc3\xbc\xc3\x9f", "gr\xfc\xdf", false }, /* Latin-1 is not UTF-8 */
 		{ "secret", "secret\n", false },
 		{ "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80", true },
 	};
-	static const char *const refused[] = { "", "\xc2\xad", "a\tb", "a\x7f", "\xc0\x80", "\xed\xa0\x80", "\xf5\x80\x80\x80", "\xe2\x80",
-					       "\xe2\x80\x8f", "\xff", "\xee\x80\x80" };
+	static const char *const refused[] = {
+		"",         "\xc2\xad",     "a\tb", "a\x7f",       "\xc0\x80", "\xed\xa0\x80", "\xf5\x80\x80\x80",
+		"\xe2\x80", "\xe2\x80\x8f", "\xff", "\xee\x80\x80"
+	};
 	struct arena a = { 0 };
 	struct str verifier;
 	char large[1025];
@@ -122,7 +131,12 @@ static void test_names(void **state)
 		{ "alice@example.net", "example.org", "alice@example.net", "" },
 		{ "alice/Phone", "example.org", "alice@example.org", "phone" },
 		{ "alice@example.net/phone", "example.org", "alice@example.net", "phone" },
-		{ "gr\xc3\xbc" "n", "example.org", "gr\xc3\xbc" "n@example.org", "" },
+		{ "gr\xc3\xbc"
+		  "n",
+		  "example.org",
+		  "gr\xc3\xbc"
+		  "n@example.org",
+		  "" },
 		{ "alice", "", NULL, NULL },
 		{ "", "example.org", NULL, NULL },
 		{ "@example.org", "example.org", NULL, NULL },
@@ -171,12 +185,16 @@ static void test_lines(void **state)
 		"a - " PENCIL " 12",
 		"A@b - " PENCIL " 12",
 		"a@b - SCRAM-SHA-1$4096:" SALT "$x:y 12",
-		"a@b - SCRAM-SHA-256$4095:" SALT "$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU= 1",
-		"a@b - SCRAM-SHA-256$1000001:" SALT "$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU= 1",
+		"a@b - SCRAM-SHA-256$4095:" SALT
+		"$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU= 1",
+		"a@b - SCRAM-SHA-256$1000001:" SALT
+		"$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU= 1",
 		"a@b - SCRAM-SHA-256$4096:AA==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU= 1",
 		"a@b - SCRAM-SHA-256$4096:" SALT "$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=: 1",
-		"a@b - SCRAM-SHA-256$4096:" SALT "$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4q:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU= 1",
-		"a@b - SCRAM-SHA-256$4096:" SALT "$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qZ=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU= 1",
+		"a@b - SCRAM-SHA-256$4096:" SALT
+		"$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4q:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU= 1",
+		"a@b - SCRAM-SHA-256$4096:" SALT
+		"$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qZ=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU= 1",
 	};
 	struct arena a = { 0 };
 	struct account account;
@@ -199,7 +217,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rfc7677), cmocka_unit_test(test_check), cmocka_unit_test(test_preparation),
-		cmocka_unit_test(test_decoy),	cmocka_unit_test(test_names), cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_decoy),   cmocka_unit_test(test_names), cmocka_unit_test(test_lines),
 	};
 
 	return cmocka_run_group_tests_name("verifier", tests, NULL, NULL);

@@ -86,11 +86,11 @@ struct str gates(struct fixture *f);
 /* The events of a message as "name name …". */
 struct str events(struct fixture *f, uint64_t id);
 
-#define assert_str(actual, expected)                                                                                  \
-	do {                                                                                                          \
-		struct str actual_ = (actual);                                                                        \
-		assert_int_equal(actual_.n, strlen(expected));                                                        \
-		assert_memory_equal(actual_.p, (expected), actual_.n);                                                \
+#define assert_str(actual, expected)                                                                                             \
+	do {                                                                                                                     \
+		struct str actual_ = (actual);                                                                                   \
+		assert_int_equal(actual_.n, strlen(expected));                                                                   \
+		assert_memory_equal(actual_.p, (expected), actual_.n);                                                           \
 	} while (0)
 
 #endif

@@ -47,7 +47,8 @@ static void start_accept(struct slot *s)
 	struct bench *b = s->b;
 	uint64_t id = ++b->started;
 
-	(void)snprintf(s->address, sizeof(s->address), "user%llu@domain%llu.example", (unsigned long long)id, (unsigned long long)(id % b->domains));
+	(void)snprintf(s->address, sizeof(s->address), "user%llu@domain%llu.example", (unsigned long long)id,
+		       (unsigned long long)(id % b->domains));
 	s->r = (struct new_recipient){ .address = str_of(s->address), .orcpt = S("") };
 	s->m.id = id;
 	s->m.token = id;
@@ -103,8 +104,12 @@ static void on_due(void *ctx, struct verdict v, const struct due_message *m, siz
 	r->b = b;
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < m[i].recipients_n; j++)
-			r->o[r->n++] = (struct outcome){ .id = m[i].id, .n = m[i].recipients[j].n, .state = RCPT_DELIVERED, .at = NOW,
-							 .event = S("recipient.delivered"), .event_fields = S("remote=mx.example.net") };
+			r->o[r->n++] = (struct outcome){ .id = m[i].id,
+							 .n = m[i].recipients[j].n,
+							 .state = RCPT_DELIVERED,
+							 .at = NOW,
+							 .event = S("recipient.delivered"),
+							 .event_fields = S("remote=mx.example.net") };
 	b->settles++;
 	store_settle(b->st, r->o, r->n, on_settled, r);
 	ask_lanes(b);
@@ -149,7 +154,8 @@ static int unlink_one(const char *path, const struct stat *st, int type, struct 
 
 static uint64_t cpu_us(const struct rusage *r)
 {
-	return (uint64_t)(r->ru_utime.tv_sec + r->ru_stime.tv_sec) * 1000000 + (uint64_t)(r->ru_utime.tv_usec + r->ru_stime.tv_usec);
+	return (uint64_t)(r->ru_utime.tv_sec + r->ru_stime.tv_sec) * 1000000 +
+	       (uint64_t)(r->ru_utime.tv_usec + r->ru_stime.tv_usec);
 }
 
 static void report(struct bench *b, const char *what, uint64_t ns)
@@ -204,10 +210,18 @@ int main(int argc, char **argv)
 	from = uv_hrtime();
 	for (uint64_t i = 0; i < b.in_flight && b.started < b.messages; i++) {
 		slots[i].b = &b;
-		slots[i].m = (struct accepted){ .received_at = NOW, .expires_at = NOW, .login = S("alice"), .sender = S("a@example.org"),
-						.prefix = S("Received: by relay.example.org with ESMTPSA id 0123456789abc; today\r\n"),
-						.place = PLACE_ROW, .text = str_make(b.text, b.bytes), .size = b.bytes,
-						.recipients = &slots[i].r, .recipients_n = 1, .event = S("sender=a@example.org") };
+		slots[i].m =
+			(struct accepted){ .received_at = NOW,
+					   .expires_at = NOW,
+					   .login = S("alice"),
+					   .sender = S("a@example.org"),
+					   .prefix = S("Received: by relay.example.org with ESMTPSA id 0123456789abc; today\r\n"),
+					   .place = PLACE_ROW,
+					   .text = str_make(b.text, b.bytes),
+					   .size = b.bytes,
+					   .recipients = &slots[i].r,
+					   .recipients_n = 1,
+					   .event = S("sender=a@example.org") };
 		start_accept(&slots[i]);
 	}
 	while (b.done < b.messages)
@@ -221,8 +235,8 @@ int main(int argc, char **argv)
 	while (b.leasing || b.settles)
 		(void)uv_run(&b.loop, UV_RUN_ONCE);
 	report(&b, "settle", uv_hrtime() - from);
-	printf("lanes at most %llu us, lease at most %llu us (with the wait for a commit); %llu settled\n", (unsigned long long)b.lanes_us_max,
-	       (unsigned long long)b.lease_us_max, (unsigned long long)b.done);
+	printf("lanes at most %llu us, lease at most %llu us (with the wait for a commit); %llu settled\n",
+	       (unsigned long long)b.lanes_us_max, (unsigned long long)b.lease_us_max, (unsigned long long)b.done);
 	close_store(&b);
 	(void)uv_loop_close(&b.loop);
 	(void)nftw(b.dir, unlink_one, 8, FTW_DEPTH | FTW_PHYS);

@@ -75,8 +75,11 @@ static void one_cannot_fail_its_neighbours(void **state)
 		struct answer a[20];
 
 		(void)fixture_sql(f, "DROP TRIGGER IF EXISTS bad");
-		(void)fixture_sql(f, arena_cstr(&f->arena, arena_printf(&f->arena, "CREATE TRIGGER bad BEFORE INSERT ON event WHEN new.fields='bad'"
-									" BEGIN SELECT RAISE(%s,'bad'); END", kinds[k])));
+		(void)fixture_sql(
+			f, arena_cstr(&f->arena, arena_printf(&f->arena,
+							      "CREATE TRIGGER bad BEFORE INSERT ON event WHEN new.fields='bad'"
+							      " BEGIN SELECT RAISE(%s,'bad'); END",
+							      kinds[k])));
 		for (size_t i = 0; i < 20; i++) {
 			struct accepted *m = message(f, id + i, "b@x.org c@y.org");
 
@@ -162,7 +165,7 @@ static void large_files(void **state)
 	assert_int_equal(accept_now(f, large(f, 100, 100000)).class, OK);
 	assert_int_equal(accept_now(f, large(f, 100, 100000)).class, OK);
 	assert_int_equal(accept_now(f, large(f, 101, 5)).class, TEMP); /* no file */
-	store_spool_drop(f->st, 100); /* no longer to be dropped */
+	store_spool_drop(f->st, 100);                                  /* no longer to be dropped */
 	text = text_now(f, 100);
 	assert_int_equal(text.v.class, OK);
 	assert_int_equal(fstat(text.fd, &st), 0);
@@ -269,9 +272,16 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		CASE(accepts_and_counts), CASE(same_again_is_ok), CASE(malformed_is_refused), CASE(one_cannot_fail_its_neighbours),
-		CASE(operations_on_one_message_keep_their_order), CASE(large_files), CASE(orphans_are_collected),
-		CASE(a_file_of_an_earlier_life_is_not_accepted), CASE(a_missing_file_is_held), CASE(bounds),
+		CASE(accepts_and_counts),
+		CASE(same_again_is_ok),
+		CASE(malformed_is_refused),
+		CASE(one_cannot_fail_its_neighbours),
+		CASE(operations_on_one_message_keep_their_order),
+		CASE(large_files),
+		CASE(orphans_are_collected),
+		CASE(a_file_of_an_earlier_life_is_not_accepted),
+		CASE(a_missing_file_is_held),
+		CASE(bounds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

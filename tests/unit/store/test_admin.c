@@ -248,8 +248,15 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		CASE(selectors), CASE(rows_say_what_is_open), CASE(pages_of_show_and_trace), CASE(hold_and_release), CASE(retry_makes_due),
-		CASE(remove_ends_messages), CASE(result_and_removal_in_one_batch), CASE(alter_goes_in_steps), CASE(prune_forgets_finished),
+		CASE(selectors),
+		CASE(rows_say_what_is_open),
+		CASE(pages_of_show_and_trace),
+		CASE(hold_and_release),
+		CASE(retry_makes_due),
+		CASE(remove_ends_messages),
+		CASE(result_and_removal_in_one_batch),
+		CASE(alter_goes_in_steps),
+		CASE(prune_forgets_finished),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -274,9 +274,11 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		CASE(lanes_take_turns), CASE(another_login_has_its_own_lane), CASE(leases_are_given_once),
-		CASE(first_attempts_go_before_retries), CASE(large_groups_are_bounded), CASE(the_last_result_closes),
-		CASE(several_results_at_once), CASE(failures_are_reported_once), CASE(gates_are_kept),
+		CASE(lanes_take_turns),         CASE(another_login_has_its_own_lane),
+		CASE(leases_are_given_once),    CASE(first_attempts_go_before_retries),
+		CASE(large_groups_are_bounded), CASE(the_last_result_closes),
+		CASE(several_results_at_once),  CASE(failures_are_reported_once),
+		CASE(gates_are_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

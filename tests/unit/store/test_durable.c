@@ -268,8 +268,13 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		CASE(killed_at_random), CASE(killed_at_crash_points), CASE(a_newer_schema_is_refused),
-		CASE(a_damaged_database_is_refused), CASE(bad_places_are_refused), CASE(files_are_private), CASE(closing_drains),
+		CASE(killed_at_random),
+		CASE(killed_at_crash_points),
+		CASE(a_newer_schema_is_refused),
+		CASE(a_damaged_database_is_refused),
+		CASE(bad_places_are_refused),
+		CASE(files_are_private),
+		CASE(closing_drains),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,7 +56,11 @@ static void results_wait_for_room(void **state)
 	assert_true(stats_now(f).full);
 	for (uint64_t i = 0; i < 5; i++) {
 		settled[i] = (struct answer){ .f = f };
-		o[i] = (struct outcome){ .id = 100 + i, .n = 1, .state = RCPT_WAITING, .due_at = NOW + 50, .at = NOW,
+		o[i] = (struct outcome){ .id = 100 + i,
+					 .n = 1,
+					 .state = RCPT_WAITING,
+					 .due_at = NOW + 50,
+					 .at = NOW,
 					 .transcript = str_make(transcript, 4096) };
 		store_settle(f->st, &o[i], 1, on_done, &settled[i]);
 	}

@@ -1,0 +1,361 @@
+/* calls.c - each operation of the store as a call that waits, and what keeps its answer. */
+#include "fixture.h"
+
+static unsigned answers;
+
+/* ---- answers ---- */
+
+void answer_wait(struct fixture *f, struct answer *a)
+{
+	while (!a->done)
+		(void)uv_run(&f->loop, UV_RUN_ONCE);
+}
+
+static struct answer *take(void *ctx, struct verdict v)
+{
+	struct answer *a = ctx;
+
+	assert_false(a->done); /* once */
+	a->done = true;
+	a->order = ++answers;
+	a->v = verdict_keep(&a->f->arena, v);
+	return a;
+}
+
+static void *copy(struct answer *a, const void *rows, size_t n, size_t size)
+{
+	void *to = arena_calloc(&a->f->arena, n + 1, size);
+
+	if (n)
+		memcpy(to, rows, n * size);
+	a->rows = to;
+	a->n = n;
+	return to;
+}
+
+#define KEEP(a, field) ((field) = arena_str(&(a)->f->arena, (field)))
+
+void on_done(void *ctx, struct verdict v)
+{
+	(void)take(ctx, v);
+}
+
+void on_due(void *ctx, struct verdict v, const struct due_message *messages, size_t n)
+{
+	struct answer *a = take(ctx, v);
+	struct due_message *m = copy(a, messages, n, sizeof(*m));
+
+	for (size_t i = 0; i < n; i++) {
+		size_t bytes = m[i].recipients_n * sizeof(*m[i].recipients);
+
+		KEEP(a, m[i].login);
+		KEEP(a, m[i].sender);
+		KEEP(a, m[i].envid);
+		KEEP(a, m[i].prefix);
+		KEEP(a, m[i].text);
+		m[i].recipients = memcpy(arena_alloc(&a->f->arena, bytes + 1), m[i].recipients, bytes);
+		for (size_t j = 0; j < m[i].recipients_n; j++)
+			KEEP(a, m[i].recipients[j].address);
+	}
+}
+
+static void on_lanes(void *ctx, struct verdict v, const struct due_lane *lanes, size_t n, uint64_t next_at)
+{
+	struct answer *a = take(ctx, v);
+	struct due_lane *l = copy(a, lanes, n, sizeof(*l));
+
+	a->next = next_at;
+	for (size_t i = 0; i < n; i++) {
+		KEEP(a, l[i].domain);
+		KEEP(a, l[i].login);
+	}
+}
+
+static struct message_row keep_message(struct answer *a, struct message_row m)
+{
+	KEEP(a, m.login);
+	KEEP(a, m.sender);
+	KEEP(a, m.held);
+	KEEP(a, m.recipient);
+	KEEP(a, m.reply);
+	KEEP(a, m.prefix);
+	return m;
+}
+
+static void on_rows(void *ctx, struct verdict v, const struct message_row *rows, size_t n, uint64_t next)
+{
+	struct answer *a = take(ctx, v);
+	struct message_row *m = copy(a, rows, n, sizeof(*m));
+
+	a->next = next;
+	for (size_t i = 0; i < n; i++)
+		m[i] = keep_message(a, m[i]);
+}
+
+void on_show(void *ctx, struct verdict v, const struct message_row *m, const struct recipient_row *rows, size_t n, uint64_t next)
+{
+	struct answer *a = take(ctx, v);
+	struct recipient_row *r = copy(a, rows, n, sizeof(*r));
+	struct message_row *row = ARENA_NEW(&a->f->arena, struct message_row);
+
+	a->next = next;
+	if (m)
+		*row = keep_message(a, *m);
+	a->message = m ? row : NULL;
+	for (size_t i = 0; i < n; i++) {
+		KEEP(a, r[i].address);
+		KEEP(a, r[i].remote);
+		KEEP(a, r[i].route);
+		r[i].verdict = verdict_keep(&a->f->arena, r[i].verdict);
+	}
+}
+
+static void on_trace(void *ctx, struct verdict v, const struct event_row *rows, size_t n, struct str transcript, uint64_t next)
+{
+	struct answer *a = take(ctx, v);
+	struct event_row *e = copy(a, rows, n, sizeof(*e));
+
+	a->next = next;
+	a->text = arena_str(&a->f->arena, transcript);
+	for (size_t i = 0; i < n; i++) {
+		KEEP(a, e[i].name);
+		KEEP(a, e[i].fields);
+	}
+}
+
+void on_alter_done(void *ctx, struct verdict v, uint64_t count, uint64_t in_flight, uint64_t next)
+{
+	struct answer *a = take(ctx, v);
+
+	a->count = count;
+	a->in_flight = in_flight;
+	a->next = next;
+}
+
+static void on_unreported(void *ctx, struct verdict v, const struct unreported *messages, size_t n)
+{
+	struct answer *a = take(ctx, v);
+	struct unreported *u = copy(a, messages, n, sizeof(*u));
+
+	for (size_t i = 0; i < n; i++) {
+		size_t bytes = u[i].failed_n * sizeof(*u[i].failed);
+
+		KEEP(a, u[i].sender);
+		u[i].failed = memcpy(arena_alloc(&a->f->arena, bytes + 1), u[i].failed, bytes);
+		for (size_t j = 0; j < u[i].failed_n; j++) {
+			KEEP(a, u[i].failed[j].address);
+			u[i].failed[j].verdict = verdict_keep(&a->f->arena, u[i].failed[j].verdict);
+		}
+	}
+}
+
+static void on_fd(void *ctx, struct verdict v, int fd)
+{
+	take(ctx, v)->fd = fd;
+}
+
+void on_text(void *ctx, struct verdict v, struct str bytes, int fd)
+{
+	struct answer *a = take(ctx, v);
+
+	a->fd = fd;
+	a->text = arena_str(&a->f->arena, bytes);
+}
+
+/* ---- operations ---- */
+
+struct accepted *message(struct fixture *f, uint64_t id, const char *to)
+{
+	struct accepted *m = ARENA_NEW(&f->arena, struct accepted);
+	struct new_recipient *r = ARENA_ARRAY(&f->arena, struct new_recipient, strlen(to) + 1);
+	struct str rest = arena_str(&f->arena, str_of(to)), part;
+
+	*m = (struct accepted){ .id = id,
+				.token = id * 7 + 1,
+				.received_at = NOW,
+				.expires_at = NOW + 1000,
+				.login = S("alice"),
+				.sender = S("a@example.org"),
+				.envid = S(""),
+				.sign_domain = S("example.org"),
+				.device = S(""),
+				.origin = S("client"),
+				.prefix = S("Received: x\r\n"),
+				.place = PLACE_ROW,
+				.text = S("Subject: x\r\n\r\nhello\r\n"),
+				.event = S("size=22") };
+	m->size = m->text.n;
+	m->header_size = 12;
+	while (str_split(&rest, ' ', &part))
+		r[m->recipients_n++] = (struct new_recipient){ .address = part, .orcpt = S("") };
+	m->recipients = r;
+	return m;
+}
+
+struct verdict accept_now(struct fixture *f, const struct accepted *m)
+{
+	struct answer a = { .f = f };
+
+	store_accept(f->st, m, on_done, &a);
+	answer_wait(f, &a);
+	return a.v;
+}
+
+struct verdict accept_to(struct fixture *f, uint64_t id, const char *to)
+{
+	return accept_now(f, message(f, id, to));
+}
+
+/* The body of a call: issue, wait, give back the answer. */
+#define CALL(f, issue)                                                                                                           \
+	struct answer a = { .f = (f) };                                                                                          \
+	issue;                                                                                                                   \
+	answer_wait((f), &a);                                                                                                    \
+	return a
+
+struct answer lanes_now(struct fixture *f, uint64_t now, size_t max)
+{
+	CALL(f, store_lanes(f->st, now, max, on_lanes, &a));
+}
+
+struct answer lease_now(struct fixture *f, uint64_t lane, uint64_t now, size_t max)
+{
+	CALL(f, store_lease(f->st, lane, now, max, true, on_due, &a));
+}
+
+struct answer siblings_now(struct fixture *f, uint64_t id, uint64_t now, size_t max)
+{
+	CALL(f, store_lease_siblings(f->st, id, now, max, on_due, &a));
+}
+
+uint64_t lane_of(struct fixture *f, const char *domain)
+{
+	uint64_t id = 0;
+
+	(void)str_to_u64(
+		fixture_sql(f, arena_cstr(&f->arena, arena_printf(&f->arena, "SELECT id FROM lane WHERE domain='%s'", domain))),
+		&id);
+	return id;
+}
+
+struct verdict settle_now(struct fixture *f, uint64_t id, uint64_t n, enum recipient_state state, uint64_t due_at)
+{
+	struct outcome o = { .id = id,
+			     .n = n,
+			     .state = state,
+			     .due_at = due_at,
+			     .attempted = true,
+			     .at = NOW + 5,
+			     .remote = S("mx.example.net"),
+			     .route = S("isp"),
+			     .event = S("recipient.settled"),
+			     .event_fields = S("k=v") };
+	struct answer a = { .f = f };
+
+	if (state == RCPT_FAILED)
+		o.verdict = perm(550, S("5.1.1"), S("no such user"));
+	if (state == RCPT_WAITING)
+		o.verdict = temp(451, S("4.7.1"), S("greylisted"));
+	store_settle(f->st, &o, 1, on_done, &a);
+	answer_wait(f, &a);
+	return a.v;
+}
+
+struct answer show_now(struct fixture *f, uint64_t id, uint64_t cursor, size_t max)
+{
+	CALL(f, store_show(f->st, id, cursor, max, on_show, &a));
+}
+
+struct answer text_now(struct fixture *f, uint64_t id)
+{
+	CALL(f, store_text(f->st, id, on_text, &a));
+}
+
+struct answer trace_now(struct fixture *f, uint64_t id, uint64_t cursor, size_t max)
+{
+	CALL(f, store_trace(f->st, id, cursor, max, on_trace, &a));
+}
+
+struct answer select_now(struct fixture *f, struct selector s, uint64_t cursor, size_t max)
+{
+	CALL(f, store_select(f->st, &s, cursor, max, on_rows, &a));
+}
+
+struct answer alter_now(struct fixture *f, struct selector s, enum alter operation)
+{
+	CALL(f, store_alter(f->st, &s, operation, S("by \"root\""), 0, on_alter_done, &a));
+}
+
+struct answer unreported_now(struct fixture *f, size_t max)
+{
+	CALL(f, store_unreported(f->st, max, on_unreported, &a));
+}
+
+struct verdict report_now(struct fixture *f, const struct accepted *report, uint64_t parent, const uint64_t *n_list, size_t n)
+{
+	struct answer a = { .f = f };
+
+	store_report(f->st, report, parent, n_list, n, S("to=a@example.org"), on_done, &a);
+	answer_wait(f, &a);
+	return a.v;
+}
+
+struct answer create_now(struct fixture *f, uint64_t id, uint64_t size)
+{
+	CALL(f, store_spool_create(f->st, id, size, on_fd, &a));
+}
+
+static void on_count(void *ctx, struct verdict v, uint64_t count)
+{
+	take(ctx, v)->count = count;
+}
+
+uint64_t prune_now(struct fixture *f, uint64_t before, size_t max)
+{
+	struct answer a = { .f = f };
+
+	store_prune(f->st, before, max, on_count, &a);
+	answer_wait(f, &a);
+	assert_int_equal(a.v.class, OK);
+	return a.count;
+}
+
+static void on_gates(void *ctx, struct verdict v, const struct gate_state *gates_, size_t n)
+{
+	struct answer *a = take(ctx, v);
+
+	a->text = S("");
+	for (size_t i = 0; i < n; i++)
+		a->text = arena_printf(&a->f->arena, "%.*s%s%.*s %llu %llu %.*s", STR_ARG(a->text), i ? "; " : "",
+				       STR_ARG(gates_[i].name), (unsigned long long)gates_[i].failures,
+				       (unsigned long long)gates_[i].down_until, STR_ARG(gates_[i].reason));
+}
+
+struct str gates(struct fixture *f)
+{
+	struct answer a = { .f = f };
+
+	store_gates(f->st, on_gates, &a);
+	answer_wait(f, &a);
+	return a.text;
+}
+
+struct store_stats stats_now(struct fixture *f)
+{
+	struct store_stats stats;
+
+	(void)text_now(f, 1); /* whatever: the counters come with any answer */
+	store_stats(f->st, &stats);
+	return stats;
+}
+
+struct str events(struct fixture *f, uint64_t id)
+{
+	struct answer a = trace_now(f, id, 0, 100);
+	const struct event_row *e = a.rows;
+	struct str all = S("");
+
+	for (size_t i = 0; i < a.n; i++)
+		all = arena_printf(&f->arena, "%.*s%s%.*s", STR_ARG(all), i ? " " : "", STR_ARG(e[i].name));
+	return all;
+}
