@@ -1,8 +1,8 @@
-/* net.h - sockets and TLS on the libuv loop: the only folder that knows SSL. OpenSSL never sees a socket: it reads from and writes
- * to our buffers, which an idle session does not hold (SSL_MODE_RELEASE_BUFFERS for its own).
+/* net.h - sockets and TLS on the libuv loop: the only folder that knows SSL. OpenSSL never sees a socket: it reads from and
+ * writes to our buffers, which an idle session does not hold (SSL_MODE_RELEASE_BUFFERS for its own).
  *
- * No function here calls back before it returns: every callback comes from the loop. In a callback everything may be called, closing
- * included. All streams of a process belong to one thread. Deadlines are the user's. */
+ * No function here calls back before it returns: every callback comes from the loop. In a callback everything may be called,
+ * closing included. All streams of a process belong to one thread. Deadlines are the user's. */
 #ifndef POSTHOUSE_NET_H
 #define POSTHOUSE_NET_H
 
@@ -27,18 +27,19 @@ void tls_context_unref(struct tls_context *t); /* NULL is allowed */
 struct stream;
 
 struct stream_ops {
-	/* Bytes from the peer (decrypted). They are the callee's only until it returns. The return value is how many were taken; when
-	 * fewer than given, reading stops (back-pressure) until stream_resume(), which offers the rest again. */
+	/* Bytes from the peer (decrypted). They are the callee's only until it returns. The return value is how many were
+	 * taken; when fewer than given, reading stops (back-pressure) until stream_resume(), which offers the rest again. */
 	size_t (*on_input)(void *ctx, struct stream *st, struct str bytes);
 	/* All that was written has gone to the kernel; after every stream_write() or several of them. May be NULL. */
 	void (*on_drain)(void *ctx, struct stream *st);
-	/* The handshake is done: v OK, or not (the certificate is not what was demanded: PERM 5.7.5; all else: TEMP 4.7.5; then nothing but
-	 * on_closed comes: close the stream). v.text lives as long as the stream reports nothing else. */
+	/* The handshake is done: v OK, or not (the certificate is not what was demanded: PERM 5.7.5; all else: TEMP 4.7.5;
+	 * then nothing but on_closed comes: close the stream). v.text lives as long as the stream reports nothing else. */
 	void (*on_tls)(void *ctx, struct stream *st, struct verdict v);
 	/* Outgoing: connected, or why not. */
 	void (*on_connect)(void *ctx, struct stream *st, struct verdict v);
-	/* The peer ended its direction, or the connection broke: why is "" for an orderly end (a missing close_notify is orderly: SMTP says
-	 * itself what is complete). Once, after the last bytes; close the stream then. After an orderly end writing still works. */
+	/* The peer ended its direction, or the connection broke: why is "" for an orderly end (a missing close_notify is
+	 * orderly: SMTP says itself what is complete). Once, after the last bytes; close the stream then. After an orderly end
+	 * writing still works. */
 	void (*on_end)(void *ctx, struct stream *st, struct str why);
 	/* After stream_close(): nothing comes any more, the memory is gone after this returns. */
 	void (*on_closed)(void *ctx, struct stream *st);
@@ -48,19 +49,20 @@ struct stream *stream_accept(uv_stream_t *listener, const struct stream_ops *ops
 /* Never NULL: what fails at once is told by on_connect too (TEMP 421 4.4.1; then close the stream). */
 struct stream *stream_connect(uv_loop_t *loop, const struct sockaddr *address, const struct stream_ops *ops, void *ctx);
 
-/* Begin TLS now. Server: what had been read in the clear and not been taken yet is discarded (RFC 3207). Client: `name` is what the
- * certificate must bear when `verify`, and SNI always. */
+/* Begin TLS now. Server: what had been read in the clear and not been taken yet is discarded (RFC 3207). Client: `name` is
+ * what the certificate must bear when `verify`, and SNI always. */
 void stream_start_server_tls(struct stream *st, struct tls_context *t);
 void stream_start_client_tls(struct stream *st, struct tls_context *t, struct str name, bool verify);
 
-/* Queue bytes (copied, encrypted when TLS is on); they go out together in this round of the loop. What is written before a handshake
- * is done waits for it. stream_pending() is what the kernel has not taken yet: bound it (at 64 MiB the stream breaks). */
+/* Queue bytes (copied, encrypted when TLS is on); they go out together in this round of the loop. What is written before a
+ * handshake is done waits for it. stream_pending() is what the kernel has not taken yet: bound it (at 64 MiB the stream
+ * breaks). */
 void stream_write(struct stream *st, struct str bytes);
 size_t stream_pending(const struct stream *st);
 void stream_resume(struct stream *st);
 
-/* Close when everything written is out and the peer has ended too, at most after 5 s; or at once. Only on_closed comes after either.
- * Twice is harmless. */
+/* Close when everything written is out and the peer has ended too, at most after 5 s; or at once. Only on_closed comes after
+ * either. Twice is harmless. */
 void stream_finish(struct stream *st);
 void stream_close(struct stream *st);
 
@@ -75,13 +77,13 @@ struct str stream_peer_address(const struct stream *st);
 unsigned stream_peer_port(const struct stream *st);
 
 /* ---- listener.c ---- */
-/* Bind and listen; *fds_out gets one descriptor per address family that `address` ("*", an IPv4 or IPv6 address) has, with SO_REUSEPORT
- * (one call per submission process) or without. PERM 0 with the reason in `a`. */
+/* Bind and listen; *fds_out gets one descriptor per address family that `address` ("*", an IPv4 or IPv6 address) has, with
+ * SO_REUSEPORT (one call per submission process) or without. PERM 0 with the reason in `a`. */
 struct verdict listener_open(struct str address, unsigned port, bool reuseport, struct arena *a, int fds_out[2], size_t *n_out);
 
-/* Serve an inherited listening descriptor: on_connection for each client (call stream_accept in it, or the client is dropped; `server`
- * is good for nothing else). Accepting pauses, not spins, when descriptors run out (clients wait in the kernel's queue), and
- * listener_pause/resume do the same by will. Takes the fd. NULL: it is no socket to poll, logged. */
+/* Serve an inherited listening descriptor: on_connection for each client (call stream_accept in it, or the client is dropped;
+ * `server` is good for nothing else). Accepting pauses, not spins, when descriptors run out (clients wait in the kernel's
+ * queue), and listener_pause/resume do the same by will. Takes the fd. NULL: it is no socket to poll, logged. */
 struct listener;
 struct listener *listener_serve(uv_loop_t *loop, int fd, void (*on_connection)(void *ctx, uv_stream_t *server), void *ctx);
 void listener_pause(struct listener *l);

@@ -4,6 +4,9 @@
  * Arguments (and what they point to) stay valid and unchanged until the callback: nothing is copied. Operations issued since the
  * last commit form one batch; operations that name one message keep their order; each gets its own verdict; OK = durable.
  * No SQL, no row, no file name passes the door. Closing drains. TEMP 452 4.3.1 = full, TEMP 451 4.3.0 = engine away.
+ * Results (settle, report, gate_put) that find the disk full are kept and tried each second: their callback comes when they are
+ * durable (452 only if the store is closed before); meanwhile lanes, leases and administration get 452. An I/O or fsync error is
+ * logged as store.failed and ends the process with 70, nothing of it acknowledged.
  * What a callback gets lives until it returns. Times are ms since 1970 UTC. */
 #ifndef POSTHOUSE_STORE_H
 #define POSTHOUSE_STORE_H
@@ -54,7 +57,7 @@ struct accepted {
 	uint64_t size, header_size; /* of the text */
 	enum message_place place;
 	struct str text; /* PLACE_ROW: the bytes */
-	const struct new_recipient *recipients;
+	const struct new_recipient *recipients; /* they are numbered n = 1, 2, … */
 	size_t recipients_n;
 	struct str event; /* fields of the first event, "mail.accepted": key=value … */
 };
@@ -145,7 +148,7 @@ void store_text(struct store *st, uint64_t id, store_text_fn done, void *ctx);
  * removed message, changes nothing and is OK. */
 void store_settle(struct store *st, const struct outcome *outcomes, size_t n, store_done_fn done, void *ctx);
 
-/* Messages with FAILED recipients and none in flight (leased). */
+/* Messages with FAILED recipients and none in flight (leased), in turn: one whose report cannot be made does not hide the others. */
 struct failed_recipient {
 	uint64_t n;
 	struct str address, orcpt, remote;
@@ -167,7 +170,8 @@ struct unreported {
 typedef void (*store_unreported_fn)(void *ctx, struct verdict v, const struct unreported *messages, size_t n);
 void store_unreported(struct store *st, size_t max, store_unreported_fn done, void *ctx);
 
-/* Store the report (NULL: nobody is told, the recipients become DISCARDED) and mark the parent's recipients as reported (FAILED ->
+/* Store the report (NULL: nobody is told, the recipients become DISCARDED; the parent's event is mail.reported or mail.discarded) and
+ * mark the parent's recipients as reported (FAILED ->
  * BOUNCED), in one transaction. Idempotent by the report's (id, token), and harmless when they are marked already. */
 void store_report(struct store *st, const struct accepted *report, uint64_t parent, const uint64_t *n_list, size_t n,
 		  struct str event_fields, store_done_fn done, void *ctx);
@@ -202,7 +206,8 @@ struct event_row {
 	uint64_t at, n;
 	struct str name, fields;
 };
-/* cursor: 0 = from the start; next_cursor 0 = no more. Lists open messages (and finished ones when selected by id). */
+/* cursor: 0 = from the start; next_cursor 0 = no more: a page may be short, or empty, and not the last (a search looks at some
+ * thousand messages at a time). Lists open messages (and finished ones when selected by id). */
 typedef void (*store_rows_fn)(void *ctx, struct verdict v, const struct message_row *rows, size_t n, uint64_t next_cursor);
 void store_select(struct store *st, const struct selector *s, uint64_t cursor, size_t max, store_rows_fn done, void *ctx);
 
@@ -214,8 +219,10 @@ typedef void (*store_trace_fn)(void *ctx, struct verdict v, const struct event_r
 			       uint64_t next_cursor);
 void store_trace(struct store *st, uint64_t id, uint64_t cursor, size_t max, store_trace_fn done, void *ctx);
 
-/* 500 messages at a time, resumable by the cursor. Recipients in flight are counted, not altered (REMOVE marks them: a result other
- * than delivered ends them as REMOVED). RETRY makes waiting ones due now. */
+/* 500 messages at a time, resumable by the cursor. `count`: messages that were altered; `in_flight`: recipients that are in flight,
+ * which are counted, not altered (REMOVE marks them durably: a result other than delivered, or a restart, ends them as REMOVED; HOLD:
+ * what comes back to be tried again is held). RETRY makes waiting ones due now. FAILED recipients are left to their report. Each
+ * altered message gets an event: mail.retried, mail.removed, mail.held, mail.released. */
 typedef void (*store_alter_fn)(void *ctx, struct verdict v, uint64_t count, uint64_t in_flight, uint64_t next_cursor);
 void store_alter(struct store *st, const struct selector *s, enum alter operation, struct str reason, uint64_t cursor,
 		 store_alter_fn done, void *ctx);

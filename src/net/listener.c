@@ -1,6 +1,7 @@
 /* listener.c - listening sockets: opened by master, served by the role that inherited them.
  *
- * Accepting is done here and not by libuv, which closes waiting clients when descriptors run out. We leave them in the kernel's queue. */
+ * Accepting is done here and not by libuv, which closes waiting clients when descriptors run out. We leave them in the
+ * kernel's queue. */
 #include "stream.h"
 
 #include "posthouse/arena.h"

@@ -35,7 +35,8 @@ static int bio_read(BIO *bio, char *to, int size)
 	return (int)part.n;
 }
 
-/* OpenSSL has ciphertext for the peer. What the peer itself causes (answers to key updates) is bounded, for it may not be reading. */
+/* OpenSSL has ciphertext for the peer. What the peer itself causes (answers to key updates) is bounded, for it may not be
+ * reading. */
 static int bio_write(BIO *bio, const char *from, int size)
 {
 	struct stream *st = BIO_get_data(bio);
@@ -72,8 +73,8 @@ static BIO_METHOD *bio_method(void)
 
 static size_t handshakes, most_handshakes; /* under way; at once since the last trim */
 
-/* A handshake needs 30 KB that a session does not. What many at once leave behind lies between their sessions, where free() alone does
- * not return it to the system: without this a thousand idle sessions cost 47 KB each, with it 26. */
+/* A handshake needs 30 KB that a session does not. What many at once leave behind lies between their sessions, where free()
+ * alone does not return it to the system: without this a thousand idle sessions cost 47 KB each, with it 26. */
 static void handshake_over(struct stream_tls *tls)
 {
 	if (tls->over)

@@ -149,8 +149,8 @@ static struct outcome answered(const struct answer *an, const struct due_recipie
 	if (v.class == OK) {
 		o.attempted = true;
 		delivered(an, r, &o);
-	} else if (an->lease->withdrawn && v.class == TEMP) {
-		o.verdict = ok(); /* relay dropped it untried: the store knows that it is to be removed */
+	} else if (v.class == TEMP && (an->lease->withdrawn || v.code == 0)) {
+		o.verdict = ok(); /* relay dropped it untried: withdrawn by us, or because it is to stop */
 	} else if (v.class == PERM) {
 		o.attempted = true;
 		failed(an, r, &o);
@@ -184,6 +184,15 @@ static const struct rec_outcome *outcome_for(const struct msg_result *m, uint64_
 	return NULL;
 }
 
+/* Did the next hop say anything, or did relay drop the delivery untried? */
+static bool next_hop_spoke(const struct msg_result *m)
+{
+	for (size_t i = 0; i < m->outcomes.n; i++)
+		if (m->outcomes.at[i].verdict.code != 0)
+			return true;
+	return false;
+}
+
 static void use_result(struct lease *l, const struct msg_result *m)
 {
 	struct answer an = {
@@ -194,7 +203,12 @@ static void use_result(struct lease *l, const struct msg_result *m)
 		.transcript = arena_str(arena_of(l), str_head(m->transcript, 4096)),
 	};
 	struct str reason = arena_str(arena_of(l), str_head(m->gate_reason, REPLY_MAX));
-	bool news = m->gate ? gate_failed(l->gate, m->gate_reason, an.now) : gate_worked(l->gate, an.now);
+	bool news = false;
+
+	if (m->gate)
+		news = gate_failed(l->gate, m->gate_reason, an.now);
+	else if (next_hop_spoke(m))
+		news = gate_worked(l->gate, an.now);
 
 	begin_outcomes(l);
 	for (size_t i = 0; i < l->recipients_n; i++) {

@@ -52,16 +52,16 @@ static void read_message(struct writer *w, struct arena *a, struct unreported *u
 	db_end(q);
 }
 
-void run_unreported(struct writer *w, struct op *op)
+/* Take messages after `from` up to `to`; the number in `rows` grows. */
+static size_t take_failed(struct writer *w, struct op *op, struct unreported *rows, size_t n, size_t max, uint64_t from,
+			  uint64_t to)
 {
-	sqlite3_stmt *q = db_query(&w->db, Q_failed_messages);
-	size_t max = op->max < 100 ? op->max : 100;
-	struct unreported *rows = ARENA_ARRAY(&op->arena, struct unreported, max + 1);
-	size_t n = 0;
+	sqlite3_stmt *q = db_query(&w->db, Q_failed_messages, INT(from), INT(to));
 
 	while (n < max && db_row(&w->db, q)) {
 		uint64_t id = db_u64(q, 0);
 
+		w->last_unreported = id;
 		if (leases_has_any(&w->leases, id)) /* one report for all: when the last comes back */
 			continue;
 		rows[n].id = id;
@@ -71,6 +71,18 @@ void run_unreported(struct writer *w, struct op *op)
 	}
 	if (n == max)
 		db_end(q);
+	return n;
+}
+
+void run_unreported(struct writer *w, struct op *op)
+{
+	size_t max = op->max < 100 ? op->max : 100, n;
+	struct unreported *rows = ARENA_ARRAY(&op->arena, struct unreported, max + 1);
+	uint64_t last = w->last_unreported;
+
+	/* In turn: a message whose report cannot be made does not keep the others waiting. */
+	n = take_failed(w, op, rows, 0, max, last, INT64_MAX);
+	n = take_failed(w, op, rows, n, max, 0, last);
 	op->out.rows = rows;
 	op->out.n = n;
 }

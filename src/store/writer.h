@@ -218,6 +218,7 @@ struct writer {
 		uint64_t next_at, lane; /* the last lane given */
 		uint64_t end;           /* lanes due later than this wait for the next round */
 	} turn;
+	uint64_t last_unreported; /* the last message given by store_unreported */
 	enum recovery recovery;
 	DIR *recovery_dir;
 	uint64_t recovery_id;

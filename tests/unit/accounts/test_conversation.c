@@ -326,31 +326,33 @@ static uint64_t cpu_ns(void)
 
 static uint64_t cost_of(struct str initial)
 {
-	uint64_t least = UINT64_MAX;
+	struct conversation *c = begin();
+	uint64_t from = cpu_ns(), cost;
 
-	for (int i = 0; i < 7; i++) {
-		struct conversation *c = begin();
-		uint64_t from = cpu_ns(), cost;
-
-		assert_int_equal(conversation_start(c, "PLAIN", initial).verdict.code, 535);
-		cost = cpu_ns() - from;
-		least = cost < least ? cost : least;
-		conversation_free(c);
-	}
-	return least;
+	assert_int_equal(conversation_start(c, "PLAIN", initial).verdict.code, 535);
+	cost = cpu_ns() - from;
+	conversation_free(c);
+	return cost;
 }
 
-/* The same work for a wrong password as for an unknown name or device: within a fifth of each other. */
+/* The same work for a wrong password as for an unknown name or device. A shortcut would show as a hundredth of it; the processor's
+ * own moods are why the least of several turns counts, and why the bound is no closer. */
 static void test_same_time(void **state)
 {
-	uint64_t wrong = cost_of(S("\0alice\0wrong")), unknown = cost_of(S("\0nobody\0wrong")),
-		 device = cost_of(S("\0alice/x\0wrong"));
-	uint64_t largest = wrong > unknown ? wrong : unknown, least = wrong < unknown ? wrong : unknown;
+	struct str tried[] = { S("\0alice\0wrong"), S("\0nobody\0wrong"), S("\0alice/x\0wrong") };
+	uint64_t least[3] = { UINT64_MAX, UINT64_MAX, UINT64_MAX };
 
-	largest = device > largest ? device : largest;
-	least = device < least ? device : least;
-	assert_true(least > 100000); /* a hash, not a shortcut */
-	assert_true(largest - least < largest / 5);
+	for (int turn = 0; turn < 15; turn++) {
+		for (size_t i = 0; i < 3; i++) {
+			uint64_t cost = cost_of(tried[i]);
+
+			least[i] = cost < least[i] ? cost : least[i];
+		}
+	}
+	for (size_t i = 0; i < 3; i++) {
+		assert_true(least[i] > 100000);
+		assert_true(least[i] < least[0] * 3 / 2 && least[0] < least[i] * 3 / 2);
+	}
 }
 
 #define THREADS 4

@@ -50,7 +50,7 @@ struct answer {
 	struct str text;
 	int fd;
 	uint64_t next, count, in_flight;
-	unsigned order; /* the how manieth answer of all */
+	unsigned order; /* its place among all answers */
 };
 void answer_wait(struct fixture *f, struct answer *a);
 void on_done(void *ctx, struct verdict v);

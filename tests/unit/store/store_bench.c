@@ -20,7 +20,7 @@ struct bench {
 	char dir[64];
 	uint64_t messages, in_flight, bytes, domains;
 	char *text;
-	uint64_t started, done, wal_max, cpu_us;
+	uint64_t started, done, wal_max, cpu_us, began_ns, first_tenth_ns;
 	bool leasing, closed;
 	uint64_t lease_us_max, lanes_us_max, asked_us, settles;
 };
@@ -74,6 +74,10 @@ static void on_accepted(void *ctx, struct verdict v)
 		die(70, "accept: %.*s", STR_ARG(v.text));
 	if (++b->done % 1000 == 0)
 		sample_wal(b);
+	if (b->done == b->messages / 10)
+		b->first_tenth_ns = uv_hrtime() - b->began_ns;
+	if (b->done == b->messages - b->messages / 10)
+		b->began_ns = uv_hrtime(); /* of the last tenth */
 	if (b->started < b->messages)
 		start_accept(s);
 }
@@ -207,7 +211,7 @@ int main(int argc, char **argv)
 	memset(b.text, 'x', b.bytes);
 	slots = xcalloc(b.in_flight, sizeof(*slots));
 	open_store(&b);
-	from = uv_hrtime();
+	from = b.began_ns = uv_hrtime();
 	for (uint64_t i = 0; i < b.in_flight && b.started < b.messages; i++) {
 		slots[i].b = &b;
 		slots[i].m =
@@ -227,6 +231,8 @@ int main(int argc, char **argv)
 	while (b.done < b.messages)
 		(void)uv_run(&b.loop, UV_RUN_ONCE);
 	report(&b, "accept", uv_hrtime() - from);
+	printf("        the last tenth took %.2f times as long as the first\n",
+	       (double)(uv_hrtime() - b.began_ns) / (double)(b.first_tenth_ns + 1));
 	close_store(&b);
 	open_store(&b);
 	b.done = 0;

@@ -255,6 +255,24 @@ static void failures_are_reported_once(void **state)
 	assert_int_equal(unreported_now(f, 10).n, 1);
 }
 
+static void failures_take_turns(void **state)
+{
+	struct fixture *f = *state;
+	static const uint64_t order[] = { 100, 101, 102, 100, 101 };
+
+	for (uint64_t id = 100; id < 103; id++) {
+		assert_int_equal(accept_to(f, id, "b@a.org").class, OK);
+		assert_int_equal(settle_now(f, id, 1, RCPT_FAILED, 0).class, OK);
+	}
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		struct answer a = unreported_now(f, 1);
+
+		assert_int_equal(a.n, 1);
+		assert_int_equal(((const struct unreported *)a.rows)->id, order[i]);
+	}
+	assert_int_equal(unreported_now(f, 10).n, 3);
+}
+
 static void gates_are_kept(void **state)
 {
 	struct fixture *f = *state;
@@ -278,7 +296,7 @@ int main(void)
 		CASE(leases_are_given_once),    CASE(first_attempts_go_before_retries),
 		CASE(large_groups_are_bounded), CASE(the_last_result_closes),
 		CASE(several_results_at_once),  CASE(failures_are_reported_once),
-		CASE(gates_are_kept),
+		CASE(failures_take_turns),      CASE(gates_are_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

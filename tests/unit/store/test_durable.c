@@ -1,7 +1,7 @@
 /* test_durable.c - what survives: kill -9 at random moments and at each crash point, older and newer schemas, bad places. */
 #include "fixture.h"
 
-#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -165,6 +165,99 @@ static void killed_at_crash_points(void **state)
 #endif
 }
 
+/* Run one child with a store of its own; returns its wait status. */
+static int child_status(struct fixture *f, void (*run)(struct fixture *own))
+{
+	int status = 0;
+	pid_t pid;
+
+	fixture_close(f);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct fixture own = { .options = f->options };
+
+		(void)snprintf(own.dir, sizeof(own.dir), "%s", f->dir);
+		if (uv_loop_init(&own.loop) != 0)
+			_exit(2);
+		run(&own);
+		_exit(3);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+/* The log's descriptor is replaced by one that cannot be written: an input/output error as far as SQLite can see. */
+static void lose_the_disk(struct fixture *own)
+{
+	char path[64], target[256];
+
+	if (fixture_open(own).class != OK || accept_to(own, 100, "b@a.org").class != OK)
+		_exit(4);
+	for (int fd = 3; fd < 200; fd++) {
+		ssize_t n;
+
+		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		n = readlink(path, target, sizeof(target));
+		if (n > 4 && memcmp(target + n - 4, "-wal", 4) == 0)
+			(void)dup2(open("/dev/null", O_RDONLY), fd);
+	}
+	(void)accept_to(own, 101, "b@a.org"); /* no answer comes */
+}
+
+static void an_input_output_error_ends_the_process(void **state)
+{
+	struct fixture *f = *state;
+	int status = child_status(f, lose_the_disk);
+
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 70);
+	assert_int_equal(fixture_open(f).class, OK);
+	assert_int_equal(show_now(f, 100, 0, 1).v.class, OK);
+	assert_int_equal(show_now(f, 101, 0, 1).v.class, PERM);
+}
+
+#ifdef POSTHOUSE_CRASH_POINTS
+/* A large message is delivered, and the process dies between its row and its file. */
+static void die_before_unlink(struct fixture *own)
+{
+	struct accepted *m = message(own, 100, "b@a.org");
+	struct answer a;
+
+	(void)setenv("POSTHOUSE_CRASH", "store.before_unlink:1", 1);
+	if (fixture_open(own).class != OK)
+		_exit(4);
+	a = create_now(own, 100, 5);
+	m->place = PLACE_FILE;
+	m->size = 5;
+	if (write(a.fd, "12345", 5) != 5 || accept_now(own, m).class != OK)
+		_exit(5);
+	(void)settle_now(own, 100, 1, RCPT_DELIVERED, 0);
+}
+#endif
+
+static void a_file_left_behind_is_collected(void **state)
+{
+#ifdef POSTHOUSE_CRASH_POINTS
+	struct fixture *f = *state;
+	int status = child_status(f, die_before_unlink);
+	char name[ID_TEXT_MAX], *path;
+
+	path = fixture_path(f, arena_cstr(&f->arena, arena_printf(&f->arena, "large/%s", id_format(100, name))));
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(access(path, F_OK), 0);
+	usleep(30000);
+	assert_int_equal(fixture_open(f).class, OK);
+	assert_int_equal(show_now(f, 100, 0, 1).message->open, 0);
+	for (int i = 0; i < 100 && access(path, F_OK) == 0; i++)
+		usleep(1000);
+	assert_int_equal(access(path, F_OK), -1);
+#else
+	(void)state;
+	skip();
+#endif
+}
+
 /* ---- schemas and places ---- */
 
 static void a_newer_schema_is_refused(void **state)
@@ -270,6 +363,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(killed_at_random),
 		CASE(killed_at_crash_points),
+		CASE(an_input_output_error_ends_the_process),
+		CASE(a_file_left_behind_is_collected),
 		CASE(a_newer_schema_is_refused),
 		CASE(a_damaged_database_is_refused),
 		CASE(bad_places_are_refused),

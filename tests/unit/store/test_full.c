@@ -109,10 +109,31 @@ static void closing_does_not_wait_for_room(void **state)
 	assert_int_equal(stats_now(f).open_messages, 1);
 }
 
+static void the_log_stays_bounded(void **state)
+{
+	struct fixture *f = *state;
+	static struct answer a[100];
+	struct stat st;
+
+	for (uint64_t round = 0; round < 15; round++) { /* 90 MB, as fast as the disk takes them */
+		for (uint64_t i = 0; i < 100; i++) {
+			a[i] = (struct answer){ .f = f };
+			store_accept(f->st, bulky(f, 1000 + round * 100 + i), on_done, &a[i]);
+		}
+		for (size_t i = 0; i < 100; i++) {
+			answer_wait(f, &a[i]);
+			assert_int_equal(a[i].v.class, OK);
+		}
+		assert_int_equal(stat(fixture_path(f, "queue.db-wal"), &st), 0);
+		assert_true(st.st_size < 64 * 1024 * 1024);
+	}
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
-	const struct CMUnitTest tests[] = { CASE(results_wait_for_room), CASE(closing_does_not_wait_for_room) };
+	const struct CMUnitTest tests[] = { CASE(results_wait_for_room), CASE(closing_does_not_wait_for_room),
+					    CASE(the_log_stays_bounded) };
 
 	(void)signal(SIGXFSZ, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);
