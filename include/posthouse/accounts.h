@@ -13,8 +13,8 @@
 enum account_operation { ACCOUNT_ADD = 1, ACCOUNT_PASSWD, ACCOUNT_REMOVE };
 
 struct account {
-	struct str name;   /* with realm: alice@example.org; lower case */
-	struct str device; /* "" = the account's main password */
+	struct str name;     /* with realm: alice@example.org; lower case */
+	struct str device;   /* "" = the account's main password */
 	struct str verifier; /* "SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey", base 64 */
 	uint64_t created_at;
 };

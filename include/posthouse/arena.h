@@ -17,7 +17,7 @@ void arena_fini(struct arena *a);
 
 /* Zeroed memory, aligned for any type; never NULL. */
 void *arena_alloc(struct arena *a, size_t n);
-#define ARENA_NEW(a, type) ((type *)arena_alloc((a), sizeof(type)))
+#define ARENA_NEW(a, type)      ((type *)arena_alloc((a), sizeof(type)))
 #define ARENA_ARRAY(a, type, n) ((type *)arena_calloc((a), (n), sizeof(type)))
 void *arena_calloc(struct arena *a, size_t n, size_t size);
 

@@ -28,7 +28,7 @@ struct rate_list {
 struct cfg_listen {
 	struct str address; /* "*" = IPv4 and IPv6 */
 	uint64_t port;
-	unsigned tls; /* enum listen_tls */
+	unsigned tls;             /* enum listen_tls */
 	uint64_t max_connections; /* 0 = no limit of its own */
 	struct str_list proxy_protocol;
 };
@@ -55,8 +55,8 @@ struct cfg_sign {
 struct cfg_upstream {
 	struct str name, host;
 	uint64_t port;
-	unsigned tls; /* enum upstream_tls */
-	struct str login; /* empty: no AUTH */
+	unsigned tls;        /* enum upstream_tls */
+	struct str login;    /* empty: no AUTH */
 	struct str password; /* vault only; also from password_file */
 	uint64_t connections;
 	struct str ca;       /* path to a PEM bundle; empty = the system's */
@@ -154,8 +154,8 @@ struct config {
 	} log;
 	struct {
 		uint64_t idle_ms, commands, errors, sessions; /* bounds of one client session; `sessions` at once per process */
-		uint64_t workers; /* submission processes; 0 = one per core */
-		uint64_t login_delay_ms; /* after a failed login */
+		uint64_t workers;                             /* submission processes; 0 = one per core */
+		uint64_t login_delay_ms;                      /* after a failed login */
 	} submission;
 };
 

@@ -13,24 +13,27 @@ enum role_id { ROLE_MASTER, ROLE_SUBMISSION, ROLE_LOGIN, ROLE_VAULT, ROLE_QUEUE,
 const char *role_name(enum role_id role);
 
 #define IPC_DATAGRAM_MAX (160 * 1024)
-#define INLINE_MAX (64 * 1024) /* text up to here travels in a datagram; larger ones are files */
-#define IPC_PAGE_MAX (64 * 1024) /* lists travel in pages of about this many bytes */
+#define INLINE_MAX       (64 * 1024) /* text up to here travels in a datagram; larger ones are files */
+#define IPC_PAGE_MAX     (64 * 1024) /* lists travel in pages of about this many bytes */
 
 /* ---- structs, from messages.def ---- */
-#define U64(field) uint64_t field;
-#define STR(field) struct str field;
+#define U64(field)     uint64_t field;
+#define STR(field)     struct str field;
 #define VERDICT(field) struct verdict field;
-#define LIST(record, field)                                                                                           \
-	struct {                                                                                                       \
-		struct rec_##record *at;                                                                               \
-		size_t n;                                                                                              \
+#define LIST(record, field)                                                                                                      \
+	struct {                                                                                                                 \
+		struct rec_##record *at;                                                                                         \
+		size_t n;                                                                                                        \
 	} field;
 #define NOTHING
-#define RECORD(name, fields) struct rec_##name { fields };
-#define MSG(name, from, to, passes, flags, fields)                                                                        \
-	struct msg_##name {                                                                                            \
-		uint64_t call; /* number of the call that this asks or answers; set by the channel */                  \
-		fields                                                                                                 \
+#define RECORD(name, fields)                                                                                                     \
+	struct rec_##name {                                                                                                      \
+		fields                                                                                                           \
+	};
+#define MSG(name, from, to, passes, flags, fields)                                                                               \
+	struct msg_##name {                                                                                                      \
+		uint64_t call; /* number of the call that this asks or answers; set by the channel */                            \
+		fields                                                                                                           \
 	};
 #define CALL(request, reply, deadline_ms)
 #include "posthouse/messages.def"
@@ -59,7 +62,7 @@ struct channel;
  * `m` and all its views live until the handler returns. `fd` is the handler's to close (-1: none came). ---- */
 struct ipc_handlers {
 #define RECORD(name, fields)
-#define MSG(name, from, to, passes, flags, fields)                                                                        \
+#define MSG(name, from, to, passes, flags, fields)                                                                               \
 	void (*name)(void *ctx, struct channel *ch, const struct msg_##name *m, int fd);
 #define CALL(request, reply, deadline_ms)
 #include "posthouse/messages.def"
@@ -73,10 +76,10 @@ struct ipc_handlers {
  * answer learns it through the call) or the message is too large for a datagram. ---- */
 bool ipc_send(struct channel *ch, enum msg_type type, uint64_t call, const void *message, int fd);
 #define RECORD(name, fields)
-#define MSG(name, from, to, passes, flags, fields)                                                                       \
-	static inline bool ipc_send_##name(struct channel *ch, const struct msg_##name *m, int fd)                     \
-	{                                                                                                              \
-		return ipc_send(ch, MSG_##name, m->call, m, fd);                                                       \
+#define MSG(name, from, to, passes, flags, fields)                                                                               \
+	static inline bool ipc_send_##name(struct channel *ch, const struct msg_##name *m, int fd)                               \
+	{                                                                                                                        \
+		return ipc_send(ch, MSG_##name, m->call, m, fd);                                                                 \
 	}
 #define CALL(request, reply, deadline_ms)
 #include "posthouse/messages.def"
@@ -89,15 +92,16 @@ bool ipc_send(struct channel *ch, enum msg_type type, uint64_t call, const void 
  * channel was closed. A cancelled call's callback never comes. Returns the number for ipc_cancel(), never 0.
  * A handler answers with ipc_send_REPLY(ch, &(struct msg_REPLY){ .call = m->call, ... }, -1). ---- */
 uint64_t ipc_call(struct channel *ch, enum msg_type type, const void *message, int fd, void (*on_reply)(void), void *ctx);
-void ipc_cancel(struct channel *ch, uint64_t call); /* 0 and unknown numbers are allowed; numbers are unique in the process, ch may be NULL */
+void ipc_cancel(struct channel *ch,
+		uint64_t call); /* 0 and unknown numbers are allowed; numbers are unique in the process, ch may be NULL */
 #define RECORD(name, fields)
 #define MSG(name, from, to, passes, flags, fields)
-#define CALL(request, reply, deadline_ms)                                                                             \
-	typedef void (*ipc_on_##request)(void *ctx, struct verdict v, const struct msg_##reply *m, int fd);            \
-	static inline uint64_t ipc_call_##request(struct channel *ch, const struct msg_##request *m, int fd,           \
-						  ipc_on_##request on_reply, void *ctx)                                \
-	{                                                                                                              \
-		return ipc_call(ch, MSG_##request, m, fd, (void (*)(void))on_reply, ctx);                              \
+#define CALL(request, reply, deadline_ms)                                                                                        \
+	typedef void (*ipc_on_##request)(void *ctx, struct verdict v, const struct msg_##reply *m, int fd);                      \
+	static inline uint64_t ipc_call_##request(struct channel *ch, const struct msg_##request *m, int fd,                     \
+						  ipc_on_##request on_reply, void *ctx)                                          \
+	{                                                                                                                        \
+		return ipc_call(ch, MSG_##request, m, fd, (void (*)(void))on_reply, ctx);                                        \
 	}
 #include "posthouse/messages.def"
 #undef RECORD
@@ -123,7 +127,7 @@ struct channel_config {
 	uint64_t incarnation; /* ours, told in `hello` */
 	const struct ipc_handlers *handlers;
 	void (*on_closed)(void *ctx, struct channel *ch, const char *reason); /* once; then the owner frees the channel */
-	void *ctx; /* what handlers and on_closed get */
+	void *ctx;                                                            /* what handlers and on_closed get */
 };
 
 /* Takes the fd and says hello; the peer's first message must be a hello with the same table and the expected role, else the channel
@@ -135,7 +139,7 @@ void channel_free(struct channel *ch);                      /* after on_closed o
 enum role_id channel_peer(const struct channel *ch);
 unsigned channel_peer_index(const struct channel *ch);
 uint64_t channel_peer_incarnation(const struct channel *ch); /* 0 before its hello */
-size_t channel_queued(const struct channel *ch); /* datagrams that the kernel has not taken yet */
+size_t channel_queued(const struct channel *ch);             /* datagrams that the kernel has not taken yet */
 
 /* What may be on a channel before any other thing: see `hello`. */
 uint64_t ipc_table_hash(void);

@@ -49,7 +49,6 @@ static inline struct list *list_first(const struct list *head)
 }
 
 /* Walk while the body may remove the current item. */
-#define LIST_EACH(i, head) \
-	for (struct list *i = (head)->next, *i##_next = i->next; i != (head); i = i##_next, i##_next = i->next)
+#define LIST_EACH(i, head) for (struct list *i = (head)->next, *i##_next = i->next; i != (head); i = i##_next, i##_next = i->next)
 
 #endif

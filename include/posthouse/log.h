@@ -23,25 +23,40 @@ struct kv {
 	};
 };
 
-static inline struct kv kv_str(const char *key, struct str v) { return (struct kv){ .key = key, .kind = KV_STR, .str = v }; }
-static inline struct kv kv_cstr(const char *key, const char *v) { return kv_str(key, str_of(v)); }
-static inline struct kv kv_u64(const char *key, uint64_t v) { return (struct kv){ .key = key, .kind = KV_U64, .u64 = v }; }
-static inline struct kv kv_i64(const char *key, int64_t v) { return (struct kv){ .key = key, .kind = KV_I64, .i64 = v }; }
-static inline struct kv kv_bool(const char *key, bool v) { return (struct kv){ .key = key, .kind = KV_BOOL, .u64 = v }; }
+static inline struct kv kv_str(const char *key, struct str v)
+{
+	return (struct kv){ .key = key, .kind = KV_STR, .str = v };
+}
+static inline struct kv kv_cstr(const char *key, const char *v)
+{
+	return kv_str(key, str_of(v));
+}
+static inline struct kv kv_u64(const char *key, uint64_t v)
+{
+	return (struct kv){ .key = key, .kind = KV_U64, .u64 = v };
+}
+static inline struct kv kv_i64(const char *key, int64_t v)
+{
+	return (struct kv){ .key = key, .kind = KV_I64, .i64 = v };
+}
+static inline struct kv kv_bool(const char *key, bool v)
+{
+	return (struct kv){ .key = key, .kind = KV_BOOL, .u64 = v };
+}
 struct kv kv_id(const char *key, uint64_t id); /* a message id in its text form; uses a small ring of static buffers */
 
-#define kv(key, value)                                                                                                \
+#define kv(key, value)                                                                                                           \
 	_Generic((value), struct str: kv_str, char *: kv_cstr, const char *: kv_cstr, bool: kv_bool, int: kv_i64,     \
 		 long: kv_i64, long long: kv_i64, unsigned: kv_u64, unsigned long: kv_u64, unsigned long long: kv_u64,   \
 		 unsigned short: kv_u64, unsigned char: kv_u64)((key), (value))
 
-#define log_at(level, log, event, ...)                                                                                \
-	log_write((level), (log), (event), (const struct kv[]){ { .key = NULL }, ##__VA_ARGS__ },                      \
+#define log_at(level, log, event, ...)                                                                                           \
+	log_write((level), (log), (event), (const struct kv[]){ { .key = NULL }, ##__VA_ARGS__ },                                \
 		  sizeof((const struct kv[]){ { .key = NULL }, ##__VA_ARGS__ }) / sizeof(struct kv))
-#define log_debug(log, event, ...) log_at(LOG_DEBUG, log, event, ##__VA_ARGS__)
-#define log_info(log, event, ...) log_at(LOG_INFO, log, event, ##__VA_ARGS__)
+#define log_debug(log, event, ...)   log_at(LOG_DEBUG, log, event, ##__VA_ARGS__)
+#define log_info(log, event, ...)    log_at(LOG_INFO, log, event, ##__VA_ARGS__)
 #define log_warning(log, event, ...) log_at(LOG_WARNING, log, event, ##__VA_ARGS__)
-#define log_error(log, event, ...) log_at(LOG_ERROR, log, event, ##__VA_ARGS__)
+#define log_error(log, event, ...)   log_at(LOG_ERROR, log, event, ##__VA_ARGS__)
 
 /* `log` may be NULL. The first pair is a placeholder of the macros and is skipped. A line that standard error cannot take
  * at once is dropped and counted; the count is a line of its own as soon as there is room. */

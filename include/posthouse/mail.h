@@ -53,13 +53,14 @@ struct fixup_input {
 	struct str envelope_sender;
 };
 struct fixup_result {
-	struct str section;     /* to be stored, in the arena: Date and Message-ID added where missing; Bcc, Resent-Bcc and Return-Path
+	struct str
+		section; /* to be stored, in the arena: Date and Message-ID added where missing; Bcc, Resent-Bcc and Return-Path
 	                           removed; From added from the envelope sender where there is none and it is not empty */
-	struct header header;   /* of the new section */
-	struct str_list from;   /* addresses of From, 1 to 100; none only when From is missing and the envelope sender empty */
-	struct str sender;      /* address of Sender; "" */
-	struct str message_id;  /* as one word: up to white space, at most 998 bytes */
-	bool has_8bit;          /* non-ASCII bytes in the section */
+	struct header header;  /* of the new section */
+	struct str_list from;  /* addresses of From, 1 to 100; none only when From is missing and the envelope sender empty */
+	struct str sender;     /* address of Sender; "" */
+	struct str message_id; /* as one word: up to white space, at most 998 bytes */
+	bool has_8bit;         /* non-ASCII bytes in the section */
 };
 /* PERM 550 5.6.0: no line may be neither field nor fold; more than one From, Sender, Date, Subject … (RFC 5322 3.6); unreadable From
  * or one without address; a Sender that is not one address. PERM 554 5.4.6: more than 50 Received fields. */
@@ -67,11 +68,12 @@ struct verdict mail_fixup(struct arena *a, const struct fixup_input *in, struct 
 
 /* The Received field for a message that came by authenticated submission, folded, CRLF at the end: no client address, no login
  * (RFC 5321 4.4; `with` "ESMTPSA"). `for` only with a single recipient (else ""; a non-ASCII address is left out as well). */
-struct str mail_received(struct arena *a, struct str hostname, struct str with, uint64_t id, struct str for_recipient, uint64_t now_ms);
+struct str mail_received(struct arena *a, struct str hostname, struct str with, uint64_t id, struct str for_recipient,
+			 uint64_t now_ms);
 
 /* ---- dkim.c: RFC 6376 relaxed/relaxed, sha-256, RFC 8463 ---- */
 enum dkim_algorithm { DKIM_RSA_SHA256 = 1, DKIM_ED25519_SHA256 = 2 };
-#define DKIM_KEYS_MAX 4
+#define DKIM_KEYS_MAX    4
 #define DKIM_DIGEST_SIZE 32
 
 struct dkim_key {
@@ -101,20 +103,21 @@ struct str dkim_record(struct arena *a, enum dkim_algorithm algorithm, struct st
 struct report_recipient {
 	struct str address, orcpt; /* orcpt as in RCPT: "rfc822;" and xtext; "" = none */
 	struct verdict verdict;    /* of the next hop, or ours; TEMP = time is over, and this was the last answer */
-	struct str remote;      /* who said it: "smtp.isp.example [192.0.2.1]"; "" = we did */
-	uint64_t last_at;  /* ms; 0 = never tried */
+	struct str remote;         /* who said it: "smtp.isp.example [192.0.2.1]"; "" = we did */
+	uint64_t last_at;          /* ms; 0 = never tried */
 };
 struct report_input {
 	enum { REPORT_FAILURE } kind; /* delay and success come later */
 	struct str hostname;
-	uint64_t id, now_ms;    /* of the report */
-	struct str to;          /* the envelope sender */
+	uint64_t id, now_ms; /* of the report */
+	struct str to;       /* the envelope sender */
 	uint64_t original_id, original_at;
 	struct str envid; /* as in MAIL, xtext; "" = none */
 	const struct report_recipient *recipients;
 	size_t n;
-	struct str original_header; /* the header section of the message (as stored), without blank line; the first 48 KiB are returned */
-	struct str boundary_seed;   /* random hex, at most 50 are used: nothing in the message can contain the boundary */
+	struct str
+		original_header; /* the header section of the message (as stored), without blank line; the first 48 KiB are returned */
+	struct str boundary_seed; /* random hex, at most 50 are used: nothing in the message can contain the boundary */
 };
 /* The whole report split into header section and body, ready to be hashed and stored: header_out without the blank line. From is
  * "Mail Delivery System <mailer-daemon@hostname>", Auto-Submitted: auto-replied. 8-bit and UTF-8 safe: foreign texts are

@@ -45,7 +45,8 @@ struct stream_ops {
 	void (*on_closed)(void *ctx, struct stream *st);
 };
 
-struct stream *stream_accept(uv_stream_t *listener, const struct stream_ops *ops, void *ctx); /* NULL: errno-like problem, logged */
+struct stream *stream_accept(uv_stream_t *listener, const struct stream_ops *ops,
+			     void *ctx); /* NULL: errno-like problem, logged */
 /* Never NULL: what fails at once is told by on_connect too (TEMP 421 4.4.1; then close the stream). */
 struct stream *stream_connect(uv_loop_t *loop, const struct sockaddr *address, const struct stream_ops *ops, void *ctx);
 

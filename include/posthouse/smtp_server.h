@@ -18,16 +18,18 @@ struct smtp_server_config {
 	struct str mechanisms; /* "PLAIN LOGIN" */
 	uint64_t message_size; /* bytes of text, announced by SIZE and enforced while it streams */
 	uint64_t recipients;   /* per message, else 452 4.5.3 */
-	uint64_t commands;     /* since the last accepted message (recipients that were accepted not counted), then 421 4.7.0; 0 = no limit */
-	uint64_t errors;       /* 5xx and unknown commands per session, then 421 4.7.0; each from half of it on is for the user to delay */
-	bool tls_required;     /* AUTH and MAIL want TLS */
-	bool can_starttls;     /* STARTTLS is offered while there is no TLS */
+	uint64_t
+		commands; /* since the last accepted message (recipients that were accepted not counted), then 421 4.7.0; 0 = no limit */
+	uint64_t
+		errors; /* 5xx and unknown commands per session, then 421 4.7.0; each from half of it on is for the user to delay */
+	bool tls_required; /* AUTH and MAIL want TLS */
+	bool can_starttls; /* STARTTLS is offered while there is no TLS */
 };
 
 enum smtp_event_type {
 	SMTP_HELO,     /* name, esmtp. For information: answered already */
 	SMTP_STARTTLS, /* answer; after OK: flush the output, start TLS, then smtp_server_tls_started() */
-	SMTP_AUTH,     /* mechanism, has_initial, initial (decoded). Answer: OK 334 with the challenge as text (base64 is put on here),
+	SMTP_AUTH, /* mechanism, has_initial, initial (decoded). Answer: OK 334 with the challenge as text (base64 is put on here),
 	                  OK 235 = in, else refused */
 	SMTP_AUTH_RESPONSE, /* initial = the decoded response; answer like AUTH */
 	SMTP_AUTH_CANCEL,   /* the client sent "*", no base 64, or too long a line: 501 or 500 was given; for information */
@@ -35,11 +37,11 @@ enum smtp_event_type {
 	SMTP_RCPT,          /* recipient and its parameters; answer */
 	SMTP_DATA,          /* answer; OK gives 354 and text follows */
 	SMTP_TEXT,          /* bytes: text without dot-stuffing, CRLF line ends; no answer */
-	SMTP_TEXT_END,      /* fault: not OK if the text broke a rule (size, lone CR or LF, NUL; no line is too long); the user drops
+	SMTP_TEXT_END, /* fault: not OK if the text broke a rule (size, lone CR or LF, NUL; no line is too long); the user drops
 	                       the message and answers with that very verdict; otherwise answer as it goes */
-	SMTP_RESET,         /* the transaction is over without a message (RSET, EHLO, HELO); for information */
-	SMTP_QUIT,          /* 221 was given: flush, then close */
-	SMTP_CLOSE,         /* 421 was given (too many errors or commands, a text without end, a reply of 421 by the user): flush, close */
+	SMTP_RESET,    /* the transaction is over without a message (RSET, EHLO, HELO); for information */
+	SMTP_QUIT,     /* 221 was given: flush, then close */
+	SMTP_CLOSE, /* 421 was given (too many errors or commands, a text without end, a reply of 421 by the user): flush, close */
 };
 
 struct smtp_mail_params {

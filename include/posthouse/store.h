@@ -33,7 +33,8 @@ enum recipient_state {
 /* Words, as in show and trace. */
 static inline const char *recipient_state_name(unsigned state)
 {
-	static const char *const names[] = { "", "waiting", "held", "delivered", "failed", "bounced", "relayed", "removed", "discarded" };
+	static const char *const names[] = { "",        "waiting", "held",    "delivered", "failed",
+					     "bounced", "relayed", "removed", "discarded" };
 
 	return state < sizeof names / sizeof names[0] ? names[state] : "";
 }
@@ -56,7 +57,7 @@ struct accepted {
 	struct str prefix;
 	uint64_t size, header_size; /* of the text */
 	enum message_place place;
-	struct str text; /* PLACE_ROW: the bytes */
+	struct str text;                        /* PLACE_ROW: the bytes */
 	const struct new_recipient *recipients; /* they are numbered n = 1, 2, … */
 	size_t recipients_n;
 	struct str event; /* fields of the first event, "mail.accepted": key=value … */
@@ -88,8 +89,8 @@ struct outcome {
 	uint64_t id, n;
 	enum recipient_state state; /* WAITING: due_at says when again */
 	uint64_t due_at;
-	bool attempted;    /* counts as an attempt of the message */
-	bool died;         /* relay died with it */
+	bool attempted;         /* counts as an attempt of the message */
+	bool died;              /* relay died with it */
 	struct verdict verdict; /* the last reply; class OK and code 0: leave the earlier one */
 	struct str remote, route;
 	struct str event, event_fields; /* "" = no event */
@@ -211,8 +212,8 @@ struct event_row {
 typedef void (*store_rows_fn)(void *ctx, struct verdict v, const struct message_row *rows, size_t n, uint64_t next_cursor);
 void store_select(struct store *st, const struct selector *s, uint64_t cursor, size_t max, store_rows_fn done, void *ctx);
 
-typedef void (*store_show_fn)(void *ctx, struct verdict v, const struct message_row *m, const struct recipient_row *rows, size_t n,
-			      uint64_t next_cursor);
+typedef void (*store_show_fn)(void *ctx, struct verdict v, const struct message_row *m, const struct recipient_row *rows,
+			      size_t n, uint64_t next_cursor);
 void store_show(struct store *st, uint64_t id, uint64_t cursor, size_t max, store_show_fn done, void *ctx);
 
 typedef void (*store_trace_fn)(void *ctx, struct verdict v, const struct event_row *rows, size_t n, struct str transcript,
@@ -244,8 +245,8 @@ void store_prune(struct store *st, uint64_t before, size_t max, store_count_fn d
 /* Counters kept incrementally; synchronous. */
 struct store_stats {
 	uint64_t open_messages, waiting, held, failed, lanes; /* messages; recipients by state; lanes */
-	uint64_t accepted, settled, commits; /* since the start */
-	bool full; /* accepts are refused for want of space */
+	uint64_t accepted, settled, commits;                  /* since the start */
+	bool full;                                            /* accepts are refused for want of space */
 };
 void store_stats(const struct store *st, struct store_stats *stats_out);
 

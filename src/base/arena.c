@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #define FIRST_BLOCK 2048
-#define BLOCK_MAX (64 * 1024)
+#define BLOCK_MAX   (64 * 1024)
 
 struct arena_block {
 	struct arena_block *next;

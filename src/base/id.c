@@ -5,9 +5,9 @@
 #include <sys/random.h>
 
 #define SEQUENCE_BITS 11
-#define WORKER_BITS 6
-#define NODE_BITS 4
-#define TIME_SHIFT (SEQUENCE_BITS + WORKER_BITS + NODE_BITS)
+#define WORKER_BITS   6
+#define NODE_BITS     4
+#define TIME_SHIFT    (SEQUENCE_BITS + WORKER_BITS + NODE_BITS)
 
 static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
 

@@ -124,8 +124,8 @@ static void add_start(struct buf *b, enum log_level level, const char *event)
 	char when[96];
 
 	gmtime_r(&seconds, &tm);
-	snprintf(when, sizeof when, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-		 tm.tm_min, tm.tm_sec, (unsigned)(now % 1000));
+	snprintf(when, sizeof when, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+		 tm.tm_hour, tm.tm_min, tm.tm_sec, (unsigned)(now % 1000));
 	if (settings.json)
 		buf_printf(b, "{\"time\":\"%s\",\"level\":\"%s\",\"role\":\"%s\"", when, names[level], settings.role);
 	else

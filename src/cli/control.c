@@ -36,7 +36,8 @@ static union ipc_message *receive_message(struct control *c, struct arena *a, en
 		n = recv(c->fd, c->datagram, sizeof c->datagram, 0);
 	while (n < 0 && errno == EINTR);
 	if (n <= 0) {
-		*why_out = n == 0 ? "the relay closed the control connection (are you allowed to use it?)" : "no answer from the relay";
+		*why_out = n == 0 ? "the relay closed the control connection (are you allowed to use it?)"
+				  : "no answer from the relay";
 		return NULL;
 	}
 	/* the views must outlive the next datagram */

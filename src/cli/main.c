@@ -27,9 +27,11 @@ static const struct command {
 } commands[] = {
 	{ "serve", "", "run the relay in the foreground until SIGTERM (SIGHUP = reload)", command_serve },
 	{ "check", "", "validate configuration, keys, certificates and permissions", command_check },
-	{ "init", "DOMAIN [OPTIONS]", "write configuration, certificate, DKIM key and first user (never overwrites)", command_init },
+	{ "init", "DOMAIN [OPTIONS]", "write configuration, certificate, DKIM key and first user (never overwrites)",
+	  command_init },
 	{ "user", "add|passwd|remove|list [NAME]", "accounts", command_user },
-	{ "queue", "list|show|retry|remove [SELECTOR]", "messages that wait (by id, --user, --sender, --recipient, --destination, --older)", command_queue },
+	{ "queue", "list|show|retry|remove [SELECTOR]",
+	  "messages that wait (by id, --user, --sender, --recipient, --destination, --older)", command_queue },
 	{ "trace", "ID", "everything that happened to one message, by the id of the 250 reply", command_trace },
 	{ "status", "", "roles, queue depth, next hops", command_status },
 	{ "reload", "", "read the configuration again", command_reload },

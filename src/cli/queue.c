@@ -63,10 +63,11 @@ static json_t *row_json(const struct rec_queue_row *r)
 {
 	char id[ID_TEXT_MAX];
 
-	return json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o}", "id", id_format(r->id, id), "kind", (json_int_t)r->kind,
-			 "received_at", (json_int_t)r->received_at, "size", (json_int_t)r->size, "login", json_text(r->login), "sender",
-			 json_text(r->sender), "recipient", json_text(r->recipient), "recipients", (json_int_t)r->recipients, "open",
-			 (json_int_t)r->open, "due_at", (json_int_t)r->due_at, "held", json_text(r->held), "reply", json_text(r->reply));
+	return json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o}", "id", id_format(r->id, id), "kind",
+			 (json_int_t)r->kind, "received_at", (json_int_t)r->received_at, "size", (json_int_t)r->size, "login",
+			 json_text(r->login), "sender", json_text(r->sender), "recipient", json_text(r->recipient), "recipients",
+			 (json_int_t)r->recipients, "open", (json_int_t)r->open, "due_at", (json_int_t)r->due_at, "held",
+			 json_text(r->held), "reply", json_text(r->reply));
 }
 
 static void print_row(struct arena *a, const struct rec_queue_row *r, uint64_t now)
@@ -74,8 +75,8 @@ static void print_row(struct arena *a, const struct rec_queue_row *r, uint64_t n
 	char id[ID_TEXT_MAX];
 	struct str sender = r->sender.n ? printable(a, r->sender) : S("<>");
 
-	printf("%s  %6.*s  %8llu  %.*s -> %.*s", id_format(r->id, id), STR_ARG(age_text(a, now - r->received_at)), (unsigned long long)r->size,
-	       STR_ARG(sender), STR_ARG(printable(a, r->recipient)));
+	printf("%s  %6.*s  %8llu  %.*s -> %.*s", id_format(r->id, id), STR_ARG(age_text(a, now - r->received_at)),
+	       (unsigned long long)r->size, STR_ARG(sender), STR_ARG(printable(a, r->recipient)));
 	if (r->open > 1)
 		printf(" and %llu more", (unsigned long long)r->open - 1);
 	printf("\n");
@@ -89,8 +90,13 @@ static void print_row(struct arena *a, const struct rec_queue_row *r, uint64_t n
 
 static int list(struct session *s, const struct selection *which, bool json)
 {
-	struct msg_queue_page page = { .id = which->id, .user = which->user, .sender = which->sender, .recipient = which->recipient,
-				       .destination = which->destination, .older_than_ms = which->older_than_ms, .max = PAGE };
+	struct msg_queue_page page = { .id = which->id,
+				       .user = which->user,
+				       .sender = which->sender,
+				       .recipient = which->recipient,
+				       .destination = which->destination,
+				       .older_than_ms = which->older_than_ms,
+				       .max = PAGE };
 	uint64_t now = clock_now_ms(), count = 0;
 
 	do {
@@ -114,10 +120,11 @@ static int list(struct session *s, const struct selection *which, bool json)
 /* ---- show ---- */
 static json_t *recipient_json(const struct rec_recipient_row *r)
 {
-	return json_pack("{s:I, s:o, s:s, s:I, s:I, s:I, s:i, s:o, s:o, s:o, s:o}", "n", (json_int_t)r->n, "address", json_text(r->address), "state",
-			 recipient_state_name((unsigned)r->state), "due_at", (json_int_t)r->due_at, "attempts", (json_int_t)r->attempts, "last_at",
-			 (json_int_t)r->last_at, "code", r->verdict.code, "enhanced", json_text(r->verdict.enhanced), "text",
-			 json_text(r->verdict.text), "remote", json_text(r->remote), "route", json_text(r->route));
+	return json_pack("{s:I, s:o, s:s, s:I, s:I, s:I, s:i, s:o, s:o, s:o, s:o}", "n", (json_int_t)r->n, "address",
+			 json_text(r->address), "state", recipient_state_name((unsigned)r->state), "due_at",
+			 (json_int_t)r->due_at, "attempts", (json_int_t)r->attempts, "last_at", (json_int_t)r->last_at, "code",
+			 r->verdict.code, "enhanced", json_text(r->verdict.enhanced), "text", json_text(r->verdict.text),
+			 "remote", json_text(r->remote), "route", json_text(r->route));
 }
 
 static void print_recipient(struct arena *a, const struct rec_recipient_row *r)
@@ -128,8 +135,8 @@ static void print_recipient(struct arena *a, const struct rec_recipient_row *r)
 		printf(", due %.*s", STR_ARG(time_text(a, r->due_at)));
 	printf("\n");
 	if (r->verdict.text.n)
-		printf("    %u %.*s %.*s%s%.*s\n", r->verdict.code, STR_ARG(r->verdict.enhanced), STR_ARG(printable(a, r->verdict.text)),
-		       r->remote.n ? " - " : "", STR_ARG(printable(a, r->remote)));
+		printf("    %u %.*s %.*s%s%.*s\n", r->verdict.code, STR_ARG(r->verdict.enhanced),
+		       STR_ARG(printable(a, r->verdict.text)), r->remote.n ? " - " : "", STR_ARG(printable(a, r->remote)));
 }
 
 static void print_message(struct arena *a, uint64_t id, const struct msg_queue_shown *m)
@@ -140,8 +147,10 @@ static void print_message(struct arena *a, uint64_t id, const struct msg_queue_s
 	if (m->parent)
 		printf("report on %s\n", id_format(m->parent, text));
 	printf("received  %.*s\n", STR_ARG(time_text(a, m->received_at)));
-	printf(m->finished_at ? "finished  %.*s\n" : "expires   %.*s\n", STR_ARG(time_text(a, m->finished_at ? m->finished_at : m->expires_at)));
-	printf("login     %.*s%s%.*s\n", STR_ARG(printable(a, m->login)), m->device.n ? "/" : "", STR_ARG(printable(a, m->device)));
+	printf(m->finished_at ? "finished  %.*s\n" : "expires   %.*s\n",
+	       STR_ARG(time_text(a, m->finished_at ? m->finished_at : m->expires_at)));
+	printf("login     %.*s%s%.*s\n", STR_ARG(printable(a, m->login)), m->device.n ? "/" : "",
+	       STR_ARG(printable(a, m->device)));
 	printf("origin    %.*s\n", STR_ARG(printable(a, m->origin)));
 	printf("sender    <%.*s>\n", STR_ARG(printable(a, m->sender)));
 	printf("size      %llu\n", (unsigned long long)m->size);
@@ -162,11 +171,11 @@ static int show(struct session *s, uint64_t id, bool json)
 		if (ask.cursor == 0 && !json)
 			print_message(&s->arena, id, m);
 		if (ask.cursor == 0)
-			whole = json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:o}", "id", id_format(id, text), "received_at",
-					  (json_int_t)m->received_at, "expires_at", (json_int_t)m->expires_at, "finished_at",
-					  (json_int_t)m->finished_at, "login", json_text(m->login), "device", json_text(m->device), "origin",
-					  json_text(m->origin), "sender", json_text(m->sender), "size", (json_int_t)m->size, "held",
-					  json_text(m->held));
+			whole = json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:o}", "id", id_format(id, text),
+					  "received_at", (json_int_t)m->received_at, "expires_at", (json_int_t)m->expires_at,
+					  "finished_at", (json_int_t)m->finished_at, "login", json_text(m->login), "device",
+					  json_text(m->device), "origin", json_text(m->origin), "sender", json_text(m->sender),
+					  "size", (json_int_t)m->size, "held", json_text(m->held));
 		for (size_t i = 0; i < m->rows.n; i++) {
 			if (!json)
 				print_recipient(&s->arena, &m->rows.at[i]);
@@ -185,8 +194,13 @@ static int show(struct session *s, uint64_t id, bool json)
 /* ---- retry, remove ---- */
 static int alter(struct session *s, enum alter operation, const struct selection *which, bool json)
 {
-	struct msg_queue_alter ask = { .operation = operation, .reason = S("by the administrator"), .id = which->id, .user = which->user,
-				       .sender = which->sender, .recipient = which->recipient, .destination = which->destination,
+	struct msg_queue_alter ask = { .operation = operation,
+				       .reason = S("by the administrator"),
+				       .id = which->id,
+				       .user = which->user,
+				       .sender = which->sender,
+				       .recipient = which->recipient,
+				       .destination = which->destination,
 				       .older_than_ms = which->older_than_ms };
 	uint64_t count = 0, in_flight = 0;
 
@@ -202,7 +216,8 @@ static int alter(struct session *s, enum alter operation, const struct selection
 	else
 		printf("%llu recipients changed\n", (unsigned long long)count);
 	if (in_flight && !json)
-		printf("%llu are being delivered at this moment; what cannot be called back any more completes\n", (unsigned long long)in_flight);
+		printf("%llu are being delivered at this moment; what cannot be called back any more completes\n",
+		       (unsigned long long)in_flight);
 	return EX_OK;
 }
 

@@ -46,7 +46,10 @@ union ipc_message *session_ask(struct session *s, enum msg_type request, const v
 	/* every reply begins with its call and its verdict */
 	v = answer->reloaded.verdict;
 	if (v.class != OK)
-		die(v.class == TEMP ? EX_TEMPFAIL : v.code == 550 ? EX_DATAERR : EX_UNAVAILABLE, "%.*s", STR_ARG(printable(&s->arena, v.text)));
+		die(v.class == TEMP ? EX_TEMPFAIL
+		    : v.code == 550 ? EX_DATAERR
+				    : EX_UNAVAILABLE,
+		    "%.*s", STR_ARG(printable(&s->arena, v.text)));
 	return answer;
 }
 
@@ -98,7 +101,8 @@ struct str time_text(struct arena *a, uint64_t ms)
 	if (ms == 0)
 		return S("-");
 	gmtime_r(&seconds, &tm);
-	return arena_printf(a, "%04d-%02d-%02d %02d:%02d:%02dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+	return arena_printf(a, "%04d-%02d-%02d %02d:%02d:%02dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
+			    tm.tm_min, tm.tm_sec);
 }
 
 struct str age_text(struct arena *a, uint64_t ms)

@@ -25,8 +25,8 @@ static void print_role(struct session *s, const struct rec_role_state *r, uint64
 {
 	const struct msg_stats_are *stats = role_stats(s, r);
 
-	printf("%-10s %2llu  pid %-7llu %-8s up %.*s\n", role_name((enum role_id)r->role), (unsigned long long)r->index, (unsigned long long)r->pid,
-	       r->ready ? "ready" : "starting", STR_ARG(age_text(&s->arena, now - r->started_at)));
+	printf("%-10s %2llu  pid %-7llu %-8s up %.*s\n", role_name((enum role_id)r->role), (unsigned long long)r->index,
+	       (unsigned long long)r->pid, r->ready ? "ready" : "starting", STR_ARG(age_text(&s->arena, now - r->started_at)));
 	for (size_t i = 0; stats && i < stats->stats.n; i++) {
 		const struct rec_stat *t = &stats->stats.at[i];
 
@@ -45,11 +45,12 @@ static json_t *role_json(struct session *s, const struct rec_role_state *r)
 		const char *name = arena_cstr(&s->arena, t->name);
 
 		json_object_set_new(figures, name,
-				    t->text.n ? json_pack("{s:I, s:o}", "value", (json_int_t)t->value, "text", json_text(t->text)) :
-						json_integer((json_int_t)t->value));
+				    t->text.n ? json_pack("{s:I, s:o}", "value", (json_int_t)t->value, "text", json_text(t->text))
+					      : json_integer((json_int_t)t->value));
 	}
-	return json_pack("{s:s, s:I, s:I, s:b, s:I, s:o}", "role", role_name((enum role_id)r->role), "index", (json_int_t)r->index, "pid",
-			 (json_int_t)r->pid, "ready", (int)r->ready, "started_at", (json_int_t)r->started_at, "figures", figures);
+	return json_pack("{s:s, s:I, s:I, s:b, s:I, s:o}", "role", role_name((enum role_id)r->role), "index",
+			 (json_int_t)r->index, "pid", (json_int_t)r->pid, "ready", (int)r->ready, "started_at",
+			 (json_int_t)r->started_at, "figures", figures);
 }
 
 int command_status(int argc, char **argv, const char *config_path)
@@ -66,11 +67,11 @@ int command_status(int argc, char **argv, const char *config_path)
 
 		for (size_t i = 0; i < m->roles.n; i++)
 			json_array_append_new(roles, role_json(&s, &m->roles.at[i]));
-		json_print(json_pack("{s:o, s:I, s:I, s:o}", "version", json_text(m->version), "started_at", (json_int_t)m->started_at, "generation",
-				     (json_int_t)m->generation, "roles", roles));
+		json_print(json_pack("{s:o, s:I, s:I, s:o}", "version", json_text(m->version), "started_at",
+				     (json_int_t)m->started_at, "generation", (json_int_t)m->generation, "roles", roles));
 	} else {
-		printf("posthouse %.*s, up %.*s, configuration %llu\n", STR_ARG(m->version), STR_ARG(age_text(&s.arena, now - m->started_at)),
-		       (unsigned long long)m->generation);
+		printf("posthouse %.*s, up %.*s, configuration %llu\n", STR_ARG(m->version),
+		       STR_ARG(age_text(&s.arena, now - m->started_at)), (unsigned long long)m->generation);
 		for (size_t i = 0; i < m->roles.n; i++)
 			print_role(&s, &m->roles.at[i], now);
 	}

@@ -41,8 +41,9 @@ int command_trace(int argc, char **argv, const char *config_path)
 			const struct rec_event_row *e = &m->rows.at[i];
 
 			if (json)
-				json_print(json_pack("{s:I, s:I, s:o, s:o}", "at", (json_int_t)e->at, "recipient", (json_int_t)e->n, "event",
-						     json_text(e->name), "fields", json_text(e->fields)));
+				json_print(json_pack("{s:I, s:I, s:o, s:o}", "at", (json_int_t)e->at, "recipient",
+						     (json_int_t)e->n, "event", json_text(e->name), "fields",
+						     json_text(e->fields)));
 			else
 				print_event(&s.arena, e);
 		}

@@ -50,32 +50,33 @@ static struct channel *request_done(struct request *q, uint64_t *call_out)
 }
 
 /* One pair of functions per kind of request: forward, and give back. The call number is the only thing that changes. */
-#define FORWARD(request, reply)                                                                                                        \
-	static void on_##request##_answered(void *ctx, struct verdict v, const struct msg_##reply *m, int fd)                          \
-	{                                                                                                                              \
-		struct msg_##reply answer = { .verdict = v };                                                                          \
-		uint64_t call;                                                                                                         \
-		struct channel *ch = request_done(ctx, &call);                                                                         \
-                                                                                                                                       \
-		if (m)                                                                                                                 \
-			answer = *m;                                                                                                   \
-		answer.call = call;                                                                                                    \
-		ipc_send_##reply(ch, &answer, -1);                                                                                     \
-	}                                                                                                                              \
-	static void forward_##request(void *ctx, struct channel *ch, const struct msg_##request *m, int fd)                            \
-	{                                                                                                                              \
-		struct console *c = ctx;                                                                                               \
-		unsigned index = 0;                                                                                                    \
-		enum role_id role = target_##request(m, &index);                                                                       \
-                                                                                                                                       \
-		ipc_call_##request(role_peer(c->role, role, index), m, -1, on_##request##_answered, request_new(c, ch, m->call));     \
+#define FORWARD(request, reply)                                                                                                  \
+	static void on_##request##_answered(void *ctx, struct verdict v, const struct msg_##reply *m, int fd)                    \
+	{                                                                                                                        \
+		struct msg_##reply answer = { .verdict = v };                                                                    \
+		uint64_t call;                                                                                                   \
+		struct channel *ch = request_done(ctx, &call);                                                                   \
+                                                                                                                                 \
+		if (m)                                                                                                           \
+			answer = *m;                                                                                             \
+		answer.call = call;                                                                                              \
+		ipc_send_##reply(ch, &answer, -1);                                                                               \
+	}                                                                                                                        \
+	static void forward_##request(void *ctx, struct channel *ch, const struct msg_##request *m, int fd)                      \
+	{                                                                                                                        \
+		struct console *c = ctx;                                                                                         \
+		unsigned index = 0;                                                                                              \
+		enum role_id role = target_##request(m, &index);                                                                 \
+                                                                                                                                 \
+		ipc_call_##request(role_peer(c->role, role, index), m, -1, on_##request##_answered,                              \
+				   request_new(c, ch, m->call));                                                                 \
 	}
-#define TO(request, role)                                                                                                              \
-	static enum role_id target_##request(const struct msg_##request *m, unsigned *index_out)                                       \
-	{                                                                                                                              \
-		(void)m;                                                                                                               \
-		(void)index_out;                                                                                                       \
-		return role;                                                                                                           \
+#define TO(request, role)                                                                                                        \
+	static enum role_id target_##request(const struct msg_##request *m, unsigned *index_out)                                 \
+	{                                                                                                                        \
+		(void)m;                                                                                                         \
+		(void)index_out;                                                                                                 \
+		return role;                                                                                                     \
 	}
 
 static enum role_id target_stats(const struct msg_stats *m, unsigned *index_out)
@@ -148,8 +149,12 @@ static void on_client_closed(void *ctx, struct channel *ch, const char *reason)
 
 static void add_client(struct console *c, int fd)
 {
-	struct channel_config config = { .self = ROLE_CONSOLE, .peer = ROLE_CLI, .incarnation = role_incarnation(c->role),
-					 .handlers = &client_handlers, .on_closed = on_client_closed, .ctx = c };
+	struct channel_config config = { .self = ROLE_CONSOLE,
+					 .peer = ROLE_CLI,
+					 .incarnation = role_incarnation(c->role),
+					 .handlers = &client_handlers,
+					 .on_closed = on_client_closed,
+					 .ctx = c };
 	unsigned i = 0;
 
 	while (i < CLIENTS_MAX && c->clients[i])
@@ -209,7 +214,9 @@ static void stop(struct role *r, uint64_t grace_ms)
 int main(int argc, char **argv)
 {
 	static const struct ipc_handlers none;
-	static const struct role_ops ops = { .id = ROLE_CONSOLE, .start = start, .listener = on_listener, .stop = stop, .handlers = &none };
+	static const struct role_ops ops = {
+		.id = ROLE_CONSOLE, .start = start, .listener = on_listener, .stop = stop, .handlers = &none
+	};
 
 	return role_main(argc, argv, &ops);
 }

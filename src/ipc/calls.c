@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define BUCKETS 1024
+#define BUCKETS  1024
 #define SWEEP_MS 1000
 
 struct call {
-	struct call *next;   /* in its bucket */
-	struct list link;    /* in its channel's calls, or in `failed` */
-	struct channel *ch;  /* NULL: failed, to be answered from the loop */
+	struct call *next;    /* in its bucket */
+	struct list link;     /* in its channel's calls, or in `failed` */
+	struct channel *ch;   /* NULL: failed, to be answered from the loop */
 	uint64_t number, due; /* monotonic ms */
 	const struct call_type *type;
 	void (*on_reply)(void);
@@ -84,7 +84,7 @@ static void on_sweep(uv_timer_t *timer)
 	struct channel *ch = timer->data;
 	uint64_t now = clock_mono_ms();
 
-	LIST_EACH(i, &ch->calls) {
+	LIST_EACH (i, &ch->calls) {
 		struct call *c = CONTAINER_OF(i, struct call, link);
 
 		if (c->due <= now) {
@@ -163,7 +163,7 @@ void calls_answer(struct channel *ch, enum msg_type type, const union ipc_messag
 
 void calls_fail(struct channel *ch)
 {
-	LIST_EACH(i, &ch->calls)
+	LIST_EACH (i, &ch->calls)
 		fail(CONTAINER_OF(i, struct call, link), "the role has ended");
 	list_append(&closing, &ch->closing_link);
 	defer(ch->loop);
@@ -181,7 +181,7 @@ static void answer_failed(void)
 	struct list *first, now;
 
 	list_init(&now);
-	LIST_EACH(i, &failed) {
+	LIST_EACH (i, &failed) {
 		list_remove(i);
 		list_append(&now, i);
 	}

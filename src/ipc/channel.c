@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CREDIT_BYTES (2 * 1024 * 1024)
+#define CREDIT_BYTES       (2 * 1024 * 1024)
 #define DATAGRAMS_PER_TURN 64 /* then the loop's other work has its turn */
 
 /* A datagram that the kernel did not take yet. */
@@ -262,8 +262,8 @@ static void receive(struct channel *ch, struct str datagram, int fd)
 	if (!ipc_decode(&ch->arena, datagram, ch->config.peer, ch->config.self, fd >= 0, &type, &m)) {
 		if (fd >= 0)
 			close(fd);
-		channel_close(ch, ch->peer_incarnation ? "the peer sent what the table forbids" :
-							 "restart after upgrade: the peer's messages differ");
+		channel_close(ch, ch->peer_incarnation ? "the peer sent what the table forbids"
+						       : "restart after upgrade: the peer's messages differ");
 	} else if (type == MSG_hello || !ch->peer_incarnation) {
 		if (fd >= 0)
 			close(fd);
@@ -302,7 +302,9 @@ static bool take(struct channel *ch)
 		char space[CMSG_SPACE(sizeof(int))];
 	} control;
 	struct iovec iov = { bytes, sizeof bytes };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space
+	};
 	ssize_t n;
 
 	do
@@ -344,7 +346,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 /* ---- closing ---- */
 static void drop_queue(struct list *queue)
 {
-	LIST_EACH(i, queue)
+	LIST_EACH (i, queue)
 		datagram_free(CONTAINER_OF(i, struct datagram, link));
 }
 

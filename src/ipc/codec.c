@@ -27,29 +27,27 @@ static bool put_verdict(struct buf *b, struct verdict v)
 }
 
 #define NOTHING
-#define U64(field) fits = fits && put_u64(b, m->field);
-#define STR(field) fits = fits && put_str(b, m->field);
+#define U64(field)     fits = fits && put_u64(b, m->field);
+#define STR(field)     fits = fits && put_str(b, m->field);
 #define VERDICT(field) fits = fits && put_verdict(b, m->field);
-#define LIST(record, field)                                                                                                           \
-	fits = fits && m->field.n <= UINT32_MAX && put_u32(b, (uint32_t)m->field.n);                                                   \
-	for (size_t i = 0; fits && i < m->field.n; i++)                                                                                \
+#define LIST(record, field)                                                                                                      \
+	fits = fits && m->field.n <= UINT32_MAX && put_u32(b, (uint32_t)m->field.n);                                             \
+	for (size_t i = 0; fits && i < m->field.n; i++)                                                                          \
 		fits = put_rec_##record(b, &m->field.at[i]);
-#define RECORD(name, fields)                                                                                                           \
-	static bool put_rec_##name(struct buf *b, const struct rec_##name *m)                                                          \
-	{                                                                                                                              \
-		bool fits = true;                                                                                                      \
-		fields                                                                                                                 \
-		return fits;                                                                                                           \
+#define RECORD(name, fields)                                                                                                     \
+	static bool put_rec_##name(struct buf *b, const struct rec_##name *m)                                                    \
+	{                                                                                                                        \
+		bool fits = true;                                                                                                \
+		fields return fits;                                                                                              \
 	}
-#define MSG(name, from, to, passes, flags, fields)                                                                                         \
-	static bool put_msg_##name(struct buf *b, const void *message)                                                                 \
-	{                                                                                                                              \
-		const struct msg_##name *m = message;                                                                                  \
-		bool fits = true;                                                                                                      \
-		(void)m;                                                                                                               \
-		(void)b;                                                                                                               \
-		fields                                                                                                                 \
-		return fits;                                                                                                           \
+#define MSG(name, from, to, passes, flags, fields)                                                                               \
+	static bool put_msg_##name(struct buf *b, const void *message)                                                           \
+	{                                                                                                                        \
+		const struct msg_##name *m = message;                                                                            \
+		bool fits = true;                                                                                                \
+		(void)m;                                                                                                         \
+		(void)b;                                                                                                         \
+		fields return fits;                                                                                              \
 	}
 #define CALL(request, reply, deadline_ms)
 #include "posthouse/messages.def"
@@ -108,32 +106,30 @@ static bool get_count(struct str *in, size_t *n)
 	return true;
 }
 
-#define U64(field) good = good && get_u64(in, &m->field);
-#define STR(field) good = good && get_str(in, &m->field);
+#define U64(field)     good = good && get_u64(in, &m->field);
+#define STR(field)     good = good && get_str(in, &m->field);
 #define VERDICT(field) good = good && get_verdict(in, &m->field);
-#define LIST(record, field)                                                                                                           \
-	good = good && get_count(in, &m->field.n);                                                                                     \
-	if (good)                                                                                                                      \
-		m->field.at = ARENA_ARRAY(a, struct rec_##record, m->field.n);                                                         \
-	for (size_t i = 0; good && i < m->field.n; i++)                                                                                \
+#define LIST(record, field)                                                                                                      \
+	good = good && get_count(in, &m->field.n);                                                                               \
+	if (good)                                                                                                                \
+		m->field.at = ARENA_ARRAY(a, struct rec_##record, m->field.n);                                                   \
+	for (size_t i = 0; good && i < m->field.n; i++)                                                                          \
 		good = get_rec_##record(in, &m->field.at[i]);
-#define RECORD(name, fields)                                                                                                           \
-	static bool get_rec_##name(struct str *in, struct rec_##name *m)                                                               \
-	{                                                                                                                              \
-		bool good = true;                                                                                                      \
-		fields                                                                                                                 \
-		return good;                                                                                                           \
+#define RECORD(name, fields)                                                                                                     \
+	static bool get_rec_##name(struct str *in, struct rec_##name *m)                                                         \
+	{                                                                                                                        \
+		bool good = true;                                                                                                \
+		fields return good;                                                                                              \
 	}
-#define MSG(name, from, to, passes, flags, fields)                                                                                         \
-	static bool get_msg_##name(struct arena *a, struct str *in, union ipc_message *message)                                        \
-	{                                                                                                                              \
-		struct msg_##name *m = &message->name;                                                                                 \
-		bool good = true;                                                                                                      \
-		(void)a;                                                                                                               \
-		(void)in;                                                                                                              \
-		(void)m;                                                                                                               \
-		fields                                                                                                                 \
-		return good;                                                                                                           \
+#define MSG(name, from, to, passes, flags, fields)                                                                               \
+	static bool get_msg_##name(struct arena *a, struct str *in, union ipc_message *message)                                  \
+	{                                                                                                                        \
+		struct msg_##name *m = &message->name;                                                                           \
+		bool good = true;                                                                                                \
+		(void)a;                                                                                                         \
+		(void)in;                                                                                                        \
+		(void)m;                                                                                                         \
+		fields return good;                                                                                              \
 	}
 #include "posthouse/messages.def"
 #undef RECORD
@@ -167,10 +163,10 @@ static bool (*const decoders[MSG_COUNT])(struct arena *a, struct str *in, union 
 #undef CALL
 
 #define MSG(name, from, to, passes, flags, fields)
-#define CALL(request, reply, deadline_ms)                                                                                              \
-	static void answer_##request(void (*on_reply)(void), void *ctx, struct verdict v, const union ipc_message *m, int fd)          \
-	{                                                                                                                              \
-		((ipc_on_##request)on_reply)(ctx, v, m ? &m->reply : NULL, fd);                                                        \
+#define CALL(request, reply, deadline_ms)                                                                                        \
+	static void answer_##request(void (*on_reply)(void), void *ctx, struct verdict v, const union ipc_message *m, int fd)    \
+	{                                                                                                                        \
+		((ipc_on_##request)on_reply)(ctx, v, m ? &m->reply : NULL, fd);                                                  \
 	}
 #include "posthouse/messages.def"
 #undef CALL
@@ -184,20 +180,21 @@ static const struct call_type call_types[MSG_COUNT] = {
 #undef MSG
 
 #define CALL(request, reply, deadline_ms)
-#define MSG(name, from, to, passes, flags, fields)                                                                                         \
-	static bool dispatch_##name(const struct ipc_handlers *h, void *ctx, struct channel *ch, const union ipc_message *m, int fd)   \
-	{                                                                                                                              \
-		if (!h->name)                                                                                                          \
-			return false;                                                                                                  \
-		h->name(ctx, ch, &m->name, fd);                                                                                        \
-		return true;                                                                                                           \
+#define MSG(name, from, to, passes, flags, fields)                                                                               \
+	static bool dispatch_##name(const struct ipc_handlers *h, void *ctx, struct channel *ch, const union ipc_message *m,     \
+				    int fd)                                                                                      \
+	{                                                                                                                        \
+		if (!h->name)                                                                                                    \
+			return false;                                                                                            \
+		h->name(ctx, ch, &m->name, fd);                                                                                  \
+		return true;                                                                                                     \
 	}
 #include "posthouse/messages.def"
 #undef MSG
 
 #define MSG(name, from, to, passes, flags, fields) [MSG_##name] = dispatch_##name,
-static bool (*const dispatchers[MSG_COUNT])(const struct ipc_handlers *h, void *ctx, struct channel *ch, const union ipc_message *m,
-					    int fd) = {
+static bool (*const dispatchers[MSG_COUNT])(const struct ipc_handlers *h, void *ctx, struct channel *ch,
+					    const union ipc_message *m, int fd) = {
 #include "posthouse/messages.def"
 };
 #undef MSG
@@ -217,7 +214,8 @@ bool ipc_is_reply(unsigned type)
 	return false;
 }
 
-bool ipc_dispatch(const struct ipc_handlers *h, void *ctx, struct channel *ch, enum msg_type type, const union ipc_message *m, int fd)
+bool ipc_dispatch(const struct ipc_handlers *h, void *ctx, struct channel *ch, enum msg_type type, const union ipc_message *m,
+		  int fd)
 {
 	return dispatchers[type](h, ctx, ch, m, fd);
 }
@@ -229,7 +227,8 @@ const char *ipc_message_name(unsigned type)
 
 const char *role_name(enum role_id role)
 {
-	static const char *const names[ROLE_COUNT] = { "master", "submission", "login", "vault", "queue", "relay", "console", "cli" };
+	static const char *const names[ROLE_COUNT] = { "master", "submission", "login",   "vault",
+						       "queue",  "relay",      "console", "cli" };
 
 	return (unsigned)role < ROLE_COUNT ? names[role] : "unknown";
 }
@@ -237,9 +236,9 @@ const char *role_name(enum role_id role)
 /* FNV-1a over the text of the table. */
 uint64_t ipc_table_hash(void)
 {
-#define RECORD(name, fields) "R" #name #fields
+#define RECORD(name, fields)                       "R" #name #fields
 #define MSG(name, from, to, passes, flags, fields) "M" #name #from #to #passes #flags #fields
-#define CALL(request, reply, deadline_ms) "C" #request #reply
+#define CALL(request, reply, deadline_ms)          "C" #request #reply
 	static const char text[] = POSTHOUSE_VERSION
 #include "posthouse/messages.def"
 		;

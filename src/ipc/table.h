@@ -8,16 +8,16 @@ enum fd_rule { FD_NONE, FD_ONE, FD_MAYBE };
 #define BULK 1u
 
 /* Bits of enum role_id. */
-#define B_MASTER (1u << ROLE_MASTER)
+#define B_MASTER     (1u << ROLE_MASTER)
 #define B_SUBMISSION (1u << ROLE_SUBMISSION)
-#define B_LOGIN (1u << ROLE_LOGIN)
-#define B_VAULT (1u << ROLE_VAULT)
-#define B_QUEUE (1u << ROLE_QUEUE)
-#define B_RELAY (1u << ROLE_RELAY)
-#define B_CONSOLE (1u << ROLE_CONSOLE)
-#define B_CLI (1u << ROLE_CLI)
-#define B_ROLES (B_SUBMISSION | B_LOGIN | B_VAULT | B_QUEUE | B_RELAY | B_CONSOLE)
-#define B_ALL (B_ROLES | B_MASTER | B_CLI)
+#define B_LOGIN      (1u << ROLE_LOGIN)
+#define B_VAULT      (1u << ROLE_VAULT)
+#define B_QUEUE      (1u << ROLE_QUEUE)
+#define B_RELAY      (1u << ROLE_RELAY)
+#define B_CONSOLE    (1u << ROLE_CONSOLE)
+#define B_CLI        (1u << ROLE_CLI)
+#define B_ROLES      (B_SUBMISSION | B_LOGIN | B_VAULT | B_QUEUE | B_RELAY | B_CONSOLE)
+#define B_ALL        (B_ROLES | B_MASTER | B_CLI)
 
 struct message_type {
 	const char *name;
@@ -38,6 +38,7 @@ extern const struct call_type *ipc_call_type(unsigned request); /* NULL: no requ
 bool ipc_is_reply(unsigned type);
 
 /* Give a message to its handler; false when there is none. */
-bool ipc_dispatch(const struct ipc_handlers *h, void *ctx, struct channel *ch, enum msg_type type, const union ipc_message *m, int fd);
+bool ipc_dispatch(const struct ipc_handlers *h, void *ctx, struct channel *ch, enum msg_type type, const union ipc_message *m,
+		  int fd);
 
 #endif

@@ -13,18 +13,19 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define LONG_LIFE_MS 60000 /* who lived this long starts again without a pause */
+#define LONG_LIFE_MS      60000 /* who lived this long starts again without a pause */
 #define BACK_OFF_FIRST_MS 100
-#define BACK_OFF_MAX_MS 30000
-#define ROLE_PATH_MAX 4096
+#define BACK_OFF_MAX_MS   30000
+#define ROLE_PATH_MAX     4096
 
 /* Who talks to whom (DESIGN 2.1); console talks to all. */
 static const struct edge {
 	enum role_id a, b;
 } edges[] = {
-	{ ROLE_SUBMISSION, ROLE_LOGIN }, { ROLE_SUBMISSION, ROLE_VAULT }, { ROLE_SUBMISSION, ROLE_QUEUE }, { ROLE_RELAY, ROLE_QUEUE },
-	{ ROLE_RELAY, ROLE_VAULT },	 { ROLE_QUEUE, ROLE_VAULT },	  { ROLE_CONSOLE, ROLE_SUBMISSION }, { ROLE_CONSOLE, ROLE_LOGIN },
-	{ ROLE_CONSOLE, ROLE_VAULT },	 { ROLE_CONSOLE, ROLE_QUEUE },	  { ROLE_CONSOLE, ROLE_RELAY },
+	{ ROLE_SUBMISSION, ROLE_LOGIN },   { ROLE_SUBMISSION, ROLE_VAULT }, { ROLE_SUBMISSION, ROLE_QUEUE },
+	{ ROLE_RELAY, ROLE_QUEUE },        { ROLE_RELAY, ROLE_VAULT },      { ROLE_QUEUE, ROLE_VAULT },
+	{ ROLE_CONSOLE, ROLE_SUBMISSION }, { ROLE_CONSOLE, ROLE_LOGIN },    { ROLE_CONSOLE, ROLE_VAULT },
+	{ ROLE_CONSOLE, ROLE_QUEUE },      { ROLE_CONSOLE, ROLE_RELAY },
 };
 
 struct child *child_find(struct master *m, enum role_id role, unsigned index)
@@ -109,7 +110,8 @@ void child_ready(struct child *c, uint64_t generation)
 	if (!fresh)
 		return; /* `ready` after a reload */
 	c->state = CHILD_READY;
-	log_at(m->all_ready ? LOG_INFO : LOG_DEBUG, NULL, "role.ready", kv("started", role_name(c->role)), kv("number", c->index), kv("pid", (int)c->pid));
+	log_at(m->all_ready ? LOG_INFO : LOG_DEBUG, NULL, "role.ready", kv("started", role_name(c->role)), kv("number", c->index),
+	       kv("pid", (int)c->pid));
 	wire(c);
 	if (m->all_ready) {
 		give_listeners(c);
@@ -147,8 +149,10 @@ static const char *role_path(enum role_id role, char path[ROLE_PATH_MAX])
 /* What a role may inherit of our environment: nothing that a user's shell happens to hold. */
 static char **role_environment(const struct child *c, char *kept[16])
 {
-	static const char *const names[] = { "TZ=", "SSL_CERT_FILE=", "SSL_CERT_DIR=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS=",
-					     "UV_THREADPOOL_SIZE=", "LD_LIBRARY_PATH=", "PATH=" };
+	static const char *const names[] = {
+		"TZ=",           "SSL_CERT_FILE=",      "SSL_CERT_DIR=",    "ASAN_OPTIONS=", "UBSAN_OPTIONS=",
+		"LSAN_OPTIONS=", "UV_THREADPOOL_SIZE=", "LD_LIBRARY_PATH=", "PATH="
+	};
 	size_t n = 0;
 
 	for (char **e = environ; *e && n < 14; e++) {
@@ -172,12 +176,22 @@ static int spawn(struct child *c, int channel_fd, int log_fd)
 {
 	struct master *m = c->master;
 	char path[ROLE_PATH_MAX], *kept[16], index[24], incarnation[24], uid[24], gid[24];
-	char *arguments[] = { path, (char *)(uintptr_t)"--index", index, (char *)(uintptr_t)"--incarnation", incarnation,
-			      m->drop ? (char *)(uintptr_t)"--uid" : NULL, uid, (char *)(uintptr_t)"--gid", gid, NULL };
-	uv_stdio_container_t stdio[5] = { { .flags = UV_IGNORE }, { .flags = UV_IGNORE }, { .flags = UV_INHERIT_FD, .data.fd = log_fd },
-					  { .flags = UV_INHERIT_FD, .data.fd = channel_fd }, { .flags = UV_INHERIT_FD, .data.fd = m->lock_fd } };
-	uv_process_options_t options = { .file = role_path(c->role, path), .args = arguments, .env = role_environment(c, kept),
-					 .exit_cb = on_process_exit, .stdio = stdio, .stdio_count = 5 };
+	char *arguments[] = { path,        (char *)(uintptr_t) "--index",
+			      index,       (char *)(uintptr_t) "--incarnation",
+			      incarnation, m->drop ? (char *)(uintptr_t) "--uid" : NULL,
+			      uid,         (char *)(uintptr_t) "--gid",
+			      gid,         NULL };
+	uv_stdio_container_t stdio[5] = { { .flags = UV_IGNORE },
+					  { .flags = UV_IGNORE },
+					  { .flags = UV_INHERIT_FD, .data.fd = log_fd },
+					  { .flags = UV_INHERIT_FD, .data.fd = channel_fd },
+					  { .flags = UV_INHERIT_FD, .data.fd = m->lock_fd } };
+	uv_process_options_t options = { .file = role_path(c->role, path),
+					 .args = arguments,
+					 .env = role_environment(c, kept),
+					 .exit_cb = on_process_exit,
+					 .stdio = stdio,
+					 .stdio_count = 5 };
 
 	snprintf(index, sizeof index, "%u", c->index);
 	snprintf(incarnation, sizeof incarnation, "%llu", (unsigned long long)c->incarnation);
@@ -218,8 +232,13 @@ static void start_failed(struct child *c, const char *what, const char *why)
 void child_start(struct child *c)
 {
 	struct master *m = c->master;
-	struct channel_config config = { .self = ROLE_MASTER, .peer = c->role, .peer_index = c->index, .incarnation = 1,
-					 .handlers = &master_handlers, .on_closed = on_channel_closed, .ctx = m };
+	struct channel_config config = { .self = ROLE_MASTER,
+					 .peer = c->role,
+					 .peer_index = c->index,
+					 .incarnation = 1,
+					 .handlers = &master_handlers,
+					 .on_closed = on_channel_closed,
+					 .ctx = m };
 	int ends[2], log_fd, error;
 
 	if (m->stopping)
@@ -254,7 +273,8 @@ void child_kill(struct child *c, int signal, const char *reason)
 {
 	if (!c->process_open)
 		return;
-	log_warning(NULL, "role.killed", kv("killed", role_name(c->role)), kv("number", c->index), kv("signal", signal), kv("reason", reason));
+	log_warning(NULL, "role.killed", kv("killed", role_name(c->role)), kv("number", c->index), kv("signal", signal),
+		    kv("reason", reason));
 	c->state = CHILD_STOPPING;
 	uv_process_kill(&c->process, signal);
 }

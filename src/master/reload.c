@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define SLICE_MAX (64 * 1024 * 1024)
-#define WATCH_MS 5000
+#define WATCH_MS  5000
 
 struct reload {
 	struct master *master;
@@ -98,9 +98,11 @@ bool report_faults(const struct config_faults *faults, bool to_log)
 
 		bad |= !f->warning;
 		if (to_log)
-			log_at(f->warning ? LOG_WARNING : LOG_ERROR, NULL, "config.fault", kv("file", f->file), kv("line", f->line), kv("text", f->text));
+			log_at(f->warning ? LOG_WARNING : LOG_ERROR, NULL, "config.fault", kv("file", f->file),
+			       kv("line", f->line), kv("text", f->text));
 		else
-			dprintf(STDERR_FILENO, "%.*s:%u: %s%.*s\n", STR_ARG(f->file), f->line, f->warning ? "warning: " : "", STR_ARG(f->text));
+			dprintf(STDERR_FILENO, "%.*s:%u: %s%.*s\n", STR_ARG(f->file), f->line, f->warning ? "warning: " : "",
+				STR_ARG(f->text));
 	}
 	return bad;
 }
@@ -216,7 +218,8 @@ void reload_begin(struct master *m, struct channel *ch, uint64_t call, const cha
 
 		for (size_t i = 0; i < faults.n; i++)
 			if (!faults.at[i].warning) {
-				text = arena_printf(&next->arena, "%.*s:%u: %.*s", STR_ARG(faults.at[i].file), faults.at[i].line, STR_ARG(faults.at[i].text));
+				text = arena_printf(&next->arena, "%.*s:%u: %.*s", STR_ARG(faults.at[i].file), faults.at[i].line,
+						    STR_ARG(faults.at[i].text));
 				break;
 			}
 		answer_asker(ch, call, perm(0, S(""), text));
@@ -251,8 +254,8 @@ static void on_file_changed(uv_fs_poll_t *poll, int status, const uv_stat_t *bef
 
 	if (status != 0)
 		return; /* absent for a moment while it is replaced: the next look finds it */
-	if (stat(m->config_path, &st) != 0 || st.st_ino != watch.config_file.st_ino || st.st_mtim.tv_sec != watch.config_file.st_mtim.tv_sec ||
-	    st.st_mtim.tv_nsec != watch.config_file.st_mtim.tv_nsec)
+	if (stat(m->config_path, &st) != 0 || st.st_ino != watch.config_file.st_ino ||
+	    st.st_mtim.tv_sec != watch.config_file.st_mtim.tv_sec || st.st_mtim.tv_nsec != watch.config_file.st_mtim.tv_nsec)
 		log_warning(NULL, "config.certificate_waits", kv("file", m->config_path));
 	else
 		reload_begin(m, NULL, 0, "a certificate file has changed");

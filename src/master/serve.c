@@ -16,7 +16,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define PING_MS 10000
+#define PING_MS       10000
 #define KILL_AFTER_MS 2000 /* past the grace */
 
 /* ---- what roles tell and ask ---- */
@@ -39,13 +39,18 @@ static void handle_status(void *ctx, struct channel *ch, const struct msg_status
 {
 	struct master *m = ctx;
 	struct rec_role_state states[WORKERS_MAX + 8];
-	struct msg_status_is answer = { .call = request->call, .version = S(POSTHOUSE_VERSION), .started_at = m->started_at,
-					.generation = m->generation, .roles = { states, m->children_n } };
+	struct msg_status_is answer = { .call = request->call,
+					.version = S(POSTHOUSE_VERSION),
+					.started_at = m->started_at,
+					.generation = m->generation,
+					.roles = { states, m->children_n } };
 
 	for (size_t i = 0; i < m->children_n; i++) {
 		const struct child *c = &m->children[i];
 
-		states[i] = (struct rec_role_state){ c->role, c->index, (uint64_t)c->pid, c->incarnation, c->state == CHILD_READY, c->started_at };
+		states[i] = (struct rec_role_state){
+			c->role, c->index, (uint64_t)c->pid, c->incarnation, c->state == CHILD_READY, c->started_at
+		};
 	}
 	ipc_send_status_is(ch, &answer, -1);
 }

@@ -39,7 +39,8 @@ void lock_state_dir(struct master *m)
 	make_directory(m, directory, 0700);
 	m->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (m->lock_fd < 0)
-		die(errno == EACCES || errno == EROFS ? EX_CONFIG : EX_CANTCREAT, "%s: state_dir is not writable: %s", directory, strerror(errno));
+		die(errno == EACCES || errno == EROFS ? EX_CONFIG : EX_CANTCREAT, "%s: state_dir is not writable: %s", directory,
+		    strerror(errno));
 	if (m->drop && fchown(m->lock_fd, m->uid, m->gid) != 0)
 		die(EX_CANTCREAT, "cannot give %s to its user: %s", path, strerror(errno));
 	/* The roles of an earlier instance hold it until the last of them has ended. */
@@ -80,10 +81,12 @@ static void open_listeners(struct master *m)
 		for (size_t i = 0; i < c->listen_n; i++) {
 			int fds[2];
 			size_t n = 0;
-			struct verdict why = listener_open(c->listen[i].address, (unsigned)c->listen[i].port, true, &c->arena, fds, &n);
+			struct verdict why =
+				listener_open(c->listen[i].address, (unsigned)c->listen[i].port, true, &c->arena, fds, &n);
 
 			if (why.class != OK)
-				die(EX_UNAVAILABLE, "cannot listen on port %u: %.*s", (unsigned)c->listen[i].port, STR_ARG(why.text));
+				die(EX_UNAVAILABLE, "cannot listen on port %u: %.*s", (unsigned)c->listen[i].port,
+				    STR_ARG(why.text));
 			for (size_t k = 0; k < n; k++) {
 				m->listener_of[at] = (unsigned)i;
 				m->listeners[worker * c->listen_n * 2 + at++] = fds[k];

@@ -178,8 +178,8 @@ static void on_peer_closed(void *ctx, struct channel *ch, const char *reason)
 	if (*slot == ch) {
 		*slot = NULL;
 		/* master shouts when a role dies; here it may as well be a shutdown */
-		log_debug(NULL, "role.disconnected", kv("peer", role_name(channel_peer(ch))), kv("peer_index", channel_peer_index(ch)),
-			  kv("reason", reason));
+		log_debug(NULL, "role.disconnected", kv("peer", role_name(channel_peer(ch))),
+			  kv("peer_index", channel_peer_index(ch)), kv("reason", reason));
 		if (r->ops->peer_down)
 			r->ops->peer_down(r, ch);
 	}
@@ -189,9 +189,14 @@ static void on_peer_closed(void *ctx, struct channel *ch, const char *reason)
 static void handle_connect(void *ctx, struct channel *ch, const struct msg_connect *m, int fd)
 {
 	struct role *r = ctx;
-	struct channel_config config = { .self = r->ops->id, .peer = (enum role_id)m->role, .self_index = r->index,
-					 .peer_index = (unsigned)m->index, .incarnation = r->incarnation, .handlers = &r->handlers,
-					 .on_closed = on_peer_closed, .ctx = r };
+	struct channel_config config = { .self = r->ops->id,
+					 .peer = (enum role_id)m->role,
+					 .self_index = r->index,
+					 .peer_index = (unsigned)m->index,
+					 .incarnation = r->incarnation,
+					 .handlers = &r->handlers,
+					 .on_closed = on_peer_closed,
+					 .ctx = r };
 	struct channel **slot, *old;
 
 	if (m->role >= ROLE_COUNT || m->index >= PEERS_MAX) {

@@ -11,8 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 3)
 		return 0;
-	if (ipc_decode(&a, str_make(data + 3, size - 3), (enum role_id)(data[0] % ROLE_COUNT), (enum role_id)(data[1] % ROLE_COUNT), data[2] & 1, &type,
-		       &m)) {
+	if (ipc_decode(&a, str_make(data + 3, size - 3), (enum role_id)(data[0] % ROLE_COUNT),
+		       (enum role_id)(data[1] % ROLE_COUNT), data[2] & 1, &type, &m)) {
 		struct buf b;
 
 		/* what was read is written again byte by byte */

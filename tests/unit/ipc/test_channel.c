@@ -45,7 +45,8 @@ static void handle_submit(void *ctx, struct channel *ch, const struct msg_submit
 	e->last_text = m->text.n;
 	e->last_call = m->call;
 	if (!e->mute)
-		ipc_send_submitted(ch, &(struct msg_submitted){ .call = m->call, .verdict = ok_text(250, S("2.0.0"), S("stored")) }, -1);
+		ipc_send_submitted(
+			ch, &(struct msg_submitted){ .call = m->call, .verdict = ok_text(250, S("2.0.0"), S("stored")) }, -1);
 }
 
 static void handle_spool_open(void *ctx, struct channel *ch, const struct msg_spool_open *m, int fd)
@@ -56,7 +57,9 @@ static void handle_spool_open(void *ctx, struct channel *ch, const struct msg_sp
 	close(null);
 }
 
-static const struct ipc_handlers handlers = { .envelope = handle_envelope, .submit = handle_submit, .spool_open = handle_spool_open };
+static const struct ipc_handlers handlers = { .envelope = handle_envelope,
+					      .submit = handle_submit,
+					      .spool_open = handle_spool_open };
 
 static void on_closed(void *ctx, struct channel *ch, const char *reason)
 {
@@ -94,8 +97,18 @@ static void run_until(const bool *done, unsigned ms)
 
 static int set_up(void **state)
 {
-	struct channel_config a = { .self = ROLE_SUBMISSION, .peer = ROLE_QUEUE, .incarnation = 3, .handlers = &handlers, .on_closed = on_closed, .ctx = &submission };
-	struct channel_config b = { .self = ROLE_QUEUE, .peer = ROLE_SUBMISSION, .incarnation = 4, .handlers = &handlers, .on_closed = on_closed, .ctx = &queue };
+	struct channel_config a = { .self = ROLE_SUBMISSION,
+				    .peer = ROLE_QUEUE,
+				    .incarnation = 3,
+				    .handlers = &handlers,
+				    .on_closed = on_closed,
+				    .ctx = &submission };
+	struct channel_config b = { .self = ROLE_QUEUE,
+				    .peer = ROLE_SUBMISSION,
+				    .incarnation = 4,
+				    .handlers = &handlers,
+				    .on_closed = on_closed,
+				    .ctx = &queue };
 	int ends[2], size = STOCK_SNDBUF / 2; /* the kernel doubles what is set */
 
 	loop = uv_default_loop();
@@ -140,7 +153,8 @@ static void the_largest_message_passes_with_the_stock_buffer(void **state)
 	static char text[INLINE_MAX], prefix[64 * 1024];
 
 	for (int i = 0; i < 50; i++)
-		ipc_call_submit(submission.ch, &(struct msg_submit){ .text = { text, sizeof text }, .prefix = { prefix, sizeof prefix } }, -1,
+		ipc_call_submit(submission.ch,
+				&(struct msg_submit){ .text = { text, sizeof text }, .prefix = { prefix, sizeof prefix } }, -1,
 				on_submitted, &submission);
 	run_until(NULL, 300);
 	assert_int_equal(submission.answers, 50);
@@ -226,7 +240,8 @@ static void credit_ends_and_comes_back(void **state)
 
 	queue.mute = true;
 	while (channel_has_credit(submission.ch) && calls < 1000) {
-		ipc_call_submit(submission.ch, &(struct msg_submit){ .text = { text, sizeof text } }, -1, on_submitted, &submission);
+		ipc_call_submit(submission.ch, &(struct msg_submit){ .text = { text, sizeof text } }, -1, on_submitted,
+				&submission);
 		calls++;
 	}
 	assert_true(calls > 8 && calls < 100);
@@ -246,7 +261,8 @@ static void control_overtakes_bulk_but_keeps_its_order(void **state)
 	unsigned bulk = 0;
 
 	while (channel_queued(submission.ch) < 2) { /* the kernel is full: these wait */
-		ipc_call_submit(submission.ch, &(struct msg_submit){ .transaction = 9, .text = { text, sizeof text } }, -1, on_submitted, &submission);
+		ipc_call_submit(submission.ch, &(struct msg_submit){ .transaction = 9, .text = { text, sizeof text } }, -1,
+				on_submitted, &submission);
 		bulk++;
 	}
 	ipc_send_envelope(submission.ch, &(struct msg_envelope){ .transaction = 1 }, -1);

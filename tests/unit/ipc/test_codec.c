@@ -18,8 +18,11 @@ static struct buf encode(enum msg_type type, uint64_t call, const void *message)
 
 static void round_trip_keeps_every_kind_of_field(void **state)
 {
-	struct rec_outcome outcomes[] = { { 1, { OK, 250, S("2.0.0"), S("taken") } }, { 2, { PERM, 550, S("5.1.1"), S("no such user") } } };
-	struct msg_result m = { .lease = UINT64_MAX, .outcomes = { outcomes, 2 }, .remote = S("mx [192.0.2.1]"), .gate = 1, .transcript = S("") };
+	struct rec_outcome outcomes[] = { { 1, { OK, 250, S("2.0.0"), S("taken") } },
+					  { 2, { PERM, 550, S("5.1.1"), S("no such user") } } };
+	struct msg_result m = {
+		.lease = UINT64_MAX, .outcomes = { outcomes, 2 }, .remote = S("mx [192.0.2.1]"), .gate = 1, .transcript = S("")
+	};
 	struct buf b = encode(MSG_result, 77, &m);
 	struct arena a = { 0 };
 	enum msg_type type;
