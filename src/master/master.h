@@ -27,6 +27,7 @@ struct child {
 	pid_t pid;
 	struct channel *ch;
 	uint64_t incarnation;
+	uint64_t generation; /* of the configuration that it was started with */
 	uint64_t started_at; /* ms UTC */
 	uint64_t started_mono;
 	unsigned failures; /* short lives in a row */
@@ -72,7 +73,7 @@ void remove_control_socket(struct master *m);
 void children_init(struct master *m);
 void child_start(struct child *c);
 void child_kill(struct child *c, int signal, const char *reason);
-void child_ready(struct child *c, uint64_t generation);
+void child_ready(struct child *c);
 void children_ping(struct master *m);
 struct child *child_of(struct master *m, const struct channel *ch);
 struct child *child_find(struct master *m, enum role_id role, unsigned index);

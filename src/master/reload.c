@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #define SLICE_MAX (64 * 1024 * 1024)
+#define SETTLE_MS 500
+#define WATCH_MAX 64
 #define WATCH_MS  5000
 
 struct reload {
@@ -66,8 +68,11 @@ static void on_child_configured(void *ctx, struct verdict v, const struct msg_co
 		ipc_send_apply(c->ch, &(struct msg_apply){ .generation = m->generation }, -1);
 		return;
 	}
-	if (!m)
-		return; /* it died or was silent: its end, or the next ping, deals with it */
+	if (!m) { /* it died, and is started again; or it is silent */
+		if (c->ch && c->state == CHILD_CONFIGURED)
+			child_kill(c, SIGABRT, "no answer to its configuration");
+		return;
+	}
 	log_error(NULL, "role.refused", kv("refused", role_name(c->role)), kv("reason", answer.text));
 	if (!c->master->all_ready)
 		master_stop(c->master, answer.class == PERM ? EX_CONFIG : EX_TEMPFAIL);
@@ -77,7 +82,7 @@ static void on_child_configured(void *ctx, struct verdict v, const struct msg_co
 
 void configure_child(struct child *c)
 {
-	struct msg_configure m = { .generation = c->master->generation };
+	struct msg_configure m = { .generation = c->generation = c->master->generation };
 	int fd = slice_fd(c->master->config, c->role);
 
 	if (fd < 0) {
@@ -241,24 +246,29 @@ void reload_begin(struct master *m, struct channel *ch, uint64_t call, const cha
 
 /* ---- certificates: renewed by someone else, at some time ---- */
 static struct {
-	uv_fs_poll_t polls[64];
+	uv_fs_poll_t polls[WATCH_MAX];
 	size_t n;
 	struct stat config_file;
+	uv_timer_t settle; /* chain and key are replaced one after the other */
 } watch;
 
 /* Only the certificates are to be taken up by themselves: a configuration file that is being edited waits for its user's word. */
-static void on_file_changed(uv_fs_poll_t *poll, int status, const uv_stat_t *before, const uv_stat_t *now)
+static void on_files_settled(uv_timer_t *timer)
 {
-	struct master *m = poll->data;
+	struct master *m = timer->data;
 	struct stat st;
 
-	if (status != 0)
-		return; /* absent for a moment while it is replaced: the next look finds it */
 	if (stat(m->config_path, &st) != 0 || st.st_ino != watch.config_file.st_ino ||
 	    st.st_mtim.tv_sec != watch.config_file.st_mtim.tv_sec || st.st_mtim.tv_nsec != watch.config_file.st_mtim.tv_nsec)
 		log_warning(NULL, "config.certificate_waits", kv("file", m->config_path));
 	else
 		reload_begin(m, NULL, 0, "a certificate file has changed");
+}
+
+static void on_file_changed(uv_fs_poll_t *poll, int status, const uv_stat_t *before, const uv_stat_t *now)
+{
+	if (status == 0) /* absent for a moment while it is replaced: the next look finds it */
+		uv_timer_start(&watch.settle, on_files_settled, SETTLE_MS, 0);
 }
 
 void reload_watch_certificates(struct master *m)
@@ -267,15 +277,22 @@ void reload_watch_certificates(struct master *m)
 
 	if (stat(m->config_path, &watch.config_file) != 0)
 		log_warning(NULL, "master.failed", kv("what", m->config_path), kv("error", strerror(errno)));
-	if (watch.n > 0)
-		return; /* paths need a restart to change, see the schema; contents are what is watched */
-	for (size_t i = 0; i < c->certificates_n * 2 && watch.n < 64; i++) {
+	if (!watch.settle.data) {
+		uv_timer_init(m->loop, &watch.settle);
+		watch.settle.data = m;
+	}
+	for (size_t i = 0; i < watch.n; i++)
+		uv_fs_poll_stop(&watch.polls[i]); /* the paths may be others now */
+	for (size_t i = 0; i < c->certificates_n * 2 && i < WATCH_MAX; i++) {
 		struct str path = i % 2 ? c->certificates[i / 2].key : c->certificates[i / 2].chain;
-		uv_fs_poll_t *poll = &watch.polls[watch.n++];
+		uv_fs_poll_t *poll = &watch.polls[i];
 
-		uv_fs_poll_init(m->loop, poll);
-		poll->data = m;
+		if (i == watch.n) {
+			uv_fs_poll_init(m->loop, poll);
+			poll->data = m;
+			uv_unref((uv_handle_t *)poll);
+			watch.n++;
+		}
 		uv_fs_poll_start(poll, on_file_changed, arena_cstr(&c->arena, path), WATCH_MS);
-		uv_unref((uv_handle_t *)poll);
 	}
 }

@@ -22,7 +22,7 @@
 /* ---- what roles tell and ask ---- */
 static void handle_ready(void *ctx, struct channel *ch, const struct msg_ready *m, int fd)
 {
-	child_ready(child_of(ctx, ch), m->generation);
+	child_ready(child_of(ctx, ch));
 }
 
 static void handle_stopped(void *ctx, struct channel *ch, const struct msg_stopped *m, int fd)
