@@ -51,6 +51,10 @@ struct str account_format_line(struct arena *a, const struct account *account);
  * or an empty view. The password is prepared with SASLprep (RFC 4013) but for its normalisation. PERM 550 5.5.2: not a usable one. */
 struct verdict account_verifier(struct arena *a, struct str existing, struct str password, struct str *verifier_out);
 
+/* RFC 4013 for a login or password, without the normalisation form KC: `out` has room for `text.n` bytes. False: nothing is left, not UTF-8,
+ * or with characters that must not be in one. */
+bool saslprep(struct str text, char *out, size_t *n_out);
+
 /* A password that nobody chose: 100 random bits, easy to type. TEMP: no random numbers. */
 struct verdict account_generate_password(struct secret *password_out);
 

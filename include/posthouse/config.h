@@ -59,16 +59,17 @@ struct cfg_upstream {
 	struct str login;    /* empty: no AUTH */
 	struct str password; /* vault only; also from password_file */
 	uint64_t connections;
-	struct str ca;       /* path to a PEM bundle; empty = the system's */
-	struct str ca_pem;   /* its content, filled by the loader */
-	struct str tls_name; /* the name the certificate must bear; empty = host */
-	struct rate_list messages;
-	struct str profile;
+	struct str ca;             /* path to a PEM bundle; empty = the system's */
+	struct str ca_pem;         /* its content, filled by the loader */
+	struct str tls_name;       /* the name the certificate must bear; empty = host */
+	struct rate_list messages; /* own ones, or the profile's */
+	struct str profile;        /* what it knows is filled in above */
+	struct str report_sender;  /* envelope sender of reports where the upstream refuses the null sender; "" = null */
 };
 
 struct cfg_route {
-	struct str_list senders, recipients, users; /* patterns; empty = any */
-	struct str_list via;
+	struct str_list senders, recipients, users; /* patterns; empty = any. users without @ have got the realm by the loader */
+	struct str_list via;                        /* names of upstreams, or "mx"; at least one, each once */
 };
 
 struct cfg_device {
@@ -107,7 +108,8 @@ struct cfg_auth {
 struct cfg_queue {
 	uint64_t *retry_ms; /* at least one; the last repeats */
 	size_t retry_n;
-	uint64_t lifetime_ms, warn_after_ms, min_free, keep_history_ms, max_messages;
+	uint64_t warn_after_ms; /* 0 = never */
+	uint64_t lifetime_ms, min_free, keep_history_ms, max_messages;
 };
 
 struct cfg_timeouts {
@@ -117,8 +119,9 @@ struct cfg_timeouts {
 struct cfg_delivery {
 	uint64_t connections_per_destination, reuse, port;
 	bool ipv4, ipv6;
-	struct str_list source;
-	struct str resolver;
+	struct str_list source;  /* local addresses to send from: at most one per family is used */
+	struct str resolver;     /* dns.h */
+	struct str trust_anchor; /* dns.h */
 	struct cfg_timeouts timeouts;
 };
 
@@ -144,7 +147,7 @@ struct config {
 	size_t sign_n;
 	struct cfg_upstream *upstreams;
 	size_t upstreams_n;
-	struct cfg_route *routes;
+	struct cfg_route *routes; /* at least one */
 	size_t routes_n;
 	struct cfg_queue queue;
 	struct cfg_delivery delivery;

@@ -53,9 +53,8 @@ struct fixup_input {
 	struct str envelope_sender;
 };
 struct fixup_result {
-	struct str
-		section; /* to be stored, in the arena: Date and Message-ID added where missing; Bcc, Resent-Bcc and Return-Path
-	                           removed; From added from the envelope sender where there is none and it is not empty */
+	struct str section;    /* to be stored, in the arena: Date and Message-ID added where missing; Bcc, Resent-Bcc and
+	                           Return-Path removed; From added from the envelope sender where there is none and it is not empty */
 	struct header header;  /* of the new section */
 	struct str_list from;  /* addresses of From, 1 to 100; none only when From is missing and the envelope sender empty */
 	struct str sender;     /* address of Sender; "" */
@@ -102,12 +101,16 @@ struct str dkim_record(struct arena *a, enum dkim_algorithm algorithm, struct st
 /* ---- report.c: delivery status notifications (RFC 3464 in RFC 6522 multipart/report), plain words first ---- */
 struct report_recipient {
 	struct str address, orcpt; /* orcpt as in RCPT: "rfc822;" and xtext; "" = none */
-	struct verdict verdict;    /* of the next hop, or ours; TEMP = time is over, and this was the last answer */
-	struct str remote;         /* who said it: "smtp.isp.example [192.0.2.1]"; "" = we did */
-	uint64_t last_at;          /* ms; 0 = never tried */
+	/* Of the next hop, or ours. REPORT_FAILURE: TEMP = time is over, and this was the last answer. REPORT_DELAY: the last
+	 * answer; OK and code 0 = never tried. Else the answer that took it. */
+	struct verdict verdict;
+	struct str remote; /* who said it: "smtp.isp.example [192.0.2.1]"; "" = we did */
+	uint64_t last_at;  /* ms; 0 = never tried */
 };
 struct report_input {
-	enum { REPORT_FAILURE } kind; /* delay and success come later */
+	/* not delivered; not yet; delivered; handed on to a next hop without DSN (RFC 3461 5.2.2) */
+	enum { REPORT_FAILURE, REPORT_DELAY, REPORT_SUCCESS, REPORT_RELAYED } kind;
+	uint64_t will_retry_until; /* REPORT_DELAY; 0 = unknown */
 	struct str hostname;
 	uint64_t id, now_ms; /* of the report */
 	struct str to;       /* the envelope sender */
@@ -115,14 +118,65 @@ struct report_input {
 	struct str envid; /* as in MAIL, xtext; "" = none */
 	const struct report_recipient *recipients;
 	size_t n;
-	struct str
-		original_header; /* the header section of the message (as stored), without blank line; the first 48 KiB are returned */
-	struct str boundary_seed; /* random hex, at most 50 are used: nothing in the message can contain the boundary */
+	struct str original_header; /* of the message as stored, without blank line; the first 48 KiB are returned */
+	bool return_full;           /* RET=FULL: the whole message comes back, with REPORT_FAILURE only (RFC 3461 4.3) */
+	struct str original_body;   /* then: without bare CR or LF, NUL, overlong lines; else only the header comes back */
+	struct str boundary_seed;   /* random hex, at most 50 are used: nothing in the message can contain the boundary */
 };
 /* The whole report split into header section and body, ready to be hashed and stored: header_out without the blank line. From is
  * "Mail Delivery System <mailer-daemon@hostname>", Auto-Submitted: auto-replied. 8-bit and UTF-8 safe: foreign texts are
  * cleaned; *is_8bit_out tells whether any byte is beyond ASCII (BODY=8BITMIME). A UTF-8 recipient makes it the kind of RFC 6533. */
 void mail_report(struct arena *a, const struct report_input *in, struct str *header_out, struct str *body_out, bool *is_8bit_out);
+
+/* ---- notice.c: a plain message to the postmaster: a report that could not be delivered, held mail ---- */
+struct notice_input {
+	struct str hostname;
+	uint64_t id, now_ms; /* of the notice */
+	struct str to;       /* the postmaster */
+	struct str subject;  /* what is not ASCII becomes "?" */
+	struct str words; /* lines with LF; each is cleaned, and wrapped with its indent; foreign text in them can do no harm */
+};
+/* Header section without the blank line, and body, as from mail_report(). Auto-Submitted: auto-generated. */
+void mail_notice(struct arena *a, const struct notice_input *in, struct str *header_out, struct str *body_out, bool *is_8bit_out);
+
+/* ---- convert.c: 8-bit text to 7-bit for a next hop without 8BITMIME (RFC 6152 section 3), streaming, deterministic: the same
+ * text gives the same bytes in whatever pieces it comes, so it is hashed in one pass and sent in another.
+ *
+ * A leaf part with bytes beyond ASCII, NUL, bare CR or LF, or a line over 998 bytes becomes quoted-printable or base64,
+ * whichever is shorter for its first 4 KiB (base64 when it was labelled binary), and Content-Transfer-Encoding says so; other
+ * leaves stay as they are, but for a label 8bit or binary, which becomes 7bit, as it does for multiparts and messages. A
+ * message that gets an encoding and has no MIME-Version gets one, and one without Content-Type also text/plain with charset
+ * utf-8 if its text is that, or else unknown-8bit (RFC 1428). Parts that are quoted-printable or base64 already, but have such
+ * bytes or lines, are mended. In preamble and epilogue "?" stands for such bytes. Header fields of the message or a part are
+ * left alone, also 8-bit and long ones.
+ *
+ * Never touched: multipart/signed, multipart/encrypted, application/pkcs7-mime, message/partial and external-body, parts with an
+ * encoding that is not known, multiparts without a boundary that all readers would find, and what is 20 levels deep; with all
+ * that is in them. ---- */
+struct convert;
+struct convert *convert_new(void);
+void convert_free(struct convert *c);
+
+/* The encoding of a part is written before its end is known. A first look at the whole text settles that: feed it here in any
+ * pieces, then call convert_again(), then feed it again to convert_feed(). Without a look, a leaf of more than 4 KiB is
+ * encoded even if all of it is ASCII: right for every reader, but not the bytes that came. Both give the PERM of
+ * convert_feed(): the look finds it before anything was sent. */
+struct verdict convert_look(struct convert *c, struct str bytes);
+/* End a look or a pass, and begin another pass over the same text; what a look has found stays. */
+struct verdict convert_again(struct convert *c);
+
+/* Feed the text (header section, blank line, body) in any pieces; what is ready is appended to `out`, whose bound must allow
+ * 512 KiB more than four times the piece (TEMP 451 4.3.0 when it does not). PERM 554 5.6.3 when something that must not be
+ * touched has 8-bit content, when more than 1000 parts need encoding, or the header section is larger than HEADER_MAX; and
+ * from then on. */
+struct verdict convert_feed(struct convert *c, struct str bytes, struct buf *out);
+struct verdict convert_end(struct convert *c, struct buf *out);
+/* Once it is complete: the converted header section of the message, without blank line, for dkim_finish(). NULL view before;
+ * complete at the latest after convert_end(). Lives until convert_again() or convert_free(). */
+struct str convert_header(const struct convert *c);
+
+/* downgrade.c: an address whose only non-ASCII part is its domain, with A-labels (RFC 5891); false when its local part needs UTF-8. */
+bool mail_address_to_ascii(struct arena *a, struct str address, struct str *ascii_out);
 
 /* base64 with padding; decode is strict (no white space, right padding): false otherwise. */
 struct str base64_encode(struct arena *a, struct str bytes);

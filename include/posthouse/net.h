@@ -49,6 +49,9 @@ struct stream *stream_accept(uv_stream_t *listener, const struct stream_ops *ops
 			     void *ctx); /* NULL: errno-like problem, logged */
 /* Never NULL: what fails at once is told by on_connect too (TEMP 421 4.4.1; then close the stream). */
 struct stream *stream_connect(uv_loop_t *loop, const struct sockaddr *address, const struct stream_ops *ops, void *ctx);
+/* The same from an address of ours, of the same family (NULL: whichever the system chooses); its port is not looked at. */
+struct stream *stream_connect_from(uv_loop_t *loop, const struct sockaddr *source, const struct sockaddr *address,
+				   const struct stream_ops *ops, void *ctx);
 
 /* Begin TLS now. Server: what had been read in the clear and not been taken yet is discarded (RFC 3207). Client: `name` is
  * what the certificate must bear when `verify`, and SNI always. */

@@ -25,7 +25,8 @@ enum smtp_peer_feature {
 struct smtp_peer {
 	unsigned features;
 	uint64_t size;         /* 0 = not said */
-	uint64_t rcptmax;      /* LIMITS RCPTMAX or X-RCPTLIMIT; 0 = not said */
+	uint64_t rcptmax;      /* LIMITS RCPTMAX or X-RCPTLIMIT: recipients of a transaction; 0 = not said */
+	uint64_t mailmax;      /* LIMITS MAILMAX: transactions of a session; 0 = not said */
 	struct str mechanisms; /* of AUTH, space separated, upper case; also from "AUTH=" */
 	struct str greeting;   /* the 220 line's text */
 };
@@ -52,6 +53,9 @@ enum smtp_client_event_type {
 /* Whose fault: decides between a retry of the message and a gate on the next hop. */
 enum smtp_fault { FAULT_NONE, FAULT_CONNECTION, FAULT_TLS, FAULT_AUTH, FAULT_PEER };
 
+/* Where in the dialogue a verdict was given: what a refusal means depends on it. */
+enum smtp_step { STEP_OPENING, STEP_AUTH, STEP_MAIL, STEP_RCPT, STEP_DATA };
+
 struct smtp_client_event {
 	enum smtp_client_event_type type;
 	struct str mechanism;
@@ -59,7 +63,9 @@ struct smtp_client_event {
 	struct str bytes;
 	size_t index;
 	struct verdict verdict; /* code, enhanced and text (lines joined by a space) of the server, class from its first digit */
+	enum smtp_step step;    /* CLIENT_RECIPIENT, CLIENT_FAILED: of the verdict; STEP_OPENING also between transactions */
 	enum smtp_fault fault;
+	bool replied; /* CLIENT_FAILED: the verdict is the server's own reply, not our judgement */
 	bool reusable;
 	bool untouched; /* CLIENT_DONE, not reusable: it ended before the server said anything about this transaction */
 };
@@ -71,6 +77,12 @@ struct smtp_transaction {
 	bool utf8;
 	const struct str *recipients;
 	size_t recipients_n;
+	/* RFC 3461, sent when the peer has DSN: raw xtext of the client ("" = none), enum smtp_ret and enum smtp_notify of smtp_server.h;
+	 * the arrays are as long as `recipients`, or NULL. */
+	struct str envid;
+	unsigned ret;
+	const struct str *orcpt;
+	const unsigned *notify;
 };
 
 struct smtp_client;
@@ -108,6 +120,10 @@ const struct smtp_peer *smtp_client_peer(const struct smtp_client *c);
 const char *smtp_client_stage(const struct smtp_client *c);
 enum smtp_wait { WAIT_NONE, WAIT_GREETING, WAIT_COMMAND, WAIT_DATA };
 enum smtp_wait smtp_client_waits(const struct smtp_client *c);
+
+/* Grows with every whole reply and every step of the dialogue, and with nothing else: a time limit that starts anew only when this has
+ * changed cannot be drawn out by a server that sends a byte now and then. */
+uint64_t smtp_client_progress(const struct smtp_client *c);
 
 /* The dialogue so far, at most 4 KiB (the middle is left out), as "C: …" and "S: …" lines; what AUTH says is "C: (credentials)". Since
  * the last smtp_client_send() plus the greeting and EHLO part. */

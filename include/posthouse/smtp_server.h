@@ -49,13 +49,17 @@ struct smtp_mail_params {
 	uint64_t size;
 	enum smtp_body body;
 	bool utf8;
-	struct str envid;
-	unsigned ret;
+	struct str envid; /* RFC 3461 4.4: xtext, 1 to 100 octets that stand for printable ASCII; "" = not given */
+	unsigned ret;     /* enum smtp_ret */
 };
 
+/* RFC 3461 4.1: bits of notify; 0 = not given. 4.3: ret. */
+enum smtp_notify { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
+enum smtp_ret { RET_UNSET, RET_FULL, RET_HDRS };
+
 struct smtp_rcpt_params {
-	struct str orcpt;
-	unsigned notify;
+	struct str orcpt; /* RFC 3461 4.2: "rfc822;" and xtext, as given, at most 500 octets; "" = not given */
+	unsigned notify;  /* enum smtp_notify */
 };
 
 struct smtp_event {

@@ -44,6 +44,12 @@ struct new_recipient {
 	unsigned notify;
 };
 
+/* The state of a token bucket (limit.h), kept over restarts. */
+struct bucket_row {
+	struct str key, rule; /* "upstream:isp", "30/1m" */
+	uint64_t tat_us;
+};
+
 /* A message to store. */
 struct accepted {
 	uint64_t id, token;
@@ -60,6 +66,8 @@ struct accepted {
 	struct str text;                        /* PLACE_ROW: the bytes */
 	const struct new_recipient *recipients; /* they are numbered n = 1, 2, … */
 	size_t recipients_n;
+	const struct bucket_row *charges; /* written in the same transaction */
+	size_t charges_n;
 	struct str event; /* fields of the first event, "mail.accepted": key=value … */
 };
 
@@ -82,6 +90,8 @@ struct due_message {
 	struct str text; /* PLACE_ROW and asked for with_text: the bytes; else empty */
 	struct due_recipient *recipients;
 	size_t recipients_n;
+	uint64_t others_open; /* further recipients that keep the message open, not in here; 0: no siblings to ask for */
+	uint64_t header_size;
 };
 
 /* What became of one recipient of one message. */
@@ -89,8 +99,9 @@ struct outcome {
 	uint64_t id, n;
 	enum recipient_state state; /* WAITING: due_at says when again */
 	uint64_t due_at;
-	bool attempted;         /* counts as an attempt of the message */
-	bool died;              /* relay died with it */
+	bool attempted; /* counts as an attempt of the message */
+	bool died;      /* relay died with it */
+	bool report_success; /* final and good, and the sender is to be told: the message stays open until store_report(KIND_SUCCESS) */
 	struct verdict verdict; /* the last reply; class OK and code 0: leave the earlier one */
 	struct str remote, route;
 	struct str event, event_fields; /* "" = no event */
@@ -140,7 +151,8 @@ void store_lease(struct store *st, uint64_t lane, uint64_t now, size_t max, bool
 /* Lease the message's other due recipients, of whatever lane (at most `max`). */
 void store_lease_siblings(struct store *st, uint64_t id, uint64_t now, size_t max, store_due_fn done, void *ctx);
 
-/* A fresh read-only descriptor of a large message (the callback's to close), or the bytes of a small one. */
+/* A fresh read-only descriptor of a large message (the callback's to close), or the bytes of a small one. A large file that is missing or
+ * has not its size: the message is held; TEMP as long as a recipient waits, then PERM: what is still to be told has to do without it. */
 typedef void (*store_text_fn)(void *ctx, struct verdict v, struct str bytes, int fd);
 void store_text(struct store *st, uint64_t id, store_text_fn done, void *ctx);
 
@@ -149,9 +161,13 @@ void store_text(struct store *st, uint64_t id, store_text_fn done, void *ctx);
  * removed message, changes nothing and is OK. */
 void store_settle(struct store *st, const struct outcome *outcomes, size_t n, store_done_fn done, void *ctx);
 
-/* Messages with FAILED recipients and none in flight (leased), in turn: one whose report cannot be made does not hide the others. */
+/* Messages about which the sender is to be told something, in turn: one whose report cannot be made does not hide the others.
+ *   KIND_FAILURE  those with FAILED recipients
+ *   KIND_DELAY    those whose warn_at has passed at `now` (at most once per message), with the recipients that still wait
+ *   KIND_SUCCESS  those with recipients settled with report_success
+ * None of the message's recipients is in flight (leased). A page may be empty and not the last (a look at a thousand messages). */
 struct failed_recipient {
-	uint64_t n;
+	uint64_t n, attempts;
 	struct str address, orcpt, remote;
 	unsigned notify;
 	uint64_t last_at;
@@ -160,7 +176,7 @@ struct failed_recipient {
 struct unreported {
 	uint64_t id;
 	enum message_kind kind;
-	uint64_t received_at;
+	uint64_t received_at, expires_at;
 	struct str login, sender, envid, sign_domain;
 	unsigned ret;
 	unsigned utf8;
@@ -169,13 +185,20 @@ struct unreported {
 	size_t failed_n;
 };
 typedef void (*store_unreported_fn)(void *ctx, struct verdict v, const struct unreported *messages, size_t n);
-void store_unreported(struct store *st, size_t max, store_unreported_fn done, void *ctx);
+void store_unreported(struct store *st, enum message_kind kind, uint64_t now, size_t max, store_unreported_fn done, void *ctx);
 
-/* Store the report (NULL: nobody is told, the recipients become DISCARDED; the parent's event is mail.reported or mail.discarded) and
- * mark the parent's recipients as reported (FAILED ->
- * BOUNCED), in one transaction. Idempotent by the report's (id, token), and harmless when they are marked already. */
-void store_report(struct store *st, const struct accepted *report, uint64_t parent, const uint64_t *n_list, size_t n,
-		  struct str event_fields, store_done_fn done, void *ctx);
+/* Store the report (NULL: nobody is told) and mark the parent's recipients in n_list, in one transaction: KIND_FAILURE: FAILED -> BOUNCED
+ * (without a report: DISCARDED); KIND_DELAY: warned, warn_at is cleared; KIND_SUCCESS: told, and the message is closed when nothing else
+ * keeps it. The parent's event is mail.reported; without a report mail.discarded (failures) or none. Idempotent: when there is nothing
+ * (more) to tell of any of them, the report is not stored and the answer is OK. */
+void store_report(struct store *st, enum message_kind kind, const struct accepted *report, uint64_t parent,
+		  const uint64_t *n_list, size_t n, struct str event_fields, store_done_fn done, void *ctx);
+
+/* ---- token buckets: the accountant (queue) has them in memory; these rows are what survives. A put and the charges of accepts take effect
+ * in the order in which they were issued. On a full disk a put gets 452. store_prune also forgets buckets that ended before `before`. ---- */
+typedef void (*store_buckets_fn)(void *ctx, struct verdict v, const struct bucket_row *rows, size_t n);
+void store_buckets(struct store *st, store_buckets_fn done, void *ctx); /* all, once at the start */
+void store_bucket_put(struct store *st, const struct bucket_row *rows, size_t n, store_done_fn done, void *ctx);
 
 /* ---- administration ---- */
 struct selector {
@@ -220,7 +243,8 @@ typedef void (*store_trace_fn)(void *ctx, struct verdict v, const struct event_r
 			       uint64_t next_cursor);
 void store_trace(struct store *st, uint64_t id, uint64_t cursor, size_t max, store_trace_fn done, void *ctx);
 
-/* 500 messages at a time, resumable by the cursor. `count`: messages that were altered; `in_flight`: recipients that are in flight,
+/* 500 messages at a time, resumable by the cursor. A selector with recipient or destination alters only those recipients of a message,
+ * any other all of them (and then HOLD and RELEASE mark the message itself). `count`: messages that were altered; `in_flight`: recipients that are in flight,
  * which are counted, not altered (REMOVE marks them durably: a result other than delivered, or a restart, ends them as REMOVED; HOLD:
  * what comes back to be tried again is held). RETRY makes waiting ones due now. FAILED recipients are left to their report. Each
  * altered message gets an event: mail.retried, mail.removed, mail.held, mail.released. */

@@ -24,10 +24,6 @@ bool verifier_parse(struct str text, struct verifier *v_out);
 struct str verifier_shared(struct str text);
 
 /* ---- saslprep.c ---- */
-/* RFC 4013 for a stored string, without the normalisation form KC: `out` has room for `password.n` bytes. False: empty, not UTF-8, or
- * with characters that a password must not have. */
-bool saslprep(struct str password, char *out, size_t *n_out);
-
 /* Take one character off the front; false when that is no UTF-8. */
 bool utf8_next(struct str *rest, uint32_t *c_out);
 

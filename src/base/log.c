@@ -181,6 +181,8 @@ void log_write(enum log_level level, const struct log *log, const char *event, c
 		add_start(&b, LOG_WARNING, "log.dropped");
 		add_pair(&b, &count);
 		put_line(&b);
+		if (settings.dropped)
+			settings.dropped = count.u64; /* no room yet: the count is told later, this line is not one of it */
 		buf_clear(&b);
 	}
 	add_start(&b, level, event);

@@ -1,22 +1,39 @@
-/* queue.c - `posthouse queue list|show|retry|remove`: messages that wait. */
-#include "cli.h"
+/* queue.c - `posthouse queue VERB`: which messages, and what to do with them. */
+#include "queue.h"
 
-#include "posthouse/clock.h"
 #include "posthouse/id.h"
 #include "posthouse/log.h"
 #include "posthouse/store.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <sysexits.h>
 
-#define PAGE 200
-
-struct selection {
-	uint64_t id, older_than_ms;
-	struct str user, sender, recipient, destination;
-	bool any;
+static const struct verb {
+	const char *name;
+	enum alter operation; /* 0: list and show */
+	bool wants_selection; /* or --all: not by mistake */
+	const char *done, *help;
+} verbs[] = {
+	{ "list", 0, false, NULL, "messages that wait, and why" },
+	{ "show", 0, false, NULL, "one message (ID) with its recipients and the last answer that each got" },
+	{ "hold", ALTER_HOLD, true, "held", "keep what waits from being tried, until release" },
+	{ "release", ALTER_RELEASE, true, "released", "let held mail go on" },
+	{ "retry", ALTER_RETRY, true, "due now", "try what waits again at once" },
+	{ "flush", ALTER_RETRY, false, "due now",
+	  "the same for all that waits, or the selection; next hops that were down are tried too" },
+	{ "remove", ALTER_REMOVE, true, "removed", "take out of the queue, without a report" },
 };
+
+static int usage(FILE *out, int code)
+{
+	fprintf(out, "usage: posthouse [-c FILE] queue VERB [SELECTOR] [--json]\n\n");
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+		fprintf(out, "  %-8s %s\n", verbs[i].name, verbs[i].help);
+	fprintf(out, "\nSELECTOR: ID, or any of --user LOGIN, --sender PATTERN, --recipient PATTERN, --destination DOMAIN,\n"
+		     "--older AGE (90s, 15m, 4h, 5d), which must all hold; --all for hold, release, retry and remove.\n"
+		     "--reason TEXT goes to the history of what is changed, and is shown for held mail.\n");
+	return code;
+}
 
 /* "90s", "15m", "4h", "5d". */
 static uint64_t duration(const char *text)
@@ -58,144 +75,10 @@ static struct selection read_selection(int *argc, char **argv)
 	return s;
 }
 
-/* ---- list ---- */
-static json_t *row_json(const struct rec_queue_row *r)
+static int alter(struct session *s, const struct verb *verb, const struct selection *which, const char *reason, bool json)
 {
-	char id[ID_TEXT_MAX];
-
-	return json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o}", "id", id_format(r->id, id), "kind",
-			 (json_int_t)r->kind, "received_at", (json_int_t)r->received_at, "size", (json_int_t)r->size, "login",
-			 json_text(r->login), "sender", json_text(r->sender), "recipient", json_text(r->recipient), "recipients",
-			 (json_int_t)r->recipients, "open", (json_int_t)r->open, "due_at", (json_int_t)r->due_at, "held",
-			 json_text(r->held), "reply", json_text(r->reply));
-}
-
-static void print_row(struct arena *a, const struct rec_queue_row *r, uint64_t now)
-{
-	char id[ID_TEXT_MAX];
-	struct str sender = r->sender.n ? printable(a, r->sender) : S("<>");
-
-	printf("%s  %6.*s  %8llu  %.*s -> %.*s", id_format(r->id, id), STR_ARG(age_text(a, now - r->received_at)),
-	       (unsigned long long)r->size, STR_ARG(sender), STR_ARG(printable(a, r->recipient)));
-	if (r->open > 1)
-		printf(" and %llu more", (unsigned long long)r->open - 1);
-	printf("\n");
-	if (r->held.n)
-		printf("               held: %.*s\n", STR_ARG(printable(a, r->held)));
-	else if (r->due_at > now)
-		printf("               next attempt in %.*s\n", STR_ARG(age_text(a, r->due_at - now)));
-	if (r->reply.n)
-		printf("               last answer: %.*s\n", STR_ARG(printable(a, r->reply)));
-}
-
-static int list(struct session *s, const struct selection *which, bool json)
-{
-	struct msg_queue_page page = { .id = which->id,
-				       .user = which->user,
-				       .sender = which->sender,
-				       .recipient = which->recipient,
-				       .destination = which->destination,
-				       .older_than_ms = which->older_than_ms,
-				       .max = PAGE };
-	uint64_t now = clock_now_ms(), count = 0;
-
-	do {
-		const struct msg_queue_rows *rows = &session_ask(s, MSG_queue_page, &page, MSG_queue_rows)->queue_rows;
-
-		for (size_t i = 0; i < rows->rows.n; i++) {
-			if (json)
-				json_print(row_json(&rows->rows.at[i]));
-			else
-				print_row(&s->arena, &rows->rows.at[i], now);
-		}
-		count += rows->rows.n;
-		page.cursor = rows->cursor;
-		arena_reset(&s->arena);
-	} while (page.cursor);
-	if (!json)
-		printf(count ? "%llu messages\n" : "no message waits\n", (unsigned long long)count);
-	return EX_OK;
-}
-
-/* ---- show ---- */
-static json_t *recipient_json(const struct rec_recipient_row *r)
-{
-	return json_pack("{s:I, s:o, s:s, s:I, s:I, s:I, s:i, s:o, s:o, s:o, s:o}", "n", (json_int_t)r->n, "address",
-			 json_text(r->address), "state", recipient_state_name((unsigned)r->state), "due_at",
-			 (json_int_t)r->due_at, "attempts", (json_int_t)r->attempts, "last_at", (json_int_t)r->last_at, "code",
-			 r->verdict.code, "enhanced", json_text(r->verdict.enhanced), "text", json_text(r->verdict.text),
-			 "remote", json_text(r->remote), "route", json_text(r->route));
-}
-
-static void print_recipient(struct arena *a, const struct rec_recipient_row *r)
-{
-	printf("  %-40.*s %s, %llu attempts", STR_ARG(printable(a, r->address)), recipient_state_name((unsigned)r->state),
-	       (unsigned long long)r->attempts);
-	if (r->state == RCPT_WAITING)
-		printf(", due %.*s", STR_ARG(time_text(a, r->due_at)));
-	printf("\n");
-	if (r->verdict.text.n)
-		printf("    %u %.*s %.*s%s%.*s\n", r->verdict.code, STR_ARG(r->verdict.enhanced),
-		       STR_ARG(printable(a, r->verdict.text)), r->remote.n ? " - " : "", STR_ARG(printable(a, r->remote)));
-}
-
-static void print_message(struct arena *a, uint64_t id, const struct msg_queue_shown *m)
-{
-	char text[ID_TEXT_MAX];
-
-	printf("id        %s\n", id_format(id, text));
-	if (m->parent)
-		printf("report on %s\n", id_format(m->parent, text));
-	printf("received  %.*s\n", STR_ARG(time_text(a, m->received_at)));
-	printf(m->finished_at ? "finished  %.*s\n" : "expires   %.*s\n",
-	       STR_ARG(time_text(a, m->finished_at ? m->finished_at : m->expires_at)));
-	printf("login     %.*s%s%.*s\n", STR_ARG(printable(a, m->login)), m->device.n ? "/" : "",
-	       STR_ARG(printable(a, m->device)));
-	printf("origin    %.*s\n", STR_ARG(printable(a, m->origin)));
-	printf("sender    <%.*s>\n", STR_ARG(printable(a, m->sender)));
-	printf("size      %llu\n", (unsigned long long)m->size);
-	if (m->held.n)
-		printf("held      %.*s\n", STR_ARG(printable(a, m->held)));
-	printf("recipients (%llu of %llu open)\n", (unsigned long long)m->open, (unsigned long long)m->recipients);
-}
-
-static int show(struct session *s, uint64_t id, bool json)
-{
-	struct msg_queue_show ask = { .id = id };
-	json_t *recipients = json_array(), *whole = NULL;
-	char text[ID_TEXT_MAX];
-
-	do {
-		const struct msg_queue_shown *m = &session_ask(s, MSG_queue_show, &ask, MSG_queue_shown)->queue_shown;
-
-		if (ask.cursor == 0 && !json)
-			print_message(&s->arena, id, m);
-		if (ask.cursor == 0)
-			whole = json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:o}", "id", id_format(id, text),
-					  "received_at", (json_int_t)m->received_at, "expires_at", (json_int_t)m->expires_at,
-					  "finished_at", (json_int_t)m->finished_at, "login", json_text(m->login), "device",
-					  json_text(m->device), "origin", json_text(m->origin), "sender", json_text(m->sender),
-					  "size", (json_int_t)m->size, "held", json_text(m->held));
-		for (size_t i = 0; i < m->rows.n; i++) {
-			if (!json)
-				print_recipient(&s->arena, &m->rows.at[i]);
-			json_array_append_new(recipients, recipient_json(&m->rows.at[i]));
-		}
-		ask.cursor = m->cursor;
-	} while (ask.cursor);
-	json_object_set_new(whole, "recipients", recipients);
-	if (json)
-		json_print(whole);
-	else
-		json_decref(whole);
-	return EX_OK;
-}
-
-/* ---- retry, remove ---- */
-static int alter(struct session *s, enum alter operation, const struct selection *which, bool json)
-{
-	struct msg_queue_alter ask = { .operation = operation,
-				       .reason = S("by the administrator"),
+	struct msg_queue_alter ask = { .operation = verb->operation,
+				       .reason = reason ? str_of(reason) : S("by the administrator"),
 				       .id = which->id,
 				       .user = which->user,
 				       .sender = which->sender,
@@ -214,38 +97,51 @@ static int alter(struct session *s, enum alter operation, const struct selection
 	if (json)
 		json_print(json_pack("{s:I, s:I}", "changed", (json_int_t)count, "in_flight", (json_int_t)in_flight));
 	else
-		printf("%llu recipients changed\n", (unsigned long long)count);
+		printf("%llu message%s %s\n", (unsigned long long)count, count == 1 ? "" : "s", verb->done);
 	if (in_flight && !json)
-		printf("%llu are being delivered at this moment; what cannot be called back any more completes\n",
+		printf("%llu recipients are being delivered to at this moment; what cannot be called back any more completes\n",
 		       (unsigned long long)in_flight);
 	return EX_OK;
+}
+
+static int run(struct session *s, const struct verb *verb, const struct selection *which, const char *reason, bool json)
+{
+	if (verb->operation)
+		return alter(s, verb, which, reason, json);
+	return strcmp(verb->name, "show") == 0 ? queue_show(s, which->id, json) : queue_list(s, which, json);
 }
 
 int command_queue(int argc, char **argv, const char *config_path)
 {
 	bool json = take_flag(&argc, argv, "--json"), all = take_flag(&argc, argv, "--all");
-	const char *verb = argc > 1 ? argv[1] : "list";
-	struct selection which = argc > 1 ? (argc--, argv++, read_selection(&argc, argv)) : (struct selection){ 0 };
+	const char *reason = take_option(&argc, argv, "--reason"), *name = argc > 1 ? argv[1] : "list";
+	const struct verb *verb = NULL;
+	struct selection which = { 0 };
 	struct session s;
-	int code = EX_USAGE;
+	int code;
 
-	if (strcmp(verb, "hold") == 0 || strcmp(verb, "release") == 0 || strcmp(verb, "backup") == 0)
-		die(EX_UNAVAILABLE, "`queue %s` is not built yet in this version", verb);
-	if ((strcmp(verb, "retry") == 0 || strcmp(verb, "remove") == 0) && !which.any && !all)
-		die(EX_USAGE, "queue %s: which? An id, --user, --sender, --recipient, --destination, --older, or --all", verb);
-	if (strcmp(verb, "show") == 0 && !which.id)
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+		if (strcmp(name, verbs[i].name) == 0)
+			verb = &verbs[i];
+	if (strcmp(name, "backup") == 0)
+		die(EX_UNAVAILABLE, "`queue backup` is not built yet in this version");
+	if (!verb)
+		return strcmp(name, "help") == 0 ? usage(stdout, EX_OK) : usage(stderr, EX_USAGE);
+	if (argc > 1) {
+		argc--;
+		argv++;
+		which = read_selection(&argc, argv);
+	}
+	if (verb->wants_selection && !which.any && !all)
+		die(EX_USAGE, "queue %s: which? An id, --user, --sender, --recipient, --destination, --older, or --all", name);
+	if (which.any && all)
+		die(EX_USAGE, "queue %s: a selection or --all, not both", name);
+	if (strcmp(name, "show") == 0 && !which.id)
 		die(EX_USAGE, "queue show wants a message id");
+	if (reason && !verb->operation)
+		die(EX_USAGE, "queue %s: --reason is for what changes something", name);
 	session_open(&s, config_path);
-	if (strcmp(verb, "list") == 0)
-		code = list(&s, &which, json);
-	else if (strcmp(verb, "show") == 0)
-		code = show(&s, which.id, json);
-	else if (strcmp(verb, "retry") == 0)
-		code = alter(&s, ALTER_RETRY, &which, json);
-	else if (strcmp(verb, "remove") == 0)
-		code = alter(&s, ALTER_REMOVE, &which, json);
-	else
-		fprintf(stderr, "posthouse: queue %s? list, show, retry or remove was expected\n", verb);
+	code = run(&s, verb, &which, reason, json);
 	session_close(&s);
 	return code;
 }

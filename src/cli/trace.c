@@ -20,7 +20,7 @@ static void print_transcript(struct arena *a, struct str transcript)
 {
 	struct str line;
 
-	printf("last unsuccessful dialogue:\n");
+	printf("dialogue of the last attempt:\n");
 	while (str_split(&transcript, '\n', &line))
 		printf("    %.*s\n", STR_ARG(printable(a, str_trim(line))));
 }

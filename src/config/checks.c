@@ -3,10 +3,6 @@
 
 #include "posthouse/mail.h"
 
-#include <sys/stat.h>
-
-static const char in_clear[] = "the password goes over the network without TLS";
-
 /* Two listeners on one port need different addresses; "*" is all of them. */
 static void check_listen(struct loader *l)
 {
@@ -81,125 +77,62 @@ static void check_sign(struct loader *l)
 	}
 }
 
-static bool is_loopback(struct str host)
+/* At most one of a family, and of a family that is used at all. */
+static void check_source(struct loader *l)
 {
-	return str_ieq(host, S("localhost")) || str_starts(host, S("127.")) || str_eq(host, S("::1"));
+	const struct cfg_delivery *d = &l->config->delivery;
+	unsigned v4 = 0, v6 = 0;
+
+	for (size_t i = 0; i < d->source.n; i++) {
+		struct str address = d->source.at[i];
+		bool is_v6 = str_find(address, ':') < address.n;
+		const config_setting_t *s = setting_near(l, "delivery.source.[%zu]", i);
+
+		if (address.n == 0)
+			continue; /* was no address: that has been said */
+		if ((is_v6 ? v6++ : v4++) == 1)
+			fault(l, s, "delivery.source: expected at most one %s address", is_v6 ? "IPv6" : "IPv4");
+		if (!(is_v6 ? d->ipv6 : d->ipv4))
+			warning(l, s, "delivery.source: \"%.*s\" is not used while %s is false", STR_ARG(address),
+				is_v6 ? "ipv6" : "ipv4");
+	}
 }
 
-/* Login and password belong together. */
-static void check_credentials(struct loader *l, size_t i)
+/* relay reads it as the run_as user, so that it is there is all that can be said here. */
+static void check_trust_anchor(struct loader *l)
 {
-	const struct cfg_upstream *u = &l->config->upstreams[i];
-	bool given = config_setting_type(setting_near(l, "upstreams.[%zu].password_file", i)) == CONFIG_TYPE_STRING ||
-		     config_setting_type(setting_near(l, "upstreams.[%zu].password", i)) == CONFIG_TYPE_STRING;
+	struct str path = l->config->delivery.trust_anchor;
+	const char *why;
+	unsigned mode;
+	struct buf b;
 
-	if (u->login.n > 0 && !given)
-		fault(l, setting_near(l, "upstreams.[%zu].login", i),
-		      "upstreams: expected password_file (or password) beside login");
-	if (u->login.n == 0 && u->password.n > 0)
-		fault(l, setting_near(l, "upstreams.[%zu]", i), "upstreams: expected login beside the password");
-	if (u->login.n > 0 && (u->tls == UPSTREAM_NONE || u->tls == UPSTREAM_OPPORTUNISTIC) && !is_loopback(u->host))
-		warning(l, setting_near(l, "upstreams.[%zu].tls", i), "upstreams: with tls = \"%s\" %s%s",
-			u->tls == UPSTREAM_NONE ? "none" : "opportunistic", in_clear,
-			u->tls == UPSTREAM_NONE ? "" : " whenever somebody between suppresses STARTTLS");
-}
-
-/* Whoever reads the file reads the passwords in it. */
-static void check_file_mode(struct loader *l, size_t i)
-{
-	const config_setting_t *s = setting_near(l, "upstreams.[%zu].password", i);
-	struct source_run where;
-	struct stat st;
-
-	if (!s || !config_setting_name(s) || strcmp(config_setting_name(s), "password") != 0)
+	if (path.n == 0)
 		return;
-	where = source_of(l, (unsigned)config_setting_source_line(s));
-	if (stat(arena_cstr(l->arena, where.file), &st) == 0 && st.st_mode & 0004)
-		warning(l, s,
-			"upstreams: everybody can read this file and the password in it; expected mode 0600, or password_file");
-}
-
-static void check_upstreams(struct loader *l)
-{
-	struct config *c = l->config;
-
-	for (size_t i = 0; i < c->upstreams_n; i++) {
-		struct cfg_upstream *u = &c->upstreams[i];
-
-		if (u->port == 0)
-			u->port = u->tls == UPSTREAM_IMPLICIT ? 465 : 587;
-		if (str_ieq(u->name, S("mx")))
-			fault(l, setting_near(l, "upstreams.[%zu].name", i),
-			      "upstreams: expected another name: \"mx\" means direct delivery in routes");
-		for (size_t k = 0; k < i; k++)
-			if (u->name.n > 0 && str_eq(u->name, c->upstreams[k].name))
-				fault(l, setting_near(l, "upstreams.[%zu].name", i),
-				      "upstreams: expected a name of its own; element %zu of the list is called \"%.*s\" too",
-				      k + 1, STR_ARG(u->name));
-		check_credentials(l, i);
-		check_file_mode(l, i);
-	}
-}
-
-static bool has_upstream(const struct config *c, struct str name)
-{
-	for (size_t i = 0; i < c->upstreams_n; i++)
-		if (str_eq(c->upstreams[i].name, name))
-			return true;
-	return false;
-}
-
-/* Without routes everything goes through the only upstream. */
-static void default_route(struct loader *l)
-{
-	struct config *c = l->config;
-
-	if (c->upstreams_n != 1) {
-		if (c->upstreams_n > 1)
-			fault(l, setting_near(l, "upstreams"),
-			      "expected the key routes: which of the upstreams takes the mail? For example routes = ( { via = [ \"%.*s\" ]; } );",
-			      STR_ARG(c->upstreams[0].name));
-		return;
-	}
-	c->routes = ARENA_NEW(l->arena, struct cfg_route);
-	c->routes_n = 1;
-	c->routes->via.at = ARENA_NEW(l->arena, struct str);
-	c->routes->via.at[0] = c->upstreams[0].name;
-	c->routes->via.n = 1;
-}
-
-static void check_routes(struct loader *l)
-{
-	const struct config *c = l->config;
-	const struct str_list *via = c->routes_n > 0 ? &c->routes[0].via : NULL;
-
-	if (!via) {
-		default_route(l);
-		return;
-	}
-	if (c->routes_n > 1)
-		fault(l, setting_near(l, "routes.[1]"), "routes: several rules are not built yet; expected exactly one");
-	if (via->n > 1)
-		fault(l, setting_near(l, "routes.[0].via"),
-		      "routes: several upstreams in via (fail-over) are not built yet; expected exactly one name");
-	for (size_t i = 0; i < via->n; i++) {
-		if (str_eq(via->at[i], S("mx")))
-			fault(l, setting_near(l, "routes.[0].via.[%zu]", i),
-			      "routes: \"mx\" (direct delivery) is not built yet; expected the name of an upstream");
-		else if (via->at[i].n > 0 && c->upstreams_n > 0 && !has_upstream(c, via->at[i]))
-			fault(l, setting_near(l, "routes.[0].via.[%zu]", i),
-			      "routes: expected the name of an upstream; there is none called \"%.*s\"", STR_ARG(via->at[i]));
-	}
-	for (size_t i = 0; i < c->upstreams_n && via->n == 1 && has_upstream(c, via->at[0]); i++)
-		if (!str_eq(c->upstreams[i].name, via->at[0]))
-			warning(l, setting_near(l, "upstreams.[%zu].name", i), "upstreams: \"%.*s\" is named by no route",
-				STR_ARG(c->upstreams[i].name));
+	why = file_read(arena_cstr(l->arena, path), 1024 * 1024, &b, &mode);
+	if (!why && b.n == 0)
+		why = "is empty";
+	if (why)
+		fault(l, setting_near(l, "delivery.trust_anchor"), "delivery.trust_anchor: %.*s cannot be used: %s",
+		      STR_ARG(path), why);
+	buf_fini(&b);
 }
 
 static void check_delivery(struct loader *l)
 {
 	if (!l->config->delivery.ipv4 && !l->config->delivery.ipv6)
 		fault(l, setting_near(l, "delivery.ipv6"), "delivery: expected ipv4 or ipv6 to be true");
+	check_source(l);
+	check_trust_anchor(l);
+}
+
+/* Only what somebody wrote: the default may well be longer than a short lifetime. */
+static void check_queue(struct loader *l)
+{
+	const struct cfg_queue *q = &l->config->queue;
+	const config_setting_t *s = setting_exact(l, "queue.warn_after");
+
+	if (s && q->warn_after_ms > 0 && q->warn_after_ms >= q->lifetime_ms)
+		warning(l, s, "queue.warn_after: nobody will be warned: mail is returned after queue.lifetime already");
 }
 
 void checks_run(struct loader *l)
@@ -213,7 +146,8 @@ void checks_run(struct loader *l)
 	check_certificates(l);
 	check_senders(l);
 	check_sign(l);
-	check_upstreams(l);
-	check_routes(l);
+	upstreams_check(l);
+	routes_check(l);
+	check_queue(l);
 	check_delivery(l);
 }

@@ -65,22 +65,42 @@ void warning(struct loader *l, const config_setting_t *where, const char *format
 	va_end(arguments);
 }
 
-const config_setting_t *setting_near(struct loader *l, const char *format, ...)
+__attribute__((format(printf, 3, 0))) static const config_setting_t *look_up(struct loader *l, bool exact, const char *format,
+									     va_list arguments)
 {
 	const config_setting_t *found = NULL;
-	va_list arguments;
 	char *path, *dot;
 	struct buf b;
 
 	buf_init(&b, 1024);
-	va_start(arguments, format);
 	buf_vprintf(&b, format, arguments);
-	va_end(arguments);
 	buf_add_char(&b, '\0');
 	path = b.p + b.from;
-	while (!(found = config_lookup(&l->tree, path)) && (dot = strrchr(path, '.')))
+	while (!(found = config_lookup(&l->tree, path)) && !exact && (dot = strrchr(path, '.')))
 		*dot = '\0';
 	buf_fini(&b);
+	return found;
+}
+
+const config_setting_t *setting_near(struct loader *l, const char *format, ...)
+{
+	const config_setting_t *found;
+	va_list arguments;
+
+	va_start(arguments, format);
+	found = look_up(l, false, format, arguments);
+	va_end(arguments);
+	return found;
+}
+
+const config_setting_t *setting_exact(struct loader *l, const char *format, ...)
+{
+	const config_setting_t *found;
+	va_list arguments;
+
+	va_start(arguments, format);
+	found = look_up(l, true, format, arguments);
+	va_end(arguments);
 	return found;
 }
 

@@ -41,6 +41,9 @@ void warning(struct loader *l, const config_setting_t *where, const char *format
 /* The setting at libconfig's `path` ("listen.[1].port"), or the nearest that is there above it; NULL when there is none. */
 const config_setting_t *setting_near(struct loader *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same, but NULL when it is not there itself. */
+const config_setting_t *setting_exact(struct loader *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* ---- source.c ---- */
 
 /* Assemble the file and all that it includes into l->text. What is wrong with the files, and what libconfig would take silently (numbers
@@ -63,6 +66,12 @@ void values_load(struct loader *l);
 
 /* ---- checks.c: what a table cannot say ---- */
 void checks_run(struct loader *l);
+
+/* ---- upstreams.c: profiles filled in, then what a table cannot say of upstreams ---- */
+void upstreams_check(struct loader *l);
+
+/* ---- routes.c: the route of those who give none, then where routes lead; after upstreams_check() ---- */
+void routes_check(struct loader *l);
 
 /* ---- keys.c: files with keys and certificates; the only place that knows OpenSSL ---- */
 void keys_load(struct loader *l);

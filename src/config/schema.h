@@ -93,7 +93,8 @@ enum key_type key_scalar(const struct key *k);
 
 /* ---- text.c: formats ---- */
 extern const struct text_format format_fqdn, format_domain, format_host, format_address, format_mailbox, format_pattern,
-	format_login, format_name, format_selector, format_network, format_path, format_socket;
+	format_login, format_user, format_name, format_selector, format_network, format_source, format_resolver, format_path,
+	format_socket;
 bool text_is_printable(struct str s); /* UTF-8 without control characters */
 
 /* ---- value.c: single values as text ---- */
@@ -118,7 +119,8 @@ void value_print(struct buf *b, const struct key *k, const void *base);
 
 /* ---- dump.c ---- */
 
-/* The table as rows of the manual (man(7) macros). */
+/* The table as rows of the manual, and that of profiles.h (man(7) and tbl(1) macros). */
 bool config_manual(struct buf *b);
+bool config_manual_profiles(struct buf *b);
 
 #endif

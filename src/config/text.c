@@ -3,6 +3,8 @@
 
 #include <arpa/inet.h>
 
+#define RESOLVERS_MAX 8
+
 /* One UTF-8 sequence at s.p[0]: its length, 0 when it is none (RFC 3629: no overlong forms, no surrogates). */
 static size_t utf8_length(struct str s)
 {
@@ -185,6 +187,53 @@ static bool selector_valid(struct str s)
 	return true;
 }
 
+/* Who routes may speak of: a login, or a pattern of such that are addresses. */
+static bool user_valid(struct str s)
+{
+	if (str_find(s, '@') < s.n || str_eq(s, S("*")))
+		return pattern_valid(s) && str_find(s, '/') == s.n;
+	return login_valid(s);
+}
+
+/* An address that a connection can come from: not "any", not multicast or broadcast, not IPv4 in IPv6 clothes. */
+static bool source_valid(struct str s)
+{
+	char text[INET6_ADDRSTRLEN + 1] = "";
+	struct in6_addr v6;
+	struct in_addr v4;
+
+	if (!address_literal_valid(s))
+		return false;
+	memcpy(text, s.p, s.n);
+	if (inet_pton(AF_INET, text, &v4) == 1)
+		return v4.s_addr != INADDR_ANY && ntohl(v4.s_addr) < 0xe0000000; /* RFC 5771: from 224.0.0.0 on multicast */
+	return inet_pton(AF_INET6, text, &v6) == 1 && !IN6_IS_ADDR_UNSPECIFIED(&v6) && !IN6_IS_ADDR_MULTICAST(&v6) &&
+	       !IN6_IS_ADDR_V4MAPPED(&v6);
+}
+
+/* "ADDRESS[@PORT]", as libunbound writes it. */
+static bool name_server_valid(struct str s)
+{
+	size_t at = str_find(s, '@');
+	uint64_t port = 53;
+
+	return address_literal_valid(str_head(s, at)) &&
+	       (at == s.n || (str_to_u64(str_from(s, at + 1), &port) && port > 0 && port <= 65535));
+}
+
+static bool resolver_valid(struct str s)
+{
+	struct str rest = s, word;
+	unsigned n = 0;
+
+	if (str_eq(s, S("recursive")))
+		return true;
+	while (str_split(&rest, ' ', &word))
+		if (++n > RESOLVERS_MAX || !name_server_valid(word))
+			return false;
+	return n > 0;
+}
+
 static bool network_valid(struct str s)
 {
 	size_t slash = str_find(s, '/');
@@ -208,15 +257,20 @@ static bool socket_valid(struct str s)
 	return s.n > 0 && s.n < 108 && text_is_printable(s);
 }
 
-const struct text_format format_fqdn = { "a full host name such as \"relay.example.org\"", fqdn_valid },
-			 format_domain = { "a domain name (an internationalised one as xn--…)", domain_valid },
-			 format_host = { "a host name or an IP address", host_valid },
-			 format_address = { "an IPv4 or IPv6 address or \"*\"", address_valid },
-			 format_mailbox = { "a mail address", mailbox_valid },
-			 format_pattern = { "a pattern: \"a@b\", \"@b\", \"@.b\", \"a@.b\" or \"*\"", pattern_valid },
-			 format_login = { "a login (no spaces, '/' or ':')", login_valid },
-			 format_name = { "a name of letters, digits, '-', '_' and '.'", name_valid },
-			 format_selector = { "a selector (letters, digits, '-', '_', dots between)", selector_valid },
-			 format_network = { "a network such as \"192.0.2.0/24\"", network_valid },
-			 format_path = { "the path of a file or directory", path_valid },
-			 format_socket = { "a path of at most 107 bytes", socket_valid };
+const struct text_format
+	format_fqdn = { "a full host name such as \"relay.example.org\"", fqdn_valid },
+	format_domain = { "a domain name (an internationalised one as xn--…)", domain_valid },
+	format_host = { "a host name or an IP address", host_valid },
+	format_address = { "an IPv4 or IPv6 address or \"*\"", address_valid },
+	format_mailbox = { "a mail address", mailbox_valid },
+	format_pattern = { "a pattern: \"a@b\", \"@b\", \"@.b\", \"a@.b\" or \"*\"", pattern_valid },
+	format_login = { "a login (no spaces, '/' or ':')", login_valid },
+	format_user = { "a login (no spaces, '/' or ':') or a pattern: \"a@b\", \"@b\", \"@.b\", \"a@.b\" or \"*\"", user_valid },
+	format_source = { "an IPv4 or IPv6 address of this machine", source_valid },
+	format_resolver = { "\"recursive\", or addresses with spaces between such as \"192.0.2.53 127.0.0.1@5353\"",
+			    resolver_valid },
+	format_name = { "a name of letters, digits, '-', '_' and '.'", name_valid },
+	format_selector = { "a selector (letters, digits, '-', '_', dots between)", selector_valid },
+	format_network = { "a network such as \"192.0.2.0/24\"", network_valid },
+	format_path = { "the path of a file or directory", path_valid },
+	format_socket = { "a path of at most 107 bytes", socket_valid };

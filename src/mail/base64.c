@@ -1,12 +1,12 @@
 /* base64.c - RFC 4648 section 4, with padding. */
+#include "base64.h"
 #include "posthouse/mail.h"
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-struct str base64_encode(struct arena *a, struct str bytes)
+size_t base64_write(char *out, struct str bytes)
 {
 	const unsigned char *in = (const unsigned char *)bytes.p;
-	char *out = arena_alloc(a, bytes.n / 3 * 4 + 5);
 	size_t used = 0, i = 0;
 
 	for (; i + 3 <= bytes.n; i += 3) {
@@ -24,7 +24,14 @@ struct str base64_encode(struct arena *a, struct str bytes)
 		out[used++] = two ? digits[v >> 6 & 63] : '=';
 		out[used++] = '=';
 	}
-	return str_make(out, used);
+	return used;
+}
+
+struct str base64_encode(struct arena *a, struct str bytes)
+{
+	char *out = arena_alloc(a, bytes.n / 3 * 4 + 5);
+
+	return str_make(out, base64_write(out, bytes));
 }
 
 /* The value of a digit; 64 and more for anything else. */

@@ -1,85 +1,37 @@
-/* report.c - delivery status notifications: RFC 6522 (the container), RFC 3464 (the machine's part), RFC 6533 (UTF-8 addresses).
+/* report.c - delivery status notifications: RFC 6522 (the container), RFC 3464 (the machine's part), RFC 6533 (UTF-8
+ * addresses).
  *
- * Remote texts, addresses and the original's fields are foreign bytes: each goes through text_clean() before it is part of a line, and
- * the boundary is random, so that nothing in them can end a part. */
-#include "posthouse/id.h"
-#include "posthouse/mail.h"
+ * Remote texts, addresses and the original's fields are foreign bytes: each goes through text_clean() before it is part of a
+ * line, and the boundary is random, so that nothing in them can end a part. */
+#include "report.h"
+
+#include "encode.h"
+#include "lines.h"
 #include "status.h"
 #include "text.h"
 
-#include <assert.h>
+#include "posthouse/id.h"
 
-#define TEXT_SHOWN      2000 /* bytes of a remote text that are passed on */
-#define SUBJECT_SHOWN   200
-#define ADDRESS_SHOWN   900 /* RFC 5322 2.1.1: a line has at most 998 */
-#define WIDTH           72
+#define TEXT_SHOWN      2000        /* bytes of a remote text that are passed on */
 #define HEADER_RETURNED (48 * 1024) /* bytes of the original header that are passed on: whole fields */
 
-struct report {
-	struct arena *arena;
-	const struct report_input *in;
-	struct buf out;
-	struct str boundary;
-	struct header original;
-	bool utf8_addresses; /* the machine's part must be of the kind of RFC 6533 */
+/* RFC 3464 2.3.3: the action, and the class of status codes that goes with it. */
+static const struct {
+	const char *subject, *action;
+	char class;
+} kinds[] = {
+	[REPORT_FAILURE] = { "Your message could not be delivered", "failed", '5' },
+	[REPORT_DELAY] = { "Your message has not been delivered yet", "delayed", '4' },
+	[REPORT_SUCCESS] = { "Your message was delivered", "delivered", '2' },
+	[REPORT_RELAYED] = { "Your message was handed on", "relayed", '2' },
 };
 
-static void put(struct report *r, struct str s)
-{
-	bool fits = buf_add(&r->out, s);
-
-	assert(fits); /* the bound is the address space: what goes in is bounded piece by piece */
-}
-
-static void __attribute__((format(printf, 2, 3))) put_line(struct report *r, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	bool fits = buf_vprintf(&r->out, format, arguments);
-	va_end(arguments);
-	assert(fits);
-	put(r, S("\r\n"));
-}
-
-/* Words in lines of at most WIDTH bytes, each line after `indent`; a word that is longer is divided only where it must be
- * (RFC 5322 2.1.1: 998 bytes). `first` is the indent of the first line. */
-static void put_wrapped(struct report *r, const char *first, const char *indent, struct str words)
-{
-	struct str word;
-	size_t column = strlen(first);
-
-	put(r, str_of(first));
-	for (bool begun = false; str_split(&words, ' ', &word); begun = true) {
-		if (begun && column + 1 + word.n > WIDTH) {
-			put(r, S("\r\n"));
-			put(r, str_of(indent));
-			column = strlen(indent);
-		} else if (begun) {
-			put(r, S(" "));
-			column++;
-		}
-		for (size_t n; column + word.n > 900; word = str_from(word, n)) {
-			for (n = 900 - column; n > 0 && ((unsigned char)word.p[n] & 0xc0) == 0x80;)
-				n--; /* not within a character */
-			put(r, str_head(word, n));
-			put(r, S("\r\n"));
-			put(r, str_of(indent));
-			column = strlen(indent);
-		}
-		put(r, word);
-		column += word.n;
-	}
-	put(r, S("\r\n"));
-}
-
-static struct str shown_address(struct report *r, struct str address)
+struct str report_shown_address(struct report *r, struct str address)
 {
 	return text_clean(r->arena, address, ADDRESS_SHOWN);
 }
 
-/* "550 5.1.1 text" as one clean line. */
-static struct str answer(struct report *r, const struct verdict *v, bool ascii)
+struct str report_answer(struct report *r, const struct verdict *v, bool ascii)
 {
 	struct str text = ascii ? text_clean_ascii(r->arena, v->text, TEXT_SHOWN) : text_clean(r->arena, v->text, TEXT_SHOWN);
 	struct str enhanced = text_clean_ascii(r->arena, v->enhanced, 16);
@@ -92,19 +44,18 @@ static struct str answer(struct report *r, const struct verdict *v, bool ascii)
 	return str_trim(arena_printf(r->arena, "%.*s %.*s", STR_ARG(out), STR_ARG(text)));
 }
 
-/* Begin a part of the container. The encoding is named only when it is not the usual one, as RFC 6522 3 prefers. */
-static void begin_part(struct report *r, const char *type, const char *description, bool is_8bit_part)
+/* The encoding is named only when it is not the usual one, as RFC 6522 3 prefers. */
+void report_begin_part(struct report *r, const char *type, const char *description, bool is_8bit_part)
 {
-	put_line(r, "--%.*s", STR_ARG(r->boundary));
-	put_line(r, "Content-Type: %s", type);
-	put_line(r, "Content-Description: %s", description);
+	lines_printf(&r->out, "--%.*s", STR_ARG(r->boundary));
+	lines_printf(&r->out, "Content-Type: %s", type);
+	lines_printf(&r->out, "Content-Description: %s", description);
 	if (is_8bit_part)
-		put_line(r, "Content-Transfer-Encoding: 8bit");
-	put_line(r, "%s", "");
+		lines_printf(&r->out, "Content-Transfer-Encoding: 8bit");
+	lines_printf(&r->out, "%s", "");
 }
 
-/* The original's field as one clean line; "" when it is absent, or holds encoded words, which a person cannot read. */
-static struct str original_line(struct report *r, struct str name, size_t max)
+struct str report_original_line(struct report *r, struct str name, size_t max)
 {
 	const struct header_field *f = header_find(&r->original, name);
 
@@ -113,63 +64,11 @@ static struct str original_line(struct report *r, struct str name, size_t max)
 	return text_clean(r->arena, f->value, max);
 }
 
-/* What one recipient's reader wants to know. */
-static void explain_recipient(struct report *r, const struct report_recipient *rcpt)
-{
-	struct str by = text_clean(r->arena, rcpt->remote, ADDRESS_SHOWN);
-	struct str said = answer(r, &rcpt->verdict, false);
-	struct str words = status_words(&rcpt->verdict);
-
-	put_line(r, "%s", "");
-	put_wrapped(r, "    ", "    ", shown_address(r, rcpt->address));
-	put_wrapped(r, "        ", "        ", words);
-	if (said.n == 0)
-		return;
-	if (by.n > 0)
-		said = arena_printf(r->arena, "The server %.*s answered: %.*s", STR_ARG(by), STR_ARG(said));
-	else
-		said = arena_printf(r->arena, "The reason: %.*s", STR_ARG(said));
-	put_wrapped(r, "        ", "        ", said);
-}
-
-/* The part for people. */
-static void write_words(struct report *r, bool is_8bit_part, bool shortened)
-{
-	const struct report_input *in = r->in;
-	struct str subject = original_line(r, S("Subject"), SUBJECT_SHOWN);
-	char id[ID_TEXT_MAX];
-
-	begin_part(r, is_8bit_part ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii", "What happened", is_8bit_part);
-	put_wrapped(r, "", "",
-		    in->n == 1 ? S("Your message could not be delivered to the address below. It will not be tried again.")
-			       : S("Your message could not be delivered to the addresses below. It will not be tried again."));
-	put_line(r, "%s", "");
-	if (subject.n > 0)
-		put_wrapped(r, "    Subject: ", "        ", subject);
-	put_line(r, "    Sent: %.*s", STR_ARG(mail_date(r->arena, in->original_at)));
-	for (size_t i = 0; i < in->n; i++)
-		explain_recipient(r, &in->recipients[i]);
-	put_line(r, "%s", "");
-	put_wrapped(r, "", "", S("This report says nothing about other recipients of the message."));
-	put_line(r, "%s", "");
-	put_wrapped(
-		r, "", "",
-		arena_printf(r->arena,
-			     "This report was written by the mail relay %.*s, which had taken the message from you. If you ask "
-			     "your administrator about it, name the message %s.",
-			     STR_ARG(in->hostname), id_format(in->original_id, id)));
-	put_line(r, "%s", "");
-	put_wrapped(r, "", "",
-		    shortened ? S("The next part is for programs. The last one is the beginning of your message's header.")
-			      : S("The next part is for programs. The last one is your message's header."));
-	put_line(r, "%s", "");
-}
-
 /* "rfc822;address" or, beyond ASCII, "utf-8;address" (RFC 6533 3). */
 static void put_address(struct report *r, const char *field, struct str address)
 {
-	address = shown_address(r, address);
-	put_line(r, "%s: %s; %.*s", field, text_is_ascii(address) ? "rfc822" : "utf-8", STR_ARG(address));
+	address = report_shown_address(r, address);
+	lines_printf(&r->out, "%s: %s; %.*s", field, text_is_ascii(address) ? "rfc822" : "utf-8", STR_ARG(address));
 }
 
 /* RFC 3464 2.3.1: the type and the address as the sender gave them, out of their xtext. */
@@ -180,28 +79,30 @@ static void put_original_recipient(struct report *r, struct str orcpt)
 
 	if (semicolon == text.n || (!r->utf8_addresses && !text_is_ascii(text)))
 		return;
-	put_line(r, "Original-Recipient: %.*s; %.*s", STR_ARG(str_trim(str_head(text, semicolon))),
-		 STR_ARG(str_trim(str_from(text, semicolon + 1))));
+	lines_printf(&r->out, "Original-Recipient: %.*s; %.*s", STR_ARG(str_trim(str_head(text, semicolon))),
+		     STR_ARG(str_trim(str_from(text, semicolon + 1))));
 }
 
 /* RFC 3464 2.3: the group of fields of one recipient. */
 static void write_recipient_fields(struct report *r, const struct report_recipient *rcpt)
 {
 	struct str remote = text_clean_ascii(r->arena, rcpt->remote, ADDRESS_SHOWN);
-	struct str said = answer(r, &rcpt->verdict, true);
+	struct str said = report_answer(r, &rcpt->verdict, true);
 
-	put_line(r, "%s", "");
+	lines_printf(&r->out, "%s", "");
 	if (rcpt->orcpt.n > 0)
 		put_original_recipient(r, rcpt->orcpt);
 	put_address(r, "Final-Recipient", rcpt->address);
-	put_line(r, "Action: failed");
-	put_line(r, "Status: %.*s", STR_ARG(status_code(&rcpt->verdict)));
+	lines_printf(&r->out, "Action: %s", kinds[r->in->kind].action);
+	lines_printf(&r->out, "Status: %.*s", STR_ARG(status_code(r->arena, &rcpt->verdict, kinds[r->in->kind].class)));
 	if (remote.n > 0)
-		put_line(r, "Remote-MTA: dns; %.*s", STR_ARG(str_head(remote, str_find(remote, ' '))));
+		lines_printf(&r->out, "Remote-MTA: dns; %.*s", STR_ARG(str_head(remote, str_find(remote, ' '))));
 	if (said.n > 0)
-		put_wrapped(r, remote.n > 0 ? "Diagnostic-Code: smtp; " : "Diagnostic-Code: x-posthouse; ", "    ", said);
+		lines_wrap(&r->out, remote.n > 0 ? "Diagnostic-Code: smtp; " : "Diagnostic-Code: x-posthouse; ", "    ", said);
 	if (rcpt->last_at > 0)
-		put_line(r, "Last-Attempt-Date: %.*s", STR_ARG(mail_date(r->arena, rcpt->last_at)));
+		lines_printf(&r->out, "Last-Attempt-Date: %.*s", STR_ARG(mail_date(r->arena, rcpt->last_at)));
+	if (r->in->kind == REPORT_DELAY && r->in->will_retry_until > 0)
+		lines_printf(&r->out, "Will-Retry-Until: %.*s", STR_ARG(mail_date(r->arena, r->in->will_retry_until)));
 }
 
 /* The part for programs. */
@@ -210,17 +111,17 @@ static void write_status(struct report *r)
 	const struct report_input *in = r->in;
 	char id[ID_TEXT_MAX];
 
-	begin_part(r, r->utf8_addresses ? "message/global-delivery-status" : "message/delivery-status", "For programs",
-		   r->utf8_addresses);
+	report_begin_part(r, r->utf8_addresses ? "message/global-delivery-status" : "message/delivery-status", "For programs",
+			  r->utf8_addresses);
 	if (in->envid.n > 0)
-		put_line(r, "Original-Envelope-Id: %.*s",
-			 STR_ARG(text_clean_ascii(r->arena, text_from_xtext(r->arena, in->envid), ADDRESS_SHOWN)));
-	put_line(r, "Reporting-MTA: dns; %.*s", STR_ARG(in->hostname));
-	put_line(r, "Arrival-Date: %.*s", STR_ARG(mail_date(r->arena, in->original_at)));
-	put_line(r, "X-Posthouse-Id: %s", id_format(in->original_id, id));
+		lines_printf(&r->out, "Original-Envelope-Id: %.*s",
+			     STR_ARG(text_clean_ascii(r->arena, text_from_xtext(r->arena, in->envid), ADDRESS_SHOWN)));
+	lines_printf(&r->out, "Reporting-MTA: dns; %.*s", STR_ARG(in->hostname));
+	lines_printf(&r->out, "Arrival-Date: %.*s", STR_ARG(mail_date(r->arena, in->original_at)));
+	lines_printf(&r->out, "X-Posthouse-Id: %s", id_format(in->original_id, id));
 	for (size_t i = 0; i < in->n; i++)
 		write_recipient_fields(r, &in->recipients[i]);
-	put_line(r, "%s", "");
+	lines_printf(&r->out, "%s", "");
 }
 
 /* The front of the original header that is passed on: whole fields, within the bound. */
@@ -234,10 +135,59 @@ static struct str returned_header(struct report *r)
 	return str_head(r->in->original_header, n);
 }
 
+/* Whether a text can be a part as it is: lines that all servers take (RFC 5321 4.5.3.1.6), no byte that only BINARYMIME may
+ * have. */
+static bool is_returnable(struct str text)
+{
+	struct str line;
+
+	while (str_split(&text, '\n', &line)) {
+		bool ends = text.p != NULL;
+		if (ends && !str_ends(line, S("\r")))
+			return false;
+		line.n -= ends;
+		if (line.n > TEXT_LINE_MAX || str_find(line, '\r') < line.n || str_find(line, '\0') < line.n)
+			return false;
+	}
+	return true;
+}
+
+/* The last part: the whole message, or its header. RFC 3461 4.3: the whole one only with a failure. */
+static void choose_returned(struct report *r)
+{
+	const struct report_input *in = r->in;
+
+	/* What is no header section (it was checked when it came) is left out of the report; the report goes nevertheless. */
+	bool good = header_parse(r->arena, in->original_header, &r->original).class == OK;
+	if (!good)
+		r->original.n = 0;
+	r->whole = in->return_full && in->kind == REPORT_FAILURE && good && is_returnable(in->original_header) &&
+		   is_returnable(in->original_body);
+	r->returned = r->whole ? in->original_header : returned_header(r);
+	r->returned_8bit = !text_is_ascii(r->returned) || (r->whole && !text_is_ascii(in->original_body));
+}
+
+static void write_returned(struct report *r)
+{
+	bool utf8_header = r->utf8_addresses && !text_is_ascii(r->returned); /* RFC 6533 4 */
+
+	if (r->whole) {
+		report_begin_part(r, utf8_header ? "message/global" : "message/rfc822", "Your message", r->returned_8bit);
+		lines_put(&r->out, r->returned);
+		lines_printf(&r->out, "%s", "");
+		lines_put(&r->out, r->in->original_body);
+	} else {
+		report_begin_part(r, utf8_header ? "message/global-headers" : "text/rfc822-headers", "Your message's header",
+				  r->returned_8bit);
+		lines_put(&r->out, r->returned);
+	}
+	lines_printf(&r->out, "\r\n--%.*s--", STR_ARG(r->boundary));
+}
+
 /* The original's Message-ID, if it can stand in a field of ours; RFC 3834 3.1.5: what this is an answer to. */
 static struct str answered_id(struct report *r)
 {
-	struct str id = original_line(r, S("Message-ID"), 250);
+	struct str id = report_original_line(r, S("Message-ID"), 250);
 
 	if (id.n < 3 || id.p[0] != '<' || str_find(id, '>') != id.n - 1 || str_find(id, ' ') < id.n || !text_is_ascii(id))
 		return S("");
@@ -250,20 +200,20 @@ static struct str write_header(struct report *r, bool is_8bit_body)
 	struct str answered = answered_id(r);
 	char id[ID_TEXT_MAX];
 
-	put_line(r, "From: Mail Delivery System <mailer-daemon@%.*s>", STR_ARG(in->hostname));
-	put_line(r, "To: <%.*s>", STR_ARG(shown_address(r, in->to)));
-	put_line(r, "Subject: Your message could not be delivered");
-	put_line(r, "Date: %.*s", STR_ARG(mail_date(r->arena, in->now_ms)));
-	put_line(r, "Message-ID: <%s@%.*s>", id_format(in->id, id), STR_ARG(in->hostname));
+	lines_printf(&r->out, "From: Mail Delivery System <mailer-daemon@%.*s>", STR_ARG(in->hostname));
+	lines_printf(&r->out, "To: <%.*s>", STR_ARG(report_shown_address(r, in->to)));
+	lines_printf(&r->out, "Subject: %s", kinds[in->kind].subject);
+	lines_printf(&r->out, "Date: %.*s", STR_ARG(mail_date(r->arena, in->now_ms)));
+	lines_printf(&r->out, "Message-ID: <%s@%.*s>", id_format(in->id, id), STR_ARG(in->hostname));
 	if (answered.n > 0) {
-		put_line(r, "In-Reply-To: %.*s", STR_ARG(answered));
-		put_line(r, "References: %.*s", STR_ARG(answered));
+		lines_printf(&r->out, "In-Reply-To: %.*s", STR_ARG(answered));
+		lines_printf(&r->out, "References: %.*s", STR_ARG(answered));
 	}
-	put_line(r, "Auto-Submitted: auto-replied");
-	put_line(r, "MIME-Version: 1.0");
-	put_line(r, "Content-Type: multipart/report; report-type=%s;\r\n\tboundary=\"%.*s\"",
-		 r->utf8_addresses ? "global-delivery-status" : "delivery-status", STR_ARG(r->boundary));
-	put_line(r, "Content-Transfer-Encoding: %s", is_8bit_body ? "8bit" : "7bit");
+	lines_printf(&r->out, "Auto-Submitted: auto-replied");
+	lines_printf(&r->out, "MIME-Version: 1.0");
+	lines_printf(&r->out, "Content-Type: multipart/report; report-type=%s;\r\n\tboundary=\"%.*s\"",
+		     r->utf8_addresses ? "global-delivery-status" : "delivery-status", STR_ARG(r->boundary));
+	lines_printf(&r->out, "Content-Transfer-Encoding: %s", is_8bit_body ? "8bit" : "7bit");
 	struct str section = arena_str(r->arena, buf_view(&r->out));
 	buf_clear(&r->out);
 	return section;
@@ -283,7 +233,7 @@ static bool any_utf8_address(const struct report_input *in)
 static bool words_are_8bit(struct report *r)
 {
 	const struct report_input *in = r->in;
-	bool ascii = text_is_ascii(original_line(r, S("Subject"), SUBJECT_SHOWN));
+	bool ascii = text_is_ascii(report_original_line(r, S("Subject"), SUBJECT_SHOWN));
 
 	for (size_t i = 0; i < in->n; i++) {
 		ascii = ascii && text_is_ascii(in->recipients[i].address) && text_is_ascii(in->recipients[i].remote) &&
@@ -296,24 +246,16 @@ void mail_report(struct arena *a, const struct report_input *in, struct str *hea
 {
 	struct report r = { .arena = a, .in = in, .utf8_addresses = any_utf8_address(in) };
 
-	/* What is no header section (it was checked when it came) is left out of the report; the report goes nevertheless. */
-	if (header_parse(a, in->original_header, &r.original).class != OK)
-		r.original.n = 0;
-	struct str returned = returned_header(&r);
-	bool words_8bit = words_are_8bit(&r), returned_8bit = !text_is_ascii(returned);
-	bool body_8bit = words_8bit || returned_8bit || r.utf8_addresses;
-
-	assert(in->kind == REPORT_FAILURE);
+	choose_returned(&r);
+	bool words_8bit = words_are_8bit(&r);
+	bool body_8bit = words_8bit || r.returned_8bit || r.utf8_addresses;
 	buf_init(&r.out, SIZE_MAX / 2);
 	/* RFC 2046 5.1.1: a boundary has at most 70 characters. */
 	r.boundary = arena_printf(a, "=_posthouse_%.*s", STR_ARG(str_head(in->boundary_seed, 50)));
 	*header_out = write_header(&r, body_8bit);
-	write_words(&r, words_8bit, returned.n < in->original_header.n);
+	report_write_words(&r, words_8bit);
 	write_status(&r);
-	begin_part(&r, r.utf8_addresses && returned_8bit ? "message/global-headers" : "text/rfc822-headers",
-		   "Your message's header", returned_8bit);
-	put(&r, returned);
-	put_line(&r, "\r\n--%.*s--", STR_ARG(r.boundary));
+	write_returned(&r);
 	*body_out = arena_str(a, buf_view(&r.out));
 	*is_8bit_out = body_8bit || !text_is_ascii(*header_out);
 	buf_fini(&r.out);

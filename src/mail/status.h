@@ -5,10 +5,13 @@
 #include "posthouse/arena.h"
 #include "posthouse/verdict.h"
 
-/* The RFC 3463 status of a verdict; "5.0.0" or "4.0.0" when it has none that is well-formed. */
-struct str status_code(const struct verdict *v);
+/* The RFC 3463 status of a verdict in a report whose action wants class '2', '4', or '5' (a failure: '4' is right as well,
+ * when the time is over). Class.0.0 when the verdict has none that is well-formed. */
+struct str status_code(struct arena *a, const struct verdict *v, char class);
 
-/* A sentence or two that say what it means and what to do. */
-struct str status_words(const struct verdict *v);
+/* A sentence or two for each kind of report: why it failed for good and what to do; why time ran out over it; why it takes so
+ * long. */
+struct str status_failed(struct arena *a, const struct verdict *v);
+struct str status_waiting(const struct verdict *v);
 
 #endif

@@ -74,6 +74,24 @@ bool text_is_utf8(struct str s)
 	return true;
 }
 
+void utf8_check_feed(struct utf8_check *u, struct str bytes)
+{
+	for (size_t i = 0; i < bytes.n && !(u->bad && u->has_8bit); i++) {
+		unsigned char c = (unsigned char)bytes.p[i];
+		u->has_8bit = u->has_8bit || c >= 0x80;
+		if (u->missing > 0) {
+			u->bad = u->bad || c < u->low || c > u->high;
+			u->missing--;
+			u->low = 0x80;
+			u->high = 0xbf;
+			continue;
+		}
+		size_t n = utf8_expect(c, &u->low, &u->high);
+		u->bad = u->bad || n == 0;
+		u->missing = n > 0 ? (unsigned)n - 1 : 0;
+	}
+}
+
 /* Clean up to `max` bytes; `beyond` stands for a sequence that is malformed, and for every one beyond ASCII when `ascii`. */
 static struct str clean(struct arena *a, struct str s, size_t max, bool ascii)
 {

@@ -101,5 +101,7 @@ extern const struct ipc_handlers master_handlers;
 /* ---- notify.c ---- */
 /* Tell the service manager (sd_notify protocol); without NOTIFY_SOCKET nothing happens. */
 void notify(const char *state);
+/* RELOADING=1 with the time, as Type=notify-reload wants it; READY=1 says that it is over. */
+void notify_reloading(void);
 
 #endif

@@ -4,10 +4,12 @@
 #include "posthouse/log.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 void notify(const char *state)
@@ -28,4 +30,14 @@ void notify(const char *state)
 		log_warning(NULL, "master.notify_failed", kv("error", strerror(errno)));
 	if (fd >= 0)
 		close(fd);
+}
+
+void notify_reloading(void)
+{
+	struct timespec now;
+	char state[64];
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+	notify(state);
 }

@@ -237,7 +237,7 @@ void reload_begin(struct master *m, struct channel *ch, uint64_t call, const cha
 		config_free(next);
 		return;
 	}
-	notify("RELOADING=1");
+	notify_reloading();
 	r = NEW(struct reload);
 	*r = (struct reload){ .master = m, .next = next, .ch = ch, .call = call };
 	m->reload = r;

@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -80,17 +81,53 @@ struct stream *stream_accept_fd(uv_loop_t *loop, int fd, const struct stream_ops
 	return st;
 }
 
-struct stream *stream_connect(uv_loop_t *loop, const struct sockaddr *address, const struct stream_ops *ops, void *ctx)
+/* Give the stream a socket that is bound to `source`, with a port found only when it connects: so a port may be used for several
+ * peers at once. 0 or a negative uv code. */
+static int bind_source(struct stream *st, const struct sockaddr *source)
+{
+	bool six = source->sa_family == AF_INET6;
+	struct sockaddr_storage any_port;
+	int fd = socket(source->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1, error;
+
+	if (fd < 0)
+		return -errno;
+	memset(&any_port, 0, sizeof any_port);
+	memcpy(&any_port, source, six ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
+	if (six)
+		((struct sockaddr_in6 *)&any_port)->sin6_port = 0;
+	else
+		((struct sockaddr_in *)&any_port)->sin_port = 0;
+	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one); /* else it works with fewer connections */
+	if (bind(fd, (const struct sockaddr *)&any_port, six ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in)) < 0) {
+		error = -errno;
+		close(fd);
+		return error;
+	}
+	error = uv_tcp_open(&st->tcp, fd);
+	if (error < 0)
+		close(fd);
+	return error;
+}
+
+struct stream *stream_connect_from(uv_loop_t *loop, const struct sockaddr *source, const struct sockaddr *address,
+				   const struct stream_ops *ops, void *ctx)
 {
 	struct stream *st = stream_new(loop, ops, ctx);
 
 	set_peer(st, address);
 	st->state = STREAM_CONNECTING;
 	st->connecting.data = st;
-	st->connect_error = uv_tcp_connect(&st->connecting, &st->tcp, address, on_connected);
+	st->connect_error = source ? bind_source(st, source) : 0;
+	if (st->connect_error == 0)
+		st->connect_error = uv_tcp_connect(&st->connecting, &st->tcp, address, on_connected);
 	if (st->connect_error < 0)
 		stream_due(st);
 	return st;
+}
+
+struct stream *stream_connect(uv_loop_t *loop, const struct sockaddr *address, const struct stream_ops *ops, void *ctx)
+{
+	return stream_connect_from(loop, NULL, address, ops, ctx);
 }
 
 /* Tell the user that there will be no connection. */

@@ -16,6 +16,7 @@
 #define STREAM_UNSENT_MAX    ((size_t)64 << 20) /* the last resort: users bound stream_pending() far below */
 #define STREAM_HANDSHAKE_MAX ((size_t)1 << 20)  /* unsent bytes at which the peer may cause no more of TLS's own */
 #define STREAM_FINISH_MS     5000
+#define STREAM_FINISH_BYTES  ((size_t)1 << 20) /* input that is thrown away while finishing */
 
 enum stream_state {
 	STREAM_CONNECTING,
@@ -58,6 +59,7 @@ struct stream {
 	bool paused;     /* the user took less than offered */
 	bool resumed;    /* ... and wants more now */
 	bool owes_drain;
+	size_t thrown_away; /* while finishing */
 	bool has_limit, shutdown_begun, shutdown_done, peer_ended;
 	unsigned port;
 	char address[INET6_ADDRSTRLEN];

@@ -38,6 +38,10 @@ static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buffer)
 		input_ended(st, (int)n);
 		return;
 	}
+	if (st->state == STREAM_FINISHING && (st->thrown_away += (size_t)n) > STREAM_FINISH_BYTES) {
+		stream_close(st); /* who goes on talking does not listen to our last words */
+		return;
+	}
 	if (st->state != STREAM_OPEN)
 		return;
 	if (st->tls)

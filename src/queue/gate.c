@@ -1,34 +1,50 @@
-/* gate.c - the health of next hops. */
+/* gate.c - the health of next hops: known ones, their pauses, and what of it survives a restart. */
 #include "queue.h"
 
 #include "posthouse/clock.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#define PAUSE_FIRST_MS   (5 * 1000)
-#define PAUSE_MAX_MS     (5 * 60 * 1000)
-#define PREFETCH_MIN     8
-#define GATES_MAX        10000 /* remembered ones, of upstreams that are long gone too */
+#define GATES_MAX        10000                 /* remembered ones: MX domains that are down, upstreams that are long gone */
+#define FORGET_AFTER_MS  (24 * 3600 * 1000ull) /* an MX domain that was down and got no mail for so long */
 #define REASON_MAX_BYTES 500
+#define STATS_MAX        100
 
 void gates_init(struct queue *q)
 {
-	list_init(&q->gates.all);
+	struct gates *g = &q->gates;
+
+	for (size_t i = 0; i < GATES_TABLE; i++)
+		list_init(&g->table[i]);
+	list_init(&g->upstreams);
+	list_init(&g->idle);
+	list_init(&g->down);
+	list_init(&g->ready);
+	list_init(&g->waiting);
+	list_init(&g->asked);
+}
+
+static void gate_free(struct gate *g)
+{
+	assert(list_empty(&g->parked) && g->leases == 0);
+	list_remove(&g->in_table);
+	list_remove(&g->in_class);
+	list_remove(&g->in_ready);
+	list_remove(&g->in_waiting);
+	list_remove(&g->in_asked);
+	limits_forget(g);
+	free(g->waiting);
+	free(g->name);
+	free(g->reason);
+	free(g);
 }
 
 void gates_fini(struct queue *q)
 {
-	LIST_EACH (i, &q->gates.all) {
-		struct gate *g = CONTAINER_OF(i, struct gate, in_gates);
-
-		assert(list_empty(&g->parked));
-		list_remove(&g->in_gates);
-		free(g->name);
-		free(g->reason);
-		free(g);
-	}
+	for (size_t i = 0; i < GATES_TABLE; i++)
+		LIST_EACH (k, &q->gates.table[i])
+			gate_free(CONTAINER_OF(k, struct gate, in_table));
 }
 
 static char *copy_text(struct str s)
@@ -49,30 +65,93 @@ static void set_reason(struct gate *g, struct str reason)
 	free(old);
 }
 
-static struct gate *find(struct queue *q, struct str name)
-{
-	LIST_EACH (i, &q->gates.all) {
-		struct gate *g = CONTAINER_OF(i, struct gate, in_gates);
+/* ---- known ones ---- */
 
+static struct list *table_of(struct queue *q, struct str name)
+{
+	uint32_t h = 2166136261u; /* FNV-1a */
+
+	for (size_t i = 0; i < name.n; i++)
+		h = (h ^ (unsigned char)name.p[i]) * 16777619u;
+	return &q->gates.table[h % GATES_TABLE];
+}
+
+struct gate *gate_get(struct queue *q, struct str name)
+{
+	struct list *table = table_of(q, name);
+	struct gate *g;
+
+	LIST_EACH (i, table) {
+		g = CONTAINER_OF(i, struct gate, in_table);
 		if (str_eq(str_of(g->name), name))
 			return g;
 	}
-	return NULL;
-}
-
-static struct gate *find_or_add(struct queue *q, struct str name)
-{
-	struct gate *g = find(q, name);
-
-	if (g)
-		return g;
 	g = NEW(struct gate);
 	g->queue = q;
 	g->name = copy_text(name);
 	g->reason = copy_text(S(""));
+	g->is_mx = str_starts(name, S("mx:"));
+	if (g->is_mx)
+		g->connections = role_config(q->role)->delivery.connections_per_destination;
 	list_init(&g->parked);
-	list_append(&q->gates.all, &g->in_gates);
+	list_init(&g->in_class);
+	list_init(&g->in_ready);
+	list_init(&g->in_waiting);
+	list_init(&g->in_asked);
+	list_append(table, &g->in_table);
+	if (!g->is_mx)
+		list_append(&q->gates.upstreams, &g->in_class);
+	gate_place(g);
 	return g;
+}
+
+static bool in_use(const struct gate *g)
+{
+	return g->leases > 0 || g->expected > 0 || g->waiting_n > 0;
+}
+
+static void save(const struct gate *g);
+
+/* Forget one that is down: the store is told too, so that it is not remembered for ever. */
+static void forget_down(struct gate *g)
+{
+	g->queue->gates.down_n--;
+	g->status = GATE_UP;
+	g->failures = 0;
+	save(g);
+	gate_free(g);
+}
+
+void gate_place(struct gate *g)
+{
+	struct gates *all = &g->queue->gates;
+	bool was_down = g->is_mx && g->in_down;
+
+	if (!g->is_mx)
+		return;
+	list_remove(&g->in_class);
+	g->in_down = g->status != GATE_UP;
+	all->down_n += (size_t)g->in_down - (size_t)was_down;
+	if (g->in_down)
+		list_append(&all->down, &g->in_class);
+	else if (!in_use(g))
+		list_append(&all->idle, &g->in_class);
+}
+
+void gates_collect(struct queue *q)
+{
+	uint64_t now = clock_now_ms();
+
+	LIST_EACH (i, &q->gates.idle)
+		gate_free(CONTAINER_OF(i, struct gate, in_class));
+	LIST_EACH (i, &q->gates.down) {
+		struct gate *g = CONTAINER_OF(i, struct gate, in_class);
+
+		if (q->gates.down_n <= GATES_MAX && now < g->down_until + FORGET_AFTER_MS)
+			return; /* those used last are at the end */
+		if (!in_use(g))
+			forget_down(g);
+	}
 }
 
 /* ---- kept over restarts ---- */
@@ -120,8 +199,11 @@ static void on_gates(void *ctx, struct verdict v, const struct gate_state *state
 		n = 0;
 	}
 	for (size_t i = 0; i < n && i < GATES_MAX; i++) {
-		struct gate *g = find_or_add(q, states[i].name);
+		struct gate *g;
 
+		if (states[i].failures == 0 && str_starts(states[i].name, S("mx:")))
+			continue;
+		g = gate_get(q, states[i].name);
 		g->last_ok_at = states[i].last_ok_at;
 		if (states[i].failures == 0)
 			continue;
@@ -129,6 +211,7 @@ static void on_gates(void *ctx, struct verdict v, const struct gate_state *state
 		g->failures = states[i].failures;
 		g->down_until = states[i].down_until;
 		set_reason(g, states[i].reason);
+		gate_place(g);
 	}
 	q->gates.known = true;
 	scheduler_wake(q);
@@ -138,133 +221,134 @@ void gates_load(struct queue *q)
 {
 	gates_apply(q);
 	store_gates(q->store, on_gates, q);
+	limits_load(q);
 }
 
 void gates_apply(struct queue *q)
 {
 	const struct config *c = role_config(q->role);
 
-	LIST_EACH (i, &q->gates.all)
-		CONTAINER_OF(i, struct gate, in_gates)->connections = 0;
-	for (size_t i = 0; i < c->upstreams_n; i++)
-		if (route_uses(c, &c->upstreams[i]))
-			gate_of(q, &c->upstreams[i])->connections = c->upstreams[i].connections ? c->upstreams[i].connections : 1;
+	LIST_EACH (i, &q->gates.upstreams) {
+		struct gate *g = CONTAINER_OF(i, struct gate, in_class);
+
+		g->connections = 0;
+		limits_forget(g);
+	}
+	for (size_t i = 0; i < c->upstreams_n; i++) {
+		const struct cfg_upstream *u = &c->upstreams[i];
+		struct arena a = { 0 };
+
+		if (route_uses(c, u->name)) {
+			struct gate *g = gate_get(q, arena_printf(&a, "upstream:%.*s", STR_ARG(u->name)));
+
+			g->connections = u->connections ? u->connections : 1;
+			limits_apply(g, &u->messages);
+		}
+		arena_fini(&a);
+	}
+	q->gates.mx_used = route_uses(c, S("mx"));
+	for (size_t i = 0; i < GATES_TABLE; i++)
+		LIST_EACH (k, &q->gates.table[i]) {
+			struct gate *g = CONTAINER_OF(k, struct gate, in_table);
+
+			gate_forget_waiting(g);
+			if (g->is_mx)
+				g->connections = c->delivery.connections_per_destination;
+		}
 	gates_probe_now(q);
 }
 
-struct gate *gate_of(struct queue *q, const struct cfg_upstream *u)
+/* ---- up and down ---- */
+
+/* A pause that is longer than any we give comes from a clock that was set back. */
+void gate_tick(struct gate *g, uint64_t now)
 {
-	struct arena a = { 0 };
-	struct gate *g = find_or_add(q, arena_printf(&a, "upstream:%.*s", STR_ARG(u->name)));
-
-	arena_fini(&a);
-	return g;
-}
-
-/* ---- how much at once ---- */
-
-/* Twice the connections, so that relay has the next delivery at hand when one ends. */
-static size_t window(const struct gate *g)
-{
-	return 2 * g->connections;
-}
-
-size_t gate_slots(const struct gate *g)
-{
-	size_t most = g->status == GATE_UP ? window(g) : g->status == GATE_PROBING ? 1 : 0;
-
-	return most > g->in_flight ? most - g->in_flight : 0;
-}
-
-static size_t prefetch(const struct gate *g)
-{
-	return window(g) < PREFETCH_MIN ? PREFETCH_MIN : window(g);
-}
-
-size_t gate_room(const struct gate *g)
-{
-	size_t used = g->in_flight + g->parked_n;
-	size_t most = 0;
-
-	if (g->connections > 0 && g->status == GATE_UP)
-		most = window(g) + prefetch(g);
-	else if (g->connections > 0 && g->status == GATE_PROBING)
-		most = 1;
-	return most > used ? most - used : 0;
-}
-
-bool gate_takes(const struct gate *g)
-{
-	return g->status == GATE_UP ? g->parked_n < 4 * prefetch(g) : gate_room(g) > 0;
-}
-
-/* Has the pause ended? One that is longer than any we give comes from a clock that was set back. */
-static void tick(struct gate *g, uint64_t now)
-{
-	if (g->status == GATE_DOWN && (now >= g->down_until || g->down_until - now > PAUSE_MAX_MS))
+	if (g->status == GATE_DOWN && (now >= g->down_until || g->down_until - now > PAUSE_LONGEST_MS))
 		g->status = GATE_PROBING;
 }
-
-size_t gates_room(struct queue *q, uint64_t now, uint64_t *wake_at_out)
-{
-	size_t room = 0;
-
-	*wake_at_out = 0;
-	LIST_EACH (i, &q->gates.all) {
-		struct gate *g = CONTAINER_OF(i, struct gate, in_gates);
-
-		if (g->connections == 0)
-			continue;
-		tick(g, now);
-		room += gate_room(g);
-		if (g->status == GATE_DOWN && (*wake_at_out == 0 || g->down_until < *wake_at_out))
-			*wake_at_out = g->down_until;
-	}
-	return room;
-}
-
-/* ---- up and down ---- */
 
 bool gate_worked(struct gate *g, uint64_t now)
 {
 	if (g->status == GATE_UP)
 		return false;
-	log_warning(NULL, "upstream.up", kv("gate", g->name), kv("failures", g->failures), kv("was", g->reason));
+	if (g->is_mx)
+		log_info(NULL, "destination.up", kv("gate", g->name), kv("failures", g->failures), kv("was", g->reason));
+	else
+		log_warning(NULL, "upstream.up", kv("gate", g->name), kv("failures", g->failures), kv("was", g->reason));
 	g->status = GATE_UP;
+	g->fault = FAULT_NONE;
 	g->failures = 0;
 	g->down_until = 0;
+	g->tried_at = 0;
 	g->last_ok_at = now;
 	set_reason(g, S(""));
+	gate_place(g);
 	save(g);
 	return true;
 }
 
-bool gate_failed(struct gate *g, struct str reason, uint64_t now)
+static void tell_down(const struct gate *g, uint64_t pause)
 {
-	uint64_t pause = PAUSE_FIRST_MS;
+	static const char *const faults[] = { "", "unreachable", "ours", "policy" };
 
+	log_at(g->is_mx ? LOG_WARNING : LOG_ERROR, NULL, g->is_mx ? "destination.down" : "upstream.down", kv("gate", g->name),
+	       kv("fault", faults[g->fault]), kv("reason", g->reason), kv("failures", g->failures), kv("next_probe_ms", pause));
+}
+
+bool gate_failed(struct gate *g, enum gate_fault fault, struct str reason, uint64_t tried_at, uint64_t now)
+{
+	uint64_t pause;
+
+	if (tried_at > g->tried_at)
+		g->tried_at = tried_at;
 	if (g->status == GATE_DOWN) /* one of several deliveries that met the same fault */
 		return false;
 	g->failures++;
-	for (uint64_t i = 1; i < g->failures && pause < PAUSE_MAX_MS; i++)
-		pause *= 2;
-	if (pause > PAUSE_MAX_MS)
-		pause = PAUSE_MAX_MS;
+	g->fault = fault;
+	pause = pause_after(&role_config(g->queue->role)->queue, g->is_mx, fault, reason, g->failures);
 	g->status = GATE_DOWN;
 	g->down_until = now + pause;
 	set_reason(g, reason.n ? reason : S("no reason was given"));
-	log_error(NULL, "upstream.down", kv("gate", g->name), kv("reason", g->reason), kv("failures", g->failures),
-		  kv("next_probe_ms", pause));
+	gate_forget_waiting(g);
+	gate_place(g);
+	tell_down(g, pause);
 	save(g);
 	return g->failures == 1;
 }
 
 void gates_probe_now(struct queue *q)
 {
-	LIST_EACH (i, &q->gates.all) {
-		struct gate *g = CONTAINER_OF(i, struct gate, in_gates);
+	for (size_t i = 0; i < GATES_TABLE; i++)
+		LIST_EACH (k, &q->gates.table[i]) {
+			struct gate *g = CONTAINER_OF(k, struct gate, in_table);
 
-		if (g->status == GATE_DOWN)
-			g->status = GATE_PROBING;
+			if (g->status == GATE_DOWN)
+				g->status = GATE_PROBING;
+		}
+}
+
+/* ---- figures ---- */
+
+static void stat_of(struct queue *q, const struct gate *g)
+{
+	struct arena a = { 0 };
+
+	role_stat(q->role, arena_printf(&a, "gate %s", g->name), g->status == GATE_UP ? 0 : g->down_until, str_of(g->reason));
+	arena_fini(&a);
+}
+
+void gates_stats(struct queue *q)
+{
+	size_t told = 0;
+
+	LIST_EACH (i, &q->gates.upstreams) {
+		const struct gate *g = CONTAINER_OF(i, struct gate, in_class);
+
+		if (g->connections > 0 || g->status != GATE_UP)
+			stat_of(q, g);
 	}
+	role_stat(q->role, S("destinations_down"), q->gates.down_n, S(""));
+	LIST_EACH (i, &q->gates.down)
+		if (told++ < STATS_MAX)
+			stat_of(q, CONTAINER_OF(i, struct gate, in_class));
 }

@@ -1,32 +1,58 @@
-/* gate.h - the health of a next hop, and how many deliveries it may have at once. A gate that is down (the host is away, our login
- * or our TLS fails there) keeps the mail where it is; after a pause that grows, one delivery probes it. */
+/* gate.h - the health of a next hop (an upstream, or the MX hosts of a domain), and how many deliveries it may have at once. A gate
+ * that is down keeps the mail where it is, or lets it take the next way of its route; after a pause that grows, one delivery probes it. */
 #ifndef QUEUE_GATE_H
 #define QUEUE_GATE_H
 
-#include "posthouse/list.h"
+#include "limits.h"
+
 #include "posthouse/config.h"
+#include "posthouse/list.h"
 #include "posthouse/store.h"
 
 struct queue;
 
 enum gate_status { GATE_UP, GATE_DOWN, GATE_PROBING };
 
+/* What is at fault, as relay says it in `result`. */
+enum gate_fault { FAULT_NONE, FAULT_UNREACHABLE, FAULT_OURS, FAULT_POLICY };
+
 struct gate {
-	struct list in_gates;
+	struct list in_table;
+	struct list in_class; /* upstreams, idle or down; MX gates that are up and in use are in none */
+	struct list in_ready, in_waiting, in_asked;
 	struct queue *queue;
-	char *name;   /* "upstream:isp" */
+	char *name;   /* "upstream:isp", "mx:example.org" */
 	char *reason; /* why it is down; "" otherwise */
+	bool is_mx, in_down;
 	enum gate_status status;
+	enum gate_fault fault; /* FAULT_NONE: up, or not known since the restart */
 	uint64_t down_until, failures, last_ok_at;
+	uint64_t tried_at;  /* when the last delivery that found it down was begun; 0: since the restart there was none */
 	size_t connections; /* of the configuration; 0: no route leads here any more */
+	size_t leases;      /* deliveries that point here */
 	size_t in_flight;   /* deliveries that relay has */
 	size_t parked_n;    /* deliveries that are leased and wait for a slot: they hide the store's latency */
 	struct list parked; /* struct lease, in_list */
+	size_t expected;    /* recipients that the store was asked for in this round */
+	size_t wanting;     /* lanes of the page that lead here, while it is looked at */
+	uint64_t *waiting;  /* lanes that are due and found no room here, first come first served; NULL: none yet */
+	size_t waiting_n;
+	struct charges charges; /* against its limits */
 };
 
+#define GATES_TABLE 1024
+
 struct gates {
-	struct list all;
-	bool known; /* the states that were kept over the restart have been read */
+	struct list table[GATES_TABLE];
+	struct list upstreams;
+	struct list idle;    /* MX gates that are up and unused: forgotten at the end of the round */
+	struct list down;    /* MX gates that are not up, those used last at the end; bounded */
+	struct list ready;   /* those with parked deliveries */
+	struct list waiting; /* those with waiting lanes */
+	struct list asked;   /* those with expected recipients */
+	size_t down_n;
+	bool mx_used; /* some route has the way "mx" */
+	bool known;   /* the states that were kept over the restart have been read */
 };
 
 void gates_init(struct queue *q);
@@ -35,28 +61,54 @@ void gates_fini(struct queue *q);
 /* Read the states from before the restart; then the scheduler starts. */
 void gates_load(struct queue *q);
 
-/* The configuration has changed: new connection counts, and what is down is tried at once. */
+/* The configuration has changed: new connection counts and limits, and what is down is tried at once. */
 void gates_apply(struct queue *q);
 
-/* The gate of an upstream. */
-struct gate *gate_of(struct queue *q, const struct cfg_upstream *u);
+/* The gate with this name, made when there is none. One of an MX domain lives until gates_collect() finds it up and unused. */
+struct gate *gate_get(struct queue *q, struct str name);
+void gates_collect(struct queue *q);
 
-/* Deliveries that may be sent now, and those that may be leased in advance. */
-size_t gate_slots(const struct gate *g);
-size_t gate_room(const struct gate *g);
+/* After a change of what makes an MX gate worth remembering: its status, its leases, what is expected. */
+void gate_place(struct gate *g);
 
-/* Is there a place for a delivery that was leased already? More generous than the room: a message may split into several, and the
- * room of other gates was counted too. */
-bool gate_takes(const struct gate *g);
+/* Has a pause ended? Then the next delivery probes. */
+void gate_tick(struct gate *g, uint64_t now);
 
-/* All gates together; *wake_at_out: when a pause ends (0: none). */
-size_t gates_room(struct queue *q, uint64_t now, uint64_t *wake_at_out);
-
-/* The next hop works, or is at fault; true when this is news. */
+/* The next hop works, or is at fault; true when this is news. `tried_at`: when the delivery was begun. */
 bool gate_worked(struct gate *g, uint64_t now);
-bool gate_failed(struct gate *g, struct str reason, uint64_t now);
+bool gate_failed(struct gate *g, enum gate_fault fault, struct str reason, uint64_t tried_at, uint64_t now);
 
 /* End all pauses: an administrator or a new configuration says that it is worth a try. */
 void gates_probe_now(struct queue *q);
+
+void gates_stats(struct queue *q);
+
+/* ---- gate_room.c: how much at once ---- */
+
+/* May a delivery take this way now? Not while it is down, probed by another one, or at its limit; a window that is full is no
+ * reason to go elsewhere. */
+bool gate_is_open(struct gate *g, uint64_t now);
+
+/* Deliveries that may be sent now, and those that may be leased (in advance) when it is open. */
+size_t gate_slots(const struct gate *g);
+size_t gate_room(const struct gate *g, uint64_t now);
+
+/* Is there a place for a delivery that was leased already? More generous than the room: a message may split into several. */
+bool gate_takes(const struct gate *g);
+
+/* The room of all upstreams; *wake_at_out: when one of them may open (0: none). */
+size_t gates_upstream_room(struct queue *q, uint64_t now, uint64_t *wake_at_out);
+
+/* Is some gate down in a way that may end the time of messages that wait for it? */
+bool gates_may_expire(const struct queue *q);
+
+/* Recipients that the store was asked for count as room that is used, until the round ends. */
+void gate_expect(struct gate *g, size_t n);
+void gates_expect_nothing(struct queue *q);
+
+/* Lanes that wait for room; a lane is in the list once. */
+void gate_wait(struct gate *g, uint64_t lane);
+uint64_t gate_next_waiting(struct gate *g); /* takes it out */
+void gate_forget_waiting(struct gate *g);
 
 #endif

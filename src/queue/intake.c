@@ -4,6 +4,7 @@
 
 #include "posthouse/clock.h"
 #include "posthouse/crash.h"
+#include "posthouse/smtp_server.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -315,6 +316,17 @@ static bool is_whole(const struct transaction *t, const struct msg_submit *m)
 	return m->place == PLACE_FILE && m->text.n == 0;
 }
 
+/* When to tell the sender that it is not delivered yet; 0: never. RFC 3461 4.1: without NOTIFY that is ours to decide. */
+static uint64_t warn_at(const struct transaction *t, uint64_t after_ms)
+{
+	if (after_ms == 0 || t->m.sender.n == 0)
+		return 0;
+	for (size_t i = 0; i < t->m.recipients_n; i++)
+		if (t->recipients[i].notify == 0 || (t->recipients[i].notify & NOTIFY_DELAY))
+			return t->m.received_at + after_ms;
+	return 0;
+}
+
 /* The whole message, as the store wants it. */
 static void complete(struct transaction *t, const struct msg_submit *m, const struct config *c)
 {
@@ -322,7 +334,7 @@ static void complete(struct transaction *t, const struct msg_submit *m, const st
 
 	to->received_at = clock_now_ms();
 	to->expires_at = to->received_at + c->queue.lifetime_ms;
-	to->warn_at = c->queue.warn_after_ms ? to->received_at + c->queue.warn_after_ms : 0;
+	to->warn_at = warn_at(t, c->queue.warn_after_ms);
 	to->sign_domain = arena_str(&t->arena, m->sign_domain);
 	to->prefix = arena_str(&t->arena, m->prefix);
 	to->text = arena_str(&t->arena, m->text);

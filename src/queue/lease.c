@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #define LOST_DELAY_MS 2000 /* so long after relay's end a `stop` of ours may come, at most */
+#define LEASED_MAX    1000
+#define LEASED_BYTES  (16u * 1024 * 1024)
 
 static const char *const state_names[] = { "new", "parked", "opening", "sent", "lost", "settling" };
 
@@ -22,6 +24,14 @@ void lease_table_init(struct queue *q)
 	/* No number of an earlier queue comes again: a late `settled` or result can only be unknown. */
 	q->leases.next_number = (role_incarnation(q->role) << 40) + 1;
 	queue_timer_init(q, &q->leases.lost);
+}
+
+size_t leases_free(const struct queue *q)
+{
+	size_t by_count = q->leases.count < LEASED_MAX ? LEASED_MAX - q->leases.count : 0;
+	size_t by_bytes = q->leases.bytes < LEASED_BYTES ? (LEASED_BYTES - q->leases.bytes) / INLINE_MAX : 0;
+
+	return by_count < by_bytes ? by_count : by_bytes;
 }
 
 /* ---- states ---- */
@@ -53,14 +63,15 @@ void lease_enter(struct lease *l, enum lease_state state)
 		  kv("to", state_names[state]));
 	if (l->gate && takes_slot(l))
 		l->gate->in_flight--;
-	if (l->gate && l->state == LEASE_PARKED)
-		l->gate->parked_n--;
+	if (l->state == LEASE_PARKED && --l->gate->parked_n == 0)
+		list_remove(&l->gate->in_ready);
 	list_remove(&l->in_list);
 	l->state = state;
 	if (l->gate && takes_slot(l))
 		l->gate->in_flight++;
 	if (state == LEASE_PARKED) {
-		l->gate->parked_n++;
+		if (l->gate->parked_n++ == 0)
+			list_append(&l->message->queue->gates.ready, &l->gate->in_ready);
 		list_append(&l->gate->parked, &l->in_list);
 	} else {
 		list_append(&l->message->queue->leases.all, &l->in_list);
@@ -77,6 +88,10 @@ struct lease *lease_new(struct message *m, struct gate *g)
 	list_init(&l->in_list);
 	m->leases++;
 	m->queue->leases.count++;
+	if (g) {
+		g->leases++;
+		gate_place(g);
+	}
 	return l;
 }
 
@@ -84,6 +99,10 @@ void lease_free(struct lease *l)
 {
 	list_remove(&l->in_list);
 	l->message->queue->leases.count--;
+	if (l->gate) {
+		l->gate->leases--;
+		gate_place(l->gate);
+	}
 	message_release(l->message);
 	free(l);
 }
@@ -107,6 +126,18 @@ struct lease *lease_find(struct queue *q, uint64_t number)
 
 /* ---- sending ---- */
 
+/* Reports have the null sender, but where an upstream refuses that. */
+static struct str sender_for(const struct lease *l)
+{
+	const struct due_message *due = &l->message->due;
+	const struct cfg_upstream *u;
+
+	if (due->kind == KIND_MAIL || due->kind == KIND_NOTICE || due->sender.n > 0 || l->gate->is_mx)
+		return due->sender;
+	u = route_upstream(role_config(l->message->queue->role), str_from(str_of(l->gate->name), strlen("upstream:")));
+	return u ? u->report_sender : due->sender;
+}
+
 static void send_delivery(struct lease *l, int fd)
 {
 	struct queue *q = l->message->queue;
@@ -115,14 +146,16 @@ static void send_delivery(struct lease *l, int fd)
 	struct msg_deliver m = {
 		.lease = l->number,
 		.id = due->id,
-		.sender = due->sender,
+		.sender = sender_for(l),
 		.envid = due->envid,
 		.ret = due->ret,
 		.body = due->body,
 		.utf8 = due->utf8,
 		.options = due->options,
-		.upstream = str_from(str_of(l->gate->name), strlen("upstream:")),
+		.route = str_of(l->gate->name),
+		.sign_domain = due->sign_domain,
 		.size = due->size,
+		.header_size = due->header_size,
 		.prefix = due->prefix,
 		.text = due->place == PLACE_FILE ? S("") : due->text,
 	};
@@ -171,6 +204,8 @@ static bool send_parked(struct queue *q, struct gate *g)
 	while (gate_slots(g) > 0 && !list_empty(&g->parked)) {
 		struct lease *l = CONTAINER_OF(list_first(&g->parked), struct lease, in_list);
 
+		if (!limits_durable(l)) /* it comes back here when it is */
+			return true;
 		if (!channel_has_credit(q->relay))
 			return false;
 		if (l->message->due.place != PLACE_FILE) {
@@ -187,8 +222,8 @@ void leases_send(struct queue *q)
 {
 	if (!q->relay || !queue_may_store(q) || q->stopping)
 		return;
-	LIST_EACH (i, &q->gates.all)
-		if (!send_parked(q, CONTAINER_OF(i, struct gate, in_gates))) {
+	LIST_EACH (i, &q->gates.ready)
+		if (!send_parked(q, CONTAINER_OF(i, struct gate, in_ready))) {
 			scheduler_wait_credit(q);
 			return;
 		}
@@ -204,8 +239,8 @@ void leases_return_gate(struct gate *g)
 
 void leases_return_parked(struct queue *q)
 {
-	LIST_EACH (i, &q->gates.all)
-		leases_return_gate(CONTAINER_OF(i, struct gate, in_gates));
+	LIST_EACH (i, &q->gates.ready)
+		leases_return_gate(CONTAINER_OF(i, struct gate, in_ready));
 }
 
 void leases_relay_gone(struct queue *q)
@@ -272,8 +307,8 @@ static bool selects(const struct selector *s, const struct lease *l)
 
 void leases_withdraw(struct queue *q, const struct selector *s)
 {
-	LIST_EACH (i, &q->gates.all) {
-		struct gate *g = CONTAINER_OF(i, struct gate, in_gates);
+	LIST_EACH (i, &q->gates.ready) {
+		struct gate *g = CONTAINER_OF(i, struct gate, in_ready);
 
 		LIST_EACH (k, &g->parked) {
 			struct lease *l = CONTAINER_OF(k, struct lease, in_list);

@@ -21,7 +21,8 @@ struct lease {
 	enum lease_state state;
 	uint64_t number;
 	struct message *message;
-	struct gate *gate; /* NULL: no route */
+	struct gate *gate; /* NULL: there is no way for it now */
+	uint64_t charge;   /* of the gate's limits; 0: none */
 	uint64_t sent_at;
 	bool withdrawn;  /* an administrator removes it: what relay could not deliver does not count as tried */
 	bool held;       /* SETTLING, and the store had no room for it: it is given again */
@@ -34,11 +35,15 @@ struct lease {
 struct leases {
 	struct list all; /* those that are not PARKED */
 	size_t count;    /* all, PARKED too */
+	size_t bytes;    /* texts and prefixes of messages with leases */
 	uint64_t next_number;
 	uv_timer_t lost; /* see leases_relay_gone() */
 };
 
 void lease_table_init(struct queue *q);
+
+/* How many more may be leased: all deliveries together take a bounded amount of memory, however many next hops are slow. */
+size_t leases_free(const struct queue *q);
 
 /* Send parked deliveries while there are slots and credit. */
 void leases_send(struct queue *q);
@@ -60,7 +65,7 @@ void leases_drop(struct queue *q);
 /* A delivery that relay has, or whose result is being settled; NULL. */
 struct lease *lease_find(struct queue *q, uint64_t number);
 
-/* A delivery of the message by this gate (NULL: no route); it has a part in the message. */
+/* A delivery of the message by this gate (NULL: no way); it has a part in the message. */
 struct lease *lease_new(struct message *m, struct gate *g);
 
 /* Moves a lease and keeps the gates' counts. */

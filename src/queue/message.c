@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #define FULL_DELAY_MS 10000 /* what a full gate does not take waits so long */
+#define SENDER_BYTES  400   /* an upstream's report_sender in the place of the null sender */
 
 static void copy_recipients(struct arena *a, struct due_recipient *to, const struct due_recipient *from, size_t n)
 {
@@ -34,6 +35,7 @@ struct message *message_new(struct queue *q, const struct due_message *due)
 	m->due.text = arena_str(a, due->text);
 	m->due.recipients = NULL;
 	m->due.recipients_n = 0;
+	q->leases.bytes += m->due.text.n + m->due.prefix.n;
 	message_add(m, due->recipients, due->recipients_n);
 	return m;
 }
@@ -54,6 +56,7 @@ void message_release(struct message *m)
 	assert(m->leases > 0);
 	if (--m->leases > 0)
 		return;
+	m->queue->leases.bytes -= m->due.text.n + m->due.prefix.n;
 	arena_fini(&m->arena);
 	free(m);
 }
@@ -66,61 +69,62 @@ static size_t encoded_bytes(const struct due_recipient *r)
 	return 64 + r->address.n + r->orcpt.n;
 }
 
-static size_t fixed_bytes(const struct due_message *m, const struct gate *g)
+static size_t fixed_bytes(const struct lease *l)
 {
-	return 512 + m->sender.n + m->envid.n + m->prefix.n + m->text.n + strlen(g->name);
+	const struct due_message *m = &l->message->due;
+
+	return 512 + SENDER_BYTES + m->sender.n + m->envid.n + m->prefix.n + m->text.n + m->sign_domain.n +
+	       (l->gate ? strlen(l->gate->name) : 0);
 }
 
 size_t delivery_bytes(const struct lease *l)
 {
-	size_t bytes = fixed_bytes(&l->message->due, l->gate);
+	size_t bytes = fixed_bytes(l);
 
 	for (size_t i = 0; i < l->recipients_n; i++)
 		bytes += encoded_bytes(&l->recipients[i]);
 	return bytes;
 }
 
-/* A way for each recipient: its gate, or the reason why there is none. */
-static void find_ways(struct message *m, struct gate **gates_out, struct verdict *whys_out)
+/* A way for each recipient that has not been taken yet. */
+static void find_ways(struct message *m, struct way *ways, const bool *taken)
 {
-	const struct config *c = role_config(m->queue->role);
+	uint64_t now = clock_now_ms();
 
-	for (size_t i = 0; i < m->due.recipients_n; i++) {
-		struct route r = route_find(c, m->due.login, m->due.sender, m->due.recipients[i].address);
-
-		gates_out[i] = r.upstream ? gate_of(m->queue, r.upstream) : NULL;
-		whys_out[i] = r.why;
-	}
+	for (size_t i = 0; i < m->due.recipients_n; i++)
+		if (!taken[i])
+			ways[i] = way_find(m->queue, m->due.login, m->due.sender, m->due.recipients[i].address, now);
 }
 
 static void park(struct lease *l)
 {
 	uint64_t now = clock_now_ms();
-	struct gate *g = l->gate;
+	const struct queue *q = l->message->queue;
 
-	if (gate_takes(g) && l->message->queue->relay && !l->message->queue->stopping) {
-		lease_enter(l, LEASE_PARKED);
+	/* Relay has gone meanwhile; or other gates had room, and here it waits in the store, where it costs nothing. */
+	if (!q->relay || q->stopping) {
+		outcome_return(l, now);
 		return;
 	}
-	/* Relay has gone meanwhile; or other gates had room, and here it waits in the store, where it costs nothing. */
-	if (!l->message->queue->relay || l->message->queue->stopping)
-		outcome_return(l, now);
-	else
-		outcome_return(l, g->status == GATE_DOWN ? g->down_until : now + FULL_DELAY_MS);
+	if (!gate_takes(l->gate)) {
+		outcome_return(l, now + FULL_DELAY_MS);
+		return;
+	}
+	limits_charge(l);
+	lease_enter(l, LEASE_PARKED);
 }
 
-/* The delivery that begins with recipient `first` takes along all with the same gate that fit; `ways` says who is left. */
-static struct lease *gather(struct message *m, size_t first, struct gate **ways, bool *taken)
+/* The delivery that begins with recipient `first` takes along all that go the same way and fit; `taken` says who is left. */
+static struct lease *gather(struct message *m, size_t first, const struct way *ways, bool *taken)
 {
-	struct gate *g = ways[first];
-	struct lease *l = lease_new(m, g);
-	size_t bytes = fixed_bytes(&m->due, g);
+	struct lease *l = lease_new(m, ways[first].gate);
+	size_t bytes = fixed_bytes(l);
 
 	l->recipients = ARENA_ARRAY(&m->arena, struct due_recipient, DELIVERY_RECIPIENTS_MAX);
 	for (size_t i = first; i < m->due.recipients_n && l->recipients_n < DELIVERY_RECIPIENTS_MAX; i++) {
 		size_t more = encoded_bytes(&m->due.recipients[i]);
 
-		if (taken[i] || ways[i] != g)
+		if (taken[i] || (i != first && !way_equal(&ways[i], &ways[first])))
 			continue;
 		if (l->recipients_n > 0 && bytes + more > IPC_DATAGRAM_MAX)
 			continue;
@@ -131,27 +135,28 @@ static struct lease *gather(struct message *m, size_t first, struct gate **ways,
 	return l;
 }
 
-void message_dispatch(struct message *m)
+void message_dispatch(struct message *m, bool in_place)
 {
 	size_t n = m->due.recipients_n;
-	struct gate **ways = ARENA_ARRAY(&m->arena, struct gate *, n + 1);
-	struct verdict *whys = ARENA_ARRAY(&m->arena, struct verdict, n + 1);
+	struct way *ways = ARENA_ARRAY(&m->arena, struct way, n + 1);
 	bool *taken = ARENA_ARRAY(&m->arena, bool, n + 1);
 
-	find_ways(m, ways, whys);
+	find_ways(m, ways, taken);
 	for (size_t i = 0; i < n; i++) {
-		struct lease *l;
-
 		if (taken[i])
 			continue;
-		if (ways[i]) {
+		/* The last delivery may have been the probe, or the last one that a limit allows. */
+		if (ways[i].gate && !gate_is_open(ways[i].gate, clock_now_ms()))
+			find_ways(m, ways, taken);
+		if (ways[i].gate && in_place)
+			outcome_return(gather(m, i, ways, taken),
+				       clock_now_ms()); /* it has just opened; the text did not come along */
+		else if (ways[i].gate)
 			park(gather(m, i, ways, taken));
-			continue;
-		}
-		l = lease_new(m, NULL);
-		l->recipients = &m->due.recipients[i];
-		l->recipients_n = 1;
-		outcome_no_route(l, whys[i]);
+		else if (ways[i].why.class != OK)
+			outcome_no_route(gather(m, i, ways, taken), ways[i].why);
+		else
+			outcome_wait(gather(m, i, ways, taken), &ways[i], in_place);
 	}
 	message_release(m);
 }

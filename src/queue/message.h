@@ -23,8 +23,10 @@ struct message {
 struct message *message_new(struct queue *q, const struct due_message *due);
 void message_add(struct message *m, const struct due_recipient *recipients, size_t n);
 
-/* Split by route, count and datagram size into deliveries, and park them. The fetching of `m` ends. */
-void message_dispatch(struct message *m);
+/* Split by way, count and datagram size into deliveries, and park them. Recipients that have no open way go back into the queue (or
+ * end there, when their time is over) until one opens; `in_place`: this was only to find those, the texts were not asked for, and
+ * all others go back to where they were. The fetching of `m` ends. */
+void message_dispatch(struct message *m, bool in_place);
 
 /* One of its leases has ended; the last one takes the message along. */
 void message_release(struct message *m);

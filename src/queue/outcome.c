@@ -4,45 +4,21 @@
 
 #include "posthouse/clock.h"
 #include "posthouse/id.h"
+#include "posthouse/smtp_server.h"
 
 #include <assert.h>
 
 #define UNKNOWN_DELAY_MS (5 * 60 * 1000)
 #define NO_TEXT_DELAY_MS (60 * 1000)
-#define REPLY_MAX        1000 /* bytes of an answer that are kept */
-
-uint64_t retry_at(const struct cfg_queue *c, uint64_t attempts, uint64_t now, uint64_t expires_at, uint64_t random)
-{
-	uint64_t delay = c->retry_ms[attempts < c->retry_n ? attempts : c->retry_n - 1];
-	uint64_t tenth = delay / 10;
-	uint64_t at = now + delay - tenth + random % (2 * tenth + 1);
-
-	return now < expires_at && at > expires_at ? expires_at : at;
-}
-
-struct str duration_words(struct arena *a, uint64_t ms)
-{
-	static const struct {
-		uint64_t ms;
-		const char *name;
-	} units[] = { { 86400000, "day" }, { 3600000, "hour" }, { 60000, "minute" }, { 1000, "second" } };
-	uint64_t count = ms / 1000;
-	const char *name = "second";
-
-	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-		if (ms >= units[i].ms && ms % units[i].ms == 0) {
-			count = ms / units[i].ms;
-			name = units[i].name;
-			break;
-		}
-	return arena_printf(a, "%llu %s%s", (unsigned long long)count, name, count == 1 ? "" : "s");
-}
+#define PUT_OFF_MAX_MS   (60 * 1000) /* what waits for a way to open: a reload may open it sooner */
+#define REPLY_MAX        1000        /* bytes of an answer that are kept */
 
 /* What is known of an attempt while its outcomes are made. */
 struct answer {
 	struct lease *lease;
 	uint64_t now;
 	struct str remote, tls, transcript;
+	bool dsn; /* the next hop reports successes itself */
 };
 
 static struct arena *arena_of(const struct lease *l)
@@ -86,9 +62,13 @@ static void tell(const struct answer *an, const struct due_recipient *r, struct 
 
 /* ---- one recipient ---- */
 
+/* RFC 3461 5.2.2 and 5.2.3: where success is to be told, the last one that knows of it does so. We relay, we never deliver. */
 static void delivered(const struct answer *an, const struct due_recipient *r, struct outcome *o)
 {
-	o->state = RCPT_DELIVERED;
+	bool asked = (r->notify & NOTIFY_SUCCESS) != 0;
+
+	o->state = asked ? RCPT_RELAYED : RCPT_DELIVERED;
+	o->report_success = asked && !an->dsn && an->lease->message->due.sender.n > 0;
 	tell(an, r, o, LOG_INFO, "delivery.sent");
 }
 
@@ -100,40 +80,50 @@ static struct str reply_words(struct arena *a, struct verdict v)
 	return arena_printf(a, "%.*s%.*s%s%.*s", STR_ARG(code), STR_ARG(v.enhanced), v.enhanced.n ? " " : "", STR_ARG(v.text));
 }
 
-/* For good: the sender gets a report, unless there is no sender to tell (RFC 5321 6.1: never a report about a report). */
+/* For good: what the sender is told of it, or the postmaster where there is no sender, is the reports' business. */
 static void failed(const struct answer *an, const struct due_recipient *r, struct outcome *o)
 {
-	o->transcript = an->transcript;
-	if (an->lease->message->due.sender.n == 0) {
-		o->state = RCPT_DISCARDED;
-		tell(an, r, o, LOG_WARNING, "delivery.discarded");
-		return;
-	}
 	o->state = RCPT_FAILED;
+	o->transcript = an->transcript;
 	tell(an, r, o, LOG_WARNING, "delivery.failed");
 }
 
+/* The time is over: nobody will try again (RFC 3463 3.5: X.4.7 delivery time expired). */
+static void expired(const struct answer *an, const struct due_recipient *r, struct outcome *o)
+{
+	const struct due_message *m = &an->lease->message->due;
+	struct arena *a = arena_of(an->lease);
+
+	o->verdict = (struct verdict){
+		.class = PERM,
+		.code = o->verdict.code ? o->verdict.code : 451,
+		.enhanced = S("4.4.7"),
+		.text = arena_printf(a, "not delivered within %.*s; last answer: %.*s",
+				     STR_ARG(duration_words(a, m->expires_at - m->received_at)),
+				     STR_ARG(reply_words(a, o->verdict))),
+	};
+	failed(an, r, o);
+}
+
 /* Only an attempt that began after the message's time was over may end it: a clock that jumps does not bounce the queue. */
+static bool is_over(const struct due_message *m, uint64_t tried_at)
+{
+	return m->expires_at > 0 && tried_at >= m->expires_at;
+}
+
 static void deferred(const struct answer *an, const struct due_recipient *r, struct outcome *o)
 {
 	const struct due_message *m = &an->lease->message->due;
-	const struct config *c = role_config(an->lease->message->queue->role);
-	struct arena *a = arena_of(an->lease);
+	const struct cfg_queue *c = &role_config(an->lease->message->queue->role)->queue;
 
-	if (an->lease->sent_at >= m->expires_at && m->expires_at > 0) {
-		/* RFC 3463 3.5: X.4.7 delivery time expired, as a persistent transient failure */
-		o->verdict = (struct verdict){
-			.class = PERM,
-			.code = o->verdict.code ? o->verdict.code : 451,
-			.enhanced = S("4.4.7"),
-			.text = arena_printf(a, "not delivered within %.*s; last answer: %.*s",
-					     STR_ARG(duration_words(a, m->expires_at - m->received_at)),
-					     STR_ARG(reply_words(a, o->verdict))),
-		};
-		failed(an, r, o);
+	if (is_over(m, an->lease->sent_at)) {
+		expired(an, r, o);
 		return;
 	}
-	o->due_at = retry_at(&c->queue, r->attempts, an->now, m->expires_at, random_u64());
+	if (r->attempts == 0 && is_greylisting(o->verdict))
+		o->due_at = greylist_at(c, an->now, m->expires_at, random_u64());
+	else
+		o->due_at = retry_at(c, r->attempts, an->now, m->expires_at, random_u64());
 	o->transcript = an->transcript;
 	tell(an, r, o, LOG_INFO, "delivery.deferred");
 }
@@ -161,16 +151,39 @@ static struct outcome answered(const struct answer *an, const struct due_recipie
 	return o;
 }
 
-/* The next hop, our login or our TLS is at fault: nothing counts, but what was delivered all the same. */
-static struct outcome blocked(const struct answer *an, const struct due_recipient *r, struct str reason, bool news)
+/* The fault of a next hop as a recipient's last answer: RFC 3463 X.4.1 no answer from host, X.3.5 system incorrectly configured, X.7.0
+ * other security or policy. */
+static struct verdict fault_verdict(enum gate_fault fault, struct str reason)
 {
-	struct outcome o = unchanged(an->lease, r, an->now, an->now);
+	static const struct str enhanced[] = { { "4.4.0", 5 }, { "4.4.1", 5 }, { "4.3.5", 5 }, { "4.7.0", 5 } };
 
-	o.verdict = temp(451, S("4.4.0"), reason);
+	return temp(451, enhanced[fault], reason);
+}
+
+/* The next hop as a whole is at fault: the recipient takes the next way of its route at once, or waits for the first that opens; but an
+ * MX host that cannot be reached is an attempt like any other. */
+static struct outcome blocked(const struct answer *an, const struct due_recipient *r, enum gate_fault fault, struct str reason,
+			      bool news)
+{
+	const struct lease *l = an->lease;
+	const struct due_message *m = &l->message->due;
+	struct outcome o = unchanged(l, r, an->now, an->now);
+	struct way next = way_find(l->message->queue, m->login, m->sender, r->address, an->now);
+
+	o.verdict = fault_verdict(fault, reason);
 	o.remote = an->remote;
 	o.transcript = an->transcript;
-	if (news)
+	if (next.gate && next.gate != l->gate) {
+		tell(an, r, &o, LOG_INFO, "delivery.rerouted");
+	} else if (l->gate->is_mx) {
+		o.attempted = true;
+		deferred(an, r, &o);
+	} else if (!next.gate && is_over(m, next.tried_at)) {
+		o.attempted = true;
+		expired(an, r, &o);
+	} else if (news) {
 		tell(an, r, &o, LOG_INFO, "delivery.deferred");
+	}
 	return o;
 }
 
@@ -184,6 +197,15 @@ static const struct rec_outcome *outcome_for(const struct msg_result *m, uint64_
 	return NULL;
 }
 
+/* Did the next hop take the message for anybody? */
+static bool next_hop_took(const struct msg_result *m)
+{
+	for (size_t i = 0; i < m->outcomes.n; i++)
+		if (m->outcomes.at[i].verdict.class == OK)
+			return true;
+	return false;
+}
+
 /* Did the next hop say anything, or did relay drop the delivery untried? */
 static bool next_hop_spoke(const struct msg_result *m)
 {
@@ -191,6 +213,25 @@ static bool next_hop_spoke(const struct msg_result *m)
 		if (m->outcomes.at[i].verdict.code != 0)
 			return true;
 	return false;
+}
+
+static enum gate_fault fault_of(const struct msg_result *m)
+{
+	if (m->gate == 0)
+		return FAULT_NONE;
+	return m->gate <= FAULT_POLICY ? (enum gate_fault)m->gate : FAULT_UNREACHABLE;
+}
+
+/* What the result says about the next hop as a whole; true when that is news. */
+static bool use_gate(struct lease *l, const struct msg_result *m, uint64_t now)
+{
+	bool spoke = next_hop_spoke(m);
+
+	if (!next_hop_took(m) && (m->gate || !spoke))
+		limits_return(l); /* nothing came of it */
+	if (m->gate)
+		return gate_failed(l->gate, fault_of(m), m->gate_reason, l->sent_at, now);
+	return spoke && gate_worked(l->gate, now);
 }
 
 static void use_result(struct lease *l, const struct msg_result *m)
@@ -201,14 +242,10 @@ static void use_result(struct lease *l, const struct msg_result *m)
 		.remote = arena_str(arena_of(l), str_head(m->remote, REPLY_MAX)),
 		.tls = arena_str(arena_of(l), str_head(m->tls, REPLY_MAX)),
 		.transcript = arena_str(arena_of(l), str_head(m->transcript, 4096)),
+		.dsn = m->dsn != 0,
 	};
 	struct str reason = arena_str(arena_of(l), str_head(m->gate_reason, REPLY_MAX));
-	bool news = false;
-
-	if (m->gate)
-		news = gate_failed(l->gate, m->gate_reason, an.now);
-	else if (next_hop_spoke(m))
-		news = gate_worked(l->gate, an.now);
+	bool news = use_gate(l, m, an.now);
 
 	begin_outcomes(l);
 	for (size_t i = 0; i < l->recipients_n; i++) {
@@ -218,7 +255,7 @@ static void use_result(struct lease *l, const struct msg_result *m)
 		if (o && (!m->gate || o->verdict.class == OK))
 			l->outcomes[i] = answered(&an, r, o->verdict);
 		else if (m->gate)
-			l->outcomes[i] = blocked(&an, r, reason, news);
+			l->outcomes[i] = blocked(&an, r, fault_of(m), reason, news);
 		else
 			l->outcomes[i] = answered(&an, r, temp(451, S("4.3.0"), S("the delivery ended without an answer")));
 	}
@@ -272,9 +309,43 @@ void outcome_return(struct lease *l, uint64_t due_at)
 {
 	uint64_t now = clock_now_ms();
 
+	limits_return(l);
 	begin_outcomes(l);
 	for (size_t i = 0; i < l->recipients_n; i++)
 		l->outcomes[i] = unchanged(l, &l->recipients[i], now, due_at);
+	settle(l);
+}
+
+/* Where it was in the lane: what was never tried is as old as its message, the rest comes after that anyway. */
+static uint64_t place_of(const struct due_message *m, const struct due_recipient *r, uint64_t now)
+{
+	return r->attempts == 0 && m->received_at < now ? m->received_at : now;
+}
+
+void outcome_wait(struct lease *l, const struct way *way, bool in_place)
+{
+	struct answer an = { .lease = l, .now = clock_now_ms() };
+	const struct due_message *m = &l->message->due;
+	uint64_t put_off = an.now + PUT_OFF_MAX_MS;
+	bool over = is_over(m, way->tried_at);
+
+	if (way->wait_until < put_off)
+		put_off = way->wait_until;
+	if (over)
+		l->message->queue->scheduler.expired = true;
+	begin_outcomes(l);
+	for (size_t i = 0; i < l->recipients_n; i++) {
+		const struct due_recipient *r = &l->recipients[i];
+		struct outcome *o = &l->outcomes[i];
+
+		*o = unchanged(l, r, an.now, in_place ? place_of(m, r, an.now) : put_off);
+		if (!over)
+			continue;
+		o->route = arena_str(arena_of(l), way->name);
+		o->verdict = fault_verdict(FAULT_UNREACHABLE, arena_str(arena_of(l), way->reason));
+		o->attempted = true;
+		expired(&an, r, o);
+	}
 	settle(l);
 }
 
@@ -295,6 +366,7 @@ void outcome_no_text(struct lease *l, struct verdict why)
 	struct answer an = { .lease = l, .now = clock_now_ms() };
 	bool gone = why.class == PERM;
 
+	limits_return(l);
 	begin_outcomes(l);
 	for (size_t i = 0; i < l->recipients_n; i++) {
 		struct outcome *o = &l->outcomes[i];

@@ -6,7 +6,7 @@
 
 #include "posthouse/ipc.h"
 
-struct cfg_queue;
+struct way;
 
 #define DEATHS_MAX 3 /* a recipient with which relay has died so often is held */
 
@@ -19,15 +19,12 @@ void outcome_lost(struct lease *l, bool died);
 /* Give the recipients back untried, due at `due_at`. */
 void outcome_return(struct lease *l, uint64_t due_at);
 
+/* No way is open: the recipients wait, or their time is over, if it was tried in vain after that. In place: where they were in the
+ * lane; else due when a way may open. */
+void outcome_wait(struct lease *l, const struct way *way, bool in_place);
+
 /* The configuration has no way for it, or the store cannot produce its text. */
 void outcome_no_route(struct lease *l, struct verdict why);
 void outcome_no_text(struct lease *l, struct verdict why);
-
-/* When a recipient with so many attempts behind it is due again: the configured interval, give or take a tenth (`random` decides), but
- * not past `expires_at`, so that the last attempt comes in time. */
-uint64_t retry_at(const struct cfg_queue *c, uint64_t attempts, uint64_t now, uint64_t expires_at, uint64_t random);
-
-/* "5 days", "90 minutes". */
-struct str duration_words(struct arena *a, uint64_t ms);
 
 #endif

@@ -84,9 +84,11 @@ static struct verdict queue_start(struct role *r)
 	q->ids = (struct id_source){ .node = IDS_NODE, .worker = IDS_WORKER };
 	intake_init(q);
 	gates_init(q);
+	limits_init(q);
 	scheduler_init(q);
 	lease_table_init(q);
 	settle_init(q);
+	resigns_init(q);
 	reports_init(q);
 	admin_init(q);
 	queue_timer_init(q, &q->housekeeping);
@@ -113,8 +115,8 @@ static void queue_apply(struct role *r)
 	if (!q || !queue_may_store(q))
 		return;
 	store_set_limits(q->store, c->queue.min_free, c->queue.max_messages);
+	leases_return_parked(q); /* before their gates' limits change */
 	gates_apply(q);
-	leases_return_parked(q);
 	scheduler_wake(q);
 	reports_retry(q);
 }
@@ -137,6 +139,7 @@ static void queue_peer_up(struct role *r, struct channel *ch)
 static void relay_down(struct queue *q)
 {
 	scheduler_fini(q);
+	resigns_cancel(q);
 	q->relay = NULL;
 	leases_return_parked(q);
 	leases_relay_gone(q);
@@ -185,15 +188,8 @@ static void queue_stats(struct role *r)
 	role_stat(r, S("full"), s.full, s.full ? S("accepts are refused: no space, or too many messages") : S(""));
 	role_stat(r, S("deliveries"), q->leases.count, S(""));
 	role_stat(r, S("results_kept"), q->settling.held, q->settling.failing ? S("the store has no room for results") : S(""));
-	LIST_EACH (i, &q->gates.all) {
-		struct gate *g = CONTAINER_OF(i, struct gate, in_gates);
-		struct arena a = { 0 };
-
-		if (g->connections > 0 || g->status != GATE_UP)
-			role_stat(r, arena_printf(&a, "gate %s", g->name), g->status == GATE_UP ? 0 : g->down_until,
-				  str_of(g->reason));
-		arena_fini(&a);
-	}
+	gates_stats(q);
+	limits_stats(q);
 }
 
 /* ---- the end ---- */
@@ -213,6 +209,7 @@ void queue_part_ended(struct queue *q)
 	leases_drop(q);
 	intake_fini(q);
 	gates_fini(q);
+	limits_fini(q);
 	free(q);
 	role_stopped(r);
 }
@@ -235,6 +232,7 @@ static void close_store(struct queue *q)
 	if (q->closing)
 		return;
 	reports_cancel(q);
+	resigns_cancel(q);
 	scheduler_fini(q);
 	q->closing = true;
 	for (size_t i = 0; i < q->timers_n; i++)
@@ -276,6 +274,7 @@ static const struct ipc_handlers handlers = {
 	.submit = handle_submit,
 	.abandon_transaction = handle_abandon_transaction,
 	.result = handle_result,
+	.resign = handle_resign,
 	.queue_page = handle_queue_page,
 	.queue_alter = handle_queue_alter,
 	.queue_show = handle_queue_show,

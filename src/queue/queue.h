@@ -7,11 +7,15 @@
 #include "gate.h"
 #include "intake.h"
 #include "lease.h"
+#include "limits.h"
 #include "outcome.h"
+#include "patience.h"
 #include "report.h"
+#include "resign.h"
 #include "route.h"
 #include "scheduler.h"
 #include "settle.h"
+#include "way.h"
 
 #include "posthouse/id.h"
 #include "posthouse/log.h"
@@ -28,10 +32,12 @@ struct queue {
 	bool closing;                  /* store_close() was called */
 	struct intake intake;
 	struct gates gates;
+	struct limits limits;
 	struct scheduler scheduler;
 	struct leases leases;
 	struct settling settling;
 	struct reports reports;
+	struct resigns resigns;
 	struct admin admin;
 	struct id_source ids; /* of reports; submission's ids have other node numbers */
 	uv_timer_t housekeeping, grace;

@@ -1,6 +1,9 @@
-/* report.h - tells senders of failures: builds the report, has it signed, stores it together with its marks. One at a time. */
+/* report.h - tells senders what has become of their mail: failures, delays, and deliveries where they asked for it. A report is built,
+ * signed, and stored together with its marks, one at a time. Failures of mail without a sender are told to the postmaster. */
 #ifndef QUEUE_REPORT_H
 #define QUEUE_REPORT_H
+
+#include "report_rules.h"
 
 #include <stdbool.h>
 #include <uv.h>
@@ -10,14 +13,17 @@ struct report;
 
 struct reports {
 	struct report *current; /* NULL: none is being made */
-	bool again;             /* something failed meanwhile */
+	unsigned turn;          /* what is looked for next: failures, delays, successes take turns */
+	unsigned vain;          /* so many looks in a row have found nothing */
+	bool again;             /* something happened meanwhile */
 	bool waiting;           /* the last try did not come through: the timer starts the next */
+	struct notice_count notices;
 	uv_timer_t timer;
 };
 
 void reports_init(struct queue *q);
 
-/* Recipients have failed, or what a report needs (vault, the store) is there again. */
+/* Recipients have failed, or what a report needs (vault, the store) is there again. Delays are looked for by a timer. */
 void reports_wake(struct queue *q);
 
 /* The same, without the pause after a failure: what was missing has come back. */

@@ -1,4 +1,4 @@
-/* report_text.h - a failure report's text, within the bounds of what travels inline. */
+/* report_text.h - the texts of reports and of notes to the postmaster, within the bounds of what travels inline. */
 #ifndef QUEUE_REPORT_TEXT_H
 #define QUEUE_REPORT_TEXT_H
 
@@ -13,8 +13,21 @@ struct report_text {
 	size_t covered; /* the first so many of parent->failed: the next report has the rest */
 };
 
-/* The report on `parent`, at most INLINE_MAX bytes: where it would be larger it quotes less, then covers fewer recipients. */
-struct report_text report_write(struct arena *a, struct str hostname, uint64_t id, uint64_t now, const struct unreported *parent,
-				struct str quoted);
+struct report_request {
+	struct str hostname;
+	uint64_t id, now;        /* of the report */
+	enum message_kind about; /* KIND_FAILURE, KIND_DELAY, KIND_SUCCESS */
+	const struct unreported *parent;
+	size_t n;          /* the first so many of parent->failed */
+	struct str quoted; /* of the original's header */
+	struct str whole;  /* the original's text, where all of it is to be returned if it fits; else "" */
+};
+
+/* The report, at most INLINE_MAX bytes: where it would be larger it returns only the header, less of that, then covers fewer recipients. */
+struct report_text report_write(struct arena *a, const struct report_request *request);
+
+/* report_notice.c: the note about recipients of a message without a sender who could not be reached; covers all of them. */
+struct report_text notice_write(struct arena *a, struct str hostname, uint64_t id, uint64_t now, struct str to,
+				const struct unreported *parent);
 
 #endif

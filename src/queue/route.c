@@ -1,4 +1,4 @@
-/* route.c - which way a recipient goes. */
+/* route.c - the configuration's rules about which way mail goes. */
 #include "route.h"
 
 /* Does a login match one of the `users` of a route? They are names; where they look like patterns, they are taken as such. */
@@ -27,7 +27,81 @@ static bool route_applies(const struct cfg_route *r, struct str login, struct st
 	return r->users.n == 0 || users_match(&r->users, login);
 }
 
-static const struct cfg_upstream *upstream_named(const struct config *c, struct str name)
+const struct cfg_route *route_find(const struct config *c, struct str login, struct str sender, struct str recipient)
+{
+	for (size_t i = 0; i < c->routes_n; i++)
+		if (route_applies(&c->routes[i], login, sender, recipient))
+			return &c->routes[i];
+	return NULL;
+}
+
+/* ---- without knowing the whole addresses ---- */
+
+enum answer { NO, MAYBE, YES };
+
+/* Does one of the patterns match an address in this domain? `postmaster` stands for any local part. */
+static enum answer recipients_answer(const struct str_list *patterns, struct str postmaster)
+{
+	enum answer answer = NO;
+
+	if (patterns->n == 0)
+		return YES;
+	for (size_t i = 0; i < patterns->n; i++) {
+		struct str p = patterns->at[i];
+		size_t at = str_rfind(p, '@');
+
+		if (at == p.n || at == 0) {
+			if (pattern_matches(p, postmaster))
+				return YES;
+		} else if (pattern_matches(str_from(p, at), postmaster)) {
+			answer = MAYBE;
+		}
+	}
+	return answer;
+}
+
+static enum answer senders_answer(const struct str_list *patterns)
+{
+	if (patterns->n == 0)
+		return YES;
+	for (size_t i = 0; i < patterns->n; i++)
+		if (str_eq(patterns->at[i], S("*")))
+			return YES;
+	return MAYBE;
+}
+
+static enum answer route_answer(const struct cfg_route *r, struct str login, struct str postmaster)
+{
+	enum answer recipients = recipients_answer(&r->recipients, postmaster);
+
+	if (recipients == NO || (r->users.n > 0 && !users_match(&r->users, login)))
+		return NO;
+	return recipients == YES ? senders_answer(&r->senders) : MAYBE;
+}
+
+struct route_choice routes_for(const struct config *c, struct str login, struct str domain)
+{
+	struct route_choice choice = { .n = 0 };
+	struct arena a = { 0 };
+	struct str postmaster = arena_printf(&a, "postmaster@%.*s", STR_ARG(domain));
+
+	for (size_t i = 0; i < c->routes_n && choice.n < ROUTES_MAX; i++) {
+		enum answer answer = route_answer(&c->routes[i], login, postmaster);
+
+		if (answer != NO)
+			choice.at[choice.n++] = &c->routes[i];
+		if (answer == YES) {
+			choice.complete = true;
+			break;
+		}
+	}
+	arena_fini(&a);
+	return choice;
+}
+
+/* ---- ways ---- */
+
+const struct cfg_upstream *route_upstream(const struct config *c, struct str name)
 {
 	for (size_t i = 0; i < c->upstreams_n; i++)
 		if (str_eq(c->upstreams[i].name, name))
@@ -35,35 +109,11 @@ static const struct cfg_upstream *upstream_named(const struct config *c, struct 
 	return NULL;
 }
 
-static struct route no_way(struct str text)
-{
-	return (struct route){ .why = temp(451, S("4.3.5"), text) };
-}
-
-struct route route_find(const struct config *c, struct str login, struct str sender, struct str recipient)
-{
-	for (size_t i = 0; i < c->routes_n; i++) {
-		const struct cfg_route *r = &c->routes[i];
-		const struct cfg_upstream *u;
-
-		if (!route_applies(r, login, sender, recipient))
-			continue;
-		if (r->via.n != 1)
-			return no_way(S("a route with several ways is not built yet: name one upstream in `via`"));
-		if (str_eq(r->via.at[0], S("mx")))
-			return no_way(S("direct delivery (`mx`) is not built yet: name an upstream in `via`"));
-		u = upstream_named(c, r->via.at[0]);
-		if (!u)
-			return no_way(S("the route names an upstream that is not configured"));
-		return (struct route){ .upstream = u };
-	}
-	return no_way(S("no route of the configuration applies to this recipient"));
-}
-
-bool route_uses(const struct config *c, const struct cfg_upstream *u)
+bool route_uses(const struct config *c, struct str via)
 {
 	for (size_t i = 0; i < c->routes_n; i++)
-		if (c->routes[i].via.n == 1 && str_eq(c->routes[i].via.at[0], u->name))
-			return true;
+		for (size_t k = 0; k < c->routes[i].via.n; k++)
+			if (str_eq(c->routes[i].via.at[k], via))
+				return true;
 	return false;
 }

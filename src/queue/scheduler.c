@@ -1,5 +1,6 @@
-/* scheduler.c - rounds: ask the store for due lanes, lease a few recipients of each with their siblings, send. One round at a time;
- * what happens meanwhile starts the next. */
+/* scheduler.c - rounds: serve the lanes that wait for room, ask the store for more due lanes, lease a few recipients of each with their
+ * siblings, send. One round at a time; what happens meanwhile starts the next. A lane whose ways are all closed is passed by and stays
+ * due; one that meets a full gate waits there for its turn. */
 #include "queue.h"
 
 #include "posthouse/clock.h"
@@ -7,11 +8,21 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define LANES_MAX       32
+#define LANES_MAX       128
 #define TIMER_MAX_MS    60000
 #define TIMER_MIN_MS    20
 #define FRUITLESS_MS    1000 /* lanes said to be due gave nothing: no hurry */
 #define STORE_FAILED_MS 5000
+#define VAIN_PAGES_MAX  4  /* full pages of blocked lanes, then a pause: 100,000 of them cost some seconds, not the processor */
+#define LOOK_RECIPIENTS 20 /* of a blocked lane, each time */
+#define LOOK_MIN_MS     1000
+#define LOOK_MAX_MS     (10 * 60 * 1000)
+
+/* One question for a lane's recipients. */
+struct ask {
+	struct queue *queue;
+	bool in_place; /* only to find those whose time is over */
+};
 
 /* In the order they happen. */
 static void on_lanes(void *ctx, struct verdict v, const struct due_lane *lanes, size_t n, uint64_t next_at);
@@ -54,16 +65,27 @@ void scheduler_wait_credit(struct queue *q)
 	channel_wait_credit(q->relay, w);
 }
 
-/* Sleep until something may be due. */
-static void rest(struct queue *q, uint64_t now, uint64_t gate_at, uint64_t at_least_ms)
-{
-	uint64_t delay = TIMER_MAX_MS;
-	uint64_t lane_at = q->scheduler.next_lane_at;
+/* ---- rest ---- */
 
-	if (lane_at > 0 && lane_at < now + delay)
-		delay = lane_at > now ? lane_at - now : 0;
-	if (gate_at > 0 && gate_at < now + delay)
-		delay = gate_at > now ? gate_at - now : 0;
+static void sooner(uint64_t *delay, uint64_t now, uint64_t at)
+{
+	if (at > 0 && at < now + *delay)
+		*delay = at > now ? at - now : 0;
+}
+
+/* Sleep until something may be due. */
+static void rest(struct queue *q, uint64_t at_least_ms)
+{
+	struct scheduler *s = &q->scheduler;
+	uint64_t now = clock_now_ms(), gate_at, delay = TIMER_MAX_MS;
+
+	(void)gates_upstream_room(q, now, &gate_at);
+	sooner(&delay, now, s->next_lane_at);
+	sooner(&delay, now, gate_at);
+	sooner(&delay, now, s->blocked_until);
+	sooner(&delay, now, s->opens_at);
+	if (gates_may_expire(q))
+		sooner(&delay, now, s->look_at);
 	if (delay < at_least_ms)
 		delay = at_least_ms;
 	uv_timer_start(&q->scheduler.timer, on_timer, delay, 0);
@@ -71,14 +93,88 @@ static void rest(struct queue *q, uint64_t now, uint64_t gate_at, uint64_t at_le
 
 static bool may_lease(const struct queue *q)
 {
-	return queue_may_store(q) && !q->stopping && q->relay && q->gates.known && !q->settling.failing && !q->scheduler.failing;
+	return queue_may_store(q) && !q->stopping && q->relay && q->gates.known && q->limits.known && !q->settling.failing &&
+	       !q->scheduler.failing;
+}
+
+/* ---- a round ---- */
+
+static void ask_lane(struct queue *q, uint64_t lane, struct gate *g, size_t n, bool in_place)
+{
+	struct ask *ask = NEW(struct ask);
+
+	ask->queue = q;
+	ask->in_place = in_place;
+	q->scheduler.asking++;
+	q->scheduler.room -= n < q->scheduler.room ? n : q->scheduler.room;
+	if (g)
+		gate_expect(g, n);
+	store_lease(q->store, lane, clock_now_ms(), n, !in_place, on_leased, ask);
+}
+
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Lanes that waited for room come first, each with its share. */
+static void serve_waiting(struct queue *q, uint64_t now)
+{
+	LIST_EACH (i, &q->gates.waiting) {
+		struct gate *g = CONTAINER_OF(i, struct gate, in_waiting);
+		size_t share;
+
+		if (!gate_is_open(g, now)) {
+			if (g->status != GATE_PROBING)
+				gate_forget_waiting(g); /* these may have another way */
+			continue;
+		}
+		share = gate_room(g, now) / g->waiting_n;
+		while (g->waiting_n > 0 && gate_room(g, now) > 0 && q->scheduler.room > 0)
+			ask_lane(q, gate_next_waiting(g), g,
+				 least(share > 0 ? share : 1, least(gate_room(g, now), q->scheduler.room)), false);
+	}
+}
+
+/* A sweep looks through blocked lanes when it is time; with the lifetime of days, some minutes do not matter. */
+static void begin_sweep(struct queue *q, uint64_t now)
+{
+	struct scheduler *s = &q->scheduler;
+
+	s->blocked_until = 0;
+	s->swept = 0;
+	s->looking = now >= s->look_at && gates_may_expire(q);
+	s->expired = false;
+}
+
+static void end_sweep(struct queue *q, uint64_t now)
+{
+	struct scheduler *s = &q->scheduler;
+	uint64_t interval = role_config(q->role)->queue.lifetime_ms / 100;
+
+	s->opens_at = s->blocked_until;
+	s->blocked_until = 0;
+	if (interval < LOOK_MIN_MS)
+		interval = LOOK_MIN_MS;
+	if (s->looking)
+		s->look_at = now + (interval < LOOK_MAX_MS ? interval : LOOK_MAX_MS);
+	s->looking = false;
+}
+
+/* Is it worth to ask for lanes? */
+static bool wants_page(struct queue *q, uint64_t now)
+{
+	uint64_t wake_at;
+
+	if (clock_mono_ms() < q->scheduler.paused_until)
+		return false;
+	return q->scheduler.looking || q->gates.mx_used || gates_upstream_room(q, now, &wake_at) > 0;
 }
 
 void scheduler_wake(struct queue *q)
 {
 	struct scheduler *s = &q->scheduler;
 	uint64_t now = clock_now_ms();
-	uint64_t gate_at;
 
 	if (!queue_may_store(q))
 		return;
@@ -87,16 +183,25 @@ void scheduler_wake(struct queue *q)
 		s->again = true;
 		return;
 	}
-	s->room = gates_room(q, now, &gate_at);
+	s->room = leases_free(q);
 	if (!may_lease(q) || s->room == 0 || !channel_has_credit(q->relay)) {
 		/* a result, a channel, credit or the timer wakes us */
-		rest(q, now, gate_at, s->failing ? STORE_FAILED_MS : FRUITLESS_MS);
+		rest(q, s->failing ? STORE_FAILED_MS : FRUITLESS_MS);
 		return;
 	}
-	s->asking = 1;
+	s->asking = 1; /* this step */
 	s->again = false;
 	s->fruitful = false;
-	store_lanes(q->store, now, s->room < LANES_MAX ? s->room : LANES_MAX, on_lanes, q);
+	serve_waiting(q, now);
+	if (!s->sweeping)
+		begin_sweep(q, now);
+	s->page = 0;
+	if (s->room > 0 && wants_page(q, now)) {
+		s->asking++;
+		s->page = s->looking ? least(LANES_MAX, 1 + s->room / LOOK_RECIPIENTS) : LANES_MAX;
+		store_lanes(q->store, now, s->page, on_lanes, q);
+	}
+	end_step(q);
 }
 
 static void store_refused(struct queue *q, struct verdict v)
@@ -106,10 +211,58 @@ static void store_refused(struct queue *q, struct verdict v)
 	q->scheduler.failing = true;
 }
 
+/* One lane of a page: lease from it, let it wait at its gate, or pass it by. */
+static void use_lane(struct queue *q, uint64_t lane, const struct lane_way *way, size_t share)
+{
+	struct scheduler *s = &q->scheduler;
+	struct gate *g = way->gate;
+	size_t n = least(share, s->room);
+
+	if (way->state == LANE_BLOCKED) {
+		if (s->blocked_until == 0 || way->wait_until < s->blocked_until)
+			s->blocked_until = way->wait_until;
+		if (s->looking && s->room > 0)
+			ask_lane(q, lane, NULL, LOOK_RECIPIENTS, true);
+		return;
+	}
+	if (g) {
+		size_t room = gate_room(g, clock_now_ms()), part = room / (g->wanting > 0 ? g->wanting : 1);
+
+		n = g->waiting_n > 0 ? 0 : least(n, least(room, part > 0 ? part : 1));
+		if (g->wanting > 0)
+			g->wanting--;
+	}
+	if (n > 0)
+		ask_lane(q, lane, g, n, false);
+	else if (g)
+		gate_wait(g, lane);
+}
+
+/* Are there due lanes that this sweep has not met? The store's turn goes round without an end. */
+static bool has_more(struct queue *q, const struct due_lane *lanes, size_t n)
+{
+	struct scheduler *s = &q->scheduler;
+	struct store_stats stats;
+
+	if (n < s->page)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (s->swept > 0 && lanes[i].lane == s->first_lane)
+			return false;
+	if (s->swept == 0)
+		s->first_lane = lanes[0].lane;
+	s->swept += n;
+	store_stats(q->store, &stats);
+	return s->swept <= stats.lanes + LANES_MAX; /* the first one may not be due any more */
+}
+
 static void on_lanes(void *ctx, struct verdict v, const struct due_lane *lanes, size_t n, uint64_t next_at)
 {
 	struct queue *q = ctx;
 	struct scheduler *s = &q->scheduler;
+	struct lane_way ways[LANES_MAX];
+	uint64_t now = clock_now_ms();
+	size_t share;
 
 	if (v.class != OK) {
 		store_refused(q, v);
@@ -117,13 +270,22 @@ static void on_lanes(void *ctx, struct verdict v, const struct due_lane *lanes, 
 	} else {
 		s->next_lane_at = next_at;
 	}
-	s->share = n > 0 && s->room > n ? s->room / n : 1;
-	for (size_t i = 0; i < n && may_lease(q); i++) {
-		s->asking++;
-		store_lease(q->store, lanes[i].lane, clock_now_ms(), s->share, true, on_leased, q);
+	n = least(n, s->page);
+	for (size_t i = 0; i < n; i++) {
+		ways[i] = way_of_lane(q, lanes[i].login, lanes[i].domain, now);
+		if (ways[i].state == LANE_GOES && ways[i].gate)
+			ways[i].gate->wanting++;
 	}
-	if (n > 0)
-		s->next_lane_at = 0; /* known again when all that is due has been taken */
+	share = n > 0 && s->room > n ? s->room / n : 1;
+	for (size_t i = 0; i < n && may_lease(q); i++)
+		use_lane(q, lanes[i].lane, &ways[i], share);
+	for (size_t i = 0; i < n; i++)
+		if (ways[i].gate)
+			ways[i].gate->wanting = 0;
+	s->sweeping = v.class == OK && has_more(q, lanes, n);
+	s->vain_pages = s->sweeping ? s->vain_pages + 1 : 0;
+	if (v.class == OK && !s->sweeping)
+		end_sweep(q, now);
 	end_step(q);
 }
 
@@ -139,20 +301,33 @@ static struct message *fetched(struct scheduler *s, uint64_t id)
 	return NULL;
 }
 
-/* A message that a lane has given: its recipients in other lanes join it. */
-static void fetch(struct queue *q, const struct due_message *due)
+/* Do the message's other recipients go the same way? Those of an upstream do; those of an MX domain are all in one lane. */
+static bool wants_siblings(const struct message *m)
 {
+	const struct due_message *due = &m->due;
+	struct way w;
+
+	if (due->others_open == 0 || due->recipients_n >= DELIVERY_RECIPIENTS_MAX || !may_lease(m->queue))
+		return false;
+	w = way_find(m->queue, due->login, due->sender, due->recipients[0].address, clock_now_ms());
+	return w.gate && !w.gate->is_mx;
+}
+
+/* A message that a lane has given: its recipients in other lanes join it. */
+static void fetch(struct ask *ask, const struct due_message *due)
+{
+	struct queue *q = ask->queue;
 	struct scheduler *s = &q->scheduler;
 	struct message *m = fetched(s, due->id);
 
-	s->fruitful = true;
+	s->fruitful = s->fruitful || !ask->in_place;
 	if (m) {
 		message_add(m, due->recipients, due->recipients_n);
 		return;
 	}
 	m = message_new(q, due);
-	if (m->due.recipients_n >= DELIVERY_RECIPIENTS_MAX || !may_lease(q)) {
-		message_dispatch(m);
+	if (ask->in_place || !wants_siblings(m)) {
+		message_dispatch(m, ask->in_place);
 		return;
 	}
 	s->asking++;
@@ -162,12 +337,14 @@ static void fetch(struct queue *q, const struct due_message *due)
 
 static void on_leased(void *ctx, struct verdict v, const struct due_message *messages, size_t n)
 {
-	struct queue *q = ctx;
+	struct ask *ask = ctx;
+	struct queue *q = ask->queue;
 
 	if (v.class != OK)
 		store_refused(q, v);
 	for (size_t i = 0; v.class == OK && i < n; i++)
-		fetch(q, &messages[i]);
+		fetch(ask, &messages[i]);
+	free(ask);
 	leases_send(q);
 	end_step(q);
 }
@@ -184,7 +361,7 @@ static void on_siblings(void *ctx, struct verdict v, const struct due_message *m
 		if (messages[i].id == m->due.id)
 			message_add(m, messages[i].recipients, messages[i].recipients_n);
 	list_remove(&m->in_fetched);
-	message_dispatch(m);
+	message_dispatch(m, false);
 	leases_send(q);
 	end_step(q);
 }
@@ -197,13 +374,25 @@ static void end_step(struct queue *q)
 	assert(s->asking > 0);
 	if (--s->asking > 0)
 		return;
+	gates_expect_nothing(q);
+	gates_collect(q);
 	queue_check_idle(q);
 	if (!queue_may_store(q))
 		return;
+	if (s->fruitful)
+		s->vain_pages = 0;
+	if (s->expired)
+		s->look_at = 0; /* there may be more in its lane */
+	if (s->vain_pages >= VAIN_PAGES_MAX) {
+		s->vain_pages = 0;
+		s->paused_until = clock_mono_ms() + TIMER_MIN_MS;
+	}
 	if (s->failing)
-		rest(q, clock_now_ms(), 0, STORE_FAILED_MS);
-	else if (s->fruitful || s->again)
+		rest(q, STORE_FAILED_MS);
+	else if (clock_mono_ms() < s->paused_until)
+		uv_timer_start(&s->timer, on_timer, TIMER_MIN_MS, 0);
+	else if (s->fruitful || s->again || (s->sweeping && s->page > 0))
 		scheduler_wake(q);
 	else
-		rest(q, clock_now_ms(), 0, s->next_lane_at ? TIMER_MIN_MS : FRUITLESS_MS);
+		rest(q, s->page > 0 && s->next_lane_at ? TIMER_MIN_MS : FRUITLESS_MS);
 }

@@ -12,10 +12,11 @@ void settle_init(struct queue *q)
 	queue_timer_init(q, &q->settling.retry);
 }
 
-static bool has_failed(const struct lease *l)
+/* Is there something to tell the sender? */
+static bool has_news(const struct lease *l)
 {
 	for (size_t i = 0; i < l->recipients_n; i++)
-		if (l->outcomes[i].state == RCPT_FAILED)
+		if (l->outcomes[i].state == RCPT_FAILED || l->outcomes[i].report_success)
 			return true;
 	return false;
 }
@@ -53,7 +54,7 @@ static void on_settled(void *ctx, struct verdict v)
 	}
 	if (l->tell_relay && v.class != TEMP)
 		ipc_send_settled(q->relay, &(struct msg_settled){ .lease = l->number }, -1);
-	if (v.class == OK && has_failed(l))
+	if (v.class == OK && has_news(l))
 		reports_wake(q);
 	lease_free(l);
 	scheduler_wake(q);

@@ -1,14 +1,13 @@
-/* connection.c - one connection to a next hop: its addresses in turn, TCP and TLS, and its end. What is said on it: session.c. */
+/* connection.c - one connection to a next hop: TCP and TLS, its time limits, and its end. Which address comes next: attempt.c; what is
+ * said on it: session.c. */
 #include "relay.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <stdlib.h>
 
 #define TO(state) (1u << CONNECTION_##state)
 
 /* In the order they happen, which is the order of this file. */
-static void try_address(struct connection *c);
 static void on_connect(void *ctx, struct stream *st, struct verdict v);
 static void on_tls(void *ctx, struct stream *st, struct verdict v);
 static size_t on_input(void *ctx, struct stream *st, struct str bytes);
@@ -58,111 +57,36 @@ struct connection *connection_open(struct pool *pool)
 	c->number = ++relay->next_connection;
 	c->log.session = c->number;
 	c->generation = pool->generation;
-	c->host = arena_str(&c->arena, pool->host);
 	c->tls_name = arena_str(&c->arena, pool->tls_name);
 	c->tls = pool->tls;
 	c->context = pool->trust ? tls_context_ref(pool->trust->context) : NULL;
 	c->config.hostname = arena_str(&c->arena, role_config(relay->role)->hostname);
-	c->config.mechanisms = pool->login ? S("PLAIN LOGIN") : S("");
+	c->config.mechanisms = pool->login ? S("SCRAM-SHA-256 PLAIN LOGIN") : S("");
 	c->transfer.fd = -1;
+	buf_init(&c->attempts, ATTEMPTS_MAX);
 	uv_timer_init(relay->loop, &c->timer);
 	c->timer.data = c;
 	c->parts = 1;
 	list_append(&pool->connections, &c->in_pool);
 	pool->connections_n++;
 	relay->connections++;
-	session_limit(c);
-	pool_find_addresses(pool, c);
+	connection_limit(c);
+	targets_find(pool, c);
 	return c;
 }
 
-/* ---- addresses in turn ---- */
+/* ---- the stream ---- */
 
-void connection_try_addresses(struct connection *c)
+void connection_connect(struct connection *c, const struct target *t)
 {
-	struct pool *pool = c->pool;
+	const struct sockaddr_storage *source = &c->relay->source[t->address.ss_family == AF_INET6];
 
-	c->addresses_n = pool->addresses_n;
-	c->addresses = xcalloc(c->addresses_n, sizeof *c->addresses);
-	for (size_t i = 0; i < c->addresses_n; i++)
-		c->addresses[i] = pool->addresses[(pool->first + i) % pool->addresses_n];
-	c->tried = 0;
-	try_address(c);
-}
-
-/* "smtp.example.net [192.0.2.1]:587", for results and reasons. */
-static void set_remote(struct connection *c, const struct sockaddr_storage *address)
-{
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
-	const void *from = address->ss_family == AF_INET6 ? (const void *)&v6->sin6_addr : (const void *)&v4->sin_addr;
-	char text[INET6_ADDRSTRLEN] = "?";
-
-	inet_ntop(address->ss_family, from, text, sizeof text);
-	snprintf(c->remote, sizeof c->remote, "%.*s [%s]:%u", STR_ARG(str_head(c->host, 255)), text,
-		 ntohs(address->ss_family == AF_INET6 ? v6->sin6_port : v4->sin_port));
-}
-
-static void try_address(struct connection *c)
-{
-	const struct sockaddr_storage *address = &c->addresses[c->tried];
-
-	set_remote(c, address);
-	c->config.tls = c->tls == UPSTREAM_IMPLICIT;
-	c->config.use_starttls = c->tls == UPSTREAM_STARTTLS || (c->tls == UPSTREAM_OPPORTUNISTIC && !c->in_clear);
-	c->config.need_tls = c->tls == UPSTREAM_STARTTLS || c->tls == UPSTREAM_IMPLICIT;
-	c->client = smtp_client_new(&c->config);
-	c->stream = stream_connect(c->relay->loop, (const struct sockaddr *)address, &stream_ops, c);
+	c->stream = stream_connect_from(c->relay->loop, source->ss_family ? (const struct sockaddr *)source : NULL,
+					(const struct sockaddr *)&t->address, &stream_ops, c);
 	c->parts++;
 	connection_enter(c, CONNECTION_CONNECTING);
-	session_limit(c);
+	connection_limit(c);
 }
-
-/* Leave this attempt's stream and machine behind: the stream ends by itself. */
-static void drop_attempt(struct connection *c)
-{
-	ipc_cancel(NULL, c->call);
-	c->call = 0;
-	c->handshaking = false;
-	if (c->stream && c->state == CONNECTION_OPENING) {
-		smtp_client_quit(c->client);
-		session_flush(c);
-		stream_finish(c->stream);
-	} else if (c->stream) {
-		stream_close(c->stream);
-	}
-	c->stream = NULL;
-	smtp_client_free(c->client);
-	c->client = NULL;
-}
-
-/* An address that does not do: the next one, or in clear text where that is allowed. A refused login is not tried elsewhere: who does
- * that gets locked out. */
-void connection_attempt_failed(struct connection *c, struct verdict v, enum smtp_fault fault)
-{
-	bool may_be_clear = c->handshaking && c->tls == UPSTREAM_OPPORTUNISTIC && !c->in_clear && c->config.mechanisms.n == 0;
-
-	v = verdict_keep(&c->arena, v);
-	log_debug(&c->log, "connection.failed", kv("remote", c->remote), kv("reason", v.text));
-	drop_attempt(c);
-	if (c->state != CONNECTION_RESOLVING && may_be_clear) {
-		c->in_clear = true;
-		try_address(c);
-		return;
-	}
-	c->in_clear = false;
-	c->tried++;
-	if (c->state != CONNECTION_RESOLVING && c->tried == 1)
-		c->pool->first++;
-	if (fault != FAULT_AUTH && c->tried < c->addresses_n && !c->relay->stopping) {
-		try_address(c);
-		return;
-	}
-	pool_connection_failed(c->pool, c, v, fault);
-	connection_close(c, "failed");
-}
-
-/* ---- the stream ---- */
 
 static void on_connect(void *ctx, struct stream *st, struct verdict v)
 {
@@ -171,11 +95,13 @@ static void on_connect(void *ctx, struct stream *st, struct verdict v)
 	if (st != c->stream)
 		return;
 	if (v.class != OK) {
-		connection_attempt_failed(c, v, FAULT_CONNECTION);
+		memory_note(c->relay, MEMORY_DEAD, &c->targets[c->tried].address);
+		attempt_failed(c, v, STEP_OPENING, FAULT_CONNECTION);
 		return;
 	}
+	memory_answered(c->relay, &c->targets[c->tried].address);
 	connection_enter(c, CONNECTION_OPENING);
-	session_limit(c);
+	connection_limit(c);
 	if (c->tls != UPSTREAM_IMPLICIT)
 		return;
 	if (!c->context) {
@@ -242,26 +168,31 @@ static void on_end(void *ctx, struct stream *st, struct str why)
 
 /* ---- time limits ---- */
 
-static void on_timer(uv_timer_t *timer)
+/* For an address to answer: a quarter of the time, and at most some seconds, while there are others to try. */
+static uint64_t connect_ms(const struct connection *c)
 {
-	connection_timed_out(timer->data);
+	uint64_t whole = role_config(c->relay->role)->delivery.timeouts.connect_ms;
+
+	if (c->state == CONNECTION_RESOLVING || c->second_turn || c->targets_n == 1)
+		return whole;
+	return whole / 4 < TURN_MS ? whole / 4 : TURN_MS;
 }
 
-/* Start the limit for what the connection waits for now. */
-void session_limit(struct connection *c)
+void connection_limit(struct connection *c)
 {
 	const struct cfg_timeouts *limits = &role_config(c->relay->role)->delivery.timeouts;
 	uint64_t ms = limits->command_ms;
 
 	switch (c->state) {
 	case CONNECTION_RESOLVING:
-	case CONNECTION_CONNECTING: ms = limits->connect_ms; break;
+	case CONNECTION_CONNECTING: ms = connect_ms(c); break;
 	case CONNECTION_OPENING:
 	case CONNECTION_BUSY:
 		if (smtp_client_waits(c->client) == WAIT_GREETING)
 			ms = limits->greeting_ms;
 		else if (smtp_client_waits(c->client) == WAIT_DATA)
 			ms = limits->data_ms;
+		c->limited_at = smtp_client_progress(c->client);
 		break;
 	case CONNECTION_IDLE: ms = IDLE_MS; break;
 	case CONNECTION_QUITTING: ms = QUIT_MS; break;
@@ -270,18 +201,34 @@ void session_limit(struct connection *c)
 	uv_timer_start(&c->timer, on_timer, ms, 0);
 }
 
-void connection_timed_out(struct connection *c)
+void connection_limit_progress(struct connection *c)
 {
+	bool talking = c->state == CONNECTION_OPENING || c->state == CONNECTION_BUSY;
+
+	if (!talking || smtp_client_progress(c->client) != c->limited_at)
+		connection_limit(c);
+}
+
+/* Nothing came of the connection in this time. */
+static void connecting_timed_out(struct connection *c)
+{
+	struct target *t = &c->targets[c->tried];
+
+	t->cut = !c->second_turn && c->targets_n > 1;
+	memory_silent(c->relay, &t->address);
+	attempt_failed(c, temp(421, S("4.4.1"), S("the connection was not made in time")), STEP_OPENING, FAULT_CONNECTION);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct connection *c = timer->data;
 	struct str text;
 
 	switch (c->state) {
 	case CONNECTION_RESOLVING:
-		connection_attempt_failed(c, temp(451, S("4.4.3"), S("the name service does not answer in time")),
-					  FAULT_CONNECTION);
+		attempt_lookup_failed(c, temp(451, S("4.4.3"), S("the name service does not answer in time")));
 		return;
-	case CONNECTION_CONNECTING:
-		connection_attempt_failed(c, temp(421, S("4.4.1"), S("the connection was not made in time")), FAULT_CONNECTION);
-		return;
+	case CONNECTION_CONNECTING: connecting_timed_out(c); return;
 	case CONNECTION_OPENING:
 	case CONNECTION_BUSY:
 		text = arena_printf(&c->arena, "no answer in time at %s", smtp_client_stage(c->client));
@@ -301,7 +248,7 @@ void connection_quit(struct connection *c, const char *reason)
 	session_flush(c);
 	connection_enter(c, CONNECTION_QUITTING);
 	log_debug(&c->log, "connection.quit", kv("reason", reason), kv("transactions", c->transactions));
-	session_limit(c);
+	connection_limit(c);
 }
 
 void connection_close(struct connection *c, const char *reason)
@@ -339,7 +286,7 @@ void connection_part_closed(struct connection *c)
 	smtp_client_free(c->client);
 	tls_context_unref(c->context);
 	pool_connection_gone(c->pool, c);
-	free(c->addresses);
+	buf_fini(&c->attempts);
 	arena_fini(&c->arena);
 	free(c);
 	relay_check_stopped(relay);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+enum { OPTION_REQUIRETLS = 1 }; /* bit of `options` */
+
 static struct list *bucket(struct relay *relay, uint64_t lease)
 {
 	return &relay->leases[lease % LEASE_BUCKETS];
@@ -30,22 +32,53 @@ static void copy_envelope(struct delivery *d, const struct msg_deliver *m)
 	struct arena *a = &d->arena;
 
 	d->sender = arena_str(a, m->sender);
+	d->envid = arena_str(a, m->envid);
+	d->sign_domain = arena_str(a, m->sign_domain);
 	d->prefix = arena_str(a, m->prefix);
 	d->text = arena_str(a, m->text);
 	d->size = m->size;
 	d->body = (unsigned)m->body;
-	d->utf8 = m->utf8 & 2; /* needed by the envelope; raw UTF-8 in the header alone passes as it is */
+	d->ret = (unsigned)m->ret;
+	d->utf8 = (unsigned)m->utf8;
 	d->recipients_n = m->recipients.n;
 	d->recipients = ARENA_ARRAY(a, struct recipient, m->recipients.n);
-	d->addresses = ARENA_ARRAY(a, struct str, m->recipients.n);
 	for (size_t i = 0; i < m->recipients.n; i++) {
 		d->recipients[i].n = m->recipients.at[i].n;
-		d->addresses[i] = arena_str(a, m->recipients.at[i].address);
+		d->recipients[i].address = arena_str(a, m->recipients.at[i].address);
+		d->recipients[i].orcpt = arena_str(a, m->recipients.at[i].orcpt);
+		d->recipients[i].notify = (unsigned)m->recipients.at[i].notify;
 	}
+}
+
+static struct delivery *delivery_new(struct relay *relay, const struct msg_deliver *m, int fd)
+{
+	struct delivery *d = NEW(struct delivery);
+
+	d->relay = relay;
+	d->lease = m->lease;
+	d->log.message = m->id;
+	d->fd = fd;
+	buf_init(&d->transcript, TRANSCRIPT_MAX);
+	list_init(&d->in_pool);
+	list_append(bucket(relay, m->lease), &d->in_leases);
+	relay->deliveries++;
+	copy_envelope(d, m);
+	return d;
+}
+
+/* RFC 8689 4.2.1: without a next hop that is known to honour it such a message must not be sent; none is known to us yet. */
+static void refuse_requiretls(struct delivery *d)
+{
+	struct hop hop = { 0 };
+
+	delivery_settle_rest(d, STEP_OPENING,
+			     perm(550, S("5.7.30"), S("REQUIRETLS is demanded, and this relay cannot promise it yet")));
+	delivery_end(d, &hop);
 }
 
 void delivery_begin(struct relay *relay, const struct msg_deliver *m, int fd)
 {
+	struct str reason = S("");
 	struct delivery *d;
 
 	if (delivery_find(relay, m->lease)) {
@@ -54,24 +87,18 @@ void delivery_begin(struct relay *relay, const struct msg_deliver *m, int fd)
 			close(fd);
 		return;
 	}
-	d = NEW(struct delivery);
-	d->relay = relay;
-	d->lease = m->lease;
-	d->log.message = m->id;
-	d->fd = fd;
-	list_init(&d->in_pool);
-	list_append(bucket(relay, m->lease), &d->in_leases);
-	relay->deliveries++;
-	copy_envelope(d, m);
-	d->pool = pool_find(relay, m->upstream);
+	d = delivery_new(relay, m, fd);
 	if (relay->stopping) {
 		delivery_end_untried(d);
 		return;
 	}
+	if (m->options & OPTION_REQUIRETLS) {
+		refuse_requiretls(d);
+		return;
+	}
+	d->pool = hop_find(relay, m->route, &d->arena, &reason);
 	if (!d->pool) {
-		struct str reason = arena_printf(&d->arena, "upstream %.*s is not configured", STR_ARG(m->upstream));
-
-		delivery_end_blocked(d, temp(451, S("4.3.5"), reason), S(""), reason);
+		delivery_end_blocked(d, temp(451, S("4.3.5"), reason), &(struct hop){ .gate = GATE_BUSY, .gate_reason = reason });
 		return;
 	}
 	pool_add(d->pool, d, false);
@@ -84,30 +111,82 @@ void delivery_run(struct delivery *d)
 	d->relay->running++;
 }
 
-/* An idle connection was dead already: nothing of this message has reached the peer. */
 void delivery_rerun(struct delivery *d)
 {
 	log_debug(&d->log, "delivery.repeated", kv("lease", d->lease));
-	for (size_t i = 0; i < d->recipients_n; i++)
-		d->recipients[i].known = false;
-	d->retried = true;
+	batch_forget(d);
 	d->state = DELIVERY_WAITING;
 	d->relay->running--;
 	pool_add(d->pool, d, true);
 }
 
-void delivery_outcome(struct delivery *d, size_t index, struct verdict v)
+bool delivery_is_complete(const struct delivery *d)
+{
+	for (size_t i = 0; i < d->recipients_n; i++)
+		if (!d->recipients[i].known)
+			return false;
+	return true;
+}
+
+void delivery_outcome(struct delivery *d, size_t index, enum smtp_step step, struct verdict v)
 {
 	assert(index < d->recipients_n);
 	d->recipients[index].verdict = verdict_keep(&d->arena, v);
+	d->recipients[index].step = step;
 	d->recipients[index].known = true;
 }
 
-/* RFC 3463 X.4.5 is congestion: as a permanent failure it makes no sense. Gmail says it when a day's quota is used up, which is a
- * fault of ours and must not bounce mail. */
-static bool over_quota(struct verdict v)
+void delivery_settle_rest(struct delivery *d, enum smtp_step step, struct verdict v)
 {
-	return v.class == PERM && str_eq(v.enhanced, S("5.4.5"));
+	for (size_t i = 0; i < d->recipients_n; i++)
+		if (!d->recipients[i].known)
+			delivery_outcome(d, i, step, v);
+}
+
+/* ---- the result ---- */
+
+/* The same as a failure for now: it is the next hop's fault. */
+static struct verdict as_temporary(struct delivery *d, struct verdict v)
+{
+	if (v.class == PERM && v.enhanced.n > 1)
+		v.enhanced = arena_printf(&d->arena, "4%.*s", STR_ARG(str_from(v.enhanced, 1)));
+	v.class = TEMP;
+	return v;
+}
+
+/* Only when all that failed failed for such a reason: otherwise an unknown recipient would have to wait with the others. */
+enum gate_state delivery_gate(const struct delivery *d, struct str *reason_out)
+{
+	enum gate_state gate = GATE_FINE;
+
+	*reason_out = S("");
+	for (size_t i = 0; i < d->recipients_n; i++) {
+		const struct recipient *r = &d->recipients[i];
+		enum gate_state of_this;
+
+		if (!r->known || r->verdict.class == OK)
+			continue;
+		of_this = blame_reply(r->step, r->verdict);
+		if (of_this == GATE_FINE)
+			return GATE_FINE;
+		if (of_this > gate) {
+			gate = of_this;
+			*reason_out = r->verdict.text.n ? r->verdict.text : S("refused");
+		}
+	}
+	return gate;
+}
+
+void delivery_spread_blame(struct delivery *d)
+{
+	for (size_t i = 0; i < d->recipients_n; i++) {
+		struct recipient r = d->recipients[i];
+
+		if (!r.known || r.verdict.class == OK || blame_reply(r.step, r.verdict) == GATE_FINE)
+			continue;
+		delivery_settle_rest(d, r.step, r.verdict);
+		return;
+	}
 }
 
 /* The texts of all outcomes together must fit a datagram. */
@@ -121,7 +200,7 @@ static size_t text_max(const struct delivery *d)
 /* The outcomes as queue wants them. */
 static void fill_outcomes(struct delivery *d, struct msg_result *m, bool *all_ok_out)
 {
-	size_t over = 0, max = text_max(d);
+	size_t max = text_max(d);
 
 	*all_ok_out = true;
 	m->outcomes.at = ARENA_ARRAY(&d->arena, struct rec_outcome, d->recipients_n);
@@ -131,17 +210,11 @@ static void fill_outcomes(struct delivery *d, struct msg_result *m, bool *all_ok
 
 		if (!d->recipients[i].known)
 			v = temp(451, S("4.3.0"), S("the delivery ended without an answer"));
-		if (over_quota(v)) {
-			v = temp(v.code, S("4.4.5"), v.text);
-			over++;
-		}
+		else if (blame_reply(d->recipients[i].step, v) != GATE_FINE)
+			v = as_temporary(d, v);
 		v.text = str_head(v.text, max);
 		*all_ok_out = *all_ok_out && v.class == OK;
 		m->outcomes.at[i] = (struct rec_outcome){ .n = d->recipients[i].n, .verdict = v };
-	}
-	if (over > 0 && over == d->recipients_n && !m->gate) {
-		m->gate = 1;
-		m->gate_reason = m->outcomes.at[0].verdict.text;
 	}
 }
 
@@ -154,6 +227,7 @@ static void delivery_free(struct delivery *d)
 		close(d->fd);
 	list_remove(&d->in_leases);
 	relay->deliveries--;
+	buf_fini(&d->transcript);
 	arena_fini(&d->arena);
 	free(d);
 	relay_check_stopped(relay);
@@ -165,16 +239,20 @@ static void report(struct delivery *d, const struct hop *hop)
 	struct msg_result m = { .lease = d->lease,
 				.remote = str_head(hop->remote, OUTCOME_TEXT_MAX),
 				.tls = hop->tls,
-				.gate = hop->gate_reason.n > 0,
-				.gate_reason = str_head(hop->gate_reason, OUTCOME_TEXT_MAX),
-				.rcptmax = hop->rcptmax };
+				.gate = hop->gate,
+				.gate_reason = hop->gate_reason,
+				.rcptmax = hop->rcptmax,
+				.dsn = hop->dsn };
 	bool all_ok;
 
+	if (!m.gate)
+		m.gate = delivery_gate(d, &m.gate_reason);
+	m.gate_reason = str_head(m.gate_reason, OUTCOME_TEXT_MAX);
 	fill_outcomes(d, &m, &all_ok);
 	if (!all_ok)
-		m.transcript = hop->transcript;
+		m.transcript = d->transcript.n && !hop->gate ? buf_view(&d->transcript) : hop->transcript;
 	log_debug(&d->log, "delivery.reported", kv("lease", d->lease), kv("remote", m.remote), kv("tls", m.tls),
-		  kv("recipients", m.outcomes.n), kv("all_sent", all_ok), kv("gate", m.gate_reason));
+		  kv("recipients", m.outcomes.n), kv("all_sent", all_ok), kv("gate", m.gate), kv("gate_reason", m.gate_reason));
 	if (all_ok)
 		crash_point("relay.after_accept");
 	if (!ipc_send_result(queue, &m, -1))
@@ -189,34 +267,36 @@ void delivery_end(struct delivery *d, const struct hop *hop)
 	if (d->state == DELIVERY_RUNNING)
 		d->relay->running--;
 	d->state = DELIVERY_REPORTED;
+	d->pool = NULL;
 	if (!d->orphan)
 		report(d, hop);
 	if (d->fd >= 0)
 		close(d->fd);
 	d->fd = -1;
+	buf_release(&d->transcript);
 	arena_fini(&d->arena);
 	if (d->orphan)
 		delivery_free(d);
 }
 
-void delivery_end_blocked(struct delivery *d, struct verdict v, struct str remote, struct str reason)
+/* What the next hop took before stays delivered. */
+void delivery_end_blocked(struct delivery *d, struct verdict v, const struct hop *hop)
 {
-	struct hop hop = {
-		.remote = remote, .tls = S(""), .transcript = S(""), .gate_reason = reason.n ? reason : S("next hop at fault")
-	};
+	struct hop with_reason = *hop;
 
-	for (size_t i = 0; i < d->recipients_n; i++)
-		delivery_outcome(d, i, v);
-	delivery_end(d, &hop);
+	if (with_reason.gate_reason.n == 0)
+		with_reason.gate_reason = S("next hop at fault");
+	v.class = TEMP;
+	delivery_settle_rest(d, STEP_OPENING, v);
+	delivery_end(d, &with_reason);
 }
 
-/* It goes back as it came. */
+/* What has not been sent yet goes back as it came. */
 void delivery_end_untried(struct delivery *d)
 {
-	struct hop hop = { .remote = S(""), .tls = S(""), .transcript = S(""), .gate_reason = S("") };
+	struct hop hop = { 0 };
 
-	for (size_t i = 0; i < d->recipients_n; i++)
-		delivery_outcome(d, i, temp(0, S(""), S("withdrawn")));
+	delivery_settle_rest(d, STEP_OPENING, temp(0, S(""), S("withdrawn")));
 	delivery_end(d, &hop);
 }
 
@@ -234,11 +314,8 @@ void deliveries_orphan(struct relay *relay)
 			struct delivery *d = CONTAINER_OF(i, struct delivery, in_leases);
 
 			d->orphan = true;
-			if (d->state == DELIVERY_WAITING && !list_empty(&d->in_pool)) {
-				list_remove(&d->in_pool);
-				d->pool->waiting_n--;
-				relay->waiting--;
-			}
+			if (d->state == DELIVERY_WAITING && !list_empty(&d->in_pool))
+				pool_remove(d);
 			if (d->state != DELIVERY_RUNNING)
 				delivery_free(d);
 		}

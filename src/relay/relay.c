@@ -16,6 +16,7 @@ static struct relay *relay_of(struct role *r)
 	relay = NEW(struct relay);
 	relay->role = r;
 	relay->loop = role_loop(r);
+	raise_descriptor_limit();
 	list_init(&relay->pools);
 	list_init(&relay->trusts);
 	for (size_t i = 0; i < LEASE_BUCKETS; i++)
@@ -30,30 +31,17 @@ static struct relay *relay_of(struct role *r)
 
 static struct verdict configure(struct role *r, const struct config *c)
 {
-	struct relay *relay = relay_of(r);
-	struct verdict why = ok();
-
-	arena_reset(&relay->scratch);
-	for (size_t i = 0; i < c->upstreams_n; i++) {
-		const struct cfg_upstream *u = &c->upstreams[i];
-
-		if (u->tls == UPSTREAM_NONE || trust_get(relay, u->ca_pem, &relay->scratch, &why))
-			continue;
-		trusts_sweep(relay);
-		why.text = arena_printf(&relay->scratch, "upstream %.*s: ca: %.*s", STR_ARG(u->name), STR_ARG(why.text));
-		return why;
-	}
-	return ok();
+	return hops_check(relay_of(r), c);
 }
 
 static void apply(struct role *r)
 {
-	pools_apply(relay_of(r), role_config(r));
+	hops_apply(relay_of(r), role_config(r));
 }
 
 static void abandon(struct role *r)
 {
-	trusts_sweep(relay_of(r));
+	hops_abandon(relay_of(r));
 }
 
 /* ---- messages ---- */
@@ -70,9 +58,7 @@ static void handle_withdraw(void *ctx, struct channel *ch, const struct msg_with
 
 	if (!d || d->state != DELIVERY_WAITING)
 		return;
-	list_remove(&d->in_pool);
-	d->pool->waiting_n--;
-	d->relay->waiting--;
+	pool_remove(d);
 	delivery_end_untried(d);
 }
 
@@ -160,6 +146,7 @@ static void stats(struct role *r)
 {
 	struct relay *relay = relay_of(r);
 	struct arena a = { 0 };
+	size_t domains = 0;
 
 	role_stat(r, S("connections"), relay->connections, S(""));
 	role_stat(r, S("deliveries.waiting"), relay->waiting, S(""));
@@ -171,8 +158,12 @@ static void stats(struct role *r)
 		struct str text = arena_printf(&a, "%.*s:%u, %zu waiting%s%s", STR_ARG(pool->host), pool->port, pool->waiting_n,
 					       pool->failure ? ", last failure: " : "", pool->failure ? pool->failure : "");
 
-		role_stat(r, name, pool->connections_n, text);
+		if (pool->mx)
+			domains++;
+		else
+			role_stat(r, name, pool->connections_n, text);
 	}
+	role_stat(r, S("domains"), domains, S(""));
 	arena_fini(&a);
 }
 

@@ -1,20 +1,30 @@
 /* relay.h - the relay role inside: deliveries that queue hands over, and connections to the next hops that carry them.
  *
- * relay.c       the role: messages, configuration, stop, figures
+ * relay.c       the role: messages, configuration, stop
  * delivery.c    one lease of queue: a message, its recipients, their outcomes
  * pool.c        one next hop: its connections, and the deliveries that wait for one
- * connection.c  one connection: addresses in turn, TLS, the session, its end
+ * hops.c        which next hops there are: upstreams by configuration, domains as deliveries for them come
+ * targets.c     the addresses of a next hop: by host name, or by the MX records of a domain
+ * memory.c      addresses that did not answer, or cannot do TLS
+ * connection.c  one connection: TCP, TLS, time limits, its end
+ * attempt.c     the addresses in turn until a session stands
  * session.c     what the client machine says on a connection, and what is done about it
- * transfer.c    the text of a message on its way out
+ * batch.c       the recipients of one transaction
+ * transfer.c    the text of a message, read piece by piece
+ * conversion.c  8-bit text for a next hop that takes 7 bits: sizes and fresh signatures
+ * blame.c       whose fault a refusal is
  * trust.c       the CA certificates that next hops are verified with */
 #ifndef RELAY_RELAY_H
 #define RELAY_RELAY_H
 
+#include "blame.h"
+
+#include "posthouse/dns.h"
 #include "posthouse/list.h"
 #include "posthouse/log.h"
+#include "posthouse/mail.h"
 #include "posthouse/net.h"
 #include "posthouse/role.h"
-#include "posthouse/smtp_client.h"
 
 enum relay_bounds {
 	IDLE_MS = 5000,        /* a connection without work is closed, before the peer loses patience */
@@ -22,12 +32,33 @@ enum relay_bounds {
 	ADDRESSES_MS = 30000,  /* addresses are asked for again after this time */
 	FEWER_MS = 60000,      /* a next hop that refused one more connection is not asked for more in this time */
 	LAST_RESULTS_MS = 500, /* at the end: for queue to take the results */
-	ADDRESSES_OF_HOST_MAX = 16,
-	PENDING_MAX = 256 * 1024, /* text that the kernel has not taken; then reading the file waits */
-	CHUNK = 64 * 1024,        /* of a file, read at once */
+	TURN_MS = 5000,        /* for an address to answer while there are others to try, at most */
+	MEMORY_MS = 600000,    /* what is remembered of an address */
+	MEMORY_SLOTS = 4096,
+	TARGETS_MAX = 32,                       /* addresses of a next hop … */
+	TARGETS_OF_HOST_MAX = 16,               /* … and of one host of several */
+	SESSIONS_MAX = 4,                       /* servers that answered and would not have us, then it is enough */
+	SECOND_TURNS_MAX = 2,                   /* addresses that get the whole time after all */
+	PENDING_MAX = 256 * 1024,               /* text that the kernel has not taken; then reading the file waits */
+	CHUNK = 64 * 1024,                      /* of a file, read at once */
+	CONVERTED_MAX = 4 * CHUNK + 512 * 1024, /* convert_feed(): a header section comes out at once */
 	LEASE_BUCKETS = 256,
 	OUTCOME_TEXT_MAX = 1000,     /* a peer's words in one outcome … */
-	RESULT_TEXT_MAX = 96 * 1024, /* … and in a result, so that it fits a datagram */
+	RESULT_TEXT_MAX = 88 * 1024, /* … and in a result, so that it fits a datagram */
+	TRANSCRIPT_MAX = 4096,
+	ATTEMPTS_MAX = 3000, /* of it: attempts before a session stood */
+};
+
+/* ---- memory.c ---- */
+enum memory_kind { MEMORY_DEAD, MEMORY_NO_TLS };
+
+struct memory_slot {
+	uint64_t key, until;
+};
+
+struct family {
+	unsigned silent; /* addresses in a row that did not answer in time */
+	uint64_t until;
 };
 
 struct relay {
@@ -38,13 +69,27 @@ struct relay {
 	struct list leases[LEASE_BUCKETS];
 	size_t deliveries, waiting, running, connections; /* deliveries: also those whose result is not settled */
 	uint64_t next_connection;
-	struct arena scratch; /* texts of `configure` */
+	struct arena scratch;              /* texts of `configure` */
+	struct arena arena;                /* of what follows */
+	struct str dns_options, path;      /* as configured; see hops.c */
+	struct dns *dns, *next_dns;        /* NULL: not needed yet; next_dns: prepared by `configure` */
+	struct sockaddr_storage source[2]; /* IPv4, IPv6; family 0: none */
+	struct memory_slot memory[MEMORY_SLOTS];
+	struct family families[2];
 	uv_timer_t grace;
 	bool stopping, stopped;
 };
 
 /* When the last of everything has gone while stopping: tell the frame. */
 void relay_check_stopped(struct relay *relay);
+
+void memory_note(struct relay *relay, enum memory_kind kind, const struct sockaddr_storage *address);
+void memory_forget(struct relay *relay, enum memory_kind kind, const struct sockaddr_storage *address);
+bool memory_has(const struct relay *relay, enum memory_kind kind, const struct sockaddr_storage *address);
+void memory_silent(struct relay *relay, const struct sockaddr_storage *address);   /* no answer in time */
+void memory_answered(struct relay *relay, const struct sockaddr_storage *address); /* connected */
+/* Better tried after the others: it, or its whole family, does not answer. */
+bool memory_doubts(struct relay *relay, const struct sockaddr_storage *address);
 
 /* ---- trust.c ---- */
 struct trust {
@@ -61,12 +106,21 @@ void trust_leave(struct trust *t);      /* NULL is allowed */
 void trusts_sweep(struct relay *relay); /* those that nobody uses go */
 
 /* ---- pool.c ---- */
+struct target {
+	struct str host;
+	struct sockaddr_storage address;
+	bool cut; /* it had less than the whole time to answer */
+};
+
 struct pool {
 	struct list in_relay;
 	struct relay *relay;
 	struct arena arena; /* the definition: replaced as a whole */
-	struct str name, host, tls_name;
+	struct str route;   /* "upstream:isp", "mx:example.org" */
+	struct str name;    /* the upstream's, or the domain */
+	struct str host, tls_name;
 	unsigned port, tls; /* enum upstream_tls */
+	bool mx;            /* a domain: the pool goes when it is not needed any more */
 	bool login;
 	struct trust *trust; /* NULL: no TLS */
 	size_t limit;
@@ -76,33 +130,76 @@ struct pool {
 	size_t connections_n, waiting_n;
 	size_t fewer; /* 0, or how many connections the peer seems to allow, until … */
 	uint64_t fewer_until;
+	uint64_t rcptmax; /* recipients that it took in one transaction before it wanted no more; 0 = not known */
 	struct resolve *resolving;
-	struct sockaddr_storage *addresses;
-	size_t addresses_n, first; /* first: to be tried before the others */
-	uint64_t addresses_at;
+	struct dns_lookup *lookup;
+	struct arena targets_arena;
+	struct target *targets;
+	size_t targets_n, first; /* first: of a single host's, to be tried before the others */
+	uint64_t targets_at;
 	char *failure; /* why the last connection could not be made; NULL after a success */
 };
 
-/* Make the pools what the configuration says. */
-void pools_apply(struct relay *relay, const struct config *config);
-struct pool *pool_find(struct relay *relay, struct str name);
-
 struct delivery;
 struct connection;
+
+/* Why a session could not be had. */
+struct failure {
+	struct verdict verdict;
+	enum smtp_step step;
+	enum smtp_fault fault;
+	bool by_peer; /* the other side said so */
+	struct str remote;
+};
+
 void pool_add(struct pool *pool, struct delivery *d, bool at_front);
 struct delivery *pool_take(struct pool *pool); /* the next one; NULL when nobody waits */
+void pool_remove(struct delivery *d);          /* one that waits */
 void pool_advance(struct pool *pool);          /* give work to idle connections, open new ones within the limits */
 void pool_close_idle(struct pool *pool, const char *reason);
+void pool_close_opening(struct pool *pool);
 void pool_connection_ready(struct pool *pool);
-void pool_connection_failed(struct pool *pool, struct connection *c, struct verdict v, enum smtp_fault fault);
-void pool_connection_gone(struct pool *pool, struct connection *c); /* frees a pool that is not configured any more */
-void pool_find_addresses(struct pool *pool, struct connection *c);
+void pool_connection_failed(struct pool *pool, struct connection *c, const struct failure *f);
+/* No delivery can go this way any more: hand all that wait back, with the next hop at fault … */
+void pool_end_waiting(struct pool *pool, enum gate_state gate, struct verdict v, struct str remote, struct str reason,
+		      struct str transcript);
+/* … or because their recipients' domain takes no mail at all. */
+void pool_refuse_waiting(struct pool *pool, struct verdict v, struct str transcript);
+void pool_connection_gone(struct pool *pool, struct connection *c); /* may free the pool */
+void pool_free_if_unused(struct pool *pool);
+
+/* ---- hops.c ---- */
+struct verdict hops_check(struct relay *relay, const struct config *config); /* could it be used? */
+void hops_apply(struct relay *relay, const struct config *config);
+void hops_abandon(struct relay *relay);
+/* The next hop of a route; NULL and why when there is none. */
+struct pool *hop_find(struct relay *relay, struct str route, struct arena *a, struct str *why_out);
+/* The resolver, opened when it is needed first; NULL and why. */
+struct dns *hop_dns(struct relay *relay, struct arena *a, struct verdict *why_out);
+
+/* ---- targets.c ---- */
+void targets_find(struct pool *pool, struct connection *c);
+void targets_forget(struct pool *pool);
+void targets_ask_again(struct pool *pool); /* the resolver is another one */
 
 /* ---- delivery.c ---- */
 struct recipient {
 	uint64_t n;
+	struct str address, orcpt;
+	unsigned notify;
 	struct verdict verdict;
-	bool known;
+	enum smtp_step step; /* of the verdict */
+	bool heard;          /* the next hop has said the verdict in the present transaction */
+	bool known;          /* it is final for this delivery */
+};
+
+/* The recipients of one transaction, in the delivery's arena. */
+struct batch {
+	size_t n;
+	size_t *index;
+	struct str sender, *addresses, *orcpt;
+	unsigned *notify;
+	bool utf8;
 };
 
 enum delivery_state { DELIVERY_WAITING, DELIVERY_RUNNING, DELIVERY_REPORTED };
@@ -110,19 +207,24 @@ enum delivery_state { DELIVERY_WAITING, DELIVERY_RUNNING, DELIVERY_REPORTED };
 struct delivery {
 	struct list in_leases, in_pool;
 	struct relay *relay;
-	struct pool *pool; /* NULL: no such upstream */
+	struct pool *pool; /* NULL: no such next hop, or it is over */
 	enum delivery_state state;
 	struct log log;
 	uint64_t lease;
 	struct arena arena;
-	struct str sender, prefix, text;
+	struct str sender, envid, sign_domain, prefix, text;
 	uint64_t size;
-	unsigned body;
-	bool utf8;
+	unsigned body, ret, utf8;
 	int fd; /* the text, when it is a file */
 	struct recipient *recipients;
-	struct str *addresses;
 	size_t recipients_n;
+	struct batch batch;
+	struct buf transcript; /* of the last transaction that was not all success */
+	/* What it is for a next hop without 8BITMIME, once that is known: conversion.c */
+	bool converted;
+	struct verdict unconvertible;
+	struct str converted_prefix;
+	uint64_t converted_size;
 	bool retried; /* on a fresh connection, after an idle one had died */
 	bool orphan;  /* the queue that gave it is gone: nobody waits for the result */
 };
@@ -131,19 +233,37 @@ struct delivery {
 struct hop {
 	struct str remote, tls, transcript;
 	uint64_t rcptmax;
-	struct str gate_reason; /* not empty: the next hop is at fault, not the message */
+	bool dsn;
+	enum gate_state gate; /* of the session; else the outcomes decide */
+	struct str gate_reason;
 };
 
 void delivery_begin(struct relay *relay, const struct msg_deliver *m, int fd); /* takes fd */
 struct delivery *delivery_find(struct relay *relay, uint64_t lease);
 void delivery_run(struct delivery *d);   /* a connection takes it */
-void delivery_rerun(struct delivery *d); /* from the beginning, on another connection */
-void delivery_outcome(struct delivery *d, size_t index, struct verdict v);
+void delivery_rerun(struct delivery *d); /* what is not known yet, on another connection */
+bool delivery_is_complete(const struct delivery *d);
+void delivery_outcome(struct delivery *d, size_t index, enum smtp_step step, struct verdict v);
+void delivery_settle_rest(struct delivery *d, enum smtp_step step, struct verdict v);
+/* What is not known yet fares like those that were refused for the next hop's reasons. */
+void delivery_spread_blame(struct delivery *d);
+/* Do the outcomes speak of the next hop rather than of this message? */
+enum gate_state delivery_gate(const struct delivery *d, struct str *reason_out);
 void delivery_end(struct delivery *d, const struct hop *hop); /* report; what has no outcome yet is TEMP */
-void delivery_end_blocked(struct delivery *d, struct verdict v, struct str remote, struct str reason);
+void delivery_end_blocked(struct delivery *d, struct verdict v, const struct hop *hop);
 void delivery_end_untried(struct delivery *d);
 void delivery_settled(struct delivery *d);
 void deliveries_orphan(struct relay *relay); /* queue is gone */
+
+/* ---- batch.c ---- */
+/* What the next hop lacks for the message as a whole; OK when nothing. */
+struct verdict batch_obstacle(const struct delivery *d, const struct smtp_peer *peer);
+/* Put as many open recipients as the next hop takes at once into d->batch; those that cannot go there get their outcome. False: there
+ * are none left. */
+bool batch_fill(struct delivery *d, const struct smtp_peer *peer);
+void batch_forget(struct delivery *d); /* nothing that was heard counts */
+/* What was heard is final, but for recipients that were too many. */
+void batch_commit(struct delivery *d);
 
 /* ---- connection.c ---- */
 enum connection_state {
@@ -156,13 +276,27 @@ enum connection_state {
 	CONNECTION_CLOSING,
 };
 
-/* The text in flight when it comes from a file. */
+/* What becomes of the text as it is read. False: it must not go on, and whoever says so has ended it. */
+struct transfer_ops {
+	bool (*take)(struct connection *c, struct str bytes);
+	void (*end)(struct connection *c);
+};
+
 struct transfer {
-	int fd; /* -1: none */
+	const struct transfer_ops *ops; /* NULL: none */
+	int fd;                         /* -1: none */
 	uint64_t at, size;
 	char *chunk;
 	bool reading, waiting_for_drain;
 	uv_fs_t request;
+	/* On the way to a next hop without 8BITMIME: */
+	struct convert *convert; /* NULL: the text goes as it is */
+	struct buf converted;
+	/* The first pass, which only counts and hashes: */
+	struct dkim *dkim;
+	uint64_t counted;
+	struct dkim_key keys[DKIM_KEYS_MAX];
+	size_t keys_n;
 };
 
 struct connection {
@@ -174,45 +308,64 @@ struct connection {
 	uint64_t number;
 	unsigned generation;
 	struct arena arena;
-	struct str host, tls_name;
+	struct str tls_name;
 	unsigned tls; /* enum upstream_tls */
 	struct tls_context *context;
 	struct smtp_client_config config;
 	struct smtp_client *client;
 	struct stream *stream;
 	uv_timer_t timer;
-	unsigned parts; /* not closed yet: timer, streams, a file being read */
-	struct sockaddr_storage *addresses;
-	size_t addresses_n, tried;
+	uint64_t limited_at; /* the machine's progress when the timer was started last */
+	unsigned parts;      /* not closed yet: timer, streams, a file being read */
+	struct target *targets;
+	size_t targets_n, tried, sessions, second_turns;
+	bool second_turn; /* only those that were cut short, with the whole time */
 	bool handshaking;
-	bool in_clear;    /* opportunistic TLS has failed with this address */
-	char remote[400]; /* "host [address]:port" */
-	uint64_t call;    /* of vault; 0: none open */
+	bool by_peer;           /* the failure is the peer's own word */
+	bool scram, proven;     /* proven: it has shown that it knows the password too (RFC 5802 5.1) */
+	struct failure failure; /* the most telling one so far; verdict OK: none */
+	struct buf attempts;    /* what was tried, for transcripts */
+	char remote[400];       /* "host [address]:port" */
+	uint64_t call;          /* of vault or queue; 0: none open */
 	struct delivery *delivery;
+	bool converting; /* the delivery's first pass */
 	uint64_t transactions;
 	struct transfer transfer;
 };
 
 struct connection *connection_open(struct pool *pool);
-void connection_try_addresses(struct connection *c);            /* the pool has them now */
-void connection_give(struct connection *c, struct delivery *d); /* to an idle one */
 void connection_quit(struct connection *c, const char *reason);
 void connection_close(struct connection *c, const char *reason);
 void connection_part_closed(struct connection *c);
 void connection_enter(struct connection *c, enum connection_state state);
-void connection_attempt_failed(struct connection *c, struct verdict v, enum smtp_fault fault);
-void connection_timed_out(struct connection *c);
+void connection_limit(struct connection *c);          /* start the time limit for what it waits for now */
+void connection_limit_progress(struct connection *c); /* the same, but only when the session has come further */
+void connection_connect(struct connection *c, const struct target *t);
+
+/* ---- attempt.c ---- */
+void attempt_all(struct connection *c); /* the pool has its targets now */
+void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step, enum smtp_fault fault);
+void attempt_lookup_failed(struct connection *c, struct verdict v);
+/* The attempts before this session, and its own dialogue. */
+struct str attempt_transcript(struct connection *c, struct arena *a);
 
 /* ---- session.c ---- */
 void session_advance(struct connection *c); /* take the machine's events, write what it says, set the time limit */
+void session_resume(struct connection *c);  /* the conversion is over */
 void session_flush(struct connection *c);
-void session_limit(struct connection *c);
 void session_break(struct connection *c, struct verdict why, enum smtp_fault fault); /* the connection is no more */
-void session_start(struct connection *c, struct delivery *d);
+void session_give(struct connection *c, struct delivery *d);                         /* to an idle one */
 
 /* ---- transfer.c ---- */
-void transfer_begin(struct connection *c);
+void transfer_begin(struct connection *c, const struct transfer_ops *ops);
+void transfer_to_wire(struct connection *c);
 void transfer_drained(struct connection *c);
 void transfer_fini(struct transfer *t);
+
+/* ---- conversion.c ---- */
+bool conversion_is_needed(const struct delivery *d, const struct smtp_peer *peer);
+/* The first pass: at its end d->converted is set, or d->unconvertible says why not, and c->converting is false; perhaps before this
+ * returns, else session_resume() follows. */
+void conversion_begin(struct connection *c);
 
 #endif

@@ -23,6 +23,8 @@ void session_flush(struct connection *c)
 	buf_consume(output, bytes.n);
 }
 
+/* ---- the session is opened ---- */
+
 static void start_tls(struct connection *c)
 {
 	session_flush(c);
@@ -44,6 +46,7 @@ static void ask_vault(struct connection *c, const struct smtp_client_event *e)
 				       .first = e->first,
 				       .challenge = e->bytes };
 
+	c->scram = str_istarts(e->mechanism, S("SCRAM-"));
 	c->call = ipc_call_upstream_step(role_peer(c->relay->role, ROLE_VAULT, 0), &m, -1, on_vault, c);
 }
 
@@ -54,18 +57,13 @@ static void on_vault(void *ctx, struct verdict v, const struct msg_upstream_repl
 	c->call = 0;
 	if (m)
 		v = m->verdict;
-	if (v.class == OK)
+	if (v.class == OK) {
+		c->proven = m->done;
 		smtp_client_auth_response(c->client, m->response);
-	else
+	} else {
 		smtp_client_auth_abort(c->client, v);
+	}
 	session_advance(c);
-}
-
-/* Not to be used for another message? */
-static bool worn_out(const struct connection *c)
-{
-	return c->generation != c->pool->generation || c->pool->gone || c->relay->stopping ||
-	       c->transactions >= role_config(c->relay->role)->delivery.reuse;
 }
 
 /* The session stands. */
@@ -75,83 +73,248 @@ static void opened(struct connection *c)
 
 	stream_tls_info(c->stream, &tls);
 	pool_connection_ready(c->pool);
-	free(c->addresses);
-	c->addresses = NULL;
-	c->addresses_n = 0;
-	log_debug(&c->log, "connection.opened", kv("upstream", c->pool->name), kv("remote", c->remote), kv("tls", tls.version),
+	log_debug(&c->log, "connection.opened", kv("route", c->pool->route), kv("remote", c->remote), kv("tls", tls.version),
 		  kv("cipher", tls.cipher));
 }
 
-static void on_ready(struct connection *c)
+/* ---- deliveries ---- */
+
+/* The result of a delivery, with what is known of the other side. */
+static void end_delivery(struct connection *c)
 {
-	struct delivery *d;
-
-	if (c->state == CONNECTION_OPENING)
-		opened(c);
-	if (worn_out(c)) {
-		connection_quit(c, "worn out");
-		return;
-	}
-	d = pool_take(c->pool);
-	if (d)
-		session_start(c, d);
-	else
-		connection_enter(c, CONNECTION_IDLE);
-}
-
-void session_start(struct connection *c, struct delivery *d)
-{
-	struct smtp_transaction t = { .sender = d->sender,
-				      .size = d->prefix.n + d->size,
-				      .body = d->body,
-				      .utf8 = d->utf8,
-				      .recipients = d->addresses,
-				      .recipients_n = d->recipients_n };
-
-	connection_enter(c, CONNECTION_BUSY);
-	c->delivery = d;
-	c->transactions++;
-	c->log.message = d->log.message;
-	delivery_run(d);
-	smtp_client_send(c->client, &t);
-}
-
-void connection_give(struct connection *c, struct delivery *d)
-{
-	session_start(c, d);
-	session_advance(c);
-}
-
-/* The result of a transaction, with what is known of the other side. */
-static void end_delivery(struct connection *c, struct delivery *d)
-{
+	const struct smtp_peer *peer = smtp_client_peer(c->client);
+	struct delivery *d = c->delivery;
 	struct stream_tls_info tls = { .version = "", .cipher = "" };
 	char tls_text[128] = "";
 
 	stream_tls_info(c->stream, &tls);
 	if (tls.on)
 		snprintf(tls_text, sizeof tls_text, "%s/%s", tls.version, tls.cipher);
+	c->delivery = NULL;
+	c->log.message = 0;
 	delivery_end(d, &(struct hop){ .remote = str_of(c->remote),
 				       .tls = str_of(tls_text),
-				       .transcript = smtp_client_transcript(c->client),
-				       .rcptmax = smtp_client_peer(c->client)->rcptmax,
-				       .gate_reason = S("") });
+				       .transcript = attempt_transcript(c, &d->arena),
+				       .rcptmax = c->pool->rcptmax ? c->pool->rcptmax : peer->rcptmax,
+				       .dsn = peer->features & PEER_DSN });
+}
+
+/* Give it to another connection. */
+static void hand_back(struct connection *c)
+{
+	struct delivery *d = c->delivery;
+
+	c->delivery = NULL;
+	c->log.message = 0;
+	delivery_rerun(d);
+}
+
+/* Nobody wants more of it, or may go on with it. */
+static bool must_end(const struct connection *c)
+{
+	return c->delivery->orphan || c->relay->stopping;
+}
+
+/* The connection is lost while no transaction is open: for what is left another one may do, once. */
+static void lose_delivery(struct connection *c, struct verdict v)
+{
+	struct delivery *d = c->delivery;
+
+	if (!d->retried && !must_end(c)) {
+		d->retried = true;
+		hand_back(c);
+		return;
+	}
+	if (v.class != TEMP)
+		v = temp(v.code, S("4.4.2"), v.text);
+	delivery_settle_rest(d, STEP_OPENING, v);
+	end_delivery(c);
+}
+
+/* Not to be used for another message? */
+static bool worn_out(const struct connection *c)
+{
+	return c->generation != c->pool->generation || c->pool->gone || c->relay->stopping ||
+	       c->transactions >= role_config(c->relay->role)->delivery.reuse;
+}
+
+/* RFC 9422 4.1: no more transactions in this session. */
+static bool mailmax_reached(const struct connection *c)
+{
+	uint64_t max = smtp_client_peer(c->client)->mailmax;
+
+	return max > 0 && c->transactions >= max;
+}
+
+static void begin_transaction(struct connection *c)
+{
+	struct delivery *d = c->delivery;
+	const struct smtp_peer *peer = smtp_client_peer(c->client);
+	bool seven_bit = conversion_is_needed(d, peer);
+	struct smtp_transaction t = { .sender = d->batch.sender,
+				      .size = seven_bit ? d->converted_size : d->prefix.n + d->size,
+				      .body = seven_bit ? 0 : d->body,
+				      .utf8 = d->batch.utf8,
+				      .recipients = d->batch.addresses,
+				      .recipients_n = d->batch.n,
+				      .envid = d->envid,
+				      .ret = d->ret,
+				      .orcpt = d->batch.orcpt,
+				      .notify = d->batch.notify };
+
+	c->transactions++;
+	smtp_client_send(c->client, &t);
+}
+
+/* Take the delivery a step further: true when something is under way; false when it is over. */
+static bool advance_delivery(struct connection *c)
+{
+	struct delivery *d = c->delivery;
+	const struct smtp_peer *peer = smtp_client_peer(c->client);
+	struct verdict v = batch_obstacle(d, peer);
+
+	if (v.class == OK && conversion_is_needed(d, peer)) {
+		if (!d->converted && d->unconvertible.class == OK)
+			conversion_begin(c);
+		if (c->converting)
+			return true;
+		v = d->unconvertible;
+	}
+	if (v.class != OK)
+		delivery_settle_rest(d, STEP_OPENING, v);
+	if (v.class == OK && batch_fill(d, peer)) {
+		begin_transaction(c);
+		return true;
+	}
+	end_delivery(c);
+	return false;
+}
+
+static void take_delivery(struct connection *c, struct delivery *d)
+{
+	if (c->state != CONNECTION_BUSY)
+		connection_enter(c, CONNECTION_BUSY);
+	c->delivery = d;
+	c->log.message = d->log.message;
+	delivery_run(d);
+}
+
+/* The machine is ready: go on with the delivery there is, then with others, until something is under way or nothing is left. */
+static void find_work(struct connection *c)
+{
+	struct delivery *d;
+
+	if (c->delivery && mailmax_reached(c))
+		hand_back(c);
+	else if (c->delivery && advance_delivery(c))
+		return;
+	for (;;) {
+		if (worn_out(c) || mailmax_reached(c)) {
+			connection_quit(c, "worn out");
+			pool_advance(c->pool); /* others take what waits */
+			return;
+		}
+		d = pool_take(c->pool);
+		if (!d)
+			break;
+		take_delivery(c, d);
+		if (advance_delivery(c))
+			return;
+	}
+	if (c->state != CONNECTION_IDLE)
+		connection_enter(c, CONNECTION_IDLE);
+}
+
+static void on_ready(struct connection *c)
+{
+	if (c->state == CONNECTION_OPENING && c->scram && !c->proven) {
+		attempt_failed(c, temp(454, S("4.7.0"), S("the server has not shown that it knows the password")), STEP_AUTH,
+			       FAULT_AUTH);
+		return;
+	}
+	if (c->state == CONNECTION_OPENING)
+		opened(c);
+	find_work(c);
+}
+
+void session_give(struct connection *c, struct delivery *d)
+{
+	take_delivery(c, d);
+	if (!advance_delivery(c))
+		find_work(c);
+	session_advance(c);
+}
+
+void session_resume(struct connection *c)
+{
+	assert(!c->converting);
+	if (c->state == CONNECTION_BUSY && c->delivery)
+		find_work(c);
+	session_advance(c);
+}
+
+/* ---- the machine's events ---- */
+
+static void on_recipient(struct connection *c, const struct smtp_client_event *e)
+{
+	struct delivery *d = c->delivery;
+	struct recipient *r = &d->recipients[d->batch.index[e->index]];
+
+	r->verdict = verdict_keep(&d->arena, e->verdict);
+	r->step = e->step;
+	r->heard = true;
+}
+
+/* The dialogue is kept when it explains a failure: the next transaction's would replace it. */
+static void keep_transcript(struct connection *c)
+{
+	struct delivery *d = c->delivery;
+
+	for (size_t i = 0; i < d->batch.n; i++) {
+		if (d->recipients[d->batch.index[i]].verdict.class == OK)
+			continue;
+		buf_clear(&d->transcript);
+		buf_add(&d->transcript, attempt_transcript(c, &d->arena));
+		return;
+	}
+}
+
+/* What becomes of the recipients that the transaction has left open. */
+static void after_transaction(struct connection *c, const struct smtp_client_event *e)
+{
+	struct delivery *d = c->delivery;
+	struct str reason;
+
+	if (delivery_is_complete(d)) {
+		end_delivery(c);
+	} else if (must_end(c)) {
+		delivery_settle_rest(d, STEP_OPENING, temp(0, S(""), S("withdrawn")));
+		end_delivery(c);
+	} else if (delivery_gate(d, &reason) != GATE_FINE) { /* the others would fare no better */
+		delivery_spread_blame(d);
+		end_delivery(c);
+	} else if (!e->reusable) {
+		delivery_settle_rest(d, STEP_OPENING, temp(421, S("4.4.2"), e->verdict.text));
+		end_delivery(c);
+	}
+	/* else the next transaction begins when the machine is ready */
 }
 
 static void on_done(struct connection *c, const struct smtp_client_event *e)
 {
 	struct delivery *d = c->delivery;
-	bool idle_race = e->untouched && c->transactions > 1 && !d->retried && !d->orphan && !c->relay->stopping;
 
-	c->delivery = NULL;
-	c->log.message = 0;
 	if (!c->transfer.reading)
 		transfer_fini(&c->transfer);
-	if (idle_race) {
+	if (e->untouched && c->transactions > 1 && !d->retried && !must_end(c)) {
 		pool_close_idle(c->pool, "another one was dead"); /* the second try must not meet the same fate */
-		delivery_rerun(d);
+		d->retried = true;
+		hand_back(c);
 	} else {
-		end_delivery(c, d);
+		keep_transcript(c);
+		batch_commit(d);
+		d->retried = d->retried && e->untouched;
+		after_transaction(c, e);
 	}
 	if (!e->reusable)
 		connection_close(c, "broken");
@@ -160,10 +323,14 @@ static void on_done(struct connection *c, const struct smtp_client_event *e)
 /* Before the session stood: another address may do. Later: only this connection is lost. */
 static void on_failed(struct connection *c, const struct smtp_client_event *e)
 {
-	if (c->state == CONNECTION_OPENING)
-		connection_attempt_failed(c, e->verdict, e->fault);
-	else
-		connection_close(c, "ended by the peer");
+	c->by_peer = e->replied;
+	if (c->state == CONNECTION_OPENING) {
+		attempt_failed(c, e->verdict, e->step, e->fault);
+		return;
+	}
+	if (c->delivery)
+		lose_delivery(c, e->verdict);
+	connection_close(c, "ended by the peer");
 }
 
 static void on_event(struct connection *c, const struct smtp_client_event *e)
@@ -172,8 +339,8 @@ static void on_event(struct connection *c, const struct smtp_client_event *e)
 	case CLIENT_STARTTLS: start_tls(c); return;
 	case CLIENT_CHALLENGE: ask_vault(c, e); return;
 	case CLIENT_READY: on_ready(c); return;
-	case CLIENT_TEXT: transfer_begin(c); return;
-	case CLIENT_RECIPIENT: delivery_outcome(c->delivery, e->index, e->verdict); return;
+	case CLIENT_TEXT: transfer_to_wire(c); return;
+	case CLIENT_RECIPIENT: on_recipient(c, e); return;
 	case CLIENT_DONE: on_done(c, e); return;
 	case CLIENT_FAILED: on_failed(c, e); return;
 	}
@@ -189,7 +356,7 @@ void session_advance(struct connection *c)
 	if (c->client != client || c->state >= CONNECTION_QUITTING)
 		return;
 	session_flush(c);
-	session_limit(c);
+	connection_limit_progress(c);
 }
 
 void session_break(struct connection *c, struct verdict why, enum smtp_fault fault)

@@ -1,49 +1,49 @@
-/* transfer.c - prefix and text on their way out. A text in a file is read on the thread pool, a chunk at a time, and no faster than
- * the peer takes it. */
+/* transfer.c - the text of a message, read piece by piece: to the wire, or to be counted and hashed (conversion.c). A text in a file is
+ * read on the thread pool, a chunk at a time, and no faster than the peer takes it. */
 #include "relay.h"
 
 #include "posthouse/crash.h"
 
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 static void read_more(struct connection *c);
 static void on_read(uv_fs_t *request);
 
-/* The last of it: from here on the outcome is the peer's to say. */
-static void end_text(struct connection *c)
-{
-	crash_point("relay.before_text_end");
-	smtp_client_text_end(c->client);
-}
-
-void transfer_begin(struct connection *c)
-{
-	struct delivery *d = c->delivery;
-	struct transfer *t = &c->transfer;
-
-	smtp_client_text(c->client, d->prefix);
-	if (d->fd < 0) {
-		smtp_client_text(c->client, d->text);
-		end_text(c);
-		return;
-	}
-	t->fd = d->fd; /* ours from now on: it may be in use on the pool when the delivery ends */
-	d->fd = -1;
-	t->at = 0;
-	t->size = d->size;
-	t->chunk = xmalloc(CHUNK);
-	t->waiting_for_drain = false;
-	read_more(c);
-}
-
-/* Our own disk: nothing of the next hop's, and the half text must not look whole. So the connection goes. */
+/* Our own disk: nothing of the next hop's, and half a text must not look whole. So the connection goes. */
 static void unreadable(struct connection *c, const char *why)
 {
 	struct str text = arena_printf(&c->arena, "the message cannot be read: %s", why);
 
 	log_error(&c->log, "text.unreadable", kv("reason", why), kv("at", c->transfer.at), kv("size_bytes", c->transfer.size));
 	session_break(c, temp(451, S("4.3.0"), text), FAULT_CONNECTION);
+}
+
+void transfer_begin(struct connection *c, const struct transfer_ops *ops)
+{
+	struct delivery *d = c->delivery;
+	struct transfer *t = &c->transfer;
+
+	assert(!t->reading);
+	t->ops = ops;
+	if (d->fd < 0) {
+		if (ops->take(c, d->text))
+			ops->end(c);
+		return;
+	}
+	t->fd = fcntl(d->fd, F_DUPFD_CLOEXEC, 0); /* our own: it may be in use on the pool when the delivery ends */
+	t->at = 0;
+	t->size = d->size;
+	t->waiting_for_drain = false;
+	if (t->fd < 0) {
+		unreadable(c, strerror(errno));
+		return;
+	}
+	t->chunk = xmalloc(CHUNK);
+	read_more(c);
 }
 
 /* Start the next read; the caller writes out what there is. */
@@ -55,7 +55,7 @@ static void read_more(struct connection *c)
 	int r;
 
 	if (left == 0) {
-		end_text(c);
+		t->ops->end(c);
 		return;
 	}
 	if (stream_pending(c->stream) > PENDING_MAX) {
@@ -72,11 +72,24 @@ static void read_more(struct connection *c)
 	c->parts++;
 }
 
+/* The conversion's end lets the session go on; otherwise the session as it is. */
+static void go_on(struct connection *c, bool was_converting)
+{
+	if (was_converting && !c->converting && c->state == CONNECTION_BUSY) {
+		session_resume(c);
+		return;
+	}
+	session_advance(c);
+	if (c->state == CONNECTION_BUSY)
+		connection_limit(c); /* it is our disk, or what the peer has taken, that was waited for */
+}
+
 static void on_read(uv_fs_t *request)
 {
 	struct connection *c = request->data;
 	struct transfer *t = &c->transfer;
 	ssize_t n = request->result;
+	bool was_converting = c->converting;
 
 	uv_fs_req_cleanup(request);
 	t->reading = false;
@@ -91,10 +104,11 @@ static void on_read(uv_fs_t *request)
 		return;
 	}
 	t->at += (uint64_t)n;
-	smtp_client_text(c->client, str_make(t->chunk, (size_t)n));
-	session_flush(c);
-	read_more(c);
-	session_advance(c);
+	if (t->ops->take(c, str_make(t->chunk, (size_t)n))) {
+		session_flush(c);
+		read_more(c);
+	}
+	go_on(c, was_converting);
 }
 
 void transfer_drained(struct connection *c)
@@ -103,7 +117,7 @@ void transfer_drained(struct connection *c)
 		return;
 	c->transfer.waiting_for_drain = false;
 	read_more(c);
-	session_advance(c);
+	go_on(c, c->converting);
 }
 
 void transfer_fini(struct transfer *t)
@@ -111,7 +125,72 @@ void transfer_fini(struct transfer *t)
 	if (t->fd >= 0)
 		close(t->fd);
 	free(t->chunk);
-	t->fd = -1;
-	t->chunk = NULL;
-	t->waiting_for_drain = false;
+	convert_free(t->convert);
+	dkim_free(t->dkim);
+	buf_fini(&t->converted);
+	*t = (struct transfer){ .fd = -1 };
+}
+
+/* ---- to the wire ---- */
+
+/* The first pass has found nothing wrong with this text. */
+static bool cannot_convert(struct connection *c, struct verdict v)
+{
+	unreadable(c, arena_cstr(&c->arena, v.text));
+	return false;
+}
+
+static void write_converted(struct connection *c)
+{
+	struct buf *b = &c->transfer.converted;
+
+	smtp_client_text(c->client, buf_view(b));
+	buf_clear(b);
+}
+
+static bool take_for_wire(struct connection *c, struct str bytes)
+{
+	struct transfer *t = &c->transfer;
+	struct verdict v;
+
+	if (!t->convert) {
+		smtp_client_text(c->client, bytes);
+		return true;
+	}
+	v = convert_feed(t->convert, bytes, &t->converted);
+	if (v.class != OK)
+		return cannot_convert(c, v);
+	write_converted(c);
+	return true;
+}
+
+/* The last of it: from here on the outcome is the peer's to say. */
+static void end_for_wire(struct connection *c)
+{
+	struct transfer *t = &c->transfer;
+	struct verdict v = t->convert ? convert_end(t->convert, &t->converted) : ok();
+
+	if (v.class != OK) {
+		cannot_convert(c, v);
+		return;
+	}
+	if (t->convert)
+		write_converted(c);
+	crash_point("relay.before_text_end");
+	smtp_client_text_end(c->client);
+}
+
+static const struct transfer_ops wire_ops = { take_for_wire, end_for_wire };
+
+void transfer_to_wire(struct connection *c)
+{
+	struct delivery *d = c->delivery;
+	bool seven_bit = conversion_is_needed(d, smtp_client_peer(c->client));
+
+	smtp_client_text(c->client, seven_bit ? d->converted_prefix : d->prefix);
+	if (seven_bit) {
+		c->transfer.convert = convert_new();
+		buf_init(&c->transfer.converted, CONVERTED_MAX);
+	}
+	transfer_begin(c, &wire_ops);
 }

@@ -10,32 +10,33 @@
 static void on_unexpected(struct smtp_client *c);
 static void on_quit(struct smtp_client *c);
 
-/* Name, time limit, what a reply means here (NULL: replies wait), and which stages may follow (ENDED always may). */
+/* Name, step for the user, time limit, what a reply means here (NULL: replies wait), and which stages may follow (ENDED always may). */
 static const struct stage {
 	const char *name;
+	enum smtp_step step;
 	enum smtp_wait waits;
 	void (*on_reply)(struct smtp_client *c);
 	unsigned next;
 } stages[STAGE_COUNT] = {
-	[STAGE_GREETING] = { "greeting", WAIT_GREETING, client_on_greeting, TO(EHLO) | TO(QUIT) },
-	[STAGE_EHLO] = { "EHLO", WAIT_COMMAND, client_on_ehlo,
+	[STAGE_GREETING] = { "greeting", STEP_OPENING, WAIT_GREETING, client_on_greeting, TO(EHLO) | TO(QUIT) },
+	[STAGE_EHLO] = { "EHLO", STEP_OPENING, WAIT_COMMAND, client_on_ehlo,
 			 TO(HELO) | TO(STARTTLS) | TO(AUTH) | TO(CREDENTIALS) | TO(READY) | TO(QUIT) },
-	[STAGE_HELO] = { "HELO", WAIT_COMMAND, client_on_helo, TO(READY) | TO(QUIT) },
-	[STAGE_STARTTLS] = { "STARTTLS", WAIT_COMMAND, client_on_starttls,
+	[STAGE_HELO] = { "HELO", STEP_OPENING, WAIT_COMMAND, client_on_helo, TO(READY) | TO(QUIT) },
+	[STAGE_STARTTLS] = { "STARTTLS", STEP_OPENING, WAIT_COMMAND, client_on_starttls,
 			     TO(HANDSHAKE) | TO(AUTH) | TO(CREDENTIALS) | TO(READY) | TO(QUIT) },
-	[STAGE_HANDSHAKE] = { "TLS handshake", WAIT_COMMAND, NULL, TO(EHLO) },
-	[STAGE_AUTH] = { "AUTH", WAIT_COMMAND, client_on_auth, TO(CREDENTIALS) | TO(READY) | TO(QUIT) },
-	[STAGE_CREDENTIALS] = { "AUTH", WAIT_COMMAND, NULL, TO(AUTH) | TO(QUIT) },
-	[STAGE_READY] = { "idle", WAIT_NONE, on_unexpected, TO(MAIL) | TO(QUIT) },
-	[STAGE_MAIL] = { "MAIL", WAIT_COMMAND, client_on_mail, TO(RCPT) | TO(DATA) | TO(RSET) | TO(QUIT) },
-	[STAGE_RCPT] = { "RCPT", WAIT_COMMAND, client_on_rcpt, TO(DATA) | TO(RSET) | TO(QUIT) },
-	[STAGE_DATA] = { "DATA", WAIT_COMMAND, client_on_data, TO(TEXT) | TO(LONE_DOT) | TO(RSET) | TO(QUIT) },
-	[STAGE_TEXT] = { "text", WAIT_DATA, client_on_early_reply, TO(END) },
-	[STAGE_END] = { "end of data", WAIT_DATA, client_on_final, TO(READY) | TO(QUIT) },
-	[STAGE_LONE_DOT] = { "end of data", WAIT_DATA, client_on_lone_dot, TO(READY) | TO(QUIT) },
-	[STAGE_RSET] = { "RSET", WAIT_COMMAND, client_on_rset, TO(READY) | TO(QUIT) },
-	[STAGE_QUIT] = { "QUIT", WAIT_COMMAND, on_quit, 0 },
-	[STAGE_ENDED] = { "closed", WAIT_NONE, NULL, TO(QUIT) },
+	[STAGE_HANDSHAKE] = { "TLS handshake", STEP_OPENING, WAIT_COMMAND, NULL, TO(EHLO) },
+	[STAGE_AUTH] = { "AUTH", STEP_AUTH, WAIT_COMMAND, client_on_auth, TO(CREDENTIALS) | TO(READY) | TO(QUIT) },
+	[STAGE_CREDENTIALS] = { "AUTH", STEP_AUTH, WAIT_COMMAND, NULL, TO(AUTH) | TO(QUIT) },
+	[STAGE_READY] = { "idle", STEP_OPENING, WAIT_NONE, on_unexpected, TO(MAIL) | TO(QUIT) },
+	[STAGE_MAIL] = { "MAIL", STEP_MAIL, WAIT_COMMAND, client_on_mail, TO(RCPT) | TO(DATA) | TO(RSET) | TO(QUIT) },
+	[STAGE_RCPT] = { "RCPT", STEP_RCPT, WAIT_COMMAND, client_on_rcpt, TO(DATA) | TO(RSET) | TO(QUIT) },
+	[STAGE_DATA] = { "DATA", STEP_DATA, WAIT_COMMAND, client_on_data, TO(TEXT) | TO(LONE_DOT) | TO(RSET) | TO(QUIT) },
+	[STAGE_TEXT] = { "text", STEP_DATA, WAIT_DATA, client_on_early_reply, TO(END) },
+	[STAGE_END] = { "end of data", STEP_DATA, WAIT_DATA, client_on_final, TO(READY) | TO(QUIT) },
+	[STAGE_LONE_DOT] = { "end of data", STEP_DATA, WAIT_DATA, client_on_lone_dot, TO(READY) | TO(QUIT) },
+	[STAGE_RSET] = { "RSET", STEP_OPENING, WAIT_COMMAND, client_on_rset, TO(READY) | TO(QUIT) },
+	[STAGE_QUIT] = { "QUIT", STEP_OPENING, WAIT_COMMAND, on_quit, 0 },
+	[STAGE_ENDED] = { "closed", STEP_OPENING, WAIT_NONE, NULL, TO(QUIT) },
 };
 
 struct smtp_client *smtp_client_new(const struct smtp_client_config *config)
@@ -78,7 +79,14 @@ void smtp_client_free(struct smtp_client *c)
 void client_enter(struct smtp_client *c, enum client_stage stage)
 {
 	assert(stage == STAGE_ENDED || stage == c->stage || (stages[c->stage].next & (1u << stage)));
+	if (c->stage != stage)
+		c->progress++;
 	c->stage = stage;
+}
+
+enum smtp_step client_step(const struct smtp_client *c)
+{
+	return stages[c->stage].step;
 }
 
 /* One command line, also into the transcript. */
@@ -120,6 +128,7 @@ void client_end(struct smtp_client *c, struct verdict v, enum smtp_fault fault)
 	} else if (c->stage != STAGE_QUIT) {
 		client_tell(c, CLIENT_FAILED);
 		c->event.verdict = verdict_keep(&c->arena, v);
+		c->event.step = client_step(c);
 		c->event.fault = fault;
 	}
 	client_enter(c, STAGE_ENDED);
@@ -128,6 +137,8 @@ void client_end(struct smtp_client *c, struct verdict v, enum smtp_fault fault)
 void client_end_by_reply(struct smtp_client *c, enum smtp_fault fault)
 {
 	client_end(c, client_reply_verdict(c), fault);
+	if (c->has_event && c->event.type == CLIENT_FAILED)
+		c->event.replied = true;
 }
 
 /* Not SMTP, or not at this time: nothing that follows can be trusted. After the final dot the outcome stays unknown (RFC 1047). */
@@ -199,7 +210,9 @@ static bool tell_recipient(struct smtp_client *c, struct smtp_client_event *e)
 			continue;
 		tx->recipients[i].progress = RECIPIENT_TOLD;
 		tx->to_tell--;
-		*e = (struct smtp_client_event){ .type = CLIENT_RECIPIENT, .index = i, .verdict = tx->recipients[i].verdict };
+		*e = (struct smtp_client_event){
+			.type = CLIENT_RECIPIENT, .index = i, .verdict = tx->recipients[i].verdict, .step = tx->recipients[i].step
+		};
 		return true;
 	}
 	assert(!"a settled recipient was counted and is not there");
@@ -241,6 +254,7 @@ bool smtp_client_next(struct smtp_client *c, struct smtp_client_event *e)
 		case REPLY_NONE: return false;
 		case REPLY_BROKEN: end_by_nonsense(c, S("the server does not speak SMTP")); break;
 		case REPLY_COMPLETE:
+			c->progress++;
 			if (c->reply.code == 421 && c->stage != STAGE_QUIT) /* RFC 5321 3.8: may come at any time */
 				client_end_by_reply(c, FAULT_PEER);
 			else
@@ -276,4 +290,9 @@ const char *smtp_client_stage(const struct smtp_client *c)
 enum smtp_wait smtp_client_waits(const struct smtp_client *c)
 {
 	return stages[c->stage].waits;
+}
+
+uint64_t smtp_client_progress(const struct smtp_client *c)
+{
+	return c->progress;
 }

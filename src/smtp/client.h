@@ -20,6 +20,8 @@ enum client_bounds {
 	MECHANISMS_MAX = 1024,
 	AUTH_LINE_MAX = 512, /* RFC 4954 section 4: an initial response that makes AUTH longer must wait */
 	AUTH_ROUNDS_MAX = 16,
+	ENVID_MAX = 100,    /* RFC 3461 4.4 */
+	ORCPT_MAX = 500,    /* RFC 3461 4.2 */
 	PIPELINE_MAX = 100, /* commands without answer: neither side's socket buffer fills (RFC 2920 3.1) */
 };
 
@@ -57,6 +59,7 @@ struct client_recipient {
 	enum { RECIPIENT_OPEN, RECIPIENT_ACCEPTED, RECIPIENT_SETTLED, RECIPIENT_TOLD } progress;
 	bool unfit; /* no server ever sees it */
 	struct verdict verdict;
+	enum smtp_step step; /* of the verdict */
 };
 
 struct client_transaction {
@@ -84,6 +87,7 @@ struct transcript {
 struct smtp_client {
 	const struct smtp_client_config *config;
 	enum client_stage stage;
+	uint64_t progress;
 	bool tls, broken;         /* broken: nothing may be written any more */
 	bool server_speaks_first; /* in this mechanism */
 	bool first_challenge;
@@ -103,6 +107,7 @@ struct smtp_client {
 
 /* client.c */
 void client_enter(struct smtp_client *c, enum client_stage stage);
+enum smtp_step client_step(const struct smtp_client *c);
 void client_write(struct smtp_client *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void client_tell(struct smtp_client *c, enum smtp_client_event_type type);
 /* The session is over: what is open in a transaction gets `v`; otherwise the user gets CLIENT_FAILED. */

@@ -21,7 +21,7 @@ static const struct {
 void client_peer_reset(struct smtp_client *c)
 {
 	c->peer.features = 0;
-	c->peer.size = c->peer.rcptmax = 0;
+	c->peer.size = c->peer.rcptmax = c->peer.mailmax = 0;
 	buf_clear(&c->mechanisms);
 	c->peer.mechanisms = buf_view(&c->mechanisms);
 }
@@ -51,7 +51,7 @@ static void add_mechanism(struct smtp_client *c, struct str name)
 	c->peer.mechanisms = buf_view(&c->mechanisms);
 }
 
-/* LIMITS (RFC 9422): of its parameters only RCPTMAX concerns us. */
+/* LIMITS (RFC 9422). What goes beyond RCPTDOMAINMAX gets 452 4.5.3 and goes in another transaction. */
 static void take_limits(struct smtp_client *c, struct str rest)
 {
 	struct str word;
@@ -59,6 +59,8 @@ static void take_limits(struct smtp_client *c, struct str rest)
 	while (next_word(&rest, &word))
 		if (str_istarts(word, S("RCPTMAX=")))
 			str_to_u64(str_from(word, 8), &c->peer.rcptmax);
+		else if (str_istarts(word, S("MAILMAX=")))
+			str_to_u64(str_from(word, 8), &c->peer.mailmax);
 }
 
 /* One line of the EHLO answer after the first. */

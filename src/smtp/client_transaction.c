@@ -27,6 +27,7 @@ static void settle(struct smtp_client *c, size_t i, struct verdict v)
 		return;
 	tx->recipients[i].progress = RECIPIENT_SETTLED;
 	tx->recipients[i].verdict = v;
+	tx->recipients[i].step = client_step(c);
 	tx->to_tell++;
 }
 
@@ -101,11 +102,50 @@ void smtp_client_send(struct smtp_client *c, const struct smtp_transaction *t)
 	write_commands(c);
 }
 
-/* MAIL with the parameters that the server knows. SIZE: RFC 1870, BODY: RFC 6152, SMTPUTF8: RFC 6531. */
+/* RFC 3461 4.2, 4.4: xtext is printable, and bounded; UTF-8 only with SMTPUTF8 (RFC 6533 3). What is not so is left out. */
+static bool is_xtext(struct str s, size_t max, bool utf8)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= 0x20 || s.p[i] == 0x7f || ((unsigned char)s.p[i] > 0x7f && !utf8))
+			return false;
+	return s.n > 0 && s.n <= max;
+}
+
+/* RFC 3461 4.3 and 4.4, for a server that takes over the reports. */
+static struct str mail_dsn(struct smtp_client *c)
+{
+	const struct smtp_transaction *t = &c->tx.what;
+	struct str ret = t->ret == RET_FULL ? S(" RET=FULL") : t->ret == RET_HDRS ? S(" RET=HDRS") : S("");
+
+	if (!(c->peer.features & PEER_DSN))
+		return S("");
+	if (!is_xtext(t->envid, ENVID_MAX, t->utf8))
+		return ret;
+	return arena_printf(&c->tx.arena, "%.*s ENVID=%.*s", STR_ARG(ret), STR_ARG(t->envid));
+}
+
+/* RFC 3461 4.1 and 4.2 for one recipient. NEVER stands alone; the others are a list. */
+static struct str rcpt_dsn(struct smtp_client *c, size_t i)
+{
+	static const char *const lists[] = { "",      "SUCCESS",       "FAILURE",       "SUCCESS,FAILURE",
+					     "DELAY", "SUCCESS,DELAY", "FAILURE,DELAY", "SUCCESS,FAILURE,DELAY" };
+	const struct smtp_transaction *t = &c->tx.what;
+	unsigned notify = t->notify ? t->notify[i] : 0;
+	struct str orcpt = t->orcpt ? t->orcpt[i] : S("");
+	const char *list = notify & NOTIFY_NEVER ? "NEVER" : lists[(notify >> 1) & 7];
+
+	if (!(c->peer.features & PEER_DSN))
+		return S("");
+	if (!is_xtext(orcpt, ORCPT_MAX, t->utf8))
+		orcpt = S("");
+	return arena_printf(&c->tx.arena, "%s%s%s%.*s", *list ? " NOTIFY=" : "", list, orcpt.n ? " ORCPT=" : "", STR_ARG(orcpt));
+}
+
+/* MAIL with the parameters that the server knows. SIZE: RFC 1870, BODY: RFC 6152, SMTPUTF8: RFC 6531, RET and ENVID: RFC 3461. */
 static void write_mail(struct smtp_client *c)
 {
 	const struct smtp_transaction *t = &c->tx.what;
-	struct str size = S(""), body = S(""), utf8 = S("");
+	struct str size = S(""), body = S(""), utf8 = S(""), dsn = mail_dsn(c);
 
 	if ((c->peer.features & PEER_SIZE) && t->size > 0)
 		size = arena_printf(&c->tx.arena, " SIZE=%llu", (unsigned long long)t->size);
@@ -113,7 +153,13 @@ static void write_mail(struct smtp_client *c)
 		body = S(" BODY=8BITMIME");
 	if (t->utf8)
 		utf8 = S(" SMTPUTF8");
-	client_write(c, "MAIL FROM:<%.*s>%.*s%.*s%.*s", STR_ARG(t->sender), STR_ARG(size), STR_ARG(body), STR_ARG(utf8));
+	client_write(c, "MAIL FROM:<%.*s>%.*s%.*s%.*s%.*s", STR_ARG(t->sender), STR_ARG(size), STR_ARG(body), STR_ARG(utf8),
+		     STR_ARG(dsn));
+}
+
+static void write_rcpt(struct smtp_client *c, size_t i)
+{
+	client_write(c, "RCPT TO:<%.*s>%.*s", STR_ARG(c->tx.what.recipients[i]), STR_ARG(rcpt_dsn(c, i)));
 }
 
 /* Numbers of recipients that no server sees are passed over. */
@@ -135,7 +181,7 @@ static void write_commands(struct smtp_client *c)
 		if (tx->sent == 0)
 			write_mail(c);
 		else if (tx->sent < data)
-			client_write(c, "RCPT TO:<%.*s>", STR_ARG(tx->what.recipients[tx->sent - 1]));
+			write_rcpt(c, tx->sent - 1);
 		else
 			client_write(c, "DATA");
 		tx->sent = skip_unfit(tx, tx->sent + 1);

@@ -243,6 +243,14 @@ bool smtp_parse_path(struct str argument, struct str *address_out, struct str *r
 	return rest_out->n == 0 || rest_out->p[0] == ' ' || rest_out->p[0] == '\t';
 }
 
+bool smtp_atom_valid(struct str text)
+{
+	for (size_t i = 0; i < text.n; i++)
+		if (!is_atext((unsigned char)text.p[i]))
+			return false;
+	return text.n > 0;
+}
+
 bool smtp_xtext_valid(struct str text)
 {
 	for (size_t i = 0; i < text.n; i++) {

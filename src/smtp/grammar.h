@@ -11,6 +11,9 @@ bool smtp_parse_path(struct str argument, struct str *address_out, struct str *r
 /* What follows "FROM" and "TO" in "MAIL FROM:<a@b>": false when the keyword or its colon is missing. */
 bool smtp_parse_keyword(struct str argument, struct str keyword, struct str *rest_out);
 
+/* RFC 5322 3.2.3: an atom, not empty. */
+bool smtp_atom_valid(struct str text);
+
 /* RFC 3461 section 4: xtext, printable ASCII without '+' and '=', or "+" and two upper-case hexadecimal digits. */
 bool smtp_xtext_valid(struct str text);
 

@@ -1,4 +1,4 @@
-/* accept.c - a new message with its recipients, lanes and first event: all or nothing, and the same one again is OK. */
+/* accept.c - a new message with its recipients, lanes, charges and first event: all or nothing, and the same one again is OK. */
 #include "writer.h"
 
 /* Was this id stored before? Then *v_out is the answer: OK for the same token. */
@@ -65,6 +65,12 @@ static void add_recipients(struct writer *w, const struct accepted *m)
 	}
 }
 
+void put_buckets(struct writer *w, const struct bucket_row *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		db_run(&w->db, Q_bucket_put, TEXT(rows[i].key), TEXT(rows[i].rule), INT(rows[i].tat_us));
+}
+
 void add_event(struct writer *w, uint64_t id, uint64_t n, uint64_t at, struct str name, struct str fields)
 {
 	db_run(&w->db, Q_event_add, INT(id), INT(n), INT(at), TEXT(name), TEXT(fields));
@@ -95,6 +101,7 @@ struct verdict accept_message(struct writer *w, const struct accepted *m, bool r
 	else
 		id_array_add(&w->tx.stored, m->id);
 	add_recipients(w, m);
+	put_buckets(w, m->charges, m->charges_n);
 	add_event(w, m->id, 0, m->received_at, S("mail.accepted"), m->event);
 	w->counters.open_messages++;
 	w->counters.waiting += m->recipients_n;

@@ -13,20 +13,25 @@ struct verdict stored_verdict(struct arena *a, sqlite3_stmt *q, int class_column
 				 .text = db_keep(a, q, class_column + 3) };
 }
 
-/* Has the message an open recipient with this address and in this domain ("" = any)? */
-static bool recipient_matches(struct writer *w, uint64_t id, struct str address, struct str domain)
+bool selector_takes(const struct selector *s, struct str address)
+{
+	size_t at = str_rfind(address, '@');
+
+	if (s->recipient.n > 0 && !str_ieq(address, s->recipient))
+		return false;
+	return s->destination.n == 0 || str_ieq(str_from(address, at + 1), s->destination);
+}
+
+/* Has the message an open recipient that the selector takes? */
+static bool recipient_matches(struct writer *w, uint64_t id, const struct selector *s)
 {
 	sqlite3_stmt *q;
 
-	if (address.n == 0 && domain.n == 0)
+	if (s->recipient.n == 0 && s->destination.n == 0)
 		return true;
 	q = db_query(&w->db, Q_open_addresses, INT(id));
 	while (db_row(&w->db, q)) {
-		struct str candidate = db_str(q, 0);
-		size_t at = str_rfind(candidate, '@');
-
-		if ((address.n == 0 || str_ieq(candidate, address)) &&
-		    (domain.n == 0 || str_ieq(str_from(candidate, at + 1), domain))) {
+		if (selector_takes(s, db_str(q, 0))) {
 			db_end(q);
 			return true;
 		}
@@ -43,7 +48,7 @@ static bool row_matches(struct writer *w, const struct selector *s, sqlite3_stmt
 		return false;
 	if (s->sender.n && !str_ieq(db_str(q, 2), s->sender))
 		return false;
-	return recipient_matches(w, db_u64(q, 0), s->recipient, s->destination);
+	return recipient_matches(w, db_u64(q, 0), s);
 }
 
 /* The one message that is named by its id, when the rest of the selector fits too. */

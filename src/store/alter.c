@@ -21,18 +21,22 @@ struct alteration {
 	uint64_t *in_flight;
 	uint64_t closed_n;
 	bool changed;
+	bool whole;      /* all recipients are meant: the message itself may be marked */
 	uint64_t *lanes; /* to be refreshed; room for all candidates */
 	size_t lanes_n;
 };
 
 /* Read first, change then: a walk over rows that change is not defined. */
-static size_t read_candidates(struct writer *w, uint64_t id, bool leased_too, struct candidate **rows_out)
+static size_t read_candidates(struct writer *w, uint64_t id, const struct selector *only, bool leased_too,
+			      struct candidate **rows_out)
 {
 	sqlite3_stmt *q = db_query(&w->db, Q_recipient_states, INT(id));
 	struct candidate *rows = NULL;
 	size_t n = 0, capacity = 0;
 
 	while (db_row(&w->db, q)) {
+		if (only && !selector_takes(only, db_str(q, 3)))
+			continue;
 		if (n == capacity) {
 			struct candidate *more = ARENA_ARRAY(&w->arena, struct candidate, capacity = capacity ? capacity * 2 : 4);
 
@@ -125,39 +129,46 @@ static void pass_by(struct alteration *c, const struct candidate *r, enum alter 
 	++*c->in_flight;
 	if (operation == ALTER_REMOVE)
 		db_run(&c->w->db, Q_recipient_removing, INT(c->id), INT(r->n));
-	if (operation == ALTER_HOLD)
+	if (operation == ALTER_HOLD && c->whole)
 		c->changed = true; /* the message is held: what comes back stays */
 }
 
 /* The message's own mark: why it is held. */
 static void mark_message(struct alteration *c, enum alter operation, struct str reason)
 {
+	if (!c->whole)
+		return;
 	if (operation == ALTER_HOLD)
 		db_run(&c->w->db, Q_message_hold, INT(c->id), TEXT(reason.n ? reason : S("held")));
 	if (operation == ALTER_RELEASE)
 		db_run(&c->w->db, Q_message_hold, INT(c->id), (struct db_value){ .kind = DB_NULL });
 }
 
-/* Who submitted it: half of its lanes' names. */
-static struct str login_of(struct writer *w, uint64_t id)
+/* Who submitted it: half of its lanes' names; and whether the message itself is marked as held. */
+static bool read_mark(struct alteration *c)
 {
-	sqlite3_stmt *q = db_query(&w->db, Q_message_login, INT(id));
-	struct str login = S("");
+	sqlite3_stmt *q = db_query(&c->w->db, Q_message_login, INT(c->id));
+	bool held;
 
-	if (db_row(&w->db, q)) {
-		login = db_keep(&w->arena, q, 0);
-		db_end(q);
-	}
-	return login;
+	c->login = S("");
+	if (!db_row(&c->w->db, q))
+		return false;
+	c->login = db_keep(&c->w->arena, q, 0);
+	held = sqlite3_column_type(q, 1) != SQLITE_NULL;
+	db_end(q);
+	return held;
 }
 
-bool alter_message(struct writer *w, uint64_t id, enum alter operation, struct str reason, bool leased_too, uint64_t *in_flight)
+bool alter_message(struct writer *w, uint64_t id, enum alter operation, struct str reason, const struct selector *only,
+		   bool leased_too, uint64_t *in_flight)
 {
 	struct alteration c = { .w = w, .id = id, .now = clock_now_ms(), .in_flight = in_flight };
 	struct candidate *rows;
-	size_t n = read_candidates(w, id, leased_too, &rows);
+	size_t n = read_candidates(w, id, only, leased_too, &rows);
 
-	c.login = login_of(w, id);
+	c.whole = !only || (only->recipient.n == 0 && only->destination.n == 0);
+	/* Held while all were in flight, released before they came back: only the mark goes. */
+	c.changed = read_mark(&c) && operation == ALTER_RELEASE && c.whole;
 	c.lanes = ARENA_ARRAY(&w->arena, uint64_t, n + 1);
 	for (size_t i = 0; i < n; i++) {
 		if (rows[i].leased)
@@ -187,5 +198,5 @@ void run_alter(struct writer *w, struct op *op)
 	}
 	n = select_messages(w, op->in.selector, op->cursor, ALTER_MAX, false, &w->arena, &ids, &op->out.next);
 	for (size_t i = 0; i < n; i++)
-		op->out.count += alter_message(w, ids[i], op->alter, op->text, false, &op->out.in_flight);
+		op->out.count += alter_message(w, ids[i], op->alter, op->text, op->in.selector, false, &op->out.in_flight);
 }

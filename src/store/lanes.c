@@ -228,6 +228,8 @@ static void read_envelope(struct lease_page *p, struct due_message *m)
 	m->options = db_u64(q, 11);
 	m->size = db_u64(q, 12);
 	m->place = (enum message_place)db_u64(q, 13);
+	m->header_size = db_u64(q, 14);
+	m->others_open = db_u64(q, 15) - m->recipients_n; /* all of these are open */
 	db_end(q);
 	if (!p->with_text || m->place != PLACE_ROW)
 		return;

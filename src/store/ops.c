@@ -74,6 +74,11 @@ static void finish_gates(struct op *op)
 	CALLBACK(op, store_gates_fn)(op->ctx, op->verdict, op->out.rows, op->out.n);
 }
 
+static void finish_buckets(struct op *op)
+{
+	CALLBACK(op, store_buckets_fn)(op->ctx, op->verdict, op->out.rows, op->out.n);
+}
+
 static void finish_count(struct op *op)
 {
 	CALLBACK(op, store_count_fn)(op->ctx, op->verdict, op->out.count);
@@ -95,6 +100,9 @@ static const struct op_kind trace_kind = { RANK_READ, run_trace, finish_trace };
 static const struct op_kind alter_kind = { RANK_ADMIN, run_alter, finish_alter };
 static const struct op_kind gates_kind = { RANK_READ, run_gates, finish_gates };
 static const struct op_kind gate_put_kind = { RANK_RESULT, run_gate_put, finish_done };
+static const struct op_kind buckets_kind = { RANK_READ, run_buckets, finish_buckets };
+/* With the accepts, whose charges are states of the same buckets: the last one issued is to stay. */
+static const struct op_kind bucket_put_kind = { RANK_ACCEPT, run_bucket_put, finish_done };
 static const struct op_kind prune_kind = { RANK_ADMIN, run_prune, finish_count };
 
 uint64_t op_named(const struct op *op, size_t i)
@@ -186,19 +194,22 @@ void store_settle(struct store *st, const struct outcome *outcomes, size_t n, st
 	store_issue(st, op);
 }
 
-void store_unreported(struct store *st, size_t max, store_unreported_fn done, void *ctx)
+void store_unreported(struct store *st, enum message_kind kind, uint64_t now, size_t max, store_unreported_fn done, void *ctx)
 {
 	struct op *op = OP(unreported, done, ctx);
 
+	op->report_kind = kind;
+	op->cursor = now;
 	op->max = max;
 	store_issue(st, op);
 }
 
-void store_report(struct store *st, const struct accepted *report, uint64_t parent, const uint64_t *n_list, size_t n,
-		  struct str event_fields, store_done_fn done, void *ctx)
+void store_report(struct store *st, enum message_kind kind, const struct accepted *report, uint64_t parent,
+		  const uint64_t *n_list, size_t n, struct str event_fields, store_done_fn done, void *ctx)
 {
 	struct op *op = OP(report, done, ctx);
 
+	op->report_kind = kind;
 	op->in.accepted = report;
 	op->id = report ? report->id : parent;
 	op->bytes = report ? report->text.n + report->prefix.n : 0;
@@ -264,6 +275,20 @@ void store_gate_put(struct store *st, const struct gate_state *g, store_done_fn 
 	struct op *op = OP(gate_put, done, ctx);
 
 	op->in.gate = g;
+	store_issue(st, op);
+}
+
+void store_buckets(struct store *st, store_buckets_fn done, void *ctx)
+{
+	store_issue(st, OP(buckets, done, ctx));
+}
+
+void store_bucket_put(struct store *st, const struct bucket_row *rows, size_t n, store_done_fn done, void *ctx)
+{
+	struct op *op = OP(bucket_put, done, ctx);
+
+	op->in.buckets = rows;
+	op->max = n;
 	store_issue(st, op);
 }
 

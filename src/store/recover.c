@@ -1,4 +1,4 @@
-/* recover.c - what an earlier life left behind: files that never got a row go, rows whose file has gone are held and shouted
+/* recover.c - what an earlier life left behind: files that never got a row go, rows whose file has gone, or is not whole, are held and shouted
  * about, recipients that were to be removed while in flight are removed. The first two a little at a time, after the start. */
 #include "writer.h"
 
@@ -142,12 +142,16 @@ static bool check_some(struct writer *w)
 		sqlite3_stmt *q = db_query(&w->db, Q_large_after, INT(w->recovery_id));
 		char name[ID_TEXT_MAX];
 		struct stat st;
+		uint64_t size;
 
 		if (!db_row(&w->db, q))
 			return true;
 		w->recovery_id = db_u64(q, 0);
+		size = db_u64(q, 1);
 		db_end(q);
-		if (fstatat(w->spool.dir_fd, id_format(w->recovery_id, name), &st, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
+		if (fstatat(w->spool.dir_fd, id_format(w->recovery_id, name), &st, AT_SYMLINK_NOFOLLOW) != 0
+			    ? errno == ENOENT
+			    : (uint64_t)st.st_size != size)
 			id_array_add(&w->missing, w->recovery_id);
 	}
 	return false;
@@ -170,7 +174,7 @@ static bool hold_missing(struct writer *w, uint64_t id)
 	bool held = false;
 
 	if (transaction_begin(w)) {
-		held = alter_message(w, id, ALTER_HOLD, S("large file missing"), true, &in_flight);
+		held = alter_message(w, id, ALTER_HOLD, S("large file missing or damaged"), NULL, true, &in_flight);
 		if (w->db.rc == SQLITE_OK && transaction_commit(w)) {
 			writer_note(w, LOG_ERROR, "store.file_missing", id,
 				    held ? "the message is held" : "the message was held before");

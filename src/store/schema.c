@@ -1,7 +1,7 @@
 /* schema.c - the tables, and how older ones become these. */
 #include "writer.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
 /* Scripts from version N to N + 1, all that are needed in one transaction. Number 0 makes an empty database; once released, a
  * script is never changed. Times are ms since 1970 UTC. */
@@ -64,6 +64,12 @@ static const char *const migrations[SCHEMA_VERSION] = {
 	" fields TEXT NOT NULL, PRIMARY KEY(message,seq)) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE transcript(message INTEGER NOT NULL, n INTEGER NOT NULL, at INTEGER NOT NULL, lines TEXT NOT NULL,"
 	" PRIMARY KEY(message,n)) STRICT, WITHOUT ROWID;",
+
+	/* Token buckets, delay warnings (in the order in which they come due), reports of success. In recipient.reported bit 8 means that
+	 * a success is still to be told; it keeps the message open as a waiting recipient does. */
+	"CREATE TABLE bucket(key TEXT NOT NULL, rule TEXT NOT NULL, tat_us INTEGER NOT NULL, PRIMARY KEY(key,rule)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX message_warn ON message(warn_at) WHERE warn_at>0 AND finished_at IS NULL;"
+	"CREATE INDEX recipient_good ON recipient(message) WHERE (reported&8)=8;",
 };
 
 /* One value of a fixed query; false when there is none, or after an error. */

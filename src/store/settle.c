@@ -1,4 +1,4 @@
-/* settle.c - what became of recipients, and the end of messages whose last recipient is final. */
+/* settle.c - what became of recipients, and the end of messages whose last recipient is final and reported. */
 #include "writer.h"
 
 bool state_is_final(unsigned state)
@@ -103,7 +103,10 @@ static bool settle_one(struct writer *w, const struct outcome *o, uint64_t *lane
 	if (next == RCPT_WAITING)
 		leases_note_due(&w->leases, *lane_out, o->due_at);
 	w->counters.settled++;
-	return state_is_final(next);
+	if (!o->report_success || (next != RCPT_DELIVERED && next != RCPT_RELAYED))
+		return state_is_final(next);
+	db_run(&w->db, Q_recipient_tell, INT(o->id), INT(o->n)); /* store_report closes it */
+	return false;
 }
 
 /* Add a lane to those to be refreshed, once. */

@@ -163,13 +163,34 @@ void run_spool_drop(struct writer *w, struct op *op)
 	spool_unlink(w, op->id);
 }
 
+/* Has the message recipients to whom it is still to be sent, and who are not held? */
+static bool is_waiting(struct writer *w, uint64_t id)
+{
+	sqlite3_stmt *q = db_query(&w->db, Q_message_due, INT(id));
+	bool waiting = db_row(&w->db, q) && sqlite3_column_type(q, 0) != SQLITE_NULL;
+
+	db_end(q);
+	return waiting;
+}
+
+/* A delivery waits for the file; a report about what has failed can do without it. */
+static struct verdict damaged(bool waiting)
+{
+	struct str text = S("the message's large file is missing or damaged");
+
+	return waiting ? temp(451, S("4.3.0"), text) : perm(554, S("5.3.0"), text);
+}
+
 void run_text(struct writer *w, struct op *op)
 {
 	sqlite3_stmt *q = db_query(&w->db, Q_message_place, INT(op->id));
 	enum message_place place = PLACE_NONE;
+	uint64_t size = 0;
+	struct stat st;
 
 	if (db_row(&w->db, q)) {
 		place = (enum message_place)db_u64(q, 0);
+		size = db_u64(q, 1);
 		db_end(q);
 	}
 	if (place == PLACE_NONE) {
@@ -185,11 +206,16 @@ void run_text(struct writer *w, struct op *op)
 		return;
 	}
 	op->out.fd = spool_open_read(&w->spool, op->id);
-	if (op->out.fd >= 0)
+	if (op->out.fd < 0 && errno != ENOENT) {
+		op->verdict = temp(451, S("4.3.0"), S("the message's large file cannot be opened"));
 		return;
-	op->verdict =
-		temp(451, S("4.3.0"),
-		     errno == ENOENT ? S("the message's large file is missing") : S("the message's large file cannot be opened"));
-	if (errno == ENOENT)
-		id_array_add(&w->missing, op->id);
+	}
+	if (op->out.fd >= 0 && fstat(op->out.fd, &st) == 0 && (uint64_t)st.st_size == size)
+		return;
+	/* Half a text is as bad as none: a disk that lied, or somebody's hand. */
+	op->verdict = damaged(is_waiting(w, op->id));
+	id_array_add(&w->missing, op->id);
+	if (op->out.fd >= 0)
+		(void)close(op->out.fd); /* read only */
+	op->out.fd = -1;
 }

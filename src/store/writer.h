@@ -13,6 +13,7 @@
 
 #include <dirent.h>
 
+#define KIND_COUNT     (KIND_NOTICE + 1)
 #define RESERVE_BYTES  (8 * 1024 * 1024) /* released so that results can be stored on a full disk */
 #define TRANSCRIPT_MAX 4096
 
@@ -47,6 +48,7 @@ struct op {
 		const struct outcome *outcomes;
 		const struct selector *selector;
 		const struct gate_state *gate;
+		const struct bucket_row *buckets;
 		bool with_text;
 	} in;
 	/* store_report and store_alter have more to say. */
@@ -54,6 +56,7 @@ struct op {
 	const uint64_t *n_list;
 	struct str text;
 	enum alter alter;
+	enum message_kind report_kind; /* also of store_unreported */
 	struct {
 		const void *rows;
 		size_t n;
@@ -174,6 +177,9 @@ struct checkpoint {
 	uint64_t retry_at_ms; /* the writer's: not before, after a pass without room */
 };
 
+/* Bits of recipient.reported: what the sender was told; the last one: a success that is still to be told. */
+enum reported { TOLD_FAILURE = 1, TOLD_DELAY = 2, TOLD_SUCCESS = 4, TO_TELL_SUCCESS = 8 };
+
 /* ---- what one transaction changes besides rows ---- */
 struct counters {
 	uint64_t open_messages, waiting, held, failed, lanes, accepted, settled;
@@ -195,6 +201,11 @@ struct transaction {
 
 /* Walking through what an earlier life left behind (recover.c). */
 enum recovery { RECOVER_FILES, RECOVER_ROWS, RECOVERED };
+
+/* A message in the order in which those of one kind of report take turns: by `at`, which is its warn_at or 0, then by id. */
+struct told_turn {
+	uint64_t at, id;
+};
 
 struct writer {
 	struct store *st;
@@ -218,7 +229,7 @@ struct writer {
 		uint64_t next_at, lane; /* the last lane given */
 		uint64_t end;           /* lanes due later than this wait for the next round */
 	} turn;
-	uint64_t last_unreported; /* the last message given by store_unreported */
+	struct told_turn unreported[KIND_COUNT]; /* the last message that store_unreported looked at */
 	enum recovery recovery;
 	DIR *recovery_dir;
 	uint64_t recovery_id;
@@ -246,7 +257,7 @@ void store_fail(struct store *st, const char *what, const char *why);
 /* schema.c: create or migrate; the verdict's text lives in `a`. */
 struct verdict schema_prepare(struct db *db, struct arena *a);
 
-/* accept.c, lanes.c, settle.c, report.c, admin.c, alter.c, history.c: what op kinds run. */
+/* accept.c, lanes.c, settle.c, unreported.c, report.c, admin.c, alter.c, history.c: what op kinds run. */
 void run_accept(struct writer *w, struct op *op);
 void run_spool_create(struct writer *w, struct op *op);
 void run_spool_drop(struct writer *w, struct op *op);
@@ -263,10 +274,13 @@ void run_trace(struct writer *w, struct op *op);
 void run_alter(struct writer *w, struct op *op);
 void run_gates(struct writer *w, struct op *op);
 void run_gate_put(struct writer *w, struct op *op);
+void run_buckets(struct writer *w, struct op *op);
+void run_bucket_put(struct writer *w, struct op *op);
 void run_prune(struct writer *w, struct op *op);
 
 /* accept.c: `refusable` unless it is a report, which is a result and waits rather than fails. */
 struct verdict accept_message(struct writer *w, const struct accepted *m, bool refusable);
+void put_buckets(struct writer *w, const struct bucket_row *rows, size_t n);
 void add_event(struct writer *w, uint64_t id, uint64_t n, uint64_t at, struct str name, struct str fields);
 
 /* lanes.c: keep lane rows and the index of due times together. */
@@ -274,7 +288,11 @@ uint64_t lane_for(struct writer *w, struct str address, struct str login, uint64
 void lane_refresh(struct writer *w, uint64_t lane);
 
 /* alter.c: one message; false when nothing had to be changed. `leased_too`: also recipients in flight. */
-bool alter_message(struct writer *w, uint64_t id, enum alter operation, struct str reason, bool leased_too, uint64_t *in_flight);
+/* Does the selector's recipient and destination ("" = any) take this address? */
+bool selector_takes(const struct selector *s, struct str address);
+/* only: NULL, or the selector whose recipient and destination say which recipients are meant. */
+bool alter_message(struct writer *w, uint64_t id, enum alter operation, struct str reason, const struct selector *only,
+		   bool leased_too, uint64_t *in_flight);
 
 /* settle.c */
 void count_state(struct writer *w, unsigned from, unsigned to); /* 0: none */

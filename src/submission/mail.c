@@ -15,7 +15,7 @@ void session_on_mail(struct session *s, const struct smtp_event *e)
 		arena_fini(&a);
 		return;
 	}
-	s->tx = transaction_new(s, e->address, e->mail.has_size ? e->mail.size : 0);
+	s->tx = transaction_new(s, e->address, &e->mail);
 	smtp_server_reply(s->smtp, ok());
 }
 
@@ -30,7 +30,7 @@ void session_on_rcpt(struct session *s, const struct smtp_event *e)
 		smtp_server_reply(s->smtp, perm(550, S("5.1.3"), S("The address needs a domain")));
 		return;
 	}
-	transaction_recipient(s->tx, address);
+	transaction_recipient(s->tx, address, &e->rcpt);
 	smtp_server_reply(s->smtp, ok());
 }
 

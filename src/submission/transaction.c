@@ -39,7 +39,7 @@ void transaction_enter(struct transaction *tx, enum transaction_state state)
 	tx->state = state;
 }
 
-struct transaction *transaction_new(struct session *session, struct str sender, uint64_t announced_size)
+struct transaction *transaction_new(struct session *session, struct str sender, const struct smtp_mail_params *params)
 {
 	struct transaction *tx = NEW(struct transaction);
 	struct submission *sub = session->sub;
@@ -48,13 +48,15 @@ struct transaction *transaction_new(struct session *session, struct str sender, 
 	tx->session = session;
 	tx->id = id_next(&sub->ids, clock_now_ms());
 	tx->token = random_u64();
-	tx->announced = announced_size;
+	tx->announced = params->has_size ? params->size : 0;
 	tx->number = ++sub->next_transaction;
 	tx->log = (struct log){ .session = session->log.session, .message = tx->id };
 	tx->login = arena_str(&tx->arena, session->login);
 	tx->device = arena_str(&tx->arena, session->device);
 	tx->origin = arena_str(&tx->arena, session->origin);
 	tx->sender = arena_str(&tx->arena, sender);
+	tx->envid = arena_str(&tx->arena, params->envid);
+	tx->ret = params->ret;
 	list_append(&sub->transactions, &tx->link);
 	list_init(&tx->waiting);
 	header_collector_init(&tx->header);
@@ -116,14 +118,18 @@ void transaction_set_deadline(struct transaction *tx, uint64_t ms)
 	list_append(&sub->waiting, &tx->waiting);
 }
 
-void transaction_recipient(struct transaction *tx, struct str address)
+void transaction_recipient(struct transaction *tx, struct str address, const struct smtp_rcpt_params *params)
 {
 	if (tx->recipients_n == tx->recipients_capacity) {
 		tx->recipients_capacity = tx->recipients_capacity > 0 ? 2 * tx->recipients_capacity : 4;
 		tx->recipients = xrealloc(tx->recipients, tx->recipients_capacity * sizeof(*tx->recipients));
 	}
-	tx->recipients[tx->recipients_n] =
-		(struct rec_recipient){ .n = tx->recipients_n, .address = arena_str(&tx->arena, address), .orcpt = S("") };
+	tx->recipients[tx->recipients_n] = (struct rec_recipient){
+		.n = tx->recipients_n,
+		.address = arena_str(&tx->arena, address),
+		.orcpt = arena_str(&tx->arena, params->orcpt),
+		.notify = params->notify,
+	};
 	tx->recipients_n++;
 }
 

@@ -34,7 +34,8 @@ struct transaction {
 	uint64_t number, id, token;
 	uint64_t announced; /* SIZE of MAIL; 0 = not said */
 
-	struct str login, device, origin, sender;
+	struct str login, device, origin, sender, envid;
+	unsigned ret; /* enum smtp_ret */
 	struct rec_recipient *recipients;
 	size_t recipients_n, recipients_capacity;
 
@@ -58,8 +59,8 @@ struct transaction {
 };
 
 /* ---- transaction.c: envelope and text ---- */
-struct transaction *transaction_new(struct session *session, struct str sender, uint64_t announced_size);
-void transaction_recipient(struct transaction *tx, struct str address);
+struct transaction *transaction_new(struct session *session, struct str sender, const struct smtp_mail_params *params);
+void transaction_recipient(struct transaction *tx, struct str address, const struct smtp_rcpt_params *params);
 void transaction_begin_text(struct transaction *tx);
 
 /* Text as it comes. Afterwards, when transaction_full(), give no more before session_room() is called. */

@@ -144,7 +144,8 @@ static void send_message(struct transaction *tx, struct channel *queue)
 					 .device = tx->device,
 					 .origin = tx->origin,
 					 .sender = tx->sender,
-					 .envid = S(""),
+					 .envid = tx->envid,
+					 .ret = tx->ret,
 					 .body = tx->has_8bit ? BODY_8BITMIME : BODY_7BIT };
 	struct msg_submit submit = { .transaction = tx->number,
 				     .place = tx->spool != NULL ? PLACE_FILE : PLACE_ROW,

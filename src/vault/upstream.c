@@ -3,12 +3,18 @@
 
 #include <stdlib.h>
 
-static const struct cfg_upstream *find(const struct config *c, struct str name)
+struct verdict upstream_find(const struct config *c, struct str name, const struct cfg_upstream **upstream_out)
 {
-	for (size_t i = 0; i < c->upstreams_n; i++)
-		if (str_eq(c->upstreams[i].name, name))
-			return &c->upstreams[i];
-	return NULL;
+	*upstream_out = NULL;
+	for (size_t i = 0; i < c->upstreams_n; i++) {
+		if (!str_eq(c->upstreams[i].name, name))
+			continue;
+		if (c->upstreams[i].login.n == 0)
+			return temp(454, S("4.7.0"), S("no login is configured for this upstream"));
+		*upstream_out = &c->upstreams[i];
+		return ok();
+	}
+	return temp(454, S("4.7.0"), S("no such upstream is configured"));
 }
 
 /* RFC 4616: no authorization id, NUL, login, NUL, password. */
@@ -25,15 +31,9 @@ static void plain(const struct cfg_upstream *u, struct secret *response_out)
 }
 
 /* LOGIN's challenges are worded as each server likes: the first asks for the name, the second for the password. */
-struct verdict upstream_answer(const struct config *c, const struct msg_upstream_step *m, struct secret *response_out,
+struct verdict upstream_answer(const struct cfg_upstream *u, const struct msg_upstream_step *m, struct secret *response_out,
 			       bool *done_out)
 {
-	const struct cfg_upstream *u = find(c, m->upstream);
-
-	if (!u)
-		return temp(454, S("4.7.0"), S("no such upstream is configured"));
-	if (u->login.n == 0)
-		return temp(454, S("4.7.0"), S("no login is configured for this upstream"));
 	if (str_ieq(m->mechanism, S("PLAIN"))) {
 		if (!m->first)
 			return temp(454, S("4.7.0"), S("the upstream asks for more than PLAIN has"));

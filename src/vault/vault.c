@@ -1,5 +1,6 @@
-/* vault.c - the vault role: keeps the DKIM keys and the upstreams' passwords, signs digests and answers challenges. It parses nothing
- * that comes from outside; the signatures are made on the loop, which has nothing else to do. */
+/* vault.c - the vault role: keeps the DKIM keys and the upstreams' passwords, signs digests and answers challenges. Of what comes from
+ * outside it parses the two messages of a SCRAM server and nothing else; signatures are made on the loop, which has nothing else to do. */
+#include "dialogue.h"
 #include "keyring.h"
 #include "posthouse/log.h"
 #include "posthouse/role.h"
@@ -11,6 +12,7 @@ static struct vault {
 	struct keyring *keys, *next;
 	struct arena why; /* of configure's verdict */
 	const struct config *config;
+	struct dialogues dialogues;
 	uint64_t signatures, failures, answers;
 } vault;
 
@@ -73,23 +75,47 @@ static void handle_sign(void *ctx, struct channel *ch, const struct msg_sign *m,
 	arena_fini(&a);
 }
 
+/* Every answer to an upstream goes out here. */
+static void answer_upstream(struct channel *ch, uint64_t call, struct str upstream, struct verdict v, struct str response,
+			    bool done)
+{
+	struct msg_upstream_reply answer = { .call = call, .verdict = v, .response = response, .done = done };
+
+	if (v.class == OK)
+		vault.answers++;
+	else
+		log_error(NULL, "upstream.unanswered", kv("upstream", upstream), kv("reason", v.text));
+	ipc_send_upstream_reply(ch, &answer, -1);
+}
+
 static void handle_upstream_step(void *ctx, struct channel *ch, const struct msg_upstream_step *m, int fd)
 {
-	struct msg_upstream_reply answer = { .call = m->call, .verdict = temp(454, S("4.7.0"), S("not configured yet")) };
+	struct verdict v = temp(454, S("4.7.0"), S("not configured yet"));
+	const struct cfg_upstream *u = NULL;
 	struct secret response = { 0 };
 	bool done = false;
 
 	if (vault.config)
-		answer.verdict = upstream_answer(vault.config, m, &response, &done);
-	if (answer.verdict.class == OK)
-		vault.answers++;
-	else
-		log_error(NULL, "upstream.unanswered", kv("upstream", m->upstream), kv("mechanism", m->mechanism),
-			  kv("reason", answer.verdict.text));
-	answer.response = secret_view(&response);
-	answer.done = done;
-	ipc_send_upstream_reply(ch, &answer, -1);
+		v = upstream_find(vault.config, m->upstream, &u);
+	if (v.class == OK && str_ieq(m->mechanism, S("SCRAM-SHA-256"))) {
+		dialogue_step(&vault.dialogues, ch, u, m);
+		return;
+	}
+	if (v.class == OK)
+		v = upstream_answer(u, m, &response, &done);
+	answer_upstream(ch, m->call, m->upstream, v, secret_view(&response), done);
 	secret_fini(&response);
+}
+
+static void peer_down(struct role *r, struct channel *ch)
+{
+	dialogues_drop(&vault.dialogues, ch);
+}
+
+static struct verdict start(struct role *r)
+{
+	dialogues_init(&vault.dialogues, role_loop(r), answer_upstream);
+	return ok();
 }
 
 static void stats(struct role *r)
@@ -98,6 +124,7 @@ static void stats(struct role *r)
 	role_stat(r, S("signatures"), vault.signatures, S(""));
 	role_stat(r, S("signatures_failed"), vault.failures, S(""));
 	role_stat(r, S("upstream_answers"), vault.answers, S(""));
+	role_stat(r, S("upstream_dialogues"), vault.dialogues.n, S(""));
 }
 
 int main(int argc, char **argv)
@@ -108,9 +135,11 @@ int main(int argc, char **argv)
 	};
 	static const struct role_ops ops = {
 		.id = ROLE_VAULT,
+		.start = start,
 		.configure = configure,
 		.apply = apply,
 		.abandon = abandon,
+		.peer_down = peer_down,
 		.stats = stats,
 		.handlers = &handlers,
 	};

@@ -117,7 +117,7 @@ class Relay:
                 shutil.copy2(f, self.dir / f.name)
         fixture_conf = (fixture / "posthouse.conf").read_text()
         self.certificate, self.key, self.dkim_key, self.selector = _names(fixture_conf)
-        self.upstream = upstream or f'{{ name = "next"; host = "127.0.0.1"; port = {upstream_port}; tls = "none"; connections = 10; }}'
+        self.upstream = upstream if upstream is not None else f'{{ name = "next"; host = "127.0.0.1"; port = {upstream_port}; tls = "none"; connections = 10; }}'
         self.settings = dict(extra=extra, sign=sign, retry=retry, listen_address=listen_address, senders=senders, lifetime=lifetime, limits=limits,
                              queue=queue, delivery=delivery, submission=submission, log=log, workers=workers)
         self.write_config()
@@ -239,6 +239,10 @@ log = {{ level = "{s["log"]}"; }};
 
     def trace(self, id):
         return [json.loads(line) for line in self.command("trace", id, "--json").stdout.splitlines()]
+
+    def events(self, id):
+        """What happened to a message, without the transcript that follows it."""
+        return [line for line in self.trace(id) if "event" in line]
 
     def sanitizer_reports(self):
         return [line for line in self.log_text().splitlines() if "ERROR: AddressSanitizer" in line or "runtime error:" in line

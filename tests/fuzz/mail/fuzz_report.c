@@ -33,13 +33,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	r.verdict = perm(550, take_line(&rest), take_line(&rest));
 	struct report_input in = { .kind = REPORT_FAILURE,
+				   .return_full = size % 2,
 				   .hostname = S("relay.example.org"),
 				   .to = S("alice@example.org"),
 				   .envid = take_line(&rest),
 				   .recipients = &r,
 				   .n = 1,
-				   .original_header = rest,
+				   .original_header = str_head(rest, str_search(rest, S("\r\n\r\n")) + 2),
+				   .original_body = str_from(rest, str_search(rest, S("\r\n\r\n")) + 4),
 				   .boundary_seed = S("0011") };
+	static const unsigned kinds[] = { REPORT_FAILURE, REPORT_DELAY, REPORT_SUCCESS, REPORT_RELAYED };
+	in.kind = kinds[size / 2 % 4];
 	mail_report(&a, &in, &header, &body, &is_8bit);
 	require(header_parse(&a, header, &h).class == OK && header_find(&h, S("Auto-Submitted")));
 	for (size_t i = 0; i < body.n; i++)

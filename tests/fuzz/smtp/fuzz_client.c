@@ -14,6 +14,7 @@ struct user {
 	struct smtp_transaction transaction;
 	size_t told;   /* recipients of the transaction */
 	unsigned sent; /* transactions */
+	uint64_t progress;
 	bool in_transaction, over;
 };
 
@@ -35,6 +36,8 @@ static void act(struct user *u)
 	struct smtp_client_event e;
 
 	while (smtp_client_next(u->client, &e)) {
+		assert(smtp_client_progress(u->client) >= u->progress);
+		u->progress = smtp_client_progress(u->client);
 		switch (e.type) {
 		case CLIENT_STARTTLS: smtp_client_tls_started(u->client); break;
 		case CLIENT_CHALLENGE:
@@ -62,7 +65,8 @@ static void act(struct user *u)
 			u->over = !e.reusable;
 			break;
 		case CLIENT_FAILED:
-			assert(!u->in_transaction && e.verdict.class != OK);
+			assert(!u->in_transaction && (e.verdict.class != OK || !e.replied));
+			assert(e.step <= STEP_DATA);
 			u->over = true;
 			break;
 		}
@@ -75,7 +79,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint8_t choice = size > 0 ? data[0] : 0;
 	struct str rest = size > 0 ? str_make(data + 1, size - 1) : S(""), piece;
-	struct str recipients[] = { S("a@x"), S("b\n@x"), S("c@x") };
+	struct str recipients[] = { S("a@x"), S("b\n@x"), S("c@x") }, orcpt[] = { S("rfc822;a@x"), S(""), S("x\r\ny") };
+	unsigned notify[] = { NOTIFY_NEVER, 0, NOTIFY_SUCCESS | NOTIFY_DELAY };
 	struct smtp_client_config config = { .hostname = S("h"),
 					     .use_starttls = choice & 1,
 					     .need_tls = choice & 2,
@@ -85,6 +90,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			  .transaction = { .sender = S("s@x"),
 					   .size = 1000,
 					   .body = choice & 16 ? BODY_8BITMIME : BODY_7BIT,
+					   .envid = choice & 32 ? S("e1") : S(""),
+					   .ret = choice & 32 ? RET_HDRS : RET_UNSET,
+					   .orcpt = choice & 64 ? orcpt : NULL,
+					   .notify = choice & 64 ? notify : NULL,
 					   .recipients = recipients,
 					   .recipients_n = 3 } };
 

@@ -14,8 +14,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(smtp_address_valid(input, true) && smtp_address_domain(input).n > 0);
 	smtp_address_valid(input, true);
 	smtp_address_domain(input);
-	smtp_mail_params(input, &mail);
-	smtp_rcpt_params(input, &rcpt);
+	if (smtp_mail_params(input, &mail).class == OK) /* promises: both are passed on as they came */
+		assert(mail.ret <= RET_HDRS && mail.envid.n <= 100 && smtp_xtext_valid(mail.envid));
+	if (smtp_rcpt_params(input, &rcpt).class == OK)
+		assert(rcpt.orcpt.n <= 500 && smtp_xtext_valid(rcpt.orcpt) &&
+		       (rcpt.notify == NOTIFY_NEVER || (rcpt.notify & NOTIFY_NEVER) == 0));
 	smtp_xtext_valid(input);
 	if (smtp_parse_keyword(input, S("FROM"), &rest))
 		input = rest;

@@ -18,8 +18,15 @@ static void act(struct smtp_server *s, const struct smtp_event *e, unsigned how)
 	struct verdict v = (how & 2) != 0 ? ok() : temp(451, S("4.3.0"), S("later"));
 
 	switch (e->type) {
-	case SMTP_MAIL: assert(e->address.n == 0 || smtp_address_valid(e->address, false)); break;
-	case SMTP_RCPT: assert(smtp_address_valid(e->address, false) || str_ieq(e->address, S("postmaster"))); break;
+	case SMTP_MAIL:
+		assert(e->address.n == 0 || smtp_address_valid(e->address, false));
+		assert(e->mail.ret <= RET_HDRS && e->mail.envid.n <= 100);
+		break;
+	case SMTP_RCPT:
+		assert(smtp_address_valid(e->address, false) || str_ieq(e->address, S("postmaster")));
+		assert(e->rcpt.notify <= 15 && e->rcpt.orcpt.n <= 500);
+		assert((e->rcpt.notify & NOTIFY_NEVER) == 0 || e->rcpt.notify == NOTIFY_NEVER);
+		break;
 	case SMTP_TEXT: /* promise: no lone CR or LF passes */
 		for (size_t i = 0; i < e->bytes.n; i++)
 			assert(e->bytes.p[i] != '\0' &&

@@ -1,6 +1,8 @@
 /* test_load.c - good configurations: defaults, values, includes, secrets, what a reload may change. */
 #include "fixture.h"
 
+#include "profiles.h"
+
 #include "posthouse/log.h"
 #include "posthouse/mail.h"
 
@@ -52,6 +54,9 @@ static void defaults(void **state)
 	assert_int_equal(c->upstreams[0].connections, 10);
 	assert_str(c->upstreams[0].login, "");
 	assert_str(c->upstreams[0].ca_pem, "");
+	assert_str(c->upstreams[0].profile, "");
+	assert_str(c->upstreams[0].report_sender, "");
+	assert_int_equal(c->upstreams[0].messages.n, 0);
 	assert_int_equal(c->routes_n, 1);
 	assert_int_equal(c->routes[0].via.n, 1);
 	assert_str(c->routes[0].via.at[0], "isp");
@@ -59,12 +64,16 @@ static void defaults(void **state)
 	for (size_t i = 0; i < 7; i++)
 		assert_int_equal(c->queue.retry_ms[i], minutes[i] * 60000);
 	assert_int_equal(c->queue.lifetime_ms, UINT64_C(5) * 86400000);
-	assert_int_equal(c->queue.warn_after_ms, 0);
+	assert_int_equal(c->queue.warn_after_ms, UINT64_C(4) * 3600000);
 	assert_int_equal(c->queue.min_free, 100 << 20);
 	assert_int_equal(c->queue.keep_history_ms, UINT64_C(30) * 86400000);
 	assert_int_equal(c->queue.max_messages, 1000000);
 	assert_int_equal(c->delivery.connections_per_destination, 10);
 	assert_int_equal(c->delivery.reuse, 100);
+	assert_int_equal(c->delivery.port, 25);
+	assert_int_equal(c->delivery.source.n, 0);
+	assert_str(c->delivery.resolver, "");
+	assert_str(c->delivery.trust_anchor, "");
 	assert_true(c->delivery.ipv4 && c->delivery.ipv6);
 	assert_int_equal(c->delivery.timeouts.connect_ms, 30000);
 	assert_int_equal(c->delivery.timeouts.greeting_ms, 300000);
@@ -96,7 +105,7 @@ static void values(void **state)
 		"         { domain = \"example.org\"; selector = \"e\"; key = \"ed25519.key\"; } );\n"
 		"upstreams = ( { name = \"a\"; host = \"::1\"; tls = \"implicit\"; login = \"me\"; password = \"x \\\"y\\\" z\";\n"
 		"                ca = \"chain.pem\"; tls_name = \"a.example\"; connections = 3; },\n"
-		"              { name = \"b\"; host = \"localhost\"; port = 2526; tls = \"none\"; login = \"me\"; password_file = \"password\"; } );\n"
+		"              { name = \"b\"; host = \"localhost\"; port = 2526; tls = \"opportunistic\"; login = \"me\"; password_file = \"password\"; } );\n"
 		"routes = ( { via = [ \"b\" ]; } );\n"
 		"queue = { retry = [ \"200ms\", \"1s\" ]; max_messages = 99999999; min_free = 0; };\n"
 		"delivery = { ipv6 = false; timeouts = { data = \"1m\" } };\n"
@@ -132,6 +141,130 @@ static void values(void **state)
 	assert_int_equal(c->log.format, LOG_FORMAT_JSON);
 	assert_int_equal(c->log.level, LOG_DEBUG);
 	config_free(c);
+}
+
+/* Mail leaves by upstreams, or directly: what of it is filled in. */
+static void routes(void **state)
+{
+	static const char basics[] = "hostname = \"relay.example.org\"; postmaster = \"postmaster@example.org\";\n"
+				     "certificates = ( { chain = \"chain.pem\"; key = \"key.pem\"; } );\n";
+	char text[4096];
+	struct config *c;
+	struct config_faults faults;
+
+	c = fixture_load(basics, &faults);
+	if (faults.n > 0)
+		fail_msg("%s", fixture_faults(&faults));
+	assert_int_equal(c->upstreams_n, 0);
+	assert_int_equal(c->routes_n, 1);
+	assert_int_equal(c->routes[0].via.n, 1);
+	assert_str(c->routes[0].via.at[0], "mx");
+	config_free(c);
+
+	snprintf(text, sizeof(text), "%supstreams = ( ); routes = ( ); queue = { warn_after = \"0s\"; };", basics);
+	c = fixture_load(text, &faults);
+	assert_int_equal(faults.n, 0);
+	assert_str(c->routes[0].via.at[0], "mx");
+	assert_int_equal(c->queue.warn_after_ms, 0);
+	config_free(c);
+
+	snprintf(
+		text, sizeof(text),
+		"%sauth = { realm = \"example.org\"; };\n"
+		"upstreams = ( { name = \"a\"; host = \"a.example\"; messages = [ \"30/1m\", \"500/1d\" ]; report_sender = \"b@example.org\"; },\n"
+		"              { name = \"b\"; host = \"b.example\"; } );\n"
+		"routes = ( { recipients = [ \"@corp.example\" ]; via = [ \"mx\" ]; },\n"
+		"           { senders = [ \"@example.net\", \"@.example.net\" ]; users = [ \"web\", \"@dev.example\", \"*\" ]; via = [ \"b\", \"a\", \"mx\" ]; },\n"
+		"           { via = [ \"a\", \"b\" ]; } );\n"
+		"delivery = { port = 2525; source = [ \"192.0.2.1\", \"::1\" ]; resolver = \"127.0.0.1@5353 ::1\"; trust_anchor = \"password\"; };\n",
+		basics);
+	c = fixture_load(text, &faults);
+	if (faults.n > 0)
+		fail_msg("%s", fixture_faults(&faults));
+	assert_int_equal(c->upstreams[0].messages.n, 2);
+	assert_int_equal(c->upstreams[0].messages.at[0].amount, 30);
+	assert_int_equal(c->upstreams[0].messages.at[1].window_ms, 86400000);
+	assert_str(c->upstreams[0].report_sender, "b@example.org");
+	assert_int_equal(c->routes_n, 3);
+	assert_str(c->routes[0].recipients.at[0], "@corp.example");
+	assert_int_equal(c->routes[1].via.n, 3);
+	assert_str(c->routes[1].via.at[2], "mx");
+	assert_str(c->routes[1].users.at[0], "web@example.org"); /* logins have their realm */
+	assert_str(c->routes[1].users.at[1], "@dev.example");
+	assert_str(c->routes[1].users.at[2], "*");
+	assert_int_equal(c->routes[2].senders.n, 0);
+	assert_int_equal(c->delivery.port, 2525);
+	assert_int_equal(c->delivery.source.n, 2);
+	assert_str(c->delivery.resolver, "127.0.0.1@5353 ::1");
+	assert_true(str_ends(c->delivery.trust_anchor, S("/password")) && c->delivery.trust_anchor.p[0] == '/');
+	config_free(c);
+}
+
+/* What a profile knows holds where the file says nothing. */
+static void profiled(void **state)
+{
+	static const struct {
+		const char *keys, *host;
+		unsigned port, tls, connections;
+		size_t rates;
+		struct rate last;
+	} rows[] = {
+		{ "profile = \"gmail\";", "smtp.gmail.com", 587, UPSTREAM_STARTTLS, 3, 1, { 250, 86400000 } },
+		{ "profile = \"gmail\"; host = \"\";", "smtp.gmail.com", 587, UPSTREAM_STARTTLS, 3, 1, { 250, 86400000 } },
+		{ "profile = \"office365\";", "smtp.office365.com", 587, UPSTREAM_STARTTLS, 3, 2, { 5000, 86400000 } },
+		{ "profile = \"mail.ru\";", "smtp.mail.ru", 465, UPSTREAM_IMPLICIT, 1, 1, { 1, 60000 } },
+		{ "profile = \"brevo\";", "smtp-relay.brevo.com", 587, UPSTREAM_STARTTLS, 5, 2, { 4500, UINT64_C(2592000000) } },
+		{ "profile = \"yandex\"; host = \"smtp.yandex.com\";",
+		  "smtp.yandex.com",
+		  465,
+		  UPSTREAM_IMPLICIT,
+		  2,
+		  1,
+		  { 75, 86400000 } },
+		{ "profile = \"yandex\"; tls = \"starttls\";", "smtp.yandex.ru", 587, UPSTREAM_STARTTLS, 2, 1, { 75, 86400000 } },
+		{ "profile = \"yandex\"; port = 2025;", "smtp.yandex.ru", 2025, UPSTREAM_IMPLICIT, 2, 1, { 75, 86400000 } },
+		{ "profile = \"gmail\"; messages = [ \"2000/1d\" ]; connections = 8;",
+		  "smtp.gmail.com",
+		  587,
+		  UPSTREAM_STARTTLS,
+		  8,
+		  1,
+		  { 2000, 86400000 } },
+		{ "profile = \"gmail\"; messages = [ ];", "smtp.gmail.com", 587, UPSTREAM_STARTTLS, 3, 0, { 0, 0 } },
+		{ "profile = \"\"; host = \"h\";", "h", 587, UPSTREAM_STARTTLS, 10, 0, { 0, 0 } },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[2048];
+		struct config *c;
+		const struct cfg_upstream *u;
+
+		snprintf(text, sizeof(text),
+			 "hostname = \"relay.example.org\"; postmaster = \"p@example.org\";\n"
+			 "certificates = ( { chain = \"chain.pem\"; key = \"key.pem\"; } );\n"
+			 "upstreams = ( { name = \"isp\"; %s } );",
+			 rows[i].keys);
+		c = fixture_good(text);
+		u = &c->upstreams[0];
+		if (!str_eq(u->host, str_of(rows[i].host)) || u->port != rows[i].port || u->tls != rows[i].tls ||
+		    u->connections != rows[i].connections || u->messages.n != rows[i].rates)
+			fail_msg("%s: %.*s %u %u %u %zu", rows[i].keys, STR_ARG(u->host), (unsigned)u->port, u->tls,
+				 (unsigned)u->connections, u->messages.n);
+		if (rows[i].rates > 0) {
+			assert_int_equal(u->messages.at[rows[i].rates - 1].amount, rows[i].last.amount);
+			assert_int_equal(u->messages.at[rows[i].rates - 1].window_ms, rows[i].last.window_ms);
+		}
+		config_free(c);
+	}
+	for (size_t i = 0; i < profiles_n; i++) { /* the table's own words are good ones */
+		struct str rest = str_of(profiles[i].messages), word;
+		struct rate rate;
+
+		assert_ptr_equal(profile_find(str_of(profiles[i].name)), &profiles[i]);
+		assert_true(format_host.valid(str_of(profiles[i].host)));
+		while (str_split(&rest, ' ', &word))
+			assert_true(value_rate(word, false, &rate));
+	}
 }
 
 /* An included file, by relative and absolute path, without a newline at its end. */
@@ -181,6 +314,10 @@ static void reload(void **state)
 		{ "senders = ( { user = \"a\"; addresses = [ \"*\" ]; } );", NULL },
 		{ "queue = { retry = [ \"1s\" ]; };", NULL },
 		{ "routes = ( { via = [ \"isp\" ]; } );", NULL },
+		{ "routes = ( { via = [ \"mx\", \"isp\" ]; senders = [ \"@a.example\" ]; }, { via = [ \"isp\" ]; } );", NULL },
+		{ "queue = { warn_after = \"1h\"; };", NULL },
+		{ "delivery = { port = 26; source = [ \"127.0.0.1\" ]; resolver = \"recursive\"; trust_anchor = \"password\"; };",
+		  NULL },
 		{ "sign = ( { domain = \"a.example\"; selector = \"s\"; key = \"ed25519.key\"; } );", NULL },
 		{ "tls_minimum = \"1.3\";", NULL },
 		{ "state_dir = \"/elsewhere\";", "state_dir" },
@@ -216,6 +353,8 @@ static void dump(void **state)
 {
 	struct config *c = fixture_good(BASICS "sign = ( { domain = \"a.example\"; selector = \"s\"; key = \"rsa.key\"; } );\n"
 					       "senders = ( { user = \"a\"; addresses = [ \"a@b\", \"*\" ]; } );"
+					       "routes = ( { users = [ \"a\", \"*\" ]; via = [ \"isp\", \"mx\" ]; } );"
+					       "delivery = { source = [ \"::1\" ]; resolver = \"::1@53\"; };"
 					       "auth = { realm = \"q.example\"; };"),
 		      *again;
 	struct buf b, b2;
@@ -232,12 +371,13 @@ static void dump(void **state)
 	config_free(c);
 	c = fixture_good(
 		"hostname = \"a.example\"; postmaster = \"p@a.example\"; certificates = ( { chain = \"chain.pem\"; key = \"key.pem\"; } );"
-		"upstreams = ( { name = \"isp\"; host = \"h\"; login = \"me\"; password = \"hush-hush\"; } );");
+		"upstreams = ( { name = \"isp\"; profile = \"gmail\"; login = \"me\"; password = \"hush-hush\"; } );");
 	buf_clear(&b);
 	assert_true(config_dump(c, &b));
 	buf_add_char(&b, '\0');
 	assert_null(strstr(b.p + b.from, "hush-hush"));
 	assert_non_null(strstr(b.p + b.from, "password = \"(hidden)\""));
+	assert_non_null(strstr(b.p + b.from, "messages = [ \"250/1d\" ]"));
 	buf_fini(&b);
 	buf_fini(&b2);
 	config_free(c);
@@ -247,8 +387,8 @@ static void dump(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults),     cmocka_unit_test(values), cmocka_unit_test(includes),
-		cmocka_unit_test(secret_files), cmocka_unit_test(reload), cmocka_unit_test(dump),
+		cmocka_unit_test(defaults), cmocka_unit_test(values),       cmocka_unit_test(includes), cmocka_unit_test(routes),
+		cmocka_unit_test(profiled), cmocka_unit_test(secret_files), cmocka_unit_test(reload),   cmocka_unit_test(dump),
 	};
 
 	return cmocka_run_group_tests_name("config load", tests, fixture_open, fixture_close);

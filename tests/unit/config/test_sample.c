@@ -139,6 +139,8 @@ static void comments_are_defaults(void **state)
 	}
 	assert_int_equal(all->upstreams[0].port, active->upstreams[0].port);
 	assert_int_equal(all->upstreams[0].connections, active->upstreams[0].connections);
+	assert_true(str_eq(all->upstreams[0].profile, S("gmail")));
+	assert_true(str_eq(all->upstreams[0].host, active->upstreams[0].host)); /* what is said goes before the profile */
 	config_free(active);
 	config_free(all);
 	free(text);
@@ -156,6 +158,8 @@ static int open_sample(void **state)
 	text = fixture_slurp(fixture_path("chain.pem"));
 	fixture_write("fullchain.pem", text, 0644);
 	fixture_write("isp-ca.pem", text, 0644);
+	fixture_write("root.key", ". 86400 IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D\n",
+		      0644);
 	free(text);
 	text = fixture_slurp(fixture_path("key.pem"));
 	fixture_write("privkey.pem", text, 0600);

@@ -14,8 +14,9 @@ static const char full[] =
 	"sign = ( { domain = \"example.org\"; selector = \"selector1\"; key = \"rsa.key\"; } );\n"
 	"senders = ( { user = \"alice\"; addresses = [ \"alice@example.org\", \"@example.net\" ]; } );\n"
 	"upstreams = ( { name = \"isp\"; host = \"smtp.isp.example\"; login = \"me-at-isp\"; password_file = \"password\";\n"
-	"                ca = \"ca.pem\"; connections = 3; } );\n"
-	"queue = { retry = [ \"1s\", \"2s\", \"3s\" ]; }; delivery = { ipv6 = false; }; log = { level = \"debug\"; };\n";
+	"                ca = \"ca.pem\"; connections = 3; messages = [ \"30/1m\", \"500/1d\" ]; report_sender = \"bounces@example.org\"; } );\n"
+	"routes = ( { senders = [ \"@routed.example\" ]; users = [ \"web\" ]; via = [ \"mx\", \"isp\" ]; }, { via = [ \"isp\" ]; } );\n"
+	"queue = { retry = [ \"1s\", \"2s\", \"3s\" ]; }; delivery = { ipv6 = false; resolver = \"127.0.0.1@5353\"; source = [ \"127.0.0.9\" ]; }; log = { level = \"debug\"; };\n";
 
 static struct config *whole;
 
@@ -67,7 +68,13 @@ static void secrets(void **state)
 		{ "upstream host", S("smtp.isp.example"), 1u << ROLE_RELAY | 1u << ROLE_QUEUE },
 		{ "upstream CA", middle(whole->upstreams[0].ca_pem), 1u << ROLE_RELAY },
 		{ "TLS chain", middle(whole->certificates[0].chain_pem), 1u << ROLE_SUBMISSION },
-		{ "sign selector", S("selector1"), 1u << ROLE_SUBMISSION | 1u << ROLE_QUEUE | 1u << ROLE_VAULT },
+		{ "sign selector", S("selector1"),
+		  1u << ROLE_SUBMISSION | 1u << ROLE_QUEUE | 1u << ROLE_RELAY | 1u << ROLE_VAULT },
+		{ "report sender", S("bounces@example.org"), 1u << ROLE_RELAY | 1u << ROLE_QUEUE },
+		{ "route", S("@routed.example"), 1u << ROLE_QUEUE },
+		{ "resolver", S("127.0.0.1@5353"), 1u << ROLE_RELAY },
+		{ "source", S("127.0.0.9"), 1u << ROLE_RELAY },
+		{ "postmaster", S("postmaster@example.org"), 1u << ROLE_SUBMISSION | 1u << ROLE_QUEUE | 1u << ROLE_CONSOLE },
 		{ "senders", S("@example.net"), 1u << ROLE_SUBMISSION },
 		{ "control", S("/run/posthouse/control.sock"), 1u << ROLE_CONSOLE },
 		{ "state_dir", S("/var/lib/posthouse"), 1u << ROLE_LOGIN | 1u << ROLE_QUEUE | 1u << ROLE_CONSOLE },
@@ -128,8 +135,21 @@ static void others(void **state)
 	assert_true(str_eq(vault->upstreams[0].login, S("me-at-isp")));
 	assert_int_equal(queue->queue.retry_n, 3);
 	assert_int_equal(queue->queue.retry_ms[2], 3000);
-	assert_int_equal(queue->routes_n, 1);
-	assert_true(str_eq(queue->routes[0].via.at[0], S("isp")));
+	assert_int_equal(queue->queue.warn_after_ms, UINT64_C(4) * 3600000);
+	assert_int_equal(queue->routes_n, 2);
+	assert_true(str_eq(queue->routes[0].via.at[0], S("mx")));
+	assert_true(str_eq(queue->routes[0].users.at[0], S("web@relay.example.org")));
+	assert_true(str_eq(queue->upstreams[0].host, S("smtp.isp.example")));
+	assert_int_equal(queue->upstreams[0].port, 587);
+	assert_int_equal(queue->upstreams[0].messages.n, 2);
+	assert_int_equal(queue->upstreams[0].messages.at[1].amount, 500);
+	assert_true(str_eq(queue->sign[0].domain, S("example.org")));
+	assert_true(str_eq(relay->sign[0].domain, S("example.org")));
+	assert_true(str_eq(relay->sign[0].selector, S("selector1")));
+	assert_int_equal(relay->sign[0].algorithm, DKIM_RSA_SHA256);
+	assert_int_equal(relay->sign[0].key_pem.n, 0);
+	assert_int_equal(relay->delivery.port, 25);
+	assert_int_equal(relay->delivery.source.n, 1);
 	assert_int_equal(queue->upstreams[0].connections, 3);
 	assert_int_equal(queue->upstreams[0].password.n, 0);
 	assert_true(str_eq(relay->upstreams[0].host, S("smtp.isp.example")));

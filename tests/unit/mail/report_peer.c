@@ -6,26 +6,10 @@
 
 #define NOW 1795289874000
 
-static void write_report(const char *directory, const char *name, const struct report_recipient *r, size_t n, struct str original)
+static void write_file(const char *directory, const char *name, struct str header, struct str body, bool is_8bit)
 {
-	struct report_input in = { .kind = REPORT_FAILURE,
-				   .hostname = S("relay.example.org"),
-				   .id = 2,
-				   .now_ms = NOW,
-				   .to = S("alice@example.org"),
-				   .original_id = 1,
-				   .original_at = NOW - 120000,
-				   .envid = S("env+2Bid"),
-				   .recipients = r,
-				   .n = n,
-				   .original_header = original,
-				   .boundary_seed = S("00112233445566778899aabb") };
-	struct arena a = { 0 };
-	struct str header, body;
-	bool is_8bit;
 	char path[4096];
 
-	mail_report(&a, &in, &header, &body, &is_8bit);
 	snprintf(path, sizeof path, "%s/%s-%s", directory, name, is_8bit ? "8bit" : "7bit");
 	FILE *f = fopen(path, "w");
 	if (!f || fwrite(header.p, 1, header.n, f) != header.n || fputs("\r\n", f) < 0 ||
@@ -33,6 +17,70 @@ static void write_report(const char *directory, const char *name, const struct r
 		perror(path);
 		exit(1);
 	}
+}
+
+static struct report_input base(const struct report_recipient *r, size_t n, struct str original)
+{
+	return (struct report_input){ .kind = REPORT_FAILURE,
+				      .hostname = S("relay.example.org"),
+				      .id = 2,
+				      .now_ms = NOW,
+				      .to = S("alice@example.org"),
+				      .original_id = 1,
+				      .original_at = NOW - 120000,
+				      .envid = S("env+2Bid"),
+				      .recipients = r,
+				      .n = n,
+				      .original_header = original,
+				      .boundary_seed = S("00112233445566778899aabb") };
+}
+
+static void write_input(const char *directory, const char *name, const struct report_input *in)
+{
+	struct arena a = { 0 };
+	struct str header, body;
+	bool is_8bit;
+
+	mail_report(&a, in, &header, &body, &is_8bit);
+	write_file(directory, name, header, body, is_8bit);
+	arena_fini(&a);
+}
+
+static void write_report(const char *directory, const char *name, const struct report_recipient *r, size_t n, struct str original)
+{
+	struct report_input in = base(r, n, original);
+
+	write_input(directory, name, &in);
+}
+
+/* The kinds that are no failures, RET=FULL, and a notice. */
+static void write_others(const char *directory, struct report_recipient bob, struct str original)
+{
+	struct report_input in = base(&bob, 1, original);
+	struct notice_input notice = { .hostname = S("relay.example.org"),
+				       .id = 2,
+				       .now_ms = NOW,
+				       .to = S("alice@example.org"),
+				       .subject = S("A report could not be delivered"),
+				       .words = S("To: J\xc3\xb6rg\n\n    550 no") };
+	struct arena a = { 0 };
+	struct str header, body;
+	bool is_8bit;
+
+	in.return_full = true;
+	in.original_body = S("J\xc3\xb6rg\r\n");
+	write_input(directory, "full", &in);
+	in.kind = REPORT_DELAY;
+	in.will_retry_until = NOW + 60000;
+	bob.verdict = temp(451, S("4.7.1"), S("greylisted"));
+	write_input(directory, "delayed", &in);
+	in.kind = REPORT_SUCCESS;
+	bob.verdict = ok_text(250, S("2.1.5"), S("fine"));
+	write_input(directory, "delivered", &in);
+	in.kind = REPORT_RELAYED;
+	write_input(directory, "relayed", &in);
+	mail_notice(&a, &notice, &header, &body, &is_8bit);
+	write_file(directory, "notice", header, body, is_8bit);
 	arena_fini(&a);
 }
 
@@ -55,6 +103,7 @@ int main(int argc, char **argv)
 		return 64;
 	write_report(argv[1], "plain", &bob, 1, original);
 	write_report(argv[1], "two", (struct report_recipient[]){ bob, carol }, 2, original);
+	write_others(argv[1], bob, original);
 	odd.address = S("j\xc3\xb6rg@b\xc3\xbc"
 			"cher.example");
 	write_report(argv[1], "utf8", &odd, 1, S("From: J\xc3\xb6rg <alice@example.org>\r\nSubject: \xc3\xb6\r\n"));

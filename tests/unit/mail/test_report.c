@@ -11,25 +11,13 @@ static struct report_recipient bob(void)
 					  .last_at = NOW - 60000 };
 }
 
-/* The report on one recipient, header and body joined by their blank line. */
-static struct str report(struct arena *a, const struct report_recipient *r, size_t n, struct str original, bool *is_8bit_out)
+/* A report, header and body joined by their blank line. */
+static struct str write_report(struct arena *a, const struct report_input *in, bool *is_8bit_out)
 {
-	struct report_input in = { .kind = REPORT_FAILURE,
-				   .hostname = S("relay.example.org"),
-				   .id = 2,
-				   .now_ms = NOW,
-				   .to = S("alice@example.org"),
-				   .original_id = 1,
-				   .original_at = NOW - 120000,
-				   .envid = S("env+2Bid"),
-				   .recipients = r,
-				   .n = n,
-				   .original_header = original,
-				   .boundary_seed = S("00112233445566778899aabb") };
 	struct str header, body;
 	struct header h;
 
-	mail_report(a, &in, &header, &body, is_8bit_out);
+	mail_report(a, in, &header, &body, is_8bit_out);
 	assert_int_equal(header_parse(a, header, &h).class, OK);
 	struct str all = arena_printf(a, "%.*s\r\n%.*s", STR_ARG(header), STR_ARG(body)), rest = all, line;
 	while (str_split(&rest, '\n', &line)) {
@@ -37,6 +25,29 @@ static struct str report(struct arena *a, const struct report_recipient *r, size
 		assert_true(rest.n == 0 || str_find(line, '\r') == line.n - 1);
 	}
 	return all;
+}
+
+static struct report_input input(const struct report_recipient *r, size_t n, struct str original)
+{
+	return (struct report_input){ .kind = REPORT_FAILURE,
+				      .hostname = S("relay.example.org"),
+				      .id = 2,
+				      .now_ms = NOW,
+				      .to = S("alice@example.org"),
+				      .original_id = 1,
+				      .original_at = NOW - 120000,
+				      .envid = S("env+2Bid"),
+				      .recipients = r,
+				      .n = n,
+				      .original_header = original,
+				      .boundary_seed = S("00112233445566778899aabb") };
+}
+
+static struct str report(struct arena *a, const struct report_recipient *r, size_t n, struct str original, bool *is_8bit_out)
+{
+	struct report_input in = input(r, n, original);
+
+	return write_report(a, &in, is_8bit_out);
 }
 
 static void expect_in(struct str text, const char *part, int line)
@@ -221,11 +232,156 @@ static void test_original_fields(void **state)
 	arena_fini(&a);
 }
 
+/* Still trying: the last answer in words that ask for nothing, and until when. */
+static void test_delay(void **state)
+{
+	static const struct {
+		struct verdict verdict;
+		const char *status, *words;
+	} cases[] = {
+		{ { TEMP, 451, { "4.7.1", 5 }, { "greylisted", 10 } }, "4.7.1", "wants to see the message again" },
+		{ { TEMP, 450, { "", 0 }, { "no", 2 } }, "4.0.0", "has not taken the message yet" },
+		{ { TEMP, 452, { "4.2.2", 5 }, { "full", 4 } }, "4.2.2", "mailbox is full." },
+		{ { TEMP, 0, { "4.4.1", 5 }, { "refused", 7 } }, "4.4.1", "could not be reached." },
+		{ { TEMP, 535, { "5.7.8", 5 }, { "bad", 3 } }, "4.7.8", "accept this relay's login" },
+		{ { OK, 0, { "", 0 }, { "", 0 } }, "4.0.0", "could not be tried yet" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct arena a = { 0 };
+		struct report_recipient r = bob();
+		struct report_input in = input(&r, 1, S("From: a@b\r\n"));
+		bool is_8bit;
+		r.verdict = cases[i].verdict;
+		in.kind = REPORT_DELAY;
+		in.will_retry_until = NOW + 86400000;
+		in.return_full = true;
+		struct str text = write_report(&a, &in, &is_8bit);
+		assert_in(text, "\r\nSubject: Your message has not been delivered yet\r\n");
+		assert_in(text, "to the address below yet.");
+		assert_in(text, "until Sun, 22 Nov 2026 19:37:54");
+		assert_in(text, "ou need");
+		assert_in(text, "Action: delayed\r\n");
+		assert_in(text, arena_printf(&a, "\r\nStatus: %s\r\n", cases[i].status).p);
+		assert_in(text, "\r\nWill-Retry-Until: Sun, 22 Nov 2026 19:37:54 +0000\r\n");
+		assert_in(text, cases[i].words);
+		assert_in(text, "text/rfc822-headers"); /* never all of it: RFC 3461 4.3 */
+		arena_fini(&a);
+	}
+}
+
+static void test_success(void **state)
+{
+	struct arena a = { 0 };
+	struct report_recipient r = bob();
+	struct report_input in = input(&r, 1, S("From: a@b\r\n"));
+	bool is_8bit;
+
+	(void)state;
+	r.verdict = ok_text(250, S("2.1.5"), S("Ok: queued as X"));
+	in.kind = REPORT_SUCCESS;
+	struct str text = write_report(&a, &in, &is_8bit);
+	assert_in(text, "\r\nSubject: Your message was delivered\r\n");
+	assert_in(text, "Action: delivered\r\nStatus: 2.1.5\r\nRemote-MTA: dns; mx.example.net\r\n"
+			"Diagnostic-Code: smtp; 250 2.1.5 Ok: queued as X\r\n");
+	assert_not_in(text, "Will-Retry");
+	r.verdict = ok();
+	in.kind = REPORT_RELAYED;
+	text = write_report(&a, &in, &is_8bit);
+	assert_in(text, "\r\nSubject: Your message was handed on\r\n");
+	assert_in(text, "sends no confirmations");
+	assert_in(text, "Action: relayed\r\nStatus: 2.0.0\r\n");
+	assert_not_in(text, "Diagnostic-Code");
+	arena_fini(&a);
+}
+
+/* RET=FULL */
+static void test_full(void **state)
+{
+	static const char *const odd[] = { "a\rb\r\n", "a\nb\r\n", "\n", "x\r" };
+	struct arena a = { 0 };
+	struct report_recipient r = bob();
+	struct report_input in = input(&r, 1, S("From: a@b\r\n"));
+	bool is_8bit;
+	char *long_line = xmalloc(999);
+
+	(void)state;
+	in.return_full = true;
+	in.original_body = S("Hello\r\n\r\nBob\r\n");
+	struct str text = write_report(&a, &in, &is_8bit);
+	assert_false(is_8bit);
+	assert_in(
+		text,
+		"Content-Type: message/rfc822\r\nContent-Description: Your message\r\n\r\nFrom: a@b\r\n\r\nHello\r\n\r\nBob\r\n\r\n--=_posth");
+	assert_in(text, "The next part is for programs. The last one is your message.");
+	in.original_body = S("J\xf6rg");
+	text = write_report(&a, &in, &is_8bit);
+	assert_true(is_8bit);
+	assert_in(text, "Your message\r\nContent-Transfer-Encoding: 8bit\r\n\r\nFrom: a@b\r\n\r\nJ\xf6rg\r\n--=_posth");
+	/* RFC 6533 */
+	r.address = S("j\xc3\xb6rg@example.net");
+	in.original_header = S("From: \xc3\xb6@b\r\n");
+	text = write_report(&a, &in, &is_8bit);
+	assert_in(text, "Content-Type: message/global\r\n");
+	/* what only BINARYMIME could carry */
+	for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+		in.original_body = str_of(odd[i]);
+		text = write_report(&a, &in, &is_8bit);
+		assert_in(text, "message/global-headers");
+	}
+	memset(long_line, 'x', 999);
+	in.original_body = str_make(long_line, 999);
+	assert_not_in(write_report(&a, &in, &is_8bit), "message/rfc822");
+	in.original_body = str_make(long_line, 998);
+	in.original_header = S("From: a@b\r\n");
+	assert_in(write_report(&a, &in, &is_8bit), "message/rfc822");
+	free(long_line);
+	arena_fini(&a);
+}
+
+static void test_notice(void **state)
+{
+	struct arena a = { 0 };
+	struct notice_input in = {
+		.hostname = S("relay.example.org"),
+		.id = 2,
+		.now_ms = NOW,
+		.to = S("postmaster@example.org"),
+		.subject = S("A report could not be delivered\r\nX-Evil: 1 \xc3\xb6"),
+		.words = S("A report to bob@example.net could not be delivered, and so nobody has been told about it.\n\n"
+			   "    550 no\r\t such user, and many other words that this server has to say about it\n"
+			   "The end")
+	};
+	struct str header, body;
+	bool is_8bit;
+
+	(void)state;
+	mail_notice(&a, &in, &header, &body, &is_8bit);
+	assert_false(is_8bit);
+	assert_str(header,
+		   S("From: Mail Delivery System <mailer-daemon@relay.example.org>\r\nTo: <postmaster@example.org>\r\n"
+		     "Subject: A report could not be delivered X-Evil: 1 ?\r\nDate: Sat, 21 Nov 2026 19:37:54 +0000\r\n"
+		     "Message-ID: <0000000000002@relay.example.org>\r\nAuto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"
+		     "Content-Type: text/plain; charset=us-ascii\r\nContent-Transfer-Encoding: 7bit\r\n"));
+	assert_str(body,
+		   S("A report to bob@example.net could not be delivered, and so nobody has\r\nbeen told about it.\r\n\r\n"
+		     "    550 no such user, and many other words that this server has to say\r\n    about it\r\nThe end\r\n"));
+	in.words = S("J\xc3\xb6rg\xff");
+	mail_notice(&a, &in, &header, &body, &is_8bit);
+	assert_true(is_8bit);
+	assert_str(body, S("J\xc3\xb6rg\xef\xbf\xbd\r\n"));
+	assert_in(header, "charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n");
+	arena_fini(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_whole), cmocka_unit_test(test_verdicts),   cmocka_unit_test(test_hostile_texts),
-		cmocka_unit_test(test_8bit),  cmocka_unit_test(test_long_texts), cmocka_unit_test(test_original_fields),
+		cmocka_unit_test(test_whole),  cmocka_unit_test(test_verdicts),   cmocka_unit_test(test_hostile_texts),
+		cmocka_unit_test(test_8bit),   cmocka_unit_test(test_long_texts), cmocka_unit_test(test_original_fields),
+		cmocka_unit_test(test_delay),  cmocka_unit_test(test_success),    cmocka_unit_test(test_full),
+		cmocka_unit_test(test_notice),
 	};
 
 	return cmocka_run_group_tests_name("report", tests, NULL, NULL);

@@ -1,81 +1,8 @@
-/* fake_admin.c - the in-memory store: reports, administration, gates, history. */
+/* fake_admin.c - the in-memory store: administration, gates, history. */
 #include "fake_op.h"
 
-/* ---- reports ---- */
-
-static void run_unreported(struct store *st, struct op *op)
-{
-	struct arena a = { 0 };
-	struct unreported u = { 0 };
-
-	LIST_EACH (i, &st->messages) {
-		struct fake_message *m = CONTAINER_OF(i, struct fake_message, in_store);
-		bool leased = false;
-
-		u.failed = ARENA_ARRAY(&a, struct failed_recipient, m->m.recipients_n);
-		for (size_t k = 0; k < m->m.recipients_n; k++) {
-			struct fake_recipient *r = &m->recipients[k];
-
-			leased = leased || r->leased;
-			if (r->state == RCPT_FAILED)
-				u.failed[u.failed_n++] = (struct failed_recipient){ .n = k + 1,
-										    .address = r->new.address,
-										    .orcpt = r->new.orcpt,
-										    .remote = r->remote,
-										    .last_at = r->last_at,
-										    .verdict = r->verdict };
-		}
-		if (u.failed_n == 0 || leased) {
-			u.failed_n = 0;
-			continue;
-		}
-		u.id = m->m.id;
-		u.received_at = m->m.received_at;
-		u.sender = m->m.sender;
-		u.envid = m->m.envid;
-		u.size = m->m.size;
-		u.header_size = m->m.header_size;
-		break;
-	}
-	op->call.unreported(op->ctx, ok(), &u, u.failed_n > 0);
-	arena_fini(&a);
-}
-
-void store_unreported(struct store *st, size_t max, store_unreported_fn done, void *ctx)
-{
-	fake_issue(st, run_unreported, ctx)->call.unreported = done;
-}
-
-static void run_report(struct store *st, struct op *op)
-{
-	struct fake_message *m = fake_find(op->id);
-	struct verdict v = ok();
-
-	if (st->refuse_reports > 0) {
-		st->refuse_reports--;
-		v = fake_refused;
-	} else if (op->accepted) {
-		v = fake_insert(st, op->accepted);
-	}
-	for (size_t i = 0; v.class == OK && i < op->n; i++)
-		m->recipients[op->numbers[i] - 1].state = op->accepted ? RCPT_BOUNCED : RCPT_DISCARDED;
-	if (v.class == OK)
-		fake_add_event(st, op->id, 0, op->accepted ? S("mail.reported") : S("mail.discarded"), op->text);
-	op->call.done(op->ctx, v);
-}
-
-void store_report(struct store *st, const struct accepted *report, uint64_t parent, const uint64_t *n_list, size_t n,
-		  struct str event_fields, store_done_fn done, void *ctx)
-{
-	struct op *op = fake_issue(st, run_report, ctx);
-
-	op->call.done = done;
-	op->accepted = report;
-	op->id = parent;
-	op->numbers = n_list;
-	op->n = n;
-	op->text = event_fields;
-}
+#include <assert.h>
+#include <stdlib.h>
 
 /* ---- administration ---- */
 
@@ -146,7 +73,8 @@ static void run_alter(struct store *st, struct op *op)
 		for (size_t k = 0; k < m->m.recipients_n; k++) {
 			struct fake_recipient *r = &m->recipients[k];
 
-			if ((op->selector->id && op->selector->id != m->m.id) || r->state != RCPT_WAITING)
+			if ((op->selector->id && op->selector->id != m->m.id) ||
+			    r->state != (op->alter == ALTER_RELEASE ? RCPT_HELD : RCPT_WAITING))
 				continue;
 			if (r->leased) {
 				in_flight++;
@@ -154,7 +82,7 @@ static void run_alter(struct store *st, struct op *op)
 				continue;
 			}
 			count++;
-			r->state = op->alter == ALTER_REMOVE ? RCPT_REMOVED : r->state;
+			r->state = op->alter == ALTER_REMOVE ? RCPT_REMOVED : op->alter == ALTER_HOLD ? RCPT_HELD : RCPT_WAITING;
 			r->due_at = 0;
 		}
 	}
@@ -184,13 +112,27 @@ void store_gates(struct store *st, store_gates_fn done, void *ctx)
 	fake_issue(st, run_gates, ctx)->call.gates = done;
 }
 
+struct gate_state *fake_gate(const char *name)
+{
+	for (size_t i = 0; i < fake_store->gates_n; i++)
+		if (str_eq(fake_store->gates[i].name, str_of(name)))
+			return &fake_store->gates[i];
+	return NULL;
+}
+
 static void run_gate_put(struct store *st, struct op *op)
 {
+	struct str name = arena_str(&st->arena, op->gate->name);
+	struct gate_state *g = fake_gate(arena_cstr(&st->arena, name));
+
+	if (!g && st->gates_n < 8)
+		g = &st->gates[st->gates_n++];
 	st->gate_puts++;
-	st->gates[0] = *op->gate;
-	st->gates[0].name = arena_str(&st->arena, op->gate->name);
-	st->gates[0].reason = arena_str(&st->arena, op->gate->reason);
-	st->gates_n = 1;
+	if (g) {
+		*g = *op->gate;
+		g->name = name;
+		g->reason = arena_str(&st->arena, op->gate->reason);
+	}
 	op->call.done(op->ctx, ok());
 }
 
@@ -215,5 +157,77 @@ void store_prune(struct store *st, uint64_t before, size_t max, store_count_fn d
 
 void store_stats(const struct store *st, struct store_stats *stats_out)
 {
-	*stats_out = (struct store_stats){ .accepted = st->accepts };
+	*stats_out = (struct store_stats){ .accepted = st->accepts, .lanes = st->due_lanes };
+}
+
+/* ---- token buckets ---- */
+
+struct bucket_row fake_buckets[FAKE_BUCKETS_MAX];
+size_t fake_buckets_n;
+static struct arena buckets_arena;
+
+void fake_forget_buckets(void)
+{
+	arena_fini(&buckets_arena);
+	fake_buckets_n = 0;
+}
+
+struct bucket_row *fake_bucket(const char *key, const char *rule)
+{
+	for (size_t i = 0; i < fake_buckets_n; i++)
+		if (str_eq(fake_buckets[i].key, str_of(key)) && str_eq(fake_buckets[i].rule, str_of(rule)))
+			return &fake_buckets[i];
+	return NULL;
+}
+
+static void run_buckets(struct store *st, struct op *op)
+{
+	op->call.buckets(op->ctx, ok(), fake_buckets, fake_buckets_n);
+}
+
+void store_buckets(struct store *st, store_buckets_fn done, void *ctx)
+{
+	fake_issue(st, run_buckets, ctx)->call.buckets = done;
+}
+
+static void run_bucket_put(struct store *st, struct op *op)
+{
+	if (st->hold_buckets) {
+		assert(!st->held_put);
+		st->held_put = NEW(struct op);
+		*st->held_put = *op;
+		return;
+	}
+	for (size_t i = 0; i < op->n; i++) {
+		struct str key = arena_str(&buckets_arena, op->buckets[i].key),
+			   rule = arena_str(&buckets_arena, op->buckets[i].rule);
+		struct bucket_row *row = fake_bucket(arena_cstr(&buckets_arena, key), arena_cstr(&buckets_arena, rule));
+
+		if (!row)
+			row = &fake_buckets[fake_buckets_n++];
+		*row = (struct bucket_row){ key, rule, op->buckets[i].tat_us };
+	}
+	st->bucket_puts++;
+	op->call.done(op->ctx, ok());
+}
+
+void fake_release_buckets(void)
+{
+	struct op *held = fake_store->held_put, *op = fake_issue(fake_store, run_bucket_put, held->ctx);
+
+	op->call.done = held->call.done;
+	op->buckets = held->buckets;
+	op->n = held->n;
+	fake_store->hold_buckets = false;
+	fake_store->held_put = NULL;
+	free(held);
+}
+
+void store_bucket_put(struct store *st, const struct bucket_row *rows, size_t n, store_done_fn done, void *ctx)
+{
+	struct op *op = fake_issue(st, run_bucket_put, ctx);
+
+	op->call.done = done;
+	op->buckets = rows;
+	op->n = n;
 }

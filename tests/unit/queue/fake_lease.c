@@ -14,16 +14,21 @@ static uint64_t lane_of(const struct fake_message *m, const struct fake_recipien
 	struct str domain = str_from(r->new.address, str_find(r->new.address, '@'));
 
 	for (size_t i = 0; i < domain.n + m->m.login.n; i++)
-		h = (h ^ (unsigned char)(i < domain.n ? domain.p[i] : m->m.login.p[i - domain.n])) * 1099511628211ull;
+		h = (h ^ (unsigned char)(i < domain.n ? ascii_lower(domain.p[i]) : m->m.login.p[i - domain.n])) *
+		    1099511628211ull;
 	return h;
 }
 
+#define DUE_LANES_MAX 1024
+
+/* The due lanes in a fixed order; those that were given have their next turn when the others had theirs. */
 static void run_lanes(struct store *st, struct op *op)
 {
-	struct due_lane lanes[64];
+	static struct due_lane lanes[DUE_LANES_MAX], page[DUE_LANES_MAX];
 	uint64_t next_at = 0;
-	size_t n = 0;
+	size_t n = 0, given;
 
+	st->lane_asks++;
 	LIST_EACH (i, &st->messages) {
 		struct fake_message *m = CONTAINER_OF(i, struct fake_message, in_store);
 
@@ -39,11 +44,18 @@ static void run_lanes(struct store *st, struct op *op)
 			}
 			for (size_t j = 0; j < n; j++)
 				known = known || lanes[j].lane == lane_of(m, r);
-			if (!known && n < op->n && n < 64)
-				lanes[n++] = (struct due_lane){ .lane = lane_of(m, r) };
+			if (!known && n < DUE_LANES_MAX)
+				lanes[n++] =
+					(struct due_lane){ .lane = lane_of(m, r),
+							   .domain = str_from(r->new.address, str_find(r->new.address, '@') + 1),
+							   .login = m->m.login };
 		}
 	}
-	op->call.lanes(op->ctx, ok(), lanes, n, next_at);
+	st->due_lanes = n;
+	given = n < op->n ? n : op->n;
+	for (size_t i = 0; i < given; i++)
+		page[i] = lanes[st->lane_turn++ % n];
+	op->call.lanes(op->ctx, ok(), page, given, given < n ? op->now : next_at);
 }
 
 void store_lanes(struct store *st, uint64_t now, size_t max, store_lanes_fn done, void *ctx)
@@ -53,6 +65,18 @@ void store_lanes(struct store *st, uint64_t now, size_t max, store_lanes_fn done
 	op->call.lanes = done;
 	op->now = now;
 	op->n = max;
+}
+
+/* Has the message recipients in the lane that are due for the first time? */
+static bool is_fresh(const struct op *op, const struct fake_message *m, uint64_t lane)
+{
+	for (size_t k = 0; k < m->m.recipients_n; k++) {
+		const struct fake_recipient *r = &m->recipients[k];
+
+		if (r->attempts == 0 && r->state == RCPT_WAITING && !r->leased && r->due_at <= op->now && lane_of(m, r) == lane)
+			return true;
+	}
+	return false;
 }
 
 /* Lease of one message what is due, in the lane (0: in any). */
@@ -67,11 +91,19 @@ static size_t lease_of(struct op *op, struct fake_message *m, uint64_t lane, siz
 		if (r->state != RCPT_WAITING || r->leased || r->due_at > op->now || (lane && lane_of(m, r) != lane))
 			continue;
 		r->leased = true;
-		due->recipients[n++] = (struct due_recipient){
-			.n = k + 1, .address = r->new.address, .orcpt = r->new.orcpt, .attempts = r->attempts, .deaths = r->deaths
-		};
+		due->recipients[n++] = (struct due_recipient){ .n = k + 1,
+							       .address = r->new.address,
+							       .orcpt = r->new.orcpt,
+							       .notify = r->new.notify,
+							       .attempts = r->attempts,
+							       .deaths = r->deaths };
 	}
 	due->recipients_n = n;
+	due->others_open = 0;
+	for (size_t k = 0; k < m->m.recipients_n; k++)
+		due->others_open += m->recipients[k].state == RCPT_WAITING || m->recipients[k].state == RCPT_HELD ||
+				    m->recipients[k].state == RCPT_FAILED;
+	due->others_open -= n;
 	due->id = m->m.id;
 	due->kind = m->m.kind;
 	due->received_at = m->m.received_at;
@@ -79,11 +111,15 @@ static size_t lease_of(struct op *op, struct fake_message *m, uint64_t lane, siz
 	due->login = m->m.login;
 	due->sender = m->m.sender;
 	due->envid = m->m.envid;
+	due->ret = m->m.ret;
+	due->sign_domain = m->m.sign_domain;
 	due->prefix = m->m.prefix;
 	due->body = m->m.body;
+	due->utf8 = m->m.utf8;
 	due->size = m->m.size;
+	due->header_size = m->m.header_size;
 	due->place = m->m.place;
-	due->text = m->m.text;
+	due->text = op->with_text ? m->m.text : S("");
 	return n;
 }
 
@@ -94,16 +130,20 @@ static void run_lease(struct store *st, struct op *op)
 	size_t n = 0, left = op->n;
 
 	st->leases++;
-	LIST_EACH (i, &st->messages) {
-		struct fake_message *m = CONTAINER_OF(i, struct fake_message, in_store);
-		size_t got;
+	st->siblings += op->id != 0;
+	for (int retries = op->id ? 1 : 0; retries < 2; retries++) /* first attempts before retries */
+		LIST_EACH (i, &st->messages) {
+			struct fake_message *m = CONTAINER_OF(i, struct fake_message, in_store);
+			size_t got;
 
-		if (left == 0 || n == 64 || (op->id && m->m.id != op->id))
-			continue;
-		got = lease_of(op, m, op->id ? 0 : (uint64_t)op->numbers, left, &due[n], &a);
-		left -= got;
-		n += got > 0;
-	}
+			if (left == 0 || n == 64 || (op->id && m->m.id != op->id))
+				continue;
+			if (!retries && !is_fresh(op, m, (uint64_t)op->numbers))
+				continue;
+			got = lease_of(op, m, op->id ? 0 : (uint64_t)op->numbers, left, &due[n], &a);
+			left -= got;
+			n += got > 0;
+		}
 	op->call.due(op->ctx, ok(), due, n);
 	arena_fini(&a);
 }
@@ -114,6 +154,7 @@ void store_lease(struct store *st, uint64_t lane, uint64_t now, size_t max, bool
 
 	op->call.due = done;
 	op->numbers = (const uint64_t *)(uintptr_t)lane;
+	op->with_text = with_text;
 	op->now = now;
 	op->n = max;
 }
@@ -165,6 +206,7 @@ static void settle_one(struct store *st, const struct outcome *o)
 	r->leased = false;
 	r->state = r->removing && o->state != RCPT_DELIVERED ? RCPT_REMOVED : o->state;
 	r->due_at = o->due_at;
+	r->report_success = o->report_success;
 	r->attempts += o->attempted;
 	r->deaths += o->died;
 	r->last_at = o->at;
@@ -184,6 +226,7 @@ static void run_settle(struct store *st, struct op *op)
 	struct verdict v = ok();
 
 	st->settles++;
+	st->settled += op->n;
 	if (st->refuse_settles > 0) {
 		st->refuse_settles--;
 		v = fake_refused;

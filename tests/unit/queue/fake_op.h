@@ -20,6 +20,7 @@ struct op {
 		store_trace_fn trace;
 		store_alter_fn alter;
 		store_gates_fn gates;
+		store_buckets_fn buckets;
 		store_count_fn count;
 	} call;
 	const struct accepted *accepted;
@@ -31,6 +32,9 @@ struct op {
 	uint64_t id, now;
 	size_t n;
 	enum alter alter;
+	bool with_text;
+	const struct bucket_row *buckets;
+	enum message_kind kind;
 };
 
 /* What a full disk answers. */

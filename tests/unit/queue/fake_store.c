@@ -152,7 +152,8 @@ struct verdict fake_insert(struct store *st, const struct accepted *from)
 	m->recipients = ARENA_ARRAY(a, struct fake_recipient, from->recipients_n);
 	for (size_t i = 0; i < from->recipients_n; i++)
 		m->recipients[i] = (struct fake_recipient){
-			.new = { arena_str(a, from->recipients[i].address), arena_str(a, from->recipients[i].orcpt), 0 },
+			.new = { arena_str(a, from->recipients[i].address), arena_str(a, from->recipients[i].orcpt),
+				 from->recipients[i].notify },
 			.state = RCPT_WAITING,
 			.due_at = from->received_at,
 		};

@@ -5,10 +5,13 @@
 #include "posthouse/list.h"
 #include "posthouse/store.h"
 
+struct op;
+
 struct fake_recipient {
 	struct new_recipient new;
 	enum recipient_state state;
 	bool leased, removing;
+	bool report_success; /* delivered, and the sender is to be told */
 	uint64_t due_at, attempts, deaths, last_at;
 	struct verdict verdict;
 	struct str remote, route, transcript;
@@ -19,6 +22,7 @@ struct fake_message {
 	struct arena arena;
 	struct accepted m;
 	struct fake_recipient *recipients;
+	unsigned warned; /* reports of KIND_DELAY, also such that tell nobody */
 };
 
 struct store {
@@ -30,11 +34,14 @@ struct store {
 	struct str events;  /* "ID n name fields\n" … */
 	struct gate_state gates[8];
 	size_t gates_n;
-	unsigned lane_turn;
+	size_t lane_turn, due_lanes;
 	/* what the test sets */
 	unsigned refuse_accepts, refuse_settles, refuse_reports; /* so many are answered TEMP */
 	bool text_gone;
+	bool hold_buckets; /* bucket_put waits for fake_release_buckets() */
+	struct op *held_put;
 	/* what the test reads */
+	unsigned lane_asks, siblings, settled /* outcomes */, bucket_puts;
 	unsigned accepts, leases, settles, spools_created, spools_dropped, gate_puts, prunes, alters;
 	bool closed;
 };
@@ -46,6 +53,17 @@ extern struct store *fake_store;
 extern struct gate_state fake_gates[8];
 extern size_t fake_gates_n;
 extern bool fake_refuse_open;
+
+/* Token buckets: kept over stores, as on a disk, until harness_free(). */
+#define FAKE_BUCKETS_MAX 16
+extern struct bucket_row fake_buckets[FAKE_BUCKETS_MAX];
+extern size_t fake_buckets_n;
+void fake_forget_buckets(void);
+void fake_release_buckets(void);
+struct bucket_row *fake_bucket(const char *key, const char *rule); /* NULL: none */
+
+/* The gate as it was put last; NULL: never. */
+struct gate_state *fake_gate(const char *name);
 
 struct fake_message *fake_find(uint64_t id);
 

@@ -84,7 +84,11 @@ static void on_deliver(void *ctx, struct channel *ch, const struct msg_deliver *
 		.lease = m->lease,
 		.id = m->id,
 		.size = m->size,
-		.upstream = arena_str(&h->arena, m->upstream),
+		.header_size = m->header_size,
+		.ret = m->ret,
+		.route = arena_str(&h->arena, m->route),
+		.envid = arena_str(&h->arena, m->envid),
+		.sign_domain = arena_str(&h->arena, m->sign_domain),
 		.sender = arena_str(&h->arena, m->sender),
 		.prefix = arena_str(&h->arena, m->prefix),
 		.text = arena_str(&h->arena, m->text),
@@ -94,6 +98,8 @@ static void on_deliver(void *ctx, struct channel *ch, const struct msg_deliver *
 	assert_true(m->recipients.n <= DELIVERY_RECIPIENTS_MAX);
 	for (size_t i = 0; i < m->recipients.n; i++) {
 		d->addresses[i] = arena_str(&h->arena, m->recipients.at[i].address);
+		d->orcpts[i] = arena_str(&h->arena, m->recipients.at[i].orcpt);
+		d->notifies[i] = m->recipients.at[i].notify;
 		d->numbers[i] = m->recipients.at[i].n;
 	}
 	if (fd >= 0)
@@ -274,6 +280,7 @@ struct harness *harness_new(void)
 	arena_fini(&frame.arena);
 	frame = (struct role){ .h = h };
 	h->fd = -1;
+	h->login = S("alice");
 	h->config = (struct config){
 		.hostname = S("relay.example.org"),
 		.state_dir = S("/nowhere"),
@@ -283,6 +290,7 @@ struct harness *harness_new(void)
 		.routes_n = 1,
 		.queue = { .retry_ms = retries, .retry_n = 2, .lifetime_ms = 5ull * 86400000, .keep_history_ms = 1000 },
 		.limits = { .recipients_per_message = 1000 },
+		.delivery = { .connections_per_destination = 2 },
 	};
 	h->loop = uv_default_loop(); /* where calls to absent peers are answered */
 	v = queue_ops.start(&frame);
@@ -291,7 +299,7 @@ struct harness *harness_new(void)
 	return h;
 }
 
-void harness_free(struct harness *h)
+static void take_down(struct harness *h)
 {
 	if (!frame.stopping && h->q) {
 		frame.stopping = true;
@@ -314,6 +322,18 @@ void harness_free(struct harness *h)
 	free(h);
 }
 
+void harness_free(struct harness *h)
+{
+	take_down(h);
+	fake_forget_buckets();
+}
+
+struct harness *harness_again(struct harness *h)
+{
+	take_down(h);
+	return harness_new();
+}
+
 struct role *harness_role(void)
 {
 	return &frame;
@@ -331,13 +351,19 @@ static void on_submitted(void *ctx, struct verdict v, const struct msg_submitted
 
 void submit(struct harness *h, uint64_t id, uint64_t token, const char *sender, const char *recipients, const char *text)
 {
-	struct msg_envelope e = {
-		.transaction = id, .id = id, .token = token, .login = S("alice"), .origin = S("test"), .sender = str_of(sender)
-	};
+	struct msg_envelope e = { .transaction = id,
+				  .id = id,
+				  .token = token,
+				  .login = h->login,
+				  .origin = S("test"),
+				  .sender = str_of(sender),
+				  .envid = h->envid,
+				  .ret = h->ret };
 	struct msg_submit s = { .transaction = id,
 				.place = PLACE_ROW,
 				.text = str_of(text),
 				.size = strlen(text),
+				.sign_domain = h->submit_domain,
 				.prefix = S("Received: from here\r\n") };
 	struct str rest = str_of(recipients), address;
 
@@ -346,7 +372,7 @@ void submit(struct harness *h, uint64_t id, uint64_t token, const char *sender, 
 		s.header_size = s.size;
 	ipc_send_envelope(h->submission, &e, -1);
 	for (uint64_t n = 1; str_split(&rest, ' ', &address); n++) {
-		struct rec_recipient r = { .n = n, .address = address };
+		struct rec_recipient r = { .n = n, .address = address, .notify = h->notify };
 		struct msg_recipients list = { .transaction = id, .recipients = { &r, 1 } };
 
 		ipc_send_recipients(h->submission, &list, -1);
@@ -386,7 +412,32 @@ void answer(struct harness *h, struct delivery *d, struct verdict v)
 
 void answer_gate(struct harness *h, struct delivery *d, const char *reason)
 {
-	send_result(h, d, &(struct msg_result){ .gate = 1, .gate_reason = str_of(reason) }, NULL);
+	answer_fault(h, d, FAULT_UNREACHABLE, reason);
+}
+
+void answer_fault(struct harness *h, struct delivery *d, enum gate_fault fault, const char *reason)
+{
+	send_result(h, d, &(struct msg_result){ .gate = fault, .gate_reason = str_of(reason) }, NULL);
+}
+
+struct gate *harness_gate(struct harness *h, const char *name)
+{
+	for (size_t i = 0; i < GATES_TABLE; i++)
+		LIST_EACH (k, &h->q->gates.table[i]) {
+			struct gate *g = CONTAINER_OF(k, struct gate, in_table);
+
+			if (str_eq(str_of(g->name), str_of(name)))
+				return g;
+		}
+	return NULL;
+}
+
+struct delivery *delivery_number(struct harness *h, size_t n)
+{
+	UNTIL(h, h->deliveries_n >= n);
+	run_quiet(h);
+	assert_int_equal(h->deliveries_n, n);
+	return &h->deliveries[n - 1];
 }
 
 struct str harness_stats(struct harness *h)

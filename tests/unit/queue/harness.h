@@ -17,9 +17,10 @@
 
 /* A delivery as relay got it. */
 struct delivery {
-	uint64_t lease, id, size;
-	struct str upstream, sender, prefix, text;
-	struct str addresses[DELIVERY_RECIPIENTS_MAX];
+	uint64_t lease, id, size, header_size, ret;
+	struct str route, sender, prefix, text, envid, sign_domain;
+	struct str addresses[DELIVERY_RECIPIENTS_MAX], orcpts[DELIVERY_RECIPIENTS_MAX];
+	uint64_t notifies[DELIVERY_RECIPIENTS_MAX];
 	uint64_t numbers[DELIVERY_RECIPIENTS_MAX];
 	size_t n;
 	bool with_file, withdrawn, settled, answered;
@@ -44,6 +45,9 @@ struct harness {
 	size_t rows_n;
 	uint64_t rows_cursor, in_flight;
 	bool closed_submission;
+	/* how submit() submits, beyond its arguments */
+	struct str login, envid, submit_domain;
+	unsigned ret, notify; /* notify: of all recipients */
 };
 
 /* What clock_now_ms() says. */
@@ -52,7 +56,8 @@ extern uint64_t fake_now;
 
 struct role *harness_role(void); /* for queue_ops */
 struct harness *harness_new(void);
-void harness_free(struct harness *h); /* stops the role in order, if the test did not */
+void harness_free(struct harness *h);             /* stops the role in order, if the test did not */
+struct harness *harness_again(struct harness *h); /* the same, and start it anew: token buckets are still there */
 
 void connect_relay(struct harness *h);
 void connect_vault(struct harness *h);
@@ -82,7 +87,14 @@ void submit_and_wait(struct harness *h, uint64_t id, const char *sender, const c
 
 /* Relay's result for a delivery: the same verdict for all its recipients. */
 void answer(struct harness *h, struct delivery *d, struct verdict v);
-void answer_gate(struct harness *h, struct delivery *d, const char *reason);
+void answer_gate(struct harness *h, struct delivery *d, const char *reason); /* it cannot be reached */
+void answer_fault(struct harness *h, struct delivery *d, enum gate_fault fault, const char *reason);
+
+/* The gate with this name; NULL: none is known. */
+struct gate *harness_gate(struct harness *h, const char *name);
+
+/* The last delivery, once there are `n`; none follows it for the moment. */
+struct delivery *delivery_number(struct harness *h, size_t n);
 
 /* `name=value text` lines; the end of the role. */
 struct str harness_stats(struct harness *h);

@@ -162,6 +162,37 @@ static void test_retry(void **state)
 	assert_int_equal(h->answer.class, PERM);
 }
 
+/* What is held stays where it is until it is released; what killed relay three times too. */
+static void test_hold_and_release(void **state)
+{
+	struct harness *h = *state;
+
+	disconnect(h, &h->relay);
+	submit_and_wait(h, 1, "a@example.org", "b@x.example");
+	submit_and_wait(h, 2, "a@example.org", "b@x.example");
+	alter(h, ALTER_HOLD, 1);
+	assert_int_equal(h->rows_n, 1);
+	for (uint64_t death = 1; death <= 3; death++) {
+		connect_relay(h);
+		UNTIL(h, h->deliveries_n == death);
+		assert_int_equal(h->deliveries[death - 1].id, 2);
+		disconnect(h, &h->relay);
+		leases_settle_lost(h->q, true);
+		UNTIL(h, h->q->leases.count == 0);
+		advance(h, 300000);
+	}
+	assert_int_equal(recipient(2, 1)->state, RCPT_HELD);
+	connect_relay(h);
+	run_quiet(h);
+	assert_int_equal(h->deliveries_n, 3);
+	alter(h, ALTER_RELEASE, 0);
+	assert_int_equal(h->rows_n, 2);
+	UNTIL(h, h->deliveries_n == 5);
+	answer(h, &h->deliveries[3], ok_text(250, S(""), S("Ok")));
+	answer(h, &h->deliveries[4], ok_text(250, S(""), S("Ok")));
+	UNTIL(h, recipient(1, 1)->state == RCPT_DELIVERED && recipient(2, 1)->state == RCPT_DELIVERED);
+}
+
 static void on_traced_or_not(void *ctx, struct verdict v, const struct msg_traced *m, int fd)
 {
 	((struct harness *)ctx)->answers_n++;
@@ -190,6 +221,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_remove, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_remove_too_late, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_retry, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hold_and_release, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_console_leaves, setup, teardown),
 	};
 

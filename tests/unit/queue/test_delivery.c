@@ -31,7 +31,7 @@ static void test_delivered(void **state)
 	submit_and_wait(h, 100, "a@example.org", "b@x.example");
 	d = first_delivery(h);
 	assert_int_equal(d->id, 100);
-	assert_true(str_eq(d->upstream, S("isp")));
+	assert_true(str_eq(d->route, S("upstream:isp")));
 	assert_true(str_eq(d->sender, S("a@example.org")));
 	assert_true(str_eq(d->addresses[0], S("b@x.example")));
 	assert_true(str_eq(d->prefix, S("Received: from here\r\n")));

@@ -11,7 +11,6 @@ struct str to_both[] = { { "isp", 3 }, { "corp", 4 } }, to_gone[] = { { "gone", 
 
 static void test_routes(void **state)
 {
-	struct cfg_upstream upstreams[] = { { .name = S("isp") }, { .name = S("corp") } };
 	struct cfg_route routes[] = {
 		{ .recipients = { list_corp, 1 }, .via = { to_corp, 1 } },
 		{ .senders = { list_net, 1 }, .users = { list_web, 1 }, .via = { to_both, 2 } },
@@ -19,34 +18,122 @@ static void test_routes(void **state)
 		{ .users = { list_web, 1 }, .via = { to_gone, 1 } },
 		{ .recipients = { list_net, 1 }, .via = { to_isp, 1 } },
 	};
-	struct config c = { .upstreams = upstreams, .upstreams_n = 2, .routes = routes, .routes_n = 5 };
+	struct config c = { .routes = routes, .routes_n = 5 };
 	static const struct {
-		const char *login, *sender, *recipient, *upstream, *why;
+		const char *login, *sender, *recipient;
+		int route; /* -1: none */
 	} rows[] = {
-		{ "alice", "a@example.org", "b@corp.example", "corp", "" },
-		{ "web", "a@example.net", "b@CORP.example", "corp", "" },
-		{ "web", "a@example.net", "b@x.example", NULL, "several ways" },
-		{ "web/phone", "a@example.net", "b@x.example", NULL, "several ways" },
-		{ "alice", "a@example.net", "b@x.example", NULL, "not built yet" },
-		{ "web", "a@example.org", "b@x.example", NULL, "not configured" },
-		{ "alice", "a@example.org", "b@example.net", "isp", "" },
-		{ "alice", "", "b@example.net", "isp", "" },
-		{ "alice", "a@example.org", "b@x.example", NULL, "no route" },
+		{ "alice", "a@example.org", "b@corp.example", 0 }, { "web", "a@example.net", "b@CORP.example", 0 },
+		{ "web", "a@example.net", "b@x.example", 1 },      { "web/phone", "a@example.net", "b@x.example", 1 },
+		{ "alice", "a@example.net", "b@x.example", 2 },    { "web", "a@example.org", "b@x.example", 3 },
+		{ "alice", "a@example.org", "b@example.net", 4 },  { "alice", "", "b@example.net", 4 },
+		{ "alice", "a@example.org", "b@x.example", -1 },
 	};
 
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		struct route r = route_find(&c, str_of(rows[i].login), str_of(rows[i].sender), str_of(rows[i].recipient));
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		assert_ptr_equal(route_find(&c, str_of(rows[i].login), str_of(rows[i].sender), str_of(rows[i].recipient)),
+				 rows[i].route < 0 ? NULL : &routes[rows[i].route]);
+	assert_true(route_uses(&c, S("isp")));
+	assert_true(route_uses(&c, S("mx")));
+	assert_false(route_uses(&c, S("other")));
+}
 
-		if (rows[i].upstream) {
-			assert_non_null(r.upstream);
-			assert_true(str_eq(r.upstream->name, str_of(rows[i].upstream)));
-			continue;
-		}
-		assert_null(r.upstream);
-		assert_int_equal(r.why.class, TEMP);
-		assert_true(str_search(r.why.text, str_of(rows[i].why)) < r.why.text.n);
+/* What is certain before sender and local part are known. */
+static void test_lane_routes(void **state)
+{
+	static struct str all[] = { { "*", 1 } }, one[] = { { "ceo@corp.example", 16 } }, under[] = { { "@.corp.example", 14 } };
+	struct cfg_route routes[] = {
+		{ .recipients = { one, 1 }, .via = { to_mx, 1 } },     { .recipients = { list_corp, 1 }, .via = { to_corp, 1 } },
+		{ .recipients = { under, 1 }, .via = { to_corp, 1 } }, { .senders = { list_net, 1 }, .via = { to_mx, 1 } },
+		{ .users = { list_web, 1 }, .via = { to_mx, 1 } },     { .senders = { all, 1 }, .recipients = { all, 1 } },
+	};
+	struct config c = { .routes = routes, .routes_n = 6 };
+	static const struct {
+		const char *login, *domain;
+		size_t n;
+		int first, last;
+	} rows[] = {
+		{ "alice", "corp.example", 2, 0, 1 }, { "alice", "a.corp.example", 1, 2, 2 }, { "alice", "x.example", 2, 3, 5 },
+		{ "web", "x.example", 2, 3, 4 },      { "web/phone", "x.example", 2, 3, 4 },
+	};
+	struct route_choice none;
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct route_choice r = routes_for(&c, str_of(rows[i].login), str_of(rows[i].domain));
+
+		assert_true(r.complete);
+		assert_int_equal(r.n, rows[i].n);
+		assert_ptr_equal(r.at[0], &routes[rows[i].first]);
+		assert_ptr_equal(r.at[r.n - 1], &routes[rows[i].last]);
 	}
-	assert_true(route_uses(&c, &upstreams[0]));
+	c.routes_n = 4;
+	none = routes_for(&c, S("alice"), S("x.example"));
+	assert_int_equal(none.n, 1);
+	assert_false(none.complete);
+}
+
+static void test_greylisting(void **state)
+{
+	static const struct {
+		enum verdict_class class;
+		uint16_t code;
+		const char *enhanced, *text;
+		bool is;
+	} rows[] = {
+		{ TEMP, 450, "4.2.0", "<b@x>: Recipient address rejected: Greylisted, see http://postgrey.schweikert.ch/help/x",
+		  true },
+		{ TEMP, 451, "4.7.1", "Greylisting in action, please come back later", true },
+		{ TEMP, 451, "", "you are GREY-LISTED", true },
+		{ TEMP, 451, "4.7.1", "Please try again later", true },
+		{ TEMP, 450, "4.2.0", "retry in 300 seconds", true },
+		{ TEMP, 451, "4.3.0", "try again later", false }, /* some trouble of theirs */
+		{ TEMP, 452, "4.7.1", "greylisted", false },
+		{ TEMP, 421, "4.7.1", "try again later", false },
+		{ TEMP, 451, "4.7.1", "blocked by policy", false },
+		{ PERM, 550, "5.7.1", "greylisted", false },
+	};
+	uint64_t times[] = { 60000 };
+	struct cfg_queue c = { .retry_ms = times, .retry_n = 1 };
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		assert_int_equal(is_greylisting((struct verdict){ rows[i].class, rows[i].code, str_of(rows[i].enhanced),
+								  str_of(rows[i].text) }),
+				 rows[i].is);
+	assert_int_equal(greylist_at(&c, 1000, UINT64_MAX, 0), 61000);
+	assert_int_equal(greylist_at(&c, 1000, UINT64_MAX, 6000), 67000);
+	assert_int_equal(greylist_at(&c, 1000, 30000, 0), 30000);
+	times[0] = 3600000;
+	assert_int_equal(greylist_at(&c, 1000, UINT64_MAX, 0), 301000);
+}
+
+static void test_pauses(void **state)
+{
+	uint64_t times[] = { 60000, 300000, 7200000 };
+	struct cfg_queue c = { .retry_ms = times, .retry_n = 3 };
+	static const struct {
+		bool is_mx;
+		enum gate_fault fault;
+		const char *reason;
+		uint64_t failures, pause_s;
+	} rows[] = {
+		{ false, FAULT_UNREACHABLE, "refused", 1, 5 },
+		{ false, FAULT_UNREACHABLE, "refused", 3, 20 },
+		{ false, FAULT_OURS, "535 wrong password", 99, 300 },
+		{ false, FAULT_POLICY, "550 5.4.5 Daily user sending quota exceeded", 1, 3600 },
+		{ false, FAULT_POLICY, "550 5.4.5 Daily user sending quota exceeded", 2, 7200 },
+		{ false, FAULT_POLICY, "550 5.4.5 Daily user sending quota exceeded", 50, 14400 },
+		{ false, FAULT_POLICY, "554 5.2.0 SendAsDenied", 1, 300 },
+		{ false, FAULT_POLICY, "450 too many messages per minute", 1, 60 },
+		{ false, FAULT_POLICY, "450 too many messages per minute", 50, 3600 },
+		{ true, FAULT_UNREACHABLE, "refused", 1, 54 },
+		{ true, FAULT_UNREACHABLE, "refused", 2, 270 },
+		{ true, FAULT_UNREACHABLE, "refused", 3, 1620 },
+		{ true, FAULT_OURS, "refused", 99, 1620 },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		assert_int_equal(pause_after(&c, rows[i].is_mx, rows[i].fault, str_of(rows[i].reason), rows[i].failures),
+				 rows[i].pause_s * 1000);
 }
 
 static void test_retry_times(void **state)
@@ -103,9 +190,8 @@ static void test_fields(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_routes),
-		cmocka_unit_test(test_retry_times),
-		cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_routes), cmocka_unit_test(test_lane_routes), cmocka_unit_test(test_greylisting),
+		cmocka_unit_test(test_pauses), cmocka_unit_test(test_retry_times), cmocka_unit_test(test_durations),
 		cmocka_unit_test(test_fields),
 	};
 

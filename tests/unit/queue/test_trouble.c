@@ -19,7 +19,7 @@ static int teardown(void **state)
 
 static struct gate *gate(struct harness *h)
 {
-	return CONTAINER_OF(list_first(&h->q->gates.all), struct gate, in_gates);
+	return harness_gate(h, "upstream:isp");
 }
 
 /* A fault of the upstream or of our login counts for no message; one probe at a time follows, after growing pauses. */

@@ -2,6 +2,7 @@
 #include "sink.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -42,6 +43,13 @@ static void say_ehlo(struct sink_session *k)
 
 static void on_recipient(struct sink_session *k, struct str line)
 {
+	struct sink *s = k->sink;
+
+	buf_printf(&s->commands, "%.*s\n", STR_ARG(line));
+	if (s->no_rcpt || (s->rcpt_max && k->accepted >= s->rcpt_max)) {
+		say(k, "452 4.5.3 too many recipients");
+		return;
+	}
 	if (str_istarts(line, S("RCPT TO:<temp"))) {
 		say(k, "450 4.2.0 come back");
 	} else if (str_istarts(line, S("RCPT TO:<perm"))) {
@@ -57,6 +65,11 @@ static void on_auth(struct sink_session *k, struct str line)
 	struct sink *s = k->sink;
 
 	buf_printf(&s->credentials, "%.*s|", STR_ARG(line));
+	if (s->auth) {
+		s->logins++;
+		say(k, s->auth);
+		return;
+	}
 	if (str_istarts(line, S("AUTH PLAIN "))) {
 		s->logins++;
 		say(k, str_eq(str_from(line, 11), S("AG1lAHNlY3JldA==")) ? "235 2.7.0 in" : "535 5.7.8 no");
@@ -92,16 +105,17 @@ static void on_dot(struct sink_session *k)
 		say(k, s->final ? s->final : "250 2.0.0 taken");
 }
 
-static void on_mail(struct sink_session *k)
+static void on_mail(struct sink_session *k, struct str line)
 {
 	struct sink *s = k->sink;
 
 	s->mails++;
+	buf_printf(&s->commands, "%.*s\n", STR_ARG(line));
 	k->accepted = 0;
 	if (++k->transactions == s->drop_at_mail || s->drop_every_mail)
 		hang_up(k);
 	else
-		say(k, "250 2.1.0 Ok");
+		say(k, s->mail ? s->mail : "250 2.1.0 Ok");
 }
 
 static void on_command(struct sink_session *k, struct str line)
@@ -113,13 +127,13 @@ static void on_command(struct sink_session *k, struct str line)
 	} else if (str_istarts(line, S("EHLO"))) {
 		say_ehlo(k);
 	} else if (str_istarts(line, S("MAIL"))) {
-		on_mail(k);
+		on_mail(k, line);
 	} else if (str_istarts(line, S("RCPT"))) {
 		on_recipient(k, line);
 	} else if (str_istarts(line, S("DATA"))) {
-		k->in_text = true;
+		k->in_text = !s->data;
 		buf_clear(&s->text);
-		say(k, "354 go");
+		say(k, s->data ? s->data : "354 go");
 	} else if (str_istarts(line, S("STARTTLS"))) {
 		say(k, "220 go");
 		if (s->break_tls)
@@ -171,6 +185,8 @@ static size_t on_input(void *ctx, struct stream *st, struct str bytes)
 
 static void greet(struct sink_session *k)
 {
+	if (k->sink->drip)
+		return;
 	if (k->sink->sessions_max && k->sink->open > k->sink->sessions_max) {
 		say(k, "421 4.7.0 too many connections");
 		stream_finish(k->st);
@@ -216,6 +232,7 @@ static void on_connection(void *ctx, uv_stream_t *server)
 	k->st = stream_accept(server, &ops, k);
 	if (!k->st)
 		abort();
+	snprintf(s->client, sizeof s->client, "%.*s", STR_ARG(stream_peer_address(k->st)));
 	list_append(&s->list, &k->in_sink);
 	s->sessions++;
 	if (++s->open > s->most_open)
@@ -226,21 +243,43 @@ static void on_connection(void *ctx, uv_stream_t *server)
 		greet(k);
 }
 
-void sink_open(struct sink *s, uv_loop_t *loop)
+static void on_drip(uv_timer_t *timer)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t n = sizeof a;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sink *s = timer->data;
 
-	if (fd < 0 || bind(fd, (struct sockaddr *)&a, n) != 0 || listen(fd, 64) != 0 ||
-	    getsockname(fd, (struct sockaddr *)&a, &n) != 0)
+	LIST_EACH (i, &s->list) {
+		struct sink_session *k = CONTAINER_OF(i, struct sink_session, in_sink);
+
+		if (s->drip)
+			stream_write(k->st, S("2"));
+	}
+}
+
+void sink_open_at(struct sink *s, uv_loop_t *loop, const char *address, unsigned port)
+{
+	struct sockaddr_in a;
+	socklen_t n = sizeof a;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1;
+
+	uv_ip4_addr(address, (int)port, &a);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
+	    bind(fd, (struct sockaddr *)&a, n) != 0 || listen(fd, 64) != 0 || getsockname(fd, (struct sockaddr *)&a, &n) != 0)
 		abort();
 	s->loop = loop;
 	s->port = ntohs(a.sin_port);
 	list_init(&s->list);
 	buf_init(&s->text, (size_t)64 << 20);
 	buf_init(&s->credentials, 4096);
+	buf_init(&s->commands, 1 << 20);
+	uv_timer_init(loop, &s->timer);
+	s->timer.data = s;
+	uv_timer_start(&s->timer, on_drip, 20, 20);
 	s->listener = listener_serve(loop, fd, on_connection, s);
+}
+
+void sink_open(struct sink *s, uv_loop_t *loop)
+{
+	sink_open_at(s, loop, "127.0.0.1", 0);
 }
 
 void sink_release(struct sink *s)
@@ -266,4 +305,6 @@ void sink_close(struct sink *s)
 		uv_run(s->loop, UV_RUN_ONCE);
 	buf_fini(&s->text);
 	buf_fini(&s->credentials);
+	buf_fini(&s->commands);
+	uv_close((uv_handle_t *)&s->timer, NULL);
 }

@@ -12,9 +12,13 @@ struct sink {
 	unsigned port;
 
 	/* What it is like. */
-	const char *greeting; /* instead of 220 */
-	const char *features; /* EHLO lines, separated by '\n'; may be NULL */
-	const char *final;    /* instead of 250 after the dot */
+	const char *greeting;           /* instead of 220 */
+	const char *features;           /* EHLO lines, separated by '\n'; may be NULL */
+	const char *final;              /* instead of 250 after the dot */
+	const char *mail, *data, *auth; /* instead of 250 to MAIL, 354 to DATA, the answer to AUTH */
+	unsigned rcpt_max;              /* recipients of a transaction, then 452 4.5.3 (0: as many as you like) */
+	bool no_rcpt;                   /* that for all of them */
+	bool drip;                      /* a byte now and then instead of the greeting */
 	struct tls_context *tls;
 	bool implicit;
 	bool break_tls;        /* says 220 to STARTTLS, then nonsense */
@@ -28,10 +32,14 @@ struct sink {
 	unsigned sessions, open, most_open, messages, logins, mails, quits, rsets;
 	struct buf text;        /* of the last message, dots removed */
 	struct buf credentials; /* all AUTH lines */
+	struct buf commands;    /* all MAIL and RCPT lines */
+	char client[64];        /* the address of the last one */
+	uv_timer_t timer;
 	struct list list;
 };
 
 void sink_open(struct sink *s, uv_loop_t *loop);
+void sink_open_at(struct sink *s, uv_loop_t *loop, const char *address, unsigned port); /* port 0: any */
 void sink_release(struct sink *s);
 void sink_close(struct sink *s);
 

@@ -26,6 +26,8 @@ struct dialogue {
 	unsigned body;
 	uint64_t size;
 	bool utf8;
+	const char *envid, *orcpt;
+	unsigned ret, notify;
 };
 
 struct play {
@@ -117,8 +119,18 @@ static void call(struct play *p, struct str line)
 {
 	struct str rest = line, verb, word;
 	struct smtp_transaction t = { .sender = S("s@example.org"), .body = p->d->body, .size = p->d->size, .utf8 = p->d->utf8 };
+	struct str orcpt[8];
+	unsigned notify[8];
 	char bytes[1024];
 
+	t.envid = str_of(p->d->envid);
+	t.ret = p->d->ret;
+	t.orcpt = p->d->orcpt ? orcpt : NULL;
+	t.notify = p->d->notify ? notify : NULL;
+	for (int i = 0; i < 8; i++) {
+		orcpt[i] = str_of(p->d->orcpt);
+		notify[i] = p->d->notify;
+	}
 	str_split(&rest, ' ', &verb);
 	if (str_eq(verb, S("send"))) {
 		while (str_split(&rest, ' ', &word))
@@ -233,6 +245,8 @@ static void run_dialogue(const struct dialogue *d, bool byte_by_byte)
 	"S: 250-mx.example.net\nS: 250-SIZE 1000\nS: 250-8BITMIME\nS: 250 ENHANCEDSTATUSCODES\nE: READY\n"
 #define HELLO_PIPELINING                                                                                                         \
 	"S: 220 mx.example.net ESMTP\nC: EHLO relay.example.org\nS: 250-mx.example.net\nS: 250 PIPELINING\nE: READY\n"
+#define HELLO_DSN                                                                                                                \
+	"S: 220 mx.example.net ESMTP\nC: EHLO relay.example.org\nS: 250-mx.example.net\nS: 250-DSN\nS: 250 PIPELINING\nE: READY\n"
 #define GROUP_2 "U: send a@x b@x\nC: MAIL FROM:<s@example.org>\nC: RCPT TO:<a@x>\nC: RCPT TO:<b@x>\nC: DATA\n"
 
 static const struct dialogue dialogues[] = {
@@ -380,6 +394,21 @@ static const struct dialogue dialogues[] = {
 	{ "AUTH 421",
 	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH LOGIN\nC: AUTH LOGIN\nS: 421 busy\nE: FAILED temp 421 - busy peer\n",
 	  .tls = true, .mechanisms = "LOGIN" },
+	{ "DSN",
+	  HELLO_DSN
+	  "U: send a@x b@x\nC: MAIL FROM:<s@example.org> RET=FULL ENVID=e+2B1\nC: RCPT TO:<a@x> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;a@x\n"
+	  "C: RCPT TO:<b@x> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;a@x\nC: DATA\n",
+	  .envid = "e+2B1", .ret = RET_FULL, .orcpt = "rfc822;a@x", .notify = NOTIFY_SUCCESS | NOTIFY_FAILURE | NOTIFY_DELAY },
+	{ "DSN never", HELLO_DSN "U: send a@x\nC: MAIL FROM:<s@example.org> RET=HDRS\nC: RCPT TO:<a@x> NOTIFY=NEVER\nC: DATA\n",
+	  .ret = RET_HDRS, .notify = NOTIFY_NEVER },
+	{ "DSN without anything to say", HELLO_DSN "U: send a@x\nC: MAIL FROM:<s@example.org>\nC: RCPT TO:<a@x>\nC: DATA\n" },
+	{ "DSN that would be a command",
+	  HELLO_DSN "U: send a@x\nC: MAIL FROM:<s@example.org>\nC: RCPT TO:<a@x> NOTIFY=FAILURE\nC: DATA\n", .envid = "x\r\nRSET",
+	  .orcpt = "rfc822;a b", .notify = NOTIFY_FAILURE },
+	{ "DSN in UTF-8, to a server without", HELLO_DSN "U: send a@x\nC: MAIL FROM:<s@example.org>\nC: RCPT TO:<a@x>\nC: DATA\n",
+	  .orcpt = "utf-8;\xc3\xbc@x" },
+	{ "DSN to a server without", HELLO_PIPELINING "U: send a@x\nC: MAIL FROM:<s@example.org>\nC: RCPT TO:<a@x>\nC: DATA\n",
+	  .envid = "e1", .ret = RET_FULL, .orcpt = "rfc822;a@x", .notify = NOTIFY_DELAY },
 	{ "too large",
 	  HELLO "U: send a@x b@x\nE: RECIPIENT 0 perm 552 5.3.4 the message is larger than the next hop takes\n"
 		"E: RECIPIENT 1 perm 552 5.3.4 the message is larger than the next hop takes\n"
@@ -458,6 +487,7 @@ static void test_peer(void **state)
 						 PEER_CHUNKING | PEER_ENHANCED | PEER_REQUIRETLS);
 	assert_int_equal(peer->size, 123);
 	assert_int_equal(peer->rcptmax, 77);
+	assert_int_equal(peer->mailmax, 5);
 	assert_true(str_eq(peer->mechanisms, S("PLAIN LOGIN XOAUTH2 NTLM")));
 	assert_true(str_eq(peer->greeting, S("mx.example.net ready")));
 	smtp_client_free(c);
@@ -640,6 +670,67 @@ static void test_transcript(void **state)
 	smtp_client_free(c);
 }
 
+/* Steps of the dialogue, and whose words a verdict is. */
+static void test_steps(void **state)
+{
+	struct smtp_client_config config = { .hostname = S("h"), .tls = true, .mechanisms = S("PLAIN") };
+	struct smtp_client *c = smtp_client_new(&config);
+	struct smtp_client_event e;
+	struct str recipients[] = { S("a@x"), S("b@x") };
+	struct smtp_transaction t = { .sender = S("s@x"), .recipients = recipients, .recipients_n = 2 };
+
+	smtp_client_feed(c, S("220 hi\r\n250-hi\r\n250 AUTH PLAIN\r\n"));
+	assert_true(smtp_client_next(c, &e));
+	smtp_client_auth_response(c, S("x"));
+	smtp_client_feed(c, S("535 5.7.8 no\r\n"));
+	assert_true(smtp_client_next(c, &e));
+	assert_int_equal(e.type, CLIENT_FAILED);
+	assert_int_equal(e.step, STEP_AUTH);
+	assert_true(e.replied);
+	smtp_client_free(c);
+
+	c = smtp_client_new(&config);
+	smtp_client_feed(c, S("220 hi\r\n250 hi\r\n"));
+	assert_true(smtp_client_next(c, &e));
+	assert_int_equal(e.fault, FAULT_AUTH);
+	assert_false(e.replied);
+	smtp_client_free(c);
+
+	config.mechanisms = S("");
+	c = ready_client(&config, "250-hi\r\n250 PIPELINING\r\n");
+	smtp_client_send(c, &t);
+	smtp_client_feed(c, S("250 Ok\r\n550 no\r\n"));
+	assert_true(smtp_client_next(c, &e));
+	assert_int_equal(e.step, STEP_RCPT);
+	smtp_client_feed(c, S("250 Ok\r\n354 go\r\n"));
+	assert_true(smtp_client_next(c, &e));
+	smtp_client_text_end(c);
+	smtp_client_feed(c, S("550 no\r\n"));
+	assert_true(smtp_client_next(c, &e));
+	assert_int_equal(e.type, CLIENT_RECIPIENT);
+	assert_int_equal(e.step, STEP_DATA);
+	smtp_client_free(c);
+}
+
+/* Only whole replies and what follows from them are progress. */
+static void test_progress(void **state)
+{
+	struct smtp_client_config config = { .hostname = S("h") };
+	struct smtp_client *c = smtp_client_new(&config);
+	struct smtp_client_event e;
+	uint64_t before = smtp_client_progress(c);
+
+	for (int i = 0; i < 20; i++) {
+		smtp_client_feed(c, i % 2 ? S("\r\n") : S("220-hello"));
+		assert_false(smtp_client_next(c, &e));
+		assert_int_equal(smtp_client_progress(c), before);
+	}
+	smtp_client_feed(c, S("220 at last\r\n"));
+	assert_false(smtp_client_next(c, &e));
+	assert_true(smtp_client_progress(c) > before);
+	smtp_client_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -649,6 +740,8 @@ int main(void)
 		cmocka_unit_test(test_window),
 		cmocka_unit_test(test_long_initial_response),
 		cmocka_unit_test(test_transcript),
+		cmocka_unit_test(test_steps),
+		cmocka_unit_test(test_progress),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

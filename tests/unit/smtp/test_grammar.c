@@ -8,6 +8,8 @@
 #include "../../../src/smtp/base64.h"
 #include "../../../src/smtp/grammar.h"
 
+#include <stdio.h>
+
 #define TEXT_200                                                                                                                 \
 	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"                   \
 	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -152,7 +154,7 @@ static void test_mail_params(void **state)
 		{ S(" AUTH=a+zz"), 501, 0, 0 },
 		{ S(" SIZE=1 SIZE=1"), 501, 0, 0 },
 		{ S(" SMTPUTF8"), 555, 0, 0 },
-		{ S(" RET=FULL"), 555, 0, 0 },
+		{ S(" NOTIFY=NEVER"), 555, 0, 0 },
 		{ S(" ="), 555, 0, 0 },
 	};
 
@@ -163,6 +165,104 @@ static void test_mail_params(void **state)
 		if (v.code != rows[i].code || (v.class == OK && (p.size != rows[i].size || p.body != rows[i].body)))
 			fail_msg("row %zu: \"%.*s\"", i, STR_ARG(rows[i].rest));
 	}
+}
+
+/* `before` and n times "x". */
+static struct str value_of(char *to, size_t size, const char *before, size_t n)
+{
+	size_t at = (size_t)snprintf(to, size, "%s", before);
+
+	assert_true(at + n <= size);
+	memset(to + at, 'x', n);
+	return str_make(to, at + n);
+}
+
+static void test_dsn_mail_params(void **state)
+{
+	static const struct {
+		struct str rest;
+		unsigned code, ret;
+		struct str envid;
+	} rows[] = {
+		{ S(" SIZE=1"), 0, RET_UNSET, S("") },
+		{ S(" RET=FULL"), 0, RET_FULL, S("") },
+		{ S(" ret=hdrs envid=QQ+2B1+20+7E"), 0, RET_HDRS, S("QQ+2B1+20+7E") },
+		{ S(" ENVID=<a@b>;x,y"), 0, RET_UNSET, S("<a@b>;x,y") },
+		{ S(" RET"), 501, 0, S("") },
+		{ S(" RET="), 501, 0, S("") },
+		{ S(" RET=FULLY"), 501, 0, S("") },
+		{ S(" RET=FULL,HDRS"), 501, 0, S("") },
+		{ S(" RET=FULL RET=FULL"), 501, 0, S("") },
+		{ S(" ENVID"), 501, 0, S("") },
+		{ S(" ENVID="), 501, 0, S("") },
+		{ S(" ENVID=a=b"), 501, 0, S("") },
+		{ S(" ENVID=a+"), 501, 0, S("") },
+		{ S(" ENVID=a+2b"), 501, 0, S("") },
+		{ S(" ENVID=a+1F"), 501, 0, S("") },
+		{ S(" ENVID=a+7F"), 501, 0, S("") },
+		{ S(" ENVID=a+80"), 501, 0, S("") },
+		{ S(" ENVID=a+C3+A9"), 501, 0, S("") },
+		{ S(" ENVID=\xc3\xa9"), 501, 0, S("") },
+	};
+	struct smtp_mail_params p;
+	char text[700];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct verdict v = smtp_mail_params(rows[i].rest, &p);
+
+		if (v.code != rows[i].code || (v.class == OK && (p.ret != rows[i].ret || !str_eq(p.envid, rows[i].envid))))
+			fail_msg("row %zu: \"%.*s\"", i, STR_ARG(rows[i].rest));
+	}
+	assert_int_equal(smtp_mail_params(value_of(text, sizeof(text), "ENVID=", 100), &p).class, OK);
+	assert_int_equal(smtp_mail_params(value_of(text, sizeof(text), "ENVID=", 101), &p).code, 501);
+}
+
+static void test_rcpt_params(void **state)
+{
+	static const struct {
+		struct str rest;
+		unsigned code, notify;
+		struct str orcpt;
+	} rows[] = {
+		{ S(""), 0, 0, S("") },
+		{ S(" NOTIFY=NEVER"), 0, NOTIFY_NEVER, S("") },
+		{ S(" NOTIFY=SUCCESS"), 0, NOTIFY_SUCCESS, S("") },
+		{ S(" notify=Failure,DELAY"), 0, NOTIFY_FAILURE | NOTIFY_DELAY, S("") },
+		{ S(" NOTIFY=DELAY,SUCCESS,FAILURE"), 0, NOTIFY_SUCCESS | NOTIFY_FAILURE | NOTIFY_DELAY, S("") },
+		{ S(" ORCPT=rfc822;Bob+2Bx@example.net NOTIFY=DELAY"), 0, NOTIFY_DELAY, S("rfc822;Bob+2Bx@example.net") },
+		{ S(" ORCPT=utf-8;b\\x{F6}b@example.net"), 0, 0, S("utf-8;b\\x{F6}b@example.net") },
+		{ S(" NOTIFY"), 501, 0, S("") },
+		{ S(" NOTIFY="), 501, 0, S("") },
+		{ S(" NOTIFY=NEVER,DELAY"), 501, 0, S("") },
+		{ S(" NOTIFY=DELAY,NEVER"), 501, 0, S("") },
+		{ S(" NOTIFY=,DELAY"), 501, 0, S("") },
+		{ S(" NOTIFY=DELAY,"), 501, 0, S("") },
+		{ S(" NOTIFY=DELAY;SUCCESS"), 501, 0, S("") },
+		{ S(" NOTIFY=NONE"), 501, 0, S("") },
+		{ S(" NOTIFY=NEVER NOTIFY=NEVER"), 501, 0, S("") },
+		{ S(" ORCPT"), 501, 0, S("") },
+		{ S(" ORCPT="), 501, 0, S("") },
+		{ S(" ORCPT=bob@example.net"), 501, 0, S("") },
+		{ S(" ORCPT=;bob@example.net"), 501, 0, S("") },
+		{ S(" ORCPT=rfc822;"), 501, 0, S("") },
+		{ S(" ORCPT=rfc<822;bob@example.net"), 501, 0, S("") },
+		{ S(" ORCPT=rfc822;bob=bob@example.net"), 501, 0, S("") },
+		{ S(" ORCPT=rfc822;bob+0D+0A@example.net"), 501, 0, S("") },
+		{ S(" ORCPT=rfc822;b\xc3\xb6y@example.net"), 501, 0, S("") },
+		{ S(" RET=FULL"), 555, 0, S("") },
+		{ S(" SIZE=1"), 555, 0, S("") },
+	};
+	struct smtp_rcpt_params p;
+	char text[700];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct verdict v = smtp_rcpt_params(rows[i].rest, &p);
+
+		if (v.code != rows[i].code || (v.class == OK && (p.notify != rows[i].notify || !str_eq(p.orcpt, rows[i].orcpt))))
+			fail_msg("row %zu: \"%.*s\"", i, STR_ARG(rows[i].rest));
+	}
+	assert_int_equal(smtp_rcpt_params(value_of(text, sizeof(text), "ORCPT=rfc822;", 493), &p).class, OK);
+	assert_int_equal(smtp_rcpt_params(value_of(text, sizeof(text), "ORCPT=rfc822;", 494), &p).code, 501);
 }
 
 static void test_base64(void **state)
@@ -203,8 +303,9 @@ static void test_base64(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_addresses),   cmocka_unit_test(test_domain), cmocka_unit_test(test_paths),
-		cmocka_unit_test(test_mail_params), cmocka_unit_test(test_base64),
+		cmocka_unit_test(test_addresses),   cmocka_unit_test(test_domain),          cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_mail_params), cmocka_unit_test(test_dsn_mail_params), cmocka_unit_test(test_rcpt_params),
+		cmocka_unit_test(test_base64),
 	};
 
 	return cmocka_run_group_tests_name("grammar", tests, NULL, NULL);

@@ -240,6 +240,32 @@ static void test_no_event_before_the_answer(void **state)
 	assert_int_equal(smtp_server_errors(server), 1);
 }
 
+/* Parameters of RFC 3461 come as they were given, and end with their command. */
+static void test_dsn_parameters(void **state)
+{
+	struct smtp_event e;
+
+	smtp_server_greet(server);
+	say(S("EHLO x\r\nAUTH PLAIN AAAA\r\n"), 1000);
+	assert_true(smtp_server_feed(server, S("MAIL FROM:<a@b> RET=HDRS ENVID=QQ+2B1\r\nRCPT TO:<c@d> NOTIFY=SUCCESS,DELAY "
+					       "ORCPT=rfc822;C+3Dx@d\r\nRCPT TO:<e@f> NOTIFY=NEVER\r\nRCPT TO:<g@h>\r\n")));
+	assert_true(smtp_server_next(server, &e));
+	assert_int_equal(e.mail.ret, RET_HDRS);
+	assert_true(str_eq(e.mail.envid, S("QQ+2B1")));
+	smtp_server_reply(server, ok());
+	assert_true(smtp_server_next(server, &e));
+	assert_int_equal(e.rcpt.notify, NOTIFY_SUCCESS | NOTIFY_DELAY);
+	assert_true(str_eq(e.rcpt.orcpt, S("rfc822;C+3Dx@d")));
+	smtp_server_reply(server, ok());
+	assert_true(smtp_server_next(server, &e));
+	assert_int_equal(e.rcpt.notify, NOTIFY_NEVER);
+	assert_int_equal(e.rcpt.orcpt.n, 0);
+	smtp_server_reply(server, ok());
+	assert_true(smtp_server_next(server, &e));
+	assert_int_equal(e.rcpt.notify, 0);
+	smtp_server_reply(server, ok());
+}
+
 static void test_recipients(void **state)
 {
 	go_to_text();
@@ -449,6 +475,7 @@ int main(void)
 		T(test_many_dots),
 		T(test_events),
 		T(test_no_event_before_the_answer),
+		T(test_dsn_parameters),
 		T(test_recipients),
 		T(test_too_many_errors),
 		T(test_too_many_commands),

@@ -54,8 +54,10 @@ void on_due(void *ctx, struct verdict v, const struct due_message *messages, siz
 		KEEP(a, m[i].prefix);
 		KEEP(a, m[i].text);
 		m[i].recipients = memcpy(arena_alloc(&a->f->arena, bytes + 1), m[i].recipients, bytes);
-		for (size_t j = 0; j < m[i].recipients_n; j++)
+		for (size_t j = 0; j < m[i].recipients_n; j++) {
 			KEEP(a, m[i].recipients[j].address);
+			KEEP(a, m[i].recipients[j].orcpt);
+		}
 	}
 }
 
@@ -141,9 +143,12 @@ static void on_unreported(void *ctx, struct verdict v, const struct unreported *
 		size_t bytes = u[i].failed_n * sizeof(*u[i].failed);
 
 		KEEP(a, u[i].sender);
+		KEEP(a, u[i].envid);
 		u[i].failed = memcpy(arena_alloc(&a->f->arena, bytes + 1), u[i].failed, bytes);
 		for (size_t j = 0; j < u[i].failed_n; j++) {
 			KEEP(a, u[i].failed[j].address);
+			KEEP(a, u[i].failed[j].orcpt);
+			KEEP(a, u[i].failed[j].remote);
 			u[i].failed[j].verdict = verdict_keep(&a->f->arena, u[i].failed[j].verdict);
 		}
 	}
@@ -286,16 +291,17 @@ struct answer alter_now(struct fixture *f, struct selector s, enum alter operati
 	CALL(f, store_alter(f->st, &s, operation, S("by \"root\""), 0, on_alter_done, &a));
 }
 
-struct answer unreported_now(struct fixture *f, size_t max)
+struct answer unreported_now(struct fixture *f, enum message_kind kind, uint64_t now, size_t max)
 {
-	CALL(f, store_unreported(f->st, max, on_unreported, &a));
+	CALL(f, store_unreported(f->st, kind, now, max, on_unreported, &a));
 }
 
-struct verdict report_now(struct fixture *f, const struct accepted *report, uint64_t parent, const uint64_t *n_list, size_t n)
+struct verdict report_now(struct fixture *f, enum message_kind kind, const struct accepted *report, uint64_t parent,
+			  const uint64_t *n_list, size_t n)
 {
 	struct answer a = { .f = f };
 
-	store_report(f->st, report, parent, n_list, n, S("to=a@example.org"), on_done, &a);
+	store_report(f->st, kind, report, parent, n_list, n, S("to=a@example.org"), on_done, &a);
 	answer_wait(f, &a);
 	return a.v;
 }
@@ -336,6 +342,35 @@ struct str gates(struct fixture *f)
 	struct answer a = { .f = f };
 
 	store_gates(f->st, on_gates, &a);
+	answer_wait(f, &a);
+	return a.text;
+}
+
+struct verdict put_bucket(struct fixture *f, const char *key, const char *rule, uint64_t tat_us)
+{
+	struct bucket_row row = { .key = str_of(key), .rule = str_of(rule), .tat_us = tat_us };
+	struct answer a = { .f = f };
+
+	store_bucket_put(f->st, &row, 1, on_done, &a);
+	answer_wait(f, &a);
+	return a.v;
+}
+
+static void on_buckets(void *ctx, struct verdict v, const struct bucket_row *rows, size_t n)
+{
+	struct answer *a = take(ctx, v);
+
+	a->text = S("");
+	for (size_t i = 0; i < n; i++)
+		a->text = arena_printf(&a->f->arena, "%.*s%s%.*s %.*s %llu", STR_ARG(a->text), i ? "; " : "",
+				       STR_ARG(rows[i].key), STR_ARG(rows[i].rule), (unsigned long long)rows[i].tat_us);
+}
+
+struct str buckets(struct fixture *f)
+{
+	struct answer a = { .f = f };
+
+	store_buckets(f->st, on_buckets, &a);
 	answer_wait(f, &a);
 	return a.text;
 }

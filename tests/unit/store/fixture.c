@@ -58,12 +58,13 @@ static void check_invariants(struct fixture *f)
 		"SELECT count(*) FROM lane l WHERE next_at IS NOT (SELECT min(due_at) FROM recipient WHERE lane=l.id AND state=1)",
 		"SELECT count(*) FROM recipient r WHERE state=1 AND NOT EXISTS(SELECT 1 FROM lane WHERE id=r.lane"
 		" AND domain=lower(substr(r.address,instr(r.address,'@')+1)) AND login=(SELECT login FROM message WHERE id=r.message))",
-		"SELECT count(*) FROM message m WHERE open<>(SELECT count(*) FROM recipient WHERE message=m.id AND state IN (1,2,4))",
+		"SELECT count(*) FROM message m WHERE open<>(SELECT count(*) FROM recipient WHERE message=m.id AND (state IN (1,2,4) OR reported&8))",
 		"SELECT count(*) FROM message m WHERE recipients<>(SELECT count(*) FROM recipient WHERE message=m.id)",
 		"SELECT count(*) FROM message WHERE (open=0)<>(finished_at IS NOT NULL) OR (open=0)<>(place=0)",
 		"SELECT count(*) FROM message m WHERE (place=1)<>EXISTS(SELECT 1 FROM text WHERE id=m.id)",
 		"SELECT count(*) FROM text t WHERE NOT EXISTS(SELECT 1 FROM message WHERE id=t.id)",
 		"SELECT count(*) FROM recipient WHERE removing=1 AND state<>1",
+		"SELECT count(*) FROM recipient WHERE reported&8 AND state NOT IN (3,6)",
 		"SELECT count(*) FROM counter WHERE open_messages<>(SELECT count(*) FROM message WHERE finished_at IS NULL)"
 		" OR waiting<>(SELECT count(*) FROM recipient WHERE state=1) OR held<>(SELECT count(*) FROM recipient WHERE state=2)"
 		" OR failed<>(SELECT count(*) FROM recipient WHERE state=4) OR lanes<>(SELECT count(*) FROM lane)",
@@ -113,4 +114,20 @@ struct str fixture_sql(struct fixture *f, const char *sql)
 	(void)sqlite3_finalize(q);
 	(void)sqlite3_close(db);
 	return value;
+}
+
+void fixture_script(struct fixture *f, const char *path)
+{
+	FILE *file = fopen(path, "r");
+	char *sql = arena_alloc(&f->arena, 100000);
+	sqlite3 *db;
+	size_t n;
+
+	assert_non_null(file);
+	n = fread(sql, 1, 99999, file);
+	assert_true(n > 0 && feof(file));
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(sqlite3_open(fixture_path(f, "queue.db"), &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }

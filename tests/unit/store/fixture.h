@@ -39,6 +39,9 @@ char *fixture_path(struct fixture *f, const char *name);
 /* Run SQL on the database by a connection of our own. The result is the first column of the first row; "" = none. */
 struct str fixture_sql(struct fixture *f, const char *sql);
 
+/* Run the SQL in a file. */
+void fixture_script(struct fixture *f, const char *path);
+
 /* One pending answer. */
 struct answer {
 	bool done;
@@ -74,11 +77,17 @@ struct answer text_now(struct fixture *f, uint64_t id);
 struct answer trace_now(struct fixture *f, uint64_t id, uint64_t cursor, size_t max);
 struct answer select_now(struct fixture *f, struct selector s, uint64_t cursor, size_t max);
 struct answer alter_now(struct fixture *f, struct selector s, enum alter operation);
-struct answer unreported_now(struct fixture *f, size_t max);
-struct verdict report_now(struct fixture *f, const struct accepted *report, uint64_t parent, const uint64_t *n_list, size_t n);
+struct answer unreported_now(struct fixture *f, enum message_kind kind, uint64_t now, size_t max);
+struct verdict report_now(struct fixture *f, enum message_kind kind, const struct accepted *report, uint64_t parent,
+			  const uint64_t *n_list, size_t n);
 struct answer create_now(struct fixture *f, uint64_t id, uint64_t size);
 uint64_t prune_now(struct fixture *f, uint64_t before, size_t max);
 struct store_stats stats_now(struct fixture *f);
+
+struct verdict put_bucket(struct fixture *f, const char *key, const char *rule, uint64_t tat_us);
+
+/* All buckets as "key rule tat_us; …". */
+struct str buckets(struct fixture *f);
 
 /* All gates as "name failures down_until reason; …". */
 struct str gates(struct fixture *f);

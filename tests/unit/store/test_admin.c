@@ -20,6 +20,7 @@ static void selectors(void **state)
 		{ { .user = { "bob", 3 } }, "101" },
 		{ { .user = { "bob", 3 }, .id = 100 }, "" },
 		{ { .sender = { "A@EXAMPLE.org", 13 } }, "100 101" },
+		/* only the recipients that are named, not the others of their messages */
 		{ { .recipient = { "c@B.org", 7 } }, "100 102" },
 		{ { .destination = { "A.org", 5 } }, "100 101" },
 		{ { .destination = { "b.org", 5 }, .sender = { "other@x.org", 11 } }, "102" },
@@ -134,6 +135,98 @@ static void hold_and_release(void **state)
 	assert_str(events(f, 100), "mail.accepted mail.held recipient.settled mail.released");
 	a = trace_now(f, 100, 1, 1);
 	assert_str(((const struct event_row *)a.rows)[0].fields, "reason=\"by \\\"root\\\"\"");
+}
+
+/* How many recipients all lanes and messages 100 to 102 give now. */
+static uint64_t lease_everything(struct fixture *f)
+{
+	struct answer lanes = lanes_now(f, clock_now_ms(), 10);
+	uint64_t given = 0;
+
+	for (size_t i = 0; i < lanes.n; i++) {
+		struct answer a = lease_now(f, ((const struct due_lane *)lanes.rows)[i].lane, clock_now_ms(), 100);
+
+		for (size_t j = 0; j < a.n; j++)
+			given += ((const struct due_message *)a.rows)[j].recipients_n;
+	}
+	for (uint64_t id = 100; id < 103; id++)
+		assert_int_equal(siblings_now(f, id, clock_now_ms(), 100).n, 0); /* nor does what is held come this way */
+	return given;
+}
+
+static void held_mail_is_not_leased(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		struct selector s;
+		uint64_t messages, recipients;
+	} rows[] = {
+		{ { .id = 100 }, 1, 2 },
+		{ { .user = { "bob", 3 } }, 1, 1 },
+		{ { .sender = { "A@EXAMPLE.org", 13 } }, 2, 3 },
+		/* only the recipients that are named, not the others of their messages */
+		{ { .recipient = { "c@B.org", 7 } }, 2, 2 },
+		{ { .destination = { "a.org", 5 } }, 2, 2 },
+		{ { .older_than_ms = 60000 }, 2, 3 },
+		{ { .user = { "alice", 5 }, .destination = { "b.org", 5 } }, 2, 2 },
+		{ { .user = { "nobody", 6 } }, 0, 0 },
+		{ { 0 }, 3, 4 },
+	};
+	struct accepted *m = message(f, 101, "b@a.org");
+
+	m->login = S("bob");
+	assert_int_equal(accept_to(f, 100, "b@a.org c@b.org").class, OK);
+	assert_int_equal(accept_now(f, m).class, OK);
+	m = message(f, 102, "c@b.org");
+	m->sender = S("other@x.org");
+	m->received_at = clock_now_ms();
+	assert_int_equal(accept_now(f, m).class, OK);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(alter_now(f, rows[i].s, ALTER_HOLD).count, rows[i].messages);
+		assert_int_equal(alter_now(f, rows[i].s, ALTER_HOLD).count, 0); /* they are */
+		fixture_reopen(f);
+		assert_int_equal(stats_now(f).held, rows[i].recipients);
+		assert_int_equal(lease_everything(f), 4 - rows[i].recipients);
+		fixture_reopen(f); /* forgets the leases */
+		assert_int_equal(alter_now(f, rows[i].s, ALTER_RELEASE).count, rows[i].messages);
+		assert_int_equal(alter_now(f, rows[i].s, ALTER_RELEASE).count, 0);
+		assert_int_equal(stats_now(f).held, 0);
+		assert_int_equal(lease_everything(f), 4); /* at once */
+		fixture_reopen(f);
+	}
+}
+
+static void release_ends_a_hold_by_death(void **state)
+{
+	struct fixture *f = *state;
+	struct outcome o = { .id = 100, .n = 1, .state = RCPT_HELD, .died = true, .at = NOW };
+	struct answer a = { .f = f };
+
+	assert_int_equal(accept_to(f, 100, "b@a.org c@b.org").class, OK);
+	assert_int_equal(settle_now(f, 100, 2, RCPT_WAITING, NOW + 77).class, OK);
+	store_settle(f->st, &o, 1, on_done, &a);
+	answer_wait(f, &a);
+	assert_int_equal(lane_of(f, "a.org"), 0); /* its lane has gone */
+	assert_int_equal(alter_now(f, (struct selector){ .recipient = S("b@a.org") }, ALTER_RELEASE).count, 1);
+	assert_int_equal(shown(f, 100, 0)->state, RCPT_WAITING);
+	assert_int_equal(shown(f, 100, 1)->due_at, NOW + 77); /* was not held */
+	assert_int_equal(lease_now(f, lane_of(f, "a.org"), clock_now_ms(), 1).n, 1);
+}
+
+static void released_before_it_came_back(void **state)
+{
+	struct fixture *f = *state;
+	struct answer a;
+
+	assert_int_equal(accept_to(f, 100, "b@a.org").class, OK);
+	assert_int_equal(lease_now(f, lane_of(f, "a.org"), NOW, 1).n, 1);
+	a = alter_now(f, (struct selector){ .id = 100 }, ALTER_HOLD);
+	assert_int_equal(a.count, 1);
+	assert_int_equal(a.in_flight, 1);
+	assert_int_equal(alter_now(f, (struct selector){ .id = 100 }, ALTER_RELEASE).count, 1);
+	assert_int_equal(settle_now(f, 100, 1, RCPT_WAITING, NOW + 9).class, OK);
+	assert_int_equal(shown(f, 100, 0)->state, RCPT_WAITING);
+	assert_int_equal(show_now(f, 100, 0, 1).message->held.n, 0);
 }
 
 static void retry_makes_due(void **state)
@@ -252,6 +345,9 @@ int main(void)
 		CASE(rows_say_what_is_open),
 		CASE(pages_of_show_and_trace),
 		CASE(hold_and_release),
+		CASE(held_mail_is_not_leased),
+		CASE(release_ends_a_hold_by_death),
+		CASE(released_before_it_came_back),
 		CASE(retry_makes_due),
 		CASE(remove_ends_messages),
 		CASE(result_and_removal_in_one_batch),

@@ -1,4 +1,4 @@
-/* test_delivery.c - lanes and leases, what becomes of recipients, reports. */
+/* test_delivery.c - lanes and leases, what becomes of recipients. */
 #include "fixture.h"
 
 /* The domains of an answer of lanes as "a b …". */
@@ -106,6 +106,38 @@ static void leases_are_given_once(void **state)
 	assert_int_equal(lease_now(f, lane, NOW + 60, 10).n, 3);
 }
 
+static void what_was_asked_for_comes_along(void **state)
+{
+	struct fixture *f = *state;
+	struct accepted *m = message(f, 100, "b@a.org c@a.org d@b.org e@c.org");
+	struct new_recipient r[4];
+	struct answer a;
+
+	memcpy(r, m->recipients, sizeof(r));
+	r[1].orcpt = S("rfc822;C+2B@a.org");
+	r[1].notify = 6;
+	m->recipients = r;
+	m->envid = S("QQ314159");
+	m->ret = 1;
+	assert_int_equal(accept_now(f, m).class, OK);
+	a = lease_now(f, lane_of(f, "a.org"), NOW, 10);
+	assert_str(due(a, 0)->envid, "QQ314159");
+	assert_int_equal(due(a, 0)->ret, 1);
+	assert_int_equal(due(a, 0)->header_size, 12);
+	assert_str(due(a, 0)->recipients[1].orcpt, "rfc822;C+2B@a.org");
+	assert_int_equal(due(a, 0)->recipients[1].notify, 6);
+	assert_int_equal(due(a, 0)->others_open, 2);
+	assert_int_equal(settle_now(f, 100, 3, RCPT_FAILED, 0).class, OK); /* still to be told */
+	a = siblings_now(f, 100, NOW, 10);
+	assert_int_equal(due(a, 0)->recipients_n, 1);
+	assert_int_equal(due(a, 0)->others_open, 3);
+	assert_int_equal(settle_now(f, 100, 1, RCPT_WAITING, NOW).class, OK);
+	assert_int_equal(settle_now(f, 100, 2, RCPT_DELIVERED, 0).class, OK);
+	assert_int_equal(settle_now(f, 100, 4, RCPT_DELIVERED, 0).class, OK);
+	assert_int_equal(report_now(f, KIND_FAILURE, NULL, 100, (const uint64_t[]){ 3 }, 1).class, OK);
+	assert_int_equal(due(lease_now(f, lane_of(f, "a.org"), NOW, 10), 0)->others_open, 0);
+}
+
 static void first_attempts_go_before_retries(void **state)
 {
 	struct fixture *f = *state;
@@ -203,76 +235,6 @@ static void several_results_at_once(void **state)
 	assert_int_equal(trace_now(f, 101, 0, 10).text.n, 4096 + strlen("[recipient 1]\n\n"));
 }
 
-static void failures_are_reported_once(void **state)
-{
-	struct fixture *f = *state;
-	static const uint64_t both[] = { 1, 2 };
-	struct accepted *report = message(f, 200, "a@example.org");
-	const struct unreported *u;
-	struct answer a;
-
-	report->kind = KIND_FAILURE;
-	report->parent = 100;
-	report->sender = S("");
-	assert_int_equal(accept_to(f, 100, "b@a.org c@a.org").class, OK);
-	assert_int_equal(lease_now(f, lane_of(f, "a.org"), NOW, 10).n, 1);
-	assert_int_equal(settle_now(f, 100, 1, RCPT_FAILED, 0).class, OK);
-	assert_int_equal(unreported_now(f, 10).n, 0); /* one is in flight */
-	assert_int_equal(settle_now(f, 100, 2, RCPT_FAILED, 0).class, OK);
-	assert_int_equal(stats_now(f).failed, 2);
-	assert_int_equal(stats_now(f).open_messages, 1);
-	assert_int_equal(text_now(f, 100).v.class, OK); /* the report quotes it */
-	a = unreported_now(f, 10);
-	assert_int_equal(a.n, 1);
-	u = a.rows;
-	assert_int_equal(u->id, 100);
-	assert_int_equal(u->failed_n, 2);
-	assert_str(u->failed[1].address, "c@a.org");
-	assert_str(u->failed[1].verdict.text, "no such user");
-	assert_int_equal(u->failed[1].verdict.class, PERM);
-	assert_int_equal(u->header_size, 12);
-	for (int i = 0; i < 2; i++) { /* the second time after a restart that forgot the first */
-		assert_int_equal(report_now(f, report, 100, both, 2).class, OK);
-		assert_int_equal(unreported_now(f, 10).n, 0);
-		assert_int_equal(stats_now(f).failed, 0);
-		assert_int_equal(stats_now(f).open_messages, 1); /* the report */
-		fixture_reopen(f);
-	}
-	assert_int_equal(shown(f, 100, 0)->state, RCPT_BOUNCED);
-	assert_int_equal(show_now(f, 100, 0, 1).message->open, 0);
-	assert_str(events(f, 100), "mail.accepted recipient.settled recipient.settled mail.reported");
-	assert_int_equal(show_now(f, 200, 0, 1).message->parent, 100);
-	/* The report fails too: nobody is told. */
-	assert_int_equal(settle_now(f, 200, 1, RCPT_FAILED, 0).class, OK);
-	assert_int_equal(report_now(f, NULL, 200, both, 1).class, OK);
-	assert_int_equal(shown(f, 200, 0)->state, RCPT_DISCARDED);
-	assert_int_equal(stats_now(f).open_messages, 0);
-	/* A report with another token does not mark. */
-	assert_int_equal(accept_to(f, 101, "b@a.org").class, OK);
-	assert_int_equal(settle_now(f, 101, 1, RCPT_FAILED, 0).class, OK);
-	report->token++;
-	assert_int_equal(report_now(f, report, 101, both, 1).class, PERM);
-	assert_int_equal(unreported_now(f, 10).n, 1);
-}
-
-static void failures_take_turns(void **state)
-{
-	struct fixture *f = *state;
-	static const uint64_t order[] = { 100, 101, 102, 100, 101 };
-
-	for (uint64_t id = 100; id < 103; id++) {
-		assert_int_equal(accept_to(f, id, "b@a.org").class, OK);
-		assert_int_equal(settle_now(f, id, 1, RCPT_FAILED, 0).class, OK);
-	}
-	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
-		struct answer a = unreported_now(f, 1);
-
-		assert_int_equal(a.n, 1);
-		assert_int_equal(((const struct unreported *)a.rows)->id, order[i]);
-	}
-	assert_int_equal(unreported_now(f, 10).n, 3);
-}
-
 static void gates_are_kept(void **state)
 {
 	struct fixture *f = *state;
@@ -288,15 +250,67 @@ static void gates_are_kept(void **state)
 	assert_str(gates(f), "upstream:isp 2 1700000000000 login refused");
 }
 
+static void buckets_are_kept(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_str(buckets(f), "");
+	assert_int_equal(put_bucket(f, "upstream:isp", "30/1m", NOW * 1000).class, OK);
+	assert_int_equal(put_bucket(f, "upstream:isp", "500/1d", NOW * 1000 + 7).class, OK);
+	assert_int_equal(put_bucket(f, "upstream:isp", "30/1m", NOW * 1000 + 5).class, OK);
+	fixture_reopen(f);
+	assert_str(buckets(f), "upstream:isp 30/1m 1700000000000005; upstream:isp 500/1d 1700000000000007");
+	assert_int_equal(prune_now(f, NOW, 10), 0);
+	assert_str(buckets(f), "upstream:isp 30/1m 1700000000000005; upstream:isp 500/1d 1700000000000007");
+	assert_int_equal(prune_now(f, NOW + 1, 10), 0);
+	assert_str(buckets(f), "");
+}
+
+static void charges_are_stored_with_their_message(void **state)
+{
+	struct fixture *f = *state;
+	struct bucket_row charges[] = { { S("user:alice"), S("200/1h"), 10 }, { S("user:alice"), S("1000/1d"), 20 } };
+	struct bucket_row back = { S("user:alice"), S("200/1h"), 5 };
+	struct accepted *m = message(f, 100, "b@a.org"), *other = message(f, 100, "b@a.org");
+	struct answer a = { .f = f }, b = { .f = f };
+
+	m->charges = other->charges = charges;
+	m->charges_n = other->charges_n = 2;
+	assert_int_equal(accept_now(f, m).class, OK);
+	assert_str(buckets(f), "user:alice 1000/1d 20; user:alice 200/1h 10");
+	/* The same again, or refused: nothing is charged. */
+	charges[0].tat_us = 99;
+	assert_int_equal(accept_now(f, m).class, OK);
+	other->token++;
+	assert_int_equal(accept_now(f, other).class, PERM);
+	store_set_limits(f->st, 1, 1);
+	other->id = 101;
+	assert_int_equal(accept_now(f, other).code, 452);
+	store_set_limits(f->st, 1, 10);
+	assert_str(buckets(f), "user:alice 1000/1d 20; user:alice 200/1h 10");
+	/* In one batch the last one issued stays. */
+	store_accept(f->st, other, on_done, &a);
+	store_bucket_put(f->st, &back, 1, on_done, &b);
+	answer_wait(f, &a);
+	answer_wait(f, &b);
+	assert_str(buckets(f), "user:alice 1000/1d 20; user:alice 200/1h 5");
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		CASE(lanes_take_turns),         CASE(another_login_has_its_own_lane),
-		CASE(leases_are_given_once),    CASE(first_attempts_go_before_retries),
-		CASE(large_groups_are_bounded), CASE(the_last_result_closes),
-		CASE(several_results_at_once),  CASE(failures_are_reported_once),
-		CASE(failures_take_turns),      CASE(gates_are_kept),
+		CASE(lanes_take_turns),
+		CASE(another_login_has_its_own_lane),
+		CASE(leases_are_given_once),
+		CASE(first_attempts_go_before_retries),
+		CASE(large_groups_are_bounded),
+		CASE(the_last_result_closes),
+		CASE(several_results_at_once),
+		CASE(gates_are_kept),
+		CASE(what_was_asked_for_comes_along),
+		CASE(buckets_are_kept),
+		CASE(charges_are_stored_with_their_message),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

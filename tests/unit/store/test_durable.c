@@ -1,12 +1,9 @@
-/* test_durable.c - what survives: kill -9 at random moments and at each crash point, older and newer schemas, bad places. */
+/* test_durable.c - what survives: kill -9 at random moments and at each crash point, a disk that fails, a close. */
 #include "fixture.h"
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 #include <sys/wait.h>
-#include <linux/magic.h>
 
 #define IN_FLIGHT 64
 
@@ -258,82 +255,6 @@ static void a_file_left_behind_is_collected(void **state)
 #endif
 }
 
-/* ---- schemas and places ---- */
-
-static void a_newer_schema_is_refused(void **state)
-{
-	struct fixture *f = *state;
-	struct verdict v;
-
-	fixture_close(f);
-	(void)fixture_sql(f, "UPDATE meta SET value='99' WHERE key='schema_version'");
-	v = fixture_open(f);
-	assert_int_equal(v.class, PERM);
-	assert_null(f->st);
-	assert_true(str_search(v.text, S("newer Posthouse")) < v.text.n);
-	(void)fixture_sql(f, "UPDATE meta SET value=1 WHERE key='schema_version'");
-	assert_int_equal(fixture_open(f).class, OK);
-}
-
-static void a_damaged_database_is_refused(void **state)
-{
-	struct fixture *f = *state;
-	FILE *file;
-
-	fixture_close(f);
-	file = fopen(fixture_path(f, "queue.db"), "r+");
-	assert_non_null(file);
-	assert_true(fputs("this is not a database at all, and never was", file) >= 0);
-	assert_int_equal(fclose(file), 0);
-	assert_int_equal(fixture_open(f).class, TEMP);
-}
-
-static void bad_places_are_refused(void **state)
-{
-	struct fixture *f = *state;
-	char tmpfs[] = "/dev/shm/store-test.XXXXXX";
-	struct statfs fs;
-	struct verdict v;
-
-	fixture_close(f);
-	f->options.state_dir = fixture_path(f, "absent");
-	v = fixture_open(f);
-	assert_int_equal(v.class, PERM);
-	assert_true(str_search(v.text, S("absent")) < v.text.n);
-	if (statfs("/dev/shm", &fs) == 0 && fs.f_type == TMPFS_MAGIC && mkdtemp(tmpfs)) {
-		f->options.state_dir = tmpfs;
-		v = fixture_open(f);
-		assert_int_equal(rmdir(tmpfs), 0); /* nothing was made in it */
-		assert_int_equal(v.class, PERM);
-		assert_true(str_search(v.text, S("tmpfs")) < v.text.n);
-	}
-	if (geteuid() != 0) { /* root may write anywhere */
-		f->options.state_dir = f->dir;
-		assert_int_equal(chmod(f->dir, 0500), 0);
-		v = fixture_open(f);
-		assert_int_equal(chmod(f->dir, 0700), 0);
-		assert_int_equal(v.class, PERM);
-		assert_true(str_search(v.text, S("not writable")) < v.text.n);
-	}
-	f->options.state_dir = f->dir;
-	assert_int_equal(fixture_open(f).class, OK);
-}
-
-static void files_are_private(void **state)
-{
-	struct fixture *f = *state;
-	static const char *const names[] = { "queue.db", "queue.db-wal", "reserve" };
-	struct stat st;
-
-	assert_int_equal(accept_to(f, 100, "b@a.org").class, OK);
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		assert_int_equal(stat(fixture_path(f, names[i]), &st), 0);
-		assert_int_equal(st.st_mode & 0777, 0600);
-	}
-	assert_int_equal(stat(fixture_path(f, "large"), &st), 0);
-	assert_int_equal(st.st_mode & 0777, 0700);
-}
-
 /* ---- closing ---- */
 
 static void closing_drains(void **state)
@@ -365,10 +286,6 @@ int main(void)
 		CASE(killed_at_crash_points),
 		CASE(an_input_output_error_ends_the_process),
 		CASE(a_file_left_behind_is_collected),
-		CASE(a_newer_schema_is_refused),
-		CASE(a_damaged_database_is_refused),
-		CASE(bad_places_are_refused),
-		CASE(files_are_private),
 		CASE(closing_drains),
 	};
 

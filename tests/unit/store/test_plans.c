@@ -12,7 +12,8 @@ static const struct {
 };
 
 /* These walk over an index that holds only what they look for, over a table that stays small, or sort one message's rows. */
-static const char *const may_scan[] = { "removing", "gates", "counters", "counters_put", "transcripts" };
+static const char *const may_scan[] = { "removing", "gates",        "buckets",    "buckets_forget",
+					"counters", "counters_put", "transcripts" };
 
 /* What a line of a plan must not be. */
 static bool is_slow(struct str line)
@@ -72,6 +73,12 @@ static void lanes_are_found_by_time(void **state)
 		  "SEARCH recipient USING INDEX recipient_due (lane=? AND <expr>=? AND due_at<?)" },
 		{ "SELECT DISTINCT message FROM recipient INDEXED BY recipient_unreported WHERE state=4 AND message>1 AND message<=2",
 		  "SEARCH recipient USING INDEX recipient_unreported (message>? AND message<?)" },
+		{ "SELECT id,warn_at FROM message INDEXED BY message_warn WHERE finished_at IS NULL AND warn_at>0 AND (warn_at,id)>(1,2)"
+		  " AND (warn_at,id)<=(3,4) ORDER BY warn_at,id",
+		  "SEARCH message USING INDEX message_warn (warn_at>? AND warn_at<?)" },
+		{ "SELECT DISTINCT message FROM recipient INDEXED BY recipient_good WHERE (reported&8)=8 AND message>1 AND message<=2"
+		  " ORDER BY message",
+		  "SEARCH recipient USING INDEX recipient_good (message>? AND message<?)" },
 		{ "SELECT n FROM recipient WHERE message=1 AND +lane=2 AND +state=1 AND due_at<=3 ORDER BY n",
 		  "SEARCH recipient USING PRIMARY KEY (message=?)" },
 	};

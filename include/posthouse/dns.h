@@ -1,0 +1,73 @@
+/* dns.h - where a domain takes its mail: MX and address look-ups with libunbound on the loop (RFC 5321 5.1, RFC 7505). The only
+ * folder that knows libunbound. */
+#ifndef POSTHOUSE_DNS_H
+#define POSTHOUSE_DNS_H
+
+#include "posthouse/arena.h"
+#include "posthouse/verdict.h"
+
+#include <sys/socket.h>
+#include <uv.h>
+
+struct dns;
+
+struct dns_options {
+	/* "" = the servers of /etc/resolv.conf; "recursive" = from the root servers; else "ADDRESS[@PORT] ..." */
+	struct str resolver;
+	/* Path of a file with DS or DNSKEY records, or of root.key; "" = no validation ("recursive": Debian's root key if installed). */
+	struct str trust_anchor;
+	bool ipv4, ipv6; /* address families to look up */
+};
+
+/* PERM with the reason in `a` (NULL is returned) when the resolver cannot be set up. Reads its files now, never later. */
+struct dns *dns_open(uv_loop_t *loop, const struct dns_options *options, struct arena *a, struct verdict *why_out);
+/* Drops all look-ups without their callbacks; the memory goes when the loop next runs. NULL is allowed; also from within a callback. */
+void dns_close(struct dns *d);
+
+struct dns_host {
+	/* As in the MX record, not where CNAMEs lead: A-label, lower case, no final dot; or the address literal. */
+	struct str name;
+	unsigned preference;
+	/* With the port; IPv4 and IPv6 in turn, so that a dead family costs one attempt; at most 16. */
+	const struct sockaddr_storage *addresses;
+	size_t addresses_n;     /* 0: `failure` says why */
+	struct verdict failure; /* TEMP 451 4.4.3 no answer now, PERM 550 5.4.4 there is none */
+	bool secure;            /* the MX record and the addresses were validated */
+};
+
+/* Hosts in the order in which to try them: by preference, at random among equals (RFC 5321 5.1), at most 20; MX records that name an
+ * address or no host are left out. Without MX the domain itself (implicit MX). CNAMEs are followed. `own_names` (NULL: none; copied)
+ * are names and addresses ("192.0.2.1", "2001:db8::1") that are ourselves. It all takes 30 s at most; hosts whose addresses are not
+ * known by then come with a TEMP failure. `domain` may be UTF-8 (converted by IDNA 2008) or an address literal "[192.0.2.1]", "[IPv6:...]".
+ *   PERM 556 5.1.10  null MX (RFC 7505)          PERM 550 5.1.2  the domain does not exist, or has neither MX nor address
+ *   TEMP 451 4.4.3   SERVFAIL, time-out, bogus    PERM 554 5.4.6  the best host is one of own_names: a loop; hosts that
+ *                                                 are no better than ourselves are left out (RFC 5321 5.1)
+ * OK: at least one host has an address; TEMP 451 4.4.3 when none has but one may get some later; PERM 550 5.4.4 otherwise.
+ * The callback comes once, never before the return; its views live until it returns. Answers are cached by the library. */
+typedef void (*dns_mx_fn)(void *ctx, struct verdict v, const struct dns_host *hosts, size_t n);
+struct dns_lookup;
+struct dns_lookup *dns_mx(struct dns *d, struct str domain, unsigned port, const struct str_list *own_names, dns_mx_fn done,
+			  void *ctx);
+void dns_cancel(struct dns_lookup *l); /* NULL is allowed; no callback after it */
+
+/* wire.c: a DNS answer (RFC 1035 4.1) as records, for the fuzzer and the look-ups. Names are lower case without the final dot, in the
+ * arena; octets that no host name has are escaped as \DDD. Raw data are views of the packet. False when it is malformed or has more
+ * than 512 records in a section; never reads past the packet, never follows compression pointers forward or in circles. */
+enum dns_type { DNS_A = 1, DNS_NS = 2, DNS_CNAME = 5, DNS_SOA = 6, DNS_MX = 15, DNS_AAAA = 28 };
+struct dns_record {
+	struct str owner;
+	unsigned type, class; /* enum dns_type and others; 1 IN */
+	uint32_t ttl;
+	unsigned preference; /* MX */
+	struct str name;     /* MX, CNAME target; "" = the root */
+	struct str data;     /* raw, of all others */
+};
+struct dns_answer {
+	unsigned rcode;
+	struct dns_record *records; /* of the answer section */
+	size_t n;
+	bool referral; /* no records, but name servers to ask instead (RFC 1034 4.3.1): whoever was asked does not resolve */
+};
+bool dns_parse(struct arena *a, struct str packet, struct dns_answer *answer_out);
+
+#endif

@@ -1,0 +1,52 @@
+/* init.h - what the parts of `posthouse init` share. */
+#ifndef POSTHOUSE_CLI_INIT_H
+#define POSTHOUSE_CLI_INIT_H
+
+#include "posthouse/arena.h"
+#include "posthouse/secret.h"
+
+#include <openssl/evp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#define CERTIFICATE_DAYS 825
+#define CREATED_MAX      8
+
+struct init {
+	struct arena arena;
+	struct str domain, hostname, selector, name;
+	const char *config, *directory, *chain, *key, *dkim_key, *state_dir, *accounts, *control;
+	const char *address, *upstream_tls, *upstream_login, *upstream_password_file, *ca, *run_as;
+	struct str upstream_host, upstream_port;
+	bool mx; /* direct delivery, said so */
+	const char *port_starttls, *port_implicit;
+	const struct passwd *user; /* whom the relay becomes; NULL: it stays who it is */
+	struct secret password;
+	bool password_given;
+	EVP_PKEY *tls_pkey, *dkim_pkey;
+	const char *created[CREATED_MAX]; /* to be removed when a later step fails */
+	size_t created_n;
+};
+
+/* ---- init.c ---- */
+
+/* Remove what was made, say why, and end. */
+__attribute__((format(printf, 3, 4))) _Noreturn void init_fail(struct init *t, int code, const char *format, ...);
+
+/* A new file, to be removed should a later step fail; and its end, on the disk. */
+FILE *init_create(struct init *t, const char *path, mode_t mode);
+void init_finish(struct init *t, FILE *file, const char *path, bool written);
+
+/* ---- init_options.c: all that is asked for, before anything is made ---- */
+void init_read_options(struct init *t, int *argc, char **argv, const char *config_path);
+const char *init_path_in(struct init *t, const char *directory, struct str name);
+
+/* ---- init_keys.c ---- */
+void init_make_keys(struct init *t);
+
+/* ---- init_config.c: the file, and what remains to be done by people ---- */
+void init_write_config(struct init *t);
+void init_print_summary(struct init *t);
+
+#endif

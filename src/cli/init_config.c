@@ -1,0 +1,120 @@
+/* init_config.c - the configuration that `posthouse init` writes, and what remains to be done by people. */
+#include "init.h"
+
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+#include <sysexits.h>
+
+#define DNS_STRING_MAX 255 /* RFC 1035 section 3.3 */
+
+/* A text in libconfig's quotes. */
+static struct str quoted(struct init *t, struct str s)
+{
+	char *p = arena_alloc(&t->arena, 2 * s.n + 3);
+	size_t n = 0;
+
+	p[n++] = '"';
+	for (size_t i = 0; i < s.n; i++) {
+		if ((unsigned char)s.p[i] < ' ')
+			init_fail(t, EX_USAGE, "control characters cannot be part of \"%.*s\"", STR_ARG(s));
+		if (s.p[i] == '"' || s.p[i] == '\\')
+			p[n++] = '\\';
+		p[n++] = s.p[i];
+	}
+	p[n++] = '"';
+	return str_make(p, n);
+}
+
+static void write_upstream(struct init *t, FILE *file)
+{
+	if (t->mx) {
+		fprintf(file,
+			"# Mail goes directly to the servers of its recipients' domains.\nroutes = ( { via = [ \"mx\" ]; } );\n");
+		return;
+	}
+	if (!t->upstream_host.n) {
+		fprintf(file,
+			"# Without these lines mail goes directly to the servers of its recipients' domains. To hand it to your provider's\n"
+			"# submission server instead, fill them in and remove the //.\n"
+			"//upstreams = ( { name = \"smarthost\"; host = \"smtp.isp.example\"; port = 587; tls = \"starttls\";\n"
+			"//                login = \"me@isp.example\"; password_file = \"%s/smarthost.password\"; } );\n"
+			"//routes = ( { via = [ \"smarthost\" ]; } );\n",
+			t->directory);
+		return;
+	}
+	fprintf(file, "upstreams = ( { name = \"smarthost\"; host = %.*s; ", STR_ARG(quoted(t, t->upstream_host)));
+	if (t->upstream_port.n)
+		fprintf(file, "port = %.*s; ", STR_ARG(t->upstream_port));
+	fprintf(file, "tls = \"%s\";", t->upstream_tls);
+	if (t->upstream_login)
+		fprintf(file, "\n                login = %.*s; password_file = %.*s;",
+			STR_ARG(quoted(t, str_of(t->upstream_login))), STR_ARG(quoted(t, str_of(t->upstream_password_file))));
+	if (t->ca)
+		fprintf(file, "\n                ca = %.*s;", STR_ARG(quoted(t, str_of(t->ca))));
+	fprintf(file, " } );\nroutes = ( { via = [ \"smarthost\" ]; } );\n");
+}
+
+void init_write_config(struct init *t)
+{
+	FILE *file = init_create(t, t->config, 0644);
+	struct str address = quoted(t, str_of(t->address));
+
+	fprintf(file,
+		"# Written by `posthouse init`. All keys: posthouse.conf(5). After a change: `posthouse check`, then `posthouse reload`.\n\n"
+		"hostname = \"%.*s\";\npostmaster = \"postmaster@%.*s\";\nstate_dir = %.*s;\n",
+		STR_ARG(t->hostname), STR_ARG(t->domain), STR_ARG(quoted(t, str_of(t->state_dir))));
+	if (t->run_as)
+		fprintf(file, "run_as = %.*s;\n", STR_ARG(quoted(t, str_of(t->run_as))));
+	fprintf(file, "control = %.*s;\n\n", STR_ARG(quoted(t, str_of(t->control))));
+	fprintf(file,
+		"listen = ( { address = %.*s; port = %s; tls = \"starttls\"; },\n           { address = %.*s; port = %s; tls = \"implicit\"; } );\n\n",
+		STR_ARG(address), t->port_starttls, STR_ARG(address), t->port_implicit);
+	fprintf(file, "certificates = ( { chain = %.*s; key = %.*s; } );\n\n", STR_ARG(quoted(t, str_of(t->chain))),
+		STR_ARG(quoted(t, str_of(t->key))));
+	fprintf(file, "# The domain of logins without @.\nauth = { realm = \"%.*s\"; };\n\n", STR_ARG(t->domain));
+	fprintf(file, "sign = ( { domain = \"%.*s\"; selector = \"%.*s\"; key = %.*s; } );\n\n", STR_ARG(t->domain),
+		STR_ARG(t->selector), STR_ARG(quoted(t, str_of(t->dkim_key))));
+	write_upstream(t, file);
+	init_finish(t, file, t->config, ferror(file) == 0);
+}
+
+/* ---- what remains to be done by people ---- */
+/* RFC 6376 section 3.6.1, as a zone file has it: strings of at most 255 bytes, which resolvers join. */
+static void print_dkim_record(struct init *t)
+{
+	unsigned char *der = NULL;
+	int n = i2d_PUBKEY(t->dkim_pkey, &der);
+	char *text;
+	struct str record;
+
+	if (n <= 0)
+		init_fail(t, EX_SOFTWARE, "OpenSSL could not write the public key");
+	text = arena_alloc(&t->arena, (size_t)n * 2);
+	EVP_EncodeBlock((unsigned char *)text, der, n);
+	OPENSSL_free(der);
+	record = arena_printf(&t->arena, "v=DKIM1; k=rsa; p=%s", text);
+	printf("DNS record to publish, so that others can verify the signatures:\n\n%.*s._domainkey.%.*s. IN TXT (",
+	       STR_ARG(t->selector), STR_ARG(t->domain));
+	for (; record.n; record = str_from(record, DNS_STRING_MAX))
+		printf("\n    \"%.*s\"", STR_ARG(str_head(record, DNS_STRING_MAX)));
+	printf(" )\n\n");
+}
+
+void init_print_summary(struct init *t)
+{
+	printf("Written:\n  %s\n  %s (self-signed, %d days: clients must be told to trust it; better take one of an authority)\n  %s\n  %s\n  %s\n\n",
+	       t->config, t->chain, CERTIFICATE_DAYS, t->key, t->dkim_key, t->accounts);
+	print_dkim_record(t);
+	printf("Settings for a mail client (outgoing server, SMTP):\n\n"
+	       "  server      %.*s\n  port        %s with STARTTLS, or %s with SSL/TLS\n  login       %.*s\n",
+	       STR_ARG(t->hostname), t->port_starttls, t->port_implicit, STR_ARG(t->name));
+	if (!t->password_given)
+		printf("  password    %.*s   (shown only now)\n", STR_ARG(secret_view(&t->password)));
+	printf("  method      normal password (PLAIN or LOGIN)\n\n");
+	if (!t->upstream_host.n)
+		printf("Mail goes directly to its recipients' servers. They expect that this machine can connect to port 25 elsewhere, that its\n"
+		       "address has the reverse name %.*s, and that SPF of %.*s allows it.%s\n\n",
+		       STR_ARG(t->hostname), STR_ARG(t->domain),
+		       t->mx ? "" : "\nOtherwise fill in `upstreams`: a server that takes the mail from here.");
+	printf("Next: posthouse -c %s check, then posthouse -c %s serve\n", t->config, t->config);
+}

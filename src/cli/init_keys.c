@@ -1,0 +1,89 @@
+/* init_keys.c - the keys that `posthouse init` makes, and a self-signed certificate. */
+#include "init.h"
+
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/x509v3.h>
+#include <sysexits.h>
+
+static void write_key(struct init *t, const char *path, EVP_PKEY *key)
+{
+	FILE *file = init_create(t, path, 0600);
+
+	init_finish(t, file, path, PEM_write_PKCS8PrivateKey(file, key, NULL, NULL, 0, NULL, NULL) == 1);
+}
+
+static bool add_extension(X509 *certificate, int nid, const char *value)
+{
+	X509V3_CTX context;
+	X509_EXTENSION *extension;
+	bool added;
+
+	X509V3_set_ctx_nodb(&context);
+	X509V3_set_ctx(&context, certificate, certificate, NULL, NULL, 0);
+	extension = X509V3_EXT_conf_nid(NULL, &context, nid, value);
+	added = extension && X509_add_ext(certificate, extension, -1) == 1;
+	X509_EXTENSION_free(extension);
+	return added;
+}
+
+/* RFC 5280: a random serial number, and the same name as subject and issuer. */
+static bool name_certificate(struct init *t, X509 *certificate)
+{
+	X509_NAME *name = X509_get_subject_name(certificate);
+	unsigned char serial[16];
+	BIGNUM *number;
+	bool named;
+
+	if (RAND_bytes(serial, sizeof(serial)) != 1)
+		return false;
+	serial[0] = (unsigned char)((serial[0] & 0x3f) | 0x40);
+	number = BN_bin2bn(serial, sizeof(serial), NULL);
+	named = number && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate)) &&
+		X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+					   (const unsigned char *)arena_cstr(&t->arena, str_head(t->hostname, 64)), -1, -1,
+					   0) == 1 &&
+		X509_set_issuer_name(certificate, name) == 1;
+	BN_free(number);
+	return named;
+}
+
+/* A self-signed certificate for the host, which also serves for tests from the machine itself. */
+static X509 *make_certificate(struct init *t)
+{
+	const char *names = arena_cstr(
+		&t->arena, arena_printf(&t->arena, "DNS:%.*s,DNS:localhost,IP:127.0.0.1,IP:::1", STR_ARG(t->hostname)));
+	X509 *c = X509_new();
+
+	if (c && X509_set_version(c, X509_VERSION_3) == 1 && name_certificate(t, c) &&
+	    X509_gmtime_adj(X509_getm_notBefore(c), -3600) &&
+	    X509_time_adj_ex(X509_getm_notAfter(c), CERTIFICATE_DAYS, 0, NULL) && X509_set_pubkey(c, t->tls_pkey) == 1 &&
+	    add_extension(c, NID_basic_constraints, "critical,CA:FALSE") &&
+	    add_extension(c, NID_key_usage, "critical,digitalSignature") && add_extension(c, NID_ext_key_usage, "serverAuth") &&
+	    add_extension(c, NID_subject_alt_name, names) && add_extension(c, NID_subject_key_identifier, "hash") &&
+	    add_extension(c, NID_authority_key_identifier, "keyid:always") && X509_sign(c, t->tls_pkey, EVP_sha256()) > 0)
+		return c;
+	X509_free(c);
+	return NULL;
+}
+
+void init_make_keys(struct init *t)
+{
+	X509 *certificate;
+	FILE *file;
+	bool written;
+
+	t->tls_pkey = EVP_EC_gen("P-256");
+	t->dkim_pkey = EVP_RSA_gen(2048);
+	if (!t->tls_pkey || !t->dkim_pkey)
+		init_fail(t, EX_SOFTWARE, "OpenSSL could not make keys");
+	certificate = make_certificate(t);
+	if (!certificate)
+		init_fail(t, EX_SOFTWARE, "OpenSSL could not make a certificate for %.*s", STR_ARG(t->hostname));
+	write_key(t, t->key, t->tls_pkey);
+	write_key(t, t->dkim_key, t->dkim_pkey);
+	file = init_create(t, t->chain, 0644);
+	written = PEM_write_X509(file, certificate) == 1;
+	X509_free(certificate);
+	init_finish(t, file, t->chain, written);
+}

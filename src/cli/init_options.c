@@ -1,0 +1,190 @@
+/* init_options.c - what `posthouse init` was asked for. */
+#include "init.h"
+
+#include "cli.h"
+
+#include "posthouse/accounts.h"
+#include "posthouse/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Letters, digits and hyphens in at least two labels. */
+static bool is_domain(struct str s)
+{
+	size_t label = 0, labels = 1;
+
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+
+		if (c == '.') {
+			if (label == 0 || s.p[i - 1] == '-')
+				return false;
+			label = 0;
+			labels++;
+			continue;
+		}
+		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c == '-' && label > 0)) || ++label > 63)
+			return false;
+	}
+	return s.n <= 253 && label > 0 && labels > 1 && s.p[s.n - 1] != '-';
+}
+
+static struct str read_domain(struct init *t, const char *what, const char *text)
+{
+	struct str s = arena_lower(&t->arena, str_of(text));
+
+	if (!is_domain(s))
+		die(EX_USAGE, "%s: expected a domain such as example.org, not \"%s\" (names beyond ASCII in their xn-- form)",
+		    what, text);
+	return s;
+}
+
+/* An absolute path; what is not there yet may be its last part only. */
+static const char *absolute(struct init *t, const char *path)
+{
+	struct str s = str_of(path), last;
+	size_t slash;
+	char *real;
+
+	while (s.n > 1 && s.p[s.n - 1] == '/')
+		s.n--;
+	slash = str_rfind(s, '/');
+	last = slash == s.n ? s : str_from(s, slash + 1);
+	real = realpath(slash == s.n ? "." : slash == 0 ? "/" : arena_cstr(&t->arena, str_head(s, slash)), NULL);
+	if (!real)
+		die(EX_CANTCREAT, "%s: the directory above it: %s", path, strerror(errno));
+	path = arena_cstr(&t->arena, arena_printf(&t->arena, "%s/%.*s", strcmp(real, "/") == 0 ? "" : real, STR_ARG(last)));
+	free(real);
+	return path;
+}
+
+const char *init_path_in(struct init *t, const char *directory, struct str name)
+{
+	return arena_cstr(&t->arena, arena_printf(&t->arena, "%s/%.*s", directory, STR_ARG(name)));
+}
+
+/* HOST, HOST:PORT or [ADDRESS]:PORT. */
+static void read_upstream(struct init *t, const char *text)
+{
+	struct str s = str_of(text);
+	size_t colon = str_rfind(s, ':');
+	uint64_t port = 1;
+
+	t->upstream_port = str_of("");
+	if (s.n && s.p[0] == '[') {
+		size_t end = str_find(s, ']');
+
+		t->upstream_host = str_head(str_from(s, 1), end - 1);
+		if (end + 1 < s.n)
+			t->upstream_port = str_from(s, end + 2);
+	} else if (colon < s.n && str_find(s, ':') == colon) {
+		t->upstream_host = str_head(s, colon);
+		t->upstream_port = str_from(s, colon + 1);
+	} else {
+		t->upstream_host = s;
+	}
+	if (t->upstream_port.n && (!str_to_u64(t->upstream_port, &port) || port == 0 || port > 65535))
+		die(EX_USAGE, "--upstream: expected HOST or HOST:PORT, not \"%s\"", text);
+	if (t->upstream_host.n == 0)
+		die(EX_USAGE, "--upstream: expected a host");
+}
+
+static const char *read_port(int *argc, char **argv, const char *option, const char *otherwise)
+{
+	const char *text = take_option(argc, argv, option);
+	uint64_t port;
+
+	if (text && (!str_to_u64(str_of(text), &port) || port == 0 || port > 65535))
+		die(EX_USAGE, "%s: expected a port, not \"%s\"", option, text);
+	return text ? text : otherwise;
+}
+
+static void read_upstream_options(struct init *t, int *argc, char **argv)
+{
+	static const char *const modes[] = { "starttls", "implicit", "opportunistic", "none" };
+	const char *upstream = take_option(argc, argv, "--upstream");
+	bool known = false;
+
+	t->upstream_tls = take_option(argc, argv, "--upstream-tls");
+	t->upstream_login = take_option(argc, argv, "--upstream-login");
+	t->upstream_password_file = take_option(argc, argv, "--upstream-password-file");
+	t->ca = take_option(argc, argv, "--ca");
+	t->mx = take_flag(argc, argv, "--mx");
+	if (upstream && t->mx)
+		die(EX_USAGE, "expected one of --upstream and --mx: who takes the mail?");
+	if (!upstream && (t->upstream_tls || t->upstream_login || t->upstream_password_file || t->ca))
+		die(EX_USAGE, "options of the upstream need --upstream");
+	if (!t->upstream_login != !t->upstream_password_file)
+		die(EX_USAGE, "--upstream-login and --upstream-password-file belong together");
+	if (upstream)
+		read_upstream(t, upstream);
+	if (!t->upstream_tls)
+		t->upstream_tls = "starttls";
+	for (size_t i = 0; i < 4; i++)
+		known = known || strcmp(t->upstream_tls, modes[i]) == 0;
+	if (!known)
+		die(EX_USAGE, "--upstream-tls: expected starttls, implicit, opportunistic or none");
+	if (t->upstream_password_file)
+		t->upstream_password_file = absolute(t, t->upstream_password_file);
+	if (t->ca)
+		t->ca = absolute(t, t->ca);
+	if (t->upstream_password_file && access(t->upstream_password_file, R_OK) != 0)
+		die(EX_NOINPUT, "%s: %s", t->upstream_password_file, strerror(errno));
+	if (t->ca && access(t->ca, R_OK) != 0)
+		die(EX_NOINPUT, "%s: %s", t->ca, strerror(errno));
+}
+
+static void read_identity(struct init *t, int *argc, char **argv)
+{
+	const char *hostname = take_option(argc, argv, "--hostname"), *user = take_option(argc, argv, "--user");
+	time_t now = time(NULL);
+	struct str device;
+	struct tm tm;
+
+	t->domain = read_domain(t, "DOMAIN", argv[1]);
+	t->hostname =
+		hostname ? read_domain(t, "--hostname", hostname) : arena_printf(&t->arena, "relay.%.*s", STR_ARG(t->domain));
+	if (!account_parse_name(&t->arena, str_of(user ? user : "user"), t->domain, &t->name, &device) || device.n)
+		die(EX_USAGE, "--user: expected a name such as alice, not \"%s\"", user);
+	gmtime_r(&now, &tm);
+	t->selector = arena_printf(&t->arena, "p%04d%02d", tm.tm_year + 1900, tm.tm_mon + 1);
+	t->run_as = take_option(argc, argv, "--run-as");
+	if (geteuid() == 0 && !t->run_as)
+		t->run_as = "posthouse";
+	if (geteuid() != 0)
+		return;
+	t->user = getpwnam(t->run_as);
+	if (!t->user)
+		die(EX_NOUSER,
+		    "there is no user \"%s\" for the relay to become; make one (adduser --system --group %s) or name one with --run-as",
+		    t->run_as, t->run_as);
+}
+
+static void read_paths(struct init *t, int *argc, char **argv, const char *config_path)
+{
+	const char *state_dir = take_option(argc, argv, "--state-dir"), *control = take_option(argc, argv, "--control");
+	struct str config;
+
+	t->control = control ? absolute(t, control) : "/run/posthouse/control.sock";
+	t->state_dir = state_dir ? absolute(t, state_dir) : "/var/lib/posthouse";
+	t->config = config_path;
+	config = str_of(config_path);
+	t->directory = str_rfind(config, '/') == config.n ? "." : arena_cstr(&t->arena, str_head(config, str_rfind(config, '/')));
+	if (strcmp(t->directory, "") == 0)
+		t->directory = "/";
+}
+
+void init_read_options(struct init *t, int *argc, char **argv, const char *config_path)
+{
+	read_identity(t, argc, argv);
+	read_paths(t, argc, argv, config_path);
+	read_upstream_options(t, argc, argv);
+	t->address = take_option(argc, argv, "--address");
+	t->address = t->address ? t->address : "*";
+	t->port_starttls = read_port(argc, argv, "--port-starttls", "587");
+	t->port_implicit = read_port(argc, argv, "--port-implicit", "465");
+}

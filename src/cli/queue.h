@@ -1,0 +1,18 @@
+/* queue.h - what the parts of `posthouse queue` share. */
+#ifndef POSTHOUSE_CLI_QUEUE_H
+#define POSTHOUSE_CLI_QUEUE_H
+
+#include "cli.h"
+
+/* Which messages: an empty or zero field is any. */
+struct selection {
+	uint64_t id, older_than_ms;
+	struct str user, sender, recipient, destination;
+	bool any; /* some field is set */
+};
+
+/* ---- queue_list.c: the value is the exit code ---- */
+int queue_list(struct session *s, const struct selection *which, bool json);
+int queue_show(struct session *s, uint64_t id, bool json);
+
+#endif

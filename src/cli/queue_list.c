@@ -1,0 +1,146 @@
+/* queue_list.c - `posthouse queue list` and `queue show`. */
+#include "queue.h"
+
+#include "posthouse/clock.h"
+#include "posthouse/id.h"
+#include "posthouse/store.h"
+
+#include <stdio.h>
+#include <sysexits.h>
+
+#define PAGE 200
+
+/* ---- list ---- */
+static json_t *row_json(const struct rec_queue_row *r)
+{
+	char id[ID_TEXT_MAX];
+
+	return json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o}", "id", id_format(r->id, id), "kind",
+			 (json_int_t)r->kind, "received_at", (json_int_t)r->received_at, "size", (json_int_t)r->size, "login",
+			 json_text(r->login), "sender", json_text(r->sender), "recipient", json_text(r->recipient), "recipients",
+			 (json_int_t)r->recipients, "open", (json_int_t)r->open, "due_at", (json_int_t)r->due_at, "held",
+			 json_text(r->held), "reply", json_text(r->reply));
+}
+
+static void print_row(struct arena *a, const struct rec_queue_row *r, uint64_t now)
+{
+	char id[ID_TEXT_MAX];
+	struct str sender = r->sender.n ? printable(a, r->sender) : S("<>");
+
+	printf("%s  %6.*s  %8llu  %.*s -> %.*s", id_format(r->id, id), STR_ARG(age_text(a, now - r->received_at)),
+	       (unsigned long long)r->size, STR_ARG(sender), STR_ARG(printable(a, r->recipient)));
+	if (r->open > 1)
+		printf(" and %llu more", (unsigned long long)r->open - 1);
+	printf("\n");
+	if (r->held.n)
+		printf("               held: %.*s\n", STR_ARG(printable(a, r->held)));
+	else if (r->due_at > now)
+		printf("               next attempt in %.*s\n", STR_ARG(age_text(a, r->due_at - now)));
+	else if (r->due_at)
+		printf("               due: waits for a next hop that works and has not reached its limits\n");
+	if (r->reply.n)
+		printf("               last answer: %.*s\n", STR_ARG(printable(a, r->reply)));
+}
+
+int queue_list(struct session *s, const struct selection *which, bool json)
+{
+	struct msg_queue_page page = { .id = which->id,
+				       .user = which->user,
+				       .sender = which->sender,
+				       .recipient = which->recipient,
+				       .destination = which->destination,
+				       .older_than_ms = which->older_than_ms,
+				       .max = PAGE };
+	uint64_t now = clock_now_ms(), count = 0;
+
+	do {
+		const struct msg_queue_rows *rows = &session_ask(s, MSG_queue_page, &page, MSG_queue_rows)->queue_rows;
+
+		for (size_t i = 0; i < rows->rows.n; i++) {
+			if (json)
+				json_print(row_json(&rows->rows.at[i]));
+			else
+				print_row(&s->arena, &rows->rows.at[i], now);
+		}
+		count += rows->rows.n;
+		page.cursor = rows->cursor;
+		arena_reset(&s->arena);
+	} while (page.cursor);
+	if (!json)
+		printf(count ? "%llu messages\n" : "no message waits\n", (unsigned long long)count);
+	return EX_OK;
+}
+
+/* ---- show ---- */
+static json_t *recipient_json(const struct rec_recipient_row *r)
+{
+	return json_pack("{s:I, s:o, s:s, s:I, s:I, s:I, s:i, s:o, s:o, s:o, s:o}", "n", (json_int_t)r->n, "address",
+			 json_text(r->address), "state", recipient_state_name((unsigned)r->state), "due_at",
+			 (json_int_t)r->due_at, "attempts", (json_int_t)r->attempts, "last_at", (json_int_t)r->last_at, "code",
+			 r->verdict.code, "enhanced", json_text(r->verdict.enhanced), "text", json_text(r->verdict.text),
+			 "remote", json_text(r->remote), "route", json_text(r->route));
+}
+
+static void print_recipient(struct arena *a, const struct rec_recipient_row *r)
+{
+	printf("  %-40.*s %s, %llu attempts", STR_ARG(printable(a, r->address)), recipient_state_name((unsigned)r->state),
+	       (unsigned long long)r->attempts);
+	if (r->state == RCPT_WAITING)
+		printf(", due %.*s", STR_ARG(time_text(a, r->due_at)));
+	printf("\n");
+	if (r->verdict.text.n)
+		printf("    %u %.*s %.*s%s%.*s\n", r->verdict.code, STR_ARG(r->verdict.enhanced),
+		       STR_ARG(printable(a, r->verdict.text)), r->remote.n ? " - " : "", STR_ARG(printable(a, r->remote)));
+}
+
+static void print_message(struct arena *a, uint64_t id, const struct msg_queue_shown *m)
+{
+	char text[ID_TEXT_MAX];
+
+	printf("id        %s\n", id_format(id, text));
+	if (m->parent)
+		printf("report on %s\n", id_format(m->parent, text));
+	printf("received  %.*s\n", STR_ARG(time_text(a, m->received_at)));
+	printf(m->finished_at ? "finished  %.*s\n" : "expires   %.*s\n",
+	       STR_ARG(time_text(a, m->finished_at ? m->finished_at : m->expires_at)));
+	printf("login     %.*s%s%.*s\n", STR_ARG(printable(a, m->login)), m->device.n ? "/" : "",
+	       STR_ARG(printable(a, m->device)));
+	printf("origin    %.*s\n", STR_ARG(printable(a, m->origin)));
+	printf("sender    <%.*s>\n", STR_ARG(printable(a, m->sender)));
+	printf("size      %llu\n", (unsigned long long)m->size);
+	if (m->held.n)
+		printf("held      %.*s\n", STR_ARG(printable(a, m->held)));
+	printf("recipients (%llu of %llu open)\n", (unsigned long long)m->open, (unsigned long long)m->recipients);
+}
+
+int queue_show(struct session *s, uint64_t id, bool json)
+{
+	struct msg_queue_show ask = { .id = id };
+	json_t *recipients = json_array(), *whole = NULL;
+	char text[ID_TEXT_MAX];
+
+	do {
+		const struct msg_queue_shown *m = &session_ask(s, MSG_queue_show, &ask, MSG_queue_shown)->queue_shown;
+
+		if (ask.cursor == 0 && !json)
+			print_message(&s->arena, id, m);
+		if (ask.cursor == 0)
+			whole = json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:o}", "id", id_format(id, text),
+					  "received_at", (json_int_t)m->received_at, "expires_at", (json_int_t)m->expires_at,
+					  "finished_at", (json_int_t)m->finished_at, "login", json_text(m->login), "device",
+					  json_text(m->device), "origin", json_text(m->origin), "sender", json_text(m->sender),
+					  "size", (json_int_t)m->size, "held", json_text(m->held));
+		for (size_t i = 0; i < m->rows.n; i++) {
+			if (!json)
+				print_recipient(&s->arena, &m->rows.at[i]);
+			json_array_append_new(recipients, recipient_json(&m->rows.at[i]));
+		}
+		ask.cursor = m->cursor;
+	} while (ask.cursor);
+	json_object_set_new(whole, "recipients", recipients);
+	if (json)
+		json_print(whole);
+	else
+		json_decref(whole);
+	return EX_OK;
+}

@@ -1,0 +1,142 @@
+/* manual.c - the manual's list of keys, and its table of profiles. */
+#include "profiles.h"
+#include "schema.h"
+
+/* Text for roff: hyphens and backslashes as they are, no line that begins with a control character. */
+static void add_roff(struct buf *b, struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] == '\\')
+			buf_add(b, S("\\e"));
+		else if (s.p[i] == '-')
+			buf_add(b, S("\\-"));
+		else if ((s.p[i] == '.' || s.p[i] == '\'') && (i == 0 || s.p[i - 1] == '\n'))
+			buf_printf(b, "\\&%c", s.p[i]);
+		else
+			buf_add_char(b, s.p[i]);
+}
+
+/* A default or an example as one would write it in the file: quotes where the type wants them, brackets around arrays. */
+static void add_value(struct buf *b, const struct key *k, const char *text)
+{
+	bool bare = k->type == CFG_INT || k->type == CFG_BOOL || k->type == CFG_LIST, array = key_is_array(k) && !bare;
+	struct str rest = str_of(text), word;
+	const char *before = array ? "[ " : "";
+
+	if (bare || !array) {
+		buf_add(b, bare ? S("") : S("\""));
+		add_roff(b, rest);
+		buf_add(b, bare ? S("") : S("\""));
+		return;
+	}
+	while (str_split(&rest, ' ', &word)) {
+		buf_printf(b, "%s\"", before);
+		add_roff(b, word);
+		buf_add(b, S("\""));
+		before = ", ";
+	}
+	buf_add(b, S(" ]"));
+}
+
+/* "Not built yet: …" for the choices that come later. */
+static void add_later_choices(struct buf *b, const struct key *k)
+{
+	const char *before = " Not built yet: ";
+
+	for (const struct choice *c = k->choices; c && c->name; c++) {
+		if (!c->later)
+			continue;
+		buf_add(b, str_of(before));
+		buf_add_char(b, '"');
+		add_roff(b, str_of(c->name));
+		buf_add_char(b, '"');
+		before = ", ";
+	}
+	if (before[0] == ',')
+		buf_add_char(b, '.');
+}
+
+static void manual_row(struct buf *b, struct arena *a, const struct key *k)
+{
+	buf_add(b, S(".TP\n.B "));
+	add_roff(b, str_of(k->path));
+	buf_add(b, S("\n"));
+	if (k->flags & LATER)
+		buf_add(b, S("(not built yet) "));
+	add_roff(b, str_of(k->help));
+	buf_add(b, S("\n.br\nType: "));
+	add_roff(b, value_expected(k, a));
+	buf_add(b, S("."));
+	add_later_choices(b, k);
+	if (k->type == CFG_SECRET) {
+		buf_add(b, S(" Or "));
+		add_roff(b, schema_leaf(k));
+		buf_add(b, S("_file with the path of a file that holds it."));
+	}
+	if (k->fallback && !(k->flags & LATER)) {
+		buf_add(b, S(" Default: "));
+		add_value(b, k, k->fallback);
+		buf_add(b, S("."));
+	} else if (k->flags & REQUIRED) {
+		buf_add(b, S(" Needed."));
+	}
+	if (k->example) {
+		buf_add(b, S(" Example: "));
+		add_value(b, k, k->example);
+		buf_add(b, S("."));
+	}
+	if (k->type != CFG_GROUP)
+		buf_add(b, k->flags & RELOADABLE ? S(" Changed by a reload.\n") : S(" Changed by a restart only.\n"));
+	else
+		buf_add(b, S("\n"));
+}
+
+bool config_manual(struct buf *b)
+{
+	struct arena a = { 0 };
+
+	for (size_t i = 0; i < config_keys_n; i++)
+		if (!(config_keys[i].flags & FILLED))
+			manual_row(b, &a, &config_keys[i]);
+	arena_fini(&a);
+	return b->n < b->max;
+}
+
+static const char *tls_text(unsigned tls)
+{
+	switch (tls) {
+	case UPSTREAM_IMPLICIT: return "implicit";
+	case UPSTREAM_STARTTLS: return "starttls";
+	case UPSTREAM_OPPORTUNISTIC: return "opportunistic";
+	default: return "none";
+	}
+}
+
+/* "500/1d, 30/1m" */
+static void add_rates(struct buf *b, const char *rates)
+{
+	struct str rest = str_of(rates), word;
+	const char *before = "";
+
+	while (str_split(&rest, ' ', &word)) {
+		buf_printf(b, "%s%.*s", before, STR_ARG(word));
+		before = ", ";
+	}
+}
+
+bool config_manual_profiles(struct buf *b)
+{
+	buf_add(b, S(".TS\ntab(|);\nlb1 lb1 lb1 lb1 lb1 lb\nl1 l1 l1 l1 l1 l.\nprofile|host|port|tls|messages|at once\n"));
+	for (size_t i = 0; i < profiles_n; i++) {
+		const struct profile *p = &profiles[i];
+
+		add_roff(b, str_of(p->name));
+		buf_add_char(b, '|');
+		add_roff(b, str_of(p->host));
+		buf_printf(b, "|%u|%s|", (unsigned)p->port, tls_text(p->tls));
+		add_rates(b, p->messages);
+		buf_printf(b, "|%u\n", (unsigned)p->connections);
+	}
+	buf_add(b, S(".TE\n"));
+	return b->n < b->max;
+}

@@ -1,0 +1,131 @@
+/* upstreams.c - upstreams: what a profile fills in, and how their keys go together. Each check copes with values that had a fault already. */
+#include "loader.h"
+#include "profiles.h"
+
+#include <sys/stat.h>
+
+/* An empty text is the same as no key. */
+static bool is_given(struct loader *l, size_t i, const char *key)
+{
+	const config_setting_t *s = setting_exact(l, "upstreams.[%zu].%s", i, key);
+	const char *text = s ? config_setting_get_string(s) : NULL;
+
+	return s && !(text && text[0] == '\0');
+}
+
+/* The table's own texts live for ever. */
+static void set_messages(struct loader *l, struct cfg_upstream *u, const char *rates)
+{
+	struct str rest = str_of(rates), word;
+
+	u->messages.at = ARENA_ARRAY(l->arena, struct rate, rest.n);
+	while (str_split(&rest, ' ', &word))
+		u->messages.n += value_rate(word, false, &u->messages.at[u->messages.n]);
+}
+
+/* What the file says goes before what the profile says. */
+static void apply_profile(struct loader *l, size_t i)
+{
+	struct cfg_upstream *u = &l->config->upstreams[i];
+	const struct profile *p = profile_find(u->profile);
+
+	if (p && u->host.n == 0 && !is_given(l, i, "host"))
+		u->host = str_of(p->host);
+	if (p && !is_given(l, i, "port") && !is_given(l, i, "tls"))
+		u->port = p->port;
+	if (p && !is_given(l, i, "tls"))
+		u->tls = p->tls;
+	if (p && !is_given(l, i, "messages"))
+		set_messages(l, u, p->messages);
+	if (p && !is_given(l, i, "connections"))
+		u->connections = p->connections;
+	if (u->port == 0)
+		u->port = u->tls == UPSTREAM_IMPLICIT ? 465 : 587;
+}
+
+/* A host that was given and is none has been complained about; an unknown profile may have meant one. */
+static void check_host(struct loader *l, size_t i)
+{
+	const struct cfg_upstream *u = &l->config->upstreams[i];
+
+	if (u->host.n == 0 && !is_given(l, i, "host") && !is_given(l, i, "profile"))
+		fault(l, setting_near(l, "upstreams.[%zu].host", i),
+		      "expected the key upstreams.host: it is needed. The upstream's host name or address; or profile, which knows some of them");
+}
+
+static void check_names(struct loader *l, size_t i)
+{
+	const struct config *c = l->config;
+	struct str name = c->upstreams[i].name;
+
+	if (str_ieq(name, S("mx")))
+		fault(l, setting_near(l, "upstreams.[%zu].name", i),
+		      "upstreams: expected another name: \"mx\" means direct delivery in routes");
+	for (size_t k = 0; k < i; k++)
+		if (name.n > 0 && str_eq(name, c->upstreams[k].name))
+			fault(l, setting_near(l, "upstreams.[%zu].name", i),
+			      "upstreams: expected a name of its own; element %zu of the list is called \"%.*s\" too", k + 1,
+			      STR_ARG(name));
+}
+
+/* What is counted is kept by its window: two rates over one window are a slip. */
+static void check_messages(struct loader *l, size_t i)
+{
+	const struct rate_list *rates = &l->config->upstreams[i].messages;
+
+	for (size_t k = 1; k < rates->n; k++)
+		for (size_t m = 0; m < k; m++)
+			if (rates->at[k].window_ms != 0 && rates->at[k].window_ms == rates->at[m].window_ms) {
+				fault(l, setting_near(l, "upstreams.[%zu].messages.[%zu]", i, k),
+				      "upstreams.messages: expected one rate for each time; element %zu of the list has the same",
+				      m + 1);
+				break;
+			}
+}
+
+/* Login and password belong together. */
+static void check_credentials(struct loader *l, size_t i)
+{
+	const struct cfg_upstream *u = &l->config->upstreams[i];
+	bool given = config_setting_type(setting_near(l, "upstreams.[%zu].password_file", i)) == CONFIG_TYPE_STRING ||
+		     config_setting_type(setting_near(l, "upstreams.[%zu].password", i)) == CONFIG_TYPE_STRING;
+
+	if (u->login.n > 0 && !given)
+		fault(l, setting_near(l, "upstreams.[%zu].login", i),
+		      "upstreams: expected password_file (or password) beside login");
+	if (u->login.n == 0 && u->password.n > 0)
+		fault(l, setting_near(l, "upstreams.[%zu]", i), "upstreams: expected login beside the password");
+	if (u->login.n > 0 && u->tls == UPSTREAM_NONE)
+		fault(l, setting_near(l, "upstreams.[%zu].tls", i),
+		      "upstreams: expected another tls than \"none\": a login is never sent without TLS");
+	if (u->login.n > 0 && u->tls == UPSTREAM_OPPORTUNISTIC)
+		warning(l, setting_near(l, "upstreams.[%zu].tls", i),
+			"upstreams: with tls = \"opportunistic\" no certificate is checked: whoever answers may get the password");
+}
+
+/* Whoever reads the file reads the passwords in it. */
+static void check_file_mode(struct loader *l, size_t i)
+{
+	const config_setting_t *s = setting_near(l, "upstreams.[%zu].password", i);
+	struct source_run where;
+	struct stat st;
+
+	if (!s || !config_setting_name(s) || strcmp(config_setting_name(s), "password") != 0)
+		return;
+	where = source_of(l, (unsigned)config_setting_source_line(s));
+	if (stat(arena_cstr(l->arena, where.file), &st) == 0 && st.st_mode & 0004)
+		warning(l, s,
+			"upstreams: everybody can read this file and the password in it; expected mode 0600, or password_file");
+}
+
+void upstreams_check(struct loader *l)
+{
+	for (size_t i = 0; i < l->config->upstreams_n; i++) {
+		apply_profile(l, i);
+		check_host(l, i);
+		check_names(l, i);
+		check_messages(l, i);
+		check_credentials(l, i);
+		check_file_mode(l, i);
+	}
+}

@@ -1,0 +1,148 @@
+/* lookup.c - one look-up: the MX question, then the addresses of all hosts at once, within one time limit.
+ *
+ * libunbound may answer within the asking, and its callbacks are no place to ask anew or to end it; so every step is taken by the
+ * look-up's timer: at once when the last answer has come, or when time is over. */
+#include "internal.h"
+
+#include <stdlib.h>
+
+static void on_step(uv_timer_t *timer);
+static void on_timer_closed(uv_handle_t *h);
+
+struct dns_lookup *dns_mx(struct dns *d, struct str domain, unsigned port, const struct str_list *own_names, dns_mx_fn done,
+			  void *ctx)
+{
+	struct dns_lookup *l = NEW(struct dns_lookup);
+
+	l->dns = d;
+	l->domain = arena_str(&l->arena, domain);
+	l->port = port;
+	l->own_names.at = ARENA_ARRAY(&l->arena, struct str, own_names ? own_names->n + 1 : 1);
+	for (size_t i = 0; own_names && i < own_names->n; i++) {
+		struct str own = own_names->at[i];
+
+		if (str_ends(own, S(".")))
+			own.n--;
+		l->own_names.at[l->own_names.n++] = arena_str(&l->arena, own);
+	}
+	l->done = done;
+	l->ctx = ctx;
+	list_append(&d->lookups, &l->item);
+	uv_timer_init(d->base.loop, &l->timer);
+	l->timer.data = l;
+	uv_timer_start(&l->timer, on_step, 0, 0);
+	return l;
+}
+
+/* The way out: no callback from libunbound or the timer after this. */
+static void end(struct dns_lookup *l)
+{
+	query_cancel(&l->mx);
+	for (size_t i = 0; i < l->hosts_n; i++)
+		for (unsigned family = 0; family < 2; family++)
+			query_cancel(&l->hosts[i].queries[family]);
+	list_remove(&l->item);
+	l->state = LOOKUP_DONE;
+	uv_close((uv_handle_t *)&l->timer, on_timer_closed);
+}
+
+static void on_timer_closed(uv_handle_t *h)
+{
+	struct dns_lookup *l = h->data;
+
+	arena_fini(&l->arena);
+	free(l);
+}
+
+static void finish(struct dns_lookup *l, struct verdict v, const struct dns_host *hosts, size_t n)
+{
+	end(l);
+	l->done(l->ctx, v, hosts, n);
+}
+
+/* Wait for the answers that are still open. */
+static void await(struct dns_lookup *l, enum lookup_state state)
+{
+	uint64_t now = uv_now(l->dns->base.loop);
+
+	l->state = state;
+	uv_timer_start(&l->timer, on_step, l->open == 0 || l->deadline <= now ? 0 : l->deadline - now, 0);
+}
+
+void lookup_answered(struct dns_lookup *l)
+{
+	uv_timer_start(&l->timer, on_step, 0, 0);
+}
+
+static void begin(struct dns_lookup *l)
+{
+	struct dns_host *hosts = NULL;
+	size_t n = 0;
+	struct verdict v;
+	struct str name;
+
+	l->deadline = uv_now(l->dns->base.loop) + l->dns->limit_ms;
+	if (str_starts(l->domain, S("["))) {
+		v = literal_result(l, &hosts, &n);
+		finish(l, v, hosts, n);
+		return;
+	}
+	if (!name_to_ascii(&l->arena, l->domain, &name)) {
+		v = perm(550, S("5.1.2"), arena_printf(&l->arena, "%.*s is no domain", STR_ARG(str_head(l->domain, 255))));
+		finish(l, v, NULL, 0);
+		return;
+	}
+	l->domain = name;
+	query_ask(&l->mx, l, l->domain, DNS_MX);
+	await(l, LOOKUP_MX);
+}
+
+static void ask_addresses(struct dns_lookup *l)
+{
+	struct verdict v;
+
+	query_give_up(&l->mx, S("time is over"));
+	v = choose_hosts(l);
+	if (v.class != OK) {
+		finish(l, v, NULL, 0);
+		return;
+	}
+	for (size_t i = 0; i < l->hosts_n; i++) {
+		if (l->dns->ipv4)
+			query_ask(&l->hosts[i].queries[0], l, l->hosts[i].name, DNS_A);
+		if (l->dns->ipv6)
+			query_ask(&l->hosts[i].queries[1], l, l->hosts[i].name, DNS_AAAA);
+	}
+	await(l, LOOKUP_ADDRESSES);
+}
+
+static void report(struct dns_lookup *l)
+{
+	struct dns_host *hosts = NULL;
+	struct verdict v;
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->hosts_n; i++)
+		for (unsigned family = 0; family < 2; family++)
+			query_give_up(&l->hosts[i].queries[family], S("time is over"));
+	v = gather_result(l, &hosts, &n);
+	finish(l, v, hosts, n);
+}
+
+static void on_step(uv_timer_t *timer)
+{
+	struct dns_lookup *l = timer->data;
+
+	switch (l->state) {
+	case LOOKUP_NEW: begin(l); break;
+	case LOOKUP_MX: ask_addresses(l); break;
+	case LOOKUP_ADDRESSES: report(l); break;
+	case LOOKUP_DONE: break;
+	}
+}
+
+void dns_cancel(struct dns_lookup *l)
+{
+	if (l && l->state != LOOKUP_DONE)
+		end(l);
+}

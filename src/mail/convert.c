@@ -1,0 +1,134 @@
+/* convert.c - 8-bit text to 7-bit: a walk through the MIME structure, line by line, that encodes what needs it.
+ *
+ * Here the text is cut into lines; walk_piece() sends each to what the walk is in: a header section, a leaf's content
+ * (leaf.c), the frame of a multipart (preamble and epilogue), or something sealed. A delimiter ends whatever is within its
+ * multipart. Memory is bounded: a header section, a line, the front of a leaf, a stack of boundaries, a byte for each leaf of
+ * a look. */
+#include "convert.h"
+
+#include <stdlib.h>
+
+struct convert *convert_new(void)
+{
+	struct convert *c = NEW(struct convert);
+
+	buf_init(&c->section, HEADER_MAX);
+	buf_init(&c->sample, SAMPLE_MAX);
+	buf_init(&c->plan, PLAN_MAX);
+	buf_init(&c->top, SIZE_MAX / 2); /* what is put in is bounded by the section */
+	walk_begin(c);
+	return c;
+}
+
+void convert_free(struct convert *c)
+{
+	if (!c)
+		return;
+	buf_fini(&c->section);
+	buf_fini(&c->sample);
+	buf_fini(&c->plan);
+	buf_fini(&c->top);
+	free(c);
+}
+
+void convert_fail(struct convert *c, struct str why)
+{
+	if (c->failure.class == OK)
+		c->failure = perm(554, S("5.6.3"), why);
+}
+
+/* Hand over what the line has so far. */
+static void take_line(struct convert *c, size_t n, bool ends, bool has_crlf)
+{
+	struct piece p = { .bytes = str_make(c->line, n),
+			   .begins = !c->in_line,
+			   .ends = ends,
+			   .has_crlf = has_crlf,
+			   .is_long = c->in_line || !ends };
+
+	for (size_t i = 0; i < n && !p.unfit; i++)
+		p.unfit = is_unfit(c->line[i]);
+	walk_piece(c, &p);
+	c->in_line = !ends;
+}
+
+/* Cut the text into lines: at CRLF, and nowhere else. The pieces of a long line do not depend on those in which it comes. */
+static void take_text(struct convert *c, struct str bytes)
+{
+	while (bytes.n > 0 && c->failure.class == OK) {
+		struct str front = str_head(bytes, LINE_CHUNK - c->line_n);
+		front = str_head(front, str_find(front, '\n') + 1);
+		memcpy(c->line + c->line_n, front.p, front.n);
+		c->line_n += front.n;
+		bytes = str_from(bytes, front.n);
+		if (str_ends(str_make(c->line, c->line_n), S("\r\n"))) {
+			take_line(c, c->line_n - 2, true, true);
+			c->line_n = 0;
+		} else if (c->line_n == LINE_CHUNK) {
+			bool cr = c->line[LINE_CHUNK - 1] == '\r';
+			take_line(c, LINE_CHUNK - cr, false, false);
+			c->line[0] = '\r';
+			c->line_n = cr;
+		}
+	}
+}
+
+static void end_text(struct convert *c)
+{
+	if (c->failure.class == OK && c->line_n > 0)
+		take_line(c, c->line_n, true, false);
+	c->line_n = 0;
+	if (c->failure.class == OK)
+		walk_end(c);
+}
+
+static struct verdict outcome(const struct convert *c)
+{
+	if (c->sink.full)
+		return temp(451, S("4.3.0"), S("the converted message does not fit the buffer that was given for it"));
+	return c->failure;
+}
+
+struct verdict convert_look(struct convert *c, struct str bytes)
+{
+	if (!c->looking) {
+		walk_begin(c);
+		buf_clear(&c->plan);
+		c->looking = true;
+		c->planned = c->plan_needs = false;
+	}
+	take_text(c, bytes);
+	return outcome(c);
+}
+
+struct verdict convert_again(struct convert *c)
+{
+	if (c->looking) {
+		end_text(c);
+		c->looking = false;
+		c->planned = true;
+	}
+	walk_begin(c);
+	return outcome(c);
+}
+
+struct verdict convert_feed(struct convert *c, struct str bytes, struct buf *out)
+{
+	c->sink.out = out;
+	take_text(c, bytes);
+	c->sink.out = NULL;
+	return outcome(c);
+}
+
+struct verdict convert_end(struct convert *c, struct buf *out)
+{
+	c->sink.out = out;
+	end_text(c);
+	c->sink.out = NULL;
+	return outcome(c);
+}
+
+struct str convert_header(const struct convert *c)
+{
+	return c->top_done ? buf_view(&c->top) : (struct str){ 0 };
+}

@@ -1,0 +1,102 @@
+/* convert.h - the state of a conversion, and what convert.c (lines), walk.c (structure) and leaf.c (content) do with it. */
+#ifndef POSTHOUSE_MAIL_CONVERT_H
+#define POSTHOUSE_MAIL_CONVERT_H
+
+#include "encode.h"
+#include "mime.h"
+#include "text.h"
+
+#include "posthouse/mail.h"
+
+#define NESTING_MAX     20
+#define PART_HEADER_MAX (64 * 1024)
+#define SAMPLE_MAX      4096                /* of a leaf: what the choice of its encoding rests on */
+#define LINE_CHUNK      (TEXT_LINE_MAX + 2) /* a longer line is handled in such pieces */
+#define PLAN_MAX        65536               /* leaves that a look remembers */
+#define ENCODED_MAX     1000                /* leaves that are encoded: each gets fields, and the output is bounded */
+
+enum place { IN_HEADER, IN_LEAF, IN_FRAME, IN_SEAL };
+
+/* What is known of a leaf's whole content. */
+enum { NEEDS_ENCODING = 1, HAS_8BIT = 2, NOT_UTF8 = 4 };
+
+struct level {
+	char boundary[BOUNDARY_MAX];
+	size_t boundary_n;
+	bool digest;
+	unsigned depth; /* of the multipart itself */
+};
+
+/* A piece of the text: a line without its CRLF, or a part of one that is longer than TEXT_LINE_MAX. */
+struct piece {
+	struct str bytes;
+	bool begins, ends; /* the line; a last line without CRLF ends as well, without has_crlf */
+	bool has_crlf;
+	bool is_long; /* of a line that is too long */
+	bool unfit;   /* has bytes that text of 7 bits cannot have */
+};
+
+struct convert {
+	struct sink sink;
+	struct verdict failure;
+	enum place place;
+
+	char line[LINE_CHUNK];
+	size_t line_n;
+	bool in_line; /* a piece of it was handled already */
+
+	/* the entity */
+	struct buf section; /* its header section */
+	struct mime_part part;
+	bool is_top, is_message, in_digest;
+	bool blank; /* a blank line ended the section */
+	unsigned depth;
+
+	/* the leaf */
+	struct encoder encoder;
+	struct buf sample; /* its front, while it is undecided */
+	bool undecided, mending;
+	bool pending_crlf; /* belongs to the next delimiter, or else to the content (RFC 2046 5.1.1) */
+	bool unfit;        /* has been seen to need encoding */
+	struct utf8_check utf8;
+
+	struct level levels[NESTING_MAX]; /* the multiparts that we are in */
+	size_t levels_n;
+	size_t frame_column;
+
+	struct buf plan; /* a byte for each leaf, from a look */
+	bool looking, planned, plan_needs;
+	size_t leaf; /* leaves of the kind that is planned, so far */
+	size_t encoded;
+
+	struct buf top; /* the header section of the message, when top_done */
+	bool top_done;
+};
+
+/* ---- walk.c ---- */
+void walk_begin(struct convert *c);
+void walk_piece(struct convert *c, const struct piece *p);
+void walk_end(struct convert *c); /* with the text */
+
+/* ---- leaf.c ---- */
+
+/* The header section of an entity, written with changes. */
+struct additions {
+	const char *encoding; /* NULL: its field, if any, stays */
+	const char *charset;  /* NULL: no Content-Type is added */
+	bool version;
+};
+void section_write(struct convert *c, const struct additions *add);
+/* A label that says 8bit or binary must go, as the text is 7-bit now (RFC 2045 6.4: for a container it speaks of all that is
+ * inside). NULL for another. */
+const char *section_relabel(const struct convert *c);
+
+void leaf_begin(struct convert *c);
+void leaf_piece(struct convert *c, const struct piece *p);
+/* The content ends: before a delimiter, or (`last`) with the text, where a CRLF belongs to it. */
+void leaf_end(struct convert *c, bool last);
+
+/* RFC 3463 3.7: X.6.3, conversion required but not supported. The first reason counts. */
+void convert_fail(struct convert *c, struct str why);
+
+#endif

@@ -1,0 +1,50 @@
+/* downgrade.c - an internationalised domain in its ASCII form, for a next hop without SMTPUTF8. */
+#include "posthouse/mail.h"
+
+#include <idn2.h>
+
+/* Has the text a byte beyond ASCII, or a NUL? */
+static bool is_plain(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] == 0 || (unsigned char)s.p[i] > 0x7f)
+			return false;
+	return true;
+}
+
+/* Letters, digits, hyphens and underscores in labels that are not empty: the mapping of UTS 46 turns a full-width "@" into an "@". */
+static bool is_domain(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		char c = ascii_lower(s.p[i]);
+		bool within = i > 0 && i + 1 < s.n && s.p[i - 1] != '.';
+
+		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-' && c != '_' && !(c == '.' && within))
+			return false;
+	}
+	return s.n > 0;
+}
+
+bool mail_address_to_ascii(struct arena *a, struct str address, struct str *ascii_out)
+{
+	size_t at = str_rfind(address, '@');
+	struct str local = str_head(address, at), domain = str_from(address, at + 1);
+	uint8_t *found = NULL;
+	bool good;
+
+	*ascii_out = str_make("", 0);
+	if (is_plain(address)) {
+		*ascii_out = arena_str(a, address);
+		return true;
+	}
+	if (at == address.n || !is_plain(local) || memchr(domain.p, 0, domain.n))
+		return false;
+	/* RFC 5891 4.2 to 5; non-transitional, as all browsers do it now: "straße" keeps its own name */
+	if (idn2_lookup_u8((const uint8_t *)arena_cstr(a, domain), &found, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK)
+		return false;
+	good = is_domain(str_of((const char *)found));
+	if (good)
+		*ascii_out = arena_printf(a, "%.*s@%s", STR_ARG(local), (const char *)found);
+	idn2_free(found);
+	return good;
+}

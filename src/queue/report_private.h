@@ -1,0 +1,45 @@
+/* report_private.h - a report on its way: the steps, each in a file of its own. Each step ends in the next one or in report_failed(). */
+#ifndef QUEUE_REPORT_PRIVATE_H
+#define QUEUE_REPORT_PRIVATE_H
+
+#include "queue.h"
+
+#include "posthouse/mail.h"
+
+struct report {
+	struct queue *queue;
+	struct arena arena;
+	enum message_kind about;  /* KIND_FAILURE, KIND_DELAY, KIND_SUCCESS */
+	struct unreported parent; /* views into the arena; recipients that are told of come first */
+	size_t wanted;            /* so many */
+	struct str quoted;        /* of the parent's header */
+	struct str whole;         /* the parent's text where it is to be returned; else "" */
+	struct accepted accepted; /* the report itself; id 0: nobody is told */
+	struct new_recipient recipient;
+	uint64_t *numbers; /* of the parent's recipients that it covers */
+	size_t numbers_n;
+	struct str header, body;
+	struct dkim *dkim; /* NULL: unsigned */
+	struct dkim_key keys[DKIM_KEYS_MAX];
+	size_t keys_n;
+	int fd; /* of a large parent, while it is read */
+	uv_fs_t read;
+	char *bytes;
+	uint64_t call; /* to vault; 0: none is open */
+};
+
+/* ---- report_original.c: what of the original is returned; then report_build() ---- */
+void report_read_original(struct report *r);
+
+/* ---- report_build.c: the report, or the note to the postmaster; then report_sign() ---- */
+void report_build(struct report *r);
+void report_build_notice(struct report *r);
+
+/* ---- report_sign.c; then report_store() ---- */
+void report_sign(struct report *r);
+
+/* ---- report.c ---- */
+void report_store(struct report *r);
+void report_failed(struct report *r, struct str reason); /* it is made again later */
+
+#endif

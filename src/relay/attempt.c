@@ -1,0 +1,189 @@
+/* attempt.c - the addresses of a next hop in turn, until a session stands.
+ *
+ * An address that does not answer within some seconds gives way to the next one, so that a dead server or a dead family does not cost
+ * the whole time limit; when all have failed, those that had been cut short get the whole time. What did not answer lately comes last.
+ * A server that answers and will not have us is followed by the next one, as is one that cannot do TLS where that is demanded. */
+#include "relay.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <stdlib.h>
+
+/* In order, but the doubtful ones behind the others. */
+static void order_targets(struct connection *c)
+{
+	const struct pool *pool = c->pool;
+	size_t n = 0;
+
+	c->targets = ARENA_ARRAY(&c->arena, struct target, pool->targets_n);
+	for (int doubtful = 0; doubtful < 2; doubtful++) {
+		for (size_t i = 0; i < pool->targets_n; i++) {
+			const struct target *t = &pool->targets[(pool->first + i) % pool->targets_n];
+
+			if (memory_doubts(c->relay, &t->address) != doubtful)
+				continue;
+			c->targets[n] = *t;
+			c->targets[n++].host = arena_str(&c->arena, t->host);
+		}
+	}
+	c->targets_n = n;
+}
+
+/* "smtp.example.net [192.0.2.1]:587", for results and reasons. */
+static void set_remote(struct connection *c, const struct target *t)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&t->address;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&t->address;
+	bool six = t->address.ss_family == AF_INET6;
+	char text[INET6_ADDRSTRLEN] = "?";
+
+	inet_ntop(t->address.ss_family, six ? (const void *)&v6->sin6_addr : (const void *)&v4->sin_addr, text, sizeof text);
+	snprintf(c->remote, sizeof c->remote, "%.*s [%s]:%u", STR_ARG(str_head(t->host, 255)), text,
+		 ntohs(six ? v6->sin6_port : v4->sin_port));
+}
+
+static void try_target(struct connection *c)
+{
+	const struct target *t = &c->targets[c->tried];
+	bool in_clear = c->tls == UPSTREAM_OPPORTUNISTIC && memory_has(c->relay, MEMORY_NO_TLS, &t->address);
+
+	set_remote(c, t);
+	if (c->pool->mx)
+		c->tls_name = t->host;
+	c->config.tls = c->tls == UPSTREAM_IMPLICIT;
+	c->config.use_starttls = c->tls == UPSTREAM_STARTTLS || (c->tls == UPSTREAM_OPPORTUNISTIC && c->context && !in_clear);
+	c->config.need_tls = c->tls == UPSTREAM_STARTTLS || c->tls == UPSTREAM_IMPLICIT;
+	c->client = smtp_client_new(&c->config);
+	c->by_peer = c->scram = c->proven = false;
+	connection_connect(c, t);
+}
+
+void attempt_all(struct connection *c)
+{
+	order_targets(c);
+	try_target(c);
+}
+
+/* ---- what failed ---- */
+
+/* The line of an attempt, and what was said, for transcripts; what does not fit is left out. */
+static void note_attempt(struct connection *c, struct verdict v)
+{
+	struct str said = c->client ? smtp_client_transcript(c->client) : S("");
+
+	buf_printf(&c->attempts, "* %s: %.*s\n", c->remote, STR_ARG(str_head(v.text, 300)));
+	buf_add(&c->attempts, said);
+}
+
+static unsigned rank(enum smtp_fault fault)
+{
+	static const unsigned ranks[] = {
+		[FAULT_NONE] = 0, [FAULT_CONNECTION] = 1, [FAULT_PEER] = 2, [FAULT_TLS] = 3, [FAULT_AUTH] = 4
+	};
+
+	return ranks[fault];
+}
+
+/* Of several failures the most telling one is reported, and of equal ones the first: that of the best host. */
+static void keep_failure(struct connection *c, struct verdict v, enum smtp_step step, enum smtp_fault fault)
+{
+	if (c->failure.verdict.class != OK && rank(fault) <= rank(c->failure.fault))
+		return;
+	c->failure = (struct failure){ .verdict = verdict_keep(&c->arena, v),
+				       .step = step,
+				       .fault = fault,
+				       .by_peer = c->by_peer,
+				       .remote = arena_str(&c->arena, str_of(c->remote)) };
+}
+
+/* Leave this attempt's stream and machine behind: the stream ends by itself. Who talks nonsense gets no QUIT and is not listened to. */
+static void drop_attempt(struct connection *c)
+{
+	ipc_cancel(NULL, c->call);
+	c->call = 0;
+	c->handshaking = false;
+	if (c->stream && c->state == CONNECTION_OPENING)
+		smtp_client_quit(c->client);
+	if (c->stream && smtp_client_output(c->client)->n > 0) {
+		session_flush(c);
+		stream_finish(c->stream);
+	} else if (c->stream) {
+		stream_close(c->stream);
+	}
+	c->stream = NULL;
+	smtp_client_free(c->client);
+	c->client = NULL;
+}
+
+/* The next one whose turn it is, in the first round or the second; false when there is none. */
+static bool next_target(struct connection *c)
+{
+	if (c->sessions >= SESSIONS_MAX)
+		return false;
+	if (++c->tried < c->targets_n && !c->second_turn)
+		return true;
+	if (!c->second_turn) {
+		c->second_turn = true;
+		c->tried = 0;
+	}
+	while (c->tried < c->targets_n && !c->targets[c->tried].cut)
+		c->tried++;
+	return c->tried < c->targets_n && c->second_turns++ < SECOND_TURNS_MAX;
+}
+
+static void give_up(struct connection *c)
+{
+	pool_connection_failed(c->pool, c, &c->failure);
+	connection_close(c, "failed");
+}
+
+void attempt_lookup_failed(struct connection *c, struct verdict v)
+{
+	if (v.class == PERM && c->pool->mx) { /* those who waited know already */
+		connection_close(c, "no mail server");
+		return;
+	}
+	buf_printf(&c->attempts, "* addresses of %.*s: %.*s\n", STR_ARG(c->pool->host), STR_ARG(v.text));
+	keep_failure(c, v, STEP_OPENING, FAULT_CONNECTION);
+	give_up(c);
+}
+
+/* An address that does not do: the next one, or the same in clear text where that is allowed. A refused login is not tried elsewhere:
+ * who does that gets locked out. */
+void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step, enum smtp_fault fault)
+{
+	const struct target *t = &c->targets[c->tried];
+	bool once_more_in_clear = c->handshaking && c->tls == UPSTREAM_OPPORTUNISTIC && c->config.mechanisms.n == 0;
+
+	v = verdict_keep(&c->arena, v);
+	log_debug(&c->log, "connection.failed", kv("remote", c->remote), kv("reason", v.text));
+	note_attempt(c, v);
+	if (once_more_in_clear) {
+		memory_note(c->relay, MEMORY_NO_TLS, &t->address);
+		drop_attempt(c);
+		try_target(c);
+		return;
+	}
+	keep_failure(c, v, step, fault);
+	if (c->state == CONNECTION_OPENING)
+		c->sessions++;
+	drop_attempt(c);
+	if (!c->pool->mx && c->tried == 0 && !c->second_turn)
+		c->pool->first++;
+	if (fault != FAULT_AUTH && !c->relay->stopping && next_target(c))
+		try_target(c);
+	else
+		give_up(c);
+}
+
+struct str attempt_transcript(struct connection *c, struct arena *a)
+{
+	struct str said = c->client ? smtp_client_transcript(c->client) : S(""), before = buf_view(&c->attempts);
+	size_t room = said.n < TRANSCRIPT_MAX ? TRANSCRIPT_MAX - said.n : 0;
+
+	if (before.n > room) /* whole lines */
+		before = str_head(before, str_rfind(str_head(before, room), '\n') + 1);
+	if (before.n > room)
+		before = S("");
+	return arena_printf(a, "%.*s%.*s", STR_ARG(before), STR_ARG(said));
+}

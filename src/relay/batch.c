@@ -1,0 +1,129 @@
+/* batch.c - the recipients of one transaction: as many as the next hop takes at once, in a form that it understands. */
+#include "relay.h"
+
+enum { UTF8_DECLARED = 1, UTF8_IN_HEADER = 4 }; /* bits of `deliver` */
+
+static bool is_ascii(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] >= 0x80)
+			return false;
+	return true;
+}
+
+/* RFC 6531 3.4: a message that was handed over as an internationalized one, and has UTF-8 in its header. Without that word raw UTF-8 in
+ * a header passes as it is. */
+static bool header_needs_utf8(const struct delivery *d)
+{
+	return (d->utf8 & UTF8_DECLARED) && (d->utf8 & UTF8_IN_HEADER);
+}
+
+static struct verdict lacks_utf8(struct str what)
+{
+	return perm(550, S("5.6.7"), what);
+}
+
+/* The address as it may stand in a command; false when the next hop cannot take it. */
+static bool to_ascii(struct delivery *d, struct str address, struct str *out)
+{
+	*out = address;
+	return is_ascii(address) || mail_address_to_ascii(&d->arena, address, out);
+}
+
+struct verdict batch_obstacle(const struct delivery *d, const struct smtp_peer *peer)
+{
+	struct arena scratch = { 0 };
+	struct verdict v = ok();
+	struct str ascii;
+
+	if (peer->features & PEER_SMTPUTF8)
+		return v;
+	if (header_needs_utf8(d))
+		v = lacks_utf8(S("the message's header needs SMTPUTF8, which the next hop lacks"));
+	else if (!is_ascii(d->sender) && !mail_address_to_ascii(&scratch, d->sender, &ascii))
+		v = lacks_utf8(S("the sender's address needs SMTPUTF8, which the next hop lacks"));
+	arena_fini(&scratch);
+	return v;
+}
+
+/* How many recipients at once; RFC 9422 4.2, or what it has shown before. */
+static size_t batch_max(const struct delivery *d, const struct smtp_peer *peer)
+{
+	size_t max = d->recipients_n;
+
+	if (peer->rcptmax > 0 && peer->rcptmax < max)
+		max = (size_t)peer->rcptmax;
+	if (d->pool->rcptmax > 0 && d->pool->rcptmax < max)
+		max = (size_t)d->pool->rcptmax;
+	return max;
+}
+
+static void batch_add(struct delivery *d, size_t index, struct str address)
+{
+	struct batch *b = &d->batch;
+
+	b->index[b->n] = index;
+	b->addresses[b->n] = address;
+	b->orcpt[b->n] = d->recipients[index].orcpt;
+	b->notify[b->n] = d->recipients[index].notify;
+	b->utf8 = b->utf8 || !is_ascii(address);
+	b->n++;
+}
+
+bool batch_fill(struct delivery *d, const struct smtp_peer *peer)
+{
+	bool utf8 = peer->features & PEER_SMTPUTF8;
+	size_t max = batch_max(d, peer);
+	struct batch *b = &d->batch;
+
+	*b = (struct batch){ .sender = d->sender,
+			     .index = ARENA_ARRAY(&d->arena, size_t, max),
+			     .addresses = ARENA_ARRAY(&d->arena, struct str, max),
+			     .orcpt = ARENA_ARRAY(&d->arena, struct str, max),
+			     .notify = ARENA_ARRAY(&d->arena, unsigned, max) };
+	if (!utf8)
+		to_ascii(d, d->sender, &b->sender); /* can be done: it is no obstacle */
+	b->utf8 = !is_ascii(b->sender) || header_needs_utf8(d);
+	for (size_t i = 0; i < d->recipients_n && b->n < max; i++) {
+		struct str address = d->recipients[i].address;
+
+		if (d->recipients[i].known)
+			continue;
+		if (utf8 || to_ascii(d, address, &address))
+			batch_add(d, i, address);
+		else
+			delivery_outcome(d, i, STEP_OPENING,
+					 lacks_utf8(S("the recipient's address needs SMTPUTF8, which the next hop lacks")));
+	}
+	return b->n > 0;
+}
+
+void batch_forget(struct delivery *d)
+{
+	for (size_t i = 0; i < d->batch.n; i++)
+		d->recipients[d->batch.index[i]].heard = false;
+	d->batch.n = 0;
+}
+
+static bool was_too_many(const struct recipient *r)
+{
+	return r->heard && blame_too_many(r->step, r->verdict);
+}
+
+/* Each transaction settles one recipient at least, so there is an end to them: where all are too many, that is the answer. */
+void batch_commit(struct delivery *d)
+{
+	size_t too_many = 0;
+
+	for (size_t i = 0; i < d->batch.n; i++)
+		too_many += was_too_many(&d->recipients[d->batch.index[i]]);
+	for (size_t i = 0; i < d->batch.n; i++) {
+		struct recipient *r = &d->recipients[d->batch.index[i]];
+
+		r->known = r->heard && (!was_too_many(r) || too_many == d->batch.n);
+		r->heard = false;
+	}
+	if (too_many > 0 && too_many < d->batch.n)
+		d->pool->rcptmax = d->batch.n - too_many;
+	d->batch.n = 0;
+}

@@ -1,0 +1,199 @@
+/* conversion.c - a message with 8-bit text for a next hop without 8BITMIME (RFC 6152 3). The text is converted twice: first to count it
+ * and hash it for fresh signatures, which take the place of those that the conversion breaks; then onto the wire (transfer.c). */
+#include "relay.h"
+
+#include "posthouse/clock.h"
+#include "posthouse/smtp_server.h"
+
+#include <assert.h>
+
+static bool take_for_hash(struct connection *c, struct str bytes);
+static void end_for_hash(struct connection *c);
+static void on_resigned(void *ctx, struct verdict v, const struct msg_resigned *m, int fd);
+
+static const struct transfer_ops hash_ops = { take_for_hash, end_for_hash };
+
+bool conversion_is_needed(const struct delivery *d, const struct smtp_peer *peer)
+{
+	return d->body != BODY_7BIT && !(peer->features & PEER_8BITMIME);
+}
+
+/* The keys of the domain that signed, as submission chose them. */
+static void choose_keys(struct connection *c)
+{
+	const struct config *config = role_config(c->relay->role);
+	struct str domain = c->delivery->sign_domain;
+	struct transfer *t = &c->transfer;
+
+	for (size_t i = 0; i < config->sign_n && t->keys_n < DKIM_KEYS_MAX && domain.n > 0; i++) {
+		const struct cfg_sign *s = &config->sign[i];
+
+		if (str_ieq(s->domain, domain)) /* copies: the configuration may change before the answer */
+			t->keys[t->keys_n++] = (struct dkim_key){ .domain = arena_str(&c->delivery->arena, s->domain),
+								  .selector = arena_str(&c->delivery->arena, s->selector),
+								  .algorithm = s->algorithm };
+	}
+	if (domain.n > 0 && t->keys_n == 0)
+		log_info(&c->log, "mail.unsigned", kv("domain", domain));
+}
+
+void conversion_begin(struct connection *c)
+{
+	struct transfer *t = &c->transfer;
+
+	assert(!c->converting);
+	c->converting = true;
+	connection_limit(c);
+	t->convert = convert_new();
+	t->dkim = dkim_new();
+	t->counted = 0;
+	buf_init(&t->converted, CONVERTED_MAX);
+	choose_keys(c);
+	transfer_begin(c, &hash_ops);
+}
+
+static void conversion_over(struct connection *c)
+{
+	c->converting = false;
+	transfer_fini(&c->transfer);
+}
+
+static void conversion_failed(struct connection *c, struct verdict v)
+{
+	c->delivery->unconvertible = verdict_keep(&c->delivery->arena, v);
+	conversion_over(c);
+}
+
+/* Count what was converted; its body goes into the hash. The header section, of which there is no part here until all of it is there,
+ * ends in a blank line. */
+static void digest(struct connection *c)
+{
+	struct transfer *t = &c->transfer;
+	struct str bytes = buf_view(&t->converted), header = convert_header(t->convert);
+	uint64_t body_at = header.n + 2;
+
+	if (header.p && t->counted + bytes.n > body_at)
+		dkim_body(t->dkim, str_from(bytes, body_at > t->counted ? (size_t)(body_at - t->counted) : 0));
+	t->counted += bytes.n;
+	buf_clear(&t->converted);
+}
+
+static bool take_for_hash(struct connection *c, struct str bytes)
+{
+	struct verdict v = convert_feed(c->transfer.convert, bytes, &c->transfer.converted);
+
+	if (v.class != OK) {
+		conversion_failed(c, v);
+		return false;
+	}
+	digest(c);
+	return true;
+}
+
+/* Our signatures were made over the text as it was. What else is in the prefix is not ours to change. */
+static struct str without_signatures(struct arena *a, struct str prefix)
+{
+	struct str kept = S("");
+	struct header h;
+
+	if (header_parse(a, prefix, &h).class != OK)
+		return prefix;
+	for (size_t i = 0; i < h.n; i++)
+		if (!str_ieq(h.fields[i].name, S("DKIM-Signature")))
+			kept = arena_printf(a, "%.*s%.*s", STR_ARG(kept), STR_ARG(h.fields[i].whole));
+	return kept;
+}
+
+/* Received first, then the signatures, as submission has it. */
+static void finish(struct connection *c, const struct str *signatures)
+{
+	struct delivery *d = c->delivery;
+	struct transfer *t = &c->transfer;
+
+	d->converted_prefix = without_signatures(&d->arena, d->prefix);
+	for (size_t i = 0; signatures && i < t->keys_n; i++) {
+		struct str field = dkim_field(&d->arena, t->dkim, i, signatures[i]);
+
+		d->converted_prefix = arena_printf(&d->arena, "%.*s%.*s", STR_ARG(d->converted_prefix), STR_ARG(field));
+	}
+	d->converted_size = d->converted_prefix.n + t->counted;
+	d->converted = true;
+	log_debug(&c->log, "text.converted", kv("size_bytes", d->converted_size), kv("signatures", t->keys_n));
+	conversion_over(c);
+}
+
+/* Queue asks vault, which alone has the keys. */
+static void ask_queue(struct connection *c, const struct header *header)
+{
+	struct msg_resign m = { .lease = c->delivery->lease };
+	struct rec_digest records[DKIM_KEYS_MAX];
+	struct transfer *t = &c->transfer;
+	struct str digests[DKIM_KEYS_MAX];
+
+	dkim_finish(t->dkim, header, t->keys, t->keys_n, clock_now_ms(), digests);
+	for (size_t i = 0; i < t->keys_n; i++)
+		records[i] = (struct rec_digest){ t->keys[i].selector, t->keys[i].algorithm, digests[i] };
+	m.digests.at = records;
+	m.digests.n = t->keys_n;
+	c->call = ipc_call_resign(role_peer(c->relay->role, ROLE_QUEUE, 0), &m, -1, on_resigned, c);
+}
+
+static void end_for_hash(struct connection *c)
+{
+	struct transfer *t = &c->transfer;
+	struct verdict v = convert_end(t->convert, &t->converted);
+	struct header header;
+
+	if (v.class == OK)
+		digest(c);
+	if (v.class == OK && t->keys_n > 0)
+		v = header_parse(&c->delivery->arena, arena_str(&c->delivery->arena, convert_header(t->convert)), &header);
+	if (v.class != OK)
+		conversion_failed(c, v);
+	else if (t->keys_n == 0)
+		finish(c, NULL);
+	else
+		ask_queue(c, &header);
+}
+
+/* The signature for a key, empty when it is not among them. */
+static struct str find_signature(const struct msg_resigned *m, const struct dkim_key *key)
+{
+	for (size_t i = 0; i < m->signatures.n; i++)
+		if (str_eq(m->signatures.at[i].selector, key->selector) && m->signatures.at[i].algorithm == key->algorithm)
+			return m->signatures.at[i].signature;
+	return S("");
+}
+
+/* A configured key that cannot be used is a failure of ours, for now: the message never goes unsigned. */
+static void signing_failed(struct connection *c, struct str reason)
+{
+	struct str text = arena_printf(&c->delivery->arena, "the message had to be converted, and cannot be signed anew: %.*s",
+				       STR_ARG(reason));
+
+	log_error(&c->log, "mail.sign_failed", kv("domain", c->transfer.keys[0].domain), kv("reason", reason));
+	conversion_failed(c, temp(451, S("4.7.5"), text));
+}
+
+static void on_resigned(void *ctx, struct verdict v, const struct msg_resigned *m, int fd)
+{
+	struct connection *c = ctx;
+	struct transfer *t = &c->transfer;
+	struct str signatures[DKIM_KEYS_MAX];
+	bool complete = true;
+
+	c->call = 0;
+	if (v.class == OK)
+		v = m->verdict;
+	for (size_t i = 0; v.class == OK && i < t->keys_n; i++) {
+		signatures[i] = find_signature(m, &t->keys[i]);
+		complete = complete && signatures[i].n > 0;
+	}
+	if (v.class != OK)
+		signing_failed(c, v.text);
+	else if (!complete)
+		signing_failed(c, S("a signature is missing in the answer"));
+	else
+		finish(c, signatures);
+	session_resume(c);
+}

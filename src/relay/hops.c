@@ -1,0 +1,296 @@
+/* hops.c - the next hops: an upstream for each that is configured, and a domain for as long as there is mail for it. */
+#include "relay.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+enum { SMTP_PORT = 25 };
+
+static struct pool *find(struct relay *relay, struct str route)
+{
+	LIST_EACH (i, &relay->pools) {
+		struct pool *pool = CONTAINER_OF(i, struct pool, in_relay);
+
+		if (!pool->gone && str_eq(pool->route, route))
+			return pool;
+	}
+	return NULL;
+}
+
+static struct pool *pool_new(struct relay *relay)
+{
+	struct pool *pool = NEW(struct pool);
+
+	pool->relay = relay;
+	list_init(&pool->connections);
+	list_init(&pool->waiting);
+	list_append(&relay->pools, &pool->in_relay);
+	return pool;
+}
+
+static size_t limit_of(uint64_t connections)
+{
+	return connections ? (size_t)connections : 1;
+}
+
+static void use_trust(struct pool *pool, struct str ca_pem)
+{
+	struct verdict why = ok();
+
+	pool->trust = trust_get(pool->relay, ca_pem, &pool->arena, &why);
+	if (pool->trust)
+		trust_use(pool->trust);
+	else
+		log_error(&pool->relay->log, "upstream.failed", kv("upstream", pool->route), kv("reason", why.text));
+}
+
+/* ---- upstreams ---- */
+
+static unsigned port_of(const struct cfg_upstream *u)
+{
+	if (u->port > 0)
+		return (unsigned)u->port;
+	return u->tls == UPSTREAM_IMPLICIT ? 465 : 587;
+}
+
+static bool same_definition(const struct pool *pool, const struct cfg_upstream *u)
+{
+	return str_eq(pool->host, u->host) && pool->port == port_of(u) && pool->tls == u->tls &&
+	       pool->login == (u->login.n > 0) && str_eq(pool->tls_name, u->tls_name.n ? u->tls_name : u->host) &&
+	       (!pool->trust || str_eq(pool->trust->ca_pem, u->ca_pem));
+}
+
+/* Take over a definition, which the first phase of the configuration has found usable. */
+static void define(struct pool *pool, const struct cfg_upstream *u)
+{
+	arena_reset(&pool->arena);
+	trust_leave(pool->trust);
+	pool->trust = NULL;
+	pool->route = arena_printf(&pool->arena, "upstream:%.*s", STR_ARG(u->name));
+	pool->name = arena_str(&pool->arena, u->name);
+	pool->host = arena_str(&pool->arena, u->host);
+	pool->tls_name = arena_str(&pool->arena, u->tls_name.n ? u->tls_name : u->host);
+	pool->port = port_of(u);
+	pool->tls = u->tls;
+	pool->login = u->login.n > 0;
+	pool->generation++;
+	pool->fewer = 0;
+	pool->rcptmax = 0;
+	if (u->tls != UPSTREAM_NONE)
+		use_trust(pool, u->ca_pem);
+}
+
+static void retire(struct pool *pool)
+{
+	struct str reason = S("the upstream is no longer configured");
+
+	pool->gone = true;
+	pool_close_opening(pool);
+	pool_close_idle(pool, "no longer configured");
+	pool_end_waiting(pool, GATE_BUSY, temp(451, S("4.3.5"), reason), S(""), reason, S(""));
+	pool_free_if_unused(pool);
+}
+
+static void apply_upstream(struct relay *relay, const struct config *config, const struct cfg_upstream *u, struct arena *a)
+{
+	struct pool *pool = find(relay, arena_printf(a, "upstream:%.*s", STR_ARG(u->name)));
+	bool fresh = !pool;
+
+	if (fresh)
+		pool = pool_new(relay);
+	if (fresh || !same_definition(pool, u)) {
+		define(pool, u);
+		targets_forget(pool);
+		pool_close_opening(pool);
+		pool_close_idle(pool, "the configuration has changed");
+	}
+	pool->limit = limit_of(u->connections ? u->connections : config->delivery.connections_per_destination);
+	pool_advance(pool);
+}
+
+static bool configured(const struct config *config, struct str name)
+{
+	for (size_t i = 0; i < config->upstreams_n; i++)
+		if (str_eq(config->upstreams[i].name, name))
+			return true;
+	return false;
+}
+
+/* ---- domains ---- */
+
+static struct pool *domain_new(struct relay *relay, struct str route)
+{
+	const struct cfg_delivery *delivery = &role_config(relay->role)->delivery;
+	struct pool *pool = pool_new(relay);
+
+	pool->route = arena_str(&pool->arena, route);
+	pool->name = pool->host = pool->tls_name = str_from(pool->route, 3);
+	pool->mx = true;
+	pool->port = delivery->port ? (unsigned)delivery->port : SMTP_PORT;
+	pool->tls = UPSTREAM_OPPORTUNISTIC;
+	pool->limit = limit_of(delivery->connections_per_destination);
+	use_trust(pool, S(""));
+	return pool;
+}
+
+/* What concerns all connections alike has changed: begin anew where that matters. */
+static void apply_domain(struct pool *pool, const struct cfg_delivery *delivery, bool changed)
+{
+	pool->limit = limit_of(delivery->connections_per_destination);
+	if (changed) {
+		pool->port = delivery->port ? (unsigned)delivery->port : SMTP_PORT;
+		pool->generation++;
+		targets_forget(pool);
+		pool_close_opening(pool);
+		pool_close_idle(pool, "the configuration has changed");
+	}
+	pool_advance(pool);
+	pool_free_if_unused(pool);
+}
+
+struct pool *hop_find(struct relay *relay, struct str route, struct arena *a, struct str *why_out)
+{
+	struct pool *pool = find(relay, route);
+
+	if (pool)
+		return pool;
+	if (str_starts(route, S("mx:")) && route.n > 3)
+		return domain_new(relay, route);
+	*why_out = arena_printf(a, "%.*s is not configured", STR_ARG(route));
+	return NULL;
+}
+
+/* ---- what all have in common ---- */
+
+/* The configuration in one text, to see whether it is the same. */
+static struct str dns_options_text(struct arena *a, const struct cfg_delivery *d)
+{
+	return arena_printf(a, "%.*s\n%.*s\n%d%d", STR_ARG(d->resolver), STR_ARG(d->trust_anchor), d->ipv4, d->ipv6);
+}
+
+static struct str path_text(struct arena *a, const struct cfg_delivery *d)
+{
+	struct str text = arena_printf(a, "%llu %d%d", (unsigned long long)d->port, d->ipv4, d->ipv6);
+
+	for (size_t i = 0; i < d->source.n; i++)
+		text = arena_printf(a, "%.*s %.*s", STR_ARG(text), STR_ARG(d->source.at[i]));
+	return text;
+}
+
+static struct dns *open_dns(struct relay *relay, const struct cfg_delivery *d, struct arena *a, struct verdict *why_out)
+{
+	struct dns_options options = {
+		.resolver = d->resolver, .trust_anchor = d->trust_anchor, .ipv4 = d->ipv4, .ipv6 = d->ipv6
+	};
+
+	return dns_open(relay->loop, &options, a, why_out);
+}
+
+struct dns *hop_dns(struct relay *relay, struct arena *a, struct verdict *why_out)
+{
+	if (relay->dns)
+		return relay->dns;
+	relay->dns = open_dns(relay, &role_config(relay->role)->delivery, a, why_out);
+	if (!relay->dns)
+		log_error(&relay->log, "resolver.failed", kv("reason", why_out->text));
+	return relay->dns;
+}
+
+/* A resolver of the administrator's own choice is tried at once; the ordinary one costs memory that without direct delivery nobody
+ * needs. */
+struct verdict hops_check(struct relay *relay, const struct config *config)
+{
+	const struct cfg_delivery *d = &config->delivery;
+	struct verdict why = ok();
+
+	arena_reset(&relay->scratch);
+	for (size_t i = 0; i < config->upstreams_n; i++) {
+		const struct cfg_upstream *u = &config->upstreams[i];
+
+		if (u->tls == UPSTREAM_NONE || trust_get(relay, u->ca_pem, &relay->scratch, &why))
+			continue;
+		trusts_sweep(relay);
+		why.text = arena_printf(&relay->scratch, "upstream %.*s: ca: %.*s", STR_ARG(u->name), STR_ARG(why.text));
+		return why;
+	}
+	if ((d->resolver.n == 0 && d->trust_anchor.n == 0) || str_eq(dns_options_text(&relay->scratch, d), relay->dns_options))
+		return ok();
+	relay->next_dns = open_dns(relay, d, &relay->scratch, &why);
+	if (relay->next_dns)
+		return ok();
+	why.text = arena_printf(&relay->scratch, "delivery.resolver: %.*s", STR_ARG(why.text));
+	return why;
+}
+
+void hops_abandon(struct relay *relay)
+{
+	trusts_sweep(relay);
+	if (relay->next_dns)
+		dns_close(relay->next_dns);
+	relay->next_dns = NULL;
+}
+
+/* Another resolver: look-ups under way are asked for again there. */
+static void apply_dns(struct relay *relay)
+{
+	if (relay->dns)
+		dns_close(relay->dns);
+	relay->dns = relay->next_dns;
+	relay->next_dns = NULL;
+	LIST_EACH (i, &relay->pools)
+		targets_ask_again(CONTAINER_OF(i, struct pool, in_relay));
+}
+
+static void apply_sources(struct relay *relay, const struct str_list *list)
+{
+	struct arena a = { 0 };
+
+	memset(relay->source, 0, sizeof relay->source);
+	for (size_t i = 0; i < list->n; i++) {
+		const char *z = arena_cstr(&a, list->at[i]);
+		struct sockaddr_storage address;
+
+		memset(&address, 0, sizeof address);
+		if (uv_ip4_addr(z, 0, (struct sockaddr_in *)&address) == 0 && relay->source[0].ss_family == 0)
+			relay->source[0] = address;
+		else if (uv_ip6_addr(z, 0, (struct sockaddr_in6 *)&address) == 0 && relay->source[1].ss_family == 0)
+			relay->source[1] = address;
+	}
+	arena_fini(&a);
+}
+
+/* What all connections have in common; true when it has changed. */
+static bool apply_delivery(struct relay *relay, const struct cfg_delivery *d)
+{
+	struct arena a = { 0 };
+	struct str dns_options = dns_options_text(&a, d), path = path_text(&a, d);
+	bool other_dns = !str_eq(dns_options, relay->dns_options), other_path = !str_eq(path, relay->path);
+
+	arena_reset(&relay->arena);
+	relay->dns_options = arena_str(&relay->arena, dns_options);
+	relay->path = arena_str(&relay->arena, path);
+	arena_fini(&a);
+	apply_sources(relay, &d->source);
+	if (other_dns)
+		apply_dns(relay);
+	return other_dns || other_path;
+}
+
+void hops_apply(struct relay *relay, const struct config *config)
+{
+	bool changed = apply_delivery(relay, &config->delivery);
+	struct arena a = { 0 };
+
+	LIST_EACH (i, &relay->pools) {
+		struct pool *pool = CONTAINER_OF(i, struct pool, in_relay);
+
+		if (pool->mx)
+			apply_domain(pool, &config->delivery, changed);
+		else if (!pool->gone && !configured(config, pool->name))
+			retire(pool);
+	}
+	for (size_t i = 0; i < config->upstreams_n; i++)
+		apply_upstream(relay, config, &config->upstreams[i], &a);
+	arena_fini(&a);
+	trusts_sweep(relay);
+}

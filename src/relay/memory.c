@@ -1,0 +1,76 @@
+/* memory.c - what connections have taught about addresses, for some minutes: which do not answer, which cannot do TLS. One slot per
+ * hash: what falls into the same slot is forgotten, which costs an attempt and nothing else. */
+#include "relay.h"
+
+#include "posthouse/clock.h"
+
+#include <arpa/inet.h>
+
+enum { SILENT_FAMILY = 3 }; /* so many addresses of a family in a row without an answer, and none with: it does not work here */
+
+/* FNV-1a over the kind, the address and the port. */
+static uint64_t key_of(enum memory_kind kind, const struct sockaddr_storage *address)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
+	bool six = address->ss_family == AF_INET6;
+	const unsigned char *p = six ? v6->sin6_addr.s6_addr : (const unsigned char *)&v4->sin_addr;
+	unsigned port = ntohs(six ? v6->sin6_port : v4->sin_port);
+	uint64_t hash = 0xcbf29ce484222325u ^ kind;
+
+	for (size_t i = 0; i < (six ? sizeof v6->sin6_addr : sizeof v4->sin_addr); i++)
+		hash = (hash ^ p[i]) * 0x100000001b3u;
+	hash = (hash ^ (port & 0xff)) * 0x100000001b3u;
+	return (hash ^ (port >> 8)) * 0x100000001b3u;
+}
+
+void memory_note(struct relay *relay, enum memory_kind kind, const struct sockaddr_storage *address)
+{
+	uint64_t key = key_of(kind, address);
+
+	relay->memory[key % MEMORY_SLOTS] = (struct memory_slot){ .key = key, .until = clock_mono_ms() + MEMORY_MS };
+}
+
+void memory_forget(struct relay *relay, enum memory_kind kind, const struct sockaddr_storage *address)
+{
+	uint64_t key = key_of(kind, address);
+	struct memory_slot *slot = &relay->memory[key % MEMORY_SLOTS];
+
+	if (slot->key == key)
+		slot->until = 0;
+}
+
+bool memory_has(const struct relay *relay, enum memory_kind kind, const struct sockaddr_storage *address)
+{
+	uint64_t key = key_of(kind, address);
+	const struct memory_slot *slot = &relay->memory[key % MEMORY_SLOTS];
+
+	return slot->key == key && slot->until > clock_mono_ms();
+}
+
+static struct family *family_of(struct relay *relay, const struct sockaddr_storage *address)
+{
+	return &relay->families[address->ss_family == AF_INET6];
+}
+
+void memory_silent(struct relay *relay, const struct sockaddr_storage *address)
+{
+	struct family *f = family_of(relay, address);
+
+	memory_note(relay, MEMORY_DEAD, address);
+	f->silent++;
+	f->until = clock_mono_ms() + MEMORY_MS;
+}
+
+void memory_answered(struct relay *relay, const struct sockaddr_storage *address)
+{
+	memory_forget(relay, MEMORY_DEAD, address);
+	family_of(relay, address)->silent = 0;
+}
+
+bool memory_doubts(struct relay *relay, const struct sockaddr_storage *address)
+{
+	const struct family *f = family_of(relay, address);
+
+	return (f->silent >= SILENT_FAMILY && f->until > clock_mono_ms()) || memory_has(relay, MEMORY_DEAD, address);
+}

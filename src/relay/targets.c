@@ -1,0 +1,136 @@
+/* targets.c - the addresses of a next hop: of an upstream's host, or of all mail servers of a domain in their order. */
+#include "relay.h"
+
+#include "posthouse/clock.h"
+
+static void on_resolved(void *ctx, struct verdict v, const struct sockaddr_storage *addresses, size_t n);
+static void on_mx(void *ctx, struct verdict v, const struct dns_host *hosts, size_t n);
+
+void targets_forget(struct pool *pool)
+{
+	resolve_cancel(pool->resolving);
+	dns_cancel(pool->lookup);
+	pool->resolving = NULL;
+	pool->lookup = NULL;
+	arena_reset(&pool->targets_arena);
+	pool->targets = NULL;
+	pool->targets_n = pool->first = 0;
+}
+
+/* Ask; whoever waits for the answer is RESOLVING. NULL and why, when that is not possible. */
+static bool ask(struct pool *pool, struct arena *a, struct verdict *why_out)
+{
+	struct relay *relay = pool->relay;
+	const struct config *config = role_config(relay->role);
+	struct str_list own = { .at = ARENA_ARRAY(a, struct str, config->delivery.source.n + 1) };
+	struct dns *dns;
+
+	if (!pool->mx) {
+		pool->resolving = resolve_host(relay->loop, pool->host, pool->port, config->delivery.ipv4, config->delivery.ipv6,
+					       on_resolved, pool);
+		return true;
+	}
+	own.at[own.n++] = config->hostname;
+	for (size_t i = 0; i < config->delivery.source.n; i++)
+		own.at[own.n++] = config->delivery.source.at[i];
+	dns = hop_dns(relay, a, why_out);
+	if (!dns)
+		return false;
+	pool->lookup = dns_mx(dns, pool->name, pool->port, &own, on_mx, pool);
+	return true;
+}
+
+void targets_find(struct pool *pool, struct connection *c)
+{
+	struct verdict why = ok();
+
+	if (pool->targets_n > 0 && clock_mono_ms() - pool->targets_at < ADDRESSES_MS) {
+		attempt_all(c);
+		return;
+	}
+	if (!pool->resolving && !pool->lookup && !ask(pool, &c->arena, &why))
+		attempt_lookup_failed(c, temp(451, S("4.3.5"), why.text));
+}
+
+void targets_ask_again(struct pool *pool)
+{
+	struct verdict why = ok();
+	bool asked = pool->lookup;
+
+	pool->lookup = NULL; /* gone with its resolver */
+	if (!asked)
+		return;
+	LIST_EACH (i, &pool->connections) {
+		struct connection *c = CONTAINER_OF(i, struct connection, in_pool);
+
+		if (c->state == CONNECTION_RESOLVING && !pool->lookup && !ask(pool, &c->arena, &why))
+			attempt_lookup_failed(c, temp(451, S("4.3.5"), why.text));
+	}
+}
+
+/* The answer is there: those who waited for it go on, or give up. */
+static void answer(struct pool *pool, struct verdict v)
+{
+	pool->targets_at = clock_mono_ms();
+	LIST_EACH (i, &pool->connections) {
+		struct connection *c = CONTAINER_OF(i, struct connection, in_pool);
+
+		if (c->state != CONNECTION_RESOLVING)
+			continue;
+		if (v.class == OK)
+			attempt_all(c);
+		else
+			attempt_lookup_failed(c, v);
+	}
+}
+
+static void add(struct pool *pool, struct str host, const struct sockaddr_storage *address)
+{
+	if (pool->targets_n < TARGETS_MAX)
+		pool->targets[pool->targets_n++] = (struct target){ .host = host, .address = *address };
+}
+
+static void on_resolved(void *ctx, struct verdict v, const struct sockaddr_storage *addresses, size_t n)
+{
+	struct pool *pool = ctx;
+	struct str host;
+
+	pool->resolving = NULL;
+	targets_forget(pool);
+	if (v.class == OK && n == 0)
+		v = temp(451, S("4.4.3"), S("the name has no address"));
+	pool->targets = ARENA_ARRAY(&pool->targets_arena, struct target, TARGETS_MAX);
+	host = arena_str(&pool->targets_arena, pool->host);
+	for (size_t i = 0; v.class == OK && i < n && i < TARGETS_OF_HOST_MAX; i++)
+		add(pool, host, &addresses[i]);
+	answer(pool, v);
+}
+
+/* RFC 5321 5.1: in the order of the hosts. A domain that takes no mail ends it for all who wait. */
+static void on_mx(void *ctx, struct verdict v, const struct dns_host *hosts, size_t n)
+{
+	struct pool *pool = ctx;
+
+	pool->lookup = NULL;
+	targets_forget(pool);
+	pool->targets = ARENA_ARRAY(&pool->targets_arena, struct target, TARGETS_MAX);
+	for (size_t i = 0; v.class == OK && i < n; i++) {
+		struct str name = arena_str(&pool->targets_arena, hosts[i].name);
+
+		for (size_t k = 0; k < hosts[i].addresses_n && k < TARGETS_OF_HOST_MAX; k++)
+			add(pool, name, &hosts[i].addresses[k]);
+	}
+	if (v.class == OK && pool->targets_n == 0)
+		v = temp(451, S("4.4.3"), S("none of the mail servers has an address now"));
+	if (v.class == PERM) {
+		struct arena a = { 0 };
+		struct str transcript = arena_printf(&a, "* mail servers of %.*s: %u %.*s %.*s\n", STR_ARG(pool->name), v.code,
+						     STR_ARG(v.enhanced), STR_ARG(v.text));
+
+		log_info(&pool->relay->log, "destination.refused", kv("domain", pool->name), kv("code", v.code),
+			 kv("enhanced", v.enhanced), kv("reason", v.text));
+		pool_refuse_waiting(pool, v, transcript);
+		arena_fini(&a);
+	}
+	answer(pool, v);
+}

@@ -1,0 +1,133 @@
+/* unreported.c - of what the senders are still to be told: failures, delays, successes. The answers are in report.c. */
+#include "writer.h"
+
+#define SCAN_UNREPORTED_MAX 1000 /* messages looked at in one call */
+
+static const struct told_turn the_beginning = { 0, 0 };
+
+/* What each kind of report looks for: messages, and their recipients that it is about. */
+static const struct {
+	bool by_time; /* messages take turns by warn_at, which must have passed */
+	enum statement messages, recipients;
+} kinds[KIND_COUNT] = {
+	[KIND_FAILURE] = { false, Q_failed_messages, Q_failed_recipients },
+	[KIND_DELAY] = { true, Q_late_messages, Q_late_recipients },
+	[KIND_SUCCESS] = { false, Q_good_messages, Q_good_recipients },
+};
+
+/* A row of ..._recipients. */
+static struct failed_recipient read_recipient(struct arena *a, sqlite3_stmt *q)
+{
+	return (struct failed_recipient){ .n = db_u64(q, 0),
+					  .address = db_keep(a, q, 1),
+					  .orcpt = db_keep(a, q, 2),
+					  .remote = db_keep(a, q, 3),
+					  .notify = (unsigned)db_u64(q, 4),
+					  .last_at = db_u64(q, 5),
+					  .attempts = db_u64(q, 6),
+					  .verdict = stored_verdict(a, q, 7) };
+}
+
+/* All recipients of the message that the report is about. */
+static void read_recipients(struct writer *w, enum message_kind kind, struct arena *a, struct unreported *u)
+{
+	sqlite3_stmt *q = db_query(&w->db, kinds[kind].recipients, INT(u->id));
+	size_t capacity = 0;
+
+	while (db_row(&w->db, q)) {
+		if (u->failed_n == capacity) {
+			struct failed_recipient *more =
+				ARENA_ARRAY(a, struct failed_recipient, capacity = capacity ? capacity * 2 : 4);
+
+			if (u->failed_n)
+				memcpy(more, u->failed, u->failed_n * sizeof(*more));
+			u->failed = more;
+		}
+		u->failed[u->failed_n++] = read_recipient(a, q);
+	}
+}
+
+/* What the report says of the message. */
+static void read_message(struct writer *w, struct arena *a, struct unreported *u)
+{
+	sqlite3_stmt *q = db_query(&w->db, Q_envelope, INT(u->id));
+
+	if (!db_row(&w->db, q))
+		return;
+	u->kind = (enum message_kind)db_u64(q, 0);
+	u->received_at = db_u64(q, 1);
+	u->expires_at = db_u64(q, 2);
+	u->login = db_keep(a, q, 3);
+	u->sender = db_keep(a, q, 4);
+	u->envid = db_keep(a, q, 5);
+	u->sign_domain = db_keep(a, q, 6);
+	u->ret = (unsigned)db_u64(q, 8);
+	u->utf8 = (unsigned)db_u64(q, 10);
+	u->size = db_u64(q, 12);
+	u->header_size = db_u64(q, 14);
+	db_end(q);
+}
+
+struct unreported_page {
+	enum message_kind kind;
+	struct unreported *at;
+	size_t n, max, seen;
+};
+
+/* Add a message to the page, unless it has nothing to tell now. */
+static void take_message(struct writer *w, struct op *op, struct unreported_page *page, uint64_t id)
+{
+	struct unreported *u = &page->at[page->n];
+
+	if (leases_has_any(&w->leases, id)) /* one report for all: when the last comes back */
+		return;
+	*u = (struct unreported){ .id = id };
+	read_recipients(w, page->kind, &op->arena, u);
+	if (u->failed_n == 0) /* late, but held */
+		return;
+	read_message(w, &op->arena, u);
+	page->n++;
+}
+
+/* Go on with the messages after `from` and up to `to`; false when the page, or what one call may look at, is used up. */
+static bool take_messages(struct writer *w, struct op *op, struct unreported_page *page, struct told_turn from,
+			  struct told_turn to)
+{
+	sqlite3_stmt *q = db_query(&w->db, kinds[page->kind].messages, INT(from.at), INT(from.id), INT(to.at), INT(to.id));
+
+	while (page->n < page->max && page->seen < SCAN_UNREPORTED_MAX) {
+		if (!db_row(&w->db, q))
+			return true;
+		w->unreported[page->kind] =
+			(struct told_turn){ .id = db_u64(q, 0), .at = kinds[page->kind].by_time ? db_u64(q, 1) : 0 };
+		page->seen++;
+		take_message(w, op, page, db_u64(q, 0));
+	}
+	db_end(q);
+	return false;
+}
+
+static bool is_later(struct told_turn a, struct told_turn b)
+{
+	return a.at != b.at ? a.at > b.at : a.id > b.id;
+}
+
+void run_unreported(struct writer *w, struct op *op)
+{
+	struct unreported_page page = { .kind = op->report_kind, .max = op->max < 100 ? op->max : 100 };
+	struct told_turn last, end;
+
+	if (page.kind >= KIND_COUNT || !kinds[page.kind].messages) {
+		op->verdict = perm(501, S("5.5.4"), S("no such kind of report"));
+		return;
+	}
+	page.at = ARENA_ARRAY(&op->arena, struct unreported, page.max + 1);
+	/* In turn: a message whose report cannot be made does not keep the others waiting. */
+	last = w->unreported[page.kind];
+	end = (struct told_turn){ .at = kinds[page.kind].by_time ? op->cursor : 0, .id = INT64_MAX };
+	if (take_messages(w, op, &page, last, end))
+		(void)take_messages(w, op, &page, the_beginning,
+				    is_later(last, end) ? end : last); /* false: the rest another time */
+	op->out.rows = page.at;
+	op->out.n = page.n;
+}

@@ -1,0 +1,221 @@
+/* scram.c - see scram.h. The names of messages and keys are those of RFC 5802 sections 3 and 7. */
+#include "scram.h"
+
+#include "posthouse/accounts.h"
+#include "posthouse/mail.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+#include <openssl/sha.h>
+
+#define NONCE_SIZE  18   /* bytes of randomness */
+#define MESSAGE_MAX 2048 /* of the server */
+#define REASON_MAX  40
+
+/* gs2-header: no channel binding, no other identity; and its base 64, for client-final-message. */
+#define GS2_HEADER  "n,,"
+#define GS2_ENCODED "biws"
+
+static struct verdict failed(struct str text)
+{
+	return temp(454, S("4.7.0"), text);
+}
+
+void scram_fini(struct scram *s)
+{
+	wipe(s->server_signature, sizeof(s->server_signature));
+	arena_fini(&s->arena);
+	*s = (struct scram){ 0 };
+}
+
+void scram_work_fini(struct scram_work *w)
+{
+	secret_fini(&w->password);
+	wipe(w->salted, sizeof(w->salted));
+	*w = (struct scram_work){ 0 };
+}
+
+/* ---- client-first-message ---- */
+
+static struct verdict make_nonce(struct scram *s)
+{
+	unsigned char bytes[NONCE_SIZE];
+
+	if (RAND_bytes(bytes, sizeof(bytes)) != 1)
+		return failed(S("no random numbers"));
+	s->nonce = base64_encode(&s->arena, str_make(bytes, sizeof(bytes)));
+	return ok();
+}
+
+/* saslname: "=" and "," have another meaning there. */
+static struct str escape(struct arena *a, struct str name)
+{
+	char *p = arena_alloc(a, 3 * name.n + 1);
+	size_t n = 0;
+
+	for (size_t i = 0; i < name.n; i++) {
+		if (name.p[i] != '=' && name.p[i] != ',') {
+			p[n++] = name.p[i];
+			continue;
+		}
+		memcpy(p + n, name.p[i] == '=' ? "=3D" : "=2C", 3);
+		n += 3;
+	}
+	return str_make(p, n);
+}
+
+struct verdict scram_first(struct scram *s, struct str login, struct str nonce, struct secret *response_out)
+{
+	struct verdict v = nonce.n > 0 ? ok() : make_nonce(s);
+	char *prepared = arena_alloc(&s->arena, login.n + 1);
+	size_t n;
+
+	if (v.class != OK)
+		return v;
+	if (nonce.n > 0)
+		s->nonce = arena_str(&s->arena, nonce);
+	if (!saslprep(login, prepared, &n))
+		return failed(S("the configured login has characters that SCRAM does not allow"));
+	s->first_bare =
+		arena_printf(&s->arena, "n=%.*s,r=%.*s", STR_ARG(escape(&s->arena, str_make(prepared, n))), STR_ARG(s->nonce));
+	secret_set(response_out, arena_printf(&s->arena, GS2_HEADER "%.*s", STR_ARG(s->first_bare)));
+	return ok();
+}
+
+/* ---- server-first-message ---- */
+
+/* Take "x=value" and the comma after it off the front. False: something else is there. */
+static bool take_attribute(struct str *rest, char name, struct str *value_out)
+{
+	struct str part = str_head(*rest, str_find(*rest, ','));
+
+	if (part.n < 3 || part.p[0] != name || part.p[1] != '=')
+		return false;
+	*value_out = str_from(part, 2);
+	*rest = str_from(*rest, part.n + 1);
+	return true;
+}
+
+/* The server's begins with ours and adds to it, in printable characters. */
+static bool nonce_valid(const struct scram *s, struct str nonce)
+{
+	for (size_t i = 0; i < nonce.n; i++)
+		if (nonce.p[i] <= ' ' || nonce.p[i] > '~')
+			return false;
+	return nonce.n > s->nonce.n && str_starts(nonce, s->nonce);
+}
+
+static struct verdict prepare_password(struct scram *s, struct str password, struct scram_work *w)
+{
+	char *prepared = arena_alloc(&s->arena, password.n + 1);
+	size_t n = 0;
+	bool usable = saslprep(password, prepared, &n);
+
+	if (usable)
+		secret_set(&w->password, str_make(prepared, n));
+	wipe(prepared, password.n + 1);
+	return usable ? ok() : failed(S("the configured password is empty or has characters that SCRAM does not allow"));
+}
+
+struct verdict scram_challenge(struct scram *s, struct str server_first, struct str password, struct scram_work *work_out)
+{
+	struct str rest = server_first, salt, count;
+	uint64_t iterations;
+
+	if (server_first.n > MESSAGE_MAX)
+		return failed(S("the upstream's SCRAM challenge is too long"));
+	if (str_starts(rest, S("m=")))
+		return failed(S("the upstream demands an extension of SCRAM that nobody here knows"));
+	if (!take_attribute(&rest, 'r', &s->server_nonce) || !take_attribute(&rest, 's', &salt) ||
+	    !take_attribute(&rest, 'i', &count) || !str_to_u64(count, &iterations))
+		return failed(S("the upstream's SCRAM challenge is malformed"));
+	if (!nonce_valid(s, s->server_nonce))
+		return failed(S("the upstream's SCRAM challenge does not answer ours"));
+	if (!base64_decode(&s->arena, salt, &work_out->salt) || work_out->salt.n == 0)
+		return failed(S("the salt in the upstream's SCRAM challenge is malformed"));
+	/* Fewer make the password cheap to guess for whoever reads along; more are an attack on our processor. */
+	if (iterations < SCRAM_ITERATIONS_MIN || iterations > SCRAM_ITERATIONS_MAX)
+		return failed(S("the upstream asks for fewer than 4096 or more than 200000 SCRAM iterations"));
+	work_out->iterations = (unsigned)iterations;
+	s->server_first = arena_str(&s->arena, server_first);
+	s->server_nonce = str_head(str_from(s->server_first, 2), s->server_nonce.n);
+	return prepare_password(s, password, work_out);
+}
+
+bool scram_salt(struct scram_work *w)
+{
+	struct str password = secret_view(&w->password);
+
+	return PKCS5_PBKDF2_HMAC(password.p, (int)password.n, (const unsigned char *)w->salt.p, (int)w->salt.n,
+				 (int)w->iterations, EVP_sha256(), SCRAM_KEY_SIZE, w->salted) == 1;
+}
+
+/* ---- client-final-message ---- */
+
+static bool hmac(const unsigned char key[SCRAM_KEY_SIZE], struct str text, unsigned char out[SCRAM_KEY_SIZE])
+{
+	unsigned n = 0;
+
+	return HMAC(EVP_sha256(), key, SCRAM_KEY_SIZE, (const unsigned char *)text.p, text.n, out, &n) && n == SCRAM_KEY_SIZE;
+}
+
+/* ClientProof, and the signature that only a server that knows the password can make. */
+static bool sign(struct scram *s, const unsigned char *salted, struct str auth_message, unsigned char proof_out[SCRAM_KEY_SIZE])
+{
+	unsigned char client_key[SCRAM_KEY_SIZE], stored_key[SCRAM_KEY_SIZE], server_key[SCRAM_KEY_SIZE],
+		signature[SCRAM_KEY_SIZE];
+	bool made = hmac(salted, S("Client Key"), client_key) && SHA256(client_key, sizeof(client_key), stored_key) &&
+		    hmac(stored_key, auth_message, signature) && hmac(salted, S("Server Key"), server_key) &&
+		    hmac(server_key, auth_message, s->server_signature);
+
+	for (size_t i = 0; made && i < SCRAM_KEY_SIZE; i++)
+		proof_out[i] = client_key[i] ^ signature[i];
+	wipe(client_key, sizeof(client_key));
+	wipe(stored_key, sizeof(stored_key));
+	wipe(server_key, sizeof(server_key));
+	return made;
+}
+
+struct verdict scram_proof(struct scram *s, const struct scram_work *w, struct secret *response_out)
+{
+	struct str without_proof = arena_printf(&s->arena, "c=" GS2_ENCODED ",r=%.*s", STR_ARG(s->server_nonce));
+	struct str auth_message = arena_printf(&s->arena, "%.*s,%.*s,%.*s", STR_ARG(s->first_bare), STR_ARG(s->server_first),
+					       STR_ARG(without_proof));
+	unsigned char proof[SCRAM_KEY_SIZE];
+
+	if (!sign(s, w->salted, auth_message, proof))
+		return failed(S("OpenSSL could not compute the SCRAM proof"));
+	secret_set(response_out, arena_printf(&s->arena, "%.*s,p=%.*s", STR_ARG(without_proof),
+					      STR_ARG(base64_encode(&s->arena, str_make(proof, sizeof(proof))))));
+	return ok();
+}
+
+/* ---- server-final-message ---- */
+
+/* server-error-value is a word like "invalid-proof"; anything else is not repeated. */
+static struct verdict refused(struct scram *s, struct str reason)
+{
+	for (size_t i = 0; i < reason.n; i++)
+		if (!(ascii_lower(reason.p[i]) >= 'a' && ascii_lower(reason.p[i]) <= 'z') && reason.p[i] != '-')
+			reason = S("");
+	if (reason.n == 0 || reason.n > REASON_MAX)
+		return failed(S("the upstream refuses our login by SCRAM"));
+	return failed(arena_printf(&s->arena, "the upstream refuses our login by SCRAM: %.*s", STR_ARG(reason)));
+}
+
+struct verdict scram_verify(struct scram *s, struct str server_final)
+{
+	struct str rest = server_final, value, signature;
+
+	if (server_final.n > MESSAGE_MAX)
+		return failed(S("the upstream's last SCRAM message is too long"));
+	if (take_attribute(&rest, 'e', &value))
+		return refused(s, value);
+	if (!take_attribute(&rest, 'v', &value) || !base64_decode(&s->arena, value, &signature))
+		return failed(S("the upstream's last SCRAM message is malformed"));
+	if (!same_secret(signature, str_make(s->server_signature, SCRAM_KEY_SIZE)))
+		return failed(S(
+			"the upstream does not know our password, whoever it is: its SCRAM signature is wrong, so it may be an impostor"));
+	return ok();
+}

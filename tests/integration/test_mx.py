@@ -1,0 +1,305 @@
+"""Direct delivery: what the recipient's domain says in the DNS decides where mail goes, real name servers answer, and what is broken for a
+while is waited out. All hosts are 127.0.0.x with one delivery.port."""
+import time
+
+from lib import *
+from peers import BlackHole, Names, NameServer, Postfix, Postgrey, Scripted
+from test_delivery import report_of
+
+DIRECT = 'routes = ( { via = [ "mx" ]; } );'
+HOME = '''@ MX 10 home
+home A 127.0.0.9'''
+
+
+def direct_relay(resolver, port, delivery="", **settings):
+    """An instance without upstreams that delivers to the MX hosts that `resolver` names."""
+    delivery = f'port = {port}; resolver = "{resolver}"; {delivery}'
+    if "connect =" not in delivery:
+        delivery += ' timeouts = { connect = "2s"; };'
+    settings.setdefault("extra", DIRECT)
+    return Relay(upstream="", delivery=delivery, **settings)
+
+
+def reports_by_recipient(home, n, seconds=60):
+    """The n reports that came home: { address: (code and text, fields) }."""
+    found = {}
+    for m in home.wait(n, seconds):
+        words, _, recipients, _ = report_of(m)
+        for fields in recipients:
+            found[fields["Final-Recipient"].split(";")[1].strip()] = (words, fields)
+    return found
+
+
+def test_preference_decides_and_equals_share():
+    names = NameServer({"example.net": "ordered MX 20 mx2\nordered MX 10 mx1\nequal MX 10 mx1\nequal MX 10 mx2\nmx1 A 127.0.0.2\nmx2 A 127.0.0.3"})
+    port = free_port()
+    first, second = Sink(host="127.0.0.2", port=port), Sink(host="127.0.0.3", port=port)
+    relay = direct_relay(names.resolver, port, delivery="reuse = 1;")
+    client = relay.connect()
+    for _ in range(4):
+        relay.submit(to=["bob@ordered.example.net"], client=client)
+    first.wait(4)
+    assert not second.messages
+    for _ in range(24):
+        relay.submit(to=["bob@equal.example.net"], client=client)
+    wait_for(lambda: len(first.messages) + len(second.messages) == 28, 60, "28 messages")
+    shares = len(first.messages) - 4, len(second.messages)
+    print("equal preference:", shares)
+    assert min(shares) >= 3, shares
+    assert all(verify_dkim(relay, m) for m in first.messages[:2])
+
+
+def test_every_way_to_name_a_host():
+    """Implicit MX, CNAME of the domain, CNAME of the host, an address literal of each family, letters in any case."""
+    names = NameServer({"example.net": """implicit A 127.0.0.2
+alias CNAME real
+real MX 5 mx1
+odd MX 5 mxalias
+mxalias CNAME mx1
+six MX 5 mx6
+mx1 A 127.0.0.2
+mx6 AAAA ::1"""})
+    port = free_port()
+    sink, six = Sink(host="127.0.0.2", port=port), Sink(host="::1", port=port)
+    relay = direct_relay(names.resolver, port)
+    recipients = ["bob@implicit.example.net", "bob@alias.example.net", "bob@odd.example.net", "bob@REAL.Example.NET", "bob@[127.0.0.2]"]
+    for address in recipients:
+        relay.submit(to=[address])
+    for address in ("bob@six.example.net", "bob@[IPv6:::1]"):
+        relay.submit(to=[address])
+    sink.wait(5)
+    six.wait(2)
+    assert sorted(r.lower() for m in sink.messages for r in m.recipients) == sorted(r.lower() for r in recipients)
+    wait_for(lambda: relay.queue() == [], 10, "empty queue")
+
+
+def test_domains_that_take_no_mail_are_reported():
+    """Null MX (RFC 7505), no such domain, a domain without hosts, one that leads back to us (RFC 5321 5.1)."""
+    names = NameServer({"example.org": HOME + f"\n{HOST.split('.')[0]} A 127.0.0.1", "example.net": f"""null MX 0 .
+nothing TXT "no address"
+loop MX 10 {HOST}.
+mx1 A 127.0.0.2"""})
+    port = free_port()
+    home = Sink(host="127.0.0.9", port=port)
+    relay = direct_relay(names.resolver, port)
+    for domain in ("null", "absent", "nothing", "loop"):
+        relay.submit(to=[f"bob@{domain}.example.net"], message=simple_message(f"to {domain}"))
+    found = reports_by_recipient(home, 4)
+    expected = {"null": ("556", "5.1.10"), "absent": ("550", "5.1.2"), "nothing": ("550", "5.1.2"), "loop": ("554", "5.4.6")}
+    for domain, (code, status) in expected.items():
+        words, fields = found[f"bob@{domain}.example.net"]
+        assert fields["Action"] == "failed" and fields["Status"] == status, (domain, fields.as_string())
+        assert code in fields.as_string() or code in words, (domain, fields.as_string(), words)
+    wait_for(lambda: relay.queue() == [], 20, "empty queue")
+
+
+@time_limit(240)
+def test_broken_names_wait_until_they_are_mended():
+    names = Names({"bad.example": [("MX", "10 mx.good.example.")], "mute.example": [("MX", "10 mx.good.example.")],
+                   "half.example": [("MX", "10 mx.half.example.")], "mx.half.example": [("A", "127.0.0.2")],
+                   "good.example": [("MX", "10 mx.good.example.")], "mx.good.example": [("A", "127.0.0.2")]},
+                  {"bad.example": "servfail", "mute.example": "silent", "mx.half.example": "servfail"})
+    port = free_port()
+    sink = Sink(host="127.0.0.2", port=port)
+    relay = direct_relay(names.resolver, port)
+    ids = {domain: relay.submit(to=[f"bob@{domain}.example"]) for domain in ("bad", "mute", "half")}
+    relay.submit(to=["bob@good.example"])
+    sink.wait(1, 30)
+    for domain, id in ids.items():
+        deferred = wait_for(lambda: [e for e in relay.events(id) if e["event"] == "delivery.deferred"], 60, f"{domain} deferred")
+        assert "4.4.3" in json.dumps(deferred), (domain, deferred)
+    assert len(sink.messages) == 1 and len(relay.queue()) == 3
+    names.faults.clear()
+    for _ in range(30):
+        relay.command("queue", "retry", "--all")
+        if len(sink.messages) >= 4:
+            break
+        time.sleep(2)
+    sink.wait(4, 60)
+    wait_for(lambda: relay.queue() == [], 20, "empty queue")
+    assert len(sink.messages) == 4
+
+
+@time_limit(180)
+def test_the_next_host_when_the_first_is_down():
+    """Refused, never answered, busy, unwilling at the greeting, silent: each time the second host has the mail within the connect time."""
+    port = free_port()
+    faults = {"refused": None, "hole": None, "busy": "421 4.3.2 too busy", "unwilling": "554 5.3.2 no mail here", "silent": "silent"}
+    zone, first = "", {}
+    for i, (domain, greeting) in enumerate(faults.items(), 20):
+        zone += f"{domain} MX 10 first-{domain}\n{domain} MX 20 second\nfirst-{domain} A 127.0.0.{i}\n"
+        if domain == "hole":
+            BlackHole(f"127.0.0.{i}", port)
+        elif greeting:
+            first[domain] = Scripted(host=f"127.0.0.{i}", port=port, answers={"GREETING": lambda line, g=greeting: g})
+    names = NameServer({"example.net": zone + "second A 127.0.0.3"})
+    sink = Sink(host="127.0.0.3", port=port)
+    relay = direct_relay(names.resolver, port, delivery='timeouts = { connect = "1s"; greeting = "1s"; };')
+    for n, domain in enumerate(faults, 1):
+        start = time.monotonic()
+        relay.submit(to=[f"bob@{domain}.example.net"])
+        sink.wait(n, 20)
+        print(f"{domain}: {time.monotonic() - start:.1f} s")
+        assert time.monotonic() - start < 8, domain
+    assert all(server.connections >= 1 for server in first.values())
+    assert relay.queue() == []
+
+
+def test_a_dead_address_family_is_not_waited_out():
+    names = NameServer({"example.net": "@ MX 10 mx\nmx AAAA ::1\nmx A 127.0.0.2"})
+    port = free_port("::1")
+    BlackHole("::1", port)
+    sink = Sink(host="127.0.0.2", port=port)
+    relay = direct_relay(names.resolver, port, delivery='timeouts = { connect = "2s"; };')
+    start = time.monotonic()
+    relay.submit()
+    sink.wait(1, 20)
+    took = time.monotonic() - start
+    print(f"with a dead IPv6 address first: {took:.1f} s")
+    assert took < 8, took
+
+
+def test_an_own_name_that_is_not_best_is_left_out():
+    """RFC 5321 5.1: we are the second host; when the first is down, mail waits and does not come to ourselves."""
+    names = NameServer({"example.org": f"{HOST.split('.')[0]} A 127.0.0.1",
+                        "example.net": f"@ MX 10 mx\n@ MX 20 {HOST}.\n@ MX 30 last\nmx A 127.0.0.2\nlast A 127.0.0.3"})
+    port = free_port()
+    last = Sink(host="127.0.0.3", port=port)
+    relay = direct_relay(names.resolver, port)
+    id = relay.submit()
+    relay.wait_log("event=destination.down", 30)
+    sink = Sink(host="127.0.0.2", port=port)
+    for _ in range(10):
+        relay.command("queue", "retry", "--all")
+        if sink.messages:
+            break
+        time.sleep(1)
+    sink.wait(1)
+    assert not last.messages
+
+
+def test_opportunistic_tls_and_back_to_clear_text():
+    context, cert = tls_context(WORK_DIR())
+    pair = (cert, str(cert).replace(".pem", ".key"))
+    names = NameServer({"example.net": "good MX 10 mx2\nbroken MX 10 mx3\nplain MX 10 mx4\nmx2 A 127.0.0.2\nmx3 A 127.0.0.3\nmx4 A 127.0.0.4"})
+    port = free_port()
+    good = Postfix(host="127.0.0.2", port=port, domains=["good.example.net"], tls="may", certificate=pair)
+    broken = Postfix(host="127.0.0.3", port=port, domains=["broken.example.net"], tls="broken", certificate=pair)
+    plain = Postfix(host="127.0.0.4", port=port, domains=["plain.example.net"])
+    relay = direct_relay(names.resolver, port)
+    for domain, server, word in (("good", good, b"ESMTPS"), ("broken", broken, b"ESMTP"), ("plain", plain, b"ESMTP")):
+        relay.submit(to=[f"bob@{domain}.example.net"], message=simple_message(domain))
+        text = server.wait(1)[0]
+        received = text.split(b"Received: ")[1]
+        assert b"with " + word + b" id" in received, received
+    assert relay.queue() == []
+
+
+@time_limit(180)
+def test_a_slow_domain_delays_nobody_else():
+    """Thirty messages for a host that takes two seconds each, and for a domain whose name server takes five, before ten for a quick one."""
+    names = Names({"slow.example": [("MX", "10 mx.slow.example.")], "mx.slow.example": [("A", "127.0.0.2")], "late.example": [("MX", "10 mx.quick.example.")],
+                   "quick.example": [("MX", "10 mx.quick.example.")], "mx.quick.example": [("A", "127.0.0.3")]}, {"late.example": 5})
+    port = free_port()
+    slow = Scripted(host="127.0.0.2", port=port, answers={"END": lambda line: 2})
+    quick = Sink(host="127.0.0.3", port=port)
+    relay = direct_relay(names.resolver, port, delivery="connections_per_destination = 2;")
+    client = relay.connect()
+    for i in range(30):
+        relay.submit(to=[f"bob@{'slow' if i % 3 else 'late'}.example"], client=client)
+    start = time.monotonic()
+    for _ in range(10):
+        relay.submit(to=["bob@quick.example"], client=client)
+    count = lambda: sum(m.recipients == ["bob@quick.example"] for m in list(quick.messages))
+    wait_for(lambda: count() == 10, 30, "ten quick ones")
+    took = time.monotonic() - start
+    print(f"ten quick messages behind thirty slow ones: {took:.2f} s; of the slow ones {len(slow.messages)} are through")
+    assert took < 4, took
+    assert len(slow.messages) < 20
+    assert slow.peak <= 2, slow.peak
+    slow.answers.clear()
+    slow.wait(20, 60)
+    wait_for(lambda: len(quick.messages) == 20, 60, "the late ones")
+
+
+@time_limit(180)
+def test_a_dead_domain_is_probed_by_one_message():
+    names = NameServer({"example.net": "@ MX 10 mx\nmx A 127.0.0.2"})
+    port = free_port()
+    dead = Scripted(host="127.0.0.2", port=port, answers={"GREETING": lambda line: "421 4.3.2 closed for now"})
+    relay = direct_relay(names.resolver, port)
+    client = relay.connect()
+    relay.submit(client=client)
+    wait_for(lambda: dead.connections, 20, "the first attempt")
+    time.sleep(1)
+    for _ in range(12):
+        relay.submit(client=client)
+    time.sleep(8)
+    print(f"{dead.connections} connections for 13 messages in 9 s of retries every second")
+    assert dead.connections <= 12, dead.connections
+    assert len(relay.queue()) == 13
+    dead.answers.clear()
+    relay.command("queue", "retry", "--all")
+    dead.wait(13, 90)
+    wait_for(lambda: relay.queue() == [], 20, "empty queue")
+    assert len(dead.messages) == 13
+
+
+def test_greylisting_by_postgrey_is_passed():
+    """postgrey in front of Postfix: the first attempt is deferred, the next one from the same address is taken."""
+    names = NameServer({"example.net": "@ MX 10 mx\nmx A 127.0.0.2"})
+    port = free_port()
+    grey = Postgrey(delay=2)
+    postfix = Postfix(host="127.0.0.2", port=port, greylist=grey.port)
+    relay = direct_relay(names.resolver, port, retry='"2s"')
+    id = relay.submit()
+    text = postfix.wait(1, 60)[0]
+    assert b"X-Greylist: delayed" in text, text
+    events = relay.events(id)
+    deferred = [e for e in events if e["event"] == "delivery.deferred"]
+    assert deferred and "reylist" in json.dumps(deferred), events
+    assert events[-1]["event"] == "delivery.sent", events
+
+
+def test_idn_domains():
+    """The domain of a recipient in UTF-8, when clients may say so, and always as A-label; nothing else needs SMTPUTF8."""
+    names = NameServer({"example.net": "xn--bcher-kva MX 10 mx\nmx A 127.0.0.2"})
+    port = free_port()
+    sink = Scripted(host="127.0.0.2", port=port)
+    relay = direct_relay(names.resolver, port)
+    relay.submit(to=["bob@xn--bcher-kva.example.net"])
+    assert sink.wait(1)[0].recipients == ["bob@xn--bcher-kva.example.net"]
+    client = relay.connect()
+    if not client.has_extn("smtputf8"):
+        print("SMTPUTF8 is not offered to clients")
+        return
+    code, text = client.docmd(f"MAIL FROM:<alice@{DOMAIN}> SMTPUTF8")
+    assert code == 250, text
+    client.sock.sendall("RCPT TO:<bob@bücher.example.net>\r\n".encode())
+    assert client.getreply()[0] == 250
+    assert client.data(simple_message())[0] == 250
+    assert sink.wait(2)[1].recipients == ["bob@xn--bcher-kva.example.net"]
+
+
+def test_a_crowd_of_domains_arrives_whole():
+    """Forty domains, some dead, some slow, five recipients each in one message: one transaction per domain, each recipient once."""
+    names = NameServer({"example.net": "\n".join(f"d{i} MX 10 mx{i % 4}" for i in range(40)) + "\n" + "\n".join(f"mx{i} A 127.0.0.{i + 2}" for i in range(4))})
+    port = free_port()
+    sinks = [Sink(host=f"127.0.0.{i + 2}", port=port, delay=0.2 if i == 1 else 0) for i in range(3)]
+    relay = direct_relay(names.resolver, port)
+    recipients = [f"r{k}@d{i}.example.net" for i in range(16) for k in range(5)]
+    relay.submit(to=recipients)
+    alive = sorted(r for r in recipients if int(r.split("@d")[1].split(".")[0]) % 4 != 3)
+    got = lambda: sorted(r for s in sinks for m in list(s.messages) for r in m.recipients)
+    wait_for(lambda: got() == alive, 60, "all of the living domains")
+    for s in sinks:
+        for m in s.messages:
+            assert len({r.split("@")[1] for r in m.recipients}) == 1, m.recipients
+    sinks.append(Sink(host="127.0.0.5", port=port))
+    for _ in range(20):
+        relay.command("queue", "retry", "--all")
+        if got() == sorted(recipients):
+            break
+        time.sleep(1)
+    assert got() == sorted(recipients), len(got())
+    wait_for(lambda: relay.queue() == [], 20, "empty queue")

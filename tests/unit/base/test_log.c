@@ -1,0 +1,180 @@
+/* test_log.c - one line per fact, whatever the values contain: escapes, both formats, levels, lengths, and a reader who does not read. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "posthouse/id.h"
+#include "posthouse/log.h"
+#include "posthouse/verdict.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static int reader, saved;
+static char text[1 << 20];
+
+/* Standard error is a pipe while the test logs. */
+static int capture(void **state)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return -1;
+	saved = dup(STDERR_FILENO);
+	dup2(ends[1], STDERR_FILENO);
+	close(ends[1]);
+	reader = ends[0];
+	fcntl(reader, F_SETFL, O_NONBLOCK);
+	return 0;
+}
+
+static int give_back(void **state)
+{
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	close(reader);
+	log_setup("posthouse", -1);
+	log_configure(false, LOG_INFO);
+	return 0;
+}
+
+/* What was logged since the last time. */
+static const char *logged(void)
+{
+	size_t n = 0;
+	ssize_t got;
+
+	while ((got = read(reader, text + n, sizeof(text) - 1 - n)) > 0)
+		n += (size_t)got;
+	text[n] = '\0';
+	return text;
+}
+
+/* The line from `event=` on, without the time. */
+static const char *after_event(const char *event)
+{
+	const char *line = logged(), *found = strstr(line, event);
+
+	assert_non_null(found);
+	assert_non_null(strchr(line, '\n'));
+	assert_null(strchr(strchr(line, '\n') + 1, '\n')); /* one line */
+	return found + strlen(event);
+}
+
+static void test_values(void **state)
+{
+	static const struct {
+		struct str value;
+		const char *logfmt, *json;
+	} rows[] = {
+		{ S("plain"), " k=plain\n", ",\"k\":\"plain\"}\n" },
+		{ S("a@b.example"), " k=a@b.example\n", ",\"k\":\"a@b.example\"}\n" },
+		{ S(""), " k=\"\"\n", ",\"k\":\"\"}\n" },
+		{ S("two words"), " k=\"two words\"\n", ",\"k\":\"two words\"}\n" },
+		{ S("a=b"), " k=\"a=b\"\n", ",\"k\":\"a=b\"}\n" },
+		{ S("\"quoted\" \\"), " k=\"\\\"quoted\\\" \\\\\"\n", ",\"k\":\"\\\"quoted\\\" \\\\\"}\n" },
+		{ S("x\nevent=forged.line\r\n"), " k=\"x\\nevent=forged.line\\r\\n\"\n",
+		  ",\"k\":\"x\\nevent=forged.line\\r\\n\"}\n" },
+		{ S("\t\0\x1b[31m\x7f"), " k=\"\\t\\u0000\\u001b[31m\\u007f\"\n", ",\"k\":\"\\t\\u0000\\u001b[31m\\u007f\"}\n" },
+		{ S("Gr\xc3\xbc\xc3\x9f"), " k=Gr\xc3\xbc\xc3\x9f\n", ",\"k\":\"Gr\xc3\xbc\xc3\x9f\"}\n" },
+		{ S("\xff\xc3"), " k=\xef\xbf\xbd\xef\xbf\xbd\n", ",\"k\":\"\xef\xbf\xbd\xef\xbf\xbd\"}\n" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		log_configure(false, LOG_INFO);
+		log_info(NULL, "test.done", kv("k", rows[i].value));
+		assert_string_equal(after_event("event=test.done"), rows[i].logfmt);
+		log_configure(true, LOG_INFO);
+		log_info(NULL, "test.done", kv("k", rows[i].value));
+		assert_string_equal(after_event("\"event\":\"test.done\""), rows[i].json);
+	}
+}
+
+static void test_kinds_and_contexts(void **state)
+{
+	struct log log = { .session = 0x5f3a, .message = UINT64_C(0x123456789abcdef) };
+	char id[ID_TEXT_MAX], expected[200];
+
+	log_configure(false, LOG_DEBUG);
+	log_setup("queue", 2);
+	log_warning(&log, "test.done", kv("i", -1), kv("u", UINT64_MAX), kv("b", (bool)true), kv("s", "x y"), kv_id("of", 32));
+	snprintf(expected, sizeof(expected),
+		 " session=5f3a queue=%s i=-1 u=18446744073709551615 b=true s=\"x y\" of=0000000000010\n",
+		 id_format(log.message, id));
+	assert_string_equal(after_event("level=warning role=queue index=2 event=test.done"), expected);
+	log_error(NULL, "test.done");
+	assert_string_equal(after_event("event=test.done"), "\n");
+	assert_string_equal(verdict_name(OK), "ok");
+	assert_string_equal(verdict_name(TEMP), "temp");
+	assert_string_equal(verdict_name(PERM), "perm");
+}
+
+static void test_levels(void **state)
+{
+	log_configure(false, LOG_WARNING);
+	log_debug(NULL, "test.done");
+	log_info(NULL, "test.done");
+	assert_string_equal(logged(), "");
+	log_warning(NULL, "test.done");
+	assert_non_null(strstr(logged(), "event=test.done"));
+}
+
+/* Long values are cut, the line's end never is, and a line is written in one piece. */
+static void test_long_values(void **state)
+{
+	static char quotes[20000], letters[20000];
+	const char *line;
+
+	memset(quotes, '"', sizeof(quotes));
+	memset(letters, 'x', sizeof(letters));
+	for (int json = 0; json < 2; json++) {
+		log_configure(json, LOG_INFO);
+		log_info(NULL, "test.done", kv("a", str_make(quotes, sizeof(quotes))),
+			 kv("b", str_make(letters, sizeof(letters))), kv("c", str_make(letters, sizeof(letters))));
+		line = logged();
+		assert_true(strlen(line) <= 4096); /* PIPE_BUF */
+		assert_string_equal(line + strlen(line) - (json ? 2 : 1), json ? "}\n" : "\n");
+		assert_int_equal(strchr(line, '\n') - line, strlen(line) - 1);
+	}
+}
+
+/* Nobody reads: we do not wait, we count, and say so as soon as there is room. */
+static void test_a_full_pipe(void **state)
+{
+	unsigned lines = 0;
+	const char *all;
+
+	log_configure(false, LOG_INFO);
+	for (unsigned i = 0; i < 100000; i++)
+		log_info(NULL, "test.done", kv("n", i),
+			 kv("padding", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"));
+	all = logged();
+	for (const char *p = all; (p = strchr(p, '\n')); p++)
+		lines++;
+	assert_true(lines > 100 && lines < 100000);
+	log_info(NULL, "test.done", kv("n", "last"));
+	all = logged();
+	assert_non_null(strstr(all, "event=log.dropped"));
+	assert_int_equal(strtoul(strstr(all, "lines=") + 6, NULL, 10), 100000 - lines);
+	assert_non_null(strstr(all, "n=last"));
+	log_forward(S("a line of another process\n"));
+	assert_string_equal(logged(), "a line of another process\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_values, capture, give_back),
+		cmocka_unit_test_setup_teardown(test_kinds_and_contexts, capture, give_back),
+		cmocka_unit_test_setup_teardown(test_levels, capture, give_back),
+		cmocka_unit_test_setup_teardown(test_long_values, capture, give_back),
+		cmocka_unit_test_setup_teardown(test_a_full_pipe, capture, give_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,188 @@
+/* test_limits.c - upstreams that take only so many messages in a time. */
+#include "harness.h"
+
+static struct rate two_a_minute[] = { { 2, 60000 } }, both_rates[] = { { 3, 60000 }, { 4, 86400000 } };
+static struct cfg_upstream upstreams[] = {
+	{ .name = { "isp", 3 }, .connections = 5, .messages = { two_a_minute, 1 } },
+	{ .name = { "two", 3 }, .connections = 5 },
+};
+static struct str both[] = { { "isp", 3 }, { "two", 3 } };
+static struct cfg_route routes[] = { { .via = { both, 1 } } };
+
+/* The first `ways` of the two. */
+static void use_ways(struct harness *h, size_t ways)
+{
+	h->config.upstreams = upstreams;
+	h->config.upstreams_n = 2;
+	routes[0].via.n = ways;
+	h->config.routes = routes;
+	h->config.routes_n = 1;
+	queue_ops.apply(harness_role());
+}
+
+static int setup(void **state)
+{
+	struct harness *h = harness_new();
+
+	upstreams[0].messages = (struct rate_list){ two_a_minute, 1 };
+	use_ways(h, 1);
+	connect_submission(h);
+	connect_relay(h);
+	*state = h;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	harness_free(*state);
+	return 0;
+}
+
+static const struct verdict fine = { .class = OK, .code = 250, .text = { "Ok", 2 } };
+
+static void finish(struct harness *h, size_t i)
+{
+	answer(h, &h->deliveries[i], fine);
+	UNTIL(h, h->deliveries[i].settled);
+}
+
+/* Two at once, then one each 30 seconds; nothing is written for those that wait. */
+static void test_waits(void **state)
+{
+	struct harness *h = *state;
+	unsigned settles;
+
+	for (uint64_t id = 1; id <= 5; id++)
+		submit_and_wait(h, id, "a@example.org", "b@x.example");
+	delivery_number(h, 2);
+	finish(h, 0);
+	finish(h, 1);
+	settles = fake_store->settles;
+	for (size_t i = 2; i < 5; i++) {
+		advance(h, 29999);
+		delivery_number(h, i);
+		advance(h, 1);
+		delivery_number(h, i + 1);
+		finish(h, i);
+	}
+	assert_int_equal(fake_store->settles, settles + 3);
+	assert_int_equal(fake_bucket("upstream:isp", "2/1m")->tat_us, (START_MS + 90000 + 60000) * 1000);
+	assert_true(str_search(harness_stats(h), S("limit upstream:isp 2/1m=2 of 2/1m; the next one in 30 seconds")) <
+		    harness_stats(h).n);
+}
+
+/* The next way takes what the first one may not. */
+static void test_next_way(void **state)
+{
+	struct harness *h = *state;
+	size_t first = 0;
+
+	use_ways(h, 2);
+	for (uint64_t id = 1; id <= 5; id++)
+		submit_and_wait(h, id, "a@example.org", "b@x.example");
+	delivery_number(h, 5);
+	for (size_t i = 0; i < 5; i++)
+		first += str_eq(h->deliveries[i].route, S("upstream:isp"));
+	assert_int_equal(first, 2);
+	advance(h, 30000);
+	submit_and_wait(h, 6, "a@example.org", "b@x.example");
+	assert_true(str_eq(delivery_number(h, 6)->route, S("upstream:isp")));
+}
+
+/* All rates hold; a delivery to many recipients is one message. */
+static void test_several_rates(void **state)
+{
+	struct harness *h = *state;
+
+	upstreams[0].messages = (struct rate_list){ both_rates, 2 };
+	use_ways(h, 1);
+	for (uint64_t id = 1; id <= 6; id++)
+		submit_and_wait(h, id, "a@example.org", "b@x.example c@x.example d@y.example");
+	delivery_number(h, 3);
+	assert_int_equal(h->deliveries[0].n, 3);
+	advance(h, 60000);
+	delivery_number(h, 4);
+	advance(h, 3600000);
+	delivery_number(h, 4);
+	advance(h, 21600000);
+	delivery_number(h, 5);
+}
+
+/* Charged durably before it is sent. */
+static void test_charge_first(void **state)
+{
+	struct harness *h = *state;
+
+	fake_store->hold_buckets = true;
+	submit_and_wait(h, 1, "a@example.org", "b@x.example");
+	run_quiet(h);
+	assert_int_equal(h->deliveries_n, 0);
+	assert_int_equal(h->q->leases.count, 1);
+	fake_release_buckets();
+	delivery_number(h, 1);
+	assert_int_equal(fake_bucket("upstream:isp", "2/1m")->tat_us, (START_MS + 30000) * 1000);
+}
+
+/* What came to nothing is given back: an upstream that is down, a delivery that was dropped. What was refused was sent. */
+static void test_returned(void **state)
+{
+	struct harness *h = *state;
+
+	submit_and_wait(h, 1, "a@example.org", "b@x.example");
+	answer_gate(h, delivery_number(h, 1), "connection refused");
+	UNTIL(h, h->deliveries[0].settled);
+	UNTIL(h, fake_bucket("upstream:isp", "2/1m")->tat_us == START_MS * 1000);
+	advance(h, 5000);
+	answer(h, delivery_number(h, 2), temp(0, S(""), S("withdrawn")));
+	UNTIL(h, h->deliveries[1].settled);
+	answer(h, delivery_number(h, 3), temp(450, S("4.2.2"), S("mailbox full")));
+	UNTIL(h, h->deliveries[2].settled);
+	UNTIL(h, fake_bucket("upstream:isp", "2/1m")->tat_us == (START_MS + 35000) * 1000);
+	disconnect(h, &h->relay);
+	submit_and_wait(h, 2, "a@example.org", "b@x.example");
+	assert_int_equal(fake_bucket("upstream:isp", "2/1m")->tat_us, (START_MS + 35000) * 1000);
+}
+
+/* A restart forgets nothing; a reload with the same rate neither. */
+static void test_remembered(void **state)
+{
+	struct harness *h = *state;
+	uint64_t tat;
+
+	submit_and_wait(h, 1, "a@example.org", "b@x.example");
+	submit_and_wait(h, 2, "a@example.org", "b@x.example");
+	delivery_number(h, 2);
+	finish(h, 0);
+	finish(h, 1);
+	use_ways(h, 1);
+	submit_and_wait(h, 3, "a@example.org", "b@x.example");
+	delivery_number(h, 2);
+	tat = fake_bucket("upstream:isp", "2/1m")->tat_us;
+	assert_int_equal(tat, (START_MS + 60000) * 1000);
+	harness_stop(h, 1000);
+	UNTIL(h, harness_stopped(h));
+	h = *state = harness_again(h);
+	use_ways(h, 1);
+	connect_submission(h);
+	connect_relay(h);
+	submit_and_wait(h, 4, "a@example.org", "b@x.example");
+	run_quiet(h);
+	assert_int_equal(h->deliveries_n, 0);
+	advance(h, 30000);
+	delivery_number(h, 1);
+	assert_int_equal(fake_bucket("upstream:isp", "2/1m")->tat_us, tat + 30000000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_waits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_next_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_several_rates, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_charge_first, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_returned, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_remembered, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,329 @@
+/* harness.c */
+#include "harness.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+const char *program;
+
+/* ---- the peers ---- */
+static void on_channel_closed(void *ctx, struct channel *ch, const char *reason)
+{
+	struct world *w = ctx;
+
+	if (ch == w->master)
+		w->master = NULL;
+	if (ch == w->queue)
+		w->queue = NULL;
+	if (ch == w->vault)
+		w->vault = NULL;
+	channel_free(ch);
+}
+
+static void handle_ready(void *ctx, struct channel *ch, const struct msg_ready *m, int fd)
+{
+	((struct world *)ctx)->ready++;
+}
+
+static void handle_stopped(void *ctx, struct channel *ch, const struct msg_stopped *m, int fd)
+{
+	((struct world *)ctx)->stopped++;
+}
+
+static void handle_result(void *ctx, struct channel *ch, const struct msg_result *m, int fd)
+{
+	struct world *w = ctx;
+	struct result *r = &w->results[w->results_n++];
+
+	r->lease = m->lease;
+	r->gate = (unsigned)m->gate;
+	r->rcptmax = m->rcptmax;
+	r->dsn = m->dsn;
+	r->reason = arena_str(&w->arena, m->gate_reason);
+	r->remote = arena_str(&w->arena, m->remote);
+	r->tls = arena_str(&w->arena, m->tls);
+	r->transcript = arena_str(&w->arena, m->transcript);
+	r->n = (unsigned)m->outcomes.n;
+	for (size_t i = 0; i < m->outcomes.n && i < RECIPIENTS_MAX; i++) {
+		r->verdicts[i] = verdict_keep(&w->arena, m->outcomes.at[i].verdict);
+		r->numbers[i] = m->outcomes.at[i].n;
+	}
+	ipc_send_settled(ch, &(struct msg_settled){ .lease = m->lease }, -1);
+}
+
+/* Queue has vault sign: here it is the digest in capitals, so to speak. */
+static void handle_resign(void *ctx, struct channel *ch, const struct msg_resign *m, int fd)
+{
+	struct world *w = ctx;
+	struct rec_signature signatures[DKIM_KEYS_MAX];
+	struct msg_resigned answer = { .call = m->call, .verdict = w->sign_verdict };
+
+	w->resigns++;
+	assert_in_range(m->digests.n, 1, DKIM_KEYS_MAX);
+	for (size_t i = 0; i < m->digests.n; i++) {
+		assert_int_equal(m->digests.at[i].digest.n, DKIM_DIGEST_SIZE);
+		signatures[i] = (struct rec_signature){ m->digests.at[i].selector, m->digests.at[i].algorithm, S("signed") };
+	}
+	answer.signatures.at = signatures;
+	answer.signatures.n = w->sign_verdict.class == OK ? m->digests.n : 0;
+	ipc_send_resigned(ch, &answer, -1);
+}
+
+static void handle_upstream_step(void *ctx, struct channel *ch, const struct msg_upstream_step *m, int fd)
+{
+	struct world *w = ctx;
+	struct msg_upstream_reply answer = { .call = m->call, .verdict = ok() };
+	char plain[64];
+
+	w->vault_steps++;
+	assert_true(str_eq(m->upstream, S("hop")));
+	if (!w->password) {
+		answer.verdict = temp(454, S("4.7.0"), S("no key today"));
+	} else if (str_eq(m->mechanism, S("PLAIN"))) {
+		int n = snprintf(plain, sizeof plain, "%cme%c%s", 0, 0, w->password);
+
+		answer.response = str_make(plain, (size_t)n);
+	} else {
+		answer.response = m->first ? S("me") : str_of(w->password);
+	}
+	answer.done = w->vault_done;
+	ipc_send_upstream_reply(ch, &answer, -1);
+}
+
+static const struct ipc_handlers master_handlers = { .ready = handle_ready, .stopped = handle_stopped };
+const struct ipc_handlers queue_handlers = { .result = handle_result, .resign = handle_resign };
+static const struct ipc_handlers vault_handlers = { .upstream_step = handle_upstream_step };
+
+static struct channel *play(struct world *w, enum role_id self, const struct ipc_handlers *handlers, int fd)
+{
+	struct channel_config config = {
+		.self = self, .peer = ROLE_RELAY, .incarnation = 1, .handlers = handlers, .on_closed = on_channel_closed, .ctx = w
+	};
+
+	return channel_new(w->loop, fd, &config);
+}
+
+/* ---- the process ---- */
+static int keep_fd(int fd, int as)
+{
+	return fd == as ? fcntl(fd, F_SETFD, 0) : dup2(fd, as);
+}
+
+static void start_program(struct world *w, int channel)
+{
+	w->pid = fork();
+	assert_true(w->pid >= 0);
+	if (w->pid > 0) {
+		close(channel);
+		return;
+	}
+	if (keep_fd(channel, 3) < 0)
+		_exit(99);
+	execl(program, program, "--index", "0", "--incarnation", "2", (char *)NULL);
+	_exit(98);
+}
+
+bool run_until_count(struct world *w, const unsigned *counter, unsigned value)
+{
+	return run_until(w->loop, counter, value, 10000);
+}
+
+static void on_configured(void *ctx, struct verdict v, const struct msg_configured *m, int fd)
+{
+	struct world *w = ctx;
+
+	w->configure_verdict = verdict_keep(&w->arena, m ? m->verdict : v);
+	w->configured++;
+}
+
+/* Both phases of a configuration; false when the role refuses it. */
+bool configure(struct world *w)
+{
+	struct buf slice;
+	unsigned configured = w->configured, ready = w->ready;
+	int fd = memfd_create("slice", MFD_CLOEXEC);
+
+	buf_init(&slice, 1 << 24);
+	w->config.upstreams = &w->upstream;
+	w->config.upstreams_n = 1;
+	assert_true(config_slice_encode(&w->config, ROLE_RELAY, &slice));
+	assert_int_equal(write(fd, buf_view(&slice).p, slice.n), slice.n);
+	buf_fini(&slice);
+	ipc_call_configure(w->master, &(struct msg_configure){ .generation = configured + 1 }, fd, on_configured, w);
+	close(fd);
+	assert_true(run_until_count(w, &w->configured, configured + 1));
+	if (w->configure_verdict.class != OK) {
+		ipc_send_abandon(w->master, &(struct msg_abandon){ .generation = configured + 1 }, -1);
+		return false;
+	}
+	ipc_send_apply(w->master, &(struct msg_apply){ .generation = configured + 1 }, -1);
+	assert_true(run_until_count(w, &w->ready, ready + 1));
+	return true;
+}
+
+struct channel *connect_peer(struct world *w, enum role_id role, const struct ipc_handlers *handlers)
+{
+	struct msg_connect m = { .role = role, .incarnation = 1 };
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+	ipc_send_connect(w->master, &m, pair[1]);
+	close(pair[1]);
+	return play(w, role, handlers, pair[0]);
+}
+
+int setup(void **state)
+{
+	struct world *w = NEW(struct world);
+
+	w->loop = uv_default_loop();
+	sink_open(&w->sink, w->loop);
+	w->like = (struct msg_deliver){ .sender = S("s@example.org"), .prefix = S("Received: by us\r\n") };
+	w->password = "secret";
+	w->config.hostname = S("relay.example.org");
+	w->config.delivery = (struct cfg_delivery){ .connections_per_destination = 10,
+						    .reuse = 100,
+						    .ipv4 = true,
+						    .ipv6 = true,
+						    .timeouts = { 5000, 5000, 5000, 5000 } };
+	w->upstream = (struct cfg_upstream){
+		.name = S("hop"), .host = S("127.0.0.1"), .port = w->sink.port, .tls = UPSTREAM_NONE, .connections = 4
+	};
+	make_certificate(&w->arena, "sink.example.org", &w->chain_pem, &w->key_pem);
+	*state = w;
+	return 0;
+}
+
+/* Start the relay with what the test has put into the configuration. */
+void start(struct world *w)
+{
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+	start_program(w, pair[1]);
+	w->master = play(w, ROLE_MASTER, &master_handlers, pair[0]);
+	assert_true(configure(w));
+	w->queue = connect_peer(w, ROLE_QUEUE, &queue_handlers);
+	w->vault = connect_peer(w, ROLE_VAULT, &vault_handlers);
+}
+
+/* SIGTERM's way: the process drains and exits 0. */
+void stop(struct world *w, uint64_t grace_ms)
+{
+	int status = -1;
+
+	ipc_send_stop(w->master, &(struct msg_stop){ .grace_ms = grace_ms }, -1);
+	assert_true(run_until_count(w, &w->stopped, 1));
+	for (int i = 0; i < 500 && waitpid(w->pid, &status, WNOHANG) == 0; i++)
+		run_for(w->loop, 10);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	w->pid = 0;
+}
+
+int teardown(void **state)
+{
+	struct world *w = *state;
+
+	if (w->pid > 0 && w->ready > 0)
+		stop(w, 2000);
+	if (w->pid > 0) {
+		kill(w->pid, SIGKILL);
+		waitpid(w->pid, NULL, 0);
+	}
+	if (w->master)
+		channel_close(w->master, "end");
+	if (w->queue)
+		channel_close(w->queue, "end");
+	if (w->vault)
+		channel_close(w->vault, "end");
+	sink_close(&w->sink);
+	if (w->other.listener)
+		sink_close(&w->other);
+	for (int i = 0; i < MX_MAX; i++)
+		if (w->mx[i].listener)
+			sink_close(&w->mx[i]);
+	if (w->names.open)
+		names_close(&w->names);
+	run_for(w->loop, 50);
+	tls_context_unref(w->sink.tls);
+	arena_fini(&w->arena);
+	free(w);
+	return 0;
+}
+
+void deliver_to(struct world *w, uint64_t lease, struct str route, const char *recipients, struct str text, int fd, uint64_t size)
+{
+	struct rec_recipient list[RECIPIENTS_MAX];
+	struct msg_deliver m = w->like;
+	struct str rest = str_of(recipients), word;
+
+	m.lease = lease;
+	m.id = lease + 1000;
+	m.route = route;
+	m.size = fd >= 0 ? size : text.n;
+	m.text = text;
+	while (str_split(&rest, ' ', &word)) {
+		assert_true(m.recipients.n < RECIPIENTS_MAX);
+		list[m.recipients.n] = (struct rec_recipient){
+			.n = m.recipients.n * 10, .address = word, .orcpt = w->orcpt, .notify = w->notify
+		};
+		m.recipients.n++;
+	}
+	m.recipients.at = list;
+	assert_true(ipc_send_deliver(w->queue, &m, fd));
+}
+
+void deliver(struct world *w, uint64_t lease, const char *recipients)
+{
+	deliver_to(w, lease, S("upstream:hop"), recipients, S("Subject: x\r\n\r\n.dot\r\n"), -1, 0);
+}
+
+/* The result of a lease, which must have come or come now. */
+struct result *result_of(struct world *w, uint64_t lease)
+{
+	for (unsigned i = 0;; i++) {
+		if (i == w->results_n)
+			assert_true(run_until_count(w, &w->results_n, i + 1));
+		if (w->results[i].lease == lease)
+			return &w->results[i];
+	}
+}
+
+void expect(const struct result *r, unsigned i, enum verdict_class class, unsigned code, const char *enhanced, const char *text)
+{
+	if (r->verdicts[i].class != class || r->verdicts[i].code != code || !str_eq(r->verdicts[i].enhanced, str_of(enhanced)) ||
+	    str_search(r->verdicts[i].text, str_of(text)) == r->verdicts[i].text.n)
+		fail_msg("outcome %u is %s %u %.*s %.*s", i, verdict_name(r->verdicts[i].class), r->verdicts[i].code,
+			 STR_ARG(r->verdicts[i].enhanced), STR_ARG(r->verdicts[i].text));
+}
+
+void expect_reason(const struct result *r, const char *part)
+{
+	if (!r->gate || str_search(r->reason, str_of(part)) == r->reason.n)
+		fail_msg("gate %d, reason %.*s", r->gate, STR_ARG(r->reason));
+	assert_int_equal(r->verdicts[0].class, TEMP);
+}
+
+void use_tls(struct world *w, unsigned mode)
+{
+	struct verdict why;
+
+	w->sink.tls = tls_server_context(w->chain_pem, w->key_pem, TLS_1_2, &w->arena, &why);
+	assert_non_null(w->sink.tls);
+	w->sink.implicit = mode == UPSTREAM_IMPLICIT;
+	w->sink.features = mode == UPSTREAM_IMPLICIT ? "AUTH LOGIN\nPIPELINING" : "STARTTLS\nAUTH PLAIN LOGIN\nPIPELINING";
+	w->upstream.tls = mode;
+	w->upstream.ca_pem = w->chain_pem;
+	w->upstream.tls_name = S("sink.example.org");
+}
+
+bool holds(struct str text, const char *part)
+{
+	return str_search(text, str_of(part)) < text.n;
+}

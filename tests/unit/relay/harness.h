@@ -1,0 +1,69 @@
+/* harness.h - the relay role's real process, with master, queue and vault played here, and next hops and a name server on loopback. */
+#ifndef POSTHOUSE_TEST_RELAY_HARNESS_H
+#define POSTHOUSE_TEST_RELAY_HARNESS_H
+
+#include "../net/fixture.h"
+#include "names.h"
+#include "sink.h"
+
+#include "posthouse/ipc.h"
+#include "posthouse/mail.h"
+#include "posthouse/smtp_server.h"
+
+enum { RECIPIENTS_MAX = 100, RESULTS_MAX = 128, MX_MAX = 4 };
+
+struct result {
+	uint64_t lease;
+	unsigned n;
+	struct verdict verdicts[RECIPIENTS_MAX];
+	uint64_t numbers[RECIPIENTS_MAX];
+	unsigned gate;
+	uint64_t rcptmax, dsn;
+	struct str reason, remote, tls, transcript;
+};
+
+struct world {
+	uv_loop_t *loop;
+	struct arena arena;
+	struct config config;
+	struct cfg_upstream upstream;
+	struct sink sink, other, mx[MX_MAX];
+	struct names names;
+	struct str chain_pem, key_pem;
+	struct channel *master, *queue, *vault;
+	pid_t pid;
+	unsigned configured, ready, results_n, vault_steps, resigns, stopped;
+	struct result results[RESULTS_MAX];
+	const char *password; /* what vault answers with; NULL: it refuses */
+	bool vault_done;
+	struct verdict sign_verdict; /* queue's answer to `resign` */
+	struct verdict configure_verdict;
+	struct msg_deliver like; /* what messages are like */
+	struct str orcpt;        /* … and their recipients */
+	unsigned notify;
+};
+
+extern const char *program; /* set by main */
+extern const struct ipc_handlers queue_handlers;
+
+int setup(void **state);
+int teardown(void **state);
+#define RELAY_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+void start(struct world *w);                   /* with what the test has put into the configuration */
+void stop(struct world *w, uint64_t grace_ms); /* SIGTERM's way: it drains and exits 0 */
+bool configure(struct world *w);               /* both phases; false when the role refuses it */
+struct channel *connect_peer(struct world *w, enum role_id role, const struct ipc_handlers *handlers);
+bool run_until_count(struct world *w, const unsigned *counter, unsigned value);
+void use_tls(struct world *w, unsigned mode); /* of the upstream and the sink */
+
+/* Hand over a message to these recipients, with this text. */
+void deliver_to(struct world *w, uint64_t lease, struct str route, const char *recipients, struct str text, int fd,
+		uint64_t size);
+void deliver(struct world *w, uint64_t lease, const char *recipients); /* a small one, to the upstream */
+struct result *result_of(struct world *w, uint64_t lease);             /* which must have come or come now */
+void expect(const struct result *r, unsigned i, enum verdict_class class, unsigned code, const char *enhanced, const char *text);
+void expect_reason(const struct result *r, const char *part); /* the next hop is at fault */
+bool holds(struct str text, const char *part);
+
+#endif

@@ -1,0 +1,198 @@
+/* test_conversion.c - 8-bit messages to a next hop without 8BITMIME: converted, counted, signed anew, or refused. */
+#include "harness.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char eight_bit[] =
+	"From: a@example.org\r\nSubject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+	"Content-Transfer-Encoding: 8bit\r\n\r\nGr\xc3\xbc\xc3\x9f"
+	"e aus K\xc3\xb6ln\r\n.\r\n";
+
+static int setup_conversion(void **state)
+{
+	static struct cfg_sign keys[] = {
+		{ .domain = { "example.org", 11 }, .selector = { "p1", 2 }, .algorithm = DKIM_RSA_SHA256 },
+		{ .domain = { "example.com", 11 }, .selector = { "c", 1 }, .algorithm = DKIM_RSA_SHA256 },
+		{ .domain = { "example.org", 11 }, .selector = { "p2", 2 }, .algorithm = DKIM_ED25519_SHA256 }
+	};
+	struct world *w;
+
+	setup(state);
+	w = *state;
+	w->config.sign = keys;
+	w->config.sign_n = 3;
+	w->like.body = BODY_8BITMIME;
+	w->like.sign_domain = S("example.org");
+	w->like.prefix = S("Received: by us\r\nDKIM-Signature: v=1; a=rsa-sha256;\r\n\tb=stale\r\n");
+	return 0;
+}
+
+static void deliver_text(struct world *w, uint64_t lease, const char *text)
+{
+	deliver_to(w, lease, S("upstream:hop"), "a@x b@x", str_of(text), -1, 0);
+}
+
+/* The bh= that a message's body should have. */
+static struct str body_hash(struct world *w, struct str message)
+{
+	size_t end = str_search(message, S("\r\n\r\n"));
+	struct dkim_key key = { .domain = S("example.org"), .selector = S("p1"), .algorithm = DKIM_RSA_SHA256 };
+	struct dkim *d = dkim_new();
+	struct header header;
+	struct str digest, field;
+	size_t at;
+
+	assert_int_equal(header_parse(&w->arena, str_head(message, end + 2), &header).class, OK);
+	dkim_body(d, str_from(message, end + 4));
+	dkim_finish(d, &header, &key, 1, 0, &digest);
+	field = dkim_field(&w->arena, d, 0, S("x"));
+	dkim_free(d);
+	at = str_search(field, S("bh="));
+	return str_head(str_from(field, at), 3 + 44);
+}
+
+static bool is_seven_bit(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] >= 0x80)
+			return false;
+	return true;
+}
+
+static size_t count(struct str s, const char *part)
+{
+	size_t n = 0;
+
+	for (; holds(s, part); n++)
+		s = str_from(s, str_search(s, str_of(part)) + 1);
+	return n;
+}
+
+static void expect_converted(struct world *w)
+{
+	struct str got = buf_view(&w->sink.text), hash = body_hash(w, got);
+
+	assert_true(is_seven_bit(got));
+	assert_true(str_starts(got, S("Received: by us\r\nDKIM-Signature: ")));
+	assert_int_equal(count(got, "DKIM-Signature: "), 2);
+	assert_false(holds(got, "stale"));
+	assert_true(holds(got, "s=p1;") && holds(got, "s=p2;") && !holds(got, "s=c;"));
+	assert_int_equal(count(got, arena_cstr(&w->arena, hash)), 2);
+	assert_true(holds(buf_view(&w->sink.commands),
+			  arena_cstr(&w->arena, arena_printf(&w->arena, "SIZE=%zu\n", got.n)))); /* and no BODY */
+}
+
+static void test_signed_anew(void **state)
+{
+	struct world *w = *state;
+
+	w->sink.features = "SIZE 100000\nPIPELINING\nLIMITS RCPTMAX=1";
+	start(w);
+	deliver_text(w, 1, eight_bit);
+	expect(result_of(w, 1), 0, OK, 250, "2.0.0", "taken");
+	expect(result_of(w, 1), 1, OK, 250, "2.0.0", "taken");
+	expect_converted(w);
+	assert_true(holds(buf_view(&w->sink.text), "Gr=C3=BC=C3=9Fe aus K=C3=B6ln") ||
+		    holds(buf_view(&w->sink.text), "Content-Transfer-Encoding: base64"));
+	assert_int_equal(w->resigns, 1); /* for both transactions */
+	assert_int_equal(w->sink.messages, 2);
+}
+
+static void test_not_needed(void **state)
+{
+	struct world *w = *state;
+
+	w->sink.features = "8BITMIME";
+	start(w);
+	deliver_text(w, 1, eight_bit);
+	expect(result_of(w, 1), 0, OK, 250, "2.0.0", "taken");
+	assert_true(holds(buf_view(&w->sink.text), "stale") && holds(buf_view(&w->sink.text), "K\xc3\xb6ln"));
+	assert_true(holds(buf_view(&w->sink.commands), "BODY=8BITMIME"));
+	assert_int_equal(w->resigns, 0);
+}
+
+/* From a file of many chunks, through both passes. */
+static void test_large(void **state)
+{
+	struct world *w = *state;
+	FILE *file = tmpfile();
+	long size;
+
+	fputs(eight_bit, file);
+	for (int i = 0; i < 20000; i++)
+		fprintf(file,
+			"%s%d mal Gr\xc3\xbc\xc3\x9f"
+			"e\r\n",
+			i % 5 ? "" : ".", i);
+	fflush(file);
+	size = ftell(file);
+	w->sink.features = "SIZE\nPIPELINING";
+	start(w);
+	deliver_to(w, 1, S("upstream:hop"), "a@x", S(""), fileno(file), (uint64_t)size);
+	expect(result_of(w, 1), 0, OK, 250, "2.0.0", "taken");
+	expect_converted(w);
+	fclose(file);
+}
+
+static void test_unsigned(void **state)
+{
+	struct world *w = *state;
+
+	w->like.sign_domain = S("");
+	w->like.prefix = S("Received: by us\r\n");
+	start(w);
+	deliver_text(w, 1, eight_bit);
+	expect(result_of(w, 1), 0, OK, 250, "2.0.0", "taken");
+	assert_true(is_seven_bit(buf_view(&w->sink.text)));
+	assert_true(str_starts(buf_view(&w->sink.text), S("Received: by us\r\nFrom: a@example.org\r\n")));
+	assert_int_equal(w->resigns, 0);
+}
+
+/* A signature that is not ours must not break; the next message goes over the same connection. */
+static void test_untouchable(void **state)
+{
+	struct world *w = *state;
+
+	start(w);
+	deliver_text(w, 1,
+		     "From: a@example.org\r\nMIME-Version: 1.0\r\nContent-Type: multipart/signed; boundary=b;\r\n"
+		     " protocol=\"application/pgp-signature\"\r\n\r\n--b\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGr\xc3\xbc\r\n"
+		     "--b\r\nContent-Type: application/pgp-signature\r\n\r\nx\r\n--b--\r\n");
+	expect(result_of(w, 1), 0, PERM, 554, "5.6.3", "");
+	expect(result_of(w, 1), 1, PERM, 554, "5.6.3", "");
+	assert_int_equal(result_of(w, 1)->gate, 0);
+	deliver_text(w, 2, eight_bit);
+	expect(result_of(w, 2), 0, OK, 250, "2.0.0", "taken");
+	assert_int_equal(w->sink.sessions, 1);
+	assert_int_equal(w->sink.messages, 1);
+}
+
+static void test_cannot_sign(void **state)
+{
+	struct world *w = *state;
+
+	w->sign_verdict = temp(451, S("4.7.5"), S("vault is away"));
+	start(w);
+	deliver_text(w, 1, eight_bit);
+	expect(result_of(w, 1), 0, TEMP, 451, "4.7.5", "vault is away");
+	assert_int_equal(result_of(w, 1)->gate, 0);
+	w->sign_verdict = ok();
+	deliver_text(w, 2, eight_bit);
+	expect(result_of(w, 2), 0, OK, 250, "2.0.0", "taken");
+	assert_int_equal(w->sink.mails, 1);
+}
+
+int main(int argc, char **argv)
+{
+#define CONVERSION_TEST(f) cmocka_unit_test_setup_teardown(f, setup_conversion, teardown)
+	const struct CMUnitTest tests[] = {
+		CONVERSION_TEST(test_signed_anew), CONVERSION_TEST(test_not_needed),  CONVERSION_TEST(test_large),
+		CONVERSION_TEST(test_unsigned),    CONVERSION_TEST(test_untouchable), CONVERSION_TEST(test_cannot_sign),
+	};
+
+	if (argc < 2)
+		return 2;
+	program = argv[1];
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,337 @@
+/* test_mx.c - direct delivery to the mail servers of a domain: which, in which order, over which way. */
+#include "harness.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A mail server at this address, with the port that all of them have. */
+static struct sink *open_mx(struct world *w, unsigned i, const char *address)
+{
+	sink_open_at(&w->mx[i], w->loop, address, i == 0 && !w->config.delivery.port ? 0 : (unsigned)w->config.delivery.port);
+	w->config.delivery.port = w->mx[i].port;
+	return &w->mx[i];
+}
+
+static void use_names(struct world *w)
+{
+	w->config.delivery.resolver = arena_printf(&w->arena, "127.0.0.1@%u", w->names.port);
+}
+
+static int setup_mx(void **state)
+{
+	struct world *w;
+
+	setup(state);
+	w = *state;
+	names_open(&w->names, w->loop);
+	use_names(w);
+	return 0;
+}
+
+static void to_domain(struct world *w, uint64_t lease, const char *domain)
+{
+	const char *recipient = arena_cstr(&w->arena, arena_printf(&w->arena, "a@%s", domain));
+
+	deliver_to(w, lease, arena_printf(&w->arena, "mx:%s", domain), recipient, S("Subject: x\r\n\r\nx\r\n"), -1, 0);
+}
+
+static void test_one(void **state)
+{
+	struct world *w = *state;
+	struct result *r;
+
+	open_mx(w, 0, "127.0.0.2");
+	names_add_mx(&w->names, "example.test", 10, "mx1.example.test");
+	names_add_address(&w->names, "mx1.example.test", "127.0.0.2");
+	start(w);
+	to_domain(w, 1, "example.test");
+	r = result_of(w, 1);
+	expect(r, 0, OK, 250, "2.0.0", "taken");
+	assert_int_equal(r->gate, 0);
+	assert_true(str_starts(r->remote, S("mx1.example.test [127.0.0.2]:")));
+	to_domain(w, 2, "example.test");
+	expect(result_of(w, 2), 0, OK, 250, "2.0.0", "taken");
+	assert_int_equal(w->mx[0].sessions, 1);
+}
+
+/* Nobody at the best host, the second is busy, the third takes it; then all are tried anew in the same order. */
+static void test_next_host(void **state)
+{
+	struct world *w = *state;
+
+	open_mx(w, 0, "127.0.0.3");
+	open_mx(w, 1, "127.0.0.4");
+	w->mx[0].greeting = "421 4.3.2 busy";
+	names_add_mx(&w->names, "example.test", 30, "mx3.example.test");
+	names_add_mx(&w->names, "example.test", 10, "mx1.example.test");
+	names_add_mx(&w->names, "example.test", 20, "mx2.example.test");
+	names_add_address(&w->names, "mx1.example.test", "127.0.0.2");
+	names_add_address(&w->names, "mx2.example.test", "127.0.0.3");
+	names_add_address(&w->names, "mx3.example.test", "127.0.0.4");
+	start(w);
+	to_domain(w, 1, "example.test");
+	expect(result_of(w, 1), 0, OK, 250, "2.0.0", "taken");
+	assert_int_equal(w->mx[0].sessions, 1);
+	assert_int_equal(w->mx[1].messages, 1);
+	assert_int_equal(result_of(w, 1)->transcript.n, 0);
+}
+
+/* What was tried before stands in the transcript of a refusal. */
+static void test_transcript(void **state)
+{
+	struct world *w = *state;
+	struct result *r;
+
+	open_mx(w, 0, "127.0.0.3");
+	names_add_mx(&w->names, "example.test", 10, "mx1.example.test");
+	names_add_mx(&w->names, "example.test", 20, "mx2.example.test");
+	names_add_address(&w->names, "mx1.example.test", "127.0.0.2");
+	names_add_address(&w->names, "mx2.example.test", "127.0.0.3");
+	start(w);
+	deliver_to(w, 1, S("mx:example.test"), "perm@example.test", S("Subject: x\r\n\r\nx\r\n"), -1, 0);
+	r = result_of(w, 1);
+	expect(r, 0, PERM, 550, "5.1.1", "no such user");
+	assert_int_equal(r->gate, 0);
+	assert_true(str_starts(r->transcript, S("* mx1.example.test [127.0.0.2]:")));
+	assert_true(holds(r->transcript, "S: 550 5.1.1 no such user\n"));
+}
+
+static void test_all_down(void **state)
+{
+	struct world *w = *state;
+	struct result *r;
+
+	open_mx(w, 0, "127.0.0.3");
+	w->mx[0].greeting = "421 4.3.2 busy";
+	names_add_mx(&w->names, "example.test", 10, "mx1.example.test");
+	names_add_mx(&w->names, "example.test", 20, "mx2.example.test");
+	names_add_address(&w->names, "mx1.example.test", "127.0.0.2");
+	names_add_address(&w->names, "mx2.example.test", "127.0.0.3");
+	start(w);
+	to_domain(w, 1, "example.test");
+	r = result_of(w, 1);
+	expect_reason(r, "busy");
+	assert_int_equal(r->gate, 1);
+	assert_true(str_starts(r->remote, S("mx2.example.test ")));
+	assert_true(holds(r->transcript, "* mx1.example.test [127.0.0.2]:"));
+	assert_true(holds(r->transcript, "S: 421 4.3.2 busy\n"));
+	w->mx[0].greeting = "554 5.7.1 Your address is listed at zen.spamhaus.org";
+	to_domain(w, 2, "example.test");
+	assert_int_equal(result_of(w, 2)->gate, 3);
+}
+
+static void test_no_such_domain(void **state)
+{
+	struct world *w = *state;
+
+	w->config.delivery.port = 1;
+	names_add_mx(&w->names, "null.test", 0, ".");
+	names_add_mx(&w->names, "loop.test", 10, "relay.example.org");
+	names_add_address(&w->names, "relay.example.org", "127.0.0.2");
+	start(w);
+	to_domain(w, 1, "null.test");
+	to_domain(w, 2, "nowhere.test");
+	to_domain(w, 3, "loop.test");
+	expect(result_of(w, 1), 0, PERM, 556, "5.1.10", "");
+	expect(result_of(w, 2), 0, PERM, 550, "5.1.2", "");
+	expect(result_of(w, 3), 0, PERM, 554, "5.4.6", "");
+	assert_true(holds(result_of(w, 1)->transcript, "* mail servers of null.test: 556 5.1.10"));
+	for (uint64_t i = 1; i <= 3; i++)
+		assert_int_equal(result_of(w, i)->gate, 0);
+	w->names.broken = true;
+	to_domain(w, 4, "else.test");
+	expect_reason(result_of(w, 4), "");
+	assert_int_equal(result_of(w, 4)->gate, 1);
+	expect(result_of(w, 4), 0, TEMP, 451, "4.4.3", "");
+}
+
+static void test_literal(void **state)
+{
+	struct world *w = *state;
+
+	open_mx(w, 0, "127.0.0.5");
+	start(w);
+	to_domain(w, 1, "[127.0.0.5]");
+	expect(result_of(w, 1), 0, OK, 250, "2.0.0", "taken");
+}
+
+/* A listener that takes no more connections: to connect to it takes for ever. */
+static int open_deaf(const char *address, unsigned port, int fillers[4])
+{
+	struct sockaddr_in a;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+
+	uv_ip4_addr(address, (int)port, &a);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+	assert_int_equal(listen(fd, 0), 0);
+	for (int i = 0; i < 4; i++) {
+		fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		connect(fillers[i], (struct sockaddr *)&a, sizeof a);
+	}
+	return fd;
+}
+
+/* A host that does not answer costs its time once; then the others come first for a while. */
+static void test_deaf_host(void **state)
+{
+	struct world *w = *state;
+	int fillers[4], deaf;
+	uint64_t before;
+
+	open_mx(w, 0, "127.0.0.7");
+	deaf = open_deaf("127.0.0.6", w->mx[0].port, fillers);
+	w->config.delivery.timeouts.connect_ms = 2000;
+	w->config.delivery.reuse = 1;
+	names_add_mx(&w->names, "example.test", 10, "mx1.example.test");
+	names_add_mx(&w->names, "example.test", 20, "mx2.example.test");
+	names_add_address(&w->names, "mx1.example.test", "127.0.0.6");
+	names_add_address(&w->names, "mx2.example.test", "127.0.0.7");
+	start(w);
+	before = uv_hrtime();
+	to_domain(w, 1, "example.test");
+	expect(result_of(w, 1), 0, OK, 250, "2.0.0", "taken");
+	assert_in_range(uv_hrtime() - before, 450 * 1000000ull, 1900 * 1000000ull);
+	before = uv_hrtime();
+	to_domain(w, 2, "example.test");
+	expect(result_of(w, 2), 0, OK, 250, "2.0.0", "taken");
+	assert_true(uv_hrtime() - before < 450 * 1000000ull);
+	assert_int_equal(w->mx[0].sessions, 2);
+	for (int i = 0; i < 4; i++)
+		close(fillers[i]);
+	close(deaf);
+}
+
+/* When nobody else is left it gets the whole time. */
+static void test_second_turn(void **state)
+{
+	struct world *w = *state;
+	struct str transcript;
+	int fillers[4], deaf;
+	uint64_t before;
+
+	open_mx(w, 0, "127.0.0.7");
+	w->mx[0].greeting = "421 4.3.2 busy";
+	deaf = open_deaf("127.0.0.6", w->mx[0].port, fillers);
+	w->config.delivery.timeouts.connect_ms = 1000;
+	names_add_mx(&w->names, "example.test", 10, "mx1.example.test");
+	names_add_mx(&w->names, "example.test", 20, "mx2.example.test");
+	names_add_address(&w->names, "mx1.example.test", "127.0.0.6");
+	names_add_address(&w->names, "mx2.example.test", "127.0.0.7");
+	start(w);
+	before = uv_hrtime();
+	to_domain(w, 1, "example.test");
+	expect_reason(result_of(w, 1), "busy");
+	assert_in_range(uv_hrtime() - before, 1200 * 1000000ull, 5000 * 1000000ull);
+	transcript = result_of(w, 1)->transcript;
+	assert_true(str_starts(transcript, S("* mx1.example.test [127.0.0.6]:")));
+	assert_true(holds(str_from(transcript, 1), "* mx1.example.test [127.0.0.6]:"));
+	for (int i = 0; i < 4; i++)
+		close(fillers[i]);
+	close(deaf);
+}
+
+/* TLS without a certificate that anybody would believe; and where it fails, in the clear, which is remembered. */
+static void test_tls(void **state)
+{
+	struct world *w = *state;
+	struct verdict why;
+
+	open_mx(w, 0, "127.0.0.8");
+	w->mx[0].tls = tls_server_context(w->chain_pem, w->key_pem, TLS_1_2, &w->arena, &why);
+	w->mx[0].features = "STARTTLS\nPIPELINING";
+	w->config.delivery.reuse = 1;
+	names_add_address(&w->names, "example.test", "127.0.0.8");
+	start(w);
+	to_domain(w, 1, "example.test");
+	expect(result_of(w, 1), 0, OK, 250, "2.0.0", "taken");
+	assert_true(str_starts(result_of(w, 1)->tls, S("TLSv1.3/")));
+	w->mx[0].break_tls = true;
+	to_domain(w, 2, "example.test");
+	expect(result_of(w, 2), 0, OK, 250, "2.0.0", "taken");
+	assert_int_equal(result_of(w, 2)->tls.n, 0);
+	assert_int_equal(w->mx[0].sessions, 3);
+	to_domain(w, 3, "example.test");
+	expect(result_of(w, 3), 0, OK, 250, "2.0.0", "taken");
+	assert_int_equal(w->mx[0].sessions, 4);
+	stop(w, 2000);
+	tls_context_unref(w->mx[0].tls);
+}
+
+static void test_source(void **state)
+{
+	struct world *w = *state;
+	struct str sources[] = { S("127.0.0.99"), S("::1") };
+
+	open_mx(w, 0, "127.0.0.2");
+	w->config.delivery.source = (struct str_list){ sources, 2 };
+	names_add_address(&w->names, "example.test", "127.0.0.2");
+	start(w);
+	to_domain(w, 1, "example.test");
+	expect(result_of(w, 1), 0, OK, 250, "2.0.0", "taken");
+	assert_string_equal(w->mx[0].client, "127.0.0.99");
+	sources[0] = S("192.0.2.1"); /* not ours */
+	assert_true(configure(w));
+	to_domain(w, 2, "example.test");
+	assert_int_equal(result_of(w, 2)->gate, 1);
+}
+
+/* One connection to each of many domains at once, each with its own limit. */
+static void test_many_domains(void **state)
+{
+	struct world *w = *state;
+
+	open_mx(w, 0, "127.0.0.2");
+	w->config.delivery.connections_per_destination = 1;
+	for (unsigned i = 0; i < 20; i++)
+		names_add_address(&w->names, arena_cstr(&w->arena, arena_printf(&w->arena, "d%u.test", i)), "127.0.0.2");
+	start(w);
+	for (unsigned i = 0; i < 60; i++)
+		to_domain(w, i + 1, w->names.records[i % 20].owner);
+	for (unsigned i = 0; i < 60; i++)
+		expect(result_of(w, i + 1), 0, OK, 250, "2.0.0", "taken");
+	assert_int_equal(w->mx[0].sessions, 20);
+}
+
+/* A new resolver answers what the old one was asked. */
+static void test_other_resolver(void **state)
+{
+	struct world *w = *state;
+	struct names deaf = { .silent = true };
+
+	names_open(&deaf, w->loop);
+	open_mx(w, 0, "127.0.0.2");
+	names_add_address(&w->names, "example.test", "127.0.0.2");
+	w->config.delivery.resolver = arena_printf(&w->arena, "127.0.0.1@%u", deaf.port);
+	start(w);
+	to_domain(w, 1, "example.test");
+	assert_true(run_until_count(w, &deaf.asked, 1));
+	use_names(w);
+	assert_true(configure(w));
+	expect(result_of(w, 1), 0, OK, 250, "2.0.0", "taken");
+	w->config.delivery.resolver = S("nonsense");
+	assert_false(configure(w));
+	assert_true(holds(w->configure_verdict.text, "delivery.resolver: "));
+	to_domain(w, 2, "example.test");
+	expect(result_of(w, 2), 0, OK, 250, "2.0.0", "taken");
+	names_close(&deaf);
+	run_for(w->loop, 20);
+}
+
+int main(int argc, char **argv)
+{
+#define MX_TEST(f) cmocka_unit_test_setup_teardown(f, setup_mx, teardown)
+	const struct CMUnitTest tests[] = {
+		MX_TEST(test_one),       MX_TEST(test_next_host),      MX_TEST(test_transcript),
+		MX_TEST(test_all_down),  MX_TEST(test_no_such_domain), MX_TEST(test_literal),
+		MX_TEST(test_deaf_host), MX_TEST(test_second_turn),    MX_TEST(test_tls),
+		MX_TEST(test_source),    MX_TEST(test_many_domains),   MX_TEST(test_other_resolver),
+	};
+
+	if (argc < 2)
+		return 2;
+	program = argv[1];
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

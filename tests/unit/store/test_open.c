@@ -1,0 +1,145 @@
+/* test_open.c - older, newer and damaged databases, places where mail would not be safe, modes of files. */
+#include "fixture.h"
+
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <linux/magic.h>
+
+static void a_newer_schema_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct verdict v;
+
+	fixture_close(f);
+	(void)fixture_sql(f, "UPDATE meta SET value='99' WHERE key='schema_version'");
+	v = fixture_open(f);
+	assert_int_equal(v.class, PERM);
+	assert_null(f->st);
+	assert_true(str_search(v.text, S("newer Posthouse")) < v.text.n);
+	(void)fixture_sql(f, "UPDATE meta SET value=2 WHERE key='schema_version'");
+	assert_int_equal(fixture_open(f).class, OK);
+}
+
+/* A database as version 1 wrote it (version1.sql): 100 with a waiting and a failed recipient, 101 delivered, 102 held, 103 waiting and
+ * late. */
+static void an_older_schema_is_brought_forward(void **state)
+{
+	struct fixture *f = *state;
+	struct answer a;
+
+	fixture_close(f);
+	assert_int_equal(unlink(fixture_path(f, "queue.db")), 0);
+	fixture_script(f, VERSION1_SQL);
+	assert_str(fixture_sql(f, "SELECT value FROM meta WHERE key='schema_version'"), "1");
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(fixture_open(f).class, OK);
+		assert_str(fixture_sql(f, "SELECT value FROM meta WHERE key='schema_version'"), "2");
+		assert_str(fixture_sql(f, "PRAGMA integrity_check"), "ok");
+		assert_str(gates(f), "upstream:isp 1 1700000000000 login refused");
+		assert_int_equal(stats_now(f).open_messages, 3);
+		assert_int_equal(stats_now(f).waiting, 2);
+		assert_str(text_now(f, 100).text, "Subject: x\r\n\r\nhello\r\n");
+		assert_int_equal(unreported_now(f, KIND_FAILURE, NOW, 10).n, 1);
+		a = unreported_now(f, KIND_DELAY, NOW + 500, 10);
+		assert_int_equal(a.n, 1);
+		assert_int_equal(((const struct unreported *)a.rows)->id, 103);
+		assert_int_equal(unreported_now(f, KIND_SUCCESS, NOW, 10).n, 0);
+		assert_str(buckets(f), "");
+		fixture_close(f);
+	}
+	assert_int_equal(fixture_open(f).class, OK);
+	assert_int_equal(put_bucket(f, "user:alice", "1/1h", NOW).class, OK);
+	assert_int_equal(alter_now(f, (struct selector){ .id = 102 }, ALTER_RELEASE).count, 1);
+	assert_int_equal(lease_now(f, lane_of(f, "a.org"), clock_now_ms(), 10).n, 2);
+}
+
+/* The tables of an older database, brought forward, are those of a new one. */
+static void both_ways_lead_to_the_same_tables(void **state)
+{
+	struct fixture *f = *state;
+	const char *tables =
+		"SELECT group_concat(type||' '||name||' '||replace(sql,'\n',''),'|') FROM (SELECT * FROM sqlite_schema ORDER BY name)";
+	struct str fresh = fixture_sql(f, tables), brought;
+
+	fixture_close(f);
+	assert_int_equal(unlink(fixture_path(f, "queue.db")), 0);
+	fixture_script(f, VERSION1_SQL);
+	assert_int_equal(fixture_open(f).class, OK);
+	brought = fixture_sql(f, tables);
+	assert_int_equal(brought.n, fresh.n);
+	assert_memory_equal(brought.p, fresh.p, fresh.n);
+}
+
+static void a_damaged_database_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	FILE *file;
+
+	fixture_close(f);
+	file = fopen(fixture_path(f, "queue.db"), "r+");
+	assert_non_null(file);
+	assert_true(fputs("this is not a database at all, and never was", file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(fixture_open(f).class, TEMP);
+}
+
+static void bad_places_are_refused(void **state)
+{
+	struct fixture *f = *state;
+	char tmpfs[] = "/dev/shm/store-test.XXXXXX";
+	struct statfs fs;
+	struct verdict v;
+
+	fixture_close(f);
+	f->options.state_dir = fixture_path(f, "absent");
+	v = fixture_open(f);
+	assert_int_equal(v.class, PERM);
+	assert_true(str_search(v.text, S("absent")) < v.text.n);
+	if (statfs("/dev/shm", &fs) == 0 && fs.f_type == TMPFS_MAGIC && mkdtemp(tmpfs)) {
+		f->options.state_dir = tmpfs;
+		v = fixture_open(f);
+		assert_int_equal(rmdir(tmpfs), 0); /* nothing was made in it */
+		assert_int_equal(v.class, PERM);
+		assert_true(str_search(v.text, S("tmpfs")) < v.text.n);
+	}
+	if (geteuid() != 0) { /* root may write anywhere */
+		f->options.state_dir = f->dir;
+		assert_int_equal(chmod(f->dir, 0500), 0);
+		v = fixture_open(f);
+		assert_int_equal(chmod(f->dir, 0700), 0);
+		assert_int_equal(v.class, PERM);
+		assert_true(str_search(v.text, S("not writable")) < v.text.n);
+	}
+	f->options.state_dir = f->dir;
+	assert_int_equal(fixture_open(f).class, OK);
+}
+
+static void files_are_private(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const names[] = { "queue.db", "queue.db-wal", "reserve" };
+	struct stat st;
+
+	assert_int_equal(accept_to(f, 100, "b@a.org").class, OK);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		assert_int_equal(stat(fixture_path(f, names[i]), &st), 0);
+		assert_int_equal(st.st_mode & 0777, 0600);
+	}
+	assert_int_equal(stat(fixture_path(f, "large"), &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(a_newer_schema_is_refused),
+		CASE(an_older_schema_is_brought_forward),
+		CASE(both_ways_lead_to_the_same_tables),
+		CASE(a_damaged_database_is_refused),
+		CASE(bad_places_are_refused),
+		CASE(files_are_private),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
