@@ -111,6 +111,21 @@ static struct str reply_text(struct arena *a, sqlite3_stmt *q, int code_column)
 			    STR_ARG(text));
 }
 
+/* Held recipients of a message that is not held itself: by an administrator who named them, or by their third death. */
+static struct str held_recipients(struct writer *w, uint64_t id, struct arena *a, uint64_t open)
+{
+	sqlite3_stmt *q = db_query(&w->db, Q_message_held_count, INT(id));
+	uint64_t n = 0;
+
+	if (db_row(&w->db, q)) {
+		n = db_u64(q, 0);
+		db_end(q);
+	}
+	if (n == 0)
+		return S("");
+	return arena_printf(a, "%llu of %llu open recipients", (unsigned long long)n, (unsigned long long)open);
+}
+
 /* The row of one message; false when there is none. */
 static bool read_message_row(struct writer *w, uint64_t id, struct arena *a, struct message_row *m)
 {
@@ -137,6 +152,8 @@ static bool read_message_row(struct writer *w, uint64_t id, struct arena *a, str
 	db_end(q);
 	if (m->open == 0)
 		return true;
+	if (m->held.n == 0)
+		m->held = held_recipients(w, id, a, m->open);
 	q = db_query(&w->db, Q_message_due, INT(id));
 	if (db_row(&w->db, q)) {
 		m->due_at = db_u64(q, 0);
