@@ -260,6 +260,7 @@ struct gate_state {
 };
 typedef void (*store_gates_fn)(void *ctx, struct verdict v, const struct gate_state *gates, size_t n);
 void store_gates(struct store *st, store_gates_fn done, void *ctx);
+/* An "mx:" gate without failures is forgotten. */
 void store_gate_put(struct store *st, const struct gate_state *g, store_done_fn done, void *ctx);
 
 /* Forget finished messages, and their events, from before `before`; at most `max` of each. */

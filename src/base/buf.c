@@ -21,7 +21,7 @@ char *buf_reserve(struct buf *b, size_t n)
 
 	if (n > b->max || b->n > b->max - n)
 		return NULL;
-	if (b->from + b->n + n <= b->capacity)
+	if (b->p && b->from + b->n + n <= b->capacity)
 		return b->p + b->from + b->n;
 	if (b->from && b->n + n <= b->capacity && b->from >= b->capacity / 2) {
 		memmove(b->p, b->p + b->from, b->n);
