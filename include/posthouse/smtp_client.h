@@ -44,7 +44,7 @@ enum smtp_client_event_type {
 	CLIENT_STARTTLS,  /* flush the output, start TLS, then smtp_client_tls_started() */
 	CLIENT_CHALLENGE, /* AUTH: mechanism, first, bytes; answer by smtp_client_auth_response() or _auth_abort(), below */
 	CLIENT_READY,     /* after EHLO/TLS/AUTH, and after each finished transaction: smtp_client_send() may begin one */
-	CLIENT_TEXT,      /* the server wants the text (354): write it with smtp_client_text(), then smtp_client_text_end() */
+	CLIENT_TEXT,      /* the server wants the text: write it with smtp_client_text(), then smtp_client_text_end() */
 	CLIENT_RECIPIENT, /* final for one recipient: index, verdict. Refusals may come early, success only after the final reply */
 	CLIENT_DONE,      /* the transaction is over, all recipients were told; verdict is the deciding reply; reusable */
 	CLIENT_FAILED,    /* the session is over before or between transactions: verdict, fault. Close it */
@@ -68,6 +68,7 @@ struct smtp_client_event {
 	bool replied; /* CLIENT_FAILED: the verdict is the server's own reply, not our judgement */
 	bool reusable;
 	bool untouched; /* CLIENT_DONE, not reusable: it ended before the server said anything about this transaction */
+	bool unchunked; /* CLIENT_DONE, not reusable: the server offered CHUNKING and does not know BDAT: send it anew with `plain` */
 };
 
 struct smtp_transaction {
@@ -75,6 +76,7 @@ struct smtp_transaction {
 	uint64_t size; /* bytes with prefix, for SIZE= */
 	unsigned body; /* enum smtp_body */
 	bool utf8;
+	bool plain; /* by DATA, even when the server has CHUNKING */
 	const struct str *recipients;
 	size_t recipients_n;
 	/* RFC 3461, sent when the peer has DSN: raw xtext of the client ("" = none), enum smtp_ret and enum smtp_notify of smtp_server.h;
@@ -91,7 +93,7 @@ struct smtp_client *smtp_client_new(const struct smtp_client_config *config); /*
 void smtp_client_free(struct smtp_client *c);
 
 /* Bytes from the server; the connection ended (all that is open gets a TEMP verdict: 421 4.4.2, FAULT_CONNECTION; after the final dot
- * it is "outcome unknown" = TEMP too, RFC 1047). */
+ * or the last chunk it is "outcome unknown" = TEMP too, RFC 1047). */
 void smtp_client_feed(struct smtp_client *c, struct str bytes);
 void smtp_client_closed(struct smtp_client *c, struct verdict why, enum smtp_fault fault);
 bool smtp_client_next(struct smtp_client *c, struct smtp_client_event *event_out);
@@ -102,11 +104,15 @@ void smtp_client_auth_response(struct smtp_client *c, struct str response); /* p
 void smtp_client_auth_abort(struct smtp_client *c, struct verdict why); /* vault could not: ends in CLIENT_FAILED, FAULT_AUTH */
 
 /* Begin a transaction in state READY: MAIL, RCPT…, DATA, pipelined when the server can. Views stay valid until CLIENT_DONE. A body or
- * size that the server has not: every recipient PERM (5.6.3, 5.3.4) without a byte sent. */
+ * size that the server has not: every recipient PERM (5.6.3, 5.3.4) without a byte sent. A server with CHUNKING gets no DATA: the text
+ * goes in chunks by BDAT (RFC 3030), the last of them when all others have been taken. */
 void smtp_client_send(struct smtp_client *c, const struct smtp_transaction *t);
 
-/* Text in pieces; dots are stuffed here, line ends must be CRLF already. How much may be waiting in the output is the user's business:
- * write some, drain, write more. smtp_client_text_end() ends a last line that has no CRLF and adds the dot. */
+/* Text in pieces; dots are stuffed here where DATA needs it, line ends must be CRLF already. How much may be waiting in the output is
+ * the user's business: write some, drain, write more, and that only while smtp_client_takes_text(), else after the next input: chunks
+ * wait for answers. What is written all the same is kept, but let it be bounded. smtp_client_text_end() may be called at any time; it
+ * ends a last line that has no CRLF and adds the dot, or makes the chunk the last one. */
+bool smtp_client_takes_text(const struct smtp_client *c);
 void smtp_client_text(struct smtp_client *c, struct str bytes);
 void smtp_client_text_end(struct smtp_client *c);
 
@@ -115,8 +121,8 @@ void smtp_client_quit(struct smtp_client *c);
 struct buf *smtp_client_output(struct smtp_client *c);
 const struct smtp_peer *smtp_client_peer(const struct smtp_client *c);
 
-/* The state's name for logs and reports ("greeting", "EHLO", "AUTH", "MAIL", "RCPT", "DATA", "text", "end of data" …), and which of
- * the time limits applies to the wait (RFC 5321 4.5.3.2). */
+/* The state's name for logs and reports ("greeting", "EHLO", "AUTH", "MAIL", "RCPT", "DATA", "text", "BDAT", "end of data"
+ * …), and which of the time limits applies to the wait (RFC 5321 4.5.3.2). */
 const char *smtp_client_stage(const struct smtp_client *c);
 enum smtp_wait { WAIT_NONE, WAIT_GREETING, WAIT_COMMAND, WAIT_DATA };
 enum smtp_wait smtp_client_waits(const struct smtp_client *c);

@@ -10,12 +10,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CLIENTS_MAX 32
-#define ADMIN_GROUP "posthouse-admin"
+#define CLIENTS_MAX     32
+#define ACCEPT_PAUSE_MS 1000
+#define ADMIN_GROUP     "posthouse-admin"
 
 struct console {
 	struct role *role;
 	uv_poll_t listener;
+	uv_timer_t pause;
 	int listener_fd;
 	bool listening;
 	struct channel *clients[CLIENTS_MAX];
@@ -167,6 +169,15 @@ static void add_client(struct console *c, int fd)
 	c->clients[i] = channel_new(role_loop(c->role), fd, &config);
 }
 
+static void on_connection(uv_poll_t *poll, int status, int events);
+
+static void on_pause_over(uv_timer_t *timer)
+{
+	struct console *c = timer->data;
+
+	uv_poll_start(&c->listener, UV_READABLE, on_connection);
+}
+
 static void on_connection(uv_poll_t *poll, int status, int events)
 {
 	struct console *c = poll->data;
@@ -174,8 +185,11 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 
 	if (fd >= 0)
 		add_client(c, fd);
-	else if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+	else if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) {
 		log_warning(NULL, "console.accept_failed", kv("error", strerror(errno)));
+		uv_poll_stop(poll); /* the client is still waiting: come back later instead of spinning */
+		uv_timer_start(&c->pause, on_pause_over, ACCEPT_PAUSE_MS, 0);
+	}
 }
 
 static void on_listener(struct role *r, unsigned listen, int fd)
@@ -188,7 +202,8 @@ static void on_listener(struct role *r, unsigned listen, int fd)
 	}
 	c->listening = true;
 	c->listener_fd = fd;
-	c->listener.data = c;
+	c->listener.data = c->pause.data = c;
+	uv_timer_init(role_loop(r), &c->pause);
 	uv_poll_init(role_loop(r), &c->listener, fd);
 	uv_poll_start(&c->listener, UV_READABLE, on_connection);
 }
@@ -206,8 +221,10 @@ static void stop(struct role *r, uint64_t grace_ms)
 {
 	struct console *c = role_data(r);
 
-	if (c->listening)
+	if (c->listening) {
+		uv_timer_stop(&c->pause);
 		uv_poll_stop(&c->listener);
+	}
 	role_stopped(r);
 }
 

@@ -78,9 +78,10 @@ size_t channel_queued(const struct channel *ch)
 }
 
 /* ---- credit ---- */
+/* A closing channel has credit without end: whoever waits is to try, fail and learn it, not to wait again. */
 bool channel_has_credit(const struct channel *ch)
 {
-	return ch->credit_used < CREDIT_BYTES;
+	return ch->closing || ch->credit_used < CREDIT_BYTES;
 }
 
 void channel_wait_credit(struct channel *ch, struct credit_wait *w)
@@ -93,7 +94,7 @@ void channel_wait_credit(struct channel *ch, struct credit_wait *w)
 	w->next = NULL;
 	w->ch = ch;
 	*end = w;
-	if (ch->closing || channel_has_credit(ch))
+	if (channel_has_credit(ch))
 		calls_defer_grant(ch);
 }
 
@@ -112,7 +113,7 @@ void channel_stop_waiting(struct credit_wait *w)
 
 void channel_grant(struct channel *ch)
 {
-	while (ch->waiting && (ch->closing || channel_has_credit(ch))) {
+	while (ch->waiting && channel_has_credit(ch)) {
 		struct credit_wait *w = ch->waiting;
 
 		channel_stop_waiting(w);
@@ -324,6 +325,8 @@ static bool take(struct channel *ch)
 		channel_close(ch, "the peer sent too large a message");
 		return false;
 	}
+	if (msg.msg_flags & MSG_CTRUNC)
+		log_error(NULL, "ipc.descriptor_lost", kv("peer", role_name(ch->config.peer)));
 	receive(ch, str_make(bytes, (size_t)n), passed_fd(&msg));
 	return !ch->closing;
 }

@@ -15,6 +15,9 @@
 
 #define LONG_LIFE_MS      60000 /* who lived this long starts again without a pause */
 #define BACK_OFF_FIRST_MS 100
+#define REWIRE_MS         200
+#define REWIRE_QUICK_MS   5000
+#define REWIRES_MAX       5
 #define BACK_OFF_MAX_MS   30000
 #define ROLE_PATH_MAX     4096
 #define ENVIRONMENT_MAX   32
@@ -79,6 +82,36 @@ static void wire(struct child *c)
 	for (size_t i = 0; i < m->children_n; i++)
 		if (m->children[i].state == CHILD_READY && are_peers(c->role, m->children[i].role) && &m->children[i] != c)
 			connect_pair(c, &m->children[i]);
+}
+
+static void on_rewire(uv_timer_t *timer)
+{
+	struct child *c = timer->data, *peer = c->lost;
+	uint64_t now = clock_mono_ms();
+
+	c->lost = NULL;
+	/* when one has ended meanwhile, its next life is wired anyhow */
+	if (c->master->stopping || c->state != CHILD_READY || peer->state != CHILD_READY ||
+	    peer->incarnation != c->lost_incarnation)
+		return;
+	c->rewires = now - c->rewired_mono < REWIRE_QUICK_MS ? c->rewires + 1 : 0;
+	c->rewired_mono = now;
+	if (c->rewires > REWIRES_MAX) {
+		c->rewires = 0;
+		child_kill(peer, SIGKILL, "its channels close again and again");
+		return;
+	}
+	log_warning(NULL, "role.rewired", kv("one", role_name(c->role)), kv("other", role_name(peer->role)));
+	connect_pair(c, peer);
+}
+
+void child_rewire_later(struct child *c, struct child *peer, uint64_t incarnation)
+{
+	if (c->lost || peer->incarnation != incarnation || peer->lost == c)
+		return; /* one end is enough to tell */
+	c->lost = peer;
+	c->lost_incarnation = incarnation;
+	uv_timer_start(&c->rewire, on_rewire, REWIRE_MS, 0);
 }
 
 /* A role gets its listening sockets after its peers, so that the first client meets a complete relay. */
@@ -256,6 +289,7 @@ void child_start(struct child *c)
 	}
 	log_fd = logs_pipe(m);
 	c->incarnation = ++m->last_incarnation;
+	c->offered = 0;
 	error = spawn(c, ends[1], log_fd);
 	close(ends[1]);
 	close(log_fd);
@@ -377,7 +411,8 @@ static void add_child(struct master *m, enum role_id role, unsigned index)
 
 	*c = (struct child){ .master = m, .role = role, .index = index };
 	uv_timer_init(m->loop, &c->back_off);
-	c->back_off.data = c;
+	uv_timer_init(m->loop, &c->rewire);
+	c->back_off.data = c->rewire.data = c;
 }
 
 void children_init(struct master *m)

@@ -30,7 +30,12 @@ struct child {
 	uint64_t generation; /* of the configuration that it was started with */
 	uint64_t started_at; /* ms UTC */
 	uint64_t started_mono;
-	unsigned failures; /* short lives in a row */
+	unsigned failures;  /* short lives in a row */
+	uint64_t offered;   /* number of the configuration that this process was asked about, in a reload */
+	struct child *lost; /* a peer to be wired to again */
+	uint64_t lost_incarnation, rewired_mono;
+	uint64_t rewires; /* in quick succession */
+	uv_timer_t rewire;
 	uv_timer_t back_off;
 	uint64_t ping; /* number of the open call */
 };
@@ -39,7 +44,8 @@ struct master {
 	uv_loop_t *loop;
 	const char *config_path;
 	struct config *config;
-	uint64_t generation;
+	uint64_t generation; /* of the configuration in force */
+	uint64_t offers;     /* numbers given to configurations */
 	uint64_t started_at;
 	uid_t uid; /* what roles become when we are root */
 	gid_t gid;
@@ -74,6 +80,8 @@ void children_init(struct master *m);
 void child_start(struct child *c);
 void child_kill(struct child *c, int signal, const char *reason);
 void child_ready(struct child *c);
+/* A channel between two roles has closed. If both still live in a moment, they are wired again; who needs that all the time is ended. */
+void child_rewire_later(struct child *c, struct child *peer, uint64_t incarnation);
 void children_ping(struct master *m);
 struct child *child_of(struct master *m, const struct channel *ch);
 struct child *child_find(struct master *m, enum role_id role, unsigned index);

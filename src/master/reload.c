@@ -132,14 +132,16 @@ static void finish(struct reload *r)
 		struct child *c = &m->children[i];
 
 		if (c->state != CHILD_READY || !c->ch)
-			continue;
-		if (r->refused.class == OK)
-			ipc_send_apply(c->ch, &(struct msg_apply){ .generation = m->generation + 1 }, -1);
-		else
-			ipc_send_abandon(c->ch, &(struct msg_abandon){ .generation = m->generation + 1 }, -1);
+			continue; /* it is given the configuration in force before it becomes ready */
+		if (r->refused.class != OK && c->offered == m->offers)
+			ipc_send_abandon(c->ch, &(struct msg_abandon){ .generation = m->offers }, -1);
+		else if (r->refused.class == OK && c->offered == m->offers)
+			ipc_send_apply(c->ch, &(struct msg_apply){ .generation = m->offers }, -1);
+		else if (r->refused.class == OK)
+			child_kill(c, SIGKILL, "it was started again while the configuration was reloaded");
 	}
-	m->generation++;
 	if (r->refused.class == OK) {
+		m->generation = m->offers;
 		old = m->config;
 		m->config = r->next;
 		log_configure(m->config->log.format == LOG_FORMAT_JSON, (enum log_level)m->config->log.level);
@@ -183,6 +185,7 @@ static void offer(struct reload *r)
 {
 	struct master *m = r->master;
 
+	m->offers++;
 	r->waiting = 1; /* ours, so that no answer finishes before all were asked */
 	for (size_t i = 0; i < m->children_n; i++) {
 		struct child *c = &m->children[i];
@@ -198,7 +201,8 @@ static void offer(struct reload *r)
 			continue;
 		}
 		r->waiting++;
-		ipc_call_configure(c->ch, &(struct msg_configure){ .generation = m->generation + 1 }, fd, on_configured, r);
+		c->offered = m->offers;
+		ipc_call_configure(c->ch, &(struct msg_configure){ .generation = m->offers }, fd, on_configured, r);
 		close(fd);
 	}
 	if (--r->waiting == 0)

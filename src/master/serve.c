@@ -30,6 +30,15 @@ static void handle_stopped(void *ctx, struct channel *ch, const struct msg_stopp
 	log_debug(NULL, "role.stopped", kv("stopped", role_name(channel_peer(ch))), kv("number", channel_peer_index(ch)));
 }
 
+static void handle_peer_lost(void *ctx, struct channel *ch, const struct msg_peer_lost *m, int fd)
+{
+	struct master *master = ctx;
+	struct child *peer = m->role < ROLE_COUNT ? child_find(master, (enum role_id)m->role, (unsigned)m->index) : NULL;
+
+	if (peer && !master->stopping)
+		child_rewire_later(child_of(master, ch), peer, m->incarnation);
+}
+
 static void handle_reload(void *ctx, struct channel *ch, const struct msg_reload *m, int fd)
 {
 	reload_begin(ctx, ch, m->call, "asked for");
@@ -58,6 +67,7 @@ static void handle_status(void *ctx, struct channel *ch, const struct msg_status
 const struct ipc_handlers master_handlers = {
 	.ready = handle_ready,
 	.stopped = handle_stopped,
+	.peer_lost = handle_peer_lost,
 	.reload = handle_reload,
 	.status = handle_status,
 };
@@ -239,7 +249,7 @@ int command_serve(int argc, char **argv, const char *config_path)
 	find_user(m);
 	m->workers = worker_count(m->config);
 	m->loop = uv_default_loop();
-	m->generation = 1;
+	m->generation = m->offers = 1;
 	lock_state_dir(m);
 	open_sockets(m);
 #if !defined(__SANITIZE_ADDRESS__)

@@ -13,7 +13,7 @@
 /* What one channel may hold here before it is closed: far more than a submission with credit can have under way. */
 #define TRANSACTIONS_MAX 20000
 #define BYTES_MAX        (256u * 1024 * 1024)
-#define RECIPIENTS_MIN   1000 /* at least so many per message, or what the configuration allows */
+#define RECIPIENTS_MAX   10000 /* the most that the configuration allows: it may have changed since the client gave them */
 #define ADDRESSES_MAX    (16u * 1024 * 1024)
 #define CLOCK_LOG_MS     60000
 
@@ -253,13 +253,6 @@ void handle_envelope(void *ctx, struct channel *ch, const struct msg_envelope *m
 	within_bounds(t);
 }
 
-static size_t recipients_max(struct role *r)
-{
-	uint64_t configured = role_config(r)->limits.recipients_per_message;
-
-	return configured > RECIPIENTS_MIN ? (size_t)configured : RECIPIENTS_MIN;
-}
-
 void handle_recipients(void *ctx, struct channel *ch, const struct msg_recipients *m, int fd)
 {
 	struct queue *q = role_data(ctx);
@@ -267,7 +260,7 @@ void handle_recipients(void *ctx, struct channel *ch, const struct msg_recipient
 
 	if (!t || !t->has_envelope) /* from before the start: `submit` gets the answer */
 		return;
-	if (t->m.recipients_n + m->recipients.n > recipients_max(ctx)) {
+	if (t->m.recipients_n + m->recipients.n > RECIPIENTS_MAX) {
 		channel_close(ch, "more recipients than a message may have");
 		return;
 	}

@@ -160,6 +160,10 @@ static void send_delivery(struct lease *l, int fd)
 		.text = due->place == PLACE_FILE ? S("") : due->text,
 	};
 
+	if (due->place != PLACE_FILE && due->text.n != due->size) {
+		outcome_no_text(l, perm(554, S("5.3.0"), S("the text is not what was stored")));
+		return;
+	}
 	for (size_t i = 0; i < l->recipients_n; i++)
 		list[i] = (struct rec_recipient){
 			.n = l->recipients[i].n,

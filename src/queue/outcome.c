@@ -139,7 +139,7 @@ static struct outcome answered(const struct answer *an, const struct due_recipie
 	if (v.class == OK) {
 		o.attempted = true;
 		delivered(an, r, &o);
-	} else if (v.class == TEMP && (an->lease->withdrawn || v.code == 0)) {
+	} else if (v.class == TEMP && v.code == 0) {
 		o.verdict = ok(); /* relay dropped it untried: withdrawn by us, or because it is to stop */
 	} else if (v.class == PERM) {
 		o.attempted = true;

@@ -186,7 +186,9 @@ void scheduler_wake(struct queue *q)
 	s->room = leases_free(q);
 	if (!may_lease(q) || s->room == 0 || !channel_has_credit(q->relay)) {
 		/* a result, a channel, credit or the timer wakes us */
-		rest(q, s->failing ? STORE_FAILED_MS : FRUITLESS_MS);
+		if (!s->failing ||
+		    !uv_is_active((uv_handle_t *)&s->timer)) /* its timer must not be pushed away by every new message */
+			rest(q, s->failing ? STORE_FAILED_MS : FRUITLESS_MS);
 		return;
 	}
 	s->asking = 1; /* this step */

@@ -1,6 +1,8 @@
 /* blame.c - see blame.h. The one table of what providers say when they mean us and not the message. */
 #include "blame.h"
 
+#define TEXT_MAX 2048 /* of a reply, as much as is looked at */
+
 #define OPENING (1u << STEP_OPENING)
 #define AUTH    (1u << STEP_AUTH)
 #define MAIL    (1u << STEP_MAIL)
@@ -20,6 +22,11 @@ static const struct rule {
 	{ ANY, 4, NULL, "greylist", GATE_FINE },
 	{ ANY, 4, NULL, "graylist", GATE_FINE },
 	{ ANY, 4, NULL, "grey list", GATE_FINE },
+	{ RCPT, 5, "1.1", NULL, GATE_FINE }, /* RFC 3463 X.1: this recipient's address */
+	{ RCPT, 5, "1.2", NULL, GATE_FINE },
+	{ RCPT, 5, "1.3", NULL, GATE_FINE },
+	{ RCPT, 5, "1.6", NULL, GATE_FINE },
+	{ RCPT, 5, "1.10", NULL, GATE_FINE },
 	{ RCPT | DATA, 0, "2.1", NULL, GATE_FINE },
 	{ RCPT | DATA, 0, "2.2", NULL, GATE_FINE },
 	{ RCPT | DATA, 0, "2.3", NULL, GATE_FINE },
@@ -95,6 +102,25 @@ static const struct rule {
 	{ MAIL, 421, NULL, NULL, GATE_BUSY },
 };
 
+/* Servers repeat addresses, and those are of the user's choice: the word around each '@' is blanked before anything is looked for. */
+static struct str without_addresses(struct str text, char copy[TEXT_MAX])
+{
+	size_t n = text.n < TEXT_MAX ? text.n : TEXT_MAX, from = 0;
+
+	for (size_t i = 0; i <= n; i++) {
+		if (i < n && text.p[i] != ' ')
+			continue;
+		if (str_find(str_make(text.p + from, i - from), '@') < i - from)
+			memset(copy + from, '?', i - from);
+		else
+			memcpy(copy + from, text.p + from, i - from);
+		if (i < n)
+			copy[i] = ' ';
+		from = i + 1;
+	}
+	return str_make(copy, n);
+}
+
 /* Does `text` hold `words` (in lower case)? */
 static bool holds(struct str text, struct str words)
 {
@@ -117,8 +143,11 @@ static bool fits(const struct rule *r, enum smtp_step step, struct verdict v)
 
 enum gate_state blame_reply(enum smtp_step step, struct verdict v)
 {
-	if (v.class == OK || v.code < 400)
+	char copy[TEXT_MAX];
+
+	if (v.class == OK || v.code < 400 || step == STEP_OURS)
 		return GATE_FINE;
+	v.text = without_addresses(v.text, copy);
 	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
 		if (fits(&rules[i], step, v))
 			return rules[i].gate;

@@ -13,6 +13,9 @@ enum gate_state {
 	GATE_REFUSES, /* it refuses us by quota or policy */
 };
 
+/* The step of a verdict that is our own, not a reply of the peer: no rule about the peer's words applies to it. */
+#define STEP_OURS ((enum smtp_step)30)
+
 /* A reply to MAIL, RCPT, DATA or the final dot. */
 enum gate_state blame_reply(enum smtp_step step, struct verdict v);
 

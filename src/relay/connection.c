@@ -139,6 +139,8 @@ static size_t on_input(void *ctx, struct stream *st, struct str bytes)
 	}
 	smtp_client_feed(c->client, bytes);
 	session_advance(c);
+	if (c->state == CONNECTION_BUSY)
+		transfer_go_on(c);
 	return bytes.n;
 }
 
@@ -147,7 +149,7 @@ static void on_drain(void *ctx, struct stream *st)
 	struct connection *c = ctx;
 
 	if (st == c->stream && c->state == CONNECTION_BUSY)
-		transfer_drained(c);
+		transfer_go_on(c);
 }
 
 static void on_end(void *ctx, struct stream *st, struct str why)

@@ -66,12 +66,22 @@ static struct delivery *delivery_new(struct relay *relay, const struct msg_deliv
 	return d;
 }
 
+/* The descriptor of a large text was lost on its way: the kernel drops it when no number is left. */
+static void without_text(struct delivery *d)
+{
+	struct hop hop = { 0 };
+
+	log_error(&d->log, "text.missing", kv("lease", d->lease));
+	delivery_settle_rest(d, STEP_OURS, temp(451, S("4.3.0"), S("the text could not be passed on: no descriptor is left")));
+	delivery_end(d, &hop);
+}
+
 /* RFC 8689 4.2.1: without a next hop that is known to honour it such a message must not be sent; none is known to us yet. */
 static void refuse_requiretls(struct delivery *d)
 {
 	struct hop hop = { 0 };
 
-	delivery_settle_rest(d, STEP_OPENING,
+	delivery_settle_rest(d, STEP_OURS,
 			     perm(550, S("5.7.30"), S("REQUIRETLS is demanded, and this relay cannot promise it yet")));
 	delivery_end(d, &hop);
 }
@@ -88,6 +98,10 @@ void delivery_begin(struct relay *relay, const struct msg_deliver *m, int fd)
 		return;
 	}
 	d = delivery_new(relay, m, fd);
+	if (fd < 0 && m->text.n != m->size) {
+		without_text(d);
+		return;
+	}
 	if (relay->stopping) {
 		delivery_end_untried(d);
 		return;
@@ -117,6 +131,12 @@ void delivery_rerun(struct delivery *d)
 	batch_forget(d);
 	d->state = DELIVERY_WAITING;
 	d->relay->running--;
+	if (d->pool->gone) { /* a reload took the upstream away: nobody would ever take it from there */
+		struct str reason = S("the upstream is no longer configured");
+
+		delivery_end_blocked(d, temp(451, S("4.3.5"), reason), &(struct hop){ .gate = GATE_BUSY, .gate_reason = reason });
+		return;
+	}
 	pool_add(d->pool, d, true);
 }
 
@@ -287,7 +307,7 @@ void delivery_end_blocked(struct delivery *d, struct verdict v, const struct hop
 	if (with_reason.gate_reason.n == 0)
 		with_reason.gate_reason = S("next hop at fault");
 	v.class = TEMP;
-	delivery_settle_rest(d, STEP_OPENING, v);
+	delivery_settle_rest(d, STEP_OURS, v);
 	delivery_end(d, &with_reason);
 }
 
@@ -296,7 +316,7 @@ void delivery_end_untried(struct delivery *d)
 {
 	struct hop hop = { 0 };
 
-	delivery_settle_rest(d, STEP_OPENING, temp(0, S(""), S("withdrawn")));
+	delivery_settle_rest(d, STEP_OURS, temp(0, S(""), S("withdrawn")));
 	delivery_end(d, &hop);
 }
 

@@ -1,5 +1,6 @@
-/* memory.c - what connections have taught about addresses, for some minutes: which do not answer, which cannot do TLS. One slot per
- * hash: what falls into the same slot is forgotten, which costs an attempt and nothing else. */
+/* memory.c - what connections have taught about addresses, for some minutes: which do not answer, which cannot do TLS, which
+ * offer CHUNKING and do not know BDAT. One slot per hash: what falls into the same slot is forgotten, which costs an attempt and
+ * nothing else. */
 #include "relay.h"
 
 #include "posthouse/clock.h"

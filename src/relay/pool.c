@@ -126,7 +126,7 @@ void pool_refuse_waiting(struct pool *pool, struct verdict v, struct str transcr
 	struct delivery *d;
 
 	while ((d = pool_take(pool)) != NULL) {
-		delivery_settle_rest(d, STEP_OPENING, v);
+		delivery_settle_rest(d, STEP_OURS, v);
 		delivery_end(d, &hop);
 	}
 }

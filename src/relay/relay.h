@@ -5,7 +5,7 @@
  * pool.c        one next hop: its connections, and the deliveries that wait for one
  * hops.c        which next hops there are: upstreams by configuration, domains as deliveries for them come
  * targets.c     the addresses of a next hop: by host name, or by the MX records of a domain
- * memory.c      addresses that did not answer, or cannot do TLS
+ * memory.c      addresses that did not answer, or cannot do TLS or BDAT
  * connection.c  one connection: TCP, TLS, time limits, its end
  * attempt.c     the addresses in turn until a session stands
  * session.c     what the client machine says on a connection, and what is done about it
@@ -50,7 +50,7 @@ enum relay_bounds {
 };
 
 /* ---- memory.c ---- */
-enum memory_kind { MEMORY_DEAD, MEMORY_NO_TLS };
+enum memory_kind { MEMORY_DEAD, MEMORY_NO_TLS, MEMORY_NO_CHUNKING };
 
 struct memory_slot {
 	uint64_t key, until;
@@ -226,6 +226,7 @@ struct delivery {
 	struct str converted_prefix;
 	uint64_t converted_size;
 	bool retried; /* on a fresh connection, after an idle one had died */
+	bool plain;   /* not by BDAT: a next hop that offers it did not know it */
 	bool orphan;  /* the queue that gave it is gone: nobody waits for the result */
 };
 
@@ -287,7 +288,7 @@ struct transfer {
 	int fd;                         /* -1: none */
 	uint64_t at, size;
 	char *chunk;
-	bool reading, waiting_for_drain;
+	bool reading, waiting; /* waiting: until the peer has taken some of it */
 	uv_fs_t request;
 	/* On the way to a next hop without 8BITMIME: */
 	struct convert *convert; /* NULL: the text goes as it is */
@@ -359,7 +360,7 @@ void session_give(struct connection *c, struct delivery *d);                    
 /* ---- transfer.c ---- */
 void transfer_begin(struct connection *c, const struct transfer_ops *ops);
 void transfer_to_wire(struct connection *c);
-void transfer_drained(struct connection *c);
+void transfer_go_on(struct connection *c); /* the peer has taken some, or has answered: read on if that lets us */
 void transfer_fini(struct transfer *t);
 
 /* ---- conversion.c ---- */

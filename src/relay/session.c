@@ -127,7 +127,7 @@ static void lose_delivery(struct connection *c, struct verdict v)
 	}
 	if (v.class != TEMP)
 		v = temp(v.code, S("4.4.2"), v.text);
-	delivery_settle_rest(d, STEP_OPENING, v);
+	delivery_settle_rest(d, STEP_OURS, v);
 	end_delivery(c);
 }
 
@@ -146,6 +146,11 @@ static bool mailmax_reached(const struct connection *c)
 	return max > 0 && c->transactions >= max;
 }
 
+static const struct sockaddr_storage *address_of(const struct connection *c)
+{
+	return &c->targets[c->tried].address;
+}
+
 static void begin_transaction(struct connection *c)
 {
 	struct delivery *d = c->delivery;
@@ -155,6 +160,7 @@ static void begin_transaction(struct connection *c)
 				      .size = seven_bit ? d->converted_size : d->prefix.n + d->size,
 				      .body = seven_bit ? 0 : d->body,
 				      .utf8 = d->batch.utf8,
+				      .plain = d->plain || memory_has(c->relay, MEMORY_NO_CHUNKING, address_of(c)),
 				      .recipients = d->batch.addresses,
 				      .recipients_n = d->batch.n,
 				      .envid = d->envid,
@@ -181,7 +187,7 @@ static bool advance_delivery(struct connection *c)
 		v = d->unconvertible;
 	}
 	if (v.class != OK)
-		delivery_settle_rest(d, STEP_OPENING, v);
+		delivery_settle_rest(d, STEP_OURS, v);
 	if (v.class == OK && batch_fill(d, peer)) {
 		begin_transaction(c);
 		return true;
@@ -204,7 +210,10 @@ static void find_work(struct connection *c)
 {
 	struct delivery *d;
 
-	if (c->delivery && mailmax_reached(c))
+	if (c->delivery && must_end(c)) {
+		delivery_settle_rest(c->delivery, STEP_OURS, temp(0, S(""), S("withdrawn")));
+		end_delivery(c);
+	} else if (c->delivery && mailmax_reached(c))
 		hand_back(c);
 	else if (c->delivery && advance_delivery(c))
 		return;
@@ -288,13 +297,13 @@ static void after_transaction(struct connection *c, const struct smtp_client_eve
 	if (delivery_is_complete(d)) {
 		end_delivery(c);
 	} else if (must_end(c)) {
-		delivery_settle_rest(d, STEP_OPENING, temp(0, S(""), S("withdrawn")));
+		delivery_settle_rest(d, STEP_OURS, temp(0, S(""), S("withdrawn")));
 		end_delivery(c);
 	} else if (delivery_gate(d, &reason) != GATE_FINE) { /* the others would fare no better */
 		delivery_spread_blame(d);
 		end_delivery(c);
 	} else if (!e->reusable) {
-		delivery_settle_rest(d, STEP_OPENING, temp(421, S("4.4.2"), e->verdict.text));
+		delivery_settle_rest(d, STEP_OURS, temp(421, S("4.4.2"), e->verdict.text));
 		end_delivery(c);
 	}
 	/* else the next transaction begins when the machine is ready */
@@ -309,6 +318,12 @@ static void on_done(struct connection *c, const struct smtp_client_event *e)
 	if (e->untouched && c->transactions > 1 && !d->retried && !must_end(c)) {
 		pool_close_idle(c->pool, "another one was dead"); /* the second try must not meet the same fate */
 		d->retried = true;
+		hand_back(c);
+	} else if (e->unchunked && !must_end(c)) {
+		/* Nothing was taken. On another connection: here our text may be read as commands. */
+		memory_note(c->relay, MEMORY_NO_CHUNKING, address_of(c));
+		log_info(&c->log, "connection.unchunked", kv("remote", c->remote), kv("reason", e->verdict.text));
+		d->plain = true;
 		hand_back(c);
 	} else {
 		keep_transcript(c);

@@ -37,13 +37,19 @@ void transfer_begin(struct connection *c, const struct transfer_ops *ops)
 	t->fd = fcntl(d->fd, F_DUPFD_CLOEXEC, 0); /* our own: it may be in use on the pool when the delivery ends */
 	t->at = 0;
 	t->size = d->size;
-	t->waiting_for_drain = false;
+	t->waiting = false;
 	if (t->fd < 0) {
 		unreadable(c, strerror(errno));
 		return;
 	}
 	t->chunk = xmalloc(CHUNK);
 	read_more(c);
+}
+
+/* Has the peer enough to do with what it was sent? */
+static bool must_wait(const struct connection *c)
+{
+	return stream_pending(c->stream) > PENDING_MAX || !smtp_client_takes_text(c->client);
 }
 
 /* Start the next read; the caller writes out what there is. */
@@ -58,8 +64,8 @@ static void read_more(struct connection *c)
 		t->ops->end(c);
 		return;
 	}
-	if (stream_pending(c->stream) > PENDING_MAX) {
-		t->waiting_for_drain = true;
+	if (must_wait(c)) {
+		t->waiting = true;
 		return;
 	}
 	t->request.data = c;
@@ -111,11 +117,11 @@ static void on_read(uv_fs_t *request)
 	go_on(c, was_converting);
 }
 
-void transfer_drained(struct connection *c)
+void transfer_go_on(struct connection *c)
 {
-	if (!c->transfer.waiting_for_drain)
+	if (!c->transfer.waiting || must_wait(c))
 		return;
-	c->transfer.waiting_for_drain = false;
+	c->transfer.waiting = false;
 	read_more(c);
 	go_on(c, c->converting);
 }

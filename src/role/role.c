@@ -170,6 +170,18 @@ static void handle_abandon(void *ctx, struct channel *ch, const struct msg_aband
 }
 
 /* ---- peers ---- */
+/* Most of the time the peer has ended, and master knows; if not, it alone can mend the channel. */
+static void tell_loss(struct role *r, const struct channel *ch, const char *reason)
+{
+	struct msg_peer_lost m = { .role = channel_peer(ch),
+				   .index = channel_peer_index(ch),
+				   .incarnation = channel_peer_incarnation(ch),
+				   .reason = str_of(reason) };
+
+	if (!r->stopping)
+		ipc_send_peer_lost(r->master, &m, -1);
+}
+
 static void on_peer_closed(void *ctx, struct channel *ch, const char *reason)
 {
 	struct role *r = ctx;
@@ -182,6 +194,7 @@ static void on_peer_closed(void *ctx, struct channel *ch, const char *reason)
 			  kv("peer_index", channel_peer_index(ch)), kv("reason", reason));
 		if (r->ops->peer_down)
 			r->ops->peer_down(r, ch);
+		tell_loss(r, ch, reason);
 	}
 	channel_free(ch);
 }

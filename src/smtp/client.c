@@ -30,9 +30,11 @@ static const struct stage {
 	[STAGE_READY] = { "idle", STEP_OPENING, WAIT_NONE, on_unexpected, TO(MAIL) | TO(QUIT) },
 	[STAGE_MAIL] = { "MAIL", STEP_MAIL, WAIT_COMMAND, client_on_mail, TO(RCPT) | TO(DATA) | TO(RSET) | TO(QUIT) },
 	[STAGE_RCPT] = { "RCPT", STEP_RCPT, WAIT_COMMAND, client_on_rcpt, TO(DATA) | TO(RSET) | TO(QUIT) },
-	[STAGE_DATA] = { "DATA", STEP_DATA, WAIT_COMMAND, client_on_data, TO(TEXT) | TO(LONE_DOT) | TO(RSET) | TO(QUIT) },
+	[STAGE_DATA] = { "DATA", STEP_DATA, WAIT_COMMAND, client_on_data,
+			 TO(TEXT) | TO(CHUNKS) | TO(LONE_DOT) | TO(RSET) | TO(QUIT) },
 	[STAGE_TEXT] = { "text", STEP_DATA, WAIT_DATA, client_on_early_reply, TO(END) },
-	[STAGE_END] = { "end of data", STEP_DATA, WAIT_DATA, client_on_final, TO(READY) | TO(QUIT) },
+	[STAGE_CHUNKS] = { "BDAT", STEP_DATA, WAIT_DATA, client_on_chunk, TO(END) },
+	[STAGE_END] = { "end of data", STEP_DATA, WAIT_DATA, client_on_final, TO(READY) | TO(RSET) | TO(QUIT) },
 	[STAGE_LONE_DOT] = { "end of data", STEP_DATA, WAIT_DATA, client_on_lone_dot, TO(READY) | TO(QUIT) },
 	[STAGE_RSET] = { "RSET", STEP_OPENING, WAIT_COMMAND, client_on_rset, TO(READY) | TO(QUIT) },
 	[STAGE_QUIT] = { "QUIT", STEP_OPENING, WAIT_COMMAND, on_quit, 0 },
@@ -52,6 +54,7 @@ struct smtp_client *smtp_client_new(const struct smtp_client_config *config)
 	buf_init(&c->greeting, REPLY_TEXT_MAX);
 	buf_init(&c->initial, OUTPUT_MAX);
 	buf_init(&c->reply.text, REPLY_TEXT_MAX);
+	buf_init(&c->chunk, OUTPUT_MAX / 2);
 	transcript_init(&c->transcript);
 	return c;
 }
@@ -69,6 +72,7 @@ void smtp_client_free(struct smtp_client *c)
 	buf_fini(&c->greeting);
 	buf_fini(&c->initial);
 	buf_fini(&c->reply.text);
+	buf_fini(&c->chunk);
 	transcript_fini(&c->transcript);
 	arena_fini(&c->tx.arena);
 	arena_fini(&c->arena);
@@ -141,7 +145,8 @@ void client_end_by_reply(struct smtp_client *c, enum smtp_fault fault)
 		c->event.replied = true;
 }
 
-/* Not SMTP, or not at this time: nothing that follows can be trusted. After the final dot the outcome stays unknown (RFC 1047). */
+/* Not SMTP, or not at this time: nothing that follows can be trusted. After the final dot or the last chunk the outcome
+ * stays unknown (RFC 1047). */
 static void end_by_nonsense(struct smtp_client *c, struct str what)
 {
 	struct str text = arena_printf(&c->arena, "%s%.*s (at %s)", c->stage == STAGE_END ? "outcome unknown: " : "",
@@ -230,7 +235,8 @@ static bool tell_done(struct smtp_client *c, struct smtp_client_event *e)
 					 .verdict = tx->verdict,
 					 .fault = tx->fault,
 					 .reusable = tx->reusable,
-					 .untouched = tx->untouched };
+					 .untouched = tx->untouched,
+					 .unchunked = tx->unchunked };
 	return true;
 }
 
@@ -266,7 +272,8 @@ bool smtp_client_next(struct smtp_client *c, struct smtp_client_event *e)
 
 void smtp_client_quit(struct smtp_client *c)
 {
-	if (c->broken || c->stage == STAGE_HANDSHAKE || c->stage == STAGE_TEXT || c->stage == STAGE_END || c->stage == STAGE_QUIT)
+	if (c->broken || c->stage == STAGE_HANDSHAKE || c->stage == STAGE_TEXT || c->stage == STAGE_CHUNKS ||
+	    c->stage == STAGE_END || c->stage == STAGE_QUIT)
 		return;
 	client_write(c, "QUIT");
 	client_enter(c, STAGE_QUIT);

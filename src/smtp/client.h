@@ -4,7 +4,8 @@
  * client_reply.c        bytes to replies
  * client_session.c      greeting, EHLO, STARTTLS, AUTH
  * client_peer.c         what the EHLO answer says
- * client_transaction.c  MAIL, RCPT, DATA, text, RSET
+ * client_transaction.c  MAIL, RCPT, DATA or BDAT, RSET
+ * client_text.c         the text: behind DATA, or in chunks
  * client_transcript.c   the dialogue kept for reports */
 #ifndef POSTHOUSE_SMTP_CLIENT_PRIVATE_H
 #define POSTHOUSE_SMTP_CLIENT_PRIVATE_H
@@ -20,9 +21,10 @@ enum client_bounds {
 	MECHANISMS_MAX = 1024,
 	AUTH_LINE_MAX = 512, /* RFC 4954 section 4: an initial response that makes AUTH longer must wait */
 	AUTH_ROUNDS_MAX = 16,
-	ENVID_MAX = 100,    /* RFC 3461 4.4 */
-	ORCPT_MAX = 500,    /* RFC 3461 4.2 */
-	PIPELINE_MAX = 100, /* commands without answer: neither side's socket buffer fills (RFC 2920 3.1) */
+	ENVID_MAX = 100,       /* RFC 3461 4.4 */
+	ORCPT_MAX = 500,       /* RFC 3461 4.2 */
+	PIPELINE_MAX = 100,    /* commands without answer: neither side's socket buffer fills (RFC 2920 3.1) */
+	CHUNK_MIN = 32 * 1024, /* of BDAT, but for the last one */
 };
 
 enum client_stage {
@@ -38,7 +40,8 @@ enum client_stage {
 	STAGE_RCPT,
 	STAGE_DATA,
 	STAGE_TEXT,     /* the user writes the text */
-	STAGE_END,      /* the final dot is out: the outcome is the server's */
+	STAGE_CHUNKS,   /* the same for BDAT: before the last chunk is out */
+	STAGE_END,      /* the final dot or the last chunk is out: the outcome is the server's */
 	STAGE_LONE_DOT, /* nothing to send, but the server said 354 */
 	STAGE_RSET,
 	STAGE_QUIT,
@@ -71,11 +74,14 @@ struct client_transaction {
 	size_t accepted, to_tell;
 	bool refused; /* MAIL was: no text will follow whatever else is said */
 	bool in_line; /* the text so far does not end in CRLF */
+	bool chunked; /* by BDAT */
+	bool ended;   /* chunked: the user has no more text */
+	size_t chunks_sent, chunks_answered;
 	uint64_t text_bytes;
 	bool over; /* what follows is CLIENT_DONE */
 	struct verdict verdict;
 	enum smtp_fault fault;
-	bool reusable, untouched;
+	bool reusable, untouched, unchunked;
 };
 
 struct transcript {
@@ -97,6 +103,7 @@ struct smtp_client {
 	bool has_initial;
 	struct arena arena;
 	struct buf input, output, line, mechanisms, greeting;
+	struct buf chunk; /* text for the next BDAT */
 	struct reply reply;
 	struct smtp_peer peer;
 	bool has_event;
@@ -138,11 +145,17 @@ struct str client_choose_mechanism(struct str wanted, struct str offered);
 void client_on_mail(struct smtp_client *c);
 void client_on_rcpt(struct smtp_client *c);
 void client_on_data(struct smtp_client *c);
-void client_on_early_reply(struct smtp_client *c);
 void client_on_final(struct smtp_client *c);
 void client_on_lone_dot(struct smtp_client *c);
 void client_on_rset(struct smtp_client *c);
 void client_settle_rest(struct smtp_client *c, struct verdict v);
+
+/* client_text.c */
+void client_begin_chunks(struct smtp_client *c);
+void client_on_early_reply(struct smtp_client *c);
+void client_on_chunk(struct smtp_client *c);
+/* The answer to the first chunk says that BDAT is not known; then the session is over. */
+bool client_lacks_chunks(struct smtp_client *c);
 
 /* client_transcript.c */
 void transcript_init(struct transcript *t);

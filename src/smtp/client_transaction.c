@@ -1,7 +1,8 @@
-/* client_transaction.c - one message: MAIL, RCPT and DATA, in one go when the server can (RFC 2920), the text, the end.
+/* client_transaction.c - one message: MAIL, RCPT and DATA, in one go when the server can (RFC 2920), and the end. Its text is
+ * client_text.c's.
  *
  * Commands are numbered: 0 is MAIL, n is recipient n - 1, the one after the last recipient is DATA. `sent` and `answered` count
- * them; without PIPELINING they never differ by more than one. */
+ * them; without PIPELINING they never differ by more than one. With CHUNKING there is no DATA: all RCPT are answered, then chunks go. */
 #include "client.h"
 #include "posthouse/smtp_server.h"
 
@@ -80,6 +81,7 @@ void smtp_client_send(struct smtp_client *c, const struct smtp_transaction *t)
 	arena_reset(&arena);
 	*tx = (struct client_transaction){ .arena = arena, .active = true, .what = *t };
 	tx->recipients = ARENA_ARRAY(&tx->arena, struct client_recipient, t->recipients_n);
+	tx->chunked = (c->peer.features & PEER_CHUNKING) && !t->plain;
 	transcript_begin(&c->transcript);
 	missing = what_is_missing(c, t);
 	if (missing.class != OK) {
@@ -175,9 +177,9 @@ static void write_commands(struct smtp_client *c)
 {
 	struct client_transaction *tx = &c->tx;
 	size_t window = (c->peer.features & PEER_PIPELINING) ? PIPELINE_MAX : 1;
-	size_t data = tx->what.recipients_n + 1;
+	size_t data = tx->what.recipients_n + 1, commands = tx->chunked ? data : data + 1;
 
-	while (tx->sent <= data && tx->sent - tx->answered < window) {
+	while (tx->sent < commands && tx->sent - tx->answered < window) {
 		if (tx->sent == 0)
 			write_mail(c);
 		else if (tx->sent < data)
@@ -204,7 +206,9 @@ static void transaction_advance(struct smtp_client *c)
 	bool all_answered = tx->answered == tx->what.recipients_n + 1;
 	bool hopeless = tx->refused || (all_answered && tx->accepted == 0);
 
-	if (!hopeless)
+	if (!hopeless && all_answered && tx->chunked)
+		client_begin_chunks(c);
+	else if (!hopeless)
 		write_commands(c);
 	else if (tx->answered == tx->sent)
 		finish(c, tx->verdict, true);
@@ -275,52 +279,6 @@ void client_on_data(struct smtp_client *c)
 	finish(c, tx->verdict, true);
 }
 
-/* Pieces between the places where a line begins with a dot go out whole; there, a dot is added (RFC 5321 4.5.2). */
-void smtp_client_text(struct smtp_client *c, struct str bytes)
-{
-	struct client_transaction *tx = &c->tx;
-	bool fits = true;
-	size_t at;
-
-	if (c->stage != STAGE_TEXT || bytes.n == 0)
-		return;
-	tx->text_bytes += bytes.n;
-	if (bytes.p[0] == '.' && !tx->in_line)
-		fits = buf_add_char(&c->output, '.');
-	while ((at = str_search(bytes, S("\n."))) < bytes.n) {
-		fits = fits && buf_add(&c->output, str_head(bytes, at + 2)) && buf_add_char(&c->output, '.');
-		bytes = str_from(bytes, at + 2);
-		tx->in_line = true;
-	}
-	fits = fits && buf_add(&c->output, bytes);
-	assert(fits);
-	if (bytes.n > 0)
-		tx->in_line = bytes.p[bytes.n - 1] != '\n';
-}
-
-void smtp_client_text_end(struct smtp_client *c)
-{
-	if (c->stage != STAGE_TEXT)
-		return;
-	transcript_add(&c->transcript, true, "C",
-		       arena_printf(&c->tx.arena, "(text, %llu bytes)", (unsigned long long)c->tx.text_bytes));
-	if (c->tx.in_line)
-		buf_add(&c->output, S("\r\n"));
-	client_enter(c, STAGE_END);
-	client_write(c, ".");
-}
-
-/* A reply before the end of the text: the server has had enough, and cannot be told where the text ends but by closing. */
-void client_on_early_reply(struct smtp_client *c)
-{
-	if (c->reply.code / 100 == 4 || c->reply.code / 100 == 5) {
-		c->broken = true;
-		client_end_by_reply(c, FAULT_PEER);
-		return;
-	}
-	client_out_of_order(c);
-}
-
 void client_on_final(struct smtp_client *c)
 {
 	struct client_transaction *tx = &c->tx;
@@ -330,8 +288,10 @@ void client_on_final(struct smtp_client *c)
 		client_out_of_order(c);
 		return;
 	}
+	if (tx->chunked && client_lacks_chunks(c))
+		return;
 	client_settle_rest(c, v);
-	finish(c, v, false);
+	finish(c, v, tx->chunked && v.class != OK); /* RFC 3030 2: only the success of the last chunk is as good as RSET */
 }
 
 /* Nobody was accepted, so whatever it says, nothing was delivered; the verdict is that of the refusals. */

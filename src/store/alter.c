@@ -124,13 +124,17 @@ static struct str reason_field(struct arena *a, struct str reason)
 /* A recipient in flight is only counted; one to be removed is marked, so that its result ends it. */
 static void pass_by(struct alteration *c, const struct candidate *r, enum alter operation)
 {
-	if (operation == ALTER_RELEASE)
+	if (operation == ALTER_RELEASE) {
+		release(c, r);
 		return;
+	}
 	++*c->in_flight;
 	if (operation == ALTER_REMOVE)
 		db_run(&c->w->db, Q_recipient_removing, INT(c->id), INT(r->n));
 	if (operation == ALTER_HOLD && c->whole)
 		c->changed = true; /* the message is held: what comes back stays */
+	else if (operation == ALTER_HOLD)
+		hold(c, r); /* its result finds it held */
 }
 
 /* The message's own mark: why it is held. */

@@ -34,6 +34,7 @@ struct submission {
 	uv_loop_t *loop;
 	struct policy *policy, *next;
 	struct list doors, sessions, transactions;
+	size_t orphans;      /* transactions whose client has left after its final dot */
 	struct list waiting; /* transactions with a deadline, looked at by `sweep` */
 	uv_timer_t sweep, stopping;
 	uint64_t stop_at; /* monotonic ms: grace is over; 0 = no stop */

@@ -9,7 +9,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define SWEEP_MS 250
+#define SWEEP_MS    250
+#define ORPHANS_MAX 256
 
 static void on_spool_room(void *ctx);
 static void on_spool_synced(void *ctx, struct verdict v);
@@ -68,6 +69,8 @@ static void transaction_free(struct transaction *tx, bool drop_spool)
 {
 	struct submission *sub = tx->sub;
 
+	if (tx->orphan)
+		sub->orphans--;
 	ipc_cancel(NULL, tx->call);
 	channel_stop_waiting(&tx->credit);
 	if (tx->spool != NULL)
@@ -85,9 +88,21 @@ static void transaction_free(struct transaction *tx, bool drop_spool)
 
 void transaction_leave(struct transaction *tx)
 {
+	struct submission *sub = tx->sub;
+
 	tx->session = NULL;
-	if (tx->state <= TX_REFUSED)
+	if (tx->state <= TX_REFUSED) {
 		transaction_free(tx, true);
+		return;
+	}
+	/* It goes on without its client, as long as those are few: nobody would bound what clients that do not wait leave behind. */
+	if (sub->orphans >= ORPHANS_MAX && tx->state < TX_SUBMITTED) {
+		log_warning(&tx->log, "transaction.dropped", kv("orphans", sub->orphans));
+		transaction_free(tx, true);
+		return;
+	}
+	tx->orphan = true;
+	sub->orphans++;
 }
 
 static void on_sweep(uv_timer_t *timer)

@@ -28,6 +28,7 @@ struct transaction {
 	struct list waiting; /* in sub->waiting while it has a deadline */
 	struct submission *sub;
 	struct session *session; /* NULL: the client has gone */
+	bool orphan;             /* the client left after its final dot */
 	enum transaction_state state;
 	struct log log;
 	struct arena arena;

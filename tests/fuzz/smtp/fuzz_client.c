@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -15,7 +16,8 @@ struct user {
 	size_t told;   /* recipients of the transaction */
 	unsigned sent; /* transactions */
 	uint64_t progress;
-	bool in_transaction, over;
+	unsigned left; /* pieces of a large text */
+	bool in_transaction, over, large, writing;
 };
 
 static void begin(struct user *u)
@@ -28,6 +30,31 @@ static void begin(struct user *u)
 		smtp_client_quit(u->client);
 		u->over = true;
 	}
+}
+
+/* A little text at once; or, so that there are chunks, some of a larger one, and the rest after the next input. */
+static void write_text(struct user *u)
+{
+	static char large[40000];
+
+	memset(large, 'x', sizeof large);
+	smtp_client_text(u->client, S(".a\r\n.\r\nb\r\n."));
+	smtp_client_text(u->client, S(".\r\nc"));
+	u->left = u->large ? 3 : 0;
+	for (; u->left > 0 && smtp_client_takes_text(u->client); u->left--)
+		smtp_client_text(u->client, str_make(large, sizeof large));
+	u->writing = u->left > 0;
+	if (!u->writing)
+		smtp_client_text_end(u->client);
+}
+
+static void write_rest(struct user *u)
+{
+	if (!u->writing || !smtp_client_takes_text(u->client))
+		return;
+	smtp_client_text(u->client, S("and so on\r\n"));
+	u->writing = false;
+	smtp_client_text_end(u->client);
 }
 
 /* Act on all events; what the contract promises is asserted. */
@@ -50,18 +77,15 @@ static void act(struct user *u)
 			assert(!u->in_transaction);
 			begin(u);
 			break;
-		case CLIENT_TEXT:
-			smtp_client_text(u->client, S(".a\r\n.\r\nb\r\n."));
-			smtp_client_text(u->client, S(".\r\nc"));
-			smtp_client_text_end(u->client);
-			break;
+		case CLIENT_TEXT: write_text(u); break;
 		case CLIENT_RECIPIENT:
 			assert(u->in_transaction && e.index < u->transaction.recipients_n && e.verdict.text.n <= 2048);
 			u->told++;
 			break;
 		case CLIENT_DONE:
 			assert(u->in_transaction && u->told == u->transaction.recipients_n);
-			u->in_transaction = false;
+			assert(!e.unchunked || !e.reusable);
+			u->in_transaction = u->writing = false;
 			u->over = !e.reusable;
 			break;
 		case CLIENT_FAILED:
@@ -73,6 +97,8 @@ static void act(struct user *u)
 		buf_clear(smtp_client_output(u->client));
 		assert(smtp_client_transcript(u->client).n <= 4096);
 	}
+	write_rest(u);
+	buf_clear(smtp_client_output(u->client));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -87,6 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					     .tls = choice & 4,
 					     .mechanisms = choice & 8 ? S("PLAIN LOGIN") : S("") };
 	struct user u = { .client = smtp_client_new(&config),
+			  .large = choice & 128,
 			  .transaction = { .sender = S("s@x"),
 					   .size = 1000,
 					   .body = choice & 16 ? BODY_8BITMIME : BODY_7BIT,

@@ -95,7 +95,14 @@ static void handle_upstream_step(void *ctx, struct channel *ch, const struct msg
 	ipc_send_upstream_reply(ch, &answer, -1);
 }
 
-static const struct ipc_handlers master_handlers = { .ready = handle_ready, .stopped = handle_stopped };
+/* A master that mends nothing: the tests end peers on purpose. */
+static void handle_peer_lost(void *ctx, struct channel *ch, const struct msg_peer_lost *m, int fd)
+{
+}
+
+static const struct ipc_handlers master_handlers = { .ready = handle_ready,
+						     .stopped = handle_stopped,
+						     .peer_lost = handle_peer_lost };
 const struct ipc_handlers queue_handlers = { .result = handle_result, .resign = handle_resign };
 static const struct ipc_handlers vault_handlers = { .upstream_step = handle_upstream_step };
 

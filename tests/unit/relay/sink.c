@@ -13,7 +13,9 @@ struct sink_session {
 	struct stream *st;
 	struct buf input;
 	bool in_text, in_auth, holding, broken;
-	unsigned accepted, transactions;
+	unsigned accepted, transactions, chunks;
+	uint64_t chunk_left; /* bytes of a chunk to come */
+	bool in_chunk, last;
 };
 
 static void say(struct sink_session *k, const char *line)
@@ -105,13 +107,57 @@ static void on_dot(struct sink_session *k)
 		say(k, s->final ? s->final : "250 2.0.0 taken");
 }
 
+/* BDAT n or BDAT n LAST. */
+static void on_bdat(struct sink_session *k, struct str line)
+{
+	struct sink *s = k->sink;
+	struct str rest = str_from(line, 5), number;
+
+	if (s->no_bdat) {
+		say(k, "500 5.5.2 what?");
+		return;
+	}
+	str_split(&rest, ' ', &number);
+	if (!str_to_u64(number, &k->chunk_left))
+		abort();
+	k->in_chunk = true;
+	k->last = str_ieq(rest, S("LAST"));
+	if (k->chunks++ == 0)
+		buf_clear(&s->text);
+	s->chunks++;
+	s->last_chunks += k->last;
+}
+
+static void on_chunk_end(struct sink_session *k)
+{
+	k->in_chunk = false;
+	if (k->chunks == k->sink->refuse_chunk)
+		say(k, "552 5.3.4 enough");
+	else if (k->last)
+		on_dot(k);
+	else
+		say(k, "250 2.0.0 taken so far");
+}
+
+/* As much of the input as belongs to the chunk. */
+static void take_chunk(struct sink_session *k)
+{
+	struct str bytes = str_head(buf_view(&k->input), k->chunk_left);
+
+	buf_add(&k->sink->text, bytes);
+	k->chunk_left -= bytes.n;
+	buf_consume(&k->input, bytes.n);
+	if (k->chunk_left == 0)
+		on_chunk_end(k);
+}
+
 static void on_mail(struct sink_session *k, struct str line)
 {
 	struct sink *s = k->sink;
 
 	s->mails++;
 	buf_printf(&s->commands, "%.*s\n", STR_ARG(line));
-	k->accepted = 0;
+	k->accepted = k->chunks = 0;
 	if (++k->transactions == s->drop_at_mail || s->drop_every_mail)
 		hang_up(k);
 	else
@@ -130,7 +176,10 @@ static void on_command(struct sink_session *k, struct str line)
 		on_mail(k, line);
 	} else if (str_istarts(line, S("RCPT"))) {
 		on_recipient(k, line);
+	} else if (str_istarts(line, S("BDAT "))) {
+		on_bdat(k, line);
 	} else if (str_istarts(line, S("DATA"))) {
+		s->datas++;
 		k->in_text = !s->data;
 		buf_clear(&s->text);
 		say(k, s->data ? s->data : "354 go");
@@ -173,7 +222,13 @@ static size_t on_input(void *ctx, struct stream *st, struct str bytes)
 		return bytes.n;
 	}
 	buf_add(&k->input, bytes);
-	while (in = buf_view(&k->input), (n = str_search(in, S("\r\n"))) < in.n) {
+	for (;;) {
+		if (k->in_chunk)
+			take_chunk(k);
+		in = buf_view(&k->input);
+		n = str_search(in, S("\r\n"));
+		if (k->in_chunk || n == in.n)
+			break;
 		if (k->in_text)
 			on_text(k, str_head(in, n));
 		else

@@ -23,13 +23,15 @@ struct sink {
 	bool implicit;
 	bool break_tls;        /* says 220 to STARTTLS, then nonsense */
 	bool drop_at_dot;      /* closes instead of the final reply */
+	bool no_bdat;          /* 500 to BDAT, and its text is taken for commands */
+	unsigned refuse_chunk; /* 552 to this chunk of a message (from 1; 0: none) */
 	unsigned drop_at_mail; /* closes at the MAIL of this transaction of a session (from 1; 0: never) */
 	bool drop_every_mail;
 	unsigned sessions_max; /* more at once are refused (0: as many as you like) */
 	bool hold;             /* the final reply waits for sink_release() */
 
 	/* What it has seen. */
-	unsigned sessions, open, most_open, messages, logins, mails, quits, rsets;
+	unsigned sessions, open, most_open, messages, logins, mails, quits, rsets, chunks, last_chunks, datas;
 	struct buf text;        /* of the last message, dots removed */
 	struct buf credentials; /* all AUTH lines */
 	struct buf commands;    /* all MAIL and RCPT lines */

@@ -96,6 +96,107 @@ static void test_file_twice(void **state)
 	fclose(file);
 }
 
+/* A text of that many bytes in a file, delivered to a@x. */
+static void deliver_file(struct world *w, uint64_t lease, size_t n)
+{
+	FILE *file = tmpfile();
+
+	fputs("Subject: x\r\n\r\n", file);
+	for (size_t at = 14; at < n; at += 16)
+		fputs(at + 16 < n ? ".a line of tex\r\n" : "the very end..\r\n", file);
+	fflush(file);
+	deliver_to(w, lease, S("upstream:hop"), "a@x", S(""), fileno(file), (uint64_t)ftell(file));
+	result_of(w, lease);
+	fclose(file);
+}
+
+/* RFC 3030: in one chunk, in several, and these one by one; a small text has its dots as they are. */
+static void test_chunks(void **state)
+{
+	struct world *w = *state;
+
+	w->sink.features = "PIPELINING\nCHUNKING";
+	start(w);
+	deliver_to(w, 1, S("upstream:hop"), "a@x perm@x", S("Subject: x\r\n\r\n.\r\n..\r\n"), -1, 0);
+	expect(result_of(w, 1), 0, OK, 250, "2.0.0", "taken");
+	expect(result_of(w, 1), 1, PERM, 550, "5.1.1", "no such user");
+	assert_true(holds(buf_view(&w->sink.text), "\r\n\r\n.\r\n..\r\n"));
+	assert_int_equal(w->sink.chunks, 1);
+	deliver_file(w, 2, 300000);
+	expect_all_taken(result_of(w, 2), 1);
+	assert_true(w->sink.text.n >= 300000 && holds(buf_view(&w->sink.text), "the very end..\r\n"));
+	assert_int_equal(w->sink.chunks, 6);
+	assert_int_equal(w->sink.last_chunks, 2);
+	deliver(w, 3, "perm@x");
+	expect(result_of(w, 3), 0, PERM, 550, "5.1.1", "no such user");
+	assert_int_equal(w->sink.chunks, 6);
+	assert_int_equal(w->sink.sessions, 1);
+	assert_int_equal(w->sink.datas, 0);
+}
+
+static void test_chunks_one_by_one(void **state)
+{
+	struct world *w = *state;
+
+	w->sink.features = "CHUNKING";
+	start(w);
+	deliver_file(w, 1, 300000);
+	expect_all_taken(result_of(w, 1), 1);
+	assert_true(w->sink.text.n >= 300000 && holds(buf_view(&w->sink.text), "the very end..\r\n"));
+	assert_int_equal(w->sink.chunks, 5);
+}
+
+/* What follows a refused chunk never becomes a message; the last one is an ordinary refusal, and the connection is used again. */
+static void test_chunk_refused(void **state)
+{
+	struct world *w = *state;
+
+	w->sink.features = "PIPELINING\nCHUNKING";
+	w->sink.refuse_chunk = 2;
+	w->upstream.connections = 1; /* the third message waits for RSET */
+	start(w);
+	deliver_file(w, 1, 5000000);
+	expect(result_of(w, 1), 0, PERM, 552, "5.3.4", "enough");
+	assert_int_equal(w->sink.last_chunks, 0);
+	w->sink.refuse_chunk = 1;
+	deliver(w, 2, "a@x");
+	expect(result_of(w, 2), 0, PERM, 552, "5.3.4", "enough");
+	w->sink.refuse_chunk = 0;
+	deliver(w, 3, "a@x");
+	expect_all_taken(result_of(w, 3), 1);
+	assert_int_equal(w->sink.sessions, 2);
+	assert_int_equal(w->sink.messages, 1);
+	assert_int_equal(w->sink.rsets, 1);
+}
+
+/* Who offers CHUNKING and does not know BDAT gets DATA: this message, on another connection, and those that follow. */
+static void test_chunks_unknown(void **state)
+{
+	struct world *w = *state;
+
+	w->sink.features = "PIPELINING\nCHUNKING";
+	w->sink.no_bdat = true;
+	start(w);
+	deliver_file(w, 1, 300000);
+	expect_all_taken(result_of(w, 1), 1);
+	assert_int_equal(w->sink.sessions, 2);
+	deliver(w, 2, "a@x");
+	expect_all_taken(result_of(w, 2), 1);
+	assert_int_equal(w->sink.sessions, 2);
+	assert_int_equal(w->sink.datas, 2);
+}
+
+static void test_lost_after_last_chunk(void **state)
+{
+	struct world *w = *state;
+
+	w->sink.features = "PIPELINING\nCHUNKING";
+	w->sink.drop_at_dot = true;
+	start(w);
+	deliver(w, 1, "a@x");
+	expect(result_of(w, 1), 0, TEMP, 421, "4.4.2", "outcome unknown");
+}
+
 static void test_dsn(void **state)
 {
 	struct world *w = *state;
@@ -289,6 +390,11 @@ int main(int argc, char **argv)
 		RELAY_TEST(test_mailmax),
 		RELAY_TEST(test_hangs_up_between),
 		RELAY_TEST(test_file_twice),
+		RELAY_TEST(test_chunks),
+		RELAY_TEST(test_chunks_one_by_one),
+		RELAY_TEST(test_chunk_refused),
+		RELAY_TEST(test_chunks_unknown),
+		RELAY_TEST(test_lost_after_last_chunk),
 		RELAY_TEST(test_dsn),
 		RELAY_TEST(test_no_dsn),
 		RELAY_TEST(test_utf8),

@@ -89,6 +89,7 @@ static const struct role_ops vault_ops = {
 
 /* ---- master and console ---- */
 struct world {
+	unsigned peers_lost;
 	uv_loop_t *loop;
 	struct arena arena;
 	struct channel *master, *console;
@@ -128,7 +129,12 @@ static void handle_stopped(void *ctx, struct channel *ch, const struct msg_stopp
 	((struct world *)ctx)->stopped++;
 }
 
-static const struct ipc_handlers handlers = { .ready = handle_ready, .stopped = handle_stopped };
+static void handle_peer_lost(void *ctx, struct channel *ch, const struct msg_peer_lost *m, int fd)
+{
+	((struct world *)ctx)->peers_lost++;
+}
+
+static const struct ipc_handlers handlers = { .ready = handle_ready, .stopped = handle_stopped, .peer_lost = handle_peer_lost };
 
 static struct channel *play(struct world *w, enum role_id self, int fd)
 {

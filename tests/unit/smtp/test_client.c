@@ -13,11 +13,12 @@
 #include "posthouse/smtp_server.h"
 
 /* A dialogue: lines of the server ("S: "), lines that the client must write ("C: "), events it must give ("E: "), calls that the user
- * makes ("U: "). Written as one text, a line each.
+ * makes ("U: "), bytes of a chunk that it must write ("B: number"), whether it takes text ("T: yes" or "no"). Written as one text, a line
+ * each.
  *
  * Events:  STARTTLS | CHALLENGE MECHANISM first|next BYTES | READY | TEXT | RECIPIENT n class code enhanced text
- *          DONE class code enhanced text fault reusable|broken[ untouched] | FAILED class code enhanced text fault
- * Calls:   tls | response X | abort X | send A B C | text X | end | quit | closed | raw X (bytes without a line end; \r \n \0 as escapes) */
+ *          DONE class code enhanced text fault reusable|broken[ untouched][ unchunked] | FAILED class code enhanced text fault
+ * Calls:   tls | response X | abort X | send A B C | text X | fill NUMBER | end | quit | closed | raw X (bytes without a line end; \r \n \0 as escapes) */
 struct dialogue {
 	const char *name;
 	const char *script;
@@ -28,6 +29,7 @@ struct dialogue {
 	bool utf8;
 	const char *envid, *orcpt;
 	unsigned ret, notify;
+	bool plain;
 };
 
 struct play {
@@ -69,8 +71,8 @@ static void event_line(struct play *p, char *line, size_t size)
 	case CLIENT_TEXT: snprintf(line, size, "TEXT"); return;
 	case CLIENT_RECIPIENT: snprintf(line, size, "RECIPIENT %zu %.*s", e.index, STR_ARG(shown(e.verdict))); return;
 	case CLIENT_DONE:
-		snprintf(line, size, "DONE %.*s %s %s%s", STR_ARG(shown(e.verdict)), fault_names[e.fault],
-			 e.reusable ? "reusable" : "broken", e.untouched ? " untouched" : "");
+		snprintf(line, size, "DONE %.*s %s %s%s%s", STR_ARG(shown(e.verdict)), fault_names[e.fault],
+			 e.reusable ? "reusable" : "broken", e.untouched ? " untouched" : "", e.unchunked ? " unchunked" : "");
 		return;
 	case CLIENT_FAILED: snprintf(line, size, "FAILED %.*s %s", STR_ARG(shown(e.verdict)), fault_names[e.fault]); return;
 	}
@@ -115,6 +117,21 @@ static struct str unescape(const char *s, size_t n, char *to)
 	return str_make(to, k);
 }
 
+/* A piece of text of that many bytes, which ends within a line. */
+static void fill(struct play *p, struct str number)
+{
+	struct str line = S(".a line, .\r\n");
+	struct buf b;
+	uint64_t n;
+
+	assert_true(str_to_u64(number, &n));
+	buf_init(&b, 1 << 20);
+	while (b.n < n)
+		assert_true(buf_add(&b, str_head(line, n - b.n)));
+	smtp_client_text(p->client, buf_view(&b));
+	buf_fini(&b);
+}
+
 static void call(struct play *p, struct str line)
 {
 	struct str rest = line, verb, word;
@@ -123,6 +140,7 @@ static void call(struct play *p, struct str line)
 	unsigned notify[8];
 	char bytes[1024];
 
+	t.plain = p->d->plain;
 	t.envid = str_of(p->d->envid);
 	t.ret = p->d->ret;
 	t.orcpt = p->d->orcpt ? orcpt : NULL;
@@ -150,6 +168,8 @@ static void call(struct play *p, struct str line)
 			smtp_client_text(p->client, text);
 		for (size_t i = 0; p->byte_by_byte && i < text.n; i++)
 			smtp_client_text(p->client, str_make(text.p + i, 1));
+	} else if (str_eq(verb, S("fill"))) {
+		fill(p, rest);
 	} else if (str_eq(verb, S("end"))) {
 		smtp_client_text_end(p->client);
 	} else if (str_eq(verb, S("quit"))) {
@@ -176,6 +196,16 @@ static void expect_output(struct play *p, struct str line)
 	if (!str_eq(str_head(out, n), line))
 		fail_msg("%s: written C: %.*s, expected C: %.*s", p->d->name, STR_ARG(str_head(out, n)), STR_ARG(line));
 	buf_consume(&p->output, n + 2);
+}
+
+static void expect_bytes(struct play *p, struct str number)
+{
+	uint64_t n;
+
+	drain(p);
+	if (!str_to_u64(number, &n) || p->output.n < n)
+		fail_msg("%s: written %zu bytes, expected B: %.*s", p->d->name, p->output.n, STR_ARG(number));
+	buf_consume(&p->output, n);
 }
 
 static void expect_event(struct play *p, struct str expected)
@@ -225,6 +255,8 @@ static void run_dialogue(const struct dialogue *d, bool byte_by_byte)
 			feed(&p, S("\r\n"));
 			break;
 		case 'C': expect_output(&p, content); break;
+		case 'B': expect_bytes(&p, content); break;
+		case 'T': assert_int_equal(smtp_client_takes_text(p.client), str_eq(content, S("yes"))); break;
 		case 'E': expect_event(&p, content); break;
 		case 'U': call(&p, content); break;
 		default: fail_msg("%s: what is %.*s?", d->name, STR_ARG(line));
@@ -247,6 +279,12 @@ static void run_dialogue(const struct dialogue *d, bool byte_by_byte)
 	"S: 220 mx.example.net ESMTP\nC: EHLO relay.example.org\nS: 250-mx.example.net\nS: 250 PIPELINING\nE: READY\n"
 #define HELLO_DSN                                                                                                                \
 	"S: 220 mx.example.net ESMTP\nC: EHLO relay.example.org\nS: 250-mx.example.net\nS: 250-DSN\nS: 250 PIPELINING\nE: READY\n"
+#define HELLO_CHUNKING                                                                                                           \
+	"S: 220 mx.example.net ESMTP\nC: EHLO relay.example.org\nS: 250-mx.example.net\nS: 250-PIPELINING\nS: 250 CHUNKING\nE: READY\n"
+#define CHUNKS_2                                                                                                                 \
+	"U: send a@x b@x\nC: MAIL FROM:<s@example.org>\nC: RCPT TO:<a@x>\nC: RCPT TO:<b@x>\nS: 250 Ok\nS: 250 Ok\nS: 250 Ok\nE: TEXT\n"
+#define BOTH(class, code, text)                                                                                                  \
+	"E: RECIPIENT 0 " class " " code " " text "\nE: RECIPIENT 1 " class " " code " " text "\nE: DONE " class " " code " " text
 #define GROUP_2 "U: send a@x b@x\nC: MAIL FROM:<s@example.org>\nC: RCPT TO:<a@x>\nC: RCPT TO:<b@x>\nC: DATA\n"
 
 static const struct dialogue dialogues[] = {
@@ -443,6 +481,65 @@ static const struct dialogue dialogues[] = {
 		"E: DONE perm 550 - 4.1.1 odd none reusable\nC: RSET\nS: 250 Ok\nE: READY\n"
 		"U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 550 5.1234.1 odd\nE: RECIPIENT 0 perm 550 - 5.1234.1 odd\n"
 		"E: DONE perm 550 - 5.1234.1 odd none reusable\nC: RSET\nS: 250 Ok\nE: READY\n" },
+	{ "one chunk, no dots stuffed, the last line ended", HELLO_CHUNKING CHUNKS_2
+	  "T: yes\nU: text .hi\\r\\n.\\r\\n.x\nU: end\nU: end\nC: BDAT 12 LAST\nC: .hi\nC: .\nC: .x\nS: 250 2.0.0 queued\n" BOTH(
+		  "ok", "250",
+		  "2.0.0 queued") " none reusable\nE: READY\nU: send c@x\nC: MAIL FROM:<s@example.org>\nC: RCPT TO:<c@x>\n"
+				  "S: 250 Ok\nS: 250 Ok\nE: TEXT\nU: text y\\r\\n\nU: end\nC: BDAT 3 LAST\nC: y\nS: 250 Ok\nE: RECIPIENT 0 ok 250 - Ok\n"
+				  "E: DONE ok 250 - Ok none reusable\nE: READY\n" },
+	{ "no text in chunks",
+	  HELLO_CHUNKING CHUNKS_2 "U: end\nC: BDAT 0 LAST\nS: 250 Ok\n" BOTH("ok", "250", "- Ok") " none reusable\nE: READY\n" },
+	{ "DATA in spite of CHUNKING",
+	  HELLO_CHUNKING GROUP_2 "S: 250 Ok\nS: 250 Ok\nS: 250 Ok\nS: 354 go\nE: TEXT\nU: end\nC: .\n", .plain = true },
+	{ "chunks, pipelined, the last one waits", HELLO_CHUNKING CHUNKS_2
+	  "U: fill 40000\nT: yes\nU: fill 40000\nC: BDAT 40000\nB: 40000\nT: yes\nU: fill 100\nC: BDAT 40000\nB: 40000\nU: text \\r\\n\nU: end\n"
+	  "S: 250 one\nE: \nS: 250 two\nC: BDAT 102 LAST\nB: 102\nS: 250 Ok\n" BOTH("ok", "250",
+										    "- Ok") " none reusable\nE: READY\n" },
+	{ "chunks one by one",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 CHUNKING\nE: READY\nU: send a@x b@x\nC: MAIL FROM:<s@example.org>\nS: 250 Ok\n"
+	  "C: RCPT TO:<a@x>\nS: 250 Ok\nC: RCPT TO:<b@x>\nS: 550 no\nE: RECIPIENT 1 perm 550 - no\nE: TEXT\nU: fill 40000\nT: yes\nU: fill 40000\n"
+	  "C: BDAT 40000\nB: 40000\nT: no\nS: 250 one\nE: \nT: yes\nU: text z\nC: BDAT 40000\nB: 40000\nT: yes\nU: end\nS: 250 two\n"
+	  "C: BDAT 3 LAST\nC: z\nS: 452 4.3.1 full\nE: RECIPIENT 0 temp 452 4.3.1 full\nE: DONE temp 452 4.3.1 full none reusable\nC: RSET\n"
+	  "S: 250 Ok\nE: READY\n" },
+	{ "chunks: all refused", HELLO_CHUNKING
+	  "U: send a@x b@x\nC: MAIL FROM:<s@example.org>\nC: RCPT TO:<a@x>\nC: RCPT TO:<b@x>\nS: 250 Ok\nS: 550 no\nE: RECIPIENT 0 perm 550 - no\n"
+	  "S: 450 no\nE: RECIPIENT 1 temp 450 - no\nE: DONE temp 450 - no none reusable\nC: RSET\nS: 250 Ok\nE: READY\n" },
+	{ "chunks: MAIL refused", HELLO_CHUNKING
+	  "U: send a@x b@x\nC: MAIL FROM:<s@example.org>\nC: RCPT TO:<a@x>\nC: RCPT TO:<b@x>\nS: 550 no\nE: RECIPIENT 0 perm 550 - no\n"
+	  "E: RECIPIENT 1 perm 550 - no\nS: 503 no\nS: 503 no\nE: DONE perm 550 - no none reusable\nC: RSET\nS: 250 Ok\nE: READY\n" },
+	{ "a chunk in the middle is refused", HELLO_CHUNKING CHUNKS_2
+	  "U: fill 40000\nU: fill 40000\nC: BDAT 40000\nB: 40000\nU: fill 40000\nC: BDAT 40000\nB: 40000\nS: 250 one\nE: \nS: 552 5.3.4 too big\n" BOTH(
+		  "perm", "552", "5.3.4 too big") " peer broken\nU: fill 40000\nU: end\n" },
+	{ "the first of several chunks is refused for the time being",
+	  HELLO_CHUNKING CHUNKS_2 "U: fill 40000\nU: fill 40000\nC: BDAT 40000\nB: 40000\nU: end\nS: 452 4.3.1 full\n" BOTH(
+		  "temp", "452", "4.3.1 full") " peer broken\n" },
+	{ "BDAT is not known, one chunk",
+	  HELLO_CHUNKING CHUNKS_2 "U: text x\nU: end\nC: BDAT 3 LAST\nC: x\nS: 502 5.5.1 what?\n" BOTH(
+		  "temp", "451", "4.5.0 the server offers CHUNKING, and answers 502 to BDAT: what?") " peer broken unchunked\n" },
+	{ "BDAT is not known, several",
+	  HELLO_CHUNKING CHUNKS_2 "U: fill 40000\nU: fill 40000\nC: BDAT 40000\nB: 40000\nS: 500 what?\n" BOTH(
+		  "temp", "451", "4.5.0 the server offers CHUNKING, and answers 500 to BDAT: what?") " peer broken unchunked\n" },
+	{ "503 to a later chunk is a refusal", HELLO_CHUNKING CHUNKS_2
+	  "U: fill 40000\nU: text x\nC: BDAT 40000\nB: 40000\nU: end\nS: 250 one\nC: BDAT 3 LAST\nB: 3\nS: 503 no\n" BOTH(
+		  "perm", "503", "- no") " none reusable\nC: RSET\nS: 250 Ok\nE: READY\n" },
+	{ "an answer before any chunk",
+	  HELLO_CHUNKING CHUNKS_2 "S: 500 enough\n" BOTH("perm", "500", "- enough") " peer broken\n" },
+	{ "an answer to a chunk too many",
+	  HELLO_CHUNKING CHUNKS_2 "U: fill 40000\nU: text x\nC: BDAT 40000\nB: 40000\nS: 250 one\nE: \nS: 250 two\n" BOTH(
+		  "temp", "421", "4.5.0 the server answered 250 out of order (at BDAT)") " peer broken\n" },
+	{ "354 to a chunk",
+	  HELLO_CHUNKING CHUNKS_2 "U: text x\nU: end\nC: BDAT 3 LAST\nC: x\nS: 354 go\n" BOTH(
+		  "temp", "421",
+		  "4.5.0 outcome unknown: the server answered 354 out of order (at end of data)") " peer broken\n" },
+	{ "lost between chunks",
+	  HELLO_CHUNKING CHUNKS_2 "U: fill 40000\nU: text x\nC: BDAT 40000\nB: 40000\nU: end\nU: closed\n" BOTH(
+		  "temp", "421", "4.4.2 connection lost at BDAT") " connection broken\n" },
+	{ "lost after the last chunk",
+	  HELLO_CHUNKING CHUNKS_2 "U: text x\nU: end\nC: BDAT 3 LAST\nC: x\nU: closed\n" BOTH(
+		  "temp", "421", "4.4.2 outcome unknown: connection lost at end of data") " connection broken\n" },
+	{ "421 between chunks", HELLO_CHUNKING CHUNKS_2
+	  "U: fill 40000\nU: text x\nC: BDAT 40000\nB: 40000\nS: 421 4.3.2 bye\n" BOTH("temp", "421",
+										       "4.3.2 bye") " peer broken\n" },
 	{ "a reply without text",
 	  HELLO "U: send a@x\nC: MAIL FROM:<s@example.org>\nS: 250\nC: RCPT TO:<a@x>\nS: 550\nE: RECIPIENT 0 perm 550 - \n"
 		"E: DONE perm 550 -  none reusable\nC: RSET\nS: 250\nE: READY\n" },
