@@ -596,7 +596,7 @@ class Postgrey(Daemon):
         (self.dir / "none").touch()
         db = self.dir / "db"
         db.mkdir()
-        user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+        user = pwd.getpwuid(os.geteuid()).pw_name  # its modules may lie where only we may enter
         os.chown(db, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
         include = [f"{root}/usr/share/perl5", *glob.glob(f"{root}/usr/lib/*-linux-gnu/perl5/5.*")]
         self.run(["perl", "-T", *(f"-I{i}" for i in include), root / "usr/sbin/postgrey", f"--inet=127.0.0.1:{self.port}", f"--dbdir={db}",
