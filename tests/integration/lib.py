@@ -10,6 +10,7 @@ import email.policy
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import smtplib
@@ -57,10 +58,19 @@ def end_everything(keep=False):
     _open.clear()
 
 
+_dice = random.SystemRandom()
+
+
 def free_port(host="127.0.0.1"):
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as s:
-        s.bind((host, 0))
-        return s.getsockname()[1]
+    """Below the range from which the kernel takes ports for outgoing connections: one of those could have it while a relay restarts."""
+    while True:
+        port = _dice.randrange(10000, 32000)
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as s:
+            try:
+                s.bind((host, port))
+                return port
+            except OSError:
+                continue
 
 
 def wait_for(condition, seconds=20, what="condition", every=0.05):
