@@ -7,6 +7,7 @@ import asyncio
 import atexit
 import email
 import email.policy
+import fcntl
 import json
 import os
 import pathlib
@@ -59,18 +60,29 @@ def end_everything(keep=False):
 
 
 _dice = random.SystemRandom()
+_claims = []
 
 
 def free_port(host="127.0.0.1"):
-    """Below the range from which the kernel takes ports for outgoing connections: one of those could have it while a relay restarts."""
+    """A port that nobody has, and that no test beside this one will get: the claim is a locked file, until the process ends.
+
+    Below the range from which the kernel takes ports for outgoing connections: one of those could have it while a relay restarts."""
+    claims = WORK / "ports"
+    claims.mkdir(parents=True, exist_ok=True)
     while True:
         port = _dice.randrange(10000, 32000)
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as s:
-            try:
+        if any(port == other for other, _ in _claims):  # a lock does not keep out who holds it
+            continue
+        claim = open(claims / str(port), "w")
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as s:
                 s.bind((host, port))
-                return port
-            except OSError:
-                continue
+        except OSError:
+            claim.close()
+            continue
+        _claims.append((port, claim))
+        return port
 
 
 def wait_for(condition, seconds=20, what="condition", every=0.05):
@@ -91,7 +103,6 @@ def _fixture():
     place = WORK / "fixture"
     done = place / "done"
     WORK.mkdir(parents=True, exist_ok=True)
-    import fcntl
     with open(WORK / "fixture.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         binary = SANITIZED / "posthouse"
@@ -516,7 +527,6 @@ def can_connect(port, host="127.0.0.1"):
 
 def smtp_sink_binary():
     """Postfix's smtp-sink out of its package, which is unpacked, not installed: a mail server of the machine is none of our business."""
-    import fcntl
     place = WORK / "postfix"
     binary = place / "usr/sbin/smtp-sink"
     WORK.mkdir(parents=True, exist_ok=True)
