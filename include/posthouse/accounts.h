@@ -8,7 +8,8 @@
 #include "posthouse/secret.h"
 #include "posthouse/verdict.h"
 
-#define ACCOUNTS_ITERATIONS 10000
+#define ACCOUNTS_ITERATIONS  10000
+#define ACCOUNTS_KEEP_EXPIRY UINT64_MAX /* as expires_at of ACCOUNT_PASSWD: the time that the old password has */
 
 enum account_operation { ACCOUNT_ADD = 1, ACCOUNT_PASSWD, ACCOUNT_REMOVE };
 
@@ -17,6 +18,7 @@ struct account {
 	struct str device;   /* "" = the account's main password */
 	struct str verifier; /* "SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey", base 64 */
 	uint64_t created_at;
+	uint64_t expires_at; /* ms; from then on no password fits; 0 = never */
 };
 
 struct accounts; /* the file in memory */
@@ -38,10 +40,10 @@ size_t accounts_count(const struct accounts *a);
 const struct account *accounts_at(const struct accounts *a, size_t i);
 
 /* Change the file under its lock: read afresh, edit, write beside it, fsync, rename, fsync the directory. PERM 550 5.1.1 no such
- * account; PERM 550 5.5.2 exists already, the name is malformed, or another password of the account has another salt; TEMP 4.3.0 the
- * file cannot be read or written. ACCOUNT_REMOVE with an empty device removes the account with all its devices. */
+ * account; PERM 550 5.5.2 exists already, the name is malformed, another password of the account has another salt, or the time of the
+ * password would be over already; TEMP 4.3.0 the file cannot be read or written. ACCOUNT_REMOVE with an empty device removes the account with all its devices. */
 struct verdict accounts_change(struct accounts *a, enum account_operation operation, struct str name, struct str device,
-			       struct str verifier);
+			       struct str verifier, uint64_t expires_at);
 
 /* A line of the file (without its line end; views into `line`), and the reverse (with it). */
 bool account_parse_line(struct str line, struct account *account_out);

@@ -72,37 +72,62 @@ struct cfg_route {
 	struct str_list via;                        /* names of upstreams, or "mx"; at least one, each once */
 };
 
+/* Which TLS a listed host must use: what everybody must; also TLS 1.0 and old ciphers; any of these, or none. */
+enum device_tls { DEVICE_TLS_MODERN, DEVICE_TLS_LEGACY, DEVICE_TLS_NONE };
+
 struct cfg_device {
 	struct str_list networks;
-	struct str user, sender;
-	struct str_list recipients;
-	struct rate_list messages;
-	struct str tls;
+	struct str user; /* with realm */
+	struct str sender;
+	struct str_list recipients; /* patterns */
+	struct rate_list messages;  /* of each host by itself */
+	unsigned tls;               /* enum device_tls */
 	bool i_know;
 };
 
 struct cfg_rewrite {
-	struct str sender, recipient, to;
+	struct str sender, recipient; /* patterns: one of them is given */
+	struct str to;                /* an address, or "@domain": the local part stays */
 	bool headers;
 };
 
+enum limit_over { OVER_UNSET, OVER_REJECT, OVER_HOLD };
+enum breaker_switch { BREAKER_UNSET, BREAKER_ON, BREAKER_OFF };
+
 struct cfg_limits_user {
-	struct str user;
-	struct rate_list messages, recipients, bytes, new_recipients;
+	struct str user; /* with realm: "alice@example.org", or "alice@example.org/phone" */
+	struct rate_list messages, recipients, bytes, new_recipients; /* empty: not named */
+	uint64_t connections, priority;                               /* 0: not named */
+	unsigned over, breaker;                                       /* UNSET: not named */
 };
 
 struct cfg_limits {
 	struct rate_list messages, recipients, bytes, new_recipients;
-	uint64_t recipients_per_message, message_size, connections;
-	unsigned over; /* 0 reject, 1 hold */
+	uint64_t recipients_per_message, message_size;
+	uint64_t messages_per_session;    /* 0 = no limit */
+	uint64_t connections;             /* of a login, at once; 0 = no limit */
+	uint64_t connections_per_network; /* that are not logged in, at once; 0 = no limit */
+	uint64_t priority;                /* the highest MT-PRIORITY that a login may ask for */
+	unsigned over;                    /* enum limit_over */
+	unsigned breaker;                 /* enum breaker_switch */
 	struct cfg_limits_user *users;
 	size_t users_n;
+};
+
+/* What is a sudden change of a login, see limits.breaker. */
+struct cfg_breaker {
+	struct rate new_recipients; /* amount 0: not looked at */
+	uint64_t bounces;           /* per cent of recipients; 0: not looked at */
+	struct rate networks;       /* amount 0: not looked at */
 };
 
 struct cfg_auth {
 	struct str_list mechanisms;
 	struct str backend, realm;
-	struct rate failures;
+	struct str_list options; /* "name=value", for Cyrus */
+	struct rate failures;    /* amount 0: not counted */
+	uint64_t timeout_ms;     /* of one step of the back-end */
+	bool old_clients;        /* EHLO has an AUTH= line too */
 };
 
 struct cfg_queue {
@@ -134,11 +159,13 @@ struct config {
 	size_t listen_n;
 	struct cfg_certificate *certificates;
 	size_t certificates_n;
-	unsigned tls_minimum; /* enum tls_version */
+	unsigned tls_minimum;      /* enum tls_version */
+	struct str tls_ticket_key; /* 80 random bytes, made anew at each load: all submission processes share it */
 	struct cfg_auth auth;
 	struct cfg_senders *senders;
 	size_t senders_n;
 	struct cfg_limits limits;
+	struct cfg_breaker breaker;
 	struct cfg_device *devices;
 	size_t devices_n;
 	struct cfg_rewrite *rewrite;
@@ -159,6 +186,8 @@ struct config {
 		uint64_t idle_ms, commands, errors, sessions; /* bounds of one client session; `sessions` at once per process */
 		uint64_t workers;                             /* submission processes; 0 = one per core */
 		uint64_t login_delay_ms;                      /* after a failed login */
+		uint64_t future_release_ms;                   /* the longest FUTURERELEASE; 0: not offered */
+		bool show_client;                             /* Received has the client's address */
 	} submission;
 };
 
@@ -207,6 +236,39 @@ bool pattern_valid(struct str pattern);
 /* Does the address match? Domains without case, local parts without case, `a+tag@b` matches `a@b`. */
 bool pattern_matches(struct str pattern, struct str address);
 bool patterns_match(const struct str_list *patterns, struct str address);
+
+/* ---- network.c ---- */
+
+/* Is the address ("192.0.2.1", "2001:db8::1"; IPv4 in IPv6 counts as IPv4) in the network ("192.0.2.0/24", or a single address)? False for
+ * what is neither. */
+bool network_contains(struct str network, struct str address);
+bool networks_contain(const struct str_list *networks, struct str address);
+
+/* The key under which a client's failures and connections are counted: an IPv4 address by itself, the /64 of an IPv6 one. In `a`. */
+struct str network_of(struct arena *a, struct str address);
+
+/* The entry of devices that lists this host; NULL: none. */
+const struct cfg_device *device_at(const struct config *c, struct str address);
+
+/* ---- limits.c: which limits apply to whom ---- */
+struct user_limits {
+	struct rate_list messages, recipients, bytes, new_recipients;
+	uint64_t connections, priority;
+	bool hold, breaker;
+};
+
+/* Of a login (with realm): `limits`, and what the first entry of limits.users for it names in their place. */
+void limits_of_login(const struct config *c, struct str login, struct user_limits *limits_out);
+
+/* Beside those, of a device password alone ("phone": the entry "alice@example.org/phone"), or of a listed host, whose device is
+ * "@" and its address ("@192.168.1.20": the `messages` of its entry in devices). Only rates; empty ones when there are none. */
+void limits_of_device(const struct config *c, struct str login, struct str device, struct user_limits *limits_out);
+
+/* ---- rewrite.c: DESIGN 1.2 `rewrite` ---- */
+
+/* The address that the first matching rule puts in the place of `address`, as a sender or as a recipient; the very view `address` when no
+ * rule does. `in_header`: only rules with headers = true. */
+struct str rewrite_address(const struct config *c, struct arena *a, bool is_sender, bool in_header, struct str address);
 
 /* May the login `user` use `address` as sender: the first `senders` entry of that user decides; without one, the login itself
  * when it is an address. A device login `alice/phone` counts as `alice`. The null sender is never owned. */

@@ -24,10 +24,12 @@ struct header {
 struct verdict header_parse(struct arena *a, struct str section, struct header *header_out);
 const struct header_field *header_find(const struct header *h, struct str name); /* the first; NULL when absent */
 
-/* The addresses in an address-list field's value (From, Sender…): groups, comments, quoted strings, routes and encoded words are
- * understood; only addr-specs come back (a quoted local part unquoted where it can be). False when the value is no address
- * list, and for whatever two readers could understand in two ways ("a@b <c@d>", a comment within an address…: src/mail/address.c),
- * since From decides whether a login may send. A group may be empty: true with no address. */
+/* The addresses in an address-list field's value (From, Sender…): groups, comments, quoted strings and encoded words are
+ * understood; only addr-specs come back (a quoted local part unquoted where it can be; of "A@b <a@B>" the second). False when
+ * the value is no address list, and for whatever two readers could see in two ways, since From decides whether a login may send:
+ * "a@b <c@d>", a comment within an address, a route, an address in a comment, an encoded word with brackets or control characters
+ * inside, UTF-8 that is not seen or looks like "@" or "." (src/mail/address.c, doubt.c). UTF-8 is compared and given as bytes:
+ * it is not normalised. A group may be empty: true with no address. */
 bool header_addresses(struct arena *a, struct str value, struct str_list *addresses_out);
 
 /* An RFC 5322 date for `now_ms`, in UTC: "Sat, 21 Nov 2026 19:37:54 +0000". */
@@ -51,24 +53,49 @@ struct fixup_input {
 	struct str hostname;
 	uint64_t id, now_ms;
 	struct str envelope_sender;
+	struct str domain; /* completes addresses without one (RFC 6409 8.2); "": they stay */
+	/* Gives the address that stands in the place of another (the same view: it stays), of sender fields (From, Sender, Reply-To,
+	 * Resent-From, Resent-Sender, Resent-Reply-To, Disposition-Notification-To, Return-Receipt-To) or recipient fields (To, Cc,
+	 * Resent-To, Resent-Cc); NULL: all stay. What it gives is in `a`, and a valid address. It is not asked about addresses
+	 * that are added: those of the envelope, and force_from. */
+	struct str (*rewrite)(void *ctx, struct arena *a, bool is_sender, struct str address);
+	void *rewrite_ctx;
+	/* From gets this one address, with the first display name that was there, whatever else was there; Sender goes; "": no */
+	struct str force_from;
 };
 struct fixup_result {
-	struct str section;    /* to be stored, in the arena: Date and Message-ID added where missing; Bcc, Resent-Bcc and
-	                           Return-Path removed; From added from the envelope sender where there is none and it is not empty */
-	struct header header;  /* of the new section */
-	struct str_list from;  /* addresses of From, 1 to 100; none only when From is missing and the envelope sender empty */
-	struct str sender;     /* address of Sender; "" */
+	/* To be stored, in the arena: Date and Message-ID added where missing; Bcc, Resent-Bcc and Return-Path removed; From added from the
+	 * envelope sender where there is none and it is not empty; Sender too where From has several addresses (RFC 5322 3.6.2) and the
+	 * envelope sender is not empty; addresses completed and rewritten, of which display names, comments and folds stay; lines of more
+	 * than 998 bytes folded before white space outside quoted strings and comments, where there is any (RFC 5322 2.1.1); white space
+	 * before a field's colon removed. Everything else of a field stays as it is, byte by byte: also a recipient field that is no
+	 * address list, and bytes beyond ASCII, be they UTF-8 or not. */
+	struct str section;
+	struct header header; /* of the new section */
+	/* addresses of From as stored, 1 to 100; none only when From is missing and the envelope sender empty */
+	struct str_list from;
+	struct str sender;     /* address of Sender as stored; "" */
 	struct str message_id; /* as one word: up to white space, at most 998 bytes */
 	bool has_8bit;         /* non-ASCII bytes in the section */
 };
-/* PERM 550 5.6.0: no line may be neither field nor fold; more than one From, Sender, Date, Subject … (RFC 5322 3.6); unreadable From
- * or one without address; a Sender that is not one address. PERM 554 5.4.6: more than 50 Received fields. */
+/* PERM 550 5.6.0: a line that is neither field nor fold; more than one From, Sender, Date, Subject … (RFC 5322 3.6); two
+ * MIME-Version, Content-Type … (RFC 2045) that differ; unreadable From or one without address; a Sender that is not one address.
+ * PERM 552 5.3.4: the result would be larger than HEADER_MAX. PERM 554 5.4.6: more than 50 Received fields.
+ *
+ * Resent-From and Resent-Sender are not for the caller to check: a message that was sent on several times carries those of
+ * others, no reader takes them for the author, and From, which is the author's, must be the login's own all the same. */
 struct verdict mail_fixup(struct arena *a, const struct fixup_input *in, struct fixup_result *out);
 
-/* The Received field for a message that came by authenticated submission, folded, CRLF at the end: no client address, no login
- * (RFC 5321 4.4; `with` "ESMTPSA"). `for` only with a single recipient (else ""; a non-ASCII address is left out as well). */
-struct str mail_received(struct arena *a, struct str hostname, struct str with, uint64_t id, struct str for_recipient,
-			 uint64_t now_ms);
+/* The Received field of a submission, folded, CRLF at the end: no login, and no client address unless given (RFC 5321 4.4). */
+struct received_input {
+	struct str hostname;
+	struct str with; /* "ESMTPSA"; RFC 3848, RFC 6531 3.7.3 */
+	uint64_t id, now_ms;
+	struct str for_recipient; /* only with a single recipient, else ""; a non-ASCII address is left out as well */
+	struct str client;        /* its address; "": not told */
+	struct str helo; /* its name for itself, told with the address; only what can stand in a name or literal is left of it */
+};
+struct str mail_received(struct arena *a, const struct received_input *in);
 
 /* ---- dkim.c: RFC 6376 relaxed/relaxed, sha-256, RFC 8463 ---- */
 enum dkim_algorithm { DKIM_RSA_SHA256 = 1, DKIM_ED25519_SHA256 = 2 };
@@ -83,13 +110,14 @@ struct dkim; /* one message being hashed; heap, wiped and freed by dkim_free */
 
 struct dkim *dkim_new(void);
 void dkim_free(struct dkim *d);
-/* Body bytes (CRLF line ends, any split), after the header section. */
+/* Body bytes (any split), after the header section. Only CRLF ends a line (RFC 6376 3.4.4): a bare CR or LF and NUL, which
+ * BODY=BINARYMIME allows, are bytes like others. */
 void dkim_body(struct dkim *d, struct str bytes);
 /* The body is complete: hash the header for each key (all of one domain), once. From is over-signed (listed once more than it occurs),
  * as are the other fields of RFC 6376 5.4.1 that must not be added later (Subject, Date, To, Cc, Reply-To, Sender, Message-ID,
  * MIME-Version, Content-Type, Content-Transfer-Encoding, In-Reply-To, References); Resent-* and List-* (RFC 8058) are signed where they
- * are. Of one name at most the lowest 8 fields. Never Received, DKIM-Signature, Return-Path. Digests (32 bytes each, what the signature
- * is made over) live as long as d. */
+ * are. Of one name at most the lowest 8 fields; with more it is not over-signed. Never Received, DKIM-Signature, Return-Path. Digests
+ * (32 bytes each, what the signature is made over) live as long as d. */
 void dkim_finish(struct dkim *d, const struct header *header, const struct dkim_key *keys, size_t n, uint64_t now_ms,
 		 struct str digests_out[]);
 /* The finished DKIM-Signature field for key i, folded, CRLF at the end. */
@@ -125,7 +153,8 @@ struct report_input {
 };
 /* The whole report split into header section and body, ready to be hashed and stored: header_out without the blank line. From is
  * "Mail Delivery System <mailer-daemon@hostname>", Auto-Submitted: auto-replied. 8-bit and UTF-8 safe: foreign texts are
- * cleaned; *is_8bit_out tells whether any byte is beyond ASCII (BODY=8BITMIME). A UTF-8 recipient makes it the kind of RFC 6533. */
+ * cleaned; *is_8bit_out tells whether any byte is beyond ASCII (BODY=8BITMIME). A UTF-8 recipient makes it the kind of RFC 6533, and an
+ * original header in UTF-8 comes back as message/global or message/global-headers. */
 void mail_report(struct arena *a, const struct report_input *in, struct str *header_out, struct str *body_out, bool *is_8bit_out);
 
 /* ---- notice.c: a plain message to the postmaster: a report that could not be delivered, held mail ---- */

@@ -15,9 +15,19 @@
 /* ---- tls.c ---- */
 struct tls_context; /* reference counted: streams keep the one they began with while a reload brings another */
 
-/* A server's context from PEM texts. PERM 0: *why names the part that is wrong. */
-struct tls_context *tls_server_context(struct str chain_pem, struct str key_pem, enum tls_version minimum, struct arena *a,
-				       struct verdict *why_out);
+struct tls_certificate {
+	struct str chain_pem, key_pem;
+};
+struct tls_server_options {
+	const struct tls_certificate *certificates; /* the first that bears the name a client asks for (SNI), else the first */
+	size_t n;
+	enum tls_version minimum;
+	bool legacy;           /* TLS 1.0 and ciphers that only old devices have, whatever `minimum` says */
+	struct str ticket_key; /* 80 bytes, the same in all processes that are to resume each other's sessions; "": its own */
+};
+/* A server's context. PERM 0: *why names the part that is wrong ("certificate 2: ..."). Certificates that bear the same names and have keys of
+ * different kinds stand side by side: each client gets one it can use. */
+struct tls_context *tls_server_context(const struct tls_server_options *options, struct arena *a, struct verdict *why_out);
 /* A client's context that verifies against ca_pem (empty: the system's CA certificates). */
 struct tls_context *tls_client_context(struct str ca_pem, struct arena *a, struct verdict *why_out);
 struct tls_context *tls_context_ref(struct tls_context *t);
@@ -58,6 +68,10 @@ struct stream *stream_connect_from(uv_loop_t *loop, const struct sockaddr *sourc
 void stream_start_server_tls(struct stream *st, struct tls_context *t);
 void stream_start_client_tls(struct stream *st, struct tls_context *t, struct str name, bool verify);
 
+/* As stream_start_server_tls(), but what was read and not taken is the beginning of the handshake: TLS from the first byte on, behind a PROXY
+ * header. */
+void stream_start_server_tls_behind(struct stream *st, struct tls_context *t);
+
 /* Queue bytes (copied, encrypted when TLS is on); they go out together in this round of the loop. What is written before a
  * handshake is done waits for it. stream_pending() is what the kernel has not taken yet: bound it (at 64 MiB the stream
  * breaks). */
@@ -76,6 +90,19 @@ struct stream_tls_info {
 	unsigned bits;
 };
 void stream_tls_info(const struct stream *st, struct stream_tls_info *info_out);
+
+/* From now on no passwords come or go: until then OpenSSL wipes what it has decrypted, which costs 1 to 2 us with each read. Our own
+ * copies are wiped always. */
+void stream_secrets_over(struct stream *st);
+
+/* What binds a login to this TLS connection (at most 64 bytes): RFC 9266, TLS 1.3 only; RFC 5929 section 4. False: there is none, as for a
+ * resumed session of a name that has several certificates, whose server end point is not known. */
+enum tls_binding { BINDING_EXPORTER, BINDING_SERVER_END_POINT };
+bool stream_tls_binding(struct stream *st, enum tls_binding kind, char bytes_out[64], size_t *n_out);
+
+/* From now on this is the peer's address: a PROXY header said so. */
+void stream_set_peer(struct stream *st, const struct sockaddr *address);
+
 /* The peer's address as "192.0.2.1" or "2001:db8::1"; valid as long as the stream. */
 struct str stream_peer_address(const struct stream *st);
 unsigned stream_peer_port(const struct stream *st);
@@ -93,6 +120,17 @@ struct listener *listener_serve(uv_loop_t *loop, int fd, void (*on_connection)(v
 void listener_pause(struct listener *l);
 void listener_resume(struct listener *l);
 void listener_close(struct listener *l); /* stops at once; memory goes later by itself */
+
+/* ---- proxy.c: the PROXY protocol, versions 1 and 2, without I/O ---- */
+enum proxy_result {
+	PROXY_MORE,    /* not whole yet */
+	PROXY_BAD,     /* not a PROXY header */
+	PROXY_LOCAL,   /* the proxy speaks for itself (LOCAL, UNKNOWN): the connection's own address holds */
+	PROXY_ADDRESS, /* the client's address is in client_out */
+};
+/* A header at the front of `bytes`, at most PROXY_HEADER_MAX of them; *n_out: its length. */
+#define PROXY_HEADER_MAX 4096
+enum proxy_result proxy_parse(struct str bytes, size_t *n_out, struct sockaddr_storage *client_out);
 
 /* ---- resolve.c: all addresses of a host, through the system's resolver on the thread pool ---- */
 struct resolve;

@@ -20,6 +20,9 @@ enum smtp_peer_feature {
 	PEER_CHUNKING = 64,
 	PEER_ENHANCED = 128,
 	PEER_REQUIRETLS = 256,
+	PEER_BINARYMIME = 512,
+	PEER_DELIVERBY = 1024,
+	PEER_MT_PRIORITY = 2048,
 };
 
 struct smtp_peer {
@@ -27,6 +30,7 @@ struct smtp_peer {
 	uint64_t size;         /* 0 = not said */
 	uint64_t rcptmax;      /* LIMITS RCPTMAX or X-RCPTLIMIT: recipients of a transaction; 0 = not said */
 	uint64_t mailmax;      /* LIMITS MAILMAX: transactions of a session; 0 = not said */
+	uint64_t by_min_s;     /* DELIVERBY: it takes no BY=…;R with less time left; 0 = not said */
 	struct str mechanisms; /* of AUTH, space separated, upper case; also from "AUTH=" */
 	struct str greeting;   /* the 220 line's text */
 };
@@ -85,6 +89,12 @@ struct smtp_transaction {
 	unsigned ret;
 	const struct str *orcpt;
 	const unsigned *notify;
+	/* RFC 2852, sent when the peer has DELIVERBY: seconds left (N may be negative), enum smtp_by; BY_NONE = none. Whether such a message
+	 * may go to a peer without it, or with little time left, is the user's business. */
+	int64_t by_s;
+	unsigned by_mode;
+	unsigned priority; /* RFC 6710, sent when the peer has MT-PRIORITY and it is not PRIORITY_NORMAL */
+	bool require_tls;  /* RFC 8689: sent; no TLS, or a peer without REQUIRETLS: every recipient PERM 5.7.30 without a byte sent */
 };
 
 struct smtp_client;
@@ -104,14 +114,16 @@ void smtp_client_auth_response(struct smtp_client *c, struct str response); /* p
 void smtp_client_auth_abort(struct smtp_client *c, struct verdict why); /* vault could not: ends in CLIENT_FAILED, FAULT_AUTH */
 
 /* Begin a transaction in state READY: MAIL, RCPT…, DATA, pipelined when the server can. Views stay valid until CLIENT_DONE. A body or
- * size that the server has not: every recipient PERM (5.6.3, 5.3.4) without a byte sent. A server with CHUNKING gets no DATA: the text
+ * size that the server has not: every recipient PERM (5.6.3, 5.3.4) without a byte sent; BODY_BINARYMIME needs BINARYMIME and CHUNKING, and
+ * never goes `plain`. A server with CHUNKING gets no DATA: the text
  * goes in chunks by BDAT (RFC 3030), the last of them when all others have been taken. */
 void smtp_client_send(struct smtp_client *c, const struct smtp_transaction *t);
 
 /* Text in pieces; dots are stuffed here where DATA needs it, line ends must be CRLF already. How much may be waiting in the output is
  * the user's business: write some, drain, write more, and that only while smtp_client_takes_text(), else after the next input: chunks
  * wait for answers. What is written all the same is kept, but let it be bounded. smtp_client_text_end() may be called at any time; it
- * ends a last line that has no CRLF and adds the dot, or makes the chunk the last one. */
+ * ends a last line that has no CRLF and adds the dot, or makes the chunk the last one. With
+ * BODY_BINARYMIME not a byte is added. */
 bool smtp_client_takes_text(const struct smtp_client *c);
 void smtp_client_text(struct smtp_client *c, struct str bytes);
 void smtp_client_text_end(struct smtp_client *c);

@@ -13,16 +13,30 @@
 
 enum smtp_body { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };
 
+/* RFC 2852: what is to happen when the time is over; BY_TRACE is a bit beside the mode. */
+enum smtp_by { BY_NONE, BY_RETURN, BY_NOTIFY, BY_TRACE = 4 };
+
+/* RFC 6710's -9 to 9 as 0 to 18. */
+enum { PRIORITY_NORMAL = 9, PRIORITY_MAX = 18 };
+
+/* Bits of a message's options. */
+enum { OPTION_REQUIRETLS = 1 };
+
 struct smtp_server_config {
 	struct str hostname;
 	struct str mechanisms; /* "PLAIN LOGIN" */
-	uint64_t message_size; /* bytes of text, announced by SIZE and enforced while it streams */
-	uint64_t recipients;   /* per message, else 452 4.5.3 */
+	bool auth_equals;      /* an AUTH= line beside the AUTH one */
+	struct str domain;     /* completes an address in MAIL or RCPT that has none (RFC 6409 8.2); "": such a one is refused */
+	uint64_t messages;     /* accepted MAILs of a session, announced by LIMITS MAILMAX; then 421 4.7.0; 0 = no limit */
+	uint64_t future_release_s; /* the longest HOLDFOR, announced by FUTURERELEASE; 0 = not offered */
+	uint64_t (*now_ms)(void);  /* for what EHLO and MAIL say in dates (FUTURERELEASE, HOLDUNTIL) */
+	uint64_t message_size;     /* bytes of text, announced by SIZE and enforced while it streams */
+	uint64_t recipients;       /* per message, else 452 4.5.3 */
 	uint64_t
 		commands; /* since the last accepted message (recipients that were accepted not counted), then 421 4.7.0; 0 = no limit */
 	uint64_t
 		errors; /* 5xx and unknown commands per session, then 421 4.7.0; each from half of it on is for the user to delay */
-	bool tls_required; /* AUTH and MAIL want TLS */
+	bool tls_required; /* AUTH and MAIL want TLS (a trusted client's MAIL: see smtp_server_trust) */
 	bool can_starttls; /* STARTTLS is offered while there is no TLS */
 };
 
@@ -35,12 +49,15 @@ enum smtp_event_type {
 	SMTP_AUTH_CANCEL,   /* the client sent "*", no base 64, or too long a line: 501 or 500 was given; for information */
 	SMTP_MAIL,          /* sender and mail parameters; answer */
 	SMTP_RCPT,          /* recipient and its parameters; answer */
-	SMTP_DATA,          /* answer; OK gives 354 and text follows */
-	SMTP_TEXT,          /* bytes: text without dot-stuffing, CRLF line ends; no answer */
+	SMTP_DATA, /* DATA, or the first BDAT of a message; answer; after OK text follows (the machine itself answers the chunks) */
+	SMTP_TEXT, /* bytes: text without dot-stuffing, whole lines with CRLF when all is there (BODY=BINARYMIME: any bytes, of the
+	                       header too, and perhaps no CRLF at the end); no answer */
 	SMTP_TEXT_END, /* fault: not OK if the text broke a rule (size, lone CR or LF, NUL; no line is too long); the user drops
-	                       the message and answers with that very verdict; otherwise answer as it goes */
-	SMTP_RESET,    /* the transaction is over without a message (RSET, EHLO, HELO); for information */
-	SMTP_QUIT,     /* 221 was given: flush, then close */
+	                       the message and answers with that very verdict; otherwise answer as it goes. With a fault it comes at
+	                       the end of the chunk at fault, which need not be the last; of what follows the user hears nothing */
+	SMTP_RESET, /* the transaction is over without a message (RSET, EHLO, HELO; a first BDAT that the user has refused); for
+	                       information */
+	SMTP_QUIT,  /* 221 was given: flush, then close */
 	SMTP_CLOSE, /* 421 was given (too many errors or commands, a text without end, a reply of 421 by the user): flush, close */
 };
 
@@ -49,8 +66,14 @@ struct smtp_mail_params {
 	uint64_t size;
 	enum smtp_body body;
 	bool utf8;
-	struct str envid; /* RFC 3461 4.4: xtext, 1 to 100 octets that stand for printable ASCII; "" = not given */
-	unsigned ret;     /* enum smtp_ret */
+	struct str envid;    /* RFC 3461 4.4: xtext, 1 to 100 octets that stand for printable ASCII; "" = not given */
+	unsigned ret;        /* enum smtp_ret */
+	uint64_t release_at; /* RFC 4865: HOLDFOR and HOLDUNTIL, ms since 1970; 0 = not given */
+	uint64_t by_s;       /* RFC 2852: seconds, at least 1 */
+	unsigned by_mode;    /* enum smtp_by; BY_NONE = not given */
+	unsigned priority;   /* RFC 6710, 0 to PRIORITY_MAX */
+	bool has_priority;
+	bool require_tls; /* RFC 8689; only under TLS */
 };
 
 /* RFC 3461 4.1: bits of notify; 0 = not given. 4.3: ret. */
@@ -96,6 +119,10 @@ void smtp_server_reply(struct smtp_server *s, struct verdict v);
 /* The TLS handshake is done: all state and unread input from before is discarded (RFC 3207 section 4.2). Implicit TLS: call before
  * the greeting. */
 void smtp_server_tls_started(struct smtp_server *s);
+
+/* The client needs no AUTH, and unless `tls_needed` no TLS either, for MAIL (a listed host). It may log in all the same. Before the
+ * greeting; it outlives STARTTLS. */
+void smtp_server_trust(struct smtp_server *s, bool tls_needed);
 
 /* From the next command on: 421 with this text, then SMTP_CLOSE (shutdown, idle). `now`: do not wait for a command. */
 void smtp_server_shut(struct smtp_server *s, struct verdict v, bool now);

@@ -46,8 +46,17 @@ struct new_recipient {
 
 /* The state of a token bucket (limit.h), kept over restarts. */
 struct bucket_row {
-	struct str key, rule; /* "upstream:isp", "30/1m" */
+	struct str key, rule; /* "upstream:isp", "30/1m"; "user:alice@example.org", "messages 200/1h" */
 	uint64_t tat_us;
+	uint64_t warned_at; /* when somebody was told that it is nearly used up; 0: not yet */
+};
+
+/* A ban of a client network or login, or a tripped breaker, kept over restarts. */
+struct ban_row {
+	struct str key;    /* "net:192.0.2.1", "login:alice@example.org", "breaker:alice@example.org" */
+	uint64_t level;    /* how often by now; 0: forget the row */
+	uint64_t until;    /* ms; may have passed: the level is remembered a while */
+	struct str reason; /* a breaker's */
 };
 
 /* A message to store. */
@@ -66,6 +75,12 @@ struct accepted {
 	struct str text;                        /* PLACE_ROW: the bytes */
 	const struct new_recipient *recipients; /* they are numbered n = 1, 2, … */
 	size_t recipients_n;
+	uint64_t release_at;                        /* not to be tried before; 0: at once */
+	uint64_t deliver_by;                        /* RFC 2852, ms; 0: none */
+	unsigned deliver_by_mode;                   /* enum smtp_by */
+	unsigned priority;                          /* 0 to 18, PRIORITY_NORMAL of smtp_server.h */
+	struct str held;                            /* accepted, but held from the start for this reason; "": not */
+	bool remember;                              /* its recipients are known to its login from now on (store_known) */
 	const struct bucket_row *charges; /* written in the same transaction */
 	size_t charges_n;
 	struct str event; /* fields of the first event, "mail.accepted": key=value … */
@@ -86,6 +101,8 @@ struct due_message {
 	struct str login, sender, envid, sign_domain, prefix;
 	unsigned ret, body, utf8;
 	uint64_t options, size;
+	uint64_t deliver_by;
+	unsigned deliver_by_mode, priority;
 	enum message_place place;
 	struct str text; /* PLACE_ROW and asked for with_text: the bytes; else empty */
 	struct due_recipient *recipients;
@@ -133,8 +150,9 @@ typedef void (*store_fd_fn)(void *ctx, struct verdict v, int fd);
 void store_spool_create(struct store *st, uint64_t id, uint64_t size_hint, store_fd_fn done, void *ctx);
 void store_spool_drop(struct store *st, uint64_t id);
 
-/* Lanes (recipient domain, login) with something due at `now`, in turn: a lane that was given goes to the end. next_at_out: when
- * the next lane will be due (0: none waits). */
+/* Lanes (recipient domain, login, priority) with something due at `now`: those of higher priority first, in turn among equals (a lane that
+ * was given goes to the end); but a quarter of each page goes to those that have waited longest, whatever their priority. next_at_out:
+ * when the next lane will be due (0: none waits). */
 struct due_lane {
 	uint64_t lane;
 	struct str domain, login;
@@ -195,10 +213,22 @@ void store_report(struct store *st, enum message_kind kind, const struct accepte
 		  const uint64_t *n_list, size_t n, struct str event_fields, store_done_fn done, void *ctx);
 
 /* ---- token buckets: the accountant (queue) has them in memory; these rows are what survives. A put and the charges of accepts take effect
- * in the order in which they were issued. On a full disk a put gets 452. store_prune also forgets buckets that ended before `before`. ---- */
+ * in the order in which they were issued. On a full disk a put gets 452. store_prune also forgets buckets that ended before `before`; of
+ * these it looks through a thousand each time, in turn. ---- */
 typedef void (*store_buckets_fn)(void *ctx, struct verdict v, const struct bucket_row *rows, size_t n);
 void store_buckets(struct store *st, store_buckets_fn done, void *ctx); /* all, once at the start */
 void store_bucket_put(struct store *st, const struct bucket_row *rows, size_t n, store_done_fn done, void *ctx);
+
+/* Has the login written to each of these addresses in the last half year (a domain without case, a local part without case)? Only keyed
+ * hashes are kept, no addresses: two may very rarely be taken for one. store_prune forgets what is older. */
+typedef void (*store_known_fn)(void *ctx, struct verdict v, const bool *known, size_t n);
+void store_known(struct store *st, struct str login, const struct str *addresses, size_t n, store_known_fn done, void *ctx);
+
+/* Bans: all, once at the start; and changed ones, by key. On a full disk a put gets 452. store_prune forgets those that ended a week before
+ * `before`. */
+typedef void (*store_bans_fn)(void *ctx, struct verdict v, const struct ban_row *rows, size_t n);
+void store_bans(struct store *st, store_bans_fn done, void *ctx);
+void store_ban_put(struct store *st, const struct ban_row *rows, size_t n, store_done_fn done, void *ctx);
 
 /* ---- administration ---- */
 struct selector {
@@ -212,7 +242,8 @@ struct message_row {
 	uint64_t id, received_at, expires_at, finished_at, size, parent;
 	enum message_kind kind;
 	struct str login, device, origin, sender, held, prefix;
-	unsigned body;
+	unsigned body, priority;
+	uint64_t release_at; /* 0: was never kept back */
 	uint64_t recipients, open;
 	uint64_t due_at;      /* earliest of the waiting ones; 0 = none */
 	struct str recipient; /* the first open one */
@@ -246,7 +277,7 @@ void store_trace(struct store *st, uint64_t id, uint64_t cursor, size_t max, sto
 /* 500 messages at a time, resumable by the cursor. A selector with recipient or destination alters only those recipients of a message,
  * any other all of them (and then HOLD and RELEASE mark the message itself). `count`: messages that were altered; `in_flight`: recipients that are in flight,
  * which are counted, not altered (REMOVE marks them durably: a result other than delivered, or a restart, ends them as REMOVED; HOLD:
- * what comes back to be tried again is held). RETRY makes waiting ones due now. FAILED recipients are left to their report. Each
+ * what comes back to be tried again is held). RETRY makes waiting ones due now, but neither it nor RELEASE before release_at. FAILED recipients are left to their report. Each
  * altered message gets an event: mail.retried, mail.removed, mail.held, mail.released. */
 typedef void (*store_alter_fn)(void *ctx, struct verdict v, uint64_t count, uint64_t in_flight, uint64_t next_cursor);
 void store_alter(struct store *st, const struct selector *s, enum alter operation, struct str reason, uint64_t cursor,
@@ -263,7 +294,8 @@ void store_gates(struct store *st, store_gates_fn done, void *ctx);
 /* An "mx:" gate without failures is forgotten. */
 void store_gate_put(struct store *st, const struct gate_state *g, store_done_fn done, void *ctx);
 
-/* Forget finished messages, and their events, from before `before`; at most `max` of each. */
+/* Forget finished messages, and their events, from before `before`, and what else is said above; at most `max` of each (a thousand
+ * buckets). count: the most that went of one kind; `max` or more: call again. */
 typedef void (*store_count_fn)(void *ctx, struct verdict v, uint64_t count);
 void store_prune(struct store *st, uint64_t before, size_t max, store_count_fn done, void *ctx);
 

@@ -15,7 +15,7 @@
 #define LOCK_STEP_MS 20
 
 static const char heading[] =
-	"# Accounts of posthouse: name, device (- = main password), SCRAM-SHA-256 verifier, time of creation in ms.\n"
+	"# Accounts of posthouse: name, device (- = main password), SCRAM-SHA-256 verifier, time of creation in ms, time of expiry if any.\n"
 	"# Change it with `posthouse user`; other comments are not kept.\n";
 
 static struct verdict unwritable(const char *what)
@@ -137,10 +137,23 @@ static struct verdict plan(const struct content *c, enum account_operation opera
 	return ok();
 }
 
+/* Times that stay as they were, and a password that would never fit. */
+static struct verdict set_times(struct account *new, const struct account *old)
+{
+	uint64_t now = clock_now_ms();
+
+	new->created_at = old ? old->created_at : now;
+	if (new->expires_at == ACCOUNTS_KEEP_EXPIRY)
+		new->expires_at = old ? old->expires_at : 0;
+	if (new->expires_at &&new->expires_at <= now)
+		return perm(550, S("5.5.2"),
+			    S("the time of this password is over: say how long the new one is good, --expires TIME"));
+	return ok();
+}
+
 /* The part under the lock. */
 static struct verdict change_locked(struct accounts *a, int directory, enum account_operation operation, struct account *new)
 {
-	const struct account *old;
 	struct verdict v;
 	bool *skip;
 
@@ -149,11 +162,10 @@ static struct verdict change_locked(struct accounts *a, int directory, enum acco
 		return v;
 	skip = xcalloc(a->content->n + 1, sizeof(skip[0]));
 	v = plan(a->content, operation, new, skip);
-	if (v.class == OK) {
-		old = accounts_find(a, new->name, new->device);
-		new->created_at = operation == ACCOUNT_PASSWD &&old ? old->created_at : clock_now_ms();
+	if (v.class == OK && operation != ACCOUNT_REMOVE)
+		v = set_times(new, operation == ACCOUNT_PASSWD ? accounts_find(a, new->name, new->device) : NULL);
+	if (v.class == OK)
 		v = replace(directory, a->content, skip, operation == ACCOUNT_REMOVE ? NULL : new);
-	}
 	free(skip);
 	if (v.class == OK)
 		v = accounts_refresh(a);
@@ -161,9 +173,9 @@ static struct verdict change_locked(struct accounts *a, int directory, enum acco
 }
 
 struct verdict accounts_change(struct accounts *a, enum account_operation operation, struct str name, struct str device,
-			       struct str verifier)
+			       struct str verifier, uint64_t expires_at)
 {
-	struct account new = { .name = name, .device = device, .verifier = verifier };
+	struct account new = { .name = name, .device = device, .verifier = verifier, .expires_at = expires_at };
 	struct verifier checked;
 	struct verdict v;
 	int directory, lock;

@@ -98,10 +98,10 @@ static unsigned check_state_access(struct config *c, const char *path)
 	return check_state_entries(c, path);
 }
 
-/* Become that user for good. */
+/* Become that user for good, as the roles do: without its further groups. */
 static bool become(const struct passwd *user)
 {
-	return initgroups(user->pw_name, user->pw_gid) == 0 && setgid(user->pw_gid) == 0 && setuid(user->pw_uid) == 0;
+	return setgroups(0, NULL) == 0 && setgid(user->pw_gid) == 0 && setuid(user->pw_uid) == 0;
 }
 
 /* Root may do everything, so root's own finding would be worthless: a child looks as the user. */
@@ -169,6 +169,58 @@ static unsigned check_control(struct config *c)
 	return 0;
 }
 
+/* ---- what logins need of others: they may come later than this check, so these are warnings ---- */
+
+/* Where a back-end keeps what it asks, unless an option says it: as Cyrus has it in Debian. */
+static const struct {
+	const char *backend, *option, *otherwise;
+	int mode;
+	const char *remedy;
+} places[] = {
+	{ "saslauthd", "saslauthd_path", "/run/saslauthd/mux", W_OK,
+	  "saslauthd has to run, and the directory of its socket to let the relay's user in; see posthouse.conf(5), LOGINS" },
+	{ "sasldb", "sasldb_path", "/etc/sasldb2", R_OK, "expected a file that the relay's user may read, made by saslpasswd2" },
+};
+
+static struct str option_of(const struct config *c, struct str name)
+{
+	for (size_t i = 0; i < c->auth.options.n; i++) {
+		struct str option = c->auth.options.at[i];
+
+		if (str_eq(str_head(option, str_find(option, '=')), name))
+			return str_from(option, name.n + 1);
+	}
+	return S("");
+}
+
+/* Why the user (NULL: whoever we are) cannot use the path, as an errno; 0: nothing is known against it. */
+static int why_not(const char *path, int mode, const struct passwd *user)
+{
+	int status = 0;
+	pid_t child;
+
+	if (!user)
+		return access(path, mode) == 0 ? 0 : errno;
+	fflush(NULL);
+	child = fork();
+	if (child == 0)
+		_exit(!become(user) ? EPERM : access(path, mode) == 0 ? 0 : errno);
+	return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+}
+
+static void look_at_backend(struct config *c, const struct passwd *user)
+{
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		struct str given = option_of(c, str_of(places[i].option));
+		const char *path = given.n > 0 ? arena_cstr(&c->arena, given) : places[i].otherwise;
+		int why = str_eq(c->auth.backend, str_of(places[i].backend)) ? why_not(path, places[i].mode, user) : 0;
+
+		if (why != 0)
+			fprintf(stderr, "%.*s: warning: auth.backend: %s: %s: %s\n", STR_ARG(c->file), path, strerror(why),
+				places[i].remedy);
+	}
+}
+
 static unsigned check_machine(struct config *c)
 {
 	const struct passwd *user = NULL;
@@ -181,6 +233,7 @@ static unsigned check_machine(struct config *c)
 				c, "run_as", run_as,
 				"is no user of this machine; expected one, for example made by: adduser --system --group posthouse");
 	}
+	look_at_backend(c, user);
 	return check_state_dir(c, user) + check_control(c);
 }
 

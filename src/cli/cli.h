@@ -13,6 +13,7 @@ int command_check(int argc, char **argv, const char *config_path);
 int command_init(int argc, char **argv, const char *config_path);
 int command_user(int argc, char **argv, const char *config_path);
 int command_queue(int argc, char **argv, const char *config_path);
+int command_limits(int argc, char **argv, const char *config_path);
 int command_trace(int argc, char **argv, const char *config_path);
 int command_status(int argc, char **argv, const char *config_path);
 int command_reload(int argc, char **argv, const char *config_path);

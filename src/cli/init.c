@@ -137,7 +137,7 @@ static int add_account_as_user(struct init *t)
 	v = account_verifier(&t->arena, str_of(""), secret_view(&t->password), &verifier);
 	accounts = v.class == OK ? accounts_open(t->state_dir, &v) : NULL;
 	if (accounts)
-		v = accounts_change(accounts, ACCOUNT_ADD, t->name, str_of(""), verifier);
+		v = accounts_change(accounts, ACCOUNT_ADD, t->name, str_of(""), verifier, 0);
 	if (v.class != OK)
 		fprintf(stderr, "posthouse: %.*s: %.*s\n", STR_ARG(t->name), STR_ARG(v.text));
 	accounts_close(accounts);

@@ -74,6 +74,9 @@ void init_write_config(struct init *t)
 	fprintf(file, "# The domain of logins without @.\nauth = { realm = \"%.*s\"; };\n\n", STR_ARG(t->domain));
 	fprintf(file, "sign = ( { domain = \"%.*s\"; selector = \"%.*s\"; key = %.*s; } );\n\n", STR_ARG(t->domain),
 		STR_ARG(t->selector), STR_ARG(quoted(t, str_of(t->dkim_key))));
+	fprintf(file,
+		"# What one login may send, against the thief of a password; \"hold\" would keep the rest until somebody looks.\n"
+		"//limits = { messages = [ \"200/1h\", \"1000/1d\" ]; recipients = [ \"500/1h\" ]; over = \"reject\"; };\n\n");
 	write_upstream(t, file);
 	init_finish(t, file, t->config, ferror(file) == 0);
 }
@@ -110,7 +113,7 @@ void init_print_summary(struct init *t)
 	       STR_ARG(t->hostname), t->port_starttls, t->port_implicit, STR_ARG(t->name));
 	if (!t->password_given)
 		printf("  password    %.*s   (shown only now)\n", STR_ARG(secret_view(&t->password)));
-	printf("  method      normal password (PLAIN or LOGIN)\n\n");
+	printf("  method      normal password (PLAIN or LOGIN) or, as \"encrypted password\", SCRAM-SHA-256\n\n");
 	if (!t->upstream_host.n)
 		printf("Mail goes directly to its recipients' servers. They expect that this machine can connect to port 25 elsewhere, that its\n"
 		       "address has the reverse name %.*s, and that SPF of %.*s allows it.%s\n\n",

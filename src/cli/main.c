@@ -37,7 +37,7 @@ static const struct command {
 	{ "reload", "", "read the configuration again", command_reload },
 	{ "dkim", "", "(later) signing keys and their DNS records", command_later },
 	{ "explain", "", "(later) which rules apply to a message, and why", command_later },
-	{ "limits", "", "(later) limits in use", command_later },
+	{ "limits", "show|reset [WHO]", "limits of logins, bans, tripped breakers: what is used; begin anew", command_limits },
 	{ "doctor", "", "(later) will this set-up be accepted elsewhere?", command_later },
 	{ "send", "", "(later) submit a message from standard input", command_later },
 	{ "version", "", "print the version", command_version },

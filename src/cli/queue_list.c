@@ -3,6 +3,7 @@
 
 #include "posthouse/clock.h"
 #include "posthouse/id.h"
+#include "posthouse/smtp_server.h"
 #include "posthouse/store.h"
 
 #include <stdio.h>
@@ -15,11 +16,11 @@ static json_t *row_json(const struct rec_queue_row *r)
 {
 	char id[ID_TEXT_MAX];
 
-	return json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o}", "id", id_format(r->id, id), "kind",
+	return json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o}", "id", id_format(r->id, id), "kind",
 			 (json_int_t)r->kind, "received_at", (json_int_t)r->received_at, "size", (json_int_t)r->size, "login",
 			 json_text(r->login), "sender", json_text(r->sender), "recipient", json_text(r->recipient), "recipients",
-			 (json_int_t)r->recipients, "open", (json_int_t)r->open, "due_at", (json_int_t)r->due_at, "held",
-			 json_text(r->held), "reply", json_text(r->reply));
+			 (json_int_t)r->recipients, "open", (json_int_t)r->open, "due_at", (json_int_t)r->due_at, "release_at",
+			 (json_int_t)r->release_at, "held", json_text(r->held), "reply", json_text(r->reply));
 }
 
 static void print_row(struct arena *a, const struct rec_queue_row *r, uint64_t now)
@@ -34,6 +35,8 @@ static void print_row(struct arena *a, const struct rec_queue_row *r, uint64_t n
 	printf("\n");
 	if (r->held.n)
 		printf("               held: %.*s\n", STR_ARG(printable(a, r->held)));
+	else if (r->release_at > now)
+		printf("               kept back by its sender until %.*s\n", STR_ARG(time_text(a, r->release_at)));
 	else if (r->due_at > now)
 		printf("               next attempt in %.*s\n", STR_ARG(age_text(a, r->due_at - now)));
 	else if (r->due_at)
@@ -88,7 +91,9 @@ static void print_recipient(struct arena *a, const struct rec_recipient_row *r)
 	if (r->state == RCPT_WAITING)
 		printf(", due %.*s", STR_ARG(time_text(a, r->due_at)));
 	printf("\n");
-	if (r->verdict.text.n)
+	if (r->verdict.text.n && r->verdict.code == 0)
+		printf("    %.*s\n", STR_ARG(printable(a, r->verdict.text)));
+	else if (r->verdict.text.n)
 		printf("    %u %.*s %.*s%s%.*s\n", r->verdict.code, STR_ARG(r->verdict.enhanced),
 		       STR_ARG(printable(a, r->verdict.text)), r->remote.n ? " - " : "", STR_ARG(printable(a, r->remote)));
 }
@@ -108,6 +113,10 @@ static void print_message(struct arena *a, uint64_t id, const struct msg_queue_s
 	printf("origin    %.*s\n", STR_ARG(printable(a, m->origin)));
 	printf("sender    <%.*s>\n", STR_ARG(printable(a, m->sender)));
 	printf("size      %llu\n", (unsigned long long)m->size);
+	if (m->release_at)
+		printf("kept back until %.*s, as its sender wanted\n", STR_ARG(time_text(a, m->release_at)));
+	if (m->priority != PRIORITY_NORMAL)
+		printf("priority  %d\n", (int)m->priority - PRIORITY_NORMAL);
 	if (m->held.n)
 		printf("held      %.*s\n", STR_ARG(printable(a, m->held)));
 	printf("recipients (%llu of %llu open)\n", (unsigned long long)m->open, (unsigned long long)m->recipients);
@@ -125,11 +134,13 @@ int queue_show(struct session *s, uint64_t id, bool json)
 		if (ask.cursor == 0 && !json)
 			print_message(&s->arena, id, m);
 		if (ask.cursor == 0)
-			whole = json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:o}", "id", id_format(id, text),
-					  "received_at", (json_int_t)m->received_at, "expires_at", (json_int_t)m->expires_at,
-					  "finished_at", (json_int_t)m->finished_at, "login", json_text(m->login), "device",
-					  json_text(m->device), "origin", json_text(m->origin), "sender", json_text(m->sender),
-					  "size", (json_int_t)m->size, "held", json_text(m->held));
+			whole = json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o}", "id",
+					  id_format(id, text), "received_at", (json_int_t)m->received_at, "expires_at",
+					  (json_int_t)m->expires_at, "finished_at", (json_int_t)m->finished_at, "login",
+					  json_text(m->login), "device", json_text(m->device), "origin", json_text(m->origin),
+					  "sender", json_text(m->sender), "size", (json_int_t)m->size, "release_at",
+					  (json_int_t)m->release_at, "priority", (json_int_t)m->priority - PRIORITY_NORMAL,
+					  "held", json_text(m->held));
 		for (size_t i = 0; i < m->rows.n; i++) {
 			if (!json)
 				print_recipient(&s->arena, &m->rows.at[i]);

@@ -70,6 +70,22 @@ static void print_next_hops(struct arena *a, const struct msg_stats_are *stats, 
 		}
 }
 
+/* Logins whose mail is held, and how many are banned: somebody has to look. */
+static void print_trouble(struct arena *a, const struct msg_stats_are *stats)
+{
+	struct str rest;
+
+	for (size_t i = 0; i < stats->stats.n; i++) {
+		const struct rec_stat *t = &stats->stats.at[i];
+
+		if (is_about(t, S("breaker:"), &rest))
+			printf("mail of %.*s is held: %.*s\n", STR_ARG(printable(a, rest)), STR_ARG(printable(a, t->text)));
+		else if (str_starts(t->name, S("banned_")) && t->value > 0)
+			printf("banned for failed logins: %llu %s\n", (unsigned long long)t->value,
+			       str_eq(t->name, S("banned_networks")) ? "client networks" : "logins");
+	}
+}
+
 static void print_role(struct session *s, const struct rec_role_state *r, const struct msg_stats_are *stats, uint64_t now)
 {
 	struct str rest;
@@ -79,7 +95,7 @@ static void print_role(struct session *s, const struct rec_role_state *r, const 
 	for (size_t i = 0; stats && i < stats->stats.n; i++) {
 		const struct rec_stat *t = &stats->stats.at[i];
 
-		if (is_about(t, S("gate "), &rest) || is_about(t, S("limit "), &rest))
+		if (is_about(t, S("gate "), &rest) || is_about(t, S("limit "), &rest) || is_about(t, S("breaker:"), &rest))
 			continue;
 		printf("    %-32.*s %llu%s%.*s\n", STR_ARG(t->name), (unsigned long long)t->value, t->text.n ? "  " : "",
 		       STR_ARG(printable(&s->arena, t->text)));
@@ -95,8 +111,10 @@ static void print_status(struct session *s, const struct msg_status_is *m, uint6
 	       STR_ARG(age_text(&s->arena, now - m->started_at)), (unsigned long long)m->generation);
 	for (size_t i = 0; i < m->roles.n; i++) {
 		stats[i] = role_stats(s, &m->roles.at[i]);
-		if (stats[i] && m->roles.at[i].role == ROLE_QUEUE)
+		if (stats[i] && m->roles.at[i].role == ROLE_QUEUE) {
+			print_trouble(&s->arena, stats[i]);
 			print_next_hops(&s->arena, stats[i], now);
+		}
 	}
 	for (size_t i = 0; i < m->roles.n; i++)
 		print_role(s, &m->roles.at[i], stats[i], now);

@@ -1,15 +1,38 @@
-/* user.h - what `user` and `init` share. */
+/* user.h - what the files about `user` share, and `init` with them. */
 #ifndef POSTHOUSE_CLI_USER_H
 #define POSTHOUSE_CLI_USER_H
 
-#include "posthouse/secret.h"
+#include "cli.h"
+
+#include "posthouse/accounts.h"
 
 struct passwd;
 
+struct user_command {
+	struct config *config;
+	struct control *control; /* NULL: no relay runs, we hold the lock */
+	struct arena arena;
+	const char *state_dir;
+	enum account_operation operation;
+	struct str name, device, shown; /* `shown` is name/device for people */
+	struct secret password;
+	uint64_t expires_at; /* as accounts_change() takes it */
+};
+
+/* ---- user_password.c ---- */
 /* The first line of standard input, without its end. False: there is none, or it is longer than a password may be. */
 bool read_password_line(struct secret *password_out);
 
+/* Made up, from standard input, or asked for twice at the terminal; dies when there is none. */
+void get_password(struct secret *password_out, bool generate, bool from_stdin);
+
+/* ---- user_change.c ---- */
 /* Become this user for good; false: errno says why. */
 bool become_user(const struct passwd *user);
+
+void connect_or_take_over(struct user_command *u);
+
+/* The change that `u` is about; OK, or why not (in its arena). */
+struct verdict user_change(struct user_command *u);
 
 #endif

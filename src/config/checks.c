@@ -23,13 +23,6 @@ static void check_listen(struct loader *l)
 	}
 }
 
-static void check_certificates(struct loader *l)
-{
-	if (l->config->certificates_n > 1)
-		fault(l, setting_near(l, "certificates.[1]"),
-		      "certificates: several, chosen by the name that the client asks for (SNI), are not built yet; expected exactly one");
-}
-
 /* The path as given fits, but the kernel gets the whole. */
 static void check_control(struct loader *l)
 {
@@ -135,6 +128,19 @@ static void check_queue(struct loader *l)
 		warning(l, s, "queue.warn_after: nobody will be warned: mail is returned after queue.lifetime already");
 }
 
+void rates_check(struct loader *l, const config_setting_t *s, const char *name, const struct rate_list *rates)
+{
+	bool is_list = s && (config_setting_type(s) == CONFIG_TYPE_LIST || config_setting_type(s) == CONFIG_TYPE_ARRAY);
+
+	for (size_t k = 1; k < rates->n; k++)
+		for (size_t m = 0; m < k; m++)
+			if (rates->at[k].window_ms != 0 && rates->at[k].window_ms == rates->at[m].window_ms) {
+				fault(l, is_list ? config_setting_get_elem(s, (unsigned)k) : s,
+				      "%s: expected one rate for each time; element %zu of the list has the same", name, m + 1);
+				break;
+			}
+}
+
 void checks_run(struct loader *l)
 {
 	struct config *c = l->config;
@@ -143,8 +149,8 @@ void checks_run(struct loader *l)
 		c->auth.realm = c->hostname;
 	check_control(l);
 	check_listen(l);
-	check_certificates(l);
 	check_senders(l);
+	clients_check(l);
 	check_sign(l);
 	upstreams_check(l);
 	routes_check(l);

@@ -6,21 +6,29 @@
 #include <stdlib.h>
 
 /* Secrets lie in the arena, or in a copy of the slice there: overwrite them where they are. */
+static void wipe_text(const struct str *secret)
+{
+	if (secret->n > 0)
+		wipe((char *)(uintptr_t)secret->p, secret->n);
+}
+
 static void wipe_rows(size_t from, size_t end, void *base)
 {
 	for (size_t i = from; i < end; i = schema_end(i)) {
 		const struct key *k = &config_keys[i];
-		struct str *secret = key_at(k, base);
 		char *elements;
 		size_t n;
 
-		if (k->type == CFG_SECRET && secret->n > 0)
-			wipe((char *)(uintptr_t)secret->p, secret->n);
-		if (k->type != CFG_LIST)
+		if (k->type == CFG_SECRET)
+			wipe_text(key_at(k, base));
+		if (k->type != CFG_LIST && k->type != CFG_OPTIONS)
 			continue;
 		elements = key_array(k, base, &n);
 		for (size_t e = 0; e < n; e++)
-			wipe_rows(i + 1, schema_end(i), elements + e * k->element_size);
+			if (k->type == CFG_LIST)
+				wipe_rows(i + 1, schema_end(i), elements + e * k->element_size);
+			else
+				wipe_text((struct str *)(void *)elements + e);
 	}
 }
 

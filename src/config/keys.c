@@ -7,10 +7,14 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/rand.h>
 #include <openssl/x509v3.h>
 
 #define PEM_MAX      (1024 * 1024)
 #define EXPIRES_DAYS 14 /* warn that long before */
+
+/* SSL_CTX_set_tlsext_ticket_keys(3): a name of 16 bytes and two keys of 32. */
+#define TICKET_KEY_BYTES 80
 
 /* OpenSSL's security level 2, Debian's default, refuses certificates of less: RSA below 2048 bits. */
 #define SECURITY_BITS 112
@@ -95,10 +99,9 @@ static EVP_PKEY *read_key(struct loader *l, const config_setting_t *s, const cha
 	return key;
 }
 
-/* Expired and soon to expire, not valid yet, for another name: such a certificate works, but clients will complain. */
+/* Expired and soon to expire, not valid yet: such a certificate works, but clients will complain. */
 static void check_certificate(struct loader *l, const config_setting_t *s, X509 *certificate)
 {
-	const struct config *c = l->config;
 	int days = 0, seconds = 0;
 
 	if (X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0)
@@ -107,12 +110,12 @@ static void check_certificate(struct loader *l, const config_setting_t *s, X509 
 		warning(l, s, "certificates.chain: the certificate expires in %d days", days);
 	if (X509_cmp_current_time(X509_get0_notBefore(certificate)) > 0)
 		warning(l, s, "certificates.chain: the certificate is not valid yet");
-	if (c->hostname.n > 0 && X509_check_host(certificate, c->hostname.p, c->hostname.n, 0, NULL) != 1)
-		warning(l, s, "certificates.chain: the certificate does not bear the name \"%.*s\"", STR_ARG(c->hostname));
 }
 
-static void load_certificate(struct loader *l, size_t i)
+/* *read_out: there is a certificate; *ours_out: and it bears our name. Neither is set to false. */
+static void load_certificate(struct loader *l, size_t i, bool *read_out, bool *ours_out)
 {
+	struct str hostname = l->config->hostname;
 	struct cfg_certificate *c = &l->config->certificates[i];
 	const config_setting_t *chain_at = setting_near(l, "certificates.[%zu].chain", i),
 			       *key_at_line = setting_near(l, "certificates.[%zu].key", i);
@@ -130,9 +133,28 @@ static void load_certificate(struct loader *l, size_t i)
 	if (key && certificate && X509_check_private_key(certificate, key) != 1)
 		fault(l, key_at_line, "certificates.key: expected the key that belongs to the certificate %.*s",
 		      STR_ARG(c->chain));
+	if (certificate) {
+		*read_out = true;
+		if (hostname.n > 0 && X509_check_host(certificate, hostname.p, hostname.n, 0, NULL) == 1)
+			*ours_out = true;
+	}
 	X509_free(certificate);
 	EVP_PKEY_free(key);
 	ERR_clear_error();
+}
+
+/* Clients know us by our name: one of the certificates has to bear it. */
+static void load_certificates(struct loader *l)
+{
+	const struct config *c = l->config;
+	bool any = false, ours = false;
+
+	for (size_t i = 0; i < c->certificates_n; i++)
+		load_certificate(l, i, &any, &ours);
+	if (any && !ours && c->hostname.n > 0)
+		warning(l, setting_near(l, "certificates.[0].chain"), "certificates.chain: %s the name \"%.*s\"",
+			c->certificates_n > 1 ? "none of the certificates bears" : "the certificate does not bear",
+			STR_ARG(c->hostname));
 }
 
 static void load_sign_key(struct loader *l, size_t i)
@@ -167,10 +189,22 @@ static void load_ca(struct loader *l, size_t i)
 		fault(l, s, "upstreams.ca: expected certificates in PEM form in %.*s", STR_ARG(u->ca));
 }
 
+/* All submission processes get the same, so that a session of one can be resumed at another. */
+static void make_ticket_key(struct loader *l)
+{
+	char *key = arena_alloc(l->arena, TICKET_KEY_BYTES);
+
+	if (RAND_bytes((unsigned char *)key, TICKET_KEY_BYTES) == 1)
+		l->config->tls_ticket_key = str_make(key, TICKET_KEY_BYTES);
+	else
+		fault(l, NULL, "no random numbers for TLS session tickets: %s", ERR_reason_error_string(ERR_peek_error()));
+	ERR_clear_error();
+}
+
 void keys_load(struct loader *l)
 {
-	for (size_t i = 0; i < l->config->certificates_n; i++)
-		load_certificate(l, i);
+	make_ticket_key(l);
+	load_certificates(l);
 	for (size_t i = 0; i < l->config->sign_n; i++)
 		load_sign_key(l, i);
 	for (size_t i = 0; i < l->config->upstreams_n; i++)

@@ -64,8 +64,29 @@ const char *file_read(const char *path, size_t max, struct buf *b, unsigned *mod
 /* Unknown keys, wrong types, keys not built yet; then every row's value, from the tree or its default. */
 void values_load(struct loader *l);
 
+/* ---- secrets.c: what may be a password ---- */
+
+/* The line that the file of KEY_file holds, with `before` in front, into *target; `shown` is KEY, as people write it. */
+void secret_file_load(struct loader *l, const config_setting_t *s, struct str shown, struct str before, struct str *target);
+
+/* A group of any keys into an array of "name=value". */
+void options_load(struct loader *l, const config_setting_t *s, const struct key *k, void *base);
+
+/* What options has under that name; empty: nothing. */
+struct str option_value(const struct str_list *options, struct str name);
+
 /* ---- checks.c: what a table cannot say ---- */
 void checks_run(struct loader *l);
+
+/* What is counted is kept by its window, so two rates over one window are a slip. `name` is the key as people write it, `s` its setting. */
+void rates_check(struct loader *l, const config_setting_t *s, const char *name, const struct rate_list *rates);
+
+/* ---- clients.c: who is let in, and as whom ---- */
+void clients_check(struct loader *l);
+
+/* ---- gateways.c: this machine's default gateways, also from texts like those of the kernel ---- */
+struct str_list gateways_read(struct arena *a);
+struct str_list gateways_of(struct arena *a, struct str v4_table, struct str v6_table);
 
 /* ---- upstreams.c: profiles filled in, then what a table cannot say of upstreams ---- */
 void upstreams_check(struct loader *l);

@@ -19,10 +19,18 @@ static void add_roff(struct buf *b, struct str s)
 /* A default or an example as one would write it in the file: quotes where the type wants them, brackets around arrays. */
 static void add_value(struct buf *b, const struct key *k, const char *text)
 {
-	bool bare = k->type == CFG_INT || k->type == CFG_BOOL || k->type == CFG_LIST, array = key_is_array(k) && !bare;
+	size_t equals = str_find(str_of(text), '=');
+	bool bare = k->type == CFG_INT || k->type == CFG_BOOL || k->type == CFG_LIST || k->type == CFG_GROUP,
+	     array = key_is_array(k) && !bare;
 	struct str rest = str_of(text), word;
 	const char *before = array ? "[ " : "";
 
+	if (k->type == CFG_OPTIONS) {
+		buf_printf(b, "{ %.*s = \"", STR_ARG(str_head(rest, equals)));
+		add_roff(b, str_from(rest, equals + 1));
+		buf_add(b, S("\"; }"));
+		return;
+	}
 	if (bare || !array) {
 		buf_add(b, bare ? S("") : S("\""));
 		add_roff(b, rest);

@@ -30,15 +30,24 @@ static const struct choice upstream_tls_choices[] = { { "implicit", UPSTREAM_IMP
 						      { "opportunistic", UPSTREAM_OPPORTUNISTIC },
 						      { "none", UPSTREAM_NONE },
 						      { NULL } };
-static const struct choice tls_version_choices[] = {
-	{ "1.0", TLS_1_0, true }, { "1.1", TLS_1_1, true }, { "1.2", TLS_1_2 }, { "1.3", TLS_1_3 }, { NULL }
-};
+static const struct choice tls_version_choices[] = { { "1.2", TLS_1_2 }, { "1.3", TLS_1_3 }, { NULL } };
 static const struct choice mechanism_choices[] = {
-	{ "PLAIN" }, { "LOGIN" }, { "SCRAM-SHA-256", 0, true }, { "SCRAM-SHA-256-PLUS", 0, true }, { NULL }
+	{ "PLAIN" }, { "LOGIN" }, { "SCRAM-SHA-256" }, { "SCRAM-SHA-256-PLUS" }, { NULL }
 };
-static const struct choice backend_choices[] = { { "accounts" },        { "sasldb", 0, true }, { "saslauthd", 0, true },
-						 { "ldapdb", 0, true }, { "sql", 0, true },    { NULL } };
-static const struct choice over_choices[] = { { "reject", 0 }, { "hold", 1, true }, { NULL } };
+static const struct choice backend_choices[] = {
+	{ "accounts" }, { "sasldb" }, { "saslauthd" }, { "ldapdb" }, { "sql" }, { NULL }
+};
+static const struct choice over_choices[] = { { "reject", OVER_REJECT }, { "hold", OVER_HOLD }, { NULL } };
+static const struct choice breaker_choices[] = { { "on", BREAKER_ON }, { "off", BREAKER_OFF }, { NULL } };
+static const struct choice user_over_choices[] = {
+	{ "", OVER_UNSET }, { "reject", OVER_REJECT }, { "hold", OVER_HOLD }, { NULL }
+};
+static const struct choice user_breaker_choices[] = {
+	{ "", BREAKER_UNSET }, { "on", BREAKER_ON }, { "off", BREAKER_OFF }, { NULL }
+};
+static const struct choice device_tls_choices[] = {
+	{ "modern", DEVICE_TLS_MODERN }, { "legacy", DEVICE_TLS_LEGACY }, { "none", DEVICE_TLS_NONE }, { NULL }
+};
 static const struct choice log_format_choices[] = { { "logfmt", LOG_FORMAT_LOGFMT }, { "json", LOG_FORMAT_JSON }, { NULL } };
 static const struct choice log_level_choices[] = {
 	{ "debug", LOG_DEBUG }, { "info", LOG_INFO }, { "warning", LOG_WARNING }, { "error", LOG_ERROR }, { NULL }
@@ -74,16 +83,18 @@ const struct key config_keys[] = {
 	  .example = "starttls" },
 	{ "listen[].max_connections", CFG_INT, IN(cfg_listen, max_connections), "0", "0", "1000000", SUBMISSION, 0,
 	  "Connections at once; 0: only the limit of all (submission.sessions)." },
-	{ "listen[].proxy_protocol", CFG_TEXTS, ARRAY_IN(cfg_listen, proxy_protocol), NULL, NO_BOUNDS, SUBMISSION, LATER,
-	  "Networks of load balancers that send the PROXY header.", .format = &format_network, .example = "192.0.2.0/24" },
+	{ "listen[].proxy_protocol", CFG_TEXTS, ARRAY_IN(cfg_listen, proxy_protocol), NULL, NO_BOUNDS, SUBMISSION, 0,
+	  "Networks of load balancers that send the PROXY header (version 1 or 2): from there no connection without it is served, and it tells "
+	  "the client's address. From elsewhere it is not understood.", .format = &format_network, .example = "192.0.2.0/24" },
 	{ "control", CFG_TEXT, AT(control), "/run/posthouse/control.sock", NO_BOUNDS, CONSOLE, PATH,
 	  "The socket of the administration commands, mode 0600.", .format = &format_socket },
 	{ "metrics", CFG_TEXT, AT(metrics), NULL, NO_BOUNDS, CONSOLE, LATER,
 	  "Address and port of Prometheus' /metrics and of /healthz and /readyz.", .example = "127.0.0.1:9587" },
 
 	{ "certificates", CFG_LIST, COUNTED(certificates, certificates_n), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE,
-	  "The certificate that clients see; exactly one (several, chosen by the name that the client asks for, come later). "
-	  "It is read again when its files change.", .element_size = sizeof(struct cfg_certificate) },
+	  "The certificates that clients see: of several the first that bears the name that the client asks for (SNI), else the first. "
+	  "They are read again when their files change.", .element_size = sizeof(struct cfg_certificate),
+	  .example = "( { chain = \"/etc/posthouse/fullchain.pem\"; key = \"/etc/posthouse/privkey.pem\"; } )" },
 	{ "certificates[].chain", CFG_TEXT, IN(cfg_certificate, chain), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE | PATH,
 	  "PEM file with the certificate first and those of its issuers after it.", .format = &format_path,
 	  .example = "/etc/posthouse/fullchain.pem" },
@@ -93,88 +104,139 @@ const struct key config_keys[] = {
 	{ "certificates[].chain_pem", CFG_TEXT, IN(cfg_certificate, chain_pem), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE | FILLED, "" },
 	{ "certificates[].key_pem", CFG_SECRET, IN(cfg_certificate, key_pem), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE | FILLED, "" },
 	{ "tls_minimum", CFG_ENUM, AT(tls_minimum), "1.2", NO_BOUNDS, SUBMISSION, RELOADABLE,
-	  "The oldest TLS version that clients may use.", .choices = tls_version_choices },
+	  "The oldest TLS version that clients may use. Older ones than 1.2 only for hosts in devices.", .choices = tls_version_choices,
+	  .hint = "hosts that can do only older ones are listed in devices with tls = \"legacy\"" },
 
-	{ "auth", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "How clients log in." },
-	{ "auth.mechanisms", CFG_TEXTS, ARRAY(auth.mechanisms), "PLAIN LOGIN", NO_BOUNDS, SUBMISSION | LOGIN, 0,
-	  "What AUTH offers, always under TLS only.", .choices = mechanism_choices },
+	{ "tls_ticket_key", CFG_SECRET, AT(tls_ticket_key), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE | FILLED, "" },
+
+	{ "auth", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "How clients log in.",
+	  .example = "{ backend = \"accounts\"; realm = \"example.org\"; }" },
+	{ "auth.mechanisms", CFG_TEXTS, ARRAY(auth.mechanisms), "PLAIN LOGIN SCRAM-SHA-256", NO_BOUNDS, SUBMISSION | LOGIN, 0,
+	  "What AUTH offers, always under TLS only. A back-end that cannot do one (saslauthd knows no SCRAM) leaves it out when this key is not "
+	  "given.", .choices = mechanism_choices },
 	{ "auth.backend", CFG_TEXT, AT(auth.backend), "accounts", NO_BOUNDS, LOGIN, 0,
 	  "Where passwords are checked: our own account file in state_dir, or one of Cyrus SASL's.", .choices = backend_choices },
 	{ "auth.realm", CFG_TEXT, AT(auth.realm), NULL, NO_BOUNDS, SUBMISSION | LOGIN | CONSOLE, LOWER_CASE,
 	  "The domain of logins without @. Without this key: hostname.", .format = &format_domain, .example = "example.org" },
-	{ "auth.options", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, LATER, "Options passed to Cyrus SASL as they are." },
-	{ "auth.failures", CFG_RATE, AT(auth.failures), NULL, NO_BOUNDS, SUBMISSION | LOGIN | QUEUE, LATER | RELOADABLE,
-	  "Failed logins per client network and per login before a ban. Until then: submission.login_delay.", .example = "10/10m" },
+	{ "auth.options", CFG_OPTIONS, ARRAY(auth.options), NULL, NO_BOUNDS, LOGIN, 0,
+	  "Options passed to Cyrus SASL as they are: { name = \"value\"; }. NAME_file = \"path\" reads the value from a file.",
+	  .example = "saslauthd_path=/run/saslauthd/mux" },
+	{ "auth.failures", CFG_RATE, AT(auth.failures), "10/10m", NO_BOUNDS, QUEUE, RELOADABLE,
+	  "Failed logins per client network (an IPv4 address, or the /64 of an IPv6 one), and per login from networks that it has not used "
+	  "lately. More are banned, first for the time of the rate, then each time for twice as long, a day at most. \"\": nobody is." },
+	{ "auth.timeout", CFG_TIME, AT(auth.timeout_ms), "10s", "100ms", "1m", LOGIN, RELOADABLE,
+	  "How long the back-end may take for one step of a login; then 454 4.7.0." },
+	{ "auth.old_clients", CFG_BOOL, AT(auth.old_clients), "false", NO_BOUNDS, SUBMISSION, RELOADABLE,
+	  "EHLO answers with an AUTH= line beside the AUTH one, as clients from before 1999 want it." },
 
 	{ "senders", CFG_LIST, COUNTED(senders, senders_n), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE,
 	  "Who may send as whom. A login without an entry may use itself as the sender address, when it is one.",
-	  .element_size = sizeof(struct cfg_senders) },
+	  .element_size = sizeof(struct cfg_senders),
+	  .example = "( { user = \"alice\"; addresses = [ \"alice@example.org\", \"info@example.org\" ]; } )" },
 	{ "senders[].user", CFG_TEXT, IN(cfg_senders, user), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE,
 	  "The login, with or without realm.", .format = &format_login, .example = "alice" },
 	{ "senders[].addresses", CFG_TEXTS, ARRAY_IN(cfg_senders, addresses), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE,
 	  "Patterns of all sender addresses that this login may use.", .format = &format_pattern, .example = "@example.org" },
 
-	{ "limits", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "What one login may send." },
-	{ "limits.messages", CFG_RATES, ARRAY(limits.messages), NULL, NO_BOUNDS, QUEUE, LATER | RELOADABLE,
-	  "Messages in a time, per login.", .example = "200/1h" },
-	{ "limits.recipients", CFG_RATES, ARRAY(limits.recipients), NULL, NO_BOUNDS, QUEUE, LATER | RELOADABLE,
+	{ "limits", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "What one login may send.",
+	  .example = "{ messages = [ \"200/1h\", \"1000/1d\" ]; recipients_per_message = 50; }" },
+	{ "limits.messages", CFG_RATES, ARRAY(limits.messages), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
+	  "Messages in a time, per login.", .example = "200/1h 1000/1d" },
+	{ "limits.recipients", CFG_RATES, ARRAY(limits.recipients), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
 	  "Recipients in a time, per login.", .example = "500/1h" },
-	{ "limits.bytes", CFG_RATES, ARRAY(limits.bytes), NULL, NO_BOUNDS, QUEUE, LATER | RELOADABLE | BYTES,
+	{ "limits.bytes", CFG_RATES, ARRAY(limits.bytes), NULL, NO_BOUNDS, QUEUE, RELOADABLE | BYTES,
 	  "Bytes in a time, per login.", .example = "500M/1d" },
-	{ "limits.new_recipients", CFG_RATES, ARRAY(limits.new_recipients), NULL, NO_BOUNDS, QUEUE, LATER | RELOADABLE,
-	  "Recipients in a time to whom this login has never written.", .example = "100/1d" },
+	{ "limits.new_recipients", CFG_RATES, ARRAY(limits.new_recipients), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
+	  "Recipients in a time to whom this login has not written in the last half year.", .example = "100/1d" },
 	{ "limits.recipients_per_message", CFG_INT, AT(limits.recipients_per_message), "100", "1", "10000", SUBMISSION | QUEUE, RELOADABLE,
 	  "RCPT commands in one transaction; more get 452 4.5.3." },
 	{ "limits.message_size", CFG_SIZE, AT(limits.message_size), "50M", "64K", "2G", SUBMISSION | QUEUE, RELOADABLE,
 	  "The largest message; larger ones get 552 5.3.4." },
-	{ "limits.connections", CFG_INT, AT(limits.connections), NULL, "1", "100000", SUBMISSION | QUEUE, LATER | RELOADABLE,
-	  "Connections at once, per login.", .example = "20" },
-	{ "limits.over", CFG_ENUM, AT(limits.over), NULL, NO_BOUNDS, QUEUE, LATER | RELOADABLE,
-	  "What happens to mail over a limit.", .choices = over_choices, .example = "reject" },
-	{ "limits.users", CFG_LIST, COUNTED(limits.users, limits.users_n), NULL, NO_BOUNDS, QUEUE, LATER | RELOADABLE,
-	  "Limits of single logins: an entry replaces only the keys that it names.", .element_size = sizeof(struct cfg_limits_user) },
-	{ "limits.users[].user", CFG_TEXT, IN(cfg_limits_user, user), NULL, NO_BOUNDS, QUEUE, LATER | RELOADABLE | REQUIRED,
-	  "The login.", .format = &format_login, .example = "web" },
-	{ "limits.users[].messages", CFG_RATES, ARRAY_IN(cfg_limits_user, messages), NULL, NO_BOUNDS, QUEUE, LATER | RELOADABLE,
+	{ "limits.messages_per_session", CFG_INT, AT(limits.messages_per_session), "0", "0", "1000000", SUBMISSION, RELOADABLE,
+	  "Messages over one connection, told by LIMITS MAILMAX; then 421. 0: no limit." },
+	{ "limits.connections", CFG_INT, AT(limits.connections), "0", "0", "100000", QUEUE, RELOADABLE,
+	  "Connections at once, per login; 0: no limit." },
+	{ "limits.connections_per_network", CFG_INT, AT(limits.connections_per_network), "100", "0", "100000", QUEUE, RELOADABLE,
+	  "Connections at once that are not logged in, per client network as in auth.failures; 0: no limit." },
+	{ "limits.priority", CFG_INT, AT(limits.priority), "4", "0", "9", SUBMISSION, RELOADABLE,
+	  "The highest priority (MT-PRIORITY, RFC 6710) that a login may ask for; what is more counts as this." },
+	{ "limits.over", CFG_ENUM, AT(limits.over), "reject", NO_BOUNDS, QUEUE, RELOADABLE,
+	  "What happens to mail over a limit: 450 4.7.1 with the time to wait, or it is accepted and held, of which login and postmaster are told.",
+	  .choices = over_choices },
+	{ "limits.breaker", CFG_ENUM, AT(limits.breaker), "on", NO_BOUNDS, QUEUE, RELOADABLE,
+	  "Whether a sudden change in what a login does (see breaker) has its mail held until an administrator looks.",
+	  .choices = breaker_choices },
+	{ "limits.users", CFG_LIST, COUNTED(limits.users, limits.users_n), NULL, NO_BOUNDS, SUBMISSION | QUEUE, RELOADABLE,
+	  "Limits of single logins: an entry replaces only the keys that it names.", .element_size = sizeof(struct cfg_limits_user),
+	  .example = "( { user = \"web\"; messages = [ \"5000/1h\" ]; } )" },
+	{ "limits.users[].user", CFG_TEXT, IN(cfg_limits_user, user), NULL, NO_BOUNDS, SUBMISSION | QUEUE, RELOADABLE | REQUIRED,
+	  "The login, without @ one of auth.realm; with /NAME the device password of that name, whose limits come beside those of its login.",
+	  .format = &format_device_login, .example = "web" },
+	{ "limits.users[].messages", CFG_RATES, ARRAY_IN(cfg_limits_user, messages), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
 	  "As limits.messages.", .example = "5000/1h" },
-	{ "limits.users[].recipients", CFG_RATES, ARRAY_IN(cfg_limits_user, recipients), NULL, NO_BOUNDS, QUEUE, LATER | RELOADABLE,
+	{ "limits.users[].recipients", CFG_RATES, ARRAY_IN(cfg_limits_user, recipients), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
 	  "As limits.recipients.", .example = "5000/1h" },
-	{ "limits.users[].bytes", CFG_RATES, ARRAY_IN(cfg_limits_user, bytes), NULL, NO_BOUNDS, QUEUE, LATER | RELOADABLE | BYTES,
+	{ "limits.users[].bytes", CFG_RATES, ARRAY_IN(cfg_limits_user, bytes), NULL, NO_BOUNDS, QUEUE, RELOADABLE | BYTES,
 	  "As limits.bytes.", .example = "5G/1d" },
-	{ "limits.users[].new_recipients", CFG_RATES, ARRAY_IN(cfg_limits_user, new_recipients), NULL, NO_BOUNDS, QUEUE,
-	  LATER | RELOADABLE, "As limits.new_recipients.", .example = "1000/1d" },
+	{ "limits.users[].new_recipients", CFG_RATES, ARRAY_IN(cfg_limits_user, new_recipients), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
+	  "As limits.new_recipients.", .example = "1000/1d" },
+	{ "limits.users[].connections", CFG_INT, IN(cfg_limits_user, connections), "0", "0", "100000", QUEUE, RELOADABLE,
+	  "As limits.connections; 0: the same." },
+	{ "limits.users[].priority", CFG_INT, IN(cfg_limits_user, priority), "0", "0", "9", SUBMISSION, RELOADABLE,
+	  "As limits.priority; 0: the same." },
+	{ "limits.users[].over", CFG_ENUM, IN(cfg_limits_user, over), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
+	  "As limits.over.", .choices = user_over_choices, .example = "hold" },
+	{ "limits.users[].breaker", CFG_ENUM, IN(cfg_limits_user, breaker), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
+	  "As limits.breaker.", .choices = user_breaker_choices, .example = "off" },
 
-	{ "devices", CFG_LIST, COUNTED(devices, devices_n), NULL, NO_BOUNDS, SUBMISSION, LATER | RELOADABLE,
-	  "Hosts that may send without logging in: printers, scanners.", .element_size = sizeof(struct cfg_device) },
-	{ "devices[].networks", CFG_TEXTS, ARRAY_IN(cfg_device, networks), NULL, NO_BOUNDS, SUBMISSION, LATER | REQUIRED | RELOADABLE,
-	  "Addresses of the device.", .format = &format_network, .example = "192.168.1.20/32" },
-	{ "devices[].user", CFG_TEXT, IN(cfg_device, user), NULL, NO_BOUNDS, SUBMISSION, LATER | REQUIRED | RELOADABLE,
+	{ "breaker", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0,
+	  "What counts as a sudden change: mail of a login that passes one of these is held, and login and postmaster are told, until "
+	  "\"posthouse limits reset USER\" (see limits.breaker).",
+	  .example = "{ new_recipients = \"50/1h\"; bounces = 20; }" },
+	{ "breaker.new_recipients", CFG_RATE, AT(breaker.new_recipients), "200/1h", NO_BOUNDS, QUEUE, RELOADABLE,
+	  "Recipients to whom the login has not written in the last half year. \"\": not looked at." },
+	{ "breaker.bounces", CFG_INT, AT(breaker.bounces), "30", "0", "100", QUEUE, RELOADABLE,
+	  "Per cent of its recipients of the last hour (20 or more) that were refused for good; 0: not looked at." },
+	{ "breaker.networks", CFG_RATE, AT(breaker.networks), "10/1h", NO_BOUNDS, QUEUE, RELOADABLE,
+	  "Client networks from which it logs in. \"\": not looked at." },
+
+	{ "devices", CFG_LIST, COUNTED(devices, devices_n), NULL, NO_BOUNDS, SUBMISSION | QUEUE, RELOADABLE,
+	  "Hosts that may send without logging in: printers, scanners. Their mail has one sender, goes to the listed recipients only, and "
+	  "counts as that of a login.", .element_size = sizeof(struct cfg_device),
+	  .example = "( { networks = [ \"192.168.1.20/32\" ]; user = \"printer\"; sender = \"scanner@example.org\"; recipients = [ \"@example.org\" ]; } )" },
+	{ "devices[].networks", CFG_TEXTS, ARRAY_IN(cfg_device, networks), NULL, NO_BOUNDS, SUBMISSION | QUEUE, REQUIRED | RELOADABLE,
+	  "Addresses of the devices. A network with the default gateway or a proxy in it is refused: behind these, strangers would count as "
+	  "devices.", .format = &format_network, .example = "192.168.1.20/32" },
+	{ "devices[].user", CFG_TEXT, IN(cfg_device, user), NULL, NO_BOUNDS, SUBMISSION | QUEUE, REQUIRED | RELOADABLE,
 	  "The login on whose account its mail goes.", .format = &format_login, .example = "printer" },
-	{ "devices[].sender", CFG_TEXT, IN(cfg_device, sender), NULL, NO_BOUNDS, SUBMISSION, LATER | REQUIRED | RELOADABLE,
-	  "The sender address of its mail.", .format = &format_mailbox, .example = "scanner@example.org" },
-	{ "devices[].recipients", CFG_TEXTS, ARRAY_IN(cfg_device, recipients), NULL, NO_BOUNDS, SUBMISSION, LATER | REQUIRED | RELOADABLE,
+	{ "devices[].sender", CFG_TEXT, IN(cfg_device, sender), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE,
+	  "The sender of its mail, in the envelope and in From, whatever the device says.", .format = &format_mailbox, .example = "scanner@example.org" },
+	{ "devices[].recipients", CFG_TEXTS, ARRAY_IN(cfg_device, recipients), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE,
 	  "To whom it may send.", .format = &format_pattern, .example = "@example.org" },
-	{ "devices[].messages", CFG_RATES, ARRAY_IN(cfg_device, messages), NULL, NO_BOUNDS, SUBMISSION, LATER | RELOADABLE,
-	  "Messages in a time.", .example = "20/1d" },
-	{ "devices[].tls", CFG_TEXT, IN(cfg_device, tls), NULL, NO_BOUNDS, SUBMISSION, LATER | RELOADABLE,
-	  "What TLS it must use.", .example = "legacy" },
-	{ "devices[].i_know", CFG_BOOL, IN(cfg_device, i_know), NULL, NO_BOUNDS, SUBMISSION, LATER | RELOADABLE,
-	  "Allows networks that hold more than a device, after a warning.", .example = "true" },
+	{ "devices[].messages", CFG_RATES, ARRAY_IN(cfg_device, messages), NULL, NO_BOUNDS, SUBMISSION | QUEUE, RELOADABLE,
+	  "Messages in a time, of each host by itself.", .example = "20/1d" },
+	{ "devices[].tls", CFG_ENUM, IN(cfg_device, tls), "modern", NO_BOUNDS, SUBMISSION, RELOADABLE,
+	  "\"modern\": TLS as everybody must use it; \"legacy\": also TLS 1.0 with old ciphers; \"none\": that, or no TLS at all.",
+	  .choices = device_tls_choices },
+	{ "devices[].i_know", CFG_BOOL, IN(cfg_device, i_know), "false", NO_BOUNDS, SUBMISSION, RELOADABLE,
+	  "Allows such a network all the same." },
 
-	{ "rewrite", CFG_LIST, COUNTED(rewrite, rewrite_n), NULL, NO_BOUNDS, SUBMISSION, LATER | RELOADABLE,
-	  "Addresses to replace.", .element_size = sizeof(struct cfg_rewrite) },
-	{ "rewrite[].sender", CFG_TEXT, IN(cfg_rewrite, sender), NULL, NO_BOUNDS, SUBMISSION, LATER | RELOADABLE,
-	  "Pattern of the sender.", .format = &format_pattern, .example = "root@.lan" },
-	{ "rewrite[].recipient", CFG_TEXT, IN(cfg_rewrite, recipient), NULL, NO_BOUNDS, SUBMISSION, LATER | RELOADABLE,
-	  "Pattern of the recipient.", .format = &format_pattern, .example = "root@.lan" },
-	{ "rewrite[].to", CFG_TEXT, IN(cfg_rewrite, to), NULL, NO_BOUNDS, SUBMISSION, LATER | REQUIRED | RELOADABLE,
-	  "The new address.", .format = &format_mailbox, .example = "alice@example.org" },
-	{ "rewrite[].headers", CFG_BOOL, IN(cfg_rewrite, headers), NULL, NO_BOUNDS, SUBMISSION, LATER | RELOADABLE,
-	  "In the message's header too.", .example = "true" },
+	{ "rewrite", CFG_LIST, COUNTED(rewrite, rewrite_n), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE,
+	  "Addresses to replace, before senders are checked and mail is signed: the first rule that matches.", .element_size = sizeof(struct cfg_rewrite),
+	  .example = "( { sender = \"root@.lan\"; to = \"alice@example.org\"; headers = true; } )" },
+	{ "rewrite[].sender", CFG_TEXT, IN(cfg_rewrite, sender), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE,
+	  "Pattern of the sender address; each rule has this or recipient.", .format = &format_pattern, .example = "root@.lan" },
+	{ "rewrite[].recipient", CFG_TEXT, IN(cfg_rewrite, recipient), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE,
+	  "Pattern of the recipient address.", .format = &format_pattern, .example = "root@.lan" },
+	{ "rewrite[].to", CFG_TEXT, IN(cfg_rewrite, to), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE,
+	  "The new address; \"@example.org\" leaves what stands before the @.", .format = &format_rewritten, .example = "alice@example.org" },
+	{ "rewrite[].headers", CFG_BOOL, IN(cfg_rewrite, headers), "false", NO_BOUNDS, SUBMISSION, RELOADABLE,
+	  "In the header too: From, Sender, Reply-To and where receipts go, or To and Cc. Display names stay." },
 
 	{ "sign", CFG_LIST, COUNTED(sign, sign_n), NULL, NO_BOUNDS, SUBMISSION | QUEUE | RELAY | VAULT, RELOADABLE,
 	  "DKIM keys. Mail from a domain without a key goes unsigned; several keys of a domain make several signatures.",
-	  .element_size = sizeof(struct cfg_sign) },
+	  .element_size = sizeof(struct cfg_sign),
+	  .example = "( { domain = \"example.org\"; selector = \"p1\"; key = \"/etc/posthouse/dkim/example.org.p1.key\"; } )" },
 	{ "sign[].domain", CFG_TEXT, IN(cfg_sign, domain), NULL, NO_BOUNDS, SUBMISSION | QUEUE | RELAY | VAULT,
 	  REQUIRED | RELOADABLE | LOWER_CASE,
 	  "The domain in the From field.", .format = &format_domain, .example = "example.org" },
@@ -191,7 +253,8 @@ const struct key config_keys[] = {
 
 	{ "upstreams", CFG_LIST, COUNTED(upstreams, upstreams_n), NULL, NO_BOUNDS, QUEUE | RELAY | VAULT, RELOADABLE,
 	  "Mail servers (smarthosts) that take our mail. Without any, mail goes to its recipients' own servers (\"mx\" in routes).",
-	  .element_size = sizeof(struct cfg_upstream) },
+	  .element_size = sizeof(struct cfg_upstream),
+	  .example = "( { name = \"isp\"; host = \"smtp.isp.example\"; login = \"me@isp.example\"; password_file = \"/etc/posthouse/isp.password\"; } )" },
 	{ "upstreams[].name", CFG_TEXT, IN(cfg_upstream, name), NULL, NO_BOUNDS, QUEUE | RELAY | VAULT, REQUIRED | RELOADABLE,
 	  "What routes and the log call it.", .format = &format_name, .example = "isp" },
 	{ "upstreams[].profile", CFG_TEXT, IN(cfg_upstream, profile), NULL, NO_BOUNDS, QUEUE | RELAY, RELOADABLE,
@@ -228,7 +291,8 @@ const struct key config_keys[] = {
 	{ "routes", CFG_LIST, COUNTED(routes, routes_n), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
 	  "Which way mail goes, for each recipient by itself and anew at each attempt: the first rule that matches. The conditions of a rule "
 	  "must all hold; of a list, one entry. Mail that no rule matches stays queued. Without this key: the only upstream, or \"mx\" "
-	  "when there is none.", .element_size = sizeof(struct cfg_route) },
+	  "when there is none.", .element_size = sizeof(struct cfg_route),
+	  .example = "( { recipients = [ \"@corp.example\" ]; via = [ \"mx\" ]; }, { via = [ \"isp\" ]; } )" },
 	{ "routes[].senders", CFG_TEXTS, ARRAY_IN(cfg_route, senders), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
 	  "Patterns of envelope senders; \"*\" matches the empty one of reports too.", .format = &format_pattern, .example = "@example.net" },
 	{ "routes[].recipients", CFG_TEXTS, ARRAY_IN(cfg_route, recipients), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
@@ -240,7 +304,8 @@ const struct key config_keys[] = {
 	  "Names of upstreams, or \"mx\" for delivery to the recipient's own servers: the first that works and has not reached its limits.",
 	  .format = &format_name, .example = "isp mx" },
 
-	{ "queue", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "How long mail waits, and where the queue ends." },
+	{ "queue", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "How long mail waits, and where the queue ends.",
+	  .example = "{ lifetime = \"3d\"; warn_after = \"1h\"; }" },
 	{ "queue.retry", CFG_TIMES, COUNTED(queue.retry_ms, queue.retry_n), "1m 5m 15m 30m 1h 2h 4h", "100ms", "1d", QUEUE, RELOADABLE,
 	  "Waiting times between attempts; the last repeats." },
 	{ "queue.lifetime", CFG_TIME, AT(queue.lifetime_ms), "5d", "1s", "30d", QUEUE, RELOADABLE,
@@ -254,7 +319,8 @@ const struct key config_keys[] = {
 	{ "queue.max_messages", CFG_INT, AT(queue.max_messages), "1000000", "1", "100000000", QUEUE, RELOADABLE,
 	  "Messages waiting at once; more get 452 4.3.1." },
 
-	{ "delivery", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "How the relay talks to next hops." },
+	{ "delivery", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "How the relay talks to next hops.",
+	  .example = "{ ipv6 = false; timeouts = { connect = \"10s\"; }; }" },
 	{ "delivery.connections_per_destination", CFG_INT, AT(delivery.connections_per_destination), "10", "1", "1000", QUEUE | RELAY,
 	  RELOADABLE, "Connections at once to one destination." },
 	{ "delivery.reuse", CFG_INT, AT(delivery.reuse), "100", "1", "100000", QUEUE | RELAY, RELOADABLE,
@@ -274,7 +340,8 @@ const struct key config_keys[] = {
 	  "File with the DNSKEY or DS records to begin DNSSEC validation with. The run_as user must be able to read it. Without this key: no "
 	  "validation; with resolver = \"recursive\" Debian's root key when it is installed.", .format = &format_path,
 	  .example = "/usr/share/dns/root.key" },
-	{ "delivery.timeouts", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "How long the next hop may take (RFC 5321 4.5.3.2)." },
+	{ "delivery.timeouts", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "How long the next hop may take (RFC 5321 4.5.3.2).",
+	  .example = "{ connect = \"10s\"; greeting = \"1m\"; }" },
 	{ "delivery.timeouts.connect", CFG_TIME, AT(delivery.timeouts.connect_ms), "30s", "100ms", "10m", RELAY, RELOADABLE,
 	  "To accept the connection, per address." },
 	{ "delivery.timeouts.greeting", CFG_TIME, AT(delivery.timeouts.greeting_ms), "5m", "100ms", "1h", RELAY, RELOADABLE,
@@ -284,13 +351,15 @@ const struct key config_keys[] = {
 	{ "delivery.timeouts.data", CFG_TIME, AT(delivery.timeouts.data_ms), "10m", "100ms", "1h", RELAY, RELOADABLE,
 	  "To take a block of data, and to answer after the final dot." },
 
-	{ "log", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "The log goes to standard error, one line per fact." },
+	{ "log", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "The log goes to standard error, one line per fact.",
+	  .example = "{ format = \"json\"; level = \"debug\"; }" },
 	{ "log.format", CFG_ENUM, AT(log.format), "logfmt", NO_BOUNDS, EVERY, RELOADABLE,
 	  "key=value pairs or a JSON object per line.", .choices = log_format_choices },
 	{ "log.level", CFG_ENUM, AT(log.level), "info", NO_BOUNDS, EVERY, RELOADABLE,
 	  "The least important lines to write.", .choices = log_level_choices },
 
-	{ "submission", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "Bounds of client sessions." },
+	{ "submission", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "Bounds of client sessions.",
+	  .example = "{ idle = \"10m\"; workers = 4; }" },
 	{ "submission.idle", CFG_TIME, AT(submission.idle_ms), "5m", "1s", "1h", SUBMISSION, RELOADABLE,
 	  "A silent client is disconnected (RFC 5321 4.5.3.2.7 asks for five minutes)." },
 	{ "submission.commands", CFG_INT, AT(submission.commands), "1000", "10", "1000000", SUBMISSION, RELOADABLE,
@@ -303,6 +372,10 @@ const struct key config_keys[] = {
 	  "Submission processes; 0: one per processor core." },
 	{ "submission.login_delay", CFG_TIME, AT(submission.login_delay_ms), "2s", "0s", "1m", SUBMISSION | LOGIN, RELOADABLE,
 	  "The answer to a failed login waits so long." },
+	{ "submission.future_release", CFG_TIME, AT(submission.future_release_ms), "30d", "0s", "365d", SUBMISSION, RELOADABLE,
+	  "How long a client may have a message kept back (FUTURERELEASE, RFC 4865); \"0s\": not offered." },
+	{ "submission.show_client", CFG_BOOL, AT(submission.show_client), "false", NO_BOUNDS, SUBMISSION, RELOADABLE,
+	  "Whether the Received field tells the client's address to all who read the mail." },
 };
 /* clang-format on */
 const size_t config_keys_n = sizeof(config_keys) / sizeof(config_keys[0]);

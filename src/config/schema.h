@@ -16,7 +16,9 @@ enum key_type {
 	CFG_TEXTS,  /* array of struct str */
 	CFG_TIMES,  /* array of uint64_t */
 	CFG_RATES,  /* array of struct rate */
-	CFG_GROUP,  /* nothing of its own: its members are rows with their full path */
+	CFG_OPTIONS, /* array of struct str, "name=value" each, from a group of any keys; NAME_file = "path" as in CFG_SECRET. Wiped, and not
+		      * dumped: passwords may be among them */
+	CFG_GROUP, /* nothing of its own: its members are rows with their full path */
 	CFG_LIST, /* array of a struct; the member rows follow at once, their paths begin with PATH[] and their targets are in the struct */
 };
 
@@ -56,6 +58,7 @@ struct key {
 	const struct text_format *format; /* texts: NULL = any printable text */
 	const struct choice *choices;
 	const char *example; /* for the manual, where there is no default */
+	const char *hint;    /* what to do instead, after "expected …" */
 	size_t element_size; /* CFG_LIST */
 };
 
@@ -86,15 +89,15 @@ size_t key_element_size(const struct key *k);
 void *key_array(const struct key *k, const void *base, size_t *n_out);
 void key_set_array(const struct key *k, void *base, void *elements, size_t n);
 
-bool key_is_array(const struct key *k); /* TEXTS, TIMES, RATES, LIST */
+bool key_is_array(const struct key *k); /* TEXTS, TIMES, RATES, OPTIONS, LIST */
 
 /* The type of one element of an array of scalars; the type itself for the others. */
 enum key_type key_scalar(const struct key *k);
 
 /* ---- text.c: formats ---- */
 extern const struct text_format format_fqdn, format_domain, format_host, format_address, format_mailbox, format_pattern,
-	format_login, format_user, format_name, format_selector, format_network, format_source, format_resolver, format_path,
-	format_socket;
+	format_login, format_device_login, format_rewritten, format_user, format_name, format_selector, format_network,
+	format_source, format_resolver, format_path, format_socket;
 bool text_is_printable(struct str s); /* UTF-8 without control characters */
 
 /* ---- value.c: single values as text ---- */
@@ -116,6 +119,12 @@ struct str value_expected(const struct key *k, struct arena *a);
 
 /* Print the value of a row in the file's syntax; secrets as "(hidden)". */
 void value_print(struct buf *b, const struct key *k, const void *base);
+
+/* ---- network.c, for the checks ---- */
+
+/* Has one network addresses of the other? Has it fewer fixed bits than those? False for what is no network. */
+bool networks_overlap(struct str a, struct str b);
+bool network_wider(struct str network, unsigned v4_bits, unsigned v6_bits);
 
 /* ---- dump.c ---- */
 

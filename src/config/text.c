@@ -174,6 +174,23 @@ static bool name_valid(struct str s)
 	return true;
 }
 
+/* A login, or one of its device passwords: "alice", "alice@example.org/phone". */
+static bool device_login_valid(struct str s)
+{
+	size_t slash = str_find(s, '/');
+
+	struct str device = str_from(s, slash + 1);
+
+	return login_valid(str_head(s, slash)) &&
+	       (slash == s.n || (login_valid(device) && device.n <= 64 && !str_eq(device, S("-"))));
+}
+
+/* What stands in another address's place. */
+static bool rewritten_valid(struct str s)
+{
+	return mailbox_valid(s) || (s.n > 1 && s.p[0] == '@' && domain_valid(str_from(s, 1)));
+}
+
 /* RFC 6376 3.1: labels with dots between; they may be all digits. */
 static bool selector_valid(struct str s)
 {
@@ -265,6 +282,8 @@ const struct text_format
 	format_mailbox = { "a mail address", mailbox_valid },
 	format_pattern = { "a pattern: \"a@b\", \"@b\", \"@.b\", \"a@.b\" or \"*\"", pattern_valid },
 	format_login = { "a login (no spaces, '/' or ':')", login_valid },
+	format_device_login = { "a login (no spaces or ':'), or one with a device, \"alice/phone\"", device_login_valid },
+	format_rewritten = { "a mail address, or \"@domain\"", rewritten_valid },
 	format_user = { "a login (no spaces, '/' or ':') or a pattern: \"a@b\", \"@b\", \"@.b\", \"a@.b\" or \"*\"", user_valid },
 	format_source = { "an IPv4 or IPv6 address of this machine", source_valid },
 	format_resolver = { "\"recursive\", or addresses with spaces between such as \"192.0.2.53 127.0.0.1@5353\"",

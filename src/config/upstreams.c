@@ -68,21 +68,6 @@ static void check_names(struct loader *l, size_t i)
 			      STR_ARG(name));
 }
 
-/* What is counted is kept by its window: two rates over one window are a slip. */
-static void check_messages(struct loader *l, size_t i)
-{
-	const struct rate_list *rates = &l->config->upstreams[i].messages;
-
-	for (size_t k = 1; k < rates->n; k++)
-		for (size_t m = 0; m < k; m++)
-			if (rates->at[k].window_ms != 0 && rates->at[k].window_ms == rates->at[m].window_ms) {
-				fault(l, setting_near(l, "upstreams.[%zu].messages.[%zu]", i, k),
-				      "upstreams.messages: expected one rate for each time; element %zu of the list has the same",
-				      m + 1);
-				break;
-			}
-}
-
 /* Login and password belong together. */
 static void check_credentials(struct loader *l, size_t i)
 {
@@ -124,7 +109,8 @@ void upstreams_check(struct loader *l)
 		apply_profile(l, i);
 		check_host(l, i);
 		check_names(l, i);
-		check_messages(l, i);
+		rates_check(l, setting_near(l, "upstreams.[%zu].messages", i), "upstreams.messages",
+			    &l->config->upstreams[i].messages);
 		check_credentials(l, i);
 		check_file_mode(l, i);
 	}

@@ -144,6 +144,13 @@ static bool set_enum(const struct key *k, struct str text, unsigned *target, boo
 	return !c->later;
 }
 
+/* An empty text is no rate: what it bounds is not counted. In a list it would say nothing. */
+static bool set_rate(const struct key *k, struct str text, struct rate *target)
+{
+	*target = (struct rate){ 0 };
+	return (text.n == 0 && k->type == CFG_RATE) || value_rate(text, k->flags & BYTES, target);
+}
+
 bool value_set(const struct key *k, struct arena *a, struct str text, void *target, bool *later_out)
 {
 	uint64_t number;
@@ -153,7 +160,7 @@ bool value_set(const struct key *k, struct arena *a, struct str text, void *targ
 	case CFG_TEXT:
 	case CFG_SECRET: return set_text(k, a, text, target, later_out);
 	case CFG_ENUM: return set_enum(k, text, target, later_out);
-	case CFG_RATE: return value_rate(text, k->flags & BYTES, target);
+	case CFG_RATE: return set_rate(k, text, target);
 	case CFG_BOOL: *(bool *)target = str_eq(text, S("true")); return str_eq(text, S("true")) || str_eq(text, S("false"));
 	case CFG_INT:
 	case CFG_SIZE:
@@ -166,14 +173,14 @@ bool value_set(const struct key *k, struct arena *a, struct str text, void *targ
 	}
 }
 
-/* "one of "a", "b"", only what is built. */
+/* "one of "a", "b"", only what is built; "" says what the key's absence says. */
 static void print_choices(struct buf *b, const struct choice *choices)
 {
 	const char *between = "";
 
 	buf_add(b, S("one of "));
 	for (const struct choice *c = choices; c->name; c++) {
-		if (c->later)
+		if (c->later || c->name[0] == '\0')
 			continue;
 		buf_printf(b, "%s\"%s\"", between, c->name);
 		between = ", ";
@@ -213,9 +220,16 @@ struct str value_expected(const struct key *k, struct arena *a)
 	struct str text;
 
 	buf_init(&b, 4096);
-	if (key_is_array(k) && k->type != CFG_LIST)
+	if (k->type == CFG_OPTIONS)
+		buf_add(&b, S("a group { name = value; … } of texts, whole numbers, true and false"));
+	else if (key_is_array(k) && k->type != CFG_LIST)
 		buf_add(&b, S("a list [ … ]; each element "));
-	print_scalar_expected(&b, k);
+	if (k->type != CFG_OPTIONS)
+		print_scalar_expected(&b, k);
+	if (k->type == CFG_RATE)
+		buf_add(&b, S(", or \"\" for none"));
+	if (k->hint)
+		buf_printf(&b, "; %s", k->hint);
 	text = arena_str(a, buf_view(&b));
 	buf_fini(&b);
 	return text;
@@ -242,6 +256,29 @@ static void print_enum(struct buf *b, const struct key *k, unsigned value)
 		}
 }
 
+static void print_rate(struct buf *b, const struct key *k, const struct rate *rate)
+{
+	buf_add_char(b, '"');
+	if (rate->amount > 0) {
+		if (k->flags & BYTES)
+			value_print_size(b, rate->amount);
+		else
+			buf_printf(b, "%" PRIu64, rate->amount);
+		buf_add_char(b, '/');
+		value_print_time(b, rate->window_ms);
+	}
+	buf_add_char(b, '"');
+}
+
+/* What was given, by name; the values may be passwords. */
+static void print_options(struct buf *b, const struct str *options, size_t n)
+{
+	buf_add(b, S("{ "));
+	for (size_t i = 0; i < n; i++)
+		buf_printf(b, "%.*s = \"(hidden)\"; ", STR_ARG(str_head(options[i], str_find(options[i], '='))));
+	buf_add(b, S("}"));
+}
+
 static void print_scalar(struct buf *b, const struct key *k, const void *at)
 {
 	const struct rate *rate = at;
@@ -262,11 +299,7 @@ static void print_scalar(struct buf *b, const struct key *k, const void *at)
 		value_print_time(b, *(const uint64_t *)at);
 		buf_add_char(b, '"');
 		break;
-	case CFG_RATE:
-		buf_printf(b, "\"%" PRIu64 "/", rate->amount);
-		value_print_time(b, rate->window_ms);
-		buf_add_char(b, '"');
-		break;
+	case CFG_RATE: print_rate(b, k, rate); break;
 	default: break;
 	}
 }
@@ -281,6 +314,10 @@ void value_print(struct buf *b, const struct key *k, const void *base)
 		return;
 	}
 	elements = key_array(k, base, &n);
+	if (k->type == CFG_OPTIONS) {
+		print_options(b, (const struct str *)(const void *)elements, n);
+		return;
+	}
 	buf_add(b, S("[ "));
 	for (size_t i = 0; i < n; i++) {
 		if (i > 0)

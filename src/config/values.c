@@ -2,8 +2,6 @@
  * that is in the table is looked up in the file: so unknown keys and missing ones are both found. */
 #include "loader.h"
 
-#include "posthouse/secret.h"
-
 #include <stdio.h>
 
 #define ELEMENTS_MAX 100000
@@ -288,36 +286,6 @@ static void load_default(struct loader *l, const config_setting_t *group, size_t
 	}
 }
 
-/* A secret from its file: without the one newline that editors put at the end. */
-static void load_secret_file(struct loader *l, const config_setting_t *s, const struct key *k, struct str *target)
-{
-	struct str shown = schema_shown(l->arena, str_of(k->path)), path, secret;
-	const char *why;
-	unsigned mode;
-	struct buf b;
-
-	if (config_setting_type(s) != CONFIG_TYPE_STRING || config_setting_get_string(s)[0] == '\0') {
-		fault(l, s, "%.*s_file: expected the path of a file", STR_ARG(shown));
-		return;
-	}
-	path = path_resolve(l, str_of(config_setting_get_string(s)));
-	why = file_read(arena_cstr(l->arena, path), 65536, &b, &mode);
-	secret = buf_view(&b);
-	if (str_ends(secret, S("\n")))
-		secret = str_head(secret, secret.n - (str_ends(secret, S("\r\n")) ? 2 : 1));
-	if (!why && (secret.n == 0 || str_find(secret, '\n') < secret.n || memchr(secret.p, 0, secret.n)))
-		why = "expected one line of text";
-	if (why)
-		fault(l, s, "%.*s_file: %.*s: %s", STR_ARG(shown), STR_ARG(path), why);
-	else
-		*target = arena_str(l->arena, secret);
-	if (!why && mode & 0004)
-		warning(l, s, "%.*s_file: everybody can read %.*s; expected mode 0600", STR_ARG(shown), STR_ARG(path));
-	if (b.p)
-		wipe(b.p, b.capacity);
-	buf_fini(&b);
-}
-
 /* The setting of a path below `group` ("timeouts.connect"), through groups only; NULL when it is not there. */
 static const config_setting_t *setting_of(const config_setting_t *group, struct str path, const char *suffix)
 {
@@ -345,9 +313,11 @@ static void load_row(struct loader *l, const config_setting_t *group, size_t ski
 	if (s && file)
 		fault(l, file, "expected one of %.*s and %.*s_file, not both", STR_ARG(schema_leaf(k)), STR_ARG(schema_leaf(k)));
 	else if (file)
-		load_secret_file(l, file, k, text);
+		secret_file_load(l, file, schema_shown(l->arena, str_of(k->path)), S(""), text);
 	else if (!s || k->flags & LATER)
 		load_default(l, group, i, base);
+	else if (k->type == CFG_OPTIONS)
+		options_load(l, s, k, base);
 	else if (key_is_array(k))
 		load_array(l, s, i, base);
 	else

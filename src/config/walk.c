@@ -73,7 +73,8 @@ uint64_t schema_hash(void)
 
 bool key_is_array(const struct key *k)
 {
-	return k->type == CFG_TEXTS || k->type == CFG_TIMES || k->type == CFG_RATES || k->type == CFG_LIST;
+	return k->type == CFG_TEXTS || k->type == CFG_TIMES || k->type == CFG_RATES || k->type == CFG_OPTIONS ||
+	       k->type == CFG_LIST;
 }
 
 enum key_type key_scalar(const struct key *k)
@@ -82,6 +83,7 @@ enum key_type key_scalar(const struct key *k)
 	case CFG_TEXTS: return CFG_TEXT;
 	case CFG_TIMES: return CFG_TIME;
 	case CFG_RATES: return CFG_RATE;
+	case CFG_OPTIONS: return CFG_SECRET;
 	default: return k->type;
 	}
 }
@@ -89,7 +91,8 @@ enum key_type key_scalar(const struct key *k)
 size_t key_element_size(const struct key *k)
 {
 	switch (k->type) {
-	case CFG_TEXTS: return sizeof(struct str);
+	case CFG_TEXTS:
+	case CFG_OPTIONS: return sizeof(struct str);
 	case CFG_TIMES: return sizeof(uint64_t);
 	case CFG_RATES: return sizeof(struct rate);
 	default: return k->element_size;

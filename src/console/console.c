@@ -94,6 +94,8 @@ TO(queue_page, ROLE_QUEUE)
 TO(queue_alter, ROLE_QUEUE)
 TO(queue_show, ROLE_QUEUE)
 TO(trace, ROLE_QUEUE)
+TO(limits_page, ROLE_QUEUE)
+TO(limits_reset, ROLE_QUEUE)
 TO(status, ROLE_MASTER)
 TO(reload, ROLE_MASTER)
 FORWARD(account_change, account_changed)
@@ -102,6 +104,8 @@ FORWARD(queue_page, queue_rows)
 FORWARD(queue_alter, queue_altered)
 FORWARD(queue_show, queue_shown)
 FORWARD(trace, traced)
+FORWARD(limits_page, limits_rows)
+FORWARD(limits_reset, limits_were_reset)
 FORWARD(stats, stats_are)
 FORWARD(status, status_is)
 FORWARD(reload, reloaded)
@@ -113,6 +117,8 @@ static const struct ipc_handlers client_handlers = {
 	.queue_alter = forward_queue_alter,
 	.queue_show = forward_queue_show,
 	.trace = forward_trace,
+	.limits_page = forward_limits_page,
+	.limits_reset = forward_limits_reset,
 	.stats = forward_stats,
 	.status = forward_status,
 	.reload = forward_reload,

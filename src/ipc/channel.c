@@ -3,6 +3,7 @@
 #include "channel.h"
 
 #include "posthouse/log.h"
+#include "posthouse/secret.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -157,6 +158,8 @@ static void datagram_free(struct datagram *d)
 	list_remove(&d->link);
 	if (d->fd >= 0)
 		close(d->fd);
+	if (ipc_is_secret(str_make(d->bytes, d->n)))
+		wipe(d->bytes, d->n);
 	free(d);
 }
 
@@ -209,38 +212,49 @@ static void flush(struct channel *ch)
 		watch(ch);
 }
 
-bool ipc_send(struct channel *ch, enum msg_type type, uint64_t call, const void *message, int fd)
+/* The datagram goes out now or waits its turn; false: the channel is closed. */
+static bool send_datagram(struct channel *ch, const struct message_type *t, bool is_call, uint64_t call, struct str bytes, int fd)
 {
-	const struct message_type *t = &message_types[type];
-	bool bulk = t->flags & BULK, blocked, counted;
-	static struct buf b; /* one thread sends; kept, because nearly every datagram needs it */
-	int error = -EAGAIN;
+	bool bulk = t->flags & BULK, blocked = !list_empty(&ch->control) || (bulk && !list_empty(&ch->bulk)), counted;
+	int error = blocked ? -EAGAIN : put(ch->fd, bytes, fd);
 
-	if (!ch || ch->closing)
-		return false;
-	if (!b.max)
-		buf_init(&b, IPC_DATAGRAM_MAX);
-	buf_clear(&b);
-	if (!(t->from & 1u << ch->config.self) || !(t->to & 1u << ch->config.peer) || !ipc_encode(&b, type, call, message)) {
-		log_error(NULL, "ipc.unsendable", kv("message", t->name), kv("peer", role_name(ch->config.peer)));
-		return false;
-	}
-	blocked = !list_empty(&ch->control) || (bulk && !list_empty(&ch->bulk));
-	if (!blocked)
-		error = put(ch->fd, buf_view(&b), fd);
 	if (error && error != -EAGAIN) {
 		channel_close(ch, "the peer has gone");
 		return false;
 	}
 	/* a call holds its credit until it is answered (calls.c), another bulk message until the kernel has it */
-	counted = error && bulk && !ipc_call_type(type);
+	counted = error && bulk && !is_call;
 	if (counted)
-		ch->credit_used += b.n;
-	if (bulk && ipc_call_type(type))
-		calls_hold_credit(call, b.n);
+		ch->credit_used += bytes.n;
+	if (bulk && is_call)
+		calls_hold_credit(call, bytes.n);
 	if (error)
-		queue_datagram(ch, buf_view(&b), fd, bulk, counted);
+		queue_datagram(ch, bytes, fd, bulk, counted);
 	return !ch->closing;
+}
+
+bool ipc_send(struct channel *ch, enum msg_type type, uint64_t call, const void *message, int fd)
+{
+	const struct message_type *t = &message_types[type];
+	static struct buf b; /* one thread sends; kept, because nearly every datagram needs it */
+	bool sent = false;
+
+	if (!ch || ch->closing)
+		return false;
+	if (!b.max) {
+		buf_init(&b, IPC_DATAGRAM_MAX);
+		buf_reserve(
+			&b,
+			IPC_DATAGRAM_MAX); /* it never moves, so it leaves no copies behind; what is not used is not there yet */
+	}
+	buf_clear(&b);
+	if (!(t->from & 1u << ch->config.self) || !(t->to & 1u << ch->config.peer) || !ipc_encode(&b, type, call, message))
+		log_error(NULL, "ipc.unsendable", kv("message", t->name), kv("peer", role_name(ch->config.peer)));
+	else
+		sent = send_datagram(ch, t, ipc_call_type(type) != NULL, call, buf_view(&b), fd);
+	if (t->flags & SECRET)
+		wipe(b.p, b.n);
+	return sent;
 }
 
 /* ---- receiving ---- */
@@ -254,7 +268,7 @@ static void receive_hello(struct channel *ch, const struct msg_hello *m)
 		ch->peer_incarnation = m->incarnation ? m->incarnation : 1;
 }
 
-/* One datagram: an answer, a message for a handler, or a breach of the rules. Owns fd. */
+/* One datagram: an answer, a message for a handler, or a breach of the rules. Owns fd. The arena gets no texts: they are views of the datagram. */
 static void receive(struct channel *ch, struct str datagram, int fd)
 {
 	enum msg_type type;
@@ -328,6 +342,8 @@ static bool take(struct channel *ch)
 	if (msg.msg_flags & MSG_CTRUNC)
 		log_error(NULL, "ipc.descriptor_lost", kv("peer", role_name(ch->config.peer)));
 	receive(ch, str_make(bytes, (size_t)n), passed_fd(&msg));
+	if (ipc_is_secret(str_make(bytes, (size_t)n)))
+		wipe(bytes, (size_t)n);
 	return !ch->closing;
 }
 

@@ -214,6 +214,13 @@ bool ipc_is_reply(unsigned type)
 	return false;
 }
 
+bool ipc_is_secret(struct str datagram)
+{
+	uint32_t type;
+
+	return !get_raw(&datagram, &type, sizeof type) || type >= MSG_COUNT || message_types[type].flags & SECRET;
+}
+
 bool ipc_dispatch(const struct ipc_handlers *h, void *ctx, struct channel *ch, enum msg_type type, const union ipc_message *m,
 		  int fd)
 {

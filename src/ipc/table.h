@@ -5,7 +5,8 @@
 #include "posthouse/ipc.h"
 
 enum fd_rule { FD_NONE, FD_ONE, FD_MAYBE };
-#define BULK 1u
+#define BULK   1u
+#define SECRET 2u
 
 /* Bits of enum role_id. */
 #define B_MASTER     (1u << ROLE_MASTER)
@@ -36,6 +37,7 @@ struct call_type {
 extern const struct message_type message_types[MSG_COUNT];
 extern const struct call_type *ipc_call_type(unsigned request); /* NULL: no request */
 bool ipc_is_reply(unsigned type);
+bool ipc_is_secret(struct str datagram); /* ... or not to be told from one */
 
 /* Give a message to its handler; false when there is none. */
 bool ipc_dispatch(const struct ipc_handlers *h, void *ctx, struct channel *ch, enum msg_type type, const union ipc_message *m,

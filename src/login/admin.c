@@ -18,6 +18,7 @@ struct change {
 	const char *state_dir;
 	enum account_operation operation;
 	struct str name, device, verifier;
+	uint64_t expires_at;
 	struct verdict verdict; /* the worker's, kept in the arena */
 	uv_work_t work;
 };
@@ -31,7 +32,7 @@ static void work_change(uv_work_t *work)
 	struct accounts *accounts = accounts_open(c->state_dir, &v);
 
 	if (accounts)
-		v = accounts_change(accounts, c->operation, c->name, c->device, c->verifier);
+		v = accounts_change(accounts, c->operation, c->name, c->device, c->verifier, c->expires_at);
 	c->verdict = verdict_keep(&c->arena, v);
 	accounts_close(accounts);
 }
@@ -94,6 +95,7 @@ void change_accounts(struct login *l, struct channel *ch, const struct msg_accou
 	c->name = arena_str(&c->arena, m->name);
 	c->device = arena_str(&c->arena, m->device);
 	c->verifier = arena_str(&c->arena, m->verifier);
+	c->expires_at = m->expires_at;
 	list_append(&l->changes, &c->link);
 	if (idle)
 		begin_change(l);
@@ -129,7 +131,8 @@ void list_accounts(struct login *l, struct channel *ch, const struct msg_account
 		for (i = m->cursor; page.rows.n < rows_max && bytes < IPC_PAGE_MAX; i++) {
 			const struct account *row = accounts_at(accounts, i);
 
-			page.rows.at[page.rows.n++] = (struct rec_account){ row->name, row->device, row->created_at };
+			page.rows.at[page.rows.n++] =
+				(struct rec_account){ row->name, row->device, row->created_at, row->expires_at };
 			bytes += row->name.n + row->device.n + ROW_OVERHEAD;
 		}
 		page.cursor = rows_max && i < n ? i : 0;

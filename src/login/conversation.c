@@ -1,6 +1,7 @@
 /* conversation.c - one login with Cyrus SASL: a connection of the library, what it asks of us by call-backs, and what its results
  * mean on the wire. */
 #include "cyrus.h"
+#include "gs2.h"
 #include "internal.h"
 
 #include <sasl/sasl.h>
@@ -9,15 +10,23 @@
 
 #define CALLBACKS 6
 
+/* A SCRAM client's first message says how it binds, and Cyrus must be told before it reads it. */
+enum scram { NOT_SCRAM, SCRAM_FIRST, SCRAM_PLUS_FIRST, SCRAM_BEGUN };
+
 struct conversation {
 	sasl_conn_t *sasl;
 	sasl_callback_t callbacks[CALLBACKS];
 	struct arena arena; /* as long as the conversation */
 	struct arena step;  /* a step's results */
-	struct str realm, fault;
+	struct str realm, fault, warning;
+	struct str tried_name, tried_device; /* in their full form; "": not readable */
+	enum scram scram;
+	struct str exporter, end_point;
+	bool offers_binding;
 	sasl_channel_binding_t binding;
 	struct directory *directory;
-	bool unavailable; /* the directory could not answer */
+	bool unavailable;    /* the directory could not answer */
+	bool sql_asks_other; /* than the password */
 };
 
 void login_split(struct str login, struct str *name_out, struct str *device_out)
@@ -29,6 +38,12 @@ void login_split(struct str login, struct str *name_out, struct str *device_out)
 }
 
 /* ---- what Cyrus asks ---- */
+/* Could the back-end know it at all? */
+static bool may_exist(const struct conversation *c, struct str name, struct str device)
+{
+	return backend_may_know(cyrus_backend(), cyrus_realms(), c->realm, name, device);
+}
+
 /* The full form of a name, so that Cyrus, the plug-in and we mean the same account. A malformed name cannot exist. */
 static int canonical_name(sasl_conn_t *sasl, void *context, const char *in, unsigned in_n, unsigned flags, const char *user_realm,
 			  char *out, unsigned out_max, unsigned *out_n)
@@ -37,6 +52,12 @@ static int canonical_name(sasl_conn_t *sasl, void *context, const char *in, unsi
 	struct str name, device, full;
 
 	if (!account_parse_name(&c->step, str_make(in, in_n), c->realm, &name, &device))
+		return SASL_BADAUTH;
+	if (flags & SASL_CU_AUTHID) {
+		c->tried_name = arena_str(&c->arena, name); /* a mechanism or two ask for it more than once, not more */
+		c->tried_device = arena_str(&c->arena, device);
+	}
+	if (!may_exist(c, name, device))
 		return SASL_BADAUTH;
 	full = device.n ? arena_printf(&c->step, "%.*s/%.*s", STR_ARG(name), STR_ARG(device)) : name;
 	if (full.n >= out_max)
@@ -75,13 +96,33 @@ static int may_act_for(sasl_conn_t *sasl, void *context, const char *requested, 
 	return SASL_BADAUTH;
 }
 
+/* The sql plug-in tells of a database that does not work only among the words for those who mend plug-ins, and then goes on as if there
+ * were no such user. Its queries for other properties than the password may fail: with %p in sql_select they ask for columns that
+ * need not be there. */
+static bool sql_failed(struct conversation *c, int level, struct str message)
+{
+	static const struct str asks = { "sql plugin create statement from ", 33 }, fault = { "sql plugin: ", 12 };
+
+	if (str_starts(message, asks))
+		c->sql_asks_other = !str_starts(str_from(message, asks.n), S("userPassword "));
+	else if (str_starts(message, S("sql plugin Parse")))
+		c->sql_asks_other = false;
+	if (c->sql_asks_other)
+		return false;
+	return level == SASL_LOG_ERR ||
+	       (str_starts(message, fault) && !str_starts(str_from(message, fault.n), S("no result found")));
+}
+
 /* Cyrus' own words about what is wrong with it; its levels beyond that name users and are not for our log. */
 static int keep_fault(void *context, int level, const char *message)
 {
 	struct conversation *c = context;
+	struct str text = str_trim(str_of(message));
 
-	if (level == SASL_LOG_ERR && message)
-		c->fault = arena_str(&c->step, str_head(str_of(message), 512));
+	if (level == SASL_LOG_WARN && !cyrus_backend()->is_sql)
+		c->warning = arena_str(&c->step, str_head(text, 512));
+	else if (cyrus_backend()->is_sql ? sql_failed(c, level, text) : level == SASL_LOG_ERR)
+		c->fault = arena_str(&c->step, str_head(text, 512));
 	return SASL_OK;
 }
 
@@ -96,7 +137,8 @@ static void set_callbacks(struct conversation *c)
 	size_t n = 0;
 
 	c->callbacks[n++] = callback(SASL_CB_CANON_USER, (void (*)(void))canonical_name, c);
-	c->callbacks[n++] = callback(SASL_CB_SERVER_USERDB_CHECKPASS, (void (*)(void))check_password, c);
+	if (backend_is_ours(cyrus_backend()))
+		c->callbacks[n++] = callback(SASL_CB_SERVER_USERDB_CHECKPASS, (void (*)(void))check_password, c);
 	c->callbacks[n++] = callback(SASL_CB_PROXY_POLICY, (void (*)(void))may_act_for, c);
 	c->callbacks[n++] = callback(SASL_CB_LOG, (void (*)(void))keep_fault, c);
 	c->callbacks[n++] = callback(SASL_CB_LIST_END, NULL, NULL);
@@ -110,18 +152,8 @@ static bool set_properties(struct conversation *c, const struct conversation_con
 	};
 	sasl_ssf_t bits = config->tls_bits;
 
-	if (sasl_setprop(c->sasl, SASL_SEC_PROPS, &security) != SASL_OK ||
-	    sasl_setprop(c->sasl, SASL_SSF_EXTERNAL, &bits) != SASL_OK)
-		return false;
-	if (config->binding.n == 0)
-		return true;
-
-	/* Not critical: that would hide every mechanism without channel binding, PLAIN included. */
-	c->binding = (sasl_channel_binding_t){ .name = arena_cstr(&c->arena, config->binding_name),
-					       .critical = 0,
-					       .len = config->binding.n,
-					       .data = (const unsigned char *)arena_str(&c->arena, config->binding).p };
-	return sasl_setprop(c->sasl, SASL_CHANNEL_BINDING, &c->binding) == SASL_OK;
+	return sasl_setprop(c->sasl, SASL_SEC_PROPS, &security) == SASL_OK &&
+	       sasl_setprop(c->sasl, SASL_SSF_EXTERNAL, &bits) == SASL_OK;
 }
 
 struct conversation *conversation_new(struct directory *d, const struct conversation_config *config)
@@ -130,6 +162,9 @@ struct conversation *conversation_new(struct directory *d, const struct conversa
 
 	c->directory = d;
 	c->realm = arena_str(&c->arena, config->realm);
+	c->exporter = arena_str(&c->arena, config->exporter);
+	c->end_point = arena_str(&c->arena, config->end_point);
+	c->offers_binding = config->offers_binding;
 	set_callbacks(c);
 	if (sasl_server_new(config->service, config->hostname, NULL, NULL, NULL, c->callbacks, 0, &c->sasl) != SASL_OK ||
 	    !set_properties(c, config)) {
@@ -154,7 +189,7 @@ void conversation_free(struct conversation *c)
 static void begin_step(struct conversation *c)
 {
 	arena_reset(&c->step);
-	c->fault = str_of("");
+	c->fault = c->warning = str_of("");
 	c->unavailable = false;
 }
 
@@ -172,6 +207,19 @@ static bool read_identity(struct conversation *c, struct conversation_result *r)
 	return r->name.n > 0;
 }
 
+static struct verdict wrong(void)
+{
+	return perm(535, S("5.7.8"), S("authentication failed"));
+}
+
+/* Cyrus calls it a mistake of the protocol; it is a login that must fail (RFC 5802 section 6). */
+static bool binding_differs(struct conversation *c, int result)
+{
+	const char *detail = sasl_errdetail(c->sasl);
+
+	return result == SASL_BADPROT && c->scram == SCRAM_BEGUN && detail && strstr(detail, "hannel binding");
+}
+
 /* From Cyrus' results to verdicts. RFC 4954 section 6 has the codes. */
 static struct conversation_result conclude(struct conversation *c, int result, const char *out, unsigned out_n)
 {
@@ -179,6 +227,14 @@ static struct conversation_result conclude(struct conversation *c, int result, c
 
 	if (c->unavailable)
 		return r; /* the directory has logged why */
+	if (binding_differs(c, result)) {
+		r.misbound = S("the client is bound to another TLS connection");
+		result = SASL_BADAUTH;
+	}
+	if (c->fault.n && result != SASL_OK && result != SASL_BADPROT && result != SASL_BADPARAM) {
+		r.fault = c->fault; /* the back-end does not work: nobody knows what it would have said */
+		return r;
+	}
 	switch (result) {
 	case SASL_OK:
 		if (read_identity(c, &r))
@@ -194,41 +250,103 @@ static struct conversation_result conclude(struct conversation *c, int result, c
 	case SASL_NOUSER:
 	case SASL_NOAUTHZ:
 	case SASL_NOVERIFY:
-	case SASL_BUFOVER: r.verdict = perm(535, S("5.7.8"), S("authentication failed")); return r;
+	case SASL_BUFOVER:
+		r.verdict = wrong();
+		r.fault = c->warning;
+		r.name = c->tried_name;
+		r.device = c->tried_device;
+		return r;
 	case SASL_BADPROT:
 	case SASL_BADPARAM: r.verdict = perm(501, S("5.5.2"), S("not an answer of this mechanism")); return r;
 	case SASL_NOMECH: r.verdict = perm(504, S("5.5.4"), S("unrecognized authentication mechanism")); return r;
-	default: r.fault = c->fault.n ? c->fault : str_of(sasl_errstring(result, NULL, NULL)); return r;
+	default: r.fault = arena_str(&c->step, str_of(sasl_errdetail(c->sasl))); return r;
 	}
+}
+
+/* ---- channel binding (RFC 5802 section 6) ---- */
+/* Cyrus holds one binding at a time and keeps the pointer: which it is may change until it reads the client's first message. Not
+ * critical: that would hide every mechanism without channel binding. */
+static bool bind_to(struct conversation *c, const char *type, struct str value)
+{
+	c->binding =
+		(sasl_channel_binding_t){ .name = type, .critical = 0, .len = value.n, .data = (const unsigned char *)value.p };
+	return value.n > 0 && sasl_setprop(c->sasl, SASL_CHANNEL_BINDING, &c->binding) == SASL_OK;
+}
+
+/* What a client says of channel binding, when this is its first message: false: the login fails by it, *why_out says why. */
+static bool begin_scram(struct conversation *c, struct str first, struct conversation_result *why_out)
+{
+	bool plus = c->scram == SCRAM_PLUS_FIRST;
+	struct str type;
+	enum gs2_binding says;
+
+	if ((c->scram != SCRAM_FIRST && !plus) || !first.p)
+		return true;
+	c->scram = SCRAM_BEGUN;
+	says = gs2_read(first, &type);
+	if (says == GS2_NOT_OFFERED && c->offers_binding) {
+		*why_out =
+			(struct conversation_result){ .verdict = wrong(),
+						      .misbound = S("the client was not told that channel binding is offered") };
+		return false;
+	}
+	if (says == GS2_MALFORMED || (says == GS2_BOUND) != plus) {
+		*why_out = conclude(c, SASL_BADPROT, NULL, 0);
+		return false;
+	}
+	if (!plus || (str_eq(type, S("tls-exporter")) && bind_to(c, "tls-exporter", c->exporter)) ||
+	    (str_eq(type, S("tls-server-end-point")) && bind_to(c, "tls-server-end-point", c->end_point)))
+		return true;
+	*why_out = (struct conversation_result){ .verdict = wrong(),
+						 .misbound = S("the client binds in a way that this connection does not have") };
+	return false;
 }
 
 struct conversation_result conversation_start(struct conversation *c, const char *mechanism, struct str initial)
 {
+	struct conversation_result refused;
 	const char *out = NULL;
 	unsigned out_n = 0;
 	int result;
 
 	begin_step(c);
+	if (strncmp(mechanism, "SCRAM-", 6) == 0)
+		c->scram = str_iends(str_of(mechanism), S("-PLUS")) ? SCRAM_PLUS_FIRST : SCRAM_FIRST;
+	/* without any binding Cyrus denies knowing the mechanism; the right one is set when the client has named it */
+	if (c->scram == SCRAM_PLUS_FIRST && !bind_to(c, "tls-exporter", c->exporter) &&
+	    !bind_to(c, "tls-server-end-point", c->end_point))
+		return conclude(c, SASL_NOMECH, NULL, 0);
+	if (!begin_scram(c, initial, &refused))
+		return refused;
 	result = sasl_server_start(c->sasl, mechanism, initial.p, (unsigned)initial.n, &out, &out_n);
 	return conclude(c, result, out, out_n);
 }
 
 struct conversation_result conversation_step(struct conversation *c, struct str response)
 {
+	struct conversation_result refused;
 	const char *out = NULL;
 	unsigned out_n = 0;
 	int result;
 
 	begin_step(c);
-	result = sasl_server_step(c->sasl, response.p ? response.p : "", (unsigned)response.n, &out, &out_n);
+	response.p = response.p ? response.p : "";
+	if (!begin_scram(c, response, &refused))
+		return refused;
+	result = sasl_server_step(c->sasl, response.p, (unsigned)response.n, &out, &out_n);
 	return conclude(c, result, out, out_n);
 }
 
 struct conversation_result conversation_check(struct conversation *c, struct str user, struct str password)
 {
+	struct str name, device;
 	int result;
 
 	begin_step(c);
+	if (account_parse_name(&c->arena, user, c->realm, &name, &device)) {
+		c->tried_name = name;
+		c->tried_device = device;
+	}
 	/* Cyrus takes a length of 0 as "ends in NUL", and reads a name up to its first NUL. */
 	if (user.n == 0 || password.n == 0 || str_find(user, '\0') < user.n || str_find(password, '\0') < password.n)
 		return conclude(c, SASL_BADAUTH, NULL, 0);

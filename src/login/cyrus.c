@@ -1,14 +1,33 @@
-/* cyrus.c - the library as a whole: its configuration by call-backs, its locks, the plug-in that hands out verifiers. */
+/* cyrus.c - the library as a whole: its configuration by call-backs, its locks, what it must have. */
 #include "cyrus.h"
 #include "internal.h"
 
 #include <sasl/sasl.h>
 #include <sasl/saslplug.h>
 #include <stdlib.h>
-#include <string.h>
 #include <uv.h>
 
-#define PLUGIN "posthouse"
+/* Cyrus and its plug-ins keep pointers to the options: they live as long as it does. */
+static struct {
+	const struct backend *backend;
+	struct arena arena; /* of the copies */
+	struct option {
+		const char *name, *value;
+		size_t n;
+	} * options;
+	size_t options_n;
+	struct str realms;
+} started;
+
+const struct backend *cyrus_backend(void)
+{
+	return started.backend;
+}
+
+struct str cyrus_realms(void)
+{
+	return started.realms;
+}
 
 /* ---- locks: Cyrus asks for them as soon as threads share it ---- */
 static void *lock_new(void)
@@ -41,38 +60,64 @@ static void lock_free(void *lock)
 }
 
 /* ---- configuration ---- */
-static const struct {
-	const char *option, *value;
-} options[] = {
-	{ "auxprop_plugin", PLUGIN },
-	{ "pwcheck_method",
-	  "auxprop" }, /* asked after our own check has said no; our plug-in has no plain text, so it says no too */
-	{ "log_level", "1" },
-};
+static void add_option(struct str name, struct str value)
+{
+	struct option *o = &started.options[started.options_n++];
 
+	*o = (struct option){ arena_cstr(&started.arena, name), arena_cstr(&started.arena, value), value.n };
+}
+
+/* Ours come first, so nobody can point Cyrus elsewhere by an option. */
+static void keep_options(const struct cfg_auth *auth)
+{
+	const struct backend *b = started.backend;
+	struct str realms = backend_option(auth, S("realms"));
+
+	started.options = ARENA_ARRAY(&started.arena, struct option, auth->options.n + 3);
+	add_option(S("auxprop_plugin"), S(BACKEND_PLUGIN)); /* which asks the back-end's */
+	add_option(S("pwcheck_method"), str_of(b->method));
+	add_option(S("log_level"), b->is_sql ? S("5") : S("3"));
+	for (size_t i = 0; i < auth->options.n; i++) {
+		struct str option = auth->options.at[i], name = str_head(option, str_find(option, '='));
+
+		add_option(name, str_from(option, name.n + 1));
+	}
+	started.realms = arena_str(&started.arena, realms);
+}
+
+/* Some plug-ins look at the result whatever we return. */
 static int get_option(void *context, const char *plugin, const char *option, const char **result, unsigned *length)
 {
-	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
-		if (strcmp(option, options[i].option) == 0) {
-			*result = options[i].value;
-			if (length)
-				*length = (unsigned)strlen(*result);
-			return SASL_OK;
-		}
+	*result = NULL;
+	if (length)
+		*length = 0;
+	for (size_t i = 0; i < started.options_n; i++) {
+		const struct option *o = &started.options[i];
+
+		if (strcmp(option, o->name) != 0)
+			continue;
+		*result = o->value;
+		if (length)
+			*length = (unsigned)o->n;
+		return SASL_OK;
 	}
 	return SASL_FAIL;
+}
+
+static bool begins(const char *name, const char *prefix)
+{
+	return prefix && strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
 /* Of all that lies in the plug-in directory only what is needed is loaded, and no file but a plug-in is read. */
 static int verify_file(void *context, const char *file, sasl_verify_type_t type)
 {
-	static const char *const wanted[] = { "libplain.", "libscram." };
 	const char *slash = strrchr(file, '/');
 	const char *name = slash ? slash + 1 : file;
 
-	for (size_t i = 0; type == SASL_VRFY_PLUGIN && i < sizeof(wanted) / sizeof(wanted[0]); i++)
-		if (strncmp(name, wanted[i], strlen(wanted[i])) == 0)
-			return SASL_OK;
+	if (type == SASL_VRFY_PLUGIN &&
+	    (begins(name, "libplain.") || begins(name, "libscram.") || begins(name, started.backend->plugin)))
+		return SASL_OK;
 	return SASL_CONTINUE;
 }
 
@@ -82,51 +127,42 @@ static int log_nothing(void *context, int level, const char *message)
 	return SASL_OK;
 }
 
-/* ---- the plug-in ---- */
-/* Fill in what SCRAM asks for (RFC 5803's authPassword). Everybody has a verifier: unknown names get one that nothing fits. */
-static int look_up(void *context, sasl_server_params_t *parameters, unsigned flags, const char *user, unsigned length)
+/* ---- what is there ---- */
+static struct arena *text_arena(void)
 {
-	const sasl_utils_t *utils = parameters->utils;
-	const struct propval *wanted = utils->prop_get(parameters->propctx);
-	struct arena a = { 0 };
-	struct str name, device, verifier;
-	int result = SASL_OK;
+	static struct arena a;
 
-	if ((flags & SASL_AUXPROP_AUTHZID) || !wanted)
-		return SASL_OK;
-	for (; wanted->name && result == SASL_OK; wanted++) {
-		if (strcmp(wanted->name, "*authPassword") != 0 || (wanted->values && !(flags & SASL_AUXPROP_OVERRIDE)))
-			continue;
-		login_split(str_make(user, length), &name, &device);
-		if (directory_verifier(context, &a, name, device, &verifier).class != OK) {
-			result = SASL_UNAVAIL;
-			break;
-		}
-		if (wanted->values)
-			utils->prop_erase(parameters->propctx, wanted->name);
-		result = utils->prop_set(parameters->propctx, wanted->name, arena_cstr(&a, verifier), (int)verifier.n);
-	}
-	arena_fini(&a);
-	return result;
+	arena_reset(&a);
+	return &a;
 }
 
-static struct directory *plugin_directory;
-
-static int plugin_init(const sasl_utils_t *utils, int max_version, int *version_out, sasl_auxprop_plug_t **plugin_out,
-		       const char *name)
+static void note_plugin(sasl_auxprop_plug_t *plugin, sasl_info_callback_stage_t stage, void *found)
 {
-	static char plugin_name[] = PLUGIN;
-	static sasl_auxprop_plug_t plugin = { .auxprop_lookup = look_up, .name = plugin_name };
-
-	if (max_version < SASL_AUXPROP_PLUG_VERSION)
-		return SASL_BADVERS;
-	plugin.glob_context = plugin_directory;
-	*version_out = SASL_AUXPROP_PLUG_VERSION;
-	*plugin_out = &plugin;
-	return SASL_OK;
+	if (stage != SASL_INFO_LIST_MECH || !plugin)
+		return;
+	plugin_asks(plugin);
+	*(bool *)found = true;
 }
 
-struct verdict cyrus_start(struct directory *d)
+/* A plug-in that is not installed, or does not like its options, is not in Cyrus' list. */
+static struct verdict check_plugin(const struct backend *b)
+{
+	bool found = false;
+
+	if (!b->plugin)
+		return ok();
+	auxprop_plugin_info(b->name, note_plugin, &found);
+	if (found)
+		return ok();
+	return perm(
+		0, S(""),
+		arena_printf(
+			text_arena(),
+			"auth.backend: Cyrus SASL has no working plug-in for %s: is %s installed (Debian's name), and are auth.options right?",
+			b->name, b->package));
+}
+
+struct verdict cyrus_start(struct directory *d, const struct cfg_auth *auth)
 {
 	static const sasl_callback_t callbacks[] = {
 		{ SASL_CB_GETOPT, (int (*)(void))(void (*)(void))get_option, NULL },
@@ -135,22 +171,26 @@ struct verdict cyrus_start(struct directory *d)
 		{ SASL_CB_LIST_END, NULL, NULL },
 	};
 	static char nowhere[] = "/dev/null"; /* no configuration file can be in there */
+	struct verdict v = backend_check(text_arena(), auth);
 	int result;
 
-	plugin_directory = d;
+	if (v.class != OK)
+		return v;
+	started.backend = backend_find(auth->backend);
+	keep_options(auth);
 	sasl_set_mutex(lock_new, lock_take, lock_release, lock_free);
 	result = sasl_set_path(SASL_PATH_TYPE_CONFIG, nowhere);
 	if (result == SASL_OK)
 		result = sasl_server_init(callbacks, "posthouse");
 	if (result == SASL_OK)
-		result = sasl_auxprop_add_plugin(PLUGIN, plugin_init);
+		result = plugin_add(d);
 	if (result != SASL_OK)
 		return temp(454, S("4.7.0"), str_of(sasl_errstring(result, NULL, NULL)));
-	return ok();
+	return check_plugin(started.backend);
 }
 
 /* SCRAM-SHA-256-PLUS is the same plug-in with channel binding. */
-static bool has_plugin(struct str mechanism)
+static bool has_mechanism(struct str mechanism)
 {
 	const char **known = sasl_global_listmech();
 
@@ -162,34 +202,45 @@ static bool has_plugin(struct str mechanism)
 	return false;
 }
 
-struct verdict cyrus_can(const struct str_list *mechanisms)
+static bool is_built(struct str mechanism)
 {
 	static const struct str ours[] = {
 		{ "PLAIN", 5 }, { "LOGIN", 5 }, { "SCRAM-SHA-256", 13 }, { "SCRAM-SHA-256-PLUS", 18 }
 	};
-	static struct arena a;
 
-	arena_reset(&a);
-	for (size_t i = 0; i < mechanisms->n; i++) {
-		struct str wanted = mechanisms->at[i];
-		bool built = false;
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		if (str_ieq(mechanism, ours[i]))
+			return true;
+	return false;
+}
 
-		for (size_t k = 0; k < sizeof(ours) / sizeof(ours[0]); k++)
-			built = built || str_ieq(wanted, ours[k]);
-		if (!built)
-			return perm(0, S(""), arena_printf(&a, "auth.mechanisms: %.*s is not built", STR_ARG(wanted)));
-		if (!str_ieq(wanted, S("LOGIN")) && !has_plugin(wanted))
-			return perm(
+struct verdict cyrus_can(const struct cfg_auth *auth)
+{
+	struct arena *a = text_arena();
+	struct verdict v = backend_check(a, auth);
+
+	for (size_t i = 0; v.class == OK && i < auth->mechanisms.n; i++) {
+		struct str wanted = auth->mechanisms.at[i];
+
+		if (!is_built(wanted))
+			v = perm(0, S(""), arena_printf(a, "auth.mechanisms: %.*s is not built", STR_ARG(wanted)));
+		else if (!str_ieq(wanted, S("LOGIN")) && !has_mechanism(wanted))
+			v = perm(
 				0, S(""),
 				arena_printf(
-					&a,
+					a,
 					"auth.mechanisms: Cyrus SASL has no plug-in for %.*s; on Debian it is in libsasl2-modules",
 					STR_ARG(wanted)));
 	}
-	return ok();
+	return v;
 }
 
+/* Passwords may be among the options. */
 void cyrus_stop(void)
 {
 	sasl_server_done();
+	for (size_t i = 0; i < started.options_n; i++)
+		wipe((char *)started.options[i].value, started.options[i].n);
+	started.options_n = 0;
+	arena_fini(&started.arena);
 }

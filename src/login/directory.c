@@ -1,5 +1,6 @@
 /* directory.c - see directory.h. The loop alone replaces the accounts, so it reads them without the lock. */
 #include "directory.h"
+#include "posthouse/clock.h"
 #include "posthouse/log.h"
 
 #include <openssl/rand.h>
@@ -81,7 +82,25 @@ const struct accounts *directory_accounts(const struct directory *d)
 	return d->accounts;
 }
 
-/* A device that an existing account has not: the account's own salt, as its other devices have it, with keys that fit nothing. */
+static bool has_expired(const struct account *account)
+{
+	return account->expires_at && clock_now_ms() >= account->expires_at;
+}
+
+bool directory_expired(const struct directory *d, struct str name, struct str device)
+{
+	const struct account *account = d->accounts ? accounts_find(d->accounts, name, device) : NULL;
+
+	return account && has_expired(account);
+}
+
+struct str directory_decoy(const struct directory *d, struct arena *a, struct str name)
+{
+	return account_decoy(a, &d->key, name);
+}
+
+/* A device that an existing account has not, or a password that has expired: the account's own salt, as its other devices have it, with
+ * keys that fit nothing. */
 static struct str decoy_like(struct arena *a, struct str existing, struct str decoy)
 {
 	size_t keys = str_rfind(decoy, '$');
@@ -100,7 +119,7 @@ struct verdict directory_verifier(struct directory *d, struct arena *a, struct s
 	have_accounts = d->accounts != NULL;
 	exact = have_accounts ? accounts_find(d->accounts, name, device) : NULL;
 	any = have_accounts ? accounts_any(d->accounts, name) : NULL;
-	if (exact)
+	if (exact && !has_expired(exact))
 		*verifier_out = arena_str(a, exact->verifier);
 	else if (any)
 		*verifier_out = decoy_like(a, any->verifier, decoy);

@@ -21,8 +21,15 @@ uint64_t directory_generation(const struct directory *d);
 /* Loop only, valid until the next refresh; NULL: never readable so far. */
 const struct accounts *directory_accounts(const struct directory *d);
 
-/* Any thread. The verifier of a login, or one that no password fits: the caller cannot tell which. TEMP 454 4.7.0: no accounts. */
+/* Loop only. Is it a password whose time is over? Names that do not exist have none. */
+bool directory_expired(const struct directory *d, struct str name, struct str device);
+
+/* Any thread. The verifier of a login, or one that no password fits, for names that do not exist and passwords that have expired: the
+ * caller cannot tell which. TEMP 454 4.7.0: no accounts. */
 struct verdict directory_verifier(struct directory *d, struct arena *a, struct str name, struct str device,
 				  struct str *verifier_out);
+
+/* Any thread. A verifier that no password fits, the same for the same name; "": OpenSSL failed. */
+struct str directory_decoy(const struct directory *d, struct arena *a, struct str name);
 
 #endif

@@ -5,6 +5,11 @@
 #include "posthouse/log.h"
 #include "posthouse/role.h"
 
+#include <sysexits.h>
+#include <unistd.h>
+
+#define PATIENCE_MS 2000 /* with a back-end, while stopping */
+
 /* ---- messages ---- */
 static void handle_login_start(void *ctx, struct channel *ch, const struct msg_login_start *m, int fd)
 {
@@ -34,30 +39,39 @@ static void handle_account_page(void *ctx, struct channel *ch, const struct msg_
 /* ---- what the frame asks ---- */
 static struct login login;
 
+/* Calls that are open get a temporary failure from the end of their channel, and master starts us again. */
+static void on_stuck(struct login *l)
+{
+	log_error(NULL, "login.stuck", kv("backend", l->backend->name), kv("threads", workers_most(l->workers)));
+	_exit(EX_TEMPFAIL);
+}
+
 static struct verdict start(struct role *r)
 {
 	const struct config *c = role_config(r);
 	struct arena a = { 0 };
 	struct verdict v;
 
-	login_init(&login, role_loop(r), arena_cstr(&a, c->state_dir));
+	login_init(&login, role_loop(r), arena_cstr(&a, c->state_dir), &c->auth);
 	arena_fini(&a);
 	role_set_data(r, &login);
-	v = cyrus_start(login.directory);
+	v = cyrus_start(login.directory, &c->auth);
 	if (v.class == OK)
-		v = cyrus_can(&c->auth.mechanisms);
+		v = cyrus_can(&c->auth);
 	if (v.class != OK)
 		return v;
 	login.config = c;
+	login.on_stuck = on_stuck;
 	login_refresh(&login); /* a file that cannot be read is logged there, and tried again at each login */
 	return ok();
 }
 
 static struct verdict configure(struct role *r, const struct config *c)
 {
-	if (!str_eq(c->auth.backend, S("accounts")))
-		return perm(0, S(""), S("auth.backend: only \"accounts\" is built so far"));
-	return role_data(r) ? cyrus_can(&c->auth.mechanisms) : ok();
+	static struct arena a;
+
+	arena_reset(&a);
+	return role_data(r) ? cyrus_can(&c->auth) : backend_check(&a, &c->auth);
 }
 
 static void apply(struct role *r)
@@ -77,12 +91,23 @@ static void on_idle(struct login *l)
 	role_stopped(l->stopping);
 }
 
-/* What workers have begun they end: a login within milliseconds, a change of the account file with its fsync. */
+static void on_patience_ended(uv_timer_t *timer)
+{
+	if (login.on_idle)
+		login.on_idle(&login);
+}
+
+/* What workers have begun they end: a login within milliseconds, a change of the account file with its fsync. A back-end that hangs is not
+ * waited for. */
 static void stop(struct role *r, uint64_t grace_ms)
 {
+	static uv_timer_t patience;
+
 	exchanges_drop(&login, NULL);
 	login.stopping = r;
 	login.on_idle = on_idle;
+	uv_timer_init(role_loop(r), &patience);
+	uv_timer_start(&patience, on_patience_ended, grace_ms < PATIENCE_MS ? grace_ms : PATIENCE_MS, 0);
 	login_check_idle(&login);
 }
 
@@ -96,6 +121,8 @@ static void stats(struct role *r)
 	role_stat(r, S("logins_refused"), login.refused, S("wrong name, password or dialogue"));
 	role_stat(r, S("logins_failed"), login.failed, S("for a reason of ours"));
 	role_stat(r, S("logins_open"), login.open_exchanges, S(""));
+	role_stat(r, S("logins_stuck"), workers_stuck(login.workers, login.config->auth.timeout_ms),
+		  S("their back-end has not answered within auth.timeout"));
 }
 
 int main(int argc, char **argv)

@@ -2,29 +2,36 @@
 #ifndef POSTHOUSE_LOGIN_LOGIN_H
 #define POSTHOUSE_LOGIN_LOGIN_H
 
+#include "backend.h"
 #include "cache.h"
 #include "directory.h"
 #include "posthouse/config.h"
 #include "posthouse/ipc.h"
 #include "posthouse/list.h"
+#include "workers.h"
 
 struct login {
 	uv_loop_t *loop;
 	const struct config *config; /* the frame's; exchanges copy what they need of it */
+	const struct backend *backend;
+	struct workers *workers;
 	struct directory *directory;
 	struct cache *cache;
-	uint64_t cache_generation;        /* of the directory, when the cache was last known to fit */
-	struct list exchanges;            /* those that somebody waits for or may come back to */
-	struct list changes;              /* of accounts, waiting; the first is being made */
-	size_t open_exchanges;            /* with those that only their worker still has */
-	void (*on_idle)(struct login *l); /* no exchange and no change is left; NULL: nobody asks */
-	struct role *stopping;            /* for on_idle */
+	uint64_t cache_generation;         /* of the directory, when the cache was last known to fit */
+	struct list exchanges;             /* those that somebody waits for or may come back to */
+	struct list changes;               /* of accounts, waiting; the first is being made */
+	size_t open_exchanges;             /* with those that only their worker still has */
+	void (*on_idle)(struct login *l);  /* no exchange and no change is left; NULL: nobody asks */
+	struct role *stopping;             /* for on_idle */
+	void (*on_stuck)(struct login *l); /* the back-end has kept half of the threads for long; NULL: nobody asks */
 	uint64_t accepted, refused, failed, from_cache;
 	uint64_t fault_logged_at; /* the last fault that was logged, and when */
 	struct secret fault;
 };
 
-void login_init(struct login *l, uv_loop_t *loop, const char *state_dir);
+/* `auth` is read here only. close: no exchange is left; its handles go with the loop's next turns. Then fini. */
+void login_init(struct login *l, uv_loop_t *loop, const char *state_dir, const struct cfg_auth *auth);
+void login_close(struct login *l);
 void login_fini(struct login *l);
 
 /* Look at the account file; what was derived from an older one is dropped. TEMP: it cannot be used at present. */
@@ -33,7 +40,7 @@ struct verdict login_refresh(struct login *l);
 /* Tell on_idle when it is so. */
 void login_check_idle(struct login *l);
 
-/* ---- exchange.c: logins under way ---- */
+/* ---- exchange_start.c, exchange_step.c, exchange.c: logins under way ---- */
 void exchange_start(struct login *l, struct channel *ch, const struct msg_login_start *m);
 void exchange_step(struct login *l, struct channel *ch, const struct msg_login_step *m);
 void exchange_end(struct login *l, struct channel *ch, uint64_t session);

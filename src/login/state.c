@@ -1,13 +1,20 @@
 /* state.c - what the login role holds, apart from the frame: so that tests can drive it. */
 #include "login.h"
 
-void login_init(struct login *l, uv_loop_t *loop, const char *state_dir)
+void login_init(struct login *l, uv_loop_t *loop, const char *state_dir, const struct cfg_auth *auth)
 {
 	*l = (struct login){ .loop = loop };
 	list_init(&l->exchanges);
 	list_init(&l->changes);
+	l->backend = backend_find(auth->backend);
+	l->workers = workers_open(loop, l->backend->threads);
 	l->directory = directory_new(state_dir);
 	l->cache = cache_new();
+}
+
+void login_close(struct login *l)
+{
+	workers_close(l->workers);
 }
 
 void login_fini(struct login *l)

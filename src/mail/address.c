@@ -2,10 +2,11 @@
  *
  * What is found in From decides whether a login may send a message, so the parser takes only what every reader must understand alike.
  * Stricter than the grammar: an addr-spec is contiguous (no comment or fold within), a local part holds nothing that looks like
- * another address or an encoded word, a domain is made of letters, digits, "-", "_" and UTF-8, or is a literal. Looser, since clients
- * do it and it cannot be misread: "a@b <a@b>", dots and brackets in a display name, 8-bit bytes in it. All iterative: no nesting
- * costs stack. */
-#include "posthouse/mail.h"
+ * another address or an encoded word, a domain is made of letters, digits, "-", "_" and UTF-8, or is a literal; no route, since readers
+ * without it see its first address; and what doubt.c says. Looser, since clients do it and it cannot be misread: "a@b <a@b>", dots and
+ * brackets in a display name, 8-bit bytes in it. All iterative: no nesting costs stack. */
+#include "address.h"
+
 #include "text.h"
 
 #define ADDRESS_MAX 320 /* RFC 5321 4.5.3.1: 64 + 1 + 255 */
@@ -14,9 +15,12 @@ struct parser {
 	struct arena *arena;
 	struct str s;
 	size_t at;
-	struct str_list found; /* room for as many as there can be */
+	size_t words_end; /* of the last display name */
+	bool local_too;   /* a mailbox may be without domain */
 	bool in_group;
 	bool anything; /* a mailbox or a group was seen */
+	mailbox_fn on_mailbox;
+	void *ctx;
 };
 
 /* The byte at the position; NUL at the end (a NUL in the text is refused wherever it stands). */
@@ -52,7 +56,7 @@ static bool take_text(struct parser *p)
 
 static bool take_comment(struct parser *p)
 {
-	size_t depth = 0;
+	size_t depth = 0, start = p->at;
 
 	do {
 		if (take(p, '('))
@@ -62,7 +66,7 @@ static bool take_comment(struct parser *p)
 		else if (!take_text(p))
 			return false;
 	} while (depth > 0);
-	return true;
+	return !comment_is_doubtful(str_make(p->s.p + start, p->at - start));
 }
 
 /* White space, folds and comments, if any; false for a broken one. */
@@ -182,39 +186,30 @@ static bool take_domain(struct parser *p, struct str *domain_out)
 	return true;
 }
 
-/* local@domain without anything between. */
-static bool take_addr_spec(struct parser *p, struct str *address_out)
+/* local@domain without anything between, or a local part alone where that will do. */
+static bool take_addr_spec(struct parser *p, bool local_will_do, struct mailbox *m)
 {
-	struct str local, domain;
+	size_t start = p->at;
+	struct str local, domain = { 0 };
 
-	if (!take_local(p, &local) || !take(p, '@') || !take_domain(p, &domain))
+	if (!take_local(p, &local))
 		return false;
-	if (local.n + 1 + domain.n > ADDRESS_MAX || !text_is_utf8(local) || !text_is_utf8(domain))
+	m->has_domain = take(p, '@');
+	if (m->has_domain ? !take_domain(p, &domain) : !local_will_do)
 		return false;
-	*address_out = arena_printf(p->arena, "%.*s@%.*s", STR_ARG(local), STR_ARG(domain));
-	return true;
+	m->spec = str_make(p->s.p + start, p->at - start);
+	m->address = m->spec;
+	if (*m->spec.p == '"')
+		m->address = m->has_domain ? arena_printf(p->arena, "%.*s@%.*s", STR_ARG(local), STR_ARG(domain)) : local;
+	if (m->address.n > ADDRESS_MAX)
+		return false;
+	return text_is_ascii(m->address) || (text_is_utf8(m->address) && !address_is_doubtful(m->address));
 }
 
-/* RFC 5322 4.4: "@one,@two:" before the address; it has no meaning any more. */
-static bool skip_route(struct parser *p)
+/* "<address>" with white space or comments at the ends. */
+static bool take_angle(struct parser *p, struct mailbox *m)
 {
-	struct str domain;
-
-	do {
-		if (!take(p, '@') || !take_domain(p, &domain))
-			return false;
-	} while (take(p, ','));
-	return take(p, ':');
-}
-
-/* "<address>" with white space or comments at the ends, and a route. */
-static bool take_angle(struct parser *p, struct str *address_out)
-{
-	if (!take(p, '<') || !skip_cfws(p))
-		return false;
-	if (peek(p) == '@' && !skip_route(p))
-		return false;
-	return take_addr_spec(p, address_out) && skip_cfws(p) && take(p, '>');
+	return take(p, '<') && skip_cfws(p) && take_addr_spec(p, p->local_too, m) && skip_cfws(p) && take(p, '>');
 }
 
 /* A display name: words, encoded words among them, dots and brackets. False when there is not one. */
@@ -231,50 +226,72 @@ static bool skip_phrase(struct parser *p)
 		else if (!skip_quoted(p))
 			return false;
 		any = true;
+		p->words_end = p->at;
 		if (!skip_cfws(p))
 			return false;
 	}
 }
 
-static void found(struct parser *p, struct str address)
+static void found(struct parser *p, const struct mailbox *m)
 {
-	p->found.at[p->found.n++] = address;
 	p->anything = true;
+	p->on_mailbox(p->ctx, m);
 }
 
 /* A mailbox that begins with an address: it stands alone, or is the display name of the very same address. */
-static bool take_bare_mailbox(struct parser *p, struct str address)
+static bool take_bare_mailbox(struct parser *p, struct mailbox *m)
 {
-	struct str angle;
+	struct mailbox angle = { .twin = m->spec };
 
 	if (!skip_cfws(p))
 		return false;
-	if (peek(p) == '<' && (!take_angle(p, &angle) || !str_ieq(angle, address)))
+	if (peek(p) != '<') {
+		found(p, m);
+		return true;
+	}
+	if (!take_angle(p, &angle) || !str_ieq(angle.address, m->address))
 		return false;
-	found(p, address);
+	found(p, &angle);
+	return true;
+}
+
+/* A single word that stands where an address should: "root", "root (Cron Daemon)". */
+static bool take_lone_local(struct parser *p, struct mailbox *m)
+{
+	if (!p->local_too || peek(p) == '"' || !take_addr_spec(p, true, m) || m->has_domain || !skip_cfws(p))
+		return false;
+	if (p->at < p->s.n && peek(p) != ',' && peek(p) != ';')
+		return false;
+	found(p, m);
 	return true;
 }
 
 /* A mailbox, or the beginning of a group ("name:"), which may not stand in a group. */
 static bool take_mailbox(struct parser *p)
 {
-	struct str address;
+	struct mailbox m = { 0 };
 	size_t start = p->at;
 
 	if (peek(p) != '<') {
-		if (take_addr_spec(p, &address))
-			return take_bare_mailbox(p, address);
+		if (take_addr_spec(p, false, &m))
+			return take_bare_mailbox(p, &m);
+		p->at = start;
+		if (take_lone_local(p, &m))
+			return true;
 		p->at = start;
 		if (!skip_phrase(p))
+			return false;
+		m.name = str_make(p->s.p + start, p->words_end - start);
+		if (words_are_doubtful(m.name))
 			return false;
 	}
 	if (p->at > start && !p->in_group && take(p, ':')) {
 		p->in_group = p->anything = true;
 		return true;
 	}
-	if (!take_angle(p, &address))
+	if (!take_angle(p, &m))
 		return false;
-	found(p, address);
+	found(p, &m);
 	return true;
 }
 
@@ -299,28 +316,52 @@ static bool take_element(struct parser *p)
 	return p->at == p->s.n || take(p, ',');
 }
 
-/* Elements there can be at most: one more than separators. */
-static size_t count_elements(struct str s)
+bool mailboxes_walk(struct arena *a, struct str value, bool local_too, mailbox_fn on_mailbox, void *ctx)
 {
-	size_t n = 1;
+	struct parser p = { .arena = a, .s = value, .local_too = local_too, .on_mailbox = on_mailbox, .ctx = ctx };
+
+	while (p.at < p.s.n) {
+		if (!take_element(&p))
+			return false;
+	}
+	return !p.in_group && p.anything;
+}
+
+struct str leading_phrase(struct arena *a, struct str value)
+{
+	struct parser p = { .arena = a, .s = value };
+
+	if (!skip_cfws(&p))
+		return S("");
+	size_t start = p.at;
+	if (!skip_phrase(&p) || (p.at < value.n && peek(&p) != '<'))
+		return S("");
+	struct str phrase = str_make(value.p + start, p.words_end - start);
+	return words_are_doubtful(phrase) ? S("") : phrase;
+}
+
+static void add_address(void *ctx, const struct mailbox *m)
+{
+	struct str_list *list = ctx;
+
+	list->at[list->n++] = m->address;
+}
+
+/* Addresses there can be at most. */
+static size_t count_ats(struct str s)
+{
+	size_t n = 0;
 
 	for (size_t i = 0; i < s.n; i++)
-		n += s.p[i] == ',' || s.p[i] == ':';
+		n += s.p[i] == '@';
 	return n;
 }
 
 bool header_addresses(struct arena *a, struct str value, struct str_list *addresses_out)
 {
-	struct parser p = { .arena = a, .s = value };
+	struct str_list found = { ARENA_ARRAY(a, struct str, count_ats(value)), 0 };
+	bool good = mailboxes_walk(a, value, false, add_address, &found);
 
-	*addresses_out = (struct str_list){ NULL, 0 };
-	p.found.at = ARENA_ARRAY(a, struct str, count_elements(value));
-	while (p.at < p.s.n) {
-		if (!take_element(&p))
-			return false;
-	}
-	if (p.in_group || !p.anything)
-		return false;
-	*addresses_out = p.found;
-	return true;
+	*addresses_out = good ? found : (struct str_list){ NULL, 0 };
+	return good;
 }

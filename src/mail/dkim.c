@@ -118,7 +118,8 @@ static void list_name(struct buf *list, size_t *column, struct str name)
 	assert(fits);
 }
 
-/* Hash the signed fields into d->hash and write their names to `list`. RFC 6376 5.4.2: of several with one name, the lowest first. */
+/* Hash the signed fields into d->hash and write their names to `list`. RFC 6376 5.4.2: of several with one name, the lowest first. A
+ * name is listed once more only when all its fields are signed: else the verifier would find another one for it. */
 static void hash_fields(struct dkim *d, const struct header *h, struct buf *list)
 {
 	struct buf text;
@@ -128,18 +129,17 @@ static void hash_fields(struct dkim *d, const struct header *h, struct buf *list
 	for (size_t s = 0; s < SIGNED_FIELDS; s++) {
 		struct str name = signed_fields[s].name;
 		size_t seen = 0;
-		for (size_t i = h->n; i-- > 0 && seen < EACH_MAX;) {
+		for (size_t i = h->n; i-- > 0 && seen <= EACH_MAX;) {
 			const struct header_field *f = &h->fields[i];
-			if (!str_ieq(f->name, name))
+			if (!str_ieq(f->name, name) || ++seen > EACH_MAX)
 				continue;
-			seen++;
 			list_name(list, &column, name);
 			buf_clear(&text);
 			relaxed_field(&text, f->name, f->value);
 			must(EVP_DigestUpdate(d->hash, text.p, text.n));
 			must(EVP_DigestUpdate(d->hash, "\r\n", 2));
 		}
-		if (signed_fields[s].over == OVER)
+		if (signed_fields[s].over == OVER && seen <= EACH_MAX)
 			list_name(list, &column, name);
 	}
 	buf_fini(&text);

@@ -71,10 +71,14 @@ static void put_address(struct report *r, const char *field, struct str address)
 	lines_printf(&r->out, "%s: %s; %.*s", field, text_is_ascii(address) ? "rfc822" : "utf-8", STR_ARG(address));
 }
 
-/* RFC 3464 2.3.1: the type and the address as the sender gave them, out of their xtext. */
+/* RFC 3464 2.3.1: the type and the address as the sender gave them, out of their xtext. RFC 6533 3: "\x{F6}" in one of type "utf-8" may
+ * stay so, and must where all is ASCII. */
 static void put_original_recipient(struct report *r, struct str orcpt)
 {
-	struct str text = text_clean(r->arena, text_from_xtext(r->arena, orcpt), ADDRESS_SHOWN);
+	struct str text = text_from_xtext(r->arena, orcpt);
+	if (r->utf8_addresses && str_istarts(text, S("utf-8;")))
+		text = text_from_unitext(r->arena, text);
+	text = text_clean(r->arena, text, ADDRESS_SHOWN);
 	size_t semicolon = str_find(text, ';');
 
 	if (semicolon == text.n || (!r->utf8_addresses && !text_is_ascii(text)))
@@ -169,7 +173,7 @@ static void choose_returned(struct report *r)
 
 static void write_returned(struct report *r)
 {
-	bool utf8_header = r->utf8_addresses && !text_is_ascii(r->returned); /* RFC 6533 4 */
+	bool utf8_header = !text_is_ascii(r->returned) && text_is_utf8(r->returned); /* RFC 6533 4 */
 
 	if (r->whole) {
 		report_begin_part(r, utf8_header ? "message/global" : "message/rfc822", "Your message", r->returned_8bit);

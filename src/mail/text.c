@@ -165,3 +165,45 @@ struct str text_from_xtext(struct arena *a, struct str s)
 	}
 	return str_make(out, used);
 }
+
+/* The character beyond ASCII that "\x{…}" at the front of `s` stands for, and how long that is; 0 for anything else. */
+static uint32_t embedded_character(struct str s, size_t *n_out)
+{
+	uint32_t c = 0;
+	size_t n = 3;
+
+	if (!str_starts(s, S("\\x{")))
+		return 0;
+	for (; n < s.n && n < 9 && hex_value(s.p[n]) >= 0; n++)
+		c = c * 16 + (uint32_t)hex_value(s.p[n]);
+	*n_out = n + 1;
+	return n < s.n && s.p[n] == '}' && c >= 0x80 && c <= 0x10ffff && (c < 0xd800 || c > 0xdfff) ? c : 0;
+}
+
+static size_t utf8_write(char *out, uint32_t c)
+{
+	size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+
+	for (size_t i = n; i-- > 1; c >>= 6)
+		out[i] = (char)(0x80 | (c & 0x3f));
+	out[0] = (char)((0xf00u >> n & 0xf0) | c);
+	return n;
+}
+
+struct str text_from_unitext(struct arena *a, struct str s)
+{
+	char *out = arena_alloc(a, s.n + 1); /* no form is shorter than its character */
+	size_t used = 0;
+
+	for (size_t i = 0; i < s.n;) {
+		size_t n = 1;
+		uint32_t c = embedded_character(str_from(s, i), &n);
+		if (c == 0) {
+			out[used++] = s.p[i++];
+			continue;
+		}
+		used += utf8_write(out + used, c);
+		i += n;
+	}
+	return str_make(out, used);
+}

@@ -5,6 +5,9 @@
 
 #include <time.h>
 
+#define HELO_SHOWN   255 /* RFC 1035 2.3.4: a name has no more */
+#define CLIENT_SHOWN 45
+
 /* Not strftime: RFC 5322 has English names, and the locale is the user's. */
 static const char days[7][4] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
 static const char months[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
@@ -34,16 +37,51 @@ static bool can_be_shown(struct str address)
 	return true;
 }
 
-struct str mail_received(struct arena *a, struct str hostname, struct str with, uint64_t id, struct str for_recipient,
-			 uint64_t now_ms)
+/* The letters, digits and `others` of `s`, at most `max`: no peer's word ends a field or looks like another one. */
+static struct str keep_only(struct arena *a, struct str s, const char *others, size_t max)
 {
-	char text[ID_TEXT_MAX];
-	struct str date = mail_date(a, now_ms);
+	char *out = arena_alloc(a, max);
+	size_t used = 0;
 
-	id_format(id, text);
-	if (!can_be_shown(for_recipient))
-		return arena_printf(a, "Received: by %.*s (Posthouse) with %.*s id %s;\r\n\t%.*s\r\n", STR_ARG(hostname),
-				    STR_ARG(with), text, STR_ARG(date));
-	return arena_printf(a, "Received: by %.*s (Posthouse) with %.*s id %s\r\n\tfor <%.*s>; %.*s\r\n", STR_ARG(hostname),
-			    STR_ARG(with), text, STR_ARG(for_recipient), STR_ARG(date));
+	for (size_t i = 0; i < s.n && used < max; i++) {
+		char c = ascii_lower(s.p[i]);
+		if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c != '\0' && strchr(others, c)))
+			out[used++] = s.p[i];
+	}
+	return str_make(out, used);
+}
+
+/* RFC 5321 4.1.3: an address as a literal; without the scope of a link-local one. */
+static struct str literal(struct arena *a, struct str address)
+{
+	address = keep_only(a, str_head(address, str_find(address, '%')), ".:", CLIENT_SHOWN);
+	if (str_istarts(address, S("::ffff:")) && str_find(address, '.') < address.n)
+		address = str_from(address, 7); /* IPv4 that came to an IPv6 socket */
+	return arena_printf(a, "[%s%.*s]", str_find(address, ':') < address.n ? "IPv6:" : "", STR_ARG(address));
+}
+
+/* RFC 5321 4.4: "from NAME ([ADDRESS]) "; a client without a usable name is called by its address. */
+static struct str from_clause(struct arena *a, const struct received_input *in)
+{
+	if (in->client.n == 0)
+		return S("");
+	struct str address = literal(a, in->client), name = keep_only(a, in->helo, "-._", HELO_SHOWN);
+	if (str_starts(in->helo, S("[")) && str_ends(in->helo, S("]")))
+		name = arena_printf(a, "[%.*s]", STR_ARG(keep_only(a, in->helo, "-.:", HELO_SHOWN)));
+	if (name.n == 0)
+		name = address;
+	return arena_printf(a, "from %.*s (%.*s)\r\n\t", STR_ARG(name), STR_ARG(address));
+}
+
+struct str mail_received(struct arena *a, const struct received_input *in)
+{
+	struct str from = from_clause(a, in), date = mail_date(a, in->now_ms);
+	char id[ID_TEXT_MAX];
+
+	id_format(in->id, id);
+	if (!can_be_shown(in->for_recipient))
+		return arena_printf(a, "Received: %.*sby %.*s (Posthouse) with %.*s id %s;\r\n\t%.*s\r\n", STR_ARG(from),
+				    STR_ARG(in->hostname), STR_ARG(in->with), id, STR_ARG(date));
+	return arena_printf(a, "Received: %.*sby %.*s (Posthouse) with %.*s id %s\r\n\tfor <%.*s>; %.*s\r\n", STR_ARG(from),
+			    STR_ARG(in->hostname), STR_ARG(in->with), id, STR_ARG(in->for_recipient), STR_ARG(date));
 }

@@ -1,14 +1,20 @@
-/* agenda.c - an idle handle per loop: while it is active the loop does not block, so nothing on the list is late. */
+/* agenda.c - an idle handle per loop: while it is active the loop does not block, so nothing on the list is late. And a timer, for what can
+ * wait. */
 #include "agenda.h"
 #include "stream.h"
 
 #include "posthouse/arena.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 
+#define TIDY_MS 1000
+
 struct agenda {
 	uv_idle_t idle;
+	uv_timer_t tidy;
+	unsigned parts;   /* handles that are not closed yet */
 	struct list link; /* in `agendas` */
 	struct list due;  /* of struct stream */
 	size_t streams;
@@ -40,17 +46,23 @@ struct agenda *agenda_join(uv_loop_t *loop)
 	ignore_sigpipe();
 	g = NEW(struct agenda);
 	uv_idle_init(loop, &g->idle);
-	g->idle.data = g;
+	uv_timer_init(loop, &g->tidy);
+	uv_unref((uv_handle_t *)&g->tidy); /* nobody has to wait for it */
+	g->idle.data = g->tidy.data = g;
+	g->parts = 2;
 	g->streams = 1;
 	list_init(&g->due);
 	list_append(&agendas, &g->link);
 	return g;
 }
 
-/* The idle handle is closed: nothing refers to the agenda any more. */
-static void on_idle_closed(uv_handle_t *h)
+/* Both handles are closed: nothing refers to the agenda any more. */
+static void on_part_closed(uv_handle_t *h)
 {
-	free(h->data);
+	struct agenda *g = h->data;
+
+	if (--g->parts == 0)
+		free(g);
 }
 
 void agenda_leave(struct agenda *g)
@@ -58,7 +70,22 @@ void agenda_leave(struct agenda *g)
 	if (--g->streams > 0)
 		return;
 	list_remove(&g->link);
-	uv_close((uv_handle_t *)&g->idle, on_idle_closed);
+	uv_close((uv_handle_t *)&g->idle, on_part_closed);
+	uv_close((uv_handle_t *)&g->tidy, on_part_closed);
+}
+
+/* What lies free between memory in use goes back to the system, which free() alone does not do. */
+static void on_tidy(uv_timer_t *timer)
+{
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+}
+
+void agenda_tidy(struct agenda *g)
+{
+	if (!uv_is_active((uv_handle_t *)&g->tidy))
+		uv_timer_start(&g->tidy, on_tidy, TIDY_MS, 0);
 }
 
 /* Attend to every stream that was due at this moment; what becomes due meanwhile waits for the next round of the loop. */

@@ -16,4 +16,7 @@ void agenda_leave(struct agenda *g);
 /* Have stream_attend() called for the stream with this item, once, before the loop waits for events again. */
 void agenda_add(struct agenda *g, struct list *item);
 
+/* A burst of work that needed much memory is over: in a second, when what follows it is over too, give back what is free. */
+void agenda_tidy(struct agenda *g);
+
 #endif

@@ -13,8 +13,8 @@
 static void on_connected(uv_connect_t *request, int status);
 static void on_handle_closed(uv_handle_t *h);
 
-/* Note the peer's address and port; an IPv4 address inside IPv6 is shown as what it is. */
-static void set_peer(struct stream *st, const struct sockaddr *address)
+/* An IPv4 address inside IPv6 is shown as what it is. */
+void stream_set_peer(struct stream *st, const struct sockaddr *address)
 {
 	if (address->sa_family == AF_INET6) {
 		const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
@@ -75,7 +75,7 @@ struct stream *stream_accept_fd(uv_loop_t *loop, int fd, const struct stream_ops
 		return NULL;
 	}
 	uv_tcp_nodelay(&st->tcp, 1);
-	set_peer(st, (const struct sockaddr *)&address);
+	stream_set_peer(st, (const struct sockaddr *)&address);
 	st->state = STREAM_OPEN;
 	stream_read_start(st);
 	return st;
@@ -114,7 +114,7 @@ struct stream *stream_connect_from(uv_loop_t *loop, const struct sockaddr *sourc
 {
 	struct stream *st = stream_new(loop, ops, ctx);
 
-	set_peer(st, address);
+	stream_set_peer(st, address);
 	st->state = STREAM_CONNECTING;
 	st->connecting.data = st;
 	st->connect_error = source ? bind_source(st, source) : 0;
@@ -244,8 +244,8 @@ static void on_handle_closed(uv_handle_t *h)
 		return;
 	if (st->ops && st->ops->on_closed)
 		st->ops->on_closed(st->ctx, st);
-	stream_tls_free(st->tls);
-	buf_fini(&st->unread);
+	stream_tls_free(st);
+	stream_wipe(&st->unread);
 	buf_fini(&st->out);
 	buf_fini(&st->sending);
 	buf_fini(&st->text);

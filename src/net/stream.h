@@ -6,6 +6,7 @@
 #define POSTHOUSE_NET_STREAM_H
 
 #include "agenda.h"
+#include "hello.h"
 
 #include "posthouse/list.h"
 #include "posthouse/net.h"
@@ -36,7 +37,12 @@ struct stream_tls {
 	struct verdict fault;    /* of a handshake that could not even begin */
 	bool done, failed, over; /* the handshake */
 	bool shut;               /* our close_notify is in `out` */
+	bool behind;             /* what had been read in the clear is the handshake's beginning */
 	bool encrypting;         /* what TLS writes now is the user's, not the peer's doing */
+	unsigned answers;        /* that the peer has caused since the handshake; */
+	bool flooded;            /* ... too many */
+	struct hello hello;      /* a client's, as far as it has come */
+	bool hello_too_large;
 };
 
 struct stream {
@@ -78,6 +84,7 @@ bool stream_offer(struct stream *st, struct str bytes); /* true: all taken, go o
 void stream_offer_again(struct stream *st);
 
 /* stream_write.c */
+void stream_wipe(struct buf *b); /* give its memory back, without what it held: that may have been a password */
 void stream_flush(struct stream *st);
 void stream_write_failed(struct stream *st, int error);
 void stream_finish_step(struct stream *st);
@@ -88,7 +95,7 @@ void stream_tls_continue(struct stream *st);
 void stream_tls_encrypt(struct stream *st);
 void stream_tls_shutdown(struct stream *st);
 void stream_tls_fail(struct stream *st, struct verdict v);
-void stream_tls_free(struct stream_tls *tls);
+void stream_tls_free(struct stream *st);
 
 /* tls.c */
 SSL *tls_context_session(struct tls_context *t);

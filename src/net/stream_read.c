@@ -75,8 +75,12 @@ bool stream_offer(struct stream *st, struct str bytes)
 	assert(taken <= bytes.n);
 	if (st->state != STREAM_OPEN)
 		return false;
-	if (st->tls != tls)
-		return false; /* RFC 3207 section 4.2: TLS was begun, the rest of the clear text is discarded */
+	if (st->tls != tls) {
+		/* RFC 3207 section 4.2: TLS was begun, the rest of the clear text is discarded; or it is TLS already */
+		if (st->tls->behind && taken < bytes.n)
+			stream_tls_input(st, str_from(bytes, taken));
+		return false;
+	}
 	if (taken == bytes.n)
 		return true;
 	buf_add(&st->unread, str_from(bytes, taken)); /* fits: a chunk is the most that is ever offered */
@@ -107,7 +111,7 @@ void stream_offer_again(struct stream *st)
 	buf_init(&st->unread, STREAM_CHUNK);
 	if (left.n > 0)
 		all = stream_offer(st, buf_view(&left));
-	buf_fini(&left);
+	stream_wipe(&left);
 	if (all && st->tls)
 		stream_tls_continue(st);
 	if (st->state == STREAM_OPEN && !st->paused)

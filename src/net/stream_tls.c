@@ -3,9 +3,9 @@
 #include "stream.h"
 
 #include "posthouse/arena.h"
+#include "posthouse/secret.h"
 
 #include <arpa/inet.h>
-#include <malloc.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -13,11 +13,20 @@
 
 #define TLS_RECORD      16384
 #define MANY_HANDSHAKES 32
+#define ANSWERS_MAX     64 /* refused renegotiations, key updates, alerts: of a peer in its right mind a session sees none */
 
-/* Decrypted bytes on their way to on_input; shared like the buffer of stream_read.c. */
+/* Decrypted bytes on their way to on_input; shared like the buffer of stream_read.c, and wiped when they have been taken. */
 static char plain[STREAM_CHUNK];
 
 /* ---- the BIO ---- */
+
+/* May OpenSSL have these bytes of a handshake? */
+static bool may_read(struct stream_tls *tls, struct str bytes)
+{
+	if (!tls->done && SSL_is_server(tls->ssl) && !hello_look(&tls->hello, bytes, SSL_version(tls->ssl) == TLS1_3_VERSION))
+		tls->hello_too_large = true;
+	return !tls->hello_too_large;
+}
 
 /* OpenSSL wants ciphertext from the peer. */
 static int bio_read(BIO *bio, char *to, int size)
@@ -30,19 +39,30 @@ static int bio_read(BIO *bio, char *to, int size)
 		BIO_set_retry_read(bio);
 		return -1;
 	}
+	if (!may_read(tls, part))
+		return -1;
 	memcpy(to, part.p, part.n);
 	tls->in = str_from(tls->in, part.n);
 	return (int)part.n;
 }
 
-/* OpenSSL has ciphertext for the peer. What the peer itself causes (answers to key updates) is bounded, for it may not be
- * reading. */
+/* May OpenSSL say this much more by itself? What the peer causes is bounded: it may go on for ever, and may not be reading. */
+static bool may_answer(struct stream *st)
+{
+	struct stream_tls *tls = st->tls;
+
+	if (tls->done && ++tls->answers > ANSWERS_MAX)
+		tls->flooded = true;
+	return !tls->flooded && st->out.n + st->sending.n <= STREAM_HANDSHAKE_MAX;
+}
+
+/* OpenSSL has ciphertext for the peer. */
 static int bio_write(BIO *bio, const char *from, int size)
 {
 	struct stream *st = BIO_get_data(bio);
 
 	BIO_clear_retry_flags(bio);
-	if (size <= 0 || (!st->tls->encrypting && st->out.n + st->sending.n > STREAM_HANDSHAKE_MAX))
+	if (size <= 0 || (!st->tls->encrypting && !may_answer(st)))
 		return -1;
 	return buf_add(&st->out, str_make(from, (size_t)size)) ? size : -1;
 }
@@ -73,25 +93,23 @@ static BIO_METHOD *bio_method(void)
 
 static size_t handshakes, most_handshakes; /* under way; at once since the last trim */
 
-/* A handshake needs 30 KB that a session does not. What many at once leave behind lies between their sessions, where free()
- * alone does not return it to the system: without this a thousand idle sessions cost 47 KB each, with it 26. */
-static void handshake_over(struct stream_tls *tls)
+/* A handshake needs 30 KB that a session does not. What many at once leave behind lies between their sessions: without the tidying a thousand
+ * idle sessions cost twice as much. */
+static void handshake_over(struct stream *st)
 {
-	if (tls->over)
+	if (st->tls->over)
 		return;
-	tls->over = true;
+	st->tls->over = true;
 	if (--handshakes > 0 || most_handshakes < MANY_HANDSHAKES)
 		return;
 	most_handshakes = 0;
-#ifdef __GLIBC__
-	malloc_trim(0);
-#endif
+	agenda_tidy(st->agenda);
 }
 
 /* ---- beginning ---- */
 
-/* Put TLS into the stream; what was read in the clear and not taken is gone (RFC 3207 section 4.2). */
-static SSL *tls_begin(struct stream *st, struct tls_context *context)
+/* Put TLS into the stream. What was read in the clear and not taken is gone (RFC 3207 section 4.2), unless TLS begins `behind` it. */
+static SSL *tls_begin(struct stream *st, struct tls_context *context, bool behind)
 {
 	struct stream_tls *tls = NEW(struct stream_tls);
 	BIO *bio = BIO_new(bio_method());
@@ -109,7 +127,15 @@ static SSL *tls_begin(struct stream *st, struct tls_context *context)
 	st->tls = tls;
 	if (++handshakes > most_handshakes)
 		most_handshakes = handshakes;
-	buf_release(&st->unread);
+	if (behind) {
+		tls->behind = true; /* in on_input: stream_offer() knows what was not taken */
+		buf_add(&tls->wire, buf_view(&st->unread));
+		st->resumed = st->paused;
+		stream_due(st);
+	}
+	stream_wipe(&st->unread);
+	if (behind)
+		return tls->ssl;
 	st->resumed = false;
 	if (st->paused && st->state == STREAM_OPEN)
 		stream_read_start(st);
@@ -121,7 +147,14 @@ void stream_start_server_tls(struct stream *st, struct tls_context *t)
 {
 	if (st->state > STREAM_OPEN || st->tls)
 		return;
-	SSL_set_accept_state(tls_begin(st, t));
+	SSL_set_accept_state(tls_begin(st, t, false));
+}
+
+void stream_start_server_tls_behind(struct stream *st, struct tls_context *t)
+{
+	if (st->state > STREAM_OPEN || st->tls)
+		return;
+	SSL_set_accept_state(tls_begin(st, t, true));
 }
 
 /* What the server must prove: that it is `name`, a host name or a literal address. */
@@ -146,7 +179,7 @@ void stream_start_client_tls(struct stream *st, struct tls_context *t, struct st
 
 	if (st->state > STREAM_OPEN || st->tls)
 		return;
-	ssl = tls_begin(st, t);
+	ssl = tls_begin(st, t, false);
 	SSL_set_connect_state(ssl);
 	z = arena_cstr(&scratch, name);
 	literal = inet_pton(AF_INET, z, &address) == 1 || inet_pton(AF_INET6, z, &address) == 1;
@@ -196,7 +229,7 @@ static bool handshake(struct stream *st)
 	r = SSL_do_handshake(ssl);
 	if (r == 1) {
 		st->tls->done = true;
-		handshake_over(st->tls);
+		handshake_over(st);
 		stream_due(st); /* what was written meanwhile can be encrypted now */
 		if (st->ops->on_tls)
 			st->ops->on_tls(st->ctx, st, ok());
@@ -210,7 +243,7 @@ static bool handshake(struct stream *st)
 		stream_tls_fail(st, perm(550, S("5.7.5"), buf_view(&st->text)));
 		return false;
 	}
-	stream_set_text(st, "TLS handshake: %s", tls_reason());
+	stream_set_text(st, "TLS handshake: %s", st->tls->hello_too_large ? "the client's hello is too large" : tls_reason());
 	stream_tls_fail(st, temp(421, S("4.7.5"), buf_view(&st->text)));
 	return false;
 }
@@ -240,13 +273,20 @@ static void read_on(struct stream *st)
 	struct stream_tls *tls = st->tls;
 	size_t n;
 	int error;
+	bool all;
 
 	if (tls->failed || (!tls->done && !handshake(st)))
 		return;
 	while (st->state == STREAM_OPEN && !st->paused) {
 		n = decrypt(tls->ssl, &error);
-		if (n > 0 && !stream_offer(st, str_make(plain, n)))
+		all = n == 0 || stream_offer(st, str_make(plain, n));
+		wipe(plain, n);
+		if (!all)
 			return;
+		if (tls->flooded) {
+			stream_end(st, S("TLS: too many renegotiations or key updates"));
+			return;
+		}
 		if (error == SSL_ERROR_WANT_READ)
 			return;
 		if (error == SSL_ERROR_NONE)
@@ -307,10 +347,11 @@ void stream_tls_encrypt(struct stream *st)
 			stream_write_failed(st, UV_EPROTO);
 			return;
 		}
+		wipe(tls->plain.p + tls->plain.from, n);
 		buf_consume(&tls->plain, n);
 	}
 	if (tls->plain.n == 0)
-		buf_release(&tls->plain);
+		stream_wipe(&tls->plain);
 }
 
 /* Say that nothing follows: close_notify, once, and only on a session that is in order. */
@@ -325,27 +366,19 @@ void stream_tls_shutdown(struct stream *st)
 	ERR_clear_error();
 }
 
-/* ---- what it has become ---- */
+/* ---- ending ---- */
 
-void stream_tls_info(const struct stream *st, struct stream_tls_info *info_out)
+void stream_tls_free(struct stream *st)
 {
-	*info_out = (struct stream_tls_info){ .version = "", .cipher = "" };
-	if (!st->tls || !st->tls->done)
-		return;
-	info_out->on = true;
-	info_out->version = SSL_get_version(st->tls->ssl);
-	info_out->cipher = SSL_get_cipher_name(st->tls->ssl);
-	info_out->bits = (unsigned)SSL_get_cipher_bits(st->tls->ssl, NULL);
-}
+	struct stream_tls *tls = st->tls;
 
-void stream_tls_free(struct stream_tls *tls)
-{
 	if (!tls)
 		return;
 	SSL_free(tls->ssl);
-	handshake_over(tls);
+	handshake_over(st);
 	tls_context_unref(tls->context);
 	buf_fini(&tls->wire);
-	buf_fini(&tls->plain);
+	stream_wipe(&tls->plain);
 	free(tls);
+	st->tls = NULL;
 }

@@ -1,16 +1,42 @@
 /* stream_write.c - from stream_write() to the socket: gathered until the end of the loop's round, then in one piece. */
 #include "stream.h"
 
+#include "posthouse/secret.h"
+
 static void on_written(uv_write_t *request, int status);
 static void on_shut_down(uv_shutdown_t *request, int status);
 static void on_finish_limit(uv_timer_t *timer);
+
+void stream_wipe(struct buf *b)
+{
+	if (b->n > 0)
+		wipe(b->p + b->from, b->n);
+	buf_release(b);
+}
+
+/* Append to what TLS will encrypt: when that needs more room, nothing stays behind where it was. */
+static bool add_plain(struct buf *b, struct str bytes)
+{
+	struct buf larger;
+
+	if (b->from + b->n + bytes.n <= b->capacity)
+		return buf_add(b, bytes);
+	buf_init(&larger, b->max);
+	if (b->n > b->max || bytes.n > b->max - b->n || !buf_reserve(&larger, b->n + bytes.n))
+		return false;
+	buf_add(&larger, buf_view(b));
+	buf_add(&larger, bytes);
+	stream_wipe(b);
+	*b = larger;
+	return true;
+}
 
 /* Nothing can be sent any more. The end is reported a little later: what the peer said before it closed is often the reason. */
 void stream_write_failed(struct stream *st, int error)
 {
 	buf_release(&st->out);
 	if (st->tls)
-		buf_release(&st->tls->plain);
+		stream_wipe(&st->tls->plain);
 	if (st->write_error == 0)
 		st->write_error = error;
 	st->end_in = st->paused ? 1 : 2;
@@ -23,7 +49,7 @@ void stream_write(struct stream *st, struct str bytes)
 
 	if (st->state >= STREAM_FINISHING || st->write_error || bytes.n == 0)
 		return;
-	if (!buf_add(to, bytes)) {
+	if (!(st->tls ? add_plain(to, bytes) : buf_add(to, bytes))) {
 		stream_write_failed(st, UV_ENOBUFS);
 		return;
 	}
@@ -106,7 +132,7 @@ void stream_finish(struct stream *st)
 	}
 	st->state = STREAM_FINISHING;
 	if (st->tls && !st->tls->done)
-		buf_release(&st->tls->plain); /* there is no key to send it under */
+		stream_wipe(&st->tls->plain); /* there is no key to send it under */
 	st->limit.data = st;
 	uv_timer_init(st->tcp.loop, &st->limit);
 	st->has_limit = true;

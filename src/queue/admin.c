@@ -2,6 +2,8 @@
  * rows, so that the cursor is always the store's own. */
 #include "queue.h"
 
+#include "posthouse/clock.h"
+
 #include <stdlib.h>
 
 #define CALLS_MAX     64
@@ -24,6 +26,7 @@ struct admin_call {
 void admin_init(struct queue *q)
 {
 	list_init(&q->admin.calls);
+	list_init(&q->admin.resets);
 }
 
 void admin_peer_gone(struct queue *q, const struct channel *ch)
@@ -34,6 +37,7 @@ void admin_peer_gone(struct queue *q, const struct channel *ch)
 		if (c->channel == ch)
 			c->channel = NULL;
 	}
+	limits_admin_peer_gone(q, ch);
 }
 
 /* NULL: *why_out says why not. */
@@ -106,6 +110,7 @@ static void on_rows(void *ctx, struct verdict v, const struct message_row *rows,
 			.recipients = m->recipients,
 			.open = m->open,
 			.due_at = m->due_at,
+			.release_at = m->release_at,
 			.held = cut(m->held),
 			.reply = cut(m->reply),
 		};
@@ -195,6 +200,28 @@ void handle_queue_alter(void *ctx, struct channel *ch, const struct msg_queue_al
 
 /* ---- show ---- */
 
+/* Why a recipient that had no answer yet still waits: what only waits for its turn leaves no event. */
+static struct str waiting_words(struct admin_call *c, const struct message_row *m, const struct recipient_row *r)
+{
+	struct arena *a = &c->arena;
+	uint64_t now = clock_now_ms();
+	struct way w;
+
+	if (m->release_at > now)
+		return S("kept back: its sender asked for that");
+	if (r->due_at > now + PROBE_WAIT_MS + 60000)
+		return S("");
+	w = way_find(c->queue, m->login, m->sender, r->address, now);
+	if (w.gate)
+		return S("");
+	if (w.why.class != OK)
+		return arena_str(a, w.why.text);
+	if (w.reason.n > 0)
+		return arena_printf(a, "waits for %.*s, which is down: %.*s", STR_ARG(w.name), STR_ARG(cut(w.reason)));
+	return arena_printf(a, "waits for %.*s, whose limit is reached; the next one in %.*s", STR_ARG(w.name),
+			    STR_ARG(wait_words(a, w.wait_until > now ? w.wait_until - now : 0)));
+}
+
 static void on_shown(void *ctx, struct verdict v, const struct message_row *m, const struct recipient_row *rows, size_t n,
 		     uint64_t next_cursor)
 {
@@ -207,6 +234,8 @@ static void on_shown(void *ctx, struct verdict v, const struct message_row *m, c
 		struct verdict last = rows[i].verdict;
 
 		last.text = cut(last.text);
+		if (rows[i].state == RCPT_WAITING && !rows[i].leased && last.text.n == 0)
+			last.text = waiting_words(c, m, &rows[i]);
 		list[i] = (struct rec_recipient_row){
 			.n = rows[i].n,
 			.address = cut(rows[i].address),
@@ -239,6 +268,8 @@ static void on_shown(void *ctx, struct verdict v, const struct message_row *m, c
 		answer.recipients = m->recipients;
 		answer.open = m->open;
 		answer.held = cut(m->held);
+		answer.release_at = m->release_at;
+		answer.priority = m->priority;
 		answer.prefix = str_head(m->prefix, 16 * 1024);
 		answer.rows.at = list;
 		answer.rows.n = n;

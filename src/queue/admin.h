@@ -8,7 +8,8 @@
 struct queue;
 
 struct admin {
-	struct list calls; /* that the store works on */
+	struct list calls;  /* that the store works on */
+	struct list resets; /* the same, of limits_admin.c */
 	size_t n;
 };
 

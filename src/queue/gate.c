@@ -47,16 +47,6 @@ void gates_fini(struct queue *q)
 			gate_free(CONTAINER_OF(k, struct gate, in_table));
 }
 
-static char *copy_text(struct str s)
-{
-	char *z = xmalloc(s.n + 1);
-
-	if (s.n > 0)
-		memcpy(z, s.p, s.n);
-	z[s.n] = '\0';
-	return z;
-}
-
 static void set_reason(struct gate *g, struct str reason)
 {
 	char *old = g->reason;
@@ -221,7 +211,6 @@ void gates_load(struct queue *q)
 {
 	gates_apply(q);
 	store_gates(q->store, on_gates, q);
-	limits_load(q);
 }
 
 void gates_apply(struct queue *q)

@@ -3,7 +3,7 @@
 #ifndef QUEUE_GATE_H
 #define QUEUE_GATE_H
 
-#include "limits.h"
+#include "gate_limits.h"
 
 #include "posthouse/config.h"
 #include "posthouse/list.h"

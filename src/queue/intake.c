@@ -1,10 +1,7 @@
 /* intake.c - partial transactions and their acceptance. */
-#include "queue.h"
-#include "fields.h"
+#include "intake_private.h"
 
 #include "posthouse/clock.h"
-#include "posthouse/crash.h"
-#include "posthouse/smtp_server.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -16,39 +13,17 @@
 #define RECIPIENTS_MAX   10000 /* the most that the configuration allows: it may have changed since the client gave them */
 #define ADDRESSES_MAX    (16u * 1024 * 1024)
 #define CLOCK_LOG_MS     60000
+#define TIME_MAX_MS      (1ull << 52)
 
 /* A machine without a battery boots in 1970: no mail is taken before the time at which this program can have existed. */
 #define CLOCK_EPOCH_MS 1767225600000ull /* 2026-01-01T00:00:00Z */
-
-struct intake_peer {
-	struct list in_peers;
-	struct channel *channel;
-	struct list transactions;
-	size_t n, bytes;
-};
-
-enum spool_state { SPOOL_NONE, SPOOL_CREATING, SPOOL_CREATED };
-
-struct transaction {
-	struct list in_peer;
-	struct queue *queue;
-	struct intake_peer *peer; /* NULL: its channel has gone, or it was abandoned */
-	uint64_t number;
-	struct arena arena;
-	struct accepted m;
-	bool has_envelope, accepting;
-	enum spool_state spool;
-	uint64_t spool_call, submit_call;
-	struct new_recipient *recipients;
-	size_t capacity, addresses_bytes;
-	size_t counted; /* bytes of the arena that peer->bytes includes */
-};
 
 /* ---- peers and their transactions ---- */
 
 void intake_init(struct queue *q)
 {
 	list_init(&q->intake.peers);
+	list_init(&q->intake.judged);
 }
 
 static struct intake_peer *peer_of(struct queue *q, struct channel *ch)
@@ -62,6 +37,7 @@ static struct intake_peer *peer_of(struct queue *q, struct channel *ch)
 	}
 	p = NEW(struct intake_peer);
 	p->channel = ch;
+	p->since = clock_now_ms();
 	list_init(&p->transactions);
 	list_append(&q->intake.peers, &p->in_peers);
 	return p;
@@ -87,6 +63,8 @@ static struct transaction *transaction_new(struct queue *q, struct intake_peer *
 	t->peer = p;
 	t->number = number;
 	t->m.id = id;
+	list_init(&t->in_judged);
+	list_init(&t->allowance.notices);
 	list_prepend(&p->transactions, &t->in_peer);
 	p->n++;
 	return t;
@@ -102,12 +80,19 @@ static void leave_peer(struct transaction *t)
 	t->peer = NULL;
 }
 
-static void transaction_free(struct transaction *t)
+void transaction_free(struct transaction *t)
 {
 	leave_peer(t);
+	list_remove(&t->in_judged);
 	arena_fini(&t->arena);
 	free(t->recipients);
 	free(t);
+}
+
+void transaction_drop_file(struct transaction *t)
+{
+	if (t->spool == SPOOL_CREATED && queue_may_store(t->queue))
+		store_spool_drop(t->queue->store, t->m.id);
 }
 
 /* Nobody wants it any more: forget it, and the file that was made for it. What the store works on ends with its callback. */
@@ -116,8 +101,7 @@ static void drop(struct transaction *t)
 	leave_peer(t);
 	if (t->accepting || t->spool == SPOOL_CREATING)
 		return;
-	if (t->spool == SPOOL_CREATED && queue_may_store(t->queue))
-		store_spool_drop(t->queue->store, t->m.id);
+	transaction_drop_file(t);
 	transaction_free(t);
 }
 
@@ -231,7 +215,9 @@ void handle_envelope(void *ctx, struct channel *ch, const struct msg_envelope *m
 	if (!q) /* not started yet: `submit` gets the answer */
 		return;
 	t = find(peer_of(q, ch), m->transaction);
-	if (m->id == 0 || m->ret > 2 || m->body > 2 || m->utf8 > 7 || (t && (t->has_envelope || t->m.id != m->id))) {
+	if (m->id == 0 || m->ret > 2 || m->body > 2 || m->utf8 > 7 || m->priority > PRIORITY_MAX ||
+	    (m->deliver_by_mode & ~(uint64_t)BY_TRACE) > BY_NOTIFY || m->release_at > TIME_MAX_MS ||
+	    m->deliver_by > TIME_MAX_MS || (t && (t->has_envelope || t->m.id != m->id))) {
 		channel_close(ch, "an envelope that is not allowed");
 		return;
 	}
@@ -250,6 +236,10 @@ void handle_envelope(void *ctx, struct channel *ch, const struct msg_envelope *m
 	t->m.body = (unsigned)m->body;
 	t->m.utf8 = (unsigned)m->utf8;
 	t->m.options = m->options;
+	t->m.release_at = m->release_at;
+	t->m.deliver_by = m->deliver_by;
+	t->m.deliver_by_mode = (unsigned)m->deliver_by_mode;
+	t->m.priority = (unsigned)m->priority;
 	within_bounds(t);
 }
 
@@ -286,17 +276,23 @@ void handle_abandon_transaction(void *ctx, struct channel *ch, const struct msg_
 	struct queue *q = role_data(ctx);
 	struct transaction *t = q ? find(peer_of(q, ch), m->transaction) : NULL;
 
+	if (q)
+		reservation_end(q, ch, m->transaction);
 	if (t)
 		drop(t);
 }
 
 /* ---- accepting ---- */
 
-static void on_accepted(void *ctx, struct verdict v);
-
 static void answer_submit(struct channel *ch, uint64_t call, struct verdict v)
 {
 	ipc_send_submitted(ch, &(struct msg_submitted){ .call = call, .verdict = v }, -1);
+}
+
+void transaction_answer(struct transaction *t, struct verdict v)
+{
+	if (t->peer)
+		answer_submit(t->peer->channel, t->submit_call, v);
 }
 
 /* Do the parts belong together? */
@@ -309,15 +305,36 @@ static bool is_whole(const struct transaction *t, const struct msg_submit *m)
 	return m->place == PLACE_FILE && m->text.n == 0;
 }
 
-/* When to tell the sender that it is not delivered yet; 0: never. RFC 3461 4.1: without NOTIFY that is ours to decide. */
-static uint64_t warn_at(const struct transaction *t, uint64_t after_ms)
+/* Does the sender want to hear of a delay? RFC 3461 4.1: without NOTIFY that is ours to decide. */
+static bool wants_warning(const struct transaction *t)
 {
-	if (after_ms == 0 || t->m.sender.n == 0)
-		return 0;
+	if (t->m.sender.n == 0)
+		return false;
 	for (size_t i = 0; i < t->m.recipients_n; i++)
-		if (t->recipients[i].notify == 0 || (t->recipients[i].notify & NOTIFY_DELAY))
-			return t->m.received_at + after_ms;
-	return 0;
+		if (report_wanted(KIND_DELAY, t->recipients[i].notify))
+			return true;
+	return false;
+}
+
+/* When its time is over, and when its sender is told that it is not delivered yet (0: never). Both count from when it may go. RFC 2852 4.1:
+ * by-mode R ends the time, N asks to be told when it is over. */
+static void set_times(struct transaction *t, const struct cfg_queue *c)
+{
+	struct accepted *m = &t->m;
+	unsigned mode = m->deliver_by_mode & ~(unsigned)BY_TRACE;
+	uint64_t from = m->release_at > m->received_at ? m->release_at : m->received_at;
+
+	if (m->release_at <= m->received_at)
+		m->release_at = 0;
+	m->expires_at = from + c->lifetime_ms;
+	if (mode == BY_RETURN && m->deliver_by > 0 && m->deliver_by < m->expires_at)
+		m->expires_at = m->deliver_by;
+	if (!wants_warning(t))
+		return;
+	if (mode == BY_NOTIFY && m->deliver_by > 0)
+		m->warn_at = m->deliver_by;
+	else if (c->warn_after_ms > 0)
+		m->warn_at = from + c->warn_after_ms;
 }
 
 /* The whole message, as the store wants it. */
@@ -326,8 +343,7 @@ static void complete(struct transaction *t, const struct msg_submit *m, const st
 	struct accepted *to = &t->m;
 
 	to->received_at = clock_now_ms();
-	to->expires_at = to->received_at + c->queue.lifetime_ms;
-	to->warn_at = warn_at(t, c->queue.warn_after_ms);
+	set_times(t, &c->queue);
 	to->sign_domain = arena_str(&t->arena, m->sign_domain);
 	to->prefix = arena_str(&t->arena, m->prefix);
 	to->text = arena_str(&t->arena, m->text);
@@ -335,9 +351,6 @@ static void complete(struct transaction *t, const struct msg_submit *m, const st
 	to->size = m->size;
 	to->header_size = m->header_size;
 	to->recipients = t->recipients;
-	to->event = FIELDS(&t->arena, kv("login", to->login), kv("device", to->device), kv("origin", to->origin),
-			   kv("sender", to->sender), kv("recipients", to->recipients_n), kv("size_bytes", to->size),
-			   kv("sign_domain", to->sign_domain));
 }
 
 void handle_submit(void *ctx, struct channel *ch, const struct msg_submit *m, int fd)
@@ -364,24 +377,6 @@ void handle_submit(void *ctx, struct channel *ch, const struct msg_submit *m, in
 	t->accepting = true;
 	t->submit_call = m->call;
 	q->intake.accepting++;
-	crash_point("queue.before_accept");
-	store_accept(q->store, &t->m, on_accepted, t);
-}
-
-static void on_accepted(void *ctx, struct verdict v)
-{
-	struct transaction *t = ctx;
-	struct queue *q = t->queue;
-
-	q->intake.accepting--;
-	crash_point("queue.after_accept");
-	if (t->peer)
-		answer_submit(t->peer->channel, t->submit_call, v);
-	/* Only a file that was made in this transaction: another message may have the id. */
-	if (v.class != OK && t->spool == SPOOL_CREATED && queue_may_store(q))
-		store_spool_drop(q->store, t->m.id);
-	transaction_free(t);
-	if (v.class == OK)
-		scheduler_wake(q);
-	queue_check_idle(q);
+	list_append(&q->intake.judged, &t->in_judged);
+	judge(t);
 }

@@ -11,13 +11,18 @@ struct role;
 
 struct intake {
 	struct list peers;        /* struct intake_peer: channels with transactions */
-	size_t accepting;         /* operations that the store has */
+	struct list judged;       /* struct transaction: submitted, and not answered yet */
+	size_t accepting;         /* operations that the store has, and what waits for what was read at the start */
 	uint64_t clock_logged_at; /* monotonic */
 };
 
 void intake_init(struct queue *q);
 void intake_peer_gone(struct queue *q, const struct channel *ch);
 void intake_fini(struct queue *q);
+
+/* What is known of limits and bans has been read: what waited for that goes on; or the queue ends before it was. */
+void intake_resume(struct queue *q);
+void intake_give_up(struct queue *q);
 
 /* Handlers; their ctx is the role. */
 void handle_spool_open(void *ctx, struct channel *ch, const struct msg_spool_open *m, int fd);

@@ -19,14 +19,24 @@ uint64_t retry_at(const struct cfg_queue *c, uint64_t attempts, uint64_t now, ui
 
 /* ---- greylisting ---- */
 
-/* Does the text contain the word, in whatever case? */
+/* Does this piece of the text, without a space in it, hold an address? Servers repeat those, and they are of a user's choice. */
+static bool is_address(struct str piece)
+{
+	return str_find(piece, '@') < piece.n;
+}
+
+/* Does the text contain the word, in whatever case, outside of addresses? */
 static bool says(struct str text, const char *word)
 {
 	struct str w = str_of(word);
 
-	for (size_t i = 0; i + w.n <= text.n; i++)
-		if (str_ieq(str_head(str_from(text, i), w.n), w))
+	for (size_t i = 0, start = 0; i + w.n <= text.n; i++) {
+		if (i > 0 && text.p[i - 1] == ' ')
+			start = i;
+		if (str_ieq(str_head(str_from(text, i), w.n), w) &&
+		    !is_address(str_make(text.p + start, i - start + str_find(str_from(text, i), ' '))))
 			return true;
+	}
 	return false;
 }
 

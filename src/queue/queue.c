@@ -39,12 +39,21 @@ static void on_pruned(void *ctx, struct verdict v, uint64_t count)
 		uv_timer_start(&q->housekeeping, on_housekeeping, count >= PRUNE_MAX ? HOUSEKEEPING_MORE_MS : HOUSEKEEPING_MS, 0);
 }
 
+/* What has ended and nobody points to: of strangers, of logins that are away. */
+static void collect(struct queue *q, uint64_t now)
+{
+	accounts_collect(q, now);
+	buckets_collect(q, now);
+	bans_collect(q, now);
+}
+
 static void on_housekeeping(uv_timer_t *t)
 {
 	struct queue *q = t->data;
 	uint64_t now = clock_now_ms();
 	uint64_t keep = role_config(q->role)->queue.keep_history_ms;
 
+	collect(q, now);
 	if (queue_may_store(q))
 		store_prune(q->store, now > keep ? now - keep : 0, PRUNE_MAX, on_pruned, q);
 }
@@ -82,9 +91,15 @@ static struct verdict queue_start(struct role *r)
 		return v;
 	}
 	q->ids = (struct id_source){ .node = IDS_NODE, .worker = IDS_WORKER };
+	q->generation = 1;
 	intake_init(q);
+	buckets_init(q);
+	bans_init(q);
+	failures_init(q);
+	accounts_init(q);
+	admission_init(q);
+	notices_init(q);
 	gates_init(q);
-	limits_init(q);
 	scheduler_init(q);
 	lease_table_init(q);
 	settle_init(q);
@@ -99,6 +114,8 @@ static struct verdict queue_start(struct role *r)
 	store_stats(q->store, &stats);
 	log_info(NULL, "queue.opened", kv("messages", stats.open_messages), kv("waiting", stats.waiting), kv("held", stats.held));
 	gates_load(q);
+	buckets_load(q);
+	bans_load(q);
 	reports_wake(q);
 	uv_timer_start(&q->housekeeping, on_housekeeping, HOUSEKEEPING_MORE_MS, 0);
 	return ok();
@@ -117,8 +134,11 @@ static void queue_apply(struct role *r)
 	store_set_limits(q->store, c->queue.min_free, c->queue.max_messages);
 	leases_return_parked(q); /* before their gates' limits change */
 	gates_apply(q);
+	accounts_apply(q);
+	failures_apply(q);
 	scheduler_wake(q);
 	reports_retry(q);
+	notices_wake(q);
 }
 
 static void queue_peer_up(struct role *r, struct channel *ch)
@@ -133,6 +153,7 @@ static void queue_peer_up(struct role *r, struct channel *ch)
 	} else if (channel_peer(ch) == ROLE_VAULT) {
 		q->vault = ch;
 		reports_retry(q);
+		notices_wake(q);
 	}
 }
 
@@ -152,6 +173,7 @@ static void queue_peer_down(struct role *r, struct channel *ch)
 	if (!q)
 		return;
 	intake_peer_gone(q, ch);
+	admission_peer_gone(q, ch);
 	admin_peer_gone(q, ch);
 	if (ch == q->relay)
 		relay_down(q);
@@ -190,6 +212,8 @@ static void queue_stats(struct role *r)
 	role_stat(r, S("results_kept"), q->settling.held, q->settling.failing ? S("the store has no room for results") : S(""));
 	gates_stats(q);
 	limits_stats(q);
+	admission_stats(q);
+	bans_stats(q);
 }
 
 /* ---- the end ---- */
@@ -209,7 +233,11 @@ void queue_part_ended(struct queue *q)
 	leases_drop(q);
 	intake_fini(q);
 	gates_fini(q);
-	limits_fini(q);
+	admission_fini(q);
+	notices_fini(q);
+	accounts_fini(q);
+	bans_fini(q);
+	buckets_fini(q);
 	free(q);
 	role_stopped(r);
 }
@@ -232,8 +260,10 @@ static void close_store(struct queue *q)
 	if (q->closing)
 		return;
 	reports_cancel(q);
+	notices_cancel(q);
 	resigns_cancel(q);
 	scheduler_fini(q);
+	intake_give_up(q);
 	q->closing = true;
 	for (size_t i = 0; i < q->timers_n; i++)
 		uv_timer_stop(q->timers[i]);
@@ -243,7 +273,7 @@ static void close_store(struct queue *q)
 void queue_check_idle(struct queue *q)
 {
 	if (q->stopping && q->leases.count == 0 && q->scheduler.asking == 0 && q->intake.accepting == 0 && q->admin.n == 0 &&
-	    !reports_busy(q))
+	    !reports_busy(q) && !notices_busy(q))
 		close_store(q);
 }
 
@@ -273,6 +303,13 @@ static const struct ipc_handlers handlers = {
 	.recipients = handle_recipients,
 	.submit = handle_submit,
 	.abandon_transaction = handle_abandon_transaction,
+	.admit = handle_admit,
+	.authenticated = handle_authenticated,
+	.present = handle_present,
+	.reserve = handle_reserve,
+	.leave = handle_leave,
+	.limits_page = handle_limits_page,
+	.limits_reset = handle_limits_reset,
 	.result = handle_result,
 	.resign = handle_resign,
 	.queue_page = handle_queue_page,

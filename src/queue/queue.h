@@ -3,26 +3,42 @@
 #ifndef QUEUE_QUEUE_H
 #define QUEUE_QUEUE_H
 
+#include "account.h"
+#include "acquainted.h"
 #include "admin.h"
+#include "admission.h"
+#include "allowance.h"
+#include "ban.h"
+#include "breaker.h"
+#include "bucket.h"
+#include "failures.h"
 #include "gate.h"
 #include "intake.h"
 #include "lease.h"
-#include "limits.h"
+#include "gate_limits.h"
+#include "limits_admin.h"
+#include "networks.h"
+#include "notice.h"
 #include "outcome.h"
 #include "patience.h"
 #include "report.h"
+#include "reserve.h"
 #include "resign.h"
 #include "route.h"
 #include "scheduler.h"
 #include "settle.h"
+#include "sign.h"
 #include "way.h"
+#include "words.h"
 
 #include "posthouse/id.h"
+#include "posthouse/limit.h"
 #include "posthouse/log.h"
 #include "posthouse/role.h"
+#include "posthouse/smtp_server.h"
 #include "posthouse/store.h"
 
-#define QUEUE_TIMERS 8
+#define QUEUE_TIMERS 16
 
 struct queue {
 	struct role *role;
@@ -32,7 +48,14 @@ struct queue {
 	bool closing;                  /* store_close() was called */
 	struct intake intake;
 	struct gates gates;
-	struct limits limits;
+	struct buckets buckets;
+	struct bans bans;
+	struct failures failures;
+	struct table accounts;
+	struct acquainted acquainted;
+	struct admission admission;
+	struct notices notices;
+	uint64_t generation; /* counts configurations */
 	struct scheduler scheduler;
 	struct leases leases;
 	struct settling settling;

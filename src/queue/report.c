@@ -63,12 +63,12 @@ void reports_retry(struct queue *q)
 
 bool reports_busy(const struct queue *q)
 {
-	return q->reports.current && !q->reports.current->call;
+	return q->reports.current && !q->reports.current->signing.call;
 }
 
 static void report_free(struct report *r)
 {
-	dkim_free(r->dkim);
+	sign_end(&r->signing);
 	free(r->bytes);
 	arena_fini(&r->arena);
 	free(r);
@@ -78,9 +78,8 @@ void reports_cancel(struct queue *q)
 {
 	struct report *r = q->reports.current;
 
-	if (!r || !r->call)
+	if (!r || !sign_cancel(&r->signing))
 		return;
-	ipc_cancel(q->vault, r->call);
 	report_free(r);
 	q->reports.current = NULL;
 }
@@ -242,7 +241,7 @@ static void decide(struct report *r)
 
 /* ---- storing ---- */
 
-void report_store(struct report *r)
+static void store(struct report *r)
 {
 	struct accepted *to = &r->accepted;
 	struct str fields =
@@ -252,6 +251,18 @@ void report_store(struct report *r)
 			   kv("sign_domain", to->sign_domain));
 	crash_point("queue.before_report");
 	store_report(r->queue->store, r->about, to, r->parent.id, r->numbers, r->numbers_n, fields, on_stored, r);
+}
+
+void report_signed(void *ctx, struct verdict v)
+{
+	struct report *r = ctx;
+
+	if (v.class != OK)
+		report_failed(r, v.text);
+	else if (!queue_may_store(r->queue))
+		report_failed(r, S("the queue ends"));
+	else
+		store(r);
 }
 
 /* For the log. */

@@ -4,14 +4,6 @@
 
 #include "posthouse/clock.h"
 
-static bool is_ascii(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] >= 0x80)
-			return false;
-	return true;
-}
-
 /* The envelope: null sender, one recipient. There is no warning about it, and nobody to tell of its failure but the postmaster. */
 static void begin(struct report *r, enum message_kind kind, struct str recipient)
 {
@@ -30,6 +22,7 @@ static void begin(struct report *r, enum message_kind kind, struct str recipient
 	r->recipient = (struct new_recipient){ .address = arena_str(&r->arena, recipient) };
 	to->recipients = &r->recipient;
 	to->recipients_n = 1;
+	to->priority = PRIORITY_NORMAL;
 }
 
 /* The text is written: on to the signatures. */
@@ -38,15 +31,22 @@ static void end(struct report *r, const struct report_text *text)
 	struct accepted *to = &r->accepted;
 
 	r->numbers_n = text->covered;
-	r->header = text->header;
-	r->body = text->body;
 	to->body = text->is_8bit ? 1 : 0;
-	to->utf8 = (is_ascii(r->recipient.address) ? 0 : 2) | (is_ascii(r->header) ? 0 : 4);
-	to->text = arena_printf(&r->arena, "%.*s\r\n%.*s", STR_ARG(r->header), STR_ARG(r->body));
+	to->utf8 = (words_are_ascii(r->recipient.address) ? 0 : 2) | (words_are_ascii(text->header) ? 0 : 4);
+	to->text = arena_printf(&r->arena, "%.*s\r\n%.*s", STR_ARG(text->header), STR_ARG(text->body));
 	to->size = to->text.n;
-	to->header_size = r->header.n;
+	to->header_size = text->header.n;
 	to->place = PLACE_ROW;
-	report_sign(r);
+	r->signing = (struct signing){
+		.queue = r->queue,
+		.arena = &r->arena,
+		.m = to,
+		.header = text->header,
+		.body = text->body,
+		.done = report_signed,
+		.ctx = r,
+	};
+	sign(&r->signing);
 }
 
 void report_build(struct report *r)

@@ -18,28 +18,21 @@ struct report {
 	struct new_recipient recipient;
 	uint64_t *numbers; /* of the parent's recipients that it covers */
 	size_t numbers_n;
-	struct str header, body;
-	struct dkim *dkim; /* NULL: unsigned */
-	struct dkim_key keys[DKIM_KEYS_MAX];
-	size_t keys_n;
+	struct signing signing;
 	int fd; /* of a large parent, while it is read */
 	uv_fs_t read;
 	char *bytes;
-	uint64_t call; /* to vault; 0: none is open */
 };
 
 /* ---- report_original.c: what of the original is returned; then report_build() ---- */
 void report_read_original(struct report *r);
 
-/* ---- report_build.c: the report, or the note to the postmaster; then report_sign() ---- */
+/* ---- report_build.c: the report, or the note to the postmaster; signed by sign(), then report_signed() ---- */
 void report_build(struct report *r);
 void report_build_notice(struct report *r);
 
-/* ---- report_sign.c; then report_store() ---- */
-void report_sign(struct report *r);
-
 /* ---- report.c ---- */
-void report_store(struct report *r);
+void report_signed(void *ctx, struct verdict v);         /* it is stored */
 void report_failed(struct report *r, struct str reason); /* it is made again later */
 
 #endif

@@ -93,7 +93,7 @@ static void rest(struct queue *q, uint64_t at_least_ms)
 
 static bool may_lease(const struct queue *q)
 {
-	return queue_may_store(q) && !q->stopping && q->relay && q->gates.known && q->limits.known && !q->settling.failing &&
+	return queue_may_store(q) && !q->stopping && q->relay && q->gates.known && q->buckets.known && !q->settling.failing &&
 	       !q->scheduler.failing;
 }
 

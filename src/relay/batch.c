@@ -1,6 +1,8 @@
 /* batch.c - the recipients of one transaction: as many as the next hop takes at once, in a form that it understands. */
 #include "relay.h"
 
+#include "posthouse/clock.h"
+
 enum { UTF8_DECLARED = 1, UTF8_IN_HEADER = 4 }; /* bits of `deliver` */
 
 static bool is_ascii(struct str s)
@@ -30,13 +32,14 @@ static bool to_ascii(struct delivery *d, struct str address, struct str *out)
 	return is_ascii(address) || mail_address_to_ascii(&d->arena, address, out);
 }
 
-struct verdict batch_obstacle(const struct delivery *d, const struct smtp_peer *peer)
+struct verdict batch_obstacle(const struct connection *c)
 {
+	struct verdict v = demands_check_peer(c, clock_now_ms());
+	const struct delivery *d = c->delivery;
 	struct arena scratch = { 0 };
-	struct verdict v = ok();
 	struct str ascii;
 
-	if (peer->features & PEER_SMTPUTF8)
+	if (v.class != OK || (smtp_client_peer(c->client)->features & PEER_SMTPUTF8))
 		return v;
 	if (header_needs_utf8(d))
 		v = lacks_utf8(S("the message's header needs SMTPUTF8, which the next hop lacks"));

@@ -1,5 +1,5 @@
-/* conversion.c - a message with 8-bit text for a next hop without 8BITMIME (RFC 6152 3). The text is converted twice: first to count it
- * and hash it for fresh signatures, which take the place of those that the conversion breaks; then onto the wire (transfer.c). */
+/* conversion.c - a message with 8-bit text for a next hop without 8BITMIME (RFC 6152 3), or with binary text for one without BINARYMIME
+ * (RFC 3030 3). The text is converted twice, to 7 bits in either case: first to count it and hash it for fresh signatures, which take the place of those that the conversion breaks; then onto the wire (transfer.c). */
 #include "relay.h"
 
 #include "posthouse/clock.h"
@@ -13,9 +13,16 @@ static void on_resigned(void *ctx, struct verdict v, const struct msg_resigned *
 
 static const struct transfer_ops hash_ops = { take_for_hash, end_for_hash };
 
-bool conversion_is_needed(const struct delivery *d, const struct smtp_peer *peer)
+bool conversion_is_needed(const struct connection *c)
 {
-	return d->body != BODY_7BIT && !(peer->features & PEER_8BITMIME);
+	const struct smtp_peer *peer = smtp_client_peer(c->client);
+	bool binary = (peer->features & PEER_BINARYMIME) && (peer->features & PEER_CHUNKING) && !session_is_plain(c);
+
+	switch (c->delivery->body) {
+	case BODY_7BIT: return false;
+	case BODY_8BITMIME: return !(peer->features & PEER_8BITMIME);
+	default: return !binary;
+	}
 }
 
 /* The keys of the domain that signed, as submission chose them. */

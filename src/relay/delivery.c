@@ -2,13 +2,13 @@
  * result is sent; the lease itself only when queue says that the result is durable. */
 #include "relay.h"
 
+#include "posthouse/clock.h"
 #include "posthouse/crash.h"
+#include "posthouse/smtp_server.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-enum { OPTION_REQUIRETLS = 1 }; /* bit of `options` */
 
 static struct list *bucket(struct relay *relay, uint64_t lease)
 {
@@ -40,6 +40,10 @@ static void copy_envelope(struct delivery *d, const struct msg_deliver *m)
 	d->body = (unsigned)m->body;
 	d->ret = (unsigned)m->ret;
 	d->utf8 = (unsigned)m->utf8;
+	d->deliver_by = m->deliver_by;
+	d->deliver_by_mode = m->deliver_by > 0 ? (unsigned)m->deliver_by_mode : BY_NONE;
+	d->priority = (unsigned)m->priority;
+	d->require_tls = m->options & OPTION_REQUIRETLS;
 	d->recipients_n = m->recipients.n;
 	d->recipients = ARENA_ARRAY(a, struct recipient, m->recipients.n);
 	for (size_t i = 0; i < m->recipients.n; i++) {
@@ -76,19 +80,21 @@ static void without_text(struct delivery *d)
 	delivery_end(d, &hop);
 }
 
-/* RFC 8689 4.2.1: without a next hop that is known to honour it such a message must not be sent; none is known to us yet. */
-static void refuse_requiretls(struct delivery *d)
+/* The answer for all of it is known without asking the next hop. */
+static void end_unasked(struct delivery *d, struct verdict v)
 {
+	struct pool *pool = d->pool;
 	struct hop hop = { 0 };
 
-	delivery_settle_rest(d, STEP_OURS,
-			     perm(550, S("5.7.30"), S("REQUIRETLS is demanded, and this relay cannot promise it yet")));
+	delivery_settle_rest(d, STEP_OURS, v);
 	delivery_end(d, &hop);
+	pool_free_if_unused(pool); /* a domain's may have been made for this one */
 }
 
 void delivery_begin(struct relay *relay, const struct msg_deliver *m, int fd)
 {
 	struct str reason = S("");
+	struct verdict v;
 	struct delivery *d;
 
 	if (delivery_find(relay, m->lease)) {
@@ -106,13 +112,14 @@ void delivery_begin(struct relay *relay, const struct msg_deliver *m, int fd)
 		delivery_end_untried(d);
 		return;
 	}
-	if (m->options & OPTION_REQUIRETLS) {
-		refuse_requiretls(d);
-		return;
-	}
 	d->pool = hop_find(relay, m->route, &d->arena, &reason);
 	if (!d->pool) {
 		delivery_end_blocked(d, temp(451, S("4.3.5"), reason), &(struct hop){ .gate = GATE_BUSY, .gate_reason = reason });
+		return;
+	}
+	v = demands_check(d, d->pool, clock_now_ms());
+	if (v.class != OK) {
+		end_unasked(d, v);
 		return;
 	}
 	pool_add(d->pool, d, false);

@@ -11,7 +11,8 @@
  * session.c     what the client machine says on a connection, and what is done about it
  * batch.c       the recipients of one transaction
  * transfer.c    the text of a message, read piece by piece
- * conversion.c  8-bit text for a next hop that takes 7 bits: sizes and fresh signatures
+ * conversion.c  8-bit or binary text for a next hop that does not take it: sizes and fresh signatures
+ * demands.c     what a message demands of its next hops: a time limit, TLS
  * blame.c       whose fault a refusal is
  * trust.c       the CA certificates that next hops are verified with */
 #ifndef RELAY_RELAY_H
@@ -215,12 +216,15 @@ struct delivery {
 	struct str sender, envid, sign_domain, prefix, text;
 	uint64_t size;
 	unsigned body, ret, utf8;
+	uint64_t deliver_by; /* RFC 2852; enum smtp_by */
+	unsigned deliver_by_mode, priority;
+	bool require_tls;
 	int fd; /* the text, when it is a file */
 	struct recipient *recipients;
 	size_t recipients_n;
 	struct batch batch;
 	struct buf transcript; /* of the last transaction that was not all success */
-	/* What it is for a next hop without 8BITMIME, once that is known: conversion.c */
+	/* What it is for a next hop without 8BITMIME or BINARYMIME, once that is known: conversion.c */
 	bool converted;
 	struct verdict unconvertible;
 	struct str converted_prefix;
@@ -257,14 +261,22 @@ void delivery_settled(struct delivery *d);
 void deliveries_orphan(struct relay *relay); /* queue is gone */
 
 /* ---- batch.c ---- */
-/* What the next hop lacks for the message as a whole; OK when nothing. */
-struct verdict batch_obstacle(const struct delivery *d, const struct smtp_peer *peer);
+/* Why the message as a whole must not go on this connection, or not any more; OK: it may. */
+struct verdict batch_obstacle(const struct connection *c);
 /* Put as many open recipients as the next hop takes at once into d->batch; those that cannot go there get their outcome. False: there
  * are none left. */
 bool batch_fill(struct delivery *d, const struct smtp_peer *peer);
 void batch_forget(struct delivery *d); /* nothing that was heard counts */
 /* What was heard is final, but for recipients that were too many. */
 void batch_commit(struct delivery *d);
+
+/* ---- demands.c ---- */
+/* Why it need not be tried at all: its time is over, or it must not go to this next hop, whatever that says. OK: it may go. */
+struct verdict demands_check(const struct delivery *d, const struct pool *pool, uint64_t now_ms);
+/* The same for this connection's delivery, now that it is known what the next hop offers. */
+struct verdict demands_check_peer(const struct connection *c, uint64_t now_ms);
+/* RFC 2852: the seconds that are left. */
+int64_t demands_seconds(const struct delivery *d, uint64_t now_ms);
 
 /* ---- connection.c ---- */
 enum connection_state {
@@ -290,7 +302,7 @@ struct transfer {
 	char *chunk;
 	bool reading, waiting; /* waiting: until the peer has taken some of it */
 	uv_fs_t request;
-	/* On the way to a next hop without 8BITMIME: */
+	/* On the way to a next hop without 8BITMIME or BINARYMIME: */
 	struct convert *convert; /* NULL: the text goes as it is */
 	struct buf converted;
 	/* The first pass, which only counts and hashes: */
@@ -356,6 +368,7 @@ void session_resume(struct connection *c);  /* the conversion is over */
 void session_flush(struct connection *c);
 void session_break(struct connection *c, struct verdict why, enum smtp_fault fault); /* the connection is no more */
 void session_give(struct connection *c, struct delivery *d);                         /* to an idle one */
+bool session_is_plain(const struct connection *c); /* its delivery goes by DATA, even where CHUNKING is offered */
 
 /* ---- transfer.c ---- */
 void transfer_begin(struct connection *c, const struct transfer_ops *ops);
@@ -364,7 +377,7 @@ void transfer_go_on(struct connection *c); /* the peer has taken some, or has an
 void transfer_fini(struct transfer *t);
 
 /* ---- conversion.c ---- */
-bool conversion_is_needed(const struct delivery *d, const struct smtp_peer *peer);
+bool conversion_is_needed(const struct connection *c);
 /* The first pass: at its end d->converted is set, or d->unconvertible says why not, and c->converting is false; perhaps before this
  * returns, else session_resume() follows. */
 void conversion_begin(struct connection *c);

@@ -1,6 +1,7 @@
 /* session.c - the SMTP client machine on a connection: its events, in the order in which a session sees them. */
 #include "relay.h"
 
+#include "posthouse/clock.h"
 #include "posthouse/secret.h"
 
 #include <assert.h>
@@ -151,22 +152,30 @@ static const struct sockaddr_storage *address_of(const struct connection *c)
 	return &c->targets[c->tried].address;
 }
 
+bool session_is_plain(const struct connection *c)
+{
+	return c->delivery->plain || memory_has(c->relay, MEMORY_NO_CHUNKING, address_of(c));
+}
+
 static void begin_transaction(struct connection *c)
 {
 	struct delivery *d = c->delivery;
-	const struct smtp_peer *peer = smtp_client_peer(c->client);
-	bool seven_bit = conversion_is_needed(d, peer);
+	bool seven_bit = conversion_is_needed(c);
 	struct smtp_transaction t = { .sender = d->batch.sender,
 				      .size = seven_bit ? d->converted_size : d->prefix.n + d->size,
 				      .body = seven_bit ? 0 : d->body,
 				      .utf8 = d->batch.utf8,
-				      .plain = d->plain || memory_has(c->relay, MEMORY_NO_CHUNKING, address_of(c)),
+				      .plain = session_is_plain(c),
 				      .recipients = d->batch.addresses,
 				      .recipients_n = d->batch.n,
 				      .envid = d->envid,
 				      .ret = d->ret,
 				      .orcpt = d->batch.orcpt,
-				      .notify = d->batch.notify };
+				      .notify = d->batch.notify,
+				      .by_mode = d->deliver_by_mode,
+				      .by_s = demands_seconds(d, clock_now_ms()),
+				      .priority = d->priority,
+				      .require_tls = d->require_tls };
 
 	c->transactions++;
 	smtp_client_send(c->client, &t);
@@ -177,9 +186,9 @@ static bool advance_delivery(struct connection *c)
 {
 	struct delivery *d = c->delivery;
 	const struct smtp_peer *peer = smtp_client_peer(c->client);
-	struct verdict v = batch_obstacle(d, peer);
+	struct verdict v = batch_obstacle(c);
 
-	if (v.class == OK && conversion_is_needed(d, peer)) {
+	if (v.class == OK && conversion_is_needed(c)) {
 		if (!d->converted && d->unconvertible.class == OK)
 			conversion_begin(c);
 		if (c->converting)

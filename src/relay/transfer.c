@@ -191,7 +191,7 @@ static const struct transfer_ops wire_ops = { take_for_wire, end_for_wire };
 void transfer_to_wire(struct connection *c)
 {
 	struct delivery *d = c->delivery;
-	bool seven_bit = conversion_is_needed(d, smtp_client_peer(c->client));
+	bool seven_bit = conversion_is_needed(c);
 
 	smtp_client_text(c->client, seven_bit ? d->converted_prefix : d->prefix);
 	if (seven_bit) {

@@ -25,6 +25,7 @@ enum client_bounds {
 	ORCPT_MAX = 500,       /* RFC 3461 4.2 */
 	PIPELINE_MAX = 100,    /* commands without answer: neither side's socket buffer fills (RFC 2920 3.1) */
 	CHUNK_MIN = 32 * 1024, /* of BDAT, but for the last one */
+	BY_MAX_S = 999999999,  /* RFC 2852 4 */
 };
 
 enum client_stage {

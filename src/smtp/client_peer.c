@@ -15,13 +15,16 @@ static const struct {
 	{ { "CHUNKING", 8 }, PEER_CHUNKING },             /* RFC 3030 */
 	{ { "ENHANCEDSTATUSCODES", 19 }, PEER_ENHANCED }, /* RFC 2034 */
 	{ { "REQUIRETLS", 10 }, PEER_REQUIRETLS },        /* RFC 8689 */
+	{ { "BINARYMIME", 10 }, PEER_BINARYMIME },        /* RFC 3030 */
+	{ { "DELIVERBY", 9 }, PEER_DELIVERBY },           /* RFC 2852 */
+	{ { "MT-PRIORITY", 11 }, PEER_MT_PRIORITY },      /* RFC 6710 */
 };
 
 /* Before each EHLO: what was said in the clear is forgotten after the handshake (RFC 3207 4.2). */
 void client_peer_reset(struct smtp_client *c)
 {
 	c->peer.features = 0;
-	c->peer.size = c->peer.rcptmax = c->peer.mailmax = 0;
+	c->peer.size = c->peer.rcptmax = c->peer.mailmax = c->peer.by_min_s = 0;
 	buf_clear(&c->mechanisms);
 	c->peer.mechanisms = buf_view(&c->mechanisms);
 }
@@ -76,6 +79,9 @@ void client_peer_line(struct smtp_client *c, struct str line)
 	if (str_ieq(keyword, S("SIZE"))) {
 		if (!next_word(&rest, &word) || !str_to_u64(word, &c->peer.size))
 			c->peer.size = 0;
+	} else if (str_ieq(keyword, S("DELIVERBY"))) {
+		if (!next_word(&rest, &word) || !str_to_u64(word, &c->peer.by_min_s))
+			c->peer.by_min_s = 0;
 	} else if (str_ieq(keyword, S("LIMITS"))) {
 		take_limits(c, rest);
 	} else if (str_ieq(keyword, S("X-RCPTLIMIT"))) {

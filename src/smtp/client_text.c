@@ -3,6 +3,7 @@
  * Chunks go out as they fill, several at once when the server can pipeline. The last one waits until all others have been taken: a
  * message of which a part was refused is never completed. */
 #include "client.h"
+#include "posthouse/smtp_server.h"
 
 #include <assert.h>
 
@@ -122,7 +123,7 @@ static void end_chunks(struct smtp_client *c)
 {
 	if (c->tx.ended)
 		return;
-	if (c->tx.in_line && !buf_add(&c->chunk, S("\r\n")))
+	if (c->tx.in_line && c->tx.what.body != BODY_BINARYMIME && !buf_add(&c->chunk, S("\r\n")))
 		assert(!"the user waits when text is not taken");
 	c->tx.ended = true;
 	write_chunks(c);

@@ -61,8 +61,13 @@ static struct verdict what_is_missing(const struct smtp_client *c, const struct 
 {
 	if (c->peer.size > 0 && t->size > c->peer.size) /* RFC 1870 4; 0 means "no fixed maximum" */
 		return perm(552, S("5.3.4"), S("the message is larger than the next hop takes"));
-	if (t->body == BODY_BINARYMIME || (t->body == BODY_8BITMIME && !(c->peer.features & PEER_8BITMIME)))
+	if (t->body == BODY_8BITMIME && !(c->peer.features & PEER_8BITMIME))
 		return perm(554, S("5.6.3"), S("the message needs 8BITMIME, which the next hop lacks"));
+	if (t->body > BODY_BINARYMIME ||
+	    (t->body == BODY_BINARYMIME && (!(c->peer.features & PEER_BINARYMIME) || !c->tx.chunked))) /* RFC 3030 3 */
+		return perm(554, S("5.6.3"), S("the message needs BINARYMIME, which the next hop lacks"));
+	if (t->require_tls && (!c->tls || !(c->peer.features & PEER_REQUIRETLS))) /* RFC 8689 4.2.1 */
+		return perm(550, S("5.7.30"), S("the message demands REQUIRETLS, which the next hop lacks"));
 	if (t->utf8 && !(c->peer.features & PEER_SMTPUTF8))
 		return perm(550, S("5.6.7"), S("the addresses need SMTPUTF8, which the next hop lacks"));
 	if (!fit_to_send(t->sender))
@@ -143,20 +148,42 @@ static struct str rcpt_dsn(struct smtp_client *c, size_t i)
 	return arena_printf(&c->tx.arena, "%s%s%s%.*s", *list ? " NOTIFY=" : "", list, orcpt.n ? " ORCPT=" : "", STR_ARG(orcpt));
 }
 
-/* MAIL with the parameters that the server knows. SIZE: RFC 1870, BODY: RFC 6152, SMTPUTF8: RFC 6531, RET and ENVID: RFC 3461. */
-static void write_mail(struct smtp_client *c)
+/* RFC 2852 4: by-time has nine digits at most. */
+static struct str mail_by(struct smtp_client *c)
 {
 	const struct smtp_transaction *t = &c->tx.what;
-	struct str size = S(""), body = S(""), utf8 = S(""), dsn = mail_dsn(c);
+	unsigned mode = t->by_mode & ~(unsigned)BY_TRACE;
+	int64_t seconds = t->by_s;
+
+	if (!(c->peer.features & PEER_DELIVERBY) || mode == BY_NONE)
+		return S("");
+	seconds = seconds > BY_MAX_S ? BY_MAX_S : seconds < -BY_MAX_S ? -BY_MAX_S : seconds;
+	return arena_printf(&c->tx.arena, " BY=%lld;%s%s", (long long)seconds, mode == BY_RETURN ? "R" : "N",
+			    t->by_mode & BY_TRACE ? "T" : "");
+}
+
+/* How it is to be treated on its way: BY, MT-PRIORITY (RFC 6710), REQUIRETLS (RFC 8689). */
+static struct str mail_treatment(struct smtp_client *c)
+{
+	const struct smtp_transaction *t = &c->tx.what;
+	struct str by = mail_by(c), priority = S("");
+
+	if ((c->peer.features & PEER_MT_PRIORITY) && t->priority != PRIORITY_NORMAL)
+		priority = arena_printf(&c->tx.arena, " MT-PRIORITY=%d", (int)t->priority - PRIORITY_NORMAL);
+	return arena_printf(&c->tx.arena, "%.*s%.*s%s", STR_ARG(by), STR_ARG(priority), t->require_tls ? " REQUIRETLS" : "");
+}
+
+/* MAIL with the parameters that the server knows. SIZE: RFC 1870, BODY: RFC 6152 and 3030, SMTPUTF8: RFC 6531, RET and ENVID: RFC 3461. */
+static void write_mail(struct smtp_client *c)
+{
+	static const char *const bodies[] = { "", " BODY=8BITMIME", " BODY=BINARYMIME" };
+	const struct smtp_transaction *t = &c->tx.what;
+	struct str size = S(""), dsn = mail_dsn(c), treatment = mail_treatment(c);
 
 	if ((c->peer.features & PEER_SIZE) && t->size > 0)
 		size = arena_printf(&c->tx.arena, " SIZE=%llu", (unsigned long long)t->size);
-	if (t->body == BODY_8BITMIME)
-		body = S(" BODY=8BITMIME");
-	if (t->utf8)
-		utf8 = S(" SMTPUTF8");
-	client_write(c, "MAIL FROM:<%.*s>%.*s%.*s%.*s%.*s", STR_ARG(t->sender), STR_ARG(size), STR_ARG(body), STR_ARG(utf8),
-		     STR_ARG(dsn));
+	client_write(c, "MAIL FROM:<%.*s>%.*s%s%s%.*s%.*s", STR_ARG(t->sender), STR_ARG(size), bodies[t->body],
+		     t->utf8 ? " SMTPUTF8" : "", STR_ARG(dsn), STR_ARG(treatment));
 }
 
 static void write_rcpt(struct smtp_client *c, size_t i)

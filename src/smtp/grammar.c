@@ -15,8 +15,8 @@ static bool is_atext(unsigned char c)
 	return is_alnum(c) || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
 }
 
-/* Is the whole text well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates)? */
-static bool utf8_valid(struct str s)
+/* No overlong forms, no surrogates. */
+bool smtp_utf8_valid(struct str s)
 {
 	for (size_t i = 0; i < s.n;) {
 		unsigned char c = (unsigned char)s.p[i++];
@@ -37,6 +37,27 @@ static bool utf8_valid(struct str s)
 				return false;
 	}
 	return true;
+}
+
+uint32_t smtp_utf8_decode(struct str text, size_t *n_out)
+{
+	unsigned char c = (unsigned char)text.p[0];
+	size_t n = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+	uint32_t value = n == 1 ? c : c & 0x7fu >> n;
+
+	for (size_t i = 1; i < n; i++)
+		value = value << 6 | ((unsigned char)text.p[i] & 0x3f);
+	*n_out = n;
+	return value;
+}
+
+size_t smtp_word_length(struct str text)
+{
+	size_t n = 0;
+
+	while (n < text.n && text.p[n] != ' ' && text.p[n] != '\t')
+		n++;
+	return n;
 }
 
 /* RFC 5321 4.1.2: Quoted-string, with its quotes. */
@@ -163,7 +184,8 @@ static bool domain_valid(struct str s, bool utf8)
 		}
 		if (c == '-' ? first || last : !is_alnum(c) && c != '_' && !(c > 0x7f && utf8))
 			return false;
-		if (++label > LABEL_MAX)
+		label += (c & 0xc0) != 0x80; /* of UTF-8, characters: it is the A-label that has a limit of octets */
+		if (label > LABEL_MAX)
 			return false;
 	}
 	return label > 0;
@@ -181,7 +203,7 @@ bool smtp_address_valid(struct str address, bool utf8)
 
 	if (address.n > ADDRESS_MAX || at == address.n)
 		return false;
-	if (utf8 && !utf8_valid(address))
+	if (utf8 && !smtp_utf8_valid(address))
 		return false;
 	return local_valid(str_head(address, at), utf8) && domain_valid(str_from(address, at + 1), utf8);
 }
@@ -206,7 +228,7 @@ bool smtp_parse_keyword(struct str argument, struct str keyword, struct str *res
 	return true;
 }
 
-/* The length of the path at the front: to the closing bracket, or the next space, outside of a quoted string. s.n + 1: never closed. */
+/* The length of the path at the front: to the closing bracket, or the next white space, outside of a quoted string. s.n + 1: never closed. */
 static size_t path_length(struct str s, bool bracket)
 {
 	bool quoted = false;
@@ -216,7 +238,7 @@ static size_t path_length(struct str s, bool bracket)
 			i++;
 		else if (s.p[i] == '"')
 			quoted = !quoted;
-		else if (!quoted && s.p[i] == (bracket ? '>' : ' '))
+		else if (!quoted && (bracket ? s.p[i] == '>' : s.p[i] == ' ' || s.p[i] == '\t'))
 			return i;
 	}
 	return bracket || quoted ? s.n + 1 : s.n;

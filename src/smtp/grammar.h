@@ -17,9 +17,33 @@ bool smtp_atom_valid(struct str text);
 /* RFC 3461 section 4: xtext, printable ASCII without '+' and '=', or "+" and two upper-case hexadecimal digits. */
 bool smtp_xtext_valid(struct str text);
 
-/* Parameters, keyword[=value] with spaces between. PERM 555 5.5.4: not one that extensions.def offers; PERM 501 5.5.4: malformed, or
- * given twice. Sizes are not judged here. */
-struct verdict smtp_mail_params(struct str rest, struct smtp_mail_params *params_out);
-struct verdict smtp_rcpt_params(struct str rest, struct smtp_rcpt_params *params_out);
+/* RFC 3629: the whole text is well-formed UTF-8. The character at the front of such a text, and its length. */
+bool smtp_utf8_valid(struct str text);
+uint32_t smtp_utf8_decode(struct str text, size_t *n_out);
+
+/* Up to the next space or tab; text.n when there is none. */
+size_t smtp_word_length(struct str text);
+
+/* What parameters may ask for just now. */
+struct smtp_offer {
+	bool tls;
+	bool utf8;                 /* the message has SMTPUTF8 */
+	uint64_t future_release_s; /* 0: FUTURERELEASE is not offered */
+	uint64_t now_ms;
+	struct arena *arena; /* for what is not a view, and words */
+};
+
+/* Parameters, keyword[=value] with white space between. PERM 555 5.5.4: not one that is offered; PERM 501 5.5.4: malformed, or given twice;
+ * PERM 530 5.7.10: needs TLS. Sizes are not judged here. */
+struct verdict smtp_mail_params(struct str rest, const struct smtp_offer *offer, struct smtp_mail_params *params_out);
+struct verdict smtp_rcpt_params(struct str rest, const struct smtp_offer *offer, struct smtp_rcpt_params *params_out);
+
+/* Append the list of those that are offered, a line each, LF before it. */
+void smtp_params_help(struct buf *b, const struct smtp_offer *offer, bool of_rcpt);
+
+/* ---- date.c: times as RFC 3339 writes them ---- */
+/* Since 1970, in ms; false: it is none, or before that. */
+bool smtp_date_parse(struct str text, uint64_t *ms_out);
+void smtp_date_add(struct buf *b, uint64_t ms); /* in UTC, without the fraction */
 
 #endif

@@ -1,16 +1,26 @@
 /* params.c - the parameters of MAIL and RCPT, a row per parameter that we offer (see extensions.def). */
 #include "grammar.h"
 
+#include "posthouse/buf.h"
+
 #define ENVID_MAX 100 /* RFC 3461 4.4 */
 #define ORCPT_MAX 500 /* RFC 3461 4.2 */
 
+#define HOLD_DIGITS 9 /* RFC 4865 section 4: future-release-integer */
+#define BY_DIGITS   9 /* RFC 2852 section 4 */
+
+enum when { ALWAYS, WHEN_FUTURE_RELEASE, WHEN_TLS };
+
 struct param {
 	struct str keyword;
-	bool (*parse)(struct str value, void *to); /* false: the value is malformed */
+	bool bare; /* it has no value */
+	enum when when;
+	bool (*parse)(const struct smtp_offer *offer, struct str value, void *to); /* false: the value is malformed */
+	struct str syntax, about;                                                  /* for HELP */
 };
 
 /* RFC 1870 section 4: one to twenty digits; what a number of 64 bits cannot hold is too large in any case. */
-static bool parse_size(struct str value, void *to)
+static bool parse_size(const struct smtp_offer *offer, struct str value, void *to)
 {
 	struct smtp_mail_params *p = to;
 
@@ -25,23 +35,32 @@ static bool parse_size(struct str value, void *to)
 	return true;
 }
 
-/* RFC 6152 section 2; BINARYMIME (RFC 3030) is not offered. */
-static bool parse_body(struct str value, void *to)
+/* RFC 6152 section 2, RFC 3030 section 3. */
+static bool parse_body(const struct smtp_offer *offer, struct str value, void *to)
 {
 	struct smtp_mail_params *p = to;
 
-	p->body = str_ieq(value, S("8BITMIME")) ? BODY_8BITMIME : BODY_7BIT;
-	return str_ieq(value, S("7BIT")) || str_ieq(value, S("8BITMIME"));
+	p->body = str_ieq(value, S("BINARYMIME")) ? BODY_BINARYMIME : str_ieq(value, S("8BITMIME")) ? BODY_8BITMIME : BODY_7BIT;
+	return p->body != BODY_7BIT || str_ieq(value, S("7BIT"));
+}
+
+/* RFC 6531 section 3.4. */
+static bool parse_smtputf8(const struct smtp_offer *offer, struct str value, void *to)
+{
+	struct smtp_mail_params *p = to;
+
+	p->utf8 = true;
+	return true;
 }
 
 /* RFC 4954 section 5: who has the AUTH extension accepts the parameter; we trust no other server's word, so it is read and dropped. */
-static bool parse_auth(struct str value, void *to)
+static bool parse_auth(const struct smtp_offer *offer, struct str value, void *to)
 {
 	return value.n > 0 && (str_eq(value, S("<>")) || smtp_xtext_valid(value));
 }
 
 /* RFC 3461 4.3. */
-static bool parse_ret(struct str value, void *to)
+static bool parse_ret(const struct smtp_offer *offer, struct str value, void *to)
 {
 	struct smtp_mail_params *p = to;
 
@@ -61,7 +80,7 @@ static bool printable_xtext(struct str text)
 	return true;
 }
 
-static bool parse_envid(struct str value, void *to)
+static bool parse_envid(const struct smtp_offer *offer, struct str value, void *to)
 {
 	struct smtp_mail_params *p = to;
 
@@ -69,13 +88,95 @@ static bool parse_envid(struct str value, void *to)
 	return value.n <= ENVID_MAX && printable_xtext(value);
 }
 
+/* Take the release time. RFC 4865 section 4: what is both HOLDFOR and HOLDUNTIL, lies in the past or beyond what EHLO has offered is an
+ * error of syntax. */
+static bool set_release(const struct smtp_offer *offer, struct smtp_mail_params *p, uint64_t at_ms)
+{
+	if (p->release_at != 0 || at_ms <= offer->now_ms || at_ms - offer->now_ms > offer->future_release_s * 1000)
+		return false;
+	p->release_at = at_ms;
+	return true;
+}
+
+static bool parse_holdfor(const struct smtp_offer *offer, struct str value, void *to)
+{
+	uint64_t seconds;
+
+	return value.n <= HOLD_DIGITS && str_to_u64(value, &seconds) && value.p[0] != '0' &&
+	       set_release(offer, to, offer->now_ms + seconds * 1000);
+}
+
+static bool parse_holduntil(const struct smtp_offer *offer, struct str value, void *to)
+{
+	uint64_t at_ms;
+
+	return smtp_date_parse(value, &at_ms) && set_release(offer, to, at_ms);
+}
+
+/* RFC 2852 section 4: by-time ";" by-mode [by-trace]. A time that is over already may come with a message between relays, never from who
+ * submits it. */
+static bool parse_by(const struct smtp_offer *offer, struct str value, void *to)
+{
+	struct smtp_mail_params *p = to;
+	size_t semicolon = str_find(value, ';');
+	struct str time = str_head(value, semicolon), mode = str_from(value, semicolon + 1);
+
+	if (time.n > 0 && time.p[0] == '+')
+		time = str_from(time, 1);
+	if (time.n > BY_DIGITS || !str_to_u64(time, &p->by_s) || p->by_s == 0 || mode.n < 1 || mode.n > 2)
+		return false;
+	p->by_mode = ascii_lower(mode.p[0]) == 'r' ? BY_RETURN : BY_NOTIFY;
+	if (p->by_mode == BY_NOTIFY && ascii_lower(mode.p[0]) != 'n')
+		return false;
+	if (mode.n == 2)
+		p->by_mode |= BY_TRACE;
+	return mode.n == 1 || ascii_lower(mode.p[1]) == 't';
+}
+
+/* RFC 6710 section 5: "0", or a digit of 1 to 9 that may have a minus. */
+static bool parse_priority(const struct smtp_offer *offer, struct str value, void *to)
+{
+	struct smtp_mail_params *p = to;
+	bool minus = value.n == 2 && value.p[0] == '-';
+	char digit = value.n == 1 + (size_t)minus ? value.p[minus] : 'x';
+
+	if (digit < '0' || digit > '9' || (minus && digit == '0'))
+		return false;
+	p->has_priority = true;
+	p->priority = minus ? PRIORITY_NORMAL - (unsigned)(digit - '0') : PRIORITY_NORMAL + (unsigned)(digit - '0');
+	return true;
+}
+
+/* RFC 8689 section 2. */
+static bool parse_requiretls(const struct smtp_offer *offer, struct str value, void *to)
+{
+	struct smtp_mail_params *p = to;
+
+	p->require_tls = true;
+	return true;
+}
+
 static const struct param mail_params[] = {
-	{ S("SIZE"), parse_size }, { S("BODY"), parse_body },   { S("AUTH"), parse_auth },
-	{ S("RET"), parse_ret },   { S("ENVID"), parse_envid },
+	{ S("SIZE"), false, ALWAYS, parse_size, S("SIZE=octets"), S("how large the message is") },
+	{ S("BODY"), false, ALWAYS, parse_body, S("BODY=7BIT, 8BITMIME or BINARYMIME"),
+	  S("what bytes it is made of; BINARYMIME by BDAT only") },
+	{ S("SMTPUTF8"), true, ALWAYS, parse_smtputf8, S("SMTPUTF8"), S("addresses or header fields are in UTF-8") },
+	{ S("AUTH"), false, ALWAYS, parse_auth, S("AUTH=xtext"), S("is read and not used") },
+	{ S("RET"), false, ALWAYS, parse_ret, S("RET=FULL or HDRS"), S("how much of the message comes back in a report") },
+	{ S("ENVID"), false, ALWAYS, parse_envid, S("ENVID=xtext"), S("comes back in a report") },
+	{ S("HOLDFOR"), false, WHEN_FUTURE_RELEASE, parse_holdfor, S("HOLDFOR=seconds"), S("keep the message back for so long") },
+	{ S("HOLDUNTIL"), false, WHEN_FUTURE_RELEASE, parse_holduntil, S("HOLDUNTIL=2031-05-30T08:00:00Z"),
+	  S("keep it back until then") },
+	{ S("BY"), false, ALWAYS, parse_by, S("BY=seconds;R or seconds;N"),
+	  S("if it is not delivered so soon, return it or tell of the delay") },
+	{ S("MT-PRIORITY"), false, ALWAYS, parse_priority, S("MT-PRIORITY=-9 to 9"),
+	  S("what is higher goes first; 0 is normal") },
+	{ S("REQUIRETLS"), true, WHEN_TLS, parse_requiretls, S("REQUIRETLS"), S("send it over verified TLS or not at all") },
 };
+#define MAIL_PARAMS (sizeof(mail_params) / sizeof(mail_params[0]))
 
 /* RFC 3461 4.1: NEVER alone, or a list of the others with commas. */
-static bool parse_notify(struct str value, void *to)
+static bool parse_notify(const struct smtp_offer *offer, struct str value, void *to)
 {
 	static const struct {
 		struct str word;
@@ -103,32 +204,106 @@ static bool parse_notify(struct str value, void *to)
 	return (p->notify & NOTIFY_NEVER) == 0 || p->notify == NOTIFY_NEVER;
 }
 
-/* RFC 3461 4.2: the type (an atom, "rfc822" as a rule), a semicolon, and the address as xtext. */
-static bool parse_orcpt(struct str value, void *to)
+/* RFC 6533 section 3: utf-8-addr-unitext in its other form, with each character that is not ASCII as "\\x{HEXPOINT}", that all may pass on.
+ * `plain`: the text is an address as it is, so what has a meaning in that form is written so too. */
+static struct str ascii_form(struct arena *a, struct str text, bool plain)
+{
+	struct buf b;
+	struct str form;
+
+	buf_init(&b, 8 * ORCPT_MAX);
+	while (text.n > 0) {
+		size_t n = 1;
+		uint32_t c = smtp_utf8_decode(text, &n);
+
+		if (c < 0x80 && !(plain && (c == '+' || c == '=' || c == '\\')))
+			buf_add_char(&b, (char)c);
+		else
+			buf_printf(&b, "\\x{%X}", c);
+		text = str_from(text, n);
+	}
+	form = arena_str(a, buf_view(&b));
+	buf_fini(&b);
+	return form;
+}
+
+/* The text that valid xtext stands for (RFC 3461 4). */
+static struct str decode_xtext(struct arena *a, struct str xtext)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	char *to = arena_alloc(a, xtext.n);
+	size_t n = 0;
+
+	for (size_t i = 0; i < xtext.n; i++) {
+		if (xtext.p[i] != '+') {
+			to[n++] = xtext.p[i];
+			continue;
+		}
+		to[n++] = (char)((strchr(digits, xtext.p[i + 1]) - digits) * 16 + (strchr(digits, xtext.p[i + 2]) - digits));
+		i += 2;
+	}
+	return str_make(to, n);
+}
+
+/* UTF-8 as xtext, which RFC 6533 does not know and Postfix sends: the address in the form that RFC 6533 has for it; "" when it is not so. */
+static struct str utf8_from_xtext(struct arena *a, struct str xtext)
+{
+	struct str text = smtp_xtext_valid(xtext) ? decode_xtext(a, xtext) : S("");
+
+	for (size_t i = 0; i < text.n; i++)
+		if ((unsigned char)text.p[i] <= ' ' || text.p[i] == 0x7f)
+			return S("");
+	return text.n > 0 && smtp_utf8_valid(text) ? arena_printf(a, "utf-8;%.*s", STR_ARG(ascii_form(a, text, true))) : S("");
+}
+
+/* RFC 3461 4.2: the type (an atom, "rfc822" as a rule), a semicolon, and the address as xtext. RFC 6533 section 3: the type "utf-8", with
+ * UTF-8 where the message has SMTPUTF8. */
+static bool parse_orcpt(const struct smtp_offer *offer, struct str value, void *to)
 {
 	struct smtp_rcpt_params *p = to;
 	size_t semicolon = str_find(value, ';');
 
+	if (value.n > ORCPT_MAX || semicolon == value.n)
+		return false;
+	if (!smtp_atom_valid(str_head(value, semicolon)) ||
+	    !smtp_xtext_valid(str_head(value, semicolon))) /* an atom may have '=', no value may */
+		return false;
+	if (offer->utf8 && str_ieq(str_head(value, semicolon), S("utf-8")) && smtp_utf8_valid(value))
+		value = ascii_form(offer->arena, value, false);
+	else if (offer->utf8 && !printable_xtext(str_from(value, semicolon + 1)))
+		value = utf8_from_xtext(offer->arena, str_from(value, semicolon + 1));
+	semicolon = str_find(value, ';');
 	p->orcpt = value;
-	return value.n <= ORCPT_MAX && semicolon < value.n && smtp_atom_valid(str_head(value, semicolon)) &&
-	       printable_xtext(str_from(value, semicolon + 1));
+	return value.n <= ORCPT_MAX && printable_xtext(str_from(value, semicolon + 1));
 }
 
 static const struct param rcpt_params[] = {
-	{ S("NOTIFY"), parse_notify },
-	{ S("ORCPT"), parse_orcpt },
+	{ S("NOTIFY"), false, ALWAYS, parse_notify, S("NOTIFY=NEVER, or of SUCCESS,FAILURE,DELAY"),
+	  S("when a report is wanted") },
+	{ S("ORCPT"), false, ALWAYS, parse_orcpt, S("ORCPT=rfc822;xtext"), S("the recipient as it was first, for a report") },
 };
+#define RCPT_PARAMS (sizeof(rcpt_params) / sizeof(rcpt_params[0]))
+
+static bool offered(const struct param *row, const struct smtp_offer *offer)
+{
+	return row->when == ALWAYS || (row->when == WHEN_TLS ? offer->tls : offer->future_release_s > 0);
+}
 
 /* Take the next word off the front. */
 static bool next_word(struct str *rest, struct str *word_out)
 {
-	while (str_split(rest, ' ', word_out))
-		if ((*word_out = str_trim(*word_out)).n > 0)
-			return true;
-	return false;
+	*rest = str_trim(*rest);
+	*word_out = str_head(*rest, smtp_word_length(*rest));
+	*rest = str_from(*rest, word_out->n);
+	return word_out->n > 0;
 }
 
-static struct verdict parse_params(struct str rest, const struct param *table, size_t n, void *to)
+static struct verdict bad_value(const struct smtp_offer *offer, const struct param *row)
+{
+	return perm(501, S("5.5.4"), arena_printf(offer->arena, "Bad value; right would be %.*s", STR_ARG(row->syntax)));
+}
+
+static struct verdict parse_params(struct str rest, const struct smtp_offer *offer, const struct param *table, size_t n, void *to)
 {
 	struct str word;
 	uint64_t seen = 0;
@@ -138,25 +313,37 @@ static struct verdict parse_params(struct str rest, const struct param *table, s
 
 		while (i < n && !str_ieq(str_head(word, equals), table[i].keyword))
 			i++;
-		if (i == n)
+		if (i < n && table[i].when == WHEN_TLS && !offered(&table[i], offer))
+			return perm(530, S("5.7.10"), S("This parameter needs TLS"));
+		if (i == n || !offered(&table[i], offer))
 			return perm(555, S("5.5.4"), S("Parameter not recognized or not offered"));
 		if ((seen & 1ull << i) != 0)
 			return perm(501, S("5.5.4"), S("Parameter given twice"));
 		seen |= 1ull << i;
-		if (!table[i].parse(str_from(word, equals + 1), to))
-			return perm(501, S("5.5.4"), S("Parameter with a bad value"));
+		if (table[i].bare != (equals == word.n) || !table[i].parse(offer, str_from(word, equals + 1), to))
+			return bad_value(offer, &table[i]);
 	}
 	return ok();
 }
 
-struct verdict smtp_mail_params(struct str rest, struct smtp_mail_params *params_out)
+struct verdict smtp_mail_params(struct str rest, const struct smtp_offer *offer, struct smtp_mail_params *params_out)
 {
-	*params_out = (struct smtp_mail_params){ 0 };
-	return parse_params(rest, mail_params, sizeof(mail_params) / sizeof(mail_params[0]), params_out);
+	*params_out = (struct smtp_mail_params){ .priority = PRIORITY_NORMAL };
+	return parse_params(rest, offer, mail_params, MAIL_PARAMS, params_out);
 }
 
-struct verdict smtp_rcpt_params(struct str rest, struct smtp_rcpt_params *params_out)
+struct verdict smtp_rcpt_params(struct str rest, const struct smtp_offer *offer, struct smtp_rcpt_params *params_out)
 {
 	*params_out = (struct smtp_rcpt_params){ 0 };
-	return parse_params(rest, rcpt_params, sizeof(rcpt_params) / sizeof(rcpt_params[0]), params_out);
+	return parse_params(rest, offer, rcpt_params, RCPT_PARAMS, params_out);
+}
+
+void smtp_params_help(struct buf *b, const struct smtp_offer *offer, bool of_rcpt)
+{
+	const struct param *table = of_rcpt ? rcpt_params : mail_params;
+	size_t n = of_rcpt ? RCPT_PARAMS : MAIL_PARAMS;
+
+	for (size_t i = 0; i < n; i++)
+		if (offered(&table[i], offer))
+			buf_printf(b, "\n  %.*s: %.*s", STR_ARG(table[i].syntax), STR_ARG(table[i].about));
 }

@@ -8,10 +8,14 @@
 #define FROM(state) (1u << SERVER_##state)
 static const unsigned legal[SERVER_STATES] = {
 	[SERVER_START] = FROM(NEW) | FROM(START) | FROM(READY) | FROM(TLS),
-	[SERVER_READY] = FROM(START) | FROM(READY) | FROM(MAIL) | FROM(RECIPIENT) | FROM(TEXT) | FROM(AUTH),
+	[SERVER_READY] = FROM(START) | FROM(READY) | FROM(MAIL) | FROM(RECIPIENT) | FROM(TEXT) | FROM(AUTH) | FROM(CHUNK) |
+			 FROM(CHUNKS) | FROM(BROKEN),
 	[SERVER_MAIL] = FROM(READY),
 	[SERVER_RECIPIENT] = FROM(MAIL),
 	[SERVER_TEXT] = FROM(RECIPIENT),
+	[SERVER_CHUNK] = FROM(RECIPIENT) | FROM(CHUNKS),
+	[SERVER_CHUNKS] = FROM(CHUNK),
+	[SERVER_BROKEN] = FROM(RECIPIENT) | FROM(CHUNK),
 	[SERVER_AUTH] = FROM(READY) | FROM(AUTH),
 	[SERVER_TLS] = FROM(START) | FROM(READY),
 	[SERVER_CLOSED] = ~0u,
@@ -44,6 +48,7 @@ void smtp_server_free(struct smtp_server *s)
 	secret_fini(&s->response);
 	arena_fini(&s->scratch);
 	arena_fini(&s->keep);
+	arena_fini(&s->broken_words);
 	free(s);
 }
 
@@ -53,6 +58,12 @@ void server_begin_session(struct smtp_server *s)
 	s->esmtp = s->authenticated = false;
 	s->recipients = 0;
 	s->due = 0;
+}
+
+void smtp_server_trust(struct smtp_server *s, bool tls_needed)
+{
+	s->trusted = true;
+	s->trusted_needs_tls = tls_needed;
 }
 
 void smtp_server_greet(struct smtp_server *s)
@@ -138,7 +149,7 @@ void smtp_server_tls_started(struct smtp_server *s)
 	s->tls = true;
 	/* RFC 3207 section 4.2, and against injection before the handshake: what came in the clear was never said. */
 	s->lent = s->scanned = 0;
-	s->swallowing = false;
+	s->swallowing = s->skipping = false;
 	buf_release(&s->in);
 }
 
@@ -231,7 +242,7 @@ static bool take_line(struct smtp_server *s, struct str *line_out)
 	}
 	s->scanned = 0;
 	s->lent = i + 2;
-	s->lent_secret = s->state == SERVER_AUTH || str_istarts(v, S("AUTH"));
+	s->lent_secret = s->state == SERVER_AUTH || str_istarts(str_trim(str_head(v, i)), S("AUTH"));
 	*line_out = str_head(v, i);
 	return true;
 }
@@ -242,6 +253,8 @@ static bool next_line(struct smtp_server *s, struct smtp_event *event_out)
 	struct str line;
 
 	drop_lent(s);
+	if (s->skipping)
+		return server_skip_chunk(s);
 	if (s->swallowing && !swallow_line(s))
 		return s->state == SERVER_CLOSED;
 	if (!take_line(s, &line))
@@ -267,10 +280,11 @@ bool smtp_server_next(struct smtp_server *s, struct smtp_event *event_out)
 			return true;
 		if (s->state == SERVER_NEW || s->state == SERVER_TLS || s->state == SERVER_CLOSED || s->out.n > OUTPUT_ENOUGH)
 			return false;
-		if (s->state == SERVER_TEXT) {
-			if (server_text(s, event_out))
+		if (s->state == SERVER_TEXT || s->state == SERVER_CHUNK) {
+			drop_lent(s); /* the line of a BDAT that no event was made of */
+			if (s->state == SERVER_TEXT ? server_text(s, event_out) : server_chunk(s, event_out))
 				return true;
-			if (s->due == 0)
+			if (s->state != SERVER_CHUNKS && s->due == 0)
 				return false;
 			continue;
 		}
@@ -287,7 +301,7 @@ struct buf *smtp_server_output(struct smtp_server *s)
 
 bool smtp_server_in_text(const struct smtp_server *s)
 {
-	return s->state == SERVER_TEXT;
+	return s->state == SERVER_TEXT || s->state == SERVER_CHUNK || s->skipping;
 }
 
 uint64_t smtp_server_errors(const struct smtp_server *s)

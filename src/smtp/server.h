@@ -1,10 +1,11 @@
 /* server.h - the parts of the server machine among themselves: server.c (input, states), server_commands.c (table), server_ehlo.c,
- * server_auth.c, server_text.c, server_reply.c. */
+ * server_auth.c, server_transaction.c, server_text.c, server_chunk.c, server_help.c, server_reply.c. */
 #ifndef POSTHOUSE_SMTP_SERVER_PRIVATE_H
 #define POSTHOUSE_SMTP_SERVER_PRIVATE_H
 
+#include "grammar.h"
+
 #include "posthouse/secret.h"
-#include "posthouse/smtp_server.h"
 
 enum {
 	INPUT_MAX = 64 * 1024,     /* bytes that wait to be understood */
@@ -23,6 +24,9 @@ enum server_state {
 	SERVER_MAIL,      /* a sender */
 	SERVER_RECIPIENT, /* and recipients */
 	SERVER_TEXT,      /* after 354 */
+	SERVER_CHUNK,     /* within the bytes of a BDAT */
+	SERVER_CHUNKS,    /* between two of them */
+	SERVER_BROKEN,    /* one of them was refused: until RSET all others are */
 	SERVER_AUTH,      /* the next line is a response */
 	SERVER_TLS,       /* 220 was given to STARTTLS: nothing is read before the handshake is done */
 	SERVER_CLOSED,    /* 221 or 421 was given */
@@ -36,6 +40,7 @@ struct smtp_server {
 	const struct smtp_server_config *config;
 	enum server_state state;
 	bool tls, authenticated, esmtp;
+	bool trusted, trusted_needs_tls; /* see smtp_server_trust() */
 
 	bool waiting; /* the last event wants smtp_server_reply() */
 	enum smtp_event_type asked;
@@ -52,11 +57,22 @@ struct smtp_server {
 	struct secret response; /* of AUTH, decoded */
 
 	uint64_t commands, errors, recipients;
+	uint64_t messages; /* begun with MAIL, on this connection */
+	bool utf8, binary; /* of the transaction: SMTPUTF8, BODY=BINARYMIME */
 
 	bool line_start; /* text: a true CRLF was just before */
 	bool has_fault;  /* text: a rule was broken: swallow to the end */
 	struct verdict fault;
 	uint64_t text_bytes, swallowed_text;
+
+	bool chunked;    /* the text comes by BDAT */
+	bool chunk_last; /* this chunk is the last */
+	bool held_cr;    /* a chunk ended with a CR, whose LF may be in the next */
+	uint64_t chunk_size, chunk_left;
+	bool skipping; /* the bytes of a refused BDAT are thrown away; then comes its answer, */
+	struct verdict skip_answer;
+	struct verdict broken; /* and this to all BDATs behind it */
+	struct arena broken_words;
 
 	bool shutting; /* 421 at the next command */
 	struct verdict shut;
@@ -72,7 +88,7 @@ void server_begin_session(struct smtp_server *s); /* forget what was said: a new
 void server_end_transaction(struct smtp_server *s);
 static inline bool server_in_transaction(const struct smtp_server *s)
 {
-	return s->state == SERVER_MAIL || s->state == SERVER_RECIPIENT;
+	return s->state == SERVER_MAIL || s->state == SERVER_RECIPIENT || s->state == SERVER_CHUNKS;
 }
 
 /* ---- server_reply.c ---- */
@@ -82,20 +98,77 @@ void server_say(struct smtp_server *s, unsigned code, struct str enhanced, struc
 void server_refuse(struct smtp_server *s, struct verdict v);
 
 /* ---- server_commands.c ---- */
+enum server_need { NEED_TLS = 1, NEED_AUTH = 2 };
+
+/* RFC 2920 section 3.1: after which command a client has to wait for the answer. HELP tells it; the machine takes what comes in order
+ * in either case, except that after STARTTLS (server.c) and QUIT nothing counts. */
+enum server_pipelining { MAY_PIPELINE, ENDS_GROUP };
+
+typedef bool (*server_command_fn)(struct smtp_server *s, struct str argument, struct smtp_event *event_out);
+
+struct server_command {
+	struct str verb;
+	unsigned states, needs; /* bits of enum server_state and server_need */
+	enum server_pipelining pipelining;
+	server_command_fn handle; /* true when *event_out holds an event */
+	struct str syntax;        /* for HELP */
+};
+
 /* Act on a command line. True when *event_out holds an event. */
 bool server_command(struct smtp_server *s, struct str line, struct smtp_event *event_out);
+const struct server_command *server_find_command(struct str verb);
+const struct server_command *server_command_at(size_t i); /* NULL behind the last */
+
+/* The reply to an argument where the command has none (RFC 5321 4.3.2: 501). */
+bool server_has_argument(struct smtp_server *s, struct str argument, struct str text);
 
 /* ---- server_ehlo.c ---- */
 bool server_ehlo(struct smtp_server *s, struct str argument, bool esmtp);
 bool server_offers_mechanism(const struct smtp_server *s, struct str mechanism);
+void server_add_extensions(const struct smtp_server *s, bool with_source, struct buf *b); /* a line each, LF before it */
 
 /* ---- server_auth.c ---- */
 bool server_auth(struct smtp_server *s, struct str argument, struct smtp_event *event_out);
 bool server_auth_response(struct smtp_server *s, struct str line, struct smtp_event *event_out);
 void server_auth_reply(struct smtp_server *s, struct verdict v);
 
+/* ---- server_transaction.c ---- */
+bool server_mail(struct smtp_server *s, struct str argument, struct smtp_event *event_out);
+bool server_rcpt(struct smtp_server *s, struct str argument, struct smtp_event *event_out);
+bool server_data(struct smtp_server *s, struct str argument, struct smtp_event *event_out);
+struct smtp_offer server_offer(struct smtp_server *s); /* to the parameters of MAIL and RCPT */
+
 /* ---- server_text.c ---- */
-void server_text_begin(struct smtp_server *s);
+void server_text_reset(struct smtp_server *s); /* a new text begins */
+void server_text_begin(struct smtp_server *s); /* after 354 */
 bool server_text(struct smtp_server *s, struct smtp_event *event_out);
+
+/* Find how many bytes at the front are plain text, of which *line_start says whether they end with CRLF: up to a dot after a CRLF, to
+ * the end of input, or to a CR that nothing follows yet. False: a lone CR or LF is what the run ends with. */
+bool server_find_run(struct str v, bool *line_start, size_t *n_out);
+
+void server_set_fault(struct smtp_server *s, struct verdict v); /* the first one is what the client hears of */
+void server_set_lone_fault(struct smtp_server *s);
+void server_check_nul(struct smtp_server *s, struct str run);
+
+/* How many more bytes may be thrown away before the connection ends; and that end. */
+uint64_t server_swallow_room(const struct smtp_server *s);
+void server_swallow(struct smtp_server *s, size_t n);
+void server_end_swallowing(struct smtp_server *s);
+
+/* ---- server_chunk.c ---- */
+bool server_bdat(struct smtp_server *s, struct str argument, struct smtp_event *event_out);
+void server_refuse_bdat(struct smtp_server *s, struct str argument,
+			struct verdict v);                              /* a command that stands in a wrong place */
+void server_chunk_begin(struct smtp_server *s);                         /* the user takes the message */
+void server_chunk_refused(struct smtp_server *s, struct verdict v);     /* it does not */
+void server_chunks_failed(struct smtp_server *s, struct verdict v);     /* the text is refused, by this chunk */
+bool server_chunk(struct smtp_server *s, struct smtp_event *event_out); /* in SERVER_CHUNK; true: an event */
+bool server_skip_chunk(struct smtp_server *s);                          /* while skipping; false: more is to come */
+
+/* ---- server_help.c ---- */
+bool server_help(struct smtp_server *s, struct str argument, struct smtp_event *event_out);
+bool server_vrfy(struct smtp_server *s, struct str argument, struct smtp_event *event_out);
+bool server_expn(struct smtp_server *s, struct str argument, struct smtp_event *event_out);
 
 #endif

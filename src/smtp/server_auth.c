@@ -28,7 +28,7 @@ static bool decode_response(struct smtp_server *s, struct str text)
 
 bool server_auth(struct smtp_server *s, struct str argument, struct smtp_event *event_out)
 {
-	size_t space = str_find(argument, ' ');
+	size_t space = smtp_word_length(argument);
 	struct str mechanism = str_head(argument, space), initial = str_trim(str_from(argument, space));
 
 	if (s->authenticated) {
@@ -40,7 +40,7 @@ bool server_auth(struct smtp_server *s, struct str argument, struct smtp_event *
 		return false;
 	}
 	if (mechanism.n == 0 || mechanism.n > MECHANISM_MAX) {
-		server_say(s, 501, S("5.5.4"), S("Syntax: AUTH mechanism [initial-response]"));
+		server_say(s, 501, S("5.5.4"), S("Syntax: AUTH mechanism [initial-response]; HELP AUTH tells more"));
 		return false;
 	}
 	if (!server_offers_mechanism(s, mechanism)) {

@@ -18,6 +18,27 @@ static bool when_auth_is_safe(const struct smtp_server *s)
 	return (s->tls || !s->config->tls_required) && s->config->mechanisms.n > 0;
 }
 
+static bool with_tls(const struct smtp_server *s)
+{
+	return s->tls;
+}
+
+/* Some old clients know no other form than that of a draft of RFC 2554. */
+static bool when_old_clients(const struct smtp_server *s)
+{
+	return when_auth_is_safe(s) && s->config->auth_equals;
+}
+
+static bool with_limits(const struct smtp_server *s)
+{
+	return s->config->recipients > 0 || s->config->messages > 0;
+}
+
+static bool when_future_release(const struct smtp_server *s)
+{
+	return s->config->future_release_s > 0;
+}
+
 static void no_argument(const struct smtp_server *s, struct buf *b)
 {
 }
@@ -33,12 +54,36 @@ static void mechanism_list(const struct smtp_server *s, struct buf *b)
 	buf_add(b, s->config->mechanisms);
 }
 
+static void equals_mechanism_list(const struct smtp_server *s, struct buf *b)
+{
+	buf_add_char(b, '=');
+	buf_add(b, s->config->mechanisms);
+}
+
+/* RFC 9422 section 4. */
+static void limit_list(const struct smtp_server *s, struct buf *b)
+{
+	if (s->config->messages > 0)
+		buf_printf(b, " MAILMAX=%llu", (unsigned long long)s->config->messages);
+	if (s->config->recipients > 0)
+		buf_printf(b, " RCPTMAX=%llu", (unsigned long long)s->config->recipients);
+}
+
+/* RFC 4865 section 3: the interval in seconds, and the time that it ends at. */
+static void future_release(const struct smtp_server *s, struct buf *b)
+{
+	uint64_t most = s->config->future_release_s;
+
+	buf_printf(b, " %llu ", (unsigned long long)most);
+	smtp_date_add(b, s->config->now_ms() + most * 1000);
+}
+
 static const struct extension {
-	struct str keyword;
+	struct str keyword, source;
 	bool (*offered)(const struct smtp_server *s);
 	void (*argument)(const struct smtp_server *s, struct buf *b);
 } extensions[] = {
-#define EXTENSION(keyword, source, when, argument) { S(keyword), when, argument },
+#define EXTENSION(keyword, source, when, argument) { S(keyword), S(source), when, argument },
 #include "extensions.def"
 #undef EXTENSION
 };
@@ -61,30 +106,41 @@ static bool name_valid(struct str name)
 	return name.n > 0 && name.n <= NAME_MAX_OCTETS;
 }
 
-/* Append the list of extensions after the first line. */
-static void say_extensions(struct smtp_server *s)
+void server_add_extensions(const struct smtp_server *s, bool with_source, struct buf *b)
 {
-	struct buf lines;
 	size_t n = sizeof(extensions) / sizeof(extensions[0]);
 
-	buf_init(&lines, OUTPUT_ENOUGH);
-	buf_add(&lines, s->config->hostname);
 	for (size_t i = 0; i < n; i++) {
 		if (!extensions[i].offered(s))
 			continue;
-		buf_add_char(&lines, '\n');
-		buf_add(&lines, extensions[i].keyword);
-		extensions[i].argument(s, &lines);
+		buf_add_char(b, '\n');
+		buf_add(b, extensions[i].keyword);
+		extensions[i].argument(s, b);
+		if (with_source)
+			buf_printf(b, " (%.*s)", STR_ARG(extensions[i].source));
 	}
+}
+
+static void say_extensions(struct smtp_server *s)
+{
+	struct buf lines;
+
+	buf_init(&lines, OUTPUT_ENOUGH);
+	buf_add(&lines, s->config->hostname);
+	server_add_extensions(s, false, &lines);
 	server_say(s, 250, S(""), buf_view(&lines));
 	buf_fini(&lines);
 }
 
-/* Any name will do: clients say what their machine believes to be called, and nothing is derived from it. */
+/* Any name will do: clients say what their machine believes to be called, and nothing is derived from it. But there must be one (RFC 5321
+ * 4.1.1.1); who types by hand is told so. */
 bool server_ehlo(struct smtp_server *s, struct str argument, bool esmtp)
 {
 	if (!name_valid(argument)) {
-		server_say(s, 501, S("5.5.4"), esmtp ? S("Syntax: EHLO hostname") : S("Syntax: HELO hostname"));
+		server_say(
+			s, 501, S("5.5.4"),
+			esmtp ? S("A name is missing, or too odd: type EHLO and the name of your computer, as in EHLO pc.example.org")
+			      : S("A name is missing, or too odd: type HELO and the name of your computer, as in HELO pc.example.org"));
 		return false;
 	}
 	if (server_in_transaction(s)) {

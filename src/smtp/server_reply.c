@@ -73,12 +73,12 @@ void server_refuse(struct smtp_server *s, struct verdict v)
 		server_close(s, DUE_CLOSE);
 }
 
-/* OK to an event: the user's words, or the verb's own. */
+/* OK to an event: the user's words (as "2.3.6" with the priority that holds, RFC 6710 section 4.1), or the verb's own. */
 static void say_ok(struct smtp_server *s, struct verdict v, unsigned code, struct str enhanced, struct str text)
 {
-	bool own = v.code < 200 || v.code > 299;
+	bool has_code = v.code >= 200 && v.code <= 299, has_enhanced = str_starts(v.enhanced, S("2."));
 
-	server_say(s, own ? code : v.code, v.enhanced.n > 0 && !own ? v.enhanced : enhanced, v.text.n > 0 ? v.text : text);
+	server_say(s, has_code ? v.code : code, has_enhanced ? v.enhanced : enhanced, v.text.n > 0 ? v.text : text);
 }
 
 static void reply_ok(struct smtp_server *s, struct verdict v)
@@ -90,6 +90,7 @@ static void reply_ok(struct smtp_server *s, struct verdict v)
 		break;
 	case SMTP_MAIL:
 		server_enter(s, SERVER_MAIL);
+		s->messages++;
 		say_ok(s, v, 250, S("2.1.0"), S("Ok"));
 		break;
 	case SMTP_RCPT:
@@ -100,6 +101,10 @@ static void reply_ok(struct smtp_server *s, struct verdict v)
 		say_ok(s, v, 250, S("2.1.5"), S("Ok"));
 		break;
 	case SMTP_DATA:
+		if (s->chunked) {
+			server_chunk_begin(s);
+			break;
+		}
 		server_text_begin(s);
 		server_say(s, 354, S(""), S("End data with <CR><LF>.<CR><LF>"));
 		break;
@@ -126,7 +131,13 @@ void smtp_server_reply(struct smtp_server *s, struct verdict v)
 		reply_ok(s, v);
 		return;
 	}
-	if (s->asked == SMTP_TEXT_END)
+	if (s->asked == SMTP_DATA && s->chunked) {
+		server_chunk_refused(s, v);
+		return;
+	}
+	if (s->asked == SMTP_TEXT_END && s->chunked)
+		server_chunks_failed(s, v);
+	else if (s->asked == SMTP_TEXT_END)
 		server_end_transaction(s);
 	server_refuse(s, v);
 }

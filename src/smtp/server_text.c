@@ -6,30 +6,44 @@
  * than the 998 octets of RFC 5322 2.1.1, they stream, and to break them would break signatures. */
 #include "server.h"
 
-/* A refused text may go on for so many times the size limit before the connection is ended. */
+/* A refused text may go on for so many times the size limit, or so many bytes if these are more, before the connection is ended. */
 #define SWALLOW_TIMES 8
 #define SWALLOW_LEAST (16 * 1024 * 1024)
 
-void server_text_begin(struct smtp_server *s)
+void server_text_reset(struct smtp_server *s)
 {
-	server_enter(s, SERVER_TEXT);
 	s->line_start = true; /* the CRLF of DATA counts: an empty text ends with ".CRLF" */
-	s->has_fault = false;
+	s->has_fault = s->held_cr = false;
 	s->fault = ok();
 	s->text_bytes = s->swallowed_text = 0;
 }
 
-/* The first rule that was broken is the one the client hears of. */
-static void set_fault(struct smtp_server *s, struct verdict v)
+void server_text_begin(struct smtp_server *s)
+{
+	server_enter(s, SERVER_TEXT);
+	server_text_reset(s);
+}
+
+void server_set_fault(struct smtp_server *s, struct verdict v)
 {
 	if (!s->has_fault)
 		s->fault = v;
 	s->has_fault = true;
 }
 
-/* Find how many bytes at the front are plain text, of which *line_start_out says whether they end with CRLF: up to a dot after a CRLF, to
- * the end of input, or to a CR that nothing follows yet. False: a lone CR or LF is what the run ends with. */
-static bool find_run(struct str v, bool *line_start, size_t *n_out)
+void server_set_lone_fault(struct smtp_server *s)
+{
+	server_set_fault(s, perm(550, S("5.6.11"),
+				 S("The message contains a CR or LF that is not part of CR LF; lines must end with CR LF")));
+}
+
+void server_check_nul(struct smtp_server *s, struct str run)
+{
+	if (!s->has_fault && memchr(run.p, '\0', run.n) != NULL)
+		server_set_fault(s, perm(550, S("5.6.0"), S("NUL byte in the message (RFC 5322 section 2.2)")));
+}
+
+bool server_find_run(struct str v, bool *line_start, size_t *n_out)
 {
 	for (size_t i = 0;;) {
 		const char *lf = memchr(v.p + i, '\n', v.n - i);
@@ -71,17 +85,32 @@ static int look_at_dot(struct str v)
 	return v.p[1] == '\r' && v.p[2] == '\n' ? 3 : 1;
 }
 
-/* Count what is thrown away; who never ends is cut off. */
-static void swallow(struct smtp_server *s, size_t n)
+uint64_t server_swallow_room(const struct smtp_server *s)
 {
-	uint64_t limit = s->config->message_size;
+	uint64_t size = s->config->message_size;
+	uint64_t limit = size > UINT64_MAX / SWALLOW_TIMES ? UINT64_MAX : size * SWALLOW_TIMES;
+
+	if (limit < SWALLOW_LEAST)
+		limit = SWALLOW_LEAST;
+	if (!s->authenticated && !s->trusted) /* a stranger who begins with a chunk */
+		limit = SWALLOW_MAX;
+	return limit > s->swallowed_text ? limit - s->swallowed_text : 0;
+}
+
+void server_end_swallowing(struct smtp_server *s)
+{
+	server_say(s, 552, S("5.3.4"), S("Message far too large, closing the connection"));
+	server_close(s, DUE_CLOSE);
+}
+
+void server_swallow(struct smtp_server *s, size_t n)
+{
+	bool too_much = n > server_swallow_room(s);
 
 	buf_consume(&s->in, n);
 	s->swallowed_text += n;
-	if (s->swallowed_text / SWALLOW_TIMES <= limit || s->swallowed_text <= SWALLOW_LEAST)
-		return;
-	server_say(s, 552, S("5.3.4"), S("Message far too large, closing the connection"));
-	server_close(s, DUE_CLOSE);
+	if (too_much)
+		server_end_swallowing(s);
 }
 
 /* Hand out a run of text, or find a fault in it. True when there is an event. */
@@ -89,13 +118,12 @@ static bool take_run(struct smtp_server *s, size_t n, struct smtp_event *event_o
 {
 	struct str run = str_head(buf_view(&s->in), n);
 
-	if (!s->has_fault && memchr(run.p, '\0', run.n) != NULL)
-		set_fault(s, perm(550, S("5.6.0"), S("NUL byte in the message (RFC 5322 section 2.2)")));
+	server_check_nul(s, run);
 	s->text_bytes += n;
 	if (s->config->message_size > 0 && s->text_bytes > s->config->message_size)
-		set_fault(s, perm(552, S("5.3.4"), S("Message larger than the limit announced by SIZE")));
+		server_set_fault(s, perm(552, S("5.3.4"), S("Message larger than the limit announced by SIZE")));
 	if (s->has_fault) {
-		swallow(s, n);
+		server_swallow(s, n);
 		return false;
 	}
 	s->lent = n;
@@ -125,12 +153,11 @@ bool server_text(struct smtp_server *s, struct smtp_event *event_out)
 			buf_consume(&s->in, 1);
 			s->line_start = false;
 		}
-		if (!find_run(buf_view(&s->in), &s->line_start, &n)) {
-			set_fault(
-				s,
-				perm(550, S("5.6.11"),
-				     S("The message contains a CR or LF that is not part of CR LF; lines must end with CR LF")));
-			swallow(s, n);
+		if (!server_find_run(buf_view(&s->in), &s->line_start, &n)) {
+			/* The fault that comes first is told, however the text is cut. */
+			server_check_nul(s, str_head(buf_view(&s->in), n));
+			server_set_lone_fault(s);
+			server_swallow(s, n);
 			continue;
 		}
 		if (n == 0)

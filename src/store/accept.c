@@ -22,6 +22,8 @@ static struct verdict well_formed(const struct accepted *m)
 		return perm(554, S("5.3.0"), S("not a queue id"));
 	if (m->recipients_n == 0)
 		return perm(554, S("5.1.0"), S("a message without recipients"));
+	if (m->priority > PRIORITY_MAX)
+		return perm(554, S("5.3.0"), S("not a priority"));
 	if (m->place == PLACE_ROW ? m->text.n != m->size : m->place != PLACE_FILE)
 		return perm(554, S("5.3.0"), S("the text has not the announced size"));
 	return ok();
@@ -42,33 +44,30 @@ static bool add_message(struct writer *w, const struct accepted *m)
 {
 	db_run(&w->db, Q_message_add, INT(m->id), INT(m->token), INT(m->kind), INT(m->parent), INT(m->received_at),
 	       INT(m->expires_at), INT(m->warn_at), TEXT(m->login), TEXT(m->device), TEXT(m->origin), TEXT(m->sender),
-	       TEXT(m->envid), INT(m->ret), INT(m->body), INT(m->utf8), INT(m->options), TEXT(m->sign_domain), BLOB(m->prefix),
-	       INT(m->size), INT(m->header_size), INT(m->place), INT(m->recipients_n));
+	       TEXT(m->envid), INT(m->ret), INT(m->body), INT(m->utf8), INT(m->options), PRIORITY(m->priority),
+	       TEXT(m->sign_domain), BLOB(m->prefix), INT(m->size), INT(m->header_size), INT(m->place), INT(m->recipients_n),
+	       INT(m->release_at), INT(m->deliver_by), INT(m->deliver_by_mode),
+	       m->held.n ? TEXT(m->held) : (struct db_value){ .kind = DB_NULL });
 	return w->db.rc == SQLITE_OK && db_changes(&w->db) == 1;
 }
 
-/* Its recipients, numbered from 1, due at once. */
+/* Its recipients, numbered from 1, due at once or when it is released. Held ones get their lane with their release. */
 static void add_recipients(struct writer *w, const struct accepted *m)
 {
+	uint64_t lane = 0, due_at = m->release_at > m->received_at ? m->release_at : m->received_at;
 	struct str domain = S(""), previous = S("\n");
-	uint64_t lane = 0;
+	bool held = m->held.n > 0;
 
 	for (size_t i = 0; i < m->recipients_n; i++) {
 		const struct new_recipient *r = &m->recipients[i];
 
 		domain = str_from(r->address, str_rfind(r->address, '@'));
-		if (domain.n == 0 || !str_ieq(domain, previous)) /* lists are often sorted by domain */
-			lane = lane_for(w, r->address, m->login, m->received_at);
+		if (!held && (domain.n == 0 || !str_ieq(domain, previous))) /* lists are often sorted by domain */
+			lane = lane_for(w, r->address, m->login, m->priority, due_at);
 		previous = domain;
 		db_run(&w->db, Q_recipient_add, INT(m->id), INT(i + 1), TEXT(r->address), TEXT(r->orcpt), INT(r->notify),
-		       INT(lane), INT(m->received_at));
+		       INT(lane), INT(held ? RCPT_HELD : RCPT_WAITING), INT(held ? 0 : due_at));
 	}
-}
-
-void put_buckets(struct writer *w, const struct bucket_row *rows, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		db_run(&w->db, Q_bucket_put, TEXT(rows[i].key), TEXT(rows[i].rule), INT(rows[i].tat_us));
 }
 
 void add_event(struct writer *w, uint64_t id, uint64_t n, uint64_t at, struct str name, struct str fields)
@@ -102,9 +101,13 @@ struct verdict accept_message(struct writer *w, const struct accepted *m, bool r
 		id_array_add(&w->tx.stored, m->id);
 	add_recipients(w, m);
 	put_buckets(w, m->charges, m->charges_n);
+	if (m->remember)
+		remember_recipients(w, m);
 	add_event(w, m->id, 0, m->received_at, S("mail.accepted"), m->event);
+	if (m->held.n)
+		add_event(w, m->id, 0, m->received_at, S("mail.held"), reason_field(&w->arena, m->held));
 	w->counters.open_messages++;
-	w->counters.waiting += m->recipients_n;
+	*(m->held.n ? &w->counters.held : &w->counters.waiting) += m->recipients_n;
 	w->counters.accepted++;
 	return v;
 }

@@ -148,7 +148,9 @@ static bool read_message_row(struct writer *w, uint64_t id, struct arena *a, str
 				   .prefix = db_keep(a, q, 11),
 				   .body = (unsigned)db_u64(q, 12),
 				   .recipients = db_u64(q, 13),
-				   .open = db_u64(q, 14) };
+				   .open = db_u64(q, 14),
+				   .release_at = db_u64(q, 15),
+				   .priority = stored_priority(q, 16) };
 	db_end(q);
 	if (m->open == 0)
 		return true;

@@ -18,6 +18,8 @@ struct alteration {
 	struct writer *w;
 	uint64_t id, now;
 	struct str login;
+	unsigned priority;
+	uint64_t due_at; /* of what becomes due: now, or not before it is released (RFC 4865) */
 	uint64_t *in_flight;
 	uint64_t closed_n;
 	bool changed;
@@ -71,8 +73,8 @@ static void retry(struct alteration *c, const struct candidate *r)
 {
 	if (r->state != RCPT_WAITING)
 		return;
-	change(c, r, RCPT_WAITING, r->lane, c->now);
-	leases_note_due(&c->w->leases, r->lane, c->now);
+	change(c, r, RCPT_WAITING, r->lane, c->due_at);
+	leases_note_due(&c->w->leases, r->lane, c->due_at);
 }
 
 static void hold(struct alteration *c, const struct candidate *r)
@@ -84,7 +86,7 @@ static void hold(struct alteration *c, const struct candidate *r)
 static void release(struct alteration *c, const struct candidate *r)
 {
 	if (r->state == RCPT_HELD) /* its lane may have gone meanwhile */
-		change(c, r, RCPT_WAITING, lane_for(c->w, r->address, c->login, c->now), c->now);
+		change(c, r, RCPT_WAITING, lane_for(c->w, r->address, c->login, c->priority, c->due_at), c->due_at);
 }
 
 static void remove_recipient(struct alteration *c, const struct candidate *r)
@@ -103,8 +105,8 @@ static const struct {
 	[ALTER_RELEASE] = { release, "mail.released" },
 };
 
-/* reason="…" with quotes and backslashes escaped; control characters become spaces. */
-static struct str reason_field(struct arena *a, struct str reason)
+/* Quotes and backslashes are escaped; control characters become spaces. */
+struct str reason_field(struct arena *a, struct str reason)
 {
 	char *p = arena_alloc(a, reason.n * 2 + 1);
 	size_t n = 0;
@@ -148,17 +150,21 @@ static void mark_message(struct alteration *c, enum alter operation, struct str 
 		db_run(&c->w->db, Q_message_hold, INT(c->id), (struct db_value){ .kind = DB_NULL });
 }
 
-/* Who submitted it: half of its lanes' names; and whether the message itself is marked as held. */
+/* What makes its lanes besides the domains, and since when it may be sent; true when the message itself is marked as held. */
 static bool read_mark(struct alteration *c)
 {
-	sqlite3_stmt *q = db_query(&c->w->db, Q_message_login, INT(c->id));
+	sqlite3_stmt *q = db_query(&c->w->db, Q_message_mark, INT(c->id));
 	bool held;
 
 	c->login = S("");
+	c->due_at = c->now;
 	if (!db_row(&c->w->db, q))
 		return false;
 	c->login = db_keep(&c->w->arena, q, 0);
 	held = sqlite3_column_type(q, 1) != SQLITE_NULL;
+	c->priority = stored_priority(q, 2);
+	if (db_u64(q, 3) > c->now)
+		c->due_at = db_u64(q, 3);
 	db_end(q);
 	return held;
 }

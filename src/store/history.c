@@ -1,4 +1,4 @@
-/* history.c - events and transcripts, the end of their keeping, and what the queue remembers of gates and token buckets. */
+/* history.c - events and transcripts, the end of their keeping, and what the queue remembers of gates. */
 #include "writer.h"
 
 #define ROWS_MAX  1000
@@ -62,9 +62,9 @@ void run_prune(struct writer *w, struct op *op)
 		db_run(&w->db, Q_recipients_forget, INT(ids[i]));
 		db_run(&w->db, Q_message_forget, INT(ids[i]));
 	}
-	op->out.count = n;
-	if (n < max) /* a bucket that was full again by then says nothing any more */
-		db_run(&w->db, Q_buckets_forget, INT(op->cursor * 1000));
+	op->out.count = prune_ledger(w, op->cursor, max);
+	if (n > op->out.count)
+		op->out.count = n;
 }
 
 void run_gate_put(struct writer *w, struct op *op)
@@ -102,33 +102,5 @@ void run_gates(struct writer *w, struct op *op)
 	}
 	db_end(q);
 	op->out.rows = gates;
-	op->out.n = n;
-}
-
-void run_bucket_put(struct writer *w, struct op *op)
-{
-	put_buckets(w, op->in.buckets, op->max);
-}
-
-void run_buckets(struct writer *w, struct op *op)
-{
-	struct bucket_row *rows = NULL;
-	size_t n = 0, capacity = 0;
-	sqlite3_stmt *q = db_query(&w->db, Q_buckets);
-
-	while (db_row(&w->db, q)) {
-		if (n == capacity) {
-			struct bucket_row *more =
-				ARENA_ARRAY(&op->arena, struct bucket_row, capacity = capacity ? capacity * 2 : 64);
-
-			if (n)
-				memcpy(more, rows, n * sizeof(*more));
-			rows = more;
-		}
-		rows[n++] = (struct bucket_row){ .key = db_keep(&op->arena, q, 0),
-						 .rule = db_keep(&op->arena, q, 1),
-						 .tat_us = db_u64(q, 2) };
-	}
-	op->out.rows = rows;
 	op->out.n = n;
 }

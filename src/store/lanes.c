@@ -1,7 +1,6 @@
-/* lanes.c - lanes: the rows, kept with their recipients; whose turn it is; and the leases given from them. */
+/* lanes.c - lanes: the rows, kept with their recipients, and the leases given from them. Whose turn it is: turns.c. */
 #include "writer.h"
 
-#define LANES_MAX  1000
 #define GROUP_MAX  100        /* recipients of one message in one lease */
 #define EVERY_TIME UINT64_MAX /* -1 in SQLite: later than this is any time */
 
@@ -13,15 +12,15 @@ static struct str lane_domain(struct arena *a, struct str address)
 	return arena_lower(a, at < address.n ? str_from(address, at + 1) : address);
 }
 
-uint64_t lane_for(struct writer *w, struct str address, struct str login, uint64_t due_at)
+uint64_t lane_for(struct writer *w, struct str address, struct str login, unsigned priority, uint64_t due_at)
 {
 	struct str domain = lane_domain(&w->arena, address);
-	sqlite3_stmt *q = db_query(&w->db, Q_lane_find, TEXT(domain), TEXT(login));
+	sqlite3_stmt *q = db_query(&w->db, Q_lane_find, TEXT(domain), TEXT(login), PRIORITY(priority));
 	uint64_t lane, next_at;
 
 	if (!db_row(&w->db, q)) {
 		lane = w->next_lane++;
-		db_run(&w->db, Q_lane_add, INT(lane), TEXT(domain), TEXT(login), INT(due_at));
+		db_run(&w->db, Q_lane_add, INT(lane), TEXT(domain), TEXT(login), PRIORITY(priority), INT(due_at));
 		w->counters.lanes++;
 		return lane;
 	}
@@ -64,108 +63,6 @@ void lane_refresh(struct writer *w, uint64_t lane)
 	}
 	if (db_run(&w->db, Q_lane_drop, INT(lane)))
 		w->counters.lanes -= db_changes(&w->db);
-}
-
-/* ---- turns: a round goes through the lanes by (next_at, id) and ends at those that were due when it began, so that a lane which
- * was given waits until all others had their turn, and lanes that keep coming cannot put off the end of the round ---- */
-
-struct lane_page {
-	struct due_lane *at;
-	size_t n, max;
-	uint64_t now;
-	uint64_t skip_at, skip, skip_end;
-	bool more; /* further lanes are due */
-};
-
-static bool is_quiet(const struct writer *w, uint64_t lane, uint64_t now)
-{
-	const struct lane_memo *memo = leases_memo(&w->leases, lane);
-
-	return memo && memo->quiet && (memo->next_at == 0 || memo->next_at > now);
-}
-
-static bool later(uint64_t a_at, uint64_t a, uint64_t b_at, uint64_t b)
-{
-	return a_at != b_at ? a_at > b_at : a > b;
-}
-
-/* Take lanes from a walk, but not those after (skip_at, skip) that are due up to skip_end: the page has them already. */
-static void take_lanes(struct writer *w, struct op *op, struct lane_page *page, sqlite3_stmt *q)
-{
-	while (db_row(&w->db, q)) {
-		uint64_t lane = db_u64(q, 0), next_at = db_u64(q, 3);
-
-		if (is_quiet(w, lane, page->now) ||
-		    (later(next_at, lane, page->skip_at, page->skip) && next_at <= page->skip_end))
-			continue;
-		if (page->n == page->max) {
-			page->more = true;
-			db_end(q);
-			return;
-		}
-		page->at[page->n++] = (struct due_lane){ .lane = lane,
-							 .domain = db_keep(&op->arena, q, 1),
-							 .login = db_keep(&op->arena, q, 2) };
-		w->turn.next_at = next_at;
-		w->turn.lane = lane;
-	}
-}
-
-/* Go on from the turn up to the time `end`: first the rest of those due at the same moment as the last one given. */
-static void go_round(struct writer *w, struct op *op, struct lane_page *page, uint64_t end)
-{
-	uint64_t at = w->turn.next_at;
-
-	take_lanes(w, op, page, db_query(&w->db, Q_lanes_due_with, INT(at), INT(w->turn.lane), INT(end)));
-	if (!page->more)
-		take_lanes(w, op, page, db_query(&w->db, Q_lanes_due, INT(at), INT(end)));
-}
-
-/* When the next lane will be due; 0 = none waits. */
-static uint64_t next_lane_at(struct writer *w, const struct lane_page *page)
-{
-	sqlite3_stmt *q;
-	uint64_t next_at = 0;
-
-	if (page->more)
-		return page->now;
-	q = db_query(&w->db, Q_lanes_next, INT(page->now));
-	if (db_row(&w->db, q)) {
-		next_at = db_u64(q, 0);
-		db_end(q);
-	}
-	LIST_EACH (i, &w->leases.memos) {
-		const struct lane_memo *memo = CONTAINER_OF(i, struct lane_memo, link);
-
-		if (memo->quiet && memo->next_at > page->now && (next_at == 0 || memo->next_at < next_at))
-			next_at = memo->next_at;
-	}
-	return next_at;
-}
-
-void run_lanes(struct writer *w, struct op *op)
-{
-	struct lane_page page = { .now = op->cursor, .max = op->max < LANES_MAX ? op->max : LANES_MAX };
-	uint64_t from_at = w->turn.next_at, from = w->turn.lane, end = w->turn.end < page.now ? w->turn.end : page.now;
-
-	if (!list_empty(&w->stalled)) { /* what has no room for its result is better not sent */
-		op->verdict = store_full;
-		return;
-	}
-	page.at = ARENA_ARRAY(&op->arena, struct due_lane, page.max + 1);
-	page.skip_at = UINT64_MAX; /* nothing so far */
-	go_round(w, op, &page, end);
-	if (!page.more) { /* the round is over: begin the next one */
-		w->turn.next_at = w->turn.lane = 0;
-		w->turn.end = page.now;
-		page.skip_at = from_at;
-		page.skip = from;
-		page.skip_end = end;
-		go_round(w, op, &page, page.now);
-	}
-	op->out.rows = page.at;
-	op->out.n = page.n;
-	op->out.next = next_lane_at(w, &page);
 }
 
 /* ---- leases ---- */
@@ -230,6 +127,9 @@ static void read_envelope(struct lease_page *p, struct due_message *m)
 	m->place = (enum message_place)db_u64(q, 13);
 	m->header_size = db_u64(q, 14);
 	m->others_open = db_u64(q, 15) - m->recipients_n; /* all of these are open */
+	m->deliver_by = db_u64(q, 16);
+	m->deliver_by_mode = (unsigned)db_u64(q, 17);
+	m->priority = stored_priority(q, 18);
 	db_end(q);
 	if (!p->with_text || m->place != PLACE_ROW)
 		return;

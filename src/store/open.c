@@ -63,6 +63,8 @@ static struct verdict open_parts(struct writer *w, int state_fd, const char *sta
 	v = schema_prepare(&w->db, a);
 	if (v.class != OK)
 		return v;
+	if (!ledger_open(w, a))
+		return temp(451, S("4.3.0"), arena_printf(a, "%s: the key of known addresses is missing", w->database));
 	space_init(&w->space, state_fd, w->min_free);
 	if (!recover_at_open(w))
 		return temp(451, S("4.3.0"), arena_printf(a, "%s: %s", w->database, w->db.error));
@@ -102,6 +104,7 @@ void writer_free(struct writer *w)
 	spool_close(&w->spool);
 	space_close(&w->space);
 	leases_fini(&w->leases);
+	ledger_close(w);
 	map_fini(&w->named);
 	arena_fini(&w->arena);
 	free(w->tx.unlinked.at);

@@ -79,6 +79,16 @@ static void finish_buckets(struct op *op)
 	CALLBACK(op, store_buckets_fn)(op->ctx, op->verdict, op->out.rows, op->out.n);
 }
 
+static void finish_known(struct op *op)
+{
+	CALLBACK(op, store_known_fn)(op->ctx, op->verdict, op->out.rows, op->out.n);
+}
+
+static void finish_bans(struct op *op)
+{
+	CALLBACK(op, store_bans_fn)(op->ctx, op->verdict, op->out.rows, op->out.n);
+}
+
 static void finish_count(struct op *op)
 {
 	CALLBACK(op, store_count_fn)(op->ctx, op->verdict, op->out.count);
@@ -103,6 +113,9 @@ static const struct op_kind gate_put_kind = { RANK_RESULT, run_gate_put, finish_
 static const struct op_kind buckets_kind = { RANK_READ, run_buckets, finish_buckets };
 /* With the accepts, whose charges are states of the same buckets: the last one issued is to stay. */
 static const struct op_kind bucket_put_kind = { RANK_ACCEPT, run_bucket_put, finish_done };
+static const struct op_kind known_kind = { RANK_READ, run_known, finish_known };
+static const struct op_kind bans_kind = { RANK_READ, run_bans, finish_bans };
+static const struct op_kind ban_put_kind = { RANK_ACCEPT, run_ban_put, finish_done };
 static const struct op_kind prune_kind = { RANK_ADMIN, run_prune, finish_count };
 
 uint64_t op_named(const struct op *op, size_t i)
@@ -288,6 +301,31 @@ void store_bucket_put(struct store *st, const struct bucket_row *rows, size_t n,
 	struct op *op = OP(bucket_put, done, ctx);
 
 	op->in.buckets = rows;
+	op->max = n;
+	store_issue(st, op);
+}
+
+void store_known(struct store *st, struct str login, const struct str *addresses, size_t n, store_known_fn done, void *ctx)
+{
+	struct op *op = OP(known, done, ctx);
+
+	op->text = login;
+	op->in.addresses = addresses;
+	op->max = n;
+	op->cursor = clock_now_ms();
+	store_issue(st, op);
+}
+
+void store_bans(struct store *st, store_bans_fn done, void *ctx)
+{
+	store_issue(st, OP(bans, done, ctx));
+}
+
+void store_ban_put(struct store *st, const struct ban_row *rows, size_t n, store_done_fn done, void *ctx)
+{
+	struct op *op = OP(ban_put, done, ctx);
+
+	op->in.bans = rows;
 	op->max = n;
 	store_issue(st, op);
 }

@@ -1,7 +1,7 @@
 /* schema.c - the tables, and how older ones become these. */
 #include "writer.h"
 
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 
 /* Scripts from version N to N + 1, all that are needed in one transaction. Number 0 makes an empty database; once released, a
  * script is never changed. Times are ms since 1970 UTC. */
@@ -70,10 +70,28 @@ static const char *const migrations[SCHEMA_VERSION] = {
 	"CREATE TABLE bucket(key TEXT NOT NULL, rule TEXT NOT NULL, tat_us INTEGER NOT NULL, PRIMARY KEY(key,rule)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX message_warn ON message(warn_at) WHERE warn_at>0 AND finished_at IS NULL;"
 	"CREATE INDEX recipient_good ON recipient(message) WHERE (reported&8)=8;",
+
+	/* What limits and their accountant remember; a lane for each priority. Priorities, also in message, are RFC 6710's own -9 to 9, so
+	 * what version 2 wrote (0) is a normal one. Lanes keep their ids: no recipient has to be written anew. `hash` is SipHash of the address
+	 * with meta's known_key: to whom a login writes cannot be read off. */
+	"ALTER TABLE bucket ADD COLUMN warned_at INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE ban(key TEXT PRIMARY KEY, level INTEGER NOT NULL, until INTEGER NOT NULL, reason TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX ban_until ON ban(until);"
+	"CREATE TABLE known(login TEXT NOT NULL, hash INTEGER NOT NULL, last_at INTEGER NOT NULL, PRIMARY KEY(login,hash)) STRICT,"
+	" WITHOUT ROWID;"
+	"CREATE INDEX known_last ON known(last_at);"
+	"INSERT INTO meta VALUES('known_key',lower(hex(randomblob(16))));"
+	"CREATE TABLE lane_new(id INTEGER PRIMARY KEY, domain TEXT NOT NULL, login TEXT NOT NULL, priority INTEGER NOT NULL,"
+	" next_at INTEGER NOT NULL, UNIQUE(domain,login,priority)) STRICT;"
+	"INSERT INTO lane_new SELECT id,domain,login,0,next_at FROM lane ORDER BY id;"
+	"DROP TABLE lane;"
+	"ALTER TABLE lane_new RENAME TO lane;"
+	"CREATE INDEX lane_next ON lane(next_at,id);"
+	"CREATE INDEX lane_priority ON lane(priority,next_at,id);",
 };
 
 /* One value of a fixed query; false when there is none, or after an error. */
-static bool one_value(struct db *db, const char *sql, struct arena *a, struct str *value_out)
+bool schema_value(struct db *db, const char *sql, struct arena *a, struct str *value_out)
 {
 	sqlite3_stmt *q = NULL;
 	bool found = false;
@@ -92,11 +110,11 @@ static bool read_version(struct db *db, struct arena *a, uint64_t *version_out)
 	struct str value;
 
 	*version_out = 0;
-	if (!one_value(db, "SELECT count(*) FROM sqlite_schema WHERE name='meta'", a, &value))
+	if (!schema_value(db, "SELECT count(*) FROM sqlite_schema WHERE name='meta'", a, &value))
 		return false;
 	if (str_eq(value, S("0")))
 		return true;
-	return one_value(db, "SELECT value FROM meta WHERE key='schema_version'", a, &value) && str_to_u64(value, version_out);
+	return schema_value(db, "SELECT value FROM meta WHERE key='schema_version'", a, &value) && str_to_u64(value, version_out);
 }
 
 /* Run the scripts that are missing, in one transaction. */
@@ -123,7 +141,7 @@ struct verdict schema_prepare(struct db *db, struct arena *a)
 	uint64_t version;
 	struct str mode;
 
-	if (!one_value(db, "PRAGMA journal_mode", a, &mode) || !str_ieq(mode, S("wal")))
+	if (!schema_value(db, "PRAGMA journal_mode", a, &mode) || !str_ieq(mode, S("wal")))
 		return perm(554, S("5.3.5"),
 			    arena_printf(a, "queue.db: the file system does not allow a write-ahead log: %s",
 					 sqlite3_errmsg(db->handle)));

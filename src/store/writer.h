@@ -6,9 +6,12 @@
 
 #include "db.h"
 #include "map.h"
+#include "siphash.h"
 
+#include "posthouse/buf.h"
 #include "posthouse/list.h"
 #include "posthouse/log.h"
+#include "posthouse/smtp_server.h"
 #include "posthouse/store.h"
 
 #include <dirent.h>
@@ -49,6 +52,8 @@ struct op {
 		const struct selector *selector;
 		const struct gate_state *gate;
 		const struct bucket_row *buckets;
+		const struct ban_row *bans;
+		const struct str *addresses;
 		bool with_text;
 	} in;
 	/* store_report and store_alter have more to say. */
@@ -202,6 +207,12 @@ struct transaction {
 /* Walking through what an earlier life left behind (recover.c). */
 enum recovery { RECOVER_FILES, RECOVER_ROWS, RECOVERED };
 
+/* Where a round through the lanes is (turns.c). */
+struct turn {
+	uint64_t next_at, lane; /* the last lane given */
+	uint64_t end;           /* lanes due later than this wait for the next round */
+};
+
 /* A message in the order in which those of one kind of report take turns: by `at`, which is its warn_at or 0, then by id. */
 struct told_turn {
 	uint64_t at, id;
@@ -224,11 +235,10 @@ struct writer {
 	struct space space;
 	struct checkpoint checkpoint;
 	int wal_frames; /* after the last commit */
-	/* Where the turn of the lanes is (lanes.c). */
-	struct {
-		uint64_t next_at, lane; /* the last lane given */
-		uint64_t end;           /* lanes due later than this wait for the next round */
-	} turn;
+	struct turn turns[PRIORITY_MAX + 1], turn_by_time;
+	uint64_t lanes_given;
+	struct siphash_key known_key;
+	struct buf pruned_key, pruned_rule;      /* the bucket that store_prune looked at last; "": none */
 	struct told_turn unreported[KIND_COUNT]; /* the last message that store_unreported looked at */
 	enum recovery recovery;
 	DIR *recovery_dir;
@@ -256,8 +266,9 @@ void store_fail(struct store *st, const char *what, const char *why);
 
 /* schema.c: create or migrate; the verdict's text lives in `a`. */
 struct verdict schema_prepare(struct db *db, struct arena *a);
+bool schema_value(struct db *db, const char *sql, struct arena *a, struct str *value_out);
 
-/* accept.c, lanes.c, settle.c, unreported.c, report.c, admin.c, alter.c, history.c: what op kinds run. */
+/* accept.c, turns.c, lanes.c, settle.c, unreported.c, report.c, admin.c, alter.c, history.c, ledger.c: what op kinds run. */
 void run_accept(struct writer *w, struct op *op);
 void run_spool_create(struct writer *w, struct op *op);
 void run_spool_drop(struct writer *w, struct op *op);
@@ -276,18 +287,35 @@ void run_gates(struct writer *w, struct op *op);
 void run_gate_put(struct writer *w, struct op *op);
 void run_buckets(struct writer *w, struct op *op);
 void run_bucket_put(struct writer *w, struct op *op);
+void run_known(struct writer *w, struct op *op);
+void run_bans(struct writer *w, struct op *op);
+void run_ban_put(struct writer *w, struct op *op);
 void run_prune(struct writer *w, struct op *op);
 
 /* accept.c: `refusable` unless it is a report, which is a result and waits rather than fails. */
 struct verdict accept_message(struct writer *w, const struct accepted *m, bool refusable);
-void put_buckets(struct writer *w, const struct bucket_row *rows, size_t n);
 void add_event(struct writer *w, uint64_t id, uint64_t n, uint64_t at, struct str name, struct str fields);
 
-/* lanes.c: keep lane rows and the index of due times together. */
-uint64_t lane_for(struct writer *w, struct str address, struct str login, uint64_t due_at);
+/* ledger.c: what limits remember. */
+bool ledger_open(struct writer *w, struct arena *a);
+void ledger_close(struct writer *w);
+void put_buckets(struct writer *w, const struct bucket_row *rows, size_t n);
+void remember_recipients(struct writer *w, const struct accepted *m);
+uint64_t prune_ledger(struct writer *w, uint64_t before, size_t max); /* how many rows of one kind went, at most */
+
+/* lanes.c: keep lane rows and the index of due times together. A priority in the database is RFC 6710's: -9 to 9. */
+static inline struct db_value PRIORITY(unsigned priority) {
+	return INT((uint64_t)priority - PRIORITY_NORMAL);
+} static inline unsigned stored_priority(sqlite3_stmt *q, int column)
+{
+	return (unsigned)(db_u64(q, column) + PRIORITY_NORMAL);
+}
+uint64_t lane_for(struct writer *w, struct str address, struct str login, unsigned priority, uint64_t due_at);
 void lane_refresh(struct writer *w, uint64_t lane);
 
-/* alter.c: one message; false when nothing had to be changed. `leased_too`: also recipients in flight. */
+/* alter.c: reason="…" for an event, escaped; "" without a reason. */
+struct str reason_field(struct arena *a, struct str reason);
+/* One message; false when nothing had to be changed. `leased_too`: also recipients in flight. */
 /* Does the selector's recipient and destination ("" = any) take this address? */
 bool selector_takes(const struct selector *s, struct str address);
 /* only: NULL, or the selector whose recipient and destination say which recipients are meant. */

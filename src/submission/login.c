@@ -1,7 +1,10 @@
-/* login.c - AUTH of a session: the login role knows passwords and mechanisms, here its answers become replies. */
+/* login.c - AUTH of a session: the login role knows passwords and mechanisms, queue counts failures and says what the client hears.
+ *
+ * In the order they happen: session_on_auth, (session_on_auth_response), on_login_reply, ask_judgement, on_authorized. */
 #include "session.h"
 
 static void on_login_reply(void *ctx, struct verdict v, const struct msg_login_reply *m, int fd);
+static void on_authorized(void *ctx, struct verdict v, const struct msg_authorized *m, int fd);
 
 /* What every refused login hears, whatever the reason was: nothing tells whether the name exists. */
 static const struct verdict wrong = { PERM, 535, { "5.7.8", 5 }, { "Authentication failed", 21 } };
@@ -9,39 +12,37 @@ static const struct verdict unavailable = {
 	TEMP, 454, { "4.7.0", 5 }, { "Login is not possible at the moment, try again later", 52 }
 };
 
-/* The number of a TLS version as on the wire, for the login role. */
-static uint64_t tls_version_number(const char *version)
+/* What the mechanism may bind the login to: of SCRAM also the form without binding, which has to notice when somebody in between has
+ * taken the other out of EHLO (RFC 5802 section 6). */
+static struct str get_binding(struct session *s, enum tls_binding kind, char bytes[64])
 {
-	static const char *const names[] = { "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3" };
+	size_t n;
 
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (version != NULL && strcmp(version, names[i]) == 0)
-			return 0x0301 + i;
-	return 0;
+	if (!s->policy->binds || !str_istarts(s->mechanism, S("SCRAM-")) || !stream_tls_binding(s->conn, kind, bytes, &n))
+		return S("");
+	return str_make(bytes, n);
 }
 
 void session_on_auth(struct session *s, const struct smtp_event *e)
 {
 	struct channel *login = role_peer(s->sub->role, ROLE_LOGIN, 0);
-	struct stream_tls_info info;
+	char exporter[64], end_point[64];
 	struct msg_login_start m = { .session = s->log.session,
 				     .mechanism = e->mechanism,
 				     .has_initial = e->has_initial,
 				     .initial = e->initial,
 				     .service = S("smtp"),
-				     .client = stream_peer_address(s->conn),
-				     .cb_exporter = S(""),
-				     .cb_end_point = S("") };
+				     .client = stream_peer_address(s->conn) };
 
-	s->mechanism = arena_str(&s->arena, e->mechanism); /* the number of attempts is bounded by the number of errors */
+	s->mechanism = arena_str(&s->arena, e->mechanism); /* the number of attempts is bounded by that of commands */
 	if (login == NULL) {
 		log_warning(&s->log, "login.unavailable", kv("reason", "the login role is away"));
 		smtp_server_reply(s->smtp, unavailable);
 		return;
 	}
-	stream_tls_info(s->conn, &info);
-	m.tls_version = info.on ? tls_version_number(info.version) : 0;
-	m.tls_bits = info.on ? info.bits : 0;
+	session_tls_numbers(s, &m.tls_version, &m.tls_bits);
+	m.cb_exporter = get_binding(s, BINDING_EXPORTER, exporter);
+	m.cb_end_point = get_binding(s, BINDING_SERVER_END_POINT, end_point);
 	session_enter(s, SESSION_LOGIN);
 	s->login_generation = s->sub->login_generation;
 	s->call = ipc_call_login_start(login, &m, -1, on_login_reply, s);
@@ -61,38 +62,21 @@ void session_on_auth_response(struct session *s, const struct smtp_event *e)
 	s->call = ipc_call_login_step(login, &m, -1, on_login_reply, s);
 }
 
-/* The exchange is over: let the machine answer, and go on. */
-static void reply(struct session *s, struct verdict v)
+/* The back-end has decided: what the client hears is for queue to say, which knows how often this went wrong before. */
+static void ask_judgement(struct session *s, const struct msg_login_reply *reply)
 {
-	smtp_server_reply(s->smtp, v);
-	session_enter(s, SESSION_COMMAND);
-	session_advance(s);
-}
+	bool success = reply->verdict.class == OK;
+	struct msg_authenticated m = { .session = s->log.session,
+				       .login = reply->login,
+				       .device = reply->device,
+				       .mechanism = s->mechanism,
+				       .success = success };
 
-/* In: note who it is, and whence, in one line. */
-static void log_in(struct session *s, const struct msg_login_reply *m)
-{
-	struct stream_tls_info info;
-
-	stream_tls_info(s->conn, &info);
-	s->login = arena_str(&s->arena, m->login);
-	s->device = arena_str(&s->arena, m->device);
-	s->origin = arena_printf(&s->arena, "client=%.*s tls=%s cipher=%s mechanism=%.*s", STR_ARG(stream_peer_address(s->conn)),
-				 info.on ? info.version : "none", info.on ? info.cipher : "none", STR_ARG(s->mechanism));
-	s->sub->logins++;
-	log_info(&s->log, "login.accepted", kv("login", s->login), kv("device", s->device),
-		 kv("client", stream_peer_address(s->conn)), kv("mechanism", s->mechanism));
-	reply(s, ok());
-}
-
-/* Refused: the answer waits, so that guessing takes time; the session is not read meanwhile. */
-static void refuse(struct session *s)
-{
-	s->sub->logins_failed++;
-	log_warning(&s->log, "login.failed", kv("client", stream_peer_address(s->conn)), kv("mechanism", s->mechanism));
-	s->refusal = wrong;
-	session_enter(s, SESSION_LOGIN_DELAY);
-	uv_timer_start(&s->timer, s->timer.timer_cb, s->policy->login_delay_ms, 0);
+	s->claimed_login = arena_str(&s->arena, reply->login);
+	s->claimed_device = arena_str(&s->arena, reply->device);
+	s->refusal = success ? ok() : wrong;
+	session_enter(s, SESSION_JUDGEMENT);
+	s->call = ipc_call_authenticated(submission_queue(s->sub), &m, -1, on_authorized, s);
 }
 
 static void on_login_reply(void *ctx, struct verdict v, const struct msg_login_reply *m, int fd)
@@ -101,19 +85,58 @@ static void on_login_reply(void *ctx, struct verdict v, const struct msg_login_r
 
 	s->call = 0;
 	if (m != NULL && m->verdict.class == OK && m->verdict.code == 334) {
-		reply(s, ok_text(334, S(""), m->challenge));
+		session_reply(s, ok_text(334, S(""), m->challenge));
 		return;
 	}
 	if (m == NULL)
 		session_end_login(s); /* it may be busy with it still */
 	s->login_generation = 0;
-	if (m == NULL || m->verdict.class == TEMP) {
+	if (m == NULL || m->verdict.class == TEMP || (m->verdict.class == OK && m->login.n == 0)) {
 		log_warning(&s->log, "login.unavailable", kv("reason", m == NULL ? v.text : m->verdict.text));
-		reply(s, unavailable);
-	} else if (m->verdict.class == OK && m->login.n > 0) {
-		log_in(s, m);
+		session_reply(s, unavailable);
+		return;
+	}
+	ask_judgement(s, m);
+}
+
+/* In: from now on the session goes by this login, also that of a listed host. */
+static void log_in(struct session *s, uint64_t reserving)
+{
+	s->login = s->claimed_login;
+	s->device = s->claimed_device;
+	s->listed = false;
+	s->reserving = reserving;
+	s->sub->logins++;
+	log_info(&s->log, "login.accepted", kv("login", s->login), kv("device", s->device),
+		 kv("client", stream_peer_address(s->conn)), kv("mechanism", s->mechanism));
+	session_reply(s, ok());
+}
+
+/* Refused: the answer waits, so that guessing takes time; the session is not read meanwhile. */
+static void refuse(struct session *s, struct verdict v)
+{
+	s->sub->logins_failed++;
+	log_warning(&s->log, "login.failed", kv("client", stream_peer_address(s->conn)), kv("login", s->claimed_login),
+		    kv("mechanism", s->mechanism), kv("reply", v.text));
+	s->refusal = verdict_keep(&s->arena, v);
+	session_enter(s, SESSION_LOGIN_DELAY);
+	session_set_timer(s, s->policy->login_delay_ms);
+}
+
+static void on_authorized(void *ctx, struct verdict v, const struct msg_authorized *m, int fd)
+{
+	struct session *s = ctx;
+
+	s->call = 0;
+	if (m == NULL) { /* right or wrong: nobody is told */
+		log_warning(&s->log, "login.unavailable", kv("reason", v.text));
+		session_reply(s, unavailable);
+	} else if (m->verdict.class != OK) {
+		refuse(s, m->verdict);
+	} else if (s->refusal.class != OK) {
+		refuse(s, s->refusal); /* a failure is never OK, whatever queue says */
 	} else {
-		refuse(s);
+		log_in(s, m->reserving);
 	}
 }
 

@@ -1,37 +1,151 @@
-/* mail.c - MAIL to the end of the text, as a session sees it: what may be said, and when the transaction is asked. */
+/* mail.c - MAIL to the end of the text, as a session sees it: what may be said, what the limits allow, and when the transaction is asked. */
 #include "session.h"
 #include "transaction.h"
 
-void session_on_mail(struct session *s, const struct smtp_event *e)
-{
-	/* RFC 6409 section 6.1. The null sender is everybody's: receipts and other notices have it (RFC 8098); From is checked later. */
-	if (e->address.n > 0 && !sender_allowed(role_config(s->sub->role), s->login, e->address)) {
-		struct arena a = { 0 };
+static void on_reserved(void *ctx, struct verdict v, const struct msg_reserved *m, int fd);
 
-		log_warning(&s->log, "sender.refused", kv("login", s->login), kv("sender", e->address));
-		smtp_server_reply(s->smtp, perm(550, S("5.7.1"),
-						arena_printf(&a, "<%.*s> is not an address of %.*s", STR_ARG(e->address),
-							     STR_ARG(s->login))));
-		arena_fini(&a);
+/* Ask queue for the message, or for its last recipient. While it is away mail goes on: what is submitted is checked again. */
+static bool ask_reservation(struct session *s, unsigned what, uint64_t bytes, struct str recipient)
+{
+	struct channel *queue = submission_queue(s->sub);
+	struct msg_reserve m = {
+		.session = s->log.session, .transaction = s->tx->number, .bytes = bytes, .recipient = recipient
+	};
+
+	if ((s->reserving & what) == 0 || queue == NULL)
+		return false;
+	s->tx->reserved = true;
+	session_enter(s, SESSION_RESERVATION);
+	s->call = ipc_call_reserve(queue, &m, -1, on_reserved, s);
+	return true;
+}
+
+/* OK to MAIL. RFC 6710 section 9: the text of X.3.6 begins with the priority that the message has got. */
+static struct verdict mail_reply(const struct transaction *tx, struct arena *a)
+{
+	if (!tx->priority_changed)
+		return ok();
+	return ok_text(250, S("2.3.6"),
+		       arena_printf(a, "%d is the highest priority that you may ask for", (int)tx->priority - PRIORITY_NORMAL));
+}
+
+static void on_reserved(void *ctx, struct verdict v, const struct msg_reserved *m, int fd)
+{
+	struct session *s = ctx;
+	bool is_mail = s->tx->recipients_n == 0;
+	struct arena a = { 0 };
+
+	s->call = 0;
+	v = m != NULL ? m->verdict : temp(451, S("4.3.0"), S("Queue unavailable, try again later"));
+	if (v.class == OK) {
+		v = is_mail ? mail_reply(s->tx, &a) : ok();
+	} else {
+		log_warning(&s->tx->log, "limit.reached", kv("login", s->login), kv("device", s->device),
+			    kv("command", is_mail ? "MAIL" : "RCPT"), kv("reply", v.text));
+		if (is_mail)
+			session_on_reset(s, NULL);
+		else
+			transaction_drop_recipient(s->tx);
+	}
+	session_reply(s, v);
+	arena_fini(&a);
+}
+
+/* RFC 6409 section 6.1: the sender after rewriting. The null sender is everybody's: receipts and other notices have it (RFC 8098); From is
+ * checked later. A listed host has the sender of its entry. */
+static struct verdict choose_sender(struct session *s, struct arena *a, struct str address, struct str *sender_out)
+{
+	const struct config *c = role_config(s->sub->role);
+	const struct cfg_device *device;
+	struct verdict v;
+
+	if (!session_device(s, &device, &v))
+		return v;
+	if (device != NULL) {
+		*sender_out = device->sender;
+		return ok();
+	}
+	*sender_out = address.n > 0 ? rewrite_address(c, a, true, false, address) : address;
+	if (address.n == 0 || sender_allowed(c, s->login, *sender_out))
+		return ok();
+	log_warning(&s->log, "sender.refused", kv("login", s->login), kv("device", s->device),
+		    kv("client", stream_peer_address(s->conn)), kv("sender", *sender_out), kv("where", "envelope"));
+	return perm(550, S("5.7.1"),
+		    arena_printf(a, "<%.*s> is not an address of %.*s", STR_ARG(*sender_out), STR_ARG(s->login)));
+}
+
+/* RFC 6710: a priority above what the login may ask for counts as that. */
+static void set_priority(struct session *s, const struct smtp_mail_params *mail)
+{
+	struct user_limits limits;
+	unsigned most;
+
+	if (!mail->has_priority || mail->priority <= PRIORITY_NORMAL) {
+		s->tx->priority = mail->has_priority ? mail->priority : PRIORITY_NORMAL;
 		return;
 	}
-	s->tx = transaction_new(s, e->address, &e->mail);
-	smtp_server_reply(s->smtp, ok());
+	limits_of_login(role_config(s->sub->role), s->login, &limits);
+	most = PRIORITY_NORMAL + (unsigned)limits.priority;
+	s->tx->priority_changed = mail->priority > most;
+	s->tx->priority = s->tx->priority_changed ? most : mail->priority;
+}
+
+void session_on_mail(struct session *s, const struct smtp_event *e)
+{
+	struct arena a = { 0 };
+	struct str sender;
+	struct verdict v = choose_sender(s, &a, e->address, &sender);
+
+	if (v.class == OK) {
+		s->tx = transaction_new(s, sender, &e->mail);
+		set_priority(s, &e->mail);
+		if (ask_reservation(s, RESERVE_MESSAGES, s->tx->announced, S(""))) {
+			arena_fini(&a);
+			return;
+		}
+		v = mail_reply(s->tx, &a);
+	}
+	smtp_server_reply(s->smtp, v);
+	arena_fini(&a);
+}
+
+/* To whom: postmaster is somebody, rules may name another, and a listed host writes to few. */
+static struct verdict choose_recipient(struct session *s, struct arena *a, struct str address, struct str *recipient_out)
+{
+	const struct config *c = role_config(s->sub->role);
+	const struct cfg_device *device;
+	struct verdict v;
+
+	/* RFC 5321 4.5.1: postmaster without a domain is the postmaster of this relay. */
+	if (smtp_address_domain(address).n == 0)
+		address = c->postmaster;
+	if (address.n == 0)
+		return perm(550, S("5.1.3"), S("The address needs a domain"));
+	*recipient_out = rewrite_address(c, a, false, false, address);
+	if (!session_device(s, &device, &v))
+		return v;
+	if (device == NULL || patterns_match(&device->recipients, *recipient_out))
+		return ok();
+	log_warning(&s->tx->log, "recipient.refused", kv("device", s->device), kv("recipient", *recipient_out));
+	return perm(550, S("5.7.1"),
+		    arena_printf(a, "This host may not send to <%.*s> without logging in", STR_ARG(*recipient_out)));
 }
 
 void session_on_rcpt(struct session *s, const struct smtp_event *e)
 {
-	struct str address = e->address;
+	struct arena a = { 0 };
+	struct str recipient;
+	struct verdict v = choose_recipient(s, &a, e->address, &recipient);
 
-	/* RFC 5321 4.5.1: postmaster without a domain is the postmaster of this relay. */
-	if (smtp_address_domain(address).n == 0)
-		address = role_config(s->sub->role)->postmaster;
-	if (address.n == 0) {
-		smtp_server_reply(s->smtp, perm(550, S("5.1.3"), S("The address needs a domain")));
-		return;
+	if (v.class == OK) {
+		transaction_recipient(s->tx, recipient, &e->rcpt);
+		if (ask_reservation(s, RESERVE_RECIPIENTS, 0, recipient)) {
+			arena_fini(&a);
+			return;
+		}
 	}
-	transaction_recipient(s->tx, address, &e->rcpt);
-	smtp_server_reply(s->smtp, ok());
+	smtp_server_reply(s->smtp, v);
+	arena_fini(&a);
 }
 
 void session_on_data(struct session *s, const struct smtp_event *e)
@@ -58,8 +172,7 @@ static void refuse_text(struct session *s, struct verdict fault)
 
 	log_warning(&s->log, "mail.malformed", kv("client", stream_peer_address(s->conn)), kv("login", s->login),
 		    kv("reason", fault.text), kv("hint", hint));
-	transaction_leave(s->tx);
-	s->tx = NULL;
+	session_on_reset(s, NULL);
 	s->sub->refused++;
 	smtp_server_reply(s->smtp, fault);
 }

@@ -6,24 +6,35 @@
 
 enum session_state {
 	SESSION_NEW,
+	SESSION_PROXY,       /* a load balancer will say who the client is */
+	SESSION_ADMISSION,   /* queue is asked at the door */
+	SESSION_HELLO,       /* TLS comes next: the client's first bytes, then a turn */
 	SESSION_TLS,         /* the handshake */
 	SESSION_COMMAND,     /* events are taken, or the client is waited for */
+	SESSION_TURN,        /* it has had its share of this round of the loop */
 	SESSION_LOGIN,       /* the login role is asked */
+	SESSION_JUDGEMENT,   /* and then queue, which counts failures */
 	SESSION_LOGIN_DELAY, /* a refused login waits for its answer */
 	SESSION_ERROR_DELAY, /* and so does one who makes error after error */
+	SESSION_RESERVATION, /* queue is asked whether the limits allow one more message or recipient */
 	SESSION_SPOOLING,    /* the disk is behind: the client is not read */
 	SESSION_WAITING,     /* the final dot was there; the transaction answers */
 	SESSION_CLOSING,
 	SESSION_STATES,
 };
 
+/* Bits of `reserving`, see messages.def. */
+enum { RESERVE_MESSAGES = 1, RESERVE_RECIPIENTS = 2 };
+
 struct transaction;
 
 struct session {
 	struct list link; /* in sub->sessions */
+	struct list turn; /* in one of sub->turns' lists */
 	struct submission *sub;
 	struct door *door;
 	struct policy *policy;
+	struct smtp_server_config smtp_config; /* the policy's, with the mechanisms of this connection */
 	enum session_state state;
 	struct log log;
 	struct arena arena;
@@ -31,32 +42,46 @@ struct session {
 	struct smtp_server *smtp;
 	uv_timer_t timer; /* of the state: idle, delay */
 	unsigned open_parts;
-	bool implicit;    /* TLS comes before the greeting */
-	bool advancing;   /* session_advance() is at work */
-	bool held;        /* the stream keeps input that we have not taken */
-	bool peer_ended;  /* nothing more will come; what came is still answered */
-	bool after_reply; /* a 250 for a message is on its way out */
+	unsigned share;    /* of a round of the loop, see turns.c */
+	uint64_t share_at; /* the round */
+	bool implicit;     /* TLS comes before the greeting */
+	bool old_tls;      /* a listed host: TLS by policy->legacy */
+	bool listed;       /* a listed host that has not logged in: see devices in the configuration */
+	bool opened;       /* the log knows it */
+	bool advancing;    /* session_advance() is at work */
+	bool held;         /* the stream keeps input that we have not taken */
+	bool pressing;     /* it sends far more commands than anybody would who reads the answers: */
+	bool granted;      /* what it has sent is looked at in its turn, which is now */
+	bool peer_ended;   /* nothing more will come; what came is still answered */
+	bool after_reply;  /* a 250 for a message is on its way out */
+	bool esmtp;        /* EHLO, not HELO, was said last */
 
+	struct buf proxy;          /* what has come of a PROXY header */
+	uint64_t queue_generation; /* of the queue that counts this session; 0 = none does */
 	uint64_t login_generation; /* of the login process with which an exchange is under way; 0 = none is */
 	uint64_t call;
-	struct str mechanism, login, device; /* login: "" before */
-	struct str origin;                   /* client, TLS and mechanism in one line, for the store and the log */
-	struct verdict refusal;              /* what a delayed login will hear */
+	struct str mechanism, login, device;      /* login: "" before */
+	struct str claimed_login, claimed_device; /* while queue judges */
+	struct verdict refusal;                   /* what a delayed login will hear */
+	uint64_t reserving;
+	struct buf helo; /* only where it is to be shown */
 
 	struct transaction *tx;
 	uint64_t errors_seen, messages;
 	const char *ended_for; /* why we said 421; NULL: the machine did, for errors or commands */
 };
 
+/* ---- session.c ---- */
 /* A client at the door. */
 void session_accept(struct door *door, uv_stream_t *server);
-
-/* Take events as long as the state is SESSION_COMMAND. */
-void session_advance(struct session *s);
 void session_enter(struct session *s, enum session_state state);
+void session_set_timer(struct session *s, uint64_t ms);
 
 /* The one way out. `finish`: what was written is to reach the client; else at once. */
 void session_close(struct session *s, struct str reason, bool finish);
+
+/* The client hears 421 instead of a greeting. */
+void session_refuse(struct session *s, struct verdict v);
 
 /* The relay stops: 421 at the next command; `now` (and for those who are idle): at once. */
 void session_stop(struct session *s, bool now);
@@ -64,6 +89,36 @@ void session_stop(struct session *s, bool now);
 /* From the transaction: its answer (it ends then); there is room in the spool again. */
 void session_answer(struct session *s, struct verdict v);
 void session_room(struct session *s);
+
+/* ---- session_events.c ---- */
+size_t session_on_input(void *ctx, struct stream *st, struct str bytes);
+/* Take events as long as the state is SESSION_COMMAND. */
+void session_advance(struct session *s);
+/* Answer the event that waits, and go on. */
+void session_reply(struct session *s, struct verdict v);
+/* From turns.c. */
+void session_turn(struct session *s);
+void session_costly_turn(struct session *s);
+
+/* ---- session_admission.c ---- */
+void session_expect_proxy(struct session *s);
+size_t session_on_proxy_bytes(struct session *s, struct str bytes);
+void session_ask_admission(struct session *s);
+/* A new queue is there. */
+void sessions_on_queue_up(struct submission *sub);
+void session_leave_queue(struct session *s);
+/* The entry of devices that this session goes by; NULL when it goes by a login. False: there is none any more, and the client must hear
+ * *v_out. */
+bool session_device(const struct session *s, const struct cfg_device **device_out, struct verdict *v_out);
+
+/* ---- session_tls.c ---- */
+void session_expect_handshake(struct session *s);
+size_t session_on_hello_bytes(struct session *s, struct str bytes);
+void session_on_starttls(struct session *s, const struct smtp_event *e);
+void session_on_tls(void *ctx, struct stream *st, struct verdict v);
+void session_begin_handshake(struct session *s);
+/* The number of the connection's TLS version as on the wire, and its strength; 0 without TLS. */
+void session_tls_numbers(const struct session *s, uint64_t *version_out, uint64_t *bits_out);
 
 /* ---- login.c ---- */
 void session_on_auth(struct session *s, const struct smtp_event *e);

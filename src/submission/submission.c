@@ -3,6 +3,7 @@
 
 #include "session.h"
 #include "transaction.h"
+#include "turns.h"
 
 #include "posthouse/clock.h"
 
@@ -13,62 +14,7 @@
 
 static struct submission submission; /* doors may come before ops->start */
 
-/* ---- policy: a configuration made ready for sessions ---- */
-
-/* The mechanisms as EHLO lists them. Those with channel binding are left out: net/ has no binding to give yet, and without one they can
- * only fail. */
-static struct str mechanism_names(struct arena *a, const struct str_list *list)
-{
-	struct str names = S("");
-
-	for (size_t i = 0; i < list->n; i++)
-		if (!str_iends(list->at[i], S("-PLUS")))
-			names = arena_printf(a, "%.*s%s%.*s", STR_ARG(names), names.n > 0 ? " " : "", STR_ARG(list->at[i]));
-	return names;
-}
-
-/* NULL: *why_out says what is wrong; its text lives in `a`. */
-static struct policy *policy_new(const struct config *c, struct arena *a, struct verdict *why_out)
-{
-	struct policy *p;
-	struct tls_context *tls;
-
-	if (c->certificates_n == 0) {
-		*why_out = perm(0, S(""), S("no certificate is configured"));
-		return NULL;
-	}
-	tls = tls_server_context(c->certificates[0].chain_pem, c->certificates[0].key_pem, (enum tls_version)c->tls_minimum, a,
-				 why_out);
-	if (tls == NULL)
-		return NULL;
-	p = NEW(struct policy);
-	p->refs = 1;
-	p->tls = tls;
-	p->idle_ms = c->submission.idle_ms;
-	p->login_delay_ms = c->submission.login_delay_ms;
-	p->sessions = c->submission.sessions;
-	p->smtp = (struct smtp_server_config){
-		.hostname = arena_str(&p->arena, c->hostname),
-		.mechanisms = mechanism_names(&p->arena, &c->auth.mechanisms),
-		.message_size = c->limits.message_size,
-		.recipients = c->limits.recipients_per_message,
-		.commands = c->submission.commands,
-		.errors = c->submission.errors,
-		.tls_required = true,
-		.can_starttls = true,
-	};
-	return p;
-}
-
-void policy_unref(struct policy *p)
-{
-	if (p == NULL || --p->refs > 0)
-		return;
-	tls_context_unref(p->tls);
-	arena_fini(&p->arena);
-	free(p);
-}
-
+/* ---- configuration ---- */
 static struct verdict configure(struct role *r, const struct config *c)
 {
 	static struct arena words; /* the verdict's text lives until the next attempt */
@@ -102,6 +48,8 @@ static struct submission *the_submission(struct role *r)
 	uv_timer_init(sub->loop, &sub->sweep);
 	uv_timer_init(sub->loop, &sub->stopping);
 	sub->sweep.data = sub->stopping.data = sub;
+	turns_init(sub);
+	refusals_init(sub);
 	sub->ids.worker = role_index(r);
 	sub->next_session = random_u64() % 0x100000 * 0x1000; /* so that numbers in the log rarely repeat after a restart */
 	return sub;
@@ -164,8 +112,11 @@ static void peer_up(struct role *r, struct channel *ch)
 {
 	struct submission *sub = the_submission(r);
 
-	if (channel_peer(ch) == ROLE_QUEUE)
+	if (channel_peer(ch) == ROLE_QUEUE) {
+		sub->queue_generation++;
+		sessions_on_queue_up(sub);
 		transactions_on_queue_up(sub);
+	}
 	if (channel_peer(ch) == ROLE_LOGIN)
 		sub->login_generation++;
 }
@@ -234,6 +185,7 @@ static void stats(struct role *r)
 
 	role_stat(r, S("sessions"), sub->sessions_n, S(""));
 	role_stat(r, S("sessions_total"), sub->sessions_total, S(""));
+	role_stat(r, S("sessions_refused"), sub->sessions_refused, S(""));
 	role_stat(r, S("transactions"), count(&sub->transactions), S(""));
 	role_stat(r, S("logins"), sub->logins, S(""));
 	role_stat(r, S("logins_failed"), sub->logins_failed, S(""));

@@ -2,22 +2,12 @@
 #ifndef POSTHOUSE_SUBMISSION_H
 #define POSTHOUSE_SUBMISSION_H
 
+#include "policy.h"
+
 #include "posthouse/id.h"
 #include "posthouse/list.h"
 #include "posthouse/log.h"
-#include "posthouse/net.h"
 #include "posthouse/role.h"
-#include "posthouse/smtp_server.h"
-
-/* What a session is begun with, made of one configuration. A reload makes another; sessions keep the one they began with, and the last
- * of them frees it. */
-struct policy {
-	unsigned refs;
-	struct arena arena;
-	struct smtp_server_config smtp;
-	struct tls_context *tls;
-	uint64_t idle_ms, login_delay_ms, sessions;
-};
 
 /* A listening socket. It may come before the configuration: then it is served later. */
 struct door {
@@ -29,11 +19,32 @@ struct door {
 	uint64_t sessions;
 };
 
+/* turns.c: who goes on in the next round of the loop. */
+struct turns {
+	uv_idle_t round;
+	struct list waiting; /* sessions that have had their share of this round */
+	struct list costly;  /* sessions with a handshake or a flood of input before them */
+};
+
+/* refusals.c: clients who were not served, one line of the log for many of them. */
+#define REFUSALS_MAX 16
+struct refusals {
+	uv_timer_t minute;
+	struct {
+		char client[64];
+		uint64_t more; /* since the line about the first of them */
+	} of[REFUSALS_MAX];
+	size_t n;
+	uint64_t others; /* for whom there was no place */
+};
+
 struct submission {
 	struct role *role;
 	uv_loop_t *loop;
 	struct policy *policy, *next;
 	struct list doors, sessions, transactions;
+	struct turns turns;
+	struct refusals refusals;
 	size_t orphans;      /* transactions whose client has left after its final dot */
 	struct list waiting; /* transactions with a deadline, looked at by `sweep` */
 	uv_timer_t sweep, stopping;
@@ -42,14 +53,24 @@ struct submission {
 
 	struct id_source ids;
 	uint64_t next_session, next_transaction;
-	uint64_t queue_generation, login_generation; /* count the processes that we have met */
+	uint64_t queue_generation, login_generation; /* count the processes that we have met; 0 = none yet */
 
-	uint64_t sessions_n, sessions_total, accepted, refused, logins, logins_failed;
+	uint64_t sessions_n, sessions_total, sessions_refused, accepted, refused, logins, logins_failed;
 };
 
-void policy_unref(struct policy *p);
+/* The channel to queue; NULL: it is away. */
+static inline struct channel *submission_queue(const struct submission *sub)
+{
+	return role_peer(sub->role, ROLE_QUEUE, 0);
+}
 
 /* A session or transaction has ended: perhaps it was the last one that a stop waits for. */
 void submission_check_stopped(struct submission *sub);
+
+/* ---- refusals.c ---- */
+void refusals_init(struct submission *sub);
+
+/* A client was not served. The first of an address in a minute is logged at once, the others are counted. */
+void refusals_note(struct submission *sub, struct str client, struct str reason);
 
 #endif

@@ -1,4 +1,4 @@
-/* transaction.c - the life of a transaction; its envelope; its text as it streams in. */
+/* transaction.c - the life of a transaction, its envelope, its answer. The text: transaction_text.c. */
 #include "transaction.h"
 
 #include "session.h"
@@ -11,11 +11,6 @@
 
 #define SWEEP_MS    250
 #define ORPHANS_MAX 256
-
-static void on_spool_room(void *ctx);
-static void on_spool_synced(void *ctx, struct verdict v);
-
-static const struct spool_ops spool_ops = { on_spool_room, on_spool_synced };
 
 static const char *const state_names[TX_STATES] = { "envelope", "header", "body",      "refused", "signing",
 						    "syncing",  "credit", "submitted", "away" };
@@ -40,6 +35,33 @@ void transaction_enter(struct transaction *tx, enum transaction_state state)
 	tx->state = state;
 }
 
+/* RFC 3848, RFC 6531 section 3.7.3: how the message came. */
+static struct str with_protocol(bool esmtp, bool utf8, bool tls, bool authenticated)
+{
+	static const char *const names[2][2][2] = { { { "ESMTP", "ESMTPA" }, { "ESMTPS", "ESMTPSA" } },
+						    { { "UTF8SMTP", "UTF8SMTPA" }, { "UTF8SMTPS", "UTF8SMTPSA" } } };
+
+	return esmtp ? str_of(names[utf8][tls][authenticated]) : S("SMTP");
+}
+
+/* Who sends, and from where: as the session has it now. */
+static void note_origin(struct transaction *tx, const struct session *session)
+{
+	struct stream_tls_info info;
+	struct arena *a = &tx->arena;
+
+	stream_tls_info(session->conn, &info);
+	tx->login = arena_str(a, session->login);
+	tx->device = arena_str(a, session->device);
+	tx->listed = session->listed;
+	tx->client = arena_str(a, stream_peer_address(session->conn));
+	tx->show_client = session->policy->show_client;
+	tx->helo = tx->show_client ? arena_str(a, buf_view(&session->helo)) : S("");
+	tx->with = with_protocol(session->esmtp, tx->declared_utf8, info.on, !session->listed);
+	tx->origin = arena_printf(a, "client=%.*s tls=%s cipher=%s mechanism=%.*s", STR_ARG(tx->client),
+				  info.on ? info.version : "none", info.on ? info.cipher : "none", STR_ARG(session->mechanism));
+}
+
 struct transaction *transaction_new(struct session *session, struct str sender, const struct smtp_mail_params *params)
 {
 	struct transaction *tx = NEW(struct transaction);
@@ -52,12 +74,17 @@ struct transaction *transaction_new(struct session *session, struct str sender, 
 	tx->announced = params->has_size ? params->size : 0;
 	tx->number = ++sub->next_transaction;
 	tx->log = (struct log){ .session = session->log.session, .message = tx->id };
-	tx->login = arena_str(&tx->arena, session->login);
-	tx->device = arena_str(&tx->arena, session->device);
-	tx->origin = arena_str(&tx->arena, session->origin);
 	tx->sender = arena_str(&tx->arena, sender);
 	tx->envid = arena_str(&tx->arena, params->envid);
 	tx->ret = params->ret;
+	tx->declared_body = params->body;
+	tx->declared_utf8 = params->utf8;
+	tx->options = params->require_tls ? OPTION_REQUIRETLS : 0;
+	tx->release_at = params->release_at;
+	tx->by_s = params->by_s;
+	tx->by_mode = params->by_mode;
+	tx->priority = PRIORITY_NORMAL;
+	note_origin(tx, session);
 	list_append(&sub->transactions, &tx->link);
 	list_init(&tx->waiting);
 	header_collector_init(&tx->header);
@@ -65,7 +92,14 @@ struct transaction *transaction_new(struct session *session, struct str sender, 
 	return tx;
 }
 
-static void transaction_free(struct transaction *tx, bool drop_spool)
+/* Queue keeps nothing for it any more. The number says nothing to a new queue: the old one's transactions died with it. */
+static void tell_abandoned(struct transaction *tx)
+{
+	ipc_send_abandon_transaction(submission_queue(tx->sub), &(struct msg_abandon_transaction){ .transaction = tx->number },
+				     -1);
+}
+
+static void transaction_free(struct transaction *tx, bool drop)
 {
 	struct submission *sub = tx->sub;
 
@@ -74,7 +108,9 @@ static void transaction_free(struct transaction *tx, bool drop_spool)
 	ipc_cancel(NULL, tx->call);
 	channel_stop_waiting(&tx->credit);
 	if (tx->spool != NULL)
-		spool_close(tx->spool, drop_spool);
+		spool_close(tx->spool, drop);
+	else if (drop && tx->reserved)
+		tell_abandoned(tx);
 	header_collector_fini(&tx->header);
 	dkim_free(tx->dkim);
 	buf_fini(&tx->text);
@@ -148,150 +184,18 @@ void transaction_recipient(struct transaction *tx, struct str address, const str
 	tx->recipients_n++;
 }
 
-/* ---- text ---- */
-void transaction_begin_text(struct transaction *tx)
+void transaction_drop_recipient(struct transaction *tx)
 {
-	transaction_enter(tx, TX_HEADER);
-}
-
-/* The message will not be: keep the reason for the end of the text, and nothing else. */
-static void refuse(struct transaction *tx, struct verdict v)
-{
-	tx->refusal = verdict_keep(&tx->arena, v);
-	transaction_enter(tx, TX_REFUSED);
-	header_collector_fini(&tx->header);
-	header_collector_init(&tx->header);
-	buf_release(&tx->text);
-	if (tx->spool != NULL)
-		spool_close(tx->spool, true);
-	tx->spool = NULL;
-}
-
-/* Is there a byte above 127? */
-static bool has_8bit(struct str s)
-{
-	uint64_t word;
-	size_t i = 0;
-
-	for (; i + sizeof(word) <= s.n; i += sizeof(word)) {
-		memcpy(&word, s.p + i, sizeof(word));
-		if ((word & 0x8080808080808080u) != 0)
-			return true;
-	}
-	for (; i < s.n; i++)
-		if ((unsigned char)s.p[i] > 0x7f)
-			return true;
-	return false;
-}
-
-/* Append to the text as it will be stored: in memory as long as a datagram holds it, then in a file. */
-static void store(struct transaction *tx, struct str bytes)
-{
-	tx->size += bytes.n;
-	if (tx->spool == NULL && buf_add(&tx->text, bytes))
-		return;
-	if (tx->spool == NULL) {
-		tx->spool = spool_new(tx->sub, tx->number, tx->id, tx->announced > tx->size ? tx->announced : tx->size,
-				      &spool_ops, tx);
-		spool_write(tx->spool, buf_view(&tx->text));
-		buf_release(&tx->text);
-	}
-	spool_write(tx->spool, bytes);
-}
-
-static void add_body(struct transaction *tx, struct str bytes)
-{
-	if (bytes.n == 0)
-		return;
-	if (tx->dkim != NULL)
-		dkim_body(tx->dkim, bytes);
-	tx->has_8bit = tx->has_8bit || has_8bit(bytes);
-	store(tx, bytes);
-}
-
-/* The header section is whole: correct it, and begin the text with it. */
-static void begin_body(struct transaction *tx)
-{
-	struct verdict v = transaction_fix_header(tx);
-
-	if (v.class != OK) {
-		refuse(tx, v);
-		return;
-	}
-	header_collector_fini(&tx->header);
-	header_collector_init(&tx->header);
-	transaction_enter(tx, TX_BODY);
-	tx->header_size = tx->fixed.section.n;
-	tx->has_8bit = tx->fixed.has_8bit;
-	store(tx, tx->fixed.section);
-	store(tx, S("\r\n"));
-}
-
-void transaction_text(struct transaction *tx, struct str bytes)
-{
-	struct verdict v;
-
-	if (tx->state == TX_HEADER) {
-		v = header_collector_feed(&tx->header, bytes, &bytes);
-		if (v.class != OK)
-			refuse(tx, v);
-		else if (tx->header.complete)
-			begin_body(tx);
-	}
-	if (tx->state == TX_BODY)
-		add_body(tx, bytes);
-}
-
-bool transaction_full(const struct transaction *tx)
-{
-	return tx->spool != NULL && spool_full(tx->spool);
-}
-
-static void on_spool_room(void *ctx)
-{
-	struct transaction *tx = ctx;
-
-	if (tx->session != NULL && tx->state <= TX_REFUSED)
-		session_room(tx->session);
-}
-
-/* The file is on the disk, or it cannot be written, of which we hear at any time. */
-static void on_spool_synced(void *ctx, struct verdict v)
-{
-	struct transaction *tx = ctx;
-
-	if (v.class != OK && tx->state <= TX_REFUSED) {
-		refuse(tx, v);
-		session_room(tx->session); /* before the end of the text there is one: transaction_leave() */
-		return;
-	}
-	if (v.class != OK && tx->state == TX_SIGNING) {
-		transaction_answer(tx, v);
-		return;
-	}
-	assert(tx->state == TX_SYNCING);
-	if (v.class != OK)
-		transaction_answer(tx, v);
-	else
-		transaction_submit(tx);
-}
-
-void transaction_end(struct transaction *tx)
-{
-	if (tx->state == TX_HEADER) /* the message ended within its header section */
-		begin_body(tx);
-	if (tx->state == TX_REFUSED)
-		transaction_answer(tx, tx->refusal);
-	else
-		transaction_sign(tx);
+	assert(tx->recipients_n > 0);
+	tx->recipients_n--;
 }
 
 /* ---- the end ---- */
 static void log_answer(const struct transaction *tx, struct verdict v)
 {
 	if (v.class == OK)
-		log_info(&tx->log, "mail.accepted", kv("login", tx->login), kv("sender", tx->sender),
-			 kv("recipients", tx->recipients_n), kv("size_bytes", tx->size),
+		log_info(&tx->log, "mail.accepted", kv("login", tx->login), kv("device", tx->device), kv("client", tx->client),
+			 kv("sender", tx->sender), kv("recipients", tx->recipients_n), kv("size_bytes", tx->size),
 			 kv("sign_domain", tx->keys_n > 0 ? tx->keys[0].domain : S("")));
 	else
 		log_warning(&tx->log, "mail.refused", kv("login", tx->login), kv("sender", tx->sender), kv("code", v.code),

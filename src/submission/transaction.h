@@ -34,9 +34,20 @@ struct transaction {
 	struct arena arena;
 	uint64_t number, id, token;
 	uint64_t announced; /* SIZE of MAIL; 0 = not said */
+	bool reserved;      /* queue was asked to keep room in the limits for it */
 
-	struct str login, device, origin, sender, envid;
-	unsigned ret; /* enum smtp_ret */
+	struct str login, device, client, origin, sender, envid;
+	struct str with, helo;           /* for Received; helo and client only where they are shown */
+	bool listed;                     /* of a listed host: From is forced to be the sender */
+	bool declared_utf8, show_client; /* SMTPUTF8 */
+	unsigned ret;                    /* enum smtp_ret */
+	enum smtp_body declared_body;
+	unsigned options;    /* OPTION_... */
+	uint64_t release_at; /* RFC 4865; ms, 0 = at once */
+	uint64_t by_s;       /* RFC 2852 */
+	unsigned by_mode;
+	unsigned priority;     /* RFC 6710 */
+	bool priority_changed; /* it is not the one that the client asked for */
 	struct rec_recipient *recipients;
 	size_t recipients_n, recipients_capacity;
 
@@ -46,8 +57,9 @@ struct transaction {
 	struct dkim_key keys[DKIM_KEYS_MAX];
 	size_t keys_n;
 	bool has_8bit;
-	struct buf text;     /* as long as it is no more than INLINE_MAX */
-	struct spool *spool; /* when it is more; NULL before */
+	bool is_binary, after_cr; /* looked at only where BINARYMIME was declared */
+	struct buf text;          /* as long as it is no more than INLINE_MAX */
+	struct spool *spool;      /* when it is more; NULL before */
 	uint64_t size, header_size;
 	struct str prefix;
 	struct verdict refusal;
@@ -59,17 +71,10 @@ struct transaction {
 	uint64_t queue_generation; /* of the queue that has it */
 };
 
-/* ---- transaction.c: envelope and text ---- */
+/* ---- transaction.c: life, envelope, answer ---- */
 struct transaction *transaction_new(struct session *session, struct str sender, const struct smtp_mail_params *params);
 void transaction_recipient(struct transaction *tx, struct str address, const struct smtp_rcpt_params *params);
-void transaction_begin_text(struct transaction *tx);
-
-/* Text as it comes. Afterwards, when transaction_full(), give no more before session_room() is called. */
-void transaction_text(struct transaction *tx, struct str bytes);
-bool transaction_full(const struct transaction *tx);
-
-/* The text is complete: session_answer() comes, perhaps within the call. */
-void transaction_end(struct transaction *tx);
+void transaction_drop_recipient(struct transaction *tx); /* the last one: a limit does not allow it */
 
 /* The session wants no more of it. Before transaction_end() that is its end; later it goes on alone. */
 void transaction_leave(struct transaction *tx);
@@ -78,6 +83,16 @@ void transaction_leave(struct transaction *tx);
 void transaction_enter(struct transaction *tx, enum transaction_state state);
 void transaction_answer(struct transaction *tx, struct verdict v);
 void transaction_set_deadline(struct transaction *tx, uint64_t ms); /* 0 = none */
+
+/* ---- transaction_text.c ---- */
+void transaction_begin_text(struct transaction *tx);
+
+/* Text as it comes. Afterwards, when transaction_full(), give no more before session_room() is called. */
+void transaction_text(struct transaction *tx, struct str bytes);
+bool transaction_full(const struct transaction *tx);
+
+/* The text is complete: session_answer() comes, perhaps within the call. */
+void transaction_end(struct transaction *tx);
 
 /* ---- transaction_header.c: what happens at the blank line, when the header section is whole ---- */
 struct verdict transaction_fix_header(struct transaction *tx);

@@ -3,6 +3,16 @@
 
 #include "posthouse/clock.h"
 
+/* Another's address in From or Sender: the client hears which, the log also whose client it was. */
+static struct verdict refuse_author(struct transaction *tx, const char *field, struct str address)
+{
+	log_warning(&tx->log, "sender.refused", kv("login", tx->login), kv("device", tx->device), kv("client", tx->client),
+		    kv("sender", address), kv("where", field));
+	return perm(
+		550, S("5.7.1"),
+		arena_printf(&tx->arena, "%s: <%.*s> is not an address of %.*s", field, STR_ARG(address), STR_ARG(tx->login)));
+}
+
 /* RFC 6409 section 6.1: may this login use every address that it writes under? */
 static struct verdict check_authors(struct transaction *tx)
 {
@@ -10,15 +20,13 @@ static struct verdict check_authors(struct transaction *tx)
 
 	if (tx->fixed.from.n == 0)
 		return perm(550, S("5.6.0"), S("The message has no From field"));
+	if (tx->listed) /* they are the forced ones */
+		return ok();
 	for (size_t i = 0; i < tx->fixed.from.n; i++)
 		if (!sender_allowed(c, tx->login, tx->fixed.from.at[i]))
-			return perm(550, S("5.7.1"),
-				    arena_printf(&tx->arena, "From: <%.*s> is not an address of %.*s",
-						 STR_ARG(tx->fixed.from.at[i]), STR_ARG(tx->login)));
+			return refuse_author(tx, "From", tx->fixed.from.at[i]);
 	if (tx->fixed.sender.n > 0 && !sender_allowed(c, tx->login, tx->fixed.sender))
-		return perm(550, S("5.7.1"),
-			    arena_printf(&tx->arena, "Sender: <%.*s> is not an address of %.*s", STR_ARG(tx->fixed.sender),
-					 STR_ARG(tx->login)));
+		return refuse_author(tx, "Sender", tx->fixed.sender);
 	return ok();
 }
 
@@ -45,13 +53,23 @@ static void choose_keys(struct transaction *tx)
 		log_info(&tx->log, "mail.unsigned", kv("domain", smtp_address_domain(tx->fixed.from.at[0])));
 }
 
+static struct str rewrite(void *ctx, struct arena *a, bool is_sender, struct str address)
+{
+	return rewrite_address(ctx, a, is_sender, true, address);
+}
+
 struct verdict transaction_fix_header(struct transaction *tx)
 {
+	const struct config *c = role_config(tx->sub->role);
 	struct fixup_input in = { .section = buf_view(&tx->header.section),
-				  .hostname = role_config(tx->sub->role)->hostname,
+				  .hostname = c->hostname,
 				  .id = tx->id,
 				  .now_ms = clock_now_ms(),
-				  .envelope_sender = tx->sender };
+				  .envelope_sender = tx->sender,
+				  .domain = c->auth.realm,
+				  .rewrite = c->rewrite_n > 0 ? rewrite : NULL,
+				  .rewrite_ctx = (void *)c,
+				  .force_from = tx->listed ? tx->sender : S("") };
 	struct verdict v = mail_fixup(&tx->arena, &in, &tx->fixed);
 
 	if (v.class == OK)

@@ -34,8 +34,14 @@ static void end_of_signing(struct transaction *tx)
 static void make_prefix(struct transaction *tx, const struct str *signatures)
 {
 	struct str only = tx->recipients_n == 1 ? tx->recipients[0].address : S("");
-	struct str received =
-		mail_received(&tx->arena, role_config(tx->sub->role)->hostname, S("ESMTPSA"), tx->id, only, clock_now_ms());
+	struct received_input in = { .hostname = role_config(tx->sub->role)->hostname,
+				     .with = tx->with,
+				     .id = tx->id,
+				     .now_ms = clock_now_ms(),
+				     .for_recipient = only,
+				     .client = tx->show_client ? tx->client : S(""),
+				     .helo = tx->helo };
+	struct str received = mail_received(&tx->arena, &in);
 
 	tx->prefix = received;
 	for (size_t i = 0; i < tx->keys_n; i++) {
@@ -135,6 +141,45 @@ static bool send_recipients(struct transaction *tx, struct channel *queue)
 	return true;
 }
 
+static bool is_ascii(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] > 0x7f)
+			return false;
+	return true;
+}
+
+/* What of SMTPUTF8 (RFC 6531) the next hop will need. A header in UTF-8 that came without the declaration passes as it is. */
+static uint64_t utf8_bits(const struct transaction *tx)
+{
+	uint64_t bits = tx->declared_utf8 ? 1 : 0;
+
+	if (!is_ascii(tx->sender))
+		bits |= 2;
+	for (size_t i = 0; i < tx->recipients_n; i++)
+		if (!is_ascii(tx->recipients[i].address))
+			bits |= 2;
+	if (tx->declared_utf8 && tx->fixed.has_8bit)
+		bits |= 4;
+	return bits;
+}
+
+/* What the text needs, which may be less than what the client has declared. */
+static enum smtp_body body_type(const struct transaction *tx)
+{
+	if (tx->is_binary || tx->after_cr)
+		return BODY_BINARYMIME;
+	return tx->has_8bit ? BODY_8BITMIME : BODY_7BIT;
+}
+
+/* RFC 2852: the time begins with the message; with one that is kept back (RFC 4865), when that is over. */
+static uint64_t deliver_by(const struct transaction *tx)
+{
+	uint64_t from = tx->release_at > 0 ? tx->release_at : id_time_ms(tx->id);
+
+	return tx->by_mode != BY_NONE ? from + tx->by_s * 1000 : 0;
+}
+
 static void send_message(struct transaction *tx, struct channel *queue)
 {
 	struct msg_envelope envelope = { .transaction = tx->number,
@@ -146,7 +191,13 @@ static void send_message(struct transaction *tx, struct channel *queue)
 					 .sender = tx->sender,
 					 .envid = tx->envid,
 					 .ret = tx->ret,
-					 .body = tx->has_8bit ? BODY_8BITMIME : BODY_7BIT };
+					 .body = body_type(tx),
+					 .utf8 = utf8_bits(tx),
+					 .options = tx->options,
+					 .release_at = tx->release_at,
+					 .deliver_by = deliver_by(tx),
+					 .deliver_by_mode = tx->by_mode,
+					 .priority = tx->priority };
 	struct msg_submit submit = { .transaction = tx->number,
 				     .place = tx->spool != NULL ? PLACE_FILE : PLACE_ROW,
 				     .size = tx->size,
@@ -212,7 +263,6 @@ static void on_submitted(void *ctx, struct verdict v, const struct msg_submitted
 
 void transactions_on_queue_up(struct submission *sub)
 {
-	sub->queue_generation++;
 	LIST_EACH (i, &sub->transactions) {
 		struct transaction *tx = CONTAINER_OF(i, struct transaction, link);
 

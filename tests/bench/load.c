@@ -23,7 +23,8 @@ static const char usage[] = "usage: load --port N [options]\n"
 			    "  --size BYTES          of each message's body: 4096\n"
 			    "  --per-connection      a new connection for each message\n"
 			    "  --lock-step           no pipelining\n"
-			    "  --hold SECONDS        no messages: log in, stay idle, leave\n"
+			    "  --hold SECONDS        no messages: log in, stay idle, leave; says \"holding=N\" when all are in\n"
+			    "  --sources N           connect from N addresses, 127.66.0.1 and on, in turn\n"
 			    "  --user NAME --password TEXT   AUTH PLAIN; without, no login\n"
 			    "  --from ADDRESS --to ADDRESS   sender@example.org, recipient@example.net\n"
 			    "  --acknowledged FILE   write the numbers that got a 250\n";
@@ -46,11 +47,28 @@ void load_refused(struct load *l, struct str reply)
 		buf_add(&l->first_refusal, str_head(reply, 500));
 }
 
+/* Whoever waits for all to be in is told when the last one is, or has failed. */
+static void check_holding(struct load *l)
+{
+	if (l->hold_ms == 0 || l->said_holding || l->held + l->failed < l->connections)
+		return;
+	l->said_holding = true;
+	printf("holding=%" PRIu64 "\n", l->held);
+	fflush(stdout);
+}
+
+void load_held(struct load *l)
+{
+	l->held++;
+	check_holding(l);
+}
+
 void load_failed(struct load *l, struct str why)
 {
 	l->failed++;
 	if (l->first_refusal.n == 0)
 		buf_add(&l->first_refusal, str_head(why, 500));
+	check_holding(l);
 }
 
 void load_session_ended(struct load *l)
@@ -131,23 +149,12 @@ static void prepare(struct load *l, uint64_t port, const char *ca)
 static void parse_options(struct load *l, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "host", 1, NULL, 'h' },
-		{ "port", 1, NULL, 'p' },
-		{ "tls", 1, NULL, 't' },
-		{ "connections", 1, NULL, 'c' },
-		{ "count", 1, NULL, 'n' },
-		{ "size", 1, NULL, 's' },
-		{ "per-connection", 0, NULL, 'P' },
-		{ "user", 1, NULL, 'u' },
-		{ "password", 1, NULL, 'w' },
-		{ "from", 1, NULL, 'f' },
-		{ "to", 1, NULL, 'r' },
-		{ "ca", 1, NULL, 'C' },
-		{ "insecure", 0, NULL, 'k' },
-		{ "lock-step", 0, NULL, 'L' },
-		{ "acknowledged", 1, NULL, 'a' },
-		{ "hold", 1, NULL, 'H' },
-		{ 0 },
+		{ "host", 1, NULL, 'h' },           { "port", 1, NULL, 'p' },      { "tls", 1, NULL, 't' },
+		{ "connections", 1, NULL, 'c' },    { "count", 1, NULL, 'n' },     { "size", 1, NULL, 's' },
+		{ "per-connection", 0, NULL, 'P' }, { "user", 1, NULL, 'u' },      { "password", 1, NULL, 'w' },
+		{ "from", 1, NULL, 'f' },           { "to", 1, NULL, 'r' },        { "ca", 1, NULL, 'C' },
+		{ "insecure", 0, NULL, 'k' },       { "lock-step", 0, NULL, 'L' }, { "acknowledged", 1, NULL, 'a' },
+		{ "hold", 1, NULL, 'H' },           { "sources", 1, NULL, 'S' },   { 0 },
 	};
 	const char *ca = NULL;
 	uint64_t port = 0, size = 4096;
@@ -169,6 +176,7 @@ static void parse_options(struct load *l, int argc, char **argv)
 		case 'C': ca = optarg; break;
 		case 'k': ca = NULL; break;
 		case 'L': l->lock_step = true; break;
+		case 'S': l->sources = bench_number("sources", optarg, 60000); break;
 		case 'H': l->hold_ms = 1000 * bench_number("hold", optarg, 3600); break;
 		case 'a':
 			l->acknowledged = fopen(optarg, "w");
@@ -226,7 +234,7 @@ int main(int argc, char **argv)
 	l.sessions = l.connections;
 	l.begun_us = bench_now_us();
 	for (uint64_t i = 0; i < l.connections; i++)
-		session_begin(&l);
+		session_begin(&l, i);
 	uv_run(&l.loop, UV_RUN_DEFAULT);
 	report(&l);
 	if (l.acknowledged && fclose(l.acknowledged) != 0)

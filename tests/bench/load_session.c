@@ -3,6 +3,7 @@
 
 #include "posthouse/arena.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <inttypes.h>
 #include <openssl/evp.h>
@@ -32,6 +33,7 @@ struct session {
 	uv_timer_t timer;
 	enum session_state state;
 	struct buf line;
+	struct sockaddr_in source;
 	bool encrypted, pipelining;
 	bool has_message; /* `number` is ours to bring to an end */
 	bool refused;     /* a command of this message was; what follows is only to get back in step */
@@ -150,7 +152,7 @@ static void after_login(struct session *s)
 		return;
 	}
 	s->state = SESSION_HOLD;
-	s->load->held++;
+	load_held(s->load);
 	uv_timer_start(&s->timer, on_hold_over, s->load->hold_ms, 0);
 }
 
@@ -364,7 +366,8 @@ static void connect_now(struct session *s)
 	s->state = SESSION_CONNECTING;
 	s->begun = s->load->per_connection;
 	s->begun_us = bench_now_us();
-	s->st = stream_connect(&s->load->loop, (const struct sockaddr *)&s->load->address, &session_ops, s);
+	s->st = stream_connect_from(&s->load->loop, s->load->sources > 0 ? (const struct sockaddr *)&s->source : NULL,
+				    (const struct sockaddr *)&s->load->address, &session_ops, s);
 }
 
 static void on_timer_closed(uv_handle_t *h)
@@ -381,11 +384,21 @@ static void session_end(struct session *s)
 	uv_close((uv_handle_t *)&s->timer, on_timer_closed);
 }
 
-void session_begin(struct load *l)
+/* The address from which the session with this number comes. */
+static void choose_source(struct session *s, uint64_t number)
+{
+	uint64_t n = s->load->sources > 0 ? number % s->load->sources : 0;
+
+	s->source.sin_family = AF_INET;
+	s->source.sin_addr.s_addr = htonl(0x7f420000 | (uint32_t)(n / 250) << 8 | (uint32_t)(n % 250 + 1));
+}
+
+void session_begin(struct load *l, uint64_t number)
 {
 	struct session *s = NEW(struct session);
 
 	s->load = l;
+	choose_source(s, number);
 	buf_init(&s->line, 4096);
 	uv_timer_init(&l->loop, &s->timer);
 	s->timer.data = s;

@@ -9,6 +9,7 @@
 #include "posthouse/clock.h"
 #include "posthouse/id.h"
 #include "posthouse/log.h"
+#include "posthouse/smtp_server.h"
 #include "posthouse/store.h"
 
 #include <getopt.h>
@@ -129,6 +130,7 @@ static void fill(struct million *m)
 			.text = str_make(m->text, m->size),
 			.size = m->size,
 			.header_size = 60,
+			.priority = PRIORITY_NORMAL,
 			.recipients = &slots[i].recipient,
 			.recipients_n = 1,
 			.event = S("sender=bench@bench.example.org size_bytes=512 recipients=1"),

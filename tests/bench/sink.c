@@ -182,9 +182,11 @@ static void report(struct sink *k)
 static void offer_tls(struct sink *k, const char *chain, const char *key)
 {
 	struct arena a = { 0 };
+	struct tls_certificate certificate = { bench_file(&a, chain), bench_file(&a, key) };
+	struct tls_server_options options = { .certificates = &certificate, .n = 1, .minimum = TLS_1_2 };
 	struct verdict why;
 
-	k->context = tls_server_context(bench_file(&a, chain), bench_file(&a, key), TLS_1_2, &a, &why);
+	k->context = tls_server_context(&options, &a, &why);
 	if (!k->context)
 		die(66, "%.*s", STR_ARG(why.text));
 	arena_fini(&a);

@@ -123,7 +123,7 @@ class Relay:
 
     def __init__(self, upstream_port=None, upstream=None, users=(f"alice@{DOMAIN}",), build=SANITIZED, extra="", sign=True, retry='"1s"',
                  environment=None, listen_address="127.0.0.1", start=True, senders="", lifetime="5d", limits="", queue="", delivery="",
-                 submission="", log="debug", workers=2):
+                 submission="", log="debug", workers=2, auth=""):
         self.build = build
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="relay-", dir=WORK_DIR()))
         self.port = free_port()
@@ -140,7 +140,7 @@ class Relay:
         self.certificate, self.key, self.dkim_key, self.selector = _names(fixture_conf)
         self.upstream = upstream if upstream is not None else f'{{ name = "next"; host = "127.0.0.1"; port = {upstream_port}; tls = "none"; connections = 10; }}'
         self.settings = dict(extra=extra, sign=sign, retry=retry, listen_address=listen_address, senders=senders, lifetime=lifetime, limits=limits,
-                             queue=queue, delivery=delivery, submission=submission, log=log, workers=workers)
+                             queue=queue, delivery=delivery, submission=submission, log=log, workers=workers, auth=auth)
         self.write_config()
         _open.append(self)
         for user in users:
@@ -159,7 +159,7 @@ listen = ( {{ address = "{s["listen_address"]}"; port = {self.port}; tls = "star
            {{ address = "{s["listen_address"]}"; port = {self.tls_port}; tls = "implicit"; }} );
 control = "{self.dir}/control.sock";
 certificates = ( {{ chain = "{self.certificate}"; key = "{self.key}"; }} );
-auth = {{ realm = "{DOMAIN}"; }};
+auth = {{ realm = "{DOMAIN}"; {s["auth"]} }};
 {s["senders"]}
 {sign}
 limits = {{ {s["limits"]} }};

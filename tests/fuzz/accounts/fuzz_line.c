@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		text = account_format_line(&a, &account);
 		assert(account_parse_line(str_head(text, text.n - 1), &again));
 		assert(str_eq(account.name, again.name) && str_eq(account.device, again.device) &&
-		       account.created_at == again.created_at);
+		       account.created_at == again.created_at && account.expires_at == again.expires_at);
 		assert(account_parse_name(&a, account.name, str_of(""), &name, &device) && str_eq(name, account.name) &&
 		       device.n == 0);
 	}

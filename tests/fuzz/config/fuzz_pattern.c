@@ -1,4 +1,4 @@
-/* fuzz_pattern.c - "pattern\naddress": a well-formed pattern never matches what its domain does not end. */
+/* fuzz_pattern.c - "pattern\naddress": a well-formed pattern never matches what its domain does not end; rewriting takes what matches. */
 #include "posthouse/config.h"
 
 #include <stdlib.h>
@@ -13,11 +13,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct str domain = str_from(pattern, str_rfind(pattern, '@') + 1);
 	struct str_list list = { &pattern, 1 };
 	struct cfg_senders entry = { .user = S("user"), .addresses = list };
-	struct config c = { .hostname = S("relay.example.org"), .senders = &entry, .senders_n = 1 };
+	struct cfg_rewrite rule = { .sender = pattern, .to = S("@new.example") };
+	struct config c = {
+		.hostname = S("relay.example.org"), .senders = &entry, .senders_n = 1, .rewrite = &rule, .rewrite_n = 1
+	};
+	struct arena a = { 0 };
+	struct str rewritten = rewrite_address(&c, &a, true, false, address);
 
 	if (valid && matches && !str_eq(pattern, S("*")) && !str_iends(address, domain))
 		abort();
 	if (sender_allowed(&c, S("user"), address) && !matches)
 		abort();
+	if (valid && rewritten.p != address.p && (!matches || !str_iends(rewritten, S("@new.example"))))
+		abort();
+	arena_fini(&a);
 	return 0;
 }

@@ -116,7 +116,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			  .large = choice & 128,
 			  .transaction = { .sender = S("s@x"),
 					   .size = 1000,
-					   .body = choice & 16 ? BODY_8BITMIME : BODY_7BIT,
+					   .body = !(choice & 16) ? BODY_7BIT
+						   : choice & 32  ? BODY_BINARYMIME
+								  : BODY_8BITMIME,
+					   .by_s = -5,
+					   .by_mode = choice & 32 ? BY_NOTIFY | BY_TRACE : BY_NONE,
+					   .priority = choice & 64 ? PRIORITY_MAX : PRIORITY_NORMAL,
+					   .require_tls = (choice & 68) == 68,
 					   .envid = choice & 32 ? S("e1") : S(""),
 					   .ret = choice & 32 ? RET_HDRS : RET_UNSET,
 					   .orcpt = choice & 64 ? orcpt : NULL,

@@ -1,7 +1,20 @@
 /* fuzz_path.c - addresses, paths and parameters. */
 #include "../../../src/smtp/grammar.h"
 
+#include "posthouse/arena.h"
+
 #include <assert.h>
+
+/* Promises about parameters that are taken: all are passed on as they came. */
+static void check_mail(const struct smtp_mail_params *m, const struct smtp_offer *offer)
+{
+	assert(m->ret <= RET_HDRS && m->envid.n <= 100 && smtp_xtext_valid(m->envid));
+	assert(m->priority <= PRIORITY_MAX && m->by_s <= 999999999 && (m->by_mode == BY_NONE || m->by_s > 0));
+	assert((m->by_mode & ~(unsigned)BY_TRACE) <= BY_NOTIFY && m->by_mode != BY_TRACE);
+	assert(m->release_at == 0 ||
+	       (m->release_at > offer->now_ms && m->release_at <= offer->now_ms + offer->future_release_s * 1000));
+	assert(!m->require_tls || offer->tls);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -9,20 +22,29 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct str input = str_make(data, size), address, rest;
 	struct smtp_mail_params mail;
 	struct smtp_rcpt_params rcpt;
+	struct arena arena = { 0 };
+	struct smtp_offer offer = { .tls = size % 2 != 0,
+				    .utf8 = size % 3 != 0,
+				    .future_release_s = 86400 * 365,
+				    .now_ms = 1795301717000,
+				    .arena = &arena };
+	uint64_t ms;
 
 	if (smtp_address_valid(input, false))
 		assert(smtp_address_valid(input, true) && smtp_address_domain(input).n > 0);
 	smtp_address_valid(input, true);
 	smtp_address_domain(input);
-	if (smtp_mail_params(input, &mail).class == OK) /* promises: both are passed on as they came */
-		assert(mail.ret <= RET_HDRS && mail.envid.n <= 100 && smtp_xtext_valid(mail.envid));
-	if (smtp_rcpt_params(input, &rcpt).class == OK)
+	if (smtp_mail_params(input, &offer, &mail).class == OK)
+		check_mail(&mail, &offer);
+	if (smtp_rcpt_params(input, &offer, &rcpt).class == OK)
 		assert(rcpt.orcpt.n <= 500 && smtp_xtext_valid(rcpt.orcpt) &&
 		       (rcpt.notify == NOTIFY_NEVER || (rcpt.notify & NOTIFY_NEVER) == 0));
+	smtp_date_parse(input, &ms);
 	smtp_xtext_valid(input);
 	if (smtp_parse_keyword(input, S("FROM"), &rest))
 		input = rest;
 	if (smtp_parse_path(input, &address, &rest))
-		smtp_mail_params(rest, &mail);
+		smtp_mail_params(rest, &offer, &mail);
+	arena_fini(&arena);
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "posthouse/accounts.h"
+#include "posthouse/clock.h"
 
 #include <fcntl.h>
 #include <ftw.h>
@@ -86,12 +87,12 @@ static void test_change(void **state)
 
 	assert_int_equal(accounts_count(a), 0);
 	assert_null(accounts_find(a, S("a@b"), S("")));
-	assert_refused(accounts_change(a, ACCOUNT_REMOVE, S("a@b"), S(""), S("")), 550, "5.1.1");
-	assert_refused(accounts_change(a, ACCOUNT_PASSWD, S("a@b"), S(""), S(V1)), 550, "5.1.1");
-	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("m@b"), S(""), S(V1)).class, OK);
-	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("a@b"), S(""), S(V1)).class, OK);
-	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("z@b"), S(""), S(V1)).class, OK);
-	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("m@b"), S("phone"), S(V2)).class, OK);
+	assert_refused(accounts_change(a, ACCOUNT_REMOVE, S("a@b"), S(""), S(""), 0), 550, "5.1.1");
+	assert_refused(accounts_change(a, ACCOUNT_PASSWD, S("a@b"), S(""), S(V1), 0), 550, "5.1.1");
+	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("m@b"), S(""), S(V1), 0).class, OK);
+	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("a@b"), S(""), S(V1), 0).class, OK);
+	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("z@b"), S(""), S(V1), 0).class, OK);
+	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("m@b"), S("phone"), S(V2), 0).class, OK);
 	assert_int_equal(accounts_count(a), 4);
 	assert_true(str_eq(accounts_at(a, 0)->name, S("a@b")));
 	assert_true(str_eq(accounts_at(a, 2)->device, S("phone")));
@@ -107,20 +108,20 @@ static void test_change(void **state)
 	snprintf(lock, sizeof(lock), "%s.new", f->path);
 	assert_int_not_equal(stat(lock, &st), 0);
 
-	assert_refused(accounts_change(a, ACCOUNT_ADD, S("a@b"), S(""), S(V1)), 550, "5.5.2");
-	assert_refused(accounts_change(a, ACCOUNT_ADD, S("m@b"), S("phone"), S(V1)), 550, "5.5.2");
-	assert_refused(accounts_change(a, ACCOUNT_ADD, S("A@b"), S(""), S(V1)), 550, "5.5.2");
-	assert_refused(accounts_change(a, ACCOUNT_ADD, S("b"), S(""), S(V1)), 550, "5.5.2");
-	assert_refused(accounts_change(a, ACCOUNT_ADD, S("b@b"), S("-"), S(V1)), 550, "5.5.2");
-	assert_refused(accounts_change(a, ACCOUNT_ADD, S("b@b\nc@b"), S(""), S(V1)), 550, "5.5.2");
-	assert_refused(accounts_change(a, ACCOUNT_ADD, S("b@b"), S(""), S("x")), 550, "5.5.2");
-	assert_refused(accounts_change(a, ACCOUNT_ADD, S("b@b"), S(""), S(V1 "\n")), 550, "5.5.2");
-	assert_refused(accounts_change(a, (enum account_operation)9, S("b@b"), S(""), S(V1)), 550, "5.5.2");
+	assert_refused(accounts_change(a, ACCOUNT_ADD, S("a@b"), S(""), S(V1), 0), 550, "5.5.2");
+	assert_refused(accounts_change(a, ACCOUNT_ADD, S("m@b"), S("phone"), S(V1), 0), 550, "5.5.2");
+	assert_refused(accounts_change(a, ACCOUNT_ADD, S("A@b"), S(""), S(V1), 0), 550, "5.5.2");
+	assert_refused(accounts_change(a, ACCOUNT_ADD, S("b"), S(""), S(V1), 0), 550, "5.5.2");
+	assert_refused(accounts_change(a, ACCOUNT_ADD, S("b@b"), S("-"), S(V1), 0), 550, "5.5.2");
+	assert_refused(accounts_change(a, ACCOUNT_ADD, S("b@b\nc@b"), S(""), S(V1), 0), 550, "5.5.2");
+	assert_refused(accounts_change(a, ACCOUNT_ADD, S("b@b"), S(""), S("x"), 0), 550, "5.5.2");
+	assert_refused(accounts_change(a, ACCOUNT_ADD, S("b@b"), S(""), S(V1 "\n"), 0), 550, "5.5.2");
+	assert_refused(accounts_change(a, (enum account_operation)9, S("b@b"), S(""), S(V1), 0), 550, "5.5.2");
 	assert_int_equal(accounts_count(a), 4);
 
-	assert_int_equal(accounts_change(a, ACCOUNT_PASSWD, S("a@b"), S(""), S(V2)).class, OK);
+	assert_int_equal(accounts_change(a, ACCOUNT_PASSWD, S("a@b"), S(""), S(V2), 0).class, OK);
 	assert_true(str_eq(accounts_find(a, S("a@b"), S(""))->verifier, S(V2)));
-	assert_int_equal(accounts_change(a, ACCOUNT_REMOVE, S("a@b"), S(""), S("")).class, OK);
+	assert_int_equal(accounts_change(a, ACCOUNT_REMOVE, S("a@b"), S(""), S(""), 0).class, OK);
 	assert_int_equal(accounts_count(a), 3);
 	accounts_close(a);
 }
@@ -130,11 +131,11 @@ static void test_shared_salt(void **state)
 {
 	struct accounts *a = open_accounts(*state);
 
-	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("a@b"), S(""), S(V1)).class, OK);
-	assert_int_equal(accounts_change(a, ACCOUNT_PASSWD, S("a@b"), S(""), S(OTHER_SALT)).class, OK);
-	assert_refused(accounts_change(a, ACCOUNT_ADD, S("a@b"), S("phone"), S(V1)), 550, "5.5.2");
-	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("a@b"), S("phone"), S(OTHER_SALT)).class, OK);
-	assert_refused(accounts_change(a, ACCOUNT_PASSWD, S("a@b"), S(""), S(V1)), 550, "5.5.2");
+	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("a@b"), S(""), S(V1), 0).class, OK);
+	assert_int_equal(accounts_change(a, ACCOUNT_PASSWD, S("a@b"), S(""), S(OTHER_SALT), 0).class, OK);
+	assert_refused(accounts_change(a, ACCOUNT_ADD, S("a@b"), S("phone"), S(V1), 0), 550, "5.5.2");
+	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("a@b"), S("phone"), S(OTHER_SALT), 0).class, OK);
+	assert_refused(accounts_change(a, ACCOUNT_PASSWD, S("a@b"), S(""), S(V1), 0), 550, "5.5.2");
 	accounts_close(a);
 }
 
@@ -143,14 +144,14 @@ static void test_remove(void **state)
 {
 	struct accounts *a = open_accounts(*state);
 
-	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("a@b"), S(""), S(V1)).class, OK);
-	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("a@b"), S("one"), S(V1)).class, OK);
-	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("a@b"), S("two"), S(V1)).class, OK);
-	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("a@bc"), S(""), S(V1)).class, OK);
-	assert_int_equal(accounts_change(a, ACCOUNT_REMOVE, S("a@b"), S("one"), S("")).class, OK);
-	assert_refused(accounts_change(a, ACCOUNT_REMOVE, S("a@b"), S("one"), S("")), 550, "5.1.1");
+	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("a@b"), S(""), S(V1), 0).class, OK);
+	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("a@b"), S("one"), S(V1), 0).class, OK);
+	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("a@b"), S("two"), S(V1), 0).class, OK);
+	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("a@bc"), S(""), S(V1), 0).class, OK);
+	assert_int_equal(accounts_change(a, ACCOUNT_REMOVE, S("a@b"), S("one"), S(""), 0).class, OK);
+	assert_refused(accounts_change(a, ACCOUNT_REMOVE, S("a@b"), S("one"), S(""), 0), 550, "5.1.1");
 	assert_int_equal(accounts_count(a), 3);
-	assert_int_equal(accounts_change(a, ACCOUNT_REMOVE, S("a@b"), S(""), S("")).class, OK);
+	assert_int_equal(accounts_change(a, ACCOUNT_REMOVE, S("a@b"), S(""), S(""), 0).class, OK);
 	assert_int_equal(accounts_count(a), 1);
 	assert_non_null(accounts_find(a, S("a@bc"), S("")));
 	accounts_close(a);
@@ -164,13 +165,13 @@ static void test_refresh(void **state)
 
 	assert_int_equal(accounts_refresh(mine).class, OK);
 	assert_true(accounts_generation(mine) == generation);
-	assert_int_equal(accounts_change(theirs, ACCOUNT_ADD, S("a@b"), S(""), S(V1)).class, OK);
+	assert_int_equal(accounts_change(theirs, ACCOUNT_ADD, S("a@b"), S(""), S(V1), 0).class, OK);
 	assert_null(accounts_find(mine, S("a@b"), S("")));
 	assert_int_equal(accounts_refresh(mine).class, OK);
 	assert_non_null(accounts_find(mine, S("a@b"), S("")));
 	assert_true(accounts_generation(mine) > generation);
-	assert_int_equal(accounts_change(mine, ACCOUNT_ADD, S("c@b"), S(""), S(V1)).class, OK);
-	assert_int_equal(accounts_change(theirs, ACCOUNT_REMOVE, S("a@b"), S(""), S("")).class, OK); /* from a fresh reading */
+	assert_int_equal(accounts_change(mine, ACCOUNT_ADD, S("c@b"), S(""), S(V1), 0).class, OK);
+	assert_int_equal(accounts_change(theirs, ACCOUNT_REMOVE, S("a@b"), S(""), S(""), 0).class, OK); /* from a fresh reading */
 	assert_non_null(accounts_find(theirs, S("c@b"), S("")));
 	assert_int_equal(unlink(f->path), 0);
 	assert_int_equal(accounts_refresh(mine).class, OK);
@@ -196,7 +197,7 @@ static void test_malformed(void **state)
 		assert_true(str_search(v.text, S("line 4")) < v.text.n);
 		assert_non_null(accounts_find(a, S("a@b"), S("")));
 	}
-	assert_refused(accounts_change(a, ACCOUNT_ADD, S("d@b"), S(""), S(V1)), 451, "4.3.0");
+	assert_refused(accounts_change(a, ACCOUNT_ADD, S("d@b"), S(""), S(V1), 0), 451, "4.3.0");
 	assert_null(accounts_open(f->directory, &v));
 	assert_true(str_search(v.text, S("line 4")) < v.text.n);
 	write_file(f, "a@b - " V1 " 1\na@b - " V2 " 2\n");
@@ -224,7 +225,7 @@ static void test_unusable_files(void **state)
 	assert_int_equal(unlink(f->path), 0);
 	a = open_accounts(f);
 	assert_int_equal(rmdir(f->directory), 0);
-	assert_refused(accounts_change(a, ACCOUNT_ADD, S("d@b"), S(""), S(V1)), 451, "4.3.0");
+	assert_refused(accounts_change(a, ACCOUNT_ADD, S("d@b"), S(""), S(V1), 0), 451, "4.3.0");
 	assert_int_equal(mkdir(f->directory, 0700), 0);
 	accounts_close(a);
 }
@@ -251,7 +252,7 @@ static void test_two_processes(void **state)
 			for (int i = 0; mine && i < EACH; i++) {
 				struct str name = arena_printf(&arena, "u%d-%d@b", child, i);
 
-				failed += accounts_change(mine, ACCOUNT_ADD, name, str_of(""), S(V1)).class != OK;
+				failed += accounts_change(mine, ACCOUNT_ADD, name, str_of(""), S(V1), 0).class != OK;
 			}
 			_exit(failed != 0);
 		}
@@ -272,12 +273,56 @@ static void test_two_processes(void **state)
 	accounts_close(a);
 }
 
+/* A time in a fifth field; lines of four are of before there was one. */
+static void test_expiry(void **state)
+{
+	struct fixture *f = *state;
+	struct accounts *a;
+	uint64_t soon = clock_now_ms() + 60000;
+	char past[512];
+
+	write_file(f, "a@b - " V1 " 1000\na@b phone " V1 " 1000 2000\n");
+	a = open_accounts(f);
+	assert_true(accounts_find(a, S("a@b"), S(""))->expires_at == 0);
+	assert_true(accounts_find(a, S("a@b"), S("phone"))->expires_at == 2000);
+
+	/* what is over needs a new time, what is not keeps its own unless told */
+	assert_refused(accounts_change(a, ACCOUNT_PASSWD, S("a@b"), S("phone"), S(V2), ACCOUNTS_KEEP_EXPIRY), 550, "5.5.2");
+	assert_refused(accounts_change(a, ACCOUNT_PASSWD, S("a@b"), S("phone"), S(V2), clock_now_ms()), 550, "5.5.2");
+	assert_int_equal(accounts_change(a, ACCOUNT_PASSWD, S("a@b"), S("phone"), S(V2), soon).class, OK);
+	assert_true(accounts_find(a, S("a@b"), S("phone"))->expires_at == soon);
+	assert_true(accounts_find(a, S("a@b"), S("phone"))->created_at == 1000);
+	assert_int_equal(accounts_change(a, ACCOUNT_PASSWD, S("a@b"), S("phone"), S(V1), ACCOUNTS_KEEP_EXPIRY).class, OK);
+	assert_true(accounts_find(a, S("a@b"), S("phone"))->expires_at == soon);
+	assert_true(str_eq(accounts_find(a, S("a@b"), S("phone"))->verifier, S(V1)));
+	assert_int_equal(accounts_change(a, ACCOUNT_PASSWD, S("a@b"), S("phone"), S(V1), 0).class, OK);
+	assert_true(accounts_find(a, S("a@b"), S("phone"))->expires_at == 0);
+	assert_int_equal(accounts_change(a, ACCOUNT_PASSWD, S("a@b"), S(""), S(V1), ACCOUNTS_KEEP_EXPIRY).class, OK);
+	assert_true(accounts_find(a, S("a@b"), S(""))->expires_at == 0);
+	assert_refused(accounts_change(a, ACCOUNT_ADD, S("c@b"), S(""), S(V1), 1), 550, "5.5.2");
+	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("c@b"), S(""), S(V1), soon).class, OK);
+	accounts_close(a);
+
+	a = open_accounts(f); /* it is in the file */
+	assert_true(accounts_find(a, S("c@b"), S(""))->expires_at == soon);
+	assert_true(accounts_find(a, S("a@b"), S("phone"))->expires_at == 0);
+	accounts_close(a);
+	for (const char *const *bad = (const char *const[]){ "0", "", "x", "1 2", "-1", "18446744073709551616", NULL }; *bad;
+	     bad++) {
+		struct account account;
+
+		snprintf(past, sizeof(past), "a@b - " V1 " 1000 %s", *bad);
+		assert_false(account_parse_line(str_of(past), &account));
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_change, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_shared_salt, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_remove, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_expiry, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refresh, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_malformed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_unusable_files, set_up, tear_down),

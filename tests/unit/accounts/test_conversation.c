@@ -32,7 +32,7 @@ static void add_account(const char *name, const char *device, const char *passwo
 	assert_non_null(accounts);
 	any = accounts_any(accounts, str_of(name));
 	assert_int_equal(account_verifier(&a, any ? any->verifier : str_of(""), str_of(password), &verifier).class, OK);
-	assert_int_equal(accounts_change(accounts, ACCOUNT_ADD, str_of(name), str_of(device), verifier).class, OK);
+	assert_int_equal(accounts_change(accounts, ACCOUNT_ADD, str_of(name), str_of(device), verifier, 0).class, OK);
 	accounts_close(accounts);
 	arena_fini(&a);
 }
@@ -46,7 +46,7 @@ static int set_up(void **state)
 	add_account("bob@example.net", "", "builder");
 	directory = directory_new(directory_path);
 	assert_int_equal(directory_refresh(directory).class, OK);
-	assert_int_equal(cyrus_start(directory).class, OK);
+	assert_int_equal(cyrus_start(directory, &(struct cfg_auth){ 0 }).class, OK);
 	return 0;
 }
 
@@ -93,16 +93,16 @@ static void test_plain(void **state)
 		{ S("\0alice/phone\0rabbit"), 235, "alice@example.org", "phone" },
 		{ S("alice\0alice/phone\0rabbit"), 235, "alice@example.org", "phone" },
 		{ S("\0bob@example.net\0builder"), 235, "bob@example.net", "" },
-		{ S("\0bob\0builder"), 535, NULL, NULL },  /* another realm */
-		{ S("\0alice\0rabbit"), 535, NULL, NULL }, /* the device's password */
-		{ S("\0alice/phone\0wonder land"), 535, NULL, NULL },
-		{ S("\0alice/printer\0rabbit"), 535, NULL, NULL },
-		{ S("\0alice\0wrong"), 535, NULL, NULL },
-		{ S("\0nobody\0wrong"), 535, NULL, NULL },
-		{ S("\0alice\0"), 535, NULL, NULL },
-		{ S("bob@example.net\0alice\0wonder land"), 535, NULL, NULL }, /* acting for another */
-		{ S("nobody\0alice\0wonder land"), 535, NULL, NULL },
-		{ S("alice/phone\0alice\0wonder land"), 535, NULL, NULL },
+		{ S("\0bob\0builder"), 535, "bob@example.org", "" },    /* another realm */
+		{ S("\0alice\0rabbit"), 535, "alice@example.org", "" }, /* the device's password */
+		{ S("\0alice/phone\0wonder land"), 535, "alice@example.org", "phone" },
+		{ S("\0alice/printer\0rabbit"), 535, "alice@example.org", "printer" },
+		{ S("\0alice\0wrong"), 535, "alice@example.org", "" },
+		{ S("\0nobody\0wrong"), 535, "nobody@example.org", "" },
+		{ S("\0alice\0"), 535, "alice@example.org", "" },
+		{ S("bob@example.net\0alice\0wonder land"), 535, "alice@example.org", "" }, /* acting for another */
+		{ S("nobody\0alice\0wonder land"), 535, "alice@example.org", "" },
+		{ S("alice/phone\0alice\0wonder land"), 535, "alice@example.org", "" },
 		{ S("\0al ice\0wonder land"), 535, NULL, NULL },
 		{ S("\0\0wonder land"), 535, NULL, NULL },
 		{ S("\0alice"), 501, NULL, NULL },
@@ -306,12 +306,12 @@ static void test_other_mechanisms(void **state)
 static void test_can(void **state)
 {
 	struct str names[] = { S("PLAIN"), S("LOGIN"), S("SCRAM-SHA-256"), S("SCRAM-SHA-256-PLUS"), S("CRAM-MD5") };
-	struct str_list list = { names, 4 };
+	struct cfg_auth auth = { .mechanisms = { names, 4 } };
 	struct verdict v;
 
-	assert_int_equal(cyrus_can(&list).class, OK);
-	list.n = 5;
-	v = cyrus_can(&list);
+	assert_int_equal(cyrus_can(&auth).class, OK);
+	auth.mechanisms.n = 5;
+	v = cyrus_can(&auth);
 	assert_int_equal(v.class, PERM);
 	assert_true(str_search(v.text, S("CRAM-MD5")) < v.text.n);
 }

@@ -84,19 +84,26 @@ static void pair(enum role_id peer, struct channel **ours_out, struct channel **
 	*theirs_out = channel_new(login.loop, fds[1], &b);
 }
 
-static void change_file(enum account_operation operation, const char *name, const char *device, const char *password)
+static void change_until(enum account_operation operation, const char *name, const char *device, const char *password,
+			 uint64_t expires_at)
 {
 	struct arena a = { 0 };
 	struct verdict v;
 	struct accounts *accounts = accounts_open(directory_path, &v);
+	const struct account *any = accounts ? accounts_any(accounts, str_of(name)) : NULL;
 	struct str verifier = str_of("");
 
 	assert_non_null(accounts);
 	if (password)
-		assert_int_equal(account_verifier(&a, str_of(""), str_of(password), &verifier).class, OK);
-	assert_int_equal(accounts_change(accounts, operation, str_of(name), str_of(device), verifier).class, OK);
+		assert_int_equal(account_verifier(&a, any ? any->verifier : str_of(""), str_of(password), &verifier).class, OK);
+	assert_int_equal(accounts_change(accounts, operation, str_of(name), str_of(device), verifier, expires_at).class, OK);
 	accounts_close(accounts);
 	arena_fini(&a);
+}
+
+static void change_file(enum account_operation operation, const char *name, const char *device, const char *password)
+{
+	change_until(operation, name, device, password, 0);
 }
 
 static int set_up(void **state)
@@ -109,9 +116,10 @@ static int set_up(void **state)
 	config.state_dir = str_of(directory_path);
 	config.auth.realm = S("example.org");
 	config.auth.mechanisms = (struct str_list){ mechanisms, 3 };
-	login_init(&login, uv_default_loop(), directory_path);
+	config.auth.timeout_ms = 10000;
+	login_init(&login, uv_default_loop(), directory_path, &config.auth);
 	login.config = &config;
-	assert_int_equal(cyrus_start(login.directory).class, OK);
+	assert_int_equal(cyrus_start(login.directory, &config.auth).class, OK);
 	pair(ROLE_SUBMISSION, &ours, &submission);
 	pair(ROLE_CONSOLE, &our_console, &console);
 	return 0;
@@ -130,6 +138,7 @@ static int tear_down(void **state)
 	if (submission)
 		channel_close(submission, "test ends");
 	channel_close(console, "test ends");
+	login_close(&login);
 	uv_run(login.loop, UV_RUN_DEFAULT);
 	uv_loop_close(login.loop);
 	login_fini(&login);
@@ -239,6 +248,9 @@ static void test_plain(void **state)
 	r = start(2, "PLAIN", &bad);
 	other = start(2, "PLAIN", &unknown);
 	assert_code(r, 535, "5.7.8");
+	assert_string_equal(r.login, "alice@example.org"); /* who was tried, in full */
+	assert_string_equal(other.login, "nobody@example.org");
+	strcpy(other.login, r.login);
 	assert_memory_equal(&r, &other, sizeof(r)); /* the same words */
 	assert_true(login.from_cache == from_cache);
 	assert_code(start(3, "PLAIN", &good), 235, "2.7.0");
@@ -364,6 +376,37 @@ static void test_changed_file(void **state)
 	assert_code(start(1, "PLAIN", &new), 235, "2.7.0");
 	change_file(ACCOUNT_REMOVE, "carol@example.org", "", NULL);
 	assert_code(start(1, "PLAIN", &new), 535, "5.7.8");
+}
+
+/* A password is good until its time, in the cache or not, and is as good as wrong from then on; the others of the account stay. */
+static void test_expiry(void **state)
+{
+	struct str phone = S("\0erin/phone\0rabbit"), wrong = S("\0erin/phone\0wrong"), main_password = S("\0erin\0tea");
+	uint64_t expires_at = clock_now_ms() + 1500, from_cache;
+	struct reply r, other;
+
+	change_file(ACCOUNT_ADD, "erin@example.org", "", "tea");
+	change_until(ACCOUNT_ADD, "erin@example.org", "phone", "rabbit", expires_at);
+	assert_code(start(1, "PLAIN", &phone), 235, "2.7.0");
+	from_cache = login.from_cache;
+	r = start(1, "PLAIN", &phone);
+	if (clock_now_ms() < expires_at) { /* else this machine was too slow to see it */
+		assert_code(r, 235, "2.7.0");
+		assert_true(login.from_cache == from_cache + 1);
+	}
+	while (clock_now_ms() < expires_at)
+		usleep(1000);
+	r = start(1, "PLAIN", &phone);
+	other = start(1, "PLAIN", &wrong);
+	assert_code(r, 535, "5.7.8");
+	assert_memory_equal(&r, &other, sizeof(r));
+	assert_string_equal(r.login, "erin@example.org");
+	assert_string_equal(r.device, "phone");
+	assert_code(start(1, "LOGIN", &S("erin/phone")), 334, "");
+	assert_code(step(1, S("rabbit")), 535, "5.7.8");
+	assert_code(start(1, "PLAIN", &main_password), 235, "2.7.0");
+	change_until(ACCOUNT_PASSWD, "erin@example.org", "phone", "rabbit", 0);
+	assert_code(start(1, "PLAIN", &phone), 235, "2.7.0");
 }
 
 /* A malformed file: what was known goes on; without a first reading it is a fault of ours, and heals by itself. */
@@ -532,10 +575,10 @@ static void test_peer_dies(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plain),       cmocka_unit_test(test_login),   cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_cancel),      cmocka_unit_test(test_many),    cmocka_unit_test(test_changed_file),
-		cmocka_unit_test(test_broken_file), cmocka_unit_test(test_console), cmocka_unit_test(test_pages),
-		cmocka_unit_test(test_peer_dies),
+		cmocka_unit_test(test_plain),       cmocka_unit_test(test_login),     cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_cancel),      cmocka_unit_test(test_many),      cmocka_unit_test(test_changed_file),
+		cmocka_unit_test(test_broken_file), cmocka_unit_test(test_console),   cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_expiry),      cmocka_unit_test(test_peer_dies),
 	};
 
 	return cmocka_run_group_tests_name("login", tests, set_up, tear_down);

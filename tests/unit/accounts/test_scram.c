@@ -370,7 +370,7 @@ static struct directory *make_account(const char *name, const char *password)
 	accounts = accounts_open(directory_path, &v);
 	assert_non_null(accounts);
 	assert_int_equal(account_verifier(&a, S(""), str_of(password), &verifier).class, OK);
-	assert_int_equal(accounts_change(accounts, ACCOUNT_ADD, str_of(name), S(""), verifier).class, OK);
+	assert_int_equal(accounts_change(accounts, ACCOUNT_ADD, str_of(name), S(""), verifier, 0).class, OK);
 	accounts_close(accounts);
 	arena_fini(&a);
 	d = directory_new(directory_path);
@@ -414,7 +414,7 @@ static void with_cyrus(void **state)
 {
 	struct directory *d = make_account("m=e,x@isp.example", "pass w\xc3\xb6rd");
 
-	assert_int_equal(cyrus_start(d).class, OK);
+	assert_int_equal(cyrus_start(d, &(struct cfg_auth){ 0 }).class, OK);
 	assert_int_equal(log_in(d, S("m=e,x@isp.example"), S("pass w\xc3\xb6rd")), 235);
 	assert_int_equal(log_in(d, S("m=e,x"), S("pass w\xc3\xb6rd")), 235);
 	assert_int_equal(log_in(d, S("m=e,x@isp.example"), S("wrong")), 535);

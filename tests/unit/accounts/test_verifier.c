@@ -180,7 +180,10 @@ static void test_lines(void **state)
 		"a@b - " PENCIL,
 		"a@b - " PENCIL " ",
 		"a@b - " PENCIL " 12x",
-		"a@b - " PENCIL " 12 13",
+		"a@b - " PENCIL " 12 13x",
+		"a@b - " PENCIL " 12 0",
+		"a@b - " PENCIL " 12 ",
+		"a@b - " PENCIL " 12 13 14",
 		"a@b  " PENCIL " 12",
 		"a - " PENCIL " 12",
 		"A@b - " PENCIL " 12",
@@ -208,6 +211,10 @@ static void test_lines(void **state)
 	assert_true(account_parse_line(S("a@b - " PENCIL " 5"), &account));
 	assert_str(account.device, "");
 	assert_str(account_format_line(&a, &account), "a@b - " PENCIL " 5\n");
+	assert_true(account.expires_at == 0);
+	assert_true(account_parse_line(S("a@b - " PENCIL " 5 1700000000000"), &account));
+	assert_true(account.expires_at == 1700000000000);
+	assert_str(account_format_line(&a, &account), "a@b - " PENCIL " 5 1700000000000\n");
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_false(account_parse_line(str_of(bad[i]), &account));
 	arena_fini(&a);

@@ -1,6 +1,8 @@
 /* fixture.c - a temporary directory with keys and certificates made afresh. */
 #include "fixture.h"
 
+#include "schema.h"
+
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -161,4 +163,37 @@ char *fixture_slurp(const char *path)
 	assert_true(fread(text, 1, (1 << 20) - 1, f) < (1 << 20) - 1);
 	fclose(f);
 	return text;
+}
+
+/* Is the path that of a row? Of a secret, also as KEY_file. */
+static const struct key *row_at(struct str path)
+{
+	size_t i = schema_find(path);
+
+	if (i == config_keys_n && str_ends(path, S("_file")))
+		i = schema_find(str_head(path, path.n - 5));
+	return i < config_keys_n ? &config_keys[i] : NULL;
+}
+
+void fixture_check_members(const config_setting_t *value, struct str path)
+{
+	int n = config_setting_is_aggregate(value) ? config_setting_length(value) : 0;
+
+	for (int i = 0; i < n; i++) {
+		const config_setting_t *s = config_setting_get_elem(value, (unsigned)i);
+		char text[256];
+		const struct key *k;
+
+		if (!config_setting_name(s)) {
+			snprintf(text, sizeof(text), "%.*s[]", STR_ARG(path));
+			fixture_check_members(s, str_of(text));
+			continue;
+		}
+		snprintf(text, sizeof(text), "%.*s%s%s", STR_ARG(path), path.n > 0 ? "." : "", config_setting_name(s));
+		k = row_at(str_of(text));
+		if (!k || k->flags & (LATER | FILLED))
+			fail_msg("%s: there is no such key", text);
+		if (k->type == CFG_GROUP || k->type == CFG_LIST)
+			fixture_check_members(s, str_of(text));
+	}
 }

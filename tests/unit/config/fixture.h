@@ -10,6 +10,8 @@
 
 #include "posthouse/config.h"
 
+#include <libconfig.h>
+
 /* What every good configuration has; files are those of the fixture. */
 #define BASICS                                                                                                                   \
 	"hostname = \"relay.example.org\";\n"                                                                                    \
@@ -36,6 +38,9 @@ struct config *fixture_good(const char *text);
 
 /* All faults as lines "line: text", for messages of failed tests; warnings begin with "line: warning: ". Static. */
 const char *fixture_faults(const struct config_faults *faults);
+
+/* All keys below the value at `path` ("" = the whole file) are rows of the table; fails the test otherwise. */
+void fixture_check_members(const config_setting_t *value, struct str path);
 
 /* A whole file into memory of malloc(), with a NUL. */
 char *fixture_slurp(const char *path);

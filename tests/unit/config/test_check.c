@@ -107,6 +107,26 @@ static void directories(void **state)
 		expect(check_with("/dev/shm", "control.sock"), EX_CONFIG, "tmpfs");
 }
 
+/* What others provide may come later: said, but no fault. */
+static void backends(void **state)
+{
+	char text[2048];
+
+	snprintf(text, sizeof(text),
+		 "%sstate_dir = \"state\"; control = \"control.sock\"; run_as = \"%s\";\n"
+		 "auth = { backend = \"saslauthd\"; options = { saslauthd_path = \"%s/mux\"; }; };",
+		 BASICS, user()->pw_name, fixture_dir());
+	fixture_write("posthouse.conf", text, 0600);
+	expect(check(fixture_path("posthouse.conf"), NULL), EX_OK, "/mux: No such file or directory: saslauthd has to run");
+	fixture_write("mux", "", 0666);
+	expect(check(fixture_path("posthouse.conf"), NULL), EX_OK, "configuration is good");
+	assert_null(strstr(output, "warning"));
+	if (geteuid() != 0)
+		return;
+	chmod(fixture_path("mux"), 0600); /* root could, the relay's user cannot */
+	expect(check(fixture_path("posthouse.conf"), NULL), EX_OK, "/mux: Permission denied");
+}
+
 /* Root sees no difficulty; the user does. */
 static void as_the_user(void **state)
 {
@@ -128,7 +148,7 @@ static void as_the_user(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(good), cmocka_unit_test(faults), cmocka_unit_test(directories),
-					    cmocka_unit_test(as_the_user) };
+					    cmocka_unit_test(as_the_user), cmocka_unit_test(backends) };
 
 	return cmocka_run_group_tests_name("config check", tests, fixture_open, fixture_close);
 }

@@ -38,15 +38,35 @@ static void defaults(void **state)
 	assert_true(str_starts(c->certificates[0].chain_pem, S("-----BEGIN CERTIFICATE-----")));
 	assert_true(str_starts(c->certificates[0].key_pem, S("-----BEGIN PRIVATE KEY-----")));
 	assert_int_equal(c->tls_minimum, TLS_1_2);
-	assert_int_equal(c->auth.mechanisms.n, 2);
+	assert_int_equal(c->auth.mechanisms.n, 3);
 	assert_str(c->auth.mechanisms.at[0], "PLAIN");
-	assert_str(c->auth.mechanisms.at[1], "LOGIN");
+	assert_str(c->auth.mechanisms.at[2], "SCRAM-SHA-256");
+	assert_int_equal(c->auth.options.n, 0);
+	assert_int_equal(c->auth.failures.amount, 10);
+	assert_int_equal(c->auth.failures.window_ms, 600000);
+	assert_int_equal(c->auth.timeout_ms, 10000);
+	assert_false(c->auth.old_clients);
+	assert_int_equal(c->tls_ticket_key.n, 80);
 	assert_str(c->auth.backend, "accounts");
 	assert_str(c->auth.realm, "relay.example.org");
 	assert_int_equal(c->senders_n, 0);
 	assert_int_equal(c->limits.recipients_per_message, 100);
 	assert_int_equal(c->limits.message_size, 50 << 20);
 	assert_int_equal(c->limits.connections, 0);
+	assert_int_equal(c->limits.connections_per_network, 100);
+	assert_int_equal(c->limits.messages_per_session, 0);
+	assert_int_equal(c->limits.messages.n, 0);
+	assert_int_equal(c->limits.priority, 4);
+	assert_int_equal(c->limits.over, OVER_REJECT);
+	assert_int_equal(c->limits.breaker, BREAKER_ON);
+	assert_int_equal(c->limits.users_n, 0);
+	assert_int_equal(c->breaker.new_recipients.amount, 200);
+	assert_int_equal(c->breaker.bounces, 30);
+	assert_int_equal(c->breaker.networks.amount, 10);
+	assert_int_equal(c->devices_n, 0);
+	assert_int_equal(c->rewrite_n, 0);
+	assert_int_equal(c->submission.future_release_ms, UINT64_C(30) * 86400000);
+	assert_false(c->submission.show_client);
 	assert_int_equal(c->sign_n, 0);
 	assert_int_equal(c->upstreams_n, 1);
 	assert_int_equal(c->upstreams[0].port, 587);
@@ -303,6 +323,18 @@ static void secret_files(void **state)
 	}
 }
 
+/* A load apart, everything is the same but the key for session tickets: that alone is no change. */
+static void ticket_keys(void **state)
+{
+	struct config *a = fixture_good(BASICS), *b = fixture_good(BASICS);
+
+	assert_int_equal(b->tls_ticket_key.n, 80);
+	assert_false(str_eq(a->tls_ticket_key, b->tls_ticket_key));
+	assert_null(config_needs_restart(a, b));
+	config_free(a);
+	config_free(b);
+}
+
 /* What config_needs_restart() says when `change` is added. */
 static void reload(void **state)
 {
@@ -320,6 +352,14 @@ static void reload(void **state)
 		  NULL },
 		{ "sign = ( { domain = \"a.example\"; selector = \"s\"; key = \"ed25519.key\"; } );", NULL },
 		{ "tls_minimum = \"1.3\";", NULL },
+		{ "auth = { failures = \"5/1m\"; timeout = \"1s\"; old_clients = true; };", NULL },
+		{ "limits = { messages = [ \"5/1m\" ]; users = ( { user = \"a\"; over = \"hold\"; } ); }; breaker = { bounces = 0; };",
+		  NULL },
+		{ "devices = ( { networks = [ \"240.0.2.1\" ]; user = \"a\"; sender = \"a@b\"; recipients = [ \"*\" ]; } );",
+		  NULL },
+		{ "rewrite = ( { sender = \"a@b\"; to = \"@c\"; } );", NULL },
+		{ "auth = { options = { a = \"1\"; }; };", "auth.options" },
+		{ "auth = { backend = \"saslauthd\"; mechanisms = [ \"PLAIN\", \"LOGIN\" ]; };", "auth.mechanisms" },
 		{ "state_dir = \"/elsewhere\";", "state_dir" },
 		{ "run_as = \"other\";", "run_as" },
 		{ "control = \"/run/other.sock\";", "control" },
@@ -351,12 +391,20 @@ static void reload(void **state)
 /* What is dumped loads again, to the same; and has no secret. */
 static void dump(void **state)
 {
-	struct config *c = fixture_good(BASICS "sign = ( { domain = \"a.example\"; selector = \"s\"; key = \"rsa.key\"; } );\n"
-					       "senders = ( { user = \"a\"; addresses = [ \"a@b\", \"*\" ]; } );"
-					       "routes = ( { users = [ \"a\", \"*\" ]; via = [ \"isp\", \"mx\" ]; } );"
-					       "delivery = { source = [ \"::1\" ]; resolver = \"::1@53\"; };"
-					       "auth = { realm = \"q.example\"; };"),
-		      *again;
+	struct config *
+		c = fixture_good(
+		       BASICS
+		       "sign = ( { domain = \"a.example\"; selector = \"s\"; key = \"rsa.key\"; } );\n"
+		       "senders = ( { user = \"a\"; addresses = [ \"a@b\", \"*\" ]; } );"
+		       "routes = ( { users = [ \"a\", \"*\" ]; via = [ \"isp\", \"mx\" ]; } );"
+		       "delivery = { source = [ \"::1\" ]; resolver = \"::1@53\"; };"
+		       "limits = { bytes = [ \"5M/1h\" ]; users = ( { user = \"web\"; messages = [ \"5/1m\" ]; },"
+		       "  { user = \"web/x\"; bytes = [ \"1000/1m\" ]; } ); };"
+		       "breaker = { networks = \"\"; };"
+		       "devices = ( { networks = [ \"240.0.2.1\" ]; user = \"p\"; sender = \"p@q.example\"; recipients = [ \"*\" ]; } );"
+		       "rewrite = ( { sender = \"@a.b\"; to = \"@c.d\"; headers = true; }, { recipient = \"*\"; to = \"e@f\"; } );"
+		       "auth = { realm = \"q.example\"; };"),
+	       *again;
 	struct buf b, b2;
 
 	buf_init(&b, 1 << 20);
@@ -371,12 +419,14 @@ static void dump(void **state)
 	config_free(c);
 	c = fixture_good(
 		"hostname = \"a.example\"; postmaster = \"p@a.example\"; certificates = ( { chain = \"chain.pem\"; key = \"key.pem\"; } );"
+		"auth = { backend = \"ldapdb\"; options = { ldapdb_uri = \"ldapi:///\"; ldapdb_pw = \"hush-hush\"; }; };"
 		"upstreams = ( { name = \"isp\"; profile = \"gmail\"; login = \"me\"; password = \"hush-hush\"; } );");
 	buf_clear(&b);
 	assert_true(config_dump(c, &b));
 	buf_add_char(&b, '\0');
 	assert_null(strstr(b.p + b.from, "hush-hush"));
 	assert_non_null(strstr(b.p + b.from, "password = \"(hidden)\""));
+	assert_non_null(strstr(b.p + b.from, "options = { ldapdb_uri = \"(hidden)\"; ldapdb_pw = \"(hidden)\"; }"));
 	assert_non_null(strstr(b.p + b.from, "messages = [ \"250/1d\" ]"));
 	buf_fini(&b);
 	buf_fini(&b2);
@@ -387,8 +437,9 @@ static void dump(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults), cmocka_unit_test(values),       cmocka_unit_test(includes), cmocka_unit_test(routes),
-		cmocka_unit_test(profiled), cmocka_unit_test(secret_files), cmocka_unit_test(reload),   cmocka_unit_test(dump),
+		cmocka_unit_test(defaults), cmocka_unit_test(values),   cmocka_unit_test(includes),
+		cmocka_unit_test(routes),   cmocka_unit_test(profiled), cmocka_unit_test(secret_files),
+		cmocka_unit_test(reload),   cmocka_unit_test(dump),     cmocka_unit_test(ticket_keys),
 	};
 
 	return cmocka_run_group_tests_name("config load", tests, fixture_open, fixture_close);

@@ -1,10 +1,6 @@
 /* test_manual.c - man/posthouse.conf.5: what stands between BEGIN KEYS and END KEYS is what the table of keys says, and between BEGIN
  * PROFILES and END PROFILES that of profiles. With POSTHOUSE_UPDATE=1 in the environment both are written anew instead. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "fixture.h"
 
 #include "schema.h"
 
@@ -76,6 +72,15 @@ static void manual(void **state)
 	compare(&profile_table);
 }
 
+/* Nobody should have to guess how a value is written: its default is shown, or an example. */
+static void check_shown(struct str from_heading, const struct key *k)
+{
+	struct str row = str_head(from_heading, str_search(from_heading, S("\n.TP\n")));
+
+	if (!(k->flags & FILLED) && str_search(row, S(" Default: ")) == row.n && str_search(row, S(" Example: ")) == row.n)
+		fail_msg("%s has neither default nor example in %s", k->path, path);
+}
+
 /* Each key is there, and the ones not built yet say so. */
 static void every_key(void **state)
 {
@@ -94,12 +99,69 @@ static void every_key(void **state)
 		if (!(k->flags & FILLED) &&
 		    str_starts(str_from(p.inside, at + strlen(heading)), S("(not built yet)")) != (bool)(k->flags & LATER))
 			fail_msg("%s: not built yet?", k->path);
+		check_shown(str_from(p.inside, at), k);
 	}
+}
+
+/* Text out of roff: what its escapes stand for. */
+static struct str plain_text(struct arena *a, struct str roff)
+{
+	static const struct {
+		const char *escape, *text;
+	} escapes[] = { { "\\-", "-" }, { "\\e", "\\" }, { "\\&", "" }, { "\\(dq", "\"" } };
+	char *out = arena_alloc(a, roff.n + 1);
+	size_t n = 0;
+
+	while (roff.n > 0) {
+		size_t i = 0;
+
+		while (i < 4 && !str_starts(roff, str_of(escapes[i].escape)))
+			i++;
+		if (i == 4) {
+			out[n++] = roff.p[0];
+			roff = str_from(roff, 1);
+			continue;
+		}
+		memcpy(out + n, escapes[i].text, strlen(escapes[i].text));
+		n += strlen(escapes[i].text);
+		roff = str_from(roff, strlen(escapes[i].escape));
+	}
+	return str_make(out, n);
+}
+
+/* The examples between .nf and .fi are of the configuration: they parse, and have only keys that there are. (Those of other files and
+ * commands stand between .EX and .EE.) */
+static void examples(void **state)
+{
+	static struct page p;
+	struct arena a = { 0 };
+	struct str rest;
+	unsigned n = 0;
+
+	read_page(&p, &keys);
+	for (rest = str_make(p.text, (size_t)(p.after.p - p.text) + p.after.n); rest.n > 0; n++) {
+		size_t begin = str_search(rest, S(".nf\n.RS\n")), end;
+		struct str example;
+		config_t tree;
+
+		if (begin == rest.n)
+			break;
+		rest = str_from(rest, begin + 8);
+		end = str_search(rest, S(".RE\n.fi\n"));
+		example = plain_text(&a, str_head(rest, end));
+		config_init(&tree);
+		if (!config_read_string(&tree, arena_cstr(&a, example)))
+			fail_msg("%s in\n%.*s", config_error_text(&tree), STR_ARG(example));
+		fixture_check_members(config_root_setting(&tree), S(""));
+		config_destroy(&tree);
+	}
+	assert_true(n > 12);
+	arena_fini(&a);
 }
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(manual), cmocka_unit_test(every_key) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(manual), cmocka_unit_test(every_key), cmocka_unit_test(examples) };
 
 	if (argc < 2)
 		return 99;

@@ -13,6 +13,11 @@ static const char full[] =
 	"certificates = ( { chain = \"chain.pem\"; key = \"key.pem\"; } );\n"
 	"sign = ( { domain = \"example.org\"; selector = \"selector1\"; key = \"rsa.key\"; } );\n"
 	"senders = ( { user = \"alice\"; addresses = [ \"alice@example.org\", \"@example.net\" ]; } );\n"
+	"auth = { backend = \"ldapdb\"; options = { ldapdb_uri = \"ldapi:///\"; ldapdb_pw = \"open-sesame\"; }; };\n"
+	"limits = { users = ( { user = \"web\"; messages = [ \"77/1h\" ]; priority = 9; over = \"hold\"; } ); };\n"
+	"devices = ( { networks = [ \"240.0.2.20\" ]; user = \"printer\"; sender = \"scan@example.org\"; recipients = [ \"@to.example\" ];\n"
+	"              messages = [ \"20/1d\" ]; } );\n"
+	"rewrite = ( { sender = \"root@.lan\"; to = \"root@rewritten.example\"; } );\n"
 	"upstreams = ( { name = \"isp\"; host = \"smtp.isp.example\"; login = \"me-at-isp\"; password_file = \"password\";\n"
 	"                ca = \"ca.pem\"; connections = 3; messages = [ \"30/1m\", \"500/1d\" ]; report_sender = \"bounces@example.org\"; } );\n"
 	"routes = ( { senders = [ \"@routed.example\" ]; users = [ \"web\" ]; via = [ \"mx\", \"isp\" ]; }, { via = [ \"isp\" ]; } );\n"
@@ -67,6 +72,11 @@ static void secrets(void **state)
 		{ "upstream login", S("me-at-isp"), 1u << ROLE_VAULT | 1u << ROLE_RELAY },
 		{ "upstream host", S("smtp.isp.example"), 1u << ROLE_RELAY | 1u << ROLE_QUEUE },
 		{ "upstream CA", middle(whole->upstreams[0].ca_pem), 1u << ROLE_RELAY },
+		{ "ticket key", str_head(whole->tls_ticket_key, 40), 1u << ROLE_SUBMISSION },
+		{ "Cyrus' options", S("open-sesame"), 1u << ROLE_LOGIN },
+		{ "rewritten", S("root@rewritten.example"), 1u << ROLE_SUBMISSION },
+		{ "device's recipients", S("@to.example"), 1u << ROLE_SUBMISSION },
+		{ "device's user", S("printer@relay.example.org"), 1u << ROLE_SUBMISSION | 1u << ROLE_QUEUE },
 		{ "TLS chain", middle(whole->certificates[0].chain_pem), 1u << ROLE_SUBMISSION },
 		{ "sign selector", S("selector1"),
 		  1u << ROLE_SUBMISSION | 1u << ROLE_QUEUE | 1u << ROLE_RELAY | 1u << ROLE_VAULT },
@@ -100,6 +110,7 @@ static void secrets(void **state)
 static void submission(void **state)
 {
 	struct config *c = slice(ROLE_SUBMISSION);
+	struct user_limits limits;
 
 	assert_true(str_eq(c->hostname, whole->hostname));
 	assert_int_equal(c->listen_n, 2);
@@ -108,7 +119,7 @@ static void submission(void **state)
 	assert_true(str_eq(c->certificates[0].chain_pem, whole->certificates[0].chain_pem));
 	assert_true(str_eq(c->certificates[0].key_pem, whole->certificates[0].key_pem));
 	assert_int_equal(c->tls_minimum, TLS_1_2);
-	assert_int_equal(c->auth.mechanisms.n, 2);
+	assert_int_equal(c->auth.mechanisms.n, 3);
 	assert_true(str_eq(c->auth.mechanisms.at[1], S("LOGIN")));
 	assert_int_equal(c->senders_n, 1);
 	assert_true(sender_allowed(c, S("alice@relay.example.org"), S("x@example.net")));
@@ -121,6 +132,11 @@ static void submission(void **state)
 	assert_int_equal(c->log.level, whole->log.level);
 	assert_int_equal(c->upstreams_n, 0);
 	assert_int_equal(c->queue.retry_n, 0);
+	assert_true(str_eq(c->tls_ticket_key, whole->tls_ticket_key));
+	assert_true(str_eq(device_at(c, S("240.0.2.20"))->user, S("printer@relay.example.org")));
+	limits_of_login(c, S("web@relay.example.org"), &limits);
+	assert_int_equal(limits.priority, 9);
+	assert_int_equal(limits.messages.n, 0); /* those are for the one who counts */
 	config_free(c);
 }
 
@@ -128,7 +144,15 @@ static void others(void **state)
 {
 	struct config *vault = slice(ROLE_VAULT), *queue = slice(ROLE_QUEUE), *relay = slice(ROLE_RELAY),
 		      *login = slice(ROLE_LOGIN), *console = slice(ROLE_CONSOLE);
+	struct user_limits limits;
 
+	assert_int_equal(login->auth.options.n, 2);
+	assert_true(str_eq(login->auth.options.at[1], S("ldapdb_pw=open-sesame")));
+	limits_of_login(queue, S("web@relay.example.org"), &limits);
+	assert_true(limits.hold && limits.breaker);
+	assert_int_equal(limits.messages.at[0].amount, 77);
+	limits_of_device(queue, S("printer@relay.example.org"), S("@240.0.2.20"), &limits);
+	assert_int_equal(limits.messages.at[0].amount, 20);
 	assert_true(str_eq(vault->sign[0].key_pem, whole->sign[0].key_pem));
 	assert_int_equal(vault->sign[0].algorithm, DKIM_RSA_SHA256);
 	assert_true(str_eq(vault->upstreams[0].password, S("s3cret-of-the-upstream")));

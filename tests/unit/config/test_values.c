@@ -146,6 +146,20 @@ static void formats(void **state)
 		{ &format_login, "alice@example.org", true },
 		{ &format_login, "alice/phone", false },
 		{ &format_login, "a:b", false },
+		{ &format_device_login, "alice", true },
+		{ &format_device_login, "alice@example.org", true },
+		{ &format_device_login, "alice/phone", true },
+		{ &format_device_login, "alice@example.org/phone", true },
+		{ &format_device_login, "alice/", false },
+		{ &format_device_login, "/phone", false },
+		{ &format_device_login, "alice/phone/2", false },
+		{ &format_device_login, "alice/-", false },
+		{ &format_rewritten, "alice@example.org", true },
+		{ &format_rewritten, "@example.org", true },
+		{ &format_rewritten, "@.example.org", false },
+		{ &format_rewritten, "@", false },
+		{ &format_rewritten, "*", false },
+		{ &format_rewritten, "alice", false },
 		{ &format_name, "isp-2", true },
 		{ &format_name, "a b", false },
 		{ &format_name, "-x", false },
@@ -198,6 +212,16 @@ static void check_default(const struct key *k, struct arena *a)
 			fail_msg("default of %s", k->path);
 }
 
+/* Is the row's example among what the row allows? */
+static void check_example(const struct key *k, struct arena *a)
+{
+	struct key as_default = *k;
+
+	as_default.fallback = k->example;
+	if (k->type != CFG_GROUP && k->type != CFG_OPTIONS) /* groups: test_sample.c */
+		check_default(&as_default, a);
+}
+
 /* Whoever adds a row and forgets something learns it here. */
 static void table(void **state)
 {
@@ -218,7 +242,7 @@ static void table(void **state)
 			fail_msg("%s has no members", k->path);
 		if (strstr(k->path, "[].") && k->type == CFG_LIST)
 			fail_msg("%s: lists in lists are not made", k->path);
-		if (!k->fallback && !k->example && k->type != CFG_GROUP && k->type != CFG_LIST && !(k->flags & FILLED))
+		if (!k->fallback && !k->example && !(k->flags & FILLED))
 			fail_msg("%s has neither default nor example", k->path);
 		if (k->roles & ~((1u << ROLE_COUNT) - 1))
 			fail_msg("%s: roles", k->path);
@@ -227,6 +251,8 @@ static void table(void **state)
 				fail_msg("%s is for roles that do not see its list", config_keys[m].path);
 		if (k->fallback)
 			check_default(k, &a);
+		if (k->example)
+			check_example(k, &a);
 	}
 	arena_fini(&a);
 }

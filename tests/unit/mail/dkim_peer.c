@@ -76,11 +76,16 @@ static void put(FILE *f, struct str s)
 /* The fields of both signatures, and then the text. */
 static void write_signed(FILE *f, struct dkim *d, const struct fixup_result *fixed, uint64_t now_ms)
 {
+	struct received_input received = { .hostname = S("relay.example.org"),
+					   .with = S("ESMTPSA"),
+					   .id = 1,
+					   .now_ms = now_ms,
+					   .for_recipient = S("bob@example.net") };
 	struct arena a = { 0 };
 	struct str digests[2];
 
 	dkim_finish(d, &fixed->header, keys, 2, now_ms, digests);
-	put(f, mail_received(&a, S("relay.example.org"), S("ESMTPSA"), 1, S("bob@example.net"), now_ms));
+	put(f, mail_received(&a, &received));
 	for (size_t i = 0; i < 2; i++)
 		put(f, dkim_field(&a, d, i, sign(&a, i, digests[i])));
 	put(f, fixed->section);
@@ -88,10 +93,24 @@ static void write_signed(FILE *f, struct dkim *d, const struct fixup_result *fix
 	arena_fini(&a);
 }
 
+/* As a rule of the configuration would: old.example is example.org now. */
+static struct str rewrite(void *ctx, struct arena *a, bool is_sender, struct str address)
+{
+	size_t at = str_rfind(address, '@');
+
+	(void)ctx, (void)is_sender;
+	return str_eq(str_from(address, at), S("@old.example")) ? arena_printf(a, "%.*s@example.org", (int)at, address.p)
+								: address;
+}
+
 /* One message, in pieces of `size` bytes. */
 static void sign_message(FILE *in, FILE *out, size_t size)
 {
-	struct fixup_input fix = { .hostname = S("relay.example.org"), .id = 1, .now_ms = (uint64_t)time(NULL) * 1000 };
+	struct fixup_input fix = { .hostname = S("relay.example.org"),
+				   .id = 1,
+				   .now_ms = (uint64_t)time(NULL) * 1000,
+				   .domain = S("example.org"),
+				   .rewrite = rewrite };
 	struct header_collector collector;
 	struct fixup_result fixed;
 	struct arena a = { 0 };

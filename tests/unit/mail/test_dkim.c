@@ -75,6 +75,9 @@ static const struct {
 	{ "a \r", "a \r\r\n" },
 	{ "\r", "\r\r\n" },
 	{ "\r\r\n\r\n", "\r\r\n" },
+	{ "a \n\r\nb\n\n\r\n\n \r\n", "a \n\r\nb\n\n\r\n\n\r\n" }, /* a bare LF ends no line */
+	{ "\n\n", "\n\n\r\n" },
+	{ "\xc2\xa0 \xc2\xa0 \r\n", "\xc2\xa0 \xc2\xa0\r\n" }, /* nor is this white space */
 	{ "\xf6\xff\xc3\xb6 \x80\r\n", "\xf6\xff\xc3\xb6 \x80\r\n" },
 };
 
@@ -175,6 +178,40 @@ static void test_headers(void **state)
 		     "Content-Transfer-Encoding:In-Reply-To: References");
 }
 
+/* NUL is a byte like others. */
+static void test_nul(void **state)
+{
+	struct arena a = { 0 };
+	struct str body = S("\0 \t\0\r\n\0\r\n \r\n"), want = base64_encode(&a, sha256(&a, S("\0 \0\r\n\0\r\n")));
+
+	(void)state;
+	for (size_t size = 1; size <= body.n; size++)
+		assert_str(body_hash(&a, body, size), want);
+	arena_fini(&a);
+}
+
+/* A name with more fields than are signed is not listed once more: a verifier would take the next one above for it. */
+static void test_nine_fields(void **state)
+{
+	(void)state;
+	for (size_t n = 8; n <= 9; n++) {
+		struct arena a = { 0 };
+		struct dkim *d = dkim_new();
+		struct str section = S(""), digest;
+		size_t listed = 0;
+		for (size_t i = 0; i < n; i++)
+			section = arena_printf(&a, "%.*sMIME-Version: 1.0\r\n", STR_ARG(section));
+		struct header h = parsed(&a, section);
+		dkim_finish(d, &h, &rsa_key, 1, NOW, &digest);
+		struct str field = dkim_field(&a, d, 0, S("x"));
+		for (size_t at; (at = str_search(field, S("MIME-Version"))) < field.n; field = str_from(field, at + 1))
+			listed++;
+		assert_int_equal(listed, n == 8 ? 9 : 8);
+		dkim_free(d);
+		arena_fini(&a);
+	}
+}
+
 /* However often a field occurs, the list is bounded. */
 static void test_many_fields(void **state)
 {
@@ -236,7 +273,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bodies),      cmocka_unit_test(test_large_bodies), cmocka_unit_test(test_headers),
-		cmocka_unit_test(test_many_fields), cmocka_unit_test(test_field),        cmocka_unit_test(test_record),
+		cmocka_unit_test(test_many_fields), cmocka_unit_test(test_nul),          cmocka_unit_test(test_nine_fields),
+		cmocka_unit_test(test_field),       cmocka_unit_test(test_record),
 	};
 
 	return cmocka_run_group_tests_name("dkim", tests, NULL, NULL);

@@ -183,6 +183,40 @@ static void test_8bit(void **state)
 	arena_fini(&a);
 }
 
+/* RFC 6533: what is said of internationalised mail, and when it is said in ASCII. */
+static void test_internationalised(void **state)
+{
+	struct arena a = { 0 };
+	struct report_recipient r = bob();
+	bool is_8bit;
+
+	(void)state;
+	/* an original recipient: the ASCII form stays in an ASCII report */
+	r.orcpt = S("utf-8;j\\x{F6}rg@b\\x{FC}cher.example");
+	struct str text = report(&a, &r, 1, S("From: a@b\r\n"), &is_8bit);
+	assert_false(is_8bit);
+	assert_in(text, "report-type=delivery-status");
+	assert_in(text, "Original-Recipient: utf-8; j\\x{F6}rg@b\\x{FC}cher.example\r\n");
+	r.address = S("\xd0\xb4@example.net");
+	r.orcpt = S("utf-8;\\x{434}\\x{1F4E7}\\x{5C}\\x{D800}\\x{110000}\\x{85}\\x{}\\x{4@example.net");
+	text = report(&a, &r, 1, S("From: a@b\r\n"), &is_8bit);
+	assert_in(
+		text,
+		"Original-Recipient: utf-8; \xd0\xb4\xf0\x9f\x93\xa7\\x{5C}\\x{D800}\\x{110000}\xef\xbf\xbd\\x{}\\x{4@example.net\r\n");
+	assert_in(text, "Final-Recipient: utf-8; \xd0\xb4@example.net\r\n");
+	r.orcpt = S("rfc822;a\\x{F6}+2Bb@example.net");
+	assert_in(report(&a, &r, 1, S("From: a@b\r\n"), &is_8bit), "Original-Recipient: rfc822; a\\x{F6}+b@example.net\r\n");
+	/* a header in UTF-8 is no rfc822 header, whatever the addresses are; one in Latin-1 is nothing else */
+	r = bob();
+	text = report(&a, &r, 1, S("From: \xc3\xb6 <a@b>\r\n"), &is_8bit);
+	assert_in(text, "report-type=delivery-status");
+	assert_in(text, "Content-Type: message/global-headers\r\nContent-Description: Your message's header\r\n"
+			"Content-Transfer-Encoding: 8bit\r\n\r\nFrom: \xc3\xb6 <a@b>\r\n");
+	r.address = S("\xd0\xb4@example.net");
+	assert_in(report(&a, &r, 1, S("From: \xf6 <a@b>\r\n"), &is_8bit), "Content-Type: text/rfc822-headers\r\n");
+	arena_fini(&a);
+}
+
 static void test_long_texts(void **state)
 {
 	struct arena a = { 0 };
@@ -378,9 +412,16 @@ static void test_notice(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_whole),  cmocka_unit_test(test_verdicts),   cmocka_unit_test(test_hostile_texts),
-		cmocka_unit_test(test_8bit),   cmocka_unit_test(test_long_texts), cmocka_unit_test(test_original_fields),
-		cmocka_unit_test(test_delay),  cmocka_unit_test(test_success),    cmocka_unit_test(test_full),
+		cmocka_unit_test(test_whole),
+		cmocka_unit_test(test_verdicts),
+		cmocka_unit_test(test_hostile_texts),
+		cmocka_unit_test(test_8bit),
+		cmocka_unit_test(test_internationalised),
+		cmocka_unit_test(test_long_texts),
+		cmocka_unit_test(test_original_fields),
+		cmocka_unit_test(test_delay),
+		cmocka_unit_test(test_success),
+		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_notice),
 	};
 

@@ -148,6 +148,21 @@ void fixture_connect(struct fixture *f)
 	assert_non_null(f->server.st);
 }
 
+void fixture_disconnect(struct fixture *f)
+{
+	if (f->client.st)
+		stream_close(f->client.st);
+	if (f->server.st)
+		stream_close(f->server.st);
+	assert_true(!f->client.st || run_until(&f->loop, &f->client.closes, 1, 2000));
+	assert_true(!f->server.st || run_until(&f->loop, &f->server.closes, 1, 2000));
+	end_fini(&f->client);
+	end_fini(&f->server);
+	end_init(&f->client);
+	end_init(&f->server);
+	f->accepted = 0;
+}
+
 /* A time limit on the heap, so that nobody has to wait until its handle is closed. */
 struct limit {
 	uv_timer_t timer;
@@ -164,9 +179,7 @@ static void on_limit_closed(uv_handle_t *h)
 	free(h->data);
 }
 
-/* Run until `reached` says so or time is up. */
-static bool run_while(uv_loop_t *loop, bool (*reached)(const void *what, size_t value), const void *what, size_t value,
-		      unsigned ms)
+bool run_while(uv_loop_t *loop, bool (*reached)(const void *what, size_t value), const void *what, size_t value, unsigned ms)
 {
 	struct limit *l = NEW(struct limit);
 
@@ -234,12 +247,21 @@ static struct str bio_text(struct arena *a, BIO *bio)
 	return text;
 }
 
-void make_certificate(struct arena *a, const char *name, struct str *chain_pem_out, struct str *key_pem_out)
+static EVP_PKEY *make_key(int kind)
 {
-	EVP_PKEY *key = EVP_EC_gen("P-256");
+	if (kind == EVP_PKEY_RSA)
+		return EVP_RSA_gen(2048);
+	return kind == EVP_PKEY_ED25519 ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519") : EVP_EC_gen("P-256");
+}
+
+struct tls_certificate make_certificate_as(struct arena *a, const struct certificate_recipe *recipe)
+{
+	EVP_PKEY *key = make_key(recipe->kind);
 	X509 *x = X509_new();
 	X509_NAME *subject = X509_get_subject_name(x);
 	BIO *chain = BIO_new(BIO_s_mem()), *private = BIO_new(BIO_s_mem());
+	const EVP_MD *md = recipe->kind == EVP_PKEY_ED25519 ? NULL : EVP_get_digestbyname(recipe->hash ? recipe->hash : "SHA256");
+	struct tls_certificate made;
 
 	assert_non_null(key);
 	X509_set_version(x, 2);
@@ -247,14 +269,33 @@ void make_certificate(struct arena *a, const char *name, struct str *chain_pem_o
 	X509_gmtime_adj(X509_getm_notBefore(x), -3600);
 	X509_gmtime_adj(X509_getm_notAfter(x), 86400);
 	X509_set_pubkey(x, key);
-	X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
+	X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)recipe->name, -1, -1, 0);
 	X509_set_issuer_name(x, subject);
-	add_extension(x, NID_subject_alt_name, arena_cstr(a, arena_printf(a, "DNS:%s,IP:127.0.0.1", name)));
-	assert_true(X509_sign(x, key, EVP_sha256()) > 0);
+	if (recipe->also)
+		add_extension(x, NID_subject_alt_name, recipe->also);
+	assert_true(X509_sign(x, key, md) > 0);
 	PEM_write_bio_X509(chain, x);
 	PEM_write_bio_PrivateKey(private, key, NULL, NULL, 0, NULL, NULL);
-	*chain_pem_out = bio_text(a, chain);
-	*key_pem_out = bio_text(a, private);
+	made = (struct tls_certificate){ bio_text(a, chain), bio_text(a, private) };
 	X509_free(x);
 	EVP_PKEY_free(key);
+	return made;
+}
+
+void make_certificate(struct arena *a, const char *name, struct str *chain_pem_out, struct str *key_pem_out)
+{
+	const char *also = arena_cstr(a, arena_printf(a, "DNS:%s,IP:127.0.0.1", name));
+	struct tls_certificate made = make_certificate_as(a, &(struct certificate_recipe){ name, also, EVP_PKEY_EC, NULL });
+
+	*chain_pem_out = made.chain_pem;
+	*key_pem_out = made.key_pem;
+}
+
+struct tls_context *server_context(struct fixture *f, struct str chain_pem, struct str key_pem, enum tls_version minimum,
+				   struct verdict *why_out)
+{
+	struct tls_certificate certificate = { chain_pem, key_pem };
+	struct tls_server_options options = { .certificates = &certificate, .n = 1, .minimum = minimum };
+
+	return tls_server_context(&options, &f->arena, why_out);
 }

@@ -51,12 +51,31 @@ int fixture_teardown(void **state); /* also proves that the loop can be closed: 
 /* Connect the client; both ends are there afterwards. */
 void fixture_connect(struct fixture *f);
 
+/* Close both ends, and forget what has happened to them. */
+void fixture_disconnect(struct fixture *f);
+
+/* Run the loop until `reached`; false after `ms`. */
+bool run_while(uv_loop_t *loop, bool (*reached)(const void *what, size_t value), const void *what, size_t value, unsigned ms);
+
 /* Run the loop until *counter >= value; false after `ms`. */
 bool run_until(uv_loop_t *loop, const unsigned *counter, unsigned value, unsigned ms);
 bool run_until_received(uv_loop_t *loop, const struct end *e, size_t bytes, unsigned ms);
 void run_for(uv_loop_t *loop, unsigned ms);
 
-/* A self-signed certificate for host `name` and for 127.0.0.1, and its key, as PEM in the arena. */
+/* A self-signed certificate and its key, as PEM in the arena. */
+struct certificate_recipe {
+	const char *name; /* the common name */
+	const char *also; /* "DNS:a.example,DNS:*.b.example"; NULL: none at all */
+	int kind;         /* EVP_PKEY_EC, EVP_PKEY_RSA or EVP_PKEY_ED25519 */
+	const char *hash; /* of its signature; NULL: SHA-256, or none for Ed25519 */
+};
+struct tls_certificate make_certificate_as(struct arena *a, const struct certificate_recipe *recipe);
+
+/* The same for host `name` and for 127.0.0.1. */
 void make_certificate(struct arena *a, const char *name, struct str *chain_pem_out, struct str *key_pem_out);
+
+/* A server's context of one certificate. */
+struct tls_context *server_context(struct fixture *f, struct str chain_pem, struct str key_pem, enum tls_version minimum,
+				   struct verdict *why_out);
 
 #endif

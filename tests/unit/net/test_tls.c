@@ -19,7 +19,7 @@ static struct keys make_keys(struct fixture *f)
 	struct verdict why;
 
 	make_certificate(&f->arena, "mail.example.org", &k.chain, &k.key);
-	k.server = tls_server_context(k.chain, k.key, TLS_1_2, &f->arena, &why);
+	k.server = server_context(f, k.chain, k.key, TLS_1_2, &why);
 	assert_non_null(k.server);
 	assert_int_equal(why.class, OK);
 	k.client = tls_client_context(k.chain, &f->arena, &why);

@@ -1,9 +1,7 @@
 /* test_tls_context.c - which certificates and keys make a context, and which versions and ciphers it speaks. */
-#include "fixture.h"
+#include "peer.h"
 
 #include <string.h>
-
-#include <openssl/ssl.h>
 
 static void test_contexts(void **state)
 {
@@ -31,14 +29,15 @@ static void test_contexts(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		t = tls_server_context(cases[i].chain, cases[i].key, TLS_1_2, &f->arena, &why);
+		t = server_context(f, cases[i].chain, cases[i].key, TLS_1_2, &why);
 		if (!cases[i].says) {
 			assert_non_null(t);
 			assert_int_equal(why.class, OK);
 		} else {
 			assert_null(t);
 			assert_int_equal(why.class, PERM);
-			if (str_search(why.text, str_of(cases[i].says)) == why.text.n)
+			if (!str_starts(why.text, S("certificate 1: ")) ||
+			    str_search(why.text, str_of(cases[i].says)) == why.text.n)
 				fail_msg("case %zu: %.*s", i, STR_ARG(why.text));
 		}
 		tls_context_unref(t);
@@ -50,81 +49,136 @@ static void test_contexts(void **state)
 	tls_context_unref(t);
 }
 
-/* ---- versions ---- */
-
-/* A client of OpenSSL alone, to try what the server accepts. Returns the version it got, NULL for none. */
-static const char *try_version(struct fixture *f, struct tls_context *server, int version, const char *ciphers)
+/* What is wrong with several of them, and with the rest of the options. */
+static void test_options(void **state)
 {
-	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-	SSL *ssl;
-	BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
-	const char *got = NULL;
-	char bytes[16384];
-	int n;
+	struct fixture *f = *state;
+	struct tls_certificate c[3];
+	struct tls_server_options options = { .certificates = c, .n = 3, .minimum = TLS_1_2 };
+	struct verdict why;
+	static const char key[80];
 
-	end_fini(&f->server);
-	end_init(&f->server);
-	f->accepted = 0;
-	f->client.connects = 0;
-	fixture_connect(f);
-	SSL_CTX_set_min_proto_version(ctx, version);
-	SSL_CTX_set_max_proto_version(ctx, version);
-	assert_int_equal(SSL_CTX_set_cipher_list(ctx, ciphers), 1);
-	ssl = SSL_new(ctx);
-	SSL_set_bio(ssl, in, out);
-	stream_start_server_tls(f->server.st, server);
-	for (int round = 0; round < 5 && SSL_connect(ssl) != 1; round++) {
-		while ((n = BIO_read(out, bytes, sizeof(bytes))) > 0)
-			stream_write(f->client.st, str_make(bytes, (size_t)n));
-		run_for(&f->loop, 30);
-		BIO_write(in, buf_view(&f->client.got).p, (int)f->client.got.n);
-		buf_clear(&f->client.got);
+	for (size_t i = 0; i < 3; i++)
+		make_certificate(&f->arena, "a.example", &c[i].chain_pem, &c[i].key_pem);
+	c[1].key_pem = c[2].key_pem;
+	assert_null(tls_server_context(&options, &f->arena, &why));
+	assert_true(str_starts(why.text, S("certificate 2: the private key does not belong")));
+	options.n = 1;
+	options.ticket_key = str_make(key, 48);
+	assert_null(tls_server_context(&options, &f->arena, &why));
+	assert_true(str_starts(why.text, S("the ticket key")));
+	options.n = 0;
+	options.ticket_key = S("");
+	assert_null(tls_server_context(&options, &f->arena, &why));
+	assert_int_equal(why.class, PERM);
+	assert_true(str_starts(why.text, S("there is no certificate")));
+}
+
+/* ---- versions and ciphers ---- */
+
+struct offer {
+	enum tls_version minimum;
+	bool legacy;
+	int version;
+	const char *ciphers, *got; /* the version and cipher; NULL: nothing */
+};
+
+static void try_offers(struct fixture *f, const struct tls_certificate *certificate, const struct offer *cases, size_t n)
+{
+	struct tls_server_options options = { .certificates = certificate, .n = 1 };
+	struct verdict why;
+	struct peer p;
+
+	for (size_t i = 0; i < n; i++) {
+		struct peer_wants wants = { .version = cases[i].version, .ciphers = cases[i].ciphers };
+		struct tls_context *t;
+		bool done;
+		struct str got;
+
+		options.minimum = cases[i].minimum;
+		options.legacy = cases[i].legacy;
+		t = tls_server_context(&options, &f->arena, &why);
+		assert_non_null(t);
+		done = peer_connect(&p, f, t, &wants);
+		got = done ? arena_printf(&f->arena, "%s %s", SSL_get_version(p.ssl), SSL_get_cipher_name(p.ssl)) : S("nothing");
+		if (!str_starts(got, str_of(cases[i].got ? cases[i].got : "nothing")))
+			fail_msg("case %zu: got %.*s", i, STR_ARG(got));
+		peer_free(&p);
+		tls_context_unref(t);
 	}
-	if (SSL_is_init_finished(ssl))
-		got = SSL_get_version(ssl);
-	SSL_free(ssl);
-	SSL_CTX_free(ctx);
-	stream_close(f->client.st);
-	stream_close(f->server.st);
-	run_for(&f->loop, 10);
-	f->client.ends = f->server.ends = 0;
-	return got;
 }
 
 static void test_versions(void **state)
 {
 	struct fixture *f = *state;
+	static const struct offer cases[] = {
+		{ TLS_1_2, false, TLS1_3_VERSION, "DEFAULT", "TLSv1.3" },
+		{ TLS_1_2, false, TLS1_2_VERSION, "DEFAULT", "TLSv1.2" },
+		{ TLS_1_2, false, TLS1_1_VERSION, "DEFAULT:@SECLEVEL=0", NULL },
+		{ TLS_1_2, false, TLS1_VERSION, "DEFAULT:@SECLEVEL=0", NULL },
+		{ TLS_1_3, false, TLS1_2_VERSION, "DEFAULT", NULL },
+		{ TLS_1_2, false, TLS1_2_VERSION, "ECDHE-ECDSA-AES128-SHA", NULL }, /* no authenticated encryption */
+		{ TLS_1_2, false, TLS1_2_VERSION, "AES128-GCM-SHA256:DHE-RSA-AES128-GCM-SHA256", NULL },
+		{ TLS_1_2, true, TLS1_VERSION, "ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0", "TLSv1 ECDHE-ECDSA-AES128-SHA" },
+		{ TLS_1_3, true, TLS1_1_VERSION, "DEFAULT:@SECLEVEL=0", "TLSv1.1" }, /* whatever the minimum says */
+		{ TLS_1_2, true, TLS1_2_VERSION, "DEFAULT:@SECLEVEL=0", "TLSv1.2 ECDHE-ECDSA-AES256-GCM" },
+		{ TLS_1_2, true, TLS1_3_VERSION, "DEFAULT:@SECLEVEL=0", "TLSv1.3" },
+	};
+	struct tls_certificate c;
+
+	make_certificate(&f->arena, "mail.example.org", &c.chain_pem, &c.key_pem);
+	try_offers(f, &c, cases, sizeof cases / sizeof cases[0]);
+}
+
+/* RSA certificates: forward secrecy is demanded, but for legacy. Preference is the server's. */
+static void test_rsa(void **state)
+{
+	struct fixture *f = *state;
+	static const struct offer cases[] = {
+		{ TLS_1_2, false, TLS1_2_VERSION, "AES256-GCM-SHA384:AES128-SHA", NULL },
+		{ TLS_1_2, false, TLS1_2_VERSION, "ECDHE-RSA-AES256-SHA384", NULL },
+		{ TLS_1_2, false, TLS1_2_VERSION, "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384",
+		  "TLSv1.2 ECDHE-RSA-AES256-GCM-SHA384" },
+		{ TLS_1_2, true, TLS1_VERSION, "AES128-SHA:@SECLEVEL=0", "TLSv1 AES128-SHA" },
+		{ TLS_1_2, true, TLS1_2_VERSION, "AES128-SHA:ECDHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0",
+		  "TLSv1.2 ECDHE-RSA-AES128-GCM-SHA256" },
+		{ TLS_1_2, true, TLS1_2_VERSION, "aNULL:eNULL:@SECLEVEL=0", NULL },
+	};
+	struct tls_certificate c =
+		make_certificate_as(&f->arena, &(struct certificate_recipe){ "mail.example.org", NULL, EVP_PKEY_RSA, NULL });
+
+	try_offers(f, &c, cases, sizeof cases / sizeof cases[0]);
+}
+
+/* Key exchange by the groups that everybody has, and no others. */
+static void test_groups(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *group;
+		bool good;
+	} cases[] = { { "X25519", true }, { "P-256", true }, { "P-384", true }, { "P-521", false }, { "ffdhe2048", false } };
+	struct tls_context *t;
 	struct str chain, key;
 	struct verdict why;
-	const struct {
-		enum tls_version minimum;
-		int version;
-		const char *ciphers, *got;
-	} cases[] = {
-		{ TLS_1_2, TLS1_3_VERSION, "DEFAULT", "TLSv1.3" },
-		{ TLS_1_2, TLS1_2_VERSION, "DEFAULT", "TLSv1.2" },
-		{ TLS_1_2, TLS1_1_VERSION, "DEFAULT:@SECLEVEL=0", NULL },
-		{ TLS_1_0, TLS1_1_VERSION, "DEFAULT:@SECLEVEL=0", "TLSv1.1" },
-		{ TLS_1_3, TLS1_2_VERSION, "DEFAULT", NULL },
-		{ TLS_1_2, TLS1_2_VERSION, "ECDHE-ECDSA-AES128-SHA", NULL }, /* no authenticated encryption */
-		{ TLS_1_2, TLS1_2_VERSION, "AES128-GCM-SHA256:DHE-RSA-AES128-GCM-SHA256", NULL },
-	};
+	struct peer p;
 
 	make_certificate(&f->arena, "mail.example.org", &chain, &key);
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct tls_context *t = tls_server_context(chain, key, cases[i].minimum, &f->arena, &why);
-		const char *got = try_version(f, t, cases[i].version, cases[i].ciphers);
+	t = server_context(f, chain, key, TLS_1_2, &why);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct peer_wants wants = { .version = TLS1_3_VERSION, .groups = cases[i].group };
 
-		if (!got != !cases[i].got || (got && strcmp(got, cases[i].got) != 0))
-			fail_msg("case %zu: got %s", i, got ? got : "nothing");
-		tls_context_unref(t);
+		if (peer_connect(&p, f, t, &wants) != cases[i].good)
+			fail_msg("group %s", cases[i].group);
+		peer_free(&p);
 	}
+	tls_context_unref(t);
 }
 
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
-	const struct CMUnitTest tests[] = { T(test_contexts), T(test_versions) };
+	const struct CMUnitTest tests[] = { T(test_contexts), T(test_options), T(test_versions), T(test_rsa), T(test_groups) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

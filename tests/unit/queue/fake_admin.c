@@ -38,8 +38,17 @@ static void run_show(struct store *st, struct op *op)
 		op->call.show(op->ctx, perm(550, S("5.0.0"), S("no such message")), NULL, NULL, 0, 0);
 		return;
 	}
-	row = (struct message_row){ .id = m->m.id, .sender = m->m.sender, .recipients = m->m.recipients_n };
-	r = (struct recipient_row){ .n = 1, .address = m->recipients[0].new.address, .state = m->recipients[0].state };
+	row = (struct message_row){ .id = m->m.id,
+				    .login = m->m.login,
+				    .sender = m->m.sender,
+				    .recipients = m->m.recipients_n,
+				    .release_at = m->m.release_at,
+				    .priority = m->m.priority };
+	r = (struct recipient_row){ .n = 1,
+				    .address = m->recipients[0].new.address,
+				    .state = m->recipients[0].state,
+				    .leased = m->recipients[0].leased,
+				    .due_at = m->recipients[0].due_at };
 	op->call.show(op->ctx, ok(), &row, &r, 1, 0);
 }
 
@@ -74,6 +83,7 @@ static void run_alter(struct store *st, struct op *op)
 			struct fake_recipient *r = &m->recipients[k];
 
 			if ((op->selector->id && op->selector->id != m->m.id) ||
+			    (op->selector->user.n && !str_eq(op->selector->user, m->m.login)) ||
 			    r->state != (op->alter == ALTER_RELEASE ? RCPT_HELD : RCPT_WAITING))
 				continue;
 			if (r->leased) {
@@ -158,76 +168,4 @@ void store_prune(struct store *st, uint64_t before, size_t max, store_count_fn d
 void store_stats(const struct store *st, struct store_stats *stats_out)
 {
 	*stats_out = (struct store_stats){ .accepted = st->accepts, .lanes = st->due_lanes };
-}
-
-/* ---- token buckets ---- */
-
-struct bucket_row fake_buckets[FAKE_BUCKETS_MAX];
-size_t fake_buckets_n;
-static struct arena buckets_arena;
-
-void fake_forget_buckets(void)
-{
-	arena_fini(&buckets_arena);
-	fake_buckets_n = 0;
-}
-
-struct bucket_row *fake_bucket(const char *key, const char *rule)
-{
-	for (size_t i = 0; i < fake_buckets_n; i++)
-		if (str_eq(fake_buckets[i].key, str_of(key)) && str_eq(fake_buckets[i].rule, str_of(rule)))
-			return &fake_buckets[i];
-	return NULL;
-}
-
-static void run_buckets(struct store *st, struct op *op)
-{
-	op->call.buckets(op->ctx, ok(), fake_buckets, fake_buckets_n);
-}
-
-void store_buckets(struct store *st, store_buckets_fn done, void *ctx)
-{
-	fake_issue(st, run_buckets, ctx)->call.buckets = done;
-}
-
-static void run_bucket_put(struct store *st, struct op *op)
-{
-	if (st->hold_buckets) {
-		assert(!st->held_put);
-		st->held_put = NEW(struct op);
-		*st->held_put = *op;
-		return;
-	}
-	for (size_t i = 0; i < op->n; i++) {
-		struct str key = arena_str(&buckets_arena, op->buckets[i].key),
-			   rule = arena_str(&buckets_arena, op->buckets[i].rule);
-		struct bucket_row *row = fake_bucket(arena_cstr(&buckets_arena, key), arena_cstr(&buckets_arena, rule));
-
-		if (!row)
-			row = &fake_buckets[fake_buckets_n++];
-		*row = (struct bucket_row){ key, rule, op->buckets[i].tat_us };
-	}
-	st->bucket_puts++;
-	op->call.done(op->ctx, ok());
-}
-
-void fake_release_buckets(void)
-{
-	struct op *held = fake_store->held_put, *op = fake_issue(fake_store, run_bucket_put, held->ctx);
-
-	op->call.done = held->call.done;
-	op->buckets = held->buckets;
-	op->n = held->n;
-	fake_store->hold_buckets = false;
-	fake_store->held_put = NULL;
-	free(held);
-}
-
-void store_bucket_put(struct store *st, const struct bucket_row *rows, size_t n, store_done_fn done, void *ctx)
-{
-	struct op *op = fake_issue(st, run_bucket_put, ctx);
-
-	op->call.done = done;
-	op->buckets = rows;
-	op->n = n;
 }

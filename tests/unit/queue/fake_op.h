@@ -21,6 +21,8 @@ struct op {
 		store_alter_fn alter;
 		store_gates_fn gates;
 		store_buckets_fn buckets;
+		store_bans_fn bans;
+		store_known_fn known;
 		store_count_fn count;
 	} call;
 	const struct accepted *accepted;
@@ -34,6 +36,8 @@ struct op {
 	enum alter alter;
 	bool with_text;
 	const struct bucket_row *buckets;
+	const struct ban_row *bans;
+	const struct str *addresses;
 	enum message_kind kind;
 };
 
@@ -43,6 +47,7 @@ extern const struct verdict fake_refused;
 /* A new operation at the end of the queue. */
 struct op *fake_issue(struct store *st, void (*run)(struct store *, struct op *), void *ctx);
 struct verdict fake_insert(struct store *st, const struct accepted *from);
+void fake_put_buckets(const struct bucket_row *rows, size_t n);
 void fake_add_event(struct store *st, uint64_t id, uint64_t n, struct str name, struct str fields);
 
 #endif

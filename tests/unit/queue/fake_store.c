@@ -154,9 +154,13 @@ struct verdict fake_insert(struct store *st, const struct accepted *from)
 		m->recipients[i] = (struct fake_recipient){
 			.new = { arena_str(a, from->recipients[i].address), arena_str(a, from->recipients[i].orcpt),
 				 from->recipients[i].notify },
-			.state = RCPT_WAITING,
-			.due_at = from->received_at,
+			.state = from->held.n ? RCPT_HELD : RCPT_WAITING,
+			.due_at = from->release_at > from->received_at ? from->release_at : from->received_at,
 		};
+	m->m.held = arena_str(a, from->held);
+	fake_put_buckets(from->charges, from->charges_n);
+	for (size_t i = 0; from->remember && i < from->recipients_n; i++)
+		fake_remember(m->m.login, from->recipients[i].address);
 	list_append(&st->messages, &m->in_store);
 	fake_add_event(st, from->id, 0, S("mail.accepted"), from->event);
 	return ok();

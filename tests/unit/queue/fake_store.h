@@ -38,9 +38,12 @@ struct store {
 	/* what the test sets */
 	unsigned refuse_accepts, refuse_settles, refuse_reports; /* so many are answered TEMP */
 	bool text_gone;
+	struct op *held_start;
+	bool drop_buckets; /* bucket_put is OK, and forgets them: there are too many for a test */
 	bool hold_buckets; /* bucket_put waits for fake_release_buckets() */
 	struct op *held_put;
 	/* what the test reads */
+	unsigned ban_puts, knowns;
 	unsigned lane_asks, siblings, settled /* outcomes */, bucket_puts;
 	unsigned accepts, leases, settles, spools_created, spools_dropped, gate_puts, prunes, alters;
 	bool closed;
@@ -55,12 +58,20 @@ extern size_t fake_gates_n;
 extern bool fake_refuse_open;
 
 /* Token buckets: kept over stores, as on a disk, until harness_free(). */
-#define FAKE_BUCKETS_MAX 16
+#define FAKE_BUCKETS_MAX 64
 extern struct bucket_row fake_buckets[FAKE_BUCKETS_MAX];
 extern size_t fake_buckets_n;
 void fake_forget_buckets(void);
 void fake_release_buckets(void);
+void fake_release_start(void);
+extern bool fake_hold_start;                                       /* for the next store */
 struct bucket_row *fake_bucket(const char *key, const char *rule); /* NULL: none */
+
+/* Bans, and recipients that were remembered: kept over stores in the same way. */
+extern struct ban_row fake_bans[FAKE_BUCKETS_MAX];
+extern size_t fake_bans_n;
+struct ban_row *fake_ban(const char *key); /* NULL: none */
+void fake_remember(struct str login, struct str address);
 
 /* The gate as it was put last; NULL: never. */
 struct gate_state *fake_gate(const char *name);

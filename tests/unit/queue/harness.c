@@ -281,6 +281,7 @@ struct harness *harness_new(void)
 	frame = (struct role){ .h = h };
 	h->fd = -1;
 	h->login = S("alice");
+	h->device = S("");
 	h->config = (struct config){
 		.hostname = S("relay.example.org"),
 		.state_dir = S("/nowhere"),
@@ -355,6 +356,11 @@ void submit(struct harness *h, uint64_t id, uint64_t token, const char *sender, 
 				  .id = id,
 				  .token = token,
 				  .login = h->login,
+				  .device = h->device,
+				  .release_at = h->release_at,
+				  .deliver_by = h->deliver_by,
+				  .deliver_by_mode = h->deliver_by_mode,
+				  .priority = PRIORITY_NORMAL,
 				  .origin = S("test"),
 				  .sender = str_of(sender),
 				  .envid = h->envid,

@@ -46,7 +46,9 @@ struct harness {
 	uint64_t rows_cursor, in_flight;
 	bool closed_submission;
 	/* how submit() submits, beyond its arguments */
-	struct str login, envid, submit_domain;
+	struct str login, device, envid, submit_domain;
+	uint64_t release_at, deliver_by;
+	unsigned deliver_by_mode;
 	unsigned ret, notify; /* notify: of all recipients */
 };
 

@@ -56,6 +56,8 @@ static void test_pages(void **state)
 	assert_true(pages > 5);
 }
 
+static struct str last_words; /* about the first recipient */
+
 static void on_shown(void *ctx, struct verdict v, const struct msg_queue_shown *m, int fd)
 {
 	struct harness *h = ctx;
@@ -64,6 +66,7 @@ static void on_shown(void *ctx, struct verdict v, const struct msg_queue_shown *
 	if (m->verdict.class == OK) {
 		assert_true(str_eq(m->sender, S("a@example.org")));
 		assert_true(str_eq(m->rows.at[0].address, S("b@x.example")));
+		last_words = verdict_keep(&h->arena, m->rows.at[0].verdict).text;
 	}
 	keep(h, m->verdict, m->rows.n, m->cursor);
 }
@@ -91,6 +94,38 @@ static void test_show_and_trace(void **state)
 	ipc_call_trace(h->console, &(struct msg_trace){ .id = 100 }, -1, on_traced, h);
 	UNTIL(h, h->answers_n == 3);
 	assert_int_equal(h->rows_n, 1);
+}
+
+/* Why a message waits that had no answer yet. */
+static void test_waiting_words(void **state)
+{
+	static struct rate one_an_hour[] = { { 1, 3600000 } };
+	static struct cfg_upstream isp[] = { { .name = { "isp", 3 }, .connections = 5, .messages = { one_an_hour, 1 } } };
+	struct harness *h = *state;
+
+	h->config.upstreams = isp;
+	queue_ops.apply(harness_role());
+	h->answers_n = 0;
+	submit_and_wait(h, 100, "a@example.org", "b@x.example");
+	answer(h, delivery_number(h, 1), ok_text(250, S("2.0.0"), S("Ok")));
+	submit_and_wait(h, 101, "a@example.org", "b@x.example");
+	ipc_call_queue_show(h->console, &(struct msg_queue_show){ .id = 101 }, -1, on_shown, h);
+	UNTIL(h, last_words.n > 0);
+	assert_true(str_eq(last_words, S("waits for upstream:isp, whose limit is reached; the next one in 60 minutes")));
+	advance(h, 3600000);
+	answer_gate(h, delivery_number(h, 2), "connection refused");
+	UNTIL(h, h->deliveries[1].settled);
+	submit_and_wait(h, 102, "a@example.org", "b@x.example");
+	last_words = S("");
+	ipc_call_queue_show(h->console, &(struct msg_queue_show){ .id = 102 }, -1, on_shown, h);
+	UNTIL(h, last_words.n > 0);
+	assert_true(str_eq(last_words, S("waits for upstream:isp, which is down: connection refused")));
+	h->release_at = fake_now + 86400000;
+	submit_and_wait(h, 103, "a@example.org", "b@x.example");
+	last_words = S("");
+	ipc_call_queue_show(h->console, &(struct msg_queue_show){ .id = 103 }, -1, on_shown, h);
+	UNTIL(h, last_words.n > 0);
+	assert_true(str_eq(last_words, S("kept back: its sender asked for that")));
 }
 
 static void on_altered(void *ctx, struct verdict v, const struct msg_queue_altered *m, int fd)
@@ -218,6 +253,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_pages, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_show_and_trace, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_waiting_words, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_remove, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_remove_too_late, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_retry, setup, teardown),

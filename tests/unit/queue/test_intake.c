@@ -99,6 +99,13 @@ static void envelope(struct harness *h, uint64_t transaction, uint64_t id)
 	ipc_send_envelope(h->submission, &e, -1);
 }
 
+static void odd_envelope(struct harness *h, uint64_t priority, uint64_t mode)
+{
+	struct msg_envelope e = { .transaction = 2, .id = 101, .token = 1, .priority = priority, .deliver_by_mode = mode };
+
+	ipc_send_envelope(h->submission, &e, -1);
+}
+
 static void recipients(struct harness *h, uint64_t transaction, size_t n)
 {
 	struct rec_recipient list[300];
@@ -116,7 +123,7 @@ static void test_breaches(void **state)
 	struct msg_submit wrong_size = { .transaction = 1, .place = PLACE_ROW, .text = S("x"), .size = 2 };
 	struct msg_submit wrong_place = { .transaction = 1, .place = 9, .text = S("x"), .size = 1 };
 
-	for (int i = 0; i < 6; i++) {
+	for (int i = 0; i < 8; i++) {
 		h->closed_submission = false;
 		envelope(h, 1, 100);
 		switch (i) {
@@ -126,6 +133,8 @@ static void test_breaches(void **state)
 			for (int k = 0; k < 35; k++) /* 10,000 are the most that any configuration allows */
 				recipients(h, 1, 300);
 			break;
+		case 6: odd_envelope(h, PRIORITY_MAX + 1, 0); break;
+		case 7: odd_envelope(h, PRIORITY_NORMAL, 3); break;
 		case 3: ipc_call_submit(h->submission, &wrong_size, -1, on_submitted, h); break; /* no recipients either */
 		case 4:
 			recipients(h, 1, 1);
@@ -218,6 +227,47 @@ static void test_channel_ends_while_accepting(void **state)
 	assert_non_null(fake_find(100));
 }
 
+/* The lifetime counts from when the message may go; DELIVERBY ends it earlier, or says when to warn. */
+static void test_times(void **state)
+{
+	struct harness *h = *state;
+	const uint64_t hour = 3600000, day = 24 * hour, now = START_MS;
+	static const uint64_t never = 0;
+	const struct {
+		uint64_t release_at, deliver_by;
+		unsigned mode, notify;
+		uint64_t stored_release, expires_at, warn_at;
+	} rows[] = {
+		{ 0, 0, BY_NONE, 0, 0, now + 5 * day, now + 4 * hour },
+		{ now + day, 0, BY_NONE, 0, now + day, now + 6 * day, now + day + 4 * hour },
+		{ now - 1, 0, BY_NONE, 0, 0, now + 5 * day, now + 4 * hour }, /* was long in coming */
+		{ 0, now + hour, BY_RETURN, 0, 0, now + hour, now + 4 * hour },
+		{ 0, now + 9 * day, BY_RETURN | BY_TRACE, 0, 0, now + 5 * day, now + 4 * hour },
+		{ 0, now + hour, BY_NOTIFY, 0, 0, now + 5 * day, now + hour },
+		{ 0, now + day, BY_NOTIFY | BY_TRACE, 0, 0, now + 5 * day, now + day },
+		{ now + day, now + 2 * day, BY_NOTIFY, 0, now + day, now + 6 * day, now + 2 * day },
+		{ 0, now + hour, BY_NOTIFY, NOTIFY_NEVER, 0, now + 5 * day, never },
+	};
+
+	h->config.queue.warn_after_ms = 4 * hour;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		const struct accepted *m;
+
+		h->release_at = rows[i].release_at;
+		h->deliver_by = rows[i].deliver_by;
+		h->deliver_by_mode = rows[i].mode;
+		h->notify = rows[i].notify;
+		submit_and_wait(h, 100 + i, "a@example.org", "b@x.example");
+		m = &fake_find(100 + i)->m;
+		assert_int_equal(m->release_at, rows[i].stored_release);
+		assert_int_equal(m->deliver_by, rows[i].deliver_by);
+		assert_int_equal(m->deliver_by_mode, rows[i].mode);
+		assert_int_equal(m->expires_at, rows[i].expires_at);
+		assert_int_equal(m->warn_at, rows[i].warn_at);
+		assert_int_equal(m->priority, PRIORITY_NORMAL);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -226,6 +276,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unknown_transaction, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_breaches, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_times, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_large, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dropped_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_channel_ends_while_accepting, setup, teardown),

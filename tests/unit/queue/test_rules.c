@@ -125,6 +125,10 @@ static void test_pauses(void **state)
 		{ false, FAULT_POLICY, "554 5.2.0 SendAsDenied", 1, 300 },
 		{ false, FAULT_POLICY, "450 too many messages per minute", 1, 60 },
 		{ false, FAULT_POLICY, "450 too many messages per minute", 50, 3600 },
+		/* what a user chose to write to says nothing about the next hop */
+		{ false, FAULT_POLICY, "550 <daily.quota@minute.example>: refused", 1, 300 },
+		{ false, FAULT_POLICY, "550 refused for monthly@example.org", 1, 300 },
+		{ false, FAULT_POLICY, "550 <a@x.example> has reached the daily limit", 1, 3600 },
 		{ true, FAULT_UNREACHABLE, "refused", 1, 54 },
 		{ true, FAULT_UNREACHABLE, "refused", 2, 270 },
 		{ true, FAULT_UNREACHABLE, "refused", 3, 1620 },
@@ -187,12 +191,77 @@ static void test_fields(void **state)
 	arena_fini(&a);
 }
 
+/* Limits and times as people read them. */
+static void test_limit_words(void **state)
+{
+	static const struct {
+		enum meter_kind kind;
+		struct rate rate;
+		uint64_t used;
+		const char *words, *rule;
+	} rows[] = {
+		{ METER_MESSAGES, { 200, 3600000 }, 180, "180 of 200 messages per hour", "messages 200/1h" },
+		{ METER_RECIPIENTS, { 5, 600000 }, 0, "0 of 5 recipients per 10 minutes", "recipients 5/10m" },
+		{ METER_NEW, { 100, 86400000 }, 100, "100 of 100 new recipients per day", "new_recipients 100/1d" },
+		{ METER_BYTES, { 500ull << 20, 86400000 }, 1, "1 of 500 MB per day", "bytes 500M/1d" },
+		{ METER_BYTES, { 20480, 172800000 }, 20480, "20 of 20 KB per 2 days", "bytes 20K/2d" },
+		{ METER_BYTES, { 180, 1500 }, 7, "7 of 180 bytes per 1500 ms", "bytes 180/1500ms" },
+	};
+	static const struct {
+		uint64_t ms;
+		const char *words;
+	} waits[] = {
+		{ 0, "1 second" },
+		{ 1, "1 second" },
+		{ 1001, "2 seconds" },
+		{ 119000, "119 seconds" },
+		{ 120000, "120 seconds" },
+		{ 120001, "3 minutes" },
+		{ 12 * 60000, "12 minutes" },
+		{ 12 * 60000 + 1, "13 minutes" },
+		{ 7200001, "3 hours" },
+		{ 86400000, "24 hours" },
+		{ 3 * 86400000ull, "3 days" },
+	};
+	struct arena a = { 0 };
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		assert_true(str_eq(used_words(&a, rows[i].kind, rows[i].rate, rows[i].used), str_of(rows[i].words)));
+		assert_true(str_eq(rule_words(&a, rows[i].kind, rows[i].rate), str_of(rows[i].rule)));
+	}
+	for (size_t i = 0; i < sizeof waits / sizeof *waits; i++)
+		assert_true(str_eq(wait_words(&a, waits[i].ms), str_of(waits[i].words)));
+	assert_true(str_eq(time_words(&a, START_MS), S("2026-11-21 19:37 UTC")));
+	arena_fini(&a);
+}
+
+/* Items with one hash are all found; what was taken out is not. */
+static void test_table(void **state)
+{
+	static struct table t;
+	struct table_item items[3];
+
+	table_init(&t);
+	table_add(&t, &items[0], 7);
+	table_add(&t, &items[1], 7);
+	table_add(&t, &items[2], 7 + TABLE_SLOTS);
+	assert_ptr_equal(table_find(&t, 7, NULL), &items[0]);
+	assert_ptr_equal(table_find(&t, 7, &items[0]), &items[1]);
+	assert_null(table_find(&t, 7, &items[1]));
+	table_remove(&t, &items[0]);
+	assert_ptr_equal(table_find(&t, 7, NULL), &items[1]);
+	assert_ptr_equal(table_find(&t, 7 + TABLE_SLOTS, NULL), &items[2]);
+	assert_int_equal(t.n, 2);
+	assert_true(hash_text(S("alice")) == hash_text(S("alice")) && hash_text(S("alice")) != hash_text(S("alicf")));
+	assert_true(hash_texts(S("ab"), S("c")) != hash_texts(S("a"), S("bc")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_routes), cmocka_unit_test(test_lane_routes), cmocka_unit_test(test_greylisting),
 		cmocka_unit_test(test_pauses), cmocka_unit_test(test_retry_times), cmocka_unit_test(test_durations),
-		cmocka_unit_test(test_fields),
+		cmocka_unit_test(test_fields), cmocka_unit_test(test_limit_words), cmocka_unit_test(test_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

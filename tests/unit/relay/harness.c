@@ -190,7 +190,9 @@ int setup(void **state)
 
 	w->loop = uv_default_loop();
 	sink_open(&w->sink, w->loop);
-	w->like = (struct msg_deliver){ .sender = S("s@example.org"), .prefix = S("Received: by us\r\n") };
+	w->like = (struct msg_deliver){ .sender = S("s@example.org"),
+					.prefix = S("Received: by us\r\n"),
+					.priority = PRIORITY_NORMAL };
 	w->password = "secret";
 	w->config.hostname = S("relay.example.org");
 	w->config.delivery = (struct cfg_delivery){ .connections_per_destination = 10,
@@ -319,9 +321,11 @@ void expect_reason(const struct result *r, const char *part)
 
 void use_tls(struct world *w, unsigned mode)
 {
+	struct tls_certificate certificate = { .chain_pem = w->chain_pem, .key_pem = w->key_pem };
+	struct tls_server_options options = { .certificates = &certificate, .n = 1, .minimum = TLS_1_2 };
 	struct verdict why;
 
-	w->sink.tls = tls_server_context(w->chain_pem, w->key_pem, TLS_1_2, &w->arena, &why);
+	w->sink.tls = tls_server_context(&options, &w->arena, &why);
 	assert_non_null(w->sink.tls);
 	w->sink.implicit = mode == UPSTREAM_IMPLICIT;
 	w->sink.features = mode == UPSTREAM_IMPLICIT ? "AUTH LOGIN\nPIPELINING" : "STARTTLS\nAUTH PLAIN LOGIN\nPIPELINING";

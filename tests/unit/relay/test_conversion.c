@@ -135,6 +135,87 @@ static void test_large(void **state)
 	fclose(file);
 }
 
+/* ---- binary text ---- */
+
+static const char binary[] =
+	"From: a@example.org\r\nSubject: x\r\nMIME-Version: 1.0\r\nContent-Type: application/octet-stream\r\n"
+	"Content-Transfer-Encoding: binary\r\n\r\n\0\1\2\r\n.\r\n\r\xff\n\n end";
+
+static void deliver_binary(struct world *w, uint64_t lease)
+{
+	w->like.body = BODY_BINARYMIME;
+	deliver_to(w, lease, S("upstream:hop"), "a@x", str_make(binary, sizeof binary - 1), -1, 0);
+}
+
+/* The message of `binary` as it must arrive where it had to be converted. */
+static void expect_base64(struct world *w)
+{
+	struct str got = buf_view(&w->sink.text);
+
+	expect_converted(w);
+	assert_true(holds(got, "Content-Transfer-Encoding: base64\r\n"));
+	assert_false(holds(got, "Content-Transfer-Encoding: binary"));
+	assert_true(holds(got, "\r\n\r\nAAECDQouDQoN/woKIGVuZA==\r\n"));
+	assert_false(holds(buf_view(&w->sink.commands), "BODY="));
+}
+
+static void test_binary(void **state)
+{
+	struct world *w = *state;
+	struct str got;
+
+	w->sink.features = "SIZE\nPIPELINING\n8BITMIME\nCHUNKING\nBINARYMIME";
+	start(w);
+	deliver_binary(w, 1);
+	expect(result_of(w, 1), 0, OK, 250, "2.0.0", "taken");
+	got = buf_view(&w->sink.text);
+	assert_int_equal(got.n, w->like.prefix.n + sizeof binary - 1);
+	assert_memory_equal(got.p, w->like.prefix.p, w->like.prefix.n);
+	assert_memory_equal(got.p + w->like.prefix.n, binary, sizeof binary - 1);
+	assert_true(holds(buf_view(&w->sink.commands), "BODY=BINARYMIME"));
+	assert_int_equal(w->resigns, 0);
+	assert_int_equal(w->sink.datas, 0);
+}
+
+/* All peers but those get 7 bits. */
+static void test_binary_converted(void **state)
+{
+	static const char *const features[] = { "SIZE\nPIPELINING", "SIZE\n8BITMIME", "SIZE\n8BITMIME\nBINARYMIME",
+						"SIZE\n8BITMIME\nCHUNKING" };
+	struct world *w = *state;
+
+	w->config.delivery.reuse = 1;
+	start(w);
+	for (size_t i = 0; i < sizeof features / sizeof *features; i++) {
+		w->sink.features = features[i];
+		buf_clear(&w->sink.commands);
+		deliver_binary(w, i + 1);
+		expect(result_of(w, i + 1), 0, OK, 250, "2.0.0", "taken");
+		expect_base64(w);
+	}
+	assert_int_equal(w->resigns, 4);
+}
+
+/* It offers BINARYMIME and does not know BDAT: it gets the message by DATA, converted, and so do the next ones. */
+static void test_binary_unchunked(void **state)
+{
+	struct world *w = *state;
+
+	w->sink.features = "SIZE\n8BITMIME\nCHUNKING\nBINARYMIME";
+	w->sink.no_bdat = true;
+	start(w);
+	for (uint64_t lease = 1; lease < 3; lease++) {
+		deliver_binary(w, lease);
+		expect(result_of(w, lease), 0, OK, 250, "2.0.0", "taken");
+		assert_int_equal(w->sink.datas, lease);
+		buf_consume(&w->sink.commands, str_rfind(buf_view(&w->sink.commands), 'M')); /* the last MAIL */
+		expect_base64(w);
+		buf_clear(&w->sink.commands);
+	}
+	assert_int_equal(w->sink.mails, 3);
+	assert_int_equal(w->resigns, 2);
+}
+
 static void test_unsigned(void **state)
 {
 	struct world *w = *state;
@@ -187,8 +268,9 @@ int main(int argc, char **argv)
 {
 #define CONVERSION_TEST(f) cmocka_unit_test_setup_teardown(f, setup_conversion, teardown)
 	const struct CMUnitTest tests[] = {
-		CONVERSION_TEST(test_signed_anew), CONVERSION_TEST(test_not_needed),  CONVERSION_TEST(test_large),
-		CONVERSION_TEST(test_unsigned),    CONVERSION_TEST(test_untouchable), CONVERSION_TEST(test_cannot_sign),
+		CONVERSION_TEST(test_signed_anew), CONVERSION_TEST(test_not_needed),       CONVERSION_TEST(test_large),
+		CONVERSION_TEST(test_unsigned),    CONVERSION_TEST(test_untouchable),      CONVERSION_TEST(test_cannot_sign),
+		CONVERSION_TEST(test_binary),      CONVERSION_TEST(test_binary_converted), CONVERSION_TEST(test_binary_unchunked),
 	};
 
 	if (argc < 2)

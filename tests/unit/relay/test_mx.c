@@ -237,10 +237,12 @@ static void test_second_turn(void **state)
 static void test_tls(void **state)
 {
 	struct world *w = *state;
+	struct tls_certificate certificate = { w->chain_pem, w->key_pem };
+	struct tls_server_options options = { .certificates = &certificate, .n = 1, .minimum = TLS_1_2 };
 	struct verdict why;
 
 	open_mx(w, 0, "127.0.0.8");
-	w->mx[0].tls = tls_server_context(w->chain_pem, w->key_pem, TLS_1_2, &w->arena, &why);
+	w->mx[0].tls = tls_server_context(&options, &w->arena, &why);
 	w->mx[0].features = "STARTTLS\nPIPELINING";
 	w->config.delivery.reuse = 1;
 	names_add_address(&w->names, "example.test", "127.0.0.8");

@@ -286,18 +286,6 @@ static void test_too_large(void **state)
 	assert_int_equal(w->sink.mails, 0);
 }
 
-static void test_requiretls(void **state)
-{
-	struct world *w = *state;
-
-	w->like.options = 1;
-	start(w);
-	deliver(w, 1, "a@x");
-	expect(result_of(w, 1), 0, PERM, 550, "5.7.30", "REQUIRETLS");
-	assert_int_equal(result_of(w, 1)->gate, 0);
-	assert_int_equal(w->sink.sessions, 0);
-}
-
 /* Quotas are the upstream's, not the message's: whatever the class of the reply. */
 static void test_quota_at_mail(void **state)
 {
@@ -400,7 +388,6 @@ int main(int argc, char **argv)
 		RELAY_TEST(test_utf8),
 		RELAY_TEST(test_utf8_known),
 		RELAY_TEST(test_too_large),
-		RELAY_TEST(test_requiretls),
 		RELAY_TEST(test_quota_at_mail),
 		RELAY_TEST(test_quota_in_between),
 		RELAY_TEST(test_login_faults),

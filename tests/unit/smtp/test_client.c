@@ -30,6 +30,9 @@ struct dialogue {
 	const char *envid, *orcpt;
 	unsigned ret, notify;
 	bool plain;
+	int by_s, priority; /* priority: RFC 6710's */
+	unsigned by_mode;
+	bool require_tls;
 };
 
 struct play {
@@ -141,6 +144,10 @@ static void call(struct play *p, struct str line)
 	char bytes[1024];
 
 	t.plain = p->d->plain;
+	t.by_s = p->d->by_s;
+	t.by_mode = p->d->by_mode;
+	t.priority = (unsigned)(p->d->priority + PRIORITY_NORMAL);
+	t.require_tls = p->d->require_tls;
 	t.envid = str_of(p->d->envid);
 	t.ret = p->d->ret;
 	t.orcpt = p->d->orcpt ? orcpt : NULL;
@@ -287,7 +294,58 @@ static void run_dialogue(const struct dialogue *d, bool byte_by_byte)
 	"E: RECIPIENT 0 " class " " code " " text "\nE: RECIPIENT 1 " class " " code " " text "\nE: DONE " class " " code " " text
 #define GROUP_2 "U: send a@x b@x\nC: MAIL FROM:<s@example.org>\nC: RCPT TO:<a@x>\nC: RCPT TO:<b@x>\nC: DATA\n"
 
+#define HELLO_ALL                                                                                                                \
+	"S: 220 mx.example.net ESMTP\nC: EHLO relay.example.org\nS: 250-mx.example.net\nS: 250-PIPELINING\nS: 250-8BITMIME\n"    \
+	"S: 250-CHUNKING\nS: 250-BINARYMIME\nS: 250-REQUIRETLS\nS: 250-DELIVERBY 30\nS: 250 MT-PRIORITY MIXER\nE: READY\n"
+#define SEND_1 "U: send a@x\nC: MAIL FROM:<s@example.org>"
+
 static const struct dialogue dialogues[] = {
+	{ "binary text in a chunk, not a byte is added",
+	  HELLO_ALL SEND_1
+	  " BODY=BINARYMIME\nC: RCPT TO:<a@x>\nS: 250 Ok\nS: 250 Ok\nE: TEXT\nU: text a\\0\\n.\\rb\nU: end\nC: BDAT 6 LAST\n"
+	  "B: 6\nS: 250 queued\nE: RECIPIENT 0 ok 250 - queued\nE: DONE ok 250 - queued none reusable\nE: READY\n",
+	  .body = BODY_BINARYMIME },
+	{ "binary text without CHUNKING",
+	  "S: 220 mx.example.net ESMTP\nC: EHLO relay.example.org\nS: 250-mx.example.net\nS: 250-8BITMIME\nS: 250 BINARYMIME\nE: READY\n"
+	  "U: send a@x\nE: RECIPIENT 0 perm 554 5.6.3 the message needs BINARYMIME, which the next hop lacks\n"
+	  "E: DONE perm 554 5.6.3 the message needs BINARYMIME, which the next hop lacks none reusable\nE: READY\n",
+	  .body = BODY_BINARYMIME },
+	{ "binary text with CHUNKING alone",
+	  HELLO_CHUNKING
+	  "U: send a@x\nE: RECIPIENT 0 perm 554 5.6.3 the message needs BINARYMIME, which the next hop lacks\n"
+	  "E: DONE perm 554 5.6.3 the message needs BINARYMIME, which the next hop lacks none reusable\nE: READY\n",
+	  .body = BODY_BINARYMIME },
+	{ "binary text never goes by DATA",
+	  HELLO_ALL "U: send a@x\nE: RECIPIENT 0 perm 554 5.6.3 the message needs BINARYMIME, which the next hop lacks\n"
+		    "E: DONE perm 554 5.6.3 the message needs BINARYMIME, which the next hop lacks none reusable\nE: READY\n",
+	  .body = BODY_BINARYMIME, .plain = true },
+	{ "no such body",
+	  HELLO_ALL "U: send a@x\nE: RECIPIENT 0 perm 554 5.6.3 the message needs BINARYMIME, which the next hop lacks\n"
+		    "E: DONE perm 554 5.6.3 the message needs BINARYMIME, which the next hop lacks none reusable\nE: READY\n",
+	  .body = 7 },
+	{ "8 bits in a chunk, the last line is ended",
+	  HELLO_ALL SEND_1
+	  " BODY=8BITMIME\nC: RCPT TO:<a@x>\nS: 250 Ok\nS: 250 Ok\nE: TEXT\nU: text hi\nU: end\nC: BDAT 4 LAST\nB: 4\n"
+	  "S: 250 queued\nE: RECIPIENT 0 ok 250 - queued\nE: DONE ok 250 - queued none reusable\nE: READY\n",
+	  .body = BODY_8BITMIME },
+	{ "treatment", HELLO_ALL SEND_1 " BY=120;RT MT-PRIORITY=-4 REQUIRETLS\nC: RCPT TO:<a@x>\n", .tls = true, .by_s = 120,
+	  .by_mode = BY_RETURN | BY_TRACE, .priority = -4, .require_tls = true },
+	{ "treatment: late, and urgent", HELLO_ALL SEND_1 " BY=-7;N MT-PRIORITY=9\nC: RCPT TO:<a@x>\n", .by_s = -7,
+	  .by_mode = BY_NOTIFY, .priority = 9 },
+	{ "treatment: nine digits", HELLO_ALL SEND_1 " BY=999999999;N\nC: RCPT TO:<a@x>\n", .by_s = 2000000000,
+	  .by_mode = BY_NOTIFY },
+	{ "treatment: trace alone is nothing", HELLO_ALL SEND_1 "\nC: RCPT TO:<a@x>\n", .by_s = 5, .by_mode = BY_TRACE },
+	{ "treatment that the server does not know", HELLO_PIPELINING SEND_1 "\nC: RCPT TO:<a@x>\nC: DATA\n", .by_s = 120,
+	  .by_mode = BY_RETURN, .priority = 3 },
+	{ "REQUIRETLS that the server does not know",
+	  HELLO_PIPELINING
+	  "U: send a@x\nE: RECIPIENT 0 perm 550 5.7.30 the message demands REQUIRETLS, which the next hop lacks\n"
+	  "E: DONE perm 550 5.7.30 the message demands REQUIRETLS, which the next hop lacks none reusable\nE: READY\n",
+	  .tls = true, .require_tls = true },
+	{ "REQUIRETLS without TLS",
+	  HELLO_ALL "U: send a@x\nE: RECIPIENT 0 perm 550 5.7.30 the message demands REQUIRETLS, which the next hop lacks\n"
+		    "E: DONE perm 550 5.7.30 the message demands REQUIRETLS, which the next hop lacks none reusable\nE: READY\n",
+	  .require_tls = true },
 	{ "one by one",
 	  HELLO "U: send a@x b@x\nC: MAIL FROM:<s@example.org> SIZE=10\nS: 250 2.1.0 Ok\nC: RCPT TO:<a@x>\nS: 250 2.1.5 Ok\n"
 		"C: RCPT TO:<b@x>\nS: 250 2.1.5 Ok\nC: DATA\nS: 354 go\nE: TEXT\nU: text hi\\r\\n\nU: end\nC: hi\nC: .\n"
@@ -594,6 +652,16 @@ static void test_peer(void **state)
 	assert_int_equal(smtp_client_peer(c)->size, 0);
 	assert_int_equal(smtp_client_peer(c)->rcptmax, 9);
 	smtp_client_free(c);
+
+	c = ready_client(&config, "250-mx\r\n250-BinaryMIME\r\n250-DELIVERBY 600\r\n250 MT-PRIORITY STANAG4406\r\n");
+	assert_int_equal(smtp_client_peer(c)->features, PEER_BINARYMIME | PEER_DELIVERBY | PEER_MT_PRIORITY);
+	assert_int_equal(smtp_client_peer(c)->by_min_s, 600);
+	smtp_client_free(c);
+
+	c = ready_client(&config, "250-mx\r\n250 DELIVERBY soon\r\n");
+	assert_int_equal(smtp_client_peer(c)->features, PEER_DELIVERBY);
+	assert_int_equal(smtp_client_peer(c)->by_min_s, 0);
+	smtp_client_free(c);
 }
 
 /* Whatever the server sends, memory and texts stay bounded. */
@@ -641,6 +709,35 @@ static void test_bounds(void **state)
 	assert_true(smtp_client_next(c, &e));
 	assert_int_equal(e.type, CLIENT_FAILED);
 	assert_int_equal(e.fault, FAULT_PEER);
+	smtp_client_free(c);
+}
+
+/* Any bytes whatever, in pieces, arrive as they are. */
+static void test_binary(void **state)
+{
+	struct smtp_client_config config = { .hostname = S("h") };
+	struct smtp_client *c = ready_client(&config, "250-hi\r\n250-CHUNKING\r\n250 BINARYMIME\r\n");
+	struct str recipients[] = { S("a@x") };
+	struct smtp_transaction t = { .sender = S("s@x"), .body = BODY_BINARYMIME, .recipients = recipients, .recipients_n = 1 };
+	struct smtp_client_event e;
+	char bytes[1024];
+
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = (char)(i * 7 + i / 256);
+	memcpy(bytes, "\r\n.\r\n.", 7);
+	smtp_client_send(c, &t);
+	smtp_client_feed(c, S("250 Ok\r\n"));
+	assert_false(smtp_client_next(c, &e));
+	smtp_client_feed(c, S("250 Ok\r\n"));
+	assert_true(smtp_client_next(c, &e));
+	assert_int_equal(e.type, CLIENT_TEXT);
+	buf_clear(smtp_client_output(c));
+	for (size_t i = 0; i < sizeof bytes; i += 64)
+		smtp_client_text(c, str_make(bytes + i, 64));
+	smtp_client_text_end(c);
+	assert_int_equal(smtp_client_output(c)->n, 16 + sizeof bytes);
+	assert_memory_equal(buf_view(smtp_client_output(c)).p, "BDAT 1024 LAST\r\n", 16);
+	assert_memory_equal(buf_view(smtp_client_output(c)).p + 16, bytes, sizeof bytes);
 	smtp_client_free(c);
 }
 
@@ -831,14 +928,9 @@ static void test_progress(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_dialogues),
-		cmocka_unit_test(test_peer),
-		cmocka_unit_test(test_bounds),
-		cmocka_unit_test(test_window),
-		cmocka_unit_test(test_long_initial_response),
-		cmocka_unit_test(test_transcript),
-		cmocka_unit_test(test_steps),
-		cmocka_unit_test(test_progress),
+		cmocka_unit_test(test_dialogues),  cmocka_unit_test(test_peer),   cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_binary),     cmocka_unit_test(test_window), cmocka_unit_test(test_long_initial_response),
+		cmocka_unit_test(test_transcript), cmocka_unit_test(test_steps),  cmocka_unit_test(test_progress),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* test_dialog.c - plays the dialogues of tests/dialog (see README there) with the server machine, once in pieces as large as they come
- * and once byte by byte. */
+/* test_dialog.c - plays the dialogues of tests/dialog (see README there) with the server machine: in pieces as large as they come, in small
+ * ones, and with everything that the client sends cut in two at each place where it can be cut. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -12,20 +12,37 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const struct smtp_server_config config = {
+static uint64_t now_ms(void)
+{
+	return 1795301717000; /* 2026-11-21T22:55:17Z */
+}
+
+/* As the live daemon is configured in tests/integration/test_dialogs.py. */
+static const struct smtp_server_config usual = {
 	.hostname = { "relay.example.org", 17 },
 	.mechanisms = { "PLAIN LOGIN", 11 },
+	.domain = { "example.org", 11 },
 	.message_size = 1 << 20,
 	.recipients = 10,
 	.commands = 100,
 	.errors = 20,
+	.future_release_s = 30 * 86400,
+	.now_ms = now_ms,
 	.tls_required = true,
 	.can_starttls = true,
 };
 
+/* How what the client sends at once is cut: into pieces of `step` bytes, or in two behind byte `split`; 0: not so. */
+struct cut {
+	size_t step, split;
+};
+
 /* The server's user: one account, which may send as itself only. */
 struct peer {
+	struct smtp_server_config config;
 	struct smtp_server *s;
+	struct cut cut;
+	size_t longest; /* bytes that were sent at once */
 	bool ended, starting_tls;
 	enum { NO_LOGIN, WANT_NAME, WANT_PASSWORD, WANT_PLAIN } login;
 	struct str where; /* of the dialogue, for messages */
@@ -81,17 +98,20 @@ static void act(struct peer *p, const struct smtp_event *e)
 	}
 }
 
-static void feed(struct peer *p, struct str bytes, bool by_byte)
+static void feed(struct peer *p, struct str bytes)
 {
 	struct smtp_event e;
+	bool first = true;
 
-	while (bytes.n > 0) {
-		size_t n = by_byte ? 1 : bytes.n;
-
+	if (bytes.n > p->longest)
+		p->longest = bytes.n;
+	for (size_t n; bytes.n > 0; bytes = str_from(bytes, n), first = false) {
+		n = p->cut.step > 0 ? p->cut.step : bytes.n;
+		if (first && p->cut.split > 0 && p->cut.split < n)
+			n = p->cut.split;
 		assert_true(smtp_server_feed(p->s, str_head(bytes, n)));
 		while (smtp_server_next(p->s, &e))
 			act(p, &e);
-		bytes = str_from(bytes, n);
 	}
 }
 
@@ -123,13 +143,44 @@ static void expect(struct peer *p, struct str pattern)
 	snprintf(got, sizeof(got), "%.*s", STR_ARG(str_head(v, n)));
 	snprintf(want, sizeof(want), "%.*s", STR_ARG(pattern));
 	if (n == v.n || fnmatch(want, got, 0) != 0)
-		fail_msg("%.*s: expected \"%s\", got \"%s\"", STR_ARG(p->where), want, got);
+		fail_msg("%.*s in steps of %zu, cut at %zu: expected \"%s\", got \"%s\"", STR_ARG(p->where), p->cut.step,
+			 p->cut.split, want, got);
 	buf_consume(out, n + 2);
 }
 
-static void play_line(struct peer *p, struct str line, bool by_byte)
+/* "SET name value": a configuration that the live daemon of the tests does not have. */
+static void set(struct peer *p, struct str line)
 {
-	char bytes[8192];
+	const struct {
+		struct str name;
+		uint64_t *number;
+	} numbers[] = {
+		{ S("messages"), &p->config.messages },
+		{ S("recipients"), &p->config.recipients },
+		{ S("future_release"), &p->config.future_release_s },
+	};
+	size_t space = str_find(line, ' ');
+	struct str name = str_head(line, space), value = str_from(line, space + 1);
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		if (!str_eq(name, numbers[i].name))
+			continue;
+		assert_true(str_to_u64(value, numbers[i].number));
+		return;
+	}
+	if (str_eq(name, S("domain")))
+		p->config.domain = value;
+	else if (str_eq(name, S("auth_equals")))
+		p->config.auth_equals = str_eq(value, S("1"));
+	else if (str_eq(name, S("trust")))
+		smtp_server_trust(p->s, str_eq(value, S("1")));
+	else
+		fail_msg("%.*s: what is \"%.*s\"?", STR_ARG(p->where), STR_ARG(line));
+}
+
+static void play_line(struct peer *p, struct str line)
+{
+	static char bytes[8192];
 	struct str rest = str_from(line, 3);
 
 	if (str_starts(line, S("C:")) || str_starts(line, S("c:"))) {
@@ -138,9 +189,9 @@ static void play_line(struct peer *p, struct str line, bool by_byte)
 		if (view.n > 0 && !smtp_server_in_text(p->s))
 			fail_msg("%.*s: unexpected \"%.*s\" before \"%.*s\"", STR_ARG(p->where), STR_ARG(view), STR_ARG(line));
 		if (line.p[0] == 'C')
-			feed(p, str_make(bytes, (size_t)snprintf(bytes, sizeof(bytes), "%.*s\r\n", STR_ARG(rest))), by_byte);
+			feed(p, str_make(bytes, (size_t)snprintf(bytes, sizeof(bytes), "%.*s\r\n", STR_ARG(rest))));
 		else
-			feed(p, unescape(rest, bytes), by_byte);
+			feed(p, unescape(rest, bytes));
 	} else if (str_starts(line, S("S:"))) {
 		expect(p, rest);
 	} else if (str_eq(line, S("TLS"))) {
@@ -149,21 +200,35 @@ static void play_line(struct peer *p, struct str line, bool by_byte)
 		smtp_server_tls_started(p->s);
 	} else if (str_eq(line, S("CLOSE"))) {
 		assert_true(p->ended);
-	} else if (line.n > 0 && line.p[0] != '#') {
+	} else {
 		fail_msg("%.*s: what is \"%.*s\"?", STR_ARG(p->where), STR_ARG(line));
 	}
 }
 
-static void play(struct str text, const char *path, bool by_byte)
+/* The length of the longest thing that the client sends at once. */
+static size_t play(struct str text, const char *path, struct cut cut)
 {
-	struct peer p = { .s = smtp_server_new(&config), .where = str_of(path) };
+	struct peer p = { .config = usual, .where = str_of(path), .cut = cut };
+	bool begun = false;
 	struct str line;
 
-	smtp_server_greet(p.s);
-	while (str_split(&text, '\n', &line))
-		play_line(&p, line, by_byte);
+	p.s = smtp_server_new(&p.config);
+	while (str_split(&text, '\n', &line)) {
+		if (line.n == 0 || line.p[0] == '#')
+			continue;
+		if (str_starts(line, S("SET "))) {
+			assert_false(begun);
+			set(&p, str_from(line, 4));
+			continue;
+		}
+		if (!begun)
+			smtp_server_greet(p.s);
+		begun = true;
+		play_line(&p, line);
+	}
 	assert_int_equal(smtp_server_output(p.s)->n, 0);
 	smtp_server_free(p.s);
+	return p.longest;
 }
 
 static void test_dialog(void **state)
@@ -171,14 +236,18 @@ static void test_dialog(void **state)
 	const char *path = *state;
 	char *text = malloc(1 << 16);
 	FILE *f = fopen(path, "r");
-	size_t n;
+	size_t n, longest;
 
 	assert_non_null(f);
 	n = fread(text, 1, 1 << 16, f);
 	assert_true(n > 0 && n < 1 << 16);
 	fclose(f);
-	play(str_make(text, n), path, false);
-	play(str_make(text, n), path, true);
+	longest = play(str_make(text, n), path, (struct cut){ 0 });
+	assert_true(longest > 0);
+	for (size_t step = 1; step < 8; step++)
+		play(str_make(text, n), path, (struct cut){ .step = step });
+	for (size_t split = 1; split < longest; split++)
+		play(str_make(text, n), path, (struct cut){ .split = split });
 	free(text);
 }
 

@@ -187,6 +187,7 @@ struct accepted *message(struct fixture *f, uint64_t id, const char *to)
 				.origin = S("client"),
 				.prefix = S("Received: x\r\n"),
 				.place = PLACE_ROW,
+				.priority = PRIORITY_NORMAL,
 				.text = S("Subject: x\r\n\r\nhello\r\n"),
 				.event = S("size=22") };
 	m->size = m->text.n;
@@ -361,9 +362,13 @@ static void on_buckets(void *ctx, struct verdict v, const struct bucket_row *row
 	struct answer *a = take(ctx, v);
 
 	a->text = S("");
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		a->text = arena_printf(&a->f->arena, "%.*s%s%.*s %.*s %llu", STR_ARG(a->text), i ? "; " : "",
 				       STR_ARG(rows[i].key), STR_ARG(rows[i].rule), (unsigned long long)rows[i].tat_us);
+		if (rows[i].warned_at)
+			a->text =
+				arena_printf(&a->f->arena, "%.*s %llu", STR_ARG(a->text), (unsigned long long)rows[i].warned_at);
+	}
 }
 
 struct str buckets(struct fixture *f)
@@ -373,6 +378,69 @@ struct str buckets(struct fixture *f)
 	store_buckets(f->st, on_buckets, &a);
 	answer_wait(f, &a);
 	return a.text;
+}
+
+static void on_known(void *ctx, struct verdict v, const bool *yes, size_t n)
+{
+	struct answer *a = take(ctx, v);
+
+	a->text = S("");
+	for (size_t i = 0; i < n; i++)
+		a->text = arena_printf(&a->f->arena, "%.*s%s%s", STR_ARG(a->text), i ? " " : "", yes[i] ? "yes" : "no");
+}
+
+struct str known(struct fixture *f, const char *login, const char *addresses)
+{
+	struct str list[16], rest = str_of(addresses);
+	struct answer a = { .f = f };
+	size_t n = 0;
+
+	while (n < 16 && str_split(&rest, ' ', &list[n]))
+		n++;
+	store_known(f->st, str_of(login), list, n, on_known, &a);
+	answer_wait(f, &a);
+	assert_int_equal(a.v.class, OK);
+	return a.text;
+}
+
+struct verdict put_ban(struct fixture *f, const char *key, uint64_t level, uint64_t until, const char *reason)
+{
+	struct ban_row row = { .key = str_of(key), .level = level, .until = until, .reason = str_of(reason) };
+	struct answer a = { .f = f };
+
+	store_ban_put(f->st, &row, 1, on_done, &a);
+	answer_wait(f, &a);
+	return a.v;
+}
+
+static void on_bans(void *ctx, struct verdict v, const struct ban_row *rows, size_t n)
+{
+	struct answer *a = take(ctx, v);
+
+	a->text = S("");
+	for (size_t i = 0; i < n; i++)
+		a->text = arena_printf(&a->f->arena, "%.*s%s%.*s %llu %llu %.*s", STR_ARG(a->text), i ? "; " : "",
+				       STR_ARG(rows[i].key), (unsigned long long)rows[i].level, (unsigned long long)rows[i].until,
+				       STR_ARG(rows[i].reason));
+}
+
+struct str bans(struct fixture *f)
+{
+	struct answer a = { .f = f };
+
+	store_bans(f->st, on_bans, &a);
+	answer_wait(f, &a);
+	return a.text;
+}
+
+struct str domains(struct fixture *f, struct answer a)
+{
+	const struct due_lane *l = a.rows;
+	struct str all = S("");
+
+	for (size_t i = 0; i < a.n; i++)
+		all = arena_printf(&f->arena, "%.*s%s%.*s", STR_ARG(all), i ? " " : "", STR_ARG(l[i].domain));
+	return all;
 }
 
 struct store_stats stats_now(struct fixture *f)

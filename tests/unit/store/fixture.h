@@ -12,6 +12,7 @@
 #include "posthouse/arena.h"
 #include "posthouse/clock.h"
 #include "posthouse/id.h"
+#include "posthouse/smtp_server.h"
 #include "posthouse/store.h"
 
 #include <stdio.h>
@@ -86,8 +87,19 @@ struct store_stats stats_now(struct fixture *f);
 
 struct verdict put_bucket(struct fixture *f, const char *key, const char *rule, uint64_t tat_us);
 
-/* All buckets as "key rule tat_us; …". */
+/* All buckets as "key rule tat_us; …", with " warned_at" behind where somebody was told. */
 struct str buckets(struct fixture *f);
+
+/* Which of these addresses, separated by spaces, are known to the login: "yes no …". */
+struct str known(struct fixture *f, const char *login, const char *addresses);
+
+struct verdict put_ban(struct fixture *f, const char *key, uint64_t level, uint64_t until, const char *reason);
+
+/* All bans as "key level until reason; …". */
+struct str bans(struct fixture *f);
+
+/* The domains of an answer of lanes as "a b …". */
+struct str domains(struct fixture *f, struct answer a);
 
 /* All gates as "name failures down_until reason; …". */
 struct str gates(struct fixture *f);

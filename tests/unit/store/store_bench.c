@@ -1,7 +1,9 @@
-/* store_bench.c - how fast is the store? store_bench [MESSAGES [IN_FLIGHT [TEXT_BYTES [DOMAINS]]]] in a directory of its own below
- * the current one: accepts all messages, then leases and settles them all. Not a test. */
+/* store_bench.c - how fast is the store? store_bench [MESSAGES [IN_FLIGHT [TEXT_BYTES [DOMAINS [remember]]]]] in a directory of its own
+ * below the current one: accepts all messages, then leases and settles them all. With "remember" each message has a recipient to whom
+ * its login has never written, which is kept too, and charges two buckets. Not a test. */
 #include "posthouse/arena.h"
 #include "posthouse/log.h"
+#include "posthouse/smtp_server.h"
 #include "posthouse/store.h"
 
 #include <ftw.h>
@@ -19,6 +21,7 @@ struct bench {
 	struct store *st;
 	char dir[64];
 	uint64_t messages, in_flight, bytes, domains;
+	bool remember;
 	char *text;
 	uint64_t started, done, wal_max, cpu_us, began_ns, first_tenth_ns;
 	bool leasing, closed;
@@ -29,6 +32,7 @@ struct slot {
 	struct bench *b;
 	struct accepted m;
 	struct new_recipient r;
+	struct bucket_row charges[2];
 	char address[64];
 };
 
@@ -52,6 +56,7 @@ static void start_accept(struct slot *s)
 	s->r = (struct new_recipient){ .address = str_of(s->address), .orcpt = S("") };
 	s->m.id = id;
 	s->m.token = id;
+	s->charges[0].tat_us = s->charges[1].tat_us = NOW * 1000 + id;
 	store_accept(b->st, &s->m, on_accepted, s);
 }
 
@@ -205,6 +210,7 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc && i <= 4; i++)
 		if (!str_to_u64(str_of(argv[i]), arguments[i - 1]) || *arguments[i - 1] == 0)
 			die(64, "%s: not a positive number", argv[i]);
+	b.remember = argc > 5 && str_eq(str_of(argv[5]), S("remember"));
 	if (!mkdtemp(b.dir) || uv_loop_init(&b.loop) != 0)
 		die(70, "no directory here");
 	b.text = xmalloc(b.bytes);
@@ -214,6 +220,8 @@ int main(int argc, char **argv)
 	from = b.began_ns = uv_hrtime();
 	for (uint64_t i = 0; i < b.in_flight && b.started < b.messages; i++) {
 		slots[i].b = &b;
+		slots[i].charges[0] = (struct bucket_row){ .key = S("user:alice"), .rule = S("messages 200/1h") };
+		slots[i].charges[1] = (struct bucket_row){ .key = S("user:alice"), .rule = S("recipients 500/1h") };
 		slots[i].m =
 			(struct accepted){ .received_at = NOW,
 					   .expires_at = NOW,
@@ -225,6 +233,10 @@ int main(int argc, char **argv)
 					   .size = b.bytes,
 					   .recipients = &slots[i].r,
 					   .recipients_n = 1,
+					   .priority = PRIORITY_NORMAL,
+					   .remember = b.remember,
+					   .charges = slots[i].charges,
+					   .charges_n = b.remember ? 2 : 0,
 					   .event = S("sender=a@example.org") };
 		start_accept(&slots[i]);
 	}

@@ -19,6 +19,9 @@ struct child {
 struct job {
 	struct child *child;
 	struct accepted *m;
+	struct new_recipient r;
+	struct bucket_row charge;
+	char address[40], key[40];
 	struct outcome o;
 };
 
@@ -63,6 +66,14 @@ static void start_job(struct job *j)
 {
 	j->m->id = j->child->next_id++;
 	j->m->token = j->m->id * 3;
+	(void)snprintf(j->address, sizeof(j->address), "b%llu@a.org", (unsigned long long)j->m->id);
+	(void)snprintf(j->key, sizeof(j->key), "user:%llu", (unsigned long long)j->m->id);
+	j->r = (struct new_recipient){ .address = str_of(j->address), .orcpt = S("") };
+	j->charge = (struct bucket_row){ .key = str_of(j->key), .rule = S("messages 1/1h"), .tat_us = j->m->id };
+	j->m->recipients = &j->r;
+	j->m->charges = &j->charge;
+	j->m->charges_n = 1;
+	j->m->remember = true;
 	store_accept(j->child->f.st, j->m, on_accepted, j);
 }
 
@@ -132,6 +143,14 @@ static void life(struct fixture *f, uint64_t first_id, bool settle, const char *
 		assert_int_equal(show_now(f, accepted[i], 0, 1).v.class, OK);
 	for (size_t i = 0; i < settled_n; i++)
 		assert_int_equal(show_now(f, settled[i], 0, 1).message->open, 0);
+	/* Each message with its charge and its known recipient, or none of the three. */
+	assert_str(fixture_sql(f, "SELECT (SELECT count(*) FROM message)=(SELECT count(*) FROM known)"), "1");
+	assert_str(fixture_sql(f, "SELECT (SELECT count(*) FROM message)=(SELECT count(*) FROM bucket)"), "1");
+	assert_str(
+		fixture_sql(
+			f,
+			"SELECT count(*) FROM message WHERE NOT EXISTS(SELECT 1 FROM bucket WHERE key='user:'||id AND tat_us=id)"),
+		"0");
 	/* The counters, which start from what is on the disk, agree with it. */
 	assert_int_equal(stats_now(f).open_messages, stats_now(f).waiting);
 }

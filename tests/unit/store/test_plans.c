@@ -12,8 +12,7 @@ static const struct {
 };
 
 /* These walk over an index that holds only what they look for, over a table that stays small, or sort one message's rows. */
-static const char *const may_scan[] = { "removing", "gates",        "buckets",    "buckets_forget",
-					"counters", "counters_put", "transcripts" };
+static const char *const may_scan[] = { "removing", "gates", "buckets", "bans", "counters", "counters_put", "transcripts" };
 
 /* What a line of a plan must not be. */
 static bool is_slow(struct str line)
@@ -68,6 +67,14 @@ static void lanes_are_found_by_time(void **state)
 		  "SEARCH lane USING COVERING INDEX lane_next (next_at>? AND next_at<?)" },
 		{ "SELECT id FROM lane INDEXED BY lane_next WHERE next_at=1 AND id>2 AND next_at<=3 ORDER BY id",
 		  "SEARCH lane USING COVERING INDEX lane_next (next_at=? AND id>?)" },
+		{ "SELECT id,domain,login,next_at FROM lane INDEXED BY lane_priority WHERE priority=1 AND next_at>2 AND next_at<=3"
+		  " ORDER BY next_at,id",
+		  "SEARCH lane USING INDEX lane_priority (priority=? AND next_at>? AND next_at<?)" },
+		{ "SELECT id,domain,login,next_at FROM lane INDEXED BY lane_priority WHERE priority=1 AND next_at=2 AND id>3"
+		  " AND +next_at<=4 ORDER BY id",
+		  "SEARCH lane USING INDEX lane_priority (priority=? AND next_at=? AND id>?)" },
+		{ "SELECT priority FROM lane INDEXED BY lane_priority WHERE priority<1 ORDER BY priority DESC LIMIT 1",
+		  "SEARCH lane USING COVERING INDEX lane_priority (priority<?)" },
 		{ "SELECT message,n FROM recipient INDEXED BY recipient_due WHERE state=1 AND lane=1 AND (attempts>0)=0 AND due_at<=3"
 		  " ORDER BY due_at",
 		  "SEARCH recipient USING INDEX recipient_due (lane=? AND <expr>=? AND due_at<?)" },

@@ -1,0 +1,180 @@
+/* limits.c - `posthouse limits show|reset`: what logins have used of their limits, who is banned, whose breaker has tripped. */
+#include "cli.h"
+
+#include "posthouse/log.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+static int usage(FILE *out, int code)
+{
+	fprintf(out,
+		"usage: posthouse [-c FILE] limits show [WHO] [--json]\n"
+		"       posthouse [-c FILE] limits reset WHO | --all [--json]\n\n"
+		"WHO is a login, or the address of a client. show: all limits of a login, or what is in use by anybody.\n"
+		"reset empties the limits of a login and of its devices, lifts its ban and ends what its breaker began;\n"
+		"of an address it lifts the ban and forgets failed logins. Held mail waits for `posthouse queue release`.\n");
+	return code;
+}
+
+static bool is_address(const char *who)
+{
+	struct in6_addr to;
+	char text[INET6_ADDRSTRLEN];
+	size_t n = strcspn(who, "/");
+
+	if (n >= sizeof text)
+		return false;
+	memcpy(text, who, n);
+	text[n] = '\0';
+	return inet_pton(AF_INET, text, &to) == 1 || inet_pton(AF_INET6, text, &to) == 1;
+}
+
+/* The login as the queue knows it: with its realm. */
+static struct str full_name(struct arena *a, const char *config_path, const char *who)
+{
+	struct config_faults faults = { 0 };
+	struct config *c;
+	struct str name;
+
+	if (strchr(who, '@') || is_address(who))
+		return arena_str(a, str_of(who));
+	c = config_load(config_path, &faults);
+	name = arena_printf(a, "%s@%.*s", who, STR_ARG(c->auth.realm));
+	config_free(c);
+	return name;
+}
+
+/* ---- show ---- */
+
+static json_t *row_json(const struct rec_limit_row *r)
+{
+	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:o}", "of", json_text(r->key), "rule", json_text(r->rule), "used",
+			 (json_int_t)r->used, "amount", (json_int_t)r->amount, "wait_ms", (json_int_t)r->wait_ms, "text",
+			 json_text(r->text));
+}
+
+/* "user:alice@example.org" without the word. */
+static struct str name_of(struct str key)
+{
+	return str_from(key, str_find(key, ':') + 1);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct rec_limit_row *x = a, *y = b;
+	int order = str_cmp(name_of(x->key), name_of(y->key));
+
+	return order ? order : str_cmp(x->rule, y->rule);
+}
+
+/* Bytes in a unit that people can read. */
+static struct str amount_text(struct arena *a, const struct rec_limit_row *r, uint64_t n)
+{
+	if (!str_starts(r->rule, S("bytes ")) || n < 10 * 1024)
+		return arena_printf(a, "%llu", (unsigned long long)n);
+	if (n < 10 * 1024 * 1024)
+		return arena_printf(a, "%llu KB", (unsigned long long)n / 1024);
+	return arena_printf(a, "%llu MB", (unsigned long long)n / (1024 * 1024));
+}
+
+static void print_row(struct arena *a, const struct rec_limit_row *r)
+{
+	printf("    %-32.*s ", STR_ARG(printable(a, r->rule)));
+	if (str_eq(r->rule, S("ban")))
+		printf("for %.*s more (number %llu): %.*s", STR_ARG(age_text(a, r->wait_ms)), (unsigned long long)r->used,
+		       STR_ARG(printable(a, r->text)));
+	else if (str_eq(r->rule, S("breaker")))
+		printf("%.*s", STR_ARG(printable(a, r->text)));
+	else if (r->amount > 0)
+		printf("%.*s of %.*s used", STR_ARG(amount_text(a, r, r->used)), STR_ARG(amount_text(a, r, r->amount)));
+	else
+		printf("%llu", (unsigned long long)r->used);
+	if (r->amount > 0 && r->wait_ms > 0)
+		printf("; the next one in %.*s", STR_ARG(age_text(a, r->wait_ms < 1000 ? 1000 : r->wait_ms)));
+	printf("\n");
+}
+
+static void print_rows(struct arena *a, const struct rec_limit_row *rows, size_t n)
+{
+	struct str last = S("");
+
+	for (size_t i = 0; i < n; i++) {
+		if (!str_eq(name_of(rows[i].key), last))
+			printf("%.*s\n", STR_ARG(printable(a, name_of(rows[i].key))));
+		last = name_of(rows[i].key);
+		print_row(a, &rows[i]);
+	}
+	if (n == 0)
+		printf("no limit is in use, and nobody is banned\n");
+}
+
+/* All pages first: rows of one name are together then. */
+static int show(struct session *s, struct str who, bool json)
+{
+	struct msg_limits_page ask = { .user = who };
+	struct rec_limit_row *rows = NULL;
+	size_t n = 0;
+
+	do {
+		const struct msg_limits_rows *m = &session_ask(s, MSG_limits_page, &ask, MSG_limits_rows)->limits_rows;
+
+		rows = xrealloc(rows, (n + m->rows.n + 1) * sizeof *rows);
+		if (m->rows.n > 0)
+			memcpy(rows + n, m->rows.at, m->rows.n * sizeof *rows);
+		n += m->rows.n;
+		ask.cursor = m->cursor;
+	} while (ask.cursor);
+	qsort(rows, n, sizeof *rows, by_name);
+	for (size_t i = 0; json && i < n; i++)
+		json_print(row_json(&rows[i]));
+	if (!json)
+		print_rows(&s->arena, rows, n);
+	free(rows);
+	return EX_OK;
+}
+
+/* ---- reset ---- */
+
+static int reset(struct session *s, struct str who, bool json)
+{
+	struct msg_limits_reset ask = { .user = who };
+	const struct msg_limits_were_reset *m = &session_ask(s, MSG_limits_reset, &ask, MSG_limits_were_reset)->limits_were_reset;
+
+	if (json)
+		json_print(json_pack("{s:I}", "reset", (json_int_t)m->count));
+	else if (m->count == 0)
+		printf("nothing was in use\n");
+	else
+		printf("%llu limits and bans begin anew\n", (unsigned long long)m->count);
+	if (!json && str_find(who, '@') < who.n)
+		printf("mail that is held stays held: \"posthouse queue list --user %.*s\" shows it, \"posthouse queue release --user "
+		       "%.*s\" sends it\n",
+		       STR_ARG(who), STR_ARG(who));
+	return EX_OK;
+}
+
+int command_limits(int argc, char **argv, const char *config_path)
+{
+	bool json = take_flag(&argc, argv, "--json"), all = take_flag(&argc, argv, "--all");
+	const char *verb = argc > 1 ? argv[1] : "show";
+	bool resets = strcmp(verb, "reset") == 0;
+	struct str who = S("");
+	struct session s;
+	int code;
+
+	if (strcmp(verb, "help") == 0)
+		return usage(stdout, EX_OK);
+	if ((!resets && strcmp(verb, "show") != 0) || argc > 3)
+		return usage(stderr, EX_USAGE);
+	if (resets && (argc == 3) == all)
+		die(EX_USAGE, "limits reset: whose? A login, an address, or --all");
+	session_open(&s, config_path);
+	if (argc == 3)
+		who = full_name(&s.arena, config_path, argv[2]);
+	code = resets ? reset(&s, who, json) : show(&s, who, json);
+	session_close(&s);
+	return code;
+}

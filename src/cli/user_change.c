@@ -1,0 +1,136 @@
+/* user_change.c - an account added, changed or removed. With a running relay its login role changes the file, asked over the control
+ * socket; without one we take the lock of the state directory and do it ourselves, as the user that the relay becomes, so that no file
+ * in there ever belongs to root. A password never leaves this process: only its verifier does. */
+#include "user.h"
+
+#include "posthouse/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+/* ---- with the relay, or without ---- */
+bool become_user(const struct passwd *user)
+{
+	return initgroups(user->pw_name, user->pw_gid) == 0 && setgid(user->pw_gid) == 0 && setuid(user->pw_uid) == 0;
+}
+
+/* The state directory as it would be after the first start. */
+static void make_state_dir(const char *path, const struct passwd *user)
+{
+	if (mkdir(path, 0700) == 0) {
+		if (user && chown(path, user->pw_uid, user->pw_gid) != 0)
+			die(EX_CANTCREAT, "%s: %s", path, strerror(errno));
+	} else if (errno != EEXIST) {
+		die(errno == EACCES ? EX_NOPERM : EX_CANTCREAT, "%s: %s", path, strerror(errno));
+	}
+}
+
+/* No relay runs: become its user and hold its lock until we end. */
+static void take_over(struct user_command *u)
+{
+	const struct passwd *user = NULL;
+	const char *run_as = arena_cstr(&u->arena, u->config->run_as);
+	int fd;
+
+	if (geteuid() == 0) {
+		user = getpwnam(run_as);
+		if (!user)
+			die(EX_CONFIG, "run_as: there is no user \"%s\" on this machine", run_as);
+	}
+	make_state_dir(u->state_dir, user);
+	if (user && !become_user(user))
+		die(EX_OSERR, "cannot become %s: %s", run_as, strerror(errno));
+	fd = open(arena_cstr(&u->arena, arena_printf(&u->arena, "%s/lock", u->state_dir)),
+		  O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		die(errno == EACCES ? EX_NOPERM : EX_CANTCREAT, "%s/lock: %s", u->state_dir, strerror(errno));
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+		die(EX_TEMPFAIL, "%s is in use, but no relay answers at %.*s: is it just starting or ending?", u->state_dir,
+		    STR_ARG(u->config->control));
+}
+
+void connect_or_take_over(struct user_command *u)
+{
+	const char *why;
+
+	u->control = control_open(u->config->control, &why);
+	if (u->control)
+		return;
+	if (errno != ENOENT && errno != ECONNREFUSED)
+		die(errno == EACCES ? EX_NOPERM : EX_UNAVAILABLE, "%.*s: %s", STR_ARG(u->config->control), why);
+	take_over(u);
+}
+
+/* ---- changing ---- */
+/* The salt that another password of the account has: the new verifier must share it. Who may not read the file gets none, and the
+ * relay's refusal if there is one. */
+static struct str shared_verifier(struct user_command *u)
+{
+	struct verdict why;
+	struct accounts *accounts = accounts_open(u->state_dir, &why);
+	struct str verifier = str_of("");
+
+	for (size_t i = 0; accounts && i < accounts_count(accounts); i++) {
+		const struct account *account = accounts_at(accounts, i);
+
+		if (str_eq(account->name, u->name) && !str_eq(account->device, u->device))
+			verifier = arena_str(&u->arena, account->verifier);
+	}
+	accounts_close(accounts);
+	return verifier;
+}
+
+static struct verdict change_by_relay(struct user_command *u, struct str verifier)
+{
+	struct msg_account_change m = {
+		.operation = u->operation, .name = u->name, .device = u->device, .verifier = verifier, .expires_at = u->expires_at
+	};
+	union ipc_message *answer;
+	const char *why;
+
+	if (!control_call(u->control, MSG_account_change, &m, MSG_account_changed, &u->arena, &answer, &why))
+		die(EX_UNAVAILABLE, "%s", why);
+	return answer->account_changed.verdict;
+}
+
+static struct verdict change_here(struct user_command *u, struct str verifier)
+{
+	struct verdict v;
+	struct accounts *accounts = accounts_open(u->state_dir, &v);
+
+	if (accounts)
+		v = verdict_keep(&u->arena, accounts_change(accounts, u->operation, u->name, u->device, verifier, u->expires_at));
+	accounts_close(accounts);
+	return v;
+}
+
+/* The verifier, if any, and the change; once more when the account got another password meanwhile. */
+struct verdict user_change(struct user_command *u)
+{
+	struct str verifier = str_of(""), shared = str_of("");
+	struct verdict v;
+
+	for (int attempt = 0; attempt < 2; attempt++) {
+		if (u->operation != ACCOUNT_REMOVE) {
+			struct str now = shared_verifier(u);
+
+			if (attempt && str_eq(now, shared))
+				break;
+			shared = now;
+			v = account_verifier(&u->arena, shared, secret_view(&u->password), &verifier);
+			if (v.class != OK)
+				return v;
+		}
+		v = u->control ? change_by_relay(u, verifier) : change_here(u, verifier);
+		if (v.class != PERM || u->operation == ACCOUNT_REMOVE)
+			break;
+	}
+	return v;
+}

@@ -1,0 +1,97 @@
+/* user_password.c - where a new password comes from: a generator, the first line of standard input, or somebody at the terminal. */
+#include "user.h"
+
+#include "posthouse/accounts.h"
+#include "posthouse/log.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sysexits.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define PASSWORD_MAX 1024
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal)
+{
+	interrupted = signal;
+}
+
+/* One line from a descriptor, byte by byte: what follows it is not ours. */
+static bool read_line(int fd, struct secret *line_out)
+{
+	char line[PASSWORD_MAX + 1];
+	size_t n = 0;
+	ssize_t got = 0;
+
+	while (n < sizeof(line) && (got = read(fd, line + n, 1)) == 1 && line[n] != '\n')
+		n++;
+	if (n && n < sizeof(line) && line[n - 1] == '\r')
+		n--;
+	if (n <= PASSWORD_MAX)
+		secret_set(line_out, str_make(line, n));
+	wipe(line, sizeof(line));
+	return n > 0 && n <= PASSWORD_MAX && !interrupted && got >= 0;
+}
+
+bool read_password_line(struct secret *password_out)
+{
+	return read_line(STDIN_FILENO, password_out);
+}
+
+/* Ask at the terminal, without showing what is typed. */
+static bool ask(int tty, const char *question, struct secret *answer_out)
+{
+	struct sigaction action = { .sa_handler = on_interrupt }, old[3];
+	static const int signals[] = { SIGINT, SIGTERM, SIGQUIT };
+	struct termios shown, hidden;
+	bool answered;
+
+	if (tcgetattr(tty, &shown) != 0)
+		return false;
+	hidden = shown;
+	hidden.c_lflag &= ~(tcflag_t)ECHO;
+	for (size_t i = 0; i < 3; i++) /* the terminal must not be left mute */
+		sigaction(signals[i], &action, &old[i]);
+	dprintf(tty, "%s", question);
+	answered = tcsetattr(tty, TCSAFLUSH, &hidden) == 0 && read_line(tty, answer_out);
+	tcsetattr(tty, TCSAFLUSH, &shown);
+	dprintf(tty, "\n");
+	for (size_t i = 0; i < 3; i++)
+		sigaction(signals[i], &old[i], NULL);
+	if (interrupted)
+		raise(interrupted);
+	return answered;
+}
+
+static void ask_twice(struct secret *password_out)
+{
+	int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	struct secret again = { 0 };
+
+	if (tty < 0)
+		die(EX_NOINPUT, "no terminal to ask for the password: give it on standard input, or use --generate");
+	if (!ask(tty, "Password: ", password_out) || !ask(tty, "Again: ", &again))
+		die(EX_NOINPUT, "no password was given");
+	if (!same_secret(secret_view(password_out), secret_view(&again)))
+		die(EX_DATAERR, "the two passwords differ");
+	secret_fini(&again);
+	close(tty);
+}
+
+void get_password(struct secret *password_out, bool generate, bool from_stdin)
+{
+	if (generate) {
+		if (account_generate_password(password_out).class != OK)
+			die(EX_OSERR, "no random numbers");
+	} else if (from_stdin || !isatty(STDIN_FILENO)) {
+		if (!read_password_line(password_out))
+			die(EX_NOINPUT, "expected a password of at most %d bytes on the first line of standard input",
+			    PASSWORD_MAX);
+	} else {
+		ask_twice(password_out);
+	}
+}

@@ -1,0 +1,122 @@
+/* network.c - addresses and networks of the configuration against the addresses that clients come from. */
+#include "schema.h"
+
+#include <arpa/inet.h>
+
+/* An address of either family; IPv4 in IPv6 has become IPv4. `bits` of it count. */
+struct network {
+	int family;
+	unsigned bits;
+	unsigned char bytes[16];
+};
+
+/* Without the scope of a link-local address ("fe80::1%eth0"). False: no address. */
+static bool read_address(struct str s, struct network *out)
+{
+	static const unsigned char v4_in_v6[12] = { [10] = 0xff, [11] = 0xff }; /* RFC 4291 2.5.5.2 */
+	char text[INET6_ADDRSTRLEN + 1] = "";
+
+	s = str_head(s, str_find(s, '%'));
+	*out = (struct network){ .family = AF_INET, .bits = 32 };
+	if (s.n == 0 || s.n >= sizeof(text) || memchr(s.p, 0, s.n))
+		return false;
+	memcpy(text, s.p, s.n);
+	if (inet_pton(AF_INET, text, out->bytes) == 1)
+		return true;
+	out->family = AF_INET6;
+	out->bits = 128;
+	if (inet_pton(AF_INET6, text, out->bytes) != 1)
+		return false;
+	if (memcmp(out->bytes, v4_in_v6, sizeof(v4_in_v6)) == 0) {
+		out->family = AF_INET;
+		out->bits = 32;
+		memmove(out->bytes, out->bytes + 12, 4);
+	}
+	return true;
+}
+
+/* "ADDRESS" or "ADDRESS/BITS"; the bits of IPv4 in IPv6 count from the IPv6 address's first. */
+static bool read_network(struct str s, struct network *out)
+{
+	size_t slash = str_find(s, '/');
+	bool written_v6 = str_find(s, ':') < s.n;
+	uint64_t bits;
+
+	if (!read_address(str_head(s, slash), out))
+		return false;
+	if (slash == s.n)
+		return true;
+	if (!str_to_u64(str_from(s, slash + 1), &bits))
+		return false;
+	if (out->family == AF_INET && written_v6) {
+		if (bits < 96)
+			return false;
+		bits -= 96;
+	}
+	if (bits > out->bits)
+		return false;
+	out->bits = (unsigned)bits;
+	return true;
+}
+
+/* Are the first `bits` the same? */
+static bool same_bits(const unsigned char *a, const unsigned char *b, unsigned bits)
+{
+	unsigned whole = bits / 8, rest = bits % 8;
+
+	if (memcmp(a, b, whole) != 0)
+		return false;
+	return rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0;
+}
+
+bool network_contains(struct str network, struct str address)
+{
+	struct network n, a;
+
+	return read_network(network, &n) && read_address(address, &a) && n.family == a.family &&
+	       same_bits(n.bytes, a.bytes, n.bits);
+}
+
+bool networks_contain(const struct str_list *networks, struct str address)
+{
+	for (size_t i = 0; i < networks->n; i++)
+		if (network_contains(networks->at[i], address))
+			return true;
+	return false;
+}
+
+bool networks_overlap(struct str a, struct str b)
+{
+	struct network x, y;
+
+	return read_network(a, &x) && read_network(b, &y) && x.family == y.family &&
+	       same_bits(x.bytes, y.bytes, x.bits < y.bits ? x.bits : y.bits);
+}
+
+bool network_wider(struct str network, unsigned v4_bits, unsigned v6_bits)
+{
+	struct network n;
+
+	return read_network(network, &n) && n.bits < (n.family == AF_INET ? v4_bits : v6_bits);
+}
+
+struct str network_of(struct arena *a, struct str address)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct network n;
+
+	if (!read_address(address, &n))
+		return arena_str(a, address);
+	if (n.family == AF_INET6)
+		memset(n.bytes + 8, 0, 8);
+	inet_ntop(n.family, n.bytes, text, sizeof(text));
+	return n.family == AF_INET6 ? arena_printf(a, "%s/64", text) : arena_str(a, str_of(text));
+}
+
+const struct cfg_device *device_at(const struct config *c, struct str address)
+{
+	for (size_t i = 0; i < c->devices_n; i++)
+		if (networks_contain(&c->devices[i].networks, address))
+			return &c->devices[i];
+	return NULL;
+}

@@ -1,0 +1,61 @@
+/* exchange.h - one login under way, for the files about it: exchange.c its life, exchange_step.c what is done with an answer of the client,
+ * exchange_start.c how it begins. The calls that others may make are in login.h. */
+#ifndef POSTHOUSE_LOGIN_EXCHANGE_H
+#define POSTHOUSE_LOGIN_EXCHANGE_H
+
+#include "cyrus.h"
+#include "login.h"
+
+enum exchange_state { EXCHANGE_NEW, EXCHANGE_WORKING, EXCHANGE_WAITING, EXCHANGE_ORPHANED, EXCHANGE_CLOSING };
+
+/* What the next answer of the client is. */
+enum expectation { EXPECT_START, EXPECT_STEP, EXPECT_USER, EXPECT_PASSWORD };
+
+struct exchange {
+	struct login *login;
+	struct list link; /* in login->exchanges but when ORPHANED or CLOSING */
+	struct channel *ch;
+	uint64_t session, call;
+	enum exchange_state state;
+	enum expectation expects;
+	struct arena arena; /* of the few lines below */
+	const char *mechanism, *hostname;
+	struct str client; /* its address, for the log */
+	struct conversation_config config;
+	uint64_t step_ms; /* the time limit of a step */
+	uint64_t step_began_at;
+	struct conversation *conversation; /* made by the first worker */
+	struct secret user, response;      /* `response` is the worker's while WORKING */
+	bool has_response;
+	struct cache_key key; /* of what is being checked */
+	uint64_t generation;  /* of the accounts it is checked against */
+	struct conversation_result result;
+	struct job job;
+	uv_timer_t timer;
+};
+
+/* ---- exchange.c ---- */
+struct exchange *exchange_find(struct login *l, const struct channel *ch, uint64_t session);
+void exchange_enter(struct exchange *e, enum exchange_state state);
+void exchange_close(struct exchange *e);
+
+/* Nobody waits for it any more: a worker that has it is let finish, one that has not begun is called back. */
+void exchange_leave(struct exchange *e);
+
+void answer_verdict(struct channel *ch, uint64_t call, struct verdict v);
+void count_login(struct login *l, struct verdict v);
+
+/* ---- exchange_step.c ---- */
+/* What the client said, as the next step. */
+void exchange_take_response(struct exchange *e, struct str response);
+
+/* LOGIN's first answer is the name, which may come with the command. */
+void exchange_take_user(struct exchange *e, struct str user);
+
+/* The step that is next, with what the client said so far. */
+void exchange_begin(struct exchange *e);
+
+/* 334: ask the client for more. */
+void exchange_ask(struct exchange *e, enum expectation expects, struct str challenge);
+
+#endif

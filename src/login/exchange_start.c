@@ -1,0 +1,105 @@
+/* exchange_start.c - how a login begins, or why it does not. */
+#include "exchange.h"
+#include "posthouse/log.h"
+
+#include <stdlib.h>
+
+#define OPEN_MAX       4096 /* at once; each holds a Cyrus connection of some KiB */
+#define STUCK_PATIENCE 3    /* time limits */
+
+static bool allowed(const struct config *c, struct str mechanism)
+{
+	for (size_t i = 0; i < c->auth.mechanisms.n; i++)
+		if (str_ieq(c->auth.mechanisms.at[i], mechanism))
+			return true;
+	return false;
+}
+
+/* With every thread at a back-end that does not answer, nobody else's turn would come in time: they hear so at once. Threads cannot be
+ * ended, a process can: when half of them have been stuck for long, the role ends, and its successor has all of them again. */
+static bool all_stuck(struct login *l)
+{
+	uint64_t limit = l->config->auth.timeout_ms;
+	unsigned most = workers_most(l->workers);
+
+	if (l->on_stuck && workers_stuck(l->workers, (1 + STUCK_PATIENCE) * limit) >= most / 2)
+		l->on_stuck(l);
+	return workers_stuck(l->workers, limit) == most;
+}
+
+/* OK, or why this login does not even begin. */
+static struct verdict may_start(struct login *l, const struct msg_login_start *m)
+{
+	struct verdict v;
+
+	if (m->tls_bits == 0 && m->tls_version == 0) /* submission offers no AUTH then; a second wall */
+		return perm(538, S("5.7.11"), S("encryption required for authentication"));
+	if (!allowed(l->config, m->mechanism))
+		return perm(504, S("5.5.4"), S("unrecognized authentication mechanism"));
+	if (l->open_exchanges >= OPEN_MAX)
+		return temp(454, S("4.7.0"), S("too many logins at once, try again later"));
+	if (all_stuck(l))
+		return temp(454, S("4.7.0"), S("authentication is not possible at present"));
+	v = login_refresh(l);
+	if (v.class != OK && backend_is_ours(l->backend) && !directory_accounts(l->directory))
+		return temp(454, S("4.7.0"), S("authentication is not possible at present"));
+	return ok();
+}
+
+static struct exchange *exchange_new(struct login *l, struct channel *ch, const struct msg_login_start *m)
+{
+	const struct config *c = l->config;
+	struct exchange *e = NEW(struct exchange);
+	char *mechanism;
+
+	e->login = l;
+	e->ch = ch;
+	e->session = m->session;
+	e->call = m->call;
+	e->step_ms = c->auth.timeout_ms;
+	e->client = arena_str(&e->arena, m->client);
+	e->mechanism = mechanism = (char *)arena_cstr(&e->arena, m->mechanism);
+	for (size_t i = 0; mechanism[i]; i++)
+		if (mechanism[i] >= 'a' && mechanism[i] <= 'z')
+			mechanism[i] -= 32;
+	e->config.service = "smtp";
+	e->config.hostname = arena_cstr(&e->arena, c->hostname.n ? c->hostname : S("localhost"));
+	e->config.realm = arena_str(&e->arena, c->auth.realm.n ? c->auth.realm : c->hostname);
+	e->config.tls_bits = m->tls_bits < 1024 ? (unsigned)m->tls_bits : 1024;
+	e->config.offers_binding = allowed(c, S("SCRAM-SHA-256-PLUS"));
+	e->config.exporter = arena_str(&e->arena, m->cb_exporter);
+	e->config.end_point = arena_str(&e->arena, m->cb_end_point);
+	uv_timer_init(l->loop, &e->timer);
+	e->timer.data = e;
+	list_append(&l->exchanges, &e->link);
+	l->open_exchanges++;
+	return e;
+}
+
+void exchange_start(struct login *l, struct channel *ch, const struct msg_login_start *m)
+{
+	struct exchange *e = exchange_find(l, ch, m->session);
+	struct verdict v;
+
+	if (e)
+		exchange_leave(e); /* the session began anew */
+	v = may_start(l, m);
+	if (v.class != OK) {
+		count_login(l, v);
+		answer_verdict(ch, m->call, v);
+		return;
+	}
+	e = exchange_new(l, ch, m);
+	if (strcmp(e->mechanism, "LOGIN") == 0) {
+		if (m->has_initial)
+			exchange_take_user(e, m->initial);
+		else
+			exchange_ask(e, EXPECT_USER, S("Username:"));
+		return;
+	}
+	e->expects = EXPECT_START;
+	if (m->has_initial)
+		exchange_take_response(e, m->initial);
+	else
+		exchange_begin(e);
+}

@@ -1,0 +1,228 @@
+/* exchange_step.c - what is done with an answer of the client: looked for in the cache, checked by a worker within the time limit, and
+ * answered.
+ *
+ * LOGIN, which no standard describes, is our own dialogue of two challenges over Cyrus' check of a password. */
+#include "exchange.h"
+#include "posthouse/clock.h"
+#include "posthouse/log.h"
+
+#define CLIENT_MS       (10 * 60 * 1000) /* submission ends its sessions long before */
+#define FAULT_REPEAT_MS 60000            /* the same fault is logged once in this time */
+
+/* Other back-ends answer a little sooner or later when they do not know the name: one look-up less, no hash. What comes at the next
+ * multiple of this does not show it. */
+#define GRAIN_MS 50
+
+static void on_worked(struct job *job, bool ran);
+static void on_time_limit(uv_timer_t *timer);
+static void on_grain(uv_timer_t *timer);
+
+static const struct verdict unable = { TEMP, 454, { "4.7.0", 5 }, { "authentication is not possible at present", 41 } };
+
+/* ---- the log ---- */
+/* A fault of ours, once a minute while it is the same. */
+static void log_fault(struct login *l, struct str reason)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (reason.n == 0)
+		return;
+	if (str_eq(reason, secret_view(&l->fault)) && now - l->fault_logged_at < FAULT_REPEAT_MS)
+		return;
+	log_error(NULL, "login.faulted", kv("reason", reason));
+	secret_set(&l->fault, reason);
+	l->fault_logged_at = now;
+}
+
+/* What an operator should know of a refused login, and its client should not. */
+static void log_refusal(const struct exchange *e)
+{
+	const struct conversation_result *r = &e->result;
+	struct log log = { .session = e->session };
+
+	if (r->misbound.n)
+		log_warning(&log, "login.misbound", kv("reason", r->misbound), kv("client", e->client));
+	if (r->verdict.class == PERM && r->name.n && directory_expired(e->login->directory, r->name, r->device))
+		log_warning(&log, "login.expired", kv("login", r->name), kv("device", r->device), kv("client", e->client));
+}
+
+/* ---- the cache ---- */
+/* RFC 4616: authorization id, NUL, name, NUL, password. False: not so, or acting for another; Cyrus will say what it is. */
+static bool read_plain(struct exchange *e, struct str response, struct str *name_out, struct str *device_out,
+		       struct str *password_out)
+{
+	struct str acts_for = str_head(response, str_find(response, '\0'));
+	struct str rest = str_from(response, acts_for.n + 1);
+	struct str user = str_head(rest, str_find(rest, '\0')), name, device;
+
+	*password_out = str_from(rest, user.n + 1);
+	if (!account_parse_name(&e->arena, user, e->config.realm, name_out, device_out))
+		return false;
+	if (acts_for.n == 0)
+		return true;
+	return account_parse_name(&e->arena, acts_for, e->config.realm, &name, &device) && str_eq(name, *name_out) &&
+	       (device.n == 0 || str_eq(device, *device_out));
+}
+
+/* Is what the client has just said a password that fitted a short while ago, and whose time is not over? Then no worker is needed. Other
+ * back-ends do not tell when a password changes, so what they said is not kept. */
+static bool in_cache(struct exchange *e)
+{
+	struct str response = secret_view(&e->response), name, device, password = response;
+	struct login *l = e->login;
+	bool readable;
+
+	e->key.usable = false;
+	e->generation = directory_generation(l->directory);
+	if (!e->has_response || !backend_is_ours(l->backend))
+		return false;
+	if (e->expects == EXPECT_PASSWORD)
+		readable = account_parse_name(&e->arena, secret_view(&e->user), e->config.realm, &name, &device);
+	else
+		readable = strcmp(e->mechanism, "PLAIN") == 0 && read_plain(e, response, &name, &device, &password);
+	if (!readable)
+		return false;
+	e->key = cache_key_of(l->cache, name, device, password);
+	if (!cache_has(l->cache, &e->key, clock_mono_ms()) || directory_expired(l->directory, name, device))
+		return false;
+	e->result = (struct conversation_result){ .verdict = ok_text(235, S("2.7.0"), S("authentication successful")),
+						  .name = name,
+						  .device = device };
+	l->from_cache++;
+	return true;
+}
+
+/* ---- steps ---- */
+/* On a worker: touches nothing of the exchange that the loop might touch meanwhile. */
+static void work_step(struct job *job)
+{
+	struct exchange *e = CONTAINER_OF(job, struct exchange, job);
+	struct str response = e->has_response ? secret_view(&e->response) : (struct str){ NULL, 0 };
+
+	if (!e->conversation)
+		e->conversation = conversation_new(e->login->directory, &e->config);
+	if (!e->conversation)
+		e->result = (struct conversation_result){ .verdict = unable, .fault = S("Cyrus SASL cannot open a connection") };
+	else if (e->expects == EXPECT_PASSWORD)
+		e->result = conversation_check(e->conversation, secret_view(&e->user), response);
+	else if (e->expects == EXPECT_START)
+		e->result = conversation_start(e->conversation, e->mechanism, response);
+	else
+		e->result = conversation_step(e->conversation, response);
+}
+
+void exchange_ask(struct exchange *e, enum expectation expects, struct str challenge)
+{
+	e->expects = expects;
+	ipc_send_login_reply(e->ch,
+			     &(struct msg_login_reply){
+				     .call = e->call, .verdict = ok_text(334, str_of(""), str_of("")), .challenge = challenge },
+			     -1);
+	exchange_enter(e, EXCHANGE_WAITING);
+	uv_timer_start(&e->timer, on_time_limit, CLIENT_MS, 0);
+}
+
+/* A step is done, whoever did it. */
+static void conclude(struct exchange *e)
+{
+	const struct conversation_result *r = &e->result;
+
+	secret_fini(&e->response);
+	log_fault(e->login, r->fault);
+	if (r->verdict.class == OK && r->verdict.code == 334) {
+		exchange_ask(e, EXPECT_STEP, r->challenge);
+		return;
+	}
+	log_refusal(e);
+	count_login(e->login, r->verdict);
+	ipc_send_login_reply(
+		e->ch, &(struct msg_login_reply){ .call = e->call, .verdict = r->verdict, .login = r->name, .device = r->device },
+		-1);
+	exchange_close(e);
+}
+
+void exchange_begin(struct exchange *e)
+{
+	if (in_cache(e)) {
+		conclude(e);
+		return;
+	}
+	exchange_enter(e, EXCHANGE_WORKING);
+	e->step_began_at = clock_mono_ms();
+	e->job = (struct job){ .work = work_step, .done = on_worked };
+	uv_timer_start(&e->timer, on_time_limit, e->step_ms, 0);
+	workers_run(e->login->workers, &e->job);
+}
+
+static void on_worked(struct job *job, bool ran)
+{
+	struct exchange *e = CONTAINER_OF(job, struct exchange, job);
+
+	if (e->state == EXCHANGE_ORPHANED) {
+		exchange_close(e);
+		return;
+	}
+	uv_timer_stop(&e->timer);
+	if (!ran)
+		e->result = (struct conversation_result){ .verdict = unable, .fault = S("the system gives no more threads") };
+	if (e->result.verdict.class == OK && e->result.verdict.code == 235 &&
+	    e->generation == directory_generation(e->login->directory))
+		cache_put(e->login->cache, &e->key, clock_mono_ms());
+	if (backend_is_ours(e->login->backend) || (e->result.verdict.class == OK && e->result.verdict.code == 235))
+		conclude(e);
+	else
+		uv_timer_start(&e->timer, on_grain, GRAIN_MS - (clock_mono_ms() - e->step_began_at) % GRAIN_MS, 0);
+}
+
+static void on_grain(uv_timer_t *timer)
+{
+	conclude(timer->data);
+}
+
+/* The worker is late, or the client has been forgotten by its submission process. */
+static void on_time_limit(uv_timer_t *timer)
+{
+	struct exchange *e = timer->data;
+
+	if (e->state == EXCHANGE_WORKING) {
+		struct verdict late = temp(454, S("4.7.0"), S("authentication takes too long, try again later"));
+
+		log_fault(e->login, S("a login took longer than auth.timeout"));
+		count_login(e->login, late);
+		answer_verdict(e->ch, e->call, late);
+	}
+	exchange_leave(e);
+}
+
+void exchange_take_response(struct exchange *e, struct str response)
+{
+	secret_set(&e->response, response);
+	e->has_response = true;
+	exchange_begin(e);
+}
+
+void exchange_take_user(struct exchange *e, struct str user)
+{
+	secret_set(&e->user, user);
+	exchange_ask(e, EXPECT_PASSWORD, S("Password:"));
+}
+
+void exchange_step(struct login *l, struct channel *ch, const struct msg_login_step *m)
+{
+	struct exchange *e = exchange_find(l, ch, m->session);
+
+	if (!e) {
+		answer_verdict(ch, m->call, temp(454, S("4.7.0"), S("the login was interrupted, begin again")));
+		return;
+	}
+	if (e->state != EXCHANGE_WAITING) {
+		answer_verdict(ch, m->call, perm(503, S("5.5.1"), S("the last answer is still being checked")));
+		return;
+	}
+	e->call = m->call;
+	login_refresh(l); /* on a fault the accounts known before go on being used */
+	if (e->expects == EXPECT_USER)
+		exchange_take_user(e, m->response);
+	else
+		exchange_take_response(e, m->response);
+}

@@ -1,0 +1,33 @@
+/* address.h - the mailboxes of an address list with the places where they stand, for who wants to change them. */
+#ifndef POSTHOUSE_MAIL_ADDRESS_H
+#define POSTHOUSE_MAIL_ADDRESS_H
+
+#include "posthouse/mail.h"
+
+struct mailbox {
+	struct str address; /* in its one form: a view of the value, or in the arena; a local part alone when it has no domain */
+	struct str spec;    /* as it is written; a view of the value */
+	struct str name;    /* display name as it is written, with comments and folds between its words; "" = none */
+	struct str twin;    /* the display name when it is the same address again ("a@b <a@b>"); then `name` is "" */
+	bool has_domain;
+};
+typedef void (*mailbox_fn)(void *ctx, const struct mailbox *m);
+
+/* Go through the mailboxes in the order in which they stand. With `local_too` also those without a domain ("root", "Root <root>"),
+ * which can be completed (RFC 6409 8.2). False when the value is no address list in the sense of header_addresses(): `on_mailbox`
+ * may have been called all the same. */
+bool mailboxes_walk(struct arena *a, struct str value, bool local_too, mailbox_fn on_mailbox, void *ctx);
+
+/* The words at the front of a value that may be anything: a display name, if they can be one. */
+struct str leading_phrase(struct arena *a, struct str value);
+
+/* doubt.c: what parses alike everywhere, but is not seen alike. */
+
+/* Whether a comment holds what a reader that does not know comments takes for an address. */
+bool comment_is_doubtful(struct str comment);
+/* Whether an encoded word within `words` has control characters or angle brackets inside: some readers decode before they parse. */
+bool words_are_doubtful(struct str words);
+/* Whether an address has characters that are not seen, turn the text around, or are taken for "@" or "." (UTF-8 was checked). */
+bool address_is_doubtful(struct str address);
+
+#endif

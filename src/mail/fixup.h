@@ -1,0 +1,20 @@
+/* fixup.h - what the parts of the fix-up share: each may put a field in the place of another, in the arena. */
+#ifndef POSTHOUSE_MAIL_FIXUP_H
+#define POSTHOUSE_MAIL_FIXUP_H
+
+#include "posthouse/mail.h"
+
+/* A field of its own; `value` as it shall stand behind the colon. */
+struct header_field field_make(struct arena *a, struct str name, struct str value);
+
+/* fold.c: fold the field's lines that are longer than 998 bytes, where that is possible; false when it stays as it is. */
+bool fold_field(struct arena *a, struct header_field *f);
+
+/* rewrite.c: complete and rewrite the addresses in an address list. False when it would become larger than HEADER_MAX; true, and
+ * *value as it was, when nothing changes or the value is no address list. */
+bool rewrite_value(struct arena *a, const struct fixup_input *in, bool is_sender, struct str *value);
+
+/* The value of a From with in->force_from as its one address, and the display name of what stood there. */
+struct str forced_value(struct arena *a, const struct fixup_input *in, struct str value);
+
+#endif

@@ -1,0 +1,77 @@
+/* rewrite.c - other addresses in a field's value; every byte that does not belong to one stays. */
+#include "address.h"
+#include "fixup.h"
+
+struct rewriting {
+	struct arena *arena;
+	const struct fixup_input *in;
+	bool is_sender;
+	struct str value;
+	size_t done;    /* bytes of the value that are written to `out`, or replaced there */
+	struct buf out; /* empty until something changes */
+	bool full;
+};
+
+/* Put `address` in the place of a part of the value. */
+static void replace(struct rewriting *r, struct str part, struct str address)
+{
+	size_t at = (size_t)(part.p - r->value.p);
+
+	r->full = r->full || !buf_add(&r->out, str_make(r->value.p + r->done, at - r->done)) || !buf_add(&r->out, address);
+	r->done = at + part.n;
+}
+
+static void rewrite_mailbox(void *ctx, const struct mailbox *m)
+{
+	struct rewriting *r = ctx;
+	const struct fixup_input *in = r->in;
+	struct str address = m->address;
+
+	if (r->full)
+		return;
+	if (!m->has_domain)
+		address = arena_printf(r->arena, "%.*s@%.*s", STR_ARG(address), STR_ARG(in->domain));
+	if (in->rewrite)
+		address = in->rewrite(in->rewrite_ctx, r->arena, r->is_sender, address);
+	if (str_eq(address, m->address))
+		return; /* also when it is written in another form: "a"@b */
+	if (m->twin.n > 0)
+		replace(r, m->twin, address);
+	replace(r, m->spec, address);
+}
+
+bool rewrite_value(struct arena *a, const struct fixup_input *in, bool is_sender, struct str *value)
+{
+	struct rewriting r = { .arena = a, .in = in, .is_sender = is_sender, .value = *value };
+
+	if (in->domain.n == 0 && !in->rewrite)
+		return true;
+	buf_init(&r.out, HEADER_MAX);
+	bool good = mailboxes_walk(a, *value, in->domain.n > 0, rewrite_mailbox, &r);
+	if (good && r.done > 0) {
+		r.full = r.full || !buf_add(&r.out, str_from(*value, r.done));
+		*value = arena_str(a, buf_view(&r.out));
+	}
+	buf_fini(&r.out);
+	return !good || !r.full;
+}
+
+/* The first display name there is. */
+static void keep_name(void *ctx, const struct mailbox *m)
+{
+	struct str *name = ctx;
+
+	if (name->n == 0)
+		*name = m->name;
+}
+
+struct str forced_value(struct arena *a, const struct fixup_input *in, struct str value)
+{
+	struct str name = S("");
+
+	if (!mailboxes_walk(a, value, true, keep_name, &name))
+		name = leading_phrase(a, value);
+	if (name.n == 0)
+		return arena_printf(a, " %.*s", STR_ARG(in->force_from));
+	return arena_printf(a, " %.*s <%.*s>", STR_ARG(name), STR_ARG(in->force_from));
+}

@@ -1,0 +1,394 @@
+/* admission.c - connections and logins. */
+#include "queue.h"
+
+#include "posthouse/clock.h"
+
+#include <stdlib.h>
+
+#define VISITORS_MAX 200000 /* of one channel: far more than a submission process can have */
+#define CLIENT_MAX   100    /* bytes of an address */
+#define TELL_EACH_MS 60000
+
+static void on_tell(uv_timer_t *t);
+
+void admission_init(struct queue *q)
+{
+	struct admission *ad = &q->admission;
+
+	list_init(&ad->peers);
+	list_init(&ad->asking);
+	table_init(&ad->visitors);
+	table_init(&ad->places);
+	table_init(&ad->reservations);
+	queue_timer_init(q, &ad->tell);
+}
+
+/* ---- places ---- */
+
+static struct place *place_find(struct queue *q, struct str network)
+{
+	uint64_t hash = hash_text(network);
+
+	for (struct table_item *i = table_find(&q->admission.places, hash, NULL); i;
+	     i = table_find(&q->admission.places, hash, i)) {
+		struct place *p = CONTAINER_OF(i, struct place, in_table);
+
+		if (str_eq(str_of(p->name), network))
+			return p;
+	}
+	return NULL;
+}
+
+static struct place *place_enter(struct queue *q, struct str client)
+{
+	struct arena a = { 0 };
+	struct str network = network_of(&a, client);
+	struct place *p = place_find(q, network);
+
+	if (!p) {
+		p = NEW(struct place);
+		p->name = copy_text(network);
+		table_add(&q->admission.places, &p->in_table, hash_text(network));
+	}
+	p->visitors++;
+	p->strangers++;
+	arena_fini(&a);
+	return p;
+}
+
+static void place_leave(struct queue *q, struct place *p)
+{
+	p->strangers--;
+	if (--p->visitors > 0)
+		return;
+	table_remove(&q->admission.places, &p->in_table);
+	free(p->name);
+	free(p);
+}
+
+/* ---- visitors ---- */
+
+static struct admission_peer *peer_find(struct queue *q, const struct channel *ch)
+{
+	LIST_EACH (i, &q->admission.peers) { /* as many as there are submission processes */
+		struct admission_peer *p = CONTAINER_OF(i, struct admission_peer, in_peers);
+
+		if (p->channel == ch)
+			return p;
+	}
+	return NULL;
+}
+
+static struct admission_peer *peer_get(struct queue *q, struct channel *ch)
+{
+	struct admission_peer *p = peer_find(q, ch);
+
+	if (p)
+		return p;
+	p = NEW(struct admission_peer);
+	p->channel = ch;
+	list_init(&p->visitors);
+	list_append(&q->admission.peers, &p->in_peers);
+	return p;
+}
+
+struct visitor *visitor_find(struct queue *q, const struct channel *ch, uint64_t session)
+{
+	const struct admission_peer *p = peer_find(q, ch);
+	uint64_t hash = hash_numbers((uintptr_t)p, session);
+
+	for (struct table_item *i = p ? table_find(&q->admission.visitors, hash, NULL) : NULL; i;
+	     i = table_find(&q->admission.visitors, hash, i)) {
+		struct visitor *v = CONTAINER_OF(i, struct visitor, in_table);
+
+		if (v->peer == p && v->session == session)
+			return v;
+	}
+	return NULL;
+}
+
+static struct visitor *visitor_new(struct queue *q, struct admission_peer *p, uint64_t session, struct str client)
+{
+	struct visitor *v = NEW(struct visitor);
+
+	client = str_head(client, CLIENT_MAX);
+	v->queue = q;
+	v->peer = p;
+	v->session = session;
+	v->client = copy_text(client);
+	v->place = place_enter(q, client);
+	list_init(&v->reservations);
+	list_append(&p->visitors, &v->in_peer);
+	p->n++;
+	table_add(&q->admission.visitors, &v->in_table, hash_numbers((uintptr_t)p, session));
+	return v;
+}
+
+static void log_in(struct visitor *v, struct str login, struct str device)
+{
+	v->login = copy_text(login);
+	v->account = account_hold(account_of(v->queue, login));
+	v->device = account_hold(account_of_device(v->queue, login, device));
+	v->account->connections++;
+	v->place->strangers--;
+	v->queue->admission.logged_in++;
+}
+
+/* Who logs in a second time (a listed host may) does so as the new one. */
+static void log_out(struct visitor *v)
+{
+	if (!v->account)
+		return;
+	reservations_drop(v);
+	v->account->connections--;
+	v->place->strangers++;
+	v->queue->admission.logged_in--;
+	account_release(v->account);
+	account_release(v->device);
+	free(v->login);
+	v->login = NULL;
+	v->account = v->device = NULL;
+}
+
+static void visitor_free(struct visitor *v)
+{
+	struct queue *q = v->queue;
+
+	log_out(v);
+	reservations_drop(v);
+	place_leave(q, v->place);
+	table_remove(&q->admission.visitors, &v->in_table);
+	list_remove(&v->in_peer);
+	v->peer->n--;
+	free(v->client);
+	free(v);
+}
+
+static void peer_free(struct admission_peer *p)
+{
+	LIST_EACH (i, &p->visitors)
+		visitor_free(CONTAINER_OF(i, struct visitor, in_peer));
+	list_remove(&p->in_peers);
+	free(p);
+}
+
+void admission_peer_gone(struct queue *q, const struct channel *ch)
+{
+	struct admission_peer *p = peer_find(q, ch);
+
+	reserve_peer_gone(q, ch);
+	if (p)
+		peer_free(p);
+}
+
+void admission_fini(struct queue *q)
+{
+	LIST_EACH (i, &q->admission.peers)
+		peer_free(CONTAINER_OF(i, struct admission_peer, in_peers));
+	free(q->admission.last);
+	acquainted_fini(&q->acquainted);
+}
+
+bool admission_is_ready(const struct queue *q)
+{
+	return q->bans.known && q->buckets.known;
+}
+
+void admission_ready(struct queue *q)
+{
+	if (admission_is_ready(q))
+		intake_resume(q);
+}
+
+/* ---- the door ---- */
+
+/* A line each minute, however many are turned away: each ban has a line of its own. */
+static void tell(struct queue *q)
+{
+	struct admission *ad = &q->admission;
+
+	log_warning(NULL, "clients.refused", kv("banned", ad->banned), kv("too_many", ad->crowded), kv("last", ad->last));
+	ad->banned = ad->crowded = 0;
+	uv_timer_start(&ad->tell, on_tell, TELL_EACH_MS, 0);
+}
+
+static void on_tell(uv_timer_t *t)
+{
+	struct queue *q = t->data;
+
+	if (q->admission.banned + q->admission.crowded > 0)
+		tell(q);
+}
+
+static void count_refusal(struct queue *q, uint64_t *counter, struct str client)
+{
+	++*counter;
+	free(q->admission.last);
+	q->admission.last = copy_text(str_head(client, CLIENT_MAX));
+	if (!uv_is_active((uv_handle_t *)&q->admission.tell) && !q->closing)
+		tell(q);
+}
+
+static struct verdict network_banned(struct arena *a, uint64_t ms)
+{
+	return temp(421, S("4.7.0"),
+		    arena_printf(a, "too many failed logins from your network, try again in %.*s", STR_ARG(wait_words(a, ms))));
+}
+
+/* May this client come in? */
+static struct verdict judge_client(struct queue *q, struct arena *a, struct str client)
+{
+	struct str network = network_of(a, client);
+	uint64_t banned = network_banned_ms(q, network, clock_now_ms());
+	uint64_t most = role_config(q->role)->limits.connections_per_network;
+	const struct place *p = place_find(q, network);
+
+	if (device_at(role_config(q->role), client))
+		return ok(); /* a listed host, whatever another program on it did */
+	if (banned > 0) {
+		count_refusal(q, &q->admission.banned, client);
+		return network_banned(a, banned);
+	}
+	if (most == 0 || !p || p->strangers < most)
+		return ok();
+	count_refusal(q, &q->admission.crowded, client);
+	return temp(421, S("4.7.0"),
+		    arena_printf(a, "too many connections at once from your network, at most %llu that are not logged in",
+				 (unsigned long long)most));
+}
+
+void handle_admit(void *ctx, struct channel *ch, const struct msg_admit *m, int fd)
+{
+	struct queue *q = role_data(ctx);
+	struct verdict v = ok();
+	struct arena a = { 0 };
+
+	if (q && (visitor_find(q, ch, m->session) || peer_get(q, ch)->n >= VISITORS_MAX)) {
+		channel_close(ch, "a session is admitted twice, or there are too many");
+		return;
+	}
+	if (q)
+		v = judge_client(q, &a, str_head(m->client, CLIENT_MAX));
+	if (q && v.class == OK)
+		visitor_new(q, peer_get(q, ch), m->session, m->client);
+	ipc_send_admitted(ch, &(struct msg_admitted){ .call = m->call, .verdict = v }, -1);
+	arena_fini(&a);
+}
+
+void handle_present(void *ctx, struct channel *ch, const struct msg_present *m, int fd)
+{
+	struct queue *q = role_data(ctx);
+	struct visitor *v;
+
+	if (!q)
+		return;
+	if (visitor_find(q, ch, m->session) || peer_get(q, ch)->n >= VISITORS_MAX) {
+		channel_close(ch, "a session is presented twice, or there are too many");
+		return;
+	}
+	v = visitor_new(q, peer_get(q, ch), m->session, m->client);
+	if (m->login.n > 0)
+		log_in(v, m->login, m->device);
+}
+
+void handle_leave(void *ctx, struct channel *ch, const struct msg_leave *m, int fd)
+{
+	struct queue *q = role_data(ctx);
+	struct visitor *v = q ? visitor_find(q, ch, m->session) : NULL;
+
+	if (v)
+		visitor_free(v);
+}
+
+/* ---- logins ---- */
+
+static struct verdict login_banned(struct arena *a, uint64_t ms)
+{
+	return temp(454, S("4.7.0"), arena_printf(a, "too many failed logins, try again in %.*s", STR_ARG(wait_words(a, ms))));
+}
+
+/* Is the login, or the network, banned? A stranger cannot lock a user out: where the user got in lately, a ban of the login does not
+ * hold. The answer is the same whether the password was right or wrong, and nothing is counted. */
+static struct verdict judge_ban(struct visitor *v, struct arena *a, struct str login, uint64_t now)
+{
+	struct queue *q = v->queue;
+	uint64_t ms = network_banned_ms(q, str_of(v->place->name), now);
+
+	if (ms > 0)
+		return network_banned(a, ms);
+	ms = login.n > 0 ? login_banned_ms(q, login, now) : 0;
+	if (ms > 0 && !network_known(q, login, str_of(v->place->name), now))
+		return login_banned(a, ms);
+	return ok();
+}
+
+/* The password was wrong: count it. */
+static struct verdict judge_failure(struct visitor *v, struct arena *a, struct str login, uint64_t now)
+{
+	struct queue *q = v->queue;
+	struct str network = str_of(v->place->name), client = str_of(v->client);
+	bool login_is_banned = login.n > 0 && !network_known(q, login, network, now) && login_failed(q, login, client, now);
+
+	if (network_failed(q, network, client, now))
+		return network_banned(a, network_banned_ms(q, network, now));
+	if (login_is_banned)
+		return login_banned(a, login_banned_ms(q, login, now));
+	return perm(535, S("5.7.8"), S("Authentication failed"));
+}
+
+/* Not by a password, but because the configuration lists the host? */
+static bool is_listed(const struct msg_authenticated *m)
+{
+	return str_eq(m->mechanism, S("DEVICE"));
+}
+
+/* The password was right. */
+static struct verdict judge_success(struct visitor *v, struct arena *a, const struct msg_authenticated *m, uint64_t now)
+{
+	struct queue *q = v->queue;
+	struct account *account = account_of(q, m->login);
+
+	log_out(v);
+	if (account->connections_max > 0 && account->connections >= account->connections_max) {
+		count_refusal(q, &q->admission.crowded, str_of(v->client));
+		return temp(421, S("4.7.0"),
+			    arena_printf(a, "too many connections of this login at once, at most %llu",
+					 (unsigned long long)account->connections_max));
+	}
+	log_in(v, m->login, m->device);
+	if (!is_listed(m))
+		breaker_logged_in(account, str_of(v->place->name), now);
+	return ok();
+}
+
+void handle_authenticated(void *ctx, struct channel *ch, const struct msg_authenticated *m, int fd)
+{
+	struct queue *q = role_data(ctx);
+	struct visitor *visitor = q ? visitor_find(q, ch, m->session) : NULL;
+	struct msg_authorized answer = { .call = m->call, .verdict = ok() };
+	uint64_t now = clock_now_ms();
+	struct arena a = { 0 };
+
+	if (!visitor || !admission_is_ready(q)) {
+		answer.verdict = temp(454, S("4.7.0"), S("Temporary authentication failure, try again"));
+	} else {
+		if (!is_listed(m))
+			answer.verdict = judge_ban(visitor, &a, m->login, now);
+		if (answer.verdict.class == OK && m->success)
+			answer.verdict = judge_success(visitor, &a, m, now);
+		else if (answer.verdict.class == OK)
+			answer.verdict = judge_failure(visitor, &a, m->login, now);
+		if (answer.verdict.class == OK)
+			answer.reserving = reserving(visitor);
+	}
+	ipc_send_authorized(ch, &answer, -1);
+	arena_fini(&a);
+}
+
+/* ---- figures ---- */
+
+void admission_stats(struct queue *q)
+{
+	role_stat(q->role, S("connections"), q->admission.visitors.n, S(""));
+	role_stat(q->role, S("logged_in"), q->admission.logged_in, S(""));
+}

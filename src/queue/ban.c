@@ -1,0 +1,294 @@
+/* ban.c - bans and tripped breakers in memory, and their rows. */
+#include "queue.h"
+
+#include "posthouse/clock.h"
+
+#include <stdlib.h>
+
+#define STRANGERS_MAX 20000
+#define BATCH_MAX     500
+#define RETRY_MS      2000
+
+static void flush(struct queue *q);
+
+static void on_retry(uv_timer_t *t)
+{
+	flush(t->data);
+}
+
+void bans_init(struct queue *q)
+{
+	table_init(&q->bans.table);
+	list_init(&q->bans.recent);
+	list_init(&q->bans.dirty);
+	queue_timer_init(q, &q->bans.retry);
+}
+
+static void ban_free(struct ban *b)
+{
+	list_remove(&b->in_recent);
+	list_remove(&b->in_dirty);
+	free(b->key);
+	free(b->reason);
+	free(b);
+}
+
+void bans_fini(struct queue *q)
+{
+	for (size_t i = 0; i < TABLE_SLOTS; i++)
+		LIST_EACH (k, &q->bans.table.slots[i])
+			ban_free(CONTAINER_OF(k, struct ban, in_table.in_slot));
+	LIST_EACH (i, &q->bans.dirty) /* forgotten ones */
+		ban_free(CONTAINER_OF(i, struct ban, in_dirty));
+}
+
+/* ---- finding ---- */
+
+struct ban *ban_find(struct queue *q, struct str key)
+{
+	uint64_t hash = hash_text(key);
+
+	for (struct table_item *i = table_find(&q->bans.table, hash, NULL); i; i = table_find(&q->bans.table, hash, i)) {
+		struct ban *b = CONTAINER_OF(i, struct ban, in_table);
+
+		if (str_eq(str_of(b->key), key))
+			return b;
+	}
+	return NULL;
+}
+
+struct ban *ban_in_force(struct queue *q, struct str key, uint64_t now)
+{
+	struct ban *b = ban_find(q, key);
+
+	return b && b->until > now ? b : NULL;
+}
+
+static bool is_breaker(const struct ban *b)
+{
+	return str_starts(str_of(b->key), S("breaker:"));
+}
+
+static struct ban *get(struct queue *q, struct str key)
+{
+	struct ban *b = ban_find(q, key);
+
+	if (b)
+		return b;
+	b = NEW(struct ban);
+	b->key = copy_text(key);
+	b->reason = copy_text(S(""));
+	list_init(&b->in_recent);
+	list_init(&b->in_dirty);
+	table_add(&q->bans.table, &b->in_table, hash_text(key));
+	q->bans.strangers += !is_breaker(b);
+	return b;
+}
+
+/* ---- kept over restarts ---- */
+
+static void on_bans(void *ctx, struct verdict v, const struct ban_row *rows, size_t n)
+{
+	struct queue *q = ctx;
+	uint64_t now = clock_now_ms();
+
+	if (v.class != OK) {
+		log_error(NULL, "bans.unknown", kv("reply", v.text));
+		n = 0;
+	}
+	for (size_t i = 0; i < n && q->bans.table.n < 2 * STRANGERS_MAX; i++) {
+		struct ban *b;
+
+		if (rows[i].level == 0 || rows[i].until + BAN_REMEMBERED_MS <= now)
+			continue;
+		b = get(q, rows[i].key);
+		free(b->reason);
+		b->reason = copy_text(rows[i].reason);
+		b->level = rows[i].level;
+		b->until = rows[i].until;
+		if (!is_breaker(b))
+			list_append(&q->bans.recent, &b->in_recent);
+	}
+	q->bans.known = true;
+	admission_ready(q);
+}
+
+void bans_load(struct queue *q)
+{
+	store_bans(q->store, on_bans, q);
+}
+
+/* A batch on its way to the store. */
+struct batch {
+	struct queue *queue;
+	struct arena arena;
+	struct ban_row *rows;
+	size_t n;
+};
+
+static void on_saved(void *ctx, struct verdict v)
+{
+	struct batch *batch = ctx;
+	struct queue *q = batch->queue;
+	struct bans *all = &q->bans;
+
+	all->saving = false;
+	if (v.class != OK && !all->failing)
+		log_warning(NULL, "bans.unsaved", kv("bans", batch->n), kv("reply", v.text));
+	all->failing = v.class != OK;
+	for (size_t i = 0; all->failing && i < batch->n; i++) {
+		struct ban *b = ban_find(q, batch->rows[i].key);
+
+		if (b && list_empty(&b->in_dirty))
+			list_append(&all->dirty, &b->in_dirty);
+	}
+	arena_fini(&batch->arena);
+	free(batch);
+	if (all->failing && queue_may_store(q))
+		uv_timer_start(&all->retry, on_retry, RETRY_MS, 0);
+	else
+		flush(q);
+}
+
+static struct ban_row row_of(struct arena *a, const struct ban *b)
+{
+	return (struct ban_row){
+		.key = arena_str(a, str_of(b->key)),
+		.level = b->level,
+		.until = b->until,
+		.reason = arena_str(a, str_of(b->reason)),
+	};
+}
+
+/* One batch at a time: what changes meanwhile goes with the next. */
+static void flush(struct queue *q)
+{
+	struct batch *batch;
+
+	if (q->bans.saving || list_empty(&q->bans.dirty) || !queue_may_store(q))
+		return;
+	batch = NEW(struct batch);
+	batch->queue = q;
+	batch->rows = ARENA_ARRAY(&batch->arena, struct ban_row, BATCH_MAX);
+	LIST_EACH (i, &q->bans.dirty) {
+		struct ban *b = CONTAINER_OF(i, struct ban, in_dirty);
+
+		if (batch->n == BATCH_MAX)
+			break;
+		batch->rows[batch->n++] = row_of(&batch->arena, b);
+		list_remove(&b->in_dirty);
+		if (b->forgotten)
+			ban_free(b);
+	}
+	q->bans.saving = true;
+	store_ban_put(q->store, batch->rows, batch->n, on_saved, batch);
+}
+
+static void touch(struct queue *q, struct ban *b)
+{
+	if (list_empty(&b->in_dirty))
+		list_append(&q->bans.dirty, &b->in_dirty);
+	if (!q->bans.failing)
+		flush(q);
+}
+
+/* ---- beginning and ending ---- */
+
+static void take_out(struct queue *q, struct ban *b)
+{
+	table_remove(&q->bans.table, &b->in_table);
+	list_remove(&b->in_recent);
+	q->bans.strangers -= !is_breaker(b);
+}
+
+static void forget(struct queue *q, struct ban *b)
+{
+	take_out(q, b);
+	b->level = 0;
+	b->forgotten = true;
+	if (q->bans.failing)
+		ban_free(b);
+	else
+		touch(q, b);
+}
+
+/* Room for one more of a stranger: one that is over goes, else the oldest. */
+static void make_room(struct queue *q, uint64_t now)
+{
+	struct ban *oldest = NULL;
+
+	if (q->bans.strangers < STRANGERS_MAX)
+		return;
+	LIST_EACH (i, &q->bans.recent) {
+		struct ban *b = CONTAINER_OF(i, struct ban, in_recent);
+
+		if (!oldest || b->until <= now)
+			oldest = b;
+		if (b->until <= now)
+			break;
+	}
+	if (oldest)
+		forget(q, oldest);
+}
+
+struct ban *ban_put(struct queue *q, struct str key, uint64_t level, uint64_t until, struct str reason)
+{
+	struct ban *b;
+
+	make_room(q, clock_now_ms());
+	b = get(q, key);
+	free(b->reason);
+	b->reason = copy_text(reason);
+	b->level = level;
+	b->until = until;
+	list_remove(&b->in_recent);
+	if (!is_breaker(b))
+		list_append(&q->bans.recent, &b->in_recent);
+	touch(q, b);
+	return b;
+}
+
+struct ban_row ban_lift(struct queue *q, struct arena *a, struct ban *b)
+{
+	struct ban_row row;
+
+	take_out(q, b);
+	b->level = 0;
+	row = row_of(a, b);
+	ban_free(b);
+	return row;
+}
+
+void bans_collect(struct queue *q, uint64_t now)
+{
+	LIST_EACH (i, &q->bans.recent) {
+		struct ban *b = CONTAINER_OF(i, struct ban, in_recent);
+
+		if (b->until + BAN_REMEMBERED_MS <= now && list_empty(&b->in_dirty)) {
+			take_out(q, b);
+			ban_free(b);
+		}
+	}
+}
+
+/* ---- figures ---- */
+
+#define BREAKERS_SHOWN 50
+
+void bans_stats(struct queue *q)
+{
+	uint64_t now = clock_now_ms(), networks = 0, logins = 0, breakers = 0;
+
+	for (size_t i = 0; i < TABLE_SLOTS; i++)
+		LIST_EACH (k, &q->bans.table.slots[i]) {
+			const struct ban *b = CONTAINER_OF(k, struct ban, in_table.in_slot);
+
+			networks += b->until > now && str_starts(str_of(b->key), S("net:"));
+			logins += b->until > now && str_starts(str_of(b->key), S("login:"));
+			if (is_breaker(b) && breakers++ < BREAKERS_SHOWN)
+				role_stat(q->role, str_of(b->key), 1, str_of(b->reason));
+		}
+	role_stat(q->role, S("banned_networks"), networks, S(""));
+	role_stat(q->role, S("banned_logins"), logins, S(""));
+	role_stat(q->role, S("breakers_tripped"), breakers, S(""));
+}

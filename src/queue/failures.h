@@ -1,0 +1,37 @@
+/* failures.h - failed logins, counted per client network and per login name as it was tried, known or not; too many are banned, each time
+ * for longer. Names and networks are of strangers' choice: their number in memory and in the store is bounded. */
+#ifndef QUEUE_FAILURES_H
+#define QUEUE_FAILURES_H
+
+#include "bucket.h"
+
+struct queue;
+
+struct failures {
+	struct list recent; /* struct bucket, in_recent */
+	size_t n;
+};
+
+void failures_init(struct queue *q);
+
+/* The configuration has changed: failures of another rate do not count any more. */
+void failures_apply(struct queue *q);
+
+/* A bucket was read from the store, or is about to go: is it one of ours? */
+void failures_read(struct queue *q, struct bucket *b);
+void failures_gone(struct queue *q, struct bucket *b);
+
+/* Is the client network, is the login banned? How long yet, in ms; 0: no. */
+uint64_t network_banned_ms(struct queue *q, struct str network, uint64_t now);
+uint64_t login_banned_ms(struct queue *q, struct str login, uint64_t now);
+
+/* One more failed login from this network, by `client`; for this login. True: that is too much, it is banned from now on. */
+bool network_failed(struct queue *q, struct str network, struct str client, uint64_t now);
+bool login_failed(struct queue *q, struct str login, struct str client, uint64_t now);
+
+/* "net:192.0.2.1", "login:alice@example.org": the keys of buckets and bans; a name is cut to a bounded length, in lower case, without a
+ * device. */
+struct str network_key(struct arena *a, struct str network);
+struct str login_key(struct arena *a, struct str login);
+
+#endif

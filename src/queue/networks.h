@@ -1,0 +1,20 @@
+/* networks.h - from which client networks a login got in during the last 30 days: a ban of the login does not hold there, and its breaker
+ * counts new ones. Each is a bucket, "login:alice@example.org" "network 192.0.2.1", that ends 30 days after the last login. */
+#ifndef QUEUE_NETWORKS_H
+#define QUEUE_NETWORKS_H
+
+#include "account.h"
+
+/* Has the login, as it was tried, got in from there? */
+bool network_known(struct queue *q, struct str login, struct str network, uint64_t now);
+
+/* It got in. When it had done so before, ms; 0: not in the last 30 days. */
+uint64_t network_used(struct account *a, struct str network, uint64_t now);
+
+/* A bucket was read from the store: is it one of these? */
+void networks_read(struct queue *q, struct bucket *b);
+
+/* Let those go that ended. */
+void networks_collect(struct account *a, uint64_t now);
+
+#endif

@@ -1,0 +1,64 @@
+/* demands.c - what a message demands of its next hops: to be delivered by a time (RFC 2852), to go by verified TLS only (RFC 8689). */
+#include "relay.h"
+
+#include "posthouse/smtp_server.h"
+
+/* RFC 2852: what is not delivered by then comes back, and so a next hop that does not know of this gets none of it. */
+static bool must_return(const struct delivery *d)
+{
+	return d->deliver_by > 0 && (d->deliver_by_mode & ~(unsigned)BY_TRACE) == BY_RETURN;
+}
+
+static struct verdict demands_time(const struct delivery *d, uint64_t now_ms)
+{
+	if (must_return(d) && now_ms >= d->deliver_by)
+		return perm(554, S("5.4.7"), S("the time by which the message had to be delivered (DELIVERBY) is over"));
+	return ok();
+}
+
+int64_t demands_seconds(const struct delivery *d, uint64_t now_ms)
+{
+	int64_t left_s = (int64_t)(d->deliver_by - now_ms) / 1000;
+
+	return left_s < 1 && must_return(d) ? 1 : left_s; /* the last second has begun, and R must not say 0 */
+}
+
+/* RFC 8689 4.2.1: it must not go where the certificate is not verified. */
+static struct verdict check_tls(const struct delivery *d, bool mx, unsigned tls)
+{
+	if (!d->require_tls)
+		return ok();
+	if (mx)
+		return perm(550, S("5.7.30"),
+			    S("REQUIRETLS is demanded, and the TLS of the domain's mail servers is not verified"));
+	if (tls != UPSTREAM_IMPLICIT && tls != UPSTREAM_STARTTLS)
+		return perm(550, S("5.7.30"), S("REQUIRETLS is demanded, and the upstream is used without verified TLS"));
+	return ok();
+}
+
+struct verdict demands_check(const struct delivery *d, const struct pool *pool, uint64_t now_ms)
+{
+	struct verdict v = demands_time(d, now_ms);
+
+	return v.class == OK ? check_tls(d, pool->mx, pool->tls) : v;
+}
+
+struct verdict demands_check_peer(const struct connection *c, uint64_t now_ms)
+{
+	const struct smtp_peer *peer = smtp_client_peer(c->client);
+	const struct delivery *d = c->delivery;
+	struct verdict v = demands_time(d, now_ms);
+
+	if (v.class == OK)
+		v = check_tls(d, c->pool->mx, c->tls);
+	if (v.class == OK && d->require_tls && !(peer->features & PEER_REQUIRETLS))
+		return perm(550, S("5.7.30"), S("REQUIRETLS is demanded, and the next hop does not offer it"));
+	if (v.class != OK || !must_return(d))
+		return v;
+	if (!(peer->features & PEER_DELIVERBY))
+		return perm(554, S("5.4.7"),
+			    S("the message must come back when it is late (DELIVERBY), which the next hop cannot promise"));
+	if ((uint64_t)demands_seconds(d, now_ms) < peer->by_min_s)
+		return perm(554, S("5.4.7"), S("the next hop wants more time than is left for the message (DELIVERBY)"));
+	return v;
+}

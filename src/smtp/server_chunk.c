@@ -1,0 +1,212 @@
+/* server_chunk.c - BDAT (RFC 3030): the text in chunks, whose lengths are said before them.
+ *
+ * Nothing within a chunk ends it, and no dot is unstuffed: only the length counts, and it always counts. The bytes of a chunk that is refused,
+ * for whatever reason, are thrown away by their number, so that none of them is ever taken for a command; where the number cannot be read, or
+ * is more than we care to throw away, the connection ends. Without BODY=BINARYMIME a text has the same rules as behind DATA (CR and LF only
+ * as CR LF, no NUL), and a CR LF may lie across the border of two chunks. */
+#include "server.h"
+
+/* The argument is chunk-size [ SP "LAST" ] (RFC 3030 section 2). */
+static bool parse_chunk(struct smtp_server *s, struct str argument)
+{
+	size_t n = smtp_word_length(argument);
+	struct str last = str_trim(str_from(argument, n));
+
+	s->chunk_last = str_ieq(last, S("LAST"));
+	if ((last.n > 0 && !s->chunk_last) || !str_to_u64(str_head(argument, n), &s->chunk_size))
+		return false;
+	s->chunk_left = s->chunk_size;
+	return true;
+}
+
+/* Where the chunk ends nobody knows now: what follows must not be read. */
+static void lose_track(struct smtp_server *s)
+{
+	server_say(s, 501, S("5.5.4"), S("Syntax: BDAT octets [LAST]; closing the connection, since what follows may be text"));
+	server_close(s, DUE_CLOSE);
+}
+
+/* Throw the chunk away, then answer. */
+static void skip(struct smtp_server *s, struct verdict v)
+{
+	if (s->chunk_size > server_swallow_room(s)) {
+		server_end_swallowing(s);
+		return;
+	}
+	s->skipping = true;
+	s->skip_answer = verdict_keep(&s->scratch, v);
+}
+
+void server_refuse_bdat(struct smtp_server *s, struct str argument, struct verdict v)
+{
+	if (parse_chunk(s, argument))
+		skip(s, v);
+	else
+		lose_track(s);
+}
+
+bool server_skip_chunk(struct smtp_server *s)
+{
+	size_t n = s->in.n < s->chunk_left ? s->in.n : (size_t)s->chunk_left;
+
+	buf_consume(&s->in, n);
+	s->chunk_left -= n;
+	s->swallowed_text += n;
+	if (s->chunk_left > 0)
+		return false;
+	s->skipping = false;
+	server_refuse(s, s->skip_answer);
+	return true;
+}
+
+bool server_bdat(struct smtp_server *s, struct str argument, struct smtp_event *event_out)
+{
+	if (!parse_chunk(s, argument)) {
+		lose_track(s);
+		return false;
+	}
+	switch (s->state) {
+	case SERVER_RECIPIENT: s->chunked = true; return server_ask(s, SMTP_DATA, event_out);
+	case SERVER_CHUNKS: server_chunk_begin(s); return false;
+	case SERVER_BROKEN: skip(s, s->broken); return false;
+	default: skip(s, perm(554, S("5.5.1"), S("No valid recipients"))); return false;
+	}
+}
+
+/* From now on every chunk of this message has this answer, until RSET: the client may have sent some already. */
+static void enter_broken(struct smtp_server *s, struct verdict v)
+{
+	arena_reset(&s->broken_words);
+	s->broken = verdict_keep(&s->broken_words, v);
+	s->recipients = 0;
+	server_enter(s, SERVER_BROKEN);
+}
+
+void server_chunk_refused(struct smtp_server *s, struct verdict v)
+{
+	if (v.code == 421) {
+		server_refuse(s, v);
+		return;
+	}
+	s->due |= DUE_RESET;
+	server_chunks_failed(s, v);
+	skip(s, v);
+}
+
+void server_chunks_failed(struct smtp_server *s, struct verdict v)
+{
+	if (s->chunk_last)
+		server_end_transaction(s);
+	else
+		enter_broken(s, v);
+}
+
+void server_chunk_begin(struct smtp_server *s)
+{
+	uint64_t limit = s->config->message_size;
+
+	if (s->state == SERVER_RECIPIENT)
+		server_text_reset(s);
+	server_enter(s, SERVER_CHUNK);
+	if (limit > 0 && s->chunk_size > limit - s->text_bytes) {
+		server_set_fault(s, perm(552, S("5.3.4"), S("Message larger than the limit announced by SIZE")));
+		if (s->chunk_size > server_swallow_room(s))
+			server_end_swallowing(s);
+		return;
+	}
+	s->text_bytes += s->chunk_size;
+}
+
+/* Hand out the first `n` bytes. */
+static bool give(struct smtp_server *s, size_t n, struct smtp_event *event_out)
+{
+	event_out->type = SMTP_TEXT;
+	event_out->bytes = str_head(buf_view(&s->in), n);
+	s->lent = n;
+	s->chunk_left -= n;
+	return true;
+}
+
+/* Hand out a line end that is not in one piece in the input. */
+static bool give_line_end(struct smtp_server *s, struct smtp_event *event_out)
+{
+	event_out->type = SMTP_TEXT;
+	event_out->bytes = S("\r\n");
+	s->line_start = true;
+	return true;
+}
+
+static void drop(struct smtp_server *s, size_t n)
+{
+	buf_consume(&s->in, n);
+	s->chunk_left -= n;
+}
+
+/* Take what is here of a chunk, `v`, in a text of lines. True: an event. False: a fault was found, or *wait_out. */
+static bool take_lines(struct smtp_server *s, struct str v, bool *wait_out, struct smtp_event *event_out)
+{
+	size_t n;
+
+	if (s->held_cr) {
+		s->held_cr = false;
+		if (v.p[0] != '\n') {
+			server_set_lone_fault(s);
+			return false;
+		}
+		drop(s, 1);
+		return give_line_end(s, event_out);
+	}
+	if (!server_find_run(v, &s->line_start, &n)) {
+		server_check_nul(s, str_head(v, n));
+		server_set_lone_fault(s);
+		return false;
+	}
+	if (n == 0) { /* a CR */
+		*wait_out = s->chunk_left > 1;
+		s->held_cr = s->chunk_left == 1;
+		if (s->held_cr)
+			drop(s, 1);
+		return false;
+	}
+	server_check_nul(s, str_head(v, n));
+	return !s->has_fault && give(s, n, event_out);
+}
+
+/* The chunk is whole. */
+static bool end_chunk(struct smtp_server *s, struct smtp_event *event_out)
+{
+	struct str text;
+
+	if (s->chunk_last && s->held_cr)
+		server_set_lone_fault(s);
+	if (!s->has_fault && !s->chunk_last) {
+		text = arena_printf(&s->scratch, "%llu octets received", (unsigned long long)s->chunk_size);
+		s->commands -= s->chunk_size > 0; /* many chunks are no misuse: they make one message of a limited size */
+		server_enter(s, SERVER_CHUNKS);
+		server_say(s, 250, S("2.0.0"), text);
+		return false;
+	}
+	if (!s->has_fault && !s->binary && !s->line_start)
+		return give_line_end(s, event_out); /* a text of lines has whole lines; then we come here again */
+	event_out->fault = s->fault;
+	return server_ask(s, SMTP_TEXT_END, event_out);
+}
+
+bool server_chunk(struct smtp_server *s, struct smtp_event *event_out)
+{
+	bool wait = false;
+
+	while (s->state == SERVER_CHUNK && s->chunk_left > 0 && s->in.n > 0 && !wait) {
+		struct str v = buf_view(&s->in);
+
+		if (s->chunk_left < v.n)
+			v = str_head(v, (size_t)s->chunk_left);
+		if (s->has_fault) {
+			s->chunk_left -= v.n;
+			server_swallow(s, v.n);
+		} else if (s->binary ? give(s, v.n, event_out) : take_lines(s, v, &wait, event_out)) {
+			return true;
+		}
+	}
+	return s->state == SERVER_CHUNK && s->chunk_left == 0 && end_chunk(s, event_out);
+}

@@ -1,0 +1,193 @@
+/* ledger.c - what limits remember over restarts: token buckets, bans, and to whom each login has written. */
+#include "writer.h"
+
+#include "posthouse/clock.h"
+
+#define DAY_MS          (24ULL * 3600 * 1000)
+#define HALF_YEAR_MS    (182 * DAY_MS)
+#define WEEK_MS         (7 * DAY_MS)
+#define BUCKETS_SEEN    1000 /* looked at in one call of store_prune */
+#define BUCKET_TEXT_MAX 4096
+
+/* The 16 bytes of meta's known_key, which are there as hexadecimal digits. */
+static bool parse_key(struct str hex, struct siphash_key *key_out)
+{
+	uint64_t halves[2] = { 0, 0 };
+
+	if (hex.n != 32)
+		return false;
+	for (size_t i = 0; i < hex.n; i++) {
+		char c = hex.p[i];
+		unsigned digit = c >= '0' && c <= '9' ? (unsigned)(c - '0') : (unsigned)(c - 'a') + 10;
+
+		if (digit > 15)
+			return false;
+		halves[i / 16] = halves[i / 16] << 4 | digit;
+	}
+	*key_out = (struct siphash_key){ .k0 = halves[0], .k1 = halves[1] };
+	return true;
+}
+
+bool ledger_open(struct writer *w, struct arena *a)
+{
+	struct str hex;
+
+	buf_init(&w->pruned_key, BUCKET_TEXT_MAX);
+	buf_init(&w->pruned_rule, BUCKET_TEXT_MAX);
+	return schema_value(&w->db, "SELECT value FROM meta WHERE key='known_key'", a, &hex) && parse_key(hex, &w->known_key);
+}
+
+void ledger_close(struct writer *w)
+{
+	buf_fini(&w->pruned_key);
+	buf_fini(&w->pruned_rule);
+}
+
+/* ---- to whom a login has written: two addresses with the same hash are taken for one, which does no harm ---- */
+
+static struct db_value hash_of(struct writer *w, struct arena *a, struct str address)
+{
+	return INT(siphash(&w->known_key, arena_lower(a, address)));
+}
+
+void remember_recipients(struct writer *w, const struct accepted *m)
+{
+	/* A row is written anew once a day at most. */
+	uint64_t stale = m->received_at > DAY_MS ? m->received_at - DAY_MS : 0;
+
+	for (size_t i = 0; i < m->recipients_n; i++)
+		db_run(&w->db, Q_known_put, TEXT(m->login), hash_of(w, &w->arena, m->recipients[i].address), INT(m->received_at),
+		       INT(stale));
+}
+
+void run_known(struct writer *w, struct op *op)
+{
+	uint64_t since = op->cursor > HALF_YEAR_MS ? op->cursor - HALF_YEAR_MS : 0;
+	bool *known = ARENA_ARRAY(&op->arena, bool, op->max + 1);
+
+	for (size_t i = 0; i < op->max; i++) {
+		sqlite3_stmt *q =
+			db_query(&w->db, Q_known_get, TEXT(op->text), hash_of(w, &op->arena, op->in.addresses[i]), INT(since));
+
+		known[i] = db_row(&w->db, q);
+		db_end(q);
+	}
+	op->out.rows = known;
+	op->out.n = op->max;
+}
+
+/* ---- token buckets ---- */
+
+void put_buckets(struct writer *w, const struct bucket_row *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		db_run(&w->db, Q_bucket_put, TEXT(rows[i].key), TEXT(rows[i].rule), INT(rows[i].tat_us), INT(rows[i].warned_at));
+}
+
+void run_bucket_put(struct writer *w, struct op *op)
+{
+	put_buckets(w, op->in.buckets, op->max);
+}
+
+void run_buckets(struct writer *w, struct op *op)
+{
+	struct bucket_row *rows = NULL;
+	size_t n = 0, capacity = 0;
+	sqlite3_stmt *q = db_query(&w->db, Q_buckets);
+
+	while (db_row(&w->db, q)) {
+		if (n == capacity) {
+			struct bucket_row *more =
+				ARENA_ARRAY(&op->arena, struct bucket_row, capacity = capacity ? capacity * 2 : 64);
+
+			if (n)
+				memcpy(more, rows, n * sizeof(*more));
+			rows = more;
+		}
+		rows[n++] = (struct bucket_row){ .key = db_keep(&op->arena, q, 0),
+						 .rule = db_keep(&op->arena, q, 1),
+						 .tat_us = db_u64(q, 2),
+						 .warned_at = db_u64(q, 3) };
+	}
+	op->out.rows = rows;
+	op->out.n = n;
+}
+
+/* A bucket that was full again by then says nothing any more. An index of their times would cost a write with each charge: so a part of
+ * them is looked through each time, in turn. */
+static size_t prune_buckets(struct writer *w, uint64_t before_us)
+{
+	struct bucket_row *rows = ARENA_ARRAY(&w->arena, struct bucket_row, BUCKETS_SEEN);
+	sqlite3_stmt *q = db_query(&w->db, Q_buckets_after, TEXT(buf_view(&w->pruned_key)), TEXT(buf_view(&w->pruned_rule)),
+				   INT(BUCKETS_SEEN));
+	size_t n = 0, gone = 0;
+
+	while (n < BUCKETS_SEEN && db_row(&w->db, q)) {
+		rows[n++] = (struct bucket_row){ .key = db_keep(&w->arena, q, 0),
+						 .rule = db_keep(&w->arena, q, 1),
+						 .tat_us = db_u64(q, 2) };
+	}
+	db_end(q);
+	buf_clear(&w->pruned_key);
+	buf_clear(&w->pruned_rule);
+	for (size_t i = 0; i < n; i++) {
+		if (rows[i].tat_us >= before_us)
+			continue;
+		db_run(&w->db, Q_bucket_forget, TEXT(rows[i].key), TEXT(rows[i].rule));
+		gone++;
+	}
+	if (n == BUCKETS_SEEN && (!buf_add(&w->pruned_key, rows[n - 1].key) || !buf_add(&w->pruned_rule, rows[n - 1].rule)))
+		buf_clear(&w->pruned_key); /* a name beyond all bounds: begin anew */
+	return gone;
+}
+
+/* ---- bans ---- */
+
+void run_ban_put(struct writer *w, struct op *op)
+{
+	for (size_t i = 0; i < op->max; i++) {
+		const struct ban_row *b = &op->in.bans[i];
+
+		if (b->level == 0)
+			db_run(&w->db, Q_ban_forget, TEXT(b->key));
+		else
+			db_run(&w->db, Q_ban_put, TEXT(b->key), INT(b->level), INT(b->until < INT64_MAX ? b->until : INT64_MAX),
+			       TEXT(b->reason));
+	}
+}
+
+void run_bans(struct writer *w, struct op *op)
+{
+	struct ban_row *rows = NULL;
+	size_t n = 0, capacity = 0;
+	sqlite3_stmt *q = db_query(&w->db, Q_bans);
+
+	while (db_row(&w->db, q)) {
+		if (n == capacity) {
+			struct ban_row *more = ARENA_ARRAY(&op->arena, struct ban_row, capacity = capacity ? capacity * 2 : 64);
+
+			if (n)
+				memcpy(more, rows, n * sizeof(*more));
+			rows = more;
+		}
+		rows[n++] = (struct ban_row){ .key = db_keep(&op->arena, q, 0),
+					      .level = db_u64(q, 1),
+					      .until = db_u64(q, 2),
+					      .reason = db_keep(&op->arena, q, 3) };
+	}
+	op->out.rows = rows;
+	op->out.n = n;
+}
+
+uint64_t prune_ledger(struct writer *w, uint64_t before, size_t max)
+{
+	uint64_t now = clock_now_ms(), gone, most;
+
+	most = prune_buckets(w, before * 1000);
+	db_run(&w->db, Q_bans_forget, INT(before > WEEK_MS ? before - WEEK_MS : 0), INT(max));
+	gone = db_changes(&w->db);
+	most = gone > most ? gone : most;
+	db_run(&w->db, Q_known_forget, INT(now > HALF_YEAR_MS ? now - HALF_YEAR_MS : 0), INT(max));
+	gone = db_changes(&w->db);
+	return gone > most ? gone : most;
+}

@@ -1,0 +1,179 @@
+/* turns.c - whose turn it is among the lanes that are due.
+ *
+ * A round goes through lanes by (next_at, id) and ends at those that were due when it began, so that a lane which was given waits until
+ * all others had their turn, and lanes that keep coming cannot put off the end of the round. Each priority has a round of its own; a
+ * higher one comes first. One more round goes through all of them by time alone: every fourth place of a page is its, so that no flood
+ * of urgent mail stops the rest. */
+#include "writer.h"
+
+#define LANES_MAX  1000
+#define TIME_SHARE 4 /* each so many-th place goes to who has waited longest */
+
+/* Lanes chosen for a page. */
+struct choice {
+	struct due_lane *at;
+	size_t n, max;
+	bool more; /* further ones are due */
+};
+
+struct page {
+	struct writer *w;
+	struct op *op;
+	uint64_t now;
+	struct map taken; /* lanes that are in the page already */
+};
+
+static bool is_quiet(const struct writer *w, uint64_t lane, uint64_t now)
+{
+	const struct lane_memo *memo = leases_memo(&w->leases, lane);
+
+	return memo && memo->quiet && (memo->next_at == 0 || memo->next_at > now);
+}
+
+/* Take lanes from a walk as long as there is room. */
+static void take_lanes(struct page *page, struct choice *choice, struct turn *turn, sqlite3_stmt *q)
+{
+	struct arena *a = &page->op->arena;
+	struct map_node *node;
+
+	while (db_row(&page->w->db, q)) {
+		uint64_t lane = db_u64(q, 0);
+
+		if (is_quiet(page->w, lane, page->now) || map_find(&page->taken, lane))
+			continue;
+		if (choice->n == choice->max) {
+			choice->more = true;
+			db_end(q);
+			return;
+		}
+		choice->at[choice->n++] =
+			(struct due_lane){ .lane = lane, .domain = db_keep(a, q, 1), .login = db_keep(a, q, 2) };
+		node = ARENA_NEW(a, struct map_node);
+		map_add(&page->taken, node, lane);
+		turn->next_at = db_u64(q, 3);
+		turn->lane = lane;
+	}
+}
+
+/* Go on from the turn up to the time `end`: first the rest of those due at the same moment as the last one given. */
+static void go_by_time(struct page *page, struct choice *choice, struct turn *turn, uint64_t end)
+{
+	uint64_t at = turn->next_at, lane = turn->lane;
+
+	take_lanes(page, choice, turn, db_query(&page->w->db, Q_lanes_due_with, INT(at), INT(lane), INT(end)));
+	if (!choice->more)
+		take_lanes(page, choice, turn, db_query(&page->w->db, Q_lanes_due, INT(at), INT(end)));
+}
+
+/* The same among lanes of one priority. */
+static void go_by_priority(struct page *page, struct choice *choice, unsigned priority, uint64_t end)
+{
+	struct turn *turn = &page->w->turns[priority];
+	uint64_t at = turn->next_at, lane = turn->lane;
+
+	take_lanes(page, choice, turn, db_query(&page->w->db, Q_lanes_of_with, PRIORITY(priority), INT(at), INT(lane), INT(end)));
+	if (!choice->more)
+		take_lanes(page, choice, turn, db_query(&page->w->db, Q_lanes_of, PRIORITY(priority), INT(at), INT(end)));
+}
+
+/* Where the round that is on ends. */
+static uint64_t end_of(const struct turn *turn, uint64_t now)
+{
+	return turn->end < now ? turn->end : now;
+}
+
+static void choose_by_time(struct page *page, struct choice *choice)
+{
+	struct turn *turn = &page->w->turn_by_time;
+
+	go_by_time(page, choice, turn, end_of(turn, page->now));
+	if (choice->more)
+		return;
+	*turn = (struct turn){ .end = page->now }; /* the round is over: begin the next one */
+	go_by_time(page, choice, turn, page->now);
+}
+
+static void choose_by_priority(struct page *page, struct choice *choice, unsigned priority)
+{
+	struct turn *turn = &page->w->turns[priority];
+
+	go_by_priority(page, choice, priority, end_of(turn, page->now));
+	if (choice->more)
+		return;
+	*turn = (struct turn){ .end = page->now };
+	go_by_priority(page, choice, priority, page->now);
+}
+
+/* The highest priority below this one of which there are lanes, due or not; false when there is none. */
+static bool next_priority(struct writer *w, unsigned below, unsigned *priority_out)
+{
+	sqlite3_stmt *q = db_query(&w->db, Q_lanes_priority, PRIORITY(below));
+
+	if (!db_row(&w->db, q))
+		return false;
+	*priority_out = stored_priority(q, 0);
+	db_end(q);
+	return true;
+}
+
+/* Both choices as one list, in which a prefix of any length has about the share of each. */
+static struct due_lane *merge(struct arena *a, const struct choice *urgent, const struct choice *oldest)
+{
+	struct due_lane *all = ARENA_ARRAY(a, struct due_lane, urgent->n + oldest->n + 1);
+	size_t u = 0, o = 0;
+
+	for (size_t i = 0; i < urgent->n + oldest->n; i++) {
+		bool turn_of_oldest = u == urgent->n || i % TIME_SHARE == TIME_SHARE - 1;
+
+		all[i] = turn_of_oldest && o < oldest->n ? oldest->at[o++] : urgent->at[u++];
+	}
+	return all;
+}
+
+/* When the next lane will be due; 0 = none waits. */
+static uint64_t next_lane_at(struct writer *w, uint64_t now)
+{
+	sqlite3_stmt *q = db_query(&w->db, Q_lanes_next, INT(now));
+	uint64_t next_at = 0;
+
+	if (db_row(&w->db, q)) {
+		next_at = db_u64(q, 0);
+		db_end(q);
+	}
+	LIST_EACH (i, &w->leases.memos) {
+		const struct lane_memo *memo = CONTAINER_OF(i, struct lane_memo, link);
+
+		if (memo->quiet && memo->next_at > now && (next_at == 0 || memo->next_at < next_at))
+			next_at = memo->next_at;
+	}
+	return next_at;
+}
+
+void run_lanes(struct writer *w, struct op *op)
+{
+	struct page page = { .w = w, .op = op, .now = op->cursor };
+	size_t max = op->max < LANES_MAX ? op->max : LANES_MAX;
+	struct choice urgent = { 0 }, oldest = { 0 };
+	unsigned priority = PRIORITY_MAX + 1, lower;
+	bool any;
+
+	if (!list_empty(&w->stalled)) { /* what has no room for its result is better not sent */
+		op->verdict = store_full;
+		return;
+	}
+	any = next_priority(w, priority, &priority);
+	if (any && next_priority(w, priority, &lower)) { /* else by time and by priority is the same */
+		oldest.max = (w->lanes_given + max) / TIME_SHARE - w->lanes_given / TIME_SHARE;
+		oldest.at = ARENA_ARRAY(&op->arena, struct due_lane, oldest.max + 1);
+		choose_by_time(&page, &oldest);
+	}
+	urgent.max = max - oldest.n;
+	urgent.at = ARENA_ARRAY(&op->arena, struct due_lane, urgent.max + 1);
+	for (; any && !urgent.more; any = next_priority(w, priority, &priority))
+		choose_by_priority(&page, &urgent, priority);
+	map_fini(&page.taken);
+	op->out.n = urgent.n + oldest.n;
+	op->out.rows = merge(&op->arena, &urgent, &oldest);
+	op->out.next = urgent.more ? page.now : next_lane_at(w, page.now);
+	w->lanes_given += op->out.n;
+}

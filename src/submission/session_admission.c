@@ -1,0 +1,160 @@
+/* session_admission.c - the door: who the client is (PROXY header), whether queue lets it in, whether it is a listed host.
+ *
+ * In the order they happen: session_expect_proxy, session_on_proxy_bytes, session_ask_admission, on_admitted, ask_for_device,
+ * on_device_authorized, begin. queue counts connections and failed logins; while it is away clients are served without, and it is told of
+ * them (`present`) when it is back. */
+#include "session.h"
+
+#define PROXY_MS 5000
+
+static void on_admitted(void *ctx, struct verdict v, const struct msg_admitted *m, int fd);
+static void on_device_authorized(void *ctx, struct verdict v, const struct msg_authorized *m, int fd);
+
+/* ---- PROXY ---- */
+void session_expect_proxy(struct session *s)
+{
+	session_enter(s, SESSION_PROXY);
+	session_set_timer(s, PROXY_MS);
+}
+
+/* A load balancer that does not say whom it brings is set up wrongly, or is none. */
+static size_t refuse_proxy(struct session *s, struct str reason, size_t n)
+{
+	log_warning(&s->log, "proxy.refused", kv("proxy", stream_peer_address(s->conn)), kv("reason", reason));
+	session_close(s, S("no valid PROXY header"), false);
+	return n;
+}
+
+/* Take the header, and nothing behind it: that is the client's. */
+size_t session_on_proxy_bytes(struct session *s, struct str bytes)
+{
+	struct str part = str_head(bytes, s->proxy.max - s->proxy.n);
+	size_t before = s->proxy.n, n = 0;
+	struct sockaddr_storage client;
+	enum proxy_result result;
+
+	buf_add(&s->proxy, part);
+	result = proxy_parse(buf_view(&s->proxy), &n, &client);
+	if (result == PROXY_MORE && s->proxy.n < s->proxy.max)
+		return bytes.n;
+	if (result == PROXY_BAD || result == PROXY_MORE || n < before)
+		return refuse_proxy(s, S("this is no PROXY header"), bytes.n);
+	log_debug(&s->log, "session.proxied", kv("proxy", stream_peer_address(s->conn)));
+	if (result == PROXY_ADDRESS)
+		stream_set_peer(s->conn, (const struct sockaddr *)&client);
+	buf_release(&s->proxy);
+	s->held = n - before < bytes.n;
+	session_ask_admission(s);
+	return n - before;
+}
+
+/* ---- at the door ---- */
+void session_ask_admission(struct session *s)
+{
+	struct channel *queue = submission_queue(s->sub);
+	struct msg_admit m = { .session = s->log.session, .client = stream_peer_address(s->conn) };
+
+	session_enter(s, SESSION_ADMISSION);
+	uv_timer_stop(&s->timer); /* the call has a deadline */
+	s->queue_generation = queue != NULL ? s->sub->queue_generation : 0;
+	s->call = ipc_call_admit(queue, &m, -1, on_admitted, s);
+}
+
+/* In: the first word is ours, or TLS comes before it. */
+static void begin(struct session *s)
+{
+	s->opened = true;
+	log_info(&s->log, "session.opened", kv("client", stream_peer_address(s->conn)), kv("listen", s->door->listen),
+		 kv("tls", s->implicit ? "implicit" : "starttls"), kv("device", s->device));
+	if (s->implicit) {
+		session_expect_handshake(s);
+		return;
+	}
+	session_enter(s, SESSION_COMMAND);
+	session_set_timer(s, s->policy->idle_ms);
+	smtp_server_greet(s->smtp);
+	session_advance(s);
+}
+
+/* A listed host goes by the login of its entry, as the device "@ADDRESS". */
+static void ask_for_device(struct session *s, const struct cfg_device *device)
+{
+	struct msg_authenticated m = { .session = s->log.session, .mechanism = S("DEVICE"), .success = 1 };
+
+	s->listed = true;
+	s->old_tls = device->tls != DEVICE_TLS_MODERN;
+	s->mechanism = S("DEVICE");
+	s->login = arena_str(&s->arena, device->user);
+	s->device = arena_printf(&s->arena, "@%.*s", STR_ARG(stream_peer_address(s->conn)));
+	smtp_server_trust(s->smtp, device->tls != DEVICE_TLS_NONE);
+	m.login = s->login;
+	m.device = s->device;
+	s->call = ipc_call_authenticated(submission_queue(s->sub), &m, -1, on_device_authorized, s);
+}
+
+static void on_admitted(void *ctx, struct verdict v, const struct msg_admitted *m, int fd)
+{
+	struct session *s = ctx;
+	const struct cfg_device *device = device_at(role_config(s->sub->role), stream_peer_address(s->conn));
+
+	s->call = 0;
+	if (m != NULL && m->verdict.class != OK) {
+		s->queue_generation = 0;
+		session_refuse(s, m->verdict);
+	} else if (device != NULL) {
+		ask_for_device(s, device);
+	} else {
+		begin(s);
+	}
+}
+
+static void on_device_authorized(void *ctx, struct verdict v, const struct msg_authorized *m, int fd)
+{
+	struct session *s = ctx;
+
+	s->call = 0;
+	if (m != NULL && m->verdict.class != OK) {
+		session_refuse(s, m->verdict);
+		return;
+	}
+	s->reserving = m != NULL ? m->reserving : 0; /* submit checks in any case */
+	begin(s);
+}
+
+bool session_device(const struct session *s, const struct cfg_device **device_out, struct verdict *v_out)
+{
+	const struct cfg_device *device;
+
+	*device_out = NULL;
+	if (!s->listed)
+		return true;
+	device = device_at(role_config(s->sub->role), stream_peer_address(s->conn));
+	if (device == NULL || !str_eq(device->user, s->login)) {
+		*v_out = temp(421, S("4.7.0"), S("What this host may do has changed, connect again"));
+		return false;
+	}
+	*device_out = device;
+	return true;
+}
+
+/* ---- queue comes and goes ---- */
+void sessions_on_queue_up(struct submission *sub)
+{
+	LIST_EACH (i, &sub->sessions) {
+		struct session *s = CONTAINER_OF(i, struct session, link);
+		struct msg_present m = {
+			.session = s->log.session, .client = stream_peer_address(s->conn), .login = s->login, .device = s->device
+		};
+
+		if (s->state == SESSION_CLOSING || s->state == SESSION_NEW || s->state == SESSION_PROXY)
+			continue;
+		s->queue_generation = sub->queue_generation;
+		ipc_send_present(submission_queue(sub), &m, -1);
+	}
+}
+
+void session_leave_queue(struct session *s)
+{
+	if (s->queue_generation != 0 && s->queue_generation == s->sub->queue_generation)
+		ipc_send_leave(submission_queue(s->sub), &(struct msg_leave){ .session = s->log.session }, -1);
+}

@@ -1,0 +1,162 @@
+/* transaction_text.c - the text of a transaction as it streams in: header section, body, memory or spool. */
+#include "session.h"
+#include "transaction.h"
+
+#include "posthouse/ipc.h"
+
+#include <assert.h>
+
+static void on_spool_room(void *ctx);
+static void on_spool_synced(void *ctx, struct verdict v);
+
+static const struct spool_ops spool_ops = { on_spool_room, on_spool_synced };
+
+void transaction_begin_text(struct transaction *tx)
+{
+	transaction_enter(tx, TX_HEADER);
+}
+
+/* The message will not be: keep the reason for the end of the text, and nothing else. */
+static void refuse(struct transaction *tx, struct verdict v)
+{
+	tx->refusal = verdict_keep(&tx->arena, v);
+	transaction_enter(tx, TX_REFUSED);
+	header_collector_fini(&tx->header);
+	header_collector_init(&tx->header);
+	buf_release(&tx->text);
+	if (tx->spool != NULL)
+		spool_close(tx->spool, true);
+	tx->spool = NULL;
+}
+
+/* Is there a byte above 127? */
+static bool has_8bit(struct str s)
+{
+	uint64_t word;
+	size_t i = 0;
+
+	for (; i + sizeof(word) <= s.n; i += sizeof(word)) {
+		memcpy(&word, s.p + i, sizeof(word));
+		if ((word & 0x8080808080808080u) != 0)
+			return true;
+	}
+	for (; i < s.n; i++)
+		if ((unsigned char)s.p[i] > 0x7f)
+			return true;
+	return false;
+}
+
+/* RFC 3030: is there what only BINARYMIME may have, a NUL, or a CR or LF by itself? *after_cr is kept from call to call. */
+static bool has_binary(struct str s, bool *after_cr)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == '\0' || *after_cr != (s.p[i] == '\n'))
+			return true;
+		*after_cr = s.p[i] == '\r';
+	}
+	return false;
+}
+
+/* Append to the text as it will be stored: in memory as long as a datagram holds it, then in a file. */
+static void store(struct transaction *tx, struct str bytes)
+{
+	tx->size += bytes.n;
+	if (tx->spool == NULL && buf_add(&tx->text, bytes))
+		return;
+	if (tx->spool == NULL) {
+		tx->spool = spool_new(tx->sub, tx->number, tx->id, tx->announced > tx->size ? tx->announced : tx->size,
+				      &spool_ops, tx);
+		spool_write(tx->spool, buf_view(&tx->text));
+		buf_release(&tx->text);
+	}
+	spool_write(tx->spool, bytes);
+}
+
+static void add_body(struct transaction *tx, struct str bytes)
+{
+	if (bytes.n == 0)
+		return;
+	if (tx->dkim != NULL)
+		dkim_body(tx->dkim, bytes);
+	tx->has_8bit = tx->has_8bit || has_8bit(bytes);
+	if (tx->declared_body == BODY_BINARYMIME && !tx->is_binary)
+		tx->is_binary = has_binary(bytes, &tx->after_cr);
+	store(tx, bytes);
+}
+
+/* The header section is whole: correct it, and begin the text with it. */
+static void begin_body(struct transaction *tx)
+{
+	struct verdict v = transaction_fix_header(tx);
+
+	if (v.class != OK) {
+		refuse(tx, v);
+		return;
+	}
+	header_collector_fini(&tx->header);
+	header_collector_init(&tx->header);
+	transaction_enter(tx, TX_BODY);
+	tx->header_size = tx->fixed.section.n;
+	tx->has_8bit = tx->fixed.has_8bit;
+	store(tx, tx->fixed.section);
+	store(tx, S("\r\n"));
+}
+
+void transaction_text(struct transaction *tx, struct str bytes)
+{
+	struct verdict v;
+
+	if (tx->state == TX_HEADER) {
+		v = header_collector_feed(&tx->header, bytes, &bytes);
+		if (v.class != OK)
+			refuse(tx, v);
+		else if (tx->header.complete)
+			begin_body(tx);
+	}
+	if (tx->state == TX_BODY)
+		add_body(tx, bytes);
+}
+
+bool transaction_full(const struct transaction *tx)
+{
+	return tx->spool != NULL && spool_full(tx->spool);
+}
+
+static void on_spool_room(void *ctx)
+{
+	struct transaction *tx = ctx;
+
+	if (tx->session != NULL && tx->state <= TX_REFUSED)
+		session_room(tx->session);
+}
+
+/* The file is on the disk, or it cannot be written, of which we hear at any time. */
+static void on_spool_synced(void *ctx, struct verdict v)
+{
+	struct transaction *tx = ctx;
+
+	if (v.class != OK && tx->state <= TX_REFUSED) {
+		refuse(tx, v);
+		session_room(tx->session); /* before the end of the text there is one: transaction_leave() */
+		return;
+	}
+	if (v.class != OK && tx->state == TX_SIGNING) {
+		transaction_answer(tx, v);
+		return;
+	}
+	assert(tx->state == TX_SYNCING);
+	if (v.class != OK)
+		transaction_answer(tx, v);
+	else
+		transaction_submit(tx);
+}
+
+void transaction_end(struct transaction *tx)
+{
+	if (tx->state == TX_HEADER) /* the message ended within its header section */
+		begin_body(tx);
+	if (tx->state == TX_REFUSED)
+		transaction_answer(tx, tx->refusal);
+	else
+		transaction_sign(tx);
+}

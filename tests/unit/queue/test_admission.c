@@ -1,0 +1,314 @@
+/* test_admission.c - who may come in: connections, failed logins, bans, and what of it survives a restart. */
+#include "visits.h"
+
+static struct cfg_limits_user users[] = { { .user = { "alice@example.org", 17 }, .connections = 2 } };
+
+static void configure(struct harness *h)
+{
+	h->config.auth.failures = (struct rate){ 3, 600000 };
+	h->config.limits.connections_per_network = 3;
+	h->config.limits.users = users;
+	h->config.limits.users_n = 1;
+	queue_ops.apply(harness_role());
+	connect_submission(h);
+	connect_console(h);
+	UNTIL(h, admission_is_ready(h->q));
+}
+
+static int setup(void **state)
+{
+	struct harness *h = harness_new();
+
+	configure(h);
+	*state = h;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	harness_free(*state);
+	return 0;
+}
+
+#define ASSERT_ANSWER(v, c, e)                                                                                                   \
+	do {                                                                                                                     \
+		struct verdict v_ = (v);                                                                                         \
+		assert_int_equal(v_.code, c);                                                                                    \
+		assert_true(str_eq(v_.enhanced, S(e)));                                                                          \
+	} while (0)
+
+#define ALICE "alice@example.org"
+
+/* Those that are not logged in are counted per network; a login frees its place, and so does leaving. */
+static void test_network_connections(void **state)
+{
+	struct harness *h = *state;
+
+	for (uint64_t s = 1; s <= 3; s++)
+		assert_int_equal(admit(h, s, "192.0.2.1").class, OK);
+	ASSERT_ANSWER(admit(h, 4, "192.0.2.1"), 421, "4.7.0");
+	assert_true(holds(h->answer.text, "at most 3"));
+	assert_int_equal(admit(h, 5, "192.0.2.2").class, OK);
+	leave(h, 1);
+	assert_int_equal(admit(h, 6, "192.0.2.1").class, OK);
+	assert_int_equal(log_in(h, 6, "bob@example.org", "", true).class, OK);
+	assert_int_equal(admit(h, 7, "192.0.2.1").class, OK);
+	assert_int_equal(admit(h, 8, "192.0.2.1").code, 421);
+	leave(h, 4); /* was never let in */
+	disconnect(h, &h->submission);
+	connect_submission(h);
+	assert_int_equal(h->q->admission.visitors.n, 0);
+	assert_int_equal(h->q->admission.places.n, 0);
+	assert_int_equal(admit(h, 1, "192.0.2.1").class, OK);
+}
+
+/* A /64 is one network, and IPv4 in IPv6 is IPv4. */
+static void test_networks(void **state)
+{
+	struct harness *h = *state;
+
+	assert_int_equal(admit(h, 1, "2001:db8::1").class, OK);
+	assert_int_equal(admit(h, 2, "2001:db8::2").class, OK);
+	assert_int_equal(admit(h, 3, "2001:db8:0:0:ffff::3").class, OK);
+	assert_int_equal(admit(h, 4, "2001:db8::4").code, 421);
+	assert_int_equal(admit(h, 5, "2001:db8:0:1::4").class, OK);
+	assert_int_equal(admit(h, 6, "192.0.2.1").class, OK);
+	assert_int_equal(admit(h, 7, "::ffff:192.0.2.1").class, OK);
+	assert_int_equal(admit(h, 8, "192.0.2.1").class, OK);
+	assert_int_equal(admit(h, 9, "::ffff:192.0.2.1").code, 421);
+}
+
+static void test_login_connections(void **state)
+{
+	struct harness *h = *state;
+
+	for (uint64_t s = 1; s <= 3; s++)
+		assert_int_equal(admit(h, s, "192.0.2.1").class, OK);
+	assert_int_equal(log_in(h, 1, ALICE, "", true).class, OK);
+	assert_int_equal(log_in(h, 2, ALICE, "phone", true).class, OK);
+	ASSERT_ANSWER(log_in(h, 3, ALICE, "", true), 421, "4.7.0");
+	leave(h, 1);
+	assert_int_equal(log_in(h, 3, ALICE, "", true).class, OK);
+	assert_int_equal(admit(h, 4, "192.0.2.1").class, OK);
+	assert_int_equal(log_in(h, 4, "bob@example.org", "", true).class, OK); /* has no such limit */
+}
+
+/* A new queue hears of the sessions that the old one had. */
+static void test_present(void **state)
+{
+	struct harness *h = *state;
+	struct msg_present m = { .session = 1, .client = S("192.0.2.1"), .login = S(ALICE) };
+
+	ipc_send_present(h->submission, &m, -1);
+	m.session = 2;
+	ipc_send_present(h->submission, &m, -1);
+	m.session = 3;
+	m.login = S("");
+	ipc_send_present(h->submission, &m, -1);
+	assert_int_equal(admit(h, 4, "192.0.2.1").class, OK);
+	assert_int_equal(log_in(h, 4, ALICE, "", true).code, 421);
+	leave(h, 2);
+	assert_int_equal(log_in(h, 3, ALICE, "", true).class, OK);
+	/* who is admitted twice breaks the rules */
+	ipc_send_present(h->submission, &m, -1);
+	UNTIL(h, h->closed_submission);
+}
+
+static void wrong_password(struct harness *h, uint64_t session, const char *client, const char *login, unsigned code)
+{
+	assert_int_equal(admit(h, session, client).class, OK);
+	assert_int_equal(log_in(h, session, login, "", false).code, code);
+	leave(h, session);
+}
+
+/* Three wrong passwords from a network may be, the fourth bans it, known names or not; each ban is longer than the last. */
+static void test_network_ban(void **state)
+{
+	struct harness *h = *state;
+
+	wrong_password(h, 1, "192.0.2.1", "x1@example.org", 535);
+	wrong_password(h, 2, "192.0.2.1", "x2@example.org", 535);
+	wrong_password(h, 3, "192.0.2.1", "", 535);
+	assert_int_equal(admit(h, 10, "192.0.2.1").class, OK);
+	assert_int_equal(admit(h, 11, "192.0.2.1").class, OK);
+	assert_int_equal(log_in(h, 10, "x4@example.org", "", false).code, 421);
+	ASSERT_ANSWER(log_in(h, 11, ALICE, "", true), 421, "4.7.0"); /* whatever the password */
+	ASSERT_ANSWER(admit(h, 12, "192.0.2.1"), 421, "4.7.0");
+	assert_true(holds(h->answer.text, "10 minutes"));
+	assert_int_equal(admit(h, 13, "192.0.2.2").class, OK);
+	leave(h, 10);
+	leave(h, 11);
+	fake_now += 599999;
+	assert_int_equal(admit(h, 14, "192.0.2.1").code, 421);
+	fake_now += 1;
+	for (uint64_t s = 20; s < 23; s++)
+		wrong_password(h, s, "192.0.2.1", "", 535);
+	wrong_password(h, 23, "192.0.2.1", "", 421);
+	fake_now += 1199999;
+	assert_int_equal(admit(h, 24, "192.0.2.1").code, 421);
+	fake_now += 1;
+	assert_int_equal(admit(h, 25, "192.0.2.1").class, OK);
+	UNTIL(h, fake_ban("net:192.0.2.1"));
+	UNTIL(h, fake_ban("net:192.0.2.1")->level == 2);
+	leave(h, 25);
+	fake_now += 8ull * 86400000; /* a quiet week: forgotten */
+	for (uint64_t s = 30; s < 33; s++)
+		wrong_password(h, s, "192.0.2.1", "", 535);
+	wrong_password(h, 33, "192.0.2.1", "", 421);
+	UNTIL(h, fake_ban("net:192.0.2.1")->level == 1);
+}
+
+/* A name is banned too, whether it exists or not, but not where it got in lately: a stranger cannot lock a user out. */
+static void test_login_ban(void **state)
+{
+	struct harness *h = *state;
+	char client[32];
+
+	assert_int_equal(admit(h, 1, "192.0.2.1").class, OK);
+	assert_int_equal(log_in(h, 1, ALICE, "", true).class, OK);
+	for (unsigned i = 0; i < 3; i++) {
+		snprintf(client, sizeof client, "203.0.113.%u", i + 1);
+		wrong_password(h, 10 + i, client, "Alice@Example.org", 535);
+		wrong_password(h, 20 + i, client, "nobody@example.org", 535);
+	}
+	wrong_password(h, 30, "203.0.113.10", ALICE, 454);
+	wrong_password(h, 31, "203.0.113.11", "nobody@example.org", 454);
+	/* the same answer for right and wrong passwords, and nothing of it counts against the network */
+	for (uint64_t s = 40; s < 50; s++)
+		wrong_password(h, s, "203.0.113.20", ALICE, 454);
+	assert_int_equal(admit(h, 50, "203.0.113.20").class, OK);
+	ASSERT_ANSWER(log_in(h, 50, ALICE, "", true), 454, "4.7.0");
+	assert_true(holds(h->answer.text, "10 minutes"));
+	/* at home */
+	assert_int_equal(admit(h, 51, "192.0.2.1").class, OK);
+	assert_int_equal(log_in(h, 51, ALICE, "", true).class, OK);
+	leave(h, 51);
+	wrong_password(h, 52, "192.0.2.1", ALICE, 535);
+	/* the other name is somebody else's affair */
+	assert_int_equal(admit(h, 53, "203.0.113.20").class, OK);
+	assert_int_equal(log_in(h, 53, "bob@example.org", "", true).class, OK);
+	fake_now += 600000;
+	assert_int_equal(admit(h, 54, "203.0.113.21").class, OK);
+	assert_int_equal(log_in(h, 54, ALICE, "", true).class, OK);
+}
+
+/* Bans, what was counted before a ban, and known networks survive a restart; an administrator ends them for good. */
+static void test_restart_and_reset(void **state)
+{
+	struct harness *h = *state;
+
+	assert_int_equal(admit(h, 1, "192.0.2.1").class, OK);
+	assert_int_equal(log_in(h, 1, ALICE, "", true).class, OK);
+	for (uint64_t s = 10; s < 13; s++)
+		wrong_password(h, s, "203.0.113.1", ALICE, 535);
+	wrong_password(h, 13, "203.0.113.1", ALICE, 421);
+	wrong_password(h, 14, "203.0.113.2", "x@example.org", 535);
+	UNTIL(h, fake_ban("net:203.0.113.1") && fake_ban("login:alice@example.org"));
+	UNTIL(h, fake_bucket("net:203.0.113.2", "failures 3/10m"));
+	UNTIL(h, fake_bucket("login:alice@example.org", "network 192.0.2.1"));
+	harness_stop(h, 1000);
+	UNTIL(h, harness_stopped(h));
+	h = *state = harness_again(h);
+	configure(h);
+	assert_int_equal(admit(h, 1, "203.0.113.1").code, 421);
+	wrong_password(h, 2, "203.0.113.9", ALICE, 454);
+	wrong_password(h, 3, "192.0.2.1", ALICE, 535);
+	wrong_password(h, 4, "203.0.113.2", "y@example.org", 535);
+	wrong_password(h, 5, "203.0.113.2", "y@example.org", 535);
+	wrong_password(h, 6, "203.0.113.2", "y@example.org", 421);
+	assert_int_equal(limit_row(limits_show(h, ""), "net:203.0.113.1", "ban")->used, 1);
+	assert_int_equal(limits_show(h, "")->n, limits_show(h, "")->n);
+	assert_non_null(limit_row(limits_show(h, ALICE), "login:alice@example.org", "ban"));
+	assert_null(limit_row(limits_show(h, ALICE), "net:203.0.113.1", "ban"));
+	assert_true(limits_reset(h, "203.0.113.1") >= 1);
+	assert_int_equal(fake_ban("net:203.0.113.1")->level, 0); /* durable when it is answered */
+	assert_int_equal(admit(h, 20, "203.0.113.1").class, OK);
+	assert_int_equal(admit(h, 21, "203.0.113.2").code, 421);
+	assert_int_equal(limits_reset(h, ALICE), 2); /* the ban, and what was counted */
+	assert_int_equal(log_in(h, 20, ALICE, "", true).class, OK);
+	assert_true(limits_reset(h, "") > 0);
+	assert_int_equal(admit(h, 22, "203.0.113.2").class, OK);
+	assert_int_equal(limits_reset(h, ""), 0);
+}
+
+/* However many strangers try whatever names: memory is bounded, and bans of the last ones hold. */
+static void test_bounds(void **state)
+{
+	struct harness *h = *state;
+	char client[64], name[600];
+	struct arena a = { 0 };
+
+	fake_store->drop_buckets = true;
+	memset(name, 'x', sizeof name - 1);
+	name[sizeof name - 1] = '\0';
+	for (unsigned i = 0; i < 25000; i++) {
+		snprintf(client, sizeof client, "10.%u.%u.%u", i >> 16, i >> 8 & 255, i & 255);
+		network_failed(h->q, str_of(client), str_of(client), fake_now);
+	}
+	assert_true(h->q->failures.n <= 20000);
+	assert_true(h->q->buckets.table.n <= 20010);
+	assert_true(login_key(&a, str_of(name)).n < 300);
+	assert_true(str_eq(login_key(&a, S("Alice@Example.org/phone")), S("login:alice@example.org")));
+	arena_fini(&a);
+	run_some(h); /* writes were gathered */
+	assert_true(fake_store->bucket_puts < 1000);
+}
+
+/* What was read at the start is needed to judge a login. */
+static void test_before_start(void **state)
+{
+	struct harness *h = *state;
+
+	harness_stop(h, 1000);
+	UNTIL(h, harness_stopped(h));
+	fake_hold_start = true;
+	h = *state = harness_again(h);
+	h->config.auth.failures = (struct rate){ 3, 600000 };
+	queue_ops.apply(harness_role());
+	connect_submission(h);
+	assert_int_equal(admit(h, 1, "192.0.2.1").class, OK);
+	ASSERT_ANSWER(log_in(h, 1, ALICE, "", true), 454, "4.7.0");
+	submit(h, 100, 1, "a@example.org", "b@x.example", "Subject: x\r\n\r\n");
+	run_quiet(h);
+	assert_int_equal(h->answers_n, 0);
+	UNTIL(h, fake_store->held_start);
+	fake_release_start();
+	UNTIL(h, h->answers_n == 1);
+	assert_int_equal(h->answer.class, OK);
+	assert_int_equal(log_in(h, 1, ALICE, "", true).class, OK);
+}
+
+/* A listed host is let in whatever another program on it did, and its login's ban does not hold for it. */
+static void test_listed_host(void **state)
+{
+	struct harness *h = *state;
+	struct str network = S("192.0.2.7");
+	struct cfg_device device = { .networks = { &network, 1 }, .user = S(ALICE) };
+
+	h->config.devices = &device;
+	h->config.devices_n = 1;
+	for (uint64_t s = 10; s < 13; s++)
+		wrong_password(h, s, "192.0.2.7", ALICE, 535);
+	wrong_password(h, 13, "192.0.2.7", ALICE, 421);
+	assert_int_equal(admit(h, 1, "192.0.2.7").class, OK);
+	assert_int_equal(log_in(h, 1, ALICE, "@192.0.2.7", true).class, OK);
+	h->config.devices_n = 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_network_connections, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_networks, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_login_connections, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_present, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_network_ban, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_login_ban, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_restart_and_reset, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bounds, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_before_start, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_listed_host, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

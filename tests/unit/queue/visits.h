@@ -1,0 +1,32 @@
+/* visits.h - sessions of submission, as tests play them: admitted, logged in, reserving. */
+#ifndef TEST_VISITS_H
+#define TEST_VISITS_H
+
+#include "harness.h"
+
+struct verdict admit(struct harness *h, uint64_t session, const char *client);
+struct verdict log_in(struct harness *h, uint64_t session, const char *login, const char *device, bool success);
+struct verdict reserve_message(struct harness *h, uint64_t session, uint64_t transaction, uint64_t bytes);
+struct verdict reserve_recipient(struct harness *h, uint64_t session, uint64_t transaction, const char *recipient);
+void leave(struct harness *h, uint64_t session);
+
+/* `reserving` of the last login. */
+extern uint64_t visit_reserving;
+
+/* Submit a message of h->login and tell how it went. */
+struct verdict submit_one(struct harness *h, uint64_t id, const char *recipients);
+
+/* Does the text hold the part? */
+bool holds(struct str text, const char *part);
+
+/* The rows of limits_page about `who`; and how many limits_reset has emptied. */
+#define VISIT_ROWS_MAX 64
+struct limit_rows {
+	struct rec_limit_row at[VISIT_ROWS_MAX];
+	size_t n;
+};
+const struct limit_rows *limits_show(struct harness *h, const char *who);
+const struct rec_limit_row *limit_row(const struct limit_rows *rows, const char *key, const char *rule); /* NULL: none */
+uint64_t limits_reset(struct harness *h, const char *who);
+
+#endif
