@@ -94,7 +94,7 @@ struct smtp_transaction {
 	int64_t by_s;
 	unsigned by_mode;
 	unsigned priority; /* RFC 6710, sent when the peer has MT-PRIORITY and it is not PRIORITY_NORMAL */
-	bool require_tls;  /* RFC 8689: sent; no TLS, or a peer without REQUIRETLS: every recipient PERM 5.7.30 without a byte sent */
+	bool require_tls; /* RFC 8689: sent; no TLS, or a peer without REQUIRETLS: every recipient PERM 5.7.30 without a byte sent */
 };
 
 struct smtp_client;

@@ -75,12 +75,12 @@ struct accepted {
 	struct str text;                        /* PLACE_ROW: the bytes */
 	const struct new_recipient *recipients; /* they are numbered n = 1, 2, … */
 	size_t recipients_n;
-	uint64_t release_at;                        /* not to be tried before; 0: at once */
-	uint64_t deliver_by;                        /* RFC 2852, ms; 0: none */
-	unsigned deliver_by_mode;                   /* enum smtp_by */
-	unsigned priority;                          /* 0 to 18, PRIORITY_NORMAL of smtp_server.h */
-	struct str held;                            /* accepted, but held from the start for this reason; "": not */
-	bool remember;                              /* its recipients are known to its login from now on (store_known) */
+	uint64_t release_at;              /* not to be tried before; 0: at once */
+	uint64_t deliver_by;              /* RFC 2852, ms; 0: none */
+	unsigned deliver_by_mode;         /* enum smtp_by */
+	unsigned priority;                /* 0 to 18, PRIORITY_NORMAL of smtp_server.h */
+	struct str held;                  /* accepted, but held from the start for this reason; "": not */
+	bool remember;                    /* its recipients are known to its login from now on (store_known) */
 	const struct bucket_row *charges; /* written in the same transaction */
 	size_t charges_n;
 	struct str event; /* fields of the first event, "mail.accepted": key=value … */
@@ -140,8 +140,8 @@ struct store *store_open(uv_loop_t *loop, const struct store_options *options, s
 void store_set_limits(struct store *st, uint64_t min_free, uint64_t max_messages);
 void store_close(struct store *st, store_done_fn done, void *ctx);
 
-/* Store a message with its recipients, lanes and first event, all or nothing. Idempotent: the same (id, token) again is OK, also
- * after a restart; the same id with another token is PERM. PLACE_FILE: the large file must be there with exactly `size` bytes and
+/* Store a message with its recipients, lanes and first event, all or nothing. Idempotent: the same (id, token) again is OK with
+ * code 250, also after a restart, and writes nothing; the same id with another token is PERM. PLACE_FILE: the large file must be there with exactly `size` bytes and
  * one link, opened by this store (store_spool_create), else TEMP. Its data and directory are synced before the commit. */
 void store_accept(struct store *st, const struct accepted *m, store_done_fn done, void *ctx);
 
@@ -156,6 +156,7 @@ void store_spool_drop(struct store *st, uint64_t id);
 struct due_lane {
 	uint64_t lane;
 	struct str domain, login;
+	unsigned priority;
 };
 typedef void (*store_lanes_fn)(void *ctx, struct verdict v, const struct due_lane *lanes, size_t n, uint64_t next_at);
 void store_lanes(struct store *st, uint64_t now, size_t max, store_lanes_fn done, void *ctx);

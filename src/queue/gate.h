@@ -16,6 +16,11 @@ enum gate_status { GATE_UP, GATE_DOWN, GATE_PROBING };
 /* What is at fault, as relay says it in `result`. */
 enum gate_fault { FAULT_NONE, FAULT_UNREACHABLE, FAULT_OURS, FAULT_POLICY };
 
+struct waiting_lane {
+	uint64_t lane;
+	unsigned priority;
+};
+
 struct gate {
 	struct list in_table;
 	struct list in_class; /* upstreams, idle or down; MX gates that are up and in use are in none */
@@ -35,8 +40,9 @@ struct gate {
 	struct list parked; /* struct lease, in_list */
 	size_t expected;    /* recipients that the store was asked for in this round */
 	size_t wanting;     /* lanes of the page that lead here, while it is looked at */
-	uint64_t *waiting;  /* lanes that are due and found no room here, first come first served; NULL: none yet */
+	struct waiting_lane *waiting; /* lanes that are due and found no room here, as they came; NULL: none yet */
 	size_t waiting_n;
+	unsigned waiting_turn;  /* counts those that were let in: see gate_next_waiting() */
 	struct charges charges; /* against its limits */
 };
 
@@ -107,8 +113,9 @@ void gate_expect(struct gate *g, size_t n);
 void gates_expect_nothing(struct queue *q);
 
 /* Lanes that wait for room; a lane is in the list once. */
-void gate_wait(struct gate *g, uint64_t lane);
-uint64_t gate_next_waiting(struct gate *g); /* takes it out */
+void gate_wait(struct gate *g, uint64_t lane, unsigned priority);
+uint64_t gate_next_waiting(
+	struct gate *g); /* takes it out: the highest priority first, but each fourth time the one that waits longest */
 void gate_forget_waiting(struct gate *g);
 
 #endif

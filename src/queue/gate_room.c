@@ -6,6 +6,7 @@
 
 #define PREFETCH_MIN 8
 #define WAITING_MAX  64 /* lanes; more come again by the store's turn */
+#define TIME_SHARE   4  /* of so many lanes that are let in one is the one that waits longest */
 
 /* Twice the connections, so that relay has the next delivery at hand when one ends. */
 static size_t window(const struct gate *g)
@@ -121,28 +122,54 @@ void gates_expect_nothing(struct queue *q)
 
 /* ---- waiting lanes ---- */
 
-void gate_wait(struct gate *g, uint64_t lane)
+/* The one that may go when there is no room for another: the last to come among the least urgent. */
+static size_t least_urgent(const struct gate *g)
+{
+	size_t least = 0;
+
+	for (size_t i = 1; i < g->waiting_n; i++)
+		if (g->waiting[i].priority <= g->waiting[least].priority)
+			least = i;
+	return least;
+}
+
+static void take_out(struct gate *g, size_t i)
+{
+	memmove(g->waiting + i, g->waiting + i + 1, (--g->waiting_n - i) * sizeof *g->waiting);
+}
+
+void gate_wait(struct gate *g, uint64_t lane, unsigned priority)
 {
 	for (size_t i = 0; i < g->waiting_n; i++)
-		if (g->waiting[i] == lane)
+		if (g->waiting[i].lane == lane)
 			return;
-	if (g->waiting_n == WAITING_MAX)
-		return;
+	if (g->waiting_n == WAITING_MAX) {
+		size_t least = least_urgent(g);
+
+		if (g->waiting[least].priority >= priority)
+			return;
+		take_out(g, least);
+	}
 	if (!g->waiting)
 		g->waiting = xcalloc(WAITING_MAX, sizeof *g->waiting);
 	if (g->waiting_n == 0)
 		list_append(&g->queue->gates.waiting, &g->in_waiting);
-	g->waiting[g->waiting_n++] = lane;
+	g->waiting[g->waiting_n++] = (struct waiting_lane){ lane, priority };
 	gate_place(g);
 }
 
 uint64_t gate_next_waiting(struct gate *g)
 {
+	size_t next = 0;
 	uint64_t lane;
 
 	assert(g->waiting_n > 0);
-	lane = g->waiting[0];
-	memmove(g->waiting, g->waiting + 1, --g->waiting_n * sizeof *g->waiting);
+	if (++g->waiting_turn % TIME_SHARE != 0)
+		for (size_t i = 1; i < g->waiting_n; i++)
+			if (g->waiting[i].priority > g->waiting[next].priority)
+				next = i;
+	lane = g->waiting[next].lane;
+	take_out(g, next);
 	if (g->waiting_n == 0)
 		gate_forget_waiting(g);
 	return lane;

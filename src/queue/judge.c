@@ -5,6 +5,7 @@
 
 #include "posthouse/clock.h"
 #include "posthouse/crash.h"
+#include "posthouse/smtp_server.h"
 
 static void look_up(struct transaction *t);
 static void on_looked_up(void *ctx, struct verdict v, const struct message_row *m, const struct recipient_row *rows, size_t n,
@@ -190,6 +191,7 @@ static void on_accepted(void *ctx, struct verdict v)
 {
 	struct transaction *t = ctx;
 	struct queue *q = t->queue;
+	bool urgent = t->m.priority > PRIORITY_NORMAL;
 
 	q->intake.accepting--;
 	crash_point("queue.after_accept");
@@ -198,7 +200,9 @@ static void on_accepted(void *ctx, struct verdict v)
 	if (v.class != OK)
 		transaction_drop_file(t);
 	transaction_free(t);
-	if (v.class == OK)
+	if (v.class == OK && urgent)
+		scheduler_wake_urgent(q);
+	else if (v.class == OK)
 		scheduler_wake(q);
 	queue_check_idle(q);
 }

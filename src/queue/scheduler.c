@@ -168,7 +168,13 @@ static bool wants_page(struct queue *q, uint64_t now)
 
 	if (clock_mono_ms() < q->scheduler.paused_until)
 		return false;
-	return q->scheduler.looking || q->gates.mx_used || gates_upstream_room(q, now, &wake_at) > 0;
+	return q->scheduler.looking || q->scheduler.urgent || q->gates.mx_used || gates_upstream_room(q, now, &wake_at) > 0;
+}
+
+void scheduler_wake_urgent(struct queue *q)
+{
+	q->scheduler.urgent = true;
+	scheduler_wake(q);
 }
 
 void scheduler_wake(struct queue *q)
@@ -200,6 +206,7 @@ void scheduler_wake(struct queue *q)
 	s->page = 0;
 	if (s->room > 0 && wants_page(q, now)) {
 		s->asking++;
+		s->urgent = false;
 		s->page = s->looking ? least(LANES_MAX, 1 + s->room / LOOK_RECIPIENTS) : LANES_MAX;
 		store_lanes(q->store, now, s->page, on_lanes, q);
 	}
@@ -214,8 +221,9 @@ static void store_refused(struct queue *q, struct verdict v)
 }
 
 /* One lane of a page: lease from it, let it wait at its gate, or pass it by. */
-static void use_lane(struct queue *q, uint64_t lane, const struct lane_way *way, size_t share)
+static void use_lane(struct queue *q, const struct due_lane *due, const struct lane_way *way, size_t share)
 {
+	uint64_t lane = due->lane;
 	struct scheduler *s = &q->scheduler;
 	struct gate *g = way->gate;
 	size_t n = least(share, s->room);
@@ -237,7 +245,7 @@ static void use_lane(struct queue *q, uint64_t lane, const struct lane_way *way,
 	if (n > 0)
 		ask_lane(q, lane, g, n, false);
 	else if (g)
-		gate_wait(g, lane);
+		gate_wait(g, lane, due->priority);
 }
 
 /* Are there due lanes that this sweep has not met? The store's turn goes round without an end. */
@@ -280,7 +288,7 @@ static void on_lanes(void *ctx, struct verdict v, const struct due_lane *lanes, 
 	}
 	share = n > 0 && s->room > n ? s->room / n : 1;
 	for (size_t i = 0; i < n && may_lease(q); i++)
-		use_lane(q, lanes[i].lane, &ways[i], share);
+		use_lane(q, &lanes[i], &ways[i], share);
 	for (size_t i = 0; i < n; i++)
 		if (ways[i].gate)
 			ways[i].gate->wanting = 0;

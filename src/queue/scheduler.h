@@ -8,12 +8,13 @@
 struct queue;
 
 struct scheduler {
-	uv_timer_t timer;      /* the next thing that is due; at most a minute ahead, for a clock that is set */
-	unsigned asking;       /* operations of the running round that have not called back; 0: no round */
-	bool again;            /* something happened during the round */
-	bool fruitful;         /* the round leased something that goes on */
-	bool failing;          /* the store refused: wait a while */
-	size_t room;           /* recipients that this round may still lease */
+	uv_timer_t timer; /* the next thing that is due; at most a minute ahead, for a clock that is set */
+	unsigned asking;  /* operations of the running round that have not called back; 0: no round */
+	bool again;       /* something happened during the round */
+	bool fruitful;    /* the round leased something that goes on */
+	bool urgent;      /* mail of high priority has come: look at lanes although no gate has room, so that it waits in front */
+	bool failing;     /* the store refused: wait a while */
+	size_t room;      /* recipients that this round may still lease */
 	uint64_t next_lane_at; /* when the next lane is due, as the store last said; 0: none */
 
 	/* A sweep goes through all due lanes, a page each round; those that are blocked are passed by. */
@@ -40,6 +41,9 @@ void scheduler_fini(struct queue *q);
 
 /* Something has happened that may let mail go: an accept, a result, a channel, a gate, a configuration, an administrator. */
 void scheduler_wake(struct queue *q);
+
+/* The same, for mail of more than normal priority. */
+void scheduler_wake_urgent(struct queue *q);
 
 /* Go on when relay's channel has credit again. */
 void scheduler_wait_credit(struct queue *q);

@@ -11,7 +11,8 @@ static bool stored_before(struct writer *w, const struct accepted *m, struct ver
 		return false;
 	token = db_u64(q, 0);
 	db_end(q);
-	*v_out = token == m->token ? ok() : perm(554, S("5.3.0"), S("this queue id belongs to another message"));
+	*v_out = token == m->token ? ok_text(250, S("2.0.0"), S("stored before"))
+				   : perm(554, S("5.3.0"), S("this queue id belongs to another message"));
 	return true;
 }
 

@@ -46,8 +46,9 @@ static void take_lanes(struct page *page, struct choice *choice, struct turn *tu
 			db_end(q);
 			return;
 		}
-		choice->at[choice->n++] =
-			(struct due_lane){ .lane = lane, .domain = db_keep(a, q, 1), .login = db_keep(a, q, 2) };
+		choice->at[choice->n++] = (struct due_lane){
+			.lane = lane, .domain = db_keep(a, q, 1), .login = db_keep(a, q, 2), .priority = stored_priority(q, 4)
+		};
 		node = ARENA_NEW(a, struct map_node);
 		map_add(&page->taken, node, lane);
 		turn->next_at = db_u64(q, 3);
@@ -155,25 +156,26 @@ void run_lanes(struct writer *w, struct op *op)
 	size_t max = op->max < LANES_MAX ? op->max : LANES_MAX;
 	struct choice urgent = { 0 }, oldest = { 0 };
 	unsigned priority = PRIORITY_MAX + 1, lower;
-	bool any;
+	bool any, several;
 
 	if (!list_empty(&w->stalled)) { /* what has no room for its result is better not sent */
 		op->verdict = store_full;
 		return;
 	}
 	any = next_priority(w, priority, &priority);
-	if (any && next_priority(w, priority, &lower)) { /* else by time and by priority is the same */
-		oldest.max = (w->lanes_given + max) / TIME_SHARE - w->lanes_given / TIME_SHARE;
-		oldest.at = ARENA_ARRAY(&op->arena, struct due_lane, oldest.max + 1);
-		choose_by_time(&page, &oldest);
-	}
-	urgent.max = max - oldest.n;
+	several = any && next_priority(w, priority, &lower); /* else by time and by priority is the same */
+	urgent.max = several ? max - ((w->lanes_given + max) / TIME_SHARE - w->lanes_given / TIME_SHARE) : max;
 	urgent.at = ARENA_ARRAY(&op->arena, struct due_lane, urgent.max + 1);
 	for (; any && !urgent.more; any = next_priority(w, priority, &priority))
 		choose_by_priority(&page, &urgent, priority);
+	/* What waited longest gets the rest: of more lanes than a page holds its share, of fewer nothing is left. */
+	oldest.max = several && urgent.more ? max - urgent.n : 0;
+	oldest.at = ARENA_ARRAY(&op->arena, struct due_lane, oldest.max + 1);
+	if (oldest.max > 0)
+		choose_by_time(&page, &oldest);
 	map_fini(&page.taken);
 	op->out.n = urgent.n + oldest.n;
 	op->out.rows = merge(&op->arena, &urgent, &oldest);
-	op->out.next = urgent.more ? page.now : next_lane_at(w, page.now);
+	op->out.next = (oldest.max > 0 ? oldest.more : urgent.more) ? page.now : next_lane_at(w, page.now);
 	w->lanes_given += op->out.n;
 }

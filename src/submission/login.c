@@ -1,7 +1,10 @@
 /* login.c - AUTH of a session: the login role knows passwords and mechanisms, queue counts failures and says what the client hears.
  *
- * In the order they happen: session_on_auth, (session_on_auth_response), on_login_reply, ask_judgement, on_authorized. */
+ * In the order they happen: session_on_auth, (session_on_auth_response), on_login_reply, ask_judgement, session_judge, on_authorized. A queue
+ * that dies meanwhile is waited for. */
 #include "session.h"
+
+#define AWAY_MS 10000 /* so long a login waits for a new queue */
 
 static void on_login_reply(void *ctx, struct verdict v, const struct msg_login_reply *m, int fd);
 static void on_authorized(void *ctx, struct verdict v, const struct msg_authorized *m, int fd);
@@ -65,18 +68,35 @@ void session_on_auth_response(struct session *s, const struct smtp_event *e)
 /* The back-end has decided: what the client hears is for queue to say, which knows how often this went wrong before. */
 static void ask_judgement(struct session *s, const struct msg_login_reply *reply)
 {
-	bool success = reply->verdict.class == OK;
-	struct msg_authenticated m = { .session = s->log.session,
-				       .login = reply->login,
-				       .device = reply->device,
-				       .mechanism = s->mechanism,
-				       .success = success };
-
 	s->claimed_login = arena_str(&s->arena, reply->login);
 	s->claimed_device = arena_str(&s->arena, reply->device);
-	s->refusal = success ? ok() : wrong;
+	s->refusal = reply->verdict.class == OK ? ok() : wrong;
 	session_enter(s, SESSION_JUDGEMENT);
+	session_set_timer(s, AWAY_MS);
+	session_judge(s);
+}
+
+void session_judge(struct session *s)
+{
+	struct msg_authenticated m = { .session = s->log.session,
+				       .login = s->claimed_login,
+				       .device = s->claimed_device,
+				       .mechanism = s->mechanism,
+				       .success = s->refusal.class == OK };
+
+	if (s->state != SESSION_JUDGEMENT || s->call != 0)
+		return;
+	s->judge_generation = s->sub->queue_generation;
 	s->call = ipc_call_authenticated(submission_queue(s->sub), &m, -1, on_authorized, s);
+}
+
+/* Right or wrong: nobody is told. */
+void session_end_judgement(struct session *s)
+{
+	ipc_cancel(NULL, s->call);
+	s->call = 0;
+	log_warning(&s->log, "login.unavailable", kv("reason", "queue is away"));
+	session_reply(s, unavailable);
 }
 
 static void on_login_reply(void *ctx, struct verdict v, const struct msg_login_reply *m, int fd)
@@ -96,6 +116,11 @@ static void on_login_reply(void *ctx, struct verdict v, const struct msg_login_r
 		session_reply(s, unavailable);
 		return;
 	}
+	if (m->verdict.class == PERM &&
+	    m->verdict.code != wrong.code) { /* not a login at all: what it says is for the client's author */
+		session_reply(s, m->verdict);
+		return;
+	}
 	ask_judgement(s, m);
 }
 
@@ -107,6 +132,7 @@ static void log_in(struct session *s, uint64_t reserving)
 	s->listed = false;
 	s->reserving = reserving;
 	s->sub->logins++;
+	stream_secrets_over(s->conn);
 	log_info(&s->log, "login.accepted", kv("login", s->login), kv("device", s->device),
 		 kv("client", stream_peer_address(s->conn)), kv("mechanism", s->mechanism));
 	session_reply(s, ok());
@@ -128,9 +154,9 @@ static void on_authorized(void *ctx, struct verdict v, const struct msg_authoriz
 	struct session *s = ctx;
 
 	s->call = 0;
-	if (m == NULL) { /* right or wrong: nobody is told */
-		log_warning(&s->log, "login.unavailable", kv("reason", v.text));
-		session_reply(s, unavailable);
+	if (m == NULL) { /* the next queue is asked: when it comes, or now, if it has come already */
+		if (s->judge_generation != s->sub->queue_generation)
+			session_judge(s);
 	} else if (m->verdict.class != OK) {
 		refuse(s, m->verdict);
 	} else if (s->refusal.class != OK) {

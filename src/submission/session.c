@@ -211,6 +211,7 @@ static void on_timer(uv_timer_t *timer)
 	case SESSION_PROXY: session_close(s, S("no PROXY header came"), false); break;
 	case SESSION_HELLO:
 	case SESSION_TLS: session_close(s, S("TLS handshake took too long"), false); break;
+	case SESSION_JUDGEMENT: session_end_judgement(s); break;
 	case SESSION_LOGIN_DELAY: session_reply(s, s->refusal); break;
 	case SESSION_ERROR_DELAY:
 		session_enter(s, SESSION_COMMAND);

@@ -62,6 +62,7 @@ struct session {
 	uint64_t call;
 	struct str mechanism, login, device;      /* login: "" before */
 	struct str claimed_login, claimed_device; /* while queue judges */
+	uint64_t judge_generation;                /* of the queue that was asked */
 	struct verdict refusal;                   /* what a delayed login will hear */
 	uint64_t reserving;
 	struct buf helo; /* only where it is to be shown */
@@ -123,7 +124,9 @@ void session_tls_numbers(const struct session *s, uint64_t *version_out, uint64_
 /* ---- login.c ---- */
 void session_on_auth(struct session *s, const struct smtp_event *e);
 void session_on_auth_response(struct session *s, const struct smtp_event *e);
-void session_end_login(struct session *s); /* the exchange, if one is under way, is given up */
+void session_judge(struct session *s);         /* ask queue, unless it is asked or need not be */
+void session_end_judgement(struct session *s); /* its time is over */
+void session_end_login(struct session *s);     /* the exchange, if one is under way, is given up */
 
 /* ---- mail.c ---- */
 void session_on_mail(struct session *s, const struct smtp_event *e);

@@ -150,6 +150,7 @@ void sessions_on_queue_up(struct submission *sub)
 			continue;
 		s->queue_generation = sub->queue_generation;
 		ipc_send_present(submission_queue(sub), &m, -1);
+		session_judge(s);
 	}
 }
 

@@ -67,8 +67,8 @@ class Attack:
         for t in threads:
             t.join()
 
-    def hold(self, n, prepare, tick):
-        """Keep n connections; all get tick(connection) about four times a second."""
+    def hold(self, n, tick, ports):
+        """Keep n connections, to these ports in turn; all get tick(connection) about four times a second."""
         held = []
         while self.going():
             for s in [s for s in held if not tick(s)]:
@@ -76,10 +76,9 @@ class Attack:
                 s.close()
             begun = time.monotonic()
             while len(held) < n and time.monotonic() - begun < 0.25:
-                s = self.connect(self.port)
+                s = self.connect(ports[len(held) % len(ports)])
                 if s:
                     s.setblocking(False)
-                    prepare(s)
                     held.append(s)
             time.sleep(max(0, 0.25 - (time.monotonic() - begun)))
         for s in held:
@@ -124,8 +123,7 @@ class Attack:
 
     def idle(self):
         """Two thousand who never say anything, on both ports."""
-        ports = [self.port, self.tls_port]
-        self.hold(2000, lambda s: None, lambda s: True if ports else False)
+        self.hold(2000, lambda s: True, [self.port, self.tls_port])
 
     def handshakes(self):
         """Say hello by TLS, have the server work, and leave in the middle."""
@@ -168,7 +166,7 @@ class Attack:
                 return True
             except OSError:
                 return False
-        self.hold(500, lambda s: None, byte)
+        self.hold(500, byte, [self.port])
 
     def slow_readers(self):
         """Ask and ask, and never read an answer."""

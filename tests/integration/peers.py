@@ -499,7 +499,7 @@ class Postfix(Daemon):
             self.make_accounts(users, mechanisms, owner)
         (self.dir / "master.cf").write_text(MASTER.replace("smtp0", f"{host}:{self.port}"))
         policy = f"check_policy_service inet:127.0.0.1:{greylist}," if greylist else ""
-        (self.dir / "main.cf").write_text(f"""compatibility_level = 3.6
+        self.write_main_cf(f"""compatibility_level = 3.6
 myhostname = postfix.example.net
 mail_owner = {OWNER}
 setgid_group = {GROUP}
@@ -543,6 +543,16 @@ smtpd_tls_loglevel = 1
 {settings}
 """)
         self.start()
+
+    def write_main_cf(self, text):
+        """Of two settings of one name the later, as in Postfix; which warns of the other: in each process, into a log that nobody reads before
+        postlogd runs, and ten such lines block the master for ever."""
+        chosen = {}
+        for line in text.splitlines():
+            name = line.split("=", 1)[0].strip()
+            chosen.pop(name, None)
+            chosen[name] = line
+        (self.dir / "main.cf").write_text("\n".join(chosen.values()) + "\n")
 
     def make_directories(self, owner):
         group = grp.getgrnam(GROUP).gr_gid

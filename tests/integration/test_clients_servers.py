@@ -64,7 +64,8 @@ def test_postfix_with_an_internationalised_recipient():
     scene = Scene()
     scene.dir.chmod(0o755)
     postfix = Postfix(scene, scene.relay.port, False, "PLAIN")
-    hand_over(scene, postfix.port, f"From: {ALICE}\r\nTo: jörg@example.net\r\nSubject: {SUBJECT}\r\n\r\n{BODY}\r\n".encode(),
+    hand_over(scene, postfix.port, f"From: {ALICE}\r\nTo: jörg@example.net\r\nSubject: {SUBJECT}\r\nMIME-Version: 1.0\r\n"
+              f"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{BODY}\r\n".encode(),
               ["SMTPUTF8", "BODY=8BITMIME"], "jörg@example.net")
     scene.expect(attachment=False, recipients=("jörg@example.net",))
 
