@@ -22,9 +22,13 @@ int command_reload(int argc, char **argv, const char *config_path);
 struct session {
 	struct control *control;
 	struct arena arena; /* answers live here */
+	struct str realm;   /* of logins without @ */
 };
 void session_open(struct session *s, const char *config_path);
 void session_close(struct session *s);
+
+/* A login as the relay knows it: with its realm, in lower case. In the session's arena; "" stays. */
+struct str session_login(struct session *s, struct str who);
 
 /* One call; dies with the reason when it cannot be made, or (75, 69 or 65) when the answer's verdict is not OK. */
 union ipc_message *session_ask(struct session *s, enum msg_type request, const void *message, enum msg_type reply);

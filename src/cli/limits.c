@@ -32,21 +32,6 @@ static bool is_address(const char *who)
 	return inet_pton(AF_INET, text, &to) == 1 || inet_pton(AF_INET6, text, &to) == 1;
 }
 
-/* The login as the queue knows it: with its realm. */
-static struct str full_name(struct arena *a, const char *config_path, const char *who)
-{
-	struct config_faults faults = { 0 };
-	struct config *c;
-	struct str name;
-
-	if (strchr(who, '@') || is_address(who))
-		return arena_str(a, str_of(who));
-	c = config_load(config_path, &faults);
-	name = arena_printf(a, "%s@%.*s", who, STR_ARG(c->auth.realm));
-	config_free(c);
-	return name;
-}
-
 /* ---- show ---- */
 
 static json_t *row_json(const struct rec_limit_row *r)
@@ -173,7 +158,7 @@ int command_limits(int argc, char **argv, const char *config_path)
 		die(EX_USAGE, "limits reset: whose? A login, an address, or --all");
 	session_open(&s, config_path);
 	if (argc == 3)
-		who = full_name(&s.arena, config_path, argv[2]);
+		who = is_address(argv[2]) ? str_of(argv[2]) : session_login(&s, str_of(argv[2]));
 	code = resets ? reset(&s, who, json) : show(&s, who, json);
 	session_close(&s);
 	return code;

@@ -141,6 +141,7 @@ int command_queue(int argc, char **argv, const char *config_path)
 	if (reason && !verb->operation)
 		die(EX_USAGE, "queue %s: --reason is for what changes something", name);
 	session_open(&s, config_path);
+	which.user = session_login(&s, which.user);
 	code = run(&s, verb, &which, reason, json);
 	session_close(&s);
 	return code;

@@ -26,7 +26,18 @@ void session_open(struct session *s, const char *config_path)
 		die(EX_UNAVAILABLE, "no relay is running here (%.*s: %s)", STR_ARG(c->control), why);
 	if (!s->control)
 		die(errno == EACCES ? EX_NOPERM : EX_UNAVAILABLE, "%.*s: %s", STR_ARG(c->control), why);
+	s->realm = arena_str(&s->arena, c->auth.realm);
 	config_free(c);
+}
+
+struct str session_login(struct session *s, struct str who)
+{
+	size_t slash = str_find(who, '/');
+
+	if (who.n > 0 && str_find(who, '@') == who.n)
+		who = arena_printf(&s->arena, "%.*s@%.*s%.*s", STR_ARG(str_head(who, slash)), STR_ARG(s->realm),
+				   STR_ARG(str_from(who, slash)));
+	return arena_lower(&s->arena, who);
 }
 
 void session_close(struct session *s)

@@ -19,10 +19,10 @@ static struct str complete_login(struct loader *l, struct str login)
 	size_t slash = str_find(login, '/');
 	struct str name = str_head(login, slash);
 
-	if (name.n == 0 || str_find(name, '@') < name.n)
-		return login;
-	return arena_printf(l->arena, "%.*s@%.*s%.*s", STR_ARG(name), STR_ARG(l->config->auth.realm),
-			    STR_ARG(str_from(login, slash)));
+	if (name.n > 0 && str_find(name, '@') == name.n)
+		login = arena_printf(l->arena, "%.*s@%.*s%.*s", STR_ARG(name), STR_ARG(l->config->auth.realm),
+				     STR_ARG(str_from(login, slash)));
+	return arena_lower(l->arena, login);
 }
 
 /* ---- auth ---- */

@@ -166,7 +166,8 @@ struct conversation *conversation_new(struct directory *d, const struct conversa
 	c->end_point = arena_str(&c->arena, config->end_point);
 	c->offers_binding = config->offers_binding;
 	set_callbacks(c);
-	if (sasl_server_new(config->service, config->hostname, NULL, NULL, NULL, c->callbacks, 0, &c->sasl) != SASL_OK ||
+	if (sasl_server_new(config->service, config->hostname, NULL, NULL, NULL, c->callbacks, SASL_SUCCESS_DATA, &c->sasl) !=
+		    SASL_OK ||
 	    !set_properties(c, config)) {
 		conversation_free(c);
 		return NULL;
@@ -238,7 +239,12 @@ static struct conversation_result conclude(struct conversation *c, int result, c
 	switch (result) {
 	case SASL_OK:
 		if (read_identity(c, &r))
-			r.verdict = ok_text(235, S("2.7.0"), S("authentication successful"));
+			r = (struct conversation_result){
+				.verdict = ok_text(235, S("2.7.0"), S("authentication successful")),
+				.challenge = arena_str(&c->step, str_make(out ? out : "", out_n)),
+				.name = r.name,
+				.device = r.device,
+			};
 		else
 			r.fault = S("Cyrus SASL accepted a login without a name");
 		return r;

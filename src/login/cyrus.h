@@ -34,7 +34,8 @@ struct conversation *conversation_new(struct directory *d, const struct conversa
 void conversation_free(struct conversation *c);
 
 /* What a step came to. The views live in the conversation until its next step.
- * OK 334: send `challenge` and step with the answer. OK 235: it is `name`, by `device`. PERM 535 5.7.8: no, for whatever reason; they are
+ * OK 334: send `challenge` and step with the answer. OK 235: it is `name`, by `device`; a `challenge` then
+ * holds the mechanism's last words (SCRAM's server-final), to be said before the 235 when nothing else speaks against the login. PERM 535 5.7.8: no, for whatever reason; they are
  * who was tried, "" when that could not be read. PERM 501 5.5.2: not what the mechanism says. PERM 504 5.5.4: no such mechanism. TEMP 454
  * 4.7.0: a fault of ours, see `fault`. */
 struct conversation_result {

@@ -3,10 +3,15 @@
 #include "posthouse/clock.h"
 #include "posthouse/log.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <sysexits.h>
+#include <unistd.h>
 #include <uv.h>
+
+#define KEY_SIZE 32
 
 struct directory {
 	char *state_dir;
@@ -17,16 +22,58 @@ struct directory {
 	struct secret fault; /* the text last logged, so that it is logged once; empty: all is well */
 };
 
+/* Read the key from its file; false when there is none that can be used. */
+static bool read_key(const char *path, unsigned char key[KEY_SIZE])
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	bool whole = fd >= 0 && read(fd, key, KEY_SIZE) == KEY_SIZE;
+
+	if (fd >= 0)
+		close(fd);
+	return whole;
+}
+
+/* Make the key and its file, which takes its name when it is whole. */
+static bool make_key(const char *path, unsigned char key[KEY_SIZE])
+{
+	struct arena a = { 0 };
+	const char *fresh = arena_cstr(&a, arena_printf(&a, "%s.new", path));
+	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	bool good = fd >= 0 && write(fd, key, KEY_SIZE) == KEY_SIZE && fsync(fd) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	good = good && rename(fresh, path) == 0;
+	arena_fini(&a);
+	return good;
+}
+
+/* The salts of names that do not exist must stay as those of accounts do, or they tell after a restart. */
+static void settle_key(struct directory *d)
+{
+	struct arena a = { 0 };
+	const char *path = arena_cstr(&a, arena_printf(&a, "%s/login.key", d->state_dir));
+	unsigned char key[KEY_SIZE];
+
+	if (!read_key(path, key)) {
+		if (RAND_bytes(key, sizeof(key)) != 1)
+			die(EX_OSERR, "no random numbers");
+		if (!make_key(path, key))
+			log_warning(NULL, "login.keyless", kv("file", path), kv("reason", strerror(errno)));
+	}
+	secret_set(&d->key, str_make(key, sizeof(key)));
+	wipe(key, sizeof(key));
+	arena_fini(&a);
+}
+
 struct directory *directory_new(const char *state_dir)
 {
 	struct directory *d = NEW(struct directory);
-	unsigned char key[32];
 
 	d->state_dir = strdup(state_dir);
-	if (!d->state_dir || uv_mutex_init(&d->lock) || RAND_bytes(key, sizeof(key)) != 1)
-		die(EX_OSERR, "no memory, no lock or no random numbers");
-	secret_set(&d->key, str_make(key, sizeof(key)));
-	wipe(key, sizeof(key));
+	if (!d->state_dir || uv_mutex_init(&d->lock))
+		die(EX_OSERR, "no memory or no lock");
+	settle_key(d);
 	return d;
 }
 

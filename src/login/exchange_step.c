@@ -135,9 +135,13 @@ static void conclude(struct exchange *e)
 	}
 	log_refusal(e);
 	count_login(e->login, r->verdict);
-	ipc_send_login_reply(
-		e->ch, &(struct msg_login_reply){ .call = e->call, .verdict = r->verdict, .login = r->name, .device = r->device },
-		-1);
+	ipc_send_login_reply(e->ch,
+			     &(struct msg_login_reply){ .call = e->call,
+							.verdict = r->verdict,
+							.challenge = r->challenge,
+							.login = r->name,
+							.device = r->device },
+			     -1);
 	exchange_close(e);
 }
 

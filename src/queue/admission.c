@@ -308,7 +308,7 @@ static struct verdict login_banned(struct arena *a, uint64_t ms)
 }
 
 /* Is the login, or the network, banned? A stranger cannot lock a user out: where the user got in lately, a ban of the login does not
- * hold. The answer is the same whether the password was right or wrong, and nothing is counted. */
+ * hold. The answer is the same whether the password was right or wrong; either counts against the network. */
 static struct verdict judge_ban(struct visitor *v, struct arena *a, struct str login, uint64_t now)
 {
 	struct queue *q = v->queue;
@@ -317,9 +317,11 @@ static struct verdict judge_ban(struct visitor *v, struct arena *a, struct str l
 	if (ms > 0)
 		return network_banned(a, ms);
 	ms = login.n > 0 ? login_banned_ms(q, login, now) : 0;
-	if (ms > 0 && !network_known(q, login, str_of(v->place->name), now))
-		return login_banned(a, ms);
-	return ok();
+	if (ms == 0 || network_known(q, login, str_of(v->place->name), now))
+		return ok();
+	if (network_failed(q, str_of(v->place->name), str_of(v->client), now))
+		return network_banned(a, network_banned_ms(q, str_of(v->place->name), now));
+	return login_banned(a, ms);
 }
 
 /* The password was wrong: count it. */

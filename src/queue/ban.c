@@ -111,6 +111,12 @@ static void on_bans(void *ctx, struct verdict v, const struct ban_row *rows, siz
 	}
 	q->bans.known = true;
 	admission_ready(q);
+	for (size_t i = 0; i < n; i++) {
+		struct ban *b = ban_find(q, rows[i].key);
+
+		if (b && is_breaker(b))
+			breaker_resume(q, b);
+	}
 }
 
 void bans_load(struct queue *q)

@@ -2,10 +2,12 @@
 #include "queue.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/crash.h"
 
 #include <stdlib.h>
 
-#define BOUNCES_MIN 20                 /* recipients before a share means anything */
+#define BOUNCES_MIN 20 /* recipients before a share means anything */
+#define RETRY_MS    1000
 #define FOR_EVER_MS 253402300799000ull /* the end of the year 9999: until an administrator ends it */
 
 struct str breaker_key(struct arena *a, struct str login)
@@ -26,6 +28,7 @@ const struct ban *breaker_tripped(const struct account *a)
 
 /* The store's pages, twice: what was on its way into the queue when the breaker tripped is there by the second time. */
 struct holding {
+	struct list in_holdings;
 	struct queue *queue;
 	struct arena arena;
 	struct selector selector;
@@ -34,37 +37,108 @@ struct holding {
 	uint64_t held;
 };
 
+#define REASON S("the breaker of this login has tripped: ")
+
+/* The level of a breaker's row: what waited when it tripped is held, or that is still to be done, also after a restart. */
+enum { LEVEL_HELD = 1, LEVEL_HOLDING = 2 };
+
+static void on_held(void *ctx, struct verdict v, uint64_t count, uint64_t in_flight, uint64_t next_cursor);
+
+static void hold_page(struct holding *h, uint64_t cursor)
+{
+	store_alter(h->queue->store, &h->selector, ALTER_HOLD, h->reason, cursor, on_held, h);
+}
+
+static void holding_free(struct holding *h)
+{
+	list_remove(&h->in_holdings);
+	arena_fini(&h->arena);
+	free(h);
+}
+
+/* The store could not: all that waits for it begins again. */
+static void on_retry(uv_timer_t *timer)
+{
+	struct queue *q = timer->data;
+
+	LIST_EACH (i, &q->breakers.holdings) {
+		struct holding *h = CONTAINER_OF(i, struct holding, in_holdings);
+
+		list_remove(&h->in_holdings);
+		hold_page(h, 0);
+	}
+}
+
+/* All that waited is held: the row need not remember it any more, unless an administrator has lifted the breaker meanwhile. */
+static void holding_done(struct holding *h)
+{
+	struct queue *q = h->queue;
+	struct str key = breaker_key(&h->arena, h->selector.user);
+
+	log_info(NULL, "breaker.held", kv("login", h->selector.user), kv("messages", h->held));
+	if (ban_find(q, key))
+		ban_put(q, key, LEVEL_HELD, FOR_EVER_MS, h->reason);
+	holding_free(h);
+	scheduler_wake(q);
+}
+
 static void on_held(void *ctx, struct verdict v, uint64_t count, uint64_t in_flight, uint64_t next_cursor)
 {
 	struct holding *h = ctx;
 	struct queue *q = h->queue;
 
-	h->held += count;
-	if (v.class == OK && in_flight > 0)
-		leases_withdraw(q, &h->selector);
-	if (v.class == OK && next_cursor == 0)
-		h->passes++;
-	if (v.class == OK && h->passes < 2 && queue_may_store(q)) {
-		store_alter(q->store, &h->selector, ALTER_HOLD, h->reason, next_cursor, on_held, h);
+	if (!queue_may_store(q)) { /* the next start goes on with it */
+		holding_free(h);
 		return;
 	}
-	if (v.class != OK)
+	if (v.class != OK) {
 		log_error(NULL, "breaker.unfinished", kv("login", h->selector.user), kv("reply", v.text));
+		list_append(&q->breakers.holdings, &h->in_holdings);
+		uv_timer_start(&q->breakers.retry, on_retry, RETRY_MS, 0);
+		return;
+	}
+	h->held += count;
+	crash_point("queue.holding");
+	if (in_flight > 0)
+		leases_withdraw(q, &h->selector);
+	h->passes += next_cursor == 0;
+	if (h->passes < 2)
+		hold_page(h, next_cursor);
 	else
-		log_info(NULL, "breaker.held", kv("login", h->selector.user), kv("messages", h->held));
-	arena_fini(&h->arena);
-	free(h);
-	scheduler_wake(q);
+		holding_done(h);
 }
 
 static void hold_waiting(struct queue *q, struct str login, struct str reason)
 {
 	struct holding *h = NEW(struct holding);
 
+	list_init(&h->in_holdings);
 	h->queue = q;
 	h->selector.user = arena_str(&h->arena, login);
 	h->reason = arena_str(&h->arena, reason);
-	store_alter(q->store, &h->selector, ALTER_HOLD, h->reason, 0, on_held, h);
+	hold_page(h, 0);
+}
+
+void breakers_init(struct queue *q)
+{
+	list_init(&q->breakers.holdings);
+	queue_timer_init(q, &q->breakers.retry);
+}
+
+void breakers_fini(struct queue *q)
+{
+	LIST_EACH (i, &q->breakers.holdings)
+		holding_free(CONTAINER_OF(i, struct holding, in_holdings));
+}
+
+void breaker_resume(struct queue *q, const struct ban *b)
+{
+	struct str login = str_from(str_of(b->key), S("breaker:").n), reason = str_of(b->reason);
+
+	if (b->level != LEVEL_HOLDING || !queue_may_store(q))
+		return;
+	hold_waiting(q, login, reason);
+	notice_breaker(account_of(q, login), str_from(reason, REASON.n));
 }
 
 /* ---- tripping ---- */
@@ -73,15 +147,14 @@ static void trip(struct account *a, struct str why)
 {
 	struct queue *q = a->queue;
 	struct arena arena = { 0 };
-	struct str login = account_login(a),
-		   reason = arena_printf(&arena, "the breaker of this login has tripped: %.*s", STR_ARG(why));
+	struct str login = account_login(a), reason = arena_printf(&arena, "%.*s%.*s", STR_ARG(REASON), STR_ARG(why));
 
 	if (!queue_may_store(q) || breaker_tripped(a)) {
 		arena_fini(&arena);
 		return;
 	}
 	log_error(NULL, "breaker.tripped", kv("login", login), kv("reason", why));
-	ban_put(q, breaker_key(&arena, login), 1, FOR_EVER_MS, reason);
+	ban_put(q, breaker_key(&arena, login), LEVEL_HOLDING, FOR_EVER_MS, reason);
 	hold_waiting(q, login, reason);
 	notice_breaker(a, why);
 	arena_fini(&arena);

@@ -19,6 +19,17 @@ void breaker_finished(struct queue *q, struct str login, bool refused, uint64_t 
 bool bounces_forgotten(const struct account *a, uint64_t now);
 void bounces_reset(struct account *a);
 
+/* What a tripped breaker still has to hold, and those that wait for a store that can. */
+struct breakers {
+	struct list holdings;
+	uv_timer_t retry;
+};
+void breakers_init(struct queue *q);
+void breakers_fini(struct queue *q);
+
+/* After a start, of each breaker's row: queue died before all that waited was held, or before anybody was told. */
+void breaker_resume(struct queue *q, const struct ban *b);
+
 /* "breaker:alice@example.org" */
 struct str breaker_key(struct arena *a, struct str login);
 

@@ -363,6 +363,8 @@ void handle_submit(void *ctx, struct channel *ch, const struct msg_submit *m, in
 		v = temp(451, S("4.3.0"), S("the queue does not know the transaction, try again"));
 	if (v.class != OK) {
 		answer_submit(ch, m->call, v);
+		if (q)
+			reservation_end(q, ch, m->transaction);
 		if (t)
 			drop(t);
 		return;

@@ -22,6 +22,8 @@ static void refuse(struct transaction *t, struct verdict v)
 	struct queue *q = t->queue;
 
 	q->intake.accepting--;
+	if (t->peer)
+		reservation_end(q, t->peer->channel, t->number);
 	allowance_return(&t->allowance);
 	transaction_answer(t, v);
 	transaction_drop_file(t);

@@ -102,7 +102,7 @@ bool notice_once(const struct account *a, const struct meter *m, uint64_t now)
 {
 	struct arena arena = { 0 };
 	struct bucket *b = bucket_get(a->queue, str_of(a->key), arena_printf(&arena, "told %s", m->bucket->rule));
-	bool first = b->tat_us <= now * 1000;
+	bool first = b->tat_us <= now * 1000 || b->tat_us > (now + m->rate.window_ms) * 1000; /* the clock was wrong then */
 
 	arena_fini(&arena);
 	if (!first)

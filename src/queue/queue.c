@@ -95,6 +95,7 @@ static struct verdict queue_start(struct role *r)
 	intake_init(q);
 	buckets_init(q);
 	bans_init(q);
+	breakers_init(q);
 	failures_init(q);
 	accounts_init(q);
 	admission_init(q);
@@ -236,6 +237,7 @@ void queue_part_ended(struct queue *q)
 	admission_fini(q);
 	notices_fini(q);
 	accounts_fini(q);
+	breakers_fini(q);
 	bans_fini(q);
 	buckets_fini(q);
 	free(q);

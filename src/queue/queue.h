@@ -51,6 +51,7 @@ struct queue {
 	struct buckets buckets;
 	struct bans bans;
 	struct failures failures;
+	struct breakers breakers;
 	struct table accounts;
 	struct acquainted acquainted;
 	struct admission admission;

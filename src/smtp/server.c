@@ -301,7 +301,7 @@ struct buf *smtp_server_output(struct smtp_server *s)
 
 bool smtp_server_in_text(const struct smtp_server *s)
 {
-	return s->state == SERVER_TEXT || s->state == SERVER_CHUNK || s->skipping;
+	return s->state == SERVER_TEXT || s->state == SERVER_CHUNK || (s->skipping && (s->authenticated || s->trusted));
 }
 
 uint64_t smtp_server_errors(const struct smtp_server *s)

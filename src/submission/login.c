@@ -56,6 +56,12 @@ void session_on_auth_response(struct session *s, const struct smtp_event *e)
 	struct msg_login_step m = { .session = s->log.session, .response = e->initial };
 	struct channel *login = role_peer(s->sub->role, ROLE_LOGIN, 0);
 
+	if (s->final_said) { /* RFC 4954 section 4: nothing, as an answer to the last words */
+		s->final_said = false;
+		smtp_server_reply(s->smtp,
+				  e->initial.n == 0 ? ok() : perm(501, S("5.5.2"), S("Not an answer of this mechanism")));
+		return;
+	}
 	if (login == NULL || s->login_generation != s->sub->login_generation) { /* the process that knew the exchange has gone */
 		s->login_generation = 0;
 		smtp_server_reply(s->smtp, unavailable);
@@ -70,7 +76,10 @@ static void ask_judgement(struct session *s, const struct msg_login_reply *reply
 {
 	s->claimed_login = arena_str(&s->arena, reply->login);
 	s->claimed_device = arena_str(&s->arena, reply->device);
-	s->refusal = reply->verdict.class == OK ? ok() : wrong;
+	s->refusal = reply->verdict.class == OK          ? ok()
+		     : reply->verdict.code == wrong.code ? wrong
+							 : verdict_keep(&s->arena, reply->verdict);
+	s->final = arena_str(&s->arena, reply->challenge);
 	session_enter(s, SESSION_JUDGEMENT);
 	session_set_timer(s, AWAY_MS);
 	session_judge(s);
@@ -116,15 +125,11 @@ static void on_login_reply(void *ctx, struct verdict v, const struct msg_login_r
 		session_reply(s, unavailable);
 		return;
 	}
-	if (m->verdict.class == PERM &&
-	    m->verdict.code != wrong.code) { /* not a login at all: what it says is for the client's author */
-		session_reply(s, m->verdict);
-		return;
-	}
 	ask_judgement(s, m);
 }
 
-/* In: from now on the session goes by this login, also that of a listed host. */
+/* In: from now on the session goes by this login, also that of a listed host. A mechanism with last words of its own (SCRAM) says them
+ * before the 235; they tell that the password was right, so they had to wait for queue. */
 static void log_in(struct session *s, uint64_t reserving)
 {
 	s->login = s->claimed_login;
@@ -135,7 +140,8 @@ static void log_in(struct session *s, uint64_t reserving)
 	stream_secrets_over(s->conn);
 	log_info(&s->log, "login.accepted", kv("login", s->login), kv("device", s->device),
 		 kv("client", stream_peer_address(s->conn)), kv("mechanism", s->mechanism));
-	session_reply(s, ok());
+	s->final_said = s->final.n > 0;
+	session_reply(s, s->final_said ? ok_text(334, S(""), s->final) : ok());
 }
 
 /* Refused: the answer waits, so that guessing takes time; the session is not read meanwhile. */
@@ -154,9 +160,13 @@ static void on_authorized(void *ctx, struct verdict v, const struct msg_authoriz
 	struct session *s = ctx;
 
 	s->call = 0;
-	if (m == NULL) { /* the next queue is asked: when it comes, or now, if it has come already */
+	if (m == NULL && submission_queue(s->sub) != NULL && s->judge_generation == s->sub->queue_generation) {
+		session_end_judgement(s); /* it is silent */
+	} else if (m == NULL) {           /* the next queue is asked: when it comes, or now, if it has come already */
 		if (s->judge_generation != s->sub->queue_generation)
 			session_judge(s);
+	} else if (m->verdict.class == PERM && s->refusal.class != OK) {
+		refuse(s, s->refusal); /* not a login at all (501), or a wrong password: the words of who looked at it */
 	} else if (m->verdict.class != OK) {
 		refuse(s, m->verdict);
 	} else if (s->refusal.class != OK) {
@@ -173,4 +183,5 @@ void session_end_login(struct session *s)
 	if (s->login_generation != 0 && s->login_generation == s->sub->login_generation)
 		ipc_send_login_end(login, &(struct msg_login_end){ .session = s->log.session }, -1);
 	s->login_generation = 0;
+	s->final_said = false;
 }

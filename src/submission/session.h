@@ -62,8 +62,10 @@ struct session {
 	uint64_t call;
 	struct str mechanism, login, device;      /* login: "" before */
 	struct str claimed_login, claimed_device; /* while queue judges */
-	uint64_t judge_generation;                /* of the queue that was asked */
-	struct verdict refusal;                   /* what a delayed login will hear */
+	struct str final;                         /* last words of the mechanism, for the client when queue has said yes */
+	bool final_said;
+	uint64_t judge_generation; /* of the queue that was asked */
+	struct verdict refusal;    /* what a delayed login will hear */
 	uint64_t reserving;
 	struct buf helo; /* only where it is to be shown */
 

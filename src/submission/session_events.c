@@ -150,6 +150,8 @@ void session_advance(struct session *s)
 	while (s->state == SESSION_COMMAND && advance_once(s))
 		;
 	s->advancing = false;
+	if (s->state == SESSION_COMMAND && !uv_is_active((uv_handle_t *)&s->timer)) /* nobody waits without an end */
+		session_set_timer(s, s->policy->idle_ms);
 	if (s->state == SESSION_COMMAND && s->peer_ended && stream_pending(s->conn) <= OUTPUT_HIGH)
 		session_close(s, S("the client has ended the connection"), true);
 	else if (s->state == SESSION_COMMAND && s->held)

@@ -132,7 +132,7 @@ void transaction_leave(struct transaction *tx)
 		return;
 	}
 	/* It goes on without its client, as long as those are few: nobody would bound what clients that do not wait leave behind. */
-	if (sub->orphans >= ORPHANS_MAX && tx->state < TX_SUBMITTED) {
+	if (sub->orphans >= ORPHANS_MAX && !tx->offered) {
 		log_warning(&tx->log, "transaction.dropped", kv("orphans", sub->orphans));
 		transaction_free(tx, true);
 		return;

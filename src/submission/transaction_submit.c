@@ -214,6 +214,7 @@ static void send_message(struct transaction *tx, struct channel *queue)
 	if (!tx->was_away)
 		transaction_set_deadline(tx, 0);
 	crash_point("submission.before_submit");
+	tx->offered = true;
 	tx->call = ipc_call_submit(queue, &submit, -1, on_submitted, tx);
 }
 

@@ -285,7 +285,7 @@ def breaker_trips(relay, sink, reason):
     assert any(row["id"] == id and reason in row["held"] for row in relay.queue()), relay.queue()
     assert reason in relay.command("status").stdout and reason in relay.command("limits", "show", "alice").stdout
     assert "stays held" in relay.command("limits", "reset", "alice").stdout
-    relay.command("queue", "release", "--user", ALICE)
+    relay.command("queue", "release", "--user", "Alice")  # the realm is added, as everywhere
     wait_for(lambda: not relay.queue(), 30, "held mail goes")
     relay.submit(to=("bob@example.net",))
     wait_for(lambda: not relay.queue(), 30, "mail goes again")
@@ -311,6 +311,28 @@ def test_breaker_new_recipients():
     wait_for(lambda: any(row["id"] == waiting and row["held"] for row in relay.queue()), 20, "what waited is held")
     sink.rcpt = None
     breaker_trips(relay, sink, "more than 5 new recipients per day")
+
+
+@time_limit(240)
+def test_breaker_goes_on_after_a_death():
+    """queue dies when it has held the first page of what waited: the next one holds the rest, and tells."""
+    sink = Sink(rcpt=lambda address: "450 4.2.1 later" if address.endswith("@example.net") else None)
+    relay = Relay(sink.port, retry='"1h"', extra='breaker = { new_recipients = "5/1d"; };', environment={"POSTHOUSE_CRASH": "queue.holding:1"})
+    client = relay.connect()
+    n = 620  # more than one page
+    for i in range(n):
+        client.submit(ALICE, ["same@example.net"], simple_message())
+    client.submit(ALICE, [f"new{i}@example.net" for i in range(6)], simple_message())
+    client.quit()
+    relay.wait_log("event=role.died dead=queue", 60)
+    relay.wait_log(f"event=breaker.held login={ALICE}", 60)
+
+    def all_held():
+        rows = [row for row in relay.queue() if row["login"] == ALICE]
+        return len(rows) == n + 1 and all(row["held"] for row in rows)
+
+    wait_for(all_held, 60, "all is held", every=0.5)
+    wait_for(lambda: notices(sink, POSTMASTER, f"posthouse limits reset {ALICE}"), 30, "the notice")
 
 
 def test_breaker_bounces():

@@ -30,10 +30,10 @@ def relay_with(auth="", port=1, users=(), start=True, **kw):
 class Wire:
     """Lines over TLS by Python's ssl."""
 
-    def __init__(self, relay, implicit=False, version=TLS13):
+    def __init__(self, relay, implicit=False, version=TLS13, source=None):
         context = relay.tls()
         context.minimum_version = context.maximum_version = version
-        raw = socket.create_connection(("127.0.0.1", relay.tls_port if implicit else relay.port), 20)
+        raw = socket.create_connection(("127.0.0.1", relay.tls_port if implicit else relay.port), 20, (source, 0) if source else None)
         if not implicit:
             file = raw.makefile("rwb")
             assert file.readline().startswith(b"220")
@@ -605,3 +605,33 @@ def test_a_back_end_that_hangs_for_all_has_the_role_started_anew():
     mux.healed = True
     wait_for(lambda: try_login(relay, plain, "hang", "yes") == 235, 40, "logins after the new start", every=0.3)
     assert relay.pids("login") != before
+
+
+def test_a_banned_login_does_not_tell_by_scram_whether_the_password_is_right():
+    """The server's last words prove that it knew the password, so they wait until queue has said yes."""
+    relay = Relay(1, users=[USER], auth='failures = "3/10m";', submission=QUICK)
+    for i in range(4):
+        wire = Wire(relay, source=f"127.0.2.{i + 1}")
+        code = scram(wire, password="wrong")[0]
+        assert code == (535 if i < 3 else 454), code
+    for i, password in enumerate((PASSWORD, "wrong")):
+        seen = {}
+        code = scram(Wire(relay, source=f"127.0.3.{i + 1}"), password=password, seen=seen)[0]
+        assert (code, seen["steps"]) == (454, 2), (code, seen)
+    # guessing goes on for a while, then its network is banned too
+    codes = [scram(Wire(relay, source="127.0.4.1"), password="wrong")[0] for _ in range(4)]
+    assert codes == [454, 454, 454, 421], codes
+
+
+def test_names_that_do_not_exist_keep_their_salt_over_a_restart():
+    relay = Relay(1, users=[USER], auth='failures = "1000/1m";', submission=QUICK)
+
+    def salt(user):
+        seen = {}
+        assert scram(Wire(relay), user, "wrong", seen=seen)[0] == 535
+        return seen["salt"]
+
+    before = salt(USER), salt(f"nobody@{DOMAIN}")
+    relay.stop()
+    relay.start()
+    assert (salt(USER), salt(f"nobody@{DOMAIN}")) == before and before[0] != before[1]

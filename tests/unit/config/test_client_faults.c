@@ -69,7 +69,7 @@ static const struct row limits[] = {
 	{ START "limits = { messages = [ \"5/1h\",\n \"6/60m\" ]; };", 3,
 	  "limits.messages: expected one rate for each time; element 1" },
 	{ START "limits = { users = ( { user = \"a\"; messages = [ \"5/1h\" ]; },\n { user = \"A@relay.example.org\"; } ); };", 3,
-	  "expected one entry for \"A@relay.example.org\"; element 1" },
+	  "expected one entry for \"a@relay.example.org\"; element 1" },
 	{ START
 	  "limits = { users = ( { user = \"a\"; }, { user = \"a/x\"; }, { user = \"a/y\"; }, { user = \"a@b.example\"; } ); };",
 	  0, NULL },

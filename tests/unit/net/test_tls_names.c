@@ -5,6 +5,15 @@
 
 #define CERTIFICATES 6
 
+static struct tls_certificate made[CERTIFICATES]; /* the same for every server of a test */
+static bool are_made;
+
+static int setup(void **state)
+{
+	are_made = false;
+	return fixture_setup(state);
+}
+
 /* A server of several certificates. */
 static struct tls_context *make_server(struct fixture *f, struct str ticket_key)
 {
@@ -16,17 +25,15 @@ static struct tls_context *make_server(struct fixture *f, struct str ticket_key)
 		{ "by-common-name.example", NULL, EVP_PKEY_EC, NULL },
 		{ "ignored.example", "DNS:alternative.example", EVP_PKEY_EC, NULL },
 	};
-	static struct tls_certificate made[CERTIFICATES]; /* the same for every server of a test */
-	static struct arena *made_in;
 	struct tls_server_options options = {
 		.certificates = made, .n = CERTIFICATES, .minimum = TLS_1_2, .ticket_key = ticket_key
 	};
 	struct tls_context *t;
 	struct verdict why;
 
-	for (size_t i = 0; i < CERTIFICATES && made_in != &f->arena; i++)
+	for (size_t i = 0; i < CERTIFICATES && !are_made; i++)
 		made[i] = make_certificate_as(&f->arena, &recipes[i]);
-	made_in = &f->arena;
+	are_made = true;
 	t = tls_server_context(&options, &f->arena, &why);
 	if (!t)
 		fail_msg("%.*s", STR_ARG(why.text));
@@ -263,7 +270,7 @@ static void test_end_point_of_several(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_names),    T(test_two_keys),  T(test_resumption),
 		T(test_exporter), T(test_end_point), T(test_end_point_of_several),
