@@ -102,8 +102,8 @@ NODEMAILER = """
 const nodemailer = require("nodemailer");
 const [port, secure, ca, user, pass, to, subject, text, note, method] = process.argv.slice(2);
 nodemailer.createTransport({
-	host: "localhost", port: Number(port), secure: secure === "true", requireTLS: true,
-	tls: { ca: require("fs").readFileSync(ca) }, auth: { user, pass }, authMethod: method || undefined,
+	host: "127.0.0.1", port: Number(port), secure: secure === "true", requireTLS: true,
+	tls: { ca: require("fs").readFileSync(ca), servername: "localhost" }, auth: { user, pass }, authMethod: method || undefined,
 }).sendMail({ from: `Alice <${user}>`, to, subject, text, attachments: [ { path: note } ] }).then(
 	info => { console.log(info.response); },
 	error => { console.error(error); process.exit(1); });

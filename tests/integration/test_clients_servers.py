@@ -2,7 +2,9 @@
 out of their Debian packages, unpacked."""
 import glob
 import pwd
+import re
 import shutil
+import subprocess
 import smtplib
 
 import peers
@@ -85,7 +87,7 @@ class Exim(peers.Daemon):
         self.program = self.dir / "exim4"  # not set-uid: it is told of its user by a preloaded library
         shutil.copyfile(self.root / "usr/sbin/exim4", self.program)
         self.program.chmod(0o755)
-        self.environment = {"LD_LIBRARY_PATH": peers.library_path(self.root), **self.make_user()}
+        self.environment = {"LD_LIBRARY_PATH": str(self.copy_libraries()), **self.make_user()}
         self.conf = self.dir / "exim.conf"
         self.conf.write_text(f"""
 exim_path = {self.program}
@@ -124,13 +126,23 @@ client:
 """)
         self.conf.chmod(0o644)
 
+    def copy_libraries(self):
+        """To where the user may read them as whom Exim delivers."""
+        place = self.dir / "lib"
+        place.mkdir()
+        known = subprocess.run(["ldd", self.program], env=dict(os.environ, LD_LIBRARY_PATH=peers.library_path(self.root)), text=True,
+                               stdout=subprocess.PIPE, check=True).stdout
+        for path in re.findall(r"=> (/\S+)", known) + glob.glob(f"{self.root}/usr/lib/*/libnss_wrapper.so"):
+            if path.startswith(str(self.root)):
+                shutil.copy(path, place)
+        return place
+
     def make_user(self):
         """The user whose name is compiled in; an unpacked package has not made it, so only Exim is told that there is one."""
         owner = pwd.getpwnam(peers.OWNER)
         (self.dir / "passwd").write_text(open("/etc/passwd").read() + f"Debian-exim:x:{owner.pw_uid}:{owner.pw_gid}::/nonexistent:/usr/sbin/nologin\n")
         (self.dir / "group").write_text(open("/etc/group").read() + f"Debian-exim:x:{owner.pw_gid}:\n")
-        [wrapper] = glob.glob(f"{self.root}/usr/lib/*/libnss_wrapper.so")
-        return {"LD_PRELOAD": wrapper, "NSS_WRAPPER_PASSWD": str(self.dir / "passwd"), "NSS_WRAPPER_GROUP": str(self.dir / "group")}
+        return {"LD_PRELOAD": str(self.dir / "lib" / "libnss_wrapper.so"), "NSS_WRAPPER_PASSWD": str(self.dir / "passwd"), "NSS_WRAPPER_GROUP": str(self.dir / "group")}
 
     def send(self, message, recipient=BOB):
         return self.scene.run([self.program, "-C", self.conf, "-odi", "-oi", "-f", ALICE, recipient], input=message,
