@@ -37,8 +37,6 @@ static int teardown(void **state)
 		assert_true(str_eq(v_.enhanced, S(e)));                                                                          \
 	} while (0)
 
-#define ALICE "alice@example.org"
-
 /* Those that are not logged in are counted per network; a login frees its place, and so does leaving. */
 static void test_network_connections(void **state)
 {

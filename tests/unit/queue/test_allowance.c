@@ -6,20 +6,9 @@ static struct rate three_an_hour[] = { { 3, 3600000 } }, two_rates[] = { { 3, 36
 		   one_an_hour[] = { { 1, 3600000 } }, ten_an_hour[] = { { 10, 3600000 } };
 static struct cfg_limits_user users[2];
 
-#define ALICE  "alice@example.org"
 #define RULE   "messages 3/1h"
 #define KEY    "user:alice@example.org"
 #define MINUTE 60000ull
-
-static void begin(struct harness *h)
-{
-	h->login = S(ALICE);
-	h->config.postmaster = S("postmaster@example.org");
-	queue_ops.apply(harness_role());
-	connect_submission(h);
-	connect_console(h);
-	UNTIL(h, admission_is_ready(h->q));
-}
 
 static int setup(void **state)
 {
@@ -34,18 +23,6 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct harness *restart(void **state, void (*configure)(struct harness *h))
-{
-	struct harness *h = *state;
-
-	harness_stop(h, 1000);
-	UNTIL(h, harness_stopped(h));
-	h = *state = harness_again(h);
-	configure(h);
-	begin(h);
-	return h;
-}
-
 static void three_messages(struct harness *h)
 {
 	h->config.limits.messages = (struct rate_list){ three_an_hour, 1 };
@@ -58,7 +35,7 @@ static void test_messages(void **state)
 	struct verdict v;
 
 	three_messages(h);
-	begin(h);
+	visits_begin(h);
 	for (uint64_t id = 1; id <= 3; id++)
 		assert_int_equal(submit_one(h, id, "b@x.example").class, OK);
 	assert_int_equal(fake_bucket(KEY, RULE)->tat_us, (START_MS + 60 * MINUTE) * 1000);
@@ -83,7 +60,7 @@ static void test_several_rates(void **state)
 	struct harness *h = *state;
 
 	h->config.limits.messages = (struct rate_list){ two_rates, 2 };
-	begin(h);
+	visits_begin(h);
 	for (uint64_t id = 1; id <= 3; id++)
 		assert_int_equal(submit_one(h, id, "b@x.example").class, OK);
 	assert_int_equal(submit_one(h, 4, "b@x.example").code, 450);
@@ -99,7 +76,7 @@ static void test_other_kinds(void **state)
 	struct harness *h = *state;
 
 	h->config.limits.recipients = (struct rate_list){ five_recipients, 1 };
-	begin(h);
+	visits_begin(h);
 	assert_int_equal(submit_one(h, 1, "a@x.example b@x.example c@x.example").class, OK);
 	assert_int_equal(submit_one(h, 2, "a@x.example b@x.example c@x.example").code, 450);
 	assert_true(holds(h->answer.text, "3 of 5 recipients per hour are used, try again in 12 minutes"));
@@ -127,7 +104,7 @@ static void test_new_recipients(void **state)
 	struct harness *h = *state;
 
 	h->config.limits.new_recipients = (struct rate_list){ two_new, 1 };
-	begin(h);
+	visits_begin(h);
 	fake_remember(S(ALICE), S("old@x.example"));
 	assert_int_equal(submit_one(h, 1, "old@x.example b@x.example").class, OK);
 	assert_int_equal(submit_one(h, 2, "Old@X.example B@x.example").class, OK);
@@ -148,7 +125,7 @@ static void test_reserve(void **state)
 	three_messages(h);
 	h->config.limits.recipients = (struct rate_list){ five_recipients, 1 };
 	h->config.limits.bytes = (struct rate_list){ few_bytes, 1 };
-	begin(h);
+	visits_begin(h);
 	assert_int_equal(admit(h, 1, "192.0.2.1").class, OK);
 	assert_int_equal(log_in(h, 1, ALICE, "", true).class, OK);
 	assert_int_equal(visit_reserving, 3);
@@ -190,7 +167,7 @@ static void test_reserve_new(void **state)
 	struct harness *h = *state;
 
 	h->config.limits.new_recipients = (struct rate_list){ two_new, 1 };
-	begin(h);
+	visits_begin(h);
 	fake_remember(S(ALICE), S("old@x.example"));
 	assert_int_equal(admit(h, 1, "192.0.2.1").class, OK);
 	assert_int_equal(log_in(h, 1, ALICE, "", true).class, OK);
@@ -221,7 +198,7 @@ static void test_devices(void **state)
 	h->config.limits.users_n = 1;
 	h->config.devices = &device;
 	h->config.devices_n = 1;
-	begin(h);
+	visits_begin(h);
 	h->device = S("phone");
 	assert_int_equal(submit_one(h, 1, "b@x.example").class, OK);
 	assert_int_equal(submit_one(h, 2, "b@x.example").code, 450);
@@ -249,7 +226,7 @@ static void test_at_once(void **state)
 	size_t good = 0;
 
 	three_messages(h);
-	begin(h);
+	visits_begin(h);
 	fake_store->refuse_accepts = 1;
 	for (uint64_t id = 1; id <= 10; id++)
 		submit(h, id, 1, "a@example.org", "b@x.example", "Subject: x\r\n\r\n");
@@ -270,7 +247,7 @@ static void test_again(void **state)
 	uint64_t id = (START_MS << 21) + 1;
 
 	three_messages(h);
-	begin(h);
+	visits_begin(h);
 	assert_int_equal(submit_one(h, id, "b@x.example").class, OK);
 	disconnect(h, &h->submission);
 	fake_now += 1000;
@@ -282,7 +259,7 @@ static void test_again(void **state)
 	assert_int_equal(submit_one(h, id + 3, "b@x.example").code, 450);
 	assert_int_equal(submit_one(h, id, "b@x.example").class, OK);
 	assert_int_equal(submit_one(h, id, "b@x.example").class, OK);
-	h = restart(state, three_messages);
+	h = visits_restart(state, three_messages);
 	assert_int_equal(submit_one(h, id + 4, "b@x.example").code, 450);
 	assert_int_equal(limit_row(limits_show(h, ALICE), KEY, RULE)->used, 3);
 	/* another rate begins anew, the same one goes on */

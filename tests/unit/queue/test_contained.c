@@ -3,20 +3,9 @@
 
 static struct rate three_an_hour[] = { { 3, 3600000 } }, ten_an_hour[] = { { 10, 3600000 } };
 
-#define ALICE  "alice@example.org"
 #define RULE   "messages 3/1h"
 #define KEY    "user:alice@example.org"
 #define MINUTE 60000ull
-
-static void begin(struct harness *h)
-{
-	h->login = S(ALICE);
-	h->config.postmaster = S("postmaster@example.org");
-	queue_ops.apply(harness_role());
-	connect_submission(h);
-	connect_console(h);
-	UNTIL(h, admission_is_ready(h->q));
-}
 
 static int setup(void **state)
 {
@@ -28,18 +17,6 @@ static int teardown(void **state)
 {
 	harness_free(*state);
 	return 0;
-}
-
-static struct harness *restart(void **state, void (*configure)(struct harness *h))
-{
-	struct harness *h = *state;
-
-	harness_stop(h, 1000);
-	UNTIL(h, harness_stopped(h));
-	h = *state = harness_again(h);
-	configure(h);
-	begin(h);
-	return h;
 }
 
 static void three_messages(struct harness *h)
@@ -67,7 +44,7 @@ static void test_hold(void **state)
 
 	three_messages(h);
 	h->config.limits.over = OVER_HOLD;
-	begin(h);
+	visits_begin(h);
 	assert_int_equal(admit(h, 1, "192.0.2.1").class, OK);
 	assert_int_equal(log_in(h, 1, ALICE, "", true).class, OK);
 	assert_int_equal(visit_reserving, 0);
@@ -104,7 +81,7 @@ static void test_warning(void **state)
 	struct harness *h = *state;
 
 	ten_messages(h);
-	begin(h);
+	visits_begin(h);
 	for (uint64_t id = 1; id <= 7; id++)
 		assert_int_equal(submit_one(h, id, "b@x.example").class, OK);
 	run_quiet(h);
@@ -116,7 +93,7 @@ static void test_warning(void **state)
 	assert_int_equal(submit_one(h, 9, "b@x.example").class, OK);
 	run_quiet(h);
 	assert_int_equal(notices(ALICE, "nearly used up"), 1);
-	h = restart(state, ten_messages);
+	h = visits_restart(state, ten_messages);
 	assert_int_equal(submit_one(h, 10, "b@x.example").class, OK);
 	run_quiet(h);
 	assert_int_equal(notices(ALICE, "nearly used up"), 0);
@@ -135,7 +112,7 @@ static void test_notice_waits(void **state)
 	ten_messages(h);
 	h->config.sign = &key;
 	h->config.sign_n = 1;
-	begin(h);
+	visits_begin(h);
 	for (uint64_t id = 1; id <= 8; id++)
 		assert_int_equal(submit_one(h, id, "b@x.example").class, OK);
 	run_quiet(h);
@@ -161,7 +138,7 @@ static void test_breaker_recipients(void **state)
 	struct harness *h = *state;
 
 	breakers(h);
-	begin(h);
+	visits_begin(h);
 	assert_int_equal(submit_one(h, 1, "a@x.example b@x.example c@x.example").class, OK);
 	assert_int_equal(submit_one(h, 2, "a@x.example b@x.example c@x.example").class, OK);
 	assert_int_equal(recipient(2, 1)->state, RCPT_WAITING);
@@ -174,7 +151,7 @@ static void test_breaker_recipients(void **state)
 	h->login = S("bob@example.org");
 	assert_int_equal(submit_one(h, 4, "b@x.example").class, OK);
 	assert_int_equal(fake_find(4)->m.held.n, 0);
-	h = restart(state, breakers);
+	h = visits_restart(state, breakers);
 	h->login = S(ALICE);
 	assert_int_equal(submit_one(h, 5, "a@x.example").class, OK);
 	assert_true(fake_find(5)->m.held.n > 0);
@@ -195,7 +172,7 @@ static void test_breaker_networks(void **state)
 	char client[32];
 
 	breakers(h);
-	begin(h);
+	visits_begin(h);
 	for (unsigned round = 0; round < 2; round++)
 		for (unsigned i = 1; i <= 3; i++) {
 			snprintf(client, sizeof client, "192.0.2.%u", i);
@@ -218,7 +195,7 @@ static void test_breaker_bounces(void **state)
 
 	breakers(h);
 	h->config.breaker.new_recipients.amount = 0;
-	begin(h);
+	visits_begin(h);
 	connect_relay(h);
 	h->notify = NOTIFY_NEVER; /* no reports */
 	for (uint64_t i = 1; i <= 26; i++) {
@@ -250,7 +227,7 @@ static void test_breaker_off(void **state)
 
 	breakers(h);
 	h->config.limits.breaker = BREAKER_OFF;
-	begin(h);
+	visits_begin(h);
 	assert_int_equal(submit_one(h, 1, "a@x b@x c@x d@x e@x f@x").class, OK);
 	assert_int_equal(fake_find(1)->m.held.n, 0);
 	assert_int_equal(fake_store->knowns, 0);

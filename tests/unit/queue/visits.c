@@ -21,6 +21,28 @@ static void on_admitted(void *ctx, struct verdict v, const struct msg_admitted *
 	take(ctx, m ? m->verdict : v);
 }
 
+void visits_begin(struct harness *h)
+{
+	h->login = S(ALICE);
+	h->config.postmaster = S("postmaster@example.org");
+	queue_ops.apply(harness_role());
+	connect_submission(h);
+	connect_console(h);
+	UNTIL(h, admission_is_ready(h->q));
+}
+
+struct harness *visits_restart(void **state, void (*configure)(struct harness *h))
+{
+	struct harness *h = *state;
+
+	harness_stop(h, 1000);
+	UNTIL(h, harness_stopped(h));
+	h = *state = harness_again(h);
+	configure(h);
+	visits_begin(h);
+	return h;
+}
+
 struct verdict admit(struct harness *h, uint64_t session, const char *client)
 {
 	struct msg_admit m = { .session = session, .client = str_of(client) };

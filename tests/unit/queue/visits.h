@@ -4,6 +4,14 @@
 
 #include "harness.h"
 
+#define ALICE "alice@example.org"
+
+/* The configuration holds, and submission and console are there; mail is ALICE's. */
+void visits_begin(struct harness *h);
+
+/* An orderly end, and a new queue over the same store, configured again. */
+struct harness *visits_restart(void **state, void (*configure)(struct harness *h));
+
 struct verdict admit(struct harness *h, uint64_t session, const char *client);
 struct verdict log_in(struct harness *h, uint64_t session, const char *login, const char *device, bool success);
 struct verdict reserve_message(struct harness *h, uint64_t session, uint64_t transaction, uint64_t bytes);
