@@ -1,10 +1,8 @@
 /* report_peer.c - write reports of several kinds into DIR; report_peer.py reads them with Python's mail parser. */
-#include "posthouse/mail.h"
+#include "report_input.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-#define NOW 1795289874000
 
 static void write_file(const char *directory, const char *name, struct str header, struct str body, bool is_8bit)
 {
@@ -17,22 +15,6 @@ static void write_file(const char *directory, const char *name, struct str heade
 		perror(path);
 		exit(1);
 	}
-}
-
-static struct report_input base(const struct report_recipient *r, size_t n, struct str original)
-{
-	return (struct report_input){ .kind = REPORT_FAILURE,
-				      .hostname = S("relay.example.org"),
-				      .id = 2,
-				      .now_ms = NOW,
-				      .to = S("alice@example.org"),
-				      .original_id = 1,
-				      .original_at = NOW - 120000,
-				      .envid = S("env+2Bid"),
-				      .recipients = r,
-				      .n = n,
-				      .original_header = original,
-				      .boundary_seed = S("00112233445566778899aabb") };
 }
 
 static void write_input(const char *directory, const char *name, const struct report_input *in)
@@ -48,7 +30,7 @@ static void write_input(const char *directory, const char *name, const struct re
 
 static void write_report(const char *directory, const char *name, const struct report_recipient *r, size_t n, struct str original)
 {
-	struct report_input in = base(r, n, original);
+	struct report_input in = report_base(r, n, original);
 
 	write_input(directory, name, &in);
 }
@@ -56,7 +38,7 @@ static void write_report(const char *directory, const char *name, const struct r
 /* The kinds that are no failures, RET=FULL, and a notice. */
 static void write_others(const char *directory, struct report_recipient bob, struct str original)
 {
-	struct report_input in = base(&bob, 1, original);
+	struct report_input in = report_base(&bob, 1, original);
 	struct notice_input notice = { .hostname = S("relay.example.org"),
 				       .id = 2,
 				       .now_ms = NOW,

@@ -1,7 +1,7 @@
 /* test_report.c - delivery reports: both parts for a failure of each kind, and hostile texts. A mail parser's view: report_peer.py. */
-#include "mail_test.h"
+#include "report_input.h"
 
-#define NOW 1795289874000
+#include "mail_test.h"
 
 static struct report_recipient bob(void)
 {
@@ -27,25 +27,9 @@ static struct str write_report(struct arena *a, const struct report_input *in, b
 	return all;
 }
 
-static struct report_input input(const struct report_recipient *r, size_t n, struct str original)
-{
-	return (struct report_input){ .kind = REPORT_FAILURE,
-				      .hostname = S("relay.example.org"),
-				      .id = 2,
-				      .now_ms = NOW,
-				      .to = S("alice@example.org"),
-				      .original_id = 1,
-				      .original_at = NOW - 120000,
-				      .envid = S("env+2Bid"),
-				      .recipients = r,
-				      .n = n,
-				      .original_header = original,
-				      .boundary_seed = S("00112233445566778899aabb") };
-}
-
 static struct str report(struct arena *a, const struct report_recipient *r, size_t n, struct str original, bool *is_8bit_out)
 {
-	struct report_input in = input(r, n, original);
+	struct report_input in = report_base(r, n, original);
 
 	return write_report(a, &in, is_8bit_out);
 }
@@ -285,7 +269,7 @@ static void test_delay(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct arena a = { 0 };
 		struct report_recipient r = bob();
-		struct report_input in = input(&r, 1, S("From: a@b\r\n"));
+		struct report_input in = report_base(&r, 1, S("From: a@b\r\n"));
 		bool is_8bit;
 		r.verdict = cases[i].verdict;
 		in.kind = REPORT_DELAY;
@@ -309,7 +293,7 @@ static void test_success(void **state)
 {
 	struct arena a = { 0 };
 	struct report_recipient r = bob();
-	struct report_input in = input(&r, 1, S("From: a@b\r\n"));
+	struct report_input in = report_base(&r, 1, S("From: a@b\r\n"));
 	bool is_8bit;
 
 	(void)state;
@@ -336,7 +320,7 @@ static void test_full(void **state)
 	static const char *const odd[] = { "a\rb\r\n", "a\nb\r\n", "\n", "x\r" };
 	struct arena a = { 0 };
 	struct report_recipient r = bob();
-	struct report_input in = input(&r, 1, S("From: a@b\r\n"));
+	struct report_input in = report_base(&r, 1, S("From: a@b\r\n"));
 	bool is_8bit;
 	char *long_line = xmalloc(999);
 
