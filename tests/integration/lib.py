@@ -66,9 +66,10 @@ _claims = []
 def free_port(host="127.0.0.1"):
     """A port that nobody has, and that no test beside this one will get: the claim is a locked file, until the process ends.
 
-    Below the range from which the kernel takes ports for outgoing connections: one of those could have it while a relay restarts."""
-    claims = WORK / "ports"
-    claims.mkdir(parents=True, exist_ok=True)
+    Below the range from which the kernel takes ports for outgoing connections: one of those could have it while a relay restarts.
+    The claims are common to all test runs of the machine, so two checkouts can be tested side by side."""
+    claims = pathlib.Path(tempfile.gettempdir()) / f"posthouse-test-ports-{os.getuid()}"
+    claims.mkdir(mode=0o700, exist_ok=True)
     while True:
         port = _dice.randrange(10000, 32000)
         if any(port == other for other, _ in _claims):  # a lock does not keep out who holds it
