@@ -1,6 +1,7 @@
 /* channel.c - one SOCK_SEQPACKET socket to a peer on the loop: sending in order (control before bulk), receiving, closing.
  * Calls and their answers: calls.c. */
 #include "channel.h"
+#include "datagram.h"
 
 #include "posthouse/log.h"
 #include "posthouse/secret.h"
@@ -8,11 +9,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define CREDIT_BYTES       (2 * 1024 * 1024)
-#define DATAGRAMS_PER_TURN 64 /* then the loop's other work has its turn */
+#define CONTROL_BYTES_MAX  (32 * 1024 * 1024) /* control messages that wait for a peer: bulk ones are bounded by the credit */
+#define DATAGRAMS_PER_TURN 64                 /* then the loop's other work has its turn */
 
 /* A datagram that the kernel did not take yet. */
 struct datagram {
@@ -130,29 +131,6 @@ void channel_return_credit(struct channel *ch, size_t bytes)
 }
 
 /* ---- sending ---- */
-/* 0, or a negative errno. */
-static int put(int to, struct str bytes, int fd)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct iovec iov = { (void *)(uintptr_t)bytes.p, bytes.n };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t n;
-
-	if (fd >= 0) {
-		msg.msg_control = control.space;
-		msg.msg_controllen = sizeof control.space;
-		control.header = (struct cmsghdr){ CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS };
-		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&msg)), &fd, sizeof fd);
-	}
-	do
-		n = sendmsg(to, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : 0;
-}
-
 static void datagram_free(struct datagram *d)
 {
 	list_remove(&d->link);
@@ -174,13 +152,13 @@ static void queue_datagram(struct channel *ch, struct str bytes, int fd, bool bu
 	memcpy(d->bytes, bytes.p, bytes.n);
 	list_append(bulk ? &ch->bulk : &ch->control, &d->link);
 	ch->queued++;
-	if (fd >= 0 && d->fd < 0) {
-		ch->queued--;
-		datagram_free(d);
+	ch->control_bytes += bulk ? 0 : d->n;
+	if (fd >= 0 && d->fd < 0)
 		channel_close(ch, "no descriptor left to pass one on");
-		return;
-	}
-	watch(ch);
+	else if (ch->control_bytes > CONTROL_BYTES_MAX)
+		channel_close(ch, "the peer does not read its messages");
+	else
+		watch(ch);
 }
 
 /* Send what waits, control first, until the kernel takes no more. */
@@ -196,7 +174,7 @@ static void flush(struct channel *ch)
 		if (!first)
 			break;
 		d = CONTAINER_OF(first, struct datagram, link);
-		error = put(ch->fd, str_make(d->bytes, d->n), d->fd);
+		error = datagram_send(ch->fd, str_make(d->bytes, d->n), d->fd);
 		if (error == -EAGAIN)
 			return;
 		if (error) {
@@ -206,6 +184,7 @@ static void flush(struct channel *ch)
 		if (d->counted)
 			channel_return_credit(ch, d->n);
 		ch->queued--;
+		ch->control_bytes -= d->bulk ? 0 : d->n;
 		datagram_free(d);
 	}
 	if (!ch->closing)
@@ -216,7 +195,7 @@ static void flush(struct channel *ch)
 static bool send_datagram(struct channel *ch, const struct message_type *t, bool is_call, uint64_t call, struct str bytes, int fd)
 {
 	bool bulk = t->flags & BULK, blocked = !list_empty(&ch->control) || (bulk && !list_empty(&ch->bulk)), counted;
-	int error = blocked ? -EAGAIN : put(ch->fd, bytes, fd);
+	int error = blocked ? -EAGAIN : datagram_send(ch->fd, bytes, fd);
 
 	if (error && error != -EAGAIN) {
 		channel_close(ch, "the peer has gone");
@@ -297,51 +276,28 @@ static void receive(struct channel *ch, struct str datagram, int fd)
 	arena_reset(&ch->arena);
 }
 
-/* The descriptor that came with a message, -1 when there is none. More than one cannot come: there is room for one. */
-static int passed_fd(struct msghdr *msg)
-{
-	int fd = -1;
-
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c))
-		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
-			memcpy(&fd, CMSG_DATA(c), sizeof fd);
-	return fd;
-}
-
 /* Take one datagram; false when none is waiting or the channel has closed. */
 static bool take(struct channel *ch)
 {
 	static char bytes[IPC_DATAGRAM_MAX + 1];
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct iovec iov = { bytes, sizeof bytes };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space
-	};
-	ssize_t n;
+	struct datagram_extras extras;
+	ssize_t n = datagram_receive(ch->fd, bytes, sizeof bytes, &extras);
 
-	do
-		n = recvmsg(ch->fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+	if (n == -EAGAIN)
 		return false;
 	if (n <= 0) {
 		channel_close(ch, n == 0 ? "the peer has ended" : "the peer has gone");
 		return false;
 	}
-	if ((msg.msg_flags & MSG_TRUNC) || n > IPC_DATAGRAM_MAX) {
-		int fd = passed_fd(&msg);
-
-		if (fd >= 0)
-			close(fd);
-		channel_close(ch, "the peer sent too large a message");
+	if (extras.many || extras.cut || n > IPC_DATAGRAM_MAX) {
+		if (extras.fd >= 0)
+			close(extras.fd);
+		channel_close(ch, extras.many ? "the peer sent more than one descriptor" : "the peer sent too large a message");
 		return false;
 	}
-	if (msg.msg_flags & MSG_CTRUNC)
+	if (extras.lost)
 		log_error(NULL, "ipc.descriptor_lost", kv("peer", role_name(ch->config.peer)));
-	receive(ch, str_make(bytes, (size_t)n), passed_fd(&msg));
+	receive(ch, str_make(bytes, (size_t)n), extras.fd);
 	if (ipc_is_secret(str_make(bytes, (size_t)n)))
 		wipe(bytes, (size_t)n);
 	return !ch->closing;
@@ -379,7 +335,7 @@ void channel_close(struct channel *ch, const char *reason)
 	uv_timer_stop(&ch->sweep);
 	drop_queue(&ch->control);
 	drop_queue(&ch->bulk);
-	ch->queued = 0;
+	ch->queued = ch->control_bytes = 0;
 	calls_fail(ch);
 }
 

@@ -13,8 +13,9 @@ struct channel {
 	struct channel_config config;
 	uint64_t peer_incarnation; /* 0: no hello yet */
 	struct list control, bulk; /* struct datagram */
-	size_t queued;
-	struct list calls; /* struct call, oldest first */
+	size_t queued;             /* datagrams of both lists */
+	size_t control_bytes;      /* of the first one */
+	struct list calls;         /* struct call, oldest first */
 	size_t credit_used;
 	struct credit_wait *waiting;
 	struct arena arena; /* of the message being handled */
