@@ -105,12 +105,26 @@ static void on_rewire(uv_timer_t *timer)
 	connect_pair(c, peer);
 }
 
-void child_rewire_later(struct child *c, struct child *peer, uint64_t incarnation)
+/* Could this role have had a channel to that life of that peer? */
+static bool could_have_lost(const struct child *c, const struct child *peer, uint64_t incarnation)
 {
-	if (c->lost || peer->incarnation != incarnation || peer->lost == c)
+	return peer && peer != c && are_peers(c->role, peer->role) && incarnation <= c->master->last_incarnation;
+}
+
+void child_lost_peer(struct child *c, const struct msg_peer_lost *m)
+{
+	struct child *peer = m->role < ROLE_COUNT ? child_find(c->master, (enum role_id)m->role, (unsigned)m->index) : NULL;
+
+	if (c->master->stopping || c->state == CHILD_STOPPING)
+		return;
+	if (!could_have_lost(c, peer, m->incarnation)) {
+		child_kill(c, SIGKILL, "it names a peer that it cannot have");
+		return;
+	}
+	if (c->lost || peer->incarnation != m->incarnation || peer->lost == c)
 		return; /* one end is enough to tell */
 	c->lost = peer;
-	c->lost_incarnation = incarnation;
+	c->lost_incarnation = m->incarnation;
 	uv_timer_start(&c->rewire, on_rewire, REWIRE_MS, 0);
 }
 

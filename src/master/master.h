@@ -80,8 +80,9 @@ void children_init(struct master *m);
 void child_start(struct child *c);
 void child_kill(struct child *c, int signal, const char *reason);
 void child_ready(struct child *c);
-/* A channel between two roles has closed. If both still live in a moment, they are wired again; who needs that all the time is ended. */
-void child_rewire_later(struct child *c, struct child *peer, uint64_t incarnation);
+/* A role says that its channel to another one has closed. If both still live in a moment, they are wired again; who needs that all the time
+ * is ended, and so is a role that names a peer which the table of edges does not give it: it must not have others ended by its word. */
+void child_lost_peer(struct child *c, const struct msg_peer_lost *m);
 void children_ping(struct master *m);
 struct child *child_of(struct master *m, const struct channel *ch);
 struct child *child_find(struct master *m, enum role_id role, unsigned index);

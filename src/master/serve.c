@@ -32,11 +32,7 @@ static void handle_stopped(void *ctx, struct channel *ch, const struct msg_stopp
 
 static void handle_peer_lost(void *ctx, struct channel *ch, const struct msg_peer_lost *m, int fd)
 {
-	struct master *master = ctx;
-	struct child *peer = m->role < ROLE_COUNT ? child_find(master, (enum role_id)m->role, (unsigned)m->index) : NULL;
-
-	if (peer && !master->stopping)
-		child_rewire_later(child_of(master, ch), peer, m->incarnation);
+	child_lost_peer(child_of(ctx, ch), m);
 }
 
 static void handle_reload(void *ctx, struct channel *ch, const struct msg_reload *m, int fd)

@@ -114,6 +114,15 @@ size_t keyring_count(const struct keyring *ring)
 	return ring->n;
 }
 
+struct verdict keyring_check_number(const struct keyring *ring, struct str domain, size_t digests)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ring->n; i++)
+		n += str_ieq(ring->keys[i].domain, domain);
+	return digests <= n ? ok() : temp(451, S("4.7.5"), S("more digests than the domain has signing keys"));
+}
+
 static struct signing_key *find(struct keyring *ring, struct str domain, const struct rec_digest *digest)
 {
 	for (size_t i = 0; i < ring->n; i++) {

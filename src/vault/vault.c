@@ -49,10 +49,13 @@ static void handle_sign(void *ctx, struct channel *ch, const struct msg_sign *m,
 	struct msg_signatures answer = { .call = m->call, .verdict = temp(451, S("4.7.5"), S("no signing keys yet")) };
 	struct arena a = { 0 };
 
-	if (vault.keys) {
-		answer.verdict = ok();
+	if (vault.keys)
+		answer.verdict = keyring_check_number(vault.keys, m->domain, m->digests.n);
+	if (answer.verdict.class == OK)
 		answer.signatures.at = ARENA_ARRAY(&a, struct rec_signature, m->digests.n + 1);
-	}
+	else
+		log_error(&(struct log){ .message = m->message }, "signature.failed", kv("domain", m->domain),
+			  kv("reason", answer.verdict.text));
 	for (size_t i = 0; answer.verdict.class == OK && i < m->digests.n; i++) {
 		const struct rec_digest *digest = &m->digests.at[i];
 		struct rec_signature *signature = &answer.signatures.at[i];

@@ -96,6 +96,11 @@ static void test_sign(void **state)
 	assert_int_equal(keyring_sign(ring, &a, S("example.org"), &digest, &signature).class, TEMP);
 	EVP_PKEY_CTX_free(verify);
 	EVP_MD_CTX_free(verify_ed);
+	assert_int_equal(keyring_check_number(ring, S("EXAMPLE.org"), 2).class, OK);
+	assert_int_equal(keyring_check_number(ring, S("example.org"), 0).class, OK);
+	assert_int_equal(keyring_check_number(ring, S("example.org"), 3).class, TEMP);
+	assert_int_equal(keyring_check_number(ring, S("example.org"), 100000).class, TEMP);
+	assert_int_equal(keyring_check_number(ring, S("example.net"), 1).class, TEMP);
 	keyring_free(ring);
 	arena_fini(&a);
 }

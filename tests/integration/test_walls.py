@@ -1,0 +1,34 @@
+"""test_walls.py - a role that was taken over: what it can do to the others by messages alone."""
+import os
+import pathlib
+import re
+
+import lib
+
+
+def rogue_build(deed):
+    """A directory with the real executables, and a stranger's in the place of vault."""
+    place = pathlib.Path(lib.WORK_DIR()) / f"rogue-{deed}"
+    place.mkdir()
+    for file in lib.SANITIZED.glob("posthouse*"):
+        if file.is_file() and os.access(file, os.X_OK):
+            os.link(file, place / file.name)
+    (place / "posthouse-vault").unlink()
+    os.link(lib.SANITIZED.parent / "tests" / "support" / "rogue", place / "posthouse-vault")
+    (place / "deed").write_text(deed)
+    return place
+
+
+def kills(relay):
+    return re.findall(r"event=role\.killed killed=(\S+) number=\S+ signal=\d+ reason=\"([^\"]*)\"", relay.log_since_start())
+
+
+def test_a_role_that_names_a_peer_which_it_cannot_have_is_ended_itself():
+    """A taken-over role must not have master end others by telling that it has lost them."""
+    for deed in ("no-edge", "itself", "no-role", "future"):
+        relay = lib.Relay(upstream_port=1, build=rogue_build(deed), sign=False, start=False)
+        relay.start()
+        lib.wait_for(lambda: kills(relay), 20, f"{deed}: the role that lied is ended\n{relay.log_tail()}")
+        assert kills(relay)[0] == ("vault", "it names a peer that it cannot have"), (deed, kills(relay))
+        assert all(killed == "vault" for killed, _ in kills(relay)), (deed, kills(relay))
+        relay.end()
