@@ -14,6 +14,7 @@ enum listen_tls { LISTEN_STARTTLS, LISTEN_IMPLICIT };
 enum upstream_tls { UPSTREAM_IMPLICIT, UPSTREAM_STARTTLS, UPSTREAM_OPPORTUNISTIC, UPSTREAM_NONE };
 enum tls_version { TLS_1_0, TLS_1_1, TLS_1_2, TLS_1_3 };
 enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
+enum bare_newline { BARE_NEWLINE_NORMALIZE, BARE_NEWLINE_REFUSE };
 
 struct rate {
 	uint64_t amount;
@@ -188,6 +189,7 @@ struct config {
 		uint64_t login_delay_ms;                      /* after a failed login */
 		uint64_t future_release_ms;                   /* the longest FUTURERELEASE; 0: not offered */
 		bool show_client;                             /* Received has the client's address */
+		unsigned bare_newline;                        /* enum bare_newline */
 	} submission;
 };
 

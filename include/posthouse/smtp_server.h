@@ -36,8 +36,9 @@ struct smtp_server_config {
 		commands; /* since the last accepted message (recipients that were accepted not counted), then 421 4.7.0; 0 = no limit */
 	uint64_t
 		errors; /* 5xx and unknown commands per session, then 421 4.7.0; each from half of it on is for the user to delay */
-	bool tls_required; /* AUTH and MAIL want TLS (a trusted client's MAIL: see smtp_server_trust) */
-	bool can_starttls; /* STARTTLS is offered while there is no TLS */
+	bool tls_required;        /* AUTH and MAIL want TLS (a trusted client's MAIL: see smtp_server_trust) */
+	bool refuse_bare_newline; /* a line that ends with LF alone, or with CR CR LF, is refused; else it counts as ended by CRLF */
+	bool can_starttls;        /* STARTTLS is offered while there is no TLS */
 };
 
 enum smtp_event_type {
@@ -50,9 +51,9 @@ enum smtp_event_type {
 	SMTP_MAIL,          /* sender and mail parameters; answer */
 	SMTP_RCPT,          /* recipient and its parameters; answer */
 	SMTP_DATA, /* DATA, or the first BDAT of a message; answer; after OK text follows (the machine itself answers the chunks) */
-	SMTP_TEXT, /* bytes: text without dot-stuffing, whole lines with CRLF when all is there (BODY=BINARYMIME: any bytes, of the
-	                       header too, and perhaps no CRLF at the end); no answer */
-	SMTP_TEXT_END, /* fault: not OK if the text broke a rule (size, lone CR or LF, NUL; no line is too long); the user drops
+	SMTP_TEXT,     /* bytes: text without dot-stuffing, whole lines with CRLF when all is there, whatever ended them before
+	                       (BODY=BINARYMIME: any bytes, of the header too, and perhaps no CRLF at the end); no answer */
+	SMTP_TEXT_END, /* fault: not OK if the text broke a rule (size, lone CR, NUL; no line is too long); the user drops
 	                       the message and answers with that very verdict; otherwise answer as it goes. With a fault it comes at
 	                       the end of the chunk at fault, which need not be the last; of what follows the user hears nothing */
 	SMTP_RESET, /* the transaction is over without a message (RSET, EHLO, HELO; a first BDAT that the user has refused); for

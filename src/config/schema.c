@@ -52,6 +52,9 @@ static const struct choice log_format_choices[] = { { "logfmt", LOG_FORMAT_LOGFM
 static const struct choice log_level_choices[] = {
 	{ "debug", LOG_DEBUG }, { "info", LOG_INFO }, { "warning", LOG_WARNING }, { "error", LOG_ERROR }, { NULL }
 };
+static const struct choice bare_newline_choices[] = { { "normalize", BARE_NEWLINE_NORMALIZE },
+						      { "refuse", BARE_NEWLINE_REFUSE },
+						      { NULL } };
 static const struct choice dkim_choices[] = {
 	{ "(no key)", 0 }, { "rsa-sha256", DKIM_RSA_SHA256 }, { "ed25519-sha256", DKIM_ED25519_SHA256 }, { NULL }
 };
@@ -374,6 +377,9 @@ const struct key config_keys[] = {
 	  "The answer to a failed login waits so long." },
 	{ "submission.future_release", CFG_TIME, AT(submission.future_release_ms), "30d", "0s", "365d", SUBMISSION, RELOADABLE,
 	  "How long a client may have a message kept back (FUTURERELEASE, RFC 4865); \"0s\": not offered." },
+	{ "submission.bare_newline", CFG_ENUM, AT(submission.bare_newline), "normalize", NO_BOUNDS, SUBMISSION, RELOADABLE,
+	  "What becomes of lines that end with LF alone, or with CR CR LF: they count as ended by CR LF, and a text goes on so, or they are "
+	  "refused. In neither case do they end a message.", .choices = bare_newline_choices },
 	{ "submission.show_client", CFG_BOOL, AT(submission.show_client), "false", NO_BOUNDS, SUBMISSION, RELOADABLE,
 	  "Whether the Received field tells the client's address to all who read the mail." },
 };

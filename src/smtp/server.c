@@ -34,6 +34,7 @@ struct smtp_server *smtp_server_new(const struct smtp_server_config *config)
 	s->config = config;
 	buf_init(&s->in, INPUT_MAX);
 	buf_init(&s->out, OUTPUT_MAX);
+	buf_init(&s->mended, 2 * INPUT_MAX + 2);
 	return s;
 }
 
@@ -45,6 +46,7 @@ void smtp_server_free(struct smtp_server *s)
 		wipe(s->in.p, s->in.capacity);
 	buf_fini(&s->in);
 	buf_fini(&s->out);
+	buf_fini(&s->mended);
 	secret_fini(&s->response);
 	arena_fini(&s->scratch);
 	arena_fini(&s->keep);
@@ -124,8 +126,10 @@ static void drop_lent(struct smtp_server *s)
 	buf_consume(&s->in, s->lent);
 	s->lent = 0;
 	s->lent_secret = false;
-	if (s->in.n == 0)
-		buf_release(&s->in); /* an idle session costs no buffer */
+	if (s->in.n > 0)
+		return;
+	buf_release(&s->in); /* an idle session costs no buffer */
+	buf_release(&s->mended);
 }
 
 size_t smtp_server_room(const struct smtp_server *s)
@@ -201,13 +205,13 @@ static void refuse_line(struct smtp_server *s, size_t n, struct verdict v)
 	server_say(s, v.code, v.enhanced, v.text);
 }
 
-/* Go on to the CRLF that ends a refused line. False when it is not here yet. */
+/* Go on to the end of a refused line. False when it is not here yet. */
 static bool swallow_line(struct smtp_server *s)
 {
-	struct str v = buf_view(&s->in);
-	size_t at = str_search(v, S("\r\n"));
+	struct str v = buf_view(&s->in), end = s->config->refuse_bare_newline ? S("\r\n") : S("\n");
+	size_t at = str_search(v, end);
 	bool found = at < v.n;
-	size_t n = found ? at + 2 : v.n > 0 && v.p[v.n - 1] == '\r' ? v.n - 1 : v.n;
+	size_t n = found ? at + end.n : v.n > 0 && v.p[v.n - 1] == '\r' ? v.n - 1 : v.n;
 
 	wipe(s->in.p + s->in.from, n);
 	buf_consume(&s->in, n);
@@ -218,30 +222,34 @@ static bool swallow_line(struct smtp_server *s)
 	return found;
 }
 
-/* Take a whole line off the input, which keeps its bytes as `lent`. A line ends at CRLF and nowhere else: a lone CR or LF refuses it
- * at once (another server may see two commands there), and so does its length. False: no line yet. */
+/* Take a whole line off the input, which keeps its bytes as `lent`. A line ends at CRLF, and unless submission.bare_newline refuses them, at a LF
+ * by itself (who types by hand, health checks) or behind several CRs. A CR within a line refuses it at once (another server may see two
+ * commands there), and so does its length. False: no line yet. */
 static bool take_line(struct smtp_server *s, struct str *line_out)
 {
 	struct str v = buf_view(&s->in);
-	size_t max = line_max(s), i = s->scanned;
+	size_t max = line_max(s), i = s->scanned, end;
 
 	while (i < v.n && v.p[i] != '\r' && v.p[i] != '\n')
 		i++;
 	s->scanned = i;
-	if (i > max) {
-		refuse_line(s, max,
+	for (end = i; end < v.n && v.p[end] == '\r';)
+		end++;
+	if (i > max || end > max + LINE_CRS_MAX) {
+		refuse_line(s, i > max ? max : i + 1,
 			    s->state == SERVER_AUTH ? perm(500, S("5.5.6"), S("Authentication exchange line is too long"))
 						    : perm(500, S("5.5.2"), S("Line too long")));
 		return false;
 	}
-	if (i == v.n || (v.p[i] == '\r' && i + 1 == v.n))
+	if (end == v.n)
 		return false;
-	if (v.p[i] == '\n' || v.p[i + 1] != '\n') {
-		refuse_line(s, i + 1, perm(500, S("5.5.2"), S("Lines must end with CR LF, and contain neither")));
+	if (v.p[end] != '\n' || (end != i + 1 && s->config->refuse_bare_newline)) {
+		refuse_line(s, i + 1, perm(500, S("5.5.2"), S("Lines must end with CR LF, and contain no CR by itself")));
 		return false;
 	}
 	s->scanned = 0;
-	s->lent = i + 2;
+	s->lent = end + 1;
+	s->line_crlf = end > i;
 	s->lent_secret = s->state == SERVER_AUTH || str_istarts(str_trim(str_head(v, i)), S("AUTH"));
 	*line_out = str_head(v, i);
 	return true;

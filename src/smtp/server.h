@@ -1,5 +1,5 @@
 /* server.h - the parts of the server machine among themselves: server.c (input, states), server_commands.c (table), server_ehlo.c,
- * server_auth.c, server_transaction.c, server_text.c, server_chunk.c, server_help.c, server_reply.c. */
+ * server_auth.c, server_transaction.c, server_text.c, server_lines.c, server_chunk.c, server_help.c, server_reply.c. */
 #ifndef POSTHOUSE_SMTP_SERVER_PRIVATE_H
 #define POSTHOUSE_SMTP_SERVER_PRIVATE_H
 
@@ -12,6 +12,7 @@ enum {
 	OUTPUT_MAX = 64 * 1024,    /* replies that wait to be written; */
 	OUTPUT_ENOUGH = 16 * 1024, /* with so many no further command is looked at */
 	LINE_MAX_OCTETS = 2048,    /* RFC 5321 4.5.3.1.4 wants 512, its extensions add up to more; with CRLF */
+	LINE_CRS_MAX = 64,         /* CRs between a line and its LF */
 	AUTH_LINE_MAX = 12288,     /* RFC 4954 section 4: with CRLF */
 	SWALLOW_MAX = 64 * 1024,   /* of a line that was refused: who sends more is no mail client */
 	REPLY_LINE_MAX = 400,      /* bytes of text in a reply line: RFC 5321 4.5.3.1.5 has 512 with code and CRLF */
@@ -60,14 +61,17 @@ struct smtp_server {
 	uint64_t messages; /* begun with MAIL, on this connection */
 	bool utf8, binary; /* of the transaction: SMTPUTF8, BODY=BINARYMIME */
 
-	bool line_start; /* text: a true CRLF was just before */
-	bool has_fault;  /* text: a rule was broken: swallow to the end */
+	bool line_crlf;    /* the command before ended with CRLF, not with LF alone */
+	bool line_start;   /* text: at the start of a line, */
+	bool after_crlf;   /* behind a CRLF as the client sent it */
+	size_t held_crs;   /* text: CRs, whose LF can follow */
+	struct buf mended; /* text whose line ends are made CRLF; as long as `lent` */
+	bool has_fault;    /* text: a rule was broken: swallow to the end */
 	struct verdict fault;
 	uint64_t text_bytes, swallowed_text;
 
 	bool chunked;    /* the text comes by BDAT */
 	bool chunk_last; /* this chunk is the last */
-	bool held_cr;    /* a chunk ended with a CR, whose LF may be in the next */
 	uint64_t chunk_size, chunk_left;
 	bool skipping; /* the bytes of a refused BDAT are thrown away; then comes its answer, */
 	struct verdict skip_answer;
@@ -143,18 +147,18 @@ void server_text_reset(struct smtp_server *s); /* a new text begins */
 void server_text_begin(struct smtp_server *s); /* after 354 */
 bool server_text(struct smtp_server *s, struct smtp_event *event_out);
 
-/* Find how many bytes at the front are plain text, of which *line_start says whether they end with CRLF: up to a dot after a CRLF, to
- * the end of input, or to a CR that nothing follows yet. False: a lone CR or LF is what the run ends with. */
-bool server_find_run(struct str v, bool *line_start, size_t *n_out);
-
 void server_set_fault(struct smtp_server *s, struct verdict v); /* the first one is what the client hears of */
 void server_set_lone_fault(struct smtp_server *s);
-void server_check_nul(struct smtp_server *s, struct str run);
 
 /* How many more bytes may be thrown away before the connection ends; and that end. */
 uint64_t server_swallow_room(const struct smtp_server *s);
 void server_swallow(struct smtp_server *s, size_t n);
 void server_end_swallowing(struct smtp_server *s);
+
+/* ---- server_lines.c ---- */
+/* Take what is here of a text of lines, `v`, the front of the input, not empty. True when there is an event; false: a fault was found, or more
+ * is needed, and *all* of `v` up to there is consumed. */
+bool server_give_lines(struct smtp_server *s, struct str v, struct smtp_event *event_out);
 
 /* ---- server_chunk.c ---- */
 bool server_bdat(struct smtp_server *s, struct str argument, struct smtp_event *event_out);

@@ -2,8 +2,8 @@
  *
  * Nothing within a chunk ends it, and no dot is unstuffed: only the length counts, and it always counts. The bytes of a chunk that is refused,
  * for whatever reason, are thrown away by their number, so that none of them is ever taken for a command; where the number cannot be read, or
- * is more than we care to throw away, the connection ends. Without BODY=BINARYMIME a text has the same rules as behind DATA (CR and LF only
- * as CR LF, no NUL), and a CR LF may lie across the border of two chunks. */
+ * is more than we care to throw away, the connection ends. Without BODY=BINARYMIME a text has the same lines as behind DATA (server_lines.c),
+ * and a line's end can lie across the border of two chunks. */
 #include "server.h"
 
 /* The argument is chunk-size [ SP "LAST" ] (RFC 3030 section 2). */
@@ -112,9 +112,7 @@ void server_chunk_begin(struct smtp_server *s)
 		server_set_fault(s, perm(552, S("5.3.4"), S("Message larger than the limit announced by SIZE")));
 		if (s->chunk_size > server_swallow_room(s))
 			server_end_swallowing(s);
-		return;
 	}
-	s->text_bytes += s->chunk_size;
 }
 
 /* Hand out the first `n` bytes. */
@@ -124,10 +122,11 @@ static bool give(struct smtp_server *s, size_t n, struct smtp_event *event_out)
 	event_out->bytes = str_head(buf_view(&s->in), n);
 	s->lent = n;
 	s->chunk_left -= n;
+	s->text_bytes += n;
 	return true;
 }
 
-/* Hand out a line end that is not in one piece in the input. */
+/* End a line that has no end. */
 static bool give_line_end(struct smtp_server *s, struct smtp_event *event_out)
 {
 	event_out->type = SMTP_TEXT;
@@ -136,48 +135,12 @@ static bool give_line_end(struct smtp_server *s, struct smtp_event *event_out)
 	return true;
 }
 
-static void drop(struct smtp_server *s, size_t n)
-{
-	buf_consume(&s->in, n);
-	s->chunk_left -= n;
-}
-
-/* Take what is here of a chunk, `v`, in a text of lines. True: an event. False: a fault was found, or *wait_out. */
-static bool take_lines(struct smtp_server *s, struct str v, bool *wait_out, struct smtp_event *event_out)
-{
-	size_t n;
-
-	if (s->held_cr) {
-		s->held_cr = false;
-		if (v.p[0] != '\n') {
-			server_set_lone_fault(s);
-			return false;
-		}
-		drop(s, 1);
-		return give_line_end(s, event_out);
-	}
-	if (!server_find_run(v, &s->line_start, &n)) {
-		server_check_nul(s, str_head(v, n));
-		server_set_lone_fault(s);
-		return false;
-	}
-	if (n == 0) { /* a CR */
-		*wait_out = s->chunk_left > 1;
-		s->held_cr = s->chunk_left == 1;
-		if (s->held_cr)
-			drop(s, 1);
-		return false;
-	}
-	server_check_nul(s, str_head(v, n));
-	return !s->has_fault && give(s, n, event_out);
-}
-
 /* The chunk is whole. */
 static bool end_chunk(struct smtp_server *s, struct smtp_event *event_out)
 {
 	struct str text;
 
-	if (s->chunk_last && s->held_cr)
+	if (s->chunk_last && s->held_crs > 0)
 		server_set_lone_fault(s);
 	if (!s->has_fault && !s->chunk_last) {
 		text = arena_printf(&s->scratch, "%llu octets received", (unsigned long long)s->chunk_size);
@@ -194,9 +157,7 @@ static bool end_chunk(struct smtp_server *s, struct smtp_event *event_out)
 
 bool server_chunk(struct smtp_server *s, struct smtp_event *event_out)
 {
-	bool wait = false;
-
-	while (s->state == SERVER_CHUNK && s->chunk_left > 0 && s->in.n > 0 && !wait) {
+	while (s->state == SERVER_CHUNK && s->chunk_left > 0 && s->in.n > 0) {
 		struct str v = buf_view(&s->in);
 
 		if (s->chunk_left < v.n)
@@ -204,7 +165,7 @@ bool server_chunk(struct smtp_server *s, struct smtp_event *event_out)
 		if (s->has_fault) {
 			s->chunk_left -= v.n;
 			server_swallow(s, v.n);
-		} else if (s->binary ? give(s, v.n, event_out) : take_lines(s, v, &wait, event_out)) {
+		} else if (s->binary ? give(s, v.n, event_out) : server_give_lines(s, v, event_out)) {
 			return true;
 		}
 	}

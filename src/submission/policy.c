@@ -76,6 +76,7 @@ struct policy *policy_new(const struct config *c, struct arena *a, struct verdic
 		.recipients = c->limits.recipients_per_message,
 		.commands = c->submission.commands,
 		.errors = c->submission.errors,
+		.refuse_bare_newline = c->submission.bare_newline == BARE_NEWLINE_REFUSE,
 		.tls_required = true,
 		.can_starttls = true,
 	};

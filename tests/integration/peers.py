@@ -270,8 +270,10 @@ class Scripted:
     text such as "451 4.7.1 later" ("\\n" separates the lines of a long one), a number of seconds to wait before the usual answer, "close" or
     "silent"."""
 
-    def __init__(self, host="127.0.0.1", port=None, extensions=("PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"), answers=None, tls_context=None):
+    def __init__(self, host="127.0.0.1", port=None, extensions=("PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"), answers=None, tls_context=None,
+                 ends=(b".\r\n",)):
         self.host, self.port = host, port or free_port(host)
+        self.ends = ends  # the lines that end a text; careless servers know more than one
         self.extensions, self.answers, self.tls_context = list(extensions), dict(answers or {}), tls_context
         self.connections = self.open = self.peak = 0  # so far, now, and at most at once
         self.commands = []
@@ -413,7 +415,7 @@ class Conversation:
             line = self.file.readline()
             if not line:
                 raise EOFError
-            if line == b".\r\n":
+            if line in self.server.ends:
                 break
             text += line[1:] if line.startswith(b".") else line
         answer = self.server.choose("END", "")

@@ -128,17 +128,17 @@ static const struct {
 	{ true, S("BDAT 8 LAST\r\n\0\n.\n\r.\r\n"), S("\0\n.\n\r.\r\n"), 0, "250" },
 	{ true, S("BDAT 1\r\n\rBDAT 1\r\n\rBDAT 1 LAST\r\n\0"), S("\r\r\0"), 0, "250 250 250" },
 	/* without BODY=BINARYMIME the rules of text hold, and what follows the first fault has its answer */
-	{ false, S("BDAT 5 LAST\r\na\nb\r\n"), S(""), 550, "550" },
+	{ false, S("BDAT 5 LAST\r\na\nb\r\n"), S("a\r\nb\r\n"), 0, "250" },
 	{ false, S("BDAT 5 LAST\r\na\rb\r\n"), S(""), 550, "550" },
 	{ false, S("BDAT 5 LAST\r\na\0b\r\n"), S(""), 550, "550" },
 	{ false, S("BDAT 1 LAST\r\n\r"), S(""), 550, "550" },
-	{ false, S("BDAT 1 LAST\r\n\n"), S(""), 550, "550" },
+	{ false, S("BDAT 1 LAST\r\n\n"), S("\r\n"), 0, "250" },
 	{ false, S("BDAT 1\r\n\rBDAT 0 LAST\r\n"), S(""), 550, "250 550" },
 	{ false, S("BDAT 1\r\n\rBDAT 1 LAST\r\n\r"), S(""), 550, "250 550" },
 	{ false, S("BDAT 1\r\n\rBDAT 3 LAST\r\na\r\n"), S(""), 550, "250 550" },
-	{ false, S("BDAT 1\r\naBDAT 1 LAST\r\n\n"), S("a"), 550, "250 550" },
-	{ false, S("BDAT 3\r\na\r\nBDAT 1\r\n\nBDAT 3 LAST\r\nb\r\n"), S("a\r\n"), 550, "250 550 550" },
-	{ false, S("BDAT 6\r\n\n.\r\n\r\nBDAT 6\r\nQUIT\r\nBDAT 6 LAST\r\nRSET\r\n"), S(""), 550, "550 550 550" },
+	{ false, S("BDAT 1\r\naBDAT 1 LAST\r\n\n"), S("a\r\n"), 0, "250 250" },
+	{ false, S("BDAT 3\r\na\r\nBDAT 1\r\n\nBDAT 3 LAST\r\nb\r\n"), S("a\r\n\r\nb\r\n"), 0, "250 250 250" },
+	{ false, S("BDAT 6\r\n\r.\r\n\r\nBDAT 6\r\nQUIT\r\nBDAT 6 LAST\r\nRSET\r\n"), S(""), 550, "550 550 550" },
 	{ false, S("BDAT 3\r\n\r\n\0BDAT 6 LAST\r\nQUIT\r\n"), S("\r\n"), 550, "550 550" },
 };
 

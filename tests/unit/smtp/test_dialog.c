@@ -170,6 +170,8 @@ static void set(struct peer *p, struct str line)
 	}
 	if (str_eq(name, S("domain")))
 		p->config.domain = value;
+	else if (str_eq(name, S("bare_newline")))
+		p->config.refuse_bare_newline = str_eq(value, S("refuse"));
 	else if (str_eq(name, S("auth_equals")))
 		p->config.auth_equals = str_eq(value, S("1"));
 	else if (str_eq(name, S("trust")))

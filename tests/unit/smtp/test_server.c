@@ -99,10 +99,12 @@ static void go_to_text(void)
 	buf_clear(&log_line);
 }
 
-/* Input after 354, the text that must come of it, or the code of its fault; all must be taken, and NOOP answered behind it. */
+/* Input after 354, the text that must come of it, or the code of its fault; all must be taken, and NOOP answered behind it. `refused`: where
+ * submission.bare_newline wants it. */
 static const struct {
 	struct str input, text;
 	unsigned code;
+	bool refused;
 } texts[] = {
 	{ S(".\r\n"), S(""), 0 },
 	{ S("\r\n.\r\n"), S("\r\n"), 0 },
@@ -112,41 +114,48 @@ static const struct {
 	{ S(".a\r\n...b\r\na.b\r\n.\r\n"), S("a\r\n..b\r\na.b\r\n"), 0 },
 	{ S("a\r\n\r\n\r\n.c\r\n.\r\n"), S("a\r\n\r\n\r\nc\r\n"), 0 },
 	{ S("\t\xff\x80\r\n.\r\n"), S("\t\xff\x80\r\n"), 0 },
-	/* ends that are none, before the true one */
-	{ S("a\n.\n\r\n.\r\n"), S(""), 550 },
-	{ S("a\n.\r\nb\r\n.\r\n"), S(""), 550 },
-	{ S("a\r\n.\nb\r\n.\r\n"), S(""), 550 },
+	/* ends that are none, before the true one: refused, or lines of the text */
+	{ S("a\n.\n\r\n.\r\n"), S("a\r\n.\r\n\r\n"), 0, .refused = true },
+	{ S("a\n.\r\nb\r\n.\r\n"), S("a\r\n.\r\nb\r\n"), 0, .refused = true },
+	{ S("a\r\n.\nb\r\n.\r\n"), S("a\r\n.\r\nb\r\n"), 0, .refused = true },
 	{ S("a\r\n.\rb\r\n.\r\n"), S(""), 550 },
 	{ S("a\r.\r\r\n.\r\n"), S(""), 550 },
 	{ S("a\r.\r\nb\r\n.\r\n"), S(""), 550 },
-	{ S("a\r\n.\r\r\nb\r\n.\r\n"), S(""), 550 },
+	{ S("a\r\n.\r\r\nb\r\n.\r\n"), S("a\r\n.\r\nb\r\n"), 0, .refused = true },
 	{ S("a\n\r\n\r.\r\n\r\n.\r\n"), S(""), 550 },
-	{ S("a\r\n\n.\r\nb\r\n.\r\n"), S(""), 550 },
+	{ S("a\r\n\n.\r\nb\r\n.\r\n"), S("a\r\n\r\n.\r\nb\r\n"), 0, .refused = true },
 	{ S("a\n\r.\r\nb\r\n.\r\n"), S(""), 550 },
-	{ S("\n.\r\nb\r\n.\r\n"), S(""), 550 },
+	{ S("\n.\r\nb\r\n.\r\n"), S("\r\n.\r\nb\r\n"), 0, .refused = true },
 	{ S("\r.\r\nb\r\n.\r\n"), S(""), 550 },
-	{ S("a\r\r\n.\r\n"), S(""), 550 },
-	{ S("\n\r\n.\r\n"), S(""), 550 },
-	{ S("\r\r\n.\r\n"), S(""), 550 },
+	{ S("a\r\r\n.\r\n"), S("a\r\n"), 0, .refused = true },
+	{ S("\n\r\n.\r\n"), S("\r\n\r\n"), 0, .refused = true },
+	{ S("\r\r\n.\r\n"), S("\r\n"), 0, .refused = true },
 	{ S("a\0b\r\n.\r\n"), S(""), 550 },
 	{ S("a\0.\r\n\0\r\n.\r\n"), S(""), 550 },
 };
+
+static void check_text(size_t i, size_t step, bool refuse)
+{
+	unsigned code = refuse && texts[i].refused ? 550 : texts[i].code;
+
+	teardown(NULL);
+	setup(NULL);
+	config.refuse_bare_newline = refuse;
+	go_to_text();
+	say(texts[i].input, step);
+	if (fault.code != code || smtp_server_in_text(server) || (fault.class == OK && !str_eq(buf_view(&text), texts[i].text)))
+		fail_msg("row %zu in steps of %zu: code %u, \"%.*s\"", i, step, fault.code, STR_ARG(buf_view(&text)));
+	expect_last(code == 0 ? "250 " : "550 5.6.");
+	say(S("NOOP\r\n"), 100);
+	expect_last("250 2.0.0");
+}
 
 static void test_texts(void **state)
 {
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		for (size_t step = 1; step <= texts[i].input.n; step++) {
-			teardown(NULL);
-			setup(NULL);
-			go_to_text();
-			say(texts[i].input, step);
-			if (fault.code != texts[i].code || smtp_server_in_text(server) ||
-			    (fault.class == OK && !str_eq(buf_view(&text), texts[i].text)))
-				fail_msg("row %zu in steps of %zu: code %u, \"%.*s\"", i, step, fault.code,
-					 STR_ARG(buf_view(&text)));
-			expect_last(texts[i].code == 0 ? "250 " : "550 5.6.");
-			say(S("NOOP\r\n"), 100);
-			expect_last("250 2.0.0");
+			check_text(i, step, false);
+			check_text(i, step, true);
 		}
 	}
 }
