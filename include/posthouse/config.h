@@ -160,8 +160,9 @@ struct config {
 	size_t listen_n;
 	struct cfg_certificate *certificates;
 	size_t certificates_n;
-	unsigned tls_minimum;      /* enum tls_version */
-	struct str tls_ticket_key; /* 80 random bytes, made anew at each load: all submission processes share it */
+	unsigned tls_minimum; /* enum tls_version */
+	struct str
+		tls_ticket_secret; /* TLS_TICKET_SECRET bytes of net.h, made at each load: all submission processes share them */
 	struct cfg_auth auth;
 	struct cfg_senders *senders;
 	size_t senders_n;

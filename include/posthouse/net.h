@@ -22,12 +22,23 @@ struct tls_server_options {
 	const struct tls_certificate *certificates; /* the first that bears the name a client asks for (SNI), else the first */
 	size_t n;
 	enum tls_version minimum;
-	bool legacy;           /* TLS 1.0 and ciphers that only old devices have, whatever `minimum` says */
-	struct str ticket_key; /* 80 bytes, the same in all processes that are to resume each other's sessions; "": its own */
+	bool legacy;              /* TLS 1.0 and ciphers that only old devices have, whatever `minimum` says */
+	struct str ticket_secret; /* the same in all processes that are to resume each other's sessions; "": its own */
+	uint64_t (*now_ms)(void); /* whose days change the ticket key; NULL: the clock's */
 };
-/* A server's context. PERM 0: *why names the part that is wrong ("certificate 2: ..."). Certificates that bear the same names and have keys of
- * different kinds stand side by side: each client gets one it can use. */
+/* A server's context. PERM 0: *why names the part that is wrong ("certificate 2: ..."). Certificates that bear a name in common and have keys of
+ * different kinds (RSA, ECDSA, Ed25519) stand side by side for this name: each client gets one that it can use. A client that offers protocols by ALPN,
+ * and none of mail submission, is refused (RFC 7301 section 3.2): it was led here to be deceived. */
 struct tls_context *tls_server_context(const struct tls_server_options *options, struct arena *a, struct verdict *why_out);
+/* Is there a name under which a client can get this certificate of the options, or is each taken by an earlier one with the same kind of key? */
+bool tls_server_uses(const struct tls_context *t, size_t certificate);
+
+/* What session tickets are encrypted with: 32 bytes, and the day from which they hold. It changes by itself every day; the earlier ones cannot be
+ * computed from a later one. */
+#define TLS_TICKET_SECRET 40
+bool tls_ticket_secret_new(char secret_out[TLS_TICKET_SECRET], uint64_t now_ms); /* false: no random numbers */
+void tls_ticket_secret_age(char secret[TLS_TICKET_SECRET], uint64_t now_ms);     /* bring it to its day */
+
 /* A client's context that verifies against ca_pem (empty: the system's CA certificates). */
 struct tls_context *tls_client_context(struct str ca_pem, struct arena *a, struct verdict *why_out);
 struct tls_context *tls_context_ref(struct tls_context *t);

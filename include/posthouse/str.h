@@ -7,6 +7,11 @@
 #include <stdint.h>
 #include <string.h>
 
+/* An assertion guards what people have sent: it stays in every build. */
+#ifdef NDEBUG
+#error "Posthouse is not built with NDEBUG: its assertions are part of it (meson: -Db_ndebug=false)"
+#endif
+
 struct str {
 	const char *p;
 	size_t n;

@@ -262,6 +262,8 @@ int command_check(int argc, char **argv, const char *config_path)
 	c = config_load(config_path, &faults);
 	n = print_faults(&faults);
 	if (n == 0)
+		n = check_certificates(c);
+	if (n == 0)
 		n = check_machine(c);
 	if (n == 0 && dump)
 		print_dump(c);

@@ -18,6 +18,9 @@ int command_trace(int argc, char **argv, const char *config_path);
 int command_status(int argc, char **argv, const char *config_path);
 int command_reload(int argc, char **argv, const char *config_path);
 
+/* check_tls.c: would submission take these certificates? Prints what is wrong, and warns of certificates that no client can get. The number of faults. */
+unsigned check_certificates(const struct config *c);
+
 /* A conversation with the running relay: dies with 69 when none runs, 77 when we may not. */
 struct session {
 	struct control *control;

@@ -2,6 +2,7 @@
  * would not work. The only part of the loader that knows OpenSSL. */
 #include "loader.h"
 
+#include "posthouse/clock.h"
 #include "posthouse/mail.h"
 #include "posthouse/secret.h"
 
@@ -13,8 +14,9 @@
 #define PEM_MAX      (1024 * 1024)
 #define EXPIRES_DAYS 14 /* warn that long before */
 
-/* SSL_CTX_set_tlsext_ticket_keys(3): a name of 16 bytes and two keys of 32. */
-#define TICKET_KEY_BYTES 80
+/* As net/tls_ticket.c has it: random bytes, and the day from which they hold. */
+#define TICKET_RANDOM_BYTES 32
+#define DAY_MS              86400000u
 
 /* OpenSSL's security level 2, Debian's default, refuses certificates of less: RSA below 2048 bits. */
 #define SECURITY_BITS 112
@@ -190,12 +192,14 @@ static void load_ca(struct loader *l, size_t i)
 }
 
 /* All submission processes get the same, so that a session of one can be resumed at another. */
-static void make_ticket_key(struct loader *l)
+static void make_ticket_secret(struct loader *l)
 {
-	char *key = arena_alloc(l->arena, TICKET_KEY_BYTES);
+	uint64_t day = clock_now_ms() / DAY_MS;
+	char *secret = arena_alloc(l->arena, TICKET_RANDOM_BYTES + sizeof day);
 
-	if (RAND_bytes((unsigned char *)key, TICKET_KEY_BYTES) == 1)
-		l->config->tls_ticket_key = str_make(key, TICKET_KEY_BYTES);
+	memcpy(secret + TICKET_RANDOM_BYTES, &day, sizeof day);
+	if (RAND_bytes((unsigned char *)secret, TICKET_RANDOM_BYTES) == 1)
+		l->config->tls_ticket_secret = str_make(secret, TICKET_RANDOM_BYTES + sizeof day);
 	else
 		fault(l, NULL, "no random numbers for TLS session tickets: %s", ERR_reason_error_string(ERR_peek_error()));
 	ERR_clear_error();
@@ -203,7 +207,7 @@ static void make_ticket_key(struct loader *l)
 
 void keys_load(struct loader *l)
 {
-	make_ticket_key(l);
+	make_ticket_secret(l);
 	load_certificates(l);
 	for (size_t i = 0; i < l->config->sign_n; i++)
 		load_sign_key(l, i);

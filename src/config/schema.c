@@ -95,7 +95,7 @@ const struct key config_keys[] = {
 	  "Address and port of Prometheus' /metrics and of /healthz and /readyz.", .example = "127.0.0.1:9587" },
 
 	{ "certificates", CFG_LIST, COUNTED(certificates, certificates_n), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE,
-	  "The certificates that clients see: of several the first that bears the name that the client asks for (SNI), else the first. "
+	  "The certificates that clients see: those with the name that the client asks for (SNI), one of each kind of key; else the first. "
 	  "They are read again when their files change.", .element_size = sizeof(struct cfg_certificate),
 	  .example = "( { chain = \"/etc/posthouse/fullchain.pem\"; key = \"/etc/posthouse/privkey.pem\"; } )" },
 	{ "certificates[].chain", CFG_TEXT, IN(cfg_certificate, chain), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE | PATH,
@@ -110,7 +110,7 @@ const struct key config_keys[] = {
 	  "The oldest TLS version that clients may use. Older ones than 1.2 only for hosts in devices.", .choices = tls_version_choices,
 	  .hint = "hosts that can do only older ones are listed in devices with tls = \"legacy\"" },
 
-	{ "tls_ticket_key", CFG_SECRET, AT(tls_ticket_key), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE | FILLED, "" },
+	{ "tls_ticket_secret", CFG_SECRET, AT(tls_ticket_secret), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE | FILLED, "" },
 
 	{ "auth", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "How clients log in.",
 	  .example = "{ backend = \"accounts\"; realm = \"example.org\"; }" },

@@ -7,8 +7,10 @@
 #include "posthouse/net.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -174,8 +176,12 @@ static void on_signal(uv_signal_t *handle, int signal)
 
 static void on_ping_time(uv_timer_t *timer)
 {
-	children_ping(timer->data);
-	reap_strangers(timer->data);
+	struct master *m = timer->data;
+
+	children_ping(m);
+	reap_strangers(m);
+	/* what a submission process of tomorrow gets must not open what was encrypted today */
+	tls_ticket_secret_age((char *)(uintptr_t)m->config->tls_ticket_secret.p, clock_now_ms());
 }
 
 static void watch_signals(struct master *m)
@@ -218,12 +224,27 @@ static unsigned worker_count(const struct config *c)
 	return n > WORKERS_MAX ? WORKERS_MAX : n ? (unsigned)n : 1;
 }
 
+/* The path from the root on. A link in it is not followed: what it points to is replaced as a whole in a container's configuration volume. */
+static const char *absolute(const char *path)
+{
+	char here[PATH_MAX], *whole;
+
+	if (*path == '/')
+		return path;
+	if (!getcwd(here, sizeof here) || asprintf(&whole, "%s/%s", here, path) < 0)
+		die(EX_OSERR, "the directory of %s cannot be found: %s", path, strerror(errno));
+	return whole;
+}
+
+/* The configuration, read from where its relative paths say the same later: then no directory is held that somebody wants to unmount. */
 static void load(struct master *m, const char *config_path)
 {
 	struct config_faults faults = { 0 };
 
-	m->config_path = config_path;
-	m->config = config_load(config_path, &faults);
+	m->config_path = absolute(config_path);
+	if (chdir("/") != 0)
+		die(EX_OSERR, "/: %s", strerror(errno));
+	m->config = config_load(m->config_path, &faults);
 	if (report_faults(&faults, false))
 		exit(EX_CONFIG);
 	log_configure(m->config->log.format == LOG_FORMAT_JSON, (enum log_level)m->config->log.level);

@@ -42,7 +42,7 @@ static X509 *server_certificate(SSL *ssl)
 
 	if (!SSL_is_server(ssl))
 		return SSL_get0_peer_certificate(ssl);
-	return set->keys > 1 && SSL_session_reused(ssl) ? NULL : SSL_get_certificate(ssl);
+	return set->n > 1 && SSL_session_reused(ssl) ? NULL : SSL_get_certificate(ssl);
 }
 
 /* RFC 5929 section 4.1: the certificate under the hash of its own signature, SHA-256 for the old ones; a signature without a hash of its own

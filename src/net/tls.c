@@ -53,7 +53,7 @@ struct tls_context *tls_context_new(size_t sets)
 {
 	struct tls_context *t = NEW(struct tls_context);
 
-	t->sets = xcalloc(sets, sizeof t->sets[0]);
+	t->sets = sets > 0 ? xcalloc(sets, sizeof t->sets[0]) : NULL;
 	t->references = 1;
 	return t;
 }
@@ -120,6 +120,7 @@ void tls_context_unref(struct tls_context *t)
 	for (size_t i = 0; i < t->n; i++)
 		SSL_CTX_free(t->sets[i].ctx);
 	free(t->sets);
+	ticket_keys_free(t->tickets);
 	arena_fini(&t->arena);
 	free(t);
 }

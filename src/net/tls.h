@@ -7,29 +7,60 @@
 
 #include <openssl/ssl.h>
 
-/* Certificates for the same names, each with a key of another kind: a client gets the one it can use. */
+/* Certificates that bear one name, each with a key of another kind: a client gets the one that it can use. */
 struct tls_set {
 	SSL_CTX *ctx;
-	struct str_list names; /* lower case, sorted; each an A-label or "*." and an A-label */
-	unsigned keys;
+	const struct tls_context *context;
+	size_t *members; /* which certificates, rising */
+	size_t n;
 };
 
-/* A client's context is one set without names. */
+/* The set of a name: lower case, an A-label or "*." and an A-label. */
+struct tls_name {
+	struct str name;
+	const struct tls_set *set;
+};
+
+/* A client's context is one set without names. A server's first set is for clients that name no host, or an unknown one. */
 struct tls_context {
 	struct tls_set *sets;
 	size_t n;
+	struct tls_name *names;
+	size_t names_n;
+	bool *is_used; /* which certificates a client can get */
+	struct ticket_keys *tickets;
 	unsigned references;
-	struct arena arena; /* of the names */
+	struct arena arena; /* of all but the sets and the keys */
 };
 
-/* tls.c */
+/* ---- tls_ticket.c ---- */
+struct ticket_key {
+	char name[16], mac[32], cipher[32];
+};
+struct ticket_keys {
+	char secret[TLS_TICKET_SECRET];
+	struct ticket_key today, yesterday;
+	bool legacy; /* a session that was begun under weaker rules must not go on under others: its key is another one */
+	uint64_t (*now_ms)(void);
+};
+struct ticket_keys *ticket_keys_new(const struct tls_server_options *options);
+void ticket_keys_free(struct ticket_keys *k);
+int on_ticket_key(SSL *ssl, unsigned char name[16], unsigned char iv[EVP_MAX_IV_LENGTH], EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
+		  int encrypt);
+
+/* ---- tls_sets.c ---- */
+struct certificate;
+void sets_choose(struct tls_context *t, const struct certificate *certificates, size_t n);
+const struct tls_set *set_for(const struct tls_context *t, struct str host); /* NULL: no certificate stands for it */
+
+/* ---- tls.c ---- */
 struct tls_context *tls_context_new(size_t sets);
 SSL_CTX *tls_ctx_new(const SSL_METHOD *method);
 struct verdict tls_fault(struct arena *a, const char *what);
 BIO *tls_text_bio(struct str text);
 int tls_no_passphrase(char *to, int size, int writing, void *ctx);
 
-/* tls_certificate.c */
+/* ---- tls_certificate.c ---- */
 struct certificate {
 	X509 *leaf;
 	STACK_OF(X509) * chain; /* what follows it in the file */
@@ -39,7 +70,7 @@ struct certificate {
 /* NULL, or what is wrong with it. To be ended in either case. */
 const char *certificate_read(struct certificate *c, struct str chain_pem, struct str key_pem, struct arena *a);
 void certificate_fini(struct certificate *c);
-bool same_names(const struct str_list *a, const struct str_list *b);
+/* Does the certificate stand for this host, or this "*." name? RFC 6125 section 6.4.3. */
 bool names_match(const struct str_list *names, struct str host);
 
 #endif

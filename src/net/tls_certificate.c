@@ -98,16 +98,6 @@ void certificate_fini(struct certificate *c)
 	EVP_PKEY_free(c->key);
 }
 
-bool same_names(const struct str_list *a, const struct str_list *b)
-{
-	if (a->n != b->n)
-		return false;
-	for (size_t i = 0; i < a->n; i++)
-		if (!str_eq(a->at[i], b->at[i]))
-			return false;
-	return true;
-}
-
 /* RFC 6125 section 6.4.3: "*" stands for one label, the first. */
 bool names_match(const struct str_list *names, struct str host)
 {

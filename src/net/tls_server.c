@@ -1,10 +1,9 @@
-/* tls_server.c - what we offer as a server: versions and ciphers, certificates by name, tickets that every process takes. */
+/* tls_server.c - what we offer as a server: versions and ciphers, the certificates of a name, tickets that every process takes. */
 #include "tls.h"
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
-
-#define TICKET_KEY_BYTES 80 /* OpenSSL's: a name, an HMAC key, an AES key */
+#include <stdlib.h>
 
 /* RFC 9325 section 4.2: forward secrecy and authenticated encryption for TLS 1.2; TLS 1.3 has nothing else. */
 #define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -30,15 +29,6 @@ static struct str asked_name(SSL *ssl)
 	return str_make(p + 5, (size_t)(p[3] << 8 | p[4]));
 }
 
-/* The first set that bears the name. */
-static const struct tls_set *set_for(const struct tls_context *t, struct str name)
-{
-	for (size_t i = 0; i < t->n && name.n > 0; i++)
-		if (names_match(&t->sets[i].names, name))
-			return &t->sets[i];
-	return NULL;
-}
-
 /* Before anything else is done with the client's hello: so a session is resumed only under the certificates it began with. */
 static int on_client_hello(SSL *ssl, int *alert_out, void *ctx)
 {
@@ -57,7 +47,25 @@ static int on_server_name(SSL *ssl, int *alert_out, void *ctx)
 	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 	const struct tls_set *set = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 
-	return name && names_match(&set->names, str_of(name)) ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+	return name && set_for(set->context, str_of(name)) ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+}
+
+/* ---- protocols ---- */
+
+/* A client that speaks of protocols wants one of them: whoever wants HTTP was led here by somebody who stands between (ALPACA). No protocol of
+ * submission is registered; clients that name one write these. */
+static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n, const unsigned char *in, unsigned in_n, void *ctx)
+{
+	static const struct str ours[] = { S("smtp"), S("esmtp"), S("smtps"), S("submission"), S("submissions") };
+
+	for (unsigned at = 0; at + 1 < in_n && at + 1 + in[at] <= in_n; at += 1 + in[at])
+		for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+			if (str_ieq(str_make(in + at + 1, in[at]), ours[i])) {
+				*out = in + at + 1;
+				*out_n = in[at];
+				return SSL_TLSEXT_ERR_OK;
+			}
+	return SSL_TLSEXT_ERR_ALERT_FATAL; /* no_application_protocol, RFC 7301 section 3.2 */
 }
 
 /* ---- certificates ---- */
@@ -82,44 +90,13 @@ static void set_session_id(const struct tls_set *set, const struct tls_server_op
 	SSL_CTX_set_session_id_context(set->ctx, digest, SSL_MAX_SID_CTX_LENGTH);
 }
 
-/* Has the set a certificate with this kind of key already? */
-static bool has_kind(const struct tls_set *set, const struct certificate *c)
+/* NULL, or what is wrong. */
+static const char *use_certificate(SSL_CTX *ctx, const struct certificate *c, bool legacy)
 {
-	for (long more = SSL_CTX_set_current_cert(set->ctx, SSL_CERT_SET_FIRST); more == 1;
-	     more = SSL_CTX_set_current_cert(set->ctx, SSL_CERT_SET_NEXT))
-		if (EVP_PKEY_get_base_id(SSL_CTX_get0_privatekey(set->ctx)) == EVP_PKEY_get_base_id(c->key))
-			return true;
-	return false;
-}
-
-/* The set that this certificate completes by another kind of key, or a new one. */
-static struct tls_set *set_with_room(struct tls_context *t, const struct certificate *c)
-{
-	for (size_t i = 0; i < t->n; i++)
-		if (same_names(&t->sets[i].names, &c->names) && !has_kind(&t->sets[i], c))
-			return &t->sets[i];
-	t->sets[t->n] = (struct tls_set){ .ctx = tls_ctx_new(TLS_server_method()), .names = c->names };
-	return &t->sets[t->n++];
-}
-
-/* Take the certificate up; NULL, or what is wrong. */
-static const char *add_certificate(struct tls_context *t, const struct tls_server_options *options, size_t i)
-{
-	struct certificate c;
-	struct tls_set *set;
-	const char *fault = certificate_read(&c, options->certificates[i].chain_pem, options->certificates[i].key_pem, &t->arena);
-
-	if (!fault) {
-		set = set_with_room(t, &c);
-		set->keys++;
-		/* first, because of the security level, by which certificates are judged too */
-		if (SSL_CTX_set_cipher_list(set->ctx, options->legacy ? LEGACY_CIPHERS : CIPHERS) != 1)
-			fault = "no cipher can be had";
-		else if (SSL_CTX_use_cert_and_key(set->ctx, c.leaf, c.key, c.chain, 0) != 1)
-			fault = "the certificate cannot be used";
-	}
-	certificate_fini(&c);
-	return fault;
+	/* first, because of the security level, by which certificates are judged too */
+	if (SSL_CTX_set_cipher_list(ctx, legacy ? LEGACY_CIPHERS : CIPHERS) != 1)
+		return "no cipher can be had";
+	return SSL_CTX_use_cert_and_key(ctx, c->leaf, c->key, c->chain, 0) == 1 ? NULL : "the certificate cannot be used";
 }
 
 /* ---- the context ---- */
@@ -140,44 +117,73 @@ static const char *set_rules(struct tls_context *t, struct tls_set *set, const s
 	    SSL_CTX_set1_groups_list(ctx, options->legacy ? LEGACY_GROUPS : GROUPS) != 1)
 		return "the minimum TLS version cannot be had";
 	/* tickets alone, so a session costs us nothing once it is closed; never early data */
-	if (options->ticket_key.n > 0 &&
-	    SSL_CTX_set_tlsext_ticket_keys(ctx, (void *)(uintptr_t)options->ticket_key.p, options->ticket_key.n) != 1)
-		return "the ticket key cannot be used";
+	if (SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket_key) != 1)
+		return "tickets cannot be had";
 	SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
 	SSL_CTX_set_num_tickets(ctx, 1);
 	SSL_CTX_set_max_early_data(ctx, 0);
 	SSL_CTX_set_app_data(ctx, set);
 	SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
 	SSL_CTX_set_client_hello_cb(ctx, on_client_hello, t);
+	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
 	set_session_id(set, options);
 	return NULL;
 }
 
-/* NULL, or what is wrong; *at_out: with which certificate, n when with none. */
-static const char *fill(struct tls_context *t, const struct tls_server_options *options, size_t *at_out)
+/* Read them all. NULL, or what is wrong; *at_out: with which one. */
+static const char *read_all(const struct tls_server_options *options, struct certificate *certificates, struct arena *a,
+			    size_t *at_out)
 {
 	const char *fault = NULL;
 
-	for (*at_out = 0; *at_out < options->n; ++*at_out)
-		if ((fault = add_certificate(t, options, *at_out)))
-			return fault;
-	if (options->n == 0)
-		return "there is no certificate";
-	if (options->ticket_key.n > 0 && options->ticket_key.n != TICKET_KEY_BYTES)
-		return "the ticket key has another length than 80 bytes";
-	for (size_t i = 0; i < t->n && !fault; i++)
-		fault = set_rules(t, &t->sets[i], options);
+	for (*at_out = 0; *at_out < options->n && !fault; *at_out += !fault)
+		fault = certificate_read(&certificates[*at_out], options->certificates[*at_out].chain_pem,
+					 options->certificates[*at_out].key_pem, a);
 	return fault;
+}
+
+/* Make the sets of the certificates. NULL, or what is wrong; *at_out: with which one, n when with none. */
+static const char *fill(struct tls_context *t, const struct tls_server_options *options, const struct certificate *certificates,
+			size_t *at_out)
+{
+	const char *fault = NULL;
+
+	*at_out = options->n;
+	sets_choose(t, certificates, options->n);
+	t->tickets = ticket_keys_new(options);
+	for (size_t i = 0; i < t->n; i++) {
+		for (size_t k = 0; k < t->sets[i].n; k++) {
+			fault = use_certificate(t->sets[i].ctx, &certificates[t->sets[i].members[k]], options->legacy);
+			if (fault) {
+				*at_out = t->sets[i].members[k];
+				return fault;
+			}
+		}
+		fault = set_rules(t, &t->sets[i], options);
+		if (fault)
+			return fault;
+	}
+	return NULL;
 }
 
 struct tls_context *tls_server_context(const struct tls_server_options *options, struct arena *a, struct verdict *why_out)
 {
-	struct tls_context *t = tls_context_new(options->n);
+	struct tls_context *t = tls_context_new(0);
+	struct certificate *certificates = xcalloc(options->n + 1, sizeof *certificates);
 	const char *fault;
 	size_t at;
 
 	ERR_clear_error();
-	fault = fill(t, options, &at);
+	fault = read_all(options, certificates, &t->arena, &at);
+	if (options->n == 0)
+		fault = "there is no certificate";
+	else if (!fault && options->ticket_secret.n != 0 && options->ticket_secret.n != TLS_TICKET_SECRET)
+		fault = "the ticket secret has not its 40 bytes";
+	else if (!fault)
+		fault = fill(t, options, certificates, &at);
+	for (size_t i = 0; i < options->n; i++)
+		certificate_fini(&certificates[i]);
+	free(certificates);
 	*why_out = ok();
 	if (!fault)
 		return t;

@@ -32,7 +32,7 @@ static bool make_contexts(struct policy *p, const struct config *c, struct arena
 	struct tls_server_options options = { .certificates = certificates,
 					      .n = c->certificates_n,
 					      .minimum = (enum tls_version)c->tls_minimum,
-					      .ticket_key = c->tls_ticket_key };
+					      .ticket_secret = c->tls_ticket_secret };
 
 	if (c->certificates_n == 0) {
 		*why_out = perm(0, S(""), S("no certificate is configured"));
@@ -43,9 +43,7 @@ static bool make_contexts(struct policy *p, const struct config *c, struct arena
 	p->tls = tls_server_context(&options, a, why_out);
 	if (p->tls == NULL || !needs_legacy(c))
 		return p->tls != NULL;
-	/* A ticket of its own key: a session that was begun under the weaker rules must not go on under the others. */
 	options.legacy = true;
-	options.ticket_key = S("");
 	p->legacy = tls_server_context(&options, a, why_out);
 	return p->legacy != NULL;
 }

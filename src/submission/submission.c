@@ -6,6 +6,7 @@
 #include "turns.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/secret.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -23,6 +24,8 @@ static struct verdict configure(struct role *r, const struct config *c)
 	arena_reset(&words);
 	policy_unref(submission.next);
 	submission.next = policy_new(c, &words, &v);
+	/* The secret of tickets goes on from day to day in the TLS contexts: no copy of it stays behind. */
+	wipe((void *)(uintptr_t)c->tls_ticket_secret.p, c->tls_ticket_secret.n);
 	return submission.next != NULL ? ok() : v;
 }
 

@@ -157,6 +157,37 @@ def test_certificates_by_name():
         client.quit()
 
 
+def test_certificates_that_share_some_names():
+    """RSA and ECDSA certificates of one name are both used though each has other names too; check warns of one that nobody can get."""
+    relay, ca = certified_relay()
+    entries = [ca.issue(relay, "ec", [HOST, "smtp.example.org"]), ca.issue(relay, "rsa", ["imap.example.org", HOST], "rsa"),
+               ca.issue(relay, "late", ["smtp.example.org"])]
+    relay.conf.write_text(re.sub(r"certificates = \( .* \);", lambda _: f"certificates = ( {', '.join(entries)} );", relay.conf.read_text()))
+    done = relay.command("check")
+    assert [line for line in done.stderr.splitlines() if "no client can get" in line and "late.pem" in line], done.stderr
+    assert "rsa.pem" not in done.stderr and "ec.pem" not in done.stderr, done.stderr
+    relay.command("reload")
+    for name, cipher, subject in ((HOST, "ECDHE-RSA-AES128-GCM-SHA256", "rsa"), (HOST, "ECDHE-ECDSA-AES128-GCM-SHA256", "ec"),
+                                  ("smtp.example.org", "ECDHE-ECDSA-AES128-GCM-SHA256", "ec"), ("imap.example.org", "ECDHE-RSA-AES128-GCM-SHA256", "rsa")):
+        context = context_of(ca, ssl.TLSVersion.TLSv1_2)
+        context.set_ciphers(cipher)
+        client = Greeted(relay, context, name)
+        assert client.sock.getpeercert(True) == ssl.PEM_cert_to_DER_cert((relay.dir / f"{subject}.pem").read_text()), name
+        client.quit()
+
+
+def test_protocols_of_others_are_refused():
+    """ALPACA: a client that asks for HTTP by ALPN was led here; one that asks for SMTP, or for nothing, is served."""
+    relay, ca = certified_relay()
+    for port, starttls in ((relay.tls_port, []), (relay.port, ["-starttls", "smtp"])):
+        for protocols, good in (("http/1.1", False), ("h2,http/1.1", False), ("smtp", True), ("http/1.1,smtp", True), (None, True)):
+            done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-servername", HOST, *starttls,
+                                   *(["-alpn", protocols] if protocols else [])],
+                                  input="QUIT\r\n", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+            assert ("Cipher is (NONE)" not in done.stdout) == good, (port, protocols, done.stdout)
+            assert ("no application protocol" in done.stdout) != good, (port, protocols, done.stdout)
+
+
 def test_old_versions_and_ciphers_are_refused():
     relay, ca = certified_relay()
     for arguments in (["-tls1"], ["-tls1_1"], ["-tls1_2", "-cipher", "AES128-SHA256:AES256-GCM-SHA384:@SECLEVEL=0"],

@@ -2,6 +2,7 @@
 import os
 import pathlib
 import re
+import subprocess
 
 import lib
 
@@ -32,3 +33,18 @@ def test_a_role_that_names_a_peer_which_it_cannot_have_is_ended_itself():
         assert kills(relay)[0] == ("vault", "it names a peer that it cannot have"), (deed, kills(relay))
         assert all(killed == "vault" for killed, _ in kills(relay)), (deed, kills(relay))
         relay.end()
+
+
+def test_no_process_holds_the_directory_it_was_started_in():
+    """serve goes to / at its start; a configuration that was named by a relative path is found again at a reload."""
+    relay = lib.Relay(upstream_port=1, start=False)
+    log = open(relay.log_path, "ab")
+    relay.log_start = 0
+    relay.process = subprocess.Popen([relay.build / "posthouse", "-c", f"{relay.dir.name}/posthouse.conf", "serve"], cwd=relay.dir.parent,
+                                     stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    lib.wait_for(relay.is_ready, 30, "relay ready")
+    for pid in [relay.process.pid, *relay.pids()]:
+        assert os.readlink(f"/proc/{pid}/cwd") == "/", pid
+    relay.command("reload")
+    assert "event=config.reloaded" in relay.log_since_start()
+    relay.submit()

@@ -46,7 +46,7 @@ static void defaults(void **state)
 	assert_int_equal(c->auth.failures.window_ms, 600000);
 	assert_int_equal(c->auth.timeout_ms, 10000);
 	assert_false(c->auth.old_clients);
-	assert_int_equal(c->tls_ticket_key.n, 80);
+	assert_int_equal(c->tls_ticket_secret.n, 40);
 	assert_str(c->auth.backend, "accounts");
 	assert_str(c->auth.realm, "relay.example.org");
 	assert_int_equal(c->senders_n, 0);
@@ -328,8 +328,8 @@ static void ticket_keys(void **state)
 {
 	struct config *a = fixture_good(BASICS), *b = fixture_good(BASICS);
 
-	assert_int_equal(b->tls_ticket_key.n, 80);
-	assert_false(str_eq(a->tls_ticket_key, b->tls_ticket_key));
+	assert_int_equal(b->tls_ticket_secret.n, 40);
+	assert_false(str_eq(a->tls_ticket_secret, b->tls_ticket_secret));
 	assert_null(config_needs_restart(a, b));
 	config_free(a);
 	config_free(b);

@@ -72,7 +72,7 @@ static void secrets(void **state)
 		{ "upstream login", S("me-at-isp"), 1u << ROLE_VAULT | 1u << ROLE_RELAY },
 		{ "upstream host", S("smtp.isp.example"), 1u << ROLE_RELAY | 1u << ROLE_QUEUE },
 		{ "upstream CA", middle(whole->upstreams[0].ca_pem), 1u << ROLE_RELAY },
-		{ "ticket key", str_head(whole->tls_ticket_key, 40), 1u << ROLE_SUBMISSION },
+		{ "ticket key", str_head(whole->tls_ticket_secret, 40), 1u << ROLE_SUBMISSION },
 		{ "Cyrus' options", S("open-sesame"), 1u << ROLE_LOGIN },
 		{ "rewritten", S("root@rewritten.example"), 1u << ROLE_SUBMISSION },
 		{ "device's recipients", S("@to.example"), 1u << ROLE_SUBMISSION },
@@ -132,7 +132,7 @@ static void submission(void **state)
 	assert_int_equal(c->log.level, whole->log.level);
 	assert_int_equal(c->upstreams_n, 0);
 	assert_int_equal(c->queue.retry_n, 0);
-	assert_true(str_eq(c->tls_ticket_key, whole->tls_ticket_key));
+	assert_true(str_eq(c->tls_ticket_secret, whole->tls_ticket_secret));
 	assert_true(str_eq(device_at(c, S("240.0.2.20"))->user, S("printer@relay.example.org")));
 	limits_of_login(c, S("web@relay.example.org"), &limits);
 	assert_int_equal(limits.priority, 9);

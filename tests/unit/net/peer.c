@@ -44,6 +44,8 @@ static void prepare(struct peer *p, const struct peer_wants *wants)
 	SSL_set_connect_state(p->ssl);
 	if (wants->name)
 		SSL_set_tlsext_host_name(p->ssl, wants->name);
+	if (wants->protocols)
+		SSL_set_alpn_protos(p->ssl, (const unsigned char *)wants->protocols, (unsigned)strlen(wants->protocols));
 	if (wants->session)
 		assert_int_equal(SSL_set_session(p->ssl, wants->session), 1);
 }

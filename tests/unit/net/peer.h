@@ -10,8 +10,9 @@ struct peer_wants {
 	int version;         /* 0: any */
 	const char *ciphers; /* up to TLS 1.2; NULL: OpenSSL's own */
 	const char *signatures, *groups;
-	const char *name;     /* SNI; NULL: none */
-	SSL_SESSION *session; /* to be resumed */
+	const char *name;      /* SNI; NULL: none */
+	const char *protocols; /* ALPN, each behind its length; NULL: none */
+	SSL_SESSION *session;  /* to be resumed */
 	bool may_renegotiate;
 };
 struct peer {

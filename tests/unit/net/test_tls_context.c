@@ -64,11 +64,11 @@ static void test_options(void **state)
 	assert_null(tls_server_context(&options, &f->arena, &why));
 	assert_true(str_starts(why.text, S("certificate 2: the private key does not belong")));
 	options.n = 1;
-	options.ticket_key = str_make(key, 48);
+	options.ticket_secret = str_make(key, 39);
 	assert_null(tls_server_context(&options, &f->arena, &why));
-	assert_true(str_starts(why.text, S("the ticket key")));
+	assert_true(str_starts(why.text, S("the ticket secret")));
 	options.n = 0;
-	options.ticket_key = S("");
+	options.ticket_secret = S("");
 	assert_null(tls_server_context(&options, &f->arena, &why));
 	assert_int_equal(why.class, PERM);
 	assert_true(str_starts(why.text, S("there is no certificate")));
