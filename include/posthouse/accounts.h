@@ -14,7 +14,8 @@
 enum account_operation { ACCOUNT_ADD = 1, ACCOUNT_PASSWD, ACCOUNT_REMOVE };
 
 struct account {
-	struct str name;     /* with realm: alice@example.org; lower case */
+	struct str name;     /* with realm: alice@example.org; canonical, see names.h */
+	struct str written;  /* the name as the file has it */
 	struct str device;   /* "" = the account's main password */
 	struct str verifier; /* "SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey", base 64 */
 	uint64_t created_at;
@@ -36,6 +37,9 @@ uint64_t accounts_generation(const struct accounts *a);
 /* Look up by name and device; NULL when there is none. Valid until the next refresh, change or close. */
 const struct account *accounts_find(const struct accounts *a, struct str name, struct str device);
 const struct account *accounts_any(const struct accounts *a, struct str name); /* some password of the account */
+
+/* An account that no login finds, because another one has the canonical form of its name too; "": none. Valid as above. */
+struct str accounts_shadowed(const struct accounts *a);
 size_t accounts_count(const struct accounts *a);
 const struct account *accounts_at(const struct accounts *a, size_t i);
 
@@ -50,24 +54,21 @@ bool account_parse_line(struct str line, struct account *account_out);
 struct str account_format_line(struct arena *a, const struct account *account);
 
 /* The verifier for a password; all passwords of an account share salt and iterations, so pass an existing verifier of the account
- * or an empty view. The password is prepared with SASLprep (RFC 4013) but for its normalisation. PERM 550 5.5.2: not a usable one. */
+ * or an empty view. The password is prepared with SASLprep (RFC 4013). PERM 550 5.5.2: not a usable one, the text says why. */
 struct verdict account_verifier(struct arena *a, struct str existing, struct str password, struct str *verifier_out);
-
-/* RFC 4013 for a login or password, without the normalisation form KC: `out` has room for `text.n` bytes. False: nothing is left, not UTF-8,
- * or with characters that must not be in one. */
-bool saslprep(struct str text, char *out, size_t *n_out);
 
 /* A password that nobody chose: 100 random bits, easy to type. TEMP: no random numbers. */
 struct verdict account_generate_password(struct secret *password_out);
 
-/* Does the password fit? Same time for any content of the same iteration count; about 3.4 ms, so not on a loop. */
+/* Does the password fit, prepared by RFC 4013, as it once was (without normalisation), or as it is? About 3.4 ms, up to three times that for
+ * what is not ASCII, so not on a loop; the time depends on the given password and the iteration count only. */
 bool account_check(struct str verifier, struct str password);
 
 /* A verifier that no password fits, the same for the same name while the process lives: hides which names exist. Empty: OpenSSL failed. */
 struct str account_decoy(struct arena *a, const struct secret *process_key, struct str name);
 
 /* "alice/phone" -> name "alice@realm", device "phone". False when malformed. Names: UTF-8 without control characters, spaces,
- * '/' and ':'; up to 255 bytes. Lower-cased. */
+ * '/' and ':'; up to 255 bytes, in the form of login_canonical() (names.h). */
 bool account_parse_name(struct arena *a, struct str text, struct str realm, struct str *name_out, struct str *device_out);
 
 #endif

@@ -111,6 +111,11 @@ const struct account *accounts_any(const struct accounts *a, struct str name)
 	return from < a->content->n && str_eq(a->content->at[from].name, name) ? &a->content->at[from] : NULL;
 }
 
+struct str accounts_shadowed(const struct accounts *a)
+{
+	return a->content->shadowed;
+}
+
 size_t accounts_count(const struct accounts *a)
 {
 	return a->content->n;

@@ -160,6 +160,11 @@ static struct verdict change_locked(struct accounts *a, int directory, enum acco
 	v = accounts_refresh(a);
 	if (v.class != OK)
 		return v;
+	/* accounts of old may have other names, and more devices all the same */
+	if (operation == ACCOUNT_ADD && !login_is_proper(new->name) && !accounts_any(a, new->name))
+		return perm(
+			550, S("5.5.2"),
+			S("a name has letters, digits and ASCII signs only, all of one direction of writing (RFC 8265, 3.3)"));
 	skip = xcalloc(a->content->n + 1, sizeof(skip[0]));
 	v = plan(a->content, operation, new, skip);
 	if (v.class == OK && operation != ACCOUNT_REMOVE)

@@ -101,6 +101,59 @@ static bool sort_unique(struct content *c, struct verdict *why_out)
 	return true;
 }
 
+/* ---- names in their one form ---- */
+
+static bool is_ascii(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] >= 0x80)
+			return false;
+	return true;
+}
+
+/* Of accounts with the same name after all, [from, to): one has it, which had it from the start if there is such a one. The others stay as they
+ * were written, where no login finds them. */
+static size_t settle_name(struct content *c, size_t from, size_t to)
+{
+	struct str owner = c->at[from].written;
+	size_t n = 0;
+
+	for (size_t i = from; i < to; i++)
+		if (str_eq(c->at[i].written, c->at[i].name))
+			owner = c->at[i].written;
+	for (size_t i = from; i < to; i++) {
+		if (str_eq(c->at[i].written, owner))
+			continue;
+		c->at[i].name = c->at[i].written;
+		c->shadowed = c->at[i].written;
+		n++;
+	}
+	return n;
+}
+
+/* The file may be older than the form of names that logins have now: each name gets it. */
+static void make_canonical(struct content *c)
+{
+	size_t changed = 0, lost = 0;
+
+	for (size_t i = 0; i < c->n; i++) {
+		struct account *account = &c->at[i];
+
+		account->name = is_ascii(account->written) ? account->written : login_canonical(&c->arena, account->written);
+		changed += !str_eq(account->name, account->written);
+	}
+	if (changed == 0)
+		return;
+	qsort(c->at, c->n, sizeof(c->at[0]), compare_for_sort);
+	for (size_t from = 0, to; from < c->n; from = to) {
+		for (to = from + 1; to < c->n && str_eq(c->at[to].name, c->at[from].name);)
+			to++;
+		lost += settle_name(c, from, to);
+	}
+	if (lost > 0)
+		qsort(c->at, c->n, sizeof(c->at[0]), compare_for_sort);
+}
+
 struct content *content_read(const char *path, struct stat *seen_out, struct verdict *why_out)
 {
 	struct content *c = NEW(struct content);
@@ -134,6 +187,7 @@ struct content *content_read(const char *path, struct stat *seen_out, struct ver
 		content_free(c);
 		return NULL;
 	}
+	make_canonical(c);
 	return c;
 }
 

@@ -3,6 +3,7 @@
 #define POSTHOUSE_ACCOUNTS_INTERNAL_H
 
 #include "posthouse/accounts.h"
+#include "posthouse/names.h"
 
 #include <sys/stat.h>
 
@@ -23,12 +24,12 @@ bool verifier_parse(struct str text, struct verifier *v_out);
 /* The part that all passwords of an account share: "SCRAM-SHA-256$iterations:salt". */
 struct str verifier_shared(struct str text);
 
-/* ---- saslprep.c ---- */
-/* Take one character off the front; false when that is no UTF-8. */
-bool utf8_next(struct str *rest, uint32_t *c_out);
+/* ---- password_old.c ---- */
+/* "" when that preparation had refused it. */
+void password_prepare_old(struct str password, struct secret *prepared_out);
 
 /* ---- name.c ---- */
-bool account_name_valid(struct str name);     /* with realm, lower case */
+bool account_name_valid(struct str name);     /* with realm, lower case as far as ASCII goes */
 bool account_device_valid(struct str device); /* "" is valid */
 
 /* ---- content.c: one reading of the file ---- */
@@ -36,6 +37,7 @@ struct content {
 	struct arena arena;
 	struct account *at; /* sorted by name, then device */
 	size_t n;
+	struct str shadowed;  /* the name of an account that no login finds, because another has its form; "": none */
 	struct stat identity; /* of the file that was read; zero: there was none */
 };
 

@@ -21,9 +21,12 @@ bool account_parse_line(struct str line, struct account *account_out)
 		return false;
 	if (space < line.n && (!str_to_u64(str_from(line, space + 1), &expires_at) || expires_at == 0))
 		return false;
-	*account_out = (struct account){
-		.name = name, .device = device, .verifier = verifier, .created_at = created_at, .expires_at = expires_at
-	};
+	*account_out = (struct account){ .name = name,
+					 .written = name,
+					 .device = device,
+					 .verifier = verifier,
+					 .created_at = created_at,
+					 .expires_at = expires_at };
 	return true;
 }
 

@@ -7,15 +7,15 @@
 /* UTF-8 without control characters, spaces, '/' and ':', lower case as far as ASCII goes. */
 static bool word_valid(struct str word)
 {
-	uint32_t c;
+	const unsigned char *p = (const unsigned char *)word.p;
 
-	while (word.n) {
-		if (!utf8_next(&word, &c))
-			return false;
-		if (c <= ' ' || (c >= 0x7f && c <= 0xa0) || c == '/' || c == ':' || (c >= 'A' && c <= 'Z'))
+	for (size_t i = 0; i < word.n; i++) {
+		bool is_c1 = p[i] == 0xc2 && i + 1 < word.n && p[i + 1] <= 0xa0; /* and the space that does not break */
+
+		if (p[i] <= ' ' || p[i] == 0x7f || is_c1 || p[i] == '/' || p[i] == ':' || (p[i] >= 'A' && p[i] <= 'Z'))
 			return false;
 	}
-	return true;
+	return utf8_valid(word);
 }
 
 /* A name has one '@' with something on both sides, and does not look like a comment of the file. */
@@ -38,14 +38,14 @@ bool account_parse_name(struct arena *a, struct str text, struct str realm, stru
 	size_t slash = str_find(text, '/');
 	struct str name = str_head(text, slash), device = str_from(text, slash + 1);
 
-	if (text.n > NAME_MAX_BYTES + 1 + DEVICE_MAX_BYTES || name.n == 0)
+	if (text.n > NAME_MAX_BYTES + 1 + DEVICE_MAX_BYTES || name.n == 0 || str_find(text, '\0') < text.n)
 		return false;
 	if (slash < text.n && device.n == 0)
 		return false;
-	name = arena_lower(a, name);
 	if (str_find(name, '@') == name.n && realm.n)
-		name = arena_printf(a, "%.*s@%.*s", STR_ARG(name), STR_ARG(arena_lower(a, realm)));
-	device = arena_lower(a, device);
+		name = arena_printf(a, "%.*s@%.*s", STR_ARG(name), STR_ARG(realm));
+	name = login_canonical(a, name);
+	device = str_from(login_canonical(a, str_from(text, slash)), 1);
 	if (!account_name_valid(name) || !account_device_valid(device))
 		return false;
 	*name_out = name;

@@ -100,54 +100,78 @@ static bool derive(struct verifier *v, struct str prepared)
 	return done;
 }
 
-struct verdict account_verifier(struct arena *a, struct str existing, struct str password, struct str *verifier_out)
+/* Salt and iterations of a new verifier: those of the account, or a salt of its own. */
+static struct verdict choose_salt(struct verifier *v, struct str existing)
 {
-	char prepared[PASSWORD_MAX];
-	struct verifier v;
-	size_t n;
-	bool done;
-
-	if (password.n > sizeof(prepared))
-		return perm(550, S("5.5.2"), S("a password has at most 1024 bytes"));
-	if (!saslprep(password, prepared, &n))
-		return perm(550, S("5.5.2"), S("a password is UTF-8, not empty, and without control characters"));
-	if (existing.n == 0) {
-		v.iterations = ACCOUNTS_ITERATIONS;
-		v.salt_n = SALT_SIZE;
-		if (RAND_bytes(v.salt, SALT_SIZE) != 1) {
-			wipe(prepared, sizeof(prepared));
-			return temp(451, S("4.3.0"), S("no random numbers"));
-		}
-	} else if (!verifier_parse(existing, &v)) {
-		wipe(prepared, sizeof(prepared));
-		return temp(451, S("4.3.0"), S("the account's verifier is malformed"));
-	}
-	done = derive(&v, str_make(prepared, n));
-	wipe(prepared, sizeof(prepared));
-	if (!done)
-		return temp(451, S("4.3.0"), S("cannot hash the password"));
-	*verifier_out = verifier_format(a, &v);
-	wipe(&v, sizeof(v));
-	return ok();
+	*v = (struct verifier){ .iterations = ACCOUNTS_ITERATIONS, .salt_n = SALT_SIZE };
+	if (existing.n > 0)
+		return verifier_parse(existing, v) ? ok() : temp(451, S("4.3.0"), S("the account's verifier is malformed"));
+	return RAND_bytes(v->salt, SALT_SIZE) == 1 ? ok() : temp(451, S("4.3.0"), S("no random numbers"));
 }
 
-/* A password that cannot be prepared costs the same time and never fits. */
+struct verdict account_verifier(struct arena *a, struct str existing, struct str password, struct str *verifier_out)
+{
+	struct secret prepared = { 0 };
+	struct verifier made;
+	struct verdict v = saslprep(password, &prepared);
+
+	if (v.class == OK)
+		v = choose_salt(&made, existing);
+	if (v.class == OK && !derive(&made, secret_view(&prepared)))
+		v = temp(451, S("4.3.0"), S("cannot hash the password"));
+	if (v.class == OK)
+		*verifier_out = verifier_format(a, &made);
+	secret_fini(&prepared);
+	wipe(&made, sizeof(made));
+	return v;
+}
+
+static bool fits(const struct verifier *expected, struct str prepared)
+{
+	struct verifier given = *expected;
+	bool derived = derive(&given, prepared);
+	bool same = same_secret(str_make(expected->stored, VERIFIER_KEY_SIZE), str_make(given.stored, VERIFIER_KEY_SIZE));
+
+	wipe(&given, sizeof(given));
+	return derived && same;
+}
+
+/* The texts that a verifier for this password may have been made of, without repetition: prepared as today, as once, and its bytes as they
+ * are (other programs make verifiers too). ASCII has one. */
+static size_t collect(struct str password, struct secret texts[3])
+{
+	size_t n = 0;
+
+	if (saslprep(password, &texts[n]).class == OK)
+		n++;
+	password_prepare_old(password, &texts[n]);
+	if (texts[n].n > 0 && (n == 0 || !str_eq(secret_view(&texts[n]), secret_view(&texts[0]))))
+		n++;
+	for (size_t i = 0; i < n; i++)
+		if (str_eq(secret_view(&texts[i]), password))
+			return n;
+	secret_set(&texts[n], password);
+	return n + 1;
+}
+
+/* How many hashes it costs depends on what was given, not on what is expected; nothing stops at the first that fits. What cannot be a
+ * password costs the time of one and never fits. */
 bool account_check(struct str verifier, struct str password)
 {
-	char prepared[PASSWORD_MAX] = "-";
-	struct verifier expected, given;
-	size_t n = 1;
-	bool usable, fits;
+	struct secret texts[3] = { { 0 } };
+	bool possible = password.n > 0 && password.n <= PASSWORD_MAX, fit = false;
+	struct verifier expected;
+	size_t n;
 
 	if (!verifier_parse(verifier, &expected))
 		return false;
-	usable = password.n <= sizeof(prepared) && saslprep(password, prepared, &n);
-	given = expected;
-	fits = derive(&given, str_make(prepared, usable ? n : 1)) && usable;
-	wipe(prepared, sizeof(prepared));
-	fits = same_secret(str_make(expected.stored, VERIFIER_KEY_SIZE), str_make(given.stored, VERIFIER_KEY_SIZE)) && fits;
-	wipe(&given, sizeof(given));
-	return fits;
+	n = collect(possible ? password : S("-"), texts);
+	for (size_t i = 0; i < n; i++)
+		fit |= fits(&expected, secret_view(&texts[i]));
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		secret_fini(&texts[i]);
+	wipe(&expected, sizeof(expected));
+	return possible && fit;
 }
 
 /* The keys are HMACs, not hashes of anything: finding a password for them is as hard as guessing 256 bits. */

@@ -4,6 +4,7 @@
 #include "posthouse/clock.h"
 #include "posthouse/id.h"
 #include "posthouse/log.h"
+#include "posthouse/names.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -37,7 +38,7 @@ struct str session_login(struct session *s, struct str who)
 	if (who.n > 0 && str_find(who, '@') == who.n)
 		who = arena_printf(&s->arena, "%.*s@%.*s%.*s", STR_ARG(str_head(who, slash)), STR_ARG(s->realm),
 				   STR_ARG(str_from(who, slash)));
-	return arena_lower(&s->arena, who);
+	return login_canonical(&s->arena, who);
 }
 
 void session_close(struct session *s)

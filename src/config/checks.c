@@ -2,6 +2,7 @@
 #include "loader.h"
 
 #include "posthouse/mail.h"
+#include "posthouse/names.h"
 
 /* Two listeners on one port need different addresses; "*" is all of them. */
 static void check_listen(struct loader *l)
@@ -38,6 +39,8 @@ static void check_senders(struct loader *l)
 {
 	const struct config *c = l->config;
 
+	for (size_t i = 0; i < c->senders_n; i++)
+		l->config->senders[i].user = login_canonical(l->arena, c->senders[i].user);
 	for (size_t i = 1; i < c->senders_n; i++)
 		for (size_t k = 0; k < i && c->senders_n <= 1000; k++)
 			if (str_ieq(c->senders[i].user, c->senders[k].user)) {
@@ -147,6 +150,7 @@ void checks_run(struct loader *l)
 
 	if (c->auth.realm.n == 0)
 		c->auth.realm = c->hostname;
+	c->auth.realm = domain_canonical(l->arena, c->auth.realm);
 	check_control(l);
 	check_listen(l);
 	check_senders(l);

@@ -2,6 +2,8 @@
  * had a fault already. */
 #include "loader.h"
 
+#include "posthouse/names.h"
+
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netdb.h>
@@ -22,7 +24,7 @@ static struct str complete_login(struct loader *l, struct str login)
 	if (name.n > 0 && str_find(name, '@') == name.n)
 		login = arena_printf(l->arena, "%.*s@%.*s%.*s", STR_ARG(name), STR_ARG(l->config->auth.realm),
 				     STR_ARG(str_from(login, slash)));
-	return arena_lower(l->arena, login);
+	return login_canonical(l->arena, login);
 }
 
 /* ---- auth ---- */

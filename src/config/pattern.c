@@ -1,6 +1,7 @@
 /* pattern.c - who matches: the one pattern grammar of the configuration, and who may send as whom. pattern_valid() is with the other
  * formats in text.c. */
 #include "posthouse/config.h"
+#include "posthouse/names.h"
 
 /* The domain's part of a match: exact, or below `.b`. */
 static bool domain_matches(struct str pattern, struct str domain)
@@ -60,15 +61,25 @@ static bool same_login(const struct config *c, struct str a, struct str b)
 	return str_ieq(name_a, name_b) && str_ieq(realm_a.n > 0 ? realm_a : own, realm_b.n > 0 ? realm_b : own);
 }
 
-/* Is `address` the login itself? Compared in parts: nothing has to be put together. */
+/* The login's own name in an address may be written with other capitals, or composed otherwise, than the login's one form. */
+static bool is_same_name(struct str name, struct str local)
+{
+	struct arena a = { 0 };
+	bool same = local_matches(name, local) || local_matches(name, login_canonical(&a, local));
+
+	arena_fini(&a);
+	return same;
+}
+
+/* Is `address` the login itself? */
 static bool is_own_address(struct str user, struct str address)
 {
 	struct str name, realm;
 	size_t at = str_rfind(address, '@');
 
 	split_login(user, &name, &realm);
-	return name.n > 0 && realm.n > 0 && local_matches(name, str_head(address, at)) &&
-	       str_ieq(realm, str_from(address, at + 1));
+	return name.n > 0 && realm.n > 0 && str_ieq(realm, str_from(address, at + 1)) &&
+	       is_same_name(name, str_head(address, at));
 }
 
 bool sender_allowed(const struct config *c, struct str user, struct str address)

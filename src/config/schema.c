@@ -157,7 +157,7 @@ const struct key config_keys[] = {
 	  "The largest message; larger ones get 552 5.3.4." },
 	{ "limits.messages_per_session", CFG_INT, AT(limits.messages_per_session), "0", "0", "1000000", SUBMISSION, RELOADABLE,
 	  "Messages over one connection, told by LIMITS MAILMAX; then 421. 0: no limit." },
-	{ "limits.connections", CFG_INT, AT(limits.connections), "0", "0", "100000", QUEUE, RELOADABLE,
+	{ "limits.connections", CFG_INT, AT(limits.connections), "50", "0", "100000", QUEUE, RELOADABLE,
 	  "Connections at once, per login; 0: no limit." },
 	{ "limits.connections_per_network", CFG_INT, AT(limits.connections_per_network), "100", "0", "100000", QUEUE, RELOADABLE,
 	  "Connections at once that are not logged in, per client network as in auth.failures; 0: no limit." },

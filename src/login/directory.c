@@ -89,6 +89,15 @@ void directory_free(struct directory *d)
 	free(d);
 }
 
+/* Said once for each reading of the file. */
+static void report_shadowed(const struct directory *d)
+{
+	struct str shadowed = accounts_shadowed(d->accounts);
+
+	if (shadowed.n > 0)
+		log_warning(NULL, "account.shadowed", kv("login", shadowed));
+}
+
 /* One line when something is wrong, one when it is well again. */
 static void report(struct directory *d, struct verdict v)
 {
@@ -103,7 +112,7 @@ static void report(struct directory *d, struct verdict v)
 
 struct verdict directory_refresh(struct directory *d)
 {
-	uint64_t before = d->accounts ? accounts_generation(d->accounts) : 0;
+	uint64_t before = d->accounts ? accounts_generation(d->accounts) : 0, generation = d->generation;
 	struct verdict v;
 
 	uv_mutex_lock(&d->lock);
@@ -116,6 +125,8 @@ struct verdict directory_refresh(struct directory *d)
 	}
 	uv_mutex_unlock(&d->lock);
 	report(d, v);
+	if (d->generation != generation)
+		report_shadowed(d);
 	return v;
 }
 

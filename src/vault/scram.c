@@ -1,8 +1,8 @@
 /* scram.c - see scram.h. The names of messages and keys are those of RFC 5802 sections 3 and 7. */
 #include "scram.h"
 
-#include "posthouse/accounts.h"
 #include "posthouse/mail.h"
+#include "posthouse/names.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -68,17 +68,17 @@ static struct str escape(struct arena *a, struct str name)
 struct verdict scram_first(struct scram *s, struct str login, struct str nonce, struct secret *response_out)
 {
 	struct verdict v = nonce.n > 0 ? ok() : make_nonce(s);
-	char *prepared = arena_alloc(&s->arena, login.n + 1);
-	size_t n;
+	struct secret prepared = { 0 };
 
 	if (v.class != OK)
 		return v;
 	if (nonce.n > 0)
 		s->nonce = arena_str(&s->arena, nonce);
-	if (!saslprep(login, prepared, &n))
+	if (saslprep(login, &prepared).class != OK)
 		return failed(S("the configured login has characters that SCRAM does not allow"));
 	s->first_bare =
-		arena_printf(&s->arena, "n=%.*s,r=%.*s", STR_ARG(escape(&s->arena, str_make(prepared, n))), STR_ARG(s->nonce));
+		arena_printf(&s->arena, "n=%.*s,r=%.*s", STR_ARG(escape(&s->arena, secret_view(&prepared))), STR_ARG(s->nonce));
+	secret_fini(&prepared);
 	secret_set(response_out, arena_printf(&s->arena, GS2_HEADER "%.*s", STR_ARG(s->first_bare)));
 	return ok();
 }
@@ -106,16 +106,11 @@ static bool nonce_valid(const struct scram *s, struct str nonce)
 	return nonce.n > s->nonce.n && str_starts(nonce, s->nonce);
 }
 
-static struct verdict prepare_password(struct scram *s, struct str password, struct scram_work *w)
+static struct verdict prepare_password(struct str password, struct scram_work *w)
 {
-	char *prepared = arena_alloc(&s->arena, password.n + 1);
-	size_t n = 0;
-	bool usable = saslprep(password, prepared, &n);
-
-	if (usable)
-		secret_set(&w->password, str_make(prepared, n));
-	wipe(prepared, password.n + 1);
-	return usable ? ok() : failed(S("the configured password is empty or has characters that SCRAM does not allow"));
+	if (saslprep(password, &w->password).class == OK)
+		return ok();
+	return failed(S("the configured password is empty or has characters that SCRAM does not allow"));
 }
 
 struct verdict scram_challenge(struct scram *s, struct str server_first, struct str password, struct scram_work *work_out)
@@ -140,7 +135,7 @@ struct verdict scram_challenge(struct scram *s, struct str server_first, struct 
 	work_out->iterations = (unsigned)iterations;
 	s->server_first = arena_str(&s->arena, server_first);
 	s->server_nonce = str_head(str_from(s->server_first, 2), s->server_nonce.n);
-	return prepare_password(s, password, work_out);
+	return prepare_password(password, work_out);
 }
 
 bool scram_salt(struct scram_work *w)

@@ -121,7 +121,7 @@ def test_ten_thousand_idle_sessions():
     wanted = 10000
     n = min(wanted, abuse.raise_limit(wanted * 2) - 1000)
     sink = Sink()
-    relay = Relay(sink.port, build=RELEASE, log="info", limits='breaker = "off";')  # 2000 networks are suspicious
+    relay = Relay(sink.port, build=RELEASE, log="info", limits='connections = 0; breaker = "off";')  # 2000 networks are suspicious
     relay.connect().quit()
     before = pss_mb(relay.pids())
     holder = subprocess.Popen([load, "--port", str(relay.tls_port), "--tls", "implicit", "--user", f"alice@{DOMAIN}", "--password", PASSWORD, "--connections", str(n),

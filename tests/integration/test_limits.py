@@ -394,6 +394,18 @@ def test_bans():
     wait_for(lambda: login(relay, "127.0.2.1", ALICE, PASSWORD) == 235, 20, "a reset is remembered")
 
 
+def test_connections_without_a_word_in_the_configuration():
+    """One login has 50 of them; one more is told so, and has its turn when another ends."""
+    relay = Relay(1)
+    inside = [relay.connect(implicit=True) for _ in range(50)]
+    more = relay.connect(login=False)
+    code, text = more.docmd("AUTH", "PLAIN " + plain(ALICE, PASSWORD))
+    assert code == 421 and b"at most 50" in text, (code, text)
+    for client in inside:
+        client.quit()
+    relay.connect().quit()
+
+
 def test_connections():
     sink = Sink()
     relay = Relay(sink.port, limits="connections = 2; connections_per_network = 3;", workers=2)

@@ -52,7 +52,7 @@ static void defaults(void **state)
 	assert_int_equal(c->senders_n, 0);
 	assert_int_equal(c->limits.recipients_per_message, 100);
 	assert_int_equal(c->limits.message_size, 50 << 20);
-	assert_int_equal(c->limits.connections, 0);
+	assert_int_equal(c->limits.connections, 50);
 	assert_int_equal(c->limits.connections_per_network, 100);
 	assert_int_equal(c->limits.messages_per_session, 0);
 	assert_int_equal(c->limits.messages.n, 0);

@@ -1,0 +1,31 @@
+/* names.h - logins and passwords as people type them, in the one form that is stored and compared: passwords and the names that SCRAM carries
+ * by SASLprep (RFC 4013), logins by PRECIS UsernameCaseMapped (RFC 8265 section 3.3). Pure functions. */
+#ifndef POSTHOUSE_NAMES_H
+#define POSTHOUSE_NAMES_H
+
+#include "posthouse/arena.h"
+#include "posthouse/secret.h"
+#include "posthouse/verdict.h"
+
+/* RFC 4013 with its normalisation (form KC), by the tables of libidn, which the clients that know SASLprep use too. What Unicode 3.2 did not
+ * have yet passes as it is: section 2.5 wants stored passwords without, but people have emojis in theirs. *prepared_out is replaced. PERM
+ * 550 5.5.2: empty, not UTF-8, or with characters that RFC 4013 forbids; the text says which. */
+struct verdict saslprep(struct str text, struct secret *prepared_out);
+
+/* One part of a login, without '@' and '/': the characters' width, case and composition are made one. False: PRECIS allows no such name. */
+bool precis_username(struct arena *a, struct str part, struct str *name_out);
+
+/* A login, "name", "name@realm" or either with "/device", in the form that all of the program goes by: the name by PRECIS, the realm as
+ * A-labels in lower case, the device in lower case as far as ASCII goes. So is a name that PRECIS does not allow: accounts of old have such. */
+struct str login_canonical(struct arena *a, struct str login);
+
+/* A domain, with U-labels or A-labels, as A-labels in lower case (IDNA 2008); what IDNA does not know in lower case as far as ASCII goes. */
+struct str domain_canonical(struct arena *a, struct str domain);
+
+/* Is it in that form, with a name that PRECIS allows? */
+bool login_is_proper(struct str login);
+
+/* UTF-8 as RFC 3629 has it: no overlong forms, no surrogates. */
+bool utf8_valid(struct str text);
+
+#endif

@@ -1,0 +1,59 @@
+/* login.c - a login in its parts, each in its one form. */
+#include "posthouse/names.h"
+
+#include <idn2.h>
+
+static bool is_ascii(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] >= 0x80)
+			return false;
+	return true;
+}
+
+/* In lower case as far as ASCII goes, when PRECIS says no. Names of ASCII need no tables. */
+static struct str canonical_part(struct arena *a, struct str part)
+{
+	struct str name;
+
+	return !is_ascii(part) && precis_username(a, part, &name) ? name : arena_lower(a, part);
+}
+
+/* The same domain has one name, whether it was typed as U-labels or as A-labels (RFC 5890 section 2.3.2.1). What IDNA does not know stays. */
+struct str domain_canonical(struct arena *a, struct str domain)
+{
+	uint8_t *found = NULL;
+
+	if (is_ascii(domain) || !utf8_valid(domain))
+		return arena_lower(a, domain);
+	if (idn2_lookup_u8((const uint8_t *)arena_cstr(a, domain), &found, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) == IDN2_OK)
+		domain = arena_str(a, str_of((const char *)found));
+	idn2_free(found);
+	return arena_lower(a, domain);
+}
+
+struct str login_canonical(struct arena *a, struct str login)
+{
+	size_t slash = str_find(login, '/');
+	struct str whole = str_head(login, slash), device = str_from(login, slash + 1);
+	size_t at = str_rfind(whole, '@');
+	struct str name;
+
+	if (str_find(login, '\0') < login.n)
+		return arena_lower(a, login); /* no name of anybody: nothing of it is to be cut off */
+	name = canonical_part(a, str_head(whole, at));
+	if (at < whole.n)
+		name = arena_printf(a, "%.*s@%.*s", STR_ARG(name), STR_ARG(domain_canonical(a, str_from(whole, at + 1))));
+	return slash < login.n ? arena_printf(a, "%.*s/%.*s", STR_ARG(name), STR_ARG(arena_lower(a, device))) : name;
+}
+
+bool login_is_proper(struct str login)
+{
+	struct str whole = str_head(login, str_find(login, '/')), name;
+	struct arena a = { 0 };
+	bool proper =
+		precis_username(&a, str_head(whole, str_rfind(whole, '@')), &name) && str_eq(login_canonical(&a, login), login);
+
+	arena_fini(&a);
+	return proper;
+}
