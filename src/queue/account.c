@@ -195,24 +195,23 @@ static void account_free(struct account *a)
 
 void accounts_collect(struct queue *q, uint64_t now)
 {
-	for (size_t i = 0; i < TABLE_SLOTS; i++)
-		LIST_EACH (k, &q->accounts.slots[i]) {
-			struct account *a = CONTAINER_OF(k, struct account, in_table.in_slot);
+	TABLE_EACH (i, &q->accounts) {
+		struct account *a = CONTAINER_OF(i, struct account, in_table);
 
-			networks_collect(a, now);
-			if (a->users == 0 && a->networks_n == 0 && a->held_tat_us <= now * 1000 && bounces_forgotten(a, now))
-				account_free(a);
-		}
+		networks_collect(a, now);
+		if (a->users == 0 && a->networks_n == 0 && a->held_tat_us <= now * 1000 && bounces_forgotten(a, now))
+			account_free(a);
+	}
 }
 
 void accounts_fini(struct queue *q)
 {
-	for (size_t i = 0; i < TABLE_SLOTS; i++)
-		LIST_EACH (k, &q->accounts.slots[i]) {
-			struct account *a = CONTAINER_OF(k, struct account, in_table.in_slot);
+	TABLE_EACH (i, &q->accounts) {
+		struct account *a = CONTAINER_OF(i, struct account, in_table);
 
-			for (size_t n = 0; n < a->networks_n; n++)
-				a->networks[n]->users--;
-			account_free(a);
-		}
+		for (size_t n = 0; n < a->networks_n; n++)
+			a->networks[n]->users--;
+		account_free(a);
+	}
+	table_fini(&q->accounts);
 }

@@ -185,6 +185,9 @@ void admission_fini(struct queue *q)
 {
 	LIST_EACH (i, &q->admission.peers)
 		peer_free(CONTAINER_OF(i, struct admission_peer, in_peers));
+	table_fini(&q->admission.visitors);
+	table_fini(&q->admission.places);
+	table_fini(&q->admission.reservations);
 	free(q->admission.last);
 	acquainted_fini(&q->acquainted);
 }

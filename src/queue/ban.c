@@ -35,9 +35,9 @@ static void ban_free(struct ban *b)
 
 void bans_fini(struct queue *q)
 {
-	for (size_t i = 0; i < TABLE_SLOTS; i++)
-		LIST_EACH (k, &q->bans.table.slots[i])
-			ban_free(CONTAINER_OF(k, struct ban, in_table.in_slot));
+	TABLE_EACH (i, &q->bans.table)
+		ban_free(CONTAINER_OF(i, struct ban, in_table));
+	table_fini(&q->bans.table);
 	LIST_EACH (i, &q->bans.dirty) /* forgotten ones */
 		ban_free(CONTAINER_OF(i, struct ban, in_dirty));
 }
@@ -285,15 +285,14 @@ void bans_stats(struct queue *q)
 {
 	uint64_t now = clock_now_ms(), networks = 0, logins = 0, breakers = 0;
 
-	for (size_t i = 0; i < TABLE_SLOTS; i++)
-		LIST_EACH (k, &q->bans.table.slots[i]) {
-			const struct ban *b = CONTAINER_OF(k, struct ban, in_table.in_slot);
+	TABLE_EACH (i, &q->bans.table) {
+		const struct ban *b = CONTAINER_OF(i, struct ban, in_table);
 
-			networks += b->until > now && str_starts(str_of(b->key), S("net:"));
-			logins += b->until > now && str_starts(str_of(b->key), S("login:"));
-			if (is_breaker(b) && breakers++ < BREAKERS_SHOWN)
-				role_stat(q->role, str_of(b->key), 1, str_of(b->reason));
-		}
+		networks += b->until > now && str_starts(str_of(b->key), S("net:"));
+		logins += b->until > now && str_starts(str_of(b->key), S("login:"));
+		if (is_breaker(b) && breakers++ < BREAKERS_SHOWN)
+			role_stat(q->role, str_of(b->key), 1, str_of(b->reason));
+	}
 	role_stat(q->role, S("banned_networks"), networks, S(""));
 	role_stat(q->role, S("banned_logins"), logins, S(""));
 	role_stat(q->role, S("breakers_tripped"), breakers, S(""));

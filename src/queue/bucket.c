@@ -46,9 +46,9 @@ static void bucket_free(struct bucket *b)
 
 void buckets_fini(struct queue *q)
 {
-	for (size_t i = 0; i < TABLE_SLOTS; i++)
-		LIST_EACH (k, &q->buckets.table.slots[i])
-			bucket_free(CONTAINER_OF(k, struct bucket, in_table.in_slot));
+	TABLE_EACH (i, &q->buckets.table)
+		bucket_free(CONTAINER_OF(i, struct bucket, in_table));
+	table_fini(&q->buckets.table);
 	LIST_EACH (i, &q->buckets.dirty) /* forgotten ones */
 		bucket_free(CONTAINER_OF(i, struct bucket, in_dirty));
 }
@@ -217,17 +217,16 @@ struct bucket_row bucket_empty(struct arena *a, struct bucket *b)
 
 void buckets_collect(struct queue *q, uint64_t now)
 {
-	for (size_t i = 0; i < TABLE_SLOTS; i++)
-		LIST_EACH (k, &q->buckets.table.slots[i]) {
-			struct bucket *b = CONTAINER_OF(k, struct bucket, in_table.in_slot);
+	TABLE_EACH (i, &q->buckets.table) {
+		struct bucket *b = CONTAINER_OF(i, struct bucket, in_table);
 
-			if (b->users > 0 || b->tat_us > now * 1000 || !list_empty(&b->in_dirty))
-				continue;
-			/* what somebody was told stays known, or a second mail would tell it */
-			if (b->warned_at * 1000 + TOLD_KEPT_US > now * 1000)
-				continue;
-			table_remove(&q->buckets.table, &b->in_table);
-			failures_gone(q, b);
-			bucket_free(b);
-		}
+		if (b->users > 0 || b->tat_us > now * 1000 || !list_empty(&b->in_dirty))
+			continue;
+		/* what somebody was told stays known, or a second mail would tell it */
+		if (b->warned_at * 1000 + TOLD_KEPT_US > now * 1000)
+			continue;
+		table_remove(&q->buckets.table, &b->in_table);
+		failures_gone(q, b);
+		bucket_free(b);
+	}
 }

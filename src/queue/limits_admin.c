@@ -120,30 +120,55 @@ static void show_connections(struct queue *q, struct page *p, const struct whose
 	};
 }
 
-/* One slot of the tables; the cursor counts slots, so a page has all of what is in its slots. */
-static size_t slot_rows(struct queue *q, struct page *p, const struct whose *w, size_t slot, uint64_t now)
+/* The cursor goes through the slots of the table of buckets, then through those of bans. */
+#define AT_BANS TABLE_CURSOR_END
+
+static uint64_t next_slot(const struct queue *q, uint64_t cursor)
 {
-	bool bans = slot >= TABLE_SLOTS;
-	const struct list *list = bans ? &q->bans.table.slots[slot - TABLE_SLOTS] : &q->buckets.table.slots[slot];
+	uint64_t next;
+
+	if (cursor < AT_BANS) {
+		next = table_cursor_next(&q->buckets.table, cursor);
+		return next ? next : AT_BANS;
+	}
+	next = table_cursor_next(&q->bans.table, cursor - AT_BANS);
+	return next ? AT_BANS + next : 0;
+}
+
+/* One slot of the tables, whole; false when the page has no room for it. */
+static bool slot_rows(struct queue *q, struct page *p, const struct whose *w, uint64_t cursor, uint64_t now)
+{
+	bool bans = cursor >= AT_BANS;
+	const struct list *list = bans ? table_slot(&q->bans.table, cursor - AT_BANS) : table_slot(&q->buckets.table, cursor);
+	struct list **items;
 	size_t n = 0;
 
+	if (!list)
+		return true;
 	LIST_EACH (i, list)
 		n++;
 	if (p->n + n > PAGE_ROWS_MAX && p->n > 0)
-		return SIZE_MAX;
+		return false;
 	if (p->n + n > PAGE_ROWS_MAX) { /* a slot alone is a page */
 		struct rec_limit_row *more = ARENA_ARRAY(&p->arena, struct rec_limit_row, n + 1);
 
 		memcpy(more, p->rows, p->n * sizeof *more);
 		p->rows = more;
 	}
-	LIST_EACH (i, list) {
-		if (bans && is_of(w, str_of(CONTAINER_OF(i, struct ban, in_table.in_slot)->key)))
-			show_ban(p, CONTAINER_OF(i, struct ban, in_table.in_slot), now);
-		if (!bans && is_of(w, str_of(CONTAINER_OF(i, struct bucket, in_table.in_slot)->key)))
-			show_bucket(q, p, CONTAINER_OF(i, struct bucket, in_table.in_slot), w->all, now);
+	items = ARENA_ARRAY(&p->arena, struct list *, n + 1);
+	n = 0;
+	LIST_EACH (i, list) /* looking up a login's limits makes buckets: the table grows, and its slots move */
+		items[n++] = i;
+	for (size_t i = 0; i < n; i++) {
+		const struct ban *ban = CONTAINER_OF(items[i], struct ban, in_table.in_slot);
+		const struct bucket *bucket = CONTAINER_OF(items[i], struct bucket, in_table.in_slot);
+
+		if (bans && is_of(w, str_of(ban->key)))
+			show_ban(p, ban, now);
+		if (!bans && is_of(w, str_of(bucket->key)))
+			show_bucket(q, p, bucket, w->all, now);
 	}
-	return n;
+	return true;
 }
 
 static struct verdict may_ask(const struct queue *q)
@@ -159,17 +184,20 @@ void handle_limits_page(void *ctx, struct channel *ch, const struct msg_limits_p
 	struct page p = { .n = 0 };
 	struct whose w = whose_of(&p.arena, m->user);
 	struct msg_limits_rows answer = { .call = m->call, .verdict = may_ask(q) };
-	size_t slot = (size_t)m->cursor;
+	uint64_t cursor = m->cursor;
 
 	p.rows = ARENA_ARRAY(&p.arena, struct rec_limit_row, PAGE_ROWS_MAX + 1);
 	if (answer.verdict.class == OK) {
-		if (slot == 0 && !w.all && str_find(m->user, '@') < m->user.n) {
+		if (cursor == 0 && !w.all && str_find(m->user, '@') < m->user.n) {
 			account_of(q, m->user); /* so that it shows what it may send, also before it has sent anything */
 			show_connections(q, &p, &w);
 		}
-		while (slot < 2 * TABLE_SLOTS && slot_rows(q, &p, &w, slot, clock_now_ms()) != SIZE_MAX)
-			slot++;
-		answer.cursor = slot < 2 * TABLE_SLOTS ? slot : 0;
+		do {
+			if (!slot_rows(q, &p, &w, cursor, clock_now_ms()))
+				break;
+			cursor = next_slot(q, cursor);
+		} while (cursor != 0);
+		answer.cursor = cursor;
 		answer.rows.at = p.rows;
 		answer.rows.n = p.n;
 	}
@@ -225,15 +253,14 @@ static void empty_buckets(struct reset *r, const struct whose *w, uint64_t now)
 	struct table *t = &r->queue->buckets.table;
 
 	r->buckets = ARENA_ARRAY(&r->arena, struct bucket_row, t->n + 1);
-	for (size_t i = 0; i < TABLE_SLOTS; i++)
-		LIST_EACH (k, &t->slots[i]) {
-			struct bucket *b = CONTAINER_OF(k, struct bucket, in_table.in_slot);
+	TABLE_EACH (i, t) {
+		struct bucket *b = CONTAINER_OF(i, struct bucket, in_table);
 
-			if (!is_of(w, str_of(b->key)) || str_starts(str_of(b->rule), S("network ")))
-				continue;
-			r->count += b->tat_us > now * 1000 && !str_starts(str_of(b->rule), S("told "));
-			r->buckets[r->buckets_n++] = bucket_empty(&r->arena, b);
-		}
+		if (!is_of(w, str_of(b->key)) || str_starts(str_of(b->rule), S("network ")))
+			continue;
+		r->count += b->tat_us > now * 1000 && !str_starts(str_of(b->rule), S("told "));
+		r->buckets[r->buckets_n++] = bucket_empty(&r->arena, b);
+	}
 }
 
 static void lift_bans(struct reset *r, const struct whose *w, uint64_t now)
@@ -241,28 +268,26 @@ static void lift_bans(struct reset *r, const struct whose *w, uint64_t now)
 	struct table *t = &r->queue->bans.table;
 
 	r->bans = ARENA_ARRAY(&r->arena, struct ban_row, t->n + 1);
-	for (size_t i = 0; i < TABLE_SLOTS; i++)
-		LIST_EACH (k, &t->slots[i]) {
-			struct ban *b = CONTAINER_OF(k, struct ban, in_table.in_slot);
+	TABLE_EACH (i, t) {
+		struct ban *b = CONTAINER_OF(i, struct ban, in_table);
 
-			if (!is_of(w, str_of(b->key)))
-				continue;
-			r->count += b->until > now;
-			r->bans[r->bans_n++] = ban_lift(r->queue, &r->arena, b);
-		}
+		if (!is_of(w, str_of(b->key)))
+			continue;
+		r->count += b->until > now;
+		r->bans[r->bans_n++] = ban_lift(r->queue, &r->arena, b);
+	}
 }
 
 static void forget_counts(struct queue *q, const struct whose *w)
 {
-	for (size_t i = 0; i < TABLE_SLOTS; i++)
-		LIST_EACH (k, &q->accounts.slots[i]) {
-			struct account *a = CONTAINER_OF(k, struct account, in_table.in_slot);
+	TABLE_EACH (i, &q->accounts) {
+		struct account *a = CONTAINER_OF(i, struct account, in_table);
 
-			if (is_of(w, str_of(a->key))) {
-				bounces_reset(a);
-				a->held_tat_us = 0;
-			}
+		if (is_of(w, str_of(a->key))) {
+			bounces_reset(a);
+			a->held_tat_us = 0;
 		}
+	}
 }
 
 void handle_limits_reset(void *ctx, struct channel *ch, const struct msg_limits_reset *m, int fd)
