@@ -2,6 +2,8 @@
  * again. Each unit moves it on by window / amount; a bucket is full when it is a whole window ahead. */
 #include "posthouse/limit.h"
 
+#include "posthouse/clock.h"
+
 static uint64_t window_us(struct rate r)
 {
 	return r.window_ms * 1000;
@@ -20,12 +22,12 @@ static uint64_t cost_us(struct rate r, uint64_t amount)
 	return cost > 0 ? (uint64_t)cost : 1;
 }
 
-/* How far ahead of now the bucket is. Never more than full: a clock that was set back does not close it for long. */
+/* How far ahead of now the bucket is. It cannot be more than full: what is further ahead was written before the clock was set back. */
 static uint64_t ahead_us(uint64_t tat_us, struct rate r, uint64_t now_us)
 {
-	uint64_t ahead = tat_us > now_us ? tat_us - now_us : 0;
+	uint64_t at = clock_mended(tat_us, now_us, window_us(r));
 
-	return ahead < window_us(r) ? ahead : window_us(r);
+	return at > now_us ? at - now_us : 0;
 }
 
 uint64_t gcra_wait_us(uint64_t tat_us, struct rate r, uint64_t amount, uint64_t now_us)

@@ -91,16 +91,74 @@ static void test_return(void **state)
 	assert_int_equal(gcra_used(NOW + 1, hourly, NOW), 1);
 }
 
-/* A clock that is set back costs one window at most. */
+/* A state of a clock that was set back since by more than the window says nothing: the bucket is empty, at once, and whatever is done with
+ * it makes a good state. */
 static void test_clock_back(void **state)
 {
-	uint64_t tat = gcra_take(0, hourly, 10, NOW), earlier = NOW - 86400 * SECOND;
+	static const uint64_t backs[] = { 3601 * SECOND, 7200 * SECOND, 86400 * SECOND, 366 * 86400 * SECOND };
 
-	assert_int_equal(gcra_used(tat, hourly, earlier), 200);
-	assert_int_equal(gcra_wait_us(tat, hourly, 1, earlier), 18 * SECOND);
-	tat = gcra_take(tat, hourly, 1, earlier);
-	assert_int_equal(tat, earlier + 3600 * SECOND);
-	assert_int_equal(gcra_used(tat, hourly, earlier + 1800 * SECOND), 100);
+	for (size_t i = 0; i < sizeof backs / sizeof *backs; i++) {
+		uint64_t tat = gcra_take(0, hourly, 10, NOW), earlier = NOW - backs[i];
+
+		assert_int_equal(gcra_used(tat, hourly, earlier), 0);
+		assert_int_equal(gcra_wait_us(tat, hourly, 1, earlier), 0);
+		assert_int_equal(gcra_take(tat, hourly, 1, earlier), earlier + 18 * SECOND);
+		assert_int_equal(gcra_return(tat, hourly, 1, earlier), earlier);
+	}
+	/* exactly full is no other clock's */
+	assert_int_equal(gcra_wait_us(NOW + 3600 * SECOND, hourly, 1, NOW), 18 * SECOND);
+	assert_int_equal(gcra_wait_us(NOW + 3600 * SECOND + 1, hourly, 1, NOW), 0);
+}
+
+static uint64_t random_number(void)
+{
+	static uint64_t x = 88172645463325252ull; /* xorshift: the same numbers in each run */
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	return x;
+}
+
+static const struct rate jumping[] = { { 200, 3600000 }, { 7, 60000 }, { 1, 60000 }, { 500, 86400000 }, { 1000, 600000 } };
+
+/* So far a clock jumps: some seconds, an hour, a day, a year, either way. */
+static uint64_t jump(uint64_t shown)
+{
+	static const uint64_t sizes[] = { 5 * SECOND, 3600 * SECOND, 86400 * SECOND, 366 * 86400 * SECOND };
+	uint64_t by = sizes[random_number() % 4] + random_number() % SECOND;
+
+	return random_number() % 2 ? shown + by : shown - by;
+}
+
+/* Somebody tries again and again, by a clock that jumps. However it does: what he hears is never more than one unit's time, he is never
+ * shut out for longer than one window of true time, and between two jumps no more passes than a burst and the pace. */
+static void test_jumping_clocks(void **state)
+{
+	for (size_t k = 0; k < sizeof jumping / sizeof *jumping; k++) {
+		struct rate r = jumping[k];
+		uint64_t window = r.window_ms * 1000, shown = NOW, tat = 0, passed = 0, since_jump = 0, shut = 0;
+
+		for (int step = 0; step < 20000; step++) {
+			uint64_t wait = gcra_wait_us(tat, r, 1, shown), forward = random_number() % (window / r.amount);
+
+			assert_true(wait <= window / r.amount + 1);
+			if (wait == 0) {
+				tat = gcra_take(tat, r, 1, shown);
+				passed++;
+				shut = 0;
+			}
+			shown += forward;
+			since_jump += forward;
+			shut += forward;
+			assert_true(shut <= window + window / r.amount);
+			assert_true(passed <= r.amount + since_jump / (window / r.amount) + 1);
+			if (random_number() % 100 == 0) {
+				shown = jump(shown);
+				passed = since_jump = 0;
+			}
+		}
+	}
 }
 
 int main(void)
@@ -110,6 +168,7 @@ int main(void)
 		cmocka_unit_test(test_burst_and_pace),
 		cmocka_unit_test(test_return),
 		cmocka_unit_test(test_clock_back),
+		cmocka_unit_test(test_jumping_clocks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
