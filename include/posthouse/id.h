@@ -22,8 +22,9 @@ const char *id_format(uint64_t id, char text[ID_TEXT_MAX]);
 /* Case is ignored; false when it is no id. */
 bool id_parse(struct str text, uint64_t *id_out);
 
-/* The time within an id. */
+/* The time within an id; and the lowest id of a time. */
 uint64_t id_time_ms(uint64_t id);
+uint64_t id_first_of(uint64_t ms);
 
 /* 64 random bits from the kernel. */
 uint64_t random_u64(void);

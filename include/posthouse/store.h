@@ -53,10 +53,11 @@ struct bucket_row {
 
 /* A ban of a client network or login, or a tripped breaker, kept over restarts. */
 struct ban_row {
-	struct str key;    /* "net:192.0.2.1", "login:alice@example.org", "breaker:alice@example.org" */
-	uint64_t level;    /* how often by now; 0: forget the row */
-	uint64_t until;    /* ms; may have passed: the level is remembered a while */
-	struct str reason; /* a breaker's */
+	struct str key;     /* "net:192.0.2.1", "login:alice@example.org", "breaker:alice@example.org" */
+	uint64_t level;     /* how often by now; 0: forget the row */
+	uint64_t until;     /* ms; may have passed: the level is remembered a while */
+	struct str reason;  /* a breaker's */
+	uint64_t length_ms; /* how long it was to be; 0: not known */
 };
 
 /* A message to store. */
@@ -288,6 +289,7 @@ void store_alter(struct store *st, const struct selector *s, enum alter operatio
 struct gate_state {
 	struct str name; /* "upstream:isp" */
 	uint64_t down_until, failures, last_ok_at;
+	uint64_t pause_ms; /* that ends at down_until; 0: not known */
 	struct str reason;
 };
 typedef void (*store_gates_fn)(void *ctx, struct verdict v, const struct gate_state *gates, size_t n);
@@ -300,11 +302,27 @@ void store_gate_put(struct store *st, const struct gate_state *g, store_done_fn 
 typedef void (*store_count_fn)(void *ctx, struct verdict v, uint64_t count);
 void store_prune(struct store *st, uint64_t before, size_t max, store_count_fn done, void *ctx);
 
+/* ---- a clock that was set back (clock.h): mend the times of messages, of their recipients and of what is remembered, a page at a time, beginning
+ * with step and cursor 0. What was received later than now is received now, and its other times move with it; what is due later than its
+ * last interval allows is due now, but nothing before it is released; what has happened has happened by now. The callback gets the page that
+ * is next: step MENDED is the end. ---- */
+#define MENDED 3
+struct mending {
+	uint64_t now;
+	uint64_t retry_ms;             /* no retry comes later after its attempt */
+	uint64_t release_ms;           /* no mail is kept back for longer */
+	uint64_t step, cursor;         /* the store's */
+	uint64_t messages, recipients; /* mended so far */
+};
+typedef void (*store_mend_fn)(void *ctx, struct verdict v, const struct mending *next);
+void store_mend(struct store *st, const struct mending *m, store_mend_fn done, void *ctx);
+
 /* Counters kept incrementally; synchronous. */
 struct store_stats {
 	uint64_t open_messages, waiting, held, failed, lanes; /* messages; recipients by state; lanes */
 	uint64_t accepted, settled, commits;                  /* since the start */
 	bool full;                                            /* accepts are refused for want of space */
+	bool set_back; /* the clock is behind the latest time that the store has seen, or that is not known: call store_mend */
 };
 void store_stats(const struct store *st, struct store_stats *stats_out);
 

@@ -46,6 +46,7 @@ struct str printable(struct arena *a, struct str s);
 /* "2026-11-21 19:37:54Z", and "3 m", "2 h" for ages. */
 struct str time_text(struct arena *a, uint64_t ms);
 struct str age_text(struct arena *a, uint64_t ms);
+struct str since_text(struct arena *a, uint64_t now, uint64_t at); /* the age of `at`; "0 s" when a clock was set back since */
 
 json_t *json_text(struct str s); /* bytes that are not UTF-8 are replaced */
 void json_print(json_t *j);      /* on a line of its own; takes j */

@@ -28,7 +28,7 @@ static void print_row(struct arena *a, const struct rec_queue_row *r, uint64_t n
 	char id[ID_TEXT_MAX];
 	struct str sender = r->sender.n ? printable(a, r->sender) : S("<>");
 
-	printf("%s  %6.*s  %8llu  %.*s -> %.*s", id_format(r->id, id), STR_ARG(age_text(a, now - r->received_at)),
+	printf("%s  %6.*s  %8llu  %.*s -> %.*s", id_format(r->id, id), STR_ARG(since_text(a, now, r->received_at)),
 	       (unsigned long long)r->size, STR_ARG(sender), STR_ARG(printable(a, r->recipient)));
 	if (r->open > 1)
 		printf(" and %llu more", (unsigned long long)r->open - 1);

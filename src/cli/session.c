@@ -130,6 +130,11 @@ struct str age_text(struct arena *a, uint64_t ms)
 	return S("0 s");
 }
 
+struct str since_text(struct arena *a, uint64_t now, uint64_t at)
+{
+	return age_text(a, now > at ? now - at : 0);
+}
+
 json_t *json_text(struct str s)
 {
 	json_t *j = json_stringn(s.p ? s.p : "", s.n);

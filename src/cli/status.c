@@ -91,7 +91,7 @@ static void print_role(struct session *s, const struct rec_role_state *r, const 
 	struct str rest;
 
 	printf("%-10s %2llu  pid %-7llu %-8s up %.*s\n", role_name((enum role_id)r->role), (unsigned long long)r->index,
-	       (unsigned long long)r->pid, r->ready ? "ready" : "starting", STR_ARG(age_text(&s->arena, now - r->started_at)));
+	       (unsigned long long)r->pid, r->ready ? "ready" : "starting", STR_ARG(since_text(&s->arena, now, r->started_at)));
 	for (size_t i = 0; stats && i < stats->stats.n; i++) {
 		const struct rec_stat *t = &stats->stats.at[i];
 
@@ -108,7 +108,7 @@ static void print_status(struct session *s, const struct msg_status_is *m, uint6
 	const struct msg_stats_are **stats = ARENA_ARRAY(&s->arena, const struct msg_stats_are *, m->roles.n + 1);
 
 	printf("posthouse %.*s, up %.*s, configuration %llu\n", STR_ARG(m->version),
-	       STR_ARG(age_text(&s->arena, now - m->started_at)), (unsigned long long)m->generation);
+	       STR_ARG(since_text(&s->arena, now, m->started_at)), (unsigned long long)m->generation);
 	for (size_t i = 0; i < m->roles.n; i++) {
 		stats[i] = role_stats(s, &m->roles.at[i]);
 		if (stats[i] && m->roles.at[i].role == ROLE_QUEUE) {

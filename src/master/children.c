@@ -214,7 +214,9 @@ static char **role_environment(const struct child *c, char *kept[ENVIRONMENT_MAX
 		/* a named crash happens once: the next life of the role is to show that it recovers */
 		if (c->failures == 0 && strncmp(*e, "POSTHOUSE_CRASH=", 16) == 0)
 			kept[n++] = *e;
-		/* the power-cut shim of the tests */
+		/* the clock and the power-cut shim of the tests */
+		if (strncmp(*e, "POSTHOUSE_CLOCK=", 16) == 0)
+			kept[n++] = *e;
 		if (strncmp(*e, "LD_PRELOAD=", 11) == 0 || strncmp(*e, "POWERCUT_", 9) == 0)
 			kept[n++] = *e;
 #endif

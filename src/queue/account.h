@@ -73,6 +73,9 @@ struct str account_login(const struct account *a);
 /* Rules of this kind? */
 bool account_has(const struct account *a, enum meter_kind kind);
 
+/* The clock was set back: what was counted later than now counts no more. */
+void accounts_mend(struct queue *q, uint64_t now);
+
 /* Forget those that know nothing. */
 void accounts_collect(struct queue *q, uint64_t now);
 

@@ -8,6 +8,7 @@
 #define STRANGERS_MAX 20000
 #define BATCH_MAX     500
 #define RETRY_MS      2000
+#define LONGEST_MS    (86400 * 1000ull) /* of rows from before bans knew their length */
 
 static void flush(struct queue *q);
 
@@ -35,8 +36,8 @@ static void ban_free(struct ban *b)
 
 void bans_fini(struct queue *q)
 {
-	TABLE_EACH (i, &q->bans.table)
-		ban_free(CONTAINER_OF(i, struct ban, in_table));
+	TABLE_EACH(i, &q->bans.table)
+	ban_free(CONTAINER_OF(i, struct ban, in_table));
 	table_fini(&q->bans.table);
 	LIST_EACH (i, &q->bans.dirty) /* forgotten ones */
 		ban_free(CONTAINER_OF(i, struct ban, in_dirty));
@@ -61,7 +62,7 @@ struct ban *ban_in_force(struct queue *q, struct str key, uint64_t now)
 {
 	struct ban *b = ban_find(q, key);
 
-	return b && b->until > now ? b : NULL;
+	return b && b->until > now && !clock_is_foreign(b->until, now, b->length_ms) ? b : NULL;
 }
 
 static bool is_breaker(const struct ban *b)
@@ -87,6 +88,22 @@ static struct ban *get(struct queue *q, struct str key)
 
 /* ---- kept over restarts ---- */
 
+static void touch(struct queue *q, struct ban *b);
+
+static void mend(struct queue *q, struct ban *b, uint64_t now)
+{
+	if (is_breaker(b) || !clock_is_foreign(b->until, now, b->length_ms)) /* a breaker's has no end */
+		return;
+	b->until = now;
+	touch(q, b);
+}
+
+void bans_mend(struct queue *q, uint64_t now)
+{
+	TABLE_EACH(i, &q->bans.table)
+	mend(q, CONTAINER_OF(i, struct ban, in_table), now);
+}
+
 static void on_bans(void *ctx, struct verdict v, const struct ban_row *rows, size_t n)
 {
 	struct queue *q = ctx;
@@ -106,6 +123,8 @@ static void on_bans(void *ctx, struct verdict v, const struct ban_row *rows, siz
 		b->reason = copy_text(rows[i].reason);
 		b->level = rows[i].level;
 		b->until = rows[i].until;
+		b->length_ms = rows[i].length_ms ? rows[i].length_ms : LONGEST_MS;
+		mend(q, b, now);
 		if (!is_breaker(b))
 			list_append(&q->bans.recent, &b->in_recent);
 	}
@@ -162,6 +181,7 @@ static struct ban_row row_of(struct arena *a, const struct ban *b)
 		.key = arena_str(a, str_of(b->key)),
 		.level = b->level,
 		.until = b->until,
+		.length_ms = b->length_ms,
 		.reason = arena_str(a, str_of(b->reason)),
 	};
 }
@@ -239,14 +259,16 @@ static void make_room(struct queue *q, uint64_t now)
 
 struct ban *ban_put(struct queue *q, struct str key, uint64_t level, uint64_t until, struct str reason)
 {
+	uint64_t now = clock_now_ms();
 	struct ban *b;
 
-	make_room(q, clock_now_ms());
+	make_room(q, now);
 	b = get(q, key);
 	free(b->reason);
 	b->reason = copy_text(reason);
 	b->level = level;
 	b->until = until;
+	b->length_ms = until > now ? until - now : 0;
 	list_remove(&b->in_recent);
 	if (!is_breaker(b))
 		list_append(&q->bans.recent, &b->in_recent);
@@ -285,7 +307,8 @@ void bans_stats(struct queue *q)
 {
 	uint64_t now = clock_now_ms(), networks = 0, logins = 0, breakers = 0;
 
-	TABLE_EACH (i, &q->bans.table) {
+	TABLE_EACH(i, &q->bans.table)
+	{
 		const struct ban *b = CONTAINER_OF(i, struct ban, in_table);
 
 		networks += b->until > now && str_starts(str_of(b->key), S("net:"));

@@ -18,6 +18,7 @@ struct ban {
 	char *key; /* "net:192.0.2.1", "login:alice@example.org", "breaker:alice@example.org" */
 	char *reason;
 	uint64_t level, until;
+	uint64_t length_ms; /* that ends at `until` */
 	bool forgotten;
 };
 
@@ -45,6 +46,9 @@ struct ban *ban_put(struct queue *q, struct str key, uint64_t level, uint64_t un
 
 /* It is over for good (an administrator says so): the row is for the caller to write, the ban is gone. */
 struct ban_row ban_lift(struct queue *q, struct arena *a, struct ban *b);
+
+/* The clock was set back: a ban that would last longer than it was made for is over, also in the store. */
+void bans_mend(struct queue *q, uint64_t now);
 
 /* How many there are, and which breakers have tripped. */
 void bans_stats(struct queue *q);

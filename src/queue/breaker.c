@@ -205,6 +205,15 @@ void bounces_reset(struct account *a)
 	a->bounces = (struct bounces){ .slot = { 0 } };
 }
 
+void bounces_mend(struct account *a, uint64_t now)
+{
+	for (size_t i = 0; i < BOUNCE_SLOTS; i++)
+		if (clock_is_foreign(a->bounces.slot[i], now / BOUNCE_SLOT_MS, 0)) {
+			bounces_reset(a);
+			return;
+		}
+}
+
 void breaker_finished(struct queue *q, struct str login, bool refused, uint64_t now)
 {
 	uint64_t most = role_config(q->role)->breaker.bounces, slot = now / BOUNCE_SLOT_MS, finished = 0, bad = 0;

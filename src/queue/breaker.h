@@ -16,6 +16,7 @@ void breaker_logged_in(struct account *a, struct str network, uint64_t now);
 void breaker_finished(struct queue *q, struct str login, bool refused, uint64_t now);
 
 /* Nothing counted in the last hour? / Count anew. */
+void bounces_mend(struct account *a, uint64_t now); /* the clock was set back */
 bool bounces_forgotten(const struct account *a, uint64_t now);
 void bounces_reset(struct account *a);
 

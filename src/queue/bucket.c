@@ -46,8 +46,8 @@ static void bucket_free(struct bucket *b)
 
 void buckets_fini(struct queue *q)
 {
-	TABLE_EACH (i, &q->buckets.table)
-		bucket_free(CONTAINER_OF(i, struct bucket, in_table));
+	TABLE_EACH(i, &q->buckets.table)
+	bucket_free(CONTAINER_OF(i, struct bucket, in_table));
 	table_fini(&q->buckets.table);
 	LIST_EACH (i, &q->buckets.dirty) /* forgotten ones */
 		bucket_free(CONTAINER_OF(i, struct bucket, in_dirty));
@@ -89,6 +89,30 @@ struct bucket *bucket_get(struct queue *q, struct str key, struct str rule)
 
 /* ---- kept over restarts ---- */
 
+/* A bucket further ahead than its window, or its other period, was written by another clock. What was told or happened then, was so now. */
+static bool mend(struct bucket *b, uint64_t now)
+{
+	uint64_t network_us = network_period_us(b), window_us = window_of_rule(str_of(b->rule)) * 1000, now_us = now * 1000;
+	uint64_t period = network_us ? network_us : window_us;
+	bool foreign = (period > 0 && clock_is_foreign(b->tat_us, now_us, period)) || clock_is_foreign(b->warned_at, now, 0);
+
+	if (period > 0 && clock_is_foreign(b->tat_us, now_us, period))
+		b->tat_us = now_us + network_us;
+	b->warned_at = clock_mended(b->warned_at, now, 0);
+	return foreign;
+}
+
+void buckets_mend(struct queue *q, uint64_t now)
+{
+	TABLE_EACH(i, &q->buckets.table)
+	{
+		struct bucket *b = CONTAINER_OF(i, struct bucket, in_table);
+
+		if (mend(b, now))
+			bucket_touch(q, b);
+	}
+}
+
 static void on_buckets(void *ctx, struct verdict v, const struct bucket_row *rows, size_t n)
 {
 	struct queue *q = ctx;
@@ -107,6 +131,8 @@ static void on_buckets(void *ctx, struct verdict v, const struct bucket_row *row
 		b = bucket_get(q, rows[i].key, rows[i].rule);
 		b->tat_us = b->saved_us = rows[i].tat_us;
 		b->warned_at = rows[i].warned_at;
+		if (mend(b, now_us / 1000))
+			bucket_touch(q, b);
 		networks_read(q, b);
 		failures_read(q, b);
 	}
@@ -217,7 +243,8 @@ struct bucket_row bucket_empty(struct arena *a, struct bucket *b)
 
 void buckets_collect(struct queue *q, uint64_t now)
 {
-	TABLE_EACH (i, &q->buckets.table) {
+	TABLE_EACH(i, &q->buckets.table)
+	{
 		struct bucket *b = CONTAINER_OF(i, struct bucket, in_table);
 
 		if (b->users > 0 || b->tat_us > now * 1000 || !list_empty(&b->in_dirty))

@@ -57,6 +57,9 @@ struct bucket_row bucket_row_of(struct arena *a, const struct bucket *b);
 /* Empty it (an administrator says so): the row is for the caller to write. */
 struct bucket_row bucket_empty(struct arena *a, struct bucket *b);
 
+/* The clock was set back: what another clock wrote counts as now, also in the store. */
+void buckets_mend(struct queue *q, uint64_t now);
+
 /* Forget those that are empty again and that nobody points to. */
 void buckets_collect(struct queue *q, uint64_t now);
 

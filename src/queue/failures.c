@@ -128,8 +128,7 @@ static uint64_t banned_ms(struct queue *q, struct str key, uint64_t now)
 {
 	const struct ban *b = rate_of(q).amount > 0 ? ban_in_force(q, key, now) : NULL;
 
-	/* one that would last longer than any comes from a clock that was set back */
-	return b && b->until - now <= BAN_LONGEST_MS ? b->until - now : 0;
+	return b ? b->until - now : 0;
 }
 
 uint64_t network_banned_ms(struct queue *q, struct str network, uint64_t now)

@@ -173,6 +173,7 @@ static void save(const struct gate *g)
 	put->state = (struct gate_state){
 		.name = arena_str(&put->arena, str_of(g->name)),
 		.down_until = g->status == GATE_UP ? 0 : g->down_until,
+		.pause_ms = g->status == GATE_UP ? 0 : g->pause_ms,
 		.failures = g->failures,
 		.last_ok_at = g->last_ok_at,
 		.reason = arena_str(&put->arena, str_of(g->reason)),
@@ -180,9 +181,31 @@ static void save(const struct gate *g)
 	store_gate_put(g->queue->store, &put->state, on_put, put);
 }
 
+static void mend(struct gate *g, uint64_t now)
+{
+	bool foreign = clock_is_foreign(g->last_ok_at, now, 0);
+
+	g->last_ok_at = clock_mended(g->last_ok_at, now, 0);
+	g->tried_at = clock_mended(g->tried_at, now, 0);
+	if (g->status != GATE_UP && clock_is_foreign(g->down_until, now, g->pause_ms)) {
+		g->down_until = now;
+		foreign = true;
+	}
+	if (foreign)
+		save(g);
+}
+
+void gates_mend(struct queue *q, uint64_t now)
+{
+	for (size_t i = 0; i < GATES_TABLE; i++)
+		LIST_EACH (k, &q->gates.table[i])
+			mend(CONTAINER_OF(k, struct gate, in_table), now);
+}
+
 static void on_gates(void *ctx, struct verdict v, const struct gate_state *states, size_t n)
 {
 	struct queue *q = ctx;
+	uint64_t now = clock_now_ms();
 
 	if (v.class != OK) {
 		log_warning(NULL, "upstream.unsaved", kv("reply", v.text));
@@ -195,13 +218,15 @@ static void on_gates(void *ctx, struct verdict v, const struct gate_state *state
 			continue;
 		g = gate_get(q, states[i].name);
 		g->last_ok_at = states[i].last_ok_at;
-		if (states[i].failures == 0)
-			continue;
-		g->status = GATE_DOWN;
-		g->failures = states[i].failures;
-		g->down_until = states[i].down_until;
-		set_reason(g, states[i].reason);
-		gate_place(g);
+		if (states[i].failures > 0) {
+			g->status = GATE_DOWN;
+			g->failures = states[i].failures;
+			g->down_until = states[i].down_until;
+			g->pause_ms = states[i].pause_ms ? states[i].pause_ms : PAUSE_LONGEST_MS;
+			set_reason(g, states[i].reason);
+			gate_place(g);
+		}
+		mend(g, now);
 	}
 	q->gates.known = true;
 	scheduler_wake(q);
@@ -249,10 +274,9 @@ void gates_apply(struct queue *q)
 
 /* ---- up and down ---- */
 
-/* A pause that is longer than any we give comes from a clock that was set back. */
 void gate_tick(struct gate *g, uint64_t now)
 {
-	if (g->status == GATE_DOWN && (now >= g->down_until || g->down_until - now > PAUSE_LONGEST_MS))
+	if (g->status == GATE_DOWN && clock_mended(g->down_until, now, g->pause_ms) <= now)
 		g->status = GATE_PROBING;
 }
 
@@ -297,6 +321,7 @@ bool gate_failed(struct gate *g, enum gate_fault fault, struct str reason, uint6
 	pause = pause_after(&role_config(g->queue->role)->queue, g->is_mx, fault, reason, g->failures);
 	g->status = GATE_DOWN;
 	g->down_until = now + pause;
+	g->pause_ms = pause;
 	set_reason(g, reason.n ? reason : S("no reason was given"));
 	gate_forget_waiting(g);
 	gate_place(g);

@@ -32,6 +32,7 @@ struct gate {
 	enum gate_status status;
 	enum gate_fault fault; /* FAULT_NONE: up, or not known since the restart */
 	uint64_t down_until, failures, last_ok_at;
+	uint64_t pause_ms;  /* that ends at down_until */
 	uint64_t tried_at;  /* when the last delivery that found it down was begun; 0: since the restart there was none */
 	size_t connections; /* of the configuration; 0: no route leads here any more */
 	size_t leases;      /* deliveries that point here */
@@ -83,6 +84,9 @@ void gate_tick(struct gate *g, uint64_t now);
 /* The next hop works, or is at fault; true when this is news. `tried_at`: when the delivery was begun. */
 bool gate_worked(struct gate *g, uint64_t now);
 bool gate_failed(struct gate *g, enum gate_fault fault, struct str reason, uint64_t tried_at, uint64_t now);
+
+/* The clock was set back: a pause that would last longer than it was made for is over, also in the store. */
+void gates_mend(struct queue *q, uint64_t now);
 
 /* End all pauses: an administrator or a new configuration says that it is worth a try. */
 void gates_probe_now(struct queue *q);

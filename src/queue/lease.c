@@ -333,3 +333,12 @@ void leases_withdraw(struct queue *q, const struct selector *s)
 		ipc_send_withdraw(q->relay, &(struct msg_withdraw){ .lease = l->number }, -1);
 	}
 }
+
+void leases_mend(struct queue *q, uint64_t now)
+{
+	LIST_EACH (i, &q->leases.all) {
+		struct lease *l = CONTAINER_OF(i, struct lease, in_list);
+
+		l->sent_at = clock_mended(l->sent_at, now, 0);
+	}
+}

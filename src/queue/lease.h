@@ -56,6 +56,9 @@ void leases_return_gate(struct gate *g);
 void leases_relay_gone(struct queue *q);
 void leases_settle_lost(struct queue *q, bool died);
 
+/* The clock was set back: what is on its way was sent now. */
+void leases_mend(struct queue *q, uint64_t now);
+
 /* An administrator removes these: relay is asked to drop what it has not begun. */
 void leases_withdraw(struct queue *q, const struct selector *s);
 

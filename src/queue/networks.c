@@ -63,6 +63,11 @@ uint64_t network_used(struct account *a, struct str network, uint64_t now)
 	return before;
 }
 
+uint64_t network_period_us(const struct bucket *b)
+{
+	return str_starts(str_of(b->rule), S(RULE)) ? KNOWN_US : 0;
+}
+
 void networks_read(struct queue *q, struct bucket *b)
 {
 	if (b->users == 0 && str_starts(str_of(b->rule), S(RULE)) && str_starts(str_of(b->key), S("login:")))

@@ -11,6 +11,9 @@ bool network_known(struct queue *q, struct str login, struct str network, uint64
 /* It got in. When it had done so before, ms; 0: not in the last 30 days. */
 uint64_t network_used(struct account *a, struct str network, uint64_t now);
 
+/* Is the bucket one of these? Then it ends so long after what it remembers, us; 0: it is none. */
+uint64_t network_period_us(const struct bucket *b);
+
 /* A bucket was read from the store: is it one of these? */
 void networks_read(struct queue *q, struct bucket *b);
 

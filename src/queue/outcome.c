@@ -56,7 +56,7 @@ static void tell(const struct answer *an, const struct due_recipient *r, struct 
 					kv("remote", an->remote), kv("tls", an->tls), kv("route", o->route),
 					kv("code", o->verdict.code), kv("enhanced", o->verdict.enhanced),
 					kv("reply", o->verdict.text), kv("attempts", r->attempts + (o->attempted ? 1 : 0)),
-					kv("age_ms", (int64_t)(an->now - m->received_at)),
+					kv("age_ms", an->now > m->received_at ? an->now - m->received_at : 0),
 					o->state == RCPT_WAITING ? kv("due_in_ms", o->due_at - an->now) : kv("due_in_ms", ""));
 }
 

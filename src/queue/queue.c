@@ -100,6 +100,7 @@ static struct verdict queue_start(struct role *r)
 	accounts_init(q);
 	admission_init(q);
 	notices_init(q);
+	setback_init(q);
 	gates_init(q);
 	scheduler_init(q);
 	lease_table_init(q);
@@ -114,6 +115,7 @@ static struct verdict queue_start(struct role *r)
 	role_set_data(r, q);
 	store_stats(q->store, &stats);
 	log_info(NULL, "queue.opened", kv("messages", stats.open_messages), kv("waiting", stats.waiting), kv("held", stats.held));
+	setback_start(q);
 	gates_load(q);
 	buckets_load(q);
 	bans_load(q);

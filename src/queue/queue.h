@@ -26,6 +26,7 @@
 #include "resign.h"
 #include "route.h"
 #include "scheduler.h"
+#include "setback.h"
 #include "settle.h"
 #include "sign.h"
 #include "way.h"
@@ -56,6 +57,7 @@ struct queue {
 	struct acquainted acquainted;
 	struct admission admission;
 	struct notices notices;
+	struct setback setback;
 	uint64_t generation; /* counts configurations */
 	struct scheduler scheduler;
 	struct leases leases;

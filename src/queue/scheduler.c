@@ -213,6 +213,14 @@ void scheduler_wake(struct queue *q)
 	end_step(q);
 }
 
+void scheduler_mend(struct queue *q)
+{
+	struct scheduler *s = &q->scheduler;
+
+	s->next_lane_at = s->blocked_until = s->opens_at = s->look_at = 0;
+	scheduler_wake(q);
+}
+
 static void store_refused(struct queue *q, struct verdict v)
 {
 	if (!q->scheduler.failing)

@@ -45,6 +45,9 @@ void scheduler_wake(struct queue *q);
 /* The same, for mail of more than normal priority. */
 void scheduler_wake_urgent(struct queue *q);
 
+/* The clock was set back: times that were looked forward to are forgotten. */
+void scheduler_mend(struct queue *q);
+
 /* Go on when relay's channel has credit again. */
 void scheduler_wait_credit(struct queue *q);
 

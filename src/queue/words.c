@@ -54,6 +54,21 @@ struct str rule_words(struct arena *a, enum meter_kind kind, struct rate r)
 	return arena_printf(a, "%s %.*s", meter_name(kind), STR_ARG(with_window(a, r.amount, suffixes[i], r.window_ms)));
 }
 
+uint64_t window_of_rule(struct str rule)
+{
+	struct str window = str_from(rule, str_rfind(rule, '/') + 1);
+	uint64_t n;
+
+	if (window.n == rule.n || window.n == 0)
+		return 0;
+	if (str_ends(window, S("ms")))
+		return str_to_u64(str_head(window, window.n - 2), &n) ? n : 0;
+	for (size_t i = 0; i < UNITS; i++)
+		if (window.p[window.n - 1] == *units[i].letter)
+			return str_to_u64(str_head(window, window.n - 1), &n) && n < UINT64_MAX / DAY_MS ? n * units[i].ms : 0;
+	return 0;
+}
+
 /* "hour", "10 minutes": what stands behind "per". */
 static struct str window_words(struct arena *a, uint64_t ms)
 {

@@ -15,6 +15,9 @@ const char *meter_name(enum meter_kind kind);
 struct str rate_words(struct arena *a, struct rate r);
 struct str rule_words(struct arena *a, enum meter_kind kind, struct rate r);
 
+/* The window of the rate with which such words end; 0: with none. */
+uint64_t window_of_rule(struct str rule);
+
 /* "180 of 200 messages per hour", "480 of 500 MB per 2 days". */
 struct str used_words(struct arena *a, enum meter_kind kind, struct rate r, uint64_t used);
 

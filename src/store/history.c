@@ -76,7 +76,8 @@ void run_gate_put(struct writer *w, struct op *op)
 		db_run(&w->db, Q_gate_forget, TEXT(g->name));
 		return;
 	}
-	db_run(&w->db, Q_gate_put, TEXT(g->name), INT(g->down_until), INT(g->failures), TEXT(g->reason), INT(g->last_ok_at));
+	db_run(&w->db, Q_gate_put, TEXT(g->name), INT(g->down_until), INT(g->failures), TEXT(g->reason), INT(g->last_ok_at),
+	       INT(g->pause_ms));
 }
 
 void run_gates(struct writer *w, struct op *op)
@@ -98,7 +99,8 @@ void run_gates(struct writer *w, struct op *op)
 						  .down_until = db_u64(q, 1),
 						  .failures = db_u64(q, 2),
 						  .reason = db_keep(&op->arena, q, 3),
-						  .last_ok_at = db_u64(q, 4) };
+						  .last_ok_at = db_u64(q, 4),
+						  .pause_ms = db_u64(q, 5) };
 	}
 	db_end(q);
 	op->out.rows = gates;

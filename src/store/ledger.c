@@ -152,7 +152,7 @@ void run_ban_put(struct writer *w, struct op *op)
 			db_run(&w->db, Q_ban_forget, TEXT(b->key));
 		else
 			db_run(&w->db, Q_ban_put, TEXT(b->key), INT(b->level), INT(b->until < INT64_MAX ? b->until : INT64_MAX),
-			       TEXT(b->reason));
+			       TEXT(b->reason), INT(b->length_ms));
 	}
 }
 
@@ -173,7 +173,8 @@ void run_bans(struct writer *w, struct op *op)
 		rows[n++] = (struct ban_row){ .key = db_keep(&op->arena, q, 0),
 					      .level = db_u64(q, 1),
 					      .until = db_u64(q, 2),
-					      .reason = db_keep(&op->arena, q, 3) };
+					      .reason = db_keep(&op->arena, q, 3),
+					      .length_ms = db_u64(q, 4) };
 	}
 	op->out.rows = rows;
 	op->out.n = n;

@@ -94,6 +94,11 @@ static void finish_count(struct op *op)
 	CALLBACK(op, store_count_fn)(op->ctx, op->verdict, op->out.count);
 }
 
+static void finish_mend(struct op *op)
+{
+	CALLBACK(op, store_mend_fn)(op->ctx, op->verdict, &op->out.mending);
+}
+
 static const struct op_kind accept_kind = { RANK_ACCEPT, run_accept, finish_accept };
 static const struct op_kind spool_create_kind = { RANK_READ, run_spool_create, finish_fd }; /* no row is written */
 static const struct op_kind spool_drop_kind = { RANK_READ, run_spool_drop, finish_done };
@@ -117,6 +122,8 @@ static const struct op_kind known_kind = { RANK_READ, run_known, finish_known };
 static const struct op_kind bans_kind = { RANK_READ, run_bans, finish_bans };
 static const struct op_kind ban_put_kind = { RANK_ACCEPT, run_ban_put, finish_done };
 static const struct op_kind prune_kind = { RANK_ADMIN, run_prune, finish_count };
+
+static const struct op_kind mend_kind = { RANK_ADMIN, run_mend, finish_mend };
 
 uint64_t op_named(const struct op *op, size_t i)
 {
@@ -336,5 +343,13 @@ void store_prune(struct store *st, uint64_t before, size_t max, store_count_fn d
 
 	op->cursor = before;
 	op->max = max;
+	store_issue(st, op);
+}
+
+void store_mend(struct store *st, const struct mending *m, store_mend_fn done, void *ctx)
+{
+	struct op *op = OP(mend, done, ctx);
+
+	op->in.mending = m;
 	store_issue(st, op);
 }

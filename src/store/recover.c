@@ -26,6 +26,8 @@ static void read_counters(struct writer *w)
 					 .failed = db_u64(q, 3),
 					 .lanes = db_u64(q, 4) };
 	w->next_lane = db_u64(q, 5) + 1;
+	w->clock_at = db_u64(q, 6);
+	w->set_back = clock_is_foreign(w->clock_at, clock_now_ms(), CLOCK_STEP_MS) || w->clock_at == 0;
 	db_end(q);
 }
 

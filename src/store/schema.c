@@ -1,7 +1,7 @@
 /* schema.c - the tables, and how older ones become these. */
 #include "writer.h"
 
-#define SCHEMA_VERSION 3
+#define SCHEMA_VERSION 4
 
 /* Scripts from version N to N + 1, all that are needed in one transaction. Number 0 makes an empty database; once released, a
  * script is never changed. Times are ms since 1970 UTC. */
@@ -88,6 +88,11 @@ static const char *const migrations[SCHEMA_VERSION] = {
 	"ALTER TABLE lane_new RENAME TO lane;"
 	"CREATE INDEX lane_next ON lane(next_at,id);"
 	"CREATE INDEX lane_priority ON lane(priority,next_at,id);",
+
+	/* How long a pause or a ban was to be, by which a clock that was set back is known; and the latest time that the store has seen. */
+	"ALTER TABLE gate ADD COLUMN pause INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE ban ADD COLUMN length INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE counter ADD COLUMN at INTEGER NOT NULL DEFAULT 0;",
 };
 
 /* One value of a fixed query; false when there is none, or after an error. */

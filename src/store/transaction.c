@@ -1,6 +1,7 @@
 /* transaction.c - one transaction: rows, and what changes in memory and among the files together with them. */
 #include "writer.h"
 
+#include "posthouse/clock.h"
 #include "posthouse/crash.h"
 
 #include <errno.h>
@@ -9,7 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NOTES_MAX 1000
+#define NOTES_MAX      1000
+#define CLOCK_EVERY_MS 60000
 
 void id_array_add(struct id_array *a, uint64_t id)
 {
@@ -65,16 +67,20 @@ bool transaction_begin(struct writer *w)
 	return db_run(&w->db, Q_begin_write);
 }
 
-/* The counters belong to the transaction, so that they are exact whatever happens. */
+/* The counters belong to the transaction, so that they are exact whatever happens. With them goes the latest time that was seen: a start by a
+ * clock that was set back since knows itself by it. */
 static void put_counters(struct writer *w)
 {
 	const struct counters *now = &w->counters, *before = &w->tx.before;
+	uint64_t at = clock_now_ms();
 
-	if (now->open_messages == before->open_messages && now->waiting == before->waiting && now->held == before->held &&
-	    now->failed == before->failed && now->lanes == before->lanes)
+	if (at < w->clock_at + CLOCK_EVERY_MS && now->open_messages == before->open_messages && now->waiting == before->waiting &&
+	    now->held == before->held && now->failed == before->failed && now->lanes == before->lanes)
 		return;
+	if (at > w->clock_at)
+		w->clock_at = at;
 	db_run(&w->db, Q_counters_put, INT(now->open_messages), INT(now->waiting), INT(now->held), INT(now->failed),
-	       INT(now->lanes));
+	       INT(now->lanes), INT(w->clock_at));
 }
 
 bool transaction_commit(struct writer *w)

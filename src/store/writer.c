@@ -99,7 +99,8 @@ struct store_stats writer_stats(const struct writer *w)
 				     .accepted = w->counters.accepted,
 				     .settled = w->counters.settled,
 				     .commits = w->commits,
-				     .full = w->space.full };
+				     .full = w->space.full,
+				     .set_back = w->set_back };
 }
 
 /* Hand operations back to the loop, with the counters as they are now. */

@@ -19,6 +19,7 @@
 #define KIND_COUNT     (KIND_NOTICE + 1)
 #define RESERVE_BYTES  (8 * 1024 * 1024) /* released so that results can be stored on a full disk */
 #define TRANSCRIPT_MAX 4096
+#define CLOCK_STEP_MS  1000 /* a clock that is corrected by so little is not set back */
 
 /* ---- operations (ops.c) ---- */
 
@@ -54,6 +55,7 @@ struct op {
 		const struct bucket_row *buckets;
 		const struct ban_row *bans;
 		const struct str *addresses;
+		const struct mending *mending;
 		bool with_text;
 	} in;
 	/* store_report and store_alter have more to say. */
@@ -69,6 +71,7 @@ struct op {
 		struct str text;
 		int fd;
 		uint64_t next, count, in_flight;
+		struct mending mending;
 	} out;
 };
 
@@ -230,6 +233,8 @@ struct writer {
 	struct transaction tx;
 	struct counters counters;
 	uint64_t commits, next_lane, max_messages, min_free;
+	uint64_t clock_at; /* the latest time that was seen */
+	bool set_back;     /* at the start the clock was behind it, and not all is mended yet */
 	struct leases leases;
 	struct spool spool;
 	struct space space;
@@ -291,6 +296,7 @@ void run_known(struct writer *w, struct op *op);
 void run_bans(struct writer *w, struct op *op);
 void run_ban_put(struct writer *w, struct op *op);
 void run_prune(struct writer *w, struct op *op);
+void run_mend(struct writer *w, struct op *op);
 
 /* accept.c: `refusable` unless it is a report, which is a result and waits rather than fails. */
 struct verdict accept_message(struct writer *w, const struct accepted *m, bool refusable);

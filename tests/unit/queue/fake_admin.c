@@ -154,6 +154,33 @@ void store_gate_put(struct store *st, const struct gate_state *g, store_done_fn 
 	op->gate = g;
 }
 
+/* In one page: what is due too late is due now. */
+static void run_mend(struct store *st, struct op *op)
+{
+	struct mending next = *op->mending;
+
+	st->mends++;
+	LIST_EACH (i, &st->messages) {
+		struct fake_message *m = CONTAINER_OF(i, struct fake_message, in_store);
+
+		for (size_t n = 0; n < m->m.recipients_n; n++)
+			if (m->recipients[n].due_at > next.now + next.retry_ms && m->m.release_at < m->recipients[n].due_at) {
+				m->recipients[n].due_at = next.now;
+				next.recipients++;
+			}
+	}
+	next.step = MENDED;
+	op->call.mend(op->ctx, ok(), &next);
+}
+
+void store_mend(struct store *st, const struct mending *m, store_mend_fn done, void *ctx)
+{
+	struct op *op = fake_issue(st, run_mend, ctx);
+
+	op->call.mend = done;
+	op->mending = m;
+}
+
 static void run_prune(struct store *st, struct op *op)
 {
 	st->prunes++;
@@ -167,5 +194,5 @@ void store_prune(struct store *st, uint64_t before, size_t max, store_count_fn d
 
 void store_stats(const struct store *st, struct store_stats *stats_out)
 {
-	*stats_out = (struct store_stats){ .accepted = st->accepts, .lanes = st->due_lanes };
+	*stats_out = (struct store_stats){ .accepted = st->accepts, .lanes = st->due_lanes, .set_back = fake_set_back };
 }

@@ -24,6 +24,7 @@ struct op {
 		store_bans_fn bans;
 		store_known_fn known;
 		store_count_fn count;
+		store_mend_fn mend;
 	} call;
 	const struct accepted *accepted;
 	const struct outcome *outcomes;
@@ -38,6 +39,7 @@ struct op {
 	const struct bucket_row *buckets;
 	const struct ban_row *bans;
 	const struct str *addresses;
+	const struct mending *mending;
 	enum message_kind kind;
 };
 

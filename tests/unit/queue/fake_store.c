@@ -11,7 +11,7 @@
 struct store *fake_store;
 struct gate_state fake_gates[8];
 size_t fake_gates_n;
-bool fake_refuse_open;
+bool fake_refuse_open, fake_set_back;
 
 const struct verdict fake_refused = { .class = TEMP, .code = 452, .enhanced = { "4.3.1", 5 }, .text = { "full", 4 } };
 

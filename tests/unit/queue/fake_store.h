@@ -43,7 +43,7 @@ struct store {
 	bool hold_buckets; /* bucket_put waits for fake_release_buckets() */
 	struct op *held_put;
 	/* what the test reads */
-	unsigned ban_puts, knowns;
+	unsigned ban_puts, knowns, mends;
 	unsigned lane_asks, siblings, settled /* outcomes */, bucket_puts;
 	unsigned accepts, leases, settles, spools_created, spools_dropped, gate_puts, prunes, alters;
 	bool closed;
@@ -56,6 +56,7 @@ extern struct store *fake_store;
 extern struct gate_state fake_gates[8];
 extern size_t fake_gates_n;
 extern bool fake_refuse_open;
+extern bool fake_set_back; /* the next store says that its times are another clock's */
 
 /* Token buckets: kept over stores, as on a disk, until harness_free(). */
 #define FAKE_BUCKETS_MAX 64

@@ -271,12 +271,11 @@ static struct cfg_upstream upstreams[] = { { .name = { "isp", 3 }, .host = { "12
 static struct str ways[] = { { "isp", 3 } };
 static struct cfg_route routes[] = { { .via = { ways, 1 } } };
 
-struct harness *harness_new(void)
+static struct harness *start(void)
 {
 	struct harness *h = NEW(struct harness);
 	struct verdict v;
 
-	fake_now = START_MS;
 	arena_fini(&frame.arena);
 	frame = (struct role){ .h = h };
 	h->fd = -1;
@@ -298,6 +297,12 @@ struct harness *harness_new(void)
 	assert_int_equal(v.class, OK);
 	queue_ops.apply(&frame);
 	return h;
+}
+
+struct harness *harness_new(void)
+{
+	fake_now = START_MS;
+	return start();
 }
 
 static void take_down(struct harness *h)
@@ -329,10 +334,14 @@ void harness_free(struct harness *h)
 	fake_forget_buckets();
 }
 
-struct harness *harness_again(struct harness *h)
+struct harness *harness_again(struct harness *h, uint64_t now)
 {
+	size_t gates = fake_gates_n;
+
 	take_down(h);
-	return harness_new();
+	fake_gates_n = gates;
+	fake_now = now;
+	return start();
 }
 
 struct role *harness_role(void)

@@ -58,8 +58,9 @@ extern uint64_t fake_now;
 
 struct role *harness_role(void); /* for queue_ops */
 struct harness *harness_new(void);
-void harness_free(struct harness *h);             /* stops the role in order, if the test did not */
-struct harness *harness_again(struct harness *h); /* the same, and start it anew: token buckets are still there */
+void harness_free(struct harness *h); /* stops the role in order, if the test did not */
+struct harness *harness_again(struct harness *h,
+			      uint64_t now); /* the same, and start it anew at `now`: token buckets are still there */
 
 void connect_relay(struct harness *h);
 void connect_vault(struct harness *h);

@@ -208,7 +208,7 @@ static void test_restart_and_reset(void **state)
 	UNTIL(h, fake_bucket("login:alice@example.org", "network 192.0.2.1"));
 	harness_stop(h, 1000);
 	UNTIL(h, harness_stopped(h));
-	h = *state = harness_again(h);
+	h = *state = harness_again(h, START_MS);
 	configure(h);
 	assert_int_equal(admit(h, 1, "203.0.113.1").code, 421);
 	wrong_password(h, 2, "203.0.113.9", ALICE, 454);
@@ -262,7 +262,7 @@ static void test_before_start(void **state)
 	harness_stop(h, 1000);
 	UNTIL(h, harness_stopped(h));
 	fake_hold_start = true;
-	h = *state = harness_again(h);
+	h = *state = harness_again(h, START_MS);
 	h->config.auth.failures = (struct rate){ 3, 600000 };
 	queue_ops.apply(harness_role());
 	connect_submission(h);

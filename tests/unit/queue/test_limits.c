@@ -161,7 +161,7 @@ static void test_remembered(void **state)
 	assert_int_equal(tat, (START_MS + 60000) * 1000);
 	harness_stop(h, 1000);
 	UNTIL(h, harness_stopped(h));
-	h = *state = harness_again(h);
+	h = *state = harness_again(h, START_MS);
 	use_ways(h, 1);
 	connect_submission(h);
 	connect_relay(h);

@@ -208,6 +208,7 @@ static void test_gates_bounded(void **state)
 
 		g->status = GATE_DOWN;
 		g->down_until = START_MS + 60000;
+		g->pause_ms = 60000;
 		gate_place(g);
 		arena_reset(&a);
 	}
@@ -356,6 +357,7 @@ static void test_many_blocked(void **state)
 	use_routes(h, by_domain, 2);
 	harness_gate(h, "upstream:isp")->status = GATE_DOWN;
 	harness_gate(h, "upstream:isp")->down_until = START_MS + 60000;
+	harness_gate(h, "upstream:isp")->pause_ms = 60000;
 	for (uint64_t id = 1; id <= 600; id++)
 		submit(h, id, 1, "a@example.org",
 		       arena_cstr(&a, arena_printf(&a, "b@n%llu.down.example", (unsigned long long)id)), "Subject: x\r\n\r\n");
@@ -475,6 +477,7 @@ static void test_report_sender(void **state)
 	fake_find(3)->m.kind = KIND_NOTICE;
 	harness_gate(h, "upstream:isp")->status = GATE_DOWN;
 	harness_gate(h, "upstream:isp")->down_until = START_MS + 5000;
+	harness_gate(h, "upstream:isp")->pause_ms = 5000;
 	connect_relay(h);
 	delivery_number(h, 3);
 	for (size_t i = 0; i < 3; i++)

@@ -37,7 +37,7 @@ struct harness *visits_restart(void **state, void (*configure)(struct harness *h
 
 	harness_stop(h, 1000);
 	UNTIL(h, harness_stopped(h));
-	h = *state = harness_again(h);
+	h = *state = harness_again(h, START_MS);
 	configure(h);
 	visits_begin(h);
 	return h;
