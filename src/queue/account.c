@@ -184,8 +184,8 @@ void accounts_apply(struct queue *q)
 
 void accounts_mend(struct queue *q, uint64_t now)
 {
-	TABLE_EACH(i, &q->accounts)
-	bounces_mend(CONTAINER_OF(i, struct account, in_table), now);
+	TABLE_EACH (i, &q->accounts)
+		bounces_mend(CONTAINER_OF(i, struct account, in_table), now);
 }
 
 /* ---- the end ---- */
@@ -201,8 +201,7 @@ static void account_free(struct account *a)
 
 void accounts_collect(struct queue *q, uint64_t now)
 {
-	TABLE_EACH(i, &q->accounts)
-	{
+	TABLE_EACH (i, &q->accounts) {
 		struct account *a = CONTAINER_OF(i, struct account, in_table);
 
 		networks_collect(a, now);
@@ -213,8 +212,7 @@ void accounts_collect(struct queue *q, uint64_t now)
 
 void accounts_fini(struct queue *q)
 {
-	TABLE_EACH(i, &q->accounts)
-	{
+	TABLE_EACH (i, &q->accounts) {
 		struct account *a = CONTAINER_OF(i, struct account, in_table);
 
 		for (size_t n = 0; n < a->networks_n; n++)

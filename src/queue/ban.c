@@ -36,8 +36,8 @@ static void ban_free(struct ban *b)
 
 void bans_fini(struct queue *q)
 {
-	TABLE_EACH(i, &q->bans.table)
-	ban_free(CONTAINER_OF(i, struct ban, in_table));
+	TABLE_EACH (i, &q->bans.table)
+		ban_free(CONTAINER_OF(i, struct ban, in_table));
 	table_fini(&q->bans.table);
 	LIST_EACH (i, &q->bans.dirty) /* forgotten ones */
 		ban_free(CONTAINER_OF(i, struct ban, in_dirty));
@@ -100,8 +100,8 @@ static void mend(struct queue *q, struct ban *b, uint64_t now)
 
 void bans_mend(struct queue *q, uint64_t now)
 {
-	TABLE_EACH(i, &q->bans.table)
-	mend(q, CONTAINER_OF(i, struct ban, in_table), now);
+	TABLE_EACH (i, &q->bans.table)
+		mend(q, CONTAINER_OF(i, struct ban, in_table), now);
 }
 
 static void on_bans(void *ctx, struct verdict v, const struct ban_row *rows, size_t n)
@@ -307,8 +307,7 @@ void bans_stats(struct queue *q)
 {
 	uint64_t now = clock_now_ms(), networks = 0, logins = 0, breakers = 0;
 
-	TABLE_EACH(i, &q->bans.table)
-	{
+	TABLE_EACH (i, &q->bans.table) {
 		const struct ban *b = CONTAINER_OF(i, struct ban, in_table);
 
 		networks += b->until > now && str_starts(str_of(b->key), S("net:"));

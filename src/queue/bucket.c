@@ -46,8 +46,8 @@ static void bucket_free(struct bucket *b)
 
 void buckets_fini(struct queue *q)
 {
-	TABLE_EACH(i, &q->buckets.table)
-	bucket_free(CONTAINER_OF(i, struct bucket, in_table));
+	TABLE_EACH (i, &q->buckets.table)
+		bucket_free(CONTAINER_OF(i, struct bucket, in_table));
 	table_fini(&q->buckets.table);
 	LIST_EACH (i, &q->buckets.dirty) /* forgotten ones */
 		bucket_free(CONTAINER_OF(i, struct bucket, in_dirty));
@@ -104,8 +104,7 @@ static bool mend(struct bucket *b, uint64_t now)
 
 void buckets_mend(struct queue *q, uint64_t now)
 {
-	TABLE_EACH(i, &q->buckets.table)
-	{
+	TABLE_EACH (i, &q->buckets.table) {
 		struct bucket *b = CONTAINER_OF(i, struct bucket, in_table);
 
 		if (mend(b, now))
@@ -243,8 +242,7 @@ struct bucket_row bucket_empty(struct arena *a, struct bucket *b)
 
 void buckets_collect(struct queue *q, uint64_t now)
 {
-	TABLE_EACH(i, &q->buckets.table)
-	{
+	TABLE_EACH (i, &q->buckets.table) {
 		struct bucket *b = CONTAINER_OF(i, struct bucket, in_table);
 
 		if (b->users > 0 || b->tat_us > now * 1000 || !list_empty(&b->in_dirty))

@@ -164,11 +164,8 @@ static void test_jumping_clocks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_steps),
-		cmocka_unit_test(test_burst_and_pace),
-		cmocka_unit_test(test_return),
-		cmocka_unit_test(test_clock_back),
-		cmocka_unit_test(test_jumping_clocks),
+		cmocka_unit_test(test_steps),      cmocka_unit_test(test_burst_and_pace), cmocka_unit_test(test_return),
+		cmocka_unit_test(test_clock_back), cmocka_unit_test(test_jumping_clocks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -317,9 +317,9 @@ static void test_growing_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_routes), cmocka_unit_test(test_lane_routes), cmocka_unit_test(test_greylisting),
-		cmocka_unit_test(test_pauses), cmocka_unit_test(test_retry_times), cmocka_unit_test(test_durations),
-		cmocka_unit_test(test_fields), cmocka_unit_test(test_limit_words), cmocka_unit_test(test_table),
+		cmocka_unit_test(test_routes),        cmocka_unit_test(test_lane_routes), cmocka_unit_test(test_greylisting),
+		cmocka_unit_test(test_pauses),        cmocka_unit_test(test_retry_times), cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_fields),        cmocka_unit_test(test_limit_words), cmocka_unit_test(test_table),
 		cmocka_unit_test(test_growing_table),
 	};
 
