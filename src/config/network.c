@@ -93,6 +93,18 @@ bool networks_overlap(struct str a, struct str b)
 	       same_bits(x.bytes, y.bytes, x.bits < y.bits ? x.bits : y.bits);
 }
 
+bool network_names_host(struct str network)
+{
+	struct network n, masked;
+
+	if (!read_network(network, &n))
+		return false;
+	masked = n;
+	for (unsigned bit = n.bits; bit < (n.family == AF_INET ? 32 : 128); bit++)
+		masked.bytes[bit / 8] &= (unsigned char)~(0x80u >> bit % 8);
+	return memcmp(masked.bytes, n.bytes, sizeof(n.bytes)) != 0;
+}
+
 bool network_wider(struct str network, unsigned v4_bits, unsigned v6_bits)
 {
 	struct network n;

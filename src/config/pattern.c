@@ -29,7 +29,8 @@ bool pattern_matches(struct str pattern, struct str address)
 		return false;
 	if (!domain_matches(str_from(pattern, pattern_at + 1), str_from(address, at + 1)))
 		return false;
-	return pattern_at == 0 || local_matches(str_head(pattern, pattern_at), str_head(address, at));
+	return pattern_at == 0 || str_eq(str_head(pattern, pattern_at), S("*")) ||
+	       local_matches(str_head(pattern, pattern_at), str_head(address, at));
 }
 
 bool patterns_match(const struct str_list *patterns, struct str address)

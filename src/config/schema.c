@@ -90,7 +90,7 @@ const struct key config_keys[] = {
 	  "Networks of load balancers that send the PROXY header (version 1 or 2): from there no connection without it is served, and it tells "
 	  "the client's address. From elsewhere it is not understood.", .format = &format_network, .example = "192.0.2.0/24" },
 	{ "control", CFG_TEXT, AT(control), "/run/posthouse/control.sock", NO_BOUNDS, CONSOLE, PATH,
-	  "The socket of the administration commands, mode 0600.", .format = &format_socket },
+	  "The socket of the administration commands. root, the relay's user and members of the group posthouse-admin are let in.", .format = &format_socket },
 	{ "metrics", CFG_TEXT, AT(metrics), NULL, NO_BOUNDS, CONSOLE, LATER,
 	  "Address and port of Prometheus' /metrics and of /healthz and /readyz.", .example = "127.0.0.1:9587" },
 

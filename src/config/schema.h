@@ -122,6 +122,9 @@ void value_print(struct buf *b, const struct key *k, const void *base);
 
 /* ---- network.c, for the checks ---- */
 
+/* Has the address bits behind those that count ("192.0.2.77/24")? Then either the host is meant or its network, and nobody knows which. */
+bool network_names_host(struct str network);
+
 /* Has one network addresses of the other? Has it fewer fixed bits than those? False for what is no network. */
 bool networks_overlap(struct str a, struct str b);
 bool network_wider(struct str network, unsigned v4_bits, unsigned v6_bits);

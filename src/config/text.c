@@ -150,7 +150,11 @@ bool pattern_valid(struct str pattern)
 	domain = str_from(pattern, at + 1);
 	if (domain.n > 0 && domain.p[0] == '.')
 		domain = str_from(domain, 1);
-	return (at == 0 || local_part_valid(str_head(pattern, at))) && count_labels(domain, '_') >= 1;
+	if (count_labels(domain, '_') < 1)
+		return false;
+	/* A '*' stands for a whole local part; as a letter of one nobody means it, and in patterns it would match nothing, silently. */
+	return at == 0 || str_eq(str_head(pattern, at), S("*")) ||
+	       (local_part_valid(str_head(pattern, at)) && str_find(pattern, '*') == pattern.n);
 }
 
 /* '/' names a device and belongs to no entry of the configuration; ':' ends a name in the account file. */
@@ -159,7 +163,7 @@ static bool login_valid(struct str s)
 	if (s.n == 0 || s.n > 255 || !text_is_printable(s))
 		return false;
 	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] == ' ' || s.p[i] == '/' || s.p[i] == ':')
+		if (s.p[i] == ' ' || s.p[i] == '/' || s.p[i] == ':' || s.p[i] == '*')
 			return false;
 	return true;
 }
@@ -259,8 +263,8 @@ static bool network_valid(struct str s)
 
 	if (!address_literal_valid(address))
 		return false;
-	return slash == s.n ||
-	       (str_to_u64(str_from(s, slash + 1), &bits) && bits <= (str_find(address, ':') < address.n ? 128 : 32));
+	return slash == s.n || (str_to_u64(str_from(s, slash + 1), &bits) &&
+				bits <= (str_find(address, ':') < address.n ? 128 : 32) && !network_names_host(s));
 }
 
 static bool path_valid(struct str s)
@@ -281,15 +285,16 @@ const struct text_format
 	format_address = { "an IPv4 or IPv6 address or \"*\"", address_valid },
 	format_mailbox = { "a mail address", mailbox_valid },
 	format_pattern = { "a pattern: \"a@b\", \"@b\", \"@.b\", \"a@.b\" or \"*\"", pattern_valid },
-	format_login = { "a login (no spaces, '/' or ':')", login_valid },
-	format_device_login = { "a login (no spaces or ':'), or one with a device, \"alice/phone\"", device_login_valid },
+	format_login = { "a login (no spaces, '/', ':' or '*')", login_valid },
+	format_device_login = { "a login (no spaces, ':' or '*'), or one with a device, \"alice/phone\"", device_login_valid },
 	format_rewritten = { "a mail address, or \"@domain\"", rewritten_valid },
-	format_user = { "a login (no spaces, '/' or ':') or a pattern: \"a@b\", \"@b\", \"@.b\", \"a@.b\" or \"*\"", user_valid },
+	format_user = { "a login (no spaces, '/', ':' or '*') or a pattern: \"a@b\", \"@b\", \"@.b\", \"a@.b\" or \"*\"",
+			user_valid },
 	format_source = { "an IPv4 or IPv6 address of this machine", source_valid },
 	format_resolver = { "\"recursive\", or addresses with spaces between such as \"192.0.2.53 127.0.0.1@5353\"",
 			    resolver_valid },
 	format_name = { "a name of letters, digits, '-', '_' and '.'", name_valid },
 	format_selector = { "a selector (letters, digits, '-', '_', dots between)", selector_valid },
-	format_network = { "a network such as \"192.0.2.0/24\"", network_valid },
+	format_network = { "an address, or a network such as \"192.0.2.0/24\" with no bits set behind its /24", network_valid },
 	format_path = { "the path of a file or directory", path_valid },
 	format_socket = { "a path of at most 107 bytes", socket_valid };

@@ -49,6 +49,12 @@ static const struct row proxies[] = {
 
 /* Addresses that no machine can have as its gateway. */
 static const struct row devices[] = {
+	/* the host or its network? */
+	{ DEVICE("\"240.0.2.20/24\"", ""), 3, "an address, or a network such as" },
+	{ DEVICE("\"240.0.2.1/31\"", "i_know = true;"), 3, "no bits set" },
+	{ DEVICE("\"240.0.2.0/31\", \"240.0.3.0\", \"240.0.3.128/25\"", ""), 0, NULL },
+	{ DEVICE("\"2001:db8:770::1/64\"", ""), 3, "not \"2001:db8:770::1/64\"" },
+	{ DEVICE("\"2001:db8:770::8000:0:0:0/65\"", ""), 0, NULL },
 	{ DEVICE("\"240.0.2.20/32\"", ""), 0, NULL },
 	{ DEVICE("\"240.77.0.0/16\", \"2001:db8:770::/48\"", ""), 0, NULL },
 	{ DEVICE("\"240.0.2.20\",\n \"240.18.0.0/15\"", ""), 4, "is larger than a /16" },
