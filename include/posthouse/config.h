@@ -151,9 +151,14 @@ struct cfg_delivery {
 	struct cfg_timeouts timeouts;
 };
 
+struct source_run;
+
 struct config {
 	struct arena arena;
-	struct str file; /* where it was read from */
+	struct str file;                /* where it was read from */
+	struct str source;              /* the text that was read, with its includes; not in slices */
+	struct source_run *source_runs; /* which files its lines are of: the loader's own business */
+	size_t source_runs_n;
 	struct str hostname, postmaster, state_dir, run_as, control, metrics;
 	uint64_t shutdown_grace_ms;
 	struct cfg_listen *listen;
@@ -212,6 +217,15 @@ struct config_faults {
 /* Read and validate `path` with everything it names (keys, certificates, password files). Always returns a config to be
  * freed with config_free(); it may be used only when no fault but warnings is in faults_out, whose texts live in its arena. */
 struct config *config_load(const char *path, struct config_faults *faults_out);
+
+/* The same text once more, whatever is in the files by now, but with keys, certificates and password files read anew. */
+struct config *config_load_again(const struct config *old, struct config_faults *faults_out);
+
+/* ---- machine.c: master and command line only ---- */
+
+/* Would the relay work on this machine, as the user that it becomes? Looks at directories, their permissions, and what logins need of
+ * others; says each fault and warning on standard error. How many faults. */
+unsigned machine_check(struct config *c);
 
 /* ---- config.c, dump.c, slice.c: every role ---- */
 

@@ -136,6 +136,7 @@ struct channel_config {
 struct channel *channel_new(uv_loop_t *loop, int fd, const struct channel_config *config);
 void channel_close(struct channel *ch, const char *reason); /* answers open calls with TEMP 4.3.0, then on_closed, later */
 void channel_free(struct channel *ch);                      /* after on_closed only; the memory goes when libuv lets it */
+extern const char channel_other_build[];                    /* the very reason of on_closed when the peer is of another build */
 enum role_id channel_peer(const struct channel *ch);
 unsigned channel_peer_index(const struct channel *ch);
 uint64_t channel_peer_incarnation(const struct channel *ch); /* 0 before its hello */
@@ -143,6 +144,9 @@ size_t channel_queued(const struct channel *ch);             /* datagrams that t
 
 /* What may be on a channel before any other thing: see `hello`. */
 uint64_t ipc_table_hash(void);
+
+/* The code of a refusal in `configured`: the slice cannot be read, for it is another build's. */
+#define CONFIGURED_OTHER_BUILD 1
 
 /* ---- codec, for the channel, its tests and the command line's synchronous client ---- */
 const char *ipc_message_name(unsigned type);

@@ -120,7 +120,7 @@ unsigned stream_peer_port(const struct stream *st);
 
 /* ---- listener.c ---- */
 /* Bind and listen; *fds_out gets one descriptor per address family that `address` ("*", an IPv4 or IPv6 address) has, with
- * SO_REUSEPORT (one call per submission process) or without. PERM 0 with the reason in `a`. */
+ * SO_REUSEPORT (one call per submission process) or without. PERM with the reason in `a` and, as code, an errno or 0. */
 struct verdict listener_open(struct str address, unsigned port, bool reuseport, struct arena *a, int fds_out[2], size_t *n_out);
 
 /* Serve an inherited listening descriptor: on_connection for each client (call stream_accept in it, or the client is dropped;

@@ -28,18 +28,22 @@ struct session {
 	struct str realm;   /* of logins without @ */
 };
 void session_open(struct session *s, const char *config_path);
+/* The same, and dies with 69 when all is not over within that time. */
+void session_open_within(struct session *s, const char *config_path, uint64_t within_ms);
 void session_close(struct session *s);
 
 /* A login as the relay knows it: with its realm, in lower case. In the session's arena; "" stays. */
 struct str session_login(struct session *s, struct str who);
 
-/* One call; dies with the reason when it cannot be made, or (75, 69 or 65) when the answer's verdict is not OK. */
+/* One call; dies with the reason when it cannot be made, or (75, 69, 65 or 78) when the answer's verdict is not OK. */
 union ipc_message *session_ask(struct session *s, enum msg_type request, const void *message, enum msg_type reply);
 
 /* Is this argument the flag? Take it out of argv when it is there. */
 bool take_flag(int *argc, char **argv, const char *flag);
-/* The value after `--name`, taken out too; NULL when it is not given. Dies with 64 when the value is missing. */
+/* The value of `--name value` or `--name=value`, taken out too; NULL when it is not given. Dies with 64 when the value is missing. */
 const char *take_option(int *argc, char **argv, const char *name);
+/* What was not taken out ends here: dies with 64 when there are more than n arguments, the command's name counted. */
+void no_more_arguments(int argc, char **argv, int n);
 
 /* Text for people: control characters become '?', so that nothing a peer said moves a terminal's cursor. Kept in the arena. */
 struct str printable(struct arena *a, struct str s);

@@ -1,15 +1,23 @@
 /* control.c - a synchronous call over the control socket. */
 #include "posthouse/control.h"
 
+#include "posthouse/clock.h"
+
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#define ANSWER_MS 60000
+
+static const char other_build[] = "the running relay speaks another version: restart it after the upgrade";
+
 struct control {
 	int fd;
+	uint64_t until_mono; /* ms: when all has to be over; 0: each answer has its own time */
 	uint64_t last_call;
 	char datagram[IPC_DATAGRAM_MAX];
 };
@@ -26,75 +34,118 @@ static const char *send_message(struct control *c, enum msg_type type, uint64_t 
 	return n < 0 ? "the relay does not take the request" : NULL;
 }
 
-/* The next message of the relay; NULL: *why_out. */
-static union ipc_message *receive_message(struct control *c, struct arena *a, enum msg_type *type_out, const char **why_out)
+static int left_ms(const struct control *c)
 {
-	union ipc_message *m;
-	ssize_t n;
+	uint64_t now = clock_mono_ms();
+
+	if (c->until_mono == 0)
+		return ANSWER_MS;
+	return now < c->until_mono ? (int)(c->until_mono - now) : 0;
+}
+
+/* One datagram; -1 with errno, ETIMEDOUT when the time is over. */
+static ssize_t receive_datagram(struct control *c)
+{
+	struct pollfd poll_fd = { .fd = c->fd, .events = POLLIN };
+	int ready;
 
 	do
-		n = recv(c->fd, c->datagram, sizeof c->datagram, 0);
-	while (n < 0 && errno == EINTR);
+		ready = poll(&poll_fd, 1, left_ms(c));
+	while (ready < 0 && errno == EINTR);
+	if (ready <= 0) {
+		errno = ready == 0 ? ETIMEDOUT : errno;
+		return -1;
+	}
+	return recv(c->fd, c->datagram, sizeof c->datagram, 0);
+}
+
+/* The next message of the relay; NULL: *why_out, and errno is EACCES when it has closed the connection. */
+union ipc_message *control_next(struct control *c, struct arena *a, enum msg_type *type_out, const char **why_out)
+{
+	ssize_t n = receive_datagram(c);
+	union ipc_message *m;
+
 	if (n <= 0) {
-		*why_out = n == 0 ? "the relay closed the control connection (are you allowed to use it?)"
-				  : "no answer from the relay";
+		bool closed = n == 0 || errno == ECONNRESET;
+
+		*why_out =
+			closed ? "the relay closed the control connection: only root, its own user and the group posthouse-admin are let in"
+			       : "no answer from the relay";
+		errno = closed ? EACCES : ETIMEDOUT;
 		return NULL;
 	}
 	/* the views must outlive the next datagram */
 	if (!ipc_decode(a, arena_str(a, str_make(c->datagram, (size_t)n)), ROLE_CONSOLE, ROLE_CLI, false, type_out, &m)) {
-		*why_out = "the running relay speaks another version: restart it after the upgrade";
+		*why_out = other_build;
+		errno = EPROTO;
 		return NULL;
 	}
 	return m;
 }
 
+/* NULL, or what is wrong, with errno. The relay's hello comes unasked; who is not let in may find the connection closed already. */
 static const char *greet(struct control *c)
 {
 	struct msg_hello hello = { .role = ROLE_CLI, .incarnation = 1, .table_hash = ipc_table_hash() };
 	struct arena a = { 0 };
 	enum msg_type type;
-	const char *why = send_message(c, MSG_hello, 0, &hello);
-	union ipc_message *m = why ? NULL : receive_message(c, &a, &type, &why);
+	const char *why = NULL;
+	union ipc_message *m;
 
-	if (m && (type != MSG_hello || m->hello.table_hash != hello.table_hash))
-		why = "the running relay speaks another version: restart it after the upgrade";
+	(void)send_message(c, MSG_hello, 0, &hello);
+	m = control_next(c, &a, &type, &why);
+	if (m && (type != MSG_hello || m->hello.table_hash != hello.table_hash)) {
+		why = other_build;
+		errno = EPROTO;
+	}
 	arena_fini(&a);
 	return why;
 }
 
-struct control *control_open(struct str socket_path, const char **why_out)
+/* A connected socket, or -1 with errno. */
+static int connect_to(struct str socket_path, uint64_t limit_ms)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct timeval limit = { .tv_sec = 60 };
-	struct control *c;
+	struct timeval limit = { .tv_sec = (time_t)(limit_ms / 1000), .tv_usec = (suseconds_t)(limit_ms % 1000) * 1000 };
 	int fd, error;
 
 	if (socket_path.n >= sizeof address.sun_path) {
-		*why_out = "the path of the control socket is too long";
 		errno = ENAMETOOLONG;
-		return NULL;
+		return -1;
 	}
 	memcpy(address.sun_path, socket_path.p, socket_path.n);
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
-		error = errno;
-		*why_out = strerror(error);
-		if (fd >= 0)
-			close(fd);
-		errno = error;
+	if (fd < 0)
+		return -1;
+	/* also of connect(), which waits while the relay's queue of connections is full */
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+	if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+		return fd;
+	error = errno == EAGAIN ? ETIMEDOUT : errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+struct control *control_open(struct str socket_path, uint64_t within_ms, const char **why_out)
+{
+	int fd = connect_to(socket_path, within_ms ? within_ms : ANSWER_MS), error;
+	struct control *c;
+
+	if (fd < 0) {
+		*why_out = strerror(errno);
 		return NULL;
 	}
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 	c = NEW(struct control);
 	c->fd = fd;
+	c->until_mono = within_ms ? clock_mono_ms() + within_ms : 0;
 	*why_out = greet(c);
-	if (*why_out) {
-		control_close(c);
-		errno = EPROTO;
-		return NULL;
-	}
-	return c;
+	if (!*why_out)
+		return c;
+	error = errno;
+	control_close(c);
+	errno = error;
+	return NULL;
 }
 
 void control_close(struct control *c)
@@ -105,17 +156,20 @@ void control_close(struct control *c)
 	free(c);
 }
 
+uint64_t control_send(struct control *c, enum msg_type request, const void *message, const char **why_out)
+{
+	*why_out = send_message(c, request, ++c->last_call, message);
+	return *why_out ? 0 : c->last_call;
+}
+
 bool control_call(struct control *c, enum msg_type request, const void *message, enum msg_type reply, struct arena *a,
 		  union ipc_message **reply_out, const char **why_out)
 {
-	uint64_t call = ++c->last_call;
+	uint64_t call = control_send(c, request, message, why_out);
 	enum msg_type type;
 
-	*why_out = send_message(c, request, call, message);
-	while (!*why_out) {
-		*reply_out = receive_message(c, a, &type, why_out);
-		if (*reply_out && type == reply && (*reply_out)->call == call)
+	while (call && (*reply_out = control_next(c, a, &type, why_out)))
+		if (type == reply && (*reply_out)->call == call)
 			return true;
-	}
 	return false;
 }

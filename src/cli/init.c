@@ -6,6 +6,7 @@
 #include "user.h"
 
 #include "posthouse/accounts.h"
+#include "posthouse/directory.h"
 #include "posthouse/log.h"
 
 #include <errno.h>
@@ -53,13 +54,19 @@ static void made(struct init *t, const char *path)
 	t->created[t->created_n++] = path;
 }
 
+/* The exit code for what could not be made. */
+static int cannot(int error)
+{
+	return error == EACCES || error == EPERM ? EX_NOPERM : EX_CANTCREAT;
+}
+
 FILE *init_create(struct init *t, const char *path, mode_t mode)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	FILE *file;
 
 	if (fd < 0)
-		init_fail(t, EX_CANTCREAT, "%s: %s", path, strerror(errno));
+		init_fail(t, cannot(errno), "%s: %s", path, strerror(errno));
 	made(t, path);
 	file = fdopen(fd, "w");
 	if (!file)
@@ -90,6 +97,25 @@ static void refuse_existing(struct init *t)
 		init_fail(t, EX_CANTCREAT, "%s exists already and is no directory; nothing was changed", t->state_dir);
 }
 
+/* One that is there is given to the relay's user when it is root's and empty, as one made by hand is. */
+static void make_state_dir(struct init *t)
+{
+	struct stat st;
+	bool missing = lstat(t->state_dir, &st) != 0;
+	int error = 0;
+
+	if (!missing)
+		error = t->user ? directory_give(t->state_dir, t->user->pw_uid, t->user->pw_gid) : 0;
+	else if (t->user)
+		error = directory_make_for(t->state_dir, t->user->pw_uid, t->user->pw_gid);
+	else if (mkdir(t->state_dir, 0700) != 0)
+		error = errno;
+	if (error)
+		init_fail(t, cannot(error), "%s: %s", t->state_dir, strerror(error));
+	if (missing)
+		made(t, t->state_dir);
+}
+
 /* The directory of the configuration may be missing, not what is above it. */
 static void make_directories(struct init *t)
 {
@@ -98,7 +124,7 @@ static void make_directories(struct init *t)
 	if (mkdir(t->directory, 0755) == 0)
 		made(t, t->directory);
 	else if (errno != EEXIST)
-		init_fail(t, EX_CANTCREAT, "%s: %s", t->directory, strerror(errno));
+		init_fail(t, cannot(errno), "%s: %s", t->directory, strerror(errno));
 	real = realpath(t->directory, NULL);
 	if (!real)
 		init_fail(t, EX_CANTCREAT, "%s: %s", t->directory, strerror(errno));
@@ -114,12 +140,7 @@ static void make_directories(struct init *t)
 				   arena_printf(&t->arena, "dkim-%.*s-%.*s.key", STR_ARG(t->domain), STR_ARG(t->selector)));
 	t->accounts = init_path_in(t, t->state_dir, S("accounts"));
 	refuse_existing(t);
-	if (mkdir(t->state_dir, 0700) == 0)
-		made(t, t->state_dir);
-	else if (errno != EEXIST)
-		init_fail(t, EX_CANTCREAT, "%s: %s", t->state_dir, strerror(errno));
-	if (t->user && chown(t->state_dir, t->user->pw_uid, t->user->pw_gid) != 0)
-		init_fail(t, EX_CANTCREAT, "%s: %s", t->state_dir, strerror(errno));
+	make_state_dir(t);
 }
 
 /* ---- the first account ---- */
@@ -177,9 +198,11 @@ int command_init(int argc, char **argv, const char *config_path)
 	add_account(&t);
 	init_write_config(&t);
 	init_print_summary(&t);
+	if (fflush(stdout) != 0 || ferror(stdout)) /* the password may be in it, and nowhere else */
+		init_fail(&t, EX_IOERR, "the output cannot be written, so all is removed again: %s", strerror(errno));
 	EVP_PKEY_free(t.tls_pkey);
 	EVP_PKEY_free(t.dkim_pkey);
 	secret_fini(&t.password);
 	arena_fini(&t.arena);
-	return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+	return EX_OK;
 }

@@ -152,7 +152,7 @@ int command_limits(int argc, char **argv, const char *config_path)
 
 	if (strcmp(verb, "help") == 0)
 		return usage(stdout, EX_OK);
-	if ((!resets && strcmp(verb, "show") != 0) || argc > 3)
+	if ((!resets && strcmp(verb, "show") != 0) || argc > 3 || (argc == 3 && argv[2][0] == '-'))
 		return usage(stderr, EX_USAGE);
 	if (resets && (argc == 3) == all)
 		die(EX_USAGE, "limits reset: whose? A login, an address, or --all");

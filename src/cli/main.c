@@ -3,12 +3,14 @@
 
 #include "posthouse/log.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 
 static int command_version(int argc, char **argv, const char *config_path)
 {
+	no_more_arguments(argc, argv, 1);
 	printf("posthouse %s\n", POSTHOUSE_VERSION);
 	return EX_OK;
 }
@@ -46,6 +48,7 @@ static const struct command {
 
 static int command_help(int argc, char **argv, const char *config_path)
 {
+	no_more_arguments(argc, argv, 1);
 	printf("posthouse [-c FILE] COMMAND\n\n"
 	       "An authenticated mail submission relay. FILE is /etc/posthouse/posthouse.conf unless given.\n"
 	       "Listing commands take --json. Exit codes are those of sysexits(3).\n\n");
@@ -59,22 +62,46 @@ static int command_help(int argc, char **argv, const char *config_path)
 	return EX_OK;
 }
 
+static const struct command *find_command(const char *name)
+{
+	static const char *const also[][2] = { { "--help", "help" }, { "-h", "help" }, { "--version", "version" } };
+
+	for (size_t i = 0; i < sizeof also / sizeof also[0]; i++)
+		if (strcmp(name, also[i][0]) == 0)
+			name = also[i][1];
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+		if (strcmp(name, commands[i].name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+/* What was printed has to arrive: a full device is an error, not a shorter list. */
+static int end_output(int code)
+{
+	bool written = ferror(stdout) == 0;
+
+	if (fflush(stdout) != 0 || !written) {
+		fprintf(stderr, "posthouse: the output cannot be written: %s\n", strerror(errno));
+		return code == EX_OK ? EX_IOERR : code;
+	}
+	return code;
+}
+
 int main(int argc, char **argv)
 {
 	const char *config_path = "/etc/posthouse/posthouse.conf";
+	const struct command *command;
 	int first = 1;
 
-	if (argc > 2 && strcmp(argv[1], "-c") == 0) {
+	if (argc > 1 && strcmp(argv[1], "-c") == 0) {
+		if (argc < 3)
+			die(EX_USAGE, "-c wants the path of a configuration file");
 		config_path = argv[2];
 		first = 3;
 	}
-	if (first < argc && (strcmp(argv[first], "--help") == 0 || strcmp(argv[first], "-h") == 0))
-		return command_help(argc, argv, config_path);
-	if (first < argc && strcmp(argv[first], "--version") == 0)
-		return command_version(argc, argv, config_path);
-	for (size_t i = 0; first < argc && i < sizeof commands / sizeof commands[0]; i++)
-		if (strcmp(argv[first], commands[i].name) == 0)
-			return commands[i].run(argc - first, argv + first, config_path);
+	command = first < argc ? find_command(argv[first]) : NULL;
+	if (command)
+		return end_output(command->run(argc - first, argv + first, config_path));
 	if (first < argc)
 		fprintf(stderr, "posthouse: there is no command \"%s\"; `posthouse help` lists them\n", argv[first]);
 	else

@@ -12,7 +12,7 @@
 #include <sysexits.h>
 #include <time.h>
 
-void session_open(struct session *s, const char *config_path)
+void session_open_within(struct session *s, const char *config_path, uint64_t within_ms)
 {
 	struct config_faults faults = { 0 };
 	struct config *c = config_load(config_path, &faults);
@@ -22,13 +22,18 @@ void session_open(struct session *s, const char *config_path)
 	/* a half-edited file must not keep anybody from asking: only the path of the socket is needed */
 	if (c->control.n == 0)
 		die(EX_CONFIG, "%s cannot be read: `posthouse -c %s check` says more", config_path, config_path);
-	s->control = control_open(c->control, &why);
+	s->control = control_open(c->control, within_ms, &why);
 	if (!s->control && (errno == ENOENT || errno == ECONNREFUSED))
 		die(EX_UNAVAILABLE, "no relay is running here (%.*s: %s)", STR_ARG(c->control), why);
 	if (!s->control)
 		die(errno == EACCES ? EX_NOPERM : EX_UNAVAILABLE, "%.*s: %s", STR_ARG(c->control), why);
 	s->realm = arena_str(&s->arena, c->auth.realm);
 	config_free(c);
+}
+
+void session_open(struct session *s, const char *config_path)
+{
+	session_open_within(s, config_path, 0);
 }
 
 struct str session_login(struct session *s, struct str who)
@@ -47,6 +52,17 @@ void session_close(struct session *s)
 	arena_fini(&s->arena);
 }
 
+static int exit_code(enum msg_type request, struct verdict v)
+{
+	if (v.class == OK)
+		return EX_OK;
+	if (v.class == TEMP)
+		return EX_TEMPFAIL;
+	if (request == MSG_reload)
+		return EX_CONFIG;
+	return v.code == 550 ? EX_DATAERR : EX_UNAVAILABLE;
+}
+
 union ipc_message *session_ask(struct session *s, enum msg_type request, const void *message, enum msg_type reply)
 {
 	union ipc_message *answer;
@@ -58,10 +74,7 @@ union ipc_message *session_ask(struct session *s, enum msg_type request, const v
 	/* every reply begins with its call and its verdict */
 	v = answer->reloaded.verdict;
 	if (v.class != OK)
-		die(v.class == TEMP ? EX_TEMPFAIL
-		    : v.code == 550 ? EX_DATAERR
-				    : EX_UNAVAILABLE,
-		    "%.*s", STR_ARG(printable(&s->arena, v.text)));
+		die(exit_code(request, v), "%.*s", STR_ARG(printable(&s->arena, v.text)));
 	return answer;
 }
 
@@ -84,16 +97,32 @@ bool take_flag(int *argc, char **argv, const char *flag)
 
 const char *take_option(int *argc, char **argv, const char *name)
 {
-	for (int i = 1; i < *argc; i++)
-		if (strcmp(argv[i], name) == 0) {
-			const char *value = argv[i + 1];
+	size_t n = strlen(name);
 
-			if (i + 1 >= *argc)
-				die(EX_USAGE, "%s wants a value", name);
-			take_out(argc, argv, i, 2);
+	for (int i = 1; i < *argc; i++) {
+		const char *value;
+
+		if (strncmp(argv[i], name, n) != 0 || (argv[i][n] != '=' && argv[i][n] != '\0'))
+			continue;
+		if (argv[i][n] == '=') {
+			value = argv[i] + n + 1;
+			take_out(argc, argv, i, 1);
 			return value;
 		}
+		if (i + 1 >= *argc)
+			die(EX_USAGE, "%s wants a value", name);
+		value = argv[i + 1];
+		take_out(argc, argv, i, 2);
+		return value;
+	}
 	return NULL;
+}
+
+void no_more_arguments(int argc, char **argv, int n)
+{
+	if (argc > n)
+		die(EX_USAGE, "unexpected argument %s; `posthouse help` lists the commands, posthouse(8) their arguments",
+		    argv[n]);
 }
 
 struct str printable(struct arena *a, struct str s)

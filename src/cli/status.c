@@ -7,18 +7,96 @@
 #include <stdio.h>
 #include <sysexits.h>
 
-/* A role that does not answer is shown as such: status must work when things do not. */
-static const struct msg_stats_are *role_stats(struct session *s, const struct rec_role_state *r)
-{
-	struct msg_stats ask = { .role = r->role, .index = r->index };
-	union ipc_message *answer;
-	const char *why;
+#define WITHIN_MS  1700 /* for everything: who watches the relay by this command waits 2 s */
+#define FAULTS_MAX 80
 
-	if (r->role == ROLE_CONSOLE)
-		return NULL;
-	if (!control_call(s->control, MSG_stats, &ask, MSG_stats_are, &s->arena, &answer, &why))
-		die(EX_UNAVAILABLE, "%s", why);
-	return answer->stats_are.verdict.class == OK ? &answer->stats_are : NULL;
+/* What the relay says of itself, and what is wrong with it. */
+struct overview {
+	const struct msg_status_is *relay;
+	const struct msg_stats_are **stats; /* of each role, NULL: it does not answer */
+	uint64_t *calls;
+	bool queue_answered; /* its store, that is: the role itself can be well while its disk hangs */
+	uint64_t oldest_at;  /* of the messages that wait, ms UTC; 0: none waits */
+	struct str faults[FAULTS_MAX];
+	size_t faults_n;
+};
+
+static void add_fault(struct overview *o, struct str text)
+{
+	if (o->faults_n < FAULTS_MAX)
+		o->faults[o->faults_n++] = text;
+}
+
+/* All are asked at once; the value is how many answers are to come. */
+static size_t ask_roles(struct session *s, struct overview *o, uint64_t *page_call_out)
+{
+	const struct msg_queue_page oldest = { .max = 1 };
+	const char *why;
+	size_t n = 0;
+
+	for (size_t i = 0; i < o->relay->roles.n; i++) {
+		const struct rec_role_state *r = &o->relay->roles.at[i];
+		struct msg_stats ask = { .role = r->role, .index = r->index };
+
+		if (r->role != ROLE_CONSOLE) /* it passes all this on, so it works */
+			o->calls[i] = control_send(s->control, MSG_stats, &ask, &why);
+		n += o->calls[i] != 0;
+	}
+	*page_call_out = control_send(s->control, MSG_queue_page, &oldest, &why);
+	return n + (*page_call_out != 0);
+}
+
+static void take_answer(struct overview *o, enum msg_type type, const union ipc_message *m, uint64_t page_call)
+{
+	for (size_t i = 0; type == MSG_stats_are && i < o->relay->roles.n; i++)
+		if (o->calls[i] == m->call && m->stats_are.verdict.class == OK)
+			o->stats[i] = &m->stats_are;
+	if (type != MSG_queue_rows || m->call != page_call || m->queue_rows.verdict.class != OK)
+		return;
+	o->queue_answered = true;
+	if (m->queue_rows.rows.n > 0)
+		o->oldest_at = m->queue_rows.rows.at[0].received_at;
+}
+
+static void look_for_faults(struct session *s, struct overview *o)
+{
+	for (size_t i = 0; i < o->relay->roles.n; i++) {
+		const struct rec_role_state *r = &o->relay->roles.at[i];
+		const char *name = role_name((enum role_id)r->role);
+		const struct msg_stats_are *stats = o->stats[i];
+
+		if (!r->ready)
+			add_fault(o, arena_printf(&s->arena, "%s %llu is not ready", name, (unsigned long long)r->index));
+		else if (!stats && r->role != ROLE_CONSOLE)
+			add_fault(o, arena_printf(&s->arena, "%s %llu does not answer", name, (unsigned long long)r->index));
+		for (size_t k = 0; stats && r->role == ROLE_QUEUE && k < stats->stats.n; k++)
+			if (str_eq(stats->stats.at[k].name, S("takes_mail")) && stats->stats.at[k].value == 0)
+				add_fault(o, arena_printf(&s->arena, "the queue takes no mail: %.*s",
+							  STR_ARG(stats->stats.at[k].text)));
+	}
+	if (!o->queue_answered)
+		add_fault(o, S("the queue does not answer"));
+}
+
+/* A role that does not answer is shown as such: status must work when things do not. */
+static void look(struct session *s, struct overview *o)
+{
+	uint64_t page_call;
+	size_t waiting;
+
+	o->relay = &session_ask(s, MSG_status, &(struct msg_status){ 0 }, MSG_status_is)->status_is;
+	o->stats = ARENA_ARRAY(&s->arena, const struct msg_stats_are *, o->relay->roles.n + 1);
+	o->calls = ARENA_ARRAY(&s->arena, uint64_t, o->relay->roles.n + 1);
+	for (waiting = ask_roles(s, o, &page_call); waiting > 0; waiting--) {
+		enum msg_type type;
+		const char *why;
+		const union ipc_message *m = control_next(s->control, &s->arena, &type, &why);
+
+		if (!m)
+			break;
+		take_answer(o, type, m, page_call);
+	}
+	look_for_faults(s, o);
 }
 
 /* A row of the queue's figures that speaks of a next hop, "gate upstream:isp" or "limit upstream:isp 30/1m": what follows the word. */
@@ -102,27 +180,31 @@ static void print_role(struct session *s, const struct rec_role_state *r, const 
 	}
 }
 
-/* The next hops first: that is where mail waits. */
-static void print_status(struct session *s, const struct msg_status_is *m, uint64_t now)
+/* What is wrong first, then the next hops: that is where mail waits. */
+static void print_status(struct session *s, const struct overview *o, uint64_t now)
 {
-	const struct msg_stats_are **stats = ARENA_ARRAY(&s->arena, const struct msg_stats_are *, m->roles.n + 1);
+	const struct msg_status_is *m = o->relay;
 
 	printf("posthouse %.*s, up %.*s, configuration %llu\n", STR_ARG(m->version),
 	       STR_ARG(since_text(&s->arena, now, m->started_at)), (unsigned long long)m->generation);
-	for (size_t i = 0; i < m->roles.n; i++) {
-		stats[i] = role_stats(s, &m->roles.at[i]);
-		if (stats[i] && m->roles.at[i].role == ROLE_QUEUE) {
-			print_trouble(&s->arena, stats[i]);
-			print_next_hops(&s->arena, stats[i], now);
-		}
-	}
+	for (size_t i = 0; i < o->faults_n; i++)
+		printf("FAULT: %.*s\n", STR_ARG(printable(&s->arena, o->faults[i])));
+	if (o->oldest_at)
+		printf("the oldest message has been waiting for %.*s\n",
+		       STR_ARG(since_text(&s->arena, now, o->oldest_at)));
+	else if (o->queue_answered)
+		printf("no message waits\n");
 	for (size_t i = 0; i < m->roles.n; i++)
-		print_role(s, &m->roles.at[i], stats[i], now);
+		if (o->stats[i] && m->roles.at[i].role == ROLE_QUEUE) {
+			print_trouble(&s->arena, o->stats[i]);
+			print_next_hops(&s->arena, o->stats[i], now);
+		}
+	for (size_t i = 0; i < m->roles.n; i++)
+		print_role(s, &m->roles.at[i], o->stats[i], now);
 }
 
-static json_t *role_json(struct session *s, const struct rec_role_state *r)
+static json_t *role_json(struct session *s, const struct rec_role_state *r, const struct msg_stats_are *stats)
 {
-	const struct msg_stats_are *stats = role_stats(s, r);
 	json_t *figures = json_object();
 
 	for (size_t i = 0; stats && i < stats->stats.n; i++) {
@@ -133,38 +215,50 @@ static json_t *role_json(struct session *s, const struct rec_role_state *r)
 				    t->text.n ? json_pack("{s:I, s:o}", "value", (json_int_t)t->value, "text", json_text(t->text))
 					      : json_integer((json_int_t)t->value));
 	}
-	return json_pack("{s:s, s:I, s:I, s:b, s:I, s:o}", "role", role_name((enum role_id)r->role), "index",
-			 (json_int_t)r->index, "pid", (json_int_t)r->pid, "ready", (int)r->ready, "started_at",
-			 (json_int_t)r->started_at, "figures", figures);
+	return json_pack("{s:s, s:I, s:I, s:b, s:b, s:I, s:o}", "role", role_name((enum role_id)r->role), "index",
+			 (json_int_t)r->index, "pid", (json_int_t)r->pid, "ready", (int)r->ready, "answers",
+			 stats || r->role == ROLE_CONSOLE, "started_at", (json_int_t)r->started_at, "figures", figures);
+}
+
+static void print_status_json(struct session *s, const struct overview *o, uint64_t now)
+{
+	const struct msg_status_is *m = o->relay;
+	json_t *roles = json_array(), *faults = json_array();
+
+	for (size_t i = 0; i < m->roles.n; i++)
+		json_array_append_new(roles, role_json(s, &m->roles.at[i], o->stats[i]));
+	for (size_t i = 0; i < o->faults_n; i++)
+		json_array_append_new(faults, json_text(o->faults[i]));
+	json_print(json_pack("{s:o, s:I, s:I, s:o, s:I, s:I, s:o}", "version", json_text(m->version), "started_at",
+			     (json_int_t)m->started_at, "generation", (json_int_t)m->generation, "faults", faults, "oldest_at",
+			     (json_int_t)o->oldest_at, "oldest_age_ms",
+			     (json_int_t)(o->oldest_at && now > o->oldest_at ? now - o->oldest_at : 0), "roles", roles));
 }
 
 int command_status(int argc, char **argv, const char *config_path)
 {
 	bool json = take_flag(&argc, argv, "--json");
-	const struct msg_status_is *m;
-	uint64_t now = clock_now_ms();
+	struct overview o = { 0 };
 	struct session s;
+	int code;
 
-	session_open(&s, config_path);
-	m = &session_ask(&s, MSG_status, &(struct msg_status){ 0 }, MSG_status_is)->status_is;
-	if (json) {
-		json_t *roles = json_array();
-
-		for (size_t i = 0; i < m->roles.n; i++)
-			json_array_append_new(roles, role_json(&s, &m->roles.at[i]));
-		json_print(json_pack("{s:o, s:I, s:I, s:o}", "version", json_text(m->version), "started_at",
-				     (json_int_t)m->started_at, "generation", (json_int_t)m->generation, "roles", roles));
-	} else {
-		print_status(&s, m, now);
-	}
+	no_more_arguments(argc, argv, 1);
+	session_open_within(&s, config_path, WITHIN_MS);
+	look(&s, &o);
+	if (json)
+		print_status_json(&s, &o, clock_now_ms());
+	else
+		print_status(&s, &o, clock_now_ms());
+	code = o.faults_n > 0 ? EX_UNAVAILABLE : EX_OK;
 	session_close(&s);
-	return EX_OK;
+	return code;
 }
 
 int command_reload(int argc, char **argv, const char *config_path)
 {
 	struct session s;
 
+	no_more_arguments(argc, argv, 1);
 	session_open(&s, config_path);
 	session_ask(&s, MSG_reload, &(struct msg_reload){ 0 }, MSG_reloaded);
 	printf("the configuration was reloaded\n");

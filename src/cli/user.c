@@ -14,9 +14,7 @@ static int exit_code(struct verdict v)
 {
 	if (v.class == OK)
 		return EX_OK;
-	if (v.class == TEMP)
-		return EX_TEMPFAIL;
-	return str_eq(v.enhanced, S("5.1.1")) ? EX_NOUSER : EX_DATAERR;
+	return v.class == TEMP ? EX_TEMPFAIL : EX_DATAERR;
 }
 
 static int run_change(struct user_command *u, bool generated)
@@ -178,7 +176,7 @@ int command_user(int argc, char **argv, const char *config_path)
 	const char *expires = take_option(&argc, argv, "--expires");
 	int code;
 
-	if (argc < 2 || argc > 3 || (generate && from_stdin))
+	if (argc < 2 || argc > 3 || argv[argc - 1][0] == '-' || (generate && from_stdin))
 		return usage();
 	list = strcmp(argv[1], "list") == 0;
 	for (int i = ACCOUNT_ADD; i <= ACCOUNT_REMOVE; i++)

@@ -3,6 +3,7 @@
  * in there ever belongs to root. A password never leaves this process: only its verifier does. */
 #include "user.h"
 
+#include "posthouse/directory.h"
 #include "posthouse/log.h"
 
 #include <errno.h>
@@ -24,12 +25,14 @@ bool become_user(const struct passwd *user)
 /* The state directory as it would be after the first start. */
 static void make_state_dir(const char *path, const struct passwd *user)
 {
-	if (mkdir(path, 0700) == 0) {
-		if (user && chown(path, user->pw_uid, user->pw_gid) != 0)
-			die(EX_CANTCREAT, "%s: %s", path, strerror(errno));
-	} else if (errno != EEXIST) {
-		die(errno == EACCES ? EX_NOPERM : EX_CANTCREAT, "%s: %s", path, strerror(errno));
-	}
+	int error = 0;
+
+	if (user)
+		error = directory_make_for(path, user->pw_uid, user->pw_gid);
+	else if (mkdir(path, 0700) != 0 && errno != EEXIST)
+		error = errno;
+	if (error)
+		die(error == EACCES || error == EPERM ? EX_NOPERM : EX_CANTCREAT, "%s: %s", path, strerror(error));
 }
 
 /* No relay runs: become its user and hold its lock until we end. */
@@ -60,7 +63,7 @@ void connect_or_take_over(struct user_command *u)
 {
 	const char *why;
 
-	u->control = control_open(u->config->control, &why);
+	u->control = control_open(u->config->control, 0, &why);
 	if (u->control)
 		return;
 	if (errno != ENOENT && errno != ECONNREFUSED)

@@ -37,6 +37,7 @@ void config_free(struct config *c)
 	if (!c)
 		return;
 	wipe_rows(0, config_keys_n, c);
+	wipe_text(&c->source);
 	arena_fini(&c->arena);
 	free(c);
 }

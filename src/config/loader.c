@@ -162,27 +162,68 @@ static void set_dir(struct loader *l)
 	free(absolute);
 }
 
+static void loader_begin(struct loader *l, struct config *c, struct str file, struct config_faults *faults)
+{
+	*faults = (struct config_faults){ 0 };
+	*l = (struct loader){ .config = c, .arena = &c->arena, .faults = faults };
+	l->file = c->file = arena_str(l->arena, file);
+	set_dir(l);
+	config_init(&l->tree);
+}
+
+/* The text stays with the configuration, with the places that its lines come from. */
+static void keep_source(struct loader *l)
+{
+	struct config *c = l->config;
+
+	c->source = arena_str(l->arena, buf_view(&l->text));
+	c->source_runs = ARENA_ARRAY(l->arena, struct source_run, l->runs_n + 1);
+	c->source_runs_n = l->runs_n;
+	for (size_t i = 0; i < l->runs_n; i++)
+		c->source_runs[i] = l->runs[i];
+}
+
+/* From the text on; ends the loader. */
+static struct config *loader_finish(struct loader *l)
+{
+	keep_source(l);
+	if (!l->serious && parse(l)) {
+		values_load(l);
+		checks_run(l);
+		keys_load(l);
+	} else {
+		rescue(l);
+	}
+	wipe_tree(config_root_setting(&l->tree));
+	config_destroy(&l->tree);
+	if (l->text.p)
+		wipe(l->text.p, l->text.capacity);
+	buf_fini(&l->text);
+	free(l->runs);
+	sort_faults(l->faults);
+	return l->config;
+}
+
 struct config *config_load(const char *path, struct config_faults *faults_out)
 {
-	struct config *c = NEW(struct config);
-	struct loader l = { .config = c, .arena = &c->arena, .faults = faults_out };
+	struct loader l;
 
-	*faults_out = (struct config_faults){ 0 };
-	l.file = c->file = arena_str(l.arena, str_of(path));
-	set_dir(&l);
-	config_init(&l.tree);
+	loader_begin(&l, NEW(struct config), str_of(path), faults_out);
 	source_read(&l);
-	if (!l.serious && parse(&l)) {
-		values_load(&l);
-		checks_run(&l);
-		keys_load(&l);
+	return loader_finish(&l);
+}
+
+struct config *config_load_again(const struct config *old, struct config_faults *faults_out)
+{
+	struct loader l;
+
+	loader_begin(&l, NEW(struct config), old->file, faults_out);
+	buf_init(&l.text, old->source.n + 1);
+	buf_add(&l.text, old->source);
+	l.runs = xcalloc(old->source_runs_n + 1, sizeof(*l.runs));
+	for (l.runs_n = 0; l.runs_n < old->source_runs_n; l.runs_n++) {
+		l.runs[l.runs_n] = old->source_runs[l.runs_n];
+		l.runs[l.runs_n].file = arena_str(l.arena, l.runs[l.runs_n].file);
 	}
-	wipe_tree(config_root_setting(&l.tree));
-	config_destroy(&l.tree);
-	if (l.text.p)
-		wipe(l.text.p, l.text.capacity);
-	buf_fini(&l.text);
-	free(l.runs);
-	sort_faults(faults_out);
-	return c;
+	return loader_finish(&l);
 }

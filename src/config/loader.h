@@ -97,4 +97,7 @@ void routes_check(struct loader *l);
 /* ---- keys.c: files with keys and certificates; the only place that knows OpenSSL ---- */
 void keys_load(struct loader *l);
 
+/* ---- rescue.c: of a text that cannot be parsed, the keys by which the command line finds the relay ---- */
+void rescue(struct loader *l);
+
 #endif

@@ -147,7 +147,7 @@ static void copy_text(struct scan *s)
 		n += peek(s, n) == '\\' && peek(s, n + 1) != '\n' ? 2 : 1;
 	if (peek(s, n) != '"' || s->at + n >= s->text.n) {
 		fault_at(s->l, s->file, s->line, false, "expected a closing quote on the line where the text begins");
-		s->at = s->text.n; /* from here on, inside and outside of texts would be exchanged */
+		copy(s, s->text.n - s->at); /* unread: from here on, inside and outside of texts would be exchanged */
 		return;
 	}
 	copy(s, n + 1);

@@ -1,5 +1,6 @@
 /* console.c - the administrator's requests: who asks is checked, then each request goes to the role that knows, and its answer back.
  * Nothing is decided here. */
+#include "posthouse/clock.h"
 #include "posthouse/log.h"
 #include "posthouse/role.h"
 
@@ -12,7 +13,9 @@
 
 #define CLIENTS_MAX     32
 #define ACCEPT_PAUSE_MS 1000
+#define REFUSED_LOG_MS  60000
 #define ADMIN_GROUP     "posthouse-admin"
+#define GROUPS_MAX      65536 /* Linux's NGROUPS_MAX */
 
 struct console {
 	struct role *role;
@@ -125,14 +128,37 @@ static const struct ipc_handlers client_handlers = {
 };
 
 /* ---- clients ---- */
-static bool is_admin_group(gid_t gid)
+/* Is the process in the group, as its first one or as a further one? */
+static bool is_admin(int fd, gid_t first)
 {
 	struct group *group = getgrnam(ADMIN_GROUP);
+	static gid_t further[GROUPS_MAX];
+	socklen_t n = sizeof further;
 
-	return group && group->gr_gid == gid;
+	if (!group || group->gr_gid == first)
+		return group != NULL;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, further, &n) != 0)
+		return false;
+	for (size_t i = 0; i < n / sizeof further[0]; i++)
+		if (further[i] == group->gr_gid)
+			return true;
+	return false;
 }
 
-/* root, whoever we run as, or a process whose group is posthouse-admin: the kernel says who it is. */
+/* Whoever tries again and again gets one line a minute. */
+static void log_refusal(const struct ucred *who)
+{
+	static uint64_t logged_mono;
+	static uid_t logged_uid;
+
+	if (logged_mono && logged_uid == who->uid && clock_mono_ms() - logged_mono < REFUSED_LOG_MS)
+		return;
+	logged_mono = clock_mono_ms();
+	logged_uid = who->uid;
+	log_warning(NULL, "console.refused", kv("uid", (unsigned)who->uid), kv("pid", (int)who->pid));
+}
+
+/* root, whoever we run as, or a process in the group posthouse-admin: the kernel says who it is. Everybody can connect. */
 static bool is_allowed(int fd)
 {
 	struct ucred who;
@@ -140,9 +166,9 @@ static bool is_allowed(int fd)
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) != 0)
 		return false;
-	if (who.uid == 0 || who.uid == geteuid() || is_admin_group(who.gid))
+	if (who.uid == 0 || who.uid == geteuid() || is_admin(fd, who.gid))
 		return true;
-	log_warning(NULL, "console.refused", kv("uid", (unsigned)who.uid), kv("pid", (int)who.pid));
+	log_refusal(&who);
 	return false;
 }
 

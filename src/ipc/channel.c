@@ -15,6 +15,8 @@
 #define CONTROL_BYTES_MAX  (32 * 1024 * 1024) /* control messages that wait for a peer: bulk ones are bounded by the credit */
 #define DATAGRAMS_PER_TURN 64                 /* then the loop's other work has its turn */
 
+const char channel_other_build[] = "restart after upgrade: the peer's messages differ";
+
 /* A datagram that the kernel did not take yet. */
 struct datagram {
 	struct list link;
@@ -240,7 +242,7 @@ bool ipc_send(struct channel *ch, enum msg_type type, uint64_t call, const void 
 static void receive_hello(struct channel *ch, const struct msg_hello *m)
 {
 	if (m->table_hash != ipc_table_hash())
-		channel_close(ch, "restart after upgrade: the peer's messages differ");
+		channel_close(ch, channel_other_build);
 	else if (m->role != ch->config.peer)
 		channel_close(ch, "the peer is another role");
 	else
@@ -256,8 +258,7 @@ static void receive(struct channel *ch, struct str datagram, int fd)
 	if (!ipc_decode(&ch->arena, datagram, ch->config.peer, ch->config.self, fd >= 0, &type, &m)) {
 		if (fd >= 0)
 			close(fd);
-		channel_close(ch, ch->peer_incarnation ? "the peer sent what the table forbids"
-						       : "restart after upgrade: the peer's messages differ");
+		channel_close(ch, ch->peer_incarnation ? "the peer sent what the table forbids" : channel_other_build);
 	} else if (type == MSG_hello || !ch->peer_incarnation) {
 		if (fd >= 0)
 			close(fd);

@@ -19,6 +19,7 @@
 #define REWIRE_QUICK_MS   5000
 #define REWIRES_MAX       5
 #define BACK_OFF_MAX_MS   30000
+#define SHORT_LIVES_MAX   3 /* in a row, of a program that was replaced: then it is its program's fault */
 #define ROLE_PATH_MAX     4096
 #define ENVIRONMENT_MAX   32
 
@@ -326,16 +327,6 @@ void child_start(struct child *c)
 }
 
 /* ---- ending ---- */
-void child_kill(struct child *c, int signal, const char *reason)
-{
-	if (!c->process_open)
-		return;
-	log_warning(NULL, "role.killed", kv("killed", role_name(c->role)), kv("number", c->index), kv("signal", signal),
-		    kv("reason", reason));
-	c->state = CHILD_STOPPING;
-	uv_process_kill(&c->process, signal);
-}
-
 /* The channel goes first when a role breaks the rules; a living process behind a closed channel is of no use. */
 static void on_channel_closed(void *ctx, struct channel *ch, const char *reason)
 {
@@ -343,6 +334,8 @@ static void on_channel_closed(void *ctx, struct channel *ch, const char *reason)
 
 	if (c && c->ch == ch) {
 		c->ch = NULL;
+		if (reason == channel_other_build)
+			master_outdated(c->master, c, "its messages are those of another build");
 		if (c->process_open && c->state != CHILD_STOPPING && strcmp(reason, "the peer has ended") != 0 &&
 		    strcmp(reason, "the peer has gone") != 0)
 			child_kill(c, SIGKILL, reason);
@@ -393,34 +386,16 @@ static void on_process_exit(uv_process_t *process, int64_t status, int signal)
 		log_error(NULL, "role.died", kv("dead", role_name(c->role)), kv("number", c->index), kv("pid", (int)c->pid),
 			  kv("status", (long long)status), kv("signal", signal));
 	c->failures = clock_mono_ms() - c->started_mono > LONG_LIFE_MS ? 1 : c->failures + 1;
-	ipc_cancel(NULL, c->ping);
-	c->ping = 0;
+	child_unwatch(c);
 	if (c->ch)
 		channel_close(c->ch, "the process has ended");
+	if (c->failures >= SHORT_LIVES_MAX && program_was_replaced())
+		master_outdated(m, c, "it ends at once, again and again");
 	end_partner(c);
 	uv_close((uv_handle_t *)process, on_process_closed);
 }
 
-/* ---- watching ---- */
-static void on_pong(void *ctx, struct verdict v, const struct msg_pong *m, int fd)
-{
-	struct child *c = ctx;
-
-	c->ping = 0;
-	if (v.class != OK && c->process_open && c->state == CHILD_READY && c->ch)
-		child_kill(c, SIGABRT, "no answer to a ping for 30 s");
-}
-
-void children_ping(struct master *m)
-{
-	for (size_t i = 0; i < m->children_n; i++) {
-		struct child *c = &m->children[i];
-
-		if (c->state == CHILD_READY && c->ch && !c->ping)
-			c->ping = ipc_call_ping(c->ch, &(struct msg_ping){ 0 }, -1, on_pong, c);
-	}
-}
-
+/* ---- all of them ---- */
 static void add_child(struct master *m, enum role_id role, unsigned index)
 {
 	struct child *c = &m->children[m->children_n++];
@@ -428,7 +403,8 @@ static void add_child(struct master *m, enum role_id role, unsigned index)
 	*c = (struct child){ .master = m, .role = role, .index = index };
 	uv_timer_init(m->loop, &c->back_off);
 	uv_timer_init(m->loop, &c->rewire);
-	c->back_off.data = c->rewire.data = c;
+	uv_timer_init(m->loop, &c->insist);
+	c->back_off.data = c->rewire.data = c->insist.data = c;
 }
 
 void children_init(struct master *m)

@@ -37,7 +37,8 @@ struct child {
 	uint64_t rewires; /* in quick succession */
 	uv_timer_t rewire;
 	uv_timer_t back_off;
-	uint64_t ping; /* number of the open call */
+	uv_timer_t insist; /* after SIGABRT */
+	uint64_t ping;     /* number of the open call */
 };
 
 struct master {
@@ -52,6 +53,8 @@ struct master {
 	bool drop;
 	int lock_fd;
 	int control_fd;
+	int control_dir_fd; /* the directory that the control socket is in, and its name there */
+	char *control_name;
 	struct child children[WORKERS_MAX + 8];
 	size_t children_n;
 	int *listeners; /* workers x listening sockets */
@@ -78,14 +81,23 @@ void remove_control_socket(struct master *m);
 /* ---- children.c ---- */
 void children_init(struct master *m);
 void child_start(struct child *c);
-void child_kill(struct child *c, int signal, const char *reason);
 void child_ready(struct child *c);
 /* A role says that its channel to another one has closed. If both still live in a moment, they are wired again; who needs that all the time
  * is ended, and so is a role that names a peer which the table of edges does not give it: it must not have others ended by its word. */
 void child_lost_peer(struct child *c, const struct msg_peer_lost *m);
-void children_ping(struct master *m);
 struct child *child_of(struct master *m, const struct channel *ch);
 struct child *child_find(struct master *m, enum role_id role, unsigned index);
+
+/* ---- watch.c ---- */
+/* End it; SIGABRT is followed by SIGKILL when it does not help. Its next life follows from its end. */
+void child_kill(struct child *c, int signal, const char *reason);
+void children_ping(struct master *m);
+/* Its process has ended: nothing is expected of it any more. */
+void child_unwatch(struct child *c);
+/* Is the file that we run from another one by now? */
+bool program_was_replaced(void);
+/* A role is of another build than we are: end with 75, so that the supervisor starts the new build whole. */
+void master_outdated(struct master *m, const struct child *c, const char *why);
 
 /* ---- logs.c ---- */
 /* A pipe for a child's standard error: returns the end for the child, keeps the other on the loop until it ends. */

@@ -74,6 +74,8 @@ static void on_child_configured(void *ctx, struct verdict v, const struct msg_co
 		return;
 	}
 	log_error(NULL, "role.refused", kv("refused", role_name(c->role)), kv("reason", answer.text));
+	if (answer.code == CONFIGURED_OTHER_BUILD)
+		master_outdated(c->master, c, "its configuration keys are those of another build");
 	if (!c->master->all_ready)
 		master_stop(c->master, answer.class == PERM ? EX_CONFIG : EX_TEMPFAIL);
 	else
@@ -157,10 +159,12 @@ static void finish(struct reload *r)
 	free(r);
 }
 
-static void refuse(struct reload *r, struct str who, struct str why)
+/* PERM: the configuration is at fault, TEMP: something that passes. The first one is told. */
+static void refuse(struct reload *r, enum verdict_class class, struct str who, struct str why)
 {
 	if (r->refused.class == OK)
-		r->refused = perm(0, S(""), arena_printf(&r->arena, "%.*s: %.*s", STR_ARG(who), STR_ARG(why)));
+		r->refused = (struct verdict){ .class = class,
+					       .text = arena_printf(&r->arena, "%.*s: %.*s", STR_ARG(who), STR_ARG(why)) };
 }
 
 static void on_configured(void *ctx, struct verdict v, const struct msg_configured *m, int fd)
@@ -168,9 +172,9 @@ static void on_configured(void *ctx, struct verdict v, const struct msg_configur
 	struct reload *r = ctx;
 
 	if (!m)
-		refuse(r, S("a role"), v.text);
+		refuse(r, TEMP, S("a role"), v.text);
 	else if (m->verdict.class != OK)
-		refuse(r, S("refused"), m->verdict.text);
+		refuse(r, m->verdict.class, S("refused"), m->verdict.text);
 	if (--r->waiting == 0)
 		finish(r);
 }
@@ -192,12 +196,12 @@ static void offer(struct reload *r)
 		int fd;
 
 		if (c->state != CHILD_READY || !c->ch) {
-			refuse(r, str_of(role_name(c->role)), S("is being restarted, try again"));
+			refuse(r, TEMP, str_of(role_name(c->role)), S("is being restarted, try again"));
 			continue;
 		}
 		fd = slice_fd(r->next, c->role);
 		if (fd < 0) {
-			refuse(r, str_of(role_name(c->role)), S("its slice could not be written"));
+			refuse(r, TEMP, str_of(role_name(c->role)), S("its slice could not be written"));
 			continue;
 		}
 		r->waiting++;
@@ -209,26 +213,19 @@ static void offer(struct reload *r)
 		finish(r);
 }
 
-void reload_begin(struct master *m, struct channel *ch, uint64_t call, const char *why)
+/* Offer a configuration that was just loaded (taken over) to all roles. */
+static void begin(struct master *m, struct config *next, const struct config_faults *faults, struct channel *ch, uint64_t call)
 {
-	struct config_faults faults = { 0 };
-	struct config *next;
-	const char *key;
 	struct reload *r;
+	const char *key;
 
-	log_info(NULL, "config.reloading", kv("reason", why));
-	if (m->reload || !m->all_ready || m->stopping) {
-		answer_asker(ch, call, temp(0, S(""), S("a reload, start or stop is going on: try again")));
-		return;
-	}
-	next = config_load(m->config_path, &faults);
-	if (report_faults(&faults, true)) {
+	if (report_faults(faults, true)) {
 		struct str text = S("the configuration has faults");
 
-		for (size_t i = 0; i < faults.n; i++)
-			if (!faults.at[i].warning) {
-				text = arena_printf(&next->arena, "%.*s:%u: %.*s", STR_ARG(faults.at[i].file), faults.at[i].line,
-						    STR_ARG(faults.at[i].text));
+		for (size_t i = 0; i < faults->n; i++)
+			if (!faults->at[i].warning) {
+				text = arena_printf(&next->arena, "%.*s:%u: %.*s", STR_ARG(faults->at[i].file),
+						    faults->at[i].line, STR_ARG(faults->at[i].text));
 				break;
 			}
 		answer_asker(ch, call, perm(0, S(""), text));
@@ -248,25 +245,46 @@ void reload_begin(struct master *m, struct channel *ch, uint64_t call, const cha
 	offer(r);
 }
 
+static bool may_reload(const struct master *m)
+{
+	return !m->reload && m->all_ready && !m->stopping;
+}
+
+void reload_begin(struct master *m, struct channel *ch, uint64_t call, const char *why)
+{
+	struct config_faults faults;
+	struct config *next;
+
+	log_info(NULL, "config.reloading", kv("reason", why));
+	if (!may_reload(m)) {
+		answer_asker(ch, call, temp(0, S(""), S("a reload, start or stop is going on: try again")));
+		return;
+	}
+	next = config_load(m->config_path, &faults);
+	begin(m, next, &faults, ch, call);
+}
+
 /* ---- certificates: renewed by someone else, at some time ---- */
 static struct {
 	uv_fs_poll_t polls[WATCH_MAX];
 	size_t n;
-	struct stat config_file;
 	uv_timer_t settle; /* chain and key are replaced one after the other */
 } watch;
 
-/* Only the certificates are to be taken up by themselves: a configuration file that is being edited waits for its user's word. */
+/* Only the certificates are taken up by themselves: what has been edited in the configuration file meanwhile waits for its user's word. */
 static void on_files_settled(uv_timer_t *timer)
 {
 	struct master *m = timer->data;
-	struct stat st;
+	struct config_faults faults;
+	struct config *next;
 
-	if (stat(m->config_path, &st) != 0 || st.st_ino != watch.config_file.st_ino ||
-	    st.st_mtim.tv_sec != watch.config_file.st_mtim.tv_sec || st.st_mtim.tv_nsec != watch.config_file.st_mtim.tv_nsec)
-		log_warning(NULL, "config.certificate_waits", kv("file", m->config_path));
-	else
-		reload_begin(m, NULL, 0, "a certificate file has changed");
+	if (!may_reload(m)) {
+		uv_timer_start(&watch.settle, on_files_settled, WATCH_MS, 0);
+		return;
+	}
+	log_info(NULL, "config.reloading", kv("reason", "a certificate file has changed"));
+	next = config_load_again(m->config, &faults);
+	begin(m, next, &faults, NULL, 0);
 }
 
 static void on_file_changed(uv_fs_poll_t *poll, int status, const uv_stat_t *before, const uv_stat_t *now)
@@ -279,8 +297,6 @@ void reload_watch_certificates(struct master *m)
 {
 	struct config *c = m->config;
 
-	if (stat(m->config_path, &watch.config_file) != 0)
-		log_warning(NULL, "master.failed", kv("what", m->config_path), kv("error", strerror(errno)));
 	if (!watch.settle.data) {
 		uv_timer_init(m->loop, &watch.settle);
 		watch.settle.data = m;

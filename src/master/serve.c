@@ -217,6 +217,14 @@ static void find_user(struct master *m)
 	m->drop = true;
 }
 
+/* What a service manager gives us beside an ordinary user (low ports, keys that only root can read) is master's alone: the roles that we
+ * start do not inherit it. */
+static void keep_capabilities_from_roles(void)
+{
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
+		die(EX_OSERR, "PR_CAP_AMBIENT: %s", strerror(errno));
+}
+
 static unsigned worker_count(const struct config *c)
 {
 	uint64_t n = c->submission.workers ? c->submission.workers : (uint64_t)uv_available_parallelism();
@@ -261,8 +269,11 @@ int command_serve(int argc, char **argv, const char *config_path)
 	m->started_at = clock_now_ms();
 	m->control_fd = m->lock_fd = -1;
 	umask(0077);
+	keep_capabilities_from_roles();
 	raise_descriptor_limit();
 	load(m, config_path);
+	if (machine_check(m->config) > 0)
+		exit(EX_CONFIG);
 	find_user(m);
 	m->workers = worker_count(m->config);
 	m->loop = uv_default_loop();

@@ -2,6 +2,7 @@
 #include "master.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/directory.h"
 #include "posthouse/log.h"
 #include "posthouse/net.h"
 
@@ -15,18 +16,35 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define LOCK_WAIT_MS 10000
+#define LOCK_WAIT_MS    10000
+#define CONTROL_BACKLOG 64
 
-/* Make a directory for the run_as user if it is not there. */
-static void make_directory(struct master *m, const char *path, mode_t mode)
+/* Made if it is not there, for the run_as user. */
+static void make_state_dir(struct master *m, const char *path)
 {
-	if (mkdir(path, mode) != 0) {
-		if (errno != EEXIST)
-			die(EX_CANTCREAT, "cannot make the directory %s: %s", path, strerror(errno));
-		return;
-	}
-	if (m->drop && chown(path, m->uid, m->gid) != 0)
-		die(EX_CANTCREAT, "cannot give %s to its user: %s", path, strerror(errno));
+	int error = 0;
+
+	if (m->drop)
+		error = directory_make_for(path, m->uid, m->gid);
+	else if (mkdir(path, 0700) != 0 && errno != EEXIST)
+		error = errno;
+	if (error)
+		die(EX_CANTCREAT, "cannot make the directory %s: %s", path, strerror(error));
+}
+
+/* The roles' user can write the state directory, so root opens the lock as that user: a link to another file gives nothing more. */
+static int open_lock(struct master *m, const char *path)
+{
+	int fd = m->drop ? directory_open_file_as(path, m->uid, m->gid)
+			 : open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	struct stat st;
+
+	if (fd < 0)
+		die(errno == EACCES || errno == EROFS ? EX_CONFIG : EX_CANTCREAT,
+		    "%s: the lock of state_dir cannot be opened: %s", path, strerror(errno));
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1)
+		die(EX_CANTCREAT, "%s: expected a regular file with one link: remove it", path);
+	return fd;
 }
 
 void lock_state_dir(struct master *m)
@@ -36,13 +54,8 @@ void lock_state_dir(struct master *m)
 	const char *path = arena_cstr(a, arena_printf(a, "%s/lock", directory));
 	uint64_t until = clock_mono_ms() + LOCK_WAIT_MS;
 
-	make_directory(m, directory, 0700);
-	m->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (m->lock_fd < 0)
-		die(errno == EACCES || errno == EROFS ? EX_CONFIG : EX_CANTCREAT, "%s: state_dir is not writable: %s", directory,
-		    strerror(errno));
-	if (m->drop && fchown(m->lock_fd, m->uid, m->gid) != 0)
-		die(EX_CANTCREAT, "cannot give %s to its user: %s", path, strerror(errno));
+	make_state_dir(m, directory);
+	m->lock_fd = open_lock(m, path);
 	/* The roles of an earlier instance hold it until the last of them has ended. */
 	while (flock(m->lock_fd, LOCK_EX | LOCK_NB) != 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
@@ -62,7 +75,8 @@ static void probe_port(const struct cfg_listen *l, struct arena *a)
 
 	why = listener_open(l->address, (unsigned)l->port, false, a, fds, &n);
 	if (why.class != OK)
-		die(EX_UNAVAILABLE, "cannot listen on port %u: %.*s", (unsigned)l->port, STR_ARG(why.text));
+		die(why.code == EACCES ? EX_NOPERM : EX_UNAVAILABLE, "cannot listen on port %u: %.*s", (unsigned)l->port,
+		    STR_ARG(why.text));
 	while (n > 0)
 		close(fds[--n]);
 }
@@ -107,34 +121,65 @@ void close_listeners(struct master *m)
 	m->listener_of = NULL;
 }
 
-static struct sockaddr_un control_address(struct master *m)
+/* The directory of the control socket, made if it is not there (root keeps it: nobody else has to write there), and kept open: what is
+ * done in it is done in this very directory. */
+static void open_control_dir(struct master *m)
+{
+	struct arena *a = &m->config->arena;
+	struct str path = m->config->control;
+	size_t slash = str_rfind(path, '/');
+	const char *directory = slash == 0 ? "/" : arena_cstr(a, str_head(path, slash));
+
+	if (path.n >= sizeof((struct sockaddr_un *)0)->sun_path)
+		die(EX_CONFIG, "the path of the control socket is longer than %zu bytes",
+		    sizeof((struct sockaddr_un *)0)->sun_path - 1);
+	umask(0022);
+	if (mkdir(directory, 0755) != 0 && errno != EEXIST)
+		die(EX_CANTCREAT, "cannot make the directory %s: %s", directory, strerror(errno));
+	umask(0077);
+	m->control_dir_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (m->control_dir_fd < 0)
+		die(EX_CANTCREAT, "%s: %s", directory, strerror(errno));
+	path = str_from(path, slash + 1);
+	m->control_name = xcalloc(path.n + 1, 1);
+	memcpy(m->control_name, path.p, path.n);
+}
+
+/* Bind relative to the directory that we hold. Everybody can connect: console asks the kernel who it is, which needs no owner and no
+ * mode of ours to be changed where others can exchange the file. */
+static int bind_control(struct master *m)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC), result = -1, error;
 
-	if (m->config->control.n >= sizeof address.sun_path)
-		die(EX_CONFIG, "the path of the control socket is longer than %zu bytes", sizeof address.sun_path - 1);
-	memcpy(address.sun_path, m->config->control.p, m->config->control.n);
-	return address;
+	memcpy(address.sun_path, m->control_name, strlen(m->control_name));
+	if (here >= 0 && fchdir(m->control_dir_fd) == 0) {
+		umask(0111);
+		result = bind(m->control_fd, (struct sockaddr *)&address, sizeof address);
+		error = errno;
+		umask(0077);
+		if (fchdir(here) != 0)
+			die(EX_OSERR, "cannot return to the working directory: %s", strerror(errno));
+		errno = error;
+	}
+	if (here >= 0)
+		close(here);
+	return result;
 }
 
 /* We hold the lock, so a socket that is there is a dead instance's. */
 static void open_control(struct master *m)
 {
-	struct sockaddr_un address = control_address(m);
-	size_t slash = str_rfind(m->config->control, '/');
+	struct stat st;
 
-	if (slash > 0 && slash < m->config->control.n)
-		make_directory(m, arena_cstr(&m->config->arena, str_head(m->config->control, slash)), 0755);
-	unlink(address.sun_path);
+	open_control_dir(m);
+	if (fstatat(m->control_dir_fd, m->control_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode))
+		unlinkat(m->control_dir_fd, m->control_name, 0);
 	m->control_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (m->control_fd < 0)
 		die(EX_OSERR, "control socket: %s", strerror(errno));
-	umask(0177);
-	if (bind(m->control_fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(m->control_fd, 16) != 0)
-		die(EX_CANTCREAT, "cannot make the control socket %s: %s", address.sun_path, strerror(errno));
-	umask(0077);
-	if (m->drop && chown(address.sun_path, m->uid, m->gid) != 0)
-		die(EX_CANTCREAT, "cannot give %s to its user: %s", address.sun_path, strerror(errno));
+	if (bind_control(m) != 0 || listen(m->control_fd, CONTROL_BACKLOG) != 0)
+		die(EX_CANTCREAT, "cannot make the control socket %.*s: %s", STR_ARG(m->config->control), strerror(errno));
 }
 
 void open_sockets(struct master *m)
@@ -145,7 +190,7 @@ void open_sockets(struct master *m)
 
 void remove_control_socket(struct master *m)
 {
-	struct sockaddr_un address = control_address(m);
-
-	unlink(address.sun_path);
+	unlinkat(m->control_dir_fd, m->control_name, 0);
+	close(m->control_dir_fd);
+	free(m->control_name);
 }

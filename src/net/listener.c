@@ -64,7 +64,7 @@ static unsigned bound_port(int fd)
 
 static struct verdict open_fault(struct arena *a, const char *address, unsigned port, int error)
 {
-	return perm(0, S(""), arena_printf(a, "cannot listen on %s port %u: %s", address, port, strerror(-error)));
+	return perm((uint16_t)-error, S(""), arena_printf(a, "cannot listen on %s port %u: %s", address, port, strerror(-error)));
 }
 
 /* Both families, or the one that this machine has. */

@@ -159,6 +159,21 @@ static struct verdict may_accept(struct role *r, struct queue *q)
 	return temp(451, S("4.3.0"), S("the relay's clock is not set, try again"));
 }
 
+struct verdict intake_takes_mail(struct queue *q)
+{
+	struct verdict v = may_accept(q->role, q);
+	struct store_stats stats = { 0 };
+
+	if (v.class != OK)
+		return v;
+	store_stats(q->store, &stats);
+	if (stats.full)
+		return temp(452, S("4.3.1"), S("there is no room on the disk of state_dir (queue.min_free)"));
+	if (stats.open_messages >= role_config(q->role)->queue.max_messages)
+		return temp(452, S("4.3.1"), S("the queue has as many messages as queue.max_messages allows"));
+	return ok();
+}
+
 /* ---- the file of a large message ---- */
 
 static void on_created(void *ctx, struct verdict v, int fd);

@@ -20,6 +20,9 @@ void intake_init(struct queue *q);
 void intake_peer_gone(struct queue *q, const struct channel *ch);
 void intake_fini(struct queue *q);
 
+/* Would a message be taken now? OK, or why not (a static text). */
+struct verdict intake_takes_mail(struct queue *q);
+
 /* What is known of limits and bans has been read: what waited for that goes on; or the queue ends before it was. */
 void intake_resume(struct queue *q);
 void intake_give_up(struct queue *q);

@@ -198,9 +198,12 @@ static void queue_stats(struct role *r)
 {
 	struct queue *q = role_data(r);
 	struct store_stats s = { 0 };
+	struct verdict takes;
 
 	if (!q || !q->store)
 		return;
+	takes = intake_takes_mail(q);
+	role_stat(r, S("takes_mail"), takes.class == OK, takes.text);
 	store_stats(q->store, &s);
 	role_stat(r, S("messages"), s.open_messages, S(""));
 	role_stat(r, S("waiting"), s.waiting, S(""));

@@ -116,7 +116,8 @@ static void handle_configure(void *ctx, struct channel *ch, const struct msg_con
 
 	close(fd);
 	if (!c) {
-		answer.verdict = perm(0, S(""), S("the configuration slice is damaged"));
+		answer.verdict =
+			perm(CONFIGURED_OTHER_BUILD, S(""), S("restart after upgrade: the configuration slice cannot be read"));
 		ipc_send_configured(ch, &answer, -1);
 		return;
 	}

@@ -7,7 +7,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <dirent.h>
+#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -111,17 +111,14 @@ int fixture_open(void **state)
 }
 
 /* Plain files, and empty directories. */
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(path);
+}
+
 int fixture_close(void **state)
 {
-	DIR *d = opendir(directory);
-	struct dirent *entry;
-
-	while (d && (entry = readdir(d)))
-		if (entry->d_name[0] != '.')
-			remove(fixture_path(entry->d_name));
-	if (d)
-		closedir(d);
-	return rmdir(directory);
+	return nftw(directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 struct config *fixture_load(const char *text, struct config_faults *faults_out)

@@ -434,12 +434,74 @@ static void dump(void **state)
 	config_free(again);
 }
 
+/* Where the relay is can be found in a file that cannot be parsed. */
+static void rescued(void **state)
+{
+	static const struct {
+		const char *text, *control, *state_dir, *realm;
+	} rows[] = {
+		{ "hostname = \"h.example\"\ncontrol = \"/c/sock\"; state_dir = \"/s\";\n", "/c/sock", "/s", "h.example" },
+		{ "control = \"/c/sock\";\nlisten = ( { port = 25; };\nauth = { realm = \"r.example\"; };\n", "/c/sock",
+		  "/var/lib/posthouse", "r.example" },
+		{ "hostname = \"h.example;\ncontrol = \"/c/sock\";\n", "/c/sock", "/var/lib/posthouse", "" },
+		{ "# control = \"/no\";\n// control = \"/no\"\n/* control = \"/no\"; */ }} control: \"/c/sock\";", "/c/sock",
+		  "/var/lib/posthouse", "" },
+		{ "x = \"control = \\\"/no\\\"\"; ) controls = \"/no\"; control = \"/c\\\"k\";", "/c\"k", "/var/lib/posthouse",
+		  "" },
+		{ "= = =\n", "/run/posthouse/control.sock", "/var/lib/posthouse", "" },
+		{ "control = ; ", "/run/posthouse/control.sock", "/var/lib/posthouse", "" },
+		{ "control = \"/c/sock", "/c/sock", "/var/lib/posthouse", "" },
+		{ "/* control = \"/no\";", "/run/posthouse/control.sock", "/var/lib/posthouse", "" },
+	};
+	struct config_faults faults;
+	struct config *c;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		c = fixture_load(rows[i].text, &faults);
+		if (faults.n == 0 || !str_eq(c->control, str_of(rows[i].control)) ||
+		    !str_eq(c->state_dir, str_of(rows[i].state_dir)) || !str_eq(c->auth.realm, str_of(rows[i].realm)))
+			fail_msg("%s: %.*s, %.*s, %.*s", rows[i].text, STR_ARG(c->control), STR_ARG(c->state_dir),
+				 STR_ARG(c->auth.realm));
+		config_free(c);
+	}
+	/* of a file that is not there nothing is guessed */
+	c = config_load(fixture_path("nowhere.conf"), &faults);
+	assert_int_equal(c->control.n, 0);
+	assert_int_equal(c->state_dir.n, 0);
+	config_free(c);
+}
+
+/* The same text, whatever the file has become, with the keys as they are now. */
+static void again(void **state)
+{
+	struct config_faults faults;
+	struct config *c = fixture_load(BASICS "auth = { realm = \"first.example\"; };\n", &faults), *next;
+
+	assert_int_equal(faults.n, 0);
+	fixture_write("posthouse.conf", "half = edited", 0600);
+	next = config_load_again(c, &faults);
+	assert_int_equal(faults.n, 0);
+	assert_str(next->auth.realm, "first.example");
+	assert_null(config_needs_restart(c, next));
+	config_free(c);
+	c = config_load_again(next, &faults); /* as often as one likes */
+	assert_int_equal(faults.n, 0);
+	config_free(next);
+	fixture_write("chain.pem", "no certificate", 0600);
+	next = config_load_again(c, &faults);
+	assert_int_equal(faults.n, 1);
+	assert_non_null(strstr(fixture_faults(&faults), "certificate in PEM form"));
+	config_free(next);
+	config_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults), cmocka_unit_test(values),   cmocka_unit_test(includes),
 		cmocka_unit_test(routes),   cmocka_unit_test(profiled), cmocka_unit_test(secret_files),
 		cmocka_unit_test(reload),   cmocka_unit_test(dump),     cmocka_unit_test(ticket_keys),
+		cmocka_unit_test(rescued),  cmocka_unit_test(again),
 	};
 
 	return cmocka_run_group_tests_name("config load", tests, fixture_open, fixture_close);

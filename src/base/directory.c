@@ -1,0 +1,113 @@
+/* directory.c - files and directories of another user's, made by root without being led astray: whoever can write a directory can
+ * exchange what is in it between two calls that name it. */
+#include "posthouse/directory.h"
+
+#include "posthouse/arena.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Who we were before we acted as somebody else. */
+struct self {
+	uid_t uid;
+	gid_t gid;
+	gid_t *groups;
+	int groups_n;
+};
+
+/* Back to ourselves; there is no going on when that fails. */
+static void act_as_self(struct self *self)
+{
+	int error = errno;
+
+	if (seteuid(self->uid) != 0 || setegid(self->gid) != 0 || setgroups((size_t)self->groups_n, self->groups) != 0)
+		abort();
+	free(self->groups);
+	errno = error;
+}
+
+/* Act as a user, as the roles are: without further groups. False: errno says why, and nothing has changed. */
+static bool act_as(uid_t uid, gid_t gid, struct self *self_out)
+{
+	struct self *self = self_out;
+
+	*self = (struct self){ .uid = geteuid(), .gid = getegid(), .groups_n = getgroups(0, NULL) };
+	if (self->groups_n < 0)
+		return false;
+	self->groups = xcalloc((size_t)self->groups_n + 1, sizeof *self->groups);
+	if (getgroups(self->groups_n, self->groups) != self->groups_n || setgroups(0, NULL) != 0) {
+		free(self->groups);
+		return false;
+	}
+	if (setegid(gid) == 0 && seteuid(uid) == 0)
+		return true;
+	act_as_self(self);
+	return false;
+}
+
+static bool is_empty(int directory_fd)
+{
+	int fd = dup(directory_fd);
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	bool empty = directory != NULL;
+
+	while (directory && (entry = readdir(directory)))
+		empty = empty && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0);
+	if (directory)
+		closedir(directory);
+	else if (fd >= 0)
+		close(fd);
+	return empty;
+}
+
+int directory_give(const char *path, uid_t uid, gid_t gid)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), error = 0;
+	struct stat st;
+
+	if (fd < 0)
+		return errno;
+	if (fstat(fd, &st) != 0)
+		error = errno;
+	else if (st.st_uid == 0 && st.st_uid != uid && is_empty(fd) && fchown(fd, uid, gid) != 0)
+		error = errno;
+	close(fd);
+	return error;
+}
+
+int directory_make_for(const char *path, uid_t uid, gid_t gid)
+{
+	struct self self;
+	int made;
+
+	if (!act_as(uid, gid, &self))
+		return errno;
+	made = mkdir(path, 0700);
+	act_as_self(&self);
+	if (made == 0 || errno == EEXIST)
+		return 0;
+	if (errno != EACCES)
+		return errno;
+	if (mkdir(path, 0700) != 0)
+		return errno == EEXIST ? 0 : errno;
+	return directory_give(path, uid, gid);
+}
+
+int directory_open_file_as(const char *path, uid_t uid, gid_t gid)
+{
+	struct self self;
+	int fd;
+
+	if (!act_as(uid, gid, &self))
+		return -1;
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	act_as_self(&self);
+	return fd;
+}

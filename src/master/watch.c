@@ -1,0 +1,74 @@
+/* watch.c - is a role alive, and how it is ended when it is not; and whether the programs were replaced under us. */
+#include "master.h"
+
+#include "posthouse/log.h"
+
+#include <signal.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define INSIST_MS 5000 /* SIGABRT leaves a core file, and may not be heard: a stopped process does nothing, not even that */
+
+/* ---- ending one ---- */
+static void on_insist(uv_timer_t *timer)
+{
+	struct child *c = timer->data;
+
+	child_kill(c, SIGKILL, "it did not end by SIGABRT");
+}
+
+void child_kill(struct child *c, int signal, const char *reason)
+{
+	if (!c->process_open)
+		return;
+	log_warning(NULL, "role.killed", kv("killed", role_name(c->role)), kv("number", c->index), kv("signal", signal),
+		    kv("reason", reason));
+	c->state = CHILD_STOPPING;
+	uv_process_kill(&c->process, signal);
+	if (signal == SIGABRT)
+		uv_timer_start(&c->insist, on_insist, INSIST_MS, 0);
+}
+
+/* ---- watching ---- */
+static void on_pong(void *ctx, struct verdict v, const struct msg_pong *m, int fd)
+{
+	struct child *c = ctx;
+
+	c->ping = 0;
+	if (v.class != OK && c->process_open && c->state == CHILD_READY && c->ch)
+		child_kill(c, SIGABRT, "no answer to a ping for 30 s");
+}
+
+void children_ping(struct master *m)
+{
+	for (size_t i = 0; i < m->children_n; i++) {
+		struct child *c = &m->children[i];
+
+		if (c->state == CHILD_READY && c->ch && !c->ping)
+			c->ping = ipc_call_ping(c->ch, &(struct msg_ping){ 0 }, -1, on_pong, c);
+	}
+}
+
+void child_unwatch(struct child *c)
+{
+	ipc_cancel(NULL, c->ping);
+	c->ping = 0;
+	uv_timer_stop(&c->insist);
+}
+
+/* ---- an upgrade under a running relay ---- */
+bool program_was_replaced(void)
+{
+	char path[4096];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof path);
+
+	return n > 0 && str_ends(str_make(path, (size_t)n), S(" (deleted)"));
+}
+
+void master_outdated(struct master *m, const struct child *c, const char *why)
+{
+	if (m->stopping)
+		return;
+	log_error(NULL, "master.outdated", kv("by", role_name(c->role)), kv("reason", why));
+	master_stop(m, EX_TEMPFAIL);
+}
