@@ -190,8 +190,7 @@ static void print_status(struct session *s, const struct overview *o, uint64_t n
 	for (size_t i = 0; i < o->faults_n; i++)
 		printf("FAULT: %.*s\n", STR_ARG(printable(&s->arena, o->faults[i])));
 	if (o->oldest_at)
-		printf("the oldest message has been waiting for %.*s\n",
-		       STR_ARG(since_text(&s->arena, now, o->oldest_at)));
+		printf("the oldest message has been waiting for %.*s\n", STR_ARG(since_text(&s->arena, now, o->oldest_at)));
 	else if (o->queue_answered)
 		printf("no message waits\n");
 	for (size_t i = 0; i < m->roles.n; i++)
