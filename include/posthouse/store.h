@@ -218,7 +218,9 @@ void store_report(struct store *st, enum message_kind kind, const struct accepte
  * in the order in which they were issued. On a full disk a put gets 452. store_prune also forgets buckets that ended before `before`; of
  * these it looks through a thousand each time, in turn. ---- */
 typedef void (*store_buckets_fn)(void *ctx, struct verdict v, const struct bucket_row *rows, size_t n);
-void store_buckets(struct store *st, store_buckets_fn done, void *ctx); /* all, once at the start */
+/* At the start, in pages: those that follow the row (key, rule), "" and "" at first; fewer than `max`: these are the last. A row that is put
+ * empty (tat_us and warned_at 0) is forgotten. */
+void store_buckets(struct store *st, struct str key, struct str rule, size_t max, store_buckets_fn done, void *ctx);
 void store_bucket_put(struct store *st, const struct bucket_row *rows, size_t n, store_done_fn done, void *ctx);
 
 /* Has the login written to each of these addresses in the last half year (a domain without case, a local part without case)? Only keyed

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define STRANGERS_MAX 20000
+#define BANS_MAX      (2 * STRANGERS_MAX) /* rows that are read; breakers come first */
 #define BATCH_MAX     500
 #define RETRY_MS      2000
 #define LONGEST_MS    (86400 * 1000ull) /* of rows from before bans knew their length */
@@ -23,6 +24,7 @@ void bans_init(struct queue *q)
 	list_init(&q->bans.recent);
 	list_init(&q->bans.dirty);
 	queue_timer_init(q, &q->bans.retry);
+	queue_timer_init(q, &q->bans.load_retry);
 }
 
 static void ban_free(struct ban *b)
@@ -104,33 +106,52 @@ void bans_mend(struct queue *q, uint64_t now)
 		mend(q, CONTAINER_OF(i, struct ban, in_table), now);
 }
 
+static void read_row(struct queue *q, const struct ban_row *row, uint64_t now)
+{
+	struct ban *b;
+
+	if (row->level == 0 || row->until + BAN_REMEMBERED_MS <= now)
+		return;
+	b = get(q, row->key);
+	free(b->reason);
+	b->reason = copy_text(row->reason);
+	b->level = row->level;
+	b->until = row->until;
+	b->length_ms = row->length_ms ? row->length_ms : LONGEST_MS;
+	mend(q, b, now);
+	if (!is_breaker(b))
+		list_append(&q->bans.recent, &b->in_recent);
+}
+
+static void on_load_retry(uv_timer_t *t)
+{
+	bans_load(t->data);
+}
+
+/* As with limits: bans that cannot be read are no open door. */
 static void on_bans(void *ctx, struct verdict v, const struct ban_row *rows, size_t n)
 {
 	struct queue *q = ctx;
-	uint64_t now = clock_now_ms();
+	uint64_t now = clock_now_ms(), most = n < BANS_MAX ? n : BANS_MAX;
 
+	if (!queue_may_store(q))
+		return;
 	if (v.class != OK) {
-		log_error(NULL, "bans.unknown", kv("reply", v.text));
-		n = 0;
+		if (!q->bans.unreadable)
+			log_error(NULL, "bans.unknown", kv("reply", v.text));
+		q->bans.unreadable = true;
+		intake_resume(q);
+		uv_timer_start(&q->bans.load_retry, on_load_retry, RETRY_MS, 0);
+		return;
 	}
-	for (size_t i = 0; i < n && q->bans.table.n < 2 * STRANGERS_MAX; i++) {
-		struct ban *b;
-
-		if (rows[i].level == 0 || rows[i].until + BAN_REMEMBERED_MS <= now)
-			continue;
-		b = get(q, rows[i].key);
-		free(b->reason);
-		b->reason = copy_text(rows[i].reason);
-		b->level = rows[i].level;
-		b->until = rows[i].until;
-		b->length_ms = rows[i].length_ms ? rows[i].length_ms : LONGEST_MS;
-		mend(q, b, now);
-		if (!is_breaker(b))
-			list_append(&q->bans.recent, &b->in_recent);
-	}
+	if (n > most)
+		log_warning(NULL, "bans.crowded", kv("read", most), kv("left_out", n - most));
+	for (size_t i = 0; i < most; i++)
+		read_row(q, &rows[i], now);
+	q->bans.unreadable = false;
 	q->bans.known = true;
 	admission_ready(q);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < most; i++) {
 		struct ban *b = ban_find(q, rows[i].key);
 
 		if (b && is_breaker(b))
@@ -140,7 +161,8 @@ static void on_bans(void *ctx, struct verdict v, const struct ban_row *rows, siz
 
 void bans_load(struct queue *q)
 {
-	store_bans(q->store, on_bans, q);
+	if (queue_may_store(q))
+		store_bans(q->store, on_bans, q);
 }
 
 /* A batch on its way to the store. */

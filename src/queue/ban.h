@@ -27,8 +27,8 @@ struct bans {
 	struct list recent; /* of strangers, the newest at the end: these are bounded */
 	struct list dirty;
 	size_t strangers;
-	bool known, saving, failing;
-	uv_timer_t retry;
+	bool known, unreadable, saving, failing;
+	uv_timer_t retry, load_retry;
 };
 
 void bans_init(struct queue *q);

@@ -7,11 +7,13 @@
 #include <stdlib.h>
 
 #define BUCKETS_MAX  500000 /* that are read at the start */
+#define PAGE_MAX     5000   /* at a time: the loop is not held up */
 #define BATCH_MAX    500
 #define RETRY_MS     2000
 #define TOLD_KEPT_US (7 * 86400 * 1000000ull)
 
 static void flush(struct queue *q);
+static void remember_place(struct buckets *all, const struct bucket_row *last);
 
 static void on_retry(uv_timer_t *t)
 {
@@ -23,6 +25,7 @@ void buckets_init(struct queue *q)
 	table_init(&q->buckets.table);
 	list_init(&q->buckets.dirty);
 	queue_timer_init(q, &q->buckets.retry);
+	queue_timer_init(q, &q->buckets.load_retry);
 }
 
 char *copy_text(struct str s)
@@ -49,6 +52,7 @@ void buckets_fini(struct queue *q)
 	TABLE_EACH (i, &q->buckets.table)
 		bucket_free(CONTAINER_OF(i, struct bucket, in_table));
 	table_fini(&q->buckets.table);
+	remember_place(&q->buckets, NULL);
 	LIST_EACH (i, &q->buckets.dirty) /* forgotten ones */
 		bucket_free(CONTAINER_OF(i, struct bucket, in_dirty));
 }
@@ -112,37 +116,86 @@ void buckets_mend(struct queue *q, uint64_t now)
 	}
 }
 
+static void on_buckets(void *ctx, struct verdict v, const struct bucket_row *rows, size_t n);
+
+/* The rows that follow those that were read. */
+static void load_page(struct queue *q)
+{
+	struct buckets *all = &q->buckets;
+
+	store_buckets(q->store, str_of(all->read_key ? all->read_key : ""), str_of(all->read_rule ? all->read_rule : ""),
+		      PAGE_MAX, on_buckets, q);
+}
+
+static void on_load_retry(uv_timer_t *t)
+{
+	load_page(t->data);
+}
+
+static void read_row(struct queue *q, const struct bucket_row *row, uint64_t now)
+{
+	struct bucket *b;
+
+	/* empty again: as if it had never been used, but for what somebody was told */
+	if (row->tat_us <= now * 1000 && row->warned_at * 1000 + TOLD_KEPT_US <= now * 1000)
+		return;
+	if (q->buckets.table.n >= BUCKETS_MAX) {
+		q->buckets.beyond++;
+		return;
+	}
+	b = bucket_get(q, row->key, row->rule);
+	b->tat_us = b->saved_us = row->tat_us;
+	b->warned_at = row->warned_at;
+	if (mend(b, now))
+		bucket_touch(q, b);
+	networks_read(q, b);
+	failures_read(q, b);
+}
+
+static void remember_place(struct buckets *all, const struct bucket_row *last)
+{
+	free(all->read_key);
+	free(all->read_rule);
+	all->read_key = last ? copy_text(last->key) : NULL;
+	all->read_rule = last ? copy_text(last->rule) : NULL;
+}
+
+/* Limits that cannot be read are no open door: until they can, mail is refused for the moment (see judge.c), and nobody logs in. */
 static void on_buckets(void *ctx, struct verdict v, const struct bucket_row *rows, size_t n)
 {
 	struct queue *q = ctx;
-	uint64_t now_us = clock_now_ms() * 1000;
+	struct buckets *all = &q->buckets;
+	uint64_t now = clock_now_ms();
 
+	if (!queue_may_store(q))
+		return;
 	if (v.class != OK) {
-		log_error(NULL, "limits.unknown", kv("reply", v.text));
-		n = 0;
+		if (!all->unreadable)
+			log_error(NULL, "limits.unknown", kv("reply", v.text));
+		all->unreadable = true;
+		intake_resume(q);
+		uv_timer_start(&all->load_retry, on_load_retry, RETRY_MS, 0);
+		return;
 	}
-	for (size_t i = 0; i < n && q->buckets.table.n < BUCKETS_MAX; i++) {
-		struct bucket *b;
-
-		/* empty again: as if it had never been used, but for what somebody was told */
-		if (rows[i].tat_us <= now_us && rows[i].warned_at * 1000 + TOLD_KEPT_US <= now_us)
-			continue;
-		b = bucket_get(q, rows[i].key, rows[i].rule);
-		b->tat_us = b->saved_us = rows[i].tat_us;
-		b->warned_at = rows[i].warned_at;
-		if (mend(b, now_us / 1000))
-			bucket_touch(q, b);
-		networks_read(q, b);
-		failures_read(q, b);
+	for (size_t i = 0; i < n; i++)
+		read_row(q, &rows[i], now);
+	if (n == PAGE_MAX) {
+		remember_place(all, &rows[n - 1]);
+		load_page(q);
+		return;
 	}
-	q->buckets.known = true;
+	if (all->beyond > 0)
+		log_warning(NULL, "limits.crowded", kv("read", all->table.n), kv("left_out", all->beyond));
+	remember_place(all, NULL);
+	all->unreadable = false;
+	all->known = true;
 	admission_ready(q);
 	scheduler_wake(q);
 }
 
 void buckets_load(struct queue *q)
 {
-	store_buckets(q->store, on_buckets, q);
+	load_page(q);
 }
 
 struct bucket_row bucket_row_of(struct arena *a, const struct bucket *b)

@@ -30,9 +30,12 @@ struct bucket {
 struct buckets {
 	struct table table;
 	struct list dirty;
-	bool known; /* what was used before the restart has been read */
+	bool known;                 /* what was used before the restart has been read */
+	bool unreadable;            /* that failed, and is tried again */
+	char *read_key, *read_rule; /* the last row that was read */
+	uint64_t beyond;            /* rows that the bound leaves out */
 	bool saving, failing;
-	uv_timer_t retry;
+	uv_timer_t retry, load_retry;
 };
 
 void buckets_init(struct queue *q);

@@ -24,7 +24,7 @@ void intake_fini(struct queue *q);
 struct verdict intake_takes_mail(struct queue *q);
 
 /* What is known of limits and bans has been read: what waited for that goes on; or the queue ends before it was. */
-void intake_resume(struct queue *q);
+void intake_resume(struct queue *q); /* what was used before the start is known now, or cannot be read */
 void intake_give_up(struct queue *q);
 
 /* Handlers; their ctx is the role. */

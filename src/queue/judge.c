@@ -37,6 +37,8 @@ void judge(struct transaction *t)
 
 	if (!admission_is_ready(q)) {
 		t->judging = WAITS_FOR_START;
+		if (q->buckets.unreadable || q->bans.unreadable)
+			refuse(t, temp(451, S("4.3.0"), S("what was sent before cannot be read now, try again")));
 		return;
 	}
 	allowance_init(&t->allowance, q, t->m.login, t->m.device);

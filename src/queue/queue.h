@@ -39,7 +39,7 @@
 #include "posthouse/smtp_server.h"
 #include "posthouse/store.h"
 
-#define QUEUE_TIMERS 16
+#define QUEUE_TIMERS 24
 
 struct queue {
 	struct role *role;

@@ -7,6 +7,7 @@
 #define HALF_YEAR_MS    (182 * DAY_MS)
 #define WEEK_MS         (7 * DAY_MS)
 #define BUCKETS_SEEN    1000 /* looked at in one call of store_prune */
+#define BUCKETS_PAGE    10000
 #define BUCKET_TEXT_MAX 4096
 
 /* The 16 bytes of meta's known_key, which are there as hexadecimal digits. */
@@ -80,8 +81,13 @@ void run_known(struct writer *w, struct op *op)
 
 void put_buckets(struct writer *w, const struct bucket_row *rows, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		db_run(&w->db, Q_bucket_put, TEXT(rows[i].key), TEXT(rows[i].rule), INT(rows[i].tat_us), INT(rows[i].warned_at));
+	for (size_t i = 0; i < n; i++) {
+		if (rows[i].tat_us == 0 && rows[i].warned_at == 0)
+			db_run(&w->db, Q_bucket_forget, TEXT(rows[i].key), TEXT(rows[i].rule));
+		else
+			db_run(&w->db, Q_bucket_put, TEXT(rows[i].key), TEXT(rows[i].rule), INT(rows[i].tat_us),
+			       INT(rows[i].warned_at));
+	}
 }
 
 void run_bucket_put(struct writer *w, struct op *op)
@@ -89,28 +95,28 @@ void run_bucket_put(struct writer *w, struct op *op)
 	put_buckets(w, op->in.buckets, op->max);
 }
 
+/* At most `max` of those behind this one. */
+static size_t read_buckets(struct writer *w, struct arena *a, struct str key, struct str rule, size_t max,
+			   struct bucket_row *rows)
+{
+	sqlite3_stmt *q = db_query(&w->db, Q_buckets_after, TEXT(key), TEXT(rule), INT(max));
+	size_t n = 0;
+
+	while (n < max && db_row(&w->db, q))
+		rows[n++] = (struct bucket_row){
+			.key = db_keep(a, q, 0), .rule = db_keep(a, q, 1), .tat_us = db_u64(q, 2), .warned_at = db_u64(q, 3)
+		};
+	db_end(q);
+	return n;
+}
+
 void run_buckets(struct writer *w, struct op *op)
 {
-	struct bucket_row *rows = NULL;
-	size_t n = 0, capacity = 0;
-	sqlite3_stmt *q = db_query(&w->db, Q_buckets);
+	size_t max = op->max < BUCKETS_PAGE ? op->max : BUCKETS_PAGE;
+	struct bucket_row *rows = ARENA_ARRAY(&op->arena, struct bucket_row, max + 1);
 
-	while (db_row(&w->db, q)) {
-		if (n == capacity) {
-			struct bucket_row *more =
-				ARENA_ARRAY(&op->arena, struct bucket_row, capacity = capacity ? capacity * 2 : 64);
-
-			if (n)
-				memcpy(more, rows, n * sizeof(*more));
-			rows = more;
-		}
-		rows[n++] = (struct bucket_row){ .key = db_keep(&op->arena, q, 0),
-						 .rule = db_keep(&op->arena, q, 1),
-						 .tat_us = db_u64(q, 2),
-						 .warned_at = db_u64(q, 3) };
-	}
+	op->out.n = read_buckets(w, &op->arena, op->in.after, op->text, max, rows);
 	op->out.rows = rows;
-	op->out.n = n;
 }
 
 /* A bucket that was full again by then says nothing any more. An index of their times would cost a write with each charge: so a part of
@@ -118,16 +124,8 @@ void run_buckets(struct writer *w, struct op *op)
 static size_t prune_buckets(struct writer *w, uint64_t before_us)
 {
 	struct bucket_row *rows = ARENA_ARRAY(&w->arena, struct bucket_row, BUCKETS_SEEN);
-	sqlite3_stmt *q = db_query(&w->db, Q_buckets_after, TEXT(buf_view(&w->pruned_key)), TEXT(buf_view(&w->pruned_rule)),
-				   INT(BUCKETS_SEEN));
-	size_t n = 0, gone = 0;
+	size_t n = read_buckets(w, &w->arena, buf_view(&w->pruned_key), buf_view(&w->pruned_rule), BUCKETS_SEEN, rows), gone = 0;
 
-	while (n < BUCKETS_SEEN && db_row(&w->db, q)) {
-		rows[n++] = (struct bucket_row){ .key = db_keep(&w->arena, q, 0),
-						 .rule = db_keep(&w->arena, q, 1),
-						 .tat_us = db_u64(q, 2) };
-	}
-	db_end(q);
 	buf_clear(&w->pruned_key);
 	buf_clear(&w->pruned_rule);
 	for (size_t i = 0; i < n; i++) {

@@ -298,9 +298,14 @@ void store_gate_put(struct store *st, const struct gate_state *g, store_done_fn 
 	store_issue(st, op);
 }
 
-void store_buckets(struct store *st, store_buckets_fn done, void *ctx)
+void store_buckets(struct store *st, struct str key, struct str rule, size_t max, store_buckets_fn done, void *ctx)
 {
-	store_issue(st, OP(buckets, done, ctx));
+	struct op *op = OP(buckets, done, ctx);
+
+	op->in.after = key;
+	op->text = rule;
+	op->max = max;
+	store_issue(st, op);
 }
 
 void store_bucket_put(struct store *st, const struct bucket_row *rows, size_t n, store_done_fn done, void *ctx)

@@ -56,6 +56,7 @@ struct op {
 		const struct ban_row *bans;
 		const struct str *addresses;
 		const struct mending *mending;
+		struct str after;
 		bool with_text;
 	} in;
 	/* store_report and store_alter have more to say. */

@@ -9,6 +9,7 @@ size_t fake_buckets_n;
 struct ban_row fake_bans[FAKE_BUCKETS_MAX];
 size_t fake_bans_n;
 bool fake_hold_start;
+unsigned fake_unreadable, fake_bans_unreadable;
 static struct str known[FAKE_BUCKETS_MAX * 8]; /* "login address" */
 static size_t known_n;
 static struct arena kept;
@@ -58,11 +59,17 @@ static void run_buckets(struct store *st, struct op *op)
 		*st->held_start = *op;
 		return;
 	}
+	if (fake_unreadable > 0) {
+		fake_unreadable--;
+		op->call.buckets(op->ctx, fake_refused, NULL, 0);
+		return;
+	}
 	op->call.buckets(op->ctx, ok(), fake_buckets, fake_buckets_n);
 }
 
-void store_buckets(struct store *st, store_buckets_fn done, void *ctx)
+void store_buckets(struct store *st, struct str key, struct str rule, size_t max, store_buckets_fn done, void *ctx)
 {
+	assert(key.n == 0 && max > FAKE_BUCKETS_MAX); /* all are one page */
 	fake_issue(st, run_buckets, ctx)->call.buckets = done;
 }
 
@@ -123,6 +130,11 @@ struct ban_row *fake_ban(const char *key)
 
 static void run_bans(struct store *st, struct op *op)
 {
+	if (fake_bans_unreadable > 0) {
+		fake_bans_unreadable--;
+		op->call.bans(op->ctx, fake_refused, NULL, 0);
+		return;
+	}
 	op->call.bans(op->ctx, ok(), fake_bans, fake_bans_n);
 }
 

@@ -65,6 +65,7 @@ extern size_t fake_buckets_n;
 void fake_forget_buckets(void);
 void fake_release_buckets(void);
 void fake_release_start(void);
+extern unsigned fake_unreadable, fake_bans_unreadable;             /* so many times the rows cannot be read */
 extern bool fake_hold_start;                                       /* for the next store */
 struct bucket_row *fake_bucket(const char *key, const char *rule); /* NULL: none */
 

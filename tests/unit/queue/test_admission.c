@@ -295,6 +295,35 @@ static void test_listed_host(void **state)
 	h->config.devices_n = 0;
 }
 
+/* Limits or bans that cannot be read are no open door: mail and logins are refused for the moment, and it is tried again. */
+static void test_unreadable_start(void **state)
+{
+	unsigned *const failing[] = { &fake_unreadable, &fake_bans_unreadable };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct harness *h = *state;
+
+		*failing[i] = 1;
+		h = *state = harness_again(h, START_MS);
+		h->config.auth.failures = (struct rate){ 3, 600000 };
+		queue_ops.apply(harness_role());
+		connect_submission(h);
+		connect_console(h);
+		submit(h, 100, 1, "a@example.org", "b@x.example", "Subject: x\r\n\r\n"); /* before the reading fails */
+		UNTIL(h, h->answers_n == 1);
+		ASSERT_ANSWER(h->answer, 451, "4.3.0");
+		submit(h, 101, 1, "a@example.org", "b@x.example", "Subject: x\r\n\r\n"); /* and after that */
+		UNTIL(h, h->answers_n == 2);
+		ASSERT_ANSWER(h->answer, 451, "4.3.0");
+		assert_int_equal(admit(h, 1, "192.0.2.1").class, OK);
+		ASSERT_ANSWER(log_in(h, 1, ALICE, "", true), 454, "4.7.0");
+		assert_int_equal(fake_store->accepts, 0);
+		UNTIL(h, admission_is_ready(h->q));
+		assert_int_equal(log_in(h, 1, ALICE, "", true).class, OK);
+		assert_int_equal(submit_one(h, 102, "b@x.example").class, OK);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -308,6 +337,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bounds, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_before_start, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_listed_host, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unreadable_start, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

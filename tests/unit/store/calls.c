@@ -375,7 +375,7 @@ struct str buckets(struct fixture *f)
 {
 	struct answer a = { .f = f };
 
-	store_buckets(f->st, on_buckets, &a);
+	store_buckets(f->st, S(""), S(""), 1000, on_buckets, &a);
 	answer_wait(f, &a);
 	return a.text;
 }

@@ -152,6 +152,58 @@ static void old_buckets_go_in_turn(void **state)
 	assert_str(buckets(f), "");
 }
 
+/* The page behind a row. */
+struct bucket_page {
+	struct answer answer;
+	struct arena arena;
+	struct str key, rule; /* of the last one */
+};
+
+static void on_page(void *ctx, struct verdict v, const struct bucket_row *rows, size_t n)
+{
+	struct bucket_page *p = ctx;
+
+	p->answer.done = true;
+	p->answer.v = v;
+	p->answer.n = n;
+	if (n > 0) {
+		p->key = arena_str(&p->arena, rows[n - 1].key);
+		p->rule = arena_str(&p->arena, rows[n - 1].rule);
+	}
+}
+
+static void buckets_come_in_pages(void **state)
+{
+	struct fixture *f = *state;
+	struct bucket_page p = { .answer = { .f = f } };
+	size_t n = 0, pages = 0;
+
+	(void)fixture_sql(f, "WITH RECURSIVE c(i) AS (SELECT 0 UNION ALL SELECT i+1 FROM c WHERE i<24999)"
+			     " INSERT INTO bucket(key,rule,tat_us) SELECT 'user:'||(i/3),'messages '||(i%3)||'/1h',1+i FROM c");
+	do {
+		p.answer.done = false;
+		store_buckets(f->st, p.key, p.rule, 7000, on_page, &p);
+		answer_wait(f, &p.answer);
+		assert_int_equal(p.answer.v.class, OK);
+		n += p.answer.n;
+		pages++;
+	} while (p.answer.n == 7000);
+	assert_int_equal(n, 25000);
+	assert_int_equal(pages, 4);
+	arena_fini(&p.arena);
+}
+
+/* What is empty has no row: names of strangers do not stay. */
+static void an_empty_bucket_is_forgotten(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(put_bucket(f, "net:192.0.2.1", "failures 3/1h", NOW).class, OK);
+	assert_int_equal(put_bucket(f, "net:192.0.2.2", "failures 3/1h", NOW).class, OK);
+	assert_int_equal(put_bucket(f, "net:192.0.2.1", "failures 3/1h", 0).class, OK);
+	assert_str(buckets(f), "net:192.0.2.2 failures 3/1h 1700000000000");
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -163,6 +215,8 @@ int main(void)
 		CASE(after_half_a_year_it_is_forgotten),
 		CASE(bans_are_kept),
 		CASE(old_buckets_go_in_turn),
+		CASE(buckets_come_in_pages),
+		CASE(an_empty_bucket_is_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
