@@ -24,9 +24,9 @@ struct header {
 struct verdict header_parse(struct arena *a, struct str section, struct header *header_out);
 const struct header_field *header_find(const struct header *h, struct str name); /* the first; NULL when absent */
 
-/* The addresses in an address-list field's value (From, Sender…): groups, comments, quoted strings and encoded words are
+/* The addresses in an address-list field's value (To, a From that was made clear…): groups, comments, quoted strings and encoded words are
  * understood; only addr-specs come back (a quoted local part unquoted where it can be; of "A@b <a@B>" the second). False when
- * the value is no address list, and for whatever two readers could see in two ways, since From decides whether a login may send:
+ * the value is no address list, and for whatever two readers could see in two ways:
  * "a@b <c@d>", a comment within an address, a route, an address in a comment, an encoded word with brackets or control characters
  * inside, UTF-8 that is not seen or looks like "@" or "." (src/mail/address.c, doubt.c). UTF-8 is compared and given as bytes:
  * it is not normalised. A group may be empty: true with no address. */
@@ -74,7 +74,9 @@ struct fixup_result {
 	struct header header; /* of the new section */
 	/* addresses of From as stored, 1 to 100; none only when From is missing and the envelope sender empty */
 	struct str_list from;
-	struct str sender;     /* address of Sender as stored; "" */
+	struct str sender; /* address of Sender as stored; "" */
+	/* what display names and comments of From and Sender show as an address, whoever it belongs to: for people it is the author */
+	struct str_list shown;
 	struct str message_id; /* as one word: up to white space, at most 998 bytes */
 	bool has_8bit;         /* non-ASCII bytes in the section */
 };

@@ -96,23 +96,22 @@ static bool skip_quoted(struct parser *p)
 	return true;
 }
 
-/* Pass atoms joined by single dots; false when there is none or a dot is out of place. */
+/* Pass atoms and dots, wherever the dots stand: some providers have given out "a..b" and "a." (RFC 5322 3.2.3 has them between atoms only).
+ * False when there is no atom. */
 static bool skip_dot_atom(struct parser *p)
 {
-	do {
-		if (!is_atext(peek(p)))
-			return false;
-		while (is_atext(peek(p)))
-			p->at++;
-	} while (take(p, '.'));
-	return true;
+	bool any = false;
+
+	for (; is_atext(peek(p)) || peek(p) == '.'; p->at++)
+		any = any || peek(p) != '.';
+	return any;
 }
 
 /* The content of a quoted local part, when it is harmless: atext, dots and spaces (RFC 5322 allows any byte, and nobody has them). */
 static bool take_quoted_local(struct parser *p, struct str *local_out)
 {
 	size_t room = str_find(str_from(p->s, p->at + 1), '"'), used = 0;
-	bool plain = true;
+	bool plain = true, any = false;
 
 	if (room > ADDRESS_MAX)
 		return false;
@@ -122,14 +121,15 @@ static bool take_quoted_local(struct parser *p, struct str *local_out)
 		char c = peek(p);
 		if (!is_atext(c) && c != '.' && c != ' ')
 			return false;
-		plain = plain && c != ' ' && !(c == '.' && (used == 0 || out[used - 1] == '.'));
+		plain = plain && c != ' ';
+		any = any || (c != ' ' && c != '.');
 		out[used++] = c;
 	}
 	if (used == 0)
 		return false;
 	/* One form for one mailbox: the quotes stay only where they are needed. */
 	*local_out = str_make(out, used);
-	if (!plain || out[used - 1] == '.')
+	if (!plain || !any)
 		*local_out = arena_printf(p->arena, "\"%.*s\"", STR_ARG(*local_out));
 	return true;
 }
@@ -165,24 +165,27 @@ static bool take_literal(struct parser *p)
 	return p->at > start && take(p, ']');
 }
 
+/* A dot at the end, as DNS has it, is passed and does not belong to the domain. */
 static bool take_domain(struct parser *p, struct str *domain_out)
 {
-	size_t start = p->at;
+	size_t start = p->at, end;
 
 	if (peek(p) == '[') {
 		if (!take_literal(p))
 			return false;
+		end = p->at;
 	} else {
+		if (!is_domain_char(peek(p)))
+			return false;
 		do {
-			if (!is_domain_char(peek(p)))
-				return false;
 			while (is_domain_char(peek(p)))
 				p->at++;
-		} while (take(p, '.'));
-		if (is_atext(peek(p)))
+			end = p->at;
+		} while (take(p, '.') && is_domain_char(peek(p)));
+		if (is_atext(peek(p)) || peek(p) == '.')
 			return false;
 	}
-	*domain_out = str_make(p->s.p + start, p->at - start);
+	*domain_out = str_make(p->s.p + start, end - start);
 	return true;
 }
 
@@ -198,7 +201,7 @@ static bool take_addr_spec(struct parser *p, bool local_will_do, struct mailbox 
 	if (m->has_domain ? !take_domain(p, &domain) : !local_will_do)
 		return false;
 	m->spec = str_make(p->s.p + start, p->at - start);
-	m->address = m->spec;
+	m->address = str_head(m->spec, m->spec.n - (m->has_domain && str_ends(m->spec, S("."))));
 	if (*m->spec.p == '"')
 		m->address = m->has_domain ? arena_printf(p->arena, "%.*s@%.*s", STR_ARG(local), STR_ARG(domain)) : local;
 	if (m->address.n > ADDRESS_MAX)
@@ -206,10 +209,28 @@ static bool take_addr_spec(struct parser *p, bool local_will_do, struct mailbox 
 	return text_is_ascii(m->address) || (text_is_utf8(m->address) && !address_is_doubtful(m->address));
 }
 
+bool addr_spec_take(struct arena *a, struct str s, bool local_will_do, struct mailbox *m, size_t *n_out)
+{
+	struct parser p = { .arena = a, .s = s };
+	bool good = take_addr_spec(&p, local_will_do, m);
+
+	*n_out = p.at;
+	return good;
+}
+
 /* "<address>" with white space or comments at the ends. */
 static bool take_angle(struct parser *p, struct mailbox *m)
 {
 	return take(p, '<') && skip_cfws(p) && take_addr_spec(p, p->local_too, m) && skip_cfws(p) && take(p, '>');
+}
+
+bool angle_take(struct arena *a, struct str s, bool local_will_do, struct mailbox *m, size_t *n_out)
+{
+	struct parser p = { .arena = a, .s = s, .local_too = local_will_do };
+	bool good = take_angle(&p, m);
+
+	*n_out = p.at;
+	return good;
 }
 
 /* A display name: words, encoded words among them, dots and brackets. False when there is not one. */
@@ -282,7 +303,7 @@ static bool take_mailbox(struct parser *p)
 		if (!skip_phrase(p))
 			return false;
 		m.name = str_make(p->s.p + start, p->words_end - start);
-		if (words_are_doubtful(m.name))
+		if (words_are_doubtful(p->arena, m.name))
 			return false;
 	}
 	if (p->at > start && !p->in_group && take(p, ':')) {
@@ -325,19 +346,6 @@ bool mailboxes_walk(struct arena *a, struct str value, bool local_too, mailbox_f
 			return false;
 	}
 	return !p.in_group && p.anything;
-}
-
-struct str leading_phrase(struct arena *a, struct str value)
-{
-	struct parser p = { .arena = a, .s = value };
-
-	if (!skip_cfws(&p))
-		return S("");
-	size_t start = p.at;
-	if (!skip_phrase(&p) || (p.at < value.n && peek(&p) != '<'))
-		return S("");
-	struct str phrase = str_make(value.p + start, p.words_end - start);
-	return words_are_doubtful(phrase) ? S("") : phrase;
 }
 
 static void add_address(void *ctx, const struct mailbox *m)

@@ -18,15 +18,18 @@ typedef void (*mailbox_fn)(void *ctx, const struct mailbox *m);
  * may have been called all the same. */
 bool mailboxes_walk(struct arena *a, struct str value, bool local_too, mailbox_fn on_mailbox, void *ctx);
 
-/* The words at the front of a value that may be anything: a display name, if they can be one. */
-struct str leading_phrase(struct arena *a, struct str value);
+/* An addr-spec at the front of `s`, without a domain only where `local_will_do`; *n_out is its length. */
+bool addr_spec_take(struct arena *a, struct str s, bool local_will_do, struct mailbox *m, size_t *n_out);
+
+/* The same for an address in angle brackets, at whose ends white space and comments may be. */
+bool angle_take(struct arena *a, struct str s, bool local_will_do, struct mailbox *m, size_t *n_out);
 
 /* doubt.c: what parses alike everywhere, but is not seen alike. */
 
 /* Whether a comment holds what a reader that does not know comments takes for an address. */
 bool comment_is_doubtful(struct str comment);
 /* Whether an encoded word within `words` has control characters or angle brackets inside: some readers decode before they parse. */
-bool words_are_doubtful(struct str words);
+bool words_are_doubtful(struct arena *a, struct str words);
 /* Whether an address has characters that are not seen, turn the text around, or are taken for "@" or "." (UTF-8 was checked). */
 bool address_is_doubtful(struct str address);
 

@@ -2,6 +2,7 @@
 #include "address.h"
 
 #include "text.h"
+#include "words.h"
 
 bool comment_is_doubtful(struct str comment)
 {
@@ -15,100 +16,21 @@ bool comment_is_doubtful(struct str comment)
 	return false;
 }
 
-/* A decoded byte after the other: which of them would end or begin something. */
-struct judge {
-	bool iso2022; /* bytes below 0x80 can be halves of a character: "ESC $" begins that, "ESC (" ends it (RFC 1468) */
-	bool escaped, wide, bad;
-};
-
-static void judge_byte(struct judge *j, unsigned char c)
+bool words_are_doubtful(struct arena *a, struct str text)
 {
-	if (j->escaped) {
-		j->escaped = false;
-		j->wide = c == '$' || (j->wide && c != '(');
-	} else if (j->iso2022 && c == 0x1b) {
-		j->escaped = true;
-	} else if (!j->wide && (c == '<' || c == '>' || is_control((char)c)) && c != '\t') {
-		j->bad = true;
-	}
-}
+	struct words w;
 
-static int hex_digit(char c)
-{
-	c = ascii_lower(c);
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* RFC 2047 4.2. */
-static void judge_q(struct judge *j, struct str text)
-{
-	for (size_t i = 0; i < text.n; i++) {
-		bool escape =
-			text.p[i] == '=' && i + 2 < text.n && hex_digit(text.p[i + 1]) >= 0 && hex_digit(text.p[i + 2]) >= 0;
-		if (!escape) {
-			judge_byte(j, (unsigned char)text.p[i]);
-			continue;
-		}
-		judge_byte(j, (unsigned char)(hex_digit(text.p[i + 1]) * 16 + hex_digit(text.p[i + 2])));
-		i += 2;
-	}
-}
-
-/* RFC 2047 4.1, as the most forgiving reader decodes it: other characters are passed over, padding may be missing. */
-static void judge_b(struct judge *j, struct str text)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	unsigned bits = 0, have = 0;
-
-	for (size_t i = 0; i < text.n; i++) {
-		const char *digit = text.p[i] != '\0' ? strchr(digits, text.p[i]) : NULL;
-		if (text.p[i] == '=')
-			have = 0;
-		if (!digit)
-			continue;
-		bits = (bits << 6 | (unsigned)(digit - digits)) & 0xffffff;
-		have += 6;
-		if (have >= 8) {
-			have -= 8;
-			judge_byte(j, bits >> have & 0xff);
+	if (str_search(text, S("=?")) == text.n)
+		return false;
+	words_decode(a, text, &w);
+	for (size_t i = 0; i < w.n; i++) {
+		for (size_t k = 0; k < w.at[i].text.n; k++) {
+			char c = w.at[i].text.p[k];
+			if (c == '<' || c == '>' || (is_control(c) && c != '\t' && c != '\r' && c != '\n'))
+				return true;
 		}
 	}
-}
-
-/* One encoded word at the front ("=?charset?encoding?text?="): judge it, and say how long it is; 1 for what is none. */
-static size_t judge_word(struct str s, bool *bad_out)
-{
-	struct str charset = str_head(str_from(s, 2), str_find(str_from(s, 2), '?'));
-	size_t at = 2 + charset.n; /* of the "?" before the encoding */
-	struct judge j = { .iso2022 = str_istarts(charset, S("iso-2022-")) };
-
-	if (at + 3 > s.n || s.p[at + 2] != '?')
-		return 1;
-	struct str text = str_from(s, at + 3);
-	text = str_head(text, str_find(text, '?'));
-	if (!str_starts(str_from(s, at + 3 + text.n), S("?=")))
-		return 1;
-	char encoding = ascii_lower(s.p[at + 1]);
-	if (encoding == 'q')
-		judge_q(&j, text);
-	else if (encoding == 'b')
-		judge_b(&j, text);
-	*bad_out = *bad_out || j.bad;
-	return at + 3 + text.n + 2;
-}
-
-bool words_are_doubtful(struct str words)
-{
-	bool bad = false;
-
-	for (;;) {
-		words = str_from(words, str_search(words, S("=?")));
-		if (words.n == 0 || bad)
-			return bad;
-		words = str_from(words, judge_word(words, &bad));
-	}
+	return w.unknown.n > 0;
 }
 
 bool address_is_doubtful(struct str address)

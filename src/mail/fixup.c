@@ -1,5 +1,6 @@
 /* fixup.c - what a submission server corrects in a header section (RFC 6409 8). What stays of a field is not touched, and the order is
  * kept. First the fields are chosen and changed, as views; then they are copied together, once. */
+#include "author.h"
 #include "fixup.h"
 
 #include "text.h"
@@ -62,6 +63,7 @@ struct draft {
 	size_t size; /* of all fields */
 	const struct header_field *first[RULES];
 	size_t received;
+	struct str_list shown;
 };
 
 struct header_field field_make(struct arena *a, struct str name, struct str value)
@@ -122,11 +124,19 @@ static struct verdict too_large(void)
 static struct verdict put_field(struct draft *d, size_t r, struct header_field f)
 {
 	struct str value = f.value;
+	struct verdict v;
 
-	if (r == RULE_FROM && d->in->force_from.n > 0)
-		value = forced_value(d->arena, d->in, value);
-	else if (r < RULES && rules[r].holds != TEXT && !rewrite_value(d->arena, d->in, rules[r].holds == SENDERS, &value))
+	if (r == RULE_FROM && d->in->force_from.n > 0) {
+		value = author_with(d->arena, d->in, value, d->in->force_from);
+	} else if (r == RULE_FROM || r == RULE_SENDER) {
+		v = author_clear(d->arena, d->in, rules[r].name.p, f.value, &d->shown, &value);
+		if (v.class != OK || value.n == 0) {
+			d->first[r] = v.class == OK ? NULL : d->first[r]; /* of nobody: as if it were not there */
+			return v;
+		}
+	} else if (r < RULES && rules[r].holds != TEXT && !rewrite_value(d->arena, d->in, rules[r].holds == SENDERS, &value)) {
 		return too_large();
+	}
 	if (value.p != f.value.p || f.value.p != f.whole.p + f.name.n + 1)
 		f = field_make(d->arena, f.name, value);
 	fold_field(d->arena, &f);
@@ -263,6 +273,7 @@ struct verdict mail_fixup(struct arena *a, const struct fixup_input *in, struct 
 		return too_large();
 	out->section = join(&d);
 	out->header = d.header;
+	out->shown = d.shown;
 	v = read_authors(a, out);
 	if (v.class != OK)
 		return v;

@@ -14,7 +14,8 @@ bool fold_field(struct arena *a, struct header_field *f);
  * *value as it was, when nothing changes or the value is no address list. */
 bool rewrite_value(struct arena *a, const struct fixup_input *in, bool is_sender, struct str *value);
 
-/* The value of a From with in->force_from as its one address, and the display name of what stood there. */
-struct str forced_value(struct arena *a, const struct fixup_input *in, struct str value);
+/* The address of a mailbox, completed and rewritten. */
+struct mailbox;
+struct str rewritten_address(struct arena *a, const struct fixup_input *in, bool is_sender, const struct mailbox *m);
 
 #endif

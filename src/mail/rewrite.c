@@ -21,19 +21,24 @@ static void replace(struct rewriting *r, struct str part, struct str address)
 	r->done = at + part.n;
 }
 
+struct str rewritten_address(struct arena *a, const struct fixup_input *in, bool is_sender, const struct mailbox *m)
+{
+	struct str address = m->address;
+
+	if (!m->has_domain)
+		address = arena_printf(a, "%.*s@%.*s", STR_ARG(address), STR_ARG(in->domain));
+	return in->rewrite ? in->rewrite(in->rewrite_ctx, a, is_sender, address) : address;
+}
+
 static void rewrite_mailbox(void *ctx, const struct mailbox *m)
 {
 	struct rewriting *r = ctx;
 	const struct fixup_input *in = r->in;
-	struct str address = m->address;
 
 	if (r->full)
 		return;
-	if (!m->has_domain)
-		address = arena_printf(r->arena, "%.*s@%.*s", STR_ARG(address), STR_ARG(in->domain));
-	if (in->rewrite)
-		address = in->rewrite(in->rewrite_ctx, r->arena, r->is_sender, address);
-	if (str_eq(address, m->address))
+	struct str address = rewritten_address(r->arena, in, r->is_sender, m);
+	if (str_eq(address, m->address) && !str_ends(m->spec, S(".")))
 		return; /* also when it is written in another form: "a"@b */
 	if (m->twin.n > 0)
 		replace(r, m->twin, address);
@@ -54,24 +59,4 @@ bool rewrite_value(struct arena *a, const struct fixup_input *in, bool is_sender
 	}
 	buf_fini(&r.out);
 	return !good || !r.full;
-}
-
-/* The first display name there is. */
-static void keep_name(void *ctx, const struct mailbox *m)
-{
-	struct str *name = ctx;
-
-	if (name->n == 0)
-		*name = m->name;
-}
-
-struct str forced_value(struct arena *a, const struct fixup_input *in, struct str value)
-{
-	struct str name = S("");
-
-	if (!mailboxes_walk(a, value, true, keep_name, &name))
-		name = leading_phrase(a, value);
-	if (name.n == 0)
-		return arena_printf(a, " %.*s", STR_ARG(in->force_from));
-	return arena_printf(a, " %.*s <%.*s>", STR_ARG(name), STR_ARG(in->force_from));
 }

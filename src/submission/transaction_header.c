@@ -27,6 +27,9 @@ static struct verdict check_authors(struct transaction *tx)
 			return refuse_author(tx, "From", tx->fixed.from.at[i]);
 	if (tx->fixed.sender.n > 0 && !sender_allowed(c, tx->login, tx->fixed.sender))
 		return refuse_author(tx, "Sender", tx->fixed.sender);
+	for (size_t i = 0; i < tx->fixed.shown.n; i++)
+		if (!sender_allowed(c, tx->login, tx->fixed.shown.at[i]))
+			return refuse_author(tx, "the display name in From or Sender", tx->fixed.shown.at[i]);
 	return ok();
 }
 

@@ -1,6 +1,6 @@
 /* fuzz_address.c - address lists: what is found is one address each, in its one form; what is rewritten has the new addresses, and
  * around them what was there. */
-#include "../../../src/mail/fixup.h"
+#include "../../../src/mail/author.h"
 #include "rewriting.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -48,6 +48,29 @@ static void check_rewriting(struct arena *a, struct str value, const struct fixu
 	require(rewrite_value(a, in, true, &again) && str_eq(again, now));
 }
 
+/* What an author is made of can be read, holds no control characters, and stays as it is when it is made clear once more. */
+static void check_author(struct arena *a, const struct fixup_input *in, struct str value)
+{
+	struct str_list shown = { NULL, 0 }, again = { NULL, 0 }, found;
+	struct str once, twice;
+
+	if (author_clear(a, in, "From", value, &shown, &once).class != OK || once.n == 0)
+		return;
+	require(header_addresses(a, once, &found) && found.n > 0);
+	require(author_clear(a, in, "From", once, &again, &twice).class == OK);
+	require(str_eq(once, twice));
+	for (size_t i = 0; i < again.n; i++) {
+		bool told = false;
+		for (size_t k = 0; k < shown.n; k++)
+			told = told || str_eq(again.at[i], shown.at[k]);
+		require(told);
+	}
+	if (str_eq(once, value))
+		return;
+	for (size_t i = 0; i < once.n; i++)
+		require((unsigned char)once.p[i] >= ' ' || once.p[i] == '\r' || once.p[i] == '\n' || once.p[i] == '\t');
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct arena a = { 0 };
@@ -59,9 +82,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_rewriting(&a, value, &completing);
 	check_rewriting(&a, value, &rewriting);
 	check_rewriting(&a, value, &both);
+	struct fixup_input plain = { .envelope_sender = S("al@bench.test") };
+	check_author(&a, &plain, value);
+	check_author(&a, &completing, value);
 	struct fixup_input forcing = { .force_from = S("scan@example.org") };
 	struct str_list one;
-	require(header_addresses(&a, forced_value(&a, &forcing, value), &one) && one.n == 1);
+	require(header_addresses(&a, author_with(&a, &forcing, value, forcing.force_from), &one) && one.n == 1);
 	require(str_eq(one.at[0], forcing.force_from));
 	arena_fini(&a);
 	return 0;

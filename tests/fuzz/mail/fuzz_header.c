@@ -29,13 +29,12 @@ static bool is_in(struct str name, const char *const *names)
 	return *names != NULL;
 }
 
-/* The fields that came are there in their order, less those that go, and nothing of them but addresses and folds has changed. */
+/* The fields that came are there in their order, less those that go, and nothing of them but addresses and folds has changed. From and Sender
+ * may be written anew, which is fuzz_address's matter. */
 static void check_kept(struct arena *a, const struct fixup_input *in, const struct fixup_result *r)
 {
-	static const char *const gone[] = { "Bcc", "Resent-Bcc", "Return-Path", NULL };
-	static const char *const lists[] = { "From",
-					     "Sender",
-					     "Reply-To",
+	static const char *const gone[] = { "Bcc", "Resent-Bcc", "Return-Path", "From", "Sender", NULL };
+	static const char *const lists[] = { "Reply-To",
 					     "To",
 					     "Cc",
 					     "Resent-From",
@@ -46,7 +45,6 @@ static void check_kept(struct arena *a, const struct fixup_input *in, const stru
 					     "Disposition-Notification-To",
 					     "Return-Receipt-To",
 					     NULL };
-	bool forced = in->force_from.n > 0, from_seen = false;
 	struct str_list before, after;
 	struct header h;
 	size_t k = 0;
@@ -54,15 +52,13 @@ static void check_kept(struct arena *a, const struct fixup_input *in, const stru
 	require(header_parse(a, in->section, &h).class == OK);
 	for (size_t i = 0; i < h.n; i++) {
 		struct str name = h.fields[i].name;
-		bool is_from = str_ieq(name, S("From"));
-		if (is_in(name, gone) || (forced && (str_ieq(name, S("Sender")) || (is_from && from_seen))))
+		if (is_in(name, gone))
 			continue;
-		from_seen = from_seen || is_from;
+		while (k < r->header.n && is_in(r->header.fields[k].name, gone))
+			k++;
 		require(k < r->header.n && str_eq(r->header.fields[k].name, name));
 		bool list = is_in(name, lists) && (in->domain.n > 0 || in->rewrite);
 		struct str was = h.fields[i].value, is = r->header.fields[k++].value;
-		if (is_from && forced)
-			continue;
 		/* an unreadable list has the skeleton of a text */
 		was = list ? skeleton(a, was, in->domain.n > 0, &before) : was;
 		is = list ? skeleton(a, is, in->domain.n > 0, &after) : is;

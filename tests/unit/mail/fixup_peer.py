@@ -48,7 +48,7 @@ LIKE_CLIENTS = [
     'From: alice@old.example\r\nSubject: mail bob@old.example\r\nX-To: bob@old.example\r\nReferences: <1@old.example>\r\n',
     'From: alice@old.example\r\nMessage-ID: <2@old.example>\r\nIn-Reply-To: <3@old.example> (alice@old.example)\r\n',
 ]
-TWINS = 6  # Python refuses "a@b <a@b>", which clients write, since CVE-2023-27043
+TWINS = 6  # Python refuses "a@b <a@b>", which clients write, since CVE-2023-27043: in From we quote it
 FIELDS = ('From', 'Sender', 'Reply-To', 'To', 'Cc', 'Resent-From', 'Resent-To', 'Resent-Cc', 'Disposition-Notification-To', 'Return-Receipt-To')
 
 # Not to be understood by us; Python may think what it likes.
@@ -104,13 +104,16 @@ def check_like_clients(number, before, answer):
     for parser in (by_old_parser, by_new_parser):
         for name in FIELDS:
             was, now = parser(before, name), parser(after, name)
-            check(was is None or now == [(n, wanted(a)) for n, a in was], number, name, now, 'instead of', was)
+            if number == TWINS and name == 'From':
+                was = [('alice@old.example', 'alice@old.example')]
+            # an address that From shows as a name is rewritten too
+            check(was is None or now == [(wanted(n) if name == 'From' and '@' in n else n, wanted(a)) for n, a in was], number, name, now, 'instead of', was)
         authors = parser(after, 'From')
         check(not authors or told.split()[1:] == [a for _, a in authors], number, 'the caller was told', told)
-    check(by_old_parser(after, 'From') or by_new_parser(after, 'From') or number == TWINS, number, 'Python sees no author')
+    check(by_old_parser(after, 'From') or by_new_parser(after, 'From'), number, 'Python sees no author')
     # nothing but addresses is different
     bare = [re.sub('@(old|new|example)\\.(example|org)', '', text, flags=re.I) for text in (before, after[:after.index('Date: ')])]
-    check(bare[0] == bare[1], number, bare[1])
+    check(bare[0] == bare[1] or number == TWINS, number, bare[1])
 
 
 def main():

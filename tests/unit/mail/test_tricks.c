@@ -6,7 +6,8 @@
 /* alice@example.org is what the login owns; whoever reads the message must not see evil@example.net as its author. */
 static const struct {
 	struct str section;
-	const char *seen;           /* addresses of From, a "|" and that of Sender */
+	const char
+		*seen; /* addresses of From, "|", that of Sender; "|" and those that names show, which the login must own too */
 	const char *seen_completed; /* the same when "example.org" completes addresses; NULL: the same */
 } rows[] = {
 	{ S("From: Alice <alice@example.org>\r\n"), "alice@example.org|", NULL },
@@ -39,57 +40,59 @@ static const struct {
 	{ S("From; evil@example.net\r\nFrom: alice@example.org\r\n"), NO, NULL },
 	/* several addresses in one */
 	{ S("From: alice@example.org, evil@example.net\r\n"), "alice@example.org evil@example.net|env@example.org", NULL },
-	{ S("From: alice@example.org; evil@example.net\r\n"), NO, NULL },
+	{ S("From: alice@example.org; evil@example.net\r\n"), "alice@example.org evil@example.net|env@example.org", NULL },
 	{ S("From: alice@example.org evil@example.net\r\n"), NO, NULL },
 	{ S("From: alice@example.org\r\n ,evil@example.net\r\n"), "alice@example.org evil@example.net|env@example.org", NULL },
 	{ S("From: <alice@example.org><evil@example.net>\r\n"), NO, NULL },
 	{ S("From: <alice@example.org> <evil@example.net>\r\n"), NO, NULL },
-	{ S("From: <alice@example.org>\\, <evil@example.net>\r\n"), NO, NULL },
-	{ S("From: Alice <alice@example.org> evil@example.net\r\n"), NO, NULL },
-	{ S("From: alice@example.org <evil@example.net>\r\n"), NO, NULL },
-	{ S("From: evil@example.net <alice@example.org>\r\n"), NO, NULL },
-	{ S("From: alice@example.org,<evil@example.net\r\n"), NO, NULL },
+	{ S("From: <alice@example.org>\\, <evil@example.net>\r\n"), "alice@example.org evil@example.net|env@example.org", NULL },
+	{ S("From: Alice <alice@example.org> evil@example.net\r\n"), "alice@example.org||evil@example.net", NULL },
+	{ S("From: alice@example.org <evil@example.net>\r\n"), "evil@example.net||alice@example.org", NULL },
+	{ S("From: evil@example.net <alice@example.org>\r\n"), "alice@example.org||evil@example.net", NULL },
+	{ S("From: alice@example.org,<evil@example.net\r\n"), "alice@example.org evil@example.net|env@example.org", NULL },
 	{ S("From: alice@example.org,\r\n"), "alice@example.org|", NULL },
 	{ S("From: ,,alice@example.org\r\n"), "alice@example.org|", NULL },
 	{ S("From: alice@example.org, evil\r\n"), NO, "alice@example.org evil@example.org|env@example.org" },
 	{ S("From: evil@example.net alice\r\n"), NO, NULL },
-	{ S("From: evil@example.net <alice>\r\n"), NO, NULL },
-	{ S("From: <alice@example.org\r\n"), NO, NULL },
-	{ S("From: <<evil@example.net> alice@example.org>\r\n"), NO, NULL },
+	{ S("From: evil@example.net <alice>\r\n"), NO, "alice@example.org||evil@example.net" },
+	{ S("From: <alice@example.org\r\n"), "alice@example.org|", NULL },
+	{ S("From: <<evil@example.net> alice@example.org>\r\n"), "evil@example.net||alice@example.org", NULL },
 	{ S("From: alice@example.org@example.net\r\n"), NO, NULL },
 	{ S("From: @example.net\r\n"), NO, NULL },
-	{ S("From: <>\r\n"), NO, NULL },
-	{ S("From: alice\r\n"), NO, "alice@example.org|" },
-	{ S("From: Evil User <alice>\r\n"), NO, "alice@example.org|" },
+	{ S("From: <>\r\n"), "env@example.org|", NULL },
+	{ S("From: alice\r\n"), "env@example.org|", "alice@example.org|" },
+	{ S("From: Evil User <alice>\r\n"), "env@example.org|", "alice@example.org|" },
 	/* source routes */
-	{ S("From: <@example.net:alice@example.org>\r\n"), NO, NULL },
-	{ S("From: <@example.net,@a.example:alice@example.org>\r\n"), NO, NULL },
+	{ S("From: <@example.net:alice@example.org>\r\n"), "alice@example.org|", NULL },
+	{ S("From: <@example.net,@a.example:alice@example.org>\r\n"), "alice@example.org|", NULL },
 	{ S("From: @example.net:alice@example.org\r\n"), NO, NULL },
 	{ S("From: alice%example.net@example.org\r\n"), "alice%example.net@example.org|", NULL },
 	{ S("From: example.net!evil@example.org\r\n"), "example.net!evil@example.org|", NULL },
 	/* groups */
-	{ S("From: evil@example.net: alice@example.org;\r\n"), NO, NULL },
+	{ S("From: evil@example.net: alice@example.org;\r\n"), "alice@example.org||evil@example.net", NULL },
 	{ S("From: Friends: alice@example.org;\r\n"), "alice@example.org|", NULL },
-	{ S("From: Friends: alice@example.org; evil@example.net\r\n"), NO, NULL },
+	{ S("From: Friends: alice@example.org; evil@example.net\r\n"), "alice@example.org evil@example.net|env@example.org",
+	  NULL },
 	{ S("From: Friends: alice@example.org, evil@example.net;\r\n"), "alice@example.org evil@example.net|env@example.org",
 	  NULL },
-	{ S("From: A: B: alice@example.org;;\r\n"), NO, NULL },
-	{ S("From: Friends: alice@example.org\r\n"), NO, NULL },
-	{ S("From: Friends:;\r\n"), NO, NULL },
+	{ S("From: A: B: alice@example.org;;\r\n"), "alice@example.org|", NULL },
+	{ S("From: Friends: alice@example.org\r\n"), "alice@example.org|", NULL },
+	{ S("From: Friends:;\r\n"), "env@example.org|", NULL },
 	/* comments */
-	{ S("From: alice@example.org (evil@example.net)\r\n"), NO, NULL },
-	{ S("From: (<evil@example.net>) alice@example.org\r\n"), NO, NULL },
+	{ S("From: alice@example.org (evil@example.net)\r\n"), "alice@example.org||evil@example.net", NULL },
+	{ S("From: (<evil@example.net>) alice@example.org\r\n"), "alice@example.org||evil@example.net", NULL },
 	{ S("From: alice(<evil@example.net>)@example.org\r\n"), NO, NULL },
 	{ S("From: alice@(evil)example.org\r\n"), NO, NULL },
 	{ S("From: alice@example.org(, evil@example.net\r\n"), NO, NULL },
 	{ S("From: alice@example.org (\\), evil@example.net (x)\r\n"), NO, NULL },
-	{ S("From: alice (x)\r\n"), NO, "alice@example.org|" },
+	{ S("From: alice (x)\r\n"), "env@example.org|", "alice@example.org|" },
 	{ S("From: alice@example.org (Alice)\r\n"), "alice@example.org|", NULL },
 	/* quoted strings */
-	{ S("From: \"evil@example.net\" <alice@example.org>\r\n"), "alice@example.org|", NULL },
-	{ S("From: \"<evil@example.net>\" <alice@example.org>\r\n"), "alice@example.org|", NULL },
-	{ S("From: \"x\\\" <evil@example.net>, \\\"\" <alice@example.org>\r\n"), "alice@example.org|", NULL },
-	{ S("From: \"x\\\\\" <evil@example.net>, \\\"\" <alice@example.org>\r\n"), NO, NULL },
+	{ S("From: \"evil@example.net\" <alice@example.org>\r\n"), "alice@example.org||evil@example.net", NULL },
+	{ S("From: \"<evil@example.net>\" <alice@example.org>\r\n"), "alice@example.org||evil@example.net", NULL },
+	{ S("From: \"x\\\" <evil@example.net>, \\\"\" <alice@example.org>\r\n"), "alice@example.org||evil@example.net", NULL },
+	{ S("From: \"x\\\\\" <evil@example.net>, \\\"\" <alice@example.org>\r\n"),
+	  "evil@example.net alice@example.org|env@example.org", NULL },
 	{ S("From: \"evil@example.net\"@example.org\r\n"), NO, NULL },
 	{ S("From: \"evil@example.net> \"@example.org\r\n"), NO, NULL },
 	{ S("From: \"evil@example.net\\\"\"@example.org\r\n"), NO, NULL },
@@ -98,26 +101,29 @@ static const struct {
 	{ S("From: <\"evil@example.net\">\r\n"), NO, NULL },
 	{ S("From: \"evil@example.net\"\r\n"), NO, NULL },
 	/* encoded words */
-	{ S("From: =?utf-8?q?evil=40example.net?=\r\n"), NO, NULL },
-	{ S("From: =?utf-8?q?evil=40example.net?= <alice@example.org>\r\n"), "alice@example.org|", NULL }, /* as a quoted name */
-	{ S("From: =?utf-8?q?=3Cevil=40example.net=3E=2C?= <alice@example.org>\r\n"), NO, NULL },
-	{ S("From: =?utf-8?b?PGV2aWxAZXhhbXBsZS5uZXQ+LA==?= <alice@example.org>\r\n"), NO, NULL },
-	{ S("From: =?utf-8?b?ZXZpbEBleGFtcGxlLm5ldAA=?= <alice@example.org>\r\n"), NO, NULL },
+	{ S("From: =?utf-8?q?evil=40example.net?=\r\n"), "env@example.org||evil@example.net", NULL },
+	{ S("From: =?utf-8?q?evil=40example.net?= <alice@example.org>\r\n"), "alice@example.org||evil@example.net",
+	  NULL }, /* as a quoted name */
+	{ S("From: =?utf-8?q?=3Cevil=40example.net=3E=2C?= <alice@example.org>\r\n"), "alice@example.org||evil@example.net",
+	  NULL },
+	{ S("From: =?utf-8?b?PGV2aWxAZXhhbXBsZS5uZXQ+LA==?= <alice@example.org>\r\n"), "alice@example.org||evil@example.net",
+	  NULL },
+	{ S("From: =?utf-8?b?ZXZpbEBleGFtcGxlLm5ldAA=?= <alice@example.org>\r\n"), "alice@example.org||evil@example.net", NULL },
 	{ S("From: =?utf-8?q?evil=40example.net=0a?=@example.org\r\n"), NO, NULL },
 	{ S("From: <=?utf-8?q?evil=40example.net=00?=@example.org>\r\n"), NO, NULL },
 	{ S("From: alice@=?utf-8?q?example.net?=\r\n"), NO, NULL },
-	{ S("From: =?utf-8?q?alice?=\r\n"), NO, NULL },
+	{ S("From: =?utf-8?q?alice?=\r\n"), "env@example.org|", NULL },
 	/* NUL, control characters, overlong, broken */
 	{ S("From: evil@example.net\0 <alice@example.org>\r\n"), NO, NULL },
 	{ S("From: alice@example.org\0.example.net\r\n"), NO, NULL },
-	{ S("From: \x1b[2Kevil <alice@example.org>\r\n"), NO, NULL },
-	{ S("From: alice@example.org\x0b\r\n"), NO, NULL },
+	{ S("From: \x1b[2Kevil <alice@example.org>\r\n"), "alice@example.org|", NULL },
+	{ S("From: alice@example.org\x0b\r\n"), "alice@example.org|", NULL },
 	{ S("From: evil@example.net\\0@example.org\r\n"), NO, NULL },
 	{ S("From: alice@example.org."), NO, NULL },
-	{ S("From: alice@example.org.\r\n"), NO, NULL },
+	{ S("From: alice@example.org.\r\n"), "alice@example.org|", NULL },
 	{ S("From: alice@example..org\r\n"), NO, NULL },
-	{ S("From:\r\n"), NO, NULL },
-	{ S("From: \r\n \r\n\t\r\n"), NO, NULL },
+	{ S("From:\r\n"), "env@example.org|", NULL },
+	{ S("From: \r\n \r\n\t\r\n"), "env@example.org|", NULL },
 	{ S("From:\r\n \r\n alice@example.org\r\n"), "alice@example.org|", NULL },
 	/* white space within an address */
 	{ S("From: alice @ example.org\r\n"), NO, NULL },
@@ -139,9 +145,9 @@ static const struct {
 	{ S("From: alice@example.org\r\nSender : evil@example.net\r\n"), "alice@example.org|evil@example.net", NULL },
 	{ S("From: alice@example.org\r\nSender: alice@example.org\r\nSENDER: evil@example.net\r\n"), NO, NULL },
 	{ S("From: alice@example.org\r\nSender: alice@example.org, evil@example.net\r\n"), NO, NULL },
-	{ S("From: alice@example.org\r\nSender: Friends:;\r\n"), NO, NULL },
-	{ S("From: alice@example.org\r\nSender: evil\r\n"), NO, "alice@example.org|evil@example.org" },
-	{ S("From: alice@example.org\r\nSender: Evil User\r\n"), NO, NULL },
+	{ S("From: alice@example.org\r\nSender: Friends:;\r\n"), "alice@example.org|", NULL },
+	{ S("From: alice@example.org\r\nSender: evil\r\n"), "alice@example.org|", "alice@example.org|evil@example.org" },
+	{ S("From: alice@example.org\r\nSender: Evil User\r\n"), "alice@example.org|", NULL },
 	{ S("Sender: evil@example.net\r\n"), "env@example.org|evil@example.net", NULL },
 	/* no author */
 	{ S("From: alice@example.org\r\nResent-From: evil@example.net\r\nReply-To: evil@example.net\r\n"), "alice@example.org|",
@@ -161,7 +167,10 @@ static struct str seen(struct arena *a, struct str section, const char *domain, 
 		return str_make(NO, 0);
 	for (size_t k = 0; k < r->from.n; k++)
 		joined = arena_printf(a, "%.*s%s%.*s", STR_ARG(joined), k ? " " : "", STR_ARG(r->from.at[k]));
-	return arena_printf(a, "%.*s|%.*s", STR_ARG(joined), STR_ARG(r->sender));
+	joined = arena_printf(a, "%.*s|%.*s", STR_ARG(joined), STR_ARG(r->sender));
+	for (size_t k = 0; k < r->shown.n; k++)
+		joined = arena_printf(a, "%.*s%s%.*s", STR_ARG(joined), k ? " " : "|", STR_ARG(r->shown.at[k]));
+	return joined;
 }
 
 /* What is stored has one From, written so that nobody overlooks it, and gives the same addresses when it is read again. */

@@ -1,0 +1,16 @@
+/* author.h - From and Sender: read as a person reads them, written so that every program reads the same. */
+#ifndef POSTHOUSE_MAIL_AUTHOR_H
+#define POSTHOUSE_MAIL_AUTHOR_H
+
+#include "fixup.h"
+
+/* The clear form of a From, Sender or Resent-From: what it was where that is clear, with its addresses completed and rewritten; else made
+ * anew. *value_out "": it has no address (a From then gets one). PERM 550 5.6.0 where it is not clear who is meant. What its display names,
+ * comments and group names show as an address is added to `shown`, whoever it belongs to. */
+struct verdict author_clear(struct arena *a, const struct fixup_input *in, const char *field, struct str value,
+			    struct str_list *shown, struct str *value_out);
+
+/* A value with `address` as its one address, and the first display name of `value` that shows no other address. */
+struct str author_with(struct arena *a, const struct fixup_input *in, struct str value, struct str address);
+
+#endif

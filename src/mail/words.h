@@ -1,0 +1,32 @@
+/* words.h - encoded words (RFC 2047) as the most forgiving reader finds them: anywhere in a text, also within quotes or another word. */
+#ifndef POSTHOUSE_MAIL_WORDS_H
+#define POSTHOUSE_MAIL_WORDS_H
+
+#include "posthouse/arena.h"
+#include "posthouse/buf.h"
+#include "posthouse/str.h"
+
+/* A piece of a text: plain bytes, or what an encoded word stands for. */
+struct word {
+	struct str text; /* of a charset that is not ours: ASCII as it is, U+FFFD for each other character */
+	struct str raw;  /* the encoded word itself when its charset is not ours; else "" */
+};
+struct words {
+	struct word *at;
+	size_t n;
+	struct str unknown; /* a charset of which nobody knows here what ASCII bytes mean in it (UTF-7, EBCDIC); "" = none */
+	bool nested;        /* there was a word within a word */
+};
+
+/* The encoded word at the front of `s`: its length; 0 when there is none. With `exact` only as RFC 2047 2 has it (no space or "?" in it). */
+size_t word_length(struct str s, bool exact);
+
+/* Take a text apart. UTF-8 and US-ASCII words become text, and are looked through again for words; white space between two encoded words
+ * is no text (RFC 2047 6.2). */
+void words_decode(struct arena *a, struct str s, struct words *out);
+
+/* Append encoded words that stand for `text`, which is UTF-8, and can be part of a display name (RFC 2047 5), each
+ * on a line of its own behind the first. False when `out` is full. */
+bool words_encode(struct str text, struct buf *out);
+
+#endif
