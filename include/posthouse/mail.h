@@ -136,6 +136,7 @@ struct report_recipient {
 	struct verdict verdict;
 	struct str remote; /* who said it: "smtp.isp.example [192.0.2.1]"; "" = we did */
 	uint64_t last_at;  /* ms; 0 = never tried */
+	struct str advice; /* what the verdict means and who must act, in place of what its code says; "" = not known */
 };
 struct report_input {
 	/* not delivered; not yet; delivered; handed on to a next hop without DSN (RFC 3461 5.2.2) */

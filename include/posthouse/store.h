@@ -121,6 +121,7 @@ struct outcome {
 	bool died;      /* relay died with it */
 	bool report_success; /* final and good, and the sender is to be told: the message stays open until store_report(KIND_SUCCESS) */
 	struct verdict verdict; /* the last reply; class OK and code 0: leave the earlier one */
+	uint64_t meaning;       /* of that, packed as in meaning.h */
 	struct str remote, route;
 	struct str event, event_fields; /* "" = no event */
 	struct str transcript;          /* "" = none; at most 4 KiB are kept */
@@ -192,6 +193,7 @@ struct failed_recipient {
 	unsigned notify;
 	uint64_t last_at;
 	struct verdict verdict;
+	uint64_t meaning;
 };
 struct unreported {
 	uint64_t id;

@@ -34,8 +34,14 @@ static struct str summary(struct report *r)
 		whom, until.n > 0 ? ", until " : "", STR_ARG(until));
 }
 
-static struct str meaning(struct report *r, const struct verdict *v)
+static struct str meaning(struct report *r, const struct report_recipient *rcpt)
 {
+	const struct verdict *v = &rcpt->verdict;
+	bool is_over = r->in->kind == REPORT_FAILURE && v->class == TEMP;
+
+	if (rcpt->advice.n > 0 && r->in->kind <= REPORT_DELAY)
+		return arena_printf(r->arena, "%.*s%s", STR_ARG(rcpt->advice),
+				    is_over ? " It was tried again and again, and the time for that is over." : "");
 	switch (r->in->kind) {
 	case REPORT_FAILURE: return status_failed(r->arena, v);
 	case REPORT_DELAY: return status_waiting(v);
@@ -53,7 +59,7 @@ static void explain_recipient(struct report *r, const struct report_recipient *r
 
 	lines_printf(&r->out, "%s", "");
 	lines_wrap(&r->out, "    ", "    ", report_shown_address(r, rcpt->address));
-	lines_wrap(&r->out, "        ", "        ", meaning(r, &rcpt->verdict));
+	lines_wrap(&r->out, "        ", "        ", meaning(r, rcpt));
 	if (said.n == 0)
 		return;
 	if (by.n > 0)

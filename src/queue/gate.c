@@ -10,6 +10,8 @@
 #define FORGET_AFTER_MS  (24 * 3600 * 1000ull) /* an MX domain that was down and got no mail for so long */
 #define REASON_MAX_BYTES 500
 #define STATS_MAX        100
+#define COMPLAIN_EACH_MS (3600 * 1000ull)
+#define COMPLAINT_MS     (24 * 3600 * 1000ull) /* so long status shows it */
 
 void gates_init(struct queue *q)
 {
@@ -37,6 +39,7 @@ static void gate_free(struct gate *g)
 	free(g->waiting);
 	free(g->name);
 	free(g->reason);
+	free(g->complaint);
 	free(g);
 }
 
@@ -163,22 +166,27 @@ static void on_put(void *ctx, struct verdict v)
 	free(put);
 }
 
-static void save(const struct gate *g)
+void gate_row_save(struct queue *q, const struct gate_state *row)
 {
 	struct gate_put *put;
 
-	if (!queue_may_store(g->queue))
+	if (!queue_may_store(q))
 		return;
 	put = NEW(struct gate_put);
-	put->state = (struct gate_state){
-		.name = arena_str(&put->arena, str_of(g->name)),
-		.down_until = g->status == GATE_UP ? 0 : g->down_until,
-		.pause_ms = g->status == GATE_UP ? 0 : g->pause_ms,
-		.failures = g->failures,
-		.last_ok_at = g->last_ok_at,
-		.reason = arena_str(&put->arena, str_of(g->reason)),
-	};
-	store_gate_put(g->queue->store, &put->state, on_put, put);
+	put->state = *row;
+	put->state.name = arena_str(&put->arena, row->name);
+	put->state.reason = arena_str(&put->arena, row->reason);
+	store_gate_put(q->store, &put->state, on_put, put);
+}
+
+static void save(const struct gate *g)
+{
+	gate_row_save(g->queue, &(struct gate_state){ .name = str_of(g->name),
+						      .down_until = g->status == GATE_UP ? 0 : g->down_until,
+						      .pause_ms = g->status == GATE_UP ? 0 : g->pause_ms,
+						      .failures = g->failures,
+						      .last_ok_at = g->last_ok_at,
+						      .reason = str_of(g->reason) });
 }
 
 static void mend(struct gate *g, uint64_t now)
@@ -197,6 +205,7 @@ static void mend(struct gate *g, uint64_t now)
 
 void gates_mend(struct queue *q, uint64_t now)
 {
+	pauses_mend(q, now);
 	for (size_t i = 0; i < GATES_TABLE; i++)
 		LIST_EACH (k, &q->gates.table[i])
 			mend(CONTAINER_OF(k, struct gate, in_table), now);
@@ -214,6 +223,8 @@ static void on_gates(void *ctx, struct verdict v, const struct gate_state *state
 	for (size_t i = 0; i < n && i < GATES_MAX; i++) {
 		struct gate *g;
 
+		if (pause_load(q, &states[i]))
+			continue;
 		if (states[i].failures == 0 && str_starts(states[i].name, S("mx:")))
 			continue;
 		g = gate_get(q, states[i].name);
@@ -300,38 +311,55 @@ bool gate_worked(struct gate *g, uint64_t now)
 	return true;
 }
 
-static void tell_down(const struct gate *g, uint64_t pause)
+static void tell_down(const struct gate *g, uint64_t meaning, uint64_t pause)
 {
 	static const char *const faults[] = { "", "unreachable", "ours", "policy" };
 
-	log_at(g->is_mx ? LOG_WARNING : LOG_ERROR, NULL, g->is_mx ? "destination.down" : "upstream.down", kv("gate", g->name),
-	       kv("fault", faults[g->fault]), kv("reason", g->reason), kv("failures", g->failures), kv("next_probe_ms", pause));
+	bool ours = !g->is_mx || meaning_actor(meaning) == ACTOR_ADMIN;
+
+	log_at(ours ? LOG_ERROR : LOG_WARNING, NULL, g->is_mx ? "destination.down" : "upstream.down", kv("gate", g->name),
+	       kv("fault", faults[g->fault]), kv("class", trouble_name(meaning_trouble(meaning))),
+	       kv("who", actor_name(meaning_actor(meaning))), kv("reason", g->reason), kv("failures", g->failures),
+	       kv("next_probe_ms", pause));
 }
 
-bool gate_failed(struct gate *g, enum gate_fault fault, struct str reason, uint64_t tried_at, uint64_t now)
+bool gate_failed(struct gate *g, const struct gate_trouble *t, uint64_t now)
 {
 	uint64_t pause;
 
-	if (tried_at > g->tried_at)
-		g->tried_at = tried_at;
+	if (t->tried_at > g->tried_at)
+		g->tried_at = t->tried_at;
 	if (g->status == GATE_DOWN) /* one of several deliveries that met the same fault */
 		return false;
 	g->failures++;
-	g->fault = fault;
-	pause = pause_after(&role_config(g->queue->role)->queue, g->is_mx, fault, reason, g->failures);
+	g->fault = t->fault;
+	pause = pause_after(&role_config(g->queue->role)->queue, g->is_mx, t->fault, t->pause_ms, g->failures);
 	g->status = GATE_DOWN;
 	g->down_until = now + pause;
 	g->pause_ms = pause;
-	set_reason(g, reason.n ? reason : S("no reason was given"));
+	set_reason(g, t->reason.n ? t->reason : S("no reason was given"));
 	gate_forget_waiting(g);
 	gate_place(g);
-	tell_down(g, pause);
+	tell_down(g, t->meaning, pause);
 	save(g);
 	return g->failures == 1;
 }
 
+void gate_complained(struct gate *g, uint64_t meaning, struct str reason, uint64_t now)
+{
+	free(g->complaint);
+	g->complaint = copy_text(str_head(reason, REASON_MAX_BYTES));
+	g->complaint_at = now;
+	if (g->complaint_told_at > 0 && now >= g->complaint_told_at && now - g->complaint_told_at < COMPLAIN_EACH_MS)
+		return;
+	g->complaint_told_at = now;
+	log_error(NULL, "upstream.complained", kv("gate", g->name), kv("class", trouble_name(meaning_trouble(meaning))),
+		  kv("who", actor_name(meaning_actor(meaning))), kv("reason", g->complaint));
+}
+
 void gates_probe_now(struct queue *q)
 {
+	pauses_probe_now(q);
 	for (size_t i = 0; i < GATES_TABLE; i++)
 		LIST_EACH (k, &q->gates.table[i]) {
 			struct gate *g = CONTAINER_OF(k, struct gate, in_table);
@@ -346,8 +374,12 @@ void gates_probe_now(struct queue *q)
 static void stat_of(struct queue *q, const struct gate *g)
 {
 	struct arena a = { 0 };
+	struct str text = str_of(g->reason);
+	uint64_t now = clock_now_ms();
 
-	role_stat(q->role, arena_printf(&a, "gate %s", g->name), g->status == GATE_UP ? 0 : g->down_until, str_of(g->reason));
+	if (g->status == GATE_UP && g->complaint && now < g->complaint_at + COMPLAINT_MS)
+		text = arena_printf(&a, "but it complains: %s", g->complaint);
+	role_stat(q->role, arena_printf(&a, "gate %s", g->name), g->status == GATE_UP ? 0 : g->down_until, text);
 	arena_fini(&a);
 }
 

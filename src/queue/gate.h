@@ -26,8 +26,10 @@ struct gate {
 	struct list in_class; /* upstreams, idle or down; MX gates that are up and in use are in none */
 	struct list in_ready, in_waiting, in_asked;
 	struct queue *queue;
-	char *name;   /* "upstream:isp", "mx:example.org" */
-	char *reason; /* why it is down; "" otherwise */
+	char *name;      /* "upstream:isp", "mx:example.org" */
+	char *reason;    /* why it is down; "" otherwise */
+	char *complaint; /* what an administrator should know although it works; NULL: nothing */
+	uint64_t complaint_at, complaint_told_at;
 	bool is_mx, in_down;
 	enum gate_status status;
 	enum gate_fault fault; /* FAULT_NONE: up, or not known since the restart */
@@ -83,7 +85,20 @@ void gate_tick(struct gate *g, uint64_t now);
 
 /* The next hop works, or is at fault; true when this is news. `tried_at`: when the delivery was begun. */
 bool gate_worked(struct gate *g, uint64_t now);
-bool gate_failed(struct gate *g, enum gate_fault fault, struct str reason, uint64_t tried_at, uint64_t now);
+struct gate_trouble {
+	enum gate_fault fault;
+	uint64_t meaning;  /* see meaning.h, packed */
+	uint64_t pause_ms; /* that the next hop's words ask for; 0: none */
+	struct str reason;
+	uint64_t tried_at;
+};
+bool gate_failed(struct gate *g, const struct gate_trouble *t, uint64_t now);
+
+/* It works, but said something about our set-up or repute that an administrator should know: once in an hour to the log, and to status. */
+void gate_complained(struct gate *g, uint64_t meaning, struct str reason, uint64_t now);
+
+/* A row of the store's table of gates; the texts are copied. */
+void gate_row_save(struct queue *q, const struct gate_state *row);
 
 /* The clock was set back: a pause that would last longer than it was made for is over, also in the store. */
 void gates_mend(struct queue *q, uint64_t now);

@@ -110,6 +110,7 @@ static void park(struct lease *l)
 		outcome_return(l, now + FULL_DELAY_MS);
 		return;
 	}
+	pause_probe(l->gate, l->message->due.sender, now);
 	limits_charge(l);
 	lease_enter(l, LEASE_PARKED);
 }

@@ -18,7 +18,9 @@ struct answer {
 	struct lease *lease;
 	uint64_t now;
 	struct str remote, tls, transcript;
-	bool dsn; /* the next hop reports successes itself */
+	bool dsn;         /* the next hop reports successes itself */
+	uint64_t meaning; /* of what is being told, see meaning.h; 0: nothing is known */
+	unsigned scope;
 };
 
 static struct arena *arena_of(const struct lease *l)
@@ -52,12 +54,14 @@ static void tell(const struct answer *an, const struct due_recipient *r, struct 
 	const struct due_message *m = &an->lease->message->due;
 
 	o->event = str_of(event);
-	o->event_fields = FIELDS_LOGGED(arena_of(an->lease), level, m->id, event, kv("recipient", r->address),
-					kv("remote", an->remote), kv("tls", an->tls), kv("route", o->route),
-					kv("code", o->verdict.code), kv("enhanced", o->verdict.enhanced),
-					kv("reply", o->verdict.text), kv("attempts", r->attempts + (o->attempted ? 1 : 0)),
-					kv("age_ms", an->now > m->received_at ? an->now - m->received_at : 0),
-					o->state == RCPT_WAITING ? kv("due_in_ms", o->due_at - an->now) : kv("due_in_ms", ""));
+	o->event_fields = FIELDS_LOGGED(
+		arena_of(an->lease), level, m->id, event, kv("recipient", r->address), kv("remote", an->remote),
+		kv("tls", an->tls), kv("route", o->route), kv("code", o->verdict.code), kv("enhanced", o->verdict.enhanced),
+		kv("reply", o->verdict.text), kv("class", trouble_name(meaning_trouble(an->meaning))),
+		kv("who", an->meaning ? actor_name(meaning_actor(an->meaning)) : ""),
+		kv("scope", an->meaning ? scope_name(an->scope) : ""), kv("attempts", r->attempts + (o->attempted ? 1 : 0)),
+		kv("age_ms", an->now > m->received_at ? an->now - m->received_at : 0),
+		o->state == RCPT_WAITING ? kv("due_in_ms", o->due_at - an->now) : kv("due_in_ms", ""));
 }
 
 /* ---- one recipient ---- */
@@ -112,7 +116,7 @@ static bool is_over(const struct due_message *m, uint64_t tried_at)
 	return m->expires_at > 0 && tried_at >= m->expires_at;
 }
 
-static void deferred(const struct answer *an, const struct due_recipient *r, struct outcome *o)
+static void deferred(const struct answer *an, const struct due_recipient *r, uint64_t pause_ms, struct outcome *o)
 {
 	const struct due_message *m = &an->lease->message->due;
 	const struct cfg_queue *c = &role_config(an->lease->message->queue->role)->queue;
@@ -121,19 +125,68 @@ static void deferred(const struct answer *an, const struct due_recipient *r, str
 		expired(an, r, o);
 		return;
 	}
-	if (r->attempts == 0 && is_greylisting(o->verdict))
-		o->due_at = greylist_at(c, an->now, m->expires_at, random_u64());
+	if (r->attempts == 0 && meaning_trouble(an->meaning) == TROUBLE_GREYLIST)
+		o->due_at = greylist_at(c, pause_ms, an->now, m->expires_at, random_u64());
 	else
-		o->due_at = retry_at(c, r->attempts, an->now, m->expires_at, random_u64());
+		o->due_at = paused_at(c, pause_ms, r->attempts, an->now, m->expires_at, random_u64());
 	o->transcript = an->transcript;
 	tell(an, r, o, LOG_INFO, "delivery.deferred");
 }
 
+/* The next hop holds something against this sender alone: its mail there waits, or takes the next way at once. True: it does the latter. */
+static bool sender_refused(const struct answer *an, const struct due_recipient *r, const struct rec_outcome *said,
+			   struct outcome *o)
+{
+	const struct lease *l = an->lease;
+	const struct due_message *m = &l->message->due;
+	struct way next;
+
+	pause_begin(l->gate, m->sender,
+		    &(struct refusal){ .scope = (enum scope)said->scope,
+				       .meaning = said->meaning,
+				       .pause_ms = said->pause_ms,
+				       .reason = o->verdict.text,
+				       .tried_at = l->sent_at },
+		    an->now);
+	next = way_find(l->message->queue, m->login, m->sender, r->address, an->now);
+	if (!next.gate || next.gate == l->gate)
+		return false;
+	o->transcript = an->transcript;
+	tell(an, r, o, LOG_INFO, "delivery.rerouted");
+	return true;
+}
+
+/* What only an administrator can mend, and what closes neither gate nor sender: it must be said somewhere. */
+static void complain(const struct answer *an, const struct rec_outcome *said)
+{
+	struct gate *g = an->lease->gate;
+	enum trouble t = meaning_trouble(said->meaning);
+
+	if (g && !g->is_mx && meaning_actor(said->meaning) == ACTOR_ADMIN &&
+	    (t == TROUBLE_SETUP || t == TROUBLE_LOGIN || t == TROUBLE_REPUTATION || t == TROUBLE_TLS))
+		gate_complained(g, said->meaning, said->verdict.text, an->now);
+}
+
+static void put_off(const struct answer *an, const struct due_recipient *r, const struct rec_outcome *said, struct outcome *o)
+{
+	bool of_sender = said->scope == SCOPE_SENDER || said->scope == SCOPE_DOMAIN;
+
+	if (of_sender && an->lease->gate && sender_refused(an, r, said, o))
+		return;
+	o->attempted = true;
+	if (!of_sender)
+		complain(an, said);
+	deferred(an, r, said->pause_ms, o);
+}
+
 /* One answer of the next hop. */
-static struct outcome answered(const struct answer *an, const struct due_recipient *r, struct verdict v)
+static struct outcome answered(struct answer *an, const struct due_recipient *r, const struct rec_outcome *said)
 {
 	struct outcome o = unchanged(an->lease, r, an->now, an->now);
+	struct verdict v = said->verdict;
 
+	an->meaning = o.meaning = v.class == OK ? 0 : said->meaning;
+	an->scope = (unsigned)said->scope;
 	v.text = str_head(v.text, REPLY_MAX);
 	o.verdict = verdict_keep(arena_of(an->lease), v);
 	o.remote = an->remote;
@@ -147,8 +200,7 @@ static struct outcome answered(const struct answer *an, const struct due_recipie
 		failed(an, r, &o);
 		breaker_finished(an->lease->message->queue, an->lease->message->due.login, true, an->now);
 	} else {
-		o.attempted = true;
-		deferred(an, r, &o);
+		put_off(an, r, said, &o);
 	}
 	return o;
 }
@@ -172,6 +224,7 @@ static struct outcome blocked(const struct answer *an, const struct due_recipien
 	struct outcome o = unchanged(l, r, an->now, an->now);
 	struct way next = way_find(l->message->queue, m->login, m->sender, r->address, an->now);
 
+	o.meaning = an->meaning;
 	o.verdict = fault_verdict(fault, reason);
 	o.remote = an->remote;
 	o.transcript = an->transcript;
@@ -179,7 +232,7 @@ static struct outcome blocked(const struct answer *an, const struct due_recipien
 		tell(an, r, &o, LOG_INFO, "delivery.rerouted");
 	} else if (l->gate->is_mx) {
 		o.attempted = true;
-		deferred(an, r, &o);
+		deferred(an, r, 0, &o);
 	} else if (!next.gate && is_over(m, next.tried_at)) {
 		o.attempted = true;
 		expired(an, r, &o);
@@ -231,8 +284,16 @@ static bool use_gate(struct lease *l, const struct msg_result *m, uint64_t now)
 
 	if (!next_hop_took(m) && (m->gate || !spoke))
 		limits_return(l); /* nothing came of it */
+	if (next_hop_took(m))
+		pause_end(l->gate, l->message->due.sender, now);
 	if (m->gate)
-		return gate_failed(l->gate, fault_of(m), m->gate_reason, l->sent_at, now);
+		return gate_failed(l->gate,
+				   &(struct gate_trouble){ .fault = fault_of(m),
+							   .meaning = m->gate_meaning,
+							   .pause_ms = m->gate_pause_ms,
+							   .reason = m->gate_reason,
+							   .tried_at = l->sent_at },
+				   now);
 	return spoke && gate_worked(l->gate, now);
 }
 
@@ -248,18 +309,21 @@ static void use_result(struct lease *l, const struct msg_result *m)
 	};
 	struct str reason = arena_str(arena_of(l), str_head(m->gate_reason, REPLY_MAX));
 	bool news = use_gate(l, m, an.now);
+	struct verdict no_answer = temp(451, S("4.3.0"), S("the delivery ended without an answer"));
 
 	begin_outcomes(l);
 	for (size_t i = 0; i < l->recipients_n; i++) {
 		const struct due_recipient *r = &l->recipients[i];
 		const struct rec_outcome *o = outcome_for(m, r->n);
 
+		an.meaning = m->gate_meaning;
+		an.scope = SCOPE_HOP;
 		if (o && (!m->gate || o->verdict.class == OK))
-			l->outcomes[i] = answered(&an, r, o->verdict);
+			l->outcomes[i] = answered(&an, r, o);
 		else if (m->gate)
 			l->outcomes[i] = blocked(&an, r, fault_of(m), reason, news);
 		else
-			l->outcomes[i] = answered(&an, r, temp(451, S("4.3.0"), S("the delivery ended without an answer")));
+			l->outcomes[i] = answered(&an, r, &(struct rec_outcome){ .verdict = no_answer });
 	}
 	l->tell_relay = true;
 	if (l->gate->status == GATE_DOWN)
@@ -358,7 +422,7 @@ void outcome_no_route(struct lease *l, struct verdict why)
 	l->sent_at = an.now;
 	begin_outcomes(l);
 	for (size_t i = 0; i < l->recipients_n; i++)
-		l->outcomes[i] = answered(&an, &l->recipients[i], why);
+		l->outcomes[i] = answered(&an, &l->recipients[i], &(struct rec_outcome){ .verdict = why });
 	settle(l);
 }
 

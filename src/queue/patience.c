@@ -17,57 +17,38 @@ uint64_t retry_at(const struct cfg_queue *c, uint64_t attempts, uint64_t now, ui
 	return now < expires_at && at > expires_at ? expires_at : at;
 }
 
-/* ---- greylisting ---- */
-
-/* Does this piece of the text, without a space in it, hold an address? Servers repeat those, and they are of a user's choice. */
-static bool is_address(struct str piece)
+/* No retry is longer than the longest of the schedule, whatever a next hop asks for. */
+static uint64_t bounded(const struct cfg_queue *c, uint64_t pause)
 {
-	return str_find(piece, '@') < piece.n;
+	uint64_t longest = 0;
+
+	for (size_t i = 0; i < c->retry_n; i++)
+		if (c->retry_ms[i] > longest)
+			longest = c->retry_ms[i];
+	return pause < longest ? pause : longest;
 }
 
-/* Does the text contain the word, in whatever case, outside of addresses? */
-static bool says(struct str text, const char *word)
+static uint64_t not_before(uint64_t pause, uint64_t now, uint64_t expires_at, uint64_t random)
 {
-	struct str w = str_of(word);
-
-	for (size_t i = 0, start = 0; i + w.n <= text.n; i++) {
-		if (i > 0 && text.p[i - 1] == ' ')
-			start = i;
-		if (str_ieq(str_head(str_from(text, i), w.n), w) &&
-		    !is_address(str_make(text.p + start, i - start + str_find(str_from(text, i), ' '))))
-			return true;
-	}
-	return false;
-}
-
-static bool says_one(struct str text, const char *const *words, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (says(text, words[i]))
-			return true;
-	return false;
-}
-#define SAYS(text, ...)                                                                                                          \
-	says_one((text), (const char *const[]){ __VA_ARGS__ }, sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
-
-bool is_greylisting(struct verdict v)
-{
-	if (v.class != TEMP || (v.code != 450 && v.code != 451))
-		return false;
-	if (SAYS(v.text, "greylist", "graylist", "grey-list", "gray-list", "grey list", "gray list", "postgrey"))
-		return true;
-	/* RFC 6647 section 2.1 knows no code of its own; these are what the usual programs answer */
-	if (!str_eq(v.enhanced, S("4.7.1")) && !str_eq(v.enhanced, S("4.7.0")) && !str_eq(v.enhanced, S("4.2.0")))
-		return false;
-	return SAYS(v.text, "try again", "try later", "come back", "retry", "please wait");
-}
-
-uint64_t greylist_at(const struct cfg_queue *c, uint64_t now, uint64_t expires_at, uint64_t random)
-{
-	uint64_t delay = c->retry_ms[0] < GREYLIST_MAX_MS ? c->retry_ms[0] : GREYLIST_MAX_MS;
-	uint64_t at = now + delay + random % (delay / 10 + 1);
+	uint64_t at = now + pause + random % (pause / 10 + 1);
 
 	return now < expires_at && at > expires_at ? expires_at : at;
+}
+
+uint64_t greylist_at(const struct cfg_queue *c, uint64_t pause_ms, uint64_t now, uint64_t expires_at, uint64_t random)
+{
+	uint64_t first = c->retry_ms[0] < GREYLIST_MAX_MS ? c->retry_ms[0] : GREYLIST_MAX_MS;
+
+	return not_before(pause_ms > 0 ? bounded(c, pause_ms) : first, now, expires_at, random);
+}
+
+uint64_t paused_at(const struct cfg_queue *c, uint64_t pause_ms, uint64_t attempts, uint64_t now, uint64_t expires_at,
+		   uint64_t random)
+{
+	uint64_t by_schedule = retry_at(c, attempts, now, expires_at, random);
+	uint64_t by_words = pause_ms > 0 ? not_before(bounded(c, pause_ms), now, expires_at, random) : 0;
+
+	return by_words > by_schedule ? by_words : by_schedule;
 }
 
 /* ---- pauses of gates ---- */
@@ -81,22 +62,22 @@ static uint64_t doubled(uint64_t first, uint64_t failures, uint64_t most)
 	return pause < most ? pause : most;
 }
 
-/* A quota is used up for as long as its words say. */
-static uint64_t policy_pause(struct str reason, uint64_t failures)
+/* Up to the next of these bounds: what is over in seconds does not take an hour because it comes again. */
+uint64_t pause_grown(uint64_t first, uint64_t failures)
 {
-	if (SAYS(reason, "minute", "second"))
-		return doubled(MINUTE_MS, failures, HOUR_MS);
-	if (SAYS(reason, "quota", "daily", "day", "month", "exceeded", "5.4.5"))
-		return doubled(HOUR_MS, failures, PAUSE_LONGEST_MS);
-	return doubled(5 * MINUTE_MS, failures, PAUSE_LONGEST_MS);
+	if (first == 0)
+		first = HOUR_MS;
+	return doubled(first, failures, first < MINUTE_MS ? MINUTE_MS : first < HOUR_MS ? HOUR_MS : PAUSE_LONGEST_MS);
 }
 
-uint64_t pause_after(const struct cfg_queue *c, bool is_mx, enum gate_fault fault, struct str reason, uint64_t failures)
+uint64_t pause_after(const struct cfg_queue *c, bool is_mx, enum gate_fault fault, uint64_t pause_ms, uint64_t failures)
 {
 	uint64_t at;
 
+	if (pause_ms > 0)
+		return pause_grown(pause_ms, failures);
 	if (fault == FAULT_POLICY)
-		return policy_pause(reason, failures);
+		return doubled(5 * MINUTE_MS, failures, PAUSE_LONGEST_MS);
 	if (!is_mx)
 		return doubled(5 * SECOND_MS, failures, 5 * MINUTE_MS);
 	/* As often as a single message would try; a tenth less, so that one whose time has come does not meet a pause. */

@@ -102,6 +102,7 @@ static struct verdict queue_start(struct role *r)
 	notices_init(q);
 	setback_init(q);
 	gates_init(q);
+	pauses_init(q);
 	scheduler_init(q);
 	lease_table_init(q);
 	settle_init(q);
@@ -217,6 +218,7 @@ static void queue_stats(struct role *r)
 	role_stat(r, S("deliveries"), q->leases.count, S(""));
 	role_stat(r, S("results_kept"), q->settling.held, q->settling.failing ? S("the store has no room for results") : S(""));
 	gates_stats(q);
+	pauses_stats(q);
 	limits_stats(q);
 	admission_stats(q);
 	bans_stats(q);
@@ -239,6 +241,7 @@ void queue_part_ended(struct queue *q)
 	leases_drop(q);
 	intake_fini(q);
 	gates_fini(q);
+	pauses_fini(q);
 	admission_fini(q);
 	notices_fini(q);
 	accounts_fini(q);

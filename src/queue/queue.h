@@ -21,6 +21,7 @@
 #include "notice.h"
 #include "outcome.h"
 #include "patience.h"
+#include "pause.h"
 #include "report.h"
 #include "reserve.h"
 #include "resign.h"
@@ -49,6 +50,7 @@ struct queue {
 	bool closing;                  /* store_close() was called */
 	struct intake intake;
 	struct gates gates;
+	struct pauses pauses;
 	struct buckets buckets;
 	struct bans bans;
 	struct failures failures;

@@ -4,6 +4,7 @@
 #include "posthouse/id.h"
 #include "posthouse/ipc.h"
 #include "posthouse/mail.h"
+#include "posthouse/meaning.h"
 
 #include <assert.h>
 
@@ -49,6 +50,7 @@ static struct report_recipient *recipients_of(struct arena *a, const struct repo
 			.verdict = answer_of(request, f),
 			.remote = f->remote,
 			.last_at = f->last_at,
+			.advice = meaning_advice(a, f->meaning),
 		};
 	}
 	return list;

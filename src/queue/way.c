@@ -35,8 +35,22 @@ static uint64_t vain_since(const struct gate *g)
 	return g->status != GATE_UP && g->fault != FAULT_OURS ? g->tried_at : 0;
 }
 
-/* The first open way of a route; else what is known of those that are not. */
-static struct way way_of_route(struct queue *q, const struct cfg_route *r, struct str domain, uint64_t now)
+/* What is known of a way that is not open: the soonest that one opens, and why the first does not. */
+static void note_closed(struct way *w, bool first, struct str name, struct str reason, uint64_t opens, uint64_t vain)
+{
+	if (first || opens < w->wait_until)
+		w->wait_until = opens;
+	if (first || vain < w->tried_at)
+		w->tried_at = vain;
+	if (first) {
+		w->reason = reason;
+		w->name = name;
+	}
+}
+
+/* The first open way of a route; else what is known of those that are not. `sender` NULL: not known, pauses of senders do not count. */
+static struct way way_of_route(struct queue *q, const struct cfg_route *r, struct str domain, const struct str *sender,
+			       uint64_t now)
 {
 	struct way w = { .gate = NULL };
 	struct arena a = { 0 };
@@ -44,24 +58,18 @@ static struct way way_of_route(struct queue *q, const struct cfg_route *r, struc
 
 	for (size_t i = 0; i < r->via.n && !w.gate; i++) {
 		struct gate *g = gate_via(q, &a, r->via.at[i], domain);
-		uint64_t at, since;
+		const struct pause *p = NULL;
 
 		if (!g)
 			continue;
-		if (gate_is_open(g, now)) {
+		if (gate_is_open(g, now) && sender)
+			p = pause_of(g, *sender, now);
+		if (p)
+			note_closed(&w, known++ == 0, str_of(g->name), str_of(p->reason), p->until, p->tried_at);
+		else if (gate_is_open(g, now))
 			w.gate = g;
-			break;
-		}
-		at = opens_at(g, now);
-		since = vain_since(g);
-		if (known == 0 || at < w.wait_until)
-			w.wait_until = at;
-		if (known == 0 || since < w.tried_at)
-			w.tried_at = since;
-		if (known++ == 0) {
-			w.reason = str_of(g->reason);
-			w.name = str_of(g->name);
-		}
+		else
+			note_closed(&w, known++ == 0, str_of(g->name), str_of(g->reason), opens_at(g, now), vain_since(g));
 	}
 	if (!w.gate && known == 0)
 		w.why = domain.n > 0 ? temp(451, S("4.3.5"), S("the route names no upstream that is configured"))
@@ -77,7 +85,7 @@ struct way way_find(struct queue *q, struct str login, struct str sender, struct
 	struct way w = { .why = temp(451, S("4.3.5"), S("no route of the configuration applies to this recipient")) };
 
 	if (r)
-		w = way_of_route(q, r, domain_of(&a, recipient), now);
+		w = way_of_route(q, r, domain_of(&a, recipient), &sender, now);
 	arena_fini(&a);
 	return w;
 }
@@ -115,7 +123,7 @@ struct lane_way way_of_lane(struct queue *q, struct str login, struct str domain
 	if (choice.n == 0 || choice.n == ROUTES_MAX)
 		return (struct lane_way){ .state = LANE_GOES, .room = SIZE_MAX };
 	for (size_t i = 0; i < choice.n; i++) {
-		struct way w = way_of_route(q, choice.at[i], domain, now);
+		struct way w = way_of_route(q, choice.at[i], domain, NULL, now);
 
 		take_better(&best, q, &w, now);
 	}

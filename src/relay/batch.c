@@ -117,16 +117,21 @@ static bool was_too_many(const struct recipient *r)
 void batch_commit(struct delivery *d)
 {
 	size_t too_many = 0;
+	bool one_domain = false;
 
-	for (size_t i = 0; i < d->batch.n; i++)
-		too_many += was_too_many(&d->recipients[d->batch.index[i]]);
+	for (size_t i = 0; i < d->batch.n; i++) {
+		const struct recipient *r = &d->recipients[d->batch.index[i]];
+
+		too_many += was_too_many(r);
+		one_domain = one_domain || (r->heard && blame_one_domain(r->step, r->verdict));
+	}
 	for (size_t i = 0; i < d->batch.n; i++) {
 		struct recipient *r = &d->recipients[d->batch.index[i]];
 
 		r->known = r->heard && (!was_too_many(r) || too_many == d->batch.n);
 		r->heard = false;
 	}
-	if (too_many > 0 && too_many < d->batch.n)
+	if (too_many > 0 && too_many < d->batch.n && !one_domain)
 		d->pool->rcptmax = d->batch.n - too_many;
 	d->batch.n = 0;
 }

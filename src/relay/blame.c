@@ -1,7 +1,15 @@
-/* blame.c - see blame.h. The one table of what providers say when they mean us and not the message. */
+/* blame.c - see blame.h. */
 #include "blame.h"
+#include "server_words.h"
 
-#define TEXT_MAX 2048 /* of a reply, as much as is looked at */
+#define SECOND_MS 1000ull
+#define MINUTE_MS (60 * SECOND_MS)
+#define HOUR_MS   (60 * MINUTE_MS)
+#define DAY_MS    (24 * HOUR_MS)
+
+#define TOLD_MAX_MS DAY_MS /* of a time that a server asks for */
+
+/* ---- the table ---- */
 
 #define OPENING (1u << STEP_OPENING)
 #define AUTH    (1u << STEP_AUTH)
@@ -9,166 +17,227 @@
 #define RCPT    (1u << STEP_RCPT)
 #define DATA    (1u << STEP_DATA)
 #define ANY     (OPENING | AUTH | MAIL | RCPT | DATA)
-#define EARLY   (OPENING | AUTH | MAIL) /* nothing of the message but its sender was seen */
 
-/* code: 0 any refusal, 4 or 5 its class, else exactly that. enhanced: without its first digit; NULL any. words: somewhere in the
- * text, ASCII case aside; NULL any. The first row that fits decides. */
+#define SCOPE_ACCOUNT SCOPES /* decided by the place: see narrow() */
+
+#define SCHEDULE   0
+#define SECONDS(n) ((n)*SECOND_MS)
+#define MINUTES(n) ((n)*MINUTE_MS)
+#define HOURS(n)   ((n)*HOUR_MS)
+#define DAYS(n)    ((n)*DAY_MS)
+#define NEVER      UINT64_MAX
+
 static const struct rule {
 	unsigned steps, code;
 	const char *enhanced, *words;
-	enum gate_state gate;
+	enum trouble trouble;
+	enum actor actor;
+	unsigned scope; /* enum scope, or SCOPE_ACCOUNT */
+	uint64_t pause_ms;
 } rules[] = {
-	/* Not ours: greylisting, and what one mailbox has to say about itself. */
-	{ ANY, 4, NULL, "greylist", GATE_FINE },
-	{ ANY, 4, NULL, "graylist", GATE_FINE },
-	{ ANY, 4, NULL, "grey list", GATE_FINE },
-	{ RCPT, 5, "1.1", NULL, GATE_FINE }, /* RFC 3463 X.1: this recipient's address */
-	{ RCPT, 5, "1.2", NULL, GATE_FINE },
-	{ RCPT, 5, "1.3", NULL, GATE_FINE },
-	{ RCPT, 5, "1.6", NULL, GATE_FINE },
-	{ RCPT, 5, "1.10", NULL, GATE_FINE },
-	{ RCPT | DATA, 0, "2.1", NULL, GATE_FINE },
-	{ RCPT | DATA, 0, "2.2", NULL, GATE_FINE },
-	{ RCPT | DATA, 0, "2.3", NULL, GATE_FINE },
-	{ RCPT | DATA, 0, NULL, "mailbox full", GATE_FINE },
-	/* Microsoft: this sender may not be used with this login. The user must hear it, and others may go on. */
-	{ ANY, 0, NULL, "sendasdenied", GATE_FINE },
-
-	/* Our set-up there. */
-	{ MAIL | RCPT, 530, NULL, NULL, GATE_OURS }, /* RFC 3207 4, RFC 4954 6: STARTTLS or AUTH first */
-	{ MAIL | RCPT | DATA, 5, "7.57", NULL, GATE_OURS },
-	{ AUTH, 0, NULL, "too many login", GATE_REFUSES },
-	{ AUTH, 0, NULL, "too many failed", GATE_REFUSES },
-	{ AUTH, 0, NULL, "too many auth", GATE_REFUSES },
-
-	/* RFC 3463 X.4.5 is congestion, and makes no sense as a permanent failure: Gmail's quota of a day. */
-	{ ANY, 5, "4.5", NULL, GATE_REFUSES },
-	{ ANY, 421, "7.28", NULL, GATE_REFUSES }, /* Gmail: unusual rate */
-	{ ANY, 5, "7.705", NULL, GATE_REFUSES },  /* Microsoft: the tenant has exceeded a threshold, … */
-	{ ANY, 5, "7.708", NULL, GATE_REFUSES },  /* … traffic from this address not accepted, … */
-	{ ANY, 5, "7.750", NULL, GATE_REFUSES },  /* … unregistered domains, … */
-	{ ANY, 5, "1.8", "outbound", GATE_REFUSES },
-	{ EARLY, 5, "2.0", NULL, GATE_REFUSES },
-	{ DATA, 5, "2.0", "storedrv.submission", GATE_REFUSES }, /* … and its quotas; .Deliver would be the recipient's mailbox */
-	{ DATA, 432, NULL, NULL, GATE_REFUSES },                 /* … sending threads */
-	{ ANY, 421, NULL, "[ts0", GATE_REFUSES },                /* Yahoo: volume or complaints */
-	{ ANY, 421, NULL, "[tss", GATE_REFUSES },
-	{ ANY, 0, NULL, "sending limit", GATE_REFUSES },
-	{ ANY, 0, NULL, "sending quota", GATE_REFUSES },
-	{ ANY, 0, NULL, "sending rate", GATE_REFUSES },
-	{ ANY, 0, NULL, "submission quota", GATE_REFUSES },
-	{ ANY, 0, NULL, "submissionquotaexceeded", GATE_REFUSES },
-	{ ANY, 0, NULL, "message quota exceeded", GATE_REFUSES },
-	{ ANY, 0, NULL, "messaging limit", GATE_REFUSES },
-	{ ANY, 0, NULL, "relay limit", GATE_REFUSES },
-	{ ANY, 0, NULL, "daily limit", GATE_REFUSES },
-	{ ANY, 0, NULL, "hourly limit", GATE_REFUSES },
-	{ ANY, 0, NULL, "monthly limit", GATE_REFUSES },
-	{ ANY, 0, NULL, "emails per hour", GATE_REFUSES },
-	{ ANY, 0, NULL, "emails per day", GATE_REFUSES },
-	{ ANY, 0, NULL, "messages per ", GATE_REFUSES },
-	{ ANY, 0, NULL, "ratelimit", GATE_REFUSES },
-	{ ANY, 0, NULL, "rate limit", GATE_REFUSES },
-	{ ANY, 0, NULL, "rate-limit", GATE_REFUSES },
-	{ ANY, 0, NULL, "unusual rate", GATE_REFUSES },
-	{ ANY, 0, NULL, "throttl", GATE_REFUSES },
-	{ ANY, 0, NULL, "too many messages", GATE_REFUSES },
-	{ ANY, 0, NULL, "too many emails", GATE_REFUSES },
-	{ ANY, 0, NULL, "too many mails", GATE_REFUSES },
-	{ ANY, 0, NULL, "credits exceeded", GATE_REFUSES },
-	{ ANY, 0, NULL, "outboundspamexception", GATE_REFUSES },
-	{ ANY, 0, NULL, "bad outbound sender", GATE_REFUSES },
-	/* Where no recipient has been named yet it cannot be that one's quota. */
-	{ EARLY, 0, NULL, "quota", GATE_REFUSES },
-	{ EARLY, 0, NULL, "limit exceeded", GATE_REFUSES },
-	{ EARLY, 0, NULL, "limits exceeded", GATE_REFUSES },
-	{ EARLY, 0, NULL, "exceeded the limit", GATE_REFUSES },
-	/* Our address is not liked. */
-	{ OPENING | MAIL | RCPT, 0, NULL, "blocked using", GATE_REFUSES },
-	{ OPENING | MAIL | RCPT, 0, NULL, "spamhaus", GATE_REFUSES },
-	{ OPENING | MAIL | RCPT, 0, NULL, "dnsbl", GATE_REFUSES },
-	{ OPENING | MAIL | RCPT, 0, NULL, "client host rejected", GATE_REFUSES },
-	{ OPENING, 0, NULL, "blocked", GATE_REFUSES },
-	{ OPENING, 0, NULL, "blacklist", GATE_REFUSES },
-	{ OPENING, 0, NULL, "blocklist", GATE_REFUSES },
-	{ OPENING, 0, NULL, "block list", GATE_REFUSES },
-	{ OPENING, 0, NULL, "reputation", GATE_REFUSES },
-	{ OPENING, 0, NULL, "policy", GATE_REFUSES },
-	{ OPENING, 0, NULL, "spam", GATE_REFUSES },
-	{ OPENING, 5, "7.1", NULL, GATE_REFUSES }, /* RFC 3463: delivery not authorized */
-
-	/* RFC 5321 3.8: the service is closing, whatever the message; but not because a connection broke (4.4.2 is also what we say). */
-	{ MAIL, 421, "4.2", NULL, GATE_FINE },
-	{ MAIL, 421, NULL, NULL, GATE_BUSY },
+#define REPLY(steps, code, enhanced, words, trouble, actor, scope, pause)                                                        \
+	{ steps, code, enhanced, words, TROUBLE_##trouble, ACTOR_##actor, SCOPE_##scope, pause },
+#include "replies.def"
+#undef REPLY
 };
 
-/* Servers repeat addresses, and those are of the user's choice: the word around each '@' is blanked before anything is looked for. */
-static struct str without_addresses(struct str text, char copy[TEXT_MAX])
-{
-	size_t n = text.n < TEXT_MAX ? text.n : TEXT_MAX, from = 0;
+/* ---- matching ---- */
 
-	for (size_t i = 0; i <= n; i++) {
-		if (i < n && text.p[i] != ' ')
-			continue;
-		if (str_find(str_make(text.p + from, i - from), '@') < i - from)
-			memset(copy + from, '?', i - from);
-		else
-			memcpy(copy + from, text.p + from, i - from);
-		if (i < n)
-			copy[i] = ' ';
-		from = i + 1;
-	}
-	return str_make(copy, n);
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
 }
 
-/* Does `text` hold `words` (in lower case)? */
-static bool holds(struct str text, struct str words)
+/* Does "7.26" fit "7.25|7.26", "7.*" or "7.2?"? */
+static bool code_fits(struct str code, const char *patterns)
 {
-	for (size_t i = 0; i + words.n <= text.n; i++)
-		if (str_ieq(str_make(text.p + i, words.n), words))
+	struct str rest = str_of(patterns), p;
+
+	while (str_split(&rest, '|', &p)) {
+		size_t i = 0;
+
+		while (i < p.n && i < code.n && (p.p[i] == code.p[i] || (p.p[i] == '?' && is_digit(code.p[i]))))
+			i++;
+		if ((i == p.n && i == code.n) || (i + 1 == p.n && p.p[i] == '*'))
 			return true;
+	}
 	return false;
 }
 
-static bool fits(const struct rule *r, enum smtp_step step, struct verdict v)
+static bool fits(const struct rule *r, enum smtp_step step, struct verdict v, struct str words)
 {
 	if (!(r->steps & (1u << step)))
 		return false;
 	if (r->code != 0 && r->code != v.code && r->code != v.code / 100u)
 		return false;
-	if (r->enhanced && !str_eq(str_from(v.enhanced, 2), str_of(r->enhanced)))
+	if (r->enhanced && !code_fits(str_from(v.enhanced, 2), r->enhanced))
 		return false;
-	return !r->words || holds(v.text, str_of(r->words));
+	return !r->words || server_words_fit(words, r->words);
 }
 
-enum gate_state blame_reply(enum smtp_step step, struct verdict v)
+/* RFC 3463: of a server that hides the code in its text ("#5.1.0", "(4.7.1)"); only behind such a mark, else it may be anything. */
+static struct str hidden_code(struct verdict v)
 {
-	char copy[TEXT_MAX];
+	for (size_t i = 0; i + 5 < v.text.n && i < 40; i++) {
+		struct str code = str_from(v.text, i + 1);
+		size_t n = 0, dots = 0;
 
-	if (v.class == OK || v.code < 400 || step == STEP_OURS)
-		return GATE_FINE;
-	v.text = without_addresses(v.text, copy);
+		if ((v.text.p[i] != '#' && v.text.p[i] != '(' && v.text.p[i] != '[') || code.p[0] != (char)('0' + v.code / 100))
+			continue;
+		while (n < code.n && (is_digit(code.p[n]) || code.p[n] == '.'))
+			dots += code.p[n++] == '.';
+		if (dots == 2 && n >= 5 && code.p[1] == '.')
+			return str_head(code, n);
+	}
+	return S("");
+}
+
+static const struct rule *find(enum smtp_step step, struct verdict v, struct str words)
+{
+	if (v.enhanced.n == 0)
+		v.enhanced = hidden_code(v);
 	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-		if (fits(&rules[i], step, v))
-			return rules[i].gate;
-	return GATE_FINE;
+		if (fits(&rules[i], step, v, words))
+			return &rules[i];
+	return NULL;
 }
 
-enum gate_state blame_session(enum smtp_step step, enum smtp_fault fault, struct verdict v, bool by_peer)
-{
-	enum gate_state gate = by_peer && fault != FAULT_CONNECTION ? blame_reply(step, v) : GATE_FINE;
+/* ---- what follows ---- */
 
-	if (gate != GATE_FINE)
-		return gate;
-	if (fault == FAULT_AUTH && by_peer && v.code / 100 == 4) /* RFC 4954 6: 454, a trouble of its own for now */
-		return GATE_BUSY;
-	return fault == FAULT_AUTH || fault == FAULT_TLS ? GATE_OURS : GATE_BUSY;
+/* Somebody other than the sender of the message can mend it, and then it goes: a 5xx for this is no end. */
+static bool can_be_mended(const struct rule *r)
+{
+	switch (r->trouble) {
+	case TROUBLE_LOGIN:
+	case TROUBLE_SETUP:
+	case TROUBLE_TLS: return true;
+	case TROUBLE_REPUTATION: return r->scope != SCOPE_RECIPIENT;
+	default: return false;
+	}
+}
+
+/* While somebody mends it: now and then a try shows whether that has been done. */
+static uint64_t mending_ms(const struct meaning *m)
+{
+	if (m->trouble == TROUBLE_REPUTATION)
+		return DAY_MS;
+	return m->scope == SCOPE_HOP ? 10 * MINUTE_MS : HOUR_MS;
+}
+
+static bool may_name_time(enum trouble t)
+{
+	return t == TROUBLE_GREYLIST || t == TROUBLE_RATE || t == TROUBLE_QUOTA || t == TROUBLE_TEMPORARY;
+}
+
+/* Whom it concerns at this place. Before a message was named it can only be all of them; at an upstream we have one account, at an MX host
+ * none, and no set-up either: what is wrong there is wrong with this mail, and nobody of us can mend it. */
+static void narrow(struct meaning *m, unsigned scope, struct place p, struct verdict v)
+{
+	m->scope = scope == SCOPE_ACCOUNT ? p.mx ? SCOPE_SENDER : SCOPE_HOP : (enum scope)scope;
+	if ((p.step == STEP_OPENING || p.step == STEP_AUTH) && m->scope != SCOPE_FAMILY)
+		m->scope = SCOPE_HOP;
+	if (p.mx && m->trouble == TROUBLE_SETUP && m->scope != SCOPE_FAMILY && p.step >= STEP_MAIL) {
+		m->scope = SCOPE_RECIPIENT;
+		m->waits = v.code < 500;
+	}
+	/* an upstream that refuses reports as such: their mail waits, all other goes */
+	if (!p.mx && p.null_sender && p.step == STEP_MAIL && v.code >= 500 && m->scope != SCOPE_HOP) {
+		m->trouble = TROUBLE_SETUP;
+		m->actor = ACTOR_ADMIN;
+		m->scope = SCOPE_MESSAGE;
+		m->waits = true;
+	}
+}
+
+struct meaning blame_reply(struct place place, struct verdict v)
+{
+	struct meaning m = { .scope = SCOPE_MESSAGE, .waits = v.class == TEMP };
+	char copy[SERVER_WORDS_MAX];
+	const struct rule *r;
+	struct str words;
+	uint64_t told;
+
+	if (v.class == OK || v.code < 400 || place.step == STEP_OURS)
+		return m;
+	words = server_words(v.text, copy);
+	r = find(place.step, v, words);
+	if (!r)
+		return m;
+	m.trouble = r->trouble;
+	m.actor = r->actor;
+	m.waits = v.code < 500 || r->pause_ms != NEVER || can_be_mended(r);
+	narrow(&m, r->scope, place, v);
+	if (!m.waits)
+		return m;
+	told = may_name_time(m.trouble) ? server_words_wait_ms(words) : 0;
+	m.pause_ms = told > 0 ? told < TOLD_MAX_MS ? told : TOLD_MAX_MS : r->pause_ms;
+	if (m.pause_ms == NEVER)
+		m.pause_ms = can_be_mended(r) ? mending_ms(&m) : SCHEDULE;
+	return m;
+}
+
+enum gate_state blame_gate(struct meaning m)
+{
+	if (m.scope != SCOPE_HOP && m.scope != SCOPE_FAMILY)
+		return GATE_FINE;
+	switch (m.trouble) {
+	case TROUBLE_LOGIN:
+	case TROUBLE_SETUP:
+	case TROUBLE_TLS: return GATE_OURS;
+	case TROUBLE_NONE:
+	case TROUBLE_TEMPORARY: return GATE_BUSY;
+	default: return GATE_REFUSES;
+	}
+}
+
+struct meaning blame_session(struct place place, enum smtp_fault fault, struct verdict v, bool by_peer)
+{
+	struct meaning m = { .trouble = TROUBLE_TEMPORARY, .scope = SCOPE_HOP, .waits = true };
+
+	if (by_peer && fault != FAULT_CONNECTION) {
+		m = blame_reply(place, v);
+		m.waits = true;
+		if (m.trouble == TROUBLE_NONE)
+			m.trouble = TROUBLE_TEMPORARY;
+		if (fault == FAULT_TLS && m.trouble == TROUBLE_TEMPORARY)
+			m.trouble = TROUBLE_TLS;
+	} else if (fault == FAULT_TLS || fault == FAULT_AUTH) {
+		m.trouble = fault == FAULT_TLS ? TROUBLE_TLS : TROUBLE_LOGIN;
+		m.actor = ACTOR_ADMIN;
+	}
+	m.scope = SCOPE_HOP;
+	return m;
+}
+
+/* ---- recipients that another transaction may have ---- */
+
+/* A limit of a time is none of the transaction. */
+static bool names_period(struct str words)
+{
+	return server_words_fit(words, "hour|day|daily|today|minute|month|hourly|24h");
 }
 
 bool blame_too_many(enum smtp_step step, struct verdict v)
 {
-	if (step != STEP_RCPT || (v.code != 452 && v.code != 552))
+	char copy[SERVER_WORDS_MAX];
+	struct str words;
+
+	if (step != STEP_RCPT || v.code < 400)
 		return false;
-	return str_eq(str_from(v.enhanced, 2), S("5.3")) || holds(v.text, S("too many recipients")) ||
-	       holds(v.text, S("too many rcpt"));
+	words = server_words(v.text, copy);
+	if (names_period(words))
+		return false;
+	return str_eq(str_from(v.enhanced, 2), S("5.3")) || blame_one_domain(step, v) ||
+	       server_words_fit(words, "too many recipients|too many rcpt|only one recipient|one recipient at a time|"
+				       "recipients per message|maximum number of recipients|recipient limit");
+}
+
+bool blame_one_domain(enum smtp_step step, struct verdict v)
+{
+	char copy[SERVER_WORDS_MAX];
+
+	return step == STEP_RCPT && v.code >= 400 &&
+	       server_words_fit(server_words(v.text, copy),
+				"multiple destination domains|multiple domains|one domain&transaction|"
+				"message|time|supported");
 }

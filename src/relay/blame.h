@@ -1,28 +1,41 @@
-/* blame.h - whose fault is a refusal: the message's (or its recipient's), or that of the next hop as a whole, or ours there?
- * Quotas and policies of an upstream come as 4xx and 5xx alike, and must neither bounce mail nor be tried with every message. */
+/* blame.h - what a refusal means: whose fault it is, whom it concerns, whether it passes. The table is replies.def. */
 #ifndef RELAY_BLAME_H
 #define RELAY_BLAME_H
 
+#include "posthouse/meaning.h"
 #include "posthouse/smtp_client.h"
 
 /* As `gate` of the message `result`. */
 enum gate_state {
 	GATE_FINE,    /* each recipient has its own answer */
 	GATE_BUSY,    /* the next hop cannot be reached, or takes nothing now */
-	GATE_OURS,    /* our login or our TLS fails there */
+	GATE_OURS,    /* our login, our set-up or our TLS fails there */
 	GATE_REFUSES, /* it refuses us by quota or policy */
 };
 
 /* The step of a verdict that is our own, not a reply of the peer: no rule about the peer's words applies to it. */
 #define STEP_OURS ((enum smtp_step)30)
 
-/* A reply to MAIL, RCPT, DATA or the final dot. */
-enum gate_state blame_reply(enum smtp_step step, struct verdict v);
+/* Where something was said. */
+struct place {
+	enum smtp_step step;
+	bool mx;          /* by a domain's own server; else by an upstream, where we are a customer */
+	bool null_sender; /* of the transaction */
+};
 
-/* Why a session could not be had; `by_peer`: the next hop said so itself. Never GATE_FINE. */
-enum gate_state blame_session(enum smtp_step step, enum smtp_fault fault, struct verdict v, bool by_peer);
+/* What a refusal means. An answer that is none (OK, or our own word) concerns the message, and waits when it is TEMP. */
+struct meaning blame_reply(struct place place, struct verdict v);
+
+/* The gate of a next hop all of whose mail is refused like this. */
+enum gate_state blame_gate(struct meaning m);
+
+/* Why a session could not be had; `by_peer`: the next hop said so itself. Always of SCOPE_HOP, and waits. */
+struct meaning blame_session(struct place place, enum smtp_fault fault, struct verdict v, bool by_peer);
 
 /* RFC 5321 4.5.3.1.10: no more recipients in this transaction; the others may follow in another. */
 bool blame_too_many(enum smtp_step step, struct verdict v);
+
+/* … because each transaction may have recipients of one domain only. */
+bool blame_one_domain(enum smtp_step step, struct verdict v);
 
 #endif

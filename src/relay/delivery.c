@@ -157,9 +157,7 @@ bool delivery_is_complete(const struct delivery *d)
 
 void delivery_outcome(struct delivery *d, size_t index, enum smtp_step step, struct verdict v)
 {
-	assert(index < d->recipients_n);
-	d->recipients[index].verdict = verdict_keep(&d->arena, v);
-	d->recipients[index].step = step;
+	delivery_hear(d, index, step, v);
 	d->recipients[index].known = true;
 }
 
@@ -171,50 +169,6 @@ void delivery_settle_rest(struct delivery *d, enum smtp_step step, struct verdic
 }
 
 /* ---- the result ---- */
-
-/* The same as a failure for now: it is the next hop's fault. */
-static struct verdict as_temporary(struct delivery *d, struct verdict v)
-{
-	if (v.class == PERM && v.enhanced.n > 1)
-		v.enhanced = arena_printf(&d->arena, "4%.*s", STR_ARG(str_from(v.enhanced, 1)));
-	v.class = TEMP;
-	return v;
-}
-
-/* Only when all that failed failed for such a reason: otherwise an unknown recipient would have to wait with the others. */
-enum gate_state delivery_gate(const struct delivery *d, struct str *reason_out)
-{
-	enum gate_state gate = GATE_FINE;
-
-	*reason_out = S("");
-	for (size_t i = 0; i < d->recipients_n; i++) {
-		const struct recipient *r = &d->recipients[i];
-		enum gate_state of_this;
-
-		if (!r->known || r->verdict.class == OK)
-			continue;
-		of_this = blame_reply(r->step, r->verdict);
-		if (of_this == GATE_FINE)
-			return GATE_FINE;
-		if (of_this > gate) {
-			gate = of_this;
-			*reason_out = r->verdict.text.n ? r->verdict.text : S("refused");
-		}
-	}
-	return gate;
-}
-
-void delivery_spread_blame(struct delivery *d)
-{
-	for (size_t i = 0; i < d->recipients_n; i++) {
-		struct recipient r = d->recipients[i];
-
-		if (!r.known || r.verdict.class == OK || blame_reply(r.step, r.verdict) == GATE_FINE)
-			continue;
-		delivery_settle_rest(d, r.step, r.verdict);
-		return;
-	}
-}
 
 /* The texts of all outcomes together must fit a datagram. */
 static size_t text_max(const struct delivery *d)
@@ -233,15 +187,11 @@ static void fill_outcomes(struct delivery *d, struct msg_result *m, bool *all_ok
 	m->outcomes.at = ARENA_ARRAY(&d->arena, struct rec_outcome, d->recipients_n);
 	m->outcomes.n = d->recipients_n;
 	for (size_t i = 0; i < d->recipients_n; i++) {
-		struct verdict v = d->recipients[i].verdict;
+		struct rec_outcome *o = &m->outcomes.at[i];
 
-		if (!d->recipients[i].known)
-			v = temp(451, S("4.3.0"), S("the delivery ended without an answer"));
-		else if (blame_reply(d->recipients[i].step, v) != GATE_FINE)
-			v = as_temporary(d, v);
-		v.text = str_head(v.text, max);
-		*all_ok_out = *all_ok_out && v.class == OK;
-		m->outcomes.at[i] = (struct rec_outcome){ .n = d->recipients[i].n, .verdict = v };
+		*o = delivery_answer(d, i);
+		o->verdict.text = str_head(o->verdict.text, max);
+		*all_ok_out = *all_ok_out && o->verdict.class == OK;
 	}
 }
 
@@ -270,10 +220,13 @@ static void report(struct delivery *d, const struct hop *hop)
 				.gate_reason = hop->gate_reason,
 				.rcptmax = hop->rcptmax,
 				.dsn = hop->dsn };
+	struct meaning meaning = hop->gate_meaning;
 	bool all_ok;
 
 	if (!m.gate)
-		m.gate = delivery_gate(d, &m.gate_reason);
+		m.gate = delivery_gate(d, &meaning, &m.gate_reason);
+	m.gate_meaning = meaning_pack(meaning.trouble, meaning.actor);
+	m.gate_pause_ms = meaning.pause_ms;
 	m.gate_reason = str_head(m.gate_reason, OUTCOME_TEXT_MAX);
 	fill_outcomes(d, &m, &all_ok);
 	if (!all_ok)

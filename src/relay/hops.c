@@ -87,7 +87,7 @@ static void retire(struct pool *pool)
 	pool->gone = true;
 	pool_close_opening(pool);
 	pool_close_idle(pool, "no longer configured");
-	pool_end_waiting(pool, GATE_BUSY, temp(451, S("4.3.5"), reason), S(""), reason, S(""));
+	pool_end_waiting(pool, temp(451, S("4.3.5"), reason), &(struct hop){ .gate = GATE_BUSY, .gate_reason = reason });
 	pool_free_if_unused(pool);
 }
 

@@ -110,14 +110,21 @@ void pool_connection_ready(struct pool *pool)
 	pool->failure = NULL;
 }
 
-void pool_end_waiting(struct pool *pool, enum gate_state gate, struct verdict v, struct str remote, struct str reason,
-		      struct str transcript)
+void pool_end_waiting(struct pool *pool, struct verdict v, const struct hop *hop)
 {
-	struct hop hop = { .remote = remote, .transcript = transcript, .gate = gate, .gate_reason = reason };
 	struct delivery *d;
 
 	while ((d = pool_take(pool)) != NULL)
-		delivery_end_blocked(d, v, &hop);
+		delivery_end_blocked(d, v, hop);
+}
+
+void pool_throttle(struct pool *pool)
+{
+	size_t now = limit_now(pool);
+
+	pool->fewer = now > 1 ? now / 2 : 1;
+	pool->fewer_until = clock_mono_ms() + THROTTLED_MS;
+	log_info(&pool->relay->log, "upstream.throttled", kv("route", pool->route), kv("connections", pool->fewer));
 }
 
 void pool_refuse_waiting(struct pool *pool, struct verdict v, struct str transcript)
@@ -139,15 +146,18 @@ static const char *fault_name(enum smtp_fault fault)
 }
 
 /* An upstream is the administrator's to mend; a domain's servers are somebody else's. */
-static void log_failure(struct pool *pool, struct connection *c, const struct failure *f, enum gate_state gate, struct str reason)
+static void log_failure(struct pool *pool, struct connection *c, const struct failure *f, struct meaning meaning,
+			struct str reason)
 {
+	const char *class = trouble_name(meaning.trouble);
+
 	if (pool->mx)
 		log_info(&c->log, "destination.failed", kv("domain", pool->name), kv("reason", reason),
-			 kv("code", f->verdict.code), kv("gate", gate), kv("waiting", pool->waiting_n));
+			 kv("code", f->verdict.code), kv("class", class), kv("waiting", pool->waiting_n));
 	else
-		log_at(gate == GATE_OURS ? LOG_ERROR : LOG_WARNING, &c->log, "upstream.failed", kv("upstream", pool->name),
-		       kv("fault", fault_name(f->fault)), kv("reason", reason), kv("code", f->verdict.code), kv("gate", gate),
-		       kv("waiting", pool->waiting_n));
+		log_at(blame_gate(meaning) == GATE_OURS ? LOG_ERROR : LOG_WARNING, &c->log, "upstream.failed",
+		       kv("upstream", pool->name), kv("fault", fault_name(f->fault)), kv("reason", reason),
+		       kv("code", f->verdict.code), kv("class", class), kv("waiting", pool->waiting_n));
 }
 
 /* A connection could not be made. As long as others work or are still trying, the deliveries are theirs, and no more than those are
@@ -157,7 +167,9 @@ void pool_connection_failed(struct pool *pool, struct connection *c, const struc
 {
 	size_t others = count(pool, CONNECTION_RESOLVING, CONNECTION_BUSY);
 	struct verdict v = f->verdict;
-	enum gate_state gate = blame_session(f->step, f->fault, v, f->by_peer);
+	struct place place = { .step = f->step, .mx = pool->mx };
+	struct meaning meaning = blame_session(place, f->fault, v, f->by_peer);
+	enum gate_state gate = blame_gate(meaning);
 	struct str reason = arena_printf(&c->arena, "%.*s%s%.*s%s%.*s", STR_ARG(f->remote), f->remote.n ? ": " : "",
 					 STR_ARG(v.enhanced), v.enhanced.n ? " " : "", STR_ARG(v.text));
 
@@ -171,10 +183,17 @@ void pool_connection_failed(struct pool *pool, struct connection *c, const struc
 		pool->fewer_until = clock_mono_ms() + FEWER_MS;
 		return;
 	}
-	log_failure(pool, c, f, gate, reason);
+	log_failure(pool, c, f, meaning, reason);
 	pool->fewer = 0;
+	if (meaning.trouble == TROUBLE_RATE)
+		pool_throttle(pool);
 	v.class = TEMP;
-	pool_end_waiting(pool, gate, v, f->remote, reason, attempt_transcript(c, &c->arena));
+	pool_end_waiting(pool, v,
+			 &(struct hop){ .remote = f->remote,
+					.transcript = attempt_transcript(c, &c->arena),
+					.gate = gate,
+					.gate_meaning = meaning,
+					.gate_reason = reason });
 }
 
 void pool_connection_gone(struct pool *pool, struct connection *c)

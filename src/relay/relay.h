@@ -13,7 +13,9 @@
  * transfer.c    the text of a message, read piece by piece
  * conversion.c  8-bit or binary text for a next hop that does not take it: sizes and fresh signatures
  * demands.c     what a message demands of its next hops: a time limit, TLS
- * blame.c       whose fault a refusal is
+ * complaints.c  what refusals say about the next hop
+ * blame.c       what a refusal means; its table is replies.def
+ * server_words.c  the server's own words of a reply
  * trust.c       the CA certificates that next hops are verified with */
 #ifndef RELAY_RELAY_H
 #define RELAY_RELAY_H
@@ -28,13 +30,15 @@
 #include "posthouse/role.h"
 
 enum relay_bounds {
-	IDLE_MS = 5000,        /* a connection without work is closed, before the peer loses patience */
-	QUIT_MS = 2000,        /* for the answer to QUIT (RFC 5321 4.1.1.10) */
-	ADDRESSES_MS = 30000,  /* addresses are asked for again after this time */
-	FEWER_MS = 60000,      /* a next hop that refused one more connection is not asked for more in this time */
-	LAST_RESULTS_MS = 500, /* at the end: for queue to take the results */
-	TURN_MS = 5000,        /* for an address to answer while there are others to try, at most */
-	MEMORY_MS = 600000,    /* what is remembered of an address */
+	IDLE_MS = 5000,         /* a connection without work is closed, before the peer loses patience */
+	QUIT_MS = 2000,         /* for the answer to QUIT (RFC 5321 4.1.1.10) */
+	ADDRESSES_MS = 30000,   /* addresses are asked for again after this time */
+	FEWER_MS = 60000,       /* a next hop that refused one more connection is not asked for more in this time */
+	THROTTLED_MS = 600000,  /* one that had too much at once gets fewer connections so long */
+	COMPLAINT_MS = 3600000, /* the same complaint about a recipient of another domain within this time means the next hop */
+	LAST_RESULTS_MS = 500,  /* at the end: for queue to take the results */
+	TURN_MS = 5000,         /* for an address to answer while there are others to try, at most */
+	MEMORY_MS = 600000,     /* what is remembered of an address */
 	MEMORY_SLOTS = 4096,
 	TARGETS_MAX = 32,                       /* addresses of a next hop … */
 	TARGETS_OF_HOST_MAX = 16,               /* … and of one host of several */
@@ -113,6 +117,13 @@ struct target {
 	bool cut; /* it had less than the whole time to answer */
 };
 
+/* What a next hop held against a recipient, which may be meant for all. */
+struct complaint {
+	enum trouble trouble;
+	char domain[256];
+	uint64_t until;
+};
+
 struct pool {
 	struct list in_relay;
 	struct relay *relay;
@@ -131,7 +142,8 @@ struct pool {
 	size_t connections_n, waiting_n;
 	size_t fewer; /* 0, or how many connections the peer seems to allow, until … */
 	uint64_t fewer_until;
-	uint64_t rcptmax; /* recipients that it took in one transaction before it wanted no more; 0 = not known */
+	struct complaint complaint; /* an upstream's */
+	uint64_t rcptmax;           /* recipients that it took in one transaction before it wanted no more; 0 = not known */
 	struct resolve *resolving;
 	struct dns_lookup *lookup;
 	struct arena targets_arena;
@@ -143,6 +155,7 @@ struct pool {
 
 struct delivery;
 struct connection;
+struct hop;
 
 /* Why a session could not be had. */
 struct failure {
@@ -162,8 +175,8 @@ void pool_close_opening(struct pool *pool);
 void pool_connection_ready(struct pool *pool);
 void pool_connection_failed(struct pool *pool, struct connection *c, const struct failure *f);
 /* No delivery can go this way any more: hand all that wait back, with the next hop at fault … */
-void pool_end_waiting(struct pool *pool, enum gate_state gate, struct verdict v, struct str remote, struct str reason,
-		      struct str transcript);
+void pool_end_waiting(struct pool *pool, struct verdict v, const struct hop *hop);
+void pool_throttle(struct pool *pool); /* fewer connections for a while */
 /* … or because their recipients' domain takes no mail at all. */
 void pool_refuse_waiting(struct pool *pool, struct verdict v, struct str transcript);
 void pool_connection_gone(struct pool *pool, struct connection *c); /* may free the pool */
@@ -190,8 +203,9 @@ struct recipient {
 	unsigned notify;
 	struct verdict verdict;
 	enum smtp_step step; /* of the verdict */
-	bool heard;          /* the next hop has said the verdict in the present transaction */
-	bool known;          /* it is final for this delivery */
+	struct meaning meaning;
+	bool heard; /* the next hop has said the verdict in the present transaction */
+	bool known; /* it is final for this delivery */
 };
 
 /* The recipients of one transaction, in the delivery's arena. */
@@ -201,6 +215,14 @@ struct batch {
 	struct str sender, *addresses, *orcpt;
 	unsigned *notify;
 	bool utf8;
+};
+
+/* The last verdict that was judged. */
+struct judged {
+	bool known;
+	enum smtp_step step;
+	struct verdict verdict;
+	struct meaning meaning;
 };
 
 enum delivery_state { DELIVERY_WAITING, DELIVERY_RUNNING, DELIVERY_REPORTED };
@@ -223,6 +245,7 @@ struct delivery {
 	struct recipient *recipients;
 	size_t recipients_n;
 	struct batch batch;
+	struct judged judged;
 	struct buf transcript; /* of the last transaction that was not all success */
 	/* What it is for a next hop without 8BITMIME or BINARYMIME, once that is known: conversion.c */
 	bool converted;
@@ -240,6 +263,7 @@ struct hop {
 	uint64_t rcptmax;
 	bool dsn;
 	enum gate_state gate; /* of the session; else the outcomes decide */
+	struct meaning gate_meaning;
 	struct str gate_reason;
 };
 
@@ -250,15 +274,20 @@ void delivery_rerun(struct delivery *d); /* what is not known yet, on another co
 bool delivery_is_complete(const struct delivery *d);
 void delivery_outcome(struct delivery *d, size_t index, enum smtp_step step, struct verdict v);
 void delivery_settle_rest(struct delivery *d, enum smtp_step step, struct verdict v);
-/* What is not known yet fares like those that were refused for the next hop's reasons. */
-void delivery_spread_blame(struct delivery *d);
-/* Do the outcomes speak of the next hop rather than of this message? */
-enum gate_state delivery_gate(const struct delivery *d, struct str *reason_out);
 void delivery_end(struct delivery *d, const struct hop *hop); /* report; what has no outcome yet is TEMP */
 void delivery_end_blocked(struct delivery *d, struct verdict v, const struct hop *hop);
 void delivery_end_untried(struct delivery *d);
 void delivery_settled(struct delivery *d);
 void deliveries_orphan(struct relay *relay); /* queue is gone */
+
+/* ---- complaints.c ---- */
+void delivery_hear(struct delivery *d, size_t index, enum smtp_step step, struct verdict v); /* a verdict, and what it means */
+/* Do the outcomes speak of the next hop rather than of this message? At an upstream's RCPT two domains' recipients must have met it. */
+enum gate_state delivery_gate(const struct delivery *d, struct meaning *meaning_out, struct str *reason_out);
+/* What is not known yet fares like those that were refused for the next hop's reasons. */
+void delivery_spread_blame(struct delivery *d);
+struct rec_outcome delivery_answer(struct delivery *d, size_t index);
+bool delivery_met_rate(const struct delivery *d);
 
 /* ---- batch.c ---- */
 /* Why the message as a whole must not go on this connection, or not any more; OK: it may. */

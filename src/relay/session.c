@@ -91,6 +91,8 @@ static void end_delivery(struct connection *c)
 	stream_tls_info(c->stream, &tls);
 	if (tls.on)
 		snprintf(tls_text, sizeof tls_text, "%s/%s", tls.version, tls.cipher);
+	if (delivery_met_rate(d))
+		pool_throttle(c->pool);
 	c->delivery = NULL;
 	c->log.message = 0;
 	delivery_end(d, &(struct hop){ .remote = str_of(c->remote),
@@ -276,11 +278,10 @@ void session_resume(struct connection *c)
 static void on_recipient(struct connection *c, const struct smtp_client_event *e)
 {
 	struct delivery *d = c->delivery;
-	struct recipient *r = &d->recipients[d->batch.index[e->index]];
+	size_t index = d->batch.index[e->index];
 
-	r->verdict = verdict_keep(&d->arena, e->verdict);
-	r->step = e->step;
-	r->heard = true;
+	delivery_hear(d, index, e->step, e->verdict);
+	d->recipients[index].heard = true;
 }
 
 /* The dialogue is kept when it explains a failure: the next transaction's would replace it. */
@@ -301,6 +302,7 @@ static void keep_transcript(struct connection *c)
 static void after_transaction(struct connection *c, const struct smtp_client_event *e)
 {
 	struct delivery *d = c->delivery;
+	struct meaning meaning;
 	struct str reason;
 
 	if (delivery_is_complete(d)) {
@@ -308,7 +310,7 @@ static void after_transaction(struct connection *c, const struct smtp_client_eve
 	} else if (must_end(c)) {
 		delivery_settle_rest(d, STEP_OURS, temp(0, S(""), S("withdrawn")));
 		end_delivery(c);
-	} else if (delivery_gate(d, &reason) != GATE_FINE) { /* the others would fare no better */
+	} else if (delivery_gate(d, &meaning, &reason) != GATE_FINE) { /* the others would fare no better */
 		delivery_spread_blame(d);
 		end_delivery(c);
 	} else if (!e->reusable) {

@@ -71,8 +71,8 @@ void run_gate_put(struct writer *w, struct op *op)
 {
 	const struct gate_state *g = op->in.gate;
 
-	/* a domain in good health needs no row: there may be any number of them */
-	if (g->failures == 0 && str_starts(g->name, S("mx:"))) {
+	/* a domain in good health needs no row, nor a sender whose pause at a next hop ("… from …") is over: there may be any number of them */
+	if (g->failures == 0 && (str_starts(g->name, S("mx:")) || str_find(g->name, ' ') < g->name.n)) {
 		db_run(&w->db, Q_gate_forget, TEXT(g->name));
 		return;
 	}

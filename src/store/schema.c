@@ -92,7 +92,9 @@ static const char *const migrations[SCHEMA_VERSION] = {
 	/* How long a pause or a ban was to be, by which a clock that was set back is known; and the latest time that the store has seen. */
 	"ALTER TABLE gate ADD COLUMN pause INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE ban ADD COLUMN length INTEGER NOT NULL DEFAULT 0;"
-	"ALTER TABLE counter ADD COLUMN at INTEGER NOT NULL DEFAULT 0;",
+	"ALTER TABLE counter ADD COLUMN at INTEGER NOT NULL DEFAULT 0;"
+	/* What the last reply means, class and actor, as in meaning.h. */
+	"ALTER TABLE recipient ADD COLUMN meaning INTEGER NOT NULL DEFAULT 0;",
 };
 
 /* One value of a fixed query; false when there is none, or after an error. */

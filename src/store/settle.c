@@ -67,7 +67,7 @@ static void record(struct writer *w, const struct outcome *o)
 
 	if (v->class != OK || v->code != 0)
 		db_run(&w->db, Q_recipient_reply, INT(o->id), INT(o->n), INT(v->class), INT(v->code), TEXT(v->enhanced),
-		       TEXT(v->text), TEXT(o->remote));
+		       TEXT(v->text), TEXT(o->remote), INT(o->meaning));
 	if (o->transcript.n)
 		db_run(&w->db, Q_transcript_put, INT(o->id), INT(o->n), INT(o->at),
 		       TEXT(str_head(o->transcript, TRANSCRIPT_MAX)));

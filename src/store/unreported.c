@@ -25,7 +25,8 @@ static struct failed_recipient read_recipient(struct arena *a, sqlite3_stmt *q)
 					  .notify = (unsigned)db_u64(q, 4),
 					  .last_at = db_u64(q, 5),
 					  .attempts = db_u64(q, 6),
-					  .verdict = stored_verdict(a, q, 7) };
+					  .verdict = stored_verdict(a, q, 7),
+					  .meaning = db_u64(q, 11) };
 }
 
 /* All recipients of the message that the report is about. */

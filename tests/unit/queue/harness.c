@@ -404,13 +404,18 @@ void submit_and_wait(struct harness *h, uint64_t id, const char *sender, const c
 	assert_int_equal(h->answer.class, OK);
 }
 
-static void send_result(struct harness *h, struct delivery *d, const struct msg_result *like, const struct verdict *v)
+static void send_result(struct harness *h, struct delivery *d, const struct msg_result *like, const struct verdict *v,
+			struct meaning mean)
 {
 	struct rec_outcome list[DELIVERY_RECIPIENTS_MAX];
 	struct msg_result m = *like;
 
 	for (size_t i = 0; v && i < d->n; i++)
-		list[i] = (struct rec_outcome){ .n = d->numbers[i], .verdict = *v };
+		list[i] = (struct rec_outcome){ .n = d->numbers[i],
+						.verdict = *v,
+						.meaning = meaning_pack(mean.trouble, mean.actor),
+						.scope = mean.scope,
+						.pause_ms = mean.pause_ms };
 	m.lease = d->lease;
 	m.outcomes.at = list;
 	m.outcomes.n = v ? d->n : 0;
@@ -422,7 +427,12 @@ static void send_result(struct harness *h, struct delivery *d, const struct msg_
 
 void answer(struct harness *h, struct delivery *d, struct verdict v)
 {
-	send_result(h, d, &(struct msg_result){ .transcript = S("C: MAIL\nS: so") }, &v);
+	answer_meaning(h, d, v, (struct meaning){ .scope = SCOPE_MESSAGE });
+}
+
+void answer_meaning(struct harness *h, struct delivery *d, struct verdict v, struct meaning m)
+{
+	send_result(h, d, &(struct msg_result){ .transcript = S("C: MAIL\nS: so") }, &v, m);
 }
 
 void answer_gate(struct harness *h, struct delivery *d, const char *reason)
@@ -432,7 +442,7 @@ void answer_gate(struct harness *h, struct delivery *d, const char *reason)
 
 void answer_fault(struct harness *h, struct delivery *d, enum gate_fault fault, const char *reason)
 {
-	send_result(h, d, &(struct msg_result){ .gate = fault, .gate_reason = str_of(reason) }, NULL);
+	send_result(h, d, &(struct msg_result){ .gate = fault, .gate_reason = str_of(reason) }, NULL, (struct meaning){ 0 });
 }
 
 struct gate *harness_gate(struct harness *h, const char *name)

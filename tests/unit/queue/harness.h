@@ -90,6 +90,8 @@ void submit_and_wait(struct harness *h, uint64_t id, const char *sender, const c
 
 /* Relay's result for a delivery: the same verdict for all its recipients. */
 void answer(struct harness *h, struct delivery *d, struct verdict v);
+/* … and what it means. */
+void answer_meaning(struct harness *h, struct delivery *d, struct verdict v, struct meaning m);
 void answer_gate(struct harness *h, struct delivery *d, const char *reason); /* it cannot be reached */
 void answer_fault(struct harness *h, struct delivery *d, enum gate_fault fault, const char *reason);
 

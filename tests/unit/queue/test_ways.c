@@ -407,14 +407,15 @@ static void test_greylisting(void **state)
 {
 	struct harness *h = *state;
 	static uint64_t slow[] = { 3600000, 7200000 };
+	struct meaning m = { .trouble = TROUBLE_GREYLIST, .scope = SCOPE_RECIPIENT };
 
 	h->config.queue.retry_ms = slow;
 	submit_and_wait(h, 1, "a@example.org", "b@x.example");
-	answer(h, delivery_number(h, 1), temp(450, S("4.2.0"), S("Greylisted, see http://postgrey.schweikert.ch/")));
+	answer_meaning(h, delivery_number(h, 1), temp(450, S("4.2.0"), S("Greylisted")), m);
 	UNTIL(h, h->deliveries[0].settled);
 	assert_in_range(recipient(1, 1)->due_at, START_MS + 300000, START_MS + 330000);
 	advance(h, 330000);
-	answer(h, delivery_number(h, 2), temp(450, S("4.2.0"), S("Greylisted, see http://postgrey.schweikert.ch/")));
+	answer_meaning(h, delivery_number(h, 2), temp(450, S("4.2.0"), S("Greylisted")), m);
 	UNTIL(h, h->deliveries[1].settled);
 	assert_in_range(recipient(1, 1)->due_at - fake_now, 6480000, 7920000);
 }

@@ -1,4 +1,4 @@
-/* test_blame.c - what providers say, and whose fault it is. */
+/* test_blame.c - what providers say, and what it means. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -6,127 +6,177 @@
 #include <cmocka.h>
 
 #include "blame.h"
+#include "server_words.h"
 
-static const struct {
+enum side { MX, UPSTREAM, NULL_SENDER };
+enum end { ENDS, WAITS };
+
+static const struct said {
 	enum smtp_step step;
+	enum side side;
 	unsigned code;
 	const char *enhanced, *text;
-	enum gate_state gate;
+	enum trouble trouble;
+	enum scope scope;
+	enum end end;
+	uint64_t pause_s;
 } replies[] = {
-	/* Gmail */
-	{ STEP_DATA, 550, "5.4.5", "Daily user sending limit exceeded. For more information", GATE_REFUSES },
-	{ STEP_RCPT, 550, "5.4.5", "Daily SMTP relay limit exceeded for customer", GATE_REFUSES },
-	{ STEP_MAIL, 421, "4.7.0", "Try again later, closing connection.", GATE_BUSY },
-	{ STEP_DATA, 421, "4.7.28", "Our system has detected an unusual rate of unsolicited mail", GATE_REFUSES },
-	{ STEP_DATA, 550, "5.7.1", "Our system has detected that this message is likely unsolicited mail", GATE_FINE },
-	{ STEP_RCPT, 450, "4.2.1", "The user you are trying to contact is receiving mail at a rate limit", GATE_FINE },
-	{ STEP_RCPT, 452, "4.2.2", "The email account that you tried to reach is over quota", GATE_FINE },
-	{ STEP_RCPT, 552, "5.2.2", "mailbox message quota exceeded", GATE_FINE },
-	/* Microsoft */
-	{ STEP_MAIL, 530, "5.7.57", "Client not authenticated to send mail", GATE_OURS },
-	{ STEP_DATA, 530, "5.7.57", "Client was not authenticated to send anonymous mail during MAIL FROM", GATE_OURS },
-	{ STEP_MAIL, 554, "5.2.0", "STOREDRV.Submission.Exception: refused", GATE_REFUSES },
-	{ STEP_DATA, 554, "5.2.0", "STOREDRV.Submission.Exception:OutboundSpamException; Failed to process message",
-	  GATE_REFUSES },
-	{ STEP_DATA, 554, "5.2.0", "STOREDRV.Submission.Exception:SubmissionQuotaExceededException", GATE_REFUSES },
-	{ STEP_DATA, 554, "5.2.0", "STOREDRV.Deliver.Exception:StoragePermanentException", GATE_FINE },
-	{ STEP_DATA, 554, "5.2.0", "STOREDRV.Submission.Exception:SendAsDeniedException.MapiExceptionSendAsDenied", GATE_FINE },
-	{ STEP_DATA, 554, "5.2.252", "SendAsDenied; a@example.org not allowed to send as b@example.org", GATE_FINE },
-	{ STEP_RCPT, 550, "5.7.708", "Service unavailable. Access denied, traffic not accepted from this IP", GATE_REFUSES },
-	{ STEP_RCPT, 550, "5.7.705", "Access denied, tenant has exceeded threshold", GATE_REFUSES },
-	{ STEP_DATA, 550, "5.1.8", "Access denied, bad outbound sender", GATE_REFUSES },
-	{ STEP_DATA, 432, "4.3.2", "STOREDRV.ClientSubmit; sender thread limit exceeded", GATE_REFUSES },
-	{ STEP_RCPT, 550, "5.1.8", "sender's domain does not resolve", GATE_FINE },
-	/* others */
-	{ STEP_MAIL, 421, "", "4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred", GATE_REFUSES },
-	{ STEP_DATA, 454, "", "Throttling failure: Maximum sending rate exceeded.", GATE_REFUSES },
-	{ STEP_DATA, 550, "", "Ratelimit exceeded for mailbox a@example.org", GATE_REFUSES },
-	{ STEP_DATA, 550, "", "Domain example.org has exceeded the max emails per hour (100/100) allowed", GATE_REFUSES },
-	{ STEP_MAIL, 451, "4.7.1", "You have exceeded your quota for today", GATE_REFUSES },
-	{ STEP_MAIL, 552, "5.7.0", "Limit exceeded", GATE_REFUSES },
-	{ STEP_MAIL, 450, "4.7.1", "Greylisted, quota of new senders; come back", GATE_FINE },
-	{ STEP_RCPT, 450, "4.7.1", "<a@x>: Recipient address rejected: Greylisted, see policy", GATE_FINE },
-	{ STEP_RCPT, 554, "5.7.1", "Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org", GATE_REFUSES },
-	{ STEP_RCPT, 550, "5.7.1", "policy: this recipient takes no mail from you", GATE_FINE },
-	{ STEP_RCPT, 550, "5.1.1", "no such user", GATE_FINE },
-	{ STEP_MAIL, 550, "5.7.1", "sender address refused by policy", GATE_FINE },
-	{ STEP_MAIL, 553, "5.1.8", "sender domain not found", GATE_FINE },
-	{ STEP_MAIL, 530, "5.7.0", "Must issue a STARTTLS command first", GATE_OURS },
-	{ STEP_DATA, 554, "5.7.1", "a link in it is listed at dbl.spamhaus.org", GATE_FINE },
-	{ STEP_MAIL, 421, "4.4.2", "connection lost at MAIL", GATE_FINE },
-	{ STEP_RCPT, 421, "4.3.2", "going down", GATE_FINE },
-	{ STEP_DATA, 451, "4.3.0", "later", GATE_FINE },
+#define SAID(step, side, code, enhanced, text, trouble, scope, end, pause)                                                       \
+	{ STEP_##step, side, code, enhanced, text, TROUBLE_##trouble, SCOPE_##scope, end, pause },
+#include "provider_replies.def"
+#undef SAID
 };
+
+static struct meaning meaning_of(const struct said *r)
+{
+	struct place place = { .step = r->step, .mx = r->side == MX, .null_sender = r->side == NULL_SENDER };
+	struct verdict v = { .class = r->code >= 500 ? PERM : TEMP,
+			     .code = (uint16_t)r->code,
+			     .enhanced = str_of(r->enhanced),
+			     .text = str_of(r->text) };
+
+	if (r->step == STEP_OPENING || r->step == STEP_AUTH)
+		return blame_session(place, r->step == STEP_AUTH ? FAULT_AUTH : FAULT_PEER, v, true);
+	return blame_reply(place, v);
+}
 
 static void test_replies(void **state)
 {
-	for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
-		struct verdict v = { .class = replies[i].code >= 500 ? PERM : TEMP,
-				     .code = (uint16_t)replies[i].code,
-				     .enhanced = str_of(replies[i].enhanced),
-				     .text = str_of(replies[i].text) };
-		enum gate_state gate = blame_reply(replies[i].step, v);
+	unsigned wrong = 0;
 
-		if (gate != replies[i].gate)
-			fail_msg("%u %s %s: %d", replies[i].code, replies[i].enhanced, replies[i].text, gate);
+	for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
+		const struct said *r = &replies[i];
+		struct meaning m = meaning_of(r);
+
+		if (m.trouble == r->trouble && m.scope == r->scope && m.waits == (r->end == WAITS) &&
+		    m.pause_ms == r->pause_s * 1000)
+			continue;
+		wrong++;
+		print_error("%u %s %s: %s, %s, %s, %llu s\n", r->code, r->enhanced, r->text, trouble_name(m.trouble),
+			    scope_name(m.scope), m.waits ? "waits" : "ends", (unsigned long long)m.pause_ms / 1000);
 	}
-	assert_int_equal(blame_reply(STEP_DATA, ok_text(250, S("2.0.0"), S("daily limit: 5 left"))), GATE_FINE);
-	assert_int_equal(blame_reply(STEP_OPENING, temp(0, S(""), S("daily limit"))), GATE_FINE);
+	assert_int_equal(wrong, 0);
+	assert_true(sizeof replies / sizeof *replies > 280);
 }
 
-static const struct {
-	enum smtp_step step;
-	enum smtp_fault fault;
-	bool by_peer;
-	unsigned code;
-	const char *enhanced, *text;
-	enum gate_state gate;
-} sessions[] = {
-	{ STEP_OPENING, FAULT_CONNECTION, false, 421, "4.4.1", "refused", GATE_BUSY },
-	{ STEP_OPENING, FAULT_CONNECTION, false, 451, "4.4.3", "our own quota of words", GATE_BUSY },
-	{ STEP_OPENING, FAULT_PEER, true, 421, "4.3.2", "too many connections", GATE_BUSY },
-	{ STEP_OPENING, FAULT_PEER, true, 554, "", "your address has a bad reputation", GATE_REFUSES },
-	{ STEP_OPENING, FAULT_PEER, true, 554, "5.7.1", "not for you", GATE_REFUSES },
-	{ STEP_OPENING, FAULT_PEER, true, 550, "", "blocked by our policy", GATE_REFUSES },
-	{ STEP_OPENING, FAULT_TLS, true, 454, "4.7.0", "TLS not available", GATE_OURS },
-	{ STEP_OPENING, FAULT_TLS, false, 550, "5.7.5", "certificate not accepted", GATE_OURS },
-	{ STEP_AUTH, FAULT_AUTH, true, 535, "5.7.8", "Username and Password not accepted", GATE_OURS },
-	{ STEP_AUTH, FAULT_AUTH, true, 534, "5.7.9", "Application-specific password required", GATE_OURS },
-	{ STEP_AUTH, FAULT_AUTH, true, 454, "4.7.0", "Too many login attempts, please try again later", GATE_REFUSES },
-	{ STEP_AUTH, FAULT_AUTH, true, 454, "4.7.0", "Temporary authentication failure", GATE_BUSY },
-	{ STEP_AUTH, FAULT_AUTH, true, 535, "", "quota exceeded", GATE_REFUSES },
-	{ STEP_AUTH, FAULT_AUTH, false, 421, "4.7.0", "no way to log in", GATE_OURS },
-};
-
-static void test_sessions(void **state)
+/* No answer of the server's, or none that it gave itself: nothing is known of the next hop. */
+static void test_no_reply(void **state)
 {
-	for (size_t i = 0; i < sizeof sessions / sizeof *sessions; i++) {
-		struct verdict v = { .class = TEMP,
-				     .code = (uint16_t)sessions[i].code,
-				     .enhanced = str_of(sessions[i].enhanced),
-				     .text = str_of(sessions[i].text) };
+	struct place data = { .step = STEP_DATA }, ours = { .step = STEP_OURS }, opening = { .step = STEP_OPENING };
 
-		if (blame_session(sessions[i].step, sessions[i].fault, v, sessions[i].by_peer) != sessions[i].gate)
-			fail_msg("%u %s", sessions[i].code, sessions[i].text);
+	assert_int_equal(blame_reply(data, ok_text(250, S("2.0.0"), S("daily limit: 5 left"))).trouble, TROUBLE_NONE);
+	assert_int_equal(blame_reply(opening, temp(0, S(""), S("daily limit"))).trouble, TROUBLE_NONE);
+	assert_true(blame_reply(ours, temp(451, S("4.3.0"), S("daily sending quota exceeded"))).waits);
+	assert_false(blame_reply(ours, perm(550, S("5.6.7"), S("daily sending quota exceeded"))).waits);
+	assert_int_equal(blame_gate(blame_session(opening, FAULT_CONNECTION, temp(421, S("4.4.1"), S("our quota")), false)),
+			 GATE_BUSY);
+	assert_int_equal(blame_gate(blame_session(opening, FAULT_TLS, temp(421, S("4.7.5"), S("not valid")), false)), GATE_OURS);
+	assert_int_equal(blame_gate(blame_session(opening, FAULT_TLS, temp(454, S("4.7.0"), S("TLS not available")), true)),
+			 GATE_OURS);
+	assert_int_equal(blame_gate(blame_session(opening, FAULT_AUTH, temp(421, S("4.7.0"), S("no way to log in")), false)),
+			 GATE_OURS);
+}
+
+/* Which gate a next hop gets that says so to everybody. */
+static void test_gates(void **state)
+{
+	static const struct {
+		enum trouble trouble;
+		enum scope scope;
+		enum gate_state gate;
+	} rows[] = {
+		{ TROUBLE_TEMPORARY, SCOPE_HOP, GATE_BUSY },     { TROUBLE_RATE, SCOPE_HOP, GATE_REFUSES },
+		{ TROUBLE_QUOTA, SCOPE_HOP, GATE_REFUSES },      { TROUBLE_REPUTATION, SCOPE_HOP, GATE_REFUSES },
+		{ TROUBLE_LOGIN, SCOPE_HOP, GATE_OURS },         { TROUBLE_SETUP, SCOPE_HOP, GATE_OURS },
+		{ TROUBLE_DNS, SCOPE_FAMILY, GATE_REFUSES },     { TROUBLE_SETUP, SCOPE_SENDER, GATE_FINE },
+		{ TROUBLE_REPUTATION, SCOPE_DOMAIN, GATE_FINE }, { TROUBLE_RATE, SCOPE_RECIPIENT, GATE_FINE },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		assert_int_equal(blame_gate((struct meaning){ .trouble = rows[i].trouble, .scope = rows[i].scope }),
+				 rows[i].gate);
+}
+
+static void test_words(void **state)
+{
+	static const struct {
+		const char *text, *words;
+	} rows[] = {
+		{ "Rate-limit exceeded.Please wait", " rate limit exceeded please wait " },
+		{ "<quota@limit.example>: isn't here", " isn t here " },
+		{ "the \"daily limit\" of quota.exceeded.zip and https://limit.example/quota?x", " the of and " },
+		{ "host mx.example[192.0.2.1] said: 550 daily limit", " host " },
+		{ "Refused 'daily limit' it's", " refused it s " },
+		{ "\"Daily limit exceeded\"", " daily limit exceeded " },
+		{ "Blocked (Subject: daily limit exceeded; see rules)", " blocked see rules " },
+		{ "STOREDRV.Submission.Exception:Quota; x", " storedrv submission exception quota x " },
+		{ "\xe2\x80\x9c"
+		  "daily limit\xe2\x80\x9d refused",
+		  " refused " },
+		{ "", " " },
+		{ "\"", " " },
+	};
+	char copy[SERVER_WORDS_MAX];
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct str words = server_words(str_of(rows[i].text), copy);
+
+		if (!str_eq(words, str_of(rows[i].words)))
+			fail_msg("%s: \"%.*s\"", rows[i].text, STR_ARG(words));
 	}
+	assert_true(server_words_fit(S(" rate limit "), "speed|rate&limit"));
+	assert_false(server_words_fit(S(" corporate limit "), "rate&limit"));
+	assert_false(server_words_fit(S(" rate limit for hours "), "rate&!hour"));
+	assert_false(server_words_fit(S(" spammer "), "spam "));
+}
+
+static void test_times(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t s;
+	} rows[] = {
+		{ "Greylisted for 60 seconds", 60 },
+		{ "Greylisted for 5 minutes (see http://isg.ee.ethz.ch/tools/postgrey/)", 300 },
+		{ "please come back in 00:04:59", 299 },
+		{ "try again in 1 hour", 3600 },
+		{ "try again in an hour", 3600 },
+		{ "retry after 90", 90 },
+		{ "wait at least 10m", 600 },
+		{ "please wait 2 min", 120 },
+		{ "in about 30 secs", 30 },
+		{ "100 messages per 60 minutes", 0 },
+		{ "try again in 5 parsecs", 0 },
+		{ "try again later", 0 },
+		{ "in 99999999999999999999 seconds", 0 },
+	};
+	char copy[SERVER_WORDS_MAX];
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		if (server_words_wait_ms(server_words(str_of(rows[i].text), copy)) != rows[i].s * 1000)
+			fail_msg("%s", rows[i].text);
 }
 
 static void test_too_many(void **state)
 {
 	assert_true(blame_too_many(STEP_RCPT, temp(452, S("4.5.3"), S(""))));
 	assert_true(blame_too_many(STEP_RCPT, perm(552, S("5.5.3"), S(""))));
-	assert_true(blame_too_many(STEP_RCPT, temp(452, S(""), S("Too many recipients received this hour"))));
+	assert_true(blame_too_many(STEP_RCPT, perm(550, S("5.5.3"), S("Too many recipients for this sender"))));
+	assert_true(blame_too_many(STEP_RCPT, temp(451, S("4.5.3"), S("not now"))));
+	assert_true(blame_too_many(STEP_RCPT, temp(450, S(""), S("maximum number of recipients per message reached"))));
+	assert_true(blame_one_domain(STEP_RCPT,
+				     temp(451, S("4.3.0"), S("Multiple destination domains per transaction is unsupported"))));
+	assert_false(blame_too_many(STEP_RCPT, temp(452, S(""), S("Too many recipients received this hour"))));
 	assert_false(blame_too_many(STEP_RCPT, temp(452, S("4.2.2"), S("mailbox full"))));
-	assert_false(blame_too_many(STEP_RCPT, temp(451, S("4.5.3"), S(""))));
 	assert_false(blame_too_many(STEP_DATA, temp(452, S("4.5.3"), S(""))));
+	assert_false(blame_too_many(STEP_RCPT, ok_text(250, S("2.5.3"), S("too many recipients? no"))));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_replies),
-		cmocka_unit_test(test_sessions),
-		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_replies), cmocka_unit_test(test_no_reply), cmocka_unit_test(test_gates),
+		cmocka_unit_test(test_words),   cmocka_unit_test(test_times),    cmocka_unit_test(test_too_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

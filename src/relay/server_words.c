@@ -1,0 +1,266 @@
+/* server_words.c - see server_words.h. */
+#include "server_words.h"
+
+#include <string.h>
+
+struct writer {
+	char *to;
+	size_t n;
+};
+
+/* Letters and digits, and all beyond ASCII. */
+static bool is_letter(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (unsigned char)c >= 0x80;
+}
+
+static bool is_lower(char c)
+{
+	return c >= 'a' && c <= 'z';
+}
+
+static bool is_upper(char c)
+{
+	return c >= 'A' && c <= 'Z';
+}
+
+/* ---- what is not the server's own ---- */
+
+/* Another server's words begin behind these. */
+static struct str without_reports(struct str text)
+{
+	static const struct str marks[] = {
+		S("said:"),           S("says:"),           S("responded:"),        S("replied:"),
+		S("answered:"),       S("responded with:"), S("error from remote"), S("remote server returned"),
+		S("remote host said")
+	};
+
+	for (size_t i = 0; i < text.n; i++)
+		for (size_t k = 0; k < sizeof marks / sizeof *marks; k++)
+			if ((i == 0 || text.p[i - 1] == ' ') && str_istarts(str_from(text, i), marks[k]))
+				return str_head(text, i);
+	return text;
+}
+
+/* The length of a quotation that begins here, with its marks; 0: none does. An apostrophe within a word is no mark. */
+static size_t quotation(struct str text, size_t at)
+{
+	static const struct {
+		struct str begin, end;
+	} marks[] = { { S("\""), S("\"") },
+		      { S("\xe2\x80\x9c"), S("\xe2\x80\x9d") },
+		      { S("\xc2\xab"), S("\xc2\xbb") },
+		      { S("'"), S("'") },
+		      { S("`"), S("'") },
+		      { S("`"), S("`") } };
+	struct str rest = str_from(text, at);
+
+	for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+		bool single = marks[i].begin.n == 1 && marks[i].begin.p[0] != '"';
+		size_t end;
+
+		if (!str_starts(rest, marks[i].begin) || (single && at > 0 && is_letter(text.p[at - 1])))
+			continue;
+		end = marks[i].begin.n + str_search(str_from(rest, marks[i].begin.n), marks[i].end);
+		if (end >= rest.n || (single && end + 1 < rest.n && is_letter(rest.p[end + 1])))
+			continue;
+		return end + marks[i].end.n;
+	}
+	return 0;
+}
+
+/* What follows these names is quoted without marks, to the next semicolon. */
+static bool names_a_quotation(struct str piece)
+{
+	static const struct str names[] = { S("subject:"), S("subject="), S("filename:"),  S("filename="),
+					    S("file:"),    S("name="),    S("attachment:") };
+
+	while (piece.n > 0 && !is_letter(piece.p[0]))
+		piece = str_from(piece, 1);
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (str_istarts(piece, names[i]))
+			return true;
+	return false;
+}
+
+/* A host, file or address: a dot within it, but for one that only lacks its blank ("exceeded.Please"). Microsoft names its faults so too. */
+static bool is_name(struct str piece)
+{
+	if (str_find(piece, '@') < piece.n || str_search(piece, S("://")) < piece.n)
+		return true;
+	if (str_istarts(piece, S("storedrv.")) || str_istarts(piece, S("resolver.")))
+		return false;
+	for (size_t i = 1; i + 1 < piece.n; i++)
+		if (piece.p[i] == '.' && is_letter(piece.p[i - 1]) && is_letter(piece.p[i + 1]) &&
+		    !(is_lower(piece.p[i - 1]) && is_upper(piece.p[i + 1])))
+			return true;
+	return false;
+}
+
+/* ---- words ---- */
+
+static void add_char(struct writer *w, char c)
+{
+	if (w->n + 2 < SERVER_WORDS_MAX)
+		w->to[w->n++] = c;
+}
+
+static void add_blank(struct writer *w)
+{
+	if (w->n == 0 || w->to[w->n - 1] != ' ')
+		add_char(w, ' ');
+}
+
+static void add_piece(struct writer *w, struct str piece)
+{
+	for (size_t i = 0; i < piece.n; i++)
+		if (is_letter(piece.p[i]))
+			add_char(w, is_upper(piece.p[i]) ? (char)(piece.p[i] + 32) : piece.p[i]);
+		else
+			add_blank(w);
+	add_blank(w);
+}
+
+/* One piece between blanks, without what stands in angle brackets. */
+static void add_own(struct writer *w, struct str piece)
+{
+	size_t open = str_find(piece, '<'), close = str_rfind(piece, '>');
+
+	if (open < piece.n && close < piece.n && close > open) {
+		add_own(w, str_head(piece, open));
+		add_own(w, str_from(piece, close + 1));
+	} else if (!is_name(piece)) {
+		add_piece(w, piece);
+	}
+}
+
+struct str server_words(struct str text, char to[SERVER_WORDS_MAX])
+{
+	struct writer w = { .to = to };
+
+	text = str_trim(without_reports(str_head(text, SERVER_WORDS_MAX)));
+	if (text.n > 2 && quotation(text, 0) == text.n) /* the whole is no quotation, whatever stands around it */
+		text = str_head(str_from(text, 1), text.n - 2);
+	add_blank(&w);
+	for (size_t i = 0; i < text.n;) {
+		size_t quoted = quotation(text, i), end = i;
+
+		if (quoted > 0) {
+			i += quoted;
+			continue;
+		}
+		while (end < text.n && text.p[end] != ' ' && (end == i || quotation(text, end) == 0))
+			end++;
+		if (names_a_quotation(str_head(str_from(text, i), end - i)))
+			end = i + str_find(str_from(text, i), ';');
+		else
+			add_own(&w, str_head(str_from(text, i), end - i));
+		i = end + (end < text.n && text.p[end] == ' ');
+	}
+	return str_make(to, w.n);
+}
+
+/* ---- expressions ---- */
+
+static bool holds(struct str words, struct str part)
+{
+	for (size_t i = 0; i + 1 + part.n <= words.n; i++)
+		if (words.p[i] == ' ' && memcmp(words.p + i + 1, part.p, part.n) == 0)
+			return true;
+	return false;
+}
+
+bool server_words_fit(struct str words, const char *expression)
+{
+	struct str groups = str_of(expression), group, part;
+
+	while (str_split(&groups, '&', &group)) {
+		bool none = str_starts(group, S("!")), found = false;
+
+		group = str_from(group, none);
+		while (!found && str_split(&group, '|', &part))
+			found = holds(words, part);
+		if (found == none)
+			return false;
+	}
+	return true;
+}
+
+/* ---- times ---- */
+
+/* The next word of *rest; empty when there is none. */
+static struct str next_word(struct str *rest)
+{
+	struct str word = S("");
+
+	while (word.n == 0 && str_split(rest, ' ', &word))
+		;
+	return word;
+}
+
+static uint64_t unit_ms(struct str word)
+{
+	static const struct {
+		const char *name;
+		uint64_t ms;
+	} units[] = { { "s", 1000 },       { "sec", 1000 },      { "secs", 1000 }, { "second", 1000 },
+		      { "seconds", 1000 }, { "m", 60000 },       { "min", 60000 }, { "mins", 60000 },
+		      { "minute", 60000 }, { "minutes", 60000 }, { "h", 3600000 }, { "hr", 3600000 },
+		      { "hour", 3600000 }, { "hours", 3600000 }, { "mn", 60000 },  { "hrs", 3600000 } };
+
+	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+		if (str_eq(word, str_of(units[i].name)))
+			return units[i].ms;
+	return 0;
+}
+
+/* Does a word lead to a time to wait? "100 messages per 60 minutes" names none. */
+static bool leads_to_time(struct str word)
+{
+	static const char *const words[] = { "in",   "for",   "after", "wait",   "another", "least", "about", "approximately",
+					     "next", "retry", "delay", "within", "than" };
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (str_eq(word, str_of(words[i])))
+			return true;
+	return false;
+}
+
+/* "300 seconds", "5m", "one hour", "00 05 00" (hours, minutes, seconds), "300" alone; `rest` is behind the number. */
+static uint64_t time_at(struct str word, struct str rest, bool alone)
+{
+	uint64_t n = 0, minutes = 0, seconds = 0, unit;
+	size_t digits = 0;
+	struct str second, third;
+
+	if (str_eq(word, S("one")) || str_eq(word, S("an")) || str_eq(word, S("a")))
+		return unit_ms(next_word(&rest));
+	while (digits < word.n && digits < 6 && word.p[digits] >= '0' && word.p[digits] <= '9')
+		n = n * 10 + (uint64_t)(word.p[digits++] - '0');
+	if (digits == 0)
+		return 0;
+	if (digits < word.n)
+		return n * unit_ms(str_from(word, digits));
+	second = next_word(&rest);
+	third = next_word(&rest);
+	if (word.n == 2 && second.n == 2 && third.n == 2 && str_to_u64(second, &minutes) && str_to_u64(third, &seconds))
+		return ((n * 60 + minutes) * 60 + seconds) * 1000;
+	unit = unit_ms(second);
+	return n * (unit ? unit : alone ? 1000 : 0);
+}
+
+uint64_t server_words_wait_ms(struct str words)
+{
+	struct str before = S(""), last = S(""), word;
+
+	for (word = next_word(&words); word.n > 0; word = next_word(&words)) {
+		bool alone = str_eq(before, S("retry")) && str_eq(last, S("after"));
+		uint64_t ms = leads_to_time(last) ? time_at(word, words, alone) : 0;
+
+		if (ms > 0)
+			return ms;
+		before = last;
+		last = word;
+	}
+	return 0;
+}
