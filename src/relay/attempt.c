@@ -5,6 +5,8 @@
  * A server that answers and will not have us is followed by the next one, as is one that cannot do TLS where that is demanded. */
 #include "relay.h"
 
+#include "posthouse/clock.h"
+
 #include <arpa/inet.h>
 #include <assert.h>
 #include <stdlib.h>
@@ -20,7 +22,9 @@ static void order_targets(struct connection *c)
 		for (size_t i = 0; i < pool->targets_n; i++) {
 			const struct target *t = &pool->targets[(pool->first + i) % pool->targets_n];
 
-			if (memory_doubts(c->relay, &t->address) != doubtful)
+			bool doubts = memory_doubts(c->relay, &t->address) || attempt_is_refused(pool, t->address.ss_family);
+
+			if (doubts != doubtful)
 				continue;
 			c->targets[n] = *t;
 			c->targets[n++].host = arena_str(&c->arena, t->host);
@@ -174,6 +178,26 @@ void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step,
 		try_target(c);
 	else
 		give_up(c);
+}
+
+bool attempt_is_refused(const struct pool *pool, sa_family_t family)
+{
+	return pool->refused_family == family && clock_mono_ms() < pool->refused_until;
+}
+
+bool attempt_other_family(struct connection *c)
+{
+	sa_family_t family = c->targets[c->tried].address.ss_family;
+
+	for (size_t i = 0; i < c->targets_n; i++) {
+		if (c->targets[i].address.ss_family == family)
+			continue;
+		c->pool->refused_family = family;
+		c->pool->refused_until = clock_mono_ms() + FAMILY_MS;
+		pool_close_idle(c->pool, "the address family is refused");
+		return true;
+	}
+	return false;
 }
 
 struct str attempt_transcript(struct connection *c, struct arena *a)

@@ -113,8 +113,21 @@ static bool was_too_many(const struct recipient *r)
 	return r->heard && blame_too_many(r->step, r->verdict);
 }
 
+static bool meets_family(const struct recipient *r)
+{
+	return r->heard && r->verdict.class != OK && r->meaning.scope == SCOPE_FAMILY;
+}
+
+bool batch_meets_family(const struct delivery *d)
+{
+	for (size_t i = 0; i < d->batch.n; i++)
+		if (meets_family(&d->recipients[d->batch.index[i]]))
+			return true;
+	return false;
+}
+
 /* Each transaction settles one recipient at least, so there is an end to them: where all are too many, that is the answer. */
-void batch_commit(struct delivery *d)
+void batch_commit(struct delivery *d, bool moves)
 {
 	size_t too_many = 0;
 	bool one_domain = false;
@@ -128,7 +141,7 @@ void batch_commit(struct delivery *d)
 	for (size_t i = 0; i < d->batch.n; i++) {
 		struct recipient *r = &d->recipients[d->batch.index[i]];
 
-		r->known = r->heard && (!was_too_many(r) || too_many == d->batch.n);
+		r->known = r->heard && (!was_too_many(r) || too_many == d->batch.n) && !(moves && meets_family(r));
 		r->heard = false;
 	}
 	if (too_many > 0 && too_many < d->batch.n && !one_domain)

@@ -247,9 +247,9 @@ void delivery_end(struct delivery *d, const struct hop *hop)
 	if (d->state == DELIVERY_RUNNING)
 		d->relay->running--;
 	d->state = DELIVERY_REPORTED;
-	d->pool = NULL;
 	if (!d->orphan)
 		report(d, hop);
+	d->pool = NULL;
 	if (d->fd >= 0)
 		close(d->fd);
 	d->fd = -1;

@@ -35,6 +35,7 @@ enum relay_bounds {
 	ADDRESSES_MS = 30000,   /* addresses are asked for again after this time */
 	FEWER_MS = 60000,       /* a next hop that refused one more connection is not asked for more in this time */
 	THROTTLED_MS = 600000,  /* one that had too much at once gets fewer connections so long */
+	FAMILY_MS = 3600000,    /* an address family that was refused is avoided so long */
 	COMPLAINT_MS = 3600000, /* the same complaint about a recipient of another domain within this time means the next hop */
 	LAST_RESULTS_MS = 500,  /* at the end: for queue to take the results */
 	TURN_MS = 5000,         /* for an address to answer while there are others to try, at most */
@@ -143,7 +144,9 @@ struct pool {
 	size_t fewer; /* 0, or how many connections the peer seems to allow, until … */
 	uint64_t fewer_until;
 	struct complaint complaint; /* an upstream's */
-	uint64_t rcptmax;           /* recipients that it took in one transaction before it wanted no more; 0 = not known */
+	sa_family_t refused_family; /* AF_UNSPEC, or the one by which it takes nothing, until … */
+	uint64_t refused_until;
+	uint64_t rcptmax; /* recipients that it took in one transaction before it wanted no more; 0 = not known */
 	struct resolve *resolving;
 	struct dns_lookup *lookup;
 	struct arena targets_arena;
@@ -252,9 +255,10 @@ struct delivery {
 	struct verdict unconvertible;
 	struct str converted_prefix;
 	uint64_t converted_size;
-	bool retried; /* on a fresh connection, after an idle one had died */
-	bool plain;   /* not by BDAT: a next hop that offers it did not know it */
-	bool orphan;  /* the queue that gave it is gone: nobody waits for the result */
+	bool retried;      /* on a fresh connection, after an idle one had died */
+	bool plain;        /* not by BDAT: a next hop that offers it did not know it */
+	bool other_family; /* it was refused for the address family, and goes by the other one */
+	bool orphan;       /* the queue that gave it is gone: nobody waits for the result */
 };
 
 /* What is known of the next hop when a delivery ends. */
@@ -296,8 +300,10 @@ struct verdict batch_obstacle(const struct connection *c);
  * are none left. */
 bool batch_fill(struct delivery *d, const struct smtp_peer *peer);
 void batch_forget(struct delivery *d); /* nothing that was heard counts */
-/* What was heard is final, but for recipients that were too many. */
-void batch_commit(struct delivery *d);
+/* Was a recipient refused for our address family? */
+bool batch_meets_family(const struct delivery *d);
+/* What was heard is final, but for recipients that were too many, or go by the other address family (`moves`). */
+void batch_commit(struct delivery *d, bool moves);
 
 /* ---- demands.c ---- */
 /* Why it need not be tried at all: its time is over, or it must not go to this next hop, whatever that says. OK: it may go. */
@@ -388,6 +394,9 @@ void connection_connect(struct connection *c, const struct target *t);
 void attempt_all(struct connection *c); /* the pool has its targets now */
 void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step, enum smtp_fault fault);
 void attempt_lookup_failed(struct connection *c, struct verdict v);
+/* Its family is refused, and there is another one: avoid it for a while. False: there is none. */
+bool attempt_other_family(struct connection *c);
+bool attempt_is_refused(const struct pool *pool, sa_family_t family);
 /* The attempts before this session, and its own dialogue. */
 struct str attempt_transcript(struct connection *c, struct arena *a);
 

@@ -134,11 +134,16 @@ static void lose_delivery(struct connection *c, struct verdict v)
 	end_delivery(c);
 }
 
+static const struct sockaddr_storage *address_of(const struct connection *c)
+{
+	return &c->targets[c->tried].address;
+}
+
 /* Not to be used for another message? */
 static bool worn_out(const struct connection *c)
 {
-	return c->generation != c->pool->generation || c->pool->gone || c->relay->stopping ||
-	       c->transactions >= role_config(c->relay->role)->delivery.reuse;
+	return attempt_is_refused(c->pool, address_of(c)->ss_family) || c->generation != c->pool->generation || c->pool->gone ||
+	       c->relay->stopping || c->transactions >= role_config(c->relay->role)->delivery.reuse;
 }
 
 /* RFC 9422 4.1: no more transactions in this session. */
@@ -147,11 +152,6 @@ static bool mailmax_reached(const struct connection *c)
 	uint64_t max = smtp_client_peer(c->client)->mailmax;
 
 	return max > 0 && c->transactions >= max;
-}
-
-static const struct sockaddr_storage *address_of(const struct connection *c)
-{
-	return &c->targets[c->tried].address;
 }
 
 bool session_is_plain(const struct connection *c)
@@ -298,8 +298,8 @@ static void keep_transcript(struct connection *c)
 	}
 }
 
-/* What becomes of the recipients that the transaction has left open. */
-static void after_transaction(struct connection *c, const struct smtp_client_event *e)
+/* What becomes of the recipients that the transaction has left open. `moves`: to a connection by the other address family. */
+static void after_transaction(struct connection *c, const struct smtp_client_event *e, bool moves)
 {
 	struct delivery *d = c->delivery;
 	struct meaning meaning;
@@ -310,6 +310,9 @@ static void after_transaction(struct connection *c, const struct smtp_client_eve
 	} else if (must_end(c)) {
 		delivery_settle_rest(d, STEP_OURS, temp(0, S(""), S("withdrawn")));
 		end_delivery(c);
+	} else if (moves) {
+		log_info(&c->log, "delivery.other_family", kv("remote", c->remote));
+		hand_back(c);                                          /* this connection is worn out */
 	} else if (delivery_gate(d, &meaning, &reason) != GATE_FINE) { /* the others would fare no better */
 		delivery_spread_blame(d);
 		end_delivery(c);
@@ -323,6 +326,7 @@ static void after_transaction(struct connection *c, const struct smtp_client_eve
 static void on_done(struct connection *c, const struct smtp_client_event *e)
 {
 	struct delivery *d = c->delivery;
+	bool moves;
 
 	if (!c->transfer.reading)
 		transfer_fini(&c->transfer);
@@ -338,9 +342,11 @@ static void on_done(struct connection *c, const struct smtp_client_event *e)
 		hand_back(c);
 	} else {
 		keep_transcript(c);
-		batch_commit(d);
+		moves = !d->other_family && batch_meets_family(d) && attempt_other_family(c);
+		d->other_family = d->other_family || moves;
+		batch_commit(d, moves);
 		d->retried = d->retried && e->untouched;
-		after_transaction(c, e);
+		after_transaction(c, e, moves);
 	}
 	if (!e->reusable)
 		connection_close(c, "broken");

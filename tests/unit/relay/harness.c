@@ -43,6 +43,8 @@ static void handle_result(void *ctx, struct channel *ch, const struct msg_result
 	r->lease = m->lease;
 	r->gate = (unsigned)m->gate;
 	r->rcptmax = m->rcptmax;
+	r->gate_meaning = m->gate_meaning;
+	r->gate_pause_ms = m->gate_pause_ms;
 	r->dsn = m->dsn;
 	r->reason = arena_str(&w->arena, m->gate_reason);
 	r->remote = arena_str(&w->arena, m->remote);
@@ -52,6 +54,9 @@ static void handle_result(void *ctx, struct channel *ch, const struct msg_result
 	for (size_t i = 0; i < m->outcomes.n && i < RECIPIENTS_MAX; i++) {
 		r->verdicts[i] = verdict_keep(&w->arena, m->outcomes.at[i].verdict);
 		r->numbers[i] = m->outcomes.at[i].n;
+		r->meanings[i] = m->outcomes.at[i].meaning;
+		r->scopes[i] = m->outcomes.at[i].scope;
+		r->pauses_ms[i] = m->outcomes.at[i].pause_ms;
 	}
 	ipc_send_settled(ch, &(struct msg_settled){ .lease = m->lease }, -1);
 }

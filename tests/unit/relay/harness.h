@@ -17,8 +17,9 @@ struct result {
 	unsigned n;
 	struct verdict verdicts[RECIPIENTS_MAX];
 	uint64_t numbers[RECIPIENTS_MAX];
+	uint64_t meanings[RECIPIENTS_MAX], scopes[RECIPIENTS_MAX], pauses_ms[RECIPIENTS_MAX];
 	unsigned gate;
-	uint64_t rcptmax, dsn;
+	uint64_t rcptmax, dsn, gate_meaning, gate_pause_ms;
 	struct str reason, remote, tls, transcript;
 };
 

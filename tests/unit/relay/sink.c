@@ -49,10 +49,12 @@ static void on_recipient(struct sink_session *k, struct str line)
 
 	buf_printf(&s->commands, "%.*s\n", STR_ARG(line));
 	if (s->no_rcpt || (s->rcpt_max && k->accepted >= s->rcpt_max)) {
-		say(k, "452 4.5.3 too many recipients");
+		say(k, s->rcpt_after ? s->rcpt_after : "452 4.5.3 too many recipients");
 		return;
 	}
-	if (str_istarts(line, S("RCPT TO:<temp"))) {
+	if (s->rcpt && !str_istarts(line, S("RCPT TO:<good"))) {
+		say(k, s->rcpt);
+	} else if (str_istarts(line, S("RCPT TO:<temp"))) {
 		say(k, "450 4.2.0 come back");
 	} else if (str_istarts(line, S("RCPT TO:<perm"))) {
 		say(k, "550 5.1.1 no such user");
@@ -312,16 +314,23 @@ static void on_drip(uv_timer_t *timer)
 
 void sink_open_at(struct sink *s, uv_loop_t *loop, const char *address, unsigned port)
 {
-	struct sockaddr_in a;
-	socklen_t n = sizeof a;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1;
+	struct sockaddr_storage a;
+	bool six = strchr(address, ':');
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&a;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&a;
+	socklen_t n = six ? sizeof *v6 : sizeof *v4;
+	int fd = socket(six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1;
 
-	uv_ip4_addr(address, (int)port, &a);
+	memset(&a, 0, sizeof a);
+	if (six)
+		uv_ip6_addr(address, (int)port, v6);
+	else
+		uv_ip4_addr(address, (int)port, v4);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
 	    bind(fd, (struct sockaddr *)&a, n) != 0 || listen(fd, 64) != 0 || getsockname(fd, (struct sockaddr *)&a, &n) != 0)
 		abort();
 	s->loop = loop;
-	s->port = ntohs(a.sin_port);
+	s->port = ntohs(six ? v6->sin6_port : v4->sin_port);
 	list_init(&s->list);
 	buf_init(&s->text, (size_t)64 << 20);
 	buf_init(&s->credentials, 4096);

@@ -16,6 +16,8 @@ struct sink {
 	const char *features;           /* EHLO lines, separated by '\n'; may be NULL */
 	const char *final;              /* instead of 250 after the dot */
 	const char *mail, *data, *auth; /* instead of 250 to MAIL, 354 to DATA, the answer to AUTH */
+	const char *rcpt;               /* instead of 250 to RCPT, but for "good…" */
+	const char *rcpt_after;         /* instead of 452 after rcpt_max */
 	unsigned rcpt_max;              /* recipients of a transaction, then 452 4.5.3 (0: as many as you like) */
 	bool no_rcpt;                   /* that for all of them */
 	bool drip;                      /* a byte now and then instead of the greeting */

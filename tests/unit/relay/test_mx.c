@@ -322,14 +322,48 @@ static void test_other_resolver(void **state)
 	run_for(w->loop, 20);
 }
 
+/* A server that takes nothing by IPv6 is tried by IPv4 at once, and what follows goes there directly. */
+static void test_other_family(void **state)
+{
+	struct world *w = *state;
+
+	open_mx(w, 0, "127.0.0.2");
+	open_mx(w, 1, "::1");
+	w->mx[1].rcpt = "550 5.7.510 Access denied, example.test does not accept email over IPv6";
+	names_add_mx(&w->names, "example.test", 10, "mx6.example.test");
+	names_add_mx(&w->names, "example.test", 20, "mx4.example.test");
+	names_add_address(&w->names, "mx6.example.test", "::1");
+	names_add_address(&w->names, "mx4.example.test", "127.0.0.2");
+	start(w);
+	to_domain(w, 1, "example.test");
+	expect(result_of(w, 1), 0, OK, 250, "2.0.0", "taken");
+	to_domain(w, 2, "example.test");
+	expect(result_of(w, 2), 0, OK, 250, "2.0.0", "taken");
+	assert_int_equal(w->mx[1].sessions, 1);
+	assert_int_equal(w->mx[0].messages, 2);
+	w->mx[0].rcpt = "550 5.7.1 this host has no IPv6 guidelines and is not accepted"; /* neither will have it: it waits */
+	to_domain(w, 3, "example.test");
+	expect(result_of(w, 3), 0, TEMP, 550, "4.7.510", "IPv6");
+	assert_int_equal(result_of(w, 3)->gate, 2);
+}
+
 int main(int argc, char **argv)
 {
 #define MX_TEST(f) cmocka_unit_test_setup_teardown(f, setup_mx, teardown)
 	const struct CMUnitTest tests[] = {
-		MX_TEST(test_one),       MX_TEST(test_next_host),      MX_TEST(test_transcript),
-		MX_TEST(test_all_down),  MX_TEST(test_no_such_domain), MX_TEST(test_literal),
-		MX_TEST(test_deaf_host), MX_TEST(test_second_turn),    MX_TEST(test_tls),
-		MX_TEST(test_source),    MX_TEST(test_many_domains),   MX_TEST(test_other_resolver),
+		MX_TEST(test_one),
+		MX_TEST(test_other_family),
+		MX_TEST(test_next_host),
+		MX_TEST(test_transcript),
+		MX_TEST(test_all_down),
+		MX_TEST(test_no_such_domain),
+		MX_TEST(test_literal),
+		MX_TEST(test_deaf_host),
+		MX_TEST(test_second_turn),
+		MX_TEST(test_tls),
+		MX_TEST(test_source),
+		MX_TEST(test_many_domains),
+		MX_TEST(test_other_resolver),
 	};
 
 	if (argc < 2)
