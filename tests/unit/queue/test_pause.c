@@ -105,6 +105,7 @@ static void test_domain(void **state)
 	harness_free(h);
 	fake_gates[0] = (struct gate_state){ .name = S("upstream:isp from @example.org"),
 					     .down_until = START_MS + 3600000,
+					     .pause_ms = 3600000,
 					     .failures = 1,
 					     .reason = S("listed") };
 	fake_gates_n = 1;
