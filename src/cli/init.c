@@ -191,6 +191,7 @@ int command_init(int argc, char **argv, const char *config_path)
 	init_read_options(&t, &argc, argv, config_path);
 	if (argc != 2)
 		return usage();
+	init_find_user(&t);
 	if (t.password_given ? !read_password_line(&t.password) : account_generate_password(&t.password).class != OK)
 		die(EX_NOINPUT, "expected a password on the first line of standard input");
 	make_directories(&t);

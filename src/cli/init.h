@@ -40,6 +40,8 @@ void init_finish(struct init *t, FILE *file, const char *path, bool written);
 
 /* ---- init_options.c: all that is asked for, before anything is made ---- */
 void init_read_options(struct init *t, int *argc, char **argv, const char *config_path);
+/* Whom the relay becomes; dies when there is no such user. */
+void init_find_user(struct init *t);
 const char *init_path_in(struct init *t, const char *directory, struct str name);
 
 /* ---- init_keys.c ---- */

@@ -155,6 +155,10 @@ static void read_identity(struct init *t, int *argc, char **argv)
 	t->run_as = take_option(argc, argv, "--run-as");
 	if (geteuid() == 0 && !t->run_as)
 		t->run_as = "posthouse";
+}
+
+void init_find_user(struct init *t)
+{
 	if (geteuid() != 0)
 		return;
 	t->user = getpwnam(t->run_as);

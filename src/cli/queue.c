@@ -55,6 +55,8 @@ static uint64_t message_id(const char *text)
 
 	if (!id_parse(str_of(text), &id))
 		die(EX_USAGE, "\"%s\" is no message id: 13 letters and digits, as in the 250 reply, were expected", text);
+	if (id == 0) /* among the fields of a selection it would mean any */
+		die(EX_DATAERR, "there is no such message");
 	return id;
 }
 

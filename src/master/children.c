@@ -310,14 +310,13 @@ void child_start(struct child *c)
 	error = spawn(c, ends[1], log_fd);
 	close(ends[1]);
 	close(log_fd);
-	c->process_open = true; /* libuv wants the handle closed even when the spawn failed */
 	if (error) {
 		close(ends[0]);
+		uv_close((uv_handle_t *)&c->process, NULL); /* libuv wants it closed all the same */
 		start_failed(c, "spawn", uv_strerror(error));
-		uv_close((uv_handle_t *)&c->process, NULL);
-		c->process_open = false;
 		return;
 	}
+	c->process_open = true;
 	c->pid = c->process.pid;
 	c->started_at = clock_now_ms();
 	c->started_mono = clock_mono_ms();

@@ -1,0 +1,99 @@
+"""The README's commands, as they stand there, on a Debian 12 with nothing in it: a root directory of our own, made by debootstrap."""
+import re
+
+from lib import *
+
+TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+
+
+def blocks(text):
+    """The code blocks: lines that are indented by four spaces, after an empty line."""
+    found = re.findall(r"(?:\n\n)((?:    [^\n]*\n|\n(?=    ))+)", text)
+    return [re.sub(r"^    ", "", block, flags=re.M).strip("\n") for block in found]
+
+
+def mirror():
+    """Where this machine has its Debian from."""
+    for path in [pathlib.Path("/etc/apt/sources.list"), *sorted(pathlib.Path("/etc/apt/sources.list.d").glob("*"))]:
+        if path.is_file():
+            for uri in re.findall(r"(?:^deb (?:\[[^]]*\] *)?|^URIs: *)(\S+)", path.read_text(), flags=re.M):
+                if re.search(r"/debian/?$", uri):
+                    return uri
+    raise Skip("this machine's package sources name no Debian")
+
+
+def bare_debian():
+    """A fresh root: the base is made once per checkout, and copied."""
+    base, root = WORK / "debian-12", pathlib.Path(WORK_DIR()) / "root"
+    with open(WORK / "debian-12.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (base / "made").exists():
+            shutil.rmtree(base, ignore_errors=True)
+            done = subprocess.run(["debootstrap", "--variant=minbase", "bookworm", base, mirror()], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            if done.returncode:
+                unprivileged = subprocess.run(["mknod", WORK / f"node-{os.getpid()}", "c", "1", "3"], stderr=subprocess.DEVNULL).returncode != 0
+                shutil.rmtree(base, ignore_errors=True)
+                if unprivileged:
+                    raise Skip("debootstrap cannot make devices here")
+                raise AssertionError(done.stdout[-3000:])
+            (base / "made").write_text("")
+    subprocess.run(["cp", "-a", "--reflink=auto", base, root], check=True)
+    # how this machine reaches its mirror: proxies and the like, and name servers
+    acquire = subprocess.run(["apt-config", "dump"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    (root / "etc/apt/apt.conf.d/99machine").write_text("".join(line + "\n" for line in acquire.splitlines() if line.startswith(("Acquire::http", "Acquire::https"))))
+    (root / "etc/dpkg/dpkg.cfg.d/99quick").write_text("force-unsafe-io\n")
+    shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
+    shutil.copy("/etc/hosts", root / "etc/hosts")
+    # the sources as git knows them, with what is new
+    files = subprocess.run(["git", "-C", TOP, "ls-files", "-co", "--exclude-standard", "-z"], stdout=subprocess.PIPE, check=True).stdout
+    (root / "root/posthouse").mkdir()
+    present = b"\0".join(f for f in files.split(b"\0") if f and (TOP / os.fsdecode(f)).exists())
+    tar = subprocess.run(["tar", "-C", TOP, "--null", "-T", "-", "-c"], input=present, stdout=subprocess.PIPE, check=True).stdout
+    subprocess.run(["tar", "-C", root / "root/posthouse", "-x", "--no-same-owner"], input=tar, check=True)
+    return root
+
+
+def inside(root, script, own_network=False, timeout=600):
+    """A shell in that root, with processes of its own: what it leaves behind ends with it. Returns what it wrote; it must succeed."""
+    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", f"--mount-proc={root}/proc", *(["--net"] if own_network else []), "sh", "-c",
+               'ip link set lo up 2>/dev/null; cd / && exec chroot "$0" /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin '
+               'HOME=/root LANG=C.UTF-8 ${http_proxy:+http_proxy=$http_proxy} ${https_proxy:+https_proxy=$https_proxy} bash -euc "cd /root/posthouse\n$1"',
+               root, script]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout)
+    assert done.returncode == 0, f"exit {done.returncode}\n{script}\n----\n{done.stdout[-6000:]}"
+    return done.stdout
+
+
+WAIT = """
+for i in $(seq 300); do posthouse status >/dev/null && break; sleep 0.2; done
+"""
+
+
+@time_limit(900)
+def test_every_command_works_on_a_bare_debian():
+    if os.geteuid() != 0:
+        raise Skip("only root can change its root directory")
+    if subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], stderr=subprocess.DEVNULL).returncode:
+        raise Skip("this kernel or container gives no namespaces")
+    readme = (TOP / "README.md").read_text()
+    found = blocks(readme)
+    assert "packaging/quickstart" in found and "tests/run" in found and any("posthouse serve" in b for b in found), found
+    found.remove("tests/run")  # that is who runs this
+    root = bare_debian()
+    try:
+        assert not (root / "usr/bin/gcc").exists() and not (root / "usr/bin/python3").exists(), "this root is not bare"
+        at = next(i for i, b in enumerate(found) if "posthouse init" in b)
+        for block in found[:at]:  # what installs packages needs the network
+            inside(root, block)
+        assert any("ninja" in b for b in found[:at]), found[:at]
+        for path in ("bin/posthouse", "libexec/posthouse/posthouse-queue", "share/man/man8/posthouse.8", "share/man/man5/posthouse.conf.5",
+                     "share/doc/posthouse/posthouse.conf", "lib/systemd/system/posthouse.service"):
+            assert (root / "usr/local" / path).is_file(), path
+        assert "ExecStart=/usr/local/bin/posthouse serve\n" in (root / "usr/local/lib/systemd/system/posthouse.service").read_text()
+        # the rest in one shell, as a reader would type it; the relay needs a moment before it is asked
+        rest = "".join(f"echo '== block'\n{b}\n{WAIT if b.endswith('&') else ''}" for b in found[at:])
+        output = inside(root, rest + "kill -TERM $! && wait $! && echo ended in order", own_network=True)
+        assert "configuration is good" in output and "bob@example.org added" in output and "alice@example.org/phone" in output, output
+        assert "the configuration was reloaded" in output and "ended in order" in output and "FAULT" not in output, output
+    finally:
+        shutil.rmtree(root, ignore_errors=True)

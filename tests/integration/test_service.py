@@ -1,0 +1,308 @@
+"""The relay as a service: its unit, its health as a monitor sees it, roles that hang, upgrades, and what root does where others write."""
+import configparser
+import stat
+import time
+
+from lib import *
+
+TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+SOMEBODY = 54321  # a UID that is nobody in particular
+
+
+def only_root():
+    if os.geteuid() != 0:
+        raise Skip("only root can become others")
+
+
+def elsewhere():
+    """A directory that every user can reach, and its removal at the end."""
+    place = pathlib.Path(tempfile.mkdtemp(prefix="posthouse-test-", dir="/var/tmp"))
+    place.chmod(0o755)
+    return Removal(place).path
+
+
+class Removal:
+    def __init__(self, path):
+        self.path = path
+        end_with_the_test(self, last=True)
+
+    def end(self, keep=False):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def copy_programs(build, place):
+    place.mkdir()
+    for program in build.iterdir():
+        if program.is_file() and program.name.startswith("posthouse"):
+            shutil.copy2(program, place)
+    return place
+
+
+# ---- the unit ----
+def unit():
+    """The unit of the tree, as a service manager reads it; keys that come twice are not used in it."""
+    parser = configparser.ConfigParser(strict=True, interpolation=None)
+    parser.optionxform = str
+    parser.read_string((TOP / "packaging/systemd/posthouse.service").read_text())
+    return parser
+
+
+def test_the_unit_is_a_good_one():
+    u = unit()
+    service = u["Service"]
+    assert service["User"] != "root" and service["Restart"] == "always" and int(service["RestartSec"]) > 0, dict(service)
+    assert u["Unit"]["StartLimitIntervalSec"] == "0"  # whatever keeps it from working can pass
+    assert service["TimeoutStartSec"] == "infinity"   # an upgrade may convert a large queue
+    verifier = shutil.which("systemd-analyze")
+    if not verifier:
+        return
+    directory = elsewhere()
+    text = (TOP / "packaging/systemd/posthouse.service").read_text().replace("/usr/local/bin/posthouse", str(RELEASE / "posthouse"))
+    (directory / "posthouse.service").write_text(text)
+    done = subprocess.run([verifier, "verify", "--man=no", directory / "posthouse.service"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    complaints = [line for line in done.stdout.splitlines() if "posthouse.service" in line]
+    assert not complaints, done.stdout
+
+
+def as_the_unit_says(u, uid, *command):
+    """setpriv with the user, the capabilities and the limits of the unit."""
+    service = u["Service"]
+    capabilities = ",".join("+" + c.removeprefix("CAP_").lower() for c in service["AmbientCapabilities"].split())
+    bounding = ",".join("+" + c.removeprefix("CAP_").lower() for c in service["CapabilityBoundingSet"].split())
+    return ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", f"--inh-caps=-all,{capabilities}", f"--ambient-caps=-all,{capabilities}",
+            f"--bounding-set=-all,{bounding}", *(["--no-new-privs"] if service["NoNewPrivileges"] == "yes" else []), *map(str, command)]
+
+
+SUBMIT = """
+import smtplib, ssl, sys
+context = ssl.create_default_context(cafile=sys.argv[1])
+client = smtplib.SMTP("127.0.0.1", 587)
+client._host = "relay.example.org"
+client.starttls(context=context)
+client.login("alice@example.org", sys.argv[2])
+client.sendmail("alice@example.org", ["bob@example.net"], "From: alice@example.org\\r\\n\\r\\nhi\\r\\n")
+print("taken")
+"""
+
+
+def test_the_unit_starts_and_keeps_its_state():
+    """As systemd would: the user and capabilities of the unit, its directories, keys that only root can read, ports 587 and 465."""
+    only_root()
+    u, place = unit(), elsewhere()
+    programs, home = copy_programs(RELEASE, place / "bin"), place / "home"
+    relay = Relay(1, start=False, users=(), build=RELEASE)
+    shutil.copytree(relay.dir, home)
+    conf = home / "posthouse.conf"
+    conf.write_text(re_listen((home / "posthouse.conf").read_text().replace(str(relay.dir), str(home)).replace('run_as = "root"', 'run_as = "posthouse"'))
+                    .replace(f'"{home}/state"', f'"{place}/state"').replace(f'"{home}/control.sock"', f'"{place}/run/control.sock"'))
+    for name, mode in (("state", int(u["Service"]["StateDirectoryMode"], 8)), ("run", 0o755)):  # StateDirectory, RuntimeDirectory
+        (place / name).mkdir()
+        (place / name).chmod(mode)
+        os.chown(place / name, SOMEBODY, SOMEBODY)
+    assert all(p.stat().st_uid == 0 and p.stat().st_mode & 0o77 == 0 for p in home.glob("*.key")), "keys that only root can read"
+    command = [programs / "posthouse", "-c", conf]
+    subprocess.run(as_the_unit_says(u, SOMEBODY, *command, "user", "add", f"alice@{DOMAIN}"), input=PASSWORD + "\n", text=True, check=True)
+    ids = []
+    for life in range(2):
+        log = open(place / f"log{life}", "wb")
+        outer = subprocess.Popen(["unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh", *as_the_unit_says(u, SOMEBODY, *command, "serve")],
+                                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        text = lambda: (place / f"log{life}").read_text(errors="replace")
+        try:
+            wait_for(lambda: "event=master.ready" in text() or outer.poll() is not None, 30, "ready")
+            assert outer.poll() is None, text()
+            done = subprocess.run(["nsenter", "--net", "--target", str(outer.pid), sys.executable, "-c", SUBMIT, home / relay.certificate, PASSWORD],
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            assert "taken" in done.stdout, done.stdout + text()
+            roles = [int(n) for n in pathlib.Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()]
+            assert len(roles) >= 6, roles
+            for pid in roles:
+                status = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+                assert status["Uid"].split() == [str(SOMEBODY)] * 4, status
+                assert all(int(status[c], 16) == 0 for c in ("CapPrm", "CapEff", "CapAmb")), f"a role has kept capabilities: {status}"
+            listing = subprocess.run(as_the_unit_says(u, SOMEBODY, *command, "queue", "list", "--json"), stdout=subprocess.PIPE, text=True, check=True)
+            ids.append([json.loads(line)["id"] for line in listing.stdout.splitlines()])
+        finally:
+            outer.terminate()
+        assert outer.wait(30) == 0, text()
+    assert len(ids[0]) == 1 and len(ids[1]) == 2 and ids[0][0] in ids[1], ids
+
+
+def re_listen(text):
+    import re
+    return re.sub(r"(port = )\d+(; tls = \"(starttls|implicit)\")", lambda m: m.group(1) + ("587" if m.group(3) == "starttls" else "465") + m.group(2), text)
+
+
+# ---- health ----
+def looked(relay):
+    """`status --json` as a monitor runs it: (exit code, what it says, seconds)."""
+    start = time.monotonic()
+    done = relay.command("status", "--json", check=False, timeout=30)
+    return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr, time.monotonic() - start
+
+
+@time_limit(180)
+def test_status_fails_when_a_role_hangs_and_the_role_is_replaced():
+    relay = Relay(1, build=RELEASE)
+    code, said, _ = looked(relay)
+    assert code == 0 and said["faults"] == [] and said["oldest_at"] == 0, said
+    # whoever answers for all: master and console
+    for pid in (relay.process.pid, relay.pids("console")[0]):
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            code, said, seconds = looked(relay)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert code == 69 and "no answer" in said and seconds < 8, (code, said, seconds)  # it was a minute
+    hanging = {role: relay.pids(role)[0] for role in ("vault", "login")}
+    for pid in hanging.values():
+        os.kill(pid, signal.SIGSTOP)
+    code, said, seconds = looked(relay)
+    assert code == 69 and seconds < 8, (code, seconds)
+    assert {f.split()[0] for f in said["faults"]} == {"vault", "login"}, said["faults"]
+    assert [r["role"] for r in said["roles"] if not r["answers"]] == ["vault", "login"], said
+    text = relay.command("status", check=False).stdout
+    assert "FAULT: vault 0 does not answer" in text and "no message waits" in text, text
+    # SIGABRT does nothing to a process that is stopped: SIGKILL has to follow
+    for role, pid in hanging.items():
+        wait_for(lambda: relay.pids(role) and pid not in relay.pids(role), 120, f"another {role}\n{relay.log_tail()}", 0.5)
+    assert "did not end by SIGABRT" in relay.log_text()
+    wait_for(lambda: looked(relay)[0] == 0, 30, "all is well again", 0.5)
+    relay.submit()
+
+
+def test_status_fails_when_the_queue_takes_no_mail():
+    relay = Relay(free_port(), queue="max_messages = 2;")
+    relay.submit()
+    code, said, _ = looked(relay)
+    assert code == 0 and abs(said["oldest_at"] / 1000 - time.time()) < 60, said
+    relay.submit()
+    code, said, _ = looked(relay)
+    assert code == 69 and any("max_messages" in f for f in said["faults"]), said
+    time.sleep(1.2)
+    text = relay.command("status", check=False).stdout
+    assert "FAULT: the queue takes no mail" in text and "the oldest message has been waiting for" in text, text
+    relay.command("queue", "remove", "--all")
+    wait_for(lambda: looked(relay)[0] == 0, 20, "all is well again", 0.2)
+
+
+# ---- upgrades ----
+OTHER_BUILD = """#!/usr/bin/python3
+import socket, sys
+channel = socket.socket(fileno=3)
+channel.setblocking(True)
+hello = channel.recv(65536)
+channel.send(hello[:-8] + bytes(b ^ 0x55 for b in hello[-8:]))  # our hello is like theirs, with another table
+channel.recv(65536)
+"""
+
+
+def replace_program(path, text):
+    new = path.with_name("new")
+    new.write_text(text)
+    new.chmod(0o755)
+    os.rename(new, path)
+
+
+def upgraded(programs, relay):
+    """The relay with programs of its own."""
+    relay.build = copy_programs(RELEASE, programs)
+    relay.start()
+    return relay
+
+
+def test_a_new_build_under_a_running_relay_ends_it_with_75():
+    place = elsewhere()
+    relay = upgraded(place / "bin", Relay(1, start=False, users=()))
+    [pid] = relay.pids("vault")  # by the name of its program, which is about to change
+    replace_program(relay.build / "posthouse-vault", OTHER_BUILD)
+    os.kill(pid, signal.SIGKILL)
+    assert relay.process.wait(60) == 75, relay.log_tail()
+    assert "event=master.outdated" in relay.log_text() and "another build" in relay.log_text(), relay.log_tail()
+    relay.process = None
+    # a program that does not even get so far as to speak, when ours was replaced too; it is not at fault otherwise
+    relay = upgraded(place / "bin2", Relay(1, start=False, users=()))
+    [pid] = relay.pids("login")
+    replace_program(relay.build / "posthouse-login", "#!/bin/sh\nexit 127\n")
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: relay.log_text().count("event=role.died") >= 5, 60, "some short lives")
+    assert relay.process.poll() is None, "nothing else was replaced"
+    (relay.build / "posthouse").unlink()
+    assert relay.process.wait(60) == 75, relay.log_tail()
+    assert "event=master.outdated" in relay.log_text(), relay.log_tail()
+    relay.process = None
+
+
+def test_programs_that_are_away_for_a_moment():
+    place = elsewhere()
+    sink = Sink()
+    relay = upgraded(place / "bin", Relay(sink.port, start=False))
+    away = place / "away"
+    away.mkdir()
+    pids = [pid for role in ("vault", "queue") for pid in relay.pids(role)]
+    for role in ("vault", "queue"):
+        (relay.build / f"posthouse-{role}").rename(away / role)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: relay.log_text().count("event=role.start_failed") >= 2, 30, "tried in vain")
+    assert relay.process.poll() is None
+    for role in ("vault", "queue"):
+        (away / role).rename(relay.build / f"posthouse-{role}")
+    wait_for(lambda: relay.command("status", check=False).returncode == 0, 60, f"all roles are back\n{relay.log_tail()}", 0.2)
+    relay.submit()
+    sink.wait(1)
+
+
+def test_a_first_start_without_its_programs_ends():
+    place = elsewhere()
+    relay = Relay(1, start=False, users=())
+    programs = copy_programs(RELEASE, place / "bin")
+    for name in ("posthouse-vault", "posthouse-relay"):
+        shutil.rmtree(place / "some", ignore_errors=True)
+        shutil.copytree(programs, place / "some")
+        (place / "some" / name).unlink()
+        done = subprocess.run([place / "some/posthouse", "-c", relay.conf, "serve"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+        assert done.returncode == 71 and "event=role.start_failed" in done.stdout, (done.returncode, done.stdout)
+
+
+# ---- where others write ----
+@time_limit(300)
+def test_a_racer_gets_nothing_of_root():
+    """A thousand starts as root beside the roles' user, who exchanges the names that root works with for links to a file of root's."""
+    only_root()
+    place = elsewhere()
+    racer = place / "racer"
+    subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", racer, TOP / "tests/integration/racer.c"], check=True)
+    relay = Relay(1, start=False, users=(), build=RELEASE)
+    home, nobody = place / "home", 65534
+    shutil.copytree(relay.dir, home)
+    programs = place / "bin"
+    programs.mkdir()
+    shutil.copy2(RELEASE / "posthouse", programs)  # alone: each start ends by itself when there is no role to start
+    (home / "posthouse.conf").write_text(relay.conf.read_text().replace(str(relay.dir), str(home)).replace('run_as = "root"', 'run_as = "nobody"'))
+    secret, directory = place / "secret", place / "directory"
+    secret.write_text("root's own\n")
+    secret.chmod(0o600)
+    directory.mkdir(0o700)
+    state = home / "state"
+    state.mkdir(exist_ok=True)
+    for link in (home / "link", state / "link"):
+        link.symlink_to(secret)
+    os.link(secret, state / "hard")
+    for path in (home, state):
+        os.chown(path, nobody, nobody)
+    (home / "there").symlink_to(directory)
+    pairs = [home / "control.sock", home / "link", state / "lock", state / "hard", state / "lock", state / "link", state, home / "there"]
+    process = start_process(["setpriv", f"--reuid={nobody}", f"--regid={nobody}", "--clear-groups", racer, *pairs])
+    before = secret.stat(), directory.stat()
+    codes = {}
+    for _ in range(1000):
+        code = subprocess.run([programs / "posthouse", "-c", home / "posthouse.conf", "serve"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, timeout=60).returncode
+        codes[code] = codes.get(code, 0) + 1
+        for path, was in zip((secret, directory), before):
+            now = path.stat()
+            assert (now.st_uid, now.st_gid, now.st_mode, now.st_size) == (was.st_uid, was.st_gid, was.st_mode, was.st_size), (path, now, codes)
+    assert process.poll() is None, "the racer has not run"
+    assert codes.get(71, 0) > 10, f"too few starts came as far as the roles: {codes}"
+    assert list(directory.iterdir()) == [], list(directory.iterdir())
