@@ -171,22 +171,26 @@ struct notice_input {
 /* Header section without the blank line, and body, as from mail_report(). Auto-Submitted: auto-generated. */
 void mail_notice(struct arena *a, const struct notice_input *in, struct str *header_out, struct str *body_out, bool *is_8bit_out);
 
-/* ---- convert.c: 8-bit text to 7-bit for a next hop without 8BITMIME (RFC 6152 section 3), streaming, deterministic: the same
- * text gives the same bytes in whatever pieces it comes, so it is hashed in one pass and sent in another.
- *
- * A leaf part with bytes beyond ASCII, NUL, bare CR or LF, or a line over 998 bytes becomes quoted-printable or base64,
- * whichever is shorter for its first 4 KiB (base64 when it was labelled binary), and Content-Transfer-Encoding says so; other
- * leaves stay as they are, but for a label 8bit or binary, which becomes 7bit, as it does for multiparts and messages. A
- * message that gets an encoding and has no MIME-Version gets one, and one without Content-Type also text/plain with charset
- * utf-8 if its text is that, or else unknown-8bit (RFC 1428). Parts that are quoted-printable or base64 already, but have such
- * bytes or lines, are mended. In preamble and epilogue "?" stands for such bytes. Header fields of the message or a part are
- * left alone, also 8-bit and long ones.
+/* ---- convert.c: a text as a next hop takes it, streaming, deterministic: the same text gives the same bytes in whatever pieces it
+ * comes, so it is hashed in one pass and sent in another. What it does not take: */
+enum {
+	CONVERT_7BIT = 1,    /* anything beyond 7-bit text (RFC 6152 section 3), and what the others say */
+	CONVERT_HEADERS = 2, /* header fields beyond ASCII (RFC 6531) */
+	CONVERT_LINES = 4,   /* lines over 998 bytes (RFC 5321 4.5.3.1.6) */
+};
+/* A leaf part that has some of it becomes quoted-printable or base64, whichever is shorter for its first 4 KiB (base64 when it was
+ * labelled binary), and Content-Transfer-Encoding says so; other leaves stay as they are, but for a label 8bit or binary, which
+ * becomes 7bit with CONVERT_7BIT, as it does for multiparts and messages. A message that gets an encoding and has no MIME-Version gets
+ * one, and one without Content-Type also text/plain with charset utf-8 if its text is that, or else unknown-8bit (RFC 1428). Parts
+ * that are quoted-printable or base64 already, but have such bytes or lines, are mended. In preamble and epilogue "?" stands for such
+ * bytes. Header fields, also those of parts and of messages within, get encoded words, encoded parameters and folds (RFC 2047, 2231),
+ * and addresses the ASCII form of their domains.
  *
  * Never touched: multipart/signed, multipart/encrypted, application/pkcs7-mime, message/partial and external-body, parts with an
  * encoding that is not known, multiparts without a boundary that all readers would find, and what is 20 levels deep; with all
- * that is in them. ---- */
+ * that is in them, but for their own header fields. ---- */
 struct convert;
-struct convert *convert_new(void);
+struct convert *convert_new(unsigned what);
 void convert_free(struct convert *c);
 
 /* The encoding of a part is written before its end is known. A first look at the whole text settles that: feed it here in any
@@ -198,14 +202,19 @@ struct verdict convert_look(struct convert *c, struct str bytes);
 struct verdict convert_again(struct convert *c);
 
 /* Feed the text (header section, blank line, body) in any pieces; what is ready is appended to `out`, whose bound must allow
- * 512 KiB more than four times the piece (TEMP 451 4.3.0 when it does not). PERM 554 5.6.3 when something that must not be
- * touched has 8-bit content, when more than 1000 parts need encoding, or the header section is larger than HEADER_MAX; and
- * from then on. */
+ * 1 MiB more than 16 times the piece (TEMP 451 4.3.0 when it does not). PERM 554 5.6.3 when something that must not be touched has
+ * 8-bit content where none may be, when more than 1000 parts need encoding, or the header section is larger than HEADER_MAX or becomes
+ * more than CONVERTED_HEADER_MAX; PERM 550 5.6.7 when an address in it has a local part beyond ASCII; and from then on. The words
+ * live until convert_free(). */
+#define CONVERTED_HEADER_MAX (1024 * 1024)
 struct verdict convert_feed(struct convert *c, struct str bytes, struct buf *out);
 struct verdict convert_end(struct convert *c, struct buf *out);
 /* Once it is complete: the converted header section of the message, without blank line, for dkim_finish(). NULL view before;
  * complete at the latest after convert_end(). Lives until convert_again() or convert_free(). */
 struct str convert_header(const struct convert *c);
+
+/* text.c: well-formed UTF-8 (RFC 3629), of which ASCII is a part. */
+bool text_is_utf8(struct str s);
 
 /* downgrade.c: an address whose only non-ASCII part is its domain, with A-labels (RFC 5891); false when its local part needs UTF-8. */
 bool mail_address_to_ascii(struct arena *a, struct str address, struct str *ascii_out);

@@ -20,7 +20,7 @@ enum smtp_by { BY_NONE, BY_RETURN, BY_NOTIFY, BY_TRACE = 4 };
 enum { PRIORITY_NORMAL = 9, PRIORITY_MAX = 18 };
 
 /* Bits of a message's options. */
-enum { OPTION_REQUIRETLS = 1 };
+enum { OPTION_REQUIRETLS = 1, OPTION_LONG_LINES = 2 /* lines over 998 bytes in the body of text */ };
 
 struct smtp_server_config {
 	struct str hostname;

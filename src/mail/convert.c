@@ -1,4 +1,4 @@
-/* convert.c - 8-bit text to 7-bit: a walk through the MIME structure, line by line, that encodes what needs it.
+/* convert.c - text as the next mail server takes it: a walk through the MIME structure, line by line, that encodes what needs it.
  *
  * Here the text is cut into lines; walk_piece() sends each to what the walk is in: a header section, a leaf's content
  * (leaf.c), the frame of a multipart (preamble and epilogue), or something sealed. A delimiter ends whatever is within its
@@ -8,10 +8,11 @@
 
 #include <stdlib.h>
 
-struct convert *convert_new(void)
+struct convert *convert_new(unsigned what)
 {
 	struct convert *c = NEW(struct convert);
 
+	c->what = what & CONVERT_7BIT ? CONVERT_7BIT | CONVERT_HEADERS | CONVERT_LINES : what;
 	buf_init(&c->section, HEADER_MAX);
 	buf_init(&c->sample, SAMPLE_MAX);
 	buf_init(&c->plan, PLAN_MAX);
@@ -28,13 +29,25 @@ void convert_free(struct convert *c)
 	buf_fini(&c->sample);
 	buf_fini(&c->plan);
 	buf_fini(&c->top);
+	arena_fini(&c->arena);
+	arena_fini(&c->reason);
 	free(c);
 }
 
 void convert_fail(struct convert *c, struct str why)
 {
 	if (c->failure.class == OK)
-		c->failure = perm(554, S("5.6.3"), why);
+		c->failure = perm(554, S("5.6.3"), arena_str(&c->reason, why));
+}
+
+void convert_fail_address(struct convert *c, struct str field, struct str address)
+{
+	if (c->failure.class == OK)
+		c->failure = perm(550, S("5.6.7"),
+				  arena_printf(&c->reason,
+					       "the address <%.*s> in the field %.*s needs SMTPUTF8, which the next mail "
+					       "server lacks",
+					       STR_ARG(text_clean(&c->reason, address, 300)), STR_ARG(str_head(field, 100))));
 }
 
 /* Hand over what the line has so far. */

@@ -37,8 +37,11 @@ struct piece {
 };
 
 struct convert {
+	unsigned what;      /* CONVERT_... */
+	struct arena arena; /* of a header section being written */
 	struct sink sink;
 	struct verdict failure;
+	struct arena reason; /* the words of it */
 	enum place place;
 
 	char line[LINE_CHUNK];
@@ -82,6 +85,7 @@ void walk_end(struct convert *c); /* with the text */
 
 /* The header section of an entity, written with changes. */
 struct additions {
+	bool raw;             /* nobody can say what is in it: its fields stay as they are */
 	const char *encoding; /* NULL: its field, if any, stays */
 	const char *charset;  /* NULL: no Content-Type is added */
 	bool version;
@@ -96,7 +100,15 @@ void leaf_piece(struct convert *c, const struct piece *p);
 /* The content ends: before a delimiter, or (`last`) with the text, where a CRLF belongs to it. */
 void leaf_end(struct convert *c, bool last);
 
-/* RFC 3463 3.7: X.6.3, conversion required but not supported. The first reason counts. */
+/* RFC 3463 3.7: X.6.3, conversion required but not supported; RFC 6531 3.5: X.6.7, an address needs SMTPUTF8. The first reason
+ * counts. */
 void convert_fail(struct convert *c, struct str why);
+void convert_fail_address(struct convert *c, struct str field, struct str address);
+
+/* What of the content the next mail server does not take. */
+static inline bool piece_is_unfit(const struct convert *c, const struct piece *p)
+{
+	return (p->unfit && (c->what & CONVERT_7BIT)) || (p->is_long && (c->what & CONVERT_LINES));
+}
 
 #endif

@@ -7,7 +7,8 @@
 /* A field of its own; `value` as it shall stand behind the colon. */
 struct header_field field_make(struct arena *a, struct str name, struct str value);
 
-/* fold.c: fold the field's lines that are longer than 998 bytes, where that is possible; false when it stays as it is. */
+/* fold.c: no line of the field is longer than 998 bytes, where that is possible: folded, or else with encoded words (ascii.h). False when
+ * it stays as it is. */
 bool fold_field(struct arena *a, struct header_field *f);
 
 /* rewrite.c: complete and rewrite the addresses in an address list. False when it would become larger than HEADER_MAX; true, and

@@ -2,12 +2,14 @@
  * same. */
 #include "fixup.h"
 
+#include "ascii.h"
 #include "encode.h"
 #include "text.h"
 
 struct scan {
 	struct str whole;
-	bool unstructured; /* quotes and parentheses mean nothing */
+	size_t max; /* of a line */
+	enum fold_where where;
 	bool quoted, escaped;
 	size_t depth; /* of comments */
 	size_t start; /* of the line */
@@ -29,14 +31,16 @@ static void track(struct scan *s, char c)
 		s->depth--;
 }
 
-/* Whether the line can be folded before byte `i`: white space with something before it, but for the field's name, and behind it. */
+/* Whether the line can be folded before byte `i`: white space with something before it, but for the field's name (unless that leaves no
+ * room for a word), and behind it. */
 static bool can_fold(const struct scan *s, size_t i, size_t value_at)
 {
 	struct str w = s->whole;
+	size_t first = s->max < TEXT_LINE_MAX && value_at > s->max / 2 ? value_at : value_at + 1;
 
-	if (!is_wsp(w.p[i]) || i <= value_at || is_wsp(w.p[i - 1]) || w.p[i - 1] == '\n')
+	if (!is_wsp(w.p[i]) || i < first || is_wsp(w.p[i - 1]) || w.p[i - 1] == '\n')
 		return false;
-	if (!s->unstructured && (s->quoted || s->depth > 0))
+	if (s->where != FOLD_ANYWHERE && (s->quoted || (s->depth > 0 && s->where != FOLD_COMMENTS)))
 		return false;
 	while (is_wsp(w.p[i]))
 		i++;
@@ -55,7 +59,7 @@ static size_t find_folds(struct scan *s, size_t value_at, size_t *folds_out)
 			s->last = 0;
 			continue;
 		}
-		if (i - s->start >= TEXT_LINE_MAX && s->last > 0) {
+		if (i - s->start >= s->max && s->last > 0) {
 			folds_out[n++] = s->start = s->last;
 			s->last = 0;
 		}
@@ -64,11 +68,6 @@ static size_t find_folds(struct scan *s, size_t value_at, size_t *folds_out)
 		track(s, c);
 	}
 	return n;
-}
-
-static bool is_unstructured(struct str name)
-{
-	return str_ieq(name, S("Subject")) || str_ieq(name, S("Comments")) || str_ieq(name, S("Content-Description"));
 }
 
 /* The text with CRLF before each of the places. */
@@ -88,20 +87,25 @@ static struct str insert_folds(struct arena *a, struct str text, const size_t *f
 	return str_make(out, used + text.n - at);
 }
 
+struct str fold_at(struct arena *a, struct str whole, size_t max, enum fold_where where)
+{
+	struct scan s = { .whole = whole, .max = max, .where = where };
+
+	/* Two pieces that follow one another are together longer than a line may be, or they would be one. */
+	size_t *folds = ARENA_ARRAY(a, size_t, 2 * (whole.n / max + 1));
+	size_t n = find_folds(&s, str_find(whole, ':') + 1, folds);
+	return n > 0 ? insert_folds(a, whole, folds, n) : whole;
+}
+
 bool fold_field(struct arena *a, struct header_field *f)
 {
-	struct scan s = { .whole = f->whole, .unstructured = is_unstructured(f->name) };
-	size_t value_at = (size_t)(f->value.p - f->whole.p);
+	struct str address, whole;
 
-	if (f->whole.n <= TEXT_LINE_MAX + 2)
+	if (f->whole.n <= TEXT_LINE_MAX + 2 || !field_to_ascii(a, ASCII_LONG, f->name, f->whole, &whole, &address))
 		return false;
-	/* Two pieces that follow one another are together longer than a line may be, or they would be one. */
-	size_t *folds = ARENA_ARRAY(a, size_t, 2 * (f->whole.n / TEXT_LINE_MAX + 1));
-	size_t n = find_folds(&s, value_at, folds);
-	if (n == 0)
-		return false;
-	f->whole = insert_folds(a, f->whole, folds, n);
-	f->name = str_head(f->whole, f->name.n);
-	f->value = str_make(f->whole.p + value_at, f->value.n + 2 * n);
+	f->whole = whole;
+	f->name = str_head(whole, f->name.n);
+	f->value = str_from(whole, str_find(whole, ':') + 1);
+	f->value.n -= 2;
 	return true;
 }

@@ -1,6 +1,53 @@
 /* leaf.c - header sections and content of a conversion's output: what is encoded, how, and what then has to be said about it. */
 #include "convert.h"
 
+#include "ascii.h"
+
+/* A line that is no field: the mark of a mailbox file before a message within, which means nothing here. */
+static void put_mark(struct convert *c, struct sink *s, struct str line)
+{
+	bool ends = str_ends(line, S("\r\n"));
+
+	line.n -= ends ? 2 : 0;
+	for (size_t i = 0; i < line.n && !(i == TEXT_LINE_MAX && (c->what & CONVERT_LINES)); i++)
+		sink_put(s, is_unfit(line.p[i]) && (c->what & CONVERT_7BIT) ? S("?") : str_make(line.p + i, 1));
+	sink_put(s, ends ? S("\r\n") : S(""));
+}
+
+/* What a Content-Type says of the structure must not change by a character of it that is damaged. */
+static bool reads_alike(struct str before, struct str after)
+{
+	struct mime_part a, b;
+
+	mime_read(before, MIME_LEAF, &a);
+	mime_read(after, MIME_LEAF, &b);
+	return a.kind == b.kind && str_eq(str_make(a.boundary, a.boundary_n), str_make(b.boundary, b.boundary_n));
+}
+
+/* A field as the next mail server takes it. In a message within an address may lose its meaning, it is not used to deliver anything. */
+static void put_field(struct convert *c, struct sink *s, const struct mime_field *f)
+{
+	unsigned what = (c->what & CONVERT_HEADERS ? ASCII_8BIT : 0) | (c->what & CONVERT_LINES ? ASCII_LONG : 0);
+	struct str whole = f->whole, address = S("");
+
+	if (f->name.n == 0) {
+		put_mark(c, s, whole);
+		return;
+	}
+	if (field_to_ascii(&c->arena, what, f->name, f->whole, &whole, c->is_top ? &address : NULL) &&
+	    !reads_alike(f->whole, whole))
+		whole = f->whole;
+	if (address.n > 0)
+		convert_fail_address(c, f->name, address);
+	else if ((c->what & CONVERT_7BIT) && field_is_odd(whole))
+		convert_fail(c,
+			     arena_printf(&c->arena,
+					  "the next mail server takes no 8-bit text, and the field %.*s has some that cannot be "
+					  "written otherwise",
+					  STR_ARG(str_head(f->name, 100))));
+	sink_put(s, whole);
+}
+
 void section_write(struct convert *c, const struct additions *add)
 {
 	struct str rest = buf_view(&c->section);
@@ -10,8 +57,12 @@ void section_write(struct convert *c, const struct additions *add)
 	bool replaced = false;
 
 	while (mime_take_field(&rest, &f)) {
-		if (!add->encoding || !str_ieq(f.name, S("Content-Transfer-Encoding"))) {
+		if (add->raw) {
 			sink_put(s, f.whole);
+			continue;
+		}
+		if (!add->encoding || !str_ieq(f.name, S("Content-Transfer-Encoding"))) {
+			put_field(c, s, &f);
 			continue;
 		}
 		/* in its place; a second one goes */
@@ -23,6 +74,7 @@ void section_write(struct convert *c, const struct additions *add)
 		}
 		replaced = true;
 	}
+	arena_reset(&c->arena);
 	if (add->version)
 		sink_put(s, S("MIME-Version: 1.0\r\n"));
 	if (add->charset) {
@@ -36,6 +88,9 @@ void section_write(struct convert *c, const struct additions *add)
 		sink_put(s, S("\r\n"));
 	}
 	if (c->is_top) {
+		if (c->top.n > CONVERTED_HEADER_MAX)
+			convert_fail(c,
+				     S("the header section is too large for the next mail server, which takes no UTF-8 in it"));
 		sink_put(&c->sink, buf_view(&c->top));
 		c->top_done = !c->looking;
 		c->is_top = false;
@@ -47,6 +102,8 @@ void section_write(struct convert *c, const struct additions *add)
 
 const char *section_relabel(const struct convert *c)
 {
+	if (!(c->what & CONVERT_7BIT))
+		return NULL;
 	return c->part.encoding == MIME_8BIT || c->part.encoding == MIME_BINARY ? "7bit" : NULL;
 }
 
@@ -54,6 +111,8 @@ const char *section_relabel(const struct convert *c)
 static unsigned leaf_facts(const struct convert *c, bool complete, bool *all_out)
 {
 	*all_out = true;
+	if (!(c->what & (CONVERT_7BIT | CONVERT_LINES)))
+		return 0;
 	if (c->planned && c->leaf < c->plan.n)
 		return (unsigned char)buf_view(&c->plan).p[c->leaf];
 	*all_out = complete;
@@ -88,7 +147,7 @@ static void decide(struct convert *c, bool complete)
 		if (++c->encoded > ENCODED_MAX)
 			convert_fail(
 				c,
-				S("too many parts of the message have 8-bit content, which the next mail server does not take"));
+				S("too many parts of the message have 8-bit content or long lines, which the next mail server does not take"));
 	}
 	section_write(c, &add);
 	encoder_init(&c->encoder, encoding);
@@ -114,7 +173,8 @@ static void leaf_content(struct convert *c, struct str bytes)
 
 void leaf_begin(struct convert *c)
 {
-	bool known_clean = c->planned && c->leaf < c->plan.n && !(buf_view(&c->plan).p[c->leaf] & NEEDS_ENCODING);
+	bool known_clean = !(c->what & (CONVERT_7BIT | CONVERT_LINES)) ||
+			   (c->planned && c->leaf < c->plan.n && !(buf_view(&c->plan).p[c->leaf] & NEEDS_ENCODING));
 
 	c->place = IN_LEAF;
 	c->pending_crlf = c->unfit = false;
@@ -131,7 +191,7 @@ void leaf_begin(struct convert *c)
 
 void leaf_piece(struct convert *c, const struct piece *p)
 {
-	bool unfit = p->unfit || p->is_long;
+	bool unfit = piece_is_unfit(c, p);
 
 	if (c->mending) {
 		if (c->pending_crlf)

@@ -160,23 +160,27 @@ static bool read_boundary(struct str s, struct mime_part *part)
 	}
 }
 
-/* Types that must reach the reader as they are, beside multipart: RFC 8551 3.2, RFC 2046 5.2.2 and 5.2.3. */
+/* Types that must reach the reader as they are: RFC 1847, RFC 8551 3.2, RFC 2046 5.2.2 and 5.2.3. */
 static const struct {
 	struct str type, subtype;
+	const char *what;
 } sealed[] = {
-	{ S("application"), S("pkcs7-mime") },
-	{ S("application"), S("x-pkcs7-mime") },
-	{ S("message"), S("partial") },
-	{ S("message"), S("external-body") },
+	{ S("multipart"), S("signed"), "a signed part (multipart/signed), which must not be changed" },
+	{ S("multipart"), S("encrypted"), "an encrypted part (multipart/encrypted), which must not be changed" },
+	{ S("application"), S("pkcs7-mime"), "a signed or encrypted part (application/pkcs7-mime), which must not be changed" },
+	{ S("application"), S("x-pkcs7-mime"),
+	  "a signed or encrypted part (application/x-pkcs7-mime), which must not be changed" },
+	{ S("message"), S("partial"), "a piece of a message (message/partial), which must not be changed" },
+	{ S("message"), S("external-body"), "a reference (message/external-body), which must not be changed" },
 };
 
-static bool is_sealed(struct str type, struct str subtype)
+static const char *why_sealed(struct str type, struct str subtype)
 {
 	for (size_t i = 0; i < sizeof sealed / sizeof *sealed; i++) {
 		if (str_ieq(type, sealed[i].type) && str_ieq(subtype, sealed[i].subtype))
-			return true;
+			return sealed[i].what;
 	}
-	return false;
+	return NULL;
 }
 
 /* A Content-Type that cannot be read is text/plain to all (RFC 2045 5.2). */
@@ -188,14 +192,17 @@ static enum mime_kind read_type(struct str value, struct mime_part *part)
 	if (!skip_space(&value) || !take_char(&value, '/') || !skip_space(&value))
 		return MIME_LEAF;
 	struct str subtype = take_token(&value);
-	if (is_sealed(type, subtype))
+	part->sealed = why_sealed(type, subtype);
+	if (part->sealed)
 		return MIME_SEALED;
 	if (str_ieq(type, S("message")))
 		return str_ieq(subtype, S("rfc822")) || str_ieq(subtype, S("news")) ? MIME_MESSAGE : MIME_LEAF;
 	if (!str_ieq(type, S("multipart")))
 		return MIME_LEAF;
-	if (str_ieq(subtype, S("signed")) || str_ieq(subtype, S("encrypted")) || !read_boundary(value, part))
+	if (!read_boundary(value, part)) {
+		part->sealed = "a multipart whose boundary can be read in several ways, or not at all";
 		return MIME_SEALED;
+	}
 	return str_ieq(subtype, S("digest")) ? MIME_DIGEST : MIME_MULTIPART;
 }
 
@@ -241,12 +248,17 @@ void mime_read(struct str section, enum mime_kind otherwise, struct mime_part *p
 			part_out->kind = read_type(f.value, part_out);
 		} else if (str_ieq(f.name, S("Content-Type"))) {
 			/* A second one: readers take the first or the last. That matters unless both are leaves. */
-			if (read_type(f.value, &other) != MIME_LEAF || part_out->kind != MIME_LEAF)
+			if (read_type(f.value, &other) != MIME_LEAF || part_out->kind != MIME_LEAF) {
 				part_out->kind = MIME_SEALED;
+				part_out->sealed = "a part with two Content-Type fields";
+			}
 		}
 	}
 	/* RFC 2045 6.4: a container has no encoding of its own. Readers differ in what they make of one that has. */
 	bool identity = part_out->encoding <= MIME_BINARY;
-	if (!identity && (part_out->kind != MIME_LEAF || part_out->encoding == MIME_OTHER))
+	if (!identity && (part_out->kind != MIME_LEAF || part_out->encoding == MIME_OTHER)) {
+		part_out->sealed = part_out->sealed ? part_out->sealed
+						    : "a part whose Content-Transfer-Encoding is unknown, or may not be there";
 		part_out->kind = MIME_SEALED;
+	}
 }

@@ -2,8 +2,7 @@
 #ifndef POSTHOUSE_MAIL_TEXT_H
 #define POSTHOUSE_MAIL_TEXT_H
 
-#include "posthouse/arena.h"
-#include "posthouse/str.h"
+#include "posthouse/mail.h"
 
 static inline bool is_wsp(char c)
 {
@@ -30,7 +29,6 @@ bool text_is_ascii(struct str s);
 /* Bytes of the well-formed UTF-8 sequence at the front of `s` (RFC 3629: no overlong forms, no surrogates); 0 when there is
  * none. */
 size_t utf8_sequence(struct str s);
-bool text_is_utf8(struct str s);
 
 /* The same for text that comes in pieces: begins as { 0 }. */
 struct utf8_check {

@@ -20,9 +20,9 @@ void walk_begin(struct convert *c)
 	begin_entity(c, true);
 }
 
-static void begin_seal(struct convert *c)
+static void begin_seal(struct convert *c, bool raw)
 {
-	section_write(c, &(struct additions){ .encoding = section_relabel(c) });
+	section_write(c, &(struct additions){ .raw = raw, .encoding = section_relabel(c) });
 	c->place = IN_SEAL;
 }
 
@@ -30,7 +30,7 @@ static void begin_seal(struct convert *c)
 static void begin_container(struct convert *c)
 {
 	struct level *level = &c->levels[c->levels_n];
-	bool may_encode = !c->planned || c->plan_needs;
+	bool may_encode = (c->what & (CONVERT_7BIT | CONVERT_LINES)) && (!c->planned || c->plan_needs);
 	struct additions add = { .encoding = section_relabel(c),
 				 .version = c->is_message && c->part.has_type && !c->part.has_version && may_encode };
 
@@ -57,17 +57,16 @@ static void end_section(struct convert *c, bool blank)
 	if (c->part.kind == MIME_LEAF)
 		leaf_begin(c);
 	else if (c->part.kind == MIME_SEALED || c->depth + 1 >= NESTING_MAX)
-		begin_seal(c);
+		begin_seal(c, false);
 	else
 		begin_container(c);
 }
 
 static void seal_piece(struct convert *c, const struct piece *p)
 {
-	if (p->unfit)
-		convert_fail(c,
-			     S("the next mail server takes no 8-bit text, and a signed, encrypted or damaged part with such text "
-			       "cannot be converted"));
+	if (p->unfit && (c->what & CONVERT_7BIT))
+		convert_fail(c, arena_printf(&c->arena, "the next mail server takes no 8-bit text, and there is some in %s",
+					     c->part.sealed ? c->part.sealed : "a part that is within 20 others"));
 	sink_put(&c->sink, p->bytes);
 	if (p->has_crlf)
 		sink_put(&c->sink, S("\r\n"));
@@ -92,9 +91,9 @@ static bool header_piece(struct convert *c, const struct piece *p)
 	}
 	if (!c->is_top && c->section.n + p->bytes.n + 2 > PART_HEADER_MAX) {
 		/* Nobody can say what is in it, so nothing in it is changed. */
-		c->part = (struct mime_part){ 0 };
+		c->part = (struct mime_part){ .sealed = "a part with a header section that is too large" };
 		c->blank = c->in_digest = false;
-		begin_seal(c);
+		begin_seal(c, true);
 		return false;
 	}
 	if (!buf_add(&c->section, p->bytes) || (p->has_crlf && !buf_add(&c->section, S("\r\n"))))
@@ -107,7 +106,7 @@ static void frame_piece(struct convert *c, const struct piece *p)
 {
 	if (p->begins)
 		c->frame_column = 0;
-	if (!p->unfit && !p->is_long) {
+	if (!piece_is_unfit(c, p)) {
 		sink_put(&c->sink, p->bytes);
 	} else {
 		for (size_t i = 0; i < p->bytes.n; i++) {
@@ -117,7 +116,7 @@ static void frame_piece(struct convert *c, const struct piece *p)
 			}
 			/* no line that was changed may turn into a delimiter */
 			char byte = p->bytes.p[i];
-			bool keep = !is_unfit(byte) && !(byte == '-' && c->frame_column == 0);
+			bool keep = !(is_unfit(byte) && (c->what & CONVERT_7BIT)) && !(byte == '-' && c->frame_column == 0);
 			sink_put(&c->sink, keep ? str_make(&byte, 1) : S("?"));
 			c->frame_column++;
 		}

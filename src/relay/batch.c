@@ -3,8 +3,6 @@
 
 #include "posthouse/clock.h"
 
-enum { UTF8_DECLARED = 1, UTF8_IN_HEADER = 4 }; /* bits of `deliver` */
-
 static bool is_ascii(struct str s)
 {
 	for (size_t i = 0; i < s.n; i++)
@@ -13,11 +11,11 @@ static bool is_ascii(struct str s)
 	return true;
 }
 
-/* RFC 6531 3.4: a message that was handed over as an internationalized one, and has UTF-8 in its header. Without that word raw UTF-8 in
- * a header passes as it is. */
-static bool header_needs_utf8(const struct delivery *d)
+/* What the client has declared does not count, since some always do: other text than addresses can be written in ASCII, which no server
+ * further on returns. */
+bool batch_header_is_utf8(const struct delivery *d, const struct smtp_peer *peer)
 {
-	return (d->utf8 & UTF8_DECLARED) && (d->utf8 & UTF8_IN_HEADER);
+	return (peer->features & PEER_SMTPUTF8) && (d->utf8 & UTF8_IN_HEADER) && (d->utf8 & (UTF8_IN_ENVELOPE | UTF8_IN_ADDRESS));
 }
 
 static struct verdict lacks_utf8(struct str what)
@@ -41,9 +39,7 @@ struct verdict batch_obstacle(const struct connection *c)
 
 	if (v.class != OK || (smtp_client_peer(c->client)->features & PEER_SMTPUTF8))
 		return v;
-	if (header_needs_utf8(d))
-		v = lacks_utf8(S("the message's header needs SMTPUTF8, which the next hop lacks"));
-	else if (!is_ascii(d->sender) && !mail_address_to_ascii(&scratch, d->sender, &ascii))
+	if (!is_ascii(d->sender) && !mail_address_to_ascii(&scratch, d->sender, &ascii))
 		v = lacks_utf8(S("the sender's address needs SMTPUTF8, which the next hop lacks"));
 	arena_fini(&scratch);
 	return v;
@@ -86,7 +82,7 @@ bool batch_fill(struct delivery *d, const struct smtp_peer *peer)
 			     .notify = ARENA_ARRAY(&d->arena, unsigned, max) };
 	if (!utf8)
 		to_ascii(d, d->sender, &b->sender); /* can be done: it is no obstacle */
-	b->utf8 = !is_ascii(b->sender) || header_needs_utf8(d);
+	b->utf8 = !is_ascii(b->sender) || batch_header_is_utf8(d, peer);
 	for (size_t i = 0; i < d->recipients_n && b->n < max; i++) {
 		struct str address = d->recipients[i].address;
 

@@ -1,5 +1,6 @@
-/* conversion.c - a message with 8-bit text for a next hop without 8BITMIME (RFC 6152 3), or with binary text for one without BINARYMIME
- * (RFC 3030 3). The text is converted twice, to 7 bits in either case: first to count it and hash it for fresh signatures, which take the place of those that the conversion breaks; then onto the wire (transfer.c). */
+/* conversion.c - a text that the next hop does not take as it is: 8-bit without 8BITMIME (RFC 6152 3), binary without BINARYMIME (RFC 3030
+ * 3), UTF-8 in the header (RFC 6531), lines that are too long for any (RFC 5321 4.5.3.1.6). The text is converted twice: first to count it and
+ * hash it for fresh signatures, which take the place of those that the conversion breaks; then onto the wire (transfer.c). */
 #include "relay.h"
 
 #include "posthouse/clock.h"
@@ -13,16 +14,29 @@ static void on_resigned(void *ctx, struct verdict v, const struct msg_resigned *
 
 static const struct transfer_ops hash_ops = { take_for_hash, end_for_hash };
 
-bool conversion_is_needed(const struct connection *c)
+/* Does the next hop take the body's kind of bytes? */
+static bool takes_body(const struct connection *c)
 {
 	const struct smtp_peer *peer = smtp_client_peer(c->client);
 	bool binary = (peer->features & PEER_BINARYMIME) && (peer->features & PEER_CHUNKING) && !session_is_plain(c);
 
 	switch (c->delivery->body) {
-	case BODY_7BIT: return false;
-	case BODY_8BITMIME: return !(peer->features & PEER_8BITMIME);
-	default: return !binary;
+	case BODY_7BIT: return true;
+	case BODY_8BITMIME: return peer->features & PEER_8BITMIME;
+	default: return binary;
 	}
+}
+
+unsigned conversion_of(const struct connection *c)
+{
+	const struct delivery *d = c->delivery;
+	unsigned what = d->long_lines ? CONVERT_LINES : 0;
+
+	if (!takes_body(c))
+		return CONVERT_7BIT;
+	if ((d->utf8 & UTF8_IN_HEADER) && !batch_header_is_utf8(d, smtp_client_peer(c->client)))
+		what |= CONVERT_HEADERS;
+	return what;
 }
 
 /* The keys of the domain that signed, as submission chose them. */
@@ -50,8 +64,10 @@ void conversion_begin(struct connection *c)
 
 	assert(!c->converting);
 	c->converting = true;
+	c->delivery->converted_as = conversion_of(c);
+	c->delivery->unconvertible = ok();
 	connection_limit(c);
-	t->convert = convert_new();
+	t->convert = convert_new(c->delivery->converted_as);
 	t->dkim = dkim_new();
 	t->counted = 0;
 	buf_init(&t->converted, CONVERTED_MAX);
@@ -124,7 +140,6 @@ static void finish(struct connection *c, const struct str *signatures)
 		d->converted_prefix = arena_printf(&d->arena, "%.*s%.*s", STR_ARG(d->converted_prefix), STR_ARG(field));
 	}
 	d->converted_size = d->converted_prefix.n + t->counted;
-	d->converted = true;
 	log_debug(&c->log, "text.converted", kv("size_bytes", d->converted_size), kv("signatures", t->keys_n));
 	conversion_over(c);
 }

@@ -44,6 +44,7 @@ static void copy_envelope(struct delivery *d, const struct msg_deliver *m)
 	d->deliver_by_mode = m->deliver_by > 0 ? (unsigned)m->deliver_by_mode : BY_NONE;
 	d->priority = (unsigned)m->priority;
 	d->require_tls = m->options & OPTION_REQUIRETLS;
+	d->long_lines = m->options & OPTION_LONG_LINES;
 	d->recipients_n = m->recipients.n;
 	d->recipients = ARENA_ARRAY(a, struct recipient, m->recipients.n);
 	for (size_t i = 0; i < m->recipients.n; i++) {

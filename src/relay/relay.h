@@ -11,7 +11,7 @@
  * session.c     what the client machine says on a connection, and what is done about it
  * batch.c       the recipients of one transaction
  * transfer.c    the text of a message, read piece by piece
- * conversion.c  8-bit or binary text for a next hop that does not take it: sizes and fresh signatures
+ * conversion.c  a text that the next hop does not take as it is: sizes and fresh signatures
  * demands.c     what a message demands of its next hops: a time limit, TLS
  * complaints.c  what refusals say about the next hop
  * blame.c       what a refusal means; its table is replies.def
@@ -41,13 +41,13 @@ enum relay_bounds {
 	TURN_MS = 5000,         /* for an address to answer while there are others to try, at most */
 	MEMORY_MS = 600000,     /* what is remembered of an address */
 	MEMORY_SLOTS = 4096,
-	TARGETS_MAX = 32,                       /* addresses of a next hop … */
-	TARGETS_OF_HOST_MAX = 16,               /* … and of one host of several */
-	SESSIONS_MAX = 4,                       /* servers that answered and would not have us, then it is enough */
-	SECOND_TURNS_MAX = 2,                   /* addresses that get the whole time after all */
-	PENDING_MAX = 256 * 1024,               /* text that the kernel has not taken; then reading the file waits */
-	CHUNK = 64 * 1024,                      /* of a file, read at once */
-	CONVERTED_MAX = 4 * CHUNK + 512 * 1024, /* convert_feed(): a header section comes out at once */
+	TARGETS_MAX = 32,                         /* addresses of a next hop … */
+	TARGETS_OF_HOST_MAX = 16,                 /* … and of one host of several */
+	SESSIONS_MAX = 4,                         /* servers that answered and would not have us, then it is enough */
+	SECOND_TURNS_MAX = 2,                     /* addresses that get the whole time after all */
+	PENDING_MAX = 256 * 1024,                 /* text that the kernel has not taken; then reading the file waits */
+	CHUNK = 64 * 1024,                        /* of a file, read at once */
+	CONVERTED_MAX = 16 * CHUNK + 1024 * 1024, /* convert_feed(): a header section comes out at once */
 	LEASE_BUCKETS = 256,
 	OUTCOME_TEXT_MAX = 1000,     /* a peer's words in one outcome … */
 	RESULT_TEXT_MAX = 88 * 1024, /* … and in a result, so that it fits a datagram */
@@ -250,8 +250,9 @@ struct delivery {
 	struct batch batch;
 	struct judged judged;
 	struct buf transcript; /* of the last transaction that was not all success */
-	/* What it is for a next hop without 8BITMIME or BINARYMIME, once that is known: conversion.c */
-	bool converted;
+	bool long_lines;       /* its body has some */
+	/* What it is for a next hop that does not take it as it is, once that is known: conversion.c */
+	unsigned converted_as; /* CONVERT_...; 0: not yet */
 	struct verdict unconvertible;
 	struct str converted_prefix;
 	uint64_t converted_size;
@@ -294,6 +295,10 @@ struct rec_outcome delivery_answer(struct delivery *d, size_t index);
 bool delivery_met_rate(const struct delivery *d);
 
 /* ---- batch.c ---- */
+/* Bits of `deliver`; the last one only here: an address in the header was found to need it. */
+enum { UTF8_DECLARED = 1, UTF8_IN_ENVELOPE = 2, UTF8_IN_HEADER = 4, UTF8_IN_ADDRESS = 8 };
+/* Does its header stay in UTF-8 for this next hop (RFC 6531)? Only together with an address that needs SMTPUTF8. */
+bool batch_header_is_utf8(const struct delivery *d, const struct smtp_peer *peer);
 /* Why the message as a whole must not go on this connection, or not any more; OK: it may. */
 struct verdict batch_obstacle(const struct connection *c);
 /* Put as many open recipients as the next hop takes at once into d->batch; those that cannot go there get their outcome. False: there
@@ -337,7 +342,7 @@ struct transfer {
 	char *chunk;
 	bool reading, waiting; /* waiting: until the peer has taken some of it */
 	uv_fs_t request;
-	/* On the way to a next hop without 8BITMIME or BINARYMIME: */
+	/* On the way to a next hop that does not take it as it is: */
 	struct convert *convert; /* NULL: the text goes as it is */
 	struct buf converted;
 	/* The first pass, which only counts and hashes: */
@@ -415,9 +420,10 @@ void transfer_go_on(struct connection *c); /* the peer has taken some, or has an
 void transfer_fini(struct transfer *t);
 
 /* ---- conversion.c ---- */
-bool conversion_is_needed(const struct connection *c);
-/* The first pass: at its end d->converted is set, or d->unconvertible says why not, and c->converting is false; perhaps before this
- * returns, else session_resume() follows. */
+/* What of its delivery's text must be changed for this next hop: CONVERT_... of mail.h; 0: nothing. */
+unsigned conversion_of(const struct connection *c);
+/* The first pass: at its end d->converted_prefix and converted_size are known, or d->unconvertible says why not, and c->converting is
+ * false; perhaps before this returns, else session_resume() follows. */
 void conversion_begin(struct connection *c);
 
 #endif

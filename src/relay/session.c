@@ -162,10 +162,10 @@ bool session_is_plain(const struct connection *c)
 static void begin_transaction(struct connection *c)
 {
 	struct delivery *d = c->delivery;
-	bool seven_bit = conversion_is_needed(c);
+	unsigned what = conversion_of(c);
 	struct smtp_transaction t = { .sender = d->batch.sender,
-				      .size = seven_bit ? d->converted_size : d->prefix.n + d->size,
-				      .body = seven_bit ? 0 : d->body,
+				      .size = what ? d->converted_size : d->prefix.n + d->size,
+				      .body = what & CONVERT_7BIT ? 0 : d->body,
 				      .utf8 = d->batch.utf8,
 				      .plain = session_is_plain(c),
 				      .recipients = d->batch.addresses,
@@ -190,12 +190,17 @@ static bool advance_delivery(struct connection *c)
 	const struct smtp_peer *peer = smtp_client_peer(c->client);
 	struct verdict v = batch_obstacle(c);
 
-	if (v.class == OK && conversion_is_needed(c)) {
-		if (!d->converted && d->unconvertible.class == OK)
+	if (v.class == OK && conversion_of(c)) {
+		if (d->converted_as != conversion_of(c))
 			conversion_begin(c);
 		if (c->converting)
 			return true;
 		v = d->unconvertible;
+	}
+	/* an address in the header needs what this next hop has: then it takes all of the header */
+	if (str_eq(v.enhanced, S("5.6.7")) && (peer->features & PEER_SMTPUTF8) && !(d->utf8 & UTF8_IN_ADDRESS)) {
+		d->utf8 |= UTF8_IN_ADDRESS;
+		return advance_delivery(c);
 	}
 	if (v.class != OK)
 		delivery_settle_rest(d, STEP_OURS, v);

@@ -191,11 +191,11 @@ static const struct transfer_ops wire_ops = { take_for_wire, end_for_wire };
 void transfer_to_wire(struct connection *c)
 {
 	struct delivery *d = c->delivery;
-	bool seven_bit = conversion_is_needed(c);
+	unsigned what = conversion_of(c);
 
-	smtp_client_text(c->client, seven_bit ? d->converted_prefix : d->prefix);
-	if (seven_bit) {
-		c->transfer.convert = convert_new();
+	smtp_client_text(c->client, what ? d->converted_prefix : d->prefix);
+	if (what) {
+		c->transfer.convert = convert_new(what);
 		buf_init(&c->transfer.converted, CONVERTED_MAX);
 	}
 	transfer_begin(c, &wire_ops);

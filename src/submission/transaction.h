@@ -57,6 +57,8 @@ struct transaction {
 	struct dkim_key keys[DKIM_KEYS_MAX];
 	size_t keys_n;
 	bool has_8bit;
+	bool long_lines;          /* over 998 bytes, in the body */
+	size_t line_n;            /* bytes since the last line's end */
 	bool is_binary, after_cr; /* looked at only where BINARYMIME was declared */
 	struct buf text;          /* as long as it is no more than INLINE_MAX */
 	struct spool *spool;      /* when it is more; NULL before */

@@ -149,7 +149,7 @@ static bool is_ascii(struct str s)
 	return true;
 }
 
-/* What of SMTPUTF8 (RFC 6531) the next hop will need. A header in UTF-8 that came without the declaration passes as it is. */
+/* What of the message is UTF-8 (RFC 6531), declared or not: some clients always declare it, others never. */
 static uint64_t utf8_bits(const struct transaction *tx)
 {
 	uint64_t bits = tx->declared_utf8 ? 1 : 0;
@@ -159,7 +159,7 @@ static uint64_t utf8_bits(const struct transaction *tx)
 	for (size_t i = 0; i < tx->recipients_n; i++)
 		if (!is_ascii(tx->recipients[i].address))
 			bits |= 2;
-	if (tx->declared_utf8 && tx->fixed.has_8bit)
+	if (tx->fixed.has_8bit && text_is_utf8(tx->fixed.section))
 		bits |= 4;
 	return bits;
 }
@@ -170,6 +170,14 @@ static enum smtp_body body_type(const struct transaction *tx)
 	if (tx->is_binary || tx->after_cr)
 		return BODY_BINARYMIME;
 	return tx->has_8bit ? BODY_8BITMIME : BODY_7BIT;
+}
+
+/* REQUIRETLS as the client asked for it, and what relay must know of the text. */
+static uint64_t options(const struct transaction *tx)
+{
+	bool long_lines = tx->long_lines && body_type(tx) != BODY_BINARYMIME;
+
+	return tx->options | (long_lines ? OPTION_LONG_LINES : 0);
 }
 
 /* RFC 2852: the time begins with the message; with one that is kept back (RFC 4865), when that is over. */
@@ -193,7 +201,7 @@ static void send_message(struct transaction *tx, struct channel *queue)
 					 .ret = tx->ret,
 					 .body = body_type(tx),
 					 .utf8 = utf8_bits(tx),
-					 .options = tx->options,
+					 .options = options(tx),
 					 .release_at = tx->release_at,
 					 .deliver_by = deliver_by(tx),
 					 .deliver_by_mode = tx->by_mode,

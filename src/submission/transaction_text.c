@@ -6,6 +6,8 @@
 
 #include <assert.h>
 
+#define LINE_MAX_BYTES 1000 /* with CRLF */
+
 static void on_spool_room(void *ctx);
 static void on_spool_synced(void *ctx, struct verdict v);
 
@@ -46,6 +48,29 @@ static bool has_8bit(struct str s)
 	return false;
 }
 
+/* RFC 5321 4.5.3.1.6: is there a line that no server has to take? Looked at backwards, for most lines are short. *line_n is kept from call
+ * to call: bytes since the last line's end. */
+static bool has_long_line(struct str s, size_t *line_n)
+{
+	while (s.n > 0) {
+		struct str window = str_head(s, LINE_MAX_BYTES - *line_n);
+		const char *lf = memrchr(window.p, '\n', window.n);
+
+		if (lf != NULL) {
+			*line_n = 0;
+			s = str_from(s, (size_t)(lf + 1 - s.p));
+			continue;
+		}
+		*line_n += window.n;
+		if (*line_n == LINE_MAX_BYTES) {
+			*line_n = 0;
+			return true;
+		}
+		s = str_from(s, window.n);
+	}
+	return false;
+}
+
 /* RFC 3030: is there what only BINARYMIME may have, a NUL, or a CR or LF by itself? *after_cr is kept from call to call. */
 static bool has_binary(struct str s, bool *after_cr)
 {
@@ -79,6 +104,8 @@ static void add_body(struct transaction *tx, struct str bytes)
 	if (tx->dkim != NULL)
 		dkim_body(tx->dkim, bytes);
 	tx->has_8bit = tx->has_8bit || has_8bit(bytes);
+	if (!tx->long_lines)
+		tx->long_lines = has_long_line(bytes, &tx->line_n);
 	if (tx->declared_body == BODY_BINARYMIME && !tx->is_binary)
 		tx->is_binary = has_binary(bytes, &tx->after_cr);
 	store(tx, bytes);

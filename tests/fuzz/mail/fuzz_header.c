@@ -29,6 +29,17 @@ static bool is_in(struct str name, const char *const *names)
 	return *names != NULL;
 }
 
+/* A line that cannot be folded is encoded: the field has other bytes then. */
+static bool has_long_line(struct str s)
+{
+	struct str line;
+
+	while (str_split(&s, '\n', &line))
+		if (line.n > 999)
+			return true;
+	return false;
+}
+
 /* The fields that came are there in their order, less those that go, and nothing of them but addresses and folds has changed. From and Sender
  * may be written anew, which is fuzz_address's matter. */
 static void check_kept(struct arena *a, const struct fixup_input *in, const struct fixup_result *r)
@@ -59,6 +70,8 @@ static void check_kept(struct arena *a, const struct fixup_input *in, const stru
 		require(k < r->header.n && str_eq(r->header.fields[k].name, name));
 		bool list = is_in(name, lists) && (in->domain.n > 0 || in->rewrite);
 		struct str was = h.fields[i].value, is = r->header.fields[k++].value;
+		if (has_long_line(h.fields[i].whole))
+			continue;
 		/* an unreadable list has the skeleton of a text */
 		was = list ? skeleton(a, was, in->domain.n > 0, &before) : was;
 		is = list ? skeleton(a, is, in->domain.n > 0, &after) : is;

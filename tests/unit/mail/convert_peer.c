@@ -1,4 +1,5 @@
-/* convert_peer.c - convert each file of DIR: NAME.look after a look, NAME.once without, NAME.refused with the reason;
+/* convert_peer.c - convert each file of DIR: NAME.look after a look, NAME.once without, NAME.lines where 8 bits may stay,
+ * NAME.refused with the reason;
  * convert_peer.py reads them with Python's mail parser. Each pass is made in pieces of several sizes, which must not matter. */
 #include "posthouse/mail.h"
 
@@ -53,7 +54,7 @@ static struct verdict pass(struct convert *c, struct str text, size_t size, stru
 
 	for (size_t at = 0; v.class == OK && at < text.n; at += size < text.n ? size : text.n) {
 		struct str piece = str_head(str_from(text, at), size);
-		buf_init(&out, 4 * piece.n + 512 * 1024);
+		buf_init(&out, 16 * piece.n + 1024 * 1024);
 		v = convert_feed(c, piece, &out);
 		buf_add(all, buf_view(&out));
 		buf_fini(&out);
@@ -61,13 +62,13 @@ static struct verdict pass(struct convert *c, struct str text, size_t size, stru
 	return v.class == OK ? convert_end(c, all) : v;
 }
 
-static void convert(const char *path, struct str text, bool with_look)
+static void convert(const char *path, struct str text, bool with_look, unsigned what)
 {
 	struct buf first, all;
 
 	buf_init(&first, SIZE_MAX / 2);
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-		struct convert *c = convert_new();
+		struct convert *c = convert_new(what);
 		struct verdict v = with_look ? look(c, text, sizes[i]) : ok();
 
 		buf_init(&all, SIZE_MAX / 2);
@@ -89,7 +90,12 @@ static void convert(const char *path, struct str text, bool with_look)
 		buf_fini(&all);
 		convert_free(c);
 		if (i + 1 == sizeof sizes / sizeof *sizes)
-			write_file(path, v.class != OK ? "refused" : with_look ? "look" : "once", buf_view(&first));
+			write_file(path,
+				   v.class != OK          ? "refused"
+				   : what != CONVERT_7BIT ? "lines"
+				   : with_look            ? "look"
+							  : "once",
+				   buf_view(&first));
 	}
 	buf_fini(&first);
 }
@@ -106,8 +112,9 @@ int main(int argc, char **argv)
 			continue;
 		snprintf(path, sizeof path, "%s/%s", argv[1], e->d_name);
 		struct str text = read_file(path);
-		convert(path, text, true);
-		convert(path, text, false);
+		convert(path, text, true, CONVERT_HEADERS | CONVERT_LINES);
+		convert(path, text, true, CONVERT_7BIT);
+		convert(path, text, false, CONVERT_7BIT);
 		free((void *)(uintptr_t)text.p);
 	}
 	closedir(d);

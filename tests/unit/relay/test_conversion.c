@@ -135,6 +135,107 @@ static void test_large(void **state)
 	fclose(file);
 }
 
+/* ---- headers ---- */
+
+#define UE "\xc3\xbc"
+
+/* Whether the next hop got `text`, and in MAIL these words. */
+static void expect_got(struct world *w, const char *text, const char *parameters)
+{
+	if (!holds(buf_view(&w->sink.text), text) || !holds(buf_view(&w->sink.commands), parameters))
+		print_error("%.*s%.*s", STR_ARG(buf_view(&w->sink.commands)), STR_ARG(buf_view(&w->sink.text)));
+	assert_true(holds(buf_view(&w->sink.text), text));
+	assert_true(holds(buf_view(&w->sink.commands), parameters));
+	buf_clear(&w->sink.commands);
+}
+
+static const char utf8_header[] = "From: J" UE "rg <a@example.org>\r\nSubject: Gr" UE "n\r\n\r\n" UE "\r\n.\r\n";
+
+/* Text in UTF-8 needs no SMTPUTF8, whatever the client has declared; a next hop with 8BITMIME gets the body as it is. */
+static void test_header(void **state)
+{
+	static const char *const features[] = { "8BITMIME", "SMTPUTF8\n8BITMIME", "" };
+	struct world *w = *state;
+
+	w->config.delivery.reuse = 1;
+	start(w);
+	for (uint64_t i = 0; i < 6; i++) {
+		w->like.utf8 = i < 3 ? 1 | 4 : 4;
+		w->sink.features = features[i % 3];
+		deliver_text(w, i + 1, utf8_header);
+		expect(result_of(w, i + 1), 0, OK, 250, "2.0.0", "taken");
+		assert_false(holds(buf_view(&w->sink.commands), "SMTPUTF8"));
+		assert_int_equal(holds(buf_view(&w->sink.text), "\r\n\r\n" UE "\r\n"), i % 3 < 2);
+		expect_got(w,
+			   "From: =?utf-8?Q?J=C3=BCrg?= <a@example.org>\r\n"
+			   "Subject: =?utf-8?Q?Gr=C3=BCn?=\r\n",
+			   i % 3 < 2 ? "MAIL FROM:<s@example.org> BODY=8BITMIME\n" : "MAIL FROM:<s@example.org>\n");
+		assert_int_equal(count(buf_view(&w->sink.text), "DKIM-Signature: "), 2);
+		assert_false(holds(buf_view(&w->sink.text), "stale"));
+	}
+	assert_int_equal(w->resigns, 6);
+}
+
+/* An address does: then the header stays as it is where the next hop can do that, and else the answer names the address. */
+static void test_header_address(void **state)
+{
+	static const char text[] = "From: a@example.org\r\nTo: x@y, \"J" UE "rg\" <j" UE "rg@x>\r\n\r\nx\r\n.\r\n";
+	struct world *w = *state;
+
+	w->config.delivery.reuse = 1;
+	w->like.utf8 = 1 | 4;
+	w->sink.features = "SMTPUTF8\n8BITMIME";
+	start(w);
+	deliver_text(w, 1, text);
+	expect(result_of(w, 1), 0, OK, 250, "2.0.0", "taken");
+	expect_got(w, "To: x@y, \"J" UE "rg\" <j" UE "rg@x>\r\n", " SMTPUTF8");
+	assert_true(holds(buf_view(&w->sink.text), "stale")); /* nothing was changed */
+	w->like.utf8 = 1 | 2 | 4;                             /* in the envelope */
+	deliver_text(w, 2, utf8_header);
+	expect(result_of(w, 2), 0, OK, 250, "2.0.0", "taken");
+	expect_got(w, "Subject: Gr" UE "n\r\n", " SMTPUTF8");
+	w->like.utf8 = 1 | 4;
+	w->sink.features = "8BITMIME";
+	deliver_text(w, 3, text);
+	expect(result_of(w, 3), 0, PERM, 550, "5.6.7", "<j" UE "rg@x> in the field To");
+	assert_int_equal(w->sink.messages, 2);
+}
+
+/* ---- long lines ---- */
+
+static void deliver_long(struct world *w, uint64_t lease, const char *before, const char *after)
+{
+	char line[1001];
+
+	memset(line, 'x', sizeof line - 1);
+	line[sizeof line - 1] = '\0';
+	w->like.options = OPTION_LONG_LINES;
+	deliver_to(w, lease, S("upstream:hop"), "a@x", arena_printf(&w->arena, "%s%s%s", before, line, after), -1, 0);
+}
+
+/* No next hop has to take them, also one that takes 8 bits; what is signed stays as it is. */
+static void test_long_lines(void **state)
+{
+	struct world *w = *state;
+	struct str line, text;
+
+	w->sink.features = "SMTPUTF8\n8BITMIME";
+	start(w);
+	deliver_long(w, 1, "From: a@example.org\r\n\r\n" UE "\r\n", "\r\n.\r\n");
+	expect(result_of(w, 1), 0, OK, 250, "2.0.0", "taken");
+	expect_got(w, "Content-Transfer-Encoding: quoted-printable\r\n\r\n=C3=BC\r\nxxx", "BODY=8BITMIME");
+	for (text = buf_view(&w->sink.text); str_split(&text, '\n', &line);)
+		assert_true(line.n <= 999);
+	assert_int_equal(w->resigns, 1);
+	deliver_long(w, 2,
+		     "From: a@example.org\r\nMIME-Version: 1.0\r\nContent-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\n",
+		     "\r\n--b\r\n\r\nx\r\n--b--\r\n.\r\n");
+	expect(result_of(w, 2), 0, OK, 250, "2.0.0", "taken");
+	text = buf_view(&w->sink.text);
+	text = str_from(text, str_search(text, S("\r\nx")) + 2);
+	assert_int_equal(str_search(text, S("\r\n")), 1000);
+}
+
 /* ---- binary text ---- */
 
 static const char binary[] =
@@ -240,7 +341,7 @@ static void test_untouchable(void **state)
 		     "From: a@example.org\r\nMIME-Version: 1.0\r\nContent-Type: multipart/signed; boundary=b;\r\n"
 		     " protocol=\"application/pgp-signature\"\r\n\r\n--b\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGr\xc3\xbc\r\n"
 		     "--b\r\nContent-Type: application/pgp-signature\r\n\r\nx\r\n--b--\r\n");
-	expect(result_of(w, 1), 0, PERM, 554, "5.6.3", "");
+	expect(result_of(w, 1), 0, PERM, 554, "5.6.3", "a signed part (multipart/signed)");
 	expect(result_of(w, 1), 1, PERM, 554, "5.6.3", "");
 	assert_int_equal(result_of(w, 1)->gate, 0);
 	deliver_text(w, 2, eight_bit);
@@ -271,6 +372,7 @@ int main(int argc, char **argv)
 		CONVERSION_TEST(test_signed_anew), CONVERSION_TEST(test_not_needed),       CONVERSION_TEST(test_large),
 		CONVERSION_TEST(test_unsigned),    CONVERSION_TEST(test_untouchable),      CONVERSION_TEST(test_cannot_sign),
 		CONVERSION_TEST(test_binary),      CONVERSION_TEST(test_binary_converted), CONVERSION_TEST(test_binary_unchunked),
+		CONVERSION_TEST(test_header),      CONVERSION_TEST(test_header_address),   CONVERSION_TEST(test_long_lines),
 	};
 
 	if (argc < 2)

@@ -1,0 +1,148 @@
+/* encoded.c - encoded words (RFC 2047) and encoded parameters (RFC 2231). */
+#include "encoded.h"
+
+#include "base64.h"
+#include "text.h"
+
+#define WORD_MAX   75 /* RFC 2047 2 */
+#define FIRST_LINE 40 /* a word that would begin behind this column goes to a line of its own */
+
+static struct str charset_of(struct str text)
+{
+	if (text_is_ascii(text))
+		return S("us-ascii");
+	return text_is_utf8(text) ? S("utf-8") : S("unknown-8bit");
+}
+
+/* RFC 2047 5 (3): what stands for itself wherever an encoded word may be. */
+static bool is_literal(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c != '\0' && strchr("!*+-/", c));
+}
+
+static size_t quoted_size(struct str text)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < text.n; i++)
+		n += is_literal(text.p[i]) || text.p[i] == ' ' ? 1 : 3;
+	return n;
+}
+
+/* Of the character at the front: RFC 2047 5 wants each whole in one word. */
+static size_t character_size(struct str text)
+{
+	size_t n = utf8_sequence(text);
+
+	return n > 0 ? n : 1;
+}
+
+static void put_quoted(struct buf *out, struct str text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] == ' ')
+			buf_add_char(out, '_');
+		else if (is_literal(text.p[i]))
+			buf_add_char(out, text.p[i]);
+		else
+			buf_printf(out, "=%02X", (unsigned char)text.p[i]);
+	}
+}
+
+/* How much of the text fits a word with `room` characters for it. */
+static size_t fitting(struct str text, bool quoted, size_t room)
+{
+	size_t n = 0, used = 0;
+
+	while (n < text.n) {
+		struct str c = str_head(str_from(text, n), character_size(str_from(text, n)));
+		used += quoted_size(c);
+		if (n > 0 && (quoted ? used : (n + c.n + 2) / 3 * 4) > room)
+			break;
+		n += c.n;
+	}
+	return n;
+}
+
+void encoded_put_words(struct buf *out, struct str text)
+{
+	struct str charset = charset_of(text);
+	bool quoted = quoted_size(text) <= 2 * text.n + 8; /* people can read most of it; else base64 */
+	size_t max = out->n < FIRST_LINE ? WORDS_LINE - out->n : WORD_MAX;
+	char digits[WORD_MAX];
+
+	for (bool first = true; text.n > 0; first = false) {
+		struct str part = str_head(text, fitting(text, quoted, (max < WORD_MAX ? max : WORD_MAX) - 7 - charset.n));
+		buf_printf(out, "%s=?%.*s?%c?", first ? "" : " ", STR_ARG(charset), quoted ? 'Q' : 'B');
+		if (quoted)
+			put_quoted(out, part);
+		else
+			buf_add(out, str_make(digits, base64_write(digits, part)));
+		buf_add(out, S("?="));
+		text = str_from(text, part.n);
+		max = WORD_MAX;
+	}
+}
+
+void encoded_put_percent(struct buf *out, struct str text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		if (is_8bit(text.p[i]))
+			buf_printf(out, "%%%02X", (unsigned char)text.p[i]);
+		else
+			buf_add_char(out, text.p[i]);
+	}
+}
+
+/* RFC 2231 7: attribute-char. */
+static bool is_attribute_char(char c)
+{
+	return c > ' ' && c < 0x7f && !strchr("*'%()<>@,;:\\\"/[]?=", c);
+}
+
+static size_t attribute_size(struct str text)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < text.n; i++)
+		n += is_attribute_char(text.p[i]) ? 1 : 3;
+	return n;
+}
+
+static void put_attribute(struct buf *out, struct str text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		if (is_attribute_char(text.p[i]))
+			buf_add_char(out, text.p[i]);
+		else
+			buf_printf(out, "%%%02X", (unsigned char)text.p[i]);
+	}
+}
+
+void encoded_put_parameter(struct buf *out, struct str name, struct str value)
+{
+	struct str charset = charset_of(value);
+	size_t room = name.n + 25 < WORDS_LINE - 20 ? WORDS_LINE - 25 - name.n : 20;
+
+	if (attribute_size(value) + charset.n <= room) {
+		buf_printf(out, "; %.*s*=%.*s''", STR_ARG(name), STR_ARG(charset));
+		put_attribute(out, value);
+		return;
+	}
+	for (size_t i = 0; value.n > 0; i++) {
+		size_t n = 0, used = i == 0 ? charset.n : 0;
+
+		while (n < value.n) {
+			struct str c = str_head(str_from(value, n), character_size(str_from(value, n)));
+			used += attribute_size(c);
+			if (n > 0 && used > room)
+				break;
+			n += c.n;
+		}
+		buf_printf(out, "; %.*s*%zu*=", STR_ARG(name), i);
+		if (i == 0)
+			buf_printf(out, "%.*s''", STR_ARG(charset));
+		put_attribute(out, str_head(value, n));
+		value = str_from(value, n);
+	}
+}
