@@ -154,7 +154,7 @@ static bool all_children_ready(const struct master *m)
 void child_ready(struct child *c)
 {
 	struct master *m = c->master;
-	bool fresh = c->state == CHILD_CONFIGURED;
+	bool fresh = c->state == CHILD_APPLYING;
 
 	if (!fresh)
 		return; /* `ready` after a reload */

@@ -12,6 +12,7 @@
 enum child_state {
 	CHILD_AWAY,       /* no process; a timer may bring the next */
 	CHILD_CONFIGURED, /* process started, configuration sent */
+	CHILD_APPLYING,   /* has taken it, and is to say that it is ready */
 	CHILD_READY,      /* applied: wired to its peers */
 	CHILD_STOPPING,   /* told to stop, or killed */
 };
@@ -124,5 +125,7 @@ extern const struct ipc_handlers master_handlers;
 void notify(const char *state);
 /* RELOADING=1 with the time, as Type=notify-reload wants it; READY=1 says that it is over. */
 void notify_reloading(void);
+/* STOPPING=1, which can take so long, whatever the unit says. */
+void notify_stopping(uint64_t within_ms);
 
 #endif

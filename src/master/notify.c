@@ -41,3 +41,11 @@ void notify_reloading(void)
 	snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
 	notify(state);
 }
+
+void notify_stopping(uint64_t within_ms)
+{
+	char state[64];
+
+	snprintf(state, sizeof state, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%llu", (unsigned long long)within_ms * 1000);
+	notify(state);
+}

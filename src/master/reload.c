@@ -65,6 +65,8 @@ static void on_child_configured(void *ctx, struct verdict v, const struct msg_co
 	struct verdict answer = m ? m->verdict : v;
 
 	if (answer.class == OK) {
+		if (c->state == CHILD_CONFIGURED) /* it may be told to stop by now */
+			c->state = CHILD_APPLYING;
 		ipc_send_apply(c->ch, &(struct msg_apply){ .generation = m->generation }, -1);
 		return;
 	}

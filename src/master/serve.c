@@ -132,7 +132,7 @@ void master_stop(struct master *m, int exit_code)
 	m->stopping = true;
 	m->exit_code = exit_code;
 	log_info(NULL, "master.stopping", kv("grace_ms", m->config->shutdown_grace_ms));
-	notify("STOPPING=1");
+	notify_stopping(m->config->shutdown_grace_ms + 2 * KILL_AFTER_MS);
 	close_listeners(m);
 	uv_timer_start(&m->stop_timer, on_grace_over, m->config->shutdown_grace_ms + KILL_AFTER_MS, 0);
 	stop_next(m);

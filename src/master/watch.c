@@ -30,12 +30,18 @@ void child_kill(struct child *c, int signal, const char *reason)
 }
 
 /* ---- watching ---- */
+/* Is it to answer? Before, its first configuration is under way, which has a time of its own. */
+static bool is_watched(const struct child *c)
+{
+	return c->process_open && c->ch && (c->state == CHILD_READY || c->state == CHILD_APPLYING);
+}
+
 static void on_pong(void *ctx, struct verdict v, const struct msg_pong *m, int fd)
 {
 	struct child *c = ctx;
 
 	c->ping = 0;
-	if (v.class != OK && c->process_open && c->state == CHILD_READY && c->ch)
+	if (v.class != OK && is_watched(c))
 		child_kill(c, SIGABRT, "no answer to a ping for 30 s");
 }
 
@@ -44,7 +50,7 @@ void children_ping(struct master *m)
 	for (size_t i = 0; i < m->children_n; i++) {
 		struct child *c = &m->children[i];
 
-		if (c->state == CHILD_READY && c->ch && !c->ping)
+		if (is_watched(c) && !c->ping)
 			c->ping = ipc_call_ping(c->ch, &(struct msg_ping){ 0 }, -1, on_pong, c);
 	}
 }

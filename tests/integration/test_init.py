@@ -132,6 +132,8 @@ def test_the_service_manager_is_told():
         wait_for(lambda: manager.hear().count("READY=1") == 2, 20, "READY=1 after the reload")
         relay.stop()
         manager.wait("STOPPING=1")
+        extended = [line for line in manager.hear().split("\n") if line.startswith("EXTEND_TIMEOUT_USEC=")]
+        assert extended and 10_000_000 < int(extended[0].split("=")[1]) < 30_000_000, extended  # the tests' shutdown_grace is 10 s
         everything = "\n".join(manager.said)
         assert everything.index("READY=1") < everything.index("RELOADING=1") < everything.rindex("READY=1") < everything.index("STOPPING=1")
         manager.close()

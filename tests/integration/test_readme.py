@@ -1,5 +1,6 @@
 """The README's commands, as they stand there, on a Debian 12 with nothing in it: a root directory of our own, made by debootstrap."""
 import re
+import time
 
 from lib import *
 
@@ -69,6 +70,70 @@ for i in $(seq 300); do posthouse status >/dev/null && break; sleep 0.2; done
 """
 
 
+class Booted:
+    """A systemd that runs in that root, if this machine lets one."""
+
+    def __init__(self, root):
+        self.name = f"posthouse-test-{os.getpid()}"
+        self.log = pathlib.Path(WORK_DIR()) / "systemd.log"
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen([TOP / "tests/integration/boot.sh", root, self.name], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        end_with_the_test(self)
+
+    def pid(self):
+        """Process 1, as we see it."""
+        found = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return found[0] if found else "0"
+
+    def run(self, command, check=True):
+        done = subprocess.run(["nsenter", "--all", f"--target={self.pid()}", "/usr/bin/env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin",
+                               "bash", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
+        assert done.returncode == 0 or not check, f"exit {done.returncode}\n{command}\n----\n{done.stdout[-6000:]}"
+        return done.stdout
+
+    def is_up(self, seconds=60):
+        end = time.monotonic() + seconds
+        while self.process.poll() is None and time.monotonic() < end:
+            if self.run("systemctl is-system-running", check=False).strip() in ("running", "degraded"):
+                return True
+            time.sleep(0.3)
+        return False
+
+    def end(self, keep=False):
+        self.process.kill()  # --kill-child takes process 1 with it, and that one all others
+        self.process.wait()
+        time.sleep(0.2)
+        for top in pathlib.Path("/sys/fs/cgroup").glob("**/" + self.name):
+            subprocess.run(["find", top, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"], stderr=subprocess.DEVNULL)
+
+
+def systemd_runs_it(root):
+    """The unit that `ninja install` brought, under systemd itself; False: none boots here."""
+    (root / "made").unlink()
+    systemd = Booted(root)
+    if not systemd.is_up():
+        print("systemd does not boot here:", systemd.log.read_text(errors="replace")[-2000:])
+        return False
+    systemd.run("systemctl enable --now posthouse")
+    properties = systemd.run("systemctl show --property=User,Restart,StartLimitIntervalUSec posthouse").split()
+    assert {"User=posthouse", "Restart=always", "StartLimitIntervalUSec=0"} <= set(properties), properties
+    systemd.run("posthouse status && posthouse user list | grep bob@example.org")  # the state is still there
+    systemd.run("echo secret | posthouse user passwd bob --stdin")
+    systemd.run("printf 'From: bob@example.org\r\n\r\nhi\r\n' | curl -sS --url smtp://relay.example.org:587 --resolve relay.example.org:587:127.0.0.1 --ssl-reqd "
+                "--cacert /etc/posthouse/fullchain.pem --user bob:secret --mail-from bob@example.org --mail-rcpt x@example.net --upload-file -")
+    waiting = systemd.run("posthouse queue list --json")
+    assert waiting.count('"id"') == 1, waiting
+    systemd.run("systemctl reload posthouse")
+    main = systemd.run("systemctl show --property=MainPID --value posthouse").strip()
+    systemd.run(f"kill -9 {main}")
+    wait_for(lambda: systemd.run("posthouse status >/dev/null 2>&1 && systemctl show --property=MainPID --value posthouse", check=False).strip() not in ("", "0", main),
+             60, "started again", 0.5)
+    assert json.loads(systemd.run("posthouse queue list --json"))["id"] == json.loads(waiting)["id"]
+    systemd.run("systemctl stop posthouse; systemctl show --property=Result --value posthouse | grep success")
+    systemd.run("systemctl start posthouse && posthouse status && posthouse queue list --json | grep " + json.loads(waiting)["id"])
+    return True
+
+
 @time_limit(900)
 def test_every_command_works_on_a_bare_debian():
     if os.geteuid() != 0:
@@ -95,5 +160,7 @@ def test_every_command_works_on_a_bare_debian():
         output = inside(root, rest + "kill -TERM $! && wait $! && echo ended in order", own_network=True)
         assert "configuration is good" in output and "bob@example.org added" in output and "alice@example.org/phone" in output, output
         assert "the configuration was reloaded" in output and "ended in order" in output and "FAULT" not in output, output
+        inside(root, "apt-get install -y -qq --no-install-recommends systemd systemd-sysv >/dev/null 2>&1")
+        systemd_runs_it(root)
     finally:
         shutil.rmtree(root, ignore_errors=True)
