@@ -96,6 +96,8 @@ static int alter(struct session *s, const struct verb *verb, const struct select
 		in_flight += m->in_flight;
 		ask.cursor = m->cursor;
 	} while (ask.cursor);
+	if (which->id && count == 0) /* ends the command when there is no such message */
+		session_ask(s, MSG_queue_show, &(struct msg_queue_show){ .id = which->id }, MSG_queue_shown);
 	if (json)
 		json_print(json_pack("{s:I, s:I}", "changed", (json_int_t)count, "in_flight", (json_int_t)in_flight));
 	else

@@ -7,14 +7,14 @@
 #include <stdio.h>
 #include <sysexits.h>
 
-#define WITHIN_MS  1700 /* for everything: who watches the relay by this command waits 2 s */
+#define WITHIN_MS  1500 /* for everything: who watches the relay by this command waits 2 s */
 #define FAULTS_MAX 80
 
 /* What the relay says of itself, and what is wrong with it. */
 struct overview {
 	const struct msg_status_is *relay;
 	const struct msg_stats_are **stats; /* of each role, NULL: it does not answer */
-	uint64_t *calls;
+	uint64_t *calls, page_call;
 	bool queue_answered; /* its store, that is: the role itself can be well while its disk hangs */
 	uint64_t oldest_at;  /* of the messages that wait, ms UTC; 0: none waits */
 	struct str faults[FAULTS_MAX];
@@ -27,35 +27,48 @@ static void add_fault(struct overview *o, struct str text)
 		o->faults[o->faults_n++] = text;
 }
 
-/* All are asked at once; the value is how many answers are to come. */
-static size_t ask_roles(struct session *s, struct overview *o, uint64_t *page_call_out)
+/* Ask a role for its figures; the value is how many answers are to come of it. */
+static size_t ask_role(struct session *s, struct overview *o, size_t i)
+{
+	struct msg_stats ask = { .role = o->relay->roles.at[i].role, .index = o->relay->roles.at[i].index };
+	const char *why;
+
+	o->calls[i] = control_send(s->control, MSG_stats, &ask, &why);
+	return o->calls[i] != 0;
+}
+
+/* All at once, but for console, which passes this on, so it works; and queue is asked when its store has answered: then its figures tell of
+ * the disk as it is now. */
+static size_t ask_roles(struct session *s, struct overview *o)
 {
 	const struct msg_queue_page oldest = { .max = 1 };
 	const char *why;
 	size_t n = 0;
 
-	for (size_t i = 0; i < o->relay->roles.n; i++) {
-		const struct rec_role_state *r = &o->relay->roles.at[i];
-		struct msg_stats ask = { .role = r->role, .index = r->index };
-
-		if (r->role != ROLE_CONSOLE) /* it passes all this on, so it works */
-			o->calls[i] = control_send(s->control, MSG_stats, &ask, &why);
-		n += o->calls[i] != 0;
-	}
-	*page_call_out = control_send(s->control, MSG_queue_page, &oldest, &why);
-	return n + (*page_call_out != 0);
+	for (size_t i = 0; i < o->relay->roles.n; i++)
+		if (o->relay->roles.at[i].role != ROLE_CONSOLE && o->relay->roles.at[i].role != ROLE_QUEUE)
+			n += ask_role(s, o, i);
+	o->page_call = control_send(s->control, MSG_queue_page, &oldest, &why);
+	return n + (o->page_call != 0);
 }
 
-static void take_answer(struct overview *o, enum msg_type type, const union ipc_message *m, uint64_t page_call)
+/* The value is how many more answers are to come. */
+static size_t take_answer(struct session *s, struct overview *o, enum msg_type type, const union ipc_message *m)
 {
+	size_t more = 0;
+
 	for (size_t i = 0; type == MSG_stats_are && i < o->relay->roles.n; i++)
 		if (o->calls[i] == m->call && m->stats_are.verdict.class == OK)
 			o->stats[i] = &m->stats_are;
-	if (type != MSG_queue_rows || m->call != page_call || m->queue_rows.verdict.class != OK)
-		return;
-	o->queue_answered = true;
+	if (type != MSG_queue_rows || m->call != o->page_call)
+		return 0;
+	o->queue_answered = m->queue_rows.verdict.class == OK;
 	if (m->queue_rows.rows.n > 0)
 		o->oldest_at = m->queue_rows.rows.at[0].received_at;
+	for (size_t i = 0; i < o->relay->roles.n; i++)
+		if (o->relay->roles.at[i].role == ROLE_QUEUE)
+			more += ask_role(s, o, i);
+	return more;
 }
 
 static void look_for_faults(struct session *s, struct overview *o)
@@ -81,20 +94,19 @@ static void look_for_faults(struct session *s, struct overview *o)
 /* A role that does not answer is shown as such: status must work when things do not. */
 static void look(struct session *s, struct overview *o)
 {
-	uint64_t page_call;
 	size_t waiting;
 
 	o->relay = &session_ask(s, MSG_status, &(struct msg_status){ 0 }, MSG_status_is)->status_is;
 	o->stats = ARENA_ARRAY(&s->arena, const struct msg_stats_are *, o->relay->roles.n + 1);
 	o->calls = ARENA_ARRAY(&s->arena, uint64_t, o->relay->roles.n + 1);
-	for (waiting = ask_roles(s, o, &page_call); waiting > 0; waiting--) {
+	for (waiting = ask_roles(s, o); waiting > 0; waiting--) {
 		enum msg_type type;
 		const char *why;
 		const union ipc_message *m = control_next(s->control, &s->arena, &type, &why);
 
 		if (!m)
 			break;
-		take_answer(o, type, m, page_call);
+		waiting += take_answer(s, o, type, m);
 	}
 	look_for_faults(s, o);
 }

@@ -54,6 +54,7 @@ static void print_account(struct user_command *u, bool as_json, struct str name,
 
 	if (u->name.n && !str_eq(u->name, name))
 		return;
+	u->listed++;
 	if (as_json)
 		json_print(json_pack("{s:o,s:o,s:o,s:I,s:o}", "login", json_text(login), "account", json_text(name), "device",
 				     json_text(device), "created_at", (json_int_t)created_at, "expires_at",
@@ -101,6 +102,8 @@ static int run_list(struct user_command *u, bool as_json)
 
 	connect_or_take_over(u);
 	v = u->control ? list_by_relay(u, as_json) : list_here(u, as_json);
+	if (v.class == OK && u->name.n > 0 && u->listed == 0)
+		v = perm(550, S("5.1.1"), S("there is no such account"));
 	if (v.class != OK)
 		fprintf(stderr, "posthouse: %.*s\n", STR_ARG(printable(&u->arena, v.text)));
 	return exit_code(v);

@@ -67,6 +67,8 @@ def test_exit_codes():
     relay = Relay(free_port())
     good = relay.conf.read_text()
     for arguments, code, word in ((["trace", "0000000000000"], 65, "no such message"), (["queue", "show", "0000000000000"], 65, "no such message"),
+                                  (["queue", "remove", "0000000000001"], 65, "no such message"), (["queue", "flush", "0000000000001"], 65, "no such message"),
+                                  (["user", "list", "nobody"], 65, "no such account"),
                                   (["user", "passwd", "nobody", "--generate"], 65, "no such"), (["user", "remove", "nobody"], 65, "no such"),
                                   (["user", "add", "alice", "--generate"], 65, "already"), (["init", DOMAIN, "--run-as", ME], 73, "exists already"),
                                   (["init", DOMAIN, "--run-as", ME, "--upstream=x", "--ca=/nowhere"], 66, "/nowhere")):

@@ -184,6 +184,12 @@ def test_status_fails_when_the_queue_takes_no_mail():
     assert "FAULT: the queue takes no mail" in text and "the oldest message has been waiting for" in text, text
     relay.command("queue", "remove", "--all")
     wait_for(lambda: looked(relay)[0] == 0, 20, "all is well again", 0.2)
+    # the disk is full, as nobody has noticed yet: no mail comes
+    free = os.statvfs(relay.dir).f_bavail * os.statvfs(relay.dir).f_frsize
+    relay.conf.write_text(relay.conf.read_text().replace('min_free = "10M"', f'min_free = "{free // (1 << 30) + 50}G"'))
+    relay.command("reload")
+    code, said, _ = looked(relay)
+    assert code == 69 and any("min_free" in f for f in said["faults"]), said
 
 
 # ---- upgrades ----
@@ -193,6 +199,19 @@ channel = socket.socket(fileno=3)
 channel.setblocking(True)
 hello = channel.recv(65536)
 channel.send(hello[:-8] + bytes(b ^ 0x55 for b in hello[-8:]))  # our hello is like theirs, with another table
+channel.recv(65536)
+"""
+
+
+VAULT = 3  # of enum role_id
+OTHER_KEYS = """#!/usr/bin/python3
+import socket, struct
+channel = socket.socket(fileno=3)
+channel.setblocking(True)
+kind, call, role, index, incarnation, table = struct.unpack("=IQQQQQ", channel.recv(65536))
+channel.send(struct.pack("=IQQQQQ", kind, 0, %d, 0, 1, table))
+kind, call, generation = struct.unpack("=IQQ", channel.recv(65536))  # configure, with a slice that has other keys
+channel.send(struct.pack("=IQQQII", kind + 1, call, generation, 2 << 16 | 1, 0, 4) + b"keys")  # configured: PERM, CONFIGURED_OTHER_BUILD
 channel.recv(65536)
 """
 
@@ -219,6 +238,14 @@ def test_a_new_build_under_a_running_relay_ends_it_with_75():
     os.kill(pid, signal.SIGKILL)
     assert relay.process.wait(60) == 75, relay.log_tail()
     assert "event=master.outdated" in relay.log_text() and "another build" in relay.log_text(), relay.log_tail()
+    relay.process = None
+    # the same messages, but other keys in the configuration
+    relay = upgraded(place / "bin1", Relay(1, start=False, users=()))
+    [pid] = relay.pids("vault")
+    replace_program(relay.build / "posthouse-vault", OTHER_KEYS % VAULT)
+    os.kill(pid, signal.SIGKILL)
+    assert relay.process.wait(60) == 75, relay.log_tail()
+    assert "event=master.outdated" in relay.log_text() and "keys are those of another build" in relay.log_text(), relay.log_tail()
     relay.process = None
     # a program that does not even get so far as to speak, when ours was replaced too; it is not at fault otherwise
     relay = upgraded(place / "bin2", Relay(1, start=False, users=()))

@@ -368,6 +368,7 @@ static void test_damaged_slices(void **state)
 	assert_int_equal(offer_bytes(w, 1, S("")).class, PERM);
 	for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++)
 		assert_int_equal(offer_bytes(w, i + 2, bytes[i]).class, PERM);
+	assert_int_equal(offer_bytes(w, 8, S("x")).code, CONFIGURED_OTHER_BUILD); /* by which master knows an upgrade */
 	assert_int_equal(offer(w, 9, "good.example").class, OK);
 	apply(w, 9);
 }
