@@ -163,8 +163,8 @@ struct due_lane {
 typedef void (*store_lanes_fn)(void *ctx, struct verdict v, const struct due_lane *lanes, size_t n, uint64_t next_at);
 void store_lanes(struct store *st, uint64_t now, size_t max, store_lanes_fn done, void *ctx);
 
-/* Lease due recipients of a lane: up to `max` recipients, first attempts before retries, grouped by message, each message with all
- * of its due recipients in this lane (at most 100). A leased recipient is not given again until it is settled or returned.
+/* Lease due recipients of a lane: of up to `max` messages, first attempts before retries, each message with all of its due recipients in
+ * this lane (at most 100; if there are more, it comes again and counts again). A leased recipient is not given again until it is settled or returned.
  * Leases live in memory: after a restart of the queue all are due again. with_text: PLACE_ROW texts come along. */
 typedef void (*store_due_fn)(void *ctx, struct verdict v, const struct due_message *messages, size_t n);
 void store_lease(struct store *st, uint64_t lane, uint64_t now, size_t max, bool with_text, store_due_fn done, void *ctx);

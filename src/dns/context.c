@@ -1,23 +1,41 @@
 /* context.c - libunbound set up for mail: where to ask, what to believe, how much to remember. */
 #include "internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unbound.h>
 #include <unistd.h>
+
+#define RESOLV_CONF "/etc/resolv.conf"
 
 /* Where Debian's dns-root-data puts what a recursive resolver begins with. */
 #define ROOT_HINTS "/usr/share/dns/root.hints"
 #define ROOT_KEY   "/usr/share/dns/root.key"
 
-static const struct {
+#define QUESTIONS_MIN 64 /* under way at once, each with a descriptor, whatever … */
+#define QUESTIONS_MAX 2048
+
+struct setting {
 	const char *option, *value;
-} settings[] = {
+};
+
+static const struct setting settings[] = {
 	{ "do-not-query-localhost:", "no" }, /* the resolver may run on this machine */
 	{ "unblock-lan-zones:", "yes" },     /* home.arpa and private addresses may have a real zone here */
 	{ "insecure-lan-zones:", "yes" },    /* …which nobody can have signed */
 	{ "msg-cache-size:", "4m" },         { "rrset-cache-size:", "8m" },
-	{ "outgoing-range:", "64" },      /* descriptors for questions under way */
 	{ "infra-keep-probing:", "yes" }, /* a server that was down is used again when it is back, not 15 minutes later */
+	{ "serve-expired:", "yes" }, /* RFC 8767: what was good is used on for a day while its name servers do not answer … */
+	{ "serve-expired-ttl:", "86400" },   { "serve-expired-client-timeout:", "1800" }, /* … within 1.8 s (RFC 8767 5) */
+};
+
+/* Of a resolver that asks others for us, silence about some names says nothing about the next one: the library shall not learn from it,
+ * or it takes a resolver that forwards to a thousand dead name servers for dead, and refuses all questions. It asks again each half a
+ * second, ten times: by then a resolver that is slow has the answer in its cache. */
+static const struct setting forward_settings[] = {
+	{ "infra-host-ttl:", "-1" },
+	{ "unknown-server-time-limit:", "500" },
 };
 
 /* One step of the setting up; nothing is done after the first that fails. */
@@ -40,6 +58,36 @@ static void set_option(struct setup *s, const char *option, const char *value)
 		      arena_printf(s->arena, "libunbound's %s %s", option, value));
 }
 
+/* Remember "192.0.2.53" or "2001:db8::53@5353" for plain questions; the library has found it to be one, or leaves it out itself. */
+static void note_server(struct dns *d, struct str server)
+{
+	struct sockaddr_storage *to = &d->servers[d->servers_n];
+	size_t at = str_find(server, '@');
+	uint64_t port = 53;
+
+	if (d->servers_n == SERVERS_MAX || !parse_address(str_head(server, at), to))
+		return;
+	if (at < server.n && (!str_to_u64(str_from(server, at + 1), &port) || port == 0 || port > 65535))
+		return;
+	address_set_port(to, (unsigned)port);
+	d->servers_n++;
+}
+
+/* The lines "nameserver ADDRESS" of resolv.conf(5), at most 3 (MAXNS of resolv.h), without one the own machine. */
+static void note_resolv_conf(struct dns *d)
+{
+	FILE *f = fopen(RESOLV_CONF, "re");
+	char line[256], address[64];
+
+	while (f && d->servers_n < 3 && fgets(line, sizeof line, f))
+		if (sscanf(line, "nameserver %63s", address) == 1)
+			note_server(d, str_of(address));
+	if (f)
+		fclose(f);
+	if (d->servers_n == 0)
+		note_server(d, S("127.0.0.1"));
+}
+
 /* Servers to ask: "192.0.2.53 2001:db8::53@5353". */
 static void set_servers(struct setup *s, struct str servers)
 {
@@ -50,6 +98,7 @@ static void set_servers(struct setup *s, struct str servers)
 			continue;
 		check(s, ub_ctx_set_fwd(s->dns->ub, arena_cstr(s->arena, server)),
 		      arena_printf(s->arena, "the resolver \"%.*s\" is no ADDRESS or ADDRESS@PORT", STR_ARG(server)));
+		note_server(s->dns, server);
 	}
 }
 
@@ -57,6 +106,7 @@ static void set_anchor(struct setup *s, const char *path)
 {
 	if (s->why.class == OK && access(path, R_OK) != 0)
 		s->why = perm(0, S(""), arena_printf(s->arena, "the trust anchor %s cannot be read", path));
+	s->dns->validates = true;
 	if (s->why.class == OK)
 		check(s, ub_ctx_add_ta_file(s->dns->ub, path), arena_printf(s->arena, "the trust anchor %s", path));
 }
@@ -72,18 +122,41 @@ static void set_recursive(struct setup *s, bool anchored)
 		set_anchor(s, ROOT_KEY);
 }
 
+static void set_options(struct setup *s, const struct setting *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		set_option(s, list[i].option, list[i].value);
+}
+#define SET_OPTIONS(s, list) set_options((s), (list), sizeof(list) / sizeof((list)[0]))
+
+/* A question under way has a descriptor: a quarter of those that the process can have. What the library cannot ask at once it would
+ * keep in a queue of its own, in which a good name waits behind dead ones. */
+static size_t questions_max(void)
+{
+	struct rlimit limit = { .rlim_cur = 0 };
+
+	(void)getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur / 4 > QUESTIONS_MAX)
+		return QUESTIONS_MAX;
+	return limit.rlim_cur / 4 < QUESTIONS_MIN ? QUESTIONS_MIN : (size_t)limit.rlim_cur / 4;
+}
+
 static void configure(struct setup *s, const struct dns_options *o)
 {
-	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
-		set_option(s, settings[i].option, settings[i].value);
+	SET_OPTIONS(s, settings);
+	if (!str_eq(o->resolver, S("recursive")))
+		SET_OPTIONS(s, forward_settings);
+	set_option(s, "outgoing-range:", arena_cstr(s->arena, arena_printf(s->arena, "%zu", s->dns->asked_max)));
 	if (o->trust_anchor.n > 0)
 		set_anchor(s, arena_cstr(s->arena, o->trust_anchor));
-	if (o->resolver.n == 0)
-		check(s, ub_ctx_resolvconf(s->dns->ub, NULL), S("/etc/resolv.conf"));
-	else if (str_eq(o->resolver, S("recursive")))
+	if (o->resolver.n == 0) {
+		check(s, ub_ctx_resolvconf(s->dns->ub, NULL), S(RESOLV_CONF));
+		note_resolv_conf(s->dns);
+	} else if (str_eq(o->resolver, S("recursive"))) {
 		set_recursive(s, o->trust_anchor.n > 0);
-	else
+	} else {
 		set_servers(s, o->resolver);
+	}
 	/* The library answers "no such name" for test. by itself (RFC 6761 6.2 leaves that to us). This ends the setting up: from here on
 	 * options are refused, and what was wrong with the anchors is found now. */
 	if (s->why.class == OK)
@@ -97,6 +170,12 @@ struct dns *dns_open(uv_loop_t *loop, const struct dns_options *options, struct 
 
 	event_base_init(&d->base, loop);
 	list_init(&d->lookups);
+	list_init(&d->questions);
+	list_init(&d->first);
+	list_init(&d->more);
+	uv_timer_init(loop, &d->turn);
+	d->turn.data = d;
+	d->asked_max = questions_max();
 	d->ipv4 = options->ipv4;
 	d->ipv6 = options->ipv6;
 	d->limit_ms = LIMIT_MS;
@@ -116,6 +195,11 @@ struct dns *dns_open(uv_loop_t *loop, const struct dns_options *options, struct 
 	return NULL;
 }
 
+static void on_turn_closed(uv_handle_t *h)
+{
+	free(h->data);
+}
+
 void dns_close(struct dns *d)
 {
 	if (!d)
@@ -123,5 +207,6 @@ void dns_close(struct dns *d)
 	LIST_EACH (i, &d->lookups)
 		dns_cancel(CONTAINER_OF(i, struct dns_lookup, item));
 	ub_ctx_delete(d->ub); /* questions that are open are cancelled: nobody is called */
-	free(d);
+	questions_drop(d);
+	uv_close((uv_handle_t *)&d->turn, on_turn_closed);
 }

@@ -12,6 +12,7 @@
 #define HOSTS_MAX     20 /* of a domain: the best ones, at random among equals */
 #define ADDRESSES_MAX 16 /* of a host */
 #define LIMIT_MS      30000
+#define SERVERS_MAX   8
 
 struct ub_ctx;
 
@@ -21,15 +22,29 @@ struct dns {
 	struct ub_ctx *ub;
 	struct list lookups; /* that have not called back */
 	bool ipv4, ipv6;
-	uint64_t limit_ms; /* of a whole look-up: tests shorten it */
+	uint64_t limit_ms;                            /* of a whole look-up: tests shorten it */
+	struct list questions;                        /* struct question: those that the library has */
+	size_t asked, asked_max;                      /* their number, and what there are descriptors for */
+	struct list first, more;                      /* struct query: those that wait for their turn, see query.c */
+	uv_timer_t turn;                              /* the next ones may be asked */
+	uint64_t burst_at;                            /* ms: when the present burst of questions began, … */
+	size_t burst;                                 /* … and how many it has */
+	bool validates;                               /* only what the library has looked at may be believed */
+	struct sockaddr_storage servers[SERVERS_MAX]; /* that are asked for us; none: the world's */
+	size_t servers_n, plain_n;
+	uint64_t heard_at, plain_until; /* the library had an answer; questions are asked plainly at once */
 };
 
 /* ---- query.c: one question to libunbound ---- */
+struct question;
+struct plain;
 struct query {
+	struct list in_waiting;    /* of the resolver's: not asked yet */
+	struct question *question; /* the library has it */
+	struct plain *plain;       /* it is asked without the library */
 	struct dns_lookup *lookup;
 	struct str name;
 	enum dns_type type;
-	int id; /* libunbound's, to cancel */
 	bool open;
 	struct verdict verdict; /* once it is not open: OK, or TEMP 451 4.4.3 with the reason in the look-up's arena */
 	bool exists;            /* not NXDOMAIN */
@@ -43,6 +58,17 @@ void query_ask(struct query *q, struct dns_lookup *l, struct str name, enum dns_
 /* Answer it ourselves: there was no time. */
 void query_give_up(struct query *q, struct str why);
 void query_cancel(struct query *q);
+/* Ask those that wait, as far as there is room. */
+void queries_advance(struct dns *d);
+/* An answer to plain_ask(). */
+void query_answered_plainly(struct query *q, struct str packet);
+/* The library is gone, and its questions with it. */
+void questions_drop(struct dns *d);
+
+/* ---- plain.c: the same without EDNS and without the library ---- */
+/* False: not possible now. query_answered_plainly() follows, unless plain_cancel() comes first. */
+bool plain_ask(struct query *q);
+void plain_cancel(struct query *q);
 
 /* ---- lookup.c ---- */
 struct host {
@@ -82,6 +108,8 @@ void shuffle(void *items, size_t n, size_t size);
 struct verdict gather_result(struct dns_lookup *l, struct dns_host **hosts_out, size_t *n_out);
 /* The result for an address literal, which has brackets. */
 struct verdict literal_result(struct dns_lookup *l, struct dns_host **hosts_out, size_t *n_out);
+
+void address_set_port(struct sockaddr_storage *address, unsigned port);
 
 /* ---- name.c ---- */
 /* A domain in lower case, A-labels, without final dot; false when it is no host name that DNS could know. */

@@ -1,7 +1,11 @@
-/* query.c - one question to libunbound, and what its answer says. */
+/* query.c - one question to libunbound, and what its answer says.
+ *
+ * A name server that is silent costs the library some seconds, a descriptor and 16 KiB per question, and a question cannot be taken back:
+ * one that nobody waits for any more goes on to its end. So the number of those under way is bounded by ourselves. A look-up's first
+ * questions are asked before the further ones of others: a domain with twenty mail hosts whose addresses nobody tells delays no other. */
 #include "internal.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <unbound.h>
 
 #define CLASS_IN       1
@@ -10,6 +14,18 @@
 #define RCODE_NXDOMAIN 3
 #define CNAMES_MAX     16  /* in a row: longer chains are a fault of the zone */
 #define REASON_MAX     200 /* bytes of the library's reason: it names parts of the answer */
+#define BURST_MAX      50  /* questions in … */
+#define BURST_MS       10
+#define UNHEARD_MS     60000
+#define PLAINLY_MS     600000
+#define FIRST_MAX      4 /* questions of a look-up at once that count as its first */
+
+/* One that the library has. */
+struct question {
+	struct list in_dns;
+	struct dns *dns;
+	struct query *query; /* NULL: given up */
+};
 
 enum security { INSECURE, BOGUS, SECURE }; /* as unbound-event.h numbers them */
 
@@ -81,6 +97,8 @@ static void take_answer(struct query *q, int rcode, struct str packet, int secur
 		fail(q, arena_printf(a, "response code %d", rcode));
 	else if (!dns_parse(a, arena_str(a, packet), &answer))
 		fail(q, S("the answer is malformed"));
+	else if (answer.rcode == RCODE_SERVFAIL)
+		fail(q, S("server failure"));
 	else if (answer.rcode != RCODE_NOERROR && answer.rcode != RCODE_NXDOMAIN)
 		fail(q, arena_printf(a, "response code %u", answer.rcode));
 	else if (answer.referral)
@@ -96,25 +114,131 @@ static void close_query(struct query *q)
 		lookup_answered(q->lookup);
 }
 
+/* ---- under way ---- */
+
+static void on_turn(uv_timer_t *timer)
+{
+	queries_advance(timer->data);
+}
+
+static void wait_for_turn(struct dns *d, uint64_t ms)
+{
+	if (!uv_is_active((uv_handle_t *)&d->turn))
+		uv_timer_start(&d->turn, on_turn, ms, 0);
+}
+
+static void end_question(struct question *u)
+{
+	struct dns *d = u->dns;
+
+	list_remove(&u->in_dns);
+	d->asked--;
+	if (!list_empty(&d->first) || !list_empty(&d->more))
+		wait_for_turn(d, 0); /* within the library's callback nothing can be asked */
+	free(u);
+}
+
 static void on_answer(void *ctx, int rcode, void *packet, int packet_n, int security, char *why_bogus, int was_ratelimited)
 {
-	struct query *q = ctx;
+	struct question *u = ctx;
+	struct query *q = u->query;
 
+	end_question(u);
+	if (!q)
+		return;
+	q->question = NULL;
 	take_answer(q, rcode, str_make(packet, packet && packet_n > 0 ? (size_t)packet_n : 0), security, why_bogus);
+	if (q->verdict.class == OK)
+		q->lookup->dns->heard_at = uv_now(q->lookup->dns->base.loop);
+	else if (plain_ask(q))
+		return;
 	close_query(q);
+}
+
+/* Where the library has heard nothing for a minute, or ever, it need not be waited for each time. */
+void query_answered_plainly(struct query *q, struct str packet)
+{
+	struct dns *d = q->lookup->dns;
+	uint64_t now = uv_now(d->base.loop);
+
+	take_answer(q, RCODE_NOERROR, packet, INSECURE, NULL);
+	if (q->verdict.class == OK && now >= d->plain_until && (d->heard_at == 0 || now - d->heard_at > UNHEARD_MS))
+		d->plain_until = now + PLAINLY_MS;
+	close_query(q);
+}
+
+static void ask(struct query *q)
+{
+	struct dns *d = q->lookup->dns;
+	struct question *u = NEW(struct question);
+	int error, id;
+
+	u->dns = d;
+	u->query = q;
+	q->question = u;
+	list_append(&d->questions, &u->in_dns);
+	d->asked++;
+	d->burst++;
+	error = ub_resolve_event(d->ub, arena_cstr(&q->lookup->arena, q->name), (int)q->type, CLASS_IN, u, on_answer, &id);
+	if (error == 0 || !q->open)
+		return;
+	q->question = NULL;
+	end_question(u);
+	fail(q, str_of(ub_strerror(error)));
+	close_query(q);
+}
+
+/* Half of the room is for first questions only; and a resolver's socket has room for some hundred packets, not for thousands that come
+ * at the same moment and are repeated at the same moment. */
+static bool has_room(struct dns *d, bool first)
+{
+	uint64_t now = uv_now(d->base.loop);
+
+	if (d->asked >= (first ? d->asked_max : d->asked_max / 2))
+		return false;
+	if (now - d->burst_at >= BURST_MS) {
+		d->burst_at = now;
+		d->burst = 0;
+	}
+	if (d->burst < BURST_MAX)
+		return true;
+	wait_for_turn(d, BURST_MS);
+	return false;
 }
 
 void query_ask(struct query *q, struct dns_lookup *l, struct str name, enum dns_type type)
 {
-	int error;
+	struct dns *d = l->dns;
+	bool first = l->open < FIRST_MAX;
+	struct list *waiting = first ? &d->first : &d->more;
 
 	*q = (struct query){ .lookup = l, .name = name, .type = type, .open = true };
+	list_init(&q->in_waiting);
 	l->open++;
-	error = ub_resolve_event(l->dns->ub, arena_cstr(&l->arena, name), (int)type, CLASS_IN, q, on_answer, &q->id);
-	if (error != 0 && q->open) {
-		fail(q, str_of(ub_strerror(error)));
-		close_query(q);
+	if (uv_now(d->base.loop) < d->plain_until && plain_ask(q))
+		return;
+	if (has_room(d, first) && list_empty(waiting))
+		ask(q);
+	else
+		list_append(waiting, &q->in_waiting);
+}
+
+void queries_advance(struct dns *d)
+{
+	for (int first = 1; first >= 0; first--) {
+		struct list *waiting = first ? &d->first : &d->more, *next;
+
+		while (has_room(d, first) && (next = list_first(waiting)) != NULL) {
+			list_remove(next);
+			ask(CONTAINER_OF(next, struct query, in_waiting));
+		}
 	}
+}
+
+void questions_drop(struct dns *d)
+{
+	LIST_EACH (i, &d->questions)
+		free(CONTAINER_OF(i, struct question, in_dns));
 }
 
 void query_give_up(struct query *q, struct str why)
@@ -129,7 +253,12 @@ void query_cancel(struct query *q)
 {
 	if (!q->open)
 		return;
-	ub_cancel(q->lookup->dns->ub, q->id);
+	list_remove(&q->in_waiting);
+	if (q->question)
+		q->question->query = NULL;
+	q->question = NULL;
+	if (q->plain)
+		plain_cancel(q);
 	q->open = false;
 	q->lookup->open--;
 }

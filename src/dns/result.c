@@ -1,7 +1,7 @@
 /* result.c - from the addresses of the hosts to what the caller gets. */
 #include "internal.h"
 
-static void set_port(struct sockaddr_storage *address, unsigned port)
+void address_set_port(struct sockaddr_storage *address, unsigned port)
 {
 	if (address->ss_family == AF_INET)
 		((struct sockaddr_in *)(void *)address)->sin_port = htons((uint16_t)port);
@@ -34,7 +34,7 @@ static struct sockaddr_storage address_of(const struct dns_record *r, unsigned p
 		memcpy(&((struct sockaddr_in *)(void *)&address)->sin_addr, r->data.p, r->data.n);
 	else
 		memcpy(&((struct sockaddr_in6 *)(void *)&address)->sin6_addr, r->data.p, r->data.n);
-	set_port(&address, port);
+	address_set_port(&address, port);
 	return address;
 }
 
@@ -176,7 +176,7 @@ struct verdict literal_result(struct dns_lookup *l, struct dns_host **hosts_out,
 		return perm(550, S("5.4.4"),
 			    arena_printf(&l->arena, "%.*s cannot be reached: the address family is switched off",
 					 STR_ARG(l->domain)));
-	set_port(address, l->port);
+	address_set_port(address, l->port);
 	*host = (struct dns_host){ .name = l->domain, .addresses = address, .addresses_n = 1 };
 	*hosts_out = host;
 	*n_out = 1;

@@ -12,6 +12,7 @@
 #define STATS_MAX        100
 #define COMPLAIN_EACH_MS (3600 * 1000ull)
 #define COMPLAINT_MS     (24 * 3600 * 1000ull) /* so long status shows it */
+#define PROVEN_MS        (3600 * 1000ull)
 
 void gates_init(struct queue *q)
 {
@@ -35,6 +36,7 @@ static void gate_free(struct gate *g)
 	list_remove(&g->in_ready);
 	list_remove(&g->in_waiting);
 	list_remove(&g->in_asked);
+	list_remove(&g->in_inquiries);
 	limits_forget(g);
 	free(g->waiting);
 	free(g->name);
@@ -60,13 +62,51 @@ static void set_reason(struct gate *g, struct str reason)
 
 /* ---- known ones ---- */
 
-static struct list *table_of(struct queue *q, struct str name)
+static uint64_t hash_of(struct str name)
 {
-	uint32_t h = 2166136261u; /* FNV-1a */
+	uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
 
 	for (size_t i = 0; i < name.n; i++)
-		h = (h ^ (unsigned char)name.p[i]) * 16777619u;
-	return &q->gates.table[h % GATES_TABLE];
+		h = (h ^ (unsigned char)name.p[i]) * 0x100000001b3u;
+	return h;
+}
+
+static struct list *table_of(struct queue *q, struct str name)
+{
+	return &q->gates.table[hash_of(name) % GATES_TABLE];
+}
+
+static struct proven *proven_slot(struct queue *q, uint64_t hash)
+{
+	return &q->gates.proven[(hash >> 16) % PROVEN_SLOTS];
+}
+
+static bool worked_lately(struct queue *q, struct str name)
+{
+	uint64_t hash = hash_of(name);
+	const struct proven *p = proven_slot(q, hash);
+
+	return p->hash == hash && clock_mono_ms() < p->until;
+}
+
+void gate_prove(struct gate *g, uint64_t now)
+{
+	uint64_t hash = hash_of(str_of(g->name));
+
+	g->last_ok_at = now;
+	if (!g->is_mx)
+		return;
+	g->proven = true;
+	*proven_slot(g->queue, hash) = (struct proven){ .hash = hash, .until = clock_mono_ms() + PROVEN_MS };
+}
+
+static void disprove(struct gate *g)
+{
+	struct proven *p = proven_slot(g->queue, hash_of(str_of(g->name)));
+
+	g->proven = false;
+	if (p->hash == hash_of(str_of(g->name)))
+		p->until = 0;
 }
 
 struct gate *gate_get(struct queue *q, struct str name)
@@ -84,13 +124,16 @@ struct gate *gate_get(struct queue *q, struct str name)
 	g->name = copy_text(name);
 	g->reason = copy_text(S(""));
 	g->is_mx = str_starts(name, S("mx:"));
-	if (g->is_mx)
+	if (g->is_mx) {
 		g->connections = role_config(q->role)->delivery.connections_per_destination;
+		g->proven = worked_lately(q, name);
+	}
 	list_init(&g->parked);
 	list_init(&g->in_class);
 	list_init(&g->in_ready);
 	list_init(&g->in_waiting);
 	list_init(&g->in_asked);
+	list_init(&g->in_inquiries);
 	list_append(table, &g->in_table);
 	if (!g->is_mx)
 		list_append(&q->gates.upstreams, &g->in_class);
@@ -100,7 +143,7 @@ struct gate *gate_get(struct queue *q, struct str name)
 
 static bool in_use(const struct gate *g)
 {
-	return g->leases > 0 || g->expected > 0 || g->waiting_n > 0;
+	return g->leases > 0 || g->expected > 0 || g->waiting_n > 0 || g->hosts == HOSTS_WANTED || g->hosts == HOSTS_ASKED;
 }
 
 static void save(const struct gate *g);
@@ -304,7 +347,6 @@ bool gate_worked(struct gate *g, uint64_t now)
 	g->failures = 0;
 	g->down_until = 0;
 	g->tried_at = 0;
-	g->last_ok_at = now;
 	set_reason(g, S(""));
 	gate_place(g);
 	save(g);
@@ -329,6 +371,11 @@ bool gate_failed(struct gate *g, const struct gate_trouble *t, uint64_t now)
 
 	if (t->tried_at > g->tried_at)
 		g->tried_at = t->tried_at;
+	if (g->is_mx) {
+		disprove(g);
+		if (g->hosts == HOSTS_FOUND || g->hosts == HOSTS_MISSING)
+			g->hosts = HOSTS_UNKNOWN; /* they are looked for again before the next one tries */
+	}
 	if (g->status == GATE_DOWN) /* one of several deliveries that met the same fault */
 		return false;
 	g->failures++;

@@ -16,6 +16,15 @@ enum gate_status { GATE_UP, GATE_DOWN, GATE_PROBING };
 /* What is at fault, as relay says it in `result`. */
 enum gate_fault { FAULT_NONE, FAULT_UNREACHABLE, FAULT_OURS, FAULT_POLICY };
 
+/* What is known of an MX domain's mail servers. Nothing is leased before relay has looked for them. */
+enum gate_hosts {
+	HOSTS_UNKNOWN,
+	HOSTS_WANTED, /* relay is to be asked */
+	HOSTS_ASKED,
+	HOSTS_FOUND,
+	HOSTS_MISSING, /* a delivery will say why */
+};
+
 struct waiting_lane {
 	uint64_t lane;
 	unsigned priority;
@@ -24,32 +33,44 @@ struct waiting_lane {
 struct gate {
 	struct list in_table;
 	struct list in_class; /* upstreams, idle or down; MX gates that are up and in use are in none */
-	struct list in_ready, in_waiting, in_asked;
+	struct list in_ready, in_waiting, in_asked, in_inquiries;
 	struct queue *queue;
 	char *name;      /* "upstream:isp", "mx:example.org" */
 	char *reason;    /* why it is down; "" otherwise */
 	char *complaint; /* what an administrator should know although it works; NULL: nothing */
 	uint64_t complaint_at, complaint_told_at;
 	bool is_mx, in_down;
+	bool proven; /* an MX domain that worked lately */
+	enum gate_hosts hosts;
+	uint64_t inquiry; /* the call to relay */
 	enum gate_status status;
 	enum gate_fault fault; /* FAULT_NONE: up, or not known since the restart */
 	uint64_t down_until, failures, last_ok_at;
 	uint64_t pause_ms;  /* that ends at down_until */
 	uint64_t tried_at;  /* when the last delivery that found it down was begun; 0: since the restart there was none */
 	size_t connections; /* of the configuration; 0: no route leads here any more */
-	size_t leases;      /* deliveries that point here */
-	size_t in_flight;   /* deliveries that relay has */
-	size_t parked_n;    /* deliveries that are leased and wait for a slot: they hide the store's latency */
-	struct list parked; /* struct lease, in_list */
-	size_t expected;    /* recipients that the store was asked for in this round */
-	size_t wanting;     /* lanes of the page that lead here, while it is looked at */
-	struct waiting_lane *waiting; /* lanes that are due and found no room here, as they came; NULL: none yet */
-	size_t waiting_n;
+	size_t granted;     /* connections that the next hop lets us have, as relay said last; 0: not known */
+	uint64_t pace_us, paced_at_us; /* between two results while it has work, smoothed; when the last one came */
+	bool was_busy;                 /* … and whether there was more to do then */
+	size_t leases;                 /* deliveries that point here */
+	size_t in_flight;              /* deliveries that relay has */
+	size_t parked_n;               /* deliveries that are leased and wait for a slot: they hide the store's latency */
+	struct list parked;            /* struct lease, in_list */
+	size_t expected;               /* deliveries that the store was asked for in this round */
+	size_t wanting;                /* lanes of the page that lead here, while it is looked at */
+	struct waiting_lane *waiting;  /* lanes that are due and found no room here, as they came; NULL: none yet */
+	size_t waiting_n, waiting_max;
 	unsigned waiting_turn;  /* counts those that were let in: see gate_next_waiting() */
 	struct charges charges; /* against its limits */
 };
 
-#define GATES_TABLE 1024
+#define GATES_TABLE  1024
+#define PROVEN_SLOTS 8192
+
+/* A domain that worked, by its hash: what falls into the same slot is forgotten, which costs a question to relay and nothing else. */
+struct proven {
+	uint64_t hash, until;
+};
 
 struct gates {
 	struct list table[GATES_TABLE];
@@ -59,6 +80,7 @@ struct gates {
 	struct list ready;   /* those with parked deliveries */
 	struct list waiting; /* those with waiting lanes */
 	struct list asked;   /* those with expected recipients */
+	struct proven proven[PROVEN_SLOTS];
 	size_t down_n;
 	bool mx_used; /* some route has the way "mx" */
 	bool known;   /* the states that were kept over the restart have been read */
@@ -103,6 +125,9 @@ void gate_row_save(struct queue *q, const struct gate_state *row);
 /* The clock was set back: a pause that would last longer than it was made for is over, also in the store. */
 void gates_mend(struct queue *q, uint64_t now);
 
+/* A result has come that says nothing against it: an MX domain is served like those that work for the next hour. */
+void gate_prove(struct gate *g, uint64_t now);
+
 /* End all pauses: an administrator or a new configuration says that it is worth a try. */
 void gates_probe_now(struct queue *q);
 
@@ -121,13 +146,16 @@ size_t gate_room(const struct gate *g, uint64_t now);
 /* Is there a place for a delivery that was leased already? More generous than the room: a message may split into several. */
 bool gate_takes(const struct gate *g);
 
+/* A result has come, and the next hop lets us have so many connections (0: not known). */
+void gate_pace(struct gate *g, size_t connections);
+
 /* The room of all upstreams; *wake_at_out: when one of them may open (0: none). */
 size_t gates_upstream_room(struct queue *q, uint64_t now, uint64_t *wake_at_out);
 
 /* Is some gate down in a way that may end the time of messages that wait for it? */
 bool gates_may_expire(const struct queue *q);
 
-/* Recipients that the store was asked for count as room that is used, until the round ends. */
+/* Deliveries that the store was asked for count as room that is used, until the round ends. */
 void gate_expect(struct gate *g, size_t n);
 void gates_expect_nothing(struct queue *q);
 
@@ -136,5 +164,22 @@ void gate_wait(struct gate *g, uint64_t lane, unsigned priority);
 uint64_t gate_next_waiting(
 	struct gate *g); /* takes it out: the highest priority first, but each fourth time the one that waits longest */
 void gate_forget_waiting(struct gate *g);
+void gate_resume_waiting(struct gate *g); /* its hosts are known now: its lanes are served */
+
+/* ---- inquiry.c: mail servers first ---- */
+
+struct inquiries {
+	struct list new, again; /* struct gate, in_inquiries: HOSTS_WANTED; those that were down wait behind the others */
+	struct list asked;
+	size_t asked_n;
+	unsigned turn;
+};
+void inquiries_init(struct queue *q);
+void inquiries_cancel(struct queue *q); /* relay is gone */
+void inquiries_advance(struct queue *q);
+
+/* May deliveries be leased for it? Else inquire(), and its waiting lanes are served when the answer has come. */
+bool gate_knows_hosts(const struct gate *g);
+void inquire(struct gate *g);
 
 #endif

@@ -4,19 +4,71 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define PREFETCH_MIN 8
-#define WAITING_MAX  64 /* lanes; more come again by the store's turn */
-#define TIME_SHARE   4  /* of so many lanes that are let in one is the one that waits longest */
+#define WAITING_MIN   4      /* lanes; … */
+#define WAITING_MAX   64     /* … more come again by the store's turn */
+#define TIME_SHARE    4      /* of so many lanes that are let in one is the one that waits longest */
+#define AHEAD_US      100000 /* what waits for a connection may be the work of this time … */
+#define AHEAD_MAX     8      /* … at most so many, or one per connection … */
+#define AHEAD_UNKNOWN 2      /* … or so many, as long as the pace is not known */
+#define PACE_MAX_US   10000000
+#define FEW           4 /* deliveries at once of a domain that is not known to work */
+/* Leases that are kept for upstreams, and with them for domains that worked lately: however many others look up, connect or hang. At most
+ * 256 are free, when large texts count. */
+#define KEPT_FOR_UPSTREAMS 32
+#define KEPT_FOR_PROVEN    128
 
-/* Twice the connections, so that relay has the next delivery at hand when one ends. */
-static size_t window(const struct gate *g)
+static size_t least(size_t a, size_t b)
 {
-	return 2 * g->connections;
+	return a < b ? a : b;
 }
 
+static bool is_unproven(const struct gate *g)
+{
+	return g->is_mx && !g->proven;
+}
+
+/* As many as it has connections. */
+static size_t width(const struct gate *g)
+{
+	return g->granted > 0 ? least(g->granted, g->connections) : g->connections;
+}
+
+/* What is sent or leased beyond that hides the time between a result and the next delivery. It is little where the next hop is slow: a
+ * mail that comes then waits for its turn among the lanes, not behind all that was fetched before. */
+static size_t ahead(const struct gate *g)
+{
+	size_t work = g->pace_us > 0 ? (size_t)(AHEAD_US / g->pace_us) : AHEAD_UNKNOWN;
+
+	return least(work, AHEAD_MAX > g->connections ? AHEAD_MAX : g->connections);
+}
+
+/* Deliveries that relay has: it has the next one of a connection at hand. */
+static size_t window(const struct gate *g)
+{
+	if (is_unproven(g))
+		return g->hosts == HOSTS_MISSING ? 1 : least(FEW, width(g) + 1);
+	return width(g) + least(ahead(g), width(g));
+}
+
+/* And those that wait for it here. */
 static size_t prefetch(const struct gate *g)
 {
-	return window(g) < PREFETCH_MIN ? PREFETCH_MIN : window(g);
+	return is_unproven(g) ? 0 : ahead(g);
+}
+
+void gate_pace(struct gate *g, size_t connections)
+{
+	uint64_t now = uv_hrtime() / 1000, passed = now - g->paced_at_us;
+
+	if (connections > 0)
+		g->granted = connections;
+	if (g->paced_at_us > 0 && g->was_busy) {
+		passed = passed > PACE_MAX_US ? PACE_MAX_US : passed < 1 ? 1 : passed;
+		g->pace_us = g->pace_us > 0 ? (7 * g->pace_us + passed) / 8 : passed;
+	}
+	g->paced_at_us = now;
+	/* the one whose result this is counts until it is settled */
+	g->was_busy = g->in_flight > 1 || g->parked_n > 0 || g->waiting_n > 0;
 }
 
 bool gate_is_open(struct gate *g, uint64_t now)
@@ -35,12 +87,14 @@ size_t gate_slots(const struct gate *g)
 }
 
 /* Of MX domains there may be any number: each may take a part of what is still free, so that however many are slow, there is always
- * something left for another one. */
+ * something left for another one; and those that are not known to work leave the rest to those that do. */
 static size_t fair_share(const struct gate *g, size_t most)
 {
-	size_t share = 1 + leases_free(g->queue) / 4;
+	size_t left = leases_left(g->queue), kept = g->proven ? KEPT_FOR_UPSTREAMS : KEPT_FOR_PROVEN;
 
-	return g->is_mx && share < most ? share : most;
+	if (!g->is_mx)
+		return most;
+	return left > kept ? least(most, 1 + (left - kept) / 4) : 0;
 }
 
 size_t gate_room(const struct gate *g, uint64_t now)
@@ -49,10 +103,12 @@ size_t gate_room(const struct gate *g, uint64_t now)
 	size_t limit = limits_room(g, now);
 	size_t most = 0;
 
-	if (g->connections > 0 && g->status == GATE_UP)
+	if (g->connections == 0 || !gate_knows_hosts(g))
+		return 0;
+	if (g->status == GATE_UP)
 		most = fair_share(g, window(g) + prefetch(g));
-	else if (g->connections > 0 && g->status == GATE_PROBING)
-		most = 1;
+	else if (g->status == GATE_PROBING)
+		most = fair_share(g, 1);
 	if (used >= most)
 		return 0;
 	return limit < most - used ? limit : most - used;
@@ -61,7 +117,7 @@ size_t gate_room(const struct gate *g, uint64_t now)
 bool gate_takes(const struct gate *g)
 {
 	if (g->status == GATE_UP)
-		return g->parked_n < 4 * prefetch(g);
+		return g->parked_n < 4 * (1 + prefetch(g));
 	return g->status == GATE_PROBING && g->in_flight + g->parked_n == 0;
 }
 
@@ -138,6 +194,15 @@ static void take_out(struct gate *g, size_t i)
 	memmove(g->waiting + i, g->waiting + i + 1, (--g->waiting_n - i) * sizeof *g->waiting);
 }
 
+/* Thousands of domains may have a lane or two each. */
+static void make_place(struct gate *g)
+{
+	if (g->waiting_n < g->waiting_max)
+		return;
+	g->waiting_max = g->waiting_max > 0 ? 2 * g->waiting_max : WAITING_MIN;
+	g->waiting = xrealloc(g->waiting, g->waiting_max * sizeof *g->waiting);
+}
+
 void gate_wait(struct gate *g, uint64_t lane, unsigned priority)
 {
 	for (size_t i = 0; i < g->waiting_n; i++)
@@ -150,12 +215,13 @@ void gate_wait(struct gate *g, uint64_t lane, unsigned priority)
 			return;
 		take_out(g, least);
 	}
-	if (!g->waiting)
-		g->waiting = xcalloc(WAITING_MAX, sizeof *g->waiting);
-	if (g->waiting_n == 0)
-		list_append(&g->queue->gates.waiting, &g->in_waiting);
+	make_place(g);
 	g->waiting[g->waiting_n++] = (struct waiting_lane){ lane, priority };
 	gate_place(g);
+	if (gate_knows_hosts(g))
+		gate_resume_waiting(g);
+	else
+		inquire(g);
 }
 
 uint64_t gate_next_waiting(struct gate *g)
@@ -178,8 +244,14 @@ uint64_t gate_next_waiting(struct gate *g)
 void gate_forget_waiting(struct gate *g)
 {
 	list_remove(&g->in_waiting);
-	g->waiting_n = 0;
+	g->waiting_n = g->waiting_max = 0;
 	free(g->waiting);
 	g->waiting = NULL;
 	gate_place(g);
+}
+
+void gate_resume_waiting(struct gate *g)
+{
+	if (g->waiting_n > 0 && list_empty(&g->in_waiting))
+		list_append(&g->queue->gates.waiting, &g->in_waiting);
 }

@@ -34,6 +34,13 @@ size_t leases_free(const struct queue *q)
 	return by_count < by_bytes ? by_count : by_bytes;
 }
 
+size_t leases_left(const struct queue *q)
+{
+	size_t unused = leases_free(q);
+
+	return q->scheduler.asking > 0 && q->scheduler.room < unused ? q->scheduler.room : unused;
+}
+
 /* ---- states ---- */
 
 static bool may_enter(enum lease_state from, enum lease_state to)

@@ -45,6 +45,9 @@ void lease_table_init(struct queue *q);
 /* How many more may be leased: all deliveries together take a bounded amount of memory, however many next hops are slow. */
 size_t leases_free(const struct queue *q);
 
+/* The same, without those that the running round has asked for. */
+size_t leases_left(const struct queue *q);
+
 /* Send parked deliveries while there are slots and credit. */
 void leases_send(struct queue *q);
 

@@ -6,8 +6,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define FULL_DELAY_MS 10000 /* what a full gate does not take waits so long */
-#define SENDER_BYTES  400   /* an upstream's report_sender in the place of the null sender */
+#define FULL_DELAY_MS  10000 /* what a full gate does not take waits so long */
+#define HOSTS_DELAY_MS 1000  /* … and so long what goes to a domain whose mail servers are not known yet */
+#define SENDER_BYTES   400   /* an upstream's report_sender in the place of the null sender */
 
 static void copy_recipients(struct arena *a, struct due_recipient *to, const struct due_recipient *from, size_t n)
 {
@@ -104,6 +105,11 @@ static void park(struct lease *l)
 	/* Relay has gone meanwhile; or other gates had room, and here it waits in the store, where it costs nothing. */
 	if (!q->relay || q->stopping) {
 		outcome_return(l, now);
+		return;
+	}
+	if (!gate_knows_hosts(l->gate)) { /* its lanes had several ways */
+		inquire(l->gate);
+		outcome_return(l, now + HOSTS_DELAY_MS);
 		return;
 	}
 	if (!gate_takes(l->gate)) {

@@ -282,6 +282,8 @@ static bool use_gate(struct lease *l, const struct msg_result *m, uint64_t now)
 {
 	bool spoke = next_hop_spoke(m);
 
+	if (spoke)
+		gate_pace(l->gate, m->connections);
 	if (!next_hop_took(m) && (m->gate || !spoke))
 		limits_return(l); /* nothing came of it */
 	if (next_hop_took(m))
@@ -294,6 +296,8 @@ static bool use_gate(struct lease *l, const struct msg_result *m, uint64_t now)
 							   .reason = m->gate_reason,
 							   .tried_at = l->sent_at },
 				   now);
+	if (spoke)
+		gate_prove(l->gate, now);
 	return spoke && gate_worked(l->gate, now);
 }
 

@@ -107,6 +107,7 @@ static struct verdict queue_start(struct role *r)
 	lease_table_init(q);
 	settle_init(q);
 	resigns_init(q);
+	inquiries_init(q);
 	reports_init(q);
 	admin_init(q);
 	queue_timer_init(q, &q->housekeeping);
@@ -165,6 +166,7 @@ static void relay_down(struct queue *q)
 {
 	scheduler_fini(q);
 	resigns_cancel(q);
+	inquiries_cancel(q);
 	q->relay = NULL;
 	leases_return_parked(q);
 	leases_relay_gone(q);
@@ -272,6 +274,7 @@ static void close_store(struct queue *q)
 	reports_cancel(q);
 	notices_cancel(q);
 	resigns_cancel(q);
+	inquiries_cancel(q);
 	scheduler_fini(q);
 	intake_give_up(q);
 	q->closing = true;

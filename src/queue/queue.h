@@ -66,6 +66,7 @@ struct queue {
 	struct settling settling;
 	struct reports reports;
 	struct resigns resigns;
+	struct inquiries inquiries;
 	struct admin admin;
 	struct id_source ids; /* of reports; submission's ids have other node numbers */
 	uv_timer_t housekeeping, grace;

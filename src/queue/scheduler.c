@@ -1,4 +1,4 @@
-/* scheduler.c - rounds: serve the lanes that wait for room, ask the store for more due lanes, lease a few recipients of each with their
+/* scheduler.c - rounds: serve the lanes that wait for room, ask the store for more due lanes, lease a few messages of each with their
  * siblings, send. One round at a time; what happens meanwhile starts the next. A lane whose ways are all closed is passed by and stays
  * due; one that meets a full gate waits there for its turn. */
 #include "queue.h"
@@ -14,7 +14,7 @@
 #define FRUITLESS_MS    1000 /* lanes said to be due gave nothing: no hurry */
 #define STORE_FAILED_MS 5000
 #define VAIN_PAGES_MAX  4  /* full pages of blocked lanes, then a pause: 100,000 of them cost some seconds, not the processor */
-#define LOOK_RECIPIENTS 20 /* of a blocked lane, each time */
+#define LOOK_MESSAGES   20 /* of a blocked lane, each time */
 #define LOOK_MIN_MS     1000
 #define LOOK_MAX_MS     (10 * 60 * 1000)
 
@@ -207,7 +207,7 @@ void scheduler_wake(struct queue *q)
 	if (s->room > 0 && wants_page(q, now)) {
 		s->asking++;
 		s->urgent = false;
-		s->page = s->looking ? least(LANES_MAX, 1 + s->room / LOOK_RECIPIENTS) : LANES_MAX;
+		s->page = s->looking ? least(LANES_MAX, 1 + s->room / LOOK_MESSAGES) : LANES_MAX;
 		store_lanes(q->store, now, s->page, on_lanes, q);
 	}
 	end_step(q);
@@ -240,7 +240,7 @@ static void use_lane(struct queue *q, const struct due_lane *due, const struct l
 		if (s->blocked_until == 0 || way->wait_until < s->blocked_until)
 			s->blocked_until = way->wait_until;
 		if (s->looking && s->room > 0)
-			ask_lane(q, lane, NULL, LOOK_RECIPIENTS, true);
+			ask_lane(q, lane, NULL, LOOK_MESSAGES, true);
 		return;
 	}
 	if (g) {

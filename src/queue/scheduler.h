@@ -14,7 +14,7 @@ struct scheduler {
 	bool fruitful;    /* the round leased something that goes on */
 	bool urgent;      /* mail of high priority has come: look at lanes although no gate has room, so that it waits in front */
 	bool failing;     /* the store refused: wait a while */
-	size_t room;      /* recipients that this round may still lease */
+	size_t room;      /* deliveries that this round may still lease */
 	uint64_t next_lane_at; /* when the next lane is due, as the store last said; 0: none */
 
 	/* A sweep goes through all due lanes, a page each round; those that are blocked are passed by. */

@@ -25,7 +25,7 @@ bool way_equal(const struct way *a, const struct way *b);
  * ways, and the best one counts. */
 struct lane_way {
 	enum {
-		LANE_GOES,   /* lease up to `room` recipients */
+		LANE_GOES,   /* lease up to `room` deliveries */
 		LANE_WAITS,  /* `gate` is open but full */
 		LANE_BLOCKED /* nothing is open before `wait_until` */
 	} state;

@@ -219,6 +219,7 @@ static void report(struct delivery *d, const struct hop *hop)
 				.tls = hop->tls,
 				.gate = hop->gate,
 				.gate_reason = hop->gate_reason,
+				.connections = hop->connections,
 				.rcptmax = hop->rcptmax,
 				.dsn = hop->dsn };
 	struct meaning meaning = hop->gate_meaning;

@@ -24,6 +24,7 @@ static struct pool *pool_new(struct relay *relay)
 	pool->relay = relay;
 	list_init(&pool->connections);
 	list_init(&pool->waiting);
+	list_init(&pool->inquiries);
 	list_append(&relay->pools, &pool->in_relay);
 	return pool;
 }
@@ -130,6 +131,7 @@ static struct pool *domain_new(struct relay *relay, struct str route)
 	pool->tls = UPSTREAM_OPPORTUNISTIC;
 	pool->limit = limit_of(delivery->connections_per_destination);
 	use_trust(pool, S(""));
+	pools_sweep(relay);
 	return pool;
 }
 
@@ -141,6 +143,7 @@ static void apply_domain(struct pool *pool, const struct cfg_delivery *delivery,
 		pool->port = delivery->port ? (unsigned)delivery->port : SMTP_PORT;
 		pool->generation++;
 		targets_forget(pool);
+		inquiries_answer(pool, false); /* a delivery asks again */
 		pool_close_opening(pool);
 		pool_close_idle(pool, "the configuration has changed");
 	}

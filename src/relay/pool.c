@@ -59,7 +59,7 @@ static struct connection *idle_connection(const struct pool *pool)
 	return NULL;
 }
 
-static size_t limit_now(struct pool *pool)
+size_t pool_limit(struct pool *pool)
 {
 	if (pool->fewer > 0 && clock_mono_ms() >= pool->fewer_until)
 		pool->fewer = 0;
@@ -69,7 +69,7 @@ static size_t limit_now(struct pool *pool)
 void pool_advance(struct pool *pool)
 {
 	struct connection *c;
-	size_t limit = limit_now(pool), opening;
+	size_t limit = pool_limit(pool), opening;
 
 	while (pool->waiting_n > 0 && (c = idle_connection(pool)) != NULL)
 		session_give(c, pool_take(pool));
@@ -211,6 +211,8 @@ void pool_free_if_unused(struct pool *pool)
 {
 	if ((!pool->gone && !pool->mx) || pool->connections_n > 0 || pool->waiting_n > 0)
 		return;
+	if (!list_empty(&pool->inquiries) || (pool->early && targets_fresh(pool)))
+		return; /* a delivery may follow; the sweep comes back */
 	list_remove(&pool->in_relay);
 	targets_forget(pool);
 	arena_fini(&pool->targets_arena);
@@ -218,4 +220,25 @@ void pool_free_if_unused(struct pool *pool)
 	arena_fini(&pool->arena);
 	free(pool->failure);
 	free(pool);
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+	struct relay *relay = timer->data;
+	bool more = false;
+
+	LIST_EACH (i, &relay->pools) {
+		struct pool *pool = CONTAINER_OF(i, struct pool, in_relay);
+
+		more = more || pool->mx;
+		pool_free_if_unused(pool);
+	}
+	if (!more)
+		uv_timer_stop(timer);
+}
+
+void pools_sweep(struct relay *relay)
+{
+	if (!uv_is_active((uv_handle_t *)&relay->sweep))
+		uv_timer_start(&relay->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
 }

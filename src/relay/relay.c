@@ -23,6 +23,8 @@ static struct relay *relay_of(struct role *r)
 		list_init(&relay->leases[i]);
 	uv_timer_init(relay->loop, &relay->grace);
 	relay->grace.data = relay;
+	uv_timer_init(relay->loop, &relay->sweep);
+	relay->sweep.data = relay;
 	role_set_data(r, relay);
 	return relay;
 }
@@ -72,8 +74,10 @@ static void handle_settled(void *ctx, struct channel *ch, const struct msg_settl
 
 static void peer_down(struct role *r, struct channel *ch)
 {
-	if (channel_peer(ch) == ROLE_QUEUE)
-		deliveries_orphan(relay_of(r));
+	if (channel_peer(ch) != ROLE_QUEUE)
+		return;
+	inquiries_drop(relay_of(r));
+	deliveries_orphan(relay_of(r));
 }
 
 /* ---- the end ---- */
@@ -168,6 +172,7 @@ static void stats(struct role *r)
 }
 
 static const struct ipc_handlers handlers = {
+	.look_up = handle_look_up,
 	.deliver = handle_deliver,
 	.withdraw = handle_withdraw,
 	.settled = handle_settled,

@@ -4,6 +4,7 @@
  * delivery.c    one lease of queue: a message, its recipients, their outcomes
  * pool.c        one next hop: its connections, and the deliveries that wait for one
  * hops.c        which next hops there are: upstreams by configuration, domains as deliveries for them come
+ * inquiry.c     queue asks for a domain's mail servers before it hands over its mail
  * targets.c     the addresses of a next hop: by host name, or by the MX records of a domain
  * memory.c      addresses that did not answer, or cannot do TLS or BDAT
  * connection.c  one connection: TCP, TLS, time limits, its end
@@ -32,7 +33,9 @@
 enum relay_bounds {
 	IDLE_MS = 5000,         /* a connection without work is closed, before the peer loses patience */
 	QUIT_MS = 2000,         /* for the answer to QUIT (RFC 5321 4.1.1.10) */
-	ADDRESSES_MS = 30000,   /* addresses are asked for again after this time */
+	ADDRESSES_MS = 30000,   /* addresses are asked for again after this time … */
+	FAILURE_MS = 10000,     /* … and those of a domain that could not be found after this one */
+	SWEEP_MS = 5000,        /* domains that nobody needs any more are looked for so often */
 	FEWER_MS = 60000,       /* a next hop that refused one more connection is not asked for more in this time */
 	THROTTLED_MS = 600000,  /* one that had too much at once gets fewer connections so long */
 	FAMILY_MS = 3600000,    /* an address family that was refused is avoided so long */
@@ -82,7 +85,7 @@ struct relay {
 	struct sockaddr_storage source[2]; /* IPv4, IPv6; family 0: none */
 	struct memory_slot memory[MEMORY_SLOTS];
 	struct family families[2];
-	uv_timer_t grace;
+	uv_timer_t grace, sweep; /* sweep: of domains that were looked up and got no mail */
 	bool stopping, stopped;
 };
 
@@ -149,11 +152,14 @@ struct pool {
 	uint64_t rcptmax; /* recipients that it took in one transaction before it wanted no more; 0 = not known */
 	struct resolve *resolving;
 	struct dns_lookup *lookup;
+	struct list inquiries; /* struct inquiry: queue waits for the answer */
 	struct arena targets_arena;
 	struct target *targets;
-	size_t targets_n, first; /* first: of a single host's, to be tried before the others */
-	uint64_t targets_at;
-	char *failure; /* why the last connection could not be made; NULL after a success */
+	size_t targets_n, first;  /* first: of a single host's, to be tried before the others */
+	struct verdict not_found; /* of a domain: why there are no targets; OK: there are, or nobody has asked */
+	uint64_t targets_at;      /* when that was learned … */
+	bool early;               /* … before there was a delivery: kept for the first one */
+	char *failure;            /* why the last connection could not be made; NULL after a success */
 };
 
 struct delivery;
@@ -184,6 +190,14 @@ void pool_throttle(struct pool *pool); /* fewer connections for a while */
 void pool_refuse_waiting(struct pool *pool, struct verdict v, struct str transcript);
 void pool_connection_gone(struct pool *pool, struct connection *c); /* may free the pool */
 void pool_free_if_unused(struct pool *pool);
+/* From now on domains for which nothing came after all are looked for. */
+void pools_sweep(struct relay *relay);
+size_t pool_limit(struct pool *pool); /* connections that it may have now */
+
+/* ---- inquiry.c ---- */
+void handle_look_up(void *ctx, struct channel *ch, const struct msg_look_up *m, int fd);
+void inquiries_answer(struct pool *pool, bool known);
+void inquiries_drop(struct relay *relay); /* queue is gone */
 
 /* ---- hops.c ---- */
 struct verdict hops_check(struct relay *relay, const struct config *config); /* could it be used? */
@@ -196,6 +210,10 @@ struct dns *hop_dns(struct relay *relay, struct arena *a, struct verdict *why_ou
 
 /* ---- targets.c ---- */
 void targets_find(struct pool *pool, struct connection *c);
+/* Find them for nobody in particular: inquiries_answer() follows, perhaps before this returns. */
+void targets_find_early(struct pool *pool);
+/* Is there something that was found, or not found, lately? */
+bool targets_fresh(const struct pool *pool);
 void targets_forget(struct pool *pool);
 void targets_ask_again(struct pool *pool); /* the resolver is another one */
 
@@ -265,7 +283,7 @@ struct delivery {
 /* What is known of the next hop when a delivery ends. */
 struct hop {
 	struct str remote, tls, transcript;
-	uint64_t rcptmax;
+	uint64_t connections, rcptmax;
 	bool dsn;
 	enum gate_state gate; /* of the session; else the outcomes decide */
 	struct meaning gate_meaning;

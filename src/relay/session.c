@@ -98,6 +98,7 @@ static void end_delivery(struct connection *c)
 	delivery_end(d, &(struct hop){ .remote = str_of(c->remote),
 				       .tls = str_of(tls_text),
 				       .transcript = attempt_transcript(c, &d->arena),
+				       .connections = pool_limit(c->pool),
 				       .rcptmax = c->pool->rcptmax ? c->pool->rcptmax : peer->rcptmax,
 				       .dsn = peer->features & PEER_DSN });
 }

@@ -15,6 +15,14 @@ void targets_forget(struct pool *pool)
 	arena_reset(&pool->targets_arena);
 	pool->targets = NULL;
 	pool->targets_n = pool->first = 0;
+	pool->not_found = ok();
+}
+
+bool targets_fresh(const struct pool *pool)
+{
+	uint64_t age = clock_mono_ms() - pool->targets_at;
+
+	return pool->targets_n > 0 ? age < ADDRESSES_MS : pool->not_found.class != OK && age < FAILURE_MS;
 }
 
 /* Ask; whoever waits for the answer is RESOLVING. NULL and why, when that is not possible. */
@@ -40,16 +48,47 @@ static bool ask(struct pool *pool, struct arena *a, struct verdict *why_out)
 	return true;
 }
 
+/* A domain takes no mail: that ends it for all who wait. */
+static void refuse(struct pool *pool, struct verdict v)
+{
+	struct arena a = { 0 };
+	struct str transcript = arena_printf(&a, "* mail servers of %.*s: %u %.*s %.*s\n", STR_ARG(pool->name), v.code,
+					     STR_ARG(v.enhanced), STR_ARG(v.text));
+
+	if (pool->waiting_n > 0)
+		log_info(&pool->relay->log, "destination.refused", kv("domain", pool->name), kv("code", v.code),
+			 kv("enhanced", v.enhanced), kv("reason", v.text));
+	pool_refuse_waiting(pool, v, transcript);
+	arena_fini(&a);
+}
+
 void targets_find(struct pool *pool, struct connection *c)
 {
 	struct verdict why = ok();
 
-	if (pool->targets_n > 0 && clock_mono_ms() - pool->targets_at < ADDRESSES_MS) {
+	pool->early = false;
+	if (targets_fresh(pool) && pool->targets_n > 0) {
 		attempt_all(c);
-		return;
-	}
-	if (!pool->resolving && !pool->lookup && !ask(pool, &c->arena, &why))
+	} else if (targets_fresh(pool)) {
+		if (pool->not_found.class == PERM)
+			refuse(pool, pool->not_found);
+		attempt_lookup_failed(c, pool->not_found);
+	} else if (!pool->resolving && !pool->lookup && !ask(pool, &c->arena, &why)) {
 		attempt_lookup_failed(c, temp(451, S("4.3.5"), why.text));
+	}
+}
+
+void targets_find_early(struct pool *pool)
+{
+	struct arena a = { 0 };
+	struct verdict why = ok();
+
+	pool->early = pool->connections_n == 0;
+	if (targets_fresh(pool))
+		inquiries_answer(pool, pool->targets_n > 0);
+	else if (!pool->resolving && !pool->lookup && !ask(pool, &a, &why))
+		inquiries_answer(pool, false);
+	arena_fini(&a);
 }
 
 void targets_ask_again(struct pool *pool)
@@ -57,7 +96,8 @@ void targets_ask_again(struct pool *pool)
 	struct verdict why = ok();
 	bool asked = pool->lookup;
 
-	pool->lookup = NULL; /* gone with its resolver */
+	pool->lookup = NULL;           /* gone with its resolver */
+	inquiries_answer(pool, false); /* a delivery asks again */
 	if (!asked)
 		return;
 	LIST_EACH (i, &pool->connections) {
@@ -82,6 +122,7 @@ static void answer(struct pool *pool, struct verdict v)
 		else
 			attempt_lookup_failed(c, v);
 	}
+	inquiries_answer(pool, v.class == OK);
 }
 
 static void add(struct pool *pool, struct str host, const struct sockaddr_storage *address)
@@ -106,14 +147,24 @@ static void on_resolved(void *ctx, struct verdict v, const struct sockaddr_stora
 	answer(pool, v);
 }
 
-/* RFC 5321 5.1: in the order of the hosts. A domain that takes no mail ends it for all who wait. */
+static size_t count_targets(const struct dns_host *hosts, size_t n)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < n && count < TARGETS_MAX; i++)
+		count += hosts[i].addresses_n < TARGETS_OF_HOST_MAX ? hosts[i].addresses_n : TARGETS_OF_HOST_MAX;
+	return count < TARGETS_MAX ? count : TARGETS_MAX;
+}
+
+/* RFC 5321 5.1: in the order of the hosts. */
 static void on_mx(void *ctx, struct verdict v, const struct dns_host *hosts, size_t n)
 {
 	struct pool *pool = ctx;
 
 	pool->lookup = NULL;
 	targets_forget(pool);
-	pool->targets = ARENA_ARRAY(&pool->targets_arena, struct target, TARGETS_MAX);
+	if (v.class == OK)
+		pool->targets = ARENA_ARRAY(&pool->targets_arena, struct target, count_targets(hosts, n) + 1);
 	for (size_t i = 0; v.class == OK && i < n; i++) {
 		struct str name = arena_str(&pool->targets_arena, hosts[i].name);
 
@@ -122,15 +173,8 @@ static void on_mx(void *ctx, struct verdict v, const struct dns_host *hosts, siz
 	}
 	if (v.class == OK && pool->targets_n == 0)
 		v = temp(451, S("4.4.3"), S("none of the mail servers has an address now"));
-	if (v.class == PERM) {
-		struct arena a = { 0 };
-		struct str transcript = arena_printf(&a, "* mail servers of %.*s: %u %.*s %.*s\n", STR_ARG(pool->name), v.code,
-						     STR_ARG(v.enhanced), STR_ARG(v.text));
-
-		log_info(&pool->relay->log, "destination.refused", kv("domain", pool->name), kv("code", v.code),
-			 kv("enhanced", v.enhanced), kv("reason", v.text));
-		pool_refuse_waiting(pool, v, transcript);
-		arena_fini(&a);
-	}
+	pool->not_found = verdict_keep(&pool->targets_arena, v);
+	if (v.class == PERM)
+		refuse(pool, v);
 	answer(pool, v);
 }

@@ -71,17 +71,14 @@ struct lease_page {
 	struct writer *w;
 	struct op *op;
 	struct due_message *at;
-	size_t n, capacity;
-	size_t recipients_n, max;
+	size_t n, capacity, max;
 	uint64_t now;
 	bool with_text;
 };
 
-/* Lease what is due of one message and free, up to the page's rest: rows of due_in_lane or due_anywhere. */
-static void lease_recipients(struct lease_page *p, uint64_t id, sqlite3_stmt *q, struct due_message *m)
+/* Lease what is due of one message and free, `max` at most: rows of due_in_lane or due_anywhere. */
+static void lease_recipients(struct lease_page *p, uint64_t id, sqlite3_stmt *q, size_t max, struct due_message *m)
 {
-	size_t rest = p->max - p->recipients_n, max = rest < GROUP_MAX ? rest : GROUP_MAX;
-
 	m->recipients = ARENA_ARRAY(&p->op->arena, struct due_recipient, max);
 	while (db_row(&p->w->db, q)) {
 		uint64_t n = db_u64(q, 0);
@@ -100,7 +97,6 @@ static void lease_recipients(struct lease_page *p, uint64_t id, sqlite3_stmt *q,
 									   .deaths = db_u64(q, 5) };
 		leases_add(&p->w->leases, id, n, db_u64(q, 6));
 	}
-	p->recipients_n += m->recipients_n;
 }
 
 /* The message's envelope, and its text when it is wanted and in the database. */
@@ -161,17 +157,17 @@ static void lease_walk(struct lease_page *p, uint64_t lane, bool tried)
 {
 	sqlite3_stmt *q = db_query(&p->w->db, Q_due_walk, INT(lane), INT(tried), INT(p->now));
 
-	while (p->recipients_n < p->max && db_row(&p->w->db, q)) {
+	while (p->n < p->max && db_row(&p->w->db, q)) {
 		uint64_t id = db_u64(q, 0), n = db_u64(q, 1);
 		struct due_message *m;
 
 		if (leases_has(&p->w->leases, id, n))
 			continue;
 		m = page_add(p, id);
-		lease_recipients(p, id, db_query(&p->w->db, Q_due_in_lane, INT(id), INT(lane), INT(p->now)), m);
+		lease_recipients(p, id, db_query(&p->w->db, Q_due_in_lane, INT(id), INT(lane), INT(p->now)), GROUP_MAX, m);
 		read_envelope(p, m);
 	}
-	if (p->recipients_n >= p->max)
+	if (p->n >= p->max)
 		db_end(q);
 }
 
@@ -188,7 +184,7 @@ void run_lease(struct writer *w, struct op *op)
 	lease_walk(&p, op->id, false);
 	lease_walk(&p, op->id, true);
 	memo = leases_memo(&w->leases, op->id);
-	if (p.recipients_n < p.max && memo) { /* the walk met all that is due: the lane has nothing to give until then */
+	if (p.n < p.max && memo) { /* the walk met all that is due: the lane has nothing to give until then */
 		(void)lane_earliest(w, op->id, p.now, &next_at);
 		memo->quiet = true;
 		memo->next_at = next_at;
@@ -207,7 +203,8 @@ void run_lease_siblings(struct writer *w, struct op *op)
 		return;
 	}
 	m = page_add(&p, op->id);
-	lease_recipients(&p, op->id, db_query(&w->db, Q_due_anywhere, INT(op->id), INT(p.now)), m);
+	lease_recipients(&p, op->id, db_query(&w->db, Q_due_anywhere, INT(op->id), INT(p.now)),
+			 op->max < GROUP_MAX ? op->max : GROUP_MAX, m);
 	read_envelope(&p, m);
 	op->out.rows = p.at;
 	op->out.n = m->recipients_n ? 1 : 0;

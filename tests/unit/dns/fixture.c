@@ -135,6 +135,9 @@ static unsigned type_asked(const unsigned char *p, size_t n)
 	return at + 3 <= n ? p[at + 2] : 0;
 }
 
+/* The question's name, A, IN, a minute, 192.0.2.7 */
+static const unsigned char address_record[] = { 0xc0, 12, 0, DNS_A, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 7 };
+
 static void on_question(uv_udp_t *udp, ssize_t n, const uv_buf_t *buf, const struct sockaddr *from, unsigned flags)
 {
 	struct false_server *s = udp->data;
@@ -142,18 +145,27 @@ static void on_question(uv_udp_t *udp, ssize_t n, const uv_buf_t *buf, const str
 	uv_buf_t answer = uv_buf_init(buf->base, n > 0 ? (unsigned)n : 0);
 
 	if (n > 12 + OPT_OCTETS) {
+		bool edns = p[11] != 0;
+		bool silent = s->manner == SILENCE || (s->manner == PLAIN_ONLY && edns) ||
+			      (s->manner >= GOOD && memcmp(p + 13, "dead", 4) == 0);
+
 		s->asked++;
 		p[2] |= 0x80; /* an answer… */
 		p[3] = s->manner == SERVFAIL ? 0x82 : s->manner == REFUSED ? 0x85 : 0x80;
 		p[11] = 0; /* …without the question's OPT record */
-		answer.len -= OPT_OCTETS;
+		answer.len -= edns ? OPT_OCTETS : 0;
 		if (s->manner == TRUNCATED)
 			p[2] |= 0x02; /* ask again by TCP, where nobody listens */
 		if (s->manner == GARBAGE) {
 			p[7] = 9; /* answers that are not there */
 			memset(p + 12, 0xc0, answer.len - 12);
 		}
-		if (s->manner != SILENCE && !(s->silent_aaaa && type_asked(p, answer.len) == DNS_AAAA))
+		if (s->manner >= GOOD && type_asked(p, answer.len) == DNS_A) {
+			p[7] = 1;
+			memcpy(p + answer.len, address_record, sizeof address_record);
+			answer.len += sizeof address_record;
+		}
+		if (!silent && !(s->silent_aaaa && type_asked(p, answer.len) == DNS_AAAA))
 			uv_udp_try_send(udp, &answer, 1, from);
 	}
 	free(buf->base);

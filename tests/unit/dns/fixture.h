@@ -16,7 +16,16 @@ void nsd_stop(void);
 unsigned nsd_port(void);
 
 /* How the false name server answers. */
-enum manner { SERVFAIL, REFUSED, GARBAGE, TRUNCATED, SILENCE, EMPTY };
+enum manner {
+	SERVFAIL,
+	REFUSED,
+	GARBAGE,
+	TRUNCATED,
+	SILENCE,
+	EMPTY,
+	GOOD,       /* every name has the address 192.0.2.7, but about those that begin with "dead" it is silent */
+	PLAIN_ONLY, /* the same, and silent to all that comes with EDNS */
+};
 struct false_server {
 	uv_udp_t udp;
 	unsigned port, asked;

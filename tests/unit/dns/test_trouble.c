@@ -85,6 +85,57 @@ static void test_recovery(void **state)
 	assert_true(str_eq(f->verdict.enhanced, S("5.1.2")));
 }
 
+/* Name servers that drop what comes with EDNS: asked without; from then on at once. Not where only what was validated may be believed. */
+static void test_without_edns(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t began;
+
+	f->false_server.manner = PLAIN_ONLY;
+	open_dns(f, f->false_server.port, NULL, true, true);
+	look_up(f, "first.test");
+	assert_int_equal(f->verdict.class, OK);
+	assert_string_equal(address_list(f, 0), "192.0.2.7");
+	began = uv_now(&f->loop);
+	for (unsigned i = 0; i < 20; i++) {
+		look_up(f, arena_cstr(&f->arena, arena_printf(&f->arena, "other%u.test", i)));
+		assert_int_equal(f->verdict.class, OK);
+	}
+	assert_in_range(uv_now(&f->loop) - began, 0, 4000); /* one of them alone would take longer with the library */
+	f->dns->plain_until = 0;
+	f->dns->validates = true;
+	f->dns->limit_ms = 7000;
+	look_up(f, "validated.test");
+	assert_int_equal(f->verdict.class, TEMP);
+}
+
+static void on_dead(void *ctx, struct verdict v, const struct dns_host *hosts, size_t n)
+{
+	assert_int_equal(v.class, TEMP);
+	++*(volatile unsigned *)ctx;
+}
+
+/* A thousand names about which nothing is heard, and it goes on: another one is answered at once, then and after a while. */
+static void test_dead_crowd(void **state)
+{
+	struct fixture *f = *state;
+	volatile unsigned gone = 0;
+	uint64_t began;
+
+	f->false_server.manner = GOOD;
+	open_dns(f, f->false_server.port, NULL, true, true);
+	f->dns->limit_ms = 15000;
+	for (unsigned i = 0; i < 1000; i++)
+		dns_mx(f->dns, arena_printf(&f->arena, "dead%u.test", i), 25, NULL, on_dead, (void *)&gone);
+	for (unsigned i = 0; gone < 1000; i++) {
+		began = uv_now(&f->loop);
+		look_up(f, arena_cstr(&f->arena, arena_printf(&f->arena, "good%u.test", i)));
+		assert_int_equal(f->verdict.class, OK);
+		assert_in_range(uv_now(&f->loop) - began, 0, 2500); /* 20 ms, where nobody else needs the processor */
+		run_until(f, f->calls + 1, 3000);
+	}
+}
+
 static void test_cancel(void **state)
 {
 	struct fixture *f = *state;
@@ -206,6 +257,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_silent_family, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_nobody, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_recovery, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_without_edns, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_dead_crowd, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_cancel, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_close, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_close_within, fixture_setup, fixture_teardown),

@@ -21,10 +21,17 @@ static uint64_t lane_of(const struct fake_message *m, const struct fake_recipien
 
 #define DUE_LANES_MAX 1024
 
+/* In lower case, as the store has it. */
+static struct str lane_domain(struct arena *a, const struct fake_recipient *r)
+{
+	return arena_lower(a, str_from(r->new.address, str_find(r->new.address, '@') + 1));
+}
+
 /* The due lanes in a fixed order; those that were given have their next turn when the others had theirs. */
 static void run_lanes(struct store *st, struct op *op)
 {
 	static struct due_lane lanes[DUE_LANES_MAX], page[DUE_LANES_MAX];
+	struct arena names = { 0 };
 	uint64_t next_at = 0;
 	size_t n = 0, given;
 
@@ -45,10 +52,9 @@ static void run_lanes(struct store *st, struct op *op)
 			for (size_t j = 0; j < n; j++)
 				known = known || lanes[j].lane == lane_of(m, r);
 			if (!known && n < DUE_LANES_MAX)
-				lanes[n++] =
-					(struct due_lane){ .lane = lane_of(m, r),
-							   .domain = str_from(r->new.address, str_find(r->new.address, '@') + 1),
-							   .login = m->m.login };
+				lanes[n++] = (struct due_lane){ .lane = lane_of(m, r),
+								.domain = lane_domain(&names, r),
+								.login = m->m.login };
 		}
 	}
 	st->due_lanes = n;
@@ -56,6 +62,7 @@ static void run_lanes(struct store *st, struct op *op)
 	for (size_t i = 0; i < given; i++)
 		page[i] = lanes[st->lane_turn++ % n];
 	op->call.lanes(op->ctx, ok(), page, given, given < n ? op->now : next_at);
+	arena_fini(&names);
 }
 
 void store_lanes(struct store *st, uint64_t now, size_t max, store_lanes_fn done, void *ctx)
@@ -127,7 +134,7 @@ static void run_lease(struct store *st, struct op *op)
 {
 	struct arena a = { 0 };
 	struct due_message due[64] = { 0 };
-	size_t n = 0, left = op->n;
+	size_t n = 0, max = op->id ? 1 : op->n; /* messages */
 
 	st->leases++;
 	st->siblings += op->id != 0;
@@ -136,12 +143,11 @@ static void run_lease(struct store *st, struct op *op)
 			struct fake_message *m = CONTAINER_OF(i, struct fake_message, in_store);
 			size_t got;
 
-			if (left == 0 || n == 64 || (op->id && m->m.id != op->id))
+			if (n == max || n == 64 || (op->id && m->m.id != op->id))
 				continue;
 			if (!retries && !is_fresh(op, m, (uint64_t)op->numbers))
 				continue;
-			got = lease_of(op, m, op->id ? 0 : (uint64_t)op->numbers, left, &due[n], &a);
-			left -= got;
+			got = lease_of(op, m, op->id ? 0 : (uint64_t)op->numbers, op->id ? op->n : 100, &due[n], &a);
 			n += got > 0;
 		}
 	op->call.due(op->ctx, ok(), due, n);

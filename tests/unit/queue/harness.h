@@ -38,6 +38,9 @@ struct harness {
 	unsigned signs;
 	struct str sign_domain;
 	bool vault_fails;
+	/* look_up: how many came; domains with "dead" in their names get no answer, or all get "none found" */
+	unsigned look_ups;
+	bool silent_dns, dead_dns;
 	/* the last answers */
 	struct verdict answer;
 	size_t answers_n;

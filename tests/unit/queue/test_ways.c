@@ -307,6 +307,14 @@ static void test_mixed_lane(void **state)
 	assert_true(str_eq(delivery_number(h, 3)->route, S("upstream:two"))); /* a probe */
 }
 
+static bool was_sent(const struct harness *h, uint64_t id)
+{
+	for (size_t i = 0; i < h->deliveries_n; i++)
+		if (h->deliveries[i].id == id)
+			return true;
+	return false;
+}
+
 /* However many slow domains there are, another one gets its turn; and of one domain's mail, each login. */
 static void test_fairness(void **state)
 {
@@ -330,13 +338,10 @@ static void test_fairness(void **state)
 	submit_and_wait(h, 100, "b@example.org", "b@fast.example");
 	UNTIL(h, h->deliveries_n > before);
 	run_quiet(h);
-	for (size_t i = 0; i < h->deliveries_n; i++)
-		if (h->deliveries[i].id == 100)
-			before = 0;
-	assert_int_equal(before, 0);
+	assert_true(was_sent(h, 100));
 	submit_and_wait(h, 101, "b@example.org", "b@slow1.example");
-	for (size_t i = 0, done = 0; h->deliveries[h->deliveries_n - 1].id != 101; i++) {
-		assert_true(i < h->deliveries_n && done < 50); /* bob's turn comes long before the news are all out */
+	for (size_t i = 0, done = 0; !was_sent(h, 101); i++) {
+		assert_true(i < h->deliveries_n && done < 5); /* bob's turn comes long before the ten news are all out */
 		if (!str_eq(h->deliveries[i].route, S("mx:slow1.example")))
 			continue;
 		done++;
@@ -345,6 +350,85 @@ static void test_fairness(void **state)
 		run_quiet(h);
 	}
 	arena_fini(&a);
+}
+
+/* Domains whose name servers are silent have nothing leased, however many there are; and relay is asked about each once. */
+static void test_silent_dns(void **state)
+{
+	struct harness *h = *state;
+	struct arena a = { 0 };
+
+	h->silent_dns = true;
+	use_routes(h, direct, 1);
+	for (uint64_t id = 1; id <= 300; id++)
+		submit(h, id, 1, "a@example.org",
+		       arena_cstr(&a, arena_printf(&a, "b@dead%llu.example c@dead%llu.example", (unsigned long long)id,
+						   (unsigned long long)id)),
+		       "Subject: x\r\n\r\n");
+	UNTIL(h, h->answers_n == 300);
+	submit_and_wait(h, 1000, "a@example.org", "b@good.example");
+	assert_int_equal(delivery_number(h, 1)->id, 1000);
+	assert_int_equal(h->q->leases.count, 1);
+	assert_int_equal(h->look_ups, 301);
+	answer(h, &h->deliveries[0], fine);
+	UNTIL(h, h->deliveries[0].settled);
+	submit_and_wait(h, 1001, "a@example.org", "b@good.example");
+	assert_int_equal(delivery_number(h, 2)->id, 1001);
+	assert_int_equal(h->look_ups, 301); /* it works: no need to ask */
+	disconnect(h, &h->relay);
+	run_quiet(h);
+	h->silent_dns = false;
+	connect_relay(h); /* a new one is asked anew */
+	UNTIL(h, h->look_ups >= 601);
+	arena_fini(&a);
+}
+
+/* Where no mail servers can be found one delivery hears why, and the others wait. */
+static void test_missing_hosts(void **state)
+{
+	struct harness *h = *state;
+
+	h->dead_dns = true;
+	use_routes(h, direct, 1);
+	for (uint64_t id = 1; id <= 5; id++)
+		submit_and_wait(h, id, "a@example.org", "b@x.example");
+	answer_gate(h, delivery_number(h, 1), "no answer from DNS");
+	UNTIL(h, h->deliveries[0].settled);
+	run_quiet(h);
+	assert_int_equal(h->deliveries_n, 1);
+	assert_int_equal(harness_gate(h, "mx:x.example")->status, GATE_DOWN);
+	h->dead_dns = false;
+	advance(h, 70000);
+	answer(h, delivery_number(h, 2), fine);
+	UNTIL(h, h->deliveries_n == 6);
+}
+
+/* A next hop that takes its time has what its connections can do, and little more. */
+static void test_slow_upstream(void **state)
+{
+	struct harness *h = *state;
+	size_t answered = 0;
+
+	for (uint64_t id = 1; id <= 30; id++)
+		submit(h, id, 1, "a@example.org", "b@x.example", "Subject: x\r\n\r\n");
+	UNTIL(h, h->answers_n == 30);
+	for (; answered < 8; answered++) {
+		run_quiet(h);
+		run_quiet(h);
+		UNTIL(h, h->deliveries_n > answered);
+		answer(h, &h->deliveries[answered], fine);
+		UNTIL(h, h->deliveries[answered].settled);
+	}
+	run_quiet(h);
+	assert_int_equal(h->deliveries_n, answered + 2); /* its connections */
+	assert_int_equal(h->q->leases.count, 2);
+	h->login = S("bob");
+	submit_and_wait(h, 100, "b@example.org", "b@x.example");
+	for (size_t turns = 0; !was_sent(h, 100); turns++) {
+		assert_true(turns < 4);
+		answer(h, &h->deliveries[answered + turns], fine);
+		run_quiet(h);
+	}
 }
 
 /* Hundreds of lanes that wait for a next hop that is down cost nothing, and do not hide the others. */
@@ -555,6 +639,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_own_fault_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mixed_lane, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fairness, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_silent_dns, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_missing_hosts, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_slow_upstream, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_blocked, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_turns, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_greylisting, setup, teardown),

@@ -60,7 +60,7 @@ static void leases_are_given_once(void **state)
 	assert_int_equal(accept_to(f, 100, "b@a.org c@a.org d@b.org").class, OK);
 	assert_int_equal(accept_to(f, 101, "e@a.org").class, OK);
 	lane = lane_of(f, "a.org");
-	a = lease_now(f, lane, NOW, 2);
+	a = lease_now(f, lane, NOW, 1);
 	assert_int_equal(a.n, 1);
 	assert_int_equal(due(a, 0)->id, 100);
 	assert_int_equal(due(a, 0)->recipients_n, 2);

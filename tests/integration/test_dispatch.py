@@ -1,0 +1,122 @@
+"""What one next hop does, or does not do, delays nobody else: name servers that say nothing, an upstream that takes its time."""
+import heapq
+import os
+import socket
+import threading
+import time
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rrset
+
+import lib
+from lib import *
+from peers import Scripted
+from test_mx import direct_relay
+
+BREAKER_OFF = 'breaker = "off";'
+DEAD = int(os.environ.get("DEAD_DOMAINS", "400"))  # more, to measure
+
+
+class MuteNames:
+    """A resolver that knows *.good.test, whose mail host is 127.0.0.2, and says nothing about *.dead.test, or SERVFAIL after `late` seconds.
+    One thread and a large buffer, so that thousands of questions are no trouble."""
+
+    def __init__(self, late=None):
+        self.late, self.asked, self.closing = late, 0, False
+        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        self.udp.bind(("127.0.0.1", 0))
+        self.udp.settimeout(0.05)
+        self.resolver = f"127.0.0.1@{self.udp.getsockname()[1]}"
+        lib._open.append(self)
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        waiting = []
+        while not self.closing:
+            while waiting and waiting[0][0] <= time.monotonic():
+                _, _, packet, peer = heapq.heappop(waiting)
+                self.udp.sendto(packet[:2] + b"\x81\x82\0\1\0\0\0\0\0\0" + packet[12:packet.index(b"\0", 12) + 5], peer)
+            try:
+                packet, peer = self.udp.recvfrom(4096)
+            except (TimeoutError, OSError):
+                continue
+            self.asked += 1
+            if b"\4dead\4test\0" in packet.lower():
+                if self.late:
+                    heapq.heappush(waiting, (time.monotonic() + self.late, self.asked, packet, peer))
+                continue
+            query = dns.message.from_wire(packet)
+            reply = dns.message.make_response(query, recursion_available=True)
+            question = query.question[0]
+            name = question.name.to_text()
+            if not name.lower().endswith("good.test."):
+                reply.set_rcode(dns.rcode.NXDOMAIN)
+            elif question.rdtype == dns.rdatatype.MX:
+                reply.answer.append(dns.rrset.from_text(name, 60, "IN", "MX", "10 mx.good.test."))
+            elif question.rdtype == dns.rdatatype.A:
+                reply.answer.append(dns.rrset.from_text(name, 60, "IN", "A", "127.0.0.2"))
+            self.udp.sendto(reply.to_wire(), peer)
+
+    def end(self, keep=False):
+        self.closing = True
+        self.thread.join()
+        self.udp.close()
+
+
+def memory_kb(relay, role):
+    return sum(int(line.split()[1]) for pid in relay.pids(role) for line in open(f"/proc/{pid}/status") if line.startswith("VmRSS:"))
+
+
+def good_among_dead(late):
+    names = MuteNames(late)
+    port = free_port()
+    sink = Sink(host="127.0.0.2", port=port)
+    relay = direct_relay(names.resolver, port, build=RELEASE, log="info", retry='"5m"', limits=BREAKER_OFF)
+    client = relay.connect()
+    for i in range(DEAD):
+        relay.submit(to=[f"r{n}@d{i}.dead.test" for n in range(10)], client=client)
+    for n in range(1, 6):
+        # one that nobody knows yet; the second and all later ones to a domain that works
+        start = time.monotonic()
+        relay.submit(to=["bob@one.good.test" if n > 1 else "bob@new.good.test"], client=client)
+        sink.wait(n, 15)
+        print(f"mail {n} behind {DEAD} dead domains took {time.monotonic() - start:.2f} s")
+        time.sleep((0, 1, 1, 2, 3, 0)[n])
+    print("memory, KiB:", {role: memory_kb(relay, role) for role in ("relay", "queue")}, "questions:", names.asked)
+    assert memory_kb(relay, "relay") < 64 * 1024 and memory_kb(relay, "queue") < 64 * 1024
+    relay.wait_log("destination.down", 60)
+    assert len(sink.messages) == 5
+
+
+@time_limit(180)
+def test_silent_name_servers_delay_nobody_else():
+    good_among_dead(None)
+
+
+@time_limit(180)
+def test_late_servfail_delays_nobody_else():
+    good_among_dead(10)
+
+
+@time_limit(120)
+def test_a_slow_upstream_has_no_more_than_its_connections():
+    """One connection, two messages a second: who comes later waits for his turn, not for all that another one has in the queue."""
+    next_hop = Scripted(answers={"END": lambda line: 0.5})
+    relay = Relay(users=(f"alice@{DOMAIN}", f"bob@{DOMAIN}"), log="info", limits=BREAKER_OFF,
+                  upstream=f'{{ name = "next"; host = "127.0.0.1"; port = {next_hop.port}; tls = "none"; connections = 1; }}')
+    client = relay.connect()
+    for i in range(24):
+        relay.submit(to=[f"a{i}@example.net"], client=client)
+    next_hop.wait(3, 30)
+    relay.submit(to=["b@example.net"], sender=f"bob@{DOMAIN}", client=relay.connect(user=f"bob@{DOMAIN}"),
+                 message=simple_message("for b").replace(b"alice@", b"bob@"))
+    before = len(next_hop.messages)
+    wait_for(lambda: any("b@example.net" in str(m.recipients) for m in list(next_hop.messages)), 60, "bob's message")
+    passed = [i for i, m in enumerate(next_hop.messages) if "b@example.net" in str(m.recipients)][0] - before
+    print(f"{passed} of another login went before it")
+    assert passed <= 5, passed
+    next_hop.answers.clear()
