@@ -120,7 +120,7 @@ void pool_end_waiting(struct pool *pool, struct verdict v, const struct hop *hop
 
 void pool_throttle(struct pool *pool)
 {
-	size_t now = limit_now(pool);
+	size_t now = pool_limit(pool);
 
 	pool->fewer = now > 1 ? now / 2 : 1;
 	pool->fewer_until = clock_mono_ms() + THROTTLED_MS;
