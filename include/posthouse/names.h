@@ -5,6 +5,7 @@
 
 #include "posthouse/arena.h"
 #include "posthouse/secret.h"
+#include "posthouse/utf8.h"
 #include "posthouse/verdict.h"
 
 /* RFC 4013 with its normalisation (form KC), by the tables of libidn, which the clients that know SASLprep use too. What Unicode 3.2 did not
@@ -19,13 +20,12 @@ bool precis_username(struct arena *a, struct str part, struct str *name_out);
  * A-labels in lower case, the device in lower case as far as ASCII goes. So is a name that PRECIS does not allow: accounts of old have such. */
 struct str login_canonical(struct arena *a, struct str login);
 
-/* A domain, with U-labels or A-labels, as A-labels in lower case (IDNA 2008); what IDNA does not know in lower case as far as ASCII goes. */
+/* A domain, with U-labels or A-labels, as A-labels in lower case (IDNA2008, RFC 5891 5: "straße" is not "strasse") and without a dot at its end.
+ * But for capitals nothing is mapped: what a reader sees as another domain is another one. What IDNA does not know comes back in lower case as
+ * far as ASCII goes. */
 struct str domain_canonical(struct arena *a, struct str domain);
 
 /* Is it in that form, with a name that PRECIS allows? */
 bool login_is_proper(struct str login);
-
-/* UTF-8 as RFC 3629 has it: no overlong forms, no surrogates. */
-bool utf8_valid(struct str text);
 
 #endif

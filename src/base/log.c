@@ -3,6 +3,7 @@
 #include "posthouse/buf.h"
 #include "posthouse/clock.h"
 #include "posthouse/id.h"
+#include "posthouse/utf8.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -45,50 +46,50 @@ struct kv kv_id(const char *key, uint64_t id)
 	return kv_cstr(key, id_format(id, text));
 }
 
+/* Does it read as one word without quotes? */
 static bool is_plain(struct str s)
 {
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == '"' || s.p[i] == '=' || s.p[i] == '\\' || s.p[i] == 0x7f)
+	uint32_t c = 0;
+
+	for (size_t i = 0, n; i<s.n; i += n> 0 ? n : 1) {
+		n = utf8_char(str_from(s, i), &c);
+		if (n > 0 && (c == ' ' || c == '"' || c == '=' || c == '\\' || utf8_is_hidden(c)))
 			return false;
+	}
 	return s.n > 0;
 }
 
-/* The length of the valid UTF-8 sequence that starts at s.p[i]; 0 when there is none. */
-static size_t utf8_length(struct str s, size_t i)
+/* As \uXXXX, beyond U+FFFF as the pair that JSON has for it (RFC 8259 7). */
+static void add_code(struct buf *b, uint32_t c)
 {
-	unsigned char c = (unsigned char)s.p[i];
-	size_t n = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
-
-	if (n == 0 || i + n > s.n)
-		return 0;
-	for (size_t k = 1; k < n; k++)
-		if (((unsigned char)s.p[i + k] & 0xc0) != 0x80)
-			return 0;
-	return n;
+	if (c > 0xffff)
+		buf_printf(b, "\\u%04x\\u%04x", 0xd800 + ((c - 0x10000) >> 10), 0xdc00 + (c & 0x3ff));
+	else
+		buf_printf(b, "\\u%04x", c);
 }
 
-/* What is within quotes: the same escapes serve logfmt and JSON. Bytes that are not UTF-8 become U+FFFD. */
+/* What is within quotes: the same escapes serve logfmt and JSON. A terminal that shows the log acts on nothing of it. Bytes that are not UTF-8
+ * become U+FFFD. */
 static void add_escaped(struct buf *b, struct str s)
 {
-	for (size_t i = 0; i < s.n;) {
-		unsigned char c = (unsigned char)s.p[i];
-		size_t n = utf8_length(s, i);
+	uint32_t c = 0;
 
-		if (c == '"' || c == '\\')
-			buf_printf(b, "\\%c", c);
+	for (size_t i = 0, n; i<s.n; i += n> 0 ? n : 1) {
+		n = utf8_char(str_from(s, i), &c);
+		if (n == 0)
+			buf_add(b, S("\xef\xbf\xbd"));
+		else if (c == '"' || c == '\\')
+			buf_printf(b, "\\%c", (char)c);
 		else if (c == '\n')
 			buf_add(b, S("\\n"));
 		else if (c == '\r')
 			buf_add(b, S("\\r"));
 		else if (c == '\t')
 			buf_add(b, S("\\t"));
-		else if (c < ' ' || c == 0x7f)
-			buf_printf(b, "\\u%04x", c);
-		else if (n == 0)
-			buf_add(b, S("\xef\xbf\xbd"));
+		else if (utf8_is_hidden(c))
+			add_code(b, c);
 		else
 			buf_add(b, str_make(s.p + i, n));
-		i += n ? n : 1;
 	}
 }
 
@@ -210,12 +211,20 @@ void log_write(enum log_level level, const struct log *log, const char *event, c
 
 void die(int exit_code, const char *format, ...)
 {
+	struct arena a = { 0 };
+	struct str rest, line;
 	va_list arguments;
 	char text[2048];
 
 	va_start(arguments, format);
 	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
-	fprintf(stderr, "posthouse: %s\n", text);
+	rest = str_of(text);
+	fprintf(stderr, "posthouse:");
+	for (const char *before = " "; str_split(&rest, '\n', &line); before = "\n") {
+		line = utf8_shown(&a, line);
+		fprintf(stderr, "%s%.*s", before, STR_ARG(line));
+	}
+	fprintf(stderr, "\n");
 	exit(exit_code);
 }

@@ -5,6 +5,7 @@
 #include "posthouse/id.h"
 #include "posthouse/log.h"
 #include "posthouse/names.h"
+#include "posthouse/utf8.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -127,11 +128,7 @@ void no_more_arguments(int argc, char **argv, int n)
 
 struct str printable(struct arena *a, struct str s)
 {
-	char *p = arena_alloc(a, s.n + 1);
-
-	for (size_t i = 0; i < s.n; i++)
-		p[i] = (unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f ? '?' : s.p[i];
-	return str_make(p, s.n);
+	return utf8_shown(a, s);
 }
 
 struct str time_text(struct arena *a, uint64_t ms)
@@ -170,11 +167,9 @@ json_t *json_text(struct str s)
 
 	if (!j) {
 		struct arena a = { 0 };
-		char *p = arena_alloc(&a, s.n + 1);
+		struct str shown = utf8_shown(&a, s);
 
-		for (size_t i = 0; i < s.n; i++)
-			p[i] = (unsigned char)s.p[i] >= 0x80 ? '?' : s.p[i];
-		j = json_stringn(p, s.n);
+		j = json_stringn(shown.p, shown.n);
 		arena_fini(&a);
 	}
 	return j;
@@ -182,7 +177,7 @@ json_t *json_text(struct str s)
 
 void json_print(json_t *j)
 {
-	json_dumpf(j, stdout, JSON_COMPACT);
+	json_dumpf(j, stdout, JSON_COMPACT | JSON_ENSURE_ASCII); /* a terminal acts on nothing of it */
 	putchar('\n');
 	json_decref(j);
 }

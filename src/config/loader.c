@@ -2,6 +2,7 @@
 #include "loader.h"
 
 #include "posthouse/secret.h"
+#include "posthouse/utf8.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -26,7 +27,7 @@ __attribute__((format(printf, 4, 0))) static void fault_v(struct loader *l, stru
 
 	buf_init(&b, 16384);
 	buf_vprintf(&b, format, arguments);
-	f.text = arena_str(l->arena, buf_view(&b));
+	f.text = utf8_shown(l->arena, buf_view(&b)); /* it quotes the file */
 	buf_fini(&b);
 	add_fault(l, &f);
 }

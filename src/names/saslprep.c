@@ -9,11 +9,6 @@
 #define GROWTH    18 /* code points that one becomes in normalisation form KC, at most: U+FDFA */
 #define POINT_MAX 4  /* bytes of a code point in UTF-8 */
 
-bool utf8_valid(struct str text)
-{
-	return u8_check((const uint8_t *)text.p, text.n) == NULL;
-}
-
 static struct verdict refused(struct str text)
 {
 	return perm(550, S("5.5.2"), text);

@@ -82,6 +82,12 @@ static void test_values(void **state)
 		  ",\"k\":\"x\\nevent=forged.line\\r\\n\"}\n" },
 		{ S("\t\0\x1b[31m\x7f"), " k=\"\\t\\u0000\\u001b[31m\\u007f\"\n", ",\"k\":\"\\t\\u0000\\u001b[31m\\u007f\"}\n" },
 		{ S("Gr\xc3\xbc\xc3\x9f"), " k=Gr\xc3\xbc\xc3\x9f\n", ",\"k\":\"Gr\xc3\xbc\xc3\x9f\"}\n" },
+		{ S("a\xc2\x9b[31m\xc2\x85"), " k=\"a\\u009b[31m\\u0085\"\n", ",\"k\":\"a\\u009b[31m\\u0085\"}\n" },
+		{ S("\xe2\x80\xaetxt\xe2\x81\xa9\xef\xbb\xbf"), " k=\"\\u202etxt\\u2069\\ufeff\"\n",
+		  ",\"k\":\"\\u202etxt\\u2069\\ufeff\"}\n" },
+		{ S("\xf3\xa0\x81\xa1"), " k=\"\\udb40\\udc61\"\n", ",\"k\":\"\\udb40\\udc61\"}\n" }, /* a tag */
+		{ S("\xed\xa0\xbd"), " k=\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\n",
+		  ",\"k\":\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"}\n" }, /* a surrogate */
 		{ S("\xff\xc3"), " k=\xef\xbf\xbd\xef\xbf\xbd\n", ",\"k\":\"\xef\xbf\xbd\xef\xbf\xbd\"}\n" },
 	};
 
