@@ -287,7 +287,7 @@ void limits_of_device(const struct config *c, struct str login, struct str devic
  * rule does. `in_header`: only rules with headers = true. */
 struct str rewrite_address(const struct config *c, struct arena *a, bool is_sender, bool in_header, struct str address);
 
-/* May the login `user` use `address` as sender: the first `senders` entry of that user decides; without one, the login itself
+/* May the login `user` use `address`, its domain in any form, as sender: the first `senders` entry of that user decides; without one, the login itself
  * when it is an address. A device login `alice/phone` counts as `alice`. The null sender is never owned. */
 bool sender_allowed(const struct config *c, struct str user, struct str address);
 

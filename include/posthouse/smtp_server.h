@@ -82,7 +82,7 @@ enum smtp_notify { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOT
 enum smtp_ret { RET_UNSET, RET_FULL, RET_HDRS };
 
 struct smtp_rcpt_params {
-	struct str orcpt; /* RFC 3461 4.2: "rfc822;" and xtext, as given, at most 500 octets; "" = not given */
+	struct str orcpt; /* RFC 3461 4.2: "rfc822;" and xtext, as given, at most 500 octets; "" = not given, or malformed */
 	unsigned notify;  /* enum smtp_notify */
 };
 
@@ -93,7 +93,7 @@ struct smtp_event {
 	struct str mechanism;
 	bool has_initial;
 	struct str initial;
-	struct str address; /* MAIL, RCPT: without brackets; "" = null sender; domain lower-cased, local part as given */
+	struct str address; /* MAIL, RCPT: without brackets; "" = null sender; in its one form (address.h) */
 	struct smtp_mail_params mail;
 	struct smtp_rcpt_params rcpt;
 	struct str bytes;
@@ -134,7 +134,8 @@ struct buf *smtp_server_output(struct smtp_server *s);
 bool smtp_server_in_text(const struct smtp_server *s);
 uint64_t smtp_server_errors(const struct smtp_server *s);
 
-/* grammar.c, for others too: an address as in MAIL and RCPT (RFC 5321 4.1.2 Mailbox), without brackets. UTF-8 only when allowed. */
+/* grammar.c, for others too: an address as in MAIL and RCPT (RFC 5321 4.1.2 Mailbox, with dots anywhere in the local part), without
+ * brackets. UTF-8 only when allowed. */
 bool smtp_address_valid(struct str address, bool utf8);
 struct str smtp_address_domain(struct str address); /* after the last '@'; "" when there is none */
 

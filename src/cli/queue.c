@@ -1,8 +1,10 @@
 /* queue.c - `posthouse queue VERB`: which messages, and what to do with them. */
 #include "queue.h"
 
+#include "posthouse/address.h"
 #include "posthouse/id.h"
 #include "posthouse/log.h"
+#include "posthouse/names.h"
 #include "posthouse/store.h"
 
 #include <stdio.h>
@@ -146,6 +148,9 @@ int command_queue(int argc, char **argv, const char *config_path)
 		die(EX_USAGE, "queue %s: --reason is for what changes something", name);
 	session_open(&s, config_path);
 	which.user = session_login(&s, which.user);
+	which.sender = address_with_canonical_domain(&s.arena, which.sender);
+	which.recipient = address_with_canonical_domain(&s.arena, which.recipient);
+	which.destination = domain_canonical(&s.arena, which.destination);
 	code = run(&s, verb, &which, reason, json);
 	session_close(&s);
 	return code;

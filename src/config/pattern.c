@@ -1,5 +1,6 @@
 /* pattern.c - who matches: the one pattern grammar of the configuration, and who may send as whom. pattern_valid() is with the other
  * formats in text.c. */
+#include "posthouse/address.h"
 #include "posthouse/config.h"
 #include "posthouse/names.h"
 
@@ -14,7 +15,10 @@ static bool domain_matches(struct str pattern, struct str domain)
 /* `a` matches `a` and `a+tag`; `a+tag` only itself. */
 static bool local_matches(struct str pattern, struct str local)
 {
-	size_t plus = str_find(local, '+');
+	size_t plus;
+
+	local = address_bare_local(local); /* "a..b" is a..b */
+	plus = str_find(local, '+');
 
 	return str_ieq(pattern, local) || (plus > 0 && plus < local.n && str_ieq(pattern, str_head(local, plus)));
 }
@@ -83,14 +87,20 @@ static bool is_own_address(struct str user, struct str address)
 	       is_same_name(name, str_head(address, at));
 }
 
-bool sender_allowed(const struct config *c, struct str user, struct str address)
+static bool is_allowed(const struct config *c, struct str user, struct str address)
 {
-	size_t at = str_rfind(address, '@');
-
-	if (user.n == 0 || at == 0 || at == address.n)
-		return false;
 	for (size_t i = 0; i < c->senders_n; i++)
 		if (same_login(c, c->senders[i].user, user))
 			return patterns_match(&c->senders[i].addresses, address);
 	return is_own_address(user, address);
+}
+
+bool sender_allowed(const struct config *c, struct str user, struct str address)
+{
+	size_t at = str_rfind(address, '@');
+	struct arena a = { 0 };
+	bool allowed = user.n > 0 && at > 0 && at < address.n && is_allowed(c, user, address_with_canonical_domain(&a, address));
+
+	arena_fini(&a);
+	return allowed;
 }

@@ -1,9 +1,11 @@
 /* rewrite.c - which address takes the place of another. */
+#include "posthouse/address.h"
 #include "posthouse/config.h"
 
 struct str rewrite_address(const struct config *c, struct arena *a, bool is_sender, bool in_header, struct str address)
 {
 	size_t at = str_rfind(address, '@');
+	struct str known = address_with_canonical_domain(a, address);
 
 	if (at == 0 || at == address.n)
 		return address; /* the null sender is nobody's, and stays that */
@@ -11,7 +13,7 @@ struct str rewrite_address(const struct config *c, struct arena *a, bool is_send
 		const struct cfg_rewrite *rule = &c->rewrite[i];
 		struct str pattern = is_sender ? rule->sender : rule->recipient;
 
-		if (pattern.n == 0 || (in_header && !rule->headers) || !pattern_matches(pattern, address))
+		if (pattern.n == 0 || (in_header && !rule->headers) || !pattern_matches(pattern, known))
 			continue;
 		if (rule->to.n > 0 && rule->to.p[0] == '@')
 			return arena_printf(a, "%.*s%.*s", STR_ARG(str_head(address, at)), STR_ARG(rule->to));

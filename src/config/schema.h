@@ -36,6 +36,8 @@ enum key_flag {
 struct text_format {
 	const char *expected; /* "a host name", for messages and the manual */
 	bool (*valid)(struct str text);
+	struct str (*canonical)(struct arena *a,
+				struct str text); /* its one form, which is what is judged and kept; NULL: as it is */
 };
 
 struct choice {
@@ -98,7 +100,7 @@ enum key_type key_scalar(const struct key *k);
 extern const struct text_format format_fqdn, format_domain, format_host, format_address, format_mailbox, format_pattern,
 	format_login, format_device_login, format_rewritten, format_user, format_name, format_selector, format_network,
 	format_source, format_resolver, format_path, format_socket;
-bool text_is_printable(struct str s); /* UTF-8 without control characters */
+bool text_is_printable(struct str s); /* UTF-8 without characters that cannot be seen */
 
 /* ---- value.c: single values as text ---- */
 bool value_time(struct str text, uint64_t *ms_out);

@@ -1,45 +1,21 @@
 /* text.c - what texts of the configuration may look like. */
 #include "schema.h"
 
+#include "posthouse/address.h"
+#include "posthouse/names.h"
+
 #include <arpa/inet.h>
 
 #define RESOLVERS_MAX 8
 
-/* One UTF-8 sequence at s.p[0]: its length, 0 when it is none (RFC 3629: no overlong forms, no surrogates). */
-static size_t utf8_length(struct str s)
-{
-	const unsigned char *p = (const unsigned char *)s.p;
-	static const struct {
-		unsigned char from, to, second_from, second_to;
-		size_t n;
-	} forms[] = {
-		{ 0x00, 0x7f, 0, 0, 1 },       { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 },
-		{ 0xe1, 0xec, 0x80, 0xbf, 3 }, { 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
-		{ 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
-	};
-
-	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-		if (p[0] < forms[i].from || p[0] > forms[i].to)
-			continue;
-		if (s.n < forms[i].n || (forms[i].n > 1 && (p[1] < forms[i].second_from || p[1] > forms[i].second_to)))
-			return 0;
-		for (size_t k = 2; k < forms[i].n; k++)
-			if ((p[k] & 0xc0) != 0x80)
-				return 0;
-		return forms[i].n;
-	}
-	return 0;
-}
-
 bool text_is_printable(struct str s)
 {
+	uint32_t c;
 	size_t n;
 
 	for (size_t i = 0; i < s.n; i += n) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		n = utf8_length(str_from(s, i));
-		if (n == 0 || c < 0x20 || c == 0x7f)
+		n = utf8_char(str_from(s, i), &c);
+		if (n == 0 || utf8_is_hidden(c))
 			return false;
 	}
 	return true;
@@ -118,7 +94,7 @@ static bool address_valid(struct str s)
 	return str_eq(s, S("*")) || address_literal_valid(s);
 }
 
-/* RFC 5321 4.1.2 Dot-string, with UTF-8 (RFC 6531): that is also how quoted local parts are kept out. */
+/* RFC 5321 4.1.2 Dot-string with dots anywhere, and with UTF-8 (RFC 6531): that is also how quoted local parts are kept out. */
 static bool local_part_valid(struct str s)
 {
 	static const char also[] = "!#$%&'*+-/=?^_`{|}~.";
@@ -128,7 +104,7 @@ static bool local_part_valid(struct str s)
 	for (size_t i = 0; i < s.n; i++)
 		if (!is_alnum(s.p[i]) && !((unsigned char)s.p[i] & 0x80) && !strchr(also, s.p[i]))
 			return false;
-	return s.p[0] != '.' && s.p[s.n - 1] != '.' && str_search(s, S("..")) == s.n;
+	return true;
 }
 
 static bool mailbox_valid(struct str s)
@@ -279,17 +255,18 @@ static bool socket_valid(struct str s)
 }
 
 const struct text_format
-	format_fqdn = { "a full host name such as \"relay.example.org\"", fqdn_valid },
-	format_domain = { "a domain name (an internationalised one as xn--…)", domain_valid },
-	format_host = { "a host name or an IP address", host_valid },
+	format_fqdn = { "a full host name such as \"relay.example.org\"", fqdn_valid, domain_canonical },
+	format_domain = { "a domain name", domain_valid, domain_canonical },
+	format_host = { "a host name or an IP address", host_valid, domain_canonical },
 	format_address = { "an IPv4 or IPv6 address or \"*\"", address_valid },
-	format_mailbox = { "a mail address", mailbox_valid },
-	format_pattern = { "a pattern: \"a@b\", \"@b\", \"@.b\", \"a@.b\" or \"*\"", pattern_valid },
+	format_mailbox = { "a mail address", mailbox_valid, address_with_canonical_domain },
+	format_pattern = { "a pattern: \"a@b\", \"@b\", \"@.b\", \"a@.b\" or \"*\"", pattern_valid,
+			   address_with_canonical_domain },
 	format_login = { "a login (no spaces, '/', ':' or '*')", login_valid },
 	format_device_login = { "a login (no spaces, ':' or '*'), or one with a device, \"alice/phone\"", device_login_valid },
-	format_rewritten = { "a mail address, or \"@domain\"", rewritten_valid },
+	format_rewritten = { "a mail address, or \"@domain\"", rewritten_valid, address_with_canonical_domain },
 	format_user = { "a login (no spaces, '/', ':' or '*') or a pattern: \"a@b\", \"@b\", \"@.b\", \"a@.b\" or \"*\"",
-			user_valid },
+			user_valid, address_with_canonical_domain },
 	format_source = { "an IPv4 or IPv6 address of this machine", source_valid },
 	format_resolver = { "\"recursive\", or addresses with spaces between such as \"192.0.2.53 127.0.0.1@5353\"",
 			    resolver_valid },

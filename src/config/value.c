@@ -127,6 +127,8 @@ static bool set_text(const struct key *k, struct arena *a, struct str text, stru
 	}
 	if (k->type == CFG_SECRET ? memchr(text.p, 0, text.n) != NULL : !text_is_printable(text))
 		return false;
+	if (k->format && k->format->canonical)
+		text = k->format->canonical(a, text);
 	if (k->format && !k->format->valid(text))
 		return false;
 	*target = k->flags & LOWER_CASE ? arena_lower(a, text) : text;

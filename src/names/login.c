@@ -2,6 +2,8 @@
 #include "posthouse/names.h"
 
 #include <idn2.h>
+#include <stdlib.h>
+#include <unicase.h>
 
 static bool is_ascii(struct str s)
 {
@@ -19,17 +21,32 @@ static struct str canonical_part(struct arena *a, struct str part)
 	return !is_ascii(part) && precis_username(a, part, &name) ? name : arena_lower(a, part);
 }
 
+/* With U-labels of any case; "" when it is no domain. */
+static struct str to_alabels(struct arena *a, struct str domain)
+{
+	size_t n;
+	struct str name = S("");
+	uint8_t *found = NULL, *lower = u8_tolower((const uint8_t *)domain.p, domain.n, NULL, UNINORM_NFC, NULL, &n);
+
+	if (lower != NULL &&
+	    idn2_lookup_u8((const uint8_t *)arena_cstr(a, str_make(lower, n)), &found, IDN2_NFC_INPUT | IDN2_NO_TR46) == IDN2_OK)
+		name = arena_str(a, str_of((const char *)found));
+	free(lower);
+	idn2_free(found);
+	return name;
+}
+
 /* The same domain has one name, whether it was typed as U-labels or as A-labels (RFC 5890 section 2.3.2.1). What IDNA does not know stays. */
 struct str domain_canonical(struct arena *a, struct str domain)
 {
-	uint8_t *found = NULL;
+	struct str name = S("");
 
-	if (is_ascii(domain) || !utf8_valid(domain))
-		return arena_lower(a, domain);
-	if (idn2_lookup_u8((const uint8_t *)arena_cstr(a, domain), &found, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) == IDN2_OK)
-		domain = arena_str(a, str_of((const char *)found));
-	idn2_free(found);
-	return arena_lower(a, domain);
+	if (!is_ascii(domain) && utf8_valid(domain) && memchr(domain.p, '\0', domain.n) == NULL)
+		name = to_alabels(a, domain);
+	name = arena_lower(a, name.n > 0 ? name : domain);
+	if (name.n > 1 && name.p[name.n - 1] == '.' && name.p[name.n - 2] != '.')
+		name.n--;
+	return name;
 }
 
 struct str login_canonical(struct arena *a, struct str login)

@@ -1,54 +1,14 @@
 /* grammar.c - addresses and paths (RFC 5321 4.1.2 and 4.1.3; RFC 6531 section 3.3 for UTF-8). */
 #include "grammar.h"
 
-#define ADDRESS_MAX 254 /* RFC 5321 4.5.3.1.3: a path has 256 octets with its brackets */
-#define LABEL_MAX   63
+#include "posthouse/address.h"
+#include "posthouse/utf8.h"
+
+#define LABEL_MAX 63
 
 static bool is_alnum(unsigned char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-/* RFC 5322 3.2.3: atext. */
-static bool is_atext(unsigned char c)
-{
-	return is_alnum(c) || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
-}
-
-/* No overlong forms, no surrogates. */
-bool smtp_utf8_valid(struct str s)
-{
-	for (size_t i = 0; i < s.n;) {
-		unsigned char c = (unsigned char)s.p[i++];
-		size_t more = c < 0x80                ? 0
-			      : c >= 0xc2 && c < 0xe0 ? 1
-			      : c >= 0xe0 && c < 0xf0 ? 2
-			      : c >= 0xf0 && c < 0xf5 ? 3
-						      : 9;
-		unsigned char next = i < s.n ? (unsigned char)s.p[i] : 0;
-
-		if (more > s.n - i)
-			return false;
-		if ((c == 0xe0 && next < 0xa0) || (c == 0xed && next > 0x9f) || (c == 0xf0 && next < 0x90) ||
-		    (c == 0xf4 && next > 0x8f))
-			return false;
-		for (; more > 0; more--, i++)
-			if (((unsigned char)s.p[i] & 0xc0) != 0x80)
-				return false;
-	}
-	return true;
-}
-
-uint32_t smtp_utf8_decode(struct str text, size_t *n_out)
-{
-	unsigned char c = (unsigned char)text.p[0];
-	size_t n = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-	uint32_t value = n == 1 ? c : c & 0x7fu >> n;
-
-	for (size_t i = 1; i < n; i++)
-		value = value << 6 | ((unsigned char)text.p[i] & 0x3f);
-	*n_out = n;
-	return value;
 }
 
 size_t smtp_word_length(struct str text)
@@ -80,19 +40,17 @@ static bool quoted_valid(struct str s, bool utf8)
 }
 
 /* RFC 5321 4.1.2: Dot-string or Quoted-string. Its limit of 64 octets is not kept: longer ones are in use (VERP, SRS), and 4.5.3.1
- * wants no refusal where it can be avoided. */
+ * wants no refusal where it can be avoided. Dots stand anywhere: a Japanese provider gave out addresses such as "a..b" and "a.", without quotes. */
 static bool local_valid(struct str s, bool utf8)
 {
 	if (s.n == 0)
 		return false;
 	if (s.p[0] == '"')
 		return quoted_valid(s, utf8);
-	if (s.p[0] == '.' || s.p[s.n - 1] == '.')
-		return false;
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned char c = (unsigned char)s.p[i];
 
-		if (c == '.' ? s.p[i - 1] == '.' : !is_atext(c) && !(c > 0x7f && utf8))
+		if (c != '.' && !char_is_atext((char)c) && !(c > 0x7f && utf8))
 			return false;
 	}
 	return true;
@@ -203,7 +161,7 @@ bool smtp_address_valid(struct str address, bool utf8)
 
 	if (address.n > ADDRESS_MAX || at == address.n)
 		return false;
-	if (utf8 && !smtp_utf8_valid(address))
+	if (utf8 && !utf8_valid(address))
 		return false;
 	return local_valid(str_head(address, at), utf8) && domain_valid(str_from(address, at + 1), utf8);
 }
@@ -268,7 +226,7 @@ bool smtp_parse_path(struct str argument, struct str *address_out, struct str *r
 bool smtp_atom_valid(struct str text)
 {
 	for (size_t i = 0; i < text.n; i++)
-		if (!is_atext((unsigned char)text.p[i]))
+		if (!char_is_atext(text.p[i]))
 			return false;
 	return text.n > 0;
 }

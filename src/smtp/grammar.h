@@ -4,6 +4,8 @@
 
 #include "posthouse/smtp_server.h"
 
+#define ADDRESS_MAX 254 /* RFC 5321 4.5.3.1.3: a path has 256 octets with its brackets */
+
 /* Take the path off the front of what follows "FROM:" or "TO:". Tolerated: spaces before it, missing angle brackets, a source route
  * (taken off). The address is not checked. False when brackets or quotes do not close, or something sticks to the bracket. */
 bool smtp_parse_path(struct str argument, struct str *address_out, struct str *rest_out);
@@ -16,10 +18,6 @@ bool smtp_atom_valid(struct str text);
 
 /* RFC 3461 section 4: xtext, printable ASCII without '+' and '=', or "+" and two upper-case hexadecimal digits. */
 bool smtp_xtext_valid(struct str text);
-
-/* RFC 3629: the whole text is well-formed UTF-8. The character at the front of such a text, and its length. */
-bool smtp_utf8_valid(struct str text);
-uint32_t smtp_utf8_decode(struct str text, size_t *n_out);
 
 /* Up to the next space or tab; text.n when there is none. */
 size_t smtp_word_length(struct str text);

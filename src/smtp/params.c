@@ -2,6 +2,7 @@
 #include "grammar.h"
 
 #include "posthouse/buf.h"
+#include "posthouse/utf8.h"
 
 #define ENVID_MAX 100 /* RFC 3461 4.4 */
 #define ORCPT_MAX 500 /* RFC 3461 4.2 */
@@ -213,8 +214,8 @@ static struct str ascii_form(struct arena *a, struct str text, bool plain)
 
 	buf_init(&b, 8 * ORCPT_MAX);
 	while (text.n > 0) {
-		size_t n = 1;
-		uint32_t c = smtp_utf8_decode(text, &n);
+		uint32_t c;
+		size_t n = utf8_char(text, &c);
 
 		if (c < 0x80 && !(plain && (c == '+' || c == '=' || c == '\\')))
 			buf_add_char(&b, (char)c);
@@ -253,28 +254,35 @@ static struct str utf8_from_xtext(struct arena *a, struct str xtext)
 	for (size_t i = 0; i < text.n; i++)
 		if ((unsigned char)text.p[i] <= ' ' || text.p[i] == 0x7f)
 			return S("");
-	return text.n > 0 && smtp_utf8_valid(text) ? arena_printf(a, "utf-8;%.*s", STR_ARG(ascii_form(a, text, true))) : S("");
+	return text.n > 0 && utf8_valid(text) ? arena_printf(a, "utf-8;%.*s", STR_ARG(ascii_form(a, text, true))) : S("");
 }
 
 /* RFC 3461 4.2: the type (an atom, "rfc822" as a rule), a semicolon, and the address as xtext. RFC 6533 section 3: the type "utf-8", with
- * UTF-8 where the message has SMTPUTF8. */
-static bool parse_orcpt(const struct smtp_offer *offer, struct str value, void *to)
+ * UTF-8 where the message has SMTPUTF8. "" when it is malformed. */
+static struct str read_orcpt(const struct smtp_offer *offer, struct str value)
 {
-	struct smtp_rcpt_params *p = to;
 	size_t semicolon = str_find(value, ';');
 
 	if (value.n > ORCPT_MAX || semicolon == value.n)
-		return false;
+		return S("");
 	if (!smtp_atom_valid(str_head(value, semicolon)) ||
 	    !smtp_xtext_valid(str_head(value, semicolon))) /* an atom may have '=', no value may */
-		return false;
-	if (offer->utf8 && str_ieq(str_head(value, semicolon), S("utf-8")) && smtp_utf8_valid(value))
+		return S("");
+	if (offer->utf8 && str_ieq(str_head(value, semicolon), S("utf-8")) && utf8_valid(value))
 		value = ascii_form(offer->arena, value, false);
 	else if (offer->utf8 && !printable_xtext(str_from(value, semicolon + 1)))
 		value = utf8_from_xtext(offer->arena, str_from(value, semicolon + 1));
 	semicolon = str_find(value, ';');
-	p->orcpt = value;
-	return value.n <= ORCPT_MAX && printable_xtext(str_from(value, semicolon + 1));
+	return value.n <= ORCPT_MAX && printable_xtext(str_from(value, semicolon + 1)) ? value : S("");
+}
+
+/* It is a note for reports: what is malformed costs the note, not the recipient. */
+static bool parse_orcpt(const struct smtp_offer *offer, struct str value, void *to)
+{
+	struct smtp_rcpt_params *p = to;
+
+	p->orcpt = read_orcpt(offer, value);
+	return true;
 }
 
 static const struct param rcpt_params[] = {

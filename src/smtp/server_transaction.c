@@ -1,6 +1,9 @@
 /* server_transaction.c - MAIL, RCPT and DATA: who writes to whom. */
 #include "server.h"
 
+#include "posthouse/address.h"
+#include "posthouse/utf8.h"
+
 struct smtp_offer server_offer(struct smtp_server *s)
 {
 	uint64_t most = s->config->future_release_s;
@@ -20,12 +23,11 @@ static bool unqualified(struct str address)
 	return str_find(address, '@') == address.n || (address.n > 1 && address.p[0] == '"' && address.p[address.n - 1] == '"');
 }
 
-/* Check an address for MAIL or RCPT and give it with its domain in lower case; PERM when it is none. */
+/* Check an address for MAIL or RCPT and give it in its one form (address.h); PERM when it is none. */
 static struct verdict take_address(struct smtp_server *s, struct str address, bool is_recipient, struct str *address_out)
 {
 	struct str syntax =
 		is_recipient ? S("5.1.3") : S("5.1.7"); /* RFC 3463: bad destination, bad sender's mailbox address syntax */
-	struct str domain;
 
 	for (size_t i = 0; i < address.n && !s->utf8; i++)
 		if ((unsigned char)address.p[i] > 0x7f) /* RFC 6531 section 3.5 */
@@ -39,11 +41,14 @@ static struct verdict take_address(struct smtp_server *s, struct str address, bo
 			return perm(553, syntax, S("The address needs a domain: user@example.org"));
 		address = arena_printf(&s->scratch, "%.*s@%.*s", STR_ARG(address), STR_ARG(s->config->domain));
 	}
+	if (utf8_is_deceptive(address))
+		return perm(553, syntax,
+			    S("The address has a character that cannot be seen, or looks like a space, a dot or an @"));
+	if (address.n <= 2 * ADDRESS_MAX) /* "example.org." is example.org, and an A-label is not as long as its U-label */
+		address = address_with_canonical_domain(&s->scratch, address);
 	if (!smtp_address_valid(address, s->utf8))
 		return perm(501, syntax, S("Malformed address"));
-	domain = smtp_address_domain(address);
-	*address_out = arena_printf(&s->scratch, "%.*s%.*s", STR_ARG(str_head(address, address.n - domain.n)),
-				    STR_ARG(arena_lower(&s->scratch, domain)));
+	*address_out = address_canonical(&s->scratch, address);
 	return ok();
 }
 

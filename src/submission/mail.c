@@ -137,8 +137,7 @@ void session_on_rcpt(struct session *s, const struct smtp_event *e)
 	struct str recipient;
 	struct verdict v = choose_recipient(s, &a, e->address, &recipient);
 
-	if (v.class == OK) {
-		transaction_recipient(s->tx, recipient, &e->rcpt);
+	if (v.class == OK && transaction_recipient(s->tx, recipient, &e->rcpt)) {
 		if (ask_reservation(s, RESERVE_RECIPIENTS, 0, recipient)) {
 			arena_fini(&a);
 			return;

@@ -3,6 +3,7 @@
 
 #include "session.h"
 
+#include "posthouse/address.h"
 #include "posthouse/clock.h"
 #include "posthouse/ipc.h"
 
@@ -169,8 +170,26 @@ void transaction_set_deadline(struct transaction *tx, uint64_t ms)
 	list_append(&sub->waiting, &tx->waiting);
 }
 
-void transaction_recipient(struct transaction *tx, struct str address, const struct smtp_rcpt_params *params)
+/* Two RCPTs of one recipient: who asks for more reports gets them; "" in NOTIFY is FAILURE and DELAY (RFC 3461 4.1). */
+static unsigned merge_notify(unsigned one, unsigned other)
 {
+	unsigned usual = NOTIFY_FAILURE | NOTIFY_DELAY, both = (one > 0 ? one : usual) | (other > 0 ? other : usual);
+
+	return one == other ? one : both == NOTIFY_NEVER ? both : both & ~(unsigned)NOTIFY_NEVER;
+}
+
+bool transaction_recipient(struct transaction *tx, struct str address, const struct smtp_rcpt_params *params)
+{
+	for (size_t i = 0; i < tx->recipients_n; i++) {
+		struct rec_recipient *known = &tx->recipients[i];
+
+		if (!address_same(known->address, address))
+			continue;
+		known->notify = merge_notify((unsigned)known->notify, params->notify);
+		if (known->orcpt.n == 0)
+			known->orcpt = arena_str(&tx->arena, params->orcpt);
+		return false;
+	}
 	if (tx->recipients_n == tx->recipients_capacity) {
 		tx->recipients_capacity = tx->recipients_capacity > 0 ? 2 * tx->recipients_capacity : 4;
 		tx->recipients = xrealloc(tx->recipients, tx->recipients_capacity * sizeof(*tx->recipients));
@@ -182,6 +201,7 @@ void transaction_recipient(struct transaction *tx, struct str address, const str
 		.notify = params->notify,
 	};
 	tx->recipients_n++;
+	return true;
 }
 
 void transaction_drop_recipient(struct transaction *tx)

@@ -75,8 +75,9 @@ struct transaction {
 
 /* ---- transaction.c: life, envelope, answer ---- */
 struct transaction *transaction_new(struct session *session, struct str sender, const struct smtp_mail_params *params);
-void transaction_recipient(struct transaction *tx, struct str address, const struct smtp_rcpt_params *params);
-void transaction_drop_recipient(struct transaction *tx); /* the last one: a limit does not allow it */
+bool transaction_recipient(struct transaction *tx, struct str address,
+			   const struct smtp_rcpt_params *params); /* false: the message has it already, and gets it once */
+void transaction_drop_recipient(struct transaction *tx);           /* the last one: a limit does not allow it */
 
 /* The session wants no more of it. Before transaction_end() that is its end; later it goes on alone. */
 void transaction_leave(struct transaction *tx);

@@ -2,6 +2,7 @@
 #include "transaction.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/names.h"
 
 /* Another's address in From or Sender: the client hears which, the log also whose client it was. */
 static struct verdict refuse_author(struct transaction *tx, const char *field, struct str address)
@@ -38,6 +39,7 @@ static void take_keys(struct transaction *tx, struct str domain)
 {
 	const struct config *c = role_config(tx->sub->role);
 
+	domain = domain_canonical(&tx->arena, domain);
 	for (size_t i = 0; i < c->sign_n && tx->keys_n < DKIM_KEYS_MAX; i++)
 		if (str_ieq(c->sign[i].domain, domain))
 			tx->keys[tx->keys_n++] = (struct dkim_key){ .domain = arena_str(&tx->arena, c->sign[i].domain),

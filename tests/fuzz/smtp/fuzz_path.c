@@ -1,6 +1,7 @@
 /* fuzz_path.c - addresses, paths and parameters. */
 #include "../../../src/smtp/grammar.h"
 
+#include "posthouse/address.h"
 #include "posthouse/arena.h"
 
 #include <assert.h>
@@ -14,6 +15,15 @@ static void check_mail(const struct smtp_mail_params *m, const struct smtp_offer
 	assert(m->release_at == 0 ||
 	       (m->release_at > offer->now_ms && m->release_at <= offer->now_ms + offer->future_release_s * 1000));
 	assert(!m->require_tls || offer->tls);
+}
+
+/* An address has one form, which is a valid address again. */
+static void check_form(struct arena *a, struct str address)
+{
+	struct str once = address_canonical(a, address), twice = address_canonical(a, once);
+
+	assert(str_eq(once, twice) && address_same(once, twice));
+	assert(once.n > 254 || smtp_address_valid(once, true)); /* A-labels are longer */
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -32,7 +42,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (smtp_address_valid(input, false))
 		assert(smtp_address_valid(input, true) && smtp_address_domain(input).n > 0);
-	smtp_address_valid(input, true);
+	if (smtp_address_valid(input, true))
+		check_form(&arena, input);
 	smtp_address_domain(input);
 	if (smtp_mail_params(input, &offer, &mail).class == OK)
 		check_mail(&mail, &offer);

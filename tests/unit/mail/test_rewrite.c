@@ -70,6 +70,7 @@ static const struct {
 	{ &complete, "From: a@b\r\nTo: undisclosed-recipients:;\r\nCc:\r\nReply-To: (none)\r\n", NULL, "a@b" },
 	{ &complete, "From: a@b\r\nTo: bob; carol\r\nReply-To: j\xf6rg\r\n", NULL, "a@b" },
 	{ &complete, "From: a@b\r\nCc: a..b, .c\r\n", "From: a@b\r\nCc: a..b@example.org, .c@example.org\r\n", "a@b" },
+	{ &complete, "From: a@B.\r\nCc: <c@d.>, \"x\"@y.\r\n", "From: a@B\r\nCc: <c@d>, x@y\r\n", "a@B" },
 	/* other fields are no addresses */
 	{ &complete, "From: a@b\r\nSubject: alice\r\nX-To: alice\r\nErrors-To: alice\r\n", NULL, "a@b" },
 	/* not asked for */
