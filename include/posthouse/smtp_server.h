@@ -35,7 +35,8 @@ struct smtp_server_config {
 	uint64_t
 		commands; /* since the last accepted message (recipients that were accepted not counted), then 421 4.7.0; 0 = no limit */
 	uint64_t
-		errors; /* 5xx and unknown commands per session, then 421 4.7.0; each from half of it on is for the user to delay */
+		errors; /* 5xx and unknown commands per session, then 421 4.7.0; each from half of it on is for the user to delay. An
+			 * accepted message takes back half, and no RCPT that it had counts */
 	bool tls_required;        /* AUTH and MAIL want TLS (a trusted client's MAIL: see smtp_server_trust) */
 	bool refuse_bare_newline; /* a line that ends with LF alone, or with CR CR LF, is refused; else it counts as ended by CRLF */
 	bool can_starttls;        /* STARTTLS is offered while there is no TLS */

@@ -368,7 +368,7 @@ const struct key config_keys[] = {
 	{ "submission.commands", CFG_INT, AT(submission.commands), "1000", "10", "1000000", SUBMISSION, RELOADABLE,
 	  "Commands of a session that are not part of an accepted message; then 421." },
 	{ "submission.errors", CFG_INT, AT(submission.errors), "20", "1", "1000", SUBMISSION, RELOADABLE,
-	  "Refused commands of a session; then 421." },
+	  "Refused commands of a session; then 421. An accepted message takes back half of them, and its refused recipients do not count." },
 	{ "submission.sessions", CFG_INT, AT(submission.sessions), "10000", "1", "1000000", SUBMISSION, RELOADABLE,
 	  "Sessions at once, per submission process." },
 	{ "submission.workers", CFG_INT, AT(submission.workers), "0", "0", "64", SUBMISSION, 0,

@@ -51,7 +51,7 @@ static int canonical_name(sasl_conn_t *sasl, void *context, const char *in, unsi
 	struct conversation *c = context;
 	struct str name, device, full;
 
-	if (!account_parse_name(&c->step, str_make(in, in_n), c->realm, &name, &device))
+	if (!account_parse_name(&c->step, str_trim(str_make(in, in_n)) /* pasted with a blank */, c->realm, &name, &device))
 		return SASL_BADAUTH;
 	if (flags & SASL_CU_AUTHID) {
 		c->tried_name = arena_str(&c->arena, name); /* a mechanism or two ask for it more than once, not more */

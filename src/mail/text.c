@@ -1,6 +1,8 @@
 /* text.c - ASCII, UTF-8 and xtext. */
 #include "text.h"
 
+#include "posthouse/utf8.h"
+
 static const char other_atext[] = "!#$%&'*+-/=?^_`{|}~";
 
 bool is_atext(char c)
@@ -99,6 +101,7 @@ static struct str clean(struct arena *a, struct str s, size_t max, bool ascii)
 	char *out = arena_alloc(a, max + 8);
 	size_t used = 0;
 	bool space = false;
+	uint32_t code;
 
 	for (size_t i = 0; i < s.n;) {
 		struct str rest = str_from(s, i);
@@ -109,8 +112,7 @@ static struct str clean(struct arena *a, struct str s, size_t max, bool ascii)
 			i++;
 			continue;
 		}
-		/* U+0080 to U+009F are control characters as well. */
-		if (n == 0 || (n > 1 && ascii) || (n == 2 && c.p[0] == '\xc2' && (unsigned char)c.p[1] < 0xa0))
+		if (n == 0 || (n > 1 && ascii) || (utf8_char(c, &code) > 0 && utf8_is_hidden(code)))
 			c = beyond;
 		i += n ? n : 1;
 		if (used + space + c.n > max) {

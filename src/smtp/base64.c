@@ -44,13 +44,14 @@ bool smtp_base64_decode(char *to, struct str text, size_t *n_out)
 {
 	size_t pads = 0, n = 0;
 
-	if (text.n % 4 != 0)
-		return false;
 	while (pads < 2 && pads < text.n && text.p[text.n - 1 - pads] == '=')
 		pads++;
+	text.n -= pads;
+	if (text.n % 4 == 1 || (pads > 0 && text.n % 4 + pads > 4) || (pads > 0 && text.n % 4 == 0))
+		return false; /* of padding, less than there should be is as clear; more is not */
 	for (size_t i = 0; i < text.n; i += 4) {
 		unsigned bits = 0;
-		size_t data = i + 4 == text.n ? 4 - pads : 4;
+		size_t data = text.n - i < 4 ? text.n - i : 4;
 
 		for (size_t k = 0; k < 4; k++) {
 			int v = k < data ? value_of(text.p[i + k]) : 0;

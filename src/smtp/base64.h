@@ -7,7 +7,7 @@
 /* Append the encoded form; false when the buffer's bound would be passed. */
 bool smtp_base64_add(struct buf *b, struct str bytes);
 
-/* Decode strictly (padding needed, no white space) into `to`, which has room for text.n bytes and may be text.p itself. */
+/* Decode (padding may be missing; no white space within) into `to`, which has room for text.n bytes and may be text.p itself. */
 bool smtp_base64_decode(char *to, struct str text, size_t *n_out);
 
 #endif

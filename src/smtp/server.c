@@ -92,7 +92,8 @@ void server_close(struct smtp_server *s, enum server_due why)
 
 void server_end_transaction(struct smtp_server *s)
 {
-	s->recipients = 0;
+	s->errors += s->refused_recipients;
+	s->recipients = s->refused_recipients = 0;
 	server_enter(s, SERVER_READY);
 }
 
@@ -193,16 +194,22 @@ static size_t line_max(const struct smtp_server *s)
 /* Refuse a line before its end has come; its rest will be swallowed. `n` bytes of it are here. */
 static void refuse_line(struct smtp_server *s, size_t n, struct verdict v)
 {
+	bool is_recipient;
+
 	if (s->state == SERVER_AUTH) {
 		s->due |= DUE_AUTH_CANCEL;
 		server_enter(s, SERVER_READY);
 	}
+	is_recipient = server_in_transaction(s) && str_istarts(buf_view(&s->in), S("RCPT "));
 	wipe(s->in.p + s->in.from, n); /* it may be a password */
 	buf_consume(&s->in, n);
 	s->scanned = 0;
 	s->swallowing = true;
 	s->swallowed = n;
-	server_say(s, v.code, v.enhanced, v.text);
+	if (is_recipient)
+		server_refuse_recipient(s, v);
+	else
+		server_refuse(s, v);
 }
 
 /* Go on to the end of a refused line. False when it is not here yet. */

@@ -15,7 +15,9 @@ enum {
 	LINE_CRS_MAX = 64,         /* CRs between a line and its LF */
 	AUTH_LINE_MAX = 12288,     /* RFC 4954 section 4: with CRLF */
 	SWALLOW_MAX = 64 * 1024,   /* of a line that was refused: who sends more is no mail client */
-	REPLY_LINE_MAX = 400,      /* bytes of text in a reply line: RFC 5321 4.5.3.1.5 has 512 with code and CRLF */
+	REFUSED_RECIPIENTS =
+		1000, /* or as many as recipients are allowed: the RCPTs of a message that can be refused and are no misuse */
+	REPLY_LINE_MAX = 400, /* bytes of text in a reply line: RFC 5321 4.5.3.1.5 has 512 with code and CRLF */
 };
 
 enum server_state {
@@ -58,8 +60,9 @@ struct smtp_server {
 	struct secret response; /* of AUTH, decoded */
 
 	uint64_t commands, errors, recipients;
-	uint64_t messages; /* begun with MAIL, on this connection */
-	bool utf8, binary; /* of the transaction: SMTPUTF8, BODY=BINARYMIME */
+	uint64_t refused_recipients; /* of this transaction: errors when it comes to nothing */
+	uint64_t messages;           /* begun with MAIL, on this connection */
+	bool utf8, binary;           /* of the transaction: SMTPUTF8, BODY=BINARYMIME */
 
 	bool line_crlf;    /* the command before ended with CRLF, not with LF alone */
 	bool line_start;   /* text: at the start of a line, */
@@ -100,6 +103,8 @@ static inline bool server_in_transaction(const struct smtp_server *s)
  * out. 5xx counts as an error of the client, the last of them ends the session. */
 void server_say(struct smtp_server *s, unsigned code, struct str enhanced, struct str text);
 void server_refuse(struct smtp_server *s, struct verdict v);
+/* To RCPT: a recipient that is refused costs no other one of its message, whose end says whether it was an error of the session. */
+void server_refuse_recipient(struct smtp_server *s, struct verdict v);
 
 /* ---- server_commands.c ---- */
 enum server_need { NEED_TLS = 1, NEED_AUTH = 2 };

@@ -60,6 +60,7 @@ bool server_auth(struct smtp_server *s, struct str argument, struct smtp_event *
 
 bool server_auth_response(struct smtp_server *s, struct str line, struct smtp_event *event_out)
 {
+	line = str_trim(line);
 	if (str_eq(line, S("*")))
 		return give_up(s, 501, S("5.7.0"), S("Authentication cancelled"));
 	if (!decode_response(s, line))

@@ -1,8 +1,6 @@
 /* server_ehlo.c - EHLO and HELO (RFC 5321 4.1.1.1), and what of extensions.def is offered when. */
 #include "server.h"
 
-#define NAME_MAX_OCTETS 255
-
 static bool always(const struct smtp_server *s)
 {
 	return true;
@@ -98,14 +96,6 @@ bool server_offers_mechanism(const struct smtp_server *s, struct str mechanism)
 	return false;
 }
 
-static bool name_valid(struct str name)
-{
-	for (size_t i = 0; i < name.n; i++)
-		if ((unsigned char)name.p[i] <= 0x20 || name.p[i] == 0x7f)
-			return false;
-	return name.n > 0 && name.n <= NAME_MAX_OCTETS;
-}
-
 void server_add_extensions(const struct smtp_server *s, bool with_source, struct buf *b)
 {
 	size_t n = sizeof(extensions) / sizeof(extensions[0]);
@@ -132,15 +122,14 @@ static void say_extensions(struct smtp_server *s)
 	buf_fini(&lines);
 }
 
-/* Any name will do: clients say what their machine believes to be called, and nothing is derived from it. But there must be one (RFC 5321
- * 4.1.1.1); who types by hand is told so. */
+/* Any name will do, one with blanks or of 300 bytes too: clients say what their machine believes to be called, and nothing is derived from it.
+ * But there must be one (RFC 5321 4.1.1.1); who types by hand is told so. */
 bool server_ehlo(struct smtp_server *s, struct str argument, bool esmtp)
 {
-	if (!name_valid(argument)) {
-		server_say(
-			s, 501, S("5.5.4"),
-			esmtp ? S("A name is missing, or too odd: type EHLO and the name of your computer, as in EHLO pc.example.org")
-			      : S("A name is missing, or too odd: type HELO and the name of your computer, as in HELO pc.example.org"));
+	if (argument.n == 0) {
+		server_say(s, 501, S("5.5.4"),
+			   esmtp ? S("A name is missing: type EHLO and the name of your computer, as in EHLO pc.example.org")
+				 : S("A name is missing: type HELO and the name of your computer, as in HELO pc.example.org"));
 		return false;
 	}
 	if (server_in_transaction(s)) {

@@ -48,12 +48,14 @@ static void say_lines(struct buf *b, unsigned code, struct str enhanced, struct 
 	} while (text.n > 0);
 }
 
-void server_say(struct smtp_server *s, unsigned code, struct str enhanced, struct str text)
+static void say(struct smtp_server *s, unsigned code, struct str enhanced, struct str text)
 {
 	/* Room is there: no command is looked at while OUTPUT_ENOUGH waits, and one command is answered by far less than the rest. */
 	say_lines(&s->out, code, enhanced, str_head(text, OUTPUT_ENOUGH));
-	if (code < 500)
-		return;
+}
+
+static void count_error(struct smtp_server *s)
+{
 	s->errors++;
 	if (s->config->errors == 0 || s->errors < s->config->errors || s->state == SERVER_CLOSED)
 		return;
@@ -61,16 +63,52 @@ void server_say(struct smtp_server *s, unsigned code, struct str enhanced, struc
 	server_close(s, DUE_CLOSE);
 }
 
-void server_refuse(struct smtp_server *s, struct verdict v)
+void server_say(struct smtp_server *s, unsigned code, struct str enhanced, struct str text)
+{
+	say(s, code, enhanced, text);
+	if (code >= 500)
+		count_error(s);
+}
+
+/* Say no; the code that was said. */
+static unsigned say_no(struct smtp_server *s, struct verdict v)
 {
 	bool perm_code = v.code >= 500 && v.code < 600, temp_code = v.code >= 400 && v.code < 500;
 	unsigned code = v.class == PERM ? (perm_code ? v.code : 550) : (temp_code ? v.code : 451);
 	struct str text = v.text.n > 0 ? v.text : v.class == PERM ? S("Refused") : S("Temporary failure, try again later");
 	struct str fallback = v.class == PERM ? S("5.0.0") : S("4.3.0");
 
-	server_say(s, code, v.enhanced.n > 0 ? v.enhanced : fallback, text);
+	say(s, code, v.enhanced.n > 0 ? v.enhanced : fallback, text);
 	if (code == 421)
 		server_close(s, DUE_CLOSE);
+	return code;
+}
+
+void server_refuse(struct smtp_server *s, struct verdict v)
+{
+	if (say_no(s, v) >= 500)
+		count_error(s);
+}
+
+void server_refuse_recipient(struct smtp_server *s, struct verdict v)
+{
+	uint64_t most = s->config->recipients > REFUSED_RECIPIENTS ? s->config->recipients : REFUSED_RECIPIENTS;
+
+	if (say_no(s, v) < 500)
+		return;
+	s->refused_recipients++;
+	if (s->refused_recipients <= most && s->commands > 0)
+		s->commands--;
+}
+
+/* An accepted message takes back half of what is allowed, and all that its recipients' list had wrong. */
+static void forgive(struct smtp_server *s)
+{
+	uint64_t pardon = (s->config->errors + 1) / 2;
+
+	s->errors -= s->errors < pardon ? s->errors : pardon;
+	s->refused_recipients = 0;
+	s->commands = 0;
 }
 
 /* OK to an event: the user's words (as "2.3.6" with the priority that holds, RFC 6710 section 4.1), or the verb's own. */
@@ -109,7 +147,7 @@ static void reply_ok(struct smtp_server *s, struct verdict v)
 		server_say(s, 354, S(""), S("End data with <CR><LF>.<CR><LF>"));
 		break;
 	case SMTP_TEXT_END:
-		s->commands = 0;
+		forgive(s);
 		server_end_transaction(s);
 		say_ok(s, v, 250, S("2.0.0"), S("Ok"));
 		break;
@@ -129,6 +167,10 @@ void smtp_server_reply(struct smtp_server *s, struct verdict v)
 	}
 	if (v.class == OK) {
 		reply_ok(s, v);
+		return;
+	}
+	if (s->asked == SMTP_RCPT) {
+		server_refuse_recipient(s, v);
 		return;
 	}
 	if (s->asked == SMTP_DATA && s->chunked) {

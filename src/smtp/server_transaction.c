@@ -97,7 +97,7 @@ bool server_rcpt(struct smtp_server *s, struct str argument, struct smtp_event *
 	struct verdict v;
 
 	if (!smtp_parse_keyword(argument, S("TO"), &rest) || !smtp_parse_path(rest, &address, &params)) {
-		server_say(s, 501, S("5.5.4"), S("Syntax: RCPT TO:<address>"));
+		server_refuse_recipient(s, perm(501, S("5.5.4"), S("Syntax: RCPT TO:<address>")));
 		return false;
 	}
 	v = take_address(s, address, true, &event_out->address);
@@ -107,7 +107,7 @@ bool server_rcpt(struct smtp_server *s, struct str argument, struct smtp_event *
 		v = temp(452, S("4.5.3"),
 			 S("Too many recipients for one message; send the rest in another")); /* RFC 5321 4.5.3.1.10 */
 	if (v.class != OK) {
-		server_refuse(s, v);
+		server_refuse_recipient(s, v);
 		return false;
 	}
 	return server_ask(s, SMTP_RCPT, event_out);

@@ -207,9 +207,15 @@ static void test_base64(void **state)
 		{ S("\xff\xfe\0"), S("//4A") },
 		{ S("\xfb\xef\xbe"), S("++++") },
 	};
+	static const struct {
+		struct str plain, coded;
+	} unpadded[] = {
+		{ S("f"), S("Zg") },        { S("f"), S("Zg=") },         { S("fo"), S("Zm8") },
+		{ S("foob"), S("Zm9vYg") }, { S("fooba"), S("Zm9vYmE") },
+	};
 	static const struct str bad[] = {
-		{ "Z", 1 },    { "Zg", 2 },   { "Zg=", 3 },  { "Zh==", 4 },     { "Zm9=", 4 },
-		{ "Z===", 4 }, { "====", 4 }, { "Zm 9", 4 }, { "Zg==Zg==", 8 }, { "Zm\0v", 4 },
+		{ "Z", 1 },    { "Z=", 2 },   { "Zm9vZ", 5 }, { "Zm9v=", 5 }, { "Zm8==", 5 },    { "Zh", 2 },    { "Zh==", 4 },
+		{ "Zm9=", 4 }, { "Z===", 4 }, { "====", 4 },  { "Zm 9", 4 },  { "Zg==Zg==", 8 }, { "Zm\0v", 4 },
 	};
 	char to[64];
 	size_t n;
@@ -227,6 +233,8 @@ static void test_base64(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		if (smtp_base64_decode(to, bad[i], &n))
 			fail_msg("taken: \"%.*s\"", STR_ARG(bad[i]));
+	for (size_t i = 0; i < sizeof(unpadded) / sizeof(unpadded[0]); i++)
+		assert_true(smtp_base64_decode(to, unpadded[i].coded, &n) && str_eq(str_make(to, n), unpadded[i].plain));
 }
 
 int main(void)

@@ -316,6 +316,79 @@ static void test_messages_allow_more_commands(void **state)
 	expect_last("250 2.0.0");
 }
 
+static void send_one(const char *recipients)
+{
+	say(S("MAIL FROM:<>\r\n"), 1000);
+	say(str_of(recipients), 1000);
+	say(S("DATA\r\n.\r\n"), 1000);
+	expect_last("250 2.0.0");
+}
+
+/* The limit of errors is for who has no success. */
+static void test_success_forgives(void **state)
+{
+	char line[3000] = "RCPT TO:<";
+
+	config.errors = 6;
+	go_to_text();
+	say(S(".\r\nMAIL FROM:<>\r\n"), 1000);
+	memset(line + 9, 'x', sizeof(line) - 9);
+	for (unsigned i = 0; i < 8; i++) {
+		say(str_make(line, sizeof(line)), 1000);
+		say(S("\r\n"), 1000);
+		expect_last("500 5.5.2 Line too long");
+	}
+	say(S("RCPT TO:<c@d>\r\nDATA\r\n.\r\n"), 1000);
+	expect_last("250 2.0.0");
+	for (unsigned i = 0; i < 500; i++)
+		send_one("RCPT TO:<a@>\r\nRCPT TO:<@b>\r\nRCPT TO:<c@d>\r\nRCPT TO:<e@f> FOO\r\n");
+	assert_int_equal(smtp_server_errors(server), 0);
+	for (unsigned i = 0; i < 500; i++) { /* two others a message: three are taken back */
+		say(S("A\r\nB\r\n"), 1000);
+		send_one("RCPT TO:<c@d>\r\n");
+	}
+	assert_int_equal(smtp_server_errors(server), 0);
+	say(S("A\r\nB\r\nC\r\nD\r\nE\r\n"), 1000);
+	send_one("RCPT TO:<c@d>\r\n");
+	assert_int_equal(smtp_server_errors(server), 2);
+	say(S("A\r\nB\r\nC\r\n"), 1000);
+	expect_last("500 ");
+	say(S("D\r\n"), 1000);
+	expect_last("421 4.7.0");
+}
+
+/* Recipients that are refused count when their message comes to nothing. */
+static void test_refused_recipients_alone(void **state)
+{
+	config.errors = 6;
+	go_to_text();
+	say(S(".\r\nMAIL FROM:<>\r\n"), 1000);
+	for (unsigned i = 0; i < 900; i++) {
+		say(S("RCPT TO:<a@>\r\n"), 1000);
+		expect_last("501 5.1.3");
+	}
+	assert_int_equal(smtp_server_errors(server), 0);
+	say(S("RSET\r\n"), 1000);
+	assert_int_equal(smtp_server_errors(server), 900);
+	expect_last("250 ");
+	say(S("FOO\r\n"), 1000);
+	expect_last("421 4.7.0");
+}
+
+/* Nobody says RCPT for ever. */
+static void test_refused_recipients_without_end(void **state)
+{
+	unsigned n = 0;
+
+	go_to_text();
+	say(S(".\r\nMAIL FROM:<>\r\n"), 1000);
+	for (; n < 5000 && str_search(buf_view(smtp_server_output(server)), S("421 ")) == smtp_server_output(server)->n; n++) {
+		buf_clear(smtp_server_output(server));
+		say(S("RCPT TO:<a@>\r\n"), 1000);
+	}
+	assert_int_equal(n, 1000 + 50);
+}
+
 static void test_long_lines(void **state)
 {
 	char line[20000];
@@ -489,6 +562,9 @@ int main(void)
 		T(test_too_many_errors),
 		T(test_too_many_commands),
 		T(test_messages_allow_more_commands),
+		T(test_success_forgives),
+		T(test_refused_recipients_alone),
+		T(test_refused_recipients_without_end),
 		T(test_long_lines),
 		T(test_endless_line),
 		T(test_auth_line_too_long),
