@@ -69,7 +69,8 @@ def test_u_labels_and_a_labels_are_one_domain():
         wait_for(lambda: sum(len(x.recipients) for x in other.messages[m:]) == 2, 20, "both at the other")
         assert got.sender == f"joerg@{A}" and got.recipients == ["b@c.example"]
         assert sorted(r for x in other.messages[m:] for r in x.recipients) == [f"new@{A}", f"x@shop.{A}"], routed
-        assert f"From: Joerg <joerg@{typed}>\r\n".encode() in got.bytes and verify_dkim(relay, got, A), got.bytes
+        shown = typed if typed.isascii() else A  # no next hop needs SMTPUTF8 for a domain
+        assert f"From: Joerg <joerg@{shown}>\r\n".encode() in got.bytes and verify_dkim(relay, got, A), got.bytes
         answer = t.say("MAIL FROM:<joerg@ｂücher.example> SMTPUTF8")  # another domain to the eye
         assert answer.startswith("550 5.7.1"), answer
         t.close()
