@@ -109,8 +109,11 @@ bool report_faults(const struct config_faults *faults, bool to_log)
 		if (to_log)
 			log_at(f->warning ? LOG_WARNING : LOG_ERROR, NULL, "config.fault", kv("file", f->file),
 			       kv("line", f->line), kv("text", f->text));
+		else if (f->line > 0)
+			dprintf(STDERR_FILENO, "%.*s:%u:%s %.*s\n", STR_ARG(f->file), f->line, f->warning ? " warning:" : "",
+				STR_ARG(f->text));
 		else
-			dprintf(STDERR_FILENO, "%.*s:%u: %s%.*s\n", STR_ARG(f->file), f->line, f->warning ? "warning: " : "",
+			dprintf(STDERR_FILENO, "%.*s:%s %.*s\n", STR_ARG(f->file), f->warning ? " warning:" : "",
 				STR_ARG(f->text));
 	}
 	return bad;

@@ -21,6 +21,7 @@ def test_a_wrong_configuration_is_refused_with_file_and_line():
             output = done.stdout + (done.stderr or "")
             assert done.returncode == 78, (word, done.returncode, output)
             assert f"{relay.conf}:" in output and word in output.lower(), (word, output)
+        assert serve(relay).stdout.splitlines()[:1] == relay.command("check", check=False).stderr.splitlines()[:1]  # in the same words
 
 
 def test_a_second_instance_waits_then_is_refused():
