@@ -259,7 +259,19 @@ log = {{ level = "{s["log"]}"; }};
         wait_for(lambda: not self.pids(), 10, "roles gone")
 
     def status(self):
-        return json.loads(self.command("status", "--json").stdout)
+        """What all roles say of themselves; a busy machine may need some tries until they all answer in time."""
+        def ask():
+            said = self.command("status", "--json", check=False).stdout
+            said = json.loads(said) if said else {"roles": [{"answers": False}]}
+            return all(role["answers"] for role in said["roles"]) and said
+        return wait_for(ask, 60, f"an answer of all roles\n{self.log_tail()}", 0.2)
+
+    def status_text(self):
+        """The same for people, when all is well."""
+        def ask():
+            done = self.command("status", check=False)
+            return done.returncode == 0 and done.stdout
+        return wait_for(ask, 60, f"all is well\n{self.log_tail()}", 0.2)
 
     def queue(self, *arguments):
         return [json.loads(line) for line in self.command("queue", "list", "--json", *arguments).stdout.splitlines()]

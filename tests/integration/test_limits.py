@@ -283,7 +283,7 @@ def breaker_trips(relay, sink, reason):
     relay.kill_role("queue")
     id = wait_for(lambda: try_submit(relay), 30, "a message is accepted")
     assert any(row["id"] == id and reason in row["held"] for row in relay.queue()), relay.queue()
-    assert reason in relay.command("status").stdout and reason in relay.command("limits", "show", "alice").stdout
+    assert reason in relay.status_text() and reason in relay.command("limits", "show", "alice").stdout
     assert "stays held" in relay.command("limits", "reset", "alice").stdout
     relay.command("queue", "release", "--user", "Alice")  # the realm is added, as everywhere
     wait_for(lambda: not relay.queue(), 30, "held mail goes")
@@ -379,7 +379,7 @@ def test_bans():
     wait_for(lambda: "login:" + ALICE in [row["of"] for row in limits(relay) if row["rule"] == "ban"], 10, "it is shown")
     figures = next(r for r in relay.status()["roles"] if r["role"] == "queue")["figures"]
     assert figures["banned_networks"] == 1 and figures["banned_logins"] == 2, figures
-    assert "banned for failed logins" in relay.command("status").stdout
+    assert "banned for failed logins" in relay.status_text()
     relay.kill_all()
     relay.start()
     assert greeting(relay, "127.0.2.1") == 421
