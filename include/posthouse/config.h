@@ -65,7 +65,7 @@ struct cfg_upstream {
 	struct str tls_name;       /* the name the certificate must bear; empty = host */
 	struct rate_list messages; /* own ones, or the profile's */
 	struct str profile;        /* what it knows is filled in above */
-	struct str report_sender;  /* envelope sender of reports where the upstream refuses the null sender; "" = null */
+	struct str report_sender;  /* of reports and notices, where the account may send as nobody else; "": the general one */
 };
 
 struct cfg_route {
@@ -160,6 +160,7 @@ struct config {
 	struct source_run *source_runs; /* which files its lines are of: the loader's own business */
 	size_t source_runs_n;
 	struct str hostname, postmaster, state_dir, run_as, control, metrics;
+	struct str report_sender; /* address of reports and notices; "": mailer-daemon@ a domain that has a key */
 	uint64_t shutdown_grace_ms;
 	struct cfg_listen *listen;
 	size_t listen_n;

@@ -143,6 +143,7 @@ struct report_input {
 	enum { REPORT_FAILURE, REPORT_DELAY, REPORT_SUCCESS, REPORT_RELAYED } kind;
 	uint64_t will_retry_until; /* REPORT_DELAY; 0 = unknown */
 	struct str hostname;
+	struct str from;     /* the address of "Mail Delivery System" */
 	uint64_t id, now_ms; /* of the report */
 	struct str to;       /* the envelope sender */
 	uint64_t original_id, original_at;
@@ -155,14 +156,25 @@ struct report_input {
 	struct str boundary_seed;   /* random hex, at most 50 are used: nothing in the message can contain the boundary */
 };
 /* The whole report split into header section and body, ready to be hashed and stored: header_out without the blank line. From is
- * "Mail Delivery System <mailer-daemon@hostname>", Auto-Submitted: auto-replied. 8-bit and UTF-8 safe: foreign texts are
+ * "Mail Delivery System <from>", Auto-Submitted: auto-replied. 8-bit and UTF-8 safe: foreign texts are
  * cleaned; *is_8bit_out tells whether any byte is beyond ASCII (BODY=8BITMIME). A UTF-8 recipient makes it the kind of RFC 6533, and an
  * original header in UTF-8 comes back as message/global or message/global-headers. */
 void mail_report(struct arena *a, const struct report_input *in, struct str *header_out, struct str *body_out, bool *is_8bit_out);
 
+/* ---- report_again.c: a report or notice of ours that was refused, in another form: all of it under another author; or in 7 bits, with at most
+ * the original's header; or without that. `from`, `id` and `now_ms` are new. A notice has no original. ---- */
+struct again_input {
+	struct str header, body; /* as they were stored */
+	enum { AGAIN_ALL, AGAIN_HEADER, AGAIN_WORDS } returns;
+	struct str hostname, from;
+	uint64_t id, now_ms;
+};
+void mail_report_again(struct arena *a, const struct again_input *in, struct str *header_out, struct str *body_out,
+		       bool *is_8bit_out);
+
 /* ---- notice.c: a plain message to the postmaster: a report that could not be delivered, held mail ---- */
 struct notice_input {
-	struct str hostname;
+	struct str hostname, from;
 	uint64_t id, now_ms; /* of the notice */
 	struct str to;       /* the postmaster */
 	struct str subject;  /* what is not ASCII becomes "?" */

@@ -190,6 +190,7 @@ void store_settle(struct store *st, const struct outcome *outcomes, size_t n, st
 struct failed_recipient {
 	uint64_t n, attempts;
 	struct str address, orcpt, remote;
+	struct str route; /* of the last attempt */
 	unsigned notify;
 	uint64_t last_at;
 	struct verdict verdict;
@@ -202,6 +203,7 @@ struct unreported {
 	struct str login, sender, envid, sign_domain;
 	unsigned ret;
 	unsigned utf8;
+	uint64_t options;
 	uint64_t header_size, size;
 	struct failed_recipient *failed;
 	size_t failed_n;

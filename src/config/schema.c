@@ -66,6 +66,11 @@ const struct key config_keys[] = {
 	  "This machine's full name: greeting, EHLO, Received fields, reports.", .format = &format_fqdn, .example = "relay.example.org" },
 	{ "postmaster", CFG_TEXT, AT(postmaster), NULL, NO_BOUNDS, SUBMISSION | QUEUE | CONSOLE, REQUIRED | RELOADABLE,
 	  "The person in charge: is told what nobody else can be told.", .format = &format_mailbox, .example = "postmaster@example.org" },
+	{ "report_sender", CFG_TEXT, AT(report_sender), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
+	  "The address in From of reports and notices, and their envelope sender through upstreams; direct delivery keeps the null sender <> "
+	  "(RFC 3464). They are signed where its domain has a key in sign. Without this key: mailer-daemon@ the host name, or a domain above it, "
+	  "or postmaster's, whichever has a key first, and the null sender.", .format = &format_mailbox,
+	  .example = "mailer-daemon@example.org" },
 	{ "state_dir", CFG_TEXT, AT(state_dir), "/var/lib/posthouse", NO_BOUNDS, LOGIN | QUEUE | CONSOLE, PATH,
 	  "Queue, large messages and accounts. It must be on a disk: a tmpfs or a network file system is refused.",
 	  .format = &format_path },
@@ -271,7 +276,7 @@ const struct key config_keys[] = {
 	{ "upstreams[].tls", CFG_ENUM, IN(cfg_upstream, tls), "starttls", NO_BOUNDS, QUEUE | RELAY, RELOADABLE,
 	  "\"implicit\" and \"starttls\" demand TLS and a valid certificate; \"opportunistic\" uses TLS unverified where it is offered; "
 	  "\"none\" never, and cannot have a login.", .choices = upstream_tls_choices },
-	{ "upstreams[].login", CFG_TEXT, IN(cfg_upstream, login), NULL, NO_BOUNDS, RELAY | VAULT, RELOADABLE,
+	{ "upstreams[].login", CFG_TEXT, IN(cfg_upstream, login), NULL, NO_BOUNDS, QUEUE | RELAY | VAULT, RELOADABLE,
 	  "The user name there. Without it: no AUTH.", .example = "me@isp.example" },
 	{ "upstreams[].password", CFG_SECRET, IN(cfg_upstream, password), NULL, NO_BOUNDS, VAULT, RELOADABLE,
 	  "Its password; better as password_file.", .example = "secret" },
@@ -288,8 +293,10 @@ const struct key config_keys[] = {
 	{ "upstreams[].tls_name", CFG_TEXT, IN(cfg_upstream, tls_name), NULL, NO_BOUNDS, RELAY, RELOADABLE,
 	  "The name that its certificate must bear. Without this key: host.", .format = &format_host, .example = "smtp.isp.example" },
 	{ "upstreams[].report_sender", CFG_TEXT, IN(cfg_upstream, report_sender), NULL, NO_BOUNDS, QUEUE | RELAY, RELOADABLE,
-	  "Reports have the null sender <> (RFC 3464). An upstream that refuses it gets this address in its place, where nobody should "
-	  "answer automatically.", .format = &format_mailbox, .example = "bounces@example.org" },
+	  "Reports have the null sender <> (RFC 3464). Through an upstream that refuses it, or whose account may only send as itself, reports and "
+	  "notices have this address in envelope and From; nobody should answer there automatically. Without this key: the general "
+	  "report_sender. What an upstream refuses nevertheless is written again, smaller, then as the login (when it is an address), then as "
+	  "the recipient.", .format = &format_mailbox, .example = "bounces@example.org" },
 
 	{ "routes", CFG_LIST, COUNTED(routes, routes_n), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
 	  "Which way mail goes, for each recipient by itself and anew at each attempt: the first rule that matches. The conditions of a rule "

@@ -34,7 +34,7 @@ void mail_notice(struct arena *a, const struct notice_input *in, struct str *hea
 	bool body_8bit = !text_is_ascii(*body_out);
 
 	buf_clear(&out);
-	lines_printf(&out, "From: Mail Delivery System <mailer-daemon@%.*s>", STR_ARG(in->hostname));
+	lines_printf(&out, "From: Mail Delivery System <%.*s>", STR_ARG(text_clean(a, in->from, ADDRESS_MAX)));
 	lines_printf(&out, "To: <%.*s>", STR_ARG(to));
 	lines_printf(&out, "Subject: %.*s", STR_ARG(text_clean_ascii(a, in->subject, SUBJECT_MAX)));
 	lines_printf(&out, "Date: %.*s", STR_ARG(mail_date(a, in->now_ms)));

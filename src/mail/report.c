@@ -204,7 +204,7 @@ static struct str write_header(struct report *r, bool is_8bit_body)
 	struct str answered = answered_id(r);
 	char id[ID_TEXT_MAX];
 
-	lines_printf(&r->out, "From: Mail Delivery System <mailer-daemon@%.*s>", STR_ARG(in->hostname));
+	lines_printf(&r->out, "From: Mail Delivery System <%.*s>", STR_ARG(report_shown_address(r, in->from)));
 	lines_printf(&r->out, "To: <%.*s>", STR_ARG(report_shown_address(r, in->to)));
 	lines_printf(&r->out, "Subject: %s", kinds[in->kind].subject);
 	lines_printf(&r->out, "Date: %.*s", STR_ARG(mail_date(r->arena, in->now_ms)));

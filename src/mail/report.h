@@ -7,6 +7,9 @@
 #define SUBJECT_SHOWN 200
 #define ADDRESS_SHOWN 900 /* RFC 5322 2.1.1: a line has at most 998 */
 
+/* How the last words for people begin; report_again.c writes others behind it. */
+#define REPORT_OTHER_PARTS "The next part is for programs."
+
 struct report {
 	struct arena *arena;
 	const struct report_input *in;

@@ -72,10 +72,10 @@ static void explain_recipient(struct report *r, const struct report_recipient *r
 static struct str about_other_parts(const struct report *r)
 {
 	if (r->whole)
-		return S("The next part is for programs. The last one is your message.");
+		return S(REPORT_OTHER_PARTS " The last one is your message.");
 	if (r->returned.n < r->in->original_header.n)
-		return S("The next part is for programs. The last one is the beginning of your message's header.");
-	return S("The next part is for programs. The last one is your message's header.");
+		return S(REPORT_OTHER_PARTS " The last one is the beginning of your message's header.");
+	return S(REPORT_OTHER_PARTS " The last one is your message's header.");
 }
 
 void report_write_words(struct report *r, bool is_8bit_part)

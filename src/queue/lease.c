@@ -1,5 +1,6 @@
 /* lease.c - the life of a delivery within the queue: split, park, send, give back, withdraw. */
 #include "queue.h"
+#include "report_form.h"
 
 #include "posthouse/clock.h"
 
@@ -133,16 +134,15 @@ struct lease *lease_find(struct queue *q, uint64_t number)
 
 /* ---- sending ---- */
 
-/* Reports have the null sender, but where an upstream refuses that. */
+/* Reports and notices have the null sender, but where an upstream refuses that. */
 static struct str sender_for(const struct lease *l)
 {
+	const struct config *c = role_config(l->message->queue->role);
 	const struct due_message *due = &l->message->due;
-	const struct cfg_upstream *u;
 
-	if (due->kind == KIND_MAIL || due->kind == KIND_NOTICE || due->sender.n > 0 || l->gate->is_mx)
+	if (due->kind == KIND_MAIL || due->sender.n > 0 || l->gate->is_mx)
 		return due->sender;
-	u = route_upstream(role_config(l->message->queue->role), str_from(str_of(l->gate->name), strlen("upstream:")));
-	return u ? u->report_sender : due->sender;
+	return report_sender(c, route_upstream(c, str_from(str_of(l->gate->name), strlen("upstream:"))));
 }
 
 static void send_delivery(struct lease *l, int fd)

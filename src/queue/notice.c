@@ -2,6 +2,7 @@
 #include "queue.h"
 #include "fields.h"
 #include "notice_text.h"
+#include "report_form.h"
 
 #include "posthouse/clock.h"
 
@@ -200,6 +201,7 @@ static void begin(struct notice *n)
 	struct accepted *to = &n->accepted;
 	struct arena *a = &n->mail_arena;
 	struct notice_input in = { .hostname = c->hostname, .subject = n->subject, .words = n->words };
+	struct report_author author;
 	bool is_8bit;
 
 	if (!n->for_postmaster && str_find(n->login, '@') == n->login.n)
@@ -210,12 +212,15 @@ static void begin(struct notice *n)
 		end(n);
 		return;
 	}
+	author = report_author(a, c, REPORTER_USUAL, S(""), in.to);
+	in.from = author.from;
 	*to = (struct accepted){ .received_at = clock_now_ms(), .token = random_u64(), .kind = KIND_NOTICE };
 	to->id = in.id = id_next(&q->ids, to->received_at);
 	in.now_ms = to->received_at;
 	mail_notice(a, &in, &n->signing.header, &n->signing.body, &is_8bit);
 	to->expires_at = to->received_at + c->queue.lifetime_ms;
-	to->login = to->sender = S("");
+	to->login = S("");
+	to->sender = author.sender;
 	to->origin = S("notice");
 	to->body = is_8bit ? 1 : 0;
 	to->utf8 = (words_are_ascii(in.to) ? 0 : 2) | (words_are_ascii(n->signing.header) ? 0 : 4);
@@ -228,9 +233,14 @@ static void begin(struct notice *n)
 	to->recipients = &n->recipient;
 	to->recipients_n = 1;
 	sign_end(&n->signing);
-	n->signing = (struct signing){
-		.queue = q, .arena = a, .m = to, .header = n->signing.header, .body = n->signing.body, .done = on_signed, .ctx = n
-	};
+	n->signing = (struct signing){ .queue = q,
+				       .arena = a,
+				       .m = to,
+				       .header = n->signing.header,
+				       .body = n->signing.body,
+				       .from = in.from,
+				       .done = on_signed,
+				       .ctx = n };
 	sign(&n->signing);
 }
 

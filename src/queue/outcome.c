@@ -301,7 +301,7 @@ static bool use_gate(struct lease *l, const struct msg_result *m, uint64_t now)
 	return spoke && gate_worked(l->gate, now);
 }
 
-static void use_result(struct lease *l, const struct msg_result *m)
+static void use_answers(struct lease *l, const struct msg_result *m)
 {
 	struct answer an = {
 		.lease = l,
@@ -333,6 +333,14 @@ static void use_result(struct lease *l, const struct msg_result *m)
 	if (l->gate->status == GATE_DOWN)
 		leases_return_gate(l->gate);
 	settle(l);
+}
+
+static void use_result(struct lease *l, const struct msg_result *said)
+{
+	struct rec_outcome refusal;
+	struct msg_result m;
+
+	use_answers(l, report_wants_other_form(l, said, &m, &refusal) ? &m : said);
 }
 
 void outcome_result(struct queue *q, const struct msg_result *m)

@@ -198,10 +198,10 @@ static void tell_nobody(struct report *r, size_t first, struct str reason)
 
 /* RFC 5321 6.1: mail with the null sender never causes a report, or reports would go to and fro. What fails of it is the postmaster's, but
  * for the notes that he gets. */
-static void without_sender(struct report *r)
+void report_without_sender(struct report *r)
 {
 	const struct config *c = role_config(r->queue->role);
-	struct str reason = S("the message has the null sender");
+	struct str reason = r->parent.kind == KIND_MAIL ? S("the message has the null sender") : S("it was a report");
 	bool note = false;
 
 	if (r->about != KIND_FAILURE) {
@@ -213,7 +213,7 @@ static void without_sender(struct report *r)
 	else if (c->postmaster.n > 0 && notice_allowed(&r->queue->reports.notices, clock_now_ms()))
 		note = true;
 	else
-		reason = S("the message has the null sender, and the postmaster had too many notes");
+		reason = S("nobody can be told of it, and the postmaster had too many notes");
 	log_warning(&(struct log){ .message = r->parent.id }, "report.discarded", kv("recipients", r->parent.failed_n),
 		    kv("told", note ? "postmaster" : "nobody"), kv("reason", reason));
 	if (note)
@@ -222,10 +222,25 @@ static void without_sender(struct report *r)
 		tell_nobody(r, 0, reason);
 }
 
+/* A report or notice that the next hop would not take in its form has another one; it has one recipient. */
+static bool can_write_again(struct report *r)
+{
+	const struct failed_recipient *f = r->parent.failed;
+
+	return r->about == KIND_FAILURE &&
+	       form_next(role_config(r->queue->role), form_read(r->parent.options), f->route, f->verdict, f->meaning, &r->form);
+}
+
 static void decide(struct report *r)
 {
-	if (r->parent.sender.n == 0) {
-		without_sender(r);
+	r->again = r->parent.kind != KIND_MAIL && can_write_again(r);
+	if (r->again) {
+		report_read_original(r);
+		return;
+	}
+	/* What was written by us is not answered, whatever its sender: no report about a report. */
+	if (r->parent.sender.n == 0 || r->parent.kind != KIND_MAIL) {
+		report_without_sender(r);
 		return;
 	}
 	/* The others first; then the store lists those that remain. A warning is given once: it takes all along. */

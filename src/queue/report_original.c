@@ -29,6 +29,17 @@ static void on_text(void *ctx, struct verdict v, struct str bytes, int fd)
 		report_failed(r, v.text);
 		return;
 	}
+	if (r->again && v.class == OK && fd < 0) {
+		r->whole = arena_str(&r->arena, bytes);
+		report_build_again(r);
+		return;
+	}
+	if (r->again) { /* it is lost, or not of our making */
+		if (fd >= 0)
+			close(fd);
+		report_without_sender(r);
+		return;
+	}
 	/* A text that is lost cannot be quoted; its sender is told all the same. */
 	if (fd < 0) {
 		bytes = arena_str(&r->arena, v.class == OK ? bytes : S(""));

@@ -3,6 +3,7 @@
 #define QUEUE_REPORT_PRIVATE_H
 
 #include "queue.h"
+#include "report_form.h"
 
 #include "posthouse/mail.h"
 
@@ -11,9 +12,12 @@ struct report {
 	struct arena arena;
 	enum message_kind about;  /* KIND_FAILURE, KIND_DELAY, KIND_SUCCESS */
 	struct unreported parent; /* views into the arena; recipients that are told of come first */
-	size_t wanted;            /* so many */
-	struct str quoted;        /* of the parent's header */
-	struct str whole;         /* the parent's text where it is to be returned; else "" */
+	bool again;               /* the parent is a report or notice: it is written again */
+	struct report_form form;
+	size_t wanted;     /* so many */
+	struct str quoted; /* of the parent's header */
+	struct str whole;  /* the parent's text where it is to be returned; else "" */
+	struct report_author author;
 	struct accepted accepted; /* the report itself; id 0: nobody is told */
 	struct new_recipient recipient;
 	uint64_t *numbers; /* of the parent's recipients that it covers */
@@ -30,9 +34,11 @@ void report_read_original(struct report *r);
 /* ---- report_build.c: the report, or the note to the postmaster; signed by sign(), then report_signed() ---- */
 void report_build(struct report *r);
 void report_build_notice(struct report *r);
+void report_build_again(struct report *r); /* in r->form, of the parent's text in r->whole */
 
 /* ---- report.c ---- */
 void report_signed(void *ctx, struct verdict v);         /* it is stored */
 void report_failed(struct report *r, struct str reason); /* it is made again later */
+void report_without_sender(struct report *r);            /* the sender cannot be told */
 
 #endif

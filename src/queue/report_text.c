@@ -60,6 +60,7 @@ static struct report_input input_of(struct arena *a, const struct report_request
 {
 	struct report_input in = {
 		.hostname = request->hostname,
+		.from = request->from,
 		.id = request->id,
 		.now_ms = request->now,
 		.to = request->parent->sender,

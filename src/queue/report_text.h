@@ -15,6 +15,7 @@ struct report_text {
 
 struct report_request {
 	struct str hostname;
+	struct str from;         /* the address of its author */
 	uint64_t id, now;        /* of the report */
 	enum message_kind about; /* KIND_FAILURE, KIND_DELAY, KIND_SUCCESS */
 	const struct unreported *parent;
@@ -27,7 +28,7 @@ struct report_request {
 struct report_text report_write(struct arena *a, const struct report_request *request);
 
 /* report_notice.c: the note about recipients of a message without a sender who could not be reached; covers all of them. */
-struct report_text notice_write(struct arena *a, struct str hostname, uint64_t id, uint64_t now, struct str to,
+struct report_text notice_write(struct arena *a, struct str hostname, struct str from, uint64_t id, uint64_t now, struct str to,
 				const struct unreported *parent);
 
 #endif

@@ -8,9 +8,10 @@ static void on_signatures(void *ctx, struct verdict v, const struct msg_signatur
 static void choose_keys(struct signing *s)
 {
 	const struct config *c = role_config(s->queue->role);
+	struct str domain = str_from(s->from, str_rfind(s->from, '@') + 1);
 
 	for (size_t i = 0; i < c->sign_n && s->keys_n < DKIM_KEYS_MAX; i++)
-		if (str_ieq(c->sign[i].domain, c->hostname))
+		if (str_ieq(c->sign[i].domain, domain))
 			s->keys[s->keys_n++] = (struct dkim_key){
 				.domain = arena_str(s->arena, c->sign[i].domain),
 				.selector = arena_str(s->arena, c->sign[i].selector),

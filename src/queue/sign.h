@@ -12,6 +12,7 @@ struct signing {
 	struct arena *arena;
 	struct accepted *m;      /* gets prefix and sign_domain */
 	struct str header, body; /* its text, without the blank line between */
+	struct str from;         /* the address in its From: keys of that domain sign */
 	void (*done)(void *ctx, struct verdict v);
 	void *ctx;
 	/* private */
@@ -21,7 +22,7 @@ struct signing {
 	uint64_t call; /* to vault; 0: none is open */
 };
 
-/* Ends in done(), at once where `sign` has no key for the domain of mailer-daemon@hostname: then it goes unsigned. TEMP: vault is away or
+/* Ends in done(), at once where `sign` has no key for the domain of From: then it goes unsigned. TEMP: vault is away or
  * cannot use a key. */
 void sign(struct signing *s);
 

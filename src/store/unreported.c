@@ -26,7 +26,8 @@ static struct failed_recipient read_recipient(struct arena *a, sqlite3_stmt *q)
 					  .last_at = db_u64(q, 5),
 					  .attempts = db_u64(q, 6),
 					  .verdict = stored_verdict(a, q, 7),
-					  .meaning = db_u64(q, 11) };
+					  .meaning = db_u64(q, 11),
+					  .route = db_keep(a, q, 12) };
 }
 
 /* All recipients of the message that the report is about. */
@@ -64,6 +65,7 @@ static void read_message(struct writer *w, struct arena *a, struct unreported *u
 	u->sign_domain = db_keep(a, q, 6);
 	u->ret = (unsigned)db_u64(q, 8);
 	u->utf8 = (unsigned)db_u64(q, 10);
+	u->options = db_u64(q, 11);
 	u->size = db_u64(q, 12);
 	u->header_size = db_u64(q, 14);
 	db_end(q);

@@ -69,7 +69,7 @@ static void secrets(void **state)
 		{ "TLS key", middle(whole->certificates[0].key_pem), 1u << ROLE_SUBMISSION },
 		{ "DKIM key", middle(whole->sign[0].key_pem), 1u << ROLE_VAULT },
 		{ "upstream password", S("s3cret-of-the-upstream"), 1u << ROLE_VAULT },
-		{ "upstream login", S("me-at-isp"), 1u << ROLE_VAULT | 1u << ROLE_RELAY },
+		{ "upstream login", S("me-at-isp"), 1u << ROLE_VAULT | 1u << ROLE_RELAY | 1u << ROLE_QUEUE },
 		{ "upstream host", S("smtp.isp.example"), 1u << ROLE_RELAY | 1u << ROLE_QUEUE },
 		{ "upstream CA", middle(whole->upstreams[0].ca_pem), 1u << ROLE_RELAY },
 		{ "ticket key", str_head(whole->tls_ticket_secret, 40), 1u << ROLE_SUBMISSION },

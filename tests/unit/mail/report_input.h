@@ -10,6 +10,7 @@ static inline struct report_input report_base(const struct report_recipient *r, 
 {
 	return (struct report_input){ .kind = REPORT_FAILURE,
 				      .hostname = S("relay.example.org"),
+				      .from = S("mailer-daemon@relay.example.org"),
 				      .id = 2,
 				      .now_ms = NOW,
 				      .to = S("alice@example.org"),

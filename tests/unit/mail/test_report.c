@@ -358,11 +358,68 @@ static void test_full(void **state)
 	arena_fini(&a);
 }
 
+/* How often a text is in another. */
+static size_t times(struct str text, const char *what)
+{
+	size_t n = 0;
+
+	for (size_t at; (at = str_search(text, str_of(what))) < text.n; n++)
+		text = str_from(text, at + 1);
+	return n;
+}
+
+/* A refused report in other forms: as it was under another author, with the header only, without it; the latter in 7 bits and short lines. */
+static void test_again(void **state)
+{
+	struct arena a = { 0 };
+	struct report_recipient r = bob();
+	struct str header, body;
+	bool is_8bit;
+
+	(void)state;
+	r.verdict.text = S("Gr\xc3\xbc\xc3\x9f"
+			   "e. The next part is for programs. x");
+	struct report_input in = report_base(&r, 1, S("Subject: \xc3\xbc\r\nContent-Type: multipart/signed; boundary=b\r\n"));
+	in.return_full = true;
+	in.original_body = S("--b\r\n\r\n\xc3\xbc THE BODY\r\n\r\n--b--\r\n");
+	mail_report(&a, &in, &header, &body, &is_8bit);
+	assert_true(is_8bit);
+	struct again_input again = { .header = header,
+				     .body = body,
+				     .hostname = S("relay.example.org"),
+				     .from = S("me@isp.example"),
+				     .id = 3,
+				     .now_ms = NOW + 1000 };
+
+	mail_report_again(&a, &again, &header, &body, &is_8bit);
+	assert_str(body, again.body);
+	assert_true(is_8bit);
+	assert_in(header, "From: Mail Delivery System <me@isp.example>\r\nTo: <alice@example.org>\r\n");
+	assert_in(header, "Date: Sat, 21 Nov 2026 19:37:55 +0000\r\nMessage-ID: <0000000000003@relay.example.org>\r\n");
+	for (again.returns = AGAIN_HEADER; again.returns <= AGAIN_WORDS; again.returns++) {
+		bool with_header = again.returns == AGAIN_HEADER;
+		mail_report_again(&a, &again, &header, &body, &is_8bit);
+		assert_false(is_8bit);
+		assert_in(header, "Content-Transfer-Encoding: 7bit\r\n");
+		assert_int_equal(times(body, "--=_posthouse_00112233445566778899aabb"), with_header ? 4 : 3);
+		assert_true(str_ends(body, S("\r\n--=_posthouse_00112233445566778899aabb--")) ||
+			    str_ends(body, S("\r\n--=_posthouse_00112233445566778899aabb--\r\n")));
+		assert_in(body, "Gr=C3=BC=C3=9Fe. The next part is for");
+		assert_in(body, with_header ? "The last one is your message's header." : "Your message is not returned");
+		assert_int_equal(times(body, "your message."), 0);
+		assert_int_equal(times(body, "Subject: =C3=BC"), with_header ? 2 : 1);
+		assert_int_equal(times(body, "THE BODY"), 0);
+		assert_in(body, "Content-Type: message/delivery-status\r\n");
+	}
+	arena_fini(&a);
+}
+
 static void test_notice(void **state)
 {
 	struct arena a = { 0 };
 	struct notice_input in = {
 		.hostname = S("relay.example.org"),
+		.from = S("mailer-daemon@relay.example.org"),
 		.id = 2,
 		.now_ms = NOW,
 		.to = S("postmaster@example.org"),
@@ -406,6 +463,7 @@ int main(void)
 		cmocka_unit_test(test_delay),
 		cmocka_unit_test(test_success),
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_again),
 		cmocka_unit_test(test_notice),
 	};
 
