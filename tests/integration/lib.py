@@ -40,6 +40,12 @@ class Skip(Exception):
     pass
 
 
+def needs_namespaces(*kinds):
+    """Skip where unshare is not allowed to make these: "--net", "--mount" and so on."""
+    if subprocess.run(["unshare", *kinds, "true"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+        raise Skip(f"this kernel or container gives no namespaces ({' '.join(kinds)})")
+
+
 def time_limit(seconds):
     def set_limit(function):
         function.time_limit = seconds

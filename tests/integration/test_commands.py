@@ -114,6 +114,7 @@ def test_who_administrates():
     """root, the relay's user, and members of posthouse-admin, be it their first group or a further one; others hear 77."""
     if os.geteuid() != 0:
         raise Skip("only root can become others")
+    needs_namespaces("--mount")
     place = pathlib.Path(tempfile.mkdtemp(dir="/var/tmp"))
     try:
         place.chmod(0o755)

@@ -135,8 +135,7 @@ def systemd_runs_it(root):
 def test_every_command_works_on_a_bare_debian():
     if os.geteuid() != 0:
         raise Skip("only root can change its root directory")
-    if subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], stderr=subprocess.DEVNULL).returncode:
-        raise Skip("this kernel or container gives no namespaces")
+    needs_namespaces("--mount", "--pid", "--net", "--fork")
     readme = (TOP / "README.md").read_text()
     found = blocks(readme)
     assert "packaging/quickstart" in found and "tests/run" in found and any("posthouse serve" in b for b in found), found

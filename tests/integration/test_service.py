@@ -88,6 +88,7 @@ print("taken")
 def test_the_unit_starts_and_keeps_its_state():
     """As systemd would: the user and capabilities of the unit, its directories, keys that only root can read, ports 587 and 465."""
     only_root()
+    needs_namespaces("--net")
     u, place = unit(), elsewhere()
     programs, home = copy_programs(RELEASE, place / "bin"), place / "home"
     relay = Relay(1, start=False, users=(), build=RELEASE)
