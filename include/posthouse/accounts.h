@@ -24,12 +24,15 @@ struct account {
 
 struct accounts; /* the file in memory */
 
-/* Read `state_dir`/accounts; a missing file is an empty set. NULL: *why_out says why (static or in errno's words). */
+/* Read `state_dir`/accounts; a missing file is an empty set, see accounts_missing(). NULL: *why_out says why (static or in errno's words). */
 struct accounts *accounts_open(const char *state_dir, struct verdict *why_out);
 void accounts_close(struct accounts *a);
 
 /* Re-read if the file has changed since (cheap: a stat). On an unreadable file the old content stays, and the verdict says so. */
 struct verdict accounts_refresh(struct accounts *a);
+
+/* Was there no file at the last reading? */
+bool accounts_missing(const struct accounts *a);
 
 /* Grows by one whenever a refresh or change brought new content: what was derived from the old is then stale. */
 uint64_t accounts_generation(const struct accounts *a);

@@ -108,6 +108,7 @@ struct cfg_limits {
 	uint64_t messages_per_session;    /* 0 = no limit */
 	uint64_t connections;             /* of a login, at once; 0 = no limit */
 	uint64_t connections_per_network; /* that are not logged in, at once; 0 = no limit */
+	uint64_t connections_per_site;    /* the same of wider networks, see site_of() */
 	uint64_t priority;                /* the highest MT-PRIORITY that a login may ask for */
 	unsigned over;                    /* enum limit_over */
 	unsigned breaker;                 /* enum breaker_switch */
@@ -193,6 +194,7 @@ struct config {
 	struct {
 		uint64_t idle_ms, commands, errors, sessions; /* bounds of one client session; `sessions` at once per process */
 		uint64_t workers;                             /* submission processes; 0 = one per core */
+		uint64_t login_ms;                            /* from the connection to the login */
 		uint64_t login_delay_ms;                      /* after a failed login */
 		uint64_t future_release_ms;                   /* the longest FUTURERELEASE; 0: not offered */
 		bool show_client;                             /* Received has the client's address */
@@ -264,6 +266,9 @@ bool networks_contain(const struct str_list *networks, struct str address);
 
 /* The key under which a client's failures and connections are counted: an IPv4 address by itself, the /64 of an IPv6 one. In `a`. */
 struct str network_of(struct arena *a, struct str address);
+
+/* What one provider gives one customer, or few: the /24 of an IPv4 address, the /48 of an IPv6 one. In `a`. */
+struct str site_of(struct arena *a, struct str address);
 
 /* The entry of devices that lists this host; NULL: none. */
 const struct cfg_device *device_at(const struct config *c, struct str address);

@@ -76,6 +76,11 @@ struct verdict accounts_refresh(struct accounts *a)
 	return ok();
 }
 
+bool accounts_missing(const struct accounts *a)
+{
+	return a->content->identity.st_ino == 0;
+}
+
 uint64_t accounts_generation(const struct accounts *a)
 {
 	return a->generation;

@@ -112,17 +112,30 @@ bool network_wider(struct str network, unsigned v4_bits, unsigned v6_bits)
 	return read_network(network, &n) && n.bits < (n.family == AF_INET ? v4_bits : v6_bits);
 }
 
-struct str network_of(struct arena *a, struct str address)
+/* The network of whole bytes in which an address is; a single address by itself. */
+static struct str network_of_bytes(struct arena *a, struct str address, size_t v4_bytes, size_t v6_bytes)
 {
 	char text[INET6_ADDRSTRLEN];
 	struct network n;
+	size_t bytes, all;
 
 	if (!read_address(address, &n))
 		return arena_str(a, address);
-	if (n.family == AF_INET6)
-		memset(n.bytes + 8, 0, 8);
+	bytes = n.family == AF_INET ? v4_bytes : v6_bytes;
+	all = n.family == AF_INET ? 4 : 16;
+	memset(n.bytes + bytes, 0, all - bytes);
 	inet_ntop(n.family, n.bytes, text, sizeof(text));
-	return n.family == AF_INET6 ? arena_printf(a, "%s/64", text) : arena_str(a, str_of(text));
+	return bytes < all ? arena_printf(a, "%s/%zu", text, 8 * bytes) : arena_str(a, str_of(text));
+}
+
+struct str network_of(struct arena *a, struct str address)
+{
+	return network_of_bytes(a, address, 4, 8);
+}
+
+struct str site_of(struct arena *a, struct str address)
+{
+	return network_of_bytes(a, address, 3, 6);
 }
 
 const struct cfg_device *device_at(const struct config *c, struct str address)

@@ -131,7 +131,8 @@ const struct key config_keys[] = {
 	  .example = "saslauthd_path=/run/saslauthd/mux" },
 	{ "auth.failures", CFG_RATE, AT(auth.failures), "10/10m", NO_BOUNDS, QUEUE, RELOADABLE,
 	  "Failed logins per client network (an IPv4 address, or the /64 of an IPv6 one), and per login from networks that it has not used "
-	  "lately. More are banned, first for the time of the rate, then each time for twice as long, a day at most. \"\": nobody is." },
+	  "lately. More are banned, first for the time of the rate, then each time for twice as long: a network for a day at most, a login for "
+	  "an hour. The same wrong password counts once; a network from which people got in lately is slowed instead. \"\": nobody is." },
 	{ "auth.timeout", CFG_TIME, AT(auth.timeout_ms), "10s", "100ms", "1m", LOGIN, RELOADABLE,
 	  "How long the back-end may take for one step of a login; then 454 4.7.0." },
 	{ "auth.old_clients", CFG_BOOL, AT(auth.old_clients), "false", NO_BOUNDS, SUBMISSION, RELOADABLE,
@@ -166,6 +167,8 @@ const struct key config_keys[] = {
 	  "Connections at once, per login; 0: no limit." },
 	{ "limits.connections_per_network", CFG_INT, AT(limits.connections_per_network), "100", "0", "100000", QUEUE, RELOADABLE,
 	  "Connections at once that are not logged in, per client network as in auth.failures; 0: no limit." },
+	{ "limits.connections_per_site", CFG_INT, AT(limits.connections_per_site), "400", "0", "100000", QUEUE, RELOADABLE,
+	  "The same per /24 of IPv4 and per /48 of IPv6, which one customer of a provider may have whole; 0: no limit." },
 	{ "limits.priority", CFG_INT, AT(limits.priority), "4", "0", "9", SUBMISSION, RELOADABLE,
 	  "The highest priority (MT-PRIORITY, RFC 6710) that a login may ask for; what is more counts as this." },
 	{ "limits.over", CFG_ENUM, AT(limits.over), "reject", NO_BOUNDS, QUEUE, RELOADABLE,
@@ -372,6 +375,8 @@ const struct key config_keys[] = {
 	  .example = "{ idle = \"10m\"; workers = 4; }" },
 	{ "submission.idle", CFG_TIME, AT(submission.idle_ms), "5m", "1s", "1h", SUBMISSION, RELOADABLE,
 	  "A silent client is disconnected (RFC 5321 4.5.3.2.7 asks for five minutes)." },
+	{ "submission.login_time", CFG_TIME, AT(submission.login_ms), "1m", "1s", "1h", SUBMISSION, RELOADABLE,
+	  "A client that has not logged in so long after it connected hears 421." },
 	{ "submission.commands", CFG_INT, AT(submission.commands), "1000", "10", "1000000", SUBMISSION, RELOADABLE,
 	  "Commands of a session that are not part of an accepted message; then 421." },
 	{ "submission.errors", CFG_INT, AT(submission.errors), "20", "1", "1000", SUBMISSION, RELOADABLE,

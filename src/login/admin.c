@@ -58,7 +58,7 @@ static void on_changed(uv_work_t *work, int status)
 	struct change *c = work->data;
 	struct login *l = c->login;
 
-	login_refresh(l);
+	watch_look(l);
 	if (c->verdict.class == OK)
 		log_info(NULL, "account.changed", kv("operation", names[c->operation]), kv("login", c->name),
 			 kv("device", c->device));

@@ -20,14 +20,16 @@ struct entry {
 struct cache {
 	struct entry entries[SETS][WAYS];
 	unsigned char secret[32];
+	uint64_t lifetime_ms;
 };
 
-struct cache *cache_new(void)
+struct cache *cache_new(uint64_t lifetime_ms)
 {
 	struct cache *c = NEW(struct cache);
 
 	if (RAND_bytes(c->secret, sizeof(c->secret)) != 1)
 		die(EX_OSERR, "no random numbers");
+	c->lifetime_ms = lifetime_ms;
 	return c;
 }
 
@@ -87,7 +89,7 @@ void cache_put(struct cache *c, const struct cache_key *key, uint64_t now_ms)
 			victim = &set[i];
 	}
 	memcpy(victim->key, key->bytes, CACHE_KEY_SIZE);
-	victim->ends_at = now_ms + CACHE_LIFETIME_MS;
+	victim->ends_at = now_ms + c->lifetime_ms;
 }
 
 void cache_clear(struct cache *c)

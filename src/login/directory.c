@@ -5,7 +5,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/rand.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -14,8 +17,9 @@
 #define KEY_SIZE 32
 
 struct directory {
-	char *state_dir;
+	char *state_dir, *file;
 	struct accounts *accounts; /* NULL: never readable so far */
+	bool usable;               /* there are accounts, of a file that is there */
 	uv_mutex_t lock;
 	struct secret key; /* of decoys */
 	uint64_t generation;
@@ -73,6 +77,8 @@ struct directory *directory_new(const char *state_dir)
 	d->state_dir = strdup(state_dir);
 	if (!d->state_dir || uv_mutex_init(&d->lock))
 		die(EX_OSERR, "no memory or no lock");
+	if (asprintf(&d->file, "%s/accounts", state_dir) < 0)
+		die(EX_OSERR, "no memory");
 	settle_key(d);
 	return d;
 }
@@ -86,6 +92,7 @@ void directory_free(struct directory *d)
 	secret_fini(&d->key);
 	secret_fini(&d->fault);
 	free(d->state_dir);
+	free(d->file);
 	free(d);
 }
 
@@ -105,7 +112,8 @@ static void report(struct directory *d, struct verdict v)
 		log_info(NULL, "accounts.recovered", kv("accounts", accounts_count(d->accounts)));
 		secret_fini(&d->fault);
 	} else if (v.class != OK && !str_eq(v.text, secret_view(&d->fault))) {
-		log_error(NULL, "accounts.unreadable", kv("reason", v.text), kv("old_content", d->accounts != NULL));
+		log_error(NULL, "accounts.unreadable", kv("file", d->file), kv("reason", v.text),
+			  kv("old_content", directory_accounts(d) != NULL));
 		secret_set(&d->fault, v.text);
 	}
 }
@@ -123,9 +131,13 @@ struct verdict directory_refresh(struct directory *d)
 		d->accounts = accounts_open(d->state_dir, &v);
 		d->generation += d->accounts != NULL;
 	}
+	d->usable = d->accounts && !accounts_missing(d->accounts);
 	uv_mutex_unlock(&d->lock);
+	if (v.class == OK && !d->usable)
+		v = temp(454, S("4.7.0"),
+			 S("there is no account file: is the state directory mounted, was an account ever added?"));
 	report(d, v);
-	if (d->generation != generation)
+	if (d->generation != generation && d->accounts)
 		report_shadowed(d);
 	return v;
 }
@@ -137,7 +149,7 @@ uint64_t directory_generation(const struct directory *d)
 
 const struct accounts *directory_accounts(const struct directory *d)
 {
-	return d->accounts;
+	return d->usable ? d->accounts : NULL;
 }
 
 static bool has_expired(const struct account *account)
@@ -147,9 +159,37 @@ static bool has_expired(const struct account *account)
 
 bool directory_expired(const struct directory *d, struct str name, struct str device)
 {
-	const struct account *account = d->accounts ? accounts_find(d->accounts, name, device) : NULL;
+	const struct account *account = d->usable ? accounts_find(d->accounts, name, device) : NULL;
 
 	return account && has_expired(account);
+}
+
+uint64_t directory_stamp(const struct directory *d, struct str name, struct str device)
+{
+	const struct account *account = d->usable ? accounts_find(d->accounts, name, device) : NULL;
+	struct str key = secret_view(&d->key);
+	unsigned char digest[32];
+	uint64_t stamp = 0;
+	unsigned n;
+
+	if (!account || has_expired(account))
+		return 0;
+	if (HMAC(EVP_sha256(), key.p, (int)key.n, (const unsigned char *)account->verifier.p, account->verifier.n, digest, &n))
+		memcpy(&stamp, digest, sizeof(stamp));
+	return stamp ? stamp : 1;
+}
+
+uint64_t directory_next_expiry(const struct directory *d)
+{
+	uint64_t now = clock_now_ms(), next = 0;
+
+	for (size_t i = 0; d->usable && i < accounts_count(d->accounts); i++) {
+		uint64_t at = accounts_at(d->accounts, i)->expires_at;
+
+		if (at > now && (next == 0 || at < next))
+			next = at;
+	}
+	return next;
 }
 
 struct str directory_decoy(const struct directory *d, struct arena *a, struct str name)
@@ -174,7 +214,7 @@ struct verdict directory_verifier(struct directory *d, struct arena *a, struct s
 	bool have_accounts;
 
 	uv_mutex_lock(&d->lock);
-	have_accounts = d->accounts != NULL;
+	have_accounts = d->usable;
 	exact = have_accounts ? accounts_find(d->accounts, name, device) : NULL;
 	any = have_accounts ? accounts_any(d->accounts, name) : NULL;
 	if (exact && !has_expired(exact))

@@ -9,7 +9,7 @@
 enum exchange_state { EXCHANGE_NEW, EXCHANGE_WORKING, EXCHANGE_WAITING, EXCHANGE_ORPHANED, EXCHANGE_CLOSING };
 
 /* What the next answer of the client is. */
-enum expectation { EXPECT_START, EXPECT_STEP, EXPECT_USER, EXPECT_PASSWORD };
+enum expectation { EXPECT_START, EXPECT_STEP, EXPECT_PASSWORD };
 
 struct exchange {
 	struct login *login;
@@ -26,9 +26,8 @@ struct exchange {
 	uint64_t step_began_at;
 	struct conversation *conversation; /* made by the first worker */
 	struct secret user, response;      /* `response` is the worker's while WORKING */
-	bool has_response;
-	struct cache_key key; /* of what is being checked */
-	uint64_t generation;  /* of the accounts it is checked against */
+	struct cache_key key;              /* of what is being checked */
+	uint64_t generation;               /* of the accounts when it began */
 	struct conversation_result result;
 	struct job job;
 	uv_timer_t timer;
@@ -48,14 +47,5 @@ void count_login(struct login *l, struct verdict v);
 /* ---- exchange_step.c ---- */
 /* What the client said, as the next step. */
 void exchange_take_response(struct exchange *e, struct str response);
-
-/* LOGIN's first answer is the name, which may come with the command. */
-void exchange_take_user(struct exchange *e, struct str user);
-
-/* The step that is next, with what the client said so far. */
-void exchange_begin(struct exchange *e);
-
-/* 334: ask the client for more. */
-void exchange_ask(struct exchange *e, enum expectation expects, struct str challenge);
 
 #endif

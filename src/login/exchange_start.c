@@ -27,6 +27,20 @@ static bool all_stuck(struct login *l)
 	return workers_stuck(l->workers, limit) == most;
 }
 
+/* Dialogues that wait for their client cost him nothing: the oldest of them gives way. False: all are at work. */
+static bool make_room(struct login *l)
+{
+	LIST_EACH (i, &l->exchanges) {
+		struct exchange *e = CONTAINER_OF(i, struct exchange, link);
+
+		if (e->state != EXCHANGE_WAITING)
+			continue;
+		exchange_leave(e); /* its client will hear that the login was interrupted */
+		return true;
+	}
+	return false;
+}
+
 /* OK, or why this login does not even begin. */
 static struct verdict may_start(struct login *l, const struct msg_login_start *m)
 {
@@ -36,7 +50,7 @@ static struct verdict may_start(struct login *l, const struct msg_login_start *m
 		return perm(538, S("5.7.11"), S("encryption required for authentication"));
 	if (!allowed(l->config, m->mechanism))
 		return perm(504, S("5.5.4"), S("unrecognized authentication mechanism"));
-	if (l->open_exchanges >= OPEN_MAX)
+	if (l->open_exchanges >= OPEN_MAX && !make_room(l))
 		return temp(454, S("4.7.0"), S("too many logins at once, try again later"));
 	if (all_stuck(l))
 		return temp(454, S("4.7.0"), S("authentication is not possible at present"));
@@ -69,6 +83,9 @@ static struct exchange *exchange_new(struct login *l, struct channel *ch, const 
 	e->config.offers_binding = allowed(c, S("SCRAM-SHA-256-PLUS"));
 	e->config.exporter = arena_str(&e->arena, m->cb_exporter);
 	e->config.end_point = arena_str(&e->arena, m->cb_end_point);
+	e->generation = directory_generation(l->directory);
+	e->expects = strcmp(e->mechanism, "LOGIN") == 0 ? EXPECT_PASSWORD : EXPECT_START;
+	secret_set(&e->user, m->user);
 	uv_timer_init(l->loop, &e->timer);
 	e->timer.data = e;
 	list_append(&l->exchanges, &e->link);
@@ -90,16 +107,5 @@ void exchange_start(struct login *l, struct channel *ch, const struct msg_login_
 		return;
 	}
 	e = exchange_new(l, ch, m);
-	if (strcmp(e->mechanism, "LOGIN") == 0) {
-		if (m->has_initial)
-			exchange_take_user(e, m->initial);
-		else
-			exchange_ask(e, EXPECT_USER, S("Username:"));
-		return;
-	}
-	e->expects = EXPECT_START;
-	if (m->has_initial)
-		exchange_take_response(e, m->initial);
-	else
-		exchange_begin(e);
+	exchange_take_response(e, m->initial);
 }

@@ -1,7 +1,7 @@
 /* exchange_step.c - what is done with an answer of the client: looked for in the cache, checked by a worker within the time limit, and
  * answered.
  *
- * LOGIN, which no standard describes, is our own dialogue of two challenges over Cyrus' check of a password. */
+ * LOGIN, which no standard describes, has a dialogue of submission's own; what comes of it is for Cyrus' check of a password. */
 #include "exchange.h"
 #include "posthouse/clock.h"
 #include "posthouse/log.h"
@@ -64,26 +64,31 @@ static bool read_plain(struct exchange *e, struct str response, struct str *name
 	       (device.n == 0 || str_eq(device, *device_out));
 }
 
+/* Who says just what, when it is a password and not a step of SCRAM. */
+static bool read_password(struct exchange *e, struct str *name_out, struct str *device_out, struct str *password_out)
+{
+	struct str response = secret_view(&e->response);
+
+	if (e->expects == EXPECT_PASSWORD) {
+		*password_out = response;
+		return account_parse_name(&e->arena, secret_view(&e->user), e->config.realm, name_out, device_out);
+	}
+	return strcmp(e->mechanism, "PLAIN") == 0 && read_plain(e, response, name_out, device_out, password_out);
+}
+
 /* Is what the client has just said a password that fitted a short while ago, and whose time is not over? Then no worker is needed. Other
  * back-ends do not tell when a password changes, so what they said is not kept. */
 static bool in_cache(struct exchange *e)
 {
-	struct str response = secret_view(&e->response), name, device, password = response;
+	struct str name, device, password;
 	struct login *l = e->login;
-	bool readable;
 
 	e->key.usable = false;
-	e->generation = directory_generation(l->directory);
-	if (!e->has_response || !backend_is_ours(l->backend))
-		return false;
-	if (e->expects == EXPECT_PASSWORD)
-		readable = account_parse_name(&e->arena, secret_view(&e->user), e->config.realm, &name, &device);
-	else
-		readable = strcmp(e->mechanism, "PLAIN") == 0 && read_plain(e, response, &name, &device, &password);
-	if (!readable)
+	if (!read_password(e, &name, &device, &password))
 		return false;
 	e->key = cache_key_of(l->cache, name, device, password);
-	if (!cache_has(l->cache, &e->key, clock_mono_ms()) || directory_expired(l->directory, name, device))
+	if (!backend_is_ours(l->backend) || !cache_has(l->cache, &e->key, clock_mono_ms()) ||
+	    directory_expired(l->directory, name, device))
 		return false;
 	e->result = (struct conversation_result){ .verdict = ok_text(235, S("2.7.0"), S("authentication successful")),
 						  .name = name,
@@ -92,12 +97,22 @@ static bool in_cache(struct exchange *e)
 	return true;
 }
 
+/* Was just this password tried for this name within the last day, right or wrong? */
+static bool is_repeated(struct exchange *e)
+{
+	uint64_t now = clock_mono_ms();
+	bool repeated = cache_has(e->login->tried, &e->key, now);
+
+	cache_put(e->login->tried, &e->key, now);
+	return repeated;
+}
+
 /* ---- steps ---- */
 /* On a worker: touches nothing of the exchange that the loop might touch meanwhile. */
 static void work_step(struct job *job)
 {
 	struct exchange *e = CONTAINER_OF(job, struct exchange, job);
-	struct str response = e->has_response ? secret_view(&e->response) : (struct str){ NULL, 0 };
+	struct str response = secret_view(&e->response);
 
 	if (!e->conversation)
 		e->conversation = conversation_new(e->login->directory, &e->config);
@@ -111,15 +126,29 @@ static void work_step(struct job *job)
 		e->result = conversation_step(e->conversation, response);
 }
 
-void exchange_ask(struct exchange *e, enum expectation expects, struct str challenge)
+/* 334: ask the client for more. */
+static void ask(struct exchange *e)
 {
-	e->expects = expects;
-	ipc_send_login_reply(e->ch,
-			     &(struct msg_login_reply){
-				     .call = e->call, .verdict = ok_text(334, str_of(""), str_of("")), .challenge = challenge },
-			     -1);
+	e->expects = EXPECT_STEP;
+	ipc_send_login_reply(
+		e->ch,
+		&(struct msg_login_reply){ .call = e->call, .verdict = e->result.verdict, .challenge = e->result.challenge }, -1);
 	exchange_enter(e, EXCHANGE_WAITING);
 	uv_timer_start(&e->timer, on_time_limit, CLIENT_MS, 0);
+}
+
+/* What fitted while the accounts changed may have fitted what is no password any more. */
+static void look_again(struct exchange *e)
+{
+	if (e->result.verdict.class == OK && backend_is_ours(e->login->backend) &&
+	    e->generation != directory_generation(e->login->directory))
+		e->result = (struct conversation_result){ .verdict = temp(454, S("4.7.0"),
+									  S("the accounts have just changed, try again")) };
+}
+
+static uint64_t stamp_of(struct login *l, const struct conversation_result *r)
+{
+	return r->verdict.class == OK && backend_is_ours(l->backend) ? directory_stamp(l->directory, r->name, r->device) : 0;
 }
 
 /* A step is done, whoever did it. */
@@ -130,9 +159,10 @@ static void conclude(struct exchange *e)
 	secret_fini(&e->response);
 	log_fault(e->login, r->fault);
 	if (r->verdict.class == OK && r->verdict.code == 334) {
-		exchange_ask(e, EXPECT_STEP, r->challenge);
+		ask(e);
 		return;
 	}
+	look_again(e);
 	log_refusal(e);
 	count_login(e->login, r->verdict);
 	ipc_send_login_reply(e->ch,
@@ -140,12 +170,14 @@ static void conclude(struct exchange *e)
 							.verdict = r->verdict,
 							.challenge = r->challenge,
 							.login = r->name,
-							.device = r->device },
+							.device = r->device,
+							.repeated = r->verdict.class != TEMP && is_repeated(e),
+							.stamp = stamp_of(e->login, r) },
 			     -1);
 	exchange_close(e);
 }
 
-void exchange_begin(struct exchange *e)
+static void begin(struct exchange *e)
 {
 	if (in_cache(e)) {
 		conclude(e);
@@ -201,14 +233,7 @@ static void on_time_limit(uv_timer_t *timer)
 void exchange_take_response(struct exchange *e, struct str response)
 {
 	secret_set(&e->response, response);
-	e->has_response = true;
-	exchange_begin(e);
-}
-
-void exchange_take_user(struct exchange *e, struct str user)
-{
-	secret_set(&e->user, user);
-	exchange_ask(e, EXPECT_PASSWORD, S("Password:"));
+	begin(e);
 }
 
 void exchange_step(struct login *l, struct channel *ch, const struct msg_login_step *m)
@@ -225,8 +250,5 @@ void exchange_step(struct login *l, struct channel *ch, const struct msg_login_s
 	}
 	e->call = m->call;
 	login_refresh(l); /* on a fault the accounts known before go on being used */
-	if (e->expects == EXPECT_USER)
-		exchange_take_user(e, m->response);
-	else
-		exchange_take_response(e, m->response);
+	exchange_take_response(e, m->response);
 }

@@ -26,6 +26,11 @@ static void handle_login_end(void *ctx, struct channel *ch, const struct msg_log
 	exchange_end(role_data(ctx), ch, m->session);
 }
 
+static void handle_login_present(void *ctx, struct channel *ch, const struct msg_login_present *m, int fd)
+{
+	watch_present(role_data(ctx), ch, m);
+}
+
 static void handle_account_change(void *ctx, struct channel *ch, const struct msg_account_change *m, int fd)
 {
 	change_accounts(role_data(ctx), ch, m);
@@ -63,6 +68,8 @@ static struct verdict start(struct role *r)
 	login.config = c;
 	login.on_stuck = on_stuck;
 	login_refresh(&login); /* a file that cannot be read is logged there, and tried again at each login */
+	watch_look(&login);
+	watch_begin(&login);
 	return ok();
 }
 
@@ -79,8 +86,15 @@ static void apply(struct role *r)
 	login.config = role_config(r);
 }
 
+static void peer_up(struct role *r, struct channel *ch)
+{
+	if (channel_peer(ch) == ROLE_SUBMISSION)
+		watch_add(&login, ch);
+}
+
 static void peer_down(struct role *r, struct channel *ch)
 {
+	watch_drop(&login, ch);
 	exchanges_drop(&login, ch);
 	changes_drop(&login, ch);
 }
@@ -131,6 +145,7 @@ int main(int argc, char **argv)
 		.login_start = handle_login_start,
 		.login_step = handle_login_step,
 		.login_end = handle_login_end,
+		.login_present = handle_login_present,
 		.account_change = handle_account_change,
 		.account_page = handle_account_page,
 	};
@@ -139,6 +154,7 @@ int main(int argc, char **argv)
 		.start = start,
 		.configure = configure,
 		.apply = apply,
+		.peer_up = peer_up,
 		.peer_down = peer_down,
 		.stop = stop,
 		.stats = stats,

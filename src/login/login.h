@@ -10,13 +10,20 @@
 #include "posthouse/list.h"
 #include "workers.h"
 
+/* Who is to hear that accounts have changed. */
+struct watch {
+	uv_timer_t timer;
+	struct list watchers;             /* channels of submission processes */
+	uint64_t generation, next_expiry; /* of which they know */
+};
+
 struct login {
 	uv_loop_t *loop;
 	const struct config *config; /* the frame's; exchanges copy what they need of it */
 	const struct backend *backend;
 	struct workers *workers;
 	struct directory *directory;
-	struct cache *cache;
+	struct cache *cache, *tried;
 	uint64_t cache_generation;         /* of the directory, when the cache was last known to fit */
 	struct list exchanges;             /* those that somebody waits for or may come back to */
 	struct list changes;               /* of accounts, waiting; the first is being made */
@@ -25,6 +32,7 @@ struct login {
 	struct role *stopping;             /* for on_idle */
 	void (*on_stuck)(struct login *l); /* the back-end has kept half of the threads for long; NULL: nobody asks */
 	uint64_t accepted, refused, failed, from_cache;
+	struct watch watch;
 	uint64_t fault_logged_at; /* the last fault that was logged, and when */
 	struct secret fault;
 };
@@ -45,6 +53,15 @@ void exchange_start(struct login *l, struct channel *ch, const struct msg_login_
 void exchange_step(struct login *l, struct channel *ch, const struct msg_login_step *m);
 void exchange_end(struct login *l, struct channel *ch, uint64_t session);
 void exchanges_drop(struct login *l, const struct channel *ch); /* of a channel that has gone; NULL: all */
+
+/* ---- watch.c: sessions whose password has changed, is gone, or whose time is over ---- */
+void watch_init(struct login *l);
+void watch_close(struct login *l);
+void watch_begin(struct login *l); /* from the start on: the account file is looked at each second */
+void watch_add(struct login *l, struct channel *ch);
+void watch_drop(struct login *l, const struct channel *ch);
+void watch_look(struct login *l); /* now */
+void watch_present(struct login *l, struct channel *ch, const struct msg_login_present *m);
 
 /* ---- admin.c: accounts listed and changed ---- */
 void change_accounts(struct login *l, struct channel *ch, const struct msg_account_change *m);

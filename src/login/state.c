@@ -1,25 +1,32 @@
 /* state.c - what the login role holds, apart from the frame: so that tests can drive it. */
 #include "login.h"
 
+#define CACHE_MS (5 * 60 * 1000)
+#define TRIED_MS (24 * 3600 * 1000)
+
 void login_init(struct login *l, uv_loop_t *loop, const char *state_dir, const struct cfg_auth *auth)
 {
 	*l = (struct login){ .loop = loop };
 	list_init(&l->exchanges);
 	list_init(&l->changes);
+	watch_init(l);
 	l->backend = backend_find(auth->backend);
 	l->workers = workers_open(loop, l->backend->threads);
 	l->directory = directory_new(state_dir);
-	l->cache = cache_new();
+	l->cache = cache_new(CACHE_MS);
+	l->tried = cache_new(TRIED_MS);
 }
 
 void login_close(struct login *l)
 {
+	watch_close(l);
 	workers_close(l->workers);
 }
 
 void login_fini(struct login *l)
 {
 	cache_free(l->cache);
+	cache_free(l->tried);
 	directory_free(l->directory);
 	secret_fini(&l->fault);
 }

@@ -1,4 +1,4 @@
-/* admission.c - connections and logins. */
+/* admission.c - connections; what becomes of logins is in logins.c. */
 #include "queue.h"
 
 #include "posthouse/clock.h"
@@ -39,10 +39,8 @@ static struct place *place_find(struct queue *q, struct str network)
 	return NULL;
 }
 
-static struct place *place_enter(struct queue *q, struct str client)
+static struct place *place_enter(struct queue *q, struct str network)
 {
-	struct arena a = { 0 };
-	struct str network = network_of(&a, client);
 	struct place *p = place_find(q, network);
 
 	if (!p) {
@@ -52,7 +50,6 @@ static struct place *place_enter(struct queue *q, struct str client)
 	}
 	p->visitors++;
 	p->strangers++;
-	arena_fini(&a);
 	return p;
 }
 
@@ -110,13 +107,16 @@ struct visitor *visitor_find(struct queue *q, const struct channel *ch, uint64_t
 static struct visitor *visitor_new(struct queue *q, struct admission_peer *p, uint64_t session, struct str client)
 {
 	struct visitor *v = NEW(struct visitor);
+	struct arena a = { 0 };
 
 	client = str_head(client, CLIENT_MAX);
 	v->queue = q;
 	v->peer = p;
 	v->session = session;
 	v->client = copy_text(client);
-	v->place = place_enter(q, client);
+	v->place = place_enter(q, network_of(&a, client));
+	v->site = place_enter(q, site_of(&a, client));
+	arena_fini(&a);
 	list_init(&v->reservations);
 	list_append(&p->visitors, &v->in_peer);
 	p->n++;
@@ -124,24 +124,25 @@ static struct visitor *visitor_new(struct queue *q, struct admission_peer *p, ui
 	return v;
 }
 
-static void log_in(struct visitor *v, struct str login, struct str device)
+void visitor_log_in(struct visitor *v, struct str login, struct str device)
 {
 	v->login = copy_text(login);
 	v->account = account_hold(account_of(v->queue, login));
 	v->device = account_hold(account_of_device(v->queue, login, device));
 	v->account->connections++;
 	v->place->strangers--;
+	v->site->strangers--;
 	v->queue->admission.logged_in++;
 }
 
-/* Who logs in a second time (a listed host may) does so as the new one. */
-static void log_out(struct visitor *v)
+void visitor_log_out(struct visitor *v)
 {
 	if (!v->account)
 		return;
 	reservations_drop(v);
 	v->account->connections--;
 	v->place->strangers++;
+	v->site->strangers++;
 	v->queue->admission.logged_in--;
 	account_release(v->account);
 	account_release(v->device);
@@ -154,9 +155,10 @@ static void visitor_free(struct visitor *v)
 {
 	struct queue *q = v->queue;
 
-	log_out(v);
+	visitor_log_out(v);
 	reservations_drop(v);
 	place_leave(q, v->place);
+	place_leave(q, v->site);
 	table_remove(&q->admission.visitors, &v->in_table);
 	list_remove(&v->in_peer);
 	v->peer->n--;
@@ -223,7 +225,7 @@ static void on_tell(uv_timer_t *t)
 		tell(q);
 }
 
-static void count_refusal(struct queue *q, uint64_t *counter, struct str client)
+void admission_refused(struct queue *q, uint64_t *counter, struct str client)
 {
 	++*counter;
 	free(q->admission.last);
@@ -232,29 +234,34 @@ static void count_refusal(struct queue *q, uint64_t *counter, struct str client)
 		tell(q);
 }
 
-static struct verdict network_banned(struct arena *a, uint64_t ms)
+/* Are there too many already of those who are not logged in? */
+static bool is_crowded(struct queue *q, struct str network, uint64_t most)
 {
-	return temp(421, S("4.7.0"),
-		    arena_printf(a, "too many failed logins from your network, try again in %.*s", STR_ARG(wait_words(a, ms))));
+	const struct place *p = most > 0 ? place_find(q, network) : NULL;
+
+	return p && p->strangers >= most;
 }
 
 /* May this client come in? */
-static struct verdict judge_client(struct queue *q, struct arena *a, struct str client)
+static struct verdict judge_client(struct queue *q, struct arena *a, struct str client, bool *banned_out)
 {
+	const struct cfg_limits *limits = &role_config(q->role)->limits;
 	struct str network = network_of(a, client);
 	uint64_t banned = network_banned_ms(q, network, clock_now_ms());
-	uint64_t most = role_config(q->role)->limits.connections_per_network;
-	const struct place *p = place_find(q, network);
+	uint64_t most = is_crowded(q, network, limits->connections_per_network)           ? limits->connections_per_network
+			: is_crowded(q, site_of(a, client), limits->connections_per_site) ? limits->connections_per_site
+											  : 0;
 
 	if (device_at(role_config(q->role), client))
 		return ok(); /* a listed host, whatever another program on it did */
+	*banned_out = banned > 0;
 	if (banned > 0) {
-		count_refusal(q, &q->admission.banned, client);
+		admission_refused(q, &q->admission.banned, client);
 		return network_banned(a, banned);
 	}
-	if (most == 0 || !p || p->strangers < most)
+	if (most == 0)
 		return ok();
-	count_refusal(q, &q->admission.crowded, client);
+	admission_refused(q, &q->admission.crowded, client);
 	return temp(421, S("4.7.0"),
 		    arena_printf(a, "too many connections at once from your network, at most %llu that are not logged in",
 				 (unsigned long long)most));
@@ -265,16 +272,17 @@ void handle_admit(void *ctx, struct channel *ch, const struct msg_admit *m, int 
 	struct queue *q = role_data(ctx);
 	struct verdict v = ok();
 	struct arena a = { 0 };
+	bool banned = false;
 
 	if (q && (visitor_find(q, ch, m->session) || peer_get(q, ch)->n >= VISITORS_MAX)) {
 		channel_close(ch, "a session is admitted twice, or there are too many");
 		return;
 	}
 	if (q)
-		v = judge_client(q, &a, str_head(m->client, CLIENT_MAX));
+		v = judge_client(q, &a, str_head(m->client, CLIENT_MAX), &banned);
 	if (q && v.class == OK)
 		visitor_new(q, peer_get(q, ch), m->session, m->client);
-	ipc_send_admitted(ch, &(struct msg_admitted){ .call = m->call, .verdict = v }, -1);
+	ipc_send_admitted(ch, &(struct msg_admitted){ .call = m->call, .verdict = v, .banned = banned }, -1);
 	arena_fini(&a);
 }
 
@@ -291,7 +299,7 @@ void handle_present(void *ctx, struct channel *ch, const struct msg_present *m, 
 	}
 	v = visitor_new(q, peer_get(q, ch), m->session, m->client);
 	if (m->login.n > 0)
-		log_in(v, m->login, m->device);
+		visitor_log_in(v, m->login, m->device);
 }
 
 void handle_leave(void *ctx, struct channel *ch, const struct msg_leave *m, int fd)
@@ -301,93 +309,6 @@ void handle_leave(void *ctx, struct channel *ch, const struct msg_leave *m, int 
 
 	if (v)
 		visitor_free(v);
-}
-
-/* ---- logins ---- */
-
-static struct verdict login_banned(struct arena *a, uint64_t ms)
-{
-	return temp(454, S("4.7.0"), arena_printf(a, "too many failed logins, try again in %.*s", STR_ARG(wait_words(a, ms))));
-}
-
-/* Is the login, or the network, banned? A stranger cannot lock a user out: where the user got in lately, a ban of the login does not
- * hold. The answer is the same whether the password was right or wrong; either counts against the network. */
-static struct verdict judge_ban(struct visitor *v, struct arena *a, struct str login, uint64_t now)
-{
-	struct queue *q = v->queue;
-	uint64_t ms = network_banned_ms(q, str_of(v->place->name), now);
-
-	if (ms > 0)
-		return network_banned(a, ms);
-	ms = login.n > 0 ? login_banned_ms(q, login, now) : 0;
-	if (ms == 0 || network_known(q, login, str_of(v->place->name), now))
-		return ok();
-	if (network_failed(q, str_of(v->place->name), str_of(v->client), now))
-		return network_banned(a, network_banned_ms(q, str_of(v->place->name), now));
-	return login_banned(a, ms);
-}
-
-/* The password was wrong: count it. */
-static struct verdict judge_failure(struct visitor *v, struct arena *a, struct str login, uint64_t now)
-{
-	struct queue *q = v->queue;
-	struct str network = str_of(v->place->name), client = str_of(v->client);
-	bool login_is_banned = login.n > 0 && !network_known(q, login, network, now) && login_failed(q, login, client, now);
-
-	if (network_failed(q, network, client, now))
-		return network_banned(a, network_banned_ms(q, network, now));
-	if (login_is_banned)
-		return login_banned(a, login_banned_ms(q, login, now));
-	return perm(535, S("5.7.8"), S("Authentication failed"));
-}
-
-/* Not by a password, but because the configuration lists the host? */
-static bool is_listed(const struct msg_authenticated *m)
-{
-	return str_eq(m->mechanism, S("DEVICE"));
-}
-
-/* The password was right. */
-static struct verdict judge_success(struct visitor *v, struct arena *a, const struct msg_authenticated *m, uint64_t now)
-{
-	struct queue *q = v->queue;
-	struct account *account = account_of(q, m->login);
-
-	log_out(v);
-	if (account->connections_max > 0 && account->connections >= account->connections_max) {
-		count_refusal(q, &q->admission.crowded, str_of(v->client));
-		return temp(421, S("4.7.0"),
-			    arena_printf(a, "too many connections of this login at once, at most %llu",
-					 (unsigned long long)account->connections_max));
-	}
-	log_in(v, m->login, m->device);
-	if (!is_listed(m))
-		breaker_logged_in(account, str_of(v->place->name), now);
-	return ok();
-}
-
-void handle_authenticated(void *ctx, struct channel *ch, const struct msg_authenticated *m, int fd)
-{
-	struct queue *q = role_data(ctx);
-	struct visitor *visitor = q ? visitor_find(q, ch, m->session) : NULL;
-	struct msg_authorized answer = { .call = m->call, .verdict = ok() };
-	uint64_t now = clock_now_ms();
-	struct arena a = { 0 };
-
-	if (!visitor || !admission_is_ready(q)) {
-		answer.verdict = temp(454, S("4.7.0"), S("Temporary authentication failure, try again"));
-	} else {
-		if (!is_listed(m))
-			answer.verdict = judge_ban(visitor, &a, m->login, now);
-		if (answer.verdict.class == OK && m->success)
-			answer.verdict = judge_success(visitor, &a, m, now);
-		else if (answer.verdict.class == OK)
-			answer.verdict = judge_failure(visitor, &a, m->login, now);
-		if (answer.verdict.class == OK)
-			answer.reserving = reserving(visitor);
-	}
-	ipc_send_authorized(ch, &answer, -1);
-	arena_fini(&a);
 }
 
 /* ---- figures ---- */

@@ -10,7 +10,7 @@
 struct queue;
 struct reservation;
 
-/* A client network with connections. */
+/* A client network with connections, or a wider one. */
 struct place {
 	struct table_item in_table;
 	char *name;
@@ -24,7 +24,7 @@ struct visitor {
 	struct queue *queue;
 	struct admission_peer *peer;
 	uint64_t session;
-	struct place *place;
+	struct place *place, *site;       /* its network, and the wider one */
 	char *client;                     /* its address */
 	char *login;                      /* NULL: not logged in */
 	struct account *account, *device; /* NULL: not logged in; no limits of its own */
@@ -62,6 +62,13 @@ bool admission_is_ready(const struct queue *q);
 
 /* The session with this number on the channel; NULL. */
 struct visitor *visitor_find(struct queue *q, const struct channel *ch, uint64_t session);
+
+/* It has logged in, or is to log in anew: a listed host may, and does so as the new one. */
+void visitor_log_in(struct visitor *v, struct str login, struct str device);
+void visitor_log_out(struct visitor *v);
+
+/* A client was turned away: one of these counters, for the line that tells of it. */
+void admission_refused(struct queue *q, uint64_t *counter, struct str client);
 
 void admission_stats(struct queue *q);
 

@@ -1,5 +1,6 @@
-/* failures.h - failed logins, counted per client network and per login name as it was tried, known or not; too many are banned, each time
- * for longer. Names and networks are of strangers' choice: their number in memory and in the store is bounded. */
+/* failures.h - failed logins, counted per client network and per login name as it was tried, known or not, and for each device password by
+ * itself; too many are banned, each time for longer: a network for a day at most, a login for an hour. A network from which people get in
+ * (homes.h) is slowed instead. Names and networks are of strangers' choice: their number in memory and in the store is bounded. */
 #ifndef QUEUE_FAILURES_H
 #define QUEUE_FAILURES_H
 
@@ -23,15 +24,31 @@ void failures_gone(struct queue *q, struct bucket *b);
 
 /* Is the client network, is the login banned? How long yet, in ms; 0: no. */
 uint64_t network_banned_ms(struct queue *q, struct str network, uint64_t now);
-uint64_t login_banned_ms(struct queue *q, struct str login, uint64_t now);
+uint64_t login_banned_ms(struct queue *q, struct str login, struct str device, uint64_t now);
 
-/* One more failed login from this network, by `client`; for this login. True: that is too much, it is banned from now on. */
-bool network_failed(struct queue *q, struct str network, struct str client, uint64_t now);
-bool login_failed(struct queue *q, struct str login, struct str client, uint64_t now);
+/* Had it been banned, if nobody got in from there? */
+bool network_is_slowed(struct queue *q, struct str network, uint64_t now);
+
+/* 421: so long yet. */
+struct verdict network_banned(struct arena *a, uint64_t ms);
+
+/* One more failed login from this network, by `client` (banned for `longest_ms` at most); for this login. True: that is too much, it is banned
+ * from now on. */
+bool network_failed(struct queue *q, struct str network, struct str client, uint64_t longest_ms, uint64_t now);
+bool login_failed(struct queue *q, struct str login, struct str device, struct str client, uint64_t now);
+
+/* A failed login from a network of the login's own, where no ban holds; above the rate its attempts from there, right or wrong, take turns:
+ * is it one's turn now? Then the next is `slot_ms` later. */
+void turn_failed(struct queue *q, struct str login, struct str network, uint64_t now);
+bool turn_is_free(struct queue *q, struct str login, struct str network, uint64_t slot_ms, uint64_t now);
 
 /* "net:192.0.2.1", "login:alice@example.org": the keys of buckets and bans; a name is cut to a bounded length, in lower case, without a
  * device. */
 struct str network_key(struct arena *a, struct str network);
 struct str login_key(struct arena *a, struct str login);
+
+/* The same with the device, where there is one: "login:alice@example.org/phone"; and "at:alice@example.org 192.0.2.1". */
+struct str password_key(struct arena *a, struct str login, struct str device);
+struct str turn_key(struct arena *a, struct str login, struct str network);
 
 #endif

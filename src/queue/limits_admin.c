@@ -11,7 +11,7 @@
 /* Of whom? Texts in the form of the keys. */
 struct whose {
 	bool all;
-	struct str user, device, login, network, breaker;
+	struct str user, device, login, passwords, turns, network, breaker;
 };
 
 static struct whose whose_of(struct arena *a, struct str user)
@@ -25,6 +25,8 @@ static struct whose whose_of(struct arena *a, struct str user)
 		.user = arena_printf(a, "user:%.*s", STR_ARG(name)),
 		.device = arena_printf(a, "device:%.*s/", STR_ARG(name)),
 		.login = login_key(a, name),
+		.passwords = arena_printf(a, "%.*s/", STR_ARG(login_key(a, name))),
+		.turns = turn_key(a, name, S("")),
 		.network = network_key(a, network_of(a, str_head(user, str_ends(user, S("/64")) ? user.n - 3 : user.n))),
 		.breaker = breaker_key(a, name),
 	};
@@ -35,8 +37,8 @@ static bool is_of(const struct whose *w, struct str key)
 {
 	if (w->all)
 		return !str_starts(key, S("upstream:"));
-	return str_eq(key, w->user) || str_starts(key, w->device) || str_eq(key, w->login) || str_eq(key, w->network) ||
-	       str_eq(key, w->breaker);
+	return str_eq(key, w->user) || str_starts(key, w->device) || str_eq(key, w->login) || str_starts(key, w->passwords) ||
+	       str_starts(key, w->turns) || str_eq(key, w->network) || str_eq(key, w->breaker);
 }
 
 /* ---- show ---- */

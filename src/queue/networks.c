@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #define NETWORKS_MAX 64 /* of one login: those used last */
-#define KNOWN_US     (30 * 86400 * 1000000ull)
+#define KNOWN_US     (NETWORK_KNOWN_MS * 1000)
 #define SAVE_EACH_US (86400 * 1000000ull) /* what is written may be a day old */
 #define RULE         "network "
 
@@ -58,6 +58,7 @@ uint64_t network_used(struct account *a, struct str network, uint64_t now)
 	if (b->users == 0)
 		add(a, b);
 	b->tat_us = now * 1000 + KNOWN_US;
+	home_note(a->queue, network, b->tat_us / 1000);
 	if (b->tat_us < b->saved_us || b->tat_us - b->saved_us >= SAVE_EACH_US)
 		bucket_touch(a->queue, b);
 	return before;
@@ -70,8 +71,10 @@ uint64_t network_period_us(const struct bucket *b)
 
 void networks_read(struct queue *q, struct bucket *b)
 {
-	if (b->users == 0 && str_starts(str_of(b->rule), S(RULE)) && str_starts(str_of(b->key), S("login:")))
-		add(account_of(q, str_from(str_of(b->key), 6)), b);
+	if (b->users > 0 || !str_starts(str_of(b->rule), S(RULE)) || !str_starts(str_of(b->key), S("login:")))
+		return;
+	add(account_of(q, str_from(str_of(b->key), 6)), b);
+	home_note(q, str_from(str_of(b->rule), sizeof(RULE) - 1), b->tat_us / 1000);
 }
 
 void networks_collect(struct account *a, uint64_t now)

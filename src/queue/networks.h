@@ -5,6 +5,8 @@
 
 #include "account.h"
 
+#define NETWORK_KNOWN_MS (30 * 86400 * 1000ull)
+
 /* Has the login, as it was tried, got in from there? */
 bool network_known(struct queue *q, struct str login, struct str network, uint64_t now);
 

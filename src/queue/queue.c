@@ -45,6 +45,7 @@ static void collect(struct queue *q, uint64_t now)
 	accounts_collect(q, now);
 	buckets_collect(q, now);
 	bans_collect(q, now);
+	homes_collect(q, now);
 }
 
 static void on_housekeeping(uv_timer_t *t)
@@ -97,6 +98,8 @@ static struct verdict queue_start(struct role *r)
 	bans_init(q);
 	breakers_init(q);
 	failures_init(q);
+	homes_init(q);
+	lockouts_init(q);
 	accounts_init(q);
 	admission_init(q);
 	notices_init(q);
@@ -249,6 +252,8 @@ void queue_part_ended(struct queue *q)
 	accounts_fini(q);
 	breakers_fini(q);
 	bans_fini(q);
+	homes_fini(q);
+	lockouts_fini(q);
 	buckets_fini(q);
 	free(q);
 	role_stopped(r);

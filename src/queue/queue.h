@@ -12,6 +12,8 @@
 #include "breaker.h"
 #include "bucket.h"
 #include "failures.h"
+#include "homes.h"
+#include "lockouts.h"
 #include "gate.h"
 #include "intake.h"
 #include "lease.h"
@@ -54,6 +56,8 @@ struct queue {
 	struct buckets buckets;
 	struct bans bans;
 	struct failures failures;
+	struct homes homes;
+	struct lockouts lockouts;
 	struct breakers breakers;
 	struct table accounts;
 	struct acquainted acquainted;

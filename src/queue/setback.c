@@ -79,6 +79,7 @@ static void on_look(uv_timer_t *t)
 	s->seen = now;
 	buckets_mend(q, now);
 	bans_mend(q, now);
+	homes_mend(q, now);
 	gates_mend(q, now);
 	accounts_mend(q, now);
 	leases_mend(q, now);

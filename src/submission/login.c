@@ -1,10 +1,11 @@
 /* login.c - AUTH of a session: the login role knows passwords and mechanisms, queue counts failures and says what the client hears.
  *
- * In the order they happen: session_on_auth, (session_on_auth_response), on_login_reply, ask_judgement, session_judge, on_authorized. A queue
- * that dies meanwhile is waited for. */
+ * In the order they happen: session_on_auth, (session_on_auth_response), begin_login, on_login_reply, (next_step), ask_judgement,
+ * session_judge, on_authorized. A queue that dies meanwhile is waited for. */
 #include "session.h"
 
-#define AWAY_MS 10000 /* so long a login waits for a new queue */
+#define USER_MAX 1024  /* bytes of a name that are looked at; no login has so many */
+#define AWAY_MS  10000 /* so long a login waits for a new queue */
 
 static void on_login_reply(void *ctx, struct verdict v, const struct msg_login_reply *m, int fd);
 static void on_authorized(void *ctx, struct verdict v, const struct msg_authorized *m, int fd);
@@ -26,20 +27,28 @@ static struct str get_binding(struct session *s, enum tls_binding kind, char byt
 	return str_make(bytes, n);
 }
 
-void session_on_auth(struct session *s, const struct smtp_event *e)
+/* Without a first response, and in LOGIN before the password, nobody has to know of the dialogue but we: it costs nothing to leave it half
+ * open. All mechanisms are the client's to begin (RFC 4422 section 5). */
+static void challenge(struct session *s, int answer, struct str text)
+{
+	s->answer = answer;
+	smtp_server_reply(s->smtp, ok_text(334, S(""), text));
+}
+
+static void begin_login(struct session *s, struct str response)
 {
 	struct channel *login = role_peer(s->sub->role, ROLE_LOGIN, 0);
 	char exporter[64], end_point[64];
 	struct msg_login_start m = { .session = s->log.session,
-				     .mechanism = e->mechanism,
-				     .has_initial = e->has_initial,
-				     .initial = e->initial,
+				     .mechanism = s->mechanism,
+				     .user = secret_view(&s->user),
+				     .initial = response,
 				     .service = S("smtp"),
 				     .client = stream_peer_address(s->conn) };
 
-	s->mechanism = arena_str(&s->arena, e->mechanism); /* the number of attempts is bounded by that of commands */
 	if (login == NULL) {
 		log_warning(&s->log, "login.unavailable", kv("reason", "the login role is away"));
+		secret_fini(&s->user);
 		smtp_server_reply(s->smtp, unavailable);
 		return;
 	}
@@ -49,19 +58,34 @@ void session_on_auth(struct session *s, const struct smtp_event *e)
 	session_enter(s, SESSION_LOGIN);
 	s->login_generation = s->sub->login_generation;
 	s->call = ipc_call_login_start(login, &m, -1, on_login_reply, s);
+	secret_fini(&s->user);
 }
 
-void session_on_auth_response(struct session *s, const struct smtp_event *e)
+static void take_user(struct session *s, struct str user)
 {
-	struct msg_login_step m = { .session = s->log.session, .response = e->initial };
+	secret_set(&s->user, str_head(user, USER_MAX));
+	challenge(s, ANSWER_PASSWORD, S("Password:"));
+}
+
+void session_on_auth(struct session *s, const struct smtp_event *e)
+{
+	bool is_login = str_ieq(e->mechanism, S("LOGIN"));
+
+	s->mechanism = arena_str(&s->arena, e->mechanism); /* the number of attempts is bounded by that of commands */
+	secret_fini(&s->user);
+	if (is_login && e->has_initial)
+		take_user(s, e->initial);
+	else if (e->has_initial)
+		begin_login(s, e->initial);
+	else
+		challenge(s, is_login ? ANSWER_USER : ANSWER_FIRST, is_login ? S("Username:") : S(""));
+}
+
+static void next_step(struct session *s, struct str response)
+{
+	struct msg_login_step m = { .session = s->log.session, .response = response };
 	struct channel *login = role_peer(s->sub->role, ROLE_LOGIN, 0);
 
-	if (s->final_said) { /* RFC 4954 section 4: nothing, as an answer to the last words */
-		s->final_said = false;
-		smtp_server_reply(s->smtp,
-				  e->initial.n == 0 ? ok() : perm(501, S("5.5.2"), S("Not an answer of this mechanism")));
-		return;
-	}
 	if (login == NULL || s->login_generation != s->sub->login_generation) { /* the process that knew the exchange has gone */
 		s->login_generation = 0;
 		smtp_server_reply(s->smtp, unavailable);
@@ -71,11 +95,29 @@ void session_on_auth_response(struct session *s, const struct smtp_event *e)
 	s->call = ipc_call_login_step(login, &m, -1, on_login_reply, s);
 }
 
+void session_on_auth_response(struct session *s, const struct smtp_event *e)
+{
+	if (s->final_said) { /* RFC 4954 section 4: nothing, as an answer to the last words */
+		s->final_said = false;
+		smtp_server_reply(s->smtp,
+				  e->initial.n == 0 ? ok() : perm(501, S("5.5.2"), S("Not an answer of this mechanism")));
+		return;
+	}
+	switch (s->answer) {
+	case ANSWER_USER: take_user(s, e->initial); break;
+	case ANSWER_FIRST:
+	case ANSWER_PASSWORD: begin_login(s, e->initial); break;
+	case ANSWER_STEP: next_step(s, e->initial); break;
+	}
+}
+
 /* The back-end has decided: what the client hears is for queue to say, which knows how often this went wrong before. */
 static void ask_judgement(struct session *s, const struct msg_login_reply *reply)
 {
 	s->claimed_login = arena_str(&s->arena, reply->login);
 	s->claimed_device = arena_str(&s->arena, reply->device);
+	s->claimed_stamp = reply->stamp;
+	s->repeated = reply->repeated != 0;
 	s->refusal = reply->verdict.class == OK          ? ok()
 		     : reply->verdict.code == wrong.code ? wrong
 							 : verdict_keep(&s->arena, reply->verdict);
@@ -91,7 +133,8 @@ void session_judge(struct session *s)
 				       .login = s->claimed_login,
 				       .device = s->claimed_device,
 				       .mechanism = s->mechanism,
-				       .success = s->refusal.class == OK };
+				       .success = s->refusal.class == OK,
+				       .repeated = s->repeated };
 
 	if (s->state != SESSION_JUDGEMENT || s->call != 0)
 		return;
@@ -114,6 +157,7 @@ static void on_login_reply(void *ctx, struct verdict v, const struct msg_login_r
 
 	s->call = 0;
 	if (m != NULL && m->verdict.class == OK && m->verdict.code == 334) {
+		s->answer = ANSWER_STEP;
 		session_reply(s, ok_text(334, S(""), m->challenge));
 		return;
 	}
@@ -136,6 +180,8 @@ static void log_in(struct session *s, uint64_t reserving)
 	s->device = s->claimed_device;
 	s->listed = false;
 	s->reserving = reserving;
+	s->stamp = s->claimed_stamp;
+	session_present_login(s); /* it may have changed since it was looked at */
 	s->sub->logins++;
 	stream_secrets_over(s->conn);
 	log_info(&s->log, "login.accepted", kv("login", s->login), kv("device", s->device),
@@ -145,14 +191,14 @@ static void log_in(struct session *s, uint64_t reserving)
 }
 
 /* Refused: the answer waits, so that guessing takes time; the session is not read meanwhile. */
-static void refuse(struct session *s, struct verdict v)
+static void refuse(struct session *s, struct verdict v, uint64_t delay_ms)
 {
 	s->sub->logins_failed++;
 	log_warning(&s->log, "login.failed", kv("client", stream_peer_address(s->conn)), kv("login", s->claimed_login),
 		    kv("mechanism", s->mechanism), kv("reply", v.text));
 	s->refusal = verdict_keep(&s->arena, v);
 	session_enter(s, SESSION_LOGIN_DELAY);
-	session_set_timer(s, s->policy->login_delay_ms);
+	session_set_timer(s, delay_ms > s->policy->login_delay_ms ? delay_ms : s->policy->login_delay_ms);
 }
 
 static void on_authorized(void *ctx, struct verdict v, const struct msg_authorized *m, int fd)
@@ -166,11 +212,12 @@ static void on_authorized(void *ctx, struct verdict v, const struct msg_authoriz
 		if (s->judge_generation != s->sub->queue_generation)
 			session_judge(s);
 	} else if (m->verdict.class == PERM && s->refusal.class != OK) {
-		refuse(s, s->refusal); /* not a login at all (501), or a wrong password: the words of who looked at it */
+		refuse(s, s->refusal,
+		       m->delay_ms); /* not a login at all (501), or a wrong password: the words of who looked at it */
 	} else if (m->verdict.class != OK) {
-		refuse(s, m->verdict);
+		refuse(s, m->verdict, m->delay_ms);
 	} else if (s->refusal.class != OK) {
-		refuse(s, s->refusal); /* a failure is never OK, whatever queue says */
+		refuse(s, s->refusal, m->delay_ms); /* a failure is never OK, whatever queue says */
 	} else {
 		log_in(s, m->reserving);
 	}
@@ -184,4 +231,33 @@ void session_end_login(struct session *s)
 		ipc_send_login_end(login, &(struct msg_login_end){ .session = s->log.session }, -1);
 	s->login_generation = 0;
 	s->final_said = false;
+	secret_fini(&s->user);
+}
+
+void session_present_login(struct session *s)
+{
+	struct channel *login = role_peer(s->sub->role, ROLE_LOGIN, 0);
+	struct msg_login_present m = { .session = s->log.session, .login = s->login, .device = s->device, .stamp = s->stamp };
+
+	if (login != NULL && s->stamp != 0 && s->state != SESSION_CLOSING)
+		ipc_send_login_present(login, &m, -1);
+}
+
+void sessions_present_logins(struct submission *sub)
+{
+	LIST_EACH (i, &sub->sessions)
+		session_present_login(CONTAINER_OF(i, struct session, link));
+}
+
+void session_on_login_over(struct submission *sub, uint64_t session)
+{
+	LIST_EACH (i, &sub->sessions) {
+		struct session *s = CONTAINER_OF(i, struct session, link);
+
+		if (s->log.session != session)
+			continue;
+		if (s->stamp != 0)
+			session_expel(s);
+		return;
+	}
 }

@@ -58,6 +58,7 @@ struct policy *policy_new(const struct config *c, struct arena *a, struct verdic
 		return NULL;
 	}
 	p->idle_ms = c->submission.idle_ms;
+	p->login_ms = c->submission.login_ms;
 	p->login_delay_ms = c->submission.login_delay_ms;
 	p->sessions = c->submission.sessions;
 	p->show_client = c->submission.show_client;

@@ -5,11 +5,16 @@
 #include "transaction.h"
 #include "turns.h"
 
+#include "posthouse/clock.h"
 #include "posthouse/crash.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
+#define TIMER_EARLY_MS 100 /* the loop's clock may be so far behind */
+#define EXPELLED       "the password has changed or its time is over"
+#define REFUSED_MAX    64 /* banned clients at once, for whom a handshake is made */
+#define REFUSED_MS     10000
 #define SPARE_SESSIONS 64 /* above the limit so many hear why they are not served; the rest is dropped */
 
 static void on_drain(void *ctx, struct stream *st);
@@ -60,6 +65,18 @@ void session_set_timer(struct session *s, uint64_t ms)
 	uv_timer_start(&s->timer, on_timer, ms, 0);
 }
 
+uint64_t session_patience(const struct session *s, uint64_t ms)
+{
+	uint64_t now = clock_mono_ms(), left = s->login_by > now ? s->login_by - now : 1;
+
+	return s->login.n == 0 && left < ms ? left : ms;
+}
+
+void session_await(struct session *s)
+{
+	session_set_timer(s, session_patience(s, s->policy->idle_ms));
+}
+
 /* ---- beginning ---- */
 
 /* Why this client cannot be served; OK when it can. */
@@ -102,6 +119,7 @@ static struct session *session_new(struct door *door, uv_stream_t *server)
 	s->smtp_config = s->policy->smtp;
 	s->smtp = smtp_server_new(&s->smtp_config);
 	s->log.session = ++sub->next_session;
+	s->login_by = clock_mono_ms() + s->policy->login_ms;
 	buf_init(&s->proxy, PROXY_HEADER_MAX);
 	buf_init(&s->helo, 256);
 	list_init(&s->turn);
@@ -137,22 +155,30 @@ void session_accept(struct door *door, uv_stream_t *server)
 	if (s == NULL)
 		return;
 	if (room.class != OK)
-		session_refuse(s, room);
+		session_refuse(s, room, false);
 	else if (comes_by_proxy(s))
 		session_expect_proxy(s);
 	else
 		session_ask_admission(s);
 }
 
-void session_refuse(struct session *s, struct verdict v)
+void session_refuse(struct session *s, struct verdict v, bool banned)
 {
 	refusals_note(s->sub, stream_peer_address(s->conn), v.text);
-	if (s->implicit) { /* no handshake only to say no */
+	if (s->implicit && banned && s->sub->refused_n < REFUSED_MAX) { /* whose mail program says "421 ..." knows what to do */
+		s->refused = true;
+		s->sub->refused_n++;
+		s->login_by = clock_mono_ms() + REFUSED_MS;
+		s->refusal = verdict_keep(&s->arena, v);
+		session_expect_handshake(s);
+		return;
+	}
+	if (s->implicit) {
 		session_close(s, v.text, false);
 		return;
 	}
 	session_enter(s, SESSION_COMMAND);
-	session_set_timer(s, s->policy->idle_ms);
+	session_await(s);
 	smtp_server_refuse(s->smtp, v);
 	s->ended_for = "refused at the door";
 	session_advance(s);
@@ -177,6 +203,8 @@ void session_answer(struct session *s, struct verdict v)
 	s->messages += v.class == OK;
 	s->after_reply = v.class == OK;
 	session_reply(s, v);
+	if (s->expelled && s->state != SESSION_CLOSING)
+		session_expel(s);
 }
 
 void session_room(struct session *s)
@@ -184,7 +212,7 @@ void session_room(struct session *s)
 	if (s->state != SESSION_SPOOLING)
 		return;
 	session_enter(s, SESSION_COMMAND);
-	session_set_timer(s, s->policy->idle_ms);
+	session_await(s);
 	session_advance(s);
 }
 
@@ -201,12 +229,44 @@ static void shut(struct session *s, struct verdict v, const char *reason)
 		session_close(s, str_of(reason), false);
 }
 
+/* Who does not get as far as a login within a minute keeps a place from others. */
+static void on_silence(struct session *s)
+{
+	if (s->login.n == 0 && clock_mono_ms() + TIMER_EARLY_MS >= s->login_by)
+		shut(s, temp(421, S("4.4.2"), S("No login within the time for it")), "no login in time");
+	else
+		shut(s, temp(421, S("4.4.2"), S("Idle for too long")), "idle");
+}
+
+void session_expel(struct session *s)
+{
+	static const struct verdict v = {
+		TEMP, 421, { "4.7.0", 5 }, { "The password of this login has changed or its time is over, log in again", 72 }
+	};
+	bool waits = s->state == SESSION_WAITING;
+
+	if (s->state == SESSION_CLOSING)
+		return;
+	log_info(&s->log, "session.expelled", kv("login", s->login), kv("device", s->device));
+	s->expelled = waits;
+	s->stamp = 0;
+	if (waits) { /* and no command after it is taken */
+		smtp_server_shut(s->smtp, v, false);
+		s->ended_for = EXPELLED;
+		return;
+	}
+	ipc_cancel(NULL, s->call);
+	s->call = 0;
+	list_remove(&s->turn);
+	shut(s, v, EXPELLED);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
 	struct session *s = timer->data;
 
 	switch (s->state) {
-	case SESSION_COMMAND: shut(s, temp(421, S("4.4.2"), S("Idle for too long")), "idle"); break;
+	case SESSION_COMMAND: on_silence(s); break;
 	case SESSION_SPOOLING: shut(s, temp(421, S("4.3.0"), S("Storage does not answer")), "the disk does not answer"); break;
 	case SESSION_PROXY: session_close(s, S("no PROXY header came"), false); break;
 	case SESSION_HELLO:
@@ -290,6 +350,8 @@ static void part_closed(struct session *s)
 	list_remove(&s->link);
 	s->door->sessions--;
 	sub->sessions_n--;
+	sub->refused_n -= s->refused;
+	secret_fini(&s->user);
 	smtp_server_free(s->smtp);
 	policy_unref(s->policy);
 	buf_fini(&s->proxy);

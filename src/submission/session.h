@@ -4,6 +4,8 @@
 
 #include "submission.h"
 
+#include "posthouse/secret.h"
+
 enum session_state {
 	SESSION_NEW,
 	SESSION_PROXY,       /* a load balancer will say who the client is */
@@ -53,6 +55,8 @@ struct session {
 	bool pressing;     /* it sends far more commands than anybody would who reads the answers: */
 	bool granted;      /* what it has sent is looked at in its turn, which is now */
 	bool peer_ended;   /* nothing more will come; what came is still answered */
+	bool refused;      /* a banned client of implicit TLS: it hears so, in `refusal`, after the handshake */
+	bool expelled;     /* its password is none any more: it ends when the message that is with queue has its answer */
 	bool after_reply;  /* a 250 for a message is on its way out */
 	bool esmtp;        /* EHLO, not HELO, was said last */
 
@@ -60,9 +64,13 @@ struct session {
 	uint64_t queue_generation; /* of the queue that counts this session; 0 = none does */
 	uint64_t login_generation; /* of the login process with which an exchange is under way; 0 = none is */
 	uint64_t call;
-	struct str mechanism, login, device;      /* login: "" before */
-	struct str claimed_login, claimed_device; /* while queue judges */
-	struct str final;                         /* last words of the mechanism, for the client when queue has said yes */
+	struct str mechanism, login, device;                                     /* login: "" before */
+	struct str claimed_login, claimed_device;                                /* while queue judges */
+	enum { ANSWER_STEP, ANSWER_FIRST, ANSWER_USER, ANSWER_PASSWORD } answer; /* what the client's next one in AUTH is */
+	struct secret user;                                                      /* of LOGIN, until the password is there */
+	uint64_t claimed_stamp, stamp;                                           /* of the password, see messages.def; 0: none */
+	bool repeated;                                                           /* it was tried before */
+	struct str final; /* last words of the mechanism, for the client when queue has said yes */
 	bool final_said;
 	uint64_t judge_generation; /* of the queue that was asked */
 	struct verdict refusal;    /* what a delayed login will hear */
@@ -71,6 +79,7 @@ struct session {
 
 	struct transaction *tx;
 	uint64_t errors_seen, messages;
+	uint64_t login_by;     /* monotonic ms: until then who has not logged in is waited for */
 	const char *ended_for; /* why we said 421; NULL: the machine did, for errors or commands */
 };
 
@@ -80,11 +89,20 @@ void session_accept(struct door *door, uv_stream_t *server);
 void session_enter(struct session *s, enum session_state state);
 void session_set_timer(struct session *s, uint64_t ms);
 
+/* The client is waited for: as long as it may be idle, or until it has to be logged in. */
+void session_await(struct session *s);
+
+/* The same of another wait for the client: `ms`, or what is left until then. */
+uint64_t session_patience(const struct session *s, uint64_t ms);
+
 /* The one way out. `finish`: what was written is to reach the client; else at once. */
 void session_close(struct session *s, struct str reason, bool finish);
 
-/* The client hears 421 instead of a greeting. */
-void session_refuse(struct session *s, struct verdict v);
+/* The client hears 421 instead of a greeting. With implicit TLS only when it is `banned`: no handshake only to tell of crowds. */
+void session_refuse(struct session *s, struct verdict v, bool banned);
+
+/* The password by which it came in is none any more: 421, when queue has answered for the message that it has, if it has one. */
+void session_expel(struct session *s);
 
 /* The relay stops: 421 at the next command; `now` (and for those who are idle): at once. */
 void session_stop(struct session *s, bool now);
@@ -129,6 +147,11 @@ void session_on_auth_response(struct session *s, const struct smtp_event *e);
 void session_judge(struct session *s);         /* ask queue, unless it is asked or need not be */
 void session_end_judgement(struct session *s); /* its time is over */
 void session_end_login(struct session *s);     /* the exchange, if one is under way, is given up */
+void session_present_login(struct session *s); /* to the login role, which knows when the password changes */
+
+/* The login role wants to know who is in, and by which password; it says that a session's is none any more. */
+void sessions_present_logins(struct submission *sub);
+void session_on_login_over(struct submission *sub, uint64_t session);
 
 /* ---- mail.c ---- */
 void session_on_mail(struct session *s, const struct smtp_event *e);

@@ -71,7 +71,7 @@ static void begin(struct session *s)
 		return;
 	}
 	session_enter(s, SESSION_COMMAND);
-	session_set_timer(s, s->policy->idle_ms);
+	session_await(s);
 	smtp_server_greet(s->smtp);
 	session_advance(s);
 }
@@ -100,7 +100,7 @@ static void on_admitted(void *ctx, struct verdict v, const struct msg_admitted *
 	s->call = 0;
 	if (m != NULL && m->verdict.class != OK) {
 		s->queue_generation = 0;
-		session_refuse(s, m->verdict);
+		session_refuse(s, m->verdict, m->banned != 0);
 	} else if (device != NULL) {
 		ask_for_device(s, device);
 	} else {
@@ -114,7 +114,7 @@ static void on_device_authorized(void *ctx, struct verdict v, const struct msg_a
 
 	s->call = 0;
 	if (m != NULL && m->verdict.class != OK) {
-		session_refuse(s, m->verdict);
+		session_refuse(s, m->verdict, false);
 		return;
 	}
 	s->reserving = m != NULL ? m->reserving : 0; /* submit checks in any case */

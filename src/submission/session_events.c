@@ -28,7 +28,7 @@ size_t session_on_input(void *ctx, struct stream *st, struct str bytes)
 	}
 	s->granted = false;
 	if (smtp_server_in_text(s->smtp) && s->state == SESSION_COMMAND)
-		session_set_timer(s, s->policy->idle_ms); /* of commands whole lines count, of text every byte */
+		session_await(s); /* of commands whole lines count, of text every byte */
 	while (taken < bytes.n && s->state != SESSION_ADMISSION) {
 		struct str part = str_head(str_from(bytes, taken), smtp_server_room(s->smtp));
 
@@ -117,7 +117,7 @@ static bool write_replies(struct session *s)
 	}
 	stream_write(s->conn, buf_view(out));
 	buf_release(out); /* an idle session holds no buffer */
-	session_set_timer(s, s->policy->idle_ms);
+	session_await(s);
 	if (turn_spend(s, 1, 0, n)) {
 		session_enter(s, SESSION_TURN);
 		turn_wait(s);
@@ -151,7 +151,7 @@ void session_advance(struct session *s)
 		;
 	s->advancing = false;
 	if (s->state == SESSION_COMMAND && !uv_is_active((uv_handle_t *)&s->timer)) /* nobody waits without an end */
-		session_set_timer(s, s->policy->idle_ms);
+		session_await(s);
 	if (s->state == SESSION_COMMAND && s->peer_ended && stream_pending(s->conn) <= OUTPUT_HIGH)
 		session_close(s, S("the client has ended the connection"), true);
 	else if (s->state == SESSION_COMMAND && s->held)
@@ -169,7 +169,7 @@ void session_turn(struct session *s)
 {
 	session_enter(s, SESSION_COMMAND);
 	if (!uv_is_active((uv_handle_t *)&s->timer)) /* it ran out while the session had no turn */
-		session_set_timer(s, s->policy->idle_ms);
+		session_await(s);
 	session_advance(s);
 }
 

@@ -8,7 +8,7 @@
 void session_expect_handshake(struct session *s)
 {
 	session_enter(s, SESSION_HELLO);
-	session_set_timer(s, HANDSHAKE_MS);
+	session_set_timer(s, session_patience(s, HANDSHAKE_MS));
 	if (s->held) /* behind a PROXY header, or while queue was asked */
 		turn_wait_costly(s);
 }
@@ -66,10 +66,14 @@ void session_on_tls(void *ctx, struct stream *st, struct verdict v)
 	if (s->policy->binds && has_binding(s))
 		s->smtp_config.mechanisms = s->policy->mechanisms_bound;
 	smtp_server_tls_started(s->smtp);
-	if (s->implicit)
+	if (s->refused) {
+		s->ended_for = "refused at the door";
+		smtp_server_refuse(s->smtp, s->refusal);
+	} else if (s->implicit) {
 		smtp_server_greet(s->smtp);
+	}
 	session_enter(s, SESSION_COMMAND);
-	session_set_timer(s, s->policy->idle_ms);
+	session_await(s);
 	session_advance(s);
 }
 

@@ -120,8 +120,20 @@ static void peer_up(struct role *r, struct channel *ch)
 		sessions_on_queue_up(sub);
 		transactions_on_queue_up(sub);
 	}
-	if (channel_peer(ch) == ROLE_LOGIN)
+	if (channel_peer(ch) == ROLE_LOGIN) {
 		sub->login_generation++;
+		sessions_present_logins(sub);
+	}
+}
+
+static void handle_logins_check(void *ctx, struct channel *ch, const struct msg_logins_check *m, int fd)
+{
+	sessions_present_logins(the_submission(ctx));
+}
+
+static void handle_login_over(void *ctx, struct channel *ch, const struct msg_login_over *m, int fd)
+{
+	session_on_login_over(the_submission(ctx), m->session);
 }
 
 /* ---- stop ---- */
@@ -198,7 +210,8 @@ static void stats(struct role *r)
 
 int main(int argc, char **argv)
 {
-	static const struct ipc_handlers handlers; /* nobody asks us but master and console, and the frame answers both */
+	/* master and console are the frame's to answer */
+	static const struct ipc_handlers handlers = { .logins_check = handle_logins_check, .login_over = handle_login_over };
 	static const struct role_ops ops = {
 		.id = ROLE_SUBMISSION,
 		.start = start,

@@ -55,6 +55,7 @@ struct submission {
 	uint64_t next_session, next_transaction;
 	uint64_t queue_generation, login_generation; /* count the processes that we have met; 0 = none yet */
 
+	uint64_t refused_n; /* of the sessions: banned clients that are to hear so */
 	uint64_t sessions_n, sessions_total, sessions_refused, accepted, refused, logins, logins_failed;
 };
 

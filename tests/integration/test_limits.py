@@ -361,21 +361,22 @@ def test_bans():
     sink = Sink()
     relay = Relay(sink.port, auth='failures = "3/10m";', submission='login_delay = "0s";', users=(ALICE, f"bob@{DOMAIN}"))
     assert login(relay, "127.0.0.1", ALICE, PASSWORD) == 235
-    for _ in range(3):
-        assert login(relay, "127.0.2.1", ALICE, "wrong") == 535
+    for i in range(3):
+        assert login(relay, "127.0.2.1", ALICE, f"wrong {i}") == 535
+    assert login(relay, "127.0.2.1", ALICE, "wrong 2") == 535  # again: that tells nothing new
     code = login(relay, "127.0.2.1", "nobody", "wrong")
     assert code == 421, code
     assert greeting(relay, "127.0.2.1") == 421 and greeting(relay, "127.0.2.2") == 220
     relay.wait_log("event=network.banned client=127.0.2.1")
     # one more wrong password bans the name: for all but those who know it
-    assert login(relay, "127.0.2.2", ALICE, "wrong") == 454
+    assert login(relay, "127.0.2.2", ALICE, "wrong 3") == 454
     assert login(relay, "127.0.2.3", ALICE, PASSWORD) == 454
     assert login(relay, "127.0.0.1", ALICE, PASSWORD) == 235
     assert login(relay, "127.0.2.3", f"bob@{DOMAIN}", PASSWORD) == 235
     # the same for a name that does not exist
     for i in (4, 5):
-        assert login(relay, f"127.0.2.{i}", "nobody", "wrong") == 535
-    assert [login(relay, f"127.0.2.{i}", "nobody", "wrong") for i in (6, 7, 8)][-1] == 454
+        assert login(relay, f"127.0.2.{i}", "nobody", f"wrong {i}") == 535
+    assert [login(relay, f"127.0.2.{i}", "nobody", f"wrong {i}") for i in (6, 7, 8)][-1] == 454
     wait_for(lambda: "login:" + ALICE in [row["of"] for row in limits(relay) if row["rule"] == "ban"], 10, "it is shown")
     figures = next(r for r in relay.status()["roles"] if r["role"] == "queue")["figures"]
     assert figures["banned_networks"] == 1 and figures["banned_logins"] == 2, figures

@@ -49,17 +49,37 @@ static void handle_page(void *ctx, struct channel *ch, const struct msg_account_
 	list_accounts(ctx, ch, m);
 }
 
+static void handle_present(void *ctx, struct channel *ch, const struct msg_login_present *m, int fd)
+{
+	watch_present(ctx, ch, m);
+}
+
 static const struct ipc_handlers role_handlers = {
 	.login_start = handle_start,
 	.login_step = handle_step,
 	.login_end = handle_end,
+	.login_present = handle_present,
 	.account_change = handle_change,
 	.account_page = handle_page,
 };
-static const struct ipc_handlers no_handlers;
+/* ---- and submission's ---- */
+static unsigned checks, overs;
+
+static void handle_check(void *ctx, struct channel *ch, const struct msg_logins_check *m, int fd)
+{
+	checks++;
+}
+
+static void handle_over(void *ctx, struct channel *ch, const struct msg_login_over *m, int fd)
+{
+	overs++;
+}
+
+static const struct ipc_handlers peer_handlers = { .logins_check = handle_check, .login_over = handle_over };
 
 static void on_closed(void *ctx, struct channel *ch, const char *reason)
 {
+	watch_drop(&login, ch);
 	exchanges_drop(&login, ch);
 	changes_drop(&login, ch);
 	channel_free(ch);
@@ -75,7 +95,7 @@ static void pair(enum role_id peer, struct channel **ours_out, struct channel **
 				    .on_closed = on_closed,
 				    .ctx = &login };
 	struct channel_config b = {
-		.self = peer, .peer = ROLE_LOGIN, .incarnation = 1, .handlers = &no_handlers, .on_closed = on_closed
+		.self = peer, .peer = ROLE_LOGIN, .incarnation = 1, .handlers = &peer_handlers, .on_closed = on_closed
 	};
 	int fds[2];
 
@@ -121,6 +141,7 @@ static int set_up(void **state)
 	login.config = &config;
 	assert_int_equal(cyrus_start(login.directory, &config.auth).class, OK);
 	pair(ROLE_SUBMISSION, &ours, &submission);
+	watch_add(&login, ours);
 	pair(ROLE_CONSOLE, &our_console, &console);
 	return 0;
 }
@@ -149,7 +170,8 @@ static int tear_down(void **state)
 
 /* ---- a client ---- */
 struct reply {
-	bool come;
+	bool come, repeated;
+	uint64_t stamp;
 	enum verdict_class class;
 	uint16_t code;
 	char enhanced[16], text[128], challenge[128], login[64], device[64];
@@ -178,6 +200,8 @@ static void on_reply(void *ctx, struct verdict v, const struct msg_login_reply *
 	copy(r->challenge, sizeof(r->challenge), m->challenge);
 	copy(r->login, sizeof(r->login), m->login);
 	copy(r->device, sizeof(r->device), m->device);
+	r->repeated = m->repeated != 0;
+	r->stamp = m->stamp;
 }
 
 static void run_until(const bool *flag)
@@ -190,19 +214,27 @@ static void run_until(const bool *flag)
 	}
 }
 
-/* initial NULL: none. */
-static struct reply start(uint64_t session, const char *mechanism, const struct str *initial)
+static struct str half_open = { "n,,n=alice,r=abcdefghijklmnop", 29 }; /* of SCRAM, which then waits for the client */
+
+static struct reply start_as(uint64_t session, const char *mechanism, struct str user, struct str initial)
 {
-	struct msg_login_start m = {
-		.session = session, .mechanism = str_of(mechanism), .service = S("smtp"), .tls_version = 3, .tls_bits = 256
-	};
+	struct msg_login_start m = { .session = session,
+				     .mechanism = str_of(mechanism),
+				     .user = user,
+				     .initial = initial,
+				     .service = S("smtp"),
+				     .tls_version = 3,
+				     .tls_bits = 256 };
 	struct reply r = { 0 };
 
-	m.initial = initial ? *initial : str_of("");
-	m.has_initial = initial != NULL;
 	ipc_call_login_start(submission, &m, -1, on_reply, &r);
 	run_until(&r.come);
 	return r;
+}
+
+static struct reply start(uint64_t session, const char *mechanism, const struct str *initial)
+{
+	return start_as(session, mechanism, S(""), initial ? *initial : S(""));
 }
 
 static struct reply step(uint64_t session, struct str response)
@@ -220,6 +252,25 @@ static void assert_code(struct reply r, uint16_t code, const char *enhanced)
 	if (code != 334)
 		assert_string_equal(r.enhanced, enhanced);
 	assert_int_equal(r.class, code < 400 ? OK : code < 500 ? TEMP : PERM);
+}
+
+static void wait_checks(unsigned n)
+{
+	uint64_t give_up_at = clock_mono_ms() + 20000;
+
+	while (checks < n) {
+		uv_run(login.loop, UV_RUN_ONCE);
+		assert_true(clock_mono_ms() < give_up_at);
+	}
+}
+
+/* Say that a session is in by that password; what login has to say of it has come when this returns. */
+static void ask_presence(const char *name, const char *device, uint64_t stamp)
+{
+	struct msg_login_present m = { .session = 77, .login = str_of(name), .device = str_of(device), .stamp = stamp };
+
+	ipc_send_login_present(submission, &m, -1);
+	assert_int_equal(start(77, "CRAM-MD5", NULL).code, 504); /* answered after it */
 }
 
 /* Let what is on its way arrive. */
@@ -255,45 +306,64 @@ static void test_plain(void **state)
 	assert_true(login.from_cache == from_cache);
 	assert_code(start(3, "PLAIN", &good), 235, "2.7.0");
 	assert_true(login.from_cache == from_cache + 1);
-	assert_code(start(3, "PLAIN", NULL), 334, "");
-	r = step(3, good);
-	assert_code(r, 235, "2.7.0");
-	assert_string_equal(r.login, "alice@example.org");
-	assert_true(login.from_cache == from_cache + 2);
 	settle();
 	assert_int_equal(login.open_exchanges, 0);
 }
 
 static void test_login(void **state)
 {
-	struct str name = S("alice"), long_name = S("Alice@example.org");
-	struct reply r = start(1, "LOGIN", NULL);
+	struct reply r = start_as(1, "LOGIN", S("Alice@example.org"), S("wonder land"));
 
-	assert_code(r, 334, "");
-	assert_string_equal(r.challenge, "Username:");
-	r = step(1, name);
-	assert_code(r, 334, "");
-	assert_string_equal(r.challenge, "Password:");
-	r = step(1, S("wonder land"));
 	assert_code(r, 235, "2.7.0");
 	assert_string_equal(r.login, "alice@example.org");
-	r = start(1, "LOGIN", &long_name);
-	assert_code(r, 334, "");
-	assert_string_equal(r.challenge, "Password:");
-	assert_code(step(1, S("wrong")), 535, "5.7.8");
+	assert_code(start_as(1, "LOGIN", S("alice"), S("wrong")), 535, "5.7.8");
 	assert_code(step(1, S("wonder land")), 454, "4.7.0"); /* that dialogue is over */
-	assert_code(start(1, "LOGIN", NULL), 334, "");
-	assert_code(step(1, S("")), 334, "");
-	assert_code(step(1, S("")), 535, "5.7.8");
+	assert_code(start_as(1, "LOGIN", S(""), S("")), 535, "5.7.8");
+	assert_code(start_as(1, "LOGIN", S("alice\0x"), S("wonder land")), 535, "5.7.8");
+	settle();
+	assert_int_equal(login.open_exchanges, 0);
+}
+
+/* A password that is wrong again is told from a new one, whatever the mechanism; SCRAM does not show it. */
+static void test_repeated(void **state)
+{
+	static const struct {
+		const char *mechanism, *user, *response;
+		size_t n;
+		bool repeated;
+	} rows[] = {
+		{ "PLAIN", "", "\0carla\0one", 10, false },       { "PLAIN", "", "\0carla\0one", 10, true },
+		{ "LOGIN", "Carla@example.org", "one", 3, true }, { "LOGIN", "carla", "two", 3, false },
+		{ "PLAIN", "", "\0carla\0two", 10, true },        { "PLAIN", "", "\0carlo\0two", 10, false },
+		{ "PLAIN", "", "\0carla/phone\0two", 16, false }, { "PLAIN", "", "carla\0carla/phone\0two", 21, true },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct reply r = start_as(i, rows[i].mechanism, str_of(rows[i].user), str_make(rows[i].response, rows[i].n));
+
+		assert_code(r, 535, "5.7.8");
+		assert_int_equal(r.repeated, rows[i].repeated);
+	}
+}
+
+/* However many dialogues are left half open: the oldest of them gives way to who comes. */
+static void test_half_open(void **state)
+{
+	struct str good = S("\0alice\0wonder land");
+
+	for (uint64_t i = 0; i < 4096 + 10; i++)
+		assert_code(start(10000 + i, "SCRAM-SHA-256", &half_open), 334, "");
+	assert_code(start(1, "PLAIN", &good), 235, "2.7.0");
+	assert_code(step(10000, S("x")), 454, "4.7.0");
+	assert_code(step(10000 + 4096 + 9, S("x")), 501, "5.5.2");
+	exchanges_drop(&login, ours);
 	settle();
 	assert_int_equal(login.open_exchanges, 0);
 }
 
 static void test_refusals(void **state)
 {
-	struct msg_login_start in_clear = {
-		.session = 9, .mechanism = S("PLAIN"), .initial = S("\0alice\0wonder land"), .has_initial = 1
-	};
+	struct msg_login_start in_clear = { .session = 9, .mechanism = S("PLAIN"), .initial = S("\0alice\0wonder land") };
 	struct str other = S("bob@example.org\0alice\0wonder land");
 	struct reply r = { 0 };
 
@@ -312,17 +382,15 @@ static void test_refusals(void **state)
 static void test_cancel(void **state)
 {
 	struct str bad = S("\0alice\0wrong");
-	struct msg_login_start m = {
-		.session = 5, .mechanism = S("PLAIN"), .initial = bad, .has_initial = 1, .tls_bits = 128, .tls_version = 2
-	};
+	struct msg_login_start m = { .session = 5, .mechanism = S("PLAIN"), .initial = bad, .tls_bits = 128, .tls_version = 2 };
 	struct msg_login_step early = { .session = 5, .response = S("x") };
 	struct reply first = { 0 }, second = { 0 };
 	uint64_t call;
 
-	assert_code(start(4, "LOGIN", NULL), 334, "");
+	assert_code(start(4, "SCRAM-SHA-256", &half_open), 334, "");
 	ipc_send_login_end(submission, &(struct msg_login_end){ .session = 4 }, -1);
 	ipc_send_login_end(submission, &(struct msg_login_end){ .session = 4 }, -1);
-	assert_code(step(4, S("alice")), 454, "4.7.0");
+	assert_code(step(4, S("x")), 454, "4.7.0");
 
 	call = ipc_call_login_start(submission, &m, -1, on_reply, &first);
 	ipc_call_login_step(submission, &early, -1, on_reply, &second);
@@ -348,9 +416,7 @@ static void test_many(void **state)
 	struct reply replies[MANY] = { 0 };
 
 	for (unsigned i = 0; i < MANY; i++) {
-		struct msg_login_start m = {
-			.session = 100 + i, .mechanism = S("PLAIN"), .has_initial = 1, .tls_bits = 128, .tls_version = 2
-		};
+		struct msg_login_start m = { .session = 100 + i, .mechanism = S("PLAIN"), .tls_bits = 128, .tls_version = 2 };
 
 		m.initial = i % 2 ? S("\0alice\0wonder land") : S("\0alice\0wrong");
 		ipc_call_login_start(submission, &m, -1, on_reply, &replies[i]);
@@ -399,14 +465,68 @@ static void test_expiry(void **state)
 	r = start(1, "PLAIN", &phone);
 	other = start(1, "PLAIN", &wrong);
 	assert_code(r, 535, "5.7.8");
+	assert_true(r.repeated); /* it fitted before */
+	r.repeated = false;
 	assert_memory_equal(&r, &other, sizeof(r));
 	assert_string_equal(r.login, "erin@example.org");
 	assert_string_equal(r.device, "phone");
-	assert_code(start(1, "LOGIN", &S("erin/phone")), 334, "");
-	assert_code(step(1, S("rabbit")), 535, "5.7.8");
+	assert_code(start_as(1, "LOGIN", S("erin/phone"), S("rabbit")), 535, "5.7.8");
 	assert_code(start(1, "PLAIN", &main_password), 235, "2.7.0");
 	change_until(ACCOUNT_PASSWD, "erin@example.org", "phone", "rabbit", 0);
 	assert_code(start(1, "PLAIN", &phone), 235, "2.7.0");
+}
+
+/* No file: nobody is told that a password is wrong, nobody's session ends, and all goes on when it is there again. */
+static void test_no_file(void **state)
+{
+	struct str good = S("\0alice\0wonder land"), bad = S("\0alice\0wrong one");
+	char path[128], saved[128];
+
+	assert_code(start(1, "PLAIN", &good), 235, "2.7.0");
+	snprintf(path, sizeof(path), "%s/accounts", directory_path);
+	snprintf(saved, sizeof(saved), "%s/saved", directory_path);
+	assert_int_equal(rename(path, saved), 0);
+	assert_code(start(1, "PLAIN", &good), 454, "4.7.0");
+	assert_code(start(1, "PLAIN", &bad), 454, "4.7.0");
+	assert_code(start(1, "SCRAM-SHA-256", &half_open), 454, "4.7.0");
+	ask_presence("alice@example.org", "", 12345);
+	assert_int_equal(overs, 0);
+	assert_int_equal(rename(saved, path), 0);
+	assert_code(start(1, "PLAIN", &good), 235, "2.7.0");
+	assert_code(start(1, "PLAIN", &bad), 535, "5.7.8");
+}
+
+/* Who is in by a password that has changed, was removed, or whose time is over hears so; nobody else does. */
+static void test_presence(void **state)
+{
+	struct str main_password = S("\0frank\0tea"), phone = S("\0frank/phone\0cup");
+	uint64_t expires_at = clock_now_ms() + 1500;
+	struct reply r, p;
+
+	change_file(ACCOUNT_ADD, "frank@example.org", "", "tea");
+	change_until(ACCOUNT_ADD, "frank@example.org", "phone", "cup", expires_at);
+	r = start(1, "PLAIN", &main_password);
+	p = start(1, "PLAIN", &phone);
+	assert_true(r.stamp != 0 && r.stamp != p.stamp);
+	watch_look(&login);
+	ask_presence("frank@example.org", "", r.stamp);
+	assert_int_equal(overs, 0);
+	change_file(ACCOUNT_PASSWD, "frank@example.org", "", "coffee");
+	watch_look(&login);
+	wait_checks(checks + 1);
+	ask_presence("frank@example.org", "", r.stamp);
+	assert_int_equal(overs, 1);
+	while (clock_now_ms() < expires_at)
+		usleep(1000);
+	watch_look(&login);
+	wait_checks(checks + 1);
+	ask_presence("frank@example.org", "phone", p.stamp);
+	assert_int_equal(overs, 2);
+	r = start(1, "PLAIN", &S("\0frank\0coffee"));
+	change_file(ACCOUNT_REMOVE, "frank@example.org", "", NULL);
+	watch_look(&login);
+	ask_presence("frank@example.org", "", r.stamp);
+	assert_int_equal(overs, 3);
 }
 
 /* A malformed file: what was known goes on; without a first reading it is a fault of ours, and heals by itself. */
@@ -549,12 +669,10 @@ static void count_idle(struct login *l)
 static void test_peer_dies(void **state)
 {
 	struct str bad = S("\0alice\0wrong");
-	struct msg_login_start m = {
-		.session = 7, .mechanism = S("PLAIN"), .initial = bad, .has_initial = 1, .tls_bits = 128, .tls_version = 2
-	};
+	struct msg_login_start m = { .session = 7, .mechanism = S("PLAIN"), .initial = bad, .tls_bits = 128, .tls_version = 2 };
 	struct reply r = { 0 };
 
-	assert_code(start(1, "LOGIN", NULL), 334, "");
+	assert_code(start(1, "SCRAM-SHA-256", &half_open), 334, "");
 	ipc_call_login_start(submission, &m, -1, on_reply, &r);
 	for (int i = 0; i < 100 && login.open_exchanges < 2; i++)
 		uv_run(login.loop, UV_RUN_ONCE);
@@ -575,10 +693,11 @@ static void test_peer_dies(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plain),       cmocka_unit_test(test_login),     cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_cancel),      cmocka_unit_test(test_many),      cmocka_unit_test(test_changed_file),
-		cmocka_unit_test(test_broken_file), cmocka_unit_test(test_console),   cmocka_unit_test(test_pages),
-		cmocka_unit_test(test_expiry),      cmocka_unit_test(test_peer_dies),
+		cmocka_unit_test(test_plain),       cmocka_unit_test(test_login),    cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_cancel),      cmocka_unit_test(test_many),     cmocka_unit_test(test_changed_file),
+		cmocka_unit_test(test_broken_file), cmocka_unit_test(test_console),  cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_expiry),      cmocka_unit_test(test_repeated), cmocka_unit_test(test_half_open),
+		cmocka_unit_test(test_no_file),     cmocka_unit_test(test_presence), cmocka_unit_test(test_peer_dies),
 	};
 
 	return cmocka_run_group_tests_name("login", tests, set_up, tear_down);

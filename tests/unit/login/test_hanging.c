@@ -179,7 +179,6 @@ static uint64_t begin(struct reply *r, struct str initial)
 				     .service = S("smtp"),
 				     .tls_version = 3,
 				     .tls_bits = 256,
-				     .has_initial = 1,
 				     .initial = initial };
 
 	*r = (struct reply){ 0 };

@@ -192,6 +192,177 @@ static void test_login_ban(void **state)
 	assert_int_equal(log_in(h, 54, ALICE, "", true).class, OK);
 }
 
+static struct verdict attempt(struct harness *h, const char *client, const char *login, const char *device, bool success,
+			      const char *mechanism, bool repeated)
+{
+	static uint64_t session = 1000000;
+	struct verdict v = admit(h, ++session, client);
+
+	if (v.class == OK)
+		v = log_in_by(h, session, login, device, success, mechanism, repeated);
+	leave(h, session);
+	return v;
+}
+
+/* An old phone tries the same password for ever: that counts once, and nobody is banned for it. */
+static void test_stale_phone(void **state)
+{
+	struct harness *h = *state;
+
+	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", false, "PLAIN", false).code, 535);
+	for (unsigned i = 0; i < 50; i++)
+		assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", false, i % 2 ? "LOGIN" : "PLAIN", true).code, 535);
+	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", false).class, OK);
+	assert_int_equal(attempt(h, "203.0.113.1", ALICE, "", true, "PLAIN", false).class, OK);
+}
+
+/* Where people get in, wrong passwords are answered slowly and nobody is banned: by SCRAM the old phone's look new each time. */
+static void test_office(void **state)
+{
+	struct harness *h = *state;
+
+	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", false).class, OK);
+	for (unsigned i = 0; i < 20; i++) {
+		char name[40];
+
+		snprintf(name, sizeof name, "name%u@example.org", i);
+		assert_int_equal(attempt(h, "192.0.2.1", name, "", false, "SCRAM-SHA-256", false).code, 535);
+		assert_int_equal(visit_delay_ms, i < 2 ? 0 : 10000);
+	}
+	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", false).class, OK);
+	assert_int_equal(visit_delay_ms, 0);
+	assert_int_equal(attempt(h, "192.0.2.1", "carol@example.org", "", true, "PLAIN", false).class, OK);
+	/* that survives a restart, and is over when nobody got in for 30 days */
+	UNTIL(h, fake_bucket("login:bob@example.org", "network 192.0.2.1"));
+	harness_stop(h, 1000);
+	UNTIL(h, harness_stopped(h));
+	h = *state = harness_again(h, fake_now);
+	configure(h);
+	for (unsigned i = 0; i < 10; i++)
+		assert_int_equal(attempt(h, "192.0.2.1", "", "", false, "PLAIN", false).code, 535);
+	fake_now += 31 * 86400000ull;
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(attempt(h, "192.0.2.1", "", "", false, "PLAIN", false).code, 535);
+	assert_int_equal(attempt(h, "192.0.2.1", "", "", false, "PLAIN", false).code, 421);
+	assert_int_equal(admit(h, 1, "192.0.2.1").code, 421);
+	assert_int_equal(visit_banned, 1);
+}
+
+/* A login that is guessed from its own network is not banned there: its attempts take turns, right or wrong. */
+static void test_turns(void **state)
+{
+	struct harness *h = *state;
+
+	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", true, "PLAIN", false).class, OK);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", false, "PLAIN", false).code, 535);
+	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", false, "PLAIN", false).code, 535);
+	ASSERT_ANSWER(attempt(h, "192.0.2.1", ALICE, "", false, "PLAIN", false), 454, "4.7.0");
+	ASSERT_ANSWER(attempt(h, "192.0.2.1", ALICE, "", true, "PLAIN", false), 454, "4.7.0");
+	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", false).class, OK);
+	fake_now += 5000;
+	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", true, "PLAIN", false).class, OK);
+	fake_now += 600000;
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", true, "PLAIN", false).class, OK);
+}
+
+/* Strangers guess a login for days: its owner, in a new network, waits for an hour at most, however often his mail program tries meanwhile. */
+static void test_owner_in_a_new_network(void **state)
+{
+	struct harness *h = *state;
+	uint64_t begun = fake_now, next = 0, waited = 0;
+	bool in = false;
+	char client[32];
+
+	fake_store->drop_buckets = true;
+	for (unsigned minute = 0; minute < 600 && !in; minute++) {
+		for (unsigned i = 0; i < 5; i++) { /* the strangers, each from a network of his own */
+			next++;
+			snprintf(client, sizeof client, "10.%u.%u.%u", (unsigned)(next >> 16), (unsigned)(next >> 8 & 255),
+				 (unsigned)(next & 255));
+			attempt(h, client, ALICE, "", false, "PLAIN", false);
+		}
+		if (minute >= 180) { /* the ban has grown by then */
+			struct verdict v = attempt(h, "198.51.100.7", ALICE, "", true, "SCRAM-SHA-256", false);
+
+			in = v.class == OK;
+			waited += !in;
+			assert_true(in || v.code == 421 ||
+				    (v.code == 454 && holds(v.text, "locked for") && holds(v.text, "wrong passwords")));
+		}
+		fake_now += 60000;
+	}
+	assert_true(in && waited > 0);
+	assert_true(waited <= 61);
+	assert_true(fake_now > begun);
+	/* from then on it is his */
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(attempt(h, "198.51.100.7", ALICE, "", true, "PLAIN", true).class, OK);
+}
+
+/* A login's ban is an hour at most, however often it comes again. */
+static void test_longest_login_ban(void **state)
+{
+	struct harness *h = *state;
+	char client[32];
+
+	for (unsigned level = 1; level <= 8; level++) {
+		for (unsigned i = 0; i < 4; i++) {
+			snprintf(client, sizeof client, "10.0.%u.%u", level, i);
+			attempt(h, client, ALICE, "", false, "PLAIN", false);
+		}
+		assert_int_equal(login_banned_ms(h->q, S(ALICE), S(""), fake_now),
+				 level < 4 ? 600000ull << (level - 1) : 3600000);
+		fake_now += 3600000;
+		assert_int_equal(login_banned_ms(h->q, S(ALICE), S(""), fake_now), 0);
+	}
+}
+
+/* Each password of an account is guessed by itself: the phone's goes on when the main one is banned, and the other way round. */
+static void test_devices_of_a_banned_login(void **state)
+{
+	struct harness *h = *state;
+	char client[32];
+
+	for (unsigned i = 0; i < 4; i++) {
+		snprintf(client, sizeof client, "10.0.0.%u", i);
+		attempt(h, client, ALICE, "", false, "PLAIN", false);
+		attempt(h, client, "bob@example.org", "phone", false, "PLAIN", false);
+	}
+	assert_int_equal(attempt(h, "198.51.100.1", ALICE, "", true, "PLAIN", false).code, 454);
+	assert_int_equal(attempt(h, "198.51.100.2", ALICE, "phone", true, "PLAIN", false).class, OK);
+	assert_int_equal(attempt(h, "198.51.100.3", "bob@example.org", "phone", true, "PLAIN", false).code, 454);
+	assert_int_equal(attempt(h, "198.51.100.4", "bob@example.org", "", true, "PLAIN", false).class, OK);
+	assert_non_null(limit_row(limits_show(h, "bob@example.org"), "login:bob@example.org/phone", "ban"));
+	assert_true(limits_reset(h, "bob@example.org") >= 1);
+	assert_int_equal(attempt(h, "198.51.100.3", "bob@example.org", "phone", true, "PLAIN", false).class, OK);
+}
+
+/* Who is not logged in is counted per /24 and /48 too. */
+static void test_sites(void **state)
+{
+	struct harness *h = *state;
+	char client[64];
+
+	h->config.limits.connections_per_site = 5;
+	for (unsigned i = 0; i < 5; i++) {
+		snprintf(client, sizeof client, "192.0.2.%u", i + 1);
+		assert_int_equal(admit(h, 1 + i, client).class, OK);
+		snprintf(client, sizeof client, "2001:db8:0:%x::1", i);
+		assert_int_equal(admit(h, 11 + i, client).class, OK);
+	}
+	ASSERT_ANSWER(admit(h, 6, "192.0.2.99"), 421, "4.7.0");
+	assert_true(holds(h->answer.text, "at most 5"));
+	assert_int_equal(visit_banned, 0);
+	assert_int_equal(admit(h, 16, "2001:db8:0:ffff::1").code, 421);
+	assert_int_equal(admit(h, 7, "192.0.3.1").class, OK);
+	assert_int_equal(admit(h, 17, "2001:db8:1::1").class, OK);
+	assert_int_equal(log_in(h, 1, "bob@example.org", "", true).class, OK);
+	assert_int_equal(admit(h, 6, "192.0.2.99").class, OK);
+	h->config.limits.connections_per_site = 0;
+}
+
 /* Bans, what was counted before a ban, and known networks survive a restart; an administrator ends them for good. */
 static void test_restart_and_reset(void **state)
 {
@@ -224,7 +395,7 @@ static void test_restart_and_reset(void **state)
 	assert_int_equal(fake_ban("net:203.0.113.1")->level, 0); /* durable when it is answered */
 	assert_int_equal(admit(h, 20, "203.0.113.1").class, OK);
 	assert_int_equal(admit(h, 21, "203.0.113.2").code, 421);
-	assert_int_equal(limits_reset(h, ALICE), 2); /* the ban, and what was counted */
+	assert_int_equal(limits_reset(h, ALICE), 3); /* the ban, and what was counted, also at home */
 	assert_int_equal(log_in(h, 20, ALICE, "", true).class, OK);
 	assert_true(limits_reset(h, "") > 0);
 	assert_int_equal(admit(h, 22, "203.0.113.2").class, OK);
@@ -243,12 +414,22 @@ static void test_bounds(void **state)
 	name[sizeof name - 1] = '\0';
 	for (unsigned i = 0; i < 25000; i++) {
 		snprintf(client, sizeof client, "10.%u.%u.%u", i >> 16, i >> 8 & 255, i & 255);
-		network_failed(h->q, str_of(client), str_of(client), fake_now);
+		network_failed(h->q, str_of(client), str_of(client), UINT64_MAX, fake_now);
 	}
 	assert_true(h->q->failures.n <= 20000);
 	assert_true(h->q->buckets.table.n <= 20010);
 	assert_true(login_key(&a, str_of(name)).n < 300);
 	assert_true(str_eq(login_key(&a, S("Alice@Example.org/phone")), S("login:alice@example.org")));
+	for (unsigned i = 0; i < 25000; i++) {
+		snprintf(client, sizeof client, "10.%u.%u.%u", i >> 16, i >> 8 & 255, i & 255);
+		assert_int_equal(lockout_ms(h->q, S(ALICE), str_of(client), fake_now), 3600000);
+		home_note(h->q, str_of(client), fake_now + 1000);
+		home_note(h->q, str_of(client), fake_now + 2000);
+	}
+	assert_int_equal(h->q->lockouts.table.n, 20000);
+	assert_int_equal(h->q->homes.table.n, 25000);
+	homes_collect(h->q, fake_now + 2000);
+	assert_int_equal(h->q->homes.table.n, 0);
 	arena_fini(&a);
 	run_some(h); /* writes were gathered */
 	assert_true(fake_store->bucket_puts < 1000);
@@ -334,6 +515,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_network_ban, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_login_ban, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_restart_and_reset, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stale_phone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_office, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_turns, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_owner_in_a_new_network, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_longest_login_ban, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_devices_of_a_banned_login, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_sites, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bounds, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_before_start, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_listed_host, setup, teardown),

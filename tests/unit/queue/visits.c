@@ -1,7 +1,7 @@
 /* visits.c - sessions of submission, as tests play them. */
 #include "visits.h"
 
-uint64_t visit_reserving;
+uint64_t visit_reserving, visit_delay_ms, visit_banned;
 static bool answered;
 
 static struct verdict wait_answer(struct harness *h)
@@ -18,6 +18,7 @@ static void take(struct harness *h, struct verdict v)
 
 static void on_admitted(void *ctx, struct verdict v, const struct msg_admitted *m, int fd)
 {
+	visit_banned = m ? m->banned : 0;
 	take(ctx, m ? m->verdict : v);
 }
 
@@ -55,16 +56,24 @@ struct verdict admit(struct harness *h, uint64_t session, const char *client)
 static void on_authorized(void *ctx, struct verdict v, const struct msg_authorized *m, int fd)
 {
 	visit_reserving = m ? m->reserving : 0;
+	visit_delay_ms = m ? m->delay_ms : 0;
 	take(ctx, m ? m->verdict : v);
 }
 
 struct verdict log_in(struct harness *h, uint64_t session, const char *login, const char *device, bool success)
 {
+	return log_in_by(h, session, login, device, success, device[0] == '@' ? "DEVICE" : "PLAIN", false);
+}
+
+struct verdict log_in_by(struct harness *h, uint64_t session, const char *login, const char *device, bool success,
+			 const char *mechanism, bool repeated)
+{
 	struct msg_authenticated m = { .session = session,
 				       .login = str_of(login),
 				       .device = str_of(device),
-				       .mechanism = device[0] == '@' ? S("DEVICE") : S("PLAIN"),
-				       .success = success };
+				       .mechanism = str_of(mechanism),
+				       .success = success,
+				       .repeated = repeated };
 
 	answered = false;
 	ipc_call_authenticated(h->submission, &m, -1, on_authorized, h);

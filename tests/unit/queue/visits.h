@@ -18,8 +18,12 @@ struct verdict reserve_message(struct harness *h, uint64_t session, uint64_t tra
 struct verdict reserve_recipient(struct harness *h, uint64_t session, uint64_t transaction, const char *recipient);
 void leave(struct harness *h, uint64_t session);
 
-/* `reserving` of the last login. */
-extern uint64_t visit_reserving;
+/* The same with a password that was tried before, or by SCRAM. */
+struct verdict log_in_by(struct harness *h, uint64_t session, const char *login, const char *device, bool success,
+			 const char *mechanism, bool repeated);
+
+/* `reserving` and `delay_ms` of the last login; `banned` of the last `admit`. */
+extern uint64_t visit_reserving, visit_delay_ms, visit_banned;
 
 /* Submit a message of h->login and tell how it went. */
 struct verdict submit_one(struct harness *h, uint64_t id, const char *recipients);

@@ -1,0 +1,82 @@
+/* watch.c - passwords that were good and are not any more: sessions that came in by them are over. Who is in, only submission knows; so it is
+ * asked when something has changed, and told of each that is not any more what it was. */
+#include "login.h"
+#include "posthouse/clock.h"
+
+#include <stdlib.h>
+
+#define LOOK_EACH_MS 1000
+
+struct watcher {
+	struct list link;
+	struct channel *ch;
+};
+
+static void on_look(uv_timer_t *timer)
+{
+	watch_look(timer->data);
+}
+
+void watch_init(struct login *l)
+{
+	list_init(&l->watch.watchers);
+	uv_timer_init(l->loop, &l->watch.timer);
+	uv_unref((uv_handle_t *)&l->watch.timer); /* a stop does not wait for it */
+	l->watch.timer.data = l;
+}
+
+void watch_begin(struct login *l)
+{
+	if (backend_is_ours(l->backend)) /* the others do not tell when a password changes */
+		uv_timer_start(&l->watch.timer, on_look, LOOK_EACH_MS, LOOK_EACH_MS);
+}
+
+void watch_close(struct login *l)
+{
+	watch_drop(l, NULL);
+	uv_close((uv_handle_t *)&l->watch.timer, NULL);
+}
+
+void watch_add(struct login *l, struct channel *ch)
+{
+	struct watcher *w = NEW(struct watcher);
+
+	w->ch = ch;
+	list_append(&l->watch.watchers, &w->link);
+}
+
+/* NULL: all. */
+void watch_drop(struct login *l, const struct channel *ch)
+{
+	LIST_EACH (i, &l->watch.watchers) {
+		struct watcher *w = CONTAINER_OF(i, struct watcher, link);
+
+		if (ch && w->ch != ch)
+			continue;
+		list_remove(&w->link);
+		free(w);
+	}
+}
+
+void watch_look(struct login *l)
+{
+	struct watch *w = &l->watch;
+	bool over = w->next_expiry > 0 && clock_now_ms() >= w->next_expiry;
+
+	login_refresh(l);
+	if (!over && directory_generation(l->directory) == w->generation)
+		return;
+	w->generation = directory_generation(l->directory);
+	w->next_expiry = directory_next_expiry(l->directory);
+	LIST_EACH (i, &w->watchers)
+		ipc_send_logins_check(CONTAINER_OF(i, struct watcher, link)->ch, &(struct msg_logins_check){ 0 }, -1);
+}
+
+/* Without a file nobody knows: they stay. */
+void watch_present(struct login *l, struct channel *ch, const struct msg_login_present *m)
+{
+	if (!backend_is_ours(l->backend) || !directory_accounts(l->directory) ||
+	    directory_stamp(l->directory, m->login, m->device) == m->stamp)
+		return;
+	ipc_send_login_over(ch, &(struct msg_login_over){ .session = m->session }, -1);
+}

@@ -1,0 +1,128 @@
+/* logins.c - the judgement of logins, which the back-end has looked at: bans, counting, and what the client hears.
+ *
+ * What protects guessed passwords must not shut out those who have them. So a password that is wrong again and again counts once; a network
+ * from which people get in is slowed, never banned; and where a login is banned, its owner gets in from a network that has waited for an hour. In
+ * none of these does the answer, or its time, depend on whether a password was right that is not let in. */
+#include "queue.h"
+
+#include "posthouse/clock.h"
+
+#include <stdlib.h>
+
+#define SLOW_MS 10000 /* the answer to a wrong password, from a slowed network */
+#define SLOT_MS 5000  /* from one attempt to the next, of a login that is guessed from its own network */
+
+static struct verdict login_banned(struct arena *a, uint64_t ms)
+{
+	return temp(454, S("4.7.0"),
+		    arena_printf(a, "this login is locked for %.*s after too many wrong passwords", STR_ARG(wait_words(a, ms))));
+}
+
+/* Not by a password, but because the configuration lists the host? */
+static bool is_listed(const struct msg_authenticated *m)
+{
+	return str_eq(m->mechanism, S("DEVICE"));
+}
+
+/* The login is tried from a network of its own. Somebody there may guess: then right and wrong have turns, and wait for no ban. */
+static struct verdict judge_turn(struct queue *q, struct str login, struct str network, uint64_t now)
+{
+	if (!turn_is_free(q, login, network, SLOT_MS, now))
+		return temp(454, S("4.7.0"),
+			    S("too many wrong passwords for this login from your network, wait five seconds before the next"));
+	return ok();
+}
+
+/* Is the login, or the network, banned? The answer is the same whether the password was right or wrong; either counts against the network, but
+ * it may be the owner who tries: such a ban ends when he is to be let in. */
+static struct verdict judge_ban(struct visitor *v, struct arena *a, const struct msg_authenticated *m, uint64_t now)
+{
+	struct queue *q = v->queue;
+	struct str network = str_of(v->place->name);
+	uint64_t ms = network_banned_ms(q, network, now), locked_ms;
+
+	if (ms > 0)
+		return network_banned(a, ms);
+	if (m->login.n == 0)
+		return ok();
+	if (network_known(q, m->login, network, now))
+		return judge_turn(q, m->login, network, now);
+	ms = login_banned_ms(q, m->login, m->device, now);
+	locked_ms = ms > 0 ? lockout_ms(q, m->login, network, now) : 0;
+	if (locked_ms == 0)
+		return ok();
+	if (!m->repeated && network_failed(q, network, str_of(v->client), locked_ms, now))
+		return network_banned(a, network_banned_ms(q, network, now));
+	return login_banned(a, ms);
+}
+
+/* The password was wrong: count it. */
+static struct verdict judge_failure(struct visitor *v, struct arena *a, const struct msg_authenticated *m, uint64_t now)
+{
+	struct verdict wrong = perm(535, S("5.7.8"), S("Authentication failed"));
+	struct str network = str_of(v->place->name), client = str_of(v->client);
+	struct queue *q = v->queue;
+	bool login_is_banned = false;
+
+	if (m->repeated)
+		return wrong;
+	if (m->login.n > 0 && network_known(q, m->login, network, now))
+		turn_failed(q, m->login, network, now);
+	else if (m->login.n > 0)
+		login_is_banned = login_failed(q, m->login, m->device, client, now);
+	if (network_failed(q, network, client, UINT64_MAX, now))
+		return network_banned(a, network_banned_ms(q, network, now));
+	if (login_is_banned)
+		return login_banned(a, login_banned_ms(q, m->login, m->device, now));
+	return wrong;
+}
+
+/* The password was right. */
+static struct verdict judge_success(struct visitor *v, struct arena *a, const struct msg_authenticated *m, uint64_t now)
+{
+	struct queue *q = v->queue;
+	struct account *account = account_of(q, m->login);
+
+	visitor_log_out(v);
+	if (account->connections_max > 0 && account->connections >= account->connections_max) {
+		admission_refused(q, &q->admission.crowded, str_of(v->client));
+		return temp(421, S("4.7.0"),
+			    arena_printf(a, "too many connections of this login at once, at most %llu",
+					 (unsigned long long)account->connections_max));
+	}
+	visitor_log_in(v, m->login, m->device);
+	if (!is_listed(m))
+		breaker_logged_in(account, str_of(v->place->name), now);
+	return ok();
+}
+
+static struct verdict judge(struct visitor *v, struct arena *a, const struct msg_authenticated *m, uint64_t *delay_ms_out)
+{
+	uint64_t now = clock_now_ms();
+	struct verdict verdict = is_listed(m) ? ok() : judge_ban(v, a, m, now);
+
+	if (verdict.class != OK)
+		return verdict;
+	if (m->success)
+		return judge_success(v, a, m, now);
+	verdict = judge_failure(v, a, m, now);
+	*delay_ms_out = network_is_slowed(v->queue, str_of(v->place->name), now) ? SLOW_MS : 0;
+	return verdict;
+}
+
+void handle_authenticated(void *ctx, struct channel *ch, const struct msg_authenticated *m, int fd)
+{
+	struct queue *q = role_data(ctx);
+	struct visitor *visitor = q ? visitor_find(q, ch, m->session) : NULL;
+	struct msg_authorized answer = { .call = m->call };
+	struct arena a = { 0 };
+
+	if (!visitor || !admission_is_ready(q))
+		answer.verdict = temp(454, S("4.7.0"), S("Temporary authentication failure, try again"));
+	else
+		answer.verdict = judge(visitor, &a, m, &answer.delay_ms);
+	if (answer.verdict.class == OK)
+		answer.reserving = reserving(visitor);
+	ipc_send_authorized(ch, &answer, -1);
+	arena_fini(&a);
+}
