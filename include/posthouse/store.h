@@ -228,7 +228,8 @@ void store_buckets(struct store *st, struct str key, struct str rule, size_t max
 void store_bucket_put(struct store *st, const struct bucket_row *rows, size_t n, store_done_fn done, void *ctx);
 
 /* Has the login written to each of these addresses in the last half year (a domain without case, a local part without case)? Only keyed
- * hashes are kept, no addresses: two may very rarely be taken for one. store_prune forgets what is older. */
+ * hashes are kept, no addresses: two may very rarely be taken for one. store_prune forgets what is older, and of a login that has written to more
+ * than 100,000 the older ones. */
 typedef void (*store_known_fn)(void *ctx, struct verdict v, const bool *known, size_t n);
 void store_known(struct store *st, struct str login, const struct str *addresses, size_t n, store_known_fn done, void *ctx);
 

@@ -2,6 +2,7 @@
 #include "writer.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/id.h"
 
 #define DAY_MS          (24ULL * 3600 * 1000)
 #define HALF_YEAR_MS    (182 * DAY_MS)
@@ -9,6 +10,8 @@
 #define BUCKETS_SEEN    1000 /* looked at in one call of store_prune */
 #define BUCKETS_PAGE    10000
 #define BUCKET_TEXT_MAX 4096
+#define KNOWN_MAX       100000 /* recipients of one login */
+#define LOGINS_SEEN     50     /* looked at in one call of store_prune */
 
 /* The 16 bytes of meta's known_key, which are there as hexadecimal digits. */
 static bool parse_key(struct str hex, struct siphash_key *key_out)
@@ -35,6 +38,7 @@ bool ledger_open(struct writer *w, struct arena *a)
 
 	buf_init(&w->pruned_key, BUCKET_TEXT_MAX);
 	buf_init(&w->pruned_rule, BUCKET_TEXT_MAX);
+	buf_init(&w->pruned_login, BUCKET_TEXT_MAX);
 	return schema_value(&w->db, "SELECT value FROM meta WHERE key='known_key'", a, &hex) && parse_key(hex, &w->known_key);
 }
 
@@ -42,6 +46,7 @@ void ledger_close(struct writer *w)
 {
 	buf_fini(&w->pruned_key);
 	buf_fini(&w->pruned_rule);
+	buf_fini(&w->pruned_login);
 }
 
 /* ---- to whom a login has written: two addresses with the same hash are taken for one, which does no harm ---- */
@@ -178,6 +183,60 @@ void run_bans(struct writer *w, struct op *op)
 	op->out.n = n;
 }
 
+/* Of a login that has written to too many, the older ones go: of some rows next to each other, which are there by their hash, those that are
+ * not newer than their average. To sort all of them would hold up the mail. */
+static size_t drop_older(struct writer *w, struct str login, size_t max)
+{
+	struct sample {
+		uint64_t hash, last_at;
+	} *rows = ARENA_ARRAY(&w->arena, struct sample, 2 * max);
+	sqlite3_stmt *q = db_query(&w->db, Q_known_sample, TEXT(login), INT(random_u64()), INT(2 * max));
+	uint64_t sum = 0;
+	size_t n = 0, gone = 0;
+
+	while (n < 2 * max && db_row(&w->db, q)) {
+		rows[n] = (struct sample){ db_u64(q, 0), db_u64(q, 1) };
+		sum += rows[n++].last_at;
+	}
+	db_end(q);
+	for (size_t i = 0; i < n && gone < max; i++) {
+		if (rows[i].last_at > sum / n)
+			continue;
+		db_run(&w->db, Q_known_drop, TEXT(login), INT(rows[i].hash));
+		gone++;
+	}
+	return gone;
+}
+
+static bool knows_too_many(struct writer *w, struct str login)
+{
+	sqlite3_stmt *q = db_query(&w->db, Q_known_beyond, TEXT(login), INT(KNOWN_MAX));
+	bool beyond = db_row(&w->db, q);
+
+	db_end(q);
+	return beyond;
+}
+
+/* The logins in turn, some each time; `max` when there is more to do at once. */
+static size_t prune_known(struct writer *w, size_t max)
+{
+	for (unsigned i = 0; i < LOGINS_SEEN; i++) {
+		sqlite3_stmt *q = db_query(&w->db, Q_known_login, TEXT(buf_view(&w->pruned_login)));
+		bool found = db_row(&w->db, q);
+		struct str login = found ? db_keep(&w->arena, q, 0) : S("");
+
+		db_end(q);
+		if (found && knows_too_many(w, login))
+			return drop_older(w, login, max) > 0 ? max : 0;
+		buf_clear(&w->pruned_login);
+		if (!found || !buf_add(&w->pruned_login, login)) {
+			buf_clear(&w->pruned_login); /* all were looked at, or a name is beyond all bounds: begin anew */
+			return 0;
+		}
+	}
+	return 0;
+}
+
 uint64_t prune_ledger(struct writer *w, uint64_t before, size_t max)
 {
 	uint64_t now = clock_now_ms(), gone, most;
@@ -188,5 +247,7 @@ uint64_t prune_ledger(struct writer *w, uint64_t before, size_t max)
 	most = gone > most ? gone : most;
 	db_run(&w->db, Q_known_forget, INT(now > HALF_YEAR_MS ? now - HALF_YEAR_MS : 0), INT(max));
 	gone = db_changes(&w->db);
+	most = gone > most ? gone : most;
+	gone = prune_known(w, max);
 	return gone > most ? gone : most;
 }

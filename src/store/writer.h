@@ -244,6 +244,7 @@ struct writer {
 	struct turn turns[PRIORITY_MAX + 1], turn_by_time;
 	uint64_t lanes_given;
 	struct siphash_key known_key;
+	struct buf pruned_login;                 /* to whom it wrote was looked at last; "": nobody's */
 	struct buf pruned_key, pruned_rule;      /* the bucket that store_prune looked at last; "": none */
 	struct told_turn unreported[KIND_COUNT]; /* the last message that store_unreported looked at */
 	enum recovery recovery;

@@ -55,6 +55,31 @@ static void rfc_example(void **state)
 	scram_fini(&s);
 }
 
+/* The password goes in as RFC 4013 has it, as the upstream's own does. */
+static void prepared(void **state)
+{
+	static const struct {
+		const char *password, *prepared; /* NULL: cannot be */
+	} rows[] = { { "m\u00b2", "m2" },
+		     { "a\u0308", "\u00e4" },
+		     { "5\u00b5g", "5\u03bcg" },
+		     { "a\u00a0\u00adb", "a b" },
+		     { "tab\t", NULL } };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct scram s = { 0 };
+		struct scram_work w = { 0 };
+
+		begin(&s, S("\u2168"), S("n,,n=IX,r=" NONCE));
+		assert_int_equal(scram_challenge(&s, S(SERVER_FIRST), str_of(rows[i].password), &w).class == OK,
+				 rows[i].prepared != NULL);
+		if (rows[i].prepared)
+			assert_text(secret_view(&w.password), str_of(rows[i].prepared));
+		scram_work_fini(&w);
+		scram_fini(&s);
+	}
+}
+
 /* Names as they go on the wire, and what cannot. */
 static void names(void **state)
 {
@@ -427,10 +452,9 @@ static void with_cyrus(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rfc_example),     cmocka_unit_test(names),
-		cmocka_unit_test(bad_challenges),  cmocka_unit_test(too_long),
-		cmocka_unit_test(bad_passwords),   cmocka_unit_test(impostors),
-		cmocka_unit_test(dialogue_order),  cmocka_unit_test(dialogue_salting),
+		cmocka_unit_test(rfc_example),     cmocka_unit_test(prepared),       cmocka_unit_test(names),
+		cmocka_unit_test(bad_challenges),  cmocka_unit_test(too_long),       cmocka_unit_test(bad_passwords),
+		cmocka_unit_test(impostors),       cmocka_unit_test(dialogue_order), cmocka_unit_test(dialogue_salting),
 		cmocka_unit_test(dialogue_bounds), cmocka_unit_test(with_cyrus),
 	};
 

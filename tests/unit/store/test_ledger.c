@@ -84,6 +84,38 @@ static void a_row_is_rewritten_once_a_day(void **state)
 	assert_str(fixture_sql(f, "SELECT count(*) FROM known"), "1");
 }
 
+/* A login that writes to ever more addresses does not fill the disk: the older ones are forgotten, nobody else's are. */
+static void of_too_many_the_older_are_forgotten(void **state)
+{
+	struct fixture *f = *state;
+	unsigned long long now = clock_now_ms(), old = now - 100 * DAY_MS;
+	unsigned calls = 0;
+
+	accept_remembered(f, 100, "b@a.org", now);
+	fixture_sql(
+		f,
+		arena_cstr(
+			&f->arena,
+			arena_printf(&f->arena,
+				     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<100999)"
+				     " INSERT INTO known SELECT 'alice', random(), CASE WHEN i%%2 THEN %llu ELSE %llu END FROM n",
+				     old, now)));
+	fixture_sql(f, "INSERT INTO known SELECT 'bob', hash, last_at FROM known WHERE login='alice' LIMIT 1000");
+	while (prune_now(f, NOW, 500) > 0)
+		assert_true(++calls < 1000);
+	for (unsigned i = 0; i < 50; i++) /* a look may begin at the end of the rows and find none */
+		while (prune_now(f, NOW, 500) > 0)
+			assert_true(++calls < 1000);
+	assert_str(fixture_sql(f, "SELECT count(*) BETWEEN 99500 AND 100000 FROM known WHERE login='alice'"), "1");
+	assert_str(
+		fixture_sql(f, arena_cstr(&f->arena,
+					  arena_printf(&f->arena,
+						       "SELECT count(*) FROM known WHERE login='alice' AND last_at>=%llu", now))),
+		"50500");
+	assert_str(fixture_sql(f, "SELECT count(*) FROM known WHERE login='bob'"), "1000");
+	assert_str(known(f, "alice", "b@a.org"), "yes");
+}
+
 static void after_half_a_year_it_is_forgotten(void **state)
 {
 	struct fixture *f = *state;
@@ -212,6 +244,7 @@ int main(void)
 		CASE(who_was_written_to_is_known),
 		CASE(a_refused_message_is_not_remembered),
 		CASE(a_row_is_rewritten_once_a_day),
+		CASE(of_too_many_the_older_are_forgotten),
 		CASE(after_half_a_year_it_is_forgotten),
 		CASE(bans_are_kept),
 		CASE(old_buckets_go_in_turn),
