@@ -279,9 +279,8 @@ static void make_room(struct queue *q, uint64_t now)
 		forget(q, oldest);
 }
 
-struct ban *ban_put(struct queue *q, struct str key, uint64_t level, uint64_t until, struct str reason)
+struct ban *ban_put(struct queue *q, struct str key, uint64_t level, uint64_t now, uint64_t until, struct str reason)
 {
-	uint64_t now = clock_now_ms();
 	struct ban *b;
 
 	make_room(q, now);

@@ -42,7 +42,7 @@ struct ban *ban_find(struct queue *q, struct str key);
 struct ban *ban_in_force(struct queue *q, struct str key, uint64_t now);
 
 /* It begins, or begins anew; the store is told. */
-struct ban *ban_put(struct queue *q, struct str key, uint64_t level, uint64_t until, struct str reason);
+struct ban *ban_put(struct queue *q, struct str key, uint64_t level, uint64_t now, uint64_t until, struct str reason);
 
 /* It is over for good (an administrator says so): the row is for the caller to write, the ban is gone. */
 struct ban_row ban_lift(struct queue *q, struct arena *a, struct ban *b);

@@ -77,7 +77,7 @@ static void holding_done(struct holding *h)
 
 	log_info(NULL, "breaker.held", kv("login", h->selector.user), kv("messages", h->held));
 	if (ban_find(q, key))
-		ban_put(q, key, LEVEL_HELD, FOR_EVER_MS, h->reason);
+		ban_put(q, key, LEVEL_HELD, clock_now_ms(), FOR_EVER_MS, h->reason);
 	holding_free(h);
 	scheduler_wake(q);
 }
@@ -154,7 +154,7 @@ static void trip(struct account *a, struct str why)
 		return;
 	}
 	log_error(NULL, "breaker.tripped", kv("login", login), kv("reason", why));
-	ban_put(q, breaker_key(&arena, login), LEVEL_HOLDING, FOR_EVER_MS, reason);
+	ban_put(q, breaker_key(&arena, login), LEVEL_HOLDING, clock_now_ms(), FOR_EVER_MS, reason);
 	hold_waiting(q, login, reason);
 	notice_breaker(a, why);
 	arena_fini(&arena);

@@ -1,9 +1,12 @@
 /* failures.c - failed logins and what follows. */
 #include "queue.h"
 
+#include "posthouse/clock.h"
+
 #include <stdlib.h>
 
 #define FAILURES_MAX       20000
+#define TURNS_MAX          6
 #define TRIED_MAX          200 /* bytes of a name that was tried */
 #define NETWORK_LONGEST_MS (86400 * 1000ull)
 #define LOGIN_LONGEST_MS   (3600 * 1000ull) /* whoever knows the password is kept out so long at most */
@@ -133,7 +136,7 @@ static void ban(struct queue *q, struct str key, uint64_t longest_ms, const char
 		ms *= 2;
 	if (ms > longest_ms)
 		ms = longest_ms;
-	ban_put(q, key, level, now + ms, S("failed logins"));
+	ban_put(q, key, level, now, now + ms, S("failed logins"));
 	log_warning(NULL, event, kv("client", client), kv("network", network), kv("login", login), kv("for_ms", ms),
 		    kv("level", level));
 }
@@ -241,16 +244,20 @@ void turn_failed(struct queue *q, struct str login, struct str network, uint64_t
 	arena_fini(&a);
 }
 
-bool turn_is_free(struct queue *q, struct str login, struct str network, uint64_t slot_ms, uint64_t now)
+uint64_t turn_wait_ms(struct queue *q, struct str login, struct str network, uint64_t slot_ms, uint64_t now)
 {
 	struct arena a = { 0 };
 	struct bucket *b = full_bucket(q, turn_key(&a, login, network), now);
+	uint64_t turn_at;
 
 	arena_fini(&a);
 	if (!b)
-		return true;
-	if (b->told_at > 0 && now >= b->told_at && now - b->told_at < slot_ms)
-		return false;
-	b->told_at = now; /* here: when the last one had its turn */
-	return true;
+		return 0;
+	turn_at = clock_mended(b->told_at, now, TURNS_MAX * slot_ms) + slot_ms; /* told_at: here, whose turn was the last */
+	if (turn_at < now || b->told_at == 0)
+		turn_at = now;
+	if (turn_at - now > TURNS_MAX * slot_ms)
+		return TURN_NEVER;
+	b->told_at = turn_at;
+	return turn_at - now;
 }

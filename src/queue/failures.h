@@ -37,10 +37,11 @@ struct verdict network_banned(struct arena *a, uint64_t ms);
 bool network_failed(struct queue *q, struct str network, struct str client, uint64_t longest_ms, uint64_t now);
 bool login_failed(struct queue *q, struct str login, struct str device, struct str client, uint64_t now);
 
-/* A failed login from a network of the login's own, where no ban holds; above the rate its attempts from there, right or wrong, take turns:
- * is it one's turn now? Then the next is `slot_ms` later. */
+/* A failed login from a network of the login's own, where no ban holds; above the rate its attempts from there, right or wrong, take turns,
+ * one each `slot_ms`: how long does this one wait for its own, which it takes hereby? TURN_NEVER: too many wait before it. */
+#define TURN_NEVER UINT64_MAX
 void turn_failed(struct queue *q, struct str login, struct str network, uint64_t now);
-bool turn_is_free(struct queue *q, struct str login, struct str network, uint64_t slot_ms, uint64_t now);
+uint64_t turn_wait_ms(struct queue *q, struct str login, struct str network, uint64_t slot_ms, uint64_t now);
 
 /* "net:192.0.2.1", "login:alice@example.org": the keys of buckets and bans; a name is cut to a bounded length, in lower case, without a
  * device. */

@@ -9,8 +9,8 @@
 
 #include <stdlib.h>
 
-#define SLOW_MS 10000 /* the answer to a wrong password, from a slowed network */
-#define SLOT_MS 5000  /* from one attempt to the next, of a login that is guessed from its own network */
+#define SLOW_MS 5000 /* the answer to a wrong password, from a slowed network */
+#define SLOT_MS 5000 /* from one attempt to the next, of a login that is guessed from its own network */
 
 static struct verdict login_banned(struct arena *a, uint64_t ms)
 {
@@ -24,18 +24,20 @@ static bool is_listed(const struct msg_authenticated *m)
 	return str_eq(m->mechanism, S("DEVICE"));
 }
 
-/* The login is tried from a network of its own. Somebody there may guess: then right and wrong have turns, and wait for no ban. */
-static struct verdict judge_turn(struct queue *q, struct str login, struct str network, uint64_t now)
+/* The login is tried from a network of its own. Somebody there may guess: then right and wrong wait for their turns, and for no ban. */
+static struct verdict judge_turn(struct queue *q, struct str login, struct str network, uint64_t now, uint64_t *delay_ms_out)
 {
-	if (!turn_is_free(q, login, network, SLOT_MS, now))
-		return temp(454, S("4.7.0"),
-			    S("too many wrong passwords for this login from your network, wait five seconds before the next"));
-	return ok();
+	*delay_ms_out = turn_wait_ms(q, login, network, SLOT_MS, now);
+	if (*delay_ms_out != TURN_NEVER)
+		return ok();
+	*delay_ms_out = 0;
+	return temp(454, S("4.7.0"), S("too many wrong passwords for this login from your network, try again in a minute"));
 }
 
 /* Is the login, or the network, banned? The answer is the same whether the password was right or wrong; either counts against the network, but
  * it may be the owner who tries: such a ban ends when he is to be let in. */
-static struct verdict judge_ban(struct visitor *v, struct arena *a, const struct msg_authenticated *m, uint64_t now)
+static struct verdict judge_ban(struct visitor *v, struct arena *a, const struct msg_authenticated *m, uint64_t now,
+				uint64_t *delay_ms_out)
 {
 	struct queue *q = v->queue;
 	struct str network = str_of(v->place->name);
@@ -46,7 +48,7 @@ static struct verdict judge_ban(struct visitor *v, struct arena *a, const struct
 	if (m->login.n == 0)
 		return ok();
 	if (network_known(q, m->login, network, now))
-		return judge_turn(q, m->login, network, now);
+		return judge_turn(q, m->login, network, now, delay_ms_out);
 	ms = login_banned_ms(q, m->login, m->device, now);
 	locked_ms = ms > 0 ? lockout_ms(q, m->login, network, now) : 0;
 	if (locked_ms == 0)
@@ -99,14 +101,15 @@ static struct verdict judge_success(struct visitor *v, struct arena *a, const st
 static struct verdict judge(struct visitor *v, struct arena *a, const struct msg_authenticated *m, uint64_t *delay_ms_out)
 {
 	uint64_t now = clock_now_ms();
-	struct verdict verdict = is_listed(m) ? ok() : judge_ban(v, a, m, now);
+	struct verdict verdict = is_listed(m) ? ok() : judge_ban(v, a, m, now, delay_ms_out);
 
 	if (verdict.class != OK)
 		return verdict;
 	if (m->success)
 		return judge_success(v, a, m, now);
 	verdict = judge_failure(v, a, m, now);
-	*delay_ms_out = network_is_slowed(v->queue, str_of(v->place->name), now) ? SLOW_MS : 0;
+	if (*delay_ms_out < SLOW_MS && network_is_slowed(v->queue, str_of(v->place->name), now))
+		*delay_ms_out = SLOW_MS;
 	return verdict;
 }
 

@@ -174,12 +174,11 @@ static void on_login_reply(void *ctx, struct verdict v, const struct msg_login_r
 
 /* In: from now on the session goes by this login, also that of a listed host. A mechanism with last words of its own (SCRAM) says them
  * before the 235; they tell that the password was right, so they had to wait for queue. */
-static void log_in(struct session *s, uint64_t reserving)
+static void log_in(struct session *s)
 {
 	s->login = s->claimed_login;
 	s->device = s->claimed_device;
 	s->listed = false;
-	s->reserving = reserving;
 	s->stamp = s->claimed_stamp;
 	session_present_login(s); /* it may have changed since it was looked at */
 	s->sub->logins++;
@@ -188,6 +187,27 @@ static void log_in(struct session *s, uint64_t reserving)
 		 kv("client", stream_peer_address(s->conn)), kv("mechanism", s->mechanism));
 	s->final_said = s->final.n > 0;
 	session_reply(s, s->final_said ? ok_text(334, S(""), s->final) : ok());
+}
+
+/* The answer's time has come. */
+void session_end_login_delay(struct session *s)
+{
+	if (s->refusal.class == OK)
+		log_in(s);
+	else
+		session_reply(s, s->refusal);
+}
+
+/* Let in, but not before its turn: its login is being guessed from the same network. */
+static void let_in(struct session *s, const struct msg_authorized *m)
+{
+	s->reserving = m->reserving;
+	if (m->delay_ms == 0) {
+		log_in(s);
+		return;
+	}
+	session_enter(s, SESSION_LOGIN_DELAY);
+	session_set_timer(s, m->delay_ms);
 }
 
 /* Refused: the answer waits, so that guessing takes time; the session is not read meanwhile. */
@@ -219,7 +239,7 @@ static void on_authorized(void *ctx, struct verdict v, const struct msg_authoriz
 	} else if (s->refusal.class != OK) {
 		refuse(s, s->refusal, m->delay_ms); /* a failure is never OK, whatever queue says */
 	} else {
-		log_in(s, m->reserving);
+		let_in(s, m);
 	}
 }
 

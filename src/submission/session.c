@@ -272,7 +272,7 @@ static void on_timer(uv_timer_t *timer)
 	case SESSION_HELLO:
 	case SESSION_TLS: session_close(s, S("TLS handshake took too long"), false); break;
 	case SESSION_JUDGEMENT: session_end_judgement(s); break;
-	case SESSION_LOGIN_DELAY: session_reply(s, s->refusal); break;
+	case SESSION_LOGIN_DELAY: session_end_login_delay(s); break;
 	case SESSION_ERROR_DELAY:
 		session_enter(s, SESSION_COMMAND);
 		session_advance(s);

@@ -16,7 +16,7 @@ enum session_state {
 	SESSION_TURN,        /* it has had its share of this round of the loop */
 	SESSION_LOGIN,       /* the login role is asked */
 	SESSION_JUDGEMENT,   /* and then queue, which counts failures */
-	SESSION_LOGIN_DELAY, /* a refused login waits for its answer */
+	SESSION_LOGIN_DELAY, /* a refused login waits for its answer, and one that is let in for its turn */
 	SESSION_ERROR_DELAY, /* and so does one who makes error after error */
 	SESSION_RESERVATION, /* queue is asked whether the limits allow one more message or recipient */
 	SESSION_SPOOLING,    /* the disk is behind: the client is not read */
@@ -146,6 +146,7 @@ void session_on_auth(struct session *s, const struct smtp_event *e);
 void session_on_auth_response(struct session *s, const struct smtp_event *e);
 void session_judge(struct session *s);         /* ask queue, unless it is asked or need not be */
 void session_end_judgement(struct session *s); /* its time is over */
+void session_end_login_delay(struct session *s);
 void session_end_login(struct session *s);     /* the exchange, if one is under way, is given up */
 void session_present_login(struct session *s); /* to the login role, which knows when the password changes */
 

@@ -99,6 +99,8 @@ def test_one_name():
         wire.close()
     assert by_gsasl(relay, "SCRAM-SHA-256", "Ärger@bücher.example", "m²")[0]
     assert len(re.findall(rf"event=login.accepted session=\S+ login={name} ", relay.log_since_start())) == 6
+    relay.add_user("a=b,c", "x")  # which SCRAM writes otherwise
+    assert by_gsasl(relay, "SCRAM-SHA-256", f"a=b,c@{DOMAIN}", "x")[0]
     done = relay.command("user", "add", "♚", input="x\n", check=False)
     assert done.returncode == 65 and "RFC 8265" in done.stderr
     with open(relay.dir / "state/accounts", "a") as f:  # of before: a name that PRECIS does not know, and one with a capital

@@ -227,7 +227,7 @@ static void test_office(void **state)
 
 		snprintf(name, sizeof name, "name%u@example.org", i);
 		assert_int_equal(attempt(h, "192.0.2.1", name, "", false, "SCRAM-SHA-256", false).code, 535);
-		assert_int_equal(visit_delay_ms, i < 2 ? 0 : 10000);
+		assert_int_equal(visit_delay_ms, i < 2 ? 0 : 5000);
 	}
 	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", false).class, OK);
 	assert_int_equal(visit_delay_ms, 0);
@@ -256,15 +256,24 @@ static void test_turns(void **state)
 	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", true, "PLAIN", false).class, OK);
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", false, "PLAIN", false).code, 535);
-	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", false, "PLAIN", false).code, 535);
-	ASSERT_ANSWER(attempt(h, "192.0.2.1", ALICE, "", false, "PLAIN", false), 454, "4.7.0");
-	ASSERT_ANSWER(attempt(h, "192.0.2.1", ALICE, "", true, "PLAIN", false), 454, "4.7.0");
+	for (unsigned i = 0; i < 7; i++) {
+		bool right = i % 2;
+
+		assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", right, "PLAIN", false).code, right ? 0 : 535);
+		assert_int_equal(visit_delay_ms, i == 0 ? 5000 : i * 5000); /* wrong ones are slowed at least */
+	}
+	for (unsigned i = 0; i < 2; i++)
+		ASSERT_ANSWER(attempt(h, "192.0.2.1", ALICE, "", i == 0, "PLAIN", false), 454, "4.7.0");
 	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", false).class, OK);
-	fake_now += 5000;
+	assert_int_equal(visit_delay_ms, 0);
+	fake_now += 35000;
 	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", true, "PLAIN", false).class, OK);
+	assert_int_equal(visit_delay_ms, 0);
 	fake_now += 600000;
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < 3; i++) {
 		assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", true, "PLAIN", false).class, OK);
+		assert_int_equal(visit_delay_ms, 0);
+	}
 }
 
 /* Strangers guess a login for days: its owner, in a new network, waits for an hour at most, however often his mail program tries meanwhile. */
