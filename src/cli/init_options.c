@@ -5,6 +5,7 @@
 
 #include "posthouse/accounts.h"
 #include "posthouse/log.h"
+#include "posthouse/names.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -35,11 +36,10 @@ static bool is_domain(struct str s)
 
 static struct str read_domain(struct init *t, const char *what, const char *text)
 {
-	struct str s = arena_lower(&t->arena, str_of(text));
+	struct str s = domain_canonical(&t->arena, str_of(text));
 
 	if (!is_domain(s))
-		die(EX_USAGE, "%s: expected a domain such as example.org, not \"%s\" (names beyond ASCII in their xn-- form)",
-		    what, text);
+		die(EX_USAGE, "%s: expected a domain such as example.org, not \"%s\"", what, text);
 	return s;
 }
 

@@ -275,13 +275,65 @@ static void mechanisms(void **state)
 	config_free(c);
 }
 
+/* Everything that has a domain takes U-labels, and knows them as A-labels. */
+static void internationalised(void **state)
+{
+	static const char text[] =
+		"hostname = \"relay.Bücher.example.\"; postmaster = \"p@bücher.example\";\n"
+		"certificates = ( { chain = \"chain.pem\"; key = \"key.pem\"; } );\n"
+		"auth = { realm = \"BÜCHER.example\"; };\n"
+		"senders = ( { user = \"jürgen\"; addresses = [ \"j@bücher.example\", \"@.bücher.example.\" ]; } );\n"
+		"devices = ( { networks = [ \"240.0.2.20\" ]; user = \"scan@bücher.example\"; sender = \"s@bücher.example\";\n"
+		"              recipients = [ \"@bücher.example\" ]; } );\n"
+		"limits = { users = ( { user = \"jürgen@bücher.example/phone\"; messages = [ \"5/1h\" ]; },\n"
+		"                     { user = \"j@xn--bcher-kva.example\"; connections = 7; } ); };\n"
+		"rewrite = ( { sender = \"root@.bücher.example\"; to = \"@bücher.example\"; } );\n"
+		"upstreams = ( { name = \"u\"; host = \"mail.bücher.example\"; tls = \"none\"; report_sender = \"b@bücher.example\"; } );\n"
+		"routes = ( { senders = [ \"@bücher.example\" ]; users = [ \"@bücher.example\", \"jürgen\" ]; via = [ \"u\" ]; }, { via = [ \"u\" ]; } );\n";
+	struct config *c = fixture_good(text);
+	struct user_limits of;
+
+	assert_str(c->hostname, "relay.xn--bcher-kva.example");
+	assert_str(c->postmaster, "p@xn--bcher-kva.example");
+	assert_str(c->auth.realm, "xn--bcher-kva.example");
+	assert_str(c->senders[0].user, "jürgen"); /* completed where it is compared */
+	assert_str(c->senders[0].addresses.at[0], "j@xn--bcher-kva.example");
+	assert_str(c->senders[0].addresses.at[1], "@.xn--bcher-kva.example");
+	assert_str(c->devices[0].user, "scan@xn--bcher-kva.example");
+	assert_str(c->devices[0].sender, "s@xn--bcher-kva.example");
+	assert_str(c->devices[0].recipients.at[0], "@xn--bcher-kva.example");
+	assert_str(c->limits.users[0].user, "jürgen@xn--bcher-kva.example/phone");
+	limits_of_login(c, S("j@xn--bcher-kva.example"), &of);
+	assert_int_equal(of.connections, 7);
+	assert_str(c->rewrite[0].sender, "root@.xn--bcher-kva.example");
+	assert_str(c->rewrite[0].to, "@xn--bcher-kva.example");
+	assert_str(c->upstreams[0].host, "mail.xn--bcher-kva.example");
+	assert_str(c->upstreams[0].report_sender, "b@xn--bcher-kva.example");
+	assert_str(c->routes[0].senders.at[0], "@xn--bcher-kva.example");
+	assert_str(c->routes[0].users.at[0], "@xn--bcher-kva.example");
+	assert_str(c->routes[0].users.at[1], "jürgen@xn--bcher-kva.example");
+	assert_true(sender_allowed(c, S("jürgen@xn--bcher-kva.example"), S("j+x@BÜCHER.example")));
+	assert_true(sender_allowed(c, S("jürgen@xn--bcher-kva.example"), S("any@shop.bücher.example")));
+	assert_true(sender_allowed(c, S("eva@xn--bcher-kva.example"), S("eva@bücher.example")));
+	assert_false(sender_allowed(c, S("eva@xn--bcher-kva.example"), S("eva@bucher.example")));
+	assert_false(sender_allowed(c, S("eva@example.org"), S("eva@ｅxample.org")));
+	config_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(networks),   cmocka_unit_test(keys_of_networks), cmocka_unit_test(overlaps),
-		cmocka_unit_test(gateways),   cmocka_unit_test(limits),           cmocka_unit_test(limits_of_devices),
-		cmocka_unit_test(devices),    cmocka_unit_test(rewriting),        cmocka_unit_test(options),
+		cmocka_unit_test(networks),
+		cmocka_unit_test(keys_of_networks),
+		cmocka_unit_test(overlaps),
+		cmocka_unit_test(gateways),
+		cmocka_unit_test(limits),
+		cmocka_unit_test(limits_of_devices),
+		cmocka_unit_test(devices),
+		cmocka_unit_test(rewriting),
+		cmocka_unit_test(options),
 		cmocka_unit_test(mechanisms),
+		cmocka_unit_test(internationalised),
 	};
 
 	return cmocka_run_group_tests_name("config clients", tests, fixture_open, fixture_close);
