@@ -38,14 +38,23 @@ struct str mail_date(struct arena *a, uint64_t now_ms);
 /* ---- collector.c: buffers the header section while a message streams in, and finds its end ---- */
 struct header_collector {
 	struct buf section;
-	bool complete; /* the blank line was seen: what follows is body */
+	bool complete;    /* the section is whole: what follows is body */
+	struct str begun; /* the first bytes of the body, when they came in earlier calls: a view, until the next call */
+	/* for collector.c alone */
+	size_t line;   /* where the line begins that is being collected */
+	bool known;    /* it belongs to the section */
+	bool any;      /* a field was seen */
+	bool dropping; /* it is dropped */
 };
 void header_collector_init(struct header_collector *c);
 void header_collector_fini(struct header_collector *c);
-/* Take bytes until the section is complete; *rest_out are those after the blank line's CRLF. A message may begin with its body (first
- * line blank: empty section), or end within its header (never complete: the section is then all that came). PERM 552 5.3.4
- * when it is larger than HEADER_MAX, and at every call from then on. */
+/* Take bytes until the section is complete: by the blank line, which belongs to neither part, or by a line that is neither a field nor
+ * its continuation, with which the body begins. The body is then `begun`, followed by *rest_out. Its stored form needs a blank line before
+ * it. In front of the first field a byte order mark and the "From " line of mbox files are dropped. PERM 552 5.3.4 when the
+ * section is larger than HEADER_MAX, and at every call from then on. */
 struct verdict header_collector_feed(struct header_collector *c, struct str bytes, struct str *rest_out);
+/* The message ends: a section that is not complete is all of it, but for a last line that is no field (`begun`). Verdicts as above. */
+struct verdict header_collector_end(struct header_collector *c);
 
 /* ---- fixup.c: RFC 6409 section 8 ---- */
 struct fixup_input {
@@ -64,11 +73,13 @@ struct fixup_input {
 	struct str force_from;
 };
 struct fixup_result {
-	/* To be stored, in the arena: Date and Message-ID added where missing; Bcc, Resent-Bcc and Return-Path removed; From added from the
-	 * envelope sender where there is none and it is not empty; Sender too where From has several addresses (RFC 5322 3.6.2) and the
-	 * envelope sender is not empty; addresses completed and rewritten, of which display names, comments and folds stay; lines of more
-	 * than 998 bytes folded before white space outside quoted strings and comments, where there is any (RFC 5322 2.1.1); white space
-	 * before a field's colon removed. Everything else of a field stays as it is, byte by byte: also a recipient field that is no
+	/* To be stored, in the arena: Date and Message-ID added where missing, empty or not valid (the old one is then X-Original-…); Bcc,
+	 * Resent-Bcc, Return-Path and Authentication-Results in the name of this host (RFC 8601 5) removed; From added from the envelope
+	 * sender where there is none with an address and it is not empty; Sender too where From has several addresses (RFC 5322 3.6.2)
+	 * and the envelope sender is not empty; From and Sender in their one clear form; fields that can be there once made one;
+	 * addresses completed and rewritten, of which display names, comments and folds stay; lines of more than 998 bytes folded
+	 * before white space outside quoted strings and comments, where there is any (RFC 5322 2.1.1); lines of white space alone, and
+	 * white space before a field's colon removed. Everything else of a field stays as it is, byte by byte: also a recipient field that is no
 	 * address list, and bytes beyond ASCII, be they UTF-8 or not. */
 	struct str section;
 	struct header header; /* of the new section */
@@ -77,11 +88,11 @@ struct fixup_result {
 	struct str sender; /* address of Sender as stored; "" */
 	/* what display names and comments of From and Sender show as an address, whoever it belongs to: for people it is the author */
 	struct str_list shown;
-	struct str message_id; /* as one word: up to white space, at most 998 bytes */
+	struct str message_id; /* with its brackets, at most 998 bytes */
 	bool has_8bit;         /* non-ASCII bytes in the section */
 };
-/* PERM 550 5.6.0: a line that is neither field nor fold; more than one From, Sender, Date, Subject … (RFC 5322 3.6); two
- * MIME-Version, Content-Type … (RFC 2045) that differ; unreadable From or one without address; a Sender that is not one address.
+/* PERM 550 5.6.0: a line that is neither field nor fold; two From, Sender, Date, Subject … (RFC 5322 3.6), MIME-Version, Content-Type …
+ * (RFC 2045) that differ; a From of which it is not clear who is meant; a Sender that is not one address.
  * PERM 552 5.3.4: the result would be larger than HEADER_MAX. PERM 554 5.4.6: more than 50 Received fields.
  *
  * Resent-From and Resent-Sender are not for the caller to check: a message that was sent on several times carries those of

@@ -1,16 +1,23 @@
-/* collector.c - keep a message's header section while it streams in, and find its end. */
+/* collector.c - keep a message's header section while it streams in, and find its end: the blank line, or the first line that is neither a
+ * field nor the continuation of one. Such a line begins the body, as it does for Postfix and Exim: scripts send text without any header, or
+ * forget the blank line. Whoever stores the message puts a blank line there, so that no reader finds fields behind it that we have not seen. */
 #include "posthouse/mail.h"
+#include "text.h"
+
+#define LOOK_MAX 1000 /* bytes of a line that tell what it is: no name of a field is as long (RFC 5322 2.1.1) */
+
+enum line_kind { LINE_UNKNOWN, LINE_FIELD, LINE_FOLD, LINE_BLANK, LINE_MBOX, LINE_TEXT };
 
 void header_collector_init(struct header_collector *c)
 {
-	/* One more than the section may have: a CR alone may wait for its LF. */
-	buf_init(&c->section, HEADER_MAX + 1);
-	c->complete = false;
+	*c = (struct header_collector){ .begun = S("") };
+	buf_init(&c->section, HEADER_MAX + LOOK_MAX);
 }
 
 void header_collector_fini(struct header_collector *c)
 {
 	buf_fini(&c->section);
+	c->begun = S("");
 }
 
 /* The section is too large: keep nothing, and take nothing more. */
@@ -21,45 +28,140 @@ static struct verdict too_large(struct header_collector *c)
 	return perm(552, S("5.3.4"), S("the header section of the message is too large"));
 }
 
-/* How much of `bytes` belongs to the section, its blank line included; *complete_out tells whether the blank line is in it. What was
- * kept before decides whether `bytes` begins a line, or is in the midst of the blank line. */
-static size_t section_part(struct str kept, struct str bytes, bool *complete_out)
+static bool is_digit(char c)
 {
-	bool at_line = kept.n == 0 || kept.p[kept.n - 1] == '\n';
-	bool after_cr = str_eq(kept, S("\r")) || str_ends(kept, S("\n\r"));
+	return c >= '0' && c <= '9';
+}
 
-	*complete_out = true;
-	if (after_cr && bytes.n > 0 && *bytes.p == '\n')
-		return 1;
-	if (at_line && str_starts(bytes, S("\r\n")))
-		return 2;
-	size_t at = str_search(bytes, S("\n\r\n"));
-	if (at < bytes.n)
-		return at + 3;
-	/* The blank line may be divided between the pieces: "\n" kept and "\r\n" new is above, "\n\r" and "\n" too. */
-	*complete_out = false;
-	return bytes.n;
+/* "From alice@example.org Sat Nov 21 19:37:54 2026": what mbox files and "git format-patch" have in front (RFC 4155 appendix A), perhaps
+ * behind a ">". A sentence that begins with "From" has no day and time. */
+static bool is_mbox_line(struct str line)
+{
+	static const char days[] = "MonTueWedThuFriSatSun";
+	bool day = false, time = false;
+
+	while (str_starts(line, S(">")))
+		line = str_from(line, 1);
+	if (!str_starts(line, S("From ")))
+		return false;
+	for (size_t i = 5; i + 4 < line.n; i++) {
+		const char *p = line.p + i;
+		for (size_t d = 0; p[-1] == ' ' && (p[3] == ' ' || p[3] == ',') && d < 21; d += 3)
+			day = day || memcmp(p, days + d, 3) == 0;
+		time = time || (is_digit(p[0]) && is_digit(p[1]) && p[2] == ':' && is_digit(p[3]) && is_digit(p[4]));
+	}
+	return day && time;
+}
+
+/* What a line is, as far as it has come. `first`: nothing is before it. */
+static enum line_kind line_kind(struct str line, bool first)
+{
+	bool whole = str_ends(line, S("\n")) || line.n >= LOOK_MAX;
+	size_t n = 0;
+
+	if (str_eq(line, S("\r\n")))
+		return LINE_BLANK;
+	if (is_wsp(*line.p))
+		return first ? LINE_TEXT : LINE_FOLD;
+	while (n < line.n && line.p[n] > ' ' && line.p[n] <= '~' && line.p[n] != ':')
+		n++;
+	size_t colon = n;
+	while (colon < line.n && is_wsp(line.p[colon]))
+		colon++;
+	if (n > 0 && colon < line.n && line.p[colon] == ':')
+		return LINE_FIELD;
+	if (!whole && (colon == line.n || str_eq(line, S("\r")) || (first && (*line.p == '>' || str_starts(line, S("From "))))))
+		return LINE_UNKNOWN;
+	return first && is_mbox_line(line) ? LINE_MBOX : LINE_TEXT;
+}
+
+/* A byte order mark in front is no text (Unicode 23.8), whatever editor has put it there. True while it may be one. */
+static bool skip_mark(struct header_collector *c)
+{
+	struct str mark = S("\xef\xbb\xbf"), section = buf_view(&c->section);
+
+	if (c->any || c->line > 0 || !str_starts(mark, str_head(section, 3)))
+		return false;
+	if (section.n < 3)
+		return true;
+	buf_consume(&c->section, 3);
+	return c->section.n == 0;
+}
+
+/* Look at the line that is being collected, and go on to the next when it is whole. */
+static void look(struct header_collector *c)
+{
+	if (skip_mark(c))
+		return;
+	struct str line = str_from(buf_view(&c->section), c->line);
+	enum line_kind kind = c->known ? LINE_FIELD : line_kind(line, !c->any);
+
+	if (kind == LINE_UNKNOWN)
+		return;
+	if (kind == LINE_BLANK || kind == LINE_TEXT) {
+		c->begun = kind == LINE_TEXT ? line : S("");
+		c->section.n = c->line;
+		c->complete = true;
+		return;
+	}
+	c->dropping = kind == LINE_MBOX && !str_ends(line, S("\n"));
+	c->known = kind != LINE_MBOX && !str_ends(line, S("\n"));
+	c->any = c->any || kind != LINE_MBOX;
+	if (kind == LINE_MBOX)
+		c->section.n = c->line;
+	else if (!c->known)
+		c->line = c->section.n;
+}
+
+/* The next bytes that belong together: the rest of the line, or as much of it as tells what it is. */
+static struct str next_piece(const struct header_collector *c, struct str bytes)
+{
+	size_t have = c->section.n - c->line;
+	struct str piece = str_head(bytes, str_find(bytes, '\n') + 1);
+
+	return c->known || c->dropping || have >= LOOK_MAX ? piece : str_head(piece, LOOK_MAX - have);
 }
 
 struct verdict header_collector_feed(struct header_collector *c, struct str bytes, struct str *rest_out)
 {
-	bool complete;
-
 	*rest_out = bytes;
+	c->begun = S("");
 	if (c->complete)
 		return ok();
 	if (c->section.max == 0)
 		return too_large(c);
-	size_t n = section_part(buf_view(&c->section), bytes, &complete);
-	*rest_out = str_from(bytes, n);
-	/* Of the blank line nothing is kept; its CR may have been kept by an earlier call. */
-	size_t keep = !complete ? n : n >= 2 ? n - 2 : 0;
-	if (!buf_add(&c->section, str_head(bytes, keep)))
+	while (bytes.n > 0 && !c->complete) {
+		struct str piece = next_piece(c, bytes);
+		bytes = str_from(bytes, piece.n);
+		if (c->dropping) {
+			c->dropping = !str_ends(piece, S("\n"));
+			continue;
+		}
+		if (!buf_add(&c->section, piece))
+			return too_large(c);
+		look(c);
+		if ((c->known ? c->section.n : c->line) > HEADER_MAX)
+			return too_large(c);
+	}
+	*rest_out = bytes;
+	return ok();
+}
+
+struct verdict header_collector_end(struct header_collector *c)
+{
+	struct str line = str_from(buf_view(&c->section), c->line);
+
+	c->begun = S("");
+	if (c->section.max == 0)
 		return too_large(c);
-	if (complete && n == 1)
-		c->section.n--;
-	if (c->section.n > HEADER_MAX && (complete || c->section.p[c->section.from + HEADER_MAX] != '\r'))
-		return too_large(c);
-	c->complete = complete;
+	if (!c->complete && c->known) {
+		/* A last field without its line end, which BODY=BINARYMIME allows. */
+		if (!buf_add(&c->section, str_ends(line, S("\r")) ? S("\n") : S("\r\n")))
+			return too_large(c);
+	} else if (!c->complete) {
+		c->begun = line;
+		c->section.n = c->line;
+	}
+	c->complete = true;
 	return ok();
 }

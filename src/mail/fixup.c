@@ -2,58 +2,46 @@
  * kept. First the fields are chosen and changed, as views; then they are copied together, once. */
 #include "author.h"
 #include "fixup.h"
+#include "identity.h"
+#include "repeated.h"
 
 #include "text.h"
 
 #include "posthouse/id.h"
 
-#define RECEIVED_MAX   50  /* RFC 5321 6.3 */
-#define FROM_MAX       100 /* mailboxes in From: more than a person would write */
-#define MESSAGE_ID_MAX 998
+#define RECEIVED_MAX 50  /* RFC 5321 6.3 */
+#define FROM_MAX     100 /* mailboxes in From: more than a person would write */
+#define ORIGINAL_MAX 900 /* bytes of a replaced Message-ID or Date that are kept */
 
-/* SINGLE: RFC 5322 3.6 allows one, and readers differ on which of two they believe. ALIKE: so do they with RFC 2045's fields, but two
- * that say the same do no harm, and scripts write them. */
-enum rule { KEEP, SINGLE, ALIKE, REMOVE, COUNT };
-enum holds { TEXT, SENDERS, RECIPIENTS };
+enum holds { TEXT, AUTHOR, RESENDER, SENDERS, RECIPIENTS, MESSAGE_ID, DATE, RESULT, TRACE, REMOVED };
 
 /* Fields that are more than kept. */
 static const struct {
 	struct str name;
-	enum rule rule;
 	enum holds holds;
 } rules[] = {
-	{ S("From"), SINGLE, SENDERS },
-	{ S("Sender"), SINGLE, SENDERS },
-	{ S("Date"), SINGLE, TEXT },
-	{ S("Reply-To"), SINGLE, SENDERS },
-	{ S("To"), SINGLE, RECIPIENTS },
-	{ S("Cc"), SINGLE, RECIPIENTS },
-	{ S("Message-ID"), SINGLE, TEXT },
-	{ S("In-Reply-To"), SINGLE, TEXT },
-	{ S("References"), SINGLE, TEXT },
-	{ S("Subject"), SINGLE, TEXT },
-	{ S("MIME-Version"), ALIKE, TEXT },
-	{ S("Content-Type"), ALIKE, TEXT },
-	{ S("Content-Transfer-Encoding"), ALIKE, TEXT },
-	{ S("Content-ID"), ALIKE, TEXT },
-	{ S("Content-Description"), ALIKE, TEXT },
-	{ S("Content-Disposition"), ALIKE, TEXT },
-	{ S("Bcc"), REMOVE, TEXT },
-	{ S("Resent-Bcc"), REMOVE, TEXT },
-	{ S("Return-Path"), REMOVE, TEXT },
-	{ S("Received"), COUNT, TEXT },
-	{ S("Resent-From"), KEEP, SENDERS },
-	{ S("Resent-Sender"), KEEP, SENDERS },
-	{ S("Resent-Reply-To"), KEEP, SENDERS },
-	{ S("Resent-To"), KEEP, RECIPIENTS },
-	{ S("Resent-Cc"), KEEP, RECIPIENTS },
-	{ S("Disposition-Notification-To"), KEEP, SENDERS },
-	{ S("Return-Receipt-To"), KEEP, SENDERS },
+	{ S("From"), AUTHOR },
+	{ S("Sender"), AUTHOR },
+	{ S("Date"), DATE },
+	{ S("Message-ID"), MESSAGE_ID },
+	{ S("Reply-To"), SENDERS },
+	{ S("To"), RECIPIENTS },
+	{ S("Cc"), RECIPIENTS },
+	{ S("Bcc"), REMOVED },
+	{ S("Resent-Bcc"), REMOVED },
+	{ S("Return-Path"), REMOVED },
+	{ S("Received"), TRACE },
+	{ S("Authentication-Results"), RESULT },
+	{ S("Resent-From"), RESENDER },
+	{ S("Resent-Sender"), RESENDER },
+	{ S("Resent-Reply-To"), SENDERS },
+	{ S("Resent-To"), RECIPIENTS },
+	{ S("Resent-Cc"), RECIPIENTS },
+	{ S("Disposition-Notification-To"), SENDERS },
+	{ S("Return-Receipt-To"), SENDERS },
 };
-#define RULES       (sizeof rules / sizeof *rules)
-#define RULE_FROM   0
-#define RULE_SENDER 1
-#define ADDED_MAX   4 /* Date, From, Message-ID, Sender */
+#define RULES     (sizeof rules / sizeof *rules)
+#define ADDED_MAX 4 /* Date, From, Message-ID, Sender */
 
 /* The section being made. */
 struct draft {
@@ -61,9 +49,8 @@ struct draft {
 	const struct fixup_input *in;
 	struct header header;
 	size_t size; /* of all fields */
-	const struct header_field *first[RULES];
 	size_t received;
-	struct str_list shown;
+	struct fixup_result *out;
 };
 
 struct header_field field_make(struct arena *a, struct str name, struct str value)
@@ -86,32 +73,14 @@ static void put_new(struct draft *d, const char *name, struct str value)
 	put(d, field_make(d->arena, str_of(name), arena_printf(d->arena, " %.*s", STR_ARG(value))));
 }
 
-/* Which row of the table a field is; RULES for none. */
-static size_t find_rule(struct str name)
+/* What a field holds. */
+static enum holds find_rule(struct str name)
 {
 	size_t i = 0;
 
 	while (i < RULES && (rules[i].name.n != name.n || !str_ieq(rules[i].name, name)))
 		i++;
-	return i;
-}
-
-/* Whether the message may have this field of row `r` as well. */
-static struct verdict check_number(struct draft *d, size_t r, const struct header_field *f)
-{
-	const struct header_field *first = d->first[r];
-
-	if (!first)
-		d->first[r] = f;
-	if (rules[r].rule == COUNT && ++d->received > RECEIVED_MAX)
-		return perm(554, S("5.4.6"), S("the message has passed too many servers: it goes round in a loop"));
-	if (rules[r].rule == SINGLE && first)
-		return perm(550, S("5.6.0"),
-			    arena_printf(d->arena, "the message has more than one %s field (RFC 5322 3.6)", rules[r].name.p));
-	if (rules[r].rule == ALIKE && first && !str_ieq(str_trim(first->value), str_trim(f->value)))
-		return perm(550, S("5.6.0"),
-			    arena_printf(d->arena, "the message has two %s fields that differ", rules[r].name.p));
-	return ok();
+	return i < RULES ? rules[i].holds : TEXT;
 }
 
 static struct verdict too_large(void)
@@ -119,50 +88,99 @@ static struct verdict too_large(void)
 	return perm(552, S("5.3.4"), S("the header section is too large with what was completed or added"));
 }
 
-/* Put a field that stays, with what must be changed in it. RFC 5322 4.5's white space before the colon goes: many readers do not take
- * "From :" for From. */
-static struct verdict put_field(struct draft *d, size_t r, struct header_field f)
+/* Without lines of white space alone (RFC 5322 4.5 obs-FWS), where many readers see the end of the header. */
+static struct str without_blank_lines(struct arena *a, struct str value)
 {
-	struct str value = f.value;
-	struct verdict v;
+	char *out = NULL;
+	size_t used = 0;
 
-	if (r == RULE_FROM && d->in->force_from.n > 0) {
-		value = author_with(d->arena, d->in, value, d->in->force_from);
-	} else if (r == RULE_FROM || r == RULE_SENDER) {
-		v = author_clear(d->arena, d->in, rules[r].name.p, f.value, &d->shown, &value);
-		if (v.class != OK || value.n == 0) {
-			d->first[r] = v.class == OK ? NULL : d->first[r]; /* of nobody: as if it were not there */
-			return v;
+	for (size_t at = 0, n; at < value.n; at += n) {
+		struct str rest = str_from(value, at);
+		n = str_search(rest, S("\r\n")) + 2;
+		n = n < rest.n ? n : rest.n;
+		struct str line = str_head(rest, n);
+		bool blank = at > 0 && str_trim(line).n == 0;
+		if (blank && !out) {
+			out = arena_alloc(a, value.n);
+			memcpy(out, value.p, used = at);
 		}
-	} else if (r < RULES && rules[r].holds != TEXT && !rewrite_value(d->arena, d->in, rules[r].holds == SENDERS, &value)) {
-		return too_large();
+		if (out && !blank) {
+			memcpy(out + used, line.p, n);
+			used += n;
+		}
 	}
-	if (value.p != f.value.p || f.value.p != f.whole.p + f.name.n + 1)
+	if (!out)
+		return value;
+	/* The last line of a value has no CRLF. */
+	return str_make(out, used - (used >= 2 && out[used - 1] == '\n' ? 2 : 0));
+}
+
+/* Put a field that stays, with what has become of its value. RFC 5322 4.5's white space before the colon goes: many readers do not take
+ * "From :" for From. */
+static struct verdict put_field(struct draft *d, struct header_field f, struct str value)
+{
+	value = without_blank_lines(d->arena, value);
+	if (value.p != f.value.p || value.n != f.value.n || f.value.p != f.whole.p + f.name.n + 1)
 		f = field_make(d->arena, f.name, value);
 	fold_field(d->arena, &f);
 	put(d, f);
 	return d->size <= HEADER_MAX ? ok() : too_large();
 }
 
-/* Choose the fields that stay, and count those that may not be many. */
+/* From and Sender are made clear; one of nobody goes. */
+static struct verdict put_author(struct draft *d, struct header_field f)
+{
+	const struct fixup_input *in = d->in;
+	bool is_from = str_ieq(f.name, S("From"));
+	struct str value;
+
+	if (in->force_from.n > 0) {
+		if (!is_from || header_find(&d->header, S("From")))
+			return ok();
+		return put_field(d, f, author_with(d->arena, in, f.value, in->force_from));
+	}
+	struct verdict v = author_clear(d->arena, in, is_from ? "From" : "Sender", f.value, &d->out->shown, &value);
+	return v.class != OK || value.n == 0 ? v : put_field(d, f, value);
+}
+
+/* Message-ID or Date that readers cannot use: it makes room for one of ours, but is not lost. */
+static struct verdict put_original(struct draft *d, struct header_field f)
+{
+	struct str old = text_clean(d->arena, f.value, ORIGINAL_MAX);
+
+	if (old.n == 0)
+		return ok();
+	f.name = arena_printf(d->arena, "X-Original-%.*s", STR_ARG(f.name));
+	return put_field(d, f, arena_printf(d->arena, " %.*s", STR_ARG(old)));
+}
+
+static struct verdict take_field(struct draft *d, struct header_field f)
+{
+	enum holds holds = find_rule(f.name);
+	struct str value = f.value;
+
+	if (holds == REMOVED || (holds == RESULT && is_result_of(d->arena, value, d->in->hostname)))
+		return ok();
+	if (holds == AUTHOR)
+		return put_author(d, f);
+	if (holds == TRACE && ++d->received > RECEIVED_MAX)
+		return perm(554, S("5.4.6"), S("the message has passed too many servers: it goes round in a loop"));
+	if ((holds == DATE && !date_valid(value)) || (holds == MESSAGE_ID && !message_id_valid(value)))
+		return put_original(d, f);
+	if (holds == SENDERS || holds == RESENDER || holds == RECIPIENTS) {
+		if (!rewrite_value(d->arena, d->in, holds != RECIPIENTS, &value))
+			return too_large();
+	}
+	return put_field(d, f, value);
+}
+
 static struct verdict choose_fields(struct draft *d, const struct header *h)
 {
-	bool forced = d->in->force_from.n > 0;
+	struct verdict v = ok();
 
-	for (size_t i = 0; i < h->n; i++) {
-		const struct header_field *f = &h->fields[i];
-		size_t r = find_rule(f->name);
-		if (r < RULES && rules[r].rule == REMOVE)
-			continue;
-		if (forced && (r == RULE_SENDER || (r == RULE_FROM && d->first[r])))
-			continue;
-		struct verdict v = r < RULES ? check_number(d, r, f) : ok();
-		if (v.class == OK)
-			v = put_field(d, r, *f);
-		if (v.class != OK)
-			return v;
-	}
-	return ok();
+	for (size_t i = 0; i < h->n && v.class == OK; i++)
+		v = take_field(d, h->fields[i]);
+	return v;
 }
 
 /* A message without From gets the forced one, or the envelope sender's. One of the null sender may be without. */
@@ -171,7 +189,7 @@ static struct verdict add_from(struct draft *d)
 	struct str address = d->in->force_from.n > 0 ? d->in->force_from : d->in->envelope_sender;
 	struct str_list made;
 
-	if (d->first[RULE_FROM] || address.n == 0)
+	if (header_find(&d->header, S("From")) || address.n == 0)
 		return ok();
 	if (!header_addresses(d->arena, address, &made) || made.n != 1)
 		return perm(550, S("5.6.0"), S("the message has no From field, and none can be made from its sender"));
@@ -185,24 +203,23 @@ static void add_sender(struct draft *d)
 	struct str sender = d->in->envelope_sender;
 	struct str_list from, one;
 
-	if (d->first[RULE_SENDER] || !d->first[RULE_FROM] || d->in->force_from.n > 0 || sender.n == 0)
-		return;
 	const struct header_field *f = header_find(&d->header, S("From"));
+
+	if (!f || header_find(&d->header, S("Sender")) || d->in->force_from.n > 0 || sender.n == 0)
+		return;
 	if (str_find(f->value, ',') == f->value.n || !header_addresses(d->arena, f->value, &from) || from.n < 2)
 		return;
 	if (header_addresses(d->arena, sender, &one) && one.n == 1)
 		put_new(d, "Sender", one.at[0]);
 }
 
-/* The message's id as one word for logs and history: what stands before white space. */
+/* The message's id for logs and history, without the comments around it. */
 static struct str read_message_id(const struct header *h)
 {
-	struct str value = str_trim(header_find(h, S("Message-ID"))->value);
-	size_t n = 0;
+	struct str value = header_find(h, S("Message-ID"))->value;
 
-	while (n < value.n && n < MESSAGE_ID_MAX && value.p[n] != ' ' && !is_control(value.p[n]))
-		n++;
-	return str_head(value, n);
+	value = str_from(value, str_find(value, '<'));
+	return str_head(value, str_find(value, '>') + 1);
 }
 
 static void add_date_and_id(struct draft *d)
@@ -254,11 +271,13 @@ static struct verdict read_authors(struct arena *a, struct fixup_result *out)
 
 struct verdict mail_fixup(struct arena *a, const struct fixup_input *in, struct fixup_result *out)
 {
-	struct draft d = { .arena = a, .in = in };
+	struct draft d = { .arena = a, .in = in, .out = out };
 	struct header h;
 	struct verdict v = header_parse(a, in->section, &h);
 
 	*out = (struct fixup_result){ 0 };
+	if (v.class == OK)
+		v = merge_repeated(a, &h, in->force_from.n > 0);
 	if (v.class != OK)
 		return v;
 	d.header.fields = ARENA_ARRAY(a, struct header_field, h.n + ADDED_MAX);
@@ -273,7 +292,6 @@ struct verdict mail_fixup(struct arena *a, const struct fixup_input *in, struct 
 		return too_large();
 	out->section = join(&d);
 	out->header = d.header;
-	out->shown = d.shown;
 	v = read_authors(a, out);
 	if (v.class != OK)
 		return v;

@@ -120,13 +120,23 @@ static void begin_body(struct transaction *tx)
 		refuse(tx, v);
 		return;
 	}
-	header_collector_fini(&tx->header);
-	header_collector_init(&tx->header);
 	transaction_enter(tx, TX_BODY);
 	tx->header_size = tx->fixed.section.n;
 	tx->has_8bit = tx->fixed.has_8bit;
 	store(tx, tx->fixed.section);
 	store(tx, S("\r\n"));
+	add_body(tx, tx->header.begun);
+	header_collector_fini(&tx->header);
+	header_collector_init(&tx->header);
+}
+
+/* There will be no more of the header section. */
+static void end_header(struct transaction *tx, struct verdict v)
+{
+	if (v.class != OK)
+		refuse(tx, v);
+	else
+		begin_body(tx);
 }
 
 void transaction_text(struct transaction *tx, struct str bytes)
@@ -135,10 +145,8 @@ void transaction_text(struct transaction *tx, struct str bytes)
 
 	if (tx->state == TX_HEADER) {
 		v = header_collector_feed(&tx->header, bytes, &bytes);
-		if (v.class != OK)
-			refuse(tx, v);
-		else if (tx->header.complete)
-			begin_body(tx);
+		if (v.class != OK || tx->header.complete)
+			end_header(tx, v);
 	}
 	if (tx->state == TX_BODY)
 		add_body(tx, bytes);
@@ -181,7 +189,7 @@ static void on_spool_synced(void *ctx, struct verdict v)
 void transaction_end(struct transaction *tx)
 {
 	if (tx->state == TX_HEADER) /* the message ended within its header section */
-		begin_body(tx);
+		end_header(tx, header_collector_end(&tx->header));
 	if (tx->state == TX_REFUSED)
 		transaction_answer(tx, tx->refusal);
 	else

@@ -33,7 +33,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unsigned char digest[DKIM_DIGEST_SIZE];
 
 	header_collector_init(&c);
-	if (header_collector_feed(&c, str_make(data, size), &rest).class == OK && c.complete) {
+	if (size > 0 && header_collector_feed(&c, str_make(data, size), &rest).class == OK && c.complete) {
+		if (c.begun.n > 0) /* the body begins where the section ends */
+			rest = str_make(data + size - rest.n - c.begun.n, rest.n + c.begun.n);
 		if (header_parse(&a, buf_view(&c.section), &h).class != OK)
 			h = (struct header){ 0 };
 		struct str body = arena_printf(&a, "%s\r\n", "");

@@ -124,8 +124,9 @@ static void sign_message(FILE *in, FILE *out, size_t size)
 		struct str rest;
 		struct verdict v = header_collector_feed(&collector, str_make(piece, n), &rest);
 		assert(v.class == OK);
+		dkim_body(d, collector.begun);
 		dkim_body(d, rest);
-		assert(buf_add(&body, rest));
+		assert(buf_add(&body, collector.begun) && buf_add(&body, rest));
 	}
 	fix.section = buf_view(&collector.section);
 	fix.envelope_sender = S("alice@example.org");

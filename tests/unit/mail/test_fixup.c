@@ -2,7 +2,7 @@
 #include "mail_test.h"
 
 #define NOW     1795289874000 /* Sat, 21 Nov 2026 19:37:54 */
-#define MINIMAL "From: a@b\r\nDate: d\r\nMessage-ID: <m@b>\r\n"
+#define MINIMAL "From: a@b\r\nDate: 1 Jan 2026 10:00 Z\r\nMessage-ID: <m@b>\r\n"
 
 static struct verdict fix(struct arena *a, const char *section, const char *sender, struct fixup_result *out)
 {
@@ -21,43 +21,81 @@ static const struct {
 	{ MINIMAL, "a@b", MINIMAL },
 	/* nothing that stays is touched, but for white space before a colon, which hides a field from many readers */
 	{ "X-Odd \t:  a  \r\n\t b\t\r\n" MINIMAL "Subject:\r\n \r\n x\r\nTo: a, b,\r\n", "a@b",
-	  "X-Odd:  a  \r\n\t b\t\r\n" MINIMAL "Subject:\r\n \r\n x\r\nTo: a, b,\r\n" },
+	  "X-Odd:  a  \r\n\t b\t\r\n" MINIMAL "Subject:\r\n x\r\nTo: a, b,\r\n" },
+	/* lines of white space alone, in which many see the end of the header */
+	{ MINIMAL "Subject: x\r\n \t\r\n y\r\n  \r\nX: y\r\n\t\r\nZ: \r\n \r\n\t\r\n", "a@b",
+	  MINIMAL "Subject: x\r\n y\r\nX: y\r\nZ: \r\n" },
 	/* removed */
 	{ "Bcc: secret@b\r\n" MINIMAL "bCC : one,\r\n two\r\nReturn-Path: <x>\r\nResent-Bcc: y\r\nX: y\r\n", "a@b",
 	  MINIMAL "X: y\r\n" },
 	/* added */
 	{ "From: a@b\r\nMessage-ID: <m@b>\r\n", "a@b",
 	  "From: a@b\r\nMessage-ID: <m@b>\r\nDate: Sat, 21 Nov 2026 19:37:54 +0000\r\n" },
-	{ "Date: d\r\nMessage-ID: <m@b>\r\n", "a@b", "Date: d\r\nMessage-ID: <m@b>\r\nFrom: a@b\r\n" },
-	{ "Date: d\r\nMessage-ID: <m@b>\r\n", "", "Date: d\r\nMessage-ID: <m@b>\r\n" },
-	{ "From: a@b\r\nDate: d\r\n", "a@b", "From: a@b\r\nDate: d\r\nMessage-ID: <0000000000000@relay.example.org>\r\n" },
+	{ "Date: 1 Jan 2026 10:00 Z\r\nMessage-ID: <m@b>\r\n", "a@b",
+	  "Date: 1 Jan 2026 10:00 Z\r\nMessage-ID: <m@b>\r\nFrom: a@b\r\n" },
+	{ "Date: 1 Jan 2026 10:00 Z\r\nMessage-ID: <m@b>\r\n", "", "Date: 1 Jan 2026 10:00 Z\r\nMessage-ID: <m@b>\r\n" },
+	{ "From: a@b\r\nDate: 1 Jan 2026 10:00 Z\r\n", "a@b",
+	  "From: a@b\r\nDate: 1 Jan 2026 10:00 Z\r\nMessage-ID: <0000000000000@relay.example.org>\r\n" },
 	/* bytes beyond ASCII, UTF-8 or not */
 	{ MINIMAL "Subject: J\xc3\xb6rg\r\nComments: J\xf6rg\xff\r\n", "a@b",
 	  MINIMAL "Subject: J\xc3\xb6rg\r\nComments: J\xf6rg\xff\r\n" },
-	/* two that say the same */
-	{ MINIMAL "Content-Type: text/plain\r\ncontent-type:\tTEXT/plain \r\n", "a@b",
-	  MINIMAL "Content-Type: text/plain\r\ncontent-type:\tTEXT/plain \r\n" },
+	/* two that say the same are one; an empty one says nothing */
+	{ MINIMAL "Content-Type: text/plain\r\ncontent-type:\tTEXT/plain \r\n", "a@b", MINIMAL "Content-Type: text/plain\r\n" },
+	{ MINIMAL
+	  "Content-Type: text/html; Charset=\"UTF-8\"; boundary=aB\r\nX: y\r\nContent-Type: Text/HTML ;boundary=\"aB\";charset=utf-8;(c)\r\n",
+	  "a@b", MINIMAL "Content-Type: text/html; Charset=\"UTF-8\"; boundary=aB\r\nX: y\r\n" },
+	{ MINIMAL "Content-Type: a/b; name=\"x \\\"y;\"\r\nContent-Type: a/b;\r\n\tname=\"x \\\"y;\"\r\n", "a@b",
+	  MINIMAL "Content-Type: a/b; name=\"x \\\"y;\"\r\n" },
+	{ MINIMAL "Content-Disposition: attachment; filename=a\r\nContent-Disposition: ATTACHMENT; Filename=\"a\"\r\n", "a@b",
+	  MINIMAL "Content-Disposition: attachment; filename=a\r\n" },
+	{ MINIMAL
+	  "MIME-Version: 1.0\r\nMIME-Version: 1.0 (made by x)\r\nContent-Transfer-Encoding: 8bit\r\nContent-Transfer-Encoding: 8BIT\r\n",
+	  "a@b", MINIMAL "MIME-Version: 1.0\r\nContent-Transfer-Encoding: 8bit\r\n" },
+	{ "from: a@b\r\n" MINIMAL
+	  "Subject: x\r\n y\r\nSubject:  x y \r\nMessage-Id:<m@b>\r\nDate:1 Jan 2026\r\n 10:00 Z\r\nSender: a@b\r\nSender: a@b\r\n",
+	  "a@b", "from: a@b\r\nDate: 1 Jan 2026 10:00 Z\r\nMessage-ID: <m@b>\r\nSubject: x\r\n y\r\nSender: a@b\r\n" },
+	{ "Subject:\r\nFrom:\r\n" MINIMAL "Subject: x\r\nReferences: <1>\r\nReferences: \r\nSubject:\r\n", "a@b",
+	  MINIMAL "Subject: x\r\nReferences: <1>\r\n" },
+	/* lists are joined */
+	{ MINIMAL
+	  "To: a@b\r\nCc: c\r\nTo: d@e,\r\n f@g,\r\nSubject: x\r\nto:\r\nCc: h@i\r\nReply-To: j@k\r\nTO: T:;\r\nReply-To: l@m\r\n",
+	  "a@b", MINIMAL "To: a@b,\r\n d@e,\r\n f@g,\r\n T:;\r\nCc: c,\r\n h@i\r\nSubject: x\r\nReply-To: j@k,\r\n l@m\r\n" },
+	/* what readers cannot use makes room */
+	{ "Message-ID:\r\nDate: \r\nFrom: a@b\r\n", "a@b",
+	  "From: a@b\r\nDate: Sat, 21 Nov 2026 19:37:54 +0000\r\nMessage-ID: <0000000000000@relay.example.org>\r\n" },
+	{ "Message-id: 1\r\n 2\r\nDate: yesterday\r\nFrom: a@b\r\n", "a@b",
+	  "X-Original-Message-id: 1 2\r\nX-Original-Date: yesterday\r\nFrom: a@b\r\nDate: Sat, 21 Nov 2026 19:37:54 +0000\r\n"
+	  "Message-ID: <0000000000000@relay.example.org>\r\n" },
+	/* results in our name are forged, those of others are theirs */
+	{ MINIMAL
+	  "Authentication-Results: relay.example.org; spf=pass\r\nauthentication-results: (x)\r\n \"Relay.Example.ORG.\" 1; dkim=pass\r\n"
+	  "Authentication-Results: relay.example.org\r\nAuthentication-Results: relay.example.organic; none\r\nAuthentication-Results: x; none\r\n",
+	  "a@b", MINIMAL "Authentication-Results: relay.example.organic; none\r\nAuthentication-Results: x; none\r\n" },
 	/* several authors: one of them, or another, sends */
-	{ "From: a@b, c@d\r\nDate: d\r\nMessage-ID: <m@b>\r\n", "e@f",
-	  "From: a@b, c@d\r\nDate: d\r\nMessage-ID: <m@b>\r\nSender: e@f\r\n" },
-	{ "From: T: a@b, c@d;\r\nDate: d\r\nMessage-ID: <m@b>\r\n", "e@f",
-	  "From: T <a@b>, c@d\r\nDate: d\r\nMessage-ID: <m@b>\r\nSender: e@f\r\n" },
-	{ "From: a@b, c@d\r\nDate: d\r\nMessage-ID: <m@b>\r\nSender: c@d\r\n", "e@f",
-	  "From: a@b, c@d\r\nDate: d\r\nMessage-ID: <m@b>\r\nSender: c@d\r\n" },
-	{ "From: a@b, c@d\r\nDate: d\r\nMessage-ID: <m@b>\r\n", "", "From: a@b, c@d\r\nDate: d\r\nMessage-ID: <m@b>\r\n" },
-	{ "From: \"a, b\" <a@b>\r\nDate: d\r\nMessage-ID: <m@b>\r\n", "e@f",
-	  "From: \"a, b\" <a@b>\r\nDate: d\r\nMessage-ID: <m@b>\r\n" },
+	{ "From: a@b, c@d\r\nDate: 1 Jan 2026 10:00 Z\r\nMessage-ID: <m@b>\r\n", "e@f",
+	  "From: a@b, c@d\r\nDate: 1 Jan 2026 10:00 Z\r\nMessage-ID: <m@b>\r\nSender: e@f\r\n" },
+	{ "From: T: a@b, c@d;\r\nDate: 1 Jan 2026 10:00 Z\r\nMessage-ID: <m@b>\r\n", "e@f",
+	  "From: T <a@b>, c@d\r\nDate: 1 Jan 2026 10:00 Z\r\nMessage-ID: <m@b>\r\nSender: e@f\r\n" },
+	{ "From: a@b, c@d\r\nDate: 1 Jan 2026 10:00 Z\r\nMessage-ID: <m@b>\r\nSender: c@d\r\n", "e@f",
+	  "From: a@b, c@d\r\nDate: 1 Jan 2026 10:00 Z\r\nMessage-ID: <m@b>\r\nSender: c@d\r\n" },
+	{ "From: a@b, c@d\r\nDate: 1 Jan 2026 10:00 Z\r\nMessage-ID: <m@b>\r\n", "",
+	  "From: a@b, c@d\r\nDate: 1 Jan 2026 10:00 Z\r\nMessage-ID: <m@b>\r\n" },
+	{ "From: \"a, b\" <a@b>\r\nDate: 1 Jan 2026 10:00 Z\r\nMessage-ID: <m@b>\r\n", "e@f",
+	  "From: \"a, b\" <a@b>\r\nDate: 1 Jan 2026 10:00 Z\r\nMessage-ID: <m@b>\r\n" },
 	/* nobody: as if the field were not there */
-	{ "From:\r\nDate: d\r\nMessage-ID: <m@b>\r\n", "a@b", "Date: d\r\nMessage-ID: <m@b>\r\nFrom: a@b\r\n" },
-	{ "From: <>\r\nDate: d\r\nMessage-ID: <m@b>\r\n", "a@b", "From: a@b\r\nDate: d\r\nMessage-ID: <m@b>\r\n" },
-	{ "From: undisclosed:;\r\nDate: d\r\nMessage-ID: <m@b>\r\n", "a@b", "From: a@b\r\nDate: d\r\nMessage-ID: <m@b>\r\n" },
-	{ "From: The Printer\r\nDate: d\r\nMessage-ID: <m@b>\r\n", "a@b",
-	  "From: The Printer <a@b>\r\nDate: d\r\nMessage-ID: <m@b>\r\n" },
+	{ "From:\r\nDate: 1 Jan 2026 10:00 Z\r\nMessage-ID: <m@b>\r\n", "a@b",
+	  "Date: 1 Jan 2026 10:00 Z\r\nMessage-ID: <m@b>\r\nFrom: a@b\r\n" },
+	{ "From: <>\r\nDate: 1 Jan 2026 10:00 Z\r\nMessage-ID: <m@b>\r\n", "a@b",
+	  "From: a@b\r\nDate: 1 Jan 2026 10:00 Z\r\nMessage-ID: <m@b>\r\n" },
+	{ "From: undisclosed:;\r\nDate: 1 Jan 2026 10:00 Z\r\nMessage-ID: <m@b>\r\n", "a@b",
+	  "From: a@b\r\nDate: 1 Jan 2026 10:00 Z\r\nMessage-ID: <m@b>\r\n" },
+	{ "From: The Printer\r\nDate: 1 Jan 2026 10:00 Z\r\nMessage-ID: <m@b>\r\n", "a@b",
+	  "From: The Printer <a@b>\r\nDate: 1 Jan 2026 10:00 Z\r\nMessage-ID: <m@b>\r\n" },
 	{ MINIMAL "Sender:\r\n", "a@b", MINIMAL },
 	{ MINIMAL "Sender: <>\r\n", "a@b", MINIMAL },
 	/* several of what may be several */
-	{ MINIMAL "Comments: 1\r\nComments: 2\r\nReceived: 1\r\nReceived: 2\r\nMIME-Version: 1.0\r\nMIME-Version: 1.0\r\n", "a@b",
-	  MINIMAL "Comments: 1\r\nComments: 2\r\nReceived: 1\r\nReceived: 2\r\nMIME-Version: 1.0\r\nMIME-Version: 1.0\r\n" },
+	{ MINIMAL "Comments: 1\r\nComments: 2\r\nReceived: 1\r\nReceived: 2\r\n", "a@b",
+	  MINIMAL "Comments: 1\r\nComments: 2\r\nReceived: 1\r\nReceived: 2\r\n" },
 };
 
 static void test_good(void **state)
@@ -89,17 +127,21 @@ static const struct {
 	int code;
 	const char *in_text;
 } bad[] = {
-	{ "From: a@b\r\nfrom: a@b\r\n", "a@b", 550, "more than one From" },
-	{ "From: a@b\r\nFROM : c@d\r\n", "a@b", 550, "more than one From" },
-	{ MINIMAL "Sender: a@b\r\nSender: a@b\r\n", "a@b", 550, "more than one Sender" },
-	{ MINIMAL "Date: e\r\n", "a@b", 550, "more than one Date" },
-	{ MINIMAL "Message-Id: <x>\r\n", "a@b", 550, "more than one Message-ID" },
-	{ MINIMAL "Subject: 1\r\nsubject: 2\r\n", "a@b", 550, "more than one Subject" },
-	{ MINIMAL "To: 1\r\nTo: 2\r\n", "a@b", 550, "more than one To" },
-	{ MINIMAL "Cc: 1\r\nCc: 2\r\n", "a@b", 550, "more than one Cc" },
-	{ MINIMAL "Reply-To: 1\r\nReply-To: 2\r\n", "a@b", 550, "more than one Reply-To" },
-	{ MINIMAL "References: 1\r\nReferences: 2\r\n", "a@b", 550, "more than one References" },
-	{ MINIMAL "In-Reply-To: 1\r\nIn-Reply-To: 2\r\n", "a@b", 550, "more than one In-Reply-To" },
+	{ "From: a@b\r\nFROM : c@d\r\n", "a@b", 550, "two From fields that differ: \"a@b\" and \"c@d\"" },
+	{ "From: a@b\r\nFrom: A@b\r\n", "a@b", 550, "two From" },
+	{ MINIMAL "Sender: a@b\r\nSender: x <a@b>\r\n", "a@b", 550, "two Sender" },
+	{ MINIMAL "Date: e\r\n", "a@b", 550, "two Date fields that differ" },
+	{ MINIMAL "Message-Id: <x>\r\n", "a@b", 550, "two Message-ID fields that differ: \"<m@b>\" and \"<x>\"" },
+	{ MINIMAL "Subject: A\r\nsubject: a\r\n", "a@b", 550, "two Subject" },
+	{ MINIMAL "References: 1\r\nReferences: 2\r\n", "a@b", 550, "two References" },
+	{ MINIMAL "In-Reply-To: 1\r\nIn-Reply-To: 2\r\n", "a@b", 550, "two In-Reply-To" },
+	{ MINIMAL "Content-Type: multipart/mixed; boundary=abc\r\nContent-Type: multipart/mixed; boundary=ABC\r\n", "a@b", 550,
+	  "\"multipart/mixed; boundary=abc\" and \"multipart/mixed; boundary=ABC\"" },
+	{ MINIMAL "Content-Type: text/plain; charset=utf-8\r\nContent-Type: text/plain\r\n", "a@b", 550, "two Content-Type" },
+	{ MINIMAL "Content-Type: a/b; name=\"x y\"\r\nContent-Type: a/b; name=\"xy\"\r\n", "a@b", 550, "two Content-Type" },
+	{ MINIMAL "Content-Type: a/b; n=x; n=y\r\nContent-Type: a/b; n=y; n=x\r\n", "a@b", 550, "two Content-Type" },
+	{ MINIMAL "Content-Disposition: inline; filename=a\r\nContent-Disposition: inline; filename=A\r\n", "a@b", 550,
+	  "two Content-Disposition" },
 	{ MINIMAL "MIME-Version: 1.0\r\nMIME-Version: 2.0\r\n", "a@b", 550, "two MIME-Version fields that differ" },
 	{ MINIMAL "Content-Type: text/plain\r\nContent-Type: text/html\r\n", "a@b", 550, "two Content-Type" },
 	{ MINIMAL "Content-Transfer-Encoding: 7bit\r\nContent-Transfer-Encoding: base64\r\n", "a@b", 550,
@@ -127,6 +169,75 @@ static void test_bad(void **state)
 		struct verdict v = fix(&a, bad[i].section, bad[i].sender, &r);
 		if (v.class != PERM || v.code != bad[i].code || str_search(v.text, str_of(bad[i].in_text)) == v.text.n)
 			fail_msg("\"%s\": %d %.*s", bad[i].section, v.code, STR_ARG(v.text));
+		arena_fini(&a);
+	}
+}
+
+/* What a Message-ID or a Date is for readers, and is not. */
+static void test_identity(void **state)
+{
+	static const struct {
+		const char *value;
+		bool is_date, is_id;
+	} values[] = {
+		/* dates as clients write them */
+		{ "Sat, 21 Nov 2026 19:37:54 +0000", true, false },
+		{ " Sat, 21 Nov 2026 19:37:54 +0100 (CET) ", true, false },
+		{ "21 Nov 2026 19:37 GMT", true, false },
+		{ "Sat,21 Nov 2026 19:37:54 -0000", true, false },
+		{ "sat, 1 nov 26 9:37:60 EST", true, false },
+		{ "Sat 21 Nov 2026 19:37:54 CEST", true, false },
+		{ "Sat, 21 Nov 2026\r\n 19 : 37 : 54 (x (y)) UT", true, false },
+		{ "29 Feb 2024 00:00:00 Z", true, false },
+		{ "Sat, 21 Nov 2026 19:37:54", false, false },
+		{ "Sat Nov 21 19:37:54 2026", false, false },
+		{ "2026-11-21T19:37:54Z", false, false },
+		{ "Sat, 21 Nov 2026 19:37:54 +01:00", false, false },
+		{ "Sat, 21 Nov 2026 19:37:54 +100", false, false },
+		{ "Sat, 21 Nov 2026 19:37:54 GMT+0100", false, false },
+		{ "Sat, 31 Nov 2026 19:37:54 +0100", false, false },
+		{ "Sat, 0 Nov 2026 19:37:54 +0100", false, false },
+		{ "Sat, 21 Nov 2026 24:00:00 +0100", false, false },
+		{ "Sat, 21 Nov 2026 19:60:00 +0100", false, false },
+		{ "Samstag, 21 Nov 2026 19:00:00 +0100", false, false },
+		{ "Sat, 21 November 2026 19:00:00 +0100", false, false },
+		{ "Sat, 21 Nov 20260 19:00:00 +0100", false, false },
+		{ "Sat, 21 Nov 2026 19:00:00 +0100 x", false, false },
+		{ "(21 Nov 2026 19:00 Z)", false, false },
+		{ "", false, false },
+		/* ids */
+		{ "<a@b>", false, true },
+		{ " (x)\r\n <a.b..c=d@[127.0.0.1]> (y)", false, true },
+		{ "<\"a:b\"@c@d>", false, true },
+		{ "<a/b|c@d_e>", false, true },
+		{ "<ab>", false, false },
+		{ "<@b>", false, false },
+		{ "<a@>", false, false },
+		{ "a@b", false, false },
+		{ "<a@b", false, false },
+		{ "<a b@c>", false, false },
+		{ "<a\r\n @c>", false, false },
+		{ "<<a@b>>", false, false },
+		{ "<a@b> <c@d>", false, false },
+		{ "<a@b>, x", false, false },
+		{ "<>", false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+		struct arena a = { 0 };
+		struct fixup_result r;
+		struct str section =
+			arena_printf(&a, "From: a@b\r\nDate: %s\r\nMessage-ID: %s\r\n", values[i].value, values[i].value);
+		assert_int_equal(fix(&a, arena_cstr(&a, section), "a@b", &r).class, OK);
+		bool kept_date = str_eq(str_trim(header_find(&r.header, S("Date"))->value), str_trim(str_of(values[i].value)));
+		bool kept_id =
+			str_eq(str_trim(header_find(&r.header, S("Message-ID"))->value), str_trim(str_of(values[i].value)));
+		if (kept_date != values[i].is_date || kept_id != values[i].is_id)
+			fail_msg("\"%s\": %d %d", values[i].value, kept_date, kept_id);
+		assert_int_equal(header_find(&r.header, S("X-Original-Date")) != NULL, !kept_date && *values[i].value != '\0');
+		assert_int_equal(header_find(&r.header, S("X-Original-Message-ID")) != NULL,
+				 !kept_id && *values[i].value != '\0');
 		arena_fini(&a);
 	}
 }
@@ -273,9 +384,9 @@ static void test_received(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),     cmocka_unit_test(test_bad),       cmocka_unit_test(test_received_loop),
-		cmocka_unit_test(test_results),  cmocka_unit_test(test_many_from), cmocka_unit_test(test_date),
-		cmocka_unit_test(test_received),
+		cmocka_unit_test(test_identity),      cmocka_unit_test(test_good),     cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_received_loop), cmocka_unit_test(test_results),  cmocka_unit_test(test_many_from),
+		cmocka_unit_test(test_date),          cmocka_unit_test(test_received),
 	};
 
 	return cmocka_run_group_tests_name("fixup", tests, NULL, NULL);

@@ -89,7 +89,7 @@ static void test_find(void **state)
 }
 
 static const struct {
-	const char *message, *section, *body; /* section NULL: the blank line never comes */
+	const char *message, *section, *body;
 } messages[] = {
 	{ "A: 1\r\n\r\nbody\r\n", "A: 1\r\n", "body\r\n" },
 	{ "A: 1\r\nB: 2\r\n 3\r\n\r\n", "A: 1\r\nB: 2\r\n 3\r\n", "" },
@@ -99,9 +99,46 @@ static const struct {
 	{ "A: 1\r\n \r\n\r\nx", "A: 1\r\n \r\n", "x" },
 	{ "A: 1\n\r\nx", "A: 1\n", "x" },
 	{ "A: \r\r\n\r\nx", "A: \r\r\n", "x" },
-	{ "A: 1\r\nB: 2\r\n", NULL, NULL },
-	{ "A: 1\n\nx", NULL, NULL },
-	{ "A: 1\r\r\rx", NULL, NULL },
+	{ "A: 1\r\nB: 2\r\n", "A: 1\r\nB: 2\r\n", "" },
+	{ "A: 1\n\nx", "A: 1\n", "\nx" },
+	{ "A: 1\r\r\rx", "A: 1\r\r\rx\r\n", "" },
+	{ "A: 1\r\nB: 2", "A: 1\r\nB: 2\r\n", "" },
+	{ "A: 1\r\nB: 2\r", "A: 1\r\nB: 2\r\n", "" },
+	{ "", "", "" },
+	/* no header, or no blank line: what is no field begins the body */
+	{ "hello\r\n", "", "hello\r\n" },
+	{ "hello", "", "hello" },
+	{ "hello world: x\r\nFrom: a@b\r\n\r\ny", "", "hello world: x\r\nFrom: a@b\r\n\r\ny" },
+	{ "A: 1\r\nhello\r\nB: 2\r\n\r\nx", "A: 1\r\n", "hello\r\nB: 2\r\n\r\nx" },
+	{ "A: 1\r\n \r\nhello\r\n", "A: 1\r\n \r\n", "hello\r\n" },
+	{ "A: 1\r\n\t \r\n x\r\nB : 2\r\n\r\n", "A: 1\r\n\t \r\n x\r\nB : 2\r\n", "" },
+	{ " \r\nA: 1\r\n", "", " \r\nA: 1\r\n" },
+	{ " A: 1\r\nB: 2\r\n", "", " A: 1\r\nB: 2\r\n" },
+	{ ": 1\r\n\r\nx", "", ": 1\r\n\r\nx" },
+	{ "Gr\xc3\xb6\xc3\x9f"
+	  "e: 1\r\n",
+	  "",
+	  "Gr\xc3\xb6\xc3\x9f"
+	  "e: 1\r\n" },
+	{ "http://x.example/\r\n", "http://x.example/\r\n", "" },
+	{ "A\r\n : 1\r\n", "", "A\r\n : 1\r\n" },
+	/* in front: a byte order mark, mbox's line */
+	{ "\xef\xbb\xbf"
+	  "A: 1\r\n\r\nx",
+	  "A: 1\r\n", "x" },
+	{ "\xef\xbb\xbf\r\nx", "", "x" },
+	{ "\xef\xbb\xbfhello\r\n", "", "hello\r\n" },
+	{ "\xef\xbbhello\r\n", "", "\xef\xbbhello\r\n" },
+	{ "From a@b Sat Nov 21 19:37:54 2026\r\nA: 1\r\n\r\nx", "A: 1\r\n", "x" },
+	{ ">From a@b  Sat, 21 Nov 2026 19:37 +0100\r\nA: 1\r\n", "A: 1\r\n", "" },
+	{ "\xef\xbb\xbf"
+	  "From a@b Sat Nov 21 19:37:54 2026\r\nA: 1\r\n",
+	  "A: 1\r\n", "" },
+	{ "From 0123 Mon Sep 17 00:00:00 2001\r\nhello\r\n", "", "hello\r\n" },
+	{ "From here on all is fine\r\n", "", "From here on all is fine\r\n" },
+	{ "From : a@b\r\n\r\n", "From : a@b\r\n", "" },
+	{ "A: 1\r\nFrom a@b Sat Nov 21 19:37:54 2026\r\n", "A: 1\r\n", "From a@b Sat Nov 21 19:37:54 2026\r\n" },
+	{ "> From a@b Sat Nov 21 19:37:54 2026\r\n", "", "> From a@b Sat Nov 21 19:37:54 2026\r\n" },
 };
 
 /* Feed a message in pieces of one size and check where the body begins. */
@@ -117,13 +154,14 @@ static void check_pieces(size_t row, size_t size)
 		struct str piece = exact(str_head(str_from(message, at), size)), rest;
 		assert_int_equal(header_collector_feed(&c, piece, &rest).class, OK);
 		assert_true(c.complete || rest.n == 0);
-		assert_true(buf_add(&body, rest));
+		assert_true(buf_add(&body, c.begun) && buf_add(&body, rest));
 		exact_free(piece);
 	}
-	assert_int_equal(c.complete, messages[row].section != NULL);
-	assert_str(buf_view(&c.section), c.complete ? want : message);
-	if (c.complete)
-		assert_str(buf_view(&body), str_of(messages[row].body));
+	assert_int_equal(header_collector_end(&c).class, OK);
+	assert_true(buf_add(&body, c.begun));
+	assert_true(c.complete);
+	assert_str(buf_view(&c.section), want);
+	assert_str(buf_view(&body), str_of(messages[row].body));
 	buf_fini(&body);
 	header_collector_fini(&c);
 }
@@ -148,6 +186,8 @@ static struct verdict collect_large(size_t lines, size_t last, size_t size, bool
 	memset(p, 'x', n);
 	for (size_t i = 1; i <= lines; i++)
 		memcpy(p + 64 * i - 2, "\r\n", 2);
+	for (size_t i = 0; i <= lines; i++)
+		p[64 * i + 1] = ':';
 	memcpy(p + n - 2, "\r\n\r\n", 4);
 	header_collector_init(&c);
 	for (size_t at = 0; at < n + 2 && v.class == OK; at += size) {
@@ -162,6 +202,29 @@ static struct verdict collect_large(size_t lines, size_t last, size_t size, bool
 	header_collector_fini(&c);
 	free(p);
 	return v;
+}
+
+/* A line without end that is no field is body, however long, and costs nothing; a field is refused. */
+static void test_collector_long_line(void **state)
+{
+	struct header_collector c;
+	struct str rest;
+	char piece[4096];
+
+	(void)state;
+	for (int field = 0; field <= 1; field++) {
+		struct verdict v = ok();
+		memset(piece, 'x', sizeof piece);
+		header_collector_init(&c);
+		for (size_t i = 0; i < 4 * HEADER_MAX / sizeof piece && v.class == OK; i++) {
+			piece[5] = field && i == 0 ? ':' : 'x';
+			v = header_collector_feed(&c, str_make(piece, sizeof piece), &rest);
+			assert_true(c.section.n <= HEADER_MAX + 1000);
+		}
+		assert_int_equal(v.class, field ? PERM : OK);
+		assert_int_equal(c.complete, !field);
+		header_collector_fini(&c);
+	}
 }
 
 static void test_collector_bound(void **state)
@@ -187,8 +250,12 @@ static void test_collector_bound(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse),     cmocka_unit_test(test_nul_is_refused),  cmocka_unit_test(test_find),
-		cmocka_unit_test(test_collector), cmocka_unit_test(test_collector_bound),
+		cmocka_unit_test(test_parse),
+		cmocka_unit_test(test_nul_is_refused),
+		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_collector),
+		cmocka_unit_test(test_collector_bound),
+		cmocka_unit_test(test_collector_long_line),
 	};
 
 	return cmocka_run_group_tests_name("header", tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* test_rewrite.c - addresses completed, rewritten and forced, and everything around them as it was; long lines folded. */
 #include "mail_test.h"
 
-#define REST "Date: d\r\nMessage-ID: <m@b>\r\n"
+#define REST "Date: 1 Jan 2026 10:00 Z\r\nMessage-ID: <m@b>\r\n"
 
 /* old.example becomes new.example; root@lan.example as sender becomes a quoted local part; nothing else changes. */
 static struct str rewrite(void *ctx, struct arena *a, bool is_sender, struct str address)
@@ -166,8 +166,8 @@ static void test_refused(void **state)
 	} bad[] = {
 		{ &complete, "From: alice@example.org bob\r\n", "From field" },
 		{ &complete, "From: a@b\r\nSender: b, c\r\n", "Sender" },
-		{ &complete, "From: a\r\nFrom: b\r\n", "more than one From" },
-		{ &forced, "From: a@b\r\nTo: x\r\nTo: y\r\n", "more than one To" },
+		{ &complete, "From: a\r\nFrom: b\r\n", "two From fields that differ" },
+		{ &forced, "From: a@b\r\nSubject: x\r\nSubject: y\r\n", "two Subject" },
 		{ &unusable, "", "no From" },
 		{ &unusable, "From: a@b\r\n", "From field" },
 	};

@@ -1,0 +1,144 @@
+/* identity.c - what makes a message this one: Message-ID and Date as every reader takes them; and whose word a result is. */
+#include "identity.h"
+
+#include "text.h"
+
+/* Pass white space, folds and comments (RFC 5322 3.2.2). */
+static struct str skip_space(struct str s)
+{
+	size_t depth = 0, i = 0;
+
+	for (; i < s.n; i++) {
+		char c = s.p[i];
+		if (c == '\\' && depth > 0)
+			i++;
+		else if (c == '(')
+			depth++;
+		else if (c == ')' && depth > 0)
+			depth--;
+		else if (depth == 0 && !is_wsp(c) && c != '\r' && c != '\n')
+			break;
+	}
+	return str_from(s, i);
+}
+
+/* RFC 5322 3.6.4, but for the characters within: programs have put more into them than dot-atoms, and to change an id tears threads apart. */
+bool message_id_valid(struct str value)
+{
+	struct str s = skip_space(value);
+	size_t end = str_find(s, '>'), at = str_find(str_head(s, end), '@');
+
+	if (!str_starts(s, S("<")) || end == s.n || at < 2 || at + 1 >= end || end > MESSAGE_ID_MAX)
+		return false;
+	for (size_t i = 1; i < end; i++) {
+		if (is_control(s.p[i]) || s.p[i] == ' ' || s.p[i] == '<')
+			return false;
+	}
+	return skip_space(str_from(s, end + 1)).n == 0;
+}
+
+/* A number of so many digits; -1 when it is none. */
+static int take_number(struct str *s, size_t least, size_t most)
+{
+	int value = 0;
+	size_t n = 0;
+
+	while (n < s->n && n <= most && s->p[n] >= '0' && s->p[n] <= '9')
+		value = value * 10 + (s->p[n++] - '0');
+	if (n < least || n > most)
+		return -1;
+	*s = str_from(*s, n);
+	return value;
+}
+
+/* One of the words of three letters in `names`; -1 for none of them. */
+static int take_name(struct str *s, const char *names)
+{
+	for (size_t i = 0; names[i] != '\0'; i += 3) {
+		if (str_istarts(*s, str_make(names + i, 3)) &&
+		    (s->n == 3 || ascii_lower(s->p[3]) < 'a' || ascii_lower(s->p[3]) > 'z')) {
+			*s = str_from(*s, 3);
+			return (int)i / 3;
+		}
+	}
+	return -1;
+}
+
+static bool take_mark(struct str *s, char mark)
+{
+	*s = skip_space(*s);
+	if (s->n == 0 || *s->p != mark)
+		return false;
+	*s = skip_space(str_from(*s, 1));
+	return true;
+}
+
+/* "hour:minute", and perhaps ":second". */
+static bool take_time(struct str *s)
+{
+	int hour = take_number(s, 1, 2);
+	bool good = hour >= 0 && hour < 24 && take_mark(s, ':');
+	int minute = good ? take_number(s, 2, 2) : -1;
+
+	if (minute < 0 || minute > 59)
+		return false;
+	if (!take_mark(s, ':'))
+		return true;
+	int second = take_number(s, 2, 2);
+	return second >= 0 && second <= 60;
+}
+
+/* "+hhmm", or letters, which stand for a zone that one knows or not (RFC 5322 4.3). */
+static bool take_zone(struct str *s)
+{
+	size_t n = 0;
+
+	*s = skip_space(*s);
+	if (str_starts(*s, S("+")) || str_starts(*s, S("-"))) {
+		*s = str_from(*s, 1);
+		int zone = take_number(s, 4, 4);
+		return zone >= 0 && zone % 100 < 60;
+	}
+	while (n < s->n && ascii_lower(s->p[n]) >= 'a' && ascii_lower(s->p[n]) <= 'z')
+		n++;
+	*s = str_from(*s, n);
+	return n > 0 && n <= 5;
+}
+
+bool date_valid(struct str value)
+{
+	static const int days[] = { 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	struct str s = skip_space(value);
+
+	if (take_name(&s, "MonTueWedThuFriSatSun") >= 0)
+		take_mark(&s, ',');
+	s = skip_space(s);
+	int day = take_number(&s, 1, 2);
+	s = skip_space(s);
+	int month = take_name(&s, "JanFebMarAprMayJunJulAugSepOctNovDec");
+	s = skip_space(s);
+	int year = take_number(&s, 2, 4);
+	s = skip_space(s);
+	if (day < 1 || month < 0 || day > days[month] || year < 0)
+		return false;
+	return take_time(&s) && take_zone(&s) && skip_space(s).n == 0;
+}
+
+bool is_result_of(struct arena *a, struct str value, struct str hostname)
+{
+	struct str s = skip_space(value), id, domain;
+	size_t n = 0;
+
+	if (str_starts(s, S("\""))) {
+		id = str_head(str_from(s, 1), str_find(str_from(s, 1), '"'));
+	} else {
+		while (n < s.n && !is_wsp(s.p[n]) && !is_control(s.p[n]) && s.p[n] != ';' && s.p[n] != '(')
+			n++;
+		id = str_head(s, n);
+	}
+	id = str_head(id, id.n - str_ends(id, S(".")));
+	if (str_ieq(id, hostname))
+		return true;
+	return mail_address_to_ascii(a, arena_printf(a, "x@%.*s", STR_ARG(id)), &domain) &&
+	       str_ieq(str_from(domain, 2), hostname);
+}

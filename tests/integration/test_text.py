@@ -1,0 +1,115 @@
+"""What scripts and people hand over as a message, mended into one: no header, no blank line, mbox's line in front, odd From fields."""
+import email
+import email.policy
+import re
+import smtplib
+import ssl
+
+from clients import ALICE, BOB, Scene
+from lib import *
+
+
+def parts(m):
+    """The received header and body, as the next hop has them."""
+    header, body = m.bytes.replace(b"\r\n", b"\n").split(b"\n\n", 1)
+    return email.message_from_bytes(header + b"\n\n", policy=email.policy.default), body
+
+
+def check_mended(m, body, name="", subject=None):
+    """It is a message of alice's now: From, Date, Message-ID, signed, and the text is the body."""
+    header, seen = parts(m)
+    assert [(a.display_name, a.addr_spec) for a in header["From"].addresses] == [(name, ALICE)], header["From"]
+    assert header["Date"].datetime and re.fullmatch("<[^<>@ ]+@[^<>@ ]+>", header["Message-ID"]), m.bytes
+    assert header["Subject"] == subject and seen == body, m.bytes
+
+
+def test_text_without_a_header():
+    scene = Scene()
+    rc = scene.file("msmtprc", f"""
+        account default
+        host localhost
+        port {scene.relay.port}
+        from {ALICE}
+        tls on
+        tls_trust_file {scene.ca}
+        auth plain
+        user {ALICE}
+        password {PASSWORD}
+        """)
+    scene.run(["msmtp", "-C", rc, BOB], input="hello\n")
+    scene.run(["curl", "--silent", "--show-error", "--ssl-reqd", "--cacert", scene.ca, "--user", f"{ALICE}:{PASSWORD}", "--mail-from", ALICE, "--mail-rcpt",
+               BOB, "--crlf", "-T", scene.file("file", "line 1\nline: 2\n"), f"smtp://localhost:{scene.relay.port}"])
+    with smtplib.SMTP("localhost", scene.relay.port) as client:
+        client.starttls(context=ssl.create_default_context(cafile=str(scene.ca)))
+        client.login(ALICE, PASSWORD)
+        for text in ("hi", "Subject: x\r\nno blank line\r\n", "Subject: x\r\n \r\nhello\r\n", "", "\r\nhello\r\n"):
+            client.sendmail(ALICE, [BOB], text)
+    received = scene.sink.wait(7)
+    for m, (body, subject) in zip(received, [(b"hello\n", None), (b"line 1\nline: 2\n", None), (b"hi\n", None), (b"no blank line\n", "x"), (b"hello\n", "x"),
+                                             (b"", None), (b"hello\n", None)]):
+        check_mended(m, body, subject=subject)
+        verify_dkim(scene.relay, m)
+
+
+def test_text_in_chunks_without_a_header():
+    """BDAT, with the border within what tells that it is no field; a last line without its end by BINARYMIME."""
+    sink = Sink()
+    relay = Relay(sink.port)
+    with relay.connect() as client:
+        for body in ("", " BODY=BINARYMIME"):
+            client.docmd(f"MAIL FROM:<{ALICE}>{body}")
+            client.docmd(f"RCPT TO:<{BOB}>")
+            for chunk in (b"BDAT 10\r\nSubject: x", b"BDAT 7\r\n\r\nhello", b"BDAT 6 LAST\r\n world"):
+                client.send(chunk)
+                assert client.getreply()[0] == 250
+    for m in sink.wait(2):
+        check_mended(m, b"hello world\n", subject="x")
+
+
+def test_what_is_in_front():
+    sink = Sink()
+    relay = Relay(sink.port)
+    with relay.connect() as client:
+        for front in (b"\xef\xbb\xbf", b"From 0123456789012345678901234567890123456789 Mon Sep 17 00:00:00 2001\r\n", b">From alice Sat Nov 21 19:37:54 2026\r\n"):
+            client.sendmail(ALICE, [BOB], front + b"From: A <alice@example.org>\r\nSubject: x\r\n\r\nbody\r\n")
+    for m in sink.wait(3):
+        check_mended(m, b"body\n", "A", "x")
+
+
+def test_odd_authors():
+    """Refused is only what says that the mail is another's, and the reply says where."""
+    sink = Sink()
+    relay = Relay(sink.port)
+    good = [("Shop: Sales <%s>", "Shop: Sales"), ("John @ Company <%s>", "John @ Company"), ("Doe, John <%s>", "Doe, John"), ("%s <%s>", ALICE), ("%s;", ""), ("", "")]
+    with relay.connect() as client:
+        for value, _ in good:
+            client.sendmail(ALICE, [BOB], f"From: {value.replace('%s', ALICE)}\r\nSubject: x\r\n\r\nbody\r\n")
+        for value, words in (('"ceo@bank.com"] <alice@example.org>', "<ceo@bank.com> is not an address of alice"),
+                             ("=?utf-8?q?ceo=40bank.com?= <alice@example.org>", "<ceo@bank.com> is not an address of alice"),
+                             ("alice@example.org <ceo@bank.com>", "<ceo@bank.com> is not an address of alice"),
+                             ("alice@example.org ceo@bank.com", '"alice@example.org ceo@bank.com" is neither')):
+            try:
+                client.sendmail(ALICE, [BOB], f"From: {value}\r\nSubject: x\r\n\r\nbody\r\n")
+                raise AssertionError(f"{value} was taken")
+            except smtplib.SMTPDataError as e:
+                assert e.smtp_code == 550 and words in e.smtp_error.decode(), e
+    for m, (_, name) in zip(sink.wait(len(good)), good):
+        check_mended(m, b"body\n", name, "x")
+
+
+def test_what_is_there_twice_or_of_no_use():
+    sink = Sink()
+    relay = Relay(sink.port)
+    with relay.connect() as client:
+        client.sendmail(ALICE, [BOB], "From: alice@example.org\r\nSubject: x\r\nTo: a@example.net\r\nSubject: x\r\nTo: b@example.net\r\nMessage-ID: \r\nDate: now\r\n"
+                        f"Authentication-Results: {HOST}; dkim=pass\r\nContent-Type: text/plain; charset=UTF-8\r\nContent-Type: TEXT/plain;charset=\"utf-8\"\r\n\r\nbody\r\n")
+        try:
+            client.sendmail(ALICE, [BOB], "From: alice@example.org\r\nContent-Type: a/b; boundary=a\r\nContent-Type: a/b; boundary=A\r\n\r\nbody\r\n")
+            raise AssertionError("two boundaries were taken")
+        except smtplib.SMTPDataError as e:
+            assert b'"a/b; boundary=a" and "a/b; boundary=A"' in e.smtp_error, e
+    [m] = sink.wait(1)
+    check_mended(m, b"body\n", "", "x")
+    for field in (b"To: a@example.net,\r\n b@example.net", b"X-Original-Date: now", b"Content-Type: text/plain; charset=UTF-8"):
+        assert m.bytes.count(b"\r\n" + field + b"\r\n") == 1, m.bytes
+    assert m.bytes.count(b"\nContent-Type:") == 1 and b"Authentication-Results" not in m.bytes, m.bytes
