@@ -336,5 +336,7 @@ struct str author_with(struct arena *a, const struct fixup_input *in, struct str
 		p.fault = str_ieq(shown.at[i], address) ? p.fault : S("it is another's");
 	if (p.shown.n == 0 || p.fault.n > 0)
 		return arena_printf(a, " %.*s", STR_ARG(address));
-	return arena_printf(a, " %.*s <%.*s>", STR_ARG(phrase_write(a, &p)), STR_ARG(address));
+	struct str named = arena_printf(a, " %.*s <%.*s>", STR_ARG(phrase_write(a, &p)), STR_ARG(address));
+	struct str_list one = { &address, 1 };
+	return is_read_as(a, named, &one) ? named : arena_printf(a, " %.*s", STR_ARG(address));
 }

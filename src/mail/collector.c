@@ -78,14 +78,11 @@ static enum line_kind line_kind(struct str line, bool first)
 /* A byte order mark in front is no text (Unicode 23.8), whatever editor has put it there. True while it may be one. */
 static bool skip_mark(struct header_collector *c)
 {
-	struct str mark = S("\xef\xbb\xbf"), section = buf_view(&c->section);
+	struct str mark = S("\xef\xbb\xbf");
 
-	if (c->any || c->line > 0 || !str_starts(mark, str_head(section, 3)))
-		return false;
-	if (section.n < 3)
-		return true;
-	buf_consume(&c->section, 3);
-	return c->section.n == 0;
+	while (!c->any && c->line == 0 && str_starts(buf_view(&c->section), mark))
+		buf_consume(&c->section, 3);
+	return !c->any && c->line == 0 && str_starts(mark, buf_view(&c->section));
 }
 
 /* Look at the line that is being collected, and go on to the next when it is whole. */

@@ -36,6 +36,11 @@ static enum charset_kind charset_kind(struct str name)
 		{ "uhc", DOUBLE },
 	};
 
+	for (size_t i = 0; i < name.n; i++) {
+		char c = ascii_lower(name.p[i]);
+		if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_')
+			return UNKNOWN;
+	}
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
 		if (str_istarts(name, str_of(known[i].prefix)))
 			return known[i].kind;
@@ -210,36 +215,6 @@ static bool decode_ours(struct arena *a, struct str s, struct str *out)
 	return any;
 }
 
-void words_decode(struct arena *a, struct str s, struct words *out)
-{
-	struct str charset, text;
-	char encoding;
-	unsigned level = 0;
-
-	*out = (struct words){ ARENA_ARRAY(a, struct word, s.n / 4 + 2), 0, S(""), false };
-	while (decode_ours(a, s, &s)) {
-		out->nested = level > 0;
-		if (++level > NESTED_MAX) {
-			out->unknown = S("(words within words)");
-			return;
-		}
-	}
-	for (size_t i = 0, n, end = last_end(s); i < s.n; i += n) {
-		n = i < end ? split_word(str_from(s, i), &charset, &encoding, &text) : 0;
-		if (n == 0) {
-			n = 1;
-			if (out->n == 0 || out->at[out->n - 1].raw.n > 0)
-				out->at[out->n++] = (struct word){ str_make(s.p + i, 0), S("") };
-			out->at[out->n - 1].text.n++;
-			continue;
-		}
-		struct str ascii = only_ascii(a, charset_kind(charset), encoding == 'q' ? decode_q(a, text) : decode_b(a, text));
-		out->at[out->n++] = (struct word){ ascii, str_head(str_from(s, i), n) };
-		if (charset_kind(charset) == UNKNOWN || str_search(ascii, S("=?")) < ascii.n)
-			out->unknown = charset;
-	}
-}
-
 /* Write the front of `text` in Q encoding into a word with so much room, whole characters; how many bytes that were. */
 static size_t take_q(struct str text, size_t room, char *out, size_t *used_out)
 {
@@ -270,6 +245,51 @@ static size_t take_q(struct str text, size_t room, char *out, size_t *used_out)
 	}
 	*used_out = used;
 	return taken;
+}
+
+/* A word as it can stand in a display name: what RFC 2047 5 (3) does not allow there, and programs write, is encoded. */
+static struct str as_atom(struct arena *a, struct str raw, struct str charset, struct str bytes)
+{
+	size_t at = 0, used;
+
+	while (at < raw.n && is_atext(raw.p[at]) && !is_8bit(raw.p[at]))
+		at++;
+	if (at == raw.n)
+		return raw;
+	char *coded = arena_alloc(a, 3 * bytes.n + 1);
+	take_q(bytes, 3 * bytes.n, coded, &used);
+	return arena_printf(a, "=?%.*s?q?%.*s?=", STR_ARG(charset), (int)used, coded);
+}
+
+void words_decode(struct arena *a, struct str s, struct words *out)
+{
+	struct str charset, text;
+	char encoding;
+	unsigned level = 0;
+
+	*out = (struct words){ ARENA_ARRAY(a, struct word, s.n / 4 + 2), 0, S(""), false };
+	while (decode_ours(a, s, &s)) {
+		out->nested = level > 0;
+		if (++level > NESTED_MAX) {
+			out->unknown = S("(words within words)");
+			return;
+		}
+	}
+	for (size_t i = 0, n, end = last_end(s); i < s.n; i += n) {
+		n = i < end ? split_word(str_from(s, i), &charset, &encoding, &text) : 0;
+		if (n == 0) {
+			n = 1;
+			if (out->n == 0 || out->at[out->n - 1].raw.n > 0)
+				out->at[out->n++] = (struct word){ str_make(s.p + i, 0), S("") };
+			out->at[out->n - 1].text.n++;
+			continue;
+		}
+		struct str bytes = encoding == 'q' ? decode_q(a, text) : decode_b(a, text);
+		struct str ascii = only_ascii(a, charset_kind(charset), bytes);
+		out->at[out->n++] = (struct word){ ascii, as_atom(a, str_head(str_from(s, i), n), charset, bytes) };
+		if (charset_kind(charset) == UNKNOWN || str_search(ascii, S("=?")) < ascii.n)
+			out->unknown = charset;
+	}
 }
 
 bool words_encode(struct str text, struct buf *out)

@@ -41,6 +41,7 @@ ODD_BUT_CLEAR = [
     ("\"=?UTF-8?Q?J=C3=B6rg?=\" <al@bench.test>", None), ("al@bench.test, Al <al@bench.test>", None), ("Al <AL@Bench.Test>", None),
     ("\"al\"@bench.test", ""), ("Al <\"al\"@bench.test>", "Al"), ("Al < al@bench.test >", "Al"), ("(x) al@bench.test", "x"),
     ("<<al@bench.test>>", ""), ("Al (a (b) c) <al@bench.test>", "Al (a (b) c)"), ("<@relay.example:al@bench.test>", ""), ("J\u00f6rg, A <al@bench.test>", "J\u00f6rg, A"),
+    ("=?iso-8859-1?q?J=F6rg,_A(x)?= <al@bench.test>", "J\u00f6rg, A(x)"),
 ]
 
 TRICKS = [
