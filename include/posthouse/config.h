@@ -43,6 +43,7 @@ struct cfg_certificate {
 struct cfg_senders {
 	struct str user;
 	struct str_list addresses; /* patterns */
+	bool resent;               /* may send on what others have written */
 };
 
 struct cfg_sign {
@@ -51,6 +52,7 @@ struct cfg_sign {
 	struct str key;     /* path */
 	struct str key_pem; /* vault only */
 	unsigned algorithm; /* enum dkim_algorithm of mail.h, found from the key by the loader */
+	bool oversign;      /* see struct dkim_key */
 };
 
 struct cfg_upstream {
@@ -296,5 +298,8 @@ struct str rewrite_address(const struct config *c, struct arena *a, bool is_send
 /* May the login `user` use `address`, its domain in any form, as sender: the first `senders` entry of that user decides; without one, the login itself
  * when it is an address. A device login `alice/phone` counts as `alice`. The null sender is never owned. */
 bool sender_allowed(const struct config *c, struct str user, struct str address);
+
+/* May that login send on (RFC 5322 3.6.6) messages with another's From? By the same entry; without one it may not. */
+bool sender_may_resend(const struct config *c, struct str user);
 
 #endif

@@ -88,15 +88,17 @@ struct fixup_result {
 	struct str sender; /* address of Sender as stored; "" */
 	/* what display names and comments of From and Sender show as an address, whoever it belongs to: for people it is the author */
 	struct str_list shown;
+	/* The same of Resent-From and Resent-Sender: authors and shown. They are for the caller to check only when From is not the login's own
+	 * (RFC 5322 3.6.6); resent_fault is not OK when one of them cannot be read. */
+	struct str_list resent;
+	struct verdict resent_fault;
+	bool is_resent;        /* there is a Resent-From with an address */
 	struct str message_id; /* with its brackets, at most 998 bytes */
 	bool has_8bit;         /* non-ASCII bytes in the section */
 };
 /* PERM 550 5.6.0: a line that is neither field nor fold; two From, Sender, Date, Subject … (RFC 5322 3.6), MIME-Version, Content-Type …
  * (RFC 2045) that differ; a From of which it is not clear who is meant; a Sender that is not one address.
- * PERM 552 5.3.4: the result would be larger than HEADER_MAX. PERM 554 5.4.6: more than 50 Received fields.
- *
- * Resent-From and Resent-Sender are not for the caller to check: a message that was sent on several times carries those of
- * others, no reader takes them for the author, and From, which is the author's, must be the login's own all the same. */
+ * PERM 552 5.3.4: the result would be larger than HEADER_MAX. PERM 554 5.4.6: more than 50 Received fields. */
 struct verdict mail_fixup(struct arena *a, const struct fixup_input *in, struct fixup_result *out);
 
 /* The Received field of a submission, folded, CRLF at the end: no login, and no client address unless given (RFC 5321 4.4). */
@@ -118,6 +120,7 @@ enum dkim_algorithm { DKIM_RSA_SHA256 = 1, DKIM_ED25519_SHA256 = 2 };
 struct dkim_key {
 	struct str domain, selector;
 	enum dkim_algorithm algorithm;
+	bool oversign; /* also what lists and people add when they send a message on, see dkim_finish() */
 };
 struct dkim; /* one message being hashed; heap, wiped and freed by dkim_free */
 
@@ -128,8 +131,8 @@ void dkim_free(struct dkim *d);
 void dkim_body(struct dkim *d, struct str bytes);
 /* The body is complete: hash the header for each key (all of one domain), once. From is over-signed (listed once more than it occurs),
  * as are the other fields of RFC 6376 5.4.1 that must not be added later (Subject, Date, To, Cc, Reply-To, Sender, Message-ID,
- * MIME-Version, Content-Type, Content-Transfer-Encoding, In-Reply-To, References); Resent-* and List-* (RFC 8058) are signed where they
- * are. Of one name at most the lowest 8 fields; with more it is not over-signed. Never Received, DKIM-Signature, Return-Path. Digests
+ * MIME-Version, Content-Type, Content-Transfer-Encoding, In-Reply-To, References), and where all keys have `oversign` Resent-*,
+ * Content-Disposition, List-Unsubscribe and List-Unsubscribe-Post (RFC 8058); else these, and other List-* always, are signed where they are. Of one name at most the lowest 8 fields; with more it is not over-signed. Never Received, DKIM-Signature, Return-Path. Digests
  * (32 bytes each, what the signature is made over) live as long as d. */
 void dkim_finish(struct dkim *d, const struct header *header, const struct dkim_key *keys, size_t n, uint64_t now_ms,
 		 struct str digests_out[]);

@@ -87,12 +87,27 @@ static bool is_own_address(struct str user, struct str address)
 	       is_same_name(name, str_head(address, at));
 }
 
-static bool is_allowed(const struct config *c, struct str user, struct str address)
+/* The entry of senders that decides about a login; NULL: none. */
+static const struct cfg_senders *senders_of(const struct config *c, struct str user)
 {
 	for (size_t i = 0; i < c->senders_n; i++)
 		if (same_login(c, c->senders[i].user, user))
-			return patterns_match(&c->senders[i].addresses, address);
-	return is_own_address(user, address);
+			return &c->senders[i];
+	return NULL;
+}
+
+bool sender_may_resend(const struct config *c, struct str user)
+{
+	const struct cfg_senders *entry = user.n > 0 ? senders_of(c, user) : NULL;
+
+	return entry && entry->resent;
+}
+
+static bool is_allowed(const struct config *c, struct str user, struct str address)
+{
+	const struct cfg_senders *entry = senders_of(c, user);
+
+	return entry ? patterns_match(&entry->addresses, address) : is_own_address(user, address);
 }
 
 bool sender_allowed(const struct config *c, struct str user, struct str address)

@@ -146,6 +146,9 @@ const struct key config_keys[] = {
 	  "The login, with or without realm.", .format = &format_login, .example = "alice" },
 	{ "senders[].addresses", CFG_TEXTS, ARRAY_IN(cfg_senders, addresses), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE,
 	  "Patterns of all sender addresses that this login may use.", .format = &format_pattern, .example = "@example.org" },
+	{ "senders[].resent", CFG_BOOL, IN(cfg_senders, resent), "false", NO_BOUNDS, SUBMISSION, RELOADABLE,
+	  "Whether this login may send on what others have written (the bounce command of mutt, a helpdesk): a message whose From is not its own then "
+	  "passes when it has a Resent-From, and each Resent-From and Resent-Sender is its own. It is never signed for a domain in that From." },
 
 	{ "limits", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "What one login may send.",
 	  .example = "{ messages = [ \"200/1h\", \"1000/1d\" ]; recipients_per_message = 50; }" },
@@ -257,6 +260,9 @@ const struct key config_keys[] = {
 	{ "sign[].key", CFG_TEXT, IN(cfg_sign, key), NULL, NO_BOUNDS, VAULT, REQUIRED | RELOADABLE | PATH,
 	  "PEM file with the private key: RSA (1024 bits or more, 2048 advised) or Ed25519; the algorithm follows it.",
 	  .format = &format_path, .example = "/etc/posthouse/dkim/p1r.key" },
+	{ "sign[].oversign", CFG_BOOL, IN(cfg_sign, oversign), "true", NO_BOUNDS, SUBMISSION | QUEUE | RELAY, RELOADABLE,
+	  "Whether List-Unsubscribe, List-Unsubscribe-Post, Content-Disposition and Resent-* are signed as absent where they are absent, so that nobody "
+	  "can add one and keep the signature: no forger, but also no mailing list, next hop or user who sends the message on." },
 	{ "sign[].key_pem", CFG_SECRET, IN(cfg_sign, key_pem), NULL, NO_BOUNDS, VAULT, RELOADABLE | FILLED, "" },
 	{ "sign[].algorithm", CFG_ENUM, IN(cfg_sign, algorithm), NULL, NO_BOUNDS, SUBMISSION | QUEUE | RELAY | VAULT,
 	  RELOADABLE | FILLED, "",

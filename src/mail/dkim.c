@@ -21,9 +21,10 @@ struct dkim {
 	size_t n;
 };
 
-/* What is signed, in this order. OVER: listed once more than it occurs, so that one added on the way breaks the signature. The others
- * are signed where they are, and a list may add its own (RFC 8058 4 wants List-Unsubscribe and -Post signed). */
-enum over { OVER, AS_IT_IS };
+/* What is signed, in this order. OVER: listed once more than it occurs, so that one added on the way breaks the signature. ASKED: so it is
+ * where the keys say so. The others are signed where they are, and a list may add its own (RFC 8058 4 wants List-Unsubscribe and -Post
+ * signed). */
+enum over { OVER, ASKED, AS_IT_IS };
 static const struct {
 	struct str name;
 	enum over over;
@@ -39,22 +40,23 @@ static const struct {
 	{ S("MIME-Version"), OVER },
 	{ S("Content-Type"), OVER },
 	{ S("Content-Transfer-Encoding"), OVER },
+	{ S("Content-Disposition"), ASKED },
 	{ S("In-Reply-To"), OVER },
 	{ S("References"), OVER },
-	{ S("Resent-From"), AS_IT_IS },
-	{ S("Resent-Sender"), AS_IT_IS },
-	{ S("Resent-Date"), AS_IT_IS },
-	{ S("Resent-To"), AS_IT_IS },
-	{ S("Resent-Cc"), AS_IT_IS },
-	{ S("Resent-Message-ID"), AS_IT_IS },
+	{ S("Resent-From"), ASKED },
+	{ S("Resent-Sender"), ASKED },
+	{ S("Resent-Date"), ASKED },
+	{ S("Resent-To"), ASKED },
+	{ S("Resent-Cc"), ASKED },
+	{ S("Resent-Message-ID"), ASKED },
 	{ S("List-Id"), AS_IT_IS },
 	{ S("List-Post"), AS_IT_IS },
 	{ S("List-Owner"), AS_IT_IS },
 	{ S("List-Help"), AS_IT_IS },
 	{ S("List-Archive"), AS_IT_IS },
 	{ S("List-Subscribe"), AS_IT_IS },
-	{ S("List-Unsubscribe"), AS_IT_IS },
-	{ S("List-Unsubscribe-Post"), AS_IT_IS },
+	{ S("List-Unsubscribe"), ASKED },
+	{ S("List-Unsubscribe-Post"), ASKED },
 };
 #define SIGNED_FIELDS (sizeof signed_fields / sizeof *signed_fields)
 
@@ -120,7 +122,7 @@ static void list_name(struct buf *list, size_t *column, struct str name)
 
 /* Hash the signed fields into d->hash and write their names to `list`. RFC 6376 5.4.2: of several with one name, the lowest first. A
  * name is listed once more only when all its fields are signed: else the verifier would find another one for it. */
-static void hash_fields(struct dkim *d, const struct header *h, struct buf *list)
+static void hash_fields(struct dkim *d, const struct header *h, bool asked, struct buf *list)
 {
 	struct buf text;
 	size_t column = 10;
@@ -139,7 +141,7 @@ static void hash_fields(struct dkim *d, const struct header *h, struct buf *list
 			must(EVP_DigestUpdate(d->hash, text.p, text.n));
 			must(EVP_DigestUpdate(d->hash, "\r\n", 2));
 		}
-		if (signed_fields[s].over == OVER && seen <= EACH_MAX)
+		if ((signed_fields[s].over == OVER || (signed_fields[s].over == ASKED && asked)) && seen <= EACH_MAX)
 			list_name(list, &column, name);
 	}
 	buf_fini(&text);
@@ -170,11 +172,14 @@ void dkim_finish(struct dkim *d, const struct header *header, const struct dkim_
 {
 	struct str body_hash = finish_body(d);
 	struct buf list;
+	bool asked = true;
 
 	assert(n <= DKIM_KEYS_MAX);
 	buf_init(&list, SIGNED_FIELDS * (EACH_MAX + 1) * 32);
 	must(EVP_DigestInit_ex(d->hash, EVP_sha256(), NULL));
-	hash_fields(d, header, &list);
+	for (size_t i = 0; i < n; i++)
+		asked = asked && keys[i].oversign;
+	hash_fields(d, header, asked, &list);
 	for (size_t i = 0; i < n; i++) {
 		finish_key(d, &d->signatures[i], &keys[i], buf_view(&list), body_hash, now_ms);
 		digests_out[i] = str_make(d->signatures[i].digest, DKIM_DIGEST_SIZE);

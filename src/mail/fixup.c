@@ -143,6 +143,30 @@ static struct verdict put_author(struct draft *d, struct header_field f)
 	return v.class != OK || value.n == 0 ? v : put_field(d, f, value);
 }
 
+/* Resent-From and Resent-Sender, by whom the message was sent on, are made clear too; what cannot be is told to the caller. */
+static struct verdict clear_resender(struct draft *d, const struct header_field *f, struct str *value)
+{
+	struct str_list found;
+	struct str cleared;
+	bool is_from = str_ieq(f->name, S("Resent-From"));
+	struct verdict v =
+		author_clear(d->arena, d->in, is_from ? "Resent-From" : "Resent-Sender", f->value, &d->out->resent, &cleared);
+
+	if (v.class == OK && (cleared.n == 0 || !header_addresses(d->arena, cleared, &found)))
+		v = perm(550, S("5.6.0"), arena_printf(d->arena, "the %.*s field has no address", STR_ARG(f->name)));
+	if (v.class != OK) {
+		d->out->resent_fault = v;
+		return v;
+	}
+	struct str *at = ARENA_ARRAY(d->arena, struct str, d->out->resent.n + found.n);
+	memcpy(at, found.at, found.n * sizeof *at);
+	memcpy(at + found.n, d->out->resent.at, d->out->resent.n * sizeof *at);
+	d->out->resent = (struct str_list){ at, d->out->resent.n + found.n };
+	d->out->is_resent = d->out->is_resent || is_from;
+	*value = cleared;
+	return ok();
+}
+
 /* Message-ID or Date that readers cannot use: it makes room for one of ours, but is not lost. */
 static struct verdict put_original(struct draft *d, struct header_field f)
 {
@@ -167,10 +191,10 @@ static struct verdict take_field(struct draft *d, struct header_field f)
 		return perm(554, S("5.4.6"), S("the message has passed too many servers: it goes round in a loop"));
 	if ((holds == DATE && !date_valid(value)) || (holds == MESSAGE_ID && !message_id_valid(value)))
 		return put_original(d, f);
-	if (holds == SENDERS || holds == RESENDER || holds == RECIPIENTS) {
-		if (!rewrite_value(d->arena, d->in, holds != RECIPIENTS, &value))
-			return too_large();
-	}
+	if (holds == RESENDER && clear_resender(d, &f, &value).class != OK)
+		holds = SENDERS; /* it stays as it is */
+	if ((holds == SENDERS || holds == RECIPIENTS) && !rewrite_value(d->arena, d->in, holds == SENDERS, &value))
+		return too_large();
 	return put_field(d, f, value);
 }
 
@@ -275,7 +299,7 @@ struct verdict mail_fixup(struct arena *a, const struct fixup_input *in, struct 
 	struct header h;
 	struct verdict v = header_parse(a, in->section, &h);
 
-	*out = (struct fixup_result){ 0 };
+	*out = (struct fixup_result){ .resent_fault = ok() };
 	if (v.class == OK)
 		v = merge_repeated(a, &h, in->force_from.n > 0);
 	if (v.class != OK)

@@ -16,6 +16,7 @@ static void choose_keys(struct signing *s)
 				.domain = arena_str(s->arena, c->sign[i].domain),
 				.selector = arena_str(s->arena, c->sign[i].selector),
 				.algorithm = (enum dkim_algorithm)c->sign[i].algorithm,
+				.oversign = c->sign[i].oversign,
 			};
 }
 

@@ -52,7 +52,8 @@ static void choose_keys(struct connection *c)
 		if (str_ieq(s->domain, domain)) /* copies: the configuration may change before the answer */
 			t->keys[t->keys_n++] = (struct dkim_key){ .domain = arena_str(&c->delivery->arena, s->domain),
 								  .selector = arena_str(&c->delivery->arena, s->selector),
-								  .algorithm = s->algorithm };
+								  .algorithm = s->algorithm,
+								  .oversign = s->oversign };
 	}
 	if (domain.n > 0 && t->keys_n == 0)
 		log_info(&c->log, "mail.unsigned", kv("domain", domain));

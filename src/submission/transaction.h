@@ -53,6 +53,7 @@ struct transaction {
 
 	struct header_collector header;
 	struct fixup_result fixed;
+	bool resent; /* the login sends on what another has written */
 	struct dkim *dkim;
 	struct dkim_key keys[DKIM_KEYS_MAX];
 	size_t keys_n;

@@ -4,34 +4,59 @@
 #include "posthouse/clock.h"
 #include "posthouse/names.h"
 
-/* Another's address in From or Sender: the client hears which, the log also whose client it was. */
-static struct verdict refuse_author(struct transaction *tx, const char *field, struct str address)
+/* An address that the login does not own, and where it stands. */
+struct foreign {
+	const char *where; /* NULL: there is none */
+	struct str address;
+};
+
+static void look_for_foreign(const struct transaction *tx, const char *where, const struct str_list *list, struct foreign *f)
+{
+	for (size_t i = 0; i < list->n && f->where == NULL; i++)
+		if (!sender_allowed(role_config(tx->sub->role), tx->login, list->at[i]))
+			*f = (struct foreign){ where, list->at[i] };
+}
+
+/* Another's address: the client hears which, the log also whose client it was. */
+static struct verdict refuse_author(struct transaction *tx, const struct foreign *f, const char *advice)
 {
 	log_warning(&tx->log, "sender.refused", kv("login", tx->login), kv("device", tx->device), kv("client", tx->client),
-		    kv("sender", address), kv("where", field));
-	return perm(
-		550, S("5.7.1"),
-		arena_printf(&tx->arena, "%s: <%.*s> is not an address of %.*s", field, STR_ARG(address), STR_ARG(tx->login)));
+		    kv("sender", f->address), kv("where", f->where));
+	return perm(550, S("5.7.1"),
+		    arena_printf(&tx->arena, "%s: <%.*s> is not an address of %.*s%s", f->where, STR_ARG(f->address),
+				 STR_ARG(tx->login), advice));
+}
+
+/* RFC 5322 3.6.6: who sends on what another has written says so in Resent-From, which must be as much its own as From else. */
+static struct verdict check_resenders(struct transaction *tx, const struct foreign *author)
+{
+	struct foreign f = { 0 };
+
+	if (!sender_may_resend(role_config(tx->sub->role), tx->login))
+		return refuse_author(tx, author, "; to send on mail of others this login needs senders.resent = true");
+	if (tx->fixed.resent_fault.class != OK)
+		return tx->fixed.resent_fault;
+	look_for_foreign(tx, "Resent-From or Resent-Sender", &tx->fixed.resent, &f);
+	tx->resent = f.where == NULL;
+	return tx->resent ? ok() : refuse_author(tx, &f, "");
 }
 
 /* RFC 6409 section 6.1: may this login use every address that it writes under? */
 static struct verdict check_authors(struct transaction *tx)
 {
-	const struct config *c = role_config(tx->sub->role);
+	struct str_list sender = { &tx->fixed.sender, tx->fixed.sender.n > 0 };
+	struct foreign f = { 0 };
 
 	if (tx->fixed.from.n == 0)
 		return perm(550, S("5.6.0"), S("The message has no From field"));
 	if (tx->listed) /* they are the forced ones */
 		return ok();
-	for (size_t i = 0; i < tx->fixed.from.n; i++)
-		if (!sender_allowed(c, tx->login, tx->fixed.from.at[i]))
-			return refuse_author(tx, "From", tx->fixed.from.at[i]);
-	if (tx->fixed.sender.n > 0 && !sender_allowed(c, tx->login, tx->fixed.sender))
-		return refuse_author(tx, "Sender", tx->fixed.sender);
-	for (size_t i = 0; i < tx->fixed.shown.n; i++)
-		if (!sender_allowed(c, tx->login, tx->fixed.shown.at[i]))
-			return refuse_author(tx, "the display name in From or Sender", tx->fixed.shown.at[i]);
-	return ok();
+	look_for_foreign(tx, "From", &tx->fixed.from, &f);
+	look_for_foreign(tx, "Sender", &sender, &f);
+	look_for_foreign(tx, "the display name in From or Sender", &tx->fixed.shown, &f);
+	if (f.where == NULL)
+		return ok();
+	return tx->fixed.is_resent ? check_resenders(tx, &f) : refuse_author(tx, &f, "");
 }
 
 /* Take all keys that the configuration has for the domain; copied, for a reload may come before the signature. */
@@ -44,18 +69,56 @@ static void take_keys(struct transaction *tx, struct str domain)
 		if (str_ieq(c->sign[i].domain, domain))
 			tx->keys[tx->keys_n++] = (struct dkim_key){ .domain = arena_str(&tx->arena, c->sign[i].domain),
 								    .selector = arena_str(&tx->arena, c->sign[i].selector),
-								    .algorithm = (enum dkim_algorithm)c->sign[i].algorithm };
+								    .algorithm = (enum dkim_algorithm)c->sign[i].algorithm,
+								    .oversign = c->sign[i].oversign };
 }
 
-/* The first author whose domain has keys. Without any the message goes unsigned, which the operator may not have meant. */
+/* The last two labels of a domain. */
+static struct str organisation(struct str domain)
+{
+	size_t last = str_rfind(domain, '.'), before = str_rfind(str_head(domain, last), '.');
+
+	return last < domain.n && before < last ? str_from(domain, before + 1) : domain;
+}
+
+/* Could a signature of `domain` seem to be one of an author (DMARC's relaxed alignment, RFC 7489 3.1.1)? Without a list of public suffixes
+ * two labels in common are enough for a yes, which costs a signature that says little. */
+static bool is_aligned(struct transaction *tx, struct str domain)
+{
+	domain = organisation(domain_canonical(&tx->arena, domain));
+	for (size_t i = 0; i < tx->fixed.from.n; i++) {
+		struct str author = domain_canonical(&tx->arena, smtp_address_domain(tx->fixed.from.at[i]));
+
+		if (str_ieq(organisation(author), domain))
+			return true;
+	}
+	return false;
+}
+
+/* The first author whose domain has keys; of mail that is sent on, the first that sends it on, whose signature says nothing about the author.
+ * Without any the message goes unsigned, which the operator may not have meant. */
 static void choose_keys(struct transaction *tx)
 {
-	for (size_t i = 0; i < tx->fixed.from.n && tx->keys_n == 0; i++)
-		take_keys(tx, smtp_address_domain(tx->fixed.from.at[i]));
+	const struct str_list *who = tx->resent ? &tx->fixed.resent : &tx->fixed.from;
+
+	for (size_t i = 0; i < who->n && tx->keys_n == 0; i++) {
+		struct str domain = smtp_address_domain(who->at[i]);
+
+		if (!tx->resent || !is_aligned(tx, domain))
+			take_keys(tx, domain);
+	}
 	if (tx->keys_n > 0)
 		tx->dkim = dkim_new();
 	else
-		log_info(&tx->log, "mail.unsigned", kv("domain", smtp_address_domain(tx->fixed.from.at[0])));
+		log_info(&tx->log, "mail.unsigned", kv("domain", smtp_address_domain(who->at[0])));
+}
+
+/* Who stands for an author who is not named: the envelope's sender, or of the null sender the login itself, where it is an address. */
+static struct str default_author(const struct transaction *tx)
+{
+	bool owned = sender_allowed(role_config(tx->sub->role), tx->login, tx->login);
+
+	return tx->sender.n > 0 || !owned ? tx->sender : tx->login;
 }
 
 static struct str rewrite(void *ctx, struct arena *a, bool is_sender, struct str address)
@@ -70,7 +133,7 @@ struct verdict transaction_fix_header(struct transaction *tx)
 				  .hostname = c->hostname,
 				  .id = tx->id,
 				  .now_ms = clock_now_ms(),
-				  .envelope_sender = tx->sender,
+				  .envelope_sender = default_author(tx),
 				  .domain = c->auth.realm,
 				  .rewrite = c->rewrite_n > 0 ? rewrite : NULL,
 				  .rewrite_ctx = (void *)c,

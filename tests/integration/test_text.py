@@ -113,3 +113,38 @@ def test_what_is_there_twice_or_of_no_use():
     for field in (b"To: a@example.net,\r\n b@example.net", b"X-Original-Date: now", b"Content-Type: text/plain; charset=UTF-8"):
         assert m.bytes.count(b"\r\n" + field + b"\r\n") == 1, m.bytes
     assert m.bytes.count(b"\nContent-Type:") == 1 and b"Authentication-Results" not in m.bytes, m.bytes
+
+
+def resent(relay, who, from_, *fields, to=BOB):
+    """Send on what `from_` has written; the answer."""
+    text = "".join(f"{f}\r\n" for f in fields) + f"From: {from_}\r\nTo: {who}\r\nSubject: x\r\nDate: Sat, 21 Nov 2026 19:37:54 +0000\r\nMessage-ID: <1@bank.com>\r\n\r\nbody\r\n"
+    with relay.connect(user=who) as client:
+        try:
+            client.sendmail(who, [to], text)
+            return ""
+        except smtplib.SMTPDataError as e:
+            return f"{e.smtp_code} {e.smtp_error.decode()}"
+
+
+def test_sent_on():
+    """The bounce command of mutt, for a login that may: Resent-From is the one to own, and the author's domain is not ours to sign for."""
+    sink = Sink()
+    desk = f"desk@{DOMAIN}"
+    relay = Relay(sink.port, users=(ALICE, desk), extra=f'senders = ( {{ user = "{desk}"; addresses = [ "desk@{DOMAIN}", "desk@other.example" ]; resent = true; }} );')
+    mine, foreign = f"Resent-From: Desk <{desk}>", "Ceo <ceo@bank.com>"
+    assert resent(relay, desk, foreign, mine, f"Resent-To: {BOB}") == ""
+    assert resent(relay, desk, f"alice@{DOMAIN}", mine) == ""
+    assert resent(relay, desk, "desk@other.example", mine) == ""
+    answer = resent(relay, ALICE, foreign, f"Resent-From: {ALICE}")
+    assert answer.startswith("550") and "<ceo@bank.com>" in answer and "senders.resent = true" in answer, answer
+    for fields in ((), ("Resent-From: ceo@bank.com",), (mine, "Resent-Sender: ceo@bank.com"), (mine, "Resent-From: ceo@bank.com"), (f"Resent-Sender: {desk}",),
+                   (f'Resent-From: "ceo@bank.com" <{desk}>',), ("Resent-From: <desk@example.org> <ceo@bank.com>",)):
+        answer = resent(relay, desk, foreign, *fields)
+        assert answer.startswith("550") and ("ceo@bank.com" in answer or "Resent-From" in answer), (fields, answer)
+    assert resent(relay, desk, "x@EU.Example.ORG", mine) == ""
+    other, colleague, own, department = sink.wait(4)
+    for m, signed in ((other, True), (colleague, False), (own, False), (department, False)):
+        header, _ = parts(m)
+        assert header["Resent-From"] == f"Desk <{desk}>" and (header["DKIM-Signature"] is not None) == signed, m.bytes
+    verify_dkim(relay, other)
+    assert parts(other)[0]["From"] == foreign

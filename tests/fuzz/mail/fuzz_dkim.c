@@ -7,7 +7,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct dkim_key key = { S("example.org"), S("s"), DKIM_RSA_SHA256 };
+static const struct dkim_key key = { S("example.org"), S("s"), DKIM_RSA_SHA256, true };
 
 /* The field without signature and the digest; pieces have 1 to `most` bytes, by a simple sequence. */
 static struct str hash(struct arena *a, const struct header *h, struct str body, size_t most, struct str *digest_out)

@@ -150,9 +150,29 @@ static void senders(void **state)
 			fail_msg("\"%s\" as \"%s\"", rows[i].user, rows[i].address);
 }
 
+/* The entry that decides about a login's addresses decides about this too. */
+static void resenders(void **state)
+{
+	struct str any = S("*");
+	struct cfg_senders entries[] = { { .user = S("desk@example.org"), .addresses = { &any, 1 }, .resent = true },
+					 { .user = S("web"), .addresses = { &any, 1 } },
+					 { .user = S("WEB@example.org"), .addresses = { &any, 1 }, .resent = true } };
+	struct config c = {
+		.hostname = S("relay.example.org"), .auth.realm = S("example.org"), .senders = entries, .senders_n = 3
+	};
+
+	(void)state;
+	assert_true(sender_may_resend(&c, S("desk@example.org")));
+	assert_true(sender_may_resend(&c, S("desk/phone")));
+	assert_false(sender_may_resend(&c, S("web@example.org")));
+	assert_false(sender_may_resend(&c, S("alice@example.org")));
+	assert_false(sender_may_resend(&c, S("")));
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(validity), cmocka_unit_test(matching), cmocka_unit_test(senders) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(validity), cmocka_unit_test(matching), cmocka_unit_test(senders),
+					    cmocka_unit_test(resenders) };
 
 	return cmocka_run_group_tests_name("config pattern", tests, NULL, NULL);
 }

@@ -13,8 +13,8 @@
 
 static EVP_PKEY *rsa, *ed25519;
 static const struct dkim_key keys[2] = {
-	{ S("example.org"), S("p1r"), DKIM_RSA_SHA256 },
-	{ S("example.org"), S("p1e"), DKIM_ED25519_SHA256 },
+	{ S("example.org"), S("p1r"), DKIM_RSA_SHA256, true },
+	{ S("example.org"), S("p1e"), DKIM_ED25519_SHA256, true },
 };
 
 static FILE *open_in(const char *directory, const char *name, const char *ending, const char *mode)

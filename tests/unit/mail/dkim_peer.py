@@ -96,7 +96,8 @@ def check_changes(signed, records):
     }
     for field in (b"From: mallory@example.com", b"Subject: x", b"To: x", b"Cc: x", b"Reply-To: x", b"Sender: x", b"Date: x",
                   b"Message-ID: <x>", b"MIME-Version: 1.0", b"Content-Type: text/html", b"Content-Transfer-Encoding: base64",
-                  b"In-Reply-To: <x>", b"References: <x>"):
+                  b"In-Reply-To: <x>", b"References: <x>", b"List-Unsubscribe: <x>", b"List-Unsubscribe-Post: x", b"Content-Disposition: inline",
+                  b"Resent-From: x@y", b"Resent-To: x@y", b"Resent-Date: x"):
         changed[field.decode() + " on top"] = field + b"\r\n" + signed
         changed[field.decode() + " below"] = header + field + b"\r\n" + body
     for what, message in changed.items():

@@ -23,8 +23,8 @@ static struct header parsed(struct arena *a, struct str section)
 	return h;
 }
 
-static const struct dkim_key rsa_key = { S("example.org"), S("p1r"), DKIM_RSA_SHA256 };
-static const struct dkim_key ed_key = { S("example.org"), S("p1e"), DKIM_ED25519_SHA256 };
+static const struct dkim_key rsa_key = { S("example.org"), S("p1r"), DKIM_RSA_SHA256, false };
+static const struct dkim_key ed_key = { S("example.org"), S("p1e"), DKIM_ED25519_SHA256, false };
 
 /* The bh= of a body that is fed in pieces of one size. */
 static struct str body_hash(struct arena *a, struct str body, size_t size)
@@ -269,12 +269,56 @@ static void test_record(void **state)
 	arena_fini(&a);
 }
 
+/* The h= list of a header for two keys, of which each asks for more or not. */
+static struct str signed_names(struct arena *a, const char *section, bool first, bool second)
+{
+	struct header h = parsed(a, str_of(section));
+	struct dkim *d = dkim_new();
+	struct dkim_key keys[2] = { rsa_key, ed_key };
+	struct str digests[2];
+
+	keys[0].oversign = first;
+	keys[1].oversign = second;
+	dkim_finish(d, &h, keys, 2, NOW, digests);
+	struct str field = dkim_field(a, d, 0, S("x")), list = S("");
+	dkim_free(d);
+	field = str_from(field, str_search(field, S("h=")) + 2);
+	for (size_t i = 0; field.p[i] != ';'; i++) {
+		if (strchr(" \t\r\n", field.p[i]) == NULL)
+			list = arena_printf(a, "%.*s%c", STR_ARG(list), field.p[i]);
+	}
+	return list;
+}
+
+/* What is added when a message is sent on: signed where it is, and as absent only when all keys ask for it. */
+static void test_oversign(void **state)
+{
+	static const char section[] = "From: a@b\r\nList-Unsubscribe: <x>\r\nContent-Disposition: inline\r\nList-Id: <y>\r\n";
+	static const char base[] =
+		"From:From:Subject:Date:To:Cc:Reply-To:Sender:Message-ID:MIME-Version:Content-Type:Content-Transfer-Encoding:";
+	struct arena a = { 0 };
+	struct str less = arena_printf(&a, "%sContent-Disposition:In-Reply-To:References:List-Id:List-Unsubscribe", base);
+
+	(void)state;
+	assert_str(signed_names(&a, section, false, false), less);
+	assert_str(signed_names(&a, section, true, false), less);
+	assert_str(signed_names(&a, section, false, true), less);
+	assert_str(
+		signed_names(&a, section, true, true),
+		arena_printf(
+			&a,
+			"%sContent-Disposition:Content-Disposition:In-Reply-To:References:Resent-From:Resent-Sender:Resent-Date:Resent-To:"
+			"Resent-Cc:Resent-Message-ID:List-Id:List-Unsubscribe:List-Unsubscribe:List-Unsubscribe-Post",
+			base));
+	arena_fini(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bodies),      cmocka_unit_test(test_large_bodies), cmocka_unit_test(test_headers),
-		cmocka_unit_test(test_many_fields), cmocka_unit_test(test_nul),          cmocka_unit_test(test_nine_fields),
-		cmocka_unit_test(test_field),       cmocka_unit_test(test_record),
+		cmocka_unit_test(test_oversign),    cmocka_unit_test(test_bodies),      cmocka_unit_test(test_large_bodies),
+		cmocka_unit_test(test_headers),     cmocka_unit_test(test_many_fields), cmocka_unit_test(test_nul),
+		cmocka_unit_test(test_nine_fields), cmocka_unit_test(test_field),       cmocka_unit_test(test_record),
 	};
 
 	return cmocka_run_group_tests_name("dkim", tests, NULL, NULL);

@@ -242,6 +242,42 @@ static void test_identity(void **state)
 	}
 }
 
+/* Who sends on what another has written: all of them are told, and what they show. */
+static void test_resent(void **state)
+{
+	static const struct {
+		const char *fields, *resent, *fault;
+		bool is_resent;
+	} rows[] = {
+		{ "", "", "", false },
+		{ "Resent-To: x@y\r\n", "", "", false },
+		{ "Resent-From: D <d@e>\r\nResent-To: x@y\r\n", "d@e", "", true },
+		{ "Resent-From: d@e\r\nResent-Sender: f@g\r\nResent-From: h@i, j@k\r\n", "h@i j@k f@g d@e", "", true },
+		{ "Resent-From: \"l@m\" <d@e>\r\n", "d@e l@m", "", true },
+		{ "Resent-Sender: d@e\r\n", "d@e", "", false },
+		{ "Resent-From: <d@e> <f@g>\r\n", "", "Resent-From field cannot be read", false },
+		{ "Resent-From: d@e\r\nResent-From:\r\n", "d@e", "Resent-From field has no address", true },
+		{ "Resent-From: Desk: D <d@e>\r\n", "d@e", "", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct arena a = { 0 };
+		struct fixup_result r;
+		struct str all = S(""), section = arena_printf(&a, "%s" MINIMAL, rows[i].fields);
+		assert_int_equal(fix(&a, arena_cstr(&a, section), "a@b", &r).class, OK);
+		for (size_t k = 0; k < r.resent.n; k++)
+			all = arena_printf(&a, "%.*s%s%.*s", STR_ARG(all), k ? " " : "", STR_ARG(r.resent.at[k]));
+		assert_str(all, str_of(rows[i].resent));
+		assert_int_equal(r.is_resent, rows[i].is_resent);
+		assert_int_equal(r.resent_fault.class, *rows[i].fault == '\0' ? OK : PERM);
+		assert_true(*rows[i].fault == '\0' ||
+			    str_search(r.resent_fault.text, str_of(rows[i].fault)) < r.resent_fault.text.n);
+		assert_int_equal(r.from.n + r.shown.n, 1);
+		arena_fini(&a);
+	}
+}
+
 static void test_received_loop(void **state)
 {
 	(void)state;
@@ -384,9 +420,9 @@ static void test_received(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_identity),      cmocka_unit_test(test_good),     cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_received_loop), cmocka_unit_test(test_results),  cmocka_unit_test(test_many_from),
-		cmocka_unit_test(test_date),          cmocka_unit_test(test_received),
+		cmocka_unit_test(test_identity),  cmocka_unit_test(test_resent),        cmocka_unit_test(test_good),
+		cmocka_unit_test(test_bad),       cmocka_unit_test(test_received_loop), cmocka_unit_test(test_results),
+		cmocka_unit_test(test_many_from), cmocka_unit_test(test_date),          cmocka_unit_test(test_received),
 	};
 
 	return cmocka_run_group_tests_name("fixup", tests, NULL, NULL);
