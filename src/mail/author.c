@@ -100,9 +100,12 @@ static bool is_lone_local(const struct token *from, const struct token *to)
 	       count(from + 1, to, TOKEN_COMMENT, &last) == (size_t)(to - from) - 1;
 }
 
-/* Tokens that waited for "<address>", and get none: words that are local parts by themselves are addresses, other text is in the way. */
+/* Tokens that waited for "<address>", and get none: words that are local parts by themselves are addresses, of an address beside a name the
+ * brackets were forgotten, other text is in the way. */
 static void flush(struct reading *r, const struct token *end)
 {
+	const struct token *address = NULL;
+
 	for (const struct token *from = r->tokens + r->pending, *to; from < end; from = to + 1) {
 		to = segment_end(from, end);
 		if (from == to)
@@ -110,6 +113,9 @@ static void flush(struct reading *r, const struct token *end)
 		if (is_lone_local(from, to)) {
 			r->clear = r->clear && from->clear && to - from <= 2 && to[-1].clear;
 			add_author(r, join(r->arena, from, to, from), &from->mailbox);
+		} else if (count(from, to, TOKEN_ADDRESS, &address) == 1) {
+			r->clear = false;
+			add_author(r, join(r->arena, from, to, address), &address->mailbox);
 		} else if (r->fault.n == 0) {
 			r->fault = join(r->arena, from, to, NULL);
 		}
@@ -184,6 +190,11 @@ static struct reading read_value(struct arena *a, const struct fixup_input *in, 
 	struct reading r = { .arena = a, .clear = true, .fault = S("") };
 
 	r.tokens = author_tokens(a, str_head(value, AUTHOR_MAX), in->domain.n > 0, &r.n);
+	if (r.n == 1 && r.tokens->type == TOKEN_QUOTED && str_find(r.tokens->text, '<') < r.tokens->text.n) {
+		/* A script has put all of it into quotes. */
+		r.clear = false;
+		r.tokens = author_tokens(a, r.tokens->text, in->domain.n > 0, &r.n);
+	}
 	r.authors = ARENA_ARRAY(a, struct author, r.n + 1);
 	read_all(&r);
 	return r;

@@ -156,7 +156,10 @@ struct token *author_tokens(struct arena *a, struct str value, bool local_too, s
 	size_t n = 0;
 
 	while (p.at < value.n) {
-		if (is_space(value.p[p.at])) {
+		/* Brackets that are doubled say nothing more. */
+		struct str rest = str_from(value, p.at);
+		bool doubled = str_starts(rest, S("<<")) || (p.at > 0 && *rest.p == '>' && rest.p[-1] == '>');
+		if (is_space(*rest.p) || doubled) {
 			spaced = true;
 			p.at++;
 			continue;

@@ -41,6 +41,8 @@ ODD_BUT_CLEAR = [
     ("\"=?UTF-8?Q?J=C3=B6rg?=\" <al@bench.test>", None), ("al@bench.test, Al <al@bench.test>", None), ("Al <AL@Bench.Test>", None),
     ("\"al\"@bench.test", ""), ("Al <\"al\"@bench.test>", "Al"), ("Al < al@bench.test >", "Al"), ("(x) al@bench.test", "x"),
     ("<<al@bench.test>>", ""), ("Al (a (b) c) <al@bench.test>", "Al (a (b) c)"), ("<@relay.example:al@bench.test>", ""), ("J\u00f6rg, A <al@bench.test>", "J\u00f6rg, A"),
+    ("Al Doe al@bench.test", "Al Doe"), ('"Al Doe" al@bench.test', "Al Doe"), ("x) al@bench.test", "x)"), ('"Al <al@bench.test>"', "Al"),
+    ("Al <<al@bench.test>>", "Al"), ("Al <al@bench.test>>", "Al"), ('"" <al@bench.test>', ""),
     ("=?iso-8859-1?q?J=F6rg,_A(x)?= <al@bench.test>", "J\u00f6rg, A(x)"),
 ]
 
@@ -52,7 +54,8 @@ TRICKS = [
     '=?utf-7?q?ceo+AEA-bank.com?= <al@bench.test>', '=?shift_jis?q?ceo=B1=40bank.com?= <al@bench.test>', 'ceo\uff20bank.com <al@bench.test>',
     'ceo\uff20bank\u3002com <al@bench.test>', '"ceo"@bank.com <al@bench.test>', '(ceo@bank.com) al@bench.test', 'al@bench.test, ceo@bank.com',
     '_al@bench.test <al@bench.test>', '.al@bench.test <al@bench.test>', 'al@bench.test@bank.com <al@bench.test>', 'ceo@al@bench.test <al@bench.test>', 'al@bench.test.bank.com <al@bench.test>',
-    'ceo@bank.com:al@bench.test', '<al@bench.test> <ceo@bank.com>', 'ceo@bank.com,al@bench.test <al@bench.test>',
+    'ceo@bank.com:al@bench.test', 'al@bench.test ceo@bank.com', 'Al ceo@bank.com', '"ceo@bank.com" al@bench.test', '"Ceo <ceo@bank.com>"',
+    '<<ceo@bank.com> al@bench.test>', '"al@bench.test <ceo@bank.com>"', '<al@bench.test> <ceo@bank.com>', 'ceo@bank.com,al@bench.test <al@bench.test>',
 ]
 
 PIECES = [

@@ -164,7 +164,7 @@ static void test_refused(void **state)
 		const struct setting *setting;
 		const char *section, *in_text;
 	} bad[] = {
-		{ &complete, "From: alice@example.org bob\r\n", "From field" },
+		{ &complete, "From: alice@example.org bob@example.org\r\n", "From field" },
 		{ &complete, "From: a@b\r\nSender: b, c\r\n", "Sender" },
 		{ &complete, "From: a\r\nFrom: b\r\n", "two From fields that differ" },
 		{ &forced, "From: a@b\r\nSubject: x\r\nSubject: y\r\n", "two Subject" },
