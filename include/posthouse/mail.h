@@ -205,7 +205,7 @@ enum {
 	CONVERT_LINES = 4,   /* lines over 998 bytes (RFC 5321 4.5.3.1.6) */
 };
 /* A leaf part that has some of it becomes quoted-printable or base64, whichever is shorter for its first 4 KiB (base64 when it was
- * labelled binary), and Content-Transfer-Encoding says so; other leaves stay as they are, but for a label 8bit or binary, which
+ * labelled binary; quoted-printable when it is text and only its lines are in the way), and Content-Transfer-Encoding says so; other leaves stay as they are, but for a label 8bit or binary, which
  * becomes 7bit with CONVERT_7BIT, as it does for multiparts and messages. A message that gets an encoding and has no MIME-Version gets
  * one, and one without Content-Type also text/plain with charset utf-8 if its text is that, or else unknown-8bit (RFC 1428). Parts
  * that are quoted-printable or base64 already, but have such bytes or lines, are mended. In preamble and epilogue "?" stands for such

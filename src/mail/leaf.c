@@ -138,8 +138,14 @@ static void decide(struct convert *c, bool complete)
 
 	c->undecided = false;
 	if (facts & NEEDS_ENCODING) {
-		/* RFC 2045 6.7 (4): in what is no text, CRLF is no end of a line. */
-		encoding = c->part.encoding == MIME_BINARY ? ENCODING_BASE64 : encoding_choose(buf_view(&c->sample));
+		/* RFC 2045 6.7 (4): in what is no text, CRLF is no end of a line. Where 8 bits may stay, only lines are in the way,
+		 * and text is left as readable as it can be. */
+		if (c->part.encoding == MIME_BINARY)
+			encoding = ENCODING_BASE64;
+		else if (c->part.is_text && !(c->what & CONVERT_7BIT))
+			encoding = ENCODING_QP;
+		else
+			encoding = encoding_choose(buf_view(&c->sample));
 		add.encoding = encoding_name(encoding);
 		add.version = c->is_message && !c->part.has_version;
 		if (c->is_message && !c->part.has_type)

@@ -189,6 +189,7 @@ static enum mime_kind read_type(struct str value, struct mime_part *part)
 	if (!skip_space(&value))
 		return MIME_LEAF;
 	struct str type = take_token(&value);
+	part->is_text = str_ieq(type, S("text"));
 	if (!skip_space(&value) || !take_char(&value, '/') || !skip_space(&value))
 		return MIME_LEAF;
 	struct str subtype = take_token(&value);
@@ -236,7 +237,7 @@ void mime_read(struct str section, enum mime_kind otherwise, struct mime_part *p
 	struct mime_part other;
 	bool has_encoding = false;
 
-	*part_out = (struct mime_part){ .kind = otherwise };
+	*part_out = (struct mime_part){ .kind = otherwise, .is_text = true };
 	while (mime_take_field(&section, &f)) {
 		if (str_ieq(f.name, S("MIME-Version"))) {
 			part_out->has_version = true;

@@ -20,6 +20,7 @@ struct mime_part {
 	enum mime_kind kind;
 	enum mime_encoding encoding;
 	bool has_version, has_type; /* MIME-Version, Content-Type */
+	bool is_text;               /* by that, or for want of it (RFC 2045 5.2) */
 	const char *sealed;         /* MIME_SEALED: what it is, and why it is left alone */
 	char boundary[BOUNDARY_MAX];
 	size_t boundary_n;

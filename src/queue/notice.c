@@ -98,6 +98,24 @@ void notice_breaker(const struct account *a, struct str why)
 	notice_post(&n->in_waiting);
 }
 
+void notice_skipped(struct queue *q, uint64_t messages)
+{
+	struct notice *n = NEW(struct notice);
+
+	list_init(&n->in_waiting);
+	n->queue = q;
+	n->login = S("");
+	n->for_postmaster = true;
+	n->subject = S("Mail could not be delivered, and there is nobody else to tell");
+	n->words = arena_printf(
+		&n->arena,
+		"%llu more messages without a return address, or reports to senders, could not be delivered in the last hour. "
+		"For so many there is no note for each.\n\n"
+		"The log names them: event=report.discarded.\n",
+		(unsigned long long)messages);
+	notice_post(&n->in_waiting);
+}
+
 /* What was told is a time that ends, kept beside the rate's bucket. */
 bool notice_once(const struct account *a, const struct meter *m, uint64_t now)
 {

@@ -37,6 +37,9 @@ void notice_drop(struct list *notice);
 /* Made and sent at once. */
 void notice_breaker(const struct account *a, struct str why);
 
+/* To the postmaster: so many failed messages of which nobody else can be told, and he was not told singly. */
+void notice_skipped(struct queue *q, uint64_t messages);
+
 /* May it be told that mail over this rate is held? Once per window. */
 bool notice_once(const struct account *a, const struct meter *m, uint64_t now);
 

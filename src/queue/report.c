@@ -25,11 +25,24 @@ static void on_unreported(void *ctx, struct verdict v, const struct unreported *
 static void decide(struct report *r);
 static void on_stored(void *ctx, struct verdict v);
 
+/* The hour is over in which the postmaster had too many notes: one tells of all that got none. */
+static void tell_of_skipped(struct queue *q)
+{
+	struct notice_count *count = &q->reports.notices;
+
+	if (count->skipped == 0 || !queue_may_store(q) || !notice_allowed(count, clock_now_ms()))
+		return;
+	notice_skipped(q, count->skipped);
+	count->skipped = 0;
+	count->n++;
+}
+
 static void on_timer(uv_timer_t *t)
 {
 	struct queue *q = t->data;
 
 	q->reports.waiting = false;
+	tell_of_skipped(q);
 	reports_wake(q);
 }
 
@@ -200,23 +213,25 @@ static void tell_nobody(struct report *r, size_t first, struct str reason)
  * for the notes that he gets. */
 void report_without_sender(struct report *r)
 {
-	const struct config *c = role_config(r->queue->role);
 	struct str reason = r->parent.kind == KIND_MAIL ? S("the message has the null sender") : S("it was a report");
-	bool note = false;
+	const char *told = "nobody";
 
 	if (r->about != KIND_FAILURE) {
 		tell_nobody(r, 0, reason);
 		return;
 	}
-	if (r->parent.kind == KIND_NOTICE)
+	if (r->parent.kind == KIND_NOTICE) {
 		reason = S("it was a note to the postmaster");
-	else if (c->postmaster.n > 0 && notice_allowed(&r->queue->reports.notices, clock_now_ms()))
-		note = true;
-	else
-		reason = S("nobody can be told of it, and the postmaster had too many notes");
+	} else if (notice_allowed(&r->queue->reports.notices, clock_now_ms())) {
+		told = "postmaster";
+	} else {
+		told = "postmaster, of many at once";
+		reason = S("the postmaster had too many notes in this hour");
+		r->queue->reports.notices.skipped++;
+	}
 	log_warning(&(struct log){ .message = r->parent.id }, "report.discarded", kv("recipients", r->parent.failed_n),
-		    kv("told", note ? "postmaster" : "nobody"), kv("reason", reason));
-	if (note)
+		    kv("told", told), kv("reason", reason));
+	if (strcmp(told, "postmaster") == 0)
 		report_build_notice(r);
 	else
 		tell_nobody(r, 0, reason);

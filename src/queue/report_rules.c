@@ -40,6 +40,6 @@ size_t report_sort(struct arena *a, enum message_kind about, struct unreported *
 bool notice_allowed(struct notice_count *count, uint64_t now)
 {
 	if (now < count->since || now - count->since >= HOUR_MS)
-		*count = (struct notice_count){ .since = now };
+		*count = (struct notice_count){ .since = now, .skipped = count->skipped };
 	return count->n < NOTICES_PER_HOUR;
 }

@@ -13,6 +13,7 @@ size_t report_sort(struct arena *a, enum message_kind about, struct unreported *
 /* Double bounces of which the postmaster is told; a flood of them is not passed on. Who stores a note counts it in `n`. */
 struct notice_count {
 	uint64_t since, n;
+	uint64_t skipped; /* messages that the postmaster is still to be told of, by their number */
 };
 bool notice_allowed(struct notice_count *count, uint64_t now);
 

@@ -20,6 +20,24 @@ static struct str take_line(struct str *rest)
 	return line;
 }
 
+/* Refused, and written again: a report of 7 bits and short lines, whatever is in it. */
+static void check_again(struct arena *a, struct str header, struct str body)
+{
+	struct again_input in = {
+		.header = header, .body = body, .hostname = S("relay.example.org"), .from = S("x@example.org")
+	};
+	struct str line, again_header, again_body;
+	bool is_8bit;
+
+	for (in.returns = AGAIN_ALL; in.returns <= AGAIN_WORDS; in.returns++) {
+		mail_report_again(a, &in, &again_header, &again_body, &is_8bit);
+		require(in.returns == AGAIN_ALL ? str_eq(again_body, body) : !is_8bit);
+		require(str_search(again_body, S("--=_posthouse_0011--")) < again_body.n);
+		while (in.returns != AGAIN_ALL && str_split(&again_body, '\n', &line))
+			require(line.n <= 999);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct arena a = { 0 };
@@ -55,6 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	/* the original's header may hold the boundary here, since the seed is known */
 	require(boundaries >= 4 && str_ends(body, S("--=_posthouse_0011--\r\n")));
+	check_again(&a, header, body);
 	arena_fini(&a);
 	return 0;
 }

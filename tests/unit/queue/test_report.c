@@ -185,6 +185,18 @@ static void test_notice_bounded(void **state)
 	arena_fini(&a);
 }
 
+static bool has_notice(const char *words)
+{
+	bool found = false;
+
+	LIST_EACH (i, &fake_store->messages) {
+		struct fake_message *m = CONTAINER_OF(i, struct fake_message, in_store);
+
+		found = found || (m->m.kind == KIND_NOTICE && contains(m->m.text, words));
+	}
+	return found;
+}
+
 /* The postmaster is not flooded. */
 static void test_notice_limit(void **state)
 {
@@ -199,6 +211,7 @@ static void test_notice_limit(void **state)
 	assert_true(notice_allowed(&count, 1)); /* the clock was set back */
 
 	disconnect(h, &h->relay);
+	h->config.queue.warn_after_ms = 1000; /* the timer looks often */
 	h->q->reports.notices = (struct notice_count){ .since = fake_now, .n = 60 };
 	submit_and_wait(h, 100, "", "b@x.example");
 	set_failed(h, 100, 1);
@@ -206,6 +219,12 @@ static void test_notice_limit(void **state)
 	UNTIL(h, recipient(100, 1)->state == RCPT_DISCARDED);
 	assert_true(fake_event(100, "mail.discarded", "too many notes"));
 	assert_int_equal(count_messages(), 1);
+	assert_int_equal(h->q->reports.notices.skipped, 1);
+	fake_now += 3600000; /* when the hour is over, a note tells of all */
+	advance(h, 60000);
+	UNTIL(h, count_messages() == 2);
+	assert_int_equal(h->q->reports.notices.skipped, 0);
+	assert_true(has_notice("1 more messages without a return address"));
 	h->q->reports.notices.n = 0;
 	submit_and_wait(h, 101, "", "b@x.example");
 	set_failed(h, 101, 1);

@@ -227,6 +227,10 @@ static void test_long_lines(void **state)
 	for (text = buf_view(&w->sink.text); str_split(&text, '\n', &line);)
 		assert_true(line.n <= 999);
 	assert_int_equal(w->resigns, 1);
+	/* text, however little of it is ASCII */
+	deliver_long(w, 3, "From: a@example.org\r\n\r\n" UE UE UE UE UE UE UE UE UE UE UE UE UE UE UE UE, "\r\n.\r\n");
+	expect(result_of(w, 3), 0, OK, 250, "2.0.0", "taken");
+	assert_true(holds(buf_view(&w->sink.text), "quoted-printable\r\n\r\n=C3=BC=C3=BC"));
 	deliver_long(w, 2,
 		     "From: a@example.org\r\nMIME-Version: 1.0\r\nContent-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\n",
 		     "\r\n--b\r\n\r\nx\r\n--b--\r\n.\r\n");
