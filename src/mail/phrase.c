@@ -2,6 +2,7 @@
 #include "phrase.h"
 
 #include "address.h"
+#include "encoded.h"
 #include "text.h"
 
 #define QUOTED_MAX 500 /* bytes: a quoted string cannot be folded */
@@ -252,7 +253,8 @@ static bool write_piece(struct arena *a, const struct word *w, bool first, bool 
 	if (can_be_quoted(w->text))
 		return buf_printf(b, "\"%.*s\"", STR_ARG(w->text));
 	struct str padded = arena_printf(a, "%s%.*s%s", first ? "" : " ", STR_ARG(w->text), last ? "" : " ");
-	return words_encode(padded, b);
+	encoded_put_words(b, padded);
+	return b->n < b->max;
 }
 
 struct str phrase_write(struct arena *a, const struct phrase *p)

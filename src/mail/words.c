@@ -1,10 +1,11 @@
-/* words.c - encoded words (RFC 2047), read as leniently as any reader does, and written so that none can misread them. */
+/* words.c - encoded words (RFC 2047), read as leniently as any reader does. They are written in encoded.c. */
 #include "words.h"
 
 #include "text.h"
 
-#define NESTED_MAX 8  /* words within words: one level is a program's mistake, more is none */
-#define WORD_MAX   75 /* RFC 2047 2 */
+#include "posthouse/mail.h"
+
+#define NESTED_MAX 8 /* words within words: one level is a program's mistake, more is none */
 
 /* What is known of a charset beside that ASCII bytes are ASCII in it. */
 enum charset_kind {
@@ -215,50 +216,16 @@ static bool decode_ours(struct arena *a, struct str s, struct str *out)
 	return any;
 }
 
-/* Write the front of `text` in Q encoding into a word with so much room, whole characters; how many bytes that were. */
-static size_t take_q(struct str text, size_t room, char *out, size_t *used_out)
-{
-	static const char hex[] = "0123456789ABCDEF";
-	size_t used = 0, taken = 0;
-
-	while (taken < text.n) {
-		size_t n = utf8_sequence(str_from(text, taken)), need = 0;
-		n = n > 0 ? n : 1;
-		char coded[12];
-		for (size_t i = 0; i < n; i++) {
-			char c = text.p[taken + i], low = ascii_lower(c);
-			if (c == ' ')
-				coded[need++] = '_';
-			else if ((low >= 'a' && low <= 'z') || (c >= '0' && c <= '9') || (c != '\0' && strchr("!*+-/", c)))
-				coded[need++] = c;
-			else {
-				coded[need++] = '=';
-				coded[need++] = hex[(unsigned char)c >> 4];
-				coded[need++] = hex[(unsigned char)c & 15];
-			}
-		}
-		if (used + need > room)
-			break;
-		memcpy(out + used, coded, need);
-		used += need;
-		taken += n;
-	}
-	*used_out = used;
-	return taken;
-}
-
 /* A word as it can stand in a display name: what RFC 2047 5 (3) does not allow there, and programs write, is encoded. */
 static struct str as_atom(struct arena *a, struct str raw, struct str charset, struct str bytes)
 {
-	size_t at = 0, used;
+	size_t at = 0;
 
 	while (at < raw.n && is_atext(raw.p[at]) && !is_8bit(raw.p[at]))
 		at++;
 	if (at == raw.n)
 		return raw;
-	char *coded = arena_alloc(a, 3 * bytes.n + 1);
-	take_q(bytes, 3 * bytes.n, coded, &used);
-	return arena_printf(a, "=?%.*s?q?%.*s?=", STR_ARG(charset), (int)used, coded);
+	return arena_printf(a, "=?%.*s?b?%.*s?=", STR_ARG(charset), STR_ARG(base64_encode(a, bytes)));
 }
 
 void words_decode(struct arena *a, struct str s, struct words *out)
@@ -290,19 +257,4 @@ void words_decode(struct arena *a, struct str s, struct words *out)
 		if (charset_kind(charset) == UNKNOWN || str_search(ascii, S("=?")) < ascii.n)
 			out->unknown = charset;
 	}
-}
-
-bool words_encode(struct str text, struct buf *out)
-{
-	struct str begin = S("=?utf-8?q?");
-	bool fits = true;
-	char coded[WORD_MAX];
-	size_t used;
-
-	for (bool first = true; text.n > 0 && fits; first = false) {
-		text = str_from(text, take_q(text, WORD_MAX - begin.n - 2, coded, &used));
-		fits = (first || buf_add(out, S("\r\n "))) && buf_add(out, begin) && buf_add(out, str_make(coded, used)) &&
-		       buf_add(out, S("?="));
-	}
-	return fits;
 }

@@ -3,7 +3,6 @@
 #define POSTHOUSE_MAIL_WORDS_H
 
 #include "posthouse/arena.h"
-#include "posthouse/buf.h"
 #include "posthouse/str.h"
 
 /* A piece of a text: plain bytes, or what an encoded word stands for. */
@@ -24,9 +23,5 @@ size_t word_length(struct str s, bool exact);
 /* Take a text apart. UTF-8 and US-ASCII words become text, and are looked through again for words; white space between two encoded words
  * is no text (RFC 2047 6.2). */
 void words_decode(struct arena *a, struct str s, struct words *out);
-
-/* Append encoded words that stand for `text`, which is UTF-8, and can be part of a display name (RFC 2047 5), each
- * on a line of its own behind the first. False when `out` is full. */
-bool words_encode(struct str text, struct buf *out);
 
 #endif
