@@ -94,6 +94,7 @@ bool ipc_send(struct channel *ch, enum msg_type type, uint64_t call, const void 
 uint64_t ipc_call(struct channel *ch, enum msg_type type, const void *message, int fd, void (*on_reply)(void), void *ctx);
 void ipc_cancel(struct channel *ch,
 		uint64_t call); /* 0 and unknown numbers are allowed; numbers are unique in the process, ch may be NULL */
+void ipc_extend(uint64_t call); /* its deadline begins anew: the peer says that it is at it */
 #define RECORD(name, fields)
 #define MSG(name, from, to, passes, flags, fields)
 #define CALL(request, reply, deadline_ms)                                                                                        \

@@ -14,7 +14,8 @@ struct role;
 struct role_ops {
 	enum role_id id;
 
-	/* Once, after the first configuration was decoded: start libraries, open what must be open. OK or why not. */
+	/* Once, after the first configuration was decoded: start libraries, open what must be open. OK or why not; what takes longer calls
+	 * role_start_later() and then, at its end, role_started(). */
 	struct verdict (*start)(struct role *r);
 
 	/* Phase 1: could `c` be used? Keep what was prepared, but go on with the old one. May be NULL. OK or why not. */
@@ -54,6 +55,8 @@ uint64_t role_incarnation(struct role *r);
 bool role_stopping(struct role *r);
 struct channel *role_peer(struct role *r, enum role_id peer, unsigned index); /* NULL: away */
 void role_stopped(struct role *r);
+void role_start_later(struct role *r); /* within ops->start: master hears each second that we are at it */
+void role_started(struct role *r, struct verdict v);
 void role_stat(struct role *r, struct str name, uint64_t value, struct str text);
 
 /* The role's own state, hung on by ops->start. */

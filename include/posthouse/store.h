@@ -130,15 +130,19 @@ struct outcome {
 
 typedef void (*store_done_fn)(void *ctx, struct verdict v);
 
-/* Open: creates or migrates, checks the schema version, repairs nothing silently. Synchronous, only at the start. Refuses tmpfs and
- * network file systems, a directory that is not writable, a newer schema. NULL: *why_out, whose text lives in `a`. Afterwards it
- * collects orphaned large files lazily, only files older than this call. */
+/* Open: creates or migrates, checks the schema version, repairs nothing silently. Refuses tmpfs and network file systems, a directory that is
+ * not writable, a newer schema. It may take long (an older queue of a million messages, a slow disk), so that a thread does it: `opened` is
+ * called with OK when all is done, or once with why it cannot be; then only store_close is allowed. Before either it can be called once with
+ * TEMP 452: there is no room to open, the reserve is released, and it is tried again each second. Never before the return, nor after
+ * store_close. What is issued before OK waits until then. Afterwards it collects orphaned large files lazily, only files older than this
+ * call. */
+typedef void (*store_opened_fn)(void *ctx, struct verdict v);
 struct store_options {
 	const char *state_dir;
 	uint64_t min_free;     /* bytes that must stay free, else accepts get 452 4.3.1 */
 	uint64_t max_messages; /* open ones; more get 452 4.3.1 */
 };
-struct store *store_open(uv_loop_t *loop, const struct store_options *options, struct arena *a, struct verdict *why_out);
+struct store *store_open(uv_loop_t *loop, const struct store_options *options, store_opened_fn opened, void *ctx);
 void store_set_limits(struct store *st, uint64_t min_free, uint64_t max_messages);
 void store_close(struct store *st, store_done_fn done, void *ctx);
 

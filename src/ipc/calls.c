@@ -96,6 +96,27 @@ static void on_sweep(uv_timer_t *timer)
 		uv_timer_stop(&ch->sweep);
 }
 
+/* Tests have no 30 s to wait: POSTHOUSE_DEADLINE is the longest that a call may take, in ms. */
+static uint64_t deadline_ms(const struct call *c)
+{
+#ifdef POSTHOUSE_CRASH_POINTS
+	const char *most = getenv("POSTHOUSE_DEADLINE");
+	uint64_t ms = most ? strtoull(most, NULL, 10) : UINT64_MAX;
+
+	if (ms < c->type->deadline_ms)
+		return ms;
+#endif
+	return c->type->deadline_ms;
+}
+
+void ipc_extend(uint64_t number)
+{
+	struct call *c = *find(number);
+
+	if (c)
+		c->due = clock_mono_ms() + deadline_ms(c);
+}
+
 uint64_t ipc_call(struct channel *ch, enum msg_type type, const void *message, int fd, void (*on_reply)(void), void *ctx)
 {
 	struct call *c = NEW(struct call);
@@ -106,7 +127,7 @@ uint64_t ipc_call(struct channel *ch, enum msg_type type, const void *message, i
 	c->on_reply = on_reply;
 	c->ctx = ctx;
 	c->ch = ch;
-	c->due = clock_mono_ms() + c->type->deadline_ms;
+	c->due = clock_mono_ms() + deadline_ms(c);
 	bucket = &buckets[c->number % BUCKETS];
 	c->next = *bucket;
 	*bucket = c;

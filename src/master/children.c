@@ -216,7 +216,7 @@ static char **role_environment(const struct child *c, char *kept[ENVIRONMENT_MAX
 		if (c->failures == 0 && strncmp(*e, "POSTHOUSE_CRASH=", 16) == 0)
 			kept[n++] = *e;
 		/* the clock and the power-cut shim of the tests */
-		if (strncmp(*e, "POSTHOUSE_CLOCK=", 16) == 0)
+		if (strncmp(*e, "POSTHOUSE_CLOCK=", 16) == 0 || strncmp(*e, "POSTHOUSE_SLOW=", 15) == 0)
 			kept[n++] = *e;
 		if (strncmp(*e, "LD_PRELOAD=", 11) == 0 || strncmp(*e, "POWERCUT_", 9) == 0)
 			kept[n++] = *e;

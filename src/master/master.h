@@ -38,8 +38,8 @@ struct child {
 	uint64_t rewires; /* in quick succession */
 	uv_timer_t rewire;
 	uv_timer_t back_off;
-	uv_timer_t insist; /* after SIGABRT */
-	uint64_t ping;     /* number of the open call */
+	uv_timer_t insist;          /* after SIGABRT */
+	uint64_t ping, configuring; /* numbers of open calls; 0: none */
 };
 
 struct master {

@@ -64,6 +64,7 @@ static void on_child_configured(void *ctx, struct verdict v, const struct msg_co
 	struct child *c = ctx;
 	struct verdict answer = m ? m->verdict : v;
 
+	c->configuring = 0;
 	if (answer.class == OK) {
 		if (c->state == CHILD_CONFIGURED) /* it may be told to stop by now */
 			c->state = CHILD_APPLYING;
@@ -93,7 +94,7 @@ void configure_child(struct child *c)
 		child_kill(c, SIGKILL, "no configuration for it");
 		return;
 	}
-	ipc_call_configure(c->ch, &m, fd, on_child_configured, c);
+	c->configuring = ipc_call_configure(c->ch, &m, fd, on_child_configured, c);
 	close(fd);
 }
 

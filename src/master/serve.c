@@ -62,10 +62,23 @@ static void handle_status(void *ctx, struct channel *ch, const struct msg_status
 	ipc_send_status_is(ch, &answer, -1);
 }
 
+/* Its first configuration takes long: nobody's deadline passes, ours or the service manager's. */
+static void handle_working(void *ctx, struct channel *ch, const struct msg_working *msg, int fd)
+{
+	struct child *c = child_of(ctx, ch);
+
+	if (!c || c->state != CHILD_CONFIGURED)
+		return;
+	ipc_extend(c->configuring);
+	if (!c->master->all_ready)
+		notify("EXTEND_TIMEOUT_USEC=60000000");
+}
+
 const struct ipc_handlers master_handlers = {
 	.ready = handle_ready,
 	.stopped = handle_stopped,
 	.peer_lost = handle_peer_lost,
+	.working = handle_working,
 	.reload = handle_reload,
 	.status = handle_status,
 };

@@ -146,6 +146,8 @@ static bool within_bounds(struct transaction *t)
 
 static struct verdict may_accept(struct role *r, struct queue *q)
 {
+	if (q && q->without_room)
+		return temp(452, S("4.3.1"), S("no room to store mail, try again later"));
 	if (!q || !queue_may_store(q))
 		return temp(451, S("4.3.0"), S("queue unavailable, try again"));
 	if (q->stopping || role_stopping(r))

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sysexits.h>
 
 #define HOUSEKEEPING_MS      (3 * 60 * 1000)
 #define HOUSEKEEPING_MORE_MS 1000 /* when there was more to forget than one batch takes */
@@ -61,36 +62,27 @@ static void on_housekeeping(uv_timer_t *t)
 
 /* ---- start ---- */
 
-static struct verdict open_store(struct queue *q)
+static void on_opened(void *ctx, struct verdict v);
+
+static void open_store(struct queue *q)
 {
-	static struct arena a; /* the reason's text outlives the queue */
+	struct arena a = { 0 };
 	const struct config *c = role_config(q->role);
 	struct store_options options = {
 		.state_dir = arena_cstr(&a, c->state_dir),
 		.min_free = c->queue.min_free,
 		.max_messages = c->queue.max_messages,
 	};
-	struct verdict why = perm(0, S(""), S("the store cannot be opened"));
 
-	q->store = store_open(role_loop(q->role), &options, &a, &why);
-	if (!q->store)
-		return why;
+	q->store = store_open(role_loop(q->role), &options, on_opened, q);
 	arena_fini(&a);
-	return ok();
 }
 
 static struct verdict queue_start(struct role *r)
 {
 	struct queue *q = NEW(struct queue);
-	struct store_stats stats;
-	struct verdict v;
 
 	q->role = r;
-	v = open_store(q);
-	if (v.class != OK) {
-		free(q);
-		return v;
-	}
 	q->ids = (struct id_source){ .node = IDS_NODE, .worker = IDS_WORKER };
 	q->generation = 1;
 	intake_init(q);
@@ -118,6 +110,31 @@ static struct verdict queue_start(struct role *r)
 	q->relay = role_peer(r, ROLE_RELAY, 0);
 	q->vault = role_peer(r, ROLE_VAULT, 0);
 	role_set_data(r, q);
+	role_start_later(r);
+	open_store(q);
+	return ok();
+}
+
+/* An older queue on a slow disk is waited for. One that finds no room to open is not: clients hear that, rather than nothing. */
+static void on_opened(void *ctx, struct verdict v)
+{
+	struct queue *q = ctx;
+	struct store_stats stats;
+
+	if (v.class == TEMP && v.code == 452) {
+		q->without_room = true;
+		role_started(q->role, ok());
+		return;
+	}
+	if (v.class != OK && q->without_room) /* we have said that all is well: the next life says why not */
+		die(EX_TEMPFAIL, "the queue cannot be opened: %.*s", STR_ARG(v.text));
+	if (v.class != OK) {
+		role_started(q->role, v);
+		return;
+	}
+	q->open = true;
+	q->without_room = false;
+	store_set_limits(q->store, role_config(q->role)->queue.min_free, role_config(q->role)->queue.max_messages);
 	store_stats(q->store, &stats);
 	log_info(NULL, "queue.opened", kv("messages", stats.open_messages), kv("waiting", stats.waiting), kv("held", stats.held));
 	setback_start(q);
@@ -126,7 +143,7 @@ static struct verdict queue_start(struct role *r)
 	bans_load(q);
 	reports_wake(q);
 	uv_timer_start(&q->housekeeping, on_housekeeping, HOUSEKEEPING_MORE_MS, 0);
-	return ok();
+	role_started(q->role, ok());
 }
 
 /* ---- configuration and peers ---- */
@@ -137,8 +154,11 @@ static void queue_apply(struct role *r)
 	struct queue *q = role_data(r);
 	const struct config *c = role_config(r);
 
-	if (!q || !queue_may_store(q))
+	if (!q || !queue_may_store(q) || !q->applied) { /* what we started with is in force: pauses of next hops go on */
+		if (q)
+			q->applied = true;
 		return;
+	}
 	store_set_limits(q->store, c->queue.min_free, c->queue.max_messages);
 	leases_return_parked(q); /* before their gates' limits change */
 	gates_apply(q);
@@ -267,6 +287,7 @@ static void on_store_closed(void *ctx, struct verdict v)
 		log_error(NULL, "queue.unclean", kv("reply", v.text));
 	log_info(NULL, "queue.closed", kv("deliveries", q->leases.count));
 	q->store = NULL;
+	q->open = false;
 	role_set_data(q->role, NULL);
 	for (size_t i = 0; i < q->timers_n; i++)
 		uv_close((uv_handle_t *)q->timers[i], on_timer_closed);

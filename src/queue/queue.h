@@ -49,6 +49,9 @@ struct queue {
 	struct store *store;
 	struct channel *relay, *vault; /* NULL: away */
 	bool stopping;                 /* nothing is accepted or leased any more */
+	bool open;                     /* the store is: until then mail is refused for the moment */
+	bool without_room;             /* it finds no room to open */
+	bool applied;                  /* the first configuration */
 	bool closing;                  /* store_close() was called */
 	struct intake intake;
 	struct gates gates;
@@ -84,7 +87,7 @@ extern const struct role_ops queue_ops;
 /* May the store be asked for anything? Not once it is closing: a callback that comes then ends its chain. */
 static inline bool queue_may_store(const struct queue *q)
 {
-	return q->store && !q->closing;
+	return q->open && !q->closing;
 }
 
 /* A timer that lives as long as the queue; its data is the queue. */

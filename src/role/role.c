@@ -11,9 +11,10 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define MASTER_FD 3
-#define PEERS_MAX 64
-#define SLICE_MAX (64u * 1024 * 1024)
+#define MASTER_FD  3
+#define PEERS_MAX  64
+#define WORKING_MS 1000
+#define SLICE_MAX  (64u * 1024 * 1024)
 
 struct role {
 	const struct role_ops *ops;
@@ -26,7 +27,9 @@ struct role {
 	uint64_t incarnation;
 	struct config *config, *next;
 	uint64_t next_generation;
-	bool started, confined, stopping;
+	bool started, starting, confined, stopping;
+	uint64_t start_call; /* `configure` that is to be answered when we have started */
+	uv_timer_t working;
 	void *data;
 	struct arena stat_arena;
 	struct rec_stat stats[256];
@@ -103,9 +106,36 @@ static struct verdict start_with(struct role *r, struct config *c)
 	r->config = c;
 	log_configure(c->log.format == LOG_FORMAT_JSON, (enum log_level)c->log.level);
 	v = r->ops->start ? r->ops->start(r) : ok();
-	if (v.class == OK)
+	if (v.class == OK && !r->starting)
 		r->started = true;
 	return v;
+}
+
+static void on_working(uv_timer_t *timer)
+{
+	struct role *r = timer->data;
+
+	ipc_send_working(r->master, &(struct msg_working){ 0 }, -1);
+}
+
+void role_start_later(struct role *r)
+{
+	r->starting = true;
+	r->working.data = r;
+	uv_timer_init(r->loop, &r->working);
+	uv_timer_start(&r->working, on_working, WORKING_MS, WORKING_MS);
+}
+
+void role_started(struct role *r, struct verdict v)
+{
+	struct msg_configured answer = { .call = r->start_call, .generation = r->next_generation, .verdict = v };
+
+	if (!r->starting)
+		return;
+	r->starting = false;
+	r->started = v.class == OK;
+	uv_timer_stop(&r->working);
+	ipc_send_configured(r->master, &answer, -1);
 }
 
 static void handle_configure(void *ctx, struct channel *ch, const struct msg_configure *m, int fd)
@@ -121,6 +151,12 @@ static void handle_configure(void *ctx, struct channel *ch, const struct msg_con
 		ipc_send_configured(ch, &answer, -1);
 		return;
 	}
+	if (r->starting) {
+		config_free(c);
+		answer.verdict = temp(0, S(""), S("it is still starting"));
+		ipc_send_configured(ch, &answer, -1);
+		return;
+	}
 	config_free(r->next);
 	r->next = NULL;
 	answer.verdict = r->ops->configure ? r->ops->configure(r, c) : ok();
@@ -131,7 +167,9 @@ static void handle_configure(void *ctx, struct channel *ch, const struct msg_con
 	else
 		config_free(c);
 	r->next_generation = m->generation;
-	ipc_send_configured(ch, &answer, -1);
+	r->start_call = m->call;
+	if (!r->starting)
+		ipc_send_configured(ch, &answer, -1);
 }
 
 static void handle_apply(void *ctx, struct channel *ch, const struct msg_apply *m, int fd)
@@ -256,7 +294,7 @@ static void handle_stop(void *ctx, struct channel *ch, const struct msg_stop *m,
 		return;
 	r->stopping = true;
 	log_debug(NULL, "role.stopping", kv("grace_ms", m->grace_ms));
-	if (r->ops->stop && r->started)
+	if (r->ops->stop && (r->started || r->starting))
 		r->ops->stop(r, m->grace_ms);
 	else
 		role_stopped(r);
@@ -354,10 +392,11 @@ static void read_arguments(struct role *r, int argc, char **argv)
 		drop_privileges((uid_t)uid, (gid_t)gid);
 }
 
-/* A terminal's Ctrl-C and a service manager's SIGTERM reach the whole group: master alone decides what they mean. */
+/* A terminal's Ctrl-C and a service manager's SIGTERM reach the whole group: master alone decides what they mean. A limit on the size of files
+ * (ulimit -f) is an error of the write, as a full disk is. */
 static void ignore_signals(void)
 {
-	static const int ignored[] = { SIGPIPE, SIGHUP, SIGINT, SIGTERM };
+	static const int ignored[] = { SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGXFSZ };
 
 	for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
 		signal(ignored[i], SIG_IGN);

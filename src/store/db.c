@@ -120,6 +120,23 @@ bool db_script(struct db *db, const char *sql)
 	return rc == SQLITE_OK;
 }
 
+bool db_statement(struct db *db, const char *sql, const char **rest_out)
+{
+	sqlite3_stmt *q = NULL;
+	int rc;
+
+	if (db->rc != SQLITE_OK)
+		return false;
+	errno = 0;
+	rc = sqlite3_prepare_v2(db->handle, sql, -1, &q, rest_out);
+	while (rc == SQLITE_OK || rc == SQLITE_ROW)
+		rc = q ? sqlite3_step(q) : SQLITE_DONE;
+	if (rc != SQLITE_DONE)
+		note_error(db, rc);
+	(void)sqlite3_finalize(q); /* repeats the error */
+	return rc == SQLITE_DONE;
+}
+
 void db_forget_error(struct db *db)
 {
 	db->rc = SQLITE_OK;

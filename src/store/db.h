@@ -64,8 +64,9 @@ struct str db_keep(struct arena *a, sqlite3_stmt *q, int column);
 
 size_t db_changes(struct db *db);
 
-/* Run a script of fixed SQL; false after an error. */
+/* Run a script of fixed SQL; or its first statement, and what follows it. False after an error. */
 bool db_script(struct db *db, const char *sql);
+bool db_statement(struct db *db, const char *sql, const char **rest_out);
 
 /* Forget the error; the transaction must have been rolled back. */
 void db_forget_error(struct db *db);

@@ -20,6 +20,13 @@ static const struct {
 	{ CODA_SUPER_MAGIC, "Coda" }, { CEPH_SUPER_MAGIC, "Ceph" },
 };
 
+#define RETRY_NS 1000000000ull
+
+static bool is_lack_of_room(int error)
+{
+	return error == ENOSPC || error == EDQUOT || error == EFBIG;
+}
+
 static struct verdict check_place(int fd, const char *path, struct arena *a)
 {
 	struct statfs fs;
@@ -47,6 +54,15 @@ static bool create_database(int state_fd)
 	return fsync(state_fd) == 0;
 }
 
+/* An error, and why; TEMP 452 when it is only that there is no room. */
+static struct verdict failed(struct writer *w, struct arena *a, const char *why)
+{
+	if (db_is_full(&w->db) || (w->db.rc == SQLITE_OK && is_lack_of_room(errno)))
+		return store_full;
+	return w->db.rc == SQLITE_OK ? perm(554, S("5.3.5"), arena_printf(a, "%s: %s", why, strerror(errno)))
+				     : temp(451, S("4.3.0"), arena_printf(a, "%s: %s", why, w->db.error));
+}
+
 /* Everything that can fail, in order. */
 static struct verdict open_parts(struct writer *w, int state_fd, const char *state_dir, struct arena *a)
 {
@@ -55,25 +71,27 @@ static struct verdict open_parts(struct writer *w, int state_fd, const char *sta
 	if (v.class != OK)
 		return v;
 	if (!spool_open(&w->spool, state_fd))
-		return perm(554, S("5.3.5"), arena_printf(a, "%s/large: %s", state_dir, strerror(errno)));
+		return failed(w, a, "state_dir/large");
 	if (!create_database(state_fd))
-		return perm(554, S("5.3.5"), arena_printf(a, "%s: %s", w->database, strerror(errno)));
+		return failed(w, a, w->database);
 	if (!db_open(&w->db, w->database))
-		return temp(451, S("4.3.0"), arena_printf(a, "%s: %s", w->database, w->db.error));
-	v = schema_prepare(&w->db, a);
+		return failed(w, a, w->database);
+	v = schema_prepare(w, a);
 	if (v.class != OK)
-		return v;
+		return db_is_full(&w->db) ? store_full : v;
 	if (!ledger_open(w, a))
 		return temp(451, S("4.3.0"), arena_printf(a, "%s: the key of known addresses is missing", w->database));
 	space_init(&w->space, state_fd, w->min_free);
 	if (!recover_at_open(w))
-		return temp(451, S("4.3.0"), arena_printf(a, "%s: %s", w->database, w->db.error));
+		return failed(w, a, w->database);
 	return ok();
 }
 
-struct writer *writer_new(struct store *st, int state_fd, const char *state_dir, struct arena *a, struct verdict *why_out)
+/* Takes state_fd in any case; NULL: *why_out, text in `a`. */
+static struct writer *writer_new(struct store *st, int state_fd, struct arena *a, struct verdict *why_out)
 {
 	struct writer *w = NEW(struct writer);
+	bool full;
 
 	w->st = st;
 	w->space.dir_fd = state_fd;
@@ -84,17 +102,100 @@ struct writer *writer_new(struct store *st, int state_fd, const char *state_dir,
 	list_init(&w->stalled);
 	for (int i = 0; i < RANK_COUNT; i++)
 		list_init(&w->batch[i]);
-	if (asprintf(&w->database, "%s/queue.db", state_dir) < 0)
+	if (asprintf(&w->database, "%s/queue.db", st->state_dir) < 0)
 		abort();
-	*why_out = open_parts(w, state_fd, state_dir, a);
+	*why_out = open_parts(w, state_fd, st->state_dir, a);
 	if (why_out->class == OK && checkpoint_start(w))
 		return w;
+	full = db_is_full(&w->checkpoint.db);
 	if (why_out->class == OK)
-		*why_out = temp(451, S("4.3.0"),
-				arena_printf(a, "%s: no second connection: %s", w->database, w->checkpoint.db.error));
+		*why_out = full ? store_full
+				: temp(451, S("4.3.0"),
+				       arena_printf(a, "%s: no second connection: %s", w->database, w->checkpoint.db.error));
 	db_close(&w->checkpoint.db);
 	writer_free(w);
 	return NULL;
+}
+
+/* ---- the thread ---- */
+
+static void say(struct store *st, enum opening opening)
+{
+	uv_mutex_lock(&st->lock);
+	st->opening = opening;
+	uv_mutex_unlock(&st->lock);
+	(void)uv_async_send(&st->async); /* fails only while closing, which waits for us */
+}
+
+/* One try; NULL: *why_out. */
+static struct writer *try_to_open(struct store *st, struct verdict *why_out)
+{
+	int fd = open(st->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0)
+		return writer_new(st, fd, &st->why_arena, why_out);
+	*why_out = perm(554, S("5.3.5"), arena_printf(&st->why_arena, "%s: %s", st->state_dir, strerror(errno)));
+	return NULL;
+}
+
+/* The reserve is there so that a full disk can be cleared: opening needs a little of it. */
+static bool release_reserve(const char *state_dir)
+{
+	int fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool released = fd >= 0 && space_release(fd);
+
+	if (fd >= 0)
+		(void)close(fd); /* a directory, read only */
+	return released;
+}
+
+/* Without room: until the store is to be closed, or the next try. */
+static void wait_for_room(struct store *st)
+{
+	uv_mutex_lock(&st->lock);
+	if (!st->stop)
+		(void)uv_cond_timedwait(&st->wake, &st->lock, RETRY_NS); /* either way we look */
+	uv_mutex_unlock(&st->lock);
+}
+
+static struct writer *open_at_last(struct store *st, struct verdict *why_out)
+{
+	struct writer *w = try_to_open(st, why_out);
+	bool told = false;
+
+	while (!w && why_out->class == TEMP && why_out->code == store_full.code && !store_is_stopping(st)) {
+		if (!told)
+			store_note(st, LOG_ERROR, "store.filled", 0,
+				   "there is no room to open the queue: the reserve is released, and it is tried again");
+		told = true;
+		if (!release_reserve(st->state_dir)) {
+			say(st, OPEN_WITHOUT_ROOM);
+			wait_for_room(st);
+		}
+		arena_reset(&st->why_arena);
+		w = try_to_open(st, why_out);
+	}
+	if (w && told)
+		store_note(st, LOG_WARNING, "store.relieved", 0, "the queue is open");
+	return w;
+}
+
+void store_main(void *arg)
+{
+	struct store *st = arg;
+	struct verdict why = ok();
+	struct writer *w = open_at_last(st, &why);
+
+	uv_mutex_lock(&st->lock);
+	st->writer = w;
+	st->refused_why = why;
+	st->ended = !w;
+	if (w)
+		st->shared_stats = writer_stats(w);
+	uv_mutex_unlock(&st->lock);
+	say(st, w ? OPEN_DONE : OPEN_REFUSED);
+	if (w)
+		writer_main(w);
 }
 
 void writer_free(struct writer *w)

@@ -1,7 +1,15 @@
 /* schema.c - the tables, and how older ones become these. */
 #include "writer.h"
 
+#include "posthouse/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
 #define SCHEMA_VERSION 4
+#define PROGRESS_STEPS 100000 /* of SQLite's machine: some ms */
+#define SAY_SOON_MS    1000   /* between two statements */
+#define SAY_EACH_MS    10000  /* within one that lasts */
 
 /* Scripts from version N to N + 1, all that are needed in one transaction. Number 0 makes an empty database; once released, a
  * script is never changed. Times are ms since 1970 UTC. */
@@ -124,27 +132,101 @@ static bool read_version(struct db *db, struct arena *a, uint64_t *version_out)
 	return schema_value(db, "SELECT value FROM meta WHERE key='schema_version'", a, &value) && str_to_u64(value, version_out);
 }
 
-/* Run the scripts that are missing, in one transaction. */
-static bool migrate(struct db *db, struct arena *a, uint64_t from)
+/* ---- bringing it forward ---- */
+
+/* How far it is. */
+struct migration {
+	struct writer *w;
+	size_t done, all; /* statements */
+	uint64_t said_at;
+};
+
+static void say(struct migration *m)
 {
+	char text[80];
+
+	m->said_at = clock_mono_ms();
+	(void)snprintf(text, sizeof text, "bringing the queue to schema %d, %zu %%", SCHEMA_VERSION, 100 * m->done / m->all);
+	store_note(m->w->st, LOG_INFO, "store.upgrading", 0, text);
+}
+
+/* SQLite asks each so many steps of a statement: a store that is to be closed rolls back, and all is as it was. */
+static int on_progress(void *ctx)
+{
+	struct migration *m = ctx;
+
+	if (m->said_at + SAY_EACH_MS <= clock_mono_ms())
+		say(m);
+	return store_is_stopping(m->w->st);
+}
+
+/* A slow disk, for tests: POSTHOUSE_SLOW says how many ms each statement lasts longer. */
+static void delay_for_test(void)
+{
+#ifdef POSTHOUSE_CRASH_POINTS
+	const char *ms = getenv("POSTHOUSE_SLOW");
+
+	if (ms)
+		uv_sleep((unsigned)strtoul(ms, NULL, 10));
+#endif
+}
+
+static size_t count_statements(const char *script)
+{
+	size_t n = 0;
+
+	for (; *script; script++)
+		n += *script == ';';
+	return n;
+}
+
+static bool run_script(struct migration *m, const char *script)
+{
+	while (*script) {
+		if (m->said_at + SAY_SOON_MS <= clock_mono_ms())
+			say(m);
+		if (store_is_stopping(m->w->st) || !db_statement(&m->w->db, script, &script))
+			return false;
+		delay_for_test();
+		m->done++;
+	}
+	return true;
+}
+
+/* Run the scripts that are missing, in one transaction. */
+static bool migrate(struct writer *w, struct arena *a, uint64_t from)
+{
+	struct db *db = &w->db;
+	struct migration m = { .w = w, .all = 1 };
 	bool done = db_script(db, "BEGIN IMMEDIATE");
+
+	for (uint64_t v = from; v < SCHEMA_VERSION; v++)
+		m.all += count_statements(migrations[v]);
+	sqlite3_progress_handler(db->handle, PROGRESS_STEPS, on_progress, &m);
+	if (from > 0)
+		say(&m);
 
 	if (from == 0)
 		done = done && db_script(db, "CREATE TABLE meta(key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;"
 					     "INSERT INTO meta VALUES('instance',lower(hex(randomblob(8))));");
 	for (uint64_t v = from; v < SCHEMA_VERSION; v++)
-		done = done && db_script(db, migrations[v]);
+		done = done && run_script(&m, migrations[v]);
 	done = done && db_script(db, arena_cstr(a, arena_printf(a, "INSERT OR REPLACE INTO meta VALUES('schema_version',%d)",
 								SCHEMA_VERSION)));
-	if (done && db_script(db, "COMMIT"))
+	done = done && db_script(db, "COMMIT");
+	sqlite3_progress_handler(db->handle, 0, NULL, NULL);
+	if (done && from > 0)
+		store_note(w->st, LOG_INFO, "store.upgraded", 0, "the queue has its new schema");
+	if (done)
 		return true;
 	/* The error to tell is the first one; closing the connection rolls back in any case. */
 	(void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
 	return false;
 }
 
-struct verdict schema_prepare(struct db *db, struct arena *a)
+struct verdict schema_prepare(struct writer *w, struct arena *a)
 {
+	struct db *db = &w->db;
 	uint64_t version;
 	struct str mode;
 
@@ -158,7 +240,7 @@ struct verdict schema_prepare(struct db *db, struct arena *a)
 		return perm(554, S("5.3.5"),
 			    arena_printf(a, "queue.db was written by a newer Posthouse (schema %llu; this one knows %d)",
 					 (unsigned long long)version, SCHEMA_VERSION));
-	if (version < SCHEMA_VERSION && !migrate(db, a, version))
+	if (version < SCHEMA_VERSION && !migrate(w, a, version))
 		return temp(451, S("4.3.0"),
 			    arena_printf(a, "queue.db cannot be brought to schema %d: %s", SCHEMA_VERSION, db->error));
 	return ok();

@@ -82,6 +82,11 @@ void space_found(struct writer *w)
 	w->space.look = true;
 }
 
+bool space_release(int dir_fd)
+{
+	return unlinkat(dir_fd, RESERVE_NAME, 0) == 0;
+}
+
 void space_refused(struct writer *w)
 {
 	struct space *s = &w->space;
@@ -90,8 +95,6 @@ void space_refused(struct writer *w)
 	if (!s->full)
 		writer_note(w, LOG_WARNING, "store.filled", 0, "the file system refused a write");
 	s->full = true;
-	if (!s->reserve)
-		return;
-	if (unlinkat(s->dir_fd, RESERVE_NAME, 0) == 0 || errno == ENOENT)
+	if (s->reserve && (space_release(s->dir_fd) || errno == ENOENT))
 		s->reserve = false;
 }

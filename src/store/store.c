@@ -3,9 +3,8 @@
 #include "writer.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -28,35 +27,49 @@ static void on_async_closed(uv_handle_t *handle);
 
 /* ---- opening ---- */
 
-struct store *store_open(uv_loop_t *loop, const struct store_options *options, struct arena *a, struct verdict *why_out)
+struct store *store_open(uv_loop_t *loop, const struct store_options *options, store_opened_fn opened, void *ctx)
 {
-	int fd = open(options->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct store *st;
+	struct store *st = NEW(struct store);
 
-	if (fd < 0) {
-		*why_out = perm(554, S("5.3.5"), arena_printf(a, "%s: %s", options->state_dir, strerror(errno)));
-		return NULL;
-	}
-	st = NEW(struct store);
 	st->loop = loop;
 	st->min_free = options->min_free;
 	st->max_messages = options->max_messages;
+	st->on_opened = opened;
+	st->on_opened_ctx = ctx;
+	st->state_dir = strdup(options->state_dir);
 	list_init(&st->pending);
 	list_init(&st->done);
 	list_init(&st->notes);
 	list_init(&st->refused);
-	if (uv_mutex_init(&st->lock) != 0 || uv_cond_init(&st->wake) != 0 || uv_async_init(loop, &st->async, on_answers) != 0)
+	if (!st->state_dir || uv_mutex_init(&st->lock) != 0 || uv_cond_init(&st->wake) != 0 ||
+	    uv_async_init(loop, &st->async, on_answers) != 0)
 		abort(); /* no memory, or no descriptors at all */
 	st->async.data = st;
-	st->writer = writer_new(st, fd, options->state_dir, a, why_out);
-	if (!st->writer) {
-		uv_close((uv_handle_t *)&st->async, on_async_closed);
-		return NULL;
-	}
-	st->stats = st->shared_stats = writer_stats(st->writer);
-	if (uv_thread_create(&st->thread, writer_main, st->writer) != 0)
+	if (uv_thread_create(&st->thread, store_main, st) != 0)
 		abort();
 	return st;
+}
+
+/* Say how far the opening is, when that is news. */
+static void tell_opening(struct store *st, enum opening now)
+{
+	if (now == st->told || st->closing)
+		return;
+	st->told = now;
+	if (now == OPEN_WITHOUT_ROOM)
+		st->on_opened(st->on_opened_ctx, store_full);
+	else
+		st->on_opened(st->on_opened_ctx, now == OPEN_DONE ? ok() : st->refused_why);
+}
+
+bool store_is_stopping(struct store *st)
+{
+	bool stop;
+
+	uv_mutex_lock(&st->lock);
+	stop = st->stop;
+	uv_mutex_unlock(&st->lock);
+	return stop;
 }
 
 void store_set_limits(struct store *st, uint64_t min_free, uint64_t max_messages)
@@ -157,8 +170,10 @@ static void finish_closing(struct store *st)
 
 	if (!st->threads_joined) {
 		(void)uv_thread_join(&st->thread); /* it was created, and has said that it ends */
-		checkpoint_stop(st->writer);
-		writer_free(st->writer);
+		if (st->writer) {
+			checkpoint_stop(st->writer);
+			writer_free(st->writer);
+		}
 		st->writer = NULL;
 		st->threads_joined = true;
 		list_init(&late);
@@ -184,6 +199,7 @@ static void on_answers(uv_async_t *async)
 	struct store *st = async->data;
 	struct list done, notes;
 	char failure[sizeof(st->failure)];
+	enum opening opening;
 	bool ended;
 
 	list_init(&done);
@@ -194,13 +210,15 @@ static void on_answers(uv_async_t *async)
 	st->notes_n = 0;
 	st->stats = st->shared_stats;
 	ended = st->ended;
+	opening = st->opening;
 	memcpy(failure, st->failure, sizeof(failure));
 	uv_mutex_unlock(&st->lock);
 	log_notes(&notes);
 	if (failure[0])
 		end_process(failure);
+	tell_opening(st, opening);
 	finish_all(&done);
-	if (ended)
+	if (ended && st->closing)
 		finish_closing(st);
 }
 
@@ -217,6 +235,7 @@ void store_close(struct store *st, store_done_fn done, void *ctx)
 	st->stop = true;
 	uv_cond_signal(&st->wake);
 	uv_mutex_unlock(&st->lock);
+	(void)uv_async_send(&st->async); /* the thread has ended already when it could not open; not closing, so it cannot fail */
 }
 
 static void on_async_closed(uv_handle_t *handle)
@@ -228,6 +247,8 @@ static void on_async_closed(uv_handle_t *handle)
 	log_notes(&st->notes);
 	uv_mutex_destroy(&st->lock);
 	uv_cond_destroy(&st->wake);
+	arena_fini(&st->why_arena);
+	free(st->state_dir);
 	free(st);
 	if (done)
 		done(ctx, ok());

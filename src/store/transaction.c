@@ -22,9 +22,8 @@ void id_array_add(struct id_array *a, uint64_t id)
 	a->at[a->n++] = id;
 }
 
-void writer_note(struct writer *w, enum log_level level, const char *event, uint64_t id, const char *reason)
+void store_note(struct store *st, enum log_level level, const char *event, uint64_t id, const char *reason)
 {
-	struct store *st = w->st;
 	struct note *note = NEW(struct note);
 
 	note->level = level;
@@ -40,6 +39,11 @@ void writer_note(struct writer *w, enum log_level level, const char *event, uint
 	uv_mutex_unlock(&st->lock);
 	free(note);                      /* a flood: the first thousand say it */
 	(void)uv_async_send(&st->async); /* fails only while closing, which takes the notes too */
+}
+
+void writer_note(struct writer *w, enum log_level level, const char *event, uint64_t id, const char *reason)
+{
+	store_note(w->st, level, event, id, reason);
 }
 
 void store_fail(struct store *st, const char *what, const char *why)

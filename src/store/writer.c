@@ -278,10 +278,8 @@ static void end(struct writer *w)
 	publish(w, &w->stalled);
 }
 
-void writer_main(void *arg)
+void writer_main(struct writer *w)
 {
-	struct writer *w = arg;
-
 	while (!w->failed && take_batch(w)) {
 		run_batch(w);
 		if (!w->failed)

@@ -94,6 +94,9 @@ struct note {
 	char reason[300];
 };
 
+/* How far the opening is, as the thread says it. */
+enum opening { OPEN_BEGUN, OPEN_WITHOUT_ROOM, OPEN_REFUSED, OPEN_DONE };
+
 struct store {
 	uv_loop_t *loop;
 	uv_async_t async;
@@ -105,6 +108,9 @@ struct store {
 	size_t notes_n;
 	uint64_t min_free, max_messages;
 	struct store_stats shared_stats;
+	enum opening opening;
+	struct verdict refused_why; /* OPEN_REFUSED */
+	struct arena why_arena;
 	bool stop, ended;
 	char failure[300]; /* "" = none; else the loop ends the process */
 
@@ -114,8 +120,15 @@ struct store {
 	bool closing, threads_joined;
 	store_done_fn on_closed;
 	void *on_closed_ctx;
-	struct writer *writer;
+	enum opening told; /* what on_opened has heard */
+	store_opened_fn on_opened;
+	void *on_opened_ctx;
+	char *state_dir;
+	struct writer *writer; /* the thread's until it has ended */
 };
+
+/* Does the loop want the thread to end? */
+bool store_is_stopping(struct store *st);
 
 /* Give an operation to the writer. */
 struct op *op_new(const struct op_kind *kind, void (*callback)(void), void *ctx);
@@ -254,10 +267,10 @@ struct writer {
 	char *database;          /* path */
 };
 
-void writer_main(void *arg); /* the thread */
+void writer_main(struct writer *w); /* until the store is closed */
 
-/* writer_new opens what the thread needs; NULL: *why_out, text in `a`. Takes state_fd in any case. */
-struct writer *writer_new(struct store *st, int state_fd, const char *state_dir, struct arena *a, struct verdict *why_out);
+/* The thread: opens, then is the writer. */
+void store_main(void *arg);
 void writer_free(struct writer *w);
 struct store_stats writer_stats(const struct writer *w);
 
@@ -268,11 +281,12 @@ void transaction_rollback(struct writer *w);
 
 /* Have the loop log it; or have it end the process, after which the calling thread does nothing more. */
 void writer_note(struct writer *w, enum log_level level, const char *event, uint64_t id, const char *reason);
+void store_note(struct store *st, enum log_level level, const char *event, uint64_t id, const char *reason);
 void writer_fail(struct writer *w, const char *what, const char *why);
 void store_fail(struct store *st, const char *what, const char *why);
 
-/* schema.c: create or migrate; the verdict's text lives in `a`. */
-struct verdict schema_prepare(struct db *db, struct arena *a);
+/* schema.c: create or migrate, and say in the log how far it is; the verdict's text lives in `a`. An error of the database is in w->db. */
+struct verdict schema_prepare(struct writer *w, struct arena *a);
 bool schema_value(struct db *db, const char *sql, struct arena *a, struct str *value_out);
 
 /* accept.c, turns.c, lanes.c, settle.c, unreported.c, report.c, admin.c, alter.c, history.c, ledger.c: what op kinds run. */
@@ -353,6 +367,7 @@ void spool_unlink(struct writer *w, uint64_t id);
 void space_init(struct space *s, int state_fd, uint64_t min_free);
 void space_check(struct writer *w);
 void space_close(struct space *s);
+bool space_release(int dir_fd);       /* the reserve goes; false: there was none */
 void space_refused(struct writer *w); /* a write found no room: releases the reserve */
 void space_found(struct writer *w);   /* what had waited for room is stored */
 

@@ -1,8 +1,12 @@
 """test_start.py - starts that have much to read, to bring forward, or no room; and a database that is taken away."""
+import resource
 import sqlite3
+import subprocess
+import threading
 import time
 
-from lib import DOMAIN, RELEASE, Relay, Sink, simple_message, time_limit, wait_for
+from lib import DOMAIN, PASSWORD, RELEASE, Relay, Sink, time_limit, wait_for
+from test_limits import plain
 
 
 def database(relay):
@@ -28,3 +32,67 @@ def test_more_limits_than_it_looks_at():
     code, text = relay.connect().docmd("MAIL", f"FROM:<alice@{DOMAIN}>")
     assert code == 450, (code, text)
     relay.stop()
+
+
+@time_limit(120)
+def test_an_old_queue_on_a_slow_disk_is_brought_forward():
+    """However long it takes: longer than any call may. A stop in the middle leaves it as it was."""
+    sink = Sink(rcpt=lambda a: "451 4.2.1 later")
+    relay = Relay(sink.port, workers=1, retry='"1s"')
+    relay.submit()
+    relay.stop()
+    with database(relay) as db:
+        version = int(db.execute("SELECT value FROM meta WHERE key='schema_version'").fetchone()[0])
+        db.executescript("ALTER TABLE counter DROP COLUMN at; ALTER TABLE ban DROP COLUMN length; ALTER TABLE gate DROP COLUMN pause;"
+                         "UPDATE meta SET value=3 WHERE key='schema_version'")
+    relay.environment.update(POSTHOUSE_SLOW="2000", POSTHOUSE_DEADLINE="3000")
+    relay.start(wait=False)
+    relay.wait_log("bringing the queue to schema")
+    relay.stop()
+    assert database(relay).execute("SELECT value FROM meta WHERE key='schema_version'").fetchone()[0] == 3
+    sink.rcpt = None
+    relay.start(wait=False)
+    wait_for(relay.is_ready, 60, "ready at last")
+    lines = [line for line in relay.log_since_start().splitlines() if "bringing the queue to schema" in line]
+    assert len(lines) > 2 and f"schema {version}, " in lines[-1] and " %" in lines[-1], lines
+    assert "event=role.killed" not in relay.log_text()
+    sink.wait(1)
+    relay.stop()
+
+
+@time_limit(120)
+def test_a_start_on_a_full_disk_waits_for_room():
+    """The disk is played by a limit on the size of files. Clients hear 452, and are served without another start when there is room."""
+    sink = Sink()
+    relay = Relay(sink.port, workers=1)
+    relay.submit()
+    sink.wait(1)
+    relay.stop()
+    start_with_small_files(relay)
+    wait_for(relay.is_ready, 60, "ready without room")
+    client = relay.connect(login=False)
+    code, text = client.docmd("AUTH", "PLAIN " + plain(f"alice@{DOMAIN}", PASSWORD))
+    assert code == 454, (code, text)
+    assert "no room" in relay.command("status", check=False).stdout
+    assert not (relay.dir / "state" / "reserve").exists()
+    for pid in relay.pids("queue"):
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    relay.wait_log("event=queue.opened")
+    relay.submit()
+    sink.wait(2)
+    assert "event=role.died" not in relay.log_text()
+    relay.stop()
+
+
+def start_with_small_files(relay):
+    """As Relay.start(), but no process may write a file of more than 3,000 bytes; so the log goes through a pipe."""
+    relay.log_start = relay.log_path.stat().st_size
+    relay.process = subprocess.Popen([relay.build / "posthouse", "-c", relay.conf, "serve"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                     stderr=subprocess.STDOUT,
+                                     preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (3000, resource.RLIM_INFINITY)))
+
+    def copy():
+        with open(relay.log_path, "ab", buffering=0) as log:
+            for line in relay.process.stdout:
+                log.write(line)
+    threading.Thread(target=copy, daemon=True).start()

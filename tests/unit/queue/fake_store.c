@@ -12,6 +12,7 @@ struct store *fake_store;
 struct gate_state fake_gates[8];
 size_t fake_gates_n;
 bool fake_refuse_open, fake_set_back;
+unsigned fake_open_without_room;
 
 const struct verdict fake_refused = { .class = TEMP, .code = 452, .enhanced = { "4.3.1", 5 }, .text = { "full", 4 } };
 
@@ -73,20 +74,36 @@ struct op *fake_issue(struct store *st, void (*run)(struct store *, struct op *)
 	op->run = run;
 	op->ctx = ctx;
 	list_append(&st->ops, &op->in_ops);
-	uv_timer_start(&st->turn, on_turn, 0, 0);
+	if (st->open)
+		uv_timer_start(&st->turn, on_turn, 0, 0);
 	return op;
 }
 
-struct store *store_open(uv_loop_t *loop, const struct store_options *options, struct arena *a, struct verdict *why_out)
+static void on_open(uv_timer_t *t)
 {
-	struct store *st;
+	struct store *st = t->data;
 
-	if (fake_refuse_open) {
-		*why_out = perm(0, S(""), arena_str(a, S("state_dir is on a tmpfs")));
-		return NULL;
+	if (fake_open_without_room > 0) {
+		if (!st->told)
+			st->opened(st->ctx, temp(452, S("4.3.1"), S("no room")));
+		st->told = true;
+		fake_open_without_room--;
+		uv_timer_start(t, on_open, 20, 0);
+		return;
 	}
-	st = NEW(struct store);
+	st->open = !fake_refuse_open;
+	st->opened(st->ctx, fake_refuse_open ? perm(0, S(""), S("state_dir is on a tmpfs")) : ok());
+	if (st->open && !list_empty(&st->ops))
+		uv_timer_start(t, on_turn, 0, 0);
+}
+
+struct store *store_open(uv_loop_t *loop, const struct store_options *options, store_opened_fn opened, void *ctx)
+{
+	struct store *st = NEW(struct store);
+
 	st->loop = loop;
+	st->opened = opened;
+	st->ctx = ctx;
 	uv_timer_init(loop, &st->turn);
 	st->turn.data = st;
 	list_init(&st->messages);
@@ -94,6 +111,7 @@ struct store *store_open(uv_loop_t *loop, const struct store_options *options, s
 	memcpy(st->gates, fake_gates, sizeof fake_gates);
 	st->gates_n = fake_gates_n;
 	fake_store = st;
+	uv_timer_start(&st->turn, on_open, 0, 0);
 	return st;
 }
 
@@ -126,6 +144,7 @@ static void run_close(struct store *st, struct op *op)
 void store_close(struct store *st, store_done_fn done, void *ctx)
 {
 	fake_issue(st, run_close, ctx)->call.done = done;
+	uv_timer_start(&st->turn, on_turn, 0, 0); /* open or not */
 	st->closed = true;
 }
 

@@ -28,6 +28,9 @@ struct fake_message {
 struct store {
 	uv_loop_t *loop;
 	uv_timer_t turn;
+	store_opened_fn opened;
+	void *ctx;
+	bool open, told;
 	struct list messages;
 	struct list ops;
 	struct arena arena; /* texts of events */
@@ -56,7 +59,8 @@ extern struct store *fake_store;
 extern struct gate_state fake_gates[8];
 extern size_t fake_gates_n;
 extern bool fake_refuse_open;
-extern bool fake_set_back; /* the next store says that its times are another clock's */
+extern unsigned fake_open_without_room; /* so many tries of the next store to open find no room */
+extern bool fake_set_back;              /* the next store says that its times are another clock's */
 
 /* Token buckets: kept over stores, as on a disk, until harness_free(). */
 #define FAKE_BUCKETS_MAX 64

@@ -59,7 +59,8 @@ struct harness {
 extern uint64_t fake_now;
 #define START_MS 1795289874000ull /* Sat, 21 Nov 2026 */
 
-struct role *harness_role(void); /* for queue_ops */
+struct role *harness_role(void);           /* for queue_ops */
+const struct verdict *harness_start(void); /* how the start went; NULL: it goes on */
 struct harness *harness_new(void);
 void harness_free(struct harness *h); /* stops the role in order, if the test did not */
 struct harness *harness_again(struct harness *h,
@@ -107,6 +108,7 @@ struct delivery *delivery_number(struct harness *h, size_t n);
 /* `name=value text` lines; the end of the role. */
 struct str harness_stats(struct harness *h);
 void harness_stop(struct harness *h, uint64_t grace_ms);
+void harness_begin(struct harness *h); /* once it has stopped: another start in the same frame, to be waited for */
 bool harness_stopped(struct harness *h);
 
 struct fake_recipient *recipient(uint64_t id, uint64_t n);

@@ -262,15 +262,44 @@ static void test_stop_without_results(void **state)
 	UNTIL(h, harness_stopped(h));
 }
 
+/* Why the store cannot be opened is why the role cannot start. */
 static void test_store_refused(void **state)
 {
-	struct verdict v;
+	struct harness *h = *state;
 
+	harness_stop(h, 0);
+	UNTIL(h, harness_stopped(h));
 	fake_refuse_open = true;
-	v = queue_ops.start(harness_role());
-	assert_int_equal(v.class, PERM);
-	assert_true(str_eq(v.text, S("state_dir is on a tmpfs")));
+	harness_begin(h);
+	UNTIL(h, harness_start());
+	assert_int_equal(harness_start()->class, PERM);
+	assert_true(str_eq(harness_start()->text, S("state_dir is on a tmpfs")));
 	fake_refuse_open = false;
+	harness_stop(h, 0);
+	UNTIL(h, harness_stopped(h));
+}
+
+/* Without room to open, the role starts all the same: clients hear why, and are served as soon as there is room. */
+static void test_start_without_room(void **state)
+{
+	struct harness *h = *state;
+
+	harness_stop(h, 0);
+	UNTIL(h, harness_stopped(h));
+	fake_open_without_room = 10;
+	harness_begin(h);
+	UNTIL(h, harness_start());
+	assert_int_equal(harness_start()->class, OK);
+	queue_ops.apply(harness_role());
+	disconnect(h, &h->submission);
+	connect_submission(h);
+	submit(h, 100, 1, "a@example.org", "b@x.example", "Subject: x\r\n\r\n");
+	UNTIL(h, h->answers_n == 1);
+	assert_int_equal(h->answer.code, 452);
+	assert_true(str_eq(h->answer.enhanced, S("4.3.1")));
+	assert_true(str_search(harness_stats(h), S("takes_mail=0 no room")) < harness_stats(h).n);
+	UNTIL(h, fake_store->open && admission_is_ready(h->q));
+	submit_and_wait(h, 101, "a@example.org", "b@x.example");
 }
 
 int main(void)
@@ -289,6 +318,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_stop, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stop_without_results, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_store_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_start_without_room, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

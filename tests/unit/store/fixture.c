@@ -5,12 +5,31 @@
 
 /* ---- the store ---- */
 
+static void on_opened(void *ctx, struct verdict v)
+{
+	struct fixture *f = ctx;
+
+	f->opened_n++;
+	f->opened = verdict_keep(&f->arena, v);
+}
+
+void fixture_begin_open(struct fixture *f)
+{
+	f->opened_n = 0;
+	f->st = store_open(&f->loop, &f->options, on_opened, f);
+}
+
 struct verdict fixture_open(struct fixture *f)
 {
-	struct verdict why = ok();
+	struct verdict v;
 
-	f->st = store_open(&f->loop, &f->options, &f->arena, &why);
-	return why;
+	fixture_begin_open(f);
+	while (f->opened_n == 0)
+		(void)uv_run(&f->loop, UV_RUN_ONCE);
+	v = f->opened;
+	if (v.class != OK)
+		fixture_close(f);
+	return v;
 }
 
 void fixture_close(struct fixture *f)

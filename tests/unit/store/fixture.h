@@ -26,6 +26,8 @@ struct fixture {
 	struct arena arena;
 	char dir[64];
 	struct store *st;
+	struct verdict opened; /* what was last said of the opening, and how often */
+	unsigned opened_n;
 	struct store_options options;
 };
 
@@ -33,7 +35,8 @@ struct fixture {
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
 void fixture_close(struct fixture *f);
-struct verdict fixture_open(struct fixture *f);
+struct verdict fixture_open(struct fixture *f); /* to the end; not open: closed again */
+void fixture_begin_open(struct fixture *f);
 void fixture_reopen(struct fixture *f);
 char *fixture_path(struct fixture *f, const char *name);
 

@@ -129,11 +129,62 @@ static void the_log_stays_bounded(void **state)
 	}
 }
 
+/* A start without room says so, gives the reserve away, and goes on as soon as there is room; also with a queue of an older version. */
+static void opening_waits_for_room(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int older = 0; older < 2; older++) {
+		uint64_t open_messages;
+
+		if (!older)
+			assert_int_equal(accept_now(f, message(f, 100, "b@a.org")).class, OK);
+		open_messages = stats_now(f).open_messages;
+		assert_int_equal(access(fixture_path(f, "reserve"), F_OK), 0);
+		fixture_close(f);
+		if (older) {
+			assert_int_equal(unlink(fixture_path(f, "queue.db")), 0);
+			fixture_script(f, VERSION2_SQL);
+			open_messages = 5;
+		}
+		limit_files(3000); /* not even the index of the log */
+		fixture_begin_open(f);
+		while (f->opened_n == 0)
+			(void)uv_run(&f->loop, UV_RUN_ONCE);
+		assert_int_equal(f->opened.code, 452);
+		assert_true(str_eq(f->opened.enhanced, S("4.3.1")));
+		assert_int_not_equal(access(fixture_path(f, "reserve"), F_OK), 0);
+		run_for(f, 1500); /* tried in vain once more */
+		assert_int_equal(f->opened_n, 1);
+		limit_files(0);
+		while (f->opened_n == 1)
+			(void)uv_run(&f->loop, UV_RUN_ONCE);
+		assert_int_equal(f->opened.class, OK);
+		assert_int_equal(stats_now(f).open_messages, open_messages);
+	}
+}
+
+/* One that is to be closed before there was room is closed. */
+static void opening_without_room_ends(void **state)
+{
+	struct fixture *f = *state;
+
+	fixture_close(f);
+	limit_files(3000);
+	fixture_begin_open(f);
+	while (f->opened_n == 0)
+		(void)uv_run(&f->loop, UV_RUN_ONCE);
+	fixture_close(f);
+	limit_files(0);
+	assert_int_equal(fixture_open(f).class, OK);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = { CASE(results_wait_for_room), CASE(closing_does_not_wait_for_room),
-					    CASE(the_log_stays_bounded) };
+					    CASE(the_log_stays_bounded), CASE(opening_waits_for_room),
+					    CASE(opening_without_room_ends) };
 
 	(void)signal(SIGXFSZ, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);
