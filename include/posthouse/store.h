@@ -333,6 +333,7 @@ struct store_stats {
 	uint64_t open_messages, waiting, held, failed, lanes; /* messages; recipients by state; lanes */
 	uint64_t accepted, settled, commits;                  /* since the start */
 	bool full;                                            /* accepts are refused for want of space */
+	bool lost;                                            /* the database was removed or replaced: all is refused */
 	bool set_back; /* the clock is behind the latest time that the store has seen, or that is not known: call store_mend */
 };
 void store_stats(const struct store *st, struct store_stats *stats_out);

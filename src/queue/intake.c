@@ -169,6 +169,8 @@ struct verdict intake_takes_mail(struct queue *q)
 	if (v.class != OK)
 		return v;
 	store_stats(q->store, &stats);
+	if (stats.lost)
+		return temp(451, S("4.3.0"), S("the queue's files were removed or replaced (store.lost in the log)"));
 	if (stats.full)
 		return temp(452, S("4.3.1"), S("there is no room on the disk of state_dir (queue.min_free)"));
 	if (stats.open_messages >= role_config(q->role)->queue.max_messages)

@@ -8,7 +8,7 @@
 #include <sysexits.h>
 
 #define HOUSEKEEPING_MS      (3 * 60 * 1000)
-#define HOUSEKEEPING_MORE_MS 1000 /* when there was more to forget than one batch takes */
+#define HOUSEKEEPING_MORE_MS 50 /* when there was more to forget than one batch takes: ten thousand messages a second */
 #define PRUNE_MAX            500
 
 /* Message ids of ours: submission's workers are of node 0. */
@@ -55,7 +55,10 @@ static void on_housekeeping(uv_timer_t *t)
 	uint64_t now = clock_now_ms();
 	uint64_t keep = role_config(q->role)->queue.keep_history_ms;
 
-	collect(q, now);
+	if (q->collect_at <= clock_mono_ms()) {
+		q->collect_at = clock_mono_ms() + HOUSEKEEPING_MS;
+		collect(q, now);
+	}
 	if (queue_may_store(q))
 		store_prune(q->store, now > keep ? now - keep : 0, PRUNE_MAX, on_pruned, q);
 }

@@ -77,6 +77,7 @@ struct queue {
 	struct admin admin;
 	struct id_source ids; /* of reports; submission's ids have other node numbers */
 	uv_timer_t housekeeping, grace;
+	uint64_t collect_at; /* monotonic: memory is gone through then, however often the store is pruned */
 	uv_timer_t *timers[QUEUE_TIMERS];
 	size_t timers_n;
 	size_t open_parts; /* handles and file reads that must end before the memory may go */

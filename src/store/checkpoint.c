@@ -99,12 +99,18 @@ static bool turn_of_writer(struct checkpoint *c, bool must)
 void checkpoint_after_commit(struct writer *w)
 {
 	struct checkpoint *c = &w->checkpoint;
-	bool complete, full;
 
 	if (w->wal_frames < FRAMES_SOON || clock_mono_ms() < c->retry_at_ms)
 		return;
-	if (!turn_of_writer(c, w->wal_frames >= FRAMES_MAX))
-		return;
+	if (turn_of_writer(c, w->wal_frames >= FRAMES_MAX))
+		checkpoint_now(w);
+}
+
+void checkpoint_now(struct writer *w)
+{
+	struct checkpoint *c = &w->checkpoint;
+	bool complete, full;
+
 	if (!pass(&w->db, w->st, &complete, &full)) {
 		w->failed = true;
 		return;

@@ -240,6 +240,8 @@ struct verdict schema_prepare(struct writer *w, struct arena *a)
 		return perm(554, S("5.3.5"),
 			    arena_printf(a, "queue.db was written by a newer Posthouse (schema %llu; this one knows %d)",
 					 (unsigned long long)version, SCHEMA_VERSION));
+	if (version > 0 && version < SCHEMA_VERSION)
+		vacuum_convert(db);
 	if (version < SCHEMA_VERSION && !migrate(w, a, version))
 		return temp(451, S("4.3.0"),
 			    arena_printf(a, "queue.db cannot be brought to schema %d: %s", SCHEMA_VERSION, db->error));

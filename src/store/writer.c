@@ -7,6 +7,7 @@
 #define BATCH_MAX       1000
 #define BATCH_BYTES_MAX (8 * 1024 * 1024) /* of text: bounds the log and the memory of one transaction */
 #define RETRY_MS        1000
+#define LOOK_NS         400000000ull /* how long an idle store waits before it looks whether all is well */
 
 /* A message that the batch names, with the highest rank under which it does. */
 struct named {
@@ -68,17 +69,13 @@ static void fill_batch(struct writer *w, struct list *pending)
 static bool take_batch(struct writer *w)
 {
 	struct store *st = w->st;
-	bool more, timed = w->space.full || !list_empty(&w->stalled) || w->missing.n;
+	bool more;
 
 	arena_reset(&w->arena);
 	map_clear(&w->named);
 	uv_mutex_lock(&st->lock);
-	if (list_empty(&st->pending) && !st->stop && w->recovery == RECOVERED) {
-		if (timed)
-			(void)uv_cond_timedwait(&st->wake, &st->lock, (uint64_t)RETRY_MS * 1000000); /* either way we look */
-		else
-			uv_cond_wait(&st->wake, &st->lock);
-	}
+	if (list_empty(&st->pending) && !st->stop && (w->recovery == RECOVERED || w->presence.lost))
+		(void)uv_cond_timedwait(&st->wake, &st->lock, LOOK_NS); /* either way we look */
 	more = !st->stop || !list_empty(&st->pending);
 	w->min_free = st->min_free;
 	w->max_messages = st->max_messages;
@@ -100,6 +97,7 @@ struct store_stats writer_stats(const struct writer *w)
 				     .settled = w->counters.settled,
 				     .commits = w->commits,
 				     .full = w->space.full,
+				     .lost = w->presence.lost,
 				     .set_back = w->set_back };
 }
 
@@ -111,7 +109,7 @@ static void publish(struct writer *w, struct list *ops)
 	bool news;
 
 	uv_mutex_lock(&st->lock);
-	news = !list_empty(ops) || st->shared_stats.full != w->space.full;
+	news = !list_empty(ops) || st->shared_stats.full != w->space.full || st->shared_stats.lost != w->presence.lost;
 	while ((first = list_first(ops))) {
 		list_remove(first);
 		list_append(&st->done, first);
@@ -245,10 +243,37 @@ static void run_reads(struct writer *w)
 		writer_fail(w, "reading", w->db.error);
 }
 
+/* The database is not where it was: whatever is asked, nothing of it would last. Results wait with who has them. */
+static void refuse_batch(struct writer *w)
+{
+	for (enum rank rank = RANK_RESULT; rank < RANK_COUNT; rank++) {
+		LIST_EACH (i, &w->batch[rank]) {
+			struct op *op = CONTAINER_OF(i, struct op, link);
+
+			op->verdict = store_away;
+			op->out.fd = -1;
+		}
+		publish(w, &w->batch[rank]);
+	}
+}
+
+static bool is_idle(const struct writer *w)
+{
+	for (enum rank rank = RANK_RESULT; rank < RANK_COUNT; rank++)
+		if (!list_empty(&w->batch[rank]))
+			return false;
+	return true;
+}
+
 static void run_batch(struct writer *w)
 {
 	bool writes = false, waited = !list_empty(&w->stalled);
 
+	presence_check(w);
+	if (w->presence.lost) {
+		refuse_batch(w);
+		return;
+	}
 	space_check(w);
 	order_stalled(w);
 	for (enum rank rank = RANK_RESULT; rank < RANK_READ; rank++)
@@ -281,11 +306,15 @@ static void end(struct writer *w)
 void writer_main(struct writer *w)
 {
 	while (!w->failed && take_batch(w)) {
+		bool idle = is_idle(w);
+
 		run_batch(w);
-		if (!w->failed)
+		if (!w->failed && !w->presence.lost)
 			checkpoint_after_commit(w);
-		if (!w->failed)
+		if (!w->failed && !w->presence.lost)
 			recover_step(w);
+		if (!w->failed && !w->presence.lost)
+			vacuum_idle(w, idle);
 	}
 	if (w->failed)
 		return; /* the loop ends the process: nothing of this batch is acknowledged */

@@ -186,6 +186,24 @@ struct space {
 	bool look; /* do not wait for the next second */
 };
 
+/* ---- are the files still there? (presence.c) ---- */
+#define PRESENCE_FILES 3
+struct presence_file {
+	dev_t device;
+	ino_t inode; /* 0: not seen yet */
+};
+struct presence {
+	struct presence_file files[PRESENCE_FILES];
+	uint64_t looked_at_ms; /* monotonic */
+	bool lost;
+};
+
+/* ---- giving space back (vacuum.c) ---- */
+struct vacuum {
+	bool possible, shrinking;
+	uint64_t busy_at_ms, retry_at_ms; /* monotonic */
+};
+
 /* ---- checkpoints (checkpoint.c) ---- */
 struct checkpoint {
 	struct store *st;
@@ -252,6 +270,9 @@ struct writer {
 	struct leases leases;
 	struct spool spool;
 	struct space space;
+	struct presence presence;
+	struct vacuum vacuum;
+	int index_fd; /* of queue.db-shm; -1: none. Closing it while SQLite has the file would end SQLite's locks. */
 	struct checkpoint checkpoint;
 	int wal_frames; /* after the last commit */
 	struct turn turns[PRIORITY_MAX + 1], turn_by_time;
@@ -374,7 +395,16 @@ void space_found(struct writer *w);   /* what had waited for room is stored */
 /* checkpoint.c */
 bool checkpoint_start(struct writer *w);
 void checkpoint_after_commit(struct writer *w); /* asks for a pass, makes the short one, bounds the log */
+void checkpoint_now(struct writer *w);          /* the writer's own pass: nothing else is to be done */
 void checkpoint_stop(struct writer *w);
+
+/* presence.c: look, but not more often than twice a second. */
+void presence_check(struct writer *w);
+
+/* vacuum.c: after opening; an old and small database is made one that can give space back; a step in idle time. */
+void vacuum_init(struct writer *w);
+void vacuum_convert(struct db *db);
+void vacuum_idle(struct writer *w, bool was_idle);
 
 /* recover.c */
 bool recover_at_open(struct writer *w);

@@ -1,5 +1,7 @@
 """test_start.py - starts that have much to read, to bring forward, or no room; and a database that is taken away."""
+import os
 import resource
+import smtplib
 import sqlite3
 import subprocess
 import threading
@@ -96,3 +98,29 @@ def start_with_small_files(relay):
             for line in relay.process.stdout:
                 log.write(line)
     threading.Thread(target=copy, daemon=True).start()
+
+
+@time_limit(60)
+def test_a_database_that_is_taken_away():
+    """Unlinked under the relay: within a second nothing more is acknowledged; put back, all goes on, and nothing is lost."""
+    sink = Sink()
+    relay = Relay(sink.port, workers=1)
+    relay.submit()
+    sink.wait(1)
+    path = relay.dir / "state" / "queue.db"
+    os.link(path, relay.dir / "kept")
+    path.unlink()
+    relay.wait_log("event=store.lost")
+    client = relay.connect()
+    try:
+        relay.submit(client=client)
+        raise AssertionError("was acknowledged")
+    except smtplib.SMTPDataError as e:
+        assert e.smtp_code == 451, e
+    status = relay.command("status", check=False)
+    assert status.returncode == 69 and "removed or replaced" in status.stdout + status.stderr, status
+    os.rename(relay.dir / "kept", path)
+    relay.wait_log("event=store.found")
+    relay.submit(client=relay.connect())
+    sink.wait(2)
+    relay.stop()

@@ -181,15 +181,21 @@ void store_mend(struct store *st, const struct mending *m, store_mend_fn done, v
 	op->mending = m;
 }
 
+uint64_t fake_prunable;
+
 static void run_prune(struct store *st, struct op *op)
 {
 	st->prunes++;
-	op->call.count(op->ctx, ok(), 0);
+	op->call.count(op->ctx, ok(), fake_prunable > op->n ? op->n : fake_prunable);
+	fake_prunable -= fake_prunable > op->n ? op->n : fake_prunable;
 }
 
 void store_prune(struct store *st, uint64_t before, size_t max, store_count_fn done, void *ctx)
 {
-	fake_issue(st, run_prune, ctx)->call.count = done;
+	struct op *op = fake_issue(st, run_prune, ctx);
+
+	op->call.count = done;
+	op->n = max;
 }
 
 void store_stats(const struct store *st, struct store_stats *stats_out)

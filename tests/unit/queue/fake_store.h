@@ -59,6 +59,7 @@ extern struct store *fake_store;
 extern struct gate_state fake_gates[8];
 extern size_t fake_gates_n;
 extern bool fake_refuse_open;
+extern uint64_t fake_prunable;          /* finished messages that are to be forgotten */
 extern unsigned fake_open_without_room; /* so many tries of the next store to open find no room */
 extern bool fake_set_back;              /* the next store says that its times are another clock's */
 

@@ -144,6 +144,18 @@ static void test_forward(void **state)
 	assert_true(gate_is_open(harness_gate(h, "upstream:isp"), fake_now + 5000));
 }
 
+/* Two thousand messages that finish each second are forgotten as fast: what is left is not put off by seconds. */
+static void test_pruning_keeps_up(void **state)
+{
+	struct harness *h = *state;
+
+	fake_prunable = 20000;
+	h = *state = harness_again(h, START_MS);
+	configure(h);
+	UNTIL(h, fake_prunable == 0); /* within the five seconds that UNTIL waits: it would be forty */
+	assert_true(fake_store->prunes >= 40);
+}
+
 static void test_windows(void **state)
 {
 	static const struct {
@@ -171,6 +183,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_running, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_restarted, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_forward, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pruning_keeps_up, setup, teardown),
 		cmocka_unit_test(test_windows),
 	};
 

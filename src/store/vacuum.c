@@ -1,0 +1,79 @@
+/* vacuum.c - giving space back: what was pruned leaves free pages, which in idle time go to the file system, a few at a time. */
+#include "writer.h"
+
+#include "posthouse/clock.h"
+
+#include <stdio.h>
+
+#define KEPT_PAGES  1024 /* of 4 KiB: new mail needs some again */
+#define STEP_PAGES  1024
+#define STEP_FULL   64 /* on a full disk: the log has to take them first */
+#define IDLE_MS     1000
+#define RETRY_MS    60000
+#define VACUUM_MAX  (64 * 1024 * 1024ull) /* SQLite makes the copy in memory */
+#define AUTO_VACUUM 2                     /* PRAGMA auto_vacuum: incremental */
+
+/* One number that a fixed PRAGMA gives; 0 when there is none. */
+static uint64_t number(struct db *db, const char *sql)
+{
+	sqlite3_stmt *q = NULL;
+	uint64_t n = 0;
+
+	if (sqlite3_prepare_v2(db->handle, sql, -1, &q, NULL) == SQLITE_OK && sqlite3_step(q) == SQLITE_ROW)
+		n = db_u64(q, 0);
+	(void)sqlite3_finalize(q); /* 0 has told its error */
+	return n;
+}
+
+void vacuum_init(struct writer *w)
+{
+	w->vacuum.possible = number(&w->db, "PRAGMA auto_vacuum") == AUTO_VACUUM;
+}
+
+void vacuum_convert(struct db *db)
+{
+	uint64_t bytes = number(db, "PRAGMA page_count") * number(db, "PRAGMA page_size");
+
+	if (bytes > VACUUM_MAX || number(db, "PRAGMA auto_vacuum") == AUTO_VACUUM)
+		return;
+	/* Without room it stays as it is: all works, but what was pruned is only used again. */
+	(void)sqlite3_exec(db->handle, "PRAGMA auto_vacuum=INCREMENTAL; VACUUM", NULL, NULL, NULL);
+}
+
+/* The pages are out of the file when the log has been copied into it. */
+static void shrink_file(struct writer *w)
+{
+	w->vacuum.shrinking = false;
+	checkpoint_now(w);
+}
+
+void vacuum_idle(struct writer *w, bool was_idle)
+{
+	struct vacuum *v = &w->vacuum;
+	uint64_t now = clock_mono_ms(), pages;
+	char sql[60];
+
+	if (!was_idle)
+		v->busy_at_ms = now;
+	if (!v->possible || now < v->busy_at_ms + IDLE_MS || now < v->retry_at_ms)
+		return;
+	pages = number(&w->db, "PRAGMA freelist_count");
+	if (pages <= KEPT_PAGES) {
+		if (v->shrinking)
+			shrink_file(w);
+		return;
+	}
+	pages -= KEPT_PAGES;
+	if (pages > STEP_PAGES)
+		pages = w->space.full ? STEP_FULL : STEP_PAGES;
+	(void)snprintf(sql, sizeof sql, "PRAGMA incremental_vacuum(%u)", (unsigned)pages);
+	if (db_script(&w->db, sql)) {
+		v->shrinking = true;
+		return;
+	}
+	v->retry_at_ms = now + RETRY_MS;
+	if (db_is_full(&w->db))
+		db_forget_error(&w->db);
+	else
+		writer_fail(w, "giving pages back", w->db.error);
+}
