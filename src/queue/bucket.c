@@ -91,6 +91,11 @@ struct bucket *bucket_get(struct queue *q, struct str key, struct str rule)
 	return b;
 }
 
+bool buckets_are_many(const struct queue *q)
+{
+	return q->buckets.table.n >= BUCKETS_MAX;
+}
+
 /* ---- kept over restarts ---- */
 
 /* A bucket further ahead than its window, or its other period, was written by another clock. What was told or happened then, was so now. */

@@ -48,6 +48,9 @@ void buckets_load(struct queue *q);
 struct bucket *bucket_find(struct queue *q, struct str key, struct str rule);
 struct bucket *bucket_get(struct queue *q, struct str key, struct str rule);
 
+/* As many as are read at a start: what can do without does so. */
+bool buckets_are_many(const struct queue *q);
+
 /* It has changed: write it, soon. */
 void bucket_touch(struct queue *q, struct bucket *b);
 

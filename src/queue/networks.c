@@ -51,10 +51,16 @@ static void add(struct account *a, struct bucket *b)
 uint64_t network_used(struct account *a, struct str network, uint64_t now)
 {
 	struct arena arena = { 0 };
-	struct bucket *b = bucket_get(a->queue, login_key(&arena, account_login(a)), rule_of(&arena, network));
-	uint64_t before = b->tat_us > KNOWN_US ? (b->tat_us - KNOWN_US) / 1000 : 0;
+	struct str key = login_key(&arena, account_login(a)), rule = rule_of(&arena, network);
+	struct bucket *b = bucket_find(a->queue, key, rule);
+	uint64_t before;
 
+	if (!b && !buckets_are_many(a->queue))
+		b = bucket_get(a->queue, key, rule);
 	arena_fini(&arena);
+	if (!b) /* beyond all bounds: it is not remembered */
+		return 0;
+	before = b->tat_us > KNOWN_US ? (b->tat_us - KNOWN_US) / 1000 : 0;
 	if (b->users == 0)
 		add(a, b);
 	b->tat_us = now * 1000 + KNOWN_US;

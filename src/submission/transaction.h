@@ -52,6 +52,7 @@ struct transaction {
 	size_t recipients_n, recipients_capacity;
 
 	struct header_collector header;
+	size_t header_looked; /* so long it was when the login's others were last looked at */
 	struct fixup_result fixed;
 	bool resent; /* the login sends on what another has written */
 	struct dkim *dkim;

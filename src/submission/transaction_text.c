@@ -7,6 +7,8 @@
 #include <assert.h>
 
 #define LINE_MAX_BYTES 1000 /* with CRLF */
+#define HEADER_LOOK    (16 * 1024)
+#define LOGIN_HELD_MAX (16 * 1024 * 1024) /* a hundred ordinary sessions hold less */
 
 static void on_spool_room(void *ctx);
 static void on_spool_synced(void *ctx, struct verdict v);
@@ -29,6 +31,23 @@ static void refuse(struct transaction *tx, struct verdict v)
 	if (tx->spool != NULL)
 		spool_close(tx->spool, true);
 	tx->spool = NULL;
+}
+
+/* Header sections are held in memory whole: what all messages of one login hold here is bounded. It is counted as a large one grows. */
+static bool is_too_much(struct transaction *tx)
+{
+	size_t held = 0;
+
+	if (tx->header.section.n < tx->header_looked + HEADER_LOOK)
+		return false;
+	tx->header_looked = tx->header.section.n;
+	LIST_EACH (i, &tx->sub->transactions) {
+		const struct transaction *other = CONTAINER_OF(i, struct transaction, link);
+
+		if (str_eq(other->login, tx->login))
+			held += other->header.section.n + other->arena.used_bytes + other->text.n;
+	}
+	return held > LOGIN_HELD_MAX;
 }
 
 /* Is there a byte above 127? */
@@ -145,6 +164,8 @@ void transaction_text(struct transaction *tx, struct str bytes)
 
 	if (tx->state == TX_HEADER) {
 		v = header_collector_feed(&tx->header, bytes, &bytes);
+		if (v.class == OK && is_too_much(tx))
+			v = temp(452, S("4.3.1"), S("too many large header sections of this login at once, try again later"));
 		if (v.class != OK || tx->header.complete)
 			end_header(tx, v);
 	}

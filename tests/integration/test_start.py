@@ -8,6 +8,7 @@ import threading
 import time
 
 from lib import DOMAIN, PASSWORD, RELEASE, Relay, Sink, time_limit, wait_for
+from talk import Talk
 from test_limits import plain
 
 
@@ -123,4 +124,29 @@ def test_a_database_that_is_taken_away():
     relay.wait_log("event=store.found")
     relay.submit(client=relay.connect())
     sink.wait(2)
+    relay.stop()
+
+
+@time_limit(90)
+def test_header_sections_of_one_login_are_bounded():
+    """Large header sections are held in memory whole: many at once of one login are too much, those of another are not."""
+    sink = Sink()
+    relay = Relay(sink.port, build=RELEASE, workers=1, users=(f"alice@{DOMAIN}", f"bob@{DOMAIN}"), limits="connections = 200;")
+    part = b"".join(b"X-Part-%d: %s\r\n" % (i, b"x" * 900) for i in range(255))  # 230 KiB
+    talks = []
+    for _ in range(90):
+        t = Talk(relay.port).ready(relay.tls())
+        t.say(f"MAIL FROM:<alice@{DOMAIN}>", 250)
+        t.say("RCPT TO:<bob@example.net>", 250)
+        t.say("DATA", 354)
+        t.socket.sendall(part)
+        talks.append(t)
+    other = Talk(relay.port).ready(relay.tls(), user=f"bob@{DOMAIN}")
+    other.send(f"bob@{DOMAIN}", "bob@example.net", f"From: bob@{DOMAIN}\r\n".encode() + part + b"\r\nhello\r\n")
+    answers = [t.say(f"From: alice@{DOMAIN}\r\n\r\nhello\r\n.")[:9] for t in talks]
+    assert set(answers) == {"250 2.0.0", "452 4.3.1"}, set(answers)
+    assert answers[0] == "250 2.0.0" and answers[-1] == "452 4.3.1", answers
+    assert 30 < answers.count("250 2.0.0") < 85, answers
+    t = Talk(relay.port).ready(relay.tls())
+    t.send(f"alice@{DOMAIN}", "bob@example.net", f"From: alice@{DOMAIN}\r\n".encode() + part + b"\r\nhello\r\n")
     relay.stop()
