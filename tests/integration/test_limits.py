@@ -196,7 +196,7 @@ def test_exact_over_kill():
 def charged_once(point):
     """The queue dies with the third message, stored or not: submission offers it again, and it is neither refused nor charged twice."""
     sink = Sink()
-    relay = Relay(sink.port, limits='messages = [ "7/1d" ]; bytes = [ "100K/1d" ]; breaker = "off";', workers=1, log="info",
+    relay = Relay(sink.port, limits='messages = [ "7/1d" ]; bytes = [ "100K/30d" ]; breaker = "off";', workers=1, log="info",
                   environment={"POSTHOUSE_CRASH": f"{point}:3"})
     client = relay.connect()
     for _ in range(7):
@@ -211,7 +211,7 @@ def charged_once(point):
     stored = [m for m in sink.messages if m.sender]
     assert len({m.message["X-Number"] for m in stored}) == 7
     size = sum(int(e["fields"].split("size_bytes=")[1].split()[0]) for e in accepted_events(relay, stored))
-    assert used(relay, "bytes 100K/1d") == size, (used(relay, "bytes 100K/1d"), size)
+    assert used(relay, "bytes 100K/30d") == size, (used(relay, "bytes 100K/30d"), size)
 
 
 def accepted_events(relay, messages):
