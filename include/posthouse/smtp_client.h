@@ -55,7 +55,7 @@ enum smtp_client_event_type {
 };
 
 /* Whose fault: decides between a retry of the message and a gate on the next hop. */
-enum smtp_fault { FAULT_NONE, FAULT_CONNECTION, FAULT_TLS, FAULT_AUTH, FAULT_PEER };
+enum smtp_fault { FAULT_NONE, FAULT_CONNECTION, FAULT_TLS, FAULT_AUTH, FAULT_PEER, FAULT_LOOP /* it is ourselves */ };
 
 /* Where in the dialogue a verdict was given: what a refusal means depends on it. */
 enum smtp_step { STEP_OPENING, STEP_AUTH, STEP_MAIL, STEP_RCPT, STEP_DATA };

@@ -76,15 +76,16 @@ const struct key config_keys[] = {
 	  .format = &format_path },
 	{ "run_as", CFG_TEXT, AT(run_as), "posthouse", NO_BOUNDS, CONSOLE, 0,
 	  "Whom to become when started as root; ignored otherwise.", .format = &format_name },
-	{ "shutdown_grace", CFG_TIME, AT(shutdown_grace_ms), "20s", "0s", "10m", 0, RELOADABLE,
-	  "How long sessions and deliveries under way may take to end when the relay is stopped." },
+	{ "shutdown_grace", CFG_TIME, AT(shutdown_grace_ms), "8s", "0s", "10m", 0, RELOADABLE,
+	  "How long sessions and deliveries under way can take to end when the relay is stopped; what has not ended then is broken off and tried "
+	  "again later. Containers are killed after 10 s." },
 
 	{ "listen", CFG_LIST, COUNTED(listen, listen_n),
 	  "( { address = \"*\"; port = 587; tls = \"starttls\"; }, { address = \"*\"; port = 465; tls = \"implicit\"; } )", NO_BOUNDS,
-	  SUBMISSION, 0, "Where clients connect.", .element_size = sizeof(struct cfg_listen) },
+	  SUBMISSION | RELAY, 0, "Where clients connect.", .element_size = sizeof(struct cfg_listen) },
 	{ "listen[].address", CFG_TEXT, IN(cfg_listen, address), "*", NO_BOUNDS, SUBMISSION, 0,
 	  "\"*\" is every address of the machine, IPv4 and IPv6.", .format = &format_address },
-	{ "listen[].port", CFG_INT, IN(cfg_listen, port), NULL, "1", "65535", SUBMISSION, REQUIRED,
+	{ "listen[].port", CFG_INT, IN(cfg_listen, port), NULL, "1", "65535", SUBMISSION | RELAY, REQUIRED,
 	  "The TCP port.", .example = "587" },
 	{ "listen[].tls", CFG_ENUM, IN(cfg_listen, tls), NULL, NO_BOUNDS, SUBMISSION, REQUIRED,
 	  "Whether TLS begins by the STARTTLS command (usual on 587) or at once (usual on 465).", .choices = listen_tls_choices,
@@ -351,6 +352,12 @@ const struct key config_keys[] = {
 	{ "delivery.source", CFG_TEXTS, ARRAY(delivery.source), NULL, NO_BOUNDS, RELAY, RELOADABLE,
 	  "Addresses of this machine to connect from, at most one IPv4 and one IPv6. Without one of a family: what the system chooses. "
 	  "Its name in the DNS should be hostname.", .format = &format_source, .example = "192.0.2.1 2001:db8::1" },
+	{ "delivery.allow_networks", CFG_TEXTS, ARRAY(delivery.allow_networks), NULL, NO_BOUNDS, RELAY, RELOADABLE,
+	  "Networks to which \"mx\" delivers although it otherwise would not: loopback, link-local and multicast addresses, this machine's own, and "
+	  "private ones (10.0.0.0/8, fd00::/8 and their like) that a user names as user@[10.0.0.1]. Private ones from the DNS need no entry.",
+	  .format = &format_network, .example = "192.0.2.25 10.1.0.0/16" },
+	{ "delivery.deny_networks", CFG_TEXTS, ARRAY(delivery.deny_networks), NULL, NO_BOUNDS, RELAY, RELOADABLE,
+	  "Networks to which \"mx\" never delivers, whatever allow_networks says.", .format = &format_network, .example = "10.0.0.0/8" },
 	{ "delivery.resolver", CFG_TEXT, AT(delivery.resolver), NULL, NO_BOUNDS, RELAY, RELOADABLE,
 	  "The name servers to ask for mail servers and their addresses: addresses with spaces between, each with @PORT if it is not 53; or "
 	  "\"recursive\": none, but the root's and on from there. Without this key: those of /etc/resolv.conf.",

@@ -18,8 +18,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define PING_MS       10000
-#define KILL_AFTER_MS 2000 /* past the grace */
+#define PING_MS          10000
+#define KILL_EARLIEST_MS 1000
+#define KILL_MARGIN_MS   2000 /* of the grace, at most: for what roles still have to write when theirs is over */
 
 /* ---- what roles tell and ask ---- */
 static void handle_ready(void *ctx, struct channel *ch, const struct msg_ready *m, int fd)
@@ -101,11 +102,14 @@ static void end_loop(struct master *m)
 	uv_stop(m->loop);
 }
 
+/* Of the time until all are killed, which is the whole grace, a role gets a little less. */
 static uint64_t grace_left(const struct master *m)
 {
-	uint64_t due = uv_timer_get_due_in(&m->stop_timer);
+	uint64_t due = uv_timer_get_due_in(&m->stop_timer), margin = m->config->shutdown_grace_ms / 4;
 
-	return due > KILL_AFTER_MS ? due - KILL_AFTER_MS : 1;
+	if (margin > KILL_MARGIN_MS)
+		margin = KILL_MARGIN_MS;
+	return due > margin ? due - margin : 1;
 }
 
 /* Stop the lowest rank that still has processes; when there are none, we are done. */
@@ -140,14 +144,16 @@ static void on_grace_over(uv_timer_t *timer)
 
 void master_stop(struct master *m, int exit_code)
 {
+	uint64_t grace = m->config->shutdown_grace_ms > KILL_EARLIEST_MS ? m->config->shutdown_grace_ms : KILL_EARLIEST_MS;
+
 	if (m->stopping)
 		return;
 	m->stopping = true;
 	m->exit_code = exit_code;
 	log_info(NULL, "master.stopping", kv("grace_ms", m->config->shutdown_grace_ms));
-	notify_stopping(m->config->shutdown_grace_ms + 2 * KILL_AFTER_MS);
+	notify_stopping(grace + KILL_MARGIN_MS);
 	close_listeners(m);
-	uv_timer_start(&m->stop_timer, on_grace_over, m->config->shutdown_grace_ms + KILL_AFTER_MS, 0);
+	uv_timer_start(&m->stop_timer, on_grace_over, grace, 0);
 	stop_next(m);
 }
 

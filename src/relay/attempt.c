@@ -82,7 +82,7 @@ static void note_attempt(struct connection *c, struct verdict v)
 static unsigned rank(enum smtp_fault fault)
 {
 	static const unsigned ranks[] = {
-		[FAULT_NONE] = 0, [FAULT_CONNECTION] = 1, [FAULT_PEER] = 2, [FAULT_TLS] = 3, [FAULT_AUTH] = 4
+		[FAULT_NONE] = 0, [FAULT_CONNECTION] = 1, [FAULT_PEER] = 2, [FAULT_TLS] = 3, [FAULT_AUTH] = 4, [FAULT_LOOP] = 5
 	};
 
 	return ranks[fault];
@@ -174,7 +174,7 @@ void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step,
 	drop_attempt(c);
 	if (!c->pool->mx && c->tried == 0 && !c->second_turn)
 		c->pool->first++;
-	if (fault != FAULT_AUTH && !c->relay->stopping && next_target(c))
+	if (fault != FAULT_AUTH && !(fault == FAULT_LOOP && !c->pool->mx) && !c->relay->stopping && next_target(c))
 		try_target(c);
 	else
 		give_up(c);
@@ -198,6 +198,18 @@ bool attempt_other_family(struct connection *c)
 		return true;
 	}
 	return false;
+}
+
+/* RFC 5321 5.1: mail must not go in circles. Where the best host of a domain is ourselves there is no other way for its mail; a better
+ * one may come back. An upstream that is ourselves is for the administrator to mend. */
+void attempt_met_ourselves(struct connection *c)
+{
+	struct str text = arena_printf(&c->arena, "the server greets by our own name %.*s: the mail would come back to this host",
+				       STR_ARG(role_config(c->relay->role)->hostname));
+
+	if (c->pool->mx && str_eq(c->targets[c->tried].host, c->pool->targets[0].host))
+		pool_refuse_waiting(c->pool, perm(554, S("5.4.6"), text), attempt_transcript(c, &c->arena));
+	attempt_failed(c, temp(451, S("4.4.6"), text), STEP_OPENING, FAULT_LOOP);
 }
 
 struct str attempt_transcript(struct connection *c, struct arena *a)

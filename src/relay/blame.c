@@ -201,6 +201,9 @@ struct meaning blame_session(struct place place, enum smtp_fault fault, struct v
 			m.trouble = TROUBLE_TEMPORARY;
 		if (fault == FAULT_TLS && m.trouble == TROUBLE_TEMPORARY)
 			m.trouble = TROUBLE_TLS;
+	} else if (fault == FAULT_LOOP) {
+		m.trouble = place.mx ? TROUBLE_TEMPORARY : TROUBLE_SETUP;
+		m.actor = ACTOR_ADMIN;
 	} else if (fault == FAULT_TLS || fault == FAULT_AUTH) {
 		m.trouble = fault == FAULT_TLS ? TROUBLE_TLS : TROUBLE_LOGIN;
 		m.actor = ACTOR_ADMIN;

@@ -140,7 +140,7 @@ void pool_refuse_waiting(struct pool *pool, struct verdict v, struct str transcr
 
 static const char *fault_name(enum smtp_fault fault)
 {
-	static const char *const names[] = { "none", "connection", "tls", "login", "peer" };
+	static const char *const names[] = { "none", "connection", "tls", "login", "peer", "loop" };
 
 	return names[fault];
 }

@@ -13,6 +13,7 @@
  * batch.c       the recipients of one transaction
  * transfer.c    the text of a message, read piece by piece
  * conversion.c  a text that the next hop does not take as it is: sizes and fresh signatures
+ * reach.c       addresses that get no mail directly, and which are ourselves
  * demands.c     what a message demands of its next hops: a time limit, TLS
  * complaints.c  what refusals say about the next hop
  * blame.c       what a refusal means; its table is replies.def
@@ -78,9 +79,12 @@ struct relay {
 	struct list leases[LEASE_BUCKETS];
 	size_t deliveries, waiting, running, connections; /* deliveries: also those whose result is not settled */
 	uint64_t next_connection;
-	struct arena scratch;              /* texts of `configure` */
-	struct arena arena;                /* of what follows */
-	struct str dns_options, path;      /* as configured; see hops.c */
+	struct arena scratch;         /* texts of `configure` */
+	struct arena arena;           /* of what follows */
+	struct str dns_options, path; /* as configured; see hops.c */
+	struct arena own_arena;
+	struct str_list own;               /* this machine's addresses, as they were … */
+	uint64_t own_at;                   /* … then */
 	struct dns *dns, *next_dns;        /* NULL: not needed yet; next_dns: prepared by `configure` */
 	struct sockaddr_storage source[2]; /* IPv4, IPv6; family 0: none */
 	struct memory_slot memory[MEMORY_SLOTS];
@@ -216,6 +220,13 @@ void targets_find_early(struct pool *pool);
 bool targets_fresh(const struct pool *pool);
 void targets_forget(struct pool *pool);
 void targets_ask_again(struct pool *pool); /* the resolver is another one */
+
+/* ---- reach.c ---- */
+/* Why mail is not delivered directly to this address ("a loopback address"); NULL: it may be. literal: a user named it. */
+const char *reach_obstacle(const struct cfg_delivery *d, const struct sockaddr_storage *address, bool literal);
+const struct str_list *reach_own(struct relay *relay); /* until the next call */
+/* The server that has greeted is this relay itself. */
+bool reach_is_ourselves(const struct connection *c);
 
 /* ---- delivery.c ---- */
 struct recipient {
@@ -416,6 +427,7 @@ void connection_connect(struct connection *c, const struct target *t);
 /* ---- attempt.c ---- */
 void attempt_all(struct connection *c); /* the pool has its targets now */
 void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step, enum smtp_fault fault);
+void attempt_met_ourselves(struct connection *c); /* the server is this relay */
 void attempt_lookup_failed(struct connection *c, struct verdict v);
 /* Its family is refused, and there is another one: avoid it for a while. False: there is none. */
 bool attempt_other_family(struct connection *c);

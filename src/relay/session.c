@@ -373,6 +373,11 @@ static void on_failed(struct connection *c, const struct smtp_client_event *e)
 
 static void on_event(struct connection *c, const struct smtp_client_event *e)
 {
+	if (c->state == CONNECTION_OPENING && e->type != CLIENT_FAILED &&
+	    reach_is_ourselves(c)) { /* before it gets our password */
+		attempt_met_ourselves(c);
+		return;
+	}
 	switch (e->type) {
 	case CLIENT_STARTTLS: start_tls(c); return;
 	case CLIENT_CHALLENGE: ask_vault(c, e); return;

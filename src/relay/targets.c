@@ -30,7 +30,8 @@ static bool ask(struct pool *pool, struct arena *a, struct verdict *why_out)
 {
 	struct relay *relay = pool->relay;
 	const struct config *config = role_config(relay->role);
-	struct str_list own = { .at = ARENA_ARRAY(a, struct str, config->delivery.source.n + 1) };
+	const struct str_list *here = reach_own(relay);
+	struct str_list own = { .at = ARENA_ARRAY(a, struct str, config->delivery.source.n + here->n + 1) };
 	struct dns *dns;
 
 	if (!pool->mx) {
@@ -41,6 +42,11 @@ static bool ask(struct pool *pool, struct arena *a, struct verdict *why_out)
 	own.at[own.n++] = config->hostname;
 	for (size_t i = 0; i < config->delivery.source.n; i++)
 		own.at[own.n++] = config->delivery.source.at[i];
+	/* a loopback address as such is refused later, with clearer words */
+	for (size_t i = 0; i < here->n; i++)
+		if (!networks_contain(&config->delivery.allow_networks, here->at[i]) &&
+		    !network_contains(S("127.0.0.0/8"), here->at[i]) && !network_contains(S("::1/128"), here->at[i]))
+			own.at[own.n++] = here->at[i];
 	dns = hop_dns(relay, a, why_out);
 	if (!dns)
 		return false;
@@ -156,23 +162,50 @@ static size_t count_targets(const struct dns_host *hosts, size_t n)
 	return count < TARGETS_MAX ? count : TARGETS_MAX;
 }
 
+/* The addresses of a host; *refused_out: words about one that gets no mail. */
+static void add_host(struct pool *pool, const struct dns_host *host, struct str *refused_out)
+{
+	const struct cfg_delivery *d = &role_config(pool->relay->role)->delivery;
+	struct str name = arena_str(&pool->targets_arena, host->name);
+	bool literal = str_starts(pool->name, S("["));
+
+	for (size_t k = 0; k < host->addresses_n && k < TARGETS_OF_HOST_MAX; k++) {
+		const char *obstacle = reach_obstacle(d, &host->addresses[k], literal);
+
+		if (!obstacle)
+			add(pool, name, &host->addresses[k]);
+		else if (refused_out->n == 0)
+			*refused_out = arena_printf(
+				&pool->targets_arena,
+				"the mail server %.*s has an address that is %s: no mail goes there (delivery.allow_networks)",
+				STR_ARG(name), obstacle);
+	}
+}
+
+/* Nothing to connect to. One of several hosts may have an address later. */
+static struct verdict without_targets(const struct dns_host *hosts, size_t n, struct str refused)
+{
+	for (size_t i = 0; i < n; i++)
+		if (hosts[i].addresses_n == 0 && hosts[i].failure.class == TEMP)
+			return temp(451, S("4.4.3"), refused.n ? refused : S("none of the mail servers has an address now"));
+	return refused.n ? perm(550, S("5.4.4"), refused)
+			 : temp(451, S("4.4.3"), S("none of the mail servers has an address now"));
+}
+
 /* RFC 5321 5.1: in the order of the hosts. */
 static void on_mx(void *ctx, struct verdict v, const struct dns_host *hosts, size_t n)
 {
 	struct pool *pool = ctx;
+	struct str refused = S("");
 
 	pool->lookup = NULL;
 	targets_forget(pool);
 	if (v.class == OK)
 		pool->targets = ARENA_ARRAY(&pool->targets_arena, struct target, count_targets(hosts, n) + 1);
-	for (size_t i = 0; v.class == OK && i < n; i++) {
-		struct str name = arena_str(&pool->targets_arena, hosts[i].name);
-
-		for (size_t k = 0; k < hosts[i].addresses_n && k < TARGETS_OF_HOST_MAX; k++)
-			add(pool, name, &hosts[i].addresses[k]);
-	}
+	for (size_t i = 0; v.class == OK && i < n; i++)
+		add_host(pool, &hosts[i], &refused);
 	if (v.class == OK && pool->targets_n == 0)
-		v = temp(451, S("4.4.3"), S("none of the mail servers has an address now"));
+		v = without_targets(hosts, n, refused);
 	pool->not_found = verdict_keep(&pool->targets_arena, v);
 	if (v.class == PERM)
 		refuse(pool, v);

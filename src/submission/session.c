@@ -341,6 +341,13 @@ void session_close(struct session *s, struct str reason, bool finish)
 	uv_close((uv_handle_t *)&s->timer, on_timer_closed);
 }
 
+void session_cut(struct session *s)
+{
+	session_close(s, S("the relay is being stopped"), false);
+	if (s->conn)
+		stream_close(s->conn);
+}
+
 static void part_closed(struct session *s)
 {
 	struct submission *sub = s->sub;
@@ -363,7 +370,10 @@ static void part_closed(struct session *s)
 
 static void on_stream_closed(void *ctx, struct stream *st)
 {
-	part_closed(ctx);
+	struct session *s = ctx;
+
+	s->conn = NULL;
+	part_closed(s);
 }
 
 static void on_timer_closed(uv_handle_t *h)

@@ -98,6 +98,9 @@ uint64_t session_patience(const struct session *s, uint64_t ms);
 /* The one way out. `finish`: what was written is to reach the client; else at once. */
 void session_close(struct session *s, struct str reason, bool finish);
 
+/* The time of the stop is over: at once, also one that is closing and whose client does not take its last words. */
+void session_cut(struct session *s);
+
 /* The client hears 421 instead of a greeting. With implicit TLS only when it is `banned`: no handshake only to tell of crowds. */
 void session_refuse(struct session *s, struct verdict v, bool banned);
 

@@ -156,7 +156,7 @@ static void on_stop_tick(uv_timer_t *timer)
 		struct session *s = CONTAINER_OF(i, struct session, link);
 
 		if (left == 0)
-			session_close(s, S("the relay is being stopped"), false);
+			session_cut(s);
 		else
 			session_stop(s, left < 2000);
 	}

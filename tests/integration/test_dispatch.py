@@ -120,3 +120,32 @@ def test_a_slow_upstream_has_no_more_than_its_connections():
     print(f"{passed} of another login went before it")
     assert passed <= 5, passed
     next_hop.answers.clear()
+
+
+@time_limit(120)
+def test_a_stop_with_a_hanging_next_hop_fits_a_container():
+    """The next hop says nothing after the text, a client nothing within its own: SIGTERM, and all has ended before a container is killed (10 s).
+    What was broken off is tried again."""
+    next_hop = Scripted(answers={"END": lambda line: 60})
+    relay = Relay(next_hop.port, start=False)
+    relay.conf.write_text(relay.conf.read_text().replace('shutdown_grace = "10s";', ""))
+    relay.start()
+    client = relay.connect()
+    client.mail(f"alice@{DOMAIN}")
+    client.rcpt("carol@example.net")
+    client.docmd("DATA")
+    client.send(b"Subject: never finished\r\n\r\n")
+    id = relay.submit(to=["bob@example.net"])
+    wait_for(lambda: next_hop.connections, 20, "the delivery has begun")
+    time.sleep(1)
+    start = time.monotonic()
+    relay.stop(20)
+    took = time.monotonic() - start
+    print(f"stopped in {took:.1f} s")
+    assert took < 10, took
+    assert "it did not stop in time" not in relay.log_text()
+    next_hop.answers.clear()
+    relay.start()
+    wait_for(lambda: relay.queue() == [], 30, "empty queue")
+    events = [e["event"] for e in relay.events(id)]
+    assert "delivery.deferred" in events and events.count("delivery.sent") == 1, events

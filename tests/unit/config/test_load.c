@@ -25,7 +25,7 @@ static void defaults(void **state)
 	assert_str(c->run_as, "posthouse");
 	assert_str(c->control, "/run/posthouse/control.sock");
 	assert_str(c->metrics, "");
-	assert_int_equal(c->shutdown_grace_ms, 20000);
+	assert_int_equal(c->shutdown_grace_ms, 8000);
 	assert_int_equal(c->listen_n, 2);
 	assert_str(c->listen[0].address, "*");
 	assert_int_equal(c->listen[0].port, 587);

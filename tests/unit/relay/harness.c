@@ -193,6 +193,8 @@ int setup(void **state)
 {
 	struct world *w = NEW(struct world);
 
+	static struct str loopback[] = { { "127.0.0.0/8", 11 }, { "::1", 3 } };
+
 	w->loop = uv_default_loop();
 	sink_open(&w->sink, w->loop);
 	w->like = (struct msg_deliver){ .sender = S("s@example.org"),
@@ -204,6 +206,7 @@ int setup(void **state)
 						    .reuse = 100,
 						    .ipv4 = true,
 						    .ipv6 = true,
+						    .allow_networks = { loopback, 2 },
 						    .timeouts = { 5000, 5000, 5000, 5000 } };
 	w->upstream = (struct cfg_upstream){
 		.name = S("hop"), .host = S("127.0.0.1"), .port = w->sink.port, .tls = UPSTREAM_NONE, .connections = 4

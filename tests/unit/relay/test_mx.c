@@ -347,6 +347,90 @@ static void test_other_family(void **state)
 	assert_int_equal(result_of(w, 3)->gate, 2);
 }
 
+/* Addresses that no mail goes to: what a domain's DNS says of them, and what a user does. */
+static void test_refused_addresses(void **state)
+{
+	static const struct {
+		const char *domain, *address; /* of its mail host; NULL: the domain is a literal */
+		const char *says;             /* NULL: it may be tried */
+	} rows[] = {
+		{ "l.test", "127.0.0.1", "a loopback address" },
+		{ "l2.test", "127.44.3.2", "a loopback address" },
+		{ "l6.test", "::1", "a loopback address" },
+		{ "ll.test", "169.254.169.254", "a link-local address" },
+		{ "ll6.test", "fe80::17", "a link-local address" },
+		{ "r.test", "240.0.0.1", "has no address" },
+		{ "carried.test", "2002:7f00:1::5", "a loopback address" },
+		{ "nat.test", "64:ff9b::a9fe:a9fe", "a link-local address" },
+		{ "denied.test", "127.0.9.9", "delivery.deny_networks" },
+		{ "[127.0.0.1]", NULL, "a loopback address" },
+		{ "[10.0.0.1]", NULL, "a private address" },
+		{ "[172.31.255.1]", NULL, "a private address" },
+		{ "[192.168.7.8]", NULL, "a private address" },
+		{ "[100.64.0.9]", NULL, "a private address" },
+		{ "[IPv6:fd00::1]", NULL, "a private address" },
+		{ "[IPv6:::1]", NULL, "a loopback address" },
+		{ "[IPv6:2002:a00:1::]", NULL, "a private address" },
+		{ "[IPv6:::ffff:127.0.0.1]", NULL, "no address of a mail host" },
+		{ "[255.255.255.255]", NULL, "no address of a mail host" },
+		{ "[224.0.0.1]", NULL, "no address of a mail host" },
+		{ "ok.test", "127.0.8.2", NULL },
+		{ "[127.0.8.2]", NULL, NULL },
+	};
+	static struct str allowed[] = { { "127.0.8.0/24", 12 }, { "127.0.9.0/24", 12 } }, denied[] = { { "127.0.9.9/32", 12 } };
+	struct world *w = *state;
+
+	w->config.delivery.allow_networks = (struct str_list){ allowed, 2 };
+	w->config.delivery.deny_networks = (struct str_list){ denied, 1 };
+	open_mx(w, 0, "127.0.8.2");
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		if (rows[i].address) {
+			const char *host = arena_cstr(&w->arena, arena_printf(&w->arena, "mx.%s", rows[i].domain));
+
+			names_add_mx(&w->names, rows[i].domain, 10, host);
+			names_add_address(&w->names, host, rows[i].address);
+		}
+	start(w);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		const struct result *r;
+
+		to_domain(w, i + 1, rows[i].domain);
+		r = result_of(w, i + 1);
+		if (rows[i].says && (r->n != 1 || r->verdicts[0].class != PERM || !holds(r->verdicts[0].text, rows[i].says)))
+			fail_msg("%s: class %d %.*s", rows[i].domain, (int)r->verdicts[0].class, STR_ARG(r->verdicts[0].text));
+		if (!rows[i].says)
+			expect(r, 0, OK, 250, "2.0.0", "taken");
+	}
+}
+
+/* A server that greets by our own name is ourselves, unless it is another program of this machine: then it has another port. */
+static void test_ourselves(void **state)
+{
+	static struct str source = { "127.0.0.1", 9 };
+	static struct cfg_listen listen = { .address = { "*", 1 }, .tls = LISTEN_STARTTLS };
+	struct world *w = *state;
+
+	open_mx(w, 0, "127.0.0.2");
+	w->mx[0].greeting = "220 Relay.Example.ORG ESMTP";
+	names_add_mx(&w->names, "example.test", 10, "mx1.example.test");
+	names_add_address(&w->names, "mx1.example.test", "127.0.0.2");
+	w->upstream.host = S("127.0.0.2");
+	w->upstream.port = w->mx[0].port;
+	start(w);
+	to_domain(w, 1, "example.test");
+	expect(result_of(w, 1), 0, OK, 250, "2.0.0", "taken");
+	listen.port = w->mx[0].port;
+	w->config.listen = &listen;
+	w->config.listen_n = 1;
+	w->config.delivery.source = (struct str_list){ &source, 1 }; /* so that nothing of the old connections is used */
+	assert_true(configure(w));
+	to_domain(w, 2, "example.test");
+	expect(result_of(w, 2), 0, PERM, 554, "5.4.6", "would come back to this host");
+	deliver_to(w, 3, S("upstream:hop"), "a@example.test", S("Subject: x\r\n\r\nx\r\n"), -1, 0);
+	expect_reason(result_of(w, 3), "would come back to this host");
+	assert_int_equal(result_of(w, 3)->gate, 2); /* our set-up */
+}
+
 int main(int argc, char **argv)
 {
 #define MX_TEST(f) cmocka_unit_test_setup_teardown(f, setup_mx, teardown)
@@ -364,6 +448,8 @@ int main(int argc, char **argv)
 		MX_TEST(test_source),
 		MX_TEST(test_many_domains),
 		MX_TEST(test_other_resolver),
+		MX_TEST(test_refused_addresses),
+		MX_TEST(test_ourselves),
 	};
 
 	if (argc < 2)
