@@ -148,10 +148,10 @@ struct cfg_timeouts {
 struct cfg_delivery {
 	uint64_t connections_per_destination, reuse, port;
 	bool ipv4, ipv6;
-	struct str_list source;  /* local addresses to send from: at most one per family is used */
+	struct str_list source;                        /* local addresses to send from: at most one per family is used */
 	struct str_list allow_networks, deny_networks; /* of mail servers: see relay/reach.c */
 	struct str resolver;                           /* dns.h */
-	struct str trust_anchor; /* dns.h */
+	struct str trust_anchor;                       /* dns.h */
 	struct cfg_timeouts timeouts;
 };
 
