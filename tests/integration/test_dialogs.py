@@ -43,7 +43,7 @@ class Player:
         """A daemon that has closed for a good reason is seen when its answer is compared."""
         try:
             # what follows STARTTLS in the same packet is what injection.txt is about: later it would be a broken handshake
-            whole = not self.bytewise or b"STARTTLS\r\n" in data
+            whole = not self.bytewise or re.search(rb"STARTTLS\r*\n", data)
             for piece in ([data] if whole else [bytes([b]) for b in data]):
                 self.socket.sendall(piece)
         except (BrokenPipeError, ConnectionResetError):
