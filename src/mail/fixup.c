@@ -9,9 +9,10 @@
 
 #include "posthouse/id.h"
 
-#define RECEIVED_MAX 50  /* RFC 5321 6.3 */
-#define FROM_MAX     100 /* mailboxes in From: more than a person would write */
-#define ORIGINAL_MAX 900 /* bytes of a replaced Message-ID or Date that are kept */
+#define RECEIVED_MAX 50   /* RFC 5321 6.3 */
+#define FROM_MAX     100  /* mailboxes in From: more than a person would write */
+#define RESENT_MAX   8192 /* bytes of all Resent-From and Resent-Sender that are looked at: that costs many times as much memory */
+#define ORIGINAL_MAX 900  /* bytes of a replaced Message-ID or Date that are kept */
 
 enum holds { TEXT, AUTHOR, RESENDER, SENDERS, RECIPIENTS, MESSAGE_ID, DATE, RESULT, TRACE, REMOVED };
 
@@ -50,6 +51,7 @@ struct draft {
 	struct header header;
 	size_t size; /* of all fields */
 	size_t received;
+	size_t resent_bytes; /* of the values of Resent-From and Resent-Sender */
 	struct fixup_result *out;
 };
 
@@ -149,9 +151,11 @@ static struct verdict clear_resender(struct draft *d, const struct header_field 
 	struct str_list found;
 	struct str cleared;
 	bool is_from = str_ieq(f->name, S("Resent-From"));
-	struct verdict v =
-		author_clear(d->arena, d->in, is_from ? "Resent-From" : "Resent-Sender", f->value, &d->out->resent, &cleared);
+	struct verdict v = perm(550, S("5.6.0"), S("the message was sent on too often: its Resent fields are too long"));
 
+	d->resent_bytes += f->value.n;
+	if (d->resent_bytes <= RESENT_MAX)
+		v = author_clear(d->arena, d->in, is_from ? "Resent-From" : "Resent-Sender", f->value, &d->out->resent, &cleared);
 	if (v.class == OK && (cleared.n == 0 || !header_addresses(d->arena, cleared, &found)))
 		v = perm(550, S("5.6.0"), arena_printf(d->arena, "the %.*s field has no address", STR_ARG(f->name)));
 	if (v.class != OK) {

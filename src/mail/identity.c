@@ -3,6 +3,8 @@
 
 #include "text.h"
 
+#define HOST_MAX 255 /* RFC 1035 2.3.4 */
+
 /* Pass white space, folds and comments (RFC 5322 3.2.2). */
 static struct str skip_space(struct str s)
 {
@@ -137,6 +139,8 @@ bool is_result_of(struct arena *a, struct str value, struct str hostname)
 		id = str_head(s, n);
 	}
 	id = str_head(id, id.n - str_ends(id, S(".")));
+	if (id.n > HOST_MAX)
+		return false;
 	if (str_ieq(id, hostname))
 		return true;
 	return mail_address_to_ascii(a, arena_printf(a, "x@%.*s", STR_ARG(id)), &domain) &&

@@ -4,8 +4,9 @@
 #include "fixup.h"
 #include "text.h"
 
-#define VALUE_SHOWN 80 /* bytes of each in a reply */
-#define PARAMETERS  64 /* of a Content-Type: with more it is compared as text */
+#define VALUE_SHOWN 80  /* bytes of each in a reply */
+#define PARAMETERS  64  /* of a Content-Type: with more it is compared as text */
+#define REPEATS_MAX 200 /* fields that are there again: each is compared with the first, which can be long */
 
 /* What makes two values say the same. TEXT: the same words. WORD: letters in any case, comments aside. TYPE: RFC 2045 5.1: so the type and
  * the names of parameters, and charset's value, while other values, such as a boundary, are what they are; quoted or not. LIST: to be joined. */
@@ -129,13 +130,15 @@ static bool types_alike(struct arena *a, struct str x, struct str y)
 	return true;
 }
 
-static bool alike(struct arena *a, enum likeness likeness, struct str x, struct str y)
+static bool alike(enum likeness likeness, struct str x, struct str y)
 {
-	if (str_eq(squeeze(a, x), squeeze(a, y)))
-		return true;
-	if (likeness == WORD)
-		return str_ieq(take_bare(a, &x, '\0'), take_bare(a, &y, '\0'));
-	return likeness == TYPE && types_alike(a, x, y);
+	struct arena a = { 0 };
+	bool same = str_eq(squeeze(&a, x), squeeze(&a, y)) || (likeness == TYPE && types_alike(&a, x, y));
+
+	if (!same && likeness == WORD)
+		same = str_ieq(take_bare(&a, &x, '\0'), take_bare(&a, &y, '\0'));
+	arena_fini(&a);
+	return same;
 }
 
 /* All lists of this name as one, in the place of the first. */
@@ -169,7 +172,7 @@ static struct verdict merge(struct arena *a, struct header *h, size_t row, size_
 
 	if (once[row].likeness == LIST) {
 		join_lists(a, h, *first);
-	} else if (y.n == 0 || alike(a, once[row].likeness, x, y)) {
+	} else if (y.n == 0 || alike(once[row].likeness, x, y)) {
 		g->whole.n = 0;
 	} else if (x.n == 0) {
 		f->whole.n = 0;
@@ -185,7 +188,7 @@ static struct verdict merge(struct arena *a, struct header *h, size_t row, size_
 
 struct verdict merge_repeated(struct arena *a, struct header *h, bool forced)
 {
-	size_t first[ONCE], kept = 0;
+	size_t first[ONCE], kept = 0, repeats = 0;
 	bool seen[ONCE] = { false };
 
 	for (size_t i = 0; i < h->n; i++) {
@@ -197,7 +200,11 @@ struct verdict merge_repeated(struct arena *a, struct header *h, bool forced)
 			first[r] = i;
 			continue;
 		}
-		struct verdict v = merge(a, h, r, &first[r], i);
+		struct verdict v =
+			once[r].likeness == LIST || ++repeats <= REPEATS_MAX
+				? merge(a, h, r, &first[r], i)
+				: perm(550, S("5.6.0"),
+				       S("the message repeats fields too often that can be there once (RFC 5322 3.6)"));
 		if (v.class != OK)
 			return v;
 	}

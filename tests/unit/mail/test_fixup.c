@@ -278,6 +278,39 @@ static void test_resent(void **state)
 	}
 }
 
+/* What a client repeats costs no more memory than it should. */
+static void test_repeats_are_bounded(void **state)
+{
+	static const struct {
+		const char *first, *last, *again; /* between the first two there is much space */
+		bool taken;
+	} rows[] = {
+		{ "Subject: a", "b\r\n", "Subject: a b\r\n", false },
+		{ "Resent-From: x", "<a@b>\r\n", "Resent-From: \"a@b\" <a@b>\r\n", true },
+		{ "To: x", "<a@b>\r\n", "To: a@b\r\n", true },
+		{ "Authentication-Results: \"\xc3\xb6", "\r\n", "Authentication-Results: relay.example.org\r\n", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct arena a = { 0 }, made = { 0 };
+		struct fixup_result r;
+		struct buf section;
+		buf_init(&section, HEADER_MAX);
+		struct str space = arena_printf(&made, "%*s", HEADER_MAX / 2, "");
+		assert_true(buf_add(&section, S(MINIMAL)) && buf_add(&section, str_of(rows[i].first)) &&
+			    buf_add(&section, space) && buf_add(&section, str_of(rows[i].last)));
+		while (section.n < HEADER_MAX - 20000 && buf_add(&section, str_of(rows[i].again))) {
+		}
+		const char *text = arena_cstr(&made, buf_view(&section));
+		assert_int_equal(fix(&a, text, "a@b", &r).class, rows[i].taken ? OK : PERM);
+		assert_true(a.used_bytes < 64 * HEADER_MAX);
+		buf_fini(&section);
+		arena_fini(&a);
+		arena_fini(&made);
+	}
+}
+
 static void test_received_loop(void **state)
 {
 	(void)state;
@@ -420,9 +453,10 @@ static void test_received(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_identity),  cmocka_unit_test(test_resent),        cmocka_unit_test(test_good),
-		cmocka_unit_test(test_bad),       cmocka_unit_test(test_received_loop), cmocka_unit_test(test_results),
-		cmocka_unit_test(test_many_from), cmocka_unit_test(test_date),          cmocka_unit_test(test_received),
+		cmocka_unit_test(test_identity), cmocka_unit_test(test_resent),    cmocka_unit_test(test_repeats_are_bounded),
+		cmocka_unit_test(test_good),     cmocka_unit_test(test_bad),       cmocka_unit_test(test_received_loop),
+		cmocka_unit_test(test_results),  cmocka_unit_test(test_many_from), cmocka_unit_test(test_date),
+		cmocka_unit_test(test_received),
 	};
 
 	return cmocka_run_group_tests_name("fixup", tests, NULL, NULL);
