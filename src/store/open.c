@@ -3,11 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -22,8 +20,7 @@ static const struct {
 	{ CODA_SUPER_MAGIC, "Coda" }, { CEPH_SUPER_MAGIC, "Ceph" },
 };
 
-#define RETRY_NS    1000000000ull
-#define INDEX_BYTES (16 * 32768) /* each 32 KiB index 4,096 pages: 256 MiB of log */
+#define RETRY_NS 1000000000ull
 
 static bool is_lack_of_room(int error)
 {
@@ -57,31 +54,6 @@ static bool create_database(int state_fd)
 	return fsync(state_fd) == 0;
 }
 
-/* The index of the log is memory that the file system backs, and one that copies on write can be full when it is written: SIGBUS. So it is
- * written in place, and has its room, of more than the log's bound, from the start. What a file system does not know it does not need. */
-static void create_index(int state_fd)
-{
-	int fd = openat(state_fd, "queue.db-shm", O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	int flags = 0;
-
-	if (fd < 0)
-		return;
-	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) {
-		flags |= FS_NOCOW_FL;
-		(void)ioctl(fd, FS_IOC_SETFLAGS, &flags); /* btrfs */
-	}
-	(void)close(fd); /* nothing was written; SQLite has not opened it yet */
-}
-
-static bool fill_index(struct writer *w, int state_fd)
-{
-	w->index_fd = openat(state_fd, "queue.db-shm", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-	if (w->index_fd < 0)
-		return errno == ENOENT; /* no log, no index: SQLite says why */
-	errno = posix_fallocate(w->index_fd, 0, INDEX_BYTES);
-	return errno == 0 || !is_lack_of_room(errno);
-}
-
 /* An error, and why; TEMP 452 when it is only that there is no room. */
 static struct verdict failed(struct writer *w, struct arena *a, const char *why)
 {
@@ -102,7 +74,6 @@ static struct verdict open_parts(struct writer *w, int state_fd, const char *sta
 		return failed(w, a, "state_dir/large");
 	if (!create_database(state_fd))
 		return failed(w, a, w->database);
-	create_index(state_fd);
 	if (!db_open(&w->db, w->database))
 		return failed(w, a, w->database);
 	v = schema_prepare(w, a);
@@ -113,8 +84,6 @@ static struct verdict open_parts(struct writer *w, int state_fd, const char *sta
 	space_init(&w->space, state_fd, w->min_free);
 	if (!recover_at_open(w))
 		return failed(w, a, w->database);
-	if (!fill_index(w, state_fd)) /* SQLite has it open by now, and truncates it no more */
-		return failed(w, a, "state_dir/queue.db-shm");
 	vacuum_init(w);
 	presence_check(w);
 	return ok();
@@ -128,7 +97,7 @@ static struct writer *writer_new(struct store *st, int state_fd, struct arena *a
 
 	w->st = st;
 	w->space.dir_fd = state_fd;
-	w->spool.dir_fd = w->index_fd = -1;
+	w->spool.dir_fd = -1;
 	w->min_free = st->min_free;
 	w->max_messages = st->max_messages;
 	leases_init(&w->leases);
@@ -235,8 +204,6 @@ void writer_free(struct writer *w)
 {
 	recover_end(w);
 	db_close(&w->db);
-	if (w->index_fd >= 0)
-		(void)close(w->index_fd); /* nothing was written by it */
 	spool_close(&w->spool);
 	space_close(&w->space);
 	leases_fini(&w->leases);

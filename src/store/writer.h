@@ -272,7 +272,6 @@ struct writer {
 	struct space space;
 	struct presence presence;
 	struct vacuum vacuum;
-	int index_fd; /* of queue.db-shm; -1: none. Closing it while SQLite has the file would end SQLite's locks. */
 	struct checkpoint checkpoint;
 	int wal_frames; /* after the last commit */
 	struct turn turns[PRIORITY_MAX + 1], turn_by_time;
