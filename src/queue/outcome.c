@@ -189,7 +189,8 @@ static struct outcome answered(struct answer *an, const struct due_recipient *r,
 	an->scope = (unsigned)said->scope;
 	v.text = str_head(v.text, REPLY_MAX);
 	o.verdict = verdict_keep(arena_of(an->lease), v);
-	o.remote = an->remote;
+	/* who is told of it should not look for it there */
+	o.remote = said->ours && v.class == PERM ? S("") : an->remote;
 	if (v.class == OK) {
 		o.attempted = true;
 		delivered(an, r, &o);

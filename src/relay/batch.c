@@ -18,9 +18,10 @@ bool batch_header_is_utf8(const struct delivery *d, const struct smtp_peer *peer
 	return (peer->features & PEER_SMTPUTF8) && (d->utf8 & UTF8_IN_HEADER) && (d->utf8 & (UTF8_IN_ENVELOPE | UTF8_IN_ADDRESS));
 }
 
-static struct verdict lacks_utf8(struct str what)
+static struct verdict lacks_utf8(struct arena *a, const char *whose, struct str address)
 {
-	return perm(550, S("5.6.7"), what);
+	return perm(550, S("5.6.7"),
+		    arena_printf(a, "the %s's address <%.*s> needs SMTPUTF8, which the next hop lacks", whose, STR_ARG(address)));
 }
 
 /* The address as it may stand in a command; false when the next hop cannot take it. */
@@ -33,15 +34,13 @@ static bool to_ascii(struct delivery *d, struct str address, struct str *out)
 struct verdict batch_obstacle(const struct connection *c)
 {
 	struct verdict v = demands_check_peer(c, clock_now_ms());
-	const struct delivery *d = c->delivery;
-	struct arena scratch = { 0 };
+	struct delivery *d = c->delivery;
 	struct str ascii;
 
 	if (v.class != OK || (smtp_client_peer(c->client)->features & PEER_SMTPUTF8))
 		return v;
-	if (!is_ascii(d->sender) && !mail_address_to_ascii(&scratch, d->sender, &ascii))
-		v = lacks_utf8(S("the sender's address needs SMTPUTF8, which the next hop lacks"));
-	arena_fini(&scratch);
+	if (!to_ascii(d, d->sender, &ascii))
+		return lacks_utf8(&d->arena, "sender", d->sender);
 	return v;
 }
 
@@ -91,8 +90,7 @@ bool batch_fill(struct delivery *d, const struct smtp_peer *peer)
 		if (utf8 || to_ascii(d, address, &address))
 			batch_add(d, i, address);
 		else
-			delivery_outcome(d, i, STEP_OPENING,
-					 lacks_utf8(S("the recipient's address needs SMTPUTF8, which the next hop lacks")));
+			delivery_outcome(d, i, STEP_OURS, lacks_utf8(&d->arena, "recipient", address));
 	}
 	return b->n > 0;
 }

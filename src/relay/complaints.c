@@ -143,7 +143,8 @@ struct rec_outcome delivery_answer(struct delivery *d, size_t index)
 				     .verdict = v,
 				     .meaning = meaning_pack(r->meaning.trouble, r->meaning.actor),
 				     .scope = r->meaning.scope,
-				     .pause_ms = r->meaning.pause_ms };
+				     .pause_ms = r->meaning.pause_ms,
+				     .ours = r->step == STEP_OURS };
 }
 
 /* Was it too much at once for the next hop? Then fewer connections may do. */

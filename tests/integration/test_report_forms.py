@@ -115,6 +115,7 @@ def test_a_signed_message_and_a_7_bit_host():
     assert got.sender == "" and all(c < 128 for c in got.bytes) and verify_dkim(relay, got), got.bytes
     report = Report(got)
     assert report.returned.get_content_type() == "text/rfc822-headers", got.bytes
+    assert "The reason: 554 5.6.3" in report.words and "answered" not in report.words, "these are not the server's words"
     assert "signed part (multipart/signed)" in report.words and "The last one is your message's header." in report.words, report.words
 
 
