@@ -39,8 +39,8 @@ class Setback:
             self.relay.submit(simple_message(to), to=(to,))
         self.sink.wait(1)
         wait_for(lambda: any("come back later" in row["reply"] for row in self.relay.queue()), what="a retry in an hour")
-        for _ in range(3):
-            login(self.relay, "127.0.0.5", "mallory", "wrong")
+        for n in range(3):  # the same one again would count once
+            login(self.relay, "127.0.0.5", "mallory", f"wrong{n}")
         assert greeting(self.relay, "127.0.0.5") == 421
         self.sink.stop()
         self.relay.submit(simple_message("kept"), to=("kept@example.net",))
