@@ -62,12 +62,14 @@ struct cfg_upstream {
 	struct str login;    /* empty: no AUTH */
 	struct str password; /* vault only; also from password_file */
 	uint64_t connections;
-	struct str ca;             /* path to a PEM bundle; empty = the system's */
-	struct str ca_pem;         /* its content, filled by the loader */
-	struct str tls_name;       /* the name the certificate must bear; empty = host */
-	struct rate_list messages; /* own ones, or the profile's */
-	struct str profile;        /* what it knows is filled in above */
-	struct str report_sender;  /* of reports and notices, where the account may send as nobody else; "": the general one */
+	struct str ca;              /* path to a PEM bundle; empty = the system's */
+	struct str ca_pem;          /* its content, filled by the loader */
+	struct str tls_name;        /* the name the certificate must bear; empty = host */
+	struct rate_list messages;  /* own ones, or the profile's */
+	struct str profile;         /* what it knows is filled in above */
+	struct str_list mechanisms; /* to log in by, in order; empty: all that we have */
+	struct str_list avoid;      /* extensions that are not used although it offers them */
+	struct str report_sender;   /* of reports and notices, where the account may send as nobody else; "": the general one */
 };
 
 struct cfg_route {
@@ -148,6 +150,7 @@ struct cfg_timeouts {
 struct cfg_delivery {
 	uint64_t connections_per_destination, reuse, port;
 	bool ipv4, ipv6;
+	struct str_list avoid;                         /* as in cfg_upstream, of all domains' own servers */
 	struct str_list source;                        /* local addresses to send from: at most one per family is used */
 	struct str_list allow_networks, deny_networks; /* of mail servers: see relay/reach.c */
 	struct str resolver;                           /* dns.h */

@@ -1,7 +1,7 @@
 /* smtp_client.h - the client's side of SMTP (RFC 5321) without I/O: server replies in, commands out, events for its user.
  *
  * The user connects, feeds bytes, acts on events, writes out smtp_client_output(). Bounded in memory whatever the server sends:
- * reply lines up to 2 KiB (RFC 5321: 512), 64 lines a reply; more is a fault of the server (TEMP 421 4.5.0). */
+ * replies up to 64 KiB, of which the first KiB is kept (RFC 5321: 512 a line); more is a fault of the server (TEMP 421 4.5.0). */
 #ifndef POSTHOUSE_SMTP_CLIENT_H
 #define POSTHOUSE_SMTP_CLIENT_H
 
@@ -40,7 +40,9 @@ struct smtp_client_config {
 	bool use_starttls;   /* upgrade when offered */
 	bool need_tls;       /* no TLS, no mail: CLIENT_FAILED */
 	bool tls;            /* implicit: the connection is encrypted already */
-	/* AUTH: our choice in order of preference, "PLAIN LOGIN"; "" = no login. Without TLS: CLIENT_FAILED, FAULT_TLS. */
+	unsigned avoid;      /* features that are as good as not offered */
+	/* AUTH: our choice in order of preference, "PLAIN LOGIN"; "" = no login. Without TLS: CLIENT_FAILED, FAULT_TLS. After 504 or 535 to the
+	 * first, the next that is offered is tried, once. */
 	struct str mechanisms;
 };
 
@@ -62,7 +64,8 @@ enum smtp_step { STEP_OPENING, STEP_AUTH, STEP_MAIL, STEP_RCPT, STEP_DATA };
 
 struct smtp_client_event {
 	enum smtp_client_event_type type;
-	struct str mechanism;
+	struct str
+		mechanism; /* CLIENT_CHALLENGE; CLIENT_FAILED: one that could not be tried any more after another was refused */
 	bool first;
 	struct str bytes;
 	size_t index;
@@ -72,7 +75,9 @@ struct smtp_client_event {
 	bool replied; /* CLIENT_FAILED: the verdict is the server's own reply, not our judgement */
 	bool reusable;
 	bool untouched; /* CLIENT_DONE, not reusable: it ended before the server said anything about this transaction */
-	bool unchunked; /* CLIENT_DONE, not reusable: the server offered CHUNKING and does not know BDAT: send it anew with `plain` */
+	/* Features that were in use when it was refused or lost, and may be why: without one of these it may be taken. CLIENT_DONE, and
+	 * CLIENT_RECIPIENT. PEER_PIPELINING, _DSN, _CHUNKING, _8BITMIME, _SMTPUTF8. */
+	unsigned suspect;
 };
 
 struct smtp_transaction {
@@ -80,7 +85,7 @@ struct smtp_transaction {
 	uint64_t size; /* bytes with prefix, for SIZE= */
 	unsigned body; /* enum smtp_body */
 	bool utf8;
-	bool plain; /* by DATA, even when the server has CHUNKING */
+	unsigned avoid; /* features that are not used, although the server has them: CHUNKING: by DATA, … */
 	const struct str *recipients;
 	size_t recipients_n;
 	/* RFC 3461, sent when the peer has DSN: raw xtext of the client ("" = none), enum smtp_ret and enum smtp_notify of smtp_server.h;
@@ -115,7 +120,7 @@ void smtp_client_auth_abort(struct smtp_client *c, struct verdict why); /* vault
 
 /* Begin a transaction in state READY: MAIL, RCPT…, DATA, pipelined when the server can. Views stay valid until CLIENT_DONE. A body or
  * size that the server has not: every recipient PERM (5.6.3, 5.3.4) without a byte sent; BODY_BINARYMIME needs BINARYMIME and CHUNKING, and
- * never goes `plain`. A server with CHUNKING gets no DATA: the text
+ * needs CHUNKING. A server with CHUNKING gets no DATA: the text
  * goes in chunks by BDAT (RFC 3030), the last of them when all others have been taken. */
 void smtp_client_send(struct smtp_client *c, const struct smtp_transaction *t);
 

@@ -34,6 +34,9 @@ static const struct choice tls_version_choices[] = { { "1.2", TLS_1_2 }, { "1.3"
 static const struct choice mechanism_choices[] = {
 	{ "PLAIN" }, { "LOGIN" }, { "SCRAM-SHA-256" }, { "SCRAM-SHA-256-PLUS" }, { NULL }
 };
+static const struct choice upstream_mechanism_choices[] = { { "SCRAM-SHA-256" }, { "PLAIN" }, { "LOGIN" }, { NULL } };
+static const struct choice avoid_choices[] = { { "PIPELINING" }, { "DSN" },      { "CHUNKING" },
+					       { "8BITMIME" },   { "SMTPUTF8" }, { NULL } };
 static const struct choice backend_choices[] = {
 	{ "accounts" }, { "sasldb" }, { "saslauthd" }, { "ldapdb" }, { "sql" }, { NULL }
 };
@@ -302,6 +305,12 @@ const struct key config_keys[] = {
 	{ "upstreams[].ca_pem", CFG_TEXT, IN(cfg_upstream, ca_pem), NULL, NO_BOUNDS, RELAY, RELOADABLE | FILLED, "" },
 	{ "upstreams[].tls_name", CFG_TEXT, IN(cfg_upstream, tls_name), NULL, NO_BOUNDS, RELAY, RELOADABLE,
 	  "The name that its certificate must bear. Without this key: host.", .format = &format_host, .example = "smtp.isp.example" },
+	{ "upstreams[].mechanisms", CFG_TEXTS, ARRAY_IN(cfg_upstream, mechanisms), NULL, NO_BOUNDS, RELAY, RELOADABLE,
+	  "How to log in there, in this order, of what it offers. After a refusal (504 or 535) the next one is tried, once. Without this key: "
+	  "SCRAM-SHA-256, PLAIN, LOGIN.", .choices = upstream_mechanism_choices, .example = "PLAIN" },
+	{ "upstreams[].avoid", CFG_TEXTS, ARRAY_IN(cfg_upstream, avoid), NULL, NO_BOUNDS, RELAY, RELOADABLE,
+	  "Extensions of SMTP that are not used, although it offers them. What breaks a delivery is found and left out for a day without "
+	  "this key.", .choices = avoid_choices, .example = "CHUNKING" },
 	{ "upstreams[].report_sender", CFG_TEXT, IN(cfg_upstream, report_sender), NULL, NO_BOUNDS, QUEUE | RELAY, RELOADABLE,
 	  "Reports have the null sender <> (RFC 3464). Through an upstream that refuses it, or whose account may only send as itself, reports and "
 	  "notices have this address in envelope and From; nobody should answer there automatically. Without this key: the general "
@@ -349,6 +358,8 @@ const struct key config_keys[] = {
 	{ "delivery.ipv6", CFG_BOOL, AT(delivery.ipv6), "true", NO_BOUNDS, RELAY, RELOADABLE, "Whether to use IPv6." },
 	{ "delivery.port", CFG_INT, AT(delivery.port), "25", "1", "65535", RELAY, RELOADABLE,
 	  "The port of the recipients' own servers (\"mx\")." },
+	{ "delivery.avoid", CFG_TEXTS, ARRAY(delivery.avoid), NULL, NO_BOUNDS, RELAY, RELOADABLE,
+	  "As upstreams.avoid, of the recipients' own servers.", .choices = avoid_choices, .example = "CHUNKING" },
 	{ "delivery.source", CFG_TEXTS, ARRAY(delivery.source), NULL, NO_BOUNDS, RELAY, RELOADABLE,
 	  "Addresses of this machine to connect from, at most one IPv4 and one IPv6. Without one of a family: what the system chooses. "
 	  "Its name in the DNS should be hostname.", .format = &format_source, .example = "192.0.2.1 2001:db8::1" },

@@ -178,6 +178,7 @@ void gates_collect(struct queue *q)
 {
 	uint64_t now = clock_now_ms();
 
+	pauses_collect(q, now);
 	LIST_EACH (i, &q->gates.idle)
 		gate_free(CONTAINER_OF(i, struct gate, in_class));
 	LIST_EACH (i, &q->gates.down) {

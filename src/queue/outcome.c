@@ -17,7 +17,7 @@
 struct answer {
 	struct lease *lease;
 	uint64_t now;
-	struct str remote, tls, transcript;
+	struct str remote, tls, without, transcript;
 	bool dsn;         /* the next hop reports successes itself */
 	uint64_t meaning; /* of what is being told, see meaning.h; 0: nothing is known */
 	unsigned scope;
@@ -54,14 +54,15 @@ static void tell(const struct answer *an, const struct due_recipient *r, struct 
 	const struct due_message *m = &an->lease->message->due;
 
 	o->event = str_of(event);
-	o->event_fields = FIELDS_LOGGED(
-		arena_of(an->lease), level, m->id, event, kv("recipient", r->address), kv("remote", an->remote),
-		kv("tls", an->tls), kv("route", o->route), kv("code", o->verdict.code), kv("enhanced", o->verdict.enhanced),
-		kv("reply", o->verdict.text), kv("class", trouble_name(meaning_trouble(an->meaning))),
-		kv("who", an->meaning ? actor_name(meaning_actor(an->meaning)) : ""),
-		kv("scope", an->meaning ? scope_name(an->scope) : ""), kv("attempts", r->attempts + (o->attempted ? 1 : 0)),
-		kv("age_ms", an->now > m->received_at ? an->now - m->received_at : 0),
-		o->state == RCPT_WAITING ? kv("due_in_ms", o->due_at - an->now) : kv("due_in_ms", ""));
+	o->event_fields = FIELDS_LOGGED(arena_of(an->lease), level, m->id, event, kv("recipient", r->address),
+					kv("remote", an->remote), kv("tls", an->tls), kv("without", an->without),
+					kv("route", o->route), kv("code", o->verdict.code), kv("enhanced", o->verdict.enhanced),
+					kv("reply", o->verdict.text), kv("class", trouble_name(meaning_trouble(an->meaning))),
+					kv("who", an->meaning ? actor_name(meaning_actor(an->meaning)) : ""),
+					kv("scope", an->meaning ? scope_name(an->scope) : ""),
+					kv("attempts", r->attempts + (o->attempted ? 1 : 0)),
+					kv("age_ms", an->now > m->received_at ? an->now - m->received_at : 0),
+					o->state == RCPT_WAITING ? kv("due_in_ms", o->due_at - an->now) : kv("due_in_ms", ""));
 }
 
 /* ---- one recipient ---- */
@@ -309,6 +310,7 @@ static void use_answers(struct lease *l, const struct msg_result *m)
 		.now = clock_now_ms(),
 		.remote = arena_str(arena_of(l), str_head(m->remote, REPLY_MAX)),
 		.tls = arena_str(arena_of(l), str_head(m->tls, REPLY_MAX)),
+		.without = arena_str(arena_of(l), str_head(m->without, REPLY_MAX)),
 		.transcript = arena_str(arena_of(l), str_head(m->transcript, 4096)),
 		.dsn = m->dsn != 0,
 	};

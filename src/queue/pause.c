@@ -8,6 +8,7 @@
 #define PAUSES_MAX       10000
 #define REASON_MAX_BYTES 500
 #define STATS_MAX        100
+#define FORGET_AFTER_MS  (24 * 3600 * 1000ull)
 #define PROBE_MS         60000 /* for the answer to the delivery that tries again */
 
 static const struct str between = { " from ", 6 };
@@ -210,10 +211,27 @@ void pause_end(struct gate *g, struct str sender, uint64_t now)
 	}
 }
 
+void pauses_collect(struct queue *q, uint64_t now)
+{
+	LIST_EACH (i, &q->pauses.all) {
+		struct pause *p = CONTAINER_OF(i, struct pause, in_all);
+
+		if (now < p->until + FORGET_AFTER_MS)
+			return; /* those that were met last are at the end */
+		forget(q, p);
+	}
+}
+
 void pauses_probe_now(struct queue *q)
 {
-	LIST_EACH (i, &q->pauses.all)
-		CONTAINER_OF(i, struct pause, in_all)->until = 0;
+	uint64_t now = clock_now_ms();
+
+	LIST_EACH (i, &q->pauses.all) {
+		struct pause *p = CONTAINER_OF(i, struct pause, in_all);
+
+		if (p->until > now)
+			p->until = now;
+	}
 }
 
 void pauses_stats(struct queue *q)

@@ -53,6 +53,9 @@ void pause_end(struct gate *g, struct str sender, uint64_t now);
 /* The clock was set back: a pause that would last longer than it was made for is over, also in the store. */
 void pauses_mend(struct queue *q, uint64_t now);
 
+/* Forget those that nobody has met for a day. */
+void pauses_collect(struct queue *q, uint64_t now);
+
 /* An administrator or a new configuration says that it is worth a try. */
 void pauses_probe_now(struct queue *q);
 

@@ -55,6 +55,7 @@ static void try_target(struct connection *c)
 	if (c->pool->mx)
 		c->tls_name = t->host;
 	c->config.tls = c->tls == UPSTREAM_IMPLICIT;
+	c->config.avoid = c->pool->avoid;
 	c->config.use_starttls = c->tls == UPSTREAM_STARTTLS || (c->tls == UPSTREAM_OPPORTUNISTIC && c->context && !in_clear);
 	c->config.need_tls = c->tls == UPSTREAM_STARTTLS || c->tls == UPSTREAM_IMPLICIT;
 	c->client = smtp_client_new(&c->config);
@@ -210,6 +211,19 @@ void attempt_met_ourselves(struct connection *c)
 	if (c->pool->mx && str_eq(c->targets[c->tried].host, c->pool->targets[0].host))
 		pool_refuse_waiting(c->pool, perm(554, S("5.4.6"), text), attempt_transcript(c, &c->arena));
 	attempt_failed(c, temp(451, S("4.4.6"), text), STEP_OPENING, FAULT_LOOP);
+}
+
+bool attempt_mechanism(struct connection *c, struct str mechanism, struct verdict v)
+{
+	if (c->other_mechanism)
+		return false;
+	c->other_mechanism = true;
+	mechanism = arena_str(&c->arena, mechanism);
+	note_attempt(c, v);
+	drop_attempt(c);
+	c->config.mechanisms = mechanism;
+	try_target(c);
+	return true;
 }
 
 struct str attempt_transcript(struct connection *c, struct arena *a)

@@ -13,9 +13,9 @@ static bool is_ascii(struct str s)
 
 /* What the client has declared does not count, since some always do: other text than addresses can be written in ASCII, which no server
  * further on returns. */
-bool batch_header_is_utf8(const struct delivery *d, const struct smtp_peer *peer)
+bool batch_header_is_utf8(const struct delivery *d, unsigned usable)
 {
-	return (peer->features & PEER_SMTPUTF8) && (d->utf8 & UTF8_IN_HEADER) && (d->utf8 & (UTF8_IN_ENVELOPE | UTF8_IN_ADDRESS));
+	return (usable & PEER_SMTPUTF8) && (d->utf8 & UTF8_IN_HEADER) && (d->utf8 & (UTF8_IN_ENVELOPE | UTF8_IN_ADDRESS));
 }
 
 static struct verdict lacks_utf8(struct arena *a, const char *whose, struct str address)
@@ -37,7 +37,7 @@ struct verdict batch_obstacle(const struct connection *c)
 	struct delivery *d = c->delivery;
 	struct str ascii;
 
-	if (v.class != OK || (smtp_client_peer(c->client)->features & PEER_SMTPUTF8))
+	if (v.class != OK || (extensions_usable(c) & PEER_SMTPUTF8))
 		return v;
 	if (!to_ascii(d, d->sender, &ascii))
 		return lacks_utf8(&d->arena, "sender", d->sender);
@@ -68,9 +68,11 @@ static void batch_add(struct delivery *d, size_t index, struct str address)
 	b->n++;
 }
 
-bool batch_fill(struct delivery *d, const struct smtp_peer *peer)
+bool batch_fill(const struct connection *c)
 {
-	bool utf8 = peer->features & PEER_SMTPUTF8;
+	const struct smtp_peer *peer = smtp_client_peer(c->client);
+	struct delivery *d = c->delivery;
+	bool utf8 = extensions_usable(c) & PEER_SMTPUTF8;
 	size_t max = batch_max(d, peer);
 	struct batch *b = &d->batch;
 
@@ -81,7 +83,7 @@ bool batch_fill(struct delivery *d, const struct smtp_peer *peer)
 			     .notify = ARENA_ARRAY(&d->arena, unsigned, max) };
 	if (!utf8)
 		to_ascii(d, d->sender, &b->sender); /* can be done: it is no obstacle */
-	b->utf8 = !is_ascii(b->sender) || batch_header_is_utf8(d, peer);
+	b->utf8 = !is_ascii(b->sender) || batch_header_is_utf8(d, extensions_usable(c));
 	for (size_t i = 0; i < d->recipients_n && b->n < max; i++) {
 		struct str address = d->recipients[i].address;
 
@@ -121,7 +123,7 @@ bool batch_meets_family(const struct delivery *d)
 }
 
 /* Each transaction settles one recipient at least, so there is an end to them: where all are too many, that is the answer. */
-void batch_commit(struct delivery *d, bool moves)
+void batch_commit(struct delivery *d, bool moves, unsigned given_up)
 {
 	size_t too_many = 0;
 	bool one_domain = false;
@@ -135,7 +137,8 @@ void batch_commit(struct delivery *d, bool moves)
 	for (size_t i = 0; i < d->batch.n; i++) {
 		struct recipient *r = &d->recipients[d->batch.index[i]];
 
-		r->known = r->heard && (!was_too_many(r) || too_many == d->batch.n) && !(moves && meets_family(r));
+		r->known = r->heard && (!was_too_many(r) || too_many == d->batch.n) && !(moves && meets_family(r)) &&
+			   !(r->suspect & given_up);
 		r->heard = false;
 	}
 	if (too_many > 0 && too_many < d->batch.n && !one_domain)

@@ -61,7 +61,7 @@ struct connection *connection_open(struct pool *pool)
 	c->tls = pool->tls;
 	c->context = pool->trust ? tls_context_ref(pool->trust->context) : NULL;
 	c->config.hostname = arena_str(&c->arena, role_config(relay->role)->hostname);
-	c->config.mechanisms = pool->login ? S("SCRAM-SHA-256 PLAIN LOGIN") : S("");
+	c->config.mechanisms = pool->login ? arena_str(&c->arena, pool->mechanisms) : S("");
 	c->transfer.fd = -1;
 	buf_init(&c->attempts, ATTEMPTS_MAX);
 	uv_timer_init(relay->loop, &c->timer);

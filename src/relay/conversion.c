@@ -17,12 +17,12 @@ static const struct transfer_ops hash_ops = { take_for_hash, end_for_hash };
 /* Does the next hop take the body's kind of bytes? */
 static bool takes_body(const struct connection *c)
 {
-	const struct smtp_peer *peer = smtp_client_peer(c->client);
-	bool binary = (peer->features & PEER_BINARYMIME) && (peer->features & PEER_CHUNKING) && !session_is_plain(c);
+	unsigned usable = extensions_usable(c);
+	bool binary = (usable & PEER_BINARYMIME) && (usable & PEER_CHUNKING);
 
 	switch (c->delivery->body) {
 	case BODY_7BIT: return true;
-	case BODY_8BITMIME: return peer->features & PEER_8BITMIME;
+	case BODY_8BITMIME: return usable & PEER_8BITMIME;
 	default: return binary;
 	}
 }
@@ -34,7 +34,7 @@ unsigned conversion_of(const struct connection *c)
 
 	if (!takes_body(c))
 		return CONVERT_7BIT;
-	if ((d->utf8 & UTF8_IN_HEADER) && !batch_header_is_utf8(d, smtp_client_peer(c->client)))
+	if ((d->utf8 & UTF8_IN_HEADER) && !batch_header_is_utf8(d, extensions_usable(c)))
 		what |= CONVERT_HEADERS;
 	return what;
 }

@@ -64,6 +64,7 @@ static struct delivery *delivery_new(struct relay *relay, const struct msg_deliv
 	d->log.message = m->id;
 	d->fd = fd;
 	buf_init(&d->transcript, TRANSCRIPT_MAX);
+	buf_init(&d->given_up, GIVEN_UP_MAX);
 	list_init(&d->in_pool);
 	list_append(bucket(relay, m->lease), &d->in_leases);
 	relay->deliveries++;
@@ -206,9 +207,21 @@ static void delivery_free(struct delivery *d)
 	list_remove(&d->in_leases);
 	relay->deliveries--;
 	buf_fini(&d->transcript);
+	buf_fini(&d->given_up);
 	arena_fini(&d->arena);
 	free(d);
 	relay_check_stopped(relay);
+}
+
+/* The last dialogue that was not all success, behind what was given up before it. */
+static struct str transcript_of(struct delivery *d, const struct hop *hop)
+{
+	struct str said = d->transcript.n && !hop->gate ? buf_view(&d->transcript) : hop->transcript;
+
+	if (d->given_up.n == 0)
+		return said;
+	said = str_head(said, TRANSCRIPT_MAX - d->given_up.n);
+	return arena_printf(&d->arena, "%.*s%.*s", STR_ARG(buf_view(&d->given_up)), STR_ARG(said));
 }
 
 static void report(struct delivery *d, const struct hop *hop)
@@ -217,6 +230,7 @@ static void report(struct delivery *d, const struct hop *hop)
 	struct msg_result m = { .lease = d->lease,
 				.remote = str_head(hop->remote, OUTCOME_TEXT_MAX),
 				.tls = hop->tls,
+				.without = hop->without,
 				.gate = hop->gate,
 				.gate_reason = hop->gate_reason,
 				.connections = hop->connections,
@@ -232,7 +246,7 @@ static void report(struct delivery *d, const struct hop *hop)
 	m.gate_reason = str_head(m.gate_reason, OUTCOME_TEXT_MAX);
 	fill_outcomes(d, &m, &all_ok);
 	if (!all_ok)
-		m.transcript = d->transcript.n && !hop->gate ? buf_view(&d->transcript) : hop->transcript;
+		m.transcript = transcript_of(d, hop);
 	log_debug(&d->log, "delivery.reported", kv("lease", d->lease), kv("remote", m.remote), kv("tls", m.tls),
 		  kv("recipients", m.outcomes.n), kv("all_sent", all_ok), kv("gate", m.gate), kv("gate_reason", m.gate_reason));
 	if (all_ok)
@@ -256,6 +270,7 @@ void delivery_end(struct delivery *d, const struct hop *hop)
 		close(d->fd);
 	d->fd = -1;
 	buf_release(&d->transcript);
+	buf_release(&d->given_up);
 	arena_fini(&d->arena);
 	if (d->orphan)
 		delivery_free(d);

@@ -54,9 +54,33 @@ static unsigned port_of(const struct cfg_upstream *u)
 	return u->tls == UPSTREAM_IMPLICIT ? 465 : 587;
 }
 
+/* Separated by blanks, as the client machine wants them. */
+static struct str mechanisms_of(struct arena *a, const struct cfg_upstream *u)
+{
+	struct str all = S("");
+
+	for (size_t i = 0; i < u->mechanisms.n; i++)
+		all = arena_printf(a, "%.*s%s%.*s", STR_ARG(all), all.n ? " " : "", STR_ARG(u->mechanisms.at[i]));
+	return all.n ? all : S("SCRAM-SHA-256 PLAIN LOGIN");
+}
+
+/* Has it these mechanisms, whichever of them comes first by now? */
+static bool same_mechanisms(struct str now, const struct cfg_upstream *u)
+{
+	struct arena a = { 0 };
+	struct str rest = mechanisms_of(&a, u), word;
+	bool same = rest.n == now.n;
+
+	while (same && str_split(&rest, ' ', &word))
+		same = str_search(now, word) < now.n;
+	arena_fini(&a);
+	return same;
+}
+
 static bool same_definition(const struct pool *pool, const struct cfg_upstream *u)
 {
-	return str_eq(pool->host, u->host) && pool->port == port_of(u) && pool->tls == u->tls &&
+	return pool->avoid == extensions_named(&u->avoid) && same_mechanisms(pool->mechanisms, u) &&
+	       str_eq(pool->host, u->host) && pool->port == port_of(u) && pool->tls == u->tls &&
 	       pool->login == (u->login.n > 0) && str_eq(pool->tls_name, u->tls_name.n ? u->tls_name : u->host) &&
 	       (!pool->trust || str_eq(pool->trust->ca_pem, u->ca_pem));
 }
@@ -74,6 +98,9 @@ static void define(struct pool *pool, const struct cfg_upstream *u)
 	pool->port = port_of(u);
 	pool->tls = u->tls;
 	pool->login = u->login.n > 0;
+	pool->proven = false;
+	pool->mechanisms = mechanisms_of(&pool->arena, u);
+	pool->avoid = extensions_named(&u->avoid);
 	pool->generation++;
 	pool->fewer = 0;
 	pool->rcptmax = 0;
@@ -129,6 +156,7 @@ static struct pool *domain_new(struct relay *relay, struct str route)
 	pool->mx = true;
 	pool->port = delivery->port ? (unsigned)delivery->port : SMTP_PORT;
 	pool->tls = UPSTREAM_OPPORTUNISTIC;
+	pool->avoid = extensions_named(&delivery->avoid);
 	pool->limit = limit_of(delivery->connections_per_destination);
 	use_trust(pool, S(""));
 	pools_sweep(relay);
@@ -138,6 +166,7 @@ static struct pool *domain_new(struct relay *relay, struct str route)
 /* What concerns all connections alike has changed: begin anew where that matters. */
 static void apply_domain(struct pool *pool, const struct cfg_delivery *delivery, bool changed)
 {
+	pool->avoid = extensions_named(&delivery->avoid);
 	pool->limit = limit_of(delivery->connections_per_destination);
 	if (changed) {
 		pool->port = delivery->port ? (unsigned)delivery->port : SMTP_PORT;
@@ -177,6 +206,7 @@ static struct str path_text(struct arena *a, const struct cfg_delivery *d)
 
 	for (size_t i = 0; i < d->source.n; i++)
 		text = arena_printf(a, "%.*s %.*s", STR_ARG(text), STR_ARG(d->source.at[i]));
+	text = arena_printf(a, "%.*s %u", STR_ARG(text), extensions_named(&d->avoid));
 	return text;
 }
 

@@ -1,5 +1,5 @@
-/* memory.c - what connections have taught about addresses, for some minutes: which do not answer, which cannot do TLS, which
- * offer CHUNKING and do not know BDAT. One slot per hash: what falls into the same slot is forgotten, which costs an attempt and
+/* memory.c - what connections have taught about addresses, for some minutes: which do not answer, which cannot do TLS; and for a day which
+ * offer an extension and cannot do it. One slot per hash: what falls into the same slot is forgotten, which costs an attempt and
  * nothing else. */
 #include "relay.h"
 
@@ -27,9 +27,9 @@ static uint64_t key_of(enum memory_kind kind, const struct sockaddr_storage *add
 
 void memory_note(struct relay *relay, enum memory_kind kind, const struct sockaddr_storage *address)
 {
-	uint64_t key = key_of(kind, address);
+	uint64_t key = key_of(kind, address), ms = kind >= MEMORY_NO_CHUNKING ? MEMORY_EXTENSION_MS : MEMORY_MS;
 
-	relay->memory[key % MEMORY_SLOTS] = (struct memory_slot){ .key = key, .until = clock_mono_ms() + MEMORY_MS };
+	relay->memory[key % MEMORY_SLOTS] = (struct memory_slot){ .key = key, .until = clock_mono_ms() + ms };
 }
 
 void memory_forget(struct relay *relay, enum memory_kind kind, const struct sockaddr_storage *address)

@@ -75,6 +75,8 @@ void pool_advance(struct pool *pool)
 		session_give(c, pool_take(pool));
 	opening = count(pool, CONNECTION_RESOLVING, CONNECTION_OPENING);
 	/* Each opening one will take a delivery; and none is opened for what is being given up. */
+	if (pool->login && !pool->proven && limit > 1)
+		limit = 1; /* a wrong password is tried once, not by each connection */
 	while (pool->waiting_n > opening && pool->connections_n < limit && !pool->gone && !pool->relay->stopping) {
 		connection_open(pool);
 		opening++;
@@ -104,8 +106,28 @@ void pool_close_opening(struct pool *pool)
 
 /* ---- what becomes of a connection ---- */
 
-void pool_connection_ready(struct pool *pool)
+/* The mechanism that worked goes first from now on: each refusal of another would count as a failed login. */
+static void prefer_mechanism(struct pool *pool, struct str mechanism)
 {
+	struct str rest = pool->mechanisms, all = mechanism, word;
+
+	if (mechanism.n == 0 || str_starts(pool->mechanisms, mechanism))
+		return;
+	while (str_split(&rest, ' ', &word))
+		if (!str_eq(word, mechanism))
+			all = arena_printf(&pool->arena, "%.*s %.*s", STR_ARG(all), STR_ARG(word));
+	log_info(&pool->relay->log, "upstream.mechanism", kv("upstream", pool->name), kv("mechanism", mechanism));
+	pool->mechanisms = arena_str(&pool->arena, all);
+}
+
+void pool_connection_ready(struct pool *pool, struct str mechanism)
+{
+	bool first = !pool->proven;
+
+	pool->proven = true;
+	prefer_mechanism(pool, mechanism);
+	if (first)
+		pool_advance(pool); /* the others that are allowed */
 	free(pool->failure);
 	pool->failure = NULL;
 }
@@ -177,6 +199,8 @@ void pool_connection_failed(struct pool *pool, struct connection *c, const struc
 		others--;
 	free(pool->failure);
 	pool->failure = strdup(arena_cstr(&c->arena, reason));
+	if (f->fault == FAULT_AUTH)
+		pool->proven = false;
 	if (others > 0) {
 		log_info(&c->log, "upstream.limited", kv("route", pool->route), kv("connections", others), kv("reason", reason));
 		pool->fewer = others;

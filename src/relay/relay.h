@@ -6,7 +6,8 @@
  * hops.c        which next hops there are: upstreams by configuration, domains as deliveries for them come
  * inquiry.c     queue asks for a domain's mail servers before it hands over its mail
  * targets.c     the addresses of a next hop: by host name, or by the MX records of a domain
- * memory.c      addresses that did not answer, or cannot do TLS or BDAT
+ * memory.c      addresses that did not answer, or cannot do TLS or an extension
+ * extensions.c  extensions that a next hop offers and cannot do
  * connection.c  one connection: TCP, TLS, time limits, its end
  * attempt.c     the addresses in turn until a session stands
  * session.c     what the client machine says on a connection, and what is done about it
@@ -43,7 +44,9 @@ enum relay_bounds {
 	COMPLAINT_MS = 3600000, /* the same complaint about a recipient of another domain within this time means the next hop */
 	LAST_RESULTS_MS = 500,  /* at the end: for queue to take the results */
 	TURN_MS = 5000,         /* for an address to answer while there are others to try, at most */
-	MEMORY_MS = 600000,     /* what is remembered of an address */
+	MEMORY_MS = 600000,     /* what is remembered of an address … */
+	MEMORY_EXTENSION_MS = 24 * 3600 * 1000, /* … and of what it cannot do although it says so */
+	GIVEN_UP_MAX = 2048,
 	MEMORY_SLOTS = 4096,
 	TARGETS_MAX = 32,                         /* addresses of a next hop … */
 	TARGETS_OF_HOST_MAX = 16,                 /* … and of one host of several */
@@ -60,7 +63,16 @@ enum relay_bounds {
 };
 
 /* ---- memory.c ---- */
-enum memory_kind { MEMORY_DEAD, MEMORY_NO_TLS, MEMORY_NO_CHUNKING };
+enum memory_kind {
+	MEMORY_DEAD,
+	MEMORY_NO_TLS,
+	/* from here on for a day */
+	MEMORY_NO_CHUNKING,
+	MEMORY_NO_PIPELINING,
+	MEMORY_NO_DSN,
+	MEMORY_NO_8BITMIME,
+	MEMORY_NO_SMTPUTF8
+};
 
 struct memory_slot {
 	uint64_t key, until;
@@ -139,10 +151,12 @@ struct pool {
 	struct str route;   /* "upstream:isp", "mx:example.org" */
 	struct str name;    /* the upstream's, or the domain */
 	struct str host, tls_name;
-	unsigned port, tls; /* enum upstream_tls */
-	bool mx;            /* a domain: the pool goes when it is not needed any more */
-	bool login;
-	struct trust *trust; /* NULL: no TLS */
+	unsigned port, tls;    /* enum upstream_tls */
+	bool mx;               /* a domain: the pool goes when it is not needed any more */
+	bool login, proven;    /* proven: a login has succeeded since the definition, or the last refusal */
+	struct str mechanisms; /* of logins, in order; the one that worked first */
+	unsigned avoid;        /* features that are not to be used, by configuration */
+	struct trust *trust;   /* NULL: no TLS */
 	size_t limit;
 	unsigned generation; /* of the definition: connections of an older one are not used again */
 	bool gone;           /* no longer configured */
@@ -185,7 +199,7 @@ void pool_remove(struct delivery *d);          /* one that waits */
 void pool_advance(struct pool *pool);          /* give work to idle connections, open new ones within the limits */
 void pool_close_idle(struct pool *pool, const char *reason);
 void pool_close_opening(struct pool *pool);
-void pool_connection_ready(struct pool *pool);
+void pool_connection_ready(struct pool *pool, struct str mechanism); /* … by which it logged in; "": by none */
 void pool_connection_failed(struct pool *pool, struct connection *c, const struct failure *f);
 /* No delivery can go this way any more: hand all that wait back, with the next hop at fault … */
 void pool_end_waiting(struct pool *pool, struct verdict v, const struct hop *hop);
@@ -236,8 +250,9 @@ struct recipient {
 	struct verdict verdict;
 	enum smtp_step step; /* of the verdict */
 	struct meaning meaning;
-	bool heard; /* the next hop has said the verdict in the present transaction */
-	bool known; /* it is final for this delivery */
+	bool heard;       /* the next hop has said the verdict in the present transaction */
+	bool known;       /* it is final for this delivery */
+	unsigned suspect; /* features that the verdict may be about */
 };
 
 /* The recipients of one transaction, in the delivery's arena. */
@@ -285,15 +300,17 @@ struct delivery {
 	struct verdict unconvertible;
 	struct str converted_prefix;
 	uint64_t converted_size;
-	bool retried;      /* on a fresh connection, after an idle one had died */
-	bool plain;        /* not by BDAT: a next hop that offers it did not know it */
-	bool other_family; /* it was refused for the address family, and goes by the other one */
-	bool orphan;       /* the queue that gave it is gone: nobody waits for the result */
+	bool retried; /* on a fresh connection, after an idle one had died */
+	/* Features that a next hop offers and that seemed to break it; unproven: it has not answered without them yet. */
+	unsigned avoid, unproven;
+	struct buf given_up; /* lines about that, for the transcript */
+	bool other_family;   /* it was refused for the address family, and goes by the other one */
+	bool orphan;         /* the queue that gave it is gone: nobody waits for the result */
 };
 
 /* What is known of the next hop when a delivery ends. */
 struct hop {
-	struct str remote, tls, transcript;
+	struct str remote, tls, transcript, without;
 	uint64_t connections, rcptmax;
 	bool dsn;
 	enum gate_state gate; /* of the session; else the outcomes decide */
@@ -327,17 +344,27 @@ bool delivery_met_rate(const struct delivery *d);
 /* Bits of `deliver`; the last one only here: an address in the header was found to need it. */
 enum { UTF8_DECLARED = 1, UTF8_IN_ENVELOPE = 2, UTF8_IN_HEADER = 4, UTF8_IN_ADDRESS = 8 };
 /* Does its header stay in UTF-8 for this next hop (RFC 6531)? Only together with an address that needs SMTPUTF8. */
-bool batch_header_is_utf8(const struct delivery *d, const struct smtp_peer *peer);
+bool batch_header_is_utf8(const struct delivery *d, unsigned usable);
 /* Why the message as a whole must not go on this connection, or not any more; OK: it may. */
 struct verdict batch_obstacle(const struct connection *c);
 /* Put as many open recipients as the next hop takes at once into d->batch; those that cannot go there get their outcome. False: there
  * are none left. */
-bool batch_fill(struct delivery *d, const struct smtp_peer *peer);
+bool batch_fill(const struct connection *c);
 void batch_forget(struct delivery *d); /* nothing that was heard counts */
 /* Was a recipient refused for our address family? */
 bool batch_meets_family(const struct delivery *d);
-/* What was heard is final, but for recipients that were too many, or go by the other address family (`moves`). */
-void batch_commit(struct delivery *d, bool moves);
+/* What was heard is final, but for recipients that were too many, or go by the other address family (`moves`), or
+ * without what was given up. */
+void batch_commit(struct delivery *d, bool moves, unsigned given_up);
+
+/* ---- extensions.c ---- */
+unsigned extensions_named(const struct str_list *names); /* enum smtp_peer_feature, as bits */
+struct str extensions_words(struct arena *a, unsigned features);
+unsigned extensions_broken(const struct connection *c); /* known of this address */
+unsigned extensions_usable(const struct connection *c); /* for its delivery */
+/* Of what may be why it was refused or lost: what the delivery goes without from now on; 0: nothing more can be given up. */
+unsigned extensions_give_up(struct connection *c, unsigned suspect, struct verdict why);
+void extensions_note(struct connection *c, unsigned features); /* remember it */
 
 /* ---- demands.c ---- */
 /* Why it need not be tried at all: its time is over, or it must not go to this next hop, whatever that says. OK: it may go. */
@@ -404,6 +431,8 @@ struct connection {
 	bool second_turn; /* only those that were cut short, with the whole time */
 	bool handshaking;
 	bool by_peer;           /* the failure is the peer's own word */
+	struct str mechanism;   /* by which it logs in; a view of the configuration's */
+	bool other_mechanism;   /* it was opened anew for that */
 	bool scram, proven;     /* proven: it has shown that it knows the password too (RFC 5802 5.1) */
 	struct failure failure; /* the most telling one so far; verdict OK: none */
 	struct buf attempts;    /* what was tried, for transcripts */
@@ -429,6 +458,8 @@ void attempt_all(struct connection *c); /* the pool has its targets now */
 void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step, enum smtp_fault fault);
 void attempt_met_ourselves(struct connection *c); /* the server is this relay */
 void attempt_lookup_failed(struct connection *c, struct verdict v);
+/* The server hung up on a second mechanism after it had refused the first: once more, by that one alone. False: that was done. */
+bool attempt_mechanism(struct connection *c, struct str mechanism, struct verdict v);
 /* Its family is refused, and there is another one: avoid it for a while. False: there is none. */
 bool attempt_other_family(struct connection *c);
 bool attempt_is_refused(const struct pool *pool, sa_family_t family);
@@ -441,7 +472,6 @@ void session_resume(struct connection *c);  /* the conversion is over */
 void session_flush(struct connection *c);
 void session_break(struct connection *c, struct verdict why, enum smtp_fault fault); /* the connection is no more */
 void session_give(struct connection *c, struct delivery *d);                         /* to an idle one */
-bool session_is_plain(const struct connection *c); /* its delivery goes by DATA, even where CHUNKING is offered */
 
 /* ---- transfer.c ---- */
 void transfer_begin(struct connection *c, const struct transfer_ops *ops);

@@ -48,6 +48,8 @@ static void ask_vault(struct connection *c, const struct smtp_client_event *e)
 				       .challenge = e->bytes };
 
 	c->scram = str_istarts(e->mechanism, S("SCRAM-"));
+	c->proven = false;
+	c->mechanism = e->mechanism;
 	c->call = ipc_call_upstream_step(role_peer(c->relay->role, ROLE_VAULT, 0), &m, -1, on_vault, c);
 }
 
@@ -73,7 +75,7 @@ static void opened(struct connection *c)
 	struct stream_tls_info tls;
 
 	stream_tls_info(c->stream, &tls);
-	pool_connection_ready(c->pool);
+	pool_connection_ready(c->pool, c->mechanism);
 	log_debug(&c->log, "connection.opened", kv("route", c->pool->route), kv("remote", c->remote), kv("tls", tls.version),
 		  kv("cipher", tls.cipher));
 }
@@ -86,6 +88,7 @@ static void end_delivery(struct connection *c)
 	const struct smtp_peer *peer = smtp_client_peer(c->client);
 	struct delivery *d = c->delivery;
 	struct stream_tls_info tls = { .version = "", .cipher = "" };
+	unsigned without = peer->features & ~extensions_usable(c);
 	char tls_text[128] = "";
 
 	stream_tls_info(c->stream, &tls);
@@ -100,7 +103,8 @@ static void end_delivery(struct connection *c)
 				       .transcript = attempt_transcript(c, &d->arena),
 				       .connections = pool_limit(c->pool),
 				       .rcptmax = c->pool->rcptmax ? c->pool->rcptmax : peer->rcptmax,
-				       .dsn = peer->features & PEER_DSN });
+				       .without = extensions_words(&d->arena, without),
+				       .dsn = peer->features & ~without & PEER_DSN });
 }
 
 /* Give it to another connection. */
@@ -155,11 +159,6 @@ static bool mailmax_reached(const struct connection *c)
 	return max > 0 && c->transactions >= max;
 }
 
-bool session_is_plain(const struct connection *c)
-{
-	return c->delivery->plain || memory_has(c->relay, MEMORY_NO_CHUNKING, address_of(c));
-}
-
 static void begin_transaction(struct connection *c)
 {
 	struct delivery *d = c->delivery;
@@ -168,7 +167,7 @@ static void begin_transaction(struct connection *c)
 				      .size = what ? d->converted_size : d->prefix.n + d->size,
 				      .body = what & CONVERT_7BIT ? 0 : d->body,
 				      .utf8 = d->batch.utf8,
-				      .plain = session_is_plain(c),
+				      .avoid = smtp_client_peer(c->client)->features & ~extensions_usable(c),
 				      .recipients = d->batch.addresses,
 				      .recipients_n = d->batch.n,
 				      .envid = d->envid,
@@ -188,7 +187,6 @@ static void begin_transaction(struct connection *c)
 static bool advance_delivery(struct connection *c)
 {
 	struct delivery *d = c->delivery;
-	const struct smtp_peer *peer = smtp_client_peer(c->client);
 	struct verdict v = batch_obstacle(c);
 
 	if (v.class == OK && conversion_of(c)) {
@@ -199,13 +197,13 @@ static bool advance_delivery(struct connection *c)
 		v = d->unconvertible;
 	}
 	/* an address in the header needs what this next hop has: then it takes all of the header */
-	if (str_eq(v.enhanced, S("5.6.7")) && (peer->features & PEER_SMTPUTF8) && !(d->utf8 & UTF8_IN_ADDRESS)) {
+	if (str_eq(v.enhanced, S("5.6.7")) && (extensions_usable(c) & PEER_SMTPUTF8) && !(d->utf8 & UTF8_IN_ADDRESS)) {
 		d->utf8 |= UTF8_IN_ADDRESS;
 		return advance_delivery(c);
 	}
 	if (v.class != OK)
 		delivery_settle_rest(d, STEP_OURS, v);
-	if (v.class == OK && batch_fill(d, peer)) {
+	if (v.class == OK && batch_fill(c)) {
 		begin_transaction(c);
 		return true;
 	}
@@ -288,6 +286,7 @@ static void on_recipient(struct connection *c, const struct smtp_client_event *e
 
 	delivery_hear(d, index, e->step, e->verdict);
 	d->recipients[index].heard = true;
+	d->recipients[index].suspect = e->suspect;
 }
 
 /* The dialogue is kept when it explains a failure: the next transaction's would replace it. */
@@ -304,7 +303,7 @@ static void keep_transcript(struct connection *c)
 	}
 }
 
-/* What becomes of the recipients that the transaction has left open. `moves`: to a connection by the other address family. */
+/* What becomes of the recipients that the transaction has left open. `moves`: to another connection. */
 static void after_transaction(struct connection *c, const struct smtp_client_event *e, bool moves)
 {
 	struct delivery *d = c->delivery;
@@ -329,9 +328,32 @@ static void after_transaction(struct connection *c, const struct smtp_client_eve
 	/* else the next transaction begins when the machine is ready */
 }
 
+/* What the delivery goes without when it is sent again; 0: it is not. What was given up before is proven when it is taken. */
+static unsigned give_up(struct connection *c, const struct smtp_client_event *e)
+{
+	struct delivery *d = c->delivery;
+	bool open = false, taken = false;
+
+	for (size_t i = 0; i < d->batch.n; i++) {
+		const struct recipient *r = &d->recipients[d->batch.index[i]];
+
+		open = open || (r->suspect & e->suspect);
+		taken = taken || r->verdict.class == OK;
+	}
+	if (taken) {
+		extensions_note(c, d->unproven);
+		d->unproven = 0;
+	}
+	if (open)
+		return extensions_give_up(c, e->suspect, e->verdict);
+	extensions_note(c, e->suspect); /* the outcome is not known: the next attempt does without it */
+	return 0;
+}
+
 static void on_done(struct connection *c, const struct smtp_client_event *e)
 {
 	struct delivery *d = c->delivery;
+	unsigned given_up;
 	bool moves;
 
 	if (!c->transfer.reading)
@@ -340,19 +362,16 @@ static void on_done(struct connection *c, const struct smtp_client_event *e)
 		pool_close_idle(c->pool, "another one was dead"); /* the second try must not meet the same fate */
 		d->retried = true;
 		hand_back(c);
-	} else if (e->unchunked && !must_end(c)) {
-		/* Nothing was taken. On another connection: here our text may be read as commands. */
-		memory_note(c->relay, MEMORY_NO_CHUNKING, address_of(c));
-		log_info(&c->log, "connection.unchunked", kv("remote", c->remote), kv("reason", e->verdict.text));
-		d->plain = true;
-		hand_back(c);
 	} else {
 		keep_transcript(c);
 		moves = !d->other_family && batch_meets_family(d) && attempt_other_family(c);
+		if (moves)
+			log_info(&c->log, "delivery.other_family", kv("remote", c->remote));
 		d->other_family = d->other_family || moves;
-		batch_commit(d, moves);
+		given_up = must_end(c) ? 0 : give_up(c, e);
+		batch_commit(d, moves, given_up);
 		d->retried = d->retried && e->untouched;
-		after_transaction(c, e, moves);
+		after_transaction(c, e, moves || (given_up && !e->reusable));
 	}
 	if (!e->reusable)
 		connection_close(c, "broken");
@@ -362,6 +381,8 @@ static void on_done(struct connection *c, const struct smtp_client_event *e)
 static void on_failed(struct connection *c, const struct smtp_client_event *e)
 {
 	c->by_peer = e->replied;
+	if (c->state == CONNECTION_OPENING && e->mechanism.n > 0 && attempt_mechanism(c, e->mechanism, e->verdict))
+		return;
 	if (c->state == CONNECTION_OPENING) {
 		attempt_failed(c, e->verdict, e->step, e->fault);
 		return;

@@ -25,7 +25,7 @@ static const struct stage {
 	[STAGE_STARTTLS] = { "STARTTLS", STEP_OPENING, WAIT_COMMAND, client_on_starttls,
 			     TO(HANDSHAKE) | TO(AUTH) | TO(CREDENTIALS) | TO(READY) | TO(QUIT) },
 	[STAGE_HANDSHAKE] = { "TLS handshake", STEP_OPENING, WAIT_COMMAND, NULL, TO(EHLO) },
-	[STAGE_AUTH] = { "AUTH", STEP_AUTH, WAIT_COMMAND, client_on_auth, TO(CREDENTIALS) | TO(READY) | TO(QUIT) },
+	[STAGE_AUTH] = { "AUTH", STEP_AUTH, WAIT_COMMAND, client_on_auth, TO(AUTH) | TO(CREDENTIALS) | TO(READY) | TO(QUIT) },
 	[STAGE_CREDENTIALS] = { "AUTH", STEP_AUTH, WAIT_COMMAND, NULL, TO(AUTH) | TO(QUIT) },
 	[STAGE_READY] = { "idle", STEP_OPENING, WAIT_NONE, on_unexpected, TO(MAIL) | TO(QUIT) },
 	[STAGE_MAIL] = { "MAIL", STEP_MAIL, WAIT_COMMAND, client_on_mail, TO(RCPT) | TO(DATA) | TO(RSET) | TO(QUIT) },
@@ -49,7 +49,7 @@ struct smtp_client *smtp_client_new(const struct smtp_client_config *config)
 	c->tls = config->tls;
 	buf_init(&c->input, INPUT_MAX);
 	buf_init(&c->output, OUTPUT_MAX);
-	buf_init(&c->line, REPLY_LINE_MAX);
+	buf_init(&c->line, REPLY_MAX);
 	buf_init(&c->mechanisms, MECHANISMS_MAX);
 	buf_init(&c->greeting, REPLY_TEXT_MAX);
 	buf_init(&c->initial, OUTPUT_MAX);
@@ -145,6 +145,15 @@ void client_end_by_reply(struct smtp_client *c, enum smtp_fault fault)
 		c->event.replied = true;
 }
 
+/* The session is lost: was it for something that the transaction has just used? */
+static void suspect_loss(struct smtp_client *c)
+{
+	if (c->stage == STAGE_END)
+		c->tx.suspect_late |= client_suspect_loss(c);
+	else
+		c->tx.suspect |= client_suspect_loss(c);
+}
+
 /* Not SMTP, or not at this time: nothing that follows can be trusted. After the final dot or the last chunk the outcome
  * stays unknown (RFC 1047). */
 static void end_by_nonsense(struct smtp_client *c, struct str what)
@@ -152,6 +161,7 @@ static void end_by_nonsense(struct smtp_client *c, struct str what)
 	struct str text = arena_printf(&c->arena, "%s%.*s (at %s)", c->stage == STAGE_END ? "outcome unknown: " : "",
 				       STR_ARG(what), stages[c->stage].name);
 
+	suspect_loss(c);
 	c->broken = true;
 	client_end(c, temp(421, S("4.5.0"), text), FAULT_PEER);
 }
@@ -199,7 +209,14 @@ void smtp_client_closed(struct smtp_client *c, struct verdict why, enum smtp_fau
 		v.text = arena_printf(&c->arena, "connection lost at %s", stages[c->stage].name);
 	if (c->stage == STAGE_END)
 		v.text = arena_printf(&c->arena, "outcome unknown: %.*s", STR_ARG(v.text));
+	suspect_loss(c);
 	c->broken = true;
+	if (c->second_mechanism && (c->stage == STAGE_AUTH || c->stage == STAGE_CREDENTIALS)) {
+		client_end(c, c->first_refusal, FAULT_AUTH); /* who hangs up on a second mechanism has said why before */
+		c->event.replied = true;
+		c->event.mechanism = c->mechanism;
+		return;
+	}
 	client_end(c, v, fault);
 }
 
@@ -216,7 +233,11 @@ static bool tell_recipient(struct smtp_client *c, struct smtp_client_event *e)
 		tx->recipients[i].progress = RECIPIENT_TOLD;
 		tx->to_tell--;
 		*e = (struct smtp_client_event){
-			.type = CLIENT_RECIPIENT, .index = i, .verdict = tx->recipients[i].verdict, .step = tx->recipients[i].step
+			.type = CLIENT_RECIPIENT,
+			.index = i,
+			.verdict = tx->recipients[i].verdict,
+			.step = tx->recipients[i].step,
+			.suspect = tx->recipients[i].suspect,
 		};
 		return true;
 	}
@@ -236,7 +257,7 @@ static bool tell_done(struct smtp_client *c, struct smtp_client_event *e)
 					 .fault = tx->fault,
 					 .reusable = tx->reusable,
 					 .untouched = tx->untouched,
-					 .unchunked = tx->unchunked };
+					 .suspect = tx->suspect | tx->suspect_late };
 	return true;
 }
 

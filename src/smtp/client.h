@@ -6,6 +6,7 @@
  * client_peer.c         what the EHLO answer says
  * client_transaction.c  MAIL, RCPT, DATA or BDAT, RSET
  * client_text.c         the text: behind DATA, or in chunks
+ * client_suspect.c      extensions that a server offers and cannot do
  * client_transcript.c   the dialogue kept for reports */
 #ifndef POSTHOUSE_SMTP_CLIENT_PRIVATE_H
 #define POSTHOUSE_SMTP_CLIENT_PRIVATE_H
@@ -13,8 +14,9 @@
 #include "posthouse/smtp_client.h"
 
 enum client_bounds {
-	REPLY_LINE_MAX = 2048,  /* RFC 5321 4.5.3.1.5: 512 octets; some servers are more talkative */
-	REPLY_LINES_MAX = 64,   /* of one reply */
+	REPLY_MAX =
+		64 *
+		1024, /* of one reply, all lines; RFC 5321 4.5.3.1.5 has 512 octets a line, and some servers are more talkative */
 	REPLY_TEXT_MAX = 1024,  /* kept of one reply, lines joined */
 	INPUT_MAX = 256 * 1024, /* bytes of the server that wait for us */
 	OUTPUT_MAX = 4 * 1024 * 1024,
@@ -53,6 +55,7 @@ enum client_stage {
 struct reply {
 	unsigned code;
 	size_t lines; /* 0: between replies */
+	size_t bytes; /* of them */
 	char enhanced[12];
 	size_t enhanced_n;
 	struct buf text;
@@ -64,6 +67,7 @@ struct client_recipient {
 	bool unfit; /* no server ever sees it */
 	struct verdict verdict;
 	enum smtp_step step; /* of the verdict */
+	unsigned suspect;    /* features that it may be about, see smtp_client.h */
 };
 
 struct client_transaction {
@@ -82,7 +86,9 @@ struct client_transaction {
 	bool over; /* what follows is CLIENT_DONE */
 	struct verdict verdict;
 	enum smtp_fault fault;
-	bool reusable, untouched, unchunked;
+	bool reusable, untouched;
+	unsigned with;                  /* features whose parameters MAIL has */
+	unsigned suspect, suspect_late; /* see smtp_client.h; late: the outcome is unknown, nothing may be sent again at once */
 };
 
 struct transcript {
@@ -100,6 +106,9 @@ struct smtp_client {
 	bool first_challenge;
 	unsigned auth_rounds;
 	struct str mechanism;
+	bool second_mechanism; /* the first was refused */
+	struct verdict first_refusal;
+	bool sent_again;    /* PLAIN's response, which was overlooked */
 	struct buf initial; /* an initial response too long for the AUTH command */
 	bool has_initial;
 	struct arena arena;
@@ -139,8 +148,13 @@ void client_say_ehlo(struct smtp_client *c);
 /* client_peer.c */
 void client_peer_reset(struct smtp_client *c);
 void client_peer_line(struct smtp_client *c, struct str line);
-/* The first of `wanted` that is in `offered`, both separated by spaces; empty when there is none. */
-struct str client_choose_mechanism(struct str wanted, struct str offered);
+/* The first of `wanted` that is in `offered`, both separated by spaces, and is not `refused`; empty when there is none. */
+struct str client_choose_mechanism(struct str wanted, struct str offered, struct str refused);
+
+/* client_suspect.c: what may have broken a transaction, of what the server offers */
+unsigned client_features(const struct smtp_client *c); /* that the transaction may use */
+unsigned client_suspect_loss(const struct smtp_client *c);
+unsigned client_suspect_refusal(const struct smtp_client *c, unsigned with); /* the present reply, to what used these */
 
 /* client_transaction.c */
 void client_on_mail(struct smtp_client *c);

@@ -75,7 +75,7 @@ void client_peer_line(struct smtp_client *c, struct str line)
 		return;
 	for (size_t i = 0; i < sizeof features / sizeof *features; i++)
 		if (str_ieq(keyword, features[i].keyword))
-			c->peer.features |= features[i].feature;
+			c->peer.features |= features[i].feature & ~c->config->avoid;
 	if (str_ieq(keyword, S("SIZE"))) {
 		if (!next_word(&rest, &word) || !str_to_u64(word, &c->peer.size))
 			c->peer.size = 0;
@@ -95,13 +95,13 @@ void client_peer_line(struct smtp_client *c, struct str line)
 	}
 }
 
-struct str client_choose_mechanism(struct str wanted, struct str offered)
+struct str client_choose_mechanism(struct str wanted, struct str offered, struct str refused)
 {
 	struct str mine, theirs;
 
 	while (next_word(&wanted, &mine))
 		for (struct str rest = offered; next_word(&rest, &theirs);)
-			if (str_ieq(mine, theirs))
+			if (str_ieq(mine, theirs) && !str_ieq(mine, refused))
 				return mine;
 	return S("");
 }

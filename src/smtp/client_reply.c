@@ -59,12 +59,12 @@ static void add_text(struct reply *r, struct str text)
 static enum reply_state take_line(struct smtp_client *c)
 {
 	struct str in = buf_view(&c->input);
-	size_t n = str_find(str_head(in, REPLY_LINE_MAX), '\n'), end = n;
+	size_t n = str_find(str_head(in, REPLY_MAX), '\n'), end = n;
 	char *to;
 
-	if (n == in.n && n < REPLY_LINE_MAX)
+	if (n == in.n && n < REPLY_MAX)
 		return REPLY_NONE;
-	if (n >= REPLY_LINE_MAX)
+	if (n >= REPLY_MAX)
 		return REPLY_BROKEN;
 	while (end > 0 && in.p[end - 1] == '\r')
 		end--;
@@ -116,9 +116,12 @@ enum reply_state client_read_reply(struct smtp_client *c)
 			r->code = code;
 			r->enhanced_n = 0;
 			r->cut = false;
+			r->bytes = 0;
 			buf_clear(&r->text);
 		}
-		if (code != r->code || ++r->lines > REPLY_LINES_MAX) /* RFC 5321 4.2.1: the same code on each line */
+		r->lines++;
+		r->bytes += c->line.n;
+		if (code != r->code || r->bytes > REPLY_MAX) /* RFC 5321 4.2.1: the same code on each line */
 			return REPLY_BROKEN;
 		if (c->stage == STAGE_EHLO && code / 100 == 2 && r->lines > 1)
 			client_peer_line(c, text);

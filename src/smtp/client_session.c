@@ -97,6 +97,24 @@ void smtp_client_tls_started(struct smtp_client *c)
 	client_say_ehlo(c);
 }
 
+/* The exchange by c->mechanism begins. */
+static void begin_mechanism(struct smtp_client *c)
+{
+	c->first_challenge = true;
+	c->has_initial = c->sent_again = false;
+	c->auth_rounds = 0;
+	c->server_speaks_first = str_ieq(c->mechanism, S("LOGIN"));
+	if (c->server_speaks_first) {
+		client_enter(c, STAGE_AUTH);
+		client_write(c, "AUTH %.*s", STR_ARG(c->mechanism));
+		return;
+	}
+	client_enter(c, STAGE_CREDENTIALS);
+	client_tell(c, CLIENT_CHALLENGE);
+	c->event.mechanism = c->mechanism;
+	c->event.first = true;
+}
+
 /* TLS is as good as it gets: log in if that is wanted, and never in clear text. */
 static void begin_auth(struct smtp_client *c)
 {
@@ -114,22 +132,12 @@ static void begin_auth(struct smtp_client *c)
 		client_end(c, temp(421, S("4.7.4"), S("a login is configured, and is never sent without TLS")), FAULT_TLS);
 		return;
 	}
-	c->mechanism = client_choose_mechanism(wanted, c->peer.mechanisms);
+	c->mechanism = client_choose_mechanism(wanted, c->peer.mechanisms, S(""));
 	if (c->mechanism.n == 0) {
 		client_end(c, temp(421, S("4.7.0"), S("the server offers no way to log in that we know")), FAULT_AUTH);
 		return;
 	}
-	c->first_challenge = true;
-	c->server_speaks_first = str_ieq(c->mechanism, S("LOGIN"));
-	if (c->server_speaks_first) {
-		client_enter(c, STAGE_AUTH);
-		client_write(c, "AUTH %.*s", STR_ARG(c->mechanism));
-		return;
-	}
-	client_enter(c, STAGE_CREDENTIALS);
-	client_tell(c, CLIENT_CHALLENGE);
-	c->event.mechanism = c->mechanism;
-	c->event.first = true;
+	begin_mechanism(c);
 }
 
 /* Write a response, encoded: the transcript sees only that there was one. */
@@ -183,27 +191,50 @@ void smtp_client_auth_abort(struct smtp_client *c, struct verdict why)
 	client_end(c, temp(why.code ? why.code : 454, S("4.7.0"), why.text), FAULT_AUTH);
 }
 
-/* 334 with a challenge for the user, or with the invitation to send the initial response that was too long. */
+/* 334 with a challenge for the user, or with the invitation to send the initial response that was too long. LOGIN's challenges are only
+ * words, which some servers send as they are: the first asks for the name, the second for the password. */
 static void on_challenge(struct smtp_client *c)
 {
 	struct str text = buf_view(&c->reply.text);
 	char *to = arena_alloc(&c->arena, text.n + 1);
 	size_t n = 0;
+	bool decoded;
 
 	if (c->has_initial) {
 		c->has_initial = false;
 		write_credentials(c, S(""), buf_view(&c->initial));
 		return;
 	}
+	if (str_ieq(c->mechanism, S("PLAIN")) && c->initial.n > 0 && !c->sent_again) { /* it overlooked the initial response */
+		c->sent_again = true;
+		write_credentials(c, S(""), buf_view(&c->initial));
+		return;
+	}
 	client_enter(c, STAGE_CREDENTIALS);
-	if (++c->auth_rounds > AUTH_ROUNDS_MAX || !smtp_base64_decode(to, text, &n)) {
+	decoded = smtp_base64_decode(to, text, &n);
+	if (++c->auth_rounds > AUTH_ROUNDS_MAX || (!decoded && !c->server_speaks_first)) {
 		smtp_client_auth_abort(c, temp(454, S("4.7.0"), S("the server's challenge is not one")));
 		return;
 	}
 	client_tell(c, CLIENT_CHALLENGE);
 	c->event.mechanism = c->mechanism;
 	c->event.first = c->first_challenge;
-	c->event.bytes = str_make(to, n);
+	c->event.bytes = str_make(to, decoded ? n : 0);
+}
+
+/* RFC 4954 6: 504, a mechanism that it offers and has not, or 535, which may be about the mechanism too (a password that is kept as a hash of
+ * another kind): the next one is tried, once, since each failure brings the account nearer to being locked. */
+static bool next_mechanism(struct smtp_client *c)
+{
+	struct str next = client_choose_mechanism(c->config->mechanisms, c->peer.mechanisms, c->mechanism);
+
+	if ((c->reply.code != 504 && c->reply.code != 535) || c->second_mechanism || next.n == 0)
+		return false;
+	c->second_mechanism = true;
+	c->first_refusal = verdict_keep(&c->arena, client_reply_verdict(c));
+	c->mechanism = next;
+	begin_mechanism(c);
+	return true;
 }
 
 void client_on_auth(struct smtp_client *c)
@@ -216,6 +247,9 @@ void client_on_auth(struct smtp_client *c)
 		else
 			client_out_of_order(c);
 		return;
-	default: client_end_by_reply(c, FAULT_AUTH); return;
+	default:
+		if (!next_mechanism(c))
+			client_end_by_reply(c, FAULT_AUTH);
+		return;
 	}
 }

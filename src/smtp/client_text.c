@@ -35,7 +35,7 @@ void client_begin_chunks(struct smtp_client *c)
 
 static bool window_is_full(const struct smtp_client *c)
 {
-	size_t window = (c->peer.features & PEER_PIPELINING) ? PIPELINE_MAX : 1;
+	size_t window = (client_features(c) & PEER_PIPELINING) ? PIPELINE_MAX : 1;
 
 	return c->tx.chunks_sent - c->tx.chunks_answered >= window;
 }
@@ -69,12 +69,12 @@ bool client_lacks_chunks(struct smtp_client *c)
 	unsigned code = c->reply.code;
 	struct str text;
 
-	if (c->tx.chunks_answered > 0 || (code != 500 && code != 502 && code != 503))
+	if (c->tx.chunks_answered > 0 || code < 500 || code > 504)
 		return false;
 	text = arena_printf(&c->tx.arena, "the server offers CHUNKING, and answers %u to BDAT: %.*s", code,
 			    STR_ARG(buf_view(&c->reply.text)));
 	c->broken = true; /* it may take the text for commands */
-	c->tx.unchunked = true;
+	c->tx.suspect = PEER_CHUNKING;
 	client_end(c, temp(451, S("4.5.0"), text), FAULT_PEER);
 	return true;
 }

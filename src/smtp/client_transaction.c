@@ -29,6 +29,7 @@ static void settle(struct smtp_client *c, size_t i, struct verdict v)
 	tx->recipients[i].progress = RECIPIENT_SETTLED;
 	tx->recipients[i].verdict = v;
 	tx->recipients[i].step = client_step(c);
+	tx->recipients[i].suspect = tx->suspect;
 	tx->to_tell++;
 }
 
@@ -61,14 +62,14 @@ static struct verdict what_is_missing(const struct smtp_client *c, const struct 
 {
 	if (c->peer.size > 0 && t->size > c->peer.size) /* RFC 1870 4; 0 means "no fixed maximum" */
 		return perm(552, S("5.3.4"), S("the message is larger than the next hop takes"));
-	if (t->body == BODY_8BITMIME && !(c->peer.features & PEER_8BITMIME))
+	if (t->body == BODY_8BITMIME && !(client_features(c) & PEER_8BITMIME))
 		return perm(554, S("5.6.3"), S("the message needs 8BITMIME, which the next hop lacks"));
 	if (t->body > BODY_BINARYMIME ||
-	    (t->body == BODY_BINARYMIME && (!(c->peer.features & PEER_BINARYMIME) || !c->tx.chunked))) /* RFC 3030 3 */
+	    (t->body == BODY_BINARYMIME && (!(client_features(c) & PEER_BINARYMIME) || !c->tx.chunked))) /* RFC 3030 3 */
 		return perm(554, S("5.6.3"), S("the message needs BINARYMIME, which the next hop lacks"));
 	if (t->require_tls && (!c->tls || !(c->peer.features & PEER_REQUIRETLS))) /* RFC 8689 4.2.1 */
 		return perm(550, S("5.7.30"), S("the message demands REQUIRETLS, which the next hop lacks"));
-	if (t->utf8 && !(c->peer.features & PEER_SMTPUTF8))
+	if (t->utf8 && !(client_features(c) & PEER_SMTPUTF8))
 		return perm(550, S("5.6.7"), S("the addresses need SMTPUTF8, which the next hop lacks"));
 	if (!fit_to_send(t->sender))
 		return perm(553, S("5.1.7"), S("the sender's address cannot be sent"));
@@ -86,7 +87,7 @@ void smtp_client_send(struct smtp_client *c, const struct smtp_transaction *t)
 	arena_reset(&arena);
 	*tx = (struct client_transaction){ .arena = arena, .active = true, .what = *t };
 	tx->recipients = ARENA_ARRAY(&tx->arena, struct client_recipient, t->recipients_n);
-	tx->chunked = (c->peer.features & PEER_CHUNKING) && !t->plain;
+	tx->chunked = client_features(c) & PEER_CHUNKING;
 	transcript_begin(&c->transcript);
 	missing = what_is_missing(c, t);
 	if (missing.class != OK) {
@@ -124,7 +125,7 @@ static struct str mail_dsn(struct smtp_client *c)
 	const struct smtp_transaction *t = &c->tx.what;
 	struct str ret = t->ret == RET_FULL ? S(" RET=FULL") : t->ret == RET_HDRS ? S(" RET=HDRS") : S("");
 
-	if (!(c->peer.features & PEER_DSN))
+	if (!(client_features(c) & PEER_DSN))
 		return S("");
 	if (!is_xtext(t->envid, ENVID_MAX, t->utf8))
 		return ret;
@@ -141,7 +142,7 @@ static struct str rcpt_dsn(struct smtp_client *c, size_t i)
 	struct str orcpt = t->orcpt ? t->orcpt[i] : S("");
 	const char *list = notify & NOTIFY_NEVER ? "NEVER" : lists[(notify >> 1) & 7];
 
-	if (!(c->peer.features & PEER_DSN))
+	if (!(client_features(c) & PEER_DSN))
 		return S("");
 	if (!is_xtext(orcpt, ORCPT_MAX, t->utf8))
 		orcpt = S("");
@@ -184,6 +185,7 @@ static void write_mail(struct smtp_client *c)
 		size = arena_printf(&c->tx.arena, " SIZE=%llu", (unsigned long long)t->size);
 	client_write(c, "MAIL FROM:<%.*s>%.*s%s%s%.*s%.*s", STR_ARG(t->sender), STR_ARG(size), bodies[t->body],
 		     t->utf8 ? " SMTPUTF8" : "", STR_ARG(dsn), STR_ARG(treatment));
+	c->tx.with = (t->body == BODY_8BITMIME ? PEER_8BITMIME : 0) | (t->utf8 ? PEER_SMTPUTF8 : 0) | (dsn.n ? PEER_DSN : 0);
 }
 
 static void write_rcpt(struct smtp_client *c, size_t i)
@@ -203,7 +205,7 @@ static size_t skip_unfit(const struct client_transaction *tx, size_t number)
 static void write_commands(struct smtp_client *c)
 {
 	struct client_transaction *tx = &c->tx;
-	size_t window = (c->peer.features & PEER_PIPELINING) ? PIPELINE_MAX : 1;
+	size_t window = (client_features(c) & PEER_PIPELINING) ? PIPELINE_MAX : 1;
 	size_t data = tx->what.recipients_n + 1, commands = tx->chunked ? data : data + 1;
 
 	while (tx->sent < commands && tx->sent - tx->answered < window) {
@@ -252,6 +254,7 @@ void client_on_mail(struct smtp_client *c)
 	}
 	if (v.class != OK) {
 		tx->refused = true;
+		tx->suspect = client_suspect_refusal(c, tx->with);
 		tx->verdict = verdict_keep(&tx->arena, v);
 		client_settle_rest(c, tx->verdict);
 	}
@@ -273,8 +276,12 @@ void client_on_rcpt(struct smtp_client *c)
 		tx->recipients[i].progress = RECIPIENT_ACCEPTED;
 		tx->accepted++;
 	} else if (v.class != OK && !tx->refused) {
+		unsigned before = tx->suspect, now = client_suspect_refusal(c, rcpt_dsn(c, i).n > 0 ? PEER_DSN : 0);
+
+		tx->suspect = now; /* of this recipient … */
 		tx->verdict = verdict_keep(&tx->arena, v);
 		settle(c, i, tx->verdict);
+		tx->suspect = before | now; /* … and of the transaction */
 	}
 	count_answer(c);
 	transaction_advance(c);
@@ -300,6 +307,7 @@ void client_on_data(struct smtp_client *c)
 		return;
 	}
 	if (tx->accepted > 0) {
+		tx->suspect = client_suspect_refusal(c, 0);
 		tx->verdict = verdict_keep(&tx->arena, v);
 		client_settle_rest(c, tx->verdict);
 	}

@@ -84,7 +84,8 @@ static void act(struct user *u)
 			break;
 		case CLIENT_DONE:
 			assert(u->in_transaction && u->told == u->transaction.recipients_n);
-			assert(!e.unchunked || !e.reusable);
+			assert((e.suspect &
+				~(unsigned)(PEER_PIPELINING | PEER_DSN | PEER_CHUNKING | PEER_8BITMIME | PEER_SMTPUTF8)) == 0);
 			u->in_transaction = u->writing = false;
 			u->over = !e.reusable;
 			break;

@@ -49,6 +49,7 @@ static void handle_result(void *ctx, struct channel *ch, const struct msg_result
 	r->reason = arena_str(&w->arena, m->gate_reason);
 	r->remote = arena_str(&w->arena, m->remote);
 	r->tls = arena_str(&w->arena, m->tls);
+	r->without = arena_str(&w->arena, m->without);
 	r->transcript = arena_str(&w->arena, m->transcript);
 	r->n = (unsigned)m->outcomes.n;
 	for (size_t i = 0; i < m->outcomes.n && i < RECIPIENTS_MAX; i++) {

@@ -20,7 +20,7 @@ struct result {
 	uint64_t meanings[RECIPIENTS_MAX], scopes[RECIPIENTS_MAX], pauses_ms[RECIPIENTS_MAX];
 	unsigned gate;
 	uint64_t rcptmax, dsn, gate_meaning, gate_pause_ms;
-	struct str reason, remote, tls, transcript;
+	struct str reason, remote, tls, without, transcript;
 };
 
 struct world {

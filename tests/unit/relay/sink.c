@@ -69,6 +69,11 @@ static void on_auth(struct sink_session *k, struct str line)
 	struct sink *s = k->sink;
 
 	buf_printf(&s->credentials, "%.*s|", STR_ARG(line));
+	if (s->not_by && str_istarts(line, S("AUTH ")) && str_istarts(str_from(line, 5), str_of(s->not_by))) {
+		s->logins++;
+		say(k, "535 5.7.8 not like that");
+		return;
+	}
 	if (s->auth) {
 		s->logins++;
 		say(k, s->auth);
@@ -166,9 +171,33 @@ static void on_mail(struct sink_session *k, struct str line)
 		say(k, s->mail ? s->mail : "250 2.1.0 Ok");
 }
 
+/* Does it dislike what stands in this line? */
+static bool dislikes(struct sink_session *k, struct str line)
+{
+	struct sink *s = k->sink;
+	bool parameters = str_istarts(line, S("MAIL")) || str_istarts(line, S("RCPT"));
+
+	if (parameters && s->word && str_search(line, str_of(s->word)) < line.n) {
+		buf_printf(&s->commands, "%.*s\n", STR_ARG(line));
+		if (s->word_is)
+			say(k, s->word_is);
+		else
+			hang_up(k);
+		return true;
+	}
+	if ((str_istarts(line, S("BDAT")) && s->drop_at_bdat)) {
+		hang_up(k);
+		return true;
+	}
+	return false;
+}
+
 static void on_command(struct sink_session *k, struct str line)
 {
 	struct sink *s = k->sink;
+
+	if (dislikes(k, line))
+		return;
 
 	if (k->in_auth || str_istarts(line, S("AUTH"))) {
 		on_auth(k, line);
@@ -231,6 +260,10 @@ static size_t on_input(void *ctx, struct stream *st, struct str bytes)
 		n = str_search(in, S("\r\n"));
 		if (k->in_chunk || n == in.n)
 			break;
+		if (!k->in_text && k->sink->no_pipelining && in.n > n + 2) {
+			hang_up(k);
+			return bytes.n;
+		}
 		if (k->in_text)
 			on_text(k, str_head(in, n));
 		else

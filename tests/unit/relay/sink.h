@@ -25,6 +25,11 @@ struct sink {
 	bool implicit;
 	bool break_tls;        /* says 220 to STARTTLS, then nonsense */
 	bool drop_at_dot;      /* closes instead of the final reply */
+	bool no_pipelining;    /* hangs up on a second command before its answer */
+	bool drop_at_bdat;     /* closes at BDAT */
+	const char *word;      /* MAIL and RCPT with this are answered with … */
+	const char *word_is;   /* … this; NULL: it hangs up */
+	const char *not_by;    /* 535 to this mechanism, whatever the password is */
 	bool no_bdat;          /* 500 to BDAT, and its text is taken for commands */
 	unsigned refuse_chunk; /* 552 to this chunk of a message (from 1; 0: none) */
 	unsigned drop_at_mail; /* closes at the MAIL of this transaction of a session (from 1; 0: never) */

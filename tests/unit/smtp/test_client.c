@@ -17,7 +17,7 @@
  * each.
  *
  * Events:  STARTTLS | CHALLENGE MECHANISM first|next BYTES | READY | TEXT | RECIPIENT n class code enhanced text
- *          DONE class code enhanced text fault reusable|broken[ untouched][ unchunked] | FAILED class code enhanced text fault
+ *          DONE class code enhanced text fault reusable|broken[ untouched][ pipelining?][ dsn?][ chunking?][ 8bitmime?][ utf8?] | FAILED class code enhanced text fault
  * Calls:   tls | response X | abort X | send A B C | text X | fill NUMBER | end | quit | closed | raw X (bytes without a line end; \r \n \0 as escapes) */
 struct dialogue {
 	const char *name;
@@ -74,8 +74,11 @@ static void event_line(struct play *p, char *line, size_t size)
 	case CLIENT_TEXT: snprintf(line, size, "TEXT"); return;
 	case CLIENT_RECIPIENT: snprintf(line, size, "RECIPIENT %zu %.*s", e.index, STR_ARG(shown(e.verdict))); return;
 	case CLIENT_DONE:
-		snprintf(line, size, "DONE %.*s %s %s%s%s", STR_ARG(shown(e.verdict)), fault_names[e.fault],
-			 e.reusable ? "reusable" : "broken", e.untouched ? " untouched" : "", e.unchunked ? " unchunked" : "");
+		snprintf(line, size, "DONE %.*s %s %s%s%s%s%s%s%s", STR_ARG(shown(e.verdict)), fault_names[e.fault],
+			 e.reusable ? "reusable" : "broken", e.untouched ? " untouched" : "",
+			 e.suspect & PEER_PIPELINING ? " pipelining?" : "", e.suspect & PEER_DSN ? " dsn?" : "",
+			 e.suspect & PEER_CHUNKING ? " chunking?" : "", e.suspect & PEER_8BITMIME ? " 8bitmime?" : "",
+			 e.suspect & PEER_SMTPUTF8 ? " utf8?" : "");
 		return;
 	case CLIENT_FAILED: snprintf(line, size, "FAILED %.*s %s", STR_ARG(shown(e.verdict)), fault_names[e.fault]); return;
 	}
@@ -143,7 +146,7 @@ static void call(struct play *p, struct str line)
 	unsigned notify[8];
 	char bytes[1024];
 
-	t.plain = p->d->plain;
+	t.avoid = p->d->plain ? PEER_CHUNKING : 0;
 	t.by_s = p->d->by_s;
 	t.by_mode = p->d->by_mode;
 	t.priority = (unsigned)(p->d->priority + PRIORITY_NORMAL);
@@ -356,7 +359,7 @@ static const struct dialogue dialogues[] = {
 	  "S: 250 Ok\nS: 250 Ok\nS: 250 Ok\nS: 354 go\nE: TEXT\nU: text hi\\r\\n\nU: end\nC: hi\nC: .\nS: 250 queued\n"
 	  "E: RECIPIENT 0 ok 250 - queued\nE: RECIPIENT 1 ok 250 - queued\nE: DONE ok 250 - queued none reusable\nE: READY\n"
 	  "U: send c@x\nC: MAIL FROM:<s@example.org>\nC: RCPT TO:<c@x>\nC: DATA\nU: closed\n"
-	  "E: RECIPIENT 0 temp 421 4.4.2 connection lost at MAIL\nE: DONE temp 421 4.4.2 connection lost at MAIL connection broken untouched\n" },
+	  "E: RECIPIENT 0 temp 421 4.4.2 connection lost at MAIL\nE: DONE temp 421 4.4.2 connection lost at MAIL connection broken untouched pipelining?\n" },
 	{ "one refused early", HELLO_PIPELINING GROUP_2
 	  "S: 250 Ok\nS: 550-5.1.1 no such\nS: 550 5.1.1 user here\nE: RECIPIENT 0 perm 550 5.1.1 no such user here\n"
 	  "S: 250 Ok\nS: 354 go\nE: TEXT\nU: text x\nU: end\nC: x\nC: .\nS: 451 4.3.0 later\nE: RECIPIENT 1 temp 451 4.3.0 later\n"
@@ -420,7 +423,7 @@ static const struct dialogue dialogues[] = {
 	{ "354 to RCPT",
 	  HELLO_PIPELINING "U: send a@x\nC: MAIL FROM:<s@example.org>\nC: RCPT TO:<a@x>\nC: DATA\nS: 250 Ok\nS: 354 go\n"
 			   "E: RECIPIENT 0 temp 421 4.5.0 the server answered 354 out of order (at RCPT)\n"
-			   "E: DONE temp 421 4.5.0 the server answered 354 out of order (at RCPT) peer broken\n" },
+			   "E: DONE temp 421 4.5.0 the server answered 354 out of order (at RCPT) peer broken pipelining?\n" },
 	{ "codes that differ within a reply",
 	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-one\nS: 251 two\nE: FAILED temp 421 4.5.0 the server does not speak SMTP (at EHLO) peer\n" },
 	{ "greeting 554", "S: 554 5.7.1 go away\nE: FAILED perm 554 5.7.1 go away peer\nU: quit\nC: QUIT\nS: 221 bye\n" },
@@ -483,10 +486,38 @@ static const struct dialogue dialogues[] = {
 	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH LOGIN\nC: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\n"
 	  "E: CHALLENGE LOGIN first Username:\nU: abort away\nC: *\nE: FAILED temp 451 4.7.0 away auth\n",
 	  .tls = true, .mechanisms = "PLAIN LOGIN" },
-	{ "a challenge that is none",
-	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH LOGIN\nC: AUTH LOGIN\nS: 334 ???\n"
-	  "E: FAILED temp 454 4.7.0 the server's challenge is not one auth\nC: *\n",
+	{ "challenges of LOGIN in clear text",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH LOGIN\nC: AUTH LOGIN\nS: 334 Who are you?\n"
+	  "E: CHALLENGE LOGIN first \nU: response me\nC: bWU=\nS: 334\nE: CHALLENGE LOGIN next \nU: response pw\nC: cHc=\nS: 235 in\n"
+	  "E: READY\n",
 	  .tls = true, .mechanisms = "LOGIN" },
+	{ "a challenge that is none",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH SCRAM-SHA-256\nE: CHALLENGE SCRAM-SHA-256 first \n"
+	  "U: response x\nC: AUTH SCRAM-SHA-256 eA==\nS: 334 ???\n"
+	  "E: FAILED temp 454 4.7.0 the server's challenge is not one auth\nC: *\n",
+	  .tls = true, .mechanisms = "SCRAM-SHA-256" },
+	{ "PLAIN's initial response is overlooked",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH PLAIN\nE: CHALLENGE PLAIN first \nU: response pw\n"
+	  "C: AUTH PLAIN cHc=\nS: 334 go on\nC: cHc=\nS: 235 in\nE: READY\n",
+	  .tls = true, .mechanisms = "PLAIN" },
+	{ "the next mechanism once",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH LOGIN PLAIN SCRAM-SHA-256\n"
+	  "E: CHALLENGE SCRAM-SHA-256 first \nU: response x\nC: AUTH SCRAM-SHA-256 eA==\nS: 504 5.5.4 not that\n"
+	  "E: CHALLENGE PLAIN first \nU: response pw\nC: AUTH PLAIN cHc=\nS: 535 5.7.8 no\nE: FAILED perm 535 5.7.8 no auth\n",
+	  .tls = true, .mechanisms = "SCRAM-SHA-256 PLAIN LOGIN" },
+	{ "the next mechanism is LOGIN, and works",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH LOGIN PLAIN\nE: CHALLENGE PLAIN first \nU: response pw\n"
+	  "C: AUTH PLAIN cHc=\nS: 535 no\nC: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\nE: CHALLENGE LOGIN first Username:\nU: response me\n"
+	  "C: bWU=\nS: 334 UGFzc3dvcmQ6\nE: CHALLENGE LOGIN next Password:\nU: response pw\nC: cHc=\nS: 235 in\nE: READY\n",
+	  .tls = true, .mechanisms = "PLAIN LOGIN" },
+	{ "a refusal for another reason",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH LOGIN PLAIN\nE: CHALLENGE PLAIN first \nU: response pw\n"
+	  "C: AUTH PLAIN cHc=\nS: 534 5.7.9 app password\nE: FAILED perm 534 5.7.9 app password auth\n",
+	  .tls = true, .mechanisms = "PLAIN LOGIN" },
+	{ "hangs up on the second mechanism",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH LOGIN PLAIN\nE: CHALLENGE PLAIN first \nU: response pw\n"
+	  "C: AUTH PLAIN cHc=\nS: 535 5.7.8 no\nC: AUTH LOGIN\nU: closed gone\nE: FAILED perm 535 5.7.8 no auth\n",
+	  .tls = true, .mechanisms = "PLAIN LOGIN" },
 	{ "AUTH 421",
 	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH LOGIN\nC: AUTH LOGIN\nS: 421 busy\nE: FAILED temp 421 - busy peer\n",
 	  .tls = true, .mechanisms = "LOGIN" },
@@ -573,10 +604,10 @@ static const struct dialogue dialogues[] = {
 		  "temp", "452", "4.3.1 full") " peer broken\n" },
 	{ "BDAT is not known, one chunk",
 	  HELLO_CHUNKING CHUNKS_2 "U: text x\nU: end\nC: BDAT 3 LAST\nC: x\nS: 502 5.5.1 what?\n" BOTH(
-		  "temp", "451", "4.5.0 the server offers CHUNKING, and answers 502 to BDAT: what?") " peer broken unchunked\n" },
+		  "temp", "451", "4.5.0 the server offers CHUNKING, and answers 502 to BDAT: what?") " peer broken chunking?\n" },
 	{ "BDAT is not known, several",
 	  HELLO_CHUNKING CHUNKS_2 "U: fill 40000\nU: fill 40000\nC: BDAT 40000\nB: 40000\nS: 500 what?\n" BOTH(
-		  "temp", "451", "4.5.0 the server offers CHUNKING, and answers 500 to BDAT: what?") " peer broken unchunked\n" },
+		  "temp", "451", "4.5.0 the server offers CHUNKING, and answers 500 to BDAT: what?") " peer broken chunking?\n" },
 	{ "503 to a later chunk is a refusal", HELLO_CHUNKING CHUNKS_2
 	  "U: fill 40000\nU: text x\nC: BDAT 40000\nB: 40000\nU: end\nS: 250 one\nC: BDAT 3 LAST\nB: 3\nS: 503 no\n" BOTH(
 		  "perm", "503", "- no") " none reusable\nC: RSET\nS: 250 Ok\nE: READY\n" },
@@ -584,17 +615,17 @@ static const struct dialogue dialogues[] = {
 	  HELLO_CHUNKING CHUNKS_2 "S: 500 enough\n" BOTH("perm", "500", "- enough") " peer broken\n" },
 	{ "an answer to a chunk too many",
 	  HELLO_CHUNKING CHUNKS_2 "U: fill 40000\nU: text x\nC: BDAT 40000\nB: 40000\nS: 250 one\nE: \nS: 250 two\n" BOTH(
-		  "temp", "421", "4.5.0 the server answered 250 out of order (at BDAT)") " peer broken\n" },
+		  "temp", "421", "4.5.0 the server answered 250 out of order (at BDAT)") " peer broken chunking?\n" },
 	{ "354 to a chunk",
 	  HELLO_CHUNKING CHUNKS_2 "U: text x\nU: end\nC: BDAT 3 LAST\nC: x\nS: 354 go\n" BOTH(
 		  "temp", "421",
-		  "4.5.0 outcome unknown: the server answered 354 out of order (at end of data)") " peer broken\n" },
+		  "4.5.0 outcome unknown: the server answered 354 out of order (at end of data)") " peer broken chunking?\n" },
 	{ "lost between chunks",
 	  HELLO_CHUNKING CHUNKS_2 "U: fill 40000\nU: text x\nC: BDAT 40000\nB: 40000\nU: end\nU: closed\n" BOTH(
-		  "temp", "421", "4.4.2 connection lost at BDAT") " connection broken\n" },
+		  "temp", "421", "4.4.2 connection lost at BDAT") " connection broken chunking?\n" },
 	{ "lost after the last chunk",
 	  HELLO_CHUNKING CHUNKS_2 "U: text x\nU: end\nC: BDAT 3 LAST\nC: x\nU: closed\n" BOTH(
-		  "temp", "421", "4.4.2 outcome unknown: connection lost at end of data") " connection broken\n" },
+		  "temp", "421", "4.4.2 outcome unknown: connection lost at end of data") " connection broken chunking?\n" },
 	{ "421 between chunks", HELLO_CHUNKING CHUNKS_2
 	  "U: fill 40000\nU: text x\nC: BDAT 40000\nB: 40000\nS: 421 4.3.2 bye\n" BOTH("temp", "421",
 										       "4.3.2 bye") " peer broken\n" },
@@ -670,23 +701,27 @@ static void test_bounds(void **state)
 	struct smtp_client_config config = { .hostname = S("h") };
 	struct smtp_client *c = smtp_client_new(&config);
 	struct smtp_client_event e;
-	static char line[4096];
+	static char line[4096], huge[65536];
 
 	memset(line, 'x', sizeof line);
-	smtp_client_feed(c, str_make(line, 2047));
+	memset(huge, 'x', sizeof huge);
+	smtp_client_feed(c, S("220 "));
+	smtp_client_feed(c, str_make(huge, sizeof huge - 5));
 	assert_false(smtp_client_next(c, &e));
-	smtp_client_feed(c, str_make(line, 1));
+	smtp_client_feed(c, str_make(line, 1)); /* a line without an end */
 	assert_true(smtp_client_next(c, &e));
 	assert_int_equal(e.type, CLIENT_FAILED);
 	assert_int_equal(e.verdict.code, 421);
 	assert_true(str_eq(e.verdict.enhanced, S("4.5.0")));
 	smtp_client_free(c);
 
-	c = smtp_client_new(&config);
-	for (int i = 0; i < 64; i++)
-		smtp_client_feed(c, S("220-hello\r\n"));
+	c = smtp_client_new(&config); /* lines without an end */
+	memcpy(line, "220-", 4);
+	memcpy(line + 3000, "\r\n", 2);
+	for (int i = 0; i < 21; i++)
+		smtp_client_feed(c, str_make(line, 3002));
 	assert_false(smtp_client_next(c, &e));
-	smtp_client_feed(c, S("220 hello\r\n"));
+	smtp_client_feed(c, str_make(line, 3002));
 	assert_true(smtp_client_next(c, &e));
 	assert_int_equal(e.type, CLIENT_FAILED);
 	smtp_client_free(c);
@@ -709,6 +744,43 @@ static void test_bounds(void **state)
 	assert_true(smtp_client_next(c, &e));
 	assert_int_equal(e.type, CLIENT_FAILED);
 	assert_int_equal(e.fault, FAULT_PEER);
+	smtp_client_free(c);
+}
+
+/* Talkative servers: a greeting of 3,000 bytes, an EHLO of 120 lines, a refusal of 70; the codes count, the words are cut for keeping. */
+static void test_long_replies(void **state)
+{
+	struct smtp_client_config config = { .hostname = S("h") };
+	struct smtp_client *c = smtp_client_new(&config);
+	struct str recipients[] = { S("a@x") };
+	struct smtp_transaction t = { .sender = S("s@x"), .recipients = recipients, .recipients_n = 1 };
+	struct smtp_client_event e;
+	char line[3100];
+
+	memset(line, 'x', sizeof line);
+	memcpy(line, "220 ", 4);
+	memcpy(line + 3000, "\r\n", 2);
+	smtp_client_feed(c, str_make(line, 3002));
+	assert_false(smtp_client_next(c, &e));
+	for (int i = 0; i < 120; i++)
+		smtp_client_feed(c, i == 110 ? S("250-SMTPUTF8\r\n") : S("250-XTENSION-OF-OURS with parameters\r\n"));
+	smtp_client_feed(c, S("250 SIZE 1000\r\n"));
+	assert_true(smtp_client_next(c, &e));
+	assert_int_equal(e.type, CLIENT_READY);
+	assert_int_equal(smtp_client_peer(c)->features, PEER_SMTPUTF8 | PEER_SIZE);
+	smtp_client_send(c, &t);
+	assert_false(smtp_client_next(c, &e));
+	memcpy(line, "550-5.7.1 ", 10);
+	for (int i = 0; i < 20; i++)
+		smtp_client_feed(c, str_make(line, 3002));
+	for (int i = 0; i < 50; i++)
+		smtp_client_feed(c, S("550-and so on\r\n"));
+	smtp_client_feed(c, S("550 5.7.1 the end\r\n"));
+	assert_true(smtp_client_next(c, &e));
+	assert_int_equal(e.type, CLIENT_RECIPIENT);
+	assert_int_equal(e.verdict.code, 550);
+	assert_true(str_eq(e.verdict.enhanced, S("5.7.1")));
+	assert_in_range(e.verdict.text.n, 900, 1024);
 	smtp_client_free(c);
 }
 
@@ -928,9 +1000,16 @@ static void test_progress(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_dialogues),  cmocka_unit_test(test_peer),   cmocka_unit_test(test_bounds),
-		cmocka_unit_test(test_binary),     cmocka_unit_test(test_window), cmocka_unit_test(test_long_initial_response),
-		cmocka_unit_test(test_transcript), cmocka_unit_test(test_steps),  cmocka_unit_test(test_progress),
+		cmocka_unit_test(test_dialogues),
+		cmocka_unit_test(test_peer),
+		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_long_replies),
+		cmocka_unit_test(test_binary),
+		cmocka_unit_test(test_window),
+		cmocka_unit_test(test_long_initial_response),
+		cmocka_unit_test(test_transcript),
+		cmocka_unit_test(test_steps),
+		cmocka_unit_test(test_progress),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

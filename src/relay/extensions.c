@@ -1,0 +1,101 @@
+/* extensions.c - extensions of SMTP that a next hop offers and cannot do. What was refused or lost right after it used one goes again
+ * without that one, on another connection; when the next hop then answers, this is remembered for its address, a day long. */
+#include "relay.h"
+
+#include "posthouse/smtp_client.h"
+
+#include <assert.h>
+
+/* In the order in which they are given up: what costs the least comes first. */
+static const struct {
+	const char *name;
+	unsigned feature;
+	enum memory_kind kind;
+} extensions[] = {
+	{ "PIPELINING", PEER_PIPELINING, MEMORY_NO_PIPELINING }, { "DSN", PEER_DSN, MEMORY_NO_DSN },
+	{ "CHUNKING", PEER_CHUNKING, MEMORY_NO_CHUNKING },       { "8BITMIME", PEER_8BITMIME, MEMORY_NO_8BITMIME },
+	{ "SMTPUTF8", PEER_SMTPUTF8, MEMORY_NO_SMTPUTF8 },
+};
+#define EXTENSIONS (sizeof extensions / sizeof *extensions)
+
+unsigned extensions_named(const struct str_list *names)
+{
+	unsigned features = 0;
+
+	for (size_t i = 0; i < names->n; i++)
+		for (size_t k = 0; k < EXTENSIONS; k++)
+			if (str_ieq(names->at[i], str_of(extensions[k].name)))
+				features |= extensions[k].feature;
+	return features;
+}
+
+struct str extensions_words(struct arena *a, unsigned features)
+{
+	struct str words = S("");
+
+	for (size_t k = 0; k < EXTENSIONS; k++)
+		if (features & extensions[k].feature)
+			words = arena_printf(a, "%.*s%s%s", STR_ARG(words), words.n ? " " : "", extensions[k].name);
+	return words;
+}
+
+static const struct sockaddr_storage *address_of(const struct connection *c)
+{
+	return &c->targets[c->tried].address;
+}
+
+unsigned extensions_broken(const struct connection *c)
+{
+	unsigned broken = 0;
+
+	for (size_t k = 0; k < EXTENSIONS; k++)
+		if (memory_has(c->relay, extensions[k].kind, address_of(c)))
+			broken |= extensions[k].feature;
+	return broken;
+}
+
+unsigned extensions_usable(const struct connection *c)
+{
+	return smtp_client_peer(c->client)->features & ~extensions_broken(c) & ~c->delivery->avoid;
+}
+
+/* Without it the message could not go at all: a lost connection is no reason for that. */
+static bool is_needed(struct connection *c, unsigned feature)
+{
+	struct delivery *d = c->delivery;
+	unsigned before = d->avoid;
+	bool needed;
+
+	d->avoid |= feature;
+	needed = batch_obstacle(c).class != OK;
+	d->avoid = before;
+	return needed;
+}
+
+unsigned extensions_give_up(struct connection *c, unsigned suspect, struct verdict why)
+{
+	struct delivery *d = c->delivery;
+
+	suspect &= extensions_usable(c);
+	for (size_t k = 0; k < EXTENSIONS; k++) {
+		unsigned feature = extensions[k].feature;
+
+		if (!(suspect & feature) || (why.class != PERM && is_needed(c, feature)))
+			continue;
+		d->avoid |= feature;
+		d->unproven |= feature;
+		log_info(&c->log, "connection.without", kv("remote", c->remote), kv("extension", extensions[k].name),
+			 kv("reason", why.text));
+		buf_printf(&d->given_up, "* %s: goes again without %s: %.*s\n", c->remote, extensions[k].name,
+			   STR_ARG(str_head(why.text, 200)));
+		return feature;
+	}
+	return 0;
+}
+
+void extensions_note(struct connection *c, unsigned features)
+{
+	for (size_t k = 0; k < EXTENSIONS; k++)
+		if (features & extensions[k].feature)
+			memory_note(c->relay, extensions[k].kind, address_of(c));
+}

@@ -1,0 +1,96 @@
+"""Replies: what a next hop's words do to a message, to its sender's other mail, to everybody's; and next hops that offer what they
+cannot do."""
+from lib import *
+from peers import Scripted
+from test_delivery import report_of
+from test_routes import retry_until
+
+ANY_SENDER = f'senders = ( {{ user = "alice@{DOMAIN}"; addresses = [ "*" ]; }} );'
+LISTED = "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org"
+
+
+def fields(relay, id, event):
+    """The fields of the message's last event of this name, as one text."""
+    return json.dumps([e for e in relay.events(id) if e["event"] == event][-1])
+
+
+def test_a_sender_that_the_account_does_not_own_waits_alone():
+    refusal = "553 5.7.1 Sender address rejected: not owned by user me"
+    hop = Scripted(answers={"MAIL": lambda line: refusal if "shop@" in line else None})
+    relay = Relay(hop.port, senders=ANY_SENDER, lifetime="1h")
+    shop = f"shop@{DOMAIN}"
+    id = relay.submit(f"From: {shop}\r\nSubject: x\r\n\r\nx\r\n".encode(), sender=shop)
+    relay.wait_log("sender.paused")
+    wait_for(lambda: any(e["event"] == "delivery.deferred" for e in relay.events(id)), 20, "deferred")
+    for word in ("setup", "admin", "sender", "not owned"):
+        assert word in fields(relay, id, "delivery.deferred"), fields(relay, id, "delivery.deferred")
+    paused = [line for line in relay.log_text().splitlines() if "sender.paused" in line]
+    assert len(paused) == 1 and "level=error" in paused[0], paused
+    assert f"from {shop}" in relay.command("status").stdout
+    relay.submit()
+    assert hop.wait(1)[0].sender == f"alice@{DOMAIN}"
+    tried = sum("shop@" in c for c in hop.commands)
+    assert tried == 1 and "upstream.down" not in relay.log_text()
+    hop.answers.clear()
+    retry_until(relay, lambda: len(hop.messages) == 2, 40)
+    assert hop.messages[1].sender == shop, "a report instead of the message"
+    relay.wait_log("sender.resumed")
+
+
+def test_one_recipients_domain_cannot_close_an_upstream():
+    hop = Scripted(answers={"RCPT": lambda line: LISTED if "evil" in line else None})
+    relay = Relay(hop.port)
+    id = relay.submit(to=["bob@evil.example"])
+    wait_for(lambda: any(e["event"] == "delivery.deferred" for e in relay.events(id)), 20, "deferred")
+    assert "reputation" in fields(relay, id, "delivery.deferred")
+    assert "but it complains" in relay.command("status").stdout
+    relay.submit()
+    hop.wait(1)
+    assert "upstream.down" not in relay.log_text()
+    relay.submit(to=["bob@evil.example.net"])  # the same about another domain
+    relay.wait_log("upstream.down")
+    hop.answers.clear()
+    retry_until(relay, lambda: len(hop.messages) == 3, 40)
+
+
+def test_words_of_another_server_do_not_count_and_the_report_tells_what_to_do():
+    refusal = ["550 5.1.1 host mx.example.com[192.0.2.1] said: 550 5.4.5 daily sending quota exceeded, blocked using zen.spamhaus.org"]
+    refusal += [f"550 5.1.1 and so on, line {i}" for i in range(70)]
+    hop = Scripted(answers={"RCPT": lambda line: "\n".join(refusal) if "nobody" in line else None})
+    relay = Relay(hop.port)
+    relay.submit(to=["nobody@example.com"])
+    words, _, rcpt, _ = report_of(hop.wait(1)[0])
+    assert "The address does not exist there" in words, words
+    assert rcpt[0]["Status"] == "5.1.1" and "said: 550" in " ".join(rcpt[0]["Diagnostic-Code"].split())
+    assert "upstream.down" not in relay.log_text()
+
+
+def test_relaying_denied_by_an_upstream_waits_for_its_administrator():
+    hop = Scripted(answers={"RCPT": lambda line: "554 5.7.1 Relay access denied"})
+    relay = Relay(hop.port)
+    id = relay.submit()
+    relay.wait_log("upstream.complained")
+    assert "class=setup" in relay.log_text() and not any(e["event"] == "delivery.failed" for e in relay.events(id))
+    hop.answers.clear()
+    retry_until(relay, lambda: hop.messages, 40)
+    assert hop.messages[0].sender == f"alice@{DOMAIN}"
+
+
+def test_a_parameter_that_breaks_a_next_hop_is_left_out():
+    hop = Scripted(answers={"MAIL": lambda line: "501 5.5.4 Syntax error" if "BODY=" in line else None})
+    relay = Relay(hop.port)
+    text = (f"From: alice@{DOMAIN}\r\nSubject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+            "Content-Transfer-Encoding: 8bit\r\n\r\ngrün\r\n").encode()
+    for n in (1, 2):
+        client = relay.connect()
+        client.mail(f"alice@{DOMAIN}", ["BODY=8BITMIME"])
+        client.rcpt("bob@example.net")
+        client.data(text)
+        client.quit()
+        m = hop.wait(n)[n - 1]
+        assert m.bytes.isascii() and "grün" in m.message.get_content()
+    refused = [c for c in hop.commands if "BODY=" in c]
+    assert len(refused) == 1, "it was asked again"
+    relay.wait_log("connection.without")
+    sent = [line for line in relay.log_text().splitlines() if "delivery.sent" in line]
+    assert len(sent) == 2 and all("without=8BITMIME" in line for line in sent), sent
