@@ -71,7 +71,7 @@ const struct key config_keys[] = {
 	  "The person in charge: is told what nobody else can be told.", .format = &format_mailbox, .example = "postmaster@example.org" },
 	{ "report_sender", CFG_TEXT, AT(report_sender), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
 	  "The address in From of reports and notices, and their envelope sender through upstreams; direct delivery keeps the null sender <> "
-	  "(RFC 3464). They are signed where its domain has a key in sign. Without this key: mailer-daemon@ the host name, or a domain above it, "
+	  "(RFC 3464) until that is refused. They are signed where its domain has a key in sign. Without this key: mailer-daemon@ the host name, or a domain above it, "
 	  "or postmaster's, whichever has a key first, and the null sender.", .format = &format_mailbox,
 	  .example = "mailer-daemon@example.org" },
 	{ "state_dir", CFG_TEXT, AT(state_dir), "/var/lib/posthouse", NO_BOUNDS, LOGIN | QUEUE | CONSOLE, PATH,

@@ -42,9 +42,9 @@ static bool can_fold(const struct scan *s, size_t i, size_t value_at)
 		return false;
 	if (s->where != FOLD_ANYWHERE && (s->quoted || (s->depth > 0 && s->where != FOLD_COMMENTS)))
 		return false;
-	while (is_wsp(w.p[i]))
+	while (i < w.n && is_wsp(w.p[i]))
 		i++;
-	return w.p[i] != '\r';
+	return i < w.n && w.p[i] != '\r'; /* a part's last field may end with the message, without CRLF */
 }
 
 /* Write the places of new folds; how many there are. The field ends in CRLF. */

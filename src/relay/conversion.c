@@ -65,10 +65,11 @@ void conversion_begin(struct connection *c)
 
 	assert(!c->converting);
 	c->converting = true;
-	c->delivery->converted_as = conversion_of(c);
+	c->delivery->converted_as = 0; /* the connection may end before it is known */
 	c->delivery->unconvertible = ok();
 	connection_limit(c);
-	t->convert = convert_new(c->delivery->converted_as);
+	t->what = conversion_of(c);
+	t->convert = convert_new(t->what);
 	t->dkim = dkim_new();
 	t->counted = 0;
 	buf_init(&t->converted, CONVERTED_MAX);
@@ -79,6 +80,7 @@ void conversion_begin(struct connection *c)
 static void conversion_over(struct connection *c)
 {
 	c->converting = false;
+	c->delivery->converted_as = c->transfer.what;
 	transfer_fini(&c->transfer);
 }
 

@@ -296,7 +296,7 @@ struct delivery {
 	struct buf transcript; /* of the last transaction that was not all success */
 	bool long_lines;       /* its body has some */
 	/* What it is for a next hop that does not take it as it is, once that is known: conversion.c */
-	unsigned converted_as; /* CONVERT_...; 0: not yet */
+	unsigned converted_as; /* CONVERT_...; 0: not yet, or not to its end */
 	struct verdict unconvertible;
 	struct str converted_prefix;
 	uint64_t converted_size;
@@ -402,6 +402,7 @@ struct transfer {
 	struct convert *convert; /* NULL: the text goes as it is */
 	struct buf converted;
 	/* The first pass, which only counts and hashes: */
+	unsigned what; /* CONVERT_...: for what it is made */
 	struct dkim *dkim;
 	uint64_t counted;
 	struct dkim_key keys[DKIM_KEYS_MAX];

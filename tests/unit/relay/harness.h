@@ -38,6 +38,7 @@ struct world {
 	const char *password; /* what vault answers with; NULL: it refuses */
 	bool vault_done;
 	struct verdict sign_verdict; /* queue's answer to `resign` */
+	bool lose_resign;            /* the next one gets none, and the next hop hangs up */
 	struct verdict configure_verdict;
 	struct msg_deliver like; /* what messages are like */
 	struct str orcpt;        /* … and their recipients */

@@ -391,13 +391,18 @@ void sink_release(struct sink *s)
 	}
 }
 
+void sink_hang_up(struct sink *s)
+{
+	LIST_EACH (i, &s->list)
+		hang_up(CONTAINER_OF(i, struct sink_session, in_sink));
+}
+
 void sink_close(struct sink *s)
 {
 	if (s->listener)
 		listener_close(s->listener);
 	s->listener = NULL;
-	LIST_EACH (i, &s->list)
-		hang_up(CONTAINER_OF(i, struct sink_session, in_sink));
+	sink_hang_up(s);
 	while (s->open > 0)
 		uv_run(s->loop, UV_RUN_ONCE);
 	buf_fini(&s->text);

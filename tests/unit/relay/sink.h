@@ -50,6 +50,7 @@ struct sink {
 void sink_open(struct sink *s, uv_loop_t *loop);
 void sink_open_at(struct sink *s, uv_loop_t *loop, const char *address, unsigned port); /* port 0: any */
 void sink_release(struct sink *s);
+void sink_hang_up(struct sink *s); /* all sessions */
 void sink_close(struct sink *s);
 
 #endif

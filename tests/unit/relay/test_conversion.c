@@ -321,6 +321,21 @@ static void test_binary_unchunked(void **state)
 	assert_int_equal(w->resigns, 2);
 }
 
+/* The next hop hangs up during the first pass: the next connection makes it anew, and sends nothing half made. */
+static void test_lost_in_the_first_pass(void **state)
+{
+	struct world *w = *state;
+
+	w->sink.features = "SIZE\nPIPELINING";
+	w->lose_resign = true;
+	start(w);
+	deliver_to(w, 1, S("upstream:hop"), "a@x", str_of(eight_bit), -1, 0);
+	expect(result_of(w, 1), 0, OK, 250, "2.0.0", "taken");
+	expect_converted(w);
+	assert_int_equal(w->resigns, 2);
+	assert_int_equal(w->sink.sessions, 2);
+}
+
 static void test_unsigned(void **state)
 {
 	struct world *w = *state;
@@ -373,10 +388,19 @@ int main(int argc, char **argv)
 {
 #define CONVERSION_TEST(f) cmocka_unit_test_setup_teardown(f, setup_conversion, teardown)
 	const struct CMUnitTest tests[] = {
-		CONVERSION_TEST(test_signed_anew), CONVERSION_TEST(test_not_needed),       CONVERSION_TEST(test_large),
-		CONVERSION_TEST(test_unsigned),    CONVERSION_TEST(test_untouchable),      CONVERSION_TEST(test_cannot_sign),
-		CONVERSION_TEST(test_binary),      CONVERSION_TEST(test_binary_converted), CONVERSION_TEST(test_binary_unchunked),
-		CONVERSION_TEST(test_header),      CONVERSION_TEST(test_header_address),   CONVERSION_TEST(test_long_lines),
+		CONVERSION_TEST(test_signed_anew),
+		CONVERSION_TEST(test_not_needed),
+		CONVERSION_TEST(test_large),
+		CONVERSION_TEST(test_unsigned),
+		CONVERSION_TEST(test_untouchable),
+		CONVERSION_TEST(test_cannot_sign),
+		CONVERSION_TEST(test_binary),
+		CONVERSION_TEST(test_binary_converted),
+		CONVERSION_TEST(test_binary_unchunked),
+		CONVERSION_TEST(test_lost_in_the_first_pass),
+		CONVERSION_TEST(test_header),
+		CONVERSION_TEST(test_header_address),
+		CONVERSION_TEST(test_long_lines),
 	};
 
 	if (argc < 2)
