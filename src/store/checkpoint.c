@@ -69,7 +69,7 @@ bool checkpoint_start(struct writer *w)
 {
 	struct checkpoint *c = &w->checkpoint;
 
-	if (!db_open(&c->db, w->database))
+	if (!db_open(&c->db, w->database, w->alone))
 		return false;
 	c->st = w->st;
 	if (uv_mutex_init(&c->lock) != 0 || uv_cond_init(&c->wake) != 0 || uv_cond_init(&c->passed) != 0)

@@ -164,12 +164,10 @@ bool db_is_private(const struct db *db)
 	return primary == SQLITE_CONSTRAINT || primary == SQLITE_TOOBIG || primary == SQLITE_MISMATCH || primary == SQLITE_RANGE;
 }
 
-bool db_open(struct db *db, const char *path)
+bool db_open(struct db *db, const char *path, bool alone)
 {
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-	/* This one keeps the index of the log on the heap, shared by our connections, and the file for us alone: mapped from a file system that
-	 * copies on write, the index is a SIGBUS when that is full, whatever was allocated before. */
-	int rc = sqlite3_open_v2(path, &db->handle, flags, "unix-excl");
+	int rc = sqlite3_open_v2(path, &db->handle, flags, alone ? "unix-excl" : NULL);
 
 	if (rc != SQLITE_OK) {
 		note_error(db, rc);

@@ -75,8 +75,9 @@ void db_forget_error(struct db *db);
 bool db_is_full(const struct db *db);
 bool db_is_private(const struct db *db);
 
-/* Open the file with the settings that durability rests on; false and an error. */
-bool db_open(struct db *db, const char *path);
+/* Open the file with the settings that durability rests on; false and an error. `alone`: no other process can open it, and the index of the log
+ * is on the heap, shared by the connections of this process, rather than mapped from a file. */
+bool db_open(struct db *db, const char *path, bool alone);
 void db_close(struct db *db);
 
 #endif

@@ -54,6 +54,26 @@ static bool create_database(int state_fd)
 	return fsync(state_fd) == 0;
 }
 
+/* Where a file system copies on write, a page of a mapped file needs room each time that it is written, whatever was allocated before: on a full
+ * disk that is a SIGBUS. There the index of the log must not be mapped. POSTHOUSE_COW: tests, wherever they run. */
+static bool copies_on_write(int fd)
+{
+	static const uint32_t types[] = { BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC, NILFS_SUPER_MAGIC, 0x2fc12fc1 /* ZFS */,
+					  0xca451a4e /* bcachefs */ };
+	struct statfs fs;
+
+#ifdef POSTHOUSE_CRASH_POINTS
+	if (getenv("POSTHOUSE_COW"))
+		return true;
+#endif
+	if (fstatfs(fd, &fs) != 0)
+		return false;
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+		if ((uint32_t)fs.f_type == types[i])
+			return true;
+	return false;
+}
+
 /* An error, and why; TEMP 452 when it is only that there is no room. */
 static struct verdict failed(struct writer *w, struct arena *a, const char *why)
 {
@@ -74,7 +94,8 @@ static struct verdict open_parts(struct writer *w, int state_fd, const char *sta
 		return failed(w, a, "state_dir/large");
 	if (!create_database(state_fd))
 		return failed(w, a, w->database);
-	if (!db_open(&w->db, w->database))
+	w->alone = copies_on_write(state_fd);
+	if (!db_open(&w->db, w->database, w->alone))
 		return failed(w, a, w->database);
 	v = schema_prepare(w, a);
 	if (v.class != OK)

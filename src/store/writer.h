@@ -285,6 +285,7 @@ struct writer {
 	uint64_t recovery_id;
 	struct id_array missing; /* messages whose large file was found missing while reading */
 	char *database;          /* path */
+	bool alone;              /* see db_open() */
 };
 
 void writer_main(struct writer *w); /* until the store is closed */

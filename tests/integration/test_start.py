@@ -1,4 +1,5 @@
 """test_start.py - starts that have much to read, to bring forward, or no room; and a database that is taken away."""
+import contextlib
 import os
 import pathlib
 import resource
@@ -14,7 +15,8 @@ from test_limits import plain
 
 
 def database(relay):
-    return sqlite3.connect(relay.dir / "state" / "queue.db", timeout=30)
+    """The database of a relay that is stopped; closed at the end of the block."""
+    return contextlib.closing(sqlite3.connect(relay.dir / "state" / "queue.db", timeout=30, isolation_level=None))
 
 
 @time_limit(120)
@@ -65,7 +67,8 @@ def test_an_old_queue_on_a_slow_disk_is_brought_forward():
 
 
 def schema(relay):
-    return int(database(relay).execute("SELECT value FROM meta WHERE key='schema_version'").fetchone()[0])
+    with database(relay) as db:
+        return int(db.execute("SELECT value FROM meta WHERE key='schema_version'").fetchone()[0])
 
 
 @time_limit(120)
