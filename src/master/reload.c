@@ -21,10 +21,19 @@ struct reload {
 	struct config *next;
 	struct channel *ch; /* who asked; NULL: nobody, or gone */
 	uint64_t call;
+	bool by_itself; /* for certificates: nobody waits for an answer, or would try again */
 	size_t waiting;
 	struct verdict refused; /* the first refusal; class OK: none yet */
 	struct arena arena;
 };
+
+/* Files of certificates, which are renewed by someone else, at some time. */
+static struct {
+	uv_fs_poll_t polls[WATCH_MAX];
+	size_t n;
+	uv_timer_t settle; /* chain and key are replaced one after the other */
+} watch;
+static void on_files_settled(uv_timer_t *timer);
 
 int slice_fd(const struct config *c, enum role_id role)
 {
@@ -160,6 +169,8 @@ static void finish(struct reload *r)
 	m->reload = NULL;
 	notify("READY=1");
 	answer_asker(r->ch, r->call, r->refused);
+	if (r->by_itself && r->refused.class == TEMP) /* the change of the files is not told again */
+		uv_timer_start(&watch.settle, on_files_settled, WATCH_MS, 0);
 	config_free(old);
 	arena_fini(&r->arena);
 	free(r);
@@ -220,7 +231,7 @@ static void offer(struct reload *r)
 }
 
 /* Offer a configuration that was just loaded (taken over) to all roles. */
-static void begin(struct master *m, struct config *next, const struct config_faults *faults, struct channel *ch, uint64_t call)
+static void begin(struct master *m, struct config *next, const struct config_faults *faults, const struct reload *asked)
 {
 	struct reload *r;
 	const char *key;
@@ -234,19 +245,20 @@ static void begin(struct master *m, struct config *next, const struct config_fau
 						    faults->at[i].line, STR_ARG(faults->at[i].text));
 				break;
 			}
-		answer_asker(ch, call, perm(0, S(""), text));
+		answer_asker(asked->ch, asked->call, perm(0, S(""), text));
 		config_free(next);
 		return;
 	}
 	key = config_needs_restart(m->config, next);
 	if (key) {
-		answer_asker(ch, call, perm(0, S(""), arena_printf(&next->arena, "a change of %s needs a restart", key)));
+		answer_asker(asked->ch, asked->call,
+			     perm(0, S(""), arena_printf(&next->arena, "a change of %s needs a restart", key)));
 		config_free(next);
 		return;
 	}
 	notify_reloading();
 	r = NEW(struct reload);
-	*r = (struct reload){ .master = m, .next = next, .ch = ch, .call = call };
+	*r = (struct reload){ .master = m, .next = next, .ch = asked->ch, .call = asked->call, .by_itself = asked->by_itself };
 	m->reload = r;
 	offer(r);
 }
@@ -267,16 +279,10 @@ void reload_begin(struct master *m, struct channel *ch, uint64_t call, const cha
 		return;
 	}
 	next = config_load(m->config_path, &faults);
-	begin(m, next, &faults, ch, call);
+	begin(m, next, &faults, &(struct reload){ .ch = ch, .call = call });
 }
 
-/* ---- certificates: renewed by someone else, at some time ---- */
-static struct {
-	uv_fs_poll_t polls[WATCH_MAX];
-	size_t n;
-	uv_timer_t settle; /* chain and key are replaced one after the other */
-} watch;
-
+/* ---- certificates ---- */
 /* Only the certificates are taken up by themselves: what has been edited in the configuration file meanwhile waits for its user's word. */
 static void on_files_settled(uv_timer_t *timer)
 {
@@ -290,7 +296,7 @@ static void on_files_settled(uv_timer_t *timer)
 	}
 	log_info(NULL, "config.reloading", kv("reason", "a certificate file has changed"));
 	next = config_load_again(m->config, &faults);
-	begin(m, next, &faults, NULL, 0);
+	begin(m, next, &faults, &(struct reload){ .by_itself = true });
 }
 
 static void on_file_changed(uv_fs_poll_t *poll, int status, const uv_stat_t *before, const uv_stat_t *now)

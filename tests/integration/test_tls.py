@@ -176,6 +176,26 @@ def test_certificates_that_share_some_names():
         client.quit()
 
 
+@time_limit(180)
+def test_a_renewed_certificate_waits_for_a_role_that_restarts():
+    """The change of the files is seen once: a reload that comes in the moment of a role's restart is tried again."""
+    build = pathlib.Path(WORK_DIR()) / "programs"
+    build.mkdir()
+    for file in SANITIZED.glob("posthouse*"):
+        if file.is_file() and os.access(file, os.X_OK):
+            os.link(file, build / file.name)
+    relay, ca = certified_relay(build=build)
+    context = context_of(ca)
+    before = Greeted(relay, context).sock.getpeercert(True)
+    [login] = relay.pids("login")
+    os.rename(build / "posthouse-login", build / "away")
+    os.kill(login, signal.SIGKILL)
+    ca.issue(relay, "ec", [HOST])
+    relay.wait_log("event=config.refused", 60)
+    os.rename(build / "away", build / "posthouse-login")
+    wait_for(lambda: Greeted(relay, context).sock.getpeercert(True) != before, 90, "the new certificate", every=1)
+
+
 def test_protocols_of_others_are_refused():
     """ALPACA: a client that asks for HTTP by ALPN was led here; one that asks for SMTP, or for nothing, is served."""
     relay, ca = certified_relay()
