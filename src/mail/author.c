@@ -85,7 +85,7 @@ static void take_angle(struct reading *r, const struct token *angle, const struc
 	for (const struct token *t = first; t < to; t++) {
 		bool in_place = t < angle ? t->type == TOKEN_TEXT || t->type == TOKEN_QUOTED
 					  : t == angle || (t->type == TOKEN_COMMENT && t + 1 == to);
-		r->clear = r->clear && t->clear && in_place && (t == first || t->spaced || t == angle);
+		r->clear = r->clear && t->clear && in_place && (t == first || t->spaced);
 	}
 	add_author(r, join(r->arena, first, to, angle), &angle->mailbox);
 	r->pending = (size_t)(to - r->tokens) + 1;
@@ -116,8 +116,9 @@ static void flush(struct reading *r, const struct token *end)
 		} else if (count(from, to, TOKEN_ADDRESS, &address) == 1) {
 			r->clear = false;
 			add_author(r, join(r->arena, from, to, address), &address->mailbox);
-		} else if (r->fault.n == 0) {
-			r->fault = join(r->arena, from, to, NULL);
+		} else {
+			r->clear = false; /* also for what holds no text, as "()" */
+			r->fault = r->fault.n > 0 ? r->fault : join(r->arena, from, to, NULL);
 		}
 	}
 	if (end > r->tokens + r->pending)

@@ -28,7 +28,7 @@ EVIL = "ceo@bank.com"
 ODD_BUT_CLEAR = [
     ("John @ Company <al@bench.test>", "John @ Company"), ("Shop: Sales <al@bench.test>", "Shop: Sales"), ("John Doe :) <al@bench.test>", "John Doe :)"),
     ("al@bench.test <al@bench.test>", OWN), ("'al@bench.test' <al@bench.test>", "'al@bench.test'"), ("al@bench.test (al@bench.test)", OWN),
-    ("al@bench.test;", ""), ('"bench.test" <al@bench.test>', "bench.test"), ("Doe, John <al@bench.test>", "Doe, John"), ("Doe; John <al@bench.test>", "Doe; John"), ("[EXT] Al <al@bench.test>", "[EXT] Al"),
+    ("al@bench.test;", ""), ("Al.<al@bench.test>", "Al."), ("Al<al@bench.test>", "Al"), ("() , al@bench.test", ""), ("al@bench.test, ()", ""), ('"bench.test" <al@bench.test>', "bench.test"), ("Doe, John <al@bench.test>", "Doe, John"), ("Doe; John <al@bench.test>", "Doe; John"), ("[EXT] Al <al@bench.test>", "[EXT] Al"),
     ("Al [Sales] <al@bench.test>", "Al [Sales]"), ("Acme, Inc. <al@bench.test>", "Acme, Inc."), ("=?utf-8?q?Doe,_J?= <al@bench.test>", "Doe, J"),
     ("Al (Sales <al@bench.test>", "Al (Sales"), ("Al) <al@bench.test>", "Al)"), ("Al \"the man <al@bench.test>", 'Al "the man'),
     ("Al <al@bench.test", "Al"), ("<al@bench.test>,", ""), ("Al <al@bench.test.>", "Al"), ("Al <3 you <al@bench.test>", "Al \u2039" "3 you"),
