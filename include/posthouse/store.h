@@ -133,7 +133,8 @@ typedef void (*store_done_fn)(void *ctx, struct verdict v);
 /* Open: creates or migrates, checks the schema version, repairs nothing silently. Refuses tmpfs and network file systems, a directory that is
  * not writable, a newer schema. It may take long (an older queue of a million messages, a slow disk), so that a thread does it: `opened` is
  * called with OK when all is done, or once with why it cannot be; then only store_close is allowed. Before either it can be called once with
- * TEMP 452: there is no room to open, the reserve is released, and it is tried again each second. Never before the return, nor after
+ * TEMP 452: there is no room to open, the reserve is released; or TEMP 450: another program has the database open; and it is tried again each
+ * second. Never before the return, nor after
  * store_close. What is issued before OK waits until then. Afterwards it collects orphaned large files lazily, only files older than this
  * call. */
 typedef void (*store_opened_fn)(void *ctx, struct verdict v);

@@ -124,12 +124,13 @@ static void on_opened(void *ctx, struct verdict v)
 	struct queue *q = ctx;
 	struct store_stats stats;
 
-	if (v.class == TEMP && v.code == 452) {
-		q->without_room = true;
+	if (v.class == TEMP && (v.code == 452 || v.code == 450)) {
+		q->without_room = v.code == 452;
+		q->opens_later = true;
 		role_started(q->role, ok());
 		return;
 	}
-	if (v.class != OK && q->without_room) /* we have said that all is well: the next life says why not */
+	if (v.class != OK && q->opens_later) /* we have said that all is well: the next life says why not */
 		die(EX_TEMPFAIL, "the queue cannot be opened: %.*s", STR_ARG(v.text));
 	if (v.class != OK) {
 		role_started(q->role, v);

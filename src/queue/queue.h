@@ -51,6 +51,7 @@ struct queue {
 	bool stopping;                 /* nothing is accepted or leased any more */
 	bool open;                     /* the store is: until then mail is refused for the moment */
 	bool without_room;             /* it finds no room to open */
+	bool opens_later;              /* no room, or another program has the database: the role is ready without it */
 	bool applied;                  /* the first configuration */
 	bool closing;                  /* store_close() was called */
 	struct intake intake;

@@ -74,11 +74,19 @@ static bool copies_on_write(int fd)
 	return false;
 }
 
-/* An error, and why; TEMP 452 when it is only that there is no room. */
+/* A visitor with sqlite3(1), a backup. */
+static bool is_busy(const struct db *db)
+{
+	return (db->rc & 0xff) == SQLITE_BUSY || (db->handle && (sqlite3_errcode(db->handle) & 0xff) == SQLITE_BUSY);
+}
+
+/* An error, and why; TEMP 452 when it is only that there is no room, 450 when somebody else is at it. */
 static struct verdict failed(struct writer *w, struct arena *a, const char *why)
 {
 	if (db_is_full(&w->db) || (w->db.rc == SQLITE_OK && is_lack_of_room(errno)))
 		return store_full;
+	if (is_busy(&w->db))
+		return store_busy;
 	return w->db.rc == SQLITE_OK ? perm(554, S("5.3.5"), arena_printf(a, "%s: %s", why, strerror(errno)))
 				     : temp(451, S("4.3.0"), arena_printf(a, "%s: %s", why, w->db.error));
 }
@@ -99,7 +107,7 @@ static struct verdict open_parts(struct writer *w, int state_fd, const char *sta
 		return failed(w, a, w->database);
 	v = schema_prepare(w, a);
 	if (v.class != OK)
-		return db_is_full(&w->db) ? store_full : v;
+		return db_is_full(&w->db) ? store_full : is_busy(&w->db) ? store_busy : v;
 	if (!ledger_open(w, a))
 		return temp(451, S("4.3.0"), arena_printf(a, "%s: the key of known addresses is missing", w->database));
 	space_init(&w->space, state_fd, w->min_free);
@@ -133,8 +141,10 @@ static struct writer *writer_new(struct store *st, int state_fd, struct arena *a
 	full = db_is_full(&w->checkpoint.db);
 	if (why_out->class == OK)
 		*why_out = full ? store_full
-				: temp(451, S("4.3.0"),
-				       arena_printf(a, "%s: no second connection: %s", w->database, w->checkpoint.db.error));
+			   : is_busy(&w->checkpoint.db)
+				   ? store_busy
+				   : temp(451, S("4.3.0"),
+					  arena_printf(a, "%s: no second connection: %s", w->database, w->checkpoint.db.error));
 	db_close(&w->checkpoint.db);
 	writer_free(w);
 	return NULL;
@@ -172,8 +182,8 @@ static bool release_reserve(const char *state_dir)
 	return released;
 }
 
-/* Without room: until the store is to be closed, or the next try. */
-static void wait_for_room(struct store *st)
+/* Until the store is to be closed, or the next try. */
+static void wait_a_second(struct store *st)
 {
 	uv_mutex_lock(&st->lock);
 	if (!st->stop)
@@ -181,19 +191,29 @@ static void wait_for_room(struct store *st)
 	uv_mutex_unlock(&st->lock);
 }
 
+/* Is it worth to wait? Then say so, once. */
+static bool is_passing(struct store *st, const struct verdict *why, bool told)
+{
+	bool full = why->class == TEMP && why->code == store_full.code, busy = why->class == TEMP && why->code == store_busy.code;
+
+	if (full && !told)
+		store_note(st, LOG_ERROR, "store.filled", 0,
+			   "there is no room to open the queue: the reserve is released, and it is tried again");
+	if (busy && !told)
+		store_note(st, LOG_ERROR, "store.busy", 0, "another program has queue.db open: it is tried again");
+	return full || busy;
+}
+
 static struct writer *open_at_last(struct store *st, struct verdict *why_out)
 {
 	struct writer *w = try_to_open(st, why_out);
 	bool told = false;
 
-	while (!w && why_out->class == TEMP && why_out->code == store_full.code && !store_is_stopping(st)) {
-		if (!told)
-			store_note(st, LOG_ERROR, "store.filled", 0,
-				   "there is no room to open the queue: the reserve is released, and it is tried again");
+	while (!w && is_passing(st, why_out, told) && !store_is_stopping(st)) {
 		told = true;
-		if (!release_reserve(st->state_dir)) {
-			say(st, OPEN_WITHOUT_ROOM);
-			wait_for_room(st);
+		if (why_out->code == store_busy.code || !release_reserve(st->state_dir)) {
+			say(st, why_out->code == store_busy.code ? OPEN_BUSY : OPEN_WITHOUT_ROOM);
+			wait_a_second(st);
 		}
 		arena_reset(&st->why_arena);
 		w = try_to_open(st, why_out);

@@ -18,6 +18,9 @@ const struct verdict store_full = {
 const struct verdict store_away = {
 	.class = TEMP, .code = 451, .enhanced = LITERAL("4.3.0"), .text = LITERAL("queue unavailable, try again later")
 };
+const struct verdict store_busy = {
+	.class = TEMP, .code = 450, .enhanced = LITERAL("4.3.0"), .text = LITERAL("another program has queue.db open")
+};
 const struct verdict store_unknown = {
 	.class = PERM, .code = 550, .enhanced = LITERAL("5.0.0"), .text = LITERAL("no such message")
 };
@@ -56,8 +59,8 @@ static void tell_opening(struct store *st, enum opening now)
 	if (now == st->told || st->closing)
 		return;
 	st->told = now;
-	if (now == OPEN_WITHOUT_ROOM)
-		st->on_opened(st->on_opened_ctx, store_full);
+	if (now == OPEN_WITHOUT_ROOM || now == OPEN_BUSY)
+		st->on_opened(st->on_opened_ctx, now == OPEN_BUSY ? store_busy : store_full);
 	else
 		st->on_opened(st->on_opened_ctx, now == OPEN_DONE ? ok() : st->refused_why);
 }

@@ -78,6 +78,7 @@ struct op {
 
 extern const struct verdict store_full;    /* 452 4.3.1 */
 extern const struct verdict store_away;    /* 451 4.3.0 */
+extern const struct verdict store_busy;    /* 450 4.3.0: only while opening */
 extern const struct verdict store_unknown; /* no such message */
 
 /* Ids of messages that an operation names: the i-th, or 0 after the last. */
@@ -95,7 +96,7 @@ struct note {
 };
 
 /* How far the opening is, as the thread says it. */
-enum opening { OPEN_BEGUN, OPEN_WITHOUT_ROOM, OPEN_REFUSED, OPEN_DONE };
+enum opening { OPEN_BEGUN, OPEN_WITHOUT_ROOM, OPEN_BUSY, OPEN_REFUSED, OPEN_DONE };
 
 struct store {
 	uv_loop_t *loop;

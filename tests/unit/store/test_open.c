@@ -1,6 +1,7 @@
 /* test_open.c - older, newer and damaged databases, places where mail would not be safe, modes of files. */
 #include "fixture.h"
 
+#include <sqlite3.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <linux/magic.h>
@@ -172,10 +173,32 @@ static void files_are_private(void **state)
 	assert_int_equal(st.st_mode & 0777, 0700);
 }
 
+/* Somebody else has the database: it is waited for, and opened when he is done. */
+static void a_visitor_is_waited_for(void **state)
+{
+	struct fixture *f = *state;
+	sqlite3 *db;
+
+	fixture_close(f);
+	assert_int_equal(sqlite3_open(fixture_path(f, "queue.db"), &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+	fixture_begin_open(f);
+	while (f->opened_n == 0)
+		(void)uv_run(&f->loop, UV_RUN_ONCE);
+	assert_int_equal(f->opened.class, TEMP);
+	assert_int_equal(f->opened.code, 450);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	while (f->opened_n == 1)
+		(void)uv_run(&f->loop, UV_RUN_ONCE);
+	assert_int_equal(f->opened.class, OK);
+	assert_int_equal(accept_to(f, 100, "b@a.org").class, OK);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
+		CASE(a_visitor_is_waited_for),
 		CASE(a_newer_schema_is_refused),
 		CASE(an_older_schema_is_brought_forward),
 		CASE(the_second_schema_is_brought_forward),
