@@ -41,6 +41,8 @@ void tls_ticket_secret_age(char secret[TLS_TICKET_SECRET], uint64_t now_ms);    
 
 /* A client's context that verifies against ca_pem (empty: the system's CA certificates). */
 struct tls_context *tls_client_context(struct str ca_pem, struct arena *a, struct verdict *why_out);
+/* One that takes TLS 1.0 and whatever ciphers there are, and verifies nothing: better than clear text, and good for nothing else. */
+struct tls_context *tls_old_client_context(void);
 struct tls_context *tls_context_ref(struct tls_context *t);
 void tls_context_unref(struct tls_context *t); /* NULL is allowed */
 

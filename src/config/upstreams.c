@@ -69,6 +69,19 @@ static void check_names(struct loader *l, size_t i)
 }
 
 /* Login and password belong together. */
+/* The two usual ports begin in two ways (RFC 8314 3.3): with the other one both sides wait for each other. */
+static void check_port(struct loader *l, size_t i)
+{
+	const struct cfg_upstream *u = &l->config->upstreams[i];
+
+	if (u->port == 465 && u->tls != UPSTREAM_IMPLICIT)
+		warning(l, setting_near(l, "upstreams.[%zu].tls", i),
+			"upstreams: port 465 expects TLS from the start: tls = \"implicit\" fits it");
+	if ((u->port == 587 || u->port == 25) && u->tls == UPSTREAM_IMPLICIT)
+		warning(l, setting_near(l, "upstreams.[%zu].tls", i),
+			"upstreams: port %u begins in clear text: tls = \"starttls\" fits it", (unsigned)u->port);
+}
+
 static void check_credentials(struct loader *l, size_t i)
 {
 	const struct cfg_upstream *u = &l->config->upstreams[i];
@@ -112,6 +125,7 @@ void upstreams_check(struct loader *l)
 		rates_check(l, setting_near(l, "upstreams.[%zu].messages", i), "upstreams.messages",
 			    &l->config->upstreams[i].messages);
 		check_credentials(l, i);
+		check_port(l, i);
 		check_file_mode(l, i);
 	}
 }

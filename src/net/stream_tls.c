@@ -163,7 +163,8 @@ static bool demand_name(SSL *ssl, const char *name, bool literal)
 	X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
 
 	SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
-	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	/* RFC 6125 6.4.4 and RFC 9525 2: the names are the subjectAltName's, never the common name */
+	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 	if (literal)
 		return X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1;
 	return X509_VERIFY_PARAM_set1_host(param, name, 0) == 1;

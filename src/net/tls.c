@@ -101,6 +101,19 @@ struct tls_context *tls_client_context(struct str ca_pem, struct arena *a, struc
 	return t;
 }
 
+struct tls_context *tls_old_client_context(void)
+{
+	struct tls_context *t = tls_context_new(1);
+	SSL_CTX *ctx = tls_ctx_new(TLS_client_method());
+
+	t->sets[t->n++].ctx = ctx;
+	SSL_CTX_set_min_proto_version(ctx, TLS1_VERSION);
+	SSL_CTX_set_options(ctx, SSL_OP_LEGACY_SERVER_CONNECT);
+	if (SSL_CTX_set_cipher_list(ctx, "ALL:!aNULL:!eNULL:@SECLEVEL=0") != 1)
+		abort();
+	return t;
+}
+
 /* A session under this context. */
 SSL *tls_context_session(struct tls_context *t)
 {

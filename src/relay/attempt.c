@@ -58,6 +58,7 @@ static void try_target(struct connection *c)
 	c->config.avoid = c->pool->avoid;
 	c->config.use_starttls = c->tls == UPSTREAM_STARTTLS || (c->tls == UPSTREAM_OPPORTUNISTIC && c->context && !in_clear);
 	c->config.need_tls = c->tls == UPSTREAM_STARTTLS || c->tls == UPSTREAM_IMPLICIT;
+	c->old_tls = c->tls == UPSTREAM_OPPORTUNISTIC && memory_has(c->relay, MEMORY_OLD_TLS, &t->address);
 	c->client = smtp_client_new(&c->config);
 	c->by_peer = c->scram = c->proven = false;
 	connection_connect(c, t);
@@ -153,6 +154,42 @@ void attempt_lookup_failed(struct connection *c, struct verdict v)
 	give_up(c);
 }
 
+/* Does a handshake's failure say that the other side knows only what is too old for us? Alerts are what OpenSSL calls them. */
+static bool speaks_of_age(struct str why)
+{
+	static const char *const words[] = { "the peer ended",
+					     "unsupported protocol",
+					     "protocol version",
+					     "handshake failure",
+					     "cipher",
+					     "too small",
+					     "too weak",
+					     "insufficient",
+					     "legacy" };
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (str_search(why, str_of(words[i])) < why.n)
+			return true;
+	return false;
+}
+
+/* An upstream whose port begins otherwise than the configuration says is the administrator's to mend: tell how. */
+static struct verdict explain(struct connection *c, struct verdict v, enum smtp_fault fault)
+{
+	const char *hint = NULL;
+
+	if (c->pool->mx)
+		return v;
+	if (c->tls == UPSTREAM_IMPLICIT && fault == FAULT_TLS && str_search(v.text, S("wrong version number")) < v.text.n)
+		hint = "the server begins in clear text: tls = \"starttls\" fits it";
+	else if (c->tls != UPSTREAM_IMPLICIT && c->pool->port == 465 && fault == FAULT_CONNECTION &&
+		 c->state == CONNECTION_OPENING)
+		hint = "port 465 expects TLS from the start: tls = \"implicit\" fits it";
+	if (hint)
+		v.text = arena_printf(&c->arena, "%.*s (%s)", STR_ARG(v.text), hint);
+	return v;
+}
+
 /* An address that does not do: the next one, or the same in clear text where that is allowed. A refused login is not tried elsewhere:
  * who does that gets locked out. */
 void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step, enum smtp_fault fault)
@@ -160,11 +197,11 @@ void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step,
 	const struct target *t = &c->targets[c->tried];
 	bool once_more_in_clear = c->handshaking && c->tls == UPSTREAM_OPPORTUNISTIC && c->config.mechanisms.n == 0;
 
-	v = verdict_keep(&c->arena, v);
+	v = verdict_keep(&c->arena, explain(c, v, fault));
 	log_debug(&c->log, "connection.failed", kv("remote", c->remote), kv("reason", v.text));
 	note_attempt(c, v);
-	if (once_more_in_clear) {
-		memory_note(c->relay, MEMORY_NO_TLS, &t->address);
+	if (once_more_in_clear) { /* but old TLS is better */
+		memory_note(c->relay, !c->old_tls && speaks_of_age(v.text) ? MEMORY_OLD_TLS : MEMORY_NO_TLS, &t->address);
 		drop_attempt(c);
 		try_target(c);
 		return;

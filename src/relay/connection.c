@@ -191,7 +191,9 @@ void connection_limit(struct connection *c)
 	case CONNECTION_OPENING:
 	case CONNECTION_BUSY:
 		if (smtp_client_waits(c->client) == WAIT_GREETING)
-			ms = limits->greeting_ms;
+			ms = c->tls != UPSTREAM_IMPLICIT && c->pool->port == 465 && limits->greeting_ms > WRONG_PORT_MS
+				     ? WRONG_PORT_MS /* most likely both sides wait for the other */
+				     : limits->greeting_ms;
 		else if (smtp_client_waits(c->client) == WAIT_DATA)
 			ms = limits->data_ms;
 		c->limited_at = smtp_client_progress(c->client);

@@ -1,10 +1,14 @@
 /* hops.c - the next hops: an upstream for each that is configured, and a domain for as long as there is mail for it. */
 #include "relay.h"
 
+#include "posthouse/clock.h"
+
 #include <arpa/inet.h>
 #include <stdlib.h>
 
-enum { SMTP_PORT = 25 };
+#define RESOLV_CONF "/etc/resolv.conf"
+
+enum { SMTP_PORT = 25, RESOLV_CONF_MS = 10000 };
 
 static struct pool *find(struct relay *relay, struct str route)
 {
@@ -219,8 +223,40 @@ static struct dns *open_dns(struct relay *relay, const struct cfg_delivery *d, s
 	return dns_open(relay->loop, &options, a, why_out);
 }
 
+static void apply_dns(struct relay *relay);
+
+/* resolv.conf says other servers than when it was read last: a laptop has moved, a container's network was set up late. */
+static void follow_resolv_conf(struct relay *relay)
+{
+	const struct cfg_delivery *d = &role_config(relay->role)->delivery;
+	uint64_t now = clock_mono_ms();
+	struct arena a = { 0 };
+	struct verdict why = ok();
+	struct stat st;
+
+	if (d->resolver.n > 0 || now - relay->resolv_conf_at < RESOLV_CONF_MS)
+		return;
+	relay->resolv_conf_at = now;
+	if (stat(RESOLV_CONF, &st) != 0)
+		return;
+	if (relay->dns &&
+	    (st.st_mtim.tv_sec != relay->resolv_conf.st_mtim.tv_sec || st.st_mtim.tv_nsec != relay->resolv_conf.st_mtim.tv_nsec ||
+	     st.st_ino != relay->resolv_conf.st_ino || st.st_size != relay->resolv_conf.st_size)) {
+		relay->next_dns = open_dns(relay, d, &a, &why);
+		if (relay->next_dns) {
+			log_info(&relay->log, "resolver.changed");
+			apply_dns(relay);
+		} else {
+			log_error(&relay->log, "resolver.failed", kv("reason", why.text));
+		}
+	}
+	relay->resolv_conf = st;
+	arena_fini(&a);
+}
+
 struct dns *hop_dns(struct relay *relay, struct arena *a, struct verdict *why_out)
 {
+	follow_resolv_conf(relay);
 	if (relay->dns)
 		return relay->dns;
 	relay->dns = open_dns(relay, &role_config(relay->role)->delivery, a, why_out);

@@ -32,6 +32,8 @@
 #include "posthouse/net.h"
 #include "posthouse/role.h"
 
+#include <sys/stat.h>
+
 enum relay_bounds {
 	IDLE_MS = 5000,         /* a connection without work is closed, before the peer loses patience */
 	QUIT_MS = 2000,         /* for the answer to QUIT (RFC 5321 4.1.1.10) */
@@ -43,6 +45,7 @@ enum relay_bounds {
 	FAMILY_MS = 3600000,    /* an address family that was refused is avoided so long */
 	COMPLAINT_MS = 3600000, /* the same complaint about a recipient of another domain within this time means the next hop */
 	LAST_RESULTS_MS = 500,  /* at the end: for queue to take the results */
+	WRONG_PORT_MS = 8000,   /* for a greeting in clear text on port 465 */
 	TURN_MS = 5000,         /* for an address to answer while there are others to try, at most */
 	MEMORY_MS = 600000,     /* what is remembered of an address … */
 	MEMORY_EXTENSION_MS = 24 * 3600 * 1000, /* … and of what it cannot do although it says so */
@@ -66,6 +69,7 @@ enum relay_bounds {
 enum memory_kind {
 	MEMORY_DEAD,
 	MEMORY_NO_TLS,
+	MEMORY_OLD_TLS,
 	/* from here on for a day */
 	MEMORY_NO_CHUNKING,
 	MEMORY_NO_PIPELINING,
@@ -97,8 +101,11 @@ struct relay {
 	struct arena own_arena;
 	struct str_list own;               /* this machine's addresses, as they were … */
 	uint64_t own_at;                   /* … then */
+	struct stat resolv_conf;           /* as it was when the resolver was set up, … */
+	uint64_t resolv_conf_at;           /* … and when it was looked at last */
 	struct dns *dns, *next_dns;        /* NULL: not needed yet; next_dns: prepared by `configure` */
 	struct sockaddr_storage source[2]; /* IPv4, IPv6; family 0: none */
+	struct tls_context *old_tls;       /* NULL: not needed yet */
 	struct memory_slot memory[MEMORY_SLOTS];
 	struct family families[2];
 	uv_timer_t grace, sweep; /* sweep: of domains that were looked up and got no mail */
@@ -124,6 +131,8 @@ struct trust {
 	unsigned users;
 };
 
+/* For opportunistic TLS with servers of another time, which beats clear text. NULL: not possible. */
+struct tls_context *trust_old(struct relay *relay);
 /* The context for these CA certificates, made when there is none; NULL and why (text in the arena). Not yet used by anybody. */
 struct trust *trust_get(struct relay *relay, struct str ca_pem, struct arena *a, struct verdict *why_out);
 void trust_use(struct trust *t);
@@ -429,16 +438,16 @@ struct connection {
 	unsigned parts;      /* not closed yet: timer, streams, a file being read */
 	struct target *targets;
 	size_t targets_n, tried, sessions, second_turns;
-	bool second_turn; /* only those that were cut short, with the whole time */
-	bool handshaking;
-	bool by_peer;           /* the failure is the peer's own word */
-	struct str mechanism;   /* by which it logs in; a view of the configuration's */
-	bool other_mechanism;   /* it was opened anew for that */
-	bool scram, proven;     /* proven: it has shown that it knows the password too (RFC 5802 5.1) */
-	struct failure failure; /* the most telling one so far; verdict OK: none */
-	struct buf attempts;    /* what was tried, for transcripts */
-	char remote[400];       /* "host [address]:port" */
-	uint64_t call;          /* of vault or queue; 0: none open */
+	bool second_turn;          /* only those that were cut short, with the whole time */
+	bool handshaking, old_tls; /* old_tls: by the context for servers that know nothing better */
+	bool by_peer;              /* the failure is the peer's own word */
+	struct str mechanism;      /* by which it logs in; a view of the configuration's */
+	bool other_mechanism;      /* it was opened anew for that */
+	bool scram, proven;        /* proven: it has shown that it knows the password too (RFC 5802 5.1) */
+	struct failure failure;    /* the most telling one so far; verdict OK: none */
+	struct buf attempts;       /* what was tried, for transcripts */
+	char remote[400];          /* "host [address]:port" */
+	uint64_t call;             /* of vault or queue; 0: none open */
 	struct delivery *delivery;
 	bool converting; /* the delivery's first pass */
 	uint64_t transactions;

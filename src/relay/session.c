@@ -35,7 +35,8 @@ static void start_tls(struct connection *c)
 		return;
 	}
 	c->handshaking = true;
-	stream_start_client_tls(c->stream, c->context, c->tls_name, c->tls != UPSTREAM_OPPORTUNISTIC);
+	stream_start_client_tls(c->stream, c->old_tls ? trust_old(c->relay) : c->context, c->tls_name,
+				c->tls != UPSTREAM_OPPORTUNISTIC);
 }
 
 /* Only vault knows the password. */
@@ -76,6 +77,9 @@ static void opened(struct connection *c)
 
 	stream_tls_info(c->stream, &tls);
 	pool_connection_ready(c->pool, c->mechanism);
+	if (c->old_tls && tls.on)
+		log_warning(&c->log, "connection.weak", kv("remote", c->remote), kv("tls", tls.version),
+			    kv("cipher", tls.cipher));
 	log_debug(&c->log, "connection.opened", kv("route", c->pool->route), kv("remote", c->remote), kv("tls", tls.version),
 		  kv("cipher", tls.cipher));
 }

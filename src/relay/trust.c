@@ -27,6 +27,13 @@ struct trust *trust_get(struct relay *relay, struct str ca_pem, struct arena *a,
 	return t;
 }
 
+struct tls_context *trust_old(struct relay *relay)
+{
+	if (!relay->old_tls)
+		relay->old_tls = tls_old_client_context();
+	return relay->old_tls;
+}
+
 void trust_use(struct trust *t)
 {
 	t->users++;

@@ -2,6 +2,7 @@
 import heapq
 import os
 import socket
+import ssl
 import threading
 import time
 
@@ -149,3 +150,35 @@ def test_a_stop_with_a_hanging_next_hop_fits_a_container():
     wait_for(lambda: relay.queue() == [], 30, "empty queue")
     events = [e["event"] for e in relay.events(id)]
     assert "delivery.deferred" in events and events.count("delivery.sent") == 1, events
+
+
+@time_limit(60)
+def test_old_tls_is_better_than_clear_text():
+    """A domain's server that knows TLS 1.0 only gets its mail by that, and the log says so."""
+    context, _ = tls_context(WORK_DIR())
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    names = MuteNames()
+    port = free_port()
+    old = Sink(host="127.0.0.2", port=port, tls="starttls", tls_context=context)
+    relay = direct_relay(names.resolver, port)
+    relay.submit(to=["bob@old.good.test"])
+    old.wait(1, 20)
+    assert "event=connection.weak" in relay.log_text() and "tls=TLSv1 " in relay.log_text()
+    wait_for(lambda: relay.queue() == [], 10, "empty queue")
+    relay.submit(to=["bob@old.good.test"])
+    old.wait(2, 20)
+
+
+@time_limit(60)
+def test_an_upstream_that_begins_otherwise_is_told_of():
+    """tls = "implicit" where the server greets in clear text: the log says what fits within seconds, and check warns of the usual ports."""
+    clear = Scripted()
+    relay = Relay(upstream=f'{{ name = "next"; host = "127.0.0.1"; port = {clear.port}; tls = "implicit"; }}')
+    relay.submit()
+    relay.wait_log('tls = \\"starttls\\" fits it', 20)
+    for port, tls, word in ((465, "starttls", "TLS from the start"), (587, "implicit", "clear text")):
+        relay.conf.write_text(relay.conf.read_text().replace(relay.upstream, f'{{ name = "next"; host = "next.example.net"; port = {port}; tls = "{tls}"; }}'))
+        relay.upstream = f'{{ name = "next"; host = "next.example.net"; port = {port}; tls = "{tls}"; }}'
+        said = relay.command("check", check=False).stderr
+        assert "warning" in said and f"port {port}" in said and word in said, said

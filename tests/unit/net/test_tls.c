@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <openssl/evp.h>
 #include <unistd.h>
 
 struct keys {
@@ -450,6 +451,35 @@ static void test_back_pressure(void **state)
 	free_keys(&k);
 }
 
+/* RFC 9525 2: a name in the subject is none where a name is demanded. */
+static void test_common_name(void **state)
+{
+	static const char *const also[] = { NULL, "DNS:mail.example.org", "IP:127.0.0.1" };
+	static const enum verdict_class expected[] = { PERM, OK, PERM };
+
+	for (size_t i = 0; i < 3; i++) {
+		void *again;
+		struct fixture *f;
+		struct tls_certificate made;
+		struct verdict why;
+		struct keys k;
+
+		fixture_setup(&again);
+		f = again;
+		made = make_certificate_as(&f->arena,
+					   &(struct certificate_recipe){ "mail.example.org", also[i], EVP_PKEY_EC, NULL });
+		k.server = server_context(f, made.chain_pem, made.key_pem, TLS_1_2, &why);
+		k.client = tls_client_context(made.chain_pem, &f->arena, &why);
+		fixture_connect(f);
+		stream_start_server_tls(f->server.st, k.server);
+		stream_start_client_tls(f->client.st, k.client, S("mail.example.org"), true);
+		assert_true(run_until(&f->loop, &f->client.handshakes, 1, 5000));
+		assert_int_equal(f->client.tls.class, expected[i]);
+		free_keys(&k);
+		assert_int_equal(fixture_teardown(&again), 0);
+	}
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -459,6 +489,7 @@ int main(void)
 		T(test_injection),
 		T(test_injection_unread),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_common_name),
 		T(test_not_tls),
 		T(test_end_in_handshake),
 		T(test_close_in_callbacks),
