@@ -45,6 +45,9 @@ const char *role_name(enum role_id role);
 #undef VERDICT
 #undef LIST
 
+/* How queue has counted a password that was tried: bits of `repeated`, see login_counted. */
+enum { COUNTED_IN_BAN = 1, COUNTED_AS_JUDGED = 2 };
+
 enum msg_type {
 #define RECORD(name, fields)
 #define MSG(name, from, to, passes, flags, fields) MSG_##name,

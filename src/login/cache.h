@@ -1,5 +1,5 @@
 /* cache.h - passwords that fitted a short while ago, so that a busy client costs microseconds; and those that were tried within a day, so that
- * one that is wrong again and again counts once. Holds no password: an entry is the HMAC-SHA-256 of name, device and password under a key
+ * one that is wrong again and again counts once, see login_counted in messages.def. Holds no password: an entry is the HMAC-SHA-256 of name, device and password under a key
  * that this process made up. Bounded; the oldest of a set gives way. */
 #ifndef POSTHOUSE_LOGIN_CACHE_H
 #define POSTHOUSE_LOGIN_CACHE_H

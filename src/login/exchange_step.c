@@ -97,14 +97,24 @@ static bool in_cache(struct exchange *e)
 	return true;
 }
 
-/* Was just this password tried for this name within the last day, right or wrong? */
-static bool is_repeated(struct exchange *e)
+/* Was just this password tried for this name within the last day, right or wrong, and how did queue count it? Only queue can say so: what was
+ * refused unseen, by a ban or for want of a turn, is a new one afterwards. */
+static uint64_t repeated(const struct exchange *e)
 {
 	uint64_t now = clock_mono_ms();
-	bool repeated = cache_has(e->login->tried, &e->key, now);
 
-	cache_put(e->login->tried, &e->key, now);
-	return repeated;
+	return (cache_has(e->login->counted, &e->key, now) ? COUNTED_IN_BAN : 0) |
+	       (cache_has(e->login->judged, &e->key, now) ? COUNTED_AS_JUDGED : 0);
+}
+
+void exchange_counted(struct login *l, const struct msg_login_counted *m)
+{
+	struct cache_key key = { .usable = m->tried.n == CACHE_KEY_SIZE };
+
+	if (!key.usable)
+		return;
+	memcpy(key.bytes, m->tried.p, CACHE_KEY_SIZE);
+	cache_put(m->counted == COUNTED_AS_JUDGED ? l->judged : l->counted, &key, clock_mono_ms());
 }
 
 /* ---- steps ---- */
@@ -171,7 +181,8 @@ static void conclude(struct exchange *e)
 							.challenge = r->challenge,
 							.login = r->name,
 							.device = r->device,
-							.repeated = r->verdict.class != TEMP && is_repeated(e),
+							.repeated = repeated(e),
+							.tried = e->key.usable ? str_make(e->key.bytes, CACHE_KEY_SIZE) : S(""),
 							.stamp = stamp_of(e->login, r) },
 			     -1);
 	exchange_close(e);

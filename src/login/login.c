@@ -26,6 +26,11 @@ static void handle_login_end(void *ctx, struct channel *ch, const struct msg_log
 	exchange_end(role_data(ctx), ch, m->session);
 }
 
+static void handle_login_counted(void *ctx, struct channel *ch, const struct msg_login_counted *m, int fd)
+{
+	exchange_counted(role_data(ctx), m);
+}
+
 static void handle_login_present(void *ctx, struct channel *ch, const struct msg_login_present *m, int fd)
 {
 	watch_present(role_data(ctx), ch, m);
@@ -145,6 +150,7 @@ int main(int argc, char **argv)
 		.login_start = handle_login_start,
 		.login_step = handle_login_step,
 		.login_end = handle_login_end,
+		.login_counted = handle_login_counted,
 		.login_present = handle_login_present,
 		.account_change = handle_account_change,
 		.account_page = handle_account_page,

@@ -23,7 +23,7 @@ struct login {
 	const struct backend *backend;
 	struct workers *workers;
 	struct directory *directory;
-	struct cache *cache, *tried;
+	struct cache *cache, *judged, *counted;
 	uint64_t cache_generation;         /* of the directory, when the cache was last known to fit */
 	struct list exchanges;             /* those that somebody waits for or may come back to */
 	struct list changes;               /* of accounts, waiting; the first is being made */
@@ -51,6 +51,7 @@ void login_check_idle(struct login *l);
 /* ---- exchange_start.c, exchange_step.c, exchange.c: logins under way ---- */
 void exchange_start(struct login *l, struct channel *ch, const struct msg_login_start *m);
 void exchange_step(struct login *l, struct channel *ch, const struct msg_login_step *m);
+void exchange_counted(struct login *l, const struct msg_login_counted *m);
 void exchange_end(struct login *l, struct channel *ch, uint64_t session);
 void exchanges_drop(struct login *l, const struct channel *ch); /* of a channel that has gone; NULL: all */
 

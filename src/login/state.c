@@ -14,7 +14,8 @@ void login_init(struct login *l, uv_loop_t *loop, const char *state_dir, const s
 	l->workers = workers_open(loop, l->backend->threads);
 	l->directory = directory_new(state_dir);
 	l->cache = cache_new(CACHE_MS);
-	l->tried = cache_new(TRIED_MS);
+	l->judged = cache_new(TRIED_MS);
+	l->counted = cache_new(TRIED_MS);
 }
 
 void login_close(struct login *l)
@@ -26,7 +27,8 @@ void login_close(struct login *l)
 void login_fini(struct login *l)
 {
 	cache_free(l->cache);
-	cache_free(l->tried);
+	cache_free(l->judged);
+	cache_free(l->counted);
 	directory_free(l->directory);
 	secret_fini(&l->fault);
 }

@@ -36,9 +36,11 @@ struct str password_key(struct arena *a, struct str login, struct str device)
 			    : key;
 }
 
-struct str turn_key(struct arena *a, struct str login, struct str network)
+struct str turn_key(struct arena *a, struct str login, struct str device, struct str network)
 {
-	return arena_printf(a, "at:%.*s %.*s", STR_ARG(str_from(login_key(a, login), 6)), STR_ARG(str_head(network, TRIED_MAX)));
+	struct str whose = str_from(password_key(a, login, device), 6);
+
+	return arena_printf(a, "at:%.*s %.*s", STR_ARG(whose), STR_ARG(str_head(network, TRIED_MAX)));
 }
 
 static struct rate rate_of(const struct queue *q)
@@ -235,19 +237,19 @@ bool login_failed(struct queue *q, struct str login, struct str device, struct s
 
 /* ---- turns ---- */
 
-void turn_failed(struct queue *q, struct str login, struct str network, uint64_t now)
+void turn_failed(struct queue *q, struct str login, struct str device, struct str network, uint64_t now)
 {
 	struct arena a = { 0 };
 
 	if (rate_of(q).amount > 0)
-		is_too_much(q, turn_key(&a, login, network), now);
+		is_too_much(q, turn_key(&a, login, device, network), now);
 	arena_fini(&a);
 }
 
-uint64_t turn_wait_ms(struct queue *q, struct str login, struct str network, uint64_t slot_ms, uint64_t now)
+uint64_t turn_wait_ms(struct queue *q, struct str login, struct str device, struct str network, uint64_t slot_ms, uint64_t now)
 {
 	struct arena a = { 0 };
-	struct bucket *b = full_bucket(q, turn_key(&a, login, network), now);
+	struct bucket *b = full_bucket(q, turn_key(&a, login, device, network), now);
 	uint64_t turn_at;
 
 	arena_fini(&a);

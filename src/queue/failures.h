@@ -40,16 +40,16 @@ bool login_failed(struct queue *q, struct str login, struct str device, struct s
 /* A failed login from a network of the login's own, where no ban holds; above the rate its attempts from there, right or wrong, take turns,
  * one each `slot_ms`: how long does this one wait for its own, which it takes hereby? TURN_NEVER: too many wait before it. */
 #define TURN_NEVER UINT64_MAX
-void turn_failed(struct queue *q, struct str login, struct str network, uint64_t now);
-uint64_t turn_wait_ms(struct queue *q, struct str login, struct str network, uint64_t slot_ms, uint64_t now);
+void turn_failed(struct queue *q, struct str login, struct str device, struct str network, uint64_t now);
+uint64_t turn_wait_ms(struct queue *q, struct str login, struct str device, struct str network, uint64_t slot_ms, uint64_t now);
 
 /* "net:192.0.2.1", "login:alice@example.org": the keys of buckets and bans; a name is cut to a bounded length, in lower case, without a
  * device. */
 struct str network_key(struct arena *a, struct str network);
 struct str login_key(struct arena *a, struct str login);
 
-/* The same with the device, where there is one: "login:alice@example.org/phone"; and "at:alice@example.org 192.0.2.1". */
+/* The same with the device, where there is one: "login:alice@example.org/phone"; and "at:alice@example.org/phone 192.0.2.1". */
 struct str password_key(struct arena *a, struct str login, struct str device);
-struct str turn_key(struct arena *a, struct str login, struct str network);
+struct str turn_key(struct arena *a, struct str login, struct str device, struct str network);
 
 #endif

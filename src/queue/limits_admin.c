@@ -11,7 +11,7 @@
 /* Of whom? Texts in the form of the keys. */
 struct whose {
 	bool all;
-	struct str user, device, login, passwords, turns, network, breaker;
+	struct str user, device, login, passwords, turns, device_turns, network, breaker;
 };
 
 static struct whose whose_of(struct arena *a, struct str user)
@@ -26,7 +26,8 @@ static struct whose whose_of(struct arena *a, struct str user)
 		.device = arena_printf(a, "device:%.*s/", STR_ARG(name)),
 		.login = login_key(a, name),
 		.passwords = arena_printf(a, "%.*s/", STR_ARG(login_key(a, name))),
-		.turns = turn_key(a, name, S("")),
+		.turns = turn_key(a, name, S(""), S("")),
+		.device_turns = arena_printf(a, "at:%.*s/", STR_ARG(str_from(login_key(a, name), 6))),
 		.network = network_key(a, network_of(a, str_head(user, str_ends(user, S("/64")) ? user.n - 3 : user.n))),
 		.breaker = breaker_key(a, name),
 	};
@@ -38,7 +39,8 @@ static bool is_of(const struct whose *w, struct str key)
 	if (w->all)
 		return !str_starts(key, S("upstream:"));
 	return str_eq(key, w->user) || str_starts(key, w->device) || str_eq(key, w->login) || str_starts(key, w->passwords) ||
-	       str_starts(key, w->turns) || str_eq(key, w->network) || str_eq(key, w->breaker);
+	       str_starts(key, w->turns) || str_starts(key, w->device_turns) || str_eq(key, w->network) ||
+	       str_eq(key, w->breaker);
 }
 
 /* ---- show ---- */

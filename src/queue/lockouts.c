@@ -61,10 +61,10 @@ static void begin(struct queue *q, struct str key, uint64_t now)
 	list_append(&q->lockouts.in_order, &l->in_order);
 }
 
-uint64_t lockout_ms(struct queue *q, struct str login, struct str network, uint64_t now)
+uint64_t lockout_ms(struct queue *q, struct str login, struct str device, struct str network, uint64_t now)
 {
 	struct arena a = { 0 };
-	struct str key = turn_key(&a, login, network);
+	struct str key = turn_key(&a, login, device, network);
 	struct lockout *l = find(q, key);
 	uint64_t left = HOUR_MS;
 

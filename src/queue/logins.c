@@ -2,7 +2,7 @@
  *
  * What protects guessed passwords must not shut out those who have them. So a password that is wrong again and again counts once; a network
  * from which people get in is slowed, never banned; and where a login is banned, its owner gets in from a network that has waited for an hour. In
- * none of these does the answer, or its time, depend on whether a password was right that is not let in. */
+ * none of these does the answer, or its time, or what counts, depend on whether a password was right that is not let in. */
 #include "queue.h"
 
 #include "posthouse/clock.h"
@@ -25,9 +25,10 @@ static bool is_listed(const struct msg_authenticated *m)
 }
 
 /* The login is tried from a network of its own. Somebody there may guess: then right and wrong wait for their turns, and for no ban. */
-static struct verdict judge_turn(struct queue *q, struct str login, struct str network, uint64_t now, uint64_t *delay_ms_out)
+static struct verdict judge_turn(struct queue *q, struct str login, struct str device, struct str network, uint64_t now,
+				 uint64_t *delay_ms_out)
 {
-	*delay_ms_out = turn_wait_ms(q, login, network, SLOT_MS, now);
+	*delay_ms_out = turn_wait_ms(q, login, device, network, SLOT_MS, now);
 	if (*delay_ms_out != TURN_NEVER)
 		return ok();
 	*delay_ms_out = 0;
@@ -37,7 +38,7 @@ static struct verdict judge_turn(struct queue *q, struct str login, struct str n
 /* Is the login, or the network, banned? The answer is the same whether the password was right or wrong; either counts against the network, but
  * it may be the owner who tries: such a ban ends when he is to be let in. */
 static struct verdict judge_ban(struct visitor *v, struct arena *a, const struct msg_authenticated *m, uint64_t now,
-				uint64_t *delay_ms_out)
+				struct msg_authorized *answer)
 {
 	struct queue *q = v->queue;
 	struct str network = str_of(v->place->name);
@@ -48,12 +49,13 @@ static struct verdict judge_ban(struct visitor *v, struct arena *a, const struct
 	if (m->login.n == 0)
 		return ok();
 	if (network_known(q, m->login, network, now))
-		return judge_turn(q, m->login, network, now, delay_ms_out);
+		return judge_turn(q, m->login, m->device, network, now, &answer->delay_ms);
 	ms = login_banned_ms(q, m->login, m->device, now);
-	locked_ms = ms > 0 ? lockout_ms(q, m->login, network, now) : 0;
+	locked_ms = ms > 0 ? lockout_ms(q, m->login, m->device, network, now) : 0;
 	if (locked_ms == 0)
 		return ok();
-	if (!m->repeated && network_failed(q, network, str_of(v->client), locked_ms, now))
+	answer->counted = COUNTED_IN_BAN;
+	if (!(m->repeated & COUNTED_IN_BAN) && network_failed(q, network, str_of(v->client), locked_ms, now))
 		return network_banned(a, network_banned_ms(q, network, now));
 	return login_banned(a, ms);
 }
@@ -66,10 +68,10 @@ static struct verdict judge_failure(struct visitor *v, struct arena *a, const st
 	struct queue *q = v->queue;
 	bool login_is_banned = false;
 
-	if (m->repeated)
+	if (m->repeated & COUNTED_AS_JUDGED)
 		return wrong;
 	if (m->login.n > 0 && network_known(q, m->login, network, now))
-		turn_failed(q, m->login, network, now);
+		turn_failed(q, m->login, m->device, network, now);
 	else if (m->login.n > 0)
 		login_is_banned = login_failed(q, m->login, m->device, client, now);
 	if (network_failed(q, network, client, UINT64_MAX, now))
@@ -98,19 +100,17 @@ static struct verdict judge_success(struct visitor *v, struct arena *a, const st
 	return ok();
 }
 
-static struct verdict judge(struct visitor *v, struct arena *a, const struct msg_authenticated *m, uint64_t *delay_ms_out)
+static void judge(struct visitor *v, struct arena *a, const struct msg_authenticated *m, struct msg_authorized *answer)
 {
 	uint64_t now = clock_now_ms();
-	struct verdict verdict = is_listed(m) ? ok() : judge_ban(v, a, m, now, delay_ms_out);
 
-	if (verdict.class != OK)
-		return verdict;
-	if (m->success)
-		return judge_success(v, a, m, now);
-	verdict = judge_failure(v, a, m, now);
-	if (*delay_ms_out < SLOW_MS && network_is_slowed(v->queue, str_of(v->place->name), now))
-		*delay_ms_out = SLOW_MS;
-	return verdict;
+	answer->verdict = is_listed(m) ? ok() : judge_ban(v, a, m, now, answer);
+	if (answer->verdict.class != OK)
+		return;
+	answer->counted = COUNTED_AS_JUDGED;
+	answer->verdict = m->success ? judge_success(v, a, m, now) : judge_failure(v, a, m, now);
+	if (!m->success && answer->delay_ms < SLOW_MS && network_is_slowed(v->queue, str_of(v->place->name), now))
+		answer->delay_ms = SLOW_MS;
 }
 
 void handle_authenticated(void *ctx, struct channel *ch, const struct msg_authenticated *m, int fd)
@@ -123,7 +123,7 @@ void handle_authenticated(void *ctx, struct channel *ch, const struct msg_authen
 	if (!visitor || !admission_is_ready(q))
 		answer.verdict = temp(454, S("4.7.0"), S("Temporary authentication failure, try again"));
 	else
-		answer.verdict = judge(visitor, &a, m, &answer.delay_ms);
+		judge(visitor, &a, m, &answer);
 	if (answer.verdict.class == OK)
 		answer.reserving = reserving(visitor);
 	ipc_send_authorized(ch, &answer, -1);

@@ -117,7 +117,8 @@ static void ask_judgement(struct session *s, const struct msg_login_reply *reply
 	s->claimed_login = arena_str(&s->arena, reply->login);
 	s->claimed_device = arena_str(&s->arena, reply->device);
 	s->claimed_stamp = reply->stamp;
-	s->repeated = reply->repeated != 0;
+	s->repeated = reply->repeated;
+	s->tried = arena_str(&s->arena, reply->tried);
 	s->refusal = reply->verdict.class == OK          ? ok()
 		     : reply->verdict.code == wrong.code ? wrong
 							 : verdict_keep(&s->arena, reply->verdict);
@@ -221,11 +222,23 @@ static void refuse(struct session *s, struct verdict v, uint64_t delay_ms)
 	session_set_timer(s, delay_ms > s->policy->login_delay_ms ? delay_ms : s->policy->login_delay_ms);
 }
 
+/* It counts once: login remembers that. */
+static void tell_counted(struct session *s, uint64_t counted)
+{
+	struct channel *login = role_peer(s->sub->role, ROLE_LOGIN, 0);
+
+	if (login != NULL && counted != 0 && s->tried.n > 0)
+		ipc_send_login_counted(login, &(struct msg_login_counted){ .tried = s->tried, .counted = counted }, -1);
+	s->tried = S("");
+}
+
 static void on_authorized(void *ctx, struct verdict v, const struct msg_authorized *m, int fd)
 {
 	struct session *s = ctx;
 
 	s->call = 0;
+	if (m != NULL)
+		tell_counted(s, m->counted);
 	if (m == NULL && submission_queue(s->sub) != NULL && s->judge_generation == s->sub->queue_generation) {
 		session_end_judgement(s); /* it is silent */
 	} else if (m == NULL) {           /* the next queue is asked: when it comes, or now, if it has come already */

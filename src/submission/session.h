@@ -69,7 +69,8 @@ struct session {
 	enum { ANSWER_STEP, ANSWER_FIRST, ANSWER_USER, ANSWER_PASSWORD } answer; /* what the client's next one in AUTH is */
 	struct secret user;                                                      /* of LOGIN, until the password is there */
 	uint64_t claimed_stamp, stamp;                                           /* of the password, see messages.def; 0: none */
-	bool repeated;                                                           /* it was tried before */
+	uint64_t repeated;                                                       /* how it was counted before, see messages.def */
+	struct str tried;                                                        /* what stands for it */
 	struct str final; /* last words of the mechanism, for the client when queue has said yes */
 	bool final_said;
 	uint64_t judge_generation; /* of the queue that was asked */

@@ -86,6 +86,18 @@ def test_a_banned_login_hears_the_truth_and_its_phone_goes_on():
         assert attempt(relay, ALICE, PASSWORD, "127.0.4.1")[0] == 454
 
 
+def test_what_was_tried_in_a_ban_counts_after_it():
+    """Passwords that a ban refused unseen are new when it is over: they bring the next one."""
+    relay = strict()
+    for i in range(4):
+        attempt(relay, ALICE, f"wrong {i}", f"127.0.5.{i + 1}")
+    for i in range(4):
+        assert attempt(relay, ALICE, f"guess {i}", f"127.0.6.{i + 1}")[0] == 454
+    relay.command("limits", "reset", ALICE)
+    answers = [attempt(relay, ALICE, f"guess {i}", f"127.0.7.{i + 1}")[0] for i in range(4)]
+    assert answers == [535, 535, 535, 454], answers
+
+
 @time_limit(120)
 def test_half_open_dialogues_shut_no_door():
     """More than the login role can have at once, in PLAIN and LOGIN, which it does not hear of, and in SCRAM, whose oldest give way."""

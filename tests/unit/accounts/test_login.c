@@ -54,10 +54,16 @@ static void handle_present(void *ctx, struct channel *ch, const struct msg_login
 	watch_present(ctx, ch, m);
 }
 
+static void handle_counted(void *ctx, struct channel *ch, const struct msg_login_counted *m, int fd)
+{
+	exchange_counted(ctx, m);
+}
+
 static const struct ipc_handlers role_handlers = {
 	.login_start = handle_start,
 	.login_step = handle_step,
 	.login_end = handle_end,
+	.login_counted = handle_counted,
 	.login_present = handle_present,
 	.account_change = handle_change,
 	.account_page = handle_page,
@@ -170,11 +176,11 @@ static int tear_down(void **state)
 
 /* ---- a client ---- */
 struct reply {
-	bool come, repeated;
-	uint64_t stamp;
+	bool come;
+	uint64_t repeated, stamp;
 	enum verdict_class class;
 	uint16_t code;
-	char enhanced[16], text[128], challenge[128], login[64], device[64];
+	char enhanced[16], text[128], challenge[128], login[64], device[64], tried[CACHE_KEY_SIZE + 1];
 };
 
 static void copy(char *to, size_t n, struct str from)
@@ -200,7 +206,8 @@ static void on_reply(void *ctx, struct verdict v, const struct msg_login_reply *
 	copy(r->challenge, sizeof(r->challenge), m->challenge);
 	copy(r->login, sizeof(r->login), m->login);
 	copy(r->device, sizeof(r->device), m->device);
-	r->repeated = m->repeated != 0;
+	copy(r->tried, sizeof(r->tried), m->tried);
+	r->repeated = m->repeated;
 	r->stamp = m->stamp;
 }
 
@@ -302,7 +309,7 @@ static void test_plain(void **state)
 	assert_string_equal(r.login, "alice@example.org"); /* who was tried, in full */
 	assert_string_equal(other.login, "nobody@example.org");
 	strcpy(other.login, r.login);
-	assert_memory_equal(&r, &other, sizeof(r)); /* the same words */
+	assert_memory_equal(&r, &other, offsetof(struct reply, tried)); /* the same words */
 	assert_true(login.from_cache == from_cache);
 	assert_code(start(3, "PLAIN", &good), 235, "2.7.0");
 	assert_true(login.from_cache == from_cache + 1);
@@ -324,18 +331,31 @@ static void test_login(void **state)
 	assert_int_equal(login.open_exchanges, 0);
 }
 
+/* What queue says of it. */
+static void tell_counted(struct reply r, uint64_t counted)
+{
+	struct msg_login_counted m = { .tried = str_make(r.tried, CACHE_KEY_SIZE), .counted = counted };
+
+	ipc_send_login_counted(submission, &m, -1);
+}
+
 /* A password that is wrong again is told from a new one, whatever the mechanism; SCRAM does not show it. */
 static void test_repeated(void **state)
 {
 	static const struct {
 		const char *mechanism, *user, *response;
 		size_t n;
-		bool repeated;
+		uint64_t repeated, counted;
 	} rows[] = {
-		{ "PLAIN", "", "\0carla\0one", 10, false },       { "PLAIN", "", "\0carla\0one", 10, true },
-		{ "LOGIN", "Carla@example.org", "one", 3, true }, { "LOGIN", "carla", "two", 3, false },
-		{ "PLAIN", "", "\0carla\0two", 10, true },        { "PLAIN", "", "\0carlo\0two", 10, false },
-		{ "PLAIN", "", "\0carla/phone\0two", 16, false }, { "PLAIN", "", "carla\0carla/phone\0two", 21, true },
+		{ "PLAIN", "", "\0carla\0one", 10, 0, 0 },
+		{ "PLAIN", "", "\0carla\0one", 10, 0, COUNTED_IN_BAN }, /* it was tried, but nobody has counted it */
+		{ "PLAIN", "", "\0carla\0one", 10, COUNTED_IN_BAN, COUNTED_AS_JUDGED },
+		{ "LOGIN", "Carla@example.org", "one", 3, COUNTED_IN_BAN | COUNTED_AS_JUDGED, COUNTED_IN_BAN },
+		{ "LOGIN", "carla", "two", 3, 0, COUNTED_AS_JUDGED },
+		{ "PLAIN", "", "\0carla\0two", 10, COUNTED_AS_JUDGED, COUNTED_AS_JUDGED },
+		{ "PLAIN", "", "\0carlo\0two", 10, 0, COUNTED_AS_JUDGED },
+		{ "PLAIN", "", "\0carla/phone\0two", 16, 0, COUNTED_AS_JUDGED },
+		{ "PLAIN", "", "carla\0carla/phone\0two", 21, COUNTED_AS_JUDGED, 0 },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -343,6 +363,8 @@ static void test_repeated(void **state)
 
 		assert_code(r, 535, "5.7.8");
 		assert_int_equal(r.repeated, rows[i].repeated);
+		if (rows[i].counted != 0)
+			tell_counted(r, rows[i].counted);
 	}
 }
 
@@ -465,15 +487,42 @@ static void test_expiry(void **state)
 	r = start(1, "PLAIN", &phone);
 	other = start(1, "PLAIN", &wrong);
 	assert_code(r, 535, "5.7.8");
-	assert_true(r.repeated); /* it fitted before */
-	r.repeated = false;
-	assert_memory_equal(&r, &other, sizeof(r));
+	assert_memory_not_equal(r.tried, other.tried, CACHE_KEY_SIZE);
+	assert_memory_equal(&r, &other, offsetof(struct reply, tried));
 	assert_string_equal(r.login, "erin@example.org");
 	assert_string_equal(r.device, "phone");
 	assert_code(start_as(1, "LOGIN", S("erin/phone"), S("rabbit")), 535, "5.7.8");
 	assert_code(start(1, "PLAIN", &main_password), 235, "2.7.0");
 	change_until(ACCOUNT_PASSWD, "erin@example.org", "phone", "rabbit", 0);
 	assert_code(start(1, "PLAIN", &phone), 235, "2.7.0");
+}
+
+/* Sessions outlive the login role: the next one knows their passwords by the same stamps, also where it cannot keep a key of its own. */
+static void test_stamps_over_a_restart(void **state)
+{
+	struct str name = S("gwen@example.org");
+	char key[128];
+	uint64_t stamps[2];
+
+	change_file(ACCOUNT_ADD, "gwen@example.org", "", "first");
+	snprintf(key, sizeof(key), "%s/login.key", directory_path);
+	assert_int_equal(unlink(key), 0);
+	assert_int_equal(mkdir(key, 0700), 0); /* not to be read, and no file takes its name */
+	for (size_t i = 0; i < 2; i++) {
+		struct directory *d = directory_new(directory_path);
+
+		assert_int_equal(directory_refresh(d).class, OK);
+		stamps[i] = directory_stamp(d, name, S(""));
+		directory_free(d);
+	}
+	assert_int_equal(rmdir(key), 0);
+	assert_true(stamps[0] != 0);
+	assert_int_equal(stamps[0], stamps[1]);
+	login_refresh(&login);
+	assert_int_equal(directory_stamp(login.directory, name, S("")), stamps[0]);
+	change_file(ACCOUNT_PASSWD, "gwen@example.org", "", "second");
+	login_refresh(&login);
+	assert_int_not_equal(directory_stamp(login.directory, name, S("")), stamps[0]);
 }
 
 /* No file: nobody is told that a password is wrong, nobody's session ends, and all goes on when it is there again. */
@@ -693,11 +742,22 @@ static void test_peer_dies(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plain),       cmocka_unit_test(test_login),    cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_cancel),      cmocka_unit_test(test_many),     cmocka_unit_test(test_changed_file),
-		cmocka_unit_test(test_broken_file), cmocka_unit_test(test_console),  cmocka_unit_test(test_pages),
-		cmocka_unit_test(test_expiry),      cmocka_unit_test(test_repeated), cmocka_unit_test(test_half_open),
-		cmocka_unit_test(test_no_file),     cmocka_unit_test(test_presence), cmocka_unit_test(test_peer_dies),
+		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_login),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_changed_file),
+		cmocka_unit_test(test_broken_file),
+		cmocka_unit_test(test_console),
+		cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_expiry),
+		cmocka_unit_test(test_repeated),
+		cmocka_unit_test(test_half_open),
+		cmocka_unit_test(test_stamps_over_a_restart),
+		cmocka_unit_test(test_no_file),
+		cmocka_unit_test(test_presence),
+		cmocka_unit_test(test_peer_dies),
 	};
 
 	return cmocka_run_group_tests_name("login", tests, set_up, tear_down);

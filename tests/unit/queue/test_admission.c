@@ -193,7 +193,7 @@ static void test_login_ban(void **state)
 }
 
 static struct verdict attempt(struct harness *h, const char *client, const char *login, const char *device, bool success,
-			      const char *mechanism, bool repeated)
+			      const char *mechanism, uint64_t repeated)
 {
 	static uint64_t session = 1000000;
 	struct verdict v = admit(h, ++session, client);
@@ -209,11 +209,12 @@ static void test_stale_phone(void **state)
 {
 	struct harness *h = *state;
 
-	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", false, "PLAIN", false).code, 535);
+	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", false, "PLAIN", 0).code, 535);
 	for (unsigned i = 0; i < 50; i++)
-		assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", false, i % 2 ? "LOGIN" : "PLAIN", true).code, 535);
-	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", false).class, OK);
-	assert_int_equal(attempt(h, "203.0.113.1", ALICE, "", true, "PLAIN", false).class, OK);
+		assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", false, i % 2 ? "LOGIN" : "PLAIN", COUNTED_AS_JUDGED).code,
+				 535);
+	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", 0).class, OK);
+	assert_int_equal(attempt(h, "203.0.113.1", ALICE, "", true, "PLAIN", 0).class, OK);
 }
 
 /* Where people get in, wrong passwords are answered slowly and nobody is banned: by SCRAM the old phone's look new each time. */
@@ -221,17 +222,17 @@ static void test_office(void **state)
 {
 	struct harness *h = *state;
 
-	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", false).class, OK);
+	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", 0).class, OK);
 	for (unsigned i = 0; i < 20; i++) {
 		char name[40];
 
 		snprintf(name, sizeof name, "name%u@example.org", i);
-		assert_int_equal(attempt(h, "192.0.2.1", name, "", false, "SCRAM-SHA-256", false).code, 535);
+		assert_int_equal(attempt(h, "192.0.2.1", name, "", false, "SCRAM-SHA-256", 0).code, 535);
 		assert_int_equal(visit_delay_ms, i < 2 ? 0 : 5000);
 	}
-	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", false).class, OK);
+	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", 0).class, OK);
 	assert_int_equal(visit_delay_ms, 0);
-	assert_int_equal(attempt(h, "192.0.2.1", "carol@example.org", "", true, "PLAIN", false).class, OK);
+	assert_int_equal(attempt(h, "192.0.2.1", "carol@example.org", "", true, "PLAIN", 0).class, OK);
 	/* that survives a restart, and is over when nobody got in for 30 days */
 	UNTIL(h, fake_bucket("login:bob@example.org", "network 192.0.2.1"));
 	harness_stop(h, 1000);
@@ -239,11 +240,11 @@ static void test_office(void **state)
 	h = *state = harness_again(h, fake_now);
 	configure(h);
 	for (unsigned i = 0; i < 10; i++)
-		assert_int_equal(attempt(h, "192.0.2.1", "", "", false, "PLAIN", false).code, 535);
+		assert_int_equal(attempt(h, "192.0.2.1", "", "", false, "PLAIN", 0).code, 535);
 	fake_now += 31 * 86400000ull;
 	for (unsigned i = 0; i < 3; i++)
-		assert_int_equal(attempt(h, "192.0.2.1", "", "", false, "PLAIN", false).code, 535);
-	assert_int_equal(attempt(h, "192.0.2.1", "", "", false, "PLAIN", false).code, 421);
+		assert_int_equal(attempt(h, "192.0.2.1", "", "", false, "PLAIN", 0).code, 535);
+	assert_int_equal(attempt(h, "192.0.2.1", "", "", false, "PLAIN", 0).code, 421);
 	assert_int_equal(admit(h, 1, "192.0.2.1").code, 421);
 	assert_int_equal(visit_banned, 1);
 }
@@ -253,25 +254,25 @@ static void test_turns(void **state)
 {
 	struct harness *h = *state;
 
-	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", true, "PLAIN", false).class, OK);
+	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", true, "PLAIN", 0).class, OK);
 	for (unsigned i = 0; i < 3; i++)
-		assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", false, "PLAIN", false).code, 535);
+		assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", false, "PLAIN", 0).code, 535);
 	for (unsigned i = 0; i < 7; i++) {
 		bool right = i % 2;
 
-		assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", right, "PLAIN", false).code, right ? 0 : 535);
+		assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", right, "PLAIN", 0).code, right ? 0 : 535);
 		assert_int_equal(visit_delay_ms, i == 0 ? 5000 : i * 5000); /* wrong ones are slowed at least */
 	}
 	for (unsigned i = 0; i < 2; i++)
-		ASSERT_ANSWER(attempt(h, "192.0.2.1", ALICE, "", i == 0, "PLAIN", false), 454, "4.7.0");
-	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", false).class, OK);
+		ASSERT_ANSWER(attempt(h, "192.0.2.1", ALICE, "", i == 0, "PLAIN", 0), 454, "4.7.0");
+	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", 0).class, OK);
 	assert_int_equal(visit_delay_ms, 0);
 	fake_now += 35000;
-	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", true, "PLAIN", false).class, OK);
+	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", true, "PLAIN", 0).class, OK);
 	assert_int_equal(visit_delay_ms, 0);
 	fake_now += 600000;
 	for (unsigned i = 0; i < 3; i++) {
-		assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", true, "PLAIN", false).class, OK);
+		assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", true, "PLAIN", 0).class, OK);
 		assert_int_equal(visit_delay_ms, 0);
 	}
 }
@@ -290,10 +291,10 @@ static void test_owner_in_a_new_network(void **state)
 			next++;
 			snprintf(client, sizeof client, "10.%u.%u.%u", (unsigned)(next >> 16), (unsigned)(next >> 8 & 255),
 				 (unsigned)(next & 255));
-			attempt(h, client, ALICE, "", false, "PLAIN", false);
+			attempt(h, client, ALICE, "", false, "PLAIN", 0);
 		}
 		if (minute >= 180) { /* the ban has grown by then */
-			struct verdict v = attempt(h, "198.51.100.7", ALICE, "", true, "SCRAM-SHA-256", false);
+			struct verdict v = attempt(h, "198.51.100.7", ALICE, "", true, "SCRAM-SHA-256", 0);
 
 			in = v.class == OK;
 			waited += !in;
@@ -307,7 +308,88 @@ static void test_owner_in_a_new_network(void **state)
 	assert_true(fake_now > begun);
 	/* from then on it is his */
 	for (unsigned i = 0; i < 5; i++)
-		assert_int_equal(attempt(h, "198.51.100.7", ALICE, "", true, "PLAIN", true).class, OK);
+		assert_int_equal(attempt(h, "198.51.100.7", ALICE, "", true, "PLAIN", COUNTED_AS_JUDGED).class, OK);
+}
+
+/* What was refused unseen for want of a turn counts when it is tried again, so it is not told to be counted. */
+static void test_unseen_in_turns(void **state)
+{
+	struct harness *h = *state;
+	unsigned unseen = 0;
+
+	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", true, "PLAIN", 0).class, OK);
+	assert_int_equal(visit_counted, COUNTED_AS_JUDGED);
+	for (unsigned i = 0; i < 30; i++) {
+		struct verdict v = attempt(h, "192.0.2.1", ALICE, "", i == 29, "PLAIN", 0);
+
+		assert_int_equal(visit_counted, v.code == 454 ? 0 : COUNTED_AS_JUDGED);
+		unseen += v.code == 454;
+	}
+	assert_int_equal(unseen, 20);
+}
+
+/* What was tried while the login was banned is new when the ban is over, whoever tried it; during the ban it counts once against networks, and
+ * what was right or wrong before counts as what is new does. */
+static void test_unseen_in_a_ban(void **state)
+{
+	struct harness *h = *state;
+	char client[32];
+
+	for (unsigned i = 0; i < 4; i++) {
+		snprintf(client, sizeof client, "10.0.0.%u", i);
+		attempt(h, client, ALICE, "", false, "PLAIN", 0);
+		assert_int_equal(visit_counted, COUNTED_AS_JUDGED);
+	}
+	for (unsigned i = 0; i < 20; i++) {
+		assert_int_equal(attempt(h, "10.0.1.1", ALICE, "", i % 2, "PLAIN", COUNTED_IN_BAN).code, 454);
+		assert_int_equal(visit_counted, COUNTED_IN_BAN);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(attempt(h, "10.0.1.2", ALICE, "", i % 2, "PLAIN", COUNTED_AS_JUDGED).code, i < 3 ? 454 : 421);
+	fake_now += 600000;
+	for (unsigned i = 0; i < 4; i++) {
+		snprintf(client, sizeof client, "10.0.2.%u", i);
+		assert_int_equal(attempt(h, client, ALICE, "", false, "PLAIN", COUNTED_IN_BAN).code, i < 3 ? 535 : 454);
+	}
+	assert_int_equal(attempt(h, "10.0.2.9", ALICE, "", true, "PLAIN", COUNTED_IN_BAN).code, 454);
+}
+
+/* An old PC at home tries the main password for ever; the phone, with a password of its own, does not wait for it, and an administrator sees and
+ * empties the turns of each. */
+static void test_turns_of_devices(void **state)
+{
+	struct harness *h = *state;
+
+	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "", true, "PLAIN", 0).class, OK);
+	for (unsigned i = 0; i < 20; i++)
+		attempt(h, "192.0.2.1", ALICE, "", false, "SCRAM-SHA-256", 0);
+	for (unsigned i = 0; i < 10; i++) {
+		assert_int_equal(attempt(h, "192.0.2.1", ALICE, "phone", true, "PLAIN", 0).class, OK);
+		assert_int_equal(visit_delay_ms, 0);
+	}
+	for (unsigned i = 0; i < 20; i++)
+		attempt(h, "192.0.2.1", ALICE, "Tablet", false, "SCRAM-SHA-256", 0);
+	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "tablet", true, "PLAIN", 0).code, 454);
+	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "phone", true, "PLAIN", 0).class, OK);
+	assert_non_null(limit_row(limits_show(h, ALICE), "at:alice@example.org/tablet 192.0.2.1", "failures 3/10m"));
+	assert_non_null(limit_row(limits_show(h, ALICE), "at:alice@example.org 192.0.2.1", "failures 3/10m"));
+	limits_reset(h, ALICE);
+	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "tablet", true, "PLAIN", 0).class, OK);
+	assert_int_equal(visit_delay_ms, 0);
+}
+
+/* The hour of a banned device password is no other's. */
+static void test_lockouts_of_devices(void **state)
+{
+	struct harness *h = *state;
+
+	assert_int_equal(lockout_ms(h->q, S(ALICE), S("phone"), S("192.0.2.1"), fake_now), 3600000);
+	fake_now += 1800000;
+	assert_int_equal(lockout_ms(h->q, S(ALICE), S(""), S("192.0.2.1"), fake_now), 3600000);
+	assert_int_equal(lockout_ms(h->q, S(ALICE), S("phone"), S("192.0.2.1"), fake_now), 1800000);
+	fake_now += 1800000;
+	assert_int_equal(lockout_ms(h->q, S(ALICE), S("phone"), S("192.0.2.1"), fake_now), 0);
+	assert_int_equal(lockout_ms(h->q, S(ALICE), S(""), S("192.0.2.1"), fake_now), 1800000);
 }
 
 /* A login's ban is an hour at most, however often it comes again. */
@@ -319,7 +401,7 @@ static void test_longest_login_ban(void **state)
 	for (unsigned level = 1; level <= 8; level++) {
 		for (unsigned i = 0; i < 4; i++) {
 			snprintf(client, sizeof client, "10.0.%u.%u", level, i);
-			attempt(h, client, ALICE, "", false, "PLAIN", false);
+			attempt(h, client, ALICE, "", false, "PLAIN", 0);
 		}
 		assert_int_equal(login_banned_ms(h->q, S(ALICE), S(""), fake_now),
 				 level < 4 ? 600000ull << (level - 1) : 3600000);
@@ -336,16 +418,16 @@ static void test_devices_of_a_banned_login(void **state)
 
 	for (unsigned i = 0; i < 4; i++) {
 		snprintf(client, sizeof client, "10.0.0.%u", i);
-		attempt(h, client, ALICE, "", false, "PLAIN", false);
-		attempt(h, client, "bob@example.org", "phone", false, "PLAIN", false);
+		attempt(h, client, ALICE, "", false, "PLAIN", 0);
+		attempt(h, client, "bob@example.org", "phone", false, "PLAIN", 0);
 	}
-	assert_int_equal(attempt(h, "198.51.100.1", ALICE, "", true, "PLAIN", false).code, 454);
-	assert_int_equal(attempt(h, "198.51.100.2", ALICE, "phone", true, "PLAIN", false).class, OK);
-	assert_int_equal(attempt(h, "198.51.100.3", "bob@example.org", "phone", true, "PLAIN", false).code, 454);
-	assert_int_equal(attempt(h, "198.51.100.4", "bob@example.org", "", true, "PLAIN", false).class, OK);
+	assert_int_equal(attempt(h, "198.51.100.1", ALICE, "", true, "PLAIN", 0).code, 454);
+	assert_int_equal(attempt(h, "198.51.100.2", ALICE, "phone", true, "PLAIN", 0).class, OK);
+	assert_int_equal(attempt(h, "198.51.100.3", "bob@example.org", "phone", true, "PLAIN", 0).code, 454);
+	assert_int_equal(attempt(h, "198.51.100.4", "bob@example.org", "", true, "PLAIN", 0).class, OK);
 	assert_non_null(limit_row(limits_show(h, "bob@example.org"), "login:bob@example.org/phone", "ban"));
 	assert_true(limits_reset(h, "bob@example.org") >= 1);
-	assert_int_equal(attempt(h, "198.51.100.3", "bob@example.org", "phone", true, "PLAIN", false).class, OK);
+	assert_int_equal(attempt(h, "198.51.100.3", "bob@example.org", "phone", true, "PLAIN", 0).class, OK);
 }
 
 /* Who is not logged in is counted per /24 and /48 too. */
@@ -431,7 +513,7 @@ static void test_bounds(void **state)
 	assert_true(str_eq(login_key(&a, S("Alice@Example.org/phone")), S("login:alice@example.org")));
 	for (unsigned i = 0; i < 25000; i++) {
 		snprintf(client, sizeof client, "10.%u.%u.%u", i >> 16, i >> 8 & 255, i & 255);
-		assert_int_equal(lockout_ms(h->q, S(ALICE), str_of(client), fake_now), 3600000);
+		assert_int_equal(lockout_ms(h->q, S(ALICE), S(""), str_of(client), fake_now), 3600000);
 		home_note(h->q, str_of(client), fake_now + 1000);
 		home_note(h->q, str_of(client), fake_now + 2000);
 	}
@@ -527,6 +609,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_stale_phone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_office, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_turns, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unseen_in_turns, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unseen_in_a_ban, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_turns_of_devices, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lockouts_of_devices, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_owner_in_a_new_network, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_longest_login_ban, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_devices_of_a_banned_login, setup, teardown),

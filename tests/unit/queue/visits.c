@@ -1,7 +1,7 @@
 /* visits.c - sessions of submission, as tests play them. */
 #include "visits.h"
 
-uint64_t visit_reserving, visit_delay_ms, visit_banned;
+uint64_t visit_reserving, visit_delay_ms, visit_counted, visit_banned;
 static bool answered;
 
 static struct verdict wait_answer(struct harness *h)
@@ -57,16 +57,17 @@ static void on_authorized(void *ctx, struct verdict v, const struct msg_authoriz
 {
 	visit_reserving = m ? m->reserving : 0;
 	visit_delay_ms = m ? m->delay_ms : 0;
+	visit_counted = m ? m->counted : 0;
 	take(ctx, m ? m->verdict : v);
 }
 
 struct verdict log_in(struct harness *h, uint64_t session, const char *login, const char *device, bool success)
 {
-	return log_in_by(h, session, login, device, success, device[0] == '@' ? "DEVICE" : "PLAIN", false);
+	return log_in_by(h, session, login, device, success, device[0] == '@' ? "DEVICE" : "PLAIN", 0);
 }
 
 struct verdict log_in_by(struct harness *h, uint64_t session, const char *login, const char *device, bool success,
-			 const char *mechanism, bool repeated)
+			 const char *mechanism, uint64_t repeated)
 {
 	struct msg_authenticated m = { .session = session,
 				       .login = str_of(login),

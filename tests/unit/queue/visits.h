@@ -20,10 +20,10 @@ void leave(struct harness *h, uint64_t session);
 
 /* The same with a password that was tried before, or by SCRAM. */
 struct verdict log_in_by(struct harness *h, uint64_t session, const char *login, const char *device, bool success,
-			 const char *mechanism, bool repeated);
+			 const char *mechanism, uint64_t repeated);
 
-/* `reserving` and `delay_ms` of the last login; `banned` of the last `admit`. */
-extern uint64_t visit_reserving, visit_delay_ms, visit_banned;
+/* `reserving`, `delay_ms` and `counted` of the last login; `banned` of the last `admit`. */
+extern uint64_t visit_reserving, visit_delay_ms, visit_counted, visit_banned;
 
 /* Submit a message of h->login and tell how it went. */
 struct verdict submit_one(struct harness *h, uint64_t id, const char *recipients);
