@@ -14,7 +14,7 @@ import dns.rrset
 import lib
 from lib import *
 from peers import Scripted
-from test_mx import direct_relay
+from test_mx import DIRECT, direct_relay
 
 BREAKER_OFF = 'breaker = "off";'
 DEAD = int(os.environ.get("DEAD_DOMAINS", "400"))  # more, to measure
@@ -24,11 +24,11 @@ class MuteNames:
     """A resolver that knows *.good.test, whose mail host is 127.0.0.2, and says nothing about *.dead.test, or SERVFAIL after `late` seconds.
     One thread and a large buffer, so that thousands of questions are no trouble."""
 
-    def __init__(self, late=None):
+    def __init__(self, late=None, address=("127.0.0.1", 0)):
         self.late, self.asked, self.closing = late, 0, False
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
-        self.udp.bind(("127.0.0.1", 0))
+        self.udp.bind(address)
         self.udp.settimeout(0.05)
         self.resolver = f"127.0.0.1@{self.udp.getsockname()[1]}"
         lib._open.append(self)
@@ -182,3 +182,31 @@ def test_an_upstream_that_begins_otherwise_is_told_of():
         relay.upstream = f'{{ name = "next"; host = "next.example.net"; port = {port}; tls = "{tls}"; }}'
         said = relay.command("check", check=False).stderr
         assert "warning" in said and f"port {port}" in said and word in said, said
+
+
+@time_limit(90)
+def test_resolv_conf_is_followed():
+    """Direct delivery asks the name servers of /etc/resolv.conf, and other ones when it has changed."""
+    if os.geteuid() != 0:
+        raise Skip("a resolv.conf of one's own needs a mount namespace")
+    place = pathlib.Path(tempfile.mkdtemp(prefix="resolv-", dir=WORK_DIR()))
+    conf = place / "resolv.conf"
+    conf.write_text("nameserver 127.0.53.1\n")
+    program = place / "posthouse"
+    program.write_text(f'#!/bin/sh\n[ "$3" = serve ] || exec {RELEASE}/posthouse "$@"\n'
+                       f'exec unshare -m sh -c \'mount --bind {conf} /etc/resolv.conf && exec {RELEASE}/posthouse "$@"\' sh "$@"\n')
+    program.chmod(0o755)
+    port = free_port()
+    sink = Sink(host="127.0.0.2", port=port)
+    first, second = MuteNames(address=("127.0.53.1", 53)), MuteNames(address=("127.0.53.2", 53))
+    relay = Relay(upstream="", delivery=f"port = {port};", extra=DIRECT, build=place, log="info")
+    relay.submit(to=["bob@one.good.test"])
+    sink.wait(1, 20)
+    assert first.asked and not second.asked
+    conf.write_text("# moved\nnameserver 127.0.53.2\n")
+    time.sleep(11)
+    asked = first.asked
+    relay.submit(to=["bob@two.good.test"])
+    sink.wait(2, 20)
+    assert second.asked and first.asked == asked
+    assert "event=resolver.changed" in relay.log_text()
