@@ -110,6 +110,15 @@ static struct verdict replace(int directory, const struct content *c, const bool
 	return ok();
 }
 
+/* The last line of an account goes: those that its name had shadowed go with it, or the next reading would take one of them for the account, with
+ * a password of old. */
+static void take_shadowed(const struct content *c, struct str name, bool *skip)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (c->at[i].lost.n > 0 && str_eq(c->at[i].lost, name))
+			skip[i] = true;
+}
+
 /* Which lines go, and does the new one agree with those that stay? */
 static struct verdict plan(const struct content *c, enum account_operation operation, const struct account *new, bool *skip)
 {
@@ -123,10 +132,9 @@ static struct verdict plan(const struct content *c, enum account_operation opera
 			continue;
 		skip[i] = whole_account || str_eq(old->device, new->device);
 		same += skip[i];
-		if (skip[i] || operation == ACCOUNT_REMOVE)
-			continue;
-		others++;
-		if (!str_eq(verifier_shared(old->verifier), verifier_shared(new->verifier)))
+		others += !skip[i];
+		if (!skip[i] && operation != ACCOUNT_REMOVE &&
+		    !str_eq(verifier_shared(old->verifier), verifier_shared(new->verifier)))
 			return perm(550, S("5.5.2"), S("all passwords of an account share one salt and iteration count"));
 	}
 	if (operation == ACCOUNT_ADD && same)
@@ -134,6 +142,8 @@ static struct verdict plan(const struct content *c, enum account_operation opera
 			    new->device.n ? S("the account has such a device already") : S("the account exists already"));
 	if (operation != ACCOUNT_ADD && !same)
 		return perm(550, S("5.1.1"), others || new->device.n ? S("no such account or device") : S("no such account"));
+	if (operation == ACCOUNT_REMOVE && others == 0)
+		take_shadowed(c, new->name, skip);
 	return ok();
 }
 

@@ -124,6 +124,7 @@ static size_t settle_name(struct content *c, size_t from, size_t to)
 	for (size_t i = from; i < to; i++) {
 		if (str_eq(c->at[i].written, owner))
 			continue;
+		c->at[i].lost = c->at[i].name;
 		c->at[i].name = c->at[i].written;
 		c->shadowed = c->at[i].written;
 		n++;

@@ -262,11 +262,53 @@ static void test_old_files(void **state)
 	remove_files(directory);
 }
 
+/* What a name shadowed goes with the last password of its account, and comes to life neither by removing that nor later. */
+static void test_shadowed_accounts(void **state)
+{
+	static const char *const removals[][2] = { { "", NULL }, { "phone", "" }, { "phone", NULL } };
+
+	for (size_t i = 0; i < 3; i++) {
+		char directory[] = "/tmp/posthouse-names-XXXXXX";
+		bool has_main = removals[i][1] || !removals[i][0][0];
+		struct verdict v;
+		struct accounts *f;
+
+		assert_non_null(mkdtemp(directory));
+		write_file(directory, has_main ? "\u00c4@example.org - " SALT " 1\n"
+						 "\u00c4@example.org laptop " SALT " 2\n"
+						 "\u00e4@example.org - " SALT " 3\n"
+						 "\u00e4@example.org phone " SALT " 4\n"
+						 "\u00d6@example.org - " SALT " 5\n"
+					       : "\u00c4@example.org - " SALT " 1\n"
+						 "\u00c4@example.org laptop " SALT " 2\n"
+						 "\u00e4@example.org phone " SALT " 4\n"
+						 "\u00d6@example.org - " SALT " 5\n");
+		f = accounts_open(directory, &v);
+		assert_non_null(f);
+		for (size_t j = 0; j < 2 && removals[i][j]; j++) {
+			assert_non_null(accounts_any(f, S("\u00e4@example.org")));
+			assert_int_equal(
+				accounts_change(f, ACCOUNT_REMOVE, S("\u00e4@example.org"), str_of(removals[i][j]), S(""), 0)
+					.class,
+				OK);
+		}
+		accounts_close(f);
+		f = accounts_open(directory, &v);
+		assert_non_null(f);
+		assert_int_equal(accounts_count(f), 1);
+		assert_null(accounts_any(f, S("\u00e4@example.org")));
+		assert_non_null(accounts_any(f, S("\u00f6@example.org")));
+		assert_int_equal(accounts_shadowed(f).n, 0);
+		accounts_close(f);
+		remove_files(directory);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_saslprep),      cmocka_unit_test(test_precis),    cmocka_unit_test(test_logins),
-		cmocka_unit_test(test_old_verifiers), cmocka_unit_test(test_old_files),
+		cmocka_unit_test(test_old_verifiers), cmocka_unit_test(test_old_files), cmocka_unit_test(test_shadowed_accounts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
