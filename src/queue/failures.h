@@ -38,7 +38,7 @@ bool network_failed(struct queue *q, struct str network, struct str client, uint
 bool login_failed(struct queue *q, struct str login, struct str device, struct str client, uint64_t now);
 
 /* A failed login from a network of the login's own, where no ban holds; above the rate its attempts from there, right or wrong, take turns,
- * one each `slot_ms`: how long does this one wait for its own, which it takes hereby? TURN_NEVER: too many wait before it. */
+ * one each `slot_ms`. Login "": all that are not at home in a network from which others get in, together. Then how long does this one wait for its own, which it takes hereby? TURN_NEVER: too many wait before it. */
 #define TURN_NEVER UINT64_MAX
 void turn_failed(struct queue *q, struct str login, struct str device, struct str network, uint64_t now);
 uint64_t turn_wait_ms(struct queue *q, struct str login, struct str device, struct str network, uint64_t slot_ms, uint64_t now);
@@ -48,7 +48,7 @@ uint64_t turn_wait_ms(struct queue *q, struct str login, struct str device, stru
 struct str network_key(struct arena *a, struct str network);
 struct str login_key(struct arena *a, struct str login);
 
-/* The same with the device, where there is one: "login:alice@example.org/phone"; and "at:alice@example.org/phone 192.0.2.1". */
+/* The same with the device, where there is one: "login:alice@example.org/phone"; and "at:alice@example.org/phone 192.0.2.1", "at: 192.0.2.1". */
 struct str password_key(struct arena *a, struct str login, struct str device);
 struct str turn_key(struct arena *a, struct str login, struct str device, struct str network);
 

@@ -11,15 +11,16 @@
 /* Of whom? Texts in the form of the keys. */
 struct whose {
 	bool all;
-	struct str user, device, login, passwords, turns, device_turns, network, breaker;
+	struct str user, device, login, passwords, turns, device_turns, network, network_turns, breaker;
 };
 
 static struct whose whose_of(struct arena *a, struct str user)
 {
-	struct str name;
+	struct str name, network;
 
 	user = str_head(user, WORD_MAX);
 	name = arena_lower(a, str_head(user, str_find(user, '/')));
+	network = network_of(a, str_head(user, str_ends(user, S("/64")) ? user.n - 3 : user.n));
 	return (struct whose){
 		.all = user.n == 0,
 		.user = arena_printf(a, "user:%.*s", STR_ARG(name)),
@@ -28,7 +29,8 @@ static struct whose whose_of(struct arena *a, struct str user)
 		.passwords = arena_printf(a, "%.*s/", STR_ARG(login_key(a, name))),
 		.turns = turn_key(a, name, S(""), S("")),
 		.device_turns = arena_printf(a, "at:%.*s/", STR_ARG(str_from(login_key(a, name), 6))),
-		.network = network_key(a, network_of(a, str_head(user, str_ends(user, S("/64")) ? user.n - 3 : user.n))),
+		.network = network_key(a, network),
+		.network_turns = turn_key(a, S(""), S(""), network),
 		.breaker = breaker_key(a, name),
 	};
 }
@@ -40,7 +42,7 @@ static bool is_of(const struct whose *w, struct str key)
 		return !str_starts(key, S("upstream:"));
 	return str_eq(key, w->user) || str_starts(key, w->device) || str_eq(key, w->login) || str_starts(key, w->passwords) ||
 	       str_starts(key, w->turns) || str_starts(key, w->device_turns) || str_eq(key, w->network) ||
-	       str_eq(key, w->breaker);
+	       str_eq(key, w->network_turns) || str_eq(key, w->breaker);
 }
 
 /* ---- show ---- */

@@ -1,6 +1,7 @@
 /* lockouts.h - who asks for a banned login from a network that it has not used: since when. A login that strangers guess without end is banned
  * without end; its owner, with the right password, is not to wait for longer than an hour, and nobody can tell him from them. So each network
- * has one attempt when it has waited for an hour. In memory and bounded: the oldest give way. */
+ * has one attempt when it has waited for an hour. In memory and bounded: the oldest of the
+ * login and the site that have most give way, so that nobody with many addresses drives others' out before their hour. */
 #ifndef QUEUE_LOCKOUTS_H
 #define QUEUE_LOCKOUTS_H
 
@@ -9,8 +10,7 @@
 struct queue;
 
 struct lockouts {
-	struct table table;
-	struct list in_order; /* the oldest first */
+	struct table table, shares;
 };
 
 void lockouts_init(struct queue *q);

@@ -1,7 +1,7 @@
 /* logins.c - the judgement of logins, which the back-end has looked at: bans, counting, and what the client hears.
  *
  * What protects guessed passwords must not shut out those who have them. So a password that is wrong again and again counts once; a network
- * from which people get in is slowed, never banned; and where a login is banned, its owner gets in from a network that has waited for an hour. In
+ * from which people get in is slowed, never banned: attempts there take turns, right and wrong alike, but those of its own people; and where a login is banned, its owner gets in from a network that has waited for an hour. In
  * none of these does the answer, or its time, or what counts, depend on whether a password was right that is not let in. */
 #include "queue.h"
 
@@ -24,7 +24,8 @@ static bool is_listed(const struct msg_authenticated *m)
 	return str_eq(m->mechanism, S("DEVICE"));
 }
 
-/* The login is tried from a network of its own. Somebody there may guess: then right and wrong wait for their turns, and for no ban. */
+/* Somebody in the network may guess: then right and wrong wait for their turns, and for no ban. A login that is at home there has turns of its
+ * own, all others of the network ("") share theirs. */
 static struct verdict judge_turn(struct queue *q, struct str login, struct str device, struct str network, uint64_t now,
 				 uint64_t *delay_ms_out)
 {
@@ -32,7 +33,18 @@ static struct verdict judge_turn(struct queue *q, struct str login, struct str d
 	if (*delay_ms_out != TURN_NEVER)
 		return ok();
 	*delay_ms_out = 0;
-	return temp(454, S("4.7.0"), S("too many wrong passwords for this login from your network, try again in a minute"));
+	return temp(454, S("4.7.0"),
+		    login.n > 0 ? S("too many wrong passwords for this login from your network, try again in a minute")
+				: S("too many wrong passwords from your network, try again in a minute"));
+}
+
+/* The login is new in the network. Guessers there who take all turns do not keep it out for longer than an hour, either. */
+static struct verdict judge_newcomer(struct queue *q, const struct msg_authenticated *m, struct str network, uint64_t now,
+				     uint64_t *delay_ms_out)
+{
+	struct verdict v = judge_turn(q, S(""), S(""), network, now, delay_ms_out);
+
+	return v.class == OK || lockout_ms(q, m->login, m->device, network, now) > 0 ? v : ok();
 }
 
 /* Is the login, or the network, banned? The answer is the same whether the password was right or wrong; either counts against the network, but
@@ -51,13 +63,26 @@ static struct verdict judge_ban(struct visitor *v, struct arena *a, const struct
 	if (network_known(q, m->login, network, now))
 		return judge_turn(q, m->login, m->device, network, now, &answer->delay_ms);
 	ms = login_banned_ms(q, m->login, m->device, now);
-	locked_ms = ms > 0 ? lockout_ms(q, m->login, m->device, network, now) : 0;
+	if (ms == 0)
+		return judge_newcomer(q, m, network, now, &answer->delay_ms);
+	locked_ms = lockout_ms(q, m->login, m->device, network, now);
 	if (locked_ms == 0)
 		return ok();
 	answer->counted = COUNTED_IN_BAN;
 	if (!(m->repeated & COUNTED_IN_BAN) && network_failed(q, network, str_of(v->client), locked_ms, now))
 		return network_banned(a, network_banned_ms(q, network, now));
 	return login_banned(a, ms);
+}
+
+/* Of a login that is new in the network. True: the login is banned for it. */
+static bool newcomer_failed(struct visitor *v, const struct msg_authenticated *m, uint64_t now)
+{
+	struct queue *q = v->queue;
+	struct str network = str_of(v->place->name);
+
+	if (home_known(q, network, now))
+		turn_failed(q, S(""), S(""), network, now);
+	return login_failed(q, m->login, m->device, str_of(v->client), now);
 }
 
 /* The password was wrong: count it. */
@@ -73,7 +98,7 @@ static struct verdict judge_failure(struct visitor *v, struct arena *a, const st
 	if (m->login.n > 0 && network_known(q, m->login, network, now))
 		turn_failed(q, m->login, m->device, network, now);
 	else if (m->login.n > 0)
-		login_is_banned = login_failed(q, m->login, m->device, client, now);
+		login_is_banned = newcomer_failed(v, m, now);
 	if (network_failed(q, network, client, UINT64_MAX, now))
 		return network_banned(a, network_banned_ms(q, network, now));
 	if (login_is_banned)

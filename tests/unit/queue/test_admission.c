@@ -217,7 +217,7 @@ static void test_stale_phone(void **state)
 	assert_int_equal(attempt(h, "203.0.113.1", ALICE, "", true, "PLAIN", 0).class, OK);
 }
 
-/* Where people get in, wrong passwords are answered slowly and nobody is banned: by SCRAM the old phone's look new each time. */
+/* Where people get in, wrong passwords of strangers take turns and nobody is banned: by SCRAM the old phone's look new each time. */
 static void test_office(void **state)
 {
 	struct harness *h = *state;
@@ -229,6 +229,7 @@ static void test_office(void **state)
 		snprintf(name, sizeof name, "name%u@example.org", i);
 		assert_int_equal(attempt(h, "192.0.2.1", name, "", false, "SCRAM-SHA-256", 0).code, 535);
 		assert_int_equal(visit_delay_ms, i < 2 ? 0 : 5000);
+		fake_now += 5000;
 	}
 	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", 0).class, OK);
 	assert_int_equal(visit_delay_ms, 0);
@@ -247,6 +248,56 @@ static void test_office(void **state)
 	assert_int_equal(attempt(h, "192.0.2.1", "", "", false, "PLAIN", 0).code, 421);
 	assert_int_equal(admit(h, 1, "192.0.2.1").code, 421);
 	assert_int_equal(visit_banned, 1);
+}
+
+/* In a network from which people get in, and where somebody guesses, those who are new there take turns, right and wrong alike, so that it does
+ * not help to hang up before the answer; who is at home there does not wait for them. */
+static void test_newcomers_of_a_slowed_network(void **state)
+{
+	struct harness *h = *state;
+	char name[40];
+
+	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", 0).class, OK);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(attempt(h, "192.0.2.1", "nobody@example.org", "", false, "PLAIN", 0).code, 535);
+	for (unsigned i = 0; i < 12; i++) {
+		struct verdict v;
+
+		snprintf(name, sizeof name, "name%u@example.org", i);
+		v = attempt(h, "192.0.2.1", name, "", i % 2, "PLAIN", 0);
+		assert_int_equal(v.code, i > 6 ? 454 : i % 2 ? 0 : 535);
+		assert_int_equal(visit_delay_ms, i > 6 ? 0 : i == 0 ? 5000 : i * 5000);
+		assert_int_equal(visit_counted, i > 6 ? 0 : COUNTED_AS_JUDGED);
+	}
+	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", 0).class, OK);
+	assert_int_equal(visit_delay_ms, 0);
+	assert_int_equal(attempt(h, "192.0.2.2", ALICE, "", true, "PLAIN", 0).class, OK);
+	assert_int_equal(visit_delay_ms, 0);
+	assert_non_null(limit_row(limits_show(h, "192.0.2.1"), "at: 192.0.2.1", "failures 3/10m"));
+	limits_reset(h, "192.0.2.1");
+	assert_int_equal(attempt(h, "192.0.2.1", "carol@example.org", "", true, "PLAIN", 0).class, OK);
+	assert_int_equal(visit_delay_ms, 0);
+}
+
+/* Somebody takes all turns of a network: who is new there gets in within an hour. */
+static void test_newcomer_without_a_turn(void **state)
+{
+	struct harness *h = *state;
+	unsigned next = 0, minute = 0;
+	char name[40];
+	struct verdict v;
+
+	fake_store->drop_buckets = true;
+	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", 0).class, OK);
+	do {
+		do {
+			snprintf(name, sizeof name, "name%u@example.org", next++);
+			v = attempt(h, "192.0.2.1", name, "", false, "PLAIN", 0);
+		} while (v.code != 454);
+		v = attempt(h, "192.0.2.1", ALICE, "", true, "SCRAM-SHA-256", 0);
+		fake_now += 60000;
+	} while (v.class != OK && ++minute < 100);
+	assert_int_equal(minute, 60);
 }
 
 /* A login that is guessed from its own network is not banned there: its attempts take turns, right or wrong. */
@@ -376,6 +427,32 @@ static void test_turns_of_devices(void **state)
 	limits_reset(h, ALICE);
 	assert_int_equal(attempt(h, "192.0.2.1", ALICE, "tablet", true, "PLAIN", 0).class, OK);
 	assert_int_equal(visit_delay_ms, 0);
+}
+
+/* An attacker with many addresses does not drive out the owner who waits for his hour: neither from one site, nor by another login. */
+static void test_lockouts_are_shared_out(void **state)
+{
+	struct harness *h = *state;
+	char network[64];
+
+	assert_int_equal(lockout_ms(h->q, S(ALICE), S(""), S("2001:db8:ffff:1::/64"), fake_now), 3600000);
+	assert_int_equal(lockout_ms(h->q, S(ALICE), S(""), S("198.51.100.7"), fake_now), 3600000);
+	for (unsigned i = 0; i < 40000; i++) {
+		snprintf(network, sizeof network, "2001:db8:1:%x::/64", i);
+		lockout_ms(h->q, S(ALICE), S(""), str_of(network), fake_now);
+		snprintf(network, sizeof network, "10.1.%u.%u", i >> 8, i & 255);
+		if (i < 256)
+			lockout_ms(h->q, S(ALICE), S(""), str_of(network), fake_now);
+	}
+	assert_int_equal(h->q->lockouts.table.n, 2 + 256 + 256);
+	for (unsigned i = 0; i < 20500; i++) { /* sites enough to fill all */
+		snprintf(network, sizeof network, "2001:db8:%x:1::/64", i + 16);
+		lockout_ms(h->q, S("bob@example.org"), S(""), str_of(network), fake_now + 1);
+	}
+	assert_int_equal(h->q->lockouts.table.n, 20000);
+	fake_now += 3600000;
+	assert_int_equal(lockout_ms(h->q, S(ALICE), S(""), S("2001:db8:ffff:1::/64"), fake_now), 0);
+	assert_int_equal(lockout_ms(h->q, S(ALICE), S(""), S("198.51.100.7"), fake_now), 0);
 }
 
 /* The hour of a banned device password is no other's. */
@@ -610,9 +687,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_office, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_turns, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unseen_in_turns, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_newcomers_of_a_slowed_network, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_newcomer_without_a_turn, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unseen_in_a_ban, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_turns_of_devices, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lockouts_of_devices, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lockouts_are_shared_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_owner_in_a_new_network, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_longest_login_ban, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_devices_of_a_banned_login, setup, teardown),
