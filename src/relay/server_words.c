@@ -69,18 +69,20 @@ static size_t quotation(struct str text, size_t at)
 	return 0;
 }
 
-/* What follows these names is quoted without marks, to the next semicolon. */
-static bool names_a_quotation(struct str piece)
+/* What follows these names is quoted without marks, to the next semicolon. The bytes up to the end of the name; 0: there is none. */
+static size_t quotation_name(struct str piece)
 {
 	static const struct str names[] = { S("subject:"), S("subject="), S("filename:"),  S("filename="),
 					    S("file:"),    S("name="),    S("attachment:") };
 
-	while (piece.n > 0 && !is_letter(piece.p[0]))
-		piece = str_from(piece, 1);
+	size_t at = 0;
+
+	while (at < piece.n && !is_letter(piece.p[at]))
+		at++;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (str_istarts(piece, names[i]))
-			return true;
-	return false;
+		if (str_istarts(str_from(piece, at), names[i]))
+			return at + names[i].n;
+	return 0;
 }
 
 /* A host, file or address: a dot within it, but for one that only lacks its blank ("exceeded.Please"). Microsoft names its faults so too. */
@@ -143,7 +145,7 @@ struct str server_words(struct str text, char to[SERVER_WORDS_MAX])
 		text = str_head(str_from(text, 1), text.n - 2);
 	add_blank(&w);
 	for (size_t i = 0; i < text.n;) {
-		size_t quoted = quotation(text, i), end = i;
+		size_t quoted = quotation(text, i), end = i, name;
 
 		if (quoted > 0) {
 			i += quoted;
@@ -151,8 +153,9 @@ struct str server_words(struct str text, char to[SERVER_WORDS_MAX])
 		}
 		while (end < text.n && text.p[end] != ' ' && (end == i || quotation(text, end) == 0))
 			end++;
-		if (names_a_quotation(str_head(str_from(text, i), end - i)))
-			end = i + str_find(str_from(text, i), ';');
+		name = quotation_name(str_head(str_from(text, i), end - i));
+		if (name > 0) /* its semicolon stands behind it: one before would be found for ever */
+			end = i + name + str_find(str_from(text, i + name), ';');
 		else
 			add_own(&w, str_head(str_from(text, i), end - i));
 		i = end + (end < text.n && text.p[end] == ' ');

@@ -148,11 +148,13 @@ static const struct sockaddr_storage *address_of(const struct connection *c)
 	return &c->targets[c->tried].address;
 }
 
-/* Not to be used for another message? */
+/* Not to be used for another message? A new connection of a refused address family was opened because the other family does not answer: it
+ * takes one, or one after the other would be opened for nothing. */
 static bool worn_out(const struct connection *c)
 {
-	return attempt_is_refused(c->pool, address_of(c)->ss_family) || c->generation != c->pool->generation || c->pool->gone ||
-	       c->relay->stopping || c->transactions >= role_config(c->relay->role)->delivery.reuse;
+	return (c->transactions > 0 && attempt_is_refused(c->pool, address_of(c)->ss_family)) ||
+	       c->generation != c->pool->generation || c->pool->gone || c->relay->stopping ||
+	       c->transactions >= role_config(c->relay->role)->delivery.reuse;
 }
 
 /* RFC 9422 4.1: no more transactions in this session. */

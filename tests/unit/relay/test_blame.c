@@ -109,6 +109,10 @@ static void test_words(void **state)
 		{ "Refused 'daily limit' it's", " refused it s " },
 		{ "\"Daily limit exceeded\"", " daily limit exceeded " },
 		{ "Blocked (Subject: daily limit exceeded; see rules)", " blocked see rules " },
+		{ "rejected ;filename=x", " rejected " },
+		{ "virus: subject=a;filename=b.exe;quota", " virus quota " },
+		{ "no (;subject: daily limit; see rules", " no see rules " },
+		{ "file: ;; ;file:;", " " },
 		{ "STOREDRV.Submission.Exception:Quota; x", " storedrv submission exception quota x " },
 		{ "\xe2\x80\x9c"
 		  "daily limit\xe2\x80\x9d refused",

@@ -347,6 +347,28 @@ static void test_other_family(void **state)
 	assert_int_equal(result_of(w, 3)->gate, 2);
 }
 
+/* The other family does not answer: the one that refuses is asked once more for each message, not without end. */
+static void test_other_family_away(void **state)
+{
+	struct world *w = *state;
+
+	open_mx(w, 0, "::1");
+	w->mx[0].rcpt = "550 5.7.510 Access denied, example.test does not accept email over IPv6";
+	names_add_mx(&w->names, "example.test", 10, "mx6.example.test");
+	names_add_mx(&w->names, "example.test", 20, "mx4.example.test");
+	names_add_address(&w->names, "mx6.example.test", "::1");
+	names_add_address(&w->names, "mx4.example.test", "127.0.0.3"); /* nobody listens there */
+	start(w);
+	for (unsigned i = 1; i <= 3; i++) {
+		to_domain(w, i, "example.test");
+		expect(result_of(w, i), 0, TEMP, 550, "4.7.510", "IPv6");
+	}
+	assert_in_range(w->mx[0].sessions, 2, 6);
+	w->mx[0].rcpt = NULL;
+	to_domain(w, 4, "example.test");
+	expect(result_of(w, 4), 0, OK, 250, "2.0.0", "taken");
+}
+
 /* Addresses that no mail goes to: what a domain's DNS says of them, and what a user does. */
 static void test_refused_addresses(void **state)
 {
@@ -437,6 +459,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		MX_TEST(test_one),
 		MX_TEST(test_other_family),
+		MX_TEST(test_other_family_away),
 		MX_TEST(test_next_host),
 		MX_TEST(test_transcript),
 		MX_TEST(test_all_down),
