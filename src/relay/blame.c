@@ -18,6 +18,8 @@
 #define DATA    (1u << STEP_DATA)
 #define ANY     (OPENING | AUTH | MAIL | RCPT | DATA)
 
+#define AT_MX(steps) ((steps) << 8)
+
 #define SCOPE_ACCOUNT SCOPES /* decided by the place: see narrow() */
 
 #define SCHEDULE   0
@@ -64,9 +66,11 @@ static bool code_fits(struct str code, const char *patterns)
 	return false;
 }
 
-static bool fits(const struct rule *r, enum smtp_step step, struct verdict v, struct str words)
+static bool fits(const struct rule *r, struct place p, struct verdict v, struct str words)
 {
-	if (!(r->steps & (1u << step)))
+	unsigned step = 1u << p.step;
+
+	if (!(r->steps & (p.mx ? step | AT_MX(step) : step)))
 		return false;
 	if (r->code != 0 && r->code != v.code && r->code != v.code / 100u)
 		return false;
@@ -92,12 +96,12 @@ static struct str hidden_code(struct verdict v)
 	return S("");
 }
 
-static const struct rule *find(enum smtp_step step, struct verdict v, struct str words)
+static const struct rule *find(struct place place, struct verdict v, struct str words)
 {
 	if (v.enhanced.n == 0)
 		v.enhanced = hidden_code(v);
 	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-		if (fits(&rules[i], step, v, words))
+		if (fits(&rules[i], place, v, words))
 			return &rules[i];
 	return NULL;
 }
@@ -160,7 +164,7 @@ struct meaning blame_reply(struct place place, struct verdict v)
 	if (v.class == OK || v.code < 400 || place.step == STEP_OURS)
 		return m;
 	words = server_words(v.text, copy);
-	r = find(place.step, v, words);
+	r = find(place, v, words);
 	if (!r)
 		return m;
 	m.trouble = r->trouble;
@@ -188,6 +192,25 @@ enum gate_state blame_gate(struct meaning m)
 	case TROUBLE_TEMPORARY: return GATE_BUSY;
 	default: return GATE_REFUSES;
 	}
+}
+
+bool blame_is_plain(enum smtp_step step, struct verdict v)
+{
+	char copy[SERVER_WORDS_MAX];
+	struct str words = server_words(v.text, copy);
+
+	if (server_words_fit(words,
+			     "client host|client ip|client address|your ip|sending ip|this ip|ip |ip address|your host|"
+			     "your server|your mta|your mail server|your network|part of their network|host address|"
+			     "connecting host|dynamic ip|dynamic address|dial up|dialup|residential|blocked using|block list|"
+			     "blocklist|blacklist|black list|denylist|deny list|dnsbl|rbl|spamhaus|spamcop|barracuda|sorbs|"
+			     "uceprotect|abuseat|senderscore|cloudmark|listed at|listed in|listed on|listed by|is listed|"
+			     "delist|removal request|bl21|ts03|ts09|tss09"))
+		return true;
+	return step == STEP_DATA &&
+	       server_words_fit(words, "account|tenant|outbound|outboundspam|quota|credits|sending limit|daily|monthly|"
+				       "suspended|sending activity|suspicious activity|sending paused|sending is paused|"
+				       "sending disabled|sending is disabled|sending has been|sending suspended");
 }
 
 struct meaning blame_session(struct place place, enum smtp_fault fault, struct verdict v, bool by_peer)

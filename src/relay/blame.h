@@ -29,6 +29,10 @@ struct meaning blame_reply(struct place place, struct verdict v);
 /* The gate of a next hop all of whose mail is refused like this. */
 enum gate_state blame_gate(struct meaning m);
 
+/* Do the words name our own address or a list that has it, and after the text also an account or a quota of ours? Then what is held
+ * against the next hop's customer needs no second witness. */
+bool blame_is_plain(enum smtp_step step, struct verdict v);
+
 /* Why a session could not be had; `by_peer`: the next hop said so itself. Always of SCOPE_HOP, and waits. */
 struct meaning blame_session(struct place place, enum smtp_fault fault, struct verdict v, bool by_peer);
 

@@ -4,6 +4,8 @@
 #include "posthouse/clock.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 /* All recipients of a transaction are often refused with the same words: these are judged once. */
 static struct meaning judge(struct delivery *d, enum smtp_step step, struct verdict v)
@@ -31,7 +33,7 @@ void delivery_hear(struct delivery *d, size_t index, enum smtp_step step, struct
 	r->meaning = judge(d, step, r->verdict);
 }
 
-/* ---- at RCPT: is it the next hop, or this recipient's side that speaks through it? ---- */
+/* ---- is it the next hop, or this recipient's side or this message? ---- */
 
 static struct str domain_of(struct str address)
 {
@@ -43,38 +45,59 @@ static bool complains(const struct recipient *r, enum trouble trouble)
 	return r->known && r->verdict.class != OK && r->meaning.trouble == trouble && r->meaning.scope == SCOPE_HOP;
 }
 
-/* The same complaint about recipients of two domains, in this delivery or within some time. */
-static bool is_repeated(const struct delivery *d, const struct recipient *first)
+/* Whom two complaints must not have in common: an upstream has recipients of many domains, an MX host those of its own. */
+static void name_witness(const struct delivery *d, const struct recipient *r, struct complaint *c)
+{
+	struct str s = d->pool->mx ? r->address : domain_of(r->address);
+
+	if (r->step == STEP_DATA)
+		snprintf(c->witness, sizeof c->witness, "%" PRIu64, d->id);
+	else
+		snprintf(c->witness, sizeof c->witness, "%.*s", STR_ARG(s));
+}
+
+/* By another witness, in this delivery or within some time. */
+static bool is_repeated(const struct delivery *d, const struct recipient *first, const struct complaint *now)
 {
 	const struct complaint *before = &d->pool->complaint;
-	struct str domain = domain_of(first->address);
+	struct complaint other;
 
-	if (before->trouble == first->meaning.trouble && clock_mono_ms() < before->until &&
-	    !str_ieq(str_of(before->domain), domain))
+	if (before->trouble == now->trouble && before->step == now->step && clock_mono_ms() < before->until &&
+	    !str_ieq(str_of(before->witness), str_of(now->witness)))
 		return true;
-	for (size_t i = 0; i < d->recipients_n; i++)
-		if (complains(&d->recipients[i], first->meaning.trouble) && !str_ieq(domain_of(d->recipients[i].address), domain))
+	for (size_t i = 0; i < d->recipients_n; i++) {
+		if (!complains(&d->recipients[i], now->trouble) || d->recipients[i].step != first->step)
+			continue;
+		name_witness(d, &d->recipients[i], &other);
+		if (!str_ieq(str_of(other.witness), str_of(now->witness)))
 			return true;
+	}
 	return false;
 }
 
-static void remember(struct complaint *c, const struct recipient *r)
+/* One recipient or one message must not be able to close a next hop for all. At an upstream's RCPT the answer may come from the recipient's
+ * own side; an MX host that dislikes us there may dislike us for this recipient only; and after the text what sounds like our set-up or our
+ * repute may be said of the text. */
+static bool needs_second(const struct delivery *d, const struct recipient *r)
 {
-	struct str domain = str_head(domain_of(r->address), sizeof c->domain - 1);
+	enum trouble t = r->meaning.trouble;
 
-	c->trouble = r->meaning.trouble;
-	c->until = clock_mono_ms() + COMPLAINT_MS;
-	memcpy(c->domain, domain.p, domain.n);
-	c->domain[domain.n] = '\0';
+	if (r->step == STEP_RCPT)
+		return !d->pool->mx || (t == TROUBLE_REPUTATION && !blame_is_plain(r->step, r->verdict));
+	return r->step == STEP_DATA && r->verdict.code >= 500 && r->meaning.scope == SCOPE_HOP &&
+	       (t == TROUBLE_SETUP || t == TROUBLE_REPUTATION) && !blame_is_plain(r->step, r->verdict);
 }
 
-/* An upstream has recipients of many domains, and one of these must not be able to close it for all: its answer to RCPT may come from that
- * domain. An MX host speaks for its own domain only. */
 static bool means_the_hop(const struct delivery *d, const struct recipient *r)
 {
-	if (!d->pool || d->pool->mx || r->step != STEP_RCPT || is_repeated(d, r))
+	struct complaint now = { .step = r->step, .trouble = r->meaning.trouble, .until = clock_mono_ms() + COMPLAINT_MS };
+
+	if (!d->pool || !needs_second(d, r))
 		return true;
-	remember(&d->pool->complaint, r);
+	name_witness(d, r, &now);
+	if (is_repeated(d, r, &now))
+		return true;
+	d->pool->complaint = now;
 	return false;
 }
 
@@ -105,6 +128,8 @@ enum gate_state delivery_gate(const struct delivery *d, struct meaning *meaning_
 		if (!worst || blame_gate(r->meaning) > blame_gate(worst->meaning))
 			worst = r;
 	}
+	if (!worst && d->pool && any_taken(d) && d->pool->complaint.step == STEP_DATA)
+		d->pool->complaint.until = 0; /* it takes messages: what it said of one was about that one */
 	if (!worst || (worst->step == STEP_RCPT && any_taken(d)) || !means_the_hop(d, worst))
 		return GATE_FINE;
 	*meaning_out = worst->meaning;

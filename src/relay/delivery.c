@@ -61,6 +61,7 @@ static struct delivery *delivery_new(struct relay *relay, const struct msg_deliv
 
 	d->relay = relay;
 	d->lease = m->lease;
+	d->id = m->id;
 	d->log.message = m->id;
 	d->fd = fd;
 	buf_init(&d->transcript, TRANSCRIPT_MAX);

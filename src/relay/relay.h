@@ -43,7 +43,7 @@ enum relay_bounds {
 	FEWER_MS = 60000,       /* a next hop that refused one more connection is not asked for more in this time */
 	THROTTLED_MS = 600000,  /* one that had too much at once gets fewer connections so long */
 	FAMILY_MS = 3600000,    /* an address family that was refused is avoided so long */
-	COMPLAINT_MS = 3600000, /* the same complaint about a recipient of another domain within this time means the next hop */
+	COMPLAINT_MS = 3600000, /* the same complaint by another witness within this time means the next hop */
 	LAST_RESULTS_MS = 500,  /* at the end: for queue to take the results */
 	WRONG_PORT_MS = 8000,   /* for a greeting in clear text on port 465 */
 	TURN_MS = 5000,         /* for an address to answer while there are others to try, at most */
@@ -146,10 +146,11 @@ struct target {
 	bool cut; /* it had less than the whole time to answer */
 };
 
-/* What a next hop held against a recipient, which may be meant for all. */
+/* What a next hop held against a recipient or a message, which may be meant for all. */
 struct complaint {
+	enum smtp_step step;
 	enum trouble trouble;
-	char domain[256];
+	char witness[256]; /* the recipient's domain, at an MX host its address; of a message its number */
 	uint64_t until;
 };
 
@@ -173,7 +174,7 @@ struct pool {
 	size_t connections_n, waiting_n;
 	size_t fewer; /* 0, or how many connections the peer seems to allow, until … */
 	uint64_t fewer_until;
-	struct complaint complaint; /* an upstream's */
+	struct complaint complaint;
 	sa_family_t refused_family; /* AF_UNSPEC, or the one by which it takes nothing, until … */
 	uint64_t refused_until;
 	uint64_t rcptmax; /* recipients that it took in one transaction before it wanted no more; 0 = not known */
@@ -289,7 +290,7 @@ struct delivery {
 	struct pool *pool; /* NULL: no such next hop, or it is over */
 	enum delivery_state state;
 	struct log log;
-	uint64_t lease;
+	uint64_t lease, id; /* id: the message */
 	struct arena arena;
 	struct str sender, envid, sign_domain, prefix, text;
 	uint64_t size;
@@ -342,7 +343,7 @@ void deliveries_orphan(struct relay *relay); /* queue is gone */
 
 /* ---- complaints.c ---- */
 void delivery_hear(struct delivery *d, size_t index, enum smtp_step step, struct verdict v); /* a verdict, and what it means */
-/* Do the outcomes speak of the next hop rather than of this message? At an upstream's RCPT two domains' recipients must have met it. */
+/* Do the outcomes speak of the next hop rather than of this message? At RCPT and after the text two witnesses may be needed. */
 enum gate_state delivery_gate(const struct delivery *d, struct meaning *meaning_out, struct str *reason_out);
 /* What is not known yet fares like those that were refused for the next hop's reasons. */
 void delivery_spread_blame(struct delivery *d);

@@ -280,6 +280,13 @@ int teardown(void **state)
 	return 0;
 }
 
+struct sink *open_mx(struct world *w, unsigned i, const char *address)
+{
+	sink_open_at(&w->mx[i], w->loop, address, i == 0 && !w->config.delivery.port ? 0 : (unsigned)w->config.delivery.port);
+	w->config.delivery.port = w->mx[i].port;
+	return &w->mx[i];
+}
+
 void deliver_to(struct world *w, uint64_t lease, struct str route, const char *recipients, struct str text, int fd, uint64_t size)
 {
 	struct rec_recipient list[RECIPIENTS_MAX];
@@ -287,7 +294,8 @@ void deliver_to(struct world *w, uint64_t lease, struct str route, const char *r
 	struct str rest = str_of(recipients), word;
 
 	m.lease = lease;
-	m.id = lease + 1000;
+	if (m.id == 0)
+		m.id = lease + 1000;
 	m.route = route;
 	m.size = fd >= 0 ? size : text.n;
 	m.text = text;

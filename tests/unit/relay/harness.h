@@ -40,7 +40,7 @@ struct world {
 	struct verdict sign_verdict; /* queue's answer to `resign` */
 	bool lose_resign;            /* the next one gets none, and the next hop hangs up */
 	struct verdict configure_verdict;
-	struct msg_deliver like; /* what messages are like */
+	struct msg_deliver like; /* what messages are like; id 0: each is another one */
 	struct str orcpt;        /* … and their recipients */
 	unsigned notify;
 };
@@ -58,6 +58,9 @@ bool configure(struct world *w);               /* both phases; false when the ro
 struct channel *connect_peer(struct world *w, enum role_id role, const struct ipc_handlers *handlers);
 bool run_until_count(struct world *w, const unsigned *counter, unsigned value);
 void use_tls(struct world *w, unsigned mode); /* of the upstream and the sink */
+
+struct sink *open_mx(struct world *w, unsigned i,
+		     const char *address); /* a mail server at this address, with the port that all of them have */
 
 /* Hand over a message to these recipients, with this text. */
 void deliver_to(struct world *w, uint64_t lease, struct str route, const char *recipients, struct str text, int fd,

@@ -97,6 +97,32 @@ static void test_gates(void **state)
 				 rows[i].gate);
 }
 
+/* Words after which one complaint is enough. */
+static void test_plain(void **state)
+{
+	static const struct {
+		enum smtp_step step;
+		const char *text;
+		bool plain;
+	} rows[] = {
+		{ STEP_RCPT, "Client host [192.0.2.1] blocked using zen.spamhaus.org", true },
+		{ STEP_RCPT, "IP 192.0.2.1 is blocked", true },
+		{ STEP_RCPT, "you are on our denylist", true },
+		{ STEP_RCPT, "Blocked", false },
+		{ STEP_RCPT, "spam is not welcome", false },
+		{ STEP_RCPT, "account blocked", false },
+		{ STEP_DATA, "SMTP relay temporarily suspended due to abuse", true },
+		{ STEP_DATA, "Message rejected: Sending paused for this account", true },
+		{ STEP_DATA, "low reputation of the sending IP address", true },
+		{ STEP_DATA, "Relay access denied", false },
+		{ STEP_DATA, "bad reputation", false },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		if (blame_is_plain(rows[i].step, perm(550, S(""), str_of(rows[i].text))) != rows[i].plain)
+			fail_msg("%s", rows[i].text);
+}
+
 static void test_words(void **state)
 {
 	static const struct {
@@ -179,8 +205,9 @@ static void test_too_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_replies), cmocka_unit_test(test_no_reply), cmocka_unit_test(test_gates),
-		cmocka_unit_test(test_words),   cmocka_unit_test(test_times),    cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_replies),  cmocka_unit_test(test_no_reply), cmocka_unit_test(test_gates),
+		cmocka_unit_test(test_plain),    cmocka_unit_test(test_words),    cmocka_unit_test(test_times),
+		cmocka_unit_test(test_too_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

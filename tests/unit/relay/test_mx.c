@@ -6,14 +6,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A mail server at this address, with the port that all of them have. */
-static struct sink *open_mx(struct world *w, unsigned i, const char *address)
-{
-	sink_open_at(&w->mx[i], w->loop, address, i == 0 && !w->config.delivery.port ? 0 : (unsigned)w->config.delivery.port);
-	w->config.delivery.port = w->mx[i].port;
-	return &w->mx[i];
-}
-
 static void use_names(struct world *w)
 {
 	w->config.delivery.resolver = arena_printf(&w->arena, "127.0.0.1@%u", w->names.port);

@@ -61,6 +61,72 @@ static void test_mail_and_data(void **state)
 	expect_meaning(result_of(w, 3), 0, TROUBLE_TEMPORARY, SCOPE_MESSAGE, 0);
 }
 
+/* After the text what sounds like our set-up may be said of the text: one message cannot close the upstream, however often it is tried. */
+static void test_two_messages(void **state)
+{
+	struct world *w = *state;
+
+	w->sink.final = "554 5.7.1 Relay access denied";
+	start(w);
+	deliver(w, 1, "a@x.example b@y.example");
+	expect(result_of(w, 1), 1, TEMP, 554, "4.7.1", "Relay access");
+	expect_meaning(result_of(w, 1), 1, TROUBLE_SETUP, SCOPE_HOP, 600);
+	assert_int_equal(result_of(w, 1)->gate, 0);
+	w->like.id = 1001; /* the same message again */
+	deliver(w, 2, "a@x.example b@y.example");
+	w->like.id = 0;
+	assert_int_equal(result_of(w, 2)->gate, 0);
+	w->sink.final = NULL;
+	deliver(w, 3, "a@x.example"); /* others are taken: it was about that message */
+	expect(result_of(w, 3), 0, OK, 250, "2.0.0", "taken");
+	w->sink.final = "554 5.7.1 Relay access denied";
+	deliver(w, 4, "a@x.example");
+	assert_int_equal(result_of(w, 4)->gate, 0);
+	deliver(w, 5, "a@x.example"); /* another message, and none was taken */
+	assert_int_equal(result_of(w, 5)->gate, 2);
+	w->sink.final = "554 5.7.1 The relay does not accept executable attachments";
+	deliver(w, 6, "a@x.example");
+	expect(result_of(w, 6), 0, PERM, 554, "5.7.1", "executable");
+	deliver(w, 7, "a@x.example");
+	assert_int_equal(result_of(w, 7)->gate, 0);
+	w->sink.final = "554 Message rejected: Sending paused for this account"; /* plainly us */
+	deliver(w, 8, "a@x.example");
+	assert_int_equal(result_of(w, 8)->gate, 3);
+}
+
+static void to_mx(struct world *w, uint64_t lease, const char *recipients)
+{
+	deliver_to(w, lease, S("mx:example.test"), recipients, S("Subject: x\r\n\r\nx\r\n"), -1, 0);
+}
+
+/* An MX host may dislike us for one recipient only; a list or our address it names for all. */
+static void test_two_recipients(void **state)
+{
+	struct world *w = *state;
+
+	names_open(&w->names, w->loop);
+	w->config.delivery.resolver = arena_printf(&w->arena, "127.0.0.1@%u", w->names.port);
+	open_mx(w, 0, "127.0.0.2");
+	names_add_mx(&w->names, "example.test", 10, "mx1.example.test");
+	names_add_address(&w->names, "mx1.example.test", "127.0.0.2");
+	w->mx[0].rcpt = "550 5.7.1 Blocked";
+	start(w);
+	to_mx(w, 1, "a@example.test");
+	expect_meaning(result_of(w, 1), 0, TROUBLE_REPUTATION, SCOPE_HOP, 86400);
+	assert_int_equal(result_of(w, 1)->gate, 0);
+	to_mx(w, 2, "a@example.test");
+	assert_int_equal(result_of(w, 2)->gate, 0);
+	to_mx(w, 3, "b@example.test");
+	assert_int_equal(result_of(w, 3)->gate, 3);
+	w->mx[0].rcpt = "550 User blocked";
+	to_mx(w, 4, "a@example.test c@example.test");
+	assert_int_equal(result_of(w, 4)->gate, 0);
+	expect(result_of(w, 4), 1, PERM, 550, "", "User blocked");
+	w->mx[0].rcpt = listed;
+	to_mx(w, 5, "d@example.test");
+	assert_int_equal(result_of(w, 5)->gate, 3);
+}
+
 /* What an upstream holds against a sender, or our set-up there, waits for who can mend it, and closes nothing for others. */
 static void test_senders(void **state)
 {
@@ -142,8 +208,9 @@ static void test_split(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		RELAY_TEST(test_two_domains), RELAY_TEST(test_mail_and_data), RELAY_TEST(test_senders),
-		RELAY_TEST(test_throttled),   RELAY_TEST(test_split),
+		RELAY_TEST(test_two_domains),   RELAY_TEST(test_two_messages), RELAY_TEST(test_two_recipients),
+		RELAY_TEST(test_mail_and_data), RELAY_TEST(test_senders),      RELAY_TEST(test_throttled),
+		RELAY_TEST(test_split),
 	};
 
 	if (argc < 2)
