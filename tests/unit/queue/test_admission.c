@@ -290,10 +290,12 @@ static void test_newcomer_without_a_turn(void **state)
 	fake_store->drop_buckets = true;
 	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", 0).class, OK);
 	do {
-		do {
+		v = ok();
+		for (unsigned i = 0; i < 20 && v.code != 454; i++) {
 			snprintf(name, sizeof name, "name%u@example.org", next++);
 			v = attempt(h, "192.0.2.1", name, "", false, "PLAIN", 0);
-		} while (v.code != 454);
+		}
+		assert_int_equal(v.code, 454);
 		v = attempt(h, "192.0.2.1", ALICE, "", true, "SCRAM-SHA-256", 0);
 		fake_now += 60000;
 	} while (v.class != OK && ++minute < 100);
