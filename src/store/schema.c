@@ -197,7 +197,7 @@ static bool run_script(struct migration *m, const char *script)
 static bool migrate(struct writer *w, struct arena *a, uint64_t from)
 {
 	struct db *db = &w->db;
-	struct migration m = { .w = w, .all = 1 };
+	struct migration m = { .w = w, .all = 1, .said_at = clock_mono_ms() }; /* a new queue is no news */
 	bool done = db_script(db, "BEGIN IMMEDIATE");
 
 	for (uint64_t v = from; v < SCHEMA_VERSION; v++)
