@@ -213,6 +213,9 @@ static bool migrate(struct writer *w, struct arena *a, uint64_t from)
 		done = done && run_script(&m, migrations[v]);
 	done = done && db_script(db, arena_cstr(a, arena_printf(a, "INSERT OR REPLACE INTO meta VALUES('schema_version',%d)",
 								SCHEMA_VERSION)));
+	if (from == 0) /* nothing in it has another clock's time */
+		done = done && db_script(db, arena_cstr(a, arena_printf(a, "UPDATE counter SET at=%llu",
+									(unsigned long long)clock_now_ms())));
 	done = done && db_script(db, "COMMIT");
 	sqlite3_progress_handler(db->handle, 0, NULL, NULL);
 	if (done && from > 0)

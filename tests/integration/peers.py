@@ -485,7 +485,7 @@ OWNER, GROUP = "uucp", "irc"
 
 class Postfix(Daemon):
     """Postfix that keeps what it takes. As MX: for `domains`. As smarthost: with `users` ({ login: password }) it demands AUTH and then
-    takes everything. tls: "none", "may", "encrypt", or "broken" (offered, but no handshake succeeds). `greylist`: port of a policy service."""
+    takes everything. tls: "none", "may", "encrypt", "old" (TLS 1.0 only), or "broken" (offered, but no handshake succeeds). `greylist`: port of a policy service."""
 
     def __init__(self, host="127.0.0.1", port=None, domains=("example.net",), users=None, tls="none", certificate=None, greylist=None,
                  mechanisms="PLAIN LOGIN", without=(), settings=""):
@@ -538,7 +538,7 @@ smtpd_sasl_auth_enable = {"yes" if users is not None else "no"}
 cyrus_sasl_config_path = {self.dir}/sasl
 smtpd_sasl_local_domain = postfix
 smtpd_sasl_security_options = noanonymous
-smtpd_tls_security_level = {"may" if tls == "broken" else tls}
+smtpd_tls_security_level = {"may" if tls in ("old", "broken") else tls}
 smtpd_tls_auth_only = no
 smtpd_tls_loglevel = 1
 {self.tls_settings(tls, certificate)}
@@ -582,7 +582,8 @@ smtpd_tls_loglevel = 1
         shutil.copy(chain, self.dir / "chain.pem")
         shutil.copy(key, self.dir / "key.pem")
         return (f"smtpd_tls_cert_file = {self.dir}/chain.pem\nsmtpd_tls_key_file = {self.dir}/key.pem\n"
-                + ("smtpd_tls_protocols = TLSv1\n" if tls == "broken" else ""))
+                + ("smtpd_tls_protocols = TLSv1\n" if tls in ("old", "broken") else "")
+                + ("tls_medium_cipherlist = ECDHE-RSA-AES128-SHA\n" if tls == "broken" else ""))  # for which an EC certificate is of no use
 
     def start(self):
         self.run([self.root / "usr/lib/postfix/sbin/master", "-d", "-c", self.dir], self.environment)

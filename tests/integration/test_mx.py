@@ -181,13 +181,15 @@ def test_an_own_name_that_is_not_best_is_left_out():
 def test_opportunistic_tls_and_back_to_clear_text():
     context, cert = tls_context(WORK_DIR())
     pair = (cert, str(cert).replace(".pem", ".key"))
-    names = NameServer({"example.net": "good MX 10 mx2\nbroken MX 10 mx3\nplain MX 10 mx4\nmx2 A 127.0.0.2\nmx3 A 127.0.0.3\nmx4 A 127.0.0.4"})
+    names = NameServer({"example.net": "good MX 10 mx2\nbroken MX 10 mx3\nplain MX 10 mx4\nold MX 10 mx5\n"
+                                       "mx2 A 127.0.0.2\nmx3 A 127.0.0.3\nmx4 A 127.0.0.4\nmx5 A 127.0.0.5"})
     port = free_port()
     good = Postfix(host="127.0.0.2", port=port, domains=["good.example.net"], tls="may", certificate=pair)
     broken = Postfix(host="127.0.0.3", port=port, domains=["broken.example.net"], tls="broken", certificate=pair)
     plain = Postfix(host="127.0.0.4", port=port, domains=["plain.example.net"])
+    old = Postfix(host="127.0.0.5", port=port, domains=["old.example.net"], tls="old", certificate=pair)
     relay = direct_relay(names.resolver, port)
-    for domain, server, word in (("good", good, b"ESMTPS"), ("broken", broken, b"ESMTP"), ("plain", plain, b"ESMTP")):
+    for domain, server, word in (("good", good, b"ESMTPS"), ("broken", broken, b"ESMTP"), ("plain", plain, b"ESMTP"), ("old", old, b"ESMTPS")):
         relay.submit(to=[f"bob@{domain}.example.net"], message=simple_message(domain))
         text = server.wait(1)[0]
         received = text.split(b"Received: ")[1]

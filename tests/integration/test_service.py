@@ -314,7 +314,8 @@ def test_a_racer_gets_nothing_of_root():
     directory.mkdir(0o700)
     state = home / "state"
     state.mkdir(exist_ok=True)
-    for link in (home / "link", state / "link"):
+    links = (home / "link", state / "link")
+    for link in links:
         link.symlink_to(secret)
     os.link(secret, state / "hard")
     for path in (home, state):
@@ -328,6 +329,8 @@ def test_a_racer_gets_nothing_of_root():
         code = subprocess.run([programs / "posthouse", "-c", home / "posthouse.conf", "serve"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL, timeout=60).returncode
         codes[code] = codes.get(code, 0) + 1
+        if not os.path.lexists(links[0]):  # a start removes what it takes for an old socket
+            links[0].symlink_to(secret)
         for path, was in zip((secret, directory), before):
             now = path.stat()
             assert (now.st_uid, now.st_gid, now.st_mode, now.st_size) == (was.st_uid, was.st_gid, was.st_mode, was.st_size), (path, now, codes)
