@@ -1,5 +1,5 @@
-/* server.h - the parts of the server machine among themselves: server.c (input, states), server_commands.c (table), server_ehlo.c,
- * server_auth.c, server_transaction.c, server_text.c, server_lines.c, server_chunk.c, server_help.c, server_reply.c. */
+/* server.h - the parts of the server machine among themselves: server.c (input, states), commands.c (table), ehlo.c, auth.c,
+ * transaction.c, params.c, text.c, lines.c, chunk.c, help.c, reply.c. */
 #ifndef POSTHOUSE_SMTP_SERVER_PRIVATE_H
 #define POSTHOUSE_SMTP_SERVER_PRIVATE_H
 
@@ -98,7 +98,7 @@ static inline bool server_in_transaction(const struct smtp_server *s)
 	return s->state == SERVER_MAIL || s->state == SERVER_RECIPIENT || s->state == SERVER_CHUNKS;
 }
 
-/* ---- server_reply.c ---- */
+/* ---- reply.c ---- */
 /* Append a reply; lines of `text` are divided by LF, long ones broken; what is not printable ASCII is replaced. An empty `enhanced` is left
  * out. 5xx counts as an error of the client, the last of them ends the session. */
 void server_say(struct smtp_server *s, unsigned code, struct str enhanced, struct str text);
@@ -106,7 +106,7 @@ void server_refuse(struct smtp_server *s, struct verdict v);
 /* To RCPT: a recipient that is refused costs no other one of its message, whose end says whether it was an error of the session. */
 void server_refuse_recipient(struct smtp_server *s, struct verdict v);
 
-/* ---- server_commands.c ---- */
+/* ---- commands.c ---- */
 enum server_need { NEED_TLS = 1, NEED_AUTH = 2 };
 
 /* RFC 2920 section 3.1: after which command a client has to wait for the answer. HELP tells it; the machine takes what comes in order
@@ -131,23 +131,23 @@ const struct server_command *server_command_at(size_t i); /* NULL behind the las
 /* The reply to an argument where the command has none (RFC 5321 4.3.2: 501). */
 bool server_has_argument(struct smtp_server *s, struct str argument, struct str text);
 
-/* ---- server_ehlo.c ---- */
+/* ---- ehlo.c ---- */
 bool server_ehlo(struct smtp_server *s, struct str argument, bool esmtp);
 bool server_offers_mechanism(const struct smtp_server *s, struct str mechanism);
 void server_add_extensions(const struct smtp_server *s, bool with_source, struct buf *b); /* a line each, LF before it */
 
-/* ---- server_auth.c ---- */
+/* ---- auth.c ---- */
 bool server_auth(struct smtp_server *s, struct str argument, struct smtp_event *event_out);
 bool server_auth_response(struct smtp_server *s, struct str line, struct smtp_event *event_out);
 void server_auth_reply(struct smtp_server *s, struct verdict v);
 
-/* ---- server_transaction.c ---- */
+/* ---- transaction.c ---- */
 bool server_mail(struct smtp_server *s, struct str argument, struct smtp_event *event_out);
 bool server_rcpt(struct smtp_server *s, struct str argument, struct smtp_event *event_out);
 bool server_data(struct smtp_server *s, struct str argument, struct smtp_event *event_out);
 struct smtp_offer server_offer(struct smtp_server *s); /* to the parameters of MAIL and RCPT */
 
-/* ---- server_text.c ---- */
+/* ---- text.c ---- */
 void server_text_reset(struct smtp_server *s); /* a new text begins */
 void server_text_begin(struct smtp_server *s); /* after 354 */
 bool server_text(struct smtp_server *s, struct smtp_event *event_out);
@@ -160,12 +160,12 @@ uint64_t server_swallow_room(const struct smtp_server *s);
 void server_swallow(struct smtp_server *s, size_t n);
 void server_end_swallowing(struct smtp_server *s);
 
-/* ---- server_lines.c ---- */
+/* ---- lines.c ---- */
 /* Take what is here of a text of lines, `v`, the front of the input, not empty. True when there is an event; false: a fault was found, or more
  * is needed, and *all* of `v` up to there is consumed. */
 bool server_give_lines(struct smtp_server *s, struct str v, struct smtp_event *event_out);
 
-/* ---- server_chunk.c ---- */
+/* ---- chunk.c ---- */
 bool server_bdat(struct smtp_server *s, struct str argument, struct smtp_event *event_out);
 void server_refuse_bdat(struct smtp_server *s, struct str argument,
 			struct verdict v);                              /* a command that stands in a wrong place */
@@ -175,7 +175,7 @@ void server_chunks_failed(struct smtp_server *s, struct verdict v);     /* the t
 bool server_chunk(struct smtp_server *s, struct smtp_event *event_out); /* in SERVER_CHUNK; true: an event */
 bool server_skip_chunk(struct smtp_server *s);                          /* while skipping; false: more is to come */
 
-/* ---- server_help.c ---- */
+/* ---- help.c ---- */
 bool server_help(struct smtp_server *s, struct str argument, struct smtp_event *event_out);
 bool server_vrfy(struct smtp_server *s, struct str argument, struct smtp_event *event_out);
 bool server_expn(struct smtp_server *s, struct str argument, struct smtp_event *event_out);

@@ -1,4 +1,4 @@
-/* server_auth.c - AUTH (RFC 4954 section 4): who checks the password is the user of the machine. */
+/* auth.c - AUTH (RFC 4954 section 4): who checks the password is the user of the machine. */
 #include "base64.h"
 #include "server.h"
 

@@ -1,4 +1,4 @@
-/* client_suspect.c - extensions that a server offers and cannot do: which of those in use may be why a transaction was lost or refused. */
+/* suspect.c - extensions that a server offers and cannot do: which of those in use may be why a transaction was lost or refused. */
 #include "client.h"
 
 unsigned client_features(const struct smtp_client *c)

@@ -1,13 +1,13 @@
-/* client.h - inside of the SMTP client machine, private to client*.c. The contract is posthouse/smtp_client.h.
+/* client.h - inside of the SMTP client machine, private to client/. The contract is posthouse/smtp_client.h.
  *
- * client.c              stages, events, beginning and end of a session
- * client_reply.c        bytes to replies
- * client_session.c      greeting, EHLO, STARTTLS, AUTH
- * client_peer.c         what the EHLO answer says
- * client_transaction.c  MAIL, RCPT, DATA or BDAT, RSET
- * client_text.c         the text: behind DATA, or in chunks
- * client_suspect.c      extensions that a server offers and cannot do
- * client_transcript.c   the dialogue kept for reports */
+ * client.c       stages, events, beginning and end of a session
+ * reply.c        bytes to replies
+ * session.c      greeting, EHLO, STARTTLS, AUTH
+ * peer.c         what the EHLO answer says
+ * transaction.c  MAIL, RCPT, DATA or BDAT, RSET
+ * text.c         the text: behind DATA, or in chunks
+ * suspect.c      extensions that a server offers and cannot do
+ * transcript.c   the dialogue kept for reports */
 #ifndef POSTHOUSE_SMTP_CLIENT_PRIVATE_H
 #define POSTHOUSE_SMTP_CLIENT_PRIVATE_H
 
@@ -132,12 +132,12 @@ void client_end(struct smtp_client *c, struct verdict v, enum smtp_fault fault);
 void client_end_by_reply(struct smtp_client *c, enum smtp_fault fault);
 void client_out_of_order(struct smtp_client *c); /* a reply that makes no sense here */
 
-/* client_reply.c */
+/* reply.c */
 enum reply_state { REPLY_NONE, REPLY_COMPLETE, REPLY_BROKEN };
 enum reply_state client_read_reply(struct smtp_client *c);
 struct verdict client_reply_verdict(const struct smtp_client *c); /* views of the reply */
 
-/* client_session.c */
+/* session.c */
 void client_on_greeting(struct smtp_client *c);
 void client_on_ehlo(struct smtp_client *c);
 void client_on_helo(struct smtp_client *c);
@@ -145,18 +145,18 @@ void client_on_starttls(struct smtp_client *c);
 void client_on_auth(struct smtp_client *c);
 void client_say_ehlo(struct smtp_client *c);
 
-/* client_peer.c */
+/* peer.c */
 void client_peer_reset(struct smtp_client *c);
 void client_peer_line(struct smtp_client *c, struct str line);
 /* The first of `wanted` that is in `offered`, both separated by spaces, and is not `refused`; empty when there is none. */
 struct str client_choose_mechanism(struct str wanted, struct str offered, struct str refused);
 
-/* client_suspect.c: what may have broken a transaction, of what the server offers */
+/* suspect.c: what may have broken a transaction, of what the server offers */
 unsigned client_features(const struct smtp_client *c); /* that the transaction may use */
 unsigned client_suspect_loss(const struct smtp_client *c);
 unsigned client_suspect_refusal(const struct smtp_client *c, unsigned with); /* the present reply, to what used these */
 
-/* client_transaction.c */
+/* transaction.c */
 void client_on_mail(struct smtp_client *c);
 void client_on_rcpt(struct smtp_client *c);
 void client_on_data(struct smtp_client *c);
@@ -165,14 +165,14 @@ void client_on_lone_dot(struct smtp_client *c);
 void client_on_rset(struct smtp_client *c);
 void client_settle_rest(struct smtp_client *c, struct verdict v);
 
-/* client_text.c */
+/* text.c */
 void client_begin_chunks(struct smtp_client *c);
 void client_on_early_reply(struct smtp_client *c);
 void client_on_chunk(struct smtp_client *c);
 /* The answer to the first chunk says that BDAT is not known; then the session is over. */
 bool client_lacks_chunks(struct smtp_client *c);
 
-/* client_transcript.c */
+/* transcript.c */
 void transcript_init(struct transcript *t);
 void transcript_fini(struct transcript *t);
 void transcript_begin(struct transcript *t); /* a transaction: the last one is forgotten */

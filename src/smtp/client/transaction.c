@@ -1,5 +1,5 @@
-/* client_transaction.c - one message: MAIL, RCPT and DATA, in one go when the server can (RFC 2920), and the end. Its text is
- * client_text.c's.
+/* transaction.c - one message: MAIL, RCPT and DATA, in one go when the server can (RFC 2920), and the end. Its text is
+ * text.c's.
  *
  * Commands are numbered: 0 is MAIL, n is recipient n - 1, the one after the last recipient is DATA. `sent` and `answered` count
  * them; without PIPELINING they never differ by more than one. With CHUNKING there is no DATA: all RCPT are answered, then chunks go. */

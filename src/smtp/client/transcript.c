@@ -1,4 +1,4 @@
-/* client_transcript.c - the dialogue, kept for who asks why a message did not arrive: the begin of the session, the begin and the
+/* transcript.c - the dialogue, kept for who asks why a message did not arrive: the begin of the session, the begin and the
  * end of the transaction, at most 4 KiB. */
 #include "client.h"
 

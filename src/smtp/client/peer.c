@@ -1,4 +1,4 @@
-/* client_peer.c - what a server says about itself in its answer to EHLO. */
+/* peer.c - what a server says about itself in its answer to EHLO. */
 #include "client.h"
 
 /* Keywords without parameters that matter, or whose parameters come later below. */

@@ -1,4 +1,4 @@
-/* server_transaction.c - MAIL, RCPT and DATA: who writes to whom. */
+/* transaction.c - MAIL, RCPT and DATA: who writes to whom. */
 #include "server.h"
 
 #include "posthouse/address.h"

@@ -1,4 +1,4 @@
-/* server_reply.c - what the server says (RFC 5321 4.2, RFC 2034), and the count of errors. */
+/* reply.c - what the server says (RFC 5321 4.2, RFC 2034), and the count of errors. */
 #include "server.h"
 
 #include <assert.h>

@@ -1,4 +1,4 @@
-/* client_session.c - from the greeting to READY: EHLO or HELO, STARTTLS, AUTH. In the order they happen. */
+/* session.c - from the greeting to READY: EHLO or HELO, STARTTLS, AUTH. In the order they happen. */
 #include "base64.h"
 #include "client.h"
 

@@ -1,4 +1,4 @@
-/* server_ehlo.c - EHLO and HELO (RFC 5321 4.1.1.1), and what of extensions.def is offered when. */
+/* ehlo.c - EHLO and HELO (RFC 5321 4.1.1.1), and what of extensions.def is offered when. */
 #include "server.h"
 
 static bool always(const struct smtp_server *s)

@@ -1,4 +1,4 @@
-/* client_reply.c - from the server's bytes to whole replies (RFC 5321 4.2), bounded whatever it sends. */
+/* reply.c - from the server's bytes to whole replies (RFC 5321 4.2), bounded whatever it sends. */
 #include "client.h"
 
 #include <stdio.h>

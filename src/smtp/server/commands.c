@@ -1,4 +1,4 @@
-/* server_commands.c - the table of commands, and what each does. */
+/* commands.c - the table of commands, and what each does. */
 #include "server.h"
 
 #define IN(state)      (1u << SERVER_##state)
@@ -14,7 +14,7 @@ static bool cmd_rset(struct smtp_server *s, struct str argument, struct smtp_eve
 static bool cmd_noop(struct smtp_server *s, struct str argument, struct smtp_event *event_out);
 static bool cmd_quit(struct smtp_server *s, struct str argument, struct smtp_event *event_out);
 
-/* The only list of verbs. RFC 4954 section 4 has AUTH's checks in an order of its own: see server_auth.c. */
+/* The only list of verbs. RFC 4954 section 4 has AUTH's checks in an order of its own: see auth.c. */
 static const struct server_command commands[] = {
 	{ S("EHLO"), IN_GREETED, 0, ENDS_GROUP, cmd_ehlo, S("EHLO and the name of your computer, as in EHLO pc.example.org") },
 	{ S("HELO"), IN_GREETED, 0, ENDS_GROUP, cmd_helo, S("HELO and the name of your computer, as in HELO pc.example.org") },

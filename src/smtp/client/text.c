@@ -1,4 +1,4 @@
-/* client_text.c - the text of a message: behind DATA, with dots stuffed, or in chunks by BDAT (RFC 3030).
+/* text.c - the text of a message: behind DATA, with dots stuffed, or in chunks by BDAT (RFC 3030).
  *
  * Chunks go out as they fill, several at once when the server can pipeline. The last one waits until all others have been taken: a
  * message of which a part was refused is never completed. */

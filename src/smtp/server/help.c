@@ -1,4 +1,4 @@
-/* server_help.c - HELP, for people who type by hand; VRFY and EXPN, which tell nothing. */
+/* help.c - HELP, for people who type by hand; VRFY and EXPN, which tell nothing. */
 #include "server.h"
 
 /* The form of a command, and when its answer is to be waited for. */

@@ -1,9 +1,9 @@
-/* server_text.c - the message after 354 (RFC 5321 4.1.1.4, 4.5.2).
+/* text.c - the message after 354 (RFC 5321 4.1.1.4, 4.5.2).
  *
  * The text ends at CRLF "." CRLF and nowhere else: two servers that differ in this can be made to see different messages (SMTP smuggling). A
  * dot is unstuffed after a CRLF only, and where something follows it on its line (RFC 5321 4.5.2): clients that send lone LFs stuff no dots
  * behind these (curl sends a file so), so a dot there belongs to the text, and a lone one that does not end the text is a line of it. What
- * becomes of such lines is in server_lines.c: they go on with CRLF, and a next hop gets their dots stuffed. A refused message is swallowed to its
+ * becomes of such lines is in lines.c: they go on with CRLF, and a next hop gets their dots stuffed. A refused message is swallowed to its
  * true end, so that nothing of it is taken for a command. Lines of any length pass: clients do send more than the 998 octets of RFC 5322
  * 2.1.1, they stream, and to break them would break signatures. */
 #include "server.h"
