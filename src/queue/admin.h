@@ -9,7 +9,7 @@ struct queue;
 
 struct admin {
 	struct list calls;  /* that the store works on */
-	struct list resets; /* the same, of limits_admin.c */
+	struct list resets; /* the same, of show.c */
 	size_t n;
 };
 

@@ -1,7 +1,7 @@
 /* test_rules.c - routes, retry times, words and fields: tables without a loop. */
 #include "harness.h"
 
-#include "fields.h"
+#include "common/event_fields.h"
 
 #include <stdlib.h>
 

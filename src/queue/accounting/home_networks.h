@@ -1,0 +1,27 @@
+/* home_networks.h - client networks from which people got in lately, whoever they were: guessers there are slowed, not banned, for the others' sake. In
+ * memory; what the buckets of seen_networks.h remember fills it at the start. Bounded: what has no place can be banned. */
+#ifndef QUEUE_HOME_NETWORKS_H
+#define QUEUE_HOME_NETWORKS_H
+
+#include "common/table.h"
+
+struct queue;
+
+struct homes {
+	struct table table;
+};
+
+void homes_init(struct queue *q);
+void homes_fini(struct queue *q);
+
+/* Somebody got in from there; it counts until then, ms. */
+void home_note(struct queue *q, struct str network, uint64_t until);
+bool home_known(struct queue *q, struct str network, uint64_t now);
+
+/* The clock was set back: what would last longer than it can counts from now. */
+void homes_mend(struct queue *q, uint64_t now);
+
+/* Forget those whose time is over. */
+void homes_collect(struct queue *q, uint64_t now);
+
+#endif

@@ -1,0 +1,266 @@
+/* quota.c - limits of logins and devices: checking, charging, giving back. */
+#include "queue.h"
+
+#include "posthouse/clock.h"
+
+#include <stdlib.h>
+
+#define TELL_EACH_MS (10 * 60 * 1000)
+#define WARN_EACH_MS (3600 * 1000ull) /* or once per window, where that is longer */
+#define WARN_MIN     5                /* of smaller amounts each one would be a warning */
+
+/* Held mail costs its sender nothing: so much of one login, or his whole newsletter would fill the disk. */
+static const struct rate held_rate = { 10000, 86400 * 1000ull };
+
+struct charged {
+	struct bucket *bucket;
+	struct rate rate;
+	uint64_t amount, warned_before;
+};
+
+void allowance_init(struct allowance *al, struct queue *q, struct str login, struct str device)
+{
+	list_init(&al->notices);
+	if (login.n == 0)
+		return;
+	al->account = account_hold(account_of(q, login));
+	al->device = account_hold(account_of_device(q, login, device));
+}
+
+bool allowance_wants_new(const struct allowance *al)
+{
+	if (!al->account)
+		return false;
+	return account_has(al->account, METER_NEW) || account_has(al->device, METER_NEW) || al->account->new_recipients.bucket;
+}
+
+/* ---- checking ---- */
+
+/* The rate that keeps a message waiting for longest. */
+struct over {
+	const struct meter *meter; /* NULL: all fits */
+	const struct account *account;
+	uint64_t wait_us;
+};
+
+/* The bucket, with what is reserved. */
+static uint64_t with_reserved(const struct account *a, const struct meter *m, uint64_t now)
+{
+	return gcra_take(m->bucket->tat_us, m->rate, a->reserved[m->kind], now * 1000);
+}
+
+static void look(struct over *over, const struct account *a, const struct amounts *amounts, uint64_t now)
+{
+	for (size_t i = 0; a && i < a->meters_n; i++) {
+		const struct meter *m = &a->meters[i];
+		uint64_t amount = amounts->of[m->kind], wait;
+
+		if (amount == 0)
+			continue;
+		wait = gcra_wait_us(with_reserved(a, m, now), m->rate, amount, now * 1000);
+		if (wait > over->wait_us)
+			*over = (struct over){ m, a, wait };
+	}
+}
+
+/* "180 of 200 messages per hour are used" */
+static struct str state_words(struct arena *a, const struct over *over, uint64_t now)
+{
+	const struct meter *m = over->meter;
+	uint64_t used = gcra_used(with_reserved(over->account, m, now), m->rate, now * 1000);
+
+	return arena_printf(a, "%.*s are used", STR_ARG(used_words(a, m->kind, m->rate, used)));
+}
+
+static const char *whose(const struct over *over)
+{
+	return over->account->is_device ? "this device" : "this login";
+}
+
+/* RFC 3463: X.7.1 delivery not authorized; X.3.4 message too big; X.5.3 too many recipients. */
+static struct verdict refusal(struct arena *a, const struct over *over, uint64_t now)
+{
+	const struct meter *m = over->meter;
+
+	if (over->wait_us < UINT64_MAX)
+		return temp(450, S("4.7.1"),
+			    arena_printf(a, "over the limit of %s: %.*s, try again in %.*s", whose(over),
+					 STR_ARG(state_words(a, over, now)),
+					 STR_ARG(wait_words(a, (over->wait_us + 999) / 1000))));
+	if (m->kind == METER_BYTES)
+		return perm(552, S("5.3.4"),
+			    arena_printf(a, "larger than the limit of %s ever allows: %.*s", whose(over),
+					 STR_ARG(limit_words(a, m->kind, m->rate))));
+	return perm(552, S("5.5.3"),
+		    arena_printf(a, "more recipients than the limit of %s ever allows: %.*s", whose(over),
+				 STR_ARG(limit_words(a, m->kind, m->rate))));
+}
+
+/* Say that a limit is reached, but not with every try of a program that does not give up. */
+static void tell(const struct over *over, const char *what, uint64_t now)
+{
+	struct bucket *b = over->meter->bucket;
+
+	if (b->told_at > 0 && now >= b->told_at && now - b->told_at < TELL_EACH_MS)
+		return;
+	b->told_at = now;
+	log_warning(NULL, "limit.exceeded", kv("account", over->account->key), kv("rule", b->rule), kv("over", what));
+}
+
+struct verdict allowance_check(struct arena *a, const struct account *account, const struct account *device,
+			       const struct amounts *amounts)
+{
+	uint64_t now = clock_now_ms();
+	struct over over = { .meter = NULL };
+
+	if (account->hold)
+		return ok();
+	look(&over, account, amounts, now);
+	look(&over, device, amounts, now);
+	if (!over.meter)
+		return ok();
+	tell(&over, "refused", now);
+	return refusal(a, &over, now);
+}
+
+/* ---- charging ---- */
+
+/* Is this the charge with which somebody should be told that the rate is nearly used up? */
+static bool is_nearly_used(const struct bucket *b, struct rate r, uint64_t now)
+{
+	uint64_t each = r.window_ms > WARN_EACH_MS ? r.window_ms : WARN_EACH_MS;
+
+	if (r.amount < WARN_MIN || (b->warned_at > 0 && now >= b->warned_at && now - b->warned_at < each))
+		return false;
+	return gcra_used(b->tat_us, r, now * 1000) >= r.amount - r.amount / 5;
+}
+
+static void charge(struct allowance *al, const struct meter *m, uint64_t amount, uint64_t now)
+{
+	struct bucket *b = m->bucket;
+
+	if (amount == 0)
+		return;
+	al->charged[al->charged_n++] =
+		(struct charged){ .bucket = b, .rate = m->rate, .amount = amount, .warned_before = b->warned_at };
+	b->users++;
+	b->tat_us = gcra_take(b->tat_us, m->rate, amount, now * 1000);
+}
+
+static void charge_account(struct allowance *al, struct account *account, const struct amounts *amounts, uint64_t now)
+{
+	for (size_t i = 0; account && i < account->meters_n; i++) {
+		const struct meter *m = &account->meters[i];
+
+		charge(al, m, amounts->of[m->kind], now);
+		if (amounts->of[m->kind] == 0 || !is_nearly_used(m->bucket, m->rate, now))
+			continue;
+		m->bucket->warned_at = now;
+		list_append(&al->notices, notice_warning(account, m, now));
+	}
+}
+
+static void fill_rows(struct allowance *al, struct arena *a, struct accepted *m)
+{
+	struct bucket_row *rows = ARENA_ARRAY(a, struct bucket_row, al->charged_n + 1);
+
+	for (size_t i = 0; i < al->charged_n; i++)
+		rows[i] = bucket_row_of(a, al->charged[i].bucket);
+	m->charges = rows;
+	m->charges_n = al->charged_n;
+}
+
+/* It is accepted and held. */
+static struct verdict hold(struct allowance *al, struct arena *a, struct accepted *m, struct str reason, uint64_t now)
+{
+	uint64_t wait = gcra_wait_us(al->account->held_tat_us, held_rate, 1, now * 1000);
+
+	if (wait > 0)
+		return temp(450, S("4.7.1"),
+			    arena_printf(a, "too much mail of this login is held already, try again in %.*s",
+					 STR_ARG(wait_words(a, (wait + 999) / 1000))));
+	al->account->held_tat_us = gcra_take(al->account->held_tat_us, held_rate, 1, now * 1000);
+	m->held = arena_str(a, reason);
+	return ok();
+}
+
+/* Over a limit of a login whose mail is held then: nothing is charged, and who is concerned hears of it once per window. */
+static struct verdict hold_over(struct allowance *al, struct arena *a, struct accepted *m, const struct over *over, uint64_t now)
+{
+	struct str reason = arena_printf(a, "over the limit of %s: %.*s", whose(over), STR_ARG(state_words(a, over, now)));
+	struct verdict v = hold(al, a, m, reason, now);
+
+	tell(over, "held", now);
+	if (v.class == OK && notice_once(over->account, over->meter, now))
+		list_append(&al->notices, notice_held(over->account, over->meter, reason));
+	return v;
+}
+
+struct verdict allowance_judge(struct allowance *al, struct arena *a, struct accepted *m, const struct amounts *amounts)
+{
+	uint64_t now = clock_now_ms();
+	struct over over = { .meter = NULL };
+	const struct ban *tripped;
+
+	if (!al->account)
+		return ok();
+	look(&over, al->account, amounts, now);
+	look(&over, al->device, amounts, now);
+	if (over.meter && !al->account->hold) {
+		tell(&over, "refused", now);
+		return refusal(a, &over, now);
+	}
+	breaker_sent(al->account, amounts->of[METER_NEW], now);
+	tripped = breaker_tripped(al->account);
+	if (over.meter && !tripped)
+		return hold_over(al, a, m, &over, now);
+	if (tripped) {
+		struct verdict v = hold(al, a, m, str_of(tripped->reason), now);
+
+		if (v.class != OK || over.meter)
+			return v;
+	}
+	al->charged = ARENA_ARRAY(a, struct charged, al->account->meters_n + (al->device ? al->device->meters_n : 0) + 1);
+	charge_account(al, al->account, amounts, now);
+	charge_account(al, al->device, amounts, now);
+	if (al->account->new_recipients.bucket)
+		charge(al, &al->account->new_recipients, amounts->of[METER_NEW], now);
+	fill_rows(al, a, m);
+	return ok();
+}
+
+/* ---- the end ---- */
+
+static void end(struct allowance *al)
+{
+	for (size_t i = 0; i < al->charged_n; i++)
+		al->charged[i].bucket->users--;
+	al->charged_n = 0;
+	account_release(al->account);
+	account_release(al->device);
+	al->account = al->device = NULL;
+}
+
+void allowance_keep(struct allowance *al)
+{
+	LIST_EACH (i, &al->notices)
+		notice_post(i);
+	end(al);
+}
+
+/* What is in the store may hold the charge all the same, by a later message's: the right state is written again. */
+void allowance_return(struct allowance *al)
+{
+	uint64_t now = clock_now_ms();
+
+	for (size_t i = 0; i < al->charged_n; i++) {
+		const struct charged *c = &al->charged[i];
+
+		c->bucket->tat_us = gcra_return(c->bucket->tat_us, c->rate, c->amount, now * 1000);
+		c->bucket->warned_at = c->warned_before;
+		bucket_touch(al->account->queue, c->bucket);
+	}
+	LIST_EACH (i, &al->notices)
+		notice_drop(i);
+	end(al);
+}

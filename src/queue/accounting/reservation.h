@@ -1,0 +1,23 @@
+/* reservation.h - what is promised to a client before its message is there, so that it hears early, recipient by recipient, what a limit does
+ * not allow. */
+#ifndef QUEUE_RESERVATION_H
+#define QUEUE_RESERVATION_H
+
+#include "accounting/admission.h"
+#include "accounting/quota.h"
+
+/* What the session has to ask for: bits of `authorized`. */
+uint64_t reserving(const struct visitor *v);
+
+/* The transaction is over: with submit, which charges, or without. */
+void reservation_end(struct queue *q, const struct channel *ch, uint64_t transaction);
+
+/* All of a session. */
+void reservations_drop(struct visitor *v);
+
+void reserve_peer_gone(struct queue *q, const struct channel *ch);
+
+/* Handler; its ctx is the role. */
+void handle_reserve(void *ctx, struct channel *ch, const struct msg_reserve *m, int fd);
+
+#endif

@@ -1,0 +1,91 @@
+/* seen_networks.c - the client networks of logins. */
+#include "queue.h"
+
+#include <stdlib.h>
+
+#define NETWORKS_MAX 64 /* of one login: those used last */
+#define KNOWN_US     (NETWORK_KNOWN_MS * 1000)
+#define SAVE_EACH_US (86400 * 1000000ull) /* what is written may be a day old */
+#define RULE         "network "
+
+static struct str rule_of(struct arena *a, struct str network)
+{
+	return arena_printf(a, RULE "%.*s", STR_ARG(str_head(network, 100)));
+}
+
+bool network_known(struct queue *q, struct str login, struct str network, uint64_t now)
+{
+	struct arena a = { 0 };
+	const struct bucket *b = bucket_find(q, login_key(&a, login), rule_of(&a, network));
+
+	arena_fini(&a);
+	return b && b->tat_us > now * 1000;
+}
+
+/* Out of the account's list. */
+static void let_go(struct account *a, size_t i)
+{
+	a->networks[i]->users--;
+	a->networks[i] = a->networks[--a->networks_n];
+}
+
+static void add(struct account *a, struct bucket *b)
+{
+	size_t oldest = 0;
+
+	if (a->networks_n == NETWORKS_MAX) {
+		struct bucket *old;
+
+		for (size_t i = 1; i < a->networks_n; i++)
+			if (a->networks[i]->tat_us < a->networks[oldest]->tat_us)
+				oldest = i;
+		old = a->networks[oldest];
+		let_go(a, oldest);
+		bucket_forget(a->queue, old);
+	}
+	a->networks = xrealloc(a->networks, (a->networks_n + 1) * sizeof(struct bucket *));
+	a->networks[a->networks_n++] = b;
+	b->users++;
+}
+
+uint64_t network_used(struct account *a, struct str network, uint64_t now)
+{
+	struct arena arena = { 0 };
+	struct str key = login_key(&arena, account_login(a)), rule = rule_of(&arena, network);
+	struct bucket *b = bucket_find(a->queue, key, rule);
+	uint64_t before;
+
+	if (!b && !buckets_are_many(a->queue))
+		b = bucket_get(a->queue, key, rule);
+	arena_fini(&arena);
+	if (!b) /* beyond all bounds: it is not remembered */
+		return 0;
+	before = b->tat_us > KNOWN_US ? (b->tat_us - KNOWN_US) / 1000 : 0;
+	if (b->users == 0)
+		add(a, b);
+	b->tat_us = now * 1000 + KNOWN_US;
+	home_note(a->queue, network, b->tat_us / 1000);
+	if (b->tat_us < b->saved_us || b->tat_us - b->saved_us >= SAVE_EACH_US)
+		bucket_touch(a->queue, b);
+	return before;
+}
+
+uint64_t network_period_us(const struct bucket *b)
+{
+	return str_starts(str_of(b->rule), S(RULE)) ? KNOWN_US : 0;
+}
+
+void networks_read(struct queue *q, struct bucket *b)
+{
+	if (b->users > 0 || !str_starts(str_of(b->rule), S(RULE)) || !str_starts(str_of(b->key), S("login:")))
+		return;
+	add(account_of(q, str_from(str_of(b->key), 6)), b);
+	home_note(q, str_from(str_of(b->rule), sizeof(RULE) - 1), b->tat_us / 1000);
+}
+
+void networks_collect(struct account *a, uint64_t now)
+{
+	for (size_t i = a->networks_n; i-- > 0;)
+		if (a->networks[i]->tat_us <= now * 1000)
+			let_go(a, i);
+}

@@ -1,0 +1,46 @@
+/* seen_recipients.c - recipients that were met in the last hours. */
+#include "accounting/seen_recipients.h"
+
+#include "common/table.h"
+
+#include "posthouse/arena.h"
+
+#include <stdlib.h>
+
+/* After that all are asked for again, so that the store renews what it remembers for half a year. */
+#define FORGET_MS (24 * 3600 * 1000ull)
+
+void acquainted_fini(struct acquainted *all)
+{
+	free(all->met);
+	all->met = NULL;
+}
+
+static uint64_t hash_of(struct str login, struct str address)
+{
+	struct arena a = { 0 };
+	uint64_t hash = hash_texts(arena_lower(&a, login), arena_lower(&a, address));
+
+	arena_fini(&a);
+	return hash ? hash : 1;
+}
+
+bool acquainted_with(struct acquainted *all, struct str login, struct str address, uint64_t now)
+{
+	uint64_t hash = hash_of(login, address);
+
+	return all->met && now >= all->since && now - all->since < FORGET_MS && all->met[hash % ACQUAINTED_SLOTS] == hash;
+}
+
+void acquaint(struct acquainted *all, struct str login, struct str address, uint64_t now)
+{
+	uint64_t hash = hash_of(login, address);
+
+	if (!all->met)
+		all->met = xcalloc(ACQUAINTED_SLOTS, sizeof *all->met);
+	if (now < all->since || now - all->since >= FORGET_MS) {
+		memset(all->met, 0, ACQUAINTED_SLOTS * sizeof *all->met);
+		all->since = now;
+	}
+	all->met[hash % ACQUAINTED_SLOTS] = hash;
+}

@@ -1,0 +1,23 @@
+/* seen_recipients.h - which recipients a login has written to: a memory of those that were met in the last hours, so that the store is asked,
+ * and told, only about others. */
+#ifndef QUEUE_SEEN_RECIPIENTS_H
+#define QUEUE_SEEN_RECIPIENTS_H
+
+#include "posthouse/str.h"
+
+#define ACQUAINTED_SLOTS 16384
+
+struct acquainted {
+	uint64_t *met; /* hashes of login and address; NULL: none yet */
+	uint64_t since;
+};
+
+void acquainted_fini(struct acquainted *all);
+
+/* Is it certain that the login has written to the address, and that the store knows it? */
+bool acquainted_with(struct acquainted *all, struct str login, struct str address, uint64_t now);
+
+/* From now on it is. */
+void acquaint(struct acquainted *all, struct str login, struct str address, uint64_t now);
+
+#endif

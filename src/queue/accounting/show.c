@@ -1,0 +1,326 @@
+/* show.c - showing and resetting limits. */
+#include "queue.h"
+
+#include "posthouse/clock.h"
+
+#include <stdlib.h>
+
+#define PAGE_ROWS_MAX 200
+#define WORD_MAX      300
+
+/* Of whom? Texts in the form of the keys. */
+struct whose {
+	bool all;
+	struct str user, device, login, passwords, turns, device_turns, network, network_turns, breaker;
+};
+
+static struct whose whose_of(struct arena *a, struct str user)
+{
+	struct str name, network;
+
+	user = str_head(user, WORD_MAX);
+	name = arena_lower(a, str_head(user, str_find(user, '/')));
+	network = network_of(a, str_head(user, str_ends(user, S("/64")) ? user.n - 3 : user.n));
+	return (struct whose){
+		.all = user.n == 0,
+		.user = arena_printf(a, "user:%.*s", STR_ARG(name)),
+		.device = arena_printf(a, "device:%.*s/", STR_ARG(name)),
+		.login = login_key(a, name),
+		.passwords = arena_printf(a, "%.*s/", STR_ARG(login_key(a, name))),
+		.turns = turn_key(a, name, S(""), S("")),
+		.device_turns = arena_printf(a, "at:%.*s/", STR_ARG(str_from(login_key(a, name), 6))),
+		.network = network_key(a, network),
+		.network_turns = turn_key(a, S(""), S(""), network),
+		.breaker = breaker_key(a, name),
+	};
+}
+
+/* Is this theirs? Limits of upstreams are nobody's. */
+static bool is_of(const struct whose *w, struct str key)
+{
+	if (w->all)
+		return !str_starts(key, S("upstream:"));
+	return str_eq(key, w->user) || str_starts(key, w->device) || str_eq(key, w->login) || str_starts(key, w->passwords) ||
+	       str_starts(key, w->turns) || str_starts(key, w->device_turns) || str_eq(key, w->network) ||
+	       str_eq(key, w->network_turns) || str_eq(key, w->breaker);
+}
+
+/* ---- show ---- */
+
+struct page {
+	struct arena arena;
+	struct rec_limit_row *rows;
+	size_t n;
+};
+
+static struct str cut(struct page *p, struct str s)
+{
+	return arena_str(&p->arena, str_head(s, WORD_MAX));
+}
+
+/* Those of a login or device that nobody points to: what does the configuration say of it now? */
+static void look_up_limits(struct queue *q, const struct bucket *b)
+{
+	struct str key = str_of(b->key), name = str_from(key, str_find(key, ':') + 1);
+	size_t slash = str_find(name, '/');
+
+	if (b->users > 0)
+		return;
+	if (str_starts(key, S("user:")))
+		account_of(q, name);
+	else if (str_starts(key, S("device:")))
+		account_of_device(q, str_head(name, slash), str_from(name, slash + 1));
+}
+
+/* Is it a rule that the configuration has now? A login's others are remembered in case that they come back. */
+static bool is_current(const struct bucket *b)
+{
+	struct str rule = str_of(b->rule);
+
+	return b->users > 0 || str_starts(rule, S("failures ")) || str_starts(rule, S("breaker networks "));
+}
+
+/* Of all, only what is in use; of one login all that it has. */
+static void show_bucket(struct queue *q, struct page *p, const struct bucket *b, bool all, uint64_t now)
+{
+	struct str rule = str_of(b->rule);
+
+	if (str_starts(rule, S("told ")) || str_starts(rule, S("network ")))
+		return;
+	look_up_limits(q, b);
+	if (b->rate.amount == 0 || !is_current(b) || ((all || b->users == 0) && b->tat_us <= now * 1000))
+		return;
+	p->rows[p->n++] = (struct rec_limit_row){
+		.key = cut(p, str_of(b->key)),
+		.rule = cut(p, rule),
+		.used = gcra_used(b->tat_us, b->rate, now * 1000),
+		.amount = b->rate.amount,
+		.wait_ms = (gcra_wait_us(b->tat_us, b->rate, 1, now * 1000) + 999) / 1000,
+	};
+}
+
+static void show_ban(struct page *p, const struct ban *b, uint64_t now)
+{
+	bool breaker = str_starts(str_of(b->key), S("breaker:"));
+
+	if (b->until <= now)
+		return;
+	p->rows[p->n++] = (struct rec_limit_row){
+		.key = cut(p, str_of(b->key)),
+		.rule = breaker ? S("breaker") : S("ban"),
+		.used = b->level,
+		.wait_ms = breaker ? 0 : b->until - now,
+		.text = cut(p, str_of(b->reason)),
+	};
+}
+
+/* How many sessions a login has; only when it is asked for by name. */
+static void show_connections(struct queue *q, struct page *p, const struct whose *w)
+{
+	const struct account *a = account_find(q, w->user);
+
+	if (!a || (a->connections == 0 && a->connections_max == 0))
+		return;
+	p->rows[p->n++] = (struct rec_limit_row){
+		.key = cut(p, w->user), .rule = S("connections"), .used = a->connections, .amount = a->connections_max
+	};
+}
+
+/* The cursor goes through the slots of the table of buckets, then through those of bans. */
+#define AT_BANS TABLE_CURSOR_END
+
+static uint64_t next_slot(const struct queue *q, uint64_t cursor)
+{
+	uint64_t next;
+
+	if (cursor < AT_BANS) {
+		next = table_cursor_next(&q->buckets.table, cursor);
+		return next ? next : AT_BANS;
+	}
+	next = table_cursor_next(&q->bans.table, cursor - AT_BANS);
+	return next ? AT_BANS + next : 0;
+}
+
+/* One slot of the tables, whole; false when the page has no room for it. */
+static bool slot_rows(struct queue *q, struct page *p, const struct whose *w, uint64_t cursor, uint64_t now)
+{
+	bool bans = cursor >= AT_BANS;
+	const struct list *list = bans ? table_slot(&q->bans.table, cursor - AT_BANS) : table_slot(&q->buckets.table, cursor);
+	struct list **items;
+	size_t n = 0;
+
+	if (!list)
+		return true;
+	LIST_EACH (i, list)
+		n++;
+	if (p->n + n > PAGE_ROWS_MAX && p->n > 0)
+		return false;
+	if (p->n + n > PAGE_ROWS_MAX) { /* a slot alone is a page */
+		struct rec_limit_row *more = ARENA_ARRAY(&p->arena, struct rec_limit_row, n + 1);
+
+		memcpy(more, p->rows, p->n * sizeof *more);
+		p->rows = more;
+	}
+	items = ARENA_ARRAY(&p->arena, struct list *, n + 1);
+	n = 0;
+	LIST_EACH (i, list) /* looking up a login's limits makes buckets: the table grows, and its slots move */
+		items[n++] = i;
+	for (size_t i = 0; i < n; i++) {
+		const struct ban *ban = CONTAINER_OF(items[i], struct ban, in_table.in_slot);
+		const struct bucket *bucket = CONTAINER_OF(items[i], struct bucket, in_table.in_slot);
+
+		if (bans && is_of(w, str_of(ban->key)))
+			show_ban(p, ban, now);
+		if (!bans && is_of(w, str_of(bucket->key)))
+			show_bucket(q, p, bucket, w->all, now);
+	}
+	return true;
+}
+
+static struct verdict may_ask(const struct queue *q)
+{
+	if (!q || !queue_may_store(q) || !admission_is_ready(q))
+		return temp(451, S("4.3.0"), S("queue unavailable, try again"));
+	return ok();
+}
+
+void handle_limits_page(void *ctx, struct channel *ch, const struct msg_limits_page *m, int fd)
+{
+	struct queue *q = role_data(ctx);
+	struct page p = { .n = 0 };
+	struct whose w = whose_of(&p.arena, m->user);
+	struct msg_limits_rows answer = { .call = m->call, .verdict = may_ask(q) };
+	uint64_t cursor = m->cursor;
+
+	p.rows = ARENA_ARRAY(&p.arena, struct rec_limit_row, PAGE_ROWS_MAX + 1);
+	if (answer.verdict.class == OK) {
+		if (cursor == 0 && !w.all && str_find(m->user, '@') < m->user.n) {
+			account_of(q, m->user); /* so that it shows what it may send, also before it has sent anything */
+			show_connections(q, &p, &w);
+		}
+		do {
+			if (!slot_rows(q, &p, &w, cursor, clock_now_ms()))
+				break;
+			cursor = next_slot(q, cursor);
+		} while (cursor != 0);
+		answer.cursor = cursor;
+		answer.rows.at = p.rows;
+		answer.rows.n = p.n;
+	}
+	ipc_send_limits_rows(ch, &answer, -1);
+	arena_fini(&p.arena);
+}
+
+/* ---- reset ---- */
+
+struct reset {
+	struct list in_resets;
+	struct queue *queue;
+	struct channel *channel; /* NULL: has gone */
+	uint64_t call, count;
+	struct arena arena;
+	struct bucket_row *buckets;
+	struct ban_row *bans;
+	size_t buckets_n, bans_n;
+	unsigned open; /* operations that the store has */
+	struct verdict verdict;
+};
+
+static void on_written(void *ctx, struct verdict v)
+{
+	struct reset *r = ctx;
+	struct queue *q = r->queue;
+
+	if (v.class != OK)
+		r->verdict = verdict_keep(&r->arena, v);
+	if (--r->open > 0)
+		return;
+	ipc_send_limits_were_reset(
+		r->channel, &(struct msg_limits_were_reset){ .call = r->call, .verdict = r->verdict, .count = r->count }, -1);
+	list_remove(&r->in_resets);
+	q->admin.n--;
+	arena_fini(&r->arena);
+	free(r);
+	queue_check_idle(q);
+}
+
+void limits_admin_peer_gone(struct queue *q, const struct channel *ch)
+{
+	LIST_EACH (i, &q->admin.resets) {
+		struct reset *r = CONTAINER_OF(i, struct reset, in_resets);
+
+		if (r->channel == ch)
+			r->channel = NULL;
+	}
+}
+
+static void empty_buckets(struct reset *r, const struct whose *w, uint64_t now)
+{
+	struct table *t = &r->queue->buckets.table;
+
+	r->buckets = ARENA_ARRAY(&r->arena, struct bucket_row, t->n + 1);
+	TABLE_EACH (i, t) {
+		struct bucket *b = CONTAINER_OF(i, struct bucket, in_table);
+
+		if (!is_of(w, str_of(b->key)) || str_starts(str_of(b->rule), S("network ")))
+			continue;
+		r->count += b->tat_us > now * 1000 && !str_starts(str_of(b->rule), S("told "));
+		r->buckets[r->buckets_n++] = bucket_empty(&r->arena, b);
+	}
+}
+
+static void lift_bans(struct reset *r, const struct whose *w, uint64_t now)
+{
+	struct table *t = &r->queue->bans.table;
+
+	r->bans = ARENA_ARRAY(&r->arena, struct ban_row, t->n + 1);
+	TABLE_EACH (i, t) {
+		struct ban *b = CONTAINER_OF(i, struct ban, in_table);
+
+		if (!is_of(w, str_of(b->key)))
+			continue;
+		r->count += b->until > now;
+		r->bans[r->bans_n++] = ban_lift(r->queue, &r->arena, b);
+	}
+}
+
+static void forget_counts(struct queue *q, const struct whose *w)
+{
+	TABLE_EACH (i, &q->accounts) {
+		struct account *a = CONTAINER_OF(i, struct account, in_table);
+
+		if (is_of(w, str_of(a->key))) {
+			bounces_reset(a);
+			a->held_tat_us = 0;
+		}
+	}
+}
+
+void handle_limits_reset(void *ctx, struct channel *ch, const struct msg_limits_reset *m, int fd)
+{
+	struct queue *q = role_data(ctx);
+	struct verdict v = may_ask(q);
+	uint64_t now = clock_now_ms();
+	struct reset *r;
+	struct whose w;
+
+	if (v.class != OK) {
+		ipc_send_limits_were_reset(ch, &(struct msg_limits_were_reset){ .call = m->call, .verdict = v }, -1);
+		return;
+	}
+	r = NEW(struct reset);
+	r->queue = q;
+	r->channel = ch;
+	r->call = m->call;
+	r->open = 2;
+	r->verdict = ok();
+	w = whose_of(&r->arena, m->user);
+	empty_buckets(r, &w, now);
+	lift_bans(r, &w, now);
+	forget_counts(q, &w);
+	q->admin.n++;
+	list_append(&q->admin.resets, &r->in_resets);
+	log_info(NULL, "limits.reset", kv("of", w.all ? S("all") : str_head(m->user, WORD_MAX)), kv("count", r->count));
+	store_bucket_put(q->store, r->buckets, r->buckets_n, on_written, r);
+	store_ban_put(q->store, r->bans, r->bans_n, on_written, r);
+}

@@ -1,0 +1,92 @@
+/* event_fields.c - the fields of an event in a message's history. */
+#include "common/event_fields.h"
+
+#include "posthouse/buf.h"
+
+#define PAIRS_MAX 16
+
+/* May the value stand without quotes? The same rule as the log's. */
+static bool is_plain(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == '"' || s.p[i] == '=' || s.p[i] == '\\' || s.p[i] == 0x7f)
+			return false;
+	return s.n > 0;
+}
+
+/* One value within quotes; control characters become \uXXXX, other bytes stay as they are. */
+static void add_quoted(struct buf *b, struct str s)
+{
+	buf_add_char(b, '"');
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c == '"' || c == '\\')
+			buf_printf(b, "\\%c", c);
+		else if (c == '\n')
+			buf_add(b, S("\\n"));
+		else if (c == '\r')
+			buf_add(b, S("\\r"));
+		else if (c == '\t')
+			buf_add(b, S("\\t"));
+		else if (c < ' ' || c == 0x7f)
+			buf_printf(b, "\\u%04x", c);
+		else
+			buf_add_char(b, (char)c);
+	}
+	buf_add_char(b, '"');
+}
+
+static void add_pair(struct buf *b, const struct kv *pair)
+{
+	buf_printf(b, "%s%s=", b->n ? " " : "", pair->key);
+	switch (pair->kind) {
+	case KV_STR:
+		if (is_plain(pair->str))
+			buf_add(b, pair->str);
+		else
+			add_quoted(b, pair->str);
+		break;
+	case KV_U64: buf_printf(b, "%llu", (unsigned long long)pair->u64); break;
+	case KV_I64: buf_printf(b, "%lld", (long long)pair->i64); break;
+	case KV_BOOL: buf_add(b, pair->u64 ? S("true") : S("false")); break;
+	}
+}
+
+struct str fields_of(struct arena *a, const struct kv *pairs, size_t n)
+{
+	struct buf b;
+	struct str result;
+
+	buf_init(&b, 2 * FIELDS_MAX);
+	for (size_t i = 0; i < n; i++) {
+		struct kv pair = pairs[i];
+		size_t room = FIELDS_MAX - b.n;
+
+		if (pair.kind == KV_STR && pair.str.n == 0)
+			continue;
+		if (room < 128)
+			break;
+		/* six times: the longest escape */
+		if (pair.kind == KV_STR && pair.str.n > (room - 64) / 6)
+			pair.str = str_head(pair.str, (room - 64) / 6);
+		add_pair(&b, &pair);
+	}
+	result = arena_str(a, buf_view(&b));
+	buf_fini(&b);
+	return result;
+}
+
+struct str fields_logged(struct arena *a, enum log_level level, uint64_t message, const char *event, const struct kv *pairs,
+			 size_t n)
+{
+	struct log log = { .message = message };
+	struct kv shown[PAIRS_MAX + 1] = { { .key = NULL } }; /* the first is the log macros' placeholder */
+	size_t shown_n = 1;
+
+	for (size_t i = 0; i < n && shown_n <= PAIRS_MAX; i++)
+		if (pairs[i].kind != KV_STR || pairs[i].str.n > 0)
+			shown[shown_n++] = pairs[i];
+	log_write(level, &log, event, shown, shown_n);
+	return fields_of(a, pairs, n);
+}

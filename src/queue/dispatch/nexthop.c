@@ -1,0 +1,448 @@
+/* nexthop.c - the health of next hops: known ones, their pauses, and what of it survives a restart. */
+#include "queue.h"
+
+#include "posthouse/clock.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define GATES_MAX        10000                 /* remembered ones: MX domains that are down, upstreams that are long gone */
+#define FORGET_AFTER_MS  (24 * 3600 * 1000ull) /* an MX domain that was down and got no mail for so long */
+#define REASON_MAX_BYTES 500
+#define STATS_MAX        100
+#define COMPLAIN_EACH_MS (3600 * 1000ull)
+#define COMPLAINT_MS     (24 * 3600 * 1000ull) /* so long status shows it */
+#define PROVEN_MS        (3600 * 1000ull)
+
+void gates_init(struct queue *q)
+{
+	struct gates *g = &q->gates;
+
+	for (size_t i = 0; i < GATES_TABLE; i++)
+		list_init(&g->table[i]);
+	list_init(&g->upstreams);
+	list_init(&g->idle);
+	list_init(&g->down);
+	list_init(&g->ready);
+	list_init(&g->waiting);
+	list_init(&g->asked);
+}
+
+static void gate_free(struct gate *g)
+{
+	assert(list_empty(&g->parked) && g->leases == 0);
+	list_remove(&g->in_table);
+	list_remove(&g->in_class);
+	list_remove(&g->in_ready);
+	list_remove(&g->in_waiting);
+	list_remove(&g->in_asked);
+	list_remove(&g->in_inquiries);
+	limits_forget(g);
+	free(g->waiting);
+	free(g->name);
+	free(g->reason);
+	free(g->complaint);
+	free(g);
+}
+
+void gates_fini(struct queue *q)
+{
+	for (size_t i = 0; i < GATES_TABLE; i++)
+		LIST_EACH (k, &q->gates.table[i])
+			gate_free(CONTAINER_OF(k, struct gate, in_table));
+}
+
+static void set_reason(struct gate *g, struct str reason)
+{
+	char *old = g->reason;
+
+	g->reason = copy_text(str_head(reason, REASON_MAX_BYTES)); /* before the free: `reason` may be a view of the old one */
+	free(old);
+}
+
+/* ---- known ones ---- */
+
+static uint64_t hash_of(struct str name)
+{
+	uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
+
+	for (size_t i = 0; i < name.n; i++)
+		h = (h ^ (unsigned char)name.p[i]) * 0x100000001b3u;
+	return h;
+}
+
+static struct list *table_of(struct queue *q, struct str name)
+{
+	return &q->gates.table[hash_of(name) % GATES_TABLE];
+}
+
+static struct proven *proven_slot(struct queue *q, uint64_t hash)
+{
+	return &q->gates.proven[(hash >> 16) % PROVEN_SLOTS];
+}
+
+static bool worked_lately(struct queue *q, struct str name)
+{
+	uint64_t hash = hash_of(name);
+	const struct proven *p = proven_slot(q, hash);
+
+	return p->hash == hash && clock_mono_ms() < p->until;
+}
+
+void gate_prove(struct gate *g, uint64_t now)
+{
+	uint64_t hash = hash_of(str_of(g->name));
+
+	g->last_ok_at = now;
+	if (!g->is_mx)
+		return;
+	g->proven = true;
+	*proven_slot(g->queue, hash) = (struct proven){ .hash = hash, .until = clock_mono_ms() + PROVEN_MS };
+}
+
+static void disprove(struct gate *g)
+{
+	struct proven *p = proven_slot(g->queue, hash_of(str_of(g->name)));
+
+	g->proven = false;
+	if (p->hash == hash_of(str_of(g->name)))
+		p->until = 0;
+}
+
+struct gate *gate_get(struct queue *q, struct str name)
+{
+	struct list *table = table_of(q, name);
+	struct gate *g;
+
+	LIST_EACH (i, table) {
+		g = CONTAINER_OF(i, struct gate, in_table);
+		if (str_eq(str_of(g->name), name))
+			return g;
+	}
+	g = NEW(struct gate);
+	g->queue = q;
+	g->name = copy_text(name);
+	g->reason = copy_text(S(""));
+	g->is_mx = str_starts(name, S("mx:"));
+	if (g->is_mx) {
+		g->connections = role_config(q->role)->delivery.connections_per_destination;
+		g->proven = worked_lately(q, name);
+	}
+	list_init(&g->parked);
+	list_init(&g->in_class);
+	list_init(&g->in_ready);
+	list_init(&g->in_waiting);
+	list_init(&g->in_asked);
+	list_init(&g->in_inquiries);
+	list_append(table, &g->in_table);
+	if (!g->is_mx)
+		list_append(&q->gates.upstreams, &g->in_class);
+	gate_place(g);
+	return g;
+}
+
+static bool in_use(const struct gate *g)
+{
+	return g->leases > 0 || g->expected > 0 || g->waiting_n > 0 || g->hosts == HOSTS_WANTED || g->hosts == HOSTS_ASKED;
+}
+
+static void save(const struct gate *g);
+
+/* Forget one that is down: the store is told too, so that it is not remembered for ever. */
+static void forget_down(struct gate *g)
+{
+	g->queue->gates.down_n--;
+	g->status = GATE_UP;
+	g->failures = 0;
+	save(g);
+	gate_free(g);
+}
+
+void gate_place(struct gate *g)
+{
+	struct gates *all = &g->queue->gates;
+	bool was_down = g->is_mx && g->in_down;
+
+	if (!g->is_mx)
+		return;
+	list_remove(&g->in_class);
+	g->in_down = g->status != GATE_UP;
+	all->down_n += (size_t)g->in_down - (size_t)was_down;
+	if (g->in_down)
+		list_append(&all->down, &g->in_class);
+	else if (!in_use(g))
+		list_append(&all->idle, &g->in_class);
+}
+
+void gates_collect(struct queue *q)
+{
+	uint64_t now = clock_now_ms();
+
+	pauses_collect(q, now);
+	LIST_EACH (i, &q->gates.idle)
+		gate_free(CONTAINER_OF(i, struct gate, in_class));
+	LIST_EACH (i, &q->gates.down) {
+		struct gate *g = CONTAINER_OF(i, struct gate, in_class);
+
+		if (q->gates.down_n <= GATES_MAX && now < g->down_until + FORGET_AFTER_MS)
+			return; /* those used last are at the end */
+		if (!in_use(g))
+			forget_down(g);
+	}
+}
+
+/* ---- kept over restarts ---- */
+
+/* One state on its way to the store. */
+struct gate_put {
+	struct arena arena;
+	struct gate_state state;
+};
+
+static void on_put(void *ctx, struct verdict v)
+{
+	struct gate_put *put = ctx;
+
+	/* Lost, it costs one probe after a restart. */
+	if (v.class != OK)
+		log_warning(NULL, "upstream.unsaved", kv("gate", put->state.name), kv("reply", v.text));
+	arena_fini(&put->arena);
+	free(put);
+}
+
+void gate_row_save(struct queue *q, const struct gate_state *row)
+{
+	struct gate_put *put;
+
+	if (!queue_may_store(q))
+		return;
+	put = NEW(struct gate_put);
+	put->state = *row;
+	put->state.name = arena_str(&put->arena, row->name);
+	put->state.reason = arena_str(&put->arena, row->reason);
+	store_gate_put(q->store, &put->state, on_put, put);
+}
+
+static void save(const struct gate *g)
+{
+	gate_row_save(g->queue, &(struct gate_state){ .name = str_of(g->name),
+						      .down_until = g->status == GATE_UP ? 0 : g->down_until,
+						      .pause_ms = g->status == GATE_UP ? 0 : g->pause_ms,
+						      .failures = g->failures,
+						      .last_ok_at = g->last_ok_at,
+						      .reason = str_of(g->reason) });
+}
+
+static void mend(struct gate *g, uint64_t now)
+{
+	bool foreign = clock_is_foreign(g->last_ok_at, now, 0);
+
+	g->last_ok_at = clock_mended(g->last_ok_at, now, 0);
+	g->tried_at = clock_mended(g->tried_at, now, 0);
+	if (g->status != GATE_UP && clock_is_foreign(g->down_until, now, g->pause_ms)) {
+		g->down_until = now;
+		foreign = true;
+	}
+	if (foreign)
+		save(g);
+}
+
+void gates_mend(struct queue *q, uint64_t now)
+{
+	pauses_mend(q, now);
+	for (size_t i = 0; i < GATES_TABLE; i++)
+		LIST_EACH (k, &q->gates.table[i])
+			mend(CONTAINER_OF(k, struct gate, in_table), now);
+}
+
+static void on_gates(void *ctx, struct verdict v, const struct gate_state *states, size_t n)
+{
+	struct queue *q = ctx;
+	uint64_t now = clock_now_ms();
+
+	if (v.class != OK) {
+		log_warning(NULL, "upstream.unsaved", kv("reply", v.text));
+		n = 0;
+	}
+	for (size_t i = 0; i < n && i < GATES_MAX; i++) {
+		struct gate *g;
+
+		if (pause_load(q, &states[i]))
+			continue;
+		if (states[i].failures == 0 && str_starts(states[i].name, S("mx:")))
+			continue;
+		g = gate_get(q, states[i].name);
+		g->last_ok_at = states[i].last_ok_at;
+		if (states[i].failures > 0) {
+			g->status = GATE_DOWN;
+			g->failures = states[i].failures;
+			g->down_until = states[i].down_until;
+			g->pause_ms = states[i].pause_ms ? states[i].pause_ms : PAUSE_LONGEST_MS;
+			set_reason(g, states[i].reason);
+			gate_place(g);
+		}
+		mend(g, now);
+	}
+	q->gates.known = true;
+	scheduler_wake(q);
+}
+
+void gates_load(struct queue *q)
+{
+	gates_apply(q);
+	store_gates(q->store, on_gates, q);
+}
+
+void gates_apply(struct queue *q)
+{
+	const struct config *c = role_config(q->role);
+
+	LIST_EACH (i, &q->gates.upstreams) {
+		struct gate *g = CONTAINER_OF(i, struct gate, in_class);
+
+		g->connections = 0;
+		limits_forget(g);
+	}
+	for (size_t i = 0; i < c->upstreams_n; i++) {
+		const struct cfg_upstream *u = &c->upstreams[i];
+		struct arena a = { 0 };
+
+		if (route_uses(c, u->name)) {
+			struct gate *g = gate_get(q, arena_printf(&a, "upstream:%.*s", STR_ARG(u->name)));
+
+			g->connections = u->connections ? u->connections : 1;
+			limits_apply(g, &u->messages);
+		}
+		arena_fini(&a);
+	}
+	q->gates.mx_used = route_uses(c, S("mx"));
+	for (size_t i = 0; i < GATES_TABLE; i++)
+		LIST_EACH (k, &q->gates.table[i]) {
+			struct gate *g = CONTAINER_OF(k, struct gate, in_table);
+
+			gate_forget_waiting(g);
+			if (g->is_mx)
+				g->connections = c->delivery.connections_per_destination;
+		}
+	gates_probe_now(q);
+}
+
+/* ---- up and down ---- */
+
+void gate_tick(struct gate *g, uint64_t now)
+{
+	if (g->status == GATE_DOWN && clock_mended(g->down_until, now, g->pause_ms) <= now)
+		g->status = GATE_PROBING;
+}
+
+bool gate_worked(struct gate *g, uint64_t now)
+{
+	if (g->status == GATE_UP)
+		return false;
+	if (g->is_mx)
+		log_info(NULL, "destination.up", kv("gate", g->name), kv("failures", g->failures), kv("was", g->reason));
+	else
+		log_warning(NULL, "upstream.up", kv("gate", g->name), kv("failures", g->failures), kv("was", g->reason));
+	g->status = GATE_UP;
+	g->fault = FAULT_NONE;
+	g->failures = 0;
+	g->down_until = 0;
+	g->tried_at = 0;
+	set_reason(g, S(""));
+	gate_place(g);
+	save(g);
+	return true;
+}
+
+static void tell_down(const struct gate *g, uint64_t meaning, uint64_t pause)
+{
+	static const char *const faults[] = { "", "unreachable", "ours", "policy" };
+
+	bool ours = !g->is_mx || meaning_actor(meaning) == ACTOR_ADMIN;
+
+	log_at(ours ? LOG_ERROR : LOG_WARNING, NULL, g->is_mx ? "destination.down" : "upstream.down", kv("gate", g->name),
+	       kv("fault", faults[g->fault]), kv("class", trouble_name(meaning_trouble(meaning))),
+	       kv("who", actor_name(meaning_actor(meaning))), kv("reason", g->reason), kv("failures", g->failures),
+	       kv("next_probe_ms", pause));
+}
+
+bool gate_failed(struct gate *g, const struct gate_trouble *t, uint64_t now)
+{
+	uint64_t pause;
+
+	if (t->tried_at > g->tried_at)
+		g->tried_at = t->tried_at;
+	if (g->is_mx) {
+		disprove(g);
+		if (g->hosts == HOSTS_FOUND || g->hosts == HOSTS_MISSING)
+			g->hosts = HOSTS_UNKNOWN; /* they are looked for again before the next one tries */
+	}
+	if (g->status == GATE_DOWN) /* one of several deliveries that met the same fault */
+		return false;
+	g->failures++;
+	g->fault = t->fault;
+	pause = pause_after(&role_config(g->queue->role)->queue, g->is_mx, t->fault, t->pause_ms, g->failures);
+	g->status = GATE_DOWN;
+	g->down_until = now + pause;
+	g->pause_ms = pause;
+	set_reason(g, t->reason.n ? t->reason : S("no reason was given"));
+	gate_forget_waiting(g);
+	gate_place(g);
+	tell_down(g, t->meaning, pause);
+	save(g);
+	return g->failures == 1;
+}
+
+void gate_complained(struct gate *g, uint64_t meaning, struct str reason, uint64_t now)
+{
+	free(g->complaint);
+	g->complaint = copy_text(str_head(reason, REASON_MAX_BYTES));
+	g->complaint_at = now;
+	if (g->complaint_told_at > 0 && now >= g->complaint_told_at && now - g->complaint_told_at < COMPLAIN_EACH_MS)
+		return;
+	g->complaint_told_at = now;
+	log_error(NULL, "upstream.complained", kv("gate", g->name), kv("class", trouble_name(meaning_trouble(meaning))),
+		  kv("who", actor_name(meaning_actor(meaning))), kv("reason", g->complaint));
+}
+
+void gates_probe_now(struct queue *q)
+{
+	pauses_probe_now(q);
+	for (size_t i = 0; i < GATES_TABLE; i++)
+		LIST_EACH (k, &q->gates.table[i]) {
+			struct gate *g = CONTAINER_OF(k, struct gate, in_table);
+
+			if (g->status == GATE_DOWN)
+				g->status = GATE_PROBING;
+		}
+}
+
+/* ---- figures ---- */
+
+static void stat_of(struct queue *q, const struct gate *g)
+{
+	struct arena a = { 0 };
+	struct str text = str_of(g->reason);
+	uint64_t now = clock_now_ms();
+
+	if (g->status == GATE_UP && g->complaint && now < g->complaint_at + COMPLAINT_MS)
+		text = arena_printf(&a, "but it complains: %s", g->complaint);
+	role_stat(q->role, arena_printf(&a, "gate %s", g->name), g->status == GATE_UP ? 0 : g->down_until, text);
+	arena_fini(&a);
+}
+
+void gates_stats(struct queue *q)
+{
+	size_t told = 0;
+
+	LIST_EACH (i, &q->gates.upstreams) {
+		const struct gate *g = CONTAINER_OF(i, struct gate, in_class);
+
+		if (g->connections > 0 || g->status != GATE_UP)
+			stat_of(q, g);
+	}
+	role_stat(q->role, S("destinations_down"), q->gates.down_n, S(""));
+	LIST_EACH (i, &q->gates.down)
+		if (told++ < STATS_MAX)
+			stat_of(q, CONTAINER_OF(i, struct gate, in_class));
+}

@@ -1,0 +1,196 @@
+/* nexthop_rate.c - token buckets of upstreams. */
+#include "queue.h"
+
+#include "posthouse/clock.h"
+#include "posthouse/limit.h"
+
+#include <stdlib.h>
+
+#define TELL_EACH_MS (10 * 60 * 1000)
+
+/* The state of a gate's buckets on its way to the store. */
+struct saving {
+	struct gate *gate;
+	struct arena arena;
+	struct bucket_row *rows;
+	uint64_t made;
+};
+
+static void save(struct gate *g);
+
+static void on_saved(void *ctx, struct verdict v)
+{
+	struct saving *s = ctx;
+	struct gate *g = s->gate;
+	struct queue *q = g->queue;
+
+	/* Lost, the messages that it counted are not counted after a restart: better than mail that does not go. */
+	if (v.class != OK)
+		log_warning(NULL, "limits.unsaved", kv("gate", g->name), kv("reply", v.text));
+	g->charges.saving = false;
+	if (g->charges.durable < s->made)
+		g->charges.durable = s->made;
+	arena_fini(&s->arena);
+	free(s);
+	if (g->charges.dirty)
+		save(g);
+	leases_send(q);
+}
+
+/* One write at a time: what is charged meanwhile goes with the next. */
+static void save(struct gate *g)
+{
+	struct charges *c = &g->charges;
+	struct saving *s;
+
+	c->dirty = true;
+	if (c->saving || !queue_may_store(g->queue))
+		return;
+	s = NEW(struct saving);
+	s->gate = g;
+	s->made = c->made;
+	s->rows = ARENA_ARRAY(&s->arena, struct bucket_row, c->n);
+	for (size_t i = 0; i < c->n; i++)
+		s->rows[i] = bucket_row_of(&s->arena, c->buckets[i]);
+	c->dirty = false;
+	c->saving = true;
+	store_bucket_put(g->queue->store, s->rows, c->n, on_saved, s);
+}
+
+/* ---- configuration ---- */
+
+void limits_forget(struct gate *g)
+{
+	for (size_t i = 0; i < g->charges.n; i++)
+		g->charges.buckets[i]->users--;
+	free(g->charges.buckets);
+	g->charges.buckets = NULL;
+	g->charges.n = 0;
+	g->charges.dirty = false;
+	g->charges.durable = g->charges.made; /* nothing to wait for any more */
+}
+
+void limits_apply(struct gate *g, const struct rate_list *rates)
+{
+	struct arena a = { 0 };
+
+	limits_forget(g);
+	if (!rates || rates->n == 0)
+		return;
+	g->charges.buckets = xcalloc(rates->n, sizeof(struct bucket *));
+	for (size_t i = 0; i < rates->n; i++) {
+		struct bucket *b = bucket_get(g->queue, str_of(g->name), rate_words(&a, rates->at[i]));
+
+		b->rate = rates->at[i];
+		b->users++;
+		g->charges.buckets[g->charges.n++] = b;
+	}
+	arena_fini(&a);
+}
+
+/* ---- charging ---- */
+
+size_t limits_room(const struct gate *g, uint64_t now)
+{
+	size_t room = SIZE_MAX;
+
+	for (size_t i = 0; i < g->charges.n; i++) {
+		const struct bucket *b = g->charges.buckets[i];
+		uint64_t left = b->rate.amount - gcra_used(b->tat_us, b->rate, now * 1000);
+
+		if (left == 0 && gcra_wait_us(b->tat_us, b->rate, 1, now * 1000) == 0)
+			left = 1; /* the two round differently */
+		if (left < room)
+			room = (size_t)left;
+	}
+	return room;
+}
+
+uint64_t limits_wait_ms(const struct gate *g, uint64_t now)
+{
+	uint64_t wait = 0;
+
+	for (size_t i = 0; i < g->charges.n; i++) {
+		const struct bucket *b = g->charges.buckets[i];
+		uint64_t us = gcra_wait_us(b->tat_us, b->rate, 1, now * 1000);
+
+		if (us / 1000 + (us % 1000 > 0) > wait)
+			wait = us / 1000 + (us % 1000 > 0);
+	}
+	return wait;
+}
+
+/* Say that a limit is reached, but not with every message of a queue that goes at its pace. */
+static void tell_if_reached(struct gate *g, uint64_t now)
+{
+	for (size_t i = 0; i < g->charges.n; i++) {
+		struct bucket *b = g->charges.buckets[i];
+		uint64_t us = gcra_wait_us(b->tat_us, b->rate, 1, now * 1000);
+
+		if (us == 0 || (b->told_at > 0 && now >= b->told_at && now - b->told_at < TELL_EACH_MS))
+			continue;
+		b->told_at = now;
+		log_info(NULL, "upstream.exhausted", kv("gate", g->name), kv("rule", b->rule), kv("next_in_ms", us / 1000));
+	}
+}
+
+void limits_charge(struct lease *l)
+{
+	struct gate *g = l->gate;
+	uint64_t now = clock_now_ms();
+
+	if (g->charges.n == 0)
+		return;
+	for (size_t i = 0; i < g->charges.n; i++) {
+		struct bucket *b = g->charges.buckets[i];
+
+		b->tat_us = gcra_take(b->tat_us, b->rate, 1, now * 1000);
+	}
+	l->charge = ++g->charges.made;
+	tell_if_reached(g, now);
+	save(g);
+}
+
+void limits_return(struct lease *l)
+{
+	struct gate *g = l->gate;
+	uint64_t now = clock_now_ms();
+
+	if (!g || l->charge == 0)
+		return;
+	l->charge = 0;
+	for (size_t i = 0; i < g->charges.n; i++) {
+		struct bucket *b = g->charges.buckets[i];
+
+		b->tat_us = gcra_return(b->tat_us, b->rate, 1, now * 1000);
+	}
+	if (g->charges.n > 0)
+		save(g);
+}
+
+bool limits_durable(const struct lease *l)
+{
+	return l->charge <= l->gate->charges.durable;
+}
+
+void limits_stats(struct queue *q)
+{
+	uint64_t now = clock_now_ms();
+
+	LIST_EACH (i, &q->gates.upstreams) {
+		const struct gate *g = CONTAINER_OF(i, struct gate, in_class);
+
+		for (size_t k = 0; k < g->charges.n; k++) {
+			const struct bucket *b = g->charges.buckets[k];
+			uint64_t wait_s = gcra_wait_us(b->tat_us, b->rate, 1, now * 1000) / 1000000;
+			struct arena a = { 0 };
+			struct str text = arena_printf(&a, "of %s%s", b->rule, wait_s ? "; the next one in " : "");
+
+			if (wait_s)
+				text = arena_printf(&a, "%.*s%.*s", STR_ARG(text), STR_ARG(duration_words(&a, wait_s * 1000)));
+			role_stat(q->role, arena_printf(&a, "limit %s %s", g->name, b->rule),
+				  gcra_used(b->tat_us, b->rate, now * 1000), text);
+			arena_fini(&a);
+		}
+	}
+}

@@ -1,0 +1,97 @@
+/* re_sign.c - fresh signatures for a message that relay has converted. */
+#include "queue.h"
+
+#include "posthouse/mail.h"
+
+#include <stdlib.h>
+
+#define RESIGNS_MAX 1000 /* open ones: more than there are deliveries */
+
+struct resign {
+	struct list in_resigns;
+	struct queue *queue;
+	struct channel *channel;
+	uint64_t call; /* to be answered */
+	uint64_t sign; /* the call to vault */
+	uint64_t message;
+};
+
+void resigns_init(struct queue *q)
+{
+	list_init(&q->resigns.all);
+}
+
+static void end(struct resign *r)
+{
+	list_remove(&r->in_resigns);
+	r->queue->resigns.n--;
+	free(r);
+}
+
+void resigns_cancel(struct queue *q)
+{
+	LIST_EACH (i, &q->resigns.all) {
+		struct resign *r = CONTAINER_OF(i, struct resign, in_resigns);
+
+		ipc_cancel(q->vault, r->sign);
+		end(r);
+	}
+}
+
+static void on_signatures(void *ctx, struct verdict v, const struct msg_signatures *m, int fd)
+{
+	struct resign *r = ctx;
+	struct msg_resigned answer = { .call = r->call, .verdict = v };
+
+	if (v.class == OK)
+		answer.verdict = m->verdict;
+	if (answer.verdict.class == OK) {
+		answer.signatures.at = m->signatures.at;
+		answer.signatures.n = m->signatures.n;
+	} else {
+		log_warning(&(struct log){ .message = r->message }, "resign.failed", kv("reply", answer.verdict.text));
+	}
+	ipc_send_resigned(r->channel, &answer, -1);
+	end(r);
+}
+
+/* Why relay may not have this signed: only for what it has in hand, and as often as there are keys. */
+static struct verdict may_resign(const struct queue *q, const struct lease *l, const struct msg_resign *m)
+{
+	if (!q || !queue_may_store(q) || q->resigns.n >= RESIGNS_MAX)
+		return temp(451, S("4.3.0"), S("queue unavailable, try again"));
+	if (!l || l->state != LEASE_SENT)
+		return perm(550, S("5.7.0"), S("the queue knows no such delivery"));
+	if (l->message->due.sign_domain.n == 0)
+		return perm(550, S("5.7.0"), S("the message was not signed"));
+	if (m->digests.n == 0 || m->digests.n > DKIM_KEYS_MAX)
+		return perm(550, S("5.7.0"), S("no digests, or more than there can be keys"));
+	return ok();
+}
+
+void handle_resign(void *ctx, struct channel *ch, const struct msg_resign *m, int fd)
+{
+	struct queue *q = role_data(ctx);
+	struct lease *l = q ? lease_find(q, m->lease) : NULL;
+	struct verdict v = may_resign(q, l, m);
+	struct msg_sign sign = { .call = 0 };
+	struct resign *r;
+
+	if (v.class != OK) {
+		log_warning(NULL, "resign.failed", kv("lease", m->lease), kv("reply", v.text));
+		ipc_send_resigned(ch, &(struct msg_resigned){ .call = m->call, .verdict = v }, -1);
+		return;
+	}
+	r = NEW(struct resign);
+	r->queue = q;
+	r->channel = ch;
+	r->call = m->call;
+	r->message = l->message->due.id;
+	list_append(&q->resigns.all, &r->in_resigns);
+	q->resigns.n++;
+	sign.message = r->message;
+	sign.domain = l->message->due.sign_domain;
+	sign.digests.at = m->digests.at;
+	sign.digests.n = m->digests.n;
+	r->sign = ipc_call_sign(q->vault, &sign, -1, on_signatures, r);
+}

@@ -1,0 +1,119 @@
+/* route.c - the configuration's rules about which way mail goes. */
+#include "dispatch/route.h"
+
+/* Does a login match one of the `users` of a route? They are names; where they look like patterns, they are taken as such. */
+static bool users_match(const struct str_list *users, struct str login)
+{
+	struct str name = str_head(login, str_find(login, '/'));
+
+	for (size_t i = 0; i < users->n; i++) {
+		struct str user = users->at[i];
+
+		if (str_ieq(user, name) || str_eq(user, S("*")))
+			return true;
+		if (str_find(user, '@') < user.n && pattern_matches(user, name))
+			return true;
+	}
+	return false;
+}
+
+/* Conditions are AND, a list is OR, an empty list is any. */
+static bool route_applies(const struct cfg_route *r, struct str login, struct str sender, struct str recipient)
+{
+	if (r->senders.n > 0 && !patterns_match(&r->senders, sender))
+		return false;
+	if (r->recipients.n > 0 && !patterns_match(&r->recipients, recipient))
+		return false;
+	return r->users.n == 0 || users_match(&r->users, login);
+}
+
+const struct cfg_route *route_find(const struct config *c, struct str login, struct str sender, struct str recipient)
+{
+	for (size_t i = 0; i < c->routes_n; i++)
+		if (route_applies(&c->routes[i], login, sender, recipient))
+			return &c->routes[i];
+	return NULL;
+}
+
+/* ---- without knowing the whole addresses ---- */
+
+enum answer { NO, MAYBE, YES };
+
+/* Does one of the patterns match an address in this domain? `postmaster` stands for any local part. */
+static enum answer recipients_answer(const struct str_list *patterns, struct str postmaster)
+{
+	enum answer answer = NO;
+
+	if (patterns->n == 0)
+		return YES;
+	for (size_t i = 0; i < patterns->n; i++) {
+		struct str p = patterns->at[i];
+		size_t at = str_rfind(p, '@');
+
+		if (at == p.n || at == 0) {
+			if (pattern_matches(p, postmaster))
+				return YES;
+		} else if (pattern_matches(str_from(p, at), postmaster)) {
+			answer = MAYBE;
+		}
+	}
+	return answer;
+}
+
+static enum answer senders_answer(const struct str_list *patterns)
+{
+	if (patterns->n == 0)
+		return YES;
+	for (size_t i = 0; i < patterns->n; i++)
+		if (str_eq(patterns->at[i], S("*")))
+			return YES;
+	return MAYBE;
+}
+
+static enum answer route_answer(const struct cfg_route *r, struct str login, struct str postmaster)
+{
+	enum answer recipients = recipients_answer(&r->recipients, postmaster);
+
+	if (recipients == NO || (r->users.n > 0 && !users_match(&r->users, login)))
+		return NO;
+	return recipients == YES ? senders_answer(&r->senders) : MAYBE;
+}
+
+struct route_choice routes_for(const struct config *c, struct str login, struct str domain)
+{
+	struct route_choice choice = { .n = 0 };
+	struct arena a = { 0 };
+	struct str postmaster = arena_printf(&a, "postmaster@%.*s", STR_ARG(domain));
+
+	for (size_t i = 0; i < c->routes_n && choice.n < ROUTES_MAX; i++) {
+		enum answer answer = route_answer(&c->routes[i], login, postmaster);
+
+		if (answer != NO)
+			choice.at[choice.n++] = &c->routes[i];
+		if (answer == YES) {
+			choice.complete = true;
+			break;
+		}
+	}
+	arena_fini(&a);
+	return choice;
+}
+
+/* ---- ways ---- */
+
+const struct cfg_upstream *route_upstream(const struct config *c, struct str name)
+{
+	for (size_t i = 0; i < c->upstreams_n; i++)
+		if (str_eq(c->upstreams[i].name, name))
+			return &c->upstreams[i];
+	return NULL;
+}
+
+bool route_uses(const struct config *c, struct str via)
+{
+	for (size_t i = 0; i < c->routes_n; i++)
+		for (size_t k = 0; k < c->routes[i].via.n; k++)
+			if (str_eq(c->routes[i].via.at[k], via))
+				return true;
+	return false;
+}

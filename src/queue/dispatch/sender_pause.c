@@ -1,0 +1,249 @@
+/* sender_pause.c - see sender_pause.h. */
+#include "queue.h"
+
+#include "posthouse/clock.h"
+
+#include <stdlib.h>
+
+#define PAUSES_MAX       10000
+#define REASON_MAX_BYTES 500
+#define STATS_MAX        100
+#define FORGET_AFTER_MS  (24 * 3600 * 1000ull)
+#define PROBE_MS         60000 /* for the answer to the delivery that tries again */
+
+static const struct str between = { " from ", 6 };
+
+void pauses_init(struct queue *q)
+{
+	table_init(&q->pauses.table);
+	list_init(&q->pauses.all);
+}
+
+static void pause_free(struct queue *q, struct pause *p)
+{
+	table_remove(&q->pauses.table, &p->item);
+	list_remove(&p->in_all);
+	free(p->name);
+	free(p->reason);
+	free(p);
+}
+
+void pauses_fini(struct queue *q)
+{
+	LIST_EACH (i, &q->pauses.all)
+		pause_free(q, CONTAINER_OF(i, struct pause, in_all));
+	table_fini(&q->pauses.table);
+}
+
+/* ---- names ---- */
+
+/* Upper case is the sender's whim; "<>" is the null sender. */
+static struct str name_of(struct arena *a, const struct gate *g, struct str sender, enum scope scope)
+{
+	struct str key = sender.n > 0 ? arena_lower(a, sender) : S("<>");
+
+	if (scope == SCOPE_DOMAIN)
+		key = str_from(key, str_rfind(key, '@'));
+	return arena_printf(a, "%s%.*s%.*s", g->name, STR_ARG(between), STR_ARG(key));
+}
+
+static struct pause *find(const struct queue *q, struct str name)
+{
+	uint64_t hash = hash_text(name);
+
+	for (struct table_item *i = table_find(&q->pauses.table, hash, NULL); i; i = table_find(&q->pauses.table, hash, i)) {
+		struct pause *p = CONTAINER_OF(i, struct pause, item);
+
+		if (str_eq(str_of(p->name), name))
+			return p;
+	}
+	return NULL;
+}
+
+static struct pause *find_scope(const struct gate *g, struct str sender, enum scope scope)
+{
+	struct arena a = { 0 };
+	struct pause *p;
+
+	if (g->queue->pauses.table.n == 0)
+		return NULL;
+	p = find(g->queue, name_of(&a, g, sender, scope));
+	arena_fini(&a);
+	return p;
+}
+
+static void set_reason(struct pause *p, struct str reason)
+{
+	char *old = p->reason;
+
+	p->reason = copy_text(str_head(reason.n ? reason : S("no reason was given"), REASON_MAX_BYTES));
+	free(old);
+}
+
+static void save(struct queue *q, const struct pause *p)
+{
+	gate_row_save(q, &(struct gate_state){ .name = str_of(p->name),
+					       .down_until = p->failures > 0 ? p->until : 0,
+					       .pause_ms = p->failures > 0 ? p->pause_ms : 0,
+					       .failures = p->failures,
+					       .reason = str_of(p->reason) });
+}
+
+/* Nobody asks for it any more: the store forgets it too. */
+static void forget(struct queue *q, struct pause *p)
+{
+	p->failures = 0;
+	save(q, p);
+	pause_free(q, p);
+}
+
+static struct pause *pause_new(struct queue *q, struct str name)
+{
+	struct pause *p = NEW(struct pause);
+
+	if (q->pauses.table.n >= PAUSES_MAX)
+		forget(q, CONTAINER_OF(list_first(&q->pauses.all), struct pause, in_all));
+	p->name = copy_text(name);
+	table_add(&q->pauses.table, &p->item, hash_text(name));
+	list_append(&q->pauses.all, &p->in_all);
+	return p;
+}
+
+/* ---- what happens ---- */
+
+bool pause_load(struct queue *q, const struct gate_state *row)
+{
+	struct pause *p;
+
+	if (str_search(row->name, between) == row->name.n)
+		return false;
+	if (row->failures == 0 || q->pauses.table.n >= PAUSES_MAX)
+		return true;
+	p = pause_new(q, row->name);
+	p->until = row->down_until;
+	p->pause_ms = row->pause_ms;
+	p->failures = row->failures;
+	set_reason(p, row->reason);
+	return true;
+}
+
+static bool holds(const struct pause *p, uint64_t now)
+{
+	return clock_mended(p->until, now, p->pause_ms) > now;
+}
+
+void pauses_mend(struct queue *q, uint64_t now)
+{
+	LIST_EACH (i, &q->pauses.all) {
+		struct pause *p = CONTAINER_OF(i, struct pause, in_all);
+
+		p->given_at = clock_mended(p->given_at, now, 0);
+		p->tried_at = clock_mended(p->tried_at, now, 0);
+		if (!clock_is_foreign(p->until, now, p->pause_ms))
+			continue;
+		p->until = now;
+		save(q, p);
+	}
+}
+
+void pause_begin(struct gate *g, struct str sender, const struct refusal *r, uint64_t now)
+{
+	struct queue *q = g->queue;
+	struct pause *p = find_scope(g, sender, r->scope);
+	bool is_new = !p;
+	uint64_t pause;
+
+	if (is_new) {
+		struct arena a = { 0 };
+
+		p = pause_new(q, name_of(&a, g, sender, r->scope));
+		arena_fini(&a);
+	}
+	if (r->tried_at > p->tried_at)
+		p->tried_at = r->tried_at;
+	if (r->tried_at <= p->given_at && p->given_at <= now) /* one of several that met the same */
+		return;
+	p->failures++;
+	p->pause_ms = pause = pause_grown(r->pause_ms, p->failures);
+	p->given_at = now;
+	p->until = now + pause;
+	set_reason(p, r->reason);
+	list_remove(&p->in_all);
+	list_append(&q->pauses.all, &p->in_all);
+	log_at(meaning_actor(r->meaning) == ACTOR_ADMIN ? LOG_ERROR : LOG_WARNING, NULL, "sender.paused", kv("gate", g->name),
+	       kv("sender", str_from(str_of(p->name), strlen(g->name) + between.n)),
+	       kv("class", trouble_name(meaning_trouble(r->meaning))), kv("who", actor_name(meaning_actor(r->meaning))),
+	       kv("reason", p->reason), kv("failures", p->failures), kv("next_try_ms", pause));
+	save(q, p);
+}
+
+const struct pause *pause_of(const struct gate *g, struct str sender, uint64_t now)
+{
+	const struct pause *of_address = find_scope(g, sender, SCOPE_SENDER), *of_domain = find_scope(g, sender, SCOPE_DOMAIN);
+
+	if (of_address && holds(of_address, now))
+		return of_address;
+	return of_domain && holds(of_domain, now) ? of_domain : NULL;
+}
+
+void pause_probe(struct gate *g, struct str sender, uint64_t now)
+{
+	for (enum scope scope = SCOPE_SENDER; scope <= SCOPE_DOMAIN; scope++) {
+		struct pause *p = find_scope(g, sender, scope);
+
+		if (!p)
+			continue;
+		p->pause_ms = PROBE_MS;
+		p->until = now + PROBE_MS;
+	}
+}
+
+void pause_end(struct gate *g, struct str sender, uint64_t now)
+{
+	for (enum scope scope = SCOPE_SENDER; scope <= SCOPE_DOMAIN; scope++) {
+		struct pause *p = find_scope(g, sender, scope);
+
+		if (!p)
+			continue;
+		log_info(NULL, "sender.resumed", kv("gate", g->name),
+			 kv("sender", str_from(str_of(p->name), strlen(g->name) + between.n)), kv("failures", p->failures));
+		forget(g->queue, p);
+	}
+}
+
+void pauses_collect(struct queue *q, uint64_t now)
+{
+	LIST_EACH (i, &q->pauses.all) {
+		struct pause *p = CONTAINER_OF(i, struct pause, in_all);
+
+		if (now < p->until + FORGET_AFTER_MS)
+			return; /* those that were met last are at the end */
+		forget(q, p);
+	}
+}
+
+void pauses_probe_now(struct queue *q)
+{
+	uint64_t now = clock_now_ms();
+
+	LIST_EACH (i, &q->pauses.all) {
+		struct pause *p = CONTAINER_OF(i, struct pause, in_all);
+
+		if (p->until > now)
+			p->until = now;
+	}
+}
+
+void pauses_stats(struct queue *q)
+{
+	size_t told = 0;
+
+	LIST_EACH (i, &q->pauses.all) {
+		const struct pause *p = CONTAINER_OF(i, struct pause, in_all);
+		struct arena a = { 0 };
+
+		if (told++ < STATS_MAX)
+			role_stat(q->role, arena_printf(&a, "gate %s", p->name), p->until, str_of(p->reason));
+		arena_fini(&a);
+	}
+}

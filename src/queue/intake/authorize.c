@@ -1,0 +1,212 @@
+/* authorize.c - is a message allowed? In the order it happens: judge (when what was used before the start is known), look_up (was it stored
+ * before?), count_new (recipients), decide (limits, breaker), give_to_store, on_accepted. */
+#include "intake/intake_private.h"
+#include "common/event_fields.h"
+
+#include "posthouse/clock.h"
+#include "posthouse/crash.h"
+#include "posthouse/smtp_server.h"
+
+static void look_up(struct transaction *t);
+static void on_looked_up(void *ctx, struct verdict v, const struct message_row *m, const struct recipient_row *rows, size_t n,
+			 uint64_t next_cursor);
+static void count_new(struct transaction *t);
+static void on_known(void *ctx, struct verdict v, const bool *known, size_t n);
+static void decide(struct transaction *t, uint64_t new_recipients);
+static void give_to_store(struct transaction *t);
+static void on_accepted(void *ctx, struct verdict v);
+
+/* The answer is no. */
+static void refuse(struct transaction *t, struct verdict v)
+{
+	struct queue *q = t->queue;
+
+	q->intake.accepting--;
+	if (t->peer)
+		reservation_end(q, t->peer->channel, t->number);
+	allowance_return(&t->allowance);
+	transaction_answer(t, v);
+	transaction_drop_file(t);
+	transaction_free(t);
+	queue_check_idle(q);
+}
+
+void judge(struct transaction *t)
+{
+	struct queue *q = t->queue;
+
+	if (!admission_is_ready(q)) {
+		t->judging = WAITS_FOR_START;
+		if (q->buckets.unreadable || q->bans.unreadable)
+			refuse(t, temp(451, S("4.3.0"), S("what was sent before cannot be read now, try again")));
+		return;
+	}
+	allowance_init(&t->allowance, q, t->m.login, t->m.device);
+	if (t->allowance.account && t->peer && id_time_ms(t->m.id) <= t->peer->since) {
+		look_up(t);
+		return;
+	}
+	count_new(t);
+}
+
+void intake_resume(struct queue *q)
+{
+	LIST_EACH (i, &q->intake.judged) {
+		struct transaction *t = CONTAINER_OF(i, struct transaction, in_judged);
+
+		if (t->judging == WAITS_FOR_START)
+			judge(t);
+	}
+}
+
+void intake_give_up(struct queue *q)
+{
+	LIST_EACH (i, &q->intake.judged) {
+		struct transaction *t = CONTAINER_OF(i, struct transaction, in_judged);
+
+		if (t->judging == WAITS_FOR_START)
+			refuse(t, temp(451, S("4.3.2"), S("the relay is being stopped, try again")));
+	}
+}
+
+/* It may have been submitted before, to a queue that died or over a channel that closed: then it is stored and charged already, and must
+ * be neither refused nor charged again. */
+static void look_up(struct transaction *t)
+{
+	struct queue *q = t->queue;
+
+	LIST_EACH (i, &q->intake.judged) {
+		const struct transaction *other = CONTAINER_OF(i, struct transaction, in_judged);
+
+		if (other != t && other->m.id == t->m.id) {
+			give_to_store(t);
+			return;
+		}
+	}
+	t->judging = IS_LOOKED_UP;
+	store_show(q->store, t->m.id, 0, 1, on_looked_up, t);
+}
+
+static void on_looked_up(void *ctx, struct verdict v, const struct message_row *m, const struct recipient_row *rows, size_t n,
+			 uint64_t next_cursor)
+{
+	struct transaction *t = ctx;
+
+	if (v.class == TEMP)
+		refuse(t, temp(451, S("4.3.0"), S("queue unavailable, try again")));
+	else if (v.class == OK)
+		give_to_store(t);
+	else
+		count_new(t);
+}
+
+/* How many of its recipients has the login never written to? */
+static void count_new(struct transaction *t)
+{
+	struct queue *q = t->queue;
+	uint64_t now = clock_now_ms();
+
+	t->judging = IS_COUNTED;
+	if (allowance_wants_new(&t->allowance)) {
+		t->strangers = ARENA_ARRAY(&t->arena, struct str, t->m.recipients_n);
+		for (size_t i = 0; i < t->m.recipients_n; i++)
+			if (!acquainted_with(&q->acquainted, t->m.login, t->recipients[i].address, now))
+				t->strangers[t->strangers_n++] = t->recipients[i].address;
+	}
+	t->m.remember = t->strangers_n > 0;
+	if (t->strangers_n == 0)
+		decide(t, 0);
+	else if (queue_may_store(q))
+		store_known(q->store, t->m.login, t->strangers, t->strangers_n, on_known, t);
+	else
+		refuse(t, temp(451, S("4.3.0"), S("queue unavailable, try again")));
+}
+
+static void on_known(void *ctx, struct verdict v, const bool *known, size_t n)
+{
+	struct transaction *t = ctx;
+	uint64_t new_ones = 0;
+
+	if (v.class != OK) {
+		refuse(t, temp(451, S("4.3.0"), S("queue unavailable, try again")));
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		new_ones += !known[i];
+	decide(t, new_ones);
+}
+
+static void decide(struct transaction *t, uint64_t new_recipients)
+{
+	struct queue *q = t->queue;
+	struct amounts amounts = { .of = { [METER_MESSAGES] = 1,
+					   [METER_RECIPIENTS] = t->m.recipients_n,
+					   [METER_BYTES] = t->m.size,
+					   [METER_NEW] = new_recipients } };
+	struct verdict v;
+
+	if (t->peer)
+		reservation_end(q, t->peer->channel, t->number);
+	v = allowance_judge(&t->allowance, &t->arena, &t->m, &amounts);
+	if (v.class != OK)
+		refuse(t, v);
+	else
+		give_to_store(t);
+}
+
+/* The first event of its history. */
+static void write_event(struct transaction *t)
+{
+	struct accepted *m = &t->m;
+	struct arena *a = &t->arena;
+
+	m->event = FIELDS(a, kv("login", m->login), kv("device", m->device), kv("origin", m->origin), kv("sender", m->sender),
+			  kv("recipients", m->recipients_n), kv("size_bytes", m->size), kv("sign_domain", m->sign_domain),
+			  kv("release_at", m->release_at ? time_words(a, m->release_at) : S("")), kv("held", m->held));
+}
+
+static void give_to_store(struct transaction *t)
+{
+	struct queue *q = t->queue;
+
+	if (!queue_may_store(q)) {
+		refuse(t, temp(451, S("4.3.0"), S("queue unavailable, try again")));
+		return;
+	}
+	t->judging = IS_STORED;
+	write_event(t);
+	crash_point("queue.before_accept");
+	store_accept(q->store, &t->m, on_accepted, t);
+}
+
+/* The charges stay, unless nothing was stored: it failed, or it had been stored before (250). */
+static void settle_charges(struct transaction *t, struct verdict v)
+{
+	if (v.class != OK || v.code == 250) {
+		allowance_return(&t->allowance);
+		return;
+	}
+	for (size_t i = 0; i < t->strangers_n; i++)
+		acquaint(&t->queue->acquainted, t->m.login, t->strangers[i], clock_now_ms());
+	allowance_keep(&t->allowance);
+}
+
+static void on_accepted(void *ctx, struct verdict v)
+{
+	struct transaction *t = ctx;
+	struct queue *q = t->queue;
+	bool urgent = t->m.priority > PRIORITY_NORMAL;
+
+	q->intake.accepting--;
+	crash_point("queue.after_accept");
+	settle_charges(t, v);
+	transaction_answer(t, v);
+	if (v.class != OK)
+		transaction_drop_file(t);
+	transaction_free(t);
+	if (v.class == OK && urgent)
+		scheduler_wake_urgent(q);
+	else if (v.class == OK)
+		scheduler_wake(q);
+	queue_check_idle(q);
+}

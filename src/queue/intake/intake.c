@@ -1,0 +1,403 @@
+/* intake.c - partial transactions and their acceptance. */
+#include "intake/intake_private.h"
+
+#include "posthouse/clock.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* What one channel may hold here before it is closed: far more than a submission with credit can have under way. */
+#define TRANSACTIONS_MAX 20000
+#define BYTES_MAX        (256u * 1024 * 1024)
+#define RECIPIENTS_MAX   10000 /* the most that the configuration allows: it may have changed since the client gave them */
+#define ADDRESSES_MAX    (16u * 1024 * 1024)
+#define CLOCK_LOG_MS     60000
+#define TIME_MAX_MS      (1ull << 52)
+
+/* A machine without a battery boots in 1970: no mail is taken before the time at which this program can have existed. */
+#define CLOCK_EPOCH_MS 1767225600000ull /* 2026-01-01T00:00:00Z */
+
+/* ---- peers and their transactions ---- */
+
+void intake_init(struct queue *q)
+{
+	list_init(&q->intake.peers);
+	list_init(&q->intake.judged);
+}
+
+static struct intake_peer *peer_of(struct queue *q, struct channel *ch)
+{
+	struct intake_peer *p;
+
+	LIST_EACH (i, &q->intake.peers) {
+		p = CONTAINER_OF(i, struct intake_peer, in_peers);
+		if (p->channel == ch)
+			return p;
+	}
+	p = NEW(struct intake_peer);
+	p->channel = ch;
+	p->since = clock_now_ms();
+	list_init(&p->transactions);
+	list_append(&q->intake.peers, &p->in_peers);
+	return p;
+}
+
+/* The one that is being filled under this number; new ones stand in front. */
+static struct transaction *find(struct intake_peer *p, uint64_t number)
+{
+	LIST_EACH (i, &p->transactions) {
+		struct transaction *t = CONTAINER_OF(i, struct transaction, in_peer);
+
+		if (t->number == number && !t->accepting)
+			return t;
+	}
+	return NULL;
+}
+
+static struct transaction *transaction_new(struct queue *q, struct intake_peer *p, uint64_t number, uint64_t id)
+{
+	struct transaction *t = NEW(struct transaction);
+
+	t->queue = q;
+	t->peer = p;
+	t->number = number;
+	t->m.id = id;
+	list_init(&t->in_judged);
+	list_init(&t->allowance.notices);
+	list_prepend(&p->transactions, &t->in_peer);
+	p->n++;
+	return t;
+}
+
+static void leave_peer(struct transaction *t)
+{
+	if (!t->peer)
+		return;
+	list_remove(&t->in_peer);
+	t->peer->n--;
+	t->peer->bytes -= t->counted;
+	t->peer = NULL;
+}
+
+void transaction_free(struct transaction *t)
+{
+	leave_peer(t);
+	list_remove(&t->in_judged);
+	arena_fini(&t->arena);
+	free(t->recipients);
+	free(t);
+}
+
+void transaction_drop_file(struct transaction *t)
+{
+	if (t->spool == SPOOL_CREATED && queue_may_store(t->queue))
+		store_spool_drop(t->queue->store, t->m.id);
+}
+
+/* Nobody wants it any more: forget it, and the file that was made for it. What the store works on ends with its callback. */
+static void drop(struct transaction *t)
+{
+	leave_peer(t);
+	if (t->accepting || t->spool == SPOOL_CREATING)
+		return;
+	transaction_drop_file(t);
+	transaction_free(t);
+}
+
+static void peer_free(struct intake_peer *p)
+{
+	LIST_EACH (i, &p->transactions)
+		drop(CONTAINER_OF(i, struct transaction, in_peer));
+	list_remove(&p->in_peers);
+	free(p);
+}
+
+void intake_peer_gone(struct queue *q, const struct channel *ch)
+{
+	LIST_EACH (i, &q->intake.peers) {
+		struct intake_peer *p = CONTAINER_OF(i, struct intake_peer, in_peers);
+
+		if (p->channel == ch)
+			peer_free(p);
+	}
+}
+
+void intake_fini(struct queue *q)
+{
+	LIST_EACH (i, &q->intake.peers)
+		peer_free(CONTAINER_OF(i, struct intake_peer, in_peers));
+}
+
+/* Count what the transaction takes; a peer that passes the bounds does not follow the credit, and is closed. */
+static bool within_bounds(struct transaction *t)
+{
+	struct intake_peer *p = t->peer;
+
+	p->bytes += t->arena.used_bytes - t->counted;
+	t->counted = t->arena.used_bytes;
+	if (p->n <= TRANSACTIONS_MAX && p->bytes <= BYTES_MAX && t->addresses_bytes <= ADDRESSES_MAX)
+		return true;
+	channel_close(p->channel, "partial transactions pass their bounds");
+	return false;
+}
+
+/* ---- may mail come in? ---- */
+
+static struct verdict may_accept(struct role *r, struct queue *q)
+{
+	if (q && q->without_room)
+		return temp(452, S("4.3.1"), S("no room to store mail, try again later"));
+	if (!q || !queue_may_store(q))
+		return temp(451, S("4.3.0"), S("queue unavailable, try again"));
+	if (q->stopping || role_stopping(r))
+		return temp(451, S("4.3.2"), S("the relay is being stopped, try again"));
+	if (clock_now_ms() >= CLOCK_EPOCH_MS)
+		return ok();
+	if (q->intake.clock_logged_at == 0 || clock_mono_ms() - q->intake.clock_logged_at >= CLOCK_LOG_MS) {
+		q->intake.clock_logged_at = clock_mono_ms();
+		log_error(NULL, "clock.doubted", kv("now_ms", clock_now_ms()));
+	}
+	return temp(451, S("4.3.0"), S("the relay's clock is not set, try again"));
+}
+
+struct verdict intake_takes_mail(struct queue *q)
+{
+	struct verdict v = may_accept(q->role, q);
+	struct store_stats stats = { 0 };
+
+	if (v.class != OK)
+		return v;
+	store_stats(q->store, &stats);
+	if (stats.lost)
+		return temp(451, S("4.3.0"), S("the queue's files were removed or replaced (store.lost in the log)"));
+	if (stats.full)
+		return temp(452, S("4.3.1"), S("there is no room on the disk of state_dir (queue.min_free)"));
+	if (stats.open_messages >= role_config(q->role)->queue.max_messages)
+		return temp(452, S("4.3.1"), S("the queue has as many messages as queue.max_messages allows"));
+	return ok();
+}
+
+/* ---- the file of a large message ---- */
+
+static void on_created(void *ctx, struct verdict v, int fd);
+
+void handle_spool_open(void *ctx, struct channel *ch, const struct msg_spool_open *m, int fd)
+{
+	struct queue *q = role_data(ctx);
+	struct verdict v = may_accept(ctx, q);
+	struct transaction *t;
+
+	if (v.class != OK) {
+		ipc_send_spool_opened(ch, &(struct msg_spool_opened){ .call = m->call, .verdict = v }, -1);
+		return;
+	}
+	if (m->id == 0 || find(peer_of(q, ch), m->transaction)) {
+		channel_close(ch, "spool_open without an id, or twice");
+		return;
+	}
+	t = transaction_new(q, peer_of(q, ch), m->transaction, m->id);
+	t->spool = SPOOL_CREATING;
+	t->spool_call = m->call;
+	q->intake.accepting++;
+	store_spool_create(q->store, t->m.id, m->size_hint, on_created, t);
+	within_bounds(t);
+}
+
+static void on_created(void *ctx, struct verdict v, int fd)
+{
+	struct transaction *t = ctx;
+	struct queue *q = t->queue;
+
+	q->intake.accepting--;
+	t->spool = v.class == OK && fd >= 0 ? SPOOL_CREATED : SPOOL_NONE;
+	if (v.class == OK && fd < 0)
+		v = temp(451, S("4.3.0"), S("queue unavailable, try again"));
+	if (t->peer)
+		ipc_send_spool_opened(t->peer->channel, &(struct msg_spool_opened){ .call = t->spool_call, .verdict = v }, fd);
+	if (fd >= 0)
+		close(fd);
+	/* Without a file there is no transaction: the sender says so to its client. */
+	if (!t->peer || (t->spool == SPOOL_NONE && !t->has_envelope))
+		drop(t);
+	queue_check_idle(q);
+}
+
+/* ---- filling ---- */
+
+void handle_envelope(void *ctx, struct channel *ch, const struct msg_envelope *m, int fd)
+{
+	struct queue *q = role_data(ctx);
+	struct transaction *t;
+	struct arena *a;
+
+	if (!q) /* not started yet: `submit` gets the answer */
+		return;
+	t = find(peer_of(q, ch), m->transaction);
+	if (m->id == 0 || m->ret > 2 || m->body > 2 || m->utf8 > 7 || m->priority > PRIORITY_MAX ||
+	    (m->deliver_by_mode & ~(uint64_t)BY_TRACE) > BY_NOTIFY || m->release_at > TIME_MAX_MS ||
+	    m->deliver_by > TIME_MAX_MS || (t && (t->has_envelope || t->m.id != m->id))) {
+		channel_close(ch, "an envelope that is not allowed");
+		return;
+	}
+	if (!t)
+		t = transaction_new(q, peer_of(q, ch), m->transaction, m->id);
+	a = &t->arena;
+	t->has_envelope = true;
+	t->m.token = m->token;
+	t->m.kind = KIND_MAIL;
+	t->m.login = arena_str(a, m->login);
+	t->m.device = arena_str(a, m->device);
+	t->m.origin = arena_str(a, m->origin);
+	t->m.sender = arena_str(a, m->sender);
+	t->m.envid = arena_str(a, m->envid);
+	t->m.ret = (unsigned)m->ret;
+	t->m.body = (unsigned)m->body;
+	t->m.utf8 = (unsigned)m->utf8;
+	t->m.options = m->options;
+	t->m.release_at = m->release_at;
+	t->m.deliver_by = m->deliver_by;
+	t->m.deliver_by_mode = (unsigned)m->deliver_by_mode;
+	t->m.priority = (unsigned)m->priority;
+	within_bounds(t);
+}
+
+void handle_recipients(void *ctx, struct channel *ch, const struct msg_recipients *m, int fd)
+{
+	struct queue *q = role_data(ctx);
+	struct transaction *t = q ? find(peer_of(q, ch), m->transaction) : NULL;
+
+	if (!t || !t->has_envelope) /* from before the start: `submit` gets the answer */
+		return;
+	if (t->m.recipients_n + m->recipients.n > RECIPIENTS_MAX) {
+		channel_close(ch, "more recipients than a message may have");
+		return;
+	}
+	for (size_t i = 0; i < m->recipients.n; i++) {
+		const struct rec_recipient *r = &m->recipients.at[i];
+
+		if (t->m.recipients_n == t->capacity) {
+			t->capacity = t->capacity ? 2 * t->capacity : 4;
+			t->recipients = xrealloc(t->recipients, t->capacity * sizeof *t->recipients);
+		}
+		t->recipients[t->m.recipients_n++] = (struct new_recipient){
+			.address = arena_str(&t->arena, r->address),
+			.orcpt = arena_str(&t->arena, r->orcpt),
+			.notify = (unsigned)r->notify,
+		};
+		t->addresses_bytes += r->address.n + r->orcpt.n;
+	}
+	within_bounds(t);
+}
+
+void handle_abandon_transaction(void *ctx, struct channel *ch, const struct msg_abandon_transaction *m, int fd)
+{
+	struct queue *q = role_data(ctx);
+	struct transaction *t = q ? find(peer_of(q, ch), m->transaction) : NULL;
+
+	if (q)
+		reservation_end(q, ch, m->transaction);
+	if (t)
+		drop(t);
+}
+
+/* ---- accepting ---- */
+
+static void answer_submit(struct channel *ch, uint64_t call, struct verdict v)
+{
+	ipc_send_submitted(ch, &(struct msg_submitted){ .call = call, .verdict = v }, -1);
+}
+
+void transaction_answer(struct transaction *t, struct verdict v)
+{
+	if (t->peer)
+		answer_submit(t->peer->channel, t->submit_call, v);
+}
+
+/* Do the parts belong together? */
+static bool is_whole(const struct transaction *t, const struct msg_submit *m)
+{
+	if (t->m.recipients_n == 0 || m->header_size > m->size || t->spool == SPOOL_CREATING)
+		return false;
+	if (m->place == PLACE_ROW)
+		return m->text.n == m->size && m->size <= INLINE_MAX && t->spool == SPOOL_NONE;
+	return m->place == PLACE_FILE && m->text.n == 0;
+}
+
+/* Does the sender want to hear of a delay? RFC 3461 4.1: without NOTIFY that is ours to decide. */
+static bool wants_warning(const struct transaction *t)
+{
+	if (t->m.sender.n == 0)
+		return false;
+	for (size_t i = 0; i < t->m.recipients_n; i++)
+		if (report_wanted(KIND_DELAY, t->recipients[i].notify))
+			return true;
+	return false;
+}
+
+/* When its time is over, and when its sender is told that it is not delivered yet (0: never). Both count from when it may go. RFC 2852 4.1:
+ * by-mode R ends the time, N asks to be told when it is over. */
+static void set_times(struct transaction *t, const struct cfg_queue *c)
+{
+	struct accepted *m = &t->m;
+	unsigned mode = m->deliver_by_mode & ~(unsigned)BY_TRACE;
+	uint64_t from = m->release_at > m->received_at ? m->release_at : m->received_at;
+
+	if (m->release_at <= m->received_at)
+		m->release_at = 0;
+	m->expires_at = from + c->lifetime_ms;
+	if (mode == BY_RETURN && m->deliver_by > 0 && m->deliver_by < m->expires_at)
+		m->expires_at = m->deliver_by;
+	if (!wants_warning(t))
+		return;
+	if (mode == BY_NOTIFY && m->deliver_by > 0)
+		m->warn_at = m->deliver_by;
+	else if (c->warn_after_ms > 0)
+		m->warn_at = from + c->warn_after_ms;
+}
+
+/* The whole message, as the store wants it. */
+static void complete(struct transaction *t, const struct msg_submit *m, const struct config *c)
+{
+	struct accepted *to = &t->m;
+
+	to->received_at = clock_now_ms();
+	set_times(t, &c->queue);
+	to->sign_domain = arena_str(&t->arena, m->sign_domain);
+	to->prefix = arena_str(&t->arena, m->prefix);
+	to->text = arena_str(&t->arena, m->text);
+	to->place = m->place == PLACE_FILE ? PLACE_FILE : PLACE_ROW;
+	to->size = m->size;
+	to->header_size = m->header_size;
+	to->recipients = t->recipients;
+}
+
+void handle_submit(void *ctx, struct channel *ch, const struct msg_submit *m, int fd)
+{
+	struct queue *q = role_data(ctx);
+	struct verdict v = may_accept(ctx, q);
+	struct transaction *t = q ? find(peer_of(q, ch), m->transaction) : NULL;
+
+	if (v.class == OK && (!t || !t->has_envelope))
+		v = temp(451, S("4.3.0"), S("the queue does not know the transaction, try again"));
+	if (v.class != OK) {
+		answer_submit(ch, m->call, v);
+		if (q)
+			reservation_end(q, ch, m->transaction);
+		if (t)
+			drop(t);
+		return;
+	}
+	if (!is_whole(t, m)) {
+		channel_close(ch, "a submit that does not fit its transaction");
+		return;
+	}
+	complete(t, m, role_config(ctx));
+	if (!within_bounds(t))
+		return;
+	t->accepting = true;
+	t->submit_call = m->call;
+	q->intake.accepting++;
+	list_append(&q->intake.judged, &t->in_judged);
+	judge(t);
+}

@@ -1,0 +1,48 @@
+/* intake_private.h - a transaction, between intake.c, which fills it, and authorize.c, which answers it. */
+#ifndef QUEUE_INTAKE_PRIVATE_H
+#define QUEUE_INTAKE_PRIVATE_H
+
+#include "queue.h"
+
+struct intake_peer {
+	struct list in_peers;
+	struct channel *channel;
+	struct list transactions;
+	size_t n, bytes;
+	uint64_t since; /* by the clock: what is older may have been submitted before, over another channel */
+};
+
+/* What is known of a submitted message, step by step. */
+enum judging { NOT_JUDGED, WAITS_FOR_START, IS_LOOKED_UP, IS_COUNTED, IS_STORED };
+
+enum spool_state { SPOOL_NONE, SPOOL_CREATING, SPOOL_CREATED };
+
+struct transaction {
+	struct list in_peer;
+	struct queue *queue;
+	struct intake_peer *peer; /* NULL: its channel has gone, or it was abandoned */
+	uint64_t number;
+	struct arena arena;
+	struct accepted m;
+	bool has_envelope, accepting;
+	enum spool_state spool;
+	uint64_t spool_call, submit_call;
+	struct new_recipient *recipients;
+	size_t capacity, addresses_bytes;
+	struct list in_judged;
+	enum judging judging;
+	struct allowance allowance;
+	struct str *strangers; /* recipients of whom the store is asked */
+	size_t strangers_n;
+	size_t counted; /* bytes of the arena that peer->bytes includes */
+};
+
+/* ---- intake.c ---- */
+void transaction_free(struct transaction *t);
+void transaction_answer(struct transaction *t, struct verdict v); /* to whoever submitted it, if its channel is there */
+void transaction_drop_file(struct transaction *t);                /* that was made for it: another message may have the id */
+
+/* ---- authorize.c: a transaction that is whole: is it allowed? Then it is stored. Ends in its answer. ---- */
+void judge(struct transaction *t);
+
+#endif

@@ -1,0 +1,80 @@
+/* dsn_postmaster_copy.c - the note to the postmaster about mail of whose failure nobody else can be told. */
+#include "report/dsn_text.h"
+
+#include "posthouse/buf.h"
+#include "posthouse/id.h"
+#include "posthouse/ipc.h"
+#include "posthouse/mail.h"
+
+#include <assert.h>
+
+/* Bytes of an address or an answer: cleaned they may become thrice as many, and the whole has to travel inline. */
+#define SHOWN_MAX      250
+#define RECIPIENTS_MAX 15
+
+/* A foreign text as part of a line; mail_notice() cleans the rest. */
+static struct str line(struct arena *a, struct str s)
+{
+	char *to = arena_alloc(a, SHOWN_MAX);
+
+	s = str_head(s, SHOWN_MAX);
+	for (size_t i = 0; i < s.n; i++)
+		to[i] = s.p[i] == '\n' || s.p[i] == '\r' ? ' ' : s.p[i];
+	return str_make(to, s.n);
+}
+
+/* One recipient, and the last word about it. */
+static void add_recipient(struct arena *a, struct buf *b, const struct failed_recipient *f)
+{
+	buf_printf(b, "\n    %.*s\n", STR_ARG(line(a, f->address)));
+	if (f->remote.n > 0)
+		buf_printf(b, "        The server %.*s answered:\n", STR_ARG(line(a, f->remote)));
+	buf_printf(b, "        ");
+	if (f->verdict.code > 0)
+		buf_printf(b, "%u ", f->verdict.code);
+	buf_printf(b, "%.*s %.*s\n", STR_ARG(line(a, f->verdict.enhanced)), STR_ARG(line(a, f->verdict.text)));
+}
+
+/* What happened to which message. */
+static void add_words(struct arena *a, struct buf *b, const struct unreported *parent)
+{
+	char id[ID_TEXT_MAX];
+
+	buf_printf(b, "%s",
+		   parent->kind == KIND_MAIL
+			   ? "A message without a return address could not be delivered, so that nobody but you can be told.\n"
+			   : "A report that the relay had written to a sender could not be delivered: that person does not "
+			     "know what became of the mail. A wrong sender address is the usual reason.\n");
+	buf_printf(b, "\n    Message: %s\n", id_format(parent->id, id));
+	if (parent->login.n > 0)
+		buf_printf(b, "    Login: %.*s\n", STR_ARG(line(a, parent->login)));
+	buf_printf(b, "    Date: %.*s\n", STR_ARG(mail_date(a, parent->received_at)));
+	for (size_t i = 0; i < parent->failed_n && i < RECIPIENTS_MAX; i++)
+		add_recipient(a, b, &parent->failed[i]);
+	if (parent->failed_n > RECIPIENTS_MAX)
+		buf_printf(b, "\n    and %zu more\n", parent->failed_n - RECIPIENTS_MAX);
+	buf_printf(b, "\n\"posthouse trace %s\" shows all that happened to it.\n", id_format(parent->id, id));
+}
+
+struct report_text notice_write(struct arena *a, struct str hostname, struct str from, uint64_t id, uint64_t now, struct str to,
+				const struct unreported *parent)
+{
+	struct report_text text = { .covered = parent->failed_n };
+	struct notice_input in = {
+		.hostname = hostname,
+		.from = from,
+		.id = id,
+		.now_ms = now,
+		.to = to,
+		.subject = S("Mail could not be delivered, and there is nobody else to tell"),
+	};
+	struct buf words;
+
+	buf_init(&words, INLINE_MAX);
+	add_words(a, &words, parent);
+	in.words = buf_view(&words);
+	mail_notice(a, &in, &text.header, &text.body, &text.is_8bit);
+	buf_fini(&words);
+	assert(text.header.n + 2 + text.body.n <= INLINE_MAX);
+	return text;
+}

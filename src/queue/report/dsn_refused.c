@@ -1,0 +1,38 @@
+/* dsn_refused.c - what a next hop says against a report or notice is about that text, or about its sender. */
+#include "queue.h"
+#include "report/dsn_form.h"
+
+#include "posthouse/ipc.h"
+#include "posthouse/meaning.h"
+
+static const struct rec_outcome *outcome_for(const struct msg_result *m, uint64_t n)
+{
+	for (size_t i = 0; i < m->outcomes.n; i++)
+		if (m->outcomes.at[i].n == n)
+			return &m->outcomes.at[i];
+	return NULL;
+}
+
+bool report_wants_other_form(const struct lease *l, const struct msg_result *said, struct msg_result *result_out,
+			     struct rec_outcome *refusal_out)
+{
+	const struct config *c = role_config(l->message->queue->role);
+	const struct due_message *due = &l->message->due;
+	const struct rec_outcome *o = outcome_for(said, l->recipients[0].n);
+	struct report_form next;
+
+	if (due->kind == KIND_MAIL || l->recipients_n != 1 || !o || (said->gate != 0 && said->gate != FAULT_POLICY))
+		return false;
+	/* it is us that are not wanted there */
+	if (said->gate != 0 && meaning_trouble(said->gate_meaning) == TROUBLE_REPUTATION)
+		return false;
+	if (!form_next(c, form_read(due->options), str_of(l->gate->name), o->verdict, o->meaning, &next))
+		return false;
+	*refusal_out = *o;
+	refusal_out->verdict.class = PERM;
+	*result_out = *said;
+	result_out->gate = result_out->gate_meaning = result_out->gate_pause_ms = 0;
+	result_out->outcomes.at = refusal_out;
+	result_out->outcomes.n = 1;
+	return true;
+}
