@@ -1,5 +1,5 @@
 /* connection.c - one connection to a next hop: TCP and TLS, its time limits, and its end. Which address comes next: attempt.c; what is
- * said on it: session.c. */
+ * said on it: client_events.c. */
 #include "relay.h"
 
 #include <assert.h>

@@ -3,27 +3,27 @@
  * relay.c       the role: messages, configuration, stop
  * delivery.c    one lease of queue: a message, its recipients, their outcomes
  * pool.c        one next hop: its connections, and the deliveries that wait for one
- * hops.c        which next hops there are: upstreams by configuration, domains as deliveries for them come
- * inquiry.c     queue asks for a domain's mail servers before it hands over its mail
- * targets.c     the addresses of a next hop: by host name, or by the MX records of a domain
- * memory.c      addresses that did not answer, or cannot do TLS or an extension
+ * nexthops.c        which next hops there are: upstreams by configuration, domains as deliveries for them come
+ * domain_lookup.c     queue asks for a domain's mail servers before it hands over its mail
+ * candidates.c     the addresses of a next hop: by host name, or by the MX records of a domain
+ * host_status.c      addresses that did not answer, or cannot do TLS or an extension
  * extensions.c  extensions that a next hop offers and cannot do
  * connection.c  one connection: TCP, TLS, time limits, its end
  * attempt.c     the addresses in turn until a session stands
- * session.c     what the client machine says on a connection, and what is done about it
- * batch.c       the recipients of one transaction
+ * client_events.c     what the client machine says on a connection, and what is done about it
+ * tx_recipients.c       the recipients of one transaction
  * transfer.c    the text of a message, read piece by piece
- * conversion.c  a text that the next hop does not take as it is: sizes and fresh signatures
+ * downgrade.c  a text that the next hop does not take as it is: sizes and fresh signatures
  * reach.c       addresses that get no mail directly, and which are ourselves
- * demands.c     what a message demands of its next hops: a time limit, TLS
+ * requirements.c     what a message demands of its next hops: a time limit, TLS
  * complaints.c  what refusals say about the next hop
- * blame.c       what a refusal means; its table is replies.def
+ * reply_class.c       what a refusal means; its table is replies.def
  * server_words.c  the server's own words of a reply
- * trust.c       the CA certificates that next hops are verified with */
+ * ca_store.c       the CA certificates that next hops are verified with */
 #ifndef RELAY_RELAY_H
 #define RELAY_RELAY_H
 
-#include "blame.h"
+#include "reply_class.h"
 
 #include "posthouse/dns.h"
 #include "posthouse/list.h"
@@ -65,7 +65,7 @@ enum relay_bounds {
 	ATTEMPTS_MAX = 3000, /* of it: attempts before a session stood */
 };
 
-/* ---- memory.c ---- */
+/* ---- host_status.c ---- */
 enum memory_kind {
 	MEMORY_DEAD,
 	MEMORY_NO_TLS,
@@ -97,7 +97,7 @@ struct relay {
 	uint64_t next_connection;
 	struct arena scratch;         /* texts of `configure` */
 	struct arena arena;           /* of what follows */
-	struct str dns_options, path; /* as configured; see hops.c */
+	struct str dns_options, path; /* as configured; see nexthops.c */
 	struct arena own_arena;
 	struct str_list own;               /* this machine's addresses, as they were … */
 	uint64_t own_at;                   /* … then */
@@ -123,7 +123,7 @@ void memory_answered(struct relay *relay, const struct sockaddr_storage *address
 /* Better tried after the others: it, or its whole family, does not answer. */
 bool memory_doubts(struct relay *relay, const struct sockaddr_storage *address);
 
-/* ---- trust.c ---- */
+/* ---- ca_store.c ---- */
 struct trust {
 	struct list in_relay;
 	struct str ca_pem; /* owned; "": the system's */
@@ -222,12 +222,12 @@ void pool_free_if_unused(struct pool *pool);
 void pools_sweep(struct relay *relay);
 size_t pool_limit(struct pool *pool); /* connections that it may have now */
 
-/* ---- inquiry.c ---- */
+/* ---- domain_lookup.c ---- */
 void handle_look_up(void *ctx, struct channel *ch, const struct msg_look_up *m, int fd);
 void inquiries_answer(struct pool *pool, bool known);
 void inquiries_drop(struct relay *relay); /* queue is gone */
 
-/* ---- hops.c ---- */
+/* ---- nexthops.c ---- */
 struct verdict hops_check(struct relay *relay, const struct config *config); /* could it be used? */
 void hops_apply(struct relay *relay, const struct config *config);
 void hops_abandon(struct relay *relay);
@@ -236,7 +236,7 @@ struct pool *hop_find(struct relay *relay, struct str route, struct arena *a, st
 /* The resolver, opened when it is needed first; NULL and why. */
 struct dns *hop_dns(struct relay *relay, struct arena *a, struct verdict *why_out);
 
-/* ---- targets.c ---- */
+/* ---- candidates.c ---- */
 void targets_find(struct pool *pool, struct connection *c);
 /* Find them for nobody in particular: inquiries_answer() follows, perhaps before this returns. */
 void targets_find_early(struct pool *pool);
@@ -305,7 +305,7 @@ struct delivery {
 	struct judged judged;
 	struct buf transcript; /* of the last transaction that was not all success */
 	bool long_lines;       /* its body has some */
-	/* What it is for a next hop that does not take it as it is, once that is known: conversion.c */
+	/* What it is for a next hop that does not take it as it is, once that is known: downgrade.c */
 	unsigned converted_as; /* CONVERT_...; 0: not yet, or not to its end */
 	struct verdict unconvertible;
 	struct str converted_prefix;
@@ -350,7 +350,7 @@ void delivery_spread_blame(struct delivery *d);
 struct rec_outcome delivery_answer(struct delivery *d, size_t index);
 bool delivery_met_rate(const struct delivery *d);
 
-/* ---- batch.c ---- */
+/* ---- tx_recipients.c ---- */
 /* Bits of `deliver`; the last one only here: an address in the header was found to need it. */
 enum { UTF8_DECLARED = 1, UTF8_IN_ENVELOPE = 2, UTF8_IN_HEADER = 4, UTF8_IN_ADDRESS = 8 };
 /* Does its header stay in UTF-8 for this next hop (RFC 6531)? Only together with an address that needs SMTPUTF8. */
@@ -376,7 +376,7 @@ unsigned extensions_usable(const struct connection *c); /* for its delivery */
 unsigned extensions_give_up(struct connection *c, unsigned suspect, struct verdict why);
 void extensions_note(struct connection *c, unsigned features); /* remember it */
 
-/* ---- demands.c ---- */
+/* ---- requirements.c ---- */
 /* Why it need not be tried at all: its time is over, or it must not go to this next hop, whatever that says. OK: it may go. */
 struct verdict demands_check(const struct delivery *d, const struct pool *pool, uint64_t now_ms);
 /* The same for this connection's delivery, now that it is known what the next hop offers. */
@@ -477,7 +477,7 @@ bool attempt_is_refused(const struct pool *pool, sa_family_t family);
 /* The attempts before this session, and its own dialogue. */
 struct str attempt_transcript(struct connection *c, struct arena *a);
 
-/* ---- session.c ---- */
+/* ---- client_events.c ---- */
 void session_advance(struct connection *c); /* take the machine's events, write what it says, set the time limit */
 void session_resume(struct connection *c);  /* the conversion is over */
 void session_flush(struct connection *c);
@@ -490,7 +490,7 @@ void transfer_to_wire(struct connection *c);
 void transfer_go_on(struct connection *c); /* the peer has taken some, or has answered: read on if that lets us */
 void transfer_fini(struct transfer *t);
 
-/* ---- conversion.c ---- */
+/* ---- downgrade.c ---- */
 /* What of its delivery's text must be changed for this next hop: CONVERT_... of mail.h; 0: nothing. */
 unsigned conversion_of(const struct connection *c);
 /* The first pass: at its end d->converted_prefix and converted_size are known, or d->unconvertible says why not, and c->converting is

@@ -1,5 +1,5 @@
 /* fuzz_words.c - a next hop's reply against the table of meanings. The first three bytes choose step, side and code; the rest is its text. */
-#include "blame.h"
+#include "reply_class.h"
 #include "server_words.h"
 
 #include <assert.h>

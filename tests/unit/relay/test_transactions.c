@@ -250,7 +250,7 @@ static void test_utf8(void **state)
 	deliver(w, 2, "a@x");
 	expect(result_of(w, 2), 0, PERM, 550, "5.6.7", "the sender's address");
 	w->like.sender = S("s@x");
-	w->like.utf8 = 1 | 4; /* of the header only addresses need it: test_conversion.c */
+	w->like.utf8 = 1 | 4; /* of the header only addresses need it: test_downgrade.c */
 	deliver(w, 3, "a@x");
 	expect_all_taken(result_of(w, 3), 1);
 	assert_int_equal(w->sink.sessions, 1);

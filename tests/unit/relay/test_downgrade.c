@@ -1,4 +1,4 @@
-/* test_conversion.c - 8-bit messages to a next hop without 8BITMIME: converted, counted, signed anew, or refused. */
+/* test_downgrade.c - 8-bit messages to a next hop without 8BITMIME: converted, counted, signed anew, or refused. */
 #include "harness.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* batch.c - the recipients of one transaction: as many as the next hop takes at once, in a form that it understands. */
+/* tx_recipients.c - the recipients of one transaction: as many as the next hop takes at once, in a form that it understands. */
 #include "relay.h"
 
 #include "posthouse/clock.h"

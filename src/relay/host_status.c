@@ -1,4 +1,4 @@
-/* memory.c - what connections have taught about addresses, for some minutes: which do not answer, which cannot do TLS; and for a day which
+/* host_status.c - what connections have taught about addresses, for some minutes: which do not answer, which cannot do TLS; and for a day which
  * offer an extension and cannot do it. One slot per hash: what falls into the same slot is forgotten, which costs an attempt and
  * nothing else. */
 #include "relay.h"

@@ -1,11 +1,11 @@
-/* test_blame.c - what providers say, and what it means. */
+/* test_reply_class.c - what providers say, and what it means. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "blame.h"
+#include "reply_class.h"
 #include "server_words.h"
 
 enum side { MX, UPSTREAM, NULL_SENDER };

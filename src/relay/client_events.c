@@ -1,4 +1,4 @@
-/* session.c - the SMTP client machine on a connection: its events, in the order in which a session sees them. */
+/* client_events.c - the SMTP client machine on a connection: its events, in the order in which a session sees them. */
 #include "relay.h"
 
 #include "posthouse/clock.h"

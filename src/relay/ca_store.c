@@ -1,4 +1,4 @@
-/* trust.c - TLS contexts for next hops, one for each set of CA certificates: the system's alone costs a megabyte. */
+/* ca_store.c - TLS contexts for next hops, one for each set of CA certificates: the system's alone costs a megabyte. */
 #include "relay.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* blame.c - see blame.h. */
-#include "blame.h"
+/* reply_class.c - see blame.h. */
+#include "reply_class.h"
 #include "server_words.h"
 
 #define SECOND_MS 1000ull

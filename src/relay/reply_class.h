@@ -1,6 +1,6 @@
-/* blame.h - what a refusal means: whose fault it is, whom it concerns, whether it passes. The table is replies.def. */
-#ifndef RELAY_BLAME_H
-#define RELAY_BLAME_H
+/* reply_class.h - what a refusal means: whose fault it is, whom it concerns, whether it passes. The table is replies.def. */
+#ifndef RELAY_REPLY_CLASS_H
+#define RELAY_REPLY_CLASS_H
 
 #include "posthouse/meaning.h"
 #include "posthouse/smtp_client.h"

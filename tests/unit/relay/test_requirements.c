@@ -1,4 +1,4 @@
-/* test_demands.c - what a message demands of its next hops: REQUIRETLS, DELIVERBY, MT-PRIORITY. */
+/* test_requirements.c - what a message demands of its next hops: REQUIRETLS, DELIVERBY, MT-PRIORITY. */
 #include "harness.h"
 
 #include "posthouse/clock.h"

@@ -1,4 +1,4 @@
-/* targets.c - the addresses of a next hop: of an upstream's host, or of all mail servers of a domain in their order. */
+/* candidates.c - the addresses of a next hop: of an upstream's host, or of all mail servers of a domain in their order. */
 #include "relay.h"
 
 #include "posthouse/clock.h"

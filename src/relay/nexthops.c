@@ -1,4 +1,4 @@
-/* hops.c - the next hops: an upstream for each that is configured, and a domain for as long as there is mail for it. */
+/* nexthops.c - the next hops: an upstream for each that is configured, and a domain for as long as there is mail for it. */
 #include "relay.h"
 
 #include "posthouse/clock.h"
