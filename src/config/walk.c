@@ -1,6 +1,8 @@
 /* walk.c - finding rows of the table and the values that they describe. */
 #include "schema.h"
 
+#include "posthouse/hash.h"
+
 /* The members of list `a.b` have paths that begin with `a.b[].`. */
 size_t schema_end(size_t i)
 {
@@ -47,26 +49,16 @@ struct str schema_shown(struct arena *a, struct str path)
 	return str_make(shown, n);
 }
 
-/* FNV-1a, 64 bits. */
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n)
-{
-	const unsigned char *p = bytes;
-
-	for (size_t i = 0; i < n; i++)
-		hash = (hash ^ p[i]) * 0x100000001b3;
-	return hash;
-}
-
 uint64_t schema_hash(void)
 {
-	uint64_t hash = 0xcbf29ce484222325;
+	uint64_t hash = 0;
 
 	for (size_t i = 0; i < config_keys_n; i++) {
 		const struct key *k = &config_keys[i];
 		uint64_t facts[] = { (uint64_t)k->type, k->roles, k->offset, k->count_offset, k->element_size };
 
-		hash = hash_bytes(hash, k->path, strlen(k->path) + 1);
-		hash = hash_bytes(hash, facts, sizeof(facts));
+		hash = hash_fixed(hash, str_of(k->path));
+		hash = hash_fixed(hash, str_make(facts, sizeof(facts)));
 	}
 	return hash;
 }

@@ -3,6 +3,8 @@
  * same build on the same machine, so numbers stay in its byte order. */
 #include "table.h"
 
+#include "posthouse/hash.h"
+
 #define PUT_RAW(b, value) buf_add((b), str_make(&(value), sizeof(value)))
 
 /* ---- encoding ---- */
@@ -240,7 +242,6 @@ const char *role_name(enum role_id role)
 	return (unsigned)role < ROLE_COUNT ? names[role] : "unknown";
 }
 
-/* FNV-1a over the text of the table. */
 uint64_t ipc_table_hash(void)
 {
 #define RECORD(name, fields)                       "R" #name #fields
@@ -252,11 +253,7 @@ uint64_t ipc_table_hash(void)
 #undef RECORD
 #undef MSG
 #undef CALL
-	uint64_t hash = 0xcbf29ce484222325ull;
-
-	for (size_t i = 0; i < sizeof text; i++)
-		hash = (hash ^ (unsigned char)text[i]) * 0x100000001b3ull;
-	return hash;
+	return hash_fixed(0, S(text));
 }
 
 bool ipc_encode(struct buf *b, enum msg_type type, uint64_t call, const void *message)

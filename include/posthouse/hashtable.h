@@ -1,0 +1,50 @@
+/* hashtable.h - items that are embedded in their owners, found by a number of 64 bits: an id, or a hash of hash.h. Several items can have the
+ * same number. The table owns its slots, never the items, and doubles the slots when there are more items than slots. */
+#ifndef POSTHOUSE_HASHTABLE_H
+#define POSTHOUSE_HASHTABLE_H
+
+#include "posthouse/list.h" /* CONTAINER_OF */
+
+#include <stdint.h>
+
+struct hashtable_item {
+	struct hashtable_item *next; /* of the same slot */
+	uint64_t hash;
+};
+
+/* Starts as { 0 }. */
+struct hashtable {
+	struct hashtable_item **slots;
+	size_t slots_n; /* a power of two; 0: nothing was ever added */
+	size_t n;       /* items */
+};
+
+/* Both forget all items; clear keeps the slots for new ones. */
+void hashtable_fini(struct hashtable *t);
+void hashtable_clear(struct hashtable *t);
+
+void hashtable_add(struct hashtable *t, struct hashtable_item *item, uint64_t hash);
+void hashtable_remove(struct hashtable *t, struct hashtable_item *item); /* must be in the table */
+
+/* The first item with this number, or (`after` not NULL) the next one; NULL: no more. */
+struct hashtable_item *hashtable_find(const struct hashtable *t, uint64_t hash, const struct hashtable_item *after);
+
+/* The items with this number: the caller compares the names that were hashed. The body must not remove the item unless it leaves the loop. */
+#define HASHTABLE_FIND(item, t, hash)                                                                                            \
+	for (struct hashtable_item *item = hashtable_find((t), (hash), NULL); item; item = hashtable_find((t), (hash), item))
+
+/* All items, in no order; the body is allowed to remove the item that it has, and to add none. */
+#define HASHTABLE_EACH(item, t)                                                                                                  \
+	for (struct hashtable_item *item = hashtable_first(t), *item##_next = hashtable_next((t), item); item;                   \
+	     item = item##_next, item##_next = hashtable_next((t), item))
+struct hashtable_item *hashtable_first(const struct hashtable *t); /* NULL: the table is empty */
+struct hashtable_item *hashtable_next(const struct hashtable *t, const struct hashtable_item *item); /* NULL after NULL */
+
+/* All items in pages of one slot each: the slot's first item (follow its `next`; NULL: none), and the cursor of the next slot, 0 after the last
+ * slot. Cursors begin with 0 and stay valid while the table grows: an item that is in the table all the time is met once. They are smaller
+ * than HASHTABLE_CURSOR_END. */
+#define HASHTABLE_CURSOR_END ((uint64_t)1 << 62)
+struct hashtable_item *hashtable_slot(const struct hashtable *t, uint64_t cursor);
+uint64_t hashtable_cursor_next(const struct hashtable *t, uint64_t cursor);
+
+#endif
