@@ -63,7 +63,7 @@ struct queue {
 	struct homes homes;
 	struct lockouts lockouts;
 	struct breakers breakers;
-	struct table accounts;
+	struct hashtable accounts;
 	struct acquainted acquainted;
 	struct admission admission;
 	struct notices notices;

@@ -4,25 +4,20 @@
 #include "relay.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/hash.h"
 
 #include <arpa/inet.h>
 
 enum { SILENT_FAMILY = 3 }; /* so many addresses of a family in a row without an answer, and none with: it does not work here */
 
-/* FNV-1a over the kind, the address and the port. */
 static uint64_t key_of(enum memory_kind kind, const struct sockaddr_storage *address)
 {
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
 	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
 	bool six = address->ss_family == AF_INET6;
-	const unsigned char *p = six ? v6->sin6_addr.s6_addr : (const unsigned char *)&v4->sin_addr;
-	unsigned port = ntohs(six ? v6->sin6_port : v4->sin_port);
-	uint64_t hash = 0xcbf29ce484222325u ^ kind;
+	struct str bytes = six ? str_make(&v6->sin6_addr, sizeof v6->sin6_addr) : str_make(&v4->sin_addr, sizeof v4->sin_addr);
 
-	for (size_t i = 0; i < (six ? sizeof v6->sin6_addr : sizeof v4->sin_addr); i++)
-		hash = (hash ^ p[i]) * 0x100000001b3u;
-	hash = (hash ^ (port & 0xff)) * 0x100000001b3u;
-	return (hash ^ (port >> 8)) * 0x100000001b3u;
+	return hash_numbers(hash_text(bytes), (uint64_t)kind << 16 | (six ? v6->sin6_port : v4->sin_port));
 }
 
 void memory_note(struct relay *relay, enum memory_kind kind, const struct sockaddr_storage *address)

@@ -12,24 +12,24 @@ void leases_init(struct leases *l)
 
 void leases_fini(struct leases *l)
 {
-	struct map_node *node;
+	struct hashtable_item *node;
 
-	while ((node = map_any(&l->by_message))) {
-		map_remove(&l->by_message, node);
+	while ((node = hashtable_first(&l->by_message))) {
+		hashtable_remove(&l->by_message, node);
 		free(CONTAINER_OF(node, struct lease, node));
 	}
-	while ((node = map_any(&l->lanes))) {
-		map_remove(&l->lanes, node);
+	while ((node = hashtable_first(&l->lanes))) {
+		hashtable_remove(&l->lanes, node);
 		free(CONTAINER_OF(node, struct lane_memo, node));
 	}
-	map_fini(&l->by_message);
-	map_fini(&l->lanes);
+	hashtable_fini(&l->by_message);
+	hashtable_fini(&l->lanes);
 }
 
 /* The lease of one recipient; NULL when it is not in flight. */
 static struct lease *find(const struct leases *l, uint64_t id, uint64_t n)
 {
-	for (struct map_node *node = map_find(&l->by_message, id); node; node = map_next(node)) {
+	HASHTABLE_FIND (node, &l->by_message, id) {
 		struct lease *lease = CONTAINER_OF(node, struct lease, node);
 
 		if (lease->n == n && !lease->ended)
@@ -45,7 +45,7 @@ bool leases_has(const struct leases *l, uint64_t id, uint64_t n)
 
 bool leases_has_any(const struct leases *l, uint64_t id)
 {
-	for (struct map_node *node = map_find(&l->by_message, id); node; node = map_next(node))
+	HASHTABLE_FIND (node, &l->by_message, id)
 		if (!CONTAINER_OF(node, struct lease, node)->ended)
 			return true;
 	return false;
@@ -53,7 +53,7 @@ bool leases_has_any(const struct leases *l, uint64_t id)
 
 struct lane_memo *leases_memo(const struct leases *l, uint64_t lane)
 {
-	struct map_node *node = map_find(&l->lanes, lane);
+	struct hashtable_item *node = hashtable_find(&l->lanes, lane, NULL);
 
 	return node ? CONTAINER_OF(node, struct lane_memo, node) : NULL;
 }
@@ -65,13 +65,13 @@ void leases_add(struct leases *l, uint64_t id, uint64_t n, uint64_t lane)
 
 	if (!memo) {
 		memo = NEW(struct lane_memo);
-		map_add(&l->lanes, &memo->node, lane);
+		hashtable_add(&l->lanes, &memo->node, lane);
 		list_append(&l->memos, &memo->link);
 	}
 	memo->leased++;
 	lease->n = n;
 	lease->lane = lane;
-	map_add(&l->by_message, &lease->node, id);
+	hashtable_add(&l->by_message, &lease->node, id);
 }
 
 void leases_end(struct leases *l, uint64_t id, uint64_t n)
@@ -90,11 +90,11 @@ static void drop(struct leases *l, struct lease *lease)
 {
 	struct lane_memo *memo = leases_memo(l, lease->lane);
 
-	map_remove(&l->by_message, &lease->node);
+	hashtable_remove(&l->by_message, &lease->node);
 	free(lease);
 	if (--memo->leased > 0)
 		return;
-	map_remove(&l->lanes, &memo->node);
+	hashtable_remove(&l->lanes, &memo->node);
 	list_remove(&memo->link);
 	free(memo);
 }

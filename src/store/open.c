@@ -249,7 +249,7 @@ void writer_free(struct writer *w)
 	space_close(&w->space);
 	leases_fini(&w->leases);
 	ledger_close(w);
-	map_fini(&w->named);
+	hashtable_fini(&w->named);
 	arena_fini(&w->arena);
 	free(w->tx.unlinked.at);
 	free(w->tx.stored.at);

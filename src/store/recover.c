@@ -96,7 +96,8 @@ static void collect(struct writer *w, const char *name)
 	struct stat st;
 	sqlite3_stmt *q;
 
-	if (!id_parse(str_of(name), &id) || strcmp(id_format(id, canonical), name) != 0 || map_find(&w->spool.created, id))
+	if (!id_parse(str_of(name), &id) || strcmp(id_format(id, canonical), name) != 0 ||
+	    hashtable_find(&w->spool.created, id, NULL))
 		return;
 	q = db_query(&w->db, Q_message_place, INT(id));
 	if (db_row(&w->db, q)) {

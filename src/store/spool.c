@@ -31,13 +31,13 @@ bool spool_open(struct spool *s, int state_fd)
 
 void spool_close(struct spool *s)
 {
-	struct map_node *node;
+	struct hashtable_item *node;
 
-	while ((node = map_any(&s->created))) {
-		map_remove(&s->created, node);
+	while ((node = hashtable_first(&s->created))) {
+		hashtable_remove(&s->created, node);
 		free(node);
 	}
-	map_fini(&s->created);
+	hashtable_fini(&s->created);
 	if (s->dir_fd >= 0)
 		(void)close(s->dir_fd); /* a directory, read only */
 	s->dir_fd = -1;
@@ -46,11 +46,11 @@ void spool_close(struct spool *s)
 /* Forget that we created it: it has a row now, or is gone. */
 void spool_stored(struct spool *s, uint64_t id)
 {
-	struct map_node *node = map_find(&s->created, id);
+	struct hashtable_item *node = hashtable_find(&s->created, id, NULL);
 
 	if (!node)
 		return;
-	map_remove(&s->created, node);
+	hashtable_remove(&s->created, node);
 	free(node);
 }
 
@@ -93,7 +93,7 @@ struct verdict spool_check(struct writer *w, uint64_t id, uint64_t size)
 	struct verdict v;
 	int fd;
 
-	if (!map_find(&w->spool.created, id))
+	if (!hashtable_find(&w->spool.created, id, NULL))
 		return temp(451, S("4.3.0"), S("the message's file was not opened by this queue, send it again"));
 	fd = spool_open_read(&w->spool, id);
 	if (fd < 0)
@@ -132,7 +132,7 @@ void run_spool_create(struct writer *w, struct op *op)
 	uint64_t size_hint = op->cursor;
 	int error;
 
-	if (op->id == 0 || op->id > INT64_MAX || map_find(&w->spool.created, op->id) || has_row(w, op->id)) {
+	if (op->id == 0 || op->id > INT64_MAX || hashtable_find(&w->spool.created, op->id, NULL) || has_row(w, op->id)) {
 		op->verdict = perm(554, S("5.3.0"), S("this queue id is in use"));
 		return;
 	}
@@ -143,7 +143,7 @@ void run_spool_create(struct writer *w, struct op *op)
 	op->out.fd = create_file(w, op->id);
 	error = errno;
 	if (op->out.fd >= 0) {
-		map_add(&w->spool.created, NEW(struct map_node), op->id);
+		hashtable_add(&w->spool.created, NEW(struct hashtable_item), op->id);
 		return;
 	}
 	op->verdict = error == ENOSPC || error == EDQUOT ? store_full : store_away;
@@ -157,7 +157,7 @@ void run_spool_create(struct writer *w, struct op *op)
 
 void run_spool_drop(struct writer *w, struct op *op)
 {
-	if (!map_find(&w->spool.created, op->id)) /* accepted, or not ours */
+	if (!hashtable_find(&w->spool.created, op->id, NULL)) /* accepted, or not ours */
 		return;
 	spool_stored(&w->spool, op->id);
 	spool_unlink(w, op->id);

@@ -20,7 +20,7 @@ struct page {
 	struct writer *w;
 	struct op *op;
 	uint64_t now;
-	struct map taken; /* lanes that are in the page already */
+	struct hashtable taken; /* lanes that are in the page already */
 };
 
 static bool is_quiet(const struct writer *w, uint64_t lane, uint64_t now)
@@ -34,12 +34,12 @@ static bool is_quiet(const struct writer *w, uint64_t lane, uint64_t now)
 static void take_lanes(struct page *page, struct choice *choice, struct turn *turn, sqlite3_stmt *q)
 {
 	struct arena *a = &page->op->arena;
-	struct map_node *node;
+	struct hashtable_item *node;
 
 	while (db_row(&page->w->db, q)) {
 		uint64_t lane = db_u64(q, 0);
 
-		if (is_quiet(page->w, lane, page->now) || map_find(&page->taken, lane))
+		if (is_quiet(page->w, lane, page->now) || hashtable_find(&page->taken, lane, NULL))
 			continue;
 		if (choice->n == choice->max) {
 			choice->more = true;
@@ -49,8 +49,8 @@ static void take_lanes(struct page *page, struct choice *choice, struct turn *tu
 		choice->at[choice->n++] = (struct due_lane){
 			.lane = lane, .domain = db_keep(a, q, 1), .login = db_keep(a, q, 2), .priority = stored_priority(q, 4)
 		};
-		node = ARENA_NEW(a, struct map_node);
-		map_add(&page->taken, node, lane);
+		node = ARENA_NEW(a, struct hashtable_item);
+		hashtable_add(&page->taken, node, lane);
 		turn->next_at = db_u64(q, 3);
 		turn->lane = lane;
 	}
@@ -173,7 +173,7 @@ void run_lanes(struct writer *w, struct op *op)
 	oldest.at = ARENA_ARRAY(&op->arena, struct due_lane, oldest.max + 1);
 	if (oldest.max > 0)
 		choose_by_time(&page, &oldest);
-	map_fini(&page.taken);
+	hashtable_fini(&page.taken);
 	op->out.n = urgent.n + oldest.n;
 	op->out.rows = merge(&op->arena, &urgent, &oldest);
 	op->out.next = (oldest.max > 0 ? oldest.more : urgent.more) ? page.now : next_lane_at(w, page.now);

@@ -11,7 +11,7 @@
 
 /* A message that the batch names, with the highest rank under which it does. */
 struct named {
-	struct map_node node;
+	struct hashtable_item node;
 	enum rank rank;
 };
 
@@ -23,7 +23,7 @@ static bool may_join(struct writer *w, const struct op *op)
 	uint64_t id;
 
 	for (size_t i = 0; (id = op_named(op, i)) != 0; i++) {
-		struct map_node *node = map_find(&w->named, id);
+		struct hashtable_item *node = hashtable_find(&w->named, id, NULL);
 
 		if (node && CONTAINER_OF(node, struct named, node)->rank > op->kind->rank)
 			return false;
@@ -37,11 +37,11 @@ static void note_names(struct writer *w, const struct op *op)
 	uint64_t id;
 
 	for (size_t i = 0; (id = op_named(op, i)) != 0; i++) {
-		struct map_node *node = map_find(&w->named, id);
+		struct hashtable_item *node = hashtable_find(&w->named, id, NULL);
 		struct named *named = node ? CONTAINER_OF(node, struct named, node) : ARENA_NEW(&w->arena, struct named);
 
 		if (!node)
-			map_add(&w->named, &named->node, id);
+			hashtable_add(&w->named, &named->node, id);
 		named->rank = op->kind->rank;
 	}
 }
@@ -72,7 +72,7 @@ static bool take_batch(struct writer *w)
 	bool more;
 
 	arena_reset(&w->arena);
-	map_clear(&w->named);
+	hashtable_clear(&w->named);
 	uv_mutex_lock(&st->lock);
 	if (list_empty(&st->pending) && !st->stop && (w->recovery == RECOVERED || w->presence.lost))
 		(void)uv_cond_timedwait(&st->wake, &st->lock, LOOK_NS); /* either way we look */

@@ -5,8 +5,8 @@
 #define POSTHOUSE_STORE_WRITER_H
 
 #include "db.h"
-#include "map.h"
-#include "siphash.h"
+#include "posthouse/hashtable.h"
+#include "posthouse/hash.h"
 
 #include "posthouse/buf.h"
 #include "posthouse/list.h"
@@ -137,7 +137,7 @@ void store_issue(struct store *st, struct op *op);
 
 /* ---- leases (leases.c): who is in flight, in memory only ---- */
 struct lease {
-	struct map_node node; /* by message */
+	struct hashtable_item node; /* by message */
 	uint64_t n, lane;
 	bool ended; /* within the transaction that is open */
 	struct lease *next_ended;
@@ -146,7 +146,7 @@ struct lease {
 /* What memory knows better than the lane's row: only of lanes with leases. `quiet`: all that is due is leased; the next that is
  * not leased is due at `next_at` (0: none). */
 struct lane_memo {
-	struct map_node node; /* by lane */
+	struct hashtable_item node; /* by lane */
 	struct list link;
 	size_t leased;
 	bool quiet;
@@ -154,7 +154,7 @@ struct lane_memo {
 };
 
 struct leases {
-	struct map by_message, lanes;
+	struct hashtable by_message, lanes;
 	struct list memos;
 	struct lease *ended;
 };
@@ -171,9 +171,9 @@ void leases_note_due(struct leases *l, uint64_t lane, uint64_t due_at); /* the l
 
 /* ---- large files (spool.c) ---- */
 struct spool {
-	int dir_fd;          /* state_dir/large */
-	struct map created;  /* by this store, not yet accepted: struct map_node */
-	uint64_t opened_sec; /* files changed before this moment may be orphans */
+	int dir_fd;               /* state_dir/large */
+	struct hashtable created; /* by this store, not yet accepted: struct hashtable_item */
+	uint64_t opened_sec;      /* files changed before this moment may be orphans */
 	uint64_t opened_nsec;
 };
 
@@ -261,8 +261,8 @@ struct writer {
 	bool failed;
 	struct list stalled; /* results that found no room: tried again each second */
 	uint64_t retry_at_ms;
-	struct map named;   /* of the batch: message -> highest rank */
-	struct arena arena; /* of the batch */
+	struct hashtable named; /* of the batch: message -> highest rank */
+	struct arena arena;     /* of the batch */
 	struct transaction tx;
 	struct counters counters;
 	uint64_t commits, next_lane, max_messages, min_free;

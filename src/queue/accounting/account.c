@@ -8,7 +8,6 @@
 
 void accounts_init(struct queue *q)
 {
-	table_init(&q->accounts);
 }
 
 /* ---- meters ---- */
@@ -105,7 +104,7 @@ struct account *account_find(struct queue *q, struct str key)
 {
 	uint64_t hash = hash_text(key);
 
-	for (struct table_item *i = table_find(&q->accounts, hash, NULL); i; i = table_find(&q->accounts, hash, i)) {
+	HASHTABLE_FIND (i, &q->accounts, hash) {
 		struct account *a = CONTAINER_OF(i, struct account, in_table);
 
 		if (str_eq(str_of(a->key), key))
@@ -124,7 +123,7 @@ static struct account *get(struct queue *q, struct str key, bool is_device)
 	a->queue = q;
 	a->key = copy_text(key);
 	a->is_device = is_device;
-	table_add(&q->accounts, &a->in_table, hash_text(key));
+	hashtable_add(&q->accounts, &a->in_table, hash_text(key));
 	return account_refresh(a);
 }
 
@@ -184,7 +183,7 @@ void accounts_apply(struct queue *q)
 
 void accounts_mend(struct queue *q, uint64_t now)
 {
-	TABLE_EACH (i, &q->accounts)
+	HASHTABLE_EACH (i, &q->accounts)
 		bounces_mend(CONTAINER_OF(i, struct account, in_table), now);
 }
 
@@ -192,7 +191,7 @@ void accounts_mend(struct queue *q, uint64_t now)
 
 static void account_free(struct account *a)
 {
-	table_remove(&a->queue->accounts, &a->in_table);
+	hashtable_remove(&a->queue->accounts, &a->in_table);
 	drop_meters(a);
 	free(a->networks);
 	free(a->key);
@@ -201,7 +200,7 @@ static void account_free(struct account *a)
 
 void accounts_collect(struct queue *q, uint64_t now)
 {
-	TABLE_EACH (i, &q->accounts) {
+	HASHTABLE_EACH (i, &q->accounts) {
 		struct account *a = CONTAINER_OF(i, struct account, in_table);
 
 		networks_collect(a, now);
@@ -212,12 +211,12 @@ void accounts_collect(struct queue *q, uint64_t now)
 
 void accounts_fini(struct queue *q)
 {
-	TABLE_EACH (i, &q->accounts) {
+	HASHTABLE_EACH (i, &q->accounts) {
 		struct account *a = CONTAINER_OF(i, struct account, in_table);
 
 		for (size_t n = 0; n < a->networks_n; n++)
 			a->networks[n]->users--;
 		account_free(a);
 	}
-	table_fini(&q->accounts);
+	hashtable_fini(&q->accounts);
 }

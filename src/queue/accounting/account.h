@@ -4,7 +4,8 @@
 #define QUEUE_ACCOUNT_H
 
 #include "accounting/bucket.h"
-#include "common/table.h"
+#include "posthouse/hash.h"
+#include "posthouse/hashtable.h"
 #include "common/format.h"
 
 struct queue;
@@ -25,7 +26,7 @@ struct bounces {
 };
 
 struct account {
-	struct table_item in_table;
+	struct hashtable_item in_table;
 	struct queue *queue;
 	char *key; /* "user:alice@example.org", "device:alice@example.org/phone": in lower case */
 	bool is_device;

@@ -17,9 +17,6 @@ void admission_init(struct queue *q)
 
 	list_init(&ad->peers);
 	list_init(&ad->asking);
-	table_init(&ad->visitors);
-	table_init(&ad->places);
-	table_init(&ad->reservations);
 	queue_timer_init(q, &ad->tell);
 }
 
@@ -29,8 +26,7 @@ static struct place *place_find(struct queue *q, struct str network)
 {
 	uint64_t hash = hash_text(network);
 
-	for (struct table_item *i = table_find(&q->admission.places, hash, NULL); i;
-	     i = table_find(&q->admission.places, hash, i)) {
+	HASHTABLE_FIND (i, &q->admission.places, hash) {
 		struct place *p = CONTAINER_OF(i, struct place, in_table);
 
 		if (str_eq(str_of(p->name), network))
@@ -46,7 +42,7 @@ static struct place *place_enter(struct queue *q, struct str network)
 	if (!p) {
 		p = NEW(struct place);
 		p->name = copy_text(network);
-		table_add(&q->admission.places, &p->in_table, hash_text(network));
+		hashtable_add(&q->admission.places, &p->in_table, hash_text(network));
 	}
 	p->visitors++;
 	p->strangers++;
@@ -58,7 +54,7 @@ static void place_leave(struct queue *q, struct place *p)
 	p->strangers--;
 	if (--p->visitors > 0)
 		return;
-	table_remove(&q->admission.places, &p->in_table);
+	hashtable_remove(&q->admission.places, &p->in_table);
 	free(p->name);
 	free(p);
 }
@@ -94,8 +90,8 @@ struct visitor *visitor_find(struct queue *q, const struct channel *ch, uint64_t
 	const struct admission_peer *p = peer_find(q, ch);
 	uint64_t hash = hash_numbers((uintptr_t)p, session);
 
-	for (struct table_item *i = p ? table_find(&q->admission.visitors, hash, NULL) : NULL; i;
-	     i = table_find(&q->admission.visitors, hash, i)) {
+	for (struct hashtable_item *i = p ? hashtable_find(&q->admission.visitors, hash, NULL) : NULL; i;
+	     i = hashtable_find(&q->admission.visitors, hash, i)) {
 		struct visitor *v = CONTAINER_OF(i, struct visitor, in_table);
 
 		if (v->peer == p && v->session == session)
@@ -120,7 +116,7 @@ static struct visitor *visitor_new(struct queue *q, struct admission_peer *p, ui
 	list_init(&v->reservations);
 	list_append(&p->visitors, &v->in_peer);
 	p->n++;
-	table_add(&q->admission.visitors, &v->in_table, hash_numbers((uintptr_t)p, session));
+	hashtable_add(&q->admission.visitors, &v->in_table, hash_numbers((uintptr_t)p, session));
 	return v;
 }
 
@@ -159,7 +155,7 @@ static void visitor_free(struct visitor *v)
 	reservations_drop(v);
 	place_leave(q, v->place);
 	place_leave(q, v->site);
-	table_remove(&q->admission.visitors, &v->in_table);
+	hashtable_remove(&q->admission.visitors, &v->in_table);
 	list_remove(&v->in_peer);
 	v->peer->n--;
 	free(v->client);
@@ -187,9 +183,9 @@ void admission_fini(struct queue *q)
 {
 	LIST_EACH (i, &q->admission.peers)
 		peer_free(CONTAINER_OF(i, struct admission_peer, in_peers));
-	table_fini(&q->admission.visitors);
-	table_fini(&q->admission.places);
-	table_fini(&q->admission.reservations);
+	hashtable_fini(&q->admission.visitors);
+	hashtable_fini(&q->admission.places);
+	hashtable_fini(&q->admission.reservations);
 	free(q->admission.last);
 	acquainted_fini(&q->acquainted);
 }

@@ -12,14 +12,14 @@ struct reservation;
 
 /* A client network with connections, or a wider one. */
 struct place {
-	struct table_item in_table;
+	struct hashtable_item in_table;
 	char *name;
 	size_t visitors, strangers; /* all; those that are not logged in */
 };
 
 /* A session of submission. */
 struct visitor {
-	struct table_item in_table;
+	struct hashtable_item in_table;
 	struct list in_peer;
 	struct queue *queue;
 	struct admission_peer *peer;
@@ -41,7 +41,7 @@ struct admission_peer {
 
 struct admission {
 	struct list peers;
-	struct table visitors, places, reservations;
+	struct hashtable visitors, places, reservations;
 	size_t logged_in;
 	struct list asking; /* struct asking: store_known() works for `reserve` */
 	/* What was turned away since the last line that told of it. */

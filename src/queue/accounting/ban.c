@@ -20,7 +20,6 @@ static void on_retry(uv_timer_t *t)
 
 void bans_init(struct queue *q)
 {
-	table_init(&q->bans.table);
 	list_init(&q->bans.recent);
 	list_init(&q->bans.dirty);
 	queue_timer_init(q, &q->bans.retry);
@@ -38,9 +37,9 @@ static void ban_free(struct ban *b)
 
 void bans_fini(struct queue *q)
 {
-	TABLE_EACH (i, &q->bans.table)
+	HASHTABLE_EACH (i, &q->bans.table)
 		ban_free(CONTAINER_OF(i, struct ban, in_table));
-	table_fini(&q->bans.table);
+	hashtable_fini(&q->bans.table);
 	LIST_EACH (i, &q->bans.dirty) /* forgotten ones */
 		ban_free(CONTAINER_OF(i, struct ban, in_dirty));
 }
@@ -51,7 +50,7 @@ struct ban *ban_find(struct queue *q, struct str key)
 {
 	uint64_t hash = hash_text(key);
 
-	for (struct table_item *i = table_find(&q->bans.table, hash, NULL); i; i = table_find(&q->bans.table, hash, i)) {
+	HASHTABLE_FIND (i, &q->bans.table, hash) {
 		struct ban *b = CONTAINER_OF(i, struct ban, in_table);
 
 		if (str_eq(str_of(b->key), key))
@@ -83,7 +82,7 @@ static struct ban *get(struct queue *q, struct str key)
 	b->reason = copy_text(S(""));
 	list_init(&b->in_recent);
 	list_init(&b->in_dirty);
-	table_add(&q->bans.table, &b->in_table, hash_text(key));
+	hashtable_add(&q->bans.table, &b->in_table, hash_text(key));
 	q->bans.strangers += !is_breaker(b);
 	return b;
 }
@@ -102,7 +101,7 @@ static void mend(struct queue *q, struct ban *b, uint64_t now)
 
 void bans_mend(struct queue *q, uint64_t now)
 {
-	TABLE_EACH (i, &q->bans.table)
+	HASHTABLE_EACH (i, &q->bans.table)
 		mend(q, CONTAINER_OF(i, struct ban, in_table), now);
 }
 
@@ -244,7 +243,7 @@ static void touch(struct queue *q, struct ban *b)
 
 static void take_out(struct queue *q, struct ban *b)
 {
-	table_remove(&q->bans.table, &b->in_table);
+	hashtable_remove(&q->bans.table, &b->in_table);
 	list_remove(&b->in_recent);
 	q->bans.strangers -= !is_breaker(b);
 }
@@ -328,7 +327,7 @@ void bans_stats(struct queue *q)
 {
 	uint64_t now = clock_now_ms(), networks = 0, logins = 0, breakers = 0;
 
-	TABLE_EACH (i, &q->bans.table) {
+	HASHTABLE_EACH (i, &q->bans.table) {
 		const struct ban *b = CONTAINER_OF(i, struct ban, in_table);
 
 		networks += b->until > now && str_starts(str_of(b->key), S("net:"));

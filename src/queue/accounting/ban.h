@@ -3,7 +3,8 @@
 #ifndef QUEUE_BAN_H
 #define QUEUE_BAN_H
 
-#include "common/table.h"
+#include "posthouse/hash.h"
+#include "posthouse/hashtable.h"
 
 #include "posthouse/arena.h"
 #include "posthouse/store.h"
@@ -13,7 +14,7 @@
 struct queue;
 
 struct ban {
-	struct table_item in_table;
+	struct hashtable_item in_table;
 	struct list in_recent, in_dirty;
 	char *key; /* "net:192.0.2.1", "login:alice@example.org", "breaker:alice@example.org" */
 	char *reason;
@@ -23,7 +24,7 @@ struct ban {
 };
 
 struct bans {
-	struct table table;
+	struct hashtable table;
 	struct list recent; /* of strangers, the newest at the end: these are bounded */
 	struct list dirty;
 	size_t strangers;

@@ -22,7 +22,6 @@ static void on_retry(uv_timer_t *t)
 
 void buckets_init(struct queue *q)
 {
-	table_init(&q->buckets.table);
 	list_init(&q->buckets.dirty);
 	queue_timer_init(q, &q->buckets.retry);
 	queue_timer_init(q, &q->buckets.load_retry);
@@ -49,9 +48,9 @@ static void bucket_free(struct bucket *b)
 
 void buckets_fini(struct queue *q)
 {
-	TABLE_EACH (i, &q->buckets.table)
+	HASHTABLE_EACH (i, &q->buckets.table)
 		bucket_free(CONTAINER_OF(i, struct bucket, in_table));
-	table_fini(&q->buckets.table);
+	hashtable_fini(&q->buckets.table);
 	remember_place(&q->buckets, NULL);
 	LIST_EACH (i, &q->buckets.dirty) /* forgotten ones */
 		bucket_free(CONTAINER_OF(i, struct bucket, in_dirty));
@@ -61,7 +60,7 @@ void buckets_fini(struct queue *q)
 
 static struct bucket *find(struct queue *q, struct str key, struct str rule, uint64_t hash)
 {
-	for (struct table_item *i = table_find(&q->buckets.table, hash, NULL); i; i = table_find(&q->buckets.table, hash, i)) {
+	HASHTABLE_FIND (i, &q->buckets.table, hash) {
 		struct bucket *b = CONTAINER_OF(i, struct bucket, in_table);
 
 		if (str_eq(str_of(b->rule), rule) && str_eq(str_of(b->key), key))
@@ -87,7 +86,7 @@ struct bucket *bucket_get(struct queue *q, struct str key, struct str rule)
 	b->rule = copy_text(rule);
 	list_init(&b->in_dirty);
 	list_init(&b->in_recent);
-	table_add(&q->buckets.table, &b->in_table, hash);
+	hashtable_add(&q->buckets.table, &b->in_table, hash);
 	return b;
 }
 
@@ -113,7 +112,7 @@ static bool mend(struct bucket *b, uint64_t now)
 
 void buckets_mend(struct queue *q, uint64_t now)
 {
-	TABLE_EACH (i, &q->buckets.table) {
+	HASHTABLE_EACH (i, &q->buckets.table) {
 		struct bucket *b = CONTAINER_OF(i, struct bucket, in_table);
 
 		if (mend(b, now))
@@ -281,7 +280,7 @@ void bucket_touch(struct queue *q, struct bucket *b)
 void bucket_forget(struct queue *q, struct bucket *b)
 {
 	assert(b->users == 0 && !b->forgotten);
-	table_remove(&q->buckets.table, &b->in_table);
+	hashtable_remove(&q->buckets.table, &b->in_table);
 	list_remove(&b->in_recent);
 	b->tat_us = b->warned_at = 0;
 	b->forgotten = true;
@@ -300,7 +299,7 @@ struct bucket_row bucket_empty(struct arena *a, struct bucket *b)
 
 void buckets_collect(struct queue *q, uint64_t now)
 {
-	TABLE_EACH (i, &q->buckets.table) {
+	HASHTABLE_EACH (i, &q->buckets.table) {
 		struct bucket *b = CONTAINER_OF(i, struct bucket, in_table);
 
 		if (b->users > 0 || b->tat_us > now * 1000 || !list_empty(&b->in_dirty))
@@ -308,7 +307,7 @@ void buckets_collect(struct queue *q, uint64_t now)
 		/* what somebody was told stays known, or a second mail would tell it */
 		if (b->warned_at * 1000 + TOLD_KEPT_US > now * 1000)
 			continue;
-		table_remove(&q->buckets.table, &b->in_table);
+		hashtable_remove(&q->buckets.table, &b->in_table);
 		failures_gone(q, b);
 		bucket_free(b);
 	}

@@ -4,7 +4,8 @@
 #ifndef QUEUE_BUCKET_H
 #define QUEUE_BUCKET_H
 
-#include "common/table.h"
+#include "posthouse/hash.h"
+#include "posthouse/hashtable.h"
 
 #include "posthouse/arena.h"
 #include "posthouse/config.h"
@@ -15,11 +16,11 @@
 struct queue;
 
 struct bucket {
-	struct table_item in_table; /* by key: those of one key are in one slot */
-	struct list in_dirty;       /* waits to be written */
-	struct list in_recent;      /* of failed_logins.c: those that failed last at the end */
-	char *key, *rule;           /* "upstream:isp", "30/1m"; "user:alice@example.org", "messages 200/1h" */
-	struct rate rate;           /* amount 0: not known (yet), or no rate but a time that ends */
+	struct hashtable_item in_table; /* by key: those of one key are in one slot */
+	struct list in_dirty;           /* waits to be written */
+	struct list in_recent;          /* of failed_logins.c: those that failed last at the end */
+	char *key, *rule;               /* "upstream:isp", "30/1m"; "user:alice@example.org", "messages 200/1h" */
+	struct rate rate;               /* amount 0: not known (yet), or no rate but a time that ends */
 	uint64_t tat_us, saved_us;
 	uint64_t warned_at;
 	uint64_t told_at; /* when the log last said that it is used up */
@@ -28,7 +29,7 @@ struct bucket {
 };
 
 struct buckets {
-	struct table table;
+	struct hashtable table;
 	struct list dirty;
 	bool known;                 /* what was used before the restart has been read */
 	bool unreadable;            /* that failed, and is tried again */

@@ -8,21 +8,20 @@
 #define HOMES_MAX 50000
 
 struct home {
-	struct table_item in_table;
+	struct hashtable_item in_table;
 	char *network;
 	uint64_t until;
 };
 
 void homes_init(struct queue *q)
 {
-	table_init(&q->homes.table);
 }
 
 static struct home *find(struct queue *q, struct str network)
 {
 	uint64_t hash = hash_text(network);
 
-	for (struct table_item *i = table_find(&q->homes.table, hash, NULL); i; i = table_find(&q->homes.table, hash, i)) {
+	HASHTABLE_FIND (i, &q->homes.table, hash) {
 		struct home *h = CONTAINER_OF(i, struct home, in_table);
 
 		if (str_eq(str_of(h->network), network))
@@ -33,21 +32,21 @@ static struct home *find(struct queue *q, struct str network)
 
 static void drop(struct queue *q, struct home *h)
 {
-	table_remove(&q->homes.table, &h->in_table);
+	hashtable_remove(&q->homes.table, &h->in_table);
 	free(h->network);
 	free(h);
 }
 
 void homes_fini(struct queue *q)
 {
-	TABLE_EACH (i, &q->homes.table)
+	HASHTABLE_EACH (i, &q->homes.table)
 		drop(q, CONTAINER_OF(i, struct home, in_table));
-	table_fini(&q->homes.table);
+	hashtable_fini(&q->homes.table);
 }
 
 void homes_mend(struct queue *q, uint64_t now)
 {
-	TABLE_EACH (i, &q->homes.table) {
+	HASHTABLE_EACH (i, &q->homes.table) {
 		struct home *h = CONTAINER_OF(i, struct home, in_table);
 
 		if (clock_is_foreign(h->until, now, NETWORK_KNOWN_MS))
@@ -57,7 +56,7 @@ void homes_mend(struct queue *q, uint64_t now)
 
 void homes_collect(struct queue *q, uint64_t now)
 {
-	TABLE_EACH (i, &q->homes.table) {
+	HASHTABLE_EACH (i, &q->homes.table) {
 		struct home *h = CONTAINER_OF(i, struct home, in_table);
 
 		if (h->until <= now)
@@ -74,7 +73,7 @@ void home_note(struct queue *q, struct str network, uint64_t until)
 	if (!h) {
 		h = NEW(struct home);
 		h->network = copy_text(network);
-		table_add(&q->homes.table, &h->in_table, hash_text(network));
+		hashtable_add(&q->homes.table, &h->in_table, hash_text(network));
 	}
 	if (until > h->until)
 		h->until = until;

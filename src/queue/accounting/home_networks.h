@@ -3,12 +3,13 @@
 #ifndef QUEUE_HOME_NETWORKS_H
 #define QUEUE_HOME_NETWORKS_H
 
-#include "common/table.h"
+#include "posthouse/hash.h"
+#include "posthouse/hashtable.h"
 
 struct queue;
 
 struct homes {
-	struct table table;
+	struct hashtable table;
 };
 
 void homes_init(struct queue *q);

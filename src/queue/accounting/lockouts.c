@@ -12,7 +12,7 @@
 
 /* How many a login has; how many it has from one site. */
 struct share {
-	struct table_item in_table;
+	struct hashtable_item in_table;
 	struct share *login;  /* of a site's: the login's */
 	struct list in_order; /* of a site's: struct lockout, the oldest first */
 	char *key;
@@ -20,7 +20,7 @@ struct share {
 };
 
 struct lockout {
-	struct table_item in_table;
+	struct hashtable_item in_table;
 	struct list in_order;
 	struct share *site;
 	char *key;
@@ -29,8 +29,6 @@ struct lockout {
 
 void lockouts_init(struct queue *q)
 {
-	table_init(&q->lockouts.table);
-	table_init(&q->lockouts.shares);
 }
 
 /* ---- shares ---- */
@@ -40,8 +38,7 @@ static struct share *share_join(struct queue *q, struct str key, struct share *l
 	uint64_t hash = hash_text(key);
 	struct share *s;
 
-	for (struct table_item *i = table_find(&q->lockouts.shares, hash, NULL); i;
-	     i = table_find(&q->lockouts.shares, hash, i)) {
+	HASHTABLE_FIND (i, &q->lockouts.shares, hash) {
 		s = CONTAINER_OF(i, struct share, in_table);
 		if (str_eq(str_of(s->key), key)) {
 			s->n++;
@@ -53,7 +50,7 @@ static struct share *share_join(struct queue *q, struct str key, struct share *l
 	s->key = copy_text(key);
 	s->n = 1;
 	list_init(&s->in_order);
-	table_add(&q->lockouts.shares, &s->in_table, hash);
+	hashtable_add(&q->lockouts.shares, &s->in_table, hash);
 	return s;
 }
 
@@ -61,7 +58,7 @@ static void share_leave(struct queue *q, struct share *s)
 {
 	if (--s->n > 0)
 		return;
-	table_remove(&q->lockouts.shares, &s->in_table);
+	hashtable_remove(&q->lockouts.shares, &s->in_table);
 	free(s->key);
 	free(s);
 }
@@ -76,7 +73,7 @@ static struct share *greatest(struct queue *q, const struct share *login)
 {
 	struct share *best = NULL;
 
-	TABLE_EACH (i, &q->lockouts.shares) {
+	HASHTABLE_EACH (i, &q->lockouts.shares) {
 		struct share *s = CONTAINER_OF(i, struct share, in_table);
 
 		if (s->login != login)
@@ -91,7 +88,7 @@ static struct share *greatest(struct queue *q, const struct share *login)
 
 static void drop(struct queue *q, struct lockout *l)
 {
-	table_remove(&q->lockouts.table, &l->in_table);
+	hashtable_remove(&q->lockouts.table, &l->in_table);
 	list_remove(&l->in_order);
 	share_leave(q, l->site->login);
 	share_leave(q, l->site);
@@ -101,17 +98,17 @@ static void drop(struct queue *q, struct lockout *l)
 
 void lockouts_fini(struct queue *q)
 {
-	TABLE_EACH (i, &q->lockouts.table)
+	HASHTABLE_EACH (i, &q->lockouts.table)
 		drop(q, CONTAINER_OF(i, struct lockout, in_table));
-	table_fini(&q->lockouts.table);
-	table_fini(&q->lockouts.shares);
+	hashtable_fini(&q->lockouts.table);
+	hashtable_fini(&q->lockouts.shares);
 }
 
 static struct lockout *find(struct queue *q, struct str key)
 {
 	uint64_t hash = hash_text(key);
 
-	for (struct table_item *i = table_find(&q->lockouts.table, hash, NULL); i; i = table_find(&q->lockouts.table, hash, i)) {
+	HASHTABLE_FIND (i, &q->lockouts.table, hash) {
 		struct lockout *l = CONTAINER_OF(i, struct lockout, in_table);
 
 		if (str_eq(str_of(l->key), key))
@@ -132,7 +129,7 @@ static void begin(struct queue *q, struct str key, struct str login, struct str 
 	l->site = share;
 	l->key = copy_text(key);
 	l->since = now;
-	table_add(&q->lockouts.table, &l->in_table, hash_text(key));
+	hashtable_add(&q->lockouts.table, &l->in_table, hash_text(key));
 	list_append(&share->in_order, &l->in_order);
 	arena_fini(&a);
 	if (q->lockouts.table.n > LOCKOUTS_MAX)

@@ -5,12 +5,13 @@
 #ifndef QUEUE_LOCKOUTS_H
 #define QUEUE_LOCKOUTS_H
 
-#include "common/table.h"
+#include "posthouse/hash.h"
+#include "posthouse/hashtable.h"
 
 struct queue;
 
 struct lockouts {
-	struct table table, shares;
+	struct hashtable table, shares;
 };
 
 void lockouts_init(struct queue *q);

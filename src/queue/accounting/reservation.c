@@ -8,7 +8,7 @@
 #define BYTES_MAX (1ull << 40)
 
 struct reservation {
-	struct table_item in_table;
+	struct hashtable_item in_table;
 	struct list in_visitor;
 	struct visitor *visitor;
 	uint64_t transaction;
@@ -42,10 +42,10 @@ uint64_t reserving(const struct visitor *v)
 
 static struct reservation *find(struct queue *q, const struct admission_peer *p, uint64_t transaction)
 {
-	struct table *t = &q->admission.reservations;
+	struct hashtable *t = &q->admission.reservations;
 	uint64_t hash = hash_numbers((uintptr_t)p, transaction);
 
-	for (struct table_item *i = table_find(t, hash, NULL); i; i = table_find(t, hash, i)) {
+	HASHTABLE_FIND (i, t, hash) {
 		struct reservation *r = CONTAINER_OF(i, struct reservation, in_table);
 
 		if (r->visitor->peer == p && r->transaction == transaction)
@@ -67,7 +67,7 @@ static void reservation_free(struct reservation *r)
 
 	count(v->account, &r->amounts, false);
 	count(v->device, &r->amounts, false);
-	table_remove(&v->queue->admission.reservations, &r->in_table);
+	hashtable_remove(&v->queue->admission.reservations, &r->in_table);
 	list_remove(&r->in_visitor);
 	free(r);
 }
@@ -81,7 +81,7 @@ static void add(struct visitor *v, uint64_t transaction, const struct amounts *a
 		r->visitor = v;
 		r->transaction = transaction;
 		list_append(&v->reservations, &r->in_visitor);
-		table_add(&v->queue->admission.reservations, &r->in_table, hash_numbers((uintptr_t)v->peer, transaction));
+		hashtable_add(&v->queue->admission.reservations, &r->in_table, hash_numbers((uintptr_t)v->peer, transaction));
 	}
 	for (int kind = 0; kind < METER_KINDS; kind++)
 		r->amounts.of[kind] += amounts->of[kind];

@@ -1,7 +1,8 @@
 /* seen_recipients.c - recipients that were met in the last hours. */
 #include "accounting/seen_recipients.h"
 
-#include "common/table.h"
+#include "posthouse/hash.h"
+#include "posthouse/hashtable.h"
 
 #include "posthouse/arena.h"
 

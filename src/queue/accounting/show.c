@@ -127,17 +127,17 @@ static void show_connections(struct queue *q, struct page *p, const struct whose
 }
 
 /* The cursor goes through the slots of the table of buckets, then through those of bans. */
-#define AT_BANS TABLE_CURSOR_END
+#define AT_BANS HASHTABLE_CURSOR_END
 
 static uint64_t next_slot(const struct queue *q, uint64_t cursor)
 {
 	uint64_t next;
 
 	if (cursor < AT_BANS) {
-		next = table_cursor_next(&q->buckets.table, cursor);
+		next = hashtable_cursor_next(&q->buckets.table, cursor);
 		return next ? next : AT_BANS;
 	}
-	next = table_cursor_next(&q->bans.table, cursor - AT_BANS);
+	next = hashtable_cursor_next(&q->bans.table, cursor - AT_BANS);
 	return next ? AT_BANS + next : 0;
 }
 
@@ -145,13 +145,12 @@ static uint64_t next_slot(const struct queue *q, uint64_t cursor)
 static bool slot_rows(struct queue *q, struct page *p, const struct whose *w, uint64_t cursor, uint64_t now)
 {
 	bool bans = cursor >= AT_BANS;
-	const struct list *list = bans ? table_slot(&q->bans.table, cursor - AT_BANS) : table_slot(&q->buckets.table, cursor);
-	struct list **items;
+	struct hashtable_item *slot =
+		bans ? hashtable_slot(&q->bans.table, cursor - AT_BANS) : hashtable_slot(&q->buckets.table, cursor);
+	struct hashtable_item **items;
 	size_t n = 0;
 
-	if (!list)
-		return true;
-	LIST_EACH (i, list)
+	for (struct hashtable_item *i = slot; i; i = i->next)
 		n++;
 	if (p->n + n > PAGE_ROWS_MAX && p->n > 0)
 		return false;
@@ -161,13 +160,14 @@ static bool slot_rows(struct queue *q, struct page *p, const struct whose *w, ui
 		memcpy(more, p->rows, p->n * sizeof *more);
 		p->rows = more;
 	}
-	items = ARENA_ARRAY(&p->arena, struct list *, n + 1);
+	items = ARENA_ARRAY(&p->arena, struct hashtable_item *, n + 1);
 	n = 0;
-	LIST_EACH (i, list) /* looking up a login's limits makes buckets: the table grows, and its slots move */
+	for (struct hashtable_item *i = slot; i;
+	     i = i->next) /* looking up a login's limits makes buckets: the table grows, and its slots move */
 		items[n++] = i;
 	for (size_t i = 0; i < n; i++) {
-		const struct ban *ban = CONTAINER_OF(items[i], struct ban, in_table.in_slot);
-		const struct bucket *bucket = CONTAINER_OF(items[i], struct bucket, in_table.in_slot);
+		const struct ban *ban = CONTAINER_OF(items[i], struct ban, in_table);
+		const struct bucket *bucket = CONTAINER_OF(items[i], struct bucket, in_table);
 
 		if (bans && is_of(w, str_of(ban->key)))
 			show_ban(p, ban, now);
@@ -256,10 +256,10 @@ void limits_admin_peer_gone(struct queue *q, const struct channel *ch)
 
 static void empty_buckets(struct reset *r, const struct whose *w, uint64_t now)
 {
-	struct table *t = &r->queue->buckets.table;
+	struct hashtable *t = &r->queue->buckets.table;
 
 	r->buckets = ARENA_ARRAY(&r->arena, struct bucket_row, t->n + 1);
-	TABLE_EACH (i, t) {
+	HASHTABLE_EACH (i, t) {
 		struct bucket *b = CONTAINER_OF(i, struct bucket, in_table);
 
 		if (!is_of(w, str_of(b->key)) || str_starts(str_of(b->rule), S("network ")))
@@ -271,10 +271,10 @@ static void empty_buckets(struct reset *r, const struct whose *w, uint64_t now)
 
 static void lift_bans(struct reset *r, const struct whose *w, uint64_t now)
 {
-	struct table *t = &r->queue->bans.table;
+	struct hashtable *t = &r->queue->bans.table;
 
 	r->bans = ARENA_ARRAY(&r->arena, struct ban_row, t->n + 1);
-	TABLE_EACH (i, t) {
+	HASHTABLE_EACH (i, t) {
 		struct ban *b = CONTAINER_OF(i, struct ban, in_table);
 
 		if (!is_of(w, str_of(b->key)))
@@ -286,7 +286,7 @@ static void lift_bans(struct reset *r, const struct whose *w, uint64_t now)
 
 static void forget_counts(struct queue *q, const struct whose *w)
 {
-	TABLE_EACH (i, &q->accounts) {
+	HASHTABLE_EACH (i, &q->accounts) {
 		struct account *a = CONTAINER_OF(i, struct account, in_table);
 
 		if (is_of(w, str_of(a->key))) {

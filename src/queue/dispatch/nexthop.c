@@ -18,8 +18,6 @@ void gates_init(struct queue *q)
 {
 	struct gates *g = &q->gates;
 
-	for (size_t i = 0; i < GATES_TABLE; i++)
-		list_init(&g->table[i]);
 	list_init(&g->upstreams);
 	list_init(&g->idle);
 	list_init(&g->down);
@@ -31,7 +29,7 @@ void gates_init(struct queue *q)
 static void gate_free(struct gate *g)
 {
 	assert(list_empty(&g->parked) && g->leases == 0);
-	list_remove(&g->in_table);
+	hashtable_remove(&g->queue->gates.table, &g->in_table);
 	list_remove(&g->in_class);
 	list_remove(&g->in_ready);
 	list_remove(&g->in_waiting);
@@ -47,9 +45,9 @@ static void gate_free(struct gate *g)
 
 void gates_fini(struct queue *q)
 {
-	for (size_t i = 0; i < GATES_TABLE; i++)
-		LIST_EACH (k, &q->gates.table[i])
-			gate_free(CONTAINER_OF(k, struct gate, in_table));
+	HASHTABLE_EACH (k, &q->gates.table)
+		gate_free(CONTAINER_OF(k, struct gate, in_table));
+	hashtable_fini(&q->gates.table);
 }
 
 static void set_reason(struct gate *g, struct str reason)
@@ -62,20 +60,6 @@ static void set_reason(struct gate *g, struct str reason)
 
 /* ---- known ones ---- */
 
-static uint64_t hash_of(struct str name)
-{
-	uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
-
-	for (size_t i = 0; i < name.n; i++)
-		h = (h ^ (unsigned char)name.p[i]) * 0x100000001b3u;
-	return h;
-}
-
-static struct list *table_of(struct queue *q, struct str name)
-{
-	return &q->gates.table[hash_of(name) % GATES_TABLE];
-}
-
 static struct proven *proven_slot(struct queue *q, uint64_t hash)
 {
 	return &q->gates.proven[(hash >> 16) % PROVEN_SLOTS];
@@ -83,7 +67,7 @@ static struct proven *proven_slot(struct queue *q, uint64_t hash)
 
 static bool worked_lately(struct queue *q, struct str name)
 {
-	uint64_t hash = hash_of(name);
+	uint64_t hash = hash_text(name);
 	const struct proven *p = proven_slot(q, hash);
 
 	return p->hash == hash && clock_mono_ms() < p->until;
@@ -91,7 +75,7 @@ static bool worked_lately(struct queue *q, struct str name)
 
 void gate_prove(struct gate *g, uint64_t now)
 {
-	uint64_t hash = hash_of(str_of(g->name));
+	uint64_t hash = hash_text(str_of(g->name));
 
 	g->last_ok_at = now;
 	if (!g->is_mx)
@@ -102,19 +86,19 @@ void gate_prove(struct gate *g, uint64_t now)
 
 static void disprove(struct gate *g)
 {
-	struct proven *p = proven_slot(g->queue, hash_of(str_of(g->name)));
+	struct proven *p = proven_slot(g->queue, hash_text(str_of(g->name)));
 
 	g->proven = false;
-	if (p->hash == hash_of(str_of(g->name)))
+	if (p->hash == hash_text(str_of(g->name)))
 		p->until = 0;
 }
 
 struct gate *gate_get(struct queue *q, struct str name)
 {
-	struct list *table = table_of(q, name);
+	uint64_t hash = hash_text(name);
 	struct gate *g;
 
-	LIST_EACH (i, table) {
+	HASHTABLE_FIND (i, &q->gates.table, hash) {
 		g = CONTAINER_OF(i, struct gate, in_table);
 		if (str_eq(str_of(g->name), name))
 			return g;
@@ -134,7 +118,7 @@ struct gate *gate_get(struct queue *q, struct str name)
 	list_init(&g->in_waiting);
 	list_init(&g->in_asked);
 	list_init(&g->in_inquiries);
-	list_append(table, &g->in_table);
+	hashtable_add(&q->gates.table, &g->in_table, hash);
 	if (!g->is_mx)
 		list_append(&q->gates.upstreams, &g->in_class);
 	gate_place(g);
@@ -250,9 +234,8 @@ static void mend(struct gate *g, uint64_t now)
 void gates_mend(struct queue *q, uint64_t now)
 {
 	pauses_mend(q, now);
-	for (size_t i = 0; i < GATES_TABLE; i++)
-		LIST_EACH (k, &q->gates.table[i])
-			mend(CONTAINER_OF(k, struct gate, in_table), now);
+	HASHTABLE_EACH (k, &q->gates.table)
+		mend(CONTAINER_OF(k, struct gate, in_table), now);
 }
 
 static void on_gates(void *ctx, struct verdict v, const struct gate_state *states, size_t n)
@@ -316,14 +299,13 @@ void gates_apply(struct queue *q)
 		arena_fini(&a);
 	}
 	q->gates.mx_used = route_uses(c, S("mx"));
-	for (size_t i = 0; i < GATES_TABLE; i++)
-		LIST_EACH (k, &q->gates.table[i]) {
-			struct gate *g = CONTAINER_OF(k, struct gate, in_table);
+	HASHTABLE_EACH (k, &q->gates.table) {
+		struct gate *g = CONTAINER_OF(k, struct gate, in_table);
 
-			gate_forget_waiting(g);
-			if (g->is_mx)
-				g->connections = c->delivery.connections_per_destination;
-		}
+		gate_forget_waiting(g);
+		if (g->is_mx)
+			g->connections = c->delivery.connections_per_destination;
+	}
 	gates_probe_now(q);
 }
 
@@ -408,13 +390,12 @@ void gate_complained(struct gate *g, uint64_t meaning, struct str reason, uint64
 void gates_probe_now(struct queue *q)
 {
 	pauses_probe_now(q);
-	for (size_t i = 0; i < GATES_TABLE; i++)
-		LIST_EACH (k, &q->gates.table[i]) {
-			struct gate *g = CONTAINER_OF(k, struct gate, in_table);
+	HASHTABLE_EACH (k, &q->gates.table) {
+		struct gate *g = CONTAINER_OF(k, struct gate, in_table);
 
-			if (g->status == GATE_DOWN)
-				g->status = GATE_PROBING;
-		}
+		if (g->status == GATE_DOWN)
+			g->status = GATE_PROBING;
+	}
 }
 
 /* ---- figures ---- */

@@ -6,6 +6,8 @@
 #include "dispatch/nexthop_rate.h"
 
 #include "posthouse/config.h"
+#include "posthouse/hash.h"
+#include "posthouse/hashtable.h"
 #include "posthouse/list.h"
 #include "posthouse/store.h"
 
@@ -31,7 +33,7 @@ struct waiting_lane {
 };
 
 struct gate {
-	struct list in_table;
+	struct hashtable_item in_table;
 	struct list in_class; /* upstreams, idle or down; MX gates that are up and in use are in none */
 	struct list in_ready, in_waiting, in_asked, in_inquiries;
 	struct queue *queue;
@@ -64,7 +66,6 @@ struct gate {
 	struct charges charges; /* against its limits */
 };
 
-#define GATES_TABLE  1024
 #define PROVEN_SLOTS 8192
 
 /* A domain that worked, by its hash: what falls into the same slot is forgotten, which costs a question to relay and nothing else. */
@@ -73,7 +74,7 @@ struct proven {
 };
 
 struct gates {
-	struct list table[GATES_TABLE];
+	struct hashtable table;
 	struct list upstreams;
 	struct list idle;    /* MX gates that are up and unused: forgotten at the end of the round */
 	struct list down;    /* MX gates that are not up, those used last at the end; bounded */

@@ -15,13 +15,12 @@ static const struct str between = { " from ", 6 };
 
 void pauses_init(struct queue *q)
 {
-	table_init(&q->pauses.table);
 	list_init(&q->pauses.all);
 }
 
 static void pause_free(struct queue *q, struct pause *p)
 {
-	table_remove(&q->pauses.table, &p->item);
+	hashtable_remove(&q->pauses.table, &p->item);
 	list_remove(&p->in_all);
 	free(p->name);
 	free(p->reason);
@@ -32,7 +31,7 @@ void pauses_fini(struct queue *q)
 {
 	LIST_EACH (i, &q->pauses.all)
 		pause_free(q, CONTAINER_OF(i, struct pause, in_all));
-	table_fini(&q->pauses.table);
+	hashtable_fini(&q->pauses.table);
 }
 
 /* ---- names ---- */
@@ -51,7 +50,7 @@ static struct pause *find(const struct queue *q, struct str name)
 {
 	uint64_t hash = hash_text(name);
 
-	for (struct table_item *i = table_find(&q->pauses.table, hash, NULL); i; i = table_find(&q->pauses.table, hash, i)) {
+	HASHTABLE_FIND (i, &q->pauses.table, hash) {
 		struct pause *p = CONTAINER_OF(i, struct pause, item);
 
 		if (str_eq(str_of(p->name), name))
@@ -104,7 +103,7 @@ static struct pause *pause_new(struct queue *q, struct str name)
 	if (q->pauses.table.n >= PAUSES_MAX)
 		forget(q, CONTAINER_OF(list_first(&q->pauses.all), struct pause, in_all));
 	p->name = copy_text(name);
-	table_add(&q->pauses.table, &p->item, hash_text(name));
+	hashtable_add(&q->pauses.table, &p->item, hash_text(name));
 	list_append(&q->pauses.all, &p->in_all);
 	return p;
 }

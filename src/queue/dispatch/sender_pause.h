@@ -3,7 +3,8 @@
 #ifndef QUEUE_SENDER_PAUSE_H
 #define QUEUE_SENDER_PAUSE_H
 
-#include "common/table.h"
+#include "posthouse/hash.h"
+#include "posthouse/hashtable.h"
 
 #include "posthouse/meaning.h"
 #include "posthouse/store.h"
@@ -12,7 +13,7 @@ struct gate;
 struct queue;
 
 struct pause {
-	struct table_item item;
+	struct hashtable_item item;
 	struct list in_all;
 	char *name; /* "upstream:isp from @example.org" */
 	char *reason;
@@ -22,7 +23,7 @@ struct pause {
 };
 
 struct pauses {
-	struct table table;
+	struct hashtable table;
 	struct list all; /* those that were met last at the end; bounded */
 };
 

@@ -484,13 +484,12 @@ void answer_fault(struct harness *h, struct delivery *d, enum gate_fault fault, 
 
 struct gate *harness_gate(struct harness *h, const char *name)
 {
-	for (size_t i = 0; i < GATES_TABLE; i++)
-		LIST_EACH (k, &h->q->gates.table[i]) {
-			struct gate *g = CONTAINER_OF(k, struct gate, in_table);
+	HASHTABLE_EACH (k, &h->q->gates.table) {
+		struct gate *g = CONTAINER_OF(k, struct gate, in_table);
 
-			if (str_eq(str_of(g->name), str_of(name)))
-				return g;
-		}
+		if (str_eq(str_of(g->name), str_of(name)))
+			return g;
+	}
 	return NULL;
 }
 

@@ -223,90 +223,12 @@ static void test_limit_words(void **state)
 	arena_fini(&a);
 }
 
-/* Items with one hash are all found; what was taken out is not. */
-static void test_table(void **state)
-{
-	struct table t;
-	struct table_item items[3];
-
-	table_init(&t);
-	table_add(&t, &items[0], 7);
-	table_add(&t, &items[1], 7);
-	table_add(&t, &items[2], 7 + (1 << 20)); /* in the same slot */
-	assert_ptr_equal(table_find(&t, 7, NULL), &items[0]);
-	assert_ptr_equal(table_find(&t, 7, &items[0]), &items[1]);
-	assert_null(table_find(&t, 7, &items[1]));
-	table_remove(&t, &items[0]);
-	assert_ptr_equal(table_find(&t, 7, NULL), &items[1]);
-	assert_ptr_equal(table_find(&t, 7 + (1 << 20), NULL), &items[2]);
-	assert_int_equal(t.n, 2);
-	table_fini(&t);
-	assert_null(table_find(&t, 7, NULL));
-	assert_true(hash_text(S("alice")) == hash_text(S("alice")) && hash_text(S("alice")) != hash_text(S("alicf")));
-	assert_true(hash_texts(S("ab"), S("c")) != hash_texts(S("a"), S("bc")));
-}
-
-/* The items of the slots from the cursor on, up to so many slots; how often each was met. */
-static uint64_t walk_slots(const struct table *t, uint64_t cursor, size_t slots, const struct table_item *items, uint8_t *met)
-{
-	do {
-		const struct list *slot = table_slot(t, cursor);
-
-		LIST_EACH (i, slot)
-			met[CONTAINER_OF(i, struct table_item, in_slot) - items]++;
-		cursor = table_cursor_next(t, cursor);
-	} while (cursor != 0 && --slots > 0);
-	return cursor;
-}
-
-/* However many there are, a slot has few; and a walk in pages meets each item once, also when the table grows on the way. */
-static void test_growing_table(void **state)
-{
-	enum { FIRST = 1000, ALL = 200000 };
-	struct table_item *items = xcalloc(ALL, sizeof *items);
-	uint8_t *met = xcalloc(ALL, 1);
-	struct table t;
-	uint64_t cursor;
-	size_t n = 0;
-
-	table_init(&t);
-	assert_int_equal(table_cursor_next(&t, 0), 0);
-	for (size_t i = 0; i < FIRST; i++)
-		table_add(&t, &items[i], hash_numbers(i, 1));
-	cursor = walk_slots(&t, 0, 100, items, met);
-	assert_int_not_equal(cursor, 0);
-	for (size_t i = FIRST; i < ALL; i++)
-		table_add(&t, &items[i], hash_numbers(i, 1));
-	assert_int_equal(walk_slots(&t, cursor, SIZE_MAX, items, met), 0);
-	for (size_t i = 0; i < FIRST; i++)
-		assert_int_equal(met[i], 1);
-	for (size_t i = 0; i < t.slots_n; i++) {
-		size_t here = 0;
-
-		LIST_EACH (k, &t.slots[i])
-			here++;
-		assert_true(here < 20);
-	}
-	TABLE_EACH (i, &t) {
-		assert_ptr_equal(table_find(&t, i->hash, NULL), i);
-		n++;
-		if (n % 2)
-			table_remove(&t, i);
-	}
-	assert_int_equal(n, ALL);
-	assert_int_equal(t.n, ALL / 2);
-	table_fini(&t);
-	free(items);
-	free(met);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_routes),    cmocka_unit_test(test_lane_routes),   cmocka_unit_test(test_greylisting),
-		cmocka_unit_test(test_paused),    cmocka_unit_test(test_pauses),        cmocka_unit_test(test_retry_times),
-		cmocka_unit_test(test_durations), cmocka_unit_test(test_fields),        cmocka_unit_test(test_limit_words),
-		cmocka_unit_test(test_table),     cmocka_unit_test(test_growing_table),
+		cmocka_unit_test(test_routes),    cmocka_unit_test(test_lane_routes), cmocka_unit_test(test_greylisting),
+		cmocka_unit_test(test_paused),    cmocka_unit_test(test_pauses),      cmocka_unit_test(test_retry_times),
+		cmocka_unit_test(test_durations), cmocka_unit_test(test_fields),      cmocka_unit_test(test_limit_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

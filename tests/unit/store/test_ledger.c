@@ -1,30 +1,7 @@
 /* test_ledger.c - to whom a login has written, bans, and how long all that is remembered. */
 #include "fixture.h"
 
-#include "../../../src/store/siphash.h"
-
 #define DAY_MS (24ULL * 3600 * 1000)
-
-/* The vectors of SipHash's authors: key 00 01 … 0f, messages "", 00, 00 01, …; and an odd length in between. */
-static void the_hash_is_siphash(void **state)
-{
-	static const struct {
-		size_t n;
-		uint64_t hash;
-	} rows[] = { { 0, 0x726fdb47dd0e0e31 },
-		     { 1, 0x74f839c593dc67fd },
-		     { 7, 0xab0200f58b01d137 },
-		     { 8, 0x93f5f5799a932462 },
-		     { 15, 0xa129ca6149be45e5 } };
-	struct siphash_key key = { 0x0706050403020100, 0x0f0e0d0c0b0a0908 };
-	char bytes[16];
-
-	(void)state;
-	for (int i = 0; i < 16; i++)
-		bytes[i] = (char)i;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		assert_int_equal(siphash(&key, str_make(bytes, rows[i].n)), rows[i].hash);
-}
 
 static void accept_remembered(struct fixture *f, uint64_t id, const char *to, uint64_t received_at)
 {
@@ -240,7 +217,6 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_hash_is_siphash),
 		CASE(who_was_written_to_is_known),
 		CASE(a_refused_message_is_not_remembered),
 		CASE(a_row_is_rewritten_once_a_day),
