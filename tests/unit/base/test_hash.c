@@ -37,7 +37,7 @@ static void hashes_of_a_process(void **state)
 	assert_true(hash_text(S("alice")) == hash_text(S("alice")) && hash_text(S("alice")) != hash_text(S("alicf")));
 	assert_true(hash_texts(S("ab"), S("c")) != hash_texts(S("a"), S("bc")));
 	assert_true(hash_numbers(1, 2) != hash_numbers(2, 1));
-	assert_int_equal(hash_fixed(0, S("alice")), 0xb6b7e12a01848d9c);
+	assert_int_equal(hash_fixed(0, S("alice")), siphash(&(struct siphash_key){ .k0 = 0 }, S("alice")));
 	assert_true(hash_fixed(hash_fixed(0, S("a")), S("b")) != hash_fixed(hash_fixed(0, S("b")), S("a")));
 }
 
@@ -109,8 +109,7 @@ static void growing(void **state)
 			here++;
 		assert_true(here < 20);
 	}
-	HASHTABLE_EACH(i, &t)
-	{
+	HASHTABLE_EACH (i, &t) {
 		assert_ptr_equal(hashtable_find(&t, i->hash, NULL), i);
 		n++;
 		if (n % 2)
