@@ -3,6 +3,7 @@
 #include "loader.h"
 
 #include "posthouse/names.h"
+#include "posthouse/policy.h"
 
 #include <ifaddrs.h>
 #include <net/if.h>

@@ -30,6 +30,11 @@ struct loader {
 	unsigned lines;
 };
 
+/* ---- faults.c ---- */
+
+/* Where a line of the assembled text comes from. */
+struct source_run source_of(const struct loader *l, unsigned line);
+
 /* Note a fault at a line of a file; `warning` does not prevent a start. */
 void fault_at(struct loader *l, struct str file, unsigned line, bool warning, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
@@ -50,8 +55,7 @@ const config_setting_t *setting_exact(struct loader *l, const char *format, ...)
  * too large, texts over line ends), becomes faults. */
 void source_read(struct loader *l);
 
-/* Where a line of the assembled text comes from. */
-struct source_run source_of(const struct loader *l, unsigned line);
+/* ---- files.c ---- */
 
 /* A path of the configuration, relative to its file's directory. */
 struct str path_resolve(struct loader *l, struct str path);
@@ -63,6 +67,9 @@ const char *file_read(const char *path, size_t max, struct buf *b, unsigned *mod
 
 /* Unknown keys, wrong types, keys not built yet; then every row's value, from the tree or its default. */
 void values_load(struct loader *l);
+
+/* What is counted is kept by its window, so two rates over one window are a slip. `name` is the key as people write it, `s` its setting. */
+void rates_check(struct loader *l, const config_setting_t *s, const char *name, const struct rate_list *rates);
 
 /* ---- secrets.c: what may be a password ---- */
 
@@ -77,9 +84,6 @@ struct str option_value(const struct str_list *options, struct str name);
 
 /* ---- checks.c: what a table cannot say ---- */
 void checks_run(struct loader *l);
-
-/* What is counted is kept by its window, so two rates over one window are a slip. `name` is the key as people write it, `s` its setting. */
-void rates_check(struct loader *l, const config_setting_t *s, const char *name, const struct rate_list *rates);
 
 /* ---- clients.c: who is let in, and as whom ---- */
 void clients_check(struct loader *l);

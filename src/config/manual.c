@@ -46,24 +46,6 @@ static void add_value(struct buf *b, const struct key *k, const char *text)
 	buf_add(b, S(" ]"));
 }
 
-/* "Not built yet: …" for the choices that come later. */
-static void add_later_choices(struct buf *b, const struct key *k)
-{
-	const char *before = " Not built yet: ";
-
-	for (const struct choice *c = k->choices; c && c->name; c++) {
-		if (!c->later)
-			continue;
-		buf_add(b, str_of(before));
-		buf_add_char(b, '"');
-		add_roff(b, str_of(c->name));
-		buf_add_char(b, '"');
-		before = ", ";
-	}
-	if (before[0] == ',')
-		buf_add_char(b, '.');
-}
-
 static void manual_row(struct buf *b, struct arena *a, const struct key *k)
 {
 	buf_add(b, S(".TP\n.B "));
@@ -75,7 +57,6 @@ static void manual_row(struct buf *b, struct arena *a, const struct key *k)
 	buf_add(b, S("\n.br\nType: "));
 	add_roff(b, value_expected(k, a));
 	buf_add(b, S("."));
-	add_later_choices(b, k);
 	if (k->type == CFG_SECRET) {
 		buf_add(b, S(" Or "));
 		add_roff(b, schema_leaf(k));

@@ -81,10 +81,9 @@ static void rescue_key(struct loader *l, const char *path)
 {
 	const struct key *k = &config_keys[schema_find(str_of(path))];
 	struct str text = find_text(l, schema_leaf(k)), *target = key_at(k, l->config);
-	bool later;
 
-	if ((text.n == 0 || !value_set(k, l->arena, text, target, &later)) && k->fallback)
-		value_set(k, l->arena, str_of(k->fallback), target, &later);
+	if ((text.n == 0 || !value_set(k, l->arena, text, target)) && k->fallback)
+		value_set(k, l->arena, str_of(k->fallback), target);
 	if (k->flags & PATH)
 		*target = path_resolve(l, *target);
 }

@@ -4,8 +4,6 @@
 #include "schema.h"
 
 #include "posthouse/ipc.h"
-#include "posthouse/log.h"
-#include "posthouse/mail.h"
 
 #define MASTER     (1u << ROLE_MASTER)
 #define SUBMISSION (1u << ROLE_SUBMISSION)
@@ -23,44 +21,6 @@
 #define ARRAY_IN(type, field) offsetof(struct type, field.at), offsetof(struct type, field.n)
 #define NO_TARGET             0, 0
 #define NO_BOUNDS             NULL, NULL
-
-static const struct choice listen_tls_choices[] = { { "starttls", LISTEN_STARTTLS }, { "implicit", LISTEN_IMPLICIT }, { NULL } };
-static const struct choice upstream_tls_choices[] = { { "implicit", UPSTREAM_IMPLICIT },
-						      { "starttls", UPSTREAM_STARTTLS },
-						      { "opportunistic", UPSTREAM_OPPORTUNISTIC },
-						      { "none", UPSTREAM_NONE },
-						      { NULL } };
-static const struct choice tls_version_choices[] = { { "1.2", TLS_1_2 }, { "1.3", TLS_1_3 }, { NULL } };
-static const struct choice mechanism_choices[] = {
-	{ "PLAIN" }, { "LOGIN" }, { "SCRAM-SHA-256" }, { "SCRAM-SHA-256-PLUS" }, { NULL }
-};
-static const struct choice upstream_mechanism_choices[] = { { "SCRAM-SHA-256" }, { "PLAIN" }, { "LOGIN" }, { NULL } };
-static const struct choice avoid_choices[] = { { "PIPELINING" }, { "DSN" },      { "CHUNKING" },
-					       { "8BITMIME" },   { "SMTPUTF8" }, { NULL } };
-static const struct choice backend_choices[] = {
-	{ "accounts" }, { "sasldb" }, { "saslauthd" }, { "ldapdb" }, { "sql" }, { NULL }
-};
-static const struct choice over_choices[] = { { "reject", OVER_REJECT }, { "hold", OVER_HOLD }, { NULL } };
-static const struct choice breaker_choices[] = { { "on", BREAKER_ON }, { "off", BREAKER_OFF }, { NULL } };
-static const struct choice user_over_choices[] = {
-	{ "", OVER_UNSET }, { "reject", OVER_REJECT }, { "hold", OVER_HOLD }, { NULL }
-};
-static const struct choice user_breaker_choices[] = {
-	{ "", BREAKER_UNSET }, { "on", BREAKER_ON }, { "off", BREAKER_OFF }, { NULL }
-};
-static const struct choice device_tls_choices[] = {
-	{ "modern", DEVICE_TLS_MODERN }, { "legacy", DEVICE_TLS_LEGACY }, { "none", DEVICE_TLS_NONE }, { NULL }
-};
-static const struct choice log_format_choices[] = { { "logfmt", LOG_FORMAT_LOGFMT }, { "json", LOG_FORMAT_JSON }, { NULL } };
-static const struct choice log_level_choices[] = {
-	{ "debug", LOG_DEBUG }, { "info", LOG_INFO }, { "warning", LOG_WARNING }, { "error", LOG_ERROR }, { NULL }
-};
-static const struct choice bare_newline_choices[] = { { "normalize", BARE_NEWLINE_NORMALIZE },
-						      { "refuse", BARE_NEWLINE_REFUSE },
-						      { NULL } };
-static const struct choice dkim_choices[] = {
-	{ "(no key)", 0 }, { "rsa-sha256", DKIM_RSA_SHA256 }, { "ed25519-sha256", DKIM_ED25519_SHA256 }, { NULL }
-};
 
 /* path, type, target, default, lower, upper, roles, flags, help; then by name what only some rows have. */
 /* clang-format off */

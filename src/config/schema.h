@@ -43,7 +43,6 @@ struct text_format {
 struct choice {
 	const char *name; /* NULL ends the array */
 	unsigned value;
-	bool later;
 };
 
 struct key {
@@ -96,11 +95,18 @@ bool key_is_array(const struct key *k); /* TEXTS, TIMES, RATES, OPTIONS, LIST */
 /* The type of one element of an array of scalars; the type itself for the others. */
 enum key_type key_scalar(const struct key *k);
 
+/* ---- choices.c: an array for each key that takes one of a few words; a NULL name ends it ---- */
+extern const struct choice listen_tls_choices[], upstream_tls_choices[], tls_version_choices[], mechanism_choices[],
+	upstream_mechanism_choices[], avoid_choices[], backend_choices[], over_choices[], breaker_choices[], user_over_choices[],
+	user_breaker_choices[], device_tls_choices[], log_format_choices[], log_level_choices[], bare_newline_choices[],
+	dkim_choices[];
+
 /* ---- text.c: formats ---- */
 extern const struct text_format format_fqdn, format_domain, format_host, format_address, format_mailbox, format_pattern,
 	format_login, format_device_login, format_rewritten, format_user, format_name, format_selector, format_network,
 	format_source, format_resolver, format_path, format_socket;
-bool text_is_printable(struct str s); /* UTF-8 without characters that cannot be seen */
+bool pattern_valid(struct str pattern); /* `a@b`, `@b`, `@.b`, `root@.lan`, `*` */
+bool text_is_printable(struct str s);   /* UTF-8 without characters that cannot be seen */
 
 /* ---- value.c: single values as text ---- */
 bool value_time(struct str text, uint64_t *ms_out);
@@ -109,9 +115,9 @@ bool value_rate(struct str text, bool bytes, struct rate *rate_out);
 void value_print_time(struct buf *b, uint64_t ms);
 void value_print_size(struct buf *b, uint64_t bytes);
 
-/* Parse `text` (outliving the target, or in `a`) by the row's type, bounds, format and choices into a scalar target. False: not that,
- * or not built yet (*later_out). */
-bool value_set(const struct key *k, struct arena *a, struct str text, void *target, bool *later_out);
+/* Parse `text` (outliving the target, or in `a`) by the row's type, bounds, format and choices into a scalar target. False: the
+ * text is no such value. */
+bool value_set(const struct key *k, struct arena *a, struct str text, void *target);
 
 /* Is the number within the row's bounds? For what comes as a number. */
 bool value_in_bounds(const struct key *k, uint64_t value);
@@ -121,15 +127,6 @@ struct str value_expected(const struct key *k, struct arena *a);
 
 /* Print the value of a row in the file's syntax; secrets as "(hidden)". */
 void value_print(struct buf *b, const struct key *k, const void *base);
-
-/* ---- network.c, for the checks ---- */
-
-/* Has the address bits behind those that count ("192.0.2.77/24")? Then either the host is meant or its network, and nobody knows which. */
-bool network_names_host(struct str network);
-
-/* Has one network addresses of the other? Has it fewer fixed bits than those? False for what is no network. */
-bool networks_overlap(struct str a, struct str b);
-bool network_wider(struct str network, unsigned v4_bits, unsigned v6_bits);
 
 /* ---- dump.c ---- */
 

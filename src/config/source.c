@@ -4,11 +4,6 @@
 
 #include "posthouse/secret.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #define FILE_MAX   (4 * 1024 * 1024) /* all files together */
 #define DEPTH_MAX  10
 #define DIGITS_MAX 17 /* of a whole number, with 0x: fits in 63 bits */
@@ -23,64 +18,6 @@ struct scan {
 	bool line_start; /* nothing but white space on this line so far */
 };
 
-static const char *read_all(int fd, size_t max, struct buf *b)
-{
-	char *room;
-	ssize_t n;
-
-	for (;;) {
-		size_t want = b->n < max ? max - b->n : 1;
-
-		if (want > 65536)
-			want = 65536;
-		room = buf_reserve(b, want);
-		if (!room)
-			return "is too large";
-		n = read(fd, room, want);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? strerror(errno) : NULL;
-		buf_claim(b, (size_t)n);
-		if (b->n > max)
-			return "is too large";
-	}
-}
-
-const char *file_read(const char *path, size_t max, struct buf *b, unsigned *mode_out)
-{
-	struct stat st;
-	const char *why = NULL;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* a FIFO must not stop us */
-
-	buf_init(b, max + 1);
-	*mode_out = 0;
-	if (fd < 0)
-		return strerror(errno);
-	if (fstat(fd, &st) < 0)
-		why = strerror(errno);
-	else if (!S_ISREG(st.st_mode))
-		why = S_ISDIR(st.st_mode) ? "is a directory" : "is not a regular file";
-	else
-		why = read_all(fd, max, b);
-	close(fd);
-	*mode_out = (unsigned)st.st_mode & 07777;
-	if (why) {
-		if (b->p)
-			wipe(b->p, b->capacity);
-		buf_fini(b);
-		buf_init(b, max + 1);
-	}
-	return why;
-}
-
-struct str path_resolve(struct loader *l, struct str path)
-{
-	if (path.n == 0 || path.p[0] == '/')
-		return path;
-	return arena_printf(l->arena, "%.*s%.*s", STR_ARG(l->dir), STR_ARG(path));
-}
-
 /* From the next line of the assembled text on, lines come from here. */
 static void begin_run(struct loader *l, struct str file, unsigned line)
 {
@@ -89,15 +26,6 @@ static void begin_run(struct loader *l, struct str file, unsigned line)
 		l->runs = xrealloc(l->runs, l->runs_max * sizeof(*l->runs));
 	}
 	l->runs[l->runs_n++] = (struct source_run){ .first = l->lines + 1, .file = file, .line = line };
-}
-
-struct source_run source_of(const struct loader *l, unsigned line)
-{
-	struct source_run found = { .file = l->file, .line = line };
-
-	for (size_t i = 0; i < l->runs_n && l->runs[i].first <= line; i++)
-		found = (struct source_run){ .file = l->runs[i].file, .line = l->runs[i].line + line - l->runs[i].first };
-	return found;
 }
 
 static char peek(const struct scan *s, size_t ahead)

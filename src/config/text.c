@@ -3,6 +3,7 @@
 
 #include "posthouse/address.h"
 #include "posthouse/names.h"
+#include "posthouse/policy.h"
 
 #include <arpa/inet.h>
 

@@ -111,7 +111,7 @@ static const struct choice *choice_named(const struct choice *choices, struct st
 	return NULL;
 }
 
-static bool set_text(const struct key *k, struct arena *a, struct str text, struct str *target, bool *later_out)
+static bool set_text(const struct key *k, struct arena *a, struct str text, struct str *target)
 {
 	const struct choice *c = k->choices ? choice_named(k->choices, text) : NULL;
 
@@ -121,10 +121,6 @@ static bool set_text(const struct key *k, struct arena *a, struct str text, stru
 	}
 	if (k->choices && !c)
 		return false;
-	if (c && c->later) {
-		*later_out = true;
-		return false;
-	}
 	if (k->type == CFG_SECRET ? memchr(text.p, 0, text.n) != NULL : !text_is_printable(text))
 		return false;
 	if (k->format && k->format->canonical)
@@ -135,15 +131,14 @@ static bool set_text(const struct key *k, struct arena *a, struct str text, stru
 	return true;
 }
 
-static bool set_enum(const struct key *k, struct str text, unsigned *target, bool *later_out)
+static bool set_enum(const struct key *k, struct str text, unsigned *target)
 {
 	const struct choice *c = choice_named(k->choices, text);
 
 	if (!c)
 		return false;
-	*later_out = c->later;
 	*target = c->value;
-	return !c->later;
+	return true;
 }
 
 /* An empty text is no rate: what it bounds is not counted. In a list it would say nothing. */
@@ -153,15 +148,14 @@ static bool set_rate(const struct key *k, struct str text, struct rate *target)
 	return (text.n == 0 && k->type == CFG_RATE) || value_rate(text, k->flags & BYTES, target);
 }
 
-bool value_set(const struct key *k, struct arena *a, struct str text, void *target, bool *later_out)
+bool value_set(const struct key *k, struct arena *a, struct str text, void *target)
 {
 	uint64_t number;
 
-	*later_out = false;
 	switch (key_scalar(k)) {
 	case CFG_TEXT:
-	case CFG_SECRET: return set_text(k, a, text, target, later_out);
-	case CFG_ENUM: return set_enum(k, text, target, later_out);
+	case CFG_SECRET: return set_text(k, a, text, target);
+	case CFG_ENUM: return set_enum(k, text, target);
 	case CFG_RATE: return set_rate(k, text, target);
 	case CFG_BOOL: *(bool *)target = str_eq(text, S("true")); return str_eq(text, S("true")) || str_eq(text, S("false"));
 	case CFG_INT:
@@ -175,14 +169,14 @@ bool value_set(const struct key *k, struct arena *a, struct str text, void *targ
 	}
 }
 
-/* "one of "a", "b"", only what is built; "" says what the key's absence says. */
+/* "one of "a", "b""; "" says what the key's absence says. */
 static void print_choices(struct buf *b, const struct choice *choices)
 {
 	const char *between = "";
 
 	buf_add(b, S("one of "));
 	for (const struct choice *c = choices; c->name; c++) {
-		if (c->later || c->name[0] == '\0')
+		if (c->name[0] == '\0')
 			continue;
 		buf_printf(b, "%s\"%s\"", between, c->name);
 		between = ", ";

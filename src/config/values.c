@@ -160,7 +160,7 @@ static void check_members(struct loader *l, const config_setting_t *group, struc
 
 /* ---- second way: take all that is in the table from the file ---- */
 
-static void report_value(struct loader *l, const config_setting_t *s, const struct key *k, bool later)
+static void report_value(struct loader *l, const config_setting_t *s, const struct key *k)
 {
 	struct str shown = schema_shown(l->arena, str_of(k->path)), expected = value_expected(k, l->arena);
 	const char *text =
@@ -168,9 +168,7 @@ static void report_value(struct loader *l, const config_setting_t *s, const stru
 
 	if (text && strlen(text) > 200)
 		text = NULL;
-	if (later)
-		fault(l, s, "%.*s: \"%s\" is not built yet; expected %.*s", STR_ARG(shown), text, STR_ARG(expected));
-	else if (text)
+	if (text)
 		fault(l, s, "%.*s: expected %.*s, not \"%s\"", STR_ARG(shown), STR_ARG(expected), text);
 	else
 		fault(l, s, "%.*s: expected %.*s", STR_ARG(shown), STR_ARG(expected));
@@ -180,13 +178,13 @@ static void report_value(struct loader *l, const config_setting_t *s, const stru
 static void load_scalar(struct loader *l, const config_setting_t *s, const struct key *k, void *target)
 {
 	enum key_type type = key_scalar(k);
-	bool later = false, good = false;
+	bool good = false;
 	long long number;
 
 	switch (config_setting_type(s)) {
 	case CONFIG_TYPE_STRING:
 		if (type != CFG_INT && type != CFG_BOOL)
-			good = value_set(k, l->arena, arena_str(l->arena, str_of(config_setting_get_string(s))), target, &later);
+			good = value_set(k, l->arena, arena_str(l->arena, str_of(config_setting_get_string(s))), target);
 		break;
 	case CONFIG_TYPE_BOOL:
 		good = type == CFG_BOOL;
@@ -203,7 +201,7 @@ static void load_scalar(struct loader *l, const config_setting_t *s, const struc
 	default: break;
 	}
 	if (!good)
-		report_value(l, s, k, later);
+		report_value(l, s, k);
 }
 
 static void load_rows(struct loader *l, const config_setting_t *group, size_t skip, size_t from, size_t end, void *base);
@@ -218,7 +216,7 @@ static void load_array(struct loader *l, const config_setting_t *s, size_t i, vo
 
 	if (!is_list(s)) {
 		if (k->type != CFG_LIST) /* that was said in check_setting() */
-			report_value(l, s, k, false);
+			report_value(l, s, k);
 		return;
 	}
 	if (n > ELEMENTS_MAX)
@@ -244,10 +242,9 @@ static void load_default_array(struct loader *l, const struct key *k, void *base
 	struct str rest = str_of(k->fallback), word;
 	char *elements = arena_calloc(l->arena, rest.n, key_element_size(k));
 	size_t n = 0;
-	bool later;
 
 	while (str_split(&rest, ' ', &word))
-		if (!value_set(k, l->arena, word, elements + n++ * key_element_size(k), &later))
+		if (!value_set(k, l->arena, word, elements + n++ * key_element_size(k)))
 			fault(l, NULL, "the default of %s is wrong", k->path);
 	key_set_array(k, base, elements, n);
 }
@@ -270,14 +267,13 @@ static void load_default(struct loader *l, const config_setting_t *group, size_t
 {
 	const struct key *k = &config_keys[i];
 	struct str shown;
-	bool later;
 
 	if (k->fallback && k->type == CFG_LIST) {
 		load_default_list(l, i, base);
 	} else if (k->fallback && key_is_array(k)) {
 		load_default_array(l, k, base);
 	} else if (k->fallback) {
-		if (!value_set(k, l->arena, str_of(k->fallback), key_at(k, base), &later))
+		if (!value_set(k, l->arena, str_of(k->fallback), key_at(k, base)))
 			fault(l, NULL, "the default of %s is wrong", k->path);
 	} else if (k->flags & REQUIRED && !(k->flags & LATER)) {
 		shown = schema_shown(l->arena, str_of(k->path));
@@ -339,4 +335,17 @@ void values_load(struct loader *l)
 
 	check_members(l, root, S(""));
 	load_rows(l, root, 0, 0, config_keys_n, l->config);
+}
+
+void rates_check(struct loader *l, const config_setting_t *s, const char *name, const struct rate_list *rates)
+{
+	bool is_list = s && (config_setting_type(s) == CONFIG_TYPE_LIST || config_setting_type(s) == CONFIG_TYPE_ARRAY);
+
+	for (size_t k = 1; k < rates->n; k++)
+		for (size_t m = 0; m < k; m++)
+			if (rates->at[k].window_ms != 0 && rates->at[k].window_ms == rates->at[m].window_ms) {
+				fault(l, is_list ? config_setting_get_elem(s, (unsigned)k) : s,
+				      "%s: expected one rate for each time; element %zu of the list has the same", name, m + 1);
+				break;
+			}
 }

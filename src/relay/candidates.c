@@ -2,6 +2,7 @@
 #include "relay.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/policy.h"
 
 static void on_resolved(void *ctx, struct verdict v, const struct sockaddr_storage *addresses, size_t n);
 static void on_mx(void *ctx, struct verdict v, const struct dns_host *hosts, size_t n);

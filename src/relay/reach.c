@@ -3,6 +3,7 @@
 #include "relay.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/policy.h"
 
 #include <arpa/inet.h>
 

@@ -2,6 +2,8 @@
 #include "session.h"
 #include "transaction.h"
 
+#include "posthouse/policy.h"
+
 static void on_reserved(void *ctx, struct verdict v, const struct msg_reserved *m, int fd);
 
 /* Ask queue for the message, or for its last recipient. While it is away mail goes on: what is submitted is checked again. */

@@ -7,6 +7,7 @@
 
 #include "posthouse/clock.h"
 #include "posthouse/crash.h"
+#include "posthouse/policy.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -5,6 +5,8 @@
  * them (`present`) when it is back. */
 #include "session.h"
 
+#include "posthouse/policy.h"
+
 #define PROXY_MS 5000
 
 static void on_admitted(void *ctx, struct verdict v, const struct msg_admitted *m, int fd);

@@ -3,6 +3,7 @@
 
 #include "posthouse/clock.h"
 #include "posthouse/names.h"
+#include "posthouse/policy.h"
 
 /* An address that the login does not own, and where it stands. */
 struct foreign {

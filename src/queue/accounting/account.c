@@ -2,6 +2,7 @@
 #include "queue.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/policy.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,6 +1,8 @@
 /* route.c - the configuration's rules about which way mail goes. */
 #include "dispatch/route.h"
 
+#include "posthouse/policy.h"
+
 /* Does a login match one of the `users` of a route? They are names; where they look like patterns, they are taken as such. */
 static bool users_match(const struct str_list *users, struct str login)
 {

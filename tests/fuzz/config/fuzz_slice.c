@@ -3,6 +3,7 @@
 #include "schema.h"
 
 #include "posthouse/ipc.h"
+#include "posthouse/policy.h"
 
 #include <stdlib.h>
 

@@ -3,6 +3,8 @@
 
 #include "loader.h"
 
+#include "posthouse/policy.h"
+
 #include <stdio.h>
 
 #define assert_str(s, literal) assert_true(str_eq((s), S(literal)))

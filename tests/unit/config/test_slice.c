@@ -3,6 +3,7 @@
 
 #include "posthouse/ipc.h"
 #include "posthouse/mail.h"
+#include "posthouse/policy.h"
 
 #include <stdlib.h>
 

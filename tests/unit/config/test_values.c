@@ -198,17 +198,16 @@ static void check_default(const struct key *k, struct arena *a)
 {
 	struct str rest = str_of(k->fallback), word;
 	char target[64];
-	bool later;
 
 	if (k->type == CFG_LIST)
 		return;
 	if (!key_is_array(k)) {
-		if (!value_set(k, a, rest, target, &later))
+		if (!value_set(k, a, rest, target))
 			fail_msg("default of %s", k->path);
 		return;
 	}
 	while (str_split(&rest, ' ', &word))
-		if (!value_set(k, a, word, target, &later))
+		if (!value_set(k, a, word, target))
 			fail_msg("default of %s", k->path);
 }
 

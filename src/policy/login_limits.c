@@ -1,5 +1,13 @@
-/* limits.c - which limits apply to whom: those of all, and in their place what an entry of limits.users names. */
-#include "posthouse/config.h"
+/* login_limits.c - which limits apply to whom: those of all, and in their place what an entry of limits.users names. */
+#include "posthouse/policy.h"
+
+const struct cfg_device *device_at(const struct config *c, struct str address)
+{
+	for (size_t i = 0; i < c->devices_n; i++)
+		if (networks_contain(&c->devices[i].networks, address))
+			return &c->devices[i];
+	return NULL;
+}
 
 /* The first entry for "name" or, with a device, for "name/device"; NULL: none. Put together nowhere: compared in parts. */
 static const struct cfg_limits_user *entry_of(const struct config *c, struct str login, struct str device)

@@ -5,7 +5,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "posthouse/config.h"
+#include "posthouse/policy.h"
+#include "schema.h"
 
 static void validity(void **state)
 {

@@ -1,5 +1,5 @@
 /* network.c - addresses and networks of the configuration against the addresses that clients come from. */
-#include "schema.h"
+#include "posthouse/policy.h"
 
 #include <arpa/inet.h>
 
@@ -136,12 +136,4 @@ struct str network_of(struct arena *a, struct str address)
 struct str site_of(struct arena *a, struct str address)
 {
 	return network_of_bytes(a, address, 3, 6);
-}
-
-const struct cfg_device *device_at(const struct config *c, struct str address)
-{
-	for (size_t i = 0; i < c->devices_n; i++)
-		if (networks_contain(&c->devices[i].networks, address))
-			return &c->devices[i];
-	return NULL;
 }

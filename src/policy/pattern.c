@@ -1,8 +1,8 @@
-/* pattern.c - who matches: the one pattern grammar of the configuration, and who may send as whom. pattern_valid() is with the other
- * formats in text.c. */
+/* pattern.c - the one pattern grammar of the configuration, and who may send as whom. What a pattern looks like is checked with the other
+ * formats of the configuration (config/text.c). */
 #include "posthouse/address.h"
-#include "posthouse/config.h"
 #include "posthouse/names.h"
+#include "posthouse/policy.h"
 
 /* The domain's part of a match: exact, or below `.b`. */
 static bool domain_matches(struct str pattern, struct str domain)

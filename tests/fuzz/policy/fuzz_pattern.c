@@ -1,5 +1,6 @@
 /* fuzz_pattern.c - "pattern\naddress": a well-formed pattern never matches what its domain does not end; rewriting takes what matches. */
-#include "posthouse/config.h"
+#include "posthouse/policy.h"
+#include "schema.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* rewrite.c - which address takes the place of another. */
 #include "posthouse/address.h"
-#include "posthouse/config.h"
+#include "posthouse/policy.h"
 
 struct str rewrite_address(const struct config *c, struct arena *a, bool is_sender, bool in_header, struct str address)
 {

@@ -2,6 +2,8 @@
  * Addresses come from PROXY headers too. */
 #include "schema.h"
 
+#include "posthouse/policy.h"
+
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
