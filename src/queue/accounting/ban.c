@@ -11,19 +11,11 @@
 #define RETRY_MS      2000
 #define LONGEST_MS    (86400 * 1000ull) /* of rows from before bans knew their length */
 
-static void flush(struct queue *q);
-
 static void on_retry(uv_timer_t *t)
 {
-	flush(t->data);
-}
+	struct queue *q = t->data;
 
-void bans_init(struct queue *q)
-{
-	list_init(&q->bans.recent);
-	list_init(&q->bans.dirty);
-	queue_timer_init(q, &q->bans.retry);
-	queue_timer_init(q, &q->bans.load_retry);
+	writebehind_flush(&q->bans.changes);
 }
 
 static void ban_free(struct ban *b)
@@ -40,7 +32,7 @@ void bans_fini(struct queue *q)
 	HASHTABLE_EACH (i, &q->bans.table)
 		ban_free(CONTAINER_OF(i, struct ban, in_table));
 	hashtable_fini(&q->bans.table);
-	LIST_EACH (i, &q->bans.dirty) /* forgotten ones */
+	LIST_EACH (i, &q->bans.changes.dirty) /* forgotten ones */
 		ban_free(CONTAINER_OF(i, struct ban, in_dirty));
 }
 
@@ -164,38 +156,6 @@ void bans_load(struct queue *q)
 		store_bans(q->store, on_bans, q);
 }
 
-/* A batch on its way to the store. */
-struct batch {
-	struct queue *queue;
-	struct arena arena;
-	struct ban_row *rows;
-	size_t n;
-};
-
-static void on_saved(void *ctx, struct verdict v)
-{
-	struct batch *batch = ctx;
-	struct queue *q = batch->queue;
-	struct bans *all = &q->bans;
-
-	all->saving = false;
-	if (v.class != OK && !all->failing)
-		log_warning(NULL, "bans.unsaved", kv("bans", batch->n), kv("reply", v.text));
-	all->failing = v.class != OK;
-	for (size_t i = 0; all->failing && i < batch->n; i++) {
-		struct ban *b = ban_find(q, batch->rows[i].key);
-
-		if (b && list_empty(&b->in_dirty))
-			list_append(&all->dirty, &b->in_dirty);
-	}
-	arena_fini(&batch->arena);
-	free(batch);
-	if (all->failing && queue_may_store(q))
-		uv_timer_start(&all->retry, on_retry, RETRY_MS, 0);
-	else
-		flush(q);
-}
-
 static struct ban_row row_of(struct arena *a, const struct ban *b)
 {
 	return (struct ban_row){
@@ -207,36 +167,70 @@ static struct ban_row row_of(struct arena *a, const struct ban *b)
 	};
 }
 
-/* One batch at a time: what changes meanwhile goes with the next. */
-static void flush(struct queue *q)
+/* ---- what changes is written, in batches ---- */
+
+static bool can_write(void *ctx)
 {
-	struct batch *batch;
+	return queue_may_store(ctx);
+}
 
-	if (q->bans.saving || list_empty(&q->bans.dirty) || !queue_may_store(q))
-		return;
-	batch = NEW(struct batch);
-	batch->queue = q;
-	batch->rows = ARENA_ARRAY(&batch->arena, struct ban_row, BATCH_MAX);
-	LIST_EACH (i, &q->bans.dirty) {
-		struct ban *b = CONTAINER_OF(i, struct ban, in_dirty);
+static void make_row(void *ctx, struct arena *a, struct list *item, void *row_out)
+{
+	struct ban *b = CONTAINER_OF(item, struct ban, in_dirty);
 
-		if (batch->n == BATCH_MAX)
-			break;
-		batch->rows[batch->n++] = row_of(&batch->arena, b);
-		list_remove(&b->in_dirty);
-		if (b->forgotten)
-			ban_free(b);
-	}
-	q->bans.saving = true;
-	store_ban_put(q->store, batch->rows, batch->n, on_saved, batch);
+	*(struct ban_row *)row_out = row_of(a, b);
+	if (b->forgotten)
+		ban_free(b);
+}
+
+static void write_rows(void *ctx, const void *rows, size_t n, void *batch)
+{
+	struct queue *q = ctx;
+
+	store_ban_put(q->store, rows, n, writebehind_done, batch);
+}
+
+static struct list *find_item(void *ctx, const void *row)
+{
+	struct ban *b = ban_find(ctx, ((const struct ban_row *)row)->key);
+
+	return b ? &b->in_dirty : NULL;
+}
+
+static void write_failed(void *ctx, size_t n, struct verdict v)
+{
+	log_warning(NULL, "bans.unsaved", kv("bans", n), kv("reply", v.text));
+}
+
+static void retry_later(void *ctx)
+{
+	struct queue *q = ctx;
+
+	uv_timer_start(&q->bans.retry, on_retry, RETRY_MS, 0);
+}
+
+static const struct writebehind_ops write_ops = {
+	.row_size = sizeof(struct ban_row),
+	.batch_max = BATCH_MAX,
+	.can_write = can_write,
+	.make_row = make_row,
+	.write = write_rows,
+	.find = find_item,
+	.failed = write_failed,
+	.retry_later = retry_later,
+};
+
+void bans_init(struct queue *q)
+{
+	list_init(&q->bans.recent);
+	writebehind_init(&q->bans.changes, &write_ops, q);
+	queue_timer_init(q, &q->bans.retry);
+	queue_timer_init(q, &q->bans.load_retry);
 }
 
 static void touch(struct queue *q, struct ban *b)
 {
-	if (list_empty(&b->in_dirty))
-		list_append(&q->bans.dirty, &b->in_dirty);
-	if (!q->bans.failing)
-		flush(q);
+	writebehind_touch(&q->bans.changes, &b->in_dirty);
 }
 
 /* ---- beginning and ending ---- */
@@ -253,7 +247,7 @@ static void forget(struct queue *q, struct ban *b)
 	take_out(q, b);
 	b->level = 0;
 	b->forgotten = true;
-	if (q->bans.failing)
+	if (q->bans.changes.failing)
 		ban_free(b);
 	else
 		touch(q, b);

@@ -8,6 +8,7 @@
 
 #include "posthouse/arena.h"
 #include "posthouse/store.h"
+#include "posthouse/writebehind.h"
 
 #include <uv.h>
 
@@ -26,9 +27,9 @@ struct ban {
 struct bans {
 	struct hashtable table;
 	struct list recent; /* of strangers, the newest at the end: these are bounded */
-	struct list dirty;
+	struct writebehind changes;
 	size_t strangers;
-	bool known, unreadable, saving, failing;
+	bool known, unreadable;
 	uv_timer_t retry, load_retry;
 };
 

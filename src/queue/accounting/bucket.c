@@ -12,19 +12,13 @@
 #define RETRY_MS     2000
 #define TOLD_KEPT_US (7 * 86400 * 1000000ull)
 
-static void flush(struct queue *q);
 static void remember_place(struct buckets *all, const struct bucket_row *last);
 
 static void on_retry(uv_timer_t *t)
 {
-	flush(t->data);
-}
+	struct queue *q = t->data;
 
-void buckets_init(struct queue *q)
-{
-	list_init(&q->buckets.dirty);
-	queue_timer_init(q, &q->buckets.retry);
-	queue_timer_init(q, &q->buckets.load_retry);
+	writebehind_flush(&q->buckets.changes);
 }
 
 char *copy_text(struct str s)
@@ -52,7 +46,7 @@ void buckets_fini(struct queue *q)
 		bucket_free(CONTAINER_OF(i, struct bucket, in_table));
 	hashtable_fini(&q->buckets.table);
 	remember_place(&q->buckets, NULL);
-	LIST_EACH (i, &q->buckets.dirty) /* forgotten ones */
+	LIST_EACH (i, &q->buckets.changes.dirty) /* forgotten ones */
 		bucket_free(CONTAINER_OF(i, struct bucket, in_dirty));
 }
 
@@ -212,69 +206,71 @@ struct bucket_row bucket_row_of(struct arena *a, const struct bucket *b)
 	};
 }
 
-/* A batch on its way to the store. */
-struct batch {
-	struct queue *queue;
-	struct arena arena;
-	struct bucket_row *rows;
-	size_t n;
-};
+/* ---- what changes is written, in batches ---- */
 
-static void on_saved(void *ctx, struct verdict v)
+static bool can_write(void *ctx)
 {
-	struct batch *batch = ctx;
-	struct queue *q = batch->queue;
-	struct buckets *all = &q->buckets;
-
-	all->saving = false;
-	if (v.class != OK && !all->failing)
-		log_warning(NULL, "limits.unsaved", kv("buckets", batch->n), kv("reply", v.text));
-	all->failing = v.class != OK;
-	for (size_t i = 0; all->failing && i < batch->n; i++) {
-		struct bucket *b = bucket_find(q, batch->rows[i].key, batch->rows[i].rule);
-
-		if (b && list_empty(&b->in_dirty))
-			list_append(&all->dirty, &b->in_dirty);
-	}
-	arena_fini(&batch->arena);
-	free(batch);
-	if (all->failing && queue_may_store(q))
-		uv_timer_start(&all->retry, on_retry, RETRY_MS, 0);
-	else
-		flush(q);
+	return queue_may_store(ctx);
 }
 
-/* One batch at a time: what changes meanwhile goes with the next. */
-static void flush(struct queue *q)
+static void make_row(void *ctx, struct arena *a, struct list *item, void *row_out)
 {
-	struct batch *batch;
+	struct bucket *b = CONTAINER_OF(item, struct bucket, in_dirty);
 
-	if (q->buckets.saving || list_empty(&q->buckets.dirty) || !queue_may_store(q))
-		return;
-	batch = NEW(struct batch);
-	batch->queue = q;
-	batch->rows = ARENA_ARRAY(&batch->arena, struct bucket_row, BATCH_MAX);
-	LIST_EACH (i, &q->buckets.dirty) {
-		struct bucket *b = CONTAINER_OF(i, struct bucket, in_dirty);
+	*(struct bucket_row *)row_out = bucket_row_of(a, b);
+	b->saved_us = b->tat_us;
+	if (b->forgotten)
+		bucket_free(b);
+}
 
-		if (batch->n == BATCH_MAX)
-			break;
-		batch->rows[batch->n++] = bucket_row_of(&batch->arena, b);
-		b->saved_us = b->tat_us;
-		list_remove(&b->in_dirty);
-		if (b->forgotten)
-			bucket_free(b);
-	}
-	q->buckets.saving = true;
-	store_bucket_put(q->store, batch->rows, batch->n, on_saved, batch);
+static void write_rows(void *ctx, const void *rows, size_t n, void *batch)
+{
+	struct queue *q = ctx;
+
+	store_bucket_put(q->store, rows, n, writebehind_done, batch);
+}
+
+static struct list *find_item(void *ctx, const void *row)
+{
+	const struct bucket_row *r = row;
+	struct bucket *b = bucket_find(ctx, r->key, r->rule);
+
+	return b ? &b->in_dirty : NULL;
+}
+
+static void write_failed(void *ctx, size_t n, struct verdict v)
+{
+	log_warning(NULL, "limits.unsaved", kv("buckets", n), kv("reply", v.text));
+}
+
+static void retry_later(void *ctx)
+{
+	struct queue *q = ctx;
+
+	uv_timer_start(&q->buckets.retry, on_retry, RETRY_MS, 0);
+}
+
+static const struct writebehind_ops write_ops = {
+	.row_size = sizeof(struct bucket_row),
+	.batch_max = BATCH_MAX,
+	.can_write = can_write,
+	.make_row = make_row,
+	.write = write_rows,
+	.find = find_item,
+	.failed = write_failed,
+	.retry_later = retry_later,
+};
+
+void buckets_init(struct queue *q)
+{
+	writebehind_init(&q->buckets.changes, &write_ops, q);
+	queue_timer_init(q, &q->buckets.retry);
+	queue_timer_init(q, &q->buckets.load_retry);
 }
 
 void bucket_touch(struct queue *q, struct bucket *b)
 {
-	if (list_empty(&b->in_dirty))
-		list_append(&q->buckets.dirty, &b->in_dirty);
-	if (!q->buckets.failing)
-		flush(q);
+	writebehind_touch(&q->buckets.changes, &b->in_dirty);
 }
 
 void bucket_forget(struct queue *q, struct bucket *b)
@@ -284,7 +280,8 @@ void bucket_forget(struct queue *q, struct bucket *b)
 	list_remove(&b->in_recent);
 	b->tat_us = b->warned_at = 0;
 	b->forgotten = true;
-	if (q->buckets.failing || b->saved_us == 0) /* memory is what matters: the store forgets it when its time is over */
+	if (q->buckets.changes.failing ||
+	    b->saved_us == 0) /* memory is what matters: the store forgets it when its time is over */
 		bucket_free(b);
 	else
 		bucket_touch(q, b);

@@ -10,6 +10,7 @@
 #include "posthouse/arena.h"
 #include "posthouse/config.h"
 #include "posthouse/store.h"
+#include "posthouse/writebehind.h"
 
 #include <uv.h>
 
@@ -30,12 +31,11 @@ struct bucket {
 
 struct buckets {
 	struct hashtable table;
-	struct list dirty;
+	struct writebehind changes;
 	bool known;                 /* what was used before the restart has been read */
 	bool unreadable;            /* that failed, and is tried again */
 	char *read_key, *read_rule; /* the last row that was read */
 	uint64_t beyond;            /* rows that the bound leaves out */
-	bool saving, failing;
 	uv_timer_t retry, load_retry;
 };
 
