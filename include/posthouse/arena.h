@@ -29,6 +29,7 @@ struct str arena_lower(struct arena *a, struct str s);
 
 /* malloc, calloc and realloc that abort instead of returning NULL. */
 void *xmalloc(size_t n);
+char *str_dup(struct str s); /* a copy that ends in NUL; the caller frees it */
 void *xcalloc(size_t n, size_t size);
 void *xrealloc(void *p, size_t n);
 #define NEW(type) ((type *)xcalloc(1, sizeof(type)))

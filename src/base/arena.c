@@ -146,3 +146,13 @@ struct str arena_lower(struct arena *a, struct str s)
 		p[i] = ascii_lower(s.p[i]);
 	return str_make(p, s.n);
 }
+
+char *str_dup(struct str s)
+{
+	char *z = xmalloc(s.n + 1);
+
+	if (s.n > 0)
+		memcpy(z, s.p, s.n);
+	z[s.n] = '\0';
+	return z;
+}

@@ -26,7 +26,6 @@ struct admin_call {
 void admin_init(struct queue *q)
 {
 	list_init(&q->admin.calls);
-	list_init(&q->admin.resets);
 }
 
 void admin_peer_gone(struct queue *q, const struct channel *ch)
@@ -37,7 +36,6 @@ void admin_peer_gone(struct queue *q, const struct channel *ch)
 		if (c->channel == ch)
 			c->channel = NULL;
 	}
-	limits_admin_peer_gone(q, ch);
 }
 
 /* NULL: *why_out says why not. */

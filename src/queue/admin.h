@@ -8,8 +8,7 @@
 struct queue;
 
 struct admin {
-	struct list calls;  /* that the store works on */
-	struct list resets; /* the same, of show.c */
+	struct list calls; /* that the store works on */
 	size_t n;
 };
 

@@ -17,11 +17,7 @@
 
 void queue_timer_init(struct queue *q, uv_timer_t *timer)
 {
-	assert(q->timers_n < QUEUE_TIMERS);
-	uv_timer_init(role_loop(q->role), timer);
-	timer->data = q;
-	q->timers[q->timers_n++] = timer;
-	q->open_parts++;
+	timers_add(&q->timers, timer, q);
 }
 
 /* ---- housekeeping ---- */
@@ -40,15 +36,6 @@ static void on_pruned(void *ctx, struct verdict v, uint64_t count)
 		uv_timer_start(&q->housekeeping, on_housekeeping, count >= PRUNE_MAX ? HOUSEKEEPING_MORE_MS : HOUSEKEEPING_MS, 0);
 }
 
-/* What has ended and nobody points to: of strangers, of logins that are away. */
-static void collect(struct queue *q, uint64_t now)
-{
-	accounts_collect(q, now);
-	buckets_collect(q, now);
-	bans_collect(q, now);
-	homes_collect(q, now);
-}
-
 static void on_housekeeping(uv_timer_t *t)
 {
 	struct queue *q = t->data;
@@ -57,10 +44,53 @@ static void on_housekeeping(uv_timer_t *t)
 
 	if (q->collect_at <= clock_mono_ms()) {
 		q->collect_at = clock_mono_ms() + HOUSEKEEPING_MS;
-		collect(q, now);
+		accounting_collect(&q->accounting, now);
 	}
 	if (queue_may_store(q))
 		store_prune(q->store, now > keep ? now - keep : 0, PRUNE_MAX, on_pruned, q);
+}
+
+/* ---- what accounting tells ---- */
+
+static void on_limits_loaded(void *ctx)
+{
+	struct queue *q = ctx;
+
+	intake_resume(q);
+	scheduler_wake(q);
+}
+
+static void on_hold_in_flight(void *ctx, const struct selector *mail)
+{
+	leases_withdraw(ctx, mail);
+}
+
+static void on_mail_was_held(void *ctx)
+{
+	scheduler_wake(ctx);
+}
+
+static void on_account_event(void *ctx, const struct account_event *e)
+{
+	notice_account(ctx, e);
+}
+
+static void on_accounting_idle(void *ctx)
+{
+	queue_check_idle(ctx);
+}
+
+static void accounting_start(struct queue *q)
+{
+	q->accounting_observer = (struct accounting_observer){
+		.loaded = on_limits_loaded,
+		.hold_in_flight = on_hold_in_flight,
+		.mail_was_held = on_mail_was_held,
+		.notify = on_account_event,
+		.idle = on_accounting_idle,
+		.ctx = q,
+	};
+	accounting_init(&q->accounting, q->role, &q->timers, &q->accounting_observer);
 }
 
 /* ---- start ---- */
@@ -87,16 +117,10 @@ static struct verdict queue_start(struct role *r)
 
 	q->role = r;
 	q->ids = (struct id_source){ .node = IDS_NODE, .worker = IDS_WORKER };
-	q->generation = 1;
+	q->open_parts = 1;
+	q->timers.loop = role_loop(r);
 	intake_init(q);
-	buckets_init(q);
-	bans_init(q);
-	breakers_init(q);
-	failures_init(q);
-	homes_init(q);
-	lockouts_init(q);
-	accounts_init(q);
-	admission_init(q);
+	accounting_start(q);
 	notices_init(q);
 	setback_init(q);
 	gates_init(q);
@@ -143,8 +167,7 @@ static void on_opened(void *ctx, struct verdict v)
 	log_info(NULL, "queue.opened", kv("messages", stats.open_messages), kv("waiting", stats.waiting), kv("held", stats.held));
 	setback_start(q);
 	gates_load(q);
-	buckets_load(q);
-	bans_load(q);
+	accounting_open(&q->accounting, q->store);
 	reports_wake(q);
 	uv_timer_start(&q->housekeeping, on_housekeeping, HOUSEKEEPING_MORE_MS, 0);
 	role_started(q->role, ok());
@@ -166,8 +189,7 @@ static void queue_apply(struct role *r)
 	store_set_limits(q->store, c->queue.min_free, c->queue.max_messages);
 	leases_return_parked(q); /* before their gates' limits change */
 	gates_apply(q);
-	accounts_apply(q);
-	failures_apply(q);
+	accounting_apply(&q->accounting);
 	scheduler_wake(q);
 	reports_retry(q);
 	notices_wake(q);
@@ -206,7 +228,7 @@ static void queue_peer_down(struct role *r, struct channel *ch)
 	if (!q)
 		return;
 	intake_peer_gone(q, ch);
-	admission_peer_gone(q, ch);
+	accounting_peer_gone(&q->accounting, ch);
 	admin_peer_gone(q, ch);
 	if (ch == q->relay)
 		relay_down(q);
@@ -249,8 +271,7 @@ static void queue_stats(struct role *r)
 	gates_stats(q);
 	pauses_stats(q);
 	limits_stats(q);
-	admission_stats(q);
-	bans_stats(q);
+	accounting_stats(&q->accounting);
 }
 
 /* ---- the end ---- */
@@ -271,14 +292,8 @@ void queue_part_ended(struct queue *q)
 	intake_fini(q);
 	gates_fini(q);
 	pauses_fini(q);
-	admission_fini(q);
 	notices_fini(q);
-	accounts_fini(q);
-	breakers_fini(q);
-	bans_fini(q);
-	homes_fini(q);
-	lockouts_fini(q);
-	buckets_fini(q);
+	accounting_fini(&q->accounting);
 	free(q);
 	role_stopped(r);
 }
@@ -293,8 +308,9 @@ static void on_store_closed(void *ctx, struct verdict v)
 	q->store = NULL;
 	q->open = false;
 	role_set_data(q->role, NULL);
-	for (size_t i = 0; i < q->timers_n; i++)
-		uv_close((uv_handle_t *)q->timers[i], on_timer_closed);
+	q->open_parts += q->timers.n;
+	timers_close(&q->timers, on_timer_closed, q);
+	queue_part_ended(q);
 }
 
 static void close_store(struct queue *q)
@@ -308,15 +324,15 @@ static void close_store(struct queue *q)
 	scheduler_fini(q);
 	intake_give_up(q);
 	q->closing = true;
-	for (size_t i = 0; i < q->timers_n; i++)
-		uv_timer_stop(q->timers[i]);
+	accounting_close(&q->accounting);
+	timers_stop(&q->timers);
 	store_close(q->store, on_store_closed, q);
 }
 
 void queue_check_idle(struct queue *q)
 {
 	if (q->stopping && q->leases.count == 0 && q->scheduler.asking == 0 && q->intake.accepting == 0 && q->admin.n == 0 &&
-	    !reports_busy(q) && !notices_busy(q))
+	    list_empty(&q->accounting.resets) && !reports_busy(q) && !notices_busy(q))
 		close_store(q);
 }
 
@@ -340,19 +356,36 @@ static void queue_stop(struct role *r, uint64_t grace_ms)
 	queue_check_idle(q);
 }
 
+/* ---- accounting's messages ---- */
+
+#define TO_ACCOUNTING(name)                                                                                                      \
+	static void on_##name(void *ctx, struct channel *ch, const struct msg_##name *m, int fd)                                 \
+	{                                                                                                                        \
+		struct queue *q = role_data(ctx);                                                                                \
+                                                                                                                                 \
+		accounting_##name(q ? &q->accounting : NULL, ch, m);                                                             \
+	}
+TO_ACCOUNTING(admit)
+TO_ACCOUNTING(authenticated)
+TO_ACCOUNTING(present)
+TO_ACCOUNTING(reserve)
+TO_ACCOUNTING(leave)
+TO_ACCOUNTING(limits_page)
+TO_ACCOUNTING(limits_reset)
+
 static const struct ipc_handlers handlers = {
 	.spool_open = handle_spool_open,
 	.envelope = handle_envelope,
 	.recipients = handle_recipients,
 	.submit = handle_submit,
 	.abandon_transaction = handle_abandon_transaction,
-	.admit = handle_admit,
-	.authenticated = handle_authenticated,
-	.present = handle_present,
-	.reserve = handle_reserve,
-	.leave = handle_leave,
-	.limits_page = handle_limits_page,
-	.limits_reset = handle_limits_reset,
+	.admit = on_admit,
+	.authenticated = on_authenticated,
+	.present = on_present,
+	.reserve = on_reserve,
+	.leave = on_leave,
+	.limits_page = on_limits_page,
+	.limits_reset = on_limits_reset,
 	.result = handle_result,
 	.resign = handle_resign,
 	.queue_page = handle_queue_page,

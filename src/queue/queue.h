@@ -3,29 +3,17 @@
 #ifndef QUEUE_QUEUE_H
 #define QUEUE_QUEUE_H
 
-#include "accounting/account.h"
-#include "accounting/seen_recipients.h"
+#include "accounting/accounting.h"
 #include "admin.h"
-#include "accounting/admission.h"
-#include "accounting/quota.h"
-#include "accounting/ban.h"
-#include "accounting/breaker.h"
-#include "accounting/bucket.h"
-#include "accounting/failed_logins.h"
-#include "accounting/home_networks.h"
-#include "accounting/lockouts.h"
 #include "dispatch/nexthop.h"
 #include "intake/intake.h"
 #include "dispatch/lease.h"
 #include "dispatch/nexthop_rate.h"
-#include "accounting/show.h"
-#include "accounting/seen_networks.h"
 #include "report/notification.h"
 #include "dispatch/outcome.h"
 #include "dispatch/backoff.h"
 #include "dispatch/sender_pause.h"
 #include "report/dsn.h"
-#include "accounting/reservation.h"
 #include "dispatch/re_sign.h"
 #include "dispatch/route.h"
 #include "dispatch/scheduler.h"
@@ -34,6 +22,7 @@
 #include "report/sign.h"
 #include "dispatch/choice.h"
 #include "common/format.h"
+#include "common/timers.h"
 
 #include "posthouse/id.h"
 #include "posthouse/limit.h"
@@ -41,8 +30,6 @@
 #include "posthouse/role.h"
 #include "posthouse/smtp_server.h"
 #include "posthouse/store.h"
-
-#define QUEUE_TIMERS 24
 
 struct queue {
 	struct role *role;
@@ -57,18 +44,10 @@ struct queue {
 	struct intake intake;
 	struct gates gates;
 	struct pauses pauses;
-	struct buckets buckets;
-	struct bans bans;
-	struct failures failures;
-	struct homes homes;
-	struct lockouts lockouts;
-	struct breakers breakers;
-	struct hashtable accounts;
-	struct acquainted acquainted;
-	struct admission admission;
+	struct accounting accounting;
+	struct accounting_observer accounting_observer;
 	struct notices notices;
 	struct setback setback;
-	uint64_t generation; /* counts configurations */
 	struct scheduler scheduler;
 	struct leases leases;
 	struct settling settling;
@@ -79,9 +58,8 @@ struct queue {
 	struct id_source ids; /* of reports; submission's ids have other node numbers */
 	uv_timer_t housekeeping, grace;
 	uint64_t collect_at; /* monotonic: memory is gone through then, however often the store is pruned */
-	uv_timer_t *timers[QUEUE_TIMERS];
-	size_t timers_n;
-	size_t open_parts; /* handles and file reads that must end before the memory may go */
+	struct timers timers;
+	size_t open_parts; /* the role itself, handles that close, file reads: all must end before the memory may go */
 };
 
 extern const struct role_ops queue_ops;

@@ -77,11 +77,8 @@ static void on_look(uv_timer_t *t)
 	}
 	log_warning(NULL, "clock.set_back", kv("by_ms", s->seen - now));
 	s->seen = now;
-	buckets_mend(q, now);
-	bans_mend(q, now);
-	homes_mend(q, now);
+	accounting_mend(&q->accounting, now);
 	gates_mend(q, now);
-	accounts_mend(q, now);
 	leases_mend(q, now);
 	scheduler_mend(q);
 	mend_store(q);

@@ -1,5 +1,5 @@
 /* account.c - logins and devices: finding them, and their limits. */
-#include "queue.h"
+#include "accounting/accounting.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/policy.h"
@@ -7,7 +7,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-void accounts_init(struct queue *q)
+void accounts_init(struct accounting *acc)
 {
 }
 
@@ -17,7 +17,7 @@ static struct meter meter_make(struct account *a, const char *prefix, enum meter
 {
 	struct arena arena = { 0 };
 	struct str rule = arena_printf(&arena, "%s%.*s", prefix, STR_ARG(rule_words(&arena, kind, r)));
-	struct meter m = { .kind = kind, .rate = r, .bucket = bucket_get(a->queue, str_of(a->key), rule) };
+	struct meter m = { .kind = kind, .rate = r, .bucket = bucket_get(a->accounting, str_of(a->key), rule) };
 
 	arena_fini(&arena);
 	m.bucket->rate = r;
@@ -64,12 +64,16 @@ static void use_limits(struct account *a, const struct user_limits *l)
 	a->breaker = l->breaker;
 }
 
+struct str account_name(const struct account *a)
+{
+	return subject_name(str_of(a->key));
+}
+
 struct str account_login(const struct account *a)
 {
-	struct str rest = str_of(a->key);
+	struct str name = account_name(a);
 
-	rest = str_from(rest, str_find(rest, ':') + 1);
-	return str_head(rest, str_find(rest, '/'));
+	return str_head(name, str_find(name, '/'));
 }
 
 static struct str device_of(const struct account *a)
@@ -82,13 +86,13 @@ static struct str device_of(const struct account *a)
 /* Its limits, as the configuration has them now. */
 struct account *account_refresh(struct account *a)
 {
-	struct queue *q = a->queue;
-	const struct config *c = role_config(q->role);
+	struct accounting *acc = a->accounting;
+	const struct config *c = role_config(acc->role);
 	struct user_limits l = { .connections = 0 };
 
-	if (a->generation == q->generation)
+	if (a->generation == acc->generation)
 		return a;
-	a->generation = q->generation;
+	a->generation = acc->generation;
 	if (a->is_device)
 		limits_of_device(c, account_login(a), device_of(a), &l);
 	else
@@ -101,11 +105,11 @@ struct account *account_refresh(struct account *a)
 
 /* ---- finding ---- */
 
-struct account *account_find(struct queue *q, struct str key)
+struct account *account_find(struct accounting *acc, struct str key)
 {
 	uint64_t hash = hash_text(key);
 
-	HASHTABLE_FIND (i, &q->accounts, hash) {
+	HASHTABLE_FIND (i, &acc->accounts, hash) {
 		struct account *a = CONTAINER_OF(i, struct account, in_table);
 
 		if (str_eq(str_of(a->key), key))
@@ -114,32 +118,31 @@ struct account *account_find(struct queue *q, struct str key)
 	return NULL;
 }
 
-static struct account *get(struct queue *q, struct str key, bool is_device)
+static struct account *get(struct accounting *acc, struct str key, bool is_device)
 {
-	struct account *a = account_find(q, key);
+	struct account *a = account_find(acc, key);
 
 	if (a)
 		return a;
 	a = NEW(struct account);
-	a->queue = q;
-	a->key = copy_text(key);
+	a->accounting = acc;
+	a->key = str_dup(key);
 	a->is_device = is_device;
-	hashtable_add(&q->accounts, &a->in_table, hash_text(key));
+	hashtable_add(&acc->accounts, &a->in_table, hash_text(key));
 	return account_refresh(a);
 }
 
 /* Some back-ends take a name in whatever case: it is one account all the same. */
-struct account *account_of(struct queue *q, struct str login)
+struct account *account_of(struct accounting *acc, struct str login)
 {
 	struct arena a = { 0 };
-	struct str name = str_head(login, str_find(login, '/'));
-	struct account *account = get(q, arena_lower(&a, arena_printf(&a, "user:%.*s", STR_ARG(name))), false);
+	struct account *account = get(acc, user_key(&a, login), false);
 
 	arena_fini(&a);
 	return account;
 }
 
-struct account *account_of_device(struct queue *q, struct str login, struct str device)
+struct account *account_of_device(struct accounting *acc, struct str login, struct str device)
 {
 	struct arena a = { 0 };
 	struct account *account = NULL;
@@ -147,9 +150,9 @@ struct account *account_of_device(struct queue *q, struct str login, struct str 
 
 	if (device.n == 0)
 		return NULL;
-	limits_of_device(role_config(q->role), login, device, &l);
+	limits_of_device(role_config(acc->role), login, device, &l);
 	if (l.messages.n + l.recipients.n + l.bytes.n + l.new_recipients.n > 0)
-		account = get(q, arena_lower(&a, arena_printf(&a, "device:%.*s/%.*s", STR_ARG(login), STR_ARG(device))), true);
+		account = get(acc, device_key(&a, login, device), true);
 	arena_fini(&a);
 	return account;
 }
@@ -177,47 +180,46 @@ bool account_has(const struct account *a, enum meter_kind kind)
 	return false;
 }
 
-void accounts_apply(struct queue *q)
+void accounts_apply(struct accounting *acc)
 {
-	q->generation++;
+	acc->generation++;
 }
 
-void accounts_mend(struct queue *q, uint64_t now)
+void accounts_mend(struct accounting *acc, uint64_t now)
 {
-	HASHTABLE_EACH (i, &q->accounts)
-		bounces_mend(CONTAINER_OF(i, struct account, in_table), now);
+	HASHTABLE_EACH (i, &acc->accounts)
+		bounces_mend(&CONTAINER_OF(i, struct account, in_table)->bounces, now);
 }
 
 /* ---- the end ---- */
 
 static void account_free(struct account *a)
 {
-	hashtable_remove(&a->queue->accounts, &a->in_table);
+	hashtable_remove(&a->accounting->accounts, &a->in_table);
 	drop_meters(a);
 	free(a->networks);
 	free(a->key);
 	free(a);
 }
 
-void accounts_collect(struct queue *q, uint64_t now)
+void accounts_collect(struct accounting *acc, uint64_t now)
 {
-	HASHTABLE_EACH (i, &q->accounts) {
+	HASHTABLE_EACH (i, &acc->accounts) {
 		struct account *a = CONTAINER_OF(i, struct account, in_table);
 
-		networks_collect(a, now);
-		if (a->users == 0 && a->networks_n == 0 && a->held_tat_us <= now * 1000 && bounces_forgotten(a, now))
+		if (a->users == 0 && a->networks_n == 0 && a->held_tat_us <= now * 1000 && bounces_forgotten(&a->bounces, now))
 			account_free(a);
 	}
 }
 
-void accounts_fini(struct queue *q)
+void accounts_fini(struct accounting *acc)
 {
-	HASHTABLE_EACH (i, &q->accounts) {
+	HASHTABLE_EACH (i, &acc->accounts) {
 		struct account *a = CONTAINER_OF(i, struct account, in_table);
 
 		for (size_t n = 0; n < a->networks_n; n++)
 			a->networks[n]->users--;
 		account_free(a);
 	}
-	hashtable_fini(&q->accounts);
+	hashtable_fini(&acc->accounts);
 }

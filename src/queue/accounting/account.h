@@ -3,12 +3,13 @@
 #ifndef QUEUE_ACCOUNT_H
 #define QUEUE_ACCOUNT_H
 
+#include "accounting/bounces.h"
 #include "accounting/bucket.h"
 #include "posthouse/hash.h"
 #include "posthouse/hashtable.h"
 #include "common/format.h"
 
-struct queue;
+struct accounting;
 
 /* One rate of one limit. */
 struct meter {
@@ -17,17 +18,9 @@ struct meter {
 	struct bucket *bucket;
 };
 
-/* Recipients of the last hour, in slots of ten minutes. */
-#define BOUNCE_SLOTS   6
-#define BOUNCE_SLOT_MS (10 * 60 * 1000ull)
-struct bounces {
-	uint64_t slot[BOUNCE_SLOTS]; /* time / BOUNCE_SLOT_MS: which ten minutes it counts */
-	uint64_t finished[BOUNCE_SLOTS], refused[BOUNCE_SLOTS];
-};
-
 struct account {
 	struct hashtable_item in_table;
-	struct queue *queue;
+	struct accounting *accounting;
 	char *key; /* "user:alice@example.org", "device:alice@example.org/phone": in lower case */
 	bool is_device;
 	size_t users;       /* sessions, messages on their way in */
@@ -48,18 +41,18 @@ struct account {
 	uint64_t held_tat_us; /* mail that is held for it, see quota.c */
 };
 
-void accounts_init(struct queue *q);
-void accounts_fini(struct queue *q);
+void accounts_init(struct accounting *acc);
+void accounts_fini(struct accounting *acc);
 
 /* The configuration has changed: rates are looked up again when they are needed. What was used stays used where the rate is the same. */
-void accounts_apply(struct queue *q);
+void accounts_apply(struct accounting *acc);
 
 /* Of a login; of its device, NULL when that has no limits of its own. Up to date with the configuration. */
-struct account *account_of(struct queue *q, struct str login);
-struct account *account_of_device(struct queue *q, struct str login, struct str device);
+struct account *account_of(struct accounting *acc, struct str login);
+struct account *account_of_device(struct accounting *acc, struct str login, struct str device);
 
 /* The one with this key, if it is known; NULL. */
-struct account *account_find(struct queue *q, struct str key);
+struct account *account_find(struct accounting *acc, struct str key);
 
 /* Bring one that was kept up to date. */
 struct account *account_refresh(struct account *a);
@@ -68,16 +61,17 @@ struct account *account_refresh(struct account *a);
 struct account *account_hold(struct account *a);
 void account_release(struct account *a);
 
-/* The login, without what stands before it in the key. */
+/* The login; the login or the device, as people know it: "alice@example.org/phone". Views into the key. */
+struct str account_name(const struct account *a);
 struct str account_login(const struct account *a);
 
 /* Rules of this kind? */
 bool account_has(const struct account *a, enum meter_kind kind);
 
 /* The clock was set back: what was counted later than now counts no more. */
-void accounts_mend(struct queue *q, uint64_t now);
+void accounts_mend(struct accounting *acc, uint64_t now);
 
 /* Forget those that know nothing. */
-void accounts_collect(struct queue *q, uint64_t now);
+void accounts_collect(struct accounting *acc, uint64_t now);
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "posthouse/ipc.h"
 
-struct queue;
+struct accounting;
 struct reservation;
 
 /* A client network with connections, or a wider one. */
@@ -21,7 +21,7 @@ struct place {
 struct visitor {
 	struct hashtable_item in_table;
 	struct list in_peer;
-	struct queue *queue;
+	struct accounting *accounting;
 	struct admission_peer *peer;
 	uint64_t session;
 	struct place *place, *site;       /* its network, and the wider one */
@@ -50,32 +50,26 @@ struct admission {
 	uv_timer_t tell;
 };
 
-void admission_init(struct queue *q);
-void admission_fini(struct queue *q);
-void admission_peer_gone(struct queue *q, const struct channel *ch);
-
-/* Bans or buckets have been read: if both, what waited for them goes on. */
-void admission_ready(struct queue *q);
-
-/* Both have been read: whoever comes can be judged. */
-bool admission_is_ready(const struct queue *q);
+void admission_init(struct accounting *acc);
+void admission_fini(struct accounting *acc);
+void admission_peer_gone(struct accounting *acc, const struct channel *ch);
 
 /* The session with this number on the channel; NULL. */
-struct visitor *visitor_find(struct queue *q, const struct channel *ch, uint64_t session);
+struct visitor *visitor_find(struct accounting *acc, const struct channel *ch, uint64_t session);
 
 /* It has logged in, or is to log in anew: a listed host may, and does so as the new one. */
 void visitor_log_in(struct visitor *v, struct str login, struct str device);
 void visitor_log_out(struct visitor *v);
 
 /* A client was turned away: one of these counters, for the line that tells of it. */
-void admission_refused(struct queue *q, uint64_t *counter, struct str client);
+void admission_refused(struct accounting *acc, uint64_t *counter, struct str client);
 
-void admission_stats(struct queue *q);
+void admission_stats(struct accounting *acc);
 
-/* Handlers; their ctx is the role. */
-void handle_admit(void *ctx, struct channel *ch, const struct msg_admit *m, int fd);
-void handle_authenticated(void *ctx, struct channel *ch, const struct msg_authenticated *m, int fd);
-void handle_present(void *ctx, struct channel *ch, const struct msg_present *m, int fd);
-void handle_leave(void *ctx, struct channel *ch, const struct msg_leave *m, int fd);
+/* Messages of submission. `acc` is NULL while the store is not there: the queue is not started, or ends. */
+void accounting_admit(struct accounting *acc, struct channel *ch, const struct msg_admit *m);
+void accounting_authenticated(struct accounting *acc, struct channel *ch, const struct msg_authenticated *m);
+void accounting_present(struct accounting *acc, struct channel *ch, const struct msg_present *m);
+void accounting_leave(struct accounting *acc, struct channel *ch, const struct msg_leave *m);
 
 #endif

@@ -1,5 +1,5 @@
 /* ban.c - bans and tripped breakers in memory, and their rows. */
-#include "queue.h"
+#include "accounting/accounting.h"
 
 #include "posthouse/clock.h"
 
@@ -13,9 +13,9 @@
 
 static void on_retry(uv_timer_t *t)
 {
-	struct queue *q = t->data;
+	struct accounting *acc = t->data;
 
-	writebehind_flush(&q->bans.changes);
+	writebehind_flush(&acc->bans.changes);
 }
 
 static void ban_free(struct ban *b)
@@ -27,22 +27,22 @@ static void ban_free(struct ban *b)
 	free(b);
 }
 
-void bans_fini(struct queue *q)
+void bans_fini(struct accounting *acc)
 {
-	HASHTABLE_EACH (i, &q->bans.table)
+	HASHTABLE_EACH (i, &acc->bans.table)
 		ban_free(CONTAINER_OF(i, struct ban, in_table));
-	hashtable_fini(&q->bans.table);
-	LIST_EACH (i, &q->bans.changes.dirty) /* forgotten ones */
+	hashtable_fini(&acc->bans.table);
+	LIST_EACH (i, &acc->bans.changes.dirty) /* forgotten ones */
 		ban_free(CONTAINER_OF(i, struct ban, in_dirty));
 }
 
 /* ---- finding ---- */
 
-struct ban *ban_find(struct queue *q, struct str key)
+struct ban *ban_find(struct accounting *acc, struct str key)
 {
 	uint64_t hash = hash_text(key);
 
-	HASHTABLE_FIND (i, &q->bans.table, hash) {
+	HASHTABLE_FIND (i, &acc->bans.table, hash) {
 		struct ban *b = CONTAINER_OF(i, struct ban, in_table);
 
 		if (str_eq(str_of(b->key), key))
@@ -51,67 +51,67 @@ struct ban *ban_find(struct queue *q, struct str key)
 	return NULL;
 }
 
-struct ban *ban_in_force(struct queue *q, struct str key, uint64_t now)
+struct ban *ban_in_force(struct accounting *acc, struct str key, uint64_t now)
 {
-	struct ban *b = ban_find(q, key);
+	struct ban *b = ban_find(acc, key);
 
 	return b && b->until > now && !clock_is_foreign(b->until, now, b->length_ms) ? b : NULL;
 }
 
 static bool is_breaker(const struct ban *b)
 {
-	return str_starts(str_of(b->key), S("breaker:"));
+	return subject_is(str_of(b->key), SUBJECT_BREAKER);
 }
 
-static struct ban *get(struct queue *q, struct str key)
+static struct ban *get(struct accounting *acc, struct str key)
 {
-	struct ban *b = ban_find(q, key);
+	struct ban *b = ban_find(acc, key);
 
 	if (b)
 		return b;
 	b = NEW(struct ban);
-	b->key = copy_text(key);
-	b->reason = copy_text(S(""));
+	b->key = str_dup(key);
+	b->reason = str_dup(S(""));
 	list_init(&b->in_recent);
 	list_init(&b->in_dirty);
-	hashtable_add(&q->bans.table, &b->in_table, hash_text(key));
-	q->bans.strangers += !is_breaker(b);
+	hashtable_add(&acc->bans.table, &b->in_table, hash_text(key));
+	acc->bans.strangers += !is_breaker(b);
 	return b;
 }
 
 /* ---- kept over restarts ---- */
 
-static void touch(struct queue *q, struct ban *b);
+static void touch(struct accounting *acc, struct ban *b);
 
-static void mend(struct queue *q, struct ban *b, uint64_t now)
+static void mend(struct accounting *acc, struct ban *b, uint64_t now)
 {
 	if (is_breaker(b) || !clock_is_foreign(b->until, now, b->length_ms)) /* a breaker's has no end */
 		return;
 	b->until = now;
-	touch(q, b);
+	touch(acc, b);
 }
 
-void bans_mend(struct queue *q, uint64_t now)
+void bans_mend(struct accounting *acc, uint64_t now)
 {
-	HASHTABLE_EACH (i, &q->bans.table)
-		mend(q, CONTAINER_OF(i, struct ban, in_table), now);
+	HASHTABLE_EACH (i, &acc->bans.table)
+		mend(acc, CONTAINER_OF(i, struct ban, in_table), now);
 }
 
-static void read_row(struct queue *q, const struct ban_row *row, uint64_t now)
+static void read_row(struct accounting *acc, const struct ban_row *row, uint64_t now)
 {
 	struct ban *b;
 
 	if (row->level == 0 || row->until + BAN_REMEMBERED_MS <= now)
 		return;
-	b = get(q, row->key);
+	b = get(acc, row->key);
 	free(b->reason);
-	b->reason = copy_text(row->reason);
+	b->reason = str_dup(row->reason);
 	b->level = row->level;
 	b->until = row->until;
 	b->length_ms = row->length_ms ? row->length_ms : LONGEST_MS;
-	mend(q, b, now);
+	mend(acc, b, now);
 	if (!is_breaker(b))
-		list_append(&q->bans.recent, &b->in_recent);
+		list_append(&acc->bans.recent, &b->in_recent);
 }
 
 static void on_load_retry(uv_timer_t *t)
@@ -122,38 +122,38 @@ static void on_load_retry(uv_timer_t *t)
 /* As with limits: bans that cannot be read are no open door. */
 static void on_bans(void *ctx, struct verdict v, const struct ban_row *rows, size_t n)
 {
-	struct queue *q = ctx;
+	struct accounting *acc = ctx;
 	uint64_t now = clock_now_ms(), most = n < BANS_MAX ? n : BANS_MAX;
 
-	if (!queue_may_store(q))
+	if (!accounting_may_store(acc))
 		return;
 	if (v.class != OK) {
-		if (!q->bans.unreadable)
+		if (!acc->bans.unreadable)
 			log_error(NULL, "bans.unknown", kv("reply", v.text));
-		q->bans.unreadable = true;
-		intake_resume(q);
-		uv_timer_start(&q->bans.load_retry, on_load_retry, RETRY_MS, 0);
+		acc->bans.unreadable = true;
+		acc->observer->loaded(acc->observer->ctx);
+		uv_timer_start(&acc->bans.load_retry, on_load_retry, RETRY_MS, 0);
 		return;
 	}
 	if (n > most)
 		log_warning(NULL, "bans.crowded", kv("read", most), kv("left_out", n - most));
 	for (size_t i = 0; i < most; i++)
-		read_row(q, &rows[i], now);
-	q->bans.unreadable = false;
-	q->bans.known = true;
-	admission_ready(q);
+		read_row(acc, &rows[i], now);
+	acc->bans.unreadable = false;
+	acc->bans.known = true;
+	acc->observer->loaded(acc->observer->ctx);
 	for (size_t i = 0; i < most; i++) {
-		struct ban *b = ban_find(q, rows[i].key);
+		struct ban *b = ban_find(acc, rows[i].key);
 
 		if (b && is_breaker(b))
-			breaker_resume(q, b);
+			acc->bans.resume_breaker(acc, b);
 	}
 }
 
-void bans_load(struct queue *q)
+void bans_load(struct accounting *acc)
 {
-	if (queue_may_store(q))
-		store_bans(q->store, on_bans, q);
+	if (accounting_may_store(acc))
+		store_bans(acc->store, on_bans, acc);
 }
 
 static struct ban_row row_of(struct arena *a, const struct ban *b)
@@ -171,7 +171,7 @@ static struct ban_row row_of(struct arena *a, const struct ban *b)
 
 static bool can_write(void *ctx)
 {
-	return queue_may_store(ctx);
+	return accounting_may_store(ctx);
 }
 
 static void make_row(void *ctx, struct arena *a, struct list *item, void *row_out)
@@ -185,9 +185,9 @@ static void make_row(void *ctx, struct arena *a, struct list *item, void *row_ou
 
 static void write_rows(void *ctx, const void *rows, size_t n, void *batch)
 {
-	struct queue *q = ctx;
+	struct accounting *acc = ctx;
 
-	store_ban_put(q->store, rows, n, writebehind_done, batch);
+	store_ban_put(acc->store, rows, n, writebehind_done, batch);
 }
 
 static struct list *find_item(void *ctx, const void *row)
@@ -204,9 +204,9 @@ static void write_failed(void *ctx, size_t n, struct verdict v)
 
 static void retry_later(void *ctx)
 {
-	struct queue *q = ctx;
+	struct accounting *acc = ctx;
 
-	uv_timer_start(&q->bans.retry, on_retry, RETRY_MS, 0);
+	uv_timer_start(&acc->bans.retry, on_retry, RETRY_MS, 0);
 }
 
 static const struct writebehind_ops write_ops = {
@@ -220,47 +220,47 @@ static const struct writebehind_ops write_ops = {
 	.retry_later = retry_later,
 };
 
-void bans_init(struct queue *q)
+void bans_init(struct accounting *acc)
 {
-	list_init(&q->bans.recent);
-	writebehind_init(&q->bans.changes, &write_ops, q);
-	queue_timer_init(q, &q->bans.retry);
-	queue_timer_init(q, &q->bans.load_retry);
+	list_init(&acc->bans.recent);
+	writebehind_init(&acc->bans.changes, &write_ops, acc);
+	timers_add(acc->timers, &acc->bans.retry, acc);
+	timers_add(acc->timers, &acc->bans.load_retry, acc);
 }
 
-static void touch(struct queue *q, struct ban *b)
+static void touch(struct accounting *acc, struct ban *b)
 {
-	writebehind_touch(&q->bans.changes, &b->in_dirty);
+	writebehind_touch(&acc->bans.changes, &b->in_dirty);
 }
 
 /* ---- beginning and ending ---- */
 
-static void take_out(struct queue *q, struct ban *b)
+static void take_out(struct accounting *acc, struct ban *b)
 {
-	hashtable_remove(&q->bans.table, &b->in_table);
+	hashtable_remove(&acc->bans.table, &b->in_table);
 	list_remove(&b->in_recent);
-	q->bans.strangers -= !is_breaker(b);
+	acc->bans.strangers -= !is_breaker(b);
 }
 
-static void forget(struct queue *q, struct ban *b)
+static void forget(struct accounting *acc, struct ban *b)
 {
-	take_out(q, b);
+	take_out(acc, b);
 	b->level = 0;
 	b->forgotten = true;
-	if (q->bans.changes.failing)
+	if (acc->bans.changes.failing)
 		ban_free(b);
 	else
-		touch(q, b);
+		touch(acc, b);
 }
 
 /* Room for one more of a stranger: one that is over goes, else the oldest. */
-static void make_room(struct queue *q, uint64_t now)
+static void make_room(struct accounting *acc, uint64_t now)
 {
 	struct ban *oldest = NULL;
 
-	if (q->bans.strangers < STRANGERS_MAX)
+	if (acc->bans.strangers < STRANGERS_MAX)
 		return;
-	LIST_EACH (i, &q->bans.recent) {
+	LIST_EACH (i, &acc->bans.recent) {
 		struct ban *b = CONTAINER_OF(i, struct ban, in_recent);
 
 		if (!oldest || b->until <= now)
@@ -269,45 +269,45 @@ static void make_room(struct queue *q, uint64_t now)
 			break;
 	}
 	if (oldest)
-		forget(q, oldest);
+		forget(acc, oldest);
 }
 
-struct ban *ban_put(struct queue *q, struct str key, uint64_t level, uint64_t now, uint64_t until, struct str reason)
+struct ban *ban_put(struct accounting *acc, struct str key, uint64_t level, uint64_t now, uint64_t until, struct str reason)
 {
 	struct ban *b;
 
-	make_room(q, now);
-	b = get(q, key);
+	make_room(acc, now);
+	b = get(acc, key);
 	free(b->reason);
-	b->reason = copy_text(reason);
+	b->reason = str_dup(reason);
 	b->level = level;
 	b->until = until;
 	b->length_ms = until > now ? until - now : 0;
 	list_remove(&b->in_recent);
 	if (!is_breaker(b))
-		list_append(&q->bans.recent, &b->in_recent);
-	touch(q, b);
+		list_append(&acc->bans.recent, &b->in_recent);
+	touch(acc, b);
 	return b;
 }
 
-struct ban_row ban_lift(struct queue *q, struct arena *a, struct ban *b)
+struct ban_row ban_lift(struct accounting *acc, struct arena *a, struct ban *b)
 {
 	struct ban_row row;
 
-	take_out(q, b);
+	take_out(acc, b);
 	b->level = 0;
 	row = row_of(a, b);
 	ban_free(b);
 	return row;
 }
 
-void bans_collect(struct queue *q, uint64_t now)
+void bans_collect(struct accounting *acc, uint64_t now)
 {
-	LIST_EACH (i, &q->bans.recent) {
+	LIST_EACH (i, &acc->bans.recent) {
 		struct ban *b = CONTAINER_OF(i, struct ban, in_recent);
 
 		if (b->until + BAN_REMEMBERED_MS <= now && list_empty(&b->in_dirty)) {
-			take_out(q, b);
+			take_out(acc, b);
 			ban_free(b);
 		}
 	}
@@ -317,19 +317,19 @@ void bans_collect(struct queue *q, uint64_t now)
 
 #define BREAKERS_SHOWN 50
 
-void bans_stats(struct queue *q)
+void bans_stats(struct accounting *acc)
 {
 	uint64_t now = clock_now_ms(), networks = 0, logins = 0, breakers = 0;
 
-	HASHTABLE_EACH (i, &q->bans.table) {
+	HASHTABLE_EACH (i, &acc->bans.table) {
 		const struct ban *b = CONTAINER_OF(i, struct ban, in_table);
 
-		networks += b->until > now && str_starts(str_of(b->key), S("net:"));
-		logins += b->until > now && str_starts(str_of(b->key), S("login:"));
+		networks += b->until > now && subject_is(str_of(b->key), SUBJECT_NETWORK);
+		logins += b->until > now && subject_is(str_of(b->key), SUBJECT_LOGIN);
 		if (is_breaker(b) && breakers++ < BREAKERS_SHOWN)
-			role_stat(q->role, str_of(b->key), 1, str_of(b->reason));
+			role_stat(acc->role, str_of(b->key), 1, str_of(b->reason));
 	}
-	role_stat(q->role, S("banned_networks"), networks, S(""));
-	role_stat(q->role, S("banned_logins"), logins, S(""));
-	role_stat(q->role, S("breakers_tripped"), breakers, S(""));
+	role_stat(acc->role, S("banned_networks"), networks, S(""));
+	role_stat(acc->role, S("banned_logins"), logins, S(""));
+	role_stat(acc->role, S("breakers_tripped"), breakers, S(""));
 }

@@ -12,7 +12,7 @@
 
 #include <uv.h>
 
-struct queue;
+struct accounting;
 
 struct ban {
 	struct hashtable_item in_table;
@@ -31,32 +31,33 @@ struct bans {
 	size_t strangers;
 	bool known, unreadable;
 	uv_timer_t retry, load_retry;
+	void (*resume_breaker)(struct accounting *acc, const struct ban *b); /* a row was read; registered by breaker.c */
 };
 
-void bans_init(struct queue *q);
-void bans_fini(struct queue *q);
-void bans_load(struct queue *q);
+void bans_init(struct accounting *acc);
+void bans_fini(struct accounting *acc);
+void bans_load(struct accounting *acc);
 
 /* The one with this key, over or not; NULL. */
-struct ban *ban_find(struct queue *q, struct str key);
+struct ban *ban_find(struct accounting *acc, struct str key);
 
 /* The same, when it holds now. */
-struct ban *ban_in_force(struct queue *q, struct str key, uint64_t now);
+struct ban *ban_in_force(struct accounting *acc, struct str key, uint64_t now);
 
 /* It begins, or begins anew; the store is told. */
-struct ban *ban_put(struct queue *q, struct str key, uint64_t level, uint64_t now, uint64_t until, struct str reason);
+struct ban *ban_put(struct accounting *acc, struct str key, uint64_t level, uint64_t now, uint64_t until, struct str reason);
 
 /* It is over for good (an administrator says so): the row is for the caller to write, the ban is gone. */
-struct ban_row ban_lift(struct queue *q, struct arena *a, struct ban *b);
+struct ban_row ban_lift(struct accounting *acc, struct arena *a, struct ban *b);
 
 /* The clock was set back: a ban that would last longer than it was made for is over, also in the store. */
-void bans_mend(struct queue *q, uint64_t now);
+void bans_mend(struct accounting *acc, uint64_t now);
 
 /* How many there are, and which breakers have tripped. */
-void bans_stats(struct queue *q);
+void bans_stats(struct accounting *acc);
 
 /* Forget those that ended so long ago that they do not count any more. */
-void bans_collect(struct queue *q, uint64_t now);
+void bans_collect(struct accounting *acc, uint64_t now);
 
 /* So long a ban that is over is remembered: the next one is longer. */
 #define BAN_REMEMBERED_MS (7 * 86400 * 1000ull)

@@ -1,5 +1,5 @@
 /* breaker.c - sudden changes. */
-#include "queue.h"
+#include "accounting/accounting.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/crash.h"
@@ -10,15 +10,10 @@
 #define RETRY_MS    1000
 #define FOR_EVER_MS 253402300799000ull /* the end of the year 9999: until an administrator ends it */
 
-struct str breaker_key(struct arena *a, struct str login)
-{
-	return arena_lower(a, arena_printf(a, "breaker:%.*s", STR_ARG(login)));
-}
-
 const struct ban *breaker_tripped(const struct account *a)
 {
 	struct arena arena = { 0 };
-	const struct ban *b = ban_find(a->queue, breaker_key(&arena, account_login(a)));
+	const struct ban *b = ban_find(a->accounting, breaker_key(&arena, account_login(a)));
 
 	arena_fini(&arena);
 	return b;
@@ -29,7 +24,7 @@ const struct ban *breaker_tripped(const struct account *a)
 /* The store's pages, twice: what was on its way into the queue when the breaker tripped is there by the second time. */
 struct holding {
 	struct list in_holdings;
-	struct queue *queue;
+	struct accounting *accounting;
 	struct arena arena;
 	struct selector selector;
 	struct str reason;
@@ -46,7 +41,7 @@ static void on_held(void *ctx, struct verdict v, uint64_t count, uint64_t in_fli
 
 static void hold_page(struct holding *h, uint64_t cursor)
 {
-	store_alter(h->queue->store, &h->selector, ALTER_HOLD, h->reason, cursor, on_held, h);
+	store_alter(h->accounting->store, &h->selector, ALTER_HOLD, h->reason, cursor, on_held, h);
 }
 
 static void holding_free(struct holding *h)
@@ -59,9 +54,9 @@ static void holding_free(struct holding *h)
 /* The store could not: all that waits for it begins again. */
 static void on_retry(uv_timer_t *timer)
 {
-	struct queue *q = timer->data;
+	struct accounting *acc = timer->data;
 
-	LIST_EACH (i, &q->breakers.holdings) {
+	LIST_EACH (i, &acc->breakers.holdings) {
 		struct holding *h = CONTAINER_OF(i, struct holding, in_holdings);
 
 		list_remove(&h->in_holdings);
@@ -72,35 +67,35 @@ static void on_retry(uv_timer_t *timer)
 /* All that waited is held: the row need not remember it any more, unless an administrator has lifted the breaker meanwhile. */
 static void holding_done(struct holding *h)
 {
-	struct queue *q = h->queue;
+	struct accounting *acc = h->accounting;
 	struct str key = breaker_key(&h->arena, h->selector.user);
 
 	log_info(NULL, "breaker.held", kv("login", h->selector.user), kv("messages", h->held));
-	if (ban_find(q, key))
-		ban_put(q, key, LEVEL_HELD, clock_now_ms(), FOR_EVER_MS, h->reason);
+	if (ban_find(acc, key))
+		ban_put(acc, key, LEVEL_HELD, clock_now_ms(), FOR_EVER_MS, h->reason);
 	holding_free(h);
-	scheduler_wake(q);
+	acc->observer->mail_was_held(acc->observer->ctx);
 }
 
 static void on_held(void *ctx, struct verdict v, uint64_t count, uint64_t in_flight, uint64_t next_cursor)
 {
 	struct holding *h = ctx;
-	struct queue *q = h->queue;
+	struct accounting *acc = h->accounting;
 
-	if (!queue_may_store(q)) { /* the next start goes on with it */
+	if (!accounting_may_store(acc)) { /* the next start goes on with it */
 		holding_free(h);
 		return;
 	}
 	if (v.class != OK) {
 		log_error(NULL, "breaker.unfinished", kv("login", h->selector.user), kv("reply", v.text));
-		list_append(&q->breakers.holdings, &h->in_holdings);
-		uv_timer_start(&q->breakers.retry, on_retry, RETRY_MS, 0);
+		list_append(&acc->breakers.holdings, &h->in_holdings);
+		uv_timer_start(&acc->breakers.retry, on_retry, RETRY_MS, 0);
 		return;
 	}
 	h->held += count;
 	crash_point("queue.holding");
 	if (in_flight > 0)
-		leases_withdraw(q, &h->selector);
+		acc->observer->hold_in_flight(acc->observer->ctx, &h->selector);
 	h->passes += next_cursor == 0;
 	if (h->passes < 2)
 		hold_page(h, next_cursor);
@@ -108,55 +103,64 @@ static void on_held(void *ctx, struct verdict v, uint64_t count, uint64_t in_fli
 		holding_done(h);
 }
 
-static void hold_waiting(struct queue *q, struct str login, struct str reason)
+static void hold_waiting(struct accounting *acc, struct str login, struct str reason)
 {
 	struct holding *h = NEW(struct holding);
 
 	list_init(&h->in_holdings);
-	h->queue = q;
+	h->accounting = acc;
 	h->selector.user = arena_str(&h->arena, login);
 	h->reason = arena_str(&h->arena, reason);
 	hold_page(h, 0);
 }
 
-void breakers_init(struct queue *q)
+static void tell(const struct accounting *acc, struct str login, struct str why)
 {
-	list_init(&q->breakers.holdings);
-	queue_timer_init(q, &q->breakers.retry);
+	const struct account_event e = { .kind = BREAKER_TRIPPED, .login = login, .name = login, .reason = why };
+
+	acc->observer->notify(acc->observer->ctx, &e);
 }
 
-void breakers_fini(struct queue *q)
+/* After a start, of each breaker's row: the queue died before all that waited was held, or before anybody was told. */
+static void resume(struct accounting *acc, const struct ban *b)
 {
-	LIST_EACH (i, &q->breakers.holdings)
-		holding_free(CONTAINER_OF(i, struct holding, in_holdings));
-}
+	struct str login = subject_name(str_of(b->key)), reason = str_of(b->reason);
 
-void breaker_resume(struct queue *q, const struct ban *b)
-{
-	struct str login = str_from(str_of(b->key), S("breaker:").n), reason = str_of(b->reason);
-
-	if (b->level != LEVEL_HOLDING || !queue_may_store(q))
+	if (b->level != LEVEL_HOLDING || !accounting_may_store(acc))
 		return;
-	hold_waiting(q, login, reason);
-	notice_breaker(account_of(q, login), str_from(reason, REASON.n));
+	hold_waiting(acc, login, reason);
+	tell(acc, login, str_from(reason, REASON.n));
+}
+
+void breakers_init(struct accounting *acc)
+{
+	list_init(&acc->breakers.holdings);
+	timers_add(acc->timers, &acc->breakers.retry, acc);
+	acc->bans.resume_breaker = resume;
+}
+
+void breakers_fini(struct accounting *acc)
+{
+	LIST_EACH (i, &acc->breakers.holdings)
+		holding_free(CONTAINER_OF(i, struct holding, in_holdings));
 }
 
 /* ---- tripping ---- */
 
 static void trip(struct account *a, struct str why)
 {
-	struct queue *q = a->queue;
+	struct accounting *acc = a->accounting;
 	struct arena arena = { 0 };
 	struct str login = account_login(a), reason = arena_printf(&arena, "%.*s%.*s", STR_ARG(REASON), STR_ARG(why));
 
-	if (!queue_may_store(q) || breaker_tripped(a)) {
+	if (!accounting_may_store(acc) || breaker_tripped(a)) {
 		arena_fini(&arena);
 		return;
 	}
 	log_error(NULL, "breaker.tripped", kv("login", login), kv("reason", why));
-	ban_put(q, breaker_key(&arena, login), LEVEL_HOLDING, clock_now_ms(), FOR_EVER_MS, reason);
-	hold_waiting(q, login, reason);
-	notice_breaker(a, why);
+	ban_put(acc, breaker_key(&arena, login), LEVEL_HOLDING, clock_now_ms(), FOR_EVER_MS, reason);
+	hold_waiting(acc, login, reason);
+	tell(acc, login, why);
 	arena_fini(&arena);
 }
 
@@ -173,71 +177,36 @@ void breaker_sent(struct account *a, uint64_t new_recipients, uint64_t now)
 
 void breaker_logged_in(struct account *a, struct str network, uint64_t now)
 {
-	struct rate r = role_config(a->queue->role)->breaker.networks;
+	struct rate r = role_config(a->accounting->role)->breaker.networks;
 	uint64_t before = network_used(a, network, now);
 	struct arena arena = { 0 };
 	struct bucket *b;
 
 	if (!a->breaker || r.amount == 0 || (before > 0 && now < before + r.window_ms))
 		return;
-	b = bucket_get(a->queue, str_of(a->key), arena_printf(&arena, "breaker networks %.*s", STR_ARG(rate_words(&arena, r))));
+	b = bucket_get(a->accounting, str_of(a->key),
+		       arena_printf(&arena, "breaker networks %.*s", STR_ARG(rate_words(&arena, r))));
 	b->rate = r;
 	if (gcra_wait_us(b->tat_us, r, 1, now * 1000) > 0)
 		trip(a, arena_printf(&arena, "logins from more than %llu client networks in %.*s", (unsigned long long)r.amount,
 				     STR_ARG(wait_words(&arena, r.window_ms))));
 	b->tat_us = gcra_take(b->tat_us, r, 1, now * 1000);
-	bucket_touch(a->queue, b);
+	bucket_touch(a->accounting, b);
 	arena_fini(&arena);
 }
 
 /* ---- refused recipients ---- */
 
-bool bounces_forgotten(const struct account *a, uint64_t now)
+void breaker_finished(struct accounting *acc, struct str login, bool refused, uint64_t now)
 {
-	for (size_t i = 0; i < BOUNCE_SLOTS; i++)
-		if (a->bounces.slot[i] + BOUNCE_SLOTS > now / BOUNCE_SLOT_MS)
-			return false;
-	return true;
-}
-
-void bounces_reset(struct account *a)
-{
-	a->bounces = (struct bounces){ .slot = { 0 } };
-}
-
-void bounces_mend(struct account *a, uint64_t now)
-{
-	for (size_t i = 0; i < BOUNCE_SLOTS; i++)
-		if (clock_is_foreign(a->bounces.slot[i], now / BOUNCE_SLOT_MS, 0)) {
-			bounces_reset(a);
-			return;
-		}
-}
-
-void breaker_finished(struct queue *q, struct str login, bool refused, uint64_t now)
-{
-	uint64_t most = role_config(q->role)->breaker.bounces, slot = now / BOUNCE_SLOT_MS, finished = 0, bad = 0;
-	struct account *a = login.n > 0 && most > 0 ? account_of(q, login) : NULL;
-	struct bounces *b = a ? &a->bounces : NULL;
-	size_t at = slot % BOUNCE_SLOTS;
+	uint64_t most = role_config(acc->role)->breaker.bounces, finished, bad;
+	struct account *a = login.n > 0 && most > 0 ? account_of(acc, login) : NULL;
 	struct arena arena = { 0 };
 
 	if (!a || !a->breaker)
 		return;
-	if (b->slot[at] != slot) {
-		b->slot[at] = slot;
-		b->finished[at] = b->refused[at] = 0;
-	}
-	b->finished[at]++;
-	b->refused[at] += refused;
-	if (!refused)
-		return;
-	for (size_t i = 0; i < BOUNCE_SLOTS; i++)
-		if (b->slot[i] + BOUNCE_SLOTS > slot && b->slot[i] <= slot) {
-			finished += b->finished[i];
-			bad += b->refused[i];
-		}
-	if (finished >= BOUNCES_MIN && bad * 100 > most * finished)
+	bounces_count(&a->bounces, refused, now, &finished, &bad);
+	if (refused && finished >= BOUNCES_MIN && bad * 100 > most * finished)
 		trip(a, arena_printf(&arena, "%llu of its last %llu recipients were refused for good", (unsigned long long)bad,
 				     (unsigned long long)finished));
 	arena_fini(&arena);

@@ -13,25 +13,14 @@ const struct ban *breaker_tripped(const struct account *a);
  * delivered to, or refused for good. */
 void breaker_sent(struct account *a, uint64_t new_recipients, uint64_t now);
 void breaker_logged_in(struct account *a, struct str network, uint64_t now);
-void breaker_finished(struct queue *q, struct str login, bool refused, uint64_t now);
-
-/* Nothing counted in the last hour? / Count anew. */
-void bounces_mend(struct account *a, uint64_t now); /* the clock was set back */
-bool bounces_forgotten(const struct account *a, uint64_t now);
-void bounces_reset(struct account *a);
+void breaker_finished(struct accounting *acc, struct str login, bool refused, uint64_t now);
 
 /* What a tripped breaker still has to hold, and those that wait for a store that can. */
 struct breakers {
 	struct list holdings;
 	uv_timer_t retry;
 };
-void breakers_init(struct queue *q);
-void breakers_fini(struct queue *q);
-
-/* After a start, of each breaker's row: queue died before all that waited was held, or before anybody was told. */
-void breaker_resume(struct queue *q, const struct ban *b);
-
-/* "breaker:alice@example.org" */
-struct str breaker_key(struct arena *a, struct str login);
+void breakers_init(struct accounting *acc);
+void breakers_fini(struct accounting *acc);
 
 #endif

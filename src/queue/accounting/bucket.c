@@ -1,5 +1,5 @@
 /* bucket.c - token buckets in memory, and their rows. */
-#include "queue.h"
+#include "accounting/accounting.h"
 
 #include "posthouse/clock.h"
 
@@ -16,19 +16,9 @@ static void remember_place(struct buckets *all, const struct bucket_row *last);
 
 static void on_retry(uv_timer_t *t)
 {
-	struct queue *q = t->data;
+	struct accounting *acc = t->data;
 
-	writebehind_flush(&q->buckets.changes);
-}
-
-char *copy_text(struct str s)
-{
-	char *z = xmalloc(s.n + 1);
-
-	if (s.n > 0)
-		memcpy(z, s.p, s.n);
-	z[s.n] = '\0';
-	return z;
+	writebehind_flush(&acc->buckets.changes);
 }
 
 static void bucket_free(struct bucket *b)
@@ -40,21 +30,39 @@ static void bucket_free(struct bucket *b)
 	free(b);
 }
 
-void buckets_fini(struct queue *q)
+void buckets_fini(struct accounting *acc)
 {
-	HASHTABLE_EACH (i, &q->buckets.table)
+	HASHTABLE_EACH (i, &acc->buckets.table)
 		bucket_free(CONTAINER_OF(i, struct bucket, in_table));
-	hashtable_fini(&q->buckets.table);
-	remember_place(&q->buckets, NULL);
-	LIST_EACH (i, &q->buckets.changes.dirty) /* forgotten ones */
+	hashtable_fini(&acc->buckets.table);
+	remember_place(&acc->buckets, NULL);
+	LIST_EACH (i, &acc->buckets.changes.dirty) /* forgotten ones */
 		bucket_free(CONTAINER_OF(i, struct bucket, in_dirty));
+}
+
+/* ---- users ---- */
+
+void buckets_register(struct accounting *acc, const struct bucket_user *user)
+{
+	struct buckets *all = &acc->buckets;
+
+	assert(all->registered_n < BUCKET_USERS_MAX);
+	all->registered[all->registered_n++] = user;
+}
+
+static const struct bucket_user *user_of(const struct accounting *acc, const struct bucket *b)
+{
+	for (size_t i = 0; i < acc->buckets.registered_n; i++)
+		if (str_starts(str_of(b->rule), str_of(acc->buckets.registered[i]->rule)))
+			return acc->buckets.registered[i];
+	return NULL;
 }
 
 /* ---- finding ---- */
 
-static struct bucket *find(struct queue *q, struct str key, struct str rule, uint64_t hash)
+static struct bucket *find(struct accounting *acc, struct str key, struct str rule, uint64_t hash)
 {
-	HASHTABLE_FIND (i, &q->buckets.table, hash) {
+	HASHTABLE_FIND (i, &acc->buckets.table, hash) {
 		struct bucket *b = CONTAINER_OF(i, struct bucket, in_table);
 
 		if (str_eq(str_of(b->rule), rule) && str_eq(str_of(b->key), key))
@@ -63,66 +71,68 @@ static struct bucket *find(struct queue *q, struct str key, struct str rule, uin
 	return NULL;
 }
 
-struct bucket *bucket_find(struct queue *q, struct str key, struct str rule)
+struct bucket *bucket_find(struct accounting *acc, struct str key, struct str rule)
 {
-	return find(q, key, rule, hash_text(key));
+	return find(acc, key, rule, hash_text(key));
 }
 
-struct bucket *bucket_get(struct queue *q, struct str key, struct str rule)
+struct bucket *bucket_get(struct accounting *acc, struct str key, struct str rule)
 {
 	uint64_t hash = hash_text(key);
-	struct bucket *b = find(q, key, rule, hash);
+	struct bucket *b = find(acc, key, rule, hash);
 
 	if (b)
 		return b;
 	b = NEW(struct bucket);
-	b->key = copy_text(key);
-	b->rule = copy_text(rule);
+	b->key = str_dup(key);
+	b->rule = str_dup(rule);
 	list_init(&b->in_dirty);
 	list_init(&b->in_recent);
-	hashtable_add(&q->buckets.table, &b->in_table, hash);
+	hashtable_add(&acc->buckets.table, &b->in_table, hash);
 	return b;
 }
 
-bool buckets_are_many(const struct queue *q)
+bool buckets_are_many(const struct accounting *acc)
 {
-	return q->buckets.table.n >= BUCKETS_MAX;
+	return acc->buckets.table.n >= BUCKETS_MAX;
 }
 
 /* ---- kept over restarts ---- */
 
 /* A bucket further ahead than its window, or its other period, was written by another clock. What was told or happened then, was so now. */
-static bool mend(struct bucket *b, uint64_t now)
+static bool mend(const struct accounting *acc, struct bucket *b, uint64_t now)
 {
-	uint64_t network_us = network_period_us(b), window_us = window_of_rule(str_of(b->rule)) * 1000, now_us = now * 1000;
-	uint64_t period = network_us ? network_us : window_us;
+	const struct bucket_user *user = user_of(acc, b);
+	uint64_t remembered_us = user ? user->period_us : 0, window_us = window_of_rule(str_of(b->rule)) * 1000,
+		 now_us = now * 1000;
+	uint64_t period = remembered_us ? remembered_us : window_us;
 	bool foreign = (period > 0 && clock_is_foreign(b->tat_us, now_us, period)) || clock_is_foreign(b->warned_at, now, 0);
 
 	if (period > 0 && clock_is_foreign(b->tat_us, now_us, period))
-		b->tat_us = now_us + network_us;
+		b->tat_us = now_us + remembered_us;
 	b->warned_at = clock_mended(b->warned_at, now, 0);
 	return foreign;
 }
 
-void buckets_mend(struct queue *q, uint64_t now)
+void buckets_mend(struct accounting *acc, uint64_t now)
 {
-	HASHTABLE_EACH (i, &q->buckets.table) {
+	HASHTABLE_EACH (i, &acc->buckets.table) {
 		struct bucket *b = CONTAINER_OF(i, struct bucket, in_table);
 
-		if (mend(b, now))
-			bucket_touch(q, b);
+		if (mend(acc, b, now))
+			bucket_touch(acc, b);
 	}
 }
 
 static void on_buckets(void *ctx, struct verdict v, const struct bucket_row *rows, size_t n);
 
 /* The rows that follow those that were read. */
-static void load_page(struct queue *q)
+static void load_page(struct accounting *acc)
 {
-	struct buckets *all = &q->buckets;
+	struct buckets *all = &acc->buckets;
 
-	store_buckets(q->store, str_of(all->read_key ? all->read_key : ""), str_of(all->read_rule ? all->read_rule : ""),
-		      PAGE_MAX, on_buckets, q);
+	store_buckets(acc->store, str_of(all->read_key ? all->read_key : ""), str_of(all->read_rule ? all->read_rule : ""),
+		      PAGE_MAX, on_buckets, acc);
 }
 
 static void on_load_retry(uv_timer_t *t)
@@ -130,56 +140,58 @@ static void on_load_retry(uv_timer_t *t)
 	load_page(t->data);
 }
 
-static void read_row(struct queue *q, const struct bucket_row *row, uint64_t now)
+static void read_row(struct accounting *acc, const struct bucket_row *row, uint64_t now)
 {
+	const struct bucket_user *user;
 	struct bucket *b;
 
 	/* empty again: as if it had never been used, but for what somebody was told */
 	if (row->tat_us <= now * 1000 && row->warned_at * 1000 + TOLD_KEPT_US <= now * 1000)
 		return;
-	if (q->buckets.table.n >= BUCKETS_MAX) {
-		q->buckets.beyond++;
+	if (acc->buckets.table.n >= BUCKETS_MAX) {
+		acc->buckets.beyond++;
 		return;
 	}
-	b = bucket_get(q, row->key, row->rule);
+	b = bucket_get(acc, row->key, row->rule);
 	b->tat_us = b->saved_us = row->tat_us;
 	b->warned_at = row->warned_at;
-	if (mend(b, now))
-		bucket_touch(q, b);
-	networks_read(q, b);
-	failures_read(q, b);
+	if (mend(acc, b, now))
+		bucket_touch(acc, b);
+	user = user_of(acc, b);
+	if (user && user->loaded)
+		user->loaded(acc, b);
 }
 
 static void remember_place(struct buckets *all, const struct bucket_row *last)
 {
 	free(all->read_key);
 	free(all->read_rule);
-	all->read_key = last ? copy_text(last->key) : NULL;
-	all->read_rule = last ? copy_text(last->rule) : NULL;
+	all->read_key = last ? str_dup(last->key) : NULL;
+	all->read_rule = last ? str_dup(last->rule) : NULL;
 }
 
 /* Limits that cannot be read are no open door: until they can, mail is refused for the moment (see authorize.c), and nobody logs in. */
 static void on_buckets(void *ctx, struct verdict v, const struct bucket_row *rows, size_t n)
 {
-	struct queue *q = ctx;
-	struct buckets *all = &q->buckets;
+	struct accounting *acc = ctx;
+	struct buckets *all = &acc->buckets;
 	uint64_t now = clock_now_ms();
 
-	if (!queue_may_store(q))
+	if (!accounting_may_store(acc))
 		return;
 	if (v.class != OK) {
 		if (!all->unreadable)
 			log_error(NULL, "limits.unknown", kv("reply", v.text));
 		all->unreadable = true;
-		intake_resume(q);
+		acc->observer->loaded(acc->observer->ctx);
 		uv_timer_start(&all->load_retry, on_load_retry, RETRY_MS, 0);
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
-		read_row(q, &rows[i], now);
+		read_row(acc, &rows[i], now);
 	if (n == PAGE_MAX) {
 		remember_place(all, &rows[n - 1]);
-		load_page(q);
+		load_page(acc);
 		return;
 	}
 	if (all->beyond > 0)
@@ -187,13 +199,12 @@ static void on_buckets(void *ctx, struct verdict v, const struct bucket_row *row
 	remember_place(all, NULL);
 	all->unreadable = false;
 	all->known = true;
-	admission_ready(q);
-	scheduler_wake(q);
+	acc->observer->loaded(acc->observer->ctx);
 }
 
-void buckets_load(struct queue *q)
+void buckets_load(struct accounting *acc)
 {
-	load_page(q);
+	load_page(acc);
 }
 
 struct bucket_row bucket_row_of(struct arena *a, const struct bucket *b)
@@ -210,7 +221,7 @@ struct bucket_row bucket_row_of(struct arena *a, const struct bucket *b)
 
 static bool can_write(void *ctx)
 {
-	return queue_may_store(ctx);
+	return accounting_may_store(ctx);
 }
 
 static void make_row(void *ctx, struct arena *a, struct list *item, void *row_out)
@@ -225,9 +236,9 @@ static void make_row(void *ctx, struct arena *a, struct list *item, void *row_ou
 
 static void write_rows(void *ctx, const void *rows, size_t n, void *batch)
 {
-	struct queue *q = ctx;
+	struct accounting *acc = ctx;
 
-	store_bucket_put(q->store, rows, n, writebehind_done, batch);
+	store_bucket_put(acc->store, rows, n, writebehind_done, batch);
 }
 
 static struct list *find_item(void *ctx, const void *row)
@@ -245,9 +256,9 @@ static void write_failed(void *ctx, size_t n, struct verdict v)
 
 static void retry_later(void *ctx)
 {
-	struct queue *q = ctx;
+	struct accounting *acc = ctx;
 
-	uv_timer_start(&q->buckets.retry, on_retry, RETRY_MS, 0);
+	uv_timer_start(&acc->buckets.retry, on_retry, RETRY_MS, 0);
 }
 
 static const struct writebehind_ops write_ops = {
@@ -261,30 +272,30 @@ static const struct writebehind_ops write_ops = {
 	.retry_later = retry_later,
 };
 
-void buckets_init(struct queue *q)
+void buckets_init(struct accounting *acc)
 {
-	writebehind_init(&q->buckets.changes, &write_ops, q);
-	queue_timer_init(q, &q->buckets.retry);
-	queue_timer_init(q, &q->buckets.load_retry);
+	writebehind_init(&acc->buckets.changes, &write_ops, acc);
+	timers_add(acc->timers, &acc->buckets.retry, acc);
+	timers_add(acc->timers, &acc->buckets.load_retry, acc);
 }
 
-void bucket_touch(struct queue *q, struct bucket *b)
+void bucket_touch(struct accounting *acc, struct bucket *b)
 {
-	writebehind_touch(&q->buckets.changes, &b->in_dirty);
+	writebehind_touch(&acc->buckets.changes, &b->in_dirty);
 }
 
-void bucket_forget(struct queue *q, struct bucket *b)
+void bucket_forget(struct accounting *acc, struct bucket *b)
 {
 	assert(b->users == 0 && !b->forgotten);
-	hashtable_remove(&q->buckets.table, &b->in_table);
+	hashtable_remove(&acc->buckets.table, &b->in_table);
 	list_remove(&b->in_recent);
 	b->tat_us = b->warned_at = 0;
 	b->forgotten = true;
-	if (q->buckets.changes.failing ||
+	if (acc->buckets.changes.failing ||
 	    b->saved_us == 0) /* memory is what matters: the store forgets it when its time is over */
 		bucket_free(b);
 	else
-		bucket_touch(q, b);
+		bucket_touch(acc, b);
 }
 
 struct bucket_row bucket_empty(struct arena *a, struct bucket *b)
@@ -294,18 +305,21 @@ struct bucket_row bucket_empty(struct arena *a, struct bucket *b)
 	return bucket_row_of(a, b);
 }
 
-void buckets_collect(struct queue *q, uint64_t now)
+void buckets_collect(struct accounting *acc, uint64_t now)
 {
-	HASHTABLE_EACH (i, &q->buckets.table) {
+	HASHTABLE_EACH (i, &acc->buckets.table) {
 		struct bucket *b = CONTAINER_OF(i, struct bucket, in_table);
+		const struct bucket_user *user;
 
 		if (b->users > 0 || b->tat_us > now * 1000 || !list_empty(&b->in_dirty))
 			continue;
 		/* what somebody was told stays known, or a second mail would tell it */
 		if (b->warned_at * 1000 + TOLD_KEPT_US > now * 1000)
 			continue;
-		hashtable_remove(&q->buckets.table, &b->in_table);
-		failures_gone(q, b);
+		user = user_of(acc, b);
+		hashtable_remove(&acc->buckets.table, &b->in_table);
+		if (user && user->forgotten)
+			user->forgotten(acc, b);
 		bucket_free(b);
 	}
 }

@@ -14,7 +14,7 @@
 
 #include <uv.h>
 
-struct queue;
+struct accounting;
 
 struct bucket {
 	struct hashtable_item in_table; /* by key: those of one key are in one slot */
@@ -29,7 +29,18 @@ struct bucket {
 	bool forgotten;   /* out of the table: its end is still to be written */
 };
 
+/* A part of accounting whose buckets have rules that begin with one text. All members but `rule` are optional. */
+struct bucket_user {
+	const char *rule;
+	uint64_t period_us;                                       /* tat_us is the end of a time of this length, not a rate's */
+	void (*loaded)(struct accounting *acc, struct bucket *b); /* such a bucket was read from the store */
+	void (*forgotten)(struct accounting *acc, struct bucket *b); /* such a bucket is empty again, and about to go */
+};
+#define BUCKET_USERS_MAX 4
+
 struct buckets {
+	const struct bucket_user *registered[BUCKET_USERS_MAX];
+	size_t registered_n;
 	struct hashtable table;
 	struct writebehind changes;
 	bool known;                 /* what was used before the restart has been read */
@@ -39,24 +50,25 @@ struct buckets {
 	uv_timer_t retry, load_retry;
 };
 
-void buckets_init(struct queue *q);
-void buckets_fini(struct queue *q);
+void buckets_init(struct accounting *acc);
+void buckets_register(struct accounting *acc, const struct bucket_user *user);
+void buckets_fini(struct accounting *acc);
 
 /* Read what was used before the restart; then mail may come and go. */
-void buckets_load(struct queue *q);
+void buckets_load(struct accounting *acc);
 
 /* The one with this key and rule; NULL. / The same, made when there is none. */
-struct bucket *bucket_find(struct queue *q, struct str key, struct str rule);
-struct bucket *bucket_get(struct queue *q, struct str key, struct str rule);
+struct bucket *bucket_find(struct accounting *acc, struct str key, struct str rule);
+struct bucket *bucket_get(struct accounting *acc, struct str key, struct str rule);
 
 /* As many as are read at a start: what can do without does so. */
-bool buckets_are_many(const struct queue *q);
+bool buckets_are_many(const struct accounting *acc);
 
 /* It has changed: write it, soon. */
-void bucket_touch(struct queue *q, struct bucket *b);
+void bucket_touch(struct accounting *acc, struct bucket *b);
 
 /* Nobody needs it: out of memory, and soon out of the store. */
-void bucket_forget(struct queue *q, struct bucket *b);
+void bucket_forget(struct accounting *acc, struct bucket *b);
 
 /* Its state as the store wants it; views into the arena. */
 struct bucket_row bucket_row_of(struct arena *a, const struct bucket *b);
@@ -65,12 +77,9 @@ struct bucket_row bucket_row_of(struct arena *a, const struct bucket *b);
 struct bucket_row bucket_empty(struct arena *a, struct bucket *b);
 
 /* The clock was set back: what another clock wrote counts as now, also in the store. */
-void buckets_mend(struct queue *q, uint64_t now);
+void buckets_mend(struct accounting *acc, uint64_t now);
 
 /* Forget those that are empty again and that nobody points to. */
-void buckets_collect(struct queue *q, uint64_t now);
-
-/* A text that ends in NUL. */
-char *copy_text(struct str s);
+void buckets_collect(struct accounting *acc, uint64_t now);
 
 #endif

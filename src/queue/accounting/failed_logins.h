@@ -6,50 +6,38 @@
 
 #include "accounting/bucket.h"
 
-struct queue;
+struct accounting;
 
 struct failures {
 	struct list recent; /* struct bucket, in_recent */
 	size_t n;
 };
 
-void failures_init(struct queue *q);
+void failures_init(struct accounting *acc);
 
 /* The configuration has changed: failures of another rate do not count any more. */
-void failures_apply(struct queue *q);
-
-/* A bucket was read from the store, or is about to go: is it one of ours? */
-void failures_read(struct queue *q, struct bucket *b);
-void failures_gone(struct queue *q, struct bucket *b);
+void failures_apply(struct accounting *acc);
 
 /* Is the client network, is the login banned? How long yet, in ms; 0: no. */
-uint64_t network_banned_ms(struct queue *q, struct str network, uint64_t now);
-uint64_t login_banned_ms(struct queue *q, struct str login, struct str device, uint64_t now);
+uint64_t network_banned_ms(struct accounting *acc, struct str network, uint64_t now);
+uint64_t login_banned_ms(struct accounting *acc, struct str login, struct str device, uint64_t now);
 
 /* Had it been banned, if nobody got in from there? */
-bool network_is_slowed(struct queue *q, struct str network, uint64_t now);
+bool network_is_slowed(struct accounting *acc, struct str network, uint64_t now);
 
 /* 421: so long yet. */
 struct verdict network_banned(struct arena *a, uint64_t ms);
 
 /* One more failed login from this network, by `client` (banned for `longest_ms` at most); for this login. True: that is too much, it is banned
  * from now on. */
-bool network_failed(struct queue *q, struct str network, struct str client, uint64_t longest_ms, uint64_t now);
-bool login_failed(struct queue *q, struct str login, struct str device, struct str client, uint64_t now);
+bool network_failed(struct accounting *acc, struct str network, struct str client, uint64_t longest_ms, uint64_t now);
+bool login_failed(struct accounting *acc, struct str login, struct str device, struct str client, uint64_t now);
 
 /* A failed login from a network of the login's own, where no ban holds; above the rate its attempts from there, right or wrong, take turns,
  * one each `slot_ms`. Login "": all that are not at home in a network from which others get in, together. Then how long does this one wait for its own, which it takes hereby? TURN_NEVER: too many wait before it. */
 #define TURN_NEVER UINT64_MAX
-void turn_failed(struct queue *q, struct str login, struct str device, struct str network, uint64_t now);
-uint64_t turn_wait_ms(struct queue *q, struct str login, struct str device, struct str network, uint64_t slot_ms, uint64_t now);
-
-/* "net:192.0.2.1", "login:alice@example.org": the keys of buckets and bans; a name is cut to a bounded length, in lower case, without a
- * device. */
-struct str network_key(struct arena *a, struct str network);
-struct str login_key(struct arena *a, struct str login);
-
-/* The same with the device, where there is one: "login:alice@example.org/phone"; and "at:alice@example.org/phone 192.0.2.1", "at: 192.0.2.1". */
-struct str password_key(struct arena *a, struct str login, struct str device);
-struct str turn_key(struct arena *a, struct str login, struct str device, struct str network);
+void turn_failed(struct accounting *acc, struct str login, struct str device, struct str network, uint64_t now);
+uint64_t turn_wait_ms(struct accounting *acc, struct str login, struct str device, struct str network, uint64_t slot_ms,
+		      uint64_t now);
 
 #endif

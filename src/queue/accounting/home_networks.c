@@ -1,5 +1,5 @@
 /* home_networks.c - see home_networks.h. */
-#include "queue.h"
+#include "accounting/accounting.h"
 
 #include "posthouse/clock.h"
 
@@ -13,15 +13,15 @@ struct home {
 	uint64_t until;
 };
 
-void homes_init(struct queue *q)
+void homes_init(struct accounting *acc)
 {
 }
 
-static struct home *find(struct queue *q, struct str network)
+static struct home *find(struct accounting *acc, struct str network)
 {
 	uint64_t hash = hash_text(network);
 
-	HASHTABLE_FIND (i, &q->homes.table, hash) {
+	HASHTABLE_FIND (i, &acc->homes.table, hash) {
 		struct home *h = CONTAINER_OF(i, struct home, in_table);
 
 		if (str_eq(str_of(h->network), network))
@@ -30,23 +30,23 @@ static struct home *find(struct queue *q, struct str network)
 	return NULL;
 }
 
-static void drop(struct queue *q, struct home *h)
+static void drop(struct accounting *acc, struct home *h)
 {
-	hashtable_remove(&q->homes.table, &h->in_table);
+	hashtable_remove(&acc->homes.table, &h->in_table);
 	free(h->network);
 	free(h);
 }
 
-void homes_fini(struct queue *q)
+void homes_fini(struct accounting *acc)
 {
-	HASHTABLE_EACH (i, &q->homes.table)
-		drop(q, CONTAINER_OF(i, struct home, in_table));
-	hashtable_fini(&q->homes.table);
+	HASHTABLE_EACH (i, &acc->homes.table)
+		drop(acc, CONTAINER_OF(i, struct home, in_table));
+	hashtable_fini(&acc->homes.table);
 }
 
-void homes_mend(struct queue *q, uint64_t now)
+void homes_mend(struct accounting *acc, uint64_t now)
 {
-	HASHTABLE_EACH (i, &q->homes.table) {
+	HASHTABLE_EACH (i, &acc->homes.table) {
 		struct home *h = CONTAINER_OF(i, struct home, in_table);
 
 		if (clock_is_foreign(h->until, now, NETWORK_KNOWN_MS))
@@ -54,34 +54,34 @@ void homes_mend(struct queue *q, uint64_t now)
 	}
 }
 
-void homes_collect(struct queue *q, uint64_t now)
+void homes_collect(struct accounting *acc, uint64_t now)
 {
-	HASHTABLE_EACH (i, &q->homes.table) {
+	HASHTABLE_EACH (i, &acc->homes.table) {
 		struct home *h = CONTAINER_OF(i, struct home, in_table);
 
 		if (h->until <= now)
-			drop(q, h);
+			drop(acc, h);
 	}
 }
 
-void home_note(struct queue *q, struct str network, uint64_t until)
+void home_note(struct accounting *acc, struct str network, uint64_t until)
 {
-	struct home *h = find(q, network);
+	struct home *h = find(acc, network);
 
-	if (!h && q->homes.table.n >= HOMES_MAX)
+	if (!h && acc->homes.table.n >= HOMES_MAX)
 		return;
 	if (!h) {
 		h = NEW(struct home);
-		h->network = copy_text(network);
-		hashtable_add(&q->homes.table, &h->in_table, hash_text(network));
+		h->network = str_dup(network);
+		hashtable_add(&acc->homes.table, &h->in_table, hash_text(network));
 	}
 	if (until > h->until)
 		h->until = until;
 }
 
-bool home_known(struct queue *q, struct str network, uint64_t now)
+bool home_known(struct accounting *acc, struct str network, uint64_t now)
 {
-	const struct home *h = find(q, network);
+	const struct home *h = find(acc, network);
 
 	return h && h->until > now;
 }

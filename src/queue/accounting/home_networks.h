@@ -6,23 +6,23 @@
 #include "posthouse/hash.h"
 #include "posthouse/hashtable.h"
 
-struct queue;
+struct accounting;
 
 struct homes {
 	struct hashtable table;
 };
 
-void homes_init(struct queue *q);
-void homes_fini(struct queue *q);
+void homes_init(struct accounting *acc);
+void homes_fini(struct accounting *acc);
 
 /* Somebody got in from there; it counts until then, ms. */
-void home_note(struct queue *q, struct str network, uint64_t until);
-bool home_known(struct queue *q, struct str network, uint64_t now);
+void home_note(struct accounting *acc, struct str network, uint64_t until);
+bool home_known(struct accounting *acc, struct str network, uint64_t now);
 
 /* The clock was set back: what would last longer than it can counts from now. */
-void homes_mend(struct queue *q, uint64_t now);
+void homes_mend(struct accounting *acc, uint64_t now);
 
 /* Forget those whose time is over. */
-void homes_collect(struct queue *q, uint64_t now);
+void homes_collect(struct accounting *acc, uint64_t now);
 
 #endif

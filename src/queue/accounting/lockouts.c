@@ -1,5 +1,5 @@
 /* lockouts.c - see lockouts.h. */
-#include "queue.h"
+#include "accounting/accounting.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/policy.h"
@@ -28,18 +28,18 @@ struct lockout {
 	uint64_t since;
 };
 
-void lockouts_init(struct queue *q)
+void lockouts_init(struct accounting *acc)
 {
 }
 
 /* ---- shares ---- */
 
-static struct share *share_join(struct queue *q, struct str key, struct share *login)
+static struct share *share_join(struct accounting *acc, struct str key, struct share *login)
 {
 	uint64_t hash = hash_text(key);
 	struct share *s;
 
-	HASHTABLE_FIND (i, &q->lockouts.shares, hash) {
+	HASHTABLE_FIND (i, &acc->lockouts.shares, hash) {
 		s = CONTAINER_OF(i, struct share, in_table);
 		if (str_eq(str_of(s->key), key)) {
 			s->n++;
@@ -48,18 +48,18 @@ static struct share *share_join(struct queue *q, struct str key, struct share *l
 	}
 	s = NEW(struct share);
 	s->login = login;
-	s->key = copy_text(key);
+	s->key = str_dup(key);
 	s->n = 1;
 	list_init(&s->in_order);
-	hashtable_add(&q->lockouts.shares, &s->in_table, hash);
+	hashtable_add(&acc->lockouts.shares, &s->in_table, hash);
 	return s;
 }
 
-static void share_leave(struct queue *q, struct share *s)
+static void share_leave(struct accounting *acc, struct share *s)
 {
 	if (--s->n > 0)
 		return;
-	hashtable_remove(&q->lockouts.shares, &s->in_table);
+	hashtable_remove(&acc->lockouts.shares, &s->in_table);
 	free(s->key);
 	free(s);
 }
@@ -70,11 +70,11 @@ static struct lockout *oldest(const struct share *site)
 }
 
 /* Of the login's sites, or of all logins (NULL), the one that has most; of sites that have as many, the oldest. */
-static struct share *greatest(struct queue *q, const struct share *login)
+static struct share *greatest(struct accounting *acc, const struct share *login)
 {
 	struct share *best = NULL;
 
-	HASHTABLE_EACH (i, &q->lockouts.shares) {
+	HASHTABLE_EACH (i, &acc->lockouts.shares) {
 		struct share *s = CONTAINER_OF(i, struct share, in_table);
 
 		if (s->login != login)
@@ -87,29 +87,29 @@ static struct share *greatest(struct queue *q, const struct share *login)
 
 /* ---- lockouts ---- */
 
-static void drop(struct queue *q, struct lockout *l)
+static void drop(struct accounting *acc, struct lockout *l)
 {
-	hashtable_remove(&q->lockouts.table, &l->in_table);
+	hashtable_remove(&acc->lockouts.table, &l->in_table);
 	list_remove(&l->in_order);
-	share_leave(q, l->site->login);
-	share_leave(q, l->site);
+	share_leave(acc, l->site->login);
+	share_leave(acc, l->site);
 	free(l->key);
 	free(l);
 }
 
-void lockouts_fini(struct queue *q)
+void lockouts_fini(struct accounting *acc)
 {
-	HASHTABLE_EACH (i, &q->lockouts.table)
-		drop(q, CONTAINER_OF(i, struct lockout, in_table));
-	hashtable_fini(&q->lockouts.table);
-	hashtable_fini(&q->lockouts.shares);
+	HASHTABLE_EACH (i, &acc->lockouts.table)
+		drop(acc, CONTAINER_OF(i, struct lockout, in_table));
+	hashtable_fini(&acc->lockouts.table);
+	hashtable_fini(&acc->lockouts.shares);
 }
 
-static struct lockout *find(struct queue *q, struct str key)
+static struct lockout *find(struct accounting *acc, struct str key)
 {
 	uint64_t hash = hash_text(key);
 
-	HASHTABLE_FIND (i, &q->lockouts.table, hash) {
+	HASHTABLE_FIND (i, &acc->lockouts.table, hash) {
 		struct lockout *l = CONTAINER_OF(i, struct lockout, in_table);
 
 		if (str_eq(str_of(l->key), key))
@@ -118,43 +118,43 @@ static struct lockout *find(struct queue *q, struct str key)
 	return NULL;
 }
 
-static void begin(struct queue *q, struct str key, struct str login, struct str network, uint64_t now)
+static void begin(struct accounting *acc, struct str key, struct str login, struct str network, uint64_t now)
 {
 	struct lockout *l = NEW(struct lockout);
 	struct arena a = { 0 };
 	struct str whose = login_key(&a, login), site = site_of(&a, str_head(network, str_find(network, '/')));
 	struct share *share;
 
-	share = share_join(q, whose, NULL);
-	share = share_join(q, arena_printf(&a, "%.*s %.*s", STR_ARG(whose), STR_ARG(str_head(site, SITE_TEXT_MAX))), share);
+	share = share_join(acc, whose, NULL);
+	share = share_join(acc, arena_printf(&a, "%.*s %.*s", STR_ARG(whose), STR_ARG(str_head(site, SITE_TEXT_MAX))), share);
 	l->site = share;
-	l->key = copy_text(key);
+	l->key = str_dup(key);
 	l->since = now;
-	hashtable_add(&q->lockouts.table, &l->in_table, hash_text(key));
+	hashtable_add(&acc->lockouts.table, &l->in_table, hash_text(key));
 	list_append(&share->in_order, &l->in_order);
 	arena_fini(&a);
-	if (q->lockouts.table.n > LOCKOUTS_MAX)
-		share = greatest(q, greatest(q, NULL));
+	if (acc->lockouts.table.n > LOCKOUTS_MAX)
+		share = greatest(acc, greatest(acc, NULL));
 	else if (share->n <= SITE_MAX)
 		return;
-	drop(q, oldest(share));
+	drop(acc, oldest(share));
 }
 
-uint64_t lockout_ms(struct queue *q, struct str login, struct str device, struct str network, uint64_t now)
+uint64_t lockout_ms(struct accounting *acc, struct str login, struct str device, struct str network, uint64_t now)
 {
 	struct arena a = { 0 };
 	struct str key = turn_key(&a, login, device, network);
-	struct lockout *l = find(q, key);
+	struct lockout *l = find(acc, key);
 	uint64_t left = HOUR_MS;
 
 	if (l)
 		l->since = clock_mended(l->since, now, 0);
 	else
-		begin(q, key, login, network, now);
+		begin(acc, key, login, network, now);
 	if (l)
 		left = now - l->since < HOUR_MS ? HOUR_MS - (now - l->since) : 0;
 	if (left == 0)
-		drop(q, l);
+		drop(acc, l);
 	arena_fini(&a);
 	return left;
 }

@@ -8,17 +8,17 @@
 #include "posthouse/hash.h"
 #include "posthouse/hashtable.h"
 
-struct queue;
+struct accounting;
 
 struct lockouts {
 	struct hashtable table, shares;
 };
 
-void lockouts_init(struct queue *q);
-void lockouts_fini(struct queue *q);
+void lockouts_init(struct accounting *acc);
+void lockouts_fini(struct accounting *acc);
 
 /* The login, or the password of its device, is banned, and asked for from this network: how long yet until the first time was an hour ago, in ms? 0: this attempt may be
  * judged, and the next hour begins with the next one. */
-uint64_t lockout_ms(struct queue *q, struct str login, struct str device, struct str network, uint64_t now);
+uint64_t lockout_ms(struct accounting *acc, struct str login, struct str device, struct str network, uint64_t now);
 
 #endif

@@ -3,7 +3,7 @@
  * What protects guessed passwords must not shut out those who have them. So a password that is wrong again and again counts once; a network
  * from which people get in is slowed, never banned: attempts there take turns, right and wrong alike, but those of its own people; and where a login is banned, its owner gets in from a network that has waited for an hour. In
  * none of these does the answer, or its time, or what counts, depend on whether a password was right that is not let in. */
-#include "queue.h"
+#include "accounting/accounting.h"
 
 #include "posthouse/clock.h"
 
@@ -26,10 +26,10 @@ static bool is_listed(const struct msg_authenticated *m)
 
 /* Somebody in the network may guess: then right and wrong wait for their turns, and for no ban. A login that is at home there has turns of its
  * own, all others of the network ("") share theirs. */
-static struct verdict judge_turn(struct queue *q, struct str login, struct str device, struct str network, uint64_t now,
+static struct verdict judge_turn(struct accounting *acc, struct str login, struct str device, struct str network, uint64_t now,
 				 uint64_t *delay_ms_out)
 {
-	*delay_ms_out = turn_wait_ms(q, login, device, network, SLOT_MS, now);
+	*delay_ms_out = turn_wait_ms(acc, login, device, network, SLOT_MS, now);
 	if (*delay_ms_out != TURN_NEVER)
 		return ok();
 	*delay_ms_out = 0;
@@ -39,12 +39,12 @@ static struct verdict judge_turn(struct queue *q, struct str login, struct str d
 }
 
 /* The login is new in the network. Guessers there who take all turns do not keep it out for longer than an hour, either. */
-static struct verdict judge_newcomer(struct queue *q, const struct msg_authenticated *m, struct str network, uint64_t now,
+static struct verdict judge_newcomer(struct accounting *acc, const struct msg_authenticated *m, struct str network, uint64_t now,
 				     uint64_t *delay_ms_out)
 {
-	struct verdict v = judge_turn(q, S(""), S(""), network, now, delay_ms_out);
+	struct verdict v = judge_turn(acc, S(""), S(""), network, now, delay_ms_out);
 
-	return v.class == OK || lockout_ms(q, m->login, m->device, network, now) > 0 ? v : ok();
+	return v.class == OK || lockout_ms(acc, m->login, m->device, network, now) > 0 ? v : ok();
 }
 
 /* Is the login, or the network, banned? The answer is the same whether the password was right or wrong; either counts against the network, but
@@ -52,37 +52,37 @@ static struct verdict judge_newcomer(struct queue *q, const struct msg_authentic
 static struct verdict judge_ban(struct visitor *v, struct arena *a, const struct msg_authenticated *m, uint64_t now,
 				struct msg_authorized *answer)
 {
-	struct queue *q = v->queue;
+	struct accounting *acc = v->accounting;
 	struct str network = str_of(v->place->name);
-	uint64_t ms = network_banned_ms(q, network, now), locked_ms;
+	uint64_t ms = network_banned_ms(acc, network, now), locked_ms;
 
 	if (ms > 0)
 		return network_banned(a, ms);
 	if (m->login.n == 0)
 		return ok();
-	if (network_known(q, m->login, network, now))
-		return judge_turn(q, m->login, m->device, network, now, &answer->delay_ms);
-	ms = login_banned_ms(q, m->login, m->device, now);
+	if (network_known(acc, m->login, network, now))
+		return judge_turn(acc, m->login, m->device, network, now, &answer->delay_ms);
+	ms = login_banned_ms(acc, m->login, m->device, now);
 	if (ms == 0)
-		return judge_newcomer(q, m, network, now, &answer->delay_ms);
-	locked_ms = lockout_ms(q, m->login, m->device, network, now);
+		return judge_newcomer(acc, m, network, now, &answer->delay_ms);
+	locked_ms = lockout_ms(acc, m->login, m->device, network, now);
 	if (locked_ms == 0)
 		return ok();
 	answer->counted = COUNTED_IN_BAN;
-	if (!(m->repeated & COUNTED_IN_BAN) && network_failed(q, network, str_of(v->client), locked_ms, now))
-		return network_banned(a, network_banned_ms(q, network, now));
+	if (!(m->repeated & COUNTED_IN_BAN) && network_failed(acc, network, str_of(v->client), locked_ms, now))
+		return network_banned(a, network_banned_ms(acc, network, now));
 	return login_banned(a, ms);
 }
 
 /* Of a login that is new in the network. True: the login is banned for it. */
 static bool newcomer_failed(struct visitor *v, const struct msg_authenticated *m, uint64_t now)
 {
-	struct queue *q = v->queue;
+	struct accounting *acc = v->accounting;
 	struct str network = str_of(v->place->name);
 
-	if (home_known(q, network, now))
-		turn_failed(q, S(""), S(""), network, now);
-	return login_failed(q, m->login, m->device, str_of(v->client), now);
+	if (home_known(acc, network, now))
+		turn_failed(acc, S(""), S(""), network, now);
+	return login_failed(acc, m->login, m->device, str_of(v->client), now);
 }
 
 /* The password was wrong: count it. */
@@ -90,31 +90,31 @@ static struct verdict judge_failure(struct visitor *v, struct arena *a, const st
 {
 	struct verdict wrong = perm(535, S("5.7.8"), S("Authentication failed"));
 	struct str network = str_of(v->place->name), client = str_of(v->client);
-	struct queue *q = v->queue;
+	struct accounting *acc = v->accounting;
 	bool login_is_banned = false;
 
 	if (m->repeated & COUNTED_AS_JUDGED)
 		return wrong;
-	if (m->login.n > 0 && network_known(q, m->login, network, now))
-		turn_failed(q, m->login, m->device, network, now);
+	if (m->login.n > 0 && network_known(acc, m->login, network, now))
+		turn_failed(acc, m->login, m->device, network, now);
 	else if (m->login.n > 0)
 		login_is_banned = newcomer_failed(v, m, now);
-	if (network_failed(q, network, client, UINT64_MAX, now))
-		return network_banned(a, network_banned_ms(q, network, now));
+	if (network_failed(acc, network, client, UINT64_MAX, now))
+		return network_banned(a, network_banned_ms(acc, network, now));
 	if (login_is_banned)
-		return login_banned(a, login_banned_ms(q, m->login, m->device, now));
+		return login_banned(a, login_banned_ms(acc, m->login, m->device, now));
 	return wrong;
 }
 
 /* The password was right. */
 static struct verdict judge_success(struct visitor *v, struct arena *a, const struct msg_authenticated *m, uint64_t now)
 {
-	struct queue *q = v->queue;
-	struct account *account = account_of(q, m->login);
+	struct accounting *acc = v->accounting;
+	struct account *account = account_of(acc, m->login);
 
 	visitor_log_out(v);
 	if (account->connections_max > 0 && account->connections >= account->connections_max) {
-		admission_refused(q, &q->admission.crowded, str_of(v->client));
+		admission_refused(acc, &acc->admission.crowded, str_of(v->client));
 		return temp(421, S("4.7.0"),
 			    arena_printf(a, "too many connections of this login at once, at most %llu",
 					 (unsigned long long)account->connections_max));
@@ -134,18 +134,17 @@ static void judge(struct visitor *v, struct arena *a, const struct msg_authentic
 		return;
 	answer->counted = COUNTED_AS_JUDGED;
 	answer->verdict = m->success ? judge_success(v, a, m, now) : judge_failure(v, a, m, now);
-	if (!m->success && answer->delay_ms < SLOW_MS && network_is_slowed(v->queue, str_of(v->place->name), now))
+	if (!m->success && answer->delay_ms < SLOW_MS && network_is_slowed(v->accounting, str_of(v->place->name), now))
 		answer->delay_ms = SLOW_MS;
 }
 
-void handle_authenticated(void *ctx, struct channel *ch, const struct msg_authenticated *m, int fd)
+void accounting_authenticated(struct accounting *acc, struct channel *ch, const struct msg_authenticated *m)
 {
-	struct queue *q = role_data(ctx);
-	struct visitor *visitor = q ? visitor_find(q, ch, m->session) : NULL;
+	struct visitor *visitor = acc ? visitor_find(acc, ch, m->session) : NULL;
 	struct msg_authorized answer = { .call = m->call };
 	struct arena a = { 0 };
 
-	if (!visitor || !admission_is_ready(q))
+	if (!visitor || !accounting_is_ready(acc))
 		answer.verdict = temp(454, S("4.7.0"), S("Temporary authentication failure, try again"));
 	else
 		judge(visitor, &a, m, &answer);

@@ -1,5 +1,5 @@
 /* quota.c - limits of logins and devices: checking, charging, giving back. */
-#include "queue.h"
+#include "accounting/accounting.h"
 
 #include "posthouse/clock.h"
 
@@ -18,13 +18,12 @@ struct charged {
 	uint64_t amount, warned_before;
 };
 
-void allowance_init(struct allowance *al, struct queue *q, struct str login, struct str device)
+void allowance_init(struct allowance *al, struct accounting *acc, struct str login, struct str device)
 {
-	list_init(&al->notices);
 	if (login.n == 0)
 		return;
-	al->account = account_hold(account_of(q, login));
-	al->device = account_hold(account_of_device(q, login, device));
+	al->account = account_hold(account_of(acc, login));
+	al->device = account_hold(account_of_device(acc, login, device));
 }
 
 bool allowance_wants_new(const struct allowance *al)
@@ -147,7 +146,23 @@ static void charge(struct allowance *al, const struct meter *m, uint64_t amount,
 	b->tat_us = gcra_take(b->tat_us, m->rate, amount, now * 1000);
 }
 
-static void charge_account(struct allowance *al, struct account *account, const struct amounts *amounts, uint64_t now)
+/* What is to be told when the message is stored: the configuration, and with it the meter, can be another one then. */
+static struct account_event event_of(struct arena *a, enum account_event_kind kind, const struct account *account,
+				     const struct meter *m, uint64_t used)
+{
+	return (struct account_event){
+		.kind = kind,
+		.login = arena_str(a, account_login(account)),
+		.name = arena_str(a, account_name(account)),
+		.meter = m->kind,
+		.rate = m->rate,
+		.used = used,
+		.hold = account->hold,
+	};
+}
+
+static void charge_account(struct allowance *al, struct arena *a, struct account *account, const struct amounts *amounts,
+			   uint64_t now)
 {
 	for (size_t i = 0; account && i < account->meters_n; i++) {
 		const struct meter *m = &account->meters[i];
@@ -156,7 +171,8 @@ static void charge_account(struct allowance *al, struct account *account, const 
 		if (amounts->of[m->kind] == 0 || !is_nearly_used(m->bucket, m->rate, now))
 			continue;
 		m->bucket->warned_at = now;
-		list_append(&al->notices, notice_warning(account, m, now));
+		al->events[al->events_n++] =
+			event_of(a, LIMIT_NEARLY_USED, account, m, gcra_used(m->bucket->tat_us, m->rate, now * 1000));
 	}
 }
 
@@ -184,6 +200,21 @@ static struct verdict hold(struct allowance *al, struct arena *a, struct accepte
 	return ok();
 }
 
+/* Once per window of the rate somebody is told that mail over it is held: that time is a bucket beside the rate's own. */
+static bool is_first_held(const struct account *a, const struct meter *m, uint64_t now)
+{
+	struct arena arena = { 0 };
+	struct bucket *b = bucket_get(a->accounting, str_of(a->key), arena_printf(&arena, "told %s", m->bucket->rule));
+	bool first = b->tat_us <= now * 1000 || b->tat_us > (now + m->rate.window_ms) * 1000; /* the clock was wrong then */
+
+	arena_fini(&arena);
+	if (!first)
+		return false;
+	b->tat_us = (now + m->rate.window_ms) * 1000;
+	bucket_touch(a->accounting, b);
+	return true;
+}
+
 /* Over a limit of a login whose mail is held then: nothing is charged, and who is concerned hears of it once per window. */
 static struct verdict hold_over(struct allowance *al, struct arena *a, struct accepted *m, const struct over *over, uint64_t now)
 {
@@ -191,8 +222,11 @@ static struct verdict hold_over(struct allowance *al, struct arena *a, struct ac
 	struct verdict v = hold(al, a, m, reason, now);
 
 	tell(over, "held", now);
-	if (v.class == OK && notice_once(over->account, over->meter, now))
-		list_append(&al->notices, notice_held(over->account, over->meter, reason));
+	if (v.class == OK && is_first_held(over->account, over->meter, now)) {
+		al->events[0] = event_of(a, MAIL_HELD, over->account, over->meter, 0);
+		al->events[0].reason = reason;
+		al->events_n = 1;
+	}
 	return v;
 }
 
@@ -201,15 +235,19 @@ struct verdict allowance_judge(struct allowance *al, struct arena *a, struct acc
 	uint64_t now = clock_now_ms();
 	struct over over = { .meter = NULL };
 	const struct ban *tripped;
+	size_t meters;
 
 	if (!al->account)
 		return ok();
+	meters = al->account->meters_n + (al->device ? al->device->meters_n : 0);
 	look(&over, al->account, amounts, now);
 	look(&over, al->device, amounts, now);
 	if (over.meter && !al->account->hold) {
 		tell(&over, "refused", now);
 		return refusal(a, &over, now);
 	}
+	al->charged = ARENA_ARRAY(a, struct charged, meters + 1);
+	al->events = ARENA_ARRAY(a, struct account_event, meters + 1);
 	breaker_sent(al->account, amounts->of[METER_NEW], now);
 	tripped = breaker_tripped(al->account);
 	if (over.meter && !tripped)
@@ -220,9 +258,8 @@ struct verdict allowance_judge(struct allowance *al, struct arena *a, struct acc
 		if (v.class != OK || over.meter)
 			return v;
 	}
-	al->charged = ARENA_ARRAY(a, struct charged, al->account->meters_n + (al->device ? al->device->meters_n : 0) + 1);
-	charge_account(al, al->account, amounts, now);
-	charge_account(al, al->device, amounts, now);
+	charge_account(al, a, al->account, amounts, now);
+	charge_account(al, a, al->device, amounts, now);
 	if (al->account->new_recipients.bucket)
 		charge(al, &al->account->new_recipients, amounts->of[METER_NEW], now);
 	fill_rows(al, a, m);
@@ -243,8 +280,10 @@ static void end(struct allowance *al)
 
 void allowance_keep(struct allowance *al)
 {
-	LIST_EACH (i, &al->notices)
-		notice_post(i);
+	const struct accounting_observer *o = al->account ? al->account->accounting->observer : NULL;
+
+	for (size_t i = 0; i < al->events_n; i++)
+		o->notify(o->ctx, &al->events[i]);
 	end(al);
 }
 
@@ -258,9 +297,7 @@ void allowance_return(struct allowance *al)
 
 		c->bucket->tat_us = gcra_return(c->bucket->tat_us, c->rate, c->amount, now * 1000);
 		c->bucket->warned_at = c->warned_before;
-		bucket_touch(al->account->queue, c->bucket);
+		bucket_touch(al->account->accounting, c->bucket);
 	}
-	LIST_EACH (i, &al->notices)
-		notice_drop(i);
 	end(al);
 }

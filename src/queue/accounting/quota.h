@@ -5,6 +5,7 @@
 #define QUEUE_QUOTA_H
 
 #include "accounting/account.h"
+#include "accounting/observer.h"
 
 #include "posthouse/store.h"
 
@@ -20,11 +21,12 @@ struct allowance {
 	struct account *account, *device; /* NULL: nobody's mail; no limits of its own */
 	struct charged *charged;
 	size_t charged_n;
-	struct list notices; /* struct notice: to be sent when the message is stored */
+	struct account_event *events; /* to be told when the message is stored */
+	size_t events_n;
 };
 
 /* The accounts that count the message. */
-void allowance_init(struct allowance *al, struct queue *q, struct str login, struct str device);
+void allowance_init(struct allowance *al, struct accounting *acc, struct str login, struct str device);
 
 /* Does it matter whether the login has written to the recipients before? */
 bool allowance_wants_new(const struct allowance *al);

@@ -1,5 +1,5 @@
 /* reservation.c - reservations. */
-#include "queue.h"
+#include "accounting/accounting.h"
 
 #include "posthouse/clock.h"
 
@@ -18,7 +18,7 @@ struct reservation {
 /* The store is asked whether a recipient is a new one. */
 struct asking {
 	struct list in_asking;
-	struct queue *queue;
+	struct accounting *accounting;
 	struct channel *channel; /* NULL: it has closed */
 	uint64_t call, session, transaction;
 	struct arena arena;
@@ -40,9 +40,9 @@ uint64_t reserving(const struct visitor *v)
 	return (message ? 1 : 0) | (recipient ? 2 : 0);
 }
 
-static struct reservation *find(struct queue *q, const struct admission_peer *p, uint64_t transaction)
+static struct reservation *find(struct accounting *acc, const struct admission_peer *p, uint64_t transaction)
 {
-	struct hashtable *t = &q->admission.reservations;
+	struct hashtable *t = &acc->admission.reservations;
 	uint64_t hash = hash_numbers((uintptr_t)p, transaction);
 
 	HASHTABLE_FIND (i, t, hash) {
@@ -67,21 +67,22 @@ static void reservation_free(struct reservation *r)
 
 	count(v->account, &r->amounts, false);
 	count(v->device, &r->amounts, false);
-	hashtable_remove(&v->queue->admission.reservations, &r->in_table);
+	hashtable_remove(&v->accounting->admission.reservations, &r->in_table);
 	list_remove(&r->in_visitor);
 	free(r);
 }
 
 static void add(struct visitor *v, uint64_t transaction, const struct amounts *amounts)
 {
-	struct reservation *r = find(v->queue, v->peer, transaction);
+	struct reservation *r = find(v->accounting, v->peer, transaction);
 
 	if (!r) {
 		r = NEW(struct reservation);
 		r->visitor = v;
 		r->transaction = transaction;
 		list_append(&v->reservations, &r->in_visitor);
-		hashtable_add(&v->queue->admission.reservations, &r->in_table, hash_numbers((uintptr_t)v->peer, transaction));
+		hashtable_add(&v->accounting->admission.reservations, &r->in_table,
+			      hash_numbers((uintptr_t)v->peer, transaction));
 	}
 	for (int kind = 0; kind < METER_KINDS; kind++)
 		r->amounts.of[kind] += amounts->of[kind];
@@ -89,11 +90,11 @@ static void add(struct visitor *v, uint64_t transaction, const struct amounts *a
 	count(v->device, amounts, true);
 }
 
-void reservation_end(struct queue *q, const struct channel *ch, uint64_t transaction)
+void reservation_end(struct accounting *acc, const struct channel *ch, uint64_t transaction)
 {
-	LIST_EACH (i, &q->admission.peers) {
+	LIST_EACH (i, &acc->admission.peers) {
 		const struct admission_peer *p = CONTAINER_OF(i, struct admission_peer, in_peers);
-		struct reservation *r = p->channel == ch ? find(q, p, transaction) : NULL;
+		struct reservation *r = p->channel == ch ? find(acc, p, transaction) : NULL;
 
 		if (r)
 			reservation_free(r);
@@ -134,15 +135,15 @@ static struct verdict reserve(struct visitor *v, struct arena *a, uint64_t trans
 static void on_known(void *ctx, struct verdict verdict, const bool *known, size_t n)
 {
 	struct asking *ask = ctx;
-	struct queue *q = ask->queue;
-	struct visitor *v = ask->channel ? visitor_find(q, ask->channel, ask->session) : NULL;
+	struct accounting *acc = ask->accounting;
+	struct visitor *v = ask->channel ? visitor_find(acc, ask->channel, ask->session) : NULL;
 	struct amounts amounts = { .of = { [METER_RECIPIENTS] = 1 } };
 
 	list_remove(&ask->in_asking);
 	if (verdict.class == OK && v && v->account) {
 		refresh(v);
 		if (n > 0 && known[0])
-			acquaint(&q->acquainted, ask->login, ask->address, clock_now_ms());
+			acquaint(&acc->acquainted, ask->login, ask->address, clock_now_ms());
 		else
 			amounts.of[METER_NEW] = 1;
 		verdict = reserve(v, &ask->arena, ask->transaction, &amounts);
@@ -154,18 +155,18 @@ static void on_known(void *ctx, struct verdict verdict, const bool *known, size_
 
 static void ask_store(struct visitor *v, struct channel *ch, const struct msg_reserve *m)
 {
-	struct queue *q = v->queue;
+	struct accounting *acc = v->accounting;
 	struct asking *ask = NEW(struct asking);
 
-	ask->queue = q;
+	ask->accounting = acc;
 	ask->channel = ch;
 	ask->call = m->call;
 	ask->session = m->session;
 	ask->transaction = m->transaction;
 	ask->address = arena_str(&ask->arena, m->recipient);
-	list_append(&q->admission.asking, &ask->in_asking);
+	list_append(&acc->admission.asking, &ask->in_asking);
 	ask->login = arena_str(&ask->arena, str_of(v->login));
-	store_known(q->store, ask->login, &ask->address, 1, on_known, ask);
+	store_known(acc->store, ask->login, &ask->address, 1, on_known, ask);
 }
 
 /* Does it matter, and is it not known yet, whether this is a new one? */
@@ -173,17 +174,16 @@ static bool is_open(const struct visitor *v, struct str recipient)
 {
 	if (!refuses(v, METER_NEW))
 		return false;
-	return !acquainted_with(&v->queue->acquainted, str_of(v->login), recipient, clock_now_ms());
+	return !acquainted_with(&v->accounting->acquainted, str_of(v->login), recipient, clock_now_ms());
 }
 
-void handle_reserve(void *ctx, struct channel *ch, const struct msg_reserve *m, int fd)
+void accounting_reserve(struct accounting *acc, struct channel *ch, const struct msg_reserve *m)
 {
-	struct queue *q = role_data(ctx);
-	struct visitor *v = q ? visitor_find(q, ch, m->session) : NULL;
+	struct visitor *v = acc ? visitor_find(acc, ch, m->session) : NULL;
 	struct amounts amounts = { .of = { 0 } };
 	struct arena a = { 0 };
 
-	if (!q || !queue_may_store(q) || !admission_is_ready(q)) {
+	if (!acc || !accounting_may_store(acc) || !accounting_is_ready(acc)) {
 		answer(ch, m->call, temp(451, S("4.3.0"), S("queue unavailable, try again")));
 		return;
 	}
@@ -206,9 +206,9 @@ void handle_reserve(void *ctx, struct channel *ch, const struct msg_reserve *m, 
 	arena_fini(&a);
 }
 
-void reserve_peer_gone(struct queue *q, const struct channel *ch)
+void reserve_peer_gone(struct accounting *acc, const struct channel *ch)
 {
-	LIST_EACH (i, &q->admission.asking) {
+	LIST_EACH (i, &acc->admission.asking) {
 		struct asking *ask = CONTAINER_OF(i, struct asking, in_asking);
 
 		if (ask->channel == ch)

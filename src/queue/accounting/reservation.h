@@ -10,14 +10,14 @@
 uint64_t reserving(const struct visitor *v);
 
 /* The transaction is over: with submit, which charges, or without. */
-void reservation_end(struct queue *q, const struct channel *ch, uint64_t transaction);
+void reservation_end(struct accounting *acc, const struct channel *ch, uint64_t transaction);
 
 /* All of a session. */
 void reservations_drop(struct visitor *v);
 
-void reserve_peer_gone(struct queue *q, const struct channel *ch);
+void reserve_peer_gone(struct accounting *acc, const struct channel *ch);
 
-/* Handler; its ctx is the role. */
-void handle_reserve(void *ctx, struct channel *ch, const struct msg_reserve *m, int fd);
+/* Message of submission. `acc` is NULL: see admission.h. */
+void accounting_reserve(struct accounting *acc, struct channel *ch, const struct msg_reserve *m);
 
 #endif

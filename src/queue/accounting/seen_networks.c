@@ -1,5 +1,5 @@
 /* seen_networks.c - the client networks of logins. */
-#include "queue.h"
+#include "accounting/accounting.h"
 
 #include <stdlib.h>
 
@@ -13,10 +13,10 @@ static struct str rule_of(struct arena *a, struct str network)
 	return arena_printf(a, RULE "%.*s", STR_ARG(str_head(network, 100)));
 }
 
-bool network_known(struct queue *q, struct str login, struct str network, uint64_t now)
+bool network_known(struct accounting *acc, struct str login, struct str network, uint64_t now)
 {
 	struct arena a = { 0 };
-	const struct bucket *b = bucket_find(q, login_key(&a, login), rule_of(&a, network));
+	const struct bucket *b = bucket_find(acc, login_key(&a, login), rule_of(&a, network));
 
 	arena_fini(&a);
 	return b && b->tat_us > now * 1000;
@@ -41,7 +41,7 @@ static void add(struct account *a, struct bucket *b)
 				oldest = i;
 		old = a->networks[oldest];
 		let_go(a, oldest);
-		bucket_forget(a->queue, old);
+		bucket_forget(a->accounting, old);
 	}
 	a->networks = xrealloc(a->networks, (a->networks_n + 1) * sizeof(struct bucket *));
 	a->networks[a->networks_n++] = b;
@@ -52,11 +52,11 @@ uint64_t network_used(struct account *a, struct str network, uint64_t now)
 {
 	struct arena arena = { 0 };
 	struct str key = login_key(&arena, account_login(a)), rule = rule_of(&arena, network);
-	struct bucket *b = bucket_find(a->queue, key, rule);
+	struct bucket *b = bucket_find(a->accounting, key, rule);
 	uint64_t before;
 
-	if (!b && !buckets_are_many(a->queue))
-		b = bucket_get(a->queue, key, rule);
+	if (!b && !buckets_are_many(a->accounting))
+		b = bucket_get(a->accounting, key, rule);
 	arena_fini(&arena);
 	if (!b) /* beyond all bounds: it is not remembered */
 		return 0;
@@ -64,28 +64,34 @@ uint64_t network_used(struct account *a, struct str network, uint64_t now)
 	if (b->users == 0)
 		add(a, b);
 	b->tat_us = now * 1000 + KNOWN_US;
-	home_note(a->queue, network, b->tat_us / 1000);
+	home_note(a->accounting, network, b->tat_us / 1000);
 	if (b->tat_us < b->saved_us || b->tat_us - b->saved_us >= SAVE_EACH_US)
-		bucket_touch(a->queue, b);
+		bucket_touch(a->accounting, b);
 	return before;
 }
 
-uint64_t network_period_us(const struct bucket *b)
+static void on_loaded(struct accounting *acc, struct bucket *b)
 {
-	return str_starts(str_of(b->rule), S(RULE)) ? KNOWN_US : 0;
-}
-
-void networks_read(struct queue *q, struct bucket *b)
-{
-	if (b->users > 0 || !str_starts(str_of(b->rule), S(RULE)) || !str_starts(str_of(b->key), S("login:")))
+	if (b->users > 0 || !subject_is(str_of(b->key), SUBJECT_LOGIN))
 		return;
-	add(account_of(q, str_from(str_of(b->key), 6)), b);
-	home_note(q, str_from(str_of(b->rule), sizeof(RULE) - 1), b->tat_us / 1000);
+	add(account_of(acc, subject_name(str_of(b->key))), b);
+	home_note(acc, str_from(str_of(b->rule), sizeof(RULE) - 1), b->tat_us / 1000);
 }
 
-void networks_collect(struct account *a, uint64_t now)
+static const struct bucket_user user = { .rule = RULE, .period_us = KNOWN_US, .loaded = on_loaded };
+
+void networks_init(struct accounting *acc)
 {
-	for (size_t i = a->networks_n; i-- > 0;)
-		if (a->networks[i]->tat_us <= now * 1000)
-			let_go(a, i);
+	buckets_register(acc, &user);
+}
+
+void networks_collect(struct accounting *acc, uint64_t now)
+{
+	HASHTABLE_EACH (item, &acc->accounts) {
+		struct account *a = CONTAINER_OF(item, struct account, in_table);
+
+		for (size_t i = a->networks_n; i-- > 0;)
+			if (a->networks[i]->tat_us <= now * 1000)
+				let_go(a, i);
+	}
 }

@@ -1,5 +1,5 @@
 /* show.c - showing and resetting limits. */
-#include "queue.h"
+#include "accounting/accounting.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/policy.h"
@@ -24,12 +24,12 @@ static struct whose whose_of(struct arena *a, struct str user)
 	network = network_of(a, str_head(user, str_ends(user, S("/64")) ? user.n - 3 : user.n));
 	return (struct whose){
 		.all = user.n == 0,
-		.user = arena_printf(a, "user:%.*s", STR_ARG(name)),
-		.device = arena_printf(a, "device:%.*s/", STR_ARG(name)),
+		.user = user_key(a, name),
+		.device = device_key(a, name, S("")),
 		.login = login_key(a, name),
 		.passwords = arena_printf(a, "%.*s/", STR_ARG(login_key(a, name))),
 		.turns = turn_key(a, name, S(""), S("")),
-		.device_turns = arena_printf(a, "at:%.*s/", STR_ARG(str_from(login_key(a, name), 6))),
+		.device_turns = arena_printf(a, "at:%.*s/", STR_ARG(subject_name(login_key(a, name)))),
 		.network = network_key(a, network),
 		.network_turns = turn_key(a, S(""), S(""), network),
 		.breaker = breaker_key(a, name),
@@ -40,7 +40,7 @@ static struct whose whose_of(struct arena *a, struct str user)
 static bool is_of(const struct whose *w, struct str key)
 {
 	if (w->all)
-		return !str_starts(key, S("upstream:"));
+		return !subject_is(key, SUBJECT_UPSTREAM);
 	return str_eq(key, w->user) || str_starts(key, w->device) || str_eq(key, w->login) || str_starts(key, w->passwords) ||
 	       str_starts(key, w->turns) || str_starts(key, w->device_turns) || str_eq(key, w->network) ||
 	       str_eq(key, w->network_turns) || str_eq(key, w->breaker);
@@ -60,17 +60,17 @@ static struct str cut(struct page *p, struct str s)
 }
 
 /* Those of a login or device that nobody points to: what does the configuration say of it now? */
-static void look_up_limits(struct queue *q, const struct bucket *b)
+static void look_up_limits(struct accounting *acc, const struct bucket *b)
 {
-	struct str key = str_of(b->key), name = str_from(key, str_find(key, ':') + 1);
+	struct str key = str_of(b->key), name = subject_name(key);
 	size_t slash = str_find(name, '/');
 
 	if (b->users > 0)
 		return;
-	if (str_starts(key, S("user:")))
-		account_of(q, name);
-	else if (str_starts(key, S("device:")))
-		account_of_device(q, str_head(name, slash), str_from(name, slash + 1));
+	if (subject_is(key, SUBJECT_USER))
+		account_of(acc, name);
+	else if (subject_is(key, SUBJECT_DEVICE))
+		account_of_device(acc, str_head(name, slash), str_from(name, slash + 1));
 }
 
 /* Is it a rule that the configuration has now? A login's others are remembered in case that they come back. */
@@ -82,13 +82,13 @@ static bool is_current(const struct bucket *b)
 }
 
 /* Of all, only what is in use; of one login all that it has. */
-static void show_bucket(struct queue *q, struct page *p, const struct bucket *b, bool all, uint64_t now)
+static void show_bucket(struct accounting *acc, struct page *p, const struct bucket *b, bool all, uint64_t now)
 {
 	struct str rule = str_of(b->rule);
 
 	if (str_starts(rule, S("told ")) || str_starts(rule, S("network ")))
 		return;
-	look_up_limits(q, b);
+	look_up_limits(acc, b);
 	if (b->rate.amount == 0 || !is_current(b) || ((all || b->users == 0) && b->tat_us <= now * 1000))
 		return;
 	p->rows[p->n++] = (struct rec_limit_row){
@@ -102,7 +102,7 @@ static void show_bucket(struct queue *q, struct page *p, const struct bucket *b,
 
 static void show_ban(struct page *p, const struct ban *b, uint64_t now)
 {
-	bool breaker = str_starts(str_of(b->key), S("breaker:"));
+	bool breaker = subject_is(str_of(b->key), SUBJECT_BREAKER);
 
 	if (b->until <= now)
 		return;
@@ -116,9 +116,9 @@ static void show_ban(struct page *p, const struct ban *b, uint64_t now)
 }
 
 /* How many sessions a login has; only when it is asked for by name. */
-static void show_connections(struct queue *q, struct page *p, const struct whose *w)
+static void show_connections(struct accounting *acc, struct page *p, const struct whose *w)
 {
-	const struct account *a = account_find(q, w->user);
+	const struct account *a = account_find(acc, w->user);
 
 	if (!a || (a->connections == 0 && a->connections_max == 0))
 		return;
@@ -130,24 +130,24 @@ static void show_connections(struct queue *q, struct page *p, const struct whose
 /* The cursor goes through the slots of the table of buckets, then through those of bans. */
 #define AT_BANS HASHTABLE_CURSOR_END
 
-static uint64_t next_slot(const struct queue *q, uint64_t cursor)
+static uint64_t next_slot(const struct accounting *acc, uint64_t cursor)
 {
 	uint64_t next;
 
 	if (cursor < AT_BANS) {
-		next = hashtable_cursor_next(&q->buckets.table, cursor);
+		next = hashtable_cursor_next(&acc->buckets.table, cursor);
 		return next ? next : AT_BANS;
 	}
-	next = hashtable_cursor_next(&q->bans.table, cursor - AT_BANS);
+	next = hashtable_cursor_next(&acc->bans.table, cursor - AT_BANS);
 	return next ? AT_BANS + next : 0;
 }
 
 /* One slot of the tables, whole; false when the page has no room for it. */
-static bool slot_rows(struct queue *q, struct page *p, const struct whose *w, uint64_t cursor, uint64_t now)
+static bool slot_rows(struct accounting *acc, struct page *p, const struct whose *w, uint64_t cursor, uint64_t now)
 {
 	bool bans = cursor >= AT_BANS;
 	struct hashtable_item *slot =
-		bans ? hashtable_slot(&q->bans.table, cursor - AT_BANS) : hashtable_slot(&q->buckets.table, cursor);
+		bans ? hashtable_slot(&acc->bans.table, cursor - AT_BANS) : hashtable_slot(&acc->buckets.table, cursor);
 	struct hashtable_item **items;
 	size_t n = 0;
 
@@ -173,36 +173,35 @@ static bool slot_rows(struct queue *q, struct page *p, const struct whose *w, ui
 		if (bans && is_of(w, str_of(ban->key)))
 			show_ban(p, ban, now);
 		if (!bans && is_of(w, str_of(bucket->key)))
-			show_bucket(q, p, bucket, w->all, now);
+			show_bucket(acc, p, bucket, w->all, now);
 	}
 	return true;
 }
 
-static struct verdict may_ask(const struct queue *q)
+static struct verdict may_ask(const struct accounting *acc)
 {
-	if (!q || !queue_may_store(q) || !admission_is_ready(q))
+	if (!acc || !accounting_may_store(acc) || !accounting_is_ready(acc))
 		return temp(451, S("4.3.0"), S("queue unavailable, try again"));
 	return ok();
 }
 
-void handle_limits_page(void *ctx, struct channel *ch, const struct msg_limits_page *m, int fd)
+void accounting_limits_page(struct accounting *acc, struct channel *ch, const struct msg_limits_page *m)
 {
-	struct queue *q = role_data(ctx);
 	struct page p = { .n = 0 };
 	struct whose w = whose_of(&p.arena, m->user);
-	struct msg_limits_rows answer = { .call = m->call, .verdict = may_ask(q) };
+	struct msg_limits_rows answer = { .call = m->call, .verdict = may_ask(acc) };
 	uint64_t cursor = m->cursor;
 
 	p.rows = ARENA_ARRAY(&p.arena, struct rec_limit_row, PAGE_ROWS_MAX + 1);
 	if (answer.verdict.class == OK) {
 		if (cursor == 0 && !w.all && str_find(m->user, '@') < m->user.n) {
-			account_of(q, m->user); /* so that it shows what it may send, also before it has sent anything */
-			show_connections(q, &p, &w);
+			account_of(acc, m->user); /* so that it shows what it may send, also before it has sent anything */
+			show_connections(acc, &p, &w);
 		}
 		do {
-			if (!slot_rows(q, &p, &w, cursor, clock_now_ms()))
+			if (!slot_rows(acc, &p, &w, cursor, clock_now_ms()))
 				break;
-			cursor = next_slot(q, cursor);
+			cursor = next_slot(acc, cursor);
 		} while (cursor != 0);
 		answer.cursor = cursor;
 		answer.rows.at = p.rows;
@@ -216,7 +215,7 @@ void handle_limits_page(void *ctx, struct channel *ch, const struct msg_limits_p
 
 struct reset {
 	struct list in_resets;
-	struct queue *queue;
+	struct accounting *accounting;
 	struct channel *channel; /* NULL: has gone */
 	uint64_t call, count;
 	struct arena arena;
@@ -230,7 +229,7 @@ struct reset {
 static void on_written(void *ctx, struct verdict v)
 {
 	struct reset *r = ctx;
-	struct queue *q = r->queue;
+	struct accounting *acc = r->accounting;
 
 	if (v.class != OK)
 		r->verdict = verdict_keep(&r->arena, v);
@@ -239,15 +238,14 @@ static void on_written(void *ctx, struct verdict v)
 	ipc_send_limits_were_reset(
 		r->channel, &(struct msg_limits_were_reset){ .call = r->call, .verdict = r->verdict, .count = r->count }, -1);
 	list_remove(&r->in_resets);
-	q->admin.n--;
 	arena_fini(&r->arena);
 	free(r);
-	queue_check_idle(q);
+	acc->observer->idle(acc->observer->ctx);
 }
 
-void limits_admin_peer_gone(struct queue *q, const struct channel *ch)
+void limits_admin_peer_gone(struct accounting *acc, const struct channel *ch)
 {
-	LIST_EACH (i, &q->admin.resets) {
+	LIST_EACH (i, &acc->resets) {
 		struct reset *r = CONTAINER_OF(i, struct reset, in_resets);
 
 		if (r->channel == ch)
@@ -257,7 +255,7 @@ void limits_admin_peer_gone(struct queue *q, const struct channel *ch)
 
 static void empty_buckets(struct reset *r, const struct whose *w, uint64_t now)
 {
-	struct hashtable *t = &r->queue->buckets.table;
+	struct hashtable *t = &r->accounting->buckets.table;
 
 	r->buckets = ARENA_ARRAY(&r->arena, struct bucket_row, t->n + 1);
 	HASHTABLE_EACH (i, t) {
@@ -272,7 +270,7 @@ static void empty_buckets(struct reset *r, const struct whose *w, uint64_t now)
 
 static void lift_bans(struct reset *r, const struct whose *w, uint64_t now)
 {
-	struct hashtable *t = &r->queue->bans.table;
+	struct hashtable *t = &r->accounting->bans.table;
 
 	r->bans = ARENA_ARRAY(&r->arena, struct ban_row, t->n + 1);
 	HASHTABLE_EACH (i, t) {
@@ -281,26 +279,25 @@ static void lift_bans(struct reset *r, const struct whose *w, uint64_t now)
 		if (!is_of(w, str_of(b->key)))
 			continue;
 		r->count += b->until > now;
-		r->bans[r->bans_n++] = ban_lift(r->queue, &r->arena, b);
+		r->bans[r->bans_n++] = ban_lift(r->accounting, &r->arena, b);
 	}
 }
 
-static void forget_counts(struct queue *q, const struct whose *w)
+static void forget_counts(struct accounting *acc, const struct whose *w)
 {
-	HASHTABLE_EACH (i, &q->accounts) {
+	HASHTABLE_EACH (i, &acc->accounts) {
 		struct account *a = CONTAINER_OF(i, struct account, in_table);
 
 		if (is_of(w, str_of(a->key))) {
-			bounces_reset(a);
+			a->bounces = (struct bounces){ .slot = { 0 } };
 			a->held_tat_us = 0;
 		}
 	}
 }
 
-void handle_limits_reset(void *ctx, struct channel *ch, const struct msg_limits_reset *m, int fd)
+void accounting_limits_reset(struct accounting *acc, struct channel *ch, const struct msg_limits_reset *m)
 {
-	struct queue *q = role_data(ctx);
-	struct verdict v = may_ask(q);
+	struct verdict v = may_ask(acc);
 	uint64_t now = clock_now_ms();
 	struct reset *r;
 	struct whose w;
@@ -310,7 +307,7 @@ void handle_limits_reset(void *ctx, struct channel *ch, const struct msg_limits_
 		return;
 	}
 	r = NEW(struct reset);
-	r->queue = q;
+	r->accounting = acc;
 	r->channel = ch;
 	r->call = m->call;
 	r->open = 2;
@@ -318,10 +315,9 @@ void handle_limits_reset(void *ctx, struct channel *ch, const struct msg_limits_
 	w = whose_of(&r->arena, m->user);
 	empty_buckets(r, &w, now);
 	lift_bans(r, &w, now);
-	forget_counts(q, &w);
-	q->admin.n++;
-	list_append(&q->admin.resets, &r->in_resets);
+	forget_counts(acc, &w);
+	list_append(&acc->resets, &r->in_resets);
 	log_info(NULL, "limits.reset", kv("of", w.all ? S("all") : str_head(m->user, WORD_MAX)), kv("count", r->count));
-	store_bucket_put(q->store, r->buckets, r->buckets_n, on_written, r);
-	store_ban_put(q->store, r->bans, r->bans_n, on_written, r);
+	store_bucket_put(acc->store, r->buckets, r->buckets_n, on_written, r);
+	store_ban_put(acc->store, r->bans, r->bans_n, on_written, r);
 }

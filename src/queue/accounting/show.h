@@ -4,12 +4,12 @@
 
 #include "posthouse/ipc.h"
 
-struct queue;
+struct accounting;
 
-void limits_admin_peer_gone(struct queue *q, const struct channel *ch);
+void limits_admin_peer_gone(struct accounting *acc, const struct channel *ch);
 
-/* Handlers; their ctx is the role. */
-void handle_limits_page(void *ctx, struct channel *ch, const struct msg_limits_page *m, int fd);
-void handle_limits_reset(void *ctx, struct channel *ch, const struct msg_limits_reset *m, int fd);
+/* Messages of the console. `acc` is NULL: see admission.h. */
+void accounting_limits_page(struct accounting *acc, struct channel *ch, const struct msg_limits_page *m);
+void accounting_limits_reset(struct accounting *acc, struct channel *ch, const struct msg_limits_reset *m);
 
 #endif

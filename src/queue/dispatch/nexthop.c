@@ -54,7 +54,7 @@ static void set_reason(struct gate *g, struct str reason)
 {
 	char *old = g->reason;
 
-	g->reason = copy_text(str_head(reason, REASON_MAX_BYTES)); /* before the free: `reason` may be a view of the old one */
+	g->reason = str_dup(str_head(reason, REASON_MAX_BYTES)); /* before the free: `reason` may be a view of the old one */
 	free(old);
 }
 
@@ -105,8 +105,8 @@ struct gate *gate_get(struct queue *q, struct str name)
 	}
 	g = NEW(struct gate);
 	g->queue = q;
-	g->name = copy_text(name);
-	g->reason = copy_text(S(""));
+	g->name = str_dup(name);
+	g->reason = str_dup(S(""));
 	g->is_mx = str_starts(name, S("mx:"));
 	if (g->is_mx) {
 		g->connections = role_config(q->role)->delivery.connections_per_destination;
@@ -378,7 +378,7 @@ bool gate_failed(struct gate *g, const struct gate_trouble *t, uint64_t now)
 void gate_complained(struct gate *g, uint64_t meaning, struct str reason, uint64_t now)
 {
 	free(g->complaint);
-	g->complaint = copy_text(str_head(reason, REASON_MAX_BYTES));
+	g->complaint = str_dup(str_head(reason, REASON_MAX_BYTES));
 	g->complaint_at = now;
 	if (g->complaint_told_at > 0 && now >= g->complaint_told_at && now - g->complaint_told_at < COMPLAIN_EACH_MS)
 		return;

@@ -79,7 +79,7 @@ void limits_apply(struct gate *g, const struct rate_list *rates)
 		return;
 	g->charges.buckets = xcalloc(rates->n, sizeof(struct bucket *));
 	for (size_t i = 0; i < rates->n; i++) {
-		struct bucket *b = bucket_get(g->queue, str_of(g->name), rate_words(&a, rates->at[i]));
+		struct bucket *b = bucket_get(&g->queue->accounting, str_of(g->name), rate_words(&a, rates->at[i]));
 
 		b->rate = rates->at[i];
 		b->users++;

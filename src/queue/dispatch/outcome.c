@@ -75,7 +75,7 @@ static void delivered(const struct answer *an, const struct due_recipient *r, st
 	o->state = asked ? RCPT_RELAYED : RCPT_DELIVERED;
 	o->report_success = asked && !an->dsn && an->lease->message->due.sender.n > 0;
 	tell(an, r, o, LOG_INFO, "delivery.sent");
-	breaker_finished(an->lease->message->queue, an->lease->message->due.login, false, an->now);
+	breaker_finished(&an->lease->message->queue->accounting, an->lease->message->due.login, false, an->now);
 }
 
 /* "451 4.7.1 text", without what is missing. */
@@ -200,7 +200,7 @@ static struct outcome answered(struct answer *an, const struct due_recipient *r,
 	} else if (v.class == PERM) {
 		o.attempted = true;
 		failed(an, r, &o);
-		breaker_finished(an->lease->message->queue, an->lease->message->due.login, true, an->now);
+		breaker_finished(&an->lease->message->queue->accounting, an->lease->message->due.login, true, an->now);
 	} else {
 		put_off(an, r, said, &o);
 	}

@@ -93,8 +93,8 @@ static void rest(struct queue *q, uint64_t at_least_ms)
 
 static bool may_lease(const struct queue *q)
 {
-	return queue_may_store(q) && !q->stopping && q->relay && q->gates.known && q->buckets.known && !q->settling.failing &&
-	       !q->scheduler.failing;
+	return queue_may_store(q) && !q->stopping && q->relay && q->gates.known && q->accounting.buckets.known &&
+	       !q->settling.failing && !q->scheduler.failing;
 }
 
 /* ---- a round ---- */

@@ -75,7 +75,7 @@ static void set_reason(struct pause *p, struct str reason)
 {
 	char *old = p->reason;
 
-	p->reason = copy_text(str_head(reason.n ? reason : S("no reason was given"), REASON_MAX_BYTES));
+	p->reason = str_dup(str_head(reason.n ? reason : S("no reason was given"), REASON_MAX_BYTES));
 	free(old);
 }
 
@@ -102,7 +102,7 @@ static struct pause *pause_new(struct queue *q, struct str name)
 
 	if (q->pauses.table.n >= PAUSES_MAX)
 		forget(q, CONTAINER_OF(list_first(&q->pauses.all), struct pause, in_all));
-	p->name = copy_text(name);
+	p->name = str_dup(name);
 	hashtable_add(&q->pauses.table, &p->item, hash_text(name));
 	list_append(&q->pauses.all, &p->in_all);
 	return p;

@@ -23,7 +23,7 @@ static void refuse(struct transaction *t, struct verdict v)
 
 	q->intake.accepting--;
 	if (t->peer)
-		reservation_end(q, t->peer->channel, t->number);
+		reservation_end(&q->accounting, t->peer->channel, t->number);
 	allowance_return(&t->allowance);
 	transaction_answer(t, v);
 	transaction_drop_file(t);
@@ -35,13 +35,13 @@ void judge(struct transaction *t)
 {
 	struct queue *q = t->queue;
 
-	if (!admission_is_ready(q)) {
+	if (!accounting_is_ready(&q->accounting)) {
 		t->judging = WAITS_FOR_START;
-		if (q->buckets.unreadable || q->bans.unreadable)
+		if (accounting_is_unreadable(&q->accounting))
 			refuse(t, temp(451, S("4.3.0"), S("what was sent before cannot be read now, try again")));
 		return;
 	}
-	allowance_init(&t->allowance, q, t->m.login, t->m.device);
+	allowance_init(&t->allowance, &q->accounting, t->m.login, t->m.device);
 	if (t->allowance.account && t->peer && id_time_ms(t->m.id) <= t->peer->since) {
 		look_up(t);
 		return;
@@ -110,7 +110,7 @@ static void count_new(struct transaction *t)
 	if (allowance_wants_new(&t->allowance)) {
 		t->strangers = ARENA_ARRAY(&t->arena, struct str, t->m.recipients_n);
 		for (size_t i = 0; i < t->m.recipients_n; i++)
-			if (!acquainted_with(&q->acquainted, t->m.login, t->recipients[i].address, now))
+			if (!acquainted_with(&q->accounting.acquainted, t->m.login, t->recipients[i].address, now))
 				t->strangers[t->strangers_n++] = t->recipients[i].address;
 	}
 	t->m.remember = t->strangers_n > 0;
@@ -146,7 +146,7 @@ static void decide(struct transaction *t, uint64_t new_recipients)
 	struct verdict v;
 
 	if (t->peer)
-		reservation_end(q, t->peer->channel, t->number);
+		reservation_end(&q->accounting, t->peer->channel, t->number);
 	v = allowance_judge(&t->allowance, &t->arena, &t->m, &amounts);
 	if (v.class != OK)
 		refuse(t, v);
@@ -187,7 +187,7 @@ static void settle_charges(struct transaction *t, struct verdict v)
 		return;
 	}
 	for (size_t i = 0; i < t->strangers_n; i++)
-		acquaint(&t->queue->acquainted, t->m.login, t->strangers[i], clock_now_ms());
+		acquaint(&t->queue->accounting.acquainted, t->m.login, t->strangers[i], clock_now_ms());
 	allowance_keep(&t->allowance);
 }
 

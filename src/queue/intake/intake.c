@@ -64,7 +64,6 @@ static struct transaction *transaction_new(struct queue *q, struct intake_peer *
 	t->number = number;
 	t->m.id = id;
 	list_init(&t->in_judged);
-	list_init(&t->allowance.notices);
 	list_prepend(&p->transactions, &t->in_peer);
 	p->n++;
 	return t;
@@ -296,7 +295,7 @@ void handle_abandon_transaction(void *ctx, struct channel *ch, const struct msg_
 	struct transaction *t = q ? find(peer_of(q, ch), m->transaction) : NULL;
 
 	if (q)
-		reservation_end(q, ch, m->transaction);
+		reservation_end(&q->accounting, ch, m->transaction);
 	if (t)
 		drop(t);
 }
@@ -383,7 +382,7 @@ void handle_submit(void *ctx, struct channel *ch, const struct msg_submit *m, in
 	if (v.class != OK) {
 		answer_submit(ch, m->call, v);
 		if (q)
-			reservation_end(q, ch, m->transaction);
+			reservation_end(&q->accounting, ch, m->transaction);
 		if (t)
 			drop(t);
 		return;

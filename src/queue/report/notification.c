@@ -59,43 +59,18 @@ void notices_fini(struct queue *q)
 
 /* ---- making ---- */
 
-static struct notice *notice_new(const struct account *a, struct str subject, struct str words)
+static void post(struct notice *n);
+
+void notice_account(struct queue *q, const struct account_event *e)
 {
 	struct notice *n = NEW(struct notice);
 
 	list_init(&n->in_waiting);
-	n->queue = a->queue;
-	n->login = arena_str(&n->arena, account_login(a));
-	n->subject = arena_str(&n->arena, subject);
-	n->words = arena_str(&n->arena, words);
-	return n;
-}
-
-struct list *notice_warning(const struct account *a, const struct meter *m, uint64_t now)
-{
-	struct arena arena = { 0 };
-	struct notice *n = notice_new(a, S("A sending limit is nearly used up"), warning_text(&arena, a, m, now));
-
-	arena_fini(&arena);
-	return &n->in_waiting;
-}
-
-struct list *notice_held(const struct account *a, const struct meter *m, struct str reason)
-{
-	struct arena arena = { 0 };
-	struct notice *n = notice_new(a, S("Mail is held: a sending limit is used up"), held_text(&arena, a, m, reason));
-
-	arena_fini(&arena);
-	return &n->in_waiting;
-}
-
-void notice_breaker(const struct account *a, struct str why)
-{
-	struct arena arena = { 0 };
-	struct notice *n = notice_new(a, S("Mail is held: was a password stolen?"), breaker_text(&arena, a, why));
-
-	arena_fini(&arena);
-	notice_post(&n->in_waiting);
+	n->queue = q;
+	n->login = arena_str(&n->arena, e->login);
+	n->subject = notification_subject(e);
+	n->words = notification_text(&n->arena, e);
+	post(n);
 }
 
 void notice_skipped(struct queue *q, uint64_t messages)
@@ -113,27 +88,7 @@ void notice_skipped(struct queue *q, uint64_t messages)
 		"For so many there is no note for each.\n\n"
 		"The log names them: event=report.discarded.\n",
 		(unsigned long long)messages);
-	notice_post(&n->in_waiting);
-}
-
-/* What was told is a time that ends, kept beside the rate's bucket. */
-bool notice_once(const struct account *a, const struct meter *m, uint64_t now)
-{
-	struct arena arena = { 0 };
-	struct bucket *b = bucket_get(a->queue, str_of(a->key), arena_printf(&arena, "told %s", m->bucket->rule));
-	bool first = b->tat_us <= now * 1000 || b->tat_us > (now + m->rate.window_ms) * 1000; /* the clock was wrong then */
-
-	arena_fini(&arena);
-	if (!first)
-		return false;
-	b->tat_us = (now + m->rate.window_ms) * 1000;
-	bucket_touch(a->queue, b);
-	return true;
-}
-
-void notice_drop(struct list *notice)
-{
-	notice_free(CONTAINER_OF(notice, struct notice, in_waiting));
+	post(n);
 }
 
 /* Counted from the first one on; a clock that goes back begins anew. */
@@ -146,14 +101,13 @@ static bool is_too_many(struct notices *all, uint64_t now)
 	return all->n >= WAITING_MAX || all->sent++ >= PER_HOUR;
 }
 
-void notice_post(struct list *notice)
+static void post(struct notice *n)
 {
-	struct notice *n = CONTAINER_OF(notice, struct notice, in_waiting);
 	struct queue *q = n->queue;
 
 	if (is_too_many(&q->notices, clock_now_ms())) {
 		log_warning(NULL, "notice.dropped", kv("login", n->login), kv("subject", n->subject));
-		notice_drop(notice);
+		notice_free(n);
 		return;
 	}
 	list_remove(&n->in_waiting);

@@ -3,7 +3,7 @@
 #ifndef QUEUE_NOTIFICATION_H
 #define QUEUE_NOTIFICATION_H
 
-#include "accounting/account.h"
+#include "accounting/observer.h"
 
 #include "posthouse/list.h"
 
@@ -28,19 +28,10 @@ void notices_wake(struct queue *q);
 bool notices_busy(const struct queue *q);
 void notices_cancel(struct queue *q);
 
-/* Made now, sent by notice_post() or forgotten by notice_drop(): views of the list item that stands for each. */
-struct list *notice_warning(const struct account *a, const struct meter *m, uint64_t now);
-struct list *notice_held(const struct account *a, const struct meter *m, struct str reason);
-void notice_post(struct list *notice);
-void notice_drop(struct list *notice);
-
-/* Made and sent at once. */
-void notice_breaker(const struct account *a, struct str why);
+/* To the login, then to the postmaster. */
+void notice_account(struct queue *q, const struct account_event *e);
 
 /* To the postmaster: so many failed messages of which nobody else can be told, and he was not told singly. */
 void notice_skipped(struct queue *q, uint64_t messages);
-
-/* May it be told that mail over this rate is held? Once per window. */
-bool notice_once(const struct account *a, const struct meter *m, uint64_t now);
 
 #endif

@@ -1,22 +1,9 @@
 /* notification_text.c - the words of notices. */
 #include "report/notification_text.h"
 
-#include "queue.h"
-
-#include "posthouse/limit.h"
-
-/* "alice@example.org", or the device as people know it: "alice@example.org/phone". */
-static struct str name_of(const struct account *account)
+static struct str warning_text(struct arena *a, const struct account_event *e)
 {
-	struct str key = str_of(account->key);
-
-	return str_from(key, str_find(key, ':') + 1);
-}
-
-struct str warning_text(struct arena *a, const struct account *account, const struct meter *m, uint64_t now)
-{
-	uint64_t used = gcra_used(m->bucket->tat_us, m->rate, now * 1000);
-	struct str login = account_login(account);
+	struct str login = e->login;
 
 	return arena_printf(a,
 			    "%.*s has used %.*s: four fifths, or more, of what is allowed.\n\n"
@@ -26,16 +13,15 @@ struct str warning_text(struct arena *a, const struct account *account, const st
 			    "    posthouse limits show %.*s\n"
 			    "    posthouse limits reset %.*s\n"
 			    "The limit itself is in the configuration, under limits.\n",
-			    STR_ARG(name_of(account)), STR_ARG(used_words(a, m->kind, m->rate, used)),
-			    account->hold
-				    ? "Mail beyond the limit will be accepted, and held until the postmaster releases it."
+			    STR_ARG(e->name), STR_ARG(used_words(a, e->meter, e->rate, e->used)),
+			    e->hold ? "Mail beyond the limit will be accepted, and held until the postmaster releases it."
 				    : "Mail beyond the limit will be refused for a while; mail programs then try again later.",
-			    STR_ARG(wait_words(a, m->rate.window_ms)), STR_ARG(login), STR_ARG(login));
+			    STR_ARG(wait_words(a, e->rate.window_ms)), STR_ARG(login), STR_ARG(login));
 }
 
-struct str held_text(struct arena *a, const struct account *account, const struct meter *m, struct str reason)
+static struct str held_text(struct arena *a, const struct account_event *e)
 {
-	struct str login = account_login(account);
+	struct str login = e->login;
 
 	return arena_printf(
 		a,
@@ -47,13 +33,13 @@ struct str held_text(struct arena *a, const struct account *account, const struc
 		"    posthouse queue list --user %.*s\n"
 		"    posthouse queue release --user %.*s\n"
 		"    posthouse queue remove --user %.*s\n",
-		STR_ARG(name_of(account)), STR_ARG(reason), STR_ARG(limit_words(a, m->kind, m->rate)), STR_ARG(login),
-		STR_ARG(login), STR_ARG(login));
+		STR_ARG(e->name), STR_ARG(e->reason), STR_ARG(limit_words(a, e->meter, e->rate)), STR_ARG(login), STR_ARG(login),
+		STR_ARG(login));
 }
 
-struct str breaker_text(struct arena *a, const struct account *account, struct str why)
+static struct str breaker_text(struct arena *a, const struct account_event *e)
 {
-	struct str login = account_login(account);
+	struct str login = e->login;
 
 	return arena_printf(
 		a,
@@ -70,6 +56,24 @@ struct str breaker_text(struct arena *a, const struct account *account, struct s
 		"    posthouse limits reset %.*s\n"
 		"    posthouse queue release --user %.*s\n"
 		"What counts as a sudden change is in the configuration, under breaker.\n",
-		STR_ARG(login), STR_ARG(why), STR_ARG(login), STR_ARG(login), STR_ARG(login), STR_ARG(login), STR_ARG(login),
-		STR_ARG(login));
+		STR_ARG(login), STR_ARG(e->reason), STR_ARG(login), STR_ARG(login), STR_ARG(login), STR_ARG(login),
+		STR_ARG(login), STR_ARG(login));
+}
+
+struct str notification_subject(const struct account_event *e)
+{
+	static const char *const subjects[] = {
+		[LIMIT_NEARLY_USED] = "A sending limit is nearly used up",
+		[MAIL_HELD] = "Mail is held: a sending limit is used up",
+		[BREAKER_TRIPPED] = "Mail is held: was a password stolen?",
+	};
+
+	return str_of(subjects[e->kind]);
+}
+
+struct str notification_text(struct arena *a, const struct account_event *e)
+{
+	if (e->kind == LIMIT_NEARLY_USED)
+		return warning_text(a, e);
+	return e->kind == MAIL_HELD ? held_text(a, e) : breaker_text(a, e);
 }

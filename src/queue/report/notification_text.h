@@ -1,11 +1,10 @@
-/* notification_text.h - the words of notices: what happened, when it ends, what to do. */
+/* notification_text.h - what a notification says: what happened, when it ends, what to do. */
 #ifndef QUEUE_NOTIFICATION_TEXT_H
 #define QUEUE_NOTIFICATION_TEXT_H
 
-#include "accounting/account.h"
+#include "accounting/observer.h"
 
-struct str warning_text(struct arena *a, const struct account *account, const struct meter *m, uint64_t now);
-struct str held_text(struct arena *a, const struct account *account, const struct meter *m, struct str reason);
-struct str breaker_text(struct arena *a, const struct account *account, struct str why);
+struct str notification_subject(const struct account_event *e); /* a static text */
+struct str notification_text(struct arena *a, const struct account_event *e);
 
 #endif

@@ -152,9 +152,9 @@ static void test_reserve(void **state)
 	assert_int_equal(submit_one(h, 5, "b@x.example").class, OK);
 	assert_int_equal(submit_one(h, 6, "b@x.example").class, OK);
 	assert_int_equal(submit_one(h, 7, "b@x.example").code, 450);
-	assert_int_equal(h->q->admission.reservations.n, 0);
+	assert_int_equal(h->q->accounting.admission.reservations.n, 0);
 	for (int kind = 0; kind < METER_KINDS; kind++)
-		assert_int_equal(account_of(h->q, S(ALICE))->reserved[kind], 0);
+		assert_int_equal(account_of(&h->q->accounting, S(ALICE))->reserved[kind], 0);
 }
 
 static void on_no_answer(void *ctx, struct verdict v, const struct msg_reserved *m, int fd)
@@ -212,7 +212,7 @@ static void test_devices(void **state)
 	assert_int_equal(submit_one(h, 6, "b@x.example").class, OK);
 	assert_int_equal(limit_row(limits_show(h, ALICE), KEY, "messages 10/1h")->used, 4);
 	assert_int_equal(limit_row(limits_show(h, ALICE), "device:alice@example.org/phone", "messages 1/1h")->used, 1);
-	accounts_collect(h->q, fake_now); /* nobody is there any more */
+	accounts_collect(&h->q->accounting, fake_now); /* nobody is there any more */
 	assert_int_equal(limit_row(limits_show(h, ALICE), KEY, "messages 10/1h")->used, 4);
 	assert_int_equal(limit_row(limits_show(h, ""), "device:alice@example.org/phone", "messages 1/1h")->used, 1);
 	h->device = S("");

@@ -24,7 +24,7 @@ static void configure(struct harness *h)
 	queue_ops.apply(harness_role());
 	connect_submission(h);
 	connect_console(h);
-	UNTIL(h, admission_is_ready(h->q) && h->q->gates.known);
+	UNTIL(h, accounting_is_ready(&h->q->accounting) && h->q->gates.known);
 }
 
 static int setup(void **state)

@@ -298,7 +298,7 @@ static void test_start_without_room(void **state)
 	assert_int_equal(h->answer.code, 452);
 	assert_true(str_eq(h->answer.enhanced, S("4.3.1")));
 	assert_true(str_search(harness_stats(h), S("takes_mail=0 no room")) < harness_stats(h).n);
-	UNTIL(h, fake_store->open && admission_is_ready(h->q));
+	UNTIL(h, fake_store->open && accounting_is_ready(&h->q->accounting));
 	submit_and_wait(h, 101, "a@example.org", "b@x.example");
 }
 

@@ -29,7 +29,7 @@ void visits_begin(struct harness *h)
 	queue_ops.apply(harness_role());
 	connect_submission(h);
 	connect_console(h);
-	UNTIL(h, admission_is_ready(h->q));
+	UNTIL(h, accounting_is_ready(&h->q->accounting));
 }
 
 struct harness *visits_restart(void **state, void (*configure)(struct harness *h))

@@ -1,0 +1,80 @@
+/* accounting.c - the room's start, end, and what is done to all its parts. */
+#include "accounting/accounting.h"
+
+void accounting_init(struct accounting *acc, struct role *r, struct timers *timers, const struct accounting_observer *o)
+{
+	acc->role = r;
+	acc->timers = timers;
+	acc->observer = o;
+	acc->generation = 1;
+	list_init(&acc->resets);
+	buckets_init(acc);
+	bans_init(acc);
+	breakers_init(acc);
+	failures_init(acc);
+	networks_init(acc);
+	homes_init(acc);
+	lockouts_init(acc);
+	accounts_init(acc);
+	admission_init(acc);
+}
+
+void accounting_fini(struct accounting *acc)
+{
+	admission_fini(acc);
+	acquainted_fini(&acc->acquainted);
+	accounts_fini(acc);
+	breakers_fini(acc);
+	bans_fini(acc);
+	homes_fini(acc);
+	lockouts_fini(acc);
+	buckets_fini(acc);
+}
+
+void accounting_open(struct accounting *acc, struct store *s)
+{
+	acc->store = s;
+	buckets_load(acc);
+	bans_load(acc);
+}
+
+void accounting_close(struct accounting *acc)
+{
+	acc->store = NULL;
+	acc->closing = true;
+}
+
+void accounting_apply(struct accounting *acc)
+{
+	accounts_apply(acc);
+	failures_apply(acc);
+}
+
+void accounting_mend(struct accounting *acc, uint64_t now)
+{
+	buckets_mend(acc, now);
+	bans_mend(acc, now);
+	homes_mend(acc, now);
+	accounts_mend(acc, now);
+}
+
+void accounting_collect(struct accounting *acc, uint64_t now)
+{
+	networks_collect(acc, now);
+	accounts_collect(acc, now);
+	buckets_collect(acc, now);
+	bans_collect(acc, now);
+	homes_collect(acc, now);
+}
+
+void accounting_stats(struct accounting *acc)
+{
+	admission_stats(acc);
+	bans_stats(acc);
+}
+
+void accounting_peer_gone(struct accounting *acc, const struct channel *ch)
+{
+	admission_peer_gone(acc, ch);
+	limits_admin_peer_gone(acc, ch);
+}

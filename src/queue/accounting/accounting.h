@@ -1,0 +1,83 @@
+/* accounting.h - the room as a whole: who is allowed to connect, log in and send how much. It knows nothing of delivery, of messages on their way
+ * in, or of the role around it: what others have to know is told by the observer. */
+#ifndef QUEUE_ACCOUNTING_H
+#define QUEUE_ACCOUNTING_H
+
+#include "accounting/account.h"
+#include "accounting/admission.h"
+#include "accounting/ban.h"
+#include "accounting/bounces.h"
+#include "accounting/breaker.h"
+#include "accounting/bucket.h"
+#include "accounting/failed_logins.h"
+#include "accounting/home_networks.h"
+#include "accounting/lockouts.h"
+#include "accounting/observer.h"
+#include "accounting/quota.h"
+#include "accounting/reservation.h"
+#include "accounting/seen_networks.h"
+#include "accounting/seen_recipients.h"
+#include "accounting/show.h"
+#include "accounting/subject.h"
+#include "common/format.h"
+#include "common/timers.h"
+
+#include "posthouse/limit.h"
+#include "posthouse/log.h"
+#include "posthouse/role.h"
+#include "posthouse/store.h"
+
+struct accounting {
+	struct role *role;     /* its configuration and its figures */
+	struct store *store;   /* NULL: not open, or closing: it must not be asked for anything */
+	struct timers *timers; /* the role's */
+	const struct accounting_observer *observer;
+	bool closing;
+	struct buckets buckets;
+	struct bans bans;
+	struct failures failures;
+	struct homes homes;
+	struct lockouts lockouts;
+	struct breakers breakers;
+	struct hashtable accounts;
+	uint64_t generation; /* counts configurations */
+	struct acquainted acquainted;
+	struct admission admission;
+	struct list resets; /* of show.c: the store works on them */
+};
+
+/* Everything that the observer and the role point to must live until accounting_fini(). */
+void accounting_init(struct accounting *acc, struct role *r, struct timers *timers, const struct accounting_observer *o);
+void accounting_fini(struct accounting *acc);
+
+/* The store is open: limits and bans are read, and the observer hears how that ends. / It is being closed. */
+void accounting_open(struct accounting *acc, struct store *s);
+void accounting_close(struct accounting *acc);
+
+/* The configuration has changed. / The clock was set back. / Forget what has ended and nobody points to. / For `status`. */
+void accounting_apply(struct accounting *acc);
+void accounting_mend(struct accounting *acc, uint64_t now);
+void accounting_collect(struct accounting *acc, uint64_t now);
+void accounting_stats(struct accounting *acc);
+
+void accounting_peer_gone(struct accounting *acc, const struct channel *ch);
+
+/* Is the store open? Not once it is closing: a callback that comes then ends its chain. */
+static inline bool accounting_may_store(const struct accounting *acc)
+{
+	return acc->store != NULL;
+}
+
+/* Limits and bans have been read: clients, logins and mail can be judged. */
+static inline bool accounting_is_ready(const struct accounting *acc)
+{
+	return acc->bans.known && acc->buckets.known;
+}
+
+/* Reading them failed; it is tried again. */
+static inline bool accounting_is_unreadable(const struct accounting *acc)
+{
+	return acc->buckets.unreadable || acc->bans.unreadable;
+}
+
+#endif
