@@ -239,14 +239,7 @@ struct verdict convert_end(struct convert *c, struct buf *out);
  * complete at the latest after convert_end(). Lives until convert_again() or convert_free(). */
 struct str convert_header(const struct convert *c);
 
-/* text.c: well-formed UTF-8 (RFC 3629), of which ASCII is a part. */
-bool text_is_utf8(struct str s);
-
 /* downgrade.c: an address whose only non-ASCII part is its domain, with A-labels (RFC 5891); false when its local part needs UTF-8. */
 bool mail_address_to_ascii(struct arena *a, struct str address, struct str *ascii_out);
-
-/* base64 with padding; decode is strict (no white space, right padding): false otherwise. */
-struct str base64_encode(struct arena *a, struct str bytes);
-bool base64_decode(struct arena *a, struct str text, struct str *bytes_out);
 
 #endif

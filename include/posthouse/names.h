@@ -25,7 +25,11 @@ struct str login_canonical(struct arena *a, struct str login);
  * far as ASCII goes. */
 struct str domain_canonical(struct arena *a, struct str domain);
 
-/* Is it in that form, with a name that PRECIS allows? */
+/* A domain as DNS and next hops take it: A-labels in lower case, after the mapping of UTS 46 (non-transitional, RFC 5891 5: "straße" is not
+ * "strasse"). The syntax of ASCII names is not looked at. False: IDNA does not allow it, or it has a NUL. */
+bool domain_to_ascii(struct arena *a, struct str domain, struct str *name_out);
+
+/* Is a login in the form of login_canonical(), with a name that PRECIS allows? */
 bool login_is_proper(struct str login);
 
 #endif

@@ -9,6 +9,14 @@
 size_t utf8_char(struct str s, uint32_t *c_out);
 bool utf8_valid(struct str s);
 
+/* Validity of a text that comes in pieces: begins as { 0 }. A sequence is unfinished at the end when bytes are missing. */
+struct utf8_check {
+	unsigned missing;        /* bytes of the sequence begun */
+	unsigned char low, high; /* the range of the next one */
+	bool has_8bit, bad;
+};
+void utf8_check_feed(struct utf8_check *u, struct str bytes);
+
 /* Is it a character that a terminal or a reader would act on instead of showing it: a control (C0 with line ends and tab, DEL, C1), an end of line or
  * paragraph, a direction, a joiner or another one without a shape, a tag, or no character at all? */
 bool utf8_is_hidden(uint32_t c);

@@ -9,24 +9,70 @@ struct range {
 	uint32_t first, last;
 };
 
+/* The length that a first byte announces, and the range of its second byte (RFC 3629 4); 0 for a byte that begins nothing. */
+static size_t expected(unsigned char first, unsigned char *low_out, unsigned char *high_out)
+{
+	*low_out = 0x80;
+	*high_out = 0xbf;
+	if (first < 0x80)
+		return 1;
+	if (first >= 0xc2 && first <= 0xdf)
+		return 2;
+	if (first >= 0xe0 && first <= 0xef) {
+		if (first == 0xe0)
+			*low_out = 0xa0;
+		if (first == 0xed)
+			*high_out = 0x9f;
+		return 3;
+	}
+	if (first >= 0xf0 && first <= 0xf4) {
+		if (first == 0xf0)
+			*low_out = 0x90;
+		if (first == 0xf4)
+			*high_out = 0x8f;
+		return 4;
+	}
+	return 0;
+}
+
 size_t utf8_char(struct str s, uint32_t *c_out)
 {
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	unsigned char c = s.n > 0 ? (unsigned char)s.p[0] : 0x80;
-	size_t n = c < 0x80 ? 1 : c < 0xc0 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf8 ? 4 : 0;
-	uint32_t value = n == 1 ? c : c & (0x7fu >> n);
+	unsigned char low, high;
+	size_t n = s.n > 0 ? expected((unsigned char)s.p[0], &low, &high) : 0;
+	uint32_t value;
 
 	if (n == 0 || n > s.n)
 		return 0;
+	value = n == 1 ? (unsigned char)s.p[0] : (unsigned char)s.p[0] & (0x7fu >> n);
 	for (size_t i = 1; i < n; i++) {
-		if (((unsigned char)s.p[i] & 0xc0) != 0x80)
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c < low || c > high)
 			return 0;
-		value = value << 6 | ((unsigned char)s.p[i] & 0x3f);
+		low = 0x80;
+		high = 0xbf;
+		value = value << 6 | (c & 0x3f);
 	}
-	if (value < least[n] || (value >= 0xd800 && value <= 0xdfff) || value > 0x10ffff)
-		return 0;
 	*c_out = value;
 	return n;
+}
+
+void utf8_check_feed(struct utf8_check *u, struct str bytes)
+{
+	for (size_t i = 0; i < bytes.n && !(u->bad && u->has_8bit); i++) {
+		unsigned char c = (unsigned char)bytes.p[i];
+		u->has_8bit = u->has_8bit || c >= 0x80;
+		if (u->missing > 0) {
+			u->bad = u->bad || c < u->low || c > u->high;
+			u->missing--;
+			u->low = 0x80;
+			u->high = 0xbf;
+			continue;
+		}
+		size_t n = expected(c, &u->low, &u->high);
+		u->bad = u->bad || n == 0;
+		u->missing = n > 0 ? (unsigned)n - 1 : 0;
+	}
 }
 
 bool utf8_valid(struct str s)

@@ -1,8 +1,9 @@
 /* name.c - domains, address literals, and which of them are ourselves. */
 #include "internal.h"
 
+#include "posthouse/names.h"
+
 #include <arpa/inet.h>
-#include <idn2.h>
 
 #define NAME_MAX_TEXT  253 /* RFC 1035 2.3.4: 255 octets on the wire */
 #define LABEL_MAX_TEXT 63
@@ -33,23 +34,8 @@ bool name_is_host(struct str name)
 
 bool name_to_ascii(struct arena *a, struct str domain, struct str *name_out)
 {
-	uint8_t *found = NULL;
-	bool ascii = true;
-
-	for (size_t i = 0; i < domain.n; i++) {
-		if (domain.p[i] == 0)
-			return false;
-		ascii = ascii && (unsigned char)domain.p[i] < 0x80;
-	}
-	*name_out = arena_lower(a, domain);
-	if (!ascii) {
-		/* RFC 5891 5, non-transitional: "straße" is not "strasse" */
-		if (idn2_lookup_u8((const uint8_t *)arena_cstr(a, domain), &found, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) !=
-		    IDN2_OK)
-			return false;
-		*name_out = arena_lower(a, str_of((const char *)found));
-		idn2_free(found);
-	}
+	if (!domain_to_ascii(a, domain, name_out))
+		return false;
 	if (str_ends(*name_out, S(".")))
 		name_out->n--;
 	return name_is_host(*name_out);

@@ -9,6 +9,8 @@
 
 #include "text.h"
 
+#include "posthouse/utf8.h"
+
 #define ADDRESS_MAX 320 /* RFC 5321 4.5.3.1: 64 + 1 + 255 */
 
 struct parser {
@@ -206,7 +208,7 @@ static bool take_addr_spec(struct parser *p, bool local_will_do, struct mailbox 
 		m->address = m->has_domain ? arena_printf(p->arena, "%.*s@%.*s", STR_ARG(local), STR_ARG(domain)) : local;
 	if (m->address.n > ADDRESS_MAX)
 		return false;
-	return text_is_ascii(m->address) || (text_is_utf8(m->address) && !address_is_doubtful(m->address));
+	return text_is_ascii(m->address) || (utf8_valid(m->address) && !address_is_doubtful(m->address));
 }
 
 bool addr_spec_take(struct arena *a, struct str s, bool local_will_do, struct mailbox *m, size_t *n_out)

@@ -7,6 +7,7 @@
 #include "text.h"
 
 #include "posthouse/mail.h"
+#include "posthouse/utf8.h"
 
 #define NESTING_MAX     20
 #define PART_HEADER_MAX (64 * 1024)

@@ -1,6 +1,8 @@
 /* dkim.c - the hashes of a DKIM signature (RFC 6376, Ed25519: RFC 8463) and its field; the signature itself is made elsewhere. */
 #include "relaxed.h"
 
+#include "posthouse/base64.h"
+
 #include <assert.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>

@@ -1,7 +1,6 @@
 /* downgrade.c - an internationalised domain in its ASCII form, for a next hop without SMTPUTF8. */
 #include "posthouse/mail.h"
-
-#include <idn2.h>
+#include "posthouse/names.h"
 
 /* Has the text a byte beyond ASCII, or a NUL? */
 static bool is_plain(struct str s)
@@ -29,22 +28,15 @@ bool mail_address_to_ascii(struct arena *a, struct str address, struct str *asci
 {
 	size_t at = str_rfind(address, '@');
 	struct str local = str_head(address, at), domain = str_from(address, at + 1);
-	uint8_t *found = NULL;
-	bool good;
+	struct str found;
 
 	*ascii_out = str_make("", 0);
 	if (is_plain(address)) {
 		*ascii_out = arena_str(a, address);
 		return true;
 	}
-	if (at == address.n || !is_plain(local) || memchr(domain.p, 0, domain.n))
+	if (at == address.n || !is_plain(local) || !domain_to_ascii(a, domain, &found) || !is_domain(found))
 		return false;
-	/* RFC 5891 4.2 to 5; non-transitional, as all browsers do it now: "straße" keeps its own name */
-	if (idn2_lookup_u8((const uint8_t *)arena_cstr(a, domain), &found, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK)
-		return false;
-	good = is_domain(str_of((const char *)found));
-	if (good)
-		*ascii_out = arena_printf(a, "%.*s@%s", STR_ARG(local), (const char *)found);
-	idn2_free(found);
-	return good;
+	*ascii_out = arena_printf(a, "%.*s@%.*s", STR_ARG(local), STR_ARG(found));
+	return true;
 }

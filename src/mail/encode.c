@@ -1,8 +1,9 @@
 /* encode.c - quoted-printable and base64 as streams, and how to mend what claims to be one of them and is not. */
 #include "encode.h"
 
-#include "base64.h"
 #include "text.h"
+
+#include "posthouse/base64.h"
 
 #define QP_LINE   75  /* RFC 2045 6.7 (5): 76 with the "=" of a soft line break */
 #define MEND_LINE 900 /* where a line of quoted-printable text that is too long is divided */

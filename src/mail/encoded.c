@@ -1,8 +1,10 @@
 /* encoded.c - encoded words (RFC 2047) and encoded parameters (RFC 2231). */
 #include "encoded.h"
 
-#include "base64.h"
 #include "text.h"
+
+#include "posthouse/base64.h"
+#include "posthouse/utf8.h"
 
 #define WORD_MAX   75 /* RFC 2047 2 */
 #define FIRST_LINE 40 /* a word that would begin behind this column goes to a line of its own */
@@ -11,7 +13,7 @@ static struct str charset_of(struct str text)
 {
 	if (text_is_ascii(text))
 		return S("us-ascii");
-	return text_is_utf8(text) ? S("utf-8") : S("unknown-8bit");
+	return utf8_valid(text) ? S("utf-8") : S("unknown-8bit");
 }
 
 /* RFC 2047 5 (3): what stands for itself wherever an encoded word may be. */
@@ -32,7 +34,8 @@ static size_t quoted_size(struct str text)
 /* Of the character at the front: RFC 2047 5 wants each whole in one word. */
 static size_t character_size(struct str text)
 {
-	size_t n = utf8_sequence(text);
+	uint32_t code;
+	size_t n = utf8_char(text, &code);
 
 	return n > 0 ? n : 1;
 }

@@ -3,6 +3,8 @@
 
 #include "ascii.h"
 
+#include "posthouse/utf8.h"
+
 /* A line that is no field: the mark of a mailbox file before a message within, which means nothing here. */
 static void put_mark(struct convert *c, struct sink *s, struct str line)
 {

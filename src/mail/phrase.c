@@ -5,6 +5,8 @@
 #include "encoded.h"
 #include "text.h"
 
+#include "posthouse/utf8.h"
+
 #define QUOTED_MAX 500 /* bytes: a quoted string cannot be folded */
 
 /* ---- reading ---- */
@@ -36,11 +38,13 @@ static void clean_latin1(struct cleaning *c, unsigned char byte)
  * brackets; as UTF-8. */
 static struct str clean(struct arena *a, struct str s, struct cleaning *c)
 {
+	uint32_t code;
+
 	c->out = arena_alloc(a, 4 * s.n + 2);
 	c->used = 0;
 	for (size_t i = 0, n; i < s.n; i += n) {
 		struct str rest = str_from(s, i);
-		n = utf8_sequence(rest);
+		n = utf8_char(rest, &code);
 		bool c1 = n == 2 && rest.p[0] == '\xc2' && (unsigned char)rest.p[1] < 0xa0;
 		if (is_control(*rest.p) || *rest.p == ' ' || c1) {
 			c->mended = c->mended || *rest.p != ' ';

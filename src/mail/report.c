@@ -11,6 +11,7 @@
 #include "text.h"
 
 #include "posthouse/id.h"
+#include "posthouse/utf8.h"
 
 #define TEXT_SHOWN      2000        /* bytes of a remote text that are passed on */
 #define HEADER_RETURNED (48 * 1024) /* bytes of the original header that are passed on: whole fields */
@@ -173,7 +174,7 @@ static void choose_returned(struct report *r)
 
 static void write_returned(struct report *r)
 {
-	bool utf8_header = !text_is_ascii(r->returned) && text_is_utf8(r->returned); /* RFC 6533 4 */
+	bool utf8_header = !text_is_ascii(r->returned) && utf8_valid(r->returned); /* RFC 6533 4 */
 
 	if (r->whole) {
 		report_begin_part(r, utf8_header ? "message/global" : "message/rfc822", "Your message", r->returned_8bit);

@@ -21,79 +21,6 @@ bool text_is_ascii(struct str s)
 	return all < 0x80;
 }
 
-/* The length that a first byte announces, and the range of its second byte (RFC 3629 4); 0 for a byte that begins nothing. */
-static size_t utf8_expect(unsigned char first, unsigned char *low_out, unsigned char *high_out)
-{
-	*low_out = 0x80;
-	*high_out = 0xbf;
-	if (first < 0x80)
-		return 1;
-	if (first >= 0xc2 && first <= 0xdf)
-		return 2;
-	if (first >= 0xe0 && first <= 0xef) {
-		if (first == 0xe0)
-			*low_out = 0xa0;
-		if (first == 0xed)
-			*high_out = 0x9f;
-		return 3;
-	}
-	if (first >= 0xf0 && first <= 0xf4) {
-		if (first == 0xf0)
-			*low_out = 0x90;
-		if (first == 0xf4)
-			*high_out = 0x8f;
-		return 4;
-	}
-	return 0;
-}
-
-size_t utf8_sequence(struct str s)
-{
-	unsigned char low, high;
-
-	if (s.n == 0)
-		return 0;
-	size_t n = utf8_expect((unsigned char)s.p[0], &low, &high);
-	if (n == 0 || n > s.n)
-		return 0;
-	for (size_t i = 1; i < n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-		if (c < low || c > high)
-			return 0;
-		low = 0x80;
-		high = 0xbf;
-	}
-	return n;
-}
-
-bool text_is_utf8(struct str s)
-{
-	for (size_t i = 0, n; i < s.n; i += n) {
-		n = utf8_sequence(str_from(s, i));
-		if (n == 0)
-			return false;
-	}
-	return true;
-}
-
-void utf8_check_feed(struct utf8_check *u, struct str bytes)
-{
-	for (size_t i = 0; i < bytes.n && !(u->bad && u->has_8bit); i++) {
-		unsigned char c = (unsigned char)bytes.p[i];
-		u->has_8bit = u->has_8bit || c >= 0x80;
-		if (u->missing > 0) {
-			u->bad = u->bad || c < u->low || c > u->high;
-			u->missing--;
-			u->low = 0x80;
-			u->high = 0xbf;
-			continue;
-		}
-		size_t n = utf8_expect(c, &u->low, &u->high);
-		u->bad = u->bad || n == 0;
-		u->missing = n > 0 ? (unsigned)n - 1 : 0;
-	}
-}
-
 /* Clean up to `max` bytes; `beyond` stands for a sequence that is malformed, and for every one beyond ASCII when `ascii`. */
 static struct str clean(struct arena *a, struct str s, size_t max, bool ascii)
 {
@@ -105,14 +32,14 @@ static struct str clean(struct arena *a, struct str s, size_t max, bool ascii)
 
 	for (size_t i = 0; i < s.n;) {
 		struct str rest = str_from(s, i);
-		size_t n = utf8_sequence(rest);
+		size_t n = utf8_char(rest, &code);
 		struct str c = str_head(rest, n);
 		if (n == 1 && (is_control(*c.p) || *c.p == ' ')) {
 			space = used > 0;
 			i++;
 			continue;
 		}
-		if (n == 0 || (n > 1 && ascii) || (utf8_char(c, &code) > 0 && utf8_is_hidden(code)))
+		if (n == 0 || (n > 1 && ascii) || (n > 0 && utf8_is_hidden(code)))
 			c = beyond;
 		i += n ? n : 1;
 		if (used + space + c.n > max) {

@@ -26,18 +26,6 @@ bool is_atext(char c);
 /* True when no byte has the eighth bit. */
 bool text_is_ascii(struct str s);
 
-/* Bytes of the well-formed UTF-8 sequence at the front of `s` (RFC 3629: no overlong forms, no surrogates); 0 when there is
- * none. */
-size_t utf8_sequence(struct str s);
-
-/* The same for text that comes in pieces: begins as { 0 }. */
-struct utf8_check {
-	unsigned missing;        /* bytes of the sequence begun */
-	unsigned char low, high; /* the range of the next one */
-	bool has_8bit, bad;
-};
-void utf8_check_feed(struct utf8_check *u, struct str bytes);
-
 /* `s` as one line that is safe to show: runs of white space and control characters become one space, none at the ends; bytes
  * that are no UTF-8 (and the C1 controls) become U+FFFD; at most `max` bytes, then "..." follows. The result is valid UTF-8. */
 struct str text_clean(struct arena *a, struct str s, size_t max);

@@ -3,6 +3,7 @@
 
 #include "text.h"
 
+#include "posthouse/base64.h"
 #include "posthouse/mail.h"
 
 #define NESTED_MAX 8 /* words within words: one level is a program's mistake, more is none */

@@ -49,6 +49,23 @@ struct str domain_canonical(struct arena *a, struct str domain)
 	return name;
 }
 
+bool domain_to_ascii(struct arena *a, struct str domain, struct str *name_out)
+{
+	uint8_t *found = NULL;
+	bool good;
+
+	if (memchr(domain.p, '\0', domain.n))
+		return false;
+	*name_out = arena_lower(a, domain);
+	if (is_ascii(domain))
+		return true;
+	good = idn2_lookup_u8((const uint8_t *)arena_cstr(a, domain), &found, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) == IDN2_OK;
+	if (good)
+		*name_out = arena_lower(a, str_of((const char *)found));
+	idn2_free(found);
+	return good;
+}
+
 struct str login_canonical(struct arena *a, struct str login)
 {
 	size_t slash = str_find(login, '/');

@@ -7,6 +7,7 @@
 #include "posthouse/clock.h"
 #include "posthouse/crash.h"
 #include "posthouse/store.h"
+#include "posthouse/utf8.h"
 
 #define AWAY_MS         10000  /* so long a message waits for a new queue (HACKING.md, "Lives and deaths") */
 #define ROOM_MS         120000 /* and so long for the disk, and for room in the queue that is there */
@@ -159,7 +160,7 @@ static uint64_t utf8_bits(const struct transaction *tx)
 	for (size_t i = 0; i < tx->recipients_n; i++)
 		if (!is_ascii(tx->recipients[i].address))
 			bits |= 2;
-	if (tx->fixed.has_8bit && text_is_utf8(tx->fixed.section))
+	if (tx->fixed.has_8bit && utf8_valid(tx->fixed.section))
 		bits |= 4;
 	return bits;
 }

@@ -1,6 +1,7 @@
 /* scram.c - see scram.h. The names of messages and keys are those of RFC 5802 sections 3 and 7. */
 #include "scram.h"
 
+#include "posthouse/base64.h"
 #include "posthouse/mail.h"
 #include "posthouse/names.h"
 

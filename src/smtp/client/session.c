@@ -1,6 +1,7 @@
 /* session.c - from the greeting to READY: EHLO or HELO, STARTTLS, AUTH. In the order they happen. */
-#include "base64.h"
 #include "client.h"
+
+#include "posthouse/base64.h"
 
 #include <assert.h>
 
@@ -170,7 +171,7 @@ void smtp_client_auth_response(struct smtp_client *c, struct str response)
 	if (c->stage != STAGE_CREDENTIALS)
 		return;
 	buf_clear(&c->initial);
-	fits = smtp_base64_add(&c->initial, response);
+	fits = base64_add(&c->initial, response);
 	assert(fits);
 	client_enter(c, STAGE_AUTH);
 	if (c->first_challenge && !c->server_speaks_first)
@@ -211,7 +212,7 @@ static void on_challenge(struct smtp_client *c)
 		return;
 	}
 	client_enter(c, STAGE_CREDENTIALS);
-	decoded = smtp_base64_decode(to, text, &n);
+	decoded = base64_decode_unpadded(to, text, &n);
 	if (++c->auth_rounds > AUTH_ROUNDS_MAX || (!decoded && !c->server_speaks_first)) {
 		smtp_client_auth_abort(c, temp(454, S("4.7.0"), S("the server's challenge is not one")));
 		return;

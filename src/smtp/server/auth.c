@@ -1,6 +1,7 @@
 /* auth.c - AUTH (RFC 4954 section 4): who checks the password is the user of the machine. */
-#include "base64.h"
 #include "server.h"
+
+#include "posthouse/base64.h"
 
 #define MECHANISM_MAX 20 /* RFC 4422 section 3.1 */
 
@@ -20,7 +21,7 @@ static bool decode_response(struct smtp_server *s, struct str text)
 	bool valid;
 
 	secret_set(&s->response, text);
-	valid = smtp_base64_decode(s->response.p, text, &n);
+	valid = base64_decode_unpadded(s->response.p, text, &n);
 	wipe(s->response.p + n, text.n - n);
 	s->response.n = n;
 	return valid;
@@ -74,7 +75,7 @@ void server_auth_reply(struct smtp_server *s, struct verdict v)
 	if (v.class == OK && v.code == 334) {
 		server_enter(s, SERVER_AUTH);
 		buf_add(&s->out, S("334 "));
-		smtp_base64_add(&s->out, str_head(v.text, AUTH_LINE_MAX));
+		base64_add(&s->out, str_head(v.text, AUTH_LINE_MAX));
 		buf_add(&s->out, S("\r\n"));
 		return;
 	}

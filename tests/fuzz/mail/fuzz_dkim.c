@@ -1,5 +1,6 @@
 /* fuzz_dkim.c - the same digest in whatever pieces the body comes, and the body hash that the plain reading of the RFC gives. */
 #include "../../unit/mail/relaxed_reference.h"
+#include "posthouse/base64.h"
 #include "posthouse/mail.h"
 
 #include <openssl/evp.h>

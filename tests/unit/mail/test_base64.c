@@ -3,6 +3,9 @@
 
 #include "../../../src/mail/text.h"
 
+#include "posthouse/base64.h"
+#include "posthouse/utf8.h"
+
 static const struct {
 	struct str bytes, text;
 } pairs[] = {
@@ -85,7 +88,7 @@ static void test_utf8(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct str text = exact(str_of(rows[i].text));
-		if (text_is_utf8(text) != rows[i].want)
+		if (utf8_valid(text) != rows[i].want)
 			fail_msg("row %zu", i);
 		exact_free(text);
 	}

@@ -2,6 +2,8 @@
 #include "mail_test.h"
 #include "relaxed_reference.h"
 
+#include "posthouse/base64.h"
+
 #include <openssl/evp.h>
 
 #define EMPTY_HASH "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" /* RFC 6376 3.4.4 */

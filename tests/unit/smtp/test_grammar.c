@@ -5,8 +5,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "../../../src/smtp/base64.h"
 #include "../../../src/smtp/grammar.h"
+
+#include "posthouse/base64.h"
 
 #define TEXT_200                                                                                                                 \
 	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"                   \
@@ -224,17 +225,17 @@ static void test_base64(void **state)
 		struct buf b;
 
 		buf_init(&b, 64);
-		assert_true(smtp_base64_add(&b, rows[i].plain));
+		assert_true(base64_add(&b, rows[i].plain));
 		assert_true(str_eq(buf_view(&b), rows[i].coded));
 		buf_fini(&b);
-		assert_true(smtp_base64_decode(to, rows[i].coded, &n));
+		assert_true(base64_decode_unpadded(to, rows[i].coded, &n));
 		assert_true(str_eq(str_make(to, n), rows[i].plain));
 	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		if (smtp_base64_decode(to, bad[i], &n))
+		if (base64_decode_unpadded(to, bad[i], &n))
 			fail_msg("taken: \"%.*s\"", STR_ARG(bad[i]));
 	for (size_t i = 0; i < sizeof(unpadded) / sizeof(unpadded[0]); i++)
-		assert_true(smtp_base64_decode(to, unpadded[i].coded, &n) && str_eq(str_make(to, n), unpadded[i].plain));
+		assert_true(base64_decode_unpadded(to, unpadded[i].coded, &n) && str_eq(str_make(to, n), unpadded[i].plain));
 }
 
 int main(void)
