@@ -50,13 +50,13 @@ static void on_housekeeping(uv_timer_t *t)
 		store_prune(q->store, now > keep ? now - keep : 0, PRUNE_MAX, on_pruned, q);
 }
 
-/* ---- what accounting tells ---- */
+/* ---- what the rooms tell ---- */
 
 static void on_limits_loaded(void *ctx)
 {
 	struct queue *q = ctx;
 
-	intake_resume(q);
+	intake_resume(&q->intake);
 	scheduler_wake(q);
 }
 
@@ -75,22 +75,32 @@ static void on_account_event(void *ctx, const struct account_event *e)
 	notice_account(ctx, e);
 }
 
-static void on_accounting_idle(void *ctx)
+static void on_idle(void *ctx)
 {
 	queue_check_idle(ctx);
 }
 
-static void accounting_start(struct queue *q)
+static void on_message_stored(void *ctx, bool urgent)
+{
+	if (urgent)
+		scheduler_wake_urgent(ctx);
+	else
+		scheduler_wake(ctx);
+}
+
+static void start_rooms(struct queue *q)
 {
 	q->accounting_observer = (struct accounting_observer){
 		.loaded = on_limits_loaded,
 		.hold_in_flight = on_hold_in_flight,
 		.mail_was_held = on_mail_was_held,
 		.notify = on_account_event,
-		.idle = on_accounting_idle,
+		.idle = on_idle,
 		.ctx = q,
 	};
 	accounting_init(&q->accounting, q->role, &q->timers, &q->accounting_observer);
+	q->intake_observer = (struct intake_observer){ .message_stored = on_message_stored, .idle = on_idle, .ctx = q };
+	intake_init(&q->intake, q->role, &q->accounting, &q->intake_observer);
 }
 
 /* ---- start ---- */
@@ -119,8 +129,7 @@ static struct verdict queue_start(struct role *r)
 	q->ids = (struct id_source){ .node = IDS_NODE, .worker = IDS_WORKER };
 	q->open_parts = 1;
 	q->timers.loop = role_loop(r);
-	intake_init(q);
-	accounting_start(q);
+	start_rooms(q);
 	notices_init(q);
 	setback_init(q);
 	gates_init(q);
@@ -149,7 +158,7 @@ static void on_opened(void *ctx, struct verdict v)
 	struct store_stats stats;
 
 	if (v.class == TEMP && (v.code == 452 || v.code == 450)) {
-		q->without_room = v.code == 452;
+		q->intake.without_room = v.code == 452;
 		q->opens_later = true;
 		role_started(q->role, ok());
 		return;
@@ -161,7 +170,8 @@ static void on_opened(void *ctx, struct verdict v)
 		return;
 	}
 	q->open = true;
-	q->without_room = false;
+	q->intake.without_room = false;
+	q->intake.store = q->store;
 	store_set_limits(q->store, role_config(q->role)->queue.min_free, role_config(q->role)->queue.max_messages);
 	store_stats(q->store, &stats);
 	log_info(NULL, "queue.opened", kv("messages", stats.open_messages), kv("waiting", stats.waiting), kv("held", stats.held));
@@ -227,7 +237,7 @@ static void queue_peer_down(struct role *r, struct channel *ch)
 
 	if (!q)
 		return;
-	intake_peer_gone(q, ch);
+	intake_peer_gone(&q->intake, ch);
 	accounting_peer_gone(&q->accounting, ch);
 	admin_peer_gone(q, ch);
 	if (ch == q->relay)
@@ -254,7 +264,7 @@ static void queue_stats(struct role *r)
 
 	if (!q || !q->store)
 		return;
-	takes = intake_takes_mail(q);
+	takes = intake_takes_mail(&q->intake);
 	role_stat(r, S("takes_mail"), takes.class == OK, takes.text);
 	store_stats(q->store, &s);
 	role_stat(r, S("messages"), s.open_messages, S(""));
@@ -289,7 +299,7 @@ void queue_part_ended(struct queue *q)
 	if (--q->open_parts > 0)
 		return;
 	leases_drop(q);
-	intake_fini(q);
+	intake_fini(&q->intake);
 	gates_fini(q);
 	pauses_fini(q);
 	notices_fini(q);
@@ -322,7 +332,7 @@ static void close_store(struct queue *q)
 	resigns_cancel(q);
 	inquiries_cancel(q);
 	scheduler_fini(q);
-	intake_give_up(q);
+	intake_close(&q->intake);
 	q->closing = true;
 	accounting_close(&q->accounting);
 	timers_stop(&q->timers);
@@ -349,36 +359,41 @@ static void queue_stop(struct role *r, uint64_t grace_ms)
 		role_stopped(r);
 		return;
 	}
-	q->stopping = true;
+	q->stopping = q->intake.stopping = true;
 	leases_return_parked(q);
 	leases_settle_lost(q, false);
 	uv_timer_start(&q->grace, on_grace, grace_ms, 0);
 	queue_check_idle(q);
 }
 
-/* ---- accounting's messages ---- */
+/* ---- messages to a room ---- */
 
-#define TO_ACCOUNTING(name)                                                                                                      \
+#define TO_ROOM(room, name)                                                                                                      \
 	static void on_##name(void *ctx, struct channel *ch, const struct msg_##name *m, int fd)                                 \
 	{                                                                                                                        \
 		struct queue *q = role_data(ctx);                                                                                \
                                                                                                                                  \
-		accounting_##name(q ? &q->accounting : NULL, ch, m);                                                             \
+		room##_##name(q ? &q->room : NULL, ch, m);                                                                       \
 	}
-TO_ACCOUNTING(admit)
-TO_ACCOUNTING(authenticated)
-TO_ACCOUNTING(present)
-TO_ACCOUNTING(reserve)
-TO_ACCOUNTING(leave)
-TO_ACCOUNTING(limits_page)
-TO_ACCOUNTING(limits_reset)
+TO_ROOM(intake, spool_open)
+TO_ROOM(intake, envelope)
+TO_ROOM(intake, recipients)
+TO_ROOM(intake, submit)
+TO_ROOM(intake, abandon_transaction)
+TO_ROOM(accounting, admit)
+TO_ROOM(accounting, authenticated)
+TO_ROOM(accounting, present)
+TO_ROOM(accounting, reserve)
+TO_ROOM(accounting, leave)
+TO_ROOM(accounting, limits_page)
+TO_ROOM(accounting, limits_reset)
 
 static const struct ipc_handlers handlers = {
-	.spool_open = handle_spool_open,
-	.envelope = handle_envelope,
-	.recipients = handle_recipients,
-	.submit = handle_submit,
-	.abandon_transaction = handle_abandon_transaction,
+	.spool_open = on_spool_open,
+	.envelope = on_envelope,
+	.recipients = on_recipients,
+	.submit = on_submit,
+	.abandon_transaction = on_abandon_transaction,
 	.admit = on_admit,
 	.authenticated = on_authenticated,
 	.present = on_present,

@@ -37,7 +37,6 @@ struct queue {
 	struct channel *relay, *vault; /* NULL: away */
 	bool stopping;                 /* nothing is accepted or leased any more */
 	bool open;                     /* the store is: until then mail is refused for the moment */
-	bool without_room;             /* it finds no room to open */
 	bool opens_later;              /* no room, or another program has the database: the role is ready without it */
 	bool applied;                  /* the first configuration */
 	bool closing;                  /* store_close() was called */
@@ -46,6 +45,7 @@ struct queue {
 	struct pauses pauses;
 	struct accounting accounting;
 	struct accounting_observer accounting_observer;
+	struct intake_observer intake_observer;
 	struct notices notices;
 	struct setback setback;
 	struct scheduler scheduler;

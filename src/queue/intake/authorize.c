@@ -19,29 +19,29 @@ static void on_accepted(void *ctx, struct verdict v);
 /* The answer is no. */
 static void refuse(struct transaction *t, struct verdict v)
 {
-	struct queue *q = t->queue;
+	struct intake *in = t->intake;
 
-	q->intake.accepting--;
+	in->accepting--;
 	if (t->peer)
-		reservation_end(&q->accounting, t->peer->channel, t->number);
+		reservation_end(in->accounting, t->peer->channel, t->number);
 	allowance_return(&t->allowance);
 	transaction_answer(t, v);
 	transaction_drop_file(t);
 	transaction_free(t);
-	queue_check_idle(q);
+	in->observer->idle(in->observer->ctx);
 }
 
 void judge(struct transaction *t)
 {
-	struct queue *q = t->queue;
+	struct intake *in = t->intake;
 
-	if (!accounting_is_ready(&q->accounting)) {
+	if (!accounting_is_ready(in->accounting)) {
 		t->judging = WAITS_FOR_START;
-		if (accounting_is_unreadable(&q->accounting))
+		if (accounting_is_unreadable(in->accounting))
 			refuse(t, temp(451, S("4.3.0"), S("what was sent before cannot be read now, try again")));
 		return;
 	}
-	allowance_init(&t->allowance, &q->accounting, t->m.login, t->m.device);
+	allowance_init(&t->allowance, in->accounting, t->m.login, t->m.device);
 	if (t->allowance.account && t->peer && id_time_ms(t->m.id) <= t->peer->since) {
 		look_up(t);
 		return;
@@ -49,9 +49,9 @@ void judge(struct transaction *t)
 	count_new(t);
 }
 
-void intake_resume(struct queue *q)
+void intake_resume(struct intake *in)
 {
-	LIST_EACH (i, &q->intake.judged) {
+	LIST_EACH (i, &in->judged) {
 		struct transaction *t = CONTAINER_OF(i, struct transaction, in_judged);
 
 		if (t->judging == WAITS_FOR_START)
@@ -59,23 +59,24 @@ void intake_resume(struct queue *q)
 	}
 }
 
-void intake_give_up(struct queue *q)
+void intake_close(struct intake *in)
 {
-	LIST_EACH (i, &q->intake.judged) {
+	LIST_EACH (i, &in->judged) {
 		struct transaction *t = CONTAINER_OF(i, struct transaction, in_judged);
 
 		if (t->judging == WAITS_FOR_START)
 			refuse(t, temp(451, S("4.3.2"), S("the relay is being stopped, try again")));
 	}
+	in->store = NULL;
 }
 
 /* It may have been submitted before, to a queue that died or over a channel that closed: then it is stored and charged already, and must
  * be neither refused nor charged again. */
 static void look_up(struct transaction *t)
 {
-	struct queue *q = t->queue;
+	struct intake *in = t->intake;
 
-	LIST_EACH (i, &q->intake.judged) {
+	LIST_EACH (i, &in->judged) {
 		const struct transaction *other = CONTAINER_OF(i, struct transaction, in_judged);
 
 		if (other != t && other->m.id == t->m.id) {
@@ -84,7 +85,7 @@ static void look_up(struct transaction *t)
 		}
 	}
 	t->judging = IS_LOOKED_UP;
-	store_show(q->store, t->m.id, 0, 1, on_looked_up, t);
+	store_show(in->store, t->m.id, 0, 1, on_looked_up, t);
 }
 
 static void on_looked_up(void *ctx, struct verdict v, const struct message_row *m, const struct recipient_row *rows, size_t n,
@@ -103,21 +104,21 @@ static void on_looked_up(void *ctx, struct verdict v, const struct message_row *
 /* How many of its recipients has the login never written to? */
 static void count_new(struct transaction *t)
 {
-	struct queue *q = t->queue;
+	struct intake *in = t->intake;
 	uint64_t now = clock_now_ms();
 
 	t->judging = IS_COUNTED;
 	if (allowance_wants_new(&t->allowance)) {
 		t->strangers = ARENA_ARRAY(&t->arena, struct str, t->m.recipients_n);
 		for (size_t i = 0; i < t->m.recipients_n; i++)
-			if (!acquainted_with(&q->accounting.acquainted, t->m.login, t->recipients[i].address, now))
+			if (!acquainted_with(&in->accounting->acquainted, t->m.login, t->recipients[i].address, now))
 				t->strangers[t->strangers_n++] = t->recipients[i].address;
 	}
 	t->m.remember = t->strangers_n > 0;
 	if (t->strangers_n == 0)
 		decide(t, 0);
-	else if (queue_may_store(q))
-		store_known(q->store, t->m.login, t->strangers, t->strangers_n, on_known, t);
+	else if (in->store)
+		store_known(in->store, t->m.login, t->strangers, t->strangers_n, on_known, t);
 	else
 		refuse(t, temp(451, S("4.3.0"), S("queue unavailable, try again")));
 }
@@ -138,7 +139,7 @@ static void on_known(void *ctx, struct verdict v, const bool *known, size_t n)
 
 static void decide(struct transaction *t, uint64_t new_recipients)
 {
-	struct queue *q = t->queue;
+	struct intake *in = t->intake;
 	struct amounts amounts = { .of = { [METER_MESSAGES] = 1,
 					   [METER_RECIPIENTS] = t->m.recipients_n,
 					   [METER_BYTES] = t->m.size,
@@ -146,7 +147,7 @@ static void decide(struct transaction *t, uint64_t new_recipients)
 	struct verdict v;
 
 	if (t->peer)
-		reservation_end(&q->accounting, t->peer->channel, t->number);
+		reservation_end(in->accounting, t->peer->channel, t->number);
 	v = allowance_judge(&t->allowance, &t->arena, &t->m, &amounts);
 	if (v.class != OK)
 		refuse(t, v);
@@ -167,16 +168,16 @@ static void write_event(struct transaction *t)
 
 static void give_to_store(struct transaction *t)
 {
-	struct queue *q = t->queue;
+	struct intake *in = t->intake;
 
-	if (!queue_may_store(q)) {
+	if (!in->store) {
 		refuse(t, temp(451, S("4.3.0"), S("queue unavailable, try again")));
 		return;
 	}
 	t->judging = IS_STORED;
 	write_event(t);
 	crash_point("queue.before_accept");
-	store_accept(q->store, &t->m, on_accepted, t);
+	store_accept(in->store, &t->m, on_accepted, t);
 }
 
 /* The charges stay, unless nothing was stored: it failed, or it had been stored before (250). */
@@ -187,26 +188,24 @@ static void settle_charges(struct transaction *t, struct verdict v)
 		return;
 	}
 	for (size_t i = 0; i < t->strangers_n; i++)
-		acquaint(&t->queue->accounting.acquainted, t->m.login, t->strangers[i], clock_now_ms());
+		acquaint(&t->intake->accounting->acquainted, t->m.login, t->strangers[i], clock_now_ms());
 	allowance_keep(&t->allowance);
 }
 
 static void on_accepted(void *ctx, struct verdict v)
 {
 	struct transaction *t = ctx;
-	struct queue *q = t->queue;
+	struct intake *in = t->intake;
 	bool urgent = t->m.priority > PRIORITY_NORMAL;
 
-	q->intake.accepting--;
+	in->accepting--;
 	crash_point("queue.after_accept");
 	settle_charges(t, v);
 	transaction_answer(t, v);
 	if (v.class != OK)
 		transaction_drop_file(t);
 	transaction_free(t);
-	if (v.class == OK && urgent)
-		scheduler_wake_urgent(q);
-	else if (v.class == OK)
-		scheduler_wake(q);
-	queue_check_idle(q);
+	if (v.class == OK)
+		in->observer->message_stored(in->observer->ctx, urgent);
+	in->observer->idle(in->observer->ctx);
 }

@@ -1,5 +1,6 @@
 /* intake.c - partial transactions and their acceptance. */
 #include "intake/intake_private.h"
+#include "report/dsn_rules.h"
 
 #include "posthouse/clock.h"
 
@@ -20,17 +21,20 @@
 
 /* ---- peers and their transactions ---- */
 
-void intake_init(struct queue *q)
+void intake_init(struct intake *in, struct role *r, struct accounting *acc, const struct intake_observer *o)
 {
-	list_init(&q->intake.peers);
-	list_init(&q->intake.judged);
+	in->role = r;
+	in->accounting = acc;
+	in->observer = o;
+	list_init(&in->peers);
+	list_init(&in->judged);
 }
 
-static struct intake_peer *peer_of(struct queue *q, struct channel *ch)
+static struct intake_peer *peer_of(struct intake *in, struct channel *ch)
 {
 	struct intake_peer *p;
 
-	LIST_EACH (i, &q->intake.peers) {
+	LIST_EACH (i, &in->peers) {
 		p = CONTAINER_OF(i, struct intake_peer, in_peers);
 		if (p->channel == ch)
 			return p;
@@ -39,7 +43,7 @@ static struct intake_peer *peer_of(struct queue *q, struct channel *ch)
 	p->channel = ch;
 	p->since = clock_now_ms();
 	list_init(&p->transactions);
-	list_append(&q->intake.peers, &p->in_peers);
+	list_append(&in->peers, &p->in_peers);
 	return p;
 }
 
@@ -55,11 +59,11 @@ static struct transaction *find(struct intake_peer *p, uint64_t number)
 	return NULL;
 }
 
-static struct transaction *transaction_new(struct queue *q, struct intake_peer *p, uint64_t number, uint64_t id)
+static struct transaction *transaction_new(struct intake *in, struct intake_peer *p, uint64_t number, uint64_t id)
 {
 	struct transaction *t = NEW(struct transaction);
 
-	t->queue = q;
+	t->intake = in;
 	t->peer = p;
 	t->number = number;
 	t->m.id = id;
@@ -90,8 +94,8 @@ void transaction_free(struct transaction *t)
 
 void transaction_drop_file(struct transaction *t)
 {
-	if (t->spool == SPOOL_CREATED && queue_may_store(t->queue))
-		store_spool_drop(t->queue->store, t->m.id);
+	if (t->spool == SPOOL_CREATED && t->intake->store)
+		store_spool_drop(t->intake->store, t->m.id);
 }
 
 /* Nobody wants it any more: forget it, and the file that was made for it. What the store works on ends with its callback. */
@@ -112,9 +116,9 @@ static void peer_free(struct intake_peer *p)
 	free(p);
 }
 
-void intake_peer_gone(struct queue *q, const struct channel *ch)
+void intake_peer_gone(struct intake *in, const struct channel *ch)
 {
-	LIST_EACH (i, &q->intake.peers) {
+	LIST_EACH (i, &in->peers) {
 		struct intake_peer *p = CONTAINER_OF(i, struct intake_peer, in_peers);
 
 		if (p->channel == ch)
@@ -122,9 +126,9 @@ void intake_peer_gone(struct queue *q, const struct channel *ch)
 	}
 }
 
-void intake_fini(struct queue *q)
+void intake_fini(struct intake *in)
 {
-	LIST_EACH (i, &q->intake.peers)
+	LIST_EACH (i, &in->peers)
 		peer_free(CONTAINER_OF(i, struct intake_peer, in_peers));
 }
 
@@ -143,36 +147,36 @@ static bool within_bounds(struct transaction *t)
 
 /* ---- may mail come in? ---- */
 
-static struct verdict may_accept(struct role *r, struct queue *q)
+static struct verdict may_accept(struct intake *in)
 {
-	if (q && q->without_room)
+	if (in && in->without_room)
 		return temp(452, S("4.3.1"), S("no room to store mail, try again later"));
-	if (!q || !queue_may_store(q))
+	if (!in || !in->store)
 		return temp(451, S("4.3.0"), S("queue unavailable, try again"));
-	if (q->stopping || role_stopping(r))
+	if (in->stopping || role_stopping(in->role))
 		return temp(451, S("4.3.2"), S("the relay is being stopped, try again"));
 	if (clock_now_ms() >= CLOCK_EPOCH_MS)
 		return ok();
-	if (q->intake.clock_logged_at == 0 || clock_mono_ms() - q->intake.clock_logged_at >= CLOCK_LOG_MS) {
-		q->intake.clock_logged_at = clock_mono_ms();
+	if (in->clock_logged_at == 0 || clock_mono_ms() - in->clock_logged_at >= CLOCK_LOG_MS) {
+		in->clock_logged_at = clock_mono_ms();
 		log_error(NULL, "clock.doubted", kv("now_ms", clock_now_ms()));
 	}
 	return temp(451, S("4.3.0"), S("the relay's clock is not set, try again"));
 }
 
-struct verdict intake_takes_mail(struct queue *q)
+struct verdict intake_takes_mail(struct intake *in)
 {
-	struct verdict v = may_accept(q->role, q);
+	struct verdict v = may_accept(in);
 	struct store_stats stats = { 0 };
 
 	if (v.class != OK)
 		return v;
-	store_stats(q->store, &stats);
+	store_stats(in->store, &stats);
 	if (stats.lost)
 		return temp(451, S("4.3.0"), S("the queue's files were removed or replaced (store.lost in the log)"));
 	if (stats.full)
 		return temp(452, S("4.3.1"), S("there is no room on the disk of state_dir (queue.min_free)"));
-	if (stats.open_messages >= role_config(q->role)->queue.max_messages)
+	if (stats.open_messages >= role_config(in->role)->queue.max_messages)
 		return temp(452, S("4.3.1"), S("the queue has as many messages as queue.max_messages allows"));
 	return ok();
 }
@@ -181,34 +185,33 @@ struct verdict intake_takes_mail(struct queue *q)
 
 static void on_created(void *ctx, struct verdict v, int fd);
 
-void handle_spool_open(void *ctx, struct channel *ch, const struct msg_spool_open *m, int fd)
+void intake_spool_open(struct intake *in, struct channel *ch, const struct msg_spool_open *m)
 {
-	struct queue *q = role_data(ctx);
-	struct verdict v = may_accept(ctx, q);
+	struct verdict v = may_accept(in);
 	struct transaction *t;
 
 	if (v.class != OK) {
 		ipc_send_spool_opened(ch, &(struct msg_spool_opened){ .call = m->call, .verdict = v }, -1);
 		return;
 	}
-	if (m->id == 0 || find(peer_of(q, ch), m->transaction)) {
+	if (m->id == 0 || find(peer_of(in, ch), m->transaction)) {
 		channel_close(ch, "spool_open without an id, or twice");
 		return;
 	}
-	t = transaction_new(q, peer_of(q, ch), m->transaction, m->id);
+	t = transaction_new(in, peer_of(in, ch), m->transaction, m->id);
 	t->spool = SPOOL_CREATING;
 	t->spool_call = m->call;
-	q->intake.accepting++;
-	store_spool_create(q->store, t->m.id, m->size_hint, on_created, t);
+	in->accepting++;
+	store_spool_create(in->store, t->m.id, m->size_hint, on_created, t);
 	within_bounds(t);
 }
 
 static void on_created(void *ctx, struct verdict v, int fd)
 {
 	struct transaction *t = ctx;
-	struct queue *q = t->queue;
+	struct intake *in = t->intake;
 
-	q->intake.accepting--;
+	in->accepting--;
 	t->spool = v.class == OK && fd >= 0 ? SPOOL_CREATED : SPOOL_NONE;
 	if (v.class == OK && fd < 0)
 		v = temp(451, S("4.3.0"), S("queue unavailable, try again"));
@@ -219,20 +222,19 @@ static void on_created(void *ctx, struct verdict v, int fd)
 	/* Without a file there is no transaction: the sender says so to its client. */
 	if (!t->peer || (t->spool == SPOOL_NONE && !t->has_envelope))
 		drop(t);
-	queue_check_idle(q);
+	in->observer->idle(in->observer->ctx);
 }
 
 /* ---- filling ---- */
 
-void handle_envelope(void *ctx, struct channel *ch, const struct msg_envelope *m, int fd)
+void intake_envelope(struct intake *in, struct channel *ch, const struct msg_envelope *m)
 {
-	struct queue *q = role_data(ctx);
 	struct transaction *t;
 	struct arena *a;
 
-	if (!q) /* not started yet: `submit` gets the answer */
+	if (!in) /* not started yet: `submit` gets the answer */
 		return;
-	t = find(peer_of(q, ch), m->transaction);
+	t = find(peer_of(in, ch), m->transaction);
 	if (m->id == 0 || m->ret > 2 || m->body > 2 || m->utf8 > 7 || m->priority > PRIORITY_MAX ||
 	    (m->deliver_by_mode & ~(uint64_t)BY_TRACE) > BY_NOTIFY || m->release_at > TIME_MAX_MS ||
 	    m->deliver_by > TIME_MAX_MS || (t && (t->has_envelope || t->m.id != m->id))) {
@@ -240,7 +242,7 @@ void handle_envelope(void *ctx, struct channel *ch, const struct msg_envelope *m
 		return;
 	}
 	if (!t)
-		t = transaction_new(q, peer_of(q, ch), m->transaction, m->id);
+		t = transaction_new(in, peer_of(in, ch), m->transaction, m->id);
 	a = &t->arena;
 	t->has_envelope = true;
 	t->m.token = m->token;
@@ -261,10 +263,9 @@ void handle_envelope(void *ctx, struct channel *ch, const struct msg_envelope *m
 	within_bounds(t);
 }
 
-void handle_recipients(void *ctx, struct channel *ch, const struct msg_recipients *m, int fd)
+void intake_recipients(struct intake *in, struct channel *ch, const struct msg_recipients *m)
 {
-	struct queue *q = role_data(ctx);
-	struct transaction *t = q ? find(peer_of(q, ch), m->transaction) : NULL;
+	struct transaction *t = in ? find(peer_of(in, ch), m->transaction) : NULL;
 
 	if (!t || !t->has_envelope) /* from before the start: `submit` gets the answer */
 		return;
@@ -289,13 +290,12 @@ void handle_recipients(void *ctx, struct channel *ch, const struct msg_recipient
 	within_bounds(t);
 }
 
-void handle_abandon_transaction(void *ctx, struct channel *ch, const struct msg_abandon_transaction *m, int fd)
+void intake_abandon_transaction(struct intake *in, struct channel *ch, const struct msg_abandon_transaction *m)
 {
-	struct queue *q = role_data(ctx);
-	struct transaction *t = q ? find(peer_of(q, ch), m->transaction) : NULL;
+	struct transaction *t = in ? find(peer_of(in, ch), m->transaction) : NULL;
 
-	if (q)
-		reservation_end(&q->accounting, ch, m->transaction);
+	if (in)
+		reservation_end(in->accounting, ch, m->transaction);
 	if (t)
 		drop(t);
 }
@@ -371,18 +371,17 @@ static void complete(struct transaction *t, const struct msg_submit *m, const st
 	to->recipients = t->recipients;
 }
 
-void handle_submit(void *ctx, struct channel *ch, const struct msg_submit *m, int fd)
+void intake_submit(struct intake *in, struct channel *ch, const struct msg_submit *m)
 {
-	struct queue *q = role_data(ctx);
-	struct verdict v = may_accept(ctx, q);
-	struct transaction *t = q ? find(peer_of(q, ch), m->transaction) : NULL;
+	struct verdict v = may_accept(in);
+	struct transaction *t = in ? find(peer_of(in, ch), m->transaction) : NULL;
 
 	if (v.class == OK && (!t || !t->has_envelope))
 		v = temp(451, S("4.3.0"), S("the queue does not know the transaction, try again"));
 	if (v.class != OK) {
 		answer_submit(ch, m->call, v);
-		if (q)
-			reservation_end(&q->accounting, ch, m->transaction);
+		if (in)
+			reservation_end(in->accounting, ch, m->transaction);
 		if (t)
 			drop(t);
 		return;
@@ -391,12 +390,12 @@ void handle_submit(void *ctx, struct channel *ch, const struct msg_submit *m, in
 		channel_close(ch, "a submit that does not fit its transaction");
 		return;
 	}
-	complete(t, m, role_config(ctx));
+	complete(t, m, role_config(in->role));
 	if (!within_bounds(t))
 		return;
 	t->accepting = true;
 	t->submit_call = m->call;
-	q->intake.accepting++;
-	list_append(&q->intake.judged, &t->in_judged);
+	in->accepting++;
+	list_append(&in->judged, &t->in_judged);
 	judge(t);
 }

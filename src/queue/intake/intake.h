@@ -6,32 +6,48 @@
 #include "posthouse/ipc.h"
 #include "posthouse/list.h"
 
-struct queue;
+struct accounting;
 struct role;
+struct store;
+
+/* What intake tells; queue.c fills it in. Each is called with ctx. */
+struct intake_observer {
+	void (*message_stored)(void *ctx, bool urgent); /* urgent: of a higher priority than others */
+	void (*idle)(void *ctx);                        /* an operation has ended: see `accepting` */
+	void *ctx;
+};
 
 struct intake {
+	struct role *role;
+	struct accounting *accounting;
+	const struct intake_observer *observer;
+	struct store *store;      /* NULL: not open, or closing */
+	bool without_room;        /* the store finds no room to open */
+	bool stopping;            /* nothing is accepted any more */
 	struct list peers;        /* struct intake_peer: channels with transactions */
 	struct list judged;       /* struct transaction: submitted, and not answered yet */
 	size_t accepting;         /* operations that the store has, and what waits for what was read at the start */
 	uint64_t clock_logged_at; /* monotonic */
 };
 
-void intake_init(struct queue *q);
-void intake_peer_gone(struct queue *q, const struct channel *ch);
-void intake_fini(struct queue *q);
+void intake_init(struct intake *in, struct role *r, struct accounting *acc, const struct intake_observer *o);
+void intake_peer_gone(struct intake *in, const struct channel *ch);
+void intake_fini(struct intake *in);
 
 /* Would a message be taken now? OK, or why not (a static text). */
-struct verdict intake_takes_mail(struct queue *q);
+struct verdict intake_takes_mail(struct intake *in);
 
-/* What is known of limits and bans has been read: what waited for that goes on; or the queue ends before it was. */
-void intake_resume(struct queue *q); /* what was used before the start is known now, or cannot be read */
-void intake_give_up(struct queue *q);
+/* Limits and bans have been read, or cannot be read: submitted messages that waited for that go on. */
+void intake_resume(struct intake *in);
 
-/* Handlers; their ctx is the role. */
-void handle_spool_open(void *ctx, struct channel *ch, const struct msg_spool_open *m, int fd);
-void handle_envelope(void *ctx, struct channel *ch, const struct msg_envelope *m, int fd);
-void handle_recipients(void *ctx, struct channel *ch, const struct msg_recipients *m, int fd);
-void handle_submit(void *ctx, struct channel *ch, const struct msg_submit *m, int fd);
-void handle_abandon_transaction(void *ctx, struct channel *ch, const struct msg_abandon_transaction *m, int fd);
+/* The store is about to be closed: messages that still wait for limits are refused. After that the store is not asked any more. */
+void intake_close(struct intake *in);
+
+/* Messages of submission. `in` is NULL while the queue is not started, and when it has ended. */
+void intake_spool_open(struct intake *in, struct channel *ch, const struct msg_spool_open *m);
+void intake_envelope(struct intake *in, struct channel *ch, const struct msg_envelope *m);
+void intake_recipients(struct intake *in, struct channel *ch, const struct msg_recipients *m);
+void intake_submit(struct intake *in, struct channel *ch, const struct msg_submit *m);
+void intake_abandon_transaction(struct intake *in, struct channel *ch, const struct msg_abandon_transaction *m);
 
 #endif

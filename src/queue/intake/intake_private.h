@@ -2,7 +2,11 @@
 #ifndef QUEUE_INTAKE_PRIVATE_H
 #define QUEUE_INTAKE_PRIVATE_H
 
-#include "queue.h"
+#include "accounting/accounting.h"
+#include "intake/intake.h"
+
+#include "posthouse/id.h"
+#include "posthouse/smtp_server.h"
 
 struct intake_peer {
 	struct list in_peers;
@@ -19,7 +23,7 @@ enum spool_state { SPOOL_NONE, SPOOL_CREATING, SPOOL_CREATED };
 
 struct transaction {
 	struct list in_peer;
-	struct queue *queue;
+	struct intake *intake;
 	struct intake_peer *peer; /* NULL: its channel has gone, or it was abandoned */
 	uint64_t number;
 	struct arena arena;

@@ -64,11 +64,11 @@ static void test_refusals(void **state)
 	assert_true(str_search(h->answer.text, S("clock")) < h->answer.text.n);
 	fake_now = START_MS;
 
-	h->q->stopping = true;
+	h->q->intake.stopping = true;
 	submit(h, 102, 1, "a@example.org", "b@x.example", "Subject: x\r\n\r\n");
 	UNTIL(h, h->answers_n == 3);
 	assert_int_equal(h->answer.code, 451);
-	h->q->stopping = false;
+	h->q->intake.stopping = false;
 	assert_true(list_empty(&fake_store->messages));
 }
 
