@@ -118,7 +118,6 @@ void stream_set_peer(struct stream *st, const struct sockaddr *address);
 
 /* The peer's address as "192.0.2.1" or "2001:db8::1"; valid as long as the stream. */
 struct str stream_peer_address(const struct stream *st);
-unsigned stream_peer_port(const struct stream *st);
 
 /* ---- listener.c ---- */
 /* Bind and listen; *fds_out gets one descriptor per address family that `address` ("*", an IPv4 or IPv6 address) has, with
@@ -127,11 +126,9 @@ struct verdict listener_open(struct str address, unsigned port, bool reuseport, 
 
 /* Serve an inherited listening descriptor: on_connection for each client (call stream_accept in it, or the client is dropped;
  * `server` is good for nothing else). Accepting pauses, not spins, when descriptors run out (clients wait in the kernel's
- * queue), and listener_pause/resume do the same by will. Takes the fd. NULL: it is no socket to poll, logged. */
+ * queue). Takes the fd. NULL: it is no socket to poll, logged. */
 struct listener;
 struct listener *listener_serve(uv_loop_t *loop, int fd, void (*on_connection)(void *ctx, uv_stream_t *server), void *ctx);
-void listener_pause(struct listener *l);
-void listener_resume(struct listener *l);
 void listener_close(struct listener *l); /* stops at once; memory goes later by itself */
 
 /* ---- proxy.c: the PROXY protocol, versions 1 and 2, without I/O ---- */

@@ -39,7 +39,4 @@ static inline struct verdict perm(uint16_t code, struct str enhanced, struct str
 /* The same verdict with its views copied into the arena. */
 struct verdict verdict_keep(struct arena *a, struct verdict v);
 
-/* "ok", "temp" or "perm", for logs. */
-const char *verdict_name(enum verdict_class class);
-
 #endif

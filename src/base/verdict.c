@@ -8,8 +8,3 @@ struct verdict verdict_keep(struct arena *a, struct verdict v)
 	v.text = arena_str(a, v.text);
 	return v;
 }
-
-const char *verdict_name(enum verdict_class class)
-{
-	return class == OK ? "ok" : class == TEMP ? "temp" : "perm";
-}

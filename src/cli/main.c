@@ -17,12 +17,6 @@ static int command_version(int argc, char **argv, const char *config_path)
 
 static int command_help(int argc, char **argv, const char *config_path);
 
-/* A command that is planned but not built says so. */
-static int command_later(int argc, char **argv, const char *config_path)
-{
-	die(EX_UNAVAILABLE, "`%s` is not built yet in this version", argv[0]);
-}
-
 static const struct command {
 	const char *name, *arguments, *help;
 	int (*run)(int argc, char **argv, const char *config_path);
@@ -37,11 +31,8 @@ static const struct command {
 	{ "trace", "ID", "everything that happened to one message, by the id of the 250 reply", command_trace },
 	{ "status", "", "next hops and their limits, queue depth, roles", command_status },
 	{ "reload", "", "read the configuration again", command_reload },
-	{ "dkim", "", "(later) signing keys and their DNS records", command_later },
-	{ "explain", "", "(later) which rules apply to a message, and why", command_later },
-	{ "limits", "show|reset [WHO]", "limits of logins, bans, tripped breakers: what is used; begin anew", command_limits },
-	{ "doctor", "", "(later) will this set-up be accepted elsewhere?", command_later },
-	{ "send", "", "(later) submit a message from standard input", command_later },
+	{ "limits", "show|reset [WHO]", "limits of logins, bans and tripped breakers: show how much is used, or reset them",
+	  command_limits },
 	{ "version", "", "print the version", command_version },
 	{ "help", "", "print this", command_help },
 };

@@ -129,8 +129,6 @@ int command_queue(int argc, char **argv, const char *config_path)
 	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
 		if (strcmp(name, verbs[i].name) == 0)
 			verb = &verbs[i];
-	if (strcmp(name, "backup") == 0)
-		die(EX_UNAVAILABLE, "`queue backup` is not built yet in this version");
 	if (!verb)
 		return strcmp(name, "help") == 0 ? usage(stdout, EX_OK) : usage(stderr, EX_USAGE);
 	if (argc > 1) {

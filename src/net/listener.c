@@ -22,7 +22,7 @@ struct listener {
 	uv_poll_t poll;
 	uv_timer_t retry;
 	int fd, accepted; /* -1: none */
-	bool paused, starved, closing;
+	bool starved, closing;
 	bool warned; /* of being starved; until a client is accepted again */
 	unsigned parts;
 	void (*on_connection)(void *ctx, uv_stream_t *server);
@@ -128,7 +128,7 @@ static void listener_set(struct listener *l)
 {
 	if (l->closing)
 		return;
-	if (l->paused || l->starved)
+	if (l->starved)
 		uv_poll_stop(&l->poll);
 	else
 		uv_poll_start(&l->poll, UV_READABLE, on_readable);
@@ -175,7 +175,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 {
 	struct listener *l = poll->data;
 
-	for (int i = 0; i < ACCEPT_AT_ONCE && !l->paused && !l->closing; i++) {
+	for (int i = 0; i < ACCEPT_AT_ONCE && !l->closing; i++) {
 		int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0) {
@@ -209,18 +209,6 @@ struct stream *stream_accept(uv_stream_t *listener, const struct stream_ops *ops
 
 	l->accepted = -1;
 	return fd < 0 ? NULL : stream_accept_fd(listener->loop, fd, ops, ctx);
-}
-
-void listener_pause(struct listener *l)
-{
-	l->paused = true;
-	listener_set(l);
-}
-
-void listener_resume(struct listener *l)
-{
-	l->paused = false;
-	listener_set(l);
 }
 
 void listener_close(struct listener *l)

@@ -37,7 +37,7 @@ static struct stream *stream_new(uv_loop_t *loop, const struct stream_ops *ops, 
 {
 	struct stream *st = NEW(struct stream);
 
-	st->agenda = agenda_join(loop);
+	st->deferred = deferred_join(loop);
 	uv_tcp_init(loop, &st->tcp);
 	st->tcp.data = st;
 	st->parts = 1;
@@ -163,10 +163,10 @@ static void on_connected(uv_connect_t *request, int status)
 void stream_due(struct stream *st)
 {
 	if (st->state != STREAM_CLOSING)
-		agenda_add(st->agenda, &st->due);
+		deferred_add(st->deferred, &st->due);
 }
 
-/* What the agenda calls: everything this stream was to do before the loop waits again. Each step may have closed it. */
+/* What deferred.c calls: everything this stream was to do before the loop waits again. Each step may have closed it. */
 void stream_attend(struct stream *st)
 {
 	if (st->state == STREAM_CONNECTING && st->connect_error < 0) {
@@ -249,16 +249,11 @@ static void on_handle_closed(uv_handle_t *h)
 	buf_fini(&st->out);
 	buf_fini(&st->sending);
 	buf_fini(&st->text);
-	agenda_leave(st->agenda);
+	deferred_leave(st->deferred);
 	free(st);
 }
 
 struct str stream_peer_address(const struct stream *st)
 {
 	return str_of(st->address);
-}
-
-unsigned stream_peer_port(const struct stream *st)
-{
-	return st->port;
 }

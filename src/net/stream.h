@@ -5,8 +5,8 @@
 #ifndef POSTHOUSE_NET_STREAM_H
 #define POSTHOUSE_NET_STREAM_H
 
-#include "agenda.h"
-#include "hello.h"
+#include "deferred.h"
+#include "client_hello.h"
 
 #include "posthouse/list.h"
 #include "posthouse/net.h"
@@ -31,17 +31,17 @@ enum stream_state {
 struct stream_tls {
 	SSL *ssl;
 	struct tls_context *context;
-	struct str in;           /* ciphertext that is being read: in the shared buffer, or in `wire` */
-	struct buf wire;         /* ciphertext that has to wait because the user takes no more */
-	struct buf plain;        /* written, not encrypted yet: one record for many writes */
-	struct verdict fault;    /* of a handshake that could not even begin */
-	bool done, failed, over; /* the handshake */
-	bool shut;               /* our close_notify is in `out` */
-	bool behind;             /* what had been read in the clear is the handshake's beginning */
-	bool encrypting;         /* what TLS writes now is the user's, not the peer's doing */
-	unsigned answers;        /* that the peer has caused since the handshake; */
-	bool flooded;            /* ... too many */
-	struct hello hello;      /* a client's, as far as it has come */
+	struct str in;             /* ciphertext that is being read: in the shared buffer, or in `wire` */
+	struct buf wire;           /* ciphertext that has to wait because the user takes no more */
+	struct buf plain;          /* written, not encrypted yet: one record for many writes */
+	struct verdict fault;      /* of a handshake that could not even begin */
+	bool done, failed, over;   /* the handshake */
+	bool shut;                 /* our close_notify is in `out` */
+	bool behind;               /* what had been read in the clear is the handshake's beginning */
+	bool encrypting;           /* what TLS writes now is the user's, not the peer's doing */
+	unsigned answers;          /* that the peer has caused since the handshake; */
+	bool flooded;              /* ... too many */
+	struct client_hello hello; /* a client's, as far as it has come */
 	bool hello_too_large;
 };
 
@@ -54,8 +54,8 @@ struct stream {
 	enum stream_state state;
 	const struct stream_ops *ops;
 	void *ctx;
-	struct agenda *agenda;
-	struct list due;        /* in the agenda */
+	struct deferred *deferred;
+	struct list due;        /* in its list */
 	struct stream_tls *tls; /* NULL: in the clear */
 	struct buf unread, out, sending;
 	struct buf text;                /* of the verdict or reason last reported */

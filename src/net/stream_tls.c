@@ -23,7 +23,8 @@ static char plain[STREAM_CHUNK];
 /* May OpenSSL have these bytes of a handshake? */
 static bool may_read(struct stream_tls *tls, struct str bytes)
 {
-	if (!tls->done && SSL_is_server(tls->ssl) && !hello_look(&tls->hello, bytes, SSL_version(tls->ssl) == TLS1_3_VERSION))
+	if (!tls->done && SSL_is_server(tls->ssl) &&
+	    !client_hello_feed(&tls->hello, bytes, SSL_version(tls->ssl) == TLS1_3_VERSION))
 		tls->hello_too_large = true;
 	return !tls->hello_too_large;
 }
@@ -103,7 +104,7 @@ static void handshake_over(struct stream *st)
 	if (--handshakes > 0 || most_handshakes < MANY_HANDSHAKES)
 		return;
 	most_handshakes = 0;
-	agenda_tidy(st->agenda);
+	deferred_tidy(st->deferred);
 }
 
 /* ---- beginning ---- */

@@ -115,9 +115,6 @@ static void test_kinds_and_contexts(void **state)
 	assert_string_equal(after_event("level=warning role=queue index=2 event=test.done"), expected);
 	log_error(NULL, "test.done");
 	assert_string_equal(after_event("event=test.done"), "\n");
-	assert_string_equal(verdict_name(OK), "ok");
-	assert_string_equal(verdict_name(TEMP), "temp");
-	assert_string_equal(verdict_name(PERM), "perm");
 }
 
 static void test_levels(void **state)

@@ -126,21 +126,6 @@ static void test_reuseport(void **state)
 	arena_fini(&a);
 }
 
-static void test_pause(void **state)
-{
-	struct fixture *f = *state;
-	int fd;
-
-	listener_pause(f->listener);
-	fd = try_connect("127.0.0.1", f->port); /* by the kernel */
-	assert_true(fd >= 0);
-	run_for(&f->loop, 50);
-	assert_int_equal(f->accepted, 0);
-	listener_resume(f->listener);
-	assert_true(run_until(&f->loop, &f->accepted, 1, 1000));
-	close(fd);
-}
-
 static void close_listener(struct fixture *f)
 {
 	listener_close(f->listener);
@@ -317,7 +302,6 @@ int main(void)
 		cmocka_unit_test(test_open),
 		cmocka_unit_test(test_ipv6),
 		cmocka_unit_test(test_reuseport),
-		T(test_pause),
 		T(test_close_in_callback),
 		T(test_not_wanted),
 		T(test_starved),

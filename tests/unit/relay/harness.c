@@ -330,7 +330,7 @@ void expect(const struct result *r, unsigned i, enum verdict_class class, unsign
 {
 	if (r->verdicts[i].class != class || r->verdicts[i].code != code || !str_eq(r->verdicts[i].enhanced, str_of(enhanced)) ||
 	    str_search(r->verdicts[i].text, str_of(text)) == r->verdicts[i].text.n)
-		fail_msg("outcome %u is %s %u %.*s %.*s", i, verdict_name(r->verdicts[i].class), r->verdicts[i].code,
+		fail_msg("outcome %u is class %d, %u %.*s %.*s", i, r->verdicts[i].class, r->verdicts[i].code,
 			 STR_ARG(r->verdicts[i].enhanced), STR_ARG(r->verdicts[i].text));
 }
 

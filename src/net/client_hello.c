@@ -1,5 +1,5 @@
-/* hello.c - the lengths of a client's first messages, in whatever pieces they come. */
-#include "hello.h"
+/* client_hello.c - the lengths of a client's first messages, in whatever pieces they come. */
+#include "client_hello.h"
 
 enum { CONTENT_CHANGE_CIPHER = 20, CONTENT_HANDSHAKE = 22 };
 
@@ -14,7 +14,7 @@ static bool gather(unsigned char *header, size_t size, size_t *have, struct str 
 }
 
 /* The messages of a handshake record; false: one is too large. */
-static bool look_inside(struct hello *h, struct str part)
+static bool look_inside(struct client_hello *h, struct str part)
 {
 	while (part.n > 0) {
 		size_t n;
@@ -25,7 +25,7 @@ static bool look_inside(struct hello *h, struct str part)
 			h->message_have = 0;
 			h->message_left = (size_t)h->message[1] << 16 | (size_t)h->message[2] << 8 | h->message[3];
 			h->begun = true;
-			if (h->message_left > HELLO_MAX)
+			if (h->message_left > CLIENT_HELLO_MAX)
 				return false;
 		}
 		n = part.n < h->message_left ? part.n : h->message_left;
@@ -37,7 +37,7 @@ static bool look_inside(struct hello *h, struct str part)
 
 /* RFC 8446 sections 4.1.4 and 5.1: in TLS 1.3 a second hello may come, and what is encrypted comes in records of another type. In TLS 1.2 what
  * follows the first may be encrypted, and has narrower bounds of its own. */
-bool hello_look(struct hello *h, struct str bytes, bool tls13)
+bool client_hello_feed(struct client_hello *h, struct str bytes, bool tls13)
 {
 	if (h->begun && h->message_left == 0 && !tls13)
 		h->over = true;

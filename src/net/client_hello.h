@@ -1,15 +1,15 @@
-/* hello.h - how large a client's hello may be. OpenSSL makes room for what its header announces, up to 128 KiB, before a byte of it is there:
- * a thousand connections of nine bytes each would cost 128 MB. So we look at the header first. */
-#ifndef POSTHOUSE_NET_HELLO_H
-#define POSTHOUSE_NET_HELLO_H
+/* client_hello.h - how large a client's hello is allowed to be. OpenSSL allocates the length that the header announces, up to 128 KiB, before the hello has come:
+ * a thousand connections of nine bytes each would cost 128 MB. So its header is read here first. */
+#ifndef POSTHOUSE_NET_CLIENT_HELLO_H
+#define POSTHOUSE_NET_CLIENT_HELLO_H
 
 #include "posthouse/str.h"
 
 /* Hellos with post-quantum keys and a ticket have 4 KiB; this much OpenSSL holds in every handshake. */
-#define HELLO_MAX 16384
+#define CLIENT_HELLO_MAX 16384
 
 /* Where in the client's bytes we are; starts as { 0 }. */
-struct hello {
+struct client_hello {
 	unsigned char record[5], message[4]; /* headers, as far as they are there */
 	size_t record_have, message_have;
 	size_t record_left, message_left;
@@ -19,6 +19,6 @@ struct hello {
 
 /* The client's next bytes, at most to the end of a record; `tls13`: that version is chosen, as far as one is. False: too large a hello is
  * announced. */
-bool hello_look(struct hello *h, struct str bytes, bool tls13);
+bool client_hello_feed(struct client_hello *h, struct str bytes, bool tls13);
 
 #endif

@@ -1,6 +1,6 @@
-/* agenda.c - an idle handle per loop: while it is active the loop does not block, so nothing on the list is late. And a timer, for what can
- * wait. */
-#include "agenda.h"
+/* deferred.c - an idle handle per loop: while it is active the loop does not block, so nothing on the list is late. And a timer for the
+ * work that is not urgent. */
+#include "deferred.h"
 #include "stream.h"
 
 #include "posthouse/arena.h"
@@ -11,17 +11,17 @@
 
 #define TIDY_MS 1000
 
-struct agenda {
+struct deferred {
 	uv_idle_t idle;
 	uv_timer_t tidy;
 	unsigned parts;   /* handles that are not closed yet */
-	struct list link; /* in `agendas` */
+	struct list link; /* in `all_deferred` */
 	struct list due;  /* of struct stream */
 	size_t streams;
 };
 
 /* One per loop that has streams, hence one in every program but some tests. */
-static struct list agendas = { &agendas, &agendas };
+static struct list all_deferred = { &all_deferred, &all_deferred };
 
 /* libuv writes without MSG_NOSIGNAL: a connection that breaks must be an error to us, not a signal. */
 static void ignore_sigpipe(void)
@@ -32,40 +32,40 @@ static void ignore_sigpipe(void)
 		signal(SIGPIPE, SIG_IGN);
 }
 
-struct agenda *agenda_join(uv_loop_t *loop)
+struct deferred *deferred_join(uv_loop_t *loop)
 {
-	struct agenda *g;
+	struct deferred *g;
 
-	LIST_EACH (i, &agendas) {
-		g = CONTAINER_OF(i, struct agenda, link);
+	LIST_EACH (i, &all_deferred) {
+		g = CONTAINER_OF(i, struct deferred, link);
 		if (g->idle.loop == loop) {
 			g->streams++;
 			return g;
 		}
 	}
 	ignore_sigpipe();
-	g = NEW(struct agenda);
+	g = NEW(struct deferred);
 	uv_idle_init(loop, &g->idle);
 	uv_timer_init(loop, &g->tidy);
-	uv_unref((uv_handle_t *)&g->tidy); /* nobody has to wait for it */
+	uv_unref((uv_handle_t *)&g->tidy); /* it does not keep the loop alive */
 	g->idle.data = g->tidy.data = g;
 	g->parts = 2;
 	g->streams = 1;
 	list_init(&g->due);
-	list_append(&agendas, &g->link);
+	list_append(&all_deferred, &g->link);
 	return g;
 }
 
-/* Both handles are closed: nothing refers to the agenda any more. */
+/* Both handles are closed: nothing refers to this memory any more. */
 static void on_part_closed(uv_handle_t *h)
 {
-	struct agenda *g = h->data;
+	struct deferred *g = h->data;
 
 	if (--g->parts == 0)
 		free(g);
 }
 
-void agenda_leave(struct agenda *g)
+void deferred_leave(struct deferred *g)
 {
 	if (--g->streams > 0)
 		return;
@@ -82,7 +82,7 @@ static void on_tidy(uv_timer_t *timer)
 #endif
 }
 
-void agenda_tidy(struct agenda *g)
+void deferred_tidy(struct deferred *g)
 {
 	if (!uv_is_active((uv_handle_t *)&g->tidy))
 		uv_timer_start(&g->tidy, on_tidy, TIDY_MS, 0);
@@ -91,7 +91,7 @@ void agenda_tidy(struct agenda *g)
 /* Attend to every stream that was due at this moment; what becomes due meanwhile waits for the next round of the loop. */
 static void on_idle(uv_idle_t *h)
 {
-	struct agenda *g = h->data;
+	struct deferred *g = h->data;
 	struct list now, *item;
 
 	list_prepend(&g->due, &now);
@@ -104,7 +104,7 @@ static void on_idle(uv_idle_t *h)
 		uv_idle_stop(h);
 }
 
-void agenda_add(struct agenda *g, struct list *item)
+void deferred_add(struct deferred *g, struct list *item)
 {
 	list_remove(item);
 	list_append(&g->due, item);
