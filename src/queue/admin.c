@@ -217,7 +217,7 @@ static struct str waiting_words(struct admin_call *c, const struct message_row *
 	if (w.reason.n > 0)
 		return arena_printf(a, "waits for %.*s, which is down: %.*s", STR_ARG(w.name), STR_ARG(cut(w.reason)));
 	return arena_printf(a, "waits for %.*s, whose limit is reached; the next one in %.*s", STR_ARG(w.name),
-			    STR_ARG(wait_words(a, w.wait_until > now ? w.wait_until - now : 0)));
+			    STR_ARG(format_wait(a, w.wait_until > now ? w.wait_until - now : 0)));
 }
 
 static void on_shown(void *ctx, struct verdict v, const struct message_row *m, const struct recipient_row *rows, size_t n,

@@ -16,7 +16,7 @@ void accounts_init(struct accounting *acc)
 static struct meter meter_make(struct account *a, const char *prefix, enum meter_kind kind, struct rate r)
 {
 	struct arena arena = { 0 };
-	struct str rule = arena_printf(&arena, "%s%.*s", prefix, STR_ARG(rule_words(&arena, kind, r)));
+	struct str rule = arena_printf(&arena, "%s%.*s", prefix, STR_ARG(format_rule(&arena, kind, r)));
 	struct meter m = { .kind = kind, .rate = r, .bucket = bucket_get(a->accounting, str_of(a->key), rule) };
 
 	arena_fini(&arena);

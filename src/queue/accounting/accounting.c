@@ -11,9 +11,9 @@ void accounting_init(struct accounting *acc, struct role *r, struct timers *time
 	buckets_init(acc);
 	bans_init(acc);
 	breakers_init(acc);
-	failures_init(acc);
-	networks_init(acc);
-	homes_init(acc);
+	failed_logins_init(acc);
+	seen_networks_init(acc);
+	home_networks_init(acc);
 	lockouts_init(acc);
 	accounts_init(acc);
 	admission_init(acc);
@@ -22,11 +22,11 @@ void accounting_init(struct accounting *acc, struct role *r, struct timers *time
 void accounting_fini(struct accounting *acc)
 {
 	admission_fini(acc);
-	acquainted_fini(&acc->acquainted);
+	seen_recipients_fini(&acc->seen_recipients);
 	accounts_fini(acc);
 	breakers_fini(acc);
 	bans_fini(acc);
-	homes_fini(acc);
+	home_networks_fini(acc);
 	lockouts_fini(acc);
 	buckets_fini(acc);
 }
@@ -47,24 +47,24 @@ void accounting_close(struct accounting *acc)
 void accounting_apply(struct accounting *acc)
 {
 	accounts_apply(acc);
-	failures_apply(acc);
+	failed_logins_apply(acc);
 }
 
 void accounting_mend(struct accounting *acc, uint64_t now)
 {
 	buckets_mend(acc, now);
 	bans_mend(acc, now);
-	homes_mend(acc, now);
+	home_networks_mend(acc, now);
 	accounts_mend(acc, now);
 }
 
 void accounting_collect(struct accounting *acc, uint64_t now)
 {
-	networks_collect(acc, now);
+	seen_networks_collect(acc, now);
 	accounts_collect(acc, now);
 	buckets_collect(acc, now);
 	bans_collect(acc, now);
-	homes_collect(acc, now);
+	home_networks_collect(acc, now);
 }
 
 void accounting_stats(struct accounting *acc)

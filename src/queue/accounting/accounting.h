@@ -35,13 +35,13 @@ struct accounting {
 	bool closing;
 	struct buckets buckets;
 	struct bans bans;
-	struct failures failures;
-	struct homes homes;
+	struct failed_logins failed_logins;
+	struct home_networks home_networks;
 	struct lockouts lockouts;
 	struct breakers breakers;
 	struct hashtable accounts;
 	uint64_t generation; /* counts configurations */
-	struct acquainted acquainted;
+	struct seen_recipients seen_recipients;
 	struct admission admission;
 	struct list resets; /* of show.c: the store works on them */
 };

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#define VISITORS_MAX 200000 /* of one channel: far more than a submission process can have */
+#define CLIENTS_MAX  200000 /* of one channel: far more than a submission process can have */
 #define CLIENT_MAX   100    /* bytes of an address */
 #define TELL_EACH_MS 60000
 
@@ -45,15 +45,15 @@ static struct place *place_enter(struct accounting *acc, struct str network)
 		p->name = str_dup(network);
 		hashtable_add(&acc->admission.places, &p->in_table, hash_text(network));
 	}
-	p->visitors++;
-	p->strangers++;
+	p->clients++;
+	p->unauthenticated++;
 	return p;
 }
 
 static void place_leave(struct accounting *acc, struct place *p)
 {
-	p->strangers--;
-	if (--p->visitors > 0)
+	p->unauthenticated--;
+	if (--p->clients > 0)
 		return;
 	hashtable_remove(&acc->admission.places, &p->in_table);
 	free(p->name);
@@ -81,92 +81,92 @@ static struct admission_peer *peer_get(struct accounting *acc, struct channel *c
 		return p;
 	p = NEW(struct admission_peer);
 	p->channel = ch;
-	list_init(&p->visitors);
+	list_init(&p->clients);
 	list_append(&acc->admission.peers, &p->in_peers);
 	return p;
 }
 
-struct visitor *visitor_find(struct accounting *acc, const struct channel *ch, uint64_t session)
+struct client *client_find(struct accounting *acc, const struct channel *ch, uint64_t session)
 {
 	const struct admission_peer *p = peer_find(acc, ch);
 	uint64_t hash = hash_numbers((uintptr_t)p, session);
 
-	for (struct hashtable_item *i = p ? hashtable_find(&acc->admission.visitors, hash, NULL) : NULL; i;
-	     i = hashtable_find(&acc->admission.visitors, hash, i)) {
-		struct visitor *v = CONTAINER_OF(i, struct visitor, in_table);
+	for (struct hashtable_item *i = p ? hashtable_find(&acc->admission.clients, hash, NULL) : NULL; i;
+	     i = hashtable_find(&acc->admission.clients, hash, i)) {
+		struct client *c = CONTAINER_OF(i, struct client, in_table);
 
-		if (v->peer == p && v->session == session)
-			return v;
+		if (c->peer == p && c->session == session)
+			return c;
 	}
 	return NULL;
 }
 
-static struct visitor *visitor_new(struct accounting *acc, struct admission_peer *p, uint64_t session, struct str client)
+static struct client *client_new(struct accounting *acc, struct admission_peer *p, uint64_t session, struct str client)
 {
-	struct visitor *v = NEW(struct visitor);
+	struct client *c = NEW(struct client);
 	struct arena a = { 0 };
 
 	client = str_head(client, CLIENT_MAX);
-	v->accounting = acc;
-	v->peer = p;
-	v->session = session;
-	v->client = str_dup(client);
-	v->place = place_enter(acc, network_of(&a, client));
-	v->site = place_enter(acc, site_of(&a, client));
+	c->accounting = acc;
+	c->peer = p;
+	c->session = session;
+	c->address = str_dup(client);
+	c->place = place_enter(acc, network_of(&a, client));
+	c->site = place_enter(acc, site_of(&a, client));
 	arena_fini(&a);
-	list_init(&v->reservations);
-	list_append(&p->visitors, &v->in_peer);
+	list_init(&c->reservations);
+	list_append(&p->clients, &c->in_peer);
 	p->n++;
-	hashtable_add(&acc->admission.visitors, &v->in_table, hash_numbers((uintptr_t)p, session));
-	return v;
+	hashtable_add(&acc->admission.clients, &c->in_table, hash_numbers((uintptr_t)p, session));
+	return c;
 }
 
-void visitor_log_in(struct visitor *v, struct str login, struct str device)
+void client_log_in(struct client *c, struct str login, struct str device)
 {
-	v->login = str_dup(login);
-	v->account = account_hold(account_of(v->accounting, login));
-	v->device = account_hold(account_of_device(v->accounting, login, device));
-	v->account->connections++;
-	v->place->strangers--;
-	v->site->strangers--;
-	v->accounting->admission.logged_in++;
+	c->login = str_dup(login);
+	c->account = account_hold(account_of(c->accounting, login));
+	c->device = account_hold(account_of_device(c->accounting, login, device));
+	c->account->connections++;
+	c->place->unauthenticated--;
+	c->site->unauthenticated--;
+	c->accounting->admission.logged_in++;
 }
 
-void visitor_log_out(struct visitor *v)
+void client_log_out(struct client *c)
 {
-	if (!v->account)
+	if (!c->account)
 		return;
-	reservations_drop(v);
-	v->account->connections--;
-	v->place->strangers++;
-	v->site->strangers++;
-	v->accounting->admission.logged_in--;
-	account_release(v->account);
-	account_release(v->device);
-	free(v->login);
-	v->login = NULL;
-	v->account = v->device = NULL;
+	reservations_drop(c);
+	c->account->connections--;
+	c->place->unauthenticated++;
+	c->site->unauthenticated++;
+	c->accounting->admission.logged_in--;
+	account_release(c->account);
+	account_release(c->device);
+	free(c->login);
+	c->login = NULL;
+	c->account = c->device = NULL;
 }
 
-static void visitor_free(struct visitor *v)
+static void client_free(struct client *c)
 {
-	struct accounting *acc = v->accounting;
+	struct accounting *acc = c->accounting;
 
-	visitor_log_out(v);
-	reservations_drop(v);
-	place_leave(acc, v->place);
-	place_leave(acc, v->site);
-	hashtable_remove(&acc->admission.visitors, &v->in_table);
-	list_remove(&v->in_peer);
-	v->peer->n--;
-	free(v->client);
-	free(v);
+	client_log_out(c);
+	reservations_drop(c);
+	place_leave(acc, c->place);
+	place_leave(acc, c->site);
+	hashtable_remove(&acc->admission.clients, &c->in_table);
+	list_remove(&c->in_peer);
+	c->peer->n--;
+	free(c->address);
+	free(c);
 }
 
 static void peer_free(struct admission_peer *p)
 {
-	LIST_EACH (i, &p->visitors)
-		visitor_free(CONTAINER_OF(i, struct visitor, in_peer));
+	LIST_EACH (i, &p->clients)
+		client_free(CONTAINER_OF(i, struct client, in_peer));
 	list_remove(&p->in_peers);
 	free(p);
 }
@@ -184,7 +184,7 @@ void admission_fini(struct accounting *acc)
 {
 	LIST_EACH (i, &acc->admission.peers)
 		peer_free(CONTAINER_OF(i, struct admission_peer, in_peers));
-	hashtable_fini(&acc->admission.visitors);
+	hashtable_fini(&acc->admission.clients);
 	hashtable_fini(&acc->admission.places);
 	hashtable_fini(&acc->admission.reservations);
 	free(acc->admission.last);
@@ -224,7 +224,7 @@ static bool is_crowded(struct accounting *acc, struct str network, uint64_t most
 {
 	const struct place *p = most > 0 ? place_find(acc, network) : NULL;
 
-	return p && p->strangers >= most;
+	return p && p->unauthenticated >= most;
 }
 
 /* May this client come in? */
@@ -258,45 +258,45 @@ void accounting_admit(struct accounting *acc, struct channel *ch, const struct m
 	struct arena a = { 0 };
 	bool banned = false;
 
-	if (acc && (visitor_find(acc, ch, m->session) || peer_get(acc, ch)->n >= VISITORS_MAX)) {
+	if (acc && (client_find(acc, ch, m->session) || peer_get(acc, ch)->n >= CLIENTS_MAX)) {
 		channel_close(ch, "a session is admitted twice, or there are too many");
 		return;
 	}
 	if (acc)
 		v = judge_client(acc, &a, str_head(m->client, CLIENT_MAX), &banned);
 	if (acc && v.class == OK)
-		visitor_new(acc, peer_get(acc, ch), m->session, m->client);
+		client_new(acc, peer_get(acc, ch), m->session, m->client);
 	ipc_send_admitted(ch, &(struct msg_admitted){ .call = m->call, .verdict = v, .banned = banned }, -1);
 	arena_fini(&a);
 }
 
 void accounting_present(struct accounting *acc, struct channel *ch, const struct msg_present *m)
 {
-	struct visitor *v;
+	struct client *c;
 
 	if (!acc)
 		return;
-	if (visitor_find(acc, ch, m->session) || peer_get(acc, ch)->n >= VISITORS_MAX) {
+	if (client_find(acc, ch, m->session) || peer_get(acc, ch)->n >= CLIENTS_MAX) {
 		channel_close(ch, "a session is presented twice, or there are too many");
 		return;
 	}
-	v = visitor_new(acc, peer_get(acc, ch), m->session, m->client);
+	c = client_new(acc, peer_get(acc, ch), m->session, m->client);
 	if (m->login.n > 0)
-		visitor_log_in(v, m->login, m->device);
+		client_log_in(c, m->login, m->device);
 }
 
 void accounting_leave(struct accounting *acc, struct channel *ch, const struct msg_leave *m)
 {
-	struct visitor *v = acc ? visitor_find(acc, ch, m->session) : NULL;
+	struct client *c = acc ? client_find(acc, ch, m->session) : NULL;
 
-	if (v)
-		visitor_free(v);
+	if (c)
+		client_free(c);
 }
 
 /* ---- figures ---- */
 
 void admission_stats(struct accounting *acc)
 {
-	role_stat(acc->role, S("connections"), acc->admission.visitors.n, S(""));
+	role_stat(acc->role, S("connections"), acc->admission.clients.n, S(""));
 	role_stat(acc->role, S("logged_in"), acc->admission.logged_in, S(""));
 }

@@ -14,18 +14,18 @@ struct reservation;
 struct place {
 	struct hashtable_item in_table;
 	char *name;
-	size_t visitors, strangers; /* all; those that are not logged in */
+	size_t clients, unauthenticated; /* all; those that are not logged in */
 };
 
 /* A session of submission. */
-struct visitor {
+struct client {
 	struct hashtable_item in_table;
 	struct list in_peer;
 	struct accounting *accounting;
 	struct admission_peer *peer;
 	uint64_t session;
-	struct place *place, *site;       /* its network, and the wider one */
-	char *client;                     /* its address */
+	struct place *place, *site; /* its network, and the wider one */
+	char *address;
 	char *login;                      /* NULL: not logged in */
 	struct account *account, *device; /* NULL: not logged in; no limits of its own */
 	struct list reservations;
@@ -35,13 +35,13 @@ struct visitor {
 struct admission_peer {
 	struct list in_peers;
 	struct channel *channel;
-	struct list visitors;
+	struct list clients;
 	size_t n;
 };
 
 struct admission {
 	struct list peers;
-	struct hashtable visitors, places, reservations;
+	struct hashtable clients, places, reservations;
 	size_t logged_in;
 	struct list asking; /* struct asking: store_known() works for `reserve` */
 	/* What was turned away since the last line that told of it. */
@@ -55,11 +55,11 @@ void admission_fini(struct accounting *acc);
 void admission_peer_gone(struct accounting *acc, const struct channel *ch);
 
 /* The session with this number on the channel; NULL. */
-struct visitor *visitor_find(struct accounting *acc, const struct channel *ch, uint64_t session);
+struct client *client_find(struct accounting *acc, const struct channel *ch, uint64_t session);
 
 /* It has logged in, or is to log in anew: a listed host may, and does so as the new one. */
-void visitor_log_in(struct visitor *v, struct str login, struct str device);
-void visitor_log_out(struct visitor *v);
+void client_log_in(struct client *c, struct str login, struct str device);
+void client_log_out(struct client *c);
 
 /* A client was turned away: one of these counters, for the line that tells of it. */
 void admission_refused(struct accounting *acc, uint64_t *counter, struct str client);

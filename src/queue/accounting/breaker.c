@@ -171,25 +171,25 @@ void breaker_sent(struct account *a, uint64_t new_recipients, uint64_t now)
 
 	if (!m->bucket || new_recipients == 0 || gcra_wait_us(m->bucket->tat_us, m->rate, new_recipients, now * 1000) == 0)
 		return;
-	trip(a, arena_printf(&arena, "more than %.*s", STR_ARG(limit_words(&arena, METER_NEW, m->rate))));
+	trip(a, arena_printf(&arena, "more than %.*s", STR_ARG(format_limit(&arena, METER_NEW, m->rate))));
 	arena_fini(&arena);
 }
 
 void breaker_logged_in(struct account *a, struct str network, uint64_t now)
 {
 	struct rate r = role_config(a->accounting->role)->breaker.networks;
-	uint64_t before = network_used(a, network, now);
+	uint64_t before = seen_network_use(a, network, now);
 	struct arena arena = { 0 };
 	struct bucket *b;
 
 	if (!a->breaker || r.amount == 0 || (before > 0 && now < before + r.window_ms))
 		return;
 	b = bucket_get(a->accounting, str_of(a->key),
-		       arena_printf(&arena, "breaker networks %.*s", STR_ARG(rate_words(&arena, r))));
+		       arena_printf(&arena, "breaker networks %.*s", STR_ARG(format_rate(&arena, r))));
 	b->rate = r;
 	if (gcra_wait_us(b->tat_us, r, 1, now * 1000) > 0)
 		trip(a, arena_printf(&arena, "logins from more than %llu client networks in %.*s", (unsigned long long)r.amount,
-				     STR_ARG(wait_words(&arena, r.window_ms))));
+				     STR_ARG(format_wait(&arena, r.window_ms))));
 	b->tat_us = gcra_take(b->tat_us, r, 1, now * 1000);
 	bucket_touch(a->accounting, b);
 	arena_fini(&arena);

@@ -6,11 +6,11 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define BUCKETS_MAX  500000 /* that are read at the start */
-#define PAGE_MAX     5000   /* at a time: the loop is not held up */
-#define BATCH_MAX    500
-#define RETRY_MS     2000
-#define TOLD_KEPT_US (7 * 86400 * 1000000ull)
+#define BUCKETS_MAX      500000 /* that are read at the start */
+#define PAGE_MAX         5000   /* at a time: the loop is not held up */
+#define BATCH_MAX        500
+#define RETRY_MS         2000
+#define NOTIFIED_KEPT_US (7 * 86400 * 1000000ull)
 
 static void remember_place(struct buckets *all, const struct bucket_row *last);
 
@@ -146,7 +146,7 @@ static void read_row(struct accounting *acc, const struct bucket_row *row, uint6
 	struct bucket *b;
 
 	/* empty again: as if it had never been used, but for what somebody was told */
-	if (row->tat_us <= now * 1000 && row->warned_at * 1000 + TOLD_KEPT_US <= now * 1000)
+	if (row->tat_us <= now * 1000 && row->warned_at * 1000 + NOTIFIED_KEPT_US <= now * 1000)
 		return;
 	if (acc->buckets.table.n >= BUCKETS_MAX) {
 		acc->buckets.beyond++;
@@ -301,7 +301,7 @@ void bucket_forget(struct accounting *acc, struct bucket *b)
 struct bucket_row bucket_empty(struct arena *a, struct bucket *b)
 {
 	b->tat_us = b->saved_us = 0;
-	b->warned_at = b->told_at = 0;
+	b->warned_at = b->logged_at = 0;
 	return bucket_row_of(a, b);
 }
 
@@ -314,7 +314,7 @@ void buckets_collect(struct accounting *acc, uint64_t now)
 		if (b->users > 0 || b->tat_us > now * 1000 || !list_empty(&b->in_dirty))
 			continue;
 		/* what somebody was told stays known, or a second mail would tell it */
-		if (b->warned_at * 1000 + TOLD_KEPT_US > now * 1000)
+		if (b->warned_at * 1000 + NOTIFIED_KEPT_US > now * 1000)
 			continue;
 		user = user_of(acc, b);
 		hashtable_remove(&acc->buckets.table, &b->in_table);

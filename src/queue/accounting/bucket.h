@@ -24,9 +24,9 @@ struct bucket {
 	struct rate rate;               /* amount 0: not known (yet), or no rate but a time that ends */
 	uint64_t tat_us, saved_us;
 	uint64_t warned_at;
-	uint64_t told_at; /* when the log last said that it is used up */
-	size_t users;     /* who points here; without any it goes when it is empty again */
-	bool forgotten;   /* out of the table: its end is still to be written */
+	uint64_t logged_at; /* when the log last said that it is used up */
+	size_t users;       /* who points here; without any it goes when it is empty again */
+	bool forgotten;     /* out of the table: its end is still to be written */
 };
 
 /* A part of accounting whose buckets have rules that begin with one text. All members but `rule` are optional. */

@@ -17,7 +17,7 @@ static struct rate rate_of(const struct accounting *acc)
 
 static struct str rule_of(const struct accounting *acc, struct arena *a)
 {
-	return arena_printf(a, "failures %.*s", STR_ARG(rate_words(a, rate_of(acc))));
+	return arena_printf(a, "failures %.*s", STR_ARG(format_rate(a, rate_of(acc))));
 }
 
 /* ---- counting ---- */
@@ -25,13 +25,13 @@ static struct str rule_of(const struct accounting *acc, struct arena *a)
 /* In the order of their last failure. Above the bound the one that failed longest ago is forgotten: bans are kept apart. */
 static void place(struct accounting *acc, struct bucket *b)
 {
-	acc->failures.n += list_empty(&b->in_recent);
+	acc->failed_logins.n += list_empty(&b->in_recent);
 	list_remove(&b->in_recent);
-	list_append(&acc->failures.recent, &b->in_recent);
-	if (acc->failures.n > FAILURES_MAX) {
-		struct bucket *oldest = CONTAINER_OF(list_first(&acc->failures.recent), struct bucket, in_recent);
+	list_append(&acc->failed_logins.recent, &b->in_recent);
+	if (acc->failed_logins.n > FAILURES_MAX) {
+		struct bucket *oldest = CONTAINER_OF(list_first(&acc->failed_logins.recent), struct bucket, in_recent);
 
-		acc->failures.n--;
+		acc->failed_logins.n--;
 		bucket_forget(acc, oldest);
 	}
 }
@@ -49,28 +49,28 @@ static void on_loaded(struct accounting *acc, struct bucket *b)
 
 static void on_forgotten(struct accounting *acc, struct bucket *b)
 {
-	acc->failures.n -= !list_empty(&b->in_recent);
+	acc->failed_logins.n -= !list_empty(&b->in_recent);
 }
 
 static const struct bucket_user user = { .rule = "failures ", .loaded = on_loaded, .forgotten = on_forgotten };
 
-void failures_init(struct accounting *acc)
+void failed_logins_init(struct accounting *acc)
 {
-	list_init(&acc->failures.recent);
+	list_init(&acc->failed_logins.recent);
 	buckets_register(acc, &user);
 }
 
-void failures_apply(struct accounting *acc)
+void failed_logins_apply(struct accounting *acc)
 {
 	struct arena a = { 0 };
 	struct str rule = rule_of(acc, &a);
 
-	LIST_EACH (i, &acc->failures.recent) {
+	LIST_EACH (i, &acc->failed_logins.recent) {
 		struct bucket *b = CONTAINER_OF(i, struct bucket, in_recent);
 
 		if (str_eq(str_of(b->rule), rule))
 			continue;
-		acc->failures.n--;
+		acc->failed_logins.n--;
 		bucket_forget(acc, b);
 	}
 	arena_fini(&a);
@@ -125,7 +125,7 @@ static uint64_t banned_ms(struct accounting *acc, struct str key, uint64_t longe
 struct verdict network_banned(struct arena *a, uint64_t ms)
 {
 	return temp(421, S("4.7.0"),
-		    arena_printf(a, "too many failed logins from your network, try again in %.*s", STR_ARG(wait_words(a, ms))));
+		    arena_printf(a, "too many failed logins from your network, try again in %.*s", STR_ARG(format_wait(a, ms))));
 }
 
 uint64_t network_banned_ms(struct accounting *acc, struct str network, uint64_t now)
@@ -134,7 +134,7 @@ uint64_t network_banned_ms(struct accounting *acc, struct str network, uint64_t 
 	uint64_t ms = banned_ms(acc, network_key(&a, network), NETWORK_LONGEST_MS, now);
 
 	arena_fini(&a);
-	return ms > 0 && !home_known(acc, network, now) ? ms : 0;
+	return ms > 0 && !home_network_known(acc, network, now) ? ms : 0;
 }
 
 uint64_t login_banned_ms(struct accounting *acc, struct str login, struct str device, uint64_t now)
@@ -159,7 +159,7 @@ static struct bucket *full_bucket(struct accounting *acc, struct str key, uint64
 bool network_is_slowed(struct accounting *acc, struct str network, uint64_t now)
 {
 	struct arena a = { 0 };
-	bool slowed = home_known(acc, network, now) && full_bucket(acc, network_key(&a, network), now);
+	bool slowed = home_network_known(acc, network, now) && full_bucket(acc, network_key(&a, network), now);
 
 	arena_fini(&a);
 	return slowed;
@@ -170,9 +170,9 @@ static void tell_slowed(struct accounting *acc, struct str key, struct str netwo
 {
 	struct bucket *b = full_bucket(acc, key, now);
 
-	if (!b || (b->told_at > 0 && now >= b->told_at && now - b->told_at < rate_of(acc).window_ms))
+	if (!b || (b->logged_at > 0 && now >= b->logged_at && now - b->logged_at < rate_of(acc).window_ms))
 		return;
-	b->told_at = now;
+	b->logged_at = now;
 	log_warning(NULL, "network.slowed", kv("client", client), kv("network", network));
 }
 
@@ -182,7 +182,7 @@ bool network_failed(struct accounting *acc, struct str network, struct str clien
 	struct str key = network_key(&a, network);
 	bool too_much = rate_of(acc).amount > 0 && is_too_much(acc, key, now);
 
-	if (too_much && home_known(acc, network, now)) {
+	if (too_much && home_network_known(acc, network, now)) {
 		tell_slowed(acc, key, network, client, now);
 		too_much = false;
 	}
@@ -226,11 +226,11 @@ uint64_t turn_wait_ms(struct accounting *acc, struct str login, struct str devic
 	arena_fini(&a);
 	if (!b)
 		return 0;
-	turn_at = clock_mended(b->told_at, now, TURNS_MAX * slot_ms) + slot_ms; /* told_at: here, whose turn was the last */
-	if (turn_at < now || b->told_at == 0)
+	turn_at = clock_mended(b->logged_at, now, TURNS_MAX * slot_ms) + slot_ms; /* logged_at: here, whose turn was the last */
+	if (turn_at < now || b->logged_at == 0)
 		turn_at = now;
 	if (turn_at - now > TURNS_MAX * slot_ms)
 		return TURN_NEVER;
-	b->told_at = turn_at;
+	b->logged_at = turn_at;
 	return turn_at - now;
 }

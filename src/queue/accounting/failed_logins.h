@@ -8,15 +8,15 @@
 
 struct accounting;
 
-struct failures {
+struct failed_logins {
 	struct list recent; /* struct bucket, in_recent */
 	size_t n;
 };
 
-void failures_init(struct accounting *acc);
+void failed_logins_init(struct accounting *acc);
 
 /* The configuration has changed: failures of another rate do not count any more. */
-void failures_apply(struct accounting *acc);
+void failed_logins_apply(struct accounting *acc);
 
 /* Is the client network, is the login banned? How long yet, in ms; 0: no. */
 uint64_t network_banned_ms(struct accounting *acc, struct str network, uint64_t now);

@@ -13,7 +13,7 @@ struct home {
 	uint64_t until;
 };
 
-void homes_init(struct accounting *acc)
+void home_networks_init(struct accounting *acc)
 {
 }
 
@@ -21,7 +21,7 @@ static struct home *find(struct accounting *acc, struct str network)
 {
 	uint64_t hash = hash_text(network);
 
-	HASHTABLE_FIND (i, &acc->homes.table, hash) {
+	HASHTABLE_FIND (i, &acc->home_networks.table, hash) {
 		struct home *h = CONTAINER_OF(i, struct home, in_table);
 
 		if (str_eq(str_of(h->network), network))
@@ -32,21 +32,21 @@ static struct home *find(struct accounting *acc, struct str network)
 
 static void drop(struct accounting *acc, struct home *h)
 {
-	hashtable_remove(&acc->homes.table, &h->in_table);
+	hashtable_remove(&acc->home_networks.table, &h->in_table);
 	free(h->network);
 	free(h);
 }
 
-void homes_fini(struct accounting *acc)
+void home_networks_fini(struct accounting *acc)
 {
-	HASHTABLE_EACH (i, &acc->homes.table)
+	HASHTABLE_EACH (i, &acc->home_networks.table)
 		drop(acc, CONTAINER_OF(i, struct home, in_table));
-	hashtable_fini(&acc->homes.table);
+	hashtable_fini(&acc->home_networks.table);
 }
 
-void homes_mend(struct accounting *acc, uint64_t now)
+void home_networks_mend(struct accounting *acc, uint64_t now)
 {
-	HASHTABLE_EACH (i, &acc->homes.table) {
+	HASHTABLE_EACH (i, &acc->home_networks.table) {
 		struct home *h = CONTAINER_OF(i, struct home, in_table);
 
 		if (clock_is_foreign(h->until, now, NETWORK_KNOWN_MS))
@@ -54,9 +54,9 @@ void homes_mend(struct accounting *acc, uint64_t now)
 	}
 }
 
-void homes_collect(struct accounting *acc, uint64_t now)
+void home_networks_collect(struct accounting *acc, uint64_t now)
 {
-	HASHTABLE_EACH (i, &acc->homes.table) {
+	HASHTABLE_EACH (i, &acc->home_networks.table) {
 		struct home *h = CONTAINER_OF(i, struct home, in_table);
 
 		if (h->until <= now)
@@ -64,22 +64,22 @@ void homes_collect(struct accounting *acc, uint64_t now)
 	}
 }
 
-void home_note(struct accounting *acc, struct str network, uint64_t until)
+void home_network_add(struct accounting *acc, struct str network, uint64_t until)
 {
 	struct home *h = find(acc, network);
 
-	if (!h && acc->homes.table.n >= HOMES_MAX)
+	if (!h && acc->home_networks.table.n >= HOMES_MAX)
 		return;
 	if (!h) {
 		h = NEW(struct home);
 		h->network = str_dup(network);
-		hashtable_add(&acc->homes.table, &h->in_table, hash_text(network));
+		hashtable_add(&acc->home_networks.table, &h->in_table, hash_text(network));
 	}
 	if (until > h->until)
 		h->until = until;
 }
 
-bool home_known(struct accounting *acc, struct str network, uint64_t now)
+bool home_network_known(struct accounting *acc, struct str network, uint64_t now)
 {
 	const struct home *h = find(acc, network);
 

@@ -8,21 +8,21 @@
 
 struct accounting;
 
-struct homes {
+struct home_networks {
 	struct hashtable table;
 };
 
-void homes_init(struct accounting *acc);
-void homes_fini(struct accounting *acc);
+void home_networks_init(struct accounting *acc);
+void home_networks_fini(struct accounting *acc);
 
 /* Somebody got in from there; it counts until then, ms. */
-void home_note(struct accounting *acc, struct str network, uint64_t until);
-bool home_known(struct accounting *acc, struct str network, uint64_t now);
+void home_network_add(struct accounting *acc, struct str network, uint64_t until);
+bool home_network_known(struct accounting *acc, struct str network, uint64_t now);
 
 /* The clock was set back: what would last longer than it can counts from now. */
-void homes_mend(struct accounting *acc, uint64_t now);
+void home_networks_mend(struct accounting *acc, uint64_t now);
 
 /* Forget those whose time is over. */
-void homes_collect(struct accounting *acc, uint64_t now);
+void home_networks_collect(struct accounting *acc, uint64_t now);
 
 #endif

@@ -15,7 +15,7 @@
 static struct verdict login_banned(struct arena *a, uint64_t ms)
 {
 	return temp(454, S("4.7.0"),
-		    arena_printf(a, "this login is locked for %.*s after too many wrong passwords", STR_ARG(wait_words(a, ms))));
+		    arena_printf(a, "this login is locked for %.*s after too many wrong passwords", STR_ARG(format_wait(a, ms))));
 }
 
 /* Not by a password, but because the configuration lists the host? */
@@ -49,18 +49,18 @@ static struct verdict judge_newcomer(struct accounting *acc, const struct msg_au
 
 /* Is the login, or the network, banned? The answer is the same whether the password was right or wrong; either counts against the network, but
  * it may be the owner who tries: such a ban ends when he is to be let in. */
-static struct verdict judge_ban(struct visitor *v, struct arena *a, const struct msg_authenticated *m, uint64_t now,
+static struct verdict judge_ban(struct client *c, struct arena *a, const struct msg_authenticated *m, uint64_t now,
 				struct msg_authorized *answer)
 {
-	struct accounting *acc = v->accounting;
-	struct str network = str_of(v->place->name);
+	struct accounting *acc = c->accounting;
+	struct str network = str_of(c->place->name);
 	uint64_t ms = network_banned_ms(acc, network, now), locked_ms;
 
 	if (ms > 0)
 		return network_banned(a, ms);
 	if (m->login.n == 0)
 		return ok();
-	if (network_known(acc, m->login, network, now))
+	if (seen_network_known(acc, m->login, network, now))
 		return judge_turn(acc, m->login, m->device, network, now, &answer->delay_ms);
 	ms = login_banned_ms(acc, m->login, m->device, now);
 	if (ms == 0)
@@ -69,36 +69,36 @@ static struct verdict judge_ban(struct visitor *v, struct arena *a, const struct
 	if (locked_ms == 0)
 		return ok();
 	answer->counted = COUNTED_IN_BAN;
-	if (!(m->repeated & COUNTED_IN_BAN) && network_failed(acc, network, str_of(v->client), locked_ms, now))
+	if (!(m->repeated & COUNTED_IN_BAN) && network_failed(acc, network, str_of(c->address), locked_ms, now))
 		return network_banned(a, network_banned_ms(acc, network, now));
 	return login_banned(a, ms);
 }
 
 /* Of a login that is new in the network. True: the login is banned for it. */
-static bool newcomer_failed(struct visitor *v, const struct msg_authenticated *m, uint64_t now)
+static bool newcomer_failed(struct client *c, const struct msg_authenticated *m, uint64_t now)
 {
-	struct accounting *acc = v->accounting;
-	struct str network = str_of(v->place->name);
+	struct accounting *acc = c->accounting;
+	struct str network = str_of(c->place->name);
 
-	if (home_known(acc, network, now))
+	if (home_network_known(acc, network, now))
 		turn_failed(acc, S(""), S(""), network, now);
-	return login_failed(acc, m->login, m->device, str_of(v->client), now);
+	return login_failed(acc, m->login, m->device, str_of(c->address), now);
 }
 
 /* The password was wrong: count it. */
-static struct verdict judge_failure(struct visitor *v, struct arena *a, const struct msg_authenticated *m, uint64_t now)
+static struct verdict judge_failure(struct client *c, struct arena *a, const struct msg_authenticated *m, uint64_t now)
 {
 	struct verdict wrong = perm(535, S("5.7.8"), S("Authentication failed"));
-	struct str network = str_of(v->place->name), client = str_of(v->client);
-	struct accounting *acc = v->accounting;
+	struct str network = str_of(c->place->name), client = str_of(c->address);
+	struct accounting *acc = c->accounting;
 	bool login_is_banned = false;
 
 	if (m->repeated & COUNTED_AS_JUDGED)
 		return wrong;
-	if (m->login.n > 0 && network_known(acc, m->login, network, now))
+	if (m->login.n > 0 && seen_network_known(acc, m->login, network, now))
 		turn_failed(acc, m->login, m->device, network, now);
 	else if (m->login.n > 0)
-		login_is_banned = newcomer_failed(v, m, now);
+		login_is_banned = newcomer_failed(c, m, now);
 	if (network_failed(acc, network, client, UINT64_MAX, now))
 		return network_banned(a, network_banned_ms(acc, network, now));
 	if (login_is_banned)
@@ -107,40 +107,40 @@ static struct verdict judge_failure(struct visitor *v, struct arena *a, const st
 }
 
 /* The password was right. */
-static struct verdict judge_success(struct visitor *v, struct arena *a, const struct msg_authenticated *m, uint64_t now)
+static struct verdict judge_success(struct client *c, struct arena *a, const struct msg_authenticated *m, uint64_t now)
 {
-	struct accounting *acc = v->accounting;
+	struct accounting *acc = c->accounting;
 	struct account *account = account_of(acc, m->login);
 
-	visitor_log_out(v);
+	client_log_out(c);
 	if (account->connections_max > 0 && account->connections >= account->connections_max) {
-		admission_refused(acc, &acc->admission.crowded, str_of(v->client));
+		admission_refused(acc, &acc->admission.crowded, str_of(c->address));
 		return temp(421, S("4.7.0"),
 			    arena_printf(a, "too many connections of this login at once, at most %llu",
 					 (unsigned long long)account->connections_max));
 	}
-	visitor_log_in(v, m->login, m->device);
+	client_log_in(c, m->login, m->device);
 	if (!is_listed(m))
-		breaker_logged_in(account, str_of(v->place->name), now);
+		breaker_logged_in(account, str_of(c->place->name), now);
 	return ok();
 }
 
-static void judge(struct visitor *v, struct arena *a, const struct msg_authenticated *m, struct msg_authorized *answer)
+static void judge(struct client *c, struct arena *a, const struct msg_authenticated *m, struct msg_authorized *answer)
 {
 	uint64_t now = clock_now_ms();
 
-	answer->verdict = is_listed(m) ? ok() : judge_ban(v, a, m, now, answer);
+	answer->verdict = is_listed(m) ? ok() : judge_ban(c, a, m, now, answer);
 	if (answer->verdict.class != OK)
 		return;
 	answer->counted = COUNTED_AS_JUDGED;
-	answer->verdict = m->success ? judge_success(v, a, m, now) : judge_failure(v, a, m, now);
-	if (!m->success && answer->delay_ms < SLOW_MS && network_is_slowed(v->accounting, str_of(v->place->name), now))
+	answer->verdict = m->success ? judge_success(c, a, m, now) : judge_failure(c, a, m, now);
+	if (!m->success && answer->delay_ms < SLOW_MS && network_is_slowed(c->accounting, str_of(c->place->name), now))
 		answer->delay_ms = SLOW_MS;
 }
 
 void accounting_authenticated(struct accounting *acc, struct channel *ch, const struct msg_authenticated *m)
 {
-	struct visitor *visitor = acc ? visitor_find(acc, ch, m->session) : NULL;
+	struct client *visitor = acc ? client_find(acc, ch, m->session) : NULL;
 	struct msg_authorized answer = { .call = m->call };
 	struct arena a = { 0 };
 

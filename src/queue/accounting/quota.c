@@ -18,19 +18,20 @@ struct charged {
 	uint64_t amount, warned_before;
 };
 
-void allowance_init(struct allowance *al, struct accounting *acc, struct str login, struct str device)
+void quota_init(struct quota *quota, struct accounting *acc, struct str login, struct str device)
 {
 	if (login.n == 0)
 		return;
-	al->account = account_hold(account_of(acc, login));
-	al->device = account_hold(account_of_device(acc, login, device));
+	quota->account = account_hold(account_of(acc, login));
+	quota->device = account_hold(account_of_device(acc, login, device));
 }
 
-bool allowance_wants_new(const struct allowance *al)
+bool quota_counts_new(const struct quota *quota)
 {
-	if (!al->account)
+	if (!quota->account)
 		return false;
-	return account_has(al->account, METER_NEW) || account_has(al->device, METER_NEW) || al->account->new_recipients.bucket;
+	return account_has(quota->account, METER_NEW) || account_has(quota->device, METER_NEW) ||
+	       quota->account->new_recipients.bucket;
 }
 
 /* ---- checking ---- */
@@ -68,7 +69,7 @@ static struct str state_words(struct arena *a, const struct over *over, uint64_t
 	const struct meter *m = over->meter;
 	uint64_t used = gcra_used(with_reserved(over->account, m, now), m->rate, now * 1000);
 
-	return arena_printf(a, "%.*s are used", STR_ARG(used_words(a, m->kind, m->rate, used)));
+	return arena_printf(a, "%.*s are used", STR_ARG(format_used(a, m->kind, m->rate, used)));
 }
 
 static const char *whose(const struct over *over)
@@ -85,14 +86,14 @@ static struct verdict refusal(struct arena *a, const struct over *over, uint64_t
 		return temp(450, S("4.7.1"),
 			    arena_printf(a, "over the limit of %s: %.*s, try again in %.*s", whose(over),
 					 STR_ARG(state_words(a, over, now)),
-					 STR_ARG(wait_words(a, (over->wait_us + 999) / 1000))));
+					 STR_ARG(format_wait(a, (over->wait_us + 999) / 1000))));
 	if (m->kind == METER_BYTES)
 		return perm(552, S("5.3.4"),
 			    arena_printf(a, "larger than the limit of %s ever allows: %.*s", whose(over),
-					 STR_ARG(limit_words(a, m->kind, m->rate))));
+					 STR_ARG(format_limit(a, m->kind, m->rate))));
 	return perm(552, S("5.5.3"),
 		    arena_printf(a, "more recipients than the limit of %s ever allows: %.*s", whose(over),
-				 STR_ARG(limit_words(a, m->kind, m->rate))));
+				 STR_ARG(format_limit(a, m->kind, m->rate))));
 }
 
 /* Say that a limit is reached, but not with every try of a program that does not give up. */
@@ -100,14 +101,14 @@ static void tell(const struct over *over, const char *what, uint64_t now)
 {
 	struct bucket *b = over->meter->bucket;
 
-	if (b->told_at > 0 && now >= b->told_at && now - b->told_at < TELL_EACH_MS)
+	if (b->logged_at > 0 && now >= b->logged_at && now - b->logged_at < TELL_EACH_MS)
 		return;
-	b->told_at = now;
+	b->logged_at = now;
 	log_warning(NULL, "limit.exceeded", kv("account", over->account->key), kv("rule", b->rule), kv("over", what));
 }
 
-struct verdict allowance_check(struct arena *a, const struct account *account, const struct account *device,
-			       const struct amounts *amounts)
+struct verdict quota_check(struct arena *a, const struct account *account, const struct account *device,
+			   const struct amounts *amounts)
 {
 	uint64_t now = clock_now_ms();
 	struct over over = { .meter = NULL };
@@ -134,13 +135,13 @@ static bool is_nearly_used(const struct bucket *b, struct rate r, uint64_t now)
 	return gcra_used(b->tat_us, r, now * 1000) >= r.amount - r.amount / 5;
 }
 
-static void charge(struct allowance *al, const struct meter *m, uint64_t amount, uint64_t now)
+static void charge(struct quota *quota, const struct meter *m, uint64_t amount, uint64_t now)
 {
 	struct bucket *b = m->bucket;
 
 	if (amount == 0)
 		return;
-	al->charged[al->charged_n++] =
+	quota->charged[quota->charged_n++] =
 		(struct charged){ .bucket = b, .rate = m->rate, .amount = amount, .warned_before = b->warned_at };
 	b->users++;
 	b->tat_us = gcra_take(b->tat_us, m->rate, amount, now * 1000);
@@ -161,41 +162,41 @@ static struct account_event event_of(struct arena *a, enum account_event_kind ki
 	};
 }
 
-static void charge_account(struct allowance *al, struct arena *a, struct account *account, const struct amounts *amounts,
+static void charge_account(struct quota *quota, struct arena *a, struct account *account, const struct amounts *amounts,
 			   uint64_t now)
 {
 	for (size_t i = 0; account && i < account->meters_n; i++) {
 		const struct meter *m = &account->meters[i];
 
-		charge(al, m, amounts->of[m->kind], now);
+		charge(quota, m, amounts->of[m->kind], now);
 		if (amounts->of[m->kind] == 0 || !is_nearly_used(m->bucket, m->rate, now))
 			continue;
 		m->bucket->warned_at = now;
-		al->events[al->events_n++] =
+		quota->events[quota->events_n++] =
 			event_of(a, LIMIT_NEARLY_USED, account, m, gcra_used(m->bucket->tat_us, m->rate, now * 1000));
 	}
 }
 
-static void fill_rows(struct allowance *al, struct arena *a, struct accepted *m)
+static void fill_rows(struct quota *quota, struct arena *a, struct accepted *m)
 {
-	struct bucket_row *rows = ARENA_ARRAY(a, struct bucket_row, al->charged_n + 1);
+	struct bucket_row *rows = ARENA_ARRAY(a, struct bucket_row, quota->charged_n + 1);
 
-	for (size_t i = 0; i < al->charged_n; i++)
-		rows[i] = bucket_row_of(a, al->charged[i].bucket);
+	for (size_t i = 0; i < quota->charged_n; i++)
+		rows[i] = bucket_row_of(a, quota->charged[i].bucket);
 	m->charges = rows;
-	m->charges_n = al->charged_n;
+	m->charges_n = quota->charged_n;
 }
 
 /* It is accepted and held. */
-static struct verdict hold(struct allowance *al, struct arena *a, struct accepted *m, struct str reason, uint64_t now)
+static struct verdict hold(struct quota *quota, struct arena *a, struct accepted *m, struct str reason, uint64_t now)
 {
-	uint64_t wait = gcra_wait_us(al->account->held_tat_us, held_rate, 1, now * 1000);
+	uint64_t wait = gcra_wait_us(quota->account->held_tat_us, held_rate, 1, now * 1000);
 
 	if (wait > 0)
 		return temp(450, S("4.7.1"),
 			    arena_printf(a, "too much mail of this login is held already, try again in %.*s",
-					 STR_ARG(wait_words(a, (wait + 999) / 1000))));
-	al->account->held_tat_us = gcra_take(al->account->held_tat_us, held_rate, 1, now * 1000);
+					 STR_ARG(format_wait(a, (wait + 999) / 1000))));
+	quota->account->held_tat_us = gcra_take(quota->account->held_tat_us, held_rate, 1, now * 1000);
 	m->held = arena_str(a, reason);
 	return ok();
 }
@@ -216,88 +217,88 @@ static bool is_first_held(const struct account *a, const struct meter *m, uint64
 }
 
 /* Over a limit of a login whose mail is held then: nothing is charged, and who is concerned hears of it once per window. */
-static struct verdict hold_over(struct allowance *al, struct arena *a, struct accepted *m, const struct over *over, uint64_t now)
+static struct verdict hold_over(struct quota *quota, struct arena *a, struct accepted *m, const struct over *over, uint64_t now)
 {
 	struct str reason = arena_printf(a, "over the limit of %s: %.*s", whose(over), STR_ARG(state_words(a, over, now)));
-	struct verdict v = hold(al, a, m, reason, now);
+	struct verdict v = hold(quota, a, m, reason, now);
 
 	tell(over, "held", now);
 	if (v.class == OK && is_first_held(over->account, over->meter, now)) {
-		al->events[0] = event_of(a, MAIL_HELD, over->account, over->meter, 0);
-		al->events[0].reason = reason;
-		al->events_n = 1;
+		quota->events[0] = event_of(a, MAIL_HELD, over->account, over->meter, 0);
+		quota->events[0].reason = reason;
+		quota->events_n = 1;
 	}
 	return v;
 }
 
-struct verdict allowance_judge(struct allowance *al, struct arena *a, struct accepted *m, const struct amounts *amounts)
+struct verdict quota_charge(struct quota *quota, struct arena *a, struct accepted *m, const struct amounts *amounts)
 {
 	uint64_t now = clock_now_ms();
 	struct over over = { .meter = NULL };
 	const struct ban *tripped;
 	size_t meters;
 
-	if (!al->account)
+	if (!quota->account)
 		return ok();
-	meters = al->account->meters_n + (al->device ? al->device->meters_n : 0);
-	look(&over, al->account, amounts, now);
-	look(&over, al->device, amounts, now);
-	if (over.meter && !al->account->hold) {
+	meters = quota->account->meters_n + (quota->device ? quota->device->meters_n : 0);
+	look(&over, quota->account, amounts, now);
+	look(&over, quota->device, amounts, now);
+	if (over.meter && !quota->account->hold) {
 		tell(&over, "refused", now);
 		return refusal(a, &over, now);
 	}
-	al->charged = ARENA_ARRAY(a, struct charged, meters + 1);
-	al->events = ARENA_ARRAY(a, struct account_event, meters + 1);
-	breaker_sent(al->account, amounts->of[METER_NEW], now);
-	tripped = breaker_tripped(al->account);
+	quota->charged = ARENA_ARRAY(a, struct charged, meters + 1);
+	quota->events = ARENA_ARRAY(a, struct account_event, meters + 1);
+	breaker_sent(quota->account, amounts->of[METER_NEW], now);
+	tripped = breaker_tripped(quota->account);
 	if (over.meter && !tripped)
-		return hold_over(al, a, m, &over, now);
+		return hold_over(quota, a, m, &over, now);
 	if (tripped) {
-		struct verdict v = hold(al, a, m, str_of(tripped->reason), now);
+		struct verdict v = hold(quota, a, m, str_of(tripped->reason), now);
 
 		if (v.class != OK || over.meter)
 			return v;
 	}
-	charge_account(al, a, al->account, amounts, now);
-	charge_account(al, a, al->device, amounts, now);
-	if (al->account->new_recipients.bucket)
-		charge(al, &al->account->new_recipients, amounts->of[METER_NEW], now);
-	fill_rows(al, a, m);
+	charge_account(quota, a, quota->account, amounts, now);
+	charge_account(quota, a, quota->device, amounts, now);
+	if (quota->account->new_recipients.bucket)
+		charge(quota, &quota->account->new_recipients, amounts->of[METER_NEW], now);
+	fill_rows(quota, a, m);
 	return ok();
 }
 
 /* ---- the end ---- */
 
-static void end(struct allowance *al)
+static void end(struct quota *quota)
 {
-	for (size_t i = 0; i < al->charged_n; i++)
-		al->charged[i].bucket->users--;
-	al->charged_n = 0;
-	account_release(al->account);
-	account_release(al->device);
-	al->account = al->device = NULL;
+	for (size_t i = 0; i < quota->charged_n; i++)
+		quota->charged[i].bucket->users--;
+	quota->charged_n = 0;
+	account_release(quota->account);
+	account_release(quota->device);
+	quota->account = quota->device = NULL;
 }
 
-void allowance_keep(struct allowance *al)
+void quota_keep(struct quota *quota)
 {
-	const struct accounting_observer *o = al->account ? al->account->accounting->observer : NULL;
+	const struct accounting_observer *o = quota->account ? quota->account->accounting->observer : NULL;
 
-	for (size_t i = 0; i < al->events_n; i++)
-		o->notify(o->ctx, &al->events[i]);
-	end(al);
+	for (size_t i = 0; i < quota->events_n; i++)
+		o->notify(o->ctx, &quota->events[i]);
+	end(quota);
 }
 
 /* What is in the store may hold the charge all the same, by a later message's: the right state is written again. */
-void allowance_return(struct allowance *al)
+void quota_give_back(struct quota *quota)
 {
 	uint64_t now = clock_now_ms();
 
-	for (size_t i = 0; i < al->charged_n; i++) {
-		const struct charged *c = &al->charged[i];
+	for (size_t i = 0; i < quota->charged_n; i++) {
+		const struct charged *c = &quota->charged[i];
 
 		c->bucket->tat_us = gcra_return(c->bucket->tat_us, c->rate, c->amount, now * 1000);
 		c->bucket->warned_at = c->warned_before;
-		bucket_touch(al->account->accounting, c->bucket);
+		bucket_touch(quota->account->accounting, c->bucket);
 	}
-	end(al);
+	end(quota);
 }

@@ -17,7 +17,7 @@ struct amounts {
 struct charged;
 
 /* Of one message on its way in; everything but the accounts is in the message's arena. */
-struct allowance {
+struct quota {
 	struct account *account, *device; /* NULL: nobody's mail; no limits of its own */
 	struct charged *charged;
 	size_t charged_n;
@@ -26,22 +26,22 @@ struct allowance {
 };
 
 /* The accounts that count the message. */
-void allowance_init(struct allowance *al, struct accounting *acc, struct str login, struct str device);
+void quota_init(struct quota *quota, struct accounting *acc, struct str login, struct str device);
 
 /* Does it matter whether the login has written to the recipients before? */
-bool allowance_wants_new(const struct allowance *al);
+bool quota_counts_new(const struct quota *quota);
 
 /* The judgement: OK, and then m->charges are what is to be written with it (m->held says that it is to be held instead); else what the
  * client hears. */
-struct verdict allowance_judge(struct allowance *al, struct arena *a, struct accepted *m, const struct amounts *amounts);
+struct verdict quota_charge(struct quota *quota, struct arena *a, struct accepted *m, const struct amounts *amounts);
 
 /* The message is stored; or it is not, and the charges are given back. */
-void allowance_keep(struct allowance *al);
-void allowance_return(struct allowance *al);
+void quota_keep(struct quota *quota);
+void quota_give_back(struct quota *quota);
 
 /* May the login of a session have so much more, beside what is charged and reserved? OK; else what the client hears. Where mail over the
  * limit is held, all may pass. */
-struct verdict allowance_check(struct arena *a, const struct account *account, const struct account *device,
-			       const struct amounts *amounts);
+struct verdict quota_check(struct arena *a, const struct account *account, const struct account *device,
+			   const struct amounts *amounts);
 
 #endif

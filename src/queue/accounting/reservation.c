@@ -9,8 +9,8 @@
 
 struct reservation {
 	struct hashtable_item in_table;
-	struct list in_visitor;
-	struct visitor *visitor;
+	struct list in_client;
+	struct client *client;
 	uint64_t transaction;
 	struct amounts amounts;
 };
@@ -27,15 +27,15 @@ struct asking {
 
 /* ---- reservations ---- */
 
-static bool refuses(const struct visitor *v, enum meter_kind kind)
+static bool refuses(const struct client *c, enum meter_kind kind)
 {
-	return !v->account->hold && (account_has(v->account, kind) || account_has(v->device, kind));
+	return !c->account->hold && (account_has(c->account, kind) || account_has(c->device, kind));
 }
 
-uint64_t reserving(const struct visitor *v)
+uint64_t reserving(const struct client *c)
 {
-	bool message = refuses(v, METER_MESSAGES) || refuses(v, METER_BYTES);
-	bool recipient = refuses(v, METER_RECIPIENTS) || refuses(v, METER_NEW);
+	bool message = refuses(c, METER_MESSAGES) || refuses(c, METER_BYTES);
+	bool recipient = refuses(c, METER_RECIPIENTS) || refuses(c, METER_NEW);
 
 	return (message ? 1 : 0) | (recipient ? 2 : 0);
 }
@@ -48,7 +48,7 @@ static struct reservation *find(struct accounting *acc, const struct admission_p
 	HASHTABLE_FIND (i, t, hash) {
 		struct reservation *r = CONTAINER_OF(i, struct reservation, in_table);
 
-		if (r->visitor->peer == p && r->transaction == transaction)
+		if (r->client->peer == p && r->transaction == transaction)
 			return r;
 	}
 	return NULL;
@@ -63,31 +63,31 @@ static void count(struct account *a, const struct amounts *amounts, bool add)
 
 static void reservation_free(struct reservation *r)
 {
-	struct visitor *v = r->visitor;
+	struct client *c = r->client;
 
-	count(v->account, &r->amounts, false);
-	count(v->device, &r->amounts, false);
-	hashtable_remove(&v->accounting->admission.reservations, &r->in_table);
-	list_remove(&r->in_visitor);
+	count(c->account, &r->amounts, false);
+	count(c->device, &r->amounts, false);
+	hashtable_remove(&c->accounting->admission.reservations, &r->in_table);
+	list_remove(&r->in_client);
 	free(r);
 }
 
-static void add(struct visitor *v, uint64_t transaction, const struct amounts *amounts)
+static void add(struct client *c, uint64_t transaction, const struct amounts *amounts)
 {
-	struct reservation *r = find(v->accounting, v->peer, transaction);
+	struct reservation *r = find(c->accounting, c->peer, transaction);
 
 	if (!r) {
 		r = NEW(struct reservation);
-		r->visitor = v;
+		r->client = c;
 		r->transaction = transaction;
-		list_append(&v->reservations, &r->in_visitor);
-		hashtable_add(&v->accounting->admission.reservations, &r->in_table,
-			      hash_numbers((uintptr_t)v->peer, transaction));
+		list_append(&c->reservations, &r->in_client);
+		hashtable_add(&c->accounting->admission.reservations, &r->in_table,
+			      hash_numbers((uintptr_t)c->peer, transaction));
 	}
 	for (int kind = 0; kind < METER_KINDS; kind++)
 		r->amounts.of[kind] += amounts->of[kind];
-	count(v->account, amounts, true);
-	count(v->device, amounts, true);
+	count(c->account, amounts, true);
+	count(c->device, amounts, true);
 }
 
 void reservation_end(struct accounting *acc, const struct channel *ch, uint64_t transaction)
@@ -101,10 +101,10 @@ void reservation_end(struct accounting *acc, const struct channel *ch, uint64_t 
 	}
 }
 
-void reservations_drop(struct visitor *v)
+void reservations_drop(struct client *c)
 {
-	LIST_EACH (i, &v->reservations)
-		reservation_free(CONTAINER_OF(i, struct reservation, in_visitor));
+	LIST_EACH (i, &c->reservations)
+		reservation_free(CONTAINER_OF(i, struct reservation, in_client));
 }
 
 /* ---- the question ---- */
@@ -115,20 +115,20 @@ static void answer(struct channel *ch, uint64_t call, struct verdict v)
 }
 
 /* The session may be older than the configuration. */
-static void refresh(struct visitor *v)
+static void refresh(struct client *c)
 {
-	account_refresh(v->account);
-	if (v->device)
-		account_refresh(v->device);
+	account_refresh(c->account);
+	if (c->device)
+		account_refresh(c->device);
 }
 
 /* All is known: is there room? */
-static struct verdict reserve(struct visitor *v, struct arena *a, uint64_t transaction, const struct amounts *amounts)
+static struct verdict reserve(struct client *c, struct arena *a, uint64_t transaction, const struct amounts *amounts)
 {
-	struct verdict verdict = allowance_check(a, v->account, v->device, amounts);
+	struct verdict verdict = quota_check(a, c->account, c->device, amounts);
 
-	if (verdict.class == OK && !v->account->hold)
-		add(v, transaction, amounts);
+	if (verdict.class == OK && !c->account->hold)
+		add(c, transaction, amounts);
 	return verdict;
 }
 
@@ -136,26 +136,26 @@ static void on_known(void *ctx, struct verdict verdict, const bool *known, size_
 {
 	struct asking *ask = ctx;
 	struct accounting *acc = ask->accounting;
-	struct visitor *v = ask->channel ? visitor_find(acc, ask->channel, ask->session) : NULL;
+	struct client *c = ask->channel ? client_find(acc, ask->channel, ask->session) : NULL;
 	struct amounts amounts = { .of = { [METER_RECIPIENTS] = 1 } };
 
 	list_remove(&ask->in_asking);
-	if (verdict.class == OK && v && v->account) {
-		refresh(v);
+	if (verdict.class == OK && c && c->account) {
+		refresh(c);
 		if (n > 0 && known[0])
-			acquaint(&acc->acquainted, ask->login, ask->address, clock_now_ms());
+			seen_recipients_add(&acc->seen_recipients, ask->login, ask->address, clock_now_ms());
 		else
 			amounts.of[METER_NEW] = 1;
-		verdict = reserve(v, &ask->arena, ask->transaction, &amounts);
+		verdict = reserve(c, &ask->arena, ask->transaction, &amounts);
 	}
 	answer(ask->channel, ask->call, verdict);
 	arena_fini(&ask->arena);
 	free(ask);
 }
 
-static void ask_store(struct visitor *v, struct channel *ch, const struct msg_reserve *m)
+static void ask_store(struct client *c, struct channel *ch, const struct msg_reserve *m)
 {
-	struct accounting *acc = v->accounting;
+	struct accounting *acc = c->accounting;
 	struct asking *ask = NEW(struct asking);
 
 	ask->accounting = acc;
@@ -165,21 +165,21 @@ static void ask_store(struct visitor *v, struct channel *ch, const struct msg_re
 	ask->transaction = m->transaction;
 	ask->address = arena_str(&ask->arena, m->recipient);
 	list_append(&acc->admission.asking, &ask->in_asking);
-	ask->login = arena_str(&ask->arena, str_of(v->login));
+	ask->login = arena_str(&ask->arena, str_of(c->login));
 	store_known(acc->store, ask->login, &ask->address, 1, on_known, ask);
 }
 
 /* Does it matter, and is it not known yet, whether this is a new one? */
-static bool is_open(const struct visitor *v, struct str recipient)
+static bool is_open(const struct client *c, struct str recipient)
 {
-	if (!refuses(v, METER_NEW))
+	if (!refuses(c, METER_NEW))
 		return false;
-	return !acquainted_with(&v->accounting->acquainted, str_of(v->login), recipient, clock_now_ms());
+	return !seen_recipient(&c->accounting->seen_recipients, str_of(c->login), recipient, clock_now_ms());
 }
 
 void accounting_reserve(struct accounting *acc, struct channel *ch, const struct msg_reserve *m)
 {
-	struct visitor *v = acc ? visitor_find(acc, ch, m->session) : NULL;
+	struct client *c = acc ? client_find(acc, ch, m->session) : NULL;
 	struct amounts amounts = { .of = { 0 } };
 	struct arena a = { 0 };
 
@@ -187,13 +187,13 @@ void accounting_reserve(struct accounting *acc, struct channel *ch, const struct
 		answer(ch, m->call, temp(451, S("4.3.0"), S("queue unavailable, try again")));
 		return;
 	}
-	if (!v || !v->account) { /* who is not counted has nothing reserved: `submit` judges all of it */
+	if (!c || !c->account) { /* who is not counted has nothing reserved: `submit` judges all of it */
 		answer(ch, m->call, ok());
 		return;
 	}
-	refresh(v);
-	if (m->recipient.n > 0 && is_open(v, m->recipient)) {
-		ask_store(v, ch, m);
+	refresh(c);
+	if (m->recipient.n > 0 && is_open(c, m->recipient)) {
+		ask_store(c, ch, m);
 		return;
 	}
 	if (m->recipient.n > 0) {
@@ -202,7 +202,7 @@ void accounting_reserve(struct accounting *acc, struct channel *ch, const struct
 		amounts.of[METER_MESSAGES] = 1;
 		amounts.of[METER_BYTES] = m->bytes < BYTES_MAX ? m->bytes : BYTES_MAX;
 	}
-	answer(ch, m->call, reserve(v, &a, m->transaction, &amounts));
+	answer(ch, m->call, reserve(c, &a, m->transaction, &amounts));
 	arena_fini(&a);
 }
 

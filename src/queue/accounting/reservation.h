@@ -7,13 +7,13 @@
 #include "accounting/quota.h"
 
 /* What the session has to ask for: bits of `authorized`. */
-uint64_t reserving(const struct visitor *v);
+uint64_t reserving(const struct client *c);
 
 /* The transaction is over: with submit, which charges, or without. */
 void reservation_end(struct accounting *acc, const struct channel *ch, uint64_t transaction);
 
 /* All of a session. */
-void reservations_drop(struct visitor *v);
+void reservations_drop(struct client *c);
 
 void reserve_peer_gone(struct accounting *acc, const struct channel *ch);
 

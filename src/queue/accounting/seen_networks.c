@@ -13,7 +13,7 @@ static struct str rule_of(struct arena *a, struct str network)
 	return arena_printf(a, RULE "%.*s", STR_ARG(str_head(network, 100)));
 }
 
-bool network_known(struct accounting *acc, struct str login, struct str network, uint64_t now)
+bool seen_network_known(struct accounting *acc, struct str login, struct str network, uint64_t now)
 {
 	struct arena a = { 0 };
 	const struct bucket *b = bucket_find(acc, login_key(&a, login), rule_of(&a, network));
@@ -48,7 +48,7 @@ static void add(struct account *a, struct bucket *b)
 	b->users++;
 }
 
-uint64_t network_used(struct account *a, struct str network, uint64_t now)
+uint64_t seen_network_use(struct account *a, struct str network, uint64_t now)
 {
 	struct arena arena = { 0 };
 	struct str key = login_key(&arena, account_login(a)), rule = rule_of(&arena, network);
@@ -64,7 +64,7 @@ uint64_t network_used(struct account *a, struct str network, uint64_t now)
 	if (b->users == 0)
 		add(a, b);
 	b->tat_us = now * 1000 + KNOWN_US;
-	home_note(a->accounting, network, b->tat_us / 1000);
+	home_network_add(a->accounting, network, b->tat_us / 1000);
 	if (b->tat_us < b->saved_us || b->tat_us - b->saved_us >= SAVE_EACH_US)
 		bucket_touch(a->accounting, b);
 	return before;
@@ -75,17 +75,17 @@ static void on_loaded(struct accounting *acc, struct bucket *b)
 	if (b->users > 0 || !subject_is(str_of(b->key), SUBJECT_LOGIN))
 		return;
 	add(account_of(acc, subject_name(str_of(b->key))), b);
-	home_note(acc, str_from(str_of(b->rule), sizeof(RULE) - 1), b->tat_us / 1000);
+	home_network_add(acc, str_from(str_of(b->rule), sizeof(RULE) - 1), b->tat_us / 1000);
 }
 
 static const struct bucket_user user = { .rule = RULE, .period_us = KNOWN_US, .loaded = on_loaded };
 
-void networks_init(struct accounting *acc)
+void seen_networks_init(struct accounting *acc)
 {
 	buckets_register(acc, &user);
 }
 
-void networks_collect(struct accounting *acc, uint64_t now)
+void seen_networks_collect(struct accounting *acc, uint64_t now)
 {
 	HASHTABLE_EACH (item, &acc->accounts) {
 		struct account *a = CONTAINER_OF(item, struct account, in_table);

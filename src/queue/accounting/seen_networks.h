@@ -8,14 +8,14 @@
 #define NETWORK_KNOWN_MS (30 * 86400 * 1000ull)
 
 /* Has the login, as it was tried, got in from there? */
-bool network_known(struct accounting *acc, struct str login, struct str network, uint64_t now);
+bool seen_network_known(struct accounting *acc, struct str login, struct str network, uint64_t now);
 
 /* It got in. When it had done so before, ms; 0: not in the last 30 days. */
-uint64_t network_used(struct account *a, struct str network, uint64_t now);
+uint64_t seen_network_use(struct account *a, struct str network, uint64_t now);
 
-void networks_init(struct accounting *acc);
+void seen_networks_init(struct accounting *acc);
 
 /* Forget those whose time is over. */
-void networks_collect(struct accounting *acc, uint64_t now);
+void seen_networks_collect(struct accounting *acc, uint64_t now);
 
 #endif

@@ -11,7 +11,7 @@
 /* After that all are asked for again, so that the store renews what it remembers for half a year. */
 #define FORGET_MS (24 * 3600 * 1000ull)
 
-void acquainted_fini(struct acquainted *all)
+void seen_recipients_fini(struct seen_recipients *all)
 {
 	free(all->met);
 	all->met = NULL;
@@ -26,22 +26,22 @@ static uint64_t hash_of(struct str login, struct str address)
 	return hash ? hash : 1;
 }
 
-bool acquainted_with(struct acquainted *all, struct str login, struct str address, uint64_t now)
+bool seen_recipient(struct seen_recipients *all, struct str login, struct str address, uint64_t now)
 {
 	uint64_t hash = hash_of(login, address);
 
-	return all->met && now >= all->since && now - all->since < FORGET_MS && all->met[hash % ACQUAINTED_SLOTS] == hash;
+	return all->met && now >= all->since && now - all->since < FORGET_MS && all->met[hash % SEEN_SLOTS] == hash;
 }
 
-void acquaint(struct acquainted *all, struct str login, struct str address, uint64_t now)
+void seen_recipients_add(struct seen_recipients *all, struct str login, struct str address, uint64_t now)
 {
 	uint64_t hash = hash_of(login, address);
 
 	if (!all->met)
-		all->met = xcalloc(ACQUAINTED_SLOTS, sizeof *all->met);
+		all->met = xcalloc(SEEN_SLOTS, sizeof *all->met);
 	if (now < all->since || now - all->since >= FORGET_MS) {
-		memset(all->met, 0, ACQUAINTED_SLOTS * sizeof *all->met);
+		memset(all->met, 0, SEEN_SLOTS * sizeof *all->met);
 		all->since = now;
 	}
-	all->met[hash % ACQUAINTED_SLOTS] = hash;
+	all->met[hash % SEEN_SLOTS] = hash;
 }

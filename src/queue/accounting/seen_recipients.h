@@ -5,19 +5,19 @@
 
 #include "posthouse/str.h"
 
-#define ACQUAINTED_SLOTS 16384
+#define SEEN_SLOTS 16384
 
-struct acquainted {
+struct seen_recipients {
 	uint64_t *met; /* hashes of login and address; NULL: none yet */
 	uint64_t since;
 };
 
-void acquainted_fini(struct acquainted *all);
+void seen_recipients_fini(struct seen_recipients *all);
 
 /* Is it certain that the login has written to the address, and that the store knows it? */
-bool acquainted_with(struct acquainted *all, struct str login, struct str address, uint64_t now);
+bool seen_recipient(struct seen_recipients *all, struct str login, struct str address, uint64_t now);
 
 /* From now on it is. */
-void acquaint(struct acquainted *all, struct str login, struct str address, uint64_t now);
+void seen_recipients_add(struct seen_recipients *all, struct str login, struct str address, uint64_t now);
 
 #endif

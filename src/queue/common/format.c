@@ -37,12 +37,12 @@ static struct str with_window(struct arena *a, uint64_t amount, const char *suff
 	return arena_printf(a, "%llu%s/%llums", (unsigned long long)amount, suffix, (unsigned long long)window_ms);
 }
 
-struct str rate_words(struct arena *a, struct rate r)
+struct str format_rate(struct arena *a, struct rate r)
 {
 	return with_window(a, r.amount, "", r.window_ms);
 }
 
-struct str rule_words(struct arena *a, enum meter_kind kind, struct rate r)
+struct str format_rule(struct arena *a, enum meter_kind kind, struct rate r)
 {
 	static const char *const suffixes[] = { "", "K", "M", "G" };
 	size_t i = 0;
@@ -97,7 +97,7 @@ static uint64_t byte_unit(uint64_t amount, const char **word_out)
 	return 1;
 }
 
-struct str limit_words(struct arena *a, enum meter_kind kind, struct rate r)
+struct str format_limit(struct arena *a, enum meter_kind kind, struct rate r)
 {
 	const char *word = meters[kind].plural;
 	uint64_t unit = kind == METER_BYTES ? byte_unit(r.amount, &word) : 1;
@@ -106,15 +106,15 @@ struct str limit_words(struct arena *a, enum meter_kind kind, struct rate r)
 			    STR_ARG(window_words(a, r.window_ms)));
 }
 
-struct str used_words(struct arena *a, enum meter_kind kind, struct rate r, uint64_t used)
+struct str format_used(struct arena *a, enum meter_kind kind, struct rate r, uint64_t used)
 {
 	const char *word;
 	uint64_t unit = kind == METER_BYTES ? byte_unit(r.amount, &word) : 1;
 
-	return arena_printf(a, "%llu of %.*s", (unsigned long long)((used + unit - 1) / unit), STR_ARG(limit_words(a, kind, r)));
+	return arena_printf(a, "%llu of %.*s", (unsigned long long)((used + unit - 1) / unit), STR_ARG(format_limit(a, kind, r)));
 }
 
-struct str wait_words(struct arena *a, uint64_t ms)
+struct str format_wait(struct arena *a, uint64_t ms)
 {
 	uint64_t unit = SECOND_MS, n;
 	const char *name = "second";
@@ -139,7 +139,7 @@ bool words_are_ascii(struct str s)
 	return true;
 }
 
-struct str time_words(struct arena *a, uint64_t ms)
+struct str format_time(struct arena *a, uint64_t ms)
 {
 	time_t seconds = (time_t)(ms / 1000);
 	struct tm tm;

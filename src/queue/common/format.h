@@ -12,25 +12,25 @@ enum meter_kind { METER_MESSAGES, METER_RECIPIENTS, METER_BYTES, METER_NEW, METE
 const char *meter_name(enum meter_kind kind);
 
 /* A rate as it stands in the configuration, in its largest whole unit: "30/1m". The same of a limit: "messages 30/1m", "bytes 50M/1d". */
-struct str rate_words(struct arena *a, struct rate r);
-struct str rule_words(struct arena *a, enum meter_kind kind, struct rate r);
+struct str format_rate(struct arena *a, struct rate r);
+struct str format_rule(struct arena *a, enum meter_kind kind, struct rate r);
 
 /* The window of the rate with which such words end; 0: with none. */
 uint64_t window_of_rule(struct str rule);
 
 /* "180 of 200 messages per hour", "480 of 500 MB per 2 days". */
-struct str used_words(struct arena *a, enum meter_kind kind, struct rate r, uint64_t used);
+struct str format_used(struct arena *a, enum meter_kind kind, struct rate r, uint64_t used);
 
 /* "200 messages per hour". */
-struct str limit_words(struct arena *a, enum meter_kind kind, struct rate r);
+struct str format_limit(struct arena *a, enum meter_kind kind, struct rate r);
 
 /* A time to wait, rounded up so that it is true: "40 seconds", "12 minutes", "3 hours", "2 days". */
-struct str wait_words(struct arena *a, uint64_t ms);
+struct str format_wait(struct arena *a, uint64_t ms);
 
 /* Nothing but ASCII? */
 bool words_are_ascii(struct str s);
 
 /* "2026-11-21 19:37 UTC". */
-struct str time_words(struct arena *a, uint64_t ms);
+struct str format_time(struct arena *a, uint64_t ms);
 
 #endif

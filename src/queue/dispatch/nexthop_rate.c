@@ -79,7 +79,7 @@ void limits_apply(struct gate *g, const struct rate_list *rates)
 		return;
 	g->charges.buckets = xcalloc(rates->n, sizeof(struct bucket *));
 	for (size_t i = 0; i < rates->n; i++) {
-		struct bucket *b = bucket_get(&g->queue->accounting, str_of(g->name), rate_words(&a, rates->at[i]));
+		struct bucket *b = bucket_get(&g->queue->accounting, str_of(g->name), format_rate(&a, rates->at[i]));
 
 		b->rate = rates->at[i];
 		b->users++;
@@ -127,9 +127,9 @@ static void tell_if_reached(struct gate *g, uint64_t now)
 		struct bucket *b = g->charges.buckets[i];
 		uint64_t us = gcra_wait_us(b->tat_us, b->rate, 1, now * 1000);
 
-		if (us == 0 || (b->told_at > 0 && now >= b->told_at && now - b->told_at < TELL_EACH_MS))
+		if (us == 0 || (b->logged_at > 0 && now >= b->logged_at && now - b->logged_at < TELL_EACH_MS))
 			continue;
-		b->told_at = now;
+		b->logged_at = now;
 		log_info(NULL, "upstream.exhausted", kv("gate", g->name), kv("rule", b->rule), kv("next_in_ms", us / 1000));
 	}
 }

@@ -24,25 +24,25 @@ static void refuse(struct transaction *t, struct verdict v)
 	in->accepting--;
 	if (t->peer)
 		reservation_end(in->accounting, t->peer->channel, t->number);
-	allowance_return(&t->allowance);
+	quota_give_back(&t->quota);
 	transaction_answer(t, v);
 	transaction_drop_file(t);
 	transaction_free(t);
 	in->observer->idle(in->observer->ctx);
 }
 
-void judge(struct transaction *t)
+void authorize(struct transaction *t)
 {
 	struct intake *in = t->intake;
 
 	if (!accounting_is_ready(in->accounting)) {
-		t->judging = WAITS_FOR_START;
+		t->progress = WAITS_FOR_START;
 		if (accounting_is_unreadable(in->accounting))
 			refuse(t, temp(451, S("4.3.0"), S("what was sent before cannot be read now, try again")));
 		return;
 	}
-	allowance_init(&t->allowance, in->accounting, t->m.login, t->m.device);
-	if (t->allowance.account && t->peer && id_time_ms(t->m.id) <= t->peer->since) {
+	quota_init(&t->quota, in->accounting, t->m.login, t->m.device);
+	if (t->quota.account && t->peer && id_time_ms(t->m.id) <= t->peer->since) {
 		look_up(t);
 		return;
 	}
@@ -51,20 +51,20 @@ void judge(struct transaction *t)
 
 void intake_resume(struct intake *in)
 {
-	LIST_EACH (i, &in->judged) {
-		struct transaction *t = CONTAINER_OF(i, struct transaction, in_judged);
+	LIST_EACH (i, &in->submitted) {
+		struct transaction *t = CONTAINER_OF(i, struct transaction, in_submitted);
 
-		if (t->judging == WAITS_FOR_START)
-			judge(t);
+		if (t->progress == WAITS_FOR_START)
+			authorize(t);
 	}
 }
 
 void intake_close(struct intake *in)
 {
-	LIST_EACH (i, &in->judged) {
-		struct transaction *t = CONTAINER_OF(i, struct transaction, in_judged);
+	LIST_EACH (i, &in->submitted) {
+		struct transaction *t = CONTAINER_OF(i, struct transaction, in_submitted);
 
-		if (t->judging == WAITS_FOR_START)
+		if (t->progress == WAITS_FOR_START)
 			refuse(t, temp(451, S("4.3.2"), S("the relay is being stopped, try again")));
 	}
 	in->store = NULL;
@@ -76,15 +76,15 @@ static void look_up(struct transaction *t)
 {
 	struct intake *in = t->intake;
 
-	LIST_EACH (i, &in->judged) {
-		const struct transaction *other = CONTAINER_OF(i, struct transaction, in_judged);
+	LIST_EACH (i, &in->submitted) {
+		const struct transaction *other = CONTAINER_OF(i, struct transaction, in_submitted);
 
 		if (other != t && other->m.id == t->m.id) {
 			give_to_store(t);
 			return;
 		}
 	}
-	t->judging = IS_LOOKED_UP;
+	t->progress = IS_LOOKED_UP;
 	store_show(in->store, t->m.id, 0, 1, on_looked_up, t);
 }
 
@@ -107,18 +107,18 @@ static void count_new(struct transaction *t)
 	struct intake *in = t->intake;
 	uint64_t now = clock_now_ms();
 
-	t->judging = IS_COUNTED;
-	if (allowance_wants_new(&t->allowance)) {
-		t->strangers = ARENA_ARRAY(&t->arena, struct str, t->m.recipients_n);
+	t->progress = IS_COUNTED;
+	if (quota_counts_new(&t->quota)) {
+		t->unseen = ARENA_ARRAY(&t->arena, struct str, t->m.recipients_n);
 		for (size_t i = 0; i < t->m.recipients_n; i++)
-			if (!acquainted_with(&in->accounting->acquainted, t->m.login, t->recipients[i].address, now))
-				t->strangers[t->strangers_n++] = t->recipients[i].address;
+			if (!seen_recipient(&in->accounting->seen_recipients, t->m.login, t->recipients[i].address, now))
+				t->unseen[t->unseen_n++] = t->recipients[i].address;
 	}
-	t->m.remember = t->strangers_n > 0;
-	if (t->strangers_n == 0)
+	t->m.remember = t->unseen_n > 0;
+	if (t->unseen_n == 0)
 		decide(t, 0);
 	else if (in->store)
-		store_known(in->store, t->m.login, t->strangers, t->strangers_n, on_known, t);
+		store_known(in->store, t->m.login, t->unseen, t->unseen_n, on_known, t);
 	else
 		refuse(t, temp(451, S("4.3.0"), S("queue unavailable, try again")));
 }
@@ -148,7 +148,7 @@ static void decide(struct transaction *t, uint64_t new_recipients)
 
 	if (t->peer)
 		reservation_end(in->accounting, t->peer->channel, t->number);
-	v = allowance_judge(&t->allowance, &t->arena, &t->m, &amounts);
+	v = quota_charge(&t->quota, &t->arena, &t->m, &amounts);
 	if (v.class != OK)
 		refuse(t, v);
 	else
@@ -163,7 +163,7 @@ static void write_event(struct transaction *t)
 
 	m->event = FIELDS(a, kv("login", m->login), kv("device", m->device), kv("origin", m->origin), kv("sender", m->sender),
 			  kv("recipients", m->recipients_n), kv("size_bytes", m->size), kv("sign_domain", m->sign_domain),
-			  kv("release_at", m->release_at ? time_words(a, m->release_at) : S("")), kv("held", m->held));
+			  kv("release_at", m->release_at ? format_time(a, m->release_at) : S("")), kv("held", m->held));
 }
 
 static void give_to_store(struct transaction *t)
@@ -174,7 +174,7 @@ static void give_to_store(struct transaction *t)
 		refuse(t, temp(451, S("4.3.0"), S("queue unavailable, try again")));
 		return;
 	}
-	t->judging = IS_STORED;
+	t->progress = IS_STORED;
 	write_event(t);
 	crash_point("queue.before_accept");
 	store_accept(in->store, &t->m, on_accepted, t);
@@ -184,12 +184,12 @@ static void give_to_store(struct transaction *t)
 static void settle_charges(struct transaction *t, struct verdict v)
 {
 	if (v.class != OK || v.code == 250) {
-		allowance_return(&t->allowance);
+		quota_give_back(&t->quota);
 		return;
 	}
-	for (size_t i = 0; i < t->strangers_n; i++)
-		acquaint(&t->intake->accounting->acquainted, t->m.login, t->strangers[i], clock_now_ms());
-	allowance_keep(&t->allowance);
+	for (size_t i = 0; i < t->unseen_n; i++)
+		seen_recipients_add(&t->intake->accounting->seen_recipients, t->m.login, t->unseen[i], clock_now_ms());
+	quota_keep(&t->quota);
 }
 
 static void on_accepted(void *ctx, struct verdict v)

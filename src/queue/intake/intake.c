@@ -27,7 +27,7 @@ void intake_init(struct intake *in, struct role *r, struct accounting *acc, cons
 	in->accounting = acc;
 	in->observer = o;
 	list_init(&in->peers);
-	list_init(&in->judged);
+	list_init(&in->submitted);
 }
 
 static struct intake_peer *peer_of(struct intake *in, struct channel *ch)
@@ -67,7 +67,7 @@ static struct transaction *transaction_new(struct intake *in, struct intake_peer
 	t->peer = p;
 	t->number = number;
 	t->m.id = id;
-	list_init(&t->in_judged);
+	list_init(&t->in_submitted);
 	list_prepend(&p->transactions, &t->in_peer);
 	p->n++;
 	return t;
@@ -86,7 +86,7 @@ static void leave_peer(struct transaction *t)
 void transaction_free(struct transaction *t)
 {
 	leave_peer(t);
-	list_remove(&t->in_judged);
+	list_remove(&t->in_submitted);
 	arena_fini(&t->arena);
 	free(t->recipients);
 	free(t);
@@ -396,6 +396,6 @@ void intake_submit(struct intake *in, struct channel *ch, const struct msg_submi
 	t->accepting = true;
 	t->submit_call = m->call;
 	in->accepting++;
-	list_append(&in->judged, &t->in_judged);
-	judge(t);
+	list_append(&in->submitted, &t->in_submitted);
+	authorize(t);
 }

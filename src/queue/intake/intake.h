@@ -25,7 +25,7 @@ struct intake {
 	bool without_room;        /* the store finds no room to open */
 	bool stopping;            /* nothing is accepted any more */
 	struct list peers;        /* struct intake_peer: channels with transactions */
-	struct list judged;       /* struct transaction: submitted, and not answered yet */
+	struct list submitted;    /* struct transaction: submitted, and not answered yet */
 	size_t accepting;         /* operations that the store has, and what waits for what was read at the start */
 	uint64_t clock_logged_at; /* monotonic */
 };

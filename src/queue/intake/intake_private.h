@@ -17,7 +17,7 @@ struct intake_peer {
 };
 
 /* What is known of a submitted message, step by step. */
-enum judging { NOT_JUDGED, WAITS_FOR_START, IS_LOOKED_UP, IS_COUNTED, IS_STORED };
+enum progress { NOT_SUBMITTED, WAITS_FOR_START, IS_LOOKED_UP, IS_COUNTED, IS_STORED };
 
 enum spool_state { SPOOL_NONE, SPOOL_CREATING, SPOOL_CREATED };
 
@@ -33,11 +33,11 @@ struct transaction {
 	uint64_t spool_call, submit_call;
 	struct new_recipient *recipients;
 	size_t capacity, addresses_bytes;
-	struct list in_judged;
-	enum judging judging;
-	struct allowance allowance;
-	struct str *strangers; /* recipients of whom the store is asked */
-	size_t strangers_n;
+	struct list in_submitted;
+	enum progress progress;
+	struct quota quota;
+	struct str *unseen; /* recipients of whom the store is asked */
+	size_t unseen_n;
 	size_t counted; /* bytes of the arena that peer->bytes includes */
 };
 
@@ -47,6 +47,6 @@ void transaction_answer(struct transaction *t, struct verdict v); /* to whoever 
 void transaction_drop_file(struct transaction *t);                /* that was made for it: another message may have the id */
 
 /* ---- authorize.c: a transaction that is whole: is it allowed? Then it is stored. Ends in its answer. ---- */
-void judge(struct transaction *t);
+void authorize(struct transaction *t);
 
 #endif

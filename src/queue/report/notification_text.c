@@ -13,10 +13,10 @@ static struct str warning_text(struct arena *a, const struct account_event *e)
 			    "    posthouse limits show %.*s\n"
 			    "    posthouse limits reset %.*s\n"
 			    "The limit itself is in the configuration, under limits.\n",
-			    STR_ARG(e->name), STR_ARG(used_words(a, e->meter, e->rate, e->used)),
+			    STR_ARG(e->name), STR_ARG(format_used(a, e->meter, e->rate, e->used)),
 			    e->hold ? "Mail beyond the limit will be accepted, and held until the postmaster releases it."
 				    : "Mail beyond the limit will be refused for a while; mail programs then try again later.",
-			    STR_ARG(wait_words(a, e->rate.window_ms)), STR_ARG(login), STR_ARG(login));
+			    STR_ARG(format_wait(a, e->rate.window_ms)), STR_ARG(login), STR_ARG(login));
 }
 
 static struct str held_text(struct arena *a, const struct account_event *e)
@@ -33,7 +33,7 @@ static struct str held_text(struct arena *a, const struct account_event *e)
 		"    posthouse queue list --user %.*s\n"
 		"    posthouse queue release --user %.*s\n"
 		"    posthouse queue remove --user %.*s\n",
-		STR_ARG(e->name), STR_ARG(e->reason), STR_ARG(limit_words(a, e->meter, e->rate)), STR_ARG(login), STR_ARG(login),
+		STR_ARG(e->name), STR_ARG(e->reason), STR_ARG(format_limit(a, e->meter, e->rate)), STR_ARG(login), STR_ARG(login),
 		STR_ARG(login));
 }
 

@@ -55,7 +55,7 @@ static void test_network_connections(void **state)
 	leave(h, 4); /* was never let in */
 	disconnect(h, &h->submission);
 	connect_submission(h);
-	assert_int_equal(h->q->accounting.admission.visitors.n, 0);
+	assert_int_equal(h->q->accounting.admission.clients.n, 0);
 	assert_int_equal(h->q->accounting.admission.places.n, 0);
 	assert_int_equal(admit(h, 1, "192.0.2.1").class, OK);
 }
@@ -586,20 +586,20 @@ static void test_bounds(void **state)
 		snprintf(client, sizeof client, "10.%u.%u.%u", i >> 16, i >> 8 & 255, i & 255);
 		network_failed(&h->q->accounting, str_of(client), str_of(client), UINT64_MAX, fake_now);
 	}
-	assert_true(h->q->accounting.failures.n <= 20000);
+	assert_true(h->q->accounting.failed_logins.n <= 20000);
 	assert_true(h->q->accounting.buckets.table.n <= 20010);
 	assert_true(login_key(&a, str_of(name)).n < 300);
 	assert_true(str_eq(login_key(&a, S("Alice@Example.org/phone")), S("login:alice@example.org")));
 	for (unsigned i = 0; i < 25000; i++) {
 		snprintf(client, sizeof client, "10.%u.%u.%u", i >> 16, i >> 8 & 255, i & 255);
 		assert_int_equal(lockout_ms(&h->q->accounting, S(ALICE), S(""), str_of(client), fake_now), 3600000);
-		home_note(&h->q->accounting, str_of(client), fake_now + 1000);
-		home_note(&h->q->accounting, str_of(client), fake_now + 2000);
+		home_network_add(&h->q->accounting, str_of(client), fake_now + 1000);
+		home_network_add(&h->q->accounting, str_of(client), fake_now + 2000);
 	}
 	assert_int_equal(h->q->accounting.lockouts.table.n, 20000);
-	assert_int_equal(h->q->accounting.homes.table.n, 25000);
-	homes_collect(&h->q->accounting, fake_now + 2000);
-	assert_int_equal(h->q->accounting.homes.table.n, 0);
+	assert_int_equal(h->q->accounting.home_networks.table.n, 25000);
+	home_networks_collect(&h->q->accounting, fake_now + 2000);
+	assert_int_equal(h->q->accounting.home_networks.table.n, 0);
 	arena_fini(&a);
 	run_some(h); /* writes were gathered */
 	assert_true(fake_store->bucket_puts < 1000);

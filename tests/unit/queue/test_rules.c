@@ -214,12 +214,12 @@ static void test_limit_words(void **state)
 	struct arena a = { 0 };
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		assert_true(str_eq(used_words(&a, rows[i].kind, rows[i].rate, rows[i].used), str_of(rows[i].words)));
-		assert_true(str_eq(rule_words(&a, rows[i].kind, rows[i].rate), str_of(rows[i].rule)));
+		assert_true(str_eq(format_used(&a, rows[i].kind, rows[i].rate, rows[i].used), str_of(rows[i].words)));
+		assert_true(str_eq(format_rule(&a, rows[i].kind, rows[i].rate), str_of(rows[i].rule)));
 	}
 	for (size_t i = 0; i < sizeof waits / sizeof *waits; i++)
-		assert_true(str_eq(wait_words(&a, waits[i].ms), str_of(waits[i].words)));
-	assert_true(str_eq(time_words(&a, START_MS), S("2026-11-21 19:37 UTC")));
+		assert_true(str_eq(format_wait(&a, waits[i].ms), str_of(waits[i].words)));
+	assert_true(str_eq(format_time(&a, START_MS), S("2026-11-21 19:37 UTC")));
 	arena_fini(&a);
 }
 

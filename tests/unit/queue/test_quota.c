@@ -1,4 +1,4 @@
-/* test_allowance.c - limits of logins and devices: what passes, what is reserved, what is held, and what a restart must not change. */
+/* test_quota.c - limits of logins and devices: what passes, what is reserved, what is held, and what a restart must not change. */
 #include "visits.h"
 
 static struct rate three_an_hour[] = { { 3, 3600000 } }, two_rates[] = { { 3, 3600000 }, { 4, 86400000 } },
