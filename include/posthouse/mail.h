@@ -4,6 +4,7 @@
 
 #include "posthouse/arena.h"
 #include "posthouse/buf.h"
+#include "posthouse/units.h"
 #include "posthouse/verdict.h"
 
 #define HEADER_MAX (256 * 1024) /* bytes of a header section; more is 552 5.3.4 */
@@ -232,7 +233,7 @@ struct verdict convert_again(struct convert *c);
  * 8-bit content where none may be, when more than 1000 parts need encoding, or the header section is larger than HEADER_MAX or becomes
  * more than CONVERTED_HEADER_MAX; PERM 550 5.6.7 when an address in it has a local part beyond ASCII; and from then on. The words
  * live until convert_free(). */
-#define CONVERTED_HEADER_MAX (1024 * 1024)
+#define CONVERTED_HEADER_MAX MIB
 struct verdict convert_feed(struct convert *c, struct str bytes, struct buf *out);
 struct verdict convert_end(struct convert *c, struct buf *out);
 /* Once it is complete: the converted header section of the message, without blank line, for dkim_finish(). NULL view before;

@@ -1,6 +1,8 @@
 /* content.c - one reading of the account file: all of it or, when a line is malformed, nothing. */
 #include "internal.h"
 
+#include "posthouse/units.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -8,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define FILE_MAX_BYTES (64u * 1024 * 1024)
+#define FILE_MAX_BYTES (64 * MIB)
 #define LINE_MIN_BYTES 100 /* no well-formed line is shorter: two keys of 44 characters, the scheme, a name */
 
 struct str file_fault(const char *format, ...)
@@ -48,7 +50,7 @@ static bool read_all(int fd, struct content *c, struct str *text_out)
 
 	if (fstat(fd, &c->identity) < 0)
 		return false;
-	if (!S_ISREG(c->identity.st_mode) || c->identity.st_size > FILE_MAX_BYTES) {
+	if (!S_ISREG(c->identity.st_mode) || (uint64_t)c->identity.st_size > FILE_MAX_BYTES) {
 		errno = S_ISREG(c->identity.st_mode) ? EFBIG : EINVAL;
 		return false;
 	}

@@ -1,6 +1,8 @@
 /* check.c - `posthouse check`: would the relay start with this configuration, here and as the user that it becomes? */
 #include "cli.h"
 
+#include "posthouse/units.h"
+
 #include <stdio.h>
 #include <sysexits.h>
 
@@ -25,7 +27,7 @@ static void print_dump(const struct config *c)
 {
 	struct buf b;
 
-	buf_init(&b, 16 * 1024 * 1024);
+	buf_init(&b, 16 * MIB);
 	config_dump(c, &b);
 	fwrite(b.p + b.from, 1, b.n, stdout);
 	buf_fini(&b);

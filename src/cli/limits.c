@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include "posthouse/log.h"
+#include "posthouse/units.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -60,9 +61,9 @@ static struct str amount_text(struct arena *a, const struct rec_limit_row *r, ui
 {
 	if (!str_starts(r->rule, S("bytes ")) || n < 10 * 1024)
 		return arena_printf(a, "%llu", (unsigned long long)n);
-	if (n < 10 * 1024 * 1024)
+	if (n < 10 * MIB)
 		return arena_printf(a, "%llu KB", (unsigned long long)n / 1024);
-	return arena_printf(a, "%llu MB", (unsigned long long)n / (1024 * 1024));
+	return arena_printf(a, "%llu MB", (unsigned long long)n / MIB);
 }
 
 static void print_row(struct arena *a, const struct rec_limit_row *r)

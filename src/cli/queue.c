@@ -6,6 +6,7 @@
 #include "posthouse/log.h"
 #include "posthouse/names.h"
 #include "posthouse/store.h"
+#include "posthouse/units.h"
 
 #include <stdio.h>
 #include <sysexits.h>
@@ -41,7 +42,7 @@ static int usage(FILE *out, int code)
 static uint64_t duration(const char *text)
 {
 	static const char units[] = "smhd";
-	static const uint64_t ms[] = { 1000, 60000, 3600000, 86400000 };
+	static const uint64_t ms[] = { 1000, MINUTE_MS, HOUR_MS, DAY_MS };
 	struct str s = str_of(text);
 	const char *unit = s.n ? strchr(units, s.p[s.n - 1]) : NULL;
 	uint64_t n;

@@ -5,6 +5,7 @@
 #include "posthouse/id.h"
 #include "posthouse/log.h"
 #include "posthouse/names.h"
+#include "posthouse/units.h"
 #include "posthouse/utf8.h"
 
 #include <errno.h>
@@ -148,7 +149,7 @@ struct str age_text(struct arena *a, uint64_t ms)
 	static const struct {
 		uint64_t ms;
 		const char *unit;
-	} units[] = { { 86400000, "d" }, { 3600000, "h" }, { 60000, "m" }, { 1000, "s" } };
+	} units[] = { { DAY_MS, "d" }, { HOUR_MS, "h" }, { MINUTE_MS, "m" }, { 1000, "s" } };
 
 	for (size_t i = 0; i < 4; i++)
 		if (ms >= units[i].ms * (i < 3 ? 2 : 1))

@@ -3,11 +3,12 @@
 
 #include "posthouse/clock.h"
 #include "posthouse/log.h"
+#include "posthouse/units.h"
 
 #include <stdio.h>
 #include <sysexits.h>
 
-#define EXPIRY_MAX_MS (36500ull * 86400000)
+#define EXPIRY_MAX_MS (36500 * DAY_MS)
 
 /* ---- changing ---- */
 static int exit_code(struct verdict v)
@@ -127,7 +128,7 @@ static uint64_t read_expiry(const char *text)
 	static const struct {
 		char unit;
 		uint64_t ms;
-	} units[] = { { 's', 1000 }, { 'm', 60000 }, { 'h', 3600000 }, { 'd', 86400000 }, { 'w', 7 * 86400000ull } };
+	} units[] = { { 's', 1000 }, { 'm', MINUTE_MS }, { 'h', HOUR_MS }, { 'd', DAY_MS }, { 'w', 7 * DAY_MS } };
 	struct str s = str_of(text);
 	uint64_t n;
 

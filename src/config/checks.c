@@ -3,6 +3,7 @@
 
 #include "posthouse/mail.h"
 #include "posthouse/names.h"
+#include "posthouse/units.h"
 
 /* Two listeners on one port need different addresses; "*" is all of them. */
 static void check_listen(struct loader *l)
@@ -104,7 +105,7 @@ static void check_trust_anchor(struct loader *l)
 
 	if (path.n == 0)
 		return;
-	why = file_read(arena_cstr(l->arena, path), 1024 * 1024, &b, &mode);
+	why = file_read(arena_cstr(l->arena, path), MIB, &b, &mode);
 	if (!why && b.n == 0)
 		why = "is empty";
 	if (why)

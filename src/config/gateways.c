@@ -1,10 +1,12 @@
 /* gateways.c - the default gateways of this machine, from the kernel's routing tables. */
 #include "loader.h"
 
+#include "posthouse/units.h"
+
 #include <arpa/inet.h>
 #include <net/route.h>
 
-#define TABLE_MAX    (1024 * 1024)
+#define TABLE_MAX    MIB
 #define GATEWAYS_MAX 16
 #define IPV6_ZERO    "00000000000000000000000000000000"
 

@@ -5,18 +5,18 @@
 #include "posthouse/clock.h"
 #include "posthouse/mail.h"
 #include "posthouse/secret.h"
+#include "posthouse/units.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 
-#define PEM_MAX      (1024 * 1024)
+#define PEM_MAX      MIB
 #define EXPIRES_DAYS 14 /* warn that long before */
 
 /* As net/tls_ticket.c has it: random bytes, and the day from which they hold. */
 #define TICKET_RANDOM_BYTES 32
-#define DAY_MS              86400000u
 
 /* OpenSSL's security level 2, Debian's default, refuses certificates of less: RSA below 2048 bits. */
 #define SECURITY_BITS 112

@@ -3,8 +3,9 @@
 #include "loader.h"
 
 #include "posthouse/secret.h"
+#include "posthouse/units.h"
 
-#define FILE_MAX   (4 * 1024 * 1024) /* all files together */
+#define FILE_MAX   (4 * MIB) /* all files together */
 #define DEPTH_MAX  10
 #define DIGITS_MAX 17 /* of a whole number, with 0x: fits in 63 bits */
 #define RUNS_MAX   2000

@@ -1,9 +1,11 @@
 /* value.c - single values as text: parsing, printing, and what was expected when one is wrong. */
 #include "schema.h"
 
+#include "posthouse/units.h"
+
 #include <inttypes.h>
 
-#define TIME_MAX_MS    (UINT64_C(100) * 366 * 24 * 3600 * 1000)
+#define TIME_MAX_MS    (100 * 366 * DAY_MS)
 #define SIZE_MAX_BYTES (UINT64_C(1) << 60)
 
 struct unit {
@@ -12,7 +14,7 @@ struct unit {
 };
 
 /* Largest first, for printing. */
-static const struct unit time_units[] = { { "d", 86400000 }, { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 } };
+static const struct unit time_units[] = { { "d", DAY_MS }, { "h", HOUR_MS }, { "m", MINUTE_MS }, { "s", 1000 }, { "ms", 1 } };
 static const struct unit size_units[] = {
 	{ "T", UINT64_C(1) << 40 }, { "G", UINT64_C(1) << 30 }, { "M", UINT64_C(1) << 20 }, { "K", UINT64_C(1) << 10 }, { "", 1 }
 };

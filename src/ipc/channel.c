@@ -5,15 +5,16 @@
 
 #include "posthouse/log.h"
 #include "posthouse/secret.h"
+#include "posthouse/units.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#define CREDIT_BYTES       (2 * 1024 * 1024)
-#define CONTROL_BYTES_MAX  (32 * 1024 * 1024) /* control messages that wait for a peer: bulk ones are bounded by the credit */
-#define DATAGRAMS_PER_TURN 64                 /* then the loop's other work has its turn */
+#define CREDIT_BYTES       (2 * MIB)
+#define CONTROL_BYTES_MAX  (32 * MIB) /* control messages that wait for a peer: bulk ones are bounded by the credit */
+#define DATAGRAMS_PER_TURN 64         /* then the loop's other work has its turn */
 
 const char channel_other_build[] = "restart after upgrade: the peer's messages differ";
 

@@ -5,9 +5,10 @@
 #include "exchange.h"
 #include "posthouse/clock.h"
 #include "posthouse/log.h"
+#include "posthouse/units.h"
 
-#define CLIENT_MS       (10 * 60 * 1000) /* submission ends its sessions long before */
-#define FAULT_REPEAT_MS 60000            /* the same fault is logged once in this time */
+#define CLIENT_MS       (10 * MINUTE_MS) /* submission ends its sessions long before */
+#define FAULT_REPEAT_MS MINUTE_MS        /* the same fault is logged once in this time */
 
 /* Other back-ends answer a little sooner or later when they do not know the name: one look-up less, no hash. What comes at the next
  * multiple of this does not show it. */

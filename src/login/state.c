@@ -1,8 +1,10 @@
 /* state.c - what the login role holds, apart from the frame: so that tests can drive it. */
 #include "login.h"
 
-#define CACHE_MS (5 * 60 * 1000)
-#define TRIED_MS (24 * 3600 * 1000)
+#include "posthouse/units.h"
+
+#define CACHE_MS (5 * MINUTE_MS)
+#define TRIED_MS DAY_MS
 
 void login_init(struct login *l, uv_loop_t *loop, const char *state_dir, const struct cfg_auth *auth)
 {

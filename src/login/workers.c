@@ -3,12 +3,13 @@
 #include "posthouse/arena.h"
 #include "posthouse/clock.h"
 #include "posthouse/log.h"
+#include "posthouse/units.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <sysexits.h>
 
-#define STACK_BYTES (1024 * 1024) /* the libraries of back-ends keep buffers there */
+#define STACK_BYTES MIB /* the libraries of back-ends keep buffers there */
 
 struct workers {
 	uv_async_t wake;

@@ -3,6 +3,7 @@
 
 #include "posthouse/clock.h"
 #include "posthouse/log.h"
+#include "posthouse/units.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define LONG_LIFE_MS      60000 /* who lived this long starts again without a pause */
+#define LONG_LIFE_MS      MINUTE_MS /* who lived this long starts again without a pause */
 #define BACK_OFF_FIRST_MS 100
 #define REWIRE_MS         200
 #define REWIRE_QUICK_MS   5000

@@ -2,6 +2,7 @@
 #include "master.h"
 
 #include "posthouse/log.h"
+#include "posthouse/units.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +12,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define SLICE_MAX (64 * 1024 * 1024)
+#define SLICE_MAX (64 * MIB)
 #define SETTLE_MS 500
 #define WATCH_MAX 64
 #define WATCH_MS  5000

@@ -5,6 +5,7 @@
 
 #include "posthouse/clock.h"
 #include "posthouse/secret.h"
+#include "posthouse/units.h"
 
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
@@ -12,7 +13,6 @@
 #include <stdlib.h>
 
 #define SECRET_BYTES 32
-#define DAY_MS       86400000u
 #define DAYS_MAX     100000 /* a clock further ahead is broken: then the key is as good as random, but we do not count for ever */
 
 static const char derive_day[] = "the next day", derive_name[] = "name", derive_mac[] = "mac", derive_cipher[] = "cipher";

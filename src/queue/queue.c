@@ -2,12 +2,13 @@
 #include "queue.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/units.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <sysexits.h>
 
-#define HOUSEKEEPING_MS      (3 * 60 * 1000)
+#define HOUSEKEEPING_MS      (3 * MINUTE_MS)
 #define HOUSEKEEPING_MORE_MS 50 /* when there was more to forget than one batch takes: ten thousand messages a second */
 #define PRUNE_MAX            500
 

@@ -2,12 +2,13 @@
 #include "queue.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/units.h"
 
 #define LOOK_MS     1000
 #define STEP_MS     2000 /* what is set back by less is no harm */
 #define RETRY_MS    5000
-#define UNKNOWN_MS  (5 * 60 * 1000) /* an outcome that nobody knows is tried again after so long, however short `retry` is */
-#define RELEASE_MAX (366 * 86400 * 1000ull) /* the most that submission.future_release can be, which is not ours to read */
+#define UNKNOWN_MS  (5 * MINUTE_MS) /* an outcome that nobody knows is tried again after so long, however short `retry` is */
+#define RELEASE_MAX (366 * DAY_MS)  /* the most that submission.future_release can be, which is not ours to read */
 
 static void on_mended(void *ctx, struct verdict v, const struct mending *next);
 

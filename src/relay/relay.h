@@ -31,33 +31,34 @@
 #include "posthouse/mail.h"
 #include "posthouse/net.h"
 #include "posthouse/role.h"
+#include "posthouse/units.h"
 
 #include <sys/stat.h>
 
 enum relay_bounds {
-	IDLE_MS = 5000,         /* a connection without work is closed, before the peer loses patience */
-	QUIT_MS = 2000,         /* for the answer to QUIT (RFC 5321 4.1.1.10) */
-	ADDRESSES_MS = 30000,   /* addresses are asked for again after this time … */
-	FAILURE_MS = 10000,     /* … and those of a domain that could not be found after this one */
-	SWEEP_MS = 5000,        /* domains that nobody needs any more are looked for so often */
-	FEWER_MS = 60000,       /* a next hop that refused one more connection is not asked for more in this time */
-	THROTTLED_MS = 600000,  /* one that had too much at once gets fewer connections so long */
-	FAMILY_MS = 3600000,    /* an address family that was refused is avoided so long */
-	COMPLAINT_MS = 3600000, /* the same complaint by another witness within this time means the next hop */
-	LAST_RESULTS_MS = 500,  /* at the end: for queue to take the results */
-	WRONG_PORT_MS = 8000,   /* for a greeting in clear text on port 465 */
-	TURN_MS = 5000,         /* for an address to answer while there are others to try, at most */
-	MEMORY_MS = 600000,     /* what is remembered of an address … */
-	MEMORY_EXTENSION_MS = 24 * 3600 * 1000, /* … and of what it cannot do although it says so */
+	IDLE_MS = 5000,               /* a connection without work is closed, before the peer loses patience */
+	QUIT_MS = 2000,               /* for the answer to QUIT (RFC 5321 4.1.1.10) */
+	ADDRESSES_MS = 30000,         /* addresses are asked for again after this time … */
+	FAILURE_MS = 10000,           /* … and those of a domain that could not be found after this one */
+	SWEEP_MS = 5000,              /* domains that nobody needs any more are looked for so often */
+	FEWER_MS = MINUTE_MS,         /* a next hop that refused one more connection is not asked for more in this time */
+	THROTTLED_MS = 600000,        /* one that had too much at once gets fewer connections so long */
+	FAMILY_MS = HOUR_MS,          /* an address family that was refused is avoided so long */
+	COMPLAINT_MS = HOUR_MS,       /* the same complaint by another witness within this time means the next hop */
+	LAST_RESULTS_MS = 500,        /* at the end: for queue to take the results */
+	WRONG_PORT_MS = 8000,         /* for a greeting in clear text on port 465 */
+	TURN_MS = 5000,               /* for an address to answer while there are others to try, at most */
+	MEMORY_MS = 600000,           /* what is remembered of an address … */
+	MEMORY_EXTENSION_MS = DAY_MS, /* … and of what it cannot do although it says so */
 	GIVEN_UP_MAX = 2048,
 	MEMORY_SLOTS = 4096,
-	TARGETS_MAX = 32,                         /* addresses of a next hop … */
-	TARGETS_OF_HOST_MAX = 16,                 /* … and of one host of several */
-	SESSIONS_MAX = 4,                         /* servers that answered and would not have us, then it is enough */
-	SECOND_TURNS_MAX = 2,                     /* addresses that get the whole time after all */
-	PENDING_MAX = 256 * 1024,                 /* text that the kernel has not taken; then reading the file waits */
-	CHUNK = 64 * 1024,                        /* of a file, read at once */
-	CONVERTED_MAX = 16 * CHUNK + 1024 * 1024, /* convert_feed(): a header section comes out at once */
+	TARGETS_MAX = 32,                 /* addresses of a next hop … */
+	TARGETS_OF_HOST_MAX = 16,         /* … and of one host of several */
+	SESSIONS_MAX = 4,                 /* servers that answered and would not have us, then it is enough */
+	SECOND_TURNS_MAX = 2,             /* addresses that get the whole time after all */
+	PENDING_MAX = 256 * 1024,         /* text that the kernel has not taken; then reading the file waits */
+	CHUNK = 64 * 1024,                /* of a file, read at once */
+	CONVERTED_MAX = 16 * CHUNK + MIB, /* convert_feed(): a header section comes out at once */
 	LEASE_BUCKETS = 256,
 	OUTCOME_TEXT_MAX = 1000,     /* a peer's words in one outcome … */
 	RESULT_TEXT_MAX = 88 * 1024, /* … and in a result, so that it fits a datagram */

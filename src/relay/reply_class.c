@@ -2,10 +2,7 @@
 #include "reply_class.h"
 #include "server_words.h"
 
-#define SECOND_MS 1000ull
-#define MINUTE_MS (60 * SECOND_MS)
-#define HOUR_MS   (60 * MINUTE_MS)
-#define DAY_MS    (24 * HOUR_MS)
+#include "posthouse/units.h"
 
 #define TOLD_MAX_MS DAY_MS /* of a time that a server asks for */
 
@@ -40,6 +37,7 @@ static const struct rule {
 #define REPLY(steps, code, enhanced, words, trouble, actor, scope, pause)                                                        \
 	{ steps, code, enhanced, words, TROUBLE_##trouble, ACTOR_##actor, SCOPE_##scope, pause },
 #include "replies.def"
+
 #undef REPLY
 };
 

@@ -1,6 +1,8 @@
 /* server_words.c - see server_words.h. */
 #include "server_words.h"
 
+#include "posthouse/units.h"
+
 #include <string.h>
 
 struct writer {
@@ -206,10 +208,10 @@ static uint64_t unit_ms(struct str word)
 	static const struct {
 		const char *name;
 		uint64_t ms;
-	} units[] = { { "s", 1000 },       { "sec", 1000 },      { "secs", 1000 }, { "second", 1000 },
-		      { "seconds", 1000 }, { "m", 60000 },       { "min", 60000 }, { "mins", 60000 },
-		      { "minute", 60000 }, { "minutes", 60000 }, { "h", 3600000 }, { "hr", 3600000 },
-		      { "hour", 3600000 }, { "hours", 3600000 }, { "mn", 60000 },  { "hrs", 3600000 } };
+	} units[] = { { "s", 1000 },           { "sec", 1000 },          { "secs", 1000 },     { "second", 1000 },
+		      { "seconds", 1000 },     { "m", MINUTE_MS },       { "min", MINUTE_MS }, { "mins", MINUTE_MS },
+		      { "minute", MINUTE_MS }, { "minutes", MINUTE_MS }, { "h", HOUR_MS },     { "hr", HOUR_MS },
+		      { "hour", HOUR_MS },     { "hours", HOUR_MS },     { "mn", MINUTE_MS },  { "hrs", HOUR_MS } };
 
 	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
 		if (str_eq(word, str_of(units[i].name)))

@@ -3,6 +3,7 @@
 
 #include "confine.h"
 #include "posthouse/log.h"
+#include "posthouse/units.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@
 #define MASTER_FD  3
 #define PEERS_MAX  64
 #define WORKING_MS 1000
-#define SLICE_MAX  (64u * 1024 * 1024)
+#define SLICE_MAX  (64 * MIB)
 
 struct role {
 	const struct role_ops *ops;
@@ -88,7 +89,7 @@ static struct config *read_slice(enum role_id role, int fd)
 	struct stat st;
 	void *p;
 
-	if (fstat(fd, &st) != 0 || st.st_size <= 0 || st.st_size > SLICE_MAX)
+	if (fstat(fd, &st) != 0 || st.st_size <= 0 || (uint64_t)st.st_size > SLICE_MAX)
 		return NULL;
 	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (p == MAP_FAILED)

@@ -3,8 +3,8 @@
 
 #include "posthouse/clock.h"
 #include "posthouse/id.h"
+#include "posthouse/units.h"
 
-#define DAY_MS          (24ULL * 3600 * 1000)
 #define HALF_YEAR_MS    (182 * DAY_MS)
 #define WEEK_MS         (7 * DAY_MS)
 #define BUCKETS_SEEN    1000 /* looked at in one call of store_prune */

@@ -4,9 +4,10 @@
 
 #include "posthouse/clock.h"
 #include "posthouse/id.h"
+#include "posthouse/units.h"
 
 #define PAGE_MAX   500
-#define UNTRIED_MS 60000 /* what was never tried is put off for so long at most */
+#define UNTRIED_MS MINUTE_MS /* what was never tried is put off for so long at most */
 
 enum { MEND_MESSAGES, MEND_LANES, MEND_REST };
 

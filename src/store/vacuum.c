@@ -2,6 +2,7 @@
 #include "writer.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/units.h"
 
 #include <stdio.h>
 
@@ -10,8 +11,8 @@
 #define STEP_FULL   64 /* on a full disk: the log has to take them first */
 #define IDLE_MS     1000
 #define RETRY_MS    60000
-#define VACUUM_MAX  (64 * 1024 * 1024ull) /* SQLite makes the copy in memory */
-#define AUTO_VACUUM 2                     /* PRAGMA auto_vacuum: incremental */
+#define VACUUM_MAX  (64 * MIB) /* SQLite makes the copy in memory */
+#define AUTO_VACUUM 2          /* PRAGMA auto_vacuum: incremental */
 
 /* One number that a fixed PRAGMA gives; 0 when there is none. */
 static uint64_t number(struct db *db, const char *sql)

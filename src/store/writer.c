@@ -3,9 +3,10 @@
 #include "writer.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/units.h"
 
 #define BATCH_MAX       1000
-#define BATCH_BYTES_MAX (8 * 1024 * 1024) /* of text: bounds the log and the memory of one transaction */
+#define BATCH_BYTES_MAX (8 * MIB) /* of text: bounds the log and the memory of one transaction */
 #define RETRY_MS        1000
 #define LOOK_NS         400000000ull /* how long an idle store waits before it looks whether all is well */
 

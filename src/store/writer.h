@@ -13,11 +13,12 @@
 #include "posthouse/log.h"
 #include "posthouse/smtp_server.h"
 #include "posthouse/store.h"
+#include "posthouse/units.h"
 
 #include <dirent.h>
 
 #define KIND_COUNT     (KIND_NOTICE + 1)
-#define RESERVE_BYTES  (8 * 1024 * 1024) /* released so that results can be stored on a full disk */
+#define RESERVE_BYTES  (8 * MIB) /* released so that results can be stored on a full disk */
 #define TRANSCRIPT_MAX 4096
 #define CLOCK_STEP_MS  1000 /* a clock that is corrected by so little is not set back */
 

@@ -1,9 +1,9 @@
 /* refusals.c - clients who were not served: a flood of them must not become a flood of the log. */
 #include "submission.h"
 
-#include <stdio.h>
+#include "posthouse/units.h"
 
-#define MINUTE_MS 60000
+#include <stdio.h>
 
 /* The counts since the first lines, then all is forgotten. */
 static void on_minute(uv_timer_t *timer)

@@ -4,7 +4,9 @@
 
 #include "submission.h"
 
-#define SPOOL_BACKLOG_MAX (1024 * 1024) /* with so many bytes waiting for the disk, the client is not read */
+#include "posthouse/units.h"
+
+#define SPOOL_BACKLOG_MAX MIB /* with so many bytes waiting for the disk, the client is not read */
 
 struct spool;
 

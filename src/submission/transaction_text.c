@@ -3,12 +3,13 @@
 #include "transaction.h"
 
 #include "posthouse/ipc.h"
+#include "posthouse/units.h"
 
 #include <assert.h>
 
 #define LINE_MAX_BYTES 1000 /* with CRLF */
 #define HEADER_LOOK    (16 * 1024)
-#define LOGIN_HELD_MAX (16 * 1024 * 1024) /* a hundred ordinary sessions hold less */
+#define LOGIN_HELD_MAX (16 * MIB) /* a hundred ordinary sessions hold less */
 
 static void on_spool_room(void *ctx);
 static void on_spool_synced(void *ctx, struct verdict v);

@@ -2,6 +2,7 @@
 #include "accounting/accounting.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/units.h"
 
 #include <stdlib.h>
 
@@ -9,7 +10,7 @@
 #define BANS_MAX      (2 * STRANGERS_MAX) /* rows that are read; breakers come first */
 #define BATCH_MAX     500
 #define RETRY_MS      2000
-#define LONGEST_MS    (86400 * 1000ull) /* of rows from before bans knew their length */
+#define LONGEST_MS    DAY_MS /* of rows from before bans knew their length */
 
 static void on_retry(uv_timer_t *t)
 {

@@ -8,6 +8,7 @@
 
 #include "posthouse/arena.h"
 #include "posthouse/store.h"
+#include "posthouse/units.h"
 #include "posthouse/writebehind.h"
 
 #include <uv.h>
@@ -60,6 +61,6 @@ void bans_stats(struct accounting *acc);
 void bans_collect(struct accounting *acc, uint64_t now);
 
 /* So long a ban that is over is remembered: the next one is longer. */
-#define BAN_REMEMBERED_MS (7 * 86400 * 1000ull)
+#define BAN_REMEMBERED_MS (7 * DAY_MS)
 
 #endif

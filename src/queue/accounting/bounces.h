@@ -3,12 +3,14 @@
 #ifndef QUEUE_BOUNCES_H
 #define QUEUE_BOUNCES_H
 
+#include "posthouse/units.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define BOUNCE_SLOTS   6
-#define BOUNCE_SLOT_MS (10 * 60 * 1000ull)
+#define BOUNCE_SLOT_MS (10 * MINUTE_MS)
 struct bounces {
 	uint64_t slot[BOUNCE_SLOTS]; /* time / BOUNCE_SLOT_MS: which ten minutes it counts */
 	uint64_t finished[BOUNCE_SLOTS], refused[BOUNCE_SLOTS];

@@ -2,6 +2,7 @@
 #include "accounting/accounting.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/units.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 #define PAGE_MAX         5000   /* at a time: the loop is not held up */
 #define BATCH_MAX        500
 #define RETRY_MS         2000
-#define NOTIFIED_KEPT_US (7 * 86400 * 1000000ull)
+#define NOTIFIED_KEPT_US (7 * DAY_MS * 1000)
 
 static void remember_place(struct buckets *all, const struct bucket_row *last);
 

@@ -2,13 +2,14 @@
 #include "accounting/accounting.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/units.h"
 
 #include <stdlib.h>
 
 #define FAILURES_MAX       20000
 #define TURNS_MAX          6
-#define NETWORK_LONGEST_MS (86400 * 1000ull)
-#define LOGIN_LONGEST_MS   (3600 * 1000ull) /* whoever knows the password is kept out so long at most */
+#define NETWORK_LONGEST_MS DAY_MS
+#define LOGIN_LONGEST_MS   HOUR_MS /* whoever knows the password is kept out so long at most */
 
 static struct rate rate_of(const struct accounting *acc)
 {

@@ -3,13 +3,13 @@
 
 #include "posthouse/clock.h"
 #include "posthouse/policy.h"
+#include "posthouse/units.h"
 
 #include <stdlib.h>
 
 #define LOCKOUTS_MAX  20000
 #define SITE_MAX      256 /* of one login from one site: as many as an IPv4 one has networks */
 #define SITE_TEXT_MAX 100
-#define HOUR_MS       (3600 * 1000ull)
 
 /* How many a login has; how many it has from one site. */
 struct share {

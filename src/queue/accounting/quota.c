@@ -2,15 +2,16 @@
 #include "accounting/accounting.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/units.h"
 
 #include <stdlib.h>
 
-#define TELL_EACH_MS (10 * 60 * 1000)
-#define WARN_EACH_MS (3600 * 1000ull) /* or once per window, where that is longer */
-#define WARN_MIN     5                /* of smaller amounts each one would be a warning */
+#define TELL_EACH_MS (10 * MINUTE_MS)
+#define WARN_EACH_MS HOUR_MS /* or once per window, where that is longer */
+#define WARN_MIN     5       /* of smaller amounts each one would be a warning */
 
 /* Held mail costs its sender nothing: so much of one login, or his whole newsletter would fill the disk. */
-static const struct rate held_rate = { 10000, 86400 * 1000ull };
+static const struct rate held_rate = { 10000, DAY_MS };
 
 struct charged {
 	struct bucket *bucket;

@@ -1,11 +1,13 @@
 /* seen_networks.c - the client networks of logins. */
 #include "accounting/accounting.h"
 
+#include "posthouse/units.h"
+
 #include <stdlib.h>
 
 #define NETWORKS_MAX 64 /* of one login: those used last */
 #define KNOWN_US     (NETWORK_KNOWN_MS * 1000)
-#define SAVE_EACH_US (86400 * 1000000ull) /* what is written may be a day old */
+#define SAVE_EACH_US (DAY_MS * 1000) /* what is written may be a day old */
 #define RULE         "network "
 
 static struct str rule_of(struct arena *a, struct str network)

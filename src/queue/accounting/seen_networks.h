@@ -5,7 +5,9 @@
 
 #include "accounting/account.h"
 
-#define NETWORK_KNOWN_MS (30 * 86400 * 1000ull)
+#include "posthouse/units.h"
+
+#define NETWORK_KNOWN_MS (30 * DAY_MS)
 
 /* Has the login, as it was tried, got in from there? */
 bool seen_network_known(struct accounting *acc, struct str login, struct str network, uint64_t now);

@@ -5,11 +5,12 @@
 #include "posthouse/hashtable.h"
 
 #include "posthouse/arena.h"
+#include "posthouse/units.h"
 
 #include <stdlib.h>
 
 /* After that all are asked for again, so that the store renews what it remembers for half a year. */
-#define FORGET_MS (24 * 3600 * 1000ull)
+#define FORGET_MS DAY_MS
 
 void seen_recipients_fini(struct seen_recipients *all)
 {

@@ -1,12 +1,9 @@
 /* format.c - limits, amounts and times in words. */
 #include "common/format.h"
 
-#include <time.h>
+#include "posthouse/units.h"
 
-#define SECOND_MS 1000ull
-#define MINUTE_MS (60 * SECOND_MS)
-#define HOUR_MS   (60 * MINUTE_MS)
-#define DAY_MS    (24 * HOUR_MS)
+#include <time.h>
 
 static const struct {
 	const char *name, *plural;

@@ -1,9 +1,7 @@
 /* backoff.c - how long to wait. */
 #include "dispatch/backoff.h"
 
-#define SECOND_MS 1000ull
-#define MINUTE_MS (60 * SECOND_MS)
-#define HOUR_MS   (60 * MINUTE_MS)
+#include "posthouse/units.h"
 
 #define GREYLIST_MAX_MS (5 * MINUTE_MS) /* what greylisting asks for by default is between 1 and 5 minutes */
 #define MX_PAUSE_MAX_MS (30 * MINUTE_MS)

@@ -5,10 +5,11 @@
 #include "dispatch/nexthop.h"
 
 #include "posthouse/arena.h"
+#include "posthouse/units.h"
 #include "posthouse/verdict.h"
 
-#define PAUSE_LONGEST_MS (24 * 3600 * 1000ull) /* no gate is left unprobed for longer */
-#define PROBE_WAIT_MS    5000                  /* what waits for another one's probe looks again */
+#define PAUSE_LONGEST_MS DAY_MS /* no gate is left unprobed for longer */
+#define PROBE_WAIT_MS    5000   /* what waits for another one's probe looks again */
 
 /* When a recipient with so many attempts behind it is due again: the configured interval, give or take a tenth (`random` decides), but
  * not past `expires_at`, so that the last attempt comes in time. */

@@ -3,6 +3,7 @@
 #include "report/dsn_form.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/units.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 
 #define LOST_DELAY_MS 2000 /* so long after relay's end a `stop` of ours may come, at most */
 #define LEASED_MAX    1000
-#define LEASED_BYTES  (16u * 1024 * 1024)
+#define LEASED_BYTES  (16 * MIB)
 
 static const char *const state_names[] = { "new", "parked", "opening", "sent", "lost", "settling" };
 

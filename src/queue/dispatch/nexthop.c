@@ -2,17 +2,18 @@
 #include "queue.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/units.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-#define GATES_MAX        10000                 /* remembered ones: MX domains that are down, upstreams that are long gone */
-#define FORGET_AFTER_MS  (24 * 3600 * 1000ull) /* an MX domain that was down and got no mail for so long */
+#define GATES_MAX        10000  /* remembered ones: MX domains that are down, upstreams that are long gone */
+#define FORGET_AFTER_MS  DAY_MS /* an MX domain that was down and got no mail for so long */
 #define REASON_MAX_BYTES 500
 #define STATS_MAX        100
-#define COMPLAIN_EACH_MS (3600 * 1000ull)
-#define COMPLAINT_MS     (24 * 3600 * 1000ull) /* so long status shows it */
-#define PROVEN_MS        (3600 * 1000ull)
+#define COMPLAIN_EACH_MS HOUR_MS
+#define COMPLAINT_MS     DAY_MS /* so long status shows it */
+#define PROVEN_MS        HOUR_MS
 
 void gates_init(struct queue *q)
 {

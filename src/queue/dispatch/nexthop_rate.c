@@ -3,10 +3,11 @@
 
 #include "posthouse/clock.h"
 #include "posthouse/limit.h"
+#include "posthouse/units.h"
 
 #include <stdlib.h>
 
-#define TELL_EACH_MS (10 * 60 * 1000)
+#define TELL_EACH_MS (10 * MINUTE_MS)
 
 /* The state of a gate's buckets on its way to the store. */
 struct saving {

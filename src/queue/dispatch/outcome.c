@@ -5,13 +5,14 @@
 #include "posthouse/clock.h"
 #include "posthouse/id.h"
 #include "posthouse/smtp_server.h"
+#include "posthouse/units.h"
 
 #include <assert.h>
 
-#define UNKNOWN_DELAY_MS (5 * 60 * 1000)
-#define NO_TEXT_DELAY_MS (60 * 1000)
-#define PUT_OFF_MAX_MS   (60 * 1000) /* what waits for a way to open: a reload may open it sooner */
-#define REPLY_MAX        1000        /* bytes of an answer that are kept */
+#define UNKNOWN_DELAY_MS (5 * MINUTE_MS)
+#define NO_TEXT_DELAY_MS MINUTE_MS
+#define PUT_OFF_MAX_MS   MINUTE_MS /* what waits for a way to open: a reload may open it sooner */
+#define REPLY_MAX        1000      /* bytes of an answer that are kept */
 
 /* What is known of an attempt while its outcomes are made. */
 struct answer {

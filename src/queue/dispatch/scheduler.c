@@ -4,6 +4,7 @@
 #include "queue.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/units.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 #define VAIN_PAGES_MAX  4  /* full pages of blocked lanes, then a pause: 100,000 of them cost some seconds, not the processor */
 #define LOOK_MESSAGES   20 /* of a blocked lane, each time */
 #define LOOK_MIN_MS     1000
-#define LOOK_MAX_MS     (10 * 60 * 1000)
+#define LOOK_MAX_MS     (10 * MINUTE_MS)
 
 /* One question for a lane's recipients. */
 struct ask {

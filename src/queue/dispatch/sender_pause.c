@@ -2,14 +2,15 @@
 #include "queue.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/units.h"
 
 #include <stdlib.h>
 
 #define PAUSES_MAX       10000
 #define REASON_MAX_BYTES 500
 #define STATS_MAX        100
-#define FORGET_AFTER_MS  (24 * 3600 * 1000ull)
-#define PROBE_MS         60000 /* for the answer to the delivery that tries again */
+#define FORGET_AFTER_MS  DAY_MS
+#define PROBE_MS         MINUTE_MS /* for the answer to the delivery that tries again */
 
 static const struct str between = { " from ", 6 };
 

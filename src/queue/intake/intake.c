@@ -3,6 +3,7 @@
 #include "report/dsn_rules.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/units.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -10,9 +11,9 @@
 
 /* What one channel may hold here before it is closed: far more than a submission with credit can have under way. */
 #define TRANSACTIONS_MAX 20000
-#define BYTES_MAX        (256u * 1024 * 1024)
+#define BYTES_MAX        (256 * MIB)
 #define RECIPIENTS_MAX   10000 /* the most that the configuration allows: it may have changed since the client gave them */
-#define ADDRESSES_MAX    (16u * 1024 * 1024)
+#define ADDRESSES_MAX    (16 * MIB)
 #define CLOCK_LOG_MS     60000
 #define TIME_MAX_MS      (1ull << 52)
 

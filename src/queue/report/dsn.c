@@ -6,6 +6,7 @@
 
 #include "posthouse/clock.h"
 #include "posthouse/crash.h"
+#include "posthouse/units.h"
 
 #include <stdlib.h>
 
@@ -14,7 +15,7 @@
 
 /* Between looks that nothing has asked for: delays, and what could be overlooked. */
 #define LOOK_MIN_MS 250
-#define LOOK_MAX_MS (60 * 1000)
+#define LOOK_MAX_MS MINUTE_MS
 
 static const enum message_kind kinds[] = { KIND_FAILURE, KIND_DELAY, KIND_SUCCESS };
 #define KINDS (sizeof kinds / sizeof *kinds)

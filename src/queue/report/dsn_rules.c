@@ -2,8 +2,8 @@
 #include "report/dsn_rules.h"
 
 #include "posthouse/smtp_server.h"
+#include "posthouse/units.h"
 
-#define HOUR_MS          (60 * 60 * 1000)
 #define NOTICES_PER_HOUR 60
 
 /* RFC 3461 4.1: without NOTIFY failures are reported, and delays may be. */

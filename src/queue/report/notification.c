@@ -5,12 +5,12 @@
 #include "report/dsn_form.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/units.h"
 
 #include <stdlib.h>
 
 #define WAITING_MAX 200
 #define PER_HOUR    100
-#define HOUR_MS     (3600 * 1000ull)
 #define RETRY_MS    (15 * 1000)
 
 struct notice {

@@ -12,6 +12,7 @@
 #define POSTHOUSE_SMTP_CLIENT_PRIVATE_H
 
 #include "posthouse/smtp_client.h"
+#include "posthouse/units.h"
 
 enum client_bounds {
 	REPLY_MAX =
@@ -19,7 +20,7 @@ enum client_bounds {
 		1024, /* of one reply, all lines; RFC 5321 4.5.3.1.5 has 512 octets a line, and some servers are more talkative */
 	REPLY_TEXT_MAX = 1024,  /* kept of one reply, lines joined */
 	INPUT_MAX = 256 * 1024, /* bytes of the server that wait for us */
-	OUTPUT_MAX = 4 * 1024 * 1024,
+	OUTPUT_MAX = 4 * MIB,
 	MECHANISMS_MAX = 1024,
 	AUTH_LINE_MAX = 512, /* RFC 4954 section 4: an initial response that makes AUTH longer must wait */
 	AUTH_ROUNDS_MAX = 16,

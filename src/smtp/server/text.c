@@ -8,9 +8,11 @@
  * 2.1.1, they stream, and to break them would break signatures. */
 #include "server.h"
 
+#include "posthouse/units.h"
+
 /* A refused text may go on for so many times the size limit, or so many bytes if these are more, before the connection is ended. */
 #define SWALLOW_TIMES 8
-#define SWALLOW_LEAST (16 * 1024 * 1024)
+#define SWALLOW_LEAST (16 * MIB)
 
 void server_text_reset(struct smtp_server *s)
 {

@@ -1,9 +1,6 @@
 /* test_setback.c - the clock is set back, while the queue runs or while it does not: nothing stays closed for as long as it went back. */
 #include "visits.h"
 
-#define SECOND_MS 1000ull
-#define HOUR_MS   (3600 * SECOND_MS)
-#define DAY_MS    (24 * HOUR_MS)
 #define MONTHS_MS (300 * DAY_MS) /* further back, the clock counts as not set */
 
 static struct rate hourly[] = { { 200, 3600000 } }, upstream_hourly[] = { { 30, 60000 } };

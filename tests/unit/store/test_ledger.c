@@ -1,7 +1,7 @@
 /* test_ledger.c - to whom a login has written, bans, and how long all that is remembered. */
 #include "fixture.h"
 
-#define DAY_MS (24ULL * 3600 * 1000)
+#include "posthouse/units.h"
 
 static void accept_remembered(struct fixture *f, uint64_t id, const char *to, uint64_t received_at)
 {

@@ -2,13 +2,11 @@
 #include "fixture.h"
 
 #include "posthouse/id.h"
+#include "posthouse/units.h"
 
 #include <stdlib.h>
 
-#define MINUTE_MS 60000ull
-#define HOUR_MS   (60 * MINUTE_MS)
-#define DAY_MS    (24 * HOUR_MS)
-#define YEAR_MS   (366 * DAY_MS)
+#define YEAR_MS (366 * DAY_MS)
 
 static struct mending last;
 
