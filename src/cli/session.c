@@ -1,18 +1,11 @@
-/* session.c - asking the running relay, and printing what it says. */
+/* session.c - one command's dialogue with the running relay. */
 #include "cli.h"
 
-#include "posthouse/clock.h"
-#include "posthouse/id.h"
 #include "posthouse/log.h"
 #include "posthouse/names.h"
-#include "posthouse/units.h"
-#include "posthouse/utf8.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sysexits.h>
-#include <time.h>
 
 void session_open_within(struct session *s, const char *config_path, uint64_t within_ms)
 {
@@ -78,107 +71,4 @@ union ipc_message *session_ask(struct session *s, enum msg_type request, const v
 	if (v.class != OK)
 		die(exit_code(request, v), "%.*s", STR_ARG(printable(&s->arena, v.text)));
 	return answer;
-}
-
-static void take_out(int *argc, char **argv, int i, int n)
-{
-	for (int k = i; k + n <= *argc; k++)
-		argv[k] = argv[k + n];
-	*argc -= n;
-}
-
-bool take_flag(int *argc, char **argv, const char *flag)
-{
-	for (int i = 1; i < *argc; i++)
-		if (strcmp(argv[i], flag) == 0) {
-			take_out(argc, argv, i, 1);
-			return true;
-		}
-	return false;
-}
-
-const char *take_option(int *argc, char **argv, const char *name)
-{
-	size_t n = strlen(name);
-
-	for (int i = 1; i < *argc; i++) {
-		const char *value;
-
-		if (strncmp(argv[i], name, n) != 0 || (argv[i][n] != '=' && argv[i][n] != '\0'))
-			continue;
-		if (argv[i][n] == '=') {
-			value = argv[i] + n + 1;
-			take_out(argc, argv, i, 1);
-			return value;
-		}
-		if (i + 1 >= *argc)
-			die(EX_USAGE, "%s wants a value", name);
-		value = argv[i + 1];
-		take_out(argc, argv, i, 2);
-		return value;
-	}
-	return NULL;
-}
-
-void no_more_arguments(int argc, char **argv, int n)
-{
-	if (argc > n)
-		die(EX_USAGE, "unexpected argument %s; `posthouse help` lists the commands, posthouse(8) their arguments",
-		    argv[n]);
-}
-
-struct str printable(struct arena *a, struct str s)
-{
-	return utf8_shown(a, s);
-}
-
-struct str time_text(struct arena *a, uint64_t ms)
-{
-	time_t seconds = (time_t)(ms / 1000);
-	struct tm tm;
-
-	if (ms == 0)
-		return S("-");
-	gmtime_r(&seconds, &tm);
-	return arena_printf(a, "%04d-%02d-%02d %02d:%02d:%02dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-			    tm.tm_min, tm.tm_sec);
-}
-
-struct str age_text(struct arena *a, uint64_t ms)
-{
-	static const struct {
-		uint64_t ms;
-		const char *unit;
-	} units[] = { { DAY_MS, "d" }, { HOUR_MS, "h" }, { MINUTE_MS, "m" }, { 1000, "s" } };
-
-	for (size_t i = 0; i < 4; i++)
-		if (ms >= units[i].ms * (i < 3 ? 2 : 1))
-			return arena_printf(a, "%llu %s", (unsigned long long)(ms / units[i].ms), units[i].unit);
-	return S("0 s");
-}
-
-struct str since_text(struct arena *a, uint64_t now, uint64_t at)
-{
-	return age_text(a, now > at ? now - at : 0);
-}
-
-json_t *json_text(struct str s)
-{
-	json_t *j = json_stringn(s.p ? s.p : "", s.n);
-
-	if (!j) {
-		struct arena a = { 0 };
-		struct str shown = utf8_shown(&a, s);
-
-		j = json_stringn(shown.p, shown.n);
-		arena_fini(&a);
-	}
-	return j;
-}
-
-void json_print(json_t *j)
-{
-	json_dumpf(j, stdout, JSON_COMPACT | JSON_ENSURE_ASCII); /* a terminal acts on nothing of it */
-	putchar('\n');
-	json_decref(j);
 }

@@ -1,0 +1,64 @@
+/* format.c - what the relay says as text for people, or as JSON. */
+#include "cli.h"
+
+#include "posthouse/units.h"
+#include "posthouse/utf8.h"
+
+#include <stdio.h>
+#include <time.h>
+
+struct str printable(struct arena *a, struct str s)
+{
+	return utf8_shown(a, s);
+}
+
+struct str time_text(struct arena *a, uint64_t ms)
+{
+	time_t seconds = (time_t)(ms / 1000);
+	struct tm tm;
+
+	if (ms == 0)
+		return S("-");
+	gmtime_r(&seconds, &tm);
+	return arena_printf(a, "%04d-%02d-%02d %02d:%02d:%02dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
+			    tm.tm_min, tm.tm_sec);
+}
+
+struct str age_text(struct arena *a, uint64_t ms)
+{
+	static const struct {
+		uint64_t ms;
+		const char *unit;
+	} units[] = { { DAY_MS, "d" }, { HOUR_MS, "h" }, { MINUTE_MS, "m" }, { 1000, "s" } };
+
+	for (size_t i = 0; i < 4; i++)
+		if (ms >= units[i].ms * (i < 3 ? 2 : 1))
+			return arena_printf(a, "%llu %s", (unsigned long long)(ms / units[i].ms), units[i].unit);
+	return S("0 s");
+}
+
+struct str since_text(struct arena *a, uint64_t now, uint64_t at)
+{
+	return age_text(a, now > at ? now - at : 0);
+}
+
+json_t *json_text(struct str s)
+{
+	json_t *j = json_stringn(s.p ? s.p : "", s.n);
+
+	if (!j) {
+		struct arena a = { 0 };
+		struct str shown = utf8_shown(&a, s);
+
+		j = json_stringn(shown.p, shown.n);
+		arena_fini(&a);
+	}
+	return j;
+}
+
+void json_print(json_t *j)
+{
+	json_dumpf(j, stdout, JSON_COMPACT | JSON_ENSURE_ASCII); /* a terminal acts on nothing of it */
+	putchar('\n');
+	json_decref(j);
+}
