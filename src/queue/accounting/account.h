@@ -1,5 +1,6 @@
-/* account.h - what the accountant knows of a login, and of each of its devices that has limits of its own: rates with their buckets,
- * reservations, connections, and what its breaker looks at. Found by key; it goes when nobody points to it and it knows nothing. */
+/* account.h - an account: what is counted for a login, or for one of its devices that has limits of its own: the rates with
+ * their buckets, reservations, connections, and the figures that the breaker watches. Accounts are found by key. An account is
+ * freed when nobody holds it and it has nothing to remember. */
 #ifndef QUEUE_ACCOUNT_H
 #define QUEUE_ACCOUNT_H
 
@@ -23,41 +24,43 @@ struct account {
 	struct accounting *accounting;
 	char *key; /* "user:alice@example.org", "device:alice@example.org/phone": in lower case */
 	bool is_device;
-	size_t users;       /* sessions, messages on their way in */
-	size_t connections; /* logged in */
+	size_t users;       /* holders: sessions, and messages that are being accepted */
+	size_t connections; /* sessions that are logged in */
 	uint64_t reserved[METER_KINDS];
 
-	/* Of the configuration number `generation`. */
+	/* From the configuration number `generation`. */
 	uint64_t generation;
 	struct meter *meters;
 	size_t meters_n;
-	uint64_t connections_max; /* 0: any number */
+	uint64_t connections_max; /* 0: no limit */
 	bool hold, breaker;
-	struct meter new_recipients; /* of the breaker; amount 0: not looked at */
+	struct meter new_recipients; /* the breaker's rate of new recipients; bucket NULL: the breaker does not watch it */
 
 	struct bucket **networks; /* see seen_networks.h */
 	size_t networks_n;
 	struct bounces bounces;
-	uint64_t held_tat_us; /* mail that is held for it, see quota.c */
+	uint64_t held_tat_us; /* the held mail of this login, as a rate: see quota.c */
 };
 
 void accounts_init(struct accounting *acc);
 void accounts_fini(struct accounting *acc);
 
-/* The configuration has changed: rates are looked up again when they are needed. What was used stays used where the rate is the same. */
+/* The configuration has changed: each account looks its rates up again when it is used next. Where a rate is the same as
+ * before, what was used of it still counts. */
 void accounts_apply(struct accounting *acc);
 
-/* Of a login; of its device, NULL when that has no limits of its own. Up to date with the configuration. */
+/* The account of a login, made when there is none; of a device, NULL when the device has no limits of its own. Both are up to
+ * date with the configuration. */
 struct account *account_of(struct accounting *acc, struct str login);
 struct account *account_of_device(struct accounting *acc, struct str login, struct str device);
 
-/* The one with this key, if it is known; NULL. */
+/* The account with this key; NULL when there is none. */
 struct account *account_find(struct accounting *acc, struct str key);
 
-/* Bring one that was kept up to date. */
+/* Bring an account up to date with the configuration; for accounts that were kept since an earlier event. */
 struct account *account_refresh(struct account *a);
 
-/* Keep it as long as it is pointed to (NULL is allowed). */
+/* Hold an account, so that it is not freed, and release it. NULL is allowed. */
 struct account *account_hold(struct account *a);
 void account_release(struct account *a);
 
@@ -65,13 +68,13 @@ void account_release(struct account *a);
 struct str account_name(const struct account *a);
 struct str account_login(const struct account *a);
 
-/* Rules of this kind? */
+/* Does the account (NULL is allowed) have a rate of this kind? */
 bool account_has(const struct account *a, enum meter_kind kind);
 
-/* The clock was set back: what was counted later than now counts no more. */
+/* The clock was set back: counts with a time later than `now` are dropped. */
 void accounts_mend(struct accounting *acc, uint64_t now);
 
-/* Forget those that know nothing. */
+/* Free the accounts that nobody holds and that have nothing to remember. */
 void accounts_collect(struct accounting *acc, uint64_t now);
 
 #endif

@@ -1,5 +1,5 @@
-/* accounting.h - the room as a whole: who is allowed to connect, log in and send how much. It knows nothing of delivery, of messages on their way
- * in, or of the role around it: what others have to know is told by the observer. */
+/* accounting.h - the room as a whole: who is allowed to connect, to log in, and to send how much. It knows nothing of delivery,
+ * of messages that are being accepted, or of the role around it: the observer tells the others what they have to know. */
 #ifndef QUEUE_ACCOUNTING_H
 #define QUEUE_ACCOUNTING_H
 

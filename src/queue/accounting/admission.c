@@ -60,7 +60,7 @@ static void place_leave(struct accounting *acc, struct place *p)
 	free(p);
 }
 
-/* ---- visitors ---- */
+/* ---- clients ---- */
 
 static struct admission_peer *peer_find(struct accounting *acc, const struct channel *ch)
 {
@@ -192,7 +192,7 @@ void admission_fini(struct accounting *acc)
 
 /* ---- the door ---- */
 
-/* A line each minute, however many are turned away: each ban has a line of its own. */
+/* One line each minute, however many clients are refused: each ban has a line of its own. */
 static void tell(struct accounting *acc)
 {
 	struct admission *ad = &acc->admission;
@@ -219,7 +219,7 @@ void admission_refused(struct accounting *acc, uint64_t *counter, struct str cli
 		tell(acc);
 }
 
-/* Are there too many already of those who are not logged in? */
+/* Does the network have too many connections that are not logged in? */
 static bool is_crowded(struct accounting *acc, struct str network, uint64_t most)
 {
 	const struct place *p = most > 0 ? place_find(acc, network) : NULL;
@@ -227,7 +227,7 @@ static bool is_crowded(struct accounting *acc, struct str network, uint64_t most
 	return p && p->unauthenticated >= most;
 }
 
-/* May this client come in? */
+/* Is this client allowed to connect? */
 static struct verdict judge_client(struct accounting *acc, struct arena *a, struct str client, bool *banned_out)
 {
 	const struct cfg_limits *limits = &role_config(acc->role)->limits;
@@ -238,7 +238,7 @@ static struct verdict judge_client(struct accounting *acc, struct arena *a, stru
 											    : 0;
 
 	if (device_at(role_config(acc->role), client))
-		return ok(); /* a listed host, whatever another program on it did */
+		return ok(); /* a listed host is allowed, whatever another program on the same host did */
 	*banned_out = banned > 0;
 	if (banned > 0) {
 		admission_refused(acc, &acc->admission.banned, client);

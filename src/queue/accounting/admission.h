@@ -1,5 +1,5 @@
-/* admission.h - who may come in: connections, counted per client network while they are not logged in and per login afterwards; bans;
- * logins. What a channel's sessions hold ends with the channel. */
+/* admission.h - which clients are allowed to connect and to log in. Connections are counted per client network until the
+ * client logs in, and per login afterwards; bans are looked up. When a channel closes, all its clients are forgotten. */
 #ifndef QUEUE_ADMISSION_H
 #define QUEUE_ADMISSION_H
 
@@ -10,14 +10,14 @@
 struct accounting;
 struct reservation;
 
-/* A client network with connections, or a wider one. */
+/* A client network that has connections, or the wider network (site) around it. */
 struct place {
 	struct hashtable_item in_table;
 	char *name;
-	size_t clients, unauthenticated; /* all; those that are not logged in */
+	size_t clients, unauthenticated; /* all of the network; those of them that are not logged in */
 };
 
-/* A session of submission. */
+/* A client: one session of a submission process. */
 struct client {
 	struct hashtable_item in_table;
 	struct list in_peer;
@@ -27,11 +27,11 @@ struct client {
 	struct place *place, *site; /* its network, and the wider one */
 	char *address;
 	char *login;                      /* NULL: not logged in */
-	struct account *account, *device; /* NULL: not logged in; no limits of its own */
+	struct account *account, *device; /* NULL: not logged in, or (device) no limits of its own */
 	struct list reservations;
 };
 
-/* A channel with sessions. */
+/* A channel to a submission process, with its clients. */
 struct admission_peer {
 	struct list in_peers;
 	struct channel *channel;
@@ -43,8 +43,8 @@ struct admission {
 	struct list peers;
 	struct hashtable clients, places, reservations;
 	size_t logged_in;
-	struct list asking; /* struct asking: store_known() works for `reserve` */
-	/* What was turned away since the last line that told of it. */
+	struct list asking; /* struct asking: `reserve` calls that wait for store_known() */
+	/* How many clients were refused since the last log line that said so. */
 	uint64_t banned, crowded;
 	char *last;
 	uv_timer_t tell;
@@ -54,19 +54,19 @@ void admission_init(struct accounting *acc);
 void admission_fini(struct accounting *acc);
 void admission_peer_gone(struct accounting *acc, const struct channel *ch);
 
-/* The session with this number on the channel; NULL. */
+/* The client with this session number on the channel; NULL. */
 struct client *client_find(struct accounting *acc, const struct channel *ch, uint64_t session);
 
-/* It has logged in, or is to log in anew: a listed host may, and does so as the new one. */
+/* The client has logged in, or logs in again as somebody else, which a listed host is allowed to do: log it out first. */
 void client_log_in(struct client *c, struct str login, struct str device);
 void client_log_out(struct client *c);
 
-/* A client was turned away: one of these counters, for the line that tells of it. */
+/* A client was refused: add one to this counter of struct admission, for the log line. */
 void admission_refused(struct accounting *acc, uint64_t *counter, struct str client);
 
 void admission_stats(struct accounting *acc);
 
-/* Messages of submission. `acc` is NULL while the store is not there: the queue is not started, or ends. */
+/* Messages of submission. `acc` is NULL while the queue is not started, and after its end. */
 void accounting_admit(struct accounting *acc, struct channel *ch, const struct msg_admit *m);
 void accounting_authenticated(struct accounting *acc, struct channel *ch, const struct msg_authenticated *m);
 void accounting_present(struct accounting *acc, struct channel *ch, const struct msg_present *m);

@@ -86,7 +86,7 @@ static void touch(struct accounting *acc, struct ban *b);
 
 static void mend(struct accounting *acc, struct ban *b, uint64_t now)
 {
-	if (is_breaker(b) || !clock_is_foreign(b->until, now, b->length_ms)) /* a breaker's has no end */
+	if (is_breaker(b) || !clock_is_foreign(b->until, now, b->length_ms)) /* a breaker has no end */
 		return;
 	b->until = now;
 	touch(acc, b);
@@ -120,7 +120,7 @@ static void on_load_retry(uv_timer_t *t)
 	bans_load(t->data);
 }
 
-/* As with limits: bans that cannot be read are no open door. */
+/* Bans that cannot be read refuse logins and mail until they can, like limits (bucket.c). */
 static void on_bans(void *ctx, struct verdict v, const struct ban_row *rows, size_t n)
 {
 	struct accounting *acc = ctx;
@@ -254,7 +254,7 @@ static void forget(struct accounting *acc, struct ban *b)
 		touch(acc, b);
 }
 
-/* Room for one more of a stranger: one that is over goes, else the oldest. */
+/* Make room for one more ban of a network or login: one that is over goes, else the oldest. */
 static void make_room(struct accounting *acc, uint64_t now)
 {
 	struct ban *oldest = NULL;

@@ -1,5 +1,5 @@
-/* ban.h - whom the relay does not talk to for a while, and logins whose breaker has tripped. In memory, by key; each has a row that
- * survives a restart. */
+/* ban.h - client networks and logins that are refused for a time, and logins whose breaker has tripped. All are in memory,
+ * found by key; each has a row in the store, so that it survives a restart. */
 #ifndef QUEUE_BAN_H
 #define QUEUE_BAN_H
 
@@ -21,46 +21,47 @@ struct ban {
 	char *key; /* "net:192.0.2.1", "login:alice@example.org", "breaker:alice@example.org" */
 	char *reason;
 	uint64_t level, until;
-	uint64_t length_ms; /* that ends at `until` */
+	uint64_t length_ms; /* the length of the ban that ends at `until` */
 	bool forgotten;
 };
 
 struct bans {
 	struct hashtable table;
-	struct list recent; /* of strangers, the newest at the end: these are bounded */
+	struct list recent; /* bans of networks and logins (no breakers), the newest last; their number is bounded */
 	struct writebehind changes;
 	size_t strangers;
 	bool known, unreadable;
 	uv_timer_t retry, load_retry;
-	void (*resume_breaker)(struct accounting *acc, const struct ban *b); /* a row was read; registered by breaker.c */
+	/* A tripped breaker was read from the store; breaker.c registers itself here. */
+	void (*resume_breaker)(struct accounting *acc, const struct ban *b);
 };
 
 void bans_init(struct accounting *acc);
 void bans_fini(struct accounting *acc);
 void bans_load(struct accounting *acc);
 
-/* The one with this key, over or not; NULL. */
+/* The ban with this key, also one that is over; NULL when there is none. */
 struct ban *ban_find(struct accounting *acc, struct str key);
 
-/* The same, when it holds now. */
+/* The same, but only when it is in force now. */
 struct ban *ban_in_force(struct accounting *acc, struct str key, uint64_t now);
 
-/* It begins, or begins anew; the store is told. */
+/* Begin a ban, or replace the one with this key; it is written to the store soon. */
 struct ban *ban_put(struct accounting *acc, struct str key, uint64_t level, uint64_t now, uint64_t until, struct str reason);
 
-/* It is over for good (an administrator says so): the row is for the caller to write, the ban is gone. */
+/* An administrator ends the ban: it is freed. The caller has to write the row that is returned. */
 struct ban_row ban_lift(struct accounting *acc, struct arena *a, struct ban *b);
 
-/* The clock was set back: a ban that would last longer than it was made for is over, also in the store. */
+/* The clock was set back: a ban that would last longer than it was made for is ended, also in the store. */
 void bans_mend(struct accounting *acc, uint64_t now);
 
-/* How many there are, and which breakers have tripped. */
+/* Report to `status` how many bans there are, and which breakers have tripped. */
 void bans_stats(struct accounting *acc);
 
-/* Forget those that ended so long ago that they do not count any more. */
+/* Free the bans that ended longer than BAN_REMEMBERED_MS ago. */
 void bans_collect(struct accounting *acc, uint64_t now);
 
-/* So long a ban that is over is remembered: the next one is longer. */
+/* A ban that is over is remembered for so long: the next ban of the same key is longer. */
 #define BAN_REMEMBERED_MS (7 * DAY_MS)
 
 #endif

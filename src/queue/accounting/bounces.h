@@ -1,5 +1,5 @@
-/* bounces.h - how many recipients of a login were delivered to, and how many were refused for good, in the last hour: in memory, in slots of ten
- * minutes. */
+/* bounces.h - how many recipients of a login were delivered to, and how many were refused for good, in the last hour: in memory,
+ * in slots of ten minutes. */
 #ifndef QUEUE_BOUNCES_H
 #define QUEUE_BOUNCES_H
 

@@ -1,4 +1,4 @@
-/* breaker.c - sudden changes. */
+/* breaker.c - see breaker.h. */
 #include "accounting/accounting.h"
 
 #include "posthouse/clock.h"
@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#define BOUNCES_MIN 20 /* recipients before a share means anything */
+#define BOUNCES_MIN 20 /* with fewer recipients the share of refused ones means nothing */
 #define RETRY_MS    1000
 #define FOR_EVER_MS 253402300799000ull /* the end of the year 9999: until an administrator ends it */
 
@@ -21,7 +21,8 @@ const struct ban *breaker_tripped(const struct account *a)
 
 /* ---- holding what waits already ---- */
 
-/* The store's pages, twice: what was on its way into the queue when the breaker tripped is there by the second time. */
+/* Holds the mail that waits, page by page of the store, twice: messages that were being accepted when the breaker tripped are
+ * there by the second time. */
 struct holding {
 	struct list in_holdings;
 	struct accounting *accounting;
@@ -34,7 +35,7 @@ struct holding {
 
 #define REASON S("the breaker of this login has tripped: ")
 
-/* The level of a breaker's row: what waited when it tripped is held, or that is still to be done, also after a restart. */
+/* The level of a breaker's row: the waiting mail is held; or it is still to be held, also after a restart. */
 enum { LEVEL_HELD = 1, LEVEL_HOLDING = 2 };
 
 static void on_held(void *ctx, struct verdict v, uint64_t count, uint64_t in_flight, uint64_t next_cursor);
@@ -51,7 +52,7 @@ static void holding_free(struct holding *h)
 	free(h);
 }
 
-/* The store could not: all that waits for it begins again. */
+/* The store failed: begin again with all that wait. */
 static void on_retry(uv_timer_t *timer)
 {
 	struct accounting *acc = timer->data;
@@ -64,7 +65,7 @@ static void on_retry(uv_timer_t *timer)
 	}
 }
 
-/* All that waited is held: the row need not remember it any more, unless an administrator has lifted the breaker meanwhile. */
+/* All waiting mail is held: record that, unless an administrator has lifted the breaker meanwhile. */
 static void holding_done(struct holding *h)
 {
 	struct accounting *acc = h->accounting;
@@ -82,7 +83,7 @@ static void on_held(void *ctx, struct verdict v, uint64_t count, uint64_t in_fli
 	struct holding *h = ctx;
 	struct accounting *acc = h->accounting;
 
-	if (!accounting_may_store(acc)) { /* the next start goes on with it */
+	if (!accounting_may_store(acc)) { /* the next start continues */
 		holding_free(h);
 		return;
 	}

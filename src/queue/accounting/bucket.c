@@ -100,7 +100,7 @@ bool buckets_are_many(const struct accounting *acc)
 
 /* ---- kept over restarts ---- */
 
-/* A bucket further ahead than its window, or its other period, was written by another clock. What was told or happened then, was so now. */
+/* A bucket whose time is further ahead than possible was written by another clock: treat it as written now. */
 static bool mend(const struct accounting *acc, struct bucket *b, uint64_t now)
 {
 	const struct bucket_user *user = user_of(acc, b);
@@ -127,7 +127,7 @@ void buckets_mend(struct accounting *acc, uint64_t now)
 
 static void on_buckets(void *ctx, struct verdict v, const struct bucket_row *rows, size_t n);
 
-/* The rows that follow those that were read. */
+/* Read the rows that follow the last one. */
 static void load_page(struct accounting *acc)
 {
 	struct buckets *all = &acc->buckets;
@@ -146,7 +146,7 @@ static void read_row(struct accounting *acc, const struct bucket_row *row, uint6
 	const struct bucket_user *user;
 	struct bucket *b;
 
-	/* empty again: as if it had never been used, but for what somebody was told */
+	/* an empty bucket is the same as none, unless it records that somebody was notified */
 	if (row->tat_us <= now * 1000 && row->warned_at * 1000 + NOTIFIED_KEPT_US <= now * 1000)
 		return;
 	if (acc->buckets.table.n >= BUCKETS_MAX) {
@@ -171,7 +171,7 @@ static void remember_place(struct buckets *all, const struct bucket_row *last)
 	all->read_rule = last ? str_dup(last->rule) : NULL;
 }
 
-/* Limits that cannot be read are no open door: until they can, mail is refused for the moment (see authorize.c), and nobody logs in. */
+/* Limits that cannot be read fail closed: until they are read, mail is refused with 451 (authorize.c), and nobody logs in. */
 static void on_buckets(void *ctx, struct verdict v, const struct bucket_row *rows, size_t n)
 {
 	struct accounting *acc = ctx;
@@ -314,7 +314,7 @@ void buckets_collect(struct accounting *acc, uint64_t now)
 
 		if (b->users > 0 || b->tat_us > now * 1000 || !list_empty(&b->in_dirty))
 			continue;
-		/* what somebody was told stays known, or a second mail would tell it */
+		/* without the record of a notification a second one would be sent */
 		if (b->warned_at * 1000 + NOTIFIED_KEPT_US > now * 1000)
 			continue;
 		user = user_of(acc, b);

@@ -1,4 +1,4 @@
-/* failed_logins.c - failed logins and what follows. */
+/* failed_logins.c - see failed_logins.h. */
 #include "accounting/accounting.h"
 
 #include "posthouse/clock.h"
@@ -9,7 +9,7 @@
 #define FAILURES_MAX       20000
 #define TURNS_MAX          6
 #define NETWORK_LONGEST_MS DAY_MS
-#define LOGIN_LONGEST_MS   HOUR_MS /* whoever knows the password is kept out so long at most */
+#define LOGIN_LONGEST_MS   HOUR_MS /* who knows the password waits so long at most */
 
 static struct rate rate_of(const struct accounting *acc)
 {
@@ -23,7 +23,8 @@ static struct str rule_of(const struct accounting *acc, struct arena *a)
 
 /* ---- counting ---- */
 
-/* In the order of their last failure. Above the bound the one that failed longest ago is forgotten: bans are kept apart. */
+/* Keep buckets in the order of their last failure. Above the bound the one that failed longest ago is freed; a ban does not
+ * depend on its bucket. */
 static void place(struct accounting *acc, struct bucket *b)
 {
 	acc->failed_logins.n += list_empty(&b->in_recent);
@@ -77,7 +78,7 @@ void failed_logins_apply(struct accounting *acc)
 	arena_fini(&a);
 }
 
-/* One more; true when it is beyond the rate. */
+/* Count one more failure; true when that is above the rate. */
 static bool is_too_much(struct accounting *acc, struct str key, uint64_t now)
 {
 	struct arena a = { 0 };
@@ -97,7 +98,7 @@ static bool is_too_much(struct accounting *acc, struct str key, uint64_t now)
 
 /* ---- bans ---- */
 
-/* Each one that follows within a week is twice as long as the last, up to the longest. */
+/* A ban that follows another one within a week is twice as long, up to `longest_ms`. */
 static void ban(struct accounting *acc, struct str key, uint64_t longest_ms, const char *event, struct str login,
 		struct str network, struct str client, uint64_t now)
 {
@@ -120,7 +121,7 @@ static uint64_t banned_ms(struct accounting *acc, struct str key, uint64_t longe
 
 	if (!b)
 		return 0;
-	return b->until - now < longest_ms ? b->until - now : longest_ms; /* those of before could be longer */
+	return b->until - now < longest_ms ? b->until - now : longest_ms; /* bans of older versions could be longer */
 }
 
 struct verdict network_banned(struct arena *a, uint64_t ms)
@@ -147,7 +148,7 @@ uint64_t login_banned_ms(struct accounting *acc, struct str login, struct str de
 	return ms;
 }
 
-/* Above the rate just now? */
+/* The bucket, if it is above the rate now; else NULL. */
 static struct bucket *full_bucket(struct accounting *acc, struct str key, uint64_t now)
 {
 	struct arena a = { 0 };
@@ -166,7 +167,7 @@ bool network_is_slowed(struct accounting *acc, struct str network, uint64_t now)
 	return slowed;
 }
 
-/* Said once in the rate's time. */
+/* Log it once per window of the rate. */
 static void tell_slowed(struct accounting *acc, struct str key, struct str network, struct str client, uint64_t now)
 {
 	struct bucket *b = full_bucket(acc, key, now);

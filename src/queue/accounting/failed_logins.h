@@ -1,6 +1,7 @@
-/* failed_logins.h - failed logins, counted per client network and per login name as it was tried, known or not, and for each device password by
- * itself; too many are banned, each time for longer: a network for a day at most, a login for an hour. A network from which people get in
- * (home_networks.h) is slowed instead. Names and networks are of strangers' choice: their number in memory and in the store is bounded. */
+/* failed_logins.h - failed logins, counted per client network, per login name as the client gave it (known or not), and per
+ * device password. When there are too many, the network is banned for a day at most, or the login for an hour at most; each
+ * ban is longer than the last. A network from which people log in successfully (home_networks.h) is slowed instead. Clients
+ * choose the names and networks, so their number in memory and in the store is bounded. */
 #ifndef QUEUE_FAILED_LOGINS_H
 #define QUEUE_FAILED_LOGINS_H
 
@@ -15,26 +16,27 @@ struct failed_logins {
 
 void failed_logins_init(struct accounting *acc);
 
-/* The configuration has changed: failures of another rate do not count any more. */
+/* The configuration has changed: failures that were counted for another rate are dropped. */
 void failed_logins_apply(struct accounting *acc);
 
-/* Is the client network, is the login banned? How long yet, in ms; 0: no. */
+/* The remaining ban of the client network, or of the login, in ms; 0 when it is not banned. */
 uint64_t network_banned_ms(struct accounting *acc, struct str network, uint64_t now);
 uint64_t login_banned_ms(struct accounting *acc, struct str login, struct str device, uint64_t now);
 
-/* Had it been banned, if nobody got in from there? */
+/* Would the network be banned, if it were not one from which people log in successfully? */
 bool network_is_slowed(struct accounting *acc, struct str network, uint64_t now);
 
-/* 421: so long yet. */
+/* The reply 421 to a client whose network is banned for `ms` more. */
 struct verdict network_banned(struct arena *a, uint64_t ms);
 
-/* One more failed login from this network, by `client` (banned for `longest_ms` at most); for this login. True: that is too much, it is banned
- * from now on. */
+/* Count a failed login of `client` from this network (which is banned for `longest_ms` at most), or of this login. True: that
+ * was too much, and a ban begins. */
 bool network_failed(struct accounting *acc, struct str network, struct str client, uint64_t longest_ms, uint64_t now);
 bool login_failed(struct accounting *acc, struct str login, struct str device, struct str client, uint64_t now);
 
-/* A failed login from a network of the login's own, where no ban holds; above the rate its attempts from there, right or wrong, take turns,
- * one each `slot_ms`. Login "": all that are not at home in a network from which others get in, together. Then how long does this one wait for its own, which it takes hereby? TURN_NEVER: too many wait before it. */
+/* Turns, where no ban is allowed: the login comes from a network that it has used before, or (login "") it is new in a network
+ * from which others log in. turn_failed() counts a failure. Above the rate all attempts, right or wrong, take turns, one each
+ * `slot_ms`: turn_wait_ms() takes a turn and returns how long to wait for it in ms; TURN_NEVER: too many wait already. */
 #define TURN_NEVER UINT64_MAX
 void turn_failed(struct accounting *acc, struct str login, struct str device, struct str network, uint64_t now);
 uint64_t turn_wait_ms(struct accounting *acc, struct str login, struct str device, struct str network, uint64_t slot_ms,

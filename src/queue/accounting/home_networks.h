@@ -1,5 +1,6 @@
-/* home_networks.h - client networks from which people got in lately, whoever they were: guessers there are slowed, not banned, for the others' sake. In
- * memory; what the buckets of seen_networks.h remember fills it at the start. Bounded: what has no place can be banned. */
+/* home_networks.h - client networks from which somebody has logged in lately, whoever it was. When passwords are guessed from
+ * there, the network is slowed, not banned, for the sake of its other users. In memory; at the start it is filled from the
+ * buckets of seen_networks.h. The number is bounded: a network that has no place can be banned. */
 #ifndef QUEUE_HOME_NETWORKS_H
 #define QUEUE_HOME_NETWORKS_H
 
@@ -15,14 +16,14 @@ struct home_networks {
 void home_networks_init(struct accounting *acc);
 void home_networks_fini(struct accounting *acc);
 
-/* Somebody got in from there; it counts until then, ms. */
+/* Somebody logged in from the network; it counts until this time, ms. / Does it count now? */
 void home_network_add(struct accounting *acc, struct str network, uint64_t until);
 bool home_network_known(struct accounting *acc, struct str network, uint64_t now);
 
-/* The clock was set back: what would last longer than it can counts from now. */
+/* The clock was set back: a time that ends later than possible ends NETWORK_KNOWN_MS from now. */
 void home_networks_mend(struct accounting *acc, uint64_t now);
 
-/* Forget those whose time is over. */
+/* Free the networks whose time is over. */
 void home_networks_collect(struct accounting *acc, uint64_t now);
 
 #endif

@@ -1,7 +1,8 @@
-/* lockouts.h - who asks for a banned login from a network that it has not used: since when. A login that strangers guess without end is banned
- * without end; its owner, with the right password, is not to wait for longer than an hour, and nobody can tell him from them. So each network
- * has one attempt when it has waited for an hour. In memory and bounded: the oldest of the
- * login and the site that have most give way, so that nobody with many addresses drives others' out before their hour. */
+/* lockouts.h - since when a banned login has been tried from a network that it has not used before. A login that is guessed
+ * without end is banned without end, but its owner, who has the right password, must not wait for longer than an hour, and
+ * cannot be told from the guessers. So each network has one attempt after it has waited for an hour. In memory and bounded:
+ * the oldest entry of the login and the site with the most entries is dropped, so that a guesser with many addresses does not
+ * push others out before their hour. */
 #ifndef QUEUE_LOCKOUTS_H
 #define QUEUE_LOCKOUTS_H
 
@@ -17,8 +18,8 @@ struct lockouts {
 void lockouts_init(struct accounting *acc);
 void lockouts_fini(struct accounting *acc);
 
-/* The login, or the password of its device, is banned, and asked for from this network: how long yet until the first time was an hour ago, in ms? 0: this attempt may be
- * judged, and the next hour begins with the next one. */
+/* A banned login (or device password) is tried from this network: how long until it has waited for an hour, in ms. 0: this
+ * attempt is allowed to be judged, and the next attempt begins a new hour. */
 uint64_t lockout_ms(struct accounting *acc, struct str login, struct str device, struct str network, uint64_t now);
 
 #endif

@@ -1,8 +1,9 @@
-/* logins.c - the judgement of logins, which the back-end has looked at: bans, counting, and what the client hears.
+/* logins.c - the verdict on a login that the back-end has checked: bans, counting, and what the client hears.
  *
- * What protects guessed passwords must not shut out those who have them. So a password that is wrong again and again counts once; a network
- * from which people get in is slowed, never banned: attempts there take turns, right and wrong alike, but those of its own people; and where a login is banned, its owner gets in from a network that has waited for an hour. In
- * none of these does the answer, or its time, or what counts, depend on whether a password was right that is not let in. */
+ * The protection against guessed passwords must not shut out those who know them. So the same wrong password counts once;
+ * a network from which people log in is slowed, never banned: attempts there take turns, right and wrong alike, except those of
+ * logins that have used the network before; and the owner of a banned login gets in from a network that has waited for an hour.
+ * Where a right password is not let in, neither the answer, nor its time, nor what is counted shows that it was right. */
 #include "accounting/accounting.h"
 
 #include "posthouse/clock.h"
@@ -18,14 +19,14 @@ static struct verdict login_banned(struct arena *a, uint64_t ms)
 		    arena_printf(a, "this login is locked for %.*s after too many wrong passwords", STR_ARG(format_wait(a, ms))));
 }
 
-/* Not by a password, but because the configuration lists the host? */
+/* Did the client log in as a host that the configuration lists, without a password? */
 static bool is_listed(const struct msg_authenticated *m)
 {
 	return str_eq(m->mechanism, S("DEVICE"));
 }
 
-/* Somebody in the network may guess: then right and wrong wait for their turns, and for no ban. A login that is at home there has turns of its
- * own, all others of the network ("") share theirs. */
+/* Passwords may be guessed from this network: right and wrong ones wait for their turn, but no ban holds. A login that has
+ * used the network before has turns of its own; all others ("") share theirs. */
 static struct verdict judge_turn(struct accounting *acc, struct str login, struct str device, struct str network, uint64_t now,
 				 uint64_t *delay_ms_out)
 {
@@ -38,7 +39,7 @@ static struct verdict judge_turn(struct accounting *acc, struct str login, struc
 				: S("too many wrong passwords from your network, try again in a minute"));
 }
 
-/* The login is new in the network. Guessers there who take all turns do not keep it out for longer than an hour, either. */
+/* The login is new in the network. Even when guessers there take all turns, it waits for an hour at most. */
 static struct verdict judge_newcomer(struct accounting *acc, const struct msg_authenticated *m, struct str network, uint64_t now,
 				     uint64_t *delay_ms_out)
 {
@@ -47,8 +48,8 @@ static struct verdict judge_newcomer(struct accounting *acc, const struct msg_au
 	return v.class == OK || lockout_ms(acc, m->login, m->device, network, now) > 0 ? v : ok();
 }
 
-/* Is the login, or the network, banned? The answer is the same whether the password was right or wrong; either counts against the network, but
- * it may be the owner who tries: such a ban ends when he is to be let in. */
+/* Is the login, or the network, banned? The answer is the same whether the password was right or wrong. Both count against the
+ * network; but the owner of the login may be the one who tries, so such a ban of the network ends when the owner is let in. */
 static struct verdict judge_ban(struct client *c, struct arena *a, const struct msg_authenticated *m, uint64_t now,
 				struct msg_authorized *answer)
 {
@@ -74,7 +75,7 @@ static struct verdict judge_ban(struct client *c, struct arena *a, const struct 
 	return login_banned(a, ms);
 }
 
-/* Of a login that is new in the network. True: the login is banned for it. */
+/* Count the failure of a login that is new in the network. True: the login is banned for it. */
 static bool newcomer_failed(struct client *c, const struct msg_authenticated *m, uint64_t now)
 {
 	struct accounting *acc = c->accounting;
@@ -85,7 +86,7 @@ static bool newcomer_failed(struct client *c, const struct msg_authenticated *m,
 	return login_failed(acc, m->login, m->device, str_of(c->address), now);
 }
 
-/* The password was wrong: count it. */
+/* The password was wrong: count that. */
 static struct verdict judge_failure(struct client *c, struct arena *a, const struct msg_authenticated *m, uint64_t now)
 {
 	struct verdict wrong = perm(535, S("5.7.8"), S("Authentication failed"));
@@ -140,16 +141,16 @@ static void judge(struct client *c, struct arena *a, const struct msg_authentica
 
 void accounting_authenticated(struct accounting *acc, struct channel *ch, const struct msg_authenticated *m)
 {
-	struct client *visitor = acc ? client_find(acc, ch, m->session) : NULL;
+	struct client *client = acc ? client_find(acc, ch, m->session) : NULL;
 	struct msg_authorized answer = { .call = m->call };
 	struct arena a = { 0 };
 
-	if (!visitor || !accounting_is_ready(acc))
+	if (!client || !accounting_is_ready(acc))
 		answer.verdict = temp(454, S("4.7.0"), S("Temporary authentication failure, try again"));
 	else
-		judge(visitor, &a, m, &answer);
+		judge(client, &a, m, &answer);
 	if (answer.verdict.class == OK)
-		answer.reserving = reserving(visitor);
+		answer.reserving = reserving(client);
 	ipc_send_authorized(ch, &answer, -1);
 	arena_fini(&a);
 }

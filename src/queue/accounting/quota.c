@@ -1,4 +1,4 @@
-/* quota.c - limits of logins and devices: checking, charging, giving back. */
+/* quota.c - see quota.h. */
 #include "accounting/accounting.h"
 
 #include "posthouse/clock.h"
@@ -8,9 +8,9 @@
 
 #define TELL_EACH_MS (10 * MINUTE_MS)
 #define WARN_EACH_MS HOUR_MS /* or once per window, where that is longer */
-#define WARN_MIN     5       /* of smaller amounts each one would be a warning */
+#define WARN_MIN     5       /* a smaller amount would warn too often */
 
-/* Held mail costs its sender nothing: so much of one login, or his whole newsletter would fill the disk. */
+/* Held mail is not charged: this rate per login keeps a whole newsletter from filling the disk. */
 static const struct rate held_rate = { 10000, DAY_MS };
 
 struct charged {
@@ -37,14 +37,14 @@ bool quota_counts_new(const struct quota *quota)
 
 /* ---- checking ---- */
 
-/* The rate that keeps a message waiting for longest. */
+/* Of all rates that are used up, the one with the longest wait. */
 struct over {
 	const struct meter *meter; /* NULL: all fits */
 	const struct account *account;
 	uint64_t wait_us;
 };
 
-/* The bucket, with what is reserved. */
+/* The state of the bucket, with reservations added. */
 static uint64_t with_reserved(const struct account *a, const struct meter *m, uint64_t now)
 {
 	return gcra_take(m->bucket->tat_us, m->rate, a->reserved[m->kind], now * 1000);
@@ -97,7 +97,7 @@ static struct verdict refusal(struct arena *a, const struct over *over, uint64_t
 				 STR_ARG(format_limit(a, m->kind, m->rate))));
 }
 
-/* Say that a limit is reached, but not with every try of a program that does not give up. */
+/* Log that a limit is reached, but not again for each attempt of a program that does not give up. */
 static void tell(const struct over *over, const char *what, uint64_t now)
 {
 	struct bucket *b = over->meter->bucket;
@@ -126,7 +126,7 @@ struct verdict quota_check(struct arena *a, const struct account *account, const
 
 /* ---- charging ---- */
 
-/* Is this the charge with which somebody should be told that the rate is nearly used up? */
+/* Is this the charge with which the rate becomes nearly used up, so that somebody is notified? */
 static bool is_nearly_used(const struct bucket *b, struct rate r, uint64_t now)
 {
 	uint64_t each = r.window_ms > WARN_EACH_MS ? r.window_ms : WARN_EACH_MS;
@@ -148,7 +148,8 @@ static void charge(struct quota *quota, const struct meter *m, uint64_t amount, 
 	b->tat_us = gcra_take(b->tat_us, m->rate, amount, now * 1000);
 }
 
-/* What is to be told when the message is stored: the configuration, and with it the meter, can be another one then. */
+/* A notification for when the message is stored. It is made now, because the configuration, and with it the meter, can have
+ * changed by then. */
 static struct account_event event_of(struct arena *a, enum account_event_kind kind, const struct account *account,
 				     const struct meter *m, uint64_t used)
 {
@@ -188,7 +189,7 @@ static void fill_rows(struct quota *quota, struct arena *a, struct accepted *m)
 	m->charges_n = quota->charged_n;
 }
 
-/* It is accepted and held. */
+/* Accept the message as held. */
 static struct verdict hold(struct quota *quota, struct arena *a, struct accepted *m, struct str reason, uint64_t now)
 {
 	uint64_t wait = gcra_wait_us(quota->account->held_tat_us, held_rate, 1, now * 1000);
@@ -202,7 +203,8 @@ static struct verdict hold(struct quota *quota, struct arena *a, struct accepted
 	return ok();
 }
 
-/* Once per window of the rate somebody is told that mail over it is held: that time is a bucket beside the rate's own. */
+/* Is this the first mail over the rate in its window, so that somebody is notified? The end of that time is a bucket beside
+ * the rate's own. */
 static bool is_first_held(const struct account *a, const struct meter *m, uint64_t now)
 {
 	struct arena arena = { 0 };
@@ -217,7 +219,7 @@ static bool is_first_held(const struct account *a, const struct meter *m, uint64
 	return true;
 }
 
-/* Over a limit of a login whose mail is held then: nothing is charged, and who is concerned hears of it once per window. */
+/* The message is over a limit, and the login's mail is held then: nothing is charged; a notification is sent once per window. */
 static struct verdict hold_over(struct quota *quota, struct arena *a, struct accepted *m, const struct over *over, uint64_t now)
 {
 	struct str reason = arena_printf(a, "over the limit of %s: %.*s", whose(over), STR_ARG(state_words(a, over, now)));
@@ -289,7 +291,7 @@ void quota_keep(struct quota *quota)
 	end(quota);
 }
 
-/* What is in the store may hold the charge all the same, by a later message's: the right state is written again. */
+/* A later message's row may have stored this charge already: write the bucket again. */
 void quota_give_back(struct quota *quota)
 {
 	uint64_t now = clock_now_ms();

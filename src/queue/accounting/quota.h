@@ -1,6 +1,7 @@
-/* quota.h - may a login send this? What was sent stands in the buckets; what is promised to a client that is still at its envelope is
- * a reservation, in memory only. Each message is judged whole when it is submitted, and its charge is written in the transaction that
- * stores it. */
+/* quota.h - the limits of a login and its device: check, charge, give back. What was sent is in the buckets; what was promised
+ * to a client that is still sending its envelope is a reservation, in memory only. A submitted message is charged as a whole,
+ * by one call, which either refuses it or fills accepted.charges: rows that the store writes in the transaction that stores
+ * the message. A charge ends in one of two ways: kept or given back. */
 #ifndef QUEUE_QUOTA_H
 #define QUEUE_QUOTA_H
 
@@ -13,34 +14,35 @@ struct amounts {
 	uint64_t of[METER_KINDS];
 };
 
-/* One charge, until the message is stored. */
+/* One charge of one bucket, until the message is stored. */
 struct charged;
 
-/* Of one message on its way in; everything but the accounts is in the message's arena. */
+/* What is charged for one message; all but the accounts is in the message's arena. */
 struct quota {
-	struct account *account, *device; /* NULL: nobody's mail; no limits of its own */
+	struct account *account, *device; /* NULL: the message has no login; the device has no limits of its own */
 	struct charged *charged;
 	size_t charged_n;
 	struct account_event *events; /* to be told when the message is stored */
 	size_t events_n;
 };
 
-/* The accounts that count the message. */
+/* Find and hold the accounts of the login and its device. */
 void quota_init(struct quota *quota, struct accounting *acc, struct str login, struct str device);
 
-/* Does it matter whether the login has written to the recipients before? */
+/* Do the limits depend on how many recipients are new to the login? */
 bool quota_counts_new(const struct quota *quota);
 
-/* The judgement: OK, and then m->charges are what is to be written with it (m->held says that it is to be held instead); else what the
- * client hears. */
+/* Charge the message. OK: m->charges have to be stored with it, and when m->held is not empty the message has to be stored as
+ * held. Otherwise the reply to the client, and nothing is charged. */
 struct verdict quota_charge(struct quota *quota, struct arena *a, struct accepted *m, const struct amounts *amounts);
 
-/* The message is stored; or it is not, and the charges are given back. */
+/* The message is stored: the charge stays, and the observer hears what was due. / It is not stored: the charge is given back.
+ * Both release the accounts. */
 void quota_keep(struct quota *quota);
 void quota_give_back(struct quota *quota);
 
-/* May the login of a session have so much more, beside what is charged and reserved? OK; else what the client hears. Where mail over the
- * limit is held, all may pass. */
+/* Is so much more allowed now, beside what is charged and reserved? OK, or the reply to the client. Always OK where mail over
+ * the limit is held. Nothing is charged. */
 struct verdict quota_check(struct arena *a, const struct account *account, const struct account *device,
 			   const struct amounts *amounts);
 

@@ -1,4 +1,4 @@
-/* reservation.c - reservations. */
+/* reservation.c - see reservation.h. */
 #include "accounting/accounting.h"
 
 #include "posthouse/clock.h"
@@ -15,7 +15,7 @@ struct reservation {
 	struct amounts amounts;
 };
 
-/* The store is asked whether a recipient is a new one. */
+/* The store is asked whether a recipient is new to the login. */
 struct asking {
 	struct list in_asking;
 	struct accounting *accounting;
@@ -54,7 +54,7 @@ static struct reservation *find(struct accounting *acc, const struct admission_p
 	return NULL;
 }
 
-/* Add to what is reserved, or take away. */
+/* Add to, or subtract from, what is reserved. */
 static void count(struct account *a, const struct amounts *amounts, bool add)
 {
 	for (int kind = 0; a && kind < METER_KINDS; kind++)
@@ -114,7 +114,7 @@ static void answer(struct channel *ch, uint64_t call, struct verdict v)
 	ipc_send_reserved(ch, &(struct msg_reserved){ .call = call, .verdict = v }, -1);
 }
 
-/* The session may be older than the configuration. */
+/* The session can be older than the configuration. */
 static void refresh(struct client *c)
 {
 	account_refresh(c->account);
@@ -122,7 +122,7 @@ static void refresh(struct client *c)
 		account_refresh(c->device);
 }
 
-/* All is known: is there room? */
+/* All is known: reserve, if the limits allow it. */
 static struct verdict reserve(struct client *c, struct arena *a, uint64_t transaction, const struct amounts *amounts)
 {
 	struct verdict verdict = quota_check(a, c->account, c->device, amounts);
@@ -169,7 +169,7 @@ static void ask_store(struct client *c, struct channel *ch, const struct msg_res
 	store_known(acc->store, ask->login, &ask->address, 1, on_known, ask);
 }
 
-/* Does it matter, and is it not known yet, whether this is a new one? */
+/* Do the limits depend on whether the recipient is new, and is that not known? */
 static bool is_open(const struct client *c, struct str recipient)
 {
 	if (!refuses(c, METER_NEW))
@@ -187,7 +187,7 @@ void accounting_reserve(struct accounting *acc, struct channel *ch, const struct
 		answer(ch, m->call, temp(451, S("4.3.0"), S("queue unavailable, try again")));
 		return;
 	}
-	if (!c || !c->account) { /* who is not counted has nothing reserved: `submit` judges all of it */
+	if (!c || !c->account) { /* without a login nothing is reserved: `submit` checks the whole message */
 		answer(ch, m->call, ok());
 		return;
 	}

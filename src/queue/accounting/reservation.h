@@ -1,18 +1,18 @@
-/* reservation.h - what is promised to a client before its message is there, so that it hears early, recipient by recipient, what a limit does
- * not allow. */
+/* reservation.h - what was promised to a client before its message is there, so that the client hears early, recipient by
+ * recipient, what a limit does not allow. */
 #ifndef QUEUE_RESERVATION_H
 #define QUEUE_RESERVATION_H
 
 #include "accounting/admission.h"
 #include "accounting/quota.h"
 
-/* What the session has to ask for: bits of `authorized`. */
+/* For which commands the session has to ask: bits of `authorized`. */
 uint64_t reserving(const struct client *c);
 
-/* The transaction is over: with submit, which charges, or without. */
+/* The transaction is over, with or without `submit` (which charges): its reservation ends. */
 void reservation_end(struct accounting *acc, const struct channel *ch, uint64_t transaction);
 
-/* All of a session. */
+/* Drop all reservations of a client. */
 void reservations_drop(struct client *c);
 
 void reserve_peer_gone(struct accounting *acc, const struct channel *ch);

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#define NETWORKS_MAX 64 /* of one login: those used last */
+#define NETWORKS_MAX 64 /* of one login: the ones used last */
 #define KNOWN_US     (NETWORK_KNOWN_MS * 1000)
 #define SAVE_EACH_US (DAY_MS * 1000) /* what is written may be a day old */
 #define RULE         "network "
@@ -24,7 +24,7 @@ bool seen_network_known(struct accounting *acc, struct str login, struct str net
 	return b && b->tat_us > now * 1000;
 }
 
-/* Out of the account's list. */
+/* Remove from the account's list. */
 static void let_go(struct account *a, size_t i)
 {
 	a->networks[i]->users--;
@@ -60,7 +60,7 @@ uint64_t seen_network_use(struct account *a, struct str network, uint64_t now)
 	if (!b && !buckets_are_many(a->accounting))
 		b = bucket_get(a->accounting, key, rule);
 	arena_fini(&arena);
-	if (!b) /* beyond all bounds: it is not remembered */
+	if (!b) /* too many buckets: the network is not recorded */
 		return 0;
 	before = b->tat_us > KNOWN_US ? (b->tat_us - KNOWN_US) / 1000 : 0;
 	if (b->users == 0)

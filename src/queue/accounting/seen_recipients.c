@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-/* After that all are asked for again, so that the store renews what it remembers for half a year. */
+/* After this time the store is asked again, so that it renews what it remembers for half a year. */
 #define FORGET_MS DAY_MS
 
 void seen_recipients_fini(struct seen_recipients *all)

@@ -1,5 +1,5 @@
-/* seen_recipients.h - which recipients a login has written to: a memory of those that were met in the last hours, so that the store is asked,
- * and told, only about others. */
+/* seen_recipients.h - recipients that a login has written to in the last hours: the store is asked, and told, only about
+ * others. */
 #ifndef QUEUE_SEEN_RECIPIENTS_H
 #define QUEUE_SEEN_RECIPIENTS_H
 
@@ -14,10 +14,10 @@ struct seen_recipients {
 
 void seen_recipients_fini(struct seen_recipients *all);
 
-/* Is it certain that the login has written to the address, and that the store knows it? */
+/* Is it certain that the login has written to the address, and that the store has recorded it? */
 bool seen_recipient(struct seen_recipients *all, struct str login, struct str address, uint64_t now);
 
-/* From now on it is. */
+/* Record that it has. */
 void seen_recipients_add(struct seen_recipients *all, struct str login, struct str address, uint64_t now);
 
 #endif

@@ -9,7 +9,7 @@
 #define PAGE_ROWS_MAX 200
 #define WORD_MAX      300
 
-/* Of whom? Texts in the form of the keys. */
+/* Which keys belong to the one that was asked for. */
 struct whose {
 	bool all;
 	struct str user, device, login, passwords, turns, device_turns, network, network_turns, breaker;
@@ -36,7 +36,7 @@ static struct whose whose_of(struct arena *a, struct str user)
 	};
 }
 
-/* Is this theirs? Limits of upstreams are nobody's. */
+/* Does the key belong to them? Limits of upstreams belong to nobody. */
 static bool is_of(const struct whose *w, struct str key)
 {
 	if (w->all)
@@ -59,7 +59,7 @@ static struct str cut(struct page *p, struct str s)
 	return arena_str(&p->arena, str_head(s, WORD_MAX));
 }
 
-/* Those of a login or device that nobody points to: what does the configuration say of it now? */
+/* A bucket that no account points to: make the account, to see what the configuration says about the bucket now. */
 static void look_up_limits(struct accounting *acc, const struct bucket *b)
 {
 	struct str key = str_of(b->key), name = subject_name(key);
@@ -73,7 +73,7 @@ static void look_up_limits(struct accounting *acc, const struct bucket *b)
 		account_of_device(acc, str_head(name, slash), str_from(name, slash + 1));
 }
 
-/* Is it a rule that the configuration has now? A login's others are remembered in case that they come back. */
+/* Does the configuration have this rule now? Other rules of a login are kept, because they can come back. */
 static bool is_current(const struct bucket *b)
 {
 	struct str rule = str_of(b->rule);
@@ -81,7 +81,7 @@ static bool is_current(const struct bucket *b)
 	return b->users > 0 || str_starts(rule, S("failures ")) || str_starts(rule, S("breaker networks "));
 }
 
-/* Of all, only what is in use; of one login all that it has. */
+/* When all are shown, only buckets in use; of one login all buckets. */
 static void show_bucket(struct accounting *acc, struct page *p, const struct bucket *b, bool all, uint64_t now)
 {
 	struct str rule = str_of(b->rule);
@@ -115,7 +115,7 @@ static void show_ban(struct page *p, const struct ban *b, uint64_t now)
 	};
 }
 
-/* How many sessions a login has; only when it is asked for by name. */
+/* The number of sessions of a login, only when the login is asked for by name. */
 static void show_connections(struct accounting *acc, struct page *p, const struct whose *w)
 {
 	const struct account *a = account_find(acc, w->user);
@@ -195,7 +195,7 @@ void accounting_limits_page(struct accounting *acc, struct channel *ch, const st
 	p.rows = ARENA_ARRAY(&p.arena, struct rec_limit_row, PAGE_ROWS_MAX + 1);
 	if (answer.verdict.class == OK) {
 		if (cursor == 0 && !w.all && str_find(m->user, '@') < m->user.n) {
-			account_of(acc, m->user); /* so that it shows what it may send, also before it has sent anything */
+			account_of(acc, m->user); /* the login shows its limits also before it has sent anything */
 			show_connections(acc, &p, &w);
 		}
 		do {

@@ -1,4 +1,4 @@
-/* show.h - limits, bans and breakers as an administrator sees them, and begins them anew. */
+/* show.h - limits, bans and breakers for an administrator: show them, and reset them. */
 #ifndef QUEUE_SHOW_H
 #define QUEUE_SHOW_H
 

@@ -1,5 +1,5 @@
-/* subject.h - who or what a limit, a ban or a breaker belongs to, and the text by which the store knows it. Only these functions write the texts
- * of keys, and read them. */
+/* subject.h - what a limit, a ban or a breaker belongs to, and the text by which the store knows it. Only these functions write
+ * the texts of keys, and read them. */
 #ifndef QUEUE_SUBJECT_H
 #define QUEUE_SUBJECT_H
 
@@ -19,8 +19,8 @@ enum subject {
 bool subject_is(struct str key, enum subject s);
 struct str subject_name(struct str key);
 
-/* Names are brought to lower case; those that clients choose (of networks and logins that were tried) are cut to a bounded length. A device ""
- * stands for none. */
+/* Names are brought to lower case. Networks, and logins that were tried, are chosen by clients: they are cut to a bounded length.
+ * An empty device stands for none. */
 struct str user_key(struct arena *a, struct str login);
 struct str device_key(struct arena *a, struct str login, struct str device);
 struct str network_key(struct arena *a, struct str network);

@@ -1,4 +1,4 @@
-/* authorize.c - is a message allowed? In the order it happens: judge (when what was used before the start is known), look_up (was it stored
+/* authorize.c - is a message allowed? In the order of the steps: authorize (when limits are known), look_up (was it stored
  * before?), count_new (recipients), decide (limits, breaker), give_to_store, on_accepted. */
 #include "intake/intake_private.h"
 #include "common/event_fields.h"
@@ -16,7 +16,7 @@ static void decide(struct transaction *t, uint64_t new_recipients);
 static void give_to_store(struct transaction *t);
 static void on_accepted(void *ctx, struct verdict v);
 
-/* The answer is no. */
+/* Refuse the message and forget it. */
 static void refuse(struct transaction *t, struct verdict v)
 {
 	struct intake *in = t->intake;
@@ -70,8 +70,8 @@ void intake_close(struct intake *in)
 	in->store = NULL;
 }
 
-/* It may have been submitted before, to a queue that died or over a channel that closed: then it is stored and charged already, and must
- * be neither refused nor charged again. */
+/* A message that was submitted before, to a queue that died or over a channel that closed, can be stored and charged already:
+ * then it must neither be refused nor charged again. */
 static void look_up(struct transaction *t)
 {
 	struct intake *in = t->intake;
@@ -101,7 +101,7 @@ static void on_looked_up(void *ctx, struct verdict v, const struct message_row *
 		count_new(t);
 }
 
-/* How many of its recipients has the login never written to? */
+/* How many recipients are new to the login? */
 static void count_new(struct transaction *t)
 {
 	struct intake *in = t->intake;
@@ -155,7 +155,7 @@ static void decide(struct transaction *t, uint64_t new_recipients)
 		give_to_store(t);
 }
 
-/* The first event of its history. */
+/* The first event of the message's history. */
 static void write_event(struct transaction *t)
 {
 	struct accepted *m = &t->m;
@@ -180,7 +180,7 @@ static void give_to_store(struct transaction *t)
 	store_accept(in->store, &t->m, on_accepted, t);
 }
 
-/* The charges stay, unless nothing was stored: it failed, or it had been stored before (250). */
+/* The charges are kept, unless nothing was stored now: the store failed, or it had the message already (250). */
 static void settle_charges(struct transaction *t, struct verdict v)
 {
 	if (v.class != OK || v.code == 250) {

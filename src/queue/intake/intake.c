@@ -9,15 +9,16 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* What one channel may hold here before it is closed: far more than a submission with credit can have under way. */
+/* The most that one channel can hold before it is closed: far more than a submission process that follows its credit needs. */
 #define TRANSACTIONS_MAX 20000
 #define BYTES_MAX        (256 * MIB)
-#define RECIPIENTS_MAX   10000 /* the most that the configuration allows: it may have changed since the client gave them */
+#define RECIPIENTS_MAX   10000 /* the most that the configuration allows; it can have changed since the client named them */
 #define ADDRESSES_MAX    (16 * MIB)
 #define CLOCK_LOG_MS     60000
 #define TIME_MAX_MS      (1ull << 52)
 
-/* A machine without a battery boots in 1970: no mail is taken before the time at which this program can have existed. */
+/* The clock of a machine without a battery starts in 1970. Mail is accepted only after the time at which this program was
+ * written. */
 #define CLOCK_EPOCH_MS 1767225600000ull /* 2026-01-01T00:00:00Z */
 
 /* ---- peers and their transactions ---- */
@@ -48,7 +49,7 @@ static struct intake_peer *peer_of(struct intake *in, struct channel *ch)
 	return p;
 }
 
-/* The one that is being filled under this number; new ones stand in front. */
+/* The transaction of this number that is being filled; new ones are at the front. */
 static struct transaction *find(struct intake_peer *p, uint64_t number)
 {
 	LIST_EACH (i, &p->transactions) {
@@ -99,7 +100,7 @@ void transaction_drop_file(struct transaction *t)
 		store_spool_drop(t->intake->store, t->m.id);
 }
 
-/* Nobody wants it any more: forget it, and the file that was made for it. What the store works on ends with its callback. */
+/* The transaction is abandoned: free it and its file. If the store works on it, the store's callback frees it. */
 static void drop(struct transaction *t)
 {
 	leave_peer(t);
@@ -133,7 +134,7 @@ void intake_fini(struct intake *in)
 		peer_free(CONTAINER_OF(i, struct intake_peer, in_peers));
 }
 
-/* Count what the transaction takes; a peer that passes the bounds does not follow the credit, and is closed. */
+/* Count the memory of the transaction. A peer above the bounds ignores its credit, and is closed. */
 static bool within_bounds(struct transaction *t)
 {
 	struct intake_peer *p = t->peer;
@@ -314,7 +315,7 @@ void transaction_answer(struct transaction *t, struct verdict v)
 		answer_submit(t->peer->channel, t->submit_call, v);
 }
 
-/* Do the parts belong together? */
+/* Is the message complete, and do its parts fit? */
 static bool is_whole(const struct transaction *t, const struct msg_submit *m)
 {
 	if (t->m.recipients_n == 0 || m->header_size > m->size || t->spool == SPOOL_CREATING)
@@ -324,7 +325,7 @@ static bool is_whole(const struct transaction *t, const struct msg_submit *m)
 	return m->place == PLACE_FILE && m->text.n == 0;
 }
 
-/* Does the sender want to hear of a delay? RFC 3461 4.1: without NOTIFY that is ours to decide. */
+/* Does the sender want to hear of a delay? Without NOTIFY the relay decides (RFC 3461 4.1). */
 static bool wants_warning(const struct transaction *t)
 {
 	if (t->m.sender.n == 0)
@@ -335,8 +336,8 @@ static bool wants_warning(const struct transaction *t)
 	return false;
 }
 
-/* When its time is over, and when its sender is told that it is not delivered yet (0: never). Both count from when it may go. RFC 2852 4.1:
- * by-mode R ends the time, N asks to be told when it is over. */
+/* Set when the message expires, and when its sender is told that it is delayed (0: never). Both count from the time at which
+ * it can be delivered. RFC 2852 4.1: by-mode R ends the message at its time, N asks for a report then. */
 static void set_times(struct transaction *t, const struct cfg_queue *c)
 {
 	struct accepted *m = &t->m;
@@ -356,7 +357,7 @@ static void set_times(struct transaction *t, const struct cfg_queue *c)
 		m->warn_at = from + c->warn_after_ms;
 }
 
-/* The whole message, as the store wants it. */
+/* Complete the message for the store. */
 static void complete(struct transaction *t, const struct msg_submit *m, const struct config *c)
 {
 	struct accepted *to = &t->m;

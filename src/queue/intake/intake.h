@@ -26,7 +26,7 @@ struct intake {
 	bool stopping;            /* nothing is accepted any more */
 	struct list peers;        /* struct intake_peer: channels with transactions */
 	struct list submitted;    /* struct transaction: submitted, and not answered yet */
-	size_t accepting;         /* operations that the store has, and what waits for what was read at the start */
+	size_t accepting;         /* operations in the store, and messages that wait until limits are known */
 	uint64_t clock_logged_at; /* monotonic */
 };
 
@@ -34,7 +34,7 @@ void intake_init(struct intake *in, struct role *r, struct accounting *acc, cons
 void intake_peer_gone(struct intake *in, const struct channel *ch);
 void intake_fini(struct intake *in);
 
-/* Would a message be taken now? OK, or why not (a static text). */
+/* Would a message be accepted now? OK, or why not (a static text). */
 struct verdict intake_takes_mail(struct intake *in);
 
 /* Limits and bans have been read, or cannot be read: submitted messages that waited for that go on. */

@@ -16,7 +16,7 @@ struct intake_peer {
 	uint64_t since; /* by the clock: what is older may have been submitted before, over another channel */
 };
 
-/* What is known of a submitted message, step by step. */
+/* How far a submitted message has come. */
 enum progress { NOT_SUBMITTED, WAITS_FOR_START, IS_LOOKED_UP, IS_COUNTED, IS_STORED };
 
 enum spool_state { SPOOL_NONE, SPOOL_CREATING, SPOOL_CREATED };
@@ -36,15 +36,15 @@ struct transaction {
 	struct list in_submitted;
 	enum progress progress;
 	struct quota quota;
-	struct str *unseen; /* recipients of whom the store is asked */
+	struct str *unseen; /* recipients that may be new to the login: the store is asked */
 	size_t unseen_n;
 	size_t counted; /* bytes of the arena that peer->bytes includes */
 };
 
 /* ---- intake.c ---- */
 void transaction_free(struct transaction *t);
-void transaction_answer(struct transaction *t, struct verdict v); /* to whoever submitted it, if its channel is there */
-void transaction_drop_file(struct transaction *t);                /* that was made for it: another message may have the id */
+void transaction_answer(struct transaction *t, struct verdict v); /* to the channel that submitted it, if that is open */
+void transaction_drop_file(struct transaction *t); /* the file of a large message, so that another message can have the id */
 
 /* ---- authorize.c: a transaction that is whole: is it allowed? Then it is stored. Ends in its answer. ---- */
 void authorize(struct transaction *t);
