@@ -26,26 +26,28 @@
 /* clang-format off */
 const struct key config_keys[] = {
 	{ "hostname", CFG_TEXT, AT(hostname), NULL, NO_BOUNDS, EVERY, REQUIRED | LOWER_CASE,
-	  "This machine's full name: greeting, EHLO, Received fields, reports.", .format = &format_fqdn, .example = "relay.example.org" },
+	  "This machine's full name: greeting, EHLO, Received fields, reports.", .format = &format_fqdn,
+	  .example = "relay.example.org" },
 	{ "postmaster", CFG_TEXT, AT(postmaster), NULL, NO_BOUNDS, SUBMISSION | QUEUE | CONSOLE, REQUIRED | RELOADABLE,
-	  "The person in charge: is told what nobody else can be told.", .format = &format_mailbox, .example = "postmaster@example.org" },
+	  "The administrator's address: gets notifications, and reports that cannot be sent to a sender.", .format = &format_mailbox,
+	  .example = "postmaster@example.org" },
 	{ "report_sender", CFG_TEXT, AT(report_sender), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
-	  "The address in From of reports and notices, and their envelope sender through upstreams; direct delivery keeps the null sender <> "
-	  "(RFC 3464) until that is refused. They are signed where its domain has a key in sign. Without this key: mailer-daemon@ the host name, or a domain above it, "
-	  "or postmaster's, whichever has a key first, and the null sender.", .format = &format_mailbox,
-	  .example = "mailer-daemon@example.org" },
+	  "The address in From of reports and notifications, and their envelope sender through upstreams; direct delivery keeps the "
+	  "null sender <> (RFC 3464) until that is refused. They are signed when the domain of this address has a key in sign. Without "
+	  "this key: mailer-daemon@ the first of these domains that has a key in sign (hostname, the domains above it, the domain of "
+	  "postmaster), and the null sender.", .format = &format_mailbox, .example = "mailer-daemon@example.org" },
 	{ "state_dir", CFG_TEXT, AT(state_dir), "/var/lib/posthouse", NO_BOUNDS, LOGIN | QUEUE | CONSOLE, PATH,
 	  "Queue, large messages and accounts. It must be on a disk: a tmpfs or a network file system is refused.",
 	  .format = &format_path },
 	{ "run_as", CFG_TEXT, AT(run_as), "posthouse", NO_BOUNDS, CONSOLE, 0,
-	  "Whom to become when started as root; ignored otherwise.", .format = &format_name },
+	  "The user that the roles run as when the relay is started as root; ignored otherwise.", .format = &format_name },
 	{ "shutdown_grace", CFG_TIME, AT(shutdown_grace_ms), "8s", "0s", "10m", 0, RELOADABLE,
-	  "How long sessions and deliveries under way can take to end when the relay is stopped; what has not ended then is broken off and tried "
-	  "again later. Containers are killed after 10 s." },
+	  "Time that open sessions and deliveries get to finish when the relay is stopped; after it they are broken off, and the mail "
+	  "is tried again later. Containers are killed after 10 s." },
 
 	{ "listen", CFG_LIST, COUNTED(listen, listen_n),
 	  "( { address = \"*\"; port = 587; tls = \"starttls\"; }, { address = \"*\"; port = 465; tls = \"implicit\"; } )", NO_BOUNDS,
-	  SUBMISSION | RELAY, 0, "Where clients connect.", .element_size = sizeof(struct cfg_listen) },
+	  SUBMISSION | RELAY, 0, "Addresses and ports where clients connect.", .element_size = sizeof(struct cfg_listen) },
 	{ "listen[].address", CFG_TEXT, IN(cfg_listen, address), "*", NO_BOUNDS, SUBMISSION, 0,
 	  "\"*\" is every address of the machine, IPv4 and IPv6.", .format = &format_address },
 	{ "listen[].port", CFG_INT, IN(cfg_listen, port), NULL, "1", "65535", SUBMISSION | RELAY, REQUIRED,
@@ -54,102 +56,107 @@ const struct key config_keys[] = {
 	  "Whether TLS begins by the STARTTLS command (usual on 587) or at once (usual on 465).", .choices = listen_tls_choices,
 	  .example = "starttls" },
 	{ "listen[].max_connections", CFG_INT, IN(cfg_listen, max_connections), "0", "0", "1000000", SUBMISSION, 0,
-	  "Connections at once; 0: only the limit of all (submission.sessions)." },
+	  "Connections to this port at once; 0: only the common limit (submission.sessions)." },
 	{ "listen[].proxy_protocol", CFG_TEXTS, ARRAY_IN(cfg_listen, proxy_protocol), NULL, NO_BOUNDS, SUBMISSION, 0,
-	  "Networks of load balancers that send the PROXY header (version 1 or 2): from there no connection without it is served, and it tells "
-	  "the client's address. From elsewhere it is not understood.", .format = &format_network, .example = "192.0.2.0/24" },
+	  "Networks of load balancers that send the PROXY header (version 1 or 2): connections from there are served only with the "
+	  "header, which gives the client's address. From other networks the header is an unknown command.", .format = &format_network,
+	  .example = "192.0.2.0/24" },
 	{ "control", CFG_TEXT, AT(control), "/run/posthouse/control.sock", NO_BOUNDS, CONSOLE, PATH,
-	  "The socket of the administration commands. root, the relay's user and members of the group posthouse-admin are let in.", .format = &format_socket },
+	  "The socket of the administration commands. root, the run_as user and members of the group posthouse-admin have access.",
+	  .format = &format_socket },
 	{ "metrics", CFG_TEXT, AT(metrics), NULL, NO_BOUNDS, CONSOLE, LATER,
 	  "Address and port of Prometheus' /metrics and of /healthz and /readyz.", .example = "127.0.0.1:9587" },
 
 	{ "certificates", CFG_LIST, COUNTED(certificates, certificates_n), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE,
-	  "The certificates that clients see: those with the name that the client asks for (SNI), one of each kind of key; else the first. "
-	  "They are read again when their files change.", .element_size = sizeof(struct cfg_certificate),
+	  "The certificates for clients: those with the name that the client asks for (SNI), one for each kind of key; otherwise the "
+	  "first. They are read again when their files change.", .element_size = sizeof(struct cfg_certificate),
 	  .example = "( { chain = \"/etc/posthouse/fullchain.pem\"; key = \"/etc/posthouse/privkey.pem\"; } )" },
 	{ "certificates[].chain", CFG_TEXT, IN(cfg_certificate, chain), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE | PATH,
-	  "PEM file with the certificate first and those of its issuers after it.", .format = &format_path,
+	  "PEM file with the certificate, followed by the certificates of its issuers.", .format = &format_path,
 	  .example = "/etc/posthouse/fullchain.pem" },
 	{ "certificates[].key", CFG_TEXT, IN(cfg_certificate, key), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE | PATH,
-	  "PEM file with its private key, without passphrase.", .format = &format_path,
+	  "PEM file with the private key of the certificate, without passphrase.", .format = &format_path,
 	  .example = "/etc/posthouse/privkey.pem" },
 	{ "certificates[].chain_pem", CFG_TEXT, IN(cfg_certificate, chain_pem), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE | FILLED, "" },
 	{ "certificates[].key_pem", CFG_SECRET, IN(cfg_certificate, key_pem), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE | FILLED, "" },
 	{ "tls_minimum", CFG_ENUM, AT(tls_minimum), "1.2", NO_BOUNDS, SUBMISSION, RELOADABLE,
-	  "The oldest TLS version that clients may use. Older ones than 1.2 only for hosts in devices.", .choices = tls_version_choices,
-	  .hint = "hosts that can do only older ones are listed in devices with tls = \"legacy\"" },
+	  "The oldest TLS version that clients are allowed to use. Versions before 1.2 are only for hosts in devices.",
+	  .choices = tls_version_choices, .hint = "hosts that can do only older ones are listed in devices with tls = \"legacy\"" },
 
 	{ "tls_ticket_secret", CFG_SECRET, AT(tls_ticket_secret), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE | FILLED, "" },
 
 	{ "auth", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "How clients log in.",
 	  .example = "{ backend = \"accounts\"; realm = \"example.org\"; }" },
 	{ "auth.mechanisms", CFG_TEXTS, ARRAY(auth.mechanisms), "PLAIN LOGIN SCRAM-SHA-256", NO_BOUNDS, SUBMISSION | LOGIN, 0,
-	  "What AUTH offers, always under TLS only. A back-end that cannot do one (saslauthd knows no SCRAM) leaves it out when this key is not "
-	  "given.", .choices = mechanism_choices },
+	  "The mechanisms that AUTH offers, always under TLS only. Without this key, mechanisms that the back-end cannot do "
+	  "(saslauthd: SCRAM) are not offered.", .choices = mechanism_choices },
 	{ "auth.backend", CFG_TEXT, AT(auth.backend), "accounts", NO_BOUNDS, LOGIN, 0,
-	  "Where passwords are checked: our own account file in state_dir, or one of Cyrus SASL's.", .choices = backend_choices },
+	  "Where passwords are checked: the account file in state_dir, or a back-end of Cyrus SASL.", .choices = backend_choices },
 	{ "auth.realm", CFG_TEXT, AT(auth.realm), NULL, NO_BOUNDS, SUBMISSION | LOGIN | CONSOLE, LOWER_CASE,
 	  "The domain of logins without @. Without this key: hostname.", .format = &format_domain, .example = "example.org" },
 	{ "auth.options", CFG_OPTIONS, ARRAY(auth.options), NULL, NO_BOUNDS, LOGIN, 0,
 	  "Options passed to Cyrus SASL as they are: { name = \"value\"; }. NAME_file = \"path\" reads the value from a file.",
 	  .example = "saslauthd_path=/run/saslauthd/mux" },
 	{ "auth.failures", CFG_RATE, AT(auth.failures), "10/10m", NO_BOUNDS, QUEUE, RELOADABLE,
-	  "Failed logins per client network (an IPv4 address, or the /64 of an IPv6 one), and per login from networks that it has not used "
-	  "lately. More are banned, first for the time of the rate, then each time for twice as long: a network for a day at most, a login for "
-	  "an hour. The same wrong password counts once; a network from which people got in lately is slowed instead. \"\": nobody is." },
+	  "Failed logins per client network (an IPv4 address, or the /64 of an IPv6 address), and per login from networks that it has "
+	  "not used lately. With more, the network or login is banned, first for the time of the rate, then each time for twice as "
+	  "long: a network for a day at most, a login for an hour. The same wrong password counts once; a network with recent "
+	  "successful logins is slowed down instead. \"\": no bans." },
 	{ "auth.timeout", CFG_TIME, AT(auth.timeout_ms), "10s", "100ms", "1m", LOGIN, RELOADABLE,
-	  "How long the back-end may take for one step of a login; then 454 4.7.0." },
+	  "Time that the back-end gets for one step of a login; then the client gets 454 4.7.0." },
 	{ "auth.old_clients", CFG_BOOL, AT(auth.old_clients), "false", NO_BOUNDS, SUBMISSION, RELOADABLE,
-	  "EHLO answers with an AUTH= line beside the AUTH one, as clients from before 1999 want it." },
+	  "Whether the reply to EHLO also has an AUTH= line, which clients from before 1999 need." },
 
 	{ "senders", CFG_LIST, COUNTED(senders, senders_n), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE,
-	  "Who may send as whom. A login without an entry may use itself as the sender address, when it is one.",
-	  .element_size = sizeof(struct cfg_senders),
-	  .example = "( { user = \"alice\"; addresses = [ \"alice@example.org\", \"info@example.org\" ]; } )" },
+	  "The sender addresses that a login is allowed to use. A login without an entry is allowed to use only itself, when it is an "
+	  "address.", .element_size = sizeof(struct cfg_senders), .example = "( { user = \"alice\"; addresses = [ "
+	  "\"alice@example.org\", \"info@example.org\" ]; } )" },
 	{ "senders[].user", CFG_TEXT, IN(cfg_senders, user), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE,
 	  "The login, with or without realm.", .format = &format_login, .example = "alice" },
 	{ "senders[].addresses", CFG_TEXTS, ARRAY_IN(cfg_senders, addresses), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE,
-	  "Patterns of all sender addresses that this login may use.", .format = &format_pattern, .example = "@example.org" },
+	  "Patterns of all sender addresses that this login is allowed to use.", .format = &format_pattern, .example = "@example.org" },
 	{ "senders[].resent", CFG_BOOL, IN(cfg_senders, resent), "false", NO_BOUNDS, SUBMISSION, RELOADABLE,
-	  "Whether this login may send on what others have written (the bounce command of mutt, a helpdesk): a message whose From is not its own then "
-	  "passes when it has a Resent-From, and each Resent-From and Resent-Sender is its own. It is never signed for a domain in that From." },
+	  "Whether this login is allowed to resend messages of others (the bounce command of mutt, a helpdesk): a message with "
+	  "another's address in From is then accepted when it has a Resent-From, and each Resent-From and Resent-Sender is an address "
+	  "of this login. It is not signed for the domain in From." },
 
-	{ "limits", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "What one login may send.",
+	{ "limits", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "Limits of what one login can send.",
 	  .example = "{ messages = [ \"200/1h\", \"1000/1d\" ]; recipients_per_message = 50; }" },
 	{ "limits.messages", CFG_RATES, ARRAY(limits.messages), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
-	  "Messages in a time, per login.", .example = "200/1h 1000/1d" },
+	  "Messages of a login in a given time.", .example = "200/1h 1000/1d" },
 	{ "limits.recipients", CFG_RATES, ARRAY(limits.recipients), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
-	  "Recipients in a time, per login.", .example = "500/1h" },
+	  "Recipients of a login in a given time.", .example = "500/1h" },
 	{ "limits.bytes", CFG_RATES, ARRAY(limits.bytes), NULL, NO_BOUNDS, QUEUE, RELOADABLE | BYTES,
-	  "Bytes in a time, per login.", .example = "500M/1d" },
+	  "Bytes of a login in a given time.", .example = "500M/1d" },
 	{ "limits.new_recipients", CFG_RATES, ARRAY(limits.new_recipients), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
-	  "Recipients in a time to whom this login has not written in the last half year.", .example = "100/1d" },
-	{ "limits.recipients_per_message", CFG_INT, AT(limits.recipients_per_message), "100", "1", "10000", SUBMISSION | QUEUE, RELOADABLE,
-	  "RCPT commands in one transaction; more get 452 4.5.3." },
+	  "Recipients in a given time that the login has not written to in the last half year.", .example = "100/1d" },
+	{ "limits.recipients_per_message", CFG_INT, AT(limits.recipients_per_message), "100", "1",
+	  "10000", SUBMISSION | QUEUE, RELOADABLE,
+	  "RCPT commands in one transaction; further ones get 452 4.5.3." },
 	{ "limits.message_size", CFG_SIZE, AT(limits.message_size), "50M", "64K", "2G", SUBMISSION | QUEUE, RELOADABLE,
 	  "The largest message; larger ones get 552 5.3.4." },
 	{ "limits.messages_per_session", CFG_INT, AT(limits.messages_per_session), "0", "0", "1000000", SUBMISSION, RELOADABLE,
-	  "Messages over one connection, told by LIMITS MAILMAX; then 421. 0: no limit." },
+	  "Messages over one connection, announced by LIMITS MAILMAX; then the client gets 421. 0: no limit." },
 	{ "limits.connections", CFG_INT, AT(limits.connections), "50", "0", "100000", QUEUE, RELOADABLE,
-	  "Connections at once, per login; 0: no limit." },
+	  "Connections of a login at once; 0: no limit." },
 	{ "limits.connections_per_network", CFG_INT, AT(limits.connections_per_network), "100", "0", "100000", QUEUE, RELOADABLE,
 	  "Connections at once that are not logged in, per client network as in auth.failures; 0: no limit." },
 	{ "limits.connections_per_site", CFG_INT, AT(limits.connections_per_site), "400", "0", "100000", QUEUE, RELOADABLE,
-	  "The same per /24 of IPv4 and per /48 of IPv6, which one customer of a provider may have whole; 0: no limit." },
+	  "The same per /24 of IPv4 and per /48 of IPv6, which can belong to one customer of a provider; 0: no limit." },
 	{ "limits.priority", CFG_INT, AT(limits.priority), "4", "0", "9", SUBMISSION, RELOADABLE,
-	  "The highest priority (MT-PRIORITY, RFC 6710) that a login may ask for; what is more counts as this." },
+	  "The highest priority (MT-PRIORITY, RFC 6710) that a login can ask for; higher ones count as this one." },
 	{ "limits.over", CFG_ENUM, AT(limits.over), "reject", NO_BOUNDS, QUEUE, RELOADABLE,
-	  "What happens to mail over a limit: 450 4.7.1 with the time to wait, or it is accepted and held, of which login and postmaster are told.",
-	  .choices = over_choices },
+	  "What happens to mail over a limit: it is refused with 450 4.7.1 and the time to wait, or accepted and held; login and "
+	  "postmaster are then notified.", .choices = over_choices },
 	{ "limits.breaker", CFG_ENUM, AT(limits.breaker), "on", NO_BOUNDS, QUEUE, RELOADABLE,
-	  "Whether a sudden change in what a login does (see breaker) has its mail held until an administrator looks.",
-	  .choices = breaker_choices },
+	  "Whether a sudden change of a login's behaviour (see breaker) makes the relay hold its mail until an administrator has "
+	  "looked at it.", .choices = breaker_choices },
 	{ "limits.users", CFG_LIST, COUNTED(limits.users, limits.users_n), NULL, NO_BOUNDS, SUBMISSION | QUEUE, RELOADABLE,
 	  "Limits of single logins: an entry replaces only the keys that it names.", .element_size = sizeof(struct cfg_limits_user),
 	  .example = "( { user = \"web\"; messages = [ \"5000/1h\" ]; } )" },
 	{ "limits.users[].user", CFG_TEXT, IN(cfg_limits_user, user), NULL, NO_BOUNDS, SUBMISSION | QUEUE, RELOADABLE | REQUIRED,
-	  "The login, without @ one of auth.realm; with /NAME the device password of that name, whose limits come beside those of its login.",
-	  .format = &format_device_login, .example = "web" },
+	  "The login; without @ it is completed with auth.realm. With /NAME: the device password of that name, whose limits apply "
+	  "together with those of its login.", .format = &format_device_login, .example = "web" },
 	{ "limits.users[].messages", CFG_RATES, ARRAY_IN(cfg_limits_user, messages), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
 	  "As limits.messages.", .example = "5000/1h" },
 	{ "limits.users[].recipients", CFG_RATES, ARRAY_IN(cfg_limits_user, recipients), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
@@ -168,53 +175,58 @@ const struct key config_keys[] = {
 	  "As limits.breaker.", .choices = user_breaker_choices, .example = "off" },
 
 	{ "breaker", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0,
-	  "What counts as a sudden change: mail of a login that passes one of these is held, and login and postmaster are told, until "
-	  "\"posthouse limits reset USER\" (see limits.breaker).",
+	  "What counts as a sudden change: the mail of a login that exceeds one of these is held, and login and postmaster are "
+	  "notified, until \"posthouse limits reset USER\" (see limits.breaker).",
 	  .example = "{ new_recipients = \"50/1h\"; bounces = 20; }" },
 	{ "breaker.new_recipients", CFG_RATE, AT(breaker.new_recipients), "200/1h", NO_BOUNDS, QUEUE, RELOADABLE,
-	  "Recipients to whom the login has not written in the last half year. \"\": not looked at." },
+	  "Recipients that the login has not written to in the last half year. \"\": not watched." },
 	{ "breaker.bounces", CFG_INT, AT(breaker.bounces), "30", "0", "100", QUEUE, RELOADABLE,
-	  "Per cent of its recipients of the last hour (20 or more) that were refused for good; 0: not looked at." },
+	  "Per cent of its recipients of the last hour (20 or more) that were refused permanently; 0: not watched." },
 	{ "breaker.networks", CFG_RATE, AT(breaker.networks), "10/1h", NO_BOUNDS, QUEUE, RELOADABLE,
-	  "Client networks from which it logs in. \"\": not looked at." },
+	  "Client networks that the login comes from. \"\": not watched." },
 
 	{ "devices", CFG_LIST, COUNTED(devices, devices_n), NULL, NO_BOUNDS, SUBMISSION | QUEUE, RELOADABLE,
-	  "Hosts that may send without logging in: printers, scanners. Their mail has one sender, goes to the listed recipients only, and "
-	  "counts as that of a login.", .element_size = sizeof(struct cfg_device),
-	  .example = "( { networks = [ \"192.168.1.20/32\" ]; user = \"printer\"; sender = \"scanner@example.org\"; recipients = [ \"@example.org\" ]; } )" },
+	  "Hosts that are allowed to send without a login: printers, scanners. Their mail has one sender, goes to the listed "
+	  "recipients only, and counts as the mail of a login.", .element_size = sizeof(struct cfg_device),
+	  .example = "( { networks = [ \"192.168.1.20/32\" ]; user = \"printer\"; sender = \"scanner@example.org\"; recipients = [ "
+	  "\"@example.org\" ]; } )" },
 	{ "devices[].networks", CFG_TEXTS, ARRAY_IN(cfg_device, networks), NULL, NO_BOUNDS, SUBMISSION | QUEUE, REQUIRED | RELOADABLE,
-	  "Addresses of the devices. A network with the default gateway or a proxy in it is refused: behind these, strangers would count as "
-	  "devices.", .format = &format_network, .example = "192.168.1.20/32" },
+	  "Addresses of the devices. A network with the default gateway or a proxy in it is refused: otherwise any client behind these "
+	  "would count as a device.", .format = &format_network, .example = "192.168.1.20/32" },
 	{ "devices[].user", CFG_TEXT, IN(cfg_device, user), NULL, NO_BOUNDS, SUBMISSION | QUEUE, REQUIRED | RELOADABLE,
-	  "The login on whose account its mail goes.", .format = &format_login, .example = "printer" },
+	  "The login that the device's mail counts for.", .format = &format_login, .example = "printer" },
 	{ "devices[].sender", CFG_TEXT, IN(cfg_device, sender), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE,
-	  "The sender of its mail, in the envelope and in From, whatever the device says.", .format = &format_mailbox, .example = "scanner@example.org" },
+	  "The sender of the device's mail, in the envelope and in From; it replaces the one that the device gives.",
+	  .format = &format_mailbox, .example = "scanner@example.org" },
 	{ "devices[].recipients", CFG_TEXTS, ARRAY_IN(cfg_device, recipients), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE,
-	  "To whom it may send.", .format = &format_pattern, .example = "@example.org" },
+	  "Patterns of the recipients that the device is allowed to send to.", .format = &format_pattern, .example = "@example.org" },
 	{ "devices[].messages", CFG_RATES, ARRAY_IN(cfg_device, messages), NULL, NO_BOUNDS, SUBMISSION | QUEUE, RELOADABLE,
-	  "Messages in a time, of each host by itself.", .example = "20/1d" },
+	  "Messages in a given time, counted for each host.", .example = "20/1d" },
 	{ "devices[].tls", CFG_ENUM, IN(cfg_device, tls), "modern", NO_BOUNDS, SUBMISSION, RELOADABLE,
-	  "\"modern\": TLS as everybody must use it; \"legacy\": also TLS 1.0 with old ciphers; \"none\": that, or no TLS at all.",
+	  "\"modern\": the same TLS as all clients; \"legacy\": also TLS 1.0 with old ciphers; \"none\": also no TLS at all.",
 	  .choices = device_tls_choices },
 	{ "devices[].i_know", CFG_BOOL, IN(cfg_device, i_know), "false", NO_BOUNDS, SUBMISSION, RELOADABLE,
-	  "Allows such a network all the same." },
+	  "Accepts a network with the default gateway or a proxy in it." },
 
 	{ "rewrite", CFG_LIST, COUNTED(rewrite, rewrite_n), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE,
-	  "Addresses to replace, before senders are checked and mail is signed: the first rule that matches.", .element_size = sizeof(struct cfg_rewrite),
-	  .example = "( { sender = \"root@.lan\"; to = \"alice@example.org\"; headers = true; } )" },
+	  "Addresses to replace, before senders are checked and mail is signed: the first rule that matches.",
+	  .element_size = sizeof(struct cfg_rewrite), .example = "( { sender = \"root@.lan\"; to = \"alice@example.org\"; headers = "
+	  "true; } )" },
 	{ "rewrite[].sender", CFG_TEXT, IN(cfg_rewrite, sender), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE,
 	  "Pattern of the sender address; each rule has this or recipient.", .format = &format_pattern, .example = "root@.lan" },
 	{ "rewrite[].recipient", CFG_TEXT, IN(cfg_rewrite, recipient), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE,
 	  "Pattern of the recipient address.", .format = &format_pattern, .example = "root@.lan" },
 	{ "rewrite[].to", CFG_TEXT, IN(cfg_rewrite, to), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE,
-	  "The new address; \"@example.org\" leaves what stands before the @.", .format = &format_rewritten, .example = "alice@example.org" },
+	  "The new address; \"@example.org\" keeps the part before the @.", .format = &format_rewritten,
+	  .example = "alice@example.org" },
 	{ "rewrite[].headers", CFG_BOOL, IN(cfg_rewrite, headers), "false", NO_BOUNDS, SUBMISSION, RELOADABLE,
-	  "In the header too: From, Sender, Reply-To and where receipts go, or To and Cc. Display names stay." },
+	  "Whether addresses in the header are replaced too: From, Sender, Reply-To and the fields for receipts, or To and Cc. Display "
+	  "names are kept." },
 
 	{ "sign", CFG_LIST, COUNTED(sign, sign_n), NULL, NO_BOUNDS, SUBMISSION | QUEUE | RELAY | VAULT, RELOADABLE,
-	  "DKIM keys. Mail from a domain without a key goes unsigned; several keys of a domain make several signatures.",
-	  .element_size = sizeof(struct cfg_sign),
-	  .example = "( { domain = \"example.org\"; selector = \"p1\"; key = \"/etc/posthouse/dkim/example.org.p1.key\"; } )" },
+	  "DKIM keys. Mail from a domain without a key is not signed; with several keys of a domain it gets several signatures.",
+	  .element_size = sizeof(struct cfg_sign), .example = "( { domain = \"example.org\"; selector = \"p1\"; key = "
+	  "\"/etc/posthouse/dkim/example.org.p1.key\"; } )" },
 	{ "sign[].domain", CFG_TEXT, IN(cfg_sign, domain), NULL, NO_BOUNDS, SUBMISSION | QUEUE | RELAY | VAULT,
 	  REQUIRED | RELOADABLE | LOWER_CASE,
 	  "The domain in the From field.", .format = &format_domain, .example = "example.org" },
@@ -222,42 +234,42 @@ const struct key config_keys[] = {
 	  REQUIRED | RELOADABLE,
 	  "The public key is published as SELECTOR._domainkey.DOMAIN.", .format = &format_selector, .example = "p1r" },
 	{ "sign[].key", CFG_TEXT, IN(cfg_sign, key), NULL, NO_BOUNDS, VAULT, REQUIRED | RELOADABLE | PATH,
-	  "PEM file with the private key: RSA (1024 bits or more, 2048 advised) or Ed25519; the algorithm follows it.",
+	  "PEM file with the private key: RSA (1024 bits or more, 2048 advised) or Ed25519; the key decides the algorithm.",
 	  .format = &format_path, .example = "/etc/posthouse/dkim/p1r.key" },
 	{ "sign[].oversign", CFG_BOOL, IN(cfg_sign, oversign), "true", NO_BOUNDS, SUBMISSION | QUEUE | RELAY, RELOADABLE,
-	  "Whether List-Unsubscribe, List-Unsubscribe-Post, Content-Disposition and Resent-* are signed as absent where they are absent, so that nobody "
-	  "can add one and keep the signature: no forger, but also no mailing list, next hop or user who sends the message on." },
+	  "Whether List-Unsubscribe, List-Unsubscribe-Post, Content-Disposition and Resent-* are signed as absent when the message has "
+	  "none. Then the signature breaks when one is added: by a forger, but also by a mailing list, a next hop or a user who "
+	  "resends the message." },
 	{ "sign[].key_pem", CFG_SECRET, IN(cfg_sign, key_pem), NULL, NO_BOUNDS, VAULT, RELOADABLE | FILLED, "" },
 	{ "sign[].algorithm", CFG_ENUM, IN(cfg_sign, algorithm), NULL, NO_BOUNDS, SUBMISSION | QUEUE | RELAY | VAULT,
-	  RELOADABLE | FILLED, "",
-	  .choices = dkim_choices },
+	  RELOADABLE | FILLED, "", .choices = dkim_choices },
 
 	{ "upstreams", CFG_LIST, COUNTED(upstreams, upstreams_n), NULL, NO_BOUNDS, QUEUE | RELAY | VAULT, RELOADABLE,
-	  "Mail servers (smarthosts) that take our mail. Without any, mail goes to its recipients' own servers (\"mx\" in routes).",
-	  .element_size = sizeof(struct cfg_upstream),
-	  .example = "( { name = \"isp\"; host = \"smtp.isp.example\"; login = \"me@isp.example\"; password_file = \"/etc/posthouse/isp.password\"; } )" },
+	  "Mail servers (smarthosts) that the relay delivers through. Without any, mail goes to its recipients' own servers (\"mx\" in "
+	  "routes).", .element_size = sizeof(struct cfg_upstream), .example = "( { name = \"isp\"; host = \"smtp.isp.example\"; login "
+	  "= \"me@isp.example\"; password_file = \"/etc/posthouse/isp.password\"; } )" },
 	{ "upstreams[].name", CFG_TEXT, IN(cfg_upstream, name), NULL, NO_BOUNDS, QUEUE | RELAY | VAULT, REQUIRED | RELOADABLE,
-	  "What routes and the log call it.", .format = &format_name, .example = "isp" },
+	  "Its name in routes and in the log.", .format = &format_name, .example = "isp" },
 	{ "upstreams[].profile", CFG_TEXT, IN(cfg_upstream, profile), NULL, NO_BOUNDS, QUEUE | RELAY, RELOADABLE,
-	  "A known provider: its host, port, tls, messages and connections hold where these keys are not given; see PROFILES.",
+	  "A known provider: gives host, port, tls, messages and connections, unless these keys are set; see PROFILES.",
 	  .choices = profile_choices, .example = "gmail" },
 	{ "upstreams[].host", CFG_TEXT, IN(cfg_upstream, host), NULL, NO_BOUNDS, QUEUE | RELAY, RELOADABLE,
-	  "Its host name or address; all addresses of the name are tried. Needed, unless profile says it.", .format = &format_host,
+	  "Its host name or address; all addresses of the name are tried. Required, unless profile gives it.", .format = &format_host,
 	  .example = "smtp.isp.example" },
 	{ "upstreams[].port", CFG_INT, IN(cfg_upstream, port), NULL, "1", "65535", QUEUE | RELAY, RELOADABLE,
 	  "Without this key: the profile's, or 465 for tls = \"implicit\", otherwise 587.", .example = "587" },
 	{ "upstreams[].tls", CFG_ENUM, IN(cfg_upstream, tls), "starttls", NO_BOUNDS, QUEUE | RELAY, RELOADABLE,
-	  "\"implicit\" and \"starttls\" demand TLS and a valid certificate; \"opportunistic\" uses TLS unverified where it is offered; "
-	  "\"none\" never, and cannot have a login.", .choices = upstream_tls_choices },
+	  "\"implicit\" and \"starttls\" demand TLS and a valid certificate; \"opportunistic\" uses TLS unverified where it is "
+	  "offered; \"none\" never, and cannot have a login.", .choices = upstream_tls_choices },
 	{ "upstreams[].login", CFG_TEXT, IN(cfg_upstream, login), NULL, NO_BOUNDS, QUEUE | RELAY | VAULT, RELOADABLE,
-	  "The user name there. Without it: no AUTH.", .example = "me@isp.example" },
+	  "The user name for AUTH. Without this key: no AUTH.", .example = "me@isp.example" },
 	{ "upstreams[].password", CFG_SECRET, IN(cfg_upstream, password), NULL, NO_BOUNDS, VAULT, RELOADABLE,
-	  "Its password; better as password_file.", .example = "secret" },
+	  "The password for AUTH; password_file is safer.", .example = "secret" },
 	{ "upstreams[].connections", CFG_INT, IN(cfg_upstream, connections), "10", "1", "1000", QUEUE | RELAY, RELOADABLE,
 	  "Connections to it at once." },
 	{ "upstreams[].messages", CFG_RATES, ARRAY_IN(cfg_upstream, messages), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
-	  "How many messages it takes in a time; all of these rates hold at once, and restarts do not forget what was used. Mail waits, or "
-	  "takes the next way of its route, before a limit would be passed. Without this key: the profile's; an empty list [ ]: no limit.",
+	  "How many messages it accepts in a given time; all rates apply together, and the counts survive restarts. At a limit, mail "
+	  "waits or takes the next entry in `via` of its route. Without this key: the profile's; an empty list [ ]: no limit.",
 	  .example = "30/1m 500/1d" },
 	{ "upstreams[].ca", CFG_TEXT, IN(cfg_upstream, ca), NULL, NO_BOUNDS, RELAY, RELOADABLE | PATH,
 	  "PEM file with the certificates of the issuers to trust. Without this key: the system's.", .format = &format_path,
@@ -266,47 +278,48 @@ const struct key config_keys[] = {
 	{ "upstreams[].tls_name", CFG_TEXT, IN(cfg_upstream, tls_name), NULL, NO_BOUNDS, RELAY, RELOADABLE,
 	  "The name that its certificate must bear. Without this key: host.", .format = &format_host, .example = "smtp.isp.example" },
 	{ "upstreams[].mechanisms", CFG_TEXTS, ARRAY_IN(cfg_upstream, mechanisms), NULL, NO_BOUNDS, RELAY, RELOADABLE,
-	  "How to log in there, in this order, of what it offers. After a refusal (504 or 535) the next one is tried, once. Without this key: "
-	  "SCRAM-SHA-256, PLAIN, LOGIN.", .choices = upstream_mechanism_choices, .example = "PLAIN" },
+	  "The mechanisms to log in with, in this order, if the server offers them. After a refusal (504 or 535) the next one is tried "
+	  "once. Without this key: SCRAM-SHA-256, PLAIN, LOGIN.", .choices = upstream_mechanism_choices, .example = "PLAIN" },
 	{ "upstreams[].avoid", CFG_TEXTS, ARRAY_IN(cfg_upstream, avoid), NULL, NO_BOUNDS, RELAY, RELOADABLE,
-	  "Extensions of SMTP that are not used, although it offers them. What breaks a delivery is found and left out for a day without "
-	  "this key.", .choices = avoid_choices, .example = "CHUNKING" },
+	  "Extensions of SMTP that are not used although the server offers them. Without this key, an extension that breaks a delivery "
+	  "is avoided for a day.", .choices = avoid_choices, .example = "CHUNKING" },
 	{ "upstreams[].report_sender", CFG_TEXT, IN(cfg_upstream, report_sender), NULL, NO_BOUNDS, QUEUE | RELAY, RELOADABLE,
-	  "Reports have the null sender <> (RFC 3464). Through an upstream that refuses it, or whose account may only send as itself, reports and "
-	  "notices have this address in envelope and From; nobody should answer there automatically. Without this key: the general "
-	  "report_sender. What an upstream refuses nevertheless is written again, smaller, then as the login (when it is an address), then as "
-	  "the recipient.", .format = &format_mailbox, .example = "bounces@example.org" },
+	  "Reports have the null sender <> (RFC 3464). Through an upstream that refuses it, or whose account is allowed to send only "
+	  "as itself, reports and notifications have this address in envelope and From; there should be no automatic replies from it. "
+	  "Without this key: the general report_sender. A report that an upstream still refuses is built again: smaller, then from the "
+	  "login (when it is an address), then from the recipient.", .format = &format_mailbox, .example = "bounces@example.org" },
 
 	{ "routes", CFG_LIST, COUNTED(routes, routes_n), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
-	  "Which way mail goes, for each recipient by itself and anew at each attempt: the first rule that matches. The conditions of a rule "
-	  "must all hold; of a list, one entry. Mail that no rule matches stays queued. Without this key: the only upstream, or \"mx\" "
-	  "when there is none.", .element_size = sizeof(struct cfg_route),
+	  "Where mail is delivered to, decided for each recipient at each attempt: the first rule that matches. All conditions of a "
+	  "rule must match; of a list, one entry must match. Mail that no rule matches stays queued. Without this key: the only "
+	  "upstream, or \"mx\" when there is none.", .element_size = sizeof(struct cfg_route),
 	  .example = "( { recipients = [ \"@corp.example\" ]; via = [ \"mx\" ]; }, { via = [ \"isp\" ]; } )" },
 	{ "routes[].senders", CFG_TEXTS, ARRAY_IN(cfg_route, senders), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
-	  "Patterns of envelope senders; \"*\" matches the empty one of reports too.", .format = &format_pattern, .example = "@example.net" },
+	  "Patterns of envelope senders; \"*\" also matches the null sender of reports.", .format = &format_pattern,
+	  .example = "@example.net" },
 	{ "routes[].recipients", CFG_TEXTS, ARRAY_IN(cfg_route, recipients), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
 	  "Patterns of recipients.", .format = &format_pattern, .example = "@corp.example" },
 	{ "routes[].users", CFG_TEXTS, ARRAY_IN(cfg_route, users), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
-	  "Logins, without @ those of auth.realm, or patterns of them; \"*\" matches reports too, which nobody submitted.",
-	  .format = &format_user, .example = "web" },
+	  "Logins (without @ they are completed with auth.realm) or patterns of logins; \"*\" also matches reports, which have no "
+	  "login.", .format = &format_user, .example = "web" },
 	{ "routes[].via", CFG_TEXTS, ARRAY_IN(cfg_route, via), NULL, NO_BOUNDS, QUEUE, REQUIRED | RELOADABLE,
-	  "Names of upstreams, or \"mx\" for delivery to the recipient's own servers: the first that works and has not reached its limits.",
-	  .format = &format_name, .example = "isp mx" },
+	  "Names of upstreams, or \"mx\" for delivery to the recipient's own servers: the first that works and has not reached its "
+	  "limits.", .format = &format_name, .example = "isp mx" },
 
-	{ "queue", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "How long mail waits, and where the queue ends.",
+	{ "queue", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "How long mail waits, and how large the queue can become.",
 	  .example = "{ lifetime = \"3d\"; warn_after = \"1h\"; }" },
 	{ "queue.retry", CFG_TIMES, COUNTED(queue.retry_ms, queue.retry_n), "1m 5m 15m 30m 1h 2h 4h", "100ms", "1d", QUEUE, RELOADABLE,
-	  "Waiting times between attempts; the last repeats." },
+	  "Waiting times between attempts; the last one is repeated." },
 	{ "queue.lifetime", CFG_TIME, AT(queue.lifetime_ms), "5d", "1s", "30d", QUEUE, RELOADABLE,
-	  "Mail that could not be delivered for so long is returned to its sender." },
+	  "Mail that could not be delivered in this time is returned to its sender." },
 	{ "queue.warn_after", CFG_TIME, AT(queue.warn_after_ms), "4h", "0s", "30d", QUEUE, RELOADABLE,
-	  "When the sender is told, once, that mail still waits; \"0s\": never." },
+	  "The time after which the sender is notified, once, that mail is delayed; \"0s\": never." },
 	{ "queue.min_free", CFG_SIZE, AT(queue.min_free), "100M", "0", "1T", QUEUE, RELOADABLE,
-	  "Space that must stay free on the disk; below it clients get 452 4.3.1." },
+	  "Space that is kept free on the disk; with less, clients get 452 4.3.1." },
 	{ "queue.keep_history", CFG_TIME, AT(queue.keep_history_ms), "30d", "0s", "3650d", QUEUE, RELOADABLE,
 	  "How long finished messages can be traced." },
 	{ "queue.max_messages", CFG_INT, AT(queue.max_messages), "1000000", "1", "100000000", QUEUE, RELOADABLE,
-	  "Messages waiting at once; more get 452 4.3.1." },
+	  "Messages in the queue at once; further ones get 452 4.3.1." },
 
 	{ "delivery", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "How the relay talks to next hops.",
 	  .example = "{ ipv6 = false; timeouts = { connect = \"10s\"; }; }" },
@@ -319,26 +332,27 @@ const struct key config_keys[] = {
 	{ "delivery.port", CFG_INT, AT(delivery.port), "25", "1", "65535", RELAY, RELOADABLE,
 	  "The port of the recipients' own servers (\"mx\")." },
 	{ "delivery.avoid", CFG_TEXTS, ARRAY(delivery.avoid), NULL, NO_BOUNDS, RELAY, RELOADABLE,
-	  "As upstreams.avoid, of the recipients' own servers.", .choices = avoid_choices, .example = "CHUNKING" },
+	  "As upstreams.avoid, for the recipients' own servers.", .choices = avoid_choices, .example = "CHUNKING" },
 	{ "delivery.source", CFG_TEXTS, ARRAY(delivery.source), NULL, NO_BOUNDS, RELAY, RELOADABLE,
-	  "Addresses of this machine to connect from, at most one IPv4 and one IPv6. Without one of a family: what the system chooses. "
-	  "Its name in the DNS should be hostname.", .format = &format_source, .example = "192.0.2.1 2001:db8::1" },
+	  "Addresses of this machine to connect from, at most one IPv4 and one IPv6. For a family without an address here, the system "
+	  "chooses. The PTR record of the address should be hostname.", .format = &format_source, .example = "192.0.2.1 2001:db8::1" },
 	{ "delivery.allow_networks", CFG_TEXTS, ARRAY(delivery.allow_networks), NULL, NO_BOUNDS, RELAY, RELOADABLE,
-	  "Networks to which \"mx\" delivers although it otherwise would not: loopback, link-local and multicast addresses, this machine's own, and "
-	  "private ones (10.0.0.0/8, fd00::/8 and their like) that a user names as user@[10.0.0.1]. Private ones from the DNS need no entry.",
-	  .format = &format_network, .example = "192.0.2.25 10.1.0.0/16" },
+	  "Networks to which \"mx\" delivers although it otherwise would not: loopback, link-local and multicast addresses, this "
+	  "machine's own, and private ones (10.0.0.0/8, fd00::/8 and their like) that a user names as user@[10.0.0.1]. Private ones "
+	  "from the DNS need no entry.", .format = &format_network, .example = "192.0.2.25 10.1.0.0/16" },
 	{ "delivery.deny_networks", CFG_TEXTS, ARRAY(delivery.deny_networks), NULL, NO_BOUNDS, RELAY, RELOADABLE,
-	  "Networks to which \"mx\" never delivers, whatever allow_networks says.", .format = &format_network, .example = "10.0.0.0/8" },
+	  "Networks to which \"mx\" never delivers, even when allow_networks has them.", .format = &format_network,
+	  .example = "10.0.0.0/8" },
 	{ "delivery.resolver", CFG_TEXT, AT(delivery.resolver), NULL, NO_BOUNDS, RELAY, RELOADABLE,
-	  "The name servers to ask for mail servers and their addresses: addresses with spaces between, each with @PORT if it is not 53; or "
-	  "\"recursive\": none, but the root's and on from there. Without this key: those of /etc/resolv.conf.",
+	  "The name servers to ask for mail servers and their addresses: addresses with spaces between, each with @PORT if it is not "
+	  "53; or \"recursive\": no name server; resolution starts at the root. Without this key: those of /etc/resolv.conf.",
 	  .format = &format_resolver, .example = "127.0.0.1@5353" },
 	{ "delivery.trust_anchor", CFG_TEXT, AT(delivery.trust_anchor), NULL, NO_BOUNDS, RELAY, RELOADABLE | PATH,
-	  "File with the DNSKEY or DS records to begin DNSSEC validation with. The run_as user must be able to read it. Without this key: no "
-	  "validation; with resolver = \"recursive\" Debian's root key when it is installed.", .format = &format_path,
+	  "File with the DNSKEY or DS records to begin DNSSEC validation with. The run_as user must be able to read it. Without this "
+	  "key: no validation; with resolver = \"recursive\" Debian's root key when it is installed.", .format = &format_path,
 	  .example = "/usr/share/dns/root.key" },
-	{ "delivery.timeouts", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "How long the next hop may take (RFC 5321 4.5.3.2).",
-	  .example = "{ connect = \"10s\"; greeting = \"1m\"; }" },
+	{ "delivery.timeouts", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "Time that the next hop gets for each step (RFC 5321 "
+	  "4.5.3.2).", .example = "{ connect = \"10s\"; greeting = \"1m\"; }" },
 	{ "delivery.timeouts.connect", CFG_TIME, AT(delivery.timeouts.connect_ms), "30s", "100ms", "10m", RELAY, RELOADABLE,
 	  "To accept the connection, per address." },
 	{ "delivery.timeouts.greeting", CFG_TIME, AT(delivery.timeouts.greeting_ms), "5m", "100ms", "1h", RELAY, RELOADABLE,
@@ -353,31 +367,32 @@ const struct key config_keys[] = {
 	{ "log.format", CFG_ENUM, AT(log.format), "logfmt", NO_BOUNDS, EVERY, RELOADABLE,
 	  "key=value pairs or a JSON object per line.", .choices = log_format_choices },
 	{ "log.level", CFG_ENUM, AT(log.level), "info", NO_BOUNDS, EVERY, RELOADABLE,
-	  "The least important lines to write.", .choices = log_level_choices },
+	  "The lowest level that is logged.", .choices = log_level_choices },
 
 	{ "submission", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "Bounds of client sessions.",
 	  .example = "{ idle = \"10m\"; workers = 4; }" },
 	{ "submission.idle", CFG_TIME, AT(submission.idle_ms), "5m", "1s", "1h", SUBMISSION, RELOADABLE,
-	  "A silent client is disconnected (RFC 5321 4.5.3.2.7 asks for five minutes)." },
+	  "A client that sends nothing for this time is disconnected (RFC 5321 4.5.3.2.7 asks for five minutes)." },
 	{ "submission.login_time", CFG_TIME, AT(submission.login_ms), "1m", "1s", "1h", SUBMISSION, RELOADABLE,
-	  "A client that has not logged in so long after it connected hears 421." },
+	  "A client that has not logged in within this time gets 421." },
 	{ "submission.commands", CFG_INT, AT(submission.commands), "1000", "10", "1000000", SUBMISSION, RELOADABLE,
-	  "Commands of a session that are not part of an accepted message; then 421." },
+	  "Commands of a session that are not part of an accepted message; then the client gets 421." },
 	{ "submission.errors", CFG_INT, AT(submission.errors), "20", "1", "1000", SUBMISSION, RELOADABLE,
-	  "Refused commands of a session; then 421. An accepted message takes back half of them, and its refused recipients do not count." },
+	  "Refused commands of a session; then the client gets 421. An accepted message halves the count, and its refused recipients "
+	  "do not count." },
 	{ "submission.sessions", CFG_INT, AT(submission.sessions), "10000", "1", "1000000", SUBMISSION, RELOADABLE,
 	  "Sessions at once, per submission process." },
 	{ "submission.workers", CFG_INT, AT(submission.workers), "0", "0", "64", SUBMISSION, 0,
 	  "Submission processes; 0: one per processor core." },
 	{ "submission.login_delay", CFG_TIME, AT(submission.login_delay_ms), "2s", "0s", "1m", SUBMISSION | LOGIN, RELOADABLE,
-	  "The answer to a failed login waits so long." },
+	  "Delay of the reply to a failed login." },
 	{ "submission.future_release", CFG_TIME, AT(submission.future_release_ms), "30d", "0s", "365d", SUBMISSION, RELOADABLE,
-	  "How long a client may have a message kept back (FUTURERELEASE, RFC 4865); \"0s\": not offered." },
+	  "The longest time that a client can delay a message (FUTURERELEASE, RFC 4865); \"0s\": not offered." },
 	{ "submission.bare_newline", CFG_ENUM, AT(submission.bare_newline), "normalize", NO_BOUNDS, SUBMISSION, RELOADABLE,
-	  "What becomes of lines that end with LF alone, or with CR CR LF: they count as ended by CR LF, and a text goes on so, or they are "
-	  "refused. In neither case do they end a message.", .choices = bare_newline_choices },
+	  "What is done with lines that end with LF alone, or with CR CR LF: they are changed to CR LF, or they are refused. In "
+	  "neither case can they end a message.", .choices = bare_newline_choices },
 	{ "submission.show_client", CFG_BOOL, AT(submission.show_client), "false", NO_BOUNDS, SUBMISSION, RELOADABLE,
-	  "Whether the Received field tells the client's address to all who read the mail." },
+	  "Whether the Received field, which all recipients can read, shows the client's address." },
 };
 /* clang-format on */
 const size_t config_keys_n = sizeof(config_keys) / sizeof(config_keys[0]);
