@@ -51,59 +51,6 @@ static void on_housekeeping(uv_timer_t *t)
 		store_prune(q->store, now > keep ? now - keep : 0, PRUNE_MAX, on_pruned, q);
 }
 
-/* ---- what the rooms tell ---- */
-
-static void on_limits_loaded(void *ctx)
-{
-	struct queue *q = ctx;
-
-	intake_resume(&q->intake);
-	scheduler_wake(q);
-}
-
-static void on_hold_in_flight(void *ctx, const struct selector *mail)
-{
-	leases_withdraw(ctx, mail);
-}
-
-static void on_mail_was_held(void *ctx)
-{
-	scheduler_wake(ctx);
-}
-
-static void on_account_event(void *ctx, const struct account_event *e)
-{
-	notice_account(ctx, e);
-}
-
-static void on_idle(void *ctx)
-{
-	queue_check_idle(ctx);
-}
-
-static void on_message_stored(void *ctx, bool urgent)
-{
-	if (urgent)
-		scheduler_wake_urgent(ctx);
-	else
-		scheduler_wake(ctx);
-}
-
-static void start_rooms(struct queue *q)
-{
-	q->accounting_observer = (struct accounting_observer){
-		.loaded = on_limits_loaded,
-		.hold_in_flight = on_hold_in_flight,
-		.mail_was_held = on_mail_was_held,
-		.notify = on_account_event,
-		.idle = on_idle,
-		.ctx = q,
-	};
-	accounting_init(&q->accounting, q->role, &q->timers, &q->accounting_observer);
-	q->intake_observer = (struct intake_observer){ .message_stored = on_message_stored, .idle = on_idle, .ctx = q };
-	intake_init(&q->intake, q->role, &q->accounting, &q->intake_observer);
-}
-
 /* ---- start ---- */
 
 static void on_opened(void *ctx, struct verdict v);
@@ -130,7 +77,7 @@ static struct verdict queue_start(struct role *r)
 	q->ids = (struct id_source){ .node = IDS_NODE, .worker = IDS_WORKER };
 	q->open_parts = 1;
 	q->timers.loop = role_loop(r);
-	start_rooms(q);
+	rooms_init(q);
 	notices_init(q);
 	setback_init(q);
 	gates_init(q);
@@ -247,14 +194,6 @@ static void queue_peer_down(struct role *r, struct channel *ch)
 		q->vault = NULL;
 }
 
-static void handle_result(void *ctx, struct channel *ch, const struct msg_result *m, int fd)
-{
-	struct queue *q = role_data(ctx);
-
-	if (q && ch == q->relay)
-		outcome_result(q, m);
-}
-
 /* ---- figures ---- */
 
 static void queue_stats(struct role *r)
@@ -367,49 +306,6 @@ static void queue_stop(struct role *r, uint64_t grace_ms)
 	queue_check_idle(q);
 }
 
-/* ---- messages to a room ---- */
-
-#define TO_ROOM(room, name)                                                                                                      \
-	static void on_##name(void *ctx, struct channel *ch, const struct msg_##name *m, int fd)                                 \
-	{                                                                                                                        \
-		struct queue *q = role_data(ctx);                                                                                \
-                                                                                                                                 \
-		room##_##name(q ? &q->room : NULL, ch, m);                                                                       \
-	}
-TO_ROOM(intake, spool_open)
-TO_ROOM(intake, envelope)
-TO_ROOM(intake, recipients)
-TO_ROOM(intake, submit)
-TO_ROOM(intake, abandon_transaction)
-TO_ROOM(accounting, admit)
-TO_ROOM(accounting, authenticated)
-TO_ROOM(accounting, present)
-TO_ROOM(accounting, reserve)
-TO_ROOM(accounting, leave)
-TO_ROOM(accounting, limits_page)
-TO_ROOM(accounting, limits_reset)
-
-static const struct ipc_handlers handlers = {
-	.spool_open = on_spool_open,
-	.envelope = on_envelope,
-	.recipients = on_recipients,
-	.submit = on_submit,
-	.abandon_transaction = on_abandon_transaction,
-	.admit = on_admit,
-	.authenticated = on_authenticated,
-	.present = on_present,
-	.reserve = on_reserve,
-	.leave = on_leave,
-	.limits_page = on_limits_page,
-	.limits_reset = on_limits_reset,
-	.result = handle_result,
-	.resign = handle_resign,
-	.queue_page = handle_queue_page,
-	.queue_alter = handle_queue_alter,
-	.queue_show = handle_queue_show,
-	.trace = handle_trace,
-};
-
 const struct role_ops queue_ops = {
 	.id = ROLE_QUEUE,
 	.start = queue_start,
@@ -418,5 +314,5 @@ const struct role_ops queue_ops = {
 	.peer_down = queue_peer_down,
 	.stop = queue_stop,
 	.stats = queue_stats,
-	.handlers = &handlers,
+	.handlers = &queue_handlers,
 };

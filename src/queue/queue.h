@@ -64,6 +64,10 @@ struct queue {
 
 extern const struct role_ops queue_ops;
 
+/* rooms.c: the messages from other roles; fill in the observers of accounting and intake, and start both. */
+extern const struct ipc_handlers queue_handlers;
+void rooms_init(struct queue *q);
+
 /* May the store be asked for anything? Not once it is closing: a callback that comes then ends its chain. */
 static inline bool queue_may_store(const struct queue *q)
 {

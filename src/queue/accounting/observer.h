@@ -1,4 +1,4 @@
-/* observer.h - what accounting tells the rest of the role. queue.c fills in the callbacks; accounting calls each from the loop,
+/* observer.h - what accounting tells the rest of the role. rooms.c fills in the callbacks; accounting calls each from the loop,
  * with the observer's ctx. */
 #ifndef QUEUE_ACCOUNTING_OBSERVER_H
 #define QUEUE_ACCOUNTING_OBSERVER_H

@@ -10,7 +10,7 @@ struct accounting;
 struct role;
 struct store;
 
-/* What intake tells; queue.c fills it in. Each is called with ctx. */
+/* What intake tells; rooms.c fills it in. Each is called with ctx. */
 struct intake_observer {
 	void (*message_stored)(void *ctx, bool urgent); /* urgent: of a higher priority than others */
 	void (*idle)(void *ctx);                        /* an operation has ended: see `accepting` */
