@@ -2,7 +2,7 @@
  * alone knows libconfig); a role gets its slice of these structs through a sealed memfd (slice.c). Every key is a row of the
  * one table in src/config/schema.c: type, target, default, bounds, which roles see it, whether a reload may change it, help.
  *
- * Durations are milliseconds, sizes bytes. All views point into `arena`. An absent text is empty. */
+ * Durations are milliseconds, sizes bytes. All views point into `arena`. A text that is not set is empty. */
 #ifndef POSTHOUSE_CONFIG_H
 #define POSTHOUSE_CONFIG_H
 
@@ -34,7 +34,7 @@ struct cfg_listen {
 	struct str_list proxy_protocol;
 };
 
-/* The loader fills chain_pem and key_pem from the files: the roles that need them cannot read those files. */
+/* The loader fills chain_pem and key_pem from the files: the roles that need them have no permission to read these files. */
 struct cfg_certificate {
 	struct str chain, key; /* paths */
 	struct str chain_pem, key_pem;
@@ -43,7 +43,7 @@ struct cfg_certificate {
 struct cfg_senders {
 	struct str user;
 	struct str_list addresses; /* patterns */
-	bool resent;               /* may send on what others have written */
+	bool resent;               /* is allowed to resend messages of others */
 };
 
 struct cfg_sign {
@@ -64,12 +64,13 @@ struct cfg_upstream {
 	uint64_t connections;
 	struct str ca;              /* path to a PEM bundle; empty = the system's */
 	struct str ca_pem;          /* its content, filled by the loader */
-	struct str tls_name;        /* the name the certificate must bear; empty = host */
-	struct rate_list messages;  /* own ones, or the profile's */
-	struct str profile;         /* what it knows is filled in above */
-	struct str_list mechanisms; /* to log in by, in order; empty: all that we have */
+	struct str tls_name;        /* the name that the certificate must have; empty = host */
+	struct rate_list messages;  /* set here, or by the profile */
+	struct str profile;         /* its values are filled in above where they are not set */
+	struct str_list mechanisms; /* to log in with, in order; empty: all that the relay knows */
 	struct str_list avoid;      /* extensions that are not used although it offers them */
-	struct str report_sender;   /* of reports and notices, where the account may send as nobody else; "": the general one */
+	struct str
+		report_sender; /* of reports and notifications, for an account that can send only as itself; "": the general one */
 };
 
 struct cfg_route {
@@ -77,7 +78,7 @@ struct cfg_route {
 	struct str_list via;                        /* names of upstreams, or "mx"; at least one, each once */
 };
 
-/* Which TLS a listed host must use: what everybody must; also TLS 1.0 and old ciphers; any of these, or none. */
+/* The TLS that a listed host must use: the same as all clients; also TLS 1.0 and old ciphers; any of these, or none. */
 enum device_tls { DEVICE_TLS_MODERN, DEVICE_TLS_LEGACY, DEVICE_TLS_NONE };
 
 struct cfg_device {
@@ -120,11 +121,11 @@ struct cfg_limits {
 	size_t users_n;
 };
 
-/* What is a sudden change of a login, see limits.breaker. */
+/* What counts as a sudden change of a login's behaviour, see limits.breaker. */
 struct cfg_breaker {
-	struct rate new_recipients; /* amount 0: not looked at */
-	uint64_t bounces;           /* per cent of recipients; 0: not looked at */
-	struct rate networks;       /* amount 0: not looked at */
+	struct rate new_recipients; /* amount 0: not watched */
+	uint64_t bounces;           /* per cent of recipients; 0: not watched */
+	struct rate networks;       /* amount 0: not watched */
 };
 
 struct cfg_auth {
@@ -164,10 +165,10 @@ struct config {
 	struct arena arena;
 	struct str file;                /* where it was read from */
 	struct str source;              /* the text that was read, with its includes; not in slices */
-	struct source_run *source_runs; /* which files its lines are of: the loader's own business */
+	struct source_run *source_runs; /* the files of its lines; private to the loader */
 	size_t source_runs_n;
 	struct str hostname, postmaster, state_dir, run_as, control, metrics;
-	struct str report_sender; /* address of reports and notices; "": mailer-daemon@ a domain that has a key */
+	struct str report_sender; /* address of reports and notifications; "": mailer-daemon@ a domain that has a key */
 	uint64_t shutdown_grace_ms;
 	struct cfg_listen *listen;
 	size_t listen_n;
@@ -224,16 +225,16 @@ struct config_faults {
 /* ---- loader.c: master and command line only ---- */
 
 /* Read and validate `path` with everything it names (keys, certificates, password files). Always returns a config to be
- * freed with config_free(); it may be used only when no fault but warnings is in faults_out, whose texts live in its arena. */
+ * freed with config_free(); it can be used only when faults_out has nothing but warnings; their texts live in its arena. */
 struct config *config_load(const char *path, struct config_faults *faults_out);
 
-/* The same text once more, whatever is in the files by now, but with keys, certificates and password files read anew. */
+/* The text that `old` was read from, although the files can have changed, but with keys, certificates and password files as they are now. */
 struct config *config_load_again(const struct config *old, struct config_faults *faults_out);
 
 /* ---- machine.c: master and command line only ---- */
 
-/* Would the relay work on this machine, as the user that it becomes? Looks at directories, their permissions, and what logins need of
- * others; says each fault and warning on standard error. How many faults. */
+/* Checks whether the relay would work on this machine as the run_as user: directories, their permissions, and other programs that logins
+ * need. Prints each fault and warning on standard error. Returns the number of faults. */
 unsigned machine_check(struct config *c);
 
 /* ---- config.c, dump.c, slice.c: every role ---- */
@@ -247,8 +248,7 @@ const char *config_needs_restart(const struct config *old, const struct config *
 /* The configuration in effect in the file's syntax, with all defaults, without secrets and keys not built yet. False: `b` is full. */
 bool config_dump(const struct config *c, struct buf *b);
 
-/* Roles as bits for the schema; the bit numbers are those of enum role_id in ipc.h. */
-/* Write the part of `c` that `role` (enum role_id) may see; `b` must have a bound that suits (16 MiB). False when passed. */
+/* Write the part of `c` that `role` (enum role_id of ipc.h) is allowed to see. False: it does not fit in `b` (16 MiB are enough). */
 bool config_slice_encode(const struct config *c, unsigned role, struct buf *b);
 
 /* Read such a slice. Keys that are not in it have their zero value. NULL when it is damaged. */
