@@ -6,7 +6,7 @@
 
 #include "posthouse/config.h"
 
-/* ---- pattern.c: the one pattern grammar: `a@b`, `@b`, `@.b`, `root@.lan`, `*`; who may send as whom ---- */
+/* ---- pattern.c: the one pattern grammar: `a@b`, `@b`, `@.b`, `root@.lan`, `*`; the sender addresses of logins ---- */
 
 /* Does the address match? Domains and local parts are compared without case; `a+tag@b` matches `a@b`. */
 bool pattern_matches(struct str pattern, struct str address);
@@ -38,7 +38,7 @@ struct str network_of(struct arena *a, struct str address);
 /* The addresses that a provider gives to one customer, or to few: the /24 of an IPv4 address, the /48 of an IPv6 address. In `a`. */
 struct str site_of(struct arena *a, struct str address);
 
-/* ---- login_limits.c: which limits apply to whom ---- */
+/* ---- login_limits.c: the limits of logins and devices ---- */
 
 struct user_limits {
 	struct rate_list messages, recipients, bytes, new_recipients;

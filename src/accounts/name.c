@@ -27,7 +27,7 @@ bool account_name_valid(struct str name)
 	       word_valid(name);
 }
 
-/* "-" stands for no device in the file. */
+/* In the file, "-" means no device. */
 bool account_device_valid(struct str device)
 {
 	return device.n <= DEVICE_MAX_BYTES && !str_eq(device, S("-")) && word_valid(device);

@@ -72,7 +72,7 @@ int directory_give(const char *path, uid_t uid, gid_t gid)
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), error = 0;
 	struct stat st;
 
-	if (fd < 0) /* somebody's link to a directory is not ours to give */
+	if (fd < 0) /* a link to somebody else's directory: its owner must not change */
 		return errno == ELOOP || errno == ENOTDIR ? 0 : errno;
 	if (fstat(fd, &st) != 0)
 		error = errno;

@@ -21,7 +21,7 @@ struct init {
 	struct str upstream_host, upstream_port;
 	bool mx; /* direct delivery, said so */
 	const char *port_starttls, *port_implicit;
-	const struct passwd *user; /* whom the relay becomes; NULL: it stays who it is */
+	const struct passwd *user; /* the user that the relay runs as; NULL: the user that starts it */
 	struct secret password;
 	bool password_given;
 	EVP_PKEY *tls_pkey, *dkim_pkey;
@@ -40,7 +40,7 @@ void init_finish(struct init *t, FILE *file, const char *path, bool written);
 
 /* ---- init_options.c: all that is asked for, before anything is made ---- */
 void init_read_options(struct init *t, int *argc, char **argv, const char *config_path);
-/* Whom the relay becomes; dies when there is no such user. */
+/* The user that the relay runs as; dies when there is no such user. */
 void init_find_user(struct init *t);
 const char *init_path_in(struct init *t, const char *directory, struct str name);
 

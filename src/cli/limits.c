@@ -134,7 +134,7 @@ static int reset(struct session *s, struct str who, bool json)
 	else if (m->count == 0)
 		printf("nothing was in use\n");
 	else
-		printf("%llu limits and bans begin anew\n", (unsigned long long)m->count);
+		printf("%llu limits and bans were reset\n", (unsigned long long)m->count);
 	if (!json && str_find(who, '@') < who.n)
 		printf("mail that is held stays held: \"posthouse queue list --user %.*s\" shows it, \"posthouse queue release --user "
 		       "%.*s\" sends it\n",

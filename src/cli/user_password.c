@@ -20,7 +20,7 @@ static void on_interrupt(int signal)
 	interrupted = signal;
 }
 
-/* One line from a descriptor, byte by byte: what follows it is not ours. */
+/* One line from a descriptor, byte by byte: the text after it is for another reader. */
 static bool read_line(int fd, struct secret *line_out)
 {
 	char line[PASSWORD_MAX + 1];

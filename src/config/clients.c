@@ -1,4 +1,4 @@
-/* clients.c - who is let in, and as whom: checks of auth, listen's proxies, devices, limits and rewrite. Each copes with values that
+/* clients.c - the clients that are allowed, and their logins: checks of auth, listen's proxies, devices, limits and rewrite. Each copes with values that
  * had a fault already. */
 #include "loader.h"
 
@@ -68,7 +68,7 @@ static const struct {
 /* What we decide: from here it would be ignored. */
 static const struct {
 	const char *option, *instead;
-} ours[] = {
+} own_keys[] = {
 	{ "mech_list", "auth.mechanisms" },
 	{ "pwcheck_method", "auth.backend" },
 	{ "auxprop_plugin", "auth.backend" },
@@ -83,10 +83,10 @@ static void check_options(struct loader *l)
 		    option_value(&auth->options, str_of(needed[i].option)).n == 0)
 			fault(l, setting_near(l, "auth.options"), "auth.options: expected %s beside backend = \"%s\": %s",
 			      needed[i].option, needed[i].backend, needed[i].why);
-	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
-		if (option_value(&auth->options, str_of(ours[i].option)).n > 0)
-			fault(l, setting_near(l, "auth.options.%s", ours[i].option),
-			      "auth.options: expected the key %s instead of %s", ours[i].instead, ours[i].option);
+	for (size_t i = 0; i < sizeof(own_keys) / sizeof(own_keys[0]); i++)
+		if (option_value(&auth->options, str_of(own_keys[i].option)).n > 0)
+			fault(l, setting_near(l, "auth.options.%s", own_keys[i].option),
+			      "auth.options: expected the key %s instead of %s", own_keys[i].instead, own_keys[i].option);
 	if (str_eq(auth->backend, S("accounts")) && auth->options.n > 0)
 		warning(l, setting_near(l, "auth.options"),
 			"auth.options: not used while auth.backend is \"accounts\", which needs none");

@@ -35,7 +35,7 @@ struct loader {
 /* Where a line of the assembled text comes from. */
 struct source_run source_of(const struct loader *l, unsigned line);
 
-/* Note a fault at a line of a file; `warning` does not prevent a start. */
+/* Record a fault at a line of a file; `warning` does not prevent a start. */
 void fault_at(struct loader *l, struct str file, unsigned line, bool warning, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 
@@ -43,16 +43,16 @@ void fault_at(struct loader *l, struct str file, unsigned line, bool warning, co
 void fault(struct loader *l, const config_setting_t *where, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void warning(struct loader *l, const config_setting_t *where, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* The setting at libconfig's `path` ("listen.[1].port"), or the nearest that is there above it; NULL when there is none. */
+/* The setting at libconfig's `path` ("listen.[1].port"), or its nearest parent that exists; NULL when there is none. */
 const config_setting_t *setting_near(struct loader *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The same, but NULL when it is not there itself. */
+/* The same, but NULL when the setting itself does not exist. */
 const config_setting_t *setting_exact(struct loader *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- source.c ---- */
 
-/* Assemble the file and all that it includes into l->text. What is wrong with the files, and what libconfig would take silently (numbers
- * too large, texts over line ends), becomes faults. */
+/* Assemble the file and all that it includes into l->text. Problems of the files, and mistakes that libconfig accepts silently (numbers
+ * that are too large, texts over line ends), become faults. */
 void source_read(struct loader *l);
 
 /* ---- files.c ---- */
@@ -68,10 +68,10 @@ const char *file_read(const char *path, size_t max, struct buf *b, unsigned *mod
 /* Unknown keys, wrong types, keys not built yet; then every row's value, from the tree or its default. */
 void values_load(struct loader *l);
 
-/* What is counted is kept by its window, so two rates over one window are a slip. `name` is the key as people write it, `s` its setting. */
+/* Counts are kept by window, so two rates with one window are a mistake. `name` is the key as people write it, `s` its setting. */
 void rates_check(struct loader *l, const config_setting_t *s, const char *name, const struct rate_list *rates);
 
-/* ---- secrets.c: what may be a password ---- */
+/* ---- secrets.c: values that can be passwords ---- */
 
 /* The line that the file of KEY_file holds, with `before` in front, into *target; `shown` is KEY, as people write it. */
 void secret_file_load(struct loader *l, const config_setting_t *s, struct str shown, struct str before, struct str *target);
@@ -82,26 +82,26 @@ void options_load(struct loader *l, const config_setting_t *s, const struct key 
 /* What options has under that name; empty: nothing. */
 struct str option_value(const struct str_list *options, struct str name);
 
-/* ---- checks.c: what a table cannot say ---- */
+/* ---- checks.c: rules that the table of keys cannot express ---- */
 void checks_run(struct loader *l);
 
-/* ---- clients.c: who is let in, and as whom ---- */
+/* ---- clients.c: the clients that are allowed, and their logins ---- */
 void clients_check(struct loader *l);
 
 /* ---- gateways.c: this machine's default gateways, also from texts like those of the kernel ---- */
 struct str_list gateways_read(struct arena *a);
 struct str_list gateways_of(struct arena *a, struct str v4_table, struct str v6_table);
 
-/* ---- upstreams.c: profiles filled in, then what a table cannot say of upstreams ---- */
+/* ---- upstreams.c: profiles filled in, then the rules for upstreams that the table of keys cannot express ---- */
 void upstreams_check(struct loader *l);
 
-/* ---- routes.c: the route of those who give none, then where routes lead; after upstreams_check() ---- */
+/* ---- routes.c: the default route, then checks of all routes; after upstreams_check() ---- */
 void routes_check(struct loader *l);
 
 /* ---- keys.c: files with keys and certificates; the only place that knows OpenSSL ---- */
 void keys_load(struct loader *l);
 
-/* ---- rescue.c: of a text that cannot be parsed, the keys by which the command line finds the relay ---- */
+/* ---- rescue.c: from a text that cannot be parsed, the keys that the command line needs to reach the relay ---- */
 void rescue(struct loader *l);
 
 #endif

@@ -46,16 +46,16 @@ static const char *unfit_file_system(const char *path)
 	return NULL;
 }
 
-/* What is ours in the state directory must belong to the user too: a command that was run as root may have left its own files. Others'
+/* The relay's files in the state directory must belong to the user too: a command that root ran can have left files of root. Others'
  * (lost+found of a volume) are none of our business. */
 static unsigned check_state_entries(struct config *c, const char *path)
 {
-	static const char *const ours[] = { "lock",         "accounts",     "accounts.lock", "login.key", "queue.db",
-					    "queue.db-wal", "queue.db-shm", "large",         "reserve" };
+	static const char *const own_files[] = { "lock",         "accounts",     "accounts.lock", "login.key", "queue.db",
+						 "queue.db-wal", "queue.db-shm", "large",         "reserve" };
 	unsigned n = 0;
 
-	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
-		const char *file = arena_cstr(&c->arena, arena_printf(&c->arena, "%s/%s", path, ours[i]));
+	for (size_t i = 0; i < sizeof(own_files) / sizeof(own_files[0]); i++) {
+		const char *file = arena_cstr(&c->arena, arena_printf(&c->arena, "%s/%s", path, own_files[i]));
 
 		if (access(file, R_OK | W_OK) != 0 && errno != ENOENT)
 			n += complain(c, "state_dir", file,

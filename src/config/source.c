@@ -122,7 +122,7 @@ static void copy_word(struct scan *s)
 
 static void copy_file(struct loader *l, struct str file, const char *path, unsigned depth, const struct scan *from);
 
-/* `@include "path"` stands alone on its line; false when this is something else. */
+/* `@include "path"` is alone on its line; false: this is something else. */
 static bool include(struct scan *s)
 {
 	struct str line = str_from(s->text, s->at), path;

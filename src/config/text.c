@@ -32,7 +32,7 @@ static bool is_alnum(char c)
 	return is_digit(c) || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z');
 }
 
-/* RFC 1123 2.1: letters, digits and inner hyphens, 1 to 63 bytes; `extra` is allowed too where names are not ours. */
+/* RFC 1123 2.1: letters, digits and inner hyphens, 1 to 63 bytes; `extra` is also allowed in names that others choose. */
 static bool label_valid(struct str label, char extra)
 {
 	if (label.n == 0 || label.n > 63 || label.p[0] == '-' || label.p[label.n - 1] == '-')
@@ -129,7 +129,7 @@ bool pattern_valid(struct str pattern)
 		domain = str_from(domain, 1);
 	if (count_labels(domain, '_') < 1)
 		return false;
-	/* A '*' stands for a whole local part; as a letter of one nobody means it, and in patterns it would match nothing, silently. */
+	/* A '*' matches a whole local part. Within a local part it is a mistake: the pattern would silently match nothing. */
 	return at == 0 || str_eq(str_head(pattern, at), S("*")) ||
 	       (local_part_valid(str_head(pattern, at)) && str_find(pattern, '*') == pattern.n);
 }
@@ -166,7 +166,7 @@ static bool device_login_valid(struct str s)
 	       (slash == s.n || (login_valid(device) && device.n <= 64 && !str_eq(device, S("-"))));
 }
 
-/* What stands in another address's place. */
+/* The address that replaces another one. */
 static bool rewritten_valid(struct str s)
 {
 	return mailbox_valid(s) || (s.n > 1 && s.p[0] == '@' && domain_valid(str_from(s, 1)));

@@ -1,6 +1,6 @@
 /* lookup.c - one look-up: the MX question, then the addresses of all hosts at once, within one time limit.
  *
- * libunbound may answer within the asking, and its callbacks are no place to ask anew or to end it; so every step is taken by the
+ * libunbound may answer within the asking, and its callbacks must neither ask again nor end it; so every step is taken by the
  * look-up's timer: at once when the last answer has come, or when time is over. */
 #include "internal.h"
 

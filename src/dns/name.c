@@ -1,4 +1,4 @@
-/* name.c - domains, address literals, and which of them are ourselves. */
+/* name.c - domains, address literals, and which of them name this relay. */
 #include "internal.h"
 
 #include "posthouse/names.h"

@@ -73,7 +73,7 @@ static void follow(struct reader *r, unsigned high, size_t *segment)
 	r->at = *segment = target;
 }
 
-/* A domain name; the reader then stands behind it, wherever its pointers led. */
+/* A domain name; the reader is then at the byte after it, wherever its pointers led. */
 static struct str read_name(struct arena *a, struct reader *r)
 {
 	char text[NAME_TEXT];

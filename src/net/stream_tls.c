@@ -1,4 +1,4 @@
-/* stream_tls.c - TLS between a stream's socket and its user. OpenSSL reads and writes through a BIO of ours straight from the
+/* stream_tls.c - TLS between a stream's socket and its user. OpenSSL reads and writes through a BIO of this file, straight from the
  * shared read buffer and into the stream's output, so an idle session holds no buffer but OpenSSL's own state. */
 #include "stream.h"
 

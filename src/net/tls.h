@@ -51,7 +51,7 @@ int on_ticket_key(SSL *ssl, unsigned char name[16], unsigned char iv[EVP_MAX_IV_
 /* ---- tls_sets.c ---- */
 struct certificate;
 void sets_choose(struct tls_context *t, const struct certificate *certificates, size_t n);
-const struct tls_set *set_for(const struct tls_context *t, struct str host); /* NULL: no certificate stands for it */
+const struct tls_set *set_for(const struct tls_context *t, struct str host); /* NULL: no certificate has this name */
 
 /* ---- tls.c ---- */
 struct tls_context *tls_context_new(size_t sets);

@@ -1,4 +1,4 @@
-/* tls_certificate.c - a certificate as the administrator gives it: chain, key, and the names for which it stands. */
+/* tls_certificate.c - a certificate as the administrator gives it: chain, key, and the names in it. */
 #include "tls.h"
 
 #include <openssl/err.h>
@@ -98,7 +98,7 @@ void certificate_fini(struct certificate *c)
 	EVP_PKEY_free(c->key);
 }
 
-/* RFC 6125 section 6.4.3: "*" stands for one label, the first. */
+/* RFC 6125 section 6.4.3: "*" matches one label, the first. */
 bool names_match(const struct str_list *names, struct str host)
 {
 	struct str parent;

@@ -52,15 +52,15 @@ static int on_server_name(SSL *ssl, int *alert_out, void *ctx)
 
 /* ---- protocols ---- */
 
-/* A client that speaks of protocols wants one of them: whoever wants HTTP was led here by somebody who stands between (ALPACA). No protocol of
+/* A client that lists protocols (ALPN) wants one of them: a client for HTTP was redirected here by an attacker in between (ALPACA). No protocol of
  * submission is registered; clients that name one write these. */
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n, const unsigned char *in, unsigned in_n, void *ctx)
 {
-	static const struct str ours[] = { S("smtp"), S("esmtp"), S("smtps"), S("submission"), S("submissions") };
+	static const struct str own[] = { S("smtp"), S("esmtp"), S("smtps"), S("submission"), S("submissions") };
 
 	for (unsigned at = 0; at + 1 < in_n && at + 1 + in[at] <= in_n; at += 1 + in[at])
-		for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-			if (str_ieq(str_make(in + at + 1, in[at]), ours[i])) {
+		for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+			if (str_ieq(str_make(in + at + 1, in[at]), own[i])) {
 				*out = in + at + 1;
 				*out_n = in[at];
 				return SSL_TLSEXT_ERR_OK;

@@ -1,4 +1,4 @@
-/* login_limits.c - which limits apply to whom: those of all, and in their place what an entry of limits.users names. */
+/* login_limits.c - the limits of a login: those of `limits`, and in their place the keys that an entry of limits.users sets. */
 #include "posthouse/policy.h"
 
 const struct cfg_device *device_at(const struct config *c, struct str address)
@@ -9,7 +9,7 @@ const struct cfg_device *device_at(const struct config *c, struct str address)
 	return NULL;
 }
 
-/* The first entry for "name" or, with a device, for "name/device"; NULL: none. Put together nowhere: compared in parts. */
+/* The first entry for "name" or, with a device, for "name/device"; NULL: none. The two parts are compared without joining them. */
 static const struct cfg_limits_user *entry_of(const struct config *c, struct str login, struct str device)
 {
 	for (size_t i = 0; i < c->limits.users_n; i++) {

@@ -1,4 +1,4 @@
-/* network.c - addresses and networks of the configuration against the addresses that clients come from. */
+/* network.c - IP addresses and networks of the configuration, compared with the addresses of clients. */
 #include "posthouse/policy.h"
 
 #include <arpa/inet.h>

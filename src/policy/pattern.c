@@ -1,4 +1,4 @@
-/* pattern.c - the one pattern grammar of the configuration, and who may send as whom. What a pattern looks like is checked with the other
+/* pattern.c - the one pattern grammar of the configuration, and the sender addresses of logins. The syntax of patterns is checked with the other
  * formats of the configuration (config/text.c). */
 #include "posthouse/address.h"
 #include "posthouse/names.h"
@@ -55,7 +55,7 @@ static void split_login(struct str login, struct str *name_out, struct str *real
 	*realm_out = str_head(realm, str_find(realm, '/'));
 }
 
-/* Do two logins mean the same account? One without realm has ours. */
+/* Do two logins name the same account? A login without realm gets the configured one. */
 static bool same_login(const struct config *c, struct str a, struct str b)
 {
 	struct str own = c->auth.realm.n > 0 ? c->auth.realm : c->hostname;
@@ -66,7 +66,7 @@ static bool same_login(const struct config *c, struct str a, struct str b)
 	return str_ieq(name_a, name_b) && str_ieq(realm_a.n > 0 ? realm_a : own, realm_b.n > 0 ? realm_b : own);
 }
 
-/* The login's own name in an address may be written with other capitals, or composed otherwise, than the login's one form. */
+/* In an address, the name of the login can have other capitals or another composition than the canonical login. */
 static bool is_same_name(struct str name, struct str local)
 {
 	struct arena a = { 0 };

@@ -1,4 +1,4 @@
-/* rewrite.c - which address takes the place of another. */
+/* rewrite.c - the rules that replace addresses. */
 #include "posthouse/address.h"
 #include "posthouse/policy.h"
 
@@ -8,7 +8,7 @@ struct str rewrite_address(const struct config *c, struct arena *a, bool is_send
 	struct str known = address_with_canonical_domain(a, address);
 
 	if (at == 0 || at == address.n)
-		return address; /* the null sender is nobody's, and stays that */
+		return address; /* the null sender is never replaced */
 	for (size_t i = 0; i < c->rewrite_n; i++) {
 		const struct cfg_rewrite *rule = &c->rewrite[i];
 		struct str pattern = is_sender ? rule->sender : rule->recipient;
