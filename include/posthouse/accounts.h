@@ -1,6 +1,6 @@
-/* accounts.h - the account file state_dir/accounts: one line per password, a SCRAM-SHA-256 verifier (RFC 5802, RFC 7677), never the
- * password. Text, replaced by rename under a lock, re-read when it has changed. Used by the login role and, while no daemon runs,
- * by the command line. Line format: HACKING.md, "Account file". */
+/* accounts.h - the account file state_dir/accounts: one line per password, a SCRAM-SHA-256 verifier (RFC 5802, RFC 7677), never
+ * the password. Text, replaced by rename under a lock, re-read when it has changed. Used by the login role and, while no daemon
+ * runs, by the command line. Line format: HACKING.md, "Account file". */
 #ifndef POSTHOUSE_ACCOUNTS_H
 #define POSTHOUSE_ACCOUNTS_H
 
@@ -26,7 +26,8 @@ struct account {
 
 struct accounts; /* the file in memory */
 
-/* Read `state_dir`/accounts; a missing file is an empty set, see accounts_missing(). NULL: *why_out says why (static or in errno's words). */
+/* Read `state_dir`/accounts; a missing file is an empty set, see accounts_missing(). NULL: *why_out says why (static or in
+ * errno's words). */
 struct accounts *accounts_open(const char *state_dir, struct verdict *why_out);
 void accounts_close(struct accounts *a);
 
@@ -49,8 +50,9 @@ size_t accounts_count(const struct accounts *a);
 const struct account *accounts_at(const struct accounts *a, size_t i);
 
 /* Change the file under its lock: read afresh, edit, write beside it, fsync, rename, fsync the directory. PERM 550 5.1.1 no such
- * account; PERM 550 5.5.2 exists already, the name is malformed, another password of the account has another salt, or the time of the
- * password would be over already; TEMP 4.3.0 the file cannot be read or written. ACCOUNT_REMOVE with an empty device removes the account with all its devices. */
+ * account; PERM 550 5.5.2 exists already, the name is malformed, another password of the account has another salt, or the time
+ * of the password would be over already; TEMP 4.3.0 the file cannot be read or written. ACCOUNT_REMOVE with an empty device
+ * removes the account with all its devices. */
 struct verdict accounts_change(struct accounts *a, enum account_operation operation, struct str name, struct str device,
 			       struct str verifier, uint64_t expires_at);
 
@@ -65,11 +67,12 @@ struct verdict account_verifier(struct arena *a, struct str existing, struct str
 /* A password that nobody chose: 100 random bits, easy to type. TEMP: no random numbers. */
 struct verdict account_generate_password(struct secret *password_out);
 
-/* Does the password fit, prepared by RFC 4013, as it once was (without normalisation), or as it is? About 3.4 ms, up to three times that for
- * what is not ASCII, so not on a loop; the time depends on the given password and the iteration count only. */
+/* Does the password fit, prepared by RFC 4013, as it once was (without normalisation), or as it is? About 3.4 ms, up to three
+ * times that for what is not ASCII, so not on a loop; the time depends on the given password and the iteration count only. */
 bool account_check(struct str verifier, struct str password);
 
-/* A verifier that no password fits, the same for the same name while the process lives: hides which names exist. Empty: OpenSSL failed. */
+/* A verifier that no password fits, the same for the same name while the process lives: hides which names exist. Empty: OpenSSL
+ * failed. */
 struct str account_decoy(struct arena *a, const struct secret *process_key, struct str name);
 
 /* "alice/phone" -> name "alice@realm", device "phone". False when malformed. Names: UTF-8 without control characters, spaces,

@@ -1,5 +1,6 @@
-/* address.h - mail addresses in their one form (domains alone: names.h). What is compared (senders, routes, limits, duplicates, logins) is brought to it first, where it comes
- * in: from the configuration, from MAIL and RCPT, from header fields, from a login. All results are in `a`. */
+/* address.h - mail addresses in their one form (domains alone: names.h). What is compared (senders, routes, limits, duplicates,
+ * logins) is brought to it first, where it comes in: from the configuration, from MAIL and RCPT, from header fields, from a
+ * login. All results are in `a`. */
 #ifndef POSTHOUSE_ADDRESS_H
 #define POSTHOUSE_ADDRESS_H
 
@@ -8,11 +9,12 @@
 /* RFC 5322 3.2.3. */
 bool char_is_atext(char c);
 
-/* The domain behind the last '@' canonical, the rest as it is; "@b", and patterns "@.b" and "a@.b", too. What has no '@' comes back as it is. */
+/* The domain behind the last '@' canonical, the rest as it is; "@b", and patterns "@.b" and "a@.b", too. What has no '@' comes
+ * back as it is. */
 struct str address_with_canonical_domain(struct arena *a, struct str address);
 
-/* A valid address (RFC 5321 4.1.2 Mailbox): its domain canonical, and quotes and backslashes of the local part only where they are needed, so
- * that "alice"@example.org is alice@example.org. */
+/* A valid address (RFC 5321 4.1.2 Mailbox): its domain canonical, and quotes and backslashes of the local part only where they
+ * are needed, so that "alice"@example.org is alice@example.org. */
 struct str address_canonical(struct arena *a, struct str address);
 
 /* Canonical addresses of one mailbox: byte by byte, except that a..b@c, which should be quoted and in use is not, is "a..b"@c. */

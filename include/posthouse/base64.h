@@ -5,8 +5,8 @@
 #include "posthouse/arena.h"
 #include "posthouse/buf.h"
 
-/* Encode with padding: into `out`, which has room for 4 bytes for each begun 3 (returns how many were written); in the arena; or at the end of a
- * buffer (false when its bound would be passed). */
+/* Encode with padding: into `out`, which has room for 4 bytes for each begun 3 (returns how many were written); in the arena; or
+ * at the end of a buffer (false when its bound would be passed). */
 size_t base64_write(char *out, struct str bytes);
 struct str base64_encode(struct arena *a, struct str bytes);
 bool base64_add(struct buf *b, struct str bytes);

@@ -8,9 +8,9 @@
 /* Milliseconds since 1970 UTC: what is stored and shown. */
 uint64_t clock_now_ms(void);
 
-/* The rule for a clock that was set back (by an hour, by a year: a virtual machine, a board without a battery). A time that was stored lies
- * ahead of now by its own period at most: a ban by its length, a bucket by its window, what has happened not at all. One that is further
- * ahead comes from another clock, and counts as now. All three in one unit. */
+/* The rule for a clock that was set back (by an hour, by a year: a virtual machine, a board without a battery). A time that was
+ * stored lies ahead of now by its own period at most: a ban by its length, a bucket by its window, what has happened not at all.
+ * One that is further ahead comes from another clock, and counts as now. All three in one unit. */
 static inline bool clock_is_foreign(uint64_t at, uint64_t now, uint64_t period)
 {
 	return at > now && at - now > period;

@@ -228,13 +228,14 @@ struct config_faults {
  * freed with config_free(); it can be used only when faults_out has nothing but warnings; their texts live in its arena. */
 struct config *config_load(const char *path, struct config_faults *faults_out);
 
-/* The text that `old` was read from, although the files can have changed, but with keys, certificates and password files as they are now. */
+/* The text that `old` was read from, although the files can have changed, but with keys, certificates and password files as they
+ * are now. */
 struct config *config_load_again(const struct config *old, struct config_faults *faults_out);
 
 /* ---- machine.c: master and command line only ---- */
 
-/* Checks whether the relay would work on this machine as the run_as user: directories, their permissions, and other programs that logins
- * need. Prints each fault and warning on standard error. Returns the number of faults. */
+/* Checks whether the relay would work on this machine as the run_as user: directories, their permissions, and other programs
+ * that logins need. Prints each fault and warning on standard error. Returns the number of faults. */
 unsigned machine_check(struct config *c);
 
 /* ---- config.c, dump.c, slice.c: every role ---- */
@@ -245,10 +246,12 @@ void config_free(struct config *c); /* wipes secrets; NULL is allowed */
  * none. The name is static. */
 const char *config_needs_restart(const struct config *old, const struct config *new);
 
-/* The configuration in effect in the file's syntax, with all defaults, without secrets and keys not built yet. False: `b` is full. */
+/* The configuration in effect in the file's syntax, with all defaults, without secrets and keys not built yet. False: `b` is
+ * full. */
 bool config_dump(const struct config *c, struct buf *b);
 
-/* Write the part of `c` that `role` (enum role_id of ipc.h) is allowed to see. False: it does not fit in `b` (16 MiB are enough). */
+/* Write the part of `c` that `role` (enum role_id of ipc.h) is allowed to see. False: it does not fit in `b` (16 MiB are
+ * enough). */
 bool config_slice_encode(const struct config *c, unsigned role, struct buf *b);
 
 /* Read such a slice. Keys that are not in it have their zero value. NULL when it is damaged. */

@@ -6,8 +6,8 @@
 
 struct control;
 
-/* Connect and say hello. within_ms: everything, the calls too, has to be over by then; 0: each answer can take 60 s. NULL: *why_out says
- * why; errno is ENOENT or ECONNREFUSED when no relay runs there, EACCES when it does not let us in. */
+/* Connect and say hello. within_ms: everything, the calls too, has to be over by then; 0: each answer can take 60 s. NULL:
+ * *why_out says why; errno is ENOENT or ECONNREFUSED when no relay runs there, EACCES when it does not let us in. */
 struct control *control_open(struct str socket_path, uint64_t within_ms, const char **why_out);
 void control_close(struct control *c);
 
@@ -15,8 +15,8 @@ void control_close(struct control *c);
 bool control_call(struct control *c, enum msg_type request, const void *message, enum msg_type reply, struct arena *a,
 		  union ipc_message **reply_out, const char **why_out);
 
-/* Ask several things before the first answer: the number of the call, 0 when it cannot be sent; and the next answer, whatever it is about:
- * its `call` says to which question. NULL: *why_out says why there is none. */
+/* Ask several things before the first answer: the number of the call, 0 when it cannot be sent; and the next answer, whatever it
+ * is about: its `call` says to which question. NULL: *why_out says why there is none. */
 uint64_t control_send(struct control *c, enum msg_type request, const void *message, const char **why_out);
 union ipc_message *control_next(struct control *c, struct arena *a, enum msg_type *type_out, const char **why_out);
 

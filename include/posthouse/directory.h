@@ -5,15 +5,15 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Make a directory that only this user can enter. Root makes it as the user, and only where the user is not allowed to it makes the
- * directory itself and gives it away, by its descriptor. A directory that is there stays as it is. 0, or an errno. */
+/* Make a directory that only this user can enter. Root makes it as the user, and only where the user is not allowed to it makes
+ * the directory itself and gives it away, by its descriptor. A directory that is there stays as it is. 0, or an errno. */
 int directory_make_for(const char *path, uid_t uid, gid_t gid);
 
 /* Give a directory of root's that has nothing in it to a user; any other stays as it is. 0, or an errno. */
 int directory_give(const char *path, uid_t uid, gid_t gid);
 
-/* A file of this user's, made if it is not there (mode 0600), opened for reading and writing as the user would open it: root cannot be
- * led to a file that the user has no right to. The descriptor, or -1 with errno. */
+/* A file of this user's, made if it is not there (mode 0600), opened for reading and writing as the user would open it: root
+ * cannot be led to a file that the user has no right to. The descriptor, or -1 with errno. */
 int directory_open_file_as(const char *path, uid_t uid, gid_t gid);
 
 #endif

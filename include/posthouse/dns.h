@@ -21,7 +21,8 @@ struct dns_options {
 
 /* PERM with the reason in `a` (NULL is returned) when the resolver cannot be set up. Reads its files now, never later. */
 struct dns *dns_open(uv_loop_t *loop, const struct dns_options *options, struct arena *a, struct verdict *why_out);
-/* Drops all look-ups without their callbacks; the memory goes when the loop next runs. NULL is allowed; also from within a callback. */
+/* Drops all look-ups without their callbacks; the memory goes when the loop next runs. NULL is allowed; also from within a
+ * callback. */
 void dns_close(struct dns *d);
 
 struct dns_host {
@@ -35,10 +36,11 @@ struct dns_host {
 	bool secure;            /* the MX record and the addresses were validated */
 };
 
-/* Hosts in the order in which to try them: by preference, at random among equals (RFC 5321 5.1), at most 20; MX records that name an
- * address or no host are left out. Without MX the domain itself (implicit MX). CNAMEs are followed. `own_names` (NULL: none; copied)
- * are names and addresses ("192.0.2.1", "2001:db8::1") that are ourselves. It all takes 30 s at most; hosts whose addresses are not
- * known by then come with a TEMP failure. `domain` may be UTF-8 (converted by IDNA 2008) or an address literal "[192.0.2.1]", "[IPv6:...]".
+/* Hosts in the order in which to try them: by preference, at random among equals (RFC 5321 5.1), at most 20; MX records that
+ * name an address or no host are left out. Without MX the domain itself (implicit MX). CNAMEs are followed. `own_names` (NULL:
+ * none; copied) are names and addresses ("192.0.2.1", "2001:db8::1") that are ourselves. It all takes 30 s at most; hosts whose
+ * addresses are not known by then come with a TEMP failure. `domain` may be UTF-8 (converted by IDNA 2008) or an address literal
+ * "[192.0.2.1]", "[IPv6:...]".
  *   PERM 556 5.1.10  null MX (RFC 7505)          PERM 550 5.1.2  the domain does not exist, or has neither MX nor address
  *   TEMP 451 4.4.3   SERVFAIL, time-out, bogus    PERM 554 5.4.6  the best host is one of own_names: a loop; hosts that
  *                                                 are no better than ourselves are left out (RFC 5321 5.1)
@@ -50,9 +52,10 @@ struct dns_lookup *dns_mx(struct dns *d, struct str domain, unsigned port, const
 			  void *ctx);
 void dns_cancel(struct dns_lookup *l); /* NULL is allowed; no callback after it */
 
-/* wire.c: a DNS answer (RFC 1035 4.1) as records, for the fuzzer and the look-ups. Names are lower case without the final dot, in the
- * arena; octets that no host name has are escaped as \DDD. Raw data are views of the packet. False when it is malformed or has more
- * than 512 records in a section; never reads past the packet, never follows compression pointers forward or in circles. */
+/* wire.c: a DNS answer (RFC 1035 4.1) as records, for the fuzzer and the look-ups. Names are lower case without the final dot,
+ * in the arena; octets that no host name has are escaped as \DDD. Raw data are views of the packet. False when it is malformed
+ * or has more than 512 records in a section; never reads past the packet, never follows compression pointers forward or in
+ * circles. */
 enum dns_type { DNS_A = 1, DNS_NS = 2, DNS_CNAME = 5, DNS_SOA = 6, DNS_MX = 15, DNS_AAAA = 28 };
 struct dns_record {
 	struct str owner;

@@ -1,4 +1,5 @@
-/* hash.h - hashes of 64 bits: SipHash-2-4 (Aumasson and Bernstein, 2012) with a key, which those who choose the text do not know. */
+/* hash.h - hashes of 64 bits: SipHash-2-4 (Aumasson and Bernstein, 2012) with a key, which those who choose the text do not
+ * know. */
 #ifndef POSTHOUSE_HASH_H
 #define POSTHOUSE_HASH_H
 
@@ -10,7 +11,8 @@ struct siphash_key {
 
 uint64_t siphash(const struct siphash_key *key, struct str bytes);
 
-/* For tables in memory: the key is random and differs from process to process, so that nobody can choose texts that meet in one slot. */
+/* For tables in memory: the key is random and differs from process to process, so that nobody can choose texts that meet in one
+ * slot. */
 uint64_t hash_text(struct str s);
 uint64_t hash_texts(struct str a, struct str b);
 uint64_t hash_numbers(uint64_t a, uint64_t b);

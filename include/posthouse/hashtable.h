@@ -1,5 +1,6 @@
-/* hashtable.h - items that are embedded in their owners, found by a number of 64 bits: an id, or a hash of hash.h. Several items can have the
- * same number. The table owns its slots, never the items, and doubles the slots when there are more items than slots. */
+/* hashtable.h - items that are embedded in their owners, found by a number of 64 bits: an id, or a hash of hash.h. Several items
+ * can have the same number. The table owns its slots, never the items, and doubles the slots when there are more items than
+ * slots. */
 #ifndef POSTHOUSE_HASHTABLE_H
 #define POSTHOUSE_HASHTABLE_H
 
@@ -29,7 +30,8 @@ void hashtable_remove(struct hashtable *t, struct hashtable_item *item); /* must
 /* The first item with this number, or (`after` not NULL) the next one; NULL: no more. */
 struct hashtable_item *hashtable_find(const struct hashtable *t, uint64_t hash, const struct hashtable_item *after);
 
-/* The items with this number: the caller compares the names that were hashed. The body must not remove the item unless it leaves the loop. */
+/* The items with this number: the caller compares the names that were hashed. The body must not remove the item unless it leaves
+ * the loop. */
 #define HASHTABLE_FIND(item, t, hash)                                                                                            \
 	for (struct hashtable_item *item = hashtable_find((t), (hash), NULL); item; item = hashtable_find((t), (hash), item))
 
@@ -40,9 +42,9 @@ struct hashtable_item *hashtable_find(const struct hashtable *t, uint64_t hash, 
 struct hashtable_item *hashtable_first(const struct hashtable *t); /* NULL: the table is empty */
 struct hashtable_item *hashtable_next(const struct hashtable *t, const struct hashtable_item *item); /* NULL after NULL */
 
-/* All items in pages of one slot each: the slot's first item (follow its `next`; NULL: none), and the cursor of the next slot, 0 after the last
- * slot. Cursors begin with 0 and stay valid while the table grows: an item that is in the table all the time is met once. They are smaller
- * than HASHTABLE_CURSOR_END. */
+/* All items in pages of one slot each: the slot's first item (follow its `next`; NULL: none), and the cursor of the next slot, 0
+ * after the last slot. Cursors begin with 0 and stay valid while the table grows: an item that is in the table all the time is
+ * met once. They are smaller than HASHTABLE_CURSOR_END. */
 #define HASHTABLE_CURSOR_END ((uint64_t)1 << 62)
 struct hashtable_item *hashtable_slot(const struct hashtable *t, uint64_t cursor);
 uint64_t hashtable_cursor_next(const struct hashtable *t, uint64_t cursor);

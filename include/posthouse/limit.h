@@ -1,7 +1,8 @@
-/* limit.h - token buckets by the generic cell rate algorithm: "200/1h" is a burst of 200, then one each 18 seconds. A bucket's whole
- * state is one time: tat_us, the theoretical arrival time in us since 1970; 0 = never used. Pure functions: who keeps the state decides.
- * A bucket is never more than full, so a state that is more than one window ahead of now is another clock's and counts as empty (clock.h).
- * A single unit costs a whole number of us, so rates of more than a thousand a second let a little more through. */
+/* limit.h - token buckets by the generic cell rate algorithm: "200/1h" is a burst of 200, then one each 18 seconds. A bucket's
+ * whole state is one time: tat_us, the theoretical arrival time in us since 1970; 0 = never used. Pure functions: who keeps the
+ * state decides. A bucket is never more than full, so a state that is more than one window ahead of now is another clock's and
+ * counts as empty (clock.h). A single unit costs a whole number of us, so rates of more than a thousand a second let a little
+ * more through. */
 #ifndef POSTHOUSE_LIMIT_H
 #define POSTHOUSE_LIMIT_H
 

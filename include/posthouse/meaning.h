@@ -1,5 +1,5 @@
-/* meaning.h - what a reply of a next hop means: which class of trouble it is, who must act, what is concerned, and how long to wait. relay
- * judges (src/relay/replies.def), queue acts on it, and logs, traces, status and reports name it. */
+/* meaning.h - what a reply of a next hop means: which class of trouble it is, who must act, what is concerned, and how long to
+ * wait. relay judges (src/relay/replies.def), queue acts on it, and logs, traces, status and reports name it. */
 #ifndef POSTHOUSE_MEANING_H
 #define POSTHOUSE_MEANING_H
 

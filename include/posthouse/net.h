@@ -26,22 +26,25 @@ struct tls_server_options {
 	struct str ticket_secret; /* the same in all processes that are to resume each other's sessions; "": its own */
 	uint64_t (*now_ms)(void); /* whose days change the ticket key; NULL: the clock's */
 };
-/* A server's context. PERM 0: *why names the part that is wrong ("certificate 2: ..."). Certificates that bear a name in common and have keys of
- * different kinds (RSA, ECDSA, Ed25519) stand side by side for this name: each client gets one that it can use. A client that offers protocols by ALPN,
- * and none of mail submission, is refused (RFC 7301 section 3.2): it was led here to be deceived. */
+/* A server's context. PERM 0: *why names the part that is wrong ("certificate 2: ..."). Certificates that bear a name in common
+ * and have keys of different kinds (RSA, ECDSA, Ed25519) stand side by side for this name: each client gets one that it can use.
+ * A client that offers protocols by ALPN, and none of mail submission, is refused (RFC 7301 section 3.2): it was led here to be
+ * deceived. */
 struct tls_context *tls_server_context(const struct tls_server_options *options, struct arena *a, struct verdict *why_out);
-/* Is there a name under which a client can get this certificate of the options, or is each taken by an earlier one with the same kind of key? */
+/* Is there a name under which a client can get this certificate of the options, or is each taken by an earlier one with the same
+ * kind of key? */
 bool tls_server_uses(const struct tls_context *t, size_t certificate);
 
-/* What session tickets are encrypted with: 32 bytes, and the day from which they hold. It changes by itself every day; the earlier ones cannot be
- * computed from a later one. */
+/* What session tickets are encrypted with: 32 bytes, and the day from which they hold. It changes by itself every day; the
+ * earlier ones cannot be computed from a later one. */
 #define TLS_TICKET_SECRET 40
 bool tls_ticket_secret_new(char secret_out[TLS_TICKET_SECRET], uint64_t now_ms); /* false: no random numbers */
 void tls_ticket_secret_age(char secret[TLS_TICKET_SECRET], uint64_t now_ms);     /* bring it to its day */
 
 /* A client's context that verifies against ca_pem (empty: the system's CA certificates). */
 struct tls_context *tls_client_context(struct str ca_pem, struct arena *a, struct verdict *why_out);
-/* One that takes TLS 1.0 and whatever ciphers there are, and verifies nothing: better than clear text, and good for nothing else. */
+/* One that takes TLS 1.0 and whatever ciphers there are, and verifies nothing: better than clear text, and good for nothing
+ * else. */
 struct tls_context *tls_old_client_context(void);
 struct tls_context *tls_context_ref(struct tls_context *t);
 void tls_context_unref(struct tls_context *t); /* NULL is allowed */
@@ -81,8 +84,8 @@ struct stream *stream_connect_from(uv_loop_t *loop, const struct sockaddr *sourc
 void stream_start_server_tls(struct stream *st, struct tls_context *t);
 void stream_start_client_tls(struct stream *st, struct tls_context *t, struct str name, bool verify);
 
-/* As stream_start_server_tls(), but what was read and not taken is the beginning of the handshake: TLS from the first byte on, behind a PROXY
- * header. */
+/* As stream_start_server_tls(), but what was read and not taken is the beginning of the handshake: TLS from the first byte on,
+ * behind a PROXY header. */
 void stream_start_server_tls_behind(struct stream *st, struct tls_context *t);
 
 /* Queue bytes (copied, encrypted when TLS is on); they go out together in this round of the loop. What is written before a
@@ -104,12 +107,12 @@ struct stream_tls_info {
 };
 void stream_tls_info(const struct stream *st, struct stream_tls_info *info_out);
 
-/* From now on no passwords come or go: until then OpenSSL wipes what it has decrypted, which costs 1 to 2 us with each read. Our own
- * copies are wiped always. */
+/* From now on no passwords come or go: until then OpenSSL wipes what it has decrypted, which costs 1 to 2 us with each read. Our
+ * own copies are wiped always. */
 void stream_secrets_over(struct stream *st);
 
-/* What binds a login to this TLS connection (at most 64 bytes): RFC 9266, TLS 1.3 only; RFC 5929 section 4. False: there is none, as for a
- * resumed session of a name that has several certificates, whose server end point is not known. */
+/* What binds a login to this TLS connection (at most 64 bytes): RFC 9266, TLS 1.3 only; RFC 5929 section 4. False: there is
+ * none, as for a resumed session of a name that has several certificates, whose server end point is not known. */
 enum tls_binding { BINDING_EXPORTER, BINDING_SERVER_END_POINT };
 bool stream_tls_binding(struct stream *st, enum tls_binding kind, char bytes_out[64], size_t *n_out);
 

@@ -1,6 +1,6 @@
-/* policy.h - what the configuration decides about an address, a network or a login. Pure functions over the validated configuration: no I/O, no
- * clock, no state. Addresses are compared in their one form (address.h). Texts that are made are in the arena that is given; all other
- * texts that are returned are views of the arguments or of the configuration. */
+/* policy.h - what the configuration decides about an address, a network or a login. Pure functions over the validated
+ * configuration: no I/O, no clock, no state. Addresses are compared in their one form (address.h). Texts that are made are in
+ * the arena that is given; all other texts that are returned are views of the arguments or of the configuration. */
 #ifndef POSTHOUSE_POLICY_H
 #define POSTHOUSE_POLICY_H
 
@@ -12,14 +12,17 @@
 bool pattern_matches(struct str pattern, struct str address);
 bool patterns_match(const struct str_list *patterns, struct str address);
 
-/* Is the login `user` allowed to use `address` (its domain in any form) as a sender? The first entry of `senders` for that login decides; without
- * an entry, only the login itself, when it is an address. A device login `alice/phone` counts as `alice`. The null sender belongs to nobody. */
+/* Is the login `user` allowed to use `address` (its domain in any form) as a sender? The first entry of `senders` for that login
+ * decides; without an entry, only the login itself, when it is an address. A device login `alice/phone` counts as `alice`. The
+ * null sender belongs to nobody. */
 bool sender_allowed(const struct config *c, struct str user, struct str address);
 
-/* Is that login allowed to resend (RFC 5322 3.6.6) messages with another author in From? The same entry decides; without one: no. */
+/* Is that login allowed to resend (RFC 5322 3.6.6) messages with another author in From? The same entry decides; without one:
+ * no. */
 bool sender_may_resend(const struct config *c, struct str user);
 
-/* ---- network.c: IP addresses ("192.0.2.1", "2001:db8::1"; IPv4 in IPv6 counts as IPv4) and networks ("192.0.2.0/24", or one address) ---- */
+/* ---- network.c: IP addresses ("192.0.2.1", "2001:db8::1"; IPv4 in IPv6 counts as IPv4) and networks ("192.0.2.0/24", or one
+ * address) ---- */
 
 /* Is the address in the network? False for texts that are neither. */
 bool network_contains(struct str network, struct str address);
@@ -32,10 +35,12 @@ bool network_wider(struct str network, unsigned v4_bits, unsigned v6_bits);
 /* Has the text bits behind those that count ("192.0.2.77/24")? Then nobody knows whether the host is meant or its network. */
 bool network_names_host(struct str network);
 
-/* The key under which failures and connections of a client are counted: an IPv4 address by itself, the /64 of an IPv6 address. In `a`. */
+/* The key under which failures and connections of a client are counted: an IPv4 address by itself, the /64 of an IPv6 address.
+ * In `a`. */
 struct str network_of(struct arena *a, struct str address);
 
-/* The addresses that a provider gives to one customer, or to few: the /24 of an IPv4 address, the /48 of an IPv6 address. In `a`. */
+/* The addresses that a provider gives to one customer, or to few: the /24 of an IPv4 address, the /48 of an IPv6 address. In
+ * `a`. */
 struct str site_of(struct arena *a, struct str address);
 
 /* ---- login_limits.c: the limits of logins and devices ---- */
@@ -49,8 +54,9 @@ struct user_limits {
 /* Of a login (with realm): `limits`, and in their place what the first entry of limits.users for that login sets. */
 void limits_of_login(const struct config *c, struct str login, struct user_limits *limits_out);
 
-/* Further limits that count for one device of the login: a device password ("phone": the entry "alice@example.org/phone"), or a listed host, whose
- * device is "@" and its address ("@192.168.1.20": the `messages` of its entry in devices). Only rates; empty ones when there are none. */
+/* Further limits that count for one device of the login: a device password ("phone": the entry "alice@example.org/phone"), or a
+ * listed host, whose device is "@" and its address ("@192.168.1.20": the `messages` of its entry in devices). Only rates; empty
+ * ones when there are none. */
 void limits_of_device(const struct config *c, struct str login, struct str device, struct user_limits *limits_out);
 
 /* The entry of devices that lists this host; NULL: none. */
@@ -58,8 +64,8 @@ const struct cfg_device *device_at(const struct config *c, struct str address);
 
 /* ---- rewrite.c: the `rewrite` rules ---- */
 
-/* The address that the first matching rule puts in the place of `address`, as a sender or as a recipient; the very view `address` when no
- * rule matches. `in_header`: only rules with headers = true. */
+/* The address that the first matching rule puts in the place of `address`, as a sender or as a recipient; the very view
+ * `address` when no rule matches. `in_header`: only rules with headers = true. */
 struct str rewrite_address(const struct config *c, struct arena *a, bool is_sender, bool in_header, struct str address);
 
 #endif

@@ -1,5 +1,6 @@
-/* writebehind.h - items in memory whose state follows in the store, in batches, one batch at a time: what changes meanwhile goes with the next
- * batch. When a write fails, its items wait with all others until the next try; nothing is lost while the process lives. */
+/* writebehind.h - items in memory whose state follows in the store, in batches, one batch at a time: what changes meanwhile goes
+ * with the next batch. When a write fails, its items wait with all others until the next try; nothing is lost while the process
+ * lives. */
 #ifndef POSTHOUSE_WRITEBEHIND_H
 #define POSTHOUSE_WRITEBEHIND_H
 

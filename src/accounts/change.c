@@ -110,8 +110,8 @@ static struct verdict replace(int directory, const struct content *c, const bool
 	return ok();
 }
 
-/* The last line of an account goes: those that its name had shadowed go with it, or the next reading would take one of them for the account, with
- * a password of old. */
+/* The last line of an account goes: those that its name had shadowed go with it, or the next reading would take one of them for
+ * the account, with a password of old. */
 static void take_shadowed(const struct content *c, struct str name, bool *skip)
 {
 	for (size_t i = 0; i < c->n; i++)

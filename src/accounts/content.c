@@ -113,8 +113,8 @@ static bool is_ascii(struct str s)
 	return true;
 }
 
-/* Of accounts with the same name after all, [from, to): one has it, which had it from the start if there is such a one. The others stay as they
- * were written, where no login finds them. */
+/* Of accounts with the same name after all, [from, to): one has it, which had it from the start if there is such a one. The
+ * others stay as they were written, where no login finds them. */
 static size_t settle_name(struct content *c, size_t from, size_t to)
 {
 	struct str owner = c->at[from].written;

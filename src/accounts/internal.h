@@ -41,8 +41,8 @@ struct content {
 	struct stat identity; /* of the file that was read; zero: there was none */
 };
 
-/* NULL: *why_out says why, with the number of the line at fault. *seen_out is the identity of what was read, zero when that was not
- * possible and is worth another try. */
+/* NULL: *why_out says why, with the number of the line at fault. *seen_out is the identity of what was read, zero when that was
+ * not possible and is worth another try. */
 struct content *content_read(const char *path, struct stat *seen_out, struct verdict *why_out);
 void content_free(struct content *c); /* NULL is allowed */
 int account_compare(const struct account *a, const struct account *b);

@@ -1,5 +1,5 @@
-/* line.c - a line of the account file: name, device ("-" = the main password), verifier, time of creation and, for a password that
- * expires, that time too (milliseconds since 1970), each separated by one space. */
+/* line.c - a line of the account file: name, device ("-" = the main password), verifier, time of creation and, for a password
+ * that expires, that time too (milliseconds since 1970), each separated by one space. */
 #include "internal.h"
 
 bool account_parse_line(struct str line, struct account *account_out)

@@ -136,8 +136,8 @@ static bool fits(const struct verifier *expected, struct str prepared)
 	return derived && same;
 }
 
-/* The texts that a verifier for this password may have been made of, without repetition: prepared as today, as once, and its bytes as they
- * are (other programs make verifiers too). ASCII has one. */
+/* The texts that a verifier for this password may have been made of, without repetition: prepared as today, as once, and its
+ * bytes as they are (other programs make verifiers too). ASCII has one. */
 static size_t collect(struct str password, struct secret texts[3])
 {
 	size_t n = 0;
@@ -154,8 +154,8 @@ static size_t collect(struct str password, struct secret texts[3])
 	return n + 1;
 }
 
-/* How many hashes it costs depends on what was given, not on what is expected; nothing stops at the first that fits. What cannot be a
- * password costs the time of one and never fits. */
+/* How many hashes it costs depends on what was given, not on what is expected; nothing stops at the first that fits. What cannot
+ * be a password costs the time of one and never fits. */
 bool account_check(struct str verifier, struct str password)
 {
 	struct secret texts[3] = { { 0 } };

@@ -55,7 +55,8 @@ static int value_of(char c)
 	return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-/* Decode up to four digits (two at least) to one byte less. Bits that belong to no byte must be zero: one value has one spelling (section 3.5). */
+/* Decode up to four digits (two at least) to one byte less. Bits that belong to no byte must be zero: one value has one spelling
+ * (section 3.5). */
 static bool decode_group(char *to, const char *in, size_t digits_n)
 {
 	unsigned bits = 0;

@@ -118,8 +118,8 @@ static uint64_t reversed(uint64_t x)
 	return y;
 }
 
-/* Counts with the highest bit of the slot's number first: a slot that splits in two while the table grows leaves both halves on the same
- * side of the cursor. */
+/* Counts with the highest bit of the slot's number first: a slot that splits in two while the table grows leaves both halves on
+ * the same side of the cursor. */
 uint64_t hashtable_cursor_next(const struct hashtable *t, uint64_t cursor)
 {
 	uint64_t mask = t->slots_n ? t->slots_n - 1 : 0;

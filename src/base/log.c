@@ -68,8 +68,8 @@ static void add_code(struct buf *b, uint32_t c)
 		buf_printf(b, "\\u%04x", c);
 }
 
-/* What is within quotes: the same escapes serve logfmt and JSON. A terminal that shows the log acts on nothing of it. Bytes that are not UTF-8
- * become U+FFFD. */
+/* What is within quotes: the same escapes serve logfmt and JSON. A terminal that shows the log acts on nothing of it. Bytes that
+ * are not UTF-8 become U+FFFD. */
 static void add_escaped(struct buf *b, struct str s)
 {
 	uint32_t c = 0;
@@ -136,7 +136,8 @@ static void add_start(struct buf *b, enum log_level level, const char *event)
 	add_pair(b, &(struct kv){ .key = "event", .kind = KV_STR, .str = str_of(event) });
 }
 
-/* A pipe that has room for one byte takes PIPE_BUF bytes at once, so after the poll this does not wait for whoever reads the log. */
+/* A pipe that has room for one byte takes PIPE_BUF bytes at once, so after the poll this does not wait for whoever reads the
+ * log. */
 static void put_bytes(struct str line)
 {
 	struct pollfd room = { .fd = STDERR_FILENO, .events = POLLOUT };

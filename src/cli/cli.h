@@ -1,5 +1,5 @@
-/* cli.h - what the commands share. Each command is `int command_NAME(int argc, char **argv, const char *config_path)`: argv[0] is its
- * name, the value is a code of sysexits(3). */
+/* cli.h - what the commands share. Each command is `int command_NAME(int argc, char **argv, const char *config_path)`: argv[0]
+ * is its name, the value is a code of sysexits(3). */
 #ifndef POSTHOUSE_CLI_H
 #define POSTHOUSE_CLI_H
 
@@ -18,7 +18,8 @@ int command_trace(int argc, char **argv, const char *config_path);
 int command_status(int argc, char **argv, const char *config_path);
 int command_reload(int argc, char **argv, const char *config_path);
 
-/* check_tls.c: would submission take these certificates? Prints what is wrong, and warns of certificates that no client can get. The number of faults. */
+/* check_tls.c: would submission take these certificates? Prints what is wrong, and warns of certificates that no client can get.
+ * The number of faults. */
 unsigned check_certificates(const struct config *c);
 
 /* A dialogue with the running relay: dies with 69 when none runs, with 77 when this user has no permission. */
@@ -35,14 +36,16 @@ void session_close(struct session *s);
 /* A login as the relay knows it: with its realm, in lower case. In the session's arena; "" stays. */
 struct str session_login(struct session *s, struct str who);
 
-/* Makes one call. Dies with the reason when the call cannot be made, or (75, 69, 65 or 78) when the answer's verdict is not OK. */
+/* Makes one call. Dies with the reason when the call cannot be made, or (75, 69, 65 or 78) when the answer's verdict is not OK.
+ * */
 union ipc_message *session_ask(struct session *s, enum msg_type request, const void *message, enum msg_type reply);
 
 /* ---- arguments.c: argv[0] is the command's name and stays ---- */
 
 /* Is the flag among the arguments? Its first occurrence is taken out of argv. */
 bool take_flag(int *argc, char **argv, const char *flag);
-/* The value of `--name value` or `--name=value`, which is taken out of argv; NULL when it is not given. Dies with 64 when the value is missing. */
+/* The value of `--name value` or `--name=value`, which is taken out of argv; NULL when it is not given. Dies with 64 when the
+ * value is missing. */
 const char *take_option(int *argc, char **argv, const char *name);
 /* Dies with 64 when argv still has more than n elements, with the command's name. */
 void no_more_arguments(int argc, char **argv, int n);

@@ -1,5 +1,5 @@
-/* init.c - `posthouse init DOMAIN`: a configuration with everything that it names, and what to publish and to enter elsewhere. Nothing
- * that is there is ever overwritten, and when a step fails what the others made is removed again. */
+/* init.c - `posthouse init DOMAIN`: a configuration with everything that it names, and what to publish and to enter elsewhere.
+ * Nothing that is there is ever overwritten, and when a step fails what the others made is removed again. */
 #include "init.h"
 
 #include "cli.h"

@@ -37,8 +37,8 @@ static size_t ask_role(struct session *s, struct overview *o, size_t i)
 	return o->calls[i] != 0;
 }
 
-/* All at once, but for console, which passes this on, so it works; and queue is asked when its store has answered: then its figures tell of
- * the disk as it is now. */
+/* All at once, but for console, which passes this on, so it works; and queue is asked when its store has answered: then its
+ * figures tell of the disk as it is now. */
 static size_t ask_roles(struct session *s, struct overview *o)
 {
 	const struct msg_queue_page oldest = { .max = 1 };
@@ -111,7 +111,8 @@ static void look(struct session *s, struct overview *o)
 	look_for_faults(s, o);
 }
 
-/* A row of the queue's figures that speaks of a next hop, "gate upstream:isp" or "limit upstream:isp 30/1m": what follows the word. */
+/* A row of the queue's figures that speaks of a next hop, "gate upstream:isp" or "limit upstream:isp 30/1m": what follows the
+ * word. */
 static bool is_about(const struct rec_stat *t, struct str word, struct str *rest_out)
 {
 	*rest_out = str_from(t->name, word.n);

@@ -1,6 +1,6 @@
-/* user_change.c - an account added, changed or removed. With a running relay its login role changes the file, asked over the control
- * socket; without one we take the lock of the state directory and do it ourselves, as the user that the relay becomes, so that no file
- * in there ever belongs to root. A password never leaves this process: only its verifier does. */
+/* user_change.c - an account added, changed or removed. With a running relay its login role changes the file, asked over the
+ * control socket; without one we take the lock of the state directory and do it ourselves, as the user that the relay becomes,
+ * so that no file in there ever belongs to root. A password never leaves this process: only its verifier does. */
 #include "user.h"
 
 #include "posthouse/directory.h"

@@ -1,5 +1,5 @@
-/* clients.c - the clients that are allowed, and their logins: checks of auth, listen's proxies, devices, limits and rewrite. Each copes with values that
- * had a fault already. */
+/* clients.c - the clients that are allowed, and their logins: checks of auth, listen's proxies, devices, limits and rewrite.
+ * Each copes with values that had a fault already. */
 #include "loader.h"
 
 #include "posthouse/names.h"

@@ -49,7 +49,8 @@ static size_t words_of(struct str line, struct str *words, size_t max)
 	return n;
 }
 
-/* proc(5), /proc/net/route: Iface Destination Gateway Flags RefCnt Use Metric Mask …; addresses as the machine's own 32-bit numbers. */
+/* proc(5), /proc/net/route: Iface Destination Gateway Flags RefCnt Use Metric Mask …; addresses as the machine's own 32-bit
+ * numbers. */
 static bool gateway_v4(struct str line, char text[INET6_ADDRSTRLEN])
 {
 	uint32_t destination, gateway, flags, mask;

@@ -1,5 +1,5 @@
-/* keys.c - files with keys and certificates: read here because the roles that need them cannot; looked at so that `check` can say what
- * would not work. The only part of the loader that knows OpenSSL. */
+/* keys.c - files with keys and certificates: read here because the roles that need them cannot; looked at so that `check` can
+ * say what would not work. The only part of the loader that knows OpenSSL. */
 #include "loader.h"
 
 #include "posthouse/clock.h"

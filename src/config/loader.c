@@ -1,4 +1,5 @@
-/* loader.c - from the file to a validated struct config, or to the list of all its faults. Only the files that include loader.h know libconfig. */
+/* loader.c - from the file to a validated struct config, or to the list of all its faults. Only the files that include loader.h
+ * know libconfig. */
 #include "loader.h"
 
 #include "posthouse/secret.h"

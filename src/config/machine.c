@@ -1,4 +1,5 @@
-/* machine.c - would the relay work on this machine with this configuration, as the user that it becomes? `check` and `serve` ask the same. */
+/* machine.c - would the relay work on this machine with this configuration, as the user that it becomes? `check` and `serve` ask
+ * the same. */
 #include "posthouse/config.h"
 
 #include <errno.h>
@@ -46,8 +47,8 @@ static const char *unfit_file_system(const char *path)
 	return NULL;
 }
 
-/* The relay's files in the state directory must belong to the user too: a command that root ran can have left files of root. Others'
- * (lost+found of a volume) are none of our business. */
+/* The relay's files in the state directory must belong to the user too: a command that root ran can have left files of root.
+ * Others' (lost+found of a volume) are none of our business. */
 static unsigned check_state_entries(struct config *c, const char *path)
 {
 	static const char *const own_files[] = { "lock",         "accounts",     "accounts.lock", "login.key", "queue.db",

@@ -1,5 +1,5 @@
-/* rescue.c - a file that cannot be parsed must not keep anybody from asking the running relay, or from removing an account: the few keys
- * that the command line needs are looked for in the text, the others stay empty. */
+/* rescue.c - a file that cannot be parsed must not keep anybody from asking the running relay, or from removing an account: the
+ * few keys that the command line needs are looked for in the text, the others stay empty. */
 #include "loader.h"
 
 #include <errno.h>

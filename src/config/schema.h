@@ -1,4 +1,5 @@
-/* schema.h - the one table of configuration keys. Loader, defaults, slices, restart comparison, dump, sample check and manual walk it. */
+/* schema.h - the one table of configuration keys. Loader, defaults, slices, restart comparison, dump, sample check and manual
+ * walk it. */
 #ifndef POSTHOUSE_CONFIG_SCHEMA_H
 #define POSTHOUSE_CONFIG_SCHEMA_H
 

@@ -1,5 +1,5 @@
-/* slice.c - what a role may see of the configuration, as bytes: a walk over the table, without names. The two ends are of one build
- * (the table's hash is in front), but damaged bytes must not do more than give NULL.
+/* slice.c - what a role may see of the configuration, as bytes: a walk over the table, without names. The two ends are of one
+ * build (the table's hash is in front), but damaged bytes must not do more than give NULL.
  *
  * Numbers are 8 bytes, the lowest first; texts and arrays have their length in 4 bytes before them; bool 1 byte. */
 #include "schema.h"

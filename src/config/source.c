@@ -1,5 +1,5 @@
-/* source.c - the files as one text. Includes are put in their place here rather than by libconfig 1.5, which ends the process when an
- * include is a directory, cannot mix relative and absolute ones, and silently cuts whole numbers to 32 bits. */
+/* source.c - the files as one text. Includes are put in their place here rather than by libconfig 1.5, which ends the process
+ * when an include is a directory, cannot mix relative and absolute ones, and silently cuts whole numbers to 32 bits. */
 #include "loader.h"
 
 #include "posthouse/secret.h"

@@ -1,4 +1,5 @@
-/* upstreams.c - upstreams: what a profile fills in, and how their keys go together. Each check copes with values that had a fault already. */
+/* upstreams.c - upstreams: what a profile fills in, and how their keys go together. Each check copes with values that had a
+ * fault already. */
 #include "loader.h"
 #include "profiles.h"
 

@@ -1,5 +1,5 @@
-/* values.c - from libconfig's tree into the structs, along the table. First all that is in the file is looked up in the table, then all
- * that is in the table is looked up in the file: so unknown keys and missing ones are both found. */
+/* values.c - from libconfig's tree into the structs, along the table. First all that is in the file is looked up in the table,
+ * then all that is in the table is looked up in the file: so unknown keys and missing ones are both found. */
 #include "loader.h"
 
 #include <stdio.h>
@@ -26,7 +26,8 @@ static bool asks_for_nothing(const config_setting_t *s)
 
 /* ---- first way: is all that is in the file in the table? ---- */
 
-/* How many single-byte changes make `a` into `b` (two exchanged neighbours are one); texts longer than 40 are far from everything. */
+/* How many single-byte changes make `a` into `b` (two exchanged neighbours are one); texts longer than 40 are far from
+ * everything. */
 static unsigned distance(struct str a, struct str b)
 {
 	unsigned d[42][42];

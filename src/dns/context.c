@@ -30,9 +30,9 @@ static const struct setting settings[] = {
 	{ "serve-expired-ttl:", "86400" },   { "serve-expired-client-timeout:", "1800" }, /* … within 1.8 s (RFC 8767 5) */
 };
 
-/* Of a resolver that asks others for us, silence about some names says nothing about the next one: the library shall not learn from it,
- * or it takes a resolver that forwards to a thousand dead name servers for dead, and refuses all questions. It asks again each half a
- * second, ten times: by then a resolver that is slow has the answer in its cache. */
+/* Of a resolver that asks others for us, silence about some names says nothing about the next one: the library shall not learn
+ * from it, or it takes a resolver that forwards to a thousand dead name servers for dead, and refuses all questions. It asks
+ * again each half a second, ten times: by then a resolver that is slow has the answer in its cache. */
 static const struct setting forward_settings[] = {
 	{ "infra-host-ttl:", "-1" },
 	{ "unknown-server-time-limit:", "500" },
@@ -58,7 +58,8 @@ static void set_option(struct setup *s, const char *option, const char *value)
 		      arena_printf(s->arena, "libunbound's %s %s", option, value));
 }
 
-/* Remember "192.0.2.53" or "2001:db8::53@5353" for plain questions; the library has found it to be one, or leaves it out itself. */
+/* Remember "192.0.2.53" or "2001:db8::53@5353" for plain questions; the library has found it to be one, or leaves it out itself.
+ * */
 static void note_server(struct dns *d, struct str server)
 {
 	struct sockaddr_storage *to = &d->servers[d->servers_n];
@@ -129,8 +130,8 @@ static void set_options(struct setup *s, const struct setting *list, size_t n)
 }
 #define SET_OPTIONS(s, list) set_options((s), (list), sizeof(list) / sizeof((list)[0]))
 
-/* A question under way has a descriptor: a quarter of those that the process can have. What the library cannot ask at once it would
- * keep in a queue of its own, in which a good name waits behind dead ones. */
+/* A question under way has a descriptor: a quarter of those that the process can have. What the library cannot ask at once it
+ * would keep in a queue of its own, in which a good name waits behind dead ones. */
 static size_t questions_max(void)
 {
 	struct rlimit limit = { .rlim_cur = 0 };
@@ -157,8 +158,8 @@ static void configure(struct setup *s, const struct dns_options *o)
 	} else {
 		set_servers(s, o->resolver);
 	}
-	/* The library answers "no such name" for test. by itself (RFC 6761 6.2 leaves that to us). This ends the setting up: from here on
-	 * options are refused, and what was wrong with the anchors is found now. */
+	/* The library answers "no such name" for test. by itself (RFC 6761 6.2 leaves that to us). This ends the setting up: from here
+	 * on options are refused, and what was wrong with the anchors is found now. */
 	if (s->why.class == OK)
 		check(s, ub_ctx_zone_remove(s->dns->ub, "test."), S("the resolver or the trust anchor cannot be used"));
 }

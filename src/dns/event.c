@@ -1,8 +1,8 @@
-/* event.c - libunbound's pluggable events (unbound-event.h) on libuv. An event is a descriptor, a time-out or both, as in libevent:
- * without UB_EV_PERSIST it ends before its callback, with it the time-out starts again.
+/* event.c - libunbound's pluggable events (unbound-event.h) on libuv. An event is a descriptor, a time-out or both, as in
+ * libevent: without UB_EV_PERSIST it ends before its callback, with it the time-out starts again.
  *
- * Handles are made when an event is added and closed when it is deleted, because libunbound closes the descriptor right after that:
- * a poll handle that outlived it would take the number's next owner out of epoll. */
+ * Handles are made when an event is added and closed when it is deleted, because libunbound closes the descriptor right after
+ * that: a poll handle that outlived it would take the number's next owner out of epoll. */
 #include "event.h"
 
 #include "posthouse/arena.h"

@@ -1,7 +1,7 @@
-/* plain.c - a question without EDNS to the configured name servers, for servers that do not answer the library: some drop what has
- * an OPT record (RFC 6891 7 leaves it to us to ask without), and some take longer to answer than the library keeps a socket open. One socket
- * for the whole question, so that a late answer to its first packet counts. Only without DNSSEC: nothing is validated here. Without
- * EDNS an answer has at most 512 bytes; one that was cut off is used as far as it goes. */
+/* plain.c - a question without EDNS to the configured name servers, for servers that do not answer the library: some drop what
+ * has an OPT record (RFC 6891 7 leaves it to us to ask without), and some take longer to answer than the library keeps a socket
+ * open. One socket for the whole question, so that a late answer to its first packet counts. Only without DNSSEC: nothing is
+ * validated here. Without EDNS an answer has at most 512 bytes; one that was cut off is used as far as it goes. */
 #include "internal.h"
 
 #include "posthouse/id.h"

@@ -1,8 +1,9 @@
 /* query.c - one question to libunbound, and what its answer says.
  *
- * A name server that is silent costs the library some seconds, a descriptor and 16 KiB per question, and a question cannot be taken back:
- * one that nobody waits for any more goes on to its end. So the number of those under way is bounded by ourselves. A look-up's first
- * questions are asked before the further ones of others: a domain with twenty mail hosts whose addresses nobody tells delays no other. */
+ * A name server that is silent costs the library some seconds, a descriptor and 16 KiB per question, and a question cannot be
+ * taken back: one that nobody waits for any more goes on to its end. So the number of those under way is bounded by ourselves. A
+ * look-up's first questions are asked before the further ones of others: a domain with twenty mail hosts whose addresses nobody
+ * tells delays no other. */
 #include "internal.h"
 
 #include <stdlib.h>
@@ -188,8 +189,8 @@ static void ask(struct query *q)
 	close_query(q);
 }
 
-/* Half of the room is for first questions only; and a resolver's socket has room for some hundred packets, not for thousands that come
- * at the same moment and are repeated at the same moment. */
+/* Half of the room is for first questions only; and a resolver's socket has room for some hundred packets, not for thousands
+ * that come at the same moment and are repeated at the same moment. */
 static bool has_room(struct dns *d, bool first)
 {
 	uint64_t now = uv_now(d->base.loop);

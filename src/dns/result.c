@@ -9,7 +9,8 @@ void address_set_port(struct sockaddr_storage *address, unsigned port)
 		((struct sockaddr_in6 *)(void *)address)->sin6_port = htons((uint16_t)port);
 }
 
-/* Could a mail host have this address? Not "any", multicast, broadcast, nor an IPv4 address in disguise, which has its own record. */
+/* Could a mail host have this address? Not "any", multicast, broadcast, nor an IPv4 address in disguise, which has its own
+ * record. */
 static bool is_usable(const struct sockaddr_storage *address)
 {
 	const struct sockaddr_in *v4 = (const void *)address;

@@ -47,7 +47,8 @@ static struct str read_bytes(struct reader *r, size_t n)
 	return str_make(r->packet.p + r->at - n, n);
 }
 
-/* One octet of a label as text: what is no part of a host name is escaped (RFC 1035 5.1), so that a dot in the text parts labels. */
+/* One octet of a label as text: what is no part of a host name is escaped (RFC 1035 5.1), so that a dot in the text parts
+ * labels. */
 static size_t put_octet(char *to, unsigned octet)
 {
 	char c = ascii_lower((char)octet);

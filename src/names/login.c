@@ -36,7 +36,8 @@ static struct str to_alabels(struct arena *a, struct str domain)
 	return name;
 }
 
-/* The same domain has one name, whether it was typed as U-labels or as A-labels (RFC 5890 section 2.3.2.1). What IDNA does not know stays. */
+/* The same domain has one name, whether it was typed as U-labels or as A-labels (RFC 5890 section 2.3.2.1). What IDNA does not
+ * know stays. */
 struct str domain_canonical(struct arena *a, struct str domain)
 {
 	struct str name = S("");

@@ -1,5 +1,5 @@
-/* precis.c - the profile UsernameCaseMapped (RFC 8265 section 3.3) over the IdentifierClass (RFC 8264 section 4.2), with the tables of
- * libunistring. */
+/* precis.c - the profile UsernameCaseMapped (RFC 8265 section 3.3) over the IdentifierClass (RFC 8264 section 4.2), with the
+ * tables of libunistring. */
 #include "posthouse/names.h"
 
 #include <stdlib.h>

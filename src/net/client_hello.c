@@ -35,8 +35,8 @@ static bool look_inside(struct client_hello *h, struct str part)
 	return true;
 }
 
-/* RFC 8446 sections 4.1.4 and 5.1: in TLS 1.3 a second hello may come, and what is encrypted comes in records of another type. In TLS 1.2 what
- * follows the first may be encrypted, and has narrower bounds of its own. */
+/* RFC 8446 sections 4.1.4 and 5.1: in TLS 1.3 a second hello may come, and what is encrypted comes in records of another type.
+ * In TLS 1.2 what follows the first may be encrypted, and has narrower bounds of its own. */
 bool client_hello_feed(struct client_hello *h, struct str bytes, bool tls13)
 {
 	if (h->begun && h->message_left == 0 && !tls13)

@@ -1,5 +1,6 @@
-/* client_hello.h - how large a client's hello is allowed to be. OpenSSL allocates the length that the header announces, up to 128 KiB, before the hello has come:
- * a thousand connections of nine bytes each would cost 128 MB. So its header is read here first. */
+/* client_hello.h - how large a client's hello is allowed to be. OpenSSL allocates the length that the header announces, up to
+ * 128 KiB, before the hello has come: a thousand connections of nine bytes each would cost 128 MB. So its header is read here
+ * first. */
 #ifndef POSTHOUSE_NET_CLIENT_HELLO_H
 #define POSTHOUSE_NET_CLIENT_HELLO_H
 
@@ -17,8 +18,8 @@ struct client_hello {
 	bool over;
 };
 
-/* The client's next bytes, at most to the end of a record; `tls13`: that version is chosen, as far as one is. False: too large a hello is
- * announced. */
+/* The client's next bytes, at most to the end of a record; `tls13`: that version is chosen, as far as one is. False: too large a
+ * hello is announced. */
 bool client_hello_feed(struct client_hello *h, struct str bytes, bool tls13);
 
 #endif

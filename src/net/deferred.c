@@ -1,5 +1,5 @@
-/* deferred.c - an idle handle per loop: while it is active the loop does not block, so nothing on the list is late. And a timer for the
- * work that is not urgent. */
+/* deferred.c - an idle handle per loop: while it is active the loop does not block, so nothing on the list is late. And a timer
+ * for the work that is not urgent. */
 #include "deferred.h"
 #include "stream.h"
 

@@ -1,5 +1,5 @@
-/* proxy.c - the PROXY protocol (haproxy.org, "The PROXY protocol, versions 1 & 2"): the address of the client that a proxy forwards. Strict: a
- * header that is not exactly as it should be may be a client's that pretends to be a proxy. */
+/* proxy.c - the PROXY protocol (haproxy.org, "The PROXY protocol, versions 1 & 2"): the address of the client that a proxy
+ * forwards. Strict: a header that is not exactly as it should be may be a client's that pretends to be a proxy. */
 #include "posthouse/net.h"
 
 #include <arpa/inet.h>

@@ -1,5 +1,5 @@
-/* stream_tls.c - TLS between a stream's socket and its user. OpenSSL reads and writes through a BIO of this file, straight from the
- * shared read buffer and into the stream's output, so an idle session holds no buffer but OpenSSL's own state. */
+/* stream_tls.c - TLS between a stream's socket and its user. OpenSSL reads and writes through a BIO of this file, straight from
+ * the shared read buffer and into the stream's output, so an idle session holds no buffer but OpenSSL's own state. */
 #include "stream.h"
 
 #include "posthouse/arena.h"
@@ -94,8 +94,8 @@ static BIO_METHOD *bio_method(void)
 
 static size_t handshakes, most_handshakes; /* under way; at once since the last trim */
 
-/* A handshake needs 30 KB that a session does not. What many at once leave behind lies between their sessions: without the tidying a thousand
- * idle sessions cost twice as much. */
+/* A handshake needs 30 KB that a session does not. What many at once leave behind lies between their sessions: without the
+ * tidying a thousand idle sessions cost twice as much. */
 static void handshake_over(struct stream *st)
 {
 	if (st->tls->over)
@@ -109,7 +109,8 @@ static void handshake_over(struct stream *st)
 
 /* ---- beginning ---- */
 
-/* Put TLS into the stream. What was read in the clear and not taken is gone (RFC 3207 section 4.2), unless TLS begins `behind` it. */
+/* Put TLS into the stream. What was read in the clear and not taken is gone (RFC 3207 section 4.2), unless TLS begins `behind`
+ * it. */
 static SSL *tls_begin(struct stream *st, struct tls_context *context, bool behind)
 {
 	struct stream_tls *tls = NEW(struct stream_tls);

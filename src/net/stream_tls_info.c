@@ -22,8 +22,8 @@ void stream_secrets_over(struct stream *st)
 		SSL_clear_options(st->tls->ssl, SSL_OP_CLEANSE_PLAINTEXT);
 }
 
-/* RFC 9266 section 2: 32 bytes under this label. Only for TLS 1.3: section 4.2 lets it be used with 1.2 where both sides have the extended
- * master secret, but who has no more than 1.2 has hardly heard of it, and the other binding serves there. */
+/* RFC 9266 section 2: 32 bytes under this label. Only for TLS 1.3: section 4.2 lets it be used with 1.2 where both sides have
+ * the extended master secret, but who has no more than 1.2 has hardly heard of it, and the other binding serves there. */
 static bool exporter(SSL *ssl, char bytes_out[64], size_t *n_out)
 {
 	static const char label[] = "EXPORTER-Channel-Binding";
@@ -35,7 +35,8 @@ static bool exporter(SSL *ssl, char bytes_out[64], size_t *n_out)
 					  (const unsigned char *)"", 0, 1) == 1;
 }
 
-/* The server's certificate as it was sent. A resumed session does not say which, where there are several for the name: NULL then. */
+/* The server's certificate as it was sent. A resumed session does not say which, where there are several for the name: NULL
+ * then. */
 static X509 *server_certificate(SSL *ssl)
 {
 	const struct tls_set *set = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
@@ -45,8 +46,8 @@ static X509 *server_certificate(SSL *ssl)
 	return set->n > 1 && SSL_session_reused(ssl) ? NULL : SSL_get_certificate(ssl);
 }
 
-/* RFC 5929 section 4.1: the certificate under the hash of its own signature, SHA-256 for the old ones; a signature without a hash of its own
- * (Ed25519) has no such binding. */
+/* RFC 5929 section 4.1: the certificate under the hash of its own signature, SHA-256 for the old ones; a signature without a
+ * hash of its own (Ed25519) has no such binding. */
 static bool end_point(SSL *ssl, char bytes_out[64], size_t *n_out)
 {
 	X509 *x = server_certificate(ssl);

@@ -1,4 +1,5 @@
-/* tls_server.c - what we offer as a server: versions and ciphers, the certificates of a name, tickets that every process takes. */
+/* tls_server.c - what we offer as a server: versions and ciphers, the certificates of a name, tickets that every process takes.
+ * */
 #include "tls.h"
 
 #include <openssl/err.h>
@@ -8,13 +9,15 @@
 /* RFC 9325 section 4.2: forward secrecy and authenticated encryption for TLS 1.2; TLS 1.3 has nothing else. */
 #define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
 #define GROUPS  "X25519:P-256:P-384"
-/* For devices that nobody can renew: what they have, and the SHA-1 signatures they know. 3DES only where OpenSSL was built with it. */
+/* For devices that nobody can renew: what they have, and the SHA-1 signatures they know. 3DES only where OpenSSL was built with
+ * it. */
 #define LEGACY_CIPHERS CIPHERS ":ECDHE+AES:RSA+AESGCM:RSA+AES:ECDHE+3DES:RSA+3DES:!aNULL:!eNULL:@SECLEVEL=0"
 #define LEGACY_GROUPS  GROUPS ":P-521"
 
 /* ---- names ---- */
 
-/* The host that the client asks for; empty when it does not say. RFC 6066 section 3: a list, of which only host names were ever defined. */
+/* The host that the client asks for; empty when it does not say. RFC 6066 section 3: a list, of which only host names were ever
+ * defined. */
 static struct str asked_name(SSL *ssl)
 {
 	const unsigned char *p;
@@ -41,7 +44,8 @@ static int on_client_hello(SSL *ssl, int *alert_out, void *ctx)
 	return SSL_CLIENT_HELLO_SUCCESS;
 }
 
-/* RFC 6066 section 3: who chose a certificate by the name says so; who knows no such name goes on with another, without a word. */
+/* RFC 6066 section 3: who chose a certificate by the name says so; who knows no such name goes on with another, without a word.
+ * */
 static int on_server_name(SSL *ssl, int *alert_out, void *ctx)
 {
 	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
@@ -52,8 +56,8 @@ static int on_server_name(SSL *ssl, int *alert_out, void *ctx)
 
 /* ---- protocols ---- */
 
-/* A client that lists protocols (ALPN) wants one of them: a client for HTTP was redirected here by an attacker in between (ALPACA). No protocol of
- * submission is registered; clients that name one write these. */
+/* A client that lists protocols (ALPN) wants one of them: a client for HTTP was redirected here by an attacker in between
+ * (ALPACA). No protocol of submission is registered; clients that name one write these. */
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n, const unsigned char *in, unsigned in_n, void *ctx)
 {
 	static const struct str own[] = { S("smtp"), S("esmtp"), S("smtps"), S("submission"), S("submissions") };

@@ -1,5 +1,5 @@
-/* tls_sets.c - which certificates stand for which name. For each name the first certificate of each kind of key that bears it; names with the same
- * certificates share a set, and so a context of OpenSSL. */
+/* tls_sets.c - which certificates stand for which name. For each name the first certificate of each kind of key that bears it;
+ * names with the same certificates share a set, and so a context of OpenSSL. */
 #include "tls.h"
 
 /* Does the set have a certificate with this kind of key already? */

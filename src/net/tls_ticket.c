@@ -1,6 +1,7 @@
-/* tls_ticket.c - session tickets under a key of the day. Who learns today's key later reads neither yesterday's tickets nor, with TLS 1.2, the
- * sessions behind them (RFC 9325 section 3.4: ticket keys are changed regularly; RFC 5077 section 5.5). All processes that begin with one secret make
- * the same keys without a word between them: the secret of a day is made of the day before, and cannot be turned back. */
+/* tls_ticket.c - session tickets under a key of the day. Who learns today's key later reads neither yesterday's tickets nor,
+ * with TLS 1.2, the sessions behind them (RFC 9325 section 3.4: ticket keys are changed regularly; RFC 5077 section 5.5). All
+ * processes that begin with one secret make the same keys without a word between them: the secret of a day is made of the day
+ * before, and cannot be turned back. */
 #include "tls.h"
 
 #include "posthouse/clock.h"

@@ -1,5 +1,5 @@
-/* pattern.c - the one pattern grammar of the configuration, and the sender addresses of logins. The syntax of patterns is checked with the other
- * formats of the configuration (config/text.c). */
+/* pattern.c - the one pattern grammar of the configuration, and the sender addresses of logins. The syntax of patterns is
+ * checked with the other formats of the configuration (config/text.c). */
 #include "posthouse/address.h"
 #include "posthouse/names.h"
 #include "posthouse/policy.h"
