@@ -93,6 +93,8 @@ def crash_at(point, n, role, large=False, expect_duplicates=0):
     try:
         wait_for(lambda: "event=role.died dead=" + role in relay.log_since_start(), 40, f"death at {point}\n{relay.log_tail()}")
         time.sleep(1.5)
+        # a death at the first logins makes both clients wait for the delay of a failed login
+        wait_for(lambda: load.acknowledged, 40, f"a message after the death at {point}\n{relay.log_tail()}")
     finally:
         load.stop()
     assert relay.process.poll() is None, "master has ended"
