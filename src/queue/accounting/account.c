@@ -7,10 +7,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-void accounts_init(struct accounting *acc)
-{
-}
-
 /* ---- meters ---- */
 
 static struct meter meter_make(struct account *a, const char *prefix, enum meter_kind kind, struct rate r)

@@ -42,7 +42,6 @@ struct account {
 	uint64_t held_tat_us; /* the held mail of this login, as a rate: see quota.c */
 };
 
-void accounts_init(struct accounting *acc);
 void accounts_fini(struct accounting *acc);
 
 /* The configuration has changed: each account looks its rates up again when it is used next. Where a rate is the same as

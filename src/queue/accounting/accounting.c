@@ -15,7 +15,6 @@ void accounting_init(struct accounting *acc, struct role *r, struct timers *time
 	seen_networks_init(acc);
 	home_networks_init(acc);
 	lockouts_init(acc);
-	accounts_init(acc);
 	admission_init(acc);
 }
 
@@ -76,5 +75,5 @@ void accounting_stats(struct accounting *acc)
 void accounting_peer_gone(struct accounting *acc, const struct channel *ch)
 {
 	admission_peer_gone(acc, ch);
-	limits_admin_peer_gone(acc, ch);
+	resets_peer_gone(acc, ch);
 }

@@ -243,7 +243,7 @@ static void on_written(void *ctx, struct verdict v)
 	acc->observer->idle(acc->observer->ctx);
 }
 
-void limits_admin_peer_gone(struct accounting *acc, const struct channel *ch)
+void resets_peer_gone(struct accounting *acc, const struct channel *ch)
 {
 	LIST_EACH (i, &acc->resets) {
 		struct reset *r = CONTAINER_OF(i, struct reset, in_resets);

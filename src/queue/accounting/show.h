@@ -6,7 +6,7 @@
 
 struct accounting;
 
-void limits_admin_peer_gone(struct accounting *acc, const struct channel *ch);
+void resets_peer_gone(struct accounting *acc, const struct channel *ch);
 
 /* Messages of the console. `acc` is NULL: see admission.h. */
 void accounting_limits_page(struct accounting *acc, struct channel *ch, const struct msg_limits_page *m);
