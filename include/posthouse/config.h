@@ -69,8 +69,7 @@ struct cfg_upstream {
 	struct str profile;         /* its values are filled in above where they are not set */
 	struct str_list mechanisms; /* to log in with, in order; empty: all that the relay knows */
 	struct str_list avoid;      /* extensions that are not used although it offers them */
-	struct str
-		report_sender; /* of reports and notifications, for an account that can send only as itself; "": the general one */
+	struct str report_sender;   /* of reports and notifications; "": the general one, config.report_sender */
 };
 
 struct cfg_route {

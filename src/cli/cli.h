@@ -36,8 +36,8 @@ void session_close(struct session *s);
 /* A login as the relay knows it: with its realm, in lower case. In the session's arena; "" stays. */
 struct str session_login(struct session *s, struct str who);
 
-/* Makes one call. Dies with the reason when the call cannot be made, or (75, 69, 65 or 78) when the answer's verdict is not OK.
- * */
+/* Makes one call. Dies with the reason when the call cannot be made, or (75, 69, 65 or 78) when the answer's verdict is not
+ * OK. */
 union ipc_message *session_ask(struct session *s, enum msg_type request, const void *message, enum msg_type reply);
 
 /* ---- arguments.c: argv[0] is the command's name and stays ---- */

@@ -83,8 +83,8 @@ union ipc_message *control_next(struct control *c, struct arena *a, enum msg_typ
 	return m;
 }
 
-/* NULL, or what is wrong, with errno. The relay's hello comes unasked; who is not let in may find the connection closed already.
- * */
+/* NULL, or what is wrong, with errno. The relay's hello comes unasked; who is not let in may find the connection closed
+ * already. */
 static const char *greet(struct control *c)
 {
 	struct msg_hello hello = { .role = ROLE_CLI, .incarnation = 1, .table_hash = ipc_table_hash() };

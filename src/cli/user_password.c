@@ -1,5 +1,5 @@
-/* user_password.c - where a new password comes from: a generator, the first line of standard input, or somebody at the terminal.
- * */
+/* user_password.c - where a new password comes from: a generator, the first line of standard input, or somebody at the
+ * terminal. */
 #include "user.h"
 
 #include "posthouse/accounts.h"

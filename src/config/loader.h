@@ -68,8 +68,8 @@ const char *file_read(const char *path, size_t max, struct buf *b, unsigned *mod
 /* Unknown keys, wrong types, keys not built yet; then every row's value, from the tree or its default. */
 void values_load(struct loader *l);
 
-/* Counts are kept by window, so two rates with one window are a mistake. `name` is the key as people write it, `s` its setting.
- * */
+/* Counts are kept by window, so two rates with one window are a mistake. `name` is the key as people write it, `s` its
+ * setting. */
 void rates_check(struct loader *l, const config_setting_t *s, const char *name, const struct rate_list *rates);
 
 /* ---- secrets.c: values that can be passwords ---- */

@@ -58,8 +58,8 @@ static void set_option(struct setup *s, const char *option, const char *value)
 		      arena_printf(s->arena, "libunbound's %s %s", option, value));
 }
 
-/* Remember "192.0.2.53" or "2001:db8::53@5353" for plain questions; the library has found it to be one, or leaves it out itself.
- * */
+/* Remember "192.0.2.53" or "2001:db8::53@5353" for plain questions; the library has found it to be one, or leaves it out
+ * itself. */
 static void note_server(struct dns *d, struct str server)
 {
 	struct sockaddr_storage *to = &d->servers[d->servers_n];

@@ -99,8 +99,8 @@ struct dns_lookup {
 void lookup_answered(struct dns_lookup *l);
 
 /* ---- hosts.c ---- */
-/* The hosts of the MX answer in the order to try them (in l->hosts), those left out that cannot be used. Not OK: there is none.
- * */
+/* The hosts of the MX answer in the order to try them (in l->hosts), those left out that cannot be used. Not OK: there is
+ * none. */
 struct verdict choose_hosts(struct dns_lookup *l);
 void shuffle(void *items, size_t n, size_t size);
 

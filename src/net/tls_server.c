@@ -1,5 +1,5 @@
-/* tls_server.c - what we offer as a server: versions and ciphers, the certificates of a name, tickets that every process takes.
- * */
+/* tls_server.c - what we offer as a server: versions and ciphers, the certificates of a name, tickets that every process
+ * takes. */
 #include "tls.h"
 
 #include <openssl/err.h>
@@ -44,8 +44,8 @@ static int on_client_hello(SSL *ssl, int *alert_out, void *ctx)
 	return SSL_CLIENT_HELLO_SUCCESS;
 }
 
-/* RFC 6066 section 3: who chose a certificate by the name says so; who knows no such name goes on with another, without a word.
- * */
+/* RFC 6066 section 3: who chose a certificate by the name says so; who knows no such name goes on with another, without a
+ * word. */
 static int on_server_name(SSL *ssl, int *alert_out, void *ctx)
 {
 	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);

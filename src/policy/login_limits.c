@@ -9,8 +9,8 @@ const struct cfg_device *device_at(const struct config *c, struct str address)
 	return NULL;
 }
 
-/* The first entry for "name" or, with a device, for "name/device"; NULL: none. The two parts are compared without joining them.
- * */
+/* The first entry for "name" or, with a device, for "name/device"; NULL: none. The two parts are compared without joining
+ * them. */
 static const struct cfg_limits_user *entry_of(const struct config *c, struct str login, struct str device)
 {
 	for (size_t i = 0; i < c->limits.users_n; i++) {

@@ -5,7 +5,7 @@
 
 #define PAIRS_MAX 16
 
-/* May the value stand without quotes? The same rule as the log's. */
+/* Is the value clear without quotes? */
 static bool is_plain(struct str s)
 {
 	for (size_t i = 0; i < s.n; i++)
@@ -14,7 +14,8 @@ static bool is_plain(struct str s)
 	return s.n > 0;
 }
 
-/* One value within quotes; control characters become \uXXXX, other bytes stay as they are. */
+/* One value within quotes. Control characters become \uXXXX. Other bytes are stored as they are, unlike on the log line: what a next
+ * hop said is kept, and characters that nobody sees are made harmless where the value is shown. */
 static void add_quoted(struct buf *b, struct str s)
 {
 	buf_add_char(b, '"');
