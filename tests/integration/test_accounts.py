@@ -108,7 +108,7 @@ def test_no_account_file_is_no_wrong_password():
             code, text = way(wire, ALICE, password)
             assert code == 454, (code, text)
             wire.close()
-    assert re.search(rf"level=error .*event=accounts.unreadable file={path} ", relay.log_since_start())
+    wait_for(lambda: re.search(rf"level=error .*event=accounts.unreadable file={path} ", relay.log_since_start()), what="the error in the log")
     assert lives(inside) and "banned" not in relay.log_since_start() and "login.failed" not in relay.log_since_start()
     away.rename(path)
     assert try_login(relay, plain, ALICE, PASSWORD) == 235 and lives(inside)

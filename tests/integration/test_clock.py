@@ -71,7 +71,7 @@ def test_restarted_after_a_year():
     s.open_the_next_hop()
     s.relay.start()
     s.assert_open()
-    assert "event=clock.mended" in s.relay.log_text()
+    wait_for(lambda: "event=clock.mended" in s.relay.log_text(), what="clock.mended in the log")
 
 
 @time_limit(120)

@@ -164,7 +164,8 @@ def test_old_tls_is_better_than_clear_text():
     relay = direct_relay(names.resolver, port)
     relay.submit(to=["bob@old.good.test"])
     old.wait(1, 20)
-    assert "event=connection.weak" in relay.log_text() and "tls=TLSv1 " in relay.log_text()
+    relay.wait_log("event=connection.weak")
+    relay.wait_log("tls=TLSv1 ")
     wait_for(lambda: relay.queue() == [], 10, "empty queue")
     relay.submit(to=["bob@old.good.test"])
     old.wait(2, 20)
@@ -209,4 +210,4 @@ def test_resolv_conf_is_followed():
     relay.submit(to=["bob@two.good.test"])
     sink.wait(2, 20)
     assert second.asked and first.asked == asked
-    assert "event=resolver.changed" in relay.log_text()
+    relay.wait_log("event=resolver.changed")

@@ -98,7 +98,7 @@ def test_one_name():
         assert wire.say("MAIL FROM:<sales@shop.example>")[0] == 250, form
         wire.close()
     assert by_gsasl(relay, "SCRAM-SHA-256", "Ärger@bücher.example", "m²")[0]
-    assert len(re.findall(rf"event=login.accepted session=\S+ login={name} ", relay.log_since_start())) == 6
+    wait_for(lambda: len(re.findall(rf"event=login.accepted session=\S+ login={name} ", relay.log_since_start())) == 6, what="six logins in the log")
     relay.add_user("a=b,c", "x")  # which SCRAM writes otherwise
     assert by_gsasl(relay, "SCRAM-SHA-256", f"a=b,c@{DOMAIN}", "x")[0]
     done = relay.command("user", "add", "♚", input="x\n", check=False)

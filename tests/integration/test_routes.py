@@ -81,7 +81,8 @@ def fail_over(break_first, more="", tls="none", mend=None, back=True, seconds=90
     assert not first.messages and all(m.sender for m in second.messages)
     events = relay.events(id)
     assert events[-1]["event"] == "delivery.sent" and "second" in json.dumps(events[-1]), events
-    assert "upstream.down" in relay.log_text() and "first" in relay.log_text()
+    relay.wait_log("upstream.down")
+    relay.wait_log("first")
     if not back:
         return
     first.answers.clear()

@@ -46,5 +46,5 @@ def test_no_process_holds_the_directory_it_was_started_in():
     for pid in [relay.process.pid, *relay.pids()]:
         assert os.readlink(f"/proc/{pid}/cwd") == "/", pid
     relay.command("reload")
-    assert "event=config.reloaded" in relay.log_since_start()
+    relay.wait_log("event=config.reloaded")
     relay.submit()
