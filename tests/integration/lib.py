@@ -256,8 +256,20 @@ log = {{ level = "{s["log"]}"; }};
             except ProcessLookupError:
                 pass
 
+    def holders(self):
+        """Every process that holds this instance's lock: master, roles, and what master has forked and is not a role yet."""
+        found = []
+        for p in pathlib.Path("/proc").iterdir():
+            try:
+                if p.name.isdigit() and os.path.basename(os.readlink(p / "exe")).startswith("posthouse") and \
+                        any(os.readlink(fd) == str(self.dir / "state" / "lock") for fd in (p / "fd").iterdir()):
+                    found.append(int(p.name))
+            except OSError:
+                continue
+        return found
+
     def kill_all(self):
-        """kill -9 of master and of every role at once."""
+        """kill -9 of master and of every role at once: no process of this instance is left, also none that master was just starting."""
         pids = self.pids()
         for pid in [self.process.pid, *pids]:
             try:
@@ -266,7 +278,16 @@ log = {{ level = "{s["log"]}"; }};
                 pass
         self.process.wait()
         self.process = None
-        wait_for(lambda: not self.pids(), 10, "roles gone")
+
+        def gone():
+            left = self.holders()
+            for pid in left:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            return not left
+        wait_for(gone, 10, "all processes gone")
 
     def status(self):
         """What all roles say of themselves; a busy machine may need some tries until they all answer in time."""
