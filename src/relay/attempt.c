@@ -64,7 +64,7 @@ static void try_target(struct connection *c)
 	connection_connect(c, t);
 }
 
-void attempt_all(struct connection *c)
+static void attempt_all(struct connection *c)
 {
 	order_targets(c);
 	try_target(c);
@@ -111,7 +111,7 @@ static void drop_attempt(struct connection *c)
 	if (c->stream && c->state == CONNECTION_OPENING)
 		smtp_client_quit(c->client);
 	if (c->stream && smtp_client_output(c->client)->n > 0) {
-		session_flush(c);
+		connection_flush(c);
 		stream_finish(c->stream);
 	} else if (c->stream) {
 		stream_close(c->stream);
@@ -153,6 +153,75 @@ void attempt_lookup_failed(struct connection *c, struct verdict v)
 	keep_failure(c, v, STEP_OPENING, FAULT_CONNECTION);
 	give_up(c);
 }
+
+/* ---- the addresses ---- */
+
+/* A domain takes no mail: that ends it for all who wait. */
+static void refuse(struct pool *pool, struct verdict v)
+{
+	struct arena a = { 0 };
+	struct str transcript = arena_printf(&a, "* mail servers of %.*s: %u %.*s %.*s\n", STR_ARG(pool->name), v.code,
+					     STR_ARG(v.enhanced), STR_ARG(v.text));
+
+	if (pool->waiting_n > 0)
+		log_info(&pool->relay->log, "destination.refused", kv("domain", pool->name), kv("code", v.code),
+			 kv("enhanced", v.enhanced), kv("reason", v.text));
+	pool_refuse_waiting(pool, v, transcript);
+	arena_fini(&a);
+}
+
+void attempt_begin(struct connection *c)
+{
+	struct pool *pool = c->pool;
+	struct verdict why = ok();
+
+	pool->early = false;
+	if (targets_fresh(pool) && pool->targets_n > 0) {
+		attempt_all(c);
+	} else if (targets_fresh(pool)) {
+		if (pool->not_found.class == PERM)
+			refuse(pool, pool->not_found);
+		attempt_lookup_failed(c, pool->not_found);
+	} else if (!targets_ask(pool, &c->arena, &why)) {
+		attempt_lookup_failed(c, temp(451, S("4.3.5"), why.text));
+	}
+}
+
+void attempt_resolve_again(struct pool *pool)
+{
+	struct verdict why = ok();
+	bool asked = pool->lookup;
+
+	pool->lookup = NULL;           /* gone with its resolver */
+	inquiries_answer(pool, false); /* a delivery asks again */
+	if (!asked)
+		return;
+	LIST_EACH (i, &pool->connections) {
+		struct connection *c = CONTAINER_OF(i, struct connection, in_pool);
+
+		if (c->state == CONNECTION_RESOLVING && !targets_ask(pool, &c->arena, &why))
+			attempt_lookup_failed(c, temp(451, S("4.3.5"), why.text));
+	}
+}
+
+void attempt_found(struct pool *pool, struct verdict v)
+{
+	if (pool->mx && v.class == PERM)
+		refuse(pool, v);
+	LIST_EACH (i, &pool->connections) {
+		struct connection *c = CONTAINER_OF(i, struct connection, in_pool);
+
+		if (c->state != CONNECTION_RESOLVING)
+			continue;
+		if (v.class == OK)
+			attempt_all(c);
+		else
+			attempt_lookup_failed(c, v);
+	}
+	inquiries_answer(pool, v.class == OK);
+}
+
+/* ---- a server that does not do ---- */
 
 /* Does a handshake's failure say that the other side knows only what is too old for us? Alerts are what OpenSSL calls them. */
 static bool speaks_of_age(struct str why)
@@ -246,7 +315,7 @@ void attempt_met_ourselves(struct connection *c)
 				       STR_ARG(role_config(c->relay->role)->hostname));
 
 	if (c->pool->mx && str_eq(c->targets[c->tried].host, c->pool->targets[0].host))
-		pool_refuse_waiting(c->pool, perm(554, S("5.4.6"), text), attempt_transcript(c, &c->arena));
+		pool_refuse_waiting(c->pool, perm(554, S("5.4.6"), text), connection_transcript(c, &c->arena));
 	attempt_failed(c, temp(451, S("4.4.6"), text), STEP_OPENING, FAULT_LOOP);
 }
 
@@ -261,16 +330,4 @@ bool attempt_mechanism(struct connection *c, struct str mechanism, struct verdic
 	c->config.mechanisms = mechanism;
 	try_target(c);
 	return true;
-}
-
-struct str attempt_transcript(struct connection *c, struct arena *a)
-{
-	struct str said = c->client ? smtp_client_transcript(c->client) : S(""), before = buf_view(&c->attempts);
-	size_t room = said.n < TRANSCRIPT_MAX ? TRANSCRIPT_MAX - said.n : 0;
-
-	if (before.n > room) /* whole lines */
-		before = str_head(before, str_rfind(str_head(before, room), '\n') + 1);
-	if (before.n > room)
-		before = S("");
-	return arena_printf(a, "%.*s%.*s", STR_ARG(before), STR_ARG(said));
 }

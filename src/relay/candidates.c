@@ -26,7 +26,7 @@ bool targets_fresh(const struct pool *pool)
 	return pool->targets_n > 0 ? age < ADDRESSES_MS : pool->not_found.class != OK && age < FAILURE_MS;
 }
 
-/* Ask; whoever waits for the answer is RESOLVING. NULL and why, when that is not possible. */
+/* Connections that wait for the answer are RESOLVING. */
 static bool ask(struct pool *pool, struct arena *a, struct verdict *why_out)
 {
 	struct relay *relay = pool->relay;
@@ -48,88 +48,22 @@ static bool ask(struct pool *pool, struct arena *a, struct verdict *why_out)
 		if (!networks_contain(&config->delivery.allow_networks, here->at[i]) &&
 		    !network_contains(S("127.0.0.0/8"), here->at[i]) && !network_contains(S("::1/128"), here->at[i]))
 			own.at[own.n++] = here->at[i];
-	dns = hop_dns(relay, a, why_out);
+	dns = resolver_get(relay, a, why_out);
 	if (!dns)
 		return false;
 	pool->lookup = dns_mx(dns, pool->name, pool->port, &own, on_mx, pool);
 	return true;
 }
 
-/* A domain takes no mail: that ends it for all who wait. */
-static void refuse(struct pool *pool, struct verdict v)
+bool targets_ask(struct pool *pool, struct arena *a, struct verdict *why_out)
 {
-	struct arena a = { 0 };
-	struct str transcript = arena_printf(&a, "* mail servers of %.*s: %u %.*s %.*s\n", STR_ARG(pool->name), v.code,
-					     STR_ARG(v.enhanced), STR_ARG(v.text));
-
-	if (pool->waiting_n > 0)
-		log_info(&pool->relay->log, "destination.refused", kv("domain", pool->name), kv("code", v.code),
-			 kv("enhanced", v.enhanced), kv("reason", v.text));
-	pool_refuse_waiting(pool, v, transcript);
-	arena_fini(&a);
+	return pool->resolving || pool->lookup || ask(pool, a, why_out);
 }
 
-void targets_find(struct pool *pool, struct connection *c)
-{
-	struct verdict why = ok();
-
-	pool->early = false;
-	if (targets_fresh(pool) && pool->targets_n > 0) {
-		attempt_all(c);
-	} else if (targets_fresh(pool)) {
-		if (pool->not_found.class == PERM)
-			refuse(pool, pool->not_found);
-		attempt_lookup_failed(c, pool->not_found);
-	} else if (!pool->resolving && !pool->lookup && !ask(pool, &c->arena, &why)) {
-		attempt_lookup_failed(c, temp(451, S("4.3.5"), why.text));
-	}
-}
-
-void targets_find_early(struct pool *pool)
-{
-	struct arena a = { 0 };
-	struct verdict why = ok();
-
-	pool->early = pool->connections_n == 0;
-	if (targets_fresh(pool))
-		inquiries_answer(pool, pool->targets_n > 0);
-	else if (!pool->resolving && !pool->lookup && !ask(pool, &a, &why))
-		inquiries_answer(pool, false);
-	arena_fini(&a);
-}
-
-void targets_ask_again(struct pool *pool)
-{
-	struct verdict why = ok();
-	bool asked = pool->lookup;
-
-	pool->lookup = NULL;           /* gone with its resolver */
-	inquiries_answer(pool, false); /* a delivery asks again */
-	if (!asked)
-		return;
-	LIST_EACH (i, &pool->connections) {
-		struct connection *c = CONTAINER_OF(i, struct connection, in_pool);
-
-		if (c->state == CONNECTION_RESOLVING && !pool->lookup && !ask(pool, &c->arena, &why))
-			attempt_lookup_failed(c, temp(451, S("4.3.5"), why.text));
-	}
-}
-
-/* The answer is there: those who waited for it go on, or give up. */
 static void answer(struct pool *pool, struct verdict v)
 {
 	pool->targets_at = clock_mono_ms();
-	LIST_EACH (i, &pool->connections) {
-		struct connection *c = CONTAINER_OF(i, struct connection, in_pool);
-
-		if (c->state != CONNECTION_RESOLVING)
-			continue;
-		if (v.class == OK)
-			attempt_all(c);
-		else
-			attempt_lookup_failed(c, v);
-	}
-	inquiries_answer(pool, v.class == OK);
+	pool->relay->ops->found(pool, v);
 }
 
 static void add(struct pool *pool, struct str host, const struct sockaddr_storage *address)
@@ -208,7 +142,5 @@ static void on_mx(void *ctx, struct verdict v, const struct dns_host *hosts, siz
 	if (v.class == OK && pool->targets_n == 0)
 		v = without_targets(hosts, n, refused);
 	pool->not_found = verdict_keep(&pool->targets_arena, v);
-	if (v.class == PERM)
-		refuse(pool, v);
 	answer(pool, v);
 }

@@ -2,7 +2,6 @@
 #include "relay.h"
 
 #include "posthouse/clock.h"
-#include "posthouse/secret.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -10,25 +9,11 @@
 
 static void on_vault(void *ctx, struct verdict v, const struct msg_upstream_reply *m, int fd);
 
-/* Write out what the machine has said; while a session is opened that may be credentials. */
-void session_flush(struct connection *c)
-{
-	struct buf *output = smtp_client_output(c->client);
-	struct str bytes = buf_view(output);
-
-	if (bytes.n == 0 || !c->stream)
-		return;
-	stream_write(c->stream, bytes);
-	if (c->state == CONNECTION_OPENING)
-		wipe(output->p + output->from, output->n);
-	buf_consume(output, bytes.n);
-}
-
 /* ---- the session is opened ---- */
 
 static void start_tls(struct connection *c)
 {
-	session_flush(c);
+	connection_flush(c);
 	if (!c->context) {
 		smtp_client_closed(c->client, temp(421, S("4.7.5"), S("there are no CA certificates to verify it with")),
 				   FAULT_TLS);
@@ -104,7 +89,7 @@ static void end_delivery(struct connection *c)
 	c->log.message = 0;
 	delivery_end(d, &(struct hop){ .remote = str_of(c->remote),
 				       .tls = str_of(tls_text),
-				       .transcript = attempt_transcript(c, &d->arena),
+				       .transcript = connection_transcript(c, &d->arena),
 				       .connections = pool_limit(c->pool),
 				       .rcptmax = c->pool->rcptmax ? c->pool->rcptmax : peer->rcptmax,
 				       .without = extensions_words(&d->arena, without),
@@ -118,7 +103,7 @@ static void hand_back(struct connection *c)
 
 	c->delivery = NULL;
 	c->log.message = 0;
-	delivery_rerun(d);
+	pool_give_back(d);
 }
 
 /* Nobody wants more of it, or may go on with it. */
@@ -193,7 +178,7 @@ static void begin_transaction(struct connection *c)
 static bool advance_delivery(struct connection *c)
 {
 	struct delivery *d = c->delivery;
-	struct verdict v = batch_obstacle(c);
+	struct verdict v = batch_obstacle(c, extensions_usable(c));
 
 	if (v.class == OK && conversion_of(c)) {
 		if (d->converted_as != conversion_of(c))
@@ -209,7 +194,7 @@ static bool advance_delivery(struct connection *c)
 	}
 	if (v.class != OK)
 		delivery_settle_rest(d, STEP_OURS, v);
-	if (v.class == OK && batch_fill(c)) {
+	if (v.class == OK && batch_fill(c, extensions_usable(c))) {
 		begin_transaction(c);
 		return true;
 	}
@@ -304,7 +289,7 @@ static void keep_transcript(struct connection *c)
 		if (d->recipients[d->batch.index[i]].verdict.class == OK)
 			continue;
 		buf_clear(&d->transcript);
-		buf_add(&d->transcript, attempt_transcript(c, &d->arena));
+		buf_add(&d->transcript, connection_transcript(c, &d->arena));
 		return;
 	}
 }
@@ -409,7 +394,7 @@ static void on_event(struct connection *c, const struct smtp_client_event *e)
 	case CLIENT_STARTTLS: start_tls(c); return;
 	case CLIENT_CHALLENGE: ask_vault(c, e); return;
 	case CLIENT_READY: on_ready(c); return;
-	case CLIENT_TEXT: transfer_to_wire(c); return;
+	case CLIENT_TEXT: transfer_to_wire(c, conversion_of(c)); return;
 	case CLIENT_RECIPIENT: on_recipient(c, e); return;
 	case CLIENT_DONE: on_done(c, e); return;
 	case CLIENT_FAILED: on_failed(c, e); return;
@@ -425,14 +410,6 @@ void session_advance(struct connection *c)
 		on_event(c, &e);
 	if (c->client != client || c->state >= CONNECTION_QUITTING)
 		return;
-	session_flush(c);
+	connection_flush(c);
 	connection_limit_progress(c);
-}
-
-void session_break(struct connection *c, struct verdict why, enum smtp_fault fault)
-{
-	if (c->state >= CONNECTION_QUITTING || !c->client)
-		return;
-	smtp_client_closed(c->client, why, fault);
-	session_advance(c);
 }

@@ -33,6 +33,12 @@ void delivery_hear(struct delivery *d, size_t index, enum smtp_step step, struct
 	r->meaning = judge(d, step, r->verdict);
 }
 
+void delivery_outcome(struct delivery *d, size_t index, enum smtp_step step, struct verdict v)
+{
+	delivery_hear(d, index, step, v);
+	d->recipients[index].known = true;
+}
+
 /* ---- is it the next hop, or this recipient's side or this message? ---- */
 
 static struct str domain_of(struct str address)
@@ -135,18 +141,6 @@ enum gate_state delivery_gate(const struct delivery *d, struct meaning *meaning_
 	*meaning_out = worst->meaning;
 	*reason_out = worst->verdict.text.n ? worst->verdict.text : S("refused");
 	return blame_gate(worst->meaning);
-}
-
-void delivery_spread_blame(struct delivery *d)
-{
-	for (size_t i = 0; i < d->recipients_n; i++) {
-		struct recipient r = d->recipients[i];
-
-		if (!r.known || r.verdict.class == OK || blame_gate(r.meaning) == GATE_FINE)
-			continue;
-		delivery_settle_rest(d, r.step, r.verdict);
-		return;
-	}
 }
 
 /* What the queue is told of one recipient. What passes is a failure for now, whatever digit it began with. */

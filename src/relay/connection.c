@@ -2,6 +2,8 @@
  * said on it: client_events.c. */
 #include "relay.h"
 
+#include "posthouse/secret.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -71,7 +73,7 @@ struct connection *connection_open(struct pool *pool)
 	pool->connections_n++;
 	relay->connections++;
 	connection_limit(c);
-	targets_find(pool, c);
+	relay->ops->begin(c);
 	return c;
 }
 
@@ -96,7 +98,7 @@ static void on_connect(void *ctx, struct stream *st, struct verdict v)
 		return;
 	if (v.class != OK) {
 		memory_note(c->relay, MEMORY_DEAD, &c->targets[c->tried].address);
-		attempt_failed(c, v, STEP_OPENING, FAULT_CONNECTION);
+		c->relay->ops->not_connected(c, v, STEP_OPENING, FAULT_CONNECTION);
 		return;
 	}
 	memory_answered(c->relay, &c->targets[c->tried].address);
@@ -105,7 +107,7 @@ static void on_connect(void *ctx, struct stream *st, struct verdict v)
 	if (c->tls != UPSTREAM_IMPLICIT)
 		return;
 	if (!c->context) {
-		session_break(c, temp(421, S("4.7.5"), S("there are no CA certificates to verify it with")), FAULT_TLS);
+		connection_break(c, temp(421, S("4.7.5"), S("there are no CA certificates to verify it with")), FAULT_TLS);
 		return;
 	}
 	c->handshaking = true;
@@ -119,12 +121,12 @@ static void on_tls(void *ctx, struct stream *st, struct verdict v)
 	if (st != c->stream)
 		return;
 	if (v.class != OK) {
-		session_break(c, v, FAULT_TLS);
+		connection_break(c, v, FAULT_TLS);
 		return;
 	}
 	c->handshaking = false;
 	smtp_client_tls_started(c->client); /* of no effect when TLS came first */
-	session_advance(c);
+	c->relay->ops->advance(c);
 }
 
 static size_t on_input(void *ctx, struct stream *st, struct str bytes)
@@ -138,9 +140,9 @@ static size_t on_input(void *ctx, struct stream *st, struct str bytes)
 		return bytes.n;
 	}
 	smtp_client_feed(c->client, bytes);
-	session_advance(c);
+	c->relay->ops->advance(c);
 	if (c->state == CONNECTION_BUSY)
-		transfer_go_on(c);
+		c->relay->ops->writable(c);
 	return bytes.n;
 }
 
@@ -149,7 +151,7 @@ static void on_drain(void *ctx, struct stream *st)
 	struct connection *c = ctx;
 
 	if (st == c->stream && c->state == CONNECTION_BUSY)
-		transfer_go_on(c);
+		c->relay->ops->writable(c);
 }
 
 static void on_end(void *ctx, struct stream *st, struct str why)
@@ -165,9 +167,43 @@ static void on_end(void *ctx, struct stream *st, struct str why)
 	}
 	if (why.n > 0)
 		text = arena_printf(&c->arena, "connection lost at %s: %.*s", smtp_client_stage(c->client), STR_ARG(why));
-	session_break(c, temp(421, S("4.4.2"), text), FAULT_CONNECTION);
+	connection_break(c, temp(421, S("4.4.2"), text), FAULT_CONNECTION);
 }
 
+/* ---- what is said on it ---- */
+
+/* Write out what the machine has said; while a session is opened that may be credentials. */
+void connection_flush(struct connection *c)
+{
+	struct buf *output = smtp_client_output(c->client);
+	struct str bytes = buf_view(output);
+
+	if (bytes.n == 0 || !c->stream)
+		return;
+	stream_write(c->stream, bytes);
+	if (c->state == CONNECTION_OPENING)
+		wipe(output->p + output->from, output->n);
+	buf_consume(output, bytes.n);
+}
+
+void connection_break(struct connection *c, struct verdict why, enum smtp_fault fault)
+{
+	if (c->state >= CONNECTION_QUITTING || !c->client)
+		return;
+	smtp_client_closed(c->client, why, fault);
+	c->relay->ops->advance(c);
+}
+struct str connection_transcript(struct connection *c, struct arena *a)
+{
+	struct str said = c->client ? smtp_client_transcript(c->client) : S(""), before = buf_view(&c->attempts);
+	size_t room = said.n < TRANSCRIPT_MAX ? TRANSCRIPT_MAX - said.n : 0;
+
+	if (before.n > room) /* whole lines */
+		before = str_head(before, str_rfind(str_head(before, room), '\n') + 1);
+	if (before.n > room)
+		before = S("");
+	return arena_printf(a, "%.*s%.*s", STR_ARG(before), STR_ARG(said));
+}
 /* ---- time limits ---- */
 
 /* For an address to answer: a quarter of the time, and at most some seconds, while there are others to try. */
@@ -220,7 +256,8 @@ static void connecting_timed_out(struct connection *c)
 
 	t->cut = !c->second_turn && c->targets_n > 1;
 	memory_silent(c->relay, &t->address);
-	attempt_failed(c, temp(421, S("4.4.1"), S("the connection was not made in time")), STEP_OPENING, FAULT_CONNECTION);
+	c->relay->ops->not_connected(c, temp(421, S("4.4.1"), S("the connection was not made in time")), STEP_OPENING,
+				     FAULT_CONNECTION);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -230,13 +267,13 @@ static void on_timer(uv_timer_t *timer)
 
 	switch (c->state) {
 	case CONNECTION_RESOLVING:
-		attempt_lookup_failed(c, temp(451, S("4.4.3"), S("the name service does not answer in time")));
+		c->relay->ops->not_found(c, temp(451, S("4.4.3"), S("the name service does not answer in time")));
 		return;
 	case CONNECTION_CONNECTING: connecting_timed_out(c); return;
 	case CONNECTION_OPENING:
 	case CONNECTION_BUSY:
 		text = arena_printf(&c->arena, "no answer in time at %s", smtp_client_stage(c->client));
-		session_break(c, temp(421, S("4.4.2"), text), FAULT_CONNECTION);
+		connection_break(c, temp(421, S("4.4.2"), text), FAULT_CONNECTION);
 		return;
 	case CONNECTION_IDLE: connection_quit(c, "idle"); return;
 	case CONNECTION_QUITTING: connection_close(c, "no answer to QUIT"); return;
@@ -249,7 +286,7 @@ static void on_timer(uv_timer_t *timer)
 void connection_quit(struct connection *c, const char *reason)
 {
 	smtp_client_quit(c->client);
-	session_flush(c);
+	connection_flush(c);
 	connection_enter(c, CONNECTION_QUITTING);
 	log_debug(&c->log, "connection.quit", kv("reason", reason), kv("transactions", c->transactions));
 	connection_limit(c);
@@ -286,12 +323,11 @@ void connection_part_closed(struct connection *c)
 
 	if (--c->parts > 0)
 		return;
-	transfer_fini(&c->transfer);
+	relay->ops->closed(c);
 	smtp_client_free(c->client);
 	tls_context_unref(c->context);
-	pool_connection_gone(c->pool, c);
 	buf_fini(&c->attempts);
 	arena_fini(&c->arena);
 	free(c);
-	relay_check_stopped(relay);
+	relay->ops->part_gone(relay);
 }

@@ -55,7 +55,7 @@ static void copy_envelope(struct delivery *d, const struct msg_deliver *m)
 	}
 }
 
-static struct delivery *delivery_new(struct relay *relay, const struct msg_deliver *m, int fd)
+struct delivery *delivery_new(struct relay *relay, const struct msg_deliver *m, int fd)
 {
 	struct delivery *d = NEW(struct delivery);
 
@@ -73,81 +73,10 @@ static struct delivery *delivery_new(struct relay *relay, const struct msg_deliv
 	return d;
 }
 
-/* The descriptor of a large text was lost on its way: the kernel drops it when no number is left. */
-static void without_text(struct delivery *d)
-{
-	struct hop hop = { 0 };
-
-	log_error(&d->log, "text.missing", kv("lease", d->lease));
-	delivery_settle_rest(d, STEP_OURS, temp(451, S("4.3.0"), S("the text could not be passed on: no descriptor is left")));
-	delivery_end(d, &hop);
-}
-
-/* The answer for all of it is known without asking the next hop. */
-static void end_unasked(struct delivery *d, struct verdict v)
-{
-	struct pool *pool = d->pool;
-	struct hop hop = { 0 };
-
-	delivery_settle_rest(d, STEP_OURS, v);
-	delivery_end(d, &hop);
-	pool_free_if_unused(pool); /* a domain's may have been made for this one */
-}
-
-void delivery_begin(struct relay *relay, const struct msg_deliver *m, int fd)
-{
-	struct str reason = S("");
-	struct verdict v;
-	struct delivery *d;
-
-	if (delivery_find(relay, m->lease)) {
-		log_error(&(struct log){ .message = m->id }, "lease.repeated", kv("lease", m->lease));
-		if (fd >= 0)
-			close(fd);
-		return;
-	}
-	d = delivery_new(relay, m, fd);
-	if (fd < 0 && m->text.n != m->size) {
-		without_text(d);
-		return;
-	}
-	if (relay->stopping) {
-		delivery_end_untried(d);
-		return;
-	}
-	d->pool = hop_find(relay, m->route, &d->arena, &reason);
-	if (!d->pool) {
-		delivery_end_blocked(d, temp(451, S("4.3.5"), reason), &(struct hop){ .gate = GATE_BUSY, .gate_reason = reason });
-		return;
-	}
-	v = demands_check(d, d->pool, clock_now_ms());
-	if (v.class != OK) {
-		end_unasked(d, v);
-		return;
-	}
-	pool_add(d->pool, d, false);
-	pool_advance(d->pool);
-}
-
 void delivery_run(struct delivery *d)
 {
 	d->state = DELIVERY_RUNNING;
 	d->relay->running++;
-}
-
-void delivery_rerun(struct delivery *d)
-{
-	log_debug(&d->log, "delivery.repeated", kv("lease", d->lease));
-	batch_forget(d);
-	d->state = DELIVERY_WAITING;
-	d->relay->running--;
-	if (d->pool->gone) { /* a reload took the upstream away: nobody would ever take it from there */
-		struct str reason = S("the upstream is no longer configured");
-
-		delivery_end_blocked(d, temp(451, S("4.3.5"), reason), &(struct hop){ .gate = GATE_BUSY, .gate_reason = reason });
-		return;
-	}
-	pool_add(d->pool, d, true);
 }
 
 bool delivery_is_complete(const struct delivery *d)
@@ -158,17 +87,23 @@ bool delivery_is_complete(const struct delivery *d)
 	return true;
 }
 
-void delivery_outcome(struct delivery *d, size_t index, enum smtp_step step, struct verdict v)
-{
-	delivery_hear(d, index, step, v);
-	d->recipients[index].known = true;
-}
-
 void delivery_settle_rest(struct delivery *d, enum smtp_step step, struct verdict v)
 {
 	for (size_t i = 0; i < d->recipients_n; i++)
 		if (!d->recipients[i].known)
 			delivery_outcome(d, i, step, v);
+}
+
+void delivery_spread_blame(struct delivery *d)
+{
+	for (size_t i = 0; i < d->recipients_n; i++) {
+		struct recipient r = d->recipients[i];
+
+		if (!r.known || r.verdict.class == OK || blame_gate(r.meaning) == GATE_FINE)
+			continue;
+		delivery_settle_rest(d, r.step, r.verdict);
+		return;
+	}
 }
 
 /* ---- the result ---- */
@@ -198,7 +133,7 @@ static void fill_outcomes(struct delivery *d, struct msg_result *m, bool *all_ok
 	}
 }
 
-static void delivery_free(struct delivery *d)
+void delivery_free(struct delivery *d)
 {
 	struct relay *relay = d->relay;
 
@@ -211,7 +146,7 @@ static void delivery_free(struct delivery *d)
 	buf_fini(&d->given_up);
 	arena_fini(&d->arena);
 	free(d);
-	relay_check_stopped(relay);
+	relay->ops->part_gone(relay);
 }
 
 /* The last dialogue that was not all success, behind what was given up before it. */
@@ -302,20 +237,4 @@ void delivery_settled(struct delivery *d)
 {
 	if (d->state == DELIVERY_REPORTED)
 		delivery_free(d);
-}
-
-/* Nobody waits for results any more: forget what has not begun and what is done, and let the rest end. */
-void deliveries_orphan(struct relay *relay)
-{
-	for (size_t b = 0; b < LEASE_BUCKETS; b++) {
-		LIST_EACH (i, &relay->leases[b]) {
-			struct delivery *d = CONTAINER_OF(i, struct delivery, in_leases);
-
-			d->orphan = true;
-			if (d->state == DELIVERY_WAITING && !list_empty(&d->in_pool))
-				pool_remove(d);
-			if (d->state != DELIVERY_RUNNING)
-				delivery_free(d);
-		}
-	}
 }

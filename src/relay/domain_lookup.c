@@ -10,29 +10,33 @@ struct inquiry {
 	uint64_t call; /* to be answered */
 };
 
-static void answer(struct channel *queue, uint64_t call, bool known)
+void inquiry_answer(struct channel *queue, uint64_t call, bool known)
 {
 	ipc_send_looked_up(queue, &(struct msg_looked_up){ .call = call, .known = known }, -1);
 }
 
-void handle_look_up(void *ctx, struct channel *ch, const struct msg_look_up *m, int fd)
+/* Find them for nobody in particular. */
+static void find_early(struct pool *pool)
 {
-	struct relay *relay = role_data(ctx);
 	struct arena a = { 0 };
-	struct str why;
-	struct pool *pool = relay && !relay->stopping ? hop_find(relay, m->route, &a, &why) : NULL;
+	struct verdict why = ok();
 
-	if (pool && pool->mx) {
-		struct inquiry *i = NEW(struct inquiry);
-
-		i->queue = ch;
-		i->call = m->call;
-		list_append(&pool->inquiries, &i->in_pool);
-		targets_find_early(pool);
-	} else {
-		answer(ch, m->call, false); /* a delivery will hear why */
-	}
+	pool->early = pool->connections_n == 0;
+	if (targets_fresh(pool))
+		inquiries_answer(pool, pool->targets_n > 0);
+	else if (!targets_ask(pool, &a, &why))
+		inquiries_answer(pool, false);
 	arena_fini(&a);
+}
+
+void inquiry_add(struct pool *pool, struct channel *queue, uint64_t call)
+{
+	struct inquiry *i = NEW(struct inquiry);
+
+	i->queue = queue;
+	i->call = call;
+	list_append(&pool->inquiries, &i->in_pool);
+	find_early(pool);
 }
 
 void inquiries_answer(struct pool *pool, bool known)
@@ -40,7 +44,7 @@ void inquiries_answer(struct pool *pool, bool known)
 	LIST_EACH (k, &pool->inquiries) {
 		struct inquiry *i = CONTAINER_OF(k, struct inquiry, in_pool);
 
-		answer(i->queue, i->call, known);
+		inquiry_answer(i->queue, i->call, known);
 		list_remove(&i->in_pool);
 		free(i);
 	}

@@ -220,5 +220,5 @@ static void on_resigned(void *ctx, struct verdict v, const struct msg_resigned *
 		signing_failed(c, S("a signature is missing in the answer"));
 	else
 		finish(c, signatures);
-	session_resume(c);
+	c->relay->ops->resume(c);
 }

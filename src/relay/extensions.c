@@ -60,16 +60,9 @@ unsigned extensions_usable(const struct connection *c)
 }
 
 /* Without it the message could not go at all: a lost connection is no reason for that. */
-static bool is_needed(struct connection *c, unsigned feature)
+static bool is_needed(const struct connection *c, unsigned feature)
 {
-	struct delivery *d = c->delivery;
-	unsigned before = d->avoid;
-	bool needed;
-
-	d->avoid |= feature;
-	needed = batch_obstacle(c).class != OK;
-	d->avoid = before;
-	return needed;
+	return batch_obstacle(c, extensions_usable(c) & ~feature).class != OK;
 }
 
 unsigned extensions_give_up(struct connection *c, unsigned suspect, struct verdict why)

@@ -6,9 +6,7 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 
-#define RESOLV_CONF "/etc/resolv.conf"
-
-enum { SMTP_PORT = 25, RESOLV_CONF_MS = 10000 };
+enum { SMTP_PORT = 25 };
 
 static struct pool *find(struct relay *relay, struct str route)
 {
@@ -198,12 +196,6 @@ struct pool *hop_find(struct relay *relay, struct str route, struct arena *a, st
 
 /* ---- what all have in common ---- */
 
-/* The configuration in one text, to see whether it is the same. */
-static struct str dns_options_text(struct arena *a, const struct cfg_delivery *d)
-{
-	return arena_printf(a, "%.*s\n%.*s\n%d%d", STR_ARG(d->resolver), STR_ARG(d->trust_anchor), d->ipv4, d->ipv6);
-}
-
 static struct str path_text(struct arena *a, const struct cfg_delivery *d)
 {
 	struct str text = arena_printf(a, "%llu %d%d", (unsigned long long)d->port, d->ipv4, d->ipv6);
@@ -214,62 +206,8 @@ static struct str path_text(struct arena *a, const struct cfg_delivery *d)
 	return text;
 }
 
-static struct dns *open_dns(struct relay *relay, const struct cfg_delivery *d, struct arena *a, struct verdict *why_out)
-{
-	struct dns_options options = {
-		.resolver = d->resolver, .trust_anchor = d->trust_anchor, .ipv4 = d->ipv4, .ipv6 = d->ipv6
-	};
-
-	return dns_open(relay->loop, &options, a, why_out);
-}
-
-static void apply_dns(struct relay *relay);
-
-/* resolv.conf says other servers than when it was read last: a laptop has moved, a container's network was set up late. */
-static void follow_resolv_conf(struct relay *relay)
-{
-	const struct cfg_delivery *d = &role_config(relay->role)->delivery;
-	uint64_t now = clock_mono_ms();
-	struct arena a = { 0 };
-	struct verdict why = ok();
-	struct stat st;
-
-	if (d->resolver.n > 0 || now - relay->resolv_conf_at < RESOLV_CONF_MS)
-		return;
-	relay->resolv_conf_at = now;
-	if (stat(RESOLV_CONF, &st) != 0)
-		return;
-	if (relay->dns &&
-	    (st.st_mtim.tv_sec != relay->resolv_conf.st_mtim.tv_sec || st.st_mtim.tv_nsec != relay->resolv_conf.st_mtim.tv_nsec ||
-	     st.st_ino != relay->resolv_conf.st_ino || st.st_size != relay->resolv_conf.st_size)) {
-		relay->next_dns = open_dns(relay, d, &a, &why);
-		if (relay->next_dns) {
-			log_info(&relay->log, "resolver.changed");
-			apply_dns(relay);
-		} else {
-			log_error(&relay->log, "resolver.failed", kv("reason", why.text));
-		}
-	}
-	relay->resolv_conf = st;
-	arena_fini(&a);
-}
-
-struct dns *hop_dns(struct relay *relay, struct arena *a, struct verdict *why_out)
-{
-	follow_resolv_conf(relay);
-	if (relay->dns)
-		return relay->dns;
-	relay->dns = open_dns(relay, &role_config(relay->role)->delivery, a, why_out);
-	if (!relay->dns)
-		log_error(&relay->log, "resolver.failed", kv("reason", why_out->text));
-	return relay->dns;
-}
-
-/* A resolver of the administrator's own choice is tried at once; the ordinary one costs memory that without direct delivery nobody
- * needs. */
 struct verdict hops_check(struct relay *relay, const struct config *config)
 {
-	const struct cfg_delivery *d = &config->delivery;
 	struct verdict why = ok();
 
 	arena_reset(&relay->scratch);
@@ -282,32 +220,13 @@ struct verdict hops_check(struct relay *relay, const struct config *config)
 		why.text = arena_printf(&relay->scratch, "upstream %.*s: ca: %.*s", STR_ARG(u->name), STR_ARG(why.text));
 		return why;
 	}
-	if ((d->resolver.n == 0 && d->trust_anchor.n == 0) || str_eq(dns_options_text(&relay->scratch, d), relay->dns_options))
-		return ok();
-	relay->next_dns = open_dns(relay, d, &relay->scratch, &why);
-	if (relay->next_dns)
-		return ok();
-	why.text = arena_printf(&relay->scratch, "delivery.resolver: %.*s", STR_ARG(why.text));
-	return why;
+	return resolver_check(relay, &config->delivery);
 }
 
 void hops_abandon(struct relay *relay)
 {
 	trusts_sweep(relay);
-	if (relay->next_dns)
-		dns_close(relay->next_dns);
-	relay->next_dns = NULL;
-}
-
-/* Another resolver: look-ups under way are asked for again there. */
-static void apply_dns(struct relay *relay)
-{
-	if (relay->dns)
-		dns_close(relay->dns);
-	relay->dns = relay->next_dns;
-	relay->next_dns = NULL;
-	LIST_EACH (i, &relay->pools)
-		targets_ask_again(CONTAINER_OF(i, struct pool, in_relay));
+	resolver_abandon(relay);
 }
 
 static void apply_sources(struct relay *relay, const struct str_list *list)
@@ -332,7 +251,7 @@ static void apply_sources(struct relay *relay, const struct str_list *list)
 static bool apply_delivery(struct relay *relay, const struct cfg_delivery *d)
 {
 	struct arena a = { 0 };
-	struct str dns_options = dns_options_text(&a, d), path = path_text(&a, d);
+	struct str dns_options = resolver_options(&a, d), path = path_text(&a, d);
 	bool other_dns = !str_eq(dns_options, relay->dns_options), other_path = !str_eq(path, relay->path);
 
 	arena_reset(&relay->arena);
@@ -341,7 +260,7 @@ static bool apply_delivery(struct relay *relay, const struct cfg_delivery *d)
 	arena_fini(&a);
 	apply_sources(relay, &d->source);
 	if (other_dns)
-		apply_dns(relay);
+		resolver_apply(relay);
 	return other_dns || other_path;
 }
 

@@ -36,6 +36,21 @@ struct delivery *pool_take(struct pool *pool)
 	return d;
 }
 
+void pool_give_back(struct delivery *d)
+{
+	log_debug(&d->log, "delivery.repeated", kv("lease", d->lease));
+	batch_forget(d);
+	d->state = DELIVERY_WAITING;
+	d->relay->running--;
+	if (d->pool->gone) { /* a reload took the upstream away: nobody would ever take it from there */
+		struct str reason = S("the upstream is no longer configured");
+
+		delivery_end_blocked(d, temp(451, S("4.3.5"), reason), &(struct hop){ .gate = GATE_BUSY, .gate_reason = reason });
+		return;
+	}
+	pool_add(d->pool, d, true);
+}
+
 static size_t count(const struct pool *pool, enum connection_state from, enum connection_state to)
 {
 	size_t n = 0;
@@ -72,7 +87,7 @@ void pool_advance(struct pool *pool)
 	size_t limit = pool_limit(pool), opening;
 
 	while (pool->waiting_n > 0 && (c = idle_connection(pool)) != NULL)
-		session_give(c, pool_take(pool));
+		pool->relay->ops->give(c, pool_take(pool));
 	opening = count(pool, CONNECTION_RESOLVING, CONNECTION_OPENING);
 	/* Each opening one will take a delivery; and none is opened for what is being given up. */
 	if (pool->login && !pool->proven && limit > 1)
@@ -214,7 +229,7 @@ void pool_connection_failed(struct pool *pool, struct connection *c, const struc
 	v.class = TEMP;
 	pool_end_waiting(pool, v,
 			 &(struct hop){ .remote = f->remote,
-					.transcript = attempt_transcript(c, &c->arena),
+					.transcript = connection_transcript(c, &c->arena),
 					.gate = gate,
 					.gate_meaning = meaning,
 					.gate_reason = reason });

@@ -6,6 +6,28 @@
 static void on_grace_over(uv_timer_t *timer);
 static void on_last_results(uv_timer_t *timer);
 
+static void check_stopped(struct relay *relay);
+
+static void on_connection_closed(struct connection *c)
+{
+	transfer_fini(&c->transfer);
+	pool_connection_gone(c->pool, c);
+}
+
+static const struct relay_ops relay_ops = {
+	.begin = attempt_begin,
+	.not_found = attempt_lookup_failed,
+	.not_connected = attempt_failed,
+	.advance = session_advance,
+	.resume = session_resume,
+	.give = session_give,
+	.writable = transfer_go_on,
+	.closed = on_connection_closed,
+	.found = attempt_found,
+	.resolver_changed = attempt_resolve_again,
+	.part_gone = check_stopped,
+};
+
 /* The role's state; made with the first configuration. */
 static struct relay *relay_of(struct role *r)
 {
@@ -15,6 +37,7 @@ static struct relay *relay_of(struct role *r)
 		return relay;
 	relay = NEW(struct relay);
 	relay->role = r;
+	relay->ops = &relay_ops;
 	relay->loop = role_loop(r);
 	raise_descriptor_limit();
 	list_init(&relay->pools);
@@ -47,6 +70,20 @@ static void abandon(struct role *r)
 }
 
 /* ---- messages ---- */
+
+static void handle_look_up(void *ctx, struct channel *ch, const struct msg_look_up *m, int fd)
+{
+	struct relay *relay = role_data(ctx);
+	struct arena a = { 0 };
+	struct str why;
+	struct pool *pool = relay && !relay->stopping ? hop_find(relay, m->route, &a, &why) : NULL;
+
+	if (pool && pool->mx)
+		inquiry_add(pool, ch, m->call);
+	else
+		inquiry_answer(ch, m->call, false); /* a delivery will hear why */
+	arena_fini(&a);
+}
 
 static void handle_deliver(void *ctx, struct channel *ch, const struct msg_deliver *m, int fd)
 {
@@ -104,7 +141,7 @@ static void stop(struct role *r, uint64_t grace_ms)
 		}
 	}
 	uv_timer_start(&relay->grace, on_grace_over, grace_ms - grace_ms / 10, 0);
-	relay_check_stopped(relay);
+	check_stopped(relay);
 }
 
 static void on_grace_over(uv_timer_t *timer)
@@ -117,7 +154,7 @@ static void on_grace_over(uv_timer_t *timer)
 		LIST_EACH (k, &pool->connections) {
 			struct connection *c = CONTAINER_OF(k, struct connection, in_pool);
 
-			session_break(c, temp(421, S("4.3.2"), S("broken off: the relay is being stopped")), FAULT_CONNECTION);
+			connection_break(c, temp(421, S("4.3.2"), S("broken off: the relay is being stopped")), FAULT_CONNECTION);
 			connection_close(c, "stopping");
 		}
 	}
@@ -135,7 +172,7 @@ static void on_last_results(uv_timer_t *timer)
 	role_stopped(relay->role);
 }
 
-void relay_check_stopped(struct relay *relay)
+static void check_stopped(struct relay *relay)
 {
 	if (!relay->stopping || relay->stopped || relay->deliveries > 0 || relay->connections > 0)
 		return;

@@ -2,8 +2,10 @@
  *
  * relay.c       the role: messages, configuration, stop
  * delivery.c    one lease of queue: a message, its recipients, their outcomes
+ * handover.c    what queue hands over goes to the pool of its next hop
  * pool.c        one next hop: its connections, and the deliveries that wait for one
  * nexthops.c        which next hops there are: upstreams by configuration, domains as deliveries for them come
+ * resolver.c    the resolver for domains, opened when it is needed first
  * domain_lookup.c     queue asks for a domain's mail servers before it hands over its mail
  * candidates.c     the addresses of a next hop: by host name, or by the MX records of a domain
  * host_status.c      addresses that did not answer, or cannot do TLS or an extension
@@ -31,6 +33,7 @@
 #include "posthouse/mail.h"
 #include "posthouse/net.h"
 #include "posthouse/role.h"
+#include "posthouse/smtp_client.h"
 #include "posthouse/units.h"
 
 #include <sys/stat.h>
@@ -88,7 +91,33 @@ struct family {
 	uint64_t until;
 };
 
+struct relay;
+struct pool;
+struct delivery;
+struct connection;
+
+/* What the parts below tell those above them. relay.c, which knows all of them, fills this in. */
+struct relay_ops {
+	/* connection.c */
+	void (*begin)(struct connection *c); /* a new one: where does it go? */
+	void (*not_found)(struct connection *c, struct verdict v);
+	void (*not_connected)(struct connection *c, struct verdict v, enum smtp_step step, enum smtp_fault fault);
+	void (*advance)(struct connection *c);  /* its machine may have events */
+	void (*writable)(struct connection *c); /* the peer has taken some text, or has answered */
+	void (*closed)(struct connection *c);   /* nothing of it is open any more; it is freed next */
+	/* downgrade.c, transfer.c */
+	void (*resume)(struct connection *c); /* the first pass is over */
+	/* pool.c */
+	void (*give)(struct connection *c, struct delivery *d); /* to an idle connection */
+	/* candidates.c, resolver.c */
+	void (*found)(struct pool *pool, struct verdict v); /* its candidates are there; or why there are none */
+	void (*resolver_changed)(struct pool *pool);
+	/* delivery.c, connection.c */
+	void (*part_gone)(struct relay *relay); /* perhaps the last one while stopping */
+};
+
 struct relay {
+	const struct relay_ops *ops;
 	struct role *role;
 	uv_loop_t *loop;
 	struct log log;
@@ -112,9 +141,6 @@ struct relay {
 	uv_timer_t grace, sweep; /* sweep: of domains that were looked up and got no mail */
 	bool stopping, stopped;
 };
-
-/* When the last of everything has gone while stopping: tell the frame. */
-void relay_check_stopped(struct relay *relay);
 
 void memory_note(struct relay *relay, enum memory_kind kind, const struct sockaddr_storage *address);
 void memory_forget(struct relay *relay, enum memory_kind kind, const struct sockaddr_storage *address);
@@ -191,8 +217,6 @@ struct pool {
 	char *failure;            /* why the last connection could not be made; NULL after a success */
 };
 
-struct delivery;
-struct connection;
 struct hop;
 
 /* Why a session could not be had. */
@@ -207,6 +231,7 @@ struct failure {
 void pool_add(struct pool *pool, struct delivery *d, bool at_front);
 struct delivery *pool_take(struct pool *pool); /* the next one; NULL when nobody waits */
 void pool_remove(struct delivery *d);          /* one that waits */
+void pool_give_back(struct delivery *d);       /* what is not known yet, on another connection */
 void pool_advance(struct pool *pool);          /* give work to idle connections, open new ones within the limits */
 void pool_close_idle(struct pool *pool, const char *reason);
 void pool_close_opening(struct pool *pool);
@@ -224,7 +249,9 @@ void pools_sweep(struct relay *relay);
 size_t pool_limit(struct pool *pool); /* connections that it may have now */
 
 /* ---- domain_lookup.c ---- */
-void handle_look_up(void *ctx, struct channel *ch, const struct msg_look_up *m, int fd);
+/* queue waits for an answer to its call about this domain; the answer can come before this returns. */
+void inquiry_add(struct pool *pool, struct channel *queue, uint64_t call);
+void inquiry_answer(struct channel *queue, uint64_t call, bool known);
 void inquiries_answer(struct pool *pool, bool known);
 void inquiries_drop(struct relay *relay); /* queue is gone */
 
@@ -234,17 +261,22 @@ void hops_apply(struct relay *relay, const struct config *config);
 void hops_abandon(struct relay *relay);
 /* The next hop of a route; NULL and why when there is none. */
 struct pool *hop_find(struct relay *relay, struct str route, struct arena *a, struct str *why_out);
-/* The resolver, opened when it is needed first; NULL and why. */
-struct dns *hop_dns(struct relay *relay, struct arena *a, struct verdict *why_out);
+
+/* ---- resolver.c ---- */
+/* Opened when it is needed first; NULL and why. */
+struct dns *resolver_get(struct relay *relay, struct arena *a, struct verdict *why_out);
+/* The configuration in one text, to see whether it is the same. */
+struct str resolver_options(struct arena *a, const struct cfg_delivery *d);
+struct verdict resolver_check(struct relay *relay, const struct cfg_delivery *d); /* could it be used? */
+void resolver_apply(struct relay *relay);                                         /* what was checked, or none */
+void resolver_abandon(struct relay *relay);
 
 /* ---- candidates.c ---- */
-void targets_find(struct pool *pool, struct connection *c);
-/* Find them for nobody in particular: inquiries_answer() follows, perhaps before this returns. */
-void targets_find_early(struct pool *pool);
+/* Look them up, unless that is under way; relay_ops.found follows. False and why: it is not possible. */
+bool targets_ask(struct pool *pool, struct arena *a, struct verdict *why_out);
 /* Is there something that was found, or not found, lately? */
 bool targets_fresh(const struct pool *pool);
 void targets_forget(struct pool *pool);
-void targets_ask_again(struct pool *pool); /* the resolver is another one */
 
 /* ---- reach.c ---- */
 /* Why mail is not delivered directly to this address ("a loopback address"); NULL: it may be. literal: a user named it. */
@@ -329,25 +361,29 @@ struct hop {
 	struct str gate_reason;
 };
 
-void delivery_begin(struct relay *relay, const struct msg_deliver *m, int fd); /* takes fd */
+struct delivery *delivery_new(struct relay *relay, const struct msg_deliver *m, int fd); /* takes fd */
+void delivery_free(struct delivery *d);
 struct delivery *delivery_find(struct relay *relay, uint64_t lease);
-void delivery_run(struct delivery *d);   /* a connection takes it */
-void delivery_rerun(struct delivery *d); /* what is not known yet, on another connection */
+void delivery_run(struct delivery *d); /* a connection takes it */
 bool delivery_is_complete(const struct delivery *d);
-void delivery_outcome(struct delivery *d, size_t index, enum smtp_step step, struct verdict v);
 void delivery_settle_rest(struct delivery *d, enum smtp_step step, struct verdict v);
+/* What is not known yet fares like those that were refused for the next hop's reasons. */
+void delivery_spread_blame(struct delivery *d);
 void delivery_end(struct delivery *d, const struct hop *hop); /* report; what has no outcome yet is TEMP */
 void delivery_end_blocked(struct delivery *d, struct verdict v, const struct hop *hop);
 void delivery_end_untried(struct delivery *d);
 void delivery_settled(struct delivery *d);
-void deliveries_orphan(struct relay *relay); /* queue is gone */
+
+/* ---- handover.c ---- */
+void delivery_begin(struct relay *relay, const struct msg_deliver *m, int fd); /* takes fd */
+void deliveries_orphan(struct relay *relay);                                   /* queue is gone */
 
 /* ---- complaints.c ---- */
 void delivery_hear(struct delivery *d, size_t index, enum smtp_step step, struct verdict v); /* a verdict, and what it means */
+/* The same, and it is final for this delivery. */
+void delivery_outcome(struct delivery *d, size_t index, enum smtp_step step, struct verdict v);
 /* Do the outcomes speak of the next hop rather than of this message? At RCPT and after the text two witnesses may be needed. */
 enum gate_state delivery_gate(const struct delivery *d, struct meaning *meaning_out, struct str *reason_out);
-/* What is not known yet fares like those that were refused for the next hop's reasons. */
-void delivery_spread_blame(struct delivery *d);
 struct rec_outcome delivery_answer(struct delivery *d, size_t index);
 bool delivery_met_rate(const struct delivery *d);
 
@@ -357,10 +393,10 @@ enum { UTF8_DECLARED = 1, UTF8_IN_ENVELOPE = 2, UTF8_IN_HEADER = 4, UTF8_IN_ADDR
 /* Does its header stay in UTF-8 for this next hop (RFC 6531)? Only together with an address that needs SMTPUTF8. */
 bool batch_header_is_utf8(const struct delivery *d, unsigned usable);
 /* Why the message as a whole must not go on this connection, or not any more; OK: it may. */
-struct verdict batch_obstacle(const struct connection *c);
+struct verdict batch_obstacle(const struct connection *c, unsigned usable);
 /* Put as many open recipients as the next hop takes at once into d->batch; those that cannot go there get their outcome. False: there
  * are none left. */
-bool batch_fill(const struct connection *c);
+bool batch_fill(const struct connection *c, unsigned usable);
 void batch_forget(struct delivery *d); /* nothing that was heard counts */
 /* Was a recipient refused for our address family? */
 bool batch_meets_family(const struct delivery *d);
@@ -464,9 +500,15 @@ void connection_enter(struct connection *c, enum connection_state state);
 void connection_limit(struct connection *c);          /* start the time limit for what it waits for now */
 void connection_limit_progress(struct connection *c); /* the same, but only when the session has come further */
 void connection_connect(struct connection *c, const struct target *t);
+void connection_flush(struct connection *c);                                            /* write out what the machine has said */
+void connection_break(struct connection *c, struct verdict why, enum smtp_fault fault); /* the connection is no more */
+/* The attempts before this session, and its own dialogue. */
+struct str connection_transcript(struct connection *c, struct arena *a);
 
 /* ---- attempt.c ---- */
-void attempt_all(struct connection *c); /* the pool has its targets now */
+void attempt_begin(struct connection *c);
+void attempt_found(struct pool *pool, struct verdict v); /* for connections and inquiries that wait for the targets */
+void attempt_resolve_again(struct pool *pool);           /* the resolver is another one: look-ups are gone with the old one */
 void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step, enum smtp_fault fault);
 void attempt_met_ourselves(struct connection *c); /* the server is this relay */
 void attempt_lookup_failed(struct connection *c, struct verdict v);
@@ -475,19 +517,15 @@ bool attempt_mechanism(struct connection *c, struct str mechanism, struct verdic
 /* Its family is refused, and there is another one: avoid it for a while. False: there is none. */
 bool attempt_other_family(struct connection *c);
 bool attempt_is_refused(const struct pool *pool, sa_family_t family);
-/* The attempts before this session, and its own dialogue. */
-struct str attempt_transcript(struct connection *c, struct arena *a);
 
 /* ---- client_events.c ---- */
 void session_advance(struct connection *c); /* take the machine's events, write what it says, set the time limit */
 void session_resume(struct connection *c);  /* the conversion is over */
-void session_flush(struct connection *c);
-void session_break(struct connection *c, struct verdict why, enum smtp_fault fault); /* the connection is no more */
-void session_give(struct connection *c, struct delivery *d);                         /* to an idle one */
+void session_give(struct connection *c, struct delivery *d); /* to an idle one */
 
 /* ---- transfer.c ---- */
 void transfer_begin(struct connection *c, const struct transfer_ops *ops);
-void transfer_to_wire(struct connection *c);
+void transfer_to_wire(struct connection *c, unsigned what); /* what: CONVERT_... */
 void transfer_go_on(struct connection *c); /* the peer has taken some, or has answered: read on if that lets us */
 void transfer_fini(struct transfer *t);
 

@@ -1,4 +1,4 @@
-/* transfer.c - the text of a message, read piece by piece: to the wire, or to be counted and hashed (conversion.c). A text in a file is
+/* transfer.c - the text of a message, read piece by piece: to the wire, or to be counted and hashed (downgrade.c). A text in a file is
  * read on the thread pool, a chunk at a time, and no faster than the peer takes it. */
 #include "relay.h"
 
@@ -19,7 +19,7 @@ static void unreadable(struct connection *c, const char *why)
 	struct str text = arena_printf(&c->arena, "the message cannot be read: %s", why);
 
 	log_error(&c->log, "text.unreadable", kv("reason", why), kv("at", c->transfer.at), kv("size_bytes", c->transfer.size));
-	session_break(c, temp(451, S("4.3.0"), text), FAULT_CONNECTION);
+	connection_break(c, temp(451, S("4.3.0"), text), FAULT_CONNECTION);
 }
 
 void transfer_begin(struct connection *c, const struct transfer_ops *ops)
@@ -82,10 +82,10 @@ static void read_more(struct connection *c)
 static void go_on(struct connection *c, bool was_converting)
 {
 	if (was_converting && !c->converting && c->state == CONNECTION_BUSY) {
-		session_resume(c);
+		c->relay->ops->resume(c);
 		return;
 	}
-	session_advance(c);
+	c->relay->ops->advance(c);
 	if (c->state == CONNECTION_BUSY)
 		connection_limit(c); /* it is our disk, or what the peer has taken, that was waited for */
 }
@@ -111,7 +111,7 @@ static void on_read(uv_fs_t *request)
 	}
 	t->at += (uint64_t)n;
 	if (t->ops->take(c, str_make(t->chunk, (size_t)n))) {
-		session_flush(c);
+		connection_flush(c);
 		read_more(c);
 	}
 	go_on(c, was_converting);
@@ -188,10 +188,9 @@ static void end_for_wire(struct connection *c)
 
 static const struct transfer_ops wire_ops = { take_for_wire, end_for_wire };
 
-void transfer_to_wire(struct connection *c)
+void transfer_to_wire(struct connection *c, unsigned what)
 {
 	struct delivery *d = c->delivery;
-	unsigned what = conversion_of(c);
 
 	smtp_client_text(c->client, what ? d->converted_prefix : d->prefix);
 	if (what) {

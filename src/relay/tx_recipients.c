@@ -31,13 +31,13 @@ static bool to_ascii(struct delivery *d, struct str address, struct str *out)
 	return is_ascii(address) || mail_address_to_ascii(&d->arena, address, out);
 }
 
-struct verdict batch_obstacle(const struct connection *c)
+struct verdict batch_obstacle(const struct connection *c, unsigned usable)
 {
 	struct verdict v = demands_check_peer(c, clock_now_ms());
 	struct delivery *d = c->delivery;
 	struct str ascii;
 
-	if (v.class != OK || (extensions_usable(c) & PEER_SMTPUTF8))
+	if (v.class != OK || (usable & PEER_SMTPUTF8))
 		return v;
 	if (!to_ascii(d, d->sender, &ascii))
 		return lacks_utf8(&d->arena, "sender", d->sender);
@@ -68,11 +68,11 @@ static void batch_add(struct delivery *d, size_t index, struct str address)
 	b->n++;
 }
 
-bool batch_fill(const struct connection *c)
+bool batch_fill(const struct connection *c, unsigned usable)
 {
 	const struct smtp_peer *peer = smtp_client_peer(c->client);
 	struct delivery *d = c->delivery;
-	bool utf8 = extensions_usable(c) & PEER_SMTPUTF8;
+	bool utf8 = usable & PEER_SMTPUTF8;
 	size_t max = batch_max(d, peer);
 	struct batch *b = &d->batch;
 
@@ -83,7 +83,7 @@ bool batch_fill(const struct connection *c)
 			     .notify = ARENA_ARRAY(&d->arena, unsigned, max) };
 	if (!utf8)
 		to_ascii(d, d->sender, &b->sender); /* can be done: it is no obstacle */
-	b->utf8 = !is_ascii(b->sender) || batch_header_is_utf8(d, extensions_usable(c));
+	b->utf8 = !is_ascii(b->sender) || batch_header_is_utf8(d, usable);
 	for (size_t i = 0; i < d->recipients_n && b->n < max; i++) {
 		struct str address = d->recipients[i].address;
 
