@@ -5,12 +5,10 @@
 
 #include "posthouse/arena.h"
 #include "posthouse/buf.h"
+#include "posthouse/roles.h"
 #include "posthouse/verdict.h"
 
 #include <uv.h>
-
-enum role_id { ROLE_MASTER, ROLE_SUBMISSION, ROLE_LOGIN, ROLE_VAULT, ROLE_QUEUE, ROLE_RELAY, ROLE_CONSOLE, ROLE_CLI, ROLE_COUNT };
-const char *role_name(enum role_id role);
 
 #define IPC_DATAGRAM_MAX (160 * 1024)
 #define INLINE_MAX       (64 * 1024) /* text up to here travels in a datagram; larger ones are files */
@@ -95,9 +93,8 @@ bool ipc_send(struct channel *ch, enum msg_type type, uint64_t call, const void 
  * channel was closed. A cancelled call's callback never comes. Returns the number for ipc_cancel(), never 0.
  * A handler answers with ipc_send_REPLY(ch, &(struct msg_REPLY){ .call = m->call, ... }, -1). ---- */
 uint64_t ipc_call(struct channel *ch, enum msg_type type, const void *message, int fd, void (*on_reply)(void), void *ctx);
-void ipc_cancel(struct channel *ch,
-		uint64_t call); /* 0 and unknown numbers are allowed; numbers are unique in the process, ch may be NULL */
-void ipc_extend(uint64_t call); /* its deadline begins anew: the peer says that it is at it */
+void ipc_cancel(uint64_t call); /* 0 and unknown numbers are allowed: numbers are unique in the process */
+void ipc_extend(uint64_t call); /* its deadline begins again: the peer says that it still works on the answer */
 #define RECORD(name, fields)
 #define MSG(name, from, to, passes, flags, fields)
 #define CALL(request, reply, deadline_ms)                                                                                        \
@@ -140,7 +137,8 @@ struct channel_config {
 struct channel *channel_new(uv_loop_t *loop, int fd, const struct channel_config *config);
 void channel_close(struct channel *ch, const char *reason); /* answers open calls with TEMP 4.3.0, then on_closed, later */
 void channel_free(struct channel *ch);                      /* after on_closed only; the memory goes when libuv lets it */
-extern const char channel_other_build[];                    /* the very reason of on_closed when the peer is of another build */
+enum channel_end { CHANNEL_BROKEN, CHANNEL_PEER_GONE, CHANNEL_OTHER_BUILD }; /* BROKEN: closed by one side, on purpose */
+enum channel_end channel_end(const struct channel *ch);                      /* why it has closed: within on_closed */
 enum role_id channel_peer(const struct channel *ch);
 unsigned channel_peer_index(const struct channel *ch);
 uint64_t channel_peer_incarnation(const struct channel *ch); /* 0 before its hello */

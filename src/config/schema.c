@@ -3,16 +3,15 @@
 #include "profiles.h"
 #include "schema.h"
 
-#include "posthouse/ipc.h"
+#include "posthouse/roles.h"
 
-#define MASTER     (1u << ROLE_MASTER)
-#define SUBMISSION (1u << ROLE_SUBMISSION)
-#define LOGIN      (1u << ROLE_LOGIN)
-#define VAULT      (1u << ROLE_VAULT)
-#define QUEUE      (1u << ROLE_QUEUE)
-#define RELAY      (1u << ROLE_RELAY)
-#define CONSOLE    (1u << ROLE_CONSOLE)
-#define EVERY      (SUBMISSION | LOGIN | VAULT | QUEUE | RELAY | CONSOLE)
+/* Whose slice has a key: the roles as bits. */
+enum {
+#define ROLE(ID, ...) ID = 1u << ROLE_##ID,
+#include "posthouse/roles.def"
+#undef ROLE
+	EVERY = B_ROLES
+};
 
 #define AT(field)             offsetof(struct config, field), 0
 #define ARRAY(field)          offsetof(struct config, field.at), offsetof(struct config, field.n)

@@ -23,14 +23,18 @@ struct console {
 	uv_timer_t pause;
 	int listener_fd;
 	bool listening;
-	struct channel *clients[CLIENTS_MAX];
+	uint64_t last_client;
+	struct {
+		struct channel *ch; /* NULL: the place is free */
+		uint64_t number;
+	} clients[CLIENTS_MAX];
 };
 
 /* A request on its way: the client may go before the answer comes. */
 struct request {
 	struct console *console;
-	unsigned client;
-	struct channel *ch; /* as it was: another client may have the place by then */
+	unsigned place;
+	uint64_t client; /* its number: another client can have the place by then */
 	uint64_t call;
 };
 
@@ -38,18 +42,19 @@ static struct request *request_new(struct console *c, struct channel *ch, uint64
 {
 	struct request *q = NEW(struct request);
 
-	*q = (struct request){ .console = c, .client = channel_peer_index(ch), .ch = ch, .call = call };
+	*q = (struct request){
+		.console = c, .place = channel_peer_index(ch), .client = c->clients[channel_peer_index(ch)].number, .call = call
+	};
 	return q;
 }
 
 /* The client's channel, NULL when it has left; frees the request. */
 static struct channel *request_done(struct request *q, uint64_t *call_out)
 {
-	struct channel *ch = q->console->clients[q->client];
+	bool there = q->console->clients[q->place].number == q->client;
+	struct channel *ch = there ? q->console->clients[q->place].ch : NULL;
 
 	*call_out = q->call;
-	if (ch != q->ch)
-		ch = NULL;
 	free(q);
 	return ch;
 }
@@ -87,8 +92,8 @@ static struct channel *request_done(struct request *q, uint64_t *call_out)
 static enum role_id target_stats(const struct msg_stats *m, unsigned *index_out)
 {
 	*index_out = (unsigned)m->index;
-	/* our own and unknown ones end as "away" */
-	return m->role > ROLE_MASTER && m->role < ROLE_CONSOLE ? (enum role_id)m->role : ROLE_CLI;
+	/* console itself and numbers that are no role end as "away" */
+	return m->role < ROLE_COUNT && role_facts[ROLE_CONSOLE].calls & 1u << m->role ? (enum role_id)m->role : ROLE_CLI;
 }
 
 TO(account_change, ROLE_LOGIN)
@@ -177,7 +182,7 @@ static void on_client_closed(void *ctx, struct channel *ch, const char *reason)
 	struct console *c = ctx;
 
 	log_debug(NULL, "console.left", kv("reason", reason));
-	c->clients[channel_peer_index(ch)] = NULL;
+	c->clients[channel_peer_index(ch)].ch = NULL;
 	channel_free(ch);
 }
 
@@ -191,14 +196,15 @@ static void add_client(struct console *c, int fd)
 					 .ctx = c };
 	unsigned i = 0;
 
-	while (i < CLIENTS_MAX && c->clients[i])
+	while (i < CLIENTS_MAX && c->clients[i].ch)
 		i++;
 	if (i == CLIENTS_MAX || !is_allowed(fd)) {
 		close(fd);
 		return;
 	}
 	config.peer_index = i;
-	c->clients[i] = channel_new(role_loop(c->role), fd, &config);
+	c->clients[i].number = ++c->last_client;
+	c->clients[i].ch = channel_new(role_loop(c->role), fd, &config);
 }
 
 static void on_connection(uv_poll_t *poll, int status, int events);

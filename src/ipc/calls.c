@@ -148,11 +148,10 @@ uint64_t ipc_call(struct channel *ch, enum msg_type type, const void *message, i
 	return c->number;
 }
 
-void ipc_cancel(struct channel *ch, uint64_t number)
+void ipc_cancel(uint64_t number)
 {
 	struct call **at = find(number);
 
-	(void)ch;
 	if (*at)
 		free(take(at));
 }

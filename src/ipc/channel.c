@@ -16,8 +16,6 @@
 #define CONTROL_BYTES_MAX  (32 * MIB) /* control messages that wait for a peer: bulk ones are bounded by the credit */
 #define DATAGRAMS_PER_TURN 64         /* then the loop's other work has its turn */
 
-const char channel_other_build[] = "restart after upgrade: the peer's messages differ";
-
 /* A datagram that the kernel did not take yet. */
 struct datagram {
 	struct list link;
@@ -28,6 +26,7 @@ struct datagram {
 };
 
 static void on_poll(uv_poll_t *poll, int status, int events);
+static void end(struct channel *ch, enum channel_end why, const char *reason);
 
 static void watch(struct channel *ch)
 {
@@ -181,7 +180,7 @@ static void flush(struct channel *ch)
 		if (error == -EAGAIN)
 			return;
 		if (error) {
-			channel_close(ch, "the peer has gone");
+			end(ch, CHANNEL_PEER_GONE, "the peer has gone");
 			return;
 		}
 		if (d->counted)
@@ -201,7 +200,7 @@ static bool send_datagram(struct channel *ch, const struct message_type *t, bool
 	int error = blocked ? -EAGAIN : datagram_send(ch->fd, bytes, fd);
 
 	if (error && error != -EAGAIN) {
-		channel_close(ch, "the peer has gone");
+		end(ch, CHANNEL_PEER_GONE, "the peer has gone");
 		return false;
 	}
 	/* a call holds its credit until it is answered (calls.c), another bulk message until the kernel has it */
@@ -240,10 +239,15 @@ bool ipc_send(struct channel *ch, enum msg_type type, uint64_t call, const void 
 }
 
 /* ---- receiving ---- */
+static void other_build(struct channel *ch)
+{
+	end(ch, CHANNEL_OTHER_BUILD, "restart after upgrade: the peer's messages differ");
+}
+
 static void receive_hello(struct channel *ch, const struct msg_hello *m)
 {
 	if (m->table_hash != ipc_table_hash())
-		channel_close(ch, channel_other_build);
+		other_build(ch);
 	else if (m->role != ch->config.peer)
 		channel_close(ch, "the peer is another role");
 	else
@@ -259,7 +263,10 @@ static void receive(struct channel *ch, struct str datagram, int fd)
 	if (!ipc_decode(&ch->arena, datagram, ch->config.peer, ch->config.self, fd >= 0, &type, &m)) {
 		if (fd >= 0)
 			close(fd);
-		channel_close(ch, ch->peer_incarnation ? "the peer sent what the table forbids" : channel_other_build);
+		if (ch->peer_incarnation)
+			channel_close(ch, "the peer sent what the table forbids");
+		else
+			other_build(ch);
 	} else if (type == MSG_hello || !ch->peer_incarnation) {
 		if (fd >= 0)
 			close(fd);
@@ -288,7 +295,7 @@ static bool take(struct channel *ch)
 	if (n == -EAGAIN)
 		return false;
 	if (n <= 0) {
-		channel_close(ch, n == 0 ? "the peer has ended" : "the peer has gone");
+		end(ch, CHANNEL_PEER_GONE, n == 0 ? "the peer has ended" : "the peer has gone");
 		return false;
 	}
 	if (extras.many || extras.cut || n > IPC_DATAGRAM_MAX) {
@@ -310,7 +317,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	struct channel *ch = poll->data;
 
 	if (status < 0) {
-		channel_close(ch, "the peer has gone");
+		end(ch, CHANNEL_PEER_GONE, "the peer has gone");
 		return;
 	}
 	if (events & UV_WRITABLE)
@@ -327,11 +334,12 @@ static void drop_queue(struct list *queue)
 		datagram_free(CONTAINER_OF(i, struct datagram, link));
 }
 
-void channel_close(struct channel *ch, const char *reason)
+static void end(struct channel *ch, enum channel_end why, const char *reason)
 {
 	if (ch->closing)
 		return;
 	ch->closing = true;
+	ch->end = why;
 	ch->reason = reason;
 	uv_poll_stop(&ch->poll);
 	uv_timer_stop(&ch->sweep);
@@ -339,6 +347,16 @@ void channel_close(struct channel *ch, const char *reason)
 	drop_queue(&ch->bulk);
 	ch->queued = ch->control_bytes = 0;
 	calls_fail(ch);
+}
+
+void channel_close(struct channel *ch, const char *reason)
+{
+	end(ch, CHANNEL_BROKEN, reason);
+}
+
+enum channel_end channel_end(const struct channel *ch)
+{
+	return ch->end;
 }
 
 static void on_handle_closed(uv_handle_t *h)

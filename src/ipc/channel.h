@@ -21,6 +21,7 @@ struct channel {
 	struct arena arena; /* of the message being handled */
 	bool closing;
 	const char *reason;
+	enum channel_end end;
 	struct list closing_link, granting_link;
 	int open_handles;
 };

@@ -234,22 +234,17 @@ const char *ipc_message_name(unsigned type)
 	return type < MSG_COUNT ? message_types[type].name : "unknown";
 }
 
-const char *role_name(enum role_id role)
-{
-	static const char *const names[ROLE_COUNT] = { "master", "submission", "login",   "vault",
-						       "queue",  "relay",      "console", "cli" };
-
-	return (unsigned)role < ROLE_COUNT ? names[role] : "unknown";
-}
-
 uint64_t ipc_table_hash(void)
 {
 #define RECORD(name, fields)                       "R" #name #fields
 #define MSG(name, from, to, passes, flags, fields) "M" #name #from #to #passes #flags #fields
 #define CALL(request, reply, deadline_ms)          "C" #request #reply
+#define ROLE(...)                                  "P" #__VA_ARGS__
 	static const char text[] = POSTHOUSE_VERSION
 #include "posthouse/messages.def"
+#include "posthouse/roles.def"
 		;
+#undef ROLE
 #undef RECORD
 #undef MSG
 #undef CALL

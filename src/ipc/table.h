@@ -8,18 +8,6 @@ enum fd_rule { FD_NONE, FD_ONE, FD_MAYBE };
 #define BULK   1u
 #define SECRET 2u
 
-/* Bits of enum role_id. */
-#define B_MASTER     (1u << ROLE_MASTER)
-#define B_SUBMISSION (1u << ROLE_SUBMISSION)
-#define B_LOGIN      (1u << ROLE_LOGIN)
-#define B_VAULT      (1u << ROLE_VAULT)
-#define B_QUEUE      (1u << ROLE_QUEUE)
-#define B_RELAY      (1u << ROLE_RELAY)
-#define B_CONSOLE    (1u << ROLE_CONSOLE)
-#define B_CLI        (1u << ROLE_CLI)
-#define B_ROLES      (B_SUBMISSION | B_LOGIN | B_VAULT | B_QUEUE | B_RELAY | B_CONSOLE)
-#define B_ALL        (B_ROLES | B_MASTER | B_CLI)
-
 struct message_type {
 	const char *name;
 	unsigned from, to;

@@ -79,13 +79,23 @@ void open_sockets(struct master *m);
 void close_listeners(struct master *m);
 void remove_control_socket(struct master *m);
 
+/* ---- spawn.c ---- */
+/* Start the child's program with these ends of its channel and its log; a code of libuv. */
+int child_spawn(struct child *c, int channel_fd, int log_fd, uv_exit_cb on_exit);
+
+/* ---- wiring.c ---- */
+/* Give a fresh child a channel to each of its peers that is ready. */
+void child_wire(struct child *c);
+/* A role gets its listening sockets after its peers, so that the first client meets a complete relay. */
+void child_give_sockets(struct child *c);
+/* A role says that its channel to another one has closed. If both still live in a moment, they are wired again. A role that needs that all
+ * the time is ended, and so is a role that names a peer which roles.def does not give it: its word must not end other roles. */
+void child_lost_peer(struct child *c, const struct msg_peer_lost *m);
+
 /* ---- children.c ---- */
 void children_init(struct master *m);
 void child_start(struct child *c);
 void child_ready(struct child *c);
-/* A role says that its channel to another one has closed. If both still live in a moment, they are wired again; who needs that all the time
- * is ended, and so is a role that names a peer which the table of edges does not give it: it must not have others ended by its word. */
-void child_lost_peer(struct child *c, const struct msg_peer_lost *m);
 struct child *child_of(struct master *m, const struct channel *ch);
 struct child *child_find(struct master *m, enum role_id role, unsigned index);
 

@@ -85,14 +85,9 @@ const struct ipc_handlers master_handlers = {
 };
 
 /* ---- stopping: who takes mail, then who sends it, then who keeps it; each waits for the one before ---- */
-static unsigned stop_rank(enum role_id role)
+static unsigned stop_rank(const struct child *c)
 {
-	switch (role) {
-	case ROLE_SUBMISSION:
-	case ROLE_CONSOLE: return 0;
-	case ROLE_RELAY: return 1;
-	default: return 2;
-	}
+	return role_facts[c->role].stop;
 }
 
 static void end_loop(struct master *m)
@@ -115,19 +110,19 @@ static uint64_t grace_left(const struct master *m)
 /* Stop the lowest rank that still has processes; when there are none, we are done. */
 static void stop_next(struct master *m)
 {
-	unsigned rank = 3;
+	unsigned rank = UINT_MAX;
 
 	for (size_t i = 0; i < m->children_n; i++)
-		if (m->children[i].process_open && stop_rank(m->children[i].role) < rank)
-			rank = stop_rank(m->children[i].role);
-	if (rank == 3) {
+		if (m->children[i].process_open && stop_rank(&m->children[i]) < rank)
+			rank = stop_rank(&m->children[i]);
+	if (rank == UINT_MAX) {
 		end_loop(m);
 		return;
 	}
 	for (size_t i = 0; i < m->children_n; i++) {
 		struct child *c = &m->children[i];
 
-		if (!c->process_open || stop_rank(c->role) != rank || c->state == CHILD_STOPPING)
+		if (!c->process_open || stop_rank(c) != rank || c->state == CHILD_STOPPING)
 			continue;
 		c->state = CHILD_STOPPING;
 		ipc_send_stop(c->ch, &(struct msg_stop){ .grace_ms = grace_left(m) }, -1);

@@ -57,7 +57,7 @@ void children_ping(struct master *m)
 
 void child_unwatch(struct child *c)
 {
-	ipc_cancel(NULL, c->ping);
+	ipc_cancel(c->ping);
 	c->ping = 0;
 	uv_timer_stop(&c->insist);
 }

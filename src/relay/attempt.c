@@ -105,7 +105,7 @@ static void keep_failure(struct connection *c, struct verdict v, enum smtp_step 
 /* Leave this attempt's stream and machine behind: the stream ends by itself. Who talks nonsense gets no QUIT and is not listened to. */
 static void drop_attempt(struct connection *c)
 {
-	ipc_cancel(NULL, c->call);
+	ipc_cancel(c->call);
 	c->call = 0;
 	c->handshaking = false;
 	if (c->stream && c->state == CONNECTION_OPENING)

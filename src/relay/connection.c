@@ -298,7 +298,7 @@ void connection_close(struct connection *c, const char *reason)
 		return;
 	assert(!c->delivery);
 	connection_enter(c, CONNECTION_CLOSING);
-	ipc_cancel(NULL, c->call);
+	ipc_cancel(c->call);
 	c->call = 0;
 	log_debug(&c->log, "connection.closed", kv("remote", c->remote), kv("reason", reason),
 		  kv("transactions", c->transactions));

@@ -411,7 +411,7 @@ int role_main(int argc, char **argv, const struct role_ops *ops)
 	read_arguments(r, argc, argv);
 	confine_early();
 	ignore_signals();
-	log_setup(role_name(ops->id), ops->id == ROLE_SUBMISSION ? (int)r->index : -1);
+	log_setup(role_name(ops->id), role_facts[ops->id].instances == PER_WORKER ? (int)r->index : -1);
 	r->ops = ops;
 	r->loop = uv_default_loop();
 	if (ops->handlers)

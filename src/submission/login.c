@@ -146,7 +146,7 @@ void session_judge(struct session *s)
 /* Right or wrong: nobody is told. */
 void session_end_judgement(struct session *s)
 {
-	ipc_cancel(NULL, s->call);
+	ipc_cancel(s->call);
 	s->call = 0;
 	log_warning(&s->log, "login.unavailable", kv("reason", "queue is away"));
 	session_reply(s, unavailable);

@@ -256,7 +256,7 @@ void session_expel(struct session *s)
 		s->ended_for = EXPELLED;
 		return;
 	}
-	ipc_cancel(NULL, s->call);
+	ipc_cancel(s->call);
 	s->call = 0;
 	list_remove(&s->turn);
 	shut(s, v, EXPELLED);
@@ -324,7 +324,7 @@ void session_close(struct session *s, struct str reason, bool finish)
 	if (s->state == SESSION_CLOSING)
 		return;
 	session_enter(s, SESSION_CLOSING);
-	ipc_cancel(NULL, s->call);
+	ipc_cancel(s->call);
 	s->call = 0;
 	session_end_login(s);
 	if (s->tx != NULL)

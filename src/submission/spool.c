@@ -201,7 +201,7 @@ void spool_close(struct spool *sp, bool drop)
 	struct channel *queue = role_peer(sp->sub->role, ROLE_QUEUE, 0);
 
 	sp->ops = NULL;
-	ipc_cancel(queue, sp->call);
+	ipc_cancel(sp->call);
 	if (drop) /* to a new queue the number says nothing, and the old one's transactions died with it */
 		ipc_send_abandon_transaction(queue, &(struct msg_abandon_transaction){ .transaction = sp->transaction }, -1);
 	if (sp->state != SPOOL_WRITING && sp->state != SPOOL_SYNCING)

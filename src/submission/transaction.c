@@ -106,7 +106,7 @@ static void transaction_free(struct transaction *tx, bool drop)
 
 	if (tx->orphan)
 		sub->orphans--;
-	ipc_cancel(NULL, tx->call);
+	ipc_cancel(tx->call);
 	channel_stop_waiting(&tx->credit);
 	if (tx->spool != NULL)
 		spool_close(tx->spool, drop);

@@ -93,7 +93,7 @@ static void on_looked_up(void *ctx, struct verdict v, const struct msg_looked_up
 static void cancel(struct gate *g)
 {
 	if (g->hosts == HOSTS_ASKED)
-		ipc_cancel(g->queue->relay, g->inquiry);
+		ipc_cancel(g->inquiry);
 	forget(g);
 }
 

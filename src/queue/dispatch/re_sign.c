@@ -33,7 +33,7 @@ void resigns_cancel(struct queue *q)
 	LIST_EACH (i, &q->resigns.all) {
 		struct resign *r = CONTAINER_OF(i, struct resign, in_resigns);
 
-		ipc_cancel(q->vault, r->sign);
+		ipc_cancel(r->sign);
 		end(r);
 	}
 }

@@ -87,7 +87,7 @@ bool sign_cancel(struct signing *s)
 {
 	if (s->call == 0)
 		return false;
-	ipc_cancel(s->queue->vault, s->call);
+	ipc_cancel(s->call);
 	s->call = 0;
 	return true;
 }

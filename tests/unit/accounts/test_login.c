@@ -424,7 +424,7 @@ static void test_cancel(void **state)
 	first.come = false;
 	call = ipc_call_login_start(submission, &m, -1, on_reply, &first);
 	ipc_send_login_end(submission, &(struct msg_login_end){ .session = 5 }, -1);
-	ipc_cancel(submission, call);
+	ipc_cancel(call);
 	assert_code(start(5, "PLAIN", &bad), 535, "5.7.8");
 	settle();
 	assert_false(first.come);

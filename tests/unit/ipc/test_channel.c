@@ -188,9 +188,9 @@ static void a_cancelled_call_is_never_answered(void **state)
 	uint64_t n = ipc_call_submit(submission.ch, &(struct msg_submit){ 0 }, -1, on_submitted, &submission);
 	uint64_t void_call = ipc_call_submit(NULL, &(struct msg_submit){ 0 }, -1, on_submitted, &submission);
 
-	ipc_cancel(submission.ch, n);
-	ipc_cancel(NULL, void_call);
-	ipc_cancel(submission.ch, 0);
+	ipc_cancel(n);
+	ipc_cancel(void_call);
+	ipc_cancel(0);
 	run_until(NULL, 20);
 	assert_int_equal(queue.submits, 1); /* not undone */
 	assert_int_equal(submission.answers, 0);

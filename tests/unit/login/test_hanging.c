@@ -298,7 +298,7 @@ static void test_client_goes(void **state)
 
 	begin(&good, GOOD);
 	turn_until(has_code, &good);
-	ipc_cancel(submission, hung.call);
+	ipc_cancel(hung.call);
 	ipc_send_login_end(submission, &(struct msg_login_end){ .session = session }, -1);
 	begin(&good, GOOD);
 	turn_until(has_code, &good);

@@ -1,0 +1,102 @@
+/* wiring.c - channels between roles that call each other, made again when one has closed, and the sockets that a role gets. */
+#include "master.h"
+
+#include "posthouse/clock.h"
+#include "posthouse/log.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define REWIRE_MS       200
+#define REWIRE_QUICK_MS 5000
+#define REWIRES_MAX     5
+
+static void tell_peer(struct child *to, const struct child *peer, int fd)
+{
+	struct msg_connect m = { .role = peer->role, .index = peer->index, .incarnation = peer->incarnation };
+
+	ipc_send_connect(to->ch, &m, fd);
+}
+
+static void connect_pair(struct child *a, struct child *b)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
+		log_error(NULL, "master.failed", kv("what", "socketpair"), kv("error", strerror(errno)));
+		return;
+	}
+	tell_peer(a, b, ends[0]);
+	tell_peer(b, a, ends[1]);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+void child_wire(struct child *c)
+{
+	struct master *m = c->master;
+
+	for (size_t i = 0; i < m->children_n; i++)
+		if (m->children[i].state == CHILD_READY && roles_are_peers(c->role, m->children[i].role) && &m->children[i] != c)
+			connect_pair(c, &m->children[i]);
+}
+
+static void on_rewire(uv_timer_t *timer)
+{
+	struct child *c = timer->data, *peer = c->lost;
+	uint64_t now = clock_mono_ms();
+
+	c->lost = NULL;
+	/* when one has ended meanwhile, its next life is wired anyhow */
+	if (c->master->stopping || c->state != CHILD_READY || peer->state != CHILD_READY ||
+	    peer->incarnation != c->lost_incarnation)
+		return;
+	c->rewires = now - c->rewired_mono < REWIRE_QUICK_MS ? c->rewires + 1 : 0;
+	c->rewired_mono = now;
+	if (c->rewires > REWIRES_MAX) {
+		c->rewires = 0;
+		child_kill(peer, SIGKILL, "its channels close again and again");
+		return;
+	}
+	log_warning(NULL, "role.rewired", kv("one", role_name(c->role)), kv("other", role_name(peer->role)));
+	connect_pair(c, peer);
+}
+
+/* Could this role have had a channel to that life of that peer? */
+static bool could_have_lost(const struct child *c, const struct child *peer, uint64_t incarnation)
+{
+	return peer && peer != c && roles_are_peers(c->role, peer->role) && incarnation <= c->master->last_incarnation;
+}
+
+void child_lost_peer(struct child *c, const struct msg_peer_lost *m)
+{
+	struct child *peer = m->role < ROLE_COUNT ? child_find(c->master, (enum role_id)m->role, (unsigned)m->index) : NULL;
+
+	if (c->master->stopping || c->state == CHILD_STOPPING)
+		return;
+	if (!could_have_lost(c, peer, m->incarnation)) {
+		child_kill(c, SIGKILL, "it names a peer that it cannot have");
+		return;
+	}
+	if (c->lost || peer->incarnation != m->incarnation || peer->lost == c)
+		return; /* one end is enough to tell */
+	c->lost = peer;
+	c->lost_incarnation = m->incarnation;
+	uv_timer_start(&c->rewire, on_rewire, REWIRE_MS, 0);
+}
+
+/* A role gets its listening sockets after its peers, so that the first client meets a complete relay. */
+void child_give_sockets(struct child *c)
+{
+	struct master *m = c->master;
+
+	if (role_facts[c->role].socket == CONTROL_SOCKET)
+		ipc_send_listener(c->ch, &(struct msg_listener){ .kind = 1 }, m->control_fd);
+	if (role_facts[c->role].socket != LISTENING_SOCKETS || !m->listeners)
+		return;
+	for (size_t i = 0; i < m->sockets_n; i++)
+		ipc_send_listener(c->ch, &(struct msg_listener){ .listen = m->listener_of[i] },
+				  m->listeners[c->index * m->config->listen_n * 2 + i]);
+}
