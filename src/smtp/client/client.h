@@ -1,6 +1,7 @@
 /* client.h - inside of the SMTP client machine, private to client/. The contract is posthouse/smtp_client.h.
  *
- * client.c       stages, events, beginning and end of a session
+ * core.c         stages, one command, events, the end of a session: what all others use
+ * client.c       memory, what a reply means in each stage, events for the user
  * reply.c        bytes to replies
  * session.c      greeting, EHLO, STARTTLS, AUTH
  * peer.c         what the EHLO answer says
@@ -123,15 +124,19 @@ struct smtp_client {
 	struct transcript transcript;
 };
 
-/* client.c */
+/* core.c */
 void client_enter(struct smtp_client *c, enum client_stage stage);
-enum smtp_step client_step(const struct smtp_client *c);
 void client_write(struct smtp_client *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void client_tell(struct smtp_client *c, enum smtp_client_event_type type);
 /* The session is over: what is open in a transaction gets `v`; otherwise the user gets CLIENT_FAILED. */
 void client_end(struct smtp_client *c, struct verdict v, enum smtp_fault fault);
 void client_end_by_reply(struct smtp_client *c, enum smtp_fault fault);
+/* The same when the server does not speak SMTP, or says `what` at a wrong time: nothing that follows can be trusted. */
+void client_end_by_nonsense(struct smtp_client *c, struct str what);
 void client_out_of_order(struct smtp_client *c); /* a reply that makes no sense here */
+/* The verdict of recipient `i`, of all that have none; `v` lives as long as the transaction. */
+void client_settle(struct smtp_client *c, size_t i, struct verdict v);
+void client_settle_rest(struct smtp_client *c, struct verdict v);
 
 /* reply.c */
 enum reply_state { REPLY_NONE, REPLY_COMPLETE, REPLY_BROKEN };
@@ -144,7 +149,6 @@ void client_on_ehlo(struct smtp_client *c);
 void client_on_helo(struct smtp_client *c);
 void client_on_starttls(struct smtp_client *c);
 void client_on_auth(struct smtp_client *c);
-void client_say_ehlo(struct smtp_client *c);
 
 /* peer.c */
 void client_peer_reset(struct smtp_client *c);
@@ -164,7 +168,6 @@ void client_on_data(struct smtp_client *c);
 void client_on_final(struct smtp_client *c);
 void client_on_lone_dot(struct smtp_client *c);
 void client_on_rset(struct smtp_client *c);
-void client_settle_rest(struct smtp_client *c, struct verdict v);
 
 /* text.c */
 void client_begin_chunks(struct smtp_client *c);

@@ -13,6 +13,13 @@ static void become_ready(struct smtp_client *c)
 	client_tell(c, CLIENT_READY);
 }
 
+static void say_ehlo(struct smtp_client *c)
+{
+	client_peer_reset(c);
+	client_enter(c, STAGE_EHLO);
+	client_write(c, "EHLO %.*s", STR_ARG(c->config->hostname));
+}
+
 void client_on_greeting(struct smtp_client *c)
 {
 	if (c->reply.code / 100 == 4 || c->reply.code / 100 == 5) {
@@ -25,14 +32,7 @@ void client_on_greeting(struct smtp_client *c)
 	}
 	buf_add(&c->greeting, buf_view(&c->reply.text));
 	c->peer.greeting = buf_view(&c->greeting);
-	client_say_ehlo(c);
-}
-
-void client_say_ehlo(struct smtp_client *c)
-{
-	client_peer_reset(c);
-	client_enter(c, STAGE_EHLO);
-	client_write(c, "EHLO %.*s", STR_ARG(c->config->hostname));
+	say_ehlo(c);
 }
 
 void client_on_ehlo(struct smtp_client *c)
@@ -95,7 +95,7 @@ void smtp_client_tls_started(struct smtp_client *c)
 	if (c->stage != STAGE_HANDSHAKE)
 		return;
 	c->tls = true;
-	client_say_ehlo(c);
+	say_ehlo(c);
 }
 
 /* The exchange by c->mechanism begins. */

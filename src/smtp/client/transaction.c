@@ -20,26 +20,6 @@ static bool fit_to_send(struct str address)
 	return address.n <= 1000;
 }
 
-static void settle(struct smtp_client *c, size_t i, struct verdict v)
-{
-	struct client_transaction *tx = &c->tx;
-
-	if (tx->recipients[i].progress >= RECIPIENT_SETTLED)
-		return;
-	tx->recipients[i].progress = RECIPIENT_SETTLED;
-	tx->recipients[i].verdict = v;
-	tx->recipients[i].step = client_step(c);
-	tx->recipients[i].suspect = tx->suspect;
-	tx->to_tell++;
-}
-
-/* `v` lives as long as the transaction. */
-void client_settle_rest(struct smtp_client *c, struct verdict v)
-{
-	for (size_t i = 0; i < c->tx.what.recipients_n; i++)
-		settle(c, i, v);
-}
-
 /* The transaction is over; the connection may be used again, after RSET when the server may still be within it. */
 static void finish(struct smtp_client *c, struct verdict v, bool reset)
 {
@@ -100,7 +80,7 @@ void smtp_client_send(struct smtp_client *c, const struct smtp_transaction *t)
 			continue;
 		tx->recipients[i].unfit = true;
 		unfit++;
-		settle(c, i, perm(553, S("5.1.3"), S("the recipient's address cannot be sent")));
+		client_settle(c, i, perm(553, S("5.1.3"), S("the recipient's address cannot be sent")));
 	}
 	if (unfit == t->recipients_n) {
 		finish(c, perm(553, S("5.1.3"), S("no recipient's address can be sent")), false);
@@ -280,7 +260,7 @@ void client_on_rcpt(struct smtp_client *c)
 
 		tx->suspect = now; /* of this recipient … */
 		tx->verdict = verdict_keep(&tx->arena, v);
-		settle(c, i, tx->verdict);
+		client_settle(c, i, tx->verdict);
 		tx->suspect = before | now; /* … and of the transaction */
 	}
 	count_answer(c);

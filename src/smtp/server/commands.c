@@ -15,7 +15,7 @@ static bool cmd_noop(struct smtp_server *s, struct str argument, struct smtp_eve
 static bool cmd_quit(struct smtp_server *s, struct str argument, struct smtp_event *event_out);
 
 /* The only list of verbs. RFC 4954 section 4 has AUTH's checks in an order of its own: see auth.c. */
-static const struct server_command commands[] = {
+const struct server_command server_commands[] = {
 	{ S("EHLO"), IN_GREETED, 0, ENDS_GROUP, cmd_ehlo, S("EHLO and the name of your computer, as in EHLO pc.example.org") },
 	{ S("HELO"), IN_GREETED, 0, ENDS_GROUP, cmd_helo, S("HELO and the name of your computer, as in HELO pc.example.org") },
 	{ S("STARTTLS"), IN(START) | IN(READY), 0, ENDS_GROUP, cmd_starttls, S("STARTTLS") },
@@ -30,21 +30,8 @@ static const struct server_command commands[] = {
 	{ S("EXPN"), IN_GREETED, 0, ENDS_GROUP, server_expn, S("EXPN is not implemented") },
 	{ S("HELP"), IN_GREETED, 0, ENDS_GROUP, server_help, S("HELP [command]") },
 	{ S("QUIT"), IN_GREETED, 0, ENDS_GROUP, cmd_quit, S("QUIT") },
+	{ .verb = S("") },
 };
-#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
-
-const struct server_command *server_command_at(size_t i)
-{
-	return i < COMMANDS ? &commands[i] : NULL;
-}
-
-const struct server_command *server_find_command(struct str verb)
-{
-	for (size_t i = 0; i < COMMANDS; i++)
-		if (str_ieq(commands[i].verb, verb))
-			return &commands[i];
-	return NULL;
-}
 
 static bool tls_is_missing(const struct smtp_server *s)
 {
@@ -76,7 +63,7 @@ bool server_command(struct smtp_server *s, struct str line, struct smtp_event *e
 	struct str whole = str_trim(line); /* RFC 5321 4.1.1: white space at the end is tolerated */
 	size_t space = smtp_word_length(whole);
 	struct str verb = str_head(whole, space), argument = str_trim(str_from(whole, space));
-	const struct server_command *c = server_find_command(verb);
+	const struct server_command *c = server_find_command(s, verb);
 	struct verdict v;
 
 	if (s->config->commands > 0 && s->commands >= s->config->commands) {
@@ -99,14 +86,6 @@ bool server_command(struct smtp_server *s, struct str line, struct smtp_event *e
 		return false;
 	}
 	return c->handle(s, argument, event_out);
-}
-
-bool server_has_argument(struct smtp_server *s, struct str argument, struct str text)
-{
-	if (argument.n == 0)
-		return false;
-	server_say(s, 501, S("5.5.4"), text);
-	return true;
 }
 
 static bool cmd_ehlo(struct smtp_server *s, struct str argument, struct smtp_event *event_out)

@@ -11,7 +11,7 @@ static void describe(const struct server_command *c, struct buf *b)
 
 static void help_auth(struct smtp_server *s, struct buf *b)
 {
-	describe(server_find_command(S("AUTH")), b);
+	describe(server_find_command(s, S("AUTH")), b);
 	buf_printf(b, "\nMechanisms: %.*s%s", STR_ARG(s->config->mechanisms),
 		   s->config->tls_required && !s->tls ? " (after STARTTLS)" : "");
 	buf_add(b, S("\nBy hand, with your own name and password: AUTH PLAIN, and after 334 the line that this command makes:"
@@ -26,7 +26,7 @@ static void help_mail(struct smtp_server *s, struct buf *b)
 {
 	struct smtp_offer offer = server_offer(s);
 
-	describe(server_find_command(S("MAIL")), b);
+	describe(server_find_command(s, S("MAIL")), b);
 	buf_add(b,
 		S("\nThe address is the sender's: errors are reported to it; <> is for mail that wants no reports.\nParameters:"));
 	smtp_params_help(b, &offer, false);
@@ -36,14 +36,14 @@ static void help_rcpt(struct smtp_server *s, struct buf *b)
 {
 	struct smtp_offer offer = server_offer(s);
 
-	describe(server_find_command(S("RCPT")), b);
+	describe(server_find_command(s, S("RCPT")), b);
 	buf_add(b, S("\nOnce for each recipient.\nParameters:"));
 	smtp_params_help(b, &offer, true);
 }
 
 static void help_data(struct smtp_server *s, struct buf *b)
 {
-	describe(server_find_command(S("DATA")), b);
+	describe(server_find_command(s, S("DATA")), b);
 	buf_add(b,
 		S("\nAfter 354 comes the message: header fields (From:, To:, Subject:), an empty line, the text, and a line with a dot\n"
 		  "alone, which ends it. A line that begins with a dot gets one more. Lines end with CR LF: telnet does that."));
@@ -51,7 +51,7 @@ static void help_data(struct smtp_server *s, struct buf *b)
 
 static void help_bdat(struct smtp_server *s, struct buf *b)
 {
-	describe(server_find_command(S("BDAT")), b);
+	describe(server_find_command(s, S("BDAT")), b);
 	buf_add(b, S("\nSo many bytes of the message follow at once, without dots doubled; LAST is the last part (RFC 3030).\n"
 		     "For programs; by hand use DATA."));
 }
@@ -64,11 +64,9 @@ static void help_extensions(struct smtp_server *s, struct buf *b)
 
 static void help_all(struct smtp_server *s, struct buf *b)
 {
-	const struct server_command *c;
-
 	buf_printf(b, "%.*s: Posthouse, mail submission for those who have an account here.\nCommands:",
 		   STR_ARG(s->config->hostname));
-	for (size_t i = 0; (c = server_command_at(i)) != NULL; i++)
+	for (const struct server_command *c = s->verbs; c->verb.n > 0; c++)
 		buf_printf(b, " %.*s", STR_ARG(c->verb));
 	buf_add(b, S("\nA session: EHLO, STARTTLS (port 587), EHLO, AUTH, then MAIL, RCPT, DATA for each message.\n"
 		     "HELP and a command shows its form, HELP AUTH how to log in by hand, HELP EXTENSIONS what is offered.\n"
@@ -90,7 +88,7 @@ static const struct {
 
 bool server_help(struct smtp_server *s, struct str argument, struct smtp_event *event_out)
 {
-	const struct server_command *c = server_find_command(argument);
+	const struct server_command *c = server_find_command(s, argument);
 	size_t i = 0, n = sizeof(topics) / sizeof(topics[0]);
 	struct buf text;
 

@@ -4,34 +4,12 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* From which states a state may be entered, as bits. Everything may end in CLOSED. */
-#define FROM(state) (1u << SERVER_##state)
-static const unsigned legal[SERVER_STATES] = {
-	[SERVER_START] = FROM(NEW) | FROM(START) | FROM(READY) | FROM(TLS),
-	[SERVER_READY] = FROM(START) | FROM(READY) | FROM(MAIL) | FROM(RECIPIENT) | FROM(TEXT) | FROM(AUTH) | FROM(CHUNK) |
-			 FROM(CHUNKS) | FROM(BROKEN),
-	[SERVER_MAIL] = FROM(READY),
-	[SERVER_RECIPIENT] = FROM(MAIL),
-	[SERVER_TEXT] = FROM(RECIPIENT),
-	[SERVER_CHUNK] = FROM(RECIPIENT) | FROM(CHUNKS),
-	[SERVER_CHUNKS] = FROM(CHUNK),
-	[SERVER_BROKEN] = FROM(RECIPIENT) | FROM(CHUNK),
-	[SERVER_AUTH] = FROM(READY) | FROM(AUTH),
-	[SERVER_TLS] = FROM(START) | FROM(READY),
-	[SERVER_CLOSED] = ~0u,
-};
-
-void server_enter(struct smtp_server *s, enum server_state state)
-{
-	assert((legal[state] & 1u << s->state) != 0);
-	s->state = state;
-}
-
 struct smtp_server *smtp_server_new(const struct smtp_server_config *config)
 {
 	struct smtp_server *s = NEW(struct smtp_server);
 
 	s->config = config;
+	s->verbs = server_commands;
 	buf_init(&s->in, INPUT_MAX);
 	buf_init(&s->out, OUTPUT_MAX);
 	buf_init(&s->mended, 2 * INPUT_MAX + 2);
@@ -54,7 +32,8 @@ void smtp_server_free(struct smtp_server *s)
 	free(s);
 }
 
-void server_begin_session(struct smtp_server *s)
+/* Forget what was said: a new connection, or TLS. */
+static void begin_session(struct smtp_server *s)
 {
 	server_enter(s, SERVER_START);
 	s->esmtp = s->authenticated = false;
@@ -70,31 +49,16 @@ void smtp_server_trust(struct smtp_server *s, bool tls_needed)
 
 void smtp_server_greet(struct smtp_server *s)
 {
-	server_begin_session(s);
+	begin_session(s);
 	buf_printf(&s->out, "220 %.*s ESMTP Posthouse\r\n", STR_ARG(s->config->hostname));
 }
 
 void smtp_server_refuse(struct smtp_server *s, struct verdict v)
 {
-	server_begin_session(s);
+	begin_session(s);
 	v.class = TEMP;
 	v.code = 421;
 	server_refuse(s, v);
-}
-
-void server_close(struct smtp_server *s, enum server_due why)
-{
-	if (s->state == SERVER_CLOSED)
-		return;
-	s->due |= why;
-	server_enter(s, SERVER_CLOSED);
-}
-
-void server_end_transaction(struct smtp_server *s)
-{
-	s->errors += s->refused_recipients;
-	s->recipients = s->refused_recipients = 0;
-	server_enter(s, SERVER_READY);
 }
 
 void smtp_server_shut(struct smtp_server *s, struct verdict v, bool now)
@@ -150,20 +114,12 @@ void smtp_server_tls_started(struct smtp_server *s)
 {
 	assert(s->state == SERVER_TLS || s->state == SERVER_NEW);
 	if (s->state == SERVER_TLS)
-		server_begin_session(s);
+		begin_session(s);
 	s->tls = true;
 	/* RFC 3207 section 4.2, and against injection before the handshake: what came in the clear was never said. */
 	s->lent = s->scanned = 0;
 	s->swallowing = s->skipping = false;
 	buf_release(&s->in);
-}
-
-bool server_ask(struct smtp_server *s, enum smtp_event_type type, struct smtp_event *event_out)
-{
-	s->waiting = true;
-	s->asked = type;
-	event_out->type = type;
-	return true;
 }
 
 /* Give an event that is for information, if one is due. */

@@ -1,5 +1,13 @@
-/* server.h - the parts of the server machine among themselves: server.c (input, states), commands.c (table), ehlo.c, auth.c,
- * transaction.c, params.c, text.c, lines.c, chunk.c, help.c, reply.c. */
+/* server.h - the parts of the server machine among themselves, from the top:
+ *
+ * server.c       input, lines, the order of events
+ * commands.c     the table of commands
+ * help.c         HELP, VRFY, EXPN
+ * answer.c       what the user answers to an event
+ * ehlo.c, auth.c, transaction.c (with params.c), chunk.c    the commands
+ * text.c, lines.c, swallow.c    the text, and its end when it is refused
+ * reply.c        what is said, and the count of errors
+ * core.c         states: what all others use */
 #ifndef POSTHOUSE_SMTP_SERVER_PRIVATE_H
 #define POSTHOUSE_SMTP_SERVER_PRIVATE_H
 
@@ -41,6 +49,7 @@ enum server_due { DUE_RESET = 1, DUE_HELO = 2, DUE_AUTH_CANCEL = 4, DUE_QUIT = 8
 
 struct smtp_server {
 	const struct smtp_server_config *config;
+	const struct server_command *verbs; /* the table, which ends with an empty verb */
 	enum server_state state;
 	bool tls, authenticated, esmtp;
 	bool trusted, trusted_needs_tls; /* see smtp_server_trust() */
@@ -86,17 +95,17 @@ struct smtp_server {
 	struct arena keep; /* its words */
 };
 
-/* ---- server.c ---- */
+/* ---- core.c ---- */
 void server_enter(struct smtp_server *s, enum server_state state);
 bool server_ask(struct smtp_server *s, enum smtp_event_type type,
 		struct smtp_event *event_out); /* give an event that wants an answer; true */
 void server_close(struct smtp_server *s, enum server_due why);
-void server_begin_session(struct smtp_server *s); /* forget what was said: a new connection, or TLS */
 void server_end_transaction(struct smtp_server *s);
 static inline bool server_in_transaction(const struct smtp_server *s)
 {
 	return s->state == SERVER_MAIL || s->state == SERVER_RECIPIENT || s->state == SERVER_CHUNKS;
 }
+const struct server_command *server_find_command(const struct smtp_server *s, struct str verb); /* NULL: there is no such one */
 
 /* ---- reply.c ---- */
 /* Append a reply; lines of `text` are divided by LF, long ones broken; what is not printable ASCII is replaced. An empty `enhanced` is left
@@ -105,6 +114,8 @@ void server_say(struct smtp_server *s, unsigned code, struct str enhanced, struc
 void server_refuse(struct smtp_server *s, struct verdict v);
 /* To RCPT: a recipient that is refused costs no other one of its message, whose end says whether it was an error of the session. */
 void server_refuse_recipient(struct smtp_server *s, struct verdict v);
+/* The reply to an argument where the command has none (RFC 5321 4.3.2: 501). */
+bool server_has_argument(struct smtp_server *s, struct str argument, struct str text);
 
 /* ---- commands.c ---- */
 enum server_need { NEED_TLS = 1, NEED_AUTH = 2 };
@@ -125,11 +136,7 @@ struct server_command {
 
 /* Act on a command line. True when *event_out holds an event. */
 bool server_command(struct smtp_server *s, struct str line, struct smtp_event *event_out);
-const struct server_command *server_find_command(struct str verb);
-const struct server_command *server_command_at(size_t i); /* NULL behind the last */
-
-/* The reply to an argument where the command has none (RFC 5321 4.3.2: 501). */
-bool server_has_argument(struct smtp_server *s, struct str argument, struct str text);
+extern const struct server_command server_commands[];
 
 /* ---- ehlo.c ---- */
 bool server_ehlo(struct smtp_server *s, struct str argument, bool esmtp);
@@ -152,6 +159,7 @@ void server_text_reset(struct smtp_server *s); /* a new text begins */
 void server_text_begin(struct smtp_server *s); /* after 354 */
 bool server_text(struct smtp_server *s, struct smtp_event *event_out);
 
+/* ---- swallow.c ---- */
 void server_set_fault(struct smtp_server *s, struct verdict v); /* the first one is what the client hears of */
 void server_set_lone_fault(struct smtp_server *s);
 

@@ -8,12 +8,6 @@
  * 2.1.1, they stream, and to break them would break signatures. */
 #include "server.h"
 
-#include "posthouse/units.h"
-
-/* A refused text may go on for so many times the size limit, or so many bytes if these are more, before the connection is ended. */
-#define SWALLOW_TIMES 8
-#define SWALLOW_LEAST (16 * MIB)
-
 void server_text_reset(struct smtp_server *s)
 {
 	s->line_start = s->after_crlf = true;
@@ -30,19 +24,6 @@ void server_text_begin(struct smtp_server *s)
 	s->after_crlf = s->line_crlf; /* the CRLF of DATA counts: an empty text ends with ".CRLF"; a lone LF does not */
 }
 
-void server_set_fault(struct smtp_server *s, struct verdict v)
-{
-	if (!s->has_fault)
-		s->fault = v;
-	s->has_fault = true;
-}
-
-void server_set_lone_fault(struct smtp_server *s)
-{
-	server_set_fault(s, perm(550, S("5.6.11"),
-				 S("The message contains a CR or LF that is not part of CR LF; lines must end with CR LF")));
-}
-
 /* Behind a CRLF: is it the end of the text (3 bytes), a stuffed dot (1), neither (0), or not to be known yet (-1)? */
 static int look_at_dot(struct str v)
 {
@@ -54,34 +35,6 @@ static int look_at_dot(struct str v)
 		return 3;
 	return v.p[1] == '\n' || (v.p[1] == '\r' && v.p[2] == '\r') ? 0
 								    : 1; /* another line end: the dot is all that the line has */
-}
-
-uint64_t server_swallow_room(const struct smtp_server *s)
-{
-	uint64_t size = s->config->message_size;
-	uint64_t limit = size > UINT64_MAX / SWALLOW_TIMES ? UINT64_MAX : size * SWALLOW_TIMES;
-
-	if (limit < SWALLOW_LEAST)
-		limit = SWALLOW_LEAST;
-	if (!s->authenticated && !s->trusted) /* a stranger who begins with a chunk */
-		limit = SWALLOW_MAX;
-	return limit > s->swallowed_text ? limit - s->swallowed_text : 0;
-}
-
-void server_end_swallowing(struct smtp_server *s)
-{
-	server_say(s, 552, S("5.3.4"), S("Message far too large, closing the connection"));
-	server_close(s, DUE_CLOSE);
-}
-
-void server_swallow(struct smtp_server *s, size_t n)
-{
-	bool too_much = n > server_swallow_room(s);
-
-	buf_consume(&s->in, n);
-	s->swallowed_text += n;
-	if (too_much)
-		server_end_swallowing(s);
 }
 
 static bool end_text(struct smtp_server *s, struct smtp_event *event_out)
