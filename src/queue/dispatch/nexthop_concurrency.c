@@ -116,8 +116,9 @@ size_t gate_room(const struct gate *g, uint64_t now)
 
 bool gate_takes(const struct gate *g)
 {
+	/* What a lane has given is counted before the first of it is sent. */
 	if (g->status == GATE_UP)
-		return g->parked_n < 4 * (1 + prefetch(g));
+		return g->parked_n < gate_slots(g) + 4 * (1 + prefetch(g));
 	return g->status == GATE_PROBING && g->in_flight + g->parked_n == 0;
 }
 

@@ -226,6 +226,24 @@ static void test_window(void **state)
 	assert_int_equal(h->q->leases.count, 0);
 }
 
+/* What one lane gives at once goes out at once as far as there is room in the window; none of it is sent back to the store. */
+static void test_wide_window(void **state)
+{
+	struct harness *h = *state;
+	struct cfg_upstream wide = { .name = S("isp"), .host = h->config.upstreams[0].host, .connections = 64 };
+
+	h->config.upstreams = &wide;
+	queue_ops.apply(harness_role());
+	disconnect(h, &h->relay);
+	for (uint64_t id = 1; id <= 40; id++)
+		submit_and_wait(h, id, "a@example.org", "b@x.example");
+	connect_relay(h);
+	UNTIL(h, h->deliveries_n == 40); /* the clock does not go on here */
+	for (size_t i = 0; i < 40; i++)
+		answer(h, &h->deliveries[i], ok_text(250, S(""), S("Ok")));
+	UNTIL(h, h->settled_n == 40);
+}
+
 static void test_no_route(void **state)
 {
 	struct harness *h = *state;
@@ -251,6 +269,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_large_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_splitting, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_window, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_wide_window, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_route, setup, teardown),
 	};
 
