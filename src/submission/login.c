@@ -173,6 +173,16 @@ static void on_login_reply(void *ctx, struct verdict v, const struct msg_login_r
 	ask_judgement(s, m);
 }
 
+/* To the login role, which knows when the password changes. */
+static void present_login(struct session *s)
+{
+	struct channel *login = role_peer(s->sub->role, ROLE_LOGIN, 0);
+	struct msg_login_present m = { .session = s->log.session, .login = s->login, .device = s->device, .stamp = s->stamp };
+
+	if (login != NULL && s->stamp != 0 && s->state != SESSION_CLOSING)
+		ipc_send_login_present(login, &m, -1);
+}
+
 /* In: from now on the session goes by this login, also that of a listed host. A mechanism with last words of its own (SCRAM) says them
  * before the 235; they tell that the password was right, so they had to wait for queue. */
 static void log_in(struct session *s)
@@ -181,7 +191,7 @@ static void log_in(struct session *s)
 	s->device = s->claimed_device;
 	s->listed = false;
 	s->stamp = s->claimed_stamp;
-	session_present_login(s); /* it may have changed since it was looked at */
+	present_login(s); /* it may have changed since it was looked at */
 	s->sub->logins++;
 	stream_secrets_over(s->conn);
 	log_info(&s->log, "login.accepted", kv("login", s->login), kv("device", s->device),
@@ -256,30 +266,10 @@ static void on_authorized(void *ctx, struct verdict v, const struct msg_authoriz
 	}
 }
 
-void session_end_login(struct session *s)
-{
-	struct channel *login = role_peer(s->sub->role, ROLE_LOGIN, 0);
-
-	if (s->login_generation != 0 && s->login_generation == s->sub->login_generation)
-		ipc_send_login_end(login, &(struct msg_login_end){ .session = s->log.session }, -1);
-	s->login_generation = 0;
-	s->final_said = false;
-	secret_fini(&s->user);
-}
-
-void session_present_login(struct session *s)
-{
-	struct channel *login = role_peer(s->sub->role, ROLE_LOGIN, 0);
-	struct msg_login_present m = { .session = s->log.session, .login = s->login, .device = s->device, .stamp = s->stamp };
-
-	if (login != NULL && s->stamp != 0 && s->state != SESSION_CLOSING)
-		ipc_send_login_present(login, &m, -1);
-}
-
 void sessions_present_logins(struct submission *sub)
 {
 	LIST_EACH (i, &sub->sessions)
-		session_present_login(CONTAINER_OF(i, struct session, link));
+		present_login(CONTAINER_OF(i, struct session, link));
 }
 
 void session_on_login_over(struct submission *sub, uint64_t session)

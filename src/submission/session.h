@@ -85,10 +85,8 @@ struct session {
 };
 
 /* ---- session.c ---- */
-/* A client at the door. */
-void session_accept(struct door *door, uv_stream_t *server);
 void session_enter(struct session *s, enum session_state state);
-void session_set_timer(struct session *s, uint64_t ms);
+void session_set_timer(struct session *s, uint64_t ms); /* then comes submission_ops.timeout */
 
 /* The client is waited for: as long as it may be idle, or until it has to be logged in. */
 void session_await(struct session *s);
@@ -96,21 +94,32 @@ void session_await(struct session *s);
 /* The same of another wait for the client: `ms`, or what is left until then. */
 uint64_t session_patience(const struct session *s, uint64_t ms);
 
-/* The one way out. `finish`: what was written is to reach the client; else at once. */
-void session_close(struct session *s, struct str reason, bool finish);
+/* Answer the event that waits, and go on. */
+void session_reply(struct session *s, struct verdict v);
 
-/* The time of the stop is over: at once, also one that is closing and whose client does not take its last words. */
-void session_cut(struct session *s);
-
-/* The client hears 421 instead of a greeting. With implicit TLS only when it is `banned`: no handshake only to tell of crowds. */
-void session_refuse(struct session *s, struct verdict v, bool banned);
+/* The client hears 421 now, and the session ends. */
+void session_shut(struct session *s, struct verdict v, const char *reason);
 
 /* The password by which it came in is none any more: 421, when queue has answered for the message that it has, if it has one. */
 void session_expel(struct session *s);
 
+void session_end_login(struct session *s); /* the exchange, if one is under way, is given up */
+
+/* The one way out. `finish`: what was written is to reach the client; else at once. */
+void session_close(struct session *s, struct str reason, bool finish);
+void session_part_closed(struct session *s); /* its stream or its timer; the last one frees it */
+
+/* The time of the stop is over: at once, also one that is closing and whose client does not take its last words. */
+void session_cut(struct session *s);
+
+/* ---- session_accept.c ---- */
+/* A client at the door. */
+void session_accept(struct door *door, uv_stream_t *server);
+
 /* The relay stops: 421 at the next command; `now` (and for those who are idle): at once. */
 void session_stop(struct session *s, bool now);
 
+void session_on_timeout(struct session *s);
 /* From the transaction: its answer (it ends then); there is room in the spool again. */
 void session_answer(struct session *s, struct verdict v);
 void session_room(struct session *s);
@@ -119,9 +128,7 @@ void session_room(struct session *s);
 size_t session_on_input(void *ctx, struct stream *st, struct str bytes);
 /* Take events as long as the state is SESSION_COMMAND. */
 void session_advance(struct session *s);
-/* Answer the event that waits, and go on. */
-void session_reply(struct session *s, struct verdict v);
-/* From turns.c. */
+/* Its turn has come, see turns.h. */
 void session_turn(struct session *s);
 void session_costly_turn(struct session *s);
 
@@ -129,9 +136,10 @@ void session_costly_turn(struct session *s);
 void session_expect_proxy(struct session *s);
 size_t session_on_proxy_bytes(struct session *s, struct str bytes);
 void session_ask_admission(struct session *s);
+/* The client hears 421 instead of a greeting. With implicit TLS only when it is `banned`: no handshake only to tell of crowds. */
+void session_refuse(struct session *s, struct verdict v, bool banned);
 /* A new queue is there. */
 void sessions_on_queue_up(struct submission *sub);
-void session_leave_queue(struct session *s);
 /* The entry of devices that this session goes by; NULL when it goes by a login. False: there is none any more, and the client must hear
  * *v_out. */
 bool session_device(const struct session *s, const struct cfg_device **device_out, struct verdict *v_out);
@@ -151,8 +159,6 @@ void session_on_auth_response(struct session *s, const struct smtp_event *e);
 void session_judge(struct session *s);         /* ask queue, unless it is asked or need not be */
 void session_end_judgement(struct session *s); /* its time is over */
 void session_end_login_delay(struct session *s);
-void session_end_login(struct session *s);     /* the exchange, if one is under way, is given up */
-void session_present_login(struct session *s); /* to the login role, which knows when the password changes */
 
 /* The login role wants to know who is in, and by which password; it says that a session's is none any more. */
 void sessions_present_logins(struct submission *sub);

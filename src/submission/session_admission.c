@@ -5,9 +5,12 @@
  * them (`present`) when it is back. */
 #include "session.h"
 
+#include "posthouse/clock.h"
 #include "posthouse/policy.h"
 
-#define PROXY_MS 5000
+#define PROXY_MS    5000
+#define REFUSED_MAX 64 /* banned clients at once, for whom a handshake is made */
+#define REFUSED_MS  10000
 
 static void on_admitted(void *ctx, struct verdict v, const struct msg_admitted *m, int fd);
 static void on_device_authorized(void *ctx, struct verdict v, const struct msg_authorized *m, int fd);
@@ -51,6 +54,28 @@ size_t session_on_proxy_bytes(struct session *s, struct str bytes)
 }
 
 /* ---- at the door ---- */
+void session_refuse(struct session *s, struct verdict v, bool banned)
+{
+	refusals_note(s->sub, stream_peer_address(s->conn), v.text);
+	if (s->implicit && banned && s->sub->refused_n < REFUSED_MAX) { /* whose mail program says "421 ..." knows what to do */
+		s->refused = true;
+		s->sub->refused_n++;
+		s->login_by = clock_mono_ms() + REFUSED_MS;
+		s->refusal = verdict_keep(&s->arena, v);
+		session_expect_handshake(s);
+		return;
+	}
+	if (s->implicit) {
+		session_close(s, v.text, false);
+		return;
+	}
+	session_enter(s, SESSION_COMMAND);
+	session_await(s);
+	smtp_server_refuse(s->smtp, v);
+	s->ended_for = "refused at the door";
+	s->sub->ops->advance(s);
+}
+
 void session_ask_admission(struct session *s)
 {
 	struct channel *queue = submission_queue(s->sub);
@@ -75,7 +100,7 @@ static void begin(struct session *s)
 	session_enter(s, SESSION_COMMAND);
 	session_await(s);
 	smtp_server_greet(s->smtp);
-	session_advance(s);
+	s->sub->ops->advance(s);
 }
 
 /* A listed host goes by the login of its entry, as the device "@ADDRESS". */
@@ -154,10 +179,4 @@ void sessions_on_queue_up(struct submission *sub)
 		ipc_send_present(submission_queue(sub), &m, -1);
 		session_judge(s);
 	}
-}
-
-void session_leave_queue(struct session *s)
-{
-	if (s->queue_generation != 0 && s->queue_generation == s->sub->queue_generation)
-		ipc_send_leave(submission_queue(s->sub), &(struct msg_leave){ .session = s->log.session }, -1);
 }

@@ -158,13 +158,6 @@ void session_advance(struct session *s)
 		stream_resume(s->conn);
 }
 
-void session_reply(struct session *s, struct verdict v)
-{
-	smtp_server_reply(s->smtp, v);
-	session_enter(s, SESSION_COMMAND);
-	session_advance(s);
-}
-
 void session_turn(struct session *s)
 {
 	session_enter(s, SESSION_COMMAND);

@@ -74,7 +74,7 @@ void session_on_tls(void *ctx, struct stream *st, struct verdict v)
 	}
 	session_enter(s, SESSION_COMMAND);
 	session_await(s);
-	session_advance(s);
+	s->sub->ops->advance(s);
 }
 
 void session_tls_numbers(const struct session *s, uint64_t *version_out, uint64_t *bits_out)

@@ -13,6 +13,18 @@
 
 #define STOP_TICK_MS 250
 
+static void check_stopped(struct submission *sub);
+
+static const struct submission_ops submission_ops = {
+	.advance = session_advance,
+	.timeout = session_on_timeout,
+	.answer = session_answer,
+	.room = session_room,
+	.turn = session_turn,
+	.costly_turn = session_costly_turn,
+	.part_gone = check_stopped,
+};
+
 static struct submission submission; /* doors may come before ops->start */
 
 /* ---- configuration ---- */
@@ -43,6 +55,7 @@ static struct submission *the_submission(struct role *r)
 	if (sub->role != NULL)
 		return sub;
 	sub->role = r;
+	sub->ops = &submission_ops;
 	sub->loop = role_loop(r);
 	list_init(&sub->doors);
 	list_init(&sub->sessions);
@@ -137,7 +150,7 @@ static void handle_login_over(void *ctx, struct channel *ch, const struct msg_lo
 }
 
 /* ---- stop ---- */
-void submission_check_stopped(struct submission *sub)
+static void check_stopped(struct submission *sub)
 {
 	if (sub->stop_at == 0 || sub->stopped || !list_empty(&sub->sessions) || !list_empty(&sub->transactions))
 		return;
@@ -163,7 +176,7 @@ static void on_stop_tick(uv_timer_t *timer)
 	if (left == 0)
 		LIST_EACH (i, &sub->transactions)
 			transaction_on_deadline(CONTAINER_OF(i, struct transaction, link));
-	submission_check_stopped(sub);
+	check_stopped(sub);
 }
 
 static void stop(struct role *r, uint64_t grace_ms)

@@ -38,7 +38,26 @@ struct refusals {
 	uint64_t others; /* for whom there was no place */
 };
 
+struct session;
+struct submission;
+
+/* What the parts below tell those above them. submission.c, which knows all of them, fills this in. */
+struct submission_ops {
+	/* session.c and what is above it */
+	void (*advance)(struct session *s); /* its machine may have events */
+	void (*timeout)(struct session *s); /* the time of its state is over */
+	/* transaction.c, transaction_text.c */
+	void (*answer)(struct session *s, struct verdict v); /* to its message, which ends */
+	void (*room)(struct session *s);                     /* in the spool, again */
+	/* turns.c */
+	void (*turn)(struct session *s);
+	void (*costly_turn)(struct session *s);
+	/* session.c, transaction.c */
+	void (*part_gone)(struct submission *sub); /* perhaps the last one that a stop waits for */
+};
+
 struct submission {
+	const struct submission_ops *ops;
 	struct role *role;
 	uv_loop_t *loop;
 	struct policy *policy, *next;
@@ -64,9 +83,6 @@ static inline struct channel *submission_queue(const struct submission *sub)
 {
 	return role_peer(sub->role, ROLE_QUEUE, 0);
 }
-
-/* A session or transaction has ended: perhaps it was the last one that a stop waits for. */
-void submission_check_stopped(struct submission *sub);
 
 /* ---- refusals.c ---- */
 void refusals_init(struct submission *sub);

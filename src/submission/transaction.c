@@ -120,7 +120,7 @@ static void transaction_free(struct transaction *tx, bool drop)
 	list_remove(&tx->waiting);
 	list_remove(&tx->link);
 	free(tx);
-	submission_check_stopped(sub);
+	sub->ops->part_gone(sub);
 }
 
 void transaction_leave(struct transaction *tx)
@@ -234,6 +234,12 @@ void transaction_answer(struct transaction *tx, struct verdict v)
 	tx->sub->accepted += v.class == OK;
 	tx->sub->refused += v.class != OK;
 	if (session != NULL)
-		session_answer(session, v); /* takes what it wants of the words */
+		tx->sub->ops->answer(session, v); /* takes what it wants of the words */
 	transaction_free(tx, v.class != OK && tx->state != TX_SUBMITTED);
+}
+
+/* Nothing came in time. The message may be stored all the same: then its sender sends it twice (RFC 1047), which is the lesser evil. */
+void transaction_on_deadline(struct transaction *tx)
+{
+	transaction_answer(tx, temp(451, S("4.3.0"), S("Queue unavailable, try again later")));
 }

@@ -88,15 +88,16 @@ void transaction_leave(struct transaction *tx);
 void transaction_enter(struct transaction *tx, enum transaction_state state);
 void transaction_answer(struct transaction *tx, struct verdict v);
 void transaction_set_deadline(struct transaction *tx, uint64_t ms); /* 0 = none */
+void transaction_on_deadline(struct transaction *tx);
 
 /* ---- transaction_text.c ---- */
 void transaction_begin_text(struct transaction *tx);
 
-/* Text as it comes. Afterwards, when transaction_full(), give no more before session_room() is called. */
+/* Text as it comes. Afterwards, when transaction_full(), give no more before submission_ops.room is called. */
 void transaction_text(struct transaction *tx, struct str bytes);
 bool transaction_full(const struct transaction *tx);
 
-/* The text is complete: session_answer() comes, perhaps within the call. */
+/* The text is complete: submission_ops.answer comes, perhaps within the call. */
 void transaction_end(struct transaction *tx);
 
 /* ---- transaction_header.c: what happens at the blank line, when the header section is whole ---- */
@@ -105,7 +106,6 @@ struct verdict transaction_fix_header(struct transaction *tx);
 /* ---- transaction_submit.c: signing, and the way to the queue ---- */
 void transaction_sign(struct transaction *tx);
 void transaction_submit(struct transaction *tx);
-void transaction_on_deadline(struct transaction *tx);
 /* A new queue process is there: what the old one has not answered is submitted again. */
 void transactions_on_queue_up(struct submission *sub);
 

@@ -280,9 +280,3 @@ void transactions_on_queue_up(struct submission *sub)
 			transaction_submit(tx);
 	}
 }
-
-/* Nothing came in time. The message may be stored all the same: then its sender sends it twice (RFC 1047), which is the lesser evil. */
-void transaction_on_deadline(struct transaction *tx)
-{
-	transaction_answer(tx, temp(451, S("4.3.0"), S("Queue unavailable, try again later")));
-}

@@ -184,7 +184,7 @@ static void on_spool_room(void *ctx)
 	struct transaction *tx = ctx;
 
 	if (tx->session != NULL && tx->state <= TX_REFUSED)
-		session_room(tx->session);
+		tx->sub->ops->room(tx->session);
 }
 
 /* The file is on the disk, or it cannot be written, of which we hear at any time. */
@@ -194,7 +194,7 @@ static void on_spool_synced(void *ctx, struct verdict v)
 
 	if (v.class != OK && tx->state <= TX_REFUSED) {
 		refuse(tx, v);
-		session_room(tx->session); /* before the end of the text there is one: transaction_leave() */
+		tx->sub->ops->room(tx->session); /* before the end of the text there is one: transaction_leave() */
 		return;
 	}
 	if (v.class != OK && tx->state == TX_SIGNING) {

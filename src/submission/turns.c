@@ -36,11 +36,11 @@ static void on_round(uv_idle_t *round)
 			break;
 		list_remove(i);
 		CONTAINER_OF(i, struct session, turn)->share = SHARE;
-		session_turn(CONTAINER_OF(i, struct session, turn));
+		sub->ops->turn(CONTAINER_OF(i, struct session, turn));
 	} while (uv_hrtime() < end);
 	for (unsigned k = 0; k < COSTLY_ROUND && (i = list_first(&sub->turns.costly)) != NULL; k++) {
 		list_remove(i);
-		session_costly_turn(CONTAINER_OF(i, struct session, turn));
+		sub->ops->costly_turn(CONTAINER_OF(i, struct session, turn));
 	}
 	if (list_empty(&sub->turns.waiting) && list_empty(&sub->turns.costly))
 		uv_idle_stop(round);

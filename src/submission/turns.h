@@ -9,11 +9,11 @@ struct session;
 void turns_init(struct submission *sub);
 
 /* What the session has just done counts: events as 1, bytes of text and of replies as well. True: its share of this round of the loop is
- * used up, and session_turn() comes in the next one when the session waits for it. */
+ * used up, and submission_ops.turn comes in the next one when the session waits for it. */
 bool turn_spend(struct session *s, unsigned events, size_t text_bytes, size_t reply_bytes);
 void turn_wait(struct session *s);
 
-/* What comes next costs far more than an event: a handshake, or a flood of input. session_costly_turn() comes when it is this session's turn. */
+/* What comes next costs far more than an event: a handshake, or a flood of input. submission_ops.costly_turn comes when it is this session's turn. */
 void turn_wait_costly(struct session *s);
 
 #endif

@@ -1,0 +1,222 @@
+/* session_accept.c - a session seen from outside: its client is accepted, its stream and its timer tell something, its transaction answers,
+ * the relay stops. */
+#include "session.h"
+
+#include "transaction.h"
+
+#include "posthouse/clock.h"
+#include "posthouse/crash.h"
+#include "posthouse/policy.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define TIMER_EARLY_MS 100 /* the loop's clock may be so far behind */
+#define SPARE_SESSIONS 64  /* above the limit so many hear why they are not served; the rest is dropped */
+
+static void on_drain(void *ctx, struct stream *st);
+static void on_end(void *ctx, struct stream *st, struct str why);
+static void on_stream_closed(void *ctx, struct stream *st);
+
+static const struct stream_ops stream_ops = { .on_input = session_on_input,
+					      .on_drain = on_drain,
+					      .on_tls = session_on_tls,
+					      .on_end = on_end,
+					      .on_closed = on_stream_closed };
+
+/* ---- beginning ---- */
+/* Why this client cannot be served; OK when it can. */
+static struct verdict check_room(const struct door *door)
+{
+	const struct submission *sub = door->sub;
+	const struct config *c = role_config(sub->role);
+	uint64_t most = door->listen < c->listen_n ? c->listen[door->listen].max_connections : 0, here = 0;
+
+	if (sub->sessions_n >= sub->policy->sessions)
+		return temp(421, S("4.3.2"), S("Too many connections, try again later"));
+	LIST_EACH (i, &sub->doors) {
+		const struct door *d = CONTAINER_OF(i, struct door, link);
+
+		if (d->listen == door->listen)
+			here += d->sessions;
+	}
+	if (most > 0 && here >= most)
+		return temp(421, S("4.3.2"), S("Too many connections on this port, try again later"));
+	return ok();
+}
+
+/* A session with its parts, in the state SESSION_NEW; NULL when the client has gone already. */
+static struct session *session_new(struct door *door, uv_stream_t *server)
+{
+	struct session *s = NEW(struct session);
+	struct submission *sub = door->sub;
+	const struct config *c = role_config(sub->role);
+
+	s->sub = sub;
+	s->door = door;
+	s->conn = stream_accept(server, &stream_ops, s);
+	if (s->conn == NULL) {
+		free(s);
+		return NULL;
+	}
+	s->policy = sub->policy;
+	s->policy->refs++;
+	s->implicit = door->listen < c->listen_n && c->listen[door->listen].tls == LISTEN_IMPLICIT;
+	s->smtp_config = s->policy->smtp;
+	s->smtp = smtp_server_new(&s->smtp_config);
+	s->log.session = ++sub->next_session;
+	s->login_by = clock_mono_ms() + s->policy->login_ms;
+	buf_init(&s->proxy, PROXY_HEADER_MAX);
+	buf_init(&s->helo, 256);
+	list_init(&s->turn);
+	uv_timer_init(sub->loop, &s->timer);
+	s->timer.data = s;
+	s->open_parts = 2;
+	list_append(&sub->sessions, &s->link);
+	door->sessions++;
+	sub->sessions_n++;
+	sub->sessions_total++;
+	return s;
+}
+
+/* Does a load balancer speak first, of those who are allowed to? */
+static bool comes_by_proxy(const struct session *s)
+{
+	const struct config *c = role_config(s->sub->role);
+
+	return s->door->listen < c->listen_n &&
+	       networks_contain(&c->listen[s->door->listen].proxy_protocol, stream_peer_address(s->conn));
+}
+
+/* ---- beginning ---- */
+
+void session_accept(struct door *door, uv_stream_t *server)
+{
+	struct verdict room = check_room(door);
+	struct session *s;
+
+	if (door->sub->sessions_n >= door->sub->policy->sessions + SPARE_SESSIONS) {
+		refusals_note(door->sub, S("unknown"), S("far too many connections"));
+		return; /* the listener drops it */
+	}
+	s = session_new(door, server);
+	if (s == NULL)
+		return;
+	if (room.class != OK)
+		session_refuse(s, room, false);
+	else if (comes_by_proxy(s))
+		session_expect_proxy(s);
+	else
+		session_ask_admission(s);
+}
+
+static void on_drain(void *ctx, struct stream *st)
+{
+	struct session *s = ctx;
+
+	if (s->after_reply)
+		crash_point("submission.after_reply");
+	s->after_reply = false;
+	if (s->state == SESSION_COMMAND)
+		session_advance(s);
+}
+
+/* ---- from the transaction ---- */
+
+/* ---- from the transaction ---- */
+void session_answer(struct session *s, struct verdict v)
+{
+	assert(s->state == SESSION_WAITING);
+	s->tx = NULL;
+	s->messages += v.class == OK;
+	s->after_reply = v.class == OK;
+	session_reply(s, v);
+	if (s->expelled && s->state != SESSION_CLOSING)
+		session_expel(s);
+}
+
+void session_room(struct session *s)
+{
+	if (s->state != SESSION_SPOOLING)
+		return;
+	session_enter(s, SESSION_COMMAND);
+	session_await(s);
+	session_advance(s);
+}
+
+/* ---- time ---- */
+/* Who does not get as far as a login within a minute keeps a place from others. */
+static void on_silence(struct session *s)
+{
+	if (s->login.n == 0 && clock_mono_ms() + TIMER_EARLY_MS >= s->login_by)
+		session_shut(s, temp(421, S("4.4.2"), S("No login within the time for it")), "no login in time");
+	else
+		session_shut(s, temp(421, S("4.4.2"), S("Idle for too long")), "idle");
+}
+
+void session_on_timeout(struct session *s)
+{
+	switch (s->state) {
+	case SESSION_COMMAND: on_silence(s); break;
+	case SESSION_SPOOLING:
+		session_shut(s, temp(421, S("4.3.0"), S("Storage does not answer")), "the disk does not answer");
+		break;
+	case SESSION_PROXY: session_close(s, S("no PROXY header came"), false); break;
+	case SESSION_HELLO:
+	case SESSION_TLS: session_close(s, S("TLS handshake took too long"), false); break;
+	case SESSION_JUDGEMENT: session_end_judgement(s); break;
+	case SESSION_LOGIN_DELAY: session_end_login_delay(s); break;
+	case SESSION_ERROR_DELAY:
+		session_enter(s, SESSION_COMMAND);
+		session_advance(s);
+		break;
+	default: break; /* calls have deadlines of their own; the timer runs again with the next reply */
+	}
+}
+
+/* ---- ending ---- */
+
+/* Nothing can be said to the client yet, or any more. */
+static bool is_before_words(const struct session *s)
+{
+	return s->state == SESSION_NEW || s->state == SESSION_PROXY || s->state == SESSION_ADMISSION ||
+	       s->state == SESSION_HELLO || s->state == SESSION_TLS;
+}
+
+/* ---- ending ---- */
+
+void session_stop(struct session *s, bool now)
+{
+	struct verdict v = temp(421, S("4.3.2"), S("The relay is being stopped, try again later"));
+
+	if (s->state == SESSION_CLOSING)
+		return;
+	if (is_before_words(s))
+		session_close(s, S("the relay is being stopped"), false);
+	else if (s->state == SESSION_COMMAND && (now || s->tx == NULL))
+		session_shut(s, v, "the relay is being stopped");
+	else
+		smtp_server_shut(s->smtp, v, false);
+	s->ended_for = "the relay is being stopped";
+}
+
+/* An orderly end leaves the other direction open: what came is still answered. */
+static void on_end(void *ctx, struct stream *st, struct str why)
+{
+	struct session *s = ctx;
+
+	if (why.n > 0 || is_before_words(s)) {
+		session_close(s, why.n > 0 ? why : S("the client has ended the connection"), false);
+		return;
+	}
+	s->peer_ended = true;
+	session_advance(s);
+}
+
+static void on_stream_closed(void *ctx, struct stream *st)
+{
+	struct session *s = ctx;
+
+	s->conn = NULL;
+	session_part_closed(s);
+}
