@@ -15,7 +15,7 @@
 #include "dispatch/sender_pause.h"
 #include "report/dsn.h"
 #include "dispatch/re_sign.h"
-#include "dispatch/route.h"
+#include "common/route.h"
 #include "dispatch/scheduler.h"
 #include "setback.h"
 #include "dispatch/settle.h"

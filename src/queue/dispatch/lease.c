@@ -1,6 +1,6 @@
 /* lease.c - the life of a delivery within the queue: split, park, send, give back, withdraw. */
 #include "queue.h"
-#include "report/dsn_form.h"
+#include "common/dsn_form.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/units.h"

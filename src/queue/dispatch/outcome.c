@@ -1,6 +1,7 @@
 /* outcome.c - what an answer means for a recipient. */
 #include "queue.h"
 #include "common/event_fields.h"
+#include "dispatch/refused_report.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/id.h"

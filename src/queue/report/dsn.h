@@ -23,14 +23,6 @@ struct reports {
 
 void reports_init(struct queue *q);
 
-/* What we wrote ourselves was refused, and there is another form of it: true, and the result as it has to be taken then. It has failed, so that it
- * goes in that form at once; the next hop as a whole, and other mail of its sender, do not wait for it. */
-struct lease;
-struct msg_result;
-struct rec_outcome;
-bool report_wants_other_form(const struct lease *l, const struct msg_result *said, struct msg_result *result_out,
-			     struct rec_outcome *refusal_out);
-
 /* Recipients have failed, or what a report needs (vault, the store) is there again. Delays are looked for by a timer. */
 void reports_wake(struct queue *q);
 

@@ -3,7 +3,7 @@
 #define QUEUE_DSN_PRIVATE_H
 
 #include "queue.h"
-#include "report/dsn_form.h"
+#include "common/dsn_form.h"
 
 #include "posthouse/mail.h"
 

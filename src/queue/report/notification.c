@@ -2,7 +2,7 @@
 #include "queue.h"
 #include "common/event_fields.h"
 #include "report/notification_text.h"
-#include "report/dsn_form.h"
+#include "common/dsn_form.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/units.h"

@@ -1,5 +1,5 @@
 /* test_report_form.c - in which form a refused report goes next, and who writes it. */
-#include "report/dsn_form.h"
+#include "common/dsn_form.h"
 
 #include "posthouse/meaning.h"
 

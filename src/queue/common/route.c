@@ -1,5 +1,5 @@
 /* route.c - the configuration's rules about which way mail goes. */
-#include "dispatch/route.h"
+#include "common/route.h"
 
 #include "posthouse/policy.h"
 

@@ -1,7 +1,7 @@
 /* dsn_form.c - in which form reports and notices go, and in which other one when that was refused. */
-#include "report/dsn_form.h"
+#include "common/dsn_form.h"
 
-#include "dispatch/route.h"
+#include "common/route.h"
 
 #include "posthouse/arena.h"
 #include "posthouse/meaning.h"

@@ -1,6 +1,8 @@
-/* dsn_refused.c - what a next hop says against a report or notice is about that text, or about its sender. */
+/* refused_report.c - see refused_report.h. What a next hop says against a report is about its text, or about its sender. */
+#include "dispatch/refused_report.h"
+
 #include "queue.h"
-#include "report/dsn_form.h"
+#include "common/dsn_form.h"
 
 #include "posthouse/ipc.h"
 #include "posthouse/meaning.h"
