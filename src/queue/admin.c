@@ -162,13 +162,13 @@ static void on_altered(void *ctx, struct verdict v, uint64_t count, uint64_t in_
 		log_info(NULL, "queue.altered", kv("operation", (unsigned)c->operation), kv("recipients", count),
 			 kv("in_flight", in_flight), kv("reason", c->reason));
 	if (v.class == OK && (c->operation == ALTER_REMOVE || c->operation == ALTER_HOLD) && in_flight > 0)
-		leases_withdraw(q, &c->selector);
+		leases_withdraw(&q->dispatch, &c->selector);
 	if (v.class == OK && c->operation == ALTER_RETRY)
-		gates_probe_now(q); /* whoever says "now" has mended something */
+		gates_probe_now(&q->dispatch); /* whoever says "now" has mended something */
 	if (c->channel)
 		ipc_send_queue_altered(c->channel, &answer, -1);
 	end(c);
-	scheduler_wake(q);
+	scheduler_wake(&q->dispatch);
 	reports_wake(q);
 }
 
@@ -209,7 +209,7 @@ static struct str waiting_words(struct admin_call *c, const struct message_row *
 		return S("kept back: its sender asked for that");
 	if (r->due_at > now + PROBE_WAIT_MS + 60000)
 		return S("");
-	w = way_find(c->queue, m->login, m->sender, r->address, now);
+	w = way_find(&c->queue->dispatch, m->login, m->sender, r->address, now);
 	if (w.gate)
 		return S("");
 	if (w.why.class != OK)

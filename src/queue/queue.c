@@ -80,18 +80,10 @@ static struct verdict queue_start(struct role *r)
 	rooms_init(q);
 	notices_init(q);
 	setback_init(q);
-	gates_init(q);
-	pauses_init(q);
-	scheduler_init(q);
-	lease_table_init(q);
-	settle_init(q);
-	resigns_init(q);
-	inquiries_init(q);
 	reports_init(q);
 	admin_init(q);
 	queue_timer_init(q, &q->housekeeping);
 	queue_timer_init(q, &q->grace);
-	q->relay = role_peer(r, ROLE_RELAY, 0);
 	q->vault = role_peer(r, ROLE_VAULT, 0);
 	role_set_data(r, q);
 	role_start_later(r);
@@ -124,7 +116,7 @@ static void on_opened(void *ctx, struct verdict v)
 	store_stats(q->store, &stats);
 	log_info(NULL, "queue.opened", kv("messages", stats.open_messages), kv("waiting", stats.waiting), kv("held", stats.held));
 	setback_start(q);
-	gates_load(q);
+	dispatch_open(&q->dispatch, q->store);
 	accounting_open(&q->accounting, q->store);
 	reports_wake(q);
 	uv_timer_start(&q->housekeeping, on_housekeeping, HOUSEKEEPING_MORE_MS, 0);
@@ -145,10 +137,8 @@ static void queue_apply(struct role *r)
 		return;
 	}
 	store_set_limits(q->store, c->queue.min_free, c->queue.max_messages);
-	leases_return_parked(q); /* before their gates' limits change */
-	gates_apply(q);
 	accounting_apply(&q->accounting);
-	scheduler_wake(q);
+	dispatch_apply(&q->dispatch);
 	reports_retry(q);
 	notices_wake(q);
 }
@@ -159,24 +149,12 @@ static void queue_peer_up(struct role *r, struct channel *ch)
 
 	if (!q) /* before the start, which looks for them itself */
 		return;
-	if (channel_peer(ch) == ROLE_RELAY) {
-		q->relay = ch;
-		scheduler_wake(q);
-	} else if (channel_peer(ch) == ROLE_VAULT) {
+	dispatch_peer_up(&q->dispatch, ch);
+	if (channel_peer(ch) == ROLE_VAULT) {
 		q->vault = ch;
 		reports_retry(q);
 		notices_wake(q);
 	}
-}
-
-static void relay_down(struct queue *q)
-{
-	scheduler_fini(q);
-	resigns_cancel(q);
-	inquiries_cancel(q);
-	q->relay = NULL;
-	leases_return_parked(q);
-	leases_relay_gone(q);
 }
 
 static void queue_peer_down(struct role *r, struct channel *ch)
@@ -188,9 +166,8 @@ static void queue_peer_down(struct role *r, struct channel *ch)
 	intake_peer_gone(&q->intake, ch);
 	accounting_peer_gone(&q->accounting, ch);
 	admin_peer_gone(q, ch);
-	if (ch == q->relay)
-		relay_down(q);
-	else if (ch == q->vault)
+	dispatch_peer_gone(&q->dispatch, ch);
+	if (ch == q->vault)
 		q->vault = NULL;
 }
 
@@ -216,11 +193,7 @@ static void queue_stats(struct role *r)
 	role_stat(r, S("settled"), s.settled, S(""));
 	role_stat(r, S("commits"), s.commits, S(""));
 	role_stat(r, S("full"), s.full, s.full ? S("accepts are refused: no space, or too many messages") : S(""));
-	role_stat(r, S("deliveries"), q->leases.count, S(""));
-	role_stat(r, S("results_kept"), q->settling.held, q->settling.failing ? S("the store has no room for results") : S(""));
-	gates_stats(q);
-	pauses_stats(q);
-	limits_stats(q);
+	dispatch_stats(&q->dispatch);
 	accounting_stats(&q->accounting);
 }
 
@@ -238,10 +211,8 @@ void queue_part_ended(struct queue *q)
 	assert(q->open_parts > 0);
 	if (--q->open_parts > 0)
 		return;
-	leases_drop(q);
+	dispatch_fini(&q->dispatch);
 	intake_fini(&q->intake);
-	gates_fini(q);
-	pauses_fini(q);
 	notices_fini(q);
 	accounting_fini(&q->accounting);
 	free(q);
@@ -254,7 +225,7 @@ static void on_store_closed(void *ctx, struct verdict v)
 
 	if (v.class != OK)
 		log_error(NULL, "queue.unclean", kv("reply", v.text));
-	log_info(NULL, "queue.closed", kv("deliveries", q->leases.count));
+	log_info(NULL, "queue.closed", kv("deliveries", q->dispatch.leases.count));
 	q->store = NULL;
 	q->open = false;
 	role_set_data(q->role, NULL);
@@ -269,9 +240,7 @@ static void close_store(struct queue *q)
 		return;
 	reports_cancel(q);
 	notices_cancel(q);
-	resigns_cancel(q);
-	inquiries_cancel(q);
-	scheduler_fini(q);
+	dispatch_close(&q->dispatch);
 	intake_close(&q->intake);
 	q->closing = true;
 	accounting_close(&q->accounting);
@@ -281,7 +250,7 @@ static void close_store(struct queue *q)
 
 void queue_check_idle(struct queue *q)
 {
-	if (q->stopping && q->leases.count == 0 && q->scheduler.asking == 0 && q->intake.accepting == 0 && q->admin.n == 0 &&
+	if (q->stopping && !dispatch_is_busy(&q->dispatch) && q->intake.accepting == 0 && q->admin.n == 0 &&
 	    list_empty(&q->accounting.resets) && !reports_busy(q) && !notices_busy(q))
 		close_store(q);
 }
@@ -300,8 +269,7 @@ static void queue_stop(struct role *r, uint64_t grace_ms)
 		return;
 	}
 	q->stopping = q->intake.stopping = true;
-	leases_return_parked(q);
-	leases_settle_lost(q, false);
+	dispatch_stop(&q->dispatch);
 	uv_timer_start(&q->grace, on_grace, grace_ms, 0);
 	queue_check_idle(q);
 }

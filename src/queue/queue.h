@@ -5,22 +5,13 @@
 
 #include "accounting/accounting.h"
 #include "admin.h"
-#include "dispatch/nexthop.h"
+#include "dispatch/dispatch.h"
 #include "intake/intake.h"
-#include "dispatch/lease.h"
-#include "dispatch/nexthop_rate.h"
 #include "report/notification.h"
-#include "dispatch/outcome.h"
-#include "dispatch/backoff.h"
-#include "dispatch/sender_pause.h"
 #include "report/dsn.h"
-#include "dispatch/re_sign.h"
 #include "common/route.h"
-#include "dispatch/scheduler.h"
 #include "setback.h"
-#include "dispatch/settle.h"
 #include "report/sign.h"
-#include "dispatch/choice.h"
 #include "common/format.h"
 #include "common/timers.h"
 
@@ -34,26 +25,21 @@
 struct queue {
 	struct role *role;
 	struct store *store;
-	struct channel *relay, *vault; /* NULL: away */
-	bool stopping;                 /* nothing is accepted or leased any more */
-	bool open;                     /* the store is: until then mail is refused for the moment */
-	bool opens_later;              /* no room, or another program has the database: the role is ready without it */
-	bool applied;                  /* the first configuration */
-	bool closing;                  /* store_close() was called */
+	struct channel *vault; /* NULL: away */
+	bool stopping;         /* nothing is accepted or leased any more */
+	bool open;             /* the store is: until then mail is refused for the moment */
+	bool opens_later;      /* no room, or another program has the database: the role is ready without it */
+	bool applied;          /* the first configuration */
+	bool closing;          /* store_close() was called */
 	struct intake intake;
-	struct gates gates;
-	struct pauses pauses;
 	struct accounting accounting;
 	struct accounting_observer accounting_observer;
+	struct dispatch dispatch;
+	struct dispatch_observer dispatch_observer;
 	struct intake_observer intake_observer;
 	struct notices notices;
 	struct setback setback;
-	struct scheduler scheduler;
-	struct leases leases;
-	struct settling settling;
 	struct reports reports;
-	struct resigns resigns;
-	struct inquiries inquiries;
 	struct admin admin;
 	struct id_source ids; /* of reports; submission's ids have other node numbers */
 	uv_timer_t housekeeping, grace;
@@ -64,7 +50,7 @@ struct queue {
 
 extern const struct role_ops queue_ops;
 
-/* rooms.c: the messages from other roles; fill in the observers of accounting and intake, and start both. */
+/* rooms.c: the messages from other roles; fill in the observers of the rooms, and start these. */
 extern const struct ipc_handlers queue_handlers;
 void rooms_init(struct queue *q);
 

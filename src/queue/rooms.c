@@ -8,17 +8,21 @@ static void on_limits_loaded(void *ctx)
 	struct queue *q = ctx;
 
 	intake_resume(&q->intake);
-	scheduler_wake(q);
+	scheduler_wake(&q->dispatch);
 }
 
 static void on_hold_in_flight(void *ctx, const struct selector *mail)
 {
-	leases_withdraw(ctx, mail);
+	struct queue *q = ctx;
+
+	leases_withdraw(&q->dispatch, mail);
 }
 
 static void on_mail_was_held(void *ctx)
 {
-	scheduler_wake(ctx);
+	struct queue *q = ctx;
+
+	scheduler_wake(&q->dispatch);
 }
 
 static void on_account_event(void *ctx, const struct account_event *e)
@@ -33,10 +37,17 @@ static void on_idle(void *ctx)
 
 static void on_message_stored(void *ctx, bool urgent)
 {
+	struct queue *q = ctx;
+
 	if (urgent)
-		scheduler_wake_urgent(ctx);
+		scheduler_wake_urgent(&q->dispatch);
 	else
-		scheduler_wake(ctx);
+		scheduler_wake(&q->dispatch);
+}
+
+static void on_to_report(void *ctx)
+{
+	reports_wake(ctx);
 }
 
 void rooms_init(struct queue *q)
@@ -52,6 +63,8 @@ void rooms_init(struct queue *q)
 	accounting_init(&q->accounting, q->role, &q->timers, &q->accounting_observer);
 	q->intake_observer = (struct intake_observer){ .message_stored = on_message_stored, .idle = on_idle, .ctx = q };
 	intake_init(&q->intake, q->role, &q->accounting, &q->intake_observer);
+	q->dispatch_observer = (struct dispatch_observer){ .to_report = on_to_report, .idle = on_idle, .ctx = q };
+	dispatch_init(&q->dispatch, q->role, &q->accounting, &q->timers, &q->dispatch_observer);
 }
 
 /* ---- messages to a room ---- */
@@ -75,14 +88,8 @@ TO_ROOM(accounting, reserve)
 TO_ROOM(accounting, leave)
 TO_ROOM(accounting, limits_page)
 TO_ROOM(accounting, limits_reset)
-
-static void handle_result(void *ctx, struct channel *ch, const struct msg_result *m, int fd)
-{
-	struct queue *q = role_data(ctx);
-
-	if (q && ch == q->relay)
-		outcome_result(q, m);
-}
+TO_ROOM(dispatch, result)
+TO_ROOM(dispatch, resign)
 
 const struct ipc_handlers queue_handlers = {
 	.spool_open = on_spool_open,
@@ -97,8 +104,8 @@ const struct ipc_handlers queue_handlers = {
 	.leave = on_leave,
 	.limits_page = on_limits_page,
 	.limits_reset = on_limits_reset,
-	.result = handle_result,
-	.resign = handle_resign,
+	.result = on_result,
+	.resign = on_resign,
 	.queue_page = handle_queue_page,
 	.queue_alter = handle_queue_alter,
 	.queue_show = handle_queue_show,

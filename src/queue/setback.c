@@ -61,7 +61,7 @@ static void on_mended(void *ctx, struct verdict v, const struct mending *next)
 	}
 	if (next->messages + next->recipients > 0)
 		log_warning(NULL, "clock.mended", kv("messages", next->messages), kv("recipients", next->recipients));
-	scheduler_mend(q);
+	scheduler_mend(&q->dispatch);
 	if (s->again)
 		mend_store(q);
 }
@@ -79,9 +79,7 @@ static void on_look(uv_timer_t *t)
 	log_warning(NULL, "clock.set_back", kv("by_ms", s->seen - now));
 	s->seen = now;
 	accounting_mend(&q->accounting, now);
-	gates_mend(q, now);
-	leases_mend(q, now);
-	scheduler_mend(q);
+	dispatch_mend(&q->dispatch, now);
 	mend_store(q);
 }
 

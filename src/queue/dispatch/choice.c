@@ -1,5 +1,5 @@
 /* choice.c - which way a recipient goes now. */
-#include "queue.h"
+#include "dispatch/dispatch.h"
 
 /* The recipient's domain, as the gates of MX domains and relay know it. */
 static struct str domain_of(struct arena *a, struct str address)
@@ -10,13 +10,13 @@ static struct str domain_of(struct arena *a, struct str address)
 }
 
 /* The gate of one way of a route; NULL: the configuration has no such upstream. */
-static struct gate *gate_via(struct queue *q, struct arena *a, struct str via, struct str domain)
+static struct gate *gate_via(struct dispatch *d, struct arena *a, struct str via, struct str domain)
 {
 	if (str_eq(via, S("mx")))
-		return domain.n > 0 ? gate_get(q, arena_printf(a, "mx:%.*s", STR_ARG(domain))) : NULL;
-	if (!route_upstream(role_config(q->role), via))
+		return domain.n > 0 ? gate_get(d, arena_printf(a, "mx:%.*s", STR_ARG(domain))) : NULL;
+	if (!route_upstream(role_config(d->role), via))
 		return NULL;
-	return gate_get(q, arena_printf(a, "upstream:%.*s", STR_ARG(via)));
+	return gate_get(d, arena_printf(a, "upstream:%.*s", STR_ARG(via)));
 }
 
 /* When a gate that is not open may be. One that is being probed says so itself. */
@@ -49,7 +49,7 @@ static void note_closed(struct way *w, bool first, struct str name, struct str r
 }
 
 /* The first open way of a route; else what is known of those that are not. `sender` NULL: not known, pauses of senders do not count. */
-static struct way way_of_route(struct queue *q, const struct cfg_route *r, struct str domain, const struct str *sender,
+static struct way way_of_route(struct dispatch *d, const struct cfg_route *r, struct str domain, const struct str *sender,
 			       uint64_t now)
 {
 	struct way w = { .gate = NULL };
@@ -57,7 +57,7 @@ static struct way way_of_route(struct queue *q, const struct cfg_route *r, struc
 	size_t known = 0;
 
 	for (size_t i = 0; i < r->via.n && !w.gate; i++) {
-		struct gate *g = gate_via(q, &a, r->via.at[i], domain);
+		struct gate *g = gate_via(d, &a, r->via.at[i], domain);
 		const struct pause *p = NULL;
 
 		if (!g)
@@ -78,14 +78,14 @@ static struct way way_of_route(struct queue *q, const struct cfg_route *r, struc
 	return w;
 }
 
-struct way way_find(struct queue *q, struct str login, struct str sender, struct str recipient, uint64_t now)
+struct way way_find(struct dispatch *d, struct str login, struct str sender, struct str recipient, uint64_t now)
 {
-	const struct cfg_route *r = route_find(role_config(q->role), login, sender, recipient);
+	const struct cfg_route *r = route_find(role_config(d->role), login, sender, recipient);
 	struct arena a = { 0 };
 	struct way w = { .why = temp(451, S("4.3.5"), S("no route of the configuration applies to this recipient")) };
 
 	if (r)
-		w = way_of_route(q, r, domain_of(&a, recipient), &sender, now);
+		w = way_of_route(d, r, domain_of(&a, recipient), &sender, now);
 	arena_fini(&a);
 	return w;
 }
@@ -99,7 +99,7 @@ bool way_equal(const struct way *a, const struct way *b)
 
 /* ---- lanes ---- */
 
-static void take_better(struct lane_way *best, struct queue *q, const struct way *w, uint64_t now)
+static void take_better(struct lane_way *best, struct dispatch *d, const struct way *w, uint64_t now)
 {
 	struct lane_way l = { .state = LANE_BLOCKED, .gate = w->gate, .wait_until = w->wait_until };
 
@@ -115,17 +115,17 @@ static void take_better(struct lane_way *best, struct queue *q, const struct way
 		*best = l;
 }
 
-struct lane_way way_of_lane(struct queue *q, struct str login, struct str domain, uint64_t now)
+struct lane_way way_of_lane(struct dispatch *d, struct str login, struct str domain, uint64_t now)
 {
-	struct route_choice choice = routes_for(role_config(q->role), login, domain);
+	struct route_choice choice = routes_for(role_config(d->role), login, domain);
 	struct lane_way best = { .state = LANE_BLOCKED, .wait_until = UINT64_MAX };
 
 	if (choice.n == 0 || choice.n == ROUTES_MAX)
 		return (struct lane_way){ .state = LANE_GOES, .room = SIZE_MAX };
 	for (size_t i = 0; i < choice.n; i++) {
-		struct way w = way_of_route(q, choice.at[i], domain, NULL, now);
+		struct way w = way_of_route(d, choice.at[i], domain, NULL, now);
 
-		take_better(&best, q, &w, now);
+		take_better(&best, d, &w, now);
 	}
 	return best;
 }

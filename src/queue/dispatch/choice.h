@@ -16,7 +16,7 @@ struct way {
 	struct str name;     /* of that one */
 };
 
-struct way way_find(struct queue *q, struct str login, struct str sender, struct str recipient, uint64_t now);
+struct way way_find(struct dispatch *d, struct str login, struct str sender, struct str recipient, uint64_t now);
 
 /* Do both lead to the same end? */
 bool way_equal(const struct way *a, const struct way *b);
@@ -33,6 +33,6 @@ struct lane_way {
 	size_t room;
 	uint64_t wait_until;
 };
-struct lane_way way_of_lane(struct queue *q, struct str login, struct str domain, uint64_t now);
+struct lane_way way_of_lane(struct dispatch *d, struct str login, struct str domain, uint64_t now);
 
 #endif

@@ -1,5 +1,5 @@
 /* lease.c - the life of a delivery within the queue: split, park, send, give back, withdraw. */
-#include "queue.h"
+#include "dispatch/dispatch.h"
 #include "common/dsn_form.h"
 
 #include "posthouse/clock.h"
@@ -20,27 +20,27 @@ static void on_lost_timer(uv_timer_t *t)
 	leases_settle_lost(t->data, true);
 }
 
-void lease_table_init(struct queue *q)
+void lease_table_init(struct dispatch *d)
 {
-	list_init(&q->leases.all);
+	list_init(&d->leases.all);
 	/* No number of an earlier queue comes again: a late `settled` or result can only be unknown. */
-	q->leases.next_number = (role_incarnation(q->role) << 40) + 1;
-	queue_timer_init(q, &q->leases.lost);
+	d->leases.next_number = (role_incarnation(d->role) << 40) + 1;
+	timers_add(d->timers, &d->leases.lost, d);
 }
 
-size_t leases_free(const struct queue *q)
+size_t leases_free(const struct dispatch *d)
 {
-	size_t by_count = q->leases.count < LEASED_MAX ? LEASED_MAX - q->leases.count : 0;
-	size_t by_bytes = q->leases.bytes < LEASED_BYTES ? (LEASED_BYTES - q->leases.bytes) / INLINE_MAX : 0;
+	size_t by_count = d->leases.count < LEASED_MAX ? LEASED_MAX - d->leases.count : 0;
+	size_t by_bytes = d->leases.bytes < LEASED_BYTES ? (LEASED_BYTES - d->leases.bytes) / INLINE_MAX : 0;
 
 	return by_count < by_bytes ? by_count : by_bytes;
 }
 
-size_t leases_left(const struct queue *q)
+size_t leases_left(const struct dispatch *d)
 {
-	size_t unused = leases_free(q);
+	size_t unused = leases_free(d);
 
-	return q->scheduler.asking > 0 && q->scheduler.room < unused ? q->scheduler.room : unused;
+	return d->scheduler.asking > 0 && d->scheduler.room < unused ? d->scheduler.room : unused;
 }
 
 /* ---- states ---- */
@@ -80,10 +80,10 @@ void lease_enter(struct lease *l, enum lease_state state)
 		l->gate->in_flight++;
 	if (state == LEASE_PARKED) {
 		if (l->gate->parked_n++ == 0)
-			list_append(&l->message->queue->gates.ready, &l->gate->in_ready);
+			list_append(&l->message->dispatch->gates.ready, &l->gate->in_ready);
 		list_append(&l->gate->parked, &l->in_list);
 	} else {
-		list_append(&l->message->queue->leases.all, &l->in_list);
+		list_append(&l->message->dispatch->leases.all, &l->in_list);
 	}
 }
 
@@ -93,10 +93,10 @@ struct lease *lease_new(struct message *m, struct gate *g)
 
 	l->message = m;
 	l->gate = g;
-	l->number = m->queue->leases.next_number++;
+	l->number = m->dispatch->leases.next_number++;
 	list_init(&l->in_list);
 	m->leases++;
-	m->queue->leases.count++;
+	m->dispatch->leases.count++;
 	if (g) {
 		g->leases++;
 		gate_place(g);
@@ -107,7 +107,7 @@ struct lease *lease_new(struct message *m, struct gate *g)
 void lease_free(struct lease *l)
 {
 	list_remove(&l->in_list);
-	l->message->queue->leases.count--;
+	l->message->dispatch->leases.count--;
 	if (l->gate) {
 		l->gate->leases--;
 		gate_place(l->gate);
@@ -116,15 +116,15 @@ void lease_free(struct lease *l)
 	free(l);
 }
 
-void leases_drop(struct queue *q)
+void leases_drop(struct dispatch *d)
 {
-	LIST_EACH (i, &q->leases.all)
+	LIST_EACH (i, &d->leases.all)
 		lease_free(CONTAINER_OF(i, struct lease, in_list));
 }
 
-struct lease *lease_find(struct queue *q, uint64_t number)
+struct lease *lease_find(struct dispatch *d, uint64_t number)
 {
-	LIST_EACH (i, &q->leases.all) {
+	LIST_EACH (i, &d->leases.all) {
 		struct lease *l = CONTAINER_OF(i, struct lease, in_list);
 
 		if (l->number == number)
@@ -138,7 +138,7 @@ struct lease *lease_find(struct queue *q, uint64_t number)
 /* Reports and notices have the null sender, but where an upstream refuses that. */
 static struct str sender_for(const struct lease *l)
 {
-	const struct config *c = role_config(l->message->queue->role);
+	const struct config *c = role_config(l->message->dispatch->role);
 	const struct due_message *due = &l->message->due;
 
 	if (due->kind == KIND_MAIL || due->sender.n > 0 || l->gate->is_mx)
@@ -148,7 +148,7 @@ static struct str sender_for(const struct lease *l)
 
 static void send_delivery(struct lease *l, int fd)
 {
-	struct queue *q = l->message->queue;
+	struct dispatch *d = l->message->dispatch;
 	const struct due_message *due = &l->message->due;
 	struct rec_recipient *list = ARENA_ARRAY(&l->message->arena, struct rec_recipient, l->recipients_n);
 	struct msg_deliver m = {
@@ -185,7 +185,7 @@ static void send_delivery(struct lease *l, int fd)
 	m.recipients.at = list;
 	m.recipients.n = l->recipients_n;
 	l->sent_at = clock_now_ms();
-	if (ipc_send_deliver(q->relay, &m, fd)) {
+	if (ipc_send_deliver(d->relay, &m, fd)) {
 		lease_enter(l, LEASE_SENT);
 		return;
 	}
@@ -198,48 +198,48 @@ static void send_delivery(struct lease *l, int fd)
 static void on_file(void *ctx, struct verdict v, struct str bytes, int fd)
 {
 	struct lease *l = ctx;
-	struct queue *q = l->message->queue;
+	struct dispatch *d = l->message->dispatch;
 
 	assert(l->state == LEASE_OPENING);
 	if (v.class != OK || fd < 0) {
 		outcome_no_text(l, v);
-	} else if (!q->relay || q->stopping || l->gate->status == GATE_DOWN) {
+	} else if (!d->relay || d->stopping || l->gate->status == GATE_DOWN) {
 		outcome_return(l, clock_now_ms());
 	} else {
 		send_delivery(l, fd);
 	}
 	if (fd >= 0)
 		close(fd);
-	scheduler_wake(q);
+	scheduler_wake(d);
 }
 
 /* Send what one gate may send; false when relay's channel has no credit left. */
-static bool send_parked(struct queue *q, struct gate *g)
+static bool send_parked(struct dispatch *d, struct gate *g)
 {
 	while (gate_slots(g) > 0 && !list_empty(&g->parked)) {
 		struct lease *l = CONTAINER_OF(list_first(&g->parked), struct lease, in_list);
 
 		if (!limits_durable(l)) /* it comes back here when it is */
 			return true;
-		if (!channel_has_credit(q->relay))
+		if (!channel_has_credit(d->relay))
 			return false;
 		if (l->message->due.place != PLACE_FILE) {
 			send_delivery(l, -1);
 			continue;
 		}
 		lease_enter(l, LEASE_OPENING);
-		store_text(q->store, l->message->due.id, on_file, l);
+		store_text(d->store, l->message->due.id, on_file, l);
 	}
 	return true;
 }
 
-void leases_send(struct queue *q)
+void leases_send(struct dispatch *d)
 {
-	if (!q->relay || !queue_may_store(q) || q->stopping)
+	if (!d->relay || !dispatch_may_store(d) || d->stopping)
 		return;
-	LIST_EACH (i, &q->gates.ready)
-		if (!send_parked(q, CONTAINER_OF(i, struct gate, in_ready))) {
-			scheduler_wait_credit(q);
+	LIST_EACH (i, &d->gates.ready)
+		if (!send_parked(d, CONTAINER_OF(i, struct gate, in_ready))) {
+			scheduler_wait_credit(d);
 			return;
 		}
 }
@@ -252,17 +252,17 @@ void leases_return_gate(struct gate *g)
 		outcome_return(CONTAINER_OF(i, struct lease, in_list), clock_now_ms());
 }
 
-void leases_return_parked(struct queue *q)
+void leases_return_parked(struct dispatch *d)
 {
-	LIST_EACH (i, &q->gates.ready)
+	LIST_EACH (i, &d->gates.ready)
 		leases_return_gate(CONTAINER_OF(i, struct gate, in_ready));
 }
 
-void leases_relay_gone(struct queue *q)
+void leases_relay_gone(struct dispatch *d)
 {
 	size_t lost = 0;
 
-	LIST_EACH (i, &q->leases.all) {
+	LIST_EACH (i, &d->leases.all) {
 		struct lease *l = CONTAINER_OF(i, struct lease, in_list);
 
 		if (l->state == LEASE_SETTLING)
@@ -275,16 +275,16 @@ void leases_relay_gone(struct queue *q)
 	if (lost == 0)
 		return;
 	log_warning(NULL, "relay.lost", kv("deliveries", lost));
-	if (q->stopping)
-		leases_settle_lost(q, false);
+	if (d->stopping)
+		leases_settle_lost(d, false);
 	else
-		uv_timer_start(&q->leases.lost, on_lost_timer, LOST_DELAY_MS, 0);
+		uv_timer_start(&d->leases.lost, on_lost_timer, LOST_DELAY_MS, 0);
 }
 
-void leases_settle_lost(struct queue *q, bool died)
+void leases_settle_lost(struct dispatch *d, bool died)
 {
-	uv_timer_stop(&q->leases.lost);
-	LIST_EACH (i, &q->leases.all) {
+	uv_timer_stop(&d->leases.lost);
+	LIST_EACH (i, &d->leases.all) {
 		struct lease *l = CONTAINER_OF(i, struct lease, in_list);
 
 		if (l->state == LEASE_LOST)
@@ -320,9 +320,9 @@ static bool selects(const struct selector *s, const struct lease *l)
 	return false;
 }
 
-void leases_withdraw(struct queue *q, const struct selector *s)
+void leases_withdraw(struct dispatch *d, const struct selector *s)
 {
-	LIST_EACH (i, &q->gates.ready) {
+	LIST_EACH (i, &d->gates.ready) {
 		struct gate *g = CONTAINER_OF(i, struct gate, in_ready);
 
 		LIST_EACH (k, &g->parked) {
@@ -332,19 +332,19 @@ void leases_withdraw(struct queue *q, const struct selector *s)
 				outcome_return(l, clock_now_ms());
 		}
 	}
-	LIST_EACH (i, &q->leases.all) {
+	LIST_EACH (i, &d->leases.all) {
 		struct lease *l = CONTAINER_OF(i, struct lease, in_list);
 
 		if (l->state != LEASE_SENT || l->withdrawn || !selects(s, l))
 			continue;
 		l->withdrawn = true;
-		ipc_send_withdraw(q->relay, &(struct msg_withdraw){ .lease = l->number }, -1);
+		ipc_send_withdraw(d->relay, &(struct msg_withdraw){ .lease = l->number }, -1);
 	}
 }
 
-void leases_mend(struct queue *q, uint64_t now)
+void leases_mend(struct dispatch *d, uint64_t now)
 {
-	LIST_EACH (i, &q->leases.all) {
+	LIST_EACH (i, &d->leases.all) {
 		struct lease *l = CONTAINER_OF(i, struct lease, in_list);
 
 		l->sent_at = clock_mended(l->sent_at, now, 0);

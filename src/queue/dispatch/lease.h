@@ -7,7 +7,7 @@
 
 struct channel;
 struct gate;
-struct queue;
+struct dispatch;
 
 /*   PARKED    waits for a slot of its gate; relay knows nothing of it
  *   OPENING   the store opens the large message's file
@@ -40,36 +40,36 @@ struct leases {
 	uv_timer_t lost; /* see leases_relay_gone() */
 };
 
-void lease_table_init(struct queue *q);
+void lease_table_init(struct dispatch *d);
 
 /* How many more may be leased: all deliveries together take a bounded amount of memory, however many next hops are slow. */
-size_t leases_free(const struct queue *q);
+size_t leases_free(const struct dispatch *d);
 
 /* The same, without those that the running round has asked for. */
-size_t leases_left(const struct queue *q);
+size_t leases_left(const struct dispatch *d);
 
 /* Send parked deliveries while there are slots and credit. */
-void leases_send(struct queue *q);
+void leases_send(struct dispatch *d);
 
 /* Give all parked ones back; give back those of a gate that has gone down. */
-void leases_return_parked(struct queue *q);
+void leases_return_parked(struct dispatch *d);
 void leases_return_gate(struct gate *g);
 
 /* Relay's channel has closed. What it had is settled a moment later, as a death, unless a `stop` shows that it ended in order. */
-void leases_relay_gone(struct queue *q);
-void leases_settle_lost(struct queue *q, bool died);
+void leases_relay_gone(struct dispatch *d);
+void leases_settle_lost(struct dispatch *d, bool died);
 
 /* The clock was set back: what is on its way was sent now. */
-void leases_mend(struct queue *q, uint64_t now);
+void leases_mend(struct dispatch *d, uint64_t now);
 
 /* An administrator removes these: relay is asked to drop what it has not begun. */
-void leases_withdraw(struct queue *q, const struct selector *s);
+void leases_withdraw(struct dispatch *d, const struct selector *s);
 
 /* The end of all, when the store has closed. */
-void leases_drop(struct queue *q);
+void leases_drop(struct dispatch *d);
 
 /* A delivery that relay has, or whose result is being settled; NULL. */
-struct lease *lease_find(struct queue *q, uint64_t number);
+struct lease *lease_find(struct dispatch *d, uint64_t number);
 
 /* A delivery of the message by this gate (NULL: no way); it has a part in the message. */
 struct lease *lease_new(struct message *m, struct gate *g);

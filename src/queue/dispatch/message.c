@@ -1,5 +1,5 @@
 /* message.c - a message of which recipients were leased, and how they are divided into deliveries. */
-#include "queue.h"
+#include "dispatch/dispatch.h"
 
 #include "posthouse/clock.h"
 
@@ -19,13 +19,13 @@ static void copy_recipients(struct arena *a, struct due_recipient *to, const str
 	}
 }
 
-struct message *message_new(struct queue *q, const struct due_message *due)
+struct message *message_new(struct dispatch *d, const struct due_message *due)
 {
 	struct message *m = NEW(struct message);
 	struct arena *a = &m->arena;
 
 	list_init(&m->in_fetched);
-	m->queue = q;
+	m->dispatch = d;
 	m->leases = 1;
 	m->due = *due;
 	m->due.login = arena_str(a, due->login);
@@ -36,7 +36,7 @@ struct message *message_new(struct queue *q, const struct due_message *due)
 	m->due.text = arena_str(a, due->text);
 	m->due.recipients = NULL;
 	m->due.recipients_n = 0;
-	q->leases.bytes += m->due.text.n + m->due.prefix.n;
+	d->leases.bytes += m->due.text.n + m->due.prefix.n;
 	message_add(m, due->recipients, due->recipients_n);
 	return m;
 }
@@ -57,7 +57,7 @@ void message_release(struct message *m)
 	assert(m->leases > 0);
 	if (--m->leases > 0)
 		return;
-	m->queue->leases.bytes -= m->due.text.n + m->due.prefix.n;
+	m->dispatch->leases.bytes -= m->due.text.n + m->due.prefix.n;
 	arena_fini(&m->arena);
 	free(m);
 }
@@ -94,16 +94,16 @@ static void find_ways(struct message *m, struct way *ways, const bool *taken)
 
 	for (size_t i = 0; i < m->due.recipients_n; i++)
 		if (!taken[i])
-			ways[i] = way_find(m->queue, m->due.login, m->due.sender, m->due.recipients[i].address, now);
+			ways[i] = way_find(m->dispatch, m->due.login, m->due.sender, m->due.recipients[i].address, now);
 }
 
 static void park(struct lease *l)
 {
 	uint64_t now = clock_now_ms();
-	const struct queue *q = l->message->queue;
+	const struct dispatch *d = l->message->dispatch;
 
 	/* Relay has gone meanwhile; or other gates had room, and here it waits in the store, where it costs nothing. */
-	if (!q->relay || q->stopping) {
+	if (!d->relay || d->stopping) {
 		outcome_return(l, now);
 		return;
 	}

@@ -6,21 +6,21 @@
 #include "posthouse/store.h"
 
 struct lease;
-struct queue;
+struct dispatch;
 
 #define DELIVERY_RECIPIENTS_MAX 100
 
 /* A message of which recipients are leased, shared by its deliveries; it ends with the last. */
 struct message {
 	struct list in_fetched; /* of the scheduler */
-	struct queue *queue;
+	struct dispatch *dispatch;
 	struct arena arena;
 	struct due_message due; /* views into the arena */
 	size_t leases;          /* the fetching counts as one */
 };
 
 /* A copy of what the store has leased to us; message_add() takes its siblings' recipients in. */
-struct message *message_new(struct queue *q, const struct due_message *due);
+struct message *message_new(struct dispatch *d, const struct due_message *due);
 void message_add(struct message *m, const struct due_recipient *recipients, size_t n);
 
 /* Split by way, count and datagram size into deliveries, and park them. Recipients that have no open way go back into the queue (or

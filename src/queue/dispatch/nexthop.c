@@ -1,5 +1,5 @@
 /* nexthop.c - the health of next hops: known ones, their pauses, and what of it survives a restart. */
-#include "queue.h"
+#include "dispatch/dispatch.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/units.h"
@@ -15,9 +15,9 @@
 #define COMPLAINT_MS     DAY_MS /* so long status shows it */
 #define PROVEN_MS        HOUR_MS
 
-void gates_init(struct queue *q)
+void gates_init(struct dispatch *d)
 {
-	struct gates *g = &q->gates;
+	struct gates *g = &d->gates;
 
 	list_init(&g->upstreams);
 	list_init(&g->idle);
@@ -30,7 +30,7 @@ void gates_init(struct queue *q)
 static void gate_free(struct gate *g)
 {
 	assert(list_empty(&g->parked) && g->leases == 0);
-	hashtable_remove(&g->queue->gates.table, &g->in_table);
+	hashtable_remove(&g->dispatch->gates.table, &g->in_table);
 	list_remove(&g->in_class);
 	list_remove(&g->in_ready);
 	list_remove(&g->in_waiting);
@@ -44,11 +44,11 @@ static void gate_free(struct gate *g)
 	free(g);
 }
 
-void gates_fini(struct queue *q)
+void gates_fini(struct dispatch *d)
 {
-	HASHTABLE_EACH (k, &q->gates.table)
+	HASHTABLE_EACH (k, &d->gates.table)
 		gate_free(CONTAINER_OF(k, struct gate, in_table));
-	hashtable_fini(&q->gates.table);
+	hashtable_fini(&d->gates.table);
 }
 
 static void set_reason(struct gate *g, struct str reason)
@@ -61,15 +61,15 @@ static void set_reason(struct gate *g, struct str reason)
 
 /* ---- known ones ---- */
 
-static struct proven *proven_slot(struct queue *q, uint64_t hash)
+static struct proven *proven_slot(struct dispatch *d, uint64_t hash)
 {
-	return &q->gates.proven[(hash >> 16) % PROVEN_SLOTS];
+	return &d->gates.proven[(hash >> 16) % PROVEN_SLOTS];
 }
 
-static bool worked_lately(struct queue *q, struct str name)
+static bool worked_lately(struct dispatch *d, struct str name)
 {
 	uint64_t hash = hash_text(name);
-	const struct proven *p = proven_slot(q, hash);
+	const struct proven *p = proven_slot(d, hash);
 
 	return p->hash == hash && clock_mono_ms() < p->until;
 }
@@ -82,36 +82,36 @@ void gate_prove(struct gate *g, uint64_t now)
 	if (!g->is_mx)
 		return;
 	g->proven = true;
-	*proven_slot(g->queue, hash) = (struct proven){ .hash = hash, .until = clock_mono_ms() + PROVEN_MS };
+	*proven_slot(g->dispatch, hash) = (struct proven){ .hash = hash, .until = clock_mono_ms() + PROVEN_MS };
 }
 
 static void disprove(struct gate *g)
 {
-	struct proven *p = proven_slot(g->queue, hash_text(str_of(g->name)));
+	struct proven *p = proven_slot(g->dispatch, hash_text(str_of(g->name)));
 
 	g->proven = false;
 	if (p->hash == hash_text(str_of(g->name)))
 		p->until = 0;
 }
 
-struct gate *gate_get(struct queue *q, struct str name)
+struct gate *gate_get(struct dispatch *d, struct str name)
 {
 	uint64_t hash = hash_text(name);
 	struct gate *g;
 
-	HASHTABLE_FIND (i, &q->gates.table, hash) {
+	HASHTABLE_FIND (i, &d->gates.table, hash) {
 		g = CONTAINER_OF(i, struct gate, in_table);
 		if (str_eq(str_of(g->name), name))
 			return g;
 	}
 	g = NEW(struct gate);
-	g->queue = q;
+	g->dispatch = d;
 	g->name = str_dup(name);
 	g->reason = str_dup(S(""));
 	g->is_mx = str_starts(name, S("mx:"));
 	if (g->is_mx) {
-		g->connections = role_config(q->role)->delivery.connections_per_destination;
-		g->proven = worked_lately(q, name);
+		g->connections = role_config(d->role)->delivery.connections_per_destination;
+		g->proven = worked_lately(d, name);
 	}
 	list_init(&g->parked);
 	list_init(&g->in_class);
@@ -119,9 +119,9 @@ struct gate *gate_get(struct queue *q, struct str name)
 	list_init(&g->in_waiting);
 	list_init(&g->in_asked);
 	list_init(&g->in_inquiries);
-	hashtable_add(&q->gates.table, &g->in_table, hash);
+	hashtable_add(&d->gates.table, &g->in_table, hash);
 	if (!g->is_mx)
-		list_append(&q->gates.upstreams, &g->in_class);
+		list_append(&d->gates.upstreams, &g->in_class);
 	gate_place(g);
 	return g;
 }
@@ -136,7 +136,7 @@ static void save(const struct gate *g);
 /* Forget one that is down: the store is told too, so that it is not remembered for ever. */
 static void forget_down(struct gate *g)
 {
-	g->queue->gates.down_n--;
+	g->dispatch->gates.down_n--;
 	g->status = GATE_UP;
 	g->failures = 0;
 	save(g);
@@ -145,7 +145,7 @@ static void forget_down(struct gate *g)
 
 void gate_place(struct gate *g)
 {
-	struct gates *all = &g->queue->gates;
+	struct gates *all = &g->dispatch->gates;
 	bool was_down = g->is_mx && g->in_down;
 
 	if (!g->is_mx)
@@ -159,17 +159,17 @@ void gate_place(struct gate *g)
 		list_append(&all->idle, &g->in_class);
 }
 
-void gates_collect(struct queue *q)
+void gates_collect(struct dispatch *d)
 {
 	uint64_t now = clock_now_ms();
 
-	pauses_collect(q, now);
-	LIST_EACH (i, &q->gates.idle)
+	pauses_collect(d, now);
+	LIST_EACH (i, &d->gates.idle)
 		gate_free(CONTAINER_OF(i, struct gate, in_class));
-	LIST_EACH (i, &q->gates.down) {
+	LIST_EACH (i, &d->gates.down) {
 		struct gate *g = CONTAINER_OF(i, struct gate, in_class);
 
-		if (q->gates.down_n <= GATES_MAX && now < g->down_until + FORGET_AFTER_MS)
+		if (d->gates.down_n <= GATES_MAX && now < g->down_until + FORGET_AFTER_MS)
 			return; /* those used last are at the end */
 		if (!in_use(g))
 			forget_down(g);
@@ -195,27 +195,27 @@ static void on_put(void *ctx, struct verdict v)
 	free(put);
 }
 
-void gate_row_save(struct queue *q, const struct gate_state *row)
+void gate_row_save(struct dispatch *d, const struct gate_state *row)
 {
 	struct gate_put *put;
 
-	if (!queue_may_store(q))
+	if (!dispatch_may_store(d))
 		return;
 	put = NEW(struct gate_put);
 	put->state = *row;
 	put->state.name = arena_str(&put->arena, row->name);
 	put->state.reason = arena_str(&put->arena, row->reason);
-	store_gate_put(q->store, &put->state, on_put, put);
+	store_gate_put(d->store, &put->state, on_put, put);
 }
 
 static void save(const struct gate *g)
 {
-	gate_row_save(g->queue, &(struct gate_state){ .name = str_of(g->name),
-						      .down_until = g->status == GATE_UP ? 0 : g->down_until,
-						      .pause_ms = g->status == GATE_UP ? 0 : g->pause_ms,
-						      .failures = g->failures,
-						      .last_ok_at = g->last_ok_at,
-						      .reason = str_of(g->reason) });
+	gate_row_save(g->dispatch, &(struct gate_state){ .name = str_of(g->name),
+							 .down_until = g->status == GATE_UP ? 0 : g->down_until,
+							 .pause_ms = g->status == GATE_UP ? 0 : g->pause_ms,
+							 .failures = g->failures,
+							 .last_ok_at = g->last_ok_at,
+							 .reason = str_of(g->reason) });
 }
 
 static void mend(struct gate *g, uint64_t now)
@@ -232,16 +232,16 @@ static void mend(struct gate *g, uint64_t now)
 		save(g);
 }
 
-void gates_mend(struct queue *q, uint64_t now)
+void gates_mend(struct dispatch *d, uint64_t now)
 {
-	pauses_mend(q, now);
-	HASHTABLE_EACH (k, &q->gates.table)
+	pauses_mend(d, now);
+	HASHTABLE_EACH (k, &d->gates.table)
 		mend(CONTAINER_OF(k, struct gate, in_table), now);
 }
 
 static void on_gates(void *ctx, struct verdict v, const struct gate_state *states, size_t n)
 {
-	struct queue *q = ctx;
+	struct dispatch *d = ctx;
 	uint64_t now = clock_now_ms();
 
 	if (v.class != OK) {
@@ -251,11 +251,11 @@ static void on_gates(void *ctx, struct verdict v, const struct gate_state *state
 	for (size_t i = 0; i < n && i < GATES_MAX; i++) {
 		struct gate *g;
 
-		if (pause_load(q, &states[i]))
+		if (pause_load(d, &states[i]))
 			continue;
 		if (states[i].failures == 0 && str_starts(states[i].name, S("mx:")))
 			continue;
-		g = gate_get(q, states[i].name);
+		g = gate_get(d, states[i].name);
 		g->last_ok_at = states[i].last_ok_at;
 		if (states[i].failures > 0) {
 			g->status = GATE_DOWN;
@@ -267,21 +267,21 @@ static void on_gates(void *ctx, struct verdict v, const struct gate_state *state
 		}
 		mend(g, now);
 	}
-	q->gates.known = true;
-	scheduler_wake(q);
+	d->gates.known = true;
+	scheduler_wake(d);
 }
 
-void gates_load(struct queue *q)
+void gates_load(struct dispatch *d)
 {
-	gates_apply(q);
-	store_gates(q->store, on_gates, q);
+	gates_apply(d);
+	store_gates(d->store, on_gates, d);
 }
 
-void gates_apply(struct queue *q)
+void gates_apply(struct dispatch *d)
 {
-	const struct config *c = role_config(q->role);
+	const struct config *c = role_config(d->role);
 
-	LIST_EACH (i, &q->gates.upstreams) {
+	LIST_EACH (i, &d->gates.upstreams) {
 		struct gate *g = CONTAINER_OF(i, struct gate, in_class);
 
 		g->connections = 0;
@@ -292,22 +292,22 @@ void gates_apply(struct queue *q)
 		struct arena a = { 0 };
 
 		if (route_uses(c, u->name)) {
-			struct gate *g = gate_get(q, arena_printf(&a, "upstream:%.*s", STR_ARG(u->name)));
+			struct gate *g = gate_get(d, arena_printf(&a, "upstream:%.*s", STR_ARG(u->name)));
 
 			g->connections = u->connections ? u->connections : 1;
 			limits_apply(g, &u->messages);
 		}
 		arena_fini(&a);
 	}
-	q->gates.mx_used = route_uses(c, S("mx"));
-	HASHTABLE_EACH (k, &q->gates.table) {
+	d->gates.mx_used = route_uses(c, S("mx"));
+	HASHTABLE_EACH (k, &d->gates.table) {
 		struct gate *g = CONTAINER_OF(k, struct gate, in_table);
 
 		gate_forget_waiting(g);
 		if (g->is_mx)
 			g->connections = c->delivery.connections_per_destination;
 	}
-	gates_probe_now(q);
+	gates_probe_now(d);
 }
 
 /* ---- up and down ---- */
@@ -364,7 +364,7 @@ bool gate_failed(struct gate *g, const struct gate_trouble *t, uint64_t now)
 		return false;
 	g->failures++;
 	g->fault = t->fault;
-	pause = pause_after(&role_config(g->queue->role)->queue, g->is_mx, t->fault, t->pause_ms, g->failures);
+	pause = pause_after(&role_config(g->dispatch->role)->queue, g->is_mx, t->fault, t->pause_ms, g->failures);
 	g->status = GATE_DOWN;
 	g->down_until = now + pause;
 	g->pause_ms = pause;
@@ -388,10 +388,10 @@ void gate_complained(struct gate *g, uint64_t meaning, struct str reason, uint64
 		  kv("who", actor_name(meaning_actor(meaning))), kv("reason", g->complaint));
 }
 
-void gates_probe_now(struct queue *q)
+void gates_probe_now(struct dispatch *d)
 {
-	pauses_probe_now(q);
-	HASHTABLE_EACH (k, &q->gates.table) {
+	pauses_probe_now(d);
+	HASHTABLE_EACH (k, &d->gates.table) {
 		struct gate *g = CONTAINER_OF(k, struct gate, in_table);
 
 		if (g->status == GATE_DOWN)
@@ -401,7 +401,7 @@ void gates_probe_now(struct queue *q)
 
 /* ---- figures ---- */
 
-static void stat_of(struct queue *q, const struct gate *g)
+static void stat_of(struct dispatch *d, const struct gate *g)
 {
 	struct arena a = { 0 };
 	struct str text = str_of(g->reason);
@@ -409,22 +409,22 @@ static void stat_of(struct queue *q, const struct gate *g)
 
 	if (g->status == GATE_UP && g->complaint && now < g->complaint_at + COMPLAINT_MS)
 		text = arena_printf(&a, "but it complains: %s", g->complaint);
-	role_stat(q->role, arena_printf(&a, "gate %s", g->name), g->status == GATE_UP ? 0 : g->down_until, text);
+	role_stat(d->role, arena_printf(&a, "gate %s", g->name), g->status == GATE_UP ? 0 : g->down_until, text);
 	arena_fini(&a);
 }
 
-void gates_stats(struct queue *q)
+void gates_stats(struct dispatch *d)
 {
 	size_t told = 0;
 
-	LIST_EACH (i, &q->gates.upstreams) {
+	LIST_EACH (i, &d->gates.upstreams) {
 		const struct gate *g = CONTAINER_OF(i, struct gate, in_class);
 
 		if (g->connections > 0 || g->status != GATE_UP)
-			stat_of(q, g);
+			stat_of(d, g);
 	}
-	role_stat(q->role, S("destinations_down"), q->gates.down_n, S(""));
-	LIST_EACH (i, &q->gates.down)
+	role_stat(d->role, S("destinations_down"), d->gates.down_n, S(""));
+	LIST_EACH (i, &d->gates.down)
 		if (told++ < STATS_MAX)
-			stat_of(q, CONTAINER_OF(i, struct gate, in_class));
+			stat_of(d, CONTAINER_OF(i, struct gate, in_class));
 }

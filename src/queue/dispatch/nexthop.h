@@ -11,7 +11,7 @@
 #include "posthouse/list.h"
 #include "posthouse/store.h"
 
-struct queue;
+struct dispatch;
 
 enum gate_status { GATE_UP, GATE_DOWN, GATE_PROBING };
 
@@ -36,7 +36,7 @@ struct gate {
 	struct hashtable_item in_table;
 	struct list in_class; /* upstreams, idle or down; MX gates that are up and in use are in none */
 	struct list in_ready, in_waiting, in_asked, in_inquiries;
-	struct queue *queue;
+	struct dispatch *dispatch;
 	char *name;      /* "upstream:isp", "mx:example.org" */
 	char *reason;    /* why it is down; "" otherwise */
 	char *complaint; /* what an administrator should know although it works; NULL: nothing */
@@ -87,18 +87,18 @@ struct gates {
 	bool known;   /* the states that were kept over the restart have been read */
 };
 
-void gates_init(struct queue *q);
-void gates_fini(struct queue *q);
+void gates_init(struct dispatch *d);
+void gates_fini(struct dispatch *d);
 
 /* Read the states from before the restart; then the scheduler starts. */
-void gates_load(struct queue *q);
+void gates_load(struct dispatch *d);
 
 /* The configuration has changed: new connection counts and limits, and what is down is tried at once. */
-void gates_apply(struct queue *q);
+void gates_apply(struct dispatch *d);
 
 /* The gate with this name, made when there is none. One of an MX domain lives until gates_collect() finds it up and unused. */
-struct gate *gate_get(struct queue *q, struct str name);
-void gates_collect(struct queue *q);
+struct gate *gate_get(struct dispatch *d, struct str name);
+void gates_collect(struct dispatch *d);
 
 /* After a change of what makes an MX gate worth remembering: its status, its leases, what is expected. */
 void gate_place(struct gate *g);
@@ -121,18 +121,18 @@ bool gate_failed(struct gate *g, const struct gate_trouble *t, uint64_t now);
 void gate_complained(struct gate *g, uint64_t meaning, struct str reason, uint64_t now);
 
 /* A row of the store's table of gates; the texts are copied. */
-void gate_row_save(struct queue *q, const struct gate_state *row);
+void gate_row_save(struct dispatch *d, const struct gate_state *row);
 
 /* The clock was set back: a pause that would last longer than it was made for is over, also in the store. */
-void gates_mend(struct queue *q, uint64_t now);
+void gates_mend(struct dispatch *d, uint64_t now);
 
 /* A result has come that says nothing against it: an MX domain is served like those that work for the next hour. */
 void gate_prove(struct gate *g, uint64_t now);
 
 /* End all pauses: an administrator or a new configuration says that it is worth a try. */
-void gates_probe_now(struct queue *q);
+void gates_probe_now(struct dispatch *d);
 
-void gates_stats(struct queue *q);
+void gates_stats(struct dispatch *d);
 
 /* ---- nexthop_concurrency.c: how much at once ---- */
 
@@ -151,14 +151,14 @@ bool gate_takes(const struct gate *g);
 void gate_pace(struct gate *g, size_t connections);
 
 /* The room of all upstreams; *wake_at_out: when one of them may open (0: none). */
-size_t gates_upstream_room(struct queue *q, uint64_t now, uint64_t *wake_at_out);
+size_t gates_upstream_room(struct dispatch *d, uint64_t now, uint64_t *wake_at_out);
 
 /* Is some gate down in a way that may end the time of messages that wait for it? */
-bool gates_may_expire(const struct queue *q);
+bool gates_may_expire(const struct dispatch *d);
 
 /* Deliveries that the store was asked for count as room that is used, until the round ends. */
 void gate_expect(struct gate *g, size_t n);
-void gates_expect_nothing(struct queue *q);
+void gates_expect_nothing(struct dispatch *d);
 
 /* Lanes that wait for room; a lane is in the list once. */
 void gate_wait(struct gate *g, uint64_t lane, unsigned priority);
@@ -175,9 +175,9 @@ struct inquiries {
 	size_t asked_n;
 	unsigned turn;
 };
-void inquiries_init(struct queue *q);
-void inquiries_cancel(struct queue *q); /* relay is gone */
-void inquiries_advance(struct queue *q);
+void inquiries_init(struct dispatch *d);
+void inquiries_cancel(struct dispatch *d); /* relay is gone */
+void inquiries_advance(struct dispatch *d);
 
 /* May deliveries be leased for it? Else inquire(), and its waiting lanes are served when the answer has come. */
 bool gate_knows_hosts(const struct gate *g);

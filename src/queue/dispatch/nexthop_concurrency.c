@@ -1,5 +1,5 @@
 /* nexthop_concurrency.c - how many deliveries a gate may have, and the lanes that wait for room in it. */
-#include "queue.h"
+#include "dispatch/dispatch.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -90,7 +90,7 @@ size_t gate_slots(const struct gate *g)
  * something left for another one; and those that are not known to work leave the rest to those that do. */
 static size_t fair_share(const struct gate *g, size_t most)
 {
-	size_t left = leases_left(g->queue), kept = g->proven ? KEPT_FOR_UPSTREAMS : KEPT_FOR_PROVEN;
+	size_t left = leases_left(g->dispatch), kept = g->proven ? KEPT_FOR_UPSTREAMS : KEPT_FOR_PROVEN;
 
 	if (!g->is_mx)
 		return most;
@@ -122,12 +122,12 @@ bool gate_takes(const struct gate *g)
 	return g->status == GATE_PROBING && g->in_flight + g->parked_n == 0;
 }
 
-size_t gates_upstream_room(struct queue *q, uint64_t now, uint64_t *wake_at_out)
+size_t gates_upstream_room(struct dispatch *d, uint64_t now, uint64_t *wake_at_out)
 {
 	size_t room = 0;
 
 	*wake_at_out = 0;
-	LIST_EACH (i, &q->gates.upstreams) {
+	LIST_EACH (i, &d->gates.upstreams) {
 		struct gate *g = CONTAINER_OF(i, struct gate, in_class);
 		uint64_t at = 0;
 
@@ -145,15 +145,15 @@ size_t gates_upstream_room(struct queue *q, uint64_t now, uint64_t *wake_at_out)
 	return room;
 }
 
-bool gates_may_expire(const struct queue *q)
+bool gates_may_expire(const struct dispatch *d)
 {
-	LIST_EACH (i, &q->gates.upstreams) {
+	LIST_EACH (i, &d->gates.upstreams) {
 		const struct gate *g = CONTAINER_OF(i, struct gate, in_class);
 
 		if (g->status != GATE_UP && g->fault != FAULT_OURS && g->tried_at > 0)
 			return true;
 	}
-	return q->gates.down_n > 0;
+	return d->gates.down_n > 0;
 }
 
 /* ---- asked for ---- */
@@ -162,13 +162,13 @@ void gate_expect(struct gate *g, size_t n)
 {
 	g->expected += n;
 	if (list_empty(&g->in_asked))
-		list_append(&g->queue->gates.asked, &g->in_asked);
+		list_append(&g->dispatch->gates.asked, &g->in_asked);
 	gate_place(g);
 }
 
-void gates_expect_nothing(struct queue *q)
+void gates_expect_nothing(struct dispatch *d)
 {
-	LIST_EACH (i, &q->gates.asked) {
+	LIST_EACH (i, &d->gates.asked) {
 		struct gate *g = CONTAINER_OF(i, struct gate, in_asked);
 
 		list_remove(&g->in_asked);
@@ -254,5 +254,5 @@ void gate_forget_waiting(struct gate *g)
 void gate_resume_waiting(struct gate *g)
 {
 	if (g->waiting_n > 0 && list_empty(&g->in_waiting))
-		list_append(&g->queue->gates.waiting, &g->in_waiting);
+		list_append(&g->dispatch->gates.waiting, &g->in_waiting);
 }

@@ -1,5 +1,5 @@
 /* nexthop_rate.c - token buckets of upstreams. */
-#include "queue.h"
+#include "dispatch/dispatch.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/limit.h"
@@ -23,7 +23,7 @@ static void on_saved(void *ctx, struct verdict v)
 {
 	struct saving *s = ctx;
 	struct gate *g = s->gate;
-	struct queue *q = g->queue;
+	struct dispatch *d = g->dispatch;
 
 	/* Lost, the messages that it counted are not counted after a restart: better than mail that does not go. */
 	if (v.class != OK)
@@ -35,7 +35,7 @@ static void on_saved(void *ctx, struct verdict v)
 	free(s);
 	if (g->charges.dirty)
 		save(g);
-	leases_send(q);
+	leases_send(d);
 }
 
 /* One write at a time: what is charged meanwhile goes with the next. */
@@ -45,7 +45,7 @@ static void save(struct gate *g)
 	struct saving *s;
 
 	c->dirty = true;
-	if (c->saving || !queue_may_store(g->queue))
+	if (c->saving || !dispatch_may_store(g->dispatch))
 		return;
 	s = NEW(struct saving);
 	s->gate = g;
@@ -55,7 +55,7 @@ static void save(struct gate *g)
 		s->rows[i] = bucket_row_of(&s->arena, c->buckets[i]);
 	c->dirty = false;
 	c->saving = true;
-	store_bucket_put(g->queue->store, s->rows, c->n, on_saved, s);
+	store_bucket_put(g->dispatch->store, s->rows, c->n, on_saved, s);
 }
 
 /* ---- configuration ---- */
@@ -80,7 +80,7 @@ void limits_apply(struct gate *g, const struct rate_list *rates)
 		return;
 	g->charges.buckets = xcalloc(rates->n, sizeof(struct bucket *));
 	for (size_t i = 0; i < rates->n; i++) {
-		struct bucket *b = bucket_get(&g->queue->accounting, str_of(g->name), format_rate(&a, rates->at[i]));
+		struct bucket *b = bucket_get(g->dispatch->accounting, str_of(g->name), format_rate(&a, rates->at[i]));
 
 		b->rate = rates->at[i];
 		b->users++;
@@ -174,11 +174,11 @@ bool limits_durable(const struct lease *l)
 	return l->charge <= l->gate->charges.durable;
 }
 
-void limits_stats(struct queue *q)
+void limits_stats(struct dispatch *d)
 {
 	uint64_t now = clock_now_ms();
 
-	LIST_EACH (i, &q->gates.upstreams) {
+	LIST_EACH (i, &d->gates.upstreams) {
 		const struct gate *g = CONTAINER_OF(i, struct gate, in_class);
 
 		for (size_t k = 0; k < g->charges.n; k++) {
@@ -189,7 +189,7 @@ void limits_stats(struct queue *q)
 
 			if (wait_s)
 				text = arena_printf(&a, "%.*s%.*s", STR_ARG(text), STR_ARG(duration_words(&a, wait_s * 1000)));
-			role_stat(q->role, arena_printf(&a, "limit %s %s", g->name, b->rule),
+			role_stat(d->role, arena_printf(&a, "limit %s %s", g->name, b->rule),
 				  gcra_used(b->tat_us, b->rate, now * 1000), text);
 			arena_fini(&a);
 		}

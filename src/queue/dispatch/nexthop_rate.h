@@ -7,7 +7,7 @@
 
 struct gate;
 struct lease;
-struct queue;
+struct dispatch;
 
 /* Of one gate: its buckets, and which charges are durable. */
 struct charges {
@@ -30,6 +30,6 @@ void limits_charge(struct lease *l);
 void limits_return(struct lease *l);
 bool limits_durable(const struct lease *l);
 
-void limits_stats(struct queue *q);
+void limits_stats(struct dispatch *d);
 
 #endif

@@ -1,5 +1,5 @@
 /* outcome.c - what an answer means for a recipient. */
-#include "queue.h"
+#include "dispatch/dispatch.h"
 #include "common/event_fields.h"
 #include "dispatch/refused_report.h"
 
@@ -77,7 +77,7 @@ static void delivered(const struct answer *an, const struct due_recipient *r, st
 	o->state = asked ? RCPT_RELAYED : RCPT_DELIVERED;
 	o->report_success = asked && !an->dsn && an->lease->message->due.sender.n > 0;
 	tell(an, r, o, LOG_INFO, "delivery.sent");
-	breaker_finished(&an->lease->message->queue->accounting, an->lease->message->due.login, false, an->now);
+	breaker_finished(an->lease->message->dispatch->accounting, an->lease->message->due.login, false, an->now);
 }
 
 /* "451 4.7.1 text", without what is missing. */
@@ -122,7 +122,7 @@ static bool is_over(const struct due_message *m, uint64_t tried_at)
 static void deferred(const struct answer *an, const struct due_recipient *r, uint64_t pause_ms, struct outcome *o)
 {
 	const struct due_message *m = &an->lease->message->due;
-	const struct cfg_queue *c = &role_config(an->lease->message->queue->role)->queue;
+	const struct cfg_queue *c = &role_config(an->lease->message->dispatch->role)->queue;
 
 	if (is_over(m, an->lease->sent_at)) {
 		expired(an, r, o);
@@ -151,7 +151,7 @@ static bool sender_refused(const struct answer *an, const struct due_recipient *
 				       .reason = o->verdict.text,
 				       .tried_at = l->sent_at },
 		    an->now);
-	next = way_find(l->message->queue, m->login, m->sender, r->address, an->now);
+	next = way_find(l->message->dispatch, m->login, m->sender, r->address, an->now);
 	if (!next.gate || next.gate == l->gate)
 		return false;
 	o->transcript = an->transcript;
@@ -202,7 +202,7 @@ static struct outcome answered(struct answer *an, const struct due_recipient *r,
 	} else if (v.class == PERM) {
 		o.attempted = true;
 		failed(an, r, &o);
-		breaker_finished(&an->lease->message->queue->accounting, an->lease->message->due.login, true, an->now);
+		breaker_finished(an->lease->message->dispatch->accounting, an->lease->message->due.login, true, an->now);
 	} else {
 		put_off(an, r, said, &o);
 	}
@@ -226,7 +226,7 @@ static struct outcome blocked(const struct answer *an, const struct due_recipien
 	const struct lease *l = an->lease;
 	const struct due_message *m = &l->message->due;
 	struct outcome o = unchanged(l, r, an->now, an->now);
-	struct way next = way_find(l->message->queue, m->login, m->sender, r->address, an->now);
+	struct way next = way_find(l->message->dispatch, m->login, m->sender, r->address, an->now);
 
 	o.meaning = an->meaning;
 	o.verdict = fault_verdict(fault, reason);
@@ -348,18 +348,18 @@ static void use_result(struct lease *l, const struct msg_result *said)
 	use_answers(l, report_wants_other_form(l, said, &m, &refusal) ? &m : said);
 }
 
-void outcome_result(struct queue *q, const struct msg_result *m)
+void outcome_result(struct dispatch *d, const struct msg_result *m)
 {
-	struct lease *l = lease_find(q, m->lease);
+	struct lease *l = lease_find(d, m->lease);
 
 	if (l && l->state == LEASE_SENT) {
 		use_result(l, m);
-		scheduler_wake(q);
+		scheduler_wake(d);
 		return;
 	}
 	log_warning(NULL, "result.ignored", kv("lease", m->lease), kv("outcomes", m->outcomes.n));
 	if (!l)
-		ipc_send_settled(q->relay, &(struct msg_settled){ .lease = m->lease }, -1);
+		ipc_send_settled(d->relay, &(struct msg_settled){ .lease = m->lease }, -1);
 }
 
 /* ---- without an answer ---- */
@@ -415,7 +415,7 @@ void outcome_wait(struct lease *l, const struct way *way, bool in_place)
 	if (way->wait_until < put_off)
 		put_off = way->wait_until;
 	if (over)
-		l->message->queue->scheduler.expired = true;
+		l->message->dispatch->scheduler.expired = true;
 	begin_outcomes(l);
 	for (size_t i = 0; i < l->recipients_n; i++) {
 		const struct due_recipient *r = &l->recipients[i];

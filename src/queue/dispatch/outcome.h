@@ -11,7 +11,7 @@ struct way;
 #define DEATHS_MAX 3 /* a recipient with which relay has died so often is held */
 
 /* Relay's result for a delivery. One that is not known is logged, and acknowledged so that relay forgets it. */
-void outcome_result(struct queue *q, const struct msg_result *m);
+void outcome_result(struct dispatch *d, const struct msg_result *m);
 
 /* Relay died while it had the delivery (died), or it ended in order before it could tell (not died). */
 void outcome_lost(struct lease *l, bool died);

@@ -1,5 +1,5 @@
 /* re_sign.c - fresh signatures for a message that relay has converted. */
-#include "queue.h"
+#include "dispatch/dispatch.h"
 
 #include "posthouse/mail.h"
 
@@ -9,28 +9,28 @@
 
 struct resign {
 	struct list in_resigns;
-	struct queue *queue;
+	struct dispatch *dispatch;
 	struct channel *channel;
 	uint64_t call; /* to be answered */
 	uint64_t sign; /* the call to vault */
 	uint64_t message;
 };
 
-void resigns_init(struct queue *q)
+void resigns_init(struct dispatch *d)
 {
-	list_init(&q->resigns.all);
+	list_init(&d->resigns.all);
 }
 
 static void end(struct resign *r)
 {
 	list_remove(&r->in_resigns);
-	r->queue->resigns.n--;
+	r->dispatch->resigns.n--;
 	free(r);
 }
 
-void resigns_cancel(struct queue *q)
+void resigns_cancel(struct dispatch *d)
 {
-	LIST_EACH (i, &q->resigns.all) {
+	LIST_EACH (i, &d->resigns.all) {
 		struct resign *r = CONTAINER_OF(i, struct resign, in_resigns);
 
 		ipc_cancel(r->sign);
@@ -56,9 +56,9 @@ static void on_signatures(void *ctx, struct verdict v, const struct msg_signatur
 }
 
 /* Why relay may not have this signed: only for what it has in hand, and as often as there are keys. */
-static struct verdict may_resign(const struct queue *q, const struct lease *l, const struct msg_resign *m)
+static struct verdict may_resign(const struct dispatch *d, const struct lease *l, const struct msg_resign *m)
 {
-	if (!q || !queue_may_store(q) || q->resigns.n >= RESIGNS_MAX)
+	if (!d || !dispatch_may_store(d) || d->resigns.n >= RESIGNS_MAX)
 		return temp(451, S("4.3.0"), S("queue unavailable, try again"));
 	if (!l || l->state != LEASE_SENT)
 		return perm(550, S("5.7.0"), S("the queue knows no such delivery"));
@@ -69,11 +69,10 @@ static struct verdict may_resign(const struct queue *q, const struct lease *l, c
 	return ok();
 }
 
-void handle_resign(void *ctx, struct channel *ch, const struct msg_resign *m, int fd)
+void dispatch_resign(struct dispatch *d, struct channel *ch, const struct msg_resign *m)
 {
-	struct queue *q = role_data(ctx);
-	struct lease *l = q ? lease_find(q, m->lease) : NULL;
-	struct verdict v = may_resign(q, l, m);
+	struct lease *l = d ? lease_find(d, m->lease) : NULL;
+	struct verdict v = may_resign(d, l, m);
 	struct msg_sign sign = { .call = 0 };
 	struct resign *r;
 
@@ -83,15 +82,15 @@ void handle_resign(void *ctx, struct channel *ch, const struct msg_resign *m, in
 		return;
 	}
 	r = NEW(struct resign);
-	r->queue = q;
+	r->dispatch = d;
 	r->channel = ch;
 	r->call = m->call;
 	r->message = l->message->due.id;
-	list_append(&q->resigns.all, &r->in_resigns);
-	q->resigns.n++;
+	list_append(&d->resigns.all, &r->in_resigns);
+	d->resigns.n++;
 	sign.message = r->message;
 	sign.domain = l->message->due.sign_domain;
 	sign.digests.at = m->digests.at;
 	sign.digests.n = m->digests.n;
-	r->sign = ipc_call_sign(q->vault, &sign, -1, on_signatures, r);
+	r->sign = ipc_call_sign(d->vault, &sign, -1, on_signatures, r);
 }

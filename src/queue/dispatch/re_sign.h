@@ -6,18 +6,16 @@
 #include "posthouse/ipc.h"
 #include "posthouse/list.h"
 
-struct queue;
+struct dispatch;
 
 struct resigns {
 	struct list all; /* calls that vault works on */
 	size_t n;
 };
 
-void resigns_init(struct queue *q);
+void resigns_init(struct dispatch *d);
 
 /* Nobody waits for them any more. */
-void resigns_cancel(struct queue *q);
-
-void handle_resign(void *ctx, struct channel *ch, const struct msg_resign *m, int fd);
+void resigns_cancel(struct dispatch *d);
 
 #endif

@@ -1,7 +1,7 @@
 /* refused_report.c - see refused_report.h. What a next hop says against a report is about its text, or about its sender. */
 #include "dispatch/refused_report.h"
 
-#include "queue.h"
+#include "dispatch/dispatch.h"
 #include "common/dsn_form.h"
 
 #include "posthouse/ipc.h"
@@ -18,7 +18,7 @@ static const struct rec_outcome *outcome_for(const struct msg_result *m, uint64_
 bool report_wants_other_form(const struct lease *l, const struct msg_result *said, struct msg_result *result_out,
 			     struct rec_outcome *refusal_out)
 {
-	const struct config *c = role_config(l->message->queue->role);
+	const struct config *c = role_config(l->message->dispatch->role);
 	const struct due_message *due = &l->message->due;
 	const struct rec_outcome *o = outcome_for(said, l->recipients[0].n);
 	struct report_form next;

@@ -1,7 +1,7 @@
 /* scheduler.c - rounds: serve the lanes that wait for room, ask the store for more due lanes, lease a few messages of each with their
  * siblings, send. One round at a time; what happens meanwhile starts the next. A lane whose ways are all closed is passed by and stays
  * due; one that meets a full gate waits there for its turn. */
-#include "queue.h"
+#include "dispatch/dispatch.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/units.h"
@@ -21,7 +21,7 @@
 
 /* One question for a lane's recipients. */
 struct ask {
-	struct queue *queue;
+	struct dispatch *dispatch;
 	bool in_place; /* only to find those whose time is over */
 };
 
@@ -29,14 +29,14 @@ struct ask {
 static void on_lanes(void *ctx, struct verdict v, const struct due_lane *lanes, size_t n, uint64_t next_at);
 static void on_leased(void *ctx, struct verdict v, const struct due_message *messages, size_t n);
 static void on_siblings(void *ctx, struct verdict v, const struct due_message *messages, size_t n);
-static void end_step(struct queue *q);
+static void end_step(struct dispatch *d);
 
 static void on_timer(uv_timer_t *t)
 {
-	struct queue *q = t->data;
+	struct dispatch *d = t->data;
 
-	q->scheduler.failing = false;
-	scheduler_wake(q);
+	d->scheduler.failing = false;
+	scheduler_wake(d);
 }
 
 static void on_credit(void *ctx)
@@ -44,26 +44,26 @@ static void on_credit(void *ctx)
 	scheduler_wake(ctx);
 }
 
-void scheduler_init(struct queue *q)
+void scheduler_init(struct dispatch *d)
 {
-	list_init(&q->scheduler.fetched);
-	queue_timer_init(q, &q->scheduler.timer);
+	list_init(&d->scheduler.fetched);
+	timers_add(d->timers, &d->scheduler.timer, d);
 }
 
-void scheduler_fini(struct queue *q)
+void scheduler_fini(struct dispatch *d)
 {
-	channel_stop_waiting(&q->scheduler.credit);
+	channel_stop_waiting(&d->scheduler.credit);
 }
 
-void scheduler_wait_credit(struct queue *q)
+void scheduler_wait_credit(struct dispatch *d)
 {
-	struct credit_wait *w = &q->scheduler.credit;
+	struct credit_wait *w = &d->scheduler.credit;
 
 	if (w->ch)
 		return;
 	w->on_credit = on_credit;
-	w->ctx = q;
-	channel_wait_credit(q->relay, w);
+	w->ctx = d;
+	channel_wait_credit(d->relay, w);
 }
 
 /* ---- rest ---- */
@@ -75,42 +75,42 @@ static void sooner(uint64_t *delay, uint64_t now, uint64_t at)
 }
 
 /* Sleep until something may be due. */
-static void rest(struct queue *q, uint64_t at_least_ms)
+static void rest(struct dispatch *d, uint64_t at_least_ms)
 {
-	struct scheduler *s = &q->scheduler;
+	struct scheduler *s = &d->scheduler;
 	uint64_t now = clock_now_ms(), gate_at, delay = TIMER_MAX_MS;
 
-	(void)gates_upstream_room(q, now, &gate_at);
+	(void)gates_upstream_room(d, now, &gate_at);
 	sooner(&delay, now, s->next_lane_at);
 	sooner(&delay, now, gate_at);
 	sooner(&delay, now, s->blocked_until);
 	sooner(&delay, now, s->opens_at);
-	if (gates_may_expire(q))
+	if (gates_may_expire(d))
 		sooner(&delay, now, s->look_at);
 	if (delay < at_least_ms)
 		delay = at_least_ms;
-	uv_timer_start(&q->scheduler.timer, on_timer, delay, 0);
+	uv_timer_start(&d->scheduler.timer, on_timer, delay, 0);
 }
 
-static bool may_lease(const struct queue *q)
+static bool may_lease(const struct dispatch *d)
 {
-	return queue_may_store(q) && !q->stopping && q->relay && q->gates.known && q->accounting.buckets.known &&
-	       !q->settling.failing && !q->scheduler.failing;
+	return dispatch_may_store(d) && !d->stopping && d->relay && d->gates.known && d->accounting->buckets.known &&
+	       !d->settling.failing && !d->scheduler.failing;
 }
 
 /* ---- a round ---- */
 
-static void ask_lane(struct queue *q, uint64_t lane, struct gate *g, size_t n, bool in_place)
+static void ask_lane(struct dispatch *d, uint64_t lane, struct gate *g, size_t n, bool in_place)
 {
 	struct ask *ask = NEW(struct ask);
 
-	ask->queue = q;
+	ask->dispatch = d;
 	ask->in_place = in_place;
-	q->scheduler.asking++;
-	q->scheduler.room -= n < q->scheduler.room ? n : q->scheduler.room;
+	d->scheduler.asking++;
+	d->scheduler.room -= n < d->scheduler.room ? n : d->scheduler.room;
 	if (g)
 		gate_expect(g, n);
-	store_lease(q->store, lane, clock_now_ms(), n, !in_place, on_leased, ask);
+	store_lease(d->store, lane, clock_now_ms(), n, !in_place, on_leased, ask);
 }
 
 static size_t least(size_t a, size_t b)
@@ -119,9 +119,9 @@ static size_t least(size_t a, size_t b)
 }
 
 /* Lanes that waited for room come first, each with its share. */
-static void serve_waiting(struct queue *q, uint64_t now)
+static void serve_waiting(struct dispatch *d, uint64_t now)
 {
-	LIST_EACH (i, &q->gates.waiting) {
+	LIST_EACH (i, &d->gates.waiting) {
 		struct gate *g = CONTAINER_OF(i, struct gate, in_waiting);
 		size_t share;
 
@@ -131,27 +131,27 @@ static void serve_waiting(struct queue *q, uint64_t now)
 			continue;
 		}
 		share = gate_room(g, now) / g->waiting_n;
-		while (g->waiting_n > 0 && gate_room(g, now) > 0 && q->scheduler.room > 0)
-			ask_lane(q, gate_next_waiting(g), g,
-				 least(share > 0 ? share : 1, least(gate_room(g, now), q->scheduler.room)), false);
+		while (g->waiting_n > 0 && gate_room(g, now) > 0 && d->scheduler.room > 0)
+			ask_lane(d, gate_next_waiting(g), g,
+				 least(share > 0 ? share : 1, least(gate_room(g, now), d->scheduler.room)), false);
 	}
 }
 
 /* A sweep looks through blocked lanes when it is time; with the lifetime of days, some minutes do not matter. */
-static void begin_sweep(struct queue *q, uint64_t now)
+static void begin_sweep(struct dispatch *d, uint64_t now)
 {
-	struct scheduler *s = &q->scheduler;
+	struct scheduler *s = &d->scheduler;
 
 	s->blocked_until = 0;
 	s->swept = 0;
-	s->looking = now >= s->look_at && gates_may_expire(q);
+	s->looking = now >= s->look_at && gates_may_expire(d);
 	s->expired = false;
 }
 
-static void end_sweep(struct queue *q, uint64_t now)
+static void end_sweep(struct dispatch *d, uint64_t now)
 {
-	struct scheduler *s = &q->scheduler;
-	uint64_t interval = role_config(q->role)->queue.lifetime_ms / 100;
+	struct scheduler *s = &d->scheduler;
+	uint64_t interval = role_config(d->role)->queue.lifetime_ms / 100;
 
 	s->opens_at = s->blocked_until;
 	s->blocked_until = 0;
@@ -163,77 +163,77 @@ static void end_sweep(struct queue *q, uint64_t now)
 }
 
 /* Is it worth to ask for lanes? */
-static bool wants_page(struct queue *q, uint64_t now)
+static bool wants_page(struct dispatch *d, uint64_t now)
 {
 	uint64_t wake_at;
 
-	if (clock_mono_ms() < q->scheduler.paused_until)
+	if (clock_mono_ms() < d->scheduler.paused_until)
 		return false;
-	return q->scheduler.looking || q->scheduler.urgent || q->gates.mx_used || gates_upstream_room(q, now, &wake_at) > 0;
+	return d->scheduler.looking || d->scheduler.urgent || d->gates.mx_used || gates_upstream_room(d, now, &wake_at) > 0;
 }
 
-void scheduler_wake_urgent(struct queue *q)
+void scheduler_wake_urgent(struct dispatch *d)
 {
-	q->scheduler.urgent = true;
-	scheduler_wake(q);
+	d->scheduler.urgent = true;
+	scheduler_wake(d);
 }
 
-void scheduler_wake(struct queue *q)
+void scheduler_wake(struct dispatch *d)
 {
-	struct scheduler *s = &q->scheduler;
+	struct scheduler *s = &d->scheduler;
 	uint64_t now = clock_now_ms();
 
-	if (!queue_may_store(q))
+	if (!dispatch_may_store(d))
 		return;
-	leases_send(q);
+	leases_send(d);
 	if (s->asking > 0) {
 		s->again = true;
 		return;
 	}
-	s->room = leases_free(q);
-	if (!may_lease(q) || s->room == 0 || !channel_has_credit(q->relay)) {
+	s->room = leases_free(d);
+	if (!may_lease(d) || s->room == 0 || !channel_has_credit(d->relay)) {
 		/* a result, a channel, credit or the timer wakes us */
 		if (!s->failing ||
 		    !uv_is_active((uv_handle_t *)&s->timer)) /* its timer must not be pushed away by every new message */
-			rest(q, s->failing ? STORE_FAILED_MS : FRUITLESS_MS);
+			rest(d, s->failing ? STORE_FAILED_MS : FRUITLESS_MS);
 		return;
 	}
 	s->asking = 1; /* this step */
 	s->again = false;
 	s->fruitful = false;
-	serve_waiting(q, now);
+	serve_waiting(d, now);
 	if (!s->sweeping)
-		begin_sweep(q, now);
+		begin_sweep(d, now);
 	s->page = 0;
-	if (s->room > 0 && wants_page(q, now)) {
+	if (s->room > 0 && wants_page(d, now)) {
 		s->asking++;
 		s->urgent = false;
 		s->page = s->looking ? least(LANES_MAX, 1 + s->room / LOOK_MESSAGES) : LANES_MAX;
-		store_lanes(q->store, now, s->page, on_lanes, q);
+		store_lanes(d->store, now, s->page, on_lanes, d);
 	}
-	end_step(q);
+	end_step(d);
 }
 
-void scheduler_mend(struct queue *q)
+void scheduler_mend(struct dispatch *d)
 {
-	struct scheduler *s = &q->scheduler;
+	struct scheduler *s = &d->scheduler;
 
 	s->next_lane_at = s->blocked_until = s->opens_at = s->look_at = 0;
-	scheduler_wake(q);
+	scheduler_wake(d);
 }
 
-static void store_refused(struct queue *q, struct verdict v)
+static void store_refused(struct dispatch *d, struct verdict v)
 {
-	if (!q->scheduler.failing)
+	if (!d->scheduler.failing)
 		log_warning(NULL, "leasing.paused", kv("reply", v.text));
-	q->scheduler.failing = true;
+	d->scheduler.failing = true;
 }
 
 /* One lane of a page: lease from it, let it wait at its gate, or pass it by. */
-static void use_lane(struct queue *q, const struct due_lane *due, const struct lane_way *way, size_t share)
+static void use_lane(struct dispatch *d, const struct due_lane *due, const struct lane_way *way, size_t share)
 {
 	uint64_t lane = due->lane;
-	struct scheduler *s = &q->scheduler;
+	struct scheduler *s = &d->scheduler;
 	struct gate *g = way->gate;
 	size_t n = least(share, s->room);
 
@@ -241,7 +241,7 @@ static void use_lane(struct queue *q, const struct due_lane *due, const struct l
 		if (s->blocked_until == 0 || way->wait_until < s->blocked_until)
 			s->blocked_until = way->wait_until;
 		if (s->looking && s->room > 0)
-			ask_lane(q, lane, NULL, LOOK_MESSAGES, true);
+			ask_lane(d, lane, NULL, LOOK_MESSAGES, true);
 		return;
 	}
 	if (g) {
@@ -252,18 +252,18 @@ static void use_lane(struct queue *q, const struct due_lane *due, const struct l
 			g->wanting--;
 	}
 	if (n > 0)
-		ask_lane(q, lane, g, n, false);
+		ask_lane(d, lane, g, n, false);
 	else if (g)
 		gate_wait(g, lane, due->priority);
 }
 
 /* Are there due lanes that this sweep has not met? The store's turn goes round without an end. */
-static bool has_more(struct queue *q, const struct due_lane *lanes, size_t n)
+static bool has_more(struct dispatch *d, const struct due_lane *lanes, size_t n)
 {
-	struct scheduler *s = &q->scheduler;
+	struct scheduler *s = &d->scheduler;
 	struct store_stats stats;
 
-	if (n < s->page)
+	if (n < s->page || !dispatch_may_store(d))
 		return false;
 	for (size_t i = 0; i < n; i++)
 		if (s->swept > 0 && lanes[i].lane == s->first_lane)
@@ -271,41 +271,41 @@ static bool has_more(struct queue *q, const struct due_lane *lanes, size_t n)
 	if (s->swept == 0)
 		s->first_lane = lanes[0].lane;
 	s->swept += n;
-	store_stats(q->store, &stats);
+	store_stats(d->store, &stats);
 	return s->swept <= stats.lanes + LANES_MAX; /* the first one may not be due any more */
 }
 
 static void on_lanes(void *ctx, struct verdict v, const struct due_lane *lanes, size_t n, uint64_t next_at)
 {
-	struct queue *q = ctx;
-	struct scheduler *s = &q->scheduler;
+	struct dispatch *d = ctx;
+	struct scheduler *s = &d->scheduler;
 	struct lane_way ways[LANES_MAX];
 	uint64_t now = clock_now_ms();
 	size_t share;
 
 	if (v.class != OK) {
-		store_refused(q, v);
+		store_refused(d, v);
 		n = 0;
 	} else {
 		s->next_lane_at = next_at;
 	}
 	n = least(n, s->page);
 	for (size_t i = 0; i < n; i++) {
-		ways[i] = way_of_lane(q, lanes[i].login, lanes[i].domain, now);
+		ways[i] = way_of_lane(d, lanes[i].login, lanes[i].domain, now);
 		if (ways[i].state == LANE_GOES && ways[i].gate)
 			ways[i].gate->wanting++;
 	}
 	share = n > 0 && s->room > n ? s->room / n : 1;
-	for (size_t i = 0; i < n && may_lease(q); i++)
-		use_lane(q, &lanes[i], &ways[i], share);
+	for (size_t i = 0; i < n && may_lease(d); i++)
+		use_lane(d, &lanes[i], &ways[i], share);
 	for (size_t i = 0; i < n; i++)
 		if (ways[i].gate)
 			ways[i].gate->wanting = 0;
-	s->sweeping = v.class == OK && has_more(q, lanes, n);
+	s->sweeping = v.class == OK && has_more(d, lanes, n);
 	s->vain_pages = s->sweeping ? s->vain_pages + 1 : 0;
 	if (v.class == OK && !s->sweeping)
-		end_sweep(q, now);
-	end_step(q);
+		end_sweep(d, now);
+	end_step(d);
 }
 
 /* The message, when an earlier lane of this round has given recipients of it. */
@@ -326,17 +326,17 @@ static bool wants_siblings(const struct message *m)
 	const struct due_message *due = &m->due;
 	struct way w;
 
-	if (due->others_open == 0 || due->recipients_n >= DELIVERY_RECIPIENTS_MAX || !may_lease(m->queue))
+	if (due->others_open == 0 || due->recipients_n >= DELIVERY_RECIPIENTS_MAX || !may_lease(m->dispatch))
 		return false;
-	w = way_find(m->queue, due->login, due->sender, due->recipients[0].address, clock_now_ms());
+	w = way_find(m->dispatch, due->login, due->sender, due->recipients[0].address, clock_now_ms());
 	return w.gate && !w.gate->is_mx;
 }
 
 /* A message that a lane has given: its recipients in other lanes join it. */
 static void fetch(struct ask *ask, const struct due_message *due)
 {
-	struct queue *q = ask->queue;
-	struct scheduler *s = &q->scheduler;
+	struct dispatch *d = ask->dispatch;
+	struct scheduler *s = &d->scheduler;
 	struct message *m = fetched(s, due->id);
 
 	s->fruitful = s->fruitful || !ask->in_place;
@@ -344,59 +344,59 @@ static void fetch(struct ask *ask, const struct due_message *due)
 		message_add(m, due->recipients, due->recipients_n);
 		return;
 	}
-	m = message_new(q, due);
+	m = message_new(d, due);
 	if (ask->in_place || !wants_siblings(m)) {
 		message_dispatch(m, ask->in_place);
 		return;
 	}
 	s->asking++;
 	list_append(&s->fetched, &m->in_fetched);
-	store_lease_siblings(q->store, m->due.id, clock_now_ms(), DELIVERY_RECIPIENTS_MAX - m->due.recipients_n, on_siblings, m);
+	store_lease_siblings(d->store, m->due.id, clock_now_ms(), DELIVERY_RECIPIENTS_MAX - m->due.recipients_n, on_siblings, m);
 }
 
 static void on_leased(void *ctx, struct verdict v, const struct due_message *messages, size_t n)
 {
 	struct ask *ask = ctx;
-	struct queue *q = ask->queue;
+	struct dispatch *d = ask->dispatch;
 
 	if (v.class != OK)
-		store_refused(q, v);
+		store_refused(d, v);
 	for (size_t i = 0; v.class == OK && i < n; i++)
 		fetch(ask, &messages[i]);
 	free(ask);
-	leases_send(q);
-	end_step(q);
+	leases_send(d);
+	end_step(d);
 }
 
 static void on_siblings(void *ctx, struct verdict v, const struct due_message *messages, size_t n)
 {
 	struct message *m = ctx;
-	struct queue *q = m->queue;
+	struct dispatch *d = m->dispatch;
 
 	/* Without them the message goes to those that it has. */
 	if (v.class != OK)
-		store_refused(q, v);
+		store_refused(d, v);
 	for (size_t i = 0; v.class == OK && i < n; i++)
 		if (messages[i].id == m->due.id)
 			message_add(m, messages[i].recipients, messages[i].recipients_n);
 	list_remove(&m->in_fetched);
 	message_dispatch(m, false);
-	leases_send(q);
-	end_step(q);
+	leases_send(d);
+	end_step(d);
 }
 
 /* One operation of the round has called back; the last one ends the round. */
-static void end_step(struct queue *q)
+static void end_step(struct dispatch *d)
 {
-	struct scheduler *s = &q->scheduler;
+	struct scheduler *s = &d->scheduler;
 
 	assert(s->asking > 0);
 	if (--s->asking > 0)
 		return;
-	gates_expect_nothing(q);
-	gates_collect(q);
-	queue_check_idle(q);
-	if (!queue_may_store(q))
+	gates_expect_nothing(d);
+	gates_collect(d);
+	d->observer->idle(d->observer->ctx);
+	if (!dispatch_may_store(d))
 		return;
 	if (s->fruitful)
 		s->vain_pages = 0;
@@ -407,11 +407,11 @@ static void end_step(struct queue *q)
 		s->paused_until = clock_mono_ms() + TIMER_MIN_MS;
 	}
 	if (s->failing)
-		rest(q, STORE_FAILED_MS);
+		rest(d, STORE_FAILED_MS);
 	else if (clock_mono_ms() < s->paused_until)
 		uv_timer_start(&s->timer, on_timer, TIMER_MIN_MS, 0);
 	else if (s->fruitful || s->again || (s->sweeping && s->page > 0))
-		scheduler_wake(q);
+		scheduler_wake(d);
 	else
-		rest(q, s->page > 0 && s->next_lane_at ? TIMER_MIN_MS : FRUITLESS_MS);
+		rest(d, s->page > 0 && s->next_lane_at ? TIMER_MIN_MS : FRUITLESS_MS);
 }

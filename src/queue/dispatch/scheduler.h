@@ -5,7 +5,7 @@
 #include "posthouse/ipc.h"
 #include "posthouse/list.h"
 
-struct queue;
+struct dispatch;
 
 struct scheduler {
 	uv_timer_t timer; /* the next thing that is due; at most a minute ahead, for a clock that is set */
@@ -36,19 +36,19 @@ struct scheduler {
 	struct credit_wait credit;
 };
 
-void scheduler_init(struct queue *q);
-void scheduler_fini(struct queue *q);
+void scheduler_init(struct dispatch *d);
+void scheduler_fini(struct dispatch *d);
 
 /* Something has happened that may let mail go: an accept, a result, a channel, a gate, a configuration, an administrator. */
-void scheduler_wake(struct queue *q);
+void scheduler_wake(struct dispatch *d);
 
 /* The same, for mail of more than normal priority. */
-void scheduler_wake_urgent(struct queue *q);
+void scheduler_wake_urgent(struct dispatch *d);
 
 /* The clock was set back: times that were looked forward to are forgotten. */
-void scheduler_mend(struct queue *q);
+void scheduler_mend(struct dispatch *d);
 
 /* Go on when relay's channel has credit again. */
-void scheduler_wait_credit(struct queue *q);
+void scheduler_wait_credit(struct dispatch *d);
 
 #endif

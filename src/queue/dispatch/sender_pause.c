@@ -1,5 +1,5 @@
 /* sender_pause.c - see sender_pause.h. */
-#include "queue.h"
+#include "dispatch/dispatch.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/units.h"
@@ -14,25 +14,25 @@
 
 static const struct str between = { " from ", 6 };
 
-void pauses_init(struct queue *q)
+void pauses_init(struct dispatch *d)
 {
-	list_init(&q->pauses.all);
+	list_init(&d->pauses.all);
 }
 
-static void pause_free(struct queue *q, struct pause *p)
+static void pause_free(struct dispatch *d, struct pause *p)
 {
-	hashtable_remove(&q->pauses.table, &p->item);
+	hashtable_remove(&d->pauses.table, &p->item);
 	list_remove(&p->in_all);
 	free(p->name);
 	free(p->reason);
 	free(p);
 }
 
-void pauses_fini(struct queue *q)
+void pauses_fini(struct dispatch *d)
 {
-	LIST_EACH (i, &q->pauses.all)
-		pause_free(q, CONTAINER_OF(i, struct pause, in_all));
-	hashtable_fini(&q->pauses.table);
+	LIST_EACH (i, &d->pauses.all)
+		pause_free(d, CONTAINER_OF(i, struct pause, in_all));
+	hashtable_fini(&d->pauses.table);
 }
 
 /* ---- names ---- */
@@ -47,11 +47,11 @@ static struct str name_of(struct arena *a, const struct gate *g, struct str send
 	return arena_printf(a, "%s%.*s%.*s", g->name, STR_ARG(between), STR_ARG(key));
 }
 
-static struct pause *find(const struct queue *q, struct str name)
+static struct pause *find(const struct dispatch *d, struct str name)
 {
 	uint64_t hash = hash_text(name);
 
-	HASHTABLE_FIND (i, &q->pauses.table, hash) {
+	HASHTABLE_FIND (i, &d->pauses.table, hash) {
 		struct pause *p = CONTAINER_OF(i, struct pause, item);
 
 		if (str_eq(str_of(p->name), name))
@@ -65,9 +65,9 @@ static struct pause *find_scope(const struct gate *g, struct str sender, enum sc
 	struct arena a = { 0 };
 	struct pause *p;
 
-	if (g->queue->pauses.table.n == 0)
+	if (g->dispatch->pauses.table.n == 0)
 		return NULL;
-	p = find(g->queue, name_of(&a, g, sender, scope));
+	p = find(g->dispatch, name_of(&a, g, sender, scope));
 	arena_fini(&a);
 	return p;
 }
@@ -80,9 +80,9 @@ static void set_reason(struct pause *p, struct str reason)
 	free(old);
 }
 
-static void save(struct queue *q, const struct pause *p)
+static void save(struct dispatch *d, const struct pause *p)
 {
-	gate_row_save(q, &(struct gate_state){ .name = str_of(p->name),
+	gate_row_save(d, &(struct gate_state){ .name = str_of(p->name),
 					       .down_until = p->failures > 0 ? p->until : 0,
 					       .pause_ms = p->failures > 0 ? p->pause_ms : 0,
 					       .failures = p->failures,
@@ -90,36 +90,36 @@ static void save(struct queue *q, const struct pause *p)
 }
 
 /* Nobody asks for it any more: the store forgets it too. */
-static void forget(struct queue *q, struct pause *p)
+static void forget(struct dispatch *d, struct pause *p)
 {
 	p->failures = 0;
-	save(q, p);
-	pause_free(q, p);
+	save(d, p);
+	pause_free(d, p);
 }
 
-static struct pause *pause_new(struct queue *q, struct str name)
+static struct pause *pause_new(struct dispatch *d, struct str name)
 {
 	struct pause *p = NEW(struct pause);
 
-	if (q->pauses.table.n >= PAUSES_MAX)
-		forget(q, CONTAINER_OF(list_first(&q->pauses.all), struct pause, in_all));
+	if (d->pauses.table.n >= PAUSES_MAX)
+		forget(d, CONTAINER_OF(list_first(&d->pauses.all), struct pause, in_all));
 	p->name = str_dup(name);
-	hashtable_add(&q->pauses.table, &p->item, hash_text(name));
-	list_append(&q->pauses.all, &p->in_all);
+	hashtable_add(&d->pauses.table, &p->item, hash_text(name));
+	list_append(&d->pauses.all, &p->in_all);
 	return p;
 }
 
 /* ---- what happens ---- */
 
-bool pause_load(struct queue *q, const struct gate_state *row)
+bool pause_load(struct dispatch *d, const struct gate_state *row)
 {
 	struct pause *p;
 
 	if (str_search(row->name, between) == row->name.n)
 		return false;
-	if (row->failures == 0 || q->pauses.table.n >= PAUSES_MAX)
+	if (row->failures == 0 || d->pauses.table.n >= PAUSES_MAX)
 		return true;
-	p = pause_new(q, row->name);
+	p = pause_new(d, row->name);
 	p->until = row->down_until;
 	p->pause_ms = row->pause_ms;
 	p->failures = row->failures;
@@ -132,9 +132,9 @@ static bool holds(const struct pause *p, uint64_t now)
 	return clock_mended(p->until, now, p->pause_ms) > now;
 }
 
-void pauses_mend(struct queue *q, uint64_t now)
+void pauses_mend(struct dispatch *d, uint64_t now)
 {
-	LIST_EACH (i, &q->pauses.all) {
+	LIST_EACH (i, &d->pauses.all) {
 		struct pause *p = CONTAINER_OF(i, struct pause, in_all);
 
 		p->given_at = clock_mended(p->given_at, now, 0);
@@ -142,13 +142,13 @@ void pauses_mend(struct queue *q, uint64_t now)
 		if (!clock_is_foreign(p->until, now, p->pause_ms))
 			continue;
 		p->until = now;
-		save(q, p);
+		save(d, p);
 	}
 }
 
 void pause_begin(struct gate *g, struct str sender, const struct refusal *r, uint64_t now)
 {
-	struct queue *q = g->queue;
+	struct dispatch *d = g->dispatch;
 	struct pause *p = find_scope(g, sender, r->scope);
 	bool is_new = !p;
 	uint64_t pause;
@@ -156,7 +156,7 @@ void pause_begin(struct gate *g, struct str sender, const struct refusal *r, uin
 	if (is_new) {
 		struct arena a = { 0 };
 
-		p = pause_new(q, name_of(&a, g, sender, r->scope));
+		p = pause_new(d, name_of(&a, g, sender, r->scope));
 		arena_fini(&a);
 	}
 	if (r->tried_at > p->tried_at)
@@ -169,12 +169,12 @@ void pause_begin(struct gate *g, struct str sender, const struct refusal *r, uin
 	p->until = now + pause;
 	set_reason(p, r->reason);
 	list_remove(&p->in_all);
-	list_append(&q->pauses.all, &p->in_all);
+	list_append(&d->pauses.all, &p->in_all);
 	log_at(meaning_actor(r->meaning) == ACTOR_ADMIN ? LOG_ERROR : LOG_WARNING, NULL, "sender.paused", kv("gate", g->name),
 	       kv("sender", str_from(str_of(p->name), strlen(g->name) + between.n)),
 	       kv("class", trouble_name(meaning_trouble(r->meaning))), kv("who", actor_name(meaning_actor(r->meaning))),
 	       kv("reason", p->reason), kv("failures", p->failures), kv("next_try_ms", pause));
-	save(q, p);
+	save(d, p);
 }
 
 const struct pause *pause_of(const struct gate *g, struct str sender, uint64_t now)
@@ -207,26 +207,26 @@ void pause_end(struct gate *g, struct str sender, uint64_t now)
 			continue;
 		log_info(NULL, "sender.resumed", kv("gate", g->name),
 			 kv("sender", str_from(str_of(p->name), strlen(g->name) + between.n)), kv("failures", p->failures));
-		forget(g->queue, p);
+		forget(g->dispatch, p);
 	}
 }
 
-void pauses_collect(struct queue *q, uint64_t now)
+void pauses_collect(struct dispatch *d, uint64_t now)
 {
-	LIST_EACH (i, &q->pauses.all) {
+	LIST_EACH (i, &d->pauses.all) {
 		struct pause *p = CONTAINER_OF(i, struct pause, in_all);
 
 		if (now < p->until + FORGET_AFTER_MS)
 			return; /* those that were met last are at the end */
-		forget(q, p);
+		forget(d, p);
 	}
 }
 
-void pauses_probe_now(struct queue *q)
+void pauses_probe_now(struct dispatch *d)
 {
 	uint64_t now = clock_now_ms();
 
-	LIST_EACH (i, &q->pauses.all) {
+	LIST_EACH (i, &d->pauses.all) {
 		struct pause *p = CONTAINER_OF(i, struct pause, in_all);
 
 		if (p->until > now)
@@ -234,16 +234,16 @@ void pauses_probe_now(struct queue *q)
 	}
 }
 
-void pauses_stats(struct queue *q)
+void pauses_stats(struct dispatch *d)
 {
 	size_t told = 0;
 
-	LIST_EACH (i, &q->pauses.all) {
+	LIST_EACH (i, &d->pauses.all) {
 		const struct pause *p = CONTAINER_OF(i, struct pause, in_all);
 		struct arena a = { 0 };
 
 		if (told++ < STATS_MAX)
-			role_stat(q->role, arena_printf(&a, "gate %s", p->name), p->until, str_of(p->reason));
+			role_stat(d->role, arena_printf(&a, "gate %s", p->name), p->until, str_of(p->reason));
 		arena_fini(&a);
 	}
 }

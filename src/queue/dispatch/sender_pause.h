@@ -10,7 +10,7 @@
 #include "posthouse/store.h"
 
 struct gate;
-struct queue;
+struct dispatch;
 
 struct pause {
 	struct hashtable_item item;
@@ -27,11 +27,11 @@ struct pauses {
 	struct list all; /* those that were met last at the end; bounded */
 };
 
-void pauses_init(struct queue *q);
-void pauses_fini(struct queue *q);
+void pauses_init(struct dispatch *d);
+void pauses_fini(struct dispatch *d);
 
 /* Take over a row of the gates' table; false: it is none of these. */
-bool pause_load(struct queue *q, const struct gate_state *row);
+bool pause_load(struct dispatch *d, const struct gate_state *row);
 
 /* The next hop refuses this sender's mail, as the address (SCOPE_SENDER) or its domain (SCOPE_DOMAIN), for a while. */
 struct refusal {
@@ -52,14 +52,14 @@ void pause_probe(struct gate *g, struct str sender, uint64_t now);
 void pause_end(struct gate *g, struct str sender, uint64_t now);
 
 /* The clock was set back: a pause that would last longer than it was made for is over, also in the store. */
-void pauses_mend(struct queue *q, uint64_t now);
+void pauses_mend(struct dispatch *d, uint64_t now);
 
 /* Forget those that nobody has met for a day. */
-void pauses_collect(struct queue *q, uint64_t now);
+void pauses_collect(struct dispatch *d, uint64_t now);
 
 /* An administrator or a new configuration says that it is worth a try. */
-void pauses_probe_now(struct queue *q);
+void pauses_probe_now(struct dispatch *d);
 
-void pauses_stats(struct queue *q);
+void pauses_stats(struct dispatch *d);
 
 #endif

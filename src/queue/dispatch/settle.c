@@ -1,5 +1,5 @@
 /* settle.c - outcomes on their way to the store. */
-#include "queue.h"
+#include "dispatch/dispatch.h"
 
 #include "posthouse/crash.h"
 
@@ -7,9 +7,9 @@
 
 static void on_retry(uv_timer_t *t);
 
-void settle_init(struct queue *q)
+void settle_init(struct dispatch *d)
 {
-	queue_timer_init(q, &q->settling.retry);
+	timers_add(d->timers, &d->settling.retry, d);
 }
 
 /* Is there something to tell the sender? */
@@ -24,76 +24,76 @@ static bool has_news(const struct lease *l)
 /* Keep the result: relay has done its part, and forgetting it would send the message again. */
 static void hold(struct lease *l, struct verdict v)
 {
-	struct queue *q = l->message->queue;
+	struct dispatch *d = l->message->dispatch;
 
-	if (!q->settling.failing)
+	if (!d->settling.failing)
 		log_error(&(struct log){ .message = l->message->due.id }, "results.kept", kv("reply", v.text));
-	q->settling.failing = true;
-	q->settling.held++;
+	d->settling.failing = true;
+	d->settling.held++;
 	l->held = true;
-	if (!uv_is_active((uv_handle_t *)&q->settling.retry))
-		uv_timer_start(&q->settling.retry, on_retry, RETRY_MS, 0);
+	if (!uv_is_active((uv_handle_t *)&d->settling.retry))
+		uv_timer_start(&d->settling.retry, on_retry, RETRY_MS, 0);
 }
 
 static void on_settled(void *ctx, struct verdict v)
 {
 	struct lease *l = ctx;
-	struct queue *q = l->message->queue;
+	struct dispatch *d = l->message->dispatch;
 
 	crash_point("queue.after_settle");
-	if (v.class == TEMP && queue_may_store(q)) {
+	if (v.class == TEMP && dispatch_may_store(d)) {
 		hold(l, v);
 		return;
 	}
 	if (v.class != OK)
 		log_error(&(struct log){ .message = l->message->due.id }, "results.lost", kv("lease", l->number),
 			  kv("reply", v.text));
-	if (v.class == OK && q->settling.failing && q->settling.held == 0) {
-		q->settling.failing = false;
+	if (v.class == OK && d->settling.failing && d->settling.held == 0) {
+		d->settling.failing = false;
 		log_info(NULL, "results.stored");
 	}
 	if (l->tell_relay && v.class != TEMP)
-		ipc_send_settled(q->relay, &(struct msg_settled){ .lease = l->number }, -1);
+		ipc_send_settled(d->relay, &(struct msg_settled){ .lease = l->number }, -1);
 	if (v.class == OK && has_news(l))
-		reports_wake(q);
+		d->observer->to_report(d->observer->ctx);
 	lease_free(l);
-	scheduler_wake(q);
-	queue_check_idle(q);
+	scheduler_wake(d);
+	d->observer->idle(d->observer->ctx);
 }
 
 static void give_to_store(struct lease *l)
 {
 	crash_point("queue.before_settle");
-	store_settle(l->message->queue->store, l->outcomes, l->recipients_n, on_settled, l);
+	store_settle(l->message->dispatch->store, l->outcomes, l->recipients_n, on_settled, l);
 }
 
 static void on_retry(uv_timer_t *t)
 {
-	struct queue *q = t->data;
+	struct dispatch *d = t->data;
 
-	if (!queue_may_store(q))
+	if (!dispatch_may_store(d))
 		return;
-	LIST_EACH (i, &q->leases.all) {
+	LIST_EACH (i, &d->leases.all) {
 		struct lease *l = CONTAINER_OF(i, struct lease, in_list);
 
 		if (!l->held)
 			continue;
 		l->held = false;
-		q->settling.held--;
+		d->settling.held--;
 		give_to_store(l);
 	}
 }
 
 void settle(struct lease *l)
 {
-	struct queue *q = l->message->queue;
+	struct dispatch *d = l->message->dispatch;
 
 	lease_enter(l, LEASE_SETTLING);
-	if (queue_may_store(q)) {
+	if (dispatch_may_store(d)) {
 		give_to_store(l);
 		return;
 	}
 	/* The door is closed: what is not settled is due again after the start. */
 	lease_free(l);
-	queue_check_idle(q);
+	d->observer->idle(d->observer->ctx);
 }

@@ -10,7 +10,7 @@ struct settling {
 	size_t held;  /* leases that wait for the next try */
 };
 
-void settle_init(struct queue *q);
+void settle_init(struct dispatch *d);
 
 /* Record l->outcomes. Ends the lease; where the result came from relay, `settled` follows once it is durable. */
 void settle(struct lease *l);

@@ -321,5 +321,5 @@ static void on_stored(void *ctx, struct verdict v)
 		log_info(&(struct log){ .message = r->accepted.id }, "report.queued", kv_id("about", r->parent.id),
 			 kv("kind", kind_word(r->accepted.kind)), kv("to", r->recipient.address), kv("recipients", r->numbers_n));
 	finish(r);
-	scheduler_wake(q);
+	scheduler_wake(&q->dispatch);
 }

@@ -255,7 +255,7 @@ static void on_stored(void *ctx, struct verdict v)
 	}
 	log_info(&(struct log){ .message = n->accepted.id }, "notice.queued", kv("login", n->login),
 		 kv("to", n->recipient.address), kv("subject", n->subject));
-	scheduler_wake(q);
+	scheduler_wake(&q->dispatch);
 	if (n->for_postmaster || !queue_may_store(q) || q->stopping) {
 		end(n);
 		return;

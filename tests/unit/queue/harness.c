@@ -291,8 +291,8 @@ void run_quiet(struct harness *h)
 void advance(struct harness *h, uint64_t ms)
 {
 	fake_now += ms;
-	h->q->scheduler.failing = false;
-	scheduler_wake(h->q);
+	h->q->dispatch.scheduler.failing = false;
+	scheduler_wake(&h->q->dispatch);
 }
 
 /* ---- start and end ---- */
@@ -484,7 +484,7 @@ void answer_fault(struct harness *h, struct delivery *d, enum gate_fault fault, 
 
 struct gate *harness_gate(struct harness *h, const char *name)
 {
-	HASHTABLE_EACH (k, &h->q->gates.table) {
+	HASHTABLE_EACH (k, &h->q->dispatch.gates.table) {
 		struct gate *g = CONTAINER_OF(k, struct gate, in_table);
 
 		if (str_eq(str_of(g->name), str_of(name)))

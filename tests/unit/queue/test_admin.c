@@ -212,8 +212,8 @@ static void test_hold_and_release(void **state)
 		UNTIL(h, h->deliveries_n == death);
 		assert_int_equal(h->deliveries[death - 1].id, 2);
 		disconnect(h, &h->relay);
-		leases_settle_lost(h->q, true);
-		UNTIL(h, h->q->leases.count == 0);
+		leases_settle_lost(&h->q->dispatch, true);
+		UNTIL(h, h->q->dispatch.leases.count == 0);
 		advance(h, 300000);
 	}
 	assert_int_equal(recipient(2, 1)->state, RCPT_HELD);

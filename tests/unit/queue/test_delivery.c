@@ -46,7 +46,7 @@ static void test_delivered(void **state)
 		100, "delivery.sent",
 		"recipient=b@x.example remote=\"smtp.isp.example [192.0.2.1]\" tls=TLSv1.3 route=upstream:isp code=250 "
 		"enhanced=2.0.0 reply=\"Ok: queued\" attempts=1"));
-	assert_int_equal(h->q->leases.count, 0);
+	assert_int_equal(h->q->dispatch.leases.count, 0);
 }
 
 /* Recipients of other lanes join the delivery; `settled` never comes before the store has it. */
@@ -64,10 +64,10 @@ static void test_siblings_join(void **state)
 	UNTIL(h, fake_store->settles == 1);
 	run_quiet(h);
 	assert_false(h->deliveries[0].settled);
-	assert_true(h->q->settling.failing);
+	assert_true(h->q->dispatch.settling.failing);
 	UNTIL(h, h->deliveries[0].settled);
 	assert_int_equal(recipient(100, 3)->state, RCPT_DELIVERED);
-	assert_false(h->q->settling.failing);
+	assert_false(h->q->dispatch.settling.failing);
 }
 
 /* Different answers for the recipients of one message are kept apart. */
@@ -213,7 +213,7 @@ static void test_window(void **state)
 	UNTIL(h, h->deliveries_n >= 4);
 	run_quiet(h);
 	assert_int_equal(h->deliveries_n, 4);
-	assert_true(h->q->leases.count <= 4 + 8);
+	assert_true(h->q->dispatch.leases.count <= 4 + 8);
 	answer(h, &h->deliveries[0], ok_text(250, S(""), S("Ok")));
 	UNTIL(h, h->deliveries_n == 5);
 	run_quiet(h);
@@ -223,7 +223,7 @@ static void test_window(void **state)
 		answer(h, &h->deliveries[i], ok_text(250, S(""), S("Ok")));
 	}
 	UNTIL(h, h->settled_n == 30);
-	assert_int_equal(h->q->leases.count, 0);
+	assert_int_equal(h->q->dispatch.leases.count, 0);
 }
 
 /* What one lane gives at once goes out at once as far as there is room in the window; none of it is sent back to the store. */

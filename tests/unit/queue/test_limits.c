@@ -117,7 +117,7 @@ static void test_charge_first(void **state)
 	submit_and_wait(h, 1, "a@example.org", "b@x.example");
 	run_quiet(h);
 	assert_int_equal(h->deliveries_n, 0);
-	assert_int_equal(h->q->leases.count, 1);
+	assert_int_equal(h->q->dispatch.leases.count, 1);
 	fake_release_buckets();
 	delivery_number(h, 1);
 	assert_int_equal(fake_bucket("upstream:isp", "2/1m")->tat_us, (START_MS + 30000) * 1000);

@@ -21,7 +21,7 @@ static void configure(struct harness *h)
 	queue_ops.apply(harness_role());
 	connect_submission(h);
 	connect_console(h);
-	UNTIL(h, accounting_is_ready(&h->q->accounting) && h->q->gates.known);
+	UNTIL(h, accounting_is_ready(&h->q->accounting) && h->q->dispatch.gates.known);
 }
 
 static int setup(void **state)

@@ -33,7 +33,7 @@ static void test_gate(void **state)
 	UNTIL(h, h->deliveries_n == 4);
 	for (size_t i = 0; i < 4; i++)
 		answer_gate(h, &h->deliveries[i], "535 5.7.8 wrong password");
-	UNTIL(h, h->settled_n == 4 && h->q->leases.count == 0);
+	UNTIL(h, h->settled_n == 4 && h->q->dispatch.leases.count == 0);
 	assert_int_equal(gate(h)->status, GATE_DOWN);
 	assert_int_equal(gate(h)->failures, 1); /* four met the same fault */
 	assert_int_equal(fake_store->gate_puts, 1);
@@ -135,8 +135,8 @@ static void test_deaths(void **state)
 		UNTIL(h, h->deliveries_n > 0);
 		run_quiet(h);
 		disconnect(h, &h->relay);
-		leases_settle_lost(h->q, true);
-		UNTIL(h, h->q->leases.count == 0);
+		leases_settle_lost(&h->q->dispatch, true);
+		UNTIL(h, h->q->dispatch.leases.count == 0);
 		for (size_t i = 0; i < h->deliveries_n; i++) {
 			struct fake_recipient *r = recipient(h->deliveries[i].id, 1);
 
@@ -165,8 +165,8 @@ static void test_death_timer(void **state)
 	submit_and_wait(h, 1, "a@example.org", "b@x.example");
 	UNTIL(h, h->deliveries_n == 1);
 	disconnect(h, &h->relay);
-	assert_int_equal(h->q->leases.count, 1);
-	UNTIL(h, h->q->leases.count == 0);
+	assert_int_equal(h->q->dispatch.leases.count, 1);
+	UNTIL(h, h->q->dispatch.leases.count == 0);
 	assert_int_equal(recipient(1, 1)->deaths, 1);
 	assert_true(fake_event(1, "delivery.deferred", "outcome unknown"));
 }
@@ -180,7 +180,7 @@ static void test_stop_after_relay(void **state)
 	UNTIL(h, h->deliveries_n == 1);
 	disconnect(h, &h->relay);
 	harness_stop(h, 1000);
-	UNTIL(h, h->q == NULL || h->q->leases.count == 0);
+	UNTIL(h, h->q == NULL || h->q->dispatch.leases.count == 0);
 	if (fake_store && fake_find(1)) /* the store may have closed by now */
 		assert_int_equal(recipient(1, 1)->deaths, 0);
 	UNTIL(h, harness_stopped(h));
@@ -205,7 +205,7 @@ static void test_results_kept(void **state)
 	UNTIL(h, h->deliveries_n == 1);
 	fake_store->refuse_settles = 1;
 	answer(h, &h->deliveries[0], ok_text(250, S(""), S("Ok")));
-	UNTIL(h, h->q->settling.failing);
+	UNTIL(h, h->q->dispatch.settling.failing);
 	leases = fake_store->leases;
 	submit_and_wait(h, 2, "a@example.org", "b@x.example");
 	run_quiet(h);
@@ -244,7 +244,7 @@ static void test_stop(void **state)
 	harness_stop(h, 5000);
 	run_quiet(h);
 	assert_false(harness_stopped(h));
-	assert_int_equal(h->q->leases.count, 4); /* the parked ones were given back */
+	assert_int_equal(h->q->dispatch.leases.count, 4); /* the parked ones were given back */
 	for (size_t i = 0; i < 4; i++)
 		answer(h, &h->deliveries[i], ok_text(250, S(""), S("Ok")));
 	UNTIL(h, harness_stopped(h));

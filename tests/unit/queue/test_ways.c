@@ -184,16 +184,16 @@ static void test_direct_remembered(void **state)
 	h = *state;
 	h->config.routes = direct;
 	h->config.routes_n = 1;
-	h->q->gates.mx_used = true;
+	h->q->dispatch.gates.mx_used = true;
 	submit_and_wait(h, 1, "a@example.org", "b@x.example");
 	submit_and_wait(h, 2, "a@example.org", "b@y.example");
 	assert_int_equal(delivery_number(h, 1)->id, 2);
-	assert_int_equal(h->q->gates.down_n, 1);
+	assert_int_equal(h->q->dispatch.gates.down_n, 1);
 	advance(h, 30000);
 	assert_int_equal(delivery_number(h, 2)->id, 1);
 	answer(h, &h->deliveries[1], fine);
 	UNTIL(h, h->deliveries[1].settled);
-	assert_int_equal(h->q->gates.down_n, 0);
+	assert_int_equal(h->q->dispatch.gates.down_n, 0);
 	assert_int_equal(fake_gate("mx:x.example")->failures, 0);
 }
 
@@ -204,7 +204,7 @@ static void test_gates_bounded(void **state)
 	struct arena a = { 0 };
 
 	for (unsigned i = 0; i < 10100; i++) {
-		struct gate *g = gate_get(h->q, arena_printf(&a, "mx:d%u.example", i));
+		struct gate *g = gate_get(&h->q->dispatch, arena_printf(&a, "mx:d%u.example", i));
 
 		g->status = GATE_DOWN;
 		g->down_until = START_MS + 60000;
@@ -212,15 +212,15 @@ static void test_gates_bounded(void **state)
 		gate_place(g);
 		arena_reset(&a);
 	}
-	gate_get(h->q, S("mx:idle.example"));
-	gates_collect(h->q);
-	assert_int_equal(h->q->gates.down_n, 10000);
+	gate_get(&h->q->dispatch, S("mx:idle.example"));
+	gates_collect(&h->q->dispatch);
+	assert_int_equal(h->q->dispatch.gates.down_n, 10000);
 	assert_null(harness_gate(h, "mx:d99.example"));
 	assert_non_null(harness_gate(h, "mx:d100.example"));
 	assert_null(harness_gate(h, "mx:idle.example"));
 	fake_now += 25ull * 3600 * 1000;
-	gates_collect(h->q);
-	assert_int_equal(h->q->gates.down_n, 0);
+	gates_collect(&h->q->dispatch);
+	assert_int_equal(h->q->dispatch.gates.down_n, 0);
 	arena_fini(&a);
 }
 
@@ -235,17 +235,17 @@ static void test_expiry_together(void **state)
 	for (uint64_t id = 1; id <= 60; id++)
 		submit_and_wait(h, id, "a@example.org", id % 2 ? "b@x.example" : "b@y.example");
 	UNTIL(h, h->deliveries_n >= 4);
-	for (size_t i = 0; h->q->gates.down_n == 0 && i < h->deliveries_n && i < 60; i++) {
+	for (size_t i = 0; h->q->dispatch.gates.down_n == 0 && i < h->deliveries_n && i < 60; i++) {
 		answer_fault(h, &h->deliveries[i], i % 2 ? FAULT_UNREACHABLE : FAULT_POLICY, "connection refused");
 		run_quiet(h);
 	}
-	UNTIL(h, h->q->leases.count == 0);
+	UNTIL(h, h->q->dispatch.leases.count == 0);
 	assert_int_equal(harness_gate(h, "upstream:isp")->status, GATE_DOWN);
 	assert_int_equal(harness_gate(h, "upstream:two")->status, GATE_DOWN);
 	fake_now = START_MS + 100001;
 	harness_gate(h, "upstream:isp")->status = harness_gate(h, "upstream:two")->status = GATE_PROBING;
 	h->deliveries_n = 0;
-	scheduler_wake(h->q);
+	scheduler_wake(&h->q->dispatch);
 	probe = delivery_number(h, 2); /* one for each */
 	answer_gate(h, &h->deliveries[0], "connection refused");
 	UNTIL(h, h->deliveries[0].settled);
@@ -368,7 +368,7 @@ static void test_silent_dns(void **state)
 	UNTIL(h, h->answers_n == 300);
 	submit_and_wait(h, 1000, "a@example.org", "b@good.example");
 	assert_int_equal(delivery_number(h, 1)->id, 1000);
-	assert_int_equal(h->q->leases.count, 1);
+	assert_int_equal(h->q->dispatch.leases.count, 1);
 	assert_int_equal(h->look_ups, 301);
 	answer(h, &h->deliveries[0], fine);
 	UNTIL(h, h->deliveries[0].settled);
@@ -421,7 +421,7 @@ static void test_slow_upstream(void **state)
 	}
 	run_quiet(h);
 	assert_int_equal(h->deliveries_n, answered + 2); /* its connections */
-	assert_int_equal(h->q->leases.count, 2);
+	assert_int_equal(h->q->dispatch.leases.count, 2);
 	h->login = S("bob");
 	submit_and_wait(h, 100, "b@example.org", "b@x.example");
 	for (size_t turns = 0; !was_sent(h, 100); turns++) {
@@ -623,7 +623,7 @@ static void test_resign(void **state)
 	submit_and_wait(h, 3, "a@example.org", "b@x.example");
 	resign(h, delivery_number(h, 3)->lease);
 	assert_int_equal(h->answer.class, TEMP);
-	assert_int_equal(h->q->resigns.n, 0);
+	assert_int_equal(h->q->dispatch.resigns.n, 0);
 }
 
 int main(void)

@@ -1,0 +1,109 @@
+/* dispatch.c - the room's start, end, and what is done to all its parts. */
+#include "dispatch/dispatch.h"
+
+void dispatch_init(struct dispatch *d, struct role *r, struct accounting *acc, struct timers *timers,
+		   const struct dispatch_observer *o)
+{
+	d->role = r;
+	d->accounting = acc;
+	d->timers = timers;
+	d->observer = o;
+	gates_init(d);
+	pauses_init(d);
+	scheduler_init(d);
+	lease_table_init(d);
+	settle_init(d);
+	resigns_init(d);
+	inquiries_init(d);
+	d->relay = role_peer(r, ROLE_RELAY, 0);
+	d->vault = role_peer(r, ROLE_VAULT, 0);
+}
+
+void dispatch_fini(struct dispatch *d)
+{
+	leases_drop(d);
+	gates_fini(d);
+	pauses_fini(d);
+}
+
+void dispatch_open(struct dispatch *d, struct store *s)
+{
+	d->store = s;
+	gates_load(d);
+}
+
+void dispatch_close(struct dispatch *d)
+{
+	resigns_cancel(d);
+	inquiries_cancel(d);
+	scheduler_fini(d);
+	d->store = NULL;
+}
+
+void dispatch_stop(struct dispatch *d)
+{
+	d->stopping = true;
+	leases_return_parked(d);
+	leases_settle_lost(d, false);
+}
+
+bool dispatch_is_busy(const struct dispatch *d)
+{
+	return d->leases.count > 0 || d->scheduler.asking > 0;
+}
+
+void dispatch_apply(struct dispatch *d)
+{
+	leases_return_parked(d); /* before the limits of their next hops change */
+	gates_apply(d);
+	scheduler_wake(d);
+}
+
+void dispatch_mend(struct dispatch *d, uint64_t now)
+{
+	gates_mend(d, now);
+	leases_mend(d, now);
+	scheduler_mend(d);
+}
+
+void dispatch_stats(struct dispatch *d)
+{
+	role_stat(d->role, S("deliveries"), d->leases.count, S(""));
+	role_stat(d->role, S("results_kept"), d->settling.held,
+		  d->settling.failing ? S("the store has no room for results") : S(""));
+	gates_stats(d);
+	pauses_stats(d);
+	limits_stats(d);
+}
+
+/* ---- relay and vault ---- */
+
+void dispatch_peer_up(struct dispatch *d, struct channel *ch)
+{
+	if (channel_peer(ch) == ROLE_VAULT)
+		d->vault = ch;
+	if (channel_peer(ch) != ROLE_RELAY)
+		return;
+	d->relay = ch;
+	scheduler_wake(d);
+}
+
+void dispatch_peer_gone(struct dispatch *d, const struct channel *ch)
+{
+	if (ch == d->vault)
+		d->vault = NULL;
+	if (ch != d->relay)
+		return;
+	scheduler_fini(d);
+	resigns_cancel(d);
+	inquiries_cancel(d);
+	d->relay = NULL;
+	leases_return_parked(d);
+	leases_relay_gone(d);
+}
+
+void dispatch_result(struct dispatch *d, struct channel *ch, const struct msg_result *m)
+{
+	if (d && ch == d->relay)
+		outcome_result(d, m);
+}
