@@ -169,7 +169,7 @@ static void on_altered(void *ctx, struct verdict v, uint64_t count, uint64_t in_
 		ipc_send_queue_altered(c->channel, &answer, -1);
 	end(c);
 	scheduler_wake(&q->dispatch);
-	reports_wake(q);
+	dsns_wake(&q->reports);
 }
 
 void handle_queue_alter(void *ctx, struct channel *ch, const struct msg_queue_alter *m, int fd)

@@ -12,15 +12,6 @@
 #define HOUSEKEEPING_MORE_MS 50 /* when there was more to forget than one batch takes: ten thousand messages a second */
 #define PRUNE_MAX            500
 
-/* Message ids of ours: submission's workers are of node 0. */
-#define IDS_NODE   15
-#define IDS_WORKER 63
-
-void queue_timer_init(struct queue *q, uv_timer_t *timer)
-{
-	timers_add(&q->timers, timer, q);
-}
-
 /* ---- housekeeping ---- */
 
 static void on_housekeeping(uv_timer_t *t);
@@ -74,17 +65,13 @@ static struct verdict queue_start(struct role *r)
 	struct queue *q = NEW(struct queue);
 
 	q->role = r;
-	q->ids = (struct id_source){ .node = IDS_NODE, .worker = IDS_WORKER };
 	q->open_parts = 1;
 	q->timers.loop = role_loop(r);
 	rooms_init(q);
-	notices_init(q);
 	setback_init(q);
-	reports_init(q);
 	admin_init(q);
-	queue_timer_init(q, &q->housekeeping);
-	queue_timer_init(q, &q->grace);
-	q->vault = role_peer(r, ROLE_VAULT, 0);
+	timers_add(&q->timers, &q->housekeeping, q);
+	timers_add(&q->timers, &q->grace, q);
 	role_set_data(r, q);
 	role_start_later(r);
 	open_store(q);
@@ -118,7 +105,7 @@ static void on_opened(void *ctx, struct verdict v)
 	setback_start(q);
 	dispatch_open(&q->dispatch, q->store);
 	accounting_open(&q->accounting, q->store);
-	reports_wake(q);
+	reports_open(&q->reports, q->store);
 	uv_timer_start(&q->housekeeping, on_housekeeping, HOUSEKEEPING_MORE_MS, 0);
 	role_started(q->role, ok());
 }
@@ -139,8 +126,7 @@ static void queue_apply(struct role *r)
 	store_set_limits(q->store, c->queue.min_free, c->queue.max_messages);
 	accounting_apply(&q->accounting);
 	dispatch_apply(&q->dispatch);
-	reports_retry(q);
-	notices_wake(q);
+	reports_retry(&q->reports);
 }
 
 static void queue_peer_up(struct role *r, struct channel *ch)
@@ -150,11 +136,7 @@ static void queue_peer_up(struct role *r, struct channel *ch)
 	if (!q) /* before the start, which looks for them itself */
 		return;
 	dispatch_peer_up(&q->dispatch, ch);
-	if (channel_peer(ch) == ROLE_VAULT) {
-		q->vault = ch;
-		reports_retry(q);
-		notices_wake(q);
-	}
+	reports_peer_up(&q->reports, ch);
 }
 
 static void queue_peer_down(struct role *r, struct channel *ch)
@@ -167,8 +149,7 @@ static void queue_peer_down(struct role *r, struct channel *ch)
 	accounting_peer_gone(&q->accounting, ch);
 	admin_peer_gone(q, ch);
 	dispatch_peer_gone(&q->dispatch, ch);
-	if (ch == q->vault)
-		q->vault = NULL;
+	reports_peer_gone(&q->reports, ch);
 }
 
 /* ---- figures ---- */
@@ -213,7 +194,7 @@ void queue_part_ended(struct queue *q)
 		return;
 	dispatch_fini(&q->dispatch);
 	intake_fini(&q->intake);
-	notices_fini(q);
+	reports_fini(&q->reports);
 	accounting_fini(&q->accounting);
 	free(q);
 	role_stopped(r);
@@ -238,8 +219,7 @@ static void close_store(struct queue *q)
 {
 	if (q->closing)
 		return;
-	reports_cancel(q);
-	notices_cancel(q);
+	reports_close(&q->reports);
 	dispatch_close(&q->dispatch);
 	intake_close(&q->intake);
 	q->closing = true;
@@ -251,7 +231,7 @@ static void close_store(struct queue *q)
 void queue_check_idle(struct queue *q)
 {
 	if (q->stopping && !dispatch_is_busy(&q->dispatch) && q->intake.accepting == 0 && q->admin.n == 0 &&
-	    list_empty(&q->accounting.resets) && !reports_busy(q) && !notices_busy(q))
+	    list_empty(&q->accounting.resets) && !reports_are_busy(&q->reports))
 		close_store(q);
 }
 
@@ -268,7 +248,7 @@ static void queue_stop(struct role *r, uint64_t grace_ms)
 		role_stopped(r);
 		return;
 	}
-	q->stopping = q->intake.stopping = true;
+	q->stopping = q->intake.stopping = q->reports.stopping = true;
 	dispatch_stop(&q->dispatch);
 	uv_timer_start(&q->grace, on_grace, grace_ms, 0);
 	queue_check_idle(q);

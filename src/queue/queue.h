@@ -7,15 +7,12 @@
 #include "admin.h"
 #include "dispatch/dispatch.h"
 #include "intake/intake.h"
-#include "report/notification.h"
-#include "report/dsn.h"
 #include "common/route.h"
 #include "setback.h"
-#include "report/sign.h"
+#include "report/report.h"
 #include "common/format.h"
 #include "common/timers.h"
 
-#include "posthouse/id.h"
 #include "posthouse/limit.h"
 #include "posthouse/log.h"
 #include "posthouse/role.h"
@@ -25,23 +22,21 @@
 struct queue {
 	struct role *role;
 	struct store *store;
-	struct channel *vault; /* NULL: away */
-	bool stopping;         /* nothing is accepted or leased any more */
-	bool open;             /* the store is: until then mail is refused for the moment */
-	bool opens_later;      /* no room, or another program has the database: the role is ready without it */
-	bool applied;          /* the first configuration */
-	bool closing;          /* store_close() was called */
+	bool stopping;    /* nothing is accepted or leased any more */
+	bool open;        /* the store is: until then mail is refused for the moment */
+	bool opens_later; /* no room, or another program has the database: the role is ready without it */
+	bool applied;     /* the first configuration */
+	bool closing;     /* store_close() was called */
 	struct intake intake;
 	struct accounting accounting;
 	struct accounting_observer accounting_observer;
 	struct dispatch dispatch;
 	struct dispatch_observer dispatch_observer;
-	struct intake_observer intake_observer;
-	struct notices notices;
-	struct setback setback;
 	struct reports reports;
+	struct report_observer report_observer;
+	struct intake_observer intake_observer;
+	struct setback setback;
 	struct admin admin;
-	struct id_source ids; /* of reports; submission's ids have other node numbers */
 	uv_timer_t housekeeping, grace;
 	uint64_t collect_at; /* monotonic: memory is gone through then, however often the store is pruned */
 	struct timers timers;
@@ -59,9 +54,6 @@ static inline bool queue_may_store(const struct queue *q)
 {
 	return q->open && !q->closing;
 }
-
-/* A timer that lives as long as the queue; its data is the queue. */
-void queue_timer_init(struct queue *q, uv_timer_t *timer);
 
 /* Something ended: when the role is to stop, is all done now? */
 void queue_check_idle(struct queue *q);

@@ -18,7 +18,7 @@ static void on_hold_in_flight(void *ctx, const struct selector *mail)
 	leases_withdraw(&q->dispatch, mail);
 }
 
-static void on_mail_was_held(void *ctx)
+static void wake_scheduler(void *ctx)
 {
 	struct queue *q = ctx;
 
@@ -27,7 +27,21 @@ static void on_mail_was_held(void *ctx)
 
 static void on_account_event(void *ctx, const struct account_event *e)
 {
-	notice_account(ctx, e);
+	struct queue *q = ctx;
+
+	notify_account(&q->reports, e);
+}
+
+static void on_part_begun(void *ctx)
+{
+	struct queue *q = ctx;
+
+	q->open_parts++;
+}
+
+static void on_part_ended(void *ctx)
+{
+	queue_part_ended(ctx);
 }
 
 static void on_idle(void *ctx)
@@ -35,7 +49,7 @@ static void on_idle(void *ctx)
 	queue_check_idle(ctx);
 }
 
-static void on_message_stored(void *ctx, bool urgent)
+static void on_message_accepted(void *ctx, bool urgent)
 {
 	struct queue *q = ctx;
 
@@ -47,7 +61,9 @@ static void on_message_stored(void *ctx, bool urgent)
 
 static void on_to_report(void *ctx)
 {
-	reports_wake(ctx);
+	struct queue *q = ctx;
+
+	dsns_wake(&q->reports);
 }
 
 void rooms_init(struct queue *q)
@@ -55,15 +71,23 @@ void rooms_init(struct queue *q)
 	q->accounting_observer = (struct accounting_observer){
 		.loaded = on_limits_loaded,
 		.hold_in_flight = on_hold_in_flight,
-		.mail_was_held = on_mail_was_held,
+		.mail_was_held = wake_scheduler,
 		.notify = on_account_event,
 		.idle = on_idle,
 		.ctx = q,
 	};
 	accounting_init(&q->accounting, q->role, &q->timers, &q->accounting_observer);
-	q->intake_observer = (struct intake_observer){ .message_stored = on_message_stored, .idle = on_idle, .ctx = q };
+	q->intake_observer = (struct intake_observer){ .message_stored = on_message_accepted, .idle = on_idle, .ctx = q };
 	intake_init(&q->intake, q->role, &q->accounting, &q->intake_observer);
 	q->dispatch_observer = (struct dispatch_observer){ .to_report = on_to_report, .idle = on_idle, .ctx = q };
+	q->report_observer = (struct report_observer){
+		.message_stored = wake_scheduler,
+		.part_begun = on_part_begun,
+		.part_ended = on_part_ended,
+		.idle = on_idle,
+		.ctx = q,
+	};
+	reports_init(&q->reports, q->role, &q->timers, &q->report_observer);
 	dispatch_init(&q->dispatch, q->role, &q->accounting, &q->timers, &q->dispatch_observer);
 }
 

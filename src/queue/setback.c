@@ -85,8 +85,8 @@ static void on_look(uv_timer_t *t)
 
 void setback_init(struct queue *q)
 {
-	queue_timer_init(q, &q->setback.look);
-	queue_timer_init(q, &q->setback.retry);
+	timers_add(&q->timers, &q->setback.look, q);
+	timers_add(&q->timers, &q->setback.retry, q);
 }
 
 void setback_start(struct queue *q)

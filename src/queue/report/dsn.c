@@ -1,5 +1,5 @@
-/* dsn.c - a report's way: what it is about is listed by the store, the original read, the report built, signed, stored. A crash
- * anywhere leaves the recipients unreported, and the way begins again. */
+/* dsn.c - the way of a DSN: the store lists what it is about, the original is read, the DSN is built, signed, stored. After a crash
+ * anywhere on this way the recipients are still unreported, and the way begins again. */
 #include "report/dsn_private.h"
 
 #include "common/event_fields.h"
@@ -13,151 +13,154 @@
 #define REPLY_MAX 1000
 #define RETRY_MS  (15 * 1000)
 
-/* Between looks that nothing has asked for: delays, and what could be overlooked. */
-#define LOOK_MIN_MS 250
-#define LOOK_MAX_MS MINUTE_MS
+/* Between searches that nothing has asked for: delays, and what could be overlooked. */
+#define SEARCH_MIN_MS 250
+#define SEARCH_MAX_MS MINUTE_MS
 
 static const enum message_kind kinds[] = { KIND_FAILURE, KIND_DELAY, KIND_SUCCESS };
 #define KINDS (sizeof kinds / sizeof *kinds)
 
 /* In the order they happen. */
-static void look(struct queue *q);
+static void search(struct reports *rs);
 static void on_unreported(void *ctx, struct verdict v, const struct unreported *messages, size_t n);
-static void decide(struct report *r);
+static void decide(struct dsn *dsn);
+static void on_original(struct dsn *dsn, struct verdict v);
+static void sign(struct dsn *dsn, struct report_text text);
+static void on_signed(void *ctx, struct verdict v);
 static void on_stored(void *ctx, struct verdict v);
 
-/* The hour is over in which the postmaster had too many notes: one tells of all that got none. */
-static void tell_of_skipped(struct queue *q)
+/* The hour is over in which the postmaster had too many copies: one message tells of all that got none. */
+static void tell_of_skipped(struct reports *rs)
 {
-	struct notice_count *count = &q->reports.notices;
+	struct postmaster_copies *copies = &rs->dsns.copies;
 
-	if (count->skipped == 0 || !queue_may_store(q) || !notice_allowed(count, clock_now_ms()))
+	if (copies->skipped == 0 || !reports_may_store(rs) || !postmaster_copy_allowed(copies, clock_now_ms()))
 		return;
-	notice_skipped(q, count->skipped);
-	count->skipped = 0;
-	count->n++;
+	notify_skipped(rs, copies->skipped);
+	copies->skipped = 0;
+	copies->n++;
 }
 
 static void on_timer(uv_timer_t *t)
 {
-	struct queue *q = t->data;
+	struct reports *rs = t->data;
 
-	q->reports.waiting = false;
-	tell_of_skipped(q);
-	reports_wake(q);
+	rs->dsns.waiting = false;
+	tell_of_skipped(rs);
+	dsns_wake(rs);
 }
 
-void reports_init(struct queue *q)
+void dsns_init(struct reports *rs)
 {
-	queue_timer_init(q, &q->reports.timer);
+	timers_add(rs->timers, &rs->dsns.timer, rs);
 }
 
-static bool may_look(const struct queue *q)
+static bool may_search(const struct reports *rs)
 {
-	return queue_may_store(q) && !q->stopping && !q->reports.waiting;
+	return reports_may_store(rs) && !rs->stopping && !rs->dsns.waiting;
 }
 
-void reports_wake(struct queue *q)
+void dsns_wake(struct reports *rs)
 {
-	if (!may_look(q))
+	if (!may_search(rs))
 		return;
-	if (q->reports.current) {
-		q->reports.again = true;
+	if (rs->dsns.current) {
+		rs->dsns.again = true;
 		return;
 	}
-	q->reports.vain = 0;
-	look(q);
+	rs->dsns.vain = 0;
+	search(rs);
 }
 
-void reports_retry(struct queue *q)
+void dsns_retry(struct reports *rs)
 {
-	q->reports.waiting = false;
-	reports_wake(q);
+	rs->dsns.waiting = false;
+	dsns_wake(rs);
 }
 
-bool reports_busy(const struct queue *q)
+bool dsns_are_busy(const struct reports *rs)
 {
-	return q->reports.current && !q->reports.current->signing.call;
+	return rs->dsns.current && !own_message_waits_for_vault(&rs->dsns.current->mail);
 }
 
-static void report_free(struct report *r)
+static void dsn_free(struct dsn *dsn)
 {
-	sign_end(&r->signing);
-	free(r->bytes);
-	arena_fini(&r->arena);
-	free(r);
+	dsn->reports->dsns.current = NULL;
+	own_message_end(&dsn->mail);
+	free(dsn->bytes);
+	arena_fini(&dsn->arena);
+	free(dsn);
 }
 
-void reports_cancel(struct queue *q)
+void dsns_cancel(struct reports *rs)
 {
-	struct report *r = q->reports.current;
-
-	if (!r || !sign_cancel(&r->signing))
-		return;
-	report_free(r);
-	q->reports.current = NULL;
+	if (rs->dsns.current && own_message_cancel(&rs->dsns.current->mail))
+		dsn_free(rs->dsns.current);
 }
 
 /* ---- the end of a try ---- */
 
+static void start_timer(struct reports *rs, uint64_t ms)
+{
+	if (!rs->closing)
+		uv_timer_start(&rs->dsns.timer, on_timer, ms, 0);
+}
+
 /* A warning may be late by a quarter of the time after which it is due. */
-static uint64_t look_again_ms(const struct queue *q)
+static uint64_t search_again_ms(const struct reports *rs)
 {
-	uint64_t ms = role_config(q->role)->queue.warn_after_ms / 4;
+	uint64_t ms = role_config(rs->role)->queue.warn_after_ms / 4;
 
-	if (ms == 0 || ms > LOOK_MAX_MS)
-		return LOOK_MAX_MS;
-	return ms < LOOK_MIN_MS ? LOOK_MIN_MS : ms;
+	if (ms == 0 || ms > SEARCH_MAX_MS)
+		return SEARCH_MAX_MS;
+	return ms < SEARCH_MIN_MS ? SEARCH_MIN_MS : ms;
 }
 
-/* This one is done with, or there was none: look for the next, until each kind was looked for in vain. */
-static void finish(struct report *r)
+/* This one is done with, or there was none: search for the next, until each kind was searched for in vain. */
+static void finish(struct dsn *dsn)
 {
-	struct queue *q = r->queue;
-	struct reports *rs = &q->reports;
+	struct reports *rs = dsn->reports;
 
-	report_free(r);
-	rs->current = NULL;
-	if (rs->again)
-		rs->vain = 0;
-	if (rs->vain < KINDS && may_look(q))
-		look(q);
-	else if (!q->closing)
-		uv_timer_start(&rs->timer, on_timer, look_again_ms(q), 0);
-	queue_check_idle(q);
+	dsn_free(dsn);
+	if (rs->dsns.again)
+		rs->dsns.vain = 0;
+	if (rs->dsns.vain < KINDS && may_search(rs))
+		search(rs);
+	else
+		start_timer(rs, search_again_ms(rs));
+	reports_tell_idle(rs);
 }
 
-void report_failed(struct report *r, struct str reason)
+/* It is made again later. */
+static void put_off(struct dsn *dsn, struct str reason)
 {
-	struct queue *q = r->queue;
+	struct reports *rs = dsn->reports;
 
-	log_warning(&(struct log){ .message = r->parent.id }, "report.delayed", kv("reason", reason));
-	report_free(r);
-	q->reports.current = NULL;
-	q->reports.waiting = true;
-	if (!q->closing)
-		uv_timer_start(&q->reports.timer, on_timer, RETRY_MS, 0);
-	queue_check_idle(q);
+	log_warning(&(struct log){ .message = dsn->parent.id }, "report.delayed", kv("reason", reason));
+	dsn_free(dsn);
+	rs->dsns.waiting = true;
+	start_timer(rs, RETRY_MS);
+	reports_tell_idle(rs);
 }
 
 /* ---- what there is to tell ---- */
 
-static void look(struct queue *q)
+static void search(struct reports *rs)
 {
-	struct report *r = NEW(struct report);
+	struct dsn *dsn = NEW(struct dsn);
 
-	r->queue = q;
-	r->about = kinds[q->reports.turn];
-	q->reports.turn = (q->reports.turn + 1) % KINDS;
-	q->reports.current = r;
-	q->reports.again = false;
-	store_unreported(q->store, r->about, clock_now_ms(), 1, on_unreported, r);
+	dsn->reports = rs;
+	dsn->about = kinds[rs->dsns.turn];
+	rs->dsns.turn = (rs->dsns.turn + 1) % KINDS;
+	rs->dsns.current = dsn;
+	rs->dsns.again = false;
+	store_unreported(rs->store, dsn->about, clock_now_ms(), 1, on_unreported, dsn);
 }
 
-static void copy_parent(struct report *r, const struct unreported *from)
+static void copy_parent(struct dsn *dsn, const struct unreported *from)
 {
-	struct arena *a = &r->arena;
-	struct unreported *to = &r->parent;
+	struct arena *a = &dsn->arena;
+	struct unreported *to = &dsn->parent;
 
 	*to = *from;
 	to->login = arena_str(a, from->login);
@@ -179,121 +182,139 @@ static void copy_parent(struct report *r, const struct unreported *from)
 
 static void on_unreported(void *ctx, struct verdict v, const struct unreported *messages, size_t n)
 {
-	struct report *r = ctx;
+	struct dsn *dsn = ctx;
 
 	if (v.class != OK) {
-		report_failed(r, v.text);
+		put_off(dsn, v.text);
 		return;
 	}
-	if (n == 0 || !queue_may_store(r->queue)) {
-		r->queue->reports.vain++;
-		finish(r);
+	if (n == 0 || !reports_may_store(dsn->reports)) {
+		dsn->reports->dsns.vain++;
+		finish(dsn);
 		return;
 	}
-	r->queue->reports.vain = 0;
-	copy_parent(r, &messages[0]);
-	r->wanted = report_sort(&r->arena, r->about, &r->parent);
-	r->numbers = ARENA_ARRAY(&r->arena, uint64_t, r->parent.failed_n);
-	for (size_t i = 0; i < r->parent.failed_n; i++)
-		r->numbers[i] = r->parent.failed[i].n;
-	decide(r);
+	dsn->reports->dsns.vain = 0;
+	copy_parent(dsn, &messages[0]);
+	dsn->wanted = report_sort(&dsn->arena, dsn->about, &dsn->parent);
+	dsn->numbers = ARENA_ARRAY(&dsn->arena, uint64_t, dsn->parent.failed_n);
+	for (size_t i = 0; i < dsn->parent.failed_n; i++)
+		dsn->numbers[i] = dsn->parent.failed[i].n;
+	decide(dsn);
 }
 
 /* ---- who is told ---- */
 
 /* Nobody is, of the recipients from `first` on: the store forgets that there was something to tell. */
-static void tell_nobody(struct report *r, size_t first, struct str reason)
+static void tell_nobody(struct dsn *dsn, size_t first, struct str reason)
 {
-	r->numbers += first;
-	r->numbers_n = r->parent.failed_n - first;
-	store_report(r->queue->store, r->about, NULL, r->parent.id, r->numbers, r->numbers_n,
-		     FIELDS(&r->arena, kv("reason", reason), kv("recipients", r->numbers_n)), on_stored, r);
+	dsn->numbers += first;
+	dsn->numbers_n = dsn->parent.failed_n - first;
+	store_report(dsn->reports->store, dsn->about, NULL, dsn->parent.id, dsn->numbers, dsn->numbers_n,
+		     FIELDS(&dsn->arena, kv("reason", reason), kv("recipients", dsn->numbers_n)), on_stored, dsn);
 }
 
-/* RFC 5321 6.1: mail with the null sender never causes a report, or reports would go to and fro. What fails of it is the postmaster's, but
- * for the notes that he gets. */
-void report_without_sender(struct report *r)
+/* RFC 5321 6.1: mail with the null sender never causes a DSN, or DSNs would go to and fro. Its failures are told to the postmaster,
+ * except those of the postmaster's own copies. */
+static void tell_postmaster(struct dsn *dsn)
 {
-	struct str reason = r->parent.kind == KIND_MAIL ? S("the message has the null sender") : S("it was a report");
+	struct str reason = dsn->parent.kind == KIND_MAIL ? S("the message has the null sender") : S("it was a report");
 	const char *told = "nobody";
+	bool copied = false;
 
-	if (r->about != KIND_FAILURE) {
-		tell_nobody(r, 0, reason);
+	if (dsn->about != KIND_FAILURE) {
+		tell_nobody(dsn, 0, reason);
 		return;
 	}
-	if (r->parent.kind == KIND_NOTICE) {
+	if (dsn->parent.kind == KIND_NOTICE) {
 		reason = S("it was a note to the postmaster");
-	} else if (notice_allowed(&r->queue->reports.notices, clock_now_ms())) {
+	} else if (postmaster_copy_allowed(&dsn->reports->dsns.copies, clock_now_ms())) {
 		told = "postmaster";
+		copied = true;
 	} else {
 		told = "postmaster, of many at once";
 		reason = S("the postmaster had too many notes in this hour");
-		r->queue->reports.notices.skipped++;
+		dsn->reports->dsns.copies.skipped++;
 	}
-	log_warning(&(struct log){ .message = r->parent.id }, "report.discarded", kv("recipients", r->parent.failed_n),
+	log_warning(&(struct log){ .message = dsn->parent.id }, "report.discarded", kv("recipients", dsn->parent.failed_n),
 		    kv("told", told), kv("reason", reason));
-	if (strcmp(told, "postmaster") == 0)
-		report_build_notice(r);
+	if (copied)
+		sign(dsn, dsn_build_postmaster_copy(dsn));
 	else
-		tell_nobody(r, 0, reason);
+		tell_nobody(dsn, 0, reason);
 }
 
-/* A report or notice that the next hop would not take in its form has another one; it has one recipient. */
-static bool can_write_again(struct report *r)
+/* Is the parent a message of the queue itself, with one recipient, and is there another form of it than the one that was refused? */
+static bool can_write_again(struct dsn *dsn)
 {
-	const struct failed_recipient *f = r->parent.failed;
+	const struct failed_recipient *f = dsn->parent.failed;
 
-	return r->about == KIND_FAILURE &&
-	       form_next(role_config(r->queue->role), form_read(r->parent.options), f->route, f->verdict, f->meaning, &r->form);
+	return dsn->about == KIND_FAILURE && form_next(role_config(dsn->reports->role), form_read(dsn->parent.options), f->route,
+						       f->verdict, f->meaning, &dsn->form);
 }
 
-static void decide(struct report *r)
+static void decide(struct dsn *dsn)
 {
-	r->again = r->parent.kind != KIND_MAIL && can_write_again(r);
-	if (r->again) {
-		report_read_original(r);
+	dsn->again = dsn->parent.kind != KIND_MAIL && can_write_again(dsn);
+	if (dsn->again) {
+		dsn_read_original(dsn, on_original);
 		return;
 	}
-	/* What was written by us is not answered, whatever its sender: no report about a report. */
-	if (r->parent.sender.n == 0 || r->parent.kind != KIND_MAIL) {
-		report_without_sender(r);
+	/* There is no DSN about a DSN or a notification, whatever its sender is. */
+	if (dsn->parent.sender.n == 0 || dsn->parent.kind != KIND_MAIL) {
+		tell_postmaster(dsn);
 		return;
 	}
-	/* The others first; then the store lists those that remain. A warning is given once: it takes all along. */
-	if (r->wanted == 0 || (r->wanted < r->parent.failed_n && r->about != KIND_DELAY)) {
-		if (r->about != KIND_DELAY)
-			log_info(&(struct log){ .message = r->parent.id }, "report.unwanted",
-				 kv("recipients", r->parent.failed_n - r->wanted));
-		tell_nobody(r, r->wanted, S("the sender does not want to be told (NOTIFY)"));
+	/* Those that nobody is told of come first; then the store lists the others. A warning is given once: it takes all along. */
+	if (dsn->wanted == 0 || (dsn->wanted < dsn->parent.failed_n && dsn->about != KIND_DELAY)) {
+		if (dsn->about != KIND_DELAY)
+			log_info(&(struct log){ .message = dsn->parent.id }, "report.unwanted",
+				 kv("recipients", dsn->parent.failed_n - dsn->wanted));
+		tell_nobody(dsn, dsn->wanted, S("the sender does not want to be told (NOTIFY)"));
 		return;
 	}
-	report_read_original(r);
+	dsn_read_original(dsn, on_original);
 }
 
-/* ---- storing ---- */
-
-static void store(struct report *r)
+static void on_original(struct dsn *dsn, struct verdict v)
 {
-	struct accepted *to = &r->accepted;
-	struct str fields =
-		FIELDS(&r->arena, kv_id("report", to->id), kv("to", r->recipient.address), kv("recipients", r->numbers_n));
+	if (v.class == TEMP)
+		put_off(dsn, v.text);
+	else if (v.class != OK)
+		tell_postmaster(dsn);
+	else
+		sign(dsn, dsn->again ? dsn_build_again(dsn) : dsn_build(dsn));
+}
 
-	to->event = FIELDS(&r->arena, kv_id("about", r->parent.id), kv("recipients", r->numbers_n), kv("size_bytes", to->size),
-			   kv("sign_domain", to->sign_domain));
+/* ---- signing and storing ---- */
+
+static void sign(struct dsn *dsn, struct report_text text)
+{
+	dsn->numbers_n = text.covered;
+	own_message_sign(&dsn->mail, &text, on_signed, dsn);
+}
+
+static void store(struct dsn *dsn)
+{
+	struct accepted *to = &dsn->mail.m;
+	struct str fields = FIELDS(&dsn->arena, kv_id("report", to->id), kv("to", dsn->mail.recipient.address),
+				   kv("recipients", dsn->numbers_n));
+
+	to->event = FIELDS(&dsn->arena, kv_id("about", dsn->parent.id), kv("recipients", dsn->numbers_n),
+			   kv("size_bytes", to->size), kv("sign_domain", to->sign_domain));
 	crash_point("queue.before_report");
-	store_report(r->queue->store, r->about, to, r->parent.id, r->numbers, r->numbers_n, fields, on_stored, r);
+	store_report(dsn->reports->store, dsn->about, to, dsn->parent.id, dsn->numbers, dsn->numbers_n, fields, on_stored, dsn);
 }
 
-void report_signed(void *ctx, struct verdict v)
+static void on_signed(void *ctx, struct verdict v)
 {
-	struct report *r = ctx;
+	struct dsn *dsn = ctx;
 
 	if (v.class != OK)
-		report_failed(r, v.text);
-	else if (!queue_may_store(r->queue))
-		report_failed(r, S("the queue ends"));
+		put_off(dsn, v.text);
+	else if (!reports_may_store(dsn->reports))
+		put_off(dsn, S("the queue ends"));
 	else
-		store(r);
+		store(dsn);
 }
 
 /* For the log. */
@@ -308,18 +329,19 @@ static const char *kind_word(enum message_kind kind)
 
 static void on_stored(void *ctx, struct verdict v)
 {
-	struct report *r = ctx;
-	struct queue *q = r->queue;
+	struct dsn *dsn = ctx;
+	struct reports *rs = dsn->reports;
+	const struct accepted *m = &dsn->mail.m;
 
 	crash_point("queue.after_report");
 	if (v.class != OK) {
-		report_failed(r, v.text);
+		put_off(dsn, v.text);
 		return;
 	}
-	q->reports.notices.n += r->accepted.kind == KIND_NOTICE;
-	if (r->accepted.id)
-		log_info(&(struct log){ .message = r->accepted.id }, "report.queued", kv_id("about", r->parent.id),
-			 kv("kind", kind_word(r->accepted.kind)), kv("to", r->recipient.address), kv("recipients", r->numbers_n));
-	finish(r);
-	scheduler_wake(&q->dispatch);
+	rs->dsns.copies.n += m->kind == KIND_NOTICE;
+	if (m->id)
+		log_info(&(struct log){ .message = m->id }, "report.queued", kv_id("about", dsn->parent.id),
+			 kv("kind", kind_word(m->kind)), kv("to", dsn->mail.recipient.address), kv("recipients", dsn->numbers_n));
+	finish(dsn);
+	rs->observer->message_stored(rs->observer->ctx);
 }

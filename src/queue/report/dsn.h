@@ -1,5 +1,6 @@
-/* dsn.h - tells senders what has become of their mail: failures, delays, and deliveries where they asked for it. A report is built,
- * signed, and stored together with its marks, one at a time. Failures of mail without a sender are told to the postmaster. */
+/* dsn.h - delivery status notifications (RFC 3464): tell senders what has become of their mail: failures, delays, and successes where a
+ * sender asked for them. A DSN is built, signed, and stored together with the marks of its recipients, one DSN at a time. Failures of mail
+ * without a sender are told to the postmaster. */
 #ifndef QUEUE_DSN_H
 #define QUEUE_DSN_H
 
@@ -8,29 +9,29 @@
 #include <stdbool.h>
 #include <uv.h>
 
-struct queue;
-struct report;
+struct dsn;
+struct reports;
 
-struct reports {
-	struct report *current; /* NULL: none is being made */
-	unsigned turn;          /* what is looked for next: failures, delays, successes take turns */
-	unsigned vain;          /* so many looks in a row have found nothing */
-	bool again;             /* something happened meanwhile */
-	bool waiting;           /* the last try did not come through: the timer starts the next */
-	struct notice_count notices;
+struct dsns {
+	struct dsn *current; /* NULL: none is being made */
+	unsigned turn;       /* what is looked for next: failures, delays, successes take turns */
+	unsigned vain;       /* so many searches in a row have found nothing */
+	bool again;          /* something happened meanwhile */
+	bool waiting;        /* the last try failed: the timer starts the next */
+	struct postmaster_copies copies;
 	uv_timer_t timer;
 };
 
-void reports_init(struct queue *q);
+void dsns_init(struct reports *rs);
 
-/* Recipients have failed, or what a report needs (vault, the store) is there again. Delays are looked for by a timer. */
-void reports_wake(struct queue *q);
+/* Recipients have failed. Delays are looked for by a timer. */
+void dsns_wake(struct reports *rs);
 
 /* The same, without the pause after a failure: what was missing has come back. */
-void reports_retry(struct queue *q);
+void dsns_retry(struct reports *rs);
 
-/* Does the store or the disk work for a report? If not, reports_cancel() ends what waits for vault. */
-bool reports_busy(const struct queue *q);
-void reports_cancel(struct queue *q);
+/* Does the store or the disk work for a DSN? If not, dsns_cancel() ends the one that waits for vault. */
+bool dsns_are_busy(const struct reports *rs);
+void dsns_cancel(struct reports *rs);
 
 #endif

@@ -1,4 +1,4 @@
-/* dsn_original.c - what of the original a report returns: its header section, or all of it where the sender wants that. */
+/* dsn_original.c - what of the original a DSN returns: its header section, or all of it where the sender wants that. */
 #include "report/dsn_private.h"
 #include "report/dsn_text.h"
 
@@ -12,69 +12,82 @@
 static void on_text(void *ctx, struct verdict v, struct str bytes, int fd);
 static void on_header_read(uv_fs_t *read);
 
-void report_read_original(struct report *r)
+void dsn_read_original(struct dsn *dsn, void (*done)(struct dsn *dsn, struct verdict v))
 {
-	store_text(r->queue->store, r->parent.id, on_text, r);
+	dsn->read_done = done;
+	store_text(dsn->reports->store, dsn->parent.id, on_text, dsn);
+}
+
+/* The text to be written again. It is small; if it is lost, or in a file, it is not one that the queue has written. */
+static struct verdict take_own_text(struct dsn *dsn, struct verdict v, struct str bytes, int fd)
+{
+	if (fd >= 0)
+		close(fd);
+	if (v.class != OK || fd >= 0)
+		return perm(554, S("5.3.0"), S("there is no text to write again"));
+	dsn->whole = arena_str(&dsn->arena, bytes);
+	return ok();
+}
+
+/* RFC 3461 4.3: RET is about failures; other DSNs return headers. A text that is lost cannot be quoted; its sender is told all the same. */
+static void take_text(struct dsn *dsn, struct str bytes)
+{
+	bytes = arena_str(&dsn->arena, bytes);
+	dsn->quoted = report_quote(bytes, dsn->parent.header_size, QUOTE_MAX);
+	if (dsn->about == KIND_FAILURE && dsn->parent.ret == RET_FULL)
+		dsn->whole = bytes;
+}
+
+/* Of a large message only the header: all of it never fits. Takes fd. */
+static bool read_header(struct dsn *dsn, int fd)
+{
+	size_t n = dsn->parent.header_size < QUOTE_MAX ? dsn->parent.header_size : QUOTE_MAX;
+	const struct report_observer *o = dsn->reports->observer;
+	uv_buf_t into;
+
+	dsn->fd = fd;
+	dsn->bytes = xmalloc(n + 1);
+	dsn->read.data = dsn;
+	into = uv_buf_init(dsn->bytes, (unsigned)n);
+	if (uv_fs_read(role_loop(dsn->reports->role), &dsn->read, fd, &into, 1, 0, on_header_read) != 0) {
+		close(fd);
+		return false;
+	}
+	o->part_begun(o->ctx);
+	return true;
 }
 
 static void on_text(void *ctx, struct verdict v, struct str bytes, int fd)
 {
-	struct report *r = ctx;
-	size_t n = r->parent.header_size < QUOTE_MAX ? r->parent.header_size : QUOTE_MAX;
-	uv_buf_t into;
+	struct dsn *dsn = ctx;
 
-	if (v.class == TEMP || !queue_may_store(r->queue)) {
+	if (v.class == TEMP || !reports_may_store(dsn->reports)) {
 		if (fd >= 0)
 			close(fd);
-		report_failed(r, v.text);
-		return;
+		dsn->read_done(dsn, temp(451, S("4.3.0"), v.text));
+	} else if (dsn->again) {
+		dsn->read_done(dsn, take_own_text(dsn, v, bytes, fd));
+	} else if (fd < 0) {
+		take_text(dsn, v.class == OK ? bytes : S(""));
+		dsn->read_done(dsn, ok());
+	} else if (!read_header(dsn, fd)) {
+		dsn->read_done(dsn, temp(451, S("4.3.0"), S("the text cannot be read")));
 	}
-	if (r->again && v.class == OK && fd < 0) {
-		r->whole = arena_str(&r->arena, bytes);
-		report_build_again(r);
-		return;
-	}
-	if (r->again) { /* it is lost, or not of our making */
-		if (fd >= 0)
-			close(fd);
-		report_without_sender(r);
-		return;
-	}
-	/* A text that is lost cannot be quoted; its sender is told all the same. */
-	if (fd < 0) {
-		bytes = arena_str(&r->arena, v.class == OK ? bytes : S(""));
-		r->quoted = report_quote(bytes, r->parent.header_size, QUOTE_MAX);
-		/* RFC 3461 4.3: RET is about failures; other reports return headers. A large message never fits. */
-		if (r->about == KIND_FAILURE && r->parent.ret == RET_FULL)
-			r->whole = bytes;
-		report_build(r);
-		return;
-	}
-	r->fd = fd;
-	r->bytes = xmalloc(n + 1);
-	r->read.data = r;
-	into = uv_buf_init(r->bytes, (unsigned)n);
-	if (uv_fs_read(role_loop(r->queue->role), &r->read, fd, &into, 1, 0, on_header_read) != 0) {
-		close(fd);
-		report_failed(r, S("the text cannot be read"));
-		return;
-	}
-	r->queue->open_parts++;
 }
 
 static void on_header_read(uv_fs_t *read)
 {
-	struct report *r = read->data;
-	struct queue *q = r->queue;
+	struct dsn *dsn = read->data;
+	struct reports *rs = dsn->reports;
 	ssize_t n = read->result;
 
 	uv_fs_req_cleanup(read);
-	close(r->fd);
-	if (queue_may_store(q)) {
-		r->quoted = report_quote(str_make(r->bytes, n > 0 ? (size_t)n : 0), r->parent.header_size, QUOTE_MAX);
-		report_build(r);
+	close(dsn->fd);
+	if (reports_may_store(rs)) {
+		dsn->quoted = report_quote(str_make(dsn->bytes, n > 0 ? (size_t)n : 0), dsn->parent.header_size, QUOTE_MAX);
+		dsn->read_done(dsn, ok());
 	} else {
-		report_failed(r, S("the queue ends"));
+		dsn->read_done(dsn, temp(451, S("4.3.0"), S("the queue ends")));
 	}
-	queue_part_ended(q);
+	rs->observer->part_ended(rs->observer->ctx);
 }

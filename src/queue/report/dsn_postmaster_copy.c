@@ -56,8 +56,8 @@ static void add_words(struct arena *a, struct buf *b, const struct unreported *p
 	buf_printf(b, "\n\"posthouse trace %s\" shows all that happened to it.\n", id_format(parent->id, id));
 }
 
-struct report_text notice_write(struct arena *a, struct str hostname, struct str from, uint64_t id, uint64_t now, struct str to,
-				const struct unreported *parent)
+struct report_text postmaster_copy_write(struct arena *a, struct str hostname, struct str from, uint64_t id, uint64_t now,
+					 struct str to, const struct unreported *parent)
 {
 	struct report_text text = { .covered = parent->failed_n };
 	struct notice_input in = {

@@ -1,44 +1,39 @@
-/* dsn_private.h - a report on its way: the steps, each in a file of its own. Each step ends in the next one or in report_failed(). */
+/* dsn_private.h - a DSN on its way. dsn.c takes the steps, the files below it do the work of one step each. */
 #ifndef QUEUE_DSN_PRIVATE_H
 #define QUEUE_DSN_PRIVATE_H
 
-#include "queue.h"
-#include "common/dsn_form.h"
+#include "report/own_message.h"
+#include "report/report.h"
 
 #include "posthouse/mail.h"
 
-struct report {
-	struct queue *queue;
+struct dsn {
+	struct reports *reports;
 	struct arena arena;
 	enum message_kind about;  /* KIND_FAILURE, KIND_DELAY, KIND_SUCCESS */
 	struct unreported parent; /* views into the arena; recipients that are told of come first */
-	bool again;               /* the parent is a report or notice: it is written again */
+	bool again;               /* the parent is itself one of the queue's own messages, and is written again in another form */
 	struct report_form form;
-	size_t wanted;     /* so many */
+	size_t wanted;     /* so many recipients are told of */
 	struct str quoted; /* of the parent's header */
-	struct str whole;  /* the parent's text where it is to be returned; else "" */
-	struct report_author author;
-	struct accepted accepted; /* the report itself; id 0: nobody is told */
-	struct new_recipient recipient;
+	struct str whole;  /* the parent's text where it is to be returned, or written again; else "" */
+	struct own_message mail;
 	uint64_t *numbers; /* of the parent's recipients that it covers */
 	size_t numbers_n;
-	struct signing signing;
-	int fd; /* of a large parent, while it is read */
+	/* while the original is read */
+	void (*read_done)(struct dsn *dsn, struct verdict v);
+	int fd; /* of a large parent */
 	uv_fs_t read;
 	char *bytes;
 };
 
-/* ---- dsn_original.c: what of the original is returned; then report_build() ---- */
-void report_read_original(struct report *r);
+/* ---- dsn_original.c: read what is needed of the original: `quoted`, and `whole`. TEMP: it is to be tried again; PERM: the text that is
+ * to be written again is lost. ---- */
+void dsn_read_original(struct dsn *dsn, void (*done)(struct dsn *dsn, struct verdict v));
 
-/* ---- dsn_build.c: the report, or the note to the postmaster; signed by sign(), then report_signed() ---- */
-void report_build(struct report *r);
-void report_build_notice(struct report *r);
-void report_build_again(struct report *r); /* in r->form, of the parent's text in r->whole */
-
-/* ---- dsn.c ---- */
-void report_signed(void *ctx, struct verdict v);         /* it is stored */
-void report_failed(struct report *r, struct str reason); /* it is made again later */
-void report_without_sender(struct report *r);            /* the sender cannot be told */
+/* ---- dsn_build.c: envelope and text ---- */
+struct report_text dsn_build(struct dsn *dsn);
+struct report_text dsn_build_postmaster_copy(struct dsn *dsn);
+struct report_text dsn_build_again(struct dsn *dsn); /* in dsn->form, of the parent's text in dsn->whole */
 
 #endif

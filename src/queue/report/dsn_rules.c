@@ -4,7 +4,7 @@
 #include "posthouse/smtp_server.h"
 #include "posthouse/units.h"
 
-#define NOTICES_PER_HOUR 60
+#define COPIES_PER_HOUR 60
 
 /* RFC 3461 4.1: without NOTIFY failures are reported, and delays may be. */
 #define NOTIFY_DEFAULT (NOTIFY_FAILURE | NOTIFY_DELAY)
@@ -37,9 +37,9 @@ size_t report_sort(struct arena *a, enum message_kind about, struct unreported *
 }
 
 /* Counted from the first one on; a clock that goes back begins anew. */
-bool notice_allowed(struct notice_count *count, uint64_t now)
+bool postmaster_copy_allowed(struct postmaster_copies *copies, uint64_t now)
 {
-	if (now < count->since || now - count->since >= HOUR_MS)
-		*count = (struct notice_count){ .since = now, .skipped = count->skipped };
-	return count->n < NOTICES_PER_HOUR;
+	if (now < copies->since || now - copies->since >= HOUR_MS)
+		*copies = (struct postmaster_copies){ .since = now, .skipped = copies->skipped };
+	return copies->n < COPIES_PER_HOUR;
 }

@@ -11,10 +11,10 @@ bool report_wanted(enum message_kind about, unsigned notify);
 size_t report_sort(struct arena *a, enum message_kind about, struct unreported *parent);
 
 /* Double bounces of which the postmaster is told; a flood of them is not passed on. Who stores a note counts it in `n`. */
-struct notice_count {
+struct postmaster_copies {
 	uint64_t since, n;
 	uint64_t skipped; /* messages that the postmaster is still to be told of, by their number */
 };
-bool notice_allowed(struct notice_count *count, uint64_t now);
+bool postmaster_copy_allowed(struct postmaster_copies *copies, uint64_t now);
 
 #endif

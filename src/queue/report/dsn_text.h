@@ -28,7 +28,7 @@ struct report_request {
 struct report_text report_write(struct arena *a, const struct report_request *request);
 
 /* dsn_postmaster_copy.c: the note about recipients of a message without a sender who could not be reached; covers all of them. */
-struct report_text notice_write(struct arena *a, struct str hostname, struct str from, uint64_t id, uint64_t now, struct str to,
-				const struct unreported *parent);
+struct report_text postmaster_copy_write(struct arena *a, struct str hostname, struct str from, uint64_t id, uint64_t now,
+					 struct str to, const struct unreported *parent);
 
 #endif

@@ -1,8 +1,8 @@
-/* notification.c - a notice's way: written, signed, stored, for the login and then for the postmaster. */
-#include "queue.h"
+/* notification.c - the way of a notification: written, signed, stored, for the login and then for the postmaster. */
 #include "common/event_fields.h"
 #include "report/notification_text.h"
-#include "common/dsn_form.h"
+#include "report/own_message.h"
+#include "report/report.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/units.h"
@@ -13,75 +13,98 @@
 #define PER_HOUR    100
 #define RETRY_MS    (15 * 1000)
 
-struct notice {
+struct notification {
 	struct list in_waiting;
-	struct queue *queue;
+	struct reports *reports;
 	struct arena arena; /* of the words */
 	struct str login, subject, words;
 	bool for_postmaster; /* the login has got his */
 	/* of the mail that is made of it now */
 	struct arena mail_arena;
-	struct accepted accepted;
-	struct new_recipient recipient;
-	struct signing signing;
+	struct own_message mail;
 };
 
 /* In the order they happen. */
-static void begin(struct notice *n);
+static void begin(struct notification *n);
 static void on_signed(void *ctx, struct verdict v);
 static void on_stored(void *ctx, struct verdict v);
 
 static void on_retry(uv_timer_t *t)
 {
-	notices_wake(t->data);
+	notifications_wake(t->data);
 }
 
-void notices_init(struct queue *q)
+void notifications_init(struct reports *rs)
 {
-	list_init(&q->notices.waiting);
-	queue_timer_init(q, &q->notices.retry);
+	list_init(&rs->notifications.waiting);
+	timers_add(rs->timers, &rs->notifications.retry, rs);
 }
 
-static void notice_free(struct notice *n)
+static void notification_free(struct notification *n)
 {
 	list_remove(&n->in_waiting);
-	sign_end(&n->signing);
+	own_message_end(&n->mail);
 	arena_fini(&n->mail_arena);
 	arena_fini(&n->arena);
 	free(n);
 }
 
-void notices_fini(struct queue *q)
+void notifications_fini(struct reports *rs)
 {
-	LIST_EACH (i, &q->notices.waiting)
-		notice_free(CONTAINER_OF(i, struct notice, in_waiting));
+	LIST_EACH (i, &rs->notifications.waiting)
+		notification_free(CONTAINER_OF(i, struct notification, in_waiting));
 }
 
 /* ---- making ---- */
 
-static void post(struct notice *n);
-
-void notice_account(struct queue *q, const struct account_event *e)
+/* Counted from the first one on; a clock that goes back starts a new hour. */
+static bool is_too_many(struct notifications *all, uint64_t now)
 {
-	struct notice *n = NEW(struct notice);
+	if (now < all->since || now - all->since >= HOUR_MS) {
+		all->since = now;
+		all->sent = 0;
+	}
+	return all->n >= WAITING_MAX || all->sent++ >= PER_HOUR;
+}
+
+static struct notification *notification_new(struct reports *rs, struct str login, struct str subject)
+{
+	struct notification *n = NEW(struct notification);
 
 	list_init(&n->in_waiting);
-	n->queue = q;
-	n->login = arena_str(&n->arena, e->login);
-	n->subject = notification_subject(e);
+	n->reports = rs;
+	n->login = arena_str(&n->arena, login);
+	n->subject = subject;
+	return n;
+}
+
+static void post(struct notification *n)
+{
+	struct reports *rs = n->reports;
+
+	if (is_too_many(&rs->notifications, clock_now_ms())) {
+		log_warning(NULL, "notice.dropped", kv("login", n->login), kv("subject", n->subject));
+		notification_free(n);
+		return;
+	}
+	list_append(&rs->notifications.waiting, &n->in_waiting);
+	rs->notifications.n++;
+	notifications_wake(rs);
+}
+
+void notify_account(struct reports *rs, const struct account_event *e)
+{
+	struct notification *n = notification_new(rs, e->login, notification_subject(e));
+
 	n->words = notification_text(&n->arena, e);
 	post(n);
 }
 
-void notice_skipped(struct queue *q, uint64_t messages)
+void notify_skipped(struct reports *rs, uint64_t messages)
 {
-	struct notice *n = NEW(struct notice);
+	struct notification *n = notification_new(rs, S(""), S("Mail could not be delivered, and there is nobody else to tell"));
 
-	list_init(&n->in_waiting);
-	n->queue = q;
-	n->login = S("");
 	n->for_postmaster = true;
-	n->subject = S("Mail could not be delivered, and there is nobody else to tell");
 	n->words = arena_printf(
 		&n->arena,
 		"%llu more messages without a return address, or reports to senders, could not be delivered in the last hour. "
@@ -91,172 +114,120 @@ void notice_skipped(struct queue *q, uint64_t messages)
 	post(n);
 }
 
-/* Counted from the first one on; a clock that goes back begins anew. */
-static bool is_too_many(struct notices *all, uint64_t now)
-{
-	if (now < all->since || now - all->since >= HOUR_MS) {
-		all->since = now;
-		all->sent = 0;
-	}
-	return all->n >= WAITING_MAX || all->sent++ >= PER_HOUR;
-}
-
-static void post(struct notice *n)
-{
-	struct queue *q = n->queue;
-
-	if (is_too_many(&q->notices, clock_now_ms())) {
-		log_warning(NULL, "notice.dropped", kv("login", n->login), kv("subject", n->subject));
-		notice_free(n);
-		return;
-	}
-	list_remove(&n->in_waiting);
-	list_append(&q->notices.waiting, &n->in_waiting);
-	q->notices.n++;
-	notices_wake(q);
-}
-
 /* ---- sending ---- */
 
-bool notices_busy(const struct queue *q)
+bool notifications_are_busy(const struct reports *rs)
 {
-	return q->notices.current && !q->notices.current->signing.call;
+	return rs->notifications.current && !own_message_waits_for_vault(&rs->notifications.current->mail);
 }
 
-void notices_cancel(struct queue *q)
+void notifications_cancel(struct reports *rs)
 {
-	struct notice *n = q->notices.current;
+	struct notification *n = rs->notifications.current;
 
-	if (!n || !sign_cancel(&n->signing))
+	if (!n || !own_message_cancel(&n->mail))
 		return;
-	q->notices.current = NULL;
-	notice_free(n);
+	rs->notifications.current = NULL;
+	notification_free(n);
 }
 
-void notices_wake(struct queue *q)
+void notifications_wake(struct reports *rs)
 {
-	struct notice *n;
+	struct notification *n;
 
-	if (q->notices.current || list_empty(&q->notices.waiting) || !queue_may_store(q) || q->stopping)
+	if (rs->notifications.current || list_empty(&rs->notifications.waiting) || !reports_may_store(rs) || rs->stopping)
 		return;
-	n = CONTAINER_OF(list_first(&q->notices.waiting), struct notice, in_waiting);
+	n = CONTAINER_OF(list_first(&rs->notifications.waiting), struct notification, in_waiting);
 	list_remove(&n->in_waiting);
-	q->notices.n--;
-	q->notices.current = n;
+	rs->notifications.n--;
+	rs->notifications.current = n;
 	begin(n);
 }
 
 /* To whom it goes now; "": to nobody any more. */
-static struct str recipient_of(const struct notice *n)
+static struct str recipient_of(const struct notification *n)
 {
-	struct str postmaster = role_config(n->queue->role)->postmaster;
+	struct str postmaster = role_config(n->reports->role)->postmaster;
 
 	if (!n->for_postmaster)
 		return n->login;
 	return str_ieq(postmaster, n->login) ? S("") : postmaster;
 }
 
-static void end(struct notice *n)
+static void end(struct notification *n)
 {
-	struct queue *q = n->queue;
+	struct reports *rs = n->reports;
 
-	q->notices.current = NULL;
-	notice_free(n);
-	notices_wake(q);
-	queue_check_idle(q);
+	rs->notifications.current = NULL;
+	notification_free(n);
+	notifications_wake(rs);
+	reports_tell_idle(rs);
 }
 
-static void begin(struct notice *n)
+static void begin(struct notification *n)
 {
-	struct queue *q = n->queue;
-	const struct config *c = role_config(q->role);
-	struct accepted *to = &n->accepted;
-	struct arena *a = &n->mail_arena;
+	struct reports *rs = n->reports;
+	const struct config *c = role_config(rs->role);
 	struct notice_input in = { .hostname = c->hostname, .subject = n->subject, .words = n->words };
-	struct report_author author;
-	bool is_8bit;
+	struct report_text text = { .covered = 0 };
 
 	if (!n->for_postmaster && str_find(n->login, '@') == n->login.n)
 		n->for_postmaster = true; /* a login that is no address has no mailbox */
-	arena_reset(a);
-	in.to = arena_str(a, recipient_of(n));
+	arena_reset(&n->mail_arena);
+	in.to = recipient_of(n);
 	if (in.to.n == 0) {
 		end(n);
 		return;
 	}
-	author = report_author(a, c, REPORTER_USUAL, S(""), in.to);
-	in.from = author.from;
-	*to = (struct accepted){ .received_at = clock_now_ms(), .token = random_u64(), .kind = KIND_NOTICE };
-	to->id = in.id = id_next(&q->ids, to->received_at);
-	in.now_ms = to->received_at;
-	mail_notice(a, &in, &n->signing.header, &n->signing.body, &is_8bit);
-	to->expires_at = to->received_at + c->queue.lifetime_ms;
-	to->login = S("");
-	to->sender = author.sender;
-	to->origin = S("notice");
-	to->body = is_8bit ? 1 : 0;
-	to->utf8 = (words_are_ascii(in.to) ? 0 : 2) | (words_are_ascii(n->signing.header) ? 0 : 4);
-	to->priority = PRIORITY_NORMAL;
-	to->text = arena_printf(a, "%.*s\r\n%.*s", STR_ARG(n->signing.header), STR_ARG(n->signing.body));
-	to->size = to->text.n;
-	to->header_size = n->signing.header.n;
-	to->place = PLACE_ROW;
-	n->recipient = (struct new_recipient){ .address = in.to };
-	to->recipients = &n->recipient;
-	to->recipients_n = 1;
-	sign_end(&n->signing);
-	n->signing = (struct signing){ .queue = q,
-				       .arena = a,
-				       .m = to,
-				       .header = n->signing.header,
-				       .body = n->signing.body,
-				       .from = in.from,
-				       .done = on_signed,
-				       .ctx = n };
-	sign(&n->signing);
+	own_message_begin(&n->mail, rs, &n->mail_arena, &(struct own_envelope){ .kind = KIND_NOTICE, .recipient = in.to });
+	in.from = n->mail.author.from;
+	in.id = n->mail.m.id;
+	in.now_ms = n->mail.m.received_at;
+	mail_notice(&n->mail_arena, &in, &text.header, &text.body, &text.is_8bit);
+	own_message_sign(&n->mail, &text, on_signed, n);
 }
 
 /* It is tried again later, from the beginning. */
-static void put_off(struct notice *n, struct str reason)
+static void put_off(struct notification *n, struct str reason)
 {
-	struct queue *q = n->queue;
+	struct reports *rs = n->reports;
 
 	log_warning(NULL, "notice.delayed", kv("login", n->login), kv("reason", reason));
-	q->notices.current = NULL;
-	list_append(&q->notices.waiting, &n->in_waiting);
-	q->notices.n++;
-	if (!q->closing)
-		uv_timer_start(&q->notices.retry, on_retry, RETRY_MS, 0);
-	queue_check_idle(q);
+	rs->notifications.current = NULL;
+	list_append(&rs->notifications.waiting, &n->in_waiting);
+	rs->notifications.n++;
+	if (!rs->closing)
+		uv_timer_start(&rs->notifications.retry, on_retry, RETRY_MS, 0);
+	reports_tell_idle(rs);
 }
 
 static void on_signed(void *ctx, struct verdict v)
 {
-	struct notice *n = ctx;
-	struct accepted *to = &n->accepted;
+	struct notification *n = ctx;
+	struct accepted *to = &n->mail.m;
 
-	if (v.class != OK || !queue_may_store(n->queue)) {
+	if (v.class != OK || !reports_may_store(n->reports)) {
 		put_off(n, v.class != OK ? v.text : S("the queue ends"));
 		return;
 	}
 	to->event = FIELDS(&n->mail_arena, kv("about", n->login), kv("subject", n->subject), kv("size_bytes", to->size),
 			   kv("sign_domain", to->sign_domain));
-	store_accept(n->queue->store, to, on_stored, n);
+	store_accept(n->reports->store, to, on_stored, n);
 }
 
 static void on_stored(void *ctx, struct verdict v)
 {
-	struct notice *n = ctx;
-	struct queue *q = n->queue;
+	struct notification *n = ctx;
+	struct reports *rs = n->reports;
 
 	if (v.class != OK) {
 		put_off(n, v.text);
 		return;
 	}
-	log_info(&(struct log){ .message = n->accepted.id }, "notice.queued", kv("login", n->login),
-		 kv("to", n->recipient.address), kv("subject", n->subject));
-	scheduler_wake(&q->dispatch);
-	if (n->for_postmaster || !queue_may_store(q) || q->stopping) {
+	log_info(&(struct log){ .message = n->mail.m.id }, "notice.queued", kv("login", n->login),
+		 kv("to", n->mail.recipient.address), kv("subject", n->subject));
+	rs->observer->message_stored(rs->observer->ctx);
+	if (n->for_postmaster || !reports_may_store(rs) || rs->stopping) {
 		end(n);
 		return;
 	}

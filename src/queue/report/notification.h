@@ -1,5 +1,5 @@
-/* notification.h - mails of ours to a login and to the postmaster: a limit is nearly used up, mail is held, a breaker has tripped. They wait
- * here, one at a time is signed and stored; they count against no limit. */
+/* notification.h - messages to a login and to the postmaster about an account: a limit is nearly used up, mail is held, a breaker has
+ * tripped. They wait in memory, are signed and stored one at a time, and count against no limit. */
 #ifndef QUEUE_NOTIFICATION_H
 #define QUEUE_NOTIFICATION_H
 
@@ -7,31 +7,31 @@
 
 #include "posthouse/list.h"
 
-struct queue;
-struct notice;
+struct notification;
+struct reports;
 
-struct notices {
+struct notifications {
 	struct list waiting;
 	size_t n;
-	struct notice *current;
+	struct notification *current;
 	uint64_t sent, since; /* this hour */
 	uv_timer_t retry;
 };
 
-void notices_init(struct queue *q);
-void notices_fini(struct queue *q);
+void notifications_init(struct reports *rs);
+void notifications_fini(struct reports *rs);
 
-/* What was missing (vault, the store) may be there again. */
-void notices_wake(struct queue *q);
+/* Something that was missing (vault, room in the store) may be there again. */
+void notifications_wake(struct reports *rs);
 
-/* Does the store work for one? If not, notices_cancel() ends what waits for vault. */
-bool notices_busy(const struct queue *q);
-void notices_cancel(struct queue *q);
+/* Does the store work for one? If not, notifications_cancel() ends the one that waits for vault. */
+bool notifications_are_busy(const struct reports *rs);
+void notifications_cancel(struct reports *rs);
 
 /* To the login, then to the postmaster. */
-void notice_account(struct queue *q, const struct account_event *e);
+void notify_account(struct reports *rs, const struct account_event *e);
 
-/* To the postmaster: so many failed messages of which nobody else can be told, and he was not told singly. */
-void notice_skipped(struct queue *q, uint64_t messages);
+/* To the postmaster: so many messages have failed of which nobody else can be told, and for which there was no copy each. */
+void notify_skipped(struct reports *rs, uint64_t messages);
 
 #endif

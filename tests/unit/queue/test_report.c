@@ -113,11 +113,11 @@ static void test_failed_report(void **state)
 	disconnect(h, &h->relay);
 	submit_and_wait(h, 100, "a@example.org", "b@x.example");
 	set_failed(h, 100, 1);
-	reports_wake(h->q);
+	dsns_wake(&h->q->reports);
 	UNTIL(h, report_about(100));
 	report = report_about(100);
 	set_failed(h, report->m.id, 1);
-	reports_wake(h->q);
+	dsns_wake(&h->q->reports);
 	UNTIL(h, report_about(report->m.id));
 	note = report_about(report->m.id);
 	assert_int_equal(note->m.kind, KIND_NOTICE);
@@ -132,7 +132,7 @@ static void test_failed_report(void **state)
 	assert_int_equal(report->recipients[0].state, RCPT_BOUNCED);
 	assert_true(fake_event(report->m.id, "mail.reported", "to=postmaster@example.org"));
 	set_failed(h, note->m.id, 1);
-	reports_wake(h->q);
+	dsns_wake(&h->q->reports);
 	UNTIL(h, note->recipients[0].state == RCPT_DISCARDED);
 	assert_true(fake_event(note->m.id, "mail.discarded", "note to the postmaster"));
 	run_quiet(h);
@@ -150,7 +150,7 @@ static void test_null_sender(void **state)
 	set_failed(h, 100, 2);
 	recipient(100, 2)->verdict.text = S("caf\xc3\xa9\r\nX: y");
 	recipient(100, 2)->new.notify = NOTIFY_NEVER; /* what senders want does not concern the postmaster */
-	reports_wake(h->q);
+	dsns_wake(&h->q->reports);
 	UNTIL(h, report_about(100));
 	assert_int_equal(report_about(100)->m.kind, KIND_NOTICE);
 	assert_true(contains(report_about(100)->m.text, "b@x.example"));
@@ -177,7 +177,7 @@ static void test_notice_bounded(void **state)
 		set_failed(h, 100, n);
 		recipient(100, n)->verdict.text = recipient(100, n)->verdict.enhanced = recipient(100, n)->remote = str_of(reply);
 	}
-	reports_wake(h->q);
+	dsns_wake(&h->q->reports);
 	UNTIL(h, report_about(100));
 	assert_true(contains(report_about(100)->m.text, "and 25 more"));
 	assert_true(report_about(100)->m.size <= INLINE_MAX);
@@ -201,35 +201,35 @@ static bool has_notice(const char *words)
 static void test_notice_limit(void **state)
 {
 	struct harness *h = *state;
-	struct notice_count count = { 0 };
+	struct postmaster_copies count = { 0 };
 
 	for (; count.n < 60; count.n++)
-		assert_true(notice_allowed(&count, 5000000));
-	assert_false(notice_allowed(&count, 5000001));
-	assert_false(notice_allowed(&count, 5000000 + 3599999));
-	assert_true(notice_allowed(&count, 5000000 + 3600000));
-	assert_true(notice_allowed(&count, 1)); /* the clock was set back */
+		assert_true(postmaster_copy_allowed(&count, 5000000));
+	assert_false(postmaster_copy_allowed(&count, 5000001));
+	assert_false(postmaster_copy_allowed(&count, 5000000 + 3599999));
+	assert_true(postmaster_copy_allowed(&count, 5000000 + 3600000));
+	assert_true(postmaster_copy_allowed(&count, 1)); /* the clock was set back */
 
 	disconnect(h, &h->relay);
 	h->config.queue.warn_after_ms = 1000; /* the timer looks often */
-	h->q->reports.notices = (struct notice_count){ .since = fake_now, .n = 60 };
+	h->q->reports.dsns.copies = (struct postmaster_copies){ .since = fake_now, .n = 60 };
 	submit_and_wait(h, 100, "", "b@x.example");
 	set_failed(h, 100, 1);
-	reports_wake(h->q);
+	dsns_wake(&h->q->reports);
 	UNTIL(h, recipient(100, 1)->state == RCPT_DISCARDED);
 	assert_true(fake_event(100, "mail.discarded", "too many notes"));
 	assert_int_equal(count_messages(), 1);
-	assert_int_equal(h->q->reports.notices.skipped, 1);
+	assert_int_equal(h->q->reports.dsns.copies.skipped, 1);
 	fake_now += 3600000; /* when the hour is over, a note tells of all */
 	advance(h, 60000);
 	UNTIL(h, count_messages() == 2);
-	assert_int_equal(h->q->reports.notices.skipped, 0);
+	assert_int_equal(h->q->reports.dsns.copies.skipped, 0);
 	assert_true(has_notice("1 more messages without a return address"));
-	h->q->reports.notices.n = 0;
+	h->q->reports.dsns.copies.n = 0;
 	submit_and_wait(h, 101, "", "b@x.example");
 	set_failed(h, 101, 1);
-	reports_wake(h->q);
-	UNTIL(h, report_about(101) && h->q->reports.notices.n == 1);
+	dsns_wake(&h->q->reports);
+	UNTIL(h, report_about(101) && h->q->reports.dsns.copies.n == 1);
 }
 
 /* ---- RFC 3461: who wants to be told of what ---- */
@@ -271,7 +271,7 @@ static void test_notify_failure(void **state)
 	fake_find(100)->m.envid = S("QQ+2B314");
 	for (uint64_t n = 1; n <= 4; n++)
 		set_failed(h, 100, n);
-	reports_wake(h->q);
+	dsns_wake(&h->q->reports);
 	UNTIL(h, report_about(100));
 	r = report_about(100);
 	assert_false(contains(r->m.text, "b@x.example"));
@@ -320,7 +320,7 @@ static void test_ret(void **state)
 		UNTIL(h, h->answers_n > before);
 		fake_find(id)->m.ret = rows[i].ret;
 		set_failed(h, id, 1);
-		reports_wake(h->q);
+		dsns_wake(&h->q->reports);
 		UNTIL(h, report_about(id));
 		assert_true(contains(report_about(id)->m.text, "Subject: hello\r\n"));
 		assert_int_equal(contains(report_about(id)->m.text, "The body"), rows[i].whole);
@@ -350,11 +350,11 @@ static void test_delay(void **state)
 	recipient(100, 5)->new.notify = NOTIFY_FAILURE | NOTIFY_SUCCESS;
 	fake_find(100)->m.ret = RET_FULL;
 	fake_now += WARN_MS - 1;
-	reports_wake(h->q);
+	dsns_wake(&h->q->reports);
 	run_quiet(h);
 	assert_null(report_about(100));
 	fake_now += 1;
-	reports_wake(h->q);
+	dsns_wake(&h->q->reports);
 	UNTIL(h, report_about(100));
 	r = report_about(100);
 	assert_int_equal(r->m.kind, KIND_DELAY);
@@ -373,7 +373,7 @@ static void test_delay(void **state)
 	assert_true(fake_event(100, "mail.reported", "recipients=2"));
 	assert_int_equal(recipient(100, 4)->state, RCPT_WAITING);
 	fake_now += WARN_MS;
-	reports_wake(h->q);
+	dsns_wake(&h->q->reports);
 	run_quiet(h);
 	assert_int_equal(fake_find(100)->warned, 1);
 	assert_int_equal(count_messages(), 2);
@@ -392,7 +392,7 @@ static void test_delay_untold(void **state)
 	recipient(101, 1)->new.notify = NOTIFY_NEVER;
 	recipient(101, 2)->new.notify = NOTIFY_FAILURE;
 	fake_now += WARN_MS;
-	reports_wake(h->q);
+	dsns_wake(&h->q->reports);
 	UNTIL(h, fake_find(100)->warned == 1 && fake_find(101)->warned == 1);
 	run_quiet(h);
 	assert_int_equal(count_messages(), 2);
@@ -431,7 +431,7 @@ static void test_delay_of_many(void **state)
 	for (uint64_t n = 1; n <= 60; n++)
 		recipient(100, n)->verdict = temp(451, S("4.0.0"), str_of(reply));
 	fake_now += WARN_MS;
-	reports_wake(h->q);
+	dsns_wake(&h->q->reports);
 	UNTIL(h, report_about(100));
 	assert_true(fake_event(100, "mail.reported", "recipients=60"));
 	assert_true(report_about(100)->m.size <= INLINE_MAX);
@@ -455,7 +455,7 @@ static void test_success(void **state)
 	recipient(100, 1)->verdict = ok_text(250, S("2.0.0"), S("queued as 4711"));
 	recipient(100, 1)->remote = S("smtp.isp.example [192.0.2.1]");
 	fake_find(100)->m.ret = RET_FULL;
-	reports_wake(h->q);
+	dsns_wake(&h->q->reports);
 	UNTIL(h, report_about(100));
 	r = report_about(100);
 	assert_int_equal(r->m.kind, KIND_SUCCESS);
@@ -479,7 +479,7 @@ static void test_success_of_null_sender(void **state)
 	recipient(100, 1)->new.notify = NOTIFY_SUCCESS;
 	recipient(100, 1)->state = RCPT_DELIVERED;
 	recipient(100, 1)->report_success = true;
-	reports_wake(h->q);
+	dsns_wake(&h->q->reports);
 	UNTIL(h, !recipient(100, 1)->report_success);
 	assert_int_equal(count_messages(), 1);
 }
@@ -498,7 +498,7 @@ static void test_turns(void **state)
 	recipient(109, 1)->state = RCPT_DELIVERED;
 	recipient(109, 1)->new.notify = NOTIFY_SUCCESS;
 	recipient(109, 1)->report_success = true;
-	reports_wake(h->q);
+	dsns_wake(&h->q->reports);
 	for (uint64_t id = 100; id < 110; id++)
 		UNTIL(h, report_about(id));
 	for (uint64_t id = 100; id < 109; id++)
@@ -538,12 +538,12 @@ static void test_vault_away(void **state)
 	h->config.sign = keys;
 	h->config.sign_n = 3;
 	fail_delivery(h, 100, "a@example.org", "b@x.example");
-	UNTIL(h, h->q->reports.waiting);
+	UNTIL(h, h->q->reports.dsns.waiting);
 	assert_int_equal(recipient(100, 1)->state, RCPT_FAILED);
 	h->vault_fails = true;
 	connect_vault(h);
 	UNTIL(h, h->signs == 1);
-	UNTIL(h, h->q->reports.waiting);
+	UNTIL(h, h->q->reports.dsns.waiting);
 	h->vault_fails = false;
 	disconnect(h, &h->vault);
 	connect_vault(h);
@@ -557,9 +557,9 @@ static void test_store_refuses(void **state)
 
 	fake_store->refuse_reports = 1;
 	fail_delivery(h, 100, "a@example.org", "b@x.example");
-	UNTIL(h, h->q->reports.waiting);
+	UNTIL(h, h->q->reports.dsns.waiting);
 	assert_null(report_about(100));
-	reports_retry(h->q);
+	dsns_retry(&h->q->reports);
 	UNTIL(h, recipient(100, 1)->state == RCPT_BOUNCED);
 }
 
@@ -573,10 +573,10 @@ static void test_store_refuses_discard(void **state)
 	recipient(100, 1)->new.notify = NOTIFY_NEVER;
 	set_failed(h, 100, 1);
 	fake_store->refuse_reports = 1;
-	reports_wake(h->q);
-	UNTIL(h, h->q->reports.waiting);
+	dsns_wake(&h->q->reports);
+	UNTIL(h, h->q->reports.dsns.waiting);
 	assert_int_equal(recipient(100, 1)->state, RCPT_FAILED);
-	reports_retry(h->q);
+	dsns_retry(&h->q->reports);
 	UNTIL(h, recipient(100, 1)->state == RCPT_DISCARDED);
 }
 
@@ -589,7 +589,7 @@ static void test_waits_for_all(void **state)
 	submit_and_wait(h, 100, "a@example.org", "b@x.example c@y.example");
 	UNTIL(h, h->deliveries_n == 1);
 	recipient(100, 2)->state = RCPT_FAILED; /* still leased */
-	reports_wake(h->q);
+	dsns_wake(&h->q->reports);
 	run_quiet(h);
 	assert_null(report_about(100));
 	answer(h, &h->deliveries[0], perm(550, S("5.1.1"), S("no")));
@@ -646,7 +646,7 @@ static void test_large_parent(void **state)
 		recipient(id, 1)->state = RCPT_FAILED;
 		recipient(id, 1)->verdict = perm(550, S("5.0.0"), S("no"));
 		fake_store->text_gone = id == 101;
-		reports_retry(h->q);
+		dsns_retry(&h->q->reports);
 		UNTIL(h, report_about(id));
 		assert_int_equal(contains(report_about(id)->m.text, "Subject: large"), id == 100);
 	}
