@@ -138,7 +138,10 @@ typedef void (*store_done_fn)(void *ctx, struct verdict v);
  * store_close. What is issued before OK waits until then. Afterwards it collects orphaned large files lazily, only files older than this
  * call. */
 typedef void (*store_opened_fn)(void *ctx, struct verdict v);
+struct store_engine;
+extern const struct store_engine store_engine_sqlite; /* state_dir/queue.db */
 struct store_options {
+	const struct store_engine *engine; /* keeps the rows: one of the above */
 	const char *state_dir;
 	uint64_t min_free;     /* bytes that must stay free, else accepts get 452 4.3.1 */
 	uint64_t max_messages; /* open ones; more get 452 4.3.1 */

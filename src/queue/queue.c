@@ -46,11 +46,19 @@ static void on_housekeeping(uv_timer_t *t)
 
 static void on_opened(void *ctx, struct verdict v);
 
+static const struct store_engine *engine;
+
+void queue_use_engine(const struct store_engine *chosen)
+{
+	engine = chosen;
+}
+
 static void open_store(struct queue *q)
 {
 	struct arena a = { 0 };
 	const struct config *c = role_config(q->role);
 	struct store_options options = {
+		.engine = engine,
 		.state_dir = arena_cstr(&a, c->state_dir),
 		.min_free = c->queue.min_free,
 		.max_messages = c->queue.max_messages,

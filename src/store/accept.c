@@ -1,13 +1,13 @@
 /* accept.c - a new message with its recipients, lanes, charges and first event: all or nothing, and the same one again is OK. */
-#include "writer.h"
+#include "sqlite.h"
 
 /* Was this id stored before? Then *v_out is the answer: OK for the same token. */
-static bool stored_before(struct writer *w, const struct accepted *m, struct verdict *v_out)
+static bool stored_before(struct engine *e, const struct accepted *m, struct verdict *v_out)
 {
-	sqlite3_stmt *q = db_query(&w->db, Q_message_token, INT(m->id));
+	sqlite3_stmt *q = db_query(&e->db, Q_message_token, INT(m->id));
 	uint64_t token;
 
-	if (!db_row(&w->db, q))
+	if (!db_row(&e->db, q))
 		return false;
 	token = db_u64(q, 0);
 	db_end(q);
@@ -31,29 +31,29 @@ static struct verdict well_formed(const struct accepted *m)
 }
 
 /* The reasons for which a message has to stay with its client for now. */
-static struct verdict refuse_full(struct writer *w)
+static struct verdict refuse_full(struct engine *e)
 {
-	if (w->space.full)
+	if (e->host->space.full)
 		return store_full;
-	if (w->counters.open_messages >= w->max_messages)
+	if (e->counters.open_messages >= e->host->max_messages)
 		return temp(452, S("4.3.1"), S("too many messages are queued, try again later"));
 	return ok();
 }
 
 /* The row of the message; false when the id is there already, or after an error. */
-static bool add_message(struct writer *w, const struct accepted *m)
+static bool add_message(struct engine *e, const struct accepted *m)
 {
-	db_run(&w->db, Q_message_add, INT(m->id), INT(m->token), INT(m->kind), INT(m->parent), INT(m->received_at),
+	db_run(&e->db, Q_message_add, INT(m->id), INT(m->token), INT(m->kind), INT(m->parent), INT(m->received_at),
 	       INT(m->expires_at), INT(m->warn_at), TEXT(m->login), TEXT(m->device), TEXT(m->origin), TEXT(m->sender),
 	       TEXT(m->envid), INT(m->ret), INT(m->body), INT(m->utf8), INT(m->options), PRIORITY(m->priority),
 	       TEXT(m->sign_domain), BLOB(m->prefix), INT(m->size), INT(m->header_size), INT(m->place), INT(m->recipients_n),
 	       INT(m->release_at), INT(m->deliver_by), INT(m->deliver_by_mode),
 	       m->held.n ? TEXT(m->held) : (struct db_value){ .kind = DB_NULL });
-	return w->db.rc == SQLITE_OK && db_changes(&w->db) == 1;
+	return e->db.rc == SQLITE_OK && db_changes(&e->db) == 1;
 }
 
 /* Its recipients, numbered from 1, due at once or when it is released. Held ones get their lane with their release. */
-static void add_recipients(struct writer *w, const struct accepted *m)
+static void add_recipients(struct engine *e, const struct accepted *m)
 {
 	uint64_t lane = 0, due_at = m->release_at > m->received_at ? m->release_at : m->received_at;
 	struct str domain = S(""), previous = S("\n");
@@ -64,56 +64,51 @@ static void add_recipients(struct writer *w, const struct accepted *m)
 
 		domain = str_from(r->address, str_rfind(r->address, '@'));
 		if (!held && (domain.n == 0 || !str_ieq(domain, previous))) /* lists are often sorted by domain */
-			lane = lane_for(w, r->address, m->login, m->priority, due_at);
+			lane = lane_for(e, r->address, m->login, m->priority, due_at);
 		previous = domain;
-		db_run(&w->db, Q_recipient_add, INT(m->id), INT(i + 1), TEXT(r->address), TEXT(r->orcpt), INT(r->notify),
+		db_run(&e->db, Q_recipient_add, INT(m->id), INT(i + 1), TEXT(r->address), TEXT(r->orcpt), INT(r->notify),
 		       INT(lane), INT(held ? RCPT_HELD : RCPT_WAITING), INT(held ? 0 : due_at));
 	}
 }
 
-void add_event(struct writer *w, uint64_t id, uint64_t n, uint64_t at, struct str name, struct str fields)
+struct verdict accept_message(struct engine *e, const struct accepted *m, bool refusable)
 {
-	db_run(&w->db, Q_event_add, INT(id), INT(n), INT(at), TEXT(name), TEXT(fields));
-}
-
-struct verdict accept_message(struct writer *w, const struct accepted *m, bool refusable)
-{
-	struct verdict v = well_formed(m), full = refusable ? refuse_full(w) : ok();
+	struct verdict v = well_formed(m), full = refusable ? refuse_full(e) : ok();
 
 	if (v.class != OK)
 		return v;
 	/* The common case inserts first and looks only when that fails. */
-	if ((full.class != OK || m->place == PLACE_FILE) && stored_before(w, m, &v))
+	if ((full.class != OK || m->place == PLACE_FILE) && stored_before(e, m, &v))
 		return v;
 	if (full.class != OK)
 		return full;
 	if (m->place == PLACE_FILE) {
-		v = spool_check(w, m->id, m->size);
+		v = spool_check(e->host, m->id, m->size);
 		if (v.class != OK)
 			return v;
 	}
-	if (!add_message(w, m)) {
-		stored_before(w, m, &v);
+	if (!add_message(e, m)) {
+		stored_before(e, m, &v);
 		return v;
 	}
 	if (m->place == PLACE_ROW)
-		db_run(&w->db, Q_text_add, INT(m->id), BLOB(m->text));
+		db_run(&e->db, Q_text_add, INT(m->id), BLOB(m->text));
 	else
-		id_array_add(&w->tx.stored, m->id);
-	add_recipients(w, m);
-	put_buckets(w, m->charges, m->charges_n);
+		spool_keep(e->host, m->id);
+	add_recipients(e, m);
+	put_buckets(e, m->charges, m->charges_n);
 	if (m->remember)
-		remember_recipients(w, m);
-	add_event(w, m->id, 0, m->received_at, S("mail.accepted"), m->event);
+		remember_recipients(e, m);
+	add_event(e, m->id, 0, m->received_at, S("mail.accepted"), m->event);
 	if (m->held.n)
-		add_event(w, m->id, 0, m->received_at, S("mail.held"), reason_field(&w->arena, m->held));
-	w->counters.open_messages++;
-	*(m->held.n ? &w->counters.held : &w->counters.waiting) += m->recipients_n;
-	w->counters.accepted++;
+		add_event(e, m->id, 0, m->received_at, S("mail.held"), reason_field(&e->host->arena, m->held));
+	e->counters.open_messages++;
+	*(m->held.n ? &e->counters.held : &e->counters.waiting) += m->recipients_n;
+	e->counters.accepted++;
 	return v;
 }
 
-void run_accept(struct writer *w, struct op *op)
+void run_accept(struct engine *e, struct request *r)
 {
-	op->verdict = accept_message(w, op->in.accepted, true);
+	r->verdict = accept_message(e, r->in.accepted, true);
 }

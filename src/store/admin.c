@@ -1,5 +1,5 @@
 /* admin.c - looking at the queue: the messages that a selector means, one message, its history. */
-#include "writer.h"
+#include "sqlite.h"
 
 #include "posthouse/clock.h"
 
@@ -23,14 +23,14 @@ bool selector_takes(const struct selector *s, struct str address)
 }
 
 /* Has the message an open recipient that the selector takes? */
-static bool recipient_matches(struct writer *w, uint64_t id, const struct selector *s)
+static bool recipient_matches(struct engine *e, uint64_t id, const struct selector *s)
 {
 	sqlite3_stmt *q;
 
 	if (s->recipient.n == 0 && s->destination.n == 0)
 		return true;
-	q = db_query(&w->db, Q_open_addresses, INT(id));
-	while (db_row(&w->db, q)) {
+	q = db_query(&e->db, Q_open_addresses, INT(id));
+	while (db_row(&e->db, q)) {
 		if (selector_takes(s, db_str(q, 0))) {
 			db_end(q);
 			return true;
@@ -40,7 +40,7 @@ static bool recipient_matches(struct writer *w, uint64_t id, const struct select
 }
 
 /* Does a row of select_open, select_login or select_id fit the selector? */
-static bool row_matches(struct writer *w, const struct selector *s, sqlite3_stmt *q, uint64_t now)
+static bool row_matches(struct engine *e, const struct selector *s, sqlite3_stmt *q, uint64_t now)
 {
 	uint64_t received_at = db_u64(q, 1);
 
@@ -48,28 +48,28 @@ static bool row_matches(struct writer *w, const struct selector *s, sqlite3_stmt
 		return false;
 	if (s->sender.n && !str_ieq(db_str(q, 2), s->sender))
 		return false;
-	return recipient_matches(w, db_u64(q, 0), s);
+	return recipient_matches(e, db_u64(q, 0), s);
 }
 
 /* The one message that is named by its id, when the rest of the selector fits too. */
-static bool select_one(struct writer *w, const struct selector *s, bool finished_too, uint64_t now)
+static bool select_one(struct engine *e, const struct selector *s, bool finished_too, uint64_t now)
 {
-	sqlite3_stmt *q = db_query(&w->db, Q_select_id, INT(s->id));
+	sqlite3_stmt *q = db_query(&e->db, Q_select_id, INT(s->id));
 	bool fits;
 
-	if (!db_row(&w->db, q))
+	if (!db_row(&e->db, q))
 		return false;
-	fits = row_matches(w, s, q, now) && (s->user.n == 0 || str_eq(db_str(q, 3), s->user));
+	fits = row_matches(e, s, q, now) && (s->user.n == 0 || str_eq(db_str(q, 3), s->user));
 	db_end(q);
 	if (!fits || finished_too)
 		return fits;
-	q = db_query(&w->db, Q_message_open, INT(s->id));
-	fits = db_row(&w->db, q);
+	q = db_query(&e->db, Q_message_open, INT(s->id));
+	fits = db_row(&e->db, q);
 	db_end(q);
 	return fits;
 }
 
-size_t select_messages(struct writer *w, const struct selector *s, uint64_t cursor, size_t max, bool finished_too,
+size_t select_messages(struct engine *e, const struct selector *s, uint64_t cursor, size_t max, bool finished_too,
 		       struct arena *a, uint64_t **ids_out, uint64_t *next_out)
 {
 	uint64_t *ids = ARENA_ARRAY(a, uint64_t, max + 1), now = clock_now_ms();
@@ -79,20 +79,20 @@ size_t select_messages(struct writer *w, const struct selector *s, uint64_t curs
 	*ids_out = ids;
 	*next_out = 0;
 	if (s->id) {
-		if (cursor < s->id && max && select_one(w, s, finished_too, now))
+		if (cursor < s->id && max && select_one(e, s, finished_too, now))
 			ids[n++] = s->id;
 		return n;
 	}
-	q = s->user.n ? db_query(&w->db, Q_select_login, INT(cursor), TEXT(s->user))
-		      : db_query(&w->db, Q_select_open, INT(cursor));
-	while (db_row(&w->db, q)) {
+	q = s->user.n ? db_query(&e->db, Q_select_login, INT(cursor), TEXT(s->user))
+		      : db_query(&e->db, Q_select_open, INT(cursor));
+	while (db_row(&e->db, q)) {
 		if (n == max || seen++ == SCAN_MAX) { /* the others wait behind this: go on from here later */
 			*next_out = cursor;
 			db_end(q);
 			break;
 		}
 		cursor = db_u64(q, 0);
-		if (row_matches(w, s, q, now))
+		if (row_matches(e, s, q, now))
 			ids[n++] = cursor;
 	}
 	return n;
@@ -112,12 +112,12 @@ static struct str reply_text(struct arena *a, sqlite3_stmt *q, int code_column)
 }
 
 /* Held recipients of a message that is not held itself: by an administrator who named them, or by their third death. */
-static struct str held_recipients(struct writer *w, uint64_t id, struct arena *a, uint64_t open)
+static struct str held_recipients(struct engine *e, uint64_t id, struct arena *a, uint64_t open)
 {
-	sqlite3_stmt *q = db_query(&w->db, Q_message_held_count, INT(id));
+	sqlite3_stmt *q = db_query(&e->db, Q_message_held_count, INT(id));
 	uint64_t n = 0;
 
-	if (db_row(&w->db, q)) {
+	if (db_row(&e->db, q)) {
 		n = db_u64(q, 0);
 		db_end(q);
 	}
@@ -127,11 +127,11 @@ static struct str held_recipients(struct writer *w, uint64_t id, struct arena *a
 }
 
 /* The row of one message; false when there is none. */
-static bool read_message_row(struct writer *w, uint64_t id, struct arena *a, struct message_row *m)
+static bool read_message_row(struct engine *e, uint64_t id, struct arena *a, struct message_row *m)
 {
-	sqlite3_stmt *q = db_query(&w->db, Q_message_row, INT(id));
+	sqlite3_stmt *q = db_query(&e->db, Q_message_row, INT(id));
 
-	if (!db_row(&w->db, q))
+	if (!db_row(&e->db, q))
 		return false;
 	*m = (struct message_row){ .id = id,
 				   .received_at = db_u64(q, 0),
@@ -155,14 +155,14 @@ static bool read_message_row(struct writer *w, uint64_t id, struct arena *a, str
 	if (m->open == 0)
 		return true;
 	if (m->held.n == 0)
-		m->held = held_recipients(w, id, a, m->open);
-	q = db_query(&w->db, Q_message_due, INT(id));
-	if (db_row(&w->db, q)) {
+		m->held = held_recipients(e, id, a, m->open);
+	q = db_query(&e->db, Q_message_due, INT(id));
+	if (db_row(&e->db, q)) {
 		m->due_at = db_u64(q, 0);
 		db_end(q);
 	}
-	q = db_query(&w->db, Q_message_first_open, INT(id));
-	if (db_row(&w->db, q)) {
+	q = db_query(&e->db, Q_message_first_open, INT(id));
+	if (db_row(&e->db, q)) {
 		m->recipient = db_keep(a, q, 0);
 		m->reply = reply_text(a, q, 1);
 		db_end(q);
@@ -170,35 +170,35 @@ static bool read_message_row(struct writer *w, uint64_t id, struct arena *a, str
 	return true;
 }
 
-void run_select(struct writer *w, struct op *op)
+void run_select(struct engine *e, struct request *r)
 {
-	size_t max = op->max < ROWS_MAX ? op->max : ROWS_MAX;
-	struct message_row *rows = ARENA_ARRAY(&op->arena, struct message_row, max + 1);
+	size_t max = r->max < ROWS_MAX ? r->max : ROWS_MAX;
+	struct message_row *rows = ARENA_ARRAY(&r->arena, struct message_row, max + 1);
 	uint64_t *ids;
-	size_t n = select_messages(w, op->in.selector, op->cursor, max, true, &op->arena, &ids, &op->out.next), rows_n = 0;
+	size_t n = select_messages(e, r->in.selector, r->cursor, max, true, &r->arena, &ids, &r->out.next), rows_n = 0;
 
 	for (size_t i = 0; i < n; i++)
-		rows_n += read_message_row(w, ids[i], &op->arena, &rows[rows_n]);
-	op->out.rows = rows;
-	op->out.n = rows_n;
+		rows_n += read_message_row(e, ids[i], &r->arena, &rows[rows_n]);
+	r->out.rows = rows;
+	r->out.n = rows_n;
 }
 
-void run_show(struct writer *w, struct op *op)
+void run_show(struct engine *e, struct request *r)
 {
-	size_t max = op->max < ROWS_MAX ? op->max : ROWS_MAX, n = 0;
-	struct message_row *m = ARENA_NEW(&op->arena, struct message_row);
-	struct recipient_row *rows = ARENA_ARRAY(&op->arena, struct recipient_row, max + 1);
-	struct arena *a = &op->arena;
+	size_t max = r->max < ROWS_MAX ? r->max : ROWS_MAX, n = 0;
+	struct message_row *m = ARENA_NEW(&r->arena, struct message_row);
+	struct recipient_row *rows = ARENA_ARRAY(&r->arena, struct recipient_row, max + 1);
+	struct arena *a = &r->arena;
 	sqlite3_stmt *q;
 
-	if (!read_message_row(w, op->id, a, m)) {
-		op->verdict = store_unknown;
+	if (!read_message_row(e, r->id, a, m)) {
+		r->verdict = store_unknown;
 		return;
 	}
-	q = db_query(&w->db, Q_recipient_rows, INT(op->id), INT(op->cursor));
-	while (db_row(&w->db, q)) {
+	q = db_query(&e->db, Q_recipient_rows, INT(r->id), INT(r->cursor));
+	while (db_row(&e->db, q)) {
 		if (n == max) {
-			op->out.next = n ? rows[n - 1].n : 0;
+			r->out.next = n ? rows[n - 1].n : 0;
 			db_end(q);
 			break;
 		}
@@ -207,13 +207,13 @@ void run_show(struct writer *w, struct op *op)
 						    .remote = db_keep(a, q, 2),
 						    .route = db_keep(a, q, 3),
 						    .state = (enum recipient_state)db_u64(q, 4),
-						    .leased = leases_has(&w->leases, op->id, db_u64(q, 0)),
+						    .leased = leases_has(&e->leases, r->id, db_u64(q, 0)),
 						    .due_at = db_u64(q, 5),
 						    .attempts = db_u64(q, 6),
 						    .last_at = db_u64(q, 7),
 						    .verdict = stored_verdict(a, q, 8) };
 	}
-	op->out.message = m;
-	op->out.rows = rows;
-	op->out.n = n;
+	r->out.message = m;
+	r->out.rows = rows;
+	r->out.n = n;
 }

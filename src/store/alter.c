@@ -1,5 +1,5 @@
 /* alter.c - an administrator's hand on the queue: retry, remove, hold, release. */
-#include "writer.h"
+#include "sqlite.h"
 
 #include "posthouse/clock.h"
 
@@ -15,7 +15,7 @@ struct candidate {
 
 /* What one call does to one message. */
 struct alteration {
-	struct writer *w;
+	struct engine *e;
 	uint64_t id, now;
 	struct str login;
 	unsigned priority;
@@ -29,18 +29,19 @@ struct alteration {
 };
 
 /* Read first, change then: a walk over rows that change is not defined. */
-static size_t read_candidates(struct writer *w, uint64_t id, const struct selector *only, bool leased_too,
+static size_t read_candidates(struct engine *e, uint64_t id, const struct selector *only, bool leased_too,
 			      struct candidate **rows_out)
 {
-	sqlite3_stmt *q = db_query(&w->db, Q_recipient_states, INT(id));
+	sqlite3_stmt *q = db_query(&e->db, Q_recipient_states, INT(id));
 	struct candidate *rows = NULL;
 	size_t n = 0, capacity = 0;
 
-	while (db_row(&w->db, q)) {
+	while (db_row(&e->db, q)) {
 		if (only && !selector_takes(only, db_str(q, 3)))
 			continue;
 		if (n == capacity) {
-			struct candidate *more = ARENA_ARRAY(&w->arena, struct candidate, capacity = capacity ? capacity * 2 : 4);
+			struct candidate *more =
+				ARENA_ARRAY(&e->host->arena, struct candidate, capacity = capacity ? capacity * 2 : 4);
 
 			if (n)
 				memcpy(more, rows, n * sizeof(*more));
@@ -49,8 +50,8 @@ static size_t read_candidates(struct writer *w, uint64_t id, const struct select
 		rows[n++] = (struct candidate){ .n = db_u64(q, 0),
 						.state = (unsigned)db_u64(q, 1),
 						.lane = db_u64(q, 2),
-						.address = db_keep(&w->arena, q, 3),
-						.leased = !leased_too && leases_has(&w->leases, id, db_u64(q, 0)) };
+						.address = db_keep(&e->host->arena, q, 3),
+						.leased = !leased_too && leases_has(&e->leases, id, db_u64(q, 0)) };
 	}
 	*rows_out = rows;
 	return n;
@@ -59,8 +60,8 @@ static size_t read_candidates(struct writer *w, uint64_t id, const struct select
 /* Write a recipient's new state; its old lane has to be looked at again. */
 static void change(struct alteration *c, const struct candidate *r, enum recipient_state state, uint64_t lane, uint64_t due_at)
 {
-	db_run(&c->w->db, Q_recipient_alter, INT(c->id), INT(r->n), INT(state), INT(lane), INT(due_at));
-	count_state(c->w, r->state, state);
+	db_run(&c->e->db, Q_recipient_alter, INT(c->id), INT(r->n), INT(state), INT(lane), INT(due_at));
+	count_state(c->e, r->state, state);
 	c->closed_n += state_is_final(state);
 	c->changed = true;
 	for (size_t i = 0; i < c->lanes_n; i++)
@@ -74,7 +75,7 @@ static void retry(struct alteration *c, const struct candidate *r)
 	if (r->state != RCPT_WAITING)
 		return;
 	change(c, r, RCPT_WAITING, r->lane, c->due_at);
-	leases_note_due(&c->w->leases, r->lane, c->due_at);
+	leases_note_due(&c->e->leases, r->lane, c->due_at);
 }
 
 static void hold(struct alteration *c, const struct candidate *r)
@@ -86,7 +87,7 @@ static void hold(struct alteration *c, const struct candidate *r)
 static void release(struct alteration *c, const struct candidate *r)
 {
 	if (r->state == RCPT_HELD) /* its lane may have gone meanwhile */
-		change(c, r, RCPT_WAITING, lane_for(c->w, r->address, c->login, c->priority, c->due_at), c->due_at);
+		change(c, r, RCPT_WAITING, lane_for(c->e, r->address, c->login, c->priority, c->due_at), c->due_at);
 }
 
 static void remove_recipient(struct alteration *c, const struct candidate *r)
@@ -105,24 +106,6 @@ static const struct {
 	[ALTER_RELEASE] = { release, "mail.released" },
 };
 
-/* Quotes and backslashes are escaped; control characters become spaces. */
-struct str reason_field(struct arena *a, struct str reason)
-{
-	char *p = arena_alloc(a, reason.n * 2 + 1);
-	size_t n = 0;
-
-	if (reason.n == 0)
-		return S("");
-	for (size_t i = 0; i < reason.n; i++) {
-		unsigned char c = (unsigned char)reason.p[i];
-
-		if (c == '"' || c == '\\')
-			p[n++] = '\\';
-		p[n++] = c < ' ' || c == 0x7f ? ' ' : (char)c;
-	}
-	return arena_printf(a, "reason=\"%.*s\"", (int)n, p);
-}
-
 /* A recipient in flight is only counted; one to be removed is marked, so that its result ends it. */
 static void pass_by(struct alteration *c, const struct candidate *r, enum alter operation)
 {
@@ -132,7 +115,7 @@ static void pass_by(struct alteration *c, const struct candidate *r, enum alter 
 	}
 	++*c->in_flight;
 	if (operation == ALTER_REMOVE)
-		db_run(&c->w->db, Q_recipient_removing, INT(c->id), INT(r->n));
+		db_run(&c->e->db, Q_recipient_removing, INT(c->id), INT(r->n));
 	if (operation == ALTER_HOLD && c->whole)
 		c->changed = true; /* the message is held: what comes back stays */
 	else if (operation == ALTER_HOLD)
@@ -145,22 +128,22 @@ static void mark_message(struct alteration *c, enum alter operation, struct str 
 	if (!c->whole)
 		return;
 	if (operation == ALTER_HOLD)
-		db_run(&c->w->db, Q_message_hold, INT(c->id), TEXT(reason.n ? reason : S("held")));
+		db_run(&c->e->db, Q_message_hold, INT(c->id), TEXT(reason.n ? reason : S("held")));
 	if (operation == ALTER_RELEASE)
-		db_run(&c->w->db, Q_message_hold, INT(c->id), (struct db_value){ .kind = DB_NULL });
+		db_run(&c->e->db, Q_message_hold, INT(c->id), (struct db_value){ .kind = DB_NULL });
 }
 
 /* What makes its lanes besides the domains, and since when it may be sent; true when the message itself is marked as held. */
 static bool read_mark(struct alteration *c)
 {
-	sqlite3_stmt *q = db_query(&c->w->db, Q_message_mark, INT(c->id));
+	sqlite3_stmt *q = db_query(&c->e->db, Q_message_mark, INT(c->id));
 	bool held;
 
 	c->login = S("");
 	c->due_at = c->now;
-	if (!db_row(&c->w->db, q))
+	if (!db_row(&c->e->db, q))
 		return false;
-	c->login = db_keep(&c->w->arena, q, 0);
+	c->login = db_keep(&c->e->host->arena, q, 0);
 	held = sqlite3_column_type(q, 1) != SQLITE_NULL;
 	c->priority = stored_priority(q, 2);
 	if (db_u64(q, 3) > c->now)
@@ -169,17 +152,19 @@ static bool read_mark(struct alteration *c)
 	return held;
 }
 
-bool alter_message(struct writer *w, uint64_t id, enum alter operation, struct str reason, const struct selector *only,
-		   bool leased_too, uint64_t *in_flight)
+/* One message; false when nothing had to be changed. only: NULL, or the selector whose recipient and destination say which recipients are
+ * meant. `leased_too`: also recipients in flight. */
+static bool alter_message(struct engine *e, uint64_t id, enum alter operation, struct str reason, const struct selector *only,
+			  bool leased_too, uint64_t *in_flight)
 {
-	struct alteration c = { .w = w, .id = id, .now = clock_now_ms(), .in_flight = in_flight };
+	struct alteration c = { .e = e, .id = id, .now = clock_now_ms(), .in_flight = in_flight };
 	struct candidate *rows;
-	size_t n = read_candidates(w, id, only, leased_too, &rows);
+	size_t n = read_candidates(e, id, only, leased_too, &rows);
 
 	c.whole = !only || (only->recipient.n == 0 && only->destination.n == 0);
 	/* Held while all were in flight, released before they came back: only the mark goes. */
 	c.changed = read_mark(&c) && operation == ALTER_RELEASE && c.whole;
-	c.lanes = ARENA_ARRAY(&w->arena, uint64_t, n + 1);
+	c.lanes = ARENA_ARRAY(&e->host->arena, uint64_t, n + 1);
 	for (size_t i = 0; i < n; i++) {
 		if (rows[i].leased)
 			pass_by(&c, &rows[i], operation);
@@ -187,26 +172,33 @@ bool alter_message(struct writer *w, uint64_t id, enum alter operation, struct s
 			operations[operation].step(&c, &rows[i]);
 	}
 	for (size_t i = 0; i < c.lanes_n; i++)
-		lane_refresh(w, c.lanes[i]);
+		lane_refresh(e, c.lanes[i]);
 	if (!c.changed)
 		return false;
 	mark_message(&c, operation, reason);
-	add_event(w, id, 0, c.now, str_of(operations[operation].event), reason_field(&w->arena, reason));
+	add_event(e, id, 0, c.now, str_of(operations[operation].event), reason_field(&e->host->arena, reason));
 	if (c.closed_n)
-		message_reduce_open(w, id, c.closed_n, c.now);
+		message_reduce_open(e, id, c.closed_n, c.now);
 	return true;
 }
 
-void run_alter(struct writer *w, struct op *op)
+void run_alter(struct engine *e, struct request *r)
 {
 	uint64_t *ids;
 	size_t n;
 
-	if (op->alter < ALTER_RETRY || op->alter > ALTER_RELEASE) {
-		op->verdict = perm(501, S("5.5.4"), S("no such operation"));
+	if (r->alter < ALTER_RETRY || r->alter > ALTER_RELEASE) {
+		r->verdict = perm(501, S("5.5.4"), S("no such operation"));
 		return;
 	}
-	n = select_messages(w, op->in.selector, op->cursor, ALTER_MAX, false, &w->arena, &ids, &op->out.next);
+	n = select_messages(e, r->in.selector, r->cursor, ALTER_MAX, false, &e->host->arena, &ids, &r->out.next);
 	for (size_t i = 0; i < n; i++)
-		op->out.count += alter_message(w, ids[i], op->alter, op->text, op->in.selector, false, &op->out.in_flight);
+		r->out.count += alter_message(e, ids[i], r->alter, r->text, r->in.selector, false, &r->out.in_flight);
+}
+
+bool hold_message(struct engine *e, uint64_t id, struct str reason)
+{
+	uint64_t in_flight = 0;
+
+	return alter_message(e, id, ALTER_HOLD, reason, NULL, true, &in_flight);
 }

@@ -2,7 +2,7 @@
  * goes on; but only when the log has been copied to its end does SQLite start it anew, and under load the thread never gets there.
  * So after each pass the writer copies the little that was added meanwhile, between two commits; and it waits for the thread when
  * the log has become too long. */
-#include "writer.h"
+#include "sqlite.h"
 
 #include "posthouse/clock.h"
 
@@ -44,7 +44,7 @@ static void checkpoint_main(void *arg)
 		c->wanted = false;
 		c->running = true;
 		uv_mutex_unlock(&c->lock);
-		alive = pass(&c->db, c->st, &complete, &full);
+		alive = pass(&c->db, c->store, &complete, &full);
 		uv_mutex_lock(&c->lock);
 		c->running = false;
 		c->done = true;
@@ -57,25 +57,26 @@ static void checkpoint_main(void *arg)
 /* The writer's connection tells how long the log is after each commit. */
 static int on_commit(void *ctx, sqlite3 *handle, const char *name, int frames)
 {
-	struct writer *w = ctx;
+	struct engine *e = ctx;
 
 	(void)handle;
 	(void)name;
-	w->wal_frames = frames;
+	e->wal_frames = frames;
 	return SQLITE_OK;
 }
 
-bool checkpoint_start(struct writer *w)
+bool checkpoint_start(struct engine *e)
 {
-	struct checkpoint *c = &w->checkpoint;
+	struct checkpoint *c = &e->checkpoint;
 
-	if (!db_open(&c->db, w->database, w->alone))
+	if (!db_open(&c->db, e->database, e->alone))
 		return false;
-	c->st = w->st;
+	c->store = e->host->store;
 	if (uv_mutex_init(&c->lock) != 0 || uv_cond_init(&c->wake) != 0 || uv_cond_init(&c->passed) != 0)
 		return false;
-	(void)sqlite3_wal_hook(w->db.handle, on_commit, w); /* returns the old hook's argument */
-	return uv_thread_create(&c->thread, checkpoint_main, c) == 0;
+	(void)sqlite3_wal_hook(e->db.handle, on_commit, e); /* returns the old hook's argument */
+	c->started = uv_thread_create(&c->thread, checkpoint_main, c) == 0;
+	return c->started;
 }
 
 /* Wait for a pass that is under way if the log may not grow further, else ask for one; true when the writer should make its own. */
@@ -96,44 +97,46 @@ static bool turn_of_writer(struct checkpoint *c, bool must)
 	return mine;
 }
 
-void checkpoint_after_commit(struct writer *w)
+void checkpoint_after_commit(struct engine *e)
 {
-	struct checkpoint *c = &w->checkpoint;
+	struct checkpoint *c = &e->checkpoint;
 
-	if (w->wal_frames < FRAMES_SOON || clock_mono_ms() < c->retry_at_ms)
+	if (e->wal_frames < FRAMES_SOON || clock_mono_ms() < c->retry_at_ms)
 		return;
-	if (turn_of_writer(c, w->wal_frames >= FRAMES_MAX))
-		checkpoint_now(w);
+	if (turn_of_writer(c, e->wal_frames >= FRAMES_MAX))
+		checkpoint_now(e);
 }
 
-void checkpoint_now(struct writer *w)
+void checkpoint_now(struct engine *e)
 {
-	struct checkpoint *c = &w->checkpoint;
+	struct checkpoint *c = &e->checkpoint;
 	bool complete, full;
 
-	if (!pass(&w->db, w->st, &complete, &full)) {
-		w->failed = true;
+	if (!pass(&e->db, e->host->store, &complete, &full)) {
+		e->host->failed = true;
 		return;
 	}
 	if (full)
-		space_refused(w);
+		disk_space_refused(e->host);
 	if (complete)
-		w->wal_frames = 0;
-	else if (full || w->wal_frames >= FRAMES_MAX) /* no room, or somebody reads an old state: not at each commit */
+		e->wal_frames = 0;
+	else if (full || e->wal_frames >= FRAMES_MAX) /* no room, or somebody reads an old state: not at each commit */
 		c->retry_at_ms = clock_mono_ms() + RETRY_MS;
 }
 
-void checkpoint_stop(struct writer *w)
+void checkpoint_stop(struct engine *e)
 {
-	struct checkpoint *c = &w->checkpoint;
+	struct checkpoint *c = &e->checkpoint;
 
-	uv_mutex_lock(&c->lock);
-	c->stop = true;
-	uv_cond_signal(&c->wake);
-	uv_mutex_unlock(&c->lock);
-	(void)uv_thread_join(&c->thread); /* it was created */
-	uv_mutex_destroy(&c->lock);
-	uv_cond_destroy(&c->wake);
-	uv_cond_destroy(&c->passed);
+	if (c->started) {
+		uv_mutex_lock(&c->lock);
+		c->stop = true;
+		uv_cond_signal(&c->wake);
+		uv_mutex_unlock(&c->lock);
+		(void)uv_thread_join(&c->thread); /* it was created */
+		uv_mutex_destroy(&c->lock);
+		uv_cond_destroy(&c->wake);
+		uv_cond_destroy(&c->passed);
+	}
 	db_close(&c->db);
 }

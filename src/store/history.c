@@ -1,16 +1,16 @@
 /* history.c - events and transcripts, the end of their keeping, and what the queue remembers of gates. */
-#include "writer.h"
+#include "sqlite.h"
 
 #define ROWS_MAX  1000
 #define GATES_MAX 10000
 
 /* The newest transcripts one after another, each under a line with its recipient's number. */
-static struct str read_transcripts(struct writer *w, uint64_t id, struct arena *a)
+static struct str read_transcripts(struct engine *e, uint64_t id, struct arena *a)
 {
-	sqlite3_stmt *q = db_query(&w->db, Q_transcripts, INT(id));
+	sqlite3_stmt *q = db_query(&e->db, Q_transcripts, INT(id));
 	struct str all = S("");
 
-	while (db_row(&w->db, q)) {
+	while (db_row(&e->db, q)) {
 		struct str lines = db_str(q, 1);
 
 		all = arena_printf(a, "%.*s[recipient %u]\n%.*s%s", STR_ARG(all), (unsigned)db_u64(q, 0), STR_ARG(lines),
@@ -19,90 +19,90 @@ static struct str read_transcripts(struct writer *w, uint64_t id, struct arena *
 	return all;
 }
 
-void run_trace(struct writer *w, struct op *op)
+void run_trace(struct engine *e, struct request *r)
 {
-	size_t max = op->max < ROWS_MAX ? op->max : ROWS_MAX, n = 0;
-	struct event_row *rows = ARENA_ARRAY(&op->arena, struct event_row, max + 1);
-	sqlite3_stmt *q = db_query(&w->db, Q_event_rows, INT(op->id), INT(op->cursor));
-	uint64_t last = op->cursor;
+	size_t max = r->max < ROWS_MAX ? r->max : ROWS_MAX, n = 0;
+	struct event_row *rows = ARENA_ARRAY(&r->arena, struct event_row, max + 1);
+	sqlite3_stmt *q = db_query(&e->db, Q_event_rows, INT(r->id), INT(r->cursor));
+	uint64_t last = r->cursor;
 
-	while (db_row(&w->db, q)) {
+	while (db_row(&e->db, q)) {
 		if (n == max) {
-			op->out.next = last;
+			r->out.next = last;
 			db_end(q);
 			break;
 		}
 		last = db_u64(q, 0);
 		rows[n++] = (struct event_row){ .at = db_u64(q, 1),
 						.n = db_u64(q, 2),
-						.name = db_keep(&op->arena, q, 3),
-						.fields = db_keep(&op->arena, q, 4) };
+						.name = db_keep(&r->arena, q, 3),
+						.fields = db_keep(&r->arena, q, 4) };
 	}
-	if (n == 0 && op->cursor == 0 && max > 0) { /* each message has at least its first event */
-		op->verdict = store_unknown;
+	if (n == 0 && r->cursor == 0 && max > 0) { /* each message has at least its first event */
+		r->verdict = store_unknown;
 		return;
 	}
-	op->out.rows = rows;
-	op->out.n = n;
-	op->out.text = op->out.next ? S("") : read_transcripts(w, op->id, &op->arena);
+	r->out.rows = rows;
+	r->out.n = n;
+	r->out.text = r->out.next ? S("") : read_transcripts(e, r->id, &r->arena);
 }
 
-void run_prune(struct writer *w, struct op *op)
+void run_prune(struct engine *e, struct request *r)
 {
-	size_t max = op->max < ROWS_MAX ? op->max : ROWS_MAX, n = 0;
-	uint64_t *ids = ARENA_ARRAY(&w->arena, uint64_t, max + 1);
-	sqlite3_stmt *q = db_query(&w->db, Q_finished_before, INT(op->cursor), INT(max));
+	size_t max = r->max < ROWS_MAX ? r->max : ROWS_MAX, n = 0;
+	uint64_t *ids = ARENA_ARRAY(&e->host->arena, uint64_t, max + 1);
+	sqlite3_stmt *q = db_query(&e->db, Q_finished_before, INT(r->cursor), INT(max));
 
-	while (n < max && db_row(&w->db, q))
+	while (n < max && db_row(&e->db, q))
 		ids[n++] = db_u64(q, 0);
 	db_end(q);
 	for (size_t i = 0; i < n; i++) {
-		db_run(&w->db, Q_events_forget, INT(ids[i]));
-		db_run(&w->db, Q_transcripts_forget, INT(ids[i]));
-		db_run(&w->db, Q_recipients_forget, INT(ids[i]));
-		db_run(&w->db, Q_message_forget, INT(ids[i]));
+		db_run(&e->db, Q_events_forget, INT(ids[i]));
+		db_run(&e->db, Q_transcripts_forget, INT(ids[i]));
+		db_run(&e->db, Q_recipients_forget, INT(ids[i]));
+		db_run(&e->db, Q_message_forget, INT(ids[i]));
 	}
-	op->out.count = prune_ledger(w, op->cursor, max);
-	if (n > op->out.count)
-		op->out.count = n;
+	r->out.count = rate_store_prune(e, r->cursor, max);
+	if (n > r->out.count)
+		r->out.count = n;
 }
 
-void run_gate_put(struct writer *w, struct op *op)
+void run_gate_put(struct engine *e, struct request *r)
 {
-	const struct gate_state *g = op->in.gate;
+	const struct gate_state *g = r->in.gate;
 
 	/* a domain in good health needs no row, nor a sender whose pause at a next hop ("… from …") is over: there may be any number of them */
 	if (g->failures == 0 && (str_starts(g->name, S("mx:")) || str_find(g->name, ' ') < g->name.n)) {
-		db_run(&w->db, Q_gate_forget, TEXT(g->name));
+		db_run(&e->db, Q_gate_forget, TEXT(g->name));
 		return;
 	}
-	db_run(&w->db, Q_gate_put, TEXT(g->name), INT(g->down_until), INT(g->failures), TEXT(g->reason), INT(g->last_ok_at),
+	db_run(&e->db, Q_gate_put, TEXT(g->name), INT(g->down_until), INT(g->failures), TEXT(g->reason), INT(g->last_ok_at),
 	       INT(g->pause_ms));
 }
 
-void run_gates(struct writer *w, struct op *op)
+void run_gates(struct engine *e, struct request *r)
 {
 	struct gate_state *gates = NULL;
 	size_t n = 0, capacity = 0;
-	sqlite3_stmt *q = db_query(&w->db, Q_gates);
+	sqlite3_stmt *q = db_query(&e->db, Q_gates);
 
-	while (n < GATES_MAX && db_row(&w->db, q)) {
+	while (n < GATES_MAX && db_row(&e->db, q)) {
 		if (n == capacity) {
 			struct gate_state *more =
-				ARENA_ARRAY(&op->arena, struct gate_state, capacity = capacity ? capacity * 2 : 16);
+				ARENA_ARRAY(&r->arena, struct gate_state, capacity = capacity ? capacity * 2 : 16);
 
 			if (n)
 				memcpy(more, gates, n * sizeof(*more));
 			gates = more;
 		}
-		gates[n++] = (struct gate_state){ .name = db_keep(&op->arena, q, 0),
+		gates[n++] = (struct gate_state){ .name = db_keep(&r->arena, q, 0),
 						  .down_until = db_u64(q, 1),
 						  .failures = db_u64(q, 2),
-						  .reason = db_keep(&op->arena, q, 3),
+						  .reason = db_keep(&r->arena, q, 3),
 						  .last_ok_at = db_u64(q, 4),
 						  .pause_ms = db_u64(q, 5) };
 	}
 	db_end(q);
-	op->out.rows = gates;
-	op->out.n = n;
+	r->out.rows = gates;
+	r->out.n = n;
 }

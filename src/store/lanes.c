@@ -1,5 +1,5 @@
-/* lanes.c - lanes: the rows, kept with their recipients, and the leases given from them. Whose turn it is: turns.c. */
-#include "writer.h"
+/* lanes.c - lanes: the rows, kept with their recipients, and the leases given from them. Whose turn it is: lane_rotation.c. */
+#include "sqlite.h"
 
 #define GROUP_MAX  100        /* recipients of one message in one lease */
 #define EVERY_TIME UINT64_MAX /* -1 in SQLite: later than this is any time */
@@ -12,34 +12,34 @@ static struct str lane_domain(struct arena *a, struct str address)
 	return arena_lower(a, at < address.n ? str_from(address, at + 1) : address);
 }
 
-uint64_t lane_for(struct writer *w, struct str address, struct str login, unsigned priority, uint64_t due_at)
+uint64_t lane_for(struct engine *e, struct str address, struct str login, unsigned priority, uint64_t due_at)
 {
-	struct str domain = lane_domain(&w->arena, address);
-	sqlite3_stmt *q = db_query(&w->db, Q_lane_find, TEXT(domain), TEXT(login), PRIORITY(priority));
+	struct str domain = lane_domain(&e->host->arena, address);
+	sqlite3_stmt *q = db_query(&e->db, Q_lane_find, TEXT(domain), TEXT(login), PRIORITY(priority));
 	uint64_t lane, next_at;
 
-	if (!db_row(&w->db, q)) {
-		lane = w->next_lane++;
-		db_run(&w->db, Q_lane_add, INT(lane), TEXT(domain), TEXT(login), PRIORITY(priority), INT(due_at));
-		w->counters.lanes++;
+	if (!db_row(&e->db, q)) {
+		lane = e->next_lane++;
+		db_run(&e->db, Q_lane_add, INT(lane), TEXT(domain), TEXT(login), PRIORITY(priority), INT(due_at));
+		e->counters.lanes++;
 		return lane;
 	}
 	lane = db_u64(q, 0);
 	next_at = db_u64(q, 1);
 	db_end(q);
 	if (due_at < next_at)
-		db_run(&w->db, Q_lane_set, INT(lane), INT(due_at));
-	leases_note_due(&w->leases, lane, due_at);
+		db_run(&e->db, Q_lane_set, INT(lane), INT(due_at));
+	leases_note_due(&e->leases, lane, due_at);
 	return lane;
 }
 
 /* The earliest time after `after` at which something in the lane is due; false when there is none. */
-static bool lane_earliest(struct writer *w, uint64_t lane, uint64_t after, uint64_t *due_at_out)
+static bool lane_earliest(struct engine *e, uint64_t lane, uint64_t after, uint64_t *due_at_out)
 {
-	sqlite3_stmt *q = db_query(&w->db, Q_lane_earliest, INT(lane), INT(after));
+	sqlite3_stmt *q = db_query(&e->db, Q_lane_earliest, INT(lane), INT(after));
 	bool found = false;
 
-	if (!db_row(&w->db, q))
+	if (!db_row(&e->db, q))
 		return false;
 	for (int i = 0; i < 2; i++) {
 		if (sqlite3_column_type(q, i) == SQLITE_NULL)
@@ -53,23 +53,23 @@ static bool lane_earliest(struct writer *w, uint64_t lane, uint64_t after, uint6
 }
 
 /* After recipients of the lane have changed: its row says when the earliest of them is due, or goes. */
-void lane_refresh(struct writer *w, uint64_t lane)
+void lane_refresh(struct engine *e, uint64_t lane)
 {
 	uint64_t next_at = 0;
 
-	if (lane_earliest(w, lane, EVERY_TIME, &next_at)) {
-		db_run(&w->db, Q_lane_set, INT(lane), INT(next_at));
+	if (lane_earliest(e, lane, EVERY_TIME, &next_at)) {
+		db_run(&e->db, Q_lane_set, INT(lane), INT(next_at));
 		return;
 	}
-	if (db_run(&w->db, Q_lane_drop, INT(lane)))
-		w->counters.lanes -= db_changes(&w->db);
+	if (db_run(&e->db, Q_lane_drop, INT(lane)))
+		e->counters.lanes -= db_changes(&e->db);
 }
 
 /* ---- leases ---- */
 
 struct lease_page {
-	struct writer *w;
-	struct op *op;
+	struct engine *e;
+	struct request *r;
 	struct due_message *at;
 	size_t n, capacity, max;
 	uint64_t now;
@@ -79,33 +79,33 @@ struct lease_page {
 /* Lease what is due of one message and free, `max` at most: rows of due_in_lane or due_anywhere. */
 static void lease_recipients(struct lease_page *p, uint64_t id, sqlite3_stmt *q, size_t max, struct due_message *m)
 {
-	m->recipients = ARENA_ARRAY(&p->op->arena, struct due_recipient, max);
-	while (db_row(&p->w->db, q)) {
+	m->recipients = ARENA_ARRAY(&p->r->arena, struct due_recipient, max);
+	while (db_row(&p->e->db, q)) {
 		uint64_t n = db_u64(q, 0);
 
-		if (leases_has(&p->w->leases, id, n))
+		if (leases_has(&p->e->leases, id, n))
 			continue;
 		if (m->recipients_n == max) {
 			db_end(q);
 			break;
 		}
 		m->recipients[m->recipients_n++] = (struct due_recipient){ .n = n,
-									   .address = db_keep(&p->op->arena, q, 1),
-									   .orcpt = db_keep(&p->op->arena, q, 2),
+									   .address = db_keep(&p->r->arena, q, 1),
+									   .orcpt = db_keep(&p->r->arena, q, 2),
 									   .notify = (unsigned)db_u64(q, 3),
 									   .attempts = db_u64(q, 4),
 									   .deaths = db_u64(q, 5) };
-		leases_add(&p->w->leases, id, n, db_u64(q, 6));
+		leases_add(&p->e->leases, id, n, db_u64(q, 6));
 	}
 }
 
 /* The message's envelope, and its text when it is wanted and in the database. */
 static void read_envelope(struct lease_page *p, struct due_message *m)
 {
-	struct arena *a = &p->op->arena;
-	sqlite3_stmt *q = db_query(&p->w->db, Q_envelope, INT(m->id));
+	struct arena *a = &p->r->arena;
+	sqlite3_stmt *q = db_query(&p->e->db, Q_envelope, INT(m->id));
 
-	if (!db_row(&p->w->db, q))
+	if (!db_row(&p->e->db, q))
 		return;
 	m->kind = (enum message_kind)db_u64(q, 0);
 	m->received_at = db_u64(q, 1);
@@ -129,8 +129,8 @@ static void read_envelope(struct lease_page *p, struct due_message *m)
 	db_end(q);
 	if (!p->with_text || m->place != PLACE_ROW)
 		return;
-	q = db_query(&p->w->db, Q_text_get, INT(m->id));
-	if (db_row(&p->w->db, q)) {
+	q = db_query(&p->e->db, Q_text_get, INT(m->id));
+	if (db_row(&p->e->db, q)) {
 		m->text = db_keep(a, q, 0);
 		db_end(q);
 	}
@@ -141,7 +141,7 @@ static struct due_message *page_add(struct lease_page *p, uint64_t id)
 {
 	if (p->n == p->capacity) {
 		size_t capacity = p->capacity ? p->capacity * 2 : 8;
-		struct due_message *more = ARENA_ARRAY(&p->op->arena, struct due_message, capacity);
+		struct due_message *more = ARENA_ARRAY(&p->r->arena, struct due_message, capacity);
 
 		if (p->n)
 			memcpy(more, p->at, p->n * sizeof(*more));
@@ -155,57 +155,57 @@ static struct due_message *page_add(struct lease_page *p, uint64_t id)
 /* Walk through the lane's due recipients: those never tried, or those tried before. */
 static void lease_walk(struct lease_page *p, uint64_t lane, bool tried)
 {
-	sqlite3_stmt *q = db_query(&p->w->db, Q_due_walk, INT(lane), INT(tried), INT(p->now));
+	sqlite3_stmt *q = db_query(&p->e->db, Q_due_walk, INT(lane), INT(tried), INT(p->now));
 
-	while (p->n < p->max && db_row(&p->w->db, q)) {
+	while (p->n < p->max && db_row(&p->e->db, q)) {
 		uint64_t id = db_u64(q, 0), n = db_u64(q, 1);
 		struct due_message *m;
 
-		if (leases_has(&p->w->leases, id, n))
+		if (leases_has(&p->e->leases, id, n))
 			continue;
 		m = page_add(p, id);
-		lease_recipients(p, id, db_query(&p->w->db, Q_due_in_lane, INT(id), INT(lane), INT(p->now)), GROUP_MAX, m);
+		lease_recipients(p, id, db_query(&p->e->db, Q_due_in_lane, INT(id), INT(lane), INT(p->now)), GROUP_MAX, m);
 		read_envelope(p, m);
 	}
 	if (p->n >= p->max)
 		db_end(q);
 }
 
-void run_lease(struct writer *w, struct op *op)
+void run_lease(struct engine *e, struct request *r)
 {
-	struct lease_page p = { .w = w, .op = op, .now = op->cursor, .max = op->max, .with_text = op->in.with_text };
-	struct lane_memo *memo;
+	struct lease_page p = { .e = e, .r = r, .now = r->cursor, .max = r->max, .with_text = r->in.with_text };
+	struct lane_cache *cache;
 	uint64_t next_at = 0;
 
-	if (!list_empty(&w->stalled)) {
-		op->verdict = store_full;
+	if (e->host->results_wait) {
+		r->verdict = store_full;
 		return;
 	}
-	lease_walk(&p, op->id, false);
-	lease_walk(&p, op->id, true);
-	memo = leases_memo(&w->leases, op->id);
-	if (p.n < p.max && memo) { /* the walk met all that is due: the lane has nothing to give until then */
-		(void)lane_earliest(w, op->id, p.now, &next_at);
-		memo->quiet = true;
-		memo->next_at = next_at;
+	lease_walk(&p, r->id, false);
+	lease_walk(&p, r->id, true);
+	cache = leases_lane(&e->leases, r->id);
+	if (p.n < p.max && cache) { /* the walk met all that is due: the lane has nothing to give until then */
+		(void)lane_earliest(e, r->id, p.now, &next_at);
+		cache->quiet = true;
+		cache->next_at = next_at;
 	}
-	op->out.rows = p.at;
-	op->out.n = p.n;
+	r->out.rows = p.at;
+	r->out.n = p.n;
 }
 
-void run_lease_siblings(struct writer *w, struct op *op)
+void run_lease_siblings(struct engine *e, struct request *r)
 {
-	struct lease_page p = { .w = w, .op = op, .now = op->cursor, .max = op->max };
+	struct lease_page p = { .e = e, .r = r, .now = r->cursor, .max = r->max };
 	struct due_message *m;
 
-	if (!list_empty(&w->stalled)) {
-		op->verdict = store_full;
+	if (e->host->results_wait) {
+		r->verdict = store_full;
 		return;
 	}
-	m = page_add(&p, op->id);
-	lease_recipients(&p, op->id, db_query(&w->db, Q_due_anywhere, INT(op->id), INT(p.now)),
-			 op->max < GROUP_MAX ? op->max : GROUP_MAX, m);
+	m = page_add(&p, r->id);
+	lease_recipients(&p, r->id, db_query(&e->db, Q_due_anywhere, INT(r->id), INT(p.now)),
+			 r->max < GROUP_MAX ? r->max : GROUP_MAX, m);
 	read_envelope(&p, m);
-	op->out.rows = p.at;
-	op->out.n = m->recipients_n ? 1 : 0;
+	r->out.rows = p.at;
+	r->out.n = m->recipients_n ? 1 : 0;
 }

@@ -1,13 +1,13 @@
 /* leases.c - which recipients are in flight, and what that means for their lanes. In memory: after a restart all are due again.
  * Bounded by what the scheduler has in flight. */
-#include "writer.h"
+#include "sqlite.h"
 
 #include <stdlib.h>
 
 void leases_init(struct leases *l)
 {
 	*l = (struct leases){ 0 };
-	list_init(&l->memos);
+	list_init(&l->cached);
 }
 
 void leases_fini(struct leases *l)
@@ -20,7 +20,7 @@ void leases_fini(struct leases *l)
 	}
 	while ((node = hashtable_first(&l->lanes))) {
 		hashtable_remove(&l->lanes, node);
-		free(CONTAINER_OF(node, struct lane_memo, node));
+		free(CONTAINER_OF(node, struct lane_cache, node));
 	}
 	hashtable_fini(&l->by_message);
 	hashtable_fini(&l->lanes);
@@ -51,24 +51,24 @@ bool leases_has_any(const struct leases *l, uint64_t id)
 	return false;
 }
 
-struct lane_memo *leases_memo(const struct leases *l, uint64_t lane)
+struct lane_cache *leases_lane(const struct leases *l, uint64_t lane)
 {
 	struct hashtable_item *node = hashtable_find(&l->lanes, lane, NULL);
 
-	return node ? CONTAINER_OF(node, struct lane_memo, node) : NULL;
+	return node ? CONTAINER_OF(node, struct lane_cache, node) : NULL;
 }
 
 void leases_add(struct leases *l, uint64_t id, uint64_t n, uint64_t lane)
 {
-	struct lane_memo *memo = leases_memo(l, lane);
+	struct lane_cache *cache = leases_lane(l, lane);
 	struct lease *lease = NEW(struct lease);
 
-	if (!memo) {
-		memo = NEW(struct lane_memo);
-		hashtable_add(&l->lanes, &memo->node, lane);
-		list_append(&l->memos, &memo->link);
+	if (!cache) {
+		cache = NEW(struct lane_cache);
+		hashtable_add(&l->lanes, &cache->node, lane);
+		list_append(&l->cached, &cache->link);
 	}
-	memo->leased++;
+	cache->leased++;
 	lease->n = n;
 	lease->lane = lane;
 	hashtable_add(&l->by_message, &lease->node, id);
@@ -85,18 +85,18 @@ void leases_end(struct leases *l, uint64_t id, uint64_t n)
 	l->ended = lease;
 }
 
-/* Forget one lease; with the lane's last one its row says the truth again, and the memo goes. */
+/* Forget one lease; with the lane's last one its row says the truth again, and the cache goes. */
 static void drop(struct leases *l, struct lease *lease)
 {
-	struct lane_memo *memo = leases_memo(l, lease->lane);
+	struct lane_cache *cache = leases_lane(l, lease->lane);
 
 	hashtable_remove(&l->by_message, &lease->node);
 	free(lease);
-	if (--memo->leased > 0)
+	if (--cache->leased > 0)
 		return;
-	hashtable_remove(&l->lanes, &memo->node);
-	list_remove(&memo->link);
-	free(memo);
+	hashtable_remove(&l->lanes, &cache->node);
+	list_remove(&cache->link);
+	free(cache);
 }
 
 void leases_commit(struct leases *l)
@@ -119,8 +119,8 @@ void leases_rollback(struct leases *l)
 
 void leases_note_due(struct leases *l, uint64_t lane, uint64_t due_at)
 {
-	struct lane_memo *memo = leases_memo(l, lane);
+	struct lane_cache *cache = leases_lane(l, lane);
 
-	if (memo && memo->quiet && (memo->next_at == 0 || due_at < memo->next_at))
-		memo->next_at = due_at;
+	if (cache && cache->quiet && (cache->next_at == 0 || due_at < cache->next_at))
+		cache->next_at = due_at;
 }

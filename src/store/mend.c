@@ -1,6 +1,6 @@
 /* mend.c - after the clock was set back: times that another clock wrote become times of this one, a page in each transaction. A page that was
  * mended is found no more, so that all may be done again after a crash: only the last page says that it need not. */
-#include "writer.h"
+#include "sqlite.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/id.h"
@@ -17,18 +17,18 @@ struct found {
 };
 
 /* Messages that were received later than now. Their ids begin with that time. */
-static void mend_messages(struct writer *w, struct mending *m)
+static void mend_messages(struct engine *e, struct mending *m)
 {
 	uint64_t first = id_first_of(m->now), after = m->cursor > first ? m->cursor : first;
-	struct found *found = ARENA_ARRAY(&w->arena, struct found, PAGE_MAX);
-	sqlite3_stmt *q = db_query(&w->db, Q_ahead_messages, INT(after), INT(m->now), INT(PAGE_MAX));
+	struct found *found = ARENA_ARRAY(&e->host->arena, struct found, PAGE_MAX);
+	sqlite3_stmt *q = db_query(&e->db, Q_ahead_messages, INT(after), INT(m->now), INT(PAGE_MAX));
 	size_t n = 0;
 
-	while (n < PAGE_MAX && db_row(&w->db, q))
+	while (n < PAGE_MAX && db_row(&e->db, q))
 		found[n++] = (struct found){ .id = db_u64(q, 0), .at = db_u64(q, 1) };
 	db_end(q);
 	for (size_t i = 0; i < n; i++)
-		db_run(&w->db, Q_ahead_message, INT(found[i].id), INT(m->now), INT(found[i].at - m->now),
+		db_run(&e->db, Q_ahead_message, INT(found[i].id), INT(m->now), INT(found[i].at - m->now),
 		       INT(m->now + m->release_ms));
 	m->messages += n;
 	m->cursor = n == PAGE_MAX ? found[n - 1].id : 0;
@@ -36,37 +36,37 @@ static void mend_messages(struct writer *w, struct mending *m)
 }
 
 /* Recipients of a lane that are due later than their last attempt explains; true when there can be more. */
-static bool mend_recipients(struct writer *w, struct mending *m, uint64_t lane, bool tried)
+static bool mend_recipients(struct engine *e, struct mending *m, uint64_t lane, bool tried)
 {
 	uint64_t latest = m->now + (tried ? m->retry_ms : UNTRIED_MS);
-	struct found *found = ARENA_ARRAY(&w->arena, struct found, PAGE_MAX);
-	sqlite3_stmt *q = db_query(&w->db, Q_ahead_recipients, INT(lane), INT(tried), INT(m->now), INT(latest), INT(PAGE_MAX));
+	struct found *found = ARENA_ARRAY(&e->host->arena, struct found, PAGE_MAX);
+	sqlite3_stmt *q = db_query(&e->db, Q_ahead_recipients, INT(lane), INT(tried), INT(m->now), INT(latest), INT(PAGE_MAX));
 	size_t n = 0;
 
-	while (n < PAGE_MAX && db_row(&w->db, q))
+	while (n < PAGE_MAX && db_row(&e->db, q))
 		found[n++] = (struct found){ .id = db_u64(q, 0), .n = db_u64(q, 1), .at = db_u64(q, 2) };
 	db_end(q);
 	for (size_t i = 0; i < n; i++) {
-		db_run(&w->db, Q_ahead_recipient, INT(found[i].id), INT(found[i].n), INT(found[i].at), INT(m->now));
-		leases_note_due(&w->leases, lane, found[i].at);
+		db_run(&e->db, Q_ahead_recipient, INT(found[i].id), INT(found[i].n), INT(found[i].at), INT(m->now));
+		leases_note_due(&e->leases, lane, found[i].at);
 	}
 	m->recipients += n;
 	if (n > 0)
-		lane_refresh(w, lane);
+		lane_refresh(e, lane);
 	return n == PAGE_MAX;
 }
 
-static void mend_lanes(struct writer *w, struct mending *m)
+static void mend_lanes(struct engine *e, struct mending *m)
 {
-	uint64_t *lanes = ARENA_ARRAY(&w->arena, uint64_t, PAGE_MAX), before = m->recipients;
-	sqlite3_stmt *q = db_query(&w->db, Q_lanes_after, INT(m->cursor), INT(PAGE_MAX));
+	uint64_t *lanes = ARENA_ARRAY(&e->host->arena, uint64_t, PAGE_MAX), before = m->recipients;
+	sqlite3_stmt *q = db_query(&e->db, Q_lanes_after, INT(m->cursor), INT(PAGE_MAX));
 	size_t n = 0;
 
-	while (n < PAGE_MAX && db_row(&w->db, q))
+	while (n < PAGE_MAX && db_row(&e->db, q))
 		lanes[n++] = db_u64(q, 0);
 	db_end(q);
 	for (size_t i = 0; i < n; i++) {
-		if (mend_recipients(w, m, lanes[i], false) || mend_recipients(w, m, lanes[i], true))
+		if (mend_recipients(e, m, lanes[i], false) || mend_recipients(e, m, lanes[i], true))
 			return; /* once more */
 		m->cursor = lanes[i];
 		if (m->recipients - before >= PAGE_MAX)
@@ -79,30 +79,30 @@ static void mend_lanes(struct writer *w, struct mending *m)
 }
 
 /* Finished messages, which would be kept for too long; to whom logins have written; and that all is mended. */
-static void mend_rest(struct writer *w, struct mending *m)
+static void mend_rest(struct engine *e, struct mending *m)
 {
 	size_t finished;
 
-	db_run(&w->db, Q_ahead_finished, INT(m->now), INT(PAGE_MAX));
-	finished = db_changes(&w->db);
-	db_run(&w->db, Q_ahead_known, INT(m->now), INT(PAGE_MAX));
-	if (finished >= PAGE_MAX || db_changes(&w->db) >= PAGE_MAX)
+	db_run(&e->db, Q_ahead_finished, INT(m->now), INT(PAGE_MAX));
+	finished = db_changes(&e->db);
+	db_run(&e->db, Q_ahead_known, INT(m->now), INT(PAGE_MAX));
+	if (finished >= PAGE_MAX || db_changes(&e->db) >= PAGE_MAX)
 		return;
-	db_run(&w->db, Q_clock_put, INT(m->now));
-	w->clock_at = m->now;
-	w->set_back = false;
+	db_run(&e->db, Q_clock_put, INT(m->now));
+	e->clock_at = m->now;
+	e->set_back = false;
 	m->step++;
 }
 
-void run_mend(struct writer *w, struct op *op)
+void run_mend(struct engine *e, struct request *r)
 {
-	struct mending *m = &op->out.mending;
+	struct mending *m = &r->out.mending;
 
-	*m = *op->in.mending;
+	*m = *r->in.mending;
 	switch (m->step) {
-	case MEND_MESSAGES: mend_messages(w, m); break;
-	case MEND_LANES: mend_lanes(w, m); break;
-	case MEND_REST: mend_rest(w, m); break;
+	case MEND_MESSAGES: mend_messages(e, m); break;
+	case MEND_LANES: mend_lanes(e, m); break;
+	case MEND_REST: mend_rest(e, m); break;
 	default: m->step = MENDED;
 	}
 }

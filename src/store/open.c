@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -43,109 +42,66 @@ static struct verdict check_place(int fd, const char *path, struct arena *a)
 	return ok();
 }
 
-/* The database file, so that it is ours alone (SQLite would go by the umask; log and index take its mode), and its name on disk. */
-static bool create_database(int state_fd)
+/* What an earlier life left among the rows. Without room it waits for the next start; all else is fatal. */
+static struct verdict recover(struct writer *w, struct arena *a)
 {
-	int fd = openat(state_fd, "queue.db", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	enum engine_error error;
+	bool begun = transaction_begin(w);
 
-	if (fd < 0)
-		return false;
-	(void)close(fd); /* nothing was written */
-	return fsync(state_fd) == 0;
-}
-
-/* Where a file system copies on write, a page of a mapped file needs room each time that it is written, whatever was allocated before: on a full
- * disk that is a SIGBUS. There the index of the log must not be mapped. POSTHOUSE_COW: tests, wherever they run. */
-static bool copies_on_write(int fd)
-{
-	static const uint32_t types[] = { BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC, NILFS_SUPER_MAGIC, 0x2fc12fc1 /* ZFS */,
-					  0xca451a4e /* bcachefs */ };
-	struct statfs fs;
-
-#ifdef POSTHOUSE_CRASH_POINTS
-	if (getenv("POSTHOUSE_COW"))
-		return true;
-#endif
-	if (fstatfs(fd, &fs) != 0)
-		return false;
-	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-		if ((uint32_t)fs.f_type == types[i])
-			return true;
-	return false;
-}
-
-/* A visitor with sqlite3(1), a backup. */
-static bool is_busy(const struct db *db)
-{
-	return (db->rc & 0xff) == SQLITE_BUSY || (db->handle && (sqlite3_errcode(db->handle) & 0xff) == SQLITE_BUSY);
-}
-
-/* An error, and why; TEMP 452 when it is only that there is no room, 450 when somebody else is at it. */
-static struct verdict failed(struct writer *w, struct arena *a, const char *why)
-{
-	if (db_is_full(&w->db) || (w->db.rc == SQLITE_OK && is_lack_of_room(errno)))
-		return store_full;
-	if (is_busy(&w->db))
-		return store_busy;
-	return w->db.rc == SQLITE_OK ? perm(554, S("5.3.5"), arena_printf(a, "%s: %s", why, strerror(errno)))
-				     : temp(451, S("4.3.0"), arena_printf(a, "%s: %s", why, w->db.error));
+	if (begun) {
+		w->engine->recover(w->e);
+		if (w->engine->error(w->e) == ENGINE_WELL && transaction_commit(w))
+			return ok();
+		transaction_rollback(w);
+	}
+	error = w->engine->error(w->e);
+	if (error == ENGINE_BUSY || (error == ENGINE_FULL && !begun))
+		return error == ENGINE_BUSY ? store_busy : store_full;
+	if (error != ENGINE_FULL)
+		return temp(451, S("4.3.0"), arena_printf(a, "%s: %s", w->st->state_dir, w->engine->error_text(w->e)));
+	w->engine->forget_error(w->e);
+	return ok();
 }
 
 /* Everything that can fail, in order. */
-static struct verdict open_parts(struct writer *w, int state_fd, const char *state_dir, struct arena *a)
+static struct verdict open_parts(struct writer *w, int state_fd, struct arena *a)
 {
-	struct verdict v = check_place(state_fd, state_dir, a);
+	struct verdict v = check_place(state_fd, w->st->state_dir, a);
 
 	if (v.class != OK)
 		return v;
-	if (!spool_open(&w->spool, state_fd))
-		return failed(w, a, "state_dir/large");
-	if (!create_database(state_fd))
-		return failed(w, a, w->database);
-	w->alone = copies_on_write(state_fd);
-	if (!db_open(&w->db, w->database, w->alone))
-		return failed(w, a, w->database);
-	v = schema_prepare(w, a);
-	if (v.class != OK)
-		return db_is_full(&w->db) ? store_full : is_busy(&w->db) ? store_busy : v;
-	if (!ledger_open(w, a))
-		return temp(451, S("4.3.0"), arena_printf(a, "%s: the key of known addresses is missing", w->database));
-	space_init(&w->space, state_fd, w->min_free);
-	if (!recover_at_open(w))
-		return failed(w, a, w->database);
-	vacuum_init(w);
-	presence_check(w);
-	return ok();
+	if (!spool_open(&w->host.spool, state_fd))
+		return is_lack_of_room(errno) ? store_full
+					      : perm(554, S("5.3.5"), arena_printf(a, "state_dir/large: %s", strerror(errno)));
+	w->e = w->engine->open(&w->host, a, &v);
+	if (!w->e)
+		return v;
+	disk_space_init(&w->host.space, state_fd, w->host.min_free);
+	v = recover(w, a);
+	if (v.class == OK)
+		presence_check(w);
+	return v;
 }
 
 /* Takes state_fd in any case; NULL: *why_out, text in `a`. */
 static struct writer *writer_new(struct store *st, int state_fd, struct arena *a, struct verdict *why_out)
 {
 	struct writer *w = NEW(struct writer);
-	bool full;
 
 	w->st = st;
-	w->space.dir_fd = state_fd;
-	w->spool.dir_fd = -1;
-	w->min_free = st->min_free;
-	w->max_messages = st->max_messages;
-	leases_init(&w->leases);
+	w->engine = st->engine;
+	w->host = (struct engine_host){ .store = st,
+					.state_dir = st->state_dir,
+					.space.dir_fd = state_fd,
+					.spool.dir_fd = -1,
+					.min_free = st->min_free,
+					.max_messages = st->max_messages };
 	list_init(&w->stalled);
 	for (int i = 0; i < RANK_COUNT; i++)
 		list_init(&w->batch[i]);
-	if (asprintf(&w->database, "%s/queue.db", st->state_dir) < 0)
-		abort();
-	*why_out = open_parts(w, state_fd, st->state_dir, a);
-	if (why_out->class == OK && checkpoint_start(w))
-		return w;
-	full = db_is_full(&w->checkpoint.db);
+	*why_out = open_parts(w, state_fd, a);
 	if (why_out->class == OK)
-		*why_out = full ? store_full
-			   : is_busy(&w->checkpoint.db)
-				   ? store_busy
-				   : temp(451, S("4.3.0"),
-					  arena_printf(a, "%s: no second connection: %s", w->database, w->checkpoint.db.error));
-	db_close(&w->checkpoint.db);
+		return w;
 	writer_free(w);
 	return NULL;
 }
@@ -175,7 +131,7 @@ static struct writer *try_to_open(struct store *st, struct verdict *why_out)
 static bool release_reserve(const char *state_dir)
 {
 	int fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool released = fd >= 0 && space_release(fd);
+	bool released = fd >= 0 && disk_space_release(fd);
 
 	if (fd >= 0)
 		(void)close(fd); /* a directory, read only */
@@ -243,17 +199,12 @@ void store_main(void *arg)
 
 void writer_free(struct writer *w)
 {
-	recover_end(w);
-	db_close(&w->db);
-	spool_close(&w->spool);
-	space_close(&w->space);
-	leases_fini(&w->leases);
-	ledger_close(w);
+	large_end(w);
+	if (w->e)
+		w->engine->close(w->e);
+	spool_close(&w->host.spool);
+	disk_space_close(&w->host.space);
 	hashtable_fini(&w->named);
-	arena_fini(&w->arena);
-	free(w->tx.unlinked.at);
-	free(w->tx.stored.at);
-	free(w->missing.at);
-	free(w->database);
+	arena_fini(&w->host.arena);
 	free(w);
 }

@@ -10,8 +10,6 @@
 
 #define LOOK_EACH_MS 400
 
-static const char *const names[PRESENCE_FILES] = { "queue.db", "queue.db-wal", "large" };
-
 /* By its path, not by the directory that we hold: that one can be moved away, or covered by another file system. */
 static bool look(const struct store *st, const char *name, struct stat *found)
 {
@@ -33,24 +31,34 @@ static const char *trouble(const struct store *st, const char *name, struct pres
 	return found.st_dev == known->device && found.st_ino == known->inode ? NULL : "is another one";
 }
 
+/* The i-th file to look at: the engine's, then the directory of large messages; NULL: after the last. */
+static const char *file_name(const struct store_engine *engine, size_t i)
+{
+	size_t n = 0;
+
+	while (engine->files[n])
+		n++;
+	return i < n ? engine->files[i] : i == n ? "large" : NULL;
+}
+
 void presence_check(struct writer *w)
 {
 	struct presence *p = &w->presence;
 	uint64_t now = clock_mono_ms();
-	const char *what = NULL;
+	const char *what = NULL, *name;
 	char reason[200] = "";
 
 	if (now - p->looked_at_ms < LOOK_EACH_MS)
 		return;
 	p->looked_at_ms = now;
-	for (size_t i = 0; i < PRESENCE_FILES && !what; i++) {
-		what = trouble(w->st, names[i], &p->files[i]);
+	for (size_t i = 0; i < PRESENCE_FILES_MAX && !what && (name = file_name(w->engine, i)); i++) {
+		what = trouble(w->st, name, &p->files[i]);
 		if (what)
-			(void)snprintf(reason, sizeof reason, "state_dir/%s %s", names[i], what);
+			(void)snprintf(reason, sizeof reason, "state_dir/%s %s", name, what);
 	}
 	if (what && !p->lost)
-		writer_note(w, LOG_ERROR, "store.lost", 0, reason);
+		host_note(&w->host, LOG_ERROR, "store.lost", 0, reason);
 	if (!what && p->lost)
-		writer_note(w, LOG_WARNING, "store.found", 0, "the files are where they were");
+		host_note(&w->host, LOG_WARNING, "store.found", 0, "the files are where they were");
 	p->lost = what != NULL;
 }

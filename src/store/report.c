@@ -1,9 +1,9 @@
 /* report.c - the reports that tell senders what became of their mail, stored together with the marks that they were told. */
-#include "writer.h"
+#include "sqlite.h"
 
 /* What a report changes about the recipients that it names. */
 struct telling {
-	struct writer *w;
+	struct engine *e;
 	enum message_kind kind;
 	uint64_t parent;
 	bool told; /* there is a report */
@@ -13,9 +13,9 @@ struct telling {
 /* State and bits of a recipient as they will be; false when there is nothing (more) to tell of it. */
 static bool next_mark(const struct telling *t, uint64_t n, unsigned *state, unsigned *reported)
 {
-	sqlite3_stmt *q = db_query(&t->w->db, Q_recipient_get, INT(t->parent), INT(n));
+	sqlite3_stmt *q = db_query(&t->e->db, Q_recipient_get, INT(t->parent), INT(n));
 
-	if (!db_row(&t->w->db, q))
+	if (!db_row(&t->e->db, q))
 		return false;
 	*state = (unsigned)db_u64(q, 0);
 	*reported = (unsigned)db_u64(q, 4);
@@ -55,17 +55,17 @@ static void mark(struct telling *t, uint64_t n)
 
 	if (!next_mark(t, n, &state, &reported))
 		return;
-	db_run(&t->w->db, Q_recipient_report, INT(t->parent), INT(n), INT(state), INT(reported));
+	db_run(&t->e->db, Q_recipient_report, INT(t->parent), INT(n), INT(state), INT(reported));
 	if (t->kind == KIND_FAILURE)
-		count_state(t->w, RCPT_FAILED, state);
+		count_state(t->e, RCPT_FAILED, state);
 	t->closed_n += t->kind != KIND_DELAY;
 }
 
 /* Is the message's delay still to be told? */
-static bool is_unwarned(struct writer *w, uint64_t id)
+static bool is_unwarned(struct engine *e, uint64_t id)
 {
-	sqlite3_stmt *q = db_query(&w->db, Q_message_warn_at, INT(id));
-	bool unwarned = db_row(&w->db, q) && db_u64(q, 0) != 0;
+	sqlite3_stmt *q = db_query(&e->db, Q_message_warn_at, INT(id));
+	bool unwarned = db_row(&e->db, q) && db_u64(q, 0) != 0;
 
 	db_end(q);
 	return unwarned;
@@ -75,36 +75,36 @@ static bool is_unwarned(struct writer *w, uint64_t id)
 static void add_report_event(const struct telling *t, uint64_t at, struct str fields)
 {
 	if (t->told)
-		add_event(t->w, t->parent, 0, at, S("mail.reported"), fields);
+		add_event(t->e, t->parent, 0, at, S("mail.reported"), fields);
 	else if (t->kind == KIND_FAILURE)
-		add_event(t->w, t->parent, 0, at, S("mail.discarded"), fields);
+		add_event(t->e, t->parent, 0, at, S("mail.discarded"), fields);
 }
 
-void run_report(struct writer *w, struct op *op)
+void run_report(struct engine *e, struct request *r)
 {
-	const struct accepted *report = op->in.accepted;
-	struct telling t = { .w = w, .kind = op->report_kind, .parent = op->parent, .told = report != NULL };
+	const struct accepted *report = r->in.accepted;
+	struct telling t = { .e = e, .kind = r->report_kind, .parent = r->parent, .told = report != NULL };
 	bool news;
 
 	if (t.kind != KIND_FAILURE && t.kind != KIND_DELAY && t.kind != KIND_SUCCESS) {
-		op->verdict = perm(501, S("5.5.4"), S("no such kind of report"));
+		r->verdict = perm(501, S("5.5.4"), S("no such kind of report"));
 		return;
 	}
-	if (t.kind == KIND_DELAY && !is_unwarned(w, t.parent))
+	if (t.kind == KIND_DELAY && !is_unwarned(e, t.parent))
 		return;
-	news = is_news(&t, op->n_list, op->max);
+	news = is_news(&t, r->n_list, r->max);
 	if (report && news) {
-		op->verdict = accept_message(w, report, false);
-		if (op->verdict.class != OK)
+		r->verdict = accept_message(e, report, false);
+		if (r->verdict.class != OK)
 			return;
 	}
 	if (t.kind == KIND_DELAY && (news || !report))
-		db_run(&w->db, Q_message_warned, INT(t.parent));
+		db_run(&e->db, Q_message_warned, INT(t.parent));
 	if (!news)
 		return;
-	for (size_t i = 0; i < op->max; i++)
-		mark(&t, op->n_list[i]);
-	add_report_event(&t, op->cursor, op->text);
+	for (size_t i = 0; i < r->max; i++)
+		mark(&t, r->n_list[i]);
+	add_report_event(&t, r->cursor, r->text);
 	if (t.closed_n)
-		message_reduce_open(w, t.parent, t.closed_n, op->cursor);
+		message_reduce_open(e, t.parent, t.closed_n, r->cursor);
 }

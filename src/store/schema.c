@@ -1,5 +1,5 @@
 /* schema.c - the tables, and how older ones become these. */
-#include "writer.h"
+#include "sqlite.h"
 
 #include "posthouse/clock.h"
 
@@ -136,7 +136,7 @@ static bool read_version(struct db *db, struct arena *a, uint64_t *version_out)
 
 /* How far it is. */
 struct migration {
-	struct writer *w;
+	struct engine *e;
 	size_t done, all; /* statements */
 	uint64_t said_at;
 };
@@ -147,7 +147,7 @@ static void say(struct migration *m)
 
 	m->said_at = clock_mono_ms();
 	(void)snprintf(text, sizeof text, "bringing the queue to schema %d, %zu %%", SCHEMA_VERSION, 100 * m->done / m->all);
-	store_note(m->w->st, LOG_INFO, "store.upgrading", 0, text);
+	store_note(m->e->host->store, LOG_INFO, "store.upgrading", 0, text);
 }
 
 /* SQLite asks each so many steps of a statement: a store that is to be closed rolls back, and all is as it was. */
@@ -157,7 +157,7 @@ static int on_progress(void *ctx)
 
 	if (m->said_at + SAY_EACH_MS <= clock_mono_ms())
 		say(m);
-	return store_is_stopping(m->w->st);
+	return store_is_stopping(m->e->host->store);
 }
 
 /* A slow disk, for tests: POSTHOUSE_SLOW says how many ms each statement lasts longer. */
@@ -185,7 +185,7 @@ static bool run_script(struct migration *m, const char *script)
 	while (*script) {
 		if (m->said_at + SAY_SOON_MS <= clock_mono_ms())
 			say(m);
-		if (store_is_stopping(m->w->st) || !db_statement(&m->w->db, script, &script))
+		if (store_is_stopping(m->e->host->store) || !db_statement(&m->e->db, script, &script))
 			return false;
 		delay_for_test();
 		m->done++;
@@ -194,10 +194,10 @@ static bool run_script(struct migration *m, const char *script)
 }
 
 /* Run the scripts that are missing, in one transaction. */
-static bool migrate(struct writer *w, struct arena *a, uint64_t from)
+static bool migrate(struct engine *e, struct arena *a, uint64_t from)
 {
-	struct db *db = &w->db;
-	struct migration m = { .w = w, .all = 1, .said_at = clock_mono_ms() }; /* a new queue is no news */
+	struct db *db = &e->db;
+	struct migration m = { .e = e, .all = 1, .said_at = clock_mono_ms() }; /* a new queue is no news */
 	bool done = db_script(db, "BEGIN IMMEDIATE");
 
 	for (uint64_t v = from; v < SCHEMA_VERSION; v++)
@@ -219,7 +219,7 @@ static bool migrate(struct writer *w, struct arena *a, uint64_t from)
 	done = done && db_script(db, "COMMIT");
 	sqlite3_progress_handler(db->handle, 0, NULL, NULL);
 	if (done && from > 0)
-		store_note(w->st, LOG_INFO, "store.upgraded", 0, "the queue has its new schema");
+		store_note(e->host->store, LOG_INFO, "store.upgraded", 0, "the queue has its new schema");
 	if (done)
 		return true;
 	/* The error to tell is the first one; closing the connection rolls back in any case. */
@@ -227,9 +227,9 @@ static bool migrate(struct writer *w, struct arena *a, uint64_t from)
 	return false;
 }
 
-struct verdict schema_prepare(struct writer *w, struct arena *a)
+struct verdict schema_prepare(struct engine *e, struct arena *a)
 {
-	struct db *db = &w->db;
+	struct db *db = &e->db;
 	uint64_t version;
 	struct str mode;
 
@@ -245,7 +245,7 @@ struct verdict schema_prepare(struct writer *w, struct arena *a)
 					 (unsigned long long)version, SCHEMA_VERSION));
 	if (version > 0 && version < SCHEMA_VERSION)
 		vacuum_convert(db);
-	if (version < SCHEMA_VERSION && !migrate(w, a, version))
+	if (version < SCHEMA_VERSION && !migrate(e, a, version))
 		return temp(451, S("4.3.0"),
 			    arena_printf(a, "queue.db cannot be brought to schema %d: %s", SCHEMA_VERSION, db->error));
 	return ok();

@@ -1,47 +1,47 @@
 /* settle.c - what became of recipients, and the end of messages whose last recipient is final and reported. */
-#include "writer.h"
+#include "sqlite.h"
 
 bool state_is_final(unsigned state)
 {
 	return state != RCPT_WAITING && state != RCPT_HELD && state != RCPT_FAILED;
 }
 
-void count_state(struct writer *w, unsigned from, unsigned to)
+void count_state(struct engine *e, unsigned from, unsigned to)
 {
-	w->counters.waiting += (uint64_t)(to == RCPT_WAITING) - (uint64_t)(from == RCPT_WAITING);
-	w->counters.held += (uint64_t)(to == RCPT_HELD) - (uint64_t)(from == RCPT_HELD);
-	w->counters.failed += (uint64_t)(to == RCPT_FAILED) - (uint64_t)(from == RCPT_FAILED);
+	e->counters.waiting += (uint64_t)(to == RCPT_WAITING) - (uint64_t)(from == RCPT_WAITING);
+	e->counters.held += (uint64_t)(to == RCPT_HELD) - (uint64_t)(from == RCPT_HELD);
+	e->counters.failed += (uint64_t)(to == RCPT_FAILED) - (uint64_t)(from == RCPT_FAILED);
 }
 
-void message_reduce_open(struct writer *w, uint64_t id, uint64_t closed_n, uint64_t at)
+void message_reduce_open(struct engine *e, uint64_t id, uint64_t closed_n, uint64_t at)
 {
-	sqlite3_stmt *q = db_query(&w->db, Q_message_open, INT(id));
+	sqlite3_stmt *q = db_query(&e->db, Q_message_open, INT(id));
 	uint64_t open, place;
 
-	if (!db_row(&w->db, q))
+	if (!db_row(&e->db, q))
 		return;
 	open = db_u64(q, 0);
 	place = db_u64(q, 1);
 	db_end(q);
 	if (closed_n < open) {
-		db_run(&w->db, Q_message_reduce, INT(id), INT(closed_n));
+		db_run(&e->db, Q_message_reduce, INT(id), INT(closed_n));
 		return;
 	}
-	db_run(&w->db, Q_message_finish, INT(id), INT(at));
+	db_run(&e->db, Q_message_finish, INT(id), INT(at));
 	if (place == PLACE_ROW)
-		db_run(&w->db, Q_text_drop, INT(id));
+		db_run(&e->db, Q_text_drop, INT(id));
 	if (place == PLACE_FILE)
-		id_array_add(&w->tx.unlinked, id); /* the row first: a file without a row is only litter */
-	w->counters.open_messages--;
+		spool_forget(e->host, id); /* the row first: a file without a row is only litter */
+	e->counters.open_messages--;
 }
 
 /* Is the message held? Then what comes back from a delivery to be tried again is held too. */
-static bool is_held(struct writer *w, uint64_t id)
+static bool is_held(struct engine *e, uint64_t id)
 {
-	sqlite3_stmt *q = db_query(&w->db, Q_message_open, INT(id));
+	sqlite3_stmt *q = db_query(&e->db, Q_message_open, INT(id));
 	bool held = false;
 
-	if (db_row(&w->db, q)) {
+	if (db_row(&e->db, q)) {
 		held = sqlite3_column_type(q, 2) != SQLITE_NULL;
 		db_end(q);
 	}
@@ -49,43 +49,43 @@ static bool is_held(struct writer *w, uint64_t id)
 }
 
 /* The state that a result leads to, given what an administrator has done meanwhile. */
-static enum recipient_state next_state(struct writer *w, const struct outcome *o, unsigned state, bool removing)
+static enum recipient_state next_state(struct engine *e, const struct outcome *o, unsigned state, bool removing)
 {
 	if (o->state == RCPT_DELIVERED || o->state == RCPT_RELAYED)
 		return o->state;
 	if (removing)
 		return RCPT_REMOVED;
-	if (o->state == RCPT_WAITING && (state == RCPT_HELD || is_held(w, o->id)))
+	if (o->state == RCPT_WAITING && (state == RCPT_HELD || is_held(e, o->id)))
 		return RCPT_HELD;
 	return o->state;
 }
 
 /* The last reply, the transcript and the event of an outcome. */
-static void record(struct writer *w, const struct outcome *o)
+static void record(struct engine *e, const struct outcome *o)
 {
 	const struct verdict *v = &o->verdict;
 
 	if (v->class != OK || v->code != 0)
-		db_run(&w->db, Q_recipient_reply, INT(o->id), INT(o->n), INT(v->class), INT(v->code), TEXT(v->enhanced),
+		db_run(&e->db, Q_recipient_reply, INT(o->id), INT(o->n), INT(v->class), INT(v->code), TEXT(v->enhanced),
 		       TEXT(v->text), TEXT(o->remote), INT(o->meaning));
 	if (o->transcript.n)
-		db_run(&w->db, Q_transcript_put, INT(o->id), INT(o->n), INT(o->at),
+		db_run(&e->db, Q_transcript_put, INT(o->id), INT(o->n), INT(o->at),
 		       TEXT(str_head(o->transcript, TRANSCRIPT_MAX)));
 	if (o->event.n)
-		add_event(w, o->id, o->n, o->at, o->event, o->event_fields);
+		add_event(e, o->id, o->n, o->at, o->event, o->event_fields);
 }
 
 /* Settle one recipient. Its lane comes out when that has to be refreshed (else 0); the result is true when the recipient was closed. */
-static bool settle_one(struct writer *w, const struct outcome *o, uint64_t *lane_out)
+static bool settle_one(struct engine *e, const struct outcome *o, uint64_t *lane_out)
 {
-	sqlite3_stmt *q = db_query(&w->db, Q_recipient_get, INT(o->id), INT(o->n));
+	sqlite3_stmt *q = db_query(&e->db, Q_recipient_get, INT(o->id), INT(o->n));
 	enum recipient_state next;
 	unsigned state;
 	bool removing;
 
 	*lane_out = 0;
-	leases_end(&w->leases, o->id, o->n);
-	if (!db_row(&w->db, q))
+	leases_end(&e->leases, o->id, o->n);
+	if (!db_row(&e->db, q))
 		return false;
 	state = (unsigned)db_u64(q, 0);
 	*lane_out = db_u64(q, 1);
@@ -93,19 +93,19 @@ static bool settle_one(struct writer *w, const struct outcome *o, uint64_t *lane
 	db_end(q);
 	if (state != RCPT_WAITING && state != RCPT_HELD)
 		return false;
-	next = next_state(w, o, state, removing);
-	db_run(&w->db, Q_recipient_settle, INT(o->id), INT(o->n), INT(next), INT(o->due_at), INT(o->attempted), INT(o->died),
+	next = next_state(e, o, state, removing);
+	db_run(&e->db, Q_recipient_settle, INT(o->id), INT(o->n), INT(next), INT(o->due_at), INT(o->attempted), INT(o->died),
 	       TEXT(o->route), INT(o->at));
-	record(w, o);
+	record(e, o);
 	if (next == RCPT_REMOVED && o->state != RCPT_REMOVED)
-		add_event(w, o->id, o->n, o->at, S("mail.removed"), S("when=\"after the delivery that was in flight\""));
-	count_state(w, state, next);
+		add_event(e, o->id, o->n, o->at, S("mail.removed"), S("when=\"after the delivery that was in flight\""));
+	count_state(e, state, next);
 	if (next == RCPT_WAITING)
-		leases_note_due(&w->leases, *lane_out, o->due_at);
-	w->counters.settled++;
+		leases_note_due(&e->leases, *lane_out, o->due_at);
+	e->counters.settled++;
 	if (!o->report_success || (next != RCPT_DELIVERED && next != RCPT_RELAYED))
 		return state_is_final(next);
-	db_run(&w->db, Q_recipient_tell, INT(o->id), INT(o->n)); /* store_report closes it */
+	db_run(&e->db, Q_recipient_tell, INT(o->id), INT(o->n)); /* store_report closes it */
 	return false;
 }
 
@@ -119,24 +119,24 @@ static void note_lane(uint64_t *lanes, size_t *lanes_n, uint64_t lane)
 		lanes[(*lanes_n)++] = lane;
 }
 
-void run_settle(struct writer *w, struct op *op)
+void run_settle(struct engine *e, struct request *r)
 {
-	const struct outcome *o = op->in.outcomes;
-	uint64_t *lanes = ARENA_ARRAY(&w->arena, uint64_t, op->max + 1);
+	const struct outcome *o = r->in.outcomes;
+	uint64_t *lanes = ARENA_ARRAY(&e->host->arena, uint64_t, r->max + 1);
 	size_t lanes_n = 0;
 	uint64_t closed_n = 0;
 
-	for (size_t i = 0; i < op->max; i++) {
+	for (size_t i = 0; i < r->max; i++) {
 		uint64_t lane;
 
-		closed_n += settle_one(w, &o[i], &lane);
+		closed_n += settle_one(e, &o[i], &lane);
 		note_lane(lanes, &lanes_n, lane);
-		if (closed_n && (i + 1 == op->max || o[i + 1].id != o[i].id)) {
-			message_reduce_open(w, o[i].id, closed_n, o[i].at);
+		if (closed_n && (i + 1 == r->max || o[i + 1].id != o[i].id)) {
+			message_reduce_open(e, o[i].id, closed_n, o[i].at);
 			closed_n = 0;
 		}
 	}
 	for (size_t i = 0; i < lanes_n; i++)
-		lane_refresh(w, lanes[i]);
-	w->tx.settles = true;
+		lane_refresh(e, lanes[i]);
+	e->tx_settles = true;
 }

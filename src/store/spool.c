@@ -38,13 +38,16 @@ void spool_close(struct spool *s)
 		free(node);
 	}
 	hashtable_fini(&s->created);
+	free(s->unlinked.at);
+	free(s->stored.at);
+	free(s->missing.at);
 	if (s->dir_fd >= 0)
 		(void)close(s->dir_fd); /* a directory, read only */
 	s->dir_fd = -1;
 }
 
 /* Forget that we created it: it has a row now, or is gone. */
-void spool_stored(struct spool *s, uint64_t id)
+static void forget_created(struct spool *s, uint64_t id)
 {
 	struct hashtable_item *node = hashtable_find(&s->created, id, NULL);
 
@@ -55,16 +58,54 @@ void spool_stored(struct spool *s, uint64_t id)
 }
 
 /* Unlink; a failure leaves an orphan that the next start collects. */
-void spool_unlink(struct writer *w, uint64_t id)
+void spool_unlink(struct engine_host *host, uint64_t id)
 {
 	char name[ID_TEXT_MAX];
 
 	crash_point("store.before_unlink");
-	if (unlinkat(w->spool.dir_fd, id_format(id, name), 0) != 0 && errno != ENOENT)
-		writer_note(w, LOG_WARNING, "store.unlink_failed", id, strerror(errno));
+	if (unlinkat(host->spool.dir_fd, id_format(id, name), 0) != 0 && errno != ENOENT)
+		host_note(host, LOG_WARNING, "store.unlink_failed", id, strerror(errno));
 }
 
-int spool_open_read(struct spool *s, uint64_t id)
+/* ---- with a transaction ---- */
+
+void spool_begin(struct spool *s)
+{
+	s->unlinked.n = s->stored.n = 0;
+	s->sync_directory = false;
+}
+
+void spool_keep(struct engine_host *host, uint64_t id)
+{
+	id_array_add(&host->spool.stored, id);
+}
+
+void spool_forget(struct engine_host *host, uint64_t id)
+{
+	id_array_add(&host->spool.unlinked, id);
+}
+
+bool spool_before_commit(struct engine_host *host)
+{
+	if (!host->spool.sync_directory || fsync(host->spool.dir_fd) == 0)
+		return true;
+	host_fail(host, "fsync of the directory of large messages", strerror(errno));
+	return false;
+}
+
+void spool_after_commit(struct engine_host *host)
+{
+	struct spool *s = &host->spool;
+
+	for (size_t i = 0; i < s->stored.n; i++)
+		forget_created(s, s->stored.at[i]);
+	for (size_t i = 0; i < s->unlinked.n; i++)
+		spool_unlink(host, s->unlinked.at[i]);
+}
+
+/* ---- the files ---- */
+
+static int open_read(struct spool *s, uint64_t id)
 {
 	char name[ID_TEXT_MAX];
 
@@ -72,7 +113,7 @@ int spool_open_read(struct spool *s, uint64_t id)
 }
 
 /* The checks on an open file; then its data is made durable. */
-static struct verdict check_file(struct writer *w, int fd, uint64_t size)
+static struct verdict check_file(struct engine_host *host, int fd, uint64_t size)
 {
 	struct stat st;
 
@@ -81,141 +122,96 @@ static struct verdict check_file(struct writer *w, int fd, uint64_t size)
 	if ((uint64_t)st.st_size != size)
 		return temp(451, S("4.3.0"), S("the message's file has not the announced size"));
 	if (fdatasync(fd) != 0) { /* what the kernel could not write is lost: no second try makes it true */
-		writer_fail(w, "fdatasync of a large message", strerror(errno));
+		host_fail(host, "fdatasync of a large message", strerror(errno));
 		return store_away;
 	}
-	w->tx.sync_directory = true;
+	host->spool.sync_directory = true;
 	return ok();
 }
 
-struct verdict spool_check(struct writer *w, uint64_t id, uint64_t size)
+struct verdict spool_check(struct engine_host *host, uint64_t id, uint64_t size)
 {
 	struct verdict v;
 	int fd;
 
-	if (!hashtable_find(&w->spool.created, id, NULL))
+	if (!hashtable_find(&host->spool.created, id, NULL))
 		return temp(451, S("4.3.0"), S("the message's file was not opened by this queue, send it again"));
-	fd = spool_open_read(&w->spool, id);
+	fd = open_read(&host->spool, id);
 	if (fd < 0)
 		return temp(451, S("4.3.0"), S("the message's file cannot be opened"));
-	v = check_file(w, fd, size);
+	v = check_file(host, fd, size);
 	(void)close(fd); /* read only, and synced */
 	return v;
 }
 
-/* Has a message with this id a file that must not be touched? */
-static bool has_row(struct writer *w, uint64_t id)
-{
-	sqlite3_stmt *q = db_query(&w->db, Q_message_place, INT(id));
-	bool found = db_row(&w->db, q);
-
-	db_end(q);
-	return found;
-}
-
 /* Create the file; one that an earlier life left under this name was never acknowledged, and goes. */
-static int create_file(struct writer *w, uint64_t id)
+static int create_file(struct spool *s, uint64_t id)
 {
 	int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 	char name[ID_TEXT_MAX];
-	int fd = openat(w->spool.dir_fd, id_format(id, name), flags, 0600);
+	int fd = openat(s->dir_fd, id_format(id, name), flags, 0600);
 
 	if (fd >= 0 || errno != EEXIST)
 		return fd;
-	if (unlinkat(w->spool.dir_fd, name, 0) != 0)
+	if (unlinkat(s->dir_fd, name, 0) != 0)
 		return -1;
-	return openat(w->spool.dir_fd, name, flags, 0600);
+	return openat(s->dir_fd, name, flags, 0600);
 }
 
-void run_spool_create(struct writer *w, struct op *op)
+void run_spool_create(struct writer *w, struct request *r)
 {
-	uint64_t size_hint = op->cursor;
+	const struct disk_space *space = &w->host.space;
+	uint64_t size_hint = r->cursor;
+	enum message_place place;
 	int error;
 
-	if (op->id == 0 || op->id > INT64_MAX || hashtable_find(&w->spool.created, op->id, NULL) || has_row(w, op->id)) {
-		op->verdict = perm(554, S("5.3.0"), S("this queue id is in use"));
+	if (r->id == 0 || r->id > INT64_MAX || hashtable_find(&w->host.spool.created, r->id, NULL) ||
+	    w->engine->place(w->e, r->id, &place)) {
+		r->verdict = perm(554, S("5.3.0"), S("this queue id is in use"));
 		return;
 	}
-	if (w->space.full || w->space.free_bytes < w->min_free || w->space.free_bytes - w->min_free < size_hint) {
-		op->verdict = store_full;
+	if (space->full || space->free_bytes < w->host.min_free || space->free_bytes - w->host.min_free < size_hint) {
+		r->verdict = store_full;
 		return;
 	}
-	op->out.fd = create_file(w, op->id);
+	r->out.fd = create_file(&w->host.spool, r->id);
 	error = errno;
-	if (op->out.fd >= 0) {
-		hashtable_add(&w->spool.created, NEW(struct hashtable_item), op->id);
+	if (r->out.fd >= 0) {
+		hashtable_add(&w->host.spool.created, NEW(struct hashtable_item), r->id);
 		return;
 	}
-	op->verdict = error == ENOSPC || error == EDQUOT ? store_full : store_away;
-	if (op->verdict.code == store_full.code)
-		space_refused(w);
+	r->verdict = error == ENOSPC || error == EDQUOT ? store_full : store_away;
+	if (r->verdict.code == store_full.code)
+		disk_space_refused(&w->host);
 	else
-		writer_note(w, LOG_ERROR, "store.create_failed", op->id, strerror(error));
+		host_note(&w->host, LOG_ERROR, "store.create_failed", r->id, strerror(error));
 	if (error == EIO || error == EROFS)
-		writer_fail(w, "creating a large message", strerror(error));
+		host_fail(&w->host, "creating a large message", strerror(error));
 }
 
-void run_spool_drop(struct writer *w, struct op *op)
+void run_spool_drop(struct writer *w, struct request *r)
 {
-	if (!hashtable_find(&w->spool.created, op->id, NULL)) /* accepted, or not ours */
+	if (!hashtable_find(&w->host.spool.created, r->id, NULL)) /* accepted, or not ours */
 		return;
-	spool_stored(&w->spool, op->id);
-	spool_unlink(w, op->id);
+	forget_created(&w->host.spool, r->id);
+	spool_unlink(&w->host, r->id);
 }
 
-/* Has the message recipients to whom it is still to be sent, and who are not held? */
-static bool is_waiting(struct writer *w, uint64_t id)
+bool spool_read(struct engine_host *host, struct request *r, uint64_t size)
 {
-	sqlite3_stmt *q = db_query(&w->db, Q_message_due, INT(id));
-	bool waiting = db_row(&w->db, q) && sqlite3_column_type(q, 0) != SQLITE_NULL;
-
-	db_end(q);
-	return waiting;
-}
-
-/* A delivery waits for the file; a report about what has failed can do without it. */
-static struct verdict damaged(bool waiting)
-{
-	struct str text = S("the message's large file is missing or damaged");
-
-	return waiting ? temp(451, S("4.3.0"), text) : perm(554, S("5.3.0"), text);
-}
-
-void run_text(struct writer *w, struct op *op)
-{
-	sqlite3_stmt *q = db_query(&w->db, Q_message_place, INT(op->id));
-	enum message_place place = PLACE_NONE;
-	uint64_t size = 0;
 	struct stat st;
 
-	if (db_row(&w->db, q)) {
-		place = (enum message_place)db_u64(q, 0);
-		size = db_u64(q, 1);
-		db_end(q);
+	r->out.fd = open_read(&host->spool, r->id);
+	if (r->out.fd < 0 && errno != ENOENT) {
+		r->verdict = temp(451, S("4.3.0"), S("the message's large file cannot be opened"));
+		return true;
 	}
-	if (place == PLACE_NONE) {
-		op->verdict = store_unknown;
-		return;
-	}
-	if (place == PLACE_ROW) {
-		q = db_query(&w->db, Q_text_get, INT(op->id));
-		if (db_row(&w->db, q)) {
-			op->out.text = db_keep(&op->arena, q, 0);
-			db_end(q);
-		}
-		return;
-	}
-	op->out.fd = spool_open_read(&w->spool, op->id);
-	if (op->out.fd < 0 && errno != ENOENT) {
-		op->verdict = temp(451, S("4.3.0"), S("the message's large file cannot be opened"));
-		return;
-	}
-	if (op->out.fd >= 0 && fstat(op->out.fd, &st) == 0 && (uint64_t)st.st_size == size)
-		return;
+	if (r->out.fd >= 0 && fstat(r->out.fd, &st) == 0 && (uint64_t)st.st_size == size)
+		return true;
 	/* Half a text is as bad as none: a disk that lied, or somebody's hand. */
-	op->verdict = damaged(is_waiting(w, op->id));
-	id_array_add(&w->missing, op->id);
-	if (op->out.fd >= 0)
-		(void)close(op->out.fd); /* read only */
-	op->out.fd = -1;
+	id_array_add(&host->spool.missing, r->id);
+	if (r->out.fd >= 0)
+		(void)close(r->out.fd); /* read only */
+	r->out.fd = -1;
+	return false;
 }

@@ -8,23 +8,6 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define LITERAL(literal)                                                                                                         \
-	{                                                                                                                        \
-		(literal), sizeof(literal) - 1                                                                                   \
-	}
-const struct verdict store_full = {
-	.class = TEMP, .code = 452, .enhanced = LITERAL("4.3.1"), .text = LITERAL("no room to store mail, try again later")
-};
-const struct verdict store_away = {
-	.class = TEMP, .code = 451, .enhanced = LITERAL("4.3.0"), .text = LITERAL("queue unavailable, try again later")
-};
-const struct verdict store_busy = {
-	.class = TEMP, .code = 450, .enhanced = LITERAL("4.3.0"), .text = LITERAL("another program has queue.db open")
-};
-const struct verdict store_unknown = {
-	.class = PERM, .code = 550, .enhanced = LITERAL("5.0.0"), .text = LITERAL("no such message")
-};
-
 static void on_answers(uv_async_t *async);
 static void on_async_closed(uv_handle_t *handle);
 
@@ -35,6 +18,7 @@ struct store *store_open(uv_loop_t *loop, const struct store_options *options, s
 	struct store *st = NEW(struct store);
 
 	st->loop = loop;
+	st->engine = options->engine;
 	st->min_free = options->min_free;
 	st->max_messages = options->max_messages;
 	st->on_opened = opened;
@@ -65,16 +49,6 @@ static void tell_opening(struct store *st, enum opening now)
 		st->on_opened(st->on_opened_ctx, now == OPEN_DONE ? ok() : st->refused_why);
 }
 
-bool store_is_stopping(struct store *st)
-{
-	bool stop;
-
-	uv_mutex_lock(&st->lock);
-	stop = st->stop;
-	uv_mutex_unlock(&st->lock);
-	return stop;
-}
-
 void store_set_limits(struct store *st, uint64_t min_free, uint64_t max_messages)
 {
 	uv_mutex_lock(&st->lock);
@@ -90,11 +64,12 @@ void store_stats(const struct store *st, struct store_stats *stats_out)
 
 /* ---- issuing ---- */
 
-struct op *op_new(const struct op_kind *kind, void (*callback)(void), void *ctx)
+struct op *op_new(const struct op_kind *kind, enum request_kind request, void (*callback)(void), void *ctx)
 {
 	struct op *op = NEW(struct op);
 
 	op->kind = kind;
+	op->request.kind = request;
 	op->callback = callback;
 	op->ctx = ctx;
 	return op;
@@ -104,8 +79,8 @@ void store_issue(struct store *st, struct op *op)
 {
 	assert(!uv_is_closing((uv_handle_t *)&st->async)); /* after store_close's callback: a bug of the caller */
 	if (st->threads_joined) {
-		op->verdict = store_away;
-		op->out.fd = -1;
+		op->request.verdict = store_away;
+		op->request.out.fd = -1;
 		list_append(&st->refused, &op->link);
 		(void)uv_async_send(&st->async); /* not closing, so it cannot fail */
 		return;
@@ -150,7 +125,7 @@ static void finish_all(struct list *ops)
 
 		list_remove(first);
 		op->kind->finish(op);
-		arena_fini(&op->arena);
+		arena_fini(&op->request.arena);
 		free(op);
 	}
 }
@@ -173,10 +148,8 @@ static void finish_closing(struct store *st)
 
 	if (!st->threads_joined) {
 		(void)uv_thread_join(&st->thread); /* it was created, and has said that it ends */
-		if (st->writer) {
-			checkpoint_stop(st->writer);
+		if (st->writer)
 			writer_free(st->writer);
-		}
 		st->writer = NULL;
 		st->threads_joined = true;
 		list_init(&late);
@@ -184,8 +157,8 @@ static void finish_closing(struct store *st)
 		LIST_EACH (i, &late) {
 			struct op *op = CONTAINER_OF(i, struct op, link);
 
-			op->verdict = store_away;
-			op->out.fd = -1;
+			op->request.verdict = store_away;
+			op->request.out.fd = -1;
 		}
 		finish_all(&late);
 	}

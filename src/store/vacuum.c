@@ -1,5 +1,5 @@
 /* vacuum.c - giving space back: what was pruned leaves free pages, which in idle time go to the file system, a few at a time. */
-#include "writer.h"
+#include "sqlite.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/units.h"
@@ -26,9 +26,9 @@ static uint64_t number(struct db *db, const char *sql)
 	return n;
 }
 
-void vacuum_init(struct writer *w)
+void vacuum_init(struct engine *e)
 {
-	w->vacuum.possible = number(&w->db, "PRAGMA auto_vacuum") == AUTO_VACUUM;
+	e->vacuum.possible = number(&e->db, "PRAGMA auto_vacuum") == AUTO_VACUUM;
 }
 
 void vacuum_convert(struct db *db)
@@ -42,15 +42,15 @@ void vacuum_convert(struct db *db)
 }
 
 /* The pages are out of the file when the log has been copied into it. */
-static void shrink_file(struct writer *w)
+static void shrink_file(struct engine *e)
 {
-	w->vacuum.shrinking = false;
-	checkpoint_now(w);
+	e->vacuum.shrinking = false;
+	checkpoint_now(e);
 }
 
-void vacuum_idle(struct writer *w, bool was_idle)
+void vacuum_idle(struct engine *e, bool was_idle)
 {
-	struct vacuum *v = &w->vacuum;
+	struct vacuum *v = &e->vacuum;
 	uint64_t now = clock_mono_ms(), pages;
 	char sql[60];
 
@@ -58,23 +58,23 @@ void vacuum_idle(struct writer *w, bool was_idle)
 		v->busy_at_ms = now;
 	if (!v->possible || now < v->busy_at_ms + IDLE_MS || now < v->retry_at_ms)
 		return;
-	pages = number(&w->db, "PRAGMA freelist_count");
+	pages = number(&e->db, "PRAGMA freelist_count");
 	if (pages <= KEPT_PAGES) {
 		if (v->shrinking)
-			shrink_file(w);
+			shrink_file(e);
 		return;
 	}
 	pages -= KEPT_PAGES;
 	if (pages > STEP_PAGES)
-		pages = w->space.full ? STEP_FULL : STEP_PAGES;
+		pages = e->host->space.full ? STEP_FULL : STEP_PAGES;
 	(void)snprintf(sql, sizeof sql, "PRAGMA incremental_vacuum(%u)", (unsigned)pages);
-	if (db_script(&w->db, sql)) {
+	if (db_script(&e->db, sql)) {
 		v->shrinking = true;
 		return;
 	}
 	v->retry_at_ms = now + RETRY_MS;
-	if (db_is_full(&w->db))
-		db_forget_error(&w->db);
+	if (db_is_full(&e->db))
+		db_forget_error(&e->db);
 	else
-		writer_fail(w, "giving pages back", w->db.error);
+		host_fail(e->host, "giving pages back", e->db.error);
 }

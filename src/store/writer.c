@@ -1,4 +1,4 @@
-/* writer.c - the thread that owns the connection. It takes what the loop has issued since the last commit, orders it, commits it as
+/* writer.c - the thread that owns the engine. It takes what the loop has issued since the last commit, orders it, commits it as
  * one transaction, hands the answers back; meanwhile the loop gathers the next batch. */
 #include "writer.h"
 
@@ -18,12 +18,26 @@ struct named {
 
 /* ---- taking a batch ---- */
 
+/* The i-th message that the operation names; 0: after the last. */
+static uint64_t named_id(const struct op *op, size_t i)
+{
+	const struct request *r = &op->request;
+
+	switch (op->kind->names) {
+	case NAMES_ID: return i == 0 ? r->id : 0;
+	case NAMES_ID_AND_PARENT: return i == 0 ? r->id : i == 1 ? r->parent : 0;
+	case NAMES_OUTCOMES: return i < r->max ? r->in.outcomes[i].id : 0;
+	case NAMES_NONE: break;
+	}
+	return 0;
+}
+
 /* May the operation join the batch? Not when it would overtake an earlier one that names the same message: then it begins the next. */
 static bool may_join(struct writer *w, const struct op *op)
 {
 	uint64_t id;
 
-	for (size_t i = 0; (id = op_named(op, i)) != 0; i++) {
+	for (size_t i = 0; (id = named_id(op, i)) != 0; i++) {
 		struct hashtable_item *node = hashtable_find(&w->named, id, NULL);
 
 		if (node && CONTAINER_OF(node, struct named, node)->rank > op->kind->rank)
@@ -37,9 +51,9 @@ static void note_names(struct writer *w, const struct op *op)
 {
 	uint64_t id;
 
-	for (size_t i = 0; (id = op_named(op, i)) != 0; i++) {
+	for (size_t i = 0; (id = named_id(op, i)) != 0; i++) {
 		struct hashtable_item *node = hashtable_find(&w->named, id, NULL);
-		struct named *named = node ? CONTAINER_OF(node, struct named, node) : ARENA_NEW(&w->arena, struct named);
+		struct named *named = node ? CONTAINER_OF(node, struct named, node) : ARENA_NEW(&w->host.arena, struct named);
 
 		if (!node)
 			hashtable_add(&w->named, &named->node, id);
@@ -72,14 +86,14 @@ static bool take_batch(struct writer *w)
 	struct store *st = w->st;
 	bool more;
 
-	arena_reset(&w->arena);
+	arena_reset(&w->host.arena);
 	hashtable_clear(&w->named);
 	uv_mutex_lock(&st->lock);
 	if (list_empty(&st->pending) && !st->stop && (w->recovery == RECOVERED || w->presence.lost))
 		(void)uv_cond_timedwait(&st->wake, &st->lock, LOOK_NS); /* either way we look */
 	more = !st->stop || !list_empty(&st->pending);
-	w->min_free = st->min_free;
-	w->max_messages = st->max_messages;
+	w->host.min_free = st->min_free;
+	w->host.max_messages = st->max_messages;
 	fill_batch(w, &st->pending);
 	uv_mutex_unlock(&st->lock);
 	return more;
@@ -89,17 +103,13 @@ static bool take_batch(struct writer *w)
 
 struct store_stats writer_stats(const struct writer *w)
 {
-	return (struct store_stats){ .open_messages = w->counters.open_messages,
-				     .waiting = w->counters.waiting,
-				     .held = w->counters.held,
-				     .failed = w->counters.failed,
-				     .lanes = w->counters.lanes,
-				     .accepted = w->counters.accepted,
-				     .settled = w->counters.settled,
-				     .commits = w->commits,
-				     .full = w->space.full,
-				     .lost = w->presence.lost,
-				     .set_back = w->set_back };
+	struct store_stats stats = { 0 };
+
+	w->engine->stats(w->e, &stats);
+	stats.commits = w->commits;
+	stats.full = w->host.space.full;
+	stats.lost = w->presence.lost;
+	return stats;
 }
 
 /* Hand operations back to the loop, with the counters as they are now. */
@@ -110,7 +120,7 @@ static void publish(struct writer *w, struct list *ops)
 	bool news;
 
 	uv_mutex_lock(&st->lock);
-	news = !list_empty(ops) || st->shared_stats.full != w->space.full || st->shared_stats.lost != w->presence.lost;
+	news = !list_empty(ops) || st->shared_stats.full != w->host.space.full || st->shared_stats.lost != w->presence.lost;
 	while ((first = list_first(ops))) {
 		list_remove(first);
 		list_append(&st->done, first);
@@ -125,30 +135,46 @@ static void publish(struct writer *w, struct list *ops)
 static void refuse_all(struct list *ops, struct verdict v)
 {
 	LIST_EACH (i, ops)
-		CONTAINER_OF(i, struct op, link)->verdict = v;
+		CONTAINER_OF(i, struct op, link)->request.verdict = v;
 }
 
 /* ---- running ---- */
 
 static void run_op(struct writer *w, struct op *op)
 {
-	op->verdict = ok();
-	memset(&op->out, 0, sizeof(op->out));
-	op->out.fd = -1;
-	op->kind->run(w, op);
+	struct request *r = &op->request;
+
+	r->verdict = ok();
+	memset(&r->out, 0, sizeof(r->out));
+	r->out.fd = -1;
+	if (r->kind == REQUEST_SPOOL_CREATE)
+		run_spool_create(w, r);
+	else if (r->kind == REQUEST_SPOOL_DROP)
+		run_spool_drop(w, r);
+	else
+		w->engine->run[r->kind](w->e, r);
+}
+
+/* Neither the engine nor the store has met an error. */
+static bool is_well(const struct writer *w)
+{
+	return w->engine->error(w->e) == ENGINE_WELL && !w->host.failed;
 }
 
 /* The transaction failed: roll back, and say what that means. False: for one operation alone it means its own refusal. */
 static bool recover_from_error(struct writer *w)
 {
+	enum engine_error error;
+
 	transaction_rollback(w);
-	if (w->failed)
+	if (w->host.failed)
 		return false;
-	if (db_is_full(&w->db))
-		space_refused(w);
-	else if (!db_is_private(&w->db))
-		writer_fail(w, "transaction", w->db.error);
-	return !w->failed;
+	error = w->engine->error(w->e);
+	if (error == ENGINE_FULL)
+		disk_space_refused(&w->host);
+	else if (error != ENGINE_PRIVATE)
+		host_fail(&w->host, "transaction", w->engine->error_text(w->e));
+	return !w->host.failed;
 }
 
 /* One operation in a transaction of its own; its verdict tells. False: it found no room. */
@@ -158,26 +184,26 @@ static bool run_alone(struct writer *w, struct op *op)
 
 	if (transaction_begin(w))
 		run_op(w, op);
-	if (w->db.rc == SQLITE_OK && !w->failed && transaction_commit(w))
+	if (is_well(w) && transaction_commit(w))
 		return true;
-	full = db_is_full(&w->db);
+	full = w->engine->error(w->e) == ENGINE_FULL;
 	if (!recover_from_error(w))
 		return true;
 	if (!full)
-		writer_note(w, LOG_ERROR, "store.refused", op->id, w->db.error);
-	db_forget_error(&w->db);
-	op->verdict = full ? store_full : store_away;
+		host_note(&w->host, LOG_ERROR, "store.refused", op->request.id, w->engine->error_text(w->e));
+	w->engine->forget_error(w->e);
+	op->request.verdict = full ? store_full : store_away;
 	return !full;
 }
 
 /* The batch failed: each operation by itself, so that one cannot fail its neighbours. Results without room wait. */
 static void replay(struct writer *w)
 {
-	for (enum rank rank = RANK_RESULT; rank < RANK_READ && !w->failed; rank++) {
+	for (enum rank rank = RANK_RESULT; rank < RANK_READ && !w->host.failed; rank++) {
 		LIST_EACH (i, &w->batch[rank]) {
 			struct op *op = CONTAINER_OF(i, struct op, link);
 
-			if (w->failed)
+			if (w->host.failed)
 				return;
 			if (run_alone(w, op) || rank != RANK_RESULT || run_alone(w, op))
 				continue; /* the second try has the reserve */
@@ -196,7 +222,7 @@ static void run_writes(struct writer *w)
 	for (enum rank rank = RANK_RESULT; rank < RANK_READ && good; rank++) {
 		LIST_EACH (i, &w->batch[rank]) {
 			run_op(w, CONTAINER_OF(i, struct op, link));
-			good = w->db.rc == SQLITE_OK && !w->failed;
+			good = is_well(w);
 			if (!good)
 				break;
 		}
@@ -205,7 +231,7 @@ static void run_writes(struct writer *w)
 		return;
 	if (!recover_from_error(w))
 		return;
-	db_forget_error(&w->db);
+	w->engine->forget_error(w->e);
 	replay(w);
 }
 
@@ -236,12 +262,13 @@ static void run_reads(struct writer *w)
 {
 	if (list_empty(&w->batch[RANK_READ]))
 		return;
-	db_run(&w->db, Q_begin_read); /* one snapshot, locked once */
+	w->host.results_wait = !list_empty(&w->stalled);
+	w->engine->begin_read(w->e); /* one snapshot, locked once */
 	LIST_EACH (i, &w->batch[RANK_READ])
 		run_op(w, CONTAINER_OF(i, struct op, link));
-	db_run(&w->db, Q_commit);
-	if (w->db.rc != SQLITE_OK)
-		writer_fail(w, "reading", w->db.error);
+	w->engine->end_read(w->e);
+	if (w->engine->error(w->e) != ENGINE_WELL)
+		host_fail(&w->host, "reading", w->engine->error_text(w->e));
 }
 
 /* The database is not where it was: whatever is asked, nothing of it would last. Results wait with who has them. */
@@ -251,8 +278,8 @@ static void refuse_batch(struct writer *w)
 		LIST_EACH (i, &w->batch[rank]) {
 			struct op *op = CONTAINER_OF(i, struct op, link);
 
-			op->verdict = store_away;
-			op->out.fd = -1;
+			op->request.verdict = store_away;
+			op->request.out.fd = -1;
 		}
 		publish(w, &w->batch[rank]);
 	}
@@ -275,22 +302,23 @@ static void run_batch(struct writer *w)
 		refuse_batch(w);
 		return;
 	}
-	space_check(w);
+	w->host.results_wait = waited;
+	disk_space_check(&w->host);
 	order_stalled(w);
 	for (enum rank rank = RANK_RESULT; rank < RANK_READ; rank++)
 		writes = writes || !list_empty(&w->batch[rank]);
 	if (writes)
 		run_writes(w);
 	if (waited && list_empty(&w->stalled))
-		space_found(w);
-	for (enum rank rank = RANK_RESULT; rank < RANK_READ && !w->failed; rank++)
+		disk_space_found(&w->host);
+	for (enum rank rank = RANK_RESULT; rank < RANK_READ && !w->host.failed; rank++)
 		publish(w, &w->batch[rank]);
-	if (!w->failed)
+	if (!w->host.failed)
 		run_reads(w);
-	if (!w->failed)
+	if (!w->host.failed)
 		publish(w, &w->batch[RANK_READ]);
-	if (!w->failed)
-		recover_missing(w);
+	if (!w->host.failed)
+		large_hold_missing(w);
 }
 
 /* The end, when the store is closed: what still has no room is told so. */
@@ -306,21 +334,21 @@ static void end(struct writer *w)
 
 void writer_main(struct writer *w)
 {
-	while (!w->failed && take_batch(w)) {
+	while (!w->host.failed && take_batch(w)) {
 		bool idle = is_idle(w);
 
 		run_batch(w);
-		if (!w->failed && !w->presence.lost)
-			checkpoint_after_commit(w);
-		if (!w->failed && !w->presence.lost)
-			recover_step(w);
-		if (!w->failed && !w->presence.lost)
-			vacuum_idle(w, idle);
+		if (!w->host.failed && !w->presence.lost)
+			w->engine->after_batch(w->e);
+		if (!w->host.failed && !w->presence.lost)
+			large_step(w);
+		if (!w->host.failed && !w->presence.lost)
+			w->engine->idle(w->e, idle);
 	}
-	if (w->failed)
+	if (w->host.failed)
 		return; /* the loop ends the process: nothing of this batch is acknowledged */
 	end(w);
-	if (w->failed)
+	if (w->host.failed)
 		return;
 	uv_mutex_lock(&w->st->lock);
 	w->st->ended = true;

@@ -54,7 +54,9 @@ static void on_opened(void *ctx, struct verdict v)
 
 static void open_store(struct million *m)
 {
-	struct store_options options = { .state_dir = m->dir, .min_free = 1, .max_messages = UINT64_MAX };
+	struct store_options options = {
+		.engine = &store_engine_sqlite, .state_dir = m->dir, .min_free = 1, .max_messages = UINT64_MAX
+	};
 	uint64_t from = bench_now_us();
 
 	m->opened = false;

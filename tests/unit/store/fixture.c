@@ -56,7 +56,9 @@ int fixture_setup(void **state)
 	(void)snprintf(f->dir, sizeof(f->dir), "store-test.XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
 	assert_int_equal(uv_loop_init(&f->loop), 0);
-	f->options = (struct store_options){ .state_dir = f->dir, .min_free = 1, .max_messages = 1000000 };
+	f->options = (struct store_options){
+		.engine = &store_engine_sqlite, .state_dir = f->dir, .min_free = 1, .max_messages = 1000000
+	};
 	assert_int_equal(fixture_open(f).class, OK);
 	*state = f;
 	return 0;

@@ -188,7 +188,9 @@ static void on_opened(void *ctx, struct verdict v)
 /* Reopening tells how long a start takes with a full queue. */
 static void open_store(struct bench *b)
 {
-	struct store_options options = { .state_dir = b->dir, .min_free = 1, .max_messages = UINT64_MAX };
+	struct store_options options = {
+		.engine = &store_engine_sqlite, .state_dir = b->dir, .min_free = 1, .max_messages = UINT64_MAX
+	};
 	uint64_t from = uv_hrtime();
 
 	b->opened = false;

@@ -1,4 +1,4 @@
-/* space.c - room on the disk: accepts stop while there is little, results get the reserve. */
+/* disk_space.c - room on the disk: accepts stop while there is little, results get the reserve. */
 #include "writer.h"
 
 #include "posthouse/clock.h"
@@ -13,7 +13,7 @@
 #define RESERVE_NAME   "reserve"
 
 /* Bytes that we may still use; everything when the system cannot say. */
-static uint64_t free_bytes(const struct space *s)
+static uint64_t free_bytes(const struct disk_space *s)
 {
 	struct statvfs st;
 
@@ -23,7 +23,7 @@ static uint64_t free_bytes(const struct space *s)
 }
 
 /* Set room aside, when there is plenty. Without it we still work: results then wait for room. */
-static void make_reserve(struct space *s, uint64_t min_free)
+static void make_reserve(struct disk_space *s, uint64_t min_free)
 {
 	uint64_t spare = s->free_bytes > min_free ? s->free_bytes - min_free : 0;
 	int fd;
@@ -37,7 +37,7 @@ static void make_reserve(struct space *s, uint64_t min_free)
 	(void)close(fd); /* nothing was written */
 }
 
-void space_init(struct space *s, int state_fd, uint64_t min_free)
+void disk_space_init(struct disk_space *s, int state_fd, uint64_t min_free)
 {
 	s->dir_fd = state_fd;
 	s->checked_at_ms = clock_mono_ms();
@@ -47,54 +47,54 @@ void space_init(struct space *s, int state_fd, uint64_t min_free)
 	make_reserve(s, min_free);
 }
 
-void space_close(struct space *s)
+void disk_space_close(struct disk_space *s)
 {
 	if (s->dir_fd >= 0)
 		(void)close(s->dir_fd); /* a directory, read only */
 	s->dir_fd = -1;
 }
 
-void space_check(struct writer *w)
+void disk_space_check(struct engine_host *host)
 {
-	struct space *s = &w->space;
+	struct disk_space *s = &host->space;
 	uint64_t now = clock_mono_ms();
 	bool was_full = s->full;
 
-	if (now - s->checked_at_ms < CHECK_EVERY_MS && w->min_free == s->min_free && !s->look)
+	if (now - s->checked_at_ms < CHECK_EVERY_MS && host->min_free == s->min_free && !s->look)
 		return;
 	s->look = false;
 	s->checked_at_ms = now;
-	s->min_free = w->min_free;
+	s->min_free = host->min_free;
 	s->free_bytes = free_bytes(s);
-	s->full = s->free_bytes < w->min_free || !list_empty(&w->stalled) ||
-		  (s->refused_at_ms && now - s->refused_at_ms < REFUSED_MS);
+	s->full =
+		s->free_bytes < host->min_free || host->results_wait || (s->refused_at_ms && now - s->refused_at_ms < REFUSED_MS);
 	if (!s->full)
-		make_reserve(s, w->min_free);
+		make_reserve(s, host->min_free);
 	if (s->full && !was_full)
-		writer_note(w, LOG_WARNING, "store.filled", 0, "less than queue.min_free is left");
+		host_note(host, LOG_WARNING, "store.filled", 0, "less than queue.min_free is left");
 	if (!s->full && was_full)
-		writer_note(w, LOG_INFO, "store.relieved", 0, "there is room again");
+		host_note(host, LOG_INFO, "store.relieved", 0, "there is room again");
 }
 
-void space_found(struct writer *w)
+void disk_space_found(struct engine_host *host)
 {
-	w->space.refused_at_ms = 0;
-	w->space.look = true;
+	host->space.refused_at_ms = 0;
+	host->space.look = true;
 }
 
-bool space_release(int dir_fd)
+bool disk_space_release(int dir_fd)
 {
 	return unlinkat(dir_fd, RESERVE_NAME, 0) == 0;
 }
 
-void space_refused(struct writer *w)
+void disk_space_refused(struct engine_host *host)
 {
-	struct space *s = &w->space;
+	struct disk_space *s = &host->space;
 
 	s->refused_at_ms = s->checked_at_ms = clock_mono_ms();
 	if (!s->full)
-		writer_note(w, LOG_WARNING, "store.filled", 0, "the file system refused a write");
+		host_note(host, LOG_WARNING, "store.filled", 0, "the file system refused a write");
 	s->full = true;
-	if (s->reserve && (space_release(s->dir_fd) || errno == ENOENT))
+	if (s->reserve && (disk_space_release(s->dir_fd) || errno == ENOENT))
 		s->reserve = false;
 }

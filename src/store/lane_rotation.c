@@ -1,10 +1,10 @@
-/* turns.c - whose turn it is among the lanes that are due.
+/* lane_rotation.c - whose turn it is among the lanes that are due.
  *
  * A round goes through lanes by (next_at, id) and ends at those that were due when it began, so that a lane which was given waits until
  * all others had their turn, and lanes that keep coming cannot put off the end of the round. Each priority has a round of its own; a
  * higher one comes first. One more round goes through all of them by time alone: every fourth place of a page is its, so that no flood
  * of urgent mail stops the rest. */
-#include "writer.h"
+#include "sqlite.h"
 
 #define LANES_MAX  1000
 #define TIME_SHARE 4 /* each so many-th place goes to who has waited longest */
@@ -17,29 +17,29 @@ struct choice {
 };
 
 struct page {
-	struct writer *w;
-	struct op *op;
+	struct engine *e;
+	struct request *r;
 	uint64_t now;
 	struct hashtable taken; /* lanes that are in the page already */
 };
 
-static bool is_quiet(const struct writer *w, uint64_t lane, uint64_t now)
+static bool is_quiet(const struct engine *e, uint64_t lane, uint64_t now)
 {
-	const struct lane_memo *memo = leases_memo(&w->leases, lane);
+	const struct lane_cache *cache = leases_lane(&e->leases, lane);
 
-	return memo && memo->quiet && (memo->next_at == 0 || memo->next_at > now);
+	return cache && cache->quiet && (cache->next_at == 0 || cache->next_at > now);
 }
 
 /* Take lanes from a walk as long as there is room. */
 static void take_lanes(struct page *page, struct choice *choice, struct turn *turn, sqlite3_stmt *q)
 {
-	struct arena *a = &page->op->arena;
+	struct arena *a = &page->r->arena;
 	struct hashtable_item *node;
 
-	while (db_row(&page->w->db, q)) {
+	while (db_row(&page->e->db, q)) {
 		uint64_t lane = db_u64(q, 0);
 
-		if (is_quiet(page->w, lane, page->now) || hashtable_find(&page->taken, lane, NULL))
+		if (is_quiet(page->e, lane, page->now) || hashtable_find(&page->taken, lane, NULL))
 			continue;
 		if (choice->n == choice->max) {
 			choice->more = true;
@@ -61,20 +61,20 @@ static void go_by_time(struct page *page, struct choice *choice, struct turn *tu
 {
 	uint64_t at = turn->next_at, lane = turn->lane;
 
-	take_lanes(page, choice, turn, db_query(&page->w->db, Q_lanes_due_with, INT(at), INT(lane), INT(end)));
+	take_lanes(page, choice, turn, db_query(&page->e->db, Q_lanes_due_with, INT(at), INT(lane), INT(end)));
 	if (!choice->more)
-		take_lanes(page, choice, turn, db_query(&page->w->db, Q_lanes_due, INT(at), INT(end)));
+		take_lanes(page, choice, turn, db_query(&page->e->db, Q_lanes_due, INT(at), INT(end)));
 }
 
 /* The same among lanes of one priority. */
 static void go_by_priority(struct page *page, struct choice *choice, unsigned priority, uint64_t end)
 {
-	struct turn *turn = &page->w->turns[priority];
+	struct turn *turn = &page->e->turns[priority];
 	uint64_t at = turn->next_at, lane = turn->lane;
 
-	take_lanes(page, choice, turn, db_query(&page->w->db, Q_lanes_of_with, PRIORITY(priority), INT(at), INT(lane), INT(end)));
+	take_lanes(page, choice, turn, db_query(&page->e->db, Q_lanes_of_with, PRIORITY(priority), INT(at), INT(lane), INT(end)));
 	if (!choice->more)
-		take_lanes(page, choice, turn, db_query(&page->w->db, Q_lanes_of, PRIORITY(priority), INT(at), INT(end)));
+		take_lanes(page, choice, turn, db_query(&page->e->db, Q_lanes_of, PRIORITY(priority), INT(at), INT(end)));
 }
 
 /* Where the round that is on ends. */
@@ -85,7 +85,7 @@ static uint64_t end_of(const struct turn *turn, uint64_t now)
 
 static void choose_by_time(struct page *page, struct choice *choice)
 {
-	struct turn *turn = &page->w->turn_by_time;
+	struct turn *turn = &page->e->turn_by_time;
 
 	go_by_time(page, choice, turn, end_of(turn, page->now));
 	if (choice->more)
@@ -96,7 +96,7 @@ static void choose_by_time(struct page *page, struct choice *choice)
 
 static void choose_by_priority(struct page *page, struct choice *choice, unsigned priority)
 {
-	struct turn *turn = &page->w->turns[priority];
+	struct turn *turn = &page->e->turns[priority];
 
 	go_by_priority(page, choice, priority, end_of(turn, page->now));
 	if (choice->more)
@@ -106,11 +106,11 @@ static void choose_by_priority(struct page *page, struct choice *choice, unsigne
 }
 
 /* The highest priority below this one of which there are lanes, due or not; false when there is none. */
-static bool next_priority(struct writer *w, unsigned below, unsigned *priority_out)
+static bool next_priority(struct engine *e, unsigned below, unsigned *priority_out)
 {
-	sqlite3_stmt *q = db_query(&w->db, Q_lanes_priority, PRIORITY(below));
+	sqlite3_stmt *q = db_query(&e->db, Q_lanes_priority, PRIORITY(below));
 
-	if (!db_row(&w->db, q))
+	if (!db_row(&e->db, q))
 		return false;
 	*priority_out = stored_priority(q, 0);
 	db_end(q);
@@ -132,50 +132,50 @@ static struct due_lane *merge(struct arena *a, const struct choice *urgent, cons
 }
 
 /* When the next lane will be due; 0 = none waits. */
-static uint64_t next_lane_at(struct writer *w, uint64_t now)
+static uint64_t next_lane_at(struct engine *e, uint64_t now)
 {
-	sqlite3_stmt *q = db_query(&w->db, Q_lanes_next, INT(now));
+	sqlite3_stmt *q = db_query(&e->db, Q_lanes_next, INT(now));
 	uint64_t next_at = 0;
 
-	if (db_row(&w->db, q)) {
+	if (db_row(&e->db, q)) {
 		next_at = db_u64(q, 0);
 		db_end(q);
 	}
-	LIST_EACH (i, &w->leases.memos) {
-		const struct lane_memo *memo = CONTAINER_OF(i, struct lane_memo, link);
+	LIST_EACH (i, &e->leases.cached) {
+		const struct lane_cache *cache = CONTAINER_OF(i, struct lane_cache, link);
 
-		if (memo->quiet && memo->next_at > now && (next_at == 0 || memo->next_at < next_at))
-			next_at = memo->next_at;
+		if (cache->quiet && cache->next_at > now && (next_at == 0 || cache->next_at < next_at))
+			next_at = cache->next_at;
 	}
 	return next_at;
 }
 
-void run_lanes(struct writer *w, struct op *op)
+void run_lanes(struct engine *e, struct request *r)
 {
-	struct page page = { .w = w, .op = op, .now = op->cursor };
-	size_t max = op->max < LANES_MAX ? op->max : LANES_MAX;
+	struct page page = { .e = e, .r = r, .now = r->cursor };
+	size_t max = r->max < LANES_MAX ? r->max : LANES_MAX;
 	struct choice urgent = { 0 }, oldest = { 0 };
 	unsigned priority = PRIORITY_MAX + 1, lower;
 	bool any, several;
 
-	if (!list_empty(&w->stalled)) { /* what has no room for its result is better not sent */
-		op->verdict = store_full;
+	if (e->host->results_wait) { /* what has no room for its result is better not sent */
+		r->verdict = store_full;
 		return;
 	}
-	any = next_priority(w, priority, &priority);
-	several = any && next_priority(w, priority, &lower); /* else by time and by priority is the same */
-	urgent.max = several ? max - ((w->lanes_given + max) / TIME_SHARE - w->lanes_given / TIME_SHARE) : max;
-	urgent.at = ARENA_ARRAY(&op->arena, struct due_lane, urgent.max + 1);
-	for (; any && !urgent.more; any = next_priority(w, priority, &priority))
+	any = next_priority(e, priority, &priority);
+	several = any && next_priority(e, priority, &lower); /* else by time and by priority is the same */
+	urgent.max = several ? max - ((e->lanes_given + max) / TIME_SHARE - e->lanes_given / TIME_SHARE) : max;
+	urgent.at = ARENA_ARRAY(&r->arena, struct due_lane, urgent.max + 1);
+	for (; any && !urgent.more; any = next_priority(e, priority, &priority))
 		choose_by_priority(&page, &urgent, priority);
 	/* What waited longest gets the rest: of more lanes than a page holds its share, of fewer nothing is left. */
 	oldest.max = several && urgent.more ? max - urgent.n : 0;
-	oldest.at = ARENA_ARRAY(&op->arena, struct due_lane, oldest.max + 1);
+	oldest.at = ARENA_ARRAY(&r->arena, struct due_lane, oldest.max + 1);
 	if (oldest.max > 0)
 		choose_by_time(&page, &oldest);
 	hashtable_fini(&page.taken);
-	op->out.n = urgent.n + oldest.n;
-	op->out.rows = merge(&op->arena, &urgent, &oldest);
-	op->out.next = (oldest.max > 0 ? oldest.more : urgent.more) ? page.now : next_lane_at(w, page.now);
-	w->lanes_given += op->out.n;
+	r->out.n = urgent.n + oldest.n;
+	r->out.rows = merge(&r->arena, &urgent, &oldest);
+	r->out.next = (oldest.max > 0 ? oldest.more : urgent.more) ? page.now : next_lane_at(e, page.now);
+	e->lanes_given += r->out.n;
 }

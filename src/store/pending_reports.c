@@ -1,9 +1,9 @@
-/* unreported.c - of what the senders are still to be told: failures, delays, successes. The answers are in report.c. */
-#include "writer.h"
+/* pending_reports.c - of what the senders are still to be told: failures, delays, successes. The answers are in report.c. */
+#include "sqlite.h"
 
 #define SCAN_UNREPORTED_MAX 1000 /* messages looked at in one call */
 
-static const struct told_turn the_beginning = { 0, 0 };
+static const struct report_turn the_beginning = { 0, 0 };
 
 /* What each kind of report looks for: messages, and their recipients that it is about. */
 static const struct {
@@ -31,12 +31,12 @@ static struct failed_recipient read_recipient(struct arena *a, sqlite3_stmt *q)
 }
 
 /* All recipients of the message that the report is about. */
-static void read_recipients(struct writer *w, enum message_kind kind, struct arena *a, struct unreported *u)
+static void read_recipients(struct engine *e, enum message_kind kind, struct arena *a, struct unreported *u)
 {
-	sqlite3_stmt *q = db_query(&w->db, kinds[kind].recipients, INT(u->id));
+	sqlite3_stmt *q = db_query(&e->db, kinds[kind].recipients, INT(u->id));
 	size_t capacity = 0;
 
-	while (db_row(&w->db, q)) {
+	while (db_row(&e->db, q)) {
 		if (u->failed_n == capacity) {
 			struct failed_recipient *more =
 				ARENA_ARRAY(a, struct failed_recipient, capacity = capacity ? capacity * 2 : 4);
@@ -50,11 +50,11 @@ static void read_recipients(struct writer *w, enum message_kind kind, struct are
 }
 
 /* What the report says of the message. */
-static void read_message(struct writer *w, struct arena *a, struct unreported *u)
+static void read_message(struct engine *e, struct arena *a, struct unreported *u)
 {
-	sqlite3_stmt *q = db_query(&w->db, Q_envelope, INT(u->id));
+	sqlite3_stmt *q = db_query(&e->db, Q_envelope, INT(u->id));
 
-	if (!db_row(&w->db, q))
+	if (!db_row(&e->db, q))
 		return;
 	u->kind = (enum message_kind)db_u64(q, 0);
 	u->received_at = db_u64(q, 1);
@@ -78,59 +78,59 @@ struct unreported_page {
 };
 
 /* Add a message to the page, unless it has nothing to tell now. */
-static void take_message(struct writer *w, struct op *op, struct unreported_page *page, uint64_t id)
+static void take_message(struct engine *e, struct request *r, struct unreported_page *page, uint64_t id)
 {
 	struct unreported *u = &page->at[page->n];
 
-	if (leases_has_any(&w->leases, id)) /* one report for all: when the last comes back */
+	if (leases_has_any(&e->leases, id)) /* one report for all: when the last comes back */
 		return;
 	*u = (struct unreported){ .id = id };
-	read_recipients(w, page->kind, &op->arena, u);
+	read_recipients(e, page->kind, &r->arena, u);
 	if (u->failed_n == 0) /* late, but held */
 		return;
-	read_message(w, &op->arena, u);
+	read_message(e, &r->arena, u);
 	page->n++;
 }
 
 /* Go on with the messages after `from` and up to `to`; false when the page, or what one call may look at, is used up. */
-static bool take_messages(struct writer *w, struct op *op, struct unreported_page *page, struct told_turn from,
-			  struct told_turn to)
+static bool take_messages(struct engine *e, struct request *r, struct unreported_page *page, struct report_turn from,
+			  struct report_turn to)
 {
-	sqlite3_stmt *q = db_query(&w->db, kinds[page->kind].messages, INT(from.at), INT(from.id), INT(to.at), INT(to.id));
+	sqlite3_stmt *q = db_query(&e->db, kinds[page->kind].messages, INT(from.at), INT(from.id), INT(to.at), INT(to.id));
 
 	while (page->n < page->max && page->seen < SCAN_UNREPORTED_MAX) {
-		if (!db_row(&w->db, q))
+		if (!db_row(&e->db, q))
 			return true;
-		w->unreported[page->kind] =
-			(struct told_turn){ .id = db_u64(q, 0), .at = kinds[page->kind].by_time ? db_u64(q, 1) : 0 };
+		e->reported[page->kind] =
+			(struct report_turn){ .id = db_u64(q, 0), .at = kinds[page->kind].by_time ? db_u64(q, 1) : 0 };
 		page->seen++;
-		take_message(w, op, page, db_u64(q, 0));
+		take_message(e, r, page, db_u64(q, 0));
 	}
 	db_end(q);
 	return false;
 }
 
-static bool is_later(struct told_turn a, struct told_turn b)
+static bool is_later(struct report_turn a, struct report_turn b)
 {
 	return a.at != b.at ? a.at > b.at : a.id > b.id;
 }
 
-void run_unreported(struct writer *w, struct op *op)
+void run_unreported(struct engine *e, struct request *r)
 {
-	struct unreported_page page = { .kind = op->report_kind, .max = op->max < 100 ? op->max : 100 };
-	struct told_turn last, end;
+	struct unreported_page page = { .kind = r->report_kind, .max = r->max < 100 ? r->max : 100 };
+	struct report_turn last, end;
 
 	if (page.kind >= KIND_COUNT || !kinds[page.kind].messages) {
-		op->verdict = perm(501, S("5.5.4"), S("no such kind of report"));
+		r->verdict = perm(501, S("5.5.4"), S("no such kind of report"));
 		return;
 	}
-	page.at = ARENA_ARRAY(&op->arena, struct unreported, page.max + 1);
+	page.at = ARENA_ARRAY(&r->arena, struct unreported, page.max + 1);
 	/* In turn: a message whose report cannot be made does not keep the others waiting. */
-	last = w->unreported[page.kind];
-	end = (struct told_turn){ .at = kinds[page.kind].by_time ? op->cursor : 0, .id = INT64_MAX };
-	if (take_messages(w, op, &page, last, end))
-		(void)take_messages(w, op, &page, the_beginning,
+	last = e->reported[page.kind];
+	end = (struct report_turn){ .at = kinds[page.kind].by_time ? r->cursor : 0, .id = INT64_MAX };
+	if (take_messages(e, r, &page, last, end))
+		(void)take_messages(e, r, &page, the_beginning,
 				    is_later(last, end) ? end : last); /* false: the rest another time */
-	op->out.rows = page.at;
-	op->out.n = page.n;
+	r->out.rows = page.at;
+	r->out.n = page.n;
 }

@@ -1,0 +1,25 @@
+/* events.c - the history of a message: what was done with it, and why. */
+#include "sqlite.h"
+
+void add_event(struct engine *e, uint64_t id, uint64_t n, uint64_t at, struct str name, struct str fields)
+{
+	db_run(&e->db, Q_event_add, INT(id), INT(n), INT(at), TEXT(name), TEXT(fields));
+}
+
+/* Quotes and backslashes are escaped; control characters become spaces. */
+struct str reason_field(struct arena *a, struct str reason)
+{
+	char *p = arena_alloc(a, reason.n * 2 + 1);
+	size_t n = 0;
+
+	if (reason.n == 0)
+		return S("");
+	for (size_t i = 0; i < reason.n; i++) {
+		unsigned char c = (unsigned char)reason.p[i];
+
+		if (c == '"' || c == '\\')
+			p[n++] = '\\';
+		p[n++] = c < ' ' || c == 0x7f ? ' ' : (char)c;
+	}
+	return arena_printf(a, "reason=\"%.*s\"", (int)n, p);
+}

@@ -1,0 +1,254 @@
+/* rate_store.c - what limits remember over restarts: token buckets, bans, and to whom each login has written. */
+#include "sqlite.h"
+
+#include "posthouse/clock.h"
+#include "posthouse/id.h"
+#include "posthouse/units.h"
+
+#define HALF_YEAR_MS    (182 * DAY_MS)
+#define WEEK_MS         (7 * DAY_MS)
+#define BUCKETS_SEEN    1000 /* looked at in one call of store_prune */
+#define BUCKETS_PAGE    10000
+#define BUCKET_TEXT_MAX 4096
+#define KNOWN_MAX       100000 /* recipients of one login */
+#define LOGINS_SEEN     50     /* looked at in one call of store_prune */
+
+/* The 16 bytes of meta's known_key, which are there as hexadecimal digits. */
+static bool parse_key(struct str hex, struct siphash_key *key_out)
+{
+	uint64_t halves[2] = { 0, 0 };
+
+	if (hex.n != 32)
+		return false;
+	for (size_t i = 0; i < hex.n; i++) {
+		char c = hex.p[i];
+		unsigned digit = c >= '0' && c <= '9' ? (unsigned)(c - '0') : (unsigned)(c - 'a') + 10;
+
+		if (digit > 15)
+			return false;
+		halves[i / 16] = halves[i / 16] << 4 | digit;
+	}
+	*key_out = (struct siphash_key){ .k0 = halves[0], .k1 = halves[1] };
+	return true;
+}
+
+bool rate_store_open(struct engine *e, struct arena *a)
+{
+	struct str hex;
+
+	buf_init(&e->pruned_key, BUCKET_TEXT_MAX);
+	buf_init(&e->pruned_rule, BUCKET_TEXT_MAX);
+	buf_init(&e->pruned_login, BUCKET_TEXT_MAX);
+	return schema_value(&e->db, "SELECT value FROM meta WHERE key='known_key'", a, &hex) && parse_key(hex, &e->known_key);
+}
+
+void rate_store_close(struct engine *e)
+{
+	buf_fini(&e->pruned_key);
+	buf_fini(&e->pruned_rule);
+	buf_fini(&e->pruned_login);
+}
+
+/* ---- to whom a login has written: two addresses with the same hash are taken for one, which does no harm ---- */
+
+static struct db_value hash_of(struct engine *e, struct arena *a, struct str address)
+{
+	return INT(siphash(&e->known_key, arena_lower(a, address)));
+}
+
+void remember_recipients(struct engine *e, const struct accepted *m)
+{
+	/* A row is written anew once a day at most. */
+	uint64_t stale = m->received_at > DAY_MS ? m->received_at - DAY_MS : 0;
+
+	for (size_t i = 0; i < m->recipients_n; i++)
+		db_run(&e->db, Q_known_put, TEXT(m->login), hash_of(e, &e->host->arena, m->recipients[i].address),
+		       INT(m->received_at), INT(stale));
+}
+
+void run_known(struct engine *e, struct request *r)
+{
+	uint64_t since = r->cursor > HALF_YEAR_MS ? r->cursor - HALF_YEAR_MS : 0;
+	bool *known = ARENA_ARRAY(&r->arena, bool, r->max + 1);
+
+	for (size_t i = 0; i < r->max; i++) {
+		sqlite3_stmt *q =
+			db_query(&e->db, Q_known_get, TEXT(r->text), hash_of(e, &r->arena, r->in.addresses[i]), INT(since));
+
+		known[i] = db_row(&e->db, q);
+		db_end(q);
+	}
+	r->out.rows = known;
+	r->out.n = r->max;
+}
+
+/* ---- token buckets ---- */
+
+void put_buckets(struct engine *e, const struct bucket_row *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (rows[i].tat_us == 0 && rows[i].warned_at == 0)
+			db_run(&e->db, Q_bucket_forget, TEXT(rows[i].key), TEXT(rows[i].rule));
+		else
+			db_run(&e->db, Q_bucket_put, TEXT(rows[i].key), TEXT(rows[i].rule), INT(rows[i].tat_us),
+			       INT(rows[i].warned_at));
+	}
+}
+
+void run_bucket_put(struct engine *e, struct request *r)
+{
+	put_buckets(e, r->in.buckets, r->max);
+}
+
+/* At most `max` of those behind this one. */
+static size_t read_buckets(struct engine *e, struct arena *a, struct str key, struct str rule, size_t max,
+			   struct bucket_row *rows)
+{
+	sqlite3_stmt *q = db_query(&e->db, Q_buckets_after, TEXT(key), TEXT(rule), INT(max));
+	size_t n = 0;
+
+	while (n < max && db_row(&e->db, q))
+		rows[n++] = (struct bucket_row){
+			.key = db_keep(a, q, 0), .rule = db_keep(a, q, 1), .tat_us = db_u64(q, 2), .warned_at = db_u64(q, 3)
+		};
+	db_end(q);
+	return n;
+}
+
+void run_buckets(struct engine *e, struct request *r)
+{
+	size_t max = r->max < BUCKETS_PAGE ? r->max : BUCKETS_PAGE;
+	struct bucket_row *rows = ARENA_ARRAY(&r->arena, struct bucket_row, max + 1);
+
+	r->out.n = read_buckets(e, &r->arena, r->in.after, r->text, max, rows);
+	r->out.rows = rows;
+}
+
+/* A bucket that was full again by then says nothing any more. An index of their times would cost a write with each charge: so a part of
+ * them is looked through each time, in turn. */
+static size_t prune_buckets(struct engine *e, uint64_t before_us)
+{
+	struct bucket_row *rows = ARENA_ARRAY(&e->host->arena, struct bucket_row, BUCKETS_SEEN);
+	size_t n = read_buckets(e, &e->host->arena, buf_view(&e->pruned_key), buf_view(&e->pruned_rule), BUCKETS_SEEN, rows),
+	       gone = 0;
+
+	buf_clear(&e->pruned_key);
+	buf_clear(&e->pruned_rule);
+	for (size_t i = 0; i < n; i++) {
+		if (rows[i].tat_us >= before_us)
+			continue;
+		db_run(&e->db, Q_bucket_forget, TEXT(rows[i].key), TEXT(rows[i].rule));
+		gone++;
+	}
+	if (n == BUCKETS_SEEN && (!buf_add(&e->pruned_key, rows[n - 1].key) || !buf_add(&e->pruned_rule, rows[n - 1].rule)))
+		buf_clear(&e->pruned_key); /* a name beyond all bounds: begin anew */
+	return gone;
+}
+
+/* ---- bans ---- */
+
+void run_ban_put(struct engine *e, struct request *r)
+{
+	for (size_t i = 0; i < r->max; i++) {
+		const struct ban_row *b = &r->in.bans[i];
+
+		if (b->level == 0)
+			db_run(&e->db, Q_ban_forget, TEXT(b->key));
+		else
+			db_run(&e->db, Q_ban_put, TEXT(b->key), INT(b->level), INT(b->until < INT64_MAX ? b->until : INT64_MAX),
+			       TEXT(b->reason), INT(b->length_ms));
+	}
+}
+
+void run_bans(struct engine *e, struct request *r)
+{
+	struct ban_row *rows = NULL;
+	size_t n = 0, capacity = 0;
+	sqlite3_stmt *q = db_query(&e->db, Q_bans);
+
+	while (db_row(&e->db, q)) {
+		if (n == capacity) {
+			struct ban_row *more = ARENA_ARRAY(&r->arena, struct ban_row, capacity = capacity ? capacity * 2 : 64);
+
+			if (n)
+				memcpy(more, rows, n * sizeof(*more));
+			rows = more;
+		}
+		rows[n++] = (struct ban_row){ .key = db_keep(&r->arena, q, 0),
+					      .level = db_u64(q, 1),
+					      .until = db_u64(q, 2),
+					      .reason = db_keep(&r->arena, q, 3),
+					      .length_ms = db_u64(q, 4) };
+	}
+	r->out.rows = rows;
+	r->out.n = n;
+}
+
+/* Of a login that has written to too many, the older ones go: of some rows next to each other, which are there by their hash, those that are
+ * not newer than their average. To sort all of them would hold up the mail. */
+static size_t drop_older(struct engine *e, struct str login, size_t max)
+{
+	struct sample {
+		uint64_t hash, last_at;
+	} *rows = ARENA_ARRAY(&e->host->arena, struct sample, 2 * max);
+	sqlite3_stmt *q = db_query(&e->db, Q_known_sample, TEXT(login), INT(random_u64()), INT(2 * max));
+	uint64_t sum = 0;
+	size_t n = 0, gone = 0;
+
+	while (n < 2 * max && db_row(&e->db, q)) {
+		rows[n] = (struct sample){ db_u64(q, 0), db_u64(q, 1) };
+		sum += rows[n++].last_at;
+	}
+	db_end(q);
+	for (size_t i = 0; i < n && gone < max; i++) {
+		if (rows[i].last_at > sum / n)
+			continue;
+		db_run(&e->db, Q_known_drop, TEXT(login), INT(rows[i].hash));
+		gone++;
+	}
+	return gone;
+}
+
+static bool knows_too_many(struct engine *e, struct str login)
+{
+	sqlite3_stmt *q = db_query(&e->db, Q_known_beyond, TEXT(login), INT(KNOWN_MAX));
+	bool beyond = db_row(&e->db, q);
+
+	db_end(q);
+	return beyond;
+}
+
+/* The logins in turn, some each time; `max` when there is more to do at once. */
+static size_t prune_known(struct engine *e, size_t max)
+{
+	for (unsigned i = 0; i < LOGINS_SEEN; i++) {
+		sqlite3_stmt *q = db_query(&e->db, Q_known_login, TEXT(buf_view(&e->pruned_login)));
+		bool found = db_row(&e->db, q);
+		struct str login = found ? db_keep(&e->host->arena, q, 0) : S("");
+
+		db_end(q);
+		if (found && knows_too_many(e, login))
+			return drop_older(e, login, max) > 0 ? max : 0;
+		buf_clear(&e->pruned_login);
+		if (!found || !buf_add(&e->pruned_login, login)) {
+			buf_clear(&e->pruned_login); /* all were looked at, or a name is beyond all bounds: begin anew */
+			return 0;
+		}
+	}
+	return 0;
+}
+
+uint64_t rate_store_prune(struct engine *e, uint64_t before, size_t max)
+{
+	uint64_t now = clock_now_ms(), gone, most;
+
+	most = prune_buckets(e, before * 1000);
+	db_run(&e->db, Q_bans_forget, INT(before > WEEK_MS ? before - WEEK_MS : 0), INT(max));
+	gone = db_changes(&e->db);
+	most = gone > most ? gone : most;
+	db_run(&e->db, Q_known_forget, INT(now > HALF_YEAR_MS ? now - HALF_YEAR_MS : 0), INT(max));
+	gone = db_changes(&e->db);
+	most = gone > most ? gone : most;
+	gone = prune_known(e, max);
+	return gone > most ? gone : most;
+}

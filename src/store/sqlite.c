@@ -1,0 +1,262 @@
+/* sqlite.c - the engine as a table of functions; opening, transactions, errors. */
+#include "sqlite.h"
+
+#include "posthouse/clock.h"
+#include "posthouse/crash.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define CLOCK_EVERY_MS 60000
+
+/* ---- opening ---- */
+
+/* The database file, so that it is ours alone (SQLite would go by the umask; log and index take its mode), and its name on disk. */
+static bool create_database(int state_fd)
+{
+	int fd = openat(state_fd, "queue.db", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return false;
+	(void)close(fd); /* nothing was written */
+	return fsync(state_fd) == 0;
+}
+
+/* Where a file system copies on write, a page of a mapped file needs room each time that it is written, whatever was allocated before: on a full
+ * disk that is a SIGBUS. There the index of the log must not be mapped. POSTHOUSE_COW: tests, wherever they run. */
+static bool copies_on_write(int fd)
+{
+	static const uint32_t types[] = { BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC, NILFS_SUPER_MAGIC, 0x2fc12fc1 /* ZFS */,
+					  0xca451a4e /* bcachefs */ };
+	struct statfs fs;
+
+#ifdef POSTHOUSE_CRASH_POINTS
+	if (getenv("POSTHOUSE_COW"))
+		return true;
+#endif
+	if (fstatfs(fd, &fs) != 0)
+		return false;
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+		if ((uint32_t)fs.f_type == types[i])
+			return true;
+	return false;
+}
+
+/* A visitor with sqlite3(1), a backup. */
+static bool is_busy(const struct db *db)
+{
+	return (db->rc & 0xff) == SQLITE_BUSY || (db->handle && (sqlite3_errcode(db->handle) & 0xff) == SQLITE_BUSY);
+}
+
+/* An error, and why; TEMP 452 when it is only that there is no room, 450 when somebody else is at it. */
+static struct verdict failed(struct engine *e, struct arena *a, const char *why)
+{
+	if (db_is_full(&e->db) || (e->db.rc == SQLITE_OK && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)))
+		return store_full;
+	if (is_busy(&e->db))
+		return store_busy;
+	return e->db.rc == SQLITE_OK ? perm(554, S("5.3.5"), arena_printf(a, "%s: %s", why, strerror(errno)))
+				     : temp(451, S("4.3.0"), arena_printf(a, "%s: %s", why, e->db.error));
+}
+
+/* Everything that can fail, in order. */
+static struct verdict open_parts(struct engine *e, struct arena *a)
+{
+	int state_fd = e->host->space.dir_fd;
+	struct verdict v;
+
+	if (!create_database(state_fd))
+		return failed(e, a, e->database);
+	e->alone = copies_on_write(state_fd);
+	if (!db_open(&e->db, e->database, e->alone))
+		return failed(e, a, e->database);
+	v = schema_prepare(e, a);
+	if (v.class != OK)
+		return db_is_full(&e->db) ? store_full : is_busy(&e->db) ? store_busy : v;
+	if (!rate_store_open(e, a))
+		return temp(451, S("4.3.0"), arena_printf(a, "%s: the key of known addresses is missing", e->database));
+	read_counters(e);
+	if (e->db.rc != SQLITE_OK)
+		return failed(e, a, e->database);
+	vacuum_init(e);
+	if (checkpoint_start(e))
+		return ok();
+	if (db_is_full(&e->checkpoint.db))
+		return store_full;
+	if (is_busy(&e->checkpoint.db))
+		return store_busy;
+	return temp(451, S("4.3.0"), arena_printf(a, "%s: no second connection: %s", e->database, e->checkpoint.db.error));
+}
+
+static void close_engine(struct engine *e)
+{
+	checkpoint_stop(e);
+	db_close(&e->db);
+	leases_fini(&e->leases);
+	rate_store_close(e);
+	free(e->database);
+	free(e);
+}
+
+static struct engine *open_engine(struct engine_host *host, struct arena *a, struct verdict *why_out)
+{
+	struct engine *e = NEW(struct engine);
+
+	e->host = host;
+	leases_init(&e->leases);
+	if (asprintf(&e->database, "%s/queue.db", host->state_dir) < 0)
+		abort();
+	*why_out = open_parts(e, a);
+	if (why_out->class == OK)
+		return e;
+	close_engine(e);
+	return NULL;
+}
+
+/* ---- transactions ---- */
+
+static bool begin(struct engine *e)
+{
+	e->tx_before = e->counters;
+	e->tx_settles = false;
+	return db_run(&e->db, Q_begin_write);
+}
+
+/* The counters belong to the transaction, so that they are exact whatever happens. With them goes the latest time that was seen: a start by a
+ * clock that was set back since knows itself by it. */
+static void put_counters(struct engine *e)
+{
+	const struct counters *now = &e->counters, *before = &e->tx_before;
+	uint64_t at = clock_now_ms();
+
+	if (at < e->clock_at + CLOCK_EVERY_MS && now->open_messages == before->open_messages && now->waiting == before->waiting &&
+	    now->held == before->held && now->failed == before->failed && now->lanes == before->lanes)
+		return;
+	if (at > e->clock_at)
+		e->clock_at = at;
+	db_run(&e->db, Q_counters_put, INT(now->open_messages), INT(now->waiting), INT(now->held), INT(now->failed),
+	       INT(now->lanes), INT(e->clock_at));
+}
+
+static bool commit(struct engine *e)
+{
+	put_counters(e);
+	if (e->db.rc != SQLITE_OK)
+		return false;
+	crash_point("store.before_commit");
+	if (!db_run(&e->db, Q_commit))
+		return false;
+	crash_point("store.after_commit");
+	if (e->tx_settles)
+		crash_point("store.after_settle_commit");
+	leases_commit(&e->leases);
+	return true;
+}
+
+static void rollback(struct engine *e)
+{
+	/* Not through db_run: the error that led here stays. SQLite may have rolled back by itself. */
+	if (!sqlite3_get_autocommit(e->db.handle) && sqlite3_exec(e->db.handle, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK)
+		host_fail(e->host, "rollback", sqlite3_errmsg(e->db.handle));
+	e->counters = e->tx_before;
+	leases_rollback(&e->leases);
+}
+
+static void begin_read(struct engine *e)
+{
+	db_run(&e->db, Q_begin_read);
+}
+
+static void end_read(struct engine *e)
+{
+	db_run(&e->db, Q_commit);
+}
+
+/* ---- errors and counters ---- */
+
+static enum engine_error error(const struct engine *e)
+{
+	if (e->db.rc == SQLITE_OK)
+		return ENGINE_WELL;
+	if (db_is_full(&e->db))
+		return ENGINE_FULL;
+	if (is_busy(&e->db))
+		return ENGINE_BUSY;
+	return db_is_private(&e->db) ? ENGINE_PRIVATE : ENGINE_BROKEN;
+}
+
+static const char *error_text(const struct engine *e)
+{
+	return e->db.error;
+}
+
+static void forget_error(struct engine *e)
+{
+	db_forget_error(&e->db);
+}
+
+static void stats(const struct engine *e, struct store_stats *stats_out)
+{
+	const struct counters *c = &e->counters;
+
+	*stats_out = (struct store_stats){ .open_messages = c->open_messages,
+					   .waiting = c->waiting,
+					   .held = c->held,
+					   .failed = c->failed,
+					   .lanes = c->lanes,
+					   .accepted = c->accepted,
+					   .settled = c->settled,
+					   .set_back = e->set_back };
+}
+
+/* ---- the table ---- */
+
+static const char *const files[] = { "queue.db", "queue.db-wal", NULL };
+
+const struct store_engine store_engine_sqlite = {
+	.files = files,
+	.open = open_engine,
+	.close = close_engine,
+	.begin = begin,
+	.commit = commit,
+	.rollback = rollback,
+	.begin_read = begin_read,
+	.end_read = end_read,
+	.run = { [REQUEST_ACCEPT] = run_accept,
+		 [REQUEST_LANES] = run_lanes,
+		 [REQUEST_LEASE] = run_lease,
+		 [REQUEST_LEASE_SIBLINGS] = run_lease_siblings,
+		 [REQUEST_TEXT] = run_text,
+		 [REQUEST_SETTLE] = run_settle,
+		 [REQUEST_UNREPORTED] = run_unreported,
+		 [REQUEST_REPORT] = run_report,
+		 [REQUEST_SELECT] = run_select,
+		 [REQUEST_SHOW] = run_show,
+		 [REQUEST_TRACE] = run_trace,
+		 [REQUEST_ALTER] = run_alter,
+		 [REQUEST_GATES] = run_gates,
+		 [REQUEST_GATE_PUT] = run_gate_put,
+		 [REQUEST_BUCKETS] = run_buckets,
+		 [REQUEST_BUCKET_PUT] = run_bucket_put,
+		 [REQUEST_KNOWN] = run_known,
+		 [REQUEST_BANS] = run_bans,
+		 [REQUEST_BAN_PUT] = run_ban_put,
+		 [REQUEST_PRUNE] = run_prune,
+		 [REQUEST_MEND] = run_mend },
+	.error = error,
+	.error_text = error_text,
+	.forget_error = forget_error,
+	.stats = stats,
+	.after_batch = checkpoint_after_commit,
+	.idle = vacuum_idle,
+	.recover = remove_marked,
+	.place = text_place,
+	.next_large = text_next_large,
+	.hold = hold_message,
+};

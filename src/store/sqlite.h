@@ -1,0 +1,200 @@
+/* sqlite.h - the inside of the engine that keeps mail in SQLite. Two threads: the store's writer, which alone owns the connection and
+ * `struct engine`; and the checkpointer, which copies the log into the database (checkpoint.c). */
+#ifndef POSTHOUSE_STORE_SQLITE_H
+#define POSTHOUSE_STORE_SQLITE_H
+
+#include "db.h"
+#include "engine.h"
+
+#include "posthouse/buf.h"
+#include "posthouse/hash.h"
+#include "posthouse/hashtable.h"
+#include "posthouse/list.h"
+#include "posthouse/smtp_server.h"
+#include "posthouse/units.h"
+
+#define KIND_COUNT     (KIND_NOTICE + 1)
+#define TRANSCRIPT_MAX 4096
+
+/* ---- leases (leases.c): who is in flight, in memory only ---- */
+struct lease {
+	struct hashtable_item node; /* by message */
+	uint64_t n, lane;
+	bool ended; /* within the transaction that is open */
+	struct lease *next_ended;
+};
+
+/* What memory knows better than the lane's row: only of lanes with leases. `quiet`: all that is due is leased; the next that is
+ * not leased is due at `next_at` (0: none). */
+struct lane_cache {
+	struct hashtable_item node; /* by lane */
+	struct list link;
+	size_t leased;
+	bool quiet;
+	uint64_t next_at;
+};
+
+struct leases {
+	struct hashtable by_message, lanes;
+	struct list cached; /* lanes */
+	struct lease *ended;
+};
+void leases_init(struct leases *l);
+void leases_fini(struct leases *l);
+bool leases_has(const struct leases *l, uint64_t id, uint64_t n);
+bool leases_has_any(const struct leases *l, uint64_t id); /* of this message */
+void leases_add(struct leases *l, uint64_t id, uint64_t n, uint64_t lane);
+void leases_end(struct leases *l, uint64_t id, uint64_t n); /* takes effect with leases_commit, is undone by leases_rollback */
+void leases_commit(struct leases *l);
+void leases_rollback(struct leases *l);
+struct lane_cache *leases_lane(const struct leases *l, uint64_t lane);
+void leases_note_due(struct leases *l, uint64_t lane, uint64_t due_at); /* the lane has something due then */
+
+/* ---- giving space back (vacuum.c) ---- */
+struct vacuum {
+	bool possible, shrinking;
+	uint64_t busy_at_ms, retry_at_ms; /* monotonic */
+};
+
+/* ---- checkpoints (checkpoint.c) ---- */
+struct checkpoint {
+	struct store *store;
+	uv_thread_t thread;
+	struct db db; /* the checkpointer's own connection */
+	uv_mutex_t lock;
+	uv_cond_t wake, passed;
+	bool started; /* the thread */
+	bool wanted, running, stop;
+	bool done;            /* a pass has ended since the writer last looked */
+	bool full;            /* it found no room */
+	uint64_t retry_at_ms; /* the writer's: not before, after a pass without room */
+};
+
+/* Bits of recipient.reported: what the sender was told; the last one: a success that is still to be told. */
+enum reported { TOLD_FAILURE = 1, TOLD_DELAY = 2, TOLD_SUCCESS = 4, TO_TELL_SUCCESS = 8 };
+
+struct counters {
+	uint64_t open_messages, waiting, held, failed, lanes, accepted, settled;
+};
+
+/* Where a round through the lanes is (lane_rotation.c). */
+struct turn {
+	uint64_t next_at, lane; /* the last lane given */
+	uint64_t end;           /* lanes due later than this wait for the next round */
+};
+
+/* A message in the order in which those of one kind of report take turns: by `at`, which is its warn_at or 0, then by id. */
+struct report_turn {
+	uint64_t at, id;
+};
+
+struct engine {
+	struct engine_host *host;
+	struct db db;
+	char *database;                      /* path */
+	bool alone;                          /* see db_open() */
+	struct counters counters, tx_before; /* now, and when the transaction began: to return to */
+	bool tx_settles;
+	uint64_t next_lane;
+	uint64_t clock_at; /* the latest time that was seen */
+	bool set_back;     /* at the start the clock was behind it, and not all is mended yet */
+	struct leases leases;
+	struct vacuum vacuum;
+	struct checkpoint checkpoint;
+	int wal_frames; /* after the last commit */
+	struct turn turns[PRIORITY_MAX + 1], turn_by_time;
+	uint64_t lanes_given;
+	struct siphash_key known_key;
+	struct buf pruned_login;                 /* to whom it wrote was looked at last; "": nobody's */
+	struct buf pruned_key, pruned_rule;      /* the bucket that store_prune looked at last; "": none */
+	struct report_turn reported[KIND_COUNT]; /* the last message that store_unreported looked at */
+};
+
+/* schema.c: create or migrate, and say in the log how far it is; the verdict's text lives in `a`. An error of the database is in e->db. */
+struct verdict schema_prepare(struct engine *e, struct arena *a);
+bool schema_value(struct db *db, const char *sql, struct arena *a, struct str *value_out);
+
+/* What the kinds of requests run: accept.c, lane_rotation.c, lanes.c, text.c, settle.c, pending_reports.c, report.c, admin.c, alter.c,
+ * history.c, rate_store.c, mend.c. */
+void run_accept(struct engine *e, struct request *r);
+void run_lanes(struct engine *e, struct request *r);
+void run_lease(struct engine *e, struct request *r);
+void run_lease_siblings(struct engine *e, struct request *r);
+void run_text(struct engine *e, struct request *r);
+void run_settle(struct engine *e, struct request *r);
+void run_unreported(struct engine *e, struct request *r);
+void run_report(struct engine *e, struct request *r);
+void run_select(struct engine *e, struct request *r);
+void run_show(struct engine *e, struct request *r);
+void run_trace(struct engine *e, struct request *r);
+void run_alter(struct engine *e, struct request *r);
+void run_gates(struct engine *e, struct request *r);
+void run_gate_put(struct engine *e, struct request *r);
+void run_buckets(struct engine *e, struct request *r);
+void run_bucket_put(struct engine *e, struct request *r);
+void run_known(struct engine *e, struct request *r);
+void run_bans(struct engine *e, struct request *r);
+void run_ban_put(struct engine *e, struct request *r);
+void run_prune(struct engine *e, struct request *r);
+void run_mend(struct engine *e, struct request *r);
+
+/* accept.c: `refusable` unless it is a report, which is a result and waits rather than fails. */
+struct verdict accept_message(struct engine *e, const struct accepted *m, bool refusable);
+
+/* events.c: an event of a message; reason="…" for its fields, escaped; "" without a reason. */
+void add_event(struct engine *e, uint64_t id, uint64_t n, uint64_t at, struct str name, struct str fields);
+struct str reason_field(struct arena *a, struct str reason);
+
+/* text.c */
+bool text_place(struct engine *e, uint64_t id, enum message_place *place_out);
+bool text_next_large(struct engine *e, uint64_t after, uint64_t *id_out, uint64_t *size_out);
+
+/* rate_store.c: what limits remember. */
+bool rate_store_open(struct engine *e, struct arena *a);
+void rate_store_close(struct engine *e);
+void put_buckets(struct engine *e, const struct bucket_row *rows, size_t n);
+void remember_recipients(struct engine *e, const struct accepted *m);
+uint64_t rate_store_prune(struct engine *e, uint64_t before, size_t max); /* how many rows of one kind went, at most */
+
+/* lanes.c: keep lane rows and the index of due times together. A priority in the database is RFC 6710's: -9 to 9. */
+static inline struct db_value PRIORITY(unsigned priority) {
+	return INT((uint64_t)priority - PRIORITY_NORMAL);
+} static inline unsigned stored_priority(sqlite3_stmt *q, int column)
+{
+	return (unsigned)(db_u64(q, column) + PRIORITY_NORMAL);
+}
+uint64_t lane_for(struct engine *e, struct str address, struct str login, unsigned priority, uint64_t due_at);
+void lane_refresh(struct engine *e, uint64_t lane);
+
+/* alter.c: hold a message whatever its recipients are doing; false when it was held before. */
+bool hold_message(struct engine *e, uint64_t id, struct str reason);
+
+/* settle.c */
+void count_state(struct engine *e, unsigned from, unsigned to); /* 0: none */
+bool state_is_final(unsigned state);
+void message_reduce_open(struct engine *e, uint64_t id, uint64_t closed_n, uint64_t at);
+
+/* admin.c: the messages that a selector means, from `cursor` on. Stops after `max`, or after looking at SCAN_MAX. */
+#define SCAN_MAX 5000
+size_t select_messages(struct engine *e, const struct selector *s, uint64_t cursor, size_t max, bool finished_too,
+		       struct arena *a, uint64_t **ids_out, uint64_t *next_out);
+/* Do the selector's recipient and destination ("" = any) take this address? */
+bool selector_takes(const struct selector *s, struct str address);
+struct verdict stored_verdict(struct arena *a, sqlite3_stmt *q, int class_column); /* class, code, enhanced, reply */
+
+/* checkpoint.c */
+bool checkpoint_start(struct engine *e);
+void checkpoint_after_commit(struct engine *e); /* asks for a pass, makes the short one, bounds the log */
+void checkpoint_now(struct engine *e);          /* the writer's own pass: nothing else is to be done */
+void checkpoint_stop(struct engine *e);
+
+/* vacuum.c: after opening; an old and small database is made one that can give space back; a step in idle time. */
+void vacuum_init(struct engine *e);
+void vacuum_convert(struct db *db);
+void vacuum_idle(struct engine *e, bool was_idle);
+
+/* restart.c */
+void read_counters(struct engine *e);
+void remove_marked(struct engine *e);
+
+#endif

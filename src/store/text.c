@@ -1,0 +1,74 @@
+/* text.c - where the texts of messages are: small ones in a row, large ones in a file (spool.c). */
+#include "sqlite.h"
+
+/* Place and size; false when there is no such message, or after an error. */
+static bool find(struct engine *e, uint64_t id, enum message_place *place_out, uint64_t *size_out)
+{
+	sqlite3_stmt *q = db_query(&e->db, Q_message_place, INT(id));
+
+	if (!db_row(&e->db, q))
+		return false;
+	*place_out = (enum message_place)db_u64(q, 0);
+	*size_out = db_u64(q, 1);
+	db_end(q);
+	return true;
+}
+
+bool text_place(struct engine *e, uint64_t id, enum message_place *place_out)
+{
+	uint64_t size;
+
+	return find(e, id, place_out, &size);
+}
+
+bool text_next_large(struct engine *e, uint64_t after, uint64_t *id_out, uint64_t *size_out)
+{
+	sqlite3_stmt *q = db_query(&e->db, Q_large_after, INT(after));
+
+	if (!db_row(&e->db, q))
+		return false;
+	*id_out = db_u64(q, 0);
+	*size_out = db_u64(q, 1);
+	db_end(q);
+	return true;
+}
+
+/* Has the message recipients to whom it is still to be sent, and who are not held? */
+static bool is_waiting(struct engine *e, uint64_t id)
+{
+	sqlite3_stmt *q = db_query(&e->db, Q_message_due, INT(id));
+	bool waiting = db_row(&e->db, q) && sqlite3_column_type(q, 0) != SQLITE_NULL;
+
+	db_end(q);
+	return waiting;
+}
+
+/* A delivery waits for the file; a report about what has failed can do without it. */
+static struct verdict damaged(bool waiting)
+{
+	struct str text = S("the message's large file is missing or damaged");
+
+	return waiting ? temp(451, S("4.3.0"), text) : perm(554, S("5.3.0"), text);
+}
+
+void run_text(struct engine *e, struct request *r)
+{
+	enum message_place place;
+	uint64_t size;
+	sqlite3_stmt *q;
+
+	if (!find(e, r->id, &place, &size) || place == PLACE_NONE) {
+		r->verdict = store_unknown;
+		return;
+	}
+	if (place == PLACE_FILE) {
+		if (!spool_read(e->host, r, size))
+			r->verdict = damaged(is_waiting(e, r->id));
+		return;
+	}
+	q = db_query(&e->db, Q_text_get, INT(r->id));
+	if (db_row(&e->db, q)) {
+		r->out.text = db_keep(&r->arena, q, 0);
+		db_end(q);
+	}
+}
