@@ -7,7 +7,7 @@ static const struct {
 	const char *name, *sql;
 } statements[] = {
 #define STATEMENT(name, sql) { #name, sql },
-#include "../../../src/store/statements.def"
+#include "../../../src/store/sqlite/statements.def"
 #undef STATEMENT
 };
 

@@ -193,7 +193,7 @@ void vacuum_init(struct engine *e);
 void vacuum_convert(struct db *db);
 void vacuum_idle(struct engine *e, bool was_idle);
 
-/* restart.c */
+/* recover.c */
 void read_counters(struct engine *e);
 void remove_marked(struct engine *e);
 

@@ -1,4 +1,4 @@
-/* restart.c - what an earlier life left behind among the rows: the counters, and recipients that were to be removed while in flight. */
+/* recover.c - what an earlier life left behind among the rows: the counters, and recipients that were to be removed while in flight. */
 #include "sqlite.h"
 
 #include "posthouse/clock.h"

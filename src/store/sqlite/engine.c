@@ -1,4 +1,4 @@
-/* sqlite.c - the engine as a table of functions; opening, transactions, errors. */
+/* engine.c - the engine as a table of functions; opening, transactions, errors. */
 #include "sqlite.h"
 
 #include "posthouse/clock.h"
