@@ -8,6 +8,7 @@
 
 #include "posthouse/config.h"
 #include "posthouse/ipc.h"
+#include "posthouse/metrics.h"
 
 struct role;
 
@@ -37,7 +38,7 @@ struct role_ops {
 	/* Drain within grace_ms, then call role_stopped(). NULL: nothing to drain. */
 	void (*stop)(struct role *r, uint64_t grace_ms);
 
-	/* Fill in figures for `stats`: call role_stat() for each. May be NULL. */
+	/* Tell the numbers for `stats`: call role_stat() for each. May be NULL. */
 	void (*stats)(struct role *r);
 
 	/* Messages of the role's peers (not of master: the frame takes those, but for what is in here and not in the frame). */
@@ -57,7 +58,14 @@ struct channel *role_peer(struct role *r, enum role_id peer, unsigned index); /*
 void role_stopped(struct role *r);
 void role_start_later(struct role *r); /* within ops->start: master hears each second that we are at it */
 void role_started(struct role *r, struct verdict v);
-void role_stat(struct role *r, struct str name, uint64_t value, struct str text);
+
+/* Within ops->stats: one number of the role, a row of metrics.def. `label` is "" where the row has none; `text` says more to people, or is "".
+ * Both are copied. */
+void role_stat_of(struct role *r, enum metric metric, struct str label, uint64_t value, struct str text);
+static inline void role_stat(struct role *r, enum metric metric, uint64_t value)
+{
+	role_stat_of(r, metric, S(""), value, S(""));
+}
 
 /* The role's own state, hung on by ops->start. */
 void role_set_data(struct role *r, void *data);

@@ -3,6 +3,7 @@
 
 #include "posthouse/clock.h"
 #include "posthouse/log.h"
+#include "posthouse/metrics.h"
 
 #include <stdio.h>
 #include <sysexits.h>
@@ -83,7 +84,7 @@ static void look_for_faults(struct session *s, struct overview *o)
 		else if (!stats && r->role != ROLE_CONSOLE)
 			add_fault(o, arena_printf(&s->arena, "%s %llu does not answer", name, (unsigned long long)r->index));
 		for (size_t k = 0; stats && r->role == ROLE_QUEUE && k < stats->stats.n; k++)
-			if (str_eq(stats->stats.at[k].name, S("takes_mail")) && stats->stats.at[k].value == 0)
+			if (stats->stats.at[k].metric == METRIC_QUEUE_TAKES_MAIL && stats->stats.at[k].value == 0)
 				add_fault(o, arena_printf(&s->arena, "the queue takes no mail: %.*s",
 							  STR_ARG(stats->stats.at[k].text)));
 	}
@@ -111,18 +112,16 @@ static void look(struct session *s, struct overview *o)
 	look_for_faults(s, o);
 }
 
-/* A row of the queue's figures that speaks of a next hop, "gate upstream:isp" or "limit upstream:isp 30/1m": what follows the
- * word. */
-static bool is_about(const struct rec_stat *t, struct str word, struct str *rest_out)
+/* Is a next hop tried again only at some time, for all mail or for that of one sender? */
+static bool is_gate(const struct rec_stat *t)
 {
-	*rest_out = str_from(t->name, word.n);
-	return str_starts(t->name, word);
+	return t->metric == METRIC_QUEUE_NEXTHOP_DOWN || t->metric == METRIC_QUEUE_SENDER_PAUSED;
 }
 
 /* "down, next attempt in 3 m: 454 …"; the value is the time of that attempt. */
-static void print_gate(struct arena *a, struct str name, const struct rec_stat *t, uint64_t now)
+static void print_gate(struct arena *a, const struct rec_stat *t, uint64_t now)
 {
-	printf("  %-32.*s ", STR_ARG(printable(a, name)));
+	printf("  %-32.*s ", STR_ARG(printable(a, t->label)));
 	if (t->value == 0)
 		printf("works%s%.*s\n", t->text.n ? "  " : "", STR_ARG(printable(a, t->text)));
 	else if (t->value > now)
@@ -133,9 +132,9 @@ static void print_gate(struct arena *a, struct str name, const struct rec_stat *
 }
 
 /* "12 used of 30/1m; the next one in 3 m" */
-static void print_limit(struct arena *a, struct str name, const struct rec_stat *t)
+static void print_limit(struct arena *a, const struct rec_stat *t)
 {
-	struct str gate = str_head(name, str_rfind(name, ' '));
+	struct str gate = str_head(t->label, str_rfind(t->label, ' '));
 
 	printf("  %-32.*s %llu used %.*s\n", STR_ARG(printable(a, gate)), (unsigned long long)t->value,
 	       STR_ARG(printable(a, t->text)));
@@ -144,19 +143,18 @@ static void print_limit(struct arena *a, struct str name, const struct rec_stat 
 static void print_next_hops(struct arena *a, const struct msg_stats_are *stats, uint64_t now)
 {
 	const char *title = "next hops\n";
-	struct str rest;
 
 	for (size_t i = 0; i < stats->stats.n; i++)
-		if (is_about(&stats->stats.at[i], S("gate "), &rest)) {
+		if (is_gate(&stats->stats.at[i])) {
 			printf("%s", title);
-			print_gate(a, rest, &stats->stats.at[i], now);
+			print_gate(a, &stats->stats.at[i], now);
 			title = "";
 		}
 	title = "limits of next hops\n";
 	for (size_t i = 0; i < stats->stats.n; i++)
-		if (is_about(&stats->stats.at[i], S("limit "), &rest)) {
+		if (stats->stats.at[i].metric == METRIC_QUEUE_NEXTHOP_USED) {
 			printf("%s", title);
-			print_limit(a, rest, &stats->stats.at[i]);
+			print_limit(a, &stats->stats.at[i]);
 			title = "";
 		}
 }
@@ -164,32 +162,34 @@ static void print_next_hops(struct arena *a, const struct msg_stats_are *stats, 
 /* Logins whose mail is held, and how many are banned: somebody has to look. */
 static void print_trouble(struct arena *a, const struct msg_stats_are *stats)
 {
-	struct str rest;
-
 	for (size_t i = 0; i < stats->stats.n; i++) {
 		const struct rec_stat *t = &stats->stats.at[i];
 
-		if (is_about(t, S("breaker:"), &rest))
-			printf("mail of %.*s is held: %.*s\n", STR_ARG(printable(a, rest)), STR_ARG(printable(a, t->text)));
-		else if (str_starts(t->name, S("banned_")) && t->value > 0)
-			printf("banned for failed logins: %llu %s\n", (unsigned long long)t->value,
-			       str_eq(t->name, S("banned_networks")) ? "client networks" : "logins");
+		if (t->metric == METRIC_QUEUE_BREAKER)
+			printf("mail of %.*s is held: %.*s\n", STR_ARG(printable(a, t->label)), STR_ARG(printable(a, t->text)));
+		else if (t->metric == METRIC_QUEUE_BANNED_NETWORKS && t->value > 0)
+			printf("banned for failed logins: %llu client networks\n", (unsigned long long)t->value);
+		else if (t->metric == METRIC_QUEUE_BANNED_LOGINS && t->value > 0)
+			printf("banned for failed logins: %llu logins\n", (unsigned long long)t->value);
 	}
+}
+
+static struct str title(struct arena *a, const struct rec_stat *t)
+{
+	return metric_title(a, (enum metric)t->metric, t->label);
 }
 
 static void print_role(struct session *s, const struct rec_role_state *r, const struct msg_stats_are *stats, uint64_t now)
 {
-	struct str rest;
-
 	printf("%-10s %2llu  pid %-7llu %-8s up %.*s\n", role_name((enum role_id)r->role), (unsigned long long)r->index,
 	       (unsigned long long)r->pid, r->ready ? "ready" : "starting", STR_ARG(since_text(&s->arena, now, r->started_at)));
 	for (size_t i = 0; stats && i < stats->stats.n; i++) {
 		const struct rec_stat *t = &stats->stats.at[i];
 
-		if (is_about(t, S("gate "), &rest) || is_about(t, S("limit "), &rest) || is_about(t, S("breaker:"), &rest))
-			continue;
-		printf("    %-32.*s %llu%s%.*s\n", STR_ARG(t->name), (unsigned long long)t->value, t->text.n ? "  " : "",
-		       STR_ARG(printable(&s->arena, t->text)));
+		if (is_gate(t) || t->metric == METRIC_QUEUE_NEXTHOP_USED || t->metric == METRIC_QUEUE_BREAKER)
+			continue; /* print_trouble() and print_next_hops() have shown it */
+		printf("    %-32.*s %llu%s%.*s\n", STR_ARG(title(&s->arena, t)), (unsigned long long)t->value,
+		       t->text.n ? "  " : "", STR_ARG(printable(&s->arena, t->text)));
 	}
 }
 
@@ -221,7 +221,7 @@ static json_t *role_json(struct session *s, const struct rec_role_state *r, cons
 
 	for (size_t i = 0; stats && i < stats->stats.n; i++) {
 		const struct rec_stat *t = &stats->stats.at[i];
-		const char *name = arena_cstr(&s->arena, t->name);
+		const char *name = arena_cstr(&s->arena, title(&s->arena, t));
 
 		json_object_set_new(figures, name,
 				    t->text.n ? json_pack("{s:I, s:o}", "value", (json_int_t)t->value, "text", json_text(t->text))

@@ -240,10 +240,13 @@ uint64_t ipc_table_hash(void)
 #define MSG(name, from, to, passes, flags, fields) "M" #name #from #to #passes #flags #fields
 #define CALL(request, reply, deadline_ms)          "C" #request #reply
 #define ROLE(...)                                  "P" #__VA_ARGS__
+#define METRIC(ID, role, ...)                      "N" #ID #role
 	static const char text[] = POSTHOUSE_VERSION
 #include "posthouse/messages.def"
 #include "posthouse/roles.def"
+#include "posthouse/metrics.def"
 		;
+#undef METRIC
 #undef ROLE
 #undef RECORD
 #undef MSG

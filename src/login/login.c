@@ -134,14 +134,14 @@ static void stats(struct role *r)
 {
 	const struct accounts *known = directory_accounts(login.directory);
 
-	role_stat(r, S("passwords"), known ? accounts_count(known) : 0, S("in the account file"));
-	role_stat(r, S("logins_accepted"), login.accepted, S(""));
-	role_stat(r, S("logins_from_cache"), login.from_cache, S("of the accepted: checked a short while ago"));
-	role_stat(r, S("logins_refused"), login.refused, S("wrong name, password or dialogue"));
-	role_stat(r, S("logins_failed"), login.failed, S("for a reason of ours"));
-	role_stat(r, S("logins_open"), login.open_exchanges, S(""));
-	role_stat(r, S("logins_stuck"), workers_stuck(login.workers, login.config->auth.timeout_ms),
-		  S("their back-end has not answered within auth.timeout"));
+	role_stat_of(r, METRIC_LOGIN_PASSWORDS, S(""), known ? accounts_count(known) : 0, S("in the account file"));
+	role_stat(r, METRIC_LOGIN_ACCEPTED, login.accepted);
+	role_stat_of(r, METRIC_LOGIN_FROM_CACHE, S(""), login.from_cache, S("of the accepted: checked a short while ago"));
+	role_stat_of(r, METRIC_LOGIN_REFUSED, S(""), login.refused, S("wrong name, password or dialogue"));
+	role_stat_of(r, METRIC_LOGIN_FAILED, S(""), login.failed, S("for a reason of ours"));
+	role_stat(r, METRIC_LOGIN_OPEN, login.open_exchanges);
+	role_stat_of(r, METRIC_LOGIN_STUCK, S(""), workers_stuck(login.workers, login.config->auth.timeout_ms),
+		     S("their back-end has not answered within auth.timeout"));
 }
 
 int main(int argc, char **argv)

@@ -171,17 +171,18 @@ static void queue_stats(struct role *r)
 	if (!q || !q->store)
 		return;
 	takes = intake_takes_mail(&q->intake);
-	role_stat(r, S("takes_mail"), takes.class == OK, takes.text);
+	role_stat_of(r, METRIC_QUEUE_TAKES_MAIL, S(""), takes.class == OK, takes.text);
 	store_stats(q->store, &s);
-	role_stat(r, S("messages"), s.open_messages, S(""));
-	role_stat(r, S("waiting"), s.waiting, S(""));
-	role_stat(r, S("held"), s.held, S(""));
-	role_stat(r, S("failed"), s.failed, S(""));
-	role_stat(r, S("lanes"), s.lanes, S(""));
-	role_stat(r, S("accepted"), s.accepted, S(""));
-	role_stat(r, S("settled"), s.settled, S(""));
-	role_stat(r, S("commits"), s.commits, S(""));
-	role_stat(r, S("full"), s.full, s.full ? S("accepts are refused: no space, or too many messages") : S(""));
+	role_stat(r, METRIC_QUEUE_MESSAGES, s.open_messages);
+	role_stat(r, METRIC_QUEUE_WAITING, s.waiting);
+	role_stat(r, METRIC_QUEUE_HELD, s.held);
+	role_stat(r, METRIC_QUEUE_FAILED, s.failed);
+	role_stat(r, METRIC_QUEUE_LANES, s.lanes);
+	role_stat(r, METRIC_QUEUE_ACCEPTED, s.accepted);
+	role_stat(r, METRIC_QUEUE_SETTLED, s.settled);
+	role_stat(r, METRIC_QUEUE_COMMITS, s.commits);
+	role_stat_of(r, METRIC_QUEUE_FULL, S(""), s.full,
+		     s.full ? S("accepts are refused: no space, or too many messages") : S(""));
 	dispatch_stats(&q->dispatch);
 	accounting_stats(&q->accounting);
 }

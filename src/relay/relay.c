@@ -189,22 +189,21 @@ static void stats(struct role *r)
 	struct arena a = { 0 };
 	size_t domains = 0;
 
-	role_stat(r, S("connections"), relay->connections, S(""));
-	role_stat(r, S("deliveries.waiting"), relay->waiting, S(""));
-	role_stat(r, S("deliveries.running"), relay->running, S(""));
-	role_stat(r, S("deliveries.unsettled"), relay->deliveries - relay->waiting - relay->running, S(""));
+	role_stat(r, METRIC_RELAY_CONNECTIONS, relay->connections);
+	role_stat(r, METRIC_RELAY_DELIVERIES_WAITING, relay->waiting);
+	role_stat(r, METRIC_RELAY_DELIVERIES_RUNNING, relay->running);
+	role_stat(r, METRIC_RELAY_DELIVERIES_UNSETTLED, relay->deliveries - relay->waiting - relay->running);
 	LIST_EACH (i, &relay->pools) {
 		struct pool *pool = CONTAINER_OF(i, struct pool, in_relay);
-		struct str name = arena_printf(&a, "upstream.%.*s.connections", STR_ARG(pool->name));
 		struct str text = arena_printf(&a, "%.*s:%u, %zu waiting%s%s", STR_ARG(pool->host), pool->port, pool->waiting_n,
 					       pool->failure ? ", last failure: " : "", pool->failure ? pool->failure : "");
 
 		if (pool->mx)
 			domains++;
 		else
-			role_stat(r, name, pool->connections_n, text);
+			role_stat_of(r, METRIC_RELAY_UPSTREAM_CONNECTIONS, pool->name, pool->connections_n, text);
 	}
-	role_stat(r, S("domains"), domains, S(""));
+	role_stat(r, METRIC_RELAY_DOMAINS, domains);
 	arena_fini(&a);
 }
 

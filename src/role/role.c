@@ -2,9 +2,11 @@
 #include "posthouse/role.h"
 
 #include "confine.h"
+#include "figures.h"
 #include "posthouse/log.h"
 #include "posthouse/units.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -32,9 +34,7 @@ struct role {
 	uint64_t start_call; /* `configure` that is to be answered when we have started */
 	uv_timer_t working;
 	void *data;
-	struct arena stat_arena;
-	struct rec_stat stats[256];
-	size_t stats_n;
+	struct figures figures;
 };
 
 static struct role frame;
@@ -331,25 +331,19 @@ static void on_master_closed(void *ctx, struct channel *ch, const char *reason)
 }
 
 /* ---- figures ---- */
-void role_stat(struct role *r, struct str name, uint64_t value, struct str text)
+void role_stat_of(struct role *r, enum metric metric, struct str label, uint64_t value, struct str text)
 {
-	if (r->stats_n == sizeof r->stats / sizeof r->stats[0])
-		return; /* a page is enough for any role: the bound only keeps a bug from growing */
-	r->stats[r->stats_n++] = (struct rec_stat){ arena_str(&r->stat_arena, name), value, arena_str(&r->stat_arena, text) };
+	assert(metric_is_of(metric, r->ops->id));
+	figures_add(&r->figures, metric, label, value, text);
 }
 
 static void handle_stats(void *ctx, struct channel *ch, const struct msg_stats *m, int fd)
 {
 	struct role *r = ctx;
-	struct msg_stats_are answer = { .call = m->call };
 
-	r->stats_n = 0;
 	if (r->ops->stats)
 		r->ops->stats(r);
-	answer.stats.at = r->stats;
-	answer.stats.n = r->stats_n;
-	ipc_send_stats_are(ch, &answer, -1);
-	arena_reset(&r->stat_arena);
+	figures_send(&r->figures, ch, m->call);
 }
 
 /* ---- start ---- */

@@ -211,14 +211,14 @@ static void stats(struct role *r)
 {
 	const struct submission *sub = the_submission(r);
 
-	role_stat(r, S("sessions"), sub->sessions_n, S(""));
-	role_stat(r, S("sessions_total"), sub->sessions_total, S(""));
-	role_stat(r, S("sessions_refused"), sub->sessions_refused, S(""));
-	role_stat(r, S("transactions"), count(&sub->transactions), S(""));
-	role_stat(r, S("logins"), sub->logins, S(""));
-	role_stat(r, S("logins_failed"), sub->logins_failed, S(""));
-	role_stat(r, S("accepted"), sub->accepted, S(""));
-	role_stat(r, S("refused"), sub->refused, S(""));
+	role_stat(r, METRIC_SUBMISSION_SESSIONS, sub->sessions_n);
+	role_stat(r, METRIC_SUBMISSION_SESSIONS_OPENED, sub->sessions_total);
+	role_stat(r, METRIC_SUBMISSION_SESSIONS_REFUSED, sub->sessions_refused);
+	role_stat(r, METRIC_SUBMISSION_TRANSACTIONS, count(&sub->transactions));
+	role_stat(r, METRIC_SUBMISSION_LOGINS, sub->logins);
+	role_stat(r, METRIC_SUBMISSION_LOGINS_FAILED, sub->logins_failed);
+	role_stat(r, METRIC_SUBMISSION_ACCEPTED, sub->accepted);
+	role_stat(r, METRIC_SUBMISSION_REFUSED, sub->refused);
 }
 
 int main(int argc, char **argv)

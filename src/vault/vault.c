@@ -123,11 +123,11 @@ static struct verdict start(struct role *r)
 
 static void stats(struct role *r)
 {
-	role_stat(r, S("keys"), vault.keys ? keyring_count(vault.keys) : 0, S(""));
-	role_stat(r, S("signatures"), vault.signatures, S(""));
-	role_stat(r, S("signatures_failed"), vault.failures, S(""));
-	role_stat(r, S("upstream_answers"), vault.answers, S(""));
-	role_stat(r, S("upstream_dialogues"), vault.dialogues.n, S(""));
+	role_stat(r, METRIC_VAULT_KEYS, vault.keys ? keyring_count(vault.keys) : 0);
+	role_stat(r, METRIC_VAULT_SIGNATURES, vault.signatures);
+	role_stat(r, METRIC_VAULT_SIGNATURES_FAILED, vault.failures);
+	role_stat(r, METRIC_VAULT_UPSTREAM_ANSWERS, vault.answers);
+	role_stat(r, METRIC_VAULT_UPSTREAM_DIALOGUES, vault.dialogues.n);
 }
 
 int main(int argc, char **argv)

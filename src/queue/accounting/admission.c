@@ -297,6 +297,6 @@ void accounting_leave(struct accounting *acc, struct channel *ch, const struct m
 
 void admission_stats(struct accounting *acc)
 {
-	role_stat(acc->role, S("connections"), acc->admission.clients.n, S(""));
-	role_stat(acc->role, S("logged_in"), acc->admission.logged_in, S(""));
+	role_stat(acc->role, METRIC_QUEUE_CONNECTIONS, acc->admission.clients.n);
+	role_stat(acc->role, METRIC_QUEUE_LOGGED_IN, acc->admission.logged_in);
 }

@@ -328,9 +328,9 @@ void bans_stats(struct accounting *acc)
 		networks += b->until > now && subject_is(str_of(b->key), SUBJECT_NETWORK);
 		logins += b->until > now && subject_is(str_of(b->key), SUBJECT_LOGIN);
 		if (is_breaker(b) && breakers++ < BREAKERS_SHOWN)
-			role_stat(acc->role, str_of(b->key), 1, str_of(b->reason));
+			role_stat_of(acc->role, METRIC_QUEUE_BREAKER, subject_name(str_of(b->key)), 1, str_of(b->reason));
 	}
-	role_stat(acc->role, S("banned_networks"), networks, S(""));
-	role_stat(acc->role, S("banned_logins"), logins, S(""));
-	role_stat(acc->role, S("breakers_tripped"), breakers, S(""));
+	role_stat(acc->role, METRIC_QUEUE_BANNED_NETWORKS, networks);
+	role_stat(acc->role, METRIC_QUEUE_BANNED_LOGINS, logins);
+	role_stat(acc->role, METRIC_QUEUE_BREAKERS_TRIPPED, breakers);
 }

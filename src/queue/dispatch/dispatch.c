@@ -68,9 +68,9 @@ void dispatch_mend(struct dispatch *d, uint64_t now)
 
 void dispatch_stats(struct dispatch *d)
 {
-	role_stat(d->role, S("deliveries"), d->leases.count, S(""));
-	role_stat(d->role, S("results_kept"), d->settling.held,
-		  d->settling.failing ? S("the store has no room for results") : S(""));
+	role_stat(d->role, METRIC_QUEUE_DELIVERIES, d->leases.count);
+	role_stat_of(d->role, METRIC_QUEUE_RESULTS_KEPT, S(""), d->settling.held,
+		     d->settling.failing ? S("the store has no room for results") : S(""));
 	gates_stats(d);
 	pauses_stats(d);
 	limits_stats(d);

@@ -409,7 +409,7 @@ static void stat_of(struct dispatch *d, const struct gate *g)
 
 	if (g->status == GATE_UP && g->complaint && now < g->complaint_at + COMPLAINT_MS)
 		text = arena_printf(&a, "but it complains: %s", g->complaint);
-	role_stat(d->role, arena_printf(&a, "gate %s", g->name), g->status == GATE_UP ? 0 : g->down_until, text);
+	role_stat_of(d->role, METRIC_QUEUE_NEXTHOP_DOWN, str_of(g->name), g->status == GATE_UP ? 0 : g->down_until, text);
 	arena_fini(&a);
 }
 
@@ -423,7 +423,7 @@ void gates_stats(struct dispatch *d)
 		if (g->connections > 0 || g->status != GATE_UP)
 			stat_of(d, g);
 	}
-	role_stat(d->role, S("destinations_down"), d->gates.down_n, S(""));
+	role_stat(d->role, METRIC_QUEUE_DESTINATIONS_DOWN, d->gates.down_n);
 	LIST_EACH (i, &d->gates.down)
 		if (told++ < STATS_MAX)
 			stat_of(d, CONTAINER_OF(i, struct gate, in_class));

@@ -189,8 +189,8 @@ void limits_stats(struct dispatch *d)
 
 			if (wait_s)
 				text = arena_printf(&a, "%.*s%.*s", STR_ARG(text), STR_ARG(duration_words(&a, wait_s * 1000)));
-			role_stat(d->role, arena_printf(&a, "limit %s %s", g->name, b->rule),
-				  gcra_used(b->tat_us, b->rate, now * 1000), text);
+			role_stat_of(d->role, METRIC_QUEUE_NEXTHOP_USED, arena_printf(&a, "%s %s", g->name, b->rule),
+				     gcra_used(b->tat_us, b->rate, now * 1000), text);
 			arena_fini(&a);
 		}
 	}

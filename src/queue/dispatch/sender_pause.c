@@ -240,10 +240,8 @@ void pauses_stats(struct dispatch *d)
 
 	LIST_EACH (i, &d->pauses.all) {
 		const struct pause *p = CONTAINER_OF(i, struct pause, in_all);
-		struct arena a = { 0 };
 
 		if (told++ < STATS_MAX)
-			role_stat(d->role, arena_printf(&a, "gate %s", p->name), p->until, str_of(p->reason));
-		arena_fini(&a);
+			role_stat_of(d->role, METRIC_QUEUE_SENDER_PAUSED, str_of(p->name), p->until, str_of(p->reason));
 	}
 }

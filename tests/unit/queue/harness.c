@@ -56,10 +56,10 @@ void role_stopped(struct role *r)
 	r->stopped = true;
 }
 
-void role_stat(struct role *r, struct str name, uint64_t value, struct str text)
+void role_stat_of(struct role *r, enum metric metric, struct str label, uint64_t value, struct str text)
 {
-	r->stats = arena_printf(&r->arena, "%.*s%.*s=%llu %.*s\n", STR_ARG(r->stats), STR_ARG(name), (unsigned long long)value,
-				STR_ARG(text));
+	r->stats = arena_printf(&r->arena, "%.*s%.*s=%llu %.*s\n", STR_ARG(r->stats),
+				STR_ARG(metric_title(&r->arena, metric, label)), (unsigned long long)value, STR_ARG(text));
 }
 
 void role_start_later(struct role *r)

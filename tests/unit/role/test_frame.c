@@ -18,6 +18,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#define LONG_LIST 3000
+
 /* ---- the role: it refuses one host name, counts what is asked of it, and tells the counts as figures ---- */
 static struct {
 	uint64_t started, applied, abandoned, peers_up, peers_down;
@@ -63,17 +65,25 @@ static void on_peer_down(struct role *r, struct channel *ch)
 	counts.peers_down++;
 }
 
+/* Any of the role's rows that has no label of its own: the label is the name here. */
+static void tell(struct role *r, const char *name, uint64_t value, struct str text)
+{
+	role_stat_of(r, METRIC_VAULT_KEYS, str_of(name), value, text);
+}
+
 static void on_stats(struct role *r)
 {
 	check(role_data(r) == &counts);
-	role_stat(r, S("started"), counts.started, S(""));
-	role_stat(r, S("applied"), counts.applied, role_config(r)->hostname);
-	role_stat(r, S("abandoned"), counts.abandoned, S(""));
-	role_stat(r, S("peers_up"), counts.peers_up, S(""));
-	role_stat(r, S("peers_down"), counts.peers_down, S(""));
-	role_stat(r, S("no_new_privileges"), (uint64_t)prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), S(""));
-	role_stat(r, S("index"), role_index(r), S(""));
-	role_stat(r, S("incarnation"), role_incarnation(r), S(""));
+	tell(r, "started", counts.started, S(""));
+	tell(r, "applied", counts.applied, role_config(r)->hostname);
+	tell(r, "abandoned", counts.abandoned, S(""));
+	tell(r, "peers_up", counts.peers_up, S(""));
+	tell(r, "peers_down", counts.peers_down, S(""));
+	tell(r, "no_new_privileges", (uint64_t)prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), S(""));
+	tell(r, "index", role_index(r), S(""));
+	tell(r, "incarnation", role_incarnation(r), S(""));
+	for (uint64_t i = 0; i < LONG_LIST && str_eq(role_config(r)->hostname, S("long.example")); i++)
+		tell(r, "more", i, S("a text that makes the row longer than most rows are"));
 }
 
 static const struct role_ops vault_ops = {
@@ -102,6 +112,7 @@ struct world {
 		uint64_t value;
 	} figures[20];
 	size_t figures_n;
+	struct rec_stat last; /* without its texts */
 };
 
 static void on_closed(void *ctx, struct channel *ch, const char *reason)
@@ -193,10 +204,11 @@ static void on_figures(void *ctx, struct verdict v, const struct msg_stats_are *
 	assert_non_null(m);
 	w->figures_n = m->stats.n;
 	for (size_t i = 0; i < m->stats.n && i < 20; i++) {
-		w->figures[i].name = arena_str(&w->arena, m->stats.at[i].name);
+		w->figures[i].name = arena_str(&w->arena, m->stats.at[i].label);
 		w->figures[i].text = arena_str(&w->arena, m->stats.at[i].text);
 		w->figures[i].value = m->stats.at[i].value;
 	}
+	w->last = m->stats.at[m->stats.n - 1];
 	w->told++;
 }
 
@@ -251,7 +263,7 @@ static uint64_t figure(struct world *w, const char *name)
 
 	ipc_call_stats(w->console, &(struct msg_stats){ 0 }, -1, on_figures, w);
 	run_until(w, &w->told, told + 1);
-	for (size_t i = 0; i < w->figures_n; i++)
+	for (size_t i = 0; i < w->figures_n && i < 20; i++)
 		if (str_eq(w->figures[i].name, str_of(name)))
 			return w->figures[i].value;
 	fail_msg("no figure %s", name);
@@ -360,6 +372,21 @@ static void test_configurations(void **state)
 	assert_true(str_eq(w->figures[1].text, S("four.example")));
 }
 
+/* What has no place in the answer is counted in it. */
+static void test_a_list_that_is_too_long(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(offer(w, 1, "long.example").class, OK);
+	apply(w, 1);
+	w->console = connect_console(w, 0);
+	assert_int_equal(figure(w, "started"), 1);
+	assert_in_range(w->figures_n, 1000, LONG_LIST);
+	assert_int_equal(w->last.metric, METRIC_ROLE_OMITTED);
+	assert_int_equal(w->last.value, 8 + LONG_LIST - (w->figures_n - 1));
+	assert_int_equal(figure(w, "started"), 1);
+}
+
 static void test_damaged_slices(void **state)
 {
 	static const struct str bytes[] = { S("x"), S("\xff\xff\xff\xff\xff\xff\xff\xff"), S("hostname = \"x\";") };
@@ -445,6 +472,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_a_life, start, end),
 		cmocka_unit_test_setup_teardown(test_configurations, start, end),
+		cmocka_unit_test_setup_teardown(test_a_list_that_is_too_long, start, end),
 		cmocka_unit_test_setup_teardown(test_damaged_slices, start, end),
 		cmocka_unit_test_setup_teardown(test_a_role_that_cannot_start_says_why, start, end),
 		cmocka_unit_test_setup_teardown(test_apply_without_configure, start, end),
