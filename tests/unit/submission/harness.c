@@ -1,0 +1,386 @@
+/* harness.c */
+#include "harness.h"
+
+#include "posthouse/list.h"
+#include "posthouse/mail.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+const char *program;
+
+static struct world *world_of(void *ctx)
+{
+	return CONTAINER_OF(ctx, struct world, role);
+}
+
+/* ---- queue ---- */
+static void handle_admit(void *ctx, struct channel *ch, const struct msg_admit *m, int fd)
+{
+	struct world *w = world_of(ctx);
+
+	w->admissions++;
+	w->admitted = arena_str(&w->role.arena, m->client);
+	ipc_send_admitted(ch, &(struct msg_admitted){ .call = m->call, .verdict = w->admission }, -1);
+}
+
+static void handle_authenticated(void *ctx, struct channel *ch, const struct msg_authenticated *m, int fd)
+{
+	struct world *w = world_of(ctx);
+	struct msg_authorized answer = { .call = m->call, .verdict = w->authorization, .reserving = w->reserving };
+
+	w->last_login = arena_str(&w->role.arena, m->login);
+	w->failures += m->success == 0;
+	if (m->success == 0 && w->authorization.class == OK)
+		answer.verdict = perm(535, S("5.7.8"), S("queue counts it"));
+	ipc_send_authorized(ch, &answer, -1);
+}
+
+static void handle_reserve(void *ctx, struct channel *ch, const struct msg_reserve *m, int fd)
+{
+	struct world *w = world_of(ctx);
+
+	w->reserves++;
+	if (!w->silent_at_reserve)
+		ipc_send_reserved(ch, &(struct msg_reserved){ .call = m->call, .verdict = w->reservation }, -1);
+}
+
+static void handle_spool_open(void *ctx, struct channel *ch, const struct msg_spool_open *m, int fd)
+{
+	struct world *w = world_of(ctx);
+	bool good = w->spool_verdict.class == OK;
+
+	if (good)
+		w->spool = memfd_create("spool", MFD_CLOEXEC);
+	ipc_send_spool_opened(ch, &(struct msg_spool_opened){ .call = m->call, .verdict = w->spool_verdict },
+			      good ? w->spool : -1);
+}
+
+static void handle_envelope(void *ctx, struct channel *ch, const struct msg_envelope *m, int fd)
+{
+	struct world *w = world_of(ctx);
+	struct arena *a = &w->role.arena;
+
+	w->next = (struct offer){
+		.id = m->id, .token = m->token, .login = arena_str(a, m->login), .sender = arena_str(a, m->sender)
+	};
+}
+
+static void handle_recipients(void *ctx, struct channel *ch, const struct msg_recipients *m, int fd)
+{
+	struct world *w = world_of(ctx);
+
+	for (size_t i = 0; i < m->recipients.n; i++)
+		w->next.recipients = arena_printf(&w->role.arena, "%.*s%.*s ", STR_ARG(w->next.recipients),
+						  STR_ARG(m->recipients.at[i].address));
+}
+
+static void handle_submit(void *ctx, struct channel *ch, const struct msg_submit *m, int fd)
+{
+	struct world *w = world_of(ctx);
+	struct arena *a = &w->role.arena;
+	struct offer *o = &w->offers[w->offers_n];
+
+	assert_true(w->offers_n < OFFERS_MAX);
+	*o = w->next;
+	o->place = m->place;
+	o->size = m->size;
+	o->sign_domain = arena_str(a, m->sign_domain);
+	o->prefix = arena_str(a, m->prefix);
+	o->text = arena_str(a, m->text);
+	w->offers_n++;
+	w->open_submit = m->call;
+	if (!w->silent_at_submit)
+		answer_submit(w, w->submission);
+}
+
+void answer_submit(struct world *w, struct verdict v)
+{
+	struct msg_submitted answer = { .call = w->open_submit, .verdict = v };
+
+	ipc_send_submitted(w->role.peers[ROLE_QUEUE], &answer, -1);
+}
+
+static void handle_present(void *ctx, struct channel *ch, const struct msg_present *m, int fd)
+{
+	struct world *w = world_of(ctx);
+
+	w->presents++;
+	w->last_login = arena_str(&w->role.arena, m->login);
+}
+
+static void handle_leave(void *ctx, struct channel *ch, const struct msg_leave *m, int fd)
+{
+	world_of(ctx)->leaves++;
+}
+
+static void handle_abandon(void *ctx, struct channel *ch, const struct msg_abandon_transaction *m, int fd)
+{
+	world_of(ctx)->abandoned++;
+}
+
+/* ---- login: alice's password is "secret" ---- */
+static void handle_login_start(void *ctx, struct channel *ch, const struct msg_login_start *m, int fd)
+{
+	struct world *w = world_of(ctx);
+	bool right = str_eq(m->mechanism, S("PLAIN")) && str_eq(m->initial, str_make("\0alice\0secret", 13));
+	struct msg_login_reply answer = { .call = m->call, .login = S("alice@example.org") };
+
+	w->logins++;
+	answer.verdict = right ? ok() : perm(535, S("5.7.8"), S("this text must not reach the client"));
+	if (!w->silent_login)
+		ipc_send_login_reply(ch, &answer, -1);
+}
+
+static void handle_login_end(void *ctx, struct channel *ch, const struct msg_login_end *m, int fd)
+{
+	world_of(ctx)->login_ends++;
+}
+
+/* ---- vault ---- */
+static void handle_sign(void *ctx, struct channel *ch, const struct msg_sign *m, int fd)
+{
+	struct world *w = world_of(ctx);
+	struct rec_signature signature;
+	struct msg_signatures answer = { .call = m->call, .verdict = w->signing };
+
+	w->signs++;
+	assert_int_equal(m->digests.n, 1);
+	assert_int_equal(m->digests.at[0].digest.n, DKIM_DIGEST_SIZE);
+	signature = (struct rec_signature){ m->digests.at[0].selector, m->digests.at[0].algorithm, S("signed") };
+	answer.signatures.at = &signature;
+	answer.signatures.n = w->signing.class == OK && !w->forget_signature;
+	ipc_send_signatures(ch, &answer, -1);
+}
+
+const struct ipc_handlers queue_handlers = {
+	.admit = handle_admit,
+	.authenticated = handle_authenticated,
+	.reserve = handle_reserve,
+	.spool_open = handle_spool_open,
+	.envelope = handle_envelope,
+	.recipients = handle_recipients,
+	.submit = handle_submit,
+	.present = handle_present,
+	.leave = handle_leave,
+	.abandon_transaction = handle_abandon,
+};
+const struct ipc_handlers login_handlers = { .login_start = handle_login_start, .login_end = handle_login_end };
+const struct ipc_handlers vault_handlers = { .sign = handle_sign };
+
+/* ---- the role ---- */
+static void configure(struct world *w)
+{
+	static struct str mechanisms[] = { { "PLAIN", 5 }, { "LOGIN", 5 } }, own[] = { { "alice@example.org", 17 } };
+	static struct str balancers[] = { { "127.0.0.1/32", 12 } };
+	static struct cfg_listen listen[DOORS];
+	static struct cfg_certificate certificate;
+	static struct cfg_senders senders;
+	static struct cfg_sign sign;
+
+	listen[DOOR_DIRECT] = (struct cfg_listen){ .tls = LISTEN_STARTTLS };
+	listen[DOOR_PROXIED] = (struct cfg_listen){ .tls = LISTEN_STARTTLS, .proxy_protocol = { balancers, 1 } };
+	certificate = (struct cfg_certificate){ .chain_pem = w->chain_pem, .key_pem = w->key_pem };
+	senders = (struct cfg_senders){ .user = own[0], .addresses = { own, 1 } };
+	sign = (struct cfg_sign){ .domain = S("example.org"), .selector = S("s1"), .algorithm = DKIM_RSA_SHA256 };
+	w->config = (struct config){ .hostname = S("relay.example.org"),
+				     .postmaster = S("postmaster@example.org"),
+				     .listen = listen,
+				     .listen_n = DOORS,
+				     .certificates = &certificate,
+				     .certificates_n = 1,
+				     .tls_minimum = TLS_1_2,
+				     .auth = { .mechanisms = { mechanisms, 2 }, .realm = S("example.org") },
+				     .senders = &senders,
+				     .senders_n = 1,
+				     .limits = { .recipients_per_message = 10, .message_size = 1 << 20 },
+				     .sign = &sign,
+				     .sign_n = 1,
+				     .submission = { .idle_ms = 60000,
+						     .commands = 100,
+						     .errors = 10,
+						     .sessions = 100,
+						     .login_ms = 60000,
+						     .login_delay_ms = 50 } };
+}
+
+int setup(void **state)
+{
+	struct world *w = NEW(struct world);
+	struct verdict why;
+
+	w->role = (struct played){ .loop = uv_default_loop(), .role = ROLE_SUBMISSION, .program = program };
+	w->spool = -1;
+	w->admission = w->authorization = w->reservation = w->submission = w->spool_verdict = w->signing = ok();
+	make_certificate(&w->role.arena, "relay.example.org", &w->chain_pem, &w->key_pem);
+	w->tls = tls_client_context(w->chain_pem, &w->role.arena, &why);
+	configure(w);
+	*state = w;
+	return 0;
+}
+
+/* Open a port; the role serves it. */
+static void open_door(struct world *w, enum door door)
+{
+	struct sockaddr_in name;
+	socklen_t length = sizeof(name);
+	int fds[2];
+	size_t n;
+
+	assert_int_equal(listener_open(S("127.0.0.1"), 0, false, &w->role.arena, fds, &n).class, OK);
+	assert_int_equal(getsockname(fds[0], (struct sockaddr *)&name, &length), 0);
+	w->ports[door] = ntohs(name.sin_port);
+	ipc_send_listener(w->role.master, &(struct msg_listener){ .listen = door }, fds[0]);
+	close(fds[0]);
+}
+
+void start(struct world *w)
+{
+	played_start(&w->role, &w->config);
+	played_connect(&w->role, ROLE_QUEUE, &queue_handlers);
+	played_connect(&w->role, ROLE_LOGIN, &login_handlers);
+	played_connect(&w->role, ROLE_VAULT, &vault_handlers);
+	for (unsigned door = 0; door < DOORS; door++)
+		open_door(w, door);
+}
+
+int teardown(void **state)
+{
+	struct world *w = *state;
+
+	for (unsigned i = 0; i < w->clients_n; i++)
+		if (w->clients[i].st != NULL)
+			stream_close(w->clients[i].st);
+	played_end(&w->role);
+	for (unsigned i = 0; i < w->clients_n; i++)
+		end_fini(&w->clients[i]);
+	if (w->spool >= 0)
+		close(w->spool);
+	tls_context_unref(w->tls);
+	free(w);
+	return 0;
+}
+
+bool wait_for(struct world *w, const unsigned *counter, unsigned value)
+{
+	return run_until(w->role.loop, counter, value, 20000);
+}
+
+/* ---- clients ---- */
+struct end *open_client(struct world *w, enum door door)
+{
+	struct end *client = &w->clients[w->clients_n++];
+	struct sockaddr_in to;
+
+	assert_true(w->clients_n <= CLIENTS_MAX);
+	end_init(client);
+	uv_ip4_addr("127.0.0.1", (int)w->ports[door], &to);
+	client->st = stream_connect_from(w->role.loop, NULL, (const struct sockaddr *)&to, &end_ops, client);
+	assert_true(wait_for(w, &client->connects, 1));
+	assert_int_equal(client->connect.class, OK);
+	return client;
+}
+
+/* The bytes of the reply at the front; 0: it is not whole. */
+static size_t reply_length(struct str got)
+{
+	for (size_t at = 0;;) {
+		struct str rest = str_from(got, at);
+		size_t line = str_search(rest, S("\r\n"));
+
+		if (line == rest.n)
+			return 0;
+		at += line + 2;
+		if (line < 4 || rest.p[3] != '-')
+			return at;
+	}
+}
+
+static bool has_reply(const void *what, size_t value)
+{
+	const struct end *client = what;
+
+	return reply_length(buf_view(&client->got)) > 0 || client->ends > 0;
+}
+
+struct str hear(struct world *w, struct end *client)
+{
+	struct str reply;
+	size_t n;
+
+	assert_true(run_while(w->role.loop, has_reply, client, 0, 20000));
+	n = reply_length(buf_view(&client->got));
+	if (n == 0)
+		fail_msg("the connection has ended, and no reply has come: %.*s", STR_ARG(buf_view(&client->got)));
+	reply = arena_str(&w->role.arena, str_head(buf_view(&client->got), n));
+	buf_consume(&client->got, n);
+	return reply;
+}
+
+void say(struct end *client, const char *text)
+{
+	stream_write(client->st, str_of(text));
+}
+
+void expect_reply(struct world *w, struct end *client, const char *reply)
+{
+	struct str heard = hear(w, client);
+
+	if (!str_starts(heard, str_of(reply)))
+		fail_msg("expected %s, heard %.*s", reply, STR_ARG(heard));
+}
+
+void talk(struct world *w, struct end *client, const char *line, const char *reply)
+{
+	say(client, line);
+	say(client, "\r\n");
+	expect_reply(w, client, reply);
+}
+
+void expect_end(struct world *w, struct end *client)
+{
+	assert_true(wait_for(w, &client->ends, 1));
+	assert_int_equal(client->got.n, 0);
+}
+
+void start_tls(struct world *w, struct end *client)
+{
+	stream_start_client_tls(client->st, w->tls, S("relay.example.org"), true);
+	assert_true(wait_for(w, &client->handshakes, 1));
+	assert_int_equal(client->tls.class, OK);
+}
+
+struct end *open_session(struct world *w)
+{
+	struct end *client = open_client(w, DOOR_DIRECT);
+
+	expect_reply(w, client, "220 relay.example.org");
+	talk(w, client, "EHLO pc.example.org", "250");
+	talk(w, client, "STARTTLS", "220");
+	start_tls(w, client);
+	talk(w, client, "EHLO pc.example.org", "250");
+	return client;
+}
+
+struct end *open_login(struct world *w)
+{
+	struct end *client = open_session(w);
+
+	talk(w, client, RIGHT_PASSWORD, "235 2.7.0");
+	return client;
+}
+
+void begin_message(struct world *w, struct end *client)
+{
+	talk(w, client, "MAIL FROM:<alice@example.org>", "250 2.1.0");
+	talk(w, client, "RCPT TO:<bob@example.net>", "250 2.1.5");
+	talk(w, client, "DATA", "354");
+}
+
+bool holds(struct str text, const char *part)
+{
+	return str_search(text, str_of(part)) < text.n;
+}

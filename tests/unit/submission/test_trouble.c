@@ -1,0 +1,191 @@
+/* test_trouble.c - queue, login, vault or the client is away, dies or is silent: nothing is promised that does not hold, and nobody waits for ever. */
+#include "harness.h"
+
+/* Queue dies with a message open: the next one is told who is connected, and is offered the message again, by which it knows it. */
+static void test_queue_dies(void **state)
+{
+	struct world *w = *state;
+	struct end *client;
+
+	w->silent_at_submit = true;
+	start(w);
+	client = open_login(w);
+	begin_message(w, client);
+	say(client, SMALL_TEXT);
+	assert_true(wait_for(w, &w->offers_n, 1));
+	played_disconnect(&w->role, ROLE_QUEUE);
+	run_for(w->role.loop, 100);
+	assert_int_equal(client->got.n, 0);
+	w->silent_at_submit = false;
+	w->last_login = S("");
+	played_connect(&w->role, ROLE_QUEUE, &queue_handlers);
+	expect_reply(w, client, "250 2.0.0 Ok: queued as ");
+	assert_int_equal(w->presents, 1);
+	assert_true(str_eq(w->last_login, S("alice@example.org")));
+	assert_int_equal(w->offers_n, 2);
+	assert_true(w->offers[0].id == w->offers[1].id && w->offers[0].token == w->offers[1].token);
+	assert_true(str_eq(w->offers[0].recipients, w->offers[1].recipients));
+	assert_true(str_eq(w->offers[0].text, w->offers[1].text) && str_eq(w->offers[0].prefix, w->offers[1].prefix));
+	assert_int_equal(w->signs, 1);
+}
+
+/* Queue dies and no other comes: 451 after 10 s. The session lives on. */
+static void test_queue_stays_away(void **state)
+{
+	struct world *w = *state;
+	struct end *client;
+
+	w->silent_at_submit = true;
+	start(w);
+	client = open_login(w);
+	begin_message(w, client);
+	say(client, SMALL_TEXT);
+	assert_true(wait_for(w, &w->offers_n, 1));
+	played_disconnect(&w->role, ROLE_QUEUE);
+	expect_reply(w, client, "451 4.3.0 Queue unavailable");
+	talk(w, client, "NOOP", "250");
+	w->silent_at_submit = false;
+	played_connect(&w->role, ROLE_QUEUE, &queue_handlers);
+	begin_message(w, client);
+	say(client, SMALL_TEXT);
+	expect_reply(w, client, "250 2.0.0");
+	assert_int_equal(w->offers_n, 2);
+	assert_true(w->offers[0].id != w->offers[1].id);
+}
+
+/* A queue that is there and never answers: 451 when the call's time is over. */
+static void test_queue_is_silent(void **state)
+{
+	struct world *w = *state;
+	struct end *client;
+
+	w->reserving = 3;
+	w->silent_at_reserve = true;
+	start(w);
+	client = open_login(w);
+	talk(w, client, "MAIL FROM:<alice@example.org>", "451 4.3.0 Queue unavailable");
+	w->silent_at_reserve = false;
+	talk(w, client, "MAIL FROM:<alice@example.org>", "250 2.1.0");
+	w->reservation = temp(450, S("4.7.1"), S("Too many recipients for today"));
+	talk(w, client, "RCPT TO:<bob@example.net>", "450 4.7.1 Too many recipients for today");
+	talk(w, client, "DATA", "554 5.5.1");
+	assert_int_equal(w->reserves, 3);
+	talk(w, client, "RSET", "250");
+	assert_true(wait_for(w, &w->abandoned, 2));
+}
+
+/* What queue says to a message is what the client hears. */
+static void test_queue_refuses(void **state)
+{
+	struct world *w = *state;
+	struct end *client;
+
+	w->submission = temp(452, S("4.3.1"), S("No room"));
+	start(w);
+	client = open_login(w);
+	begin_message(w, client);
+	say(client, SMALL_TEXT);
+	expect_reply(w, client, "452 4.3.1 No room");
+	w->submission = ok();
+	begin_message(w, client);
+	say(client, SMALL_TEXT);
+	expect_reply(w, client, "250 2.0.0");
+}
+
+/* A message of a domain with a key never goes unsigned: vault refuses, forgets a signature, or is away. */
+static void test_vault_fails(void **state)
+{
+	struct world *w = *state;
+	struct end *client;
+
+	start(w);
+	client = open_login(w);
+	for (int i = 0; i < 3; i++) {
+		w->signing = i == 0 ? perm(550, S("5.7.5"), S("no key")) : ok();
+		w->forget_signature = i == 1;
+		if (i == 2)
+			played_disconnect(&w->role, ROLE_VAULT);
+		begin_message(w, client);
+		say(client, SMALL_TEXT);
+		expect_reply(w, client, "451 4.7.5 Signing is not possible at the moment");
+	}
+	assert_int_equal(w->signs, 2);
+	assert_int_equal(w->offers_n, 0);
+	w->forget_signature = false;
+	played_connect(&w->role, ROLE_VAULT, &vault_handlers);
+	begin_message(w, client);
+	say(client, SMALL_TEXT);
+	expect_reply(w, client, "250 2.0.0");
+}
+
+/* Login is away, or dies with an exchange open: a temporary failure that nobody counts. */
+static void test_login_dies(void **state)
+{
+	struct world *w = *state;
+	struct end *client;
+
+	w->silent_login = true;
+	start(w);
+	client = open_session(w);
+	say(client, RIGHT_PASSWORD "\r\n");
+	assert_true(wait_for(w, &w->logins, 1));
+	played_disconnect(&w->role, ROLE_LOGIN);
+	expect_reply(w, client, "454 4.7.0 Login is not possible at the moment");
+	talk(w, client, RIGHT_PASSWORD, "454 4.7.0 Login is not possible at the moment");
+	w->silent_login = false;
+	played_connect(&w->role, ROLE_LOGIN, &login_handlers);
+	talk(w, client, RIGHT_PASSWORD, "235 2.7.0");
+	assert_int_equal(w->failures, 0);
+}
+
+/* A client that leaves before its final dot takes back its message. */
+static void test_client_leaves(void **state)
+{
+	struct world *w = *state;
+	struct end *client;
+
+	w->reserving = 1;
+	start(w);
+	client = open_login(w);
+	begin_message(w, client);
+	say(client, "From: alice@example.org\r\n\r\nhalf a");
+	run_for(w->role.loop, 50);
+	stream_close(client->st);
+	assert_true(wait_for(w, &w->abandoned, 1));
+	assert_true(wait_for(w, &w->leaves, 1));
+	assert_int_equal(w->offers_n, 0);
+}
+
+/* Behind the final dot it does not: a stop waits for the answer of queue. */
+static void test_client_does_not_wait(void **state)
+{
+	struct world *w = *state;
+	struct end *client;
+
+	w->silent_at_submit = true;
+	start(w);
+	client = open_login(w);
+	begin_message(w, client);
+	say(client, SMALL_TEXT "QUIT\r\n");
+	assert_true(wait_for(w, &w->offers_n, 1));
+	stream_close(client->st);
+	played_stop(&w->role, 20000);
+	run_for(w->role.loop, 500);
+	assert_int_equal(w->role.stopped, 0);
+	assert_int_equal(w->abandoned, 0);
+	answer_submit(w, ok());
+	played_wait(&w->role);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		SUBMISSION_TEST(test_queue_dies),      SUBMISSION_TEST(test_queue_stays_away),
+		SUBMISSION_TEST(test_queue_is_silent), SUBMISSION_TEST(test_queue_refuses),
+		SUBMISSION_TEST(test_vault_fails),     SUBMISSION_TEST(test_login_dies),
+		SUBMISSION_TEST(test_client_leaves),   SUBMISSION_TEST(test_client_does_not_wait),
+	};
+
+	program = argc > 1 ? argv[1] : NULL;
+	return cmocka_run_group_tests_name("submission trouble", tests, NULL, NULL);
+}
