@@ -3,13 +3,24 @@
  * An address that does not answer within some seconds gives way to the next one, so that a dead server or a dead family does not cost
  * the whole time limit; when all have failed, those that had been cut short get the whole time. What did not answer lately comes last.
  * A server that answers and will not have us is followed by the next one, as is one that cannot do TLS where that is demanded. */
+#include "candidates.h"
+#include "connection.h"
+#include "host_status.h"
+#include "pool.h"
 #include "relay.h"
 
+#include "posthouse/units.h"
 #include "posthouse/clock.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
 #include <stdlib.h>
+
+enum {
+	FAMILY_MS = HOUR_MS,  /* an address family that was refused is avoided so long */
+	SESSIONS_MAX = 4,     /* servers that answered and would not have us, then it is enough */
+	SECOND_TURNS_MAX = 2, /* addresses that get the whole time after all */
+};
 
 /* In order, but the doubtful ones behind the others. */
 static void order_targets(struct connection *c)

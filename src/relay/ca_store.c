@@ -1,4 +1,5 @@
 /* ca_store.c - TLS contexts for next hops, one for each set of CA certificates: the system's alone costs a megabyte. */
+#include "ca_store.h"
 #include "relay.h"
 
 #include <stdlib.h>

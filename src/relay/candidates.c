@@ -1,8 +1,17 @@
 /* candidates.c - the addresses of a next hop: of an upstream's host, or of all mail servers of a domain in their order. */
+#include "candidates.h"
+#include "pool.h"
 #include "relay.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/policy.h"
+
+enum {
+	ADDRESSES_MS = 30000,     /* addresses are asked for again after this time … */
+	FAILURE_MS = 10000,       /* … and those of a domain that could not be found after this one */
+	TARGETS_MAX = 32,         /* addresses of a next hop … */
+	TARGETS_OF_HOST_MAX = 16, /* … and of one host of several */
+};
 
 static void on_resolved(void *ctx, struct verdict v, const struct sockaddr_storage *addresses, size_t n);
 static void on_mx(void *ctx, struct verdict v, const struct dns_host *hosts, size_t n);

@@ -1,5 +1,10 @@
 /* client_events.c - the SMTP client machine on a connection: its events, in the order in which a session sees them. */
+#include "ca_store.h"
+#include "connection.h"
+#include "delivery.h"
+#include "pool.h"
 #include "relay.h"
+#include "transfer.h"
 
 #include "posthouse/clock.h"
 

@@ -1,11 +1,18 @@
 /* complaints.c - what the refusals of a delivery say about the next hop: whether it is at fault as a whole, and for how long. */
+#include "delivery.h"
+#include "pool.h"
 #include "relay.h"
 
+#include "posthouse/units.h"
 #include "posthouse/clock.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
+
+enum {
+	COMPLAINT_MS = HOUR_MS, /* the same complaint by another witness within this time means the next hop */
+};
 
 /* All recipients of a transaction are often refused with the same words: these are judged once. */
 static struct meaning judge(struct delivery *d, enum smtp_step step, struct verdict v)

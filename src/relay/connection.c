@@ -1,11 +1,26 @@
 /* connection.c - one connection to a next hop: TCP and TLS, its time limits, and its end. Which address comes next: attempt.c; what is
  * said on it: client_events.c. */
+#include "ca_store.h"
+#include "candidates.h"
+#include "connection.h"
+#include "delivery.h"
+#include "host_status.h"
+#include "pool.h"
 #include "relay.h"
+#include "transfer.h"
 
 #include "posthouse/secret.h"
 
 #include <assert.h>
 #include <stdlib.h>
+
+enum {
+	IDLE_MS = 5000,       /* a connection without work is closed, before the peer loses patience */
+	QUIT_MS = 2000,       /* for the answer to QUIT (RFC 5321 4.1.1.10) */
+	WRONG_PORT_MS = 8000, /* for a greeting in clear text on port 465 */
+	TURN_MS = 5000,       /* for an address to answer while there are others to try, at most */
+	ATTEMPTS_MAX = 3000,  /* of it: attempts before a session stood */
+};
 
 #define TO(state) (1u << CONNECTION_##state)
 

@@ -1,5 +1,7 @@
 /* delivery.c - one lease of queue: what is to be delivered to whom, and what became of it. The text is forgotten as soon as the
  * result is sent; the lease itself only when queue says that the result is durable. */
+#include "delivery.h"
+#include "pool.h"
 #include "relay.h"
 
 #include "posthouse/clock.h"
@@ -9,6 +11,12 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+enum {
+	GIVEN_UP_MAX = 2048,
+	OUTCOME_TEXT_MAX = 1000,     /* a peer's words in one outcome … */
+	RESULT_TEXT_MAX = 88 * 1024, /* … and in a result, so that it fits a datagram */
+};
 
 static struct list *bucket(struct relay *relay, uint64_t lease)
 {

@@ -1,5 +1,7 @@
 /* domain_lookup.c - queue asks for a domain's mail servers before it hands over any of its mail: what the DNS does not tell costs no delivery.
  * What was found, or that nothing was, is kept for some seconds for the delivery that follows. */
+#include "candidates.h"
+#include "pool.h"
 #include "relay.h"
 
 #include <stdlib.h>

@@ -1,7 +1,10 @@
 /* downgrade.c - a text that the next hop does not take as it is: 8-bit without 8BITMIME (RFC 6152 3), binary without BINARYMIME (RFC 3030
  * 3), UTF-8 in the header (RFC 6531), lines that are too long for any (RFC 5321 4.5.3.1.6). The text is converted twice: first to count it and
  * hash it for fresh signatures, which take the place of those that the conversion breaks; then onto the wire (transfer.c). */
+#include "connection.h"
+#include "delivery.h"
 #include "relay.h"
+#include "transfer.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/smtp_server.h"

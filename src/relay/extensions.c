@@ -1,5 +1,8 @@
 /* extensions.c - extensions of SMTP that a next hop offers and cannot do. What was refused or lost right after it used one goes again
  * without that one, on another connection; when the next hop then answers, this is remembered for its address, a day long. */
+#include "connection.h"
+#include "delivery.h"
+#include "host_status.h"
 #include "relay.h"
 
 #include "posthouse/smtp_client.h"
@@ -44,7 +47,8 @@ static const struct sockaddr_storage *address_of(const struct connection *c)
 	return &c->targets[c->tried].address;
 }
 
-unsigned extensions_broken(const struct connection *c)
+/* Known of this address. */
+static unsigned extensions_broken(const struct connection *c)
 {
 	unsigned broken = 0;
 

@@ -1,4 +1,6 @@
 /* handover.c - the deliveries that queue hands over: each goes to the pool of its next hop, or comes back at once. */
+#include "delivery.h"
+#include "pool.h"
 #include "relay.h"
 
 #include "posthouse/clock.h"

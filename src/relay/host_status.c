@@ -1,12 +1,19 @@
 /* host_status.c - what connections have taught about addresses, for some minutes: which do not answer, which cannot do TLS; and for a day which
  * offer an extension and cannot do it. One slot per hash: what falls into the same slot is forgotten, which costs an attempt and
  * nothing else. */
+#include "host_status.h"
 #include "relay.h"
 
+#include "posthouse/units.h"
 #include "posthouse/clock.h"
 #include "posthouse/hash.h"
 
 #include <arpa/inet.h>
+
+enum {
+	MEMORY_MS = 600000,           /* what is remembered of an address … */
+	MEMORY_EXTENSION_MS = DAY_MS, /* … and of what it cannot do although it says so */
+};
 
 enum { SILENT_FAMILY = 3 }; /* so many addresses of a family in a row without an answer, and none with: it does not work here */
 
@@ -27,7 +34,7 @@ void memory_note(struct relay *relay, enum memory_kind kind, const struct sockad
 	relay->memory[key % MEMORY_SLOTS] = (struct memory_slot){ .key = key, .until = clock_mono_ms() + ms };
 }
 
-void memory_forget(struct relay *relay, enum memory_kind kind, const struct sockaddr_storage *address)
+static void memory_forget(struct relay *relay, enum memory_kind kind, const struct sockaddr_storage *address)
 {
 	uint64_t key = key_of(kind, address);
 	struct memory_slot *slot = &relay->memory[key % MEMORY_SLOTS];

@@ -1,4 +1,9 @@
 /* nexthops.c - the next hops: an upstream for each that is configured, and a domain for as long as there is mail for it. */
+#include "ca_store.h"
+#include "candidates.h"
+#include "connection.h"
+#include "delivery.h"
+#include "pool.h"
 #include "relay.h"
 
 #include "posthouse/clock.h"

@@ -1,9 +1,21 @@
 /* pool.c - one next hop: how many connections it may have, what waits for them, what becomes of it when none can be made. */
+#include "ca_store.h"
+#include "candidates.h"
+#include "connection.h"
+#include "delivery.h"
+#include "pool.h"
 #include "relay.h"
 
+#include "posthouse/units.h"
 #include "posthouse/clock.h"
 
 #include <stdlib.h>
+
+enum {
+	SWEEP_MS = 5000,       /* domains that nobody needs any more are looked for so often */
+	FEWER_MS = MINUTE_MS,  /* a next hop that refused one more connection is not asked for more in this time */
+	THROTTLED_MS = 600000, /* one that had too much at once gets fewer connections so long */
+};
 
 /* ---- who waits, who carries ---- */
 

@@ -1,5 +1,7 @@
 /* reach.c - addresses to which mail is never delivered directly, because nobody's mail server is there, or because that would be
  * ourselves: whoever controls a domain's DNS records could otherwise have us talk to what listens on this machine and beside it. */
+#include "candidates.h"
+#include "connection.h"
 #include "relay.h"
 
 #include "posthouse/clock.h"

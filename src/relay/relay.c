@@ -1,7 +1,15 @@
 /* relay.c - the role that carries mail to the next hops: it takes deliveries from queue and gives back what became of each recipient. */
+#include "connection.h"
+#include "delivery.h"
+#include "pool.h"
 #include "relay.h"
+#include "transfer.h"
 
 #include <stdlib.h>
+
+enum {
+	LAST_RESULTS_MS = 500, /* at the end: for queue to take the results */
+};
 
 static void on_grace_over(uv_timer_t *timer);
 static void on_last_results(uv_timer_t *timer);

@@ -1,4 +1,7 @@
 /* requirements.c - what a message demands of its next hops: to be delivered by a time (RFC 2852), to go by verified TLS only (RFC 8689). */
+#include "connection.h"
+#include "delivery.h"
+#include "pool.h"
 #include "relay.h"
 
 #include "posthouse/smtp_server.h"

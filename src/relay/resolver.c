@@ -1,4 +1,6 @@
 /* resolver.c - the resolver for direct delivery: opened when it is needed first, and again when resolv.conf has changed. */
+#include "candidates.h"
+#include "pool.h"
 #include "relay.h"
 
 #include "posthouse/clock.h"

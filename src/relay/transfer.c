@@ -1,6 +1,9 @@
 /* transfer.c - the text of a message, read piece by piece: to the wire, or to be counted and hashed (downgrade.c). A text in a file is
  * read on the thread pool, a chunk at a time, and no faster than the peer takes it. */
+#include "connection.h"
+#include "delivery.h"
 #include "relay.h"
+#include "transfer.h"
 
 #include "posthouse/crash.h"
 
@@ -9,6 +12,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+enum {
+	PENDING_MAX = 256 * 1024, /* text that the kernel has not taken; then reading the file waits */
+};
 
 static void read_more(struct connection *c);
 static void on_read(uv_fs_t *request);

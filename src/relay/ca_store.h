@@ -1,0 +1,26 @@
+/* ca_store.h - the CA certificates that next hops are verified with: one TLS context for each set of them. */
+#ifndef RELAY_CA_STORE_H
+#define RELAY_CA_STORE_H
+
+#include "posthouse/list.h"
+#include "posthouse/net.h"
+#include "posthouse/verdict.h"
+
+struct relay;
+
+struct trust {
+	struct list in_relay;
+	struct str ca_pem; /* owned; "": the system's */
+	struct tls_context *context;
+	unsigned users;
+};
+
+/* For opportunistic TLS with servers of another time, which beats clear text. NULL: not possible. */
+struct tls_context *trust_old(struct relay *relay);
+/* The context for these CA certificates, made when there is none; NULL and why (text in the arena). Not yet used by anybody. */
+struct trust *trust_get(struct relay *relay, struct str ca_pem, struct arena *a, struct verdict *why_out);
+void trust_use(struct trust *t);
+void trust_leave(struct trust *t);      /* NULL is allowed */
+void trusts_sweep(struct relay *relay); /* those that nobody uses go */
+
+#endif
