@@ -6,6 +6,17 @@
 
 #include "posthouse/arena.h"
 
+/* What is before and behind the last '@' of an address in whatever form. Without '@' all of it is the local part, and the domain is empty. */
+static inline struct str address_local(struct str address)
+{
+	return str_head(address, str_rfind(address, '@'));
+}
+
+static inline struct str address_domain(struct str address)
+{
+	return str_from(address, str_rfind(address, '@') + 1);
+}
+
 /* RFC 5322 3.2.3. */
 bool char_is_atext(char c);
 

@@ -32,6 +32,9 @@ void *xmalloc(size_t n);
 char *str_dup(struct str s); /* a copy that ends in NUL; the caller frees it */
 void *xcalloc(size_t n, size_t size);
 void *xrealloc(void *p, size_t n);
-#define NEW(type) ((type *)xcalloc(1, sizeof(type)))
+/* Room for one more element of a growing array of `n` with `*capacity` places: the array, perhaps moved. */
+void *xgrow(void *p, size_t n, size_t *capacity, size_t size);
+#define ARRAY_GROW(p, n, capacity) ((p) = xgrow((p), (n), &(capacity), sizeof *(p)))
+#define NEW(type)                  ((type *)xcalloc(1, sizeof(type)))
 
 #endif

@@ -40,6 +40,14 @@ void *xrealloc(void *p, size_t n)
 	return p;
 }
 
+void *xgrow(void *p, size_t n, size_t *capacity, size_t size)
+{
+	if (n < *capacity)
+		return p;
+	*capacity = *capacity > 0 ? 2 * *capacity : 4;
+	return xrealloc(p, *capacity * size);
+}
+
 /* A block with room for `n` bytes becomes the first; blocks grow with the arena, up to a bound. */
 static struct arena_block *add_block(struct arena *a, size_t n)
 {

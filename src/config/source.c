@@ -22,10 +22,7 @@ struct scan {
 /* From the next line of the assembled text on, lines come from here. */
 static void begin_run(struct loader *l, struct str file, unsigned line)
 {
-	if (l->runs_n == l->runs_max) {
-		l->runs_max = l->runs_max ? 2 * l->runs_max : 16;
-		l->runs = xrealloc(l->runs, l->runs_max * sizeof(*l->runs));
-	}
+	ARRAY_GROW(l->runs, l->runs_n, l->runs_max);
 	l->runs[l->runs_n++] = (struct source_run){ .first = l->lines + 1, .file = file, .line = line };
 }
 

@@ -1,4 +1,5 @@
 /* downgrade.c - an internationalised domain in its ASCII form, for a next hop without SMTPUTF8. */
+#include "posthouse/address.h"
 #include "posthouse/mail.h"
 #include "posthouse/names.h"
 
@@ -26,8 +27,7 @@ static bool is_domain(struct str s)
 
 bool mail_address_to_ascii(struct arena *a, struct str address, struct str *ascii_out)
 {
-	size_t at = str_rfind(address, '@');
-	struct str local = str_head(address, at), domain = str_from(address, at + 1);
+	struct str local = address_local(address), domain = address_domain(address);
 	struct str found;
 
 	*ascii_out = str_make("", 0);
@@ -35,7 +35,7 @@ bool mail_address_to_ascii(struct arena *a, struct str address, struct str *asci
 		*ascii_out = arena_str(a, address);
 		return true;
 	}
-	if (at == address.n || !is_plain(local) || !domain_to_ascii(a, domain, &found) || !is_domain(found))
+	if (domain.n == 0 || !is_plain(local) || !domain_to_ascii(a, domain, &found) || !is_domain(found))
 		return false;
 	*ascii_out = arena_printf(a, "%.*s@%.*s", STR_ARG(local), STR_ARG(found));
 	return true;

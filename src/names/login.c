@@ -1,4 +1,5 @@
 /* login.c - a login in its parts, each in its one form. */
+#include "posthouse/address.h"
 #include "posthouse/names.h"
 
 #include <idn2.h>
@@ -86,8 +87,7 @@ bool login_is_proper(struct str login)
 {
 	struct str whole = str_head(login, str_find(login, '/')), name;
 	struct arena a = { 0 };
-	bool proper =
-		precis_username(&a, str_head(whole, str_rfind(whole, '@')), &name) && str_eq(login_canonical(&a, login), login);
+	bool proper = precis_username(&a, address_local(whole), &name) && str_eq(login_canonical(&a, login), login);
 
 	arena_fini(&a);
 	return proper;

@@ -48,8 +48,7 @@ bool patterns_match(const struct str_list *patterns, struct str address)
 /* A login in its parts: name, and realm after the @ (empty when it has none). The device, from '/' on, is dropped. */
 static void split_login(struct str login, struct str *name_out, struct str *realm_out)
 {
-	size_t at = str_rfind(login, '@');
-	struct str name = str_head(login, at), realm = str_from(login, at + 1);
+	struct str name = address_local(login), realm = address_domain(login);
 
 	*name_out = str_head(name, str_find(name, '/'));
 	*realm_out = str_head(realm, str_find(realm, '/'));
@@ -80,11 +79,9 @@ static bool is_same_name(struct str name, struct str local)
 static bool is_own_address(struct str user, struct str address)
 {
 	struct str name, realm;
-	size_t at = str_rfind(address, '@');
 
 	split_login(user, &name, &realm);
-	return name.n > 0 && realm.n > 0 && str_ieq(realm, str_from(address, at + 1)) &&
-	       is_same_name(name, str_head(address, at));
+	return name.n > 0 && realm.n > 0 && str_ieq(realm, address_domain(address)) && is_same_name(name, address_local(address));
 }
 
 /* The entry of senders that decides about a login; NULL: none. */

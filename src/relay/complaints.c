@@ -4,6 +4,7 @@
 #include "relay.h"
 
 #include "posthouse/units.h"
+#include "posthouse/address.h"
 #include "posthouse/clock.h"
 
 #include <assert.h>
@@ -48,11 +49,6 @@ void delivery_outcome(struct delivery *d, size_t index, enum smtp_step step, str
 
 /* ---- is it the next hop, or this recipient's side or this message? ---- */
 
-static struct str domain_of(struct str address)
-{
-	return str_from(address, str_rfind(address, '@') + 1);
-}
-
 static bool complains(const struct recipient *r, enum trouble trouble)
 {
 	return r->known && r->verdict.class != OK && r->meaning.trouble == trouble && r->meaning.scope == SCOPE_HOP;
@@ -61,7 +57,7 @@ static bool complains(const struct recipient *r, enum trouble trouble)
 /* Whom two complaints must not have in common: an upstream has recipients of many domains, an MX host those of its own. */
 static void name_witness(const struct delivery *d, const struct recipient *r, struct complaint *c)
 {
-	struct str s = d->pool->mx ? r->address : domain_of(r->address);
+	struct str s = d->pool->mx ? r->address : address_domain(r->address);
 
 	if (r->step == STEP_DATA)
 		snprintf(c->witness, sizeof c->witness, "%" PRIu64, d->id);

@@ -25,10 +25,7 @@ const struct verdict store_unknown = {
 
 void id_array_add(struct id_array *a, uint64_t id)
 {
-	if (a->n == a->capacity) {
-		a->capacity = a->capacity ? a->capacity * 2 : 16;
-		a->at = xrealloc(a->at, a->capacity * sizeof(*a->at));
-	}
+	ARRAY_GROW(a->at, a->n, a->capacity);
 	a->at[a->n++] = id;
 }
 

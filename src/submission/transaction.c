@@ -190,10 +190,7 @@ bool transaction_recipient(struct transaction *tx, struct str address, const str
 			known->orcpt = arena_str(&tx->arena, params->orcpt);
 		return false;
 	}
-	if (tx->recipients_n == tx->recipients_capacity) {
-		tx->recipients_capacity = tx->recipients_capacity > 0 ? 2 * tx->recipients_capacity : 4;
-		tx->recipients = xrealloc(tx->recipients, tx->recipients_capacity * sizeof(*tx->recipients));
-	}
+	ARRAY_GROW(tx->recipients, tx->recipients_n, tx->recipients_capacity);
 	tx->recipients[tx->recipients_n] = (struct rec_recipient){
 		.n = tx->recipients_n,
 		.address = arena_str(&tx->arena, address),

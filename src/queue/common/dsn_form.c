@@ -3,6 +3,7 @@
 
 #include "common/route.h"
 
+#include "posthouse/address.h"
 #include "posthouse/arena.h"
 #include "posthouse/meaning.h"
 
@@ -131,7 +132,7 @@ static bool has_key(const struct config *c, struct str domain)
  * one above it, the postmaster's. */
 static struct str home_domain(const struct config *c)
 {
-	struct str postmaster = str_from(c->postmaster, str_rfind(c->postmaster, '@') + 1);
+	struct str postmaster = address_domain(c->postmaster);
 
 	for (struct str d = c->hostname; str_find(d, '.') < d.n; d = str_from(d, str_find(d, '.') + 1))
 		if (has_key(c, d))

@@ -1,13 +1,7 @@
 /* choice.c - which way a recipient goes now. */
 #include "dispatch/dispatch.h"
 
-/* The recipient's domain, as the gates of MX domains and relay know it. */
-static struct str domain_of(struct arena *a, struct str address)
-{
-	size_t at = str_rfind(address, '@');
-
-	return at < address.n ? arena_lower(a, str_from(address, at + 1)) : S("");
-}
+#include "posthouse/address.h"
 
 /* The gate of one way of a route; NULL: the configuration has no such upstream. */
 static struct gate *gate_via(struct dispatch *d, struct arena *a, struct str via, struct str domain)
@@ -85,7 +79,7 @@ struct way way_find(struct dispatch *d, struct str login, struct str sender, str
 	struct way w = { .why = temp(451, S("4.3.5"), S("no route of the configuration applies to this recipient")) };
 
 	if (r)
-		w = way_of_route(d, r, domain_of(&a, recipient), &sender, now);
+		w = way_of_route(d, r, arena_lower(&a, address_domain(recipient)), &sender, now);
 	arena_fini(&a);
 	return w;
 }

@@ -2,6 +2,7 @@
 #include "dispatch/dispatch.h"
 #include "common/dsn_form.h"
 
+#include "posthouse/address.h"
 #include "posthouse/clock.h"
 #include "posthouse/units.h"
 
@@ -311,7 +312,7 @@ static bool selects(const struct selector *s, const struct lease *l)
 		return true;
 	for (size_t i = 0; i < m->recipients_n; i++) {
 		struct str address = m->recipients[i].address;
-		struct str domain = str_from(address, str_rfind(address, '@') + 1);
+		struct str domain = address_domain(address);
 
 		if ((s->recipient.n == 0 || str_ieq(s->recipient, address)) &&
 		    (s->destination.n == 0 || str_ieq(s->destination, domain)))

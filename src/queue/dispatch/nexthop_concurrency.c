@@ -4,8 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define WAITING_MIN   4      /* lanes; … */
-#define WAITING_MAX   64     /* … more come again by the store's turn */
+#define WAITING_MAX   64     /* lanes; more come again by the store's turn */
 #define TIME_SHARE    4      /* of so many lanes that are let in one is the one that waits longest */
 #define AHEAD_US      100000 /* what waits for a connection may be the work of this time … */
 #define AHEAD_MAX     8      /* … at most so many, or one per connection … */
@@ -195,15 +194,6 @@ static void take_out(struct gate *g, size_t i)
 	memmove(g->waiting + i, g->waiting + i + 1, (--g->waiting_n - i) * sizeof *g->waiting);
 }
 
-/* Thousands of domains may have a lane or two each. */
-static void make_place(struct gate *g)
-{
-	if (g->waiting_n < g->waiting_max)
-		return;
-	g->waiting_max = g->waiting_max > 0 ? 2 * g->waiting_max : WAITING_MIN;
-	g->waiting = xrealloc(g->waiting, g->waiting_max * sizeof *g->waiting);
-}
-
 void gate_wait(struct gate *g, uint64_t lane, unsigned priority)
 {
 	for (size_t i = 0; i < g->waiting_n; i++)
@@ -216,7 +206,7 @@ void gate_wait(struct gate *g, uint64_t lane, unsigned priority)
 			return;
 		take_out(g, least);
 	}
-	make_place(g);
+	ARRAY_GROW(g->waiting, g->waiting_n, g->waiting_max);
 	g->waiting[g->waiting_n++] = (struct waiting_lane){ lane, priority };
 	gate_place(g);
 	if (gate_knows_hosts(g))

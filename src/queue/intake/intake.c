@@ -278,10 +278,7 @@ void intake_recipients(struct intake *in, struct channel *ch, const struct msg_r
 	for (size_t i = 0; i < m->recipients.n; i++) {
 		const struct rec_recipient *r = &m->recipients.at[i];
 
-		if (t->m.recipients_n == t->capacity) {
-			t->capacity = t->capacity ? 2 * t->capacity : 4;
-			t->recipients = xrealloc(t->recipients, t->capacity * sizeof *t->recipients);
-		}
+		ARRAY_GROW(t->recipients, t->m.recipients_n, t->capacity);
 		t->recipients[t->m.recipients_n++] = (struct new_recipient){
 			.address = arena_str(&t->arena, r->address),
 			.orcpt = arena_str(&t->arena, r->orcpt),

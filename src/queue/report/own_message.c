@@ -4,6 +4,7 @@
 #include "common/format.h"
 #include "report/report.h"
 
+#include "posthouse/address.h"
 #include "posthouse/clock.h"
 #include "posthouse/smtp_server.h"
 
@@ -69,7 +70,7 @@ static void take_text(struct own_message *own, const struct report_text *text)
 static void choose_keys(struct own_message *own)
 {
 	const struct config *c = role_config(own->reports->role);
-	struct str domain = str_from(own->author.from, str_rfind(own->author.from, '@') + 1);
+	struct str domain = address_domain(own->author.from);
 
 	own->keys_n = 0;
 	for (size_t i = 0; i < c->sign_n && own->keys_n < DKIM_KEYS_MAX; i++)
