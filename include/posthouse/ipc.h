@@ -127,8 +127,10 @@ struct channel_config {
 	unsigned self_index, peer_index;
 	uint64_t incarnation; /* ours, told in `hello` */
 	const struct ipc_handlers *handlers;
+	bool (*takes)(
+		void *ctx); /* false: a message for a handler closes the channel, which answers the peer's calls; NULL: always */
 	void (*on_closed)(void *ctx, struct channel *ch, const char *reason); /* once; then the owner frees the channel */
-	void *ctx;                                                            /* what handlers and on_closed get */
+	void *ctx;                                                            /* what handlers and callbacks get */
 };
 
 /* Takes the fd and says hello; the peer's first message must be a hello with the same table and the expected role, else the channel

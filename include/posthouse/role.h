@@ -67,7 +67,8 @@ static inline void role_stat(struct role *r, enum metric metric, uint64_t value)
 	role_stat_of(r, metric, S(""), value, S(""));
 }
 
-/* The role's own state, hung on by ops->start. */
+/* The role's own state, set by ops->start; NULL when it has ended. Without it, and until the role has started, a message of a peer closes the
+ * peer's channel: handlers always find the role's state. */
 void role_set_data(struct role *r, void *data);
 void *role_data(struct role *r);
 

@@ -276,6 +276,10 @@ static void receive(struct channel *ch, struct str datagram, int fd)
 			channel_close(ch, "the peer did not say hello first, and once");
 	} else if (ipc_is_reply(type)) {
 		calls_answer(ch, type, m, fd);
+	} else if (ch->config.takes && !ch->config.takes(ch->config.ctx)) {
+		if (fd >= 0)
+			close(fd);
+		channel_close(ch, "messages are not taken now");
 	} else if (!ipc_dispatch(ch->config.handlers, ch->config.ctx, ch, type, m, fd)) {
 		if (fd >= 0)
 			close(fd);

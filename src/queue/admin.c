@@ -45,7 +45,7 @@ static struct admin_call *begin(struct role *r, struct channel *ch, uint64_t cal
 	struct admin_call *c;
 
 	*why_out = temp(451, S("4.3.0"), S("queue unavailable, try again"));
-	if (!q || !queue_may_store(q))
+	if (!queue_may_store(q))
 		return NULL;
 	*why_out = temp(451, S("4.3.2"), S("too many requests at once, try again"));
 	if (q->admin.n >= CALLS_MAX)

@@ -98,7 +98,7 @@ void rooms_init(struct queue *q)
 	{                                                                                                                        \
 		struct queue *q = role_data(ctx);                                                                                \
                                                                                                                                  \
-		room##_##name(q ? &q->room : NULL, ch, m);                                                                       \
+		room##_##name(&q->room, ch, m);                                                                                  \
 	}
 TO_ROOM(intake, spool_open)
 TO_ROOM(intake, envelope)

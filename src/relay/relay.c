@@ -81,10 +81,10 @@ static void abandon(struct role *r)
 
 static void handle_look_up(void *ctx, struct channel *ch, const struct msg_look_up *m, int fd)
 {
-	struct relay *relay = role_data(ctx);
+	struct relay *relay = relay_of(ctx);
 	struct arena a = { 0 };
 	struct str why;
-	struct pool *pool = relay && !relay->stopping ? hop_find(relay, m->route, &a, &why) : NULL;
+	struct pool *pool = !relay->stopping ? hop_find(relay, m->route, &a, &why) : NULL;
 
 	if (pool && pool->mx)
 		inquiry_add(pool, ch, m->call);

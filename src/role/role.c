@@ -239,6 +239,13 @@ static void on_peer_closed(void *ctx, struct channel *ch, const char *reason)
 	channel_free(ch);
 }
 
+static bool takes_messages(void *ctx)
+{
+	const struct role *r = ctx;
+
+	return r->started && r->data != NULL;
+}
+
 static void handle_connect(void *ctx, struct channel *ch, const struct msg_connect *m, int fd)
 {
 	struct role *r = ctx;
@@ -248,6 +255,7 @@ static void handle_connect(void *ctx, struct channel *ch, const struct msg_conne
 					 .peer_index = (unsigned)m->index,
 					 .incarnation = r->incarnation,
 					 .handlers = &r->handlers,
+					 .takes = takes_messages,
 					 .on_closed = on_peer_closed,
 					 .ctx = r };
 	struct channel **slot, *old;

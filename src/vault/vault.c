@@ -117,6 +117,7 @@ static void peer_down(struct role *r, struct channel *ch)
 
 static struct verdict start(struct role *r)
 {
+	role_set_data(r, &vault);
 	dialogues_init(&vault.dialogues, role_loop(r), answer_upstream);
 	return ok();
 }

@@ -254,17 +254,16 @@ static struct verdict judge_client(struct accounting *acc, struct arena *a, stru
 
 void accounting_admit(struct accounting *acc, struct channel *ch, const struct msg_admit *m)
 {
-	struct verdict v = ok();
 	struct arena a = { 0 };
 	bool banned = false;
+	struct verdict v;
 
-	if (acc && (client_find(acc, ch, m->session) || peer_get(acc, ch)->n >= CLIENTS_MAX)) {
+	if (client_find(acc, ch, m->session) || peer_get(acc, ch)->n >= CLIENTS_MAX) {
 		channel_close(ch, "a session is admitted twice, or there are too many");
 		return;
 	}
-	if (acc)
-		v = judge_client(acc, &a, str_head(m->client, CLIENT_MAX), &banned);
-	if (acc && v.class == OK)
+	v = judge_client(acc, &a, str_head(m->client, CLIENT_MAX), &banned);
+	if (v.class == OK)
 		client_new(acc, peer_get(acc, ch), m->session, m->client);
 	ipc_send_admitted(ch, &(struct msg_admitted){ .call = m->call, .verdict = v, .banned = banned }, -1);
 	arena_fini(&a);
@@ -274,8 +273,6 @@ void accounting_present(struct accounting *acc, struct channel *ch, const struct
 {
 	struct client *c;
 
-	if (!acc)
-		return;
 	if (client_find(acc, ch, m->session) || peer_get(acc, ch)->n >= CLIENTS_MAX) {
 		channel_close(ch, "a session is presented twice, or there are too many");
 		return;
@@ -287,7 +284,7 @@ void accounting_present(struct accounting *acc, struct channel *ch, const struct
 
 void accounting_leave(struct accounting *acc, struct channel *ch, const struct msg_leave *m)
 {
-	struct client *c = acc ? client_find(acc, ch, m->session) : NULL;
+	struct client *c = client_find(acc, ch, m->session);
 
 	if (c)
 		client_free(c);

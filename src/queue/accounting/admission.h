@@ -66,7 +66,7 @@ void admission_refused(struct accounting *acc, uint64_t *counter, struct str cli
 
 void admission_stats(struct accounting *acc);
 
-/* Messages of submission. `acc` is NULL while the queue is not started, and after its end. */
+/* Messages of submission. */
 void accounting_admit(struct accounting *acc, struct channel *ch, const struct msg_admit *m);
 void accounting_authenticated(struct accounting *acc, struct channel *ch, const struct msg_authenticated *m);
 void accounting_present(struct accounting *acc, struct channel *ch, const struct msg_present *m);

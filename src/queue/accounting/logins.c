@@ -141,7 +141,7 @@ static void judge(struct client *c, struct arena *a, const struct msg_authentica
 
 void accounting_authenticated(struct accounting *acc, struct channel *ch, const struct msg_authenticated *m)
 {
-	struct client *client = acc ? client_find(acc, ch, m->session) : NULL;
+	struct client *client = client_find(acc, ch, m->session);
 	struct msg_authorized answer = { .call = m->call };
 	struct arena a = { 0 };
 

@@ -179,11 +179,11 @@ static bool is_open(const struct client *c, struct str recipient)
 
 void accounting_reserve(struct accounting *acc, struct channel *ch, const struct msg_reserve *m)
 {
-	struct client *c = acc ? client_find(acc, ch, m->session) : NULL;
+	struct client *c = client_find(acc, ch, m->session);
 	struct amounts amounts = { .of = { 0 } };
 	struct arena a = { 0 };
 
-	if (!acc || !accounting_may_store(acc) || !accounting_is_ready(acc)) {
+	if (!accounting_may_store(acc) || !accounting_is_ready(acc)) {
 		answer(ch, m->call, temp(451, S("4.3.0"), S("queue unavailable, try again")));
 		return;
 	}

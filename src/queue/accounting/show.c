@@ -180,7 +180,7 @@ static bool slot_rows(struct accounting *acc, struct page *p, const struct whose
 
 static struct verdict may_ask(const struct accounting *acc)
 {
-	if (!acc || !accounting_may_store(acc) || !accounting_is_ready(acc))
+	if (!accounting_may_store(acc) || !accounting_is_ready(acc))
 		return temp(451, S("4.3.0"), S("queue unavailable, try again"));
 	return ok();
 }

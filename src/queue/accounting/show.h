@@ -8,7 +8,7 @@ struct accounting;
 
 void resets_peer_gone(struct accounting *acc, const struct channel *ch);
 
-/* Messages of the console. `acc` is NULL: see admission.h. */
+/* Messages of the console. */
 void accounting_limits_page(struct accounting *acc, struct channel *ch, const struct msg_limits_page *m);
 void accounting_limits_reset(struct accounting *acc, struct channel *ch, const struct msg_limits_reset *m);
 

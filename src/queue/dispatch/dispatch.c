@@ -104,6 +104,6 @@ void dispatch_peer_gone(struct dispatch *d, const struct channel *ch)
 
 void dispatch_result(struct dispatch *d, struct channel *ch, const struct msg_result *m)
 {
-	if (d && ch == d->relay)
+	if (ch == d->relay)
 		outcome_result(d, m);
 }

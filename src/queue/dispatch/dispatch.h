@@ -74,7 +74,7 @@ void dispatch_stats(struct dispatch *d);
 void dispatch_peer_up(struct dispatch *d, struct channel *ch);
 void dispatch_peer_gone(struct dispatch *d, const struct channel *ch);
 
-/* Messages of relay. `d` is NULL while the queue is not started, and when it has ended. */
+/* Messages of relay. */
 void dispatch_result(struct dispatch *d, struct channel *ch, const struct msg_result *m);
 void dispatch_resign(struct dispatch *d, struct channel *ch, const struct msg_resign *m);
 

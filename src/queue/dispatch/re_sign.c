@@ -58,7 +58,7 @@ static void on_signatures(void *ctx, struct verdict v, const struct msg_signatur
 /* Why relay may not have this signed: only for what it has in hand, and as often as there are keys. */
 static struct verdict may_resign(const struct dispatch *d, const struct lease *l, const struct msg_resign *m)
 {
-	if (!d || !dispatch_may_store(d) || d->resigns.n >= RESIGNS_MAX)
+	if (!dispatch_may_store(d) || d->resigns.n >= RESIGNS_MAX)
 		return temp(451, S("4.3.0"), S("queue unavailable, try again"));
 	if (!l || l->state != LEASE_SENT)
 		return perm(550, S("5.7.0"), S("the queue knows no such delivery"));
@@ -71,7 +71,7 @@ static struct verdict may_resign(const struct dispatch *d, const struct lease *l
 
 void dispatch_resign(struct dispatch *d, struct channel *ch, const struct msg_resign *m)
 {
-	struct lease *l = d ? lease_find(d, m->lease) : NULL;
+	struct lease *l = lease_find(d, m->lease);
 	struct verdict v = may_resign(d, l, m);
 	struct msg_sign sign = { .call = 0 };
 	struct resign *r;

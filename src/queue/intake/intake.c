@@ -151,9 +151,9 @@ static bool within_bounds(struct transaction *t)
 
 static struct verdict may_accept(struct intake *in)
 {
-	if (in && in->without_room)
+	if (in->without_room)
 		return temp(452, S("4.3.1"), S("no room to store mail, try again later"));
-	if (!in || !in->store)
+	if (!in->store)
 		return temp(451, S("4.3.0"), S("queue unavailable, try again"));
 	if (in->stopping || role_stopping(in->role))
 		return temp(451, S("4.3.2"), S("the relay is being stopped, try again"));
@@ -231,12 +231,9 @@ static void on_created(void *ctx, struct verdict v, int fd)
 
 void intake_envelope(struct intake *in, struct channel *ch, const struct msg_envelope *m)
 {
-	struct transaction *t;
+	struct transaction *t = find(peer_of(in, ch), m->transaction);
 	struct arena *a;
 
-	if (!in) /* not started yet: `submit` gets the answer */
-		return;
-	t = find(peer_of(in, ch), m->transaction);
 	if (m->id == 0 || m->ret > 2 || m->body > 2 || m->utf8 > 7 || m->priority > PRIORITY_MAX ||
 	    (m->deliver_by_mode & ~(uint64_t)BY_TRACE) > BY_NOTIFY || m->release_at > TIME_MAX_MS ||
 	    m->deliver_by > TIME_MAX_MS || (t && (t->has_envelope || t->m.id != m->id))) {
@@ -267,9 +264,9 @@ void intake_envelope(struct intake *in, struct channel *ch, const struct msg_env
 
 void intake_recipients(struct intake *in, struct channel *ch, const struct msg_recipients *m)
 {
-	struct transaction *t = in ? find(peer_of(in, ch), m->transaction) : NULL;
+	struct transaction *t = find(peer_of(in, ch), m->transaction);
 
-	if (!t || !t->has_envelope) /* from before the start: `submit` gets the answer */
+	if (!t || !t->has_envelope) /* `submit` gets the answer */
 		return;
 	if (t->m.recipients_n + m->recipients.n > RECIPIENTS_MAX) {
 		channel_close(ch, "more recipients than a message may have");
@@ -291,10 +288,9 @@ void intake_recipients(struct intake *in, struct channel *ch, const struct msg_r
 
 void intake_abandon_transaction(struct intake *in, struct channel *ch, const struct msg_abandon_transaction *m)
 {
-	struct transaction *t = in ? find(peer_of(in, ch), m->transaction) : NULL;
+	struct transaction *t = find(peer_of(in, ch), m->transaction);
 
-	if (in)
-		reservation_end(in->accounting, ch, m->transaction);
+	reservation_end(in->accounting, ch, m->transaction);
 	if (t)
 		drop(t);
 }
@@ -373,7 +369,7 @@ static void complete(struct transaction *t, const struct msg_submit *m, const st
 void intake_submit(struct intake *in, struct channel *ch, const struct msg_submit *m)
 {
 	struct verdict v = may_accept(in);
-	struct transaction *t = in ? find(peer_of(in, ch), m->transaction) : NULL;
+	struct transaction *t = find(peer_of(in, ch), m->transaction);
 
 	if (v.class == OK && (!t || !t->has_envelope))
 		v = temp(451, S("4.3.0"), S("the queue does not know the transaction, try again"));

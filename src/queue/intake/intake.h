@@ -43,7 +43,7 @@ void intake_resume(struct intake *in);
 /* The store is about to be closed: messages that still wait for limits are refused. After that the store is not asked any more. */
 void intake_close(struct intake *in);
 
-/* Messages of submission. `in` is NULL while the queue is not started, and when it has ended. */
+/* Messages of submission. */
 void intake_spool_open(struct intake *in, struct channel *ch, const struct msg_spool_open *m);
 void intake_envelope(struct intake *in, struct channel *ch, const struct msg_envelope *m);
 void intake_recipients(struct intake *in, struct channel *ch, const struct msg_recipients *m);

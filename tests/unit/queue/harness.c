@@ -214,12 +214,20 @@ static void on_peer_end_closed(void *ctx, struct channel *ch, const char *reason
 	channel_free(ch);
 }
 
+static bool takes_messages(void *ctx)
+{
+	const struct role *r = ctx;
+
+	return r->started && r->data != NULL;
+}
+
 static struct channel *connect_peer(struct harness *h, enum role_id peer, const struct ipc_handlers *handlers)
 {
 	struct channel_config queue_end = { .self = ROLE_QUEUE,
 					    .peer = peer,
 					    .incarnation = 7,
 					    .handlers = queue_ops.handlers,
+					    .takes = takes_messages,
 					    .on_closed = on_queue_end_closed,
 					    .ctx = &frame };
 	struct channel_config peer_end = { .self = peer,

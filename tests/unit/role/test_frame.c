@@ -41,6 +41,8 @@ static struct verdict on_start(struct role *r)
 
 static struct verdict on_configure(struct role *r, const struct config *c)
 {
+	if (str_eq(c->hostname, S("over.example")))
+		role_set_data(r, NULL);
 	return str_eq(c->hostname, S("refused.example")) ? perm(0, S(""), S("not this one")) : ok();
 }
 
@@ -445,6 +447,34 @@ static void test_an_orphan_ends(void **state)
 	assert_int_equal(exit_code(w), EX_TEMPFAIL);
 }
 
+static void on_refused(void *ctx, struct verdict v, const struct msg_stats_are *m, int fd)
+{
+	struct world *w = ctx;
+
+	assert_int_equal(v.class, TEMP);
+	assert_null(m);
+	w->told++;
+}
+
+/* Before the start, and when the role has no state any more, a message of a peer costs the peer's channel, and the role goes on. */
+static void test_messages_at_the_wrong_time(void **state)
+{
+	struct world *w = *state;
+
+	w->console = connect_console(w, 0);
+	ipc_call_stats(w->console, &(struct msg_stats){ 0 }, -1, on_refused, w);
+	run_until(w, &w->told, 1);
+	assert_int_equal(offer(w, 1, "one.example").class, OK);
+	apply(w, 1);
+	w->console = connect_console(w, 0);
+	assert_int_equal(figure(w, "started"), 1);
+	assert_int_equal(offer(w, 2, "over.example").class, OK);
+	ipc_call_stats(w->console, &(struct msg_stats){ 0 }, -1, on_refused, w);
+	run_until(w, &w->told, 3);
+	ipc_call_ping(w->master, &(struct msg_ping){ 0 }, -1, on_pong, w);
+	run_until(w, &w->pongs, 1);
+}
+
 /* A peer's new life replaces the old one. */
 static void test_peers_come_and_go(void **state)
 {
@@ -478,6 +508,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_apply_without_configure, start, end),
 		cmocka_unit_test_setup_teardown(test_connect_that_names_no_role, start, end),
 		cmocka_unit_test_setup_teardown(test_an_orphan_ends, start, end),
+		cmocka_unit_test_setup_teardown(test_messages_at_the_wrong_time, start, end),
 		cmocka_unit_test_setup_teardown(test_peers_come_and_go, start, end),
 	};
 
