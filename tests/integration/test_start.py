@@ -3,6 +3,7 @@ import contextlib
 import os
 import pathlib
 import resource
+import shutil
 import smtplib
 import sqlite3
 import subprocess
@@ -64,6 +65,34 @@ def test_an_old_queue_on_a_slow_disk_is_brought_forward():
     assert any(row["held"] for row in relay.queue()), relay.queue()
     relay.stop()
     assert schema(relay) == version
+
+
+@time_limit(120)
+def test_the_state_of_an_older_version_is_taken_over():
+    """A directory that version 3 of the schema has left: account, mail that waits, that is held, that is large, that is finished."""
+    sink = Sink()
+    relay = Relay(sink.port, workers=1, users=(), start=False)
+    state = relay.dir / "state"
+    shutil.rmtree(state, ignore_errors=True)
+    state.mkdir(mode=0o700)
+    archive = pathlib.Path(__file__).parent.parent / "unit" / "store" / "version3.tar.gz"
+    subprocess.run(["tar", "-xzf", archive, "-C", state], check=True)
+    relay.start()
+    finished, failed, waiting, held, large = "38h6hknay0000", "38h6hknja0000", "38h6hknjm0000", "38h6hknjr0000", "38h6hknjw0000"
+    assert {row["id"] for row in relay.queue()} == {failed, waiting, held, large}, relay.queue()
+    assert [line["event"] for line in relay.events(finished)] == ["mail.accepted", "delivery.sent"], relay.events(finished)
+    relay.command("queue", "release", held)
+    relay.command("queue", "retry", "--all")
+    messages = {str(m.message["subject"]): m for m in sink.wait(4)}
+    assert set(messages) == {"failed", "waiting", "held", "large"}, messages
+    assert messages["failed"].recipients == ["later.too@example.com"]
+    assert messages["large"].bytes.count(b"A line of a large message") == 1500
+    new = relay.submit()
+    sink.wait(5)
+    wait_for(lambda: relay.queue() == [], what="an empty queue")
+    assert [line["event"] for line in relay.events(new)] == ["mail.accepted", "delivery.sent"]
+    relay.stop()
+    assert list((state / "large").iterdir()) == []
 
 
 def schema(relay):

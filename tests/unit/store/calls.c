@@ -51,6 +51,7 @@ void on_due(void *ctx, struct verdict v, const struct due_message *messages, siz
 		KEEP(a, m[i].login);
 		KEEP(a, m[i].sender);
 		KEEP(a, m[i].envid);
+		KEEP(a, m[i].sign_domain);
 		KEEP(a, m[i].prefix);
 		KEEP(a, m[i].text);
 		m[i].recipients = memcpy(arena_alloc(&a->f->arena, bytes + 1), m[i].recipients, bytes);
