@@ -114,12 +114,20 @@ bool played_configure(struct played *p, const struct config *c)
 	return true;
 }
 
+static void on_pong(void *ctx, struct verdict v, const struct msg_pong *m, int fd)
+{
+	((struct played *)ctx)->pongs++;
+}
+
 void played_connect(struct played *p, enum role_id peer, const struct ipc_handlers *handlers)
 {
 	int fd = open_channel(p, peer, handlers, &p->peers[peer]);
+	unsigned pongs = p->pongs;
 
 	ipc_send_connect(p->master, &(struct msg_connect){ .role = peer, .incarnation = 1 }, fd);
 	close(fd);
+	ipc_call_ping(p->master, &(struct msg_ping){ 0 }, -1, on_pong, p);
+	assert_true(run_until(p->loop, &p->pongs, pongs + 1, PATIENCE_MS));
 }
 
 void played_disconnect(struct played *p, enum role_id peer)

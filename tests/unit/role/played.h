@@ -13,7 +13,7 @@ struct played {
 	const char *program;
 	struct channel *master, *peers[ROLE_COUNT]; /* NULL: not connected */
 	pid_t pid;                                  /* 0: not running */
-	unsigned configured, ready, stopped;
+	unsigned configured, ready, stopped, pongs;
 	struct verdict configure_verdict;
 };
 
@@ -23,7 +23,7 @@ void played_start(struct played *p, const struct config *c);
 /* Both phases of a configuration; false when the role refuses it. */
 bool played_configure(struct played *p, const struct config *c);
 
-/* Connect a peer. Its handlers get the struct played as `ctx`. */
+/* Connect a peer, and wait until the role knows it. Its handlers get the struct played as `ctx`. */
 void played_connect(struct played *p, enum role_id peer, const struct ipc_handlers *handlers);
 
 /* The peer dies: its channel closes, and nothing comes from it or goes to it any more. */
