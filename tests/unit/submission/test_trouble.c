@@ -1,6 +1,10 @@
 /* test_trouble.c - queue, login, vault or the client is away, dies or is silent: nothing is promised that does not hold, and nobody waits for ever. */
 #include "harness.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 /* Queue dies with a message open: the next one is told who is connected, and is offered the message again, by which it knows it. */
 static void test_queue_dies(void **state)
 {
@@ -156,19 +160,45 @@ static void test_client_leaves(void **state)
 	assert_int_equal(w->offers_n, 0);
 }
 
-/* Behind the final dot it does not: a stop waits for the answer of queue. */
-static void test_client_does_not_wait(void **state)
+/* A connection to the role that ends by RST when it is closed. */
+static int connect_to_break(struct world *w)
 {
-	struct world *w = *state;
-	struct end *client;
+	struct sockaddr_in to;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+	uv_ip4_addr("127.0.0.1", (int)w->ports[DOOR_DIRECT], &to);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){ .l_onoff = 1 }, sizeof(struct linger)), 0);
+	return fd;
+}
+
+/* Behind the final dot it does not: the message goes on without it, and a stop waits for the answer of queue. The client is a listed host,
+ * which needs neither TLS nor a login. */
+static void test_client_breaks_off(void **state)
+{
+	static const char said[] =
+		"EHLO scanner\r\nMAIL FROM:<>\r\nRCPT TO:<bob@example.net>\r\nDATA\r\nSubject: x\r\n\r\nhello\r\n.\r\n";
+	static struct str here[] = { { "127.0.0.1/32", 12 } }, anybody[] = { { "*", 1 } };
+	struct cfg_device device = { .networks = { here, 1 },
+				     .user = S("alice@example.org"),
+				     .sender = S("scanner@example.org"),
+				     .recipients = { anybody, 1 },
+				     .tls = DEVICE_TLS_NONE };
+	struct world *w = *state;
+	int client;
+
+	w->config.devices = &device;
+	w->config.devices_n = 1;
 	w->silent_at_submit = true;
 	start(w);
-	client = open_login(w);
-	begin_message(w, client);
-	say(client, SMALL_TEXT "QUIT\r\n");
+	client = connect_to_break(w);
+	assert_int_equal(write(client, said, sizeof(said) - 1), sizeof(said) - 1);
 	assert_true(wait_for(w, &w->offers_n, 1));
-	stream_close(client->st);
+	assert_true(str_eq(w->offers[0].login, S("alice@example.org")));
+	assert_true(str_eq(w->offers[0].sender, S("scanner@example.org")));
+	assert_true(holds(w->offers[0].text, "From: scanner@example.org\r\n"));
+	close(client);
+	assert_true(wait_for(w, &w->leaves, 1));
 	played_stop(&w->role, 20000);
 	run_for(w->role.loop, 500);
 	assert_int_equal(w->role.stopped, 0);
@@ -183,7 +213,7 @@ int main(int argc, char **argv)
 		SUBMISSION_TEST(test_queue_dies),      SUBMISSION_TEST(test_queue_stays_away),
 		SUBMISSION_TEST(test_queue_is_silent), SUBMISSION_TEST(test_queue_refuses),
 		SUBMISSION_TEST(test_vault_fails),     SUBMISSION_TEST(test_login_dies),
-		SUBMISSION_TEST(test_client_leaves),   SUBMISSION_TEST(test_client_does_not_wait),
+		SUBMISSION_TEST(test_client_leaves),   SUBMISSION_TEST(test_client_breaks_off),
 	};
 
 	program = argc > 1 ? argv[1] : NULL;
