@@ -1,6 +1,8 @@
 /* dispatch.c - the room's start, end, and what is done to all its parts. */
 #include "dispatch/dispatch.h"
 
+static const struct dispatch_ops ops = { .wake = scheduler_wake, .send = leases_send };
+
 void dispatch_init(struct dispatch *d, struct role *r, struct accounting *acc, struct timers *timers,
 		   const struct dispatch_observer *o)
 {
@@ -8,6 +10,7 @@ void dispatch_init(struct dispatch *d, struct role *r, struct accounting *acc, s
 	d->accounting = acc;
 	d->timers = timers;
 	d->observer = o;
+	d->ops = &ops;
 	gates_init(d);
 	pauses_init(d);
 	scheduler_init(d);
@@ -36,7 +39,7 @@ void dispatch_close(struct dispatch *d)
 {
 	resigns_cancel(d);
 	inquiries_cancel(d);
-	scheduler_fini(d);
+	leases_stop_sending(d);
 	d->store = NULL;
 }
 
@@ -61,6 +64,7 @@ void dispatch_apply(struct dispatch *d)
 
 void dispatch_mend(struct dispatch *d, uint64_t now)
 {
+	pauses_mend(d, now);
 	gates_mend(d, now);
 	leases_mend(d, now);
 	scheduler_mend(d);
@@ -94,7 +98,7 @@ void dispatch_peer_gone(struct dispatch *d, const struct channel *ch)
 		d->vault = NULL;
 	if (ch != d->relay)
 		return;
-	scheduler_fini(d);
+	leases_stop_sending(d);
 	resigns_cancel(d);
 	inquiries_cancel(d);
 	d->relay = NULL;

@@ -10,13 +10,20 @@
 #include "dispatch/backoff.h"
 #include "dispatch/choice.h"
 #include "dispatch/lease.h"
+#include "dispatch/inquiry.h"
 #include "dispatch/nexthop.h"
+#include "dispatch/nexthop_concurrency.h"
+#include "dispatch/nexthop_health.h"
+#include "dispatch/nexthop_lanes.h"
 #include "dispatch/nexthop_rate.h"
 #include "dispatch/outcome.h"
 #include "dispatch/re_sign.h"
+#include "dispatch/recall.h"
 #include "dispatch/scheduler.h"
 #include "dispatch/sender_pause.h"
+#include "dispatch/sending.h"
 #include "dispatch/settle.h"
+#include "dispatch/splitting.h"
 
 #include "posthouse/log.h"
 #include "posthouse/role.h"
@@ -33,11 +40,18 @@ struct dispatch_observer {
 	void *ctx;
 };
 
+/* What the upper files of dispatch do for the lower ones, which do not link them; dispatch.c fills it in. */
+struct dispatch_ops {
+	void (*wake)(struct dispatch *d); /* scheduler_wake() */
+	void (*send)(struct dispatch *d); /* leases_send() */
+};
+
 struct dispatch {
 	struct role *role;             /* its configuration and its figures */
 	struct accounting *accounting; /* token buckets, and the breaker, which counts failures */
 	struct timers *timers;         /* the role's */
 	const struct dispatch_observer *observer;
+	const struct dispatch_ops *ops;
 	struct store *store;           /* NULL: not open, or closing: it must not be asked for anything */
 	struct channel *relay, *vault; /* NULL: away */
 	bool stopping;                 /* nothing is leased any more */

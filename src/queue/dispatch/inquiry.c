@@ -4,6 +4,7 @@
 
 #define ASKED_MAX 1500 /* questions at once: relay has descriptors for more, and needs 20 KiB for each */
 
+static void advance(struct dispatch *d);
 static void on_looked_up(void *ctx, struct verdict v, const struct msg_looked_up *m, int fd);
 
 void inquiries_init(struct dispatch *d)
@@ -11,11 +12,6 @@ void inquiries_init(struct dispatch *d)
 	list_init(&d->inquiries.new);
 	list_init(&d->inquiries.again);
 	list_init(&d->inquiries.asked);
-}
-
-bool gate_knows_hosts(const struct gate *g)
-{
-	return !g->is_mx || g->proven || g->hosts == HOSTS_FOUND || g->hosts == HOSTS_MISSING;
 }
 
 void inquire(struct gate *g)
@@ -27,7 +23,7 @@ void inquire(struct gate *g)
 	g->hosts = HOSTS_WANTED;
 	list_append(g->status == GATE_UP ? &all->new : &all->again, &g->in_inquiries);
 	gate_place(g);
-	inquiries_advance(g->dispatch);
+	advance(g->dispatch);
 }
 
 static void ask(struct dispatch *d, struct gate *g)
@@ -51,7 +47,7 @@ static struct gate *next_wanted(struct inquiries *all)
 	return CONTAINER_OF(all->turn++ % 2 ? line->next : line->prev, struct gate, in_inquiries);
 }
 
-void inquiries_advance(struct dispatch *d)
+static void advance(struct dispatch *d)
 {
 	struct gate *g;
 
@@ -86,8 +82,8 @@ static void on_looked_up(void *ctx, struct verdict v, const struct msg_looked_up
 	}
 	end(g, m->known ? HOSTS_FOUND : HOSTS_MISSING);
 	gate_resume_waiting(g);
-	inquiries_advance(d);
-	scheduler_wake(d);
+	advance(d);
+	d->ops->wake(d);
 }
 
 static void cancel(struct gate *g)

@@ -5,6 +5,8 @@
 
 #include "dispatch/message.h"
 
+#include "posthouse/ipc.h"
+
 struct channel;
 struct gate;
 struct dispatch;
@@ -38,6 +40,7 @@ struct leases {
 	size_t bytes;    /* texts and prefixes of messages with leases */
 	uint64_t next_number;
 	uv_timer_t lost; /* see leases_relay_gone() */
+	struct credit_wait credit;
 };
 
 void lease_table_init(struct dispatch *d);
@@ -48,22 +51,8 @@ size_t leases_free(const struct dispatch *d);
 /* The same, without those that the running round has asked for. */
 size_t leases_left(const struct dispatch *d);
 
-/* Send parked deliveries while there are slots and credit. */
-void leases_send(struct dispatch *d);
-
-/* Give all parked ones back; give back those of a gate that has gone down. */
-void leases_return_parked(struct dispatch *d);
-void leases_return_gate(struct gate *g);
-
-/* Relay's channel has closed. What it had is settled a moment later, as a death, unless a `stop` shows that it ended in order. */
-void leases_relay_gone(struct dispatch *d);
-void leases_settle_lost(struct dispatch *d, bool died);
-
 /* The clock was set back: what is on its way was sent now. */
 void leases_mend(struct dispatch *d, uint64_t now);
-
-/* An administrator removes these: relay is asked to drop what it has not begun. */
-void leases_withdraw(struct dispatch *d, const struct selector *s);
 
 /* The end of all, when the store has closed. */
 void leases_drop(struct dispatch *d);

@@ -1,4 +1,4 @@
-/* message.h - a message of which recipients were leased, and how they are divided into deliveries. */
+/* message.h - a message of which recipients were leased. */
 #ifndef QUEUE_MESSAGE_H
 #define QUEUE_MESSAGE_H
 
@@ -23,15 +23,12 @@ struct message {
 struct message *message_new(struct dispatch *d, const struct due_message *due);
 void message_add(struct message *m, const struct due_recipient *recipients, size_t n);
 
-/* Split by way, count and datagram size into deliveries, and park them. Recipients that have no open way go back into the queue (or
- * end there, when their time is over) until one opens; `in_place`: this was only to find those, the texts were not asked for, and
- * all others go back to where they were. The fetching of `m` ends. */
-void message_dispatch(struct message *m, bool in_place);
-
 /* One of its leases has ended; the last one takes the message along. */
 void message_release(struct message *m);
 
-/* More than the codec can need for the delivery's datagram. */
+/* More than the codec can need for one recipient; for all but the recipients (lengths, numbers, head); and for the delivery's datagram. */
+size_t recipient_bytes(const struct due_recipient *r);
+size_t delivery_fixed_bytes(const struct lease *l);
 size_t delivery_bytes(const struct lease *l);
 
 #endif

@@ -90,15 +90,15 @@ struct gates {
 void gates_init(struct dispatch *d);
 void gates_fini(struct dispatch *d);
 
-/* Read the states from before the restart; then the scheduler starts. */
-void gates_load(struct dispatch *d);
-
-/* The configuration has changed: new connection counts and limits, and what is down is tried at once. */
-void gates_apply(struct dispatch *d);
-
 /* The gate with this name, made when there is none. One of an MX domain lives until gates_collect() finds it up and unused. */
 struct gate *gate_get(struct dispatch *d, struct str name);
-void gates_collect(struct dispatch *d);
+
+/* It is not used any more. / The same, and the store forgets its state too. */
+void gate_free(struct gate *g);
+void gate_forget(struct gate *g);
+
+/* Do deliveries point to it, or lanes wait for it? */
+bool gate_is_used(const struct gate *g);
 
 /* After a change of what makes an MX gate worth remembering: its status, its leases, what is expected. */
 void gate_place(struct gate *g);
@@ -106,81 +106,17 @@ void gate_place(struct gate *g);
 /* Has a pause ended? Then the next delivery probes. */
 void gate_tick(struct gate *g, uint64_t now);
 
-/* The next hop works, or is at fault; true when this is news. `tried_at`: when the delivery was begun. */
-bool gate_worked(struct gate *g, uint64_t now);
-struct gate_trouble {
-	enum gate_fault fault;
-	uint64_t meaning;  /* see meaning.h, packed */
-	uint64_t pause_ms; /* that the next hop's words ask for; 0: none */
-	struct str reason;
-	uint64_t tried_at;
-};
-bool gate_failed(struct gate *g, const struct gate_trouble *t, uint64_t now);
-
-/* It works, but said something about our set-up or repute that an administrator should know: once in an hour to the log, and to status. */
-void gate_complained(struct gate *g, uint64_t meaning, struct str reason, uint64_t now);
-
-/* A row of the store's table of gates; the texts are copied. */
-void gate_row_save(struct dispatch *d, const struct gate_state *row);
-
-/* The clock was set back: a pause that would last longer than it was made for is over, also in the store. */
-void gates_mend(struct dispatch *d, uint64_t now);
-
-/* A result has come that says nothing against it: an MX domain is served like those that work for the next hour. */
-void gate_prove(struct gate *g, uint64_t now);
-
-/* End all pauses: an administrator or a new configuration says that it is worth a try. */
-void gates_probe_now(struct dispatch *d);
-
-void gates_stats(struct dispatch *d);
-
-/* ---- nexthop_concurrency.c: how much at once ---- */
-
-/* May a delivery take this way now? Not while it is down, probed by another one, or at its limit; a window that is full is no
- * reason to go elsewhere. */
-bool gate_is_open(struct gate *g, uint64_t now);
-
-/* Deliveries that may be sent now, and those that may be leased (in advance) when it is open. */
-size_t gate_slots(const struct gate *g);
-size_t gate_room(const struct gate *g, uint64_t now);
-
-/* Is there a place for a delivery that was leased already? More generous than the room: a message may split into several. */
-bool gate_takes(const struct gate *g);
-
-/* A result has come, and the next hop lets us have so many connections (0: not known). */
-void gate_pace(struct gate *g, size_t connections);
-
-/* The room of all upstreams; *wake_at_out: when one of them may open (0: none). */
-size_t gates_upstream_room(struct dispatch *d, uint64_t now, uint64_t *wake_at_out);
-
-/* Is some gate down in a way that may end the time of messages that wait for it? */
-bool gates_may_expire(const struct dispatch *d);
-
-/* Deliveries that the store was asked for count as room that is used, until the round ends. */
-void gate_expect(struct gate *g, size_t n);
-void gates_expect_nothing(struct dispatch *d);
-
-/* Lanes that wait for room; a lane is in the list once. */
-void gate_wait(struct gate *g, uint64_t lane, unsigned priority);
-uint64_t gate_next_waiting(
-	struct gate *g); /* takes it out: the highest priority first, but each fourth time the one that waits longest */
-void gate_forget_waiting(struct gate *g);
-void gate_resume_waiting(struct gate *g); /* its hosts are known now: its lanes are served */
-
-/* ---- inquiry.c: mail servers first ---- */
-
-struct inquiries {
-	struct list new, again; /* struct gate, in_inquiries: HOSTS_WANTED; those that were down wait behind the others */
-	struct list asked;
-	size_t asked_n;
-	unsigned turn;
-};
-void inquiries_init(struct dispatch *d);
-void inquiries_cancel(struct dispatch *d); /* relay is gone */
-void inquiries_advance(struct dispatch *d);
-
-/* May deliveries be leased for it? Else inquire(), and its waiting lanes are served when the answer has come. */
+/* Can deliveries be leased for it? Else inquire(), and its waiting lanes are served when the answer has come. */
 bool gate_knows_hosts(const struct gate *g);
-void inquire(struct gate *g);
+
+/* A result has come that says nothing against it: an MX domain is served like those that work for the next hour. / It does not work. */
+void gate_prove(struct gate *g, uint64_t now);
+void gate_disprove(struct gate *g);
+
+void gate_set_reason(struct gate *g, struct str reason);
+
+/* Its state, or a row of the store's table of gates that is not a gate's; the texts are copied. */
+void gate_save(const struct gate *g);
+void gate_row_save(struct dispatch *d, const struct gate_state *row);
 
 #endif

@@ -35,7 +35,7 @@ static void on_saved(void *ctx, struct verdict v)
 	free(s);
 	if (g->charges.dirty)
 		save(g);
-	leases_send(d);
+	d->ops->send(d);
 }
 
 /* One write at a time: what is charged meanwhile goes with the next. */
@@ -135,31 +135,30 @@ static void tell_if_reached(struct gate *g, uint64_t now)
 	}
 }
 
-void limits_charge(struct lease *l)
+uint64_t limits_charge(struct gate *g)
 {
-	struct gate *g = l->gate;
 	uint64_t now = clock_now_ms();
 
 	if (g->charges.n == 0)
-		return;
+		return 0;
+	g->charges.made++;
 	for (size_t i = 0; i < g->charges.n; i++) {
 		struct bucket *b = g->charges.buckets[i];
 
 		b->tat_us = gcra_take(b->tat_us, b->rate, 1, now * 1000);
 	}
-	l->charge = ++g->charges.made;
 	tell_if_reached(g, now);
 	save(g);
+	return g->charges.made;
 }
 
-void limits_return(struct lease *l)
+void limits_return(struct gate *g, uint64_t *charge)
 {
-	struct gate *g = l->gate;
 	uint64_t now = clock_now_ms();
 
-	if (!g || l->charge == 0)
+	if (!g || *charge == 0)
 		return;
-	l->charge = 0;
+	*charge = 0;
 	for (size_t i = 0; i < g->charges.n; i++) {
 		struct bucket *b = g->charges.buckets[i];
 
@@ -169,9 +168,9 @@ void limits_return(struct lease *l)
 		save(g);
 }
 
-bool limits_durable(const struct lease *l)
+bool limits_durable(const struct gate *g, uint64_t charge)
 {
-	return l->charge <= l->gate->charges.durable;
+	return charge <= g->charges.durable;
 }
 
 void limits_stats(struct dispatch *d)

@@ -6,7 +6,6 @@
 #include "accounting/bucket.h"
 
 struct gate;
-struct lease;
 struct dispatch;
 
 /* Of one gate: its buckets, and which charges are durable. */
@@ -25,10 +24,11 @@ void limits_forget(struct gate *g);
 size_t limits_room(const struct gate *g, uint64_t now);
 uint64_t limits_wait_ms(const struct gate *g, uint64_t now);
 
-/* One delivery: charge it, give its charge back (harmless without one), may it be sent as far as its charge goes? */
-void limits_charge(struct lease *l);
-void limits_return(struct lease *l);
-bool limits_durable(const struct lease *l);
+/* Charge one delivery; returns the number of its charge, 0 where there is no limit. / Give the charge back, and set it to 0; harmless without
+ * a gate (NULL) or a charge (0). / Has the store got it, so that the delivery can be sent? */
+uint64_t limits_charge(struct gate *g);
+void limits_return(struct gate *g, uint64_t *charge);
+bool limits_durable(const struct gate *g, uint64_t charge);
 
 void limits_stats(struct dispatch *d);
 

@@ -7,7 +7,7 @@
 #include "posthouse/ipc.h"
 #include "posthouse/meaning.h"
 
-static const struct rec_outcome *outcome_for(const struct msg_result *m, uint64_t n)
+const struct rec_outcome *result_outcome(const struct msg_result *m, uint64_t n)
 {
 	for (size_t i = 0; i < m->outcomes.n; i++)
 		if (m->outcomes.at[i].n == n)
@@ -20,7 +20,7 @@ bool report_wants_other_form(const struct lease *l, const struct msg_result *sai
 {
 	const struct config *c = role_config(l->message->dispatch->role);
 	const struct due_message *due = &l->message->due;
-	const struct rec_outcome *o = outcome_for(said, l->recipients[0].n);
+	const struct rec_outcome *o = result_outcome(said, l->recipients[0].n);
 	struct report_form next;
 
 	if (due->kind == KIND_MAIL || l->recipients_n != 1 || !o || (said->gate != 0 && said->gate != FAULT_POLICY))

@@ -39,31 +39,10 @@ static void on_timer(uv_timer_t *t)
 	scheduler_wake(d);
 }
 
-static void on_credit(void *ctx)
-{
-	scheduler_wake(ctx);
-}
-
 void scheduler_init(struct dispatch *d)
 {
 	list_init(&d->scheduler.fetched);
 	timers_add(d->timers, &d->scheduler.timer, d);
-}
-
-void scheduler_fini(struct dispatch *d)
-{
-	channel_stop_waiting(&d->scheduler.credit);
-}
-
-void scheduler_wait_credit(struct dispatch *d)
-{
-	struct credit_wait *w = &d->scheduler.credit;
-
-	if (w->ch)
-		return;
-	w->on_credit = on_credit;
-	w->ctx = d;
-	channel_wait_credit(d->relay, w);
 }
 
 /* ---- rest ---- */
@@ -229,6 +208,17 @@ static void store_refused(struct dispatch *d, struct verdict v)
 	d->scheduler.failing = true;
 }
 
+/* Its lanes are served when there is room, and when its mail servers are known. */
+static void wait_at(struct gate *g, const struct due_lane *due)
+{
+	if (!gate_wait(g, due->lane, due->priority))
+		return;
+	if (gate_knows_hosts(g))
+		gate_resume_waiting(g);
+	else
+		inquire(g);
+}
+
 /* One lane of a page: lease from it, let it wait at its gate, or pass it by. */
 static void use_lane(struct dispatch *d, const struct due_lane *due, const struct lane_way *way, size_t share)
 {
@@ -254,7 +244,7 @@ static void use_lane(struct dispatch *d, const struct due_lane *due, const struc
 	if (n > 0)
 		ask_lane(d, lane, g, n, false);
 	else if (g)
-		gate_wait(g, lane, due->priority);
+		wait_at(g, due);
 }
 
 /* Are there due lanes that this sweep has not met? The store's turn goes round without an end. */
@@ -394,6 +384,7 @@ static void end_step(struct dispatch *d)
 	if (--s->asking > 0)
 		return;
 	gates_expect_nothing(d);
+	pauses_collect(d, clock_now_ms());
 	gates_collect(d);
 	d->observer->idle(d->observer->ctx);
 	if (!dispatch_may_store(d))

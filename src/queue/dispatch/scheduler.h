@@ -33,11 +33,9 @@ struct scheduler {
 	uint64_t look_at;
 
 	struct list fetched; /* struct message: leased in this round, its siblings are on their way */
-	struct credit_wait credit;
 };
 
 void scheduler_init(struct dispatch *d);
-void scheduler_fini(struct dispatch *d);
 
 /* Something has happened that may let mail go: an accept, a result, a channel, a gate, a configuration, an administrator. */
 void scheduler_wake(struct dispatch *d);
@@ -47,8 +45,5 @@ void scheduler_wake_urgent(struct dispatch *d);
 
 /* The clock was set back: times that were looked forward to are forgotten. */
 void scheduler_mend(struct dispatch *d);
-
-/* Go on when relay's channel has credit again. */
-void scheduler_wait_credit(struct dispatch *d);
 
 #endif

@@ -57,7 +57,7 @@ static void on_settled(void *ctx, struct verdict v)
 	if (v.class == OK && has_news(l))
 		d->observer->to_report(d->observer->ctx);
 	lease_free(l);
-	scheduler_wake(d);
+	d->ops->wake(d);
 	d->observer->idle(d->observer->ctx);
 }
 

@@ -1,0 +1,19 @@
+/* inquiry.h - relay looks for the mail servers of a domain before anything is leased for it. */
+#ifndef QUEUE_INQUIRY_H
+#define QUEUE_INQUIRY_H
+
+#include "dispatch/nexthop.h"
+
+struct inquiries {
+	struct list new, again; /* struct gate, in_inquiries: HOSTS_WANTED; those that were down wait behind the others */
+	struct list asked;
+	size_t asked_n;
+	unsigned turn;
+};
+void inquiries_init(struct dispatch *d);
+void inquiries_cancel(struct dispatch *d); /* relay is gone */
+
+/* Ask relay for the gate's hosts, unless it was asked: when the answer has come, its waiting lanes are served. */
+void inquire(struct gate *g);
+
+#endif

@@ -1,0 +1,44 @@
+/* outcome_private.h - how the outcomes of a delivery are made. outcome.c knows what one answer means for one recipient; above it are
+ * outcome_result.c, for a result of relay, and outcome_unanswered.c, for deliveries that ended without one. */
+#ifndef QUEUE_OUTCOME_PRIVATE_H
+#define QUEUE_OUTCOME_PRIVATE_H
+
+#include "dispatch/dispatch.h"
+
+/* What is known of an attempt while its outcomes are made. */
+struct answer {
+	struct lease *lease;
+	uint64_t now;
+	struct str remote, tls, without, transcript;
+	bool dsn;         /* the next hop reports successes itself */
+	uint64_t meaning; /* of what is being told, see meaning.h; 0: nothing is known */
+	unsigned scope;
+};
+
+/* What the outcomes point to lives in the message's arena. */
+struct arena *outcome_arena(const struct lease *l);
+
+/* The lease gets one outcome for each recipient, to be filled in. */
+void outcomes_begin(struct lease *l);
+
+/* The outcome that changes nothing but the end of the lease. */
+struct outcome outcome_unchanged(const struct lease *l, const struct due_recipient *r, uint64_t now, uint64_t due_at);
+
+/* An event of a recipient: the same words in the log and in the message's history. */
+void outcome_tell(const struct answer *an, const struct due_recipient *r, struct outcome *o, enum log_level level,
+		  const char *event);
+
+/* One answer of the next hop. */
+struct outcome outcome_answered(struct answer *an, const struct due_recipient *r, const struct rec_outcome *said);
+
+/* It is due again, or its time is over. pause_ms: that the next hop's words ask for; 0: none. */
+void outcome_deferred(const struct answer *an, const struct due_recipient *r, uint64_t pause_ms, struct outcome *o);
+
+/* Is the message's time over, and was it tried after that? / Then the recipient has failed; o->verdict is its last answer. */
+bool outcome_is_over(const struct due_message *m, uint64_t tried_at);
+void outcome_expired(const struct answer *an, const struct due_recipient *r, struct outcome *o);
+
+/* The fault of a next hop as a recipient's last answer. */
+struct verdict outcome_fault(enum gate_fault fault, struct str reason);
+
+#endif

@@ -1,0 +1,112 @@
+/* recall.c - deliveries that do not go on: they are given back, lost with relay, or withdrawn. */
+#include "dispatch/dispatch.h"
+
+#include "posthouse/address.h"
+#include "posthouse/clock.h"
+
+#define LOST_DELAY_MS 2000 /* so long after relay's end a `stop` of the queue can come, at most */
+
+/* ---- given back ---- */
+
+void leases_return_gate(struct gate *g)
+{
+	LIST_EACH (i, &g->parked)
+		outcome_return(CONTAINER_OF(i, struct lease, in_list), clock_now_ms());
+}
+
+void leases_return_parked(struct dispatch *d)
+{
+	LIST_EACH (i, &d->gates.ready)
+		leases_return_gate(CONTAINER_OF(i, struct gate, in_ready));
+}
+
+/* ---- lost ---- */
+
+static void on_lost_timer(uv_timer_t *t)
+{
+	leases_settle_lost(t->data, true);
+}
+
+void leases_relay_gone(struct dispatch *d)
+{
+	size_t lost = 0;
+
+	LIST_EACH (i, &d->leases.all) {
+		struct lease *l = CONTAINER_OF(i, struct lease, in_list);
+
+		if (l->state == LEASE_SETTLING)
+			l->tell_relay = false;
+		if (l->state != LEASE_SENT)
+			continue;
+		lease_enter(l, LEASE_LOST);
+		lost++;
+	}
+	if (lost == 0)
+		return;
+	log_warning(NULL, "relay.lost", kv("deliveries", lost));
+	if (d->stopping)
+		leases_settle_lost(d, false);
+	else
+		uv_timer_start(&d->leases.lost, on_lost_timer, LOST_DELAY_MS, 0);
+}
+
+void leases_settle_lost(struct dispatch *d, bool died)
+{
+	uv_timer_stop(&d->leases.lost);
+	LIST_EACH (i, &d->leases.all) {
+		struct lease *l = CONTAINER_OF(i, struct lease, in_list);
+
+		if (l->state == LEASE_LOST)
+			outcome_lost(l, died);
+	}
+}
+
+/* ---- withdrawn ---- */
+
+/* As the store selects: whole messages. */
+static bool selects(const struct selector *s, const struct lease *l)
+{
+	const struct due_message *m = &l->message->due;
+
+	if (s->id && s->id != m->id)
+		return false;
+	if (s->user.n && !str_eq(s->user, m->login))
+		return false;
+	if (s->sender.n && !str_ieq(s->sender, m->sender))
+		return false;
+	if (s->older_than_ms && m->received_at + s->older_than_ms > clock_now_ms())
+		return false;
+	if (s->recipient.n == 0 && s->destination.n == 0)
+		return true;
+	for (size_t i = 0; i < m->recipients_n; i++) {
+		struct str address = m->recipients[i].address;
+		struct str domain = address_domain(address);
+
+		if ((s->recipient.n == 0 || str_ieq(s->recipient, address)) &&
+		    (s->destination.n == 0 || str_ieq(s->destination, domain)))
+			return true;
+	}
+	return false;
+}
+
+void leases_withdraw(struct dispatch *d, const struct selector *s)
+{
+	LIST_EACH (i, &d->gates.ready) {
+		struct gate *g = CONTAINER_OF(i, struct gate, in_ready);
+
+		LIST_EACH (k, &g->parked) {
+			struct lease *l = CONTAINER_OF(k, struct lease, in_list);
+
+			if (selects(s, l))
+				outcome_return(l, clock_now_ms());
+		}
+	}
+	LIST_EACH (i, &d->leases.all) {
+		struct lease *l = CONTAINER_OF(i, struct lease, in_list);
+
+		if (l->state != LEASE_SENT || l->withdrawn || !selects(s, l))
+			continue;
+		l->withdrawn = true;
+		ipc_send_withdraw(d->relay, &(struct msg_withdraw){ .lease = l->number }, -1);
+	}
+}

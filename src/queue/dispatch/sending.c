@@ -1,0 +1,142 @@
+/* sending.c - parked deliveries go to relay while there are slots and credit. */
+#include "dispatch/dispatch.h"
+
+#include "common/dsn_form.h"
+
+#include "posthouse/clock.h"
+
+#include <assert.h>
+#include <unistd.h>
+
+/* Reports and notices have the null sender, but where an upstream refuses that. */
+static struct str sender_for(const struct lease *l)
+{
+	const struct config *c = role_config(l->message->dispatch->role);
+	const struct due_message *due = &l->message->due;
+
+	if (due->kind == KIND_MAIL || due->sender.n > 0 || l->gate->is_mx)
+		return due->sender;
+	return report_sender(c, route_upstream(c, str_from(str_of(l->gate->name), strlen("upstream:"))));
+}
+
+static void send_delivery(struct lease *l, int fd)
+{
+	struct dispatch *d = l->message->dispatch;
+	const struct due_message *due = &l->message->due;
+	struct rec_recipient *list = ARENA_ARRAY(&l->message->arena, struct rec_recipient, l->recipients_n);
+	struct msg_deliver m = {
+		.lease = l->number,
+		.id = due->id,
+		.sender = sender_for(l),
+		.envid = due->envid,
+		.ret = due->ret,
+		.body = due->body,
+		.utf8 = due->utf8,
+		.options = due->options,
+		.deliver_by = due->deliver_by,
+		.deliver_by_mode = due->deliver_by_mode,
+		.priority = due->priority,
+		.route = str_of(l->gate->name),
+		.sign_domain = due->sign_domain,
+		.size = due->size,
+		.header_size = due->header_size,
+		.prefix = due->prefix,
+		.text = due->place == PLACE_FILE ? S("") : due->text,
+	};
+
+	if (due->place != PLACE_FILE && due->text.n != due->size) {
+		outcome_no_text(l, perm(554, S("5.3.0"), S("the text is not what was stored")));
+		return;
+	}
+	for (size_t i = 0; i < l->recipients_n; i++)
+		list[i] = (struct rec_recipient){
+			.n = l->recipients[i].n,
+			.address = l->recipients[i].address,
+			.orcpt = l->recipients[i].orcpt,
+			.notify = l->recipients[i].notify,
+		};
+	m.recipients.at = list;
+	m.recipients.n = l->recipients_n;
+	l->sent_at = clock_now_ms();
+	if (ipc_send_deliver(d->relay, &m, fd)) {
+		lease_enter(l, LEASE_SENT);
+		return;
+	}
+	if (delivery_bytes(l) > IPC_DATAGRAM_MAX)
+		outcome_no_text(l, perm(554, S("5.3.4"), S("the envelope is too large to be passed on")));
+	else
+		outcome_return(l, l->sent_at); /* the channel is closing: relay's end will be said in a moment */
+}
+
+static void on_file(void *ctx, struct verdict v, struct str bytes, int fd)
+{
+	struct lease *l = ctx;
+	struct dispatch *d = l->message->dispatch;
+
+	assert(l->state == LEASE_OPENING);
+	if (v.class != OK || fd < 0) {
+		outcome_no_text(l, v);
+	} else if (!d->relay || d->stopping || l->gate->status == GATE_DOWN) {
+		outcome_return(l, clock_now_ms());
+	} else {
+		send_delivery(l, fd);
+	}
+	if (fd >= 0)
+		close(fd);
+	d->ops->wake(d);
+}
+
+static void on_credit(void *ctx)
+{
+	struct dispatch *d = ctx;
+
+	d->ops->wake(d);
+}
+
+/* Go on when relay's channel has credit again. */
+static void wait_for_credit(struct dispatch *d)
+{
+	struct credit_wait *w = &d->leases.credit;
+
+	if (w->ch)
+		return;
+	w->on_credit = on_credit;
+	w->ctx = d;
+	channel_wait_credit(d->relay, w);
+}
+
+void leases_stop_sending(struct dispatch *d)
+{
+	channel_stop_waiting(&d->leases.credit);
+}
+
+/* Send what one gate may send; false when relay's channel has no credit left. */
+static bool send_parked(struct dispatch *d, struct gate *g)
+{
+	while (gate_slots(g) > 0 && !list_empty(&g->parked)) {
+		struct lease *l = CONTAINER_OF(list_first(&g->parked), struct lease, in_list);
+
+		if (!limits_durable(l->gate, l->charge)) /* it comes back here when it is */
+			return true;
+		if (!channel_has_credit(d->relay))
+			return false;
+		if (l->message->due.place != PLACE_FILE) {
+			send_delivery(l, -1);
+			continue;
+		}
+		lease_enter(l, LEASE_OPENING);
+		store_text(d->store, l->message->due.id, on_file, l);
+	}
+	return true;
+}
+
+void leases_send(struct dispatch *d)
+{
+	if (!d->relay || !dispatch_may_store(d) || d->stopping)
+		return;
+	LIST_EACH (i, &d->gates.ready)
+		if (!send_parked(d, CONTAINER_OF(i, struct gate, in_ready))) {
+			wait_for_credit(d);
+			return;
+		}
+}
