@@ -1,4 +1,4 @@
-/* test_vault.c - the vault's keys and answers: signatures are verified with the public halves. */
+/* test_keys.c - the vault's keys and answers: signatures are verified with the public halves. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
