@@ -164,7 +164,7 @@ static void on_altered(void *ctx, struct verdict v, uint64_t count, uint64_t in_
 	if (v.class == OK && (c->operation == ALTER_REMOVE || c->operation == ALTER_HOLD) && in_flight > 0)
 		leases_withdraw(&q->dispatch, &c->selector);
 	if (v.class == OK && c->operation == ALTER_RETRY)
-		gates_probe_now(&q->dispatch); /* whoever says "now" has mended something */
+		nexthops_probe_now(&q->dispatch); /* whoever says "now" has mended something */
 	if (c->channel)
 		ipc_send_queue_altered(c->channel, &answer, -1);
 	end(c);
@@ -203,14 +203,14 @@ static struct str waiting_words(struct admin_call *c, const struct message_row *
 {
 	struct arena *a = &c->arena;
 	uint64_t now = clock_now_ms();
-	struct way w;
+	struct route_choice w;
 
 	if (m->release_at > now)
 		return S("kept back: its sender asked for that");
 	if (r->due_at > now + PROBE_WAIT_MS + 60000)
 		return S("");
-	w = way_find(&c->queue->dispatch, m->login, m->sender, r->address, now);
-	if (w.gate)
+	w = route_choose(&c->queue->dispatch, m->login, m->sender, r->address, now);
+	if (w.nexthop)
 		return S("");
 	if (w.why.class != OK)
 		return arena_str(a, w.why.text);

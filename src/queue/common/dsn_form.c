@@ -1,4 +1,4 @@
-/* dsn_form.c - in which form reports and notices go, and in which other one when that was refused. */
+/* dsn_form.c - see dsn_form.h. */
 #include "common/dsn_form.h"
 
 #include "common/route.h"
@@ -42,7 +42,7 @@ static const struct cfg_upstream *upstream_of(const struct config *c, struct str
 	return str_starts(route, S("upstream:")) ? route_upstream(c, str_from(route, strlen("upstream:"))) : NULL;
 }
 
-/* The address as which the account at an upstream may surely send; "": not known, or used already. */
+/* The address with which the account at an upstream is surely allowed to send; "": not known, or used already. */
 static struct str account_at(const struct config *c, struct str route)
 {
 	const struct cfg_upstream *u = upstream_of(c, route);
@@ -55,7 +55,7 @@ static struct str account_at(const struct config *c, struct str route)
 
 /* ---- forms ---- */
 
-/* RFC 3463: X.1.1 to X.1.3, X.1.6, X.1.10 and X.2: the mailbox cannot be reached, whatever it is that is sent to it. */
+/* RFC 3463: X.1.1 to X.1.3, X.1.6, X.1.10 and X.2: the mailbox cannot be reached, whatever is sent to it. */
 static bool is_about_mailbox(struct str enhanced)
 {
 	static const struct str codes[] = { S("5.1.1"), S("5.1.2"), S("5.1.3"), S("5.1.6"), S("5.1.10") };
@@ -66,7 +66,7 @@ static bool is_about_mailbox(struct str enhanced)
 	return str_starts(enhanced, S("5.2."));
 }
 
-/* Does the answer speak of who sends? A guess, for which form comes first. */
+/* Does the reply speak of the sender? This is a guess, which decides what is changed first. */
 static bool is_about_sender(struct verdict v)
 {
 	static const struct str words[] = { S("sender"),      S("from"),    S("reverse-path"), S("return path"),
@@ -85,7 +85,7 @@ static bool is_about_sender(struct verdict v)
 	return found;
 }
 
-/* Would the next hop say the same to any other text, or later not say it any more? */
+/* Would the next hop say the same to any other text, or would it not say it later? */
 static bool is_about_others(enum trouble trouble)
 {
 	switch (trouble) {
@@ -128,8 +128,8 @@ static bool has_key(const struct config *c, struct str domain)
 	return false;
 }
 
-/* Where mailer-daemon lives: a report is signed in the name of its From (RFC 7489 3.1.1), so a domain with a key comes first: the host's own,
- * one above it, the postmaster's. */
+/* The domain of mailer-daemon. A DSN is signed in the name of its From (RFC 7489 3.1.1), so a domain with a key is preferred: that of the host, one
+ * above it, that of the postmaster. */
 static struct str home_domain(const struct config *c)
 {
 	struct str postmaster = address_domain(c->postmaster);
@@ -140,8 +140,8 @@ static struct str home_domain(const struct config *c)
 	return has_key(c, postmaster) ? postmaster : c->hostname;
 }
 
-/* The first way of the route that the report will take; "" for none. */
-static struct str first_way(const struct config *c, struct str recipient)
+/* The first choice of the route that the message will take; "" for none. */
+static struct str first_via(const struct config *c, struct str recipient)
 {
 	const struct cfg_route *r = route_find(c, S(""), S(""), recipient);
 
@@ -158,7 +158,7 @@ struct report_author report_author(struct arena *a, const struct config *c, enum
 	if (reporter == REPORTER_RECIPIENT)
 		author.from = author.sender = recipient;
 	if (author.from.n == 0)
-		author.from = report_sender(c, route_upstream(c, first_way(c, recipient)));
+		author.from = report_sender(c, route_upstream(c, first_via(c, recipient)));
 	if (author.from.n == 0)
 		author.from = arena_printf(a, "mailer-daemon@%.*s", STR_ARG(home_domain(c)));
 	return author;

@@ -1,4 +1,4 @@
-/* route.c - the configuration's rules about which way mail goes. */
+/* route.c - see route.h. */
 #include "common/route.h"
 
 #include "posthouse/policy.h"
@@ -81,9 +81,9 @@ static enum answer route_answer(const struct cfg_route *r, struct str login, str
 	return recipients == YES ? senders_answer(&r->senders) : MAYBE;
 }
 
-struct route_choice routes_for(const struct config *c, struct str login, struct str domain)
+struct route_set routes_for(const struct config *c, struct str login, struct str domain)
 {
-	struct route_choice choice = { .n = 0 };
+	struct route_set choice = { .n = 0 };
 	struct arena a = { 0 };
 	struct str postmaster = arena_printf(&a, "postmaster@%.*s", STR_ARG(domain));
 
@@ -101,7 +101,7 @@ struct route_choice routes_for(const struct config *c, struct str login, struct 
 	return choice;
 }
 
-/* ---- ways ---- */
+/* ---- upstreams ---- */
 
 const struct cfg_upstream *route_upstream(const struct config *c, struct str name)
 {

@@ -1,4 +1,4 @@
-/* route.h - the configuration's rules about which way mail goes. Which of a route's ways is open now is choice.h's business. */
+/* route.h - the configuration's rules for the route of mail. dispatch/choice.h decides which choice of a route is open now. */
 #ifndef QUEUE_ROUTE_H
 #define QUEUE_ROUTE_H
 
@@ -7,20 +7,20 @@
 /* The first route of the configuration whose conditions all hold; NULL: none does. A device login `alice/phone` counts as `alice`. */
 const struct cfg_route *route_find(const struct config *c, struct str login, struct str sender, struct str recipient);
 
-/* The routes that mail of a login to a domain may take, whatever its sender and the recipient's local part, in the order of the
- * configuration. `complete`: one of them applies for certain; else it may be that none does, or there are more than fit. */
+/* The routes that are possible for mail of a login to a domain, whatever its sender and the recipient's local part are, in the order of the
+ * configuration. complete: one of them applies for certain; else perhaps none does, or there are more than fit. */
 #define ROUTES_MAX 8
-struct route_choice {
+struct route_set {
 	const struct cfg_route *at[ROUTES_MAX];
 	size_t n;
 	bool complete;
 };
-struct route_choice routes_for(const struct config *c, struct str login, struct str domain);
+struct route_set routes_for(const struct config *c, struct str login, struct str domain);
 
 /* The upstream with this name; NULL. */
 const struct cfg_upstream *route_upstream(const struct config *c, struct str name);
 
-/* Is the upstream, or "mx", a way of some route? */
+/* Is the upstream, or "mx", a choice of some route? */
 bool route_uses(const struct config *c, struct str via);
 
 #endif

@@ -49,7 +49,7 @@ uint64_t paused_at(const struct cfg_queue *c, uint64_t pause_ms, uint64_t attemp
 	return by_words > by_schedule ? by_words : by_schedule;
 }
 
-/* ---- pauses of gates ---- */
+/* ---- pauses of next hops ---- */
 
 static uint64_t doubled(uint64_t first, uint64_t failures, uint64_t most)
 {
@@ -68,7 +68,7 @@ uint64_t pause_grown(uint64_t first, uint64_t failures)
 	return doubled(first, failures, first < MINUTE_MS ? MINUTE_MS : first < HOUR_MS ? HOUR_MS : PAUSE_LONGEST_MS);
 }
 
-uint64_t pause_after(const struct cfg_queue *c, bool is_mx, enum gate_fault fault, uint64_t pause_ms, uint64_t failures)
+uint64_t pause_after(const struct cfg_queue *c, bool is_mx, enum nexthop_fault fault, uint64_t pause_ms, uint64_t failures)
 {
 	uint64_t at;
 

@@ -1,5 +1,5 @@
-/* choice.h - which way a recipient goes now: the first of its route's ways whose gate is open. Decided when it is leased, so that a
- * changed configuration, a next hop that failed and one that recovered apply to queued mail. */
+/* choice.h - the next hop that a recipient takes now: the first choice of its route that is open. It is decided when the recipient is leased, so
+ * that queued mail follows a changed configuration, a next hop that failed and one that recovered. */
 #ifndef QUEUE_CHOICE_H
 #define QUEUE_CHOICE_H
 
@@ -7,32 +7,33 @@
 
 struct due_message;
 
-struct way {
-	struct gate *gate;   /* NULL: none is open, or `why` */
-	struct verdict why;  /* not OK: the configuration has no way for it. TEMP: that is ours to mend, the mail stays */
-	uint64_t wait_until; /* none is open: when the first may be */
-	uint64_t tried_at;   /* none is open: each of them was tried in vain by a delivery begun then or later; 0: not so */
-	struct str reason;   /* none is open: why the first one is not; a view of the gate's */
-	struct str name;     /* of that one */
+struct route_choice {
+	struct nexthop *nexthop; /* NULL: no choice is open, or see `why` */
+	struct verdict
+		why; /* not OK: the configuration has no next hop for it. TEMP: an administrator can mend this, and the mail stays */
+	uint64_t wait_until; /* none is open: when the first one can open */
+	uint64_t tried_at;   /* none is open: each of them failed a delivery that was begun then or later; 0: not so */
+	struct str reason;   /* none is open: why the first choice is closed; a view of the next hop's text */
+	struct str name;     /* of this first choice */
 };
 
-struct way way_find(struct dispatch *d, struct str login, struct str sender, struct str recipient, uint64_t now);
+struct route_choice route_choose(struct dispatch *d, struct str login, struct str sender, struct str recipient, uint64_t now);
 
-/* Do both lead to the same end? */
-bool way_equal(const struct way *a, const struct way *b);
+/* Have both the same consequence for a recipient? */
+bool route_choices_equal(const struct route_choice *a, const struct route_choice *b);
 
-/* What is known about a lane's mail before it is leased. Where routes depend on the sender or the local part, there may be several
- * ways, and the best one counts. */
-struct lane_way {
+/* What is known about the mail of a lane before it is leased. Where routes depend on the sender or the local part, several next hops are possible,
+ * and the best one counts. */
+struct lane_choice {
 	enum {
 		LANE_GOES,   /* lease up to `room` deliveries */
-		LANE_WAITS,  /* `gate` is open but full */
+		LANE_WAITS,  /* `nexthop` is open but full */
 		LANE_BLOCKED /* nothing is open before `wait_until` */
 	} state;
-	struct gate *gate; /* NULL: not known before the lease */
+	struct nexthop *nexthop; /* NULL: not known before the lease */
 	size_t room;
 	uint64_t wait_until;
 };
-struct lane_way way_of_lane(struct dispatch *d, struct str login, struct str domain, uint64_t now);
+struct lane_choice lane_choose(struct dispatch *d, struct str login, struct str domain, uint64_t now);
 
 #endif

@@ -11,12 +11,12 @@ void dispatch_init(struct dispatch *d, struct role *r, struct accounting *acc, s
 	d->timers = timers;
 	d->observer = o;
 	d->ops = &ops;
-	gates_init(d);
-	pauses_init(d);
+	nexthops_init(d);
+	sender_pauses_init(d);
 	scheduler_init(d);
 	lease_table_init(d);
 	settle_init(d);
-	resigns_init(d);
+	re_signs_init(d);
 	inquiries_init(d);
 	d->relay = role_peer(r, ROLE_RELAY, 0);
 	d->vault = role_peer(r, ROLE_VAULT, 0);
@@ -25,19 +25,19 @@ void dispatch_init(struct dispatch *d, struct role *r, struct accounting *acc, s
 void dispatch_fini(struct dispatch *d)
 {
 	leases_drop(d);
-	gates_fini(d);
-	pauses_fini(d);
+	nexthops_fini(d);
+	sender_pauses_fini(d);
 }
 
 void dispatch_open(struct dispatch *d, struct store *s)
 {
 	d->store = s;
-	gates_load(d);
+	nexthops_load(d);
 }
 
 void dispatch_close(struct dispatch *d)
 {
-	resigns_cancel(d);
+	re_signs_cancel(d);
 	inquiries_cancel(d);
 	leases_stop_sending(d);
 	d->store = NULL;
@@ -47,7 +47,7 @@ void dispatch_stop(struct dispatch *d)
 {
 	d->stopping = true;
 	leases_return_parked(d);
-	leases_settle_lost(d, false);
+	leases_settle_orphans(d, false);
 }
 
 bool dispatch_is_busy(const struct dispatch *d)
@@ -58,14 +58,14 @@ bool dispatch_is_busy(const struct dispatch *d)
 void dispatch_apply(struct dispatch *d)
 {
 	leases_return_parked(d); /* before the limits of their next hops change */
-	gates_apply(d);
+	nexthops_apply(d);
 	scheduler_wake(d);
 }
 
 void dispatch_mend(struct dispatch *d, uint64_t now)
 {
-	pauses_mend(d, now);
-	gates_mend(d, now);
+	sender_pauses_mend(d, now);
+	nexthops_mend(d, now);
 	leases_mend(d, now);
 	scheduler_mend(d);
 }
@@ -75,9 +75,9 @@ void dispatch_stats(struct dispatch *d)
 	role_stat(d->role, METRIC_QUEUE_DELIVERIES, d->leases.count);
 	role_stat_of(d->role, METRIC_QUEUE_RESULTS_KEPT, S(""), d->settling.held,
 		     d->settling.failing ? S("the store has no room for results") : S(""));
-	gates_stats(d);
-	pauses_stats(d);
-	limits_stats(d);
+	nexthops_stats(d);
+	sender_pauses_stats(d);
+	nexthop_rates_stats(d);
 }
 
 /* ---- relay and vault ---- */
@@ -99,7 +99,7 @@ void dispatch_peer_gone(struct dispatch *d, const struct channel *ch)
 	if (ch != d->relay)
 		return;
 	leases_stop_sending(d);
-	resigns_cancel(d);
+	re_signs_cancel(d);
 	inquiries_cancel(d);
 	d->relay = NULL;
 	leases_return_parked(d);

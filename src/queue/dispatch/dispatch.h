@@ -55,12 +55,12 @@ struct dispatch {
 	struct store *store;           /* NULL: not open, or closing: it must not be asked for anything */
 	struct channel *relay, *vault; /* NULL: away */
 	bool stopping;                 /* nothing is leased any more */
-	struct gates gates;
-	struct pauses pauses;
+	struct nexthops nexthops;
+	struct sender_pauses sender_pauses;
 	struct inquiries inquiries;
 	struct leases leases;
 	struct settling settling;
-	struct resigns resigns;
+	struct re_signs re_signs;
 	struct scheduler scheduler;
 };
 

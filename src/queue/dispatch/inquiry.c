@@ -1,5 +1,5 @@
-/* inquiry.c - relay looks for the mail servers of a domain before anything is leased for it: a thousand domains whose name servers are
- * silent cost a thousand questions, and no delivery. Domains that worked lately need no such question. */
+/* inquiry.c - relay looks for the mail servers of a domain before anything is leased for the domain. A thousand domains whose name servers are
+ * silent cost a thousand questions, but no delivery. Domains that worked lately need no question. */
 #include "dispatch/dispatch.h"
 
 #define ASKED_MAX 1500 /* questions at once: relay has descriptors for more, and needs 20 KiB for each */
@@ -14,91 +14,91 @@ void inquiries_init(struct dispatch *d)
 	list_init(&d->inquiries.asked);
 }
 
-void inquire(struct gate *g)
+void inquire(struct nexthop *hop)
 {
-	struct inquiries *all = &g->dispatch->inquiries;
+	struct inquiries *all = &hop->dispatch->inquiries;
 
-	if (g->hosts != HOSTS_UNKNOWN)
+	if (hop->hosts != HOSTS_UNKNOWN)
 		return;
-	g->hosts = HOSTS_WANTED;
-	list_append(g->status == GATE_UP ? &all->new : &all->again, &g->in_inquiries);
-	gate_place(g);
-	advance(g->dispatch);
+	hop->hosts = HOSTS_WANTED;
+	list_append(hop->status == NEXTHOP_UP ? &all->new : &all->again, &hop->in_inquiries);
+	nexthop_place(hop);
+	advance(hop->dispatch);
 }
 
-static void ask(struct dispatch *d, struct gate *g)
+static void ask(struct dispatch *d, struct nexthop *hop)
 {
-	struct msg_look_up m = { .route = str_of(g->name) };
+	struct msg_look_up m = { .route = str_of(hop->name) };
 
-	list_remove(&g->in_inquiries);
-	list_append(&d->inquiries.asked, &g->in_inquiries);
+	list_remove(&hop->in_inquiries);
+	list_append(&d->inquiries.asked, &hop->in_inquiries);
 	d->inquiries.asked_n++;
-	g->hosts = HOSTS_ASKED;
-	g->inquiry = ipc_call_look_up(d->relay, &m, -1, on_looked_up, g);
+	hop->hosts = HOSTS_ASKED;
+	hop->inquiry = ipc_call_look_up(d->relay, &m, -1, on_looked_up, hop);
 }
 
-/* The latest and the oldest take turns: whoever fills the line with thousands of dead names waits there himself. */
-static struct gate *next_wanted(struct inquiries *all)
+/* The latest and the oldest domain take turns: thousands of dead names in the line delay one another, but not a name that comes later. */
+static struct nexthop *next_wanted(struct inquiries *all)
 {
 	const struct list *line = list_empty(&all->new) ? &all->again : &all->new;
 
 	if (list_empty(line))
 		return NULL;
-	return CONTAINER_OF(all->turn++ % 2 ? line->next : line->prev, struct gate, in_inquiries);
+	return CONTAINER_OF(all->turn++ % 2 ? line->next : line->prev, struct nexthop, in_inquiries);
 }
 
 static void advance(struct dispatch *d)
 {
-	struct gate *g;
+	struct nexthop *hop;
 
-	while (d->relay && !d->stopping && d->inquiries.asked_n < ASKED_MAX && (g = next_wanted(&d->inquiries)) != NULL)
-		ask(d, g);
+	while (d->relay && !d->stopping && d->inquiries.asked_n < ASKED_MAX && (hop = next_wanted(&d->inquiries)) != NULL)
+		ask(d, hop);
 }
 
-static void end(struct gate *g, enum gate_hosts hosts)
+static void end(struct nexthop *hop, enum nexthop_hosts hosts)
 {
-	if (g->hosts == HOSTS_ASKED)
-		g->dispatch->inquiries.asked_n--;
-	list_remove(&g->in_inquiries);
-	g->hosts = hosts;
-	g->inquiry = 0;
-	gate_place(g);
+	if (hop->hosts == HOSTS_ASKED)
+		hop->dispatch->inquiries.asked_n--;
+	list_remove(&hop->in_inquiries);
+	hop->hosts = hosts;
+	hop->inquiry = 0;
+	nexthop_place(hop);
 }
 
-static void forget(struct gate *g)
+static void forget(struct nexthop *hop)
 {
-	end(g, HOSTS_UNKNOWN);
-	gate_forget_waiting(g); /* the next sweep meets the lanes again */
+	end(hop, HOSTS_UNKNOWN);
+	nexthop_forget_waiting(hop); /* the next scan meets the lanes again */
 }
 
 static void on_looked_up(void *ctx, struct verdict v, const struct msg_looked_up *m, int fd)
 {
-	struct gate *g = ctx;
-	struct dispatch *d = g->dispatch;
+	struct nexthop *hop = ctx;
+	struct dispatch *d = hop->dispatch;
 
-	if (v.class != OK) { /* relay is going; the next one is asked when it is there */
-		forget(g);
+	if (v.class != OK) { /* relay ends; the next one is asked when it is there */
+		forget(hop);
 		return;
 	}
-	end(g, m->known ? HOSTS_FOUND : HOSTS_MISSING);
-	gate_resume_waiting(g);
+	end(hop, m->known ? HOSTS_FOUND : HOSTS_MISSING);
+	nexthop_resume_waiting(hop);
 	advance(d);
 	d->ops->wake(d);
 }
 
-static void cancel(struct gate *g)
+static void cancel(struct nexthop *hop)
 {
-	if (g->hosts == HOSTS_ASKED)
-		ipc_cancel(g->inquiry);
-	forget(g);
+	if (hop->hosts == HOSTS_ASKED)
+		ipc_cancel(hop->inquiry);
+	forget(hop);
 }
 
 void inquiries_cancel(struct dispatch *d)
 {
 	LIST_EACH (i, &d->inquiries.asked)
-		cancel(CONTAINER_OF(i, struct gate, in_inquiries));
+		cancel(CONTAINER_OF(i, struct nexthop, in_inquiries));
 	LIST_EACH (i, &d->inquiries.new)
-		cancel(CONTAINER_OF(i, struct gate, in_inquiries));
+		cancel(CONTAINER_OF(i, struct nexthop, in_inquiries));
 	LIST_EACH (i, &d->inquiries.again)
-		cancel(CONTAINER_OF(i, struct gate, in_inquiries));
+		cancel(CONTAINER_OF(i, struct nexthop, in_inquiries));
 }

@@ -5,7 +5,8 @@
 #include "dispatch/nexthop.h"
 
 struct inquiries {
-	struct list new, again; /* struct gate, in_inquiries: HOSTS_WANTED; those that were down wait behind the others */
+	struct list new,
+		again; /* struct nexthop, in_inquiries: HOSTS_WANTED. `again`: those that were down; they wait behind the others */
 	struct list asked;
 	size_t asked_n;
 	unsigned turn;
@@ -13,7 +14,7 @@ struct inquiries {
 void inquiries_init(struct dispatch *d);
 void inquiries_cancel(struct dispatch *d); /* relay is gone */
 
-/* Ask relay for the gate's hosts, unless it was asked: when the answer has come, its waiting lanes are served. */
-void inquire(struct gate *g);
+/* Ask relay for the mail servers, unless it was asked already. When the answer has come, the waiting lanes are served. */
+void inquire(struct nexthop *hop);
 
 #endif

@@ -10,14 +10,14 @@
 #define LEASED_MAX   1000
 #define LEASED_BYTES (16 * MIB)
 
-static const char *const state_names[] = { "new", "parked", "opening", "sent", "lost", "settling" };
+static const char *const state_names[] = { "new", "parked", "opening", "sent", "orphaned", "settling" };
 
 void lease_table_init(struct dispatch *d)
 {
 	list_init(&d->leases.all);
-	/* No number of an earlier queue comes again: a late `settled` or result can only be unknown. */
+	/* No number of an earlier queue process is used again, so a late result for one is unknown here. */
 	d->leases.next_number = (role_incarnation(d->role) << 40) + 1;
-	timers_add(d->timers, &d->leases.lost, d);
+	timers_add(d->timers, &d->leases.orphans, d);
 }
 
 size_t leases_free(const struct dispatch *d)
@@ -43,8 +43,8 @@ static bool may_enter(enum lease_state from, enum lease_state to)
 	case LEASE_NEW: return to == LEASE_PARKED || to == LEASE_SETTLING;
 	case LEASE_PARKED: return to == LEASE_OPENING || to == LEASE_SENT || to == LEASE_SETTLING;
 	case LEASE_OPENING: return to == LEASE_PARKED || to == LEASE_SENT || to == LEASE_SETTLING;
-	case LEASE_SENT: return to == LEASE_LOST || to == LEASE_SETTLING;
-	case LEASE_LOST: return to == LEASE_SETTLING;
+	case LEASE_SENT: return to == LEASE_ORPHANED || to == LEASE_SETTLING;
+	case LEASE_ORPHANED: return to == LEASE_SETTLING;
 	case LEASE_SETTLING: return false;
 	}
 	return false;
@@ -62,36 +62,36 @@ void lease_enter(struct lease *l, enum lease_state state)
 	assert(may_enter(l->state, state));
 	log_debug(&log, "delivery.moved", kv("lease", l->number), kv("from", state_names[l->state]),
 		  kv("to", state_names[state]));
-	if (l->gate && takes_slot(l))
-		l->gate->in_flight--;
-	if (l->state == LEASE_PARKED && --l->gate->parked_n == 0)
-		list_remove(&l->gate->in_ready);
+	if (l->nexthop && takes_slot(l))
+		l->nexthop->in_flight--;
+	if (l->state == LEASE_PARKED && --l->nexthop->parked_n == 0)
+		list_remove(&l->nexthop->in_ready);
 	list_remove(&l->in_list);
 	l->state = state;
-	if (l->gate && takes_slot(l))
-		l->gate->in_flight++;
+	if (l->nexthop && takes_slot(l))
+		l->nexthop->in_flight++;
 	if (state == LEASE_PARKED) {
-		if (l->gate->parked_n++ == 0)
-			list_append(&l->message->dispatch->gates.ready, &l->gate->in_ready);
-		list_append(&l->gate->parked, &l->in_list);
+		if (l->nexthop->parked_n++ == 0)
+			list_append(&l->message->dispatch->nexthops.ready, &l->nexthop->in_ready);
+		list_append(&l->nexthop->parked, &l->in_list);
 	} else {
 		list_append(&l->message->dispatch->leases.all, &l->in_list);
 	}
 }
 
-struct lease *lease_new(struct message *m, struct gate *g)
+struct lease *lease_new(struct message *m, struct nexthop *hop)
 {
 	struct lease *l = NEW(struct lease);
 
 	l->message = m;
-	l->gate = g;
+	l->nexthop = hop;
 	l->number = m->dispatch->leases.next_number++;
 	list_init(&l->in_list);
 	m->leases++;
 	m->dispatch->leases.count++;
-	if (g) {
-		g->leases++;
-		gate_place(g);
+	if (hop) {
+		hop->leases++;
+		nexthop_place(hop);
 	}
 	return l;
 }
@@ -100,9 +100,9 @@ void lease_free(struct lease *l)
 {
 	list_remove(&l->in_list);
 	l->message->dispatch->leases.count--;
-	if (l->gate) {
-		l->gate->leases--;
-		gate_place(l->gate);
+	if (l->nexthop) {
+		l->nexthop->leases--;
+		nexthop_place(l->nexthop);
 	}
 	message_release(l->message);
 	free(l);

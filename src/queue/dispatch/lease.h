@@ -1,5 +1,5 @@
-/* lease.h - deliveries: recipients of one message that go to relay together. Leases live in memory; what became of them is settled
- * with the store, and whatever a dead queue leaves behind is due again. */
+/* lease.h - a lease is one delivery: recipients of one message that go to relay together. Leases live in memory, and the store records their
+ * outcomes. The recipients of leases that a queue leaves behind when it dies are due again. */
 #ifndef QUEUE_LEASE_H
 #define QUEUE_LEASE_H
 
@@ -8,62 +8,62 @@
 #include "posthouse/ipc.h"
 
 struct channel;
-struct gate;
+struct nexthop;
 struct dispatch;
 
-/*   PARKED    waits for a slot of its gate; relay knows nothing of it
- *   OPENING   the store opens the large message's file
+/*   PARKED    waits for a slot of its next hop; relay knows nothing of it
+ *   OPENING   the store opens the file of the large message
  *   SENT      relay has it
- *   LOST      relay died with it; about to be settled as "outcome unknown"
+ *   ORPHANED  relay had it and has ended; it is about to be settled as "outcome unknown"
  *   SETTLING  the store records the outcomes */
-enum lease_state { LEASE_NEW, LEASE_PARKED, LEASE_OPENING, LEASE_SENT, LEASE_LOST, LEASE_SETTLING };
+enum lease_state { LEASE_NEW, LEASE_PARKED, LEASE_OPENING, LEASE_SENT, LEASE_ORPHANED, LEASE_SETTLING };
 
 struct lease {
-	struct list in_list; /* of the gate (PARKED) or of the queue */
+	struct list in_list; /* of the next hop (PARKED), or leases.all */
 	enum lease_state state;
 	uint64_t number;
 	struct message *message;
-	struct gate *gate; /* NULL: there is no way for it now */
-	uint64_t charge;   /* of the gate's limits; 0: none */
+	struct nexthop *nexthop; /* NULL: there is none for it now */
+	uint64_t charge;         /* of the next hop's rates, see nexthop_rate_charge(); 0: none */
 	uint64_t sent_at;
-	bool withdrawn;  /* an administrator removes it: what relay could not deliver does not count as tried */
-	bool held;       /* SETTLING, and the store had no room for it: it is given again */
-	bool tell_relay; /* its result came from relay, which keeps it until we say `settled` */
+	bool withdrawn;  /* an administrator removes it: if relay could not deliver it, that is no attempt */
+	bool held;       /* SETTLING, but the store had no room for the outcomes: they are offered again */
+	bool tell_relay; /* its result came from relay, which keeps it until it gets `settled` */
 	struct due_recipient *recipients;
 	size_t recipients_n;
 	struct outcome *outcomes; /* one per recipient, from SETTLING on */
 };
 
 struct leases {
-	struct list all; /* those that are not PARKED */
-	size_t count;    /* all, PARKED too */
+	struct list all; /* all that are not PARKED */
+	size_t count;    /* all, also PARKED ones */
 	size_t bytes;    /* texts and prefixes of messages with leases */
 	uint64_t next_number;
-	uv_timer_t lost; /* see leases_relay_gone() */
+	uv_timer_t orphans; /* see leases_relay_gone() */
 	struct credit_wait credit;
 };
 
 void lease_table_init(struct dispatch *d);
 
-/* How many more may be leased: all deliveries together take a bounded amount of memory, however many next hops are slow. */
+/* How many more can be leased: all deliveries together use a bounded amount of memory, however many next hops are slow. */
 size_t leases_free(const struct dispatch *d);
 
-/* The same, without those that the running round has asked for. */
+/* The same, without the deliveries that the running round has asked for. */
 size_t leases_left(const struct dispatch *d);
 
-/* The clock was set back: what is on its way was sent now. */
+/* The clock was set back: deliveries that seem to have been sent later than now count as sent now. */
 void leases_mend(struct dispatch *d, uint64_t now);
 
-/* The end of all, when the store has closed. */
+/* The store has closed: free all. */
 void leases_drop(struct dispatch *d);
 
-/* A delivery that relay has, or whose result is being settled; NULL. */
+/* The delivery with this number that relay has, or whose outcomes are being recorded; NULL: there is none. */
 struct lease *lease_find(struct dispatch *d, uint64_t number);
 
-/* A delivery of the message by this gate (NULL: no way); it has a part in the message. */
-struct lease *lease_new(struct message *m, struct gate *g);
+/* A delivery of the message by this next hop (NULL: there is none for it). It keeps the message alive. */
+struct lease *lease_new(struct message *m, struct nexthop *hop);
 
-/* Moves a lease and keeps the gates' counts. */
+/* Move the lease to another state, and keep the counts of its next hop. */
 void lease_enter(struct lease *l, enum lease_state state);
 void lease_free(struct lease *l);
 

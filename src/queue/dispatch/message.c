@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define SENDER_BYTES 400 /* an upstream's report_sender in the place of the null sender */
+#define SENDER_BYTES 400 /* an upstream's report_sender instead of the null sender */
 
 static void copy_recipients(struct arena *a, struct due_recipient *to, const struct due_recipient *from, size_t n)
 {
@@ -70,7 +70,7 @@ size_t delivery_fixed_bytes(const struct lease *l)
 	const struct due_message *m = &l->message->due;
 
 	return 512 + SENDER_BYTES + m->sender.n + m->envid.n + m->prefix.n + m->text.n + m->sign_domain.n +
-	       (l->gate ? strlen(l->gate->name) : 0);
+	       (l->nexthop ? strlen(l->nexthop->name) : 0);
 }
 
 size_t delivery_bytes(const struct lease *l)

@@ -10,55 +10,55 @@
 #define REASON_MAX_BYTES 500
 #define PROVEN_MS        HOUR_MS
 
-void gates_init(struct dispatch *d)
+void nexthops_init(struct dispatch *d)
 {
-	struct gates *g = &d->gates;
+	struct nexthops *hop = &d->nexthops;
 
-	list_init(&g->upstreams);
-	list_init(&g->idle);
-	list_init(&g->down);
-	list_init(&g->ready);
-	list_init(&g->waiting);
-	list_init(&g->asked);
+	list_init(&hop->upstreams);
+	list_init(&hop->idle);
+	list_init(&hop->down);
+	list_init(&hop->ready);
+	list_init(&hop->waiting);
+	list_init(&hop->asked);
 }
 
-void gate_free(struct gate *g)
+void nexthop_free(struct nexthop *hop)
 {
-	assert(list_empty(&g->parked) && g->leases == 0);
-	hashtable_remove(&g->dispatch->gates.table, &g->in_table);
-	list_remove(&g->in_class);
-	list_remove(&g->in_ready);
-	list_remove(&g->in_waiting);
-	list_remove(&g->in_asked);
-	list_remove(&g->in_inquiries);
-	limits_forget(g);
-	free(g->waiting);
-	free(g->name);
-	free(g->reason);
-	free(g->complaint);
-	free(g);
+	assert(list_empty(&hop->parked) && hop->leases == 0);
+	hashtable_remove(&hop->dispatch->nexthops.table, &hop->in_table);
+	list_remove(&hop->in_class);
+	list_remove(&hop->in_ready);
+	list_remove(&hop->in_waiting);
+	list_remove(&hop->in_asked);
+	list_remove(&hop->in_inquiries);
+	nexthop_rate_forget(hop);
+	free(hop->waiting);
+	free(hop->name);
+	free(hop->reason);
+	free(hop->complaint);
+	free(hop);
 }
 
-void gates_fini(struct dispatch *d)
+void nexthops_fini(struct dispatch *d)
 {
-	HASHTABLE_EACH (k, &d->gates.table)
-		gate_free(CONTAINER_OF(k, struct gate, in_table));
-	hashtable_fini(&d->gates.table);
+	HASHTABLE_EACH (k, &d->nexthops.table)
+		nexthop_free(CONTAINER_OF(k, struct nexthop, in_table));
+	hashtable_fini(&d->nexthops.table);
 }
 
-void gate_set_reason(struct gate *g, struct str reason)
+void nexthop_set_reason(struct nexthop *hop, struct str reason)
 {
-	char *old = g->reason;
+	char *old = hop->reason;
 
-	g->reason = str_dup(str_head(reason, REASON_MAX_BYTES)); /* before the free: `reason` may be a view of the old one */
+	hop->reason = str_dup(str_head(reason, REASON_MAX_BYTES)); /* before the free: `reason` can be a view of the old one */
 	free(old);
 }
 
-/* ---- known ones ---- */
+/* ---- which are known ---- */
 
 static struct proven *proven_slot(struct dispatch *d, uint64_t hash)
 {
-	return &d->gates.proven[(hash >> 16) % PROVEN_SLOTS];
+	return &d->nexthops.proven[(hash >> 16) % PROVEN_SLOTS];
 }
 
 static bool worked_lately(struct dispatch *d, struct str name)
@@ -69,140 +69,140 @@ static bool worked_lately(struct dispatch *d, struct str name)
 	return p->hash == hash && clock_mono_ms() < p->until;
 }
 
-void gate_prove(struct gate *g, uint64_t now)
+void nexthop_prove(struct nexthop *hop, uint64_t now)
 {
-	uint64_t hash = hash_text(str_of(g->name));
+	uint64_t hash = hash_text(str_of(hop->name));
 
-	g->last_ok_at = now;
-	if (!g->is_mx)
+	hop->last_ok_at = now;
+	if (!hop->is_mx)
 		return;
-	g->proven = true;
-	*proven_slot(g->dispatch, hash) = (struct proven){ .hash = hash, .until = clock_mono_ms() + PROVEN_MS };
+	hop->proven = true;
+	*proven_slot(hop->dispatch, hash) = (struct proven){ .hash = hash, .until = clock_mono_ms() + PROVEN_MS };
 }
 
-void gate_disprove(struct gate *g)
+void nexthop_disprove(struct nexthop *hop)
 {
-	struct proven *p = proven_slot(g->dispatch, hash_text(str_of(g->name)));
+	struct proven *p = proven_slot(hop->dispatch, hash_text(str_of(hop->name)));
 
-	g->proven = false;
-	if (p->hash == hash_text(str_of(g->name)))
+	hop->proven = false;
+	if (p->hash == hash_text(str_of(hop->name)))
 		p->until = 0;
 }
 
-struct gate *gate_get(struct dispatch *d, struct str name)
+struct nexthop *nexthop_get(struct dispatch *d, struct str name)
 {
 	uint64_t hash = hash_text(name);
-	struct gate *g;
+	struct nexthop *hop;
 
-	HASHTABLE_FIND (i, &d->gates.table, hash) {
-		g = CONTAINER_OF(i, struct gate, in_table);
-		if (str_eq(str_of(g->name), name))
-			return g;
+	HASHTABLE_FIND (i, &d->nexthops.table, hash) {
+		hop = CONTAINER_OF(i, struct nexthop, in_table);
+		if (str_eq(str_of(hop->name), name))
+			return hop;
 	}
-	g = NEW(struct gate);
-	g->dispatch = d;
-	g->name = str_dup(name);
-	g->reason = str_dup(S(""));
-	g->is_mx = str_starts(name, S("mx:"));
-	if (g->is_mx) {
-		g->connections = role_config(d->role)->delivery.connections_per_destination;
-		g->proven = worked_lately(d, name);
+	hop = NEW(struct nexthop);
+	hop->dispatch = d;
+	hop->name = str_dup(name);
+	hop->reason = str_dup(S(""));
+	hop->is_mx = str_starts(name, S("mx:"));
+	if (hop->is_mx) {
+		hop->connections = role_config(d->role)->delivery.connections_per_destination;
+		hop->proven = worked_lately(d, name);
 	}
-	list_init(&g->parked);
-	list_init(&g->in_class);
-	list_init(&g->in_ready);
-	list_init(&g->in_waiting);
-	list_init(&g->in_asked);
-	list_init(&g->in_inquiries);
-	hashtable_add(&d->gates.table, &g->in_table, hash);
-	if (!g->is_mx)
-		list_append(&d->gates.upstreams, &g->in_class);
-	gate_place(g);
-	return g;
+	list_init(&hop->parked);
+	list_init(&hop->in_class);
+	list_init(&hop->in_ready);
+	list_init(&hop->in_waiting);
+	list_init(&hop->in_asked);
+	list_init(&hop->in_inquiries);
+	hashtable_add(&d->nexthops.table, &hop->in_table, hash);
+	if (!hop->is_mx)
+		list_append(&d->nexthops.upstreams, &hop->in_class);
+	nexthop_place(hop);
+	return hop;
 }
 
-bool gate_is_used(const struct gate *g)
+bool nexthop_is_used(const struct nexthop *hop)
 {
-	return g->leases > 0 || g->expected > 0 || g->waiting_n > 0 || g->hosts == HOSTS_WANTED || g->hosts == HOSTS_ASKED;
+	return hop->leases > 0 || hop->expected > 0 || hop->waiting_n > 0 || hop->hosts == HOSTS_WANTED ||
+	       hop->hosts == HOSTS_ASKED;
 }
 
-/* One that is down. */
-void gate_forget(struct gate *g)
+void nexthop_forget(struct nexthop *hop)
 {
-	g->dispatch->gates.down_n--;
-	g->status = GATE_UP;
-	g->failures = 0;
-	gate_save(g);
-	gate_free(g);
+	hop->dispatch->nexthops.down_n--;
+	hop->status = NEXTHOP_UP;
+	hop->failures = 0;
+	nexthop_save(hop);
+	nexthop_free(hop);
 }
 
-void gate_place(struct gate *g)
+void nexthop_place(struct nexthop *hop)
 {
-	struct gates *all = &g->dispatch->gates;
-	bool was_down = g->is_mx && g->in_down;
+	struct nexthops *all = &hop->dispatch->nexthops;
+	bool was_down = hop->is_mx && hop->in_down;
 
-	if (!g->is_mx)
+	if (!hop->is_mx)
 		return;
-	list_remove(&g->in_class);
-	g->in_down = g->status != GATE_UP;
-	all->down_n += (size_t)g->in_down - (size_t)was_down;
-	if (g->in_down)
-		list_append(&all->down, &g->in_class);
-	else if (!gate_is_used(g))
-		list_append(&all->idle, &g->in_class);
+	list_remove(&hop->in_class);
+	hop->in_down = hop->status != NEXTHOP_UP;
+	all->down_n += (size_t)hop->in_down - (size_t)was_down;
+	if (hop->in_down)
+		list_append(&all->down, &hop->in_class);
+	else if (!nexthop_is_used(hop))
+		list_append(&all->idle, &hop->in_class);
 }
 
 /* ---- kept over restarts ---- */
 
 /* One state on its way to the store. */
-struct gate_put {
+struct nexthop_put {
 	struct arena arena;
 	struct gate_state state;
 };
 
 static void on_put(void *ctx, struct verdict v)
 {
-	struct gate_put *put = ctx;
+	struct nexthop_put *put = ctx;
 
-	/* Lost, it costs one probe after a restart. */
+	/* A state that is lost costs one probe after a restart. */
 	if (v.class != OK)
 		log_warning(NULL, "upstream.unsaved", kv("gate", put->state.name), kv("reply", v.text));
 	arena_fini(&put->arena);
 	free(put);
 }
 
-void gate_row_save(struct dispatch *d, const struct gate_state *row)
+void nexthop_row_save(struct dispatch *d, const struct gate_state *row)
 {
-	struct gate_put *put;
+	struct nexthop_put *put;
 
 	if (!dispatch_may_store(d))
 		return;
-	put = NEW(struct gate_put);
+	put = NEW(struct nexthop_put);
 	put->state = *row;
 	put->state.name = arena_str(&put->arena, row->name);
 	put->state.reason = arena_str(&put->arena, row->reason);
 	store_gate_put(d->store, &put->state, on_put, put);
 }
 
-void gate_save(const struct gate *g)
+void nexthop_save(const struct nexthop *hop)
 {
-	gate_row_save(g->dispatch, &(struct gate_state){ .name = str_of(g->name),
-							 .down_until = g->status == GATE_UP ? 0 : g->down_until,
-							 .pause_ms = g->status == GATE_UP ? 0 : g->pause_ms,
-							 .failures = g->failures,
-							 .last_ok_at = g->last_ok_at,
-							 .reason = str_of(g->reason) });
+	nexthop_row_save(hop->dispatch, &(struct gate_state){ .name = str_of(hop->name),
+							      .down_until = hop->status == NEXTHOP_UP ? 0 : hop->down_until,
+							      .pause_ms = hop->status == NEXTHOP_UP ? 0 : hop->pause_ms,
+							      .failures = hop->failures,
+							      .last_ok_at = hop->last_ok_at,
+							      .reason = str_of(hop->reason) });
 }
 
-/* ---- small questions ---- */
+/* ---- for others ---- */
 
-void gate_tick(struct gate *g, uint64_t now)
+void nexthop_tick(struct nexthop *hop, uint64_t now)
 {
-	if (g->status == GATE_DOWN && clock_mended(g->down_until, now, g->pause_ms) <= now)
-		g->status = GATE_PROBING;
+	if (hop->status == NEXTHOP_DOWN && clock_mended(hop->down_until, now, hop->pause_ms) <= now)
+		hop->status = NEXTHOP_PROBING;
 }
 
-bool gate_knows_hosts(const struct gate *g)
+bool nexthop_knows_hosts(const struct nexthop *hop)
 {
-	return !g->is_mx || g->proven || g->hosts == HOSTS_FOUND || g->hosts == HOSTS_MISSING;
+	return !hop->is_mx || hop->proven || hop->hosts == HOSTS_FOUND || hop->hosts == HOSTS_MISSING;
 }

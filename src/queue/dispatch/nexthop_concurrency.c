@@ -1,13 +1,13 @@
-/* nexthop_concurrency.c - how many deliveries a gate may have. */
+/* nexthop_concurrency.c - how many deliveries a next hop can have at once. */
 #include "dispatch/dispatch.h"
 
-#define AHEAD_US      100000 /* what waits for a connection may be the work of this time … */
-#define AHEAD_MAX     8      /* … at most so many, or one per connection … */
-#define AHEAD_UNKNOWN 2      /* … or so many, as long as the pace is not known */
+#define AHEAD_US      100000 /* deliveries are sent ahead of connections for this time of work … */
+#define AHEAD_MAX     8      /* … but at most this number, or one for each connection … */
+#define AHEAD_UNKNOWN 2      /* … or this number, as long as the pace is not known */
 #define PACE_MAX_US   10000000
 #define FEW           4 /* deliveries at once of a domain that is not known to work */
-/* Leases that are kept for upstreams, and with them for domains that worked lately: however many others look up, connect or hang. At most
- * 256 are free, when large texts count. */
+/* Leases that are reserved for upstreams, and for upstreams together with domains that worked lately: other domains cannot take them, however many
+ * of these look up, connect or hang. At most 256 leases are free when texts are large. */
 #define KEPT_FOR_UPSTREAMS 32
 #define KEPT_FOR_PROVEN    128
 
@@ -16,157 +16,157 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-static bool is_unproven(const struct gate *g)
+static bool is_unproven(const struct nexthop *hop)
 {
-	return g->is_mx && !g->proven;
+	return hop->is_mx && !hop->proven;
 }
 
-/* As many as it has connections. */
-static size_t width(const struct gate *g)
+/* The connections that it can have. */
+static size_t width(const struct nexthop *hop)
 {
-	return g->granted > 0 ? least(g->granted, g->connections) : g->connections;
+	return hop->granted > 0 ? least(hop->granted, hop->connections) : hop->connections;
 }
 
-/* What is sent or leased beyond that hides the time between a result and the next delivery. It is little where the next hop is slow: a
- * mail that comes then waits for its turn among the lanes, not behind all that was fetched before. */
-static size_t ahead(const struct gate *g)
+/* Deliveries that are sent or leased beyond the connections hide the time between a result and the next delivery. They are few where the next hop
+ * is slow: then new mail waits for its turn among the lanes, not behind everything that was fetched before. */
+static size_t ahead(const struct nexthop *hop)
 {
-	size_t work = g->pace_us > 0 ? (size_t)(AHEAD_US / g->pace_us) : AHEAD_UNKNOWN;
+	size_t work = hop->pace_us > 0 ? (size_t)(AHEAD_US / hop->pace_us) : AHEAD_UNKNOWN;
 
-	return least(work, AHEAD_MAX > g->connections ? AHEAD_MAX : g->connections);
+	return least(work, AHEAD_MAX > hop->connections ? AHEAD_MAX : hop->connections);
 }
 
-/* Deliveries that relay has: it has the next one of a connection at hand. */
-static size_t window(const struct gate *g)
+/* Deliveries that relay has, so that it has the next one for a connection at hand. */
+static size_t window(const struct nexthop *hop)
 {
-	if (is_unproven(g))
-		return g->hosts == HOSTS_MISSING ? 1 : least(FEW, width(g) + 1);
-	return width(g) + least(ahead(g), width(g));
+	if (is_unproven(hop))
+		return hop->hosts == HOSTS_MISSING ? 1 : least(FEW, width(hop) + 1);
+	return width(hop) + least(ahead(hop), width(hop));
 }
 
-/* And those that wait for it here. */
-static size_t prefetch(const struct gate *g)
+/* Deliveries that wait here, parked. */
+static size_t prefetch(const struct nexthop *hop)
 {
-	return is_unproven(g) ? 0 : ahead(g);
+	return is_unproven(hop) ? 0 : ahead(hop);
 }
 
-void gate_pace(struct gate *g, size_t connections)
+void nexthop_pace(struct nexthop *hop, size_t connections)
 {
-	uint64_t now = uv_hrtime() / 1000, passed = now - g->paced_at_us;
+	uint64_t now = uv_hrtime() / 1000, passed = now - hop->paced_at_us;
 
 	if (connections > 0)
-		g->granted = connections;
-	if (g->paced_at_us > 0 && g->was_busy) {
+		hop->granted = connections;
+	if (hop->paced_at_us > 0 && hop->was_busy) {
 		passed = passed > PACE_MAX_US ? PACE_MAX_US : passed < 1 ? 1 : passed;
-		g->pace_us = g->pace_us > 0 ? (7 * g->pace_us + passed) / 8 : passed;
+		hop->pace_us = hop->pace_us > 0 ? (7 * hop->pace_us + passed) / 8 : passed;
 	}
-	g->paced_at_us = now;
-	/* the one whose result this is counts until it is settled */
-	g->was_busy = g->in_flight > 1 || g->parked_n > 0 || g->waiting_n > 0;
+	hop->paced_at_us = now;
+	/* the delivery whose result this is counts until it is settled */
+	hop->was_busy = hop->in_flight > 1 || hop->parked_n > 0 || hop->waiting_n > 0;
 }
 
-bool gate_is_open(struct gate *g, uint64_t now)
+bool nexthop_is_open(struct nexthop *hop, uint64_t now)
 {
-	gate_tick(g, now);
-	if (g->connections == 0 || g->status == GATE_DOWN || limits_wait_ms(g, now) > 0)
+	nexthop_tick(hop, now);
+	if (hop->connections == 0 || hop->status == NEXTHOP_DOWN || nexthop_rate_wait_ms(hop, now) > 0)
 		return false;
-	return g->status == GATE_UP || g->in_flight + g->parked_n == 0;
+	return hop->status == NEXTHOP_UP || hop->in_flight + hop->parked_n == 0;
 }
 
-size_t gate_slots(const struct gate *g)
+size_t nexthop_slots(const struct nexthop *hop)
 {
-	size_t most = g->status == GATE_UP ? window(g) : g->status == GATE_PROBING ? 1 : 0;
+	size_t most = hop->status == NEXTHOP_UP ? window(hop) : hop->status == NEXTHOP_PROBING ? 1 : 0;
 
-	return most > g->in_flight ? most - g->in_flight : 0;
+	return most > hop->in_flight ? most - hop->in_flight : 0;
 }
 
-/* Of MX domains there may be any number: each may take a part of what is still free, so that however many are slow, there is always
- * something left for another one; and those that are not known to work leave the rest to those that do. */
-static size_t fair_share(const struct gate *g, size_t most)
+/* There can be any number of MX domains. Each of them can take a part of the free leases, so that there is always something left for another
+ * domain, however many are slow. Domains that are not known to work leave a rest to those that do. */
+static size_t fair_share(const struct nexthop *hop, size_t most)
 {
-	size_t left = leases_left(g->dispatch), kept = g->proven ? KEPT_FOR_UPSTREAMS : KEPT_FOR_PROVEN;
+	size_t left = leases_left(hop->dispatch), kept = hop->proven ? KEPT_FOR_UPSTREAMS : KEPT_FOR_PROVEN;
 
-	if (!g->is_mx)
+	if (!hop->is_mx)
 		return most;
 	return left > kept ? least(most, 1 + (left - kept) / 4) : 0;
 }
 
-size_t gate_room(const struct gate *g, uint64_t now)
+size_t nexthop_room(const struct nexthop *hop, uint64_t now)
 {
-	size_t used = g->in_flight + g->parked_n + g->expected;
-	size_t limit = limits_room(g, now);
+	size_t used = hop->in_flight + hop->parked_n + hop->expected;
+	size_t limit = nexthop_rate_room(hop, now);
 	size_t most = 0;
 
-	if (g->connections == 0 || !gate_knows_hosts(g))
+	if (hop->connections == 0 || !nexthop_knows_hosts(hop))
 		return 0;
-	if (g->status == GATE_UP)
-		most = fair_share(g, window(g) + prefetch(g));
-	else if (g->status == GATE_PROBING)
-		most = fair_share(g, 1);
+	if (hop->status == NEXTHOP_UP)
+		most = fair_share(hop, window(hop) + prefetch(hop));
+	else if (hop->status == NEXTHOP_PROBING)
+		most = fair_share(hop, 1);
 	if (used >= most)
 		return 0;
 	return limit < most - used ? limit : most - used;
 }
 
-bool gate_takes(const struct gate *g)
+bool nexthop_takes(const struct nexthop *hop)
 {
 	/* What a lane has given is counted before the first of it is sent. */
-	if (g->status == GATE_UP)
-		return g->parked_n < gate_slots(g) + 4 * (1 + prefetch(g));
-	return g->status == GATE_PROBING && g->in_flight + g->parked_n == 0;
+	if (hop->status == NEXTHOP_UP)
+		return hop->parked_n < nexthop_slots(hop) + 4 * (1 + prefetch(hop));
+	return hop->status == NEXTHOP_PROBING && hop->in_flight + hop->parked_n == 0;
 }
 
-size_t gates_upstream_room(struct dispatch *d, uint64_t now, uint64_t *wake_at_out)
+size_t nexthops_upstream_room(struct dispatch *d, uint64_t now, uint64_t *wake_at_out)
 {
 	size_t room = 0;
 
 	*wake_at_out = 0;
-	LIST_EACH (i, &d->gates.upstreams) {
-		struct gate *g = CONTAINER_OF(i, struct gate, in_class);
+	LIST_EACH (i, &d->nexthops.upstreams) {
+		struct nexthop *hop = CONTAINER_OF(i, struct nexthop, in_class);
 		uint64_t at = 0;
 
-		if (g->connections == 0)
+		if (hop->connections == 0)
 			continue;
-		if (gate_is_open(g, now))
-			room += gate_room(g, now);
-		else if (g->status == GATE_DOWN)
-			at = g->down_until;
-		else if (g->status == GATE_UP)
-			at = now + limits_wait_ms(g, now);
+		if (nexthop_is_open(hop, now))
+			room += nexthop_room(hop, now);
+		else if (hop->status == NEXTHOP_DOWN)
+			at = hop->down_until;
+		else if (hop->status == NEXTHOP_UP)
+			at = now + nexthop_rate_wait_ms(hop, now);
 		if (at > 0 && (*wake_at_out == 0 || at < *wake_at_out))
 			*wake_at_out = at;
 	}
 	return room;
 }
 
-bool gates_may_expire(const struct dispatch *d)
+bool nexthops_may_expire(const struct dispatch *d)
 {
-	LIST_EACH (i, &d->gates.upstreams) {
-		const struct gate *g = CONTAINER_OF(i, struct gate, in_class);
+	LIST_EACH (i, &d->nexthops.upstreams) {
+		const struct nexthop *hop = CONTAINER_OF(i, struct nexthop, in_class);
 
-		if (g->status != GATE_UP && g->fault != FAULT_OURS && g->tried_at > 0)
+		if (hop->status != NEXTHOP_UP && hop->fault != FAULT_OURS && hop->tried_at > 0)
 			return true;
 	}
-	return d->gates.down_n > 0;
+	return d->nexthops.down_n > 0;
 }
 
 /* ---- asked for ---- */
 
-void gate_expect(struct gate *g, size_t n)
+void nexthop_expect(struct nexthop *hop, size_t n)
 {
-	g->expected += n;
-	if (list_empty(&g->in_asked))
-		list_append(&g->dispatch->gates.asked, &g->in_asked);
-	gate_place(g);
+	hop->expected += n;
+	if (list_empty(&hop->in_asked))
+		list_append(&hop->dispatch->nexthops.asked, &hop->in_asked);
+	nexthop_place(hop);
 }
 
-void gates_expect_nothing(struct dispatch *d)
+void nexthops_expect_nothing(struct dispatch *d)
 {
-	LIST_EACH (i, &d->gates.asked) {
-		struct gate *g = CONTAINER_OF(i, struct gate, in_asked);
+	LIST_EACH (i, &d->nexthops.asked) {
+		struct nexthop *hop = CONTAINER_OF(i, struct nexthop, in_asked);
 
-		list_remove(&g->in_asked);
-		g->expected = 0;
-		gate_place(g);
+		list_remove(&hop->in_asked);
+		hop->expected = 0;
+		nexthop_place(hop);
 	}
 }

@@ -4,71 +4,71 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define WAITING_MAX 64 /* lanes; more come again by the store's turn */
-#define TIME_SHARE  4  /* of so many lanes that are let in one is the one that waits longest */
+#define WAITING_MAX 64 /* lanes; the store names further ones again */
+#define TIME_SHARE  4  /* of this number of lanes one is the one that waits longest */
 
-/* The one that may go when there is no room for another: the last to come among the least urgent. */
-static size_t least_urgent(const struct gate *g)
+/* The lane that gives its place to a more urgent one: the last that came of the lowest priority. */
+static size_t least_urgent(const struct nexthop *hop)
 {
 	size_t least = 0;
 
-	for (size_t i = 1; i < g->waiting_n; i++)
-		if (g->waiting[i].priority <= g->waiting[least].priority)
+	for (size_t i = 1; i < hop->waiting_n; i++)
+		if (hop->waiting[i].priority <= hop->waiting[least].priority)
 			least = i;
 	return least;
 }
 
-static void take_out(struct gate *g, size_t i)
+static void take_out(struct nexthop *hop, size_t i)
 {
-	memmove(g->waiting + i, g->waiting + i + 1, (--g->waiting_n - i) * sizeof *g->waiting);
+	memmove(hop->waiting + i, hop->waiting + i + 1, (--hop->waiting_n - i) * sizeof *hop->waiting);
 }
 
-bool gate_wait(struct gate *g, uint64_t lane, unsigned priority)
+bool nexthop_wait(struct nexthop *hop, uint64_t lane, unsigned priority)
 {
-	for (size_t i = 0; i < g->waiting_n; i++)
-		if (g->waiting[i].lane == lane)
+	for (size_t i = 0; i < hop->waiting_n; i++)
+		if (hop->waiting[i].lane == lane)
 			return false;
-	if (g->waiting_n == WAITING_MAX) {
-		size_t least = least_urgent(g);
+	if (hop->waiting_n == WAITING_MAX) {
+		size_t least = least_urgent(hop);
 
-		if (g->waiting[least].priority >= priority)
+		if (hop->waiting[least].priority >= priority)
 			return false;
-		take_out(g, least);
+		take_out(hop, least);
 	}
-	ARRAY_GROW(g->waiting, g->waiting_n, g->waiting_max);
-	g->waiting[g->waiting_n++] = (struct waiting_lane){ lane, priority };
-	gate_place(g);
+	ARRAY_GROW(hop->waiting, hop->waiting_n, hop->waiting_max);
+	hop->waiting[hop->waiting_n++] = (struct waiting_lane){ lane, priority };
+	nexthop_place(hop);
 	return true;
 }
 
-uint64_t gate_next_waiting(struct gate *g)
+uint64_t nexthop_next_waiting(struct nexthop *hop)
 {
 	size_t next = 0;
 	uint64_t lane;
 
-	assert(g->waiting_n > 0);
-	if (++g->waiting_turn % TIME_SHARE != 0)
-		for (size_t i = 1; i < g->waiting_n; i++)
-			if (g->waiting[i].priority > g->waiting[next].priority)
+	assert(hop->waiting_n > 0);
+	if (++hop->waiting_turn % TIME_SHARE != 0)
+		for (size_t i = 1; i < hop->waiting_n; i++)
+			if (hop->waiting[i].priority > hop->waiting[next].priority)
 				next = i;
-	lane = g->waiting[next].lane;
-	take_out(g, next);
-	if (g->waiting_n == 0)
-		gate_forget_waiting(g);
+	lane = hop->waiting[next].lane;
+	take_out(hop, next);
+	if (hop->waiting_n == 0)
+		nexthop_forget_waiting(hop);
 	return lane;
 }
 
-void gate_forget_waiting(struct gate *g)
+void nexthop_forget_waiting(struct nexthop *hop)
 {
-	list_remove(&g->in_waiting);
-	g->waiting_n = g->waiting_max = 0;
-	free(g->waiting);
-	g->waiting = NULL;
-	gate_place(g);
+	list_remove(&hop->in_waiting);
+	hop->waiting_n = hop->waiting_max = 0;
+	free(hop->waiting);
+	hop->waiting = NULL;
+	nexthop_place(hop);
 }
 
-void gate_resume_waiting(struct gate *g)
+void nexthop_resume_waiting(struct nexthop *hop)
 {
-	if (g->waiting_n > 0 && list_empty(&g->in_waiting))
-		list_append(&g->dispatch->gates.waiting, &g->in_waiting);
+	if (hop->waiting_n > 0 && list_empty(&hop->in_waiting))
+		list_append(&hop->dispatch->nexthops.waiting, &hop->in_waiting);
 }

@@ -4,16 +4,17 @@
 
 #include "dispatch/nexthop.h"
 
-/* The lane waits; a lane is in the list once. False: it is there already, or there is no place for it: then the store's turn brings it again.
- * True: it is served once gate_resume_waiting() was called. */
-bool gate_wait(struct gate *g, uint64_t lane, unsigned priority);
+/* Add a lane. True: it waits until it is served, see nexthop_resume_waiting(). False: it waits already, or the list has no place for it; the store
+ * names it again in a later page. */
+bool nexthop_wait(struct nexthop *hop, uint64_t lane, unsigned priority);
 
-/* Take one out: the highest priority first, but each fourth time the one that waits longest. There must be one. */
-uint64_t gate_next_waiting(struct gate *g);
+/* Take out the lane of the highest priority, but each fourth time the one that waits longest. There must be one. */
+uint64_t nexthop_next_waiting(struct nexthop *hop);
 
-void gate_forget_waiting(struct gate *g);
+/* Remove all; the store names them again. */
+void nexthop_forget_waiting(struct nexthop *hop);
 
-/* Its hosts are known now: its lanes are served. */
-void gate_resume_waiting(struct gate *g);
+/* The next hop's mail servers are known: from now on the scheduler serves its lanes. */
+void nexthop_resume_waiting(struct nexthop *hop);
 
 #endif

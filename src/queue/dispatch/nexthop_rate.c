@@ -9,94 +9,94 @@
 
 #define TELL_EACH_MS (10 * MINUTE_MS)
 
-/* The state of a gate's buckets on its way to the store. */
+/* The buckets of a next hop on their way to the store. */
 struct saving {
-	struct gate *gate;
+	struct nexthop *nexthop;
 	struct arena arena;
 	struct bucket_row *rows;
 	uint64_t made;
 };
 
-static void save(struct gate *g);
+static void save(struct nexthop *hop);
 
 static void on_saved(void *ctx, struct verdict v)
 {
 	struct saving *s = ctx;
-	struct gate *g = s->gate;
-	struct dispatch *d = g->dispatch;
+	struct nexthop *hop = s->nexthop;
+	struct dispatch *d = hop->dispatch;
 
-	/* Lost, the messages that it counted are not counted after a restart: better than mail that does not go. */
+	/* The messages of a charge that is lost are not counted after a restart. That is better than mail that does not go. */
 	if (v.class != OK)
-		log_warning(NULL, "limits.unsaved", kv("gate", g->name), kv("reply", v.text));
-	g->charges.saving = false;
-	if (g->charges.durable < s->made)
-		g->charges.durable = s->made;
+		log_warning(NULL, "limits.unsaved", kv("gate", hop->name), kv("reply", v.text));
+	hop->charges.saving = false;
+	if (hop->charges.durable < s->made)
+		hop->charges.durable = s->made;
 	arena_fini(&s->arena);
 	free(s);
-	if (g->charges.dirty)
-		save(g);
+	if (hop->charges.dirty)
+		save(hop);
 	d->ops->send(d);
 }
 
-/* One write at a time: what is charged meanwhile goes with the next. */
-static void save(struct gate *g)
+/* There is one write at a time; what is charged meanwhile goes with the next one. */
+static void save(struct nexthop *hop)
 {
-	struct charges *c = &g->charges;
+	struct charges *c = &hop->charges;
 	struct saving *s;
 
 	c->dirty = true;
-	if (c->saving || !dispatch_may_store(g->dispatch))
+	if (c->saving || !dispatch_may_store(hop->dispatch))
 		return;
 	s = NEW(struct saving);
-	s->gate = g;
+	s->nexthop = hop;
 	s->made = c->made;
 	s->rows = ARENA_ARRAY(&s->arena, struct bucket_row, c->n);
 	for (size_t i = 0; i < c->n; i++)
 		s->rows[i] = bucket_row_of(&s->arena, c->buckets[i]);
 	c->dirty = false;
 	c->saving = true;
-	store_bucket_put(g->dispatch->store, s->rows, c->n, on_saved, s);
+	store_bucket_put(hop->dispatch->store, s->rows, c->n, on_saved, s);
 }
 
 /* ---- configuration ---- */
 
-void limits_forget(struct gate *g)
+void nexthop_rate_forget(struct nexthop *hop)
 {
-	for (size_t i = 0; i < g->charges.n; i++)
-		g->charges.buckets[i]->users--;
-	free(g->charges.buckets);
-	g->charges.buckets = NULL;
-	g->charges.n = 0;
-	g->charges.dirty = false;
-	g->charges.durable = g->charges.made; /* nothing to wait for any more */
+	for (size_t i = 0; i < hop->charges.n; i++)
+		hop->charges.buckets[i]->users--;
+	free(hop->charges.buckets);
+	hop->charges.buckets = NULL;
+	hop->charges.n = 0;
+	hop->charges.dirty = false;
+	hop->charges.durable = hop->charges.made; /* nothing waits for the store */
 }
 
-void limits_apply(struct gate *g, const struct rate_list *rates)
+void nexthop_rate_apply(struct nexthop *hop, const struct rate_list *rates)
 {
 	struct arena a = { 0 };
 
-	limits_forget(g);
+	nexthop_rate_forget(hop);
 	if (!rates || rates->n == 0)
 		return;
-	g->charges.buckets = xcalloc(rates->n, sizeof(struct bucket *));
+	hop->charges.buckets = xcalloc(rates->n, sizeof(struct bucket *));
 	for (size_t i = 0; i < rates->n; i++) {
-		struct bucket *b = bucket_get(g->dispatch->accounting, str_of(g->name), format_rate(&a, rates->at[i]));
+		struct bucket *b = bucket_get(hop->dispatch->accounting, str_of(hop->name), format_rate(&a, rates->at[i]));
 
 		b->rate = rates->at[i];
 		b->users++;
-		g->charges.buckets[g->charges.n++] = b;
+		hop->charges.buckets[hop->charges.n++] = b;
 	}
 	arena_fini(&a);
 }
 
 /* ---- charging ---- */
 
-size_t limits_room(const struct gate *g, uint64_t now)
+size_t nexthop_rate_room(const struct nexthop *hop, uint64_t now)
 {
 	size_t room = SIZE_MAX;
 
-	for (size_t i = 0; i < g->charges.n; i++) {
-		const struct bucket *b = g->charges.buckets[i];
+	for (size_t i = 0; i < hop->charges.n; i++) {
+		const struct bucket *b = hop->charges.buckets[i];
 		uint64_t left = b->rate.amount - gcra_used(b->tat_us, b->rate, now * 1000);
 
 		if (left == 0 && gcra_wait_us(b->tat_us, b->rate, 1, now * 1000) == 0)
@@ -107,12 +107,12 @@ size_t limits_room(const struct gate *g, uint64_t now)
 	return room;
 }
 
-uint64_t limits_wait_ms(const struct gate *g, uint64_t now)
+uint64_t nexthop_rate_wait_ms(const struct nexthop *hop, uint64_t now)
 {
 	uint64_t wait = 0;
 
-	for (size_t i = 0; i < g->charges.n; i++) {
-		const struct bucket *b = g->charges.buckets[i];
+	for (size_t i = 0; i < hop->charges.n; i++) {
+		const struct bucket *b = hop->charges.buckets[i];
 		uint64_t us = gcra_wait_us(b->tat_us, b->rate, 1, now * 1000);
 
 		if (us / 1000 + (us % 1000 > 0) > wait)
@@ -121,74 +121,74 @@ uint64_t limits_wait_ms(const struct gate *g, uint64_t now)
 	return wait;
 }
 
-/* Say that a limit is reached, but not with every message of a queue that goes at its pace. */
-static void tell_if_reached(struct gate *g, uint64_t now)
+/* Say that a limit is reached, but not for each message of a queue that drains at this rate. */
+static void tell_if_reached(struct nexthop *hop, uint64_t now)
 {
-	for (size_t i = 0; i < g->charges.n; i++) {
-		struct bucket *b = g->charges.buckets[i];
+	for (size_t i = 0; i < hop->charges.n; i++) {
+		struct bucket *b = hop->charges.buckets[i];
 		uint64_t us = gcra_wait_us(b->tat_us, b->rate, 1, now * 1000);
 
 		if (us == 0 || (b->logged_at > 0 && now >= b->logged_at && now - b->logged_at < TELL_EACH_MS))
 			continue;
 		b->logged_at = now;
-		log_info(NULL, "upstream.exhausted", kv("gate", g->name), kv("rule", b->rule), kv("next_in_ms", us / 1000));
+		log_info(NULL, "upstream.exhausted", kv("gate", hop->name), kv("rule", b->rule), kv("next_in_ms", us / 1000));
 	}
 }
 
-uint64_t limits_charge(struct gate *g)
+uint64_t nexthop_rate_charge(struct nexthop *hop)
 {
 	uint64_t now = clock_now_ms();
 
-	if (g->charges.n == 0)
+	if (hop->charges.n == 0)
 		return 0;
-	g->charges.made++;
-	for (size_t i = 0; i < g->charges.n; i++) {
-		struct bucket *b = g->charges.buckets[i];
+	hop->charges.made++;
+	for (size_t i = 0; i < hop->charges.n; i++) {
+		struct bucket *b = hop->charges.buckets[i];
 
 		b->tat_us = gcra_take(b->tat_us, b->rate, 1, now * 1000);
 	}
-	tell_if_reached(g, now);
-	save(g);
-	return g->charges.made;
+	tell_if_reached(hop, now);
+	save(hop);
+	return hop->charges.made;
 }
 
-void limits_return(struct gate *g, uint64_t *charge)
+void nexthop_rate_return(struct nexthop *hop, uint64_t *charge)
 {
 	uint64_t now = clock_now_ms();
 
-	if (!g || *charge == 0)
+	if (!hop || *charge == 0)
 		return;
 	*charge = 0;
-	for (size_t i = 0; i < g->charges.n; i++) {
-		struct bucket *b = g->charges.buckets[i];
+	for (size_t i = 0; i < hop->charges.n; i++) {
+		struct bucket *b = hop->charges.buckets[i];
 
 		b->tat_us = gcra_return(b->tat_us, b->rate, 1, now * 1000);
 	}
-	if (g->charges.n > 0)
-		save(g);
+	if (hop->charges.n > 0)
+		save(hop);
 }
 
-bool limits_durable(const struct gate *g, uint64_t charge)
+bool nexthop_rate_is_durable(const struct nexthop *hop, uint64_t charge)
 {
-	return charge <= g->charges.durable;
+	return charge <= hop->charges.durable;
 }
 
-void limits_stats(struct dispatch *d)
+void nexthop_rates_stats(struct dispatch *d)
 {
 	uint64_t now = clock_now_ms();
 
-	LIST_EACH (i, &d->gates.upstreams) {
-		const struct gate *g = CONTAINER_OF(i, struct gate, in_class);
+	LIST_EACH (i, &d->nexthops.upstreams) {
+		const struct nexthop *hop = CONTAINER_OF(i, struct nexthop, in_class);
 
-		for (size_t k = 0; k < g->charges.n; k++) {
-			const struct bucket *b = g->charges.buckets[k];
+		for (size_t k = 0; k < hop->charges.n; k++) {
+			const struct bucket *b = hop->charges.buckets[k];
 			uint64_t wait_s = gcra_wait_us(b->tat_us, b->rate, 1, now * 1000) / 1000000;
 			struct arena a = { 0 };
 			struct str text = arena_printf(&a, "of %s%s", b->rule, wait_s ? "; the next one in " : "");
 
 			if (wait_s)
 				text = arena_printf(&a, "%.*s%.*s", STR_ARG(text), STR_ARG(duration_words(&a, wait_s * 1000)));
-			role_stat_of(d->role, METRIC_QUEUE_NEXTHOP_USED, arena_printf(&a, "%s %s", g->name, b->rule),
+			role_stat_of(d->role, METRIC_QUEUE_NEXTHOP_USED, arena_printf(&a, "%s %s", hop->name, b->rule),
 				     gcra_used(b->tat_us, b->rate, now * 1000), text);
 			arena_fini(&a);
 		}

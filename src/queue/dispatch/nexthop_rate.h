@@ -1,14 +1,14 @@
-/* nexthop_rate.h - how many messages an upstream takes in a time: token buckets, charged in memory when a delivery is parked, sent only
- * when the charge is durable, given back when nothing came of it. */
+/* nexthop_rate.h - how many messages an upstream takes in a period: token buckets. They are charged in memory when a delivery is parked. The
+ * delivery is sent when the store has the charge, and the charge is given back when the delivery comes to nothing. */
 #ifndef QUEUE_NEXTHOP_RATE_H
 #define QUEUE_NEXTHOP_RATE_H
 
 #include "accounting/bucket.h"
 
-struct gate;
+struct nexthop;
 struct dispatch;
 
-/* Of one gate: its buckets, and which charges are durable. */
+/* The buckets of one next hop, and which charges are durable. */
 struct charges {
 	struct bucket **buckets;
 	size_t n;
@@ -16,20 +16,20 @@ struct charges {
 	bool saving, dirty;
 };
 
-/* The buckets of a gate, by its upstream's rates (NULL: none). What was used of a rate stays used while the rate is the same. */
-void limits_apply(struct gate *g, const struct rate_list *rates);
-void limits_forget(struct gate *g);
+/* The next hop gets buckets for its upstream's rates (NULL: none). What is used of a rate stays used as long as the rate is the same. */
+void nexthop_rate_apply(struct nexthop *hop, const struct rate_list *rates);
+void nexthop_rate_forget(struct nexthop *hop);
 
-/* How many messages may pass now, and when the next one may (ms; 0: now). */
-size_t limits_room(const struct gate *g, uint64_t now);
-uint64_t limits_wait_ms(const struct gate *g, uint64_t now);
+/* How many messages can pass now, and after how many ms the next one can (0: now). */
+size_t nexthop_rate_room(const struct nexthop *hop, uint64_t now);
+uint64_t nexthop_rate_wait_ms(const struct nexthop *hop, uint64_t now);
 
 /* Charge one delivery; returns the number of its charge, 0 where there is no limit. / Give the charge back, and set it to 0; harmless without
- * a gate (NULL) or a charge (0). / Has the store got it, so that the delivery can be sent? */
-uint64_t limits_charge(struct gate *g);
-void limits_return(struct gate *g, uint64_t *charge);
-bool limits_durable(const struct gate *g, uint64_t charge);
+ * a next hop (NULL) or a charge (0). / Has the store got it, so that the delivery can be sent? */
+uint64_t nexthop_rate_charge(struct nexthop *hop);
+void nexthop_rate_return(struct nexthop *hop, uint64_t *charge);
+bool nexthop_rate_is_durable(const struct nexthop *hop, uint64_t charge);
 
-void limits_stats(struct dispatch *d);
+void nexthop_rates_stats(struct dispatch *d);
 
 #endif

@@ -17,7 +17,6 @@ struct arena *outcome_arena(const struct lease *l)
 	return &l->message->arena;
 }
 
-/* The outcome that changes nothing but the end of the lease. */
 struct outcome outcome_unchanged(const struct lease *l, const struct due_recipient *r, uint64_t now, uint64_t due_at)
 {
 	return (struct outcome){
@@ -25,7 +24,7 @@ struct outcome outcome_unchanged(const struct lease *l, const struct due_recipie
 		.n = r->n,
 		.state = RCPT_WAITING,
 		.due_at = due_at,
-		.route = l->gate ? arena_str(outcome_arena(l), str_of(l->gate->name)) : S(""),
+		.route = l->nexthop ? arena_str(outcome_arena(l), str_of(l->nexthop->name)) : S(""),
 		.at = now,
 	};
 }
@@ -36,7 +35,6 @@ void outcomes_begin(struct lease *l)
 	l->outcomes = ARENA_ARRAY(outcome_arena(l), struct outcome, l->recipients_n);
 }
 
-/* An event of a recipient: the same words in the log and in the message's history. */
 void outcome_tell(const struct answer *an, const struct due_recipient *r, struct outcome *o, enum log_level level,
 		  const char *event)
 {
@@ -56,7 +54,7 @@ void outcome_tell(const struct answer *an, const struct due_recipient *r, struct
 
 /* ---- one recipient ---- */
 
-/* RFC 3461 5.2.2 and 5.2.3: where success is to be told, the last one that knows of it does so. We relay, we never deliver. */
+/* RFC 3461 5.2.2 and 5.2.3: a success that is to be reported is reported by the last host that knows of this wish. This relay never delivers. */
 static void delivered(const struct answer *an, const struct due_recipient *r, struct outcome *o)
 {
 	bool asked = (r->notify & NOTIFY_SUCCESS) != 0;
@@ -75,7 +73,7 @@ static struct str reply_words(struct arena *a, struct verdict v)
 	return arena_printf(a, "%.*s%.*s%s%.*s", STR_ARG(code), STR_ARG(v.enhanced), v.enhanced.n ? " " : "", STR_ARG(v.text));
 }
 
-/* For good: what the sender is told of it, or the postmaster where there is no sender, is the reports' business. */
+/* For good. The report to the sender, or to the postmaster, follows from the state. */
 static void failed(const struct answer *an, const struct due_recipient *r, struct outcome *o)
 {
 	o->state = RCPT_FAILED;
@@ -83,7 +81,7 @@ static void failed(const struct answer *an, const struct due_recipient *r, struc
 	outcome_tell(an, r, o, LOG_WARNING, "delivery.failed");
 }
 
-/* The time is over: nobody will try again (RFC 3463 3.5: X.4.7 delivery time expired). */
+/* RFC 3463 3.5: X.4.7 delivery time expired. */
 void outcome_expired(const struct answer *an, const struct due_recipient *r, struct outcome *o)
 {
 	const struct due_message *m = &an->lease->message->due;
@@ -100,7 +98,6 @@ void outcome_expired(const struct answer *an, const struct due_recipient *r, str
 	failed(an, r, o);
 }
 
-/* Only an attempt that began after the message's time was over may end it: a clock that jumps does not bounce the queue. */
 bool outcome_is_over(const struct due_message *m, uint64_t tried_at)
 {
 	return m->expires_at > 0 && tried_at >= m->expires_at;
@@ -123,45 +120,45 @@ void outcome_deferred(const struct answer *an, const struct due_recipient *r, ui
 	outcome_tell(an, r, o, LOG_INFO, "delivery.deferred");
 }
 
-/* The next hop holds something against this sender alone: its mail there waits, or takes the next way at once. True: it does the latter. */
+/* The next hop refuses this sender alone: its mail waits there, or takes the next choice of its route at once. True: the latter. */
 static bool sender_refused(const struct answer *an, const struct due_recipient *r, const struct rec_outcome *said,
 			   struct outcome *o)
 {
 	const struct lease *l = an->lease;
 	const struct due_message *m = &l->message->due;
-	struct way next;
+	struct route_choice next;
 
-	pause_begin(l->gate, m->sender,
-		    &(struct refusal){ .scope = (enum scope)said->scope,
-				       .meaning = said->meaning,
-				       .pause_ms = said->pause_ms,
-				       .reason = o->verdict.text,
-				       .tried_at = l->sent_at },
-		    an->now);
-	next = way_find(l->message->dispatch, m->login, m->sender, r->address, an->now);
-	if (!next.gate || next.gate == l->gate)
+	sender_pause_begin(l->nexthop, m->sender,
+			   &(struct sender_refusal){ .scope = (enum scope)said->scope,
+						     .meaning = said->meaning,
+						     .pause_ms = said->pause_ms,
+						     .reason = o->verdict.text,
+						     .tried_at = l->sent_at },
+			   an->now);
+	next = route_choose(l->message->dispatch, m->login, m->sender, r->address, an->now);
+	if (!next.nexthop || next.nexthop == l->nexthop)
 		return false;
 	o->transcript = an->transcript;
 	outcome_tell(an, r, o, LOG_INFO, "delivery.rerouted");
 	return true;
 }
 
-/* What only an administrator can mend, and what closes neither gate nor sender: it must be said somewhere. */
+/* A fault that only an administrator can mend, and that closes neither the next hop nor the sender, must be told in some place. */
 static void complain(const struct answer *an, const struct rec_outcome *said)
 {
-	struct gate *g = an->lease->gate;
+	struct nexthop *hop = an->lease->nexthop;
 	enum trouble t = meaning_trouble(said->meaning);
 
-	if (g && !g->is_mx && meaning_actor(said->meaning) == ACTOR_ADMIN &&
+	if (hop && !hop->is_mx && meaning_actor(said->meaning) == ACTOR_ADMIN &&
 	    (t == TROUBLE_SETUP || t == TROUBLE_LOGIN || t == TROUBLE_REPUTATION || t == TROUBLE_TLS))
-		gate_complained(g, said->meaning, said->verdict.text, an->now);
+		nexthop_complained(hop, said->meaning, said->verdict.text, an->now);
 }
 
 static void put_off(const struct answer *an, const struct due_recipient *r, const struct rec_outcome *said, struct outcome *o)
 {
 	bool of_sender = said->scope == SCOPE_SENDER || said->scope == SCOPE_DOMAIN;
 
-	if (of_sender && an->lease->gate && sender_refused(an, r, said, o))
+	if (of_sender && an->lease->nexthop && sender_refused(an, r, said, o))
 		return;
 	o->attempted = true;
 	if (!of_sender)
@@ -169,7 +166,6 @@ static void put_off(const struct answer *an, const struct due_recipient *r, cons
 	outcome_deferred(an, r, said->pause_ms, o);
 }
 
-/* One answer of the next hop. */
 struct outcome outcome_answered(struct answer *an, const struct due_recipient *r, const struct rec_outcome *said)
 {
 	struct outcome o = outcome_unchanged(an->lease, r, an->now, an->now);
@@ -179,13 +175,13 @@ struct outcome outcome_answered(struct answer *an, const struct due_recipient *r
 	an->scope = (unsigned)said->scope;
 	v.text = str_head(v.text, REPLY_MAX);
 	o.verdict = verdict_keep(outcome_arena(an->lease), v);
-	/* who is told of it should not look for it there */
+	/* whoever reads the report should not look for the cause at the next hop */
 	o.remote = said->ours && v.class == PERM ? S("") : an->remote;
 	if (v.class == OK) {
 		o.attempted = true;
 		delivered(an, r, &o);
 	} else if (v.class == TEMP && v.code == 0) {
-		o.verdict = ok(); /* relay dropped it untried: withdrawn by us, or because it is to stop */
+		o.verdict = ok(); /* relay dropped it untried: the queue has withdrawn it, or relay stops */
 	} else if (v.class == PERM) {
 		o.attempted = true;
 		failed(an, r, &o);
@@ -196,9 +192,9 @@ struct outcome outcome_answered(struct answer *an, const struct due_recipient *r
 	return o;
 }
 
-/* The fault of a next hop as a recipient's last answer: RFC 3463 X.4.1 no answer from host, X.3.5 system incorrectly configured, X.7.0
+/* RFC 3463: X.4.1 no answer from host, X.3.5 system incorrectly configured, X.7.0
  * other security or policy. */
-struct verdict outcome_fault(enum gate_fault fault, struct str reason)
+struct verdict outcome_fault(enum nexthop_fault fault, struct str reason)
 {
 	static const struct str enhanced[] = { { "4.4.0", 5 }, { "4.4.1", 5 }, { "4.3.5", 5 }, { "4.7.0", 5 } };
 

@@ -6,24 +6,24 @@
 
 #include "posthouse/ipc.h"
 
-struct way;
+struct route_choice;
 
 #define DEATHS_MAX 3 /* a recipient with which relay has died so often is held */
 
-/* Relay's result for a delivery. One that is not known is logged, and acknowledged so that relay forgets it. */
+/* Relay's result for a delivery. A result for an unknown delivery is logged, and acknowledged so that relay forgets it. */
 void outcome_result(struct dispatch *d, const struct msg_result *m);
 
-/* Relay died while it had the delivery (died), or it ended in order before it could tell (not died). */
-void outcome_lost(struct lease *l, bool died);
+/* Relay had the delivery and died, or it ended in order before it could give a result (not died). */
+void outcome_orphaned(struct lease *l, bool died);
 
 /* Give the recipients back untried, due at `due_at`. */
 void outcome_return(struct lease *l, uint64_t due_at);
 
-/* No way is open: the recipients wait, or their time is over, if it was tried in vain after that. In place: where they were in the
- * lane; else due when a way may open. */
-void outcome_wait(struct lease *l, const struct way *way, bool in_place);
+/* No next hop is open: the recipients wait. They have failed if their time is over and an attempt that was begun after that has failed. scan_only:
+ * they keep their places in the lane; else they are due when a next hop can open. */
+void outcome_wait(struct lease *l, const struct route_choice *choice, bool scan_only);
 
-/* The configuration has no way for it, or the store cannot produce its text. */
+/* The configuration has no next hop for the recipients. / The store cannot produce the text. */
 void outcome_no_route(struct lease *l, struct verdict why);
 void outcome_no_text(struct lease *l, struct verdict why);
 

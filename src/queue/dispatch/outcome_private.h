@@ -5,13 +5,13 @@
 
 #include "dispatch/dispatch.h"
 
-/* What is known of an attempt while its outcomes are made. */
+/* What is known about an attempt while its outcomes are made. */
 struct answer {
 	struct lease *lease;
 	uint64_t now;
 	struct str remote, tls, without, transcript;
-	bool dsn;         /* the next hop reports successes itself */
-	uint64_t meaning; /* of what is being told, see meaning.h; 0: nothing is known */
+	bool dsn;         /* the next hop itself reports successes */
+	uint64_t meaning; /* of the reply, see meaning.h; 0: not known */
 	unsigned scope;
 };
 
@@ -24,21 +24,22 @@ void outcomes_begin(struct lease *l);
 /* The outcome that changes nothing but the end of the lease. */
 struct outcome outcome_unchanged(const struct lease *l, const struct due_recipient *r, uint64_t now, uint64_t due_at);
 
-/* An event of a recipient: the same words in the log and in the message's history. */
+/* Write an event of a recipient to the log, and the same words to the message's history. */
 void outcome_tell(const struct answer *an, const struct due_recipient *r, struct outcome *o, enum log_level level,
 		  const char *event);
 
 /* One answer of the next hop. */
 struct outcome outcome_answered(struct answer *an, const struct due_recipient *r, const struct rec_outcome *said);
 
-/* It is due again, or its time is over. pause_ms: that the next hop's words ask for; 0: none. */
+/* The recipient is due again, or its time is over. pause_ms: the pause that the next hop's reply asks for; 0: none. */
 void outcome_deferred(const struct answer *an, const struct due_recipient *r, uint64_t pause_ms, struct outcome *o);
 
-/* Is the message's time over, and was it tried after that? / Then the recipient has failed; o->verdict is its last answer. */
+/* Is the message's time over, and was the attempt at `tried_at` begun after that? Otherwise a clock that jumps would return the whole queue. /
+ * Then the recipient has failed; o->verdict is its last answer, and becomes that of the failure. */
 bool outcome_is_over(const struct due_message *m, uint64_t tried_at);
 void outcome_expired(const struct answer *an, const struct due_recipient *r, struct outcome *o);
 
 /* The fault of a next hop as a recipient's last answer. */
-struct verdict outcome_fault(enum gate_fault fault, struct str reason);
+struct verdict outcome_fault(enum nexthop_fault fault, struct str reason);
 
 #endif

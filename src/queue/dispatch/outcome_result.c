@@ -7,26 +7,26 @@
 
 #define REPLY_MAX 1000 /* bytes of an answer that are kept */
 
-/* The next hop as a whole is at fault: the recipient takes the next way of its route at once, or waits for the first that opens; but an
- * MX host that cannot be reached is an attempt like any other. */
-static struct outcome blocked(const struct answer *an, const struct due_recipient *r, enum gate_fault fault, struct str reason,
+/* The next hop as a whole is at fault: the recipient takes the next choice of its route at once, or waits for the first one that opens. But an MX
+ * domain that cannot be reached is an attempt like any other. */
+static struct outcome blocked(const struct answer *an, const struct due_recipient *r, enum nexthop_fault fault, struct str reason,
 			      bool news)
 {
 	const struct lease *l = an->lease;
 	const struct due_message *m = &l->message->due;
 	struct outcome o = outcome_unchanged(l, r, an->now, an->now);
-	struct way next = way_find(l->message->dispatch, m->login, m->sender, r->address, an->now);
+	struct route_choice next = route_choose(l->message->dispatch, m->login, m->sender, r->address, an->now);
 
 	o.meaning = an->meaning;
 	o.verdict = outcome_fault(fault, reason);
 	o.remote = an->remote;
 	o.transcript = an->transcript;
-	if (next.gate && next.gate != l->gate) {
+	if (next.nexthop && next.nexthop != l->nexthop) {
 		outcome_tell(an, r, &o, LOG_INFO, "delivery.rerouted");
-	} else if (l->gate->is_mx) {
+	} else if (l->nexthop->is_mx) {
 		o.attempted = true;
 		outcome_deferred(an, r, 0, &o);
-	} else if (!next.gate && outcome_is_over(m, next.tried_at)) {
+	} else if (!next.nexthop && outcome_is_over(m, next.tried_at)) {
 		o.attempted = true;
 		outcome_expired(an, r, &o);
 	} else if (news) {
@@ -35,7 +35,7 @@ static struct outcome blocked(const struct answer *an, const struct due_recipien
 	return o;
 }
 
-/* Did the next hop take the message for anybody? */
+/* Did the next hop take the message for any recipient? */
 static bool next_hop_took(const struct msg_result *m)
 {
 	for (size_t i = 0; i < m->outcomes.n; i++)
@@ -44,7 +44,7 @@ static bool next_hop_took(const struct msg_result *m)
 	return false;
 }
 
-/* Did the next hop say anything, or did relay drop the delivery untried? */
+/* Did the next hop reply, or did relay drop the delivery untried? */
 static bool next_hop_spoke(const struct msg_result *m)
 {
 	for (size_t i = 0; i < m->outcomes.n; i++)
@@ -53,35 +53,35 @@ static bool next_hop_spoke(const struct msg_result *m)
 	return false;
 }
 
-static enum gate_fault fault_of(const struct msg_result *m)
+static enum nexthop_fault fault_of(const struct msg_result *m)
 {
 	if (m->gate == 0)
 		return FAULT_NONE;
-	return m->gate <= FAULT_POLICY ? (enum gate_fault)m->gate : FAULT_UNREACHABLE;
+	return m->gate <= FAULT_POLICY ? (enum nexthop_fault)m->gate : FAULT_UNREACHABLE;
 }
 
-/* What the result says about the next hop as a whole; true when that is news. */
-static bool use_gate(struct lease *l, const struct msg_result *m, uint64_t now)
+/* Take over what the result says about the next hop as a whole; true when this was not known before. */
+static bool use_nexthop(struct lease *l, const struct msg_result *m, uint64_t now)
 {
 	bool spoke = next_hop_spoke(m);
 
 	if (spoke)
-		gate_pace(l->gate, m->connections);
+		nexthop_pace(l->nexthop, m->connections);
 	if (!next_hop_took(m) && (m->gate || !spoke))
-		limits_return(l->gate, &l->charge); /* nothing came of it */
+		nexthop_rate_return(l->nexthop, &l->charge); /* the delivery came to nothing */
 	if (next_hop_took(m))
-		pause_end(l->gate, l->message->due.sender, now);
+		sender_pause_end(l->nexthop, l->message->due.sender, now);
 	if (m->gate)
-		return gate_failed(l->gate,
-				   &(struct gate_trouble){ .fault = fault_of(m),
-							   .meaning = m->gate_meaning,
-							   .pause_ms = m->gate_pause_ms,
-							   .reason = m->gate_reason,
-							   .tried_at = l->sent_at },
-				   now);
+		return nexthop_failed(l->nexthop,
+				      &(struct nexthop_trouble){ .fault = fault_of(m),
+								 .meaning = m->gate_meaning,
+								 .pause_ms = m->gate_pause_ms,
+								 .reason = m->gate_reason,
+								 .tried_at = l->sent_at },
+				      now);
 	if (spoke)
-		gate_prove(l->gate, now);
-	return spoke && gate_worked(l->gate, now);
+		nexthop_prove(l->nexthop, now);
+	return spoke && nexthop_worked(l->nexthop, now);
 }
 
 static void use_answers(struct lease *l, const struct msg_result *m)
@@ -96,7 +96,7 @@ static void use_answers(struct lease *l, const struct msg_result *m)
 		.dsn = m->dsn != 0,
 	};
 	struct str reason = arena_str(outcome_arena(l), str_head(m->gate_reason, REPLY_MAX));
-	bool news = use_gate(l, m, an.now);
+	bool news = use_nexthop(l, m, an.now);
 	struct verdict no_answer = temp(451, S("4.3.0"), S("the delivery ended without an answer"));
 
 	outcomes_begin(l);
@@ -114,8 +114,8 @@ static void use_answers(struct lease *l, const struct msg_result *m)
 			l->outcomes[i] = outcome_answered(&an, r, &(struct rec_outcome){ .verdict = no_answer });
 	}
 	l->tell_relay = true;
-	if (l->gate->status == GATE_DOWN)
-		leases_return_gate(l->gate);
+	if (l->nexthop->status == NEXTHOP_DOWN)
+		leases_return_nexthop(l->nexthop);
 	settle(l);
 }
 

@@ -6,9 +6,9 @@
 
 #define UNKNOWN_DELAY_MS (5 * MINUTE_MS)
 #define NO_TEXT_DELAY_MS MINUTE_MS
-#define PUT_OFF_MAX_MS   MINUTE_MS /* what waits for a way to open: a reload may open it sooner */
+#define PUT_OFF_MAX_MS   MINUTE_MS /* recipients that wait for a next hop are looked at again, since a reload can open one sooner */
 
-void outcome_lost(struct lease *l, bool died)
+void outcome_orphaned(struct lease *l, bool died)
 {
 	struct answer an = { .lease = l, .now = clock_now_ms() };
 
@@ -36,40 +36,40 @@ void outcome_return(struct lease *l, uint64_t due_at)
 {
 	uint64_t now = clock_now_ms();
 
-	limits_return(l->gate, &l->charge);
+	nexthop_rate_return(l->nexthop, &l->charge);
 	outcomes_begin(l);
 	for (size_t i = 0; i < l->recipients_n; i++)
 		l->outcomes[i] = outcome_unchanged(l, &l->recipients[i], now, due_at);
 	settle(l);
 }
 
-/* Where it was in the lane: what was never tried is as old as its message, the rest comes after that anyway. */
+/* Its place in the lane: a recipient that was never tried is as old as its message; others come after these. */
 static uint64_t place_of(const struct due_message *m, const struct due_recipient *r, uint64_t now)
 {
 	return r->attempts == 0 && m->received_at < now ? m->received_at : now;
 }
 
-void outcome_wait(struct lease *l, const struct way *way, bool in_place)
+void outcome_wait(struct lease *l, const struct route_choice *choice, bool scan_only)
 {
 	struct answer an = { .lease = l, .now = clock_now_ms() };
 	const struct due_message *m = &l->message->due;
 	uint64_t put_off = an.now + PUT_OFF_MAX_MS;
-	bool over = outcome_is_over(m, way->tried_at);
+	bool over = outcome_is_over(m, choice->tried_at);
 
-	if (way->wait_until < put_off)
-		put_off = way->wait_until;
+	if (choice->wait_until < put_off)
+		put_off = choice->wait_until;
 	if (over)
-		l->message->dispatch->scheduler.expired = true;
+		l->message->dispatch->scheduler.scan.found_expired = true;
 	outcomes_begin(l);
 	for (size_t i = 0; i < l->recipients_n; i++) {
 		const struct due_recipient *r = &l->recipients[i];
 		struct outcome *o = &l->outcomes[i];
 
-		*o = outcome_unchanged(l, r, an.now, in_place ? place_of(m, r, an.now) : put_off);
+		*o = outcome_unchanged(l, r, an.now, scan_only ? place_of(m, r, an.now) : put_off);
 		if (!over)
 			continue;
-		o->route = arena_str(outcome_arena(l), way->name);
-		o->verdict = outcome_fault(FAULT_UNREACHABLE, arena_str(outcome_arena(l), way->reason));
+		o->route = arena_str(outcome_arena(l), choice->name);
+		o->verdict = outcome_fault(FAULT_UNREACHABLE, arena_str(outcome_arena(l), choice->reason));
 		o->attempted = true;
 		outcome_expired(&an, r, o);
 	}
@@ -87,13 +87,13 @@ void outcome_no_route(struct lease *l, struct verdict why)
 	settle(l);
 }
 
-/* A row without its file is held and shouted about, never dropped (DESIGN 2.4). */
+/* A message without its text is held, and an error in the log, but never dropped. */
 void outcome_no_text(struct lease *l, struct verdict why)
 {
 	struct answer an = { .lease = l, .now = clock_now_ms() };
 	bool gone = why.class == PERM;
 
-	limits_return(l->gate, &l->charge);
+	nexthop_rate_return(l->nexthop, &l->charge);
 	outcomes_begin(l);
 	for (size_t i = 0; i < l->recipients_n; i++) {
 		struct outcome *o = &l->outcomes[i];

@@ -5,10 +5,10 @@
 
 #include <stdlib.h>
 
-#define RESIGNS_MAX 1000 /* open ones: more than there are deliveries */
+#define RE_SIGNS_MAX 1000 /* open ones: more than there are deliveries */
 
-struct resign {
-	struct list in_resigns;
+struct re_sign {
+	struct list in_re_signs;
 	struct dispatch *dispatch;
 	struct channel *channel;
 	uint64_t call; /* to be answered */
@@ -16,22 +16,22 @@ struct resign {
 	uint64_t message;
 };
 
-void resigns_init(struct dispatch *d)
+void re_signs_init(struct dispatch *d)
 {
-	list_init(&d->resigns.all);
+	list_init(&d->re_signs.all);
 }
 
-static void end(struct resign *r)
+static void end(struct re_sign *r)
 {
-	list_remove(&r->in_resigns);
-	r->dispatch->resigns.n--;
+	list_remove(&r->in_re_signs);
+	r->dispatch->re_signs.n--;
 	free(r);
 }
 
-void resigns_cancel(struct dispatch *d)
+void re_signs_cancel(struct dispatch *d)
 {
-	LIST_EACH (i, &d->resigns.all) {
-		struct resign *r = CONTAINER_OF(i, struct resign, in_resigns);
+	LIST_EACH (i, &d->re_signs.all) {
+		struct re_sign *r = CONTAINER_OF(i, struct re_sign, in_re_signs);
 
 		ipc_cancel(r->sign);
 		end(r);
@@ -40,7 +40,7 @@ void resigns_cancel(struct dispatch *d)
 
 static void on_signatures(void *ctx, struct verdict v, const struct msg_signatures *m, int fd)
 {
-	struct resign *r = ctx;
+	struct re_sign *r = ctx;
 	struct msg_resigned answer = { .call = r->call, .verdict = v };
 
 	if (v.class == OK)
@@ -55,10 +55,10 @@ static void on_signatures(void *ctx, struct verdict v, const struct msg_signatur
 	end(r);
 }
 
-/* Why relay may not have this signed: only for what it has in hand, and as often as there are keys. */
-static struct verdict may_resign(const struct dispatch *d, const struct lease *l, const struct msg_resign *m)
+/* OK, or why relay cannot have this signed: the message must be in its hands, and each key signs once. */
+static struct verdict may_re_sign(const struct dispatch *d, const struct lease *l, const struct msg_resign *m)
 {
-	if (!dispatch_may_store(d) || d->resigns.n >= RESIGNS_MAX)
+	if (!dispatch_may_store(d) || d->re_signs.n >= RE_SIGNS_MAX)
 		return temp(451, S("4.3.0"), S("queue unavailable, try again"));
 	if (!l || l->state != LEASE_SENT)
 		return perm(550, S("5.7.0"), S("the queue knows no such delivery"));
@@ -72,22 +72,22 @@ static struct verdict may_resign(const struct dispatch *d, const struct lease *l
 void dispatch_resign(struct dispatch *d, struct channel *ch, const struct msg_resign *m)
 {
 	struct lease *l = lease_find(d, m->lease);
-	struct verdict v = may_resign(d, l, m);
+	struct verdict v = may_re_sign(d, l, m);
 	struct msg_sign sign = { .call = 0 };
-	struct resign *r;
+	struct re_sign *r;
 
 	if (v.class != OK) {
 		log_warning(NULL, "resign.failed", kv("lease", m->lease), kv("reply", v.text));
 		ipc_send_resigned(ch, &(struct msg_resigned){ .call = m->call, .verdict = v }, -1);
 		return;
 	}
-	r = NEW(struct resign);
+	r = NEW(struct re_sign);
 	r->dispatch = d;
 	r->channel = ch;
 	r->call = m->call;
 	r->message = l->message->due.id;
-	list_append(&d->resigns.all, &r->in_resigns);
-	d->resigns.n++;
+	list_append(&d->re_signs.all, &r->in_re_signs);
+	d->re_signs.n++;
 	sign.message = r->message;
 	sign.domain = l->message->due.sign_domain;
 	sign.digests.at = m->digests.at;

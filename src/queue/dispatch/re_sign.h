@@ -1,5 +1,5 @@
-/* re_sign.h - relay had to convert a message for its next hop, so our signatures do not hold any more: fresh ones from vault, for what
- * relay has in hand and in the message's own name only. */
+/* re_sign.h - relay had to convert a message for its next hop, so the signatures do not hold any more. It gets fresh ones from vault, but only for a
+ * message that it has, and only in the name of the domain for which the message was signed before. */
 #ifndef QUEUE_RE_SIGN_H
 #define QUEUE_RE_SIGN_H
 
@@ -8,14 +8,14 @@
 
 struct dispatch;
 
-struct resigns {
-	struct list all; /* calls that vault works on */
+struct re_signs {
+	struct list all; /* struct re_sign: vault is asked */
 	size_t n;
 };
 
-void resigns_init(struct dispatch *d);
+void re_signs_init(struct dispatch *d);
 
-/* Nobody waits for them any more. */
-void resigns_cancel(struct dispatch *d);
+/* Relay has gone, or the queue ends: give up all. */
+void re_signs_cancel(struct dispatch *d);
 
 #endif

@@ -1,35 +1,35 @@
-/* recall.c - deliveries that do not go on: they are given back, lost with relay, or withdrawn. */
+/* recall.c - see recall.h. */
 #include "dispatch/dispatch.h"
 
 #include "posthouse/address.h"
 #include "posthouse/clock.h"
 
-#define LOST_DELAY_MS 2000 /* so long after relay's end a `stop` of the queue can come, at most */
+#define ORPHANS_DELAY_MS 2000 /* if the whole program stops, the queue's `stop` comes within this time after relay's end */
 
 /* ---- given back ---- */
 
-void leases_return_gate(struct gate *g)
+void leases_return_nexthop(struct nexthop *hop)
 {
-	LIST_EACH (i, &g->parked)
+	LIST_EACH (i, &hop->parked)
 		outcome_return(CONTAINER_OF(i, struct lease, in_list), clock_now_ms());
 }
 
 void leases_return_parked(struct dispatch *d)
 {
-	LIST_EACH (i, &d->gates.ready)
-		leases_return_gate(CONTAINER_OF(i, struct gate, in_ready));
+	LIST_EACH (i, &d->nexthops.ready)
+		leases_return_nexthop(CONTAINER_OF(i, struct nexthop, in_ready));
 }
 
-/* ---- lost ---- */
+/* ---- orphaned ---- */
 
-static void on_lost_timer(uv_timer_t *t)
+static void on_orphans_timer(uv_timer_t *t)
 {
-	leases_settle_lost(t->data, true);
+	leases_settle_orphans(t->data, true);
 }
 
 void leases_relay_gone(struct dispatch *d)
 {
-	size_t lost = 0;
+	size_t orphans = 0;
 
 	LIST_EACH (i, &d->leases.all) {
 		struct lease *l = CONTAINER_OF(i, struct lease, in_list);
@@ -38,32 +38,32 @@ void leases_relay_gone(struct dispatch *d)
 			l->tell_relay = false;
 		if (l->state != LEASE_SENT)
 			continue;
-		lease_enter(l, LEASE_LOST);
-		lost++;
+		lease_enter(l, LEASE_ORPHANED);
+		orphans++;
 	}
-	if (lost == 0)
+	if (orphans == 0)
 		return;
-	log_warning(NULL, "relay.lost", kv("deliveries", lost));
+	log_warning(NULL, "relay.lost", kv("deliveries", orphans));
 	if (d->stopping)
-		leases_settle_lost(d, false);
+		leases_settle_orphans(d, false);
 	else
-		uv_timer_start(&d->leases.lost, on_lost_timer, LOST_DELAY_MS, 0);
+		uv_timer_start(&d->leases.orphans, on_orphans_timer, ORPHANS_DELAY_MS, 0);
 }
 
-void leases_settle_lost(struct dispatch *d, bool died)
+void leases_settle_orphans(struct dispatch *d, bool died)
 {
-	uv_timer_stop(&d->leases.lost);
+	uv_timer_stop(&d->leases.orphans);
 	LIST_EACH (i, &d->leases.all) {
 		struct lease *l = CONTAINER_OF(i, struct lease, in_list);
 
-		if (l->state == LEASE_LOST)
-			outcome_lost(l, died);
+		if (l->state == LEASE_ORPHANED)
+			outcome_orphaned(l, died);
 	}
 }
 
 /* ---- withdrawn ---- */
 
-/* As the store selects: whole messages. */
+/* The same selection as the store's: whole messages. */
 static bool selects(const struct selector *s, const struct lease *l)
 {
 	const struct due_message *m = &l->message->due;
@@ -91,10 +91,10 @@ static bool selects(const struct selector *s, const struct lease *l)
 
 void leases_withdraw(struct dispatch *d, const struct selector *s)
 {
-	LIST_EACH (i, &d->gates.ready) {
-		struct gate *g = CONTAINER_OF(i, struct gate, in_ready);
+	LIST_EACH (i, &d->nexthops.ready) {
+		struct nexthop *hop = CONTAINER_OF(i, struct nexthop, in_ready);
 
-		LIST_EACH (k, &g->parked) {
+		LIST_EACH (k, &hop->parked) {
 			struct lease *l = CONTAINER_OF(k, struct lease, in_list);
 
 			if (selects(s, l))

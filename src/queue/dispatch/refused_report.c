@@ -25,10 +25,10 @@ bool report_wants_other_form(const struct lease *l, const struct msg_result *sai
 
 	if (due->kind == KIND_MAIL || l->recipients_n != 1 || !o || (said->gate != 0 && said->gate != FAULT_POLICY))
 		return false;
-	/* it is us that are not wanted there */
+	/* the next hop refuses this relay, not the text */
 	if (said->gate != 0 && meaning_trouble(said->gate_meaning) == TROUBLE_REPUTATION)
 		return false;
-	if (!form_next(c, form_read(due->options), str_of(l->gate->name), o->verdict, o->meaning, &next))
+	if (!form_next(c, form_read(due->options), str_of(l->nexthop->name), o->verdict, o->meaning, &next))
 		return false;
 	*refusal_out = *o;
 	refusal_out->verdict.class = PERM;

@@ -8,15 +8,15 @@
 #include <assert.h>
 #include <unistd.h>
 
-/* Reports and notices have the null sender, but where an upstream refuses that. */
+/* Reports and notifications have the null sender, except towards an upstream that refuses it. */
 static struct str sender_for(const struct lease *l)
 {
 	const struct config *c = role_config(l->message->dispatch->role);
 	const struct due_message *due = &l->message->due;
 
-	if (due->kind == KIND_MAIL || due->sender.n > 0 || l->gate->is_mx)
+	if (due->kind == KIND_MAIL || due->sender.n > 0 || l->nexthop->is_mx)
 		return due->sender;
-	return report_sender(c, route_upstream(c, str_from(str_of(l->gate->name), strlen("upstream:"))));
+	return report_sender(c, route_upstream(c, str_from(str_of(l->nexthop->name), strlen("upstream:"))));
 }
 
 static void send_delivery(struct lease *l, int fd)
@@ -36,7 +36,7 @@ static void send_delivery(struct lease *l, int fd)
 		.deliver_by = due->deliver_by,
 		.deliver_by_mode = due->deliver_by_mode,
 		.priority = due->priority,
-		.route = str_of(l->gate->name),
+		.route = str_of(l->nexthop->name),
 		.sign_domain = due->sign_domain,
 		.size = due->size,
 		.header_size = due->header_size,
@@ -65,7 +65,7 @@ static void send_delivery(struct lease *l, int fd)
 	if (delivery_bytes(l) > IPC_DATAGRAM_MAX)
 		outcome_no_text(l, perm(554, S("5.3.4"), S("the envelope is too large to be passed on")));
 	else
-		outcome_return(l, l->sent_at); /* the channel is closing: relay's end will be said in a moment */
+		outcome_return(l, l->sent_at); /* the channel is closing: leases_relay_gone() follows */
 }
 
 static void on_file(void *ctx, struct verdict v, struct str bytes, int fd)
@@ -76,7 +76,7 @@ static void on_file(void *ctx, struct verdict v, struct str bytes, int fd)
 	assert(l->state == LEASE_OPENING);
 	if (v.class != OK || fd < 0) {
 		outcome_no_text(l, v);
-	} else if (!d->relay || d->stopping || l->gate->status == GATE_DOWN) {
+	} else if (!d->relay || d->stopping || l->nexthop->status == NEXTHOP_DOWN) {
 		outcome_return(l, clock_now_ms());
 	} else {
 		send_delivery(l, fd);
@@ -110,13 +110,13 @@ void leases_stop_sending(struct dispatch *d)
 	channel_stop_waiting(&d->leases.credit);
 }
 
-/* Send what one gate may send; false when relay's channel has no credit left. */
-static bool send_parked(struct dispatch *d, struct gate *g)
+/* Send the deliveries of one next hop while it has slots; false when relay's channel has no credit left. */
+static bool send_parked(struct dispatch *d, struct nexthop *hop)
 {
-	while (gate_slots(g) > 0 && !list_empty(&g->parked)) {
-		struct lease *l = CONTAINER_OF(list_first(&g->parked), struct lease, in_list);
+	while (nexthop_slots(hop) > 0 && !list_empty(&hop->parked)) {
+		struct lease *l = CONTAINER_OF(list_first(&hop->parked), struct lease, in_list);
 
-		if (!limits_durable(l->gate, l->charge)) /* it comes back here when it is */
+		if (!nexthop_rate_is_durable(l->nexthop, l->charge)) /* when it is, this is called again */
 			return true;
 		if (!channel_has_credit(d->relay))
 			return false;
@@ -134,8 +134,8 @@ void leases_send(struct dispatch *d)
 {
 	if (!d->relay || !dispatch_may_store(d) || d->stopping)
 		return;
-	LIST_EACH (i, &d->gates.ready)
-		if (!send_parked(d, CONTAINER_OF(i, struct gate, in_ready))) {
+	LIST_EACH (i, &d->nexthops.ready)
+		if (!send_parked(d, CONTAINER_OF(i, struct nexthop, in_ready))) {
 			wait_for_credit(d);
 			return;
 		}

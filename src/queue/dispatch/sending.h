@@ -7,7 +7,7 @@ struct dispatch;
 /* Send parked deliveries while there are slots and credit. */
 void leases_send(struct dispatch *d);
 
-/* Relay's channel closes, or the queue ends: credit is not waited for any more. */
+/* Relay's channel closes, or the queue ends: stop waiting for credit. */
 void leases_stop_sending(struct dispatch *d);
 
 #endif

@@ -12,8 +12,8 @@ void settle_init(struct dispatch *d)
 	timers_add(d->timers, &d->settling.retry, d);
 }
 
-/* Is there something to tell the sender? */
-static bool has_news(const struct lease *l)
+/* Is there something to report to the sender? */
+static bool is_to_report(const struct lease *l)
 {
 	for (size_t i = 0; i < l->recipients_n; i++)
 		if (l->outcomes[i].state == RCPT_FAILED || l->outcomes[i].report_success)
@@ -21,7 +21,7 @@ static bool has_news(const struct lease *l)
 	return false;
 }
 
-/* Keep the result: relay has done its part, and forgetting it would send the message again. */
+/* Keep the outcomes: relay has done its part, and without them the message would be sent again. */
 static void hold(struct lease *l, struct verdict v)
 {
 	struct dispatch *d = l->message->dispatch;
@@ -54,7 +54,7 @@ static void on_settled(void *ctx, struct verdict v)
 	}
 	if (l->tell_relay && v.class != TEMP)
 		ipc_send_settled(d->relay, &(struct msg_settled){ .lease = l->number }, -1);
-	if (v.class == OK && has_news(l))
+	if (v.class == OK && is_to_report(l))
 		d->observer->to_report(d->observer->ctx);
 	lease_free(l);
 	d->ops->wake(d);
@@ -93,7 +93,7 @@ void settle(struct lease *l)
 		give_to_store(l);
 		return;
 	}
-	/* The door is closed: what is not settled is due again after the start. */
+	/* The store is closing: recipients without an outcome are due again after the next start. */
 	lease_free(l);
 	d->observer->idle(d->observer->ctx);
 }

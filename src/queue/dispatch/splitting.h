@@ -6,9 +6,9 @@
 
 struct message;
 
-/* Split by way, count and datagram size into deliveries, and park them. Recipients that have no open way go back into the queue (or
- * end there, when their time is over) until one opens; `in_place`: this was only to find those, the texts were not asked for, and
- * all others go back to where they were. The fetching of `m` ends. */
-void message_dispatch(struct message *m, bool in_place);
+/* Divide the recipients by next hop, number and size of the datagram into deliveries, and park these. Recipients for which no next hop is open go
+ * back into the queue until one opens, or end there when their time is over. scan_only: the message was leased, without its text, only to
+ * find expired recipients, and all others go back to their places in the lane. This ends the fetching of `m`. */
+void message_dispatch(struct message *m, bool scan_only);
 
 #endif

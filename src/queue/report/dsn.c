@@ -68,7 +68,7 @@ void dsns_wake(struct reports *rs)
 		rs->dsns.again = true;
 		return;
 	}
-	rs->dsns.vain = 0;
+	rs->dsns.empty = 0;
 	search(rs);
 }
 
@@ -106,7 +106,7 @@ static void start_timer(struct reports *rs, uint64_t ms)
 		uv_timer_start(&rs->dsns.timer, on_timer, ms, 0);
 }
 
-/* A warning may be late by a quarter of the time after which it is due. */
+/* A warning can be late by a quarter of the time after which it is due. */
 static uint64_t search_again_ms(const struct reports *rs)
 {
 	uint64_t ms = role_config(rs->role)->queue.warn_after_ms / 4;
@@ -116,22 +116,22 @@ static uint64_t search_again_ms(const struct reports *rs)
 	return ms < SEARCH_MIN_MS ? SEARCH_MIN_MS : ms;
 }
 
-/* This one is done with, or there was none: search for the next, until each kind was searched for in vain. */
+/* This DSN is stored, or there was nothing to report: search for the next one, until a search for each kind has found nothing. */
 static void finish(struct dsn *dsn)
 {
 	struct reports *rs = dsn->reports;
 
 	dsn_free(dsn);
 	if (rs->dsns.again)
-		rs->dsns.vain = 0;
-	if (rs->dsns.vain < KINDS && may_search(rs))
+		rs->dsns.empty = 0;
+	if (rs->dsns.empty < KINDS && may_search(rs))
 		search(rs);
 	else
 		start_timer(rs, search_again_ms(rs));
 	reports_tell_idle(rs);
 }
 
-/* It is made again later. */
+/* The DSN is made again later. */
 static void put_off(struct dsn *dsn, struct str reason)
 {
 	struct reports *rs = dsn->reports;
@@ -143,7 +143,7 @@ static void put_off(struct dsn *dsn, struct str reason)
 	reports_tell_idle(rs);
 }
 
-/* ---- what there is to tell ---- */
+/* ---- what there is to report ---- */
 
 static void search(struct reports *rs)
 {
@@ -189,11 +189,11 @@ static void on_unreported(void *ctx, struct verdict v, const struct unreported *
 		return;
 	}
 	if (n == 0 || !reports_may_store(dsn->reports)) {
-		dsn->reports->dsns.vain++;
+		dsn->reports->dsns.empty++;
 		finish(dsn);
 		return;
 	}
-	dsn->reports->dsns.vain = 0;
+	dsn->reports->dsns.empty = 0;
 	copy_parent(dsn, &messages[0]);
 	dsn->wanted = report_sort(&dsn->arena, dsn->about, &dsn->parent);
 	dsn->numbers = ARENA_ARRAY(&dsn->arena, uint64_t, dsn->parent.failed_n);
@@ -204,7 +204,7 @@ static void on_unreported(void *ctx, struct verdict v, const struct unreported *
 
 /* ---- who is told ---- */
 
-/* Nobody is, of the recipients from `first` on: the store forgets that there was something to tell. */
+/* There is no DSN about the recipients from `first` on: the store forgets that there was something to report. */
 static void tell_nobody(struct dsn *dsn, size_t first, struct str reason)
 {
 	dsn->numbers += first;
@@ -264,7 +264,7 @@ static void decide(struct dsn *dsn)
 		tell_postmaster(dsn);
 		return;
 	}
-	/* Those that nobody is told of come first; then the store lists the others. A warning is given once: it takes all along. */
+	/* First the recipients that the sender does not want to hear of; then the store lists the others. A warning is given once, for all recipients. */
 	if (dsn->wanted == 0 || (dsn->wanted < dsn->parent.failed_n && dsn->about != KIND_DELAY)) {
 		if (dsn->about != KIND_DELAY)
 			log_info(&(struct log){ .message = dsn->parent.id }, "report.unwanted",

@@ -15,7 +15,7 @@ struct reports;
 struct dsns {
 	struct dsn *current; /* NULL: none is being made */
 	unsigned turn;       /* what is looked for next: failures, delays, successes take turns */
-	unsigned vain;       /* so many searches in a row have found nothing */
+	unsigned empty;      /* searches in a row that have found nothing */
 	bool again;          /* something happened meanwhile */
 	bool waiting;        /* the last try failed: the timer starts the next */
 	struct postmaster_copies copies;

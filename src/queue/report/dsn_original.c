@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define QUOTE_MAX (64 * 1024) /* bytes of the original header that may be quoted */
+#define QUOTE_MAX (64 * 1024) /* bytes of the original header that are quoted at most */
 
 static void on_text(void *ctx, struct verdict v, struct str bytes, int fd);
 static void on_header_read(uv_fs_t *read);
@@ -29,7 +29,7 @@ static struct verdict take_own_text(struct dsn *dsn, struct verdict v, struct st
 	return ok();
 }
 
-/* RFC 3461 4.3: RET is about failures; other DSNs return headers. A text that is lost cannot be quoted; its sender is told all the same. */
+/* RFC 3461 4.3: RET is about failures; other DSNs return headers. A text that is lost cannot be quoted, but there is a DSN all the same. */
 static void take_text(struct dsn *dsn, struct str bytes)
 {
 	bytes = arena_str(&dsn->arena, bytes);

@@ -1,4 +1,4 @@
-/* dsn_postmaster_copy.c - the note to the postmaster about mail of whose failure nobody else can be told. */
+/* dsn_postmaster_copy.c - the message to the postmaster about failed mail that has no sender to whom a DSN could go. */
 #include "report/dsn_text.h"
 
 #include "posthouse/buf.h"
@@ -8,11 +8,11 @@
 
 #include <assert.h>
 
-/* Bytes of an address or an answer: cleaned they may become thrice as many, and the whole has to travel inline. */
+/* Bytes of an address or a reply. Cleaning can make three times as many of them, and the whole message must fit into a datagram. */
 #define SHOWN_MAX      250
 #define RECIPIENTS_MAX 15
 
-/* A foreign text as part of a line; mail_notice() cleans the rest. */
+/* A text from outside as part of a line; mail_notice() cleans the rest. */
 static struct str line(struct arena *a, struct str s)
 {
 	char *to = arena_alloc(a, SHOWN_MAX);
@@ -23,7 +23,7 @@ static struct str line(struct arena *a, struct str s)
 	return str_make(to, s.n);
 }
 
-/* One recipient, and the last word about it. */
+/* One recipient, and its last reply. */
 static void add_recipient(struct arena *a, struct buf *b, const struct failed_recipient *f)
 {
 	buf_printf(b, "\n    %.*s\n", STR_ARG(line(a, f->address)));

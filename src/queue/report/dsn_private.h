@@ -11,10 +11,10 @@ struct dsn {
 	struct reports *reports;
 	struct arena arena;
 	enum message_kind about;  /* KIND_FAILURE, KIND_DELAY, KIND_SUCCESS */
-	struct unreported parent; /* views into the arena; recipients that are told of come first */
+	struct unreported parent; /* views into the arena; recipients that are reported come first */
 	bool again;               /* the parent is itself one of the queue's own messages, and is written again in another form */
 	struct report_form form;
-	size_t wanted;     /* so many recipients are told of */
+	size_t wanted;     /* the first so many recipients are reported */
 	struct str quoted; /* of the parent's header */
 	struct str whole;  /* the parent's text where it is to be returned, or written again; else "" */
 	struct own_message mail;

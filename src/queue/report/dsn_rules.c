@@ -6,7 +6,7 @@
 
 #define COPIES_PER_HOUR 60
 
-/* RFC 3461 4.1: without NOTIFY failures are reported, and delays may be. */
+/* RFC 3461 4.1: without NOTIFY failures are reported, and delays can be. */
 #define NOTIFY_DEFAULT (NOTIFY_FAILURE | NOTIFY_DELAY)
 
 bool report_wanted(enum message_kind about, unsigned notify)
@@ -36,7 +36,7 @@ size_t report_sort(struct arena *a, enum message_kind about, struct unreported *
 	return wanted;
 }
 
-/* Counted from the first one on; a clock that goes back begins anew. */
+/* An hour begins with its first copy; a clock that goes back starts a new hour. */
 bool postmaster_copy_allowed(struct postmaster_copies *copies, uint64_t now)
 {
 	if (now < copies->since || now - copies->since >= HOUR_MS)

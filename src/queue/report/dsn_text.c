@@ -29,7 +29,7 @@ struct str report_quote(struct str bytes, size_t header_size, size_t max)
 	return str_head(section, end);
 }
 
-/* The last answer; a warning may be about a recipient that had none, since nothing was tried yet. */
+/* The last reply. A warning can be about a recipient without a reply, because there was no attempt. */
 static struct verdict answer_of(const struct report_request *request, const struct failed_recipient *f)
 {
 	if (request->about == KIND_DELAY && f->verdict.class == OK)

@@ -1,4 +1,4 @@
-/* dsn_text.h - the texts of reports and of notes to the postmaster, within the bounds of what travels inline. */
+/* dsn_text.h - the texts of DSNs and of the postmaster's copies, small enough to travel in one datagram. */
 #ifndef QUEUE_DSN_TEXT_H
 #define QUEUE_DSN_TEXT_H
 
@@ -8,9 +8,9 @@
 struct str report_quote(struct str bytes, size_t header_size, size_t max);
 
 struct report_text {
-	struct str header, body; /* the blank line stands between them */
+	struct str header, body; /* without the blank line between them */
 	bool is_8bit;
-	size_t covered; /* the first so many of parent->failed: the next report has the rest */
+	size_t covered; /* the first so many of parent->failed; the next DSN covers the rest */
 };
 
 struct report_request {
@@ -24,10 +24,11 @@ struct report_request {
 	struct str whole;  /* the original's text, where all of it is to be returned if it fits; else "" */
 };
 
-/* The report, at most INLINE_MAX bytes: where it would be larger it returns only the header, less of that, then covers fewer recipients. */
+/* The DSN, at most INLINE_MAX bytes. Where it would be larger, it returns only the header, then less of the header, then it covers fewer
+ * recipients. */
 struct report_text report_write(struct arena *a, const struct report_request *request);
 
-/* dsn_postmaster_copy.c: the note about recipients of a message without a sender who could not be reached; covers all of them. */
+/* dsn_postmaster_copy.c: the copy for the postmaster about failed recipients of a message without a sender; it covers all of them. */
 struct report_text postmaster_copy_write(struct arena *a, struct str hostname, struct str from, uint64_t id, uint64_t now,
 					 struct str to, const struct unreported *parent);
 

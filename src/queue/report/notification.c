@@ -18,7 +18,7 @@ struct notification {
 	struct reports *reports;
 	struct arena arena; /* of the words */
 	struct str login, subject, words;
-	bool for_postmaster; /* the login has got his */
+	bool for_postmaster; /* the login has got its own */
 	/* of the mail that is made of it now */
 	struct arena mail_arena;
 	struct own_message mail;
@@ -144,7 +144,7 @@ void notifications_wake(struct reports *rs)
 	begin(n);
 }
 
-/* To whom it goes now; "": to nobody any more. */
+/* The address to which it goes now; "": it has gone to all. */
 static struct str recipient_of(const struct notification *n)
 {
 	struct str postmaster = role_config(n->reports->role)->postmaster;
@@ -187,7 +187,7 @@ static void begin(struct notification *n)
 	own_message_sign(&n->mail, &text, on_signed, n);
 }
 
-/* It is tried again later, from the beginning. */
+/* It is written again later. */
 static void put_off(struct notification *n, struct str reason)
 {
 	struct reports *rs = n->reports;

@@ -21,7 +21,7 @@ struct notifications {
 void notifications_init(struct reports *rs);
 void notifications_fini(struct reports *rs);
 
-/* Something that was missing (vault, room in the store) may be there again. */
+/* Something that was missing (vault, room in the store) is perhaps there again. */
 void notifications_wake(struct reports *rs);
 
 /* Does the store work for one? If not, notifications_cancel() ends the one that waits for vault. */
@@ -31,7 +31,7 @@ void notifications_cancel(struct reports *rs);
 /* To the login, then to the postmaster. */
 void notify_account(struct reports *rs, const struct account_event *e);
 
-/* To the postmaster: so many messages have failed of which nobody else can be told, and for which there was no copy each. */
+/* To the postmaster: this number of messages without a sender has failed, and there was no copy for each of them. */
 void notify_skipped(struct reports *rs, uint64_t messages);
 
 #endif

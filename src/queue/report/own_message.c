@@ -41,7 +41,7 @@ void own_message_begin(struct own_message *own, struct reports *rs, struct arena
 	};
 }
 
-/* RFC 5321 4.5.3.1.6: then relay writes them in another way. */
+/* RFC 5321 4.5.3.1.6: relay encodes such lines. */
 static bool lines_are_long(struct str body)
 {
 	struct str line;

@@ -50,7 +50,7 @@ void reports_close(struct reports *rs);
 /* Does the store or the disk work for a message? What waits for vault does not count. */
 bool reports_are_busy(const struct reports *rs);
 
-/* Something that was missing (vault, a key, room in the store) may be there again. */
+/* Something that was missing (vault, a key, room in the store) is perhaps there again. */
 void reports_retry(struct reports *rs);
 
 /* A channel to vault is there; one has closed. */

@@ -485,15 +485,15 @@ void answer_gate(struct harness *h, struct delivery *d, const char *reason)
 	answer_fault(h, d, FAULT_UNREACHABLE, reason);
 }
 
-void answer_fault(struct harness *h, struct delivery *d, enum gate_fault fault, const char *reason)
+void answer_fault(struct harness *h, struct delivery *d, enum nexthop_fault fault, const char *reason)
 {
 	send_result(h, d, &(struct msg_result){ .gate = fault, .gate_reason = str_of(reason) }, NULL, (struct meaning){ 0 });
 }
 
-struct gate *harness_gate(struct harness *h, const char *name)
+struct nexthop *harness_nexthop(struct harness *h, const char *name)
 {
-	HASHTABLE_EACH (k, &h->q->dispatch.gates.table) {
-		struct gate *g = CONTAINER_OF(k, struct gate, in_table);
+	HASHTABLE_EACH (k, &h->q->dispatch.nexthops.table) {
+		struct nexthop *g = CONTAINER_OF(k, struct nexthop, in_table);
 
 		if (str_eq(str_of(g->name), str_of(name)))
 			return g;

@@ -97,10 +97,10 @@ void answer(struct harness *h, struct delivery *d, struct verdict v);
 /* … and what it means. */
 void answer_meaning(struct harness *h, struct delivery *d, struct verdict v, struct meaning m);
 void answer_gate(struct harness *h, struct delivery *d, const char *reason); /* it cannot be reached */
-void answer_fault(struct harness *h, struct delivery *d, enum gate_fault fault, const char *reason);
+void answer_fault(struct harness *h, struct delivery *d, enum nexthop_fault fault, const char *reason);
 
 /* The gate with this name; NULL: none is known. */
-struct gate *harness_gate(struct harness *h, const char *name);
+struct nexthop *harness_nexthop(struct harness *h, const char *name);
 
 /* The last delivery, once there are `n`; none follows it for the moment. */
 struct delivery *delivery_number(struct harness *h, size_t n);

@@ -212,7 +212,7 @@ static void test_hold_and_release(void **state)
 		UNTIL(h, h->deliveries_n == death);
 		assert_int_equal(h->deliveries[death - 1].id, 2);
 		disconnect(h, &h->relay);
-		leases_settle_lost(&h->q->dispatch, true);
+		leases_settle_orphans(&h->q->dispatch, true);
 		UNTIL(h, h->q->dispatch.leases.count == 0);
 		advance(h, 300000);
 	}

@@ -65,7 +65,7 @@ static void test_sender(void **state)
 	assert_true(fake_event(1, "delivery.deferred", "class=setup"));
 	assert_true(fake_event(1, "delivery.deferred", "scope=sender"));
 	assert_true(stats_say(h, "gate upstream:isp from shop@example.org="));
-	assert_int_equal(harness_gate(h, "upstream:isp")->status, GATE_UP);
+	assert_int_equal(harness_nexthop(h, "upstream:isp")->status, NEXTHOP_UP);
 	submit_and_wait(h, 2, "Shop@Example.org", "c@y.example");
 	submit_and_wait(h, 3, "info@example.org", "b@x.example");
 	assert_int_equal(delivery_number(h, 2)->id, 3);
@@ -175,7 +175,7 @@ static void test_recipient(void **state)
 	UNTIL(h, h->deliveries[0].settled);
 	assert_in_range(recipient(1, 1)->due_at, START_MS + 600000, START_MS + 660000);
 	assert_true(stats_say(h, "complains: relay access denied"));
-	assert_int_equal(harness_gate(h, "upstream:isp")->status, GATE_UP);
+	assert_int_equal(harness_nexthop(h, "upstream:isp")->status, NEXTHOP_UP);
 	submit_and_wait(h, 2, "a@example.org", "b@y.example");
 	assert_int_equal(delivery_number(h, 2)->id, 2);
 }

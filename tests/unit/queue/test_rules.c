@@ -58,10 +58,10 @@ static void test_lane_routes(void **state)
 		{ "alice", "corp.example", 2, 0, 1 }, { "alice", "a.corp.example", 1, 2, 2 }, { "alice", "x.example", 2, 3, 5 },
 		{ "web", "x.example", 2, 3, 4 },      { "web/phone", "x.example", 2, 3, 4 },
 	};
-	struct route_choice none;
+	struct route_set none;
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		struct route_choice r = routes_for(&c, str_of(rows[i].login), str_of(rows[i].domain));
+		struct route_set r = routes_for(&c, str_of(rows[i].login), str_of(rows[i].domain));
 
 		assert_true(r.complete);
 		assert_int_equal(r.n, rows[i].n);
@@ -108,7 +108,7 @@ static void test_pauses(void **state)
 	struct cfg_queue c = { .retry_ms = times, .retry_n = 3 };
 	static const struct {
 		bool is_mx;
-		enum gate_fault fault;
+		enum nexthop_fault fault;
 		uint64_t asked_s, failures, pause_s;
 	} rows[] = {
 		{ false, FAULT_UNREACHABLE, 0, 1, 5 },   { false, FAULT_UNREACHABLE, 0, 3, 20 },

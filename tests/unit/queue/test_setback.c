@@ -21,7 +21,7 @@ static void configure(struct harness *h)
 	queue_ops.apply(harness_role());
 	connect_submission(h);
 	connect_console(h);
-	UNTIL(h, accounting_is_ready(&h->q->accounting) && h->q->dispatch.gates.known);
+	UNTIL(h, accounting_is_ready(&h->q->accounting) && h->q->dispatch.nexthops.known);
 }
 
 static int setup(void **state)
@@ -47,7 +47,7 @@ static void do_all(struct harness *h)
 	UNTIL(h, h->deliveries_n >= 1);
 	for (size_t i = 0; i < h->deliveries_n; i++)
 		answer_gate(h, &h->deliveries[i], "timed out");
-	UNTIL(h, harness_gate(h, "upstream:isp")->status == GATE_DOWN);
+	UNTIL(h, harness_nexthop(h, "upstream:isp")->status == NEXTHOP_DOWN);
 	for (uint64_t s = 1; s <= 3; s++) {
 		assert_int_equal(admit(h, s, "192.0.2.1").class, OK);
 		(void)log_in(h, s, "mallory@example.org", "", false);
@@ -60,10 +60,10 @@ static void do_all(struct harness *h)
 /* Nothing of it is closed now, and the store has no time that is too far ahead. */
 static void assert_all_open(struct harness *h)
 {
-	struct gate *g = harness_gate(h, "upstream:isp");
+	struct nexthop *g = harness_nexthop(h, "upstream:isp");
 
-	gate_tick(g, fake_now);
-	assert_int_equal(g->status, GATE_PROBING);
+	nexthop_tick(g, fake_now);
+	assert_int_equal(g->status, NEXTHOP_PROBING);
 	assert_int_equal(admit(h, 11, "192.0.2.1").class, OK);
 	assert_int_equal(log_in(h, 11, "bob@example.org", "", true).class, OK);
 	assert_int_equal(submit_one(h, 3, "d@z.example").class, OK);
@@ -137,8 +137,8 @@ static void test_forward(void **state)
 	UNTIL(h, uv_hrtime() > looks + 1200000000ull);
 	assert_int_equal(fake_store->mends, 0);
 	assert_int_equal(admit(h, 11, "192.0.2.1").code, 421);
-	assert_false(gate_is_open(harness_gate(h, "upstream:isp"), fake_now));
-	assert_true(gate_is_open(harness_gate(h, "upstream:isp"), fake_now + 5000));
+	assert_false(nexthop_is_open(harness_nexthop(h, "upstream:isp"), fake_now));
+	assert_true(nexthop_is_open(harness_nexthop(h, "upstream:isp"), fake_now + 5000));
 }
 
 /* Two thousand messages that finish each second are forgotten as fast: what is left is not put off by seconds. */

@@ -17,9 +17,9 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct gate *gate(struct harness *h)
+static struct nexthop *isp(struct harness *h)
 {
-	return harness_gate(h, "upstream:isp");
+	return harness_nexthop(h, "upstream:isp");
 }
 
 /* A fault of the upstream or of our login counts for no message; one probe at a time follows, after growing pauses. */
@@ -34,8 +34,8 @@ static void test_gate(void **state)
 	for (size_t i = 0; i < 4; i++)
 		answer_gate(h, &h->deliveries[i], "535 5.7.8 wrong password");
 	UNTIL(h, h->settled_n == 4 && h->q->dispatch.leases.count == 0);
-	assert_int_equal(gate(h)->status, GATE_DOWN);
-	assert_int_equal(gate(h)->failures, 1); /* four met the same fault */
+	assert_int_equal(isp(h)->status, NEXTHOP_DOWN);
+	assert_int_equal(isp(h)->failures, 1); /* four met the same fault */
 	assert_int_equal(fake_store->gate_puts, 1);
 	assert_int_equal(fake_store->gates[0].down_until, START_MS + 5000);
 	for (uint64_t id = 1; id <= 6; id++) {
@@ -46,7 +46,7 @@ static void test_gate(void **state)
 	for (size_t i = 0; i < sizeof pauses / sizeof *pauses; i++) {
 		struct delivery *probe = &h->deliveries[4 + i];
 
-		assert_int_equal(gate(h)->down_until - fake_now, pauses[i]);
+		assert_int_equal(isp(h)->down_until - fake_now, pauses[i]);
 		advance(h, pauses[i] - 1);
 		run_quiet(h);
 		assert_int_equal(h->deliveries_n, 4 + i);
@@ -63,7 +63,7 @@ static void test_gate(void **state)
 	UNTIL(h, h->deliveries_n == 13);
 	answer(h, &h->deliveries[12], ok_text(250, S(""), S("Ok")));
 	UNTIL(h, h->deliveries_n == 17); /* up: the window is open again */
-	assert_int_equal(gate(h)->status, GATE_UP);
+	assert_int_equal(isp(h)->status, NEXTHOP_UP);
 	assert_int_equal(fake_store->gates[0].failures, 0);
 	assert_int_equal(fake_store->gates[0].last_ok_at, fake_now);
 }
@@ -135,7 +135,7 @@ static void test_deaths(void **state)
 		UNTIL(h, h->deliveries_n > 0);
 		run_quiet(h);
 		disconnect(h, &h->relay);
-		leases_settle_lost(&h->q->dispatch, true);
+		leases_settle_orphans(&h->q->dispatch, true);
 		UNTIL(h, h->q->dispatch.leases.count == 0);
 		for (size_t i = 0; i < h->deliveries_n; i++) {
 			struct fake_recipient *r = recipient(h->deliveries[i].id, 1);

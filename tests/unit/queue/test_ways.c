@@ -51,7 +51,7 @@ static void test_failover(void **state)
 	struct harness *h = *state;
 
 	use_routes(h, failover, 1);
-	for (enum gate_fault fault = FAULT_UNREACHABLE; fault <= FAULT_POLICY; fault++) {
+	for (enum nexthop_fault fault = FAULT_UNREACHABLE; fault <= FAULT_POLICY; fault++) {
 		uint64_t id = 10 * (uint64_t)fault;
 		size_t n = h->deliveries_n;
 
@@ -69,7 +69,7 @@ static void test_failover(void **state)
 		assert_true(str_eq(delivery_number(h, n + 3)->route, S("upstream:two")));
 		answer(h, &h->deliveries[n + 2], fine);
 		UNTIL(h, h->deliveries[n + 2].settled);
-		fake_now = harness_gate(h, "upstream:isp")->down_until;
+		fake_now = harness_nexthop(h, "upstream:isp")->down_until;
 		submit_and_wait(h, id + 2, "a@example.org", "b@x.example");
 		submit_and_wait(h, id + 3, "a@example.org", "b@x.example");
 		delivery_number(h, n + 5);
@@ -78,7 +78,7 @@ static void test_failover(void **state)
 		answer(h, &h->deliveries[n + 3], fine);
 		answer(h, &h->deliveries[n + 4], fine);
 		UNTIL(h, h->deliveries[n + 3].settled && h->deliveries[n + 4].settled);
-		assert_int_equal(harness_gate(h, "upstream:isp")->status, GATE_UP);
+		assert_int_equal(harness_nexthop(h, "upstream:isp")->status, NEXTHOP_UP);
 	}
 	assert_int_equal(fake_gate("upstream:isp")->failures, 0);
 }
@@ -132,7 +132,7 @@ static void test_direct(void **state)
 	for (uint64_t n = 1; n <= 4; n++)
 		UNTIL(h, recipient(1, n)->state == RCPT_DELIVERED);
 	run_quiet(h);
-	assert_null(harness_gate(h, "mx:x.example")); /* healthy and unused: forgotten */
+	assert_null(harness_nexthop(h, "mx:x.example")); /* healthy and unused: forgotten */
 	assert_int_equal(fake_store->gate_puts, 0);
 }
 
@@ -166,7 +166,7 @@ static void test_direct_down(void **state)
 	delivery_number(h, 6);
 	answer(h, &h->deliveries[5], temp(450, S("4.2.2"), S("mailbox full"))); /* they answer: the others follow */
 	UNTIL(h, h->deliveries_n >= 8);
-	assert_int_equal(harness_gate(h, "mx:x.example")->status, GATE_UP);
+	assert_int_equal(harness_nexthop(h, "mx:x.example")->status, NEXTHOP_UP);
 }
 
 /* Remembered over a restart, and over many a domain: but healthy ones are nothing to remember. */
@@ -184,16 +184,16 @@ static void test_direct_remembered(void **state)
 	h = *state;
 	h->config.routes = direct;
 	h->config.routes_n = 1;
-	h->q->dispatch.gates.mx_used = true;
+	h->q->dispatch.nexthops.mx_used = true;
 	submit_and_wait(h, 1, "a@example.org", "b@x.example");
 	submit_and_wait(h, 2, "a@example.org", "b@y.example");
 	assert_int_equal(delivery_number(h, 1)->id, 2);
-	assert_int_equal(h->q->dispatch.gates.down_n, 1);
+	assert_int_equal(h->q->dispatch.nexthops.down_n, 1);
 	advance(h, 30000);
 	assert_int_equal(delivery_number(h, 2)->id, 1);
 	answer(h, &h->deliveries[1], fine);
 	UNTIL(h, h->deliveries[1].settled);
-	assert_int_equal(h->q->dispatch.gates.down_n, 0);
+	assert_int_equal(h->q->dispatch.nexthops.down_n, 0);
 	assert_int_equal(fake_gate("mx:x.example")->failures, 0);
 }
 
@@ -204,23 +204,23 @@ static void test_gates_bounded(void **state)
 	struct arena a = { 0 };
 
 	for (unsigned i = 0; i < 10100; i++) {
-		struct gate *g = gate_get(&h->q->dispatch, arena_printf(&a, "mx:d%u.example", i));
+		struct nexthop *g = nexthop_get(&h->q->dispatch, arena_printf(&a, "mx:d%u.example", i));
 
-		g->status = GATE_DOWN;
+		g->status = NEXTHOP_DOWN;
 		g->down_until = START_MS + 60000;
 		g->pause_ms = 60000;
-		gate_place(g);
+		nexthop_place(g);
 		arena_reset(&a);
 	}
-	gate_get(&h->q->dispatch, S("mx:idle.example"));
-	gates_collect(&h->q->dispatch);
-	assert_int_equal(h->q->dispatch.gates.down_n, 10000);
-	assert_null(harness_gate(h, "mx:d99.example"));
-	assert_non_null(harness_gate(h, "mx:d100.example"));
-	assert_null(harness_gate(h, "mx:idle.example"));
+	nexthop_get(&h->q->dispatch, S("mx:idle.example"));
+	nexthops_collect(&h->q->dispatch);
+	assert_int_equal(h->q->dispatch.nexthops.down_n, 10000);
+	assert_null(harness_nexthop(h, "mx:d99.example"));
+	assert_non_null(harness_nexthop(h, "mx:d100.example"));
+	assert_null(harness_nexthop(h, "mx:idle.example"));
 	fake_now += 25ull * 3600 * 1000;
-	gates_collect(&h->q->dispatch);
-	assert_int_equal(h->q->dispatch.gates.down_n, 0);
+	nexthops_collect(&h->q->dispatch);
+	assert_int_equal(h->q->dispatch.nexthops.down_n, 0);
 	arena_fini(&a);
 }
 
@@ -235,15 +235,15 @@ static void test_expiry_together(void **state)
 	for (uint64_t id = 1; id <= 60; id++)
 		submit_and_wait(h, id, "a@example.org", id % 2 ? "b@x.example" : "b@y.example");
 	UNTIL(h, h->deliveries_n >= 4);
-	for (size_t i = 0; h->q->dispatch.gates.down_n == 0 && i < h->deliveries_n && i < 60; i++) {
+	for (size_t i = 0; h->q->dispatch.nexthops.down_n == 0 && i < h->deliveries_n && i < 60; i++) {
 		answer_fault(h, &h->deliveries[i], i % 2 ? FAULT_UNREACHABLE : FAULT_POLICY, "connection refused");
 		run_quiet(h);
 	}
 	UNTIL(h, h->q->dispatch.leases.count == 0);
-	assert_int_equal(harness_gate(h, "upstream:isp")->status, GATE_DOWN);
-	assert_int_equal(harness_gate(h, "upstream:two")->status, GATE_DOWN);
+	assert_int_equal(harness_nexthop(h, "upstream:isp")->status, NEXTHOP_DOWN);
+	assert_int_equal(harness_nexthop(h, "upstream:two")->status, NEXTHOP_DOWN);
 	fake_now = START_MS + 100001;
-	harness_gate(h, "upstream:isp")->status = harness_gate(h, "upstream:two")->status = GATE_PROBING;
+	harness_nexthop(h, "upstream:isp")->status = harness_nexthop(h, "upstream:two")->status = NEXTHOP_PROBING;
 	h->deliveries_n = 0;
 	scheduler_wake(&h->q->dispatch);
 	probe = delivery_number(h, 2); /* one for each */
@@ -396,7 +396,7 @@ static void test_missing_hosts(void **state)
 	UNTIL(h, h->deliveries[0].settled);
 	run_quiet(h);
 	assert_int_equal(h->deliveries_n, 1);
-	assert_int_equal(harness_gate(h, "mx:x.example")->status, GATE_DOWN);
+	assert_int_equal(harness_nexthop(h, "mx:x.example")->status, NEXTHOP_DOWN);
 	h->dead_dns = false;
 	advance(h, 70000);
 	answer(h, delivery_number(h, 2), fine);
@@ -439,9 +439,9 @@ static void test_many_blocked(void **state)
 	unsigned settles;
 
 	use_routes(h, by_domain, 2);
-	harness_gate(h, "upstream:isp")->status = GATE_DOWN;
-	harness_gate(h, "upstream:isp")->down_until = START_MS + 60000;
-	harness_gate(h, "upstream:isp")->pause_ms = 60000;
+	harness_nexthop(h, "upstream:isp")->status = NEXTHOP_DOWN;
+	harness_nexthop(h, "upstream:isp")->down_until = START_MS + 60000;
+	harness_nexthop(h, "upstream:isp")->pause_ms = 60000;
 	for (uint64_t id = 1; id <= 600; id++)
 		submit(h, id, 1, "a@example.org",
 		       arena_cstr(&a, arena_printf(&a, "b@n%llu.down.example", (unsigned long long)id)), "Subject: x\r\n\r\n");
@@ -560,9 +560,9 @@ static void test_report_sender(void **state)
 		submit_and_wait(h, id, "", "b@x.example");
 	fake_find(2)->m.kind = KIND_FAILURE;
 	fake_find(3)->m.kind = KIND_NOTICE;
-	harness_gate(h, "upstream:isp")->status = GATE_DOWN;
-	harness_gate(h, "upstream:isp")->down_until = START_MS + 5000;
-	harness_gate(h, "upstream:isp")->pause_ms = 5000;
+	harness_nexthop(h, "upstream:isp")->status = NEXTHOP_DOWN;
+	harness_nexthop(h, "upstream:isp")->down_until = START_MS + 5000;
+	harness_nexthop(h, "upstream:isp")->pause_ms = 5000;
 	connect_relay(h);
 	delivery_number(h, 3);
 	for (size_t i = 0; i < 3; i++)
@@ -623,7 +623,7 @@ static void test_resign(void **state)
 	submit_and_wait(h, 3, "a@example.org", "b@x.example");
 	resign(h, delivery_number(h, 3)->lease);
 	assert_int_equal(h->answer.class, TEMP);
-	assert_int_equal(h->q->dispatch.resigns.n, 0);
+	assert_int_equal(h->q->dispatch.re_signs.n, 0);
 }
 
 int main(void)
