@@ -5,6 +5,7 @@
 
 #include "posthouse/arena.h"
 #include "posthouse/buf.h"
+#include "posthouse/envelope.h"
 #include "posthouse/roles.h"
 #include "posthouse/verdict.h"
 
@@ -15,9 +16,10 @@
 #define IPC_PAGE_MAX     (64 * 1024) /* lists travel in pages of about this many bytes */
 
 /* ---- structs, from messages.def ---- */
-#define U64(field)     uint64_t field;
-#define STR(field)     struct str field;
-#define VERDICT(field) struct verdict field;
+#define U64(field)      uint64_t field;
+#define STR(field)      struct str field;
+#define VERDICT(field)  struct verdict field;
+#define ENVELOPE(field) struct envelope field;
 #define LIST(record, field)                                                                                                      \
 	struct {                                                                                                                 \
 		struct rec_##record *at;                                                                                         \
@@ -41,6 +43,7 @@
 #undef U64
 #undef STR
 #undef VERDICT
+#undef ENVELOPE
 #undef LIST
 
 /* How queue has counted a password that was tried: bits of `repeated`, see login_counted. */

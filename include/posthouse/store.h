@@ -12,6 +12,7 @@
 #define POSTHOUSE_STORE_H
 
 #include "posthouse/arena.h"
+#include "posthouse/envelope.h"
 #include "posthouse/verdict.h"
 
 #include <uv.h>
@@ -66,20 +67,14 @@ struct accepted {
 	enum message_kind kind;
 	uint64_t parent;
 	uint64_t received_at, expires_at, warn_at;
-	struct str login, device, origin, sender, envid;
-	unsigned ret, body, utf8;
-	uint64_t options;
-	struct str sign_domain;
+	struct envelope envelope;
+	struct str device, origin;
 	struct str prefix;
 	uint64_t size, header_size; /* of the text */
 	enum message_place place;
 	struct str text;                        /* PLACE_ROW: the bytes */
 	const struct new_recipient *recipients; /* they are numbered n = 1, 2, … */
 	size_t recipients_n;
-	uint64_t release_at;              /* not to be tried before; 0: at once */
-	uint64_t deliver_by;              /* RFC 2852, ms; 0: none */
-	unsigned deliver_by_mode;         /* enum smtp_by */
-	unsigned priority;                /* 0 to 18, PRIORITY_NORMAL of smtp_server.h */
 	struct str held;                  /* accepted, but held from the start for this reason; "": not */
 	bool remember;                    /* its recipients are known to its login from now on (store_known) */
 	const struct bucket_row *charges; /* written in the same transaction */
@@ -99,11 +94,9 @@ struct due_message {
 	uint64_t id;
 	enum message_kind kind;
 	uint64_t received_at, expires_at;
-	struct str login, sender, envid, sign_domain, prefix;
-	unsigned ret, body, utf8;
-	uint64_t options, size;
-	uint64_t deliver_by;
-	unsigned deliver_by_mode, priority;
+	struct envelope envelope;
+	struct str prefix;
+	uint64_t size;
 	enum message_place place;
 	struct str text; /* PLACE_ROW and asked for with_text: the bytes; else empty */
 	struct due_recipient *recipients;
@@ -208,10 +201,7 @@ struct unreported {
 	uint64_t id;
 	enum message_kind kind;
 	uint64_t received_at, expires_at;
-	struct str login, sender, envid, sign_domain;
-	unsigned ret;
-	unsigned utf8;
-	uint64_t options;
+	struct envelope envelope;
 	uint64_t header_size, size;
 	struct failed_recipient *failed;
 	size_t failed_n;
@@ -258,9 +248,8 @@ enum alter { ALTER_RETRY = 1, ALTER_REMOVE, ALTER_HOLD, ALTER_RELEASE };
 struct message_row {
 	uint64_t id, received_at, expires_at, finished_at, size, parent;
 	enum message_kind kind;
-	struct str login, device, origin, sender, held, prefix;
-	unsigned body, priority;
-	uint64_t release_at; /* 0: was never kept back */
+	struct envelope envelope;
+	struct str device, origin, held, prefix;
 	uint64_t recipients, open;
 	uint64_t due_at;      /* earliest of the waiting ones; 0 = none */
 	struct str recipient; /* the first open one */

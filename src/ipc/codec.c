@@ -28,10 +28,19 @@ static bool put_verdict(struct buf *b, struct verdict v)
 	return put_u64(b, (uint64_t)v.class << 16 | v.code) && put_str(b, v.enhanced) && put_str(b, v.text);
 }
 
+/* Those fields that the receiver is to see. */
+static bool put_envelope(struct buf *b, const struct envelope *e, unsigned receiver)
+{
+#define FIELD(type, name, stored, seen, most) &&(!((seen)&receiver) || put_##type(b, e->name))
+	return true ENVELOPE_FIELDS(FIELD);
+#undef FIELD
+}
+
 #define NOTHING
-#define U64(field)     fits = fits && put_u64(b, m->field);
-#define STR(field)     fits = fits && put_str(b, m->field);
-#define VERDICT(field) fits = fits && put_verdict(b, m->field);
+#define ENVELOPE(field) fits = fits && put_envelope(b, &m->field, receiver);
+#define U64(field)      fits = fits && put_u64(b, m->field);
+#define STR(field)      fits = fits && put_str(b, m->field);
+#define VERDICT(field)  fits = fits && put_verdict(b, m->field);
 #define LIST(record, field)                                                                                                      \
 	fits = fits && m->field.n <= UINT32_MAX && put_u32(b, (uint32_t)m->field.n);                                             \
 	for (size_t i = 0; fits && i < m->field.n; i++)                                                                          \
@@ -46,7 +55,9 @@ static bool put_verdict(struct buf *b, struct verdict v)
 	static bool put_msg_##name(struct buf *b, const void *message)                                                           \
 	{                                                                                                                        \
 		const struct msg_##name *m = message;                                                                            \
+		const unsigned receiver = to;                                                                                    \
 		bool fits = true;                                                                                                \
+		(void)receiver;                                                                                                  \
 		(void)m;                                                                                                         \
 		(void)b;                                                                                                         \
 		fields return fits;                                                                                              \
@@ -58,6 +69,7 @@ static bool put_verdict(struct buf *b, struct verdict v)
 #undef U64
 #undef STR
 #undef VERDICT
+#undef ENVELOPE
 #undef LIST
 
 /* ---- decoding ---- */
@@ -108,9 +120,18 @@ static bool get_count(struct str *in, size_t *n)
 	return true;
 }
 
-#define U64(field)     good = good && get_u64(in, &m->field);
-#define STR(field)     good = good && get_str(in, &m->field);
-#define VERDICT(field) good = good && get_verdict(in, &m->field);
+/* The memory is zero: a field that is not sent is empty. */
+static bool get_envelope(struct str *in, struct envelope *e, unsigned receiver)
+{
+#define FIELD(type, name, stored, seen, most) &&(!((seen)&receiver) || get_##type(in, &e->name))
+	return true ENVELOPE_FIELDS(FIELD);
+#undef FIELD
+}
+
+#define ENVELOPE(field) good = good && get_envelope(in, &m->field, receiver);
+#define U64(field)      good = good && get_u64(in, &m->field);
+#define STR(field)      good = good && get_str(in, &m->field);
+#define VERDICT(field)  good = good && get_verdict(in, &m->field);
 #define LIST(record, field)                                                                                                      \
 	good = good && get_count(in, &m->field.n);                                                                               \
 	if (good)                                                                                                                \
@@ -127,7 +148,9 @@ static bool get_count(struct str *in, size_t *n)
 	static bool get_msg_##name(struct arena *a, struct str *in, union ipc_message *message)                                  \
 	{                                                                                                                        \
 		struct msg_##name *m = &message->name;                                                                           \
+		const unsigned receiver = to;                                                                                    \
 		bool good = true;                                                                                                \
+		(void)receiver;                                                                                                  \
 		(void)a;                                                                                                         \
 		(void)in;                                                                                                        \
 		(void)m;                                                                                                         \
@@ -140,6 +163,7 @@ static bool get_count(struct str *in, size_t *n)
 #undef U64
 #undef STR
 #undef VERDICT
+#undef ENVELOPE
 #undef LIST
 
 /* ---- the tables ---- */
@@ -241,11 +265,13 @@ uint64_t ipc_table_hash(void)
 #define CALL(request, reply, deadline_ms)          "C" #request #reply
 #define ROLE(...)                                  "P" #__VA_ARGS__
 #define METRIC(ID, role, ...)                      "N" #ID #role
-	static const char text[] = POSTHOUSE_VERSION
+#define FIELD(...)                                 "E" #__VA_ARGS__
+	static const char text[] = POSTHOUSE_VERSION ENVELOPE_FIELDS(FIELD)
 #include "posthouse/messages.def"
 #include "posthouse/roles.def"
 #include "posthouse/metrics.def"
 		;
+#undef FIELD
 #undef METRIC
 #undef ROLE
 #undef RECORD

@@ -102,13 +102,13 @@ static void on_rows(void *ctx, struct verdict v, const struct message_row *rows,
 			.received_at = m->received_at,
 			.size = m->size,
 			.kind = m->kind,
-			.login = cut(m->login),
-			.sender = cut(m->sender),
+			.login = cut(m->envelope.login),
+			.sender = cut(m->envelope.sender),
 			.recipient = cut(m->recipient),
 			.recipients = m->recipients,
 			.open = m->open,
 			.due_at = m->due_at,
-			.release_at = m->release_at,
+			.release_at = m->envelope.release_at,
 			.held = cut(m->held),
 			.reply = cut(m->reply),
 		};
@@ -205,11 +205,11 @@ static struct str waiting_words(struct admin_call *c, const struct message_row *
 	uint64_t now = clock_now_ms();
 	struct route_choice w;
 
-	if (m->release_at > now)
+	if (m->envelope.release_at > now)
 		return S("kept back: its sender asked for that");
 	if (r->due_at > now + PROBE_WAIT_MS + 60000)
 		return S("");
-	w = route_choose(&c->queue->dispatch, m->login, m->sender, r->address, now);
+	w = route_choose(&c->queue->dispatch, m->envelope.login, m->envelope.sender, r->address, now);
 	if (w.nexthop)
 		return S("");
 	if (w.why.class != OK)
@@ -257,17 +257,17 @@ static void on_shown(void *ctx, struct verdict v, const struct message_row *m, c
 		answer.received_at = m->received_at;
 		answer.expires_at = m->expires_at;
 		answer.finished_at = m->finished_at;
-		answer.login = cut(m->login);
+		answer.login = cut(m->envelope.login);
 		answer.device = cut(m->device);
 		answer.origin = cut(m->origin);
-		answer.sender = cut(m->sender);
+		answer.sender = cut(m->envelope.sender);
 		answer.size = m->size;
-		answer.body = m->body;
+		answer.body = m->envelope.body;
 		answer.recipients = m->recipients;
 		answer.open = m->open;
 		answer.held = cut(m->held);
-		answer.release_at = m->release_at;
-		answer.priority = m->priority;
+		answer.release_at = m->envelope.release_at;
+		answer.priority = m->envelope.priority;
 		answer.prefix = str_head(m->prefix, 16 * 1024);
 		answer.rows.at = list;
 		answer.rows.n = n;

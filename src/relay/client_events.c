@@ -161,18 +161,18 @@ static void begin_transaction(struct connection *c)
 	unsigned what = conversion_of(c);
 	struct smtp_transaction t = { .sender = d->batch.sender,
 				      .size = what ? d->converted_size : d->prefix.n + d->size,
-				      .body = what & CONVERT_7BIT ? 0 : d->body,
+				      .body = what & CONVERT_7BIT ? 0 : d->envelope.body,
 				      .utf8 = d->batch.utf8,
 				      .avoid = smtp_client_peer(c->client)->features & ~extensions_usable(c),
 				      .recipients = d->batch.addresses,
 				      .recipients_n = d->batch.n,
-				      .envid = d->envid,
-				      .ret = d->ret,
+				      .envid = d->envelope.envid,
+				      .ret = d->envelope.ret,
 				      .orcpt = d->batch.orcpt,
 				      .notify = d->batch.notify,
-				      .by_mode = d->deliver_by_mode,
+				      .by_mode = d->envelope.deliver_by_mode,
 				      .by_s = demands_seconds(d, clock_now_ms()),
-				      .priority = d->priority,
+				      .priority = d->envelope.priority,
 				      .require_tls = d->require_tls };
 
 	c->transactions++;
@@ -193,8 +193,8 @@ static bool advance_delivery(struct connection *c)
 		v = d->unconvertible;
 	}
 	/* an address in the header needs what this next hop has: then it takes all of the header */
-	if (str_eq(v.enhanced, S("5.6.7")) && (extensions_usable(c) & PEER_SMTPUTF8) && !(d->utf8 & UTF8_IN_ADDRESS)) {
-		d->utf8 |= UTF8_IN_ADDRESS;
+	if (str_eq(v.enhanced, S("5.6.7")) && (extensions_usable(c) & PEER_SMTPUTF8) && !(d->envelope.utf8 & UTF8_IN_ADDRESS)) {
+		d->envelope.utf8 |= UTF8_IN_ADDRESS;
 		return advance_delivery(c);
 	}
 	if (v.class != OK)

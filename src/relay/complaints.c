@@ -22,7 +22,7 @@ static struct meaning judge(struct delivery *d, enum smtp_step step, struct verd
 	/* before MAIL no server has said anything about a message: that is what we found ourselves */
 	struct place place = { .step = step == STEP_OPENING ? STEP_OURS : step,
 			       .mx = d->pool && d->pool->mx,
-			       .null_sender = d->sender.n == 0 };
+			       .null_sender = d->envelope.sender.n == 0 };
 
 	if (last->known && last->step == step && last->verdict.code == v.code && str_eq(last->verdict.enhanced, v.enhanced) &&
 	    str_eq(last->verdict.text, v.text))

@@ -39,20 +39,15 @@ static void copy_envelope(struct delivery *d, const struct msg_deliver *m)
 {
 	struct arena *a = &d->arena;
 
-	d->sender = arena_str(a, m->sender);
-	d->envid = arena_str(a, m->envid);
-	d->sign_domain = arena_str(a, m->sign_domain);
+	d->envelope = m->envelope;
+	envelope_keep(a, &d->envelope);
+	if (d->envelope.deliver_by == 0)
+		d->envelope.deliver_by_mode = BY_NONE;
 	d->prefix = arena_str(a, m->prefix);
 	d->text = arena_str(a, m->text);
 	d->size = m->size;
-	d->body = (unsigned)m->body;
-	d->ret = (unsigned)m->ret;
-	d->utf8 = (unsigned)m->utf8;
-	d->deliver_by = m->deliver_by;
-	d->deliver_by_mode = m->deliver_by > 0 ? (unsigned)m->deliver_by_mode : BY_NONE;
-	d->priority = (unsigned)m->priority;
-	d->require_tls = m->options & OPTION_REQUIRETLS;
-	d->long_lines = m->options & OPTION_LONG_LINES;
+	d->require_tls = m->envelope.options & OPTION_REQUIRETLS;
+	d->long_lines = m->envelope.options & OPTION_LONG_LINES;
 	d->recipients_n = m->recipients.n;
 	d->recipients = ARENA_ARRAY(a, struct recipient, m->recipients.n);
 	for (size_t i = 0; i < m->recipients.n; i++) {

@@ -56,11 +56,9 @@ struct delivery {
 	struct log log;
 	uint64_t lease, id; /* id: the message */
 	struct arena arena;
-	struct str sender, envid, sign_domain, prefix, text;
+	struct envelope envelope; /* without deliver_by its mode is BY_NONE */
+	struct str prefix, text;
 	uint64_t size;
-	unsigned body, ret, utf8;
-	uint64_t deliver_by; /* RFC 2852; enum smtp_by */
-	unsigned deliver_by_mode, priority;
 	bool require_tls;
 	int fd; /* the text, when it is a file */
 	struct recipient *recipients;

@@ -23,7 +23,7 @@ static bool takes_body(const struct connection *c)
 	unsigned usable = extensions_usable(c);
 	bool binary = (usable & PEER_BINARYMIME) && (usable & PEER_CHUNKING);
 
-	switch (c->delivery->body) {
+	switch (c->delivery->envelope.body) {
 	case BODY_7BIT: return true;
 	case BODY_8BITMIME: return usable & PEER_8BITMIME;
 	default: return binary;
@@ -37,7 +37,7 @@ unsigned conversion_of(const struct connection *c)
 
 	if (!takes_body(c))
 		return CONVERT_7BIT;
-	if ((d->utf8 & UTF8_IN_HEADER) && !batch_header_is_utf8(d, extensions_usable(c)))
+	if ((d->envelope.utf8 & UTF8_IN_HEADER) && !batch_header_is_utf8(d, extensions_usable(c)))
 		what |= CONVERT_HEADERS;
 	return what;
 }
@@ -46,7 +46,7 @@ unsigned conversion_of(const struct connection *c)
 static void choose_keys(struct connection *c)
 {
 	const struct config *config = role_config(c->relay->role);
-	struct str domain = c->delivery->sign_domain;
+	struct str domain = c->delivery->envelope.sign_domain;
 	struct transfer *t = &c->transfer;
 
 	for (size_t i = 0; i < config->sign_n && t->keys_n < DKIM_KEYS_MAX && domain.n > 0; i++) {

@@ -9,19 +9,19 @@
 /* RFC 2852: what is not delivered by then comes back, and so a next hop that does not know of this gets none of it. */
 static bool must_return(const struct delivery *d)
 {
-	return d->deliver_by > 0 && (d->deliver_by_mode & ~(unsigned)BY_TRACE) == BY_RETURN;
+	return d->envelope.deliver_by > 0 && (d->envelope.deliver_by_mode & ~(unsigned)BY_TRACE) == BY_RETURN;
 }
 
 static struct verdict demands_time(const struct delivery *d, uint64_t now_ms)
 {
-	if (must_return(d) && now_ms >= d->deliver_by)
+	if (must_return(d) && now_ms >= d->envelope.deliver_by)
 		return perm(554, S("5.4.7"), S("the time by which the message had to be delivered (DELIVERBY) is over"));
 	return ok();
 }
 
 int64_t demands_seconds(const struct delivery *d, uint64_t now_ms)
 {
-	int64_t left_s = (int64_t)(d->deliver_by - now_ms) / 1000;
+	int64_t left_s = (int64_t)(d->envelope.deliver_by - now_ms) / 1000;
 
 	return left_s < 1 && must_return(d) ? 1 : left_s; /* the last second has begun, and R must not say 0 */
 }

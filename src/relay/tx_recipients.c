@@ -18,7 +18,8 @@ static bool is_ascii(struct str s)
  * further on returns. */
 bool batch_header_is_utf8(const struct delivery *d, unsigned usable)
 {
-	return (usable & PEER_SMTPUTF8) && (d->utf8 & UTF8_IN_HEADER) && (d->utf8 & (UTF8_IN_ENVELOPE | UTF8_IN_ADDRESS));
+	return (usable & PEER_SMTPUTF8) && (d->envelope.utf8 & UTF8_IN_HEADER) &&
+	       (d->envelope.utf8 & (UTF8_IN_ENVELOPE | UTF8_IN_ADDRESS));
 }
 
 static struct verdict lacks_utf8(struct arena *a, const char *whose, struct str address)
@@ -42,8 +43,8 @@ struct verdict batch_obstacle(const struct connection *c, unsigned usable)
 
 	if (v.class != OK || (usable & PEER_SMTPUTF8))
 		return v;
-	if (!to_ascii(d, d->sender, &ascii))
-		return lacks_utf8(&d->arena, "sender", d->sender);
+	if (!to_ascii(d, d->envelope.sender, &ascii))
+		return lacks_utf8(&d->arena, "sender", d->envelope.sender);
 	return v;
 }
 
@@ -79,13 +80,13 @@ bool batch_fill(const struct connection *c, unsigned usable)
 	size_t max = batch_max(d, peer);
 	struct batch *b = &d->batch;
 
-	*b = (struct batch){ .sender = d->sender,
+	*b = (struct batch){ .sender = d->envelope.sender,
 			     .index = ARENA_ARRAY(&d->arena, size_t, max),
 			     .addresses = ARENA_ARRAY(&d->arena, struct str, max),
 			     .orcpt = ARENA_ARRAY(&d->arena, struct str, max),
 			     .notify = ARENA_ARRAY(&d->arena, unsigned, max) };
 	if (!utf8)
-		to_ascii(d, d->sender, &b->sender); /* can be done: it is no obstacle */
+		to_ascii(d, d->envelope.sender, &b->sender); /* can be done: it is no obstacle */
 	b->utf8 = !is_ascii(b->sender) || batch_header_is_utf8(d, usable);
 	for (size_t i = 0; i < d->recipients_n && b->n < max; i++) {
 		struct str address = d->recipients[i].address;

@@ -27,8 +27,9 @@ static struct verdict mail_reply(const struct transaction *tx, struct arena *a)
 {
 	if (!tx->priority_changed)
 		return ok();
-	return ok_text(250, S("2.3.6"),
-		       arena_printf(a, "%d is the highest priority that you may ask for", (int)tx->priority - PRIORITY_NORMAL));
+	return ok_text(
+		250, S("2.3.6"),
+		arena_printf(a, "%d is the highest priority that you may ask for", (int)tx->envelope.priority - PRIORITY_NORMAL));
 }
 
 static void on_reserved(void *ctx, struct verdict v, const struct msg_reserved *m, int fd)
@@ -83,13 +84,13 @@ static void set_priority(struct session *s, const struct smtp_mail_params *mail)
 	unsigned most;
 
 	if (!mail->has_priority || mail->priority <= PRIORITY_NORMAL) {
-		s->tx->priority = mail->has_priority ? mail->priority : PRIORITY_NORMAL;
+		s->tx->envelope.priority = mail->has_priority ? mail->priority : PRIORITY_NORMAL;
 		return;
 	}
 	limits_of_login(role_config(s->sub->role), s->login, &limits);
 	most = PRIORITY_NORMAL + (unsigned)limits.priority;
 	s->tx->priority_changed = mail->priority > most;
-	s->tx->priority = s->tx->priority_changed ? most : mail->priority;
+	s->tx->envelope.priority = s->tx->priority_changed ? most : mail->priority;
 }
 
 void session_on_mail(struct session *s, const struct smtp_event *e)

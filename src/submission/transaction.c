@@ -52,7 +52,7 @@ static void note_origin(struct transaction *tx, const struct session *session)
 	struct arena *a = &tx->arena;
 
 	stream_tls_info(session->conn, &info);
-	tx->login = arena_str(a, session->login);
+	tx->envelope.login = arena_str(a, session->login);
 	tx->device = arena_str(a, session->device);
 	tx->listed = session->listed;
 	tx->client = arena_str(a, stream_peer_address(session->conn));
@@ -75,16 +75,16 @@ struct transaction *transaction_new(struct session *session, struct str sender, 
 	tx->announced = params->has_size ? params->size : 0;
 	tx->number = ++sub->next_transaction;
 	tx->log = (struct log){ .session = session->log.session, .message = tx->id };
-	tx->sender = arena_str(&tx->arena, sender);
-	tx->envid = arena_str(&tx->arena, params->envid);
-	tx->ret = params->ret;
+	tx->envelope.sender = arena_str(&tx->arena, sender);
+	tx->envelope.envid = arena_str(&tx->arena, params->envid);
+	tx->envelope.ret = params->ret;
 	tx->declared_body = params->body;
 	tx->declared_utf8 = params->utf8;
-	tx->options = params->require_tls ? OPTION_REQUIRETLS : 0;
-	tx->release_at = params->release_at;
+	tx->envelope.options = params->require_tls ? OPTION_REQUIRETLS : 0;
+	tx->envelope.release_at = params->release_at;
 	tx->by_s = params->by_s;
-	tx->by_mode = params->by_mode;
-	tx->priority = PRIORITY_NORMAL;
+	tx->envelope.deliver_by_mode = params->by_mode;
+	tx->envelope.priority = PRIORITY_NORMAL;
 	note_origin(tx, session);
 	list_append(&sub->transactions, &tx->link);
 	list_init(&tx->waiting);
@@ -211,12 +211,12 @@ void transaction_drop_recipient(struct transaction *tx)
 static void log_answer(const struct transaction *tx, struct verdict v)
 {
 	if (v.class == OK)
-		log_info(&tx->log, "mail.accepted", kv("login", tx->login), kv("device", tx->device), kv("client", tx->client),
-			 kv("sender", tx->sender), kv("recipients", tx->recipients_n), kv("size_bytes", tx->size),
-			 kv("sign_domain", tx->keys_n > 0 ? tx->keys[0].domain : S("")));
+		log_info(&tx->log, "mail.accepted", kv("login", tx->envelope.login), kv("device", tx->device),
+			 kv("client", tx->client), kv("sender", tx->envelope.sender), kv("recipients", tx->recipients_n),
+			 kv("size_bytes", tx->size), kv("sign_domain", tx->keys_n > 0 ? tx->keys[0].domain : S("")));
 	else
-		log_warning(&tx->log, "mail.refused", kv("login", tx->login), kv("sender", tx->sender), kv("code", v.code),
-			    kv("enhanced", v.enhanced), kv("reason", v.text), kv("origin", tx->origin));
+		log_warning(&tx->log, "mail.refused", kv("login", tx->envelope.login), kv("sender", tx->envelope.sender),
+			    kv("code", v.code), kv("enhanced", v.enhanced), kv("reason", v.text), kv("origin", tx->origin));
 }
 
 /* The fate is known: tell the client if there is one, and end. */

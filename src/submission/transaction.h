@@ -36,17 +36,13 @@ struct transaction {
 	uint64_t announced; /* SIZE of MAIL; 0 = not said */
 	bool reserved;      /* queue was asked to keep room in the limits for it */
 
-	struct str login, device, client, origin, sender, envid;
+	struct envelope envelope; /* from MAIL; what the text needs is added when it is submitted */
+	struct str device, client, origin;
 	struct str with, helo;           /* for Received; helo and client only where they are shown */
 	bool listed;                     /* of a listed host: From is forced to be the sender */
 	bool declared_utf8, show_client; /* SMTPUTF8 */
-	unsigned ret;                    /* enum smtp_ret */
 	enum smtp_body declared_body;
-	unsigned options;    /* OPTION_... */
-	uint64_t release_at; /* RFC 4865; ms, 0 = at once */
-	uint64_t by_s;       /* RFC 2852 */
-	unsigned by_mode;
-	unsigned priority;     /* RFC 6710 */
+	uint64_t by_s;         /* RFC 2852 */
 	bool priority_changed; /* it is not the one that the client asked for */
 	struct rec_recipient *recipients;
 	size_t recipients_n, recipients_capacity;

@@ -14,18 +14,18 @@ struct foreign {
 static void look_for_foreign(const struct transaction *tx, const char *where, const struct str_list *list, struct foreign *f)
 {
 	for (size_t i = 0; i < list->n && f->where == NULL; i++)
-		if (!sender_allowed(role_config(tx->sub->role), tx->login, list->at[i]))
+		if (!sender_allowed(role_config(tx->sub->role), tx->envelope.login, list->at[i]))
 			*f = (struct foreign){ where, list->at[i] };
 }
 
 /* Another's address: the client hears which, the log also whose client it was. */
 static struct verdict refuse_author(struct transaction *tx, const struct foreign *f, const char *advice)
 {
-	log_warning(&tx->log, "sender.refused", kv("login", tx->login), kv("device", tx->device), kv("client", tx->client),
-		    kv("sender", f->address), kv("where", f->where));
+	log_warning(&tx->log, "sender.refused", kv("login", tx->envelope.login), kv("device", tx->device),
+		    kv("client", tx->client), kv("sender", f->address), kv("where", f->where));
 	return perm(550, S("5.7.1"),
 		    arena_printf(&tx->arena, "%s: <%.*s> is not an address of %.*s%s", f->where, STR_ARG(f->address),
-				 STR_ARG(tx->login), advice));
+				 STR_ARG(tx->envelope.login), advice));
 }
 
 /* RFC 5322 3.6.6: who sends on what another has written says so in Resent-From, which must be as much its own as From else. */
@@ -33,7 +33,7 @@ static struct verdict check_resenders(struct transaction *tx, const struct forei
 {
 	struct foreign f = { 0 };
 
-	if (!sender_may_resend(role_config(tx->sub->role), tx->login))
+	if (!sender_may_resend(role_config(tx->sub->role), tx->envelope.login))
 		return refuse_author(tx, author, "; to send on mail of others this login needs senders.resent = true");
 	if (tx->fixed.resent_fault.class != OK)
 		return tx->fixed.resent_fault;
@@ -117,9 +117,9 @@ static void choose_keys(struct transaction *tx)
 /* Who stands for an author who is not named: the envelope's sender, or of the null sender the login itself, where it is an address. */
 static struct str default_author(const struct transaction *tx)
 {
-	bool owned = sender_allowed(role_config(tx->sub->role), tx->login, tx->login);
+	bool owned = sender_allowed(role_config(tx->sub->role), tx->envelope.login, tx->envelope.login);
 
-	return tx->sender.n > 0 || !owned ? tx->sender : tx->login;
+	return tx->envelope.sender.n > 0 || !owned ? tx->envelope.sender : tx->envelope.login;
 }
 
 static struct str rewrite(void *ctx, struct arena *a, bool is_sender, struct str address)
@@ -138,7 +138,7 @@ struct verdict transaction_fix_header(struct transaction *tx)
 				  .domain = c->auth.realm,
 				  .rewrite = c->rewrite_n > 0 ? rewrite : NULL,
 				  .rewrite_ctx = (void *)c,
-				  .force_from = tx->listed ? tx->sender : S("") };
+				  .force_from = tx->listed ? tx->envelope.sender : S("") };
 	struct verdict v = mail_fixup(&tx->arena, &in, &tx->fixed);
 
 	if (v.class == OK)

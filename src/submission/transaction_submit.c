@@ -155,7 +155,7 @@ static uint64_t utf8_bits(const struct transaction *tx)
 {
 	uint64_t bits = tx->declared_utf8 ? 1 : 0;
 
-	if (!is_ascii(tx->sender))
+	if (!is_ascii(tx->envelope.sender))
 		bits |= 2;
 	for (size_t i = 0; i < tx->recipients_n; i++)
 		if (!is_ascii(tx->recipients[i].address))
@@ -178,44 +178,38 @@ static uint64_t options(const struct transaction *tx)
 {
 	bool long_lines = tx->long_lines && body_type(tx) != BODY_BINARYMIME;
 
-	return tx->options | (long_lines ? OPTION_LONG_LINES : 0);
+	return tx->envelope.options | (long_lines ? OPTION_LONG_LINES : 0);
 }
 
 /* RFC 2852: the time begins with the message; with one that is kept back (RFC 4865), when that is over. */
 static uint64_t deliver_by(const struct transaction *tx)
 {
-	uint64_t from = tx->release_at > 0 ? tx->release_at : id_time_ms(tx->id);
+	uint64_t from = tx->envelope.release_at > 0 ? tx->envelope.release_at : id_time_ms(tx->id);
 
-	return tx->by_mode != BY_NONE ? from + tx->by_s * 1000 : 0;
+	return tx->envelope.deliver_by_mode != BY_NONE ? from + tx->by_s * 1000 : 0;
 }
 
 static void send_message(struct transaction *tx, struct channel *queue)
 {
-	struct msg_envelope envelope = { .transaction = tx->number,
-					 .id = tx->id,
-					 .token = tx->token,
-					 .login = tx->login,
-					 .device = tx->device,
-					 .origin = tx->origin,
-					 .sender = tx->sender,
-					 .envid = tx->envid,
-					 .ret = tx->ret,
-					 .body = body_type(tx),
-					 .utf8 = utf8_bits(tx),
-					 .options = options(tx),
-					 .release_at = tx->release_at,
-					 .deliver_by = deliver_by(tx),
-					 .deliver_by_mode = tx->by_mode,
-					 .priority = tx->priority };
+	struct msg_envelope m = { .transaction = tx->number,
+				  .id = tx->id,
+				  .token = tx->token,
+				  .device = tx->device,
+				  .origin = tx->origin,
+				  .envelope = tx->envelope };
 	struct msg_submit submit = { .transaction = tx->number,
 				     .place = tx->spool != NULL ? PLACE_FILE : PLACE_ROW,
 				     .size = tx->size,
 				     .header_size = tx->header_size,
-				     .sign_domain = tx->keys_n > 0 ? tx->keys[0].domain : S(""),
 				     .prefix = tx->prefix,
 				     .text = tx->spool != NULL ? S("") : buf_view(&tx->text) };
 
-	if (!ipc_send_envelope(queue, &envelope, -1) || !send_recipients(tx, queue)) {
+	m.envelope.body = body_type(tx);
+	m.envelope.utf8 = utf8_bits(tx);
+	m.envelope.options = options(tx);
+	m.envelope.deliver_by = deliver_by(tx);
+	m.envelope.sign_domain = tx->keys_n > 0 ? tx->keys[0].domain : S("");
+	if (!ipc_send_envelope(queue, &m, -1) || !send_recipients(tx, queue)) {
 		queue_lost(tx);
 		return;
 	}

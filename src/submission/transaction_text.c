@@ -45,7 +45,7 @@ static bool is_too_much(struct transaction *tx)
 	LIST_EACH (i, &tx->sub->transactions) {
 		const struct transaction *other = CONTAINER_OF(i, struct transaction, link);
 
-		if (str_eq(other->login, tx->login))
+		if (str_eq(other->envelope.login, tx->envelope.login))
 			held += other->header.section.n + other->arena.used_bytes + other->text.n;
 	}
 	return held > LOGIN_HELD_MAX;

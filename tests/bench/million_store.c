@@ -127,17 +127,17 @@ static void fill(struct million *m)
 		slots[i].m = m;
 		slots[i].recipient.orcpt = S("");
 		slots[i].message = (struct accepted){
-			.login = S("bench"),
-			.sender = S("bench@bench.example.org"),
+			.envelope.login = S("bench"),
+			.envelope.sender = S("bench@bench.example.org"),
 			.origin = S("client=127.0.0.1 tls=TLSv1.3 cipher=TLS_AES_256_GCM_SHA384 mechanism=PLAIN"),
-			.sign_domain = S("bench.example.org"),
+			.envelope.sign_domain = S("bench.example.org"),
 			.prefix = S(
 				"Received: from client.example by relay.bench.example.org with ESMTPSA id 0123456789abc; Thu, 1 Jan 2026\r\n"),
 			.place = PLACE_ROW,
 			.text = str_make(m->text, m->size),
 			.size = m->size,
 			.header_size = 60,
-			.priority = PRIORITY_NORMAL,
+			.envelope.priority = PRIORITY_NORMAL,
 			.recipients = &slots[i].recipient,
 			.recipients_n = 1,
 			.event = S("sender=bench@bench.example.org size_bytes=512 recipients=1"),

@@ -24,10 +24,7 @@ struct message *message_new(struct dispatch *d, const struct due_message *due)
 	m->dispatch = d;
 	m->leases = 1;
 	m->due = *due;
-	m->due.login = arena_str(a, due->login);
-	m->due.sender = arena_str(a, due->sender);
-	m->due.envid = arena_str(a, due->envid);
-	m->due.sign_domain = arena_str(a, due->sign_domain);
+	envelope_keep(a, &m->due.envelope);
 	m->due.prefix = arena_str(a, due->prefix);
 	m->due.text = arena_str(a, due->text);
 	m->due.recipients = NULL;
@@ -69,7 +66,7 @@ size_t delivery_fixed_bytes(const struct lease *l)
 {
 	const struct due_message *m = &l->message->due;
 
-	return 512 + SENDER_BYTES + m->sender.n + m->envid.n + m->prefix.n + m->text.n + m->sign_domain.n +
+	return 512 + SENDER_BYTES + envelope_bytes(&m->envelope) + m->prefix.n + m->text.n +
 	       (l->nexthop ? strlen(l->nexthop->name) : 0);
 }
 

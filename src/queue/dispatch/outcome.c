@@ -60,9 +60,9 @@ static void delivered(const struct answer *an, const struct due_recipient *r, st
 	bool asked = (r->notify & NOTIFY_SUCCESS) != 0;
 
 	o->state = asked ? RCPT_RELAYED : RCPT_DELIVERED;
-	o->report_success = asked && !an->dsn && an->lease->message->due.sender.n > 0;
+	o->report_success = asked && !an->dsn && an->lease->message->due.envelope.sender.n > 0;
 	outcome_tell(an, r, o, LOG_INFO, "delivery.sent");
-	breaker_finished(an->lease->message->dispatch->accounting, an->lease->message->due.login, false, an->now);
+	breaker_finished(an->lease->message->dispatch->accounting, an->lease->message->due.envelope.login, false, an->now);
 }
 
 /* "451 4.7.1 text", without what is missing. */
@@ -128,14 +128,14 @@ static bool sender_refused(const struct answer *an, const struct due_recipient *
 	const struct due_message *m = &l->message->due;
 	struct route_choice next;
 
-	sender_pause_begin(l->nexthop, m->sender,
+	sender_pause_begin(l->nexthop, m->envelope.sender,
 			   &(struct sender_refusal){ .scope = (enum scope)said->scope,
 						     .meaning = said->meaning,
 						     .pause_ms = said->pause_ms,
 						     .reason = o->verdict.text,
 						     .tried_at = l->sent_at },
 			   an->now);
-	next = route_choose(l->message->dispatch, m->login, m->sender, r->address, an->now);
+	next = route_choose(l->message->dispatch, m->envelope.login, m->envelope.sender, r->address, an->now);
 	if (!next.nexthop || next.nexthop == l->nexthop)
 		return false;
 	o->transcript = an->transcript;
@@ -185,7 +185,7 @@ struct outcome outcome_answered(struct answer *an, const struct due_recipient *r
 	} else if (v.class == PERM) {
 		o.attempted = true;
 		failed(an, r, &o);
-		breaker_finished(an->lease->message->dispatch->accounting, an->lease->message->due.login, true, an->now);
+		breaker_finished(an->lease->message->dispatch->accounting, an->lease->message->due.envelope.login, true, an->now);
 	} else {
 		put_off(an, r, said, &o);
 	}

@@ -15,7 +15,7 @@ static struct outcome blocked(const struct answer *an, const struct due_recipien
 	const struct lease *l = an->lease;
 	const struct due_message *m = &l->message->due;
 	struct outcome o = outcome_unchanged(l, r, an->now, an->now);
-	struct route_choice next = route_choose(l->message->dispatch, m->login, m->sender, r->address, an->now);
+	struct route_choice next = route_choose(l->message->dispatch, m->envelope.login, m->envelope.sender, r->address, an->now);
 
 	o.meaning = an->meaning;
 	o.verdict = outcome_fault(fault, reason);
@@ -70,7 +70,7 @@ static bool use_nexthop(struct lease *l, const struct msg_result *m, uint64_t no
 	if (!next_hop_took(m) && (m->gate || !spoke))
 		nexthop_rate_return(l->nexthop, &l->charge); /* the delivery came to nothing */
 	if (next_hop_took(m))
-		sender_pause_end(l->nexthop, l->message->due.sender, now);
+		sender_pause_end(l->nexthop, l->message->due.envelope.sender, now);
 	if (m->gate)
 		return nexthop_failed(l->nexthop,
 				      &(struct nexthop_trouble){ .fault = fault_of(m),

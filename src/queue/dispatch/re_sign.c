@@ -62,7 +62,7 @@ static struct verdict may_re_sign(const struct dispatch *d, const struct lease *
 		return temp(451, S("4.3.0"), S("queue unavailable, try again"));
 	if (!l || l->state != LEASE_SENT)
 		return perm(550, S("5.7.0"), S("the queue knows no such delivery"));
-	if (l->message->due.sign_domain.n == 0)
+	if (l->message->due.envelope.sign_domain.n == 0)
 		return perm(550, S("5.7.0"), S("the message was not signed"));
 	if (m->digests.n == 0 || m->digests.n > DKIM_KEYS_MAX)
 		return perm(550, S("5.7.0"), S("no digests, or more than there can be keys"));
@@ -89,7 +89,7 @@ void dispatch_resign(struct dispatch *d, struct channel *ch, const struct msg_re
 	list_append(&d->re_signs.all, &r->in_re_signs);
 	d->re_signs.n++;
 	sign.message = r->message;
-	sign.domain = l->message->due.sign_domain;
+	sign.domain = l->message->due.envelope.sign_domain;
 	sign.digests.at = m->digests.at;
 	sign.digests.n = m->digests.n;
 	r->sign = ipc_call_sign(d->vault, &sign, -1, on_signatures, r);

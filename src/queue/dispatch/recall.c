@@ -70,9 +70,9 @@ static bool selects(const struct selector *s, const struct lease *l)
 
 	if (s->id && s->id != m->id)
 		return false;
-	if (s->user.n && !str_eq(s->user, m->login))
+	if (s->user.n && !str_eq(s->user, m->envelope.login))
 		return false;
-	if (s->sender.n && !str_ieq(s->sender, m->sender))
+	if (s->sender.n && !str_ieq(s->sender, m->envelope.sender))
 		return false;
 	if (s->older_than_ms && m->received_at + s->older_than_ms > clock_now_ms())
 		return false;

@@ -28,7 +28,7 @@ bool report_wants_other_form(const struct lease *l, const struct msg_result *sai
 	/* the next hop refuses this relay, not the text */
 	if (said->gate != 0 && meaning_trouble(said->gate_meaning) == TROUBLE_REPUTATION)
 		return false;
-	if (!form_next(c, form_read(due->options), str_of(l->nexthop->name), o->verdict, o->meaning, &next))
+	if (!form_next(c, form_read(due->envelope.options), str_of(l->nexthop->name), o->verdict, o->meaning, &next))
 		return false;
 	*refusal_out = *o;
 	refusal_out->verdict.class = PERM;

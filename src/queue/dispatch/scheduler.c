@@ -273,7 +273,7 @@ static bool wants_siblings(const struct message *m)
 
 	if (due->others_open == 0 || due->recipients_n >= DELIVERY_RECIPIENTS_MAX || !may_lease(m->dispatch))
 		return false;
-	w = route_choose(m->dispatch, due->login, due->sender, due->recipients[0].address, clock_now_ms());
+	w = route_choose(m->dispatch, due->envelope.login, due->envelope.sender, due->recipients[0].address, clock_now_ms());
 	return w.nexthop && !w.nexthop->is_mx;
 }
 

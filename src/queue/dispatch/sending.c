@@ -14,8 +14,8 @@ static struct str sender_for(const struct lease *l)
 	const struct config *c = role_config(l->message->dispatch->role);
 	const struct due_message *due = &l->message->due;
 
-	if (due->kind == KIND_MAIL || due->sender.n > 0 || l->nexthop->is_mx)
-		return due->sender;
+	if (due->kind == KIND_MAIL || due->envelope.sender.n > 0 || l->nexthop->is_mx)
+		return due->envelope.sender;
 	return report_sender(c, route_upstream(c, str_from(str_of(l->nexthop->name), strlen("upstream:"))));
 }
 
@@ -27,17 +27,8 @@ static void send_delivery(struct lease *l, int fd)
 	struct msg_deliver m = {
 		.lease = l->number,
 		.id = due->id,
-		.sender = sender_for(l),
-		.envid = due->envid,
-		.ret = due->ret,
-		.body = due->body,
-		.utf8 = due->utf8,
-		.options = due->options,
-		.deliver_by = due->deliver_by,
-		.deliver_by_mode = due->deliver_by_mode,
-		.priority = due->priority,
+		.envelope = due->envelope,
 		.route = str_of(l->nexthop->name),
-		.sign_domain = due->sign_domain,
 		.size = due->size,
 		.header_size = due->header_size,
 		.prefix = due->prefix,
@@ -55,6 +46,7 @@ static void send_delivery(struct lease *l, int fd)
 			.orcpt = l->recipients[i].orcpt,
 			.notify = l->recipients[i].notify,
 		};
+	m.envelope.sender = sender_for(l);
 	m.recipients.at = list;
 	m.recipients.n = l->recipients_n;
 	l->sent_at = clock_now_ms();

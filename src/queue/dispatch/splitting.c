@@ -13,7 +13,8 @@ static void choose_routes(struct message *m, struct route_choice *choices, const
 
 	for (size_t i = 0; i < m->due.recipients_n; i++)
 		if (!taken[i])
-			choices[i] = route_choose(m->dispatch, m->due.login, m->due.sender, m->due.recipients[i].address, now);
+			choices[i] = route_choose(m->dispatch, m->due.envelope.login, m->due.envelope.sender,
+						  m->due.recipients[i].address, now);
 }
 
 static void park(struct lease *l)
@@ -35,7 +36,7 @@ static void park(struct lease *l)
 		outcome_return(l, now + FULL_DELAY_MS);
 		return;
 	}
-	sender_pause_probe(l->nexthop, l->message->due.sender, now);
+	sender_pause_probe(l->nexthop, l->message->due.envelope.sender, now);
 	l->charge = nexthop_rate_charge(l->nexthop);
 	lease_enter(l, LEASE_PARKED);
 }

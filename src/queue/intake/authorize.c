@@ -41,7 +41,7 @@ void authorize(struct transaction *t)
 			refuse(t, temp(451, S("4.3.0"), S("what was sent before cannot be read now, try again")));
 		return;
 	}
-	quota_init(&t->quota, in->accounting, t->m.login, t->m.device);
+	quota_init(&t->quota, in->accounting, t->m.envelope.login, t->m.device);
 	if (t->quota.account && t->peer && id_time_ms(t->m.id) <= t->peer->since) {
 		look_up(t);
 		return;
@@ -111,14 +111,14 @@ static void count_new(struct transaction *t)
 	if (quota_counts_new(&t->quota)) {
 		t->unseen = ARENA_ARRAY(&t->arena, struct str, t->m.recipients_n);
 		for (size_t i = 0; i < t->m.recipients_n; i++)
-			if (!seen_recipient(&in->accounting->seen_recipients, t->m.login, t->recipients[i].address, now))
+			if (!seen_recipient(&in->accounting->seen_recipients, t->m.envelope.login, t->recipients[i].address, now))
 				t->unseen[t->unseen_n++] = t->recipients[i].address;
 	}
 	t->m.remember = t->unseen_n > 0;
 	if (t->unseen_n == 0)
 		decide(t, 0);
 	else if (in->store)
-		store_known(in->store, t->m.login, t->unseen, t->unseen_n, on_known, t);
+		store_known(in->store, t->m.envelope.login, t->unseen, t->unseen_n, on_known, t);
 	else
 		refuse(t, temp(451, S("4.3.0"), S("queue unavailable, try again")));
 }
@@ -161,9 +161,11 @@ static void write_event(struct transaction *t)
 	struct accepted *m = &t->m;
 	struct arena *a = &t->arena;
 
-	m->event = FIELDS(a, kv("login", m->login), kv("device", m->device), kv("origin", m->origin), kv("sender", m->sender),
-			  kv("recipients", m->recipients_n), kv("size_bytes", m->size), kv("sign_domain", m->sign_domain),
-			  kv("release_at", m->release_at ? format_time(a, m->release_at) : S("")), kv("held", m->held));
+	m->event = FIELDS(a, kv("login", m->envelope.login), kv("device", m->device), kv("origin", m->origin),
+			  kv("sender", m->envelope.sender), kv("recipients", m->recipients_n), kv("size_bytes", m->size),
+			  kv("sign_domain", m->envelope.sign_domain),
+			  kv("release_at", m->envelope.release_at ? format_time(a, m->envelope.release_at) : S("")),
+			  kv("held", m->held));
 }
 
 static void give_to_store(struct transaction *t)
@@ -188,7 +190,7 @@ static void settle_charges(struct transaction *t, struct verdict v)
 		return;
 	}
 	for (size_t i = 0; i < t->unseen_n; i++)
-		seen_recipients_add(&t->intake->accounting->seen_recipients, t->m.login, t->unseen[i], clock_now_ms());
+		seen_recipients_add(&t->intake->accounting->seen_recipients, t->m.envelope.login, t->unseen[i], clock_now_ms());
 	quota_keep(&t->quota);
 }
 
@@ -196,7 +198,7 @@ static void on_accepted(void *ctx, struct verdict v)
 {
 	struct transaction *t = ctx;
 	struct intake *in = t->intake;
-	bool urgent = t->m.priority > PRIORITY_NORMAL;
+	bool urgent = t->m.envelope.priority > PRIORITY_NORMAL;
 
 	in->accepting--;
 	crash_point("queue.after_accept");

@@ -15,7 +15,6 @@
 #define RECIPIENTS_MAX   10000 /* the most that the configuration allows; it can have changed since the client named them */
 #define ADDRESSES_MAX    (16 * MIB)
 #define CLOCK_LOG_MS     60000
-#define TIME_MAX_MS      (1ull << 52)
 
 /* The clock of a machine without a battery starts in 1970. Mail is accepted only after the time at which this program was
  * written. */
@@ -229,14 +228,22 @@ static void on_created(void *ctx, struct verdict v, int fd)
 
 /* ---- filling ---- */
 
+/* Its numbers are those that a submission process can make of what a client says. */
+static bool is_allowed(const struct envelope *e)
+{
+#define FIELD_str(name, most)
+#define FIELD_u64(name, most)                 &&e->name <= (most)
+#define FIELD(type, name, stored, seen, most) FIELD_##type(name, most)
+	return (e->deliver_by_mode & ~(uint64_t)BY_TRACE) <= BY_NOTIFY ENVELOPE_FIELDS(FIELD);
+#undef FIELD
+}
+
 void intake_envelope(struct intake *in, struct channel *ch, const struct msg_envelope *m)
 {
 	struct transaction *t = find(peer_of(in, ch), m->transaction);
 	struct arena *a;
 
-	if (m->id == 0 || m->ret > 2 || m->body > 2 || m->utf8 > 7 || m->priority > PRIORITY_MAX ||
-	    (m->deliver_by_mode & ~(uint64_t)BY_TRACE) > BY_NOTIFY || m->release_at > TIME_MAX_MS ||
-	    m->deliver_by > TIME_MAX_MS || (t && (t->has_envelope || t->m.id != m->id))) {
+	if (m->id == 0 || !is_allowed(&m->envelope) || (t && (t->has_envelope || t->m.id != m->id))) {
 		channel_close(ch, "an envelope that is not allowed");
 		return;
 	}
@@ -246,19 +253,10 @@ void intake_envelope(struct intake *in, struct channel *ch, const struct msg_env
 	t->has_envelope = true;
 	t->m.token = m->token;
 	t->m.kind = KIND_MAIL;
-	t->m.login = arena_str(a, m->login);
 	t->m.device = arena_str(a, m->device);
 	t->m.origin = arena_str(a, m->origin);
-	t->m.sender = arena_str(a, m->sender);
-	t->m.envid = arena_str(a, m->envid);
-	t->m.ret = (unsigned)m->ret;
-	t->m.body = (unsigned)m->body;
-	t->m.utf8 = (unsigned)m->utf8;
-	t->m.options = m->options;
-	t->m.release_at = m->release_at;
-	t->m.deliver_by = m->deliver_by;
-	t->m.deliver_by_mode = (unsigned)m->deliver_by_mode;
-	t->m.priority = (unsigned)m->priority;
+	t->m.envelope = m->envelope;
+	envelope_keep(a, &t->m.envelope);
 	within_bounds(t);
 }
 
@@ -321,7 +319,7 @@ static bool is_whole(const struct transaction *t, const struct msg_submit *m)
 /* Does the sender want to hear of a delay? Without NOTIFY the relay decides (RFC 3461 4.1). */
 static bool wants_warning(const struct transaction *t)
 {
-	if (t->m.sender.n == 0)
+	if (t->m.envelope.sender.n == 0)
 		return false;
 	for (size_t i = 0; i < t->m.recipients_n; i++)
 		if (report_wanted(KIND_DELAY, t->recipients[i].notify))
@@ -334,18 +332,19 @@ static bool wants_warning(const struct transaction *t)
 static void set_times(struct transaction *t, const struct cfg_queue *c)
 {
 	struct accepted *m = &t->m;
-	unsigned mode = m->deliver_by_mode & ~(unsigned)BY_TRACE;
-	uint64_t from = m->release_at > m->received_at ? m->release_at : m->received_at;
+	struct envelope *e = &m->envelope;
+	unsigned mode = e->deliver_by_mode & ~(unsigned)BY_TRACE;
+	uint64_t from = e->release_at > m->received_at ? e->release_at : m->received_at;
 
-	if (m->release_at <= m->received_at)
-		m->release_at = 0;
+	if (e->release_at <= m->received_at)
+		e->release_at = 0;
 	m->expires_at = from + c->lifetime_ms;
-	if (mode == BY_RETURN && m->deliver_by > 0 && m->deliver_by < m->expires_at)
-		m->expires_at = m->deliver_by;
+	if (mode == BY_RETURN && e->deliver_by > 0 && e->deliver_by < m->expires_at)
+		m->expires_at = e->deliver_by;
 	if (!wants_warning(t))
 		return;
-	if (mode == BY_NOTIFY && m->deliver_by > 0)
-		m->warn_at = m->deliver_by;
+	if (mode == BY_NOTIFY && e->deliver_by > 0)
+		m->warn_at = e->deliver_by;
 	else if (c->warn_after_ms > 0)
 		m->warn_at = from + c->warn_after_ms;
 }
@@ -357,7 +356,6 @@ static void complete(struct transaction *t, const struct msg_submit *m, const st
 
 	to->received_at = clock_now_ms();
 	set_times(t, &c->queue);
-	to->sign_domain = arena_str(&t->arena, m->sign_domain);
 	to->prefix = arena_str(&t->arena, m->prefix);
 	to->text = arena_str(&t->arena, m->text);
 	to->place = m->place == PLACE_FILE ? PLACE_FILE : PLACE_ROW;

@@ -163,10 +163,7 @@ static void copy_parent(struct dsn *dsn, const struct unreported *from)
 	struct unreported *to = &dsn->parent;
 
 	*to = *from;
-	to->login = arena_str(a, from->login);
-	to->sender = arena_str(a, from->sender);
-	to->envid = arena_str(a, from->envid);
-	to->sign_domain = arena_str(a, from->sign_domain);
+	envelope_keep(a, &to->envelope);
 	to->failed = ARENA_ARRAY(a, struct failed_recipient, from->failed_n);
 	for (size_t i = 0; i < from->failed_n; i++) {
 		struct failed_recipient *f = &to->failed[i];
@@ -248,8 +245,8 @@ static bool can_write_again(struct dsn *dsn)
 {
 	const struct failed_recipient *f = dsn->parent.failed;
 
-	return dsn->about == KIND_FAILURE && form_next(role_config(dsn->reports->role), form_read(dsn->parent.options), f->route,
-						       f->verdict, f->meaning, &dsn->form);
+	return dsn->about == KIND_FAILURE && form_next(role_config(dsn->reports->role), form_read(dsn->parent.envelope.options),
+						       f->route, f->verdict, f->meaning, &dsn->form);
 }
 
 static void decide(struct dsn *dsn)
@@ -260,7 +257,7 @@ static void decide(struct dsn *dsn)
 		return;
 	}
 	/* There is no DSN about a DSN or a notification, whatever its sender is. */
-	if (dsn->parent.sender.n == 0 || dsn->parent.kind != KIND_MAIL) {
+	if (dsn->parent.envelope.sender.n == 0 || dsn->parent.kind != KIND_MAIL) {
 		tell_postmaster(dsn);
 		return;
 	}
@@ -300,7 +297,7 @@ static void store(struct dsn *dsn)
 				   kv("recipients", dsn->numbers_n));
 
 	to->event = FIELDS(&dsn->arena, kv_id("about", dsn->parent.id), kv("recipients", dsn->numbers_n),
-			   kv("size_bytes", to->size), kv("sign_domain", to->sign_domain));
+			   kv("size_bytes", to->size), kv("sign_domain", to->envelope.sign_domain));
 	crash_point("queue.before_report");
 	store_report(dsn->reports->store, dsn->about, to, dsn->parent.id, dsn->numbers, dsn->numbers_n, fields, on_stored, dsn);
 }

@@ -28,7 +28,7 @@ struct report_text dsn_build(struct dsn *dsn)
 		.whole = dsn->whole,
 	};
 
-	begin(dsn, dsn->about, dsn->parent.sender, S(""));
+	begin(dsn, dsn->about, dsn->parent.envelope.sender, S(""));
 	request.from = dsn->mail.author.from;
 	request.id = dsn->mail.m.id;
 	request.now = dsn->mail.m.received_at;

@@ -34,7 +34,7 @@ static void take_text(struct dsn *dsn, struct str bytes)
 {
 	bytes = arena_str(&dsn->arena, bytes);
 	dsn->quoted = report_quote(bytes, dsn->parent.header_size, QUOTE_MAX);
-	if (dsn->about == KIND_FAILURE && dsn->parent.ret == RET_FULL)
+	if (dsn->about == KIND_FAILURE && dsn->parent.envelope.ret == RET_FULL)
 		dsn->whole = bytes;
 }
 

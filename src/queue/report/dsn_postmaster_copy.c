@@ -46,8 +46,8 @@ static void add_words(struct arena *a, struct buf *b, const struct unreported *p
 			   : "A report that the relay had written to a sender could not be delivered: that person does not "
 			     "know what became of the mail. A wrong sender address is the usual reason.\n");
 	buf_printf(b, "\n    Message: %s\n", id_format(parent->id, id));
-	if (parent->login.n > 0)
-		buf_printf(b, "    Login: %.*s\n", STR_ARG(line(a, parent->login)));
+	if (parent->envelope.login.n > 0)
+		buf_printf(b, "    Login: %.*s\n", STR_ARG(line(a, parent->envelope.login)));
 	buf_printf(b, "    Date: %.*s\n", STR_ARG(mail_date(a, parent->received_at)));
 	for (size_t i = 0; i < parent->failed_n && i < RECIPIENTS_MAX; i++)
 		add_recipient(a, b, &parent->failed[i]);

@@ -211,7 +211,7 @@ static void on_signed(void *ctx, struct verdict v)
 		return;
 	}
 	to->event = FIELDS(&n->mail_arena, kv("about", n->login), kv("subject", n->subject), kv("size_bytes", to->size),
-			   kv("sign_domain", to->sign_domain));
+			   kv("sign_domain", to->envelope.sign_domain));
 	store_accept(n->reports->store, to, on_stored, n);
 }
 

@@ -31,13 +31,12 @@ void own_message_begin(struct own_message *own, struct reports *rs, struct arena
 		.parent = e->parent,
 		.received_at = now,
 		.expires_at = now + c->queue.lifetime_ms,
-		.login = S(""),
-		.sender = arena_str(a, own->author.sender),
+		.envelope = { .sender = arena_str(a, own->author.sender),
+			      .options = form_options(e->form),
+			      .priority = PRIORITY_NORMAL },
 		.origin = e->kind == KIND_NOTICE ? S("notice") : S("report"),
-		.options = form_options(e->form),
 		.recipients = &own->recipient,
 		.recipients_n = 1,
-		.priority = PRIORITY_NORMAL,
 	};
 }
 
@@ -56,9 +55,9 @@ static void take_text(struct own_message *own, const struct report_text *text)
 {
 	struct accepted *to = &own->m;
 
-	to->body = text->is_8bit ? 1 : 0;
-	to->utf8 = (words_are_ascii(own->recipient.address) ? 0 : 2) | (words_are_ascii(text->header) ? 0 : 4);
-	to->options |= lines_are_long(text->body) ? OPTION_LONG_LINES : 0;
+	to->envelope.body = text->is_8bit ? 1 : 0;
+	to->envelope.utf8 = (words_are_ascii(own->recipient.address) ? 0 : 2) | (words_are_ascii(text->header) ? 0 : 4);
+	to->envelope.options |= lines_are_long(text->body) ? OPTION_LONG_LINES : 0;
 	to->text = arena_printf(own->arena, "%.*s\r\n%.*s", STR_ARG(text->header), STR_ARG(text->body));
 	to->size = to->text.n;
 	to->header_size = text->header.n;
@@ -145,7 +144,7 @@ static void on_signatures(void *ctx, struct verdict v, const struct msg_signatur
 	}
 	if (v.class == OK) {
 		own->m.prefix = prefix;
-		own->m.sign_domain = own->keys[0].domain;
+		own->m.envelope.sign_domain = own->keys[0].domain;
 	}
 	own->done(own->ctx, v);
 }

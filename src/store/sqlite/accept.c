@@ -23,7 +23,7 @@ static struct verdict well_formed(const struct accepted *m)
 		return perm(554, S("5.3.0"), S("not a queue id"));
 	if (m->recipients_n == 0)
 		return perm(554, S("5.1.0"), S("a message without recipients"));
-	if (m->priority > PRIORITY_MAX)
+	if (m->envelope.priority > PRIORITY_MAX)
 		return perm(554, S("5.3.0"), S("not a priority"));
 	if (m->place == PLACE_ROW ? m->text.n != m->size : m->place != PLACE_FILE)
 		return perm(554, S("5.3.0"), S("the text has not the announced size"));
@@ -43,19 +43,20 @@ static struct verdict refuse_full(struct engine *e)
 /* The row of the message; false when the id is there already, or after an error. */
 static bool add_message(struct engine *e, const struct accepted *m)
 {
+	const struct db_value held = m->held.n ? TEXT(m->held) : (struct db_value){ .kind = DB_NULL };
+
+#define FIELD(type, name, stored, seen, most) , stored(m->envelope.name)
 	db_run(&e->db, Q_message_add, INT(m->id), INT(m->token), INT(m->kind), INT(m->parent), INT(m->received_at),
-	       INT(m->expires_at), INT(m->warn_at), TEXT(m->login), TEXT(m->device), TEXT(m->origin), TEXT(m->sender),
-	       TEXT(m->envid), INT(m->ret), INT(m->body), INT(m->utf8), INT(m->options), PRIORITY(m->priority),
-	       TEXT(m->sign_domain), BLOB(m->prefix), INT(m->size), INT(m->header_size), INT(m->place), INT(m->recipients_n),
-	       INT(m->release_at), INT(m->deliver_by), INT(m->deliver_by_mode),
-	       m->held.n ? TEXT(m->held) : (struct db_value){ .kind = DB_NULL });
+	       INT(m->expires_at), INT(m->warn_at), TEXT(m->device), TEXT(m->origin), BLOB(m->prefix), INT(m->size),
+	       INT(m->header_size), INT(m->place), INT(m->recipients_n), held ENVELOPE_FIELDS(FIELD));
+#undef FIELD
 	return e->db.rc == SQLITE_OK && db_changes(&e->db) == 1;
 }
 
 /* Its recipients, numbered from 1, due at once or when it is released. Held ones get their lane with their release. */
 static void add_recipients(struct engine *e, const struct accepted *m)
 {
-	uint64_t lane = 0, due_at = m->release_at > m->received_at ? m->release_at : m->received_at;
+	uint64_t lane = 0, due_at = m->envelope.release_at > m->received_at ? m->envelope.release_at : m->received_at;
 	struct str domain = S(""), previous = S("\n");
 	bool held = m->held.n > 0;
 
@@ -64,7 +65,7 @@ static void add_recipients(struct engine *e, const struct accepted *m)
 
 		domain = str_from(r->address, str_rfind(r->address, '@'));
 		if (!held && (domain.n == 0 || !str_ieq(domain, previous))) /* lists are often sorted by domain */
-			lane = lane_for(e, r->address, m->login, m->priority, due_at);
+			lane = lane_for(e, r->address, m->envelope.login, m->envelope.priority, due_at);
 		previous = domain;
 		db_run(&e->db, Q_recipient_add, INT(m->id), INT(i + 1), TEXT(r->address), TEXT(r->orcpt), INT(r->notify),
 		       INT(lane), INT(held ? RCPT_HELD : RCPT_WAITING), INT(held ? 0 : due_at));

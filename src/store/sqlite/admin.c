@@ -140,17 +140,13 @@ static bool read_message_row(struct engine *e, uint64_t id, struct arena *a, str
 				   .size = db_u64(q, 3),
 				   .parent = db_u64(q, 4),
 				   .kind = (enum message_kind)db_u64(q, 5),
-				   .login = db_keep(a, q, 6),
-				   .device = db_keep(a, q, 7),
-				   .origin = db_keep(a, q, 8),
-				   .sender = db_keep(a, q, 9),
-				   .held = db_keep(a, q, 10),
-				   .prefix = db_keep(a, q, 11),
-				   .body = (unsigned)db_u64(q, 12),
-				   .recipients = db_u64(q, 13),
-				   .open = db_u64(q, 14),
-				   .release_at = db_u64(q, 15),
-				   .priority = stored_priority(q, 16) };
+				   .device = db_keep(a, q, 6),
+				   .origin = db_keep(a, q, 7),
+				   .held = db_keep(a, q, 8),
+				   .prefix = db_keep(a, q, 9),
+				   .recipients = db_u64(q, 10),
+				   .open = db_u64(q, 11),
+				   .envelope = stored_envelope(a, q, 12) };
 	db_end(q);
 	if (m->open == 0)
 		return true;

@@ -110,22 +110,12 @@ static void read_envelope(struct lease_page *p, struct due_message *m)
 	m->kind = (enum message_kind)db_u64(q, 0);
 	m->received_at = db_u64(q, 1);
 	m->expires_at = db_u64(q, 2);
-	m->login = db_keep(a, q, 3);
-	m->sender = db_keep(a, q, 4);
-	m->envid = db_keep(a, q, 5);
-	m->sign_domain = db_keep(a, q, 6);
-	m->prefix = db_keep(a, q, 7);
-	m->ret = (unsigned)db_u64(q, 8);
-	m->body = (unsigned)db_u64(q, 9);
-	m->utf8 = (unsigned)db_u64(q, 10);
-	m->options = db_u64(q, 11);
-	m->size = db_u64(q, 12);
-	m->place = (enum message_place)db_u64(q, 13);
-	m->header_size = db_u64(q, 14);
-	m->others_open = db_u64(q, 15) - m->recipients_n; /* all of these are open */
-	m->deliver_by = db_u64(q, 16);
-	m->deliver_by_mode = (unsigned)db_u64(q, 17);
-	m->priority = stored_priority(q, 18);
+	m->prefix = db_keep(a, q, 3);
+	m->size = db_u64(q, 4);
+	m->place = (enum message_place)db_u64(q, 5);
+	m->header_size = db_u64(q, 6);
+	m->others_open = db_u64(q, 7) - m->recipients_n; /* all of these are open */
+	m->envelope = stored_envelope(a, q, 8);
 	db_end(q);
 	if (!p->with_text || m->place != PLACE_ROW)
 		return;

@@ -59,15 +59,9 @@ static void read_message(struct engine *e, struct arena *a, struct unreported *u
 	u->kind = (enum message_kind)db_u64(q, 0);
 	u->received_at = db_u64(q, 1);
 	u->expires_at = db_u64(q, 2);
-	u->login = db_keep(a, q, 3);
-	u->sender = db_keep(a, q, 4);
-	u->envid = db_keep(a, q, 5);
-	u->sign_domain = db_keep(a, q, 6);
-	u->ret = (unsigned)db_u64(q, 8);
-	u->utf8 = (unsigned)db_u64(q, 10);
-	u->options = db_u64(q, 11);
-	u->size = db_u64(q, 12);
-	u->header_size = db_u64(q, 14);
+	u->size = db_u64(q, 4);
+	u->header_size = db_u64(q, 6);
+	u->envelope = stored_envelope(a, q, 8);
 	db_end(q);
 }
 

@@ -62,7 +62,7 @@ void remember_recipients(struct engine *e, const struct accepted *m)
 	uint64_t stale = m->received_at > DAY_MS ? m->received_at - DAY_MS : 0;
 
 	for (size_t i = 0; i < m->recipients_n; i++)
-		db_run(&e->db, Q_known_put, TEXT(m->login), hash_of(e, &e->host->arena, m->recipients[i].address),
+		db_run(&e->db, Q_known_put, TEXT(m->envelope.login), hash_of(e, &e->host->arena, m->recipients[i].address),
 		       INT(m->received_at), INT(stale));
 }
 

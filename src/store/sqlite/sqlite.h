@@ -145,6 +145,9 @@ struct verdict accept_message(struct engine *e, const struct accepted *m, bool r
 void add_event(struct engine *e, uint64_t id, uint64_t n, uint64_t at, struct str name, struct str fields);
 struct str reason_field(struct arena *a, struct str reason);
 
+/* envelope.c: the columns ENVELOPE_COLUMNS of statements.def, from `column` on. */
+struct envelope stored_envelope(struct arena *a, sqlite3_stmt *q, int column);
+
 /* text.c */
 bool text_place(struct engine *e, uint64_t id, enum message_place *place_out);
 bool text_next_large(struct engine *e, uint64_t after, uint64_t *id_out, uint64_t *size_out);

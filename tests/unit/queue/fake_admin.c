@@ -38,12 +38,7 @@ static void run_show(struct store *st, struct op *op)
 		op->call.show(op->ctx, perm(550, S("5.0.0"), S("no such message")), NULL, NULL, 0, 0);
 		return;
 	}
-	row = (struct message_row){ .id = m->m.id,
-				    .login = m->m.login,
-				    .sender = m->m.sender,
-				    .recipients = m->m.recipients_n,
-				    .release_at = m->m.release_at,
-				    .priority = m->m.priority };
+	row = (struct message_row){ .id = m->m.id, .envelope = m->m.envelope, .recipients = m->m.recipients_n };
 	r = (struct recipient_row){ .n = 1,
 				    .address = m->recipients[0].new.address,
 				    .state = m->recipients[0].state,
@@ -83,7 +78,7 @@ static void run_alter(struct store *st, struct op *op)
 			struct fake_recipient *r = &m->recipients[k];
 
 			if ((op->selector->id && op->selector->id != m->m.id) ||
-			    (op->selector->user.n && !str_eq(op->selector->user, m->m.login)) ||
+			    (op->selector->user.n && !str_eq(op->selector->user, m->m.envelope.login)) ||
 			    r->state != (op->alter == ALTER_RELEASE ? RCPT_HELD : RCPT_WAITING))
 				continue;
 			if (r->leased) {
@@ -164,7 +159,8 @@ static void run_mend(struct store *st, struct op *op)
 		struct fake_message *m = CONTAINER_OF(i, struct fake_message, in_store);
 
 		for (size_t n = 0; n < m->m.recipients_n; n++)
-			if (m->recipients[n].due_at > next.now + next.retry_ms && m->m.release_at < m->recipients[n].due_at) {
+			if (m->recipients[n].due_at > next.now + next.retry_ms &&
+			    m->m.envelope.release_at < m->recipients[n].due_at) {
 				m->recipients[n].due_at = next.now;
 				next.recipients++;
 			}

@@ -13,8 +13,8 @@ static uint64_t lane_of(const struct fake_message *m, const struct fake_recipien
 	uint64_t h = 1469598103934665603ull;
 	struct str domain = str_from(r->new.address, str_find(r->new.address, '@'));
 
-	for (size_t i = 0; i < domain.n + m->m.login.n; i++)
-		h = (h ^ (unsigned char)(i < domain.n ? ascii_lower(domain.p[i]) : m->m.login.p[i - domain.n])) *
+	for (size_t i = 0; i < domain.n + m->m.envelope.login.n; i++)
+		h = (h ^ (unsigned char)(i < domain.n ? ascii_lower(domain.p[i]) : m->m.envelope.login.p[i - domain.n])) *
 		    1099511628211ull;
 	return h;
 }
@@ -54,7 +54,7 @@ static void run_lanes(struct store *st, struct op *op)
 			if (!known && n < DUE_LANES_MAX)
 				lanes[n++] = (struct due_lane){ .lane = lane_of(m, r),
 								.domain = lane_domain(&names, r),
-								.login = m->m.login };
+								.login = m->m.envelope.login };
 		}
 	}
 	st->due_lanes = n;
@@ -115,14 +115,8 @@ static size_t lease_of(struct op *op, struct fake_message *m, uint64_t lane, siz
 	due->kind = m->m.kind;
 	due->received_at = m->m.received_at;
 	due->expires_at = m->m.expires_at;
-	due->login = m->m.login;
-	due->sender = m->m.sender;
-	due->envid = m->m.envid;
-	due->ret = m->m.ret;
-	due->sign_domain = m->m.sign_domain;
+	due->envelope = m->m.envelope;
 	due->prefix = m->m.prefix;
-	due->body = m->m.body;
-	due->utf8 = m->m.utf8;
 	due->size = m->m.size;
 	due->header_size = m->m.header_size;
 	due->place = m->m.place;

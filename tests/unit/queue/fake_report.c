@@ -36,10 +36,7 @@ static void list_message(struct op *op, struct fake_message *m, struct unreporte
 	u->kind = m->m.kind;
 	u->received_at = m->m.received_at;
 	u->expires_at = m->m.expires_at;
-	u->login = m->m.login;
-	u->sender = m->m.sender;
-	u->envid = m->m.envid;
-	u->ret = m->m.ret;
+	u->envelope = m->m.envelope;
 	u->size = m->m.size;
 	u->header_size = m->m.header_size;
 }

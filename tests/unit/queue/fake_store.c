@@ -160,12 +160,9 @@ struct verdict fake_insert(struct store *st, const struct accepted *from)
 	m = NEW(struct fake_message);
 	a = &m->arena;
 	m->m = *from;
-	m->m.login = arena_str(a, from->login);
+	envelope_keep(a, &m->m.envelope);
 	m->m.device = arena_str(a, from->device);
 	m->m.origin = arena_str(a, from->origin);
-	m->m.sender = arena_str(a, from->sender);
-	m->m.envid = arena_str(a, from->envid);
-	m->m.sign_domain = arena_str(a, from->sign_domain);
 	m->m.prefix = arena_str(a, from->prefix);
 	m->m.text = arena_str(a, from->text);
 	m->recipients = ARENA_ARRAY(a, struct fake_recipient, from->recipients_n);
@@ -174,12 +171,12 @@ struct verdict fake_insert(struct store *st, const struct accepted *from)
 			.new = { arena_str(a, from->recipients[i].address), arena_str(a, from->recipients[i].orcpt),
 				 from->recipients[i].notify },
 			.state = from->held.n ? RCPT_HELD : RCPT_WAITING,
-			.due_at = from->release_at > from->received_at ? from->release_at : from->received_at,
+			.due_at = from->envelope.release_at > from->received_at ? from->envelope.release_at : from->received_at,
 		};
 	m->m.held = arena_str(a, from->held);
 	fake_put_buckets(from->charges, from->charges_n);
 	for (size_t i = 0; from->remember && i < from->recipients_n; i++)
-		fake_remember(m->m.login, from->recipients[i].address);
+		fake_remember(m->m.envelope.login, from->recipients[i].address);
 	list_append(&st->messages, &m->in_store);
 	fake_add_event(st, from->id, 0, S("mail.accepted"), from->event);
 	return ok();

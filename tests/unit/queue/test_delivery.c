@@ -152,7 +152,7 @@ static void test_large_file(void **state)
 {
 	struct harness *h = *state;
 	struct msg_submit s = { .transaction = 1, .place = PLACE_FILE, .size = 24, .header_size = 16 };
-	struct msg_envelope e = { .transaction = 1, .id = 100, .token = 1, .sender = S("a@example.org") };
+	struct msg_envelope e = { .transaction = 1, .id = 100, .token = 1, .envelope.sender = S("a@example.org") };
 	struct rec_recipient rec = { .n = 1, .address = S("b@x.example") };
 	struct msg_recipients list = { .transaction = 1, .recipients = { &rec, 1 } };
 
@@ -172,7 +172,7 @@ static void test_splitting(void **state)
 	struct arena a = { 0 };
 	char *text = arena_alloc(&a, INLINE_MAX);
 	size_t seen[250] = { 0 }, total = 0, done = 0;
-	struct msg_envelope e = { .transaction = 1, .id = 100, .token = 1, .sender = S("a@example.org") };
+	struct msg_envelope e = { .transaction = 1, .id = 100, .token = 1, .envelope.sender = S("a@example.org") };
 	struct msg_submit s = { .transaction = 1, .place = PLACE_ROW, .text = str_make(text, INLINE_MAX), .size = INLINE_MAX };
 
 	memset(text, 'x', INLINE_MAX);

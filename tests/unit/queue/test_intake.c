@@ -27,7 +27,7 @@ static void test_accept(void **state)
 	m = fake_find(100);
 	assert_non_null(m);
 	assert_int_equal(m->m.recipients_n, 2);
-	assert_true(str_eq(m->m.sender, S("a@example.org")));
+	assert_true(str_eq(m->m.envelope.sender, S("a@example.org")));
 	assert_true(str_eq(m->m.prefix, S("Received: from here\r\n")));
 	assert_true(str_ends(m->m.text, S("\r\n\r\nbody\r\n")));
 	assert_int_equal(m->m.received_at, START_MS);
@@ -94,14 +94,16 @@ static void test_unknown_transaction(void **state)
 
 static void envelope(struct harness *h, uint64_t transaction, uint64_t id)
 {
-	struct msg_envelope e = { .transaction = transaction, .id = id, .token = 1, .login = S("alice") };
+	struct msg_envelope e = { .transaction = transaction, .id = id, .token = 1, .envelope.login = S("alice") };
 
 	ipc_send_envelope(h->submission, &e, -1);
 }
 
 static void odd_envelope(struct harness *h, uint64_t priority, uint64_t mode)
 {
-	struct msg_envelope e = { .transaction = 2, .id = 101, .token = 1, .priority = priority, .deliver_by_mode = mode };
+	struct msg_envelope e = {
+		.transaction = 2, .id = 101, .token = 1, .envelope.priority = priority, .envelope.deliver_by_mode = mode
+	};
 
 	ipc_send_envelope(h->submission, &e, -1);
 }
@@ -259,12 +261,12 @@ static void test_times(void **state)
 		h->notify = rows[i].notify;
 		submit_and_wait(h, 100 + i, "a@example.org", "b@x.example");
 		m = &fake_find(100 + i)->m;
-		assert_int_equal(m->release_at, rows[i].stored_release);
-		assert_int_equal(m->deliver_by, rows[i].deliver_by);
-		assert_int_equal(m->deliver_by_mode, rows[i].mode);
+		assert_int_equal(m->envelope.release_at, rows[i].stored_release);
+		assert_int_equal(m->envelope.deliver_by, rows[i].deliver_by);
+		assert_int_equal(m->envelope.deliver_by_mode, rows[i].mode);
 		assert_int_equal(m->expires_at, rows[i].expires_at);
 		assert_int_equal(m->warn_at, rows[i].warn_at);
-		assert_int_equal(m->priority, PRIORITY_NORMAL);
+		assert_int_equal(m->envelope.priority, PRIORITY_NORMAL);
 	}
 }
 

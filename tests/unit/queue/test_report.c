@@ -66,7 +66,7 @@ static void test_report(void **state)
 	UNTIL(h, report_about(100));
 	r = report_about(100);
 	assert_int_equal(r->m.kind, KIND_FAILURE);
-	assert_int_equal(r->m.sender.n, 0);
+	assert_int_equal(r->m.envelope.sender.n, 0);
 	assert_int_equal(r->m.recipients_n, 1);
 	assert_true(str_eq(r->recipients[0].new.address, S("a@example.org")));
 	assert_int_equal(r->m.prefix.n, 0);
@@ -121,7 +121,7 @@ static void test_failed_report(void **state)
 	UNTIL(h, report_about(report->m.id));
 	note = report_about(report->m.id);
 	assert_int_equal(note->m.kind, KIND_NOTICE);
-	assert_int_equal(note->m.sender.n, 0);
+	assert_int_equal(note->m.envelope.sender.n, 0);
 	assert_int_equal(note->m.recipients_n, 1);
 	assert_true(str_eq(note->recipients[0].new.address, S("postmaster@example.org")));
 	assert_int_equal(note->m.size, note->m.text.n);
@@ -268,7 +268,7 @@ static void test_notify_failure(void **state)
 	recipient(100, 3)->new.notify = NOTIFY_SUCCESS | NOTIFY_DELAY;
 	recipient(100, 4)->new.notify = NOTIFY_FAILURE;
 	recipient(100, 4)->new.orcpt = S("rfc822;Eve+2Bold@y.example");
-	fake_find(100)->m.envid = S("QQ+2B314");
+	fake_find(100)->m.envelope.envid = S("QQ+2B314");
 	for (uint64_t n = 1; n <= 4; n++)
 		set_failed(h, 100, n);
 	dsns_wake(&h->q->reports);
@@ -318,14 +318,14 @@ static void test_ret(void **state)
 		submit(h, id, 1, "a@example.org", "b@x.example",
 		       rows[i].large ? large : "Subject: hello\r\n\r\nThe body caf\xc3\xa9\r\n");
 		UNTIL(h, h->answers_n > before);
-		fake_find(id)->m.ret = rows[i].ret;
+		fake_find(id)->m.envelope.ret = rows[i].ret;
 		set_failed(h, id, 1);
 		dsns_wake(&h->q->reports);
 		UNTIL(h, report_about(id));
 		assert_true(contains(report_about(id)->m.text, "Subject: hello\r\n"));
 		assert_int_equal(contains(report_about(id)->m.text, "The body"), rows[i].whole);
 		assert_int_equal(contains(report_about(id)->m.text, "\r\nContent-Type: message/rfc822\r\n"), rows[i].whole);
-		assert_int_equal(report_about(id)->m.body, rows[i].whole ? 1 : 0);
+		assert_int_equal(report_about(id)->m.envelope.body, rows[i].whole ? 1 : 0);
 		assert_true(report_about(id)->m.size <= INLINE_MAX);
 	}
 }
@@ -348,7 +348,7 @@ static void test_delay(void **state)
 	recipient(100, 3)->new.notify = NOTIFY_DELAY;
 	recipient(100, 4)->verdict = temp(451, S("4.7.1"), S("greylisted"));
 	recipient(100, 5)->new.notify = NOTIFY_FAILURE | NOTIFY_SUCCESS;
-	fake_find(100)->m.ret = RET_FULL;
+	fake_find(100)->m.envelope.ret = RET_FULL;
 	fake_now += WARN_MS - 1;
 	dsns_wake(&h->q->reports);
 	run_quiet(h);
@@ -358,7 +358,7 @@ static void test_delay(void **state)
 	UNTIL(h, report_about(100));
 	r = report_about(100);
 	assert_int_equal(r->m.kind, KIND_DELAY);
-	assert_int_equal(r->m.sender.n, 0);
+	assert_int_equal(r->m.envelope.sender.n, 0);
 	assert_int_equal(r->m.warn_at, 0);
 	assert_true(str_eq(r->recipients[0].new.address, S("a@example.org")));
 	assert_true(contains(r->m.text, "Action: delayed\r\n"));
@@ -454,7 +454,7 @@ static void test_success(void **state)
 	recipient(100, 1)->report_success = true;
 	recipient(100, 1)->verdict = ok_text(250, S("2.0.0"), S("queued as 4711"));
 	recipient(100, 1)->remote = S("smtp.isp.example [192.0.2.1]");
-	fake_find(100)->m.ret = RET_FULL;
+	fake_find(100)->m.envelope.ret = RET_FULL;
 	dsns_wake(&h->q->reports);
 	UNTIL(h, report_about(100));
 	r = report_about(100);
@@ -527,7 +527,7 @@ static void test_signed(void **state)
 	ed25519 = "s=p1e";
 	assert_true(contains(r->m.prefix, ed25519));
 	assert_false(contains(r->m.prefix, "other.example"));
-	assert_true(str_eq(r->m.sign_domain, S("relay.example.org")));
+	assert_true(str_eq(r->m.envelope.sign_domain, S("relay.example.org")));
 }
 
 /* Without vault, or with a key that cannot be used, the report waits; it is not sent unsigned. */

@@ -203,9 +203,9 @@ int setup(void **state)
 
 	w->loop = uv_default_loop();
 	sink_open(&w->sink, w->loop);
-	w->like = (struct msg_deliver){ .sender = S("s@example.org"),
+	w->like = (struct msg_deliver){ .envelope.sender = S("s@example.org"),
 					.prefix = S("Received: by us\r\n"),
-					.priority = PRIORITY_NORMAL };
+					.envelope.priority = PRIORITY_NORMAL };
 	w->password = "secret";
 	w->config.hostname = S("relay.example.org");
 	w->config.delivery = (struct cfg_delivery){ .connections_per_destination = 10,

@@ -22,8 +22,8 @@ static int setup_conversion(void **state)
 	w = *state;
 	w->config.sign = keys;
 	w->config.sign_n = 3;
-	w->like.body = BODY_8BITMIME;
-	w->like.sign_domain = S("example.org");
+	w->like.envelope.body = BODY_8BITMIME;
+	w->like.envelope.sign_domain = S("example.org");
 	w->like.prefix = S("Received: by us\r\nDKIM-Signature: v=1; a=rsa-sha256;\r\n\tb=stale\r\n");
 	return 0;
 }
@@ -160,7 +160,7 @@ static void test_header(void **state)
 	w->config.delivery.reuse = 1;
 	start(w);
 	for (uint64_t i = 0; i < 6; i++) {
-		w->like.utf8 = i < 3 ? 1 | 4 : 4;
+		w->like.envelope.utf8 = i < 3 ? 1 | 4 : 4;
 		w->sink.features = features[i % 3];
 		deliver_text(w, i + 1, utf8_header);
 		expect(result_of(w, i + 1), 0, OK, 250, "2.0.0", "taken");
@@ -183,18 +183,18 @@ static void test_header_address(void **state)
 	struct world *w = *state;
 
 	w->config.delivery.reuse = 1;
-	w->like.utf8 = 1 | 4;
+	w->like.envelope.utf8 = 1 | 4;
 	w->sink.features = "SMTPUTF8\n8BITMIME";
 	start(w);
 	deliver_text(w, 1, text);
 	expect(result_of(w, 1), 0, OK, 250, "2.0.0", "taken");
 	expect_got(w, "To: x@y, \"J" UE "rg\" <j" UE "rg@x>\r\n", " SMTPUTF8");
 	assert_true(holds(buf_view(&w->sink.text), "stale")); /* nothing was changed */
-	w->like.utf8 = 1 | 2 | 4;                             /* in the envelope */
+	w->like.envelope.utf8 = 1 | 2 | 4;                    /* in the envelope */
 	deliver_text(w, 2, utf8_header);
 	expect(result_of(w, 2), 0, OK, 250, "2.0.0", "taken");
 	expect_got(w, "Subject: Gr" UE "n\r\n", " SMTPUTF8");
-	w->like.utf8 = 1 | 4;
+	w->like.envelope.utf8 = 1 | 4;
 	w->sink.features = "8BITMIME";
 	deliver_text(w, 3, text);
 	expect(result_of(w, 3), 0, PERM, 550, "5.6.7", "<j" UE "rg@x> in the field To");
@@ -209,7 +209,7 @@ static void deliver_long(struct world *w, uint64_t lease, const char *before, co
 
 	memset(line, 'x', sizeof line - 1);
 	line[sizeof line - 1] = '\0';
-	w->like.options = OPTION_LONG_LINES;
+	w->like.envelope.options = OPTION_LONG_LINES;
 	deliver_to(w, lease, S("upstream:hop"), "a@x", arena_printf(&w->arena, "%s%s%s", before, line, after), -1, 0);
 }
 
@@ -248,7 +248,7 @@ static const char binary[] =
 
 static void deliver_binary(struct world *w, uint64_t lease)
 {
-	w->like.body = BODY_BINARYMIME;
+	w->like.envelope.body = BODY_BINARYMIME;
 	deliver_to(w, lease, S("upstream:hop"), "a@x", str_make(binary, sizeof binary - 1), -1, 0);
 }
 
@@ -340,7 +340,7 @@ static void test_unsigned(void **state)
 {
 	struct world *w = *state;
 
-	w->like.sign_domain = S("");
+	w->like.envelope.sign_domain = S("");
 	w->like.prefix = S("Received: by us\r\n");
 	start(w);
 	deliver_text(w, 1, eight_bit);

@@ -44,8 +44,8 @@ static void test_parameters(void **state)
 	};
 	struct world *w = *state;
 
-	w->like.envid = S("QQ314159");
-	w->like.ret = RET_HDRS;
+	w->like.envelope.envid = S("QQ314159");
+	w->like.envelope.ret = RET_HDRS;
 	w->notify = NOTIFY_FAILURE;
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct str text =
@@ -57,15 +57,15 @@ static void test_parameters(void **state)
 			teardown(state);
 			setup(state);
 			w = *state;
-			w->like.envid = S("QQ314159");
-			w->like.ret = RET_HDRS;
+			w->like.envelope.envid = S("QQ314159");
+			w->like.envelope.ret = RET_HDRS;
 			w->notify = NOTIFY_FAILURE;
 		}
 		w->sink.features = rows[i].features;
 		w->sink.word = rows[i].word;
 		w->sink.word_is = rows[i].answer;
-		w->like.body = rows[i].body;
-		w->like.utf8 = rows[i].utf8;
+		w->like.envelope.body = rows[i].body;
+		w->like.envelope.utf8 = rows[i].utf8;
 		start(w);
 		for (uint64_t lease = 1; lease <= 2; lease++) {
 			deliver_to(w, lease, S("upstream:hop"), "a@x b@y", text, -1, 0);
@@ -87,7 +87,7 @@ static void test_real_refusals(void **state)
 	w->sink.features = "PIPELINING\nDSN\n8BITMIME";
 	w->sink.mail = "501 5.1.7 that is no address";
 	w->notify = NOTIFY_FAILURE;
-	w->like.ret = RET_HDRS;
+	w->like.envelope.ret = RET_HDRS;
 	start(w);
 	deliver(w, 1, "a@x");
 	expect(result_of(w, 1), 0, PERM, 501, "5.1.7", "no address");
@@ -125,7 +125,7 @@ static void test_always_lost(void **state)
 
 	w->sink.features = "PIPELINING\nDSN";
 	w->notify = NOTIFY_FAILURE;
-	w->like.ret = RET_HDRS;
+	w->like.envelope.ret = RET_HDRS;
 	w->sink.drop_every_mail = true;
 	start(w);
 	deliver(w, 1, "a@x");
@@ -147,7 +147,7 @@ static void test_avoid(void **state)
 	w->sink.features = "PIPELINING\nDSN\nCHUNKING";
 	w->sink.no_pipelining = true;
 	w->upstream.avoid = (struct str_list){ avoid, 3 };
-	w->like.ret = RET_HDRS;
+	w->like.envelope.ret = RET_HDRS;
 	w->notify = NOTIFY_FAILURE;
 	start(w);
 	deliver(w, 1, "a@x b@x");

@@ -32,13 +32,13 @@ static void test_requiretls(void **state)
 
 	use_tls(w, UPSTREAM_STARTTLS);
 	w->sink.features = "STARTTLS\nPIPELINING\nREQUIRETLS";
-	w->like.options = OPTION_REQUIRETLS;
+	w->like.envelope.options = OPTION_REQUIRETLS;
 	start(w);
 	deliver(w, 1, "a@x b@x");
 	expect(result_of(w, 1), 0, OK, 250, "2.0.0", "taken");
 	expect(result_of(w, 1), 1, OK, 250, "2.0.0", "taken");
 	expect_mail(w, "MAIL FROM:<s@example.org> REQUIRETLS");
-	w->like.options = 0;
+	w->like.envelope.options = 0;
 	deliver(w, 2, "a@x");
 	expect(result_of(w, 2), 0, OK, 250, "2.0.0", "taken");
 	expect_mail(w, "MAIL FROM:<s@example.org>");
@@ -50,7 +50,7 @@ static void test_requiretls_implicit(void **state)
 
 	use_tls(w, UPSTREAM_IMPLICIT);
 	w->sink.features = "REQUIRETLS";
-	w->like.options = OPTION_REQUIRETLS;
+	w->like.envelope.options = OPTION_REQUIRETLS;
 	start(w);
 	deliver(w, 1, "a@x");
 	expect(result_of(w, 1), 0, OK, 250, "2.0.0", "taken");
@@ -63,11 +63,11 @@ static void test_requiretls_unknown(void **state)
 	struct world *w = *state;
 
 	use_tls(w, UPSTREAM_STARTTLS);
-	w->like.options = OPTION_REQUIRETLS;
+	w->like.envelope.options = OPTION_REQUIRETLS;
 	start(w);
 	deliver(w, 1, "a@x b@x");
 	expect_refused(w, 1, 550, "5.7.30", "does not offer it");
-	w->like.options = 0;
+	w->like.envelope.options = 0;
 	deliver(w, 2, "a@x");
 	expect(result_of(w, 2), 0, OK, 250, "2.0.0", "taken");
 	assert_int_equal(w->sink.sessions, 1);
@@ -80,7 +80,7 @@ static void test_requiretls_unverified(void **state)
 
 	use_tls(w, UPSTREAM_OPPORTUNISTIC);
 	w->sink.features = "STARTTLS\nREQUIRETLS";
-	w->like.options = OPTION_REQUIRETLS;
+	w->like.envelope.options = OPTION_REQUIRETLS;
 	start(w);
 	deliver(w, 1, "a@x");
 	expect_refused(w, 1, 550, "5.7.30", "without verified TLS");
@@ -97,8 +97,8 @@ static void test_requiretls_unverified(void **state)
 
 static void by(struct world *w, int64_t left_ms, unsigned mode)
 {
-	w->like.deliver_by = (uint64_t)((int64_t)clock_now_ms() + left_ms);
-	w->like.deliver_by_mode = mode;
+	w->like.envelope.deliver_by = (uint64_t)((int64_t)clock_now_ms() + left_ms);
+	w->like.envelope.deliver_by_mode = mode;
 }
 
 /* What is left when the machine is not very slow. */
@@ -192,7 +192,7 @@ static void test_deliverby_over_in_between(void **state)
 	assert_true(run_until_count(w, &w->sink.messages, 1));
 	by(w, 300, BY_RETURN);
 	deliver(w, 2, "b@x");
-	while (clock_now_ms() < w->like.deliver_by)
+	while (clock_now_ms() < w->like.envelope.deliver_by)
 		run_for(w->loop, 20);
 	sink_release(&w->sink);
 	expect(result_of(w, 1), 0, OK, 250, "2.0.0", "taken");
@@ -212,11 +212,11 @@ static void test_priority(void **state)
 	deliver(w, 1, "a@x");
 	expect(result_of(w, 1), 0, OK, 250, "2.0.0", "taken");
 	expect_mail(w, "MAIL FROM:<s@example.org>");
-	w->like.priority = PRIORITY_MAX;
+	w->like.envelope.priority = PRIORITY_MAX;
 	deliver(w, 2, "a@x");
 	expect(result_of(w, 2), 0, OK, 250, "2.0.0", "taken");
 	expect_mail(w, "MAIL FROM:<s@example.org> MT-PRIORITY=9");
-	w->like.priority = 0;
+	w->like.envelope.priority = 0;
 	deliver(w, 3, "a@x");
 	expect(result_of(w, 3), 0, OK, 250, "2.0.0", "taken");
 	expect_mail(w, "MAIL FROM:<s@example.org> MT-PRIORITY=-9");

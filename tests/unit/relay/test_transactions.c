@@ -202,8 +202,8 @@ static void test_dsn(void **state)
 	struct world *w = *state;
 
 	w->sink.features = "PIPELINING\nDSN";
-	w->like.envid = S("QQ314159");
-	w->like.ret = RET_HDRS;
+	w->like.envelope.envid = S("QQ314159");
+	w->like.envelope.ret = RET_HDRS;
 	w->orcpt = S("rfc822;a+2Bb@x");
 	w->notify = NOTIFY_SUCCESS | NOTIFY_DELAY;
 	start(w);
@@ -220,7 +220,7 @@ static void test_no_dsn(void **state)
 {
 	struct world *w = *state;
 
-	w->like.envid = S("QQ314159");
+	w->like.envelope.envid = S("QQ314159");
 	w->notify = NOTIFY_NEVER;
 	start(w);
 	deliver(w, 1, "a@x");
@@ -234,9 +234,9 @@ static void test_utf8(void **state)
 {
 	struct world *w = *state;
 
-	w->like.utf8 = 1 | 2;
-	w->like.sender = S("s@b\xc3\xbc"
-			   "cher.example");
+	w->like.envelope.utf8 = 1 | 2;
+	w->like.envelope.sender = S("s@b\xc3\xbc"
+				    "cher.example");
 	start(w);
 	deliver(w, 1,
 		"a@b\xc3\xbc"
@@ -246,11 +246,11 @@ static void test_utf8(void **state)
 	expect(result_of(w, 1), 2, OK, 250, "2.0.0", "taken");
 	assert_true(str_eq(buf_view(&w->sink.commands),
 			   S("MAIL FROM:<s@xn--bcher-kva.example>\nRCPT TO:<a@xn--bcher-kva.example>\nRCPT TO:<b@x>\n")));
-	w->like.sender = S("j\xc3\xbcrg@x");
+	w->like.envelope.sender = S("j\xc3\xbcrg@x");
 	deliver(w, 2, "a@x");
 	expect(result_of(w, 2), 0, PERM, 550, "5.6.7", "the sender's address");
-	w->like.sender = S("s@x");
-	w->like.utf8 = 1 | 4; /* of the header only addresses need it: test_downgrade.c */
+	w->like.envelope.sender = S("s@x");
+	w->like.envelope.utf8 = 1 | 4; /* of the header only addresses need it: test_downgrade.c */
 	deliver(w, 3, "a@x");
 	expect_all_taken(result_of(w, 3), 1);
 	assert_int_equal(w->sink.sessions, 1);
@@ -261,7 +261,7 @@ static void test_utf8_known(void **state)
 	struct world *w = *state;
 
 	w->sink.features = "SMTPUTF8\n8BITMIME";
-	w->like.utf8 = 1 | 2;
+	w->like.envelope.utf8 = 1 | 2;
 	start(w);
 	deliver(w, 1, "j\xc3\xbcrg@x");
 	expect_all_taken(result_of(w, 1), 1);

@@ -48,10 +48,7 @@ void on_due(void *ctx, struct verdict v, const struct due_message *messages, siz
 	for (size_t i = 0; i < n; i++) {
 		size_t bytes = m[i].recipients_n * sizeof(*m[i].recipients);
 
-		KEEP(a, m[i].login);
-		KEEP(a, m[i].sender);
-		KEEP(a, m[i].envid);
-		KEEP(a, m[i].sign_domain);
+		envelope_keep(&a->f->arena, &m[i].envelope);
 		KEEP(a, m[i].prefix);
 		KEEP(a, m[i].text);
 		m[i].recipients = memcpy(arena_alloc(&a->f->arena, bytes + 1), m[i].recipients, bytes);
@@ -76,8 +73,8 @@ static void on_lanes(void *ctx, struct verdict v, const struct due_lane *lanes, 
 
 static struct message_row keep_message(struct answer *a, struct message_row m)
 {
-	KEEP(a, m.login);
-	KEEP(a, m.sender);
+	KEEP(a, m.envelope.login);
+	KEEP(a, m.envelope.sender);
 	KEEP(a, m.held);
 	KEEP(a, m.recipient);
 	KEEP(a, m.reply);
@@ -143,8 +140,8 @@ static void on_unreported(void *ctx, struct verdict v, const struct unreported *
 	for (size_t i = 0; i < n; i++) {
 		size_t bytes = u[i].failed_n * sizeof(*u[i].failed);
 
-		KEEP(a, u[i].sender);
-		KEEP(a, u[i].envid);
+		KEEP(a, u[i].envelope.sender);
+		KEEP(a, u[i].envelope.envid);
 		u[i].failed = memcpy(arena_alloc(&a->f->arena, bytes + 1), u[i].failed, bytes);
 		for (size_t j = 0; j < u[i].failed_n; j++) {
 			KEEP(a, u[i].failed[j].address);
@@ -180,15 +177,15 @@ struct accepted *message(struct fixture *f, uint64_t id, const char *to)
 				.token = id * 7 + 1,
 				.received_at = NOW,
 				.expires_at = NOW + 1000,
-				.login = S("alice"),
-				.sender = S("a@example.org"),
-				.envid = S(""),
-				.sign_domain = S("example.org"),
+				.envelope.login = S("alice"),
+				.envelope.sender = S("a@example.org"),
+				.envelope.envid = S(""),
+				.envelope.sign_domain = S("example.org"),
 				.device = S(""),
 				.origin = S("client"),
 				.prefix = S("Received: x\r\n"),
 				.place = PLACE_ROW,
-				.priority = PRIORITY_NORMAL,
+				.envelope.priority = PRIORITY_NORMAL,
 				.text = S("Subject: x\r\n\r\nhello\r\n"),
 				.event = S("size=22") };
 	m->size = m->text.n;

@@ -30,10 +30,10 @@ static void selectors(void **state)
 
 	assert_int_equal(accept_to(f, 100, "b@a.org c@b.org").class, OK);
 	m = message(f, 101, "b@a.org");
-	m->login = S("bob");
+	m->envelope.login = S("bob");
 	assert_int_equal(accept_now(f, m).class, OK);
 	m = message(f, 102, "c@b.org");
-	m->sender = S("other@x.org");
+	m->envelope.sender = S("other@x.org");
 	m->received_at = clock_now_ms();
 	assert_int_equal(accept_now(f, m).class, OK);
 	assert_int_equal(accept_to(f, 103, "b@a.org").class, OK);
@@ -72,7 +72,7 @@ static void rows_say_what_is_open(void **state)
 	assert_int_equal(m->due_at, NOW + 77);
 	assert_str(m->recipient, "c@b.org");
 	assert_str(m->reply, "451 4.7.1 greylisted");
-	assert_str(m->login, "alice");
+	assert_str(m->envelope.login, "alice");
 }
 
 static void pages_of_show_and_trace(void **state)
@@ -174,11 +174,11 @@ static void held_mail_is_not_leased(void **state)
 	};
 	struct accepted *m = message(f, 101, "b@a.org");
 
-	m->login = S("bob");
+	m->envelope.login = S("bob");
 	assert_int_equal(accept_to(f, 100, "b@a.org c@b.org").class, OK);
 	assert_int_equal(accept_now(f, m).class, OK);
 	m = message(f, 102, "c@b.org");
-	m->sender = S("other@x.org");
+	m->envelope.sender = S("other@x.org");
 	m->received_at = clock_now_ms();
 	assert_int_equal(accept_now(f, m).class, OK);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -42,7 +42,7 @@ static void another_login_has_its_own_lane(void **state)
 	struct accepted *m = message(f, 101, "b@a.org");
 	struct answer a;
 
-	m->login = S("bob");
+	m->envelope.login = S("bob");
 	assert_int_equal(accept_to(f, 100, "b@a.org").class, OK);
 	assert_int_equal(accept_now(f, m).class, OK);
 	a = lanes_now(f, NOW, 10);
@@ -66,7 +66,7 @@ static void leases_are_given_once(void **state)
 	assert_int_equal(due(a, 0)->recipients_n, 2);
 	assert_str(due(a, 0)->recipients[1].address, "c@a.org");
 	assert_str(due(a, 0)->text, "Subject: x\r\n\r\nhello\r\n");
-	assert_str(due(a, 0)->sender, "a@example.org");
+	assert_str(due(a, 0)->envelope.sender, "a@example.org");
 	assert_str(due(a, 0)->prefix, "Received: x\r\n");
 	assert_true(shown(f, 100, 0)->leased);
 	assert_false(shown(f, 100, 2)->leased);
@@ -106,12 +106,12 @@ static void what_was_asked_for_comes_along(void **state)
 	r[1].orcpt = S("rfc822;C+2B@a.org");
 	r[1].notify = 6;
 	m->recipients = r;
-	m->envid = S("QQ314159");
-	m->ret = 1;
+	m->envelope.envid = S("QQ314159");
+	m->envelope.ret = 1;
 	assert_int_equal(accept_now(f, m).class, OK);
 	a = lease_now(f, lane_of(f, "a.org"), NOW, 10);
-	assert_str(due(a, 0)->envid, "QQ314159");
-	assert_int_equal(due(a, 0)->ret, 1);
+	assert_str(due(a, 0)->envelope.envid, "QQ314159");
+	assert_int_equal(due(a, 0)->envelope.ret, 1);
 	assert_int_equal(due(a, 0)->header_size, 12);
 	assert_str(due(a, 0)->recipients[1].orcpt, "rfc822;C+2B@a.org");
 	assert_int_equal(due(a, 0)->recipients[1].notify, 6);

@@ -67,7 +67,7 @@ static void mail_of_another_clock_is_due_now(void **state)
 		struct accepted *m = message_at(f, NOW + aheads[i], (unsigned)i, "b@a.org c@b.org");
 		uint64_t lane;
 
-		m->deliver_by = m->received_at + HOUR_MS;
+		m->envelope.deliver_by = m->received_at + HOUR_MS;
 		assert_int_equal(accept_now(f, m).class, OK);
 		assert_int_equal(lanes_now(f, NOW, 10).n, 0);
 		(void)mend_all(f, NOW);
@@ -132,8 +132,8 @@ static void mail_kept_back_waits(void **state)
 	struct fixture *f = *state;
 	struct accepted *soon = message_at(f, NOW - HOUR_MS, 1, "b@a.org"), *ahead = message_at(f, NOW + YEAR_MS, 2, "b@b.org");
 
-	soon->release_at = NOW + 20 * DAY_MS;
-	ahead->release_at = ahead->received_at + 2 * DAY_MS;
+	soon->envelope.release_at = NOW + 20 * DAY_MS;
+	ahead->envelope.release_at = ahead->received_at + 2 * DAY_MS;
 	assert_int_equal(accept_now(f, soon).class, OK);
 	assert_int_equal(accept_now(f, ahead).class, OK);
 	(void)mend_all(f, NOW);

@@ -76,7 +76,7 @@ static void the_second_schema_is_brought_forward(void **state)
 		assert_str(bans(f), "");
 		assert_int_equal(unreported_now(f, KIND_SUCCESS, NOW, 10).n, 1);
 		assert_int_equal(lanes_now(f, NOW + 900, 10).n, 3);
-		assert_int_equal(show_now(f, 100, 0, 10).message->priority, PRIORITY_NORMAL);
+		assert_int_equal(show_now(f, 100, 0, 10).message->envelope.priority, PRIORITY_NORMAL);
 		fixture_close(f);
 	}
 	assert_int_equal(fixture_open(f).class, OK);
@@ -87,8 +87,8 @@ static void the_second_schema_is_brought_forward(void **state)
 	assert_int_equal(a.n, 2);
 	m = a.rows;
 	assert_int_equal(m[0].id, 100);
-	assert_int_equal(m[0].priority, PRIORITY_NORMAL);
-	assert_int_equal(m[0].deliver_by, 0);
+	assert_int_equal(m[0].envelope.priority, PRIORITY_NORMAL);
+	assert_int_equal(m[0].envelope.deliver_by, 0);
 	assert_int_equal(settle_now(f, 100, 1, RCPT_DELIVERED, 0).class, OK);
 	assert_int_equal(settle_now(f, 200, 1, RCPT_DELIVERED, 0).class, OK);
 	assert_int_equal(stats_now(f).lanes, 2);

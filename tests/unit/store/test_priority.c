@@ -11,7 +11,7 @@ static void accept_urgent(struct fixture *f, uint64_t id, const char *to, unsign
 {
 	struct accepted *m = message(f, id, to);
 
-	m->priority = priority;
+	m->envelope.priority = priority;
 	m->received_at = received_at;
 	assert_int_equal(accept_now(f, m).class, OK);
 }
@@ -116,9 +116,9 @@ static void each_priority_has_its_own_lane(void **state)
 	a = lease_now(f, ((const struct due_lane *)a.rows)->lane, NOW, 10);
 	assert_int_equal(a.n, 1);
 	assert_int_equal(due(a, 0)->id, 101);
-	assert_int_equal(due(a, 0)->priority, 12);
+	assert_int_equal(due(a, 0)->envelope.priority, 12);
 	assert_int_equal(settle_now(f, 101, 1, RCPT_WAITING, NOW + 60).class, OK);
-	assert_int_equal(show_now(f, 101, 0, 10).message->priority, 12);
+	assert_int_equal(show_now(f, 101, 0, 10).message->envelope.priority, 12);
 	/* Held and released, it comes back into the lane of its priority. */
 	assert_int_equal(alter_now(f, (struct selector){ .id = 101 }, ALTER_HOLD).count, 1);
 	assert_int_equal(stats_now(f).lanes, 2);
@@ -135,7 +135,7 @@ static void an_impossible_priority_is_refused(void **state)
 	struct fixture *f = *state;
 	struct accepted *m = message(f, 100, "b@a.org");
 
-	m->priority = PRIORITY_MAX + 1;
+	m->envelope.priority = PRIORITY_MAX + 1;
 	assert_int_equal(accept_now(f, m).class, PERM);
 	assert_int_equal(stats_now(f).open_messages, 0);
 }
@@ -146,16 +146,16 @@ static void a_time_limit_comes_along(void **state)
 	struct accepted *m = message(f, 100, "b@a.org");
 	struct answer a;
 
-	m->deliver_by = NOW + 600000;
-	m->deliver_by_mode = BY_RETURN | BY_TRACE;
-	m->options = OPTION_REQUIRETLS;
+	m->envelope.deliver_by = NOW + 600000;
+	m->envelope.deliver_by_mode = BY_RETURN | BY_TRACE;
+	m->envelope.options = OPTION_REQUIRETLS;
 	assert_int_equal(accept_now(f, m).class, OK);
 	fixture_reopen(f);
 	a = lease_now(f, lane_of(f, "a.org"), NOW, 10);
-	assert_int_equal(due(a, 0)->deliver_by, NOW + 600000);
-	assert_int_equal(due(a, 0)->deliver_by_mode, BY_RETURN | BY_TRACE);
-	assert_int_equal(due(a, 0)->priority, PRIORITY_NORMAL);
-	assert_int_equal(due(a, 0)->options, OPTION_REQUIRETLS);
+	assert_int_equal(due(a, 0)->envelope.deliver_by, NOW + 600000);
+	assert_int_equal(due(a, 0)->envelope.deliver_by_mode, BY_RETURN | BY_TRACE);
+	assert_int_equal(due(a, 0)->envelope.priority, PRIORITY_NORMAL);
+	assert_int_equal(due(a, 0)->envelope.options, OPTION_REQUIRETLS);
 }
 
 static void what_is_kept_back_is_due_then(void **state)
@@ -165,13 +165,13 @@ static void what_is_kept_back_is_due_then(void **state)
 	uint64_t release_at = clock_now_ms() + 3600000;
 	const struct message_row *row;
 
-	m->release_at = release_at;
+	m->envelope.release_at = release_at;
 	assert_int_equal(accept_now(f, m).class, OK);
 	assert_int_equal(accept_to(f, 101, "b@a.org").class, OK);
 	row = show_now(f, 100, 0, 10).message;
-	assert_int_equal(row->release_at, release_at);
+	assert_int_equal(row->envelope.release_at, release_at);
 	assert_int_equal(row->due_at, release_at);
-	assert_int_equal(show_now(f, 101, 0, 10).message->release_at, 0);
+	assert_int_equal(show_now(f, 101, 0, 10).message->envelope.release_at, 0);
 	assert_str(domains(f, lanes_now(f, NOW, 10)), "a.org");
 	assert_int_equal(lanes_now(f, NOW, 10).next, release_at);
 	assert_int_equal(lease_now(f, lane_of(f, "a.org"), NOW, 10).n, 1);

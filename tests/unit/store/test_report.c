@@ -19,7 +19,7 @@ static struct accepted *report_of(struct fixture *f, uint64_t id, enum message_k
 
 	m->kind = kind;
 	m->parent = 100;
-	m->sender = S("");
+	m->envelope.sender = S("");
 	return m;
 }
 
@@ -33,7 +33,7 @@ static void failures_are_reported_once(void **state)
 
 	report->kind = KIND_FAILURE;
 	report->parent = 100;
-	report->sender = S("");
+	report->envelope.sender = S("");
 	assert_int_equal(accept_to(f, 100, "b@a.org c@a.org").class, OK);
 	assert_int_equal(lease_now(f, lane_of(f, "a.org"), NOW, 10).n, 1);
 	assert_int_equal(settle_now(f, 100, 1, RCPT_FAILED, 0).class, OK);
@@ -99,8 +99,8 @@ static void accept_late(struct fixture *f, uint64_t id, const char *to, uint64_t
 	struct accepted *m = message(f, id, to);
 
 	m->warn_at = warn_at;
-	m->envid = S("E+3Dx");
-	m->ret = 2;
+	m->envelope.envid = S("E+3Dx");
+	m->envelope.ret = 2;
 	assert_int_equal(accept_now(f, m).class, OK);
 }
 
@@ -120,8 +120,8 @@ static void a_delay_is_told_once(void **state)
 	u = told(unreported_now(f, KIND_DELAY, NOW + 50, 10), 0);
 	assert_int_equal(u->id, 100);
 	assert_int_equal(u->expires_at, NOW + 1000);
-	assert_str(u->envid, "E+3Dx");
-	assert_int_equal(u->ret, 2);
+	assert_str(u->envelope.envid, "E+3Dx");
+	assert_int_equal(u->envelope.ret, 2);
 	assert_int_equal(u->failed_n, 2);
 	assert_int_equal(u->failed[0].attempts, 1);
 	assert_int_equal(u->failed[1].attempts, 0);

@@ -43,7 +43,7 @@ static const struct message_row *row(struct fixture *f, const char *id)
 	struct answer a = show_now(f, id_of(id), 0, 10);
 
 	assert_int_equal(a.v.class, OK);
-	assert_str(a.message->login, "alice@example.org");
+	assert_str(a.message->envelope.login, "alice@example.org");
 	return a.message;
 }
 
@@ -112,9 +112,9 @@ static void all_of_it_can_be_used(void **state)
 	assert_int_equal(a.n, 3);
 	m = a.rows;
 	for (size_t i = 0; i < a.n; i++) {
-		assert_str(m[i].sender, "alice@example.org");
-		assert_str(m[i].sign_domain, "example.org");
-		assert_int_equal(m[i].priority, PRIORITY_NORMAL);
+		assert_str(m[i].envelope.sender, "alice@example.org");
+		assert_str(m[i].envelope.sign_domain, "example.org");
+		assert_int_equal(m[i].envelope.priority, PRIORITY_NORMAL);
 		assert_int_equal(settle_now(f, m[i].id, m[i].recipients[0].n, RCPT_DELIVERED, 0).class, OK);
 	}
 	assert_int_equal(access(fixture_path(f, "large/" LARGE), F_OK), -1);

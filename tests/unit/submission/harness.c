@@ -65,7 +65,11 @@ static void handle_envelope(void *ctx, struct channel *ch, const struct msg_enve
 	struct arena *a = &w->role.arena;
 
 	w->next = (struct offer){
-		.id = m->id, .token = m->token, .login = arena_str(a, m->login), .sender = arena_str(a, m->sender)
+		.id = m->id,
+		.token = m->token,
+		.login = arena_str(a, m->envelope.login),
+		.sender = arena_str(a, m->envelope.sender),
+		.sign_domain = arena_str(a, m->envelope.sign_domain),
 	};
 }
 
@@ -88,7 +92,6 @@ static void handle_submit(void *ctx, struct channel *ch, const struct msg_submit
 	*o = w->next;
 	o->place = m->place;
 	o->size = m->size;
-	o->sign_domain = arena_str(a, m->sign_domain);
 	o->prefix = arena_str(a, m->prefix);
 	o->text = arena_str(a, m->text);
 	w->offers_n++;
