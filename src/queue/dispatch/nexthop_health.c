@@ -41,7 +41,7 @@ static void on_states(void *ctx, struct verdict v, const struct gate_state *stat
 	uint64_t now = clock_now_ms();
 
 	if (v.class != OK) {
-		log_warning(NULL, "upstream.unsaved", kv("reply", v.text));
+		log_warning(NULL, "upstreams.unknown", kv("reply", v.text)); /* each is up until a delivery shows otherwise */
 		n = 0;
 	}
 	for (size_t i = 0; i < n && i < NEXTHOPS_MAX; i++) {

@@ -11,6 +11,7 @@
 struct store *fake_store;
 struct gate_state fake_gates[8];
 size_t fake_gates_n;
+bool fake_gates_unreadable;
 bool fake_refuse_open, fake_set_back;
 unsigned fake_open_without_room;
 

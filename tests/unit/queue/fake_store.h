@@ -58,6 +58,7 @@ extern struct store *fake_store;
 /* Gates that a store opened later finds from before; and a reason to refuse the opening. */
 extern struct gate_state fake_gates[8];
 extern size_t fake_gates_n;
+extern bool fake_gates_unreadable; /* the store cannot read them */
 extern bool fake_refuse_open;
 extern uint64_t fake_prunable;          /* finished messages that are to be forgotten */
 extern unsigned fake_open_without_room; /* so many tries of the next store to open find no room */

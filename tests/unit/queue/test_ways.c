@@ -197,6 +197,25 @@ static void test_direct_remembered(void **state)
 	assert_int_equal(fake_gate("mx:x.example")->failures, 0);
 }
 
+/* States that the store cannot read hold nothing up: each next hop counts as up until a delivery shows otherwise. */
+static void test_states_unreadable(void **state)
+{
+	struct harness *h;
+
+	teardown(state);
+	fake_gates[0] = (struct gate_state){
+		.name = S("upstream:isp"), .down_until = START_MS + 30000, .failures = 2, .reason = S("away")
+	};
+	fake_gates_n = 1;
+	fake_gates_unreadable = true;
+	setup(state);
+	h = *state;
+	submit_and_wait(h, 1, "a@example.org", "b@x.example");
+	assert_int_equal(delivery_number(h, 1)->id, 1);
+	fake_gates_unreadable = false;
+	fake_gates_n = 0;
+}
+
 /* What is remembered of domains that are down is bounded: those that were looked at last stay, and not for ever. */
 static void test_gates_bounded(void **state)
 {
@@ -634,6 +653,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_direct, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_direct_down, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_direct_remembered, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_states_unreadable, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gates_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_expiry_together, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_own_fault_waits, setup, teardown),
