@@ -128,7 +128,7 @@ static struct account *get(struct accounting *acc, struct str key, bool is_devic
 	return account_refresh(a);
 }
 
-/* Some back-ends take a name in whatever case: it is one account all the same. */
+/* Some back-ends accept a name in upper and lower case: it is one account all the same. */
 struct account *account_of(struct accounting *acc, struct str login)
 {
 	struct arena a = { 0 };

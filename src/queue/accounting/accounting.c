@@ -10,6 +10,7 @@ void accounting_init(struct accounting *acc, struct role *r, struct timers *time
 	list_init(&acc->resets);
 	buckets_init(acc);
 	bans_init(acc);
+	quotas_init(acc);
 	breakers_init(acc);
 	failed_logins_init(acc);
 	seen_networks_init(acc);

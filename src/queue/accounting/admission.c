@@ -1,4 +1,4 @@
-/* admission.c - connections; what becomes of logins is in logins.c. */
+/* admission.c - connections of clients; logins.c decides about their logins. */
 #include "accounting/accounting.h"
 
 #include "posthouse/clock.h"
@@ -190,7 +190,7 @@ void admission_fini(struct accounting *acc)
 	free(acc->admission.last);
 }
 
-/* ---- the door ---- */
+/* ---- connecting ---- */
 
 /* One line each minute, however many clients are refused: each ban has a line of its own. */
 static void tell(struct accounting *acc)

@@ -61,7 +61,7 @@ void bans_stats(struct accounting *acc);
 /* Free the bans that ended longer than BAN_REMEMBERED_MS ago. */
 void bans_collect(struct accounting *acc, uint64_t now);
 
-/* A ban that is over is remembered for so long: the next ban of the same key is longer. */
+/* A ban that is over is remembered for this time: the next ban of the same key is longer. */
 #define BAN_REMEMBERED_MS (7 * DAY_MS)
 
 #endif

@@ -19,7 +19,7 @@ struct bounces {
 /* One more recipient has ended. `finished_out`, `refused_out`: how many did in the last hour, this one included. */
 void bounces_count(struct bounces *b, bool refused, uint64_t now, uint64_t *finished_out, uint64_t *refused_out);
 
-/* Nothing was counted in the last hour? */
+/* Was nothing counted in the last hour? */
 bool bounces_forgotten(const struct bounces *b, uint64_t now);
 
 /* The clock was set back: if the counts are of a later time, they begin again. */

@@ -51,10 +51,10 @@ void buckets_register(struct accounting *acc, const struct bucket_user *user)
 	all->registered[all->registered_n++] = user;
 }
 
-static const struct bucket_user *user_of(const struct accounting *acc, const struct bucket *b)
+static const struct bucket_user *user_of(const struct accounting *acc, struct str rule)
 {
 	for (size_t i = 0; i < acc->buckets.registered_n; i++)
-		if (str_starts(str_of(b->rule), str_of(acc->buckets.registered[i]->rule)))
+		if (str_starts(rule, str_of(acc->buckets.registered[i]->rule)))
 			return acc->buckets.registered[i];
 	return NULL;
 }
@@ -87,6 +87,7 @@ struct bucket *bucket_get(struct accounting *acc, struct str key, struct str rul
 	b = NEW(struct bucket);
 	b->key = str_dup(key);
 	b->rule = str_dup(rule);
+	b->user = user_of(acc, rule);
 	list_init(&b->in_dirty);
 	list_init(&b->in_recent);
 	hashtable_add(&acc->buckets.table, &b->in_table, hash);
@@ -101,10 +102,9 @@ bool buckets_are_many(const struct accounting *acc)
 /* ---- kept over restarts ---- */
 
 /* A bucket whose time is further ahead than possible was written by another clock: treat it as written now. */
-static bool mend(const struct accounting *acc, struct bucket *b, uint64_t now)
+static bool mend(struct bucket *b, uint64_t now)
 {
-	const struct bucket_user *user = user_of(acc, b);
-	uint64_t remembered_us = user ? user->period_us : 0, window_us = window_of_rule(str_of(b->rule)) * 1000,
+	uint64_t remembered_us = b->user ? b->user->period_us : 0, window_us = window_of_rule(str_of(b->rule)) * 1000,
 		 now_us = now * 1000;
 	uint64_t period = remembered_us ? remembered_us : window_us;
 	bool foreign = (period > 0 && clock_is_foreign(b->tat_us, now_us, period)) || clock_is_foreign(b->warned_at, now, 0);
@@ -120,7 +120,7 @@ void buckets_mend(struct accounting *acc, uint64_t now)
 	HASHTABLE_EACH (i, &acc->buckets.table) {
 		struct bucket *b = CONTAINER_OF(i, struct bucket, in_table);
 
-		if (mend(acc, b, now))
+		if (mend(b, now))
 			bucket_touch(acc, b);
 	}
 }
@@ -143,7 +143,6 @@ static void on_load_retry(uv_timer_t *t)
 
 static void read_row(struct accounting *acc, const struct bucket_row *row, uint64_t now)
 {
-	const struct bucket_user *user;
 	struct bucket *b;
 
 	/* an empty bucket is the same as none, unless it records that somebody was notified */
@@ -156,11 +155,10 @@ static void read_row(struct accounting *acc, const struct bucket_row *row, uint6
 	b = bucket_get(acc, row->key, row->rule);
 	b->tat_us = b->saved_us = row->tat_us;
 	b->warned_at = row->warned_at;
-	if (mend(acc, b, now))
+	if (mend(b, now))
 		bucket_touch(acc, b);
-	user = user_of(acc, b);
-	if (user && user->loaded)
-		user->loaded(acc, b);
+	if (b->user && b->user->loaded)
+		b->user->loaded(acc, b);
 }
 
 static void remember_place(struct buckets *all, const struct bucket_row *last)
@@ -310,17 +308,15 @@ void buckets_collect(struct accounting *acc, uint64_t now)
 {
 	HASHTABLE_EACH (i, &acc->buckets.table) {
 		struct bucket *b = CONTAINER_OF(i, struct bucket, in_table);
-		const struct bucket_user *user;
 
 		if (b->users > 0 || b->tat_us > now * 1000 || !list_empty(&b->in_dirty))
 			continue;
 		/* without the record of a notification a second one would be sent */
 		if (b->warned_at * 1000 + NOTIFIED_KEPT_US > now * 1000)
 			continue;
-		user = user_of(acc, b);
 		hashtable_remove(&acc->buckets.table, &b->in_table);
-		if (user && user->forgotten)
-			user->forgotten(acc, b);
+		if (b->user && b->user->forgotten)
+			b->user->forgotten(acc, b);
 		bucket_free(b);
 	}
 }

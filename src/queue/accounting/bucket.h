@@ -15,6 +15,7 @@
 #include <uv.h>
 
 struct accounting;
+struct bucket_user;
 
 struct bucket {
 	struct hashtable_item in_table; /* found by the hash of the key alone: all buckets of a key are in one slot */
@@ -24,15 +25,19 @@ struct bucket {
 	struct rate rate;               /* amount 0: not known (yet), or no rate but a time that ends */
 	uint64_t tat_us, saved_us;
 	uint64_t warned_at;
-	uint64_t logged_at; /* when the log last said that the rate is used up; failed_logins.c: the last turn */
-	size_t users;       /* number of pointers to the bucket; a bucket without any is freed when it is empty */
-	bool forgotten;     /* no longer in the table: the empty row is still to be written */
+	uint64_t logged_at;             /* when the log last said that the rate is used up; failed_logins.c: the last turn */
+	size_t users;                   /* number of pointers to the bucket; a bucket without any is freed when it is empty */
+	bool forgotten;                 /* no longer in the table: the empty row is still to be written */
+	const struct bucket_user *user; /* whose rule it has; NULL: the rule is a rate of the configuration */
 };
 
 /* A part of accounting that keeps its state in buckets whose rules begin with the text `rule`. All other members are optional. */
 struct bucket_user {
 	const char *rule;
-	uint64_t period_us; /* not 0: tat_us is no rate's, but the end of a time of this length */
+	uint64_t period_us;    /* not 0: tat_us is no rate's, but the end of a time of this length */
+	bool is_record;        /* it records an event and limits nothing: it is not shown, and not counted when it is reset */
+	bool outlives_reset;   /* an administrator's reset leaves it as it is */
+	bool needs_no_pointer; /* the rule is in force although no account points to its buckets */
 
 	/* Such a bucket was read from the store; such a bucket is empty, and about to be freed. */
 	void (*loaded)(struct accounting *acc, struct bucket *b);

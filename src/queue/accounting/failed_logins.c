@@ -54,7 +54,12 @@ static void on_forgotten(struct accounting *acc, struct bucket *b)
 	acc->failed_logins.n -= !list_empty(&b->in_recent);
 }
 
-static const struct bucket_user user = { .rule = "failures ", .loaded = on_loaded, .forgotten = on_forgotten };
+static const struct bucket_user user = {
+	.rule = "failures ",
+	.needs_no_pointer = true,
+	.loaded = on_loaded,
+	.forgotten = on_forgotten,
+};
 
 void failed_logins_init(struct accounting *acc)
 {

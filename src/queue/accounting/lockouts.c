@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #define LOCKOUTS_MAX  20000
-#define SITE_MAX      256 /* of one login from one site: as many as an IPv4 one has networks */
+#define SITE_MAX      256 /* of one login from one site: the number of networks of an IPv4 site */
 #define SITE_TEXT_MAX 100
 
 /* How many a login has; how many it has from one site. */

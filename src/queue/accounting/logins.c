@@ -25,7 +25,7 @@ static bool is_listed(const struct msg_authenticated *m)
 	return str_eq(m->mechanism, S("DEVICE"));
 }
 
-/* Passwords may be guessed from this network: right and wrong ones wait for their turn, but no ban holds. A login that has
+/* Passwords are perhaps guessed from this network: right and wrong ones wait for their turn, but no ban holds. A login that has
  * used the network before has turns of its own; all others ("") share theirs. */
 static struct verdict judge_turn(struct accounting *acc, struct str login, struct str device, struct str network, uint64_t now,
 				 uint64_t *delay_ms_out)
@@ -49,7 +49,7 @@ static struct verdict judge_newcomer(struct accounting *acc, const struct msg_au
 }
 
 /* Is the login, or the network, banned? The answer is the same whether the password was right or wrong. Both count against the
- * network; but the owner of the login may be the one who tries, so such a ban of the network ends when the owner is let in. */
+ * network; but perhaps the owner of the login is the one who tries, so such a ban of the network ends when the owner is let in. */
 static struct verdict judge_ban(struct client *c, struct arena *a, const struct msg_authenticated *m, uint64_t now,
 				struct msg_authorized *answer)
 {

@@ -203,12 +203,20 @@ static struct verdict hold(struct quota *quota, struct arena *a, struct accepted
 	return ok();
 }
 
-/* Is this the first mail over the rate in its window, so that somebody is notified? The end of that time is a bucket beside
- * the rate's own. */
+/* The bucket beside a rate's own whose time ends when mail over the rate can be notified again. */
+static const struct bucket_user notified = { .rule = "told ", .is_record = true };
+
+void quotas_init(struct accounting *acc)
+{
+	buckets_register(acc, &notified);
+}
+
+/* Is this the first mail over the rate in its window, so that somebody is notified? */
 static bool is_first_held(const struct account *a, const struct meter *m, uint64_t now)
 {
 	struct arena arena = { 0 };
-	struct bucket *b = bucket_get(a->accounting, str_of(a->key), arena_printf(&arena, "told %s", m->bucket->rule));
+	struct bucket *b =
+		bucket_get(a->accounting, str_of(a->key), arena_printf(&arena, "%s%s", notified.rule, m->bucket->rule));
 	bool first = b->tat_us <= now * 1000 || b->tat_us > (now + m->rate.window_ms) * 1000; /* the clock was wrong then */
 
 	arena_fini(&arena);

@@ -26,6 +26,8 @@ struct quota {
 	size_t events_n;
 };
 
+void quotas_init(struct accounting *acc);
+
 /* Find and hold the accounts of the login and its device. */
 void quota_init(struct quota *quota, struct accounting *acc, struct str login, struct str device);
 
@@ -41,7 +43,7 @@ struct verdict quota_charge(struct quota *quota, struct arena *a, struct accepte
 void quota_keep(struct quota *quota);
 void quota_give_back(struct quota *quota);
 
-/* Is so much more allowed now, beside what is charged and reserved? OK, or the reply to the client. Always OK where mail over
+/* Is this amount allowed now, in addition to what is charged and reserved? OK, or the reply to the client. Always OK where mail over
  * the limit is held. Nothing is charged. */
 struct verdict quota_check(struct arena *a, const struct account *account, const struct account *device,
 			   const struct amounts *amounts);

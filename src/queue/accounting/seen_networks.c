@@ -7,7 +7,7 @@
 
 #define NETWORKS_MAX 64 /* of one login: the ones used last */
 #define KNOWN_US     (NETWORK_KNOWN_MS * 1000)
-#define SAVE_EACH_US (DAY_MS * 1000) /* what is written may be a day old */
+#define SAVE_EACH_US (DAY_MS * 1000) /* the stored time can be a day old */
 #define RULE         "network "
 
 static struct str rule_of(struct arena *a, struct str network)
@@ -80,7 +80,13 @@ static void on_loaded(struct accounting *acc, struct bucket *b)
 	home_network_add(acc, str_from(str_of(b->rule), sizeof(RULE) - 1), b->tat_us / 1000);
 }
 
-static const struct bucket_user user = { .rule = RULE, .period_us = KNOWN_US, .loaded = on_loaded };
+static const struct bucket_user user = {
+	.rule = RULE,
+	.period_us = KNOWN_US,
+	.is_record = true,
+	.outlives_reset = true,
+	.loaded = on_loaded,
+};
 
 void seen_networks_init(struct accounting *acc)
 {

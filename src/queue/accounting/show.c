@@ -27,9 +27,9 @@ static struct whose whose_of(struct arena *a, struct str user)
 		.user = user_key(a, name),
 		.device = device_key(a, name, S("")),
 		.login = login_key(a, name),
-		.passwords = arena_printf(a, "%.*s/", STR_ARG(login_key(a, name))),
+		.passwords = password_keys(a, name),
 		.turns = turn_key(a, name, S(""), S("")),
-		.device_turns = arena_printf(a, "at:%.*s/", STR_ARG(subject_name(login_key(a, name)))),
+		.device_turns = device_turn_keys(a, name),
 		.network = network_key(a, network),
 		.network_turns = turn_key(a, S(""), S(""), network),
 		.breaker = breaker_key(a, name),
@@ -76,24 +76,20 @@ static void look_up_limits(struct accounting *acc, const struct bucket *b)
 /* Does the configuration have this rule now? Other rules of a login are kept, because they can come back. */
 static bool is_current(const struct bucket *b)
 {
-	struct str rule = str_of(b->rule);
-
-	return b->users > 0 || str_starts(rule, S("failures ")) || str_starts(rule, S("breaker networks "));
+	return b->users > 0 || (b->user && b->user->needs_no_pointer);
 }
 
 /* When all are shown, only buckets in use; of one login all buckets. */
 static void show_bucket(struct accounting *acc, struct page *p, const struct bucket *b, bool all, uint64_t now)
 {
-	struct str rule = str_of(b->rule);
-
-	if (str_starts(rule, S("told ")) || str_starts(rule, S("network ")))
+	if (b->user && b->user->is_record)
 		return;
 	look_up_limits(acc, b);
 	if (b->rate.amount == 0 || !is_current(b) || ((all || b->users == 0) && b->tat_us <= now * 1000))
 		return;
 	p->rows[p->n++] = (struct rec_limit_row){
 		.key = cut(p, str_of(b->key)),
-		.rule = cut(p, rule),
+		.rule = cut(p, str_of(b->rule)),
 		.used = gcra_used(b->tat_us, b->rate, now * 1000),
 		.amount = b->rate.amount,
 		.wait_ms = (gcra_wait_us(b->tat_us, b->rate, 1, now * 1000) + 999) / 1000,
@@ -261,9 +257,9 @@ static void empty_buckets(struct reset *r, const struct whose *w, uint64_t now)
 	HASHTABLE_EACH (i, t) {
 		struct bucket *b = CONTAINER_OF(i, struct bucket, in_table);
 
-		if (!is_of(w, str_of(b->key)) || str_starts(str_of(b->rule), S("network ")))
+		if (!is_of(w, str_of(b->key)) || (b->user && b->user->outlives_reset))
 			continue;
-		r->count += b->tat_us > now * 1000 && !str_starts(str_of(b->rule), S("told "));
+		r->count += b->tat_us > now * 1000 && !(b->user && b->user->is_record);
 		r->buckets[r->buckets_n++] = bucket_empty(&r->arena, b);
 	}
 }

@@ -77,3 +77,13 @@ struct str breaker_key(struct arena *a, struct str login)
 {
 	return arena_lower(a, key(a, SUBJECT_BREAKER, login));
 }
+
+struct str password_keys(struct arena *a, struct str login)
+{
+	return with_device(a, login_key(a, login), S(""));
+}
+
+struct str device_turn_keys(struct arena *a, struct str login)
+{
+	return key(a, SUBJECT_TURN, subject_name(password_keys(a, login)));
+}

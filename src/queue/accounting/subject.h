@@ -29,4 +29,8 @@ struct str password_key(struct arena *a, struct str login, struct str device);
 struct str turn_key(struct arena *a, struct str login, struct str device, struct str network);
 struct str breaker_key(struct arena *a, struct str login);
 
+/* The text with which the keys of all device passwords of a login begin; the same of the turns of its devices. */
+struct str password_keys(struct arena *a, struct str login);
+struct str device_turn_keys(struct arena *a, struct str login);
+
 #endif
