@@ -138,6 +138,5 @@ uint64_t smtp_server_errors(const struct smtp_server *s);
 /* grammar.c, for others too: an address as in MAIL and RCPT (RFC 5321 4.1.2 Mailbox, with dots anywhere in the local part), without
  * brackets. UTF-8 only when allowed. */
 bool smtp_address_valid(struct str address, bool utf8);
-struct str smtp_address_domain(struct str address); /* after the last '@'; "" when there is none */
 
 #endif

@@ -149,28 +149,11 @@ static bool domain_valid(struct str s, bool utf8)
 	return label > 0;
 }
 
-/* Where the '@' before the domain is; s.n when there is none. A quoted local part and a literal may contain others. */
-static size_t find_at(struct str s)
-{
-	return str_rfind(s, '@');
-}
-
 bool smtp_address_valid(struct str address, bool utf8)
 {
-	size_t at = find_at(address);
-
-	if (address.n > ADDRESS_MAX || at == address.n)
+	if (address.n > ADDRESS_MAX || (utf8 && !utf8_valid(address)))
 		return false;
-	if (utf8 && !utf8_valid(address))
-		return false;
-	return local_valid(str_head(address, at), utf8) && domain_valid(str_from(address, at + 1), utf8);
-}
-
-struct str smtp_address_domain(struct str address)
-{
-	size_t at = find_at(address);
-
-	return at == address.n ? str_make("", 0) : str_from(address, at + 1);
+	return local_valid(address_local(address), utf8) && domain_valid(address_domain(address), utf8);
 }
 
 bool smtp_parse_keyword(struct str argument, struct str keyword, struct str *rest_out)

@@ -2,6 +2,7 @@
 #include "session.h"
 #include "transaction.h"
 
+#include "posthouse/address.h"
 #include "posthouse/policy.h"
 
 static void on_reserved(void *ctx, struct verdict v, const struct msg_reserved *m, int fd);
@@ -120,7 +121,7 @@ static struct verdict choose_recipient(struct session *s, struct arena *a, struc
 	struct verdict v;
 
 	/* RFC 5321 4.5.1: postmaster without a domain is the postmaster of this relay. */
-	if (smtp_address_domain(address).n == 0)
+	if (address_domain(address).n == 0)
 		address = c->postmaster;
 	if (address.n == 0)
 		return perm(550, S("5.1.3"), S("The address needs a domain"));

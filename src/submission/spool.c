@@ -17,9 +17,9 @@ struct spool {
 	uint64_t transaction;
 	uint64_t call;
 	int fd;
-	struct buf waiting, writing;
+	struct buf waiting, writing, head;
 	uint64_t offset;
-	bool sync_wanted, full;
+	bool sync_wanted;
 	uv_fs_t request;
 };
 
@@ -42,7 +42,7 @@ static void spool_enter(struct spool *sp, enum spool_state state)
 	sp->state = state;
 }
 
-struct spool *spool_new(struct submission *sub, uint64_t transaction, uint64_t id, uint64_t size_hint,
+struct spool *spool_new(struct submission *sub, uint64_t transaction, uint64_t id, size_t head_n, uint64_t size_hint,
 			const struct spool_ops *ops, void *ctx)
 {
 	struct spool *sp = NEW(struct spool);
@@ -53,9 +53,11 @@ struct spool *spool_new(struct submission *sub, uint64_t transaction, uint64_t i
 	sp->ctx = ctx;
 	sp->transaction = transaction;
 	sp->fd = -1;
+	sp->offset = head_n;
 	sp->request.data = sp;
 	buf_init(&sp->waiting, WAITING_MAX);
 	buf_init(&sp->writing, WAITING_MAX);
+	buf_init(&sp->head, head_n);
 	sp->call = ipc_call_spool_open(role_peer(sub->role, ROLE_QUEUE, 0), &m, -1, on_opened, sp);
 	return sp;
 }
@@ -66,6 +68,7 @@ static void spool_free(struct spool *sp)
 		close(sp->fd);
 	buf_fini(&sp->waiting);
 	buf_fini(&sp->writing);
+	buf_fini(&sp->head);
 	free(sp);
 }
 
@@ -75,6 +78,7 @@ static void spool_fail(struct spool *sp, struct verdict v)
 	spool_enter(sp, SPOOL_FAILED);
 	buf_release(&sp->waiting);
 	buf_release(&sp->writing);
+	buf_release(&sp->head);
 	sp->ops->on_synced(sp->ctx, v);
 }
 
@@ -88,6 +92,19 @@ static void fail_with(struct spool *sp, const char *operation, int error)
 		spool_fail(sp, temp(451, S("4.3.0"), S("Storage failure, try again later")));
 }
 
+/* What is written next: what waits, and at last the head, in front of all that. */
+static void take_next(struct spool *sp)
+{
+	struct buf *from = sp->waiting.n > 0 ? &sp->waiting : &sp->head, empty = sp->writing;
+
+	if (sp->writing.n > 0 || from->n == 0)
+		return;
+	if (from == &sp->head)
+		sp->offset = 0;
+	sp->writing = *from;
+	*from = empty;
+}
+
 /* Start the next step: write what waits, else sync if that was asked for. */
 static void step(struct spool *sp)
 {
@@ -96,12 +113,7 @@ static void step(struct spool *sp)
 
 	if (sp->state != SPOOL_IDLE || (sp->waiting.n == 0 && sp->writing.n == 0 && !sp->sync_wanted))
 		return;
-	if (sp->writing.n == 0 && sp->waiting.n > 0) {
-		struct buf empty = sp->writing;
-
-		sp->writing = sp->waiting;
-		sp->waiting = empty;
-	}
+	take_next(sp);
 	if (sp->writing.n > 0) {
 		spool_enter(sp, SPOOL_WRITING);
 		b = uv_buf_init(sp->writing.p + sp->writing.from, (unsigned)sp->writing.n);
@@ -147,8 +159,11 @@ bool spool_full(const struct spool *sp)
 	return sp->waiting.n + sp->writing.n > SPOOL_BACKLOG_MAX;
 }
 
-void spool_sync(struct spool *sp)
+void spool_sync(struct spool *sp, struct str head)
 {
+	bool fits = sp->state == SPOOL_FAILED || (head.n == sp->head.max && buf_add(&sp->head, head));
+
+	assert(fits); /* as long as spool_new() was told */
 	sp->sync_wanted = true;
 	step(sp);
 }

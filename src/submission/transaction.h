@@ -58,9 +58,9 @@ struct transaction {
 	bool long_lines;          /* over 998 bytes, in the body */
 	size_t line_n;            /* bytes since the last line's end */
 	bool is_binary, after_cr; /* looked at only where BINARYMIME was declared */
-	struct buf text;          /* as long as it is no more than INLINE_MAX */
+	struct buf text;          /* as long as it is no more than INLINE_MAX: room for the header section, body */
 	struct spool *spool;      /* when it is more; NULL before */
-	uint64_t size, header_size;
+	uint64_t size;
 	struct str prefix;
 	struct verdict refusal;
 

@@ -1,6 +1,7 @@
 /* transaction_header.c - the header section is whole: fix-up (RFC 6409 section 8), who may say From, and which keys will sign. */
 #include "transaction.h"
 
+#include "posthouse/address.h"
 #include "posthouse/clock.h"
 #include "posthouse/names.h"
 #include "posthouse/policy.h"
@@ -88,7 +89,7 @@ static bool is_aligned(struct transaction *tx, struct str domain)
 {
 	domain = organisation(domain_canonical(&tx->arena, domain));
 	for (size_t i = 0; i < tx->fixed.from.n; i++) {
-		struct str author = domain_canonical(&tx->arena, smtp_address_domain(tx->fixed.from.at[i]));
+		struct str author = domain_canonical(&tx->arena, address_domain(tx->fixed.from.at[i]));
 
 		if (str_ieq(organisation(author), domain))
 			return true;
@@ -103,7 +104,7 @@ static void choose_keys(struct transaction *tx)
 	const struct str_list *who = tx->resent ? &tx->fixed.resent : &tx->fixed.from;
 
 	for (size_t i = 0; i < who->n && tx->keys_n == 0; i++) {
-		struct str domain = smtp_address_domain(who->at[i]);
+		struct str domain = address_domain(who->at[i]);
 
 		if (!tx->resent || !is_aligned(tx, domain))
 			take_keys(tx, domain);
@@ -111,7 +112,7 @@ static void choose_keys(struct transaction *tx)
 	if (tx->keys_n > 0)
 		tx->dkim = dkim_new();
 	else
-		log_info(&tx->log, "mail.unsigned", kv("domain", smtp_address_domain(who->at[0])));
+		log_info(&tx->log, "mail.unsigned", kv("domain", address_domain(who->at[0])));
 }
 
 /* Who stands for an author who is not named: the envelope's sender, or of the null sender the login itself, where it is an address. */

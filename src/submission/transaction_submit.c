@@ -28,7 +28,7 @@ static void end_of_signing(struct transaction *tx)
 	}
 	transaction_enter(tx, TX_SYNCING);
 	transaction_set_deadline(tx, ROOM_MS);
-	spool_sync(tx->spool);
+	spool_sync(tx->spool, tx->fixed.section);
 }
 
 /* The Received field comes first on the wire, the signatures, which never cover it, below. */
@@ -200,7 +200,7 @@ static void send_message(struct transaction *tx, struct channel *queue)
 	struct msg_submit submit = { .transaction = tx->number,
 				     .place = tx->spool != NULL ? PLACE_FILE : PLACE_ROW,
 				     .size = tx->size,
-				     .header_size = tx->header_size,
+				     .header_size = tx->fixed.section.n,
 				     .prefix = tx->prefix,
 				     .text = tx->spool != NULL ? S("") : buf_view(&tx->text) };
 

@@ -102,36 +102,52 @@ static bool has_binary(struct str s, bool *after_cr)
 	return false;
 }
 
-/* Append to the text as it will be stored: in memory as long as a datagram holds it, then in a file. */
-static void store(struct transaction *tx, struct str bytes)
-{
-	tx->size += bytes.n;
-	if (tx->spool == NULL && buf_add(&tx->text, bytes))
-		return;
-	if (tx->spool == NULL) {
-		tx->spool = spool_new(tx->sub, tx->number, tx->id, tx->announced > tx->size ? tx->announced : tx->size,
-				      &spool_ops, tx);
-		spool_write(tx->spool, buf_view(&tx->text));
-		buf_release(&tx->text);
-	}
-	spool_write(tx->spool, bytes);
-}
+/* ---- the stages of a body ---- */
 
-static void add_body(struct transaction *tx, struct str bytes)
+static void hash(struct transaction *tx, struct str bytes)
 {
-	if (bytes.n == 0)
-		return;
 	if (tx->dkim != NULL)
 		dkim_body(tx->dkim, bytes);
+}
+
+/* What a next hop must be able to take. */
+static void look(struct transaction *tx, struct str bytes)
+{
 	tx->has_8bit = tx->has_8bit || has_8bit(bytes);
 	if (!tx->long_lines)
 		tx->long_lines = has_long_line(bytes, &tx->line_n);
 	if (tx->declared_body == BODY_BINARYMIME && !tx->is_binary)
 		tx->is_binary = has_binary(bytes, &tx->after_cr);
-	store(tx, bytes);
 }
 
-/* The header section is whole: correct it, and begin the text with it. */
+/* Keep it as it will be stored: in memory as long as a datagram holds the text, then in a file; in both behind room for the header section. */
+static void keep(struct transaction *tx, struct str bytes)
+{
+	size_t header = tx->fixed.section.n;
+
+	tx->size += bytes.n;
+	if (tx->spool == NULL && tx->size <= INLINE_MAX && buf_add(&tx->text, bytes))
+		return;
+	if (tx->spool == NULL) {
+		tx->spool = spool_new(tx->sub, tx->number, tx->id, header, tx->announced > tx->size ? tx->announced : tx->size,
+				      &spool_ops, tx);
+		spool_write(tx->spool, str_from(buf_view(&tx->text), header));
+		buf_release(&tx->text);
+	}
+	spool_write(tx->spool, bytes);
+}
+
+/* Each piece goes through all of them, in this order. A stage that changes the body would be before the hash. The header section goes
+ * through none: it is kept apart until the end of the text, where the digest of its fields is made (RFC 6376 section 3.7). */
+static void (*const stages[])(struct transaction *tx, struct str bytes) = { hash, look, keep };
+
+static void add_body(struct transaction *tx, struct str bytes)
+{
+	for (size_t i = 0; bytes.n > 0 && i < sizeof stages / sizeof stages[0]; i++)
+		stages[i](tx, bytes);
+}
+
+/* The header section is whole: correct it, and begin the body. */
 static void begin_body(struct transaction *tx)
 {
 	struct verdict v = transaction_fix_header(tx);
@@ -141,13 +157,21 @@ static void begin_body(struct transaction *tx)
 		return;
 	}
 	transaction_enter(tx, TX_BODY);
-	tx->header_size = tx->fixed.section.n;
+	tx->size = tx->fixed.section.n;
 	tx->has_8bit = tx->fixed.has_8bit;
-	store(tx, tx->fixed.section);
-	store(tx, S("\r\n"));
+	if (buf_reserve(&tx->text, tx->fixed.section.n) != NULL)
+		buf_claim(&tx->text, tx->fixed.section.n); /* filled by end_body() */
+	keep(tx, S("\r\n"));
 	add_body(tx, tx->header.begun);
 	header_collector_fini(&tx->header);
 	header_collector_init(&tx->header);
+}
+
+/* What is in memory gets its header section; a file gets it before it is synced. */
+static void end_body(struct transaction *tx)
+{
+	if (tx->spool == NULL)
+		memcpy(tx->text.p + tx->text.from, tx->fixed.section.p, tx->fixed.section.n);
 }
 
 /* There will be no more of the header section. */
@@ -212,8 +236,10 @@ void transaction_end(struct transaction *tx)
 {
 	if (tx->state == TX_HEADER) /* the message ended within its header section */
 		end_header(tx, header_collector_end(&tx->header));
-	if (tx->state == TX_REFUSED)
+	if (tx->state == TX_REFUSED) {
 		transaction_answer(tx, tx->refusal);
-	else
-		transaction_sign(tx);
+		return;
+	}
+	end_body(tx);
+	transaction_sign(tx);
 }

@@ -66,6 +66,23 @@ def test_text_in_chunks_without_a_header():
         check_mended(m, b"hello world\n", subject="x")
 
 
+def test_header_sections_of_every_size():
+    """Memory or file, and in a file in front of the body, though written after it."""
+    sink = Sink()
+    relay = Relay(sink.port)
+    fields = lambda n: "".join(f"X-Field-{i}: {'v' * 900}\r\n" for i in range(n))  # noqa: E731
+    with relay.connect() as client:
+        for n, body in ((70, 10), (72, 10), (200, 10), (200, 300000), (0, 300000)):
+            text = f"From: alice@example.org\r\nSubject: {n}\r\n{fields(n)}\r\n" + ("b" * 70 + "\r\n") * (body // 10)
+            client.sendmail(ALICE, [BOB], text)
+            m = sink.wait(1)[0]
+            received = m.bytes.decode()
+            assert received.endswith(text[text.index("\r\n\r\n"):]), (n, body)
+            assert received.count("\r\nX-Field-") == n and received.count("\r\n\r\n") == 1
+            verify_dkim(relay, m)
+            sink.messages.clear()
+
+
 def test_what_is_in_front():
     sink = Sink()
     relay = Relay(sink.port)

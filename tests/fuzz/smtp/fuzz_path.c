@@ -41,10 +41,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint64_t ms;
 
 	if (smtp_address_valid(input, false))
-		assert(smtp_address_valid(input, true) && smtp_address_domain(input).n > 0);
+		assert(smtp_address_valid(input, true) && address_domain(input).n > 0);
 	if (smtp_address_valid(input, true))
 		check_form(&arena, input);
-	smtp_address_domain(input);
+	address_domain(input);
 	if (smtp_mail_params(input, &offer, &mail).class == OK)
 		check_mail(&mail, &offer);
 	if (smtp_rcpt_params(input, &offer, &rcpt).class == OK)

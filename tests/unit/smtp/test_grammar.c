@@ -7,6 +7,7 @@
 
 #include "../../../src/smtp/grammar.h"
 
+#include "posthouse/address.h"
 #include "posthouse/base64.h"
 
 #define TEXT_200                                                                                                                 \
@@ -95,9 +96,9 @@ static void test_addresses(void **state)
 
 static void test_domain(void **state)
 {
-	assert_true(str_eq(smtp_address_domain(S("\"a@b\"@c.example")), S("c.example")));
-	assert_true(str_eq(smtp_address_domain(S("a")), S("")));
-	assert_true(str_eq(smtp_address_domain(S("")), S("")));
+	assert_true(str_eq(address_domain(S("\"a@b\"@c.example")), S("c.example")));
+	assert_true(str_eq(address_domain(S("a")), S("")));
+	assert_true(str_eq(address_domain(S("")), S("")));
 }
 
 static void test_paths(void **state)
