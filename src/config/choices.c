@@ -12,7 +12,12 @@ const struct choice upstream_tls_choices[] = { { "implicit", UPSTREAM_IMPLICIT }
 					       { NULL } };
 const struct choice tls_version_choices[] = { { "1.2", TLS_1_2 }, { "1.3", TLS_1_3 }, { NULL } };
 const struct choice mechanism_choices[] = { { "PLAIN" }, { "LOGIN" }, { "SCRAM-SHA-256" }, { "SCRAM-SHA-256-PLUS" }, { NULL } };
-const struct choice upstream_mechanism_choices[] = { { "SCRAM-SHA-256" }, { "PLAIN" }, { "LOGIN" }, { NULL } };
+const struct choice upstream_mechanism_choices[] = {
+#define SASL(id, name, ...) { name },
+#include "posthouse/sasl.def"
+#undef SASL
+	{ NULL }
+};
 const struct choice avoid_choices[] = { { "PIPELINING" }, { "DSN" }, { "CHUNKING" }, { "8BITMIME" }, { "SMTPUTF8" }, { NULL } };
 const struct choice backend_choices[] = { { "accounts" }, { "sasldb" }, { "saslauthd" }, { "ldapdb" }, { "sql" }, { NULL } };
 const struct choice over_choices[] = { { "reject", OVER_REJECT }, { "hold", OVER_HOLD }, { NULL } };

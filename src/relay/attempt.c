@@ -71,7 +71,7 @@ static void try_target(struct connection *c)
 	c->config.need_tls = c->tls == UPSTREAM_STARTTLS || c->tls == UPSTREAM_IMPLICIT;
 	c->old_tls = c->tls == UPSTREAM_OPPORTUNISTIC && memory_has(c->relay, MEMORY_OLD_TLS, &t->address);
 	c->client = smtp_client_new(&c->config);
-	c->by_peer = c->scram = c->proven = false;
+	c->by_peer = c->must_prove = c->proven = false;
 	connection_connect(c, t);
 }
 

@@ -7,6 +7,7 @@
 #include "transfer.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/sasl.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -37,8 +38,9 @@ static void ask_vault(struct connection *c, const struct smtp_client_event *e)
 				       .mechanism = e->mechanism,
 				       .first = e->first,
 				       .challenge = e->bytes };
+	const struct sasl_mechanism *mechanism = sasl_find(e->mechanism);
 
-	c->scram = str_istarts(e->mechanism, S("SCRAM-"));
+	c->must_prove = mechanism && (mechanism->traits & SASL_PROVES_SERVER);
 	c->proven = false;
 	c->mechanism = e->mechanism;
 	c->call = ipc_call_upstream_step(role_peer(c->relay->role, ROLE_VAULT, 0), &m, -1, on_vault, c);
@@ -247,7 +249,7 @@ static void find_work(struct connection *c)
 
 static void on_ready(struct connection *c)
 {
-	if (c->state == CONNECTION_OPENING && c->scram && !c->proven) {
+	if (c->state == CONNECTION_OPENING && c->must_prove && !c->proven) {
 		attempt_failed(c, temp(454, S("4.7.0"), S("the server has not shown that it knows the password")), STEP_AUTH,
 			       FAULT_AUTH);
 		return;

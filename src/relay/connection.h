@@ -52,7 +52,7 @@ struct connection {
 	bool by_peer;              /* the failure is the peer's own word */
 	struct str mechanism;      /* by which it logs in; a view of the configuration's */
 	bool other_mechanism;      /* it was opened anew for that */
-	bool scram, proven;        /* proven: it has shown that it knows the password too (RFC 5802 5.1) */
+	bool must_prove, proven;   /* the server must show that it knows the password too (RFC 5802 5.1); it has */
 	struct failure failure;    /* the most telling one so far; verdict OK: none */
 	struct buf attempts;       /* what was tried, for transcripts */
 	char remote[400];          /* "host [address]:port" */

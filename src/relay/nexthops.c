@@ -7,6 +7,7 @@
 #include "relay.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/sasl.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -68,7 +69,7 @@ static struct str mechanisms_of(struct arena *a, const struct cfg_upstream *u)
 
 	for (size_t i = 0; i < u->mechanisms.n; i++)
 		all = arena_printf(a, "%.*s%s%.*s", STR_ARG(all), all.n ? " " : "", STR_ARG(u->mechanisms.at[i]));
-	return all.n ? all : S("SCRAM-SHA-256 PLAIN LOGIN");
+	return all.n ? all : sasl_names(a, SASL_PASSWORD);
 }
 
 /* Has it these mechanisms, whichever of them comes first by now? */

@@ -1,6 +1,6 @@
 /* vault.c - the vault role: keeps the DKIM keys and the upstreams' passwords, signs digests and answers challenges. Of what comes from
  * outside it parses the two messages of a SCRAM server and nothing else; signatures are made on the loop, which has nothing else to do. */
-#include "dialogue.h"
+#include "upstream_logins.h"
 #include "keyring.h"
 #include "posthouse/log.h"
 #include "posthouse/role.h"
@@ -12,7 +12,7 @@ static struct vault {
 	struct keyring *keys, *next;
 	struct arena why; /* of configure's verdict */
 	const struct config *config;
-	struct dialogues dialogues;
+	struct upstream_logins logins;
 	uint64_t signatures, failures, answers;
 } vault;
 
@@ -95,30 +95,24 @@ static void handle_upstream_step(void *ctx, struct channel *ch, const struct msg
 {
 	struct verdict v = temp(454, S("4.7.0"), S("not configured yet"));
 	const struct cfg_upstream *u = NULL;
-	struct secret response = { 0 };
-	bool done = false;
 
 	if (vault.config)
 		v = upstream_find(vault.config, m->upstream, &u);
-	if (v.class == OK && str_ieq(m->mechanism, S("SCRAM-SHA-256"))) {
-		dialogue_step(&vault.dialogues, ch, u, m);
-		return;
-	}
 	if (v.class == OK)
-		v = upstream_answer(u, m, &response, &done);
-	answer_upstream(ch, m->call, m->upstream, v, secret_view(&response), done);
-	secret_fini(&response);
+		upstream_login_step(&vault.logins, ch, u, m);
+	else
+		answer_upstream(ch, m->call, m->upstream, v, S(""), false);
 }
 
 static void peer_down(struct role *r, struct channel *ch)
 {
-	dialogues_drop(&vault.dialogues, ch);
+	upstream_logins_drop(&vault.logins, ch);
 }
 
 static struct verdict start(struct role *r)
 {
 	role_set_data(r, &vault);
-	dialogues_init(&vault.dialogues, role_loop(r), answer_upstream);
+	upstream_logins_init(&vault.logins, role_loop(r), answer_upstream);
 	return ok();
 }
 
@@ -128,7 +122,7 @@ static void stats(struct role *r)
 	role_stat(r, METRIC_VAULT_SIGNATURES, vault.signatures);
 	role_stat(r, METRIC_VAULT_SIGNATURES_FAILED, vault.failures);
 	role_stat(r, METRIC_VAULT_UPSTREAM_ANSWERS, vault.answers);
-	role_stat(r, METRIC_VAULT_UPSTREAM_DIALOGUES, vault.dialogues.n);
+	role_stat(r, METRIC_VAULT_UPSTREAM_DIALOGUES, vault.logins.n);
 }
 
 int main(int argc, char **argv)

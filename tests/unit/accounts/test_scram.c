@@ -1,5 +1,5 @@
 /* test_scram.c - our side of SCRAM at an upstream: RFC 7677's example, Cyrus SASL as the server, servers that lie, and what is kept of
- * dialogues between the steps. */
+ * exchanges between the steps. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "cyrus.h"
-#include "dialogue.h"
+#include "upstream_logins.h"
 #include "scram.h"
 
 #include <ftw.h>
@@ -218,11 +218,11 @@ static void impostors(void **state)
 	scram_fini(&s);
 }
 
-/* ---- dialogues: the channels are never looked into, so their addresses are enough ---- */
+/* ---- exchanges: the channels are never looked into, so their addresses are enough ---- */
 
 static struct channel *const relay = (struct channel *)1, *const other = (struct channel *)2;
 static const struct cfg_upstream isp = { .name = S("isp"), .login = S("me"), .password = S("pencil") };
-static struct dialogues dialogues;
+static struct upstream_logins logins;
 
 /* The last answer. */
 static struct {
@@ -255,7 +255,7 @@ static void step(struct channel *ch, uint64_t connection, const char *challenge)
 				       .first = challenge == NULL,
 				       .challenge = challenge ? str_of(challenge) : S("") };
 
-	dialogue_step(&dialogues, ch, &isp, &m);
+	upstream_login_step(&logins, ch, &isp, &m);
 }
 
 /* A server-first for the client-first of the last answer. */
@@ -269,26 +269,26 @@ static const char *challenge_for_last(unsigned iterations)
 	return text;
 }
 
-static void open_dialogues(void)
+static void open_exchanges(void)
 {
 	memset(&got, 0, sizeof(got));
-	dialogues_init(&dialogues, uv_default_loop(), on_answer);
+	upstream_logins_init(&logins, uv_default_loop(), on_answer);
 }
 
-static void close_dialogues(void)
+static void close_exchanges(void)
 {
-	dialogues_drop(&dialogues, relay);
-	dialogues_drop(&dialogues, other);
+	upstream_logins_drop(&logins, relay);
+	upstream_logins_drop(&logins, other);
 	uv_run(uv_default_loop(), UV_RUN_DEFAULT);
-	assert_int_equal(dialogues.n, 0);
-	assert_true(list_empty(&dialogues.all));
+	assert_int_equal(logins.n, 0);
+	assert_true(list_empty(&logins.all));
 }
 
-static void dialogue_order(void **state)
+static void exchange_order(void **state)
 {
 	char first[1000];
 
-	open_dialogues();
+	open_exchanges();
 	step(relay, 1, "too early");
 	assert_int_equal(got.class, TEMP);
 	step(relay, 1, NULL);
@@ -299,14 +299,14 @@ static void dialogue_order(void **state)
 	step(relay, 2, NULL); /* another connection: another nonce */
 	assert_string_not_equal(first, got.response);
 	step(other, 1, NULL);
-	assert_int_equal(dialogues.n, 3);
+	assert_int_equal(logins.n, 3);
 	step(relay, 1, "r=nonsense");
 	assert_int_equal(got.class, TEMP);
-	assert_int_equal(dialogues.n, 2); /* what fails is over */
+	assert_int_equal(logins.n, 2); /* what fails is over */
 	step(relay, 1, "r=nonsense");
 	assert_true(strstr(got.text, "more than SCRAM-SHA-256 has") != NULL);
 	step(relay, 2, NULL); /* from the beginning */
-	assert_int_equal(dialogues.n, 2);
+	assert_int_equal(logins.n, 2);
 	step(relay, 2, challenge_for_last(4096));
 	assert_int_equal(got.class, OK);
 	assert_false(got.done);
@@ -314,16 +314,16 @@ static void dialogue_order(void **state)
 	step(relay, 2, "v=AAAA");
 	assert_int_equal(got.class, TEMP);
 	assert_false(got.done);
-	assert_int_equal(dialogues.n, 1);
-	close_dialogues();
+	assert_int_equal(logins.n, 1);
+	close_exchanges();
 }
 
 /* Many iterations are computed beside the loop: the answer comes later, or not at all when nobody waits any more. */
-static void dialogue_salting(void **state)
+static void exchange_salting(void **state)
 {
 	unsigned before;
 
-	open_dialogues();
+	open_exchanges();
 	step(relay, 1, NULL);
 	before = got.count;
 	step(relay, 1, challenge_for_last(100000));
@@ -349,28 +349,28 @@ static void dialogue_salting(void **state)
 	before = got.count;
 	uv_run(uv_default_loop(), UV_RUN_DEFAULT);
 	assert_int_equal(got.count, before);
-	assert_int_equal(dialogues.n, 3);
+	assert_int_equal(logins.n, 3);
 
 	step(relay, 3, challenge_for_last(100000)); /* relay dies meanwhile */
-	dialogues_drop(&dialogues, relay);
+	upstream_logins_drop(&logins, relay);
 	uv_run(uv_default_loop(), UV_RUN_DEFAULT);
 	assert_int_equal(got.count, before);
-	close_dialogues();
+	close_exchanges();
 }
 
-static void dialogue_bounds(void **state)
+static void exchange_bounds(void **state)
 {
-	open_dialogues();
-	for (uint64_t i = 0; i < 3 * DIALOGUES_MAX; i++) {
+	open_exchanges();
+	for (uint64_t i = 0; i < 3 * UPSTREAM_LOGINS_MAX; i++) {
 		step(relay, i, NULL);
 		assert_int_equal(got.class, OK);
-		assert_in_range(dialogues.n, 1, DIALOGUES_MAX);
+		assert_in_range(logins.n, 1, UPSTREAM_LOGINS_MAX);
 	}
 	step(relay, 0, "r=x"); /* long forgotten */
 	assert_true(strstr(got.text, "more than SCRAM-SHA-256 has") != NULL);
-	dialogues_drop(&dialogues, relay);
-	assert_int_equal(dialogues.n, 0);
-	close_dialogues();
+	upstream_logins_drop(&logins, relay);
+	assert_int_equal(logins.n, 0);
+	close_exchanges();
 }
 
 /* ---- Cyrus SASL as the server, as our own login role uses it ---- */
@@ -454,8 +454,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rfc_example),     cmocka_unit_test(prepared),       cmocka_unit_test(names),
 		cmocka_unit_test(bad_challenges),  cmocka_unit_test(too_long),       cmocka_unit_test(bad_passwords),
-		cmocka_unit_test(impostors),       cmocka_unit_test(dialogue_order), cmocka_unit_test(dialogue_salting),
-		cmocka_unit_test(dialogue_bounds), cmocka_unit_test(with_cyrus),
+		cmocka_unit_test(impostors),       cmocka_unit_test(exchange_order), cmocka_unit_test(exchange_salting),
+		cmocka_unit_test(exchange_bounds), cmocka_unit_test(with_cyrus),
 	};
 
 	return cmocka_run_group_tests_name("scram", tests, NULL, NULL);

@@ -1,7 +1,7 @@
-/* scram.h - the client's side of SCRAM-SHA-256 (RFC 5802, RFC 7677), without I/O and without channel binding. In the order of use: first,
- * challenge, salt (which takes its time, and may be done by any thread), proof, verify. All verdicts but OK are TEMP 454 4.7.0. */
-#ifndef POSTHOUSE_VAULT_SCRAM_H
-#define POSTHOUSE_VAULT_SCRAM_H
+/* scram.h - the client's side of SCRAM-SHA-256 (RFC 5802, RFC 7677), without I/O and without channel binding. In the order of
+ * use: first, challenge, salt (which takes long; any thread can do it), proof, verify. All verdicts but OK are TEMP 454 4.7.0. */
+#ifndef SASL_SCRAM_H
+#define SASL_SCRAM_H
 
 #include "posthouse/arena.h"
 #include "posthouse/secret.h"
@@ -11,7 +11,7 @@
 #define SCRAM_ITERATIONS_MIN 4096 /* RFC 7677 section 4 */
 #define SCRAM_ITERATIONS_MAX 200000
 
-/* One dialogue: zero to begin with. */
+/* One exchange: zero to begin with. */
 struct scram {
 	struct arena arena;
 	struct str nonce;        /* ours */
@@ -25,7 +25,7 @@ void scram_fini(struct scram *s); /* wipes */
 /* What is to be computed between challenge and proof, for the thread that does it. */
 struct scram_work {
 	struct secret password; /* prepared */
-	struct str salt;        /* in the dialogue's arena */
+	struct str salt;        /* in the exchange's arena */
 	unsigned iterations;
 	unsigned char salted[SCRAM_KEY_SIZE];
 };

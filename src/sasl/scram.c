@@ -211,7 +211,7 @@ struct verdict scram_verify(struct scram *s, struct str server_final)
 	if (!take_attribute(&rest, 'v', &value) || !base64_decode(&s->arena, value, &signature))
 		return failed(S("the upstream's last SCRAM message is malformed"));
 	if (!same_secret(signature, str_make(s->server_signature, SCRAM_KEY_SIZE)))
-		return failed(S(
-			"the upstream does not know our password, whoever it is: its SCRAM signature is wrong, so it may be an impostor"));
+		return failed(S("the upstream does not know our password: "
+				"its SCRAM signature is wrong, so it may be an impostor"));
 	return ok();
 }
