@@ -8,6 +8,7 @@
 
 #include "posthouse/buf.h"
 #include "posthouse/config.h"
+#include "posthouse/tls_result.h"
 #include "posthouse/verdict.h"
 
 #include <uv.h>
@@ -104,6 +105,7 @@ struct stream_tls_info {
 	bool on;
 	const char *version, *cipher; /* "TLSv1.3", "TLS_AES_256_GCM_SHA384" */
 	unsigned bits;
+	enum tls_result result; /* a client's: how the handshake went; NONE: there was none */
 };
 void stream_tls_info(const struct stream *st, struct stream_tls_info *info_out);
 

@@ -5,10 +5,29 @@
 #include <openssl/err.h>
 #include <openssl/x509.h>
 
+static enum tls_result result_of(const struct stream_tls *tls)
+{
+	long verified = SSL_get_verify_result(tls->ssl);
+
+	if (tls->done)
+		return TLS_RESULT_SUCCESSFUL;
+	if (!(SSL_get_verify_mode(tls->ssl) & SSL_VERIFY_PEER) || verified == X509_V_OK)
+		return TLS_RESULT_VALIDATION_FAILURE;
+	switch (verified) {
+	case X509_V_ERR_HOSTNAME_MISMATCH:
+	case X509_V_ERR_IP_ADDRESS_MISMATCH: return TLS_RESULT_CERTIFICATE_HOST_MISMATCH;
+	case X509_V_ERR_CERT_HAS_EXPIRED: return TLS_RESULT_CERTIFICATE_EXPIRED;
+	default: return TLS_RESULT_CERTIFICATE_NOT_TRUSTED;
+	}
+}
+
 void stream_tls_info(const struct stream *st, struct stream_tls_info *info_out)
 {
 	*info_out = (struct stream_tls_info){ .version = "", .cipher = "" };
-	if (!st->tls || !st->tls->done)
+	if (!st->tls)
+		return;
+	info_out->result = result_of(st->tls);
+	if (!st->tls->done)
 		return;
 	info_out->on = true;
 	info_out->version = SSL_get_version(st->tls->ssl);

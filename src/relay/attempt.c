@@ -60,16 +60,20 @@ static void set_remote(struct connection *c, const struct target *t)
 static void try_target(struct connection *c)
 {
 	const struct target *t = &c->targets[c->tried];
-	bool in_clear = c->tls == UPSTREAM_OPPORTUNISTIC && memory_has(c->relay, MEMORY_NO_TLS, &t->address);
 
 	set_remote(c, t);
-	if (c->pool->mx)
-		c->tls_name = t->host;
-	c->config.tls = c->tls == UPSTREAM_IMPLICIT;
+	c->tls =
+		tls_policy_decide(&c->arena, &(struct tls_facts){ .configured = c->pool->tls,
+								  .mx = c->pool->mx,
+								  .name = c->pool->mx ? t->host : c->pool->tls_name,
+								  .no_context = !c->context,
+								  .failed = memory_has(c->relay, MEMORY_NO_TLS, &t->address),
+								  .too_old = memory_has(c->relay, MEMORY_OLD_TLS, &t->address) });
+	c->tls_result = TLS_RESULT_NONE;
+	c->config.tls = c->tls.implicit;
 	c->config.avoid = c->pool->avoid;
-	c->config.use_starttls = c->tls == UPSTREAM_STARTTLS || (c->tls == UPSTREAM_OPPORTUNISTIC && c->context && !in_clear);
-	c->config.need_tls = c->tls == UPSTREAM_STARTTLS || c->tls == UPSTREAM_IMPLICIT;
-	c->old_tls = c->tls == UPSTREAM_OPPORTUNISTIC && memory_has(c->relay, MEMORY_OLD_TLS, &t->address);
+	c->config.use_starttls = c->tls.level != TLS_LEVEL_NONE && !c->tls.implicit;
+	c->config.need_tls = c->tls.level == TLS_LEVEL_VERIFY;
 	c->client = smtp_client_new(&c->config);
 	c->by_peer = c->must_prove = c->proven = false;
 	connection_connect(c, t);
@@ -88,7 +92,10 @@ static void note_attempt(struct connection *c, struct verdict v)
 {
 	struct str said = c->client ? smtp_client_transcript(c->client) : S("");
 
-	buf_printf(&c->attempts, "* %s: %.*s\n", c->remote, STR_ARG(str_head(v.text, 300)));
+	bool failed = tls_result_failed(c->tls_result);
+
+	buf_printf(&c->attempts, "* %s: %.*s%s%s%s\n", c->remote, STR_ARG(str_head(v.text, 300)), failed ? " (" : "",
+		   failed ? tls_result_word(c->tls_result) : "", failed ? ")" : "");
 	buf_add(&c->attempts, said);
 }
 
@@ -110,6 +117,7 @@ static void keep_failure(struct connection *c, struct verdict v, enum smtp_step 
 				       .step = step,
 				       .fault = fault,
 				       .by_peer = c->by_peer,
+				       .tls_result = c->tls_result,
 				       .remote = arena_str(&c->arena, str_of(c->remote)) };
 }
 
@@ -260,10 +268,9 @@ static struct verdict explain(struct connection *c, struct verdict v, enum smtp_
 
 	if (c->pool->mx)
 		return v;
-	if (c->tls == UPSTREAM_IMPLICIT && fault == FAULT_TLS && str_search(v.text, S("wrong version number")) < v.text.n)
+	if (c->tls.implicit && fault == FAULT_TLS && str_search(v.text, S("wrong version number")) < v.text.n)
 		hint = "the server begins in clear text: tls = \"starttls\" fits it";
-	else if (c->tls != UPSTREAM_IMPLICIT && c->pool->port == 465 && fault == FAULT_CONNECTION &&
-		 c->state == CONNECTION_OPENING)
+	else if (!c->tls.implicit && c->pool->port == 465 && fault == FAULT_CONNECTION && c->state == CONNECTION_OPENING)
 		hint = "port 465 expects TLS from the start: tls = \"implicit\" fits it";
 	if (hint)
 		v.text = arena_printf(&c->arena, "%.*s (%s)", STR_ARG(v.text), hint);
@@ -275,13 +282,17 @@ static struct verdict explain(struct connection *c, struct verdict v, enum smtp_
 void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step, enum smtp_fault fault)
 {
 	const struct target *t = &c->targets[c->tried];
-	bool once_more_in_clear = c->handshaking && c->tls == UPSTREAM_OPPORTUNISTIC && c->config.mechanisms.n == 0;
+	bool once_more_in_clear = c->handshaking && c->tls.level == TLS_LEVEL_MAY && c->config.mechanisms.n == 0;
 
 	v = verdict_keep(&c->arena, explain(c, v, fault));
-	log_debug(&c->log, "connection.failed", kv("remote", c->remote), kv("reason", v.text));
+	if (fault == FAULT_TLS && c->tls_result == TLS_RESULT_NONE) /* there was no handshake */
+		c->tls_result = c->by_peer || str_eq(v.enhanced, S("4.7.4")) ? TLS_RESULT_STARTTLS_NOT_SUPPORTED
+									     : TLS_RESULT_VALIDATION_FAILURE;
+	log_debug(&c->log, "connection.failed", kv("remote", c->remote), kv("reason", v.text),
+		  kv("tls_result", tls_result_word(c->tls_result)));
 	note_attempt(c, v);
 	if (once_more_in_clear) { /* but old TLS is better */
-		memory_note(c->relay, !c->old_tls && speaks_of_age(v.text) ? MEMORY_OLD_TLS : MEMORY_NO_TLS, &t->address);
+		memory_note(c->relay, !c->tls.old && speaks_of_age(v.text) ? MEMORY_OLD_TLS : MEMORY_NO_TLS, &t->address);
 		drop_attempt(c);
 		try_target(c);
 		return;

@@ -17,19 +17,6 @@ static void on_vault(void *ctx, struct verdict v, const struct msg_upstream_repl
 
 /* ---- the session is opened ---- */
 
-static void start_tls(struct connection *c)
-{
-	connection_flush(c);
-	if (!c->context) {
-		smtp_client_closed(c->client, temp(421, S("4.7.5"), S("there are no CA certificates to verify it with")),
-				   FAULT_TLS);
-		return;
-	}
-	c->handshaking = true;
-	stream_start_client_tls(c->stream, c->old_tls ? trust_old(c->relay) : c->context, c->tls_name,
-				c->tls != UPSTREAM_OPPORTUNISTIC);
-}
-
 /* Only vault knows the password. */
 static void ask_vault(struct connection *c, const struct smtp_client_event *e)
 {
@@ -69,11 +56,13 @@ static void opened(struct connection *c)
 
 	stream_tls_info(c->stream, &tls);
 	pool_connection_ready(c->pool, c->mechanism);
-	if (c->old_tls && tls.on)
+	if (!tls.on && c->tls.level != TLS_LEVEL_NONE)
+		c->tls_result = TLS_RESULT_STARTTLS_NOT_SUPPORTED;
+	if (c->tls.old && tls.on)
 		log_warning(&c->log, "connection.weak", kv("remote", c->remote), kv("tls", tls.version),
 			    kv("cipher", tls.cipher));
 	log_debug(&c->log, "connection.opened", kv("route", c->pool->route), kv("remote", c->remote), kv("tls", tls.version),
-		  kv("cipher", tls.cipher));
+		  kv("cipher", tls.cipher), kv("tls_result", tls_result_word(c->tls_result)));
 }
 
 /* ---- deliveries ---- */
@@ -398,7 +387,10 @@ static void on_event(struct connection *c, const struct smtp_client_event *e)
 		return;
 	}
 	switch (e->type) {
-	case CLIENT_STARTTLS: start_tls(c); return;
+	case CLIENT_STARTTLS:
+		connection_flush(c);
+		connection_start_tls(c);
+		return;
 	case CLIENT_CHALLENGE: ask_vault(c, e); return;
 	case CLIENT_READY: on_ready(c); return;
 	case CLIENT_TEXT: transfer_to_wire(c, conversion_of(c)); return;

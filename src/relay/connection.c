@@ -74,8 +74,6 @@ struct connection *connection_open(struct pool *pool)
 	c->number = ++relay->next_connection;
 	c->log.session = c->number;
 	c->generation = pool->generation;
-	c->tls_name = arena_str(&c->arena, pool->tls_name);
-	c->tls = pool->tls;
 	c->context = pool->trust ? tls_context_ref(pool->trust->context) : NULL;
 	c->config.hostname = arena_str(&c->arena, role_config(relay->role)->hostname);
 	c->config.mechanisms = pool->login ? arena_str(&c->arena, pool->mechanisms) : S("");
@@ -119,22 +117,34 @@ static void on_connect(void *ctx, struct stream *st, struct verdict v)
 	memory_answered(c->relay, &c->targets[c->tried].address);
 	connection_enter(c, CONNECTION_OPENING);
 	connection_limit(c);
-	if (c->tls != UPSTREAM_IMPLICIT)
+	if (!c->tls.implicit)
 		return;
+	connection_start_tls(c);
+	c->relay->ops->advance(c);
+}
+
+void connection_start_tls(struct connection *c)
+{
+	struct str name = c->tls.names.n > 0 ? c->tls.names.at[0] : S("");
+
 	if (!c->context) {
-		connection_break(c, temp(421, S("4.7.5"), S("there are no CA certificates to verify it with")), FAULT_TLS);
+		smtp_client_closed(c->client, temp(421, S("4.7.5"), S("there are no CA certificates to verify it with")),
+				   FAULT_TLS);
 		return;
 	}
 	c->handshaking = true;
-	stream_start_client_tls(st, c->context, c->tls_name, true);
+	stream_start_client_tls(c->stream, c->tls.old ? trust_old(c->relay) : c->context, name, c->tls.level == TLS_LEVEL_VERIFY);
 }
 
 static void on_tls(void *ctx, struct stream *st, struct verdict v)
 {
 	struct connection *c = ctx;
+	struct stream_tls_info info;
 
 	if (st != c->stream)
 		return;
+	stream_tls_info(st, &info);
+	c->tls_result = info.result;
 	if (v.class != OK) {
 		connection_break(c, v, FAULT_TLS);
 		return;
@@ -242,7 +252,7 @@ void connection_limit(struct connection *c)
 	case CONNECTION_OPENING:
 	case CONNECTION_BUSY:
 		if (smtp_client_waits(c->client) == WAIT_GREETING)
-			ms = c->tls != UPSTREAM_IMPLICIT && c->pool->port == 465 && limits->greeting_ms > WRONG_PORT_MS
+			ms = !c->tls.implicit && c->pool->port == 465 && limits->greeting_ms > WRONG_PORT_MS
 				     ? WRONG_PORT_MS /* most likely both sides wait for the other */
 				     : limits->greeting_ms;
 		else if (smtp_client_waits(c->client) == WAIT_DATA)

@@ -3,6 +3,7 @@
 #define RELAY_CONNECTION_H
 
 #include "pool.h"
+#include "tls_policy.h"
 #include "transfer.h"
 
 #include "posthouse/buf.h"
@@ -10,6 +11,7 @@
 #include "posthouse/log.h"
 #include "posthouse/net.h"
 #include "posthouse/smtp_client.h"
+#include "posthouse/tls_result.h"
 
 #include <uv.h>
 
@@ -36,8 +38,8 @@ struct connection {
 	uint64_t number;
 	unsigned generation;
 	struct arena arena;
-	struct str tls_name;
-	unsigned tls; /* enum upstream_tls */
+	struct tls_policy tls;      /* for the candidate that is tried, or was found good */
+	enum tls_result tls_result; /* how it went there */
 	struct tls_context *context;
 	struct smtp_client_config config;
 	struct smtp_client *client;
@@ -47,16 +49,16 @@ struct connection {
 	unsigned parts;      /* not closed yet: timer, streams, a file being read */
 	struct target *targets;
 	size_t targets_n, tried, sessions, second_turns;
-	bool second_turn;          /* only those that were cut short, with the whole time */
-	bool handshaking, old_tls; /* old_tls: by the context for servers that know nothing better */
-	bool by_peer;              /* the failure is the peer's own word */
-	struct str mechanism;      /* by which it logs in; a view of the configuration's */
-	bool other_mechanism;      /* it was opened anew for that */
-	bool must_prove, proven;   /* the server must show that it knows the password too (RFC 5802 5.1); it has */
-	struct failure failure;    /* the most telling one so far; verdict OK: none */
-	struct buf attempts;       /* what was tried, for transcripts */
-	char remote[400];          /* "host [address]:port" */
-	uint64_t call;             /* of vault or queue; 0: none open */
+	bool second_turn; /* only those that were cut short, with the whole time */
+	bool handshaking;
+	bool by_peer;            /* the failure is the peer's own word */
+	struct str mechanism;    /* by which it logs in; a view of the configuration's */
+	bool other_mechanism;    /* it was opened anew for that */
+	bool must_prove, proven; /* the server must show that it knows the password too (RFC 5802 5.1); it has */
+	struct failure failure;  /* the most telling one so far; verdict OK: none */
+	struct buf attempts;     /* what was tried, for transcripts */
+	char remote[400];        /* "host [address]:port" */
+	uint64_t call;           /* of vault or queue; 0: none open */
 	struct delivery *delivery;
 	bool converting; /* the delivery's first pass */
 	uint64_t transactions;
@@ -71,7 +73,8 @@ void connection_enter(struct connection *c, enum connection_state state);
 void connection_limit(struct connection *c);          /* start the time limit for what it waits for now */
 void connection_limit_progress(struct connection *c); /* the same, but only when the session has come further */
 void connection_connect(struct connection *c, const struct target *t);
-void connection_flush(struct connection *c);                                            /* write out what the machine has said */
+void connection_start_tls(struct connection *c); /* as the policy says; then take the machine's events: it may have failed */
+void connection_flush(struct connection *c);     /* write out what the machine has said */
 void connection_break(struct connection *c, struct verdict why, enum smtp_fault fault); /* the connection is no more */
 /* The attempts before this session, and its own dialogue. */
 struct str connection_transcript(struct connection *c, struct arena *a);

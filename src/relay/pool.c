@@ -198,15 +198,15 @@ static const char *fault_name(enum smtp_fault fault)
 static void log_failure(struct pool *pool, struct connection *c, const struct failure *f, struct meaning meaning,
 			struct str reason)
 {
-	const char *class = trouble_name(meaning.trouble);
+	const char *class = trouble_name(meaning.trouble), *tls = tls_result_word(f->tls_result);
 
 	if (pool->mx)
 		log_info(&c->log, "destination.failed", kv("domain", pool->name), kv("reason", reason),
-			 kv("code", f->verdict.code), kv("class", class), kv("waiting", pool->waiting_n));
+			 kv("code", f->verdict.code), kv("class", class), kv("waiting", pool->waiting_n), kv("tls_result", tls));
 	else
 		log_at(blame_gate(meaning) == GATE_OURS ? LOG_ERROR : LOG_WARNING, &c->log, "upstream.failed",
 		       kv("upstream", pool->name), kv("fault", fault_name(f->fault)), kv("reason", reason),
-		       kv("code", f->verdict.code), kv("class", class), kv("waiting", pool->waiting_n));
+		       kv("code", f->verdict.code), kv("class", class), kv("waiting", pool->waiting_n), kv("tls_result", tls));
 }
 
 /* A connection could not be made. As long as others work or are still trying, the deliveries are theirs, and no more than those are

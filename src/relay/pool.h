@@ -9,6 +9,7 @@
 #include "posthouse/ipc.h"
 #include "posthouse/list.h"
 #include "posthouse/smtp_client.h"
+#include "posthouse/tls_result.h"
 
 struct relay;
 struct connection;
@@ -66,6 +67,7 @@ struct failure {
 	enum smtp_step step;
 	enum smtp_fault fault;
 	bool by_peer; /* the other side said so */
+	enum tls_result tls_result;
 	struct str remote;
 };
 

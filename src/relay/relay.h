@@ -13,6 +13,7 @@
  * ca_store.c        the CA certificates that next hops are verified with
  * connection.c      one connection: TCP, TLS, time limits, its end
  * attempt.c         the addresses in turn until a session is open
+ * tls_policy.c      which TLS a candidate address must have
  * client_events.c   events of the client machine on a connection, and what follows from them
  * tx_recipients.c   the recipients of one transaction
  * extensions.c      extensions that a next hop offers but cannot do

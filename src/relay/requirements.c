@@ -27,23 +27,21 @@ int64_t demands_seconds(const struct delivery *d, uint64_t now_ms)
 }
 
 /* RFC 8689 4.2.1: it must not go where the certificate is not verified. */
-static struct verdict check_tls(const struct delivery *d, bool mx, unsigned tls)
+static struct verdict check_tls(const struct delivery *d, bool mx, enum tls_level level)
 {
-	if (!d->require_tls)
+	if (!d->require_tls || level == TLS_LEVEL_VERIFY)
 		return ok();
 	if (mx)
 		return perm(550, S("5.7.30"),
 			    S("REQUIRETLS is demanded, and the TLS of the domain's mail servers is not verified"));
-	if (tls != UPSTREAM_IMPLICIT && tls != UPSTREAM_STARTTLS)
-		return perm(550, S("5.7.30"), S("REQUIRETLS is demanded, and the upstream is used without verified TLS"));
-	return ok();
+	return perm(550, S("5.7.30"), S("REQUIRETLS is demanded, and the upstream is used without verified TLS"));
 }
 
 struct verdict demands_check(const struct delivery *d, const struct pool *pool, uint64_t now_ms)
 {
 	struct verdict v = demands_time(d, now_ms);
 
-	return v.class == OK ? check_tls(d, pool->mx, pool->tls) : v;
+	return v.class == OK ? check_tls(d, pool->mx, tls_level_of(pool->tls)) : v;
 }
 
 struct verdict demands_check_peer(const struct connection *c, uint64_t now_ms)
@@ -53,7 +51,7 @@ struct verdict demands_check_peer(const struct connection *c, uint64_t now_ms)
 	struct verdict v = demands_time(d, now_ms);
 
 	if (v.class == OK)
-		v = check_tls(d, c->pool->mx, c->tls);
+		v = check_tls(d, c->pool->mx, c->tls.level);
 	if (v.class == OK && d->require_tls && !(peer->features & PEER_REQUIRETLS))
 		return perm(550, S("5.7.30"), S("REQUIRETLS is demanded, and the next hop does not offer it"));
 	if (v.class != OK || !must_return(d))

@@ -173,24 +173,33 @@ static void test_injection_unread(void **state)
 
 /* ---- verification ---- */
 
+static const char *result_word(const struct stream *st)
+{
+	struct stream_tls_info info;
+
+	stream_tls_info(st, &info);
+	return tls_result_word(info.result);
+}
+
 static void test_names(void **state)
 {
 	static const struct {
 		struct str name;
 		bool verify, known_ca;
 		enum verdict_class class;
+		enum tls_result result;
 	} cases[] = {
-		{ { "mail.example.org", 16 }, true, true, OK },
-		{ { "MAIL.EXAMPLE.ORG", 16 }, true, true, OK },
-		{ { "127.0.0.1", 9 }, true, true, OK },
-		{ { "other.example.org", 17 }, true, true, PERM },
-		{ { "127.0.0.2", 9 }, true, true, PERM },
-		{ { "::1", 3 }, true, true, PERM },
-		{ { "mail.example.org", 16 }, true, false, PERM },
-		{ { "", 0 }, true, true, PERM },
-		{ { "mail.example.org\0x", 18 }, true, true, PERM },
-		{ { "other.example.org", 17 }, false, false, OK },
-		{ { "", 0 }, false, false, OK },
+		{ { "mail.example.org", 16 }, true, true, OK, TLS_RESULT_SUCCESSFUL },
+		{ { "MAIL.EXAMPLE.ORG", 16 }, true, true, OK, TLS_RESULT_SUCCESSFUL },
+		{ { "127.0.0.1", 9 }, true, true, OK, TLS_RESULT_SUCCESSFUL },
+		{ { "other.example.org", 17 }, true, true, PERM, TLS_RESULT_CERTIFICATE_HOST_MISMATCH },
+		{ { "127.0.0.2", 9 }, true, true, PERM, TLS_RESULT_CERTIFICATE_HOST_MISMATCH },
+		{ { "::1", 3 }, true, true, PERM, TLS_RESULT_CERTIFICATE_HOST_MISMATCH },
+		{ { "mail.example.org", 16 }, true, false, PERM, TLS_RESULT_CERTIFICATE_NOT_TRUSTED },
+		{ { "", 0 }, true, true, PERM, TLS_RESULT_VALIDATION_FAILURE },
+		{ { "mail.example.org\0x", 18 }, true, true, PERM, TLS_RESULT_VALIDATION_FAILURE },
+		{ { "other.example.org", 17 }, false, false, OK, TLS_RESULT_SUCCESSFUL },
+		{ { "", 0 }, false, false, OK, TLS_RESULT_SUCCESSFUL },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -215,6 +224,7 @@ static void test_names(void **state)
 		assert_true(run_until(&f->loop, &f->client.handshakes, 1, 5000));
 		if (f->client.tls.class != cases[i].class)
 			fail_msg("%.*s: %d: %.*s", STR_ARG(cases[i].name), f->client.tls.class, STR_ARG(f->client.tls.text));
+		assert_string_equal(result_word(f->client.st), tls_result_word(cases[i].result));
 		if (cases[i].class == PERM) {
 			assert_true(str_eq(f->client.tls.enhanced, S("5.7.5")));
 			assert_true(f->client.tls.text.n > 0);
