@@ -5,8 +5,7 @@
 #include "encode.h"
 #include "writer.h"
 #include "encoded.h"
-
-#include "posthouse/mail.h"
+#include "fixup.h"
 
 enum field_kind { UNSTRUCTURED, ADDRESSES, PARAMETERS, TRACE };
 
@@ -323,4 +322,17 @@ bool field_to_ascii(struct arena *a, unsigned what, struct str name, struct str 
 	else
 		*field_out = fold_at(a, line, WORDS_LINE, kind == UNSTRUCTURED ? FOLD_ANYWHERE : FOLD_COMMENTS);
 	return field_out->p != whole.p;
+}
+
+bool fold_field(struct arena *a, struct header_field *f)
+{
+	struct str address, whole;
+
+	if (f->whole.n <= TEXT_LINE_MAX + 2 || !field_to_ascii(a, ASCII_LONG, f->name, f->whole, &whole, &address))
+		return false;
+	f->whole = whole;
+	f->name = str_head(whole, f->name.n);
+	f->value = str_from(whole, str_find(whole, ':') + 1);
+	f->value.n -= 2;
+	return true;
 }

@@ -34,22 +34,6 @@ void convert_free(struct convert *c)
 	free(c);
 }
 
-void convert_fail(struct convert *c, struct str why)
-{
-	if (c->failure.class == OK)
-		c->failure = perm(554, S("5.6.3"), arena_str(&c->reason, why));
-}
-
-void convert_fail_address(struct convert *c, struct str field, struct str address)
-{
-	if (c->failure.class == OK)
-		c->failure = perm(550, S("5.6.7"),
-				  arena_printf(&c->reason,
-					       "the address <%.*s> in the field %.*s needs SMTPUTF8, which the next mail "
-					       "server lacks",
-					       STR_ARG(text_clean(&c->reason, address, 300)), STR_ARG(str_head(field, 100))));
-}
-
 /* Hand over what the line has so far. */
 static void take_line(struct convert *c, size_t n, bool ends, bool has_crlf)
 {

@@ -84,6 +84,11 @@ void walk_end(struct convert *c); /* with the text */
 
 /* ---- leaf.c ---- */
 
+/* RFC 3463 3.7: X.6.3, conversion required but not supported; RFC 6531 3.5: X.6.7, an address needs SMTPUTF8. The first reason
+ * counts. */
+void convert_fail(struct convert *c, struct str why);
+void convert_fail_address(struct convert *c, struct str field, struct str address);
+
 /* The header section of an entity, written with changes. */
 struct additions {
 	bool raw;             /* nobody can say what is in it: its fields stay as they are */
@@ -100,11 +105,6 @@ void leaf_begin(struct convert *c);
 void leaf_piece(struct convert *c, const struct piece *p);
 /* The content ends: before a delimiter, or (`last`) with the text, where a CRLF belongs to it. */
 void leaf_end(struct convert *c, bool last);
-
-/* RFC 3463 3.7: X.6.3, conversion required but not supported; RFC 6531 3.5: X.6.7, an address needs SMTPUTF8. The first reason
- * counts. */
-void convert_fail(struct convert *c, struct str why);
-void convert_fail_address(struct convert *c, struct str field, struct str address);
 
 /* What of the content the next mail server does not take. */
 static inline bool piece_is_unfit(const struct convert *c, const struct piece *p)

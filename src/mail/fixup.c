@@ -55,15 +55,6 @@ struct draft {
 	struct fixup_result *out;
 };
 
-struct header_field field_make(struct arena *a, struct str name, struct str value)
-{
-	struct str whole = arena_printf(a, "%.*s:%.*s\r\n", STR_ARG(name), STR_ARG(value));
-
-	return (struct header_field){ .name = str_head(whole, name.n),
-				      .value = str_make(whole.p + name.n + 1, value.n),
-				      .whole = whole };
-}
-
 static void put(struct draft *d, struct header_field f)
 {
 	d->size += f.whole.n;

@@ -4,10 +4,10 @@
 
 #include "posthouse/mail.h"
 
-/* A field of its own; `value` as it shall stand behind the colon. */
+/* header.c: a field of its own; `value` as it shall stand behind the colon. */
 struct header_field field_make(struct arena *a, struct str name, struct str value);
 
-/* fold.c: no line of the field is longer than 998 bytes, where that is possible: folded, or else with encoded words (ascii.h). False when
+/* ascii.c: no line of the field is longer than 998 bytes, where that is possible: folded, or else with encoded words (ascii.h). False when
  * it stays as it is. */
 bool fold_field(struct arena *a, struct header_field *f);
 

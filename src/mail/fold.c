@@ -1,7 +1,5 @@
 /* fold.c - header lines that are too long (RFC 5322 2.1.1), folded at white space that is there already: unfolded, the text is the
  * same. */
-#include "fixup.h"
-
 #include "ascii.h"
 #include "encode.h"
 #include "text.h"
@@ -95,17 +93,4 @@ struct str fold_at(struct arena *a, struct str whole, size_t max, enum fold_wher
 	size_t *folds = ARENA_ARRAY(a, size_t, 2 * (whole.n / max + 1));
 	size_t n = find_folds(&s, str_find(whole, ':') + 1, folds);
 	return n > 0 ? insert_folds(a, whole, folds, n) : whole;
-}
-
-bool fold_field(struct arena *a, struct header_field *f)
-{
-	struct str address, whole;
-
-	if (f->whole.n <= TEXT_LINE_MAX + 2 || !field_to_ascii(a, ASCII_LONG, f->name, f->whole, &whole, &address))
-		return false;
-	f->whole = whole;
-	f->name = str_head(whole, f->name.n);
-	f->value = str_from(whole, str_find(whole, ':') + 1);
-	f->value.n -= 2;
-	return true;
 }

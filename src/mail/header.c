@@ -1,5 +1,5 @@
 /* header.c - a header section as fields (RFC 5322 2.2). */
-#include "posthouse/mail.h"
+#include "fixup.h"
 #include "text.h"
 
 static struct verdict bad_line(void)
@@ -81,4 +81,13 @@ const struct header_field *header_find(const struct header *h, struct str name)
 			return &h->fields[i];
 	}
 	return NULL;
+}
+
+struct header_field field_make(struct arena *a, struct str name, struct str value)
+{
+	struct str whole = arena_printf(a, "%.*s:%.*s\r\n", STR_ARG(name), STR_ARG(value));
+
+	return (struct header_field){ .name = str_head(whole, name.n),
+				      .value = str_make(whole.p + name.n + 1, value.n),
+				      .whole = whole };
 }

@@ -5,6 +5,22 @@
 
 #include "posthouse/utf8.h"
 
+void convert_fail(struct convert *c, struct str why)
+{
+	if (c->failure.class == OK)
+		c->failure = perm(554, S("5.6.3"), arena_str(&c->reason, why));
+}
+
+void convert_fail_address(struct convert *c, struct str field, struct str address)
+{
+	if (c->failure.class == OK)
+		c->failure = perm(550, S("5.6.7"),
+				  arena_printf(&c->reason,
+					       "the address <%.*s> in the field %.*s needs SMTPUTF8, which the next mail "
+					       "server lacks",
+					       STR_ARG(text_clean(&c->reason, address, 300)), STR_ARG(str_head(field, 100))));
+}
+
 /* A line that is no field: the mark of a mailbox file before a message within, which means nothing here. */
 static void put_mark(struct convert *c, struct sink *s, struct str line)
 {

@@ -13,7 +13,6 @@
 #include "posthouse/id.h"
 #include "posthouse/utf8.h"
 
-#define TEXT_SHOWN      2000        /* bytes of a remote text that are passed on */
 #define HEADER_RETURNED (48 * 1024) /* bytes of the original header that are passed on: whole fields */
 
 /* RFC 3464 2.3.3: the action, and the class of status codes that goes with it. */
@@ -26,44 +25,6 @@ static const struct {
 	[REPORT_SUCCESS] = { "Your message was delivered", "delivered", '2' },
 	[REPORT_RELAYED] = { "Your message was handed on", "relayed", '2' },
 };
-
-struct str report_shown_address(struct report *r, struct str address)
-{
-	return text_clean(r->arena, address, ADDRESS_SHOWN);
-}
-
-struct str report_answer(struct report *r, const struct verdict *v, bool ascii)
-{
-	struct str text = ascii ? text_clean_ascii(r->arena, v->text, TEXT_SHOWN) : text_clean(r->arena, v->text, TEXT_SHOWN);
-	struct str enhanced = text_clean_ascii(r->arena, v->enhanced, 16);
-	struct str out = arena_printf(r->arena, "%u", v->code);
-
-	if (v->code == 0)
-		out = S("");
-	if (enhanced.n > 0 && !str_starts(text, enhanced))
-		out = arena_printf(r->arena, "%.*s %.*s", STR_ARG(out), STR_ARG(enhanced));
-	return str_trim(arena_printf(r->arena, "%.*s %.*s", STR_ARG(out), STR_ARG(text)));
-}
-
-/* The encoding is named only when it is not the usual one, as RFC 6522 3 prefers. */
-void report_begin_part(struct report *r, const char *type, const char *description, bool is_8bit_part)
-{
-	lines_printf(&r->out, "--%.*s", STR_ARG(r->boundary));
-	lines_printf(&r->out, "Content-Type: %s", type);
-	lines_printf(&r->out, "Content-Description: %s", description);
-	if (is_8bit_part)
-		lines_printf(&r->out, "Content-Transfer-Encoding: 8bit");
-	lines_printf(&r->out, "%s", "");
-}
-
-struct str report_original_line(struct report *r, struct str name, size_t max)
-{
-	const struct header_field *f = header_find(&r->original, name);
-
-	if (!f || str_search(f->value, S("=?")) < f->value.n)
-		return S("");
-	return text_clean(r->arena, f->value, max);
-}
 
 /* "rfc822;address" or, beyond ASCII, "utf-8;address" (RFC 6533 3). */
 static void put_address(struct report *r, const char *field, struct str address)

@@ -22,6 +22,7 @@ struct report {
 	bool utf8_addresses; /* the machine's part must be of the kind of RFC 6533 */
 };
 
+/* ---- report_part.c ---- */
 /* Begin a part of the container. */
 void report_begin_part(struct report *r, const char *type, const char *description, bool is_8bit_part);
 struct str report_shown_address(struct report *r, struct str address);
