@@ -29,7 +29,7 @@ const struct header_field *header_find(const struct header *h, struct str name);
  * understood; only addr-specs come back (a quoted local part unquoted where it can be; of "A@b <a@B>" the second). False when
  * the value is no address list, and for whatever two readers could see in two ways:
  * "a@b <c@d>", a comment within an address, a route, an address in a comment, an encoded word with brackets or control characters
- * inside, UTF-8 that is not seen or looks like "@" or "." (src/mail/address.c, doubt.c). UTF-8 is compared and given as bytes:
+ * inside, UTF-8 that is not seen or looks like "@" or "." (src/mail/address.c, lookalike.c). UTF-8 is compared and given as bytes:
  * it is not normalised. A group may be empty: true with no address. */
 bool header_addresses(struct arena *a, struct str value, struct str_list *addresses_out);
 
@@ -187,8 +187,8 @@ struct again_input {
 void mail_report_again(struct arena *a, const struct again_input *in, struct str *header_out, struct str *body_out,
 		       bool *is_8bit_out);
 
-/* ---- notice.c: a plain message to the postmaster: a report that could not be delivered, held mail ---- */
-struct notice_input {
+/* ---- notification.c: a plain message to the postmaster: a report that could not be delivered, held mail ---- */
+struct notification_input {
 	struct str hostname, from;
 	uint64_t id, now_ms; /* of the notice */
 	struct str to;       /* the postmaster */
@@ -196,18 +196,19 @@ struct notice_input {
 	struct str words; /* lines with LF; each is cleaned, and wrapped with its indent; foreign text in them can do no harm */
 };
 /* Header section without the blank line, and body, as from mail_report(). Auto-Submitted: auto-generated. */
-void mail_notice(struct arena *a, const struct notice_input *in, struct str *header_out, struct str *body_out, bool *is_8bit_out);
+void mail_notification(struct arena *a, const struct notification_input *in, struct str *header_out, struct str *body_out,
+		       bool *is_8bit_out);
 
-/* ---- convert.c: a text as a next hop takes it, streaming, deterministic: the same text gives the same bytes in whatever pieces it
+/* ---- downgrade.c: a text as a next hop takes it, streaming, deterministic: the same text gives the same bytes in whatever pieces it
  * comes, so it is hashed in one pass and sent in another. What it does not take: */
 enum {
-	CONVERT_7BIT = 1,    /* anything beyond 7-bit text (RFC 6152 section 3), and what the others say */
-	CONVERT_HEADERS = 2, /* header fields beyond ASCII (RFC 6531) */
-	CONVERT_LINES = 4,   /* lines over 998 bytes (RFC 5321 4.5.3.1.6) */
+	DOWNGRADE_7BIT = 1,    /* anything beyond 7-bit text (RFC 6152 section 3), and what the others say */
+	DOWNGRADE_HEADERS = 2, /* header fields beyond ASCII (RFC 6531) */
+	DOWNGRADE_LINES = 4,   /* lines over 998 bytes (RFC 5321 4.5.3.1.6) */
 };
 /* A leaf part that has some of it becomes quoted-printable or base64, whichever is shorter for its first 4 KiB (base64 when it was
  * labelled binary; quoted-printable when it is text and only its lines are in the way), and Content-Transfer-Encoding says so; other leaves stay as they are, but for a label 8bit or binary, which
- * becomes 7bit with CONVERT_7BIT, as it does for multiparts and messages. A message that gets an encoding and has no MIME-Version gets
+ * becomes 7bit with DOWNGRADE_7BIT, as it does for multiparts and messages. A message that gets an encoding and has no MIME-Version gets
  * one, and one without Content-Type also text/plain with charset utf-8 if its text is that, or else unknown-8bit (RFC 1428). Parts
  * that are quoted-printable or base64 already, but have such bytes or lines, are mended. In preamble and epilogue "?" stands for such
  * bytes. Header fields, also those of parts and of messages within, get encoded words, encoded parameters and folds (RFC 2047, 2231),
@@ -216,31 +217,28 @@ enum {
  * Never touched: multipart/signed, multipart/encrypted, application/pkcs7-mime, message/partial and external-body, parts with an
  * encoding that is not known, multiparts without a boundary that all readers would find, and what is 20 levels deep; with all
  * that is in them, but for their own header fields. ---- */
-struct convert;
-struct convert *convert_new(unsigned what);
-void convert_free(struct convert *c);
+struct downgrade;
+struct downgrade *downgrade_new(unsigned what, size_t sample_max);
+void downgrade_free(struct downgrade *c);
 
-/* The encoding of a part is written before its end is known. A first look at the whole text settles that: feed it here in any
- * pieces, then call convert_again(), then feed it again to convert_feed(). Without a look, a leaf of more than 4 KiB is
- * encoded even if all of it is ASCII: right for every reader, but not the bytes that came. Both give the PERM of
- * convert_feed(): the look finds it before anything was sent. */
-struct verdict convert_look(struct convert *c, struct str bytes);
-/* End a look or a pass, and begin another pass over the same text; what a look has found stays. */
-struct verdict convert_again(struct convert *c);
+/* The encoding of a body part is written before its end is known. So much of its front is kept first: DOWNGRADE_SAMPLE while a text
+ * streams, more where it is in memory anyway. A body part that is longer is encoded even if all of it is ASCII: right for every reader,
+ * but not the bytes that came. */
+#define DOWNGRADE_SAMPLE (4 * KIB)
 
 /* Feed the text (header section, blank line, body) in any pieces; what is ready is appended to `out`, whose bound must allow
  * 1 MiB more than 16 times the piece (TEMP 451 4.3.0 when it does not). PERM 554 5.6.3 when something that must not be touched has
  * 8-bit content where none may be, when more than 1000 parts need encoding, or the header section is larger than HEADER_MAX or becomes
- * more than CONVERTED_HEADER_MAX; PERM 550 5.6.7 when an address in it has a local part beyond ASCII; and from then on. The words
- * live until convert_free(). */
-#define CONVERTED_HEADER_MAX MIB
-struct verdict convert_feed(struct convert *c, struct str bytes, struct buf *out);
-struct verdict convert_end(struct convert *c, struct buf *out);
+ * more than DOWNGRADED_HEADER_MAX; PERM 550 5.6.7 when an address in it has a local part beyond ASCII; and from then on. The words
+ * live until downgrade_free(). */
+#define DOWNGRADED_HEADER_MAX MIB
+struct verdict downgrade_feed(struct downgrade *c, struct str bytes, struct buf *out);
+struct verdict downgrade_end(struct downgrade *c, struct buf *out);
 /* Once it is complete: the converted header section of the message, without blank line, for dkim_finish(). NULL view before;
- * complete at the latest after convert_end(). Lives until convert_again() or convert_free(). */
-struct str convert_header(const struct convert *c);
+ * complete at the latest after downgrade_end(). Lives until downgrade_free(). */
+struct str downgrade_header(const struct downgrade *c);
 
-/* downgrade.c: an address whose only non-ASCII part is its domain, with A-labels (RFC 5891); false when its local part needs UTF-8. */
+/* address_ascii.c: an address whose only non-ASCII part is its domain, with A-labels (RFC 5891); false when its local part needs UTF-8. */
 bool mail_address_to_ascii(struct arena *a, struct str address, struct str *ascii_out);
 
 #endif

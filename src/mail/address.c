@@ -3,7 +3,7 @@
  * What is found in From decides whether a login may send a message, so the parser takes only what every reader must understand alike.
  * Stricter than the grammar: an addr-spec is contiguous (no comment or fold within), a local part holds nothing that looks like
  * another address or an encoded word, a domain is made of letters, digits, "-", "_" and UTF-8, or is a literal; no route, since readers
- * without it see its first address; and what doubt.c says. Looser, since clients do it and it cannot be misread: "a@b <a@b>", dots and
+ * without it see its first address; and what lookalike.c says. Looser, since clients do it and it cannot be misread: "a@b <a@b>", dots and
  * brackets in a display name, 8-bit bytes in it. All iterative: no nesting costs stack. */
 #include "address.h"
 
@@ -68,7 +68,7 @@ static bool take_comment(struct parser *p)
 		else if (!take_text(p))
 			return false;
 	} while (depth > 0);
-	return !comment_is_doubtful(str_make(p->s.p + start, p->at - start));
+	return !comment_is_lookalike(str_make(p->s.p + start, p->at - start));
 }
 
 /* White space, folds and comments, if any; false for a broken one. */
@@ -208,7 +208,7 @@ static bool take_addr_spec(struct parser *p, bool local_will_do, struct mailbox 
 		m->address = m->has_domain ? arena_printf(p->arena, "%.*s@%.*s", STR_ARG(local), STR_ARG(domain)) : local;
 	if (m->address.n > ADDRESS_MAX)
 		return false;
-	return text_is_ascii(m->address) || (utf8_valid(m->address) && !address_is_doubtful(m->address));
+	return text_is_ascii(m->address) || (utf8_valid(m->address) && !address_is_lookalike(m->address));
 }
 
 bool addr_spec_take(struct arena *a, struct str s, bool local_will_do, struct mailbox *m, size_t *n_out)
@@ -305,7 +305,7 @@ static bool take_mailbox(struct parser *p)
 		if (!skip_phrase(p))
 			return false;
 		m.name = str_make(p->s.p + start, p->words_end - start);
-		if (words_are_doubtful(p->arena, m.name))
+		if (words_are_lookalike(p->arena, m.name))
 			return false;
 	}
 	if (p->at > start && !p->in_group && take(p, ':')) {

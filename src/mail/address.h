@@ -24,13 +24,13 @@ bool addr_spec_take(struct arena *a, struct str s, bool local_will_do, struct ma
 /* The same for an address in angle brackets, at whose ends white space and comments may be. */
 bool angle_take(struct arena *a, struct str s, bool local_will_do, struct mailbox *m, size_t *n_out);
 
-/* doubt.c: what parses alike everywhere, but is not seen alike. */
+/* lookalike.c: what parses alike everywhere, but is not seen alike. */
 
 /* Whether a comment holds what a reader that does not know comments takes for an address. */
-bool comment_is_doubtful(struct str comment);
+bool comment_is_lookalike(struct str comment);
 /* Whether an encoded word within `words` has control characters or angle brackets inside: some readers decode before they parse. */
-bool words_are_doubtful(struct arena *a, struct str words);
+bool words_are_lookalike(struct arena *a, struct str words);
 /* Whether an address has characters that are not seen, turn the text around, or are taken for "@" or "." (UTF-8 was checked). */
-bool address_is_doubtful(struct str address);
+bool address_is_lookalike(struct str address);
 
 #endif

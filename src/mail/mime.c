@@ -1,5 +1,5 @@
 /* mime.c - Content-Type and Content-Transfer-Encoding. What is written so that readers could disagree about where a part ends
- * makes the entity MIME_SEALED: then nothing in it is changed. */
+ * makes the entity MIME_OPAQUE: then nothing in it is changed. */
 #include "mime.h"
 
 #include "text.h"
@@ -164,7 +164,7 @@ static bool read_boundary(struct str s, struct mime_part *part)
 static const struct {
 	struct str type, subtype;
 	const char *what;
-} sealed[] = {
+} opaque[] = {
 	{ S("multipart"), S("signed"), "a signed part (multipart/signed), which must not be changed" },
 	{ S("multipart"), S("encrypted"), "an encrypted part (multipart/encrypted), which must not be changed" },
 	{ S("application"), S("pkcs7-mime"), "a signed or encrypted part (application/pkcs7-mime), which must not be changed" },
@@ -174,11 +174,11 @@ static const struct {
 	{ S("message"), S("external-body"), "a reference (message/external-body), which must not be changed" },
 };
 
-static const char *why_sealed(struct str type, struct str subtype)
+static const char *why_opaque(struct str type, struct str subtype)
 {
-	for (size_t i = 0; i < sizeof sealed / sizeof *sealed; i++) {
-		if (str_ieq(type, sealed[i].type) && str_ieq(subtype, sealed[i].subtype))
-			return sealed[i].what;
+	for (size_t i = 0; i < sizeof opaque / sizeof *opaque; i++) {
+		if (str_ieq(type, opaque[i].type) && str_ieq(subtype, opaque[i].subtype))
+			return opaque[i].what;
 	}
 	return NULL;
 }
@@ -187,22 +187,22 @@ static const char *why_sealed(struct str type, struct str subtype)
 static enum mime_kind read_type(struct str value, struct mime_part *part)
 {
 	if (!skip_space(&value))
-		return MIME_LEAF;
+		return MIME_BODY_PART;
 	struct str type = take_token(&value);
 	part->is_text = str_ieq(type, S("text"));
 	if (!skip_space(&value) || !take_char(&value, '/') || !skip_space(&value))
-		return MIME_LEAF;
+		return MIME_BODY_PART;
 	struct str subtype = take_token(&value);
-	part->sealed = why_sealed(type, subtype);
-	if (part->sealed)
-		return MIME_SEALED;
+	part->opaque = why_opaque(type, subtype);
+	if (part->opaque)
+		return MIME_OPAQUE;
 	if (str_ieq(type, S("message")))
-		return str_ieq(subtype, S("rfc822")) || str_ieq(subtype, S("news")) ? MIME_MESSAGE : MIME_LEAF;
+		return str_ieq(subtype, S("rfc822")) || str_ieq(subtype, S("news")) ? MIME_MESSAGE : MIME_BODY_PART;
 	if (!str_ieq(type, S("multipart")))
-		return MIME_LEAF;
+		return MIME_BODY_PART;
 	if (!read_boundary(value, part)) {
-		part->sealed = "a multipart whose boundary can be read in several ways, or not at all";
-		return MIME_SEALED;
+		part->opaque = "a multipart whose boundary can be read in several ways, or not at all";
+		return MIME_OPAQUE;
 	}
 	return str_ieq(subtype, S("digest")) ? MIME_DIGEST : MIME_MULTIPART;
 }
@@ -249,17 +249,17 @@ void mime_read(struct str section, enum mime_kind otherwise, struct mime_part *p
 			part_out->kind = read_type(f.value, part_out);
 		} else if (str_ieq(f.name, S("Content-Type"))) {
 			/* A second one: readers take the first or the last. That matters unless both are leaves. */
-			if (read_type(f.value, &other) != MIME_LEAF || part_out->kind != MIME_LEAF) {
-				part_out->kind = MIME_SEALED;
-				part_out->sealed = "a part with two Content-Type fields";
+			if (read_type(f.value, &other) != MIME_BODY_PART || part_out->kind != MIME_BODY_PART) {
+				part_out->kind = MIME_OPAQUE;
+				part_out->opaque = "a part with two Content-Type fields";
 			}
 		}
 	}
 	/* RFC 2045 6.4: a container has no encoding of its own. Readers differ in what they make of one that has. */
 	bool identity = part_out->encoding <= MIME_BINARY;
-	if (!identity && (part_out->kind != MIME_LEAF || part_out->encoding == MIME_OTHER)) {
-		part_out->sealed = part_out->sealed ? part_out->sealed
+	if (!identity && (part_out->kind != MIME_BODY_PART || part_out->encoding == MIME_OTHER)) {
+		part_out->opaque = part_out->opaque ? part_out->opaque
 						    : "a part whose Content-Transfer-Encoding is unknown, or may not be there";
-		part_out->kind = MIME_SEALED;
+		part_out->kind = MIME_OPAQUE;
 	}
 }

@@ -7,11 +7,11 @@
 #define BOUNDARY_MAX 200 /* RFC 2046 5.1.1 allows 70 */
 
 enum mime_kind {
-	MIME_LEAF,
+	MIME_BODY_PART,
 	MIME_MULTIPART,
 	MIME_DIGEST,  /* multipart/digest: a part without Content-Type is a message (RFC 2046 5.1.5) */
 	MIME_MESSAGE, /* message/rfc822: a header section and a body again */
-	MIME_SEALED,  /* not to be touched: signed or encrypted, or no two readers would understand the same */
+	MIME_OPAQUE,  /* not to be touched: signed or encrypted, or no two readers would understand the same */
 };
 
 enum mime_encoding { MIME_7BIT, MIME_8BIT, MIME_BINARY, MIME_QP, MIME_BASE64, MIME_OTHER };
@@ -21,7 +21,7 @@ struct mime_part {
 	enum mime_encoding encoding;
 	bool has_version, has_type; /* MIME-Version, Content-Type */
 	bool is_text;               /* by that, or for want of it (RFC 2045 5.2) */
-	const char *sealed;         /* MIME_SEALED: what it is, and why it is left alone */
+	const char *opaque;         /* MIME_OPAQUE: what it is, and why it is left alone */
 	char boundary[BOUNDARY_MAX];
 	size_t boundary_n;
 };

@@ -1,5 +1,5 @@
 /* report_again.c - a report or notice that a next hop has refused, written anew in what it may rather take: less of the original, text of
- * 7 bits, another author. What we wrote ourselves is taken apart here, so its form is known: report.c, notice.c. */
+ * 7 bits, another author. What we wrote ourselves is taken apart here, so its form is known: report.c, notification.c. */
 #include "report.h"
 
 #include "lines.h"
@@ -104,22 +104,19 @@ static struct str write_header(struct arena *a, const struct again_input *in)
 static bool to_seven_bits(struct arena *a, struct str *header, struct str *body)
 {
 	struct str text = arena_printf(a, "%.*s\r\n%.*s", STR_ARG(*header), STR_ARG(*body));
-	struct convert *c = convert_new(CONVERT_7BIT);
+	struct downgrade *c = downgrade_new(DOWNGRADE_7BIT, SIZE_MAX / 2);
 	struct buf out;
 
 	buf_init(&out, SIZE_MAX / 2);
-	convert_look(c, text);
-	struct verdict v = convert_again(c);
+	struct verdict v = downgrade_feed(c, text, &out);
 	if (v.class == OK)
-		v = convert_feed(c, text, &out);
-	if (v.class == OK)
-		v = convert_end(c, &out);
+		v = downgrade_end(c, &out);
 	if (v.class == OK) {
-		*header = arena_str(a, convert_header(c));
+		*header = arena_str(a, downgrade_header(c));
 		*body = arena_str(a, str_from(buf_view(&out), header->n + 2));
 	}
 	buf_fini(&out);
-	convert_free(c);
+	downgrade_free(c);
 	return v.class == OK;
 }
 

@@ -1,7 +1,7 @@
 /* walk.c - the walk through a message's MIME structure: which entity a line belongs to, and where entities begin and end. */
-#include "convert.h"
+#include "downgrade.h"
 
-static void begin_entity(struct convert *c, bool is_message)
+static void begin_entity(struct downgrade *c, bool is_message)
 {
 	c->place = IN_HEADER;
 	c->is_message = is_message;
@@ -9,10 +9,10 @@ static void begin_entity(struct convert *c, bool is_message)
 }
 
 /* The state before the first byte. */
-void walk_begin(struct convert *c)
+void walk_begin(struct downgrade *c)
 {
 	c->sink = (struct sink){ 0 };
-	c->line_n = c->levels_n = c->leaf = c->encoded = 0;
+	c->line_n = c->levels_n = c->encoded = 0;
 	c->in_line = c->in_digest = c->pending_crlf = c->undecided = c->top_done = false;
 	c->depth = 0;
 	c->is_top = true;
@@ -20,17 +20,17 @@ void walk_begin(struct convert *c)
 	begin_entity(c, true);
 }
 
-static void begin_seal(struct convert *c, bool raw)
+static void begin_opaque(struct downgrade *c, bool raw)
 {
 	section_write(c, &(struct additions){ .raw = raw, .encoding = section_relabel(c) });
-	c->place = IN_SEAL;
+	c->place = IN_OPAQUE;
 }
 
 /* A multipart or a message: what is inside may get an encoding, which means something only with MIME-Version (RFC 2045 4). */
-static void begin_container(struct convert *c)
+static void begin_container(struct downgrade *c)
 {
 	struct level *level = &c->levels[c->levels_n];
-	bool may_encode = (c->what & (CONVERT_7BIT | CONVERT_LINES)) && (!c->planned || c->plan_needs);
+	bool may_encode = c->what & (DOWNGRADE_7BIT | DOWNGRADE_LINES);
 	struct additions add = { .encoding = section_relabel(c),
 				 .version = c->is_message && c->part.has_type && !c->part.has_version && may_encode };
 
@@ -49,31 +49,31 @@ static void begin_container(struct convert *c)
 }
 
 /* The header section is complete. */
-static void end_section(struct convert *c, bool blank)
+static void end_section(struct downgrade *c, bool blank)
 {
 	c->blank = blank;
-	mime_read(buf_view(&c->section), c->in_digest ? MIME_MESSAGE : MIME_LEAF, &c->part);
+	mime_read(buf_view(&c->section), c->in_digest ? MIME_MESSAGE : MIME_BODY_PART, &c->part);
 	c->in_digest = false;
-	if (c->part.kind == MIME_LEAF)
-		leaf_begin(c);
-	else if (c->part.kind == MIME_SEALED || c->depth + 1 >= NESTING_MAX)
-		begin_seal(c, false);
+	if (c->part.kind == MIME_BODY_PART)
+		body_part_begin(c);
+	else if (c->part.kind == MIME_OPAQUE || c->depth + 1 >= NESTING_MAX)
+		begin_opaque(c, false);
 	else
 		begin_container(c);
 }
 
-static void seal_piece(struct convert *c, const struct piece *p)
+static void opaque_piece(struct downgrade *c, const struct piece *p)
 {
-	if (p->unfit && (c->what & CONVERT_7BIT))
-		convert_fail(c, arena_printf(&c->arena, "the next mail server takes no 8-bit text, and there is some in %s",
-					     c->part.sealed ? c->part.sealed : "a part that is within 20 others"));
+	if (p->unfit && (c->what & DOWNGRADE_7BIT))
+		downgrade_fail(c, arena_printf(&c->arena, "the next mail server takes no 8-bit text, and there is some in %s",
+					       c->part.opaque ? c->part.opaque : "a part that is within 20 others"));
 	sink_put(&c->sink, p->bytes);
 	if (p->has_crlf)
 		sink_put(&c->sink, S("\r\n"));
 }
 
 /* A piece of a header section; false when it is no part of it, but of the body. */
-static bool header_piece(struct convert *c, const struct piece *p)
+static bool header_piece(struct downgrade *c, const struct piece *p)
 {
 	bool first = c->section.n == 0;
 
@@ -91,18 +91,18 @@ static bool header_piece(struct convert *c, const struct piece *p)
 	}
 	if (!c->is_top && c->section.n + p->bytes.n + 2 > PART_HEADER_MAX) {
 		/* Nobody can say what is in it, so nothing in it is changed. */
-		c->part = (struct mime_part){ .sealed = "a part with a header section that is too large" };
+		c->part = (struct mime_part){ .opaque = "a part with a header section that is too large" };
 		c->blank = c->in_digest = false;
-		begin_seal(c, true);
+		begin_opaque(c, true);
 		return false;
 	}
 	if (!buf_add(&c->section, p->bytes) || (p->has_crlf && !buf_add(&c->section, S("\r\n"))))
-		convert_fail(c, S("the header section of the message is too large"));
+		downgrade_fail(c, S("the header section of the message is too large"));
 	return true;
 }
 
 /* Preamble and epilogue are for nobody (RFC 2046 5.1.1), so "?" may stand for what they must not have. */
-static void frame_piece(struct convert *c, const struct piece *p)
+static void frame_piece(struct downgrade *c, const struct piece *p)
 {
 	if (p->begins)
 		c->frame_column = 0;
@@ -116,7 +116,7 @@ static void frame_piece(struct convert *c, const struct piece *p)
 			}
 			/* no line that was changed may turn into a delimiter */
 			char byte = p->bytes.p[i];
-			bool keep = !(is_unfit(byte) && (c->what & CONVERT_7BIT)) && !(byte == '-' && c->frame_column == 0);
+			bool keep = !(is_unfit(byte) && (c->what & DOWNGRADE_7BIT)) && !(byte == '-' && c->frame_column == 0);
 			sink_put(&c->sink, keep ? str_make(&byte, 1) : S("?"));
 			c->frame_column++;
 		}
@@ -137,7 +137,7 @@ static bool is_padding(struct str s)
 
 /* The level, counted from 1, whose delimiter the line is; 0 for none. The whole line must match, as readers have it, although
  * RFC 2046 5.1.1 is content with its beginning: a boundary is often the beginning of another. */
-static size_t delimiter_level(const struct convert *c, struct str line, bool *closes_out)
+static size_t delimiter_level(const struct downgrade *c, struct str line, bool *closes_out)
 {
 	if (!str_starts(line, S("--")))
 		return 0;
@@ -154,17 +154,17 @@ static size_t delimiter_level(const struct convert *c, struct str line, bool *cl
 }
 
 /* The entity that we are in ends. A header section may end so too, and what is in it, if anything. */
-static void end_entity(struct convert *c, bool last)
+static void end_entity(struct downgrade *c, bool last)
 {
 	while (c->place == IN_HEADER)
 		end_section(c, false);
 	/* In a multipart that is not closed readers take the last CRLF for the delimiter's. */
-	if (c->place == IN_LEAF)
-		leaf_end(c, last && !(c->levels_n > 0 && c->pending_crlf));
+	if (c->place == IN_BODY_PART)
+		body_part_end(c, last && !(c->levels_n > 0 && c->pending_crlf));
 	c->place = IN_FRAME;
 }
 
-static void on_delimiter(struct convert *c, size_t level, bool closes, const struct piece *p)
+static void on_delimiter(struct downgrade *c, size_t level, bool closes, const struct piece *p)
 {
 	const struct level *l = &c->levels[level - 1];
 
@@ -180,7 +180,7 @@ static void on_delimiter(struct convert *c, size_t level, bool closes, const str
 	begin_entity(c, false);
 }
 
-void walk_piece(struct convert *c, const struct piece *p)
+void walk_piece(struct downgrade *c, const struct piece *p)
 {
 	bool closes;
 	size_t level = p->begins && p->ends ? delimiter_level(c, p->bytes, &closes) : 0;
@@ -193,14 +193,14 @@ void walk_piece(struct convert *c, const struct piece *p)
 		return;
 	switch (c->place) {
 	case IN_HEADER: break; /* a message within: its section begins here, below */
-	case IN_LEAF: leaf_piece(c, p); return;
+	case IN_BODY_PART: body_part_piece(c, p); return;
 	case IN_FRAME: frame_piece(c, p); return;
-	case IN_SEAL: seal_piece(c, p); return;
+	case IN_OPAQUE: opaque_piece(c, p); return;
 	}
 	walk_piece(c, p);
 }
 
-void walk_end(struct convert *c)
+void walk_end(struct downgrade *c)
 {
 	end_entity(c, true);
 }

@@ -152,7 +152,7 @@ static void begin_transaction(struct connection *c)
 	unsigned what = conversion_of(c);
 	struct smtp_transaction t = { .sender = d->batch.sender,
 				      .size = what ? d->converted_size : d->prefix.n + d->size,
-				      .body = what & CONVERT_7BIT ? 0 : d->envelope.body,
+				      .body = what & DOWNGRADE_7BIT ? 0 : d->envelope.body,
 				      .utf8 = d->batch.utf8,
 				      .avoid = smtp_client_peer(c->client)->features & ~extensions_usable(c),
 				      .recipients = d->batch.addresses,

@@ -33,12 +33,12 @@ static bool takes_body(const struct connection *c)
 unsigned conversion_of(const struct connection *c)
 {
 	const struct delivery *d = c->delivery;
-	unsigned what = d->long_lines ? CONVERT_LINES : 0;
+	unsigned what = d->long_lines ? DOWNGRADE_LINES : 0;
 
 	if (!takes_body(c))
-		return CONVERT_7BIT;
+		return DOWNGRADE_7BIT;
 	if ((d->envelope.utf8 & UTF8_IN_HEADER) && !batch_header_is_utf8(d, extensions_usable(c)))
-		what |= CONVERT_HEADERS;
+		what |= DOWNGRADE_HEADERS;
 	return what;
 }
 
@@ -72,7 +72,7 @@ void conversion_begin(struct connection *c)
 	c->delivery->unconvertible = ok();
 	connection_limit(c);
 	t->what = conversion_of(c);
-	t->convert = convert_new(t->what);
+	t->convert = downgrade_new(t->what, DOWNGRADE_SAMPLE);
 	t->dkim = dkim_new();
 	t->counted = 0;
 	buf_init(&t->converted, CONVERTED_MAX);
@@ -98,7 +98,7 @@ static void conversion_failed(struct connection *c, struct verdict v)
 static void digest(struct connection *c)
 {
 	struct transfer *t = &c->transfer;
-	struct str bytes = buf_view(&t->converted), header = convert_header(t->convert);
+	struct str bytes = buf_view(&t->converted), header = downgrade_header(t->convert);
 	uint64_t body_at = header.n + 2;
 
 	if (header.p && t->counted + bytes.n > body_at)
@@ -109,7 +109,7 @@ static void digest(struct connection *c)
 
 static bool take_for_hash(struct connection *c, struct str bytes)
 {
-	struct verdict v = convert_feed(c->transfer.convert, bytes, &c->transfer.converted);
+	struct verdict v = downgrade_feed(c->transfer.convert, bytes, &c->transfer.converted);
 
 	if (v.class != OK) {
 		conversion_failed(c, v);
@@ -169,13 +169,13 @@ static void ask_queue(struct connection *c, const struct header *header)
 static void end_for_hash(struct connection *c)
 {
 	struct transfer *t = &c->transfer;
-	struct verdict v = convert_end(t->convert, &t->converted);
+	struct verdict v = downgrade_end(t->convert, &t->converted);
 	struct header header;
 
 	if (v.class == OK)
 		digest(c);
 	if (v.class == OK && t->keys_n > 0)
-		v = header_parse(&c->delivery->arena, arena_str(&c->delivery->arena, convert_header(t->convert)), &header);
+		v = header_parse(&c->delivery->arena, arena_str(&c->delivery->arena, downgrade_header(t->convert)), &header);
 	if (v.class != OK)
 		conversion_failed(c, v);
 	else if (t->keys_n == 0)

@@ -138,7 +138,7 @@ void transfer_fini(struct transfer *t)
 	if (t->fd >= 0)
 		close(t->fd);
 	free(t->chunk);
-	convert_free(t->convert);
+	downgrade_free(t->convert);
 	dkim_free(t->dkim);
 	buf_fini(&t->converted);
 	*t = (struct transfer){ .fd = -1 };
@@ -170,7 +170,7 @@ static bool take_for_wire(struct connection *c, struct str bytes)
 		smtp_client_text(c->client, bytes);
 		return true;
 	}
-	v = convert_feed(t->convert, bytes, &t->converted);
+	v = downgrade_feed(t->convert, bytes, &t->converted);
 	if (v.class != OK)
 		return cannot_convert(c, v);
 	write_converted(c);
@@ -181,7 +181,7 @@ static bool take_for_wire(struct connection *c, struct str bytes)
 static void end_for_wire(struct connection *c)
 {
 	struct transfer *t = &c->transfer;
-	struct verdict v = t->convert ? convert_end(t->convert, &t->converted) : ok();
+	struct verdict v = t->convert ? downgrade_end(t->convert, &t->converted) : ok();
 
 	if (v.class != OK) {
 		cannot_convert(c, v);
@@ -201,7 +201,7 @@ void transfer_to_wire(struct connection *c, unsigned what)
 
 	smtp_client_text(c->client, what ? d->converted_prefix : d->prefix);
 	if (what) {
-		c->transfer.convert = convert_new(what);
+		c->transfer.convert = downgrade_new(what, DOWNGRADE_SAMPLE);
 		buf_init(&c->transfer.converted, CONVERTED_MAX);
 	}
 	transfer_begin(c, &wire_ops);

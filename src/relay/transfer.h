@@ -12,7 +12,7 @@ struct connection;
 
 enum {
 	CHUNK = 64 * 1024,                /* of a file, read at once */
-	CONVERTED_MAX = 16 * CHUNK + MIB, /* convert_feed(): a header section comes out at once */
+	CONVERTED_MAX = 16 * CHUNK + MIB, /* downgrade_feed(): a header section comes out at once */
 };
 
 /* What becomes of the text as it is read. False: it must not go on, and whoever says so has ended it. */
@@ -29,7 +29,7 @@ struct transfer {
 	bool reading, waiting; /* waiting: until the peer has taken some of it */
 	uv_fs_t request;
 	/* On the way to a next hop that does not take it as it is: */
-	struct convert *convert; /* NULL: the text goes as it is */
+	struct downgrade *convert; /* NULL: the text goes as it is */
 	struct buf converted;
 	/* The first pass, which only counts and hashes: */
 	unsigned what; /* CONVERT_...: for what it is made */

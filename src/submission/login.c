@@ -1,7 +1,7 @@
 /* login.c - AUTH of a session: the login role knows passwords and mechanisms, queue counts failures and says what the client hears.
  *
- * In the order they happen: session_on_auth, (session_on_auth_response), begin_login, on_login_reply, (next_step), ask_judgement,
- * session_judge, on_authorized. A queue that dies meanwhile is waited for. */
+ * In the order they happen: session_on_auth, (session_on_auth_response), begin_login, on_login_reply, (next_step), begin_authorization,
+ * session_authorize, on_authorized. A queue that dies meanwhile is waited for. */
 #include "session.h"
 
 #define USER_MAX 1024  /* bytes of a name that are looked at; no login has so many */
@@ -112,39 +112,39 @@ void session_on_auth_response(struct session *s, const struct smtp_event *e)
 }
 
 /* The back-end has decided: what the client hears is for queue to say, which knows how often this went wrong before. */
-static void ask_judgement(struct session *s, const struct msg_login_reply *reply)
+static void begin_authorization(struct session *s, const struct msg_login_reply *reply)
 {
-	s->claimed_login = arena_str(&s->arena, reply->login);
-	s->claimed_device = arena_str(&s->arena, reply->device);
-	s->claimed_stamp = reply->stamp;
+	s->auth_pending_login = arena_str(&s->arena, reply->login);
+	s->auth_pending_device = arena_str(&s->arena, reply->device);
+	s->auth_pending_stamp = reply->stamp;
 	s->repeated = reply->repeated;
 	s->tried = arena_str(&s->arena, reply->tried);
 	s->refusal = reply->verdict.class == OK          ? ok()
 		     : reply->verdict.code == wrong.code ? wrong
 							 : verdict_keep(&s->arena, reply->verdict);
 	s->final = arena_str(&s->arena, reply->challenge);
-	session_enter(s, SESSION_JUDGEMENT);
+	session_enter(s, SESSION_AUTHORIZING);
 	session_set_timer(s, AWAY_MS);
-	session_judge(s);
+	session_authorize(s);
 }
 
-void session_judge(struct session *s)
+void session_authorize(struct session *s)
 {
 	struct msg_authenticated m = { .session = s->log.session,
-				       .login = s->claimed_login,
-				       .device = s->claimed_device,
+				       .login = s->auth_pending_login,
+				       .device = s->auth_pending_device,
 				       .mechanism = s->mechanism,
 				       .success = s->refusal.class == OK,
 				       .repeated = s->repeated };
 
-	if (s->state != SESSION_JUDGEMENT || s->call != 0)
+	if (s->state != SESSION_AUTHORIZING || s->call != 0)
 		return;
-	s->judge_generation = s->sub->queue_generation;
+	s->authorize_generation = s->sub->queue_generation;
 	s->call = ipc_call_authenticated(submission_queue(s->sub), &m, -1, on_authorized, s);
 }
 
 /* Right or wrong: nobody is told. */
-void session_end_judgement(struct session *s)
+void session_give_up_authorization(struct session *s)
 {
 	ipc_cancel(s->call);
 	s->call = 0;
@@ -170,7 +170,7 @@ static void on_login_reply(void *ctx, struct verdict v, const struct msg_login_r
 		session_reply(s, unavailable);
 		return;
 	}
-	ask_judgement(s, m);
+	begin_authorization(s, m);
 }
 
 /* To the login role, which knows when the password changes. */
@@ -187,10 +187,10 @@ static void present_login(struct session *s)
  * before the 235; they tell that the password was right, so they had to wait for queue. */
 static void log_in(struct session *s)
 {
-	s->login = s->claimed_login;
-	s->device = s->claimed_device;
+	s->login = s->auth_pending_login;
+	s->device = s->auth_pending_device;
 	s->listed = false;
-	s->stamp = s->claimed_stamp;
+	s->stamp = s->auth_pending_stamp;
 	present_login(s); /* it may have changed since it was looked at */
 	s->sub->logins++;
 	stream_secrets_over(s->conn);
@@ -225,7 +225,7 @@ static void let_in(struct session *s, const struct msg_authorized *m)
 static void refuse(struct session *s, struct verdict v, uint64_t delay_ms)
 {
 	s->sub->logins_failed++;
-	log_warning(&s->log, "login.failed", kv("client", stream_peer_address(s->conn)), kv("login", s->claimed_login),
+	log_warning(&s->log, "login.failed", kv("client", stream_peer_address(s->conn)), kv("login", s->auth_pending_login),
 		    kv("mechanism", s->mechanism), kv("reply", v.text));
 	s->refusal = verdict_keep(&s->arena, v);
 	session_enter(s, SESSION_LOGIN_DELAY);
@@ -249,11 +249,11 @@ static void on_authorized(void *ctx, struct verdict v, const struct msg_authoriz
 	s->call = 0;
 	if (m != NULL)
 		tell_counted(s, m->counted);
-	if (m == NULL && submission_queue(s->sub) != NULL && s->judge_generation == s->sub->queue_generation) {
-		session_end_judgement(s); /* it is silent */
-	} else if (m == NULL) {           /* the next queue is asked: when it comes, or now, if it has come already */
-		if (s->judge_generation != s->sub->queue_generation)
-			session_judge(s);
+	if (m == NULL && submission_queue(s->sub) != NULL && s->authorize_generation == s->sub->queue_generation) {
+		session_give_up_authorization(s); /* it is silent */
+	} else if (m == NULL) {                   /* the next queue is asked: when it comes, or now, if it has come already */
+		if (s->authorize_generation != s->sub->queue_generation)
+			session_authorize(s);
 	} else if (m->verdict.class == PERM && s->refusal.class != OK) {
 		refuse(s, s->refusal,
 		       m->delay_ms); /* not a login at all (501), or a wrong password: the words of who looked at it */

@@ -12,9 +12,9 @@
 
 static void on_timer_closed(uv_handle_t *h);
 
-static const char *const state_names[SESSION_STATES] = { "new",         "proxy",       "admission", "hello",     "tls",
-							 "command",     "turn",        "login",     "judgement", "login_delay",
-							 "error_delay", "reservation", "spooling",  "waiting",   "closing" };
+static const char *const state_names[SESSION_STATES] = { "new",         "proxy",       "admission", "hello",       "tls",
+							 "command",     "turn",        "login",     "authorizing", "login_delay",
+							 "error_delay", "reservation", "spooling",  "waiting",     "closing" };
 
 void session_enter(struct session *s, enum session_state state)
 {
@@ -24,12 +24,12 @@ void session_enter(struct session *s, enum session_state state)
 		[SESSION_ADMISSION] = FROM(NEW) | FROM(PROXY),
 		[SESSION_HELLO] = FROM(ADMISSION) | FROM(COMMAND),
 		[SESSION_TLS] = FROM(HELLO),
-		[SESSION_COMMAND] = FROM(NEW) | FROM(ADMISSION) | FROM(TLS) | FROM(TURN) | FROM(LOGIN) | FROM(JUDGEMENT) |
+		[SESSION_COMMAND] = FROM(NEW) | FROM(ADMISSION) | FROM(TLS) | FROM(TURN) | FROM(LOGIN) | FROM(AUTHORIZING) |
 				    FROM(LOGIN_DELAY) | FROM(ERROR_DELAY) | FROM(RESERVATION) | FROM(SPOOLING) | FROM(WAITING),
 		[SESSION_TURN] = FROM(COMMAND),
 		[SESSION_LOGIN] = FROM(COMMAND),
-		[SESSION_JUDGEMENT] = FROM(LOGIN),
-		[SESSION_LOGIN_DELAY] = FROM(JUDGEMENT),
+		[SESSION_AUTHORIZING] = FROM(LOGIN),
+		[SESSION_LOGIN_DELAY] = FROM(AUTHORIZING),
 		[SESSION_ERROR_DELAY] = FROM(COMMAND),
 		[SESSION_RESERVATION] = FROM(COMMAND),
 		[SESSION_SPOOLING] = FROM(COMMAND),
@@ -55,7 +55,7 @@ void session_set_timer(struct session *s, uint64_t ms)
 	uv_timer_start(&s->timer, on_timer, ms, 0);
 }
 
-uint64_t session_patience(const struct session *s, uint64_t ms)
+uint64_t session_wait_ms(const struct session *s, uint64_t ms)
 {
 	uint64_t now = clock_mono_ms(), left = s->login_by > now ? s->login_by - now : 1;
 
@@ -64,7 +64,7 @@ uint64_t session_patience(const struct session *s, uint64_t ms)
 
 void session_await(struct session *s)
 {
-	session_set_timer(s, session_patience(s, s->policy->idle_ms));
+	session_set_timer(s, session_wait_ms(s, s->policy->idle_ms));
 }
 
 /* ---- words ---- */

@@ -15,7 +15,7 @@ enum session_state {
 	SESSION_COMMAND,     /* events are taken, or the client is waited for */
 	SESSION_TURN,        /* it has had its share of this round of the loop */
 	SESSION_LOGIN,       /* the login role is asked */
-	SESSION_JUDGEMENT,   /* and then queue, which counts failures */
+	SESSION_AUTHORIZING, /* and then queue, which counts failures */
 	SESSION_LOGIN_DELAY, /* a refused login waits for its answer, and one that is let in for its turn */
 	SESSION_ERROR_DELAY, /* and so does one who makes error after error */
 	SESSION_RESERVATION, /* queue is asked whether the limits allow one more message or recipient */
@@ -32,7 +32,7 @@ struct transaction;
 
 struct session {
 	struct list link; /* in sub->sessions */
-	struct list turn; /* in one of sub->turns' lists */
+	struct list turn; /* in one of sub->fair_share' lists */
 	struct submission *sub;
 	struct door *door;
 	struct policy *policy;
@@ -44,7 +44,7 @@ struct session {
 	struct smtp_server *smtp;
 	uv_timer_t timer; /* of the state: idle, delay */
 	unsigned open_parts;
-	unsigned share;    /* of a round of the loop, see turns.c */
+	unsigned share;    /* of a round of the loop, see fair_share.c */
 	uint64_t share_at; /* the round */
 	bool implicit;     /* TLS comes before the greeting */
 	bool old_tls;      /* a listed host: TLS by policy->legacy */
@@ -52,8 +52,8 @@ struct session {
 	bool opened;       /* the log knows it */
 	bool advancing;    /* session_advance() is at work */
 	bool held;         /* the stream keeps input that we have not taken */
-	bool pressing;     /* it sends far more commands than anybody would who reads the answers: */
-	bool granted;      /* what it has sent is looked at in its turn, which is now */
+	bool flooding;     /* it sends far more commands than anybody would who reads the answers: */
+	bool has_turn;     /* what it has sent is looked at in its turn, which is now */
 	bool peer_ended;   /* nothing more will come; what came is still answered */
 	bool refused;      /* a banned client of implicit TLS: it hears so, in `refusal`, after the handshake */
 	bool expelled;     /* its password is none any more: it ends when the message that is with queue has its answer */
@@ -65,16 +65,16 @@ struct session {
 	uint64_t login_generation; /* of the login process with which an exchange is under way; 0 = none is */
 	uint64_t call;
 	struct str mechanism, login, device;                                     /* login: "" before */
-	struct str claimed_login, claimed_device;                                /* while queue judges */
+	struct str auth_pending_login, auth_pending_device;                      /* while queue judges */
 	enum { ANSWER_STEP, ANSWER_FIRST, ANSWER_USER, ANSWER_PASSWORD } answer; /* what the client's next one in AUTH is */
 	struct secret user;                                                      /* of LOGIN, until the password is there */
-	uint64_t claimed_stamp, stamp;                                           /* of the password, see messages.def; 0: none */
+	uint64_t auth_pending_stamp, stamp;                                      /* of the password, see messages.def; 0: none */
 	uint64_t repeated;                                                       /* how it was counted before, see messages.def */
 	struct str tried;                                                        /* what stands for it */
 	struct str final; /* last words of the mechanism, for the client when queue has said yes */
 	bool final_said;
-	uint64_t judge_generation; /* of the queue that was asked */
-	struct verdict refusal;    /* what a delayed login will hear */
+	uint64_t authorize_generation; /* of the queue that was asked */
+	struct verdict refusal;        /* what a delayed login will hear */
 	uint64_t reserving;
 	struct buf helo; /* only where it is to be shown */
 
@@ -92,7 +92,7 @@ void session_set_timer(struct session *s, uint64_t ms); /* then comes submission
 void session_await(struct session *s);
 
 /* The same of another wait for the client: `ms`, or what is left until then. */
-uint64_t session_patience(const struct session *s, uint64_t ms);
+uint64_t session_wait_ms(const struct session *s, uint64_t ms);
 
 /* Answer the event that waits, and go on. */
 void session_reply(struct session *s, struct verdict v);
@@ -128,7 +128,7 @@ void session_room(struct session *s);
 size_t session_on_input(void *ctx, struct stream *st, struct str bytes);
 /* Take events as long as the state is SESSION_COMMAND. */
 void session_advance(struct session *s);
-/* Its turn has come, see turns.h. */
+/* Its turn has come, see fair_share.h. */
 void session_turn(struct session *s);
 void session_costly_turn(struct session *s);
 
@@ -156,8 +156,8 @@ void session_tls_numbers(const struct session *s, uint64_t *version_out, uint64_
 /* ---- login.c ---- */
 void session_on_auth(struct session *s, const struct smtp_event *e);
 void session_on_auth_response(struct session *s, const struct smtp_event *e);
-void session_judge(struct session *s);         /* ask queue, unless it is asked or need not be */
-void session_end_judgement(struct session *s); /* its time is over */
+void session_authorize(struct session *s);             /* ask queue, unless it is asked or need not be */
+void session_give_up_authorization(struct session *s); /* its time is over */
 void session_end_login_delay(struct session *s);
 
 /* The login role wants to know who is in, and by which password; it says that a session's is none any more. */

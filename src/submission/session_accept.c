@@ -164,7 +164,7 @@ void session_on_timeout(struct session *s)
 	case SESSION_PROXY: session_close(s, S("no PROXY header came"), false); break;
 	case SESSION_HELLO:
 	case SESSION_TLS: session_close(s, S("TLS handshake took too long"), false); break;
-	case SESSION_JUDGEMENT: session_end_judgement(s); break;
+	case SESSION_AUTHORIZING: session_give_up_authorization(s); break;
 	case SESSION_LOGIN_DELAY: session_end_login_delay(s); break;
 	case SESSION_ERROR_DELAY:
 		session_enter(s, SESSION_COMMAND);

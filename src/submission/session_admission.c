@@ -177,6 +177,6 @@ void sessions_on_queue_up(struct submission *sub)
 			continue;
 		s->queue_generation = sub->queue_generation;
 		ipc_send_present(submission_queue(sub), &m, -1);
-		session_judge(s);
+		session_authorize(s);
 	}
 }

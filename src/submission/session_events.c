@@ -3,11 +3,11 @@
  * Back-pressure: while the state is not SESSION_COMMAND no event is taken, so the machine's input fills up, so session_on_input takes no
  * more, so the stream stops reading, so TCP's window closes. */
 #include "session.h"
-#include "turns.h"
+#include "fair_share.h"
 
 #define OUTPUT_HIGH    (64 * 1024) /* unsent replies with which no further command is taken */
 #define ERROR_DELAY_MS 1000
-#define PRESSING       32768 /* bytes of commands at once: nobody who sends these waits for an answer */
+#define FLOOD_BYTES    32768 /* bytes of commands at once: nobody who sends these waits for an answer */
 
 size_t session_on_input(void *ctx, struct stream *st, struct str bytes)
 {
@@ -19,14 +19,14 @@ size_t session_on_input(void *ctx, struct stream *st, struct str bytes)
 		return session_on_proxy_bytes(s, bytes);
 	if (s->state == SESSION_HELLO)
 		return session_on_hello_bytes(s, bytes);
-	s->pressing = bytes.n >= PRESSING && !smtp_server_in_text(s->smtp);
-	if (s->pressing && !s->granted && s->state == SESSION_COMMAND) {
+	s->flooding = bytes.n >= FLOOD_BYTES && !smtp_server_in_text(s->smtp);
+	if (s->flooding && !s->has_turn && s->state == SESSION_COMMAND) {
 		s->held = true;
 		session_enter(s, SESSION_TURN);
-		turn_wait_costly(s);
+		fair_share_wait_costly(s);
 		return 0;
 	}
-	s->granted = false;
+	s->has_turn = false;
 	if (smtp_server_in_text(s->smtp) && s->state == SESSION_COMMAND)
 		session_await(s); /* of commands whole lines count, of text every byte */
 	while (taken < bytes.n && s->state != SESSION_ADMISSION) {
@@ -48,7 +48,7 @@ size_t session_on_input(void *ctx, struct stream *st, struct str bytes)
 /* A flood that has got its 421 is cut off: to read on for the sake of our last words would be what it wants. */
 static bool wants_last_words(const struct session *s, const struct smtp_event *e)
 {
-	return e->type == SMTP_QUIT || !s->pressing || s->messages > 0;
+	return e->type == SMTP_QUIT || !s->flooding || s->messages > 0;
 }
 
 static void on_closing_event(struct session *s, const struct smtp_event *e)
@@ -118,9 +118,9 @@ static bool write_replies(struct session *s)
 	stream_write(s->conn, buf_view(out));
 	buf_release(out); /* an idle session holds no buffer */
 	session_await(s);
-	if (turn_spend(s, 1, 0, n)) {
+	if (fair_share_spend(s, 1, 0, n)) {
 		session_enter(s, SESSION_TURN);
-		turn_wait(s);
+		fair_share_wait(s);
 	}
 	return true;
 }
@@ -135,9 +135,9 @@ static bool advance_once(struct session *s)
 	if (!smtp_server_next(s->smtp, &e))
 		return write_replies(s); /* the machine may have held back because of them */
 	event_handlers[e.type](s, &e);
-	if (s->state == SESSION_COMMAND && turn_spend(s, 1, e.bytes.n, 0)) {
+	if (s->state == SESSION_COMMAND && fair_share_spend(s, 1, e.bytes.n, 0)) {
 		session_enter(s, SESSION_TURN);
-		turn_wait(s);
+		fair_share_wait(s);
 	}
 	return true;
 }
@@ -172,6 +172,6 @@ void session_costly_turn(struct session *s)
 		session_begin_handshake(s);
 		return;
 	}
-	s->granted = true; /* the stream gives it again what it holds */
+	s->has_turn = true; /* the stream gives it again what it holds */
 	session_turn(s);
 }

@@ -1,6 +1,6 @@
 /* session_tls.c - TLS of a session: which context, when its handshake begins, what logins can bind to. */
 #include "session.h"
-#include "turns.h"
+#include "fair_share.h"
 
 #define HANDSHAKE_MS 30000
 
@@ -8,16 +8,16 @@
 void session_expect_handshake(struct session *s)
 {
 	session_enter(s, SESSION_HELLO);
-	session_set_timer(s, session_patience(s, HANDSHAKE_MS));
+	session_set_timer(s, session_wait_ms(s, HANDSHAKE_MS));
 	if (s->held) /* behind a PROXY header, or while queue was asked */
-		turn_wait_costly(s);
+		fair_share_wait_costly(s);
 }
 
 /* The stream keeps them; they are the beginning of the handshake. */
 size_t session_on_hello_bytes(struct session *s, struct str bytes)
 {
 	s->held = true;
-	turn_wait_costly(s);
+	fair_share_wait_costly(s);
 	return 0;
 }
 

@@ -3,7 +3,7 @@
 
 #include "session.h"
 #include "transaction.h"
-#include "turns.h"
+#include "fair_share.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/secret.h"
@@ -64,7 +64,7 @@ static struct submission *the_submission(struct role *r)
 	uv_timer_init(sub->loop, &sub->sweep);
 	uv_timer_init(sub->loop, &sub->stopping);
 	sub->sweep.data = sub->stopping.data = sub;
-	turns_init(sub);
+	fair_share_init(sub);
 	refusals_init(sub);
 	sub->ids.worker = role_index(r);
 	sub->next_session = random_u64() % 0x100000 * 0x1000; /* so that numbers in the log rarely repeat after a restart */

@@ -19,8 +19,8 @@ struct door {
 	uint64_t sessions;
 };
 
-/* turns.c: who goes on in the next round of the loop. */
-struct turns {
+/* fair_share.c: who goes on in the next round of the loop. */
+struct fair_share {
 	uv_idle_t round;
 	struct list waiting; /* sessions that have had their share of this round */
 	struct list costly;  /* sessions with a handshake or a flood of input before them */
@@ -49,7 +49,7 @@ struct submission_ops {
 	/* transaction.c, transaction_text.c */
 	void (*answer)(struct session *s, struct verdict v); /* to its message, which ends */
 	void (*room)(struct session *s);                     /* in the spool, again */
-	/* turns.c */
+	/* fair_share.c */
 	void (*turn)(struct session *s);
 	void (*costly_turn)(struct session *s);
 	/* session.c, transaction.c */
@@ -62,7 +62,7 @@ struct submission {
 	uv_loop_t *loop;
 	struct policy *policy, *next;
 	struct list doors, sessions, transactions;
-	struct turns turns;
+	struct fair_share fair_share;
 	struct refusals refusals;
 	size_t orphans;      /* transactions whose client has left after its final dot */
 	struct list waiting; /* transactions with a deadline, looked at by `sweep` */

@@ -12,7 +12,7 @@
 #define SHOWN_MAX      250
 #define RECIPIENTS_MAX 15
 
-/* A text from outside as part of a line; mail_notice() cleans the rest. */
+/* A text from outside as part of a line; mail_notification() cleans the rest. */
 static struct str line(struct arena *a, struct str s)
 {
 	char *to = arena_alloc(a, SHOWN_MAX);
@@ -60,7 +60,7 @@ struct report_text postmaster_copy_write(struct arena *a, struct str hostname, s
 					 struct str to, const struct unreported *parent)
 {
 	struct report_text text = { .covered = parent->failed_n };
-	struct notice_input in = {
+	struct notification_input in = {
 		.hostname = hostname,
 		.from = from,
 		.id = id,
@@ -73,7 +73,7 @@ struct report_text postmaster_copy_write(struct arena *a, struct str hostname, s
 	buf_init(&words, INLINE_MAX);
 	add_words(a, &words, parent);
 	in.words = buf_view(&words);
-	mail_notice(a, &in, &text.header, &text.body, &text.is_8bit);
+	mail_notification(a, &in, &text.header, &text.body, &text.is_8bit);
 	buf_fini(&words);
 	assert(text.header.n + 2 + text.body.n <= INLINE_MAX);
 	return text;

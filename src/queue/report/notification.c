@@ -168,7 +168,7 @@ static void begin(struct notification *n)
 {
 	struct reports *rs = n->reports;
 	const struct config *c = role_config(rs->role);
-	struct notice_input in = { .hostname = c->hostname, .subject = n->subject, .words = n->words };
+	struct notification_input in = { .hostname = c->hostname, .subject = n->subject, .words = n->words };
 	struct report_text text = { .covered = 0 };
 
 	if (!n->for_postmaster && str_find(n->login, '@') == n->login.n)
@@ -183,7 +183,7 @@ static void begin(struct notification *n)
 	in.from = n->mail.author.from;
 	in.id = n->mail.m.id;
 	in.now_ms = n->mail.m.received_at;
-	mail_notice(&n->mail_arena, &in, &text.header, &text.body, &text.is_8bit);
+	mail_notification(&n->mail_arena, &in, &text.header, &text.body, &text.is_8bit);
 	own_message_sign(&n->mail, &text, on_signed, n);
 }
 

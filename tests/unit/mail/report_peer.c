@@ -39,12 +39,12 @@ static void write_report(const char *directory, const char *name, const struct r
 static void write_others(const char *directory, struct report_recipient bob, struct str original)
 {
 	struct report_input in = report_base(&bob, 1, original);
-	struct notice_input notice = { .hostname = S("relay.example.org"),
-				       .id = 2,
-				       .now_ms = NOW,
-				       .to = S("alice@example.org"),
-				       .subject = S("A report could not be delivered"),
-				       .words = S("To: J\xc3\xb6rg\n\n    550 no") };
+	struct notification_input notice = { .hostname = S("relay.example.org"),
+					     .id = 2,
+					     .now_ms = NOW,
+					     .to = S("alice@example.org"),
+					     .subject = S("A report could not be delivered"),
+					     .words = S("To: J\xc3\xb6rg\n\n    550 no") };
 	struct arena a = { 0 };
 	struct str header, body;
 	bool is_8bit;
@@ -61,7 +61,7 @@ static void write_others(const char *directory, struct report_recipient bob, str
 	write_input(directory, "delivered", &in);
 	in.kind = REPORT_RELAYED;
 	write_input(directory, "relayed", &in);
-	mail_notice(&a, &notice, &header, &body, &is_8bit);
+	mail_notification(&a, &notice, &header, &body, &is_8bit);
 	write_file(directory, "notice", header, body, is_8bit);
 	arena_fini(&a);
 }

@@ -60,19 +60,19 @@ static const struct {
 /* A message of this header section only, converted. */
 static struct verdict convert(struct arena *a, unsigned what, struct str section, struct str *section_out)
 {
-	struct convert *c = convert_new(what);
+	struct downgrade *c = downgrade_new(what, DOWNGRADE_SAMPLE);
 	struct buf out;
 
 	buf_init(&out, SIZE_MAX / 2);
-	struct verdict v = convert_feed(c, section, &out);
+	struct verdict v = downgrade_feed(c, section, &out);
 	if (v.class == OK)
-		v = convert_feed(c, S("\r\n"), &out);
+		v = downgrade_feed(c, S("\r\n"), &out);
 	if (v.class == OK)
-		v = convert_end(c, &out);
+		v = downgrade_end(c, &out);
 	v = verdict_keep(a, v);
 	*section_out = arena_str(a, str_head(buf_view(&out), out.n > 2 ? out.n - 2 : 0));
 	buf_fini(&out);
-	convert_free(c);
+	downgrade_free(c);
 	return v;
 }
 
@@ -90,7 +90,7 @@ static void test_rows(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		assert_str(convert_field(&a, CONVERT_HEADERS, str_of(rows[i].in)), str_of(rows[i].out));
+		assert_str(convert_field(&a, DOWNGRADE_HEADERS, str_of(rows[i].in)), str_of(rows[i].out));
 	}
 	arena_fini(&a);
 }
@@ -104,7 +104,7 @@ static void test_lines(void **state)
 	(void)state;
 	for (int i = 0; i < 60; i++)
 		in = arena_printf(&a, "%.*s%s", STR_ARG(in), i % 7 ? "\xe6\x97\xa5\xe6\x9c\xac" : UE " \xf0\x9f\x8e\x89");
-	struct str out = convert_field(&a, CONVERT_HEADERS, arena_printf(&a, "%.*s\r\n", STR_ARG(in)));
+	struct str out = convert_field(&a, DOWNGRADE_HEADERS, arena_printf(&a, "%.*s\r\n", STR_ARG(in)));
 	while (str_split(&out, '\n', &line)) {
 		assert_true(line.n <= 77);
 		assert_true(line.n == 0 || str_starts(line, S("Subject: =?utf-8?")) || str_starts(line, S(" =?utf-8?")));
@@ -122,13 +122,13 @@ static void test_address(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof with / sizeof *with; i++) {
 		struct str out, field = arena_printf(&a, "To: %s\r\n", with[i]);
-		struct verdict v = convert(&a, CONVERT_HEADERS, field, &out);
+		struct verdict v = convert(&a, DOWNGRADE_HEADERS, field, &out);
 		assert_int_equal(v.class, PERM);
 		assert_int_equal(v.code, 550);
 		assert_str(v.enhanced, S("5.6.7"));
 		assert_true(str_search(v.text, S("<j" UE "rg@x.example> in the field To")) < v.text.n);
 		field = arena_printf(&a, "Content-Type: message/rfc822\r\n\r\n%.*s", STR_ARG(field));
-		out = convert_field(&a, CONVERT_7BIT, field);
+		out = convert_field(&a, DOWNGRADE_7BIT, field);
 		assert_true(str_search(out, S("\r\nDowngraded-To: ")) < out.n);
 		for (size_t k = 0; k < out.n; k++)
 			assert_true((unsigned char)out.p[k] < 0x80);
@@ -179,7 +179,7 @@ static void test_long(void **state)
 		bool too_long = false;
 		struct str middle = repeat(&a, longs[i].again, 1300);
 		struct str in = arena_printf(&a, "%s%.*s%s\r\n", longs[i].before, STR_ARG(middle), longs[i].after);
-		struct str rest = convert_field(&a, CONVERT_LINES, in);
+		struct str rest = convert_field(&a, DOWNGRADE_LINES, in);
 
 		while (str_split(&rest, '\n', &line))
 			too_long = too_long || line.n > 999;

@@ -417,7 +417,7 @@ static void test_again(void **state)
 static void test_notice(void **state)
 {
 	struct arena a = { 0 };
-	struct notice_input in = {
+	struct notification_input in = {
 		.hostname = S("relay.example.org"),
 		.from = S("mailer-daemon@relay.example.org"),
 		.id = 2,
@@ -432,7 +432,7 @@ static void test_notice(void **state)
 	bool is_8bit;
 
 	(void)state;
-	mail_notice(&a, &in, &header, &body, &is_8bit);
+	mail_notification(&a, &in, &header, &body, &is_8bit);
 	assert_false(is_8bit);
 	assert_str(header,
 		   S("From: Mail Delivery System <mailer-daemon@relay.example.org>\r\nTo: <postmaster@example.org>\r\n"
@@ -443,7 +443,7 @@ static void test_notice(void **state)
 		   S("A report to bob@example.net could not be delivered, and so nobody has\r\nbeen told about it.\r\n\r\n"
 		     "    550 no such user, and many other words that this server has to say\r\n    about it\r\nThe end\r\n"));
 	in.words = S("J\xc3\xb6rg\xff");
-	mail_notice(&a, &in, &header, &body, &is_8bit);
+	mail_notification(&a, &in, &header, &body, &is_8bit);
 	assert_true(is_8bit);
 	assert_str(body, S("J\xc3\xb6rg\xef\xbf\xbd\r\n"));
 	assert_in(header, "charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n");

@@ -1,4 +1,4 @@
-/* doubt.c - what the grammar of addresses allows and programs parse alike, but people or sloppy programs do not see alike. */
+/* lookalike.c - what the grammar of addresses allows and programs parse alike, but people or sloppy programs do not see alike. */
 #include "address.h"
 
 #include "text.h"
@@ -6,7 +6,7 @@
 
 #include "posthouse/utf8.h"
 
-bool comment_is_doubtful(struct str comment)
+bool comment_is_lookalike(struct str comment)
 {
 	for (size_t i = 0; i < comment.n; i++) {
 		char c = comment.p[i];
@@ -18,7 +18,7 @@ bool comment_is_doubtful(struct str comment)
 	return false;
 }
 
-bool words_are_doubtful(struct arena *a, struct str text)
+bool words_are_lookalike(struct arena *a, struct str text)
 {
 	struct words w;
 
@@ -35,7 +35,7 @@ bool words_are_doubtful(struct arena *a, struct str text)
 	return w.unknown.n > 0;
 }
 
-bool address_is_doubtful(struct str address)
+bool address_is_lookalike(struct str address)
 {
 	return utf8_is_deceptive(address);
 }

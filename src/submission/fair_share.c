@@ -1,7 +1,7 @@
-/* turns.c - fair shares of the loop. Who has used up his share waits, and in each round of the loop those who wait get a little time in
+/* fair_share.c - fair shares of the loop. Who has used up his share waits, and in each round of the loop those who wait get a little time in
  * turn: so rounds stay short, however many they are, and everybody else is served in each of them. Of what is costly (handshakes, which need
  * the private key, and floods of input) only a little is begun in a round, in the order in which it came. */
-#include "turns.h"
+#include "fair_share.h"
 
 #include "session.h"
 
@@ -11,7 +11,7 @@
 #define ROUND_NS        1000000
 #define COSTLY_ROUND    2
 
-bool turn_spend(struct session *s, unsigned events, size_t text_bytes, size_t reply_bytes)
+bool fair_share_spend(struct session *s, unsigned events, size_t text_bytes, size_t reply_bytes)
 {
 	uint64_t now = uv_now(s->sub->loop); /* stands still within a round; two short rounds in a millisecond count as one */
 	size_t cost = events + text_bytes / TEXT_PER_EVENT + reply_bytes / REPLY_PER_EVENT;
@@ -31,39 +31,39 @@ static void on_round(uv_idle_t *round)
 	struct list *i;
 
 	do {
-		i = list_first(&sub->turns.waiting);
+		i = list_first(&sub->fair_share.waiting);
 		if (i == NULL)
 			break;
 		list_remove(i);
 		CONTAINER_OF(i, struct session, turn)->share = SHARE;
 		sub->ops->turn(CONTAINER_OF(i, struct session, turn));
 	} while (uv_hrtime() < end);
-	for (unsigned k = 0; k < COSTLY_ROUND && (i = list_first(&sub->turns.costly)) != NULL; k++) {
+	for (unsigned k = 0; k < COSTLY_ROUND && (i = list_first(&sub->fair_share.costly)) != NULL; k++) {
 		list_remove(i);
 		sub->ops->costly_turn(CONTAINER_OF(i, struct session, turn));
 	}
-	if (list_empty(&sub->turns.waiting) && list_empty(&sub->turns.costly))
+	if (list_empty(&sub->fair_share.waiting) && list_empty(&sub->fair_share.costly))
 		uv_idle_stop(round);
 }
 
-void turns_init(struct submission *sub)
+void fair_share_init(struct submission *sub)
 {
-	list_init(&sub->turns.waiting);
-	list_init(&sub->turns.costly);
-	uv_idle_init(sub->loop, &sub->turns.round);
-	sub->turns.round.data = sub;
+	list_init(&sub->fair_share.waiting);
+	list_init(&sub->fair_share.costly);
+	uv_idle_init(sub->loop, &sub->fair_share.round);
+	sub->fair_share.round.data = sub;
 }
 
-void turn_wait(struct session *s)
+void fair_share_wait(struct session *s)
 {
-	list_append(&s->sub->turns.waiting, &s->turn);
-	uv_idle_start(&s->sub->turns.round, on_round);
+	list_append(&s->sub->fair_share.waiting, &s->turn);
+	uv_idle_start(&s->sub->fair_share.round, on_round);
 }
 
-void turn_wait_costly(struct session *s)
+void fair_share_wait_costly(struct session *s)
 {
 	if (!list_empty(&s->turn))
 		return;
-	list_append(&s->sub->turns.costly, &s->turn);
-	uv_idle_start(&s->sub->turns.round, on_round);
+	list_append(&s->sub->fair_share.costly, &s->turn);
+	uv_idle_start(&s->sub->fair_share.round, on_round);
 }

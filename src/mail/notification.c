@@ -1,4 +1,4 @@
-/* notice.c - a plain message from the relay to its postmaster. */
+/* notification.c - a plain message from the relay to its postmaster. */
 #include "posthouse/id.h"
 #include "posthouse/mail.h"
 
@@ -19,7 +19,8 @@ static const char *indent_of(struct arena *a, struct str line)
 	return arena_cstr(a, str_head(line, n));
 }
 
-void mail_notice(struct arena *a, const struct notice_input *in, struct str *header_out, struct str *body_out, bool *is_8bit_out)
+void mail_notification(struct arena *a, const struct notification_input *in, struct str *header_out, struct str *body_out,
+		       bool *is_8bit_out)
 {
 	struct str words = in->words, line, to = text_clean(a, in->to, ADDRESS_MAX);
 	struct buf out;

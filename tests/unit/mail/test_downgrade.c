@@ -1,5 +1,5 @@
-/* test_convert.c - 8-bit to 7-bit: what becomes of each kind of part, byte for byte. Another reader's view of it:
- * convert_peer.py. */
+/* test_downgrade.c - 8-bit to 7-bit: what becomes of each kind of part, byte for byte. Another reader's view of it:
+ * downgrade_peer.py. */
 #include "mail_test.h"
 
 #define MIME   "MIME-Version: 1.0\r\n"
@@ -91,7 +91,7 @@ static const struct row rows[] = {
 	  "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n\r\nlong enough \xc3\xb6\r\n--a--\r\n",
 	  "Content-Type: multipart/mixed; boundary=a\r\n" MIME "\r\n--a\r\n" QP "\r\nlong enough =C3=B6\r\n--a--\r\n" },
 	{ "no MIME-Version, clean multipart", "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n\r\nx\r\n--a--\r\n",
-	  NULL },
+	  "Content-Type: multipart/mixed; boundary=a\r\n" MIME "\r\n--a\r\n\r\nx\r\n--a--\r\n" },
 	{ "message in a message",
 	  MIME
 	  "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 8bit\r\n\r\n>From x 12:00\r\nSubject: y\r\n\r\nlong enough \xc3\xb6\r\n",
@@ -109,7 +109,7 @@ static const struct row rows[] = {
 	{ "part without blank line",
 	  MIME "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\nX: y\r\nlong enough \xc3\xb6\r\n--a--\r\n",
 	  MIME "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\nX: y\r\n" QP "\r\nlong enough =C3=B6\r\n--a--\r\n" },
-	/* sealed, but nothing in it needs a change */
+	/* opaque, but nothing in it needs a change */
 	{ "signed",
 	  MIME "Content-Type: multipart/signed; boundary=a\r\n\r\n--a\r\nContent-Transfer-Encoding: 8bit\r\n\r\nx\r\n--a--\r\n",
 	  NULL },
@@ -141,24 +141,19 @@ static const char *const refused[] = {
 };
 
 /* One conversion in pieces of `size` bytes. */
-static struct verdict convert(struct str in, size_t size, bool with_look, struct buf *out)
+static struct verdict convert(struct str in, size_t size, bool whole, struct buf *out)
 {
-	struct convert *c = convert_new(CONVERT_7BIT);
+	struct downgrade *c = downgrade_new(DOWNGRADE_7BIT, whole ? SIZE_MAX / 2 : DOWNGRADE_SAMPLE);
 	struct verdict v = ok();
 
 	buf_init(out, SIZE_MAX / 2);
-	if (with_look) {
-		for (size_t at = 0; at < in.n; at += size)
-			convert_look(c, str_head(str_from(in, at), size));
-		v = convert_again(c);
-	}
 	for (size_t at = 0; at < in.n && v.class == OK; at += size)
-		v = convert_feed(c, str_head(str_from(in, at), size), out);
+		v = downgrade_feed(c, str_head(str_from(in, at), size), out);
 	if (v.class == OK)
-		v = convert_end(c, out);
+		v = downgrade_end(c, out);
 	if (v.class == OK)
-		assert_true(str_starts(buf_view(out), convert_header(c)));
-	convert_free(c);
+		assert_true(str_starts(buf_view(out), downgrade_header(c)));
+	downgrade_free(c);
 	return v;
 }
 
@@ -193,9 +188,9 @@ static void test_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
-		for (unsigned look = 0; look < 2; look++) {
+		for (unsigned whole = 0; whole < 2; whole++) {
 			struct str bad = arena_printf(&a, MIME "%s\r\n--a\r\n\r\n\xc3\xb6\r\n--a--\r\n", refused[i]);
-			struct verdict v = convert(bad, 1 + 100 * i, look, &out);
+			struct verdict v = convert(bad, 1 + 100 * i, whole, &out);
 			if (v.class == OK)
 				print_error("%s: not refused\n", refused[i]);
 			assert_int_equal(v.class, PERM);
@@ -240,7 +235,7 @@ static void test_long(void **state)
 	x = repeat(&a, arena_printf(&a, "%.*s\r\n", STR_ARG(str_head(x, 76))), 26);
 	expect("base64", text, arena_printf(&a, MIME BASE64 "\r\n%.*sQUJDQUJDQUJDQUJDQUJDQUJD\r\n", STR_ARG(x)));
 
-	/* 8-bit text after the front of a part, and none: only a look can tell */
+	/* 8-bit text after the front of a part, and none: known only where the whole part is kept */
 	x = repeat(&a, S("0123456789 abcdef\r\n"), 400);
 	text = arena_printf(&a, MIME PLAIN "\r\n%.*s", STR_ARG(x));
 	expect("clean", text, text);
@@ -260,7 +255,7 @@ static void test_bounds(void **state)
 
 	(void)state;
 	struct str nest = repeat(&a, S("Content-Type: message/rfc822\r\n\r\n"), 18);
-	struct str deeper = repeat(&a, S("Content-Type: message/rfc822\r\n\r\n"), 40);
+	struct str deeper = repeat(&a, S(MIME "Content-Type: message/rfc822\r\n\r\n"), 40);
 	struct str text = arena_printf(&a, "%.*sSubject: x\r\n\r\nlong enough \xc3\xb6\r\n", STR_ARG(nest));
 	assert_int_equal(convert(text, 100, true, &out).class, OK);
 	assert_true(str_ends(buf_view(&out), S(QP "\r\nlong enough =C3=B6\r\n")));
@@ -293,27 +288,20 @@ static void test_bounds(void **state)
 /* A buffer that is too small is said, and the header is there once it is complete. */
 static void test_use(void **state)
 {
-	struct convert *c = convert_new(CONVERT_7BIT);
+	struct downgrade *c = downgrade_new(DOWNGRADE_7BIT, DOWNGRADE_SAMPLE);
 	struct buf small;
 
 	(void)state;
 	buf_init(&small, 10);
-	assert_null(convert_header(c).p);
-	assert_int_equal(convert_feed(c, S("Subject: x\r\n\r\n"), &small).class, OK);
-	assert_null(convert_header(c).p);
-	struct verdict v = convert_end(c, &small);
+	assert_null(downgrade_header(c).p);
+	assert_int_equal(downgrade_feed(c, S("Subject: x\r\n\r\n"), &small).class, OK);
+	assert_null(downgrade_header(c).p);
+	struct verdict v = downgrade_end(c, &small);
 	assert_int_equal(v.class, TEMP);
-	assert_str(convert_header(c), S("Subject: x\r\n"));
+	assert_str(downgrade_header(c), S("Subject: x\r\n"));
 	buf_fini(&small);
-	/* and another pass */
-	buf_init(&small, 100);
-	assert_int_equal(convert_again(c).class, OK);
-	assert_int_equal(convert_feed(c, S("Subject: x\r\n\r\n"), &small).class, OK);
-	assert_int_equal(convert_end(c, &small).class, OK);
-	assert_str(buf_view(&small), S("Subject: x\r\n\r\n"));
-	buf_fini(&small);
-	convert_free(c);
-	convert_free(NULL);
+	downgrade_free(c);
+	downgrade_free(NULL);
 }
 
 int main(void)
@@ -323,5 +311,5 @@ int main(void)
 		cmocka_unit_test(test_bounds), cmocka_unit_test(test_use),
 	};
 
-	return cmocka_run_group_tests_name("convert", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("downgrade", tests, NULL, NULL);
 }

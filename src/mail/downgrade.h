@@ -1,6 +1,6 @@
-/* convert.h - the state of a conversion, and what convert.c (lines), walk.c (structure) and leaf.c (content) do with it. */
-#ifndef POSTHOUSE_MAIL_CONVERT_H
-#define POSTHOUSE_MAIL_CONVERT_H
+/* downgrade.h - the state of a conversion, and what downgrade.c (lines), walk.c (structure) and body_part.c (content) do with it. */
+#ifndef POSTHOUSE_MAIL_DOWNGRADE_H
+#define POSTHOUSE_MAIL_DOWNGRADE_H
 
 #include "encode.h"
 #include "mime.h"
@@ -11,12 +11,10 @@
 
 #define NESTING_MAX     20
 #define PART_HEADER_MAX (64 * 1024)
-#define SAMPLE_MAX      4096                /* of a leaf: what the choice of its encoding rests on */
 #define LINE_CHUNK      (TEXT_LINE_MAX + 2) /* a longer line is handled in such pieces */
-#define PLAN_MAX        65536               /* leaves that a look remembers */
 #define ENCODED_MAX     1000                /* leaves that are encoded: each gets fields, and the output is bounded */
 
-enum place { IN_HEADER, IN_LEAF, IN_FRAME, IN_SEAL };
+enum place { IN_HEADER, IN_BODY_PART, IN_FRAME, IN_OPAQUE };
 
 /* What is known of a leaf's whole content. */
 enum { NEEDS_ENCODING = 1, HAS_8BIT = 2, NOT_UTF8 = 4 };
@@ -37,7 +35,7 @@ struct piece {
 	bool unfit;   /* has bytes that text of 7 bits cannot have */
 };
 
-struct convert {
+struct downgrade {
 	unsigned what;      /* CONVERT_... */
 	struct arena arena; /* of a header section being written */
 	struct sink sink;
@@ -58,7 +56,8 @@ struct convert {
 
 	/* the leaf */
 	struct encoder encoder;
-	struct buf sample; /* its front, while it is undecided */
+	struct buf sample; /* its front, while it is undecided, … */
+	size_t sample_max; /* … and how long that may become */
 	bool undecided, mending;
 	bool pending_crlf; /* belongs to the next delimiter, or else to the content (RFC 2046 5.1.1) */
 	bool unfit;        /* has been seen to need encoding */
@@ -68,26 +67,23 @@ struct convert {
 	size_t levels_n;
 	size_t frame_column;
 
-	struct buf plan; /* a byte for each leaf, from a look */
-	bool looking, planned, plan_needs;
-	size_t leaf; /* leaves of the kind that is planned, so far */
-	size_t encoded;
+	size_t encoded; /* body parts */
 
 	struct buf top; /* the header section of the message, when top_done */
 	bool top_done;
 };
 
 /* ---- walk.c ---- */
-void walk_begin(struct convert *c);
-void walk_piece(struct convert *c, const struct piece *p);
-void walk_end(struct convert *c); /* with the text */
+void walk_begin(struct downgrade *c);
+void walk_piece(struct downgrade *c, const struct piece *p);
+void walk_end(struct downgrade *c); /* with the text */
 
-/* ---- leaf.c ---- */
+/* ---- body_part.c ---- */
 
 /* RFC 3463 3.7: X.6.3, conversion required but not supported; RFC 6531 3.5: X.6.7, an address needs SMTPUTF8. The first reason
  * counts. */
-void convert_fail(struct convert *c, struct str why);
-void convert_fail_address(struct convert *c, struct str field, struct str address);
+void downgrade_fail(struct downgrade *c, struct str why);
+void downgrade_fail_address(struct downgrade *c, struct str field, struct str address);
 
 /* The header section of an entity, written with changes. */
 struct additions {
@@ -96,20 +92,20 @@ struct additions {
 	const char *charset;  /* NULL: no Content-Type is added */
 	bool version;
 };
-void section_write(struct convert *c, const struct additions *add);
+void section_write(struct downgrade *c, const struct additions *add);
 /* A label that says 8bit or binary must go, as the text is 7-bit now (RFC 2045 6.4: for a container it speaks of all that is
  * inside). NULL for another. */
-const char *section_relabel(const struct convert *c);
+const char *section_relabel(const struct downgrade *c);
 
-void leaf_begin(struct convert *c);
-void leaf_piece(struct convert *c, const struct piece *p);
+void body_part_begin(struct downgrade *c);
+void body_part_piece(struct downgrade *c, const struct piece *p);
 /* The content ends: before a delimiter, or (`last`) with the text, where a CRLF belongs to it. */
-void leaf_end(struct convert *c, bool last);
+void body_part_end(struct downgrade *c, bool last);
 
 /* What of the content the next mail server does not take. */
-static inline bool piece_is_unfit(const struct convert *c, const struct piece *p)
+static inline bool piece_is_unfit(const struct downgrade *c, const struct piece *p)
 {
-	return (p->unfit && (c->what & CONVERT_7BIT)) || (p->is_long && (c->what & CONVERT_LINES));
+	return (p->unfit && (c->what & DOWNGRADE_7BIT)) || (p->is_long && (c->what & DOWNGRADE_LINES));
 }
 
 #endif

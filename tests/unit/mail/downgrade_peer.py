@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Convert messages of many kinds with convert_peer.c and read them with Python's mail parser, before and after: each part's decoded content must
-be the same, and nothing may be 8-bit or too long: convert_peer.py PROGRAM [SEED]."""
+"""Convert messages of many kinds with downgrade_peer.c and read them with Python's mail parser, before and after: each part's decoded content must
+be the same, and nothing may be 8-bit or too long: downgrade_peer.py PROGRAM [SEED]."""
 import email
 import email.message
 import email.header
@@ -116,7 +116,7 @@ def is_short(text):
     return all(len(l) <= 998 for l in text.split(b"\r\n"))
 
 
-def check(name, before, after, look, is_fit=is_fit):
+def check(name, before, after, whole, is_fit=is_fit):
     a, b = (email.message_from_bytes(t, policy=POLICY) for t in (before, after))
     la, lb = list(leaves(a)), list(leaves(b))
     assert [l[:2] for l in la] == [l[:2] for l in lb], "%s: other parts %r, %r" % (name, [l[:2] for l in la], [l[:2] for l in lb])
@@ -128,7 +128,7 @@ def check(name, before, after, look, is_fit=is_fit):
     for pair in zip(ea, eb):
         check_fields(name, *pair, is_fit)
     assert is_fit(after), "%s: not fit" % name
-    if look and is_fit(before):
+    if whole and is_fit(before):
         label = re.compile(rb"(?im)^content-transfer-encoding:\s*(8bit|binary|7bit)")
         without = [label.sub(b"Content-Transfer-Encoding: 7bit", t) for t in (before, after)]
         at = 200 + len(os.path.commonprefix(without))
@@ -271,7 +271,7 @@ def refusals():
 
 def main():
     r = random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 7)
-    counts = {"look": 0, "once": 0, "lines": 0, "refused": 0}
+    counts = {"whole": 0, "once": 0, "lines": 0, "refused": 0}
     with tempfile.TemporaryDirectory() as directory:
         texts = {"%d.eml" % i: message(r) for i in range(int(os.environ.get("CONVERT_MESSAGES", "150")))}
         refused = {"refused%d.eml" % i: t for i, t in enumerate(refusals())}
@@ -292,7 +292,7 @@ def main():
                 check(name, texts.get(base) or refused[base], after, False, is_short)
             else:
                 assert base not in refused, base
-                check(name, texts[base], after, suffix == "look")
+                check(name, texts[base], after, suffix == "whole")
     assert counts["refused"] == len(refused), counts
     print(counts)
 

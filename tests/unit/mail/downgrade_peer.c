@@ -1,6 +1,6 @@
-/* convert_peer.c - convert each file of DIR: NAME.look after a look, NAME.once without, NAME.lines where 8 bits may stay,
+/* downgrade_peer.c - convert each file of DIR: NAME.whole with whole parts in view, NAME.once without, NAME.lines where 8 bits may stay,
  * NAME.refused with the reason;
- * convert_peer.py reads them with Python's mail parser. Each pass is made in pieces of several sizes, which must not matter. */
+ * downgrade_peer.py reads them with Python's mail parser. Each pass is made in pieces of several sizes, which must not matter. */
 #include "posthouse/mail.h"
 
 #include <dirent.h>
@@ -39,45 +39,37 @@ static void write_file(const char *path, const char *suffix, struct str text)
 	}
 }
 
-static struct verdict look(struct convert *c, struct str text, size_t size)
-{
-	for (size_t at = 0; at < text.n; at += size < text.n ? size : text.n)
-		convert_look(c, str_head(str_from(text, at), size));
-	return convert_again(c);
-}
-
-/* One pass, each piece within the bound that the contract names. */
-static struct verdict pass(struct convert *c, struct str text, size_t size, struct buf *all)
+/* One pass, each piece within the bound that the contract names; a whole part comes at once. */
+static struct verdict pass(struct downgrade *c, struct str text, size_t size, bool whole, struct buf *all)
 {
 	struct verdict v = ok();
 	struct buf out;
 
 	for (size_t at = 0; v.class == OK && at < text.n; at += size < text.n ? size : text.n) {
 		struct str piece = str_head(str_from(text, at), size);
-		buf_init(&out, 16 * piece.n + 1024 * 1024);
-		v = convert_feed(c, piece, &out);
+		buf_init(&out, whole ? SIZE_MAX / 2 : 16 * piece.n + 1024 * 1024);
+		v = downgrade_feed(c, piece, &out);
 		buf_add(all, buf_view(&out));
 		buf_fini(&out);
 	}
-	return v.class == OK ? convert_end(c, all) : v;
+	return v.class == OK ? downgrade_end(c, all) : v;
 }
 
-static void convert(const char *path, struct str text, bool with_look, unsigned what)
+static void convert(const char *path, struct str text, bool whole, unsigned what)
 {
 	struct buf first, all;
 
 	buf_init(&first, SIZE_MAX / 2);
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-		struct convert *c = convert_new(what);
-		struct verdict v = with_look ? look(c, text, sizes[i]) : ok();
+		struct downgrade *c = downgrade_new(what, whole ? SIZE_MAX / 2 : DOWNGRADE_SAMPLE);
+		struct verdict v;
 
 		buf_init(&all, SIZE_MAX / 2);
-		if (v.class == OK)
-			v = pass(c, text, sizes[i], &all);
+		v = pass(c, text, sizes[i], whole, &all);
 		if (v.class != OK) {
 			buf_clear(&all);
 			buf_printf(&all, "%u %.*s %.*s", v.code, STR_ARG(v.enhanced), STR_ARG(v.text));
-		} else if (!str_starts(buf_view(&all), convert_header(c))) {
+		} else if (!str_starts(buf_view(&all), downgrade_header(c))) {
 			fprintf(stderr, "%s: the header section is not the output's\n", path);
 			exit(1);
 		}
@@ -88,13 +80,13 @@ static void convert(const char *path, struct str text, bool with_look, unsigned 
 		if (i == 0)
 			buf_add(&first, buf_view(&all));
 		buf_fini(&all);
-		convert_free(c);
+		downgrade_free(c);
 		if (i + 1 == sizeof sizes / sizeof *sizes)
 			write_file(path,
-				   v.class != OK          ? "refused"
-				   : what != CONVERT_7BIT ? "lines"
-				   : with_look            ? "look"
-							  : "once",
+				   v.class != OK            ? "refused"
+				   : what != DOWNGRADE_7BIT ? "lines"
+				   : whole                  ? "whole"
+							    : "once",
 				   buf_view(&first));
 	}
 	buf_fini(&first);
@@ -112,9 +104,9 @@ int main(int argc, char **argv)
 			continue;
 		snprintf(path, sizeof path, "%s/%s", argv[1], e->d_name);
 		struct str text = read_file(path);
-		convert(path, text, true, CONVERT_HEADERS | CONVERT_LINES);
-		convert(path, text, true, CONVERT_7BIT);
-		convert(path, text, false, CONVERT_7BIT);
+		convert(path, text, true, DOWNGRADE_HEADERS | DOWNGRADE_LINES);
+		convert(path, text, true, DOWNGRADE_7BIT);
+		convert(path, text, false, DOWNGRADE_7BIT);
 		free((void *)(uintptr_t)text.p);
 	}
 	closedir(d);

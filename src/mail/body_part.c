@@ -1,17 +1,17 @@
-/* leaf.c - header sections and content of a conversion's output: what is encoded, how, and what then has to be said about it. */
-#include "convert.h"
+/* body_part.c - header sections and content of a conversion's output: what is encoded, how, and what then has to be said about it. */
+#include "downgrade.h"
 
 #include "ascii.h"
 
 #include "posthouse/utf8.h"
 
-void convert_fail(struct convert *c, struct str why)
+void downgrade_fail(struct downgrade *c, struct str why)
 {
 	if (c->failure.class == OK)
 		c->failure = perm(554, S("5.6.3"), arena_str(&c->reason, why));
 }
 
-void convert_fail_address(struct convert *c, struct str field, struct str address)
+void downgrade_fail_address(struct downgrade *c, struct str field, struct str address)
 {
 	if (c->failure.class == OK)
 		c->failure = perm(550, S("5.6.7"),
@@ -22,13 +22,13 @@ void convert_fail_address(struct convert *c, struct str field, struct str addres
 }
 
 /* A line that is no field: the mark of a mailbox file before a message within, which means nothing here. */
-static void put_mark(struct convert *c, struct sink *s, struct str line)
+static void put_mark(struct downgrade *c, struct sink *s, struct str line)
 {
 	bool ends = str_ends(line, S("\r\n"));
 
 	line.n -= ends ? 2 : 0;
-	for (size_t i = 0; i < line.n && !(i == TEXT_LINE_MAX && (c->what & CONVERT_LINES)); i++)
-		sink_put(s, is_unfit(line.p[i]) && (c->what & CONVERT_7BIT) ? S("?") : str_make(line.p + i, 1));
+	for (size_t i = 0; i < line.n && !(i == TEXT_LINE_MAX && (c->what & DOWNGRADE_LINES)); i++)
+		sink_put(s, is_unfit(line.p[i]) && (c->what & DOWNGRADE_7BIT) ? S("?") : str_make(line.p + i, 1));
 	sink_put(s, ends ? S("\r\n") : S(""));
 }
 
@@ -37,15 +37,15 @@ static bool reads_alike(struct str before, struct str after)
 {
 	struct mime_part a, b;
 
-	mime_read(before, MIME_LEAF, &a);
-	mime_read(after, MIME_LEAF, &b);
+	mime_read(before, MIME_BODY_PART, &a);
+	mime_read(after, MIME_BODY_PART, &b);
 	return a.kind == b.kind && str_eq(str_make(a.boundary, a.boundary_n), str_make(b.boundary, b.boundary_n));
 }
 
 /* A field as the next mail server takes it. In a message within an address may lose its meaning, it is not used to deliver anything. */
-static void put_field(struct convert *c, struct sink *s, const struct mime_field *f)
+static void put_field(struct downgrade *c, struct sink *s, const struct mime_field *f)
 {
-	unsigned what = (c->what & CONVERT_HEADERS ? ASCII_8BIT : 0) | (c->what & CONVERT_LINES ? ASCII_LONG : 0);
+	unsigned what = (c->what & DOWNGRADE_HEADERS ? ASCII_8BIT : 0) | (c->what & DOWNGRADE_LINES ? ASCII_LONG : 0);
 	struct str whole = f->whole, address = S("");
 
 	if (f->name.n == 0) {
@@ -56,17 +56,17 @@ static void put_field(struct convert *c, struct sink *s, const struct mime_field
 	    !reads_alike(f->whole, whole))
 		whole = f->whole;
 	if (address.n > 0)
-		convert_fail_address(c, f->name, address);
-	else if ((c->what & CONVERT_7BIT) && field_is_odd(whole))
-		convert_fail(c,
-			     arena_printf(&c->arena,
-					  "the next mail server takes no 8-bit text, and the field %.*s has some that cannot be "
-					  "written otherwise",
-					  STR_ARG(str_head(f->name, 100))));
+		downgrade_fail_address(c, f->name, address);
+	else if ((c->what & DOWNGRADE_7BIT) && field_is_odd(whole))
+		downgrade_fail(
+			c, arena_printf(&c->arena,
+					"the next mail server takes no 8-bit text, and the field %.*s has some that cannot be "
+					"written otherwise",
+					STR_ARG(str_head(f->name, 100))));
 	sink_put(s, whole);
 }
 
-void section_write(struct convert *c, const struct additions *add)
+void section_write(struct downgrade *c, const struct additions *add)
 {
 	struct str rest = buf_view(&c->section);
 	struct sink top = { .out = &c->top };
@@ -106,11 +106,11 @@ void section_write(struct convert *c, const struct additions *add)
 		sink_put(s, S("\r\n"));
 	}
 	if (c->is_top) {
-		if (c->top.n > CONVERTED_HEADER_MAX)
-			convert_fail(c,
-				     S("the header section is too large for the next mail server, which takes no UTF-8 in it"));
+		if (c->top.n > DOWNGRADED_HEADER_MAX)
+			downgrade_fail(c,
+				       S("the header section is too large for the next mail server, which takes no UTF-8 in it"));
 		sink_put(&c->sink, buf_view(&c->top));
-		c->top_done = !c->looking;
+		c->top_done = true;
 		c->is_top = false;
 	}
 	/* A section that a line which is no field has ended gets its blank line only if the content changes. */
@@ -118,41 +118,37 @@ void section_write(struct convert *c, const struct additions *add)
 		sink_put(&c->sink, S("\r\n"));
 }
 
-const char *section_relabel(const struct convert *c)
+const char *section_relabel(const struct downgrade *c)
 {
-	if (!(c->what & CONVERT_7BIT))
+	if (!(c->what & DOWNGRADE_7BIT))
 		return NULL;
 	return c->part.encoding == MIME_8BIT || c->part.encoding == MIME_BINARY ? "7bit" : NULL;
 }
 
-/* What is known of the leaf's whole content; *all_out tells whether all of it is. */
-static unsigned leaf_facts(const struct convert *c, bool complete, bool *all_out)
+/* What is known of the content; of all of it when it is `complete`. */
+static unsigned body_part_facts(const struct downgrade *c, bool complete)
 {
-	*all_out = true;
-	if (!(c->what & (CONVERT_7BIT | CONVERT_LINES)))
-		return 0;
-	if (c->planned && c->leaf < c->plan.n)
-		return (unsigned char)buf_view(&c->plan).p[c->leaf];
-	*all_out = complete;
 	unsigned facts = (c->utf8.has_8bit ? HAS_8BIT : 0) | (c->utf8.bad || (complete && c->utf8.missing) ? NOT_UTF8 : 0);
+
+	if (!(c->what & (DOWNGRADE_7BIT | DOWNGRADE_LINES)))
+		return 0;
 	return facts | (c->unfit || !complete ? NEEDS_ENCODING : 0);
 }
 
 /* The charset of a message that names none. RFC 1428: "unknown-8bit" where nobody can know. */
-static const char *guess_charset(unsigned facts, bool all)
+static const char *guess_charset(unsigned facts, bool complete)
 {
-	if (all && !(facts & HAS_8BIT))
+	if (complete && !(facts & HAS_8BIT))
 		return "us-ascii";
 	return (facts & HAS_8BIT) && !(facts & NOT_UTF8) ? "utf-8" : "unknown-8bit";
 }
 
 /* Decide how the leaf is encoded, write its header and the sample. What is not known to be 7-bit to its end is encoded. */
-static void decide(struct convert *c, bool complete)
+static void decide(struct downgrade *c, bool complete)
 {
 	struct additions add = { .encoding = section_relabel(c) };
 	enum encoding encoding = ENCODING_NONE;
-	bool all;
-	unsigned facts = leaf_facts(c, complete, &all);
+	unsigned facts = body_part_facts(c, complete);
 
 	c->undecided = false;
 	if (facts & NEEDS_ENCODING) {
@@ -160,16 +156,16 @@ static void decide(struct convert *c, bool complete)
 		 * and text is left as readable as it can be. */
 		if (c->part.encoding == MIME_BINARY)
 			encoding = ENCODING_BASE64;
-		else if (c->part.is_text && !(c->what & CONVERT_7BIT))
+		else if (c->part.is_text && !(c->what & DOWNGRADE_7BIT))
 			encoding = ENCODING_QP;
 		else
-			encoding = encoding_choose(buf_view(&c->sample));
+			encoding = encoding_choose(str_head(buf_view(&c->sample), DOWNGRADE_SAMPLE));
 		add.encoding = encoding_name(encoding);
 		add.version = c->is_message && !c->part.has_version;
 		if (c->is_message && !c->part.has_type)
-			add.charset = guess_charset(facts, all);
+			add.charset = guess_charset(facts, complete);
 		if (++c->encoded > ENCODED_MAX)
-			convert_fail(
+			downgrade_fail(
 				c,
 				S("too many parts of the message have 8-bit content or long lines, which the next mail server does not take"));
 	}
@@ -180,9 +176,9 @@ static void decide(struct convert *c, bool complete)
 }
 
 /* Content of a leaf that is not encoded yet. */
-static void leaf_content(struct convert *c, struct str bytes)
+static void body_part_content(struct downgrade *c, struct str bytes)
 {
-	struct str front = str_head(bytes, SAMPLE_MAX - c->sample.n);
+	struct str front = str_head(bytes, c->sample_max - c->sample.n);
 
 	utf8_check_feed(&c->utf8, bytes);
 	if (c->undecided) {
@@ -195,12 +191,9 @@ static void leaf_content(struct convert *c, struct str bytes)
 	encoder_put(&c->encoder, &c->sink, bytes);
 }
 
-void leaf_begin(struct convert *c)
+void body_part_begin(struct downgrade *c)
 {
-	bool known_clean = !(c->what & (CONVERT_7BIT | CONVERT_LINES)) ||
-			   (c->planned && c->leaf < c->plan.n && !(buf_view(&c->plan).p[c->leaf] & NEEDS_ENCODING));
-
-	c->place = IN_LEAF;
+	c->place = IN_BODY_PART;
 	c->pending_crlf = c->unfit = false;
 	c->utf8 = (struct utf8_check){ 0 };
 	c->mending = c->part.encoding == MIME_QP || c->part.encoding == MIME_BASE64;
@@ -208,12 +201,12 @@ void leaf_begin(struct convert *c)
 	if (c->mending) {
 		section_write(c, &(struct additions){ 0 });
 		encoder_init(&c->encoder, c->part.encoding == MIME_QP ? ENCODING_QP : ENCODING_BASE64);
-	} else if (known_clean) {
+	} else if (!(c->what & (DOWNGRADE_7BIT | DOWNGRADE_LINES))) {
 		decide(c, false);
 	}
 }
 
-void leaf_piece(struct convert *c, const struct piece *p)
+void body_part_piece(struct downgrade *c, const struct piece *p)
 {
 	bool unfit = piece_is_unfit(c, p);
 
@@ -227,30 +220,22 @@ void leaf_piece(struct convert *c, const struct piece *p)
 	} else {
 		c->unfit = c->unfit || unfit;
 		if (c->pending_crlf)
-			leaf_content(c, S("\r\n"));
-		leaf_content(c, p->bytes);
+			body_part_content(c, S("\r\n"));
+		body_part_content(c, p->bytes);
 	}
 	c->pending_crlf = p->has_crlf;
 }
 
-void leaf_end(struct convert *c, bool last)
+void body_part_end(struct downgrade *c, bool last)
 {
-	bool all;
-
 	if (!c->mending) {
 		if (last && c->pending_crlf) {
-			leaf_content(c, S("\r\n"));
+			body_part_content(c, S("\r\n"));
 			c->pending_crlf = false;
 		}
 		if (c->undecided)
 			decide(c, true);
 		encoder_end(&c->encoder, &c->sink, last);
-		if (c->looking) {
-			unsigned facts = leaf_facts(c, true, &all);
-			c->plan_needs = c->plan_needs || (facts & NEEDS_ENCODING);
-			buf_add_char(&c->plan, (char)facts); /* without it, when the plan is full, the leaf is unknown */
-		}
-		c->leaf++;
 	}
 	if (c->pending_crlf)
 		sink_put(&c->sink, S("\r\n"));
