@@ -20,17 +20,17 @@ struct header {
 	size_t n;
 };
 
-/* Split a header section (lines with CRLF; without the blank line). PERM 550 5.6.0 when a line is neither field nor fold, also for a
- * bare CR or LF, a NUL, a last line without CRLF. The fields are views of `section`. */
+/* Split a header section (lines with CRLF; without the blank line). PERM 550 5.6.0 when a line is neither field nor fold,
+ * also for a bare CR or LF, a NUL, a last line without CRLF. The fields are views of `section`. */
 struct verdict header_parse(struct arena *a, struct str section, struct header *header_out);
 const struct header_field *header_find(const struct header *h, struct str name); /* the first; NULL when absent */
 
-/* The addresses in an address-list field's value (To, a From that was made clear…): groups, comments, quoted strings and encoded words are
- * understood; only addr-specs come back (a quoted local part unquoted where it can be; of "A@b <a@B>" the second). False when
- * the value is no address list, and for whatever two readers could see in two ways:
- * "a@b <c@d>", a comment within an address, a route, an address in a comment, an encoded word with brackets or control characters
- * inside, UTF-8 that is not seen or looks like "@" or "." (src/mail/address.c, lookalike.c). UTF-8 is compared and given as bytes:
- * it is not normalised. A group may be empty: true with no address. */
+/* The addresses in an address-list field's value (To, a From that was made clear…): groups, comments, quoted strings and
+ * encoded words are understood; only addr-specs come back (a quoted local part unquoted where it can be; of "A@b <a@B>" the
+ * second). False when the value is no address list, and for whatever two readers could see in two ways: "a@b <c@d>", a
+ * comment within an address, a route, an address in a comment, an encoded word with brackets or control characters inside,
+ * UTF-8 that is not seen or looks like "@" or "." (src/mail/address.c, lookalike.c). UTF-8 is compared and given as bytes: it
+ * is not normalised. A group may be empty: true with no address. */
 bool header_addresses(struct arena *a, struct str value, struct str_list *addresses_out);
 
 /* An RFC 5322 date for `now_ms`, in UTC: "Sat, 21 Nov 2026 19:37:54 +0000". */
@@ -49,12 +49,13 @@ struct header_collector {
 };
 void header_collector_init(struct header_collector *c);
 void header_collector_fini(struct header_collector *c);
-/* Take bytes until the section is complete: by the blank line, which belongs to neither part, or by a line that is neither a field nor
- * its continuation, with which the body begins. The body is then `begun`, followed by *rest_out. Its stored form needs a blank line before
- * it. In front of the first field a byte order mark and the "From " line of mbox files are dropped. PERM 552 5.3.4 when the
- * section is larger than HEADER_MAX, and at every call from then on. */
+/* Take bytes until the section is complete: by the blank line, which belongs to neither part, or by a line that is neither a
+ * field nor its continuation, with which the body begins. The body is then `begun`, followed by *rest_out. Its stored form
+ * needs a blank line before it. In front of the first field a byte order mark and the "From " line of mbox files are dropped.
+ * PERM 552 5.3.4 when the section is larger than HEADER_MAX, and at every call from then on. */
 struct verdict header_collector_feed(struct header_collector *c, struct str bytes, struct str *rest_out);
-/* The message ends: a section that is not complete is all of it, but for a last line that is no field (`begun`). Verdicts as above. */
+/* The message ends: a section that is not complete is all of it, but for a last line that is no field (`begun`). Verdicts as
+ * above. */
 struct verdict header_collector_end(struct header_collector *c);
 
 /* ---- fixup.c: RFC 6409 section 8 ---- */
@@ -64,42 +65,44 @@ struct fixup_input {
 	uint64_t id, now_ms;
 	struct str envelope_sender;
 	struct str domain; /* completes addresses without one (RFC 6409 8.2); "": they stay */
-	/* Gives the address that stands in the place of another (the same view: it stays), of sender fields (From, Sender, Reply-To,
-	 * Resent-From, Resent-Sender, Resent-Reply-To, Disposition-Notification-To, Return-Receipt-To) or recipient fields (To, Cc,
-	 * Resent-To, Resent-Cc); NULL: all stay. What it gives is in `a`, and a valid address. It is not asked about addresses
-	 * that are added: those of the envelope, and force_from. */
+	/* Gives the address that stands in the place of another (the same view: it stays), of sender fields (From, Sender,
+	 * Reply-To, Resent-From, Resent-Sender, Resent-Reply-To, Disposition-Notification-To, Return-Receipt-To) or recipient
+	 * fields (To, Cc, Resent-To, Resent-Cc); NULL: all stay. What it gives is in `a`, and a valid address. It is not
+	 * asked about addresses that are added: those of the envelope, and force_from. */
 	struct str (*rewrite)(void *ctx, struct arena *a, bool is_sender, struct str address);
 	void *rewrite_ctx;
 	/* From gets this one address, with the first display name that was there, whatever else was there; Sender goes; "": no */
 	struct str force_from;
 };
 struct fixup_result {
-	/* To be stored, in the arena: Date and Message-ID added where missing, empty or not valid (the old one is then X-Original-…); Bcc,
-	 * Resent-Bcc, Return-Path and Authentication-Results in the name of this host (RFC 8601 5) removed; From added from the envelope
-	 * sender where there is none with an address and it is not empty; Sender too where From has several addresses (RFC 5322 3.6.2)
-	 * and the envelope sender is not empty; From and Sender in their one clear form; fields that can be there once made one;
-	 * addresses completed and rewritten, of which display names, comments and folds stay; lines of more than 998 bytes folded
-	 * before white space outside quoted strings and comments, where there is any (RFC 5322 2.1.1); lines of white space alone, and
-	 * white space before a field's colon removed. Everything else of a field stays as it is, byte by byte: also a recipient field that is no
-	 * address list, and bytes beyond ASCII, be they UTF-8 or not. */
+	/* To be stored, in the arena: Date and Message-ID added where missing, empty or not valid (the old one is then
+	 * X-Original-…); Bcc, Resent-Bcc, Return-Path and Authentication-Results in the name of this host (RFC 8601 5)
+	 * removed; From added from the envelope sender where there is none with an address and it is not empty; Sender too
+	 * where From has several addresses (RFC 5322 3.6.2) and the envelope sender is not empty; From and Sender in their
+	 * one clear form; fields that can be there once made one; addresses completed and rewritten, of which display names,
+	 * comments and folds stay; lines of more than 998 bytes folded before white space outside quoted strings and
+	 * comments, where there is any (RFC 5322 2.1.1); lines of white space alone, and white space before a field's colon
+	 * removed. Everything else of a field stays as it is, byte by byte: also a recipient field that is no address list,
+	 * and bytes beyond ASCII, be they UTF-8 or not. */
 	struct str section;
 	struct header header; /* of the new section */
 	/* addresses of From as stored, 1 to 100; none only when From is missing and the envelope sender empty */
 	struct str_list from;
 	struct str sender; /* address of Sender as stored; "" */
-	/* what display names and comments of From and Sender show as an address, whoever it belongs to: for people it is the author */
+	/* what display names and comments of From and Sender show as an address, whoever it belongs to: for people it is the
+	 * author */
 	struct str_list shown;
-	/* The same of Resent-From and Resent-Sender: authors and shown. They are for the caller to check only when From is not the login's own
-	 * (RFC 5322 3.6.6); resent_fault is not OK when one of them cannot be read. */
+	/* The same of Resent-From and Resent-Sender: authors and shown. They are for the caller to check only when From is
+	 * not the login's own (RFC 5322 3.6.6); resent_fault is not OK when one of them cannot be read. */
 	struct str_list resent;
 	struct verdict resent_fault;
 	bool is_resent;        /* there is a Resent-From with an address */
 	struct str message_id; /* with its brackets, at most 998 bytes */
 	bool has_8bit;         /* non-ASCII bytes in the section */
 };
-/* PERM 550 5.6.0: a line that is neither field nor fold; two From, Sender, Date, Subject … (RFC 5322 3.6), MIME-Version, Content-Type …
- * (RFC 2045) that differ; a From of which it is not clear who is meant; a Sender that is not one address.
- * PERM 552 5.3.4: the result would be larger than HEADER_MAX. PERM 554 5.4.6: more than 50 Received fields. */
+/* PERM 550 5.6.0: a line that is neither field nor fold; two From, Sender, Date, Subject … (RFC 5322 3.6), MIME-Version,
+ * Content-Type … (RFC 2045) that differ; a From of which it is not clear who is meant; a Sender that is not one address. PERM
+ * 552 5.3.4: the result would be larger than HEADER_MAX. PERM 554 5.4.6: more than 50 Received fields. */
 struct verdict mail_fixup(struct arena *a, const struct fixup_input *in, struct fixup_result *out);
 
 /* The Received field of a submission, folded, CRLF at the end: no login, and no client address unless given (RFC 5321 4.4). */
@@ -130,18 +133,16 @@ void dkim_free(struct dkim *d);
 /* Body bytes (any split), after the header section. Only CRLF ends a line (RFC 6376 3.4.4): a bare CR or LF and NUL, which
  * BODY=BINARYMIME allows, are bytes like others. */
 void dkim_body(struct dkim *d, struct str bytes);
-/* The body is complete: hash the header for each key (all of one domain), once. From is over-signed (listed once more than it occurs),
- * as are the other fields of RFC 6376 5.4.1 that must not be added later (Subject, Date, To, Cc, Reply-To, Sender, Message-ID,
- * MIME-Version, Content-Type, Content-Transfer-Encoding, In-Reply-To, References), and where all keys have `oversign` Resent-*,
- * Content-Disposition, List-Unsubscribe and List-Unsubscribe-Post (RFC 8058); else these, and other List-* always, are signed where they are. Of one name at most the lowest 8 fields; with more it is not over-signed. Never Received, DKIM-Signature, Return-Path. Digests
- * (32 bytes each, what the signature is made over) live as long as d. */
+/* The body is complete: hash the header for each key (all of one domain), once. From is over-signed (listed once more than it
+ * occurs), as are the other fields of RFC 6376 5.4.1 that must not be added later (Subject, Date, To, Cc, Reply-To, Sender,
+ * Message-ID, MIME-Version, Content-Type, Content-Transfer-Encoding, In-Reply-To, References), and where all keys have
+ * `oversign` Resent-*, Content-Disposition, List-Unsubscribe and List-Unsubscribe-Post (RFC 8058); else these, and other
+ * List-* always, are signed where they are. Of one name at most the lowest 8 fields; with more it is not over-signed. Never
+ * Received, DKIM-Signature, Return-Path. Digests (32 bytes each, what the signature is made over) live as long as d. */
 void dkim_finish(struct dkim *d, const struct header *header, const struct dkim_key *keys, size_t n, uint64_t now_ms,
 		 struct str digests_out[]);
 /* The finished DKIM-Signature field for key i, folded, CRLF at the end. */
 struct str dkim_field(struct arena *a, const struct dkim *d, size_t i, struct str signature);
-
-/* The TXT record's text for a public key in DER (SubjectPublicKeyInfo for RSA, raw 32 bytes for Ed25519): "v=DKIM1; k=rsa; p=…". */
-struct str dkim_record(struct arena *a, enum dkim_algorithm algorithm, struct str public_key);
 
 /* ---- report.c: delivery status notifications (RFC 3464 in RFC 6522 multipart/report), plain words first ---- */
 struct report_recipient {
@@ -170,14 +171,15 @@ struct report_input {
 	struct str original_body;   /* then: without bare CR or LF, NUL, overlong lines; else only the header comes back */
 	struct str boundary_seed;   /* random hex, at most 50 are used: nothing in the message can contain the boundary */
 };
-/* The whole report split into header section and body, ready to be hashed and stored: header_out without the blank line. From is
- * "Mail Delivery System <from>", Auto-Submitted: auto-replied. 8-bit and UTF-8 safe: foreign texts are
- * cleaned; *is_8bit_out tells whether any byte is beyond ASCII (BODY=8BITMIME). A UTF-8 recipient makes it the kind of RFC 6533, and an
- * original header in UTF-8 comes back as message/global or message/global-headers. */
+/* The whole report split into header section and body, ready to be hashed and stored: header_out without the blank line. From
+ * is "Mail Delivery System <from>", Auto-Submitted: auto-replied. 8-bit and UTF-8 safe: foreign texts are cleaned;
+ * *is_8bit_out tells whether any byte is beyond ASCII (BODY=8BITMIME). A UTF-8 recipient makes it the kind of RFC 6533, and
+ * an original header in UTF-8 comes back as message/global or message/global-headers. */
 void mail_report(struct arena *a, const struct report_input *in, struct str *header_out, struct str *body_out, bool *is_8bit_out);
 
-/* ---- report_again.c: a report or notice of ours that was refused, in another form: all of it under another author; or in 7 bits, with at most
- * the original's header; or without that. `from`, `id` and `now_ms` are new. A notice has no original. ---- */
+/* ---- report_again.c: a report or notice of ours that was refused, in another form: all of it under another author; or in 7
+ * bits, with at most the original's header; or without that. `from`, `id` and `now_ms` are new. A notice has no original.
+ * ---- */
 struct again_input {
 	struct str header, body; /* as they were stored */
 	enum { AGAIN_ALL, AGAIN_HEADER, AGAIN_WORDS } returns;
@@ -199,38 +201,39 @@ struct notification_input {
 void mail_notification(struct arena *a, const struct notification_input *in, struct str *header_out, struct str *body_out,
 		       bool *is_8bit_out);
 
-/* ---- downgrade.c: a text as a next hop takes it, streaming, deterministic: the same text gives the same bytes in whatever pieces it
- * comes, so it is hashed in one pass and sent in another. What it does not take: */
+/* ---- downgrade.c: a text as a next hop takes it, streaming, deterministic: the same text gives the same bytes in whatever
+ * pieces it comes, so it is hashed in one pass and sent in another. What it does not take: */
 enum {
 	DOWNGRADE_7BIT = 1,    /* anything beyond 7-bit text (RFC 6152 section 3), and what the others say */
 	DOWNGRADE_HEADERS = 2, /* header fields beyond ASCII (RFC 6531) */
 	DOWNGRADE_LINES = 4,   /* lines over 998 bytes (RFC 5321 4.5.3.1.6) */
 };
-/* A leaf part that has some of it becomes quoted-printable or base64, whichever is shorter for its first 4 KiB (base64 when it was
- * labelled binary; quoted-printable when it is text and only its lines are in the way), and Content-Transfer-Encoding says so; other leaves stay as they are, but for a label 8bit or binary, which
- * becomes 7bit with DOWNGRADE_7BIT, as it does for multiparts and messages. A message that gets an encoding and has no MIME-Version gets
- * one, and one without Content-Type also text/plain with charset utf-8 if its text is that, or else unknown-8bit (RFC 1428). Parts
- * that are quoted-printable or base64 already, but have such bytes or lines, are mended. In preamble and epilogue "?" stands for such
- * bytes. Header fields, also those of parts and of messages within, get encoded words, encoded parameters and folds (RFC 2047, 2231),
- * and addresses the ASCII form of their domains.
+/* A body part that has some of it becomes quoted-printable or base64, whichever is shorter for its first 4 KiB (base64 when
+ * it was labelled binary; quoted-printable when it is text and only its lines are in the way), and Content-Transfer-Encoding
+ * says so; other body parts stay as they are, but for a label 8bit or binary, which becomes 7bit with DOWNGRADE_7BIT, as it does
+ * for multiparts and messages. A message that gets an encoding and has no MIME-Version gets one, and one without Content-Type
+ * also text/plain with charset utf-8 if its text is that, or else unknown-8bit (RFC 1428). Parts that are quoted-printable or
+ * base64 already, but have such bytes or lines, are mended. In preamble and epilogue "?" stands for such bytes. Header
+ * fields, also those of parts and of messages within, get encoded words, encoded parameters and folds (RFC 2047, 2231), and
+ * addresses the ASCII form of their domains.
  *
- * Never touched: multipart/signed, multipart/encrypted, application/pkcs7-mime, message/partial and external-body, parts with an
- * encoding that is not known, multiparts without a boundary that all readers would find, and what is 20 levels deep; with all
- * that is in them, but for their own header fields. ---- */
+ * Never touched: multipart/signed, multipart/encrypted, application/pkcs7-mime, message/partial and external-body, parts with
+ * an encoding that is not known, multiparts without a boundary that all readers would find, and what is 20 levels deep; with
+ * all that is in them, but for their own header fields. ---- */
 struct downgrade;
 struct downgrade *downgrade_new(unsigned what, size_t sample_max);
 void downgrade_free(struct downgrade *c);
 
-/* The encoding of a body part is written before its end is known. So much of its front is kept first: DOWNGRADE_SAMPLE while a text
- * streams, more where it is in memory anyway. A body part that is longer is encoded even if all of it is ASCII: right for every reader,
- * but not the bytes that came. */
+/* The encoding of a body part is written before its end is known. So much of its front is kept first: DOWNGRADE_SAMPLE while
+ * a text streams, more where it is in memory anyway. A body part that is longer is encoded even if all of it is ASCII: right
+ * for every reader, but not the bytes that came. */
 #define DOWNGRADE_SAMPLE (4 * KIB)
 
 /* Feed the text (header section, blank line, body) in any pieces; what is ready is appended to `out`, whose bound must allow
- * 1 MiB more than 16 times the piece (TEMP 451 4.3.0 when it does not). PERM 554 5.6.3 when something that must not be touched has
- * 8-bit content where none may be, when more than 1000 parts need encoding, or the header section is larger than HEADER_MAX or becomes
- * more than DOWNGRADED_HEADER_MAX; PERM 550 5.6.7 when an address in it has a local part beyond ASCII; and from then on. The words
- * live until downgrade_free(). */
+ * 1 MiB more than 16 times the piece (TEMP 451 4.3.0 when it does not). PERM 554 5.6.3 when something that must not be
+ * touched has 8-bit content where none may be, when more than 1000 parts need encoding, or the header section is larger than
+ * HEADER_MAX or becomes more than DOWNGRADED_HEADER_MAX; PERM 550 5.6.7 when an address in it has a local part beyond ASCII;
+ * and from then on. The words live until downgrade_free(). */
 #define DOWNGRADED_HEADER_MAX MIB
 struct verdict downgrade_feed(struct downgrade *c, struct str bytes, struct buf *out);
 struct verdict downgrade_end(struct downgrade *c, struct buf *out);
@@ -238,7 +241,8 @@ struct verdict downgrade_end(struct downgrade *c, struct buf *out);
  * complete at the latest after downgrade_end(). Lives until downgrade_free(). */
 struct str downgrade_header(const struct downgrade *c);
 
-/* address_ascii.c: an address whose only non-ASCII part is its domain, with A-labels (RFC 5891); false when its local part needs UTF-8. */
+/* address_ascii.c: an address whose only non-ASCII part is its domain, with A-labels (RFC 5891); false when its local part
+ * needs UTF-8. */
 bool mail_address_to_ascii(struct arena *a, struct str address, struct str *ascii_out);
 
 #endif

@@ -75,8 +75,7 @@ struct stream_ops {
 struct stream *stream_accept(uv_stream_t *listener, const struct stream_ops *ops,
 			     void *ctx); /* NULL: errno-like problem, logged */
 /* Never NULL: what fails at once is told by on_connect too (TEMP 421 4.4.1; then close the stream). */
-struct stream *stream_connect(uv_loop_t *loop, const struct sockaddr *address, const struct stream_ops *ops, void *ctx);
-/* The same from an address of this machine, of the same family (NULL: the system chooses); its port is ignored. */
+/* `source`: an address of this machine, of the same family, whose port is ignored; NULL: the system chooses. */
 struct stream *stream_connect_from(uv_loop_t *loop, const struct sockaddr *source, const struct sockaddr *address,
 				   const struct stream_ops *ops, void *ctx);
 

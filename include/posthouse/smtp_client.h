@@ -41,8 +41,8 @@ struct smtp_client_config {
 	bool need_tls;       /* no TLS, no mail: CLIENT_FAILED */
 	bool tls;            /* implicit: the connection is encrypted already */
 	unsigned avoid;      /* features that are as good as not offered */
-	/* AUTH: our choice in order of preference, "PLAIN LOGIN"; "" = no login. Without TLS: CLIENT_FAILED, FAULT_TLS. After 504 or 535 to the
-	 * first, the next that is offered is tried, once. */
+	/* AUTH: our choice in order of preference, "PLAIN LOGIN"; "" = no login. Without TLS: CLIENT_FAILED, FAULT_TLS. After
+	 * 504 or 535 to the first, the next that is offered is tried, once. */
 	struct str mechanisms;
 };
 
@@ -75,8 +75,8 @@ struct smtp_client_event {
 	bool replied; /* CLIENT_FAILED: the verdict is the server's own reply, not our judgement */
 	bool reusable;
 	bool untouched; /* CLIENT_DONE, not reusable: it ended before the server said anything about this transaction */
-	/* Features that were in use when it was refused or lost, and may be why: without one of these it may be taken. CLIENT_DONE, and
-	 * CLIENT_RECIPIENT. PEER_PIPELINING, _DSN, _CHUNKING, _8BITMIME, _SMTPUTF8. */
+	/* Features that were in use when it was refused or lost, and may be why: without one of these it may be taken.
+	 * CLIENT_DONE, and CLIENT_RECIPIENT. PEER_PIPELINING, _DSN, _CHUNKING, _8BITMIME, _SMTPUTF8. */
 	unsigned suspect;
 };
 
@@ -88,14 +88,14 @@ struct smtp_transaction {
 	unsigned avoid; /* features that are not used, although the server has them: CHUNKING: by DATA, … */
 	const struct str *recipients;
 	size_t recipients_n;
-	/* RFC 3461, sent when the peer has DSN: raw xtext of the client ("" = none), enum smtp_ret and enum smtp_notify of smtp_server.h;
-	 * the arrays are as long as `recipients`, or NULL. */
+	/* RFC 3461, sent when the peer has DSN: raw xtext of the client ("" = none), enum smtp_ret and enum smtp_notify of
+	 * smtp_server.h; the arrays are as long as `recipients`, or NULL. */
 	struct str envid;
 	unsigned ret;
 	const struct str *orcpt;
 	const unsigned *notify;
-	/* RFC 2852, sent when the peer has DELIVERBY: seconds left (N may be negative), enum smtp_by; BY_NONE = none. Whether such a message
-	 * may go to a peer without it, or with little time left, is the user's business. */
+	/* RFC 2852, sent when the peer has DELIVERBY: seconds left (N may be negative), enum smtp_by; BY_NONE = none. Whether
+	 * such a message may go to a peer without it, or with little time left, is the user's business. */
 	int64_t by_s;
 	unsigned by_mode;
 	unsigned priority; /* RFC 6710, sent when the peer has MT-PRIORITY and it is not PRIORITY_NORMAL */
@@ -107,8 +107,8 @@ struct smtp_client;
 struct smtp_client *smtp_client_new(const struct smtp_client_config *config); /* config stays valid as long as the client */
 void smtp_client_free(struct smtp_client *c);
 
-/* Bytes from the server; the connection ended (all that is open gets a TEMP verdict: 421 4.4.2, FAULT_CONNECTION; after the final dot
- * or the last chunk it is "outcome unknown" = TEMP too, RFC 1047). */
+/* Bytes from the server; the connection ended (all that is open gets a TEMP verdict: 421 4.4.2, FAULT_CONNECTION; after the
+ * final dot or the last chunk it is "outcome unknown" = TEMP too, RFC 1047). */
 void smtp_client_feed(struct smtp_client *c, struct str bytes);
 void smtp_client_closed(struct smtp_client *c, struct verdict why, enum smtp_fault fault);
 bool smtp_client_next(struct smtp_client *c, struct smtp_client_event *event_out);
@@ -118,16 +118,16 @@ void smtp_client_tls_started(struct smtp_client *c);
 void smtp_client_auth_response(struct smtp_client *c, struct str response); /* plain bytes: base64 is put on here */
 void smtp_client_auth_abort(struct smtp_client *c, struct verdict why); /* vault could not: ends in CLIENT_FAILED, FAULT_AUTH */
 
-/* Begin a transaction in state READY: MAIL, RCPT…, DATA, pipelined when the server can. Views stay valid until CLIENT_DONE. A body or
- * size that the server has not: every recipient PERM (5.6.3, 5.3.4) without a byte sent; BODY_BINARYMIME needs BINARYMIME and CHUNKING, and
- * needs CHUNKING. A server with CHUNKING gets no DATA: the text
- * goes in chunks by BDAT (RFC 3030), the last of them when all others have been taken. */
+/* Begin a transaction in state READY: MAIL, RCPT…, DATA, pipelined when the server can. Views stay valid until CLIENT_DONE. A
+ * body or size that the server has not: every recipient PERM (5.6.3, 5.3.4) without a byte sent; BODY_BINARYMIME needs
+ * BINARYMIME and CHUNKING, and needs CHUNKING. A server with CHUNKING gets no DATA: the text goes in chunks by BDAT (RFC
+ * 3030), the last of them when all others have been taken. */
 void smtp_client_send(struct smtp_client *c, const struct smtp_transaction *t);
 
-/* Text in pieces; dots are stuffed here where DATA needs it, line ends must be CRLF already. How much may be waiting in the output is
- * the user's business: write some, drain, write more, and that only while smtp_client_takes_text(), else after the next input: chunks
- * wait for answers. What is written all the same is kept, but let it be bounded. smtp_client_text_end() may be called at any time; it
- * ends a last line that has no CRLF and adds the dot, or makes the chunk the last one. With
+/* Text in pieces; dots are stuffed here where DATA needs it, line ends must be CRLF already. How much may be waiting in the
+ * output is the user's business: write some, drain, write more, and that only while smtp_client_takes_text(), else after the
+ * next input: chunks wait for answers. What is written all the same is kept, but let it be bounded. smtp_client_text_end()
+ * may be called at any time; it ends a last line that has no CRLF and adds the dot, or makes the chunk the last one. With
  * BODY_BINARYMIME not a byte is added. */
 bool smtp_client_takes_text(const struct smtp_client *c);
 void smtp_client_text(struct smtp_client *c, struct str bytes);
@@ -144,12 +144,12 @@ const char *smtp_client_stage(const struct smtp_client *c);
 enum smtp_wait { WAIT_NONE, WAIT_GREETING, WAIT_COMMAND, WAIT_DATA };
 enum smtp_wait smtp_client_waits(const struct smtp_client *c);
 
-/* Grows with every whole reply and every step of the dialogue, and with nothing else: a time limit that starts anew only when this has
- * changed cannot be drawn out by a server that sends a byte now and then. */
+/* Grows with every whole reply and every step of the dialogue, and with nothing else: a time limit that starts anew only when
+ * this has changed cannot be drawn out by a server that sends a byte now and then. */
 uint64_t smtp_client_progress(const struct smtp_client *c);
 
-/* The dialogue so far, at most 4 KiB (the middle is left out), as "C: …" and "S: …" lines; what AUTH says is "C: (credentials)". Since
- * the last smtp_client_send() plus the greeting and EHLO part. */
+/* The dialogue so far, at most 4 KiB (the middle is left out), as "C: …" and "S: …" lines; what AUTH says is "C:
+ * (credentials)". Since the last smtp_client_send() plus the greeting and EHLO part. */
 struct str smtp_client_transcript(const struct smtp_client *c);
 
 #endif

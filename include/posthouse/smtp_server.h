@@ -1,9 +1,10 @@
-/* smtp_server.h - the server's side of SMTP (RFC 5321, submission RFC 6409) without I/O: bytes in, events out, replies collected.
+/* smtp_server.h - the server's side of SMTP (RFC 5321, submission RFC 6409) without I/O: bytes in, events out, replies
+ * collected.
  *
  * Loop of its user:  smtp_server_feed(s, bytes);  while (smtp_server_next(s, &e)) act on e;  write out smtp_server_output(s).
- * next() gives no event before the last one that needs an answer has got it by smtp_server_reply(): so pipelining needs no other
- * code. Views in an event live until the next call of feed, next or reply. What needs no decision of ours (NOOP, HELP, VRFY, RSET's
- * reply, syntax errors, commands in a wrong state) is answered inside. */
+ * next() gives no event before the last one that needs an answer has got it by smtp_server_reply(): so pipelining needs no
+ * other code. Views in an event live until the next call of feed, next or reply. What needs no decision of ours (NOOP, HELP,
+ * VRFY, RSET's reply, syntax errors, commands in a wrong state) is answered inside. */
 #ifndef POSTHOUSE_SMTP_SERVER_H
 #define POSTHOUSE_SMTP_SERVER_H
 
@@ -110,20 +111,20 @@ void smtp_server_free(struct smtp_server *s);
 void smtp_server_greet(struct smtp_server *s);
 void smtp_server_refuse(struct smtp_server *s, struct verdict v);
 
-/* Bytes from the client. False, and nothing taken, when they do not fit (the input is bounded at 64 KiB): take events first, feed the rest
- * later; smtp_server_room() tells how many bytes are welcome now. next() gives nothing while 16 KiB of replies wait: write them out, and
- * ask again. */
+/* Bytes from the client. False, and nothing taken, when they do not fit (the input is bounded at 64 KiB): take events first,
+ * feed the rest later; smtp_server_room() tells how many bytes are welcome now. next() gives nothing while 16 KiB of replies
+ * wait: write them out, and ask again. */
 bool smtp_server_feed(struct smtp_server *s, struct str bytes);
 size_t smtp_server_room(const struct smtp_server *s);
 bool smtp_server_next(struct smtp_server *s, struct smtp_event *event_out);
 void smtp_server_reply(struct smtp_server *s, struct verdict v);
 
-/* The TLS handshake is done: all state and unread input from before is discarded (RFC 3207 section 4.2). Implicit TLS: call before
- * the greeting. */
+/* The TLS handshake is done: all state and unread input from before is discarded (RFC 3207 section 4.2). Implicit TLS: call
+ * before the greeting. */
 void smtp_server_tls_started(struct smtp_server *s);
 
-/* The client needs no AUTH, and unless `tls_needed` no TLS either, for MAIL (a listed host). It may log in all the same. Before the
- * greeting; it outlives STARTTLS. */
+/* The client needs no AUTH, and unless `tls_needed` no TLS either, for MAIL (a listed host). It may log in all the same.
+ * Before the greeting; it outlives STARTTLS. */
 void smtp_server_trust(struct smtp_server *s, bool tls_needed);
 
 /* From the next command on: 421 with this text, then SMTP_CLOSE (shutdown, idle). `now`: do not wait for a command. */
@@ -135,8 +136,8 @@ struct buf *smtp_server_output(struct smtp_server *s);
 bool smtp_server_in_text(const struct smtp_server *s);
 uint64_t smtp_server_errors(const struct smtp_server *s);
 
-/* grammar.c, for others too: an address as in MAIL and RCPT (RFC 5321 4.1.2 Mailbox, with dots anywhere in the local part), without
- * brackets. UTF-8 only when allowed. */
+/* grammar.c, for others too: an address as in MAIL and RCPT (RFC 5321 4.1.2 Mailbox, with dots anywhere in the local part),
+ * without brackets. UTF-8 only when allowed. */
 bool smtp_address_valid(struct str address, bool utf8);
 
 #endif

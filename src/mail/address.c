@@ -1,10 +1,11 @@
 /* address.c - address lists (RFC 5322 3.4, with the parts of 4.4 that leave no doubt).
  *
- * What is found in From decides whether a login may send a message, so the parser takes only what every reader must understand alike.
- * Stricter than the grammar: an addr-spec is contiguous (no comment or fold within), a local part holds nothing that looks like
- * another address or an encoded word, a domain is made of letters, digits, "-", "_" and UTF-8, or is a literal; no route, since readers
- * without it see its first address; and what lookalike.c says. Looser, since clients do it and it cannot be misread: "a@b <a@b>", dots and
- * brackets in a display name, 8-bit bytes in it. All iterative: no nesting costs stack. */
+ * What is found in From decides whether a login may send a message, so the parser takes only what every reader must
+ * understand alike. Stricter than the grammar: an addr-spec is contiguous (no comment or fold within), a local part holds
+ * nothing that looks like another address or an encoded word, a domain is made of letters, digits, "-", "_" and UTF-8, or is
+ * a literal; no route, since readers without it see its first address; and what lookalike.c says. Looser, since clients do it
+ * and it cannot be misread: "a@b <a@b>", dots and brackets in a display name, 8-bit bytes in it. All iterative: no nesting
+ * costs stack. */
 #include "address.h"
 
 #include "text.h"
@@ -25,7 +26,7 @@ struct parser {
 	void *ctx;
 };
 
-/* The byte at the position; NUL at the end (a NUL in the text is refused wherever it stands). */
+/* The byte at the position; NUL at the end (a NUL within the text is refused everywhere). */
 static char peek(const struct parser *p)
 {
 	return p->at < p->s.n ? p->s.p[p->at] : '\0';
@@ -98,8 +99,8 @@ static bool skip_quoted(struct parser *p)
 	return true;
 }
 
-/* Pass atoms and dots, wherever the dots stand: some providers have given out "a..b" and "a." (RFC 5322 3.2.3 has them between atoms only).
- * False when there is no atom. */
+/* Pass atoms and dots, wherever the dots stand: some providers have given out "a..b" and "a." (RFC 5322 3.2.3 has them
+ * between atoms only). False when there is no atom. */
 static bool skip_dot_atom(struct parser *p)
 {
 	bool any = false;
@@ -109,7 +110,8 @@ static bool skip_dot_atom(struct parser *p)
 	return any;
 }
 
-/* The content of a quoted local part, when it is harmless: atext, dots and spaces (RFC 5322 allows any byte, and nobody has them). */
+/* The content of a quoted local part, when it is harmless: atext, dots and spaces (RFC 5322 allows any byte, and nobody has
+ * them). */
 static bool take_quoted_local(struct parser *p, struct str *local_out)
 {
 	size_t room = str_find(str_from(p->s, p->at + 1), '"'), used = 0;
@@ -261,7 +263,7 @@ static void found(struct parser *p, const struct mailbox *m)
 	p->on_mailbox(p->ctx, m);
 }
 
-/* A mailbox that begins with an address: it stands alone, or is the display name of the very same address. */
+/* A mailbox that begins with an address: there is nothing else, or the address is the display name of the very same address. */
 static bool take_bare_mailbox(struct parser *p, struct mailbox *m)
 {
 	struct mailbox angle = { .twin = m->spec };
@@ -278,7 +280,7 @@ static bool take_bare_mailbox(struct parser *p, struct mailbox *m)
 	return true;
 }
 
-/* A single word that stands where an address should: "root", "root (Cron Daemon)". */
+/* A single word in the place of an address: "root", "root (Cron Daemon)". */
 static bool take_lone_local(struct parser *p, struct mailbox *m)
 {
 	if (!p->local_too || peek(p) == '"' || !take_addr_spec(p, true, m) || m->has_domain || !skip_cfws(p))

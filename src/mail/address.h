@@ -13,9 +13,9 @@ struct mailbox {
 };
 typedef void (*mailbox_fn)(void *ctx, const struct mailbox *m);
 
-/* Go through the mailboxes in the order in which they stand. With `local_too` also those without a domain ("root", "Root <root>"),
- * which can be completed (RFC 6409 8.2). False when the value is no address list in the sense of header_addresses(): `on_mailbox`
- * may have been called all the same. */
+/* Go through the mailboxes in the order in which they stand. With `local_too` also those without a domain ("root", "Root
+ * <root>"), which can be completed (RFC 6409 8.2). False when the value is no address list in the sense of
+ * header_addresses(): `on_mailbox` may have been called all the same. */
 bool mailboxes_walk(struct arena *a, struct str value, bool local_too, mailbox_fn on_mailbox, void *ctx);
 
 /* An addr-spec at the front of `s`, without a domain only where `local_will_do`; *n_out is its length. */
@@ -28,7 +28,8 @@ bool angle_take(struct arena *a, struct str s, bool local_will_do, struct mailbo
 
 /* Whether a comment holds what a reader that does not know comments takes for an address. */
 bool comment_is_lookalike(struct str comment);
-/* Whether an encoded word within `words` has control characters or angle brackets inside: some readers decode before they parse. */
+/* Whether an encoded word within `words` has control characters or angle brackets inside: some readers decode before they
+ * parse. */
 bool words_are_lookalike(struct arena *a, struct str words);
 /* Whether an address has characters that are not seen, turn the text around, or are taken for "@" or "." (UTF-8 was checked). */
 bool address_is_lookalike(struct str address);

@@ -12,7 +12,8 @@ static bool is_plain(struct str s)
 	return true;
 }
 
-/* Letters, digits, hyphens and underscores in labels that are not empty: the mapping of UTS 46 turns a full-width "@" into an "@". */
+/* Letters, digits, hyphens and underscores in labels that are not empty: the mapping of UTS 46 turns a full-width "@" into an
+ * "@". */
 static bool is_domain(struct str s)
 {
 	for (size_t i = 0; i < s.n; i++) {

@@ -1,5 +1,5 @@
-/* ascii.c - header fields in 7 bits. What may be encoded depends on the field: text anywhere in an unstructured one, display names
- * and comments in one with addresses, comments and parameters in one of MIME's. */
+/* ascii.c - header fields in 7 bits. What may be encoded depends on the field: text anywhere in an unstructured one, display
+ * names and comments in one with addresses, comments and parameters in one of MIME's. */
 #include "ascii.h"
 
 #include "encode.h"
@@ -76,7 +76,8 @@ static void put_address(struct writer *w, struct str address)
 	writer_put(w, ascii);
 }
 
-/* Where the run of words ends that begins at `at`: before a comment, an address in angle brackets, the end of a list's element. */
+/* Where the run of words ends that begins at `at`: before a comment, an address in angle brackets, the end of a list's
+ * element. */
 static size_t run_end(struct str s, size_t at, bool *has_at_out)
 {
 	*has_at_out = false;
@@ -289,7 +290,8 @@ bool field_is_odd(struct str whole)
 	return false;
 }
 
-/* A long field as it is, folded. RFC 5322 3.2.4 allows that also within quoted strings, for which not all readers are prepared. */
+/* A long field as it is, folded. RFC 5322 3.2.4 allows that also within quoted strings, for which not all readers are
+ * prepared. */
 static struct str fold_long(struct arena *a, struct str whole, bool anywhere)
 {
 	struct str folded = fold_at(a, whole, TEXT_LINE_MAX, FOLD_OUTSIDE);

@@ -9,17 +9,18 @@ enum {
 	ASCII_LONG = 2, /* no line of more than 998 bytes where that can be avoided: folded, or else encoded in the same ways */
 };
 
-/* `whole` is a field (with its last CRLF), `name` its name. False when it stays as it is; else *field_out, in the arena. A field in which
- * encoded words mean nothing becomes one whose name begins with "Downgraded-" and that is all text (RFC 6857 3.1.10), and so does one
- * with an address whose local part is beyond ASCII; unless `address_out` is given: then that address is there (else it is untouched),
- * and the field of no use. A boundary stays as it is. */
+/* `whole` is a field (with its last CRLF), `name` its name. False when it stays as it is; else *field_out, in the arena. A
+ * field in which encoded words mean nothing becomes one whose name begins with "Downgraded-" and that is all text (RFC 6857
+ * 3.1.10), and so does one with an address whose local part is beyond ASCII; unless `address_out` is given: then that address
+ * is there (else it is untouched), and the field of no use. A boundary stays as it is. */
 bool field_to_ascii(struct arena *a, unsigned what, struct str name, struct str whole, struct str *field_out,
 		    struct str *address_out);
 
 /* Whether there is a byte that no text of 7 bits has: beyond ASCII, NUL, a CR or LF by itself. */
 bool field_is_odd(struct str whole);
 
-/* fold.c: fold the field before white space, where a line would have more than `max` bytes. The same view when nothing can be folded. */
+/* fold.c: fold the field before white space, where a line would have more than `max` bytes. The same view when nothing can be
+ * folded. */
 enum fold_where { FOLD_OUTSIDE, /* of quoted strings and comments */ FOLD_COMMENTS, /* and within these */ FOLD_ANYWHERE };
 struct str fold_at(struct arena *a, struct str whole, size_t max, enum fold_where where);
 

@@ -1,6 +1,7 @@
-/* author.c - who a message is from. A field is taken apart (author_tokens.c), its parts are put together to mailboxes as a person would do
- * that, and where any part of it could be read in another way the field is written anew: then every reader, however simple, finds the one
- * address between "<" and ">", and nothing else in the field is an address but what the caller is told. */
+/* author.c - who a message is from. A field is taken apart (author_tokens.c), its parts are put together to mailboxes as a
+ * person would do that, and where any part of it could be read in another way the field is rewritten: then every reader,
+ * however simple, finds the one address between "<" and ">", and nothing else in the field is an address but what the caller
+ * is told. */
 #include "author.h"
 
 #include "author_tokens.h"
@@ -22,7 +23,7 @@ struct reading {
 	size_t n, at;
 	struct author *authors;
 	size_t authors_n;
-	size_t pending;   /* of the first token that belongs to no mailbox yet */
+	size_t pending;   /* of the first token that has not been given to a mailbox */
 	bool clear;       /* every reader sees the same */
 	struct str fault; /* "" = none */
 };
@@ -77,7 +78,7 @@ static const struct token *segment_end(const struct token *from, const struct to
 	return from;
 }
 
-/* A mailbox with "<address>": what stands before it, from the last mailbox on, and behind it, is its name. */
+/* A mailbox with "<address>": its name is the text before it, from the last mailbox on, and the text behind it. */
 static void take_angle(struct reading *r, const struct token *angle, const struct token *to)
 {
 	const struct token *first = r->tokens + r->pending;
@@ -100,8 +101,8 @@ static bool is_lone_local(const struct token *from, const struct token *to)
 	       count(from + 1, to, TOKEN_COMMENT, &last) == (size_t)(to - from) - 1;
 }
 
-/* Tokens that waited for "<address>", and get none: words that are local parts by themselves are addresses, of an address beside a name the
- * brackets were forgotten, other text is in the way. */
+/* Tokens that waited for "<address>", and get none: words that are local parts by themselves are addresses, of an address
+ * beside a name the brackets were forgotten, other text is in the way. */
 static void flush(struct reading *r, const struct token *end)
 {
 	const struct token *address = NULL;
@@ -274,7 +275,7 @@ static bool write_author(struct arena *a, struct str name, struct str address, b
 	return fits && buf_add(b, name) && buf_add(b, gap) && buf_add(b, arena_printf(a, "<%.*s>", STR_ARG(address)));
 }
 
-/* Read the names, and write the value anew unless it is clear. */
+/* Read the names, and rewrite the value unless it is clear. */
 static struct verdict write_value(struct reading *r, const struct fixup_input *in, const char *field,
 				  const struct str_list *addresses, struct str_list *shown, struct str *value)
 {

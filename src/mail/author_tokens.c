@@ -1,4 +1,4 @@
-/* author_tokens.c - a From field taken apart, without any idea yet of what is meant. */
+/* author_tokens.c - a From field taken apart; what the parts mean is decided in author.c. */
 #include "author_tokens.h"
 
 #include "text.h"

@@ -5,7 +5,7 @@
 #include "address.h"
 
 enum token_type {
-	TOKEN_TEXT,      /* letters, and whatever has no meaning where it stands */
+	TOKEN_TEXT,      /* letters, and all that has no meaning in its place */
 	TOKEN_QUOTED,    /* text: without quotes and backslashes */
 	TOKEN_COMMENT,   /* text: without the outer parentheses and without backslashes */
 	TOKEN_ANGLE,     /* an address in angle brackets; without address: "<>" */

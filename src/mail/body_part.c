@@ -1,4 +1,4 @@
-/* body_part.c - header sections and content of a conversion's output: what is encoded, how, and what then has to be said about it. */
+/* body_part.c - header sections and content of a downgraded text: what is encoded, how, and which fields tell it. */
 #include "downgrade.h"
 
 #include "ascii.h"
@@ -11,7 +11,7 @@ void downgrade_fail(struct downgrade *c, struct str why)
 		c->failure = perm(554, S("5.6.3"), arena_str(&c->reason, why));
 }
 
-void downgrade_fail_address(struct downgrade *c, struct str field, struct str address)
+static void fail_address(struct downgrade *c, struct str field, struct str address)
 {
 	if (c->failure.class == OK)
 		c->failure = perm(550, S("5.6.7"),
@@ -42,7 +42,8 @@ static bool reads_alike(struct str before, struct str after)
 	return a.kind == b.kind && str_eq(str_make(a.boundary, a.boundary_n), str_make(b.boundary, b.boundary_n));
 }
 
-/* A field as the next mail server takes it. In a message within an address may lose its meaning, it is not used to deliver anything. */
+/* A field as the next mail server takes it. In a message within an address may lose its meaning, it is not used to deliver
+ * anything. */
 static void put_field(struct downgrade *c, struct sink *s, const struct mime_field *f)
 {
 	unsigned what = (c->what & DOWNGRADE_HEADERS ? ASCII_8BIT : 0) | (c->what & DOWNGRADE_LINES ? ASCII_LONG : 0);
@@ -56,7 +57,7 @@ static void put_field(struct downgrade *c, struct sink *s, const struct mime_fie
 	    !reads_alike(f->whole, whole))
 		whole = f->whole;
 	if (address.n > 0)
-		downgrade_fail_address(c, f->name, address);
+		fail_address(c, f->name, address);
 	else if ((c->what & DOWNGRADE_7BIT) && field_is_odd(whole))
 		downgrade_fail(
 			c, arena_printf(&c->arena,
@@ -143,7 +144,7 @@ static const char *guess_charset(unsigned facts, bool complete)
 	return (facts & HAS_8BIT) && !(facts & NOT_UTF8) ? "utf-8" : "unknown-8bit";
 }
 
-/* Decide how the leaf is encoded, write its header and the sample. What is not known to be 7-bit to its end is encoded. */
+/* Decide how the body part is encoded, write its header and the sample. What is not known to be 7-bit to its end is encoded. */
 static void decide(struct downgrade *c, bool complete)
 {
 	struct additions add = { .encoding = section_relabel(c) };
@@ -152,8 +153,8 @@ static void decide(struct downgrade *c, bool complete)
 
 	c->undecided = false;
 	if (facts & NEEDS_ENCODING) {
-		/* RFC 2045 6.7 (4): in what is no text, CRLF is no end of a line. Where 8 bits may stay, only lines are in the way,
-		 * and text is left as readable as it can be. */
+		/* RFC 2045 6.7 (4): in what is no text, CRLF is no end of a line. Where 8 bits may stay, only lines are in
+		 * the way, and text is left as readable as it can be. */
 		if (c->part.encoding == MIME_BINARY)
 			encoding = ENCODING_BASE64;
 		else if (c->part.is_text && !(c->what & DOWNGRADE_7BIT))
@@ -165,9 +166,8 @@ static void decide(struct downgrade *c, bool complete)
 		if (c->is_message && !c->part.has_type)
 			add.charset = guess_charset(facts, complete);
 		if (++c->encoded > ENCODED_MAX)
-			downgrade_fail(
-				c,
-				S("too many parts of the message have 8-bit content or long lines, which the next mail server does not take"));
+			downgrade_fail(c, S("too many parts of the message have 8-bit content or long lines, which the next "
+					    "mail server does not take"));
 	}
 	section_write(c, &add);
 	encoder_init(&c->encoder, encoding);
@@ -175,7 +175,7 @@ static void decide(struct downgrade *c, bool complete)
 	buf_clear(&c->sample);
 }
 
-/* Content of a leaf that is not encoded yet. */
+/* Content of a body part that has no encoding so far. */
 static void body_part_content(struct downgrade *c, struct str bytes)
 {
 	struct str front = str_head(bytes, c->sample_max - c->sample.n);

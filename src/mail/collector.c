@@ -1,6 +1,7 @@
-/* collector.c - keep a message's header section while it streams in, and find its end: the blank line, or the first line that is neither a
- * field nor the continuation of one. Such a line begins the body, as it does for Postfix and Exim: scripts send text without any header, or
- * forget the blank line. Whoever stores the message puts a blank line there, so that no reader finds fields behind it that we have not seen. */
+/* collector.c - keep a message's header section while it streams in, and find its end: the blank line, or the first line that
+ * is neither a field nor the continuation of one. Such a line begins the body, as it does for Postfix and Exim: scripts send
+ * text without any header, or forget the blank line. Whoever stores the message puts a blank line there, so that no reader
+ * finds fields behind it that we have not seen. */
 #include "posthouse/mail.h"
 #include "text.h"
 
@@ -33,8 +34,8 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* "From alice@example.org Sat Nov 21 19:37:54 2026": what mbox files and "git format-patch" have in front (RFC 4155 appendix A), perhaps
- * behind a ">". A sentence that begins with "From" has no day and time. */
+/* "From alice@example.org Sat Nov 21 19:37:54 2026": what mbox files and "git format-patch" have in front (RFC 4155 appendix
+ * A), perhaps behind a ">". A sentence that begins with "From" has no day and time. */
 static bool is_mbox_line(struct str line)
 {
 	static const char days[] = "MonTueWedThuFriSatSun";

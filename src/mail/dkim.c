@@ -23,9 +23,9 @@ struct dkim {
 	size_t n;
 };
 
-/* What is signed, in this order. OVER: listed once more than it occurs, so that one added on the way breaks the signature. ASKED: so it is
- * where the keys say so. The others are signed where they are, and a list may add its own (RFC 8058 4 wants List-Unsubscribe and -Post
- * signed). */
+/* What is signed, in this order. OVER: listed once more than it occurs, so that one added on the way breaks the signature.
+ * ASKED: so it is where the keys say so. The others are signed where they are, and a list may add its own (RFC 8058 4 wants
+ * List-Unsubscribe and -Post signed). */
 enum over { OVER, ASKED, AS_IT_IS };
 static const struct {
 	struct str name;
@@ -122,8 +122,8 @@ static void list_name(struct buf *list, size_t *column, struct str name)
 	assert(fits);
 }
 
-/* Hash the signed fields into d->hash and write their names to `list`. RFC 6376 5.4.2: of several with one name, the lowest first. A
- * name is listed once more only when all its fields are signed: else the verifier would find another one for it. */
+/* Hash the signed fields into d->hash and write their names to `list`. RFC 6376 5.4.2: of several with one name, the lowest
+ * first. A name is listed once more only when all its fields are signed: else the verifier would find another one for it. */
 static void hash_fields(struct dkim *d, const struct header *h, bool asked, struct buf *list)
 {
 	struct buf text;
@@ -209,11 +209,4 @@ struct str dkim_field(struct arena *a, const struct dkim *d, size_t i, struct st
 	}
 	memcpy(out + used, "\r\n", 2);
 	return str_make(out, used + 2);
-}
-
-struct str dkim_record(struct arena *a, enum dkim_algorithm algorithm, struct str public_key)
-{
-	struct str text = base64_encode(a, public_key);
-
-	return arena_printf(a, "v=DKIM1; k=%s; p=%.*s", algorithm == DKIM_ED25519_SHA256 ? "ed25519" : "rsa", STR_ARG(text));
 }

@@ -1,9 +1,10 @@
-/* downgrade.c - text as the next mail server takes it: a walk through the MIME structure, line by line, that encodes what needs it.
+/* downgrade.c - text as the next mail server takes it: a walk through the MIME structure, line by line, that encodes what
+ * needs it.
  *
- * Here the text is cut into lines; walk_piece() sends each to what the walk is in: a header section, a leaf's content
- * (body_part.c), the frame of a multipart (preamble and epilogue), or something opaque. A delimiter ends whatever is within its
- * multipart. Memory is bounded: a header section, a line, the front of a leaf, a stack of boundaries, a byte for each leaf of
- * a look. */
+ * Here the text is cut into lines; walk_piece() sends each to what the walk is in: a header section, the content of a body part
+ * (body_part.c), the frame of a multipart (preamble and epilogue), or an opaque part. A delimiter ends whatever is within
+ * its multipart. Memory is bounded: a header section, a line, the front of a body part,
+ * a stack of boundaries. */
 #include "downgrade.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* downgrade.h - the state of a conversion, and what downgrade.c (lines), walk.c (structure) and body_part.c (content) do with it. */
+/* downgrade.h - the state of a downgrade, and what downgrade.c (lines), walk.c (structure) and body_part.c (content) do with
+ * it. */
 #ifndef POSTHOUSE_MAIL_DOWNGRADE_H
 #define POSTHOUSE_MAIL_DOWNGRADE_H
 
@@ -12,11 +13,11 @@
 #define NESTING_MAX     20
 #define PART_HEADER_MAX (64 * 1024)
 #define LINE_CHUNK      (TEXT_LINE_MAX + 2) /* a longer line is handled in such pieces */
-#define ENCODED_MAX     1000                /* leaves that are encoded: each gets fields, and the output is bounded */
+#define ENCODED_MAX     1000                /* body parts that are encoded: each gets fields, and the output is bounded */
 
 enum place { IN_HEADER, IN_BODY_PART, IN_FRAME, IN_OPAQUE };
 
-/* What is known of a leaf's whole content. */
+/* What is known of the content of a body part. */
 enum { NEEDS_ENCODING = 1, HAS_8BIT = 2, NOT_UTF8 = 4 };
 
 struct level {
@@ -36,7 +37,7 @@ struct piece {
 };
 
 struct downgrade {
-	unsigned what;      /* CONVERT_... */
+	unsigned what;      /* DOWNGRADE_... */
 	struct arena arena; /* of a header section being written */
 	struct sink sink;
 	struct verdict failure;
@@ -54,7 +55,7 @@ struct downgrade {
 	bool blank; /* a blank line ended the section */
 	unsigned depth;
 
-	/* the leaf */
+	/* the body part */
 	struct encoder encoder;
 	struct buf sample; /* its front, while it is undecided, … */
 	size_t sample_max; /* … and how long that may become */
@@ -83,7 +84,6 @@ void walk_end(struct downgrade *c); /* with the text */
 /* RFC 3463 3.7: X.6.3, conversion required but not supported; RFC 6531 3.5: X.6.7, an address needs SMTPUTF8. The first reason
  * counts. */
 void downgrade_fail(struct downgrade *c, struct str why);
-void downgrade_fail_address(struct downgrade *c, struct str field, struct str address);
 
 /* The header section of an entity, written with changes. */
 struct additions {

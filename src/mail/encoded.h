@@ -1,5 +1,6 @@
-/* encoded.h - text beyond ASCII in header fields: encoded words (RFC 2047) and parameters (RFC 2231). What is no UTF-8 has the charset
- * "unknown-8bit" (RFC 1428). Output goes to the end of `out`, which holds the field so far on one line, from its name on. */
+/* encoded.h - text beyond ASCII in header fields: encoded words (RFC 2047) and parameters (RFC 2231). What is no UTF-8 has
+ * the charset "unknown-8bit" (RFC 1428). Output goes to the end of `out`, which holds the field so far on one line, from its
+ * name on. */
 #ifndef POSTHOUSE_MAIL_ENCODED_H
 #define POSTHOUSE_MAIL_ENCODED_H
 
@@ -7,7 +8,8 @@
 
 #define WORDS_LINE 76 /* RFC 2047 2: of a line with encoded words */
 
-/* `text` as encoded words with a space between them: each has at most 75 characters, and none ends within a character of UTF-8. */
+/* `text` as encoded words with a space between them: each has at most 75 characters, and none ends within a character of
+ * UTF-8. */
 void encoded_put_words(struct buf *out, struct str text);
 
 /* A parameter with its "; " before it; where it is too long for a line, in several (RFC 2231 3). */

@@ -1,5 +1,5 @@
-/* fixup.c - what a submission server corrects in a header section (RFC 6409 8). What stays of a field is not touched, and the order is
- * kept. First the fields are chosen and changed, as views; then they are copied together, once. */
+/* fixup.c - what a submission server corrects in a header section (RFC 6409 8). What stays of a field is not touched, and the
+ * order is kept. First the fields are chosen and changed, as views; then they are copied together, once. */
 #include "author.h"
 #include "fixup.h"
 #include "identity.h"
@@ -11,7 +11,7 @@
 
 #define RECEIVED_MAX 50   /* RFC 5321 6.3 */
 #define FROM_MAX     100  /* mailboxes in From: more than a person would write */
-#define RESENT_MAX   8192 /* bytes of all Resent-From and Resent-Sender that are looked at: that costs many times as much memory */
+#define RESENT_MAX   8192 /* bytes of all Resent-From and Resent-Sender that are read: each byte costs many bytes of memory */
 #define ORIGINAL_MAX 900  /* bytes of a replaced Message-ID or Date that are kept */
 
 enum holds { TEXT, AUTHOR, RESENDER, SENDERS, RECIPIENTS, MESSAGE_ID, DATE, RESULT, TRACE, REMOVED };
@@ -108,8 +108,8 @@ static struct str without_blank_lines(struct arena *a, struct str value)
 	return str_make(out, used - (used >= 2 && out[used - 1] == '\n' ? 2 : 0));
 }
 
-/* Put a field that stays, with what has become of its value. RFC 5322 4.5's white space before the colon goes: many readers do not take
- * "From :" for From. */
+/* Put a field that stays, with what has become of its value. RFC 5322 4.5's white space before the colon goes: many readers
+ * do not take "From :" for From. */
 static struct verdict put_field(struct draft *d, struct header_field f, struct str value)
 {
 	value = without_blank_lines(d->arena, value);
@@ -136,7 +136,7 @@ static struct verdict put_author(struct draft *d, struct header_field f)
 	return v.class != OK || value.n == 0 ? v : put_field(d, f, value);
 }
 
-/* Resent-From and Resent-Sender, by whom the message was sent on, are made clear too; what cannot be is told to the caller. */
+/* Resent-From and Resent-Sender name who has sent the message on. They are made clear too; a fault in them goes to the caller. */
 static struct verdict clear_resender(struct draft *d, const struct header_field *f, struct str *value)
 {
 	struct str_list found;
@@ -162,7 +162,7 @@ static struct verdict clear_resender(struct draft *d, const struct header_field 
 	return ok();
 }
 
-/* Message-ID or Date that readers cannot use: it makes room for one of ours, but is not lost. */
+/* Message-ID or Date that readers cannot use: it is replaced, and kept under another name. */
 static struct verdict put_original(struct draft *d, struct header_field f)
 {
 	struct str old = text_clean(d->arena, f.value, ORIGINAL_MAX);

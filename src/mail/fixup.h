@@ -7,8 +7,8 @@
 /* header.c: a field of its own; `value` as it shall stand behind the colon. */
 struct header_field field_make(struct arena *a, struct str name, struct str value);
 
-/* ascii.c: no line of the field is longer than 998 bytes, where that is possible: folded, or else with encoded words (ascii.h). False when
- * it stays as it is. */
+/* ascii.c: no line of the field is longer than 998 bytes, where that is possible: folded, or else with encoded words
+ * (ascii.h). False when it stays as it is. */
 bool fold_field(struct arena *a, struct header_field *f);
 
 /* rewrite.c: complete and rewrite the addresses in an address list. False when it would become larger than HEADER_MAX; true, and

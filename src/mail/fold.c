@@ -1,5 +1,5 @@
-/* fold.c - header lines that are too long (RFC 5322 2.1.1), folded at white space that is there already: unfolded, the text is the
- * same. */
+/* fold.c - header lines that are too long (RFC 5322 2.1.1), folded at white space that is there already: unfolded, the text
+ * is the same. */
 #include "ascii.h"
 #include "encode.h"
 #include "text.h"
@@ -29,8 +29,8 @@ static void track(struct scan *s, char c)
 		s->depth--;
 }
 
-/* Whether the line can be folded before byte `i`: white space with something before it, but for the field's name (unless that leaves no
- * room for a word), and behind it. */
+/* Whether the line can be folded before byte `i`: white space with something before it, but for the field's name (unless that
+ * leaves no room for a word), and behind it. */
 static bool can_fold(const struct scan *s, size_t i, size_t value_at)
 {
 	struct str w = s->whole;

@@ -24,7 +24,8 @@ static struct str skip_space(struct str s)
 	return str_from(s, i);
 }
 
-/* RFC 5322 3.6.4, but for the characters within: programs have put more into them than dot-atoms, and to change an id tears threads apart. */
+/* RFC 5322 3.6.4, but for the characters within: programs have put more into them than dot-atoms, and to change an id tears
+ * threads apart. */
 bool message_id_valid(struct str value)
 {
 	struct str s = skip_space(value);

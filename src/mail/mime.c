@@ -248,7 +248,7 @@ void mime_read(struct str section, enum mime_kind otherwise, struct mime_part *p
 			part_out->has_type = true;
 			part_out->kind = read_type(f.value, part_out);
 		} else if (str_ieq(f.name, S("Content-Type"))) {
-			/* A second one: readers take the first or the last. That matters unless both are leaves. */
+			/* A second one: readers take the first or the last. That matters unless both are body parts. */
 			if (read_type(f.value, &other) != MIME_BODY_PART || part_out->kind != MIME_BODY_PART) {
 				part_out->kind = MIME_OPAQUE;
 				part_out->opaque = "a part with two Content-Type fields";

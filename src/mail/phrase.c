@@ -34,8 +34,8 @@ static void clean_latin1(struct cleaning *c, unsigned char byte)
 	clean_bytes(c, byte < 0xa0 ? S("\xef\xbf\xbd") : str_make(utf8, 2));
 }
 
-/* The text with its white space and control characters (those of U+0080 to U+009F too) as single spaces, none in front, and without angle
- * brackets; as UTF-8. */
+/* The text with its white space and control characters (those of U+0080 to U+009F too) as single spaces, none in front, and
+ * without angle brackets; as UTF-8. */
 static struct str clean(struct arena *a, struct str s, struct cleaning *c)
 {
 	uint32_t code;
@@ -108,8 +108,8 @@ static bool is_domain_byte(char c)
 	return is_8bit(c) || (is_atext(c) && strchr("!#$%&'*+/=?^`{|}~", c) == NULL) || c == '.';
 }
 
-/* The address around the "@" at `at`; "" where there is none: "John @ Company", "(@john)", and "name@department" in a script without dots
- * or ASCII letters, which no mail goes to. */
+/* The address around the "@" at `at`; "" where there is none: "John @ Company", "(@john)", and "name@department" in a script
+ * without dots or ASCII letters, which no mail goes to. */
 static struct str address_around(struct str s, size_t at)
 {
 	size_t from = at, to = at + 1;
@@ -192,7 +192,7 @@ static bool is_faulty(struct str text)
 	return false;
 }
 
-/* Clean the pieces that are ours, judge the others. */
+/* Clean the pieces in a charset that we know, and check the others. */
 static void read_words(struct arena *a, const struct fixup_input *in, struct phrase *p)
 {
 	size_t room = 0, used = 0;

@@ -8,8 +8,9 @@
 #define PARAMETERS  64  /* of a Content-Type: with more it is compared as text */
 #define REPEATS_MAX 200 /* fields that are there again: each is compared with the first, which can be long */
 
-/* What makes two values say the same. TEXT: the same words. WORD: letters in any case, comments aside. TYPE: RFC 2045 5.1: so the type and
- * the names of parameters, and charset's value, while other values, such as a boundary, are what they are; quoted or not. LIST: to be joined. */
+/* What makes two values say the same. TEXT: the same words. WORD: letters in any case, comments aside. TYPE: RFC 2045 5.1: so
+ * the type and the names of parameters, and charset's value, while other values, such as a boundary, are what they are;
+ * quoted or not. LIST: to be joined. */
 enum likeness { TEXT, WORD, TYPE, LIST };
 
 static const struct {

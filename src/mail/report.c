@@ -33,8 +33,8 @@ static void put_address(struct report *r, const char *field, struct str address)
 	lines_printf(&r->out, "%s: %s; %.*s", field, text_is_ascii(address) ? "rfc822" : "utf-8", STR_ARG(address));
 }
 
-/* RFC 3464 2.3.1: the type and the address as the sender gave them, out of their xtext. RFC 6533 3: "\x{F6}" in one of type "utf-8" may
- * stay so, and must where all is ASCII. */
+/* RFC 3464 2.3.1: the type and the address as the sender gave them, out of their xtext. RFC 6533 3: "\x{F6}" in one of type
+ * "utf-8" may stay so, and must where all is ASCII. */
 static void put_original_recipient(struct report *r, struct str orcpt)
 {
 	struct str text = text_from_xtext(r->arena, orcpt);
@@ -150,7 +150,7 @@ static void write_returned(struct report *r)
 	lines_printf(&r->out, "\r\n--%.*s--", STR_ARG(r->boundary));
 }
 
-/* The original's Message-ID, if it can stand in a field of ours; RFC 3834 3.1.5: what this is an answer to. */
+/* The original's Message-ID, if it can be used in a field of the report; RFC 3834 3.1.5: what this is an answer to. */
 static struct str answered_id(struct report *r)
 {
 	struct str id = report_original_line(r, S("Message-ID"), 250);

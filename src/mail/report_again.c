@@ -1,5 +1,6 @@
-/* report_again.c - a report or notice that a next hop has refused, written anew in what it may rather take: less of the original, text of
- * 7 bits, another author. What we wrote ourselves is taken apart here, so its form is known: report.c, notification.c. */
+/* report_again.c - a report or notification that a next hop has refused, in another form that it can rather take: less of the
+ * original, text of 7 bits, another author. What we wrote ourselves is taken apart here, so its form is known: report.c,
+ * notification.c. */
 #include "report.h"
 
 #include "lines.h"

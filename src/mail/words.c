@@ -144,7 +144,8 @@ static struct str decode_b(struct arena *a, struct str text)
 	return str_make(out, used);
 }
 
-/* A shift at the front of `s`, which is behind an ESC, or a lone SO or SI (RFC 1468, RFC 1557): its length, and what it begins; 0 for none. */
+/* A shift at the front of `s`, which is behind an ESC, or a lone SO or SI (RFC 1468, RFC 1557): its length, and what it
+ * begins; 0 for none. */
 static size_t read_shift(struct str s, bool *wide)
 {
 	if (str_starts(s, S("\x0e")) || str_starts(s, S("\x0f"))) {
@@ -184,7 +185,8 @@ static struct str only_ascii(struct arena *a, enum charset_kind kind, struct str
 	return str_make(out, used);
 }
 
-/* What a word of our charset stands for takes its place; other words stay. True when there was one. White space between two words goes. */
+/* What a word of our charset stands for takes its place; other words stay. True when there was one. White space between two
+ * words goes. */
 static bool decode_ours(struct arena *a, struct str s, struct str *out)
 {
 	char *to = arena_alloc(a, s.n + 1), encoding;

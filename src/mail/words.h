@@ -1,4 +1,5 @@
-/* words.h - encoded words (RFC 2047) as the most forgiving reader finds them: anywhere in a text, also within quotes or another word. */
+/* words.h - encoded words (RFC 2047) as the most forgiving reader finds them: anywhere in a text, also within quotes or
+ * another word. */
 #ifndef POSTHOUSE_MAIL_WORDS_H
 #define POSTHOUSE_MAIL_WORDS_H
 
@@ -17,11 +18,12 @@ struct words {
 	bool nested;        /* there was a word within a word */
 };
 
-/* The encoded word at the front of `s`: its length; 0 when there is none. With `exact` only as RFC 2047 2 has it (no space or "?" in it). */
+/* The encoded word at the front of `s`: its length; 0 when there is none. With `exact` only as RFC 2047 2 has it (no space or
+ * "?" in it). */
 size_t word_length(struct str s, bool exact);
 
-/* Take a text apart. UTF-8 and US-ASCII words become text, and are looked through again for words; white space between two encoded words
- * is no text (RFC 2047 6.2). */
+/* Take a text apart. UTF-8 and US-ASCII words become text, and are looked through again for words; white space between two
+ * encoded words is no text (RFC 2047 6.2). */
 void words_decode(struct arena *a, struct str s, struct words *out);
 
 #endif

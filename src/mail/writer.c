@@ -65,7 +65,7 @@ struct str writer_unquote(struct arena *a, struct str s, enum form form)
 	return str_make(out, n);
 }
 
-/* Encoded words for text[from, to). RFC 2047 5 (3): in a phrase white space stands around them. */
+/* Encoded words for text[from, to). RFC 2047 5 (3): in a phrase they have white space around them. */
 static void put_encoded(struct writer *w, struct str text, size_t from, size_t to, enum form form)
 {
 	struct str out = buf_view(&w->out);
@@ -75,8 +75,8 @@ static void put_encoded(struct writer *w, struct str text, size_t from, size_t t
 	encoded_put_words(&w->out, writer_unquote(w->arena, str_head(str_from(text, from), to - from), form));
 }
 
-/* Text, of which everything from the first word that needs it to the last is encoded. White space between two encoded words is not
- * shown (RFC 2047 6.2), so next to one that is there already it becomes part of ours. */
+/* Text, of which everything from the first word that needs it to the last is encoded. White space between two encoded words
+ * is not shown (RFC 2047 6.2), so next to one that is there already it becomes part of ours. */
 void writer_put_words(struct writer *w, struct str text, enum form form)
 {
 	size_t done = 0, from = 0, to = 0, encoded_to = 0, end;

@@ -90,7 +90,7 @@ static bool context_allows(const struct word *w, size_t i)
 	uint32_t c = w->at[i];
 
 	switch (c) {
-	case 0x200c: /* joiners, behind a virama; between letters that join the second has no effect, and the first is rare in names */
+	case 0x200c: /* joiners, behind a virama; between letters the second has no effect, and the first is rare in names */
 	case 0x200d: return i > 0 && uc_combining_class(w->at[i - 1]) == UC_CCC_VR;
 	case 0xb7: return i > 0 && i + 1 < w->n && w->at[i - 1] == 'l' && w->at[i + 1] == 'l';
 	case 0x375: return has_script(w, i + 1, "Greek");

@@ -125,11 +125,6 @@ struct stream *stream_connect_from(uv_loop_t *loop, const struct sockaddr *sourc
 	return st;
 }
 
-struct stream *stream_connect(uv_loop_t *loop, const struct sockaddr *address, const struct stream_ops *ops, void *ctx)
-{
-	return stream_connect_from(loop, NULL, address, ops, ctx);
-}
-
 /* Tell the user that there will be no connection. */
 static void report_connect_error(struct stream *st, int error)
 {
@@ -140,7 +135,7 @@ static void report_connect_error(struct stream *st, int error)
 		st->ops->on_connect(st->ctx, st, temp(421, S("4.4.1"), buf_view(&st->text)));
 }
 
-/* The kernel's answer to stream_connect(). */
+/* The kernel's answer to stream_connect_from(). */
 static void on_connected(uv_connect_t *request, int status)
 {
 	struct stream *st = request->data;

@@ -21,7 +21,8 @@ static void input_ended(struct stream *st, int error)
 			stream_close(st);
 		return;
 	}
-	/* After a failed write the end is its consequence. A missing close_notify is no matter: SMTP says itself what is complete. */
+	/* After a failed write the end is its consequence. A missing close_notify is no matter: SMTP says itself what is
+	 * complete. */
 	if (error == UV_EOF)
 		error = st->write_error;
 	stream_end(st, error ? str_of(uv_strerror(error)) : S(""));

@@ -138,7 +138,8 @@ void stream_finish(struct stream *st)
 	st->has_limit = true;
 	st->parts++;
 	uv_timer_start(&st->limit, on_finish_limit, STREAM_FINISH_MS, 0);
-	/* Closing a socket with unread bytes resets the connection, which can destroy our last words: so read on, to throw away. */
+	/* Closing a socket with unread bytes resets the connection, which can destroy our last words: so read on, to throw
+	 * away. */
 	stream_read_start(st);
 	stream_due(st);
 }

@@ -39,8 +39,9 @@ static bool quoted_valid(struct str s, bool utf8)
 	return true;
 }
 
-/* RFC 5321 4.1.2: Dot-string or Quoted-string. Its limit of 64 octets is not kept: longer ones are in use (VERP, SRS), and 4.5.3.1
- * wants no refusal where it can be avoided. Dots stand anywhere: a Japanese provider gave out addresses such as "a..b" and "a.", without quotes. */
+/* RFC 5321 4.1.2: Dot-string or Quoted-string. Its limit of 64 octets is not kept: longer ones are in use (VERP, SRS), and
+ * 4.5.3.1 wants no refusal where it can be avoided. Dots stand anywhere: a Japanese provider gave out addresses such as
+ * "a..b" and "a.", without quotes. */
 static bool local_valid(struct str s, bool utf8)
 {
 	if (s.n == 0)
@@ -169,7 +170,8 @@ bool smtp_parse_keyword(struct str argument, struct str keyword, struct str *res
 	return true;
 }
 
-/* The length of the path at the front: to the closing bracket, or the next white space, outside of a quoted string. s.n + 1: never closed. */
+/* The length of the path at the front: to the closing bracket, or the next white space, outside of a quoted string. s.n + 1:
+ * never closed. */
 static size_t path_length(struct str s, bool bracket)
 {
 	bool quoted = false;

@@ -6,8 +6,9 @@
 
 #define ADDRESS_MAX 254 /* RFC 5321 4.5.3.1.3: a path has 256 octets with its brackets */
 
-/* Take the path off the front of what follows "FROM:" or "TO:". Tolerated: spaces before it, missing angle brackets, a source route
- * (taken off). The address is not checked. False when brackets or quotes do not close, or something sticks to the bracket. */
+/* Take the path off the front of what follows "FROM:" or "TO:". Tolerated: spaces before it, missing angle brackets, a source
+ * route (taken off). The address is not checked. False when brackets or quotes do not close, or something sticks to the
+ * bracket. */
 bool smtp_parse_path(struct str argument, struct str *address_out, struct str *rest_out);
 
 /* What follows "FROM" and "TO" in "MAIL FROM:<a@b>": false when the keyword or its colon is missing. */
@@ -31,8 +32,8 @@ struct smtp_offer {
 	struct arena *arena; /* for what is not a view, and words */
 };
 
-/* Parameters, keyword[=value] with white space between. PERM 555 5.5.4: not one that is offered; PERM 501 5.5.4: malformed, or given twice;
- * PERM 530 5.7.10: needs TLS. Sizes are not judged here. */
+/* Parameters, keyword[=value] with white space between. PERM 555 5.5.4: not one that is offered; PERM 501 5.5.4: malformed,
+ * or given twice; PERM 530 5.7.10: needs TLS. Sizes are not judged here. */
 struct verdict smtp_mail_params(struct str rest, const struct smtp_offer *offer, struct smtp_mail_params *params_out);
 struct verdict smtp_rcpt_params(struct str rest, const struct smtp_offer *offer, struct smtp_rcpt_params *params_out);
 

@@ -1,6 +1,7 @@
-/* fair_share.c - fair shares of the loop. Who has used up his share waits, and in each round of the loop those who wait get a little time in
- * turn: so rounds stay short, however many they are, and everybody else is served in each of them. Of what is costly (handshakes, which need
- * the private key, and floods of input) only a little is begun in a round, in the order in which it came. */
+/* fair_share.c - fair shares of the loop. A session that has used its share waits, and in each round of the loop the waiting
+ * sessions get a little time in turn. So rounds stay short, however many sessions wait, and all others are served in each
+ * round. Of the costly work (handshakes, which need the private key, and floods of input) only a little is begun in a round,
+ * in the order of arrival. */
 #include "fair_share.h"
 
 #include "session.h"
@@ -13,7 +14,7 @@
 
 bool fair_share_spend(struct session *s, unsigned events, size_t text_bytes, size_t reply_bytes)
 {
-	uint64_t now = uv_now(s->sub->loop); /* stands still within a round; two short rounds in a millisecond count as one */
+	uint64_t now = uv_now(s->sub->loop); /* the same value within a round; two short rounds in a millisecond count as one */
 	size_t cost = events + text_bytes / TEXT_PER_EVENT + reply_bytes / REPLY_PER_EVENT;
 
 	if (s->share_at != now)
@@ -23,7 +24,7 @@ bool fair_share_spend(struct session *s, unsigned events, size_t text_bytes, siz
 	return s->share == 0;
 }
 
-/* Once in each round of the loop, as long as anybody waits; the loop does not sleep meanwhile. */
+/* Called once in each round of the loop while sessions wait; the loop does not sleep meanwhile. */
 static void on_round(uv_idle_t *round)
 {
 	struct submission *sub = round->data;

@@ -1,23 +1,24 @@
-/* login.c - AUTH of a session: the login role knows passwords and mechanisms, queue counts failures and says what the client hears.
+/* login.c - AUTH of a session: the login role knows passwords and mechanisms, queue counts failures and says what the client
+ * hears.
  *
- * In the order they happen: session_on_auth, (session_on_auth_response), begin_login, on_login_reply, (next_step), begin_authorization,
- * session_authorize, on_authorized. A queue that dies meanwhile is waited for. */
+ * In the order they happen: session_on_auth, (session_on_auth_response), begin_login, on_login_reply, (next_step),
+ * begin_authorization, session_authorize, on_authorized. A queue that dies meanwhile is waited for. */
 #include "session.h"
 
-#define USER_MAX 1024  /* bytes of a name that are looked at; no login has so many */
-#define AWAY_MS  10000 /* so long a login waits for a new queue */
+#define USER_MAX 1024  /* bytes of a name that are read; no login is longer */
+#define AWAY_MS  10000 /* how long a login waits for a new queue */
 
 static void on_login_reply(void *ctx, struct verdict v, const struct msg_login_reply *m, int fd);
 static void on_authorized(void *ctx, struct verdict v, const struct msg_authorized *m, int fd);
 
-/* What every refused login hears, whatever the reason was: nothing tells whether the name exists. */
+/* The reply to every refused login, whatever the reason is: it must not tell whether the name exists. */
 static const struct verdict wrong = { PERM, 535, { "5.7.8", 5 }, { "Authentication failed", 21 } };
 static const struct verdict unavailable = {
 	TEMP, 454, { "4.7.0", 5 }, { "Login is not possible at the moment, try again later", 52 }
 };
 
-/* What the mechanism may bind the login to: of SCRAM also the form without binding, which has to notice when somebody in between has
- * taken the other out of EHLO (RFC 5802 section 6). */
+/* What the mechanism may bind the login to: of SCRAM also the form without binding, which has to notice when somebody in
+ * between has taken the other out of EHLO (RFC 5802 section 6). */
 static struct str get_binding(struct session *s, enum tls_binding kind, char bytes[64])
 {
 	size_t n;
@@ -27,8 +28,8 @@ static struct str get_binding(struct session *s, enum tls_binding kind, char byt
 	return str_make(bytes, n);
 }
 
-/* Without a first response, and in LOGIN before the password, nobody has to know of the dialogue but we: it costs nothing to leave it half
- * open. All mechanisms are the client's to begin (RFC 4422 section 5). */
+/* Without a first response, and in LOGIN before the password, nobody has to know of the dialogue but we: it costs nothing to
+ * leave it half open. All mechanisms are the client's to begin (RFC 4422 section 5). */
 static void challenge(struct session *s, int answer, struct str text)
 {
 	s->answer = answer;
@@ -86,7 +87,7 @@ static void next_step(struct session *s, struct str response)
 	struct msg_login_step m = { .session = s->log.session, .response = response };
 	struct channel *login = role_peer(s->sub->role, ROLE_LOGIN, 0);
 
-	if (login == NULL || s->login_generation != s->sub->login_generation) { /* the process that knew the exchange has gone */
+	if (login == NULL || s->login_generation != s->sub->login_generation) { /* the process that knew the exchange has ended */
 		s->login_generation = 0;
 		smtp_server_reply(s->smtp, unavailable);
 		return;
@@ -143,7 +144,7 @@ void session_authorize(struct session *s)
 	s->call = ipc_call_authenticated(submission_queue(s->sub), &m, -1, on_authorized, s);
 }
 
-/* Right or wrong: nobody is told. */
+/* Queue did not answer: the client does not learn whether its password was right. */
 void session_give_up_authorization(struct session *s)
 {
 	ipc_cancel(s->call);
@@ -163,7 +164,7 @@ static void on_login_reply(void *ctx, struct verdict v, const struct msg_login_r
 		return;
 	}
 	if (m == NULL)
-		session_end_login(s); /* it may be busy with it still */
+		session_end_login(s); /* the login role can still be busy with it */
 	s->login_generation = 0;
 	if (m == NULL || m->verdict.class == TEMP || (m->verdict.class == OK && m->login.n == 0)) {
 		log_warning(&s->log, "login.unavailable", kv("reason", m == NULL ? v.text : m->verdict.text));
@@ -183,15 +184,15 @@ static void present_login(struct session *s)
 		ipc_send_login_present(login, &m, -1);
 }
 
-/* In: from now on the session goes by this login, also that of a listed host. A mechanism with last words of its own (SCRAM) says them
- * before the 235; they tell that the password was right, so they had to wait for queue. */
+/* In: from now on the session goes by this login, also that of a listed host. A mechanism with last words of its own (SCRAM)
+ * says them before the 235; they tell that the password was right, so they had to wait for queue. */
 static void log_in(struct session *s)
 {
 	s->login = s->auth_pending_login;
 	s->device = s->auth_pending_device;
 	s->listed = false;
 	s->stamp = s->auth_pending_stamp;
-	present_login(s); /* it may have changed since it was looked at */
+	present_login(s); /* the password can have changed since it was checked */
 	s->sub->logins++;
 	stream_secrets_over(s->conn);
 	log_info(&s->log, "login.accepted", kv("login", s->login), kv("device", s->device),
@@ -200,7 +201,7 @@ static void log_in(struct session *s)
 	session_reply(s, s->final_said ? ok_text(334, S(""), s->final) : ok());
 }
 
-/* The answer's time has come. */
+/* The delay is over: give the answer. */
 void session_end_login_delay(struct session *s)
 {
 	if (s->refusal.class == OK)
@@ -209,7 +210,7 @@ void session_end_login_delay(struct session *s)
 		session_reply(s, s->refusal);
 }
 
-/* Let in, but not before its turn: its login is being guessed from the same network. */
+/* Accepted, perhaps after a delay: then somebody in the same network is guessing passwords of this login. */
 static void let_in(struct session *s, const struct msg_authorized *m)
 {
 	s->reserving = m->reserving;
@@ -221,7 +222,7 @@ static void let_in(struct session *s, const struct msg_authorized *m)
 	session_set_timer(s, m->delay_ms);
 }
 
-/* Refused: the answer waits, so that guessing takes time; the session is not read meanwhile. */
+/* Refused: the answer is delayed, so that guessing takes time. Nothing is read from the client meanwhile. */
 static void refuse(struct session *s, struct verdict v, uint64_t delay_ms)
 {
 	s->sub->logins_failed++;
@@ -232,7 +233,7 @@ static void refuse(struct session *s, struct verdict v, uint64_t delay_ms)
 	session_set_timer(s, delay_ms > s->policy->login_delay_ms ? delay_ms : s->policy->login_delay_ms);
 }
 
-/* It counts once: login remembers that. */
+/* A repeated password counts once: login remembers that queue has counted it. */
 static void tell_counted(struct session *s, uint64_t counted)
 {
 	struct channel *login = role_peer(s->sub->role, ROLE_LOGIN, 0);
@@ -250,8 +251,8 @@ static void on_authorized(void *ctx, struct verdict v, const struct msg_authoriz
 	if (m != NULL)
 		tell_counted(s, m->counted);
 	if (m == NULL && submission_queue(s->sub) != NULL && s->authorize_generation == s->sub->queue_generation) {
-		session_give_up_authorization(s); /* it is silent */
-	} else if (m == NULL) {                   /* the next queue is asked: when it comes, or now, if it has come already */
+		session_give_up_authorization(s); /* the same queue is silent */
+	} else if (m == NULL) {                   /* ask the next queue: when it connects, or now when it is there already */
 		if (s->authorize_generation != s->sub->queue_generation)
 			session_authorize(s);
 	} else if (m->verdict.class == PERM && s->refusal.class != OK) {

@@ -1,4 +1,5 @@
-/* mail.c - MAIL to the end of the text, as a session sees it: what may be said, what the limits allow, and when the transaction is asked. */
+/* mail.c - MAIL to the end of the text, as a session sees it: what may be said, what the limits allow, and when the
+ * transaction is asked. */
 #include "session.h"
 #include "transaction.h"
 
@@ -7,7 +8,8 @@
 
 static void on_reserved(void *ctx, struct verdict v, const struct msg_reserved *m, int fd);
 
-/* Ask queue for the message, or for its last recipient. While it is away mail goes on: what is submitted is checked again. */
+/* Ask queue whether the limits allow the message, or its last recipient. False: there is nothing to ask, or queue is away.
+ * Mail then goes on, since queue checks the limits again at `submit`. */
 static bool ask_reservation(struct session *s, unsigned what, uint64_t bytes, struct str recipient)
 {
 	struct channel *queue = submission_queue(s->sub);
@@ -55,8 +57,8 @@ static void on_reserved(void *ctx, struct verdict v, const struct msg_reserved *
 	arena_fini(&a);
 }
 
-/* RFC 6409 section 6.1: the sender after rewriting. The null sender is everybody's: receipts and other notices have it (RFC 8098); From is
- * checked later. A listed host has the sender of its entry. */
+/* RFC 6409 section 6.1: the sender after rewriting. The null sender is everybody's: receipts and other notices have it (RFC
+ * 8098); From is checked later. A listed host has the sender of its entry. */
 static struct verdict choose_sender(struct session *s, struct arena *a, struct str address, struct str *sender_out)
 {
 	const struct config *c = role_config(s->sub->role);
@@ -113,7 +115,7 @@ void session_on_mail(struct session *s, const struct smtp_event *e)
 	arena_fini(&a);
 }
 
-/* To whom: postmaster is somebody, rules may name another, and a listed host writes to few. */
+/* The recipient: "postmaster" becomes an address, a rule can name another one, and a listed host is allowed only some. */
 static struct verdict choose_recipient(struct session *s, struct arena *a, struct str address, struct str *recipient_out)
 {
 	const struct config *c = role_config(s->sub->role);
@@ -164,8 +166,8 @@ void session_on_text(struct session *s, const struct smtp_event *e)
 		session_enter(s, SESSION_SPOOLING);
 }
 
-/* The text broke a rule of the protocol: the machine's verdict is the answer. A lone LF comes from old PHP scripts and printers, whose
- * owner needs to be found. */
+/* The text broke a rule of the protocol: the machine's verdict is the answer. A lone LF comes from old PHP scripts and
+ * printers, whose owner needs to be found. */
 static void refuse_text(struct session *s, struct verdict fault)
 {
 	struct str hint =

@@ -5,8 +5,8 @@
 #include "posthouse/net.h"
 #include "posthouse/smtp_server.h"
 
-/* What a session is begun with, made of one configuration. A reload makes another; sessions keep the one they began with, and the last
- * of them frees it. */
+/* What a session is begun with, made of one configuration. A reload makes another; sessions keep the one they began with, and
+ * the last of them frees it. */
 struct policy {
 	unsigned refs;
 	struct arena arena;

@@ -1,11 +1,11 @@
-/* refusals.c - clients who were not served: a flood of them must not become a flood of the log. */
+/* refusals.c - clients that were not served: a flood of connections must not flood the log. */
 #include "submission.h"
 
 #include "posthouse/units.h"
 
 #include <stdio.h>
 
-/* The counts since the first lines, then all is forgotten. */
+/* Log the counts since the first lines, and begin again. */
 static void on_minute(uv_timer_t *timer)
 {
 	struct submission *sub = timer->data;

@@ -8,19 +8,19 @@
 
 enum session_state {
 	SESSION_NEW,
-	SESSION_PROXY,       /* a load balancer will say who the client is */
-	SESSION_ADMISSION,   /* queue is asked at the door */
-	SESSION_HELLO,       /* TLS comes next: the client's first bytes, then a turn */
+	SESSION_PROXY,       /* the PROXY header of a load balancer is awaited: it says who the client is */
+	SESSION_ADMISSION,   /* queue is asked whether the client is allowed to connect */
+	SESSION_HELLO,       /* TLS comes next: the client's first bytes are awaited, then a turn */
 	SESSION_TLS,         /* the handshake */
-	SESSION_COMMAND,     /* events are taken, or the client is waited for */
-	SESSION_TURN,        /* it has had its share of this round of the loop */
+	SESSION_COMMAND,     /* events are taken from the SMTP machine, or the client is awaited */
+	SESSION_TURN,        /* the session has used its share of this round of the loop */
 	SESSION_LOGIN,       /* the login role is asked */
-	SESSION_AUTHORIZING, /* and then queue, which counts failures */
-	SESSION_LOGIN_DELAY, /* a refused login waits for its answer, and one that is let in for its turn */
-	SESSION_ERROR_DELAY, /* and so does one who makes error after error */
+	SESSION_AUTHORIZING, /* queue is asked, which counts failures and decides */
+	SESSION_LOGIN_DELAY, /* a refusal is held back, and an acceptance while the login is being guessed */
+	SESSION_ERROR_DELAY, /* replies are held back from a client that makes error after error */
 	SESSION_RESERVATION, /* queue is asked whether the limits allow one more message or recipient */
-	SESSION_SPOOLING,    /* the disk is behind: the client is not read */
-	SESSION_WAITING,     /* the final dot was there; the transaction answers */
+	SESSION_SPOOLING,    /* the disk is behind: nothing is read from the client */
+	SESSION_WAITING,     /* the final dot has come; the transaction will answer */
 	SESSION_CLOSING,
 	SESSION_STATES,
 };
@@ -32,7 +32,7 @@ struct transaction;
 
 struct session {
 	struct list link; /* in sub->sessions */
-	struct list turn; /* in one of sub->fair_share' lists */
+	struct list turn; /* in one of the lists of sub->fair_share */
 	struct submission *sub;
 	struct door *door;
 	struct policy *policy;
@@ -49,29 +49,34 @@ struct session {
 	bool implicit;     /* TLS comes before the greeting */
 	bool old_tls;      /* a listed host: TLS by policy->legacy */
 	bool listed;       /* a listed host that has not logged in: see devices in the configuration */
-	bool opened;       /* the log knows it */
+	bool opened;       /* session.opened is in the log */
 	bool advancing;    /* session_advance() is at work */
 	bool held;         /* the stream keeps input that we have not taken */
-	bool flooding;     /* it sends far more commands than anybody would who reads the answers: */
-	bool has_turn;     /* what it has sent is looked at in its turn, which is now */
-	bool peer_ended;   /* nothing more will come; what came is still answered */
-	bool refused;      /* a banned client of implicit TLS: it hears so, in `refusal`, after the handshake */
-	bool expelled;     /* its password is none any more: it ends when the message that is with queue has its answer */
-	bool after_reply;  /* a 250 for a message is on its way out */
+	bool flooding;     /* commands arrive faster than a client that reads the replies would send them; … */
+	bool has_turn;     /* … they are read only in a turn of the session, which is now */
+	bool peer_ended;   /* the client has ended its direction; what it sent before is still answered */
+	bool refused;      /* a banned client of implicit TLS: it gets `refusal` after the handshake */
+	bool expelled;     /* its password is not valid any more: the session ends when queue has answered for the open message */
+	bool after_reply;  /* the 250 for a message is being written */
 	bool esmtp;        /* EHLO, not HELO, was said last */
 
 	struct buf proxy;          /* what has come of a PROXY header */
 	uint64_t queue_generation; /* of the queue that counts this session; 0 = none does */
 	uint64_t login_generation; /* of the login process with which an exchange is under way; 0 = none is */
 	uint64_t call;
-	struct str mechanism, login, device;                                     /* login: "" before */
-	struct str auth_pending_login, auth_pending_device;                      /* while queue judges */
-	enum { ANSWER_STEP, ANSWER_FIRST, ANSWER_USER, ANSWER_PASSWORD } answer; /* what the client's next one in AUTH is */
-	struct secret user;                                                      /* of LOGIN, until the password is there */
-	uint64_t auth_pending_stamp, stamp;                                      /* of the password, see messages.def; 0: none */
-	uint64_t repeated;                                                       /* how it was counted before, see messages.def */
-	struct str tried;                                                        /* what stands for it */
-	struct str final; /* last words of the mechanism, for the client when queue has said yes */
+	struct str mechanism, login, device;                /* login: "" before */
+	struct str auth_pending_login, auth_pending_device; /* while queue decides */
+	enum {
+		ANSWER_STEP,
+		ANSWER_FIRST,
+		ANSWER_USER,
+		ANSWER_PASSWORD
+	} answer;                           /* what the client's next response in AUTH will be */
+	struct secret user;                 /* the name of a LOGIN exchange, until the password has come */
+	uint64_t auth_pending_stamp, stamp; /* of the password, see messages.def; 0: none */
+	uint64_t repeated;                  /* how the tried password was counted before, see messages.def */
+	struct str tried;                   /* stands for the tried password, see messages.def */
+	struct str final;                   /* last message of the mechanism: the client gets it when queue has agreed */
 	bool final_said;
 	uint64_t authorize_generation; /* of the queue that was asked */
 	struct verdict refusal;        /* what a delayed login will hear */
@@ -80,47 +85,48 @@ struct session {
 
 	struct transaction *tx;
 	uint64_t errors_seen, messages;
-	uint64_t login_by;     /* monotonic ms: until then who has not logged in is waited for */
-	const char *ended_for; /* why we said 421; NULL: the machine did, for errors or commands */
+	uint64_t login_by;     /* monotonic ms: a client that has not logged in by then gets 421 */
+	const char *ended_for; /* the reason of our 421; NULL: the machine said 421 itself, for too many errors or commands */
 };
 
 /* ---- session.c ---- */
 void session_enter(struct session *s, enum session_state state);
 void session_set_timer(struct session *s, uint64_t ms); /* then comes submission_ops.timeout */
 
-/* The client is waited for: as long as it may be idle, or until it has to be logged in. */
+/* Set the timer for a wait for the client: the idle time, or what is left until it must have logged in. */
 void session_await(struct session *s);
 
-/* The same of another wait for the client: `ms`, or what is left until then. */
+/* How long another wait for the client lasts: `ms`, or what is left until it must have logged in. */
 uint64_t session_wait_ms(const struct session *s, uint64_t ms);
 
 /* Answer the event that waits, and go on. */
 void session_reply(struct session *s, struct verdict v);
 
-/* The client hears 421 now, and the session ends. */
+/* Reply 421 now and end the session. */
 void session_shut(struct session *s, struct verdict v, const char *reason);
 
-/* The password by which it came in is none any more: 421, when queue has answered for the message that it has, if it has one. */
+/* The password of this session is not valid any more: 421, after the answer to the message that is with queue, if there is
+ * one. */
 void session_expel(struct session *s);
 
-void session_end_login(struct session *s); /* the exchange, if one is under way, is given up */
+void session_end_login(struct session *s); /* give up the exchange with the login role, if there is one */
 
-/* The one way out. `finish`: what was written is to reach the client; else at once. */
+/* The only way to end a session. `finish`: after the client has got what was written; else at once. */
 void session_close(struct session *s, struct str reason, bool finish);
-void session_part_closed(struct session *s); /* its stream or its timer; the last one frees it */
+void session_part_closed(struct session *s); /* the stream or the timer is closed; the last of the two frees the session */
 
-/* The time of the stop is over: at once, also one that is closing and whose client does not take its last words. */
+/* The grace time of a stop is over: close at once, even a session whose client does not read the last reply. */
 void session_cut(struct session *s);
 
 /* ---- session_accept.c ---- */
-/* A client at the door. */
+/* A client has connected. */
 void session_accept(struct door *door, uv_stream_t *server);
 
-/* The relay stops: 421 at the next command; `now` (and for those who are idle): at once. */
+/* The relay stops: 421 at the next command; at once with `now`, or when the session is idle. */
 void session_stop(struct session *s, bool now);
 
 void session_on_timeout(struct session *s);
-/* From the transaction: its answer (it ends then); there is room in the spool again. */
+/* From the transaction: its answer, with which it ends; there is room in the spool again. */
 void session_answer(struct session *s, struct verdict v);
 void session_room(struct session *s);
 
@@ -138,10 +144,10 @@ size_t session_on_proxy_bytes(struct session *s, struct str bytes);
 void session_ask_admission(struct session *s);
 /* The client hears 421 instead of a greeting. With implicit TLS only when it is `banned`: no handshake only to tell of crowds. */
 void session_refuse(struct session *s, struct verdict v, bool banned);
-/* A new queue is there. */
+/* A new queue process has connected. */
 void sessions_on_queue_up(struct submission *sub);
-/* The entry of devices that this session goes by; NULL when it goes by a login. False: there is none any more, and the client must hear
- * *v_out. */
+/* The entry of devices that this session goes by; NULL when it goes by a login. False: there is none any more, and the client
+ * must hear *v_out. */
 bool session_device(const struct session *s, const struct cfg_device **device_out, struct verdict *v_out);
 
 /* ---- session_tls.c ---- */

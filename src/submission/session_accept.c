@@ -1,5 +1,5 @@
-/* session_accept.c - a session seen from outside: its client is accepted, its stream and its timer tell something, its transaction answers,
- * the relay stops. */
+/* session_accept.c - a session seen from outside: its client is accepted, its stream and its timer tell something, its
+ * transaction answers, the relay stops. */
 #include "session.h"
 
 #include "transaction.h"
@@ -11,8 +11,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define TIMER_EARLY_MS 100 /* the loop's clock may be so far behind */
-#define SPARE_SESSIONS 64  /* above the limit so many hear why they are not served; the rest is dropped */
+#define TIMER_EARLY_MS 100 /* the clock of the loop can be late by this much */
+#define SPARE_SESSIONS 64  /* connections above the limit that still get a 421; further ones are closed silently */
 
 static void on_drain(void *ctx, struct stream *st);
 static void on_end(void *ctx, struct stream *st, struct str why);
@@ -25,7 +25,7 @@ static const struct stream_ops stream_ops = { .on_input = session_on_input,
 					      .on_closed = on_stream_closed };
 
 /* ---- beginning ---- */
-/* Why this client cannot be served; OK when it can. */
+/* OK, or the reason why this client cannot be served. */
 static struct verdict check_room(const struct door *door)
 {
 	const struct submission *sub = door->sub;
@@ -79,7 +79,7 @@ static struct session *session_new(struct door *door, uv_stream_t *server)
 	return s;
 }
 
-/* Does a load balancer speak first, of those who are allowed to? */
+/* Does the connection come from a listed load balancer, which sends a PROXY header first? */
 static bool comes_by_proxy(const struct session *s)
 {
 	const struct config *c = role_config(s->sub->role);
@@ -145,7 +145,7 @@ void session_room(struct session *s)
 }
 
 /* ---- time ---- */
-/* Who does not get as far as a login within a minute keeps a place from others. */
+/* A client that does not log in in time takes a place from others. */
 static void on_silence(struct session *s)
 {
 	if (s->login.n == 0 && clock_mono_ms() + TIMER_EARLY_MS >= s->login_by)
@@ -176,7 +176,7 @@ void session_on_timeout(struct session *s)
 
 /* ---- ending ---- */
 
-/* Nothing can be said to the client yet, or any more. */
+/* The client has not been greeted: nothing can be said to it. */
 static bool is_before_words(const struct session *s)
 {
 	return s->state == SESSION_NEW || s->state == SESSION_PROXY || s->state == SESSION_ADMISSION ||
@@ -200,7 +200,7 @@ void session_stop(struct session *s, bool now)
 	s->ended_for = "the relay is being stopped";
 }
 
-/* An orderly end leaves the other direction open: what came is still answered. */
+/* After an orderly end the other direction is still open: what the client sent before is answered. */
 static void on_end(void *ctx, struct stream *st, struct str why)
 {
 	struct session *s = ctx;

@@ -1,15 +1,15 @@
 /* session_admission.c - the door: who the client is (PROXY header), whether queue lets it in, whether it is a listed host.
  *
  * In the order they happen: session_expect_proxy, session_on_proxy_bytes, session_ask_admission, on_admitted, ask_for_device,
- * on_device_authorized, begin. queue counts connections and failed logins; while it is away clients are served without, and it is told of
- * them (`present`) when it is back. */
+ * on_device_authorized, begin. queue counts connections and failed logins; while it is away clients are served without, and
+ * it is told of them (`present`) when it is back. */
 #include "session.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/policy.h"
 
 #define PROXY_MS    5000
-#define REFUSED_MAX 64 /* banned clients at once, for whom a handshake is made */
+#define REFUSED_MAX 64 /* banned clients that get a handshake, at the same time */
 #define REFUSED_MS  10000
 
 static void on_admitted(void *ctx, struct verdict v, const struct msg_admitted *m, int fd);
@@ -22,7 +22,7 @@ void session_expect_proxy(struct session *s)
 	session_set_timer(s, PROXY_MS);
 }
 
-/* A load balancer that does not say whom it brings is set up wrongly, or is none. */
+/* A listed proxy that sends no PROXY header is misconfigured or an impostor. */
 static size_t refuse_proxy(struct session *s, struct str reason, size_t n)
 {
 	log_warning(&s->log, "proxy.refused", kv("proxy", stream_peer_address(s->conn)), kv("reason", reason));
@@ -30,7 +30,7 @@ static size_t refuse_proxy(struct session *s, struct str reason, size_t n)
 	return n;
 }
 
-/* Take the header, and nothing behind it: that is the client's. */
+/* Take the header, and no byte behind it: those are the client's. */
 size_t session_on_proxy_bytes(struct session *s, struct str bytes)
 {
 	struct str part = str_head(bytes, s->proxy.max - s->proxy.n);
@@ -87,7 +87,7 @@ void session_ask_admission(struct session *s)
 	s->call = ipc_call_admit(queue, &m, -1, on_admitted, s);
 }
 
-/* In: the first word is ours, or TLS comes before it. */
+/* The client is admitted: greet it, or begin with TLS. */
 static void begin(struct session *s)
 {
 	s->opened = true;
@@ -103,7 +103,7 @@ static void begin(struct session *s)
 	s->sub->ops->advance(s);
 }
 
-/* A listed host goes by the login of its entry, as the device "@ADDRESS". */
+/* A listed host uses the login of its entry, as the device "@ADDRESS". */
 static void ask_for_device(struct session *s, const struct cfg_device *device)
 {
 	struct msg_authenticated m = { .session = s->log.session, .mechanism = S("DEVICE"), .success = 1 };

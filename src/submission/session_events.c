@@ -1,13 +1,13 @@
 /* session_events.c - bytes in, events of the SMTP machine in turn, replies out.
  *
- * Back-pressure: while the state is not SESSION_COMMAND no event is taken, so the machine's input fills up, so session_on_input takes no
- * more, so the stream stops reading, so TCP's window closes. */
+ * Back-pressure: while the state is not SESSION_COMMAND no event is taken, so the machine's input fills up, so
+ * session_on_input takes no more, so the stream stops reading, so TCP's window closes. */
 #include "session.h"
 #include "fair_share.h"
 
-#define OUTPUT_HIGH    (64 * 1024) /* unsent replies with which no further command is taken */
+#define OUTPUT_HIGH    (64 * 1024) /* bytes of unsent replies at which no further command is taken */
 #define ERROR_DELAY_MS 1000
-#define FLOOD_BYTES    32768 /* bytes of commands at once: nobody who sends these waits for an answer */
+#define FLOOD_BYTES    32768 /* bytes of commands at once: a client that reads the replies does not send so many */
 
 size_t session_on_input(void *ctx, struct stream *st, struct str bytes)
 {
@@ -45,7 +45,7 @@ size_t session_on_input(void *ctx, struct stream *st, struct str bytes)
 	return taken;
 }
 
-/* A flood that has got its 421 is cut off: to read on for the sake of our last words would be what it wants. */
+/* A client that floods is cut off after its 421: to go on reading, so that it gets the 421, would help the flood. */
 static bool wants_last_words(const struct session *s, const struct smtp_event *e)
 {
 	return e->type == SMTP_QUIT || !s->flooding || s->messages > 0;
@@ -92,7 +92,7 @@ static void (*const event_handlers[])(struct session *s, const struct smtp_event
 	[SMTP_CLOSE] = on_closing_event,
 };
 
-/* Who makes error after error is answered slowly: guessing and scanning become dear. */
+/* A client that makes error after error is answered slowly: that makes guessing and scanning expensive. */
 static bool must_wait(struct session *s)
 {
 	uint64_t errors = smtp_server_errors(s->smtp), most = s->policy->smtp.errors;
@@ -102,7 +102,7 @@ static bool must_wait(struct session *s)
 	return more && most > 0 && errors >= (most + 1) / 2;
 }
 
-/* Hand the collected replies to the stream. False when there were none, or they have to wait. */
+/* Hand the collected replies to the stream. False when there are none, or when they must wait. */
 static bool write_replies(struct session *s)
 {
 	struct buf *out = smtp_server_output(s->smtp);
@@ -125,7 +125,7 @@ static bool write_replies(struct session *s)
 	return true;
 }
 
-/* One event, or one round of writing; false when there is nothing to do but wait. */
+/* Handle one event, or write replies once; false when there is nothing to do now. */
 static bool advance_once(struct session *s)
 {
 	struct smtp_event e;
@@ -150,7 +150,7 @@ void session_advance(struct session *s)
 	while (s->state == SESSION_COMMAND && advance_once(s))
 		;
 	s->advancing = false;
-	if (s->state == SESSION_COMMAND && !uv_is_active((uv_handle_t *)&s->timer)) /* nobody waits without an end */
+	if (s->state == SESSION_COMMAND && !uv_is_active((uv_handle_t *)&s->timer)) /* every wait has a limit */
 		session_await(s);
 	if (s->state == SESSION_COMMAND && s->peer_ended && stream_pending(s->conn) <= OUTPUT_HIGH)
 		session_close(s, S("the client has ended the connection"), true);
@@ -161,7 +161,7 @@ void session_advance(struct session *s)
 void session_turn(struct session *s)
 {
 	session_enter(s, SESSION_COMMAND);
-	if (!uv_is_active((uv_handle_t *)&s->timer)) /* it ran out while the session had no turn */
+	if (!uv_is_active((uv_handle_t *)&s->timer)) /* the timer has run out while the session waited for its turn */
 		session_await(s);
 	session_advance(s);
 }
@@ -172,6 +172,6 @@ void session_costly_turn(struct session *s)
 		session_begin_handshake(s);
 		return;
 	}
-	s->has_turn = true; /* the stream gives it again what it holds */
+	s->has_turn = true; /* the stream offers the held input again */
 	session_turn(s);
 }

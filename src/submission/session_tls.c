@@ -4,7 +4,8 @@
 
 #define HANDSHAKE_MS 30000
 
-/* TLS comes next: in its turn, once the client's first bytes are there. A client that sends none costs nothing but its connection. */
+/* TLS comes next: in a turn of the session, when the first bytes of the client have come. A client that sends none costs only its
+ * connection. */
 void session_expect_handshake(struct session *s)
 {
 	session_enter(s, SESSION_HELLO);
@@ -13,7 +14,7 @@ void session_expect_handshake(struct session *s)
 		fair_share_wait_costly(s);
 }
 
-/* The stream keeps them; they are the beginning of the handshake. */
+/* The stream keeps these bytes; they are the beginning of the handshake. */
 size_t session_on_hello_bytes(struct session *s, struct str bytes)
 {
 	s->held = true;
@@ -21,14 +22,14 @@ size_t session_on_hello_bytes(struct session *s, struct str bytes)
 	return 0;
 }
 
-/* RFC 3207 section 4.2: nothing that came in the clear may be taken for a command inside TLS. The machine forgets what it has, and what the
- * stream has read behind STARTTLS is dropped by session_on_input, or breaks the handshake. */
+/* RFC 3207 section 4.2: nothing that came in the clear may be taken for a command inside TLS. The machine forgets what it
+ * has, and what the stream has read behind STARTTLS is dropped by session_on_input, or breaks the handshake. */
 void session_on_starttls(struct session *s, const struct smtp_event *e)
 {
 	struct buf *out = smtp_server_output(s->smtp);
 
 	smtp_server_reply(s->smtp, ok());
-	stream_write(s->conn, buf_view(out)); /* the last words in the clear */
+	stream_write(s->conn, buf_view(out)); /* the last reply in the clear */
 	buf_release(out);
 	session_expect_handshake(s);
 }
@@ -40,7 +41,7 @@ void session_begin_handshake(struct session *s)
 	stream_start_server_tls_behind(s->conn, s->old_tls && s->policy->legacy != NULL ? s->policy->legacy : s->policy->tls);
 }
 
-/* Is there something that a login can be bound to? TLS 1.2 under an Ed25519 certificate, for one, has nothing. */
+/* Does this TLS connection have channel binding data? TLS 1.2 with an Ed25519 certificate, for example, has none. */
 static bool has_binding(const struct session *s)
 {
 	char bytes[64];

@@ -72,7 +72,7 @@ static void spool_free(struct spool *sp)
 	free(sp);
 }
 
-/* It will not become a file. What was written counts no more, what comes is dropped. */
+/* The file cannot be written. What was written is useless, and what still comes is dropped. */
 static void spool_fail(struct spool *sp, struct verdict v)
 {
 	spool_enter(sp, SPOOL_FAILED);
@@ -82,7 +82,8 @@ static void spool_fail(struct spool *sp, struct verdict v)
 	sp->ops->on_synced(sp->ctx, v);
 }
 
-/* A failed write or sync: full is told from broken. The words of the system go to the log, not to the client. */
+/* A write or sync has failed: a full disk and a broken one get different replies. The error text of the system goes to the
+ * log, not to the client. */
 static void fail_with(struct spool *sp, const char *operation, int error)
 {
 	log_error(NULL, "spool.failed", kv("operation", operation), kv("error", uv_strerror(error)));

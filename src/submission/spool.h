@@ -21,16 +21,16 @@ struct spool_ops {
 struct spool *spool_new(struct submission *sub, uint64_t transaction, uint64_t id, size_t head_n, uint64_t size_hint,
 			const struct spool_ops *ops, void *ctx);
 
-/* Append (copied), behind `head_n` bytes of which spool_sync() says what they are. The caller stops at spool_full(); one text event more is
- * always taken. */
+/* Append (copied), behind `head_n` bytes of which spool_sync() says what they are. The caller stops at spool_full(); one text
+ * event more is always taken. */
 void spool_write(struct spool *sp, struct str bytes);
 bool spool_full(const struct spool *sp);
 
-/* When everything is written, write `head` (copied; as long as spool_new() was told) in front, fdatasync and say so. */
+/* When all is written, write `head` (copied; as long as spool_new() was told) in front, fdatasync and say so. */
 void spool_sync(struct spool *sp, struct str head);
 
-/* Nothing is called back any more; the descriptor and the memory go when the pool lets them. `drop`: queue is told that the message will
- * not come. */
+/* Nothing is called back any more; the descriptor and the memory go when the pool lets them. `drop`: queue is told that the
+ * message will not come. */
 void spool_close(struct spool *sp, bool drop);
 
 #endif

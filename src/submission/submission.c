@@ -1,4 +1,5 @@
-/* submission.c - the role that meets clients: start, configuration, doors, peers, stop. Sessions: session.c; messages: transaction.c. */
+/* submission.c - the role that meets clients: start, configuration, doors, peers, stop. Sessions: session.c; messages:
+ * transaction.c. */
 #include "submission.h"
 
 #include "session.h"
@@ -159,7 +160,8 @@ static void check_stopped(struct submission *sub)
 	role_stopped(sub->role);
 }
 
-/* End whoever is idle; near the end of the grace everybody. What was acknowledged is with queue, what was not will be sent again. */
+/* End the idle sessions; near the end of the grace time all of them. A message with a 250 is with queue; one without will be sent
+ * again by its client. */
 static void on_stop_tick(uv_timer_t *timer)
 {
 	struct submission *sub = timer->data;

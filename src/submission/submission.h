@@ -35,7 +35,7 @@ struct refusals {
 		uint64_t more; /* since the line about the first of them */
 	} of[REFUSALS_MAX];
 	size_t n;
-	uint64_t others; /* for whom there was no place */
+	uint64_t others; /* clients for which the table has no row */
 };
 
 struct session;
@@ -72,7 +72,7 @@ struct submission {
 
 	struct id_source ids;
 	uint64_t next_session, next_transaction;
-	uint64_t queue_generation, login_generation; /* count the processes that we have met; 0 = none yet */
+	uint64_t queue_generation, login_generation; /* count the processes that have connected; 0 = none so far */
 
 	uint64_t refused_n; /* of the sessions: banned clients that are to hear so */
 	uint64_t sessions_n, sessions_total, sessions_refused, accepted, refused, logins, logins_failed;

@@ -45,7 +45,7 @@ static struct str with_protocol(bool esmtp, bool utf8, bool tls, bool authentica
 	return esmtp ? str_of(names[utf8][tls][authenticated]) : S("SMTP");
 }
 
-/* Who sends, and from where: as the session has it now. */
+/* Note who sends and from where, as the session knows it now. */
 static void note_origin(struct transaction *tx, const struct session *session)
 {
 	struct stream_tls_info info;
@@ -93,7 +93,7 @@ struct transaction *transaction_new(struct session *session, struct str sender, 
 	return tx;
 }
 
-/* Queue keeps nothing for it any more. The number says nothing to a new queue: the old one's transactions died with it. */
+/* Tell queue to drop what it keeps for this transaction. A new queue does not know the number and ignores it. */
 static void tell_abandoned(struct transaction *tx)
 {
 	ipc_send_abandon_transaction(submission_queue(tx->sub), &(struct msg_abandon_transaction){ .transaction = tx->number },
@@ -132,7 +132,8 @@ void transaction_leave(struct transaction *tx)
 		transaction_free(tx, true);
 		return;
 	}
-	/* It goes on without its client, as long as those are few: nobody would bound what clients that do not wait leave behind. */
+	/* The transaction goes on without its client, but only a limited number of them do: clients that do not wait could
+	 * leave any number. */
 	if (sub->orphans >= ORPHANS_MAX && !tx->offered) {
 		log_warning(&tx->log, "transaction.dropped", kv("orphans", sub->orphans));
 		transaction_free(tx, true);
@@ -170,7 +171,7 @@ void transaction_set_deadline(struct transaction *tx, uint64_t ms)
 	list_append(&sub->waiting, &tx->waiting);
 }
 
-/* Two RCPTs of one recipient: who asks for more reports gets them; "" in NOTIFY is FAILURE and DELAY (RFC 3461 4.1). */
+/* Two RCPTs of one recipient: the one that asks for more reports counts; "" in NOTIFY is FAILURE and DELAY (RFC 3461 4.1). */
 static unsigned merge_notify(unsigned one, unsigned other)
 {
 	unsigned usual = NOTIFY_FAILURE | NOTIFY_DELAY, both = (one > 0 ? one : usual) | (other > 0 ? other : usual);
@@ -219,7 +220,7 @@ static void log_answer(const struct transaction *tx, struct verdict v)
 			    kv("code", v.code), kv("enhanced", v.enhanced), kv("reason", v.text), kv("origin", tx->origin));
 }
 
-/* The fate is known: tell the client if there is one, and end. */
+/* The outcome is known: tell the client if it is still there, and end the transaction. */
 void transaction_answer(struct transaction *tx, struct verdict v)
 {
 	struct session *session = tx->session;
@@ -231,11 +232,12 @@ void transaction_answer(struct transaction *tx, struct verdict v)
 	tx->sub->accepted += v.class == OK;
 	tx->sub->refused += v.class != OK;
 	if (session != NULL)
-		tx->sub->ops->answer(session, v); /* takes what it wants of the words */
+		tx->sub->ops->answer(session, v); /* the session copies the text */
 	transaction_free(tx, v.class != OK && tx->state != TX_SUBMITTED);
 }
 
-/* Nothing came in time. The message may be stored all the same: then its sender sends it twice (RFC 1047), which is the lesser evil. */
+/* Nothing came in time. The message may be stored all the same: then its sender sends it twice (RFC 1047), which is the
+ * lesser evil. */
 void transaction_on_deadline(struct transaction *tx)
 {
 	transaction_answer(tx, temp(451, S("4.3.0"), S("Queue unavailable, try again later")));

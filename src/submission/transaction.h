@@ -1,5 +1,5 @@
-/* transaction.h - one message on its way from MAIL to the queue's answer. It outlives its session: a client that leaves after the final dot
- * cancels nothing. */
+/* transaction.h - one message on its way from MAIL to the queue's answer. It outlives its session: a client that leaves after
+ * the final dot cancels nothing. */
 #ifndef POSTHOUSE_SUBMISSION_TRANSACTION_H
 #define POSTHOUSE_SUBMISSION_TRANSACTION_H
 
@@ -39,7 +39,7 @@ struct transaction {
 	struct envelope envelope; /* from MAIL; what the text needs is added when it is submitted */
 	struct str device, client, origin;
 	struct str with, helo;           /* for Received; helo and client only where they are shown */
-	bool listed;                     /* of a listed host: From is forced to be the sender */
+	bool listed;                     /* from a listed host: From is replaced by the sender */
 	bool declared_utf8, show_client; /* SMTPUTF8 */
 	enum smtp_body declared_body;
 	uint64_t by_s;         /* RFC 2852 */
@@ -77,7 +77,7 @@ bool transaction_recipient(struct transaction *tx, struct str address,
 			   const struct smtp_rcpt_params *params); /* false: the message has it already, and gets it once */
 void transaction_drop_recipient(struct transaction *tx);           /* the last one: a limit does not allow it */
 
-/* The session wants no more of it. Before transaction_end() that is its end; later it goes on alone. */
+/* The session is done with it. Before transaction_end() that is its end; later it goes on alone. */
 void transaction_leave(struct transaction *tx);
 
 /* For the files transaction*.c. */

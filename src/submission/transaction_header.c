@@ -6,7 +6,7 @@
 #include "posthouse/names.h"
 #include "posthouse/policy.h"
 
-/* An address that the login does not own, and where it stands. */
+/* An address that the login does not own, and the field that has it. */
 struct foreign {
 	const char *where; /* NULL: there is none */
 	struct str address;
@@ -83,8 +83,8 @@ static struct str organisation(struct str domain)
 	return last < domain.n && before < last ? str_from(domain, before + 1) : domain;
 }
 
-/* Could a signature of `domain` seem to be one of an author (DMARC's relaxed alignment, RFC 7489 3.1.1)? Without a list of public suffixes
- * two labels in common are enough for a yes, which costs a signature that says little. */
+/* Could a signature of `domain` seem to be one of an author (DMARC's relaxed alignment, RFC 7489 3.1.1)? Without a list of
+ * public suffixes two labels in common are enough for a yes, which costs a signature that says little. */
 static bool is_aligned(struct transaction *tx, struct str domain)
 {
 	domain = organisation(domain_canonical(&tx->arena, domain));
@@ -97,8 +97,8 @@ static bool is_aligned(struct transaction *tx, struct str domain)
 	return false;
 }
 
-/* The first author whose domain has keys; of mail that is sent on, the first that sends it on, whose signature says nothing about the author.
- * Without any the message goes unsigned, which the operator may not have meant. */
+/* The first author whose domain has keys; of mail that is sent on, the first that sends it on, whose signature says nothing
+ * about the author. Without any the message goes unsigned, which the operator may not have meant. */
 static void choose_keys(struct transaction *tx)
 {
 	const struct str_list *who = tx->resent ? &tx->fixed.resent : &tx->fixed.from;
@@ -115,7 +115,8 @@ static void choose_keys(struct transaction *tx)
 		log_info(&tx->log, "mail.unsigned", kv("domain", address_domain(who->at[0])));
 }
 
-/* Who stands for an author who is not named: the envelope's sender, or of the null sender the login itself, where it is an address. */
+/* The author when none is named: the envelope's sender, or of the null sender the login itself, where it is an
+ * address. */
 static struct str default_author(const struct transaction *tx)
 {
 	bool owned = sender_allowed(role_config(tx->sub->role), tx->envelope.login, tx->envelope.login);

@@ -1,4 +1,5 @@
-/* transaction_submit.c - from the end of the text to the answer of the queue: signatures, disk, credit, submit; again if queue dies.
+/* transaction_submit.c - from the end of the text to the answer of the queue: signatures, disk, credit, submit; again if
+ * queue dies.
  *
  * In the order they happen: transaction_sign, on_signed, end_of_signing, (spool), transaction_submit, (credit), send_message,
  * on_submitted. */
@@ -9,8 +10,8 @@
 #include "posthouse/store.h"
 #include "posthouse/utf8.h"
 
-#define AWAY_MS         10000  /* so long a message waits for a new queue (HACKING.md, "Lives and deaths") */
-#define ROOM_MS         120000 /* and so long for the disk, and for room in the queue that is there */
+#define AWAY_MS         10000  /* how long a message waits for a new queue (HACKING.md, "Lives and deaths") */
+#define ROOM_MS         120000 /* how long it waits for the disk, and for credit of a queue that is connected */
 #define RECORD_OVERHEAD 64     /* more than a recipient takes in a page beside its texts */
 
 static void on_signed(void *ctx, struct verdict v, const struct msg_signatures *m, int fd);
@@ -52,7 +53,7 @@ static void make_prefix(struct transaction *tx, const struct str *signatures)
 	}
 }
 
-/* A configured key that cannot be used: the message waits at its sender, it never goes unsigned. */
+/* A configured key cannot be used: the client keeps the message and tries again. The message never goes unsigned. */
 static void signing_failed(struct transaction *tx, struct str reason)
 {
 	log_error(&tx->log, "mail.sign_failed", kv("domain", tx->keys[0].domain), kv("reason", reason));
@@ -113,12 +114,12 @@ static void on_signed(void *ctx, struct verdict v, const struct msg_signatures *
 
 /* ---- submitting ---- */
 
-/* Queue is not there, or did not answer before it died: wait for the next one, not for ever. */
+/* Queue is away, or has died without an answer: wait for the next one, for a limited time. */
 static void queue_lost(struct transaction *tx)
 {
 	transaction_enter(tx, TX_AWAY);
 	if (!tx->was_away)
-		transaction_set_deadline(tx, AWAY_MS); /* of the first loss: later ones do not prolong it */
+		transaction_set_deadline(tx, AWAY_MS); /* counted from the first loss; a later loss does not prolong it */
 	tx->was_away = true;
 }
 
@@ -242,7 +243,7 @@ void transaction_submit(struct transaction *tx)
 	channel_wait_credit(queue, &tx->credit);
 }
 
-/* There is room, or the channel has closed: in either case look again at what there is. */
+/* There is credit, or the channel has closed: try again in both cases. */
 static void on_credit(void *ctx)
 {
 	transaction_submit(ctx);
@@ -261,7 +262,7 @@ static void on_submitted(void *ctx, struct verdict v, const struct msg_submitted
 		return;
 	}
 	queue_lost(tx);
-	if (tx->queue_generation != tx->sub->queue_generation) /* the new queue is there already: it was told before this */
+	if (tx->queue_generation != tx->sub->queue_generation) /* the new queue has connected before this callback */
 		transaction_submit(tx);
 }
 

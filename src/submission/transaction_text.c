@@ -21,7 +21,7 @@ void transaction_begin_text(struct transaction *tx)
 	transaction_enter(tx, TX_HEADER);
 }
 
-/* The message will not be: keep the reason for the end of the text, and nothing else. */
+/* The message is refused: keep the reason until the end of the text, and nothing else. */
 static void refuse(struct transaction *tx, struct verdict v)
 {
 	tx->refusal = verdict_keep(&tx->arena, v);
@@ -34,7 +34,8 @@ static void refuse(struct transaction *tx, struct verdict v)
 	tx->spool = NULL;
 }
 
-/* Header sections are held in memory whole: what all messages of one login hold here is bounded. It is counted as a large one grows. */
+/* Header sections are held in memory whole: what all messages of one login hold here is bounded. It is counted as a large one
+ * grows. */
 static bool is_too_much(struct transaction *tx)
 {
 	size_t held = 0;
@@ -68,8 +69,8 @@ static bool has_8bit(struct str s)
 	return false;
 }
 
-/* RFC 5321 4.5.3.1.6: is there a line that no server has to take? Looked at backwards, for most lines are short. *line_n is kept from call
- * to call: bytes since the last line's end. */
+/* RFC 5321 4.5.3.1.6: is there a line that no server has to take? Looked at backwards, for most lines are short. *line_n is
+ * kept from call to call: bytes since the last line's end. */
 static bool has_long_line(struct str s, size_t *line_n)
 {
 	while (s.n > 0) {
@@ -120,7 +121,8 @@ static void look(struct transaction *tx, struct str bytes)
 		tx->is_binary = has_binary(bytes, &tx->after_cr);
 }
 
-/* Keep it as it will be stored: in memory as long as a datagram holds the text, then in a file; in both behind room for the header section. */
+/* Keep it as it will be stored: in memory as long as a datagram holds the text, then in a file; in both behind room for the
+ * header section. */
 static void keep(struct transaction *tx, struct str bytes)
 {
 	size_t header = tx->fixed.section.n;
@@ -137,8 +139,9 @@ static void keep(struct transaction *tx, struct str bytes)
 	spool_write(tx->spool, bytes);
 }
 
-/* Each piece goes through all of them, in this order. A stage that changes the body would be before the hash. The header section goes
- * through none: it is kept apart until the end of the text, where the digest of its fields is made (RFC 6376 section 3.7). */
+/* Each piece goes through all of them, in this order. A stage that changes the body would be before the hash. The header
+ * section goes through none: it is kept apart until the end of the text, where the digest of its fields is made (RFC 6376
+ * section 3.7). */
 static void (*const stages[])(struct transaction *tx, struct str bytes) = { hash, look, keep };
 
 static void add_body(struct transaction *tx, struct str bytes)
@@ -174,7 +177,7 @@ static void end_body(struct transaction *tx)
 		memcpy(tx->text.p + tx->text.from, tx->fixed.section.p, tx->fixed.section.n);
 }
 
-/* There will be no more of the header section. */
+/* The header section has ended. */
 static void end_header(struct transaction *tx, struct verdict v)
 {
 	if (v.class != OK)
@@ -211,7 +214,7 @@ static void on_spool_room(void *ctx)
 		tx->sub->ops->room(tx->session);
 }
 
-/* The file is on the disk, or it cannot be written, of which we hear at any time. */
+/* The file is on the disk; or it cannot be written, which can be told at any time. */
 static void on_spool_synced(void *ctx, struct verdict v)
 {
 	struct transaction *tx = ctx;

@@ -43,7 +43,7 @@ void smtp_client_free(struct smtp_client *c)
 	free(c);
 }
 
-/* Whatever is said to QUIT, there is nobody who wants to know. */
+/* The reply to QUIT does not matter, whatever it is. */
 static void on_quit(struct smtp_client *c)
 {
 	client_enter(c, STAGE_ENDED);

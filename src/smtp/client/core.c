@@ -1,4 +1,5 @@
-/* core.c - what all parts of the client machine use: stages, one command, events, verdicts of recipients, the end of a session. */
+/* core.c - what all parts of the client machine use: stages, one command, events, verdicts of recipients, the end of a
+ * session. */
 #include "client.h"
 
 #include <assert.h>
@@ -64,7 +65,7 @@ void client_write(struct smtp_client *c, const char *format, ...)
 	assert(fits); /* the user drains what we write */
 }
 
-/* Have the user told; the slot is free because next() reads no reply while it is not. */
+/* Keep an event for the user. There is room for it: smtp_client_next() reads no reply while an event waits. */
 void client_tell(struct smtp_client *c, enum smtp_client_event_type type)
 {
 	c->event = (struct smtp_client_event){ .type = type };

@@ -116,7 +116,7 @@ static void begin_mechanism(struct smtp_client *c)
 	c->event.first = true;
 }
 
-/* TLS is as good as it gets: log in if that is wanted, and never in clear text. */
+/* No better TLS can be had: log in if that is configured, and never in clear text. */
 static void begin_auth(struct smtp_client *c)
 {
 	struct str wanted = c->config->mechanisms;
@@ -192,8 +192,8 @@ void smtp_client_auth_abort(struct smtp_client *c, struct verdict why)
 	client_end(c, temp(why.code ? why.code : 454, S("4.7.0"), why.text), FAULT_AUTH);
 }
 
-/* 334 with a challenge for the user, or with the invitation to send the initial response that was too long. LOGIN's challenges are only
- * words, which some servers send as they are: the first asks for the name, the second for the password. */
+/* 334 with a challenge for the user, or with the invitation to send the initial response that was too long. LOGIN's
+ * challenges are only words, which some servers send as they are: the first asks for the name, the second for the password. */
 static void on_challenge(struct smtp_client *c)
 {
 	struct str text = buf_view(&c->reply.text);
@@ -223,8 +223,9 @@ static void on_challenge(struct smtp_client *c)
 	c->event.bytes = str_make(to, decoded ? n : 0);
 }
 
-/* RFC 4954 6: 504, a mechanism that it offers and has not, or 535, which may be about the mechanism too (a password that is kept as a hash of
- * another kind): the next one is tried, once, since each failure brings the account nearer to being locked. */
+/* RFC 4954 6: 504, a mechanism that it offers and has not, or 535, which may be about the mechanism too (a password
+ * that is kept as a hash of another kind): the next one is tried, once, since each failure brings the account nearer
+ * to being locked. */
 static bool next_mechanism(struct smtp_client *c)
 {
 	struct str next = client_choose_mechanism(c->config->mechanisms, c->peer.mechanisms, c->mechanism);

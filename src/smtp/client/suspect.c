@@ -1,4 +1,5 @@
-/* suspect.c - extensions that a server offers and cannot do: which of those in use may be why a transaction was lost or refused. */
+/* suspect.c - extensions that a server offers and cannot do: which of those in use may be why a transaction was lost or
+ * refused. */
 #include "client.h"
 
 unsigned client_features(const struct smtp_client *c)
@@ -36,7 +37,8 @@ static bool says(const struct smtp_client *c, const char *const *words)
 	return false;
 }
 
-/* RFC 5321 4.2.2 and 4.3.2: 500 to 504 and 555 are about the command and its parameters, unless RFC 3463 says otherwise: X.5 is the protocol. */
+/* RFC 5321 4.2.2 and 4.3.2: 500 to 504 and 555 are about the command and its parameters, unless RFC 3463 says otherwise: X.5
+ * is the protocol. */
 static bool is_syntax(const struct smtp_client *c)
 {
 	const struct reply *r = &c->reply;

@@ -1,7 +1,7 @@
 /* text.c - the text of a message: behind DATA, with dots stuffed, or in chunks by BDAT (RFC 3030).
  *
- * Chunks go out as they fill, several at once when the server can pipeline. The last one waits until all others have been taken: a
- * message of which a part was refused is never completed. */
+ * Chunks go out as they fill, several at once when the server can pipeline. The last one waits until all others have been
+ * taken: a message of which a part was refused is never completed. */
 #include "client.h"
 #include "posthouse/smtp_server.h"
 
@@ -49,7 +49,7 @@ static void write_chunk(struct smtp_client *c, const char *last)
 	c->tx.chunks_sent++;
 }
 
-/* What may go now, if anything. */
+/* Write the chunks that can be sent now. */
 static void write_chunks(struct smtp_client *c)
 {
 	struct client_transaction *tx = &c->tx;
@@ -79,8 +79,8 @@ bool client_lacks_chunks(struct smtp_client *c)
 	return true;
 }
 
-/* The answer to a chunk that is not the last. After a refusal no other may follow (RFC 3030 2), and the user may be about to write:
- * the session ends. */
+/* The answer to a chunk that is not the last. After a refusal no other may follow (RFC 3030 2), and the user may be about to
+ * write: the session ends. */
 void client_on_chunk(struct smtp_client *c)
 {
 	struct client_transaction *tx = &c->tx;

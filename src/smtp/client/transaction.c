@@ -1,8 +1,9 @@
 /* transaction.c - one message: MAIL, RCPT and DATA, in one go when the server can (RFC 2920), and the end. Its text is
  * text.c's.
  *
- * Commands are numbered: 0 is MAIL, n is recipient n - 1, the one after the last recipient is DATA. `sent` and `answered` count
- * them; without PIPELINING they never differ by more than one. With CHUNKING there is no DATA: all RCPT are answered, then chunks go. */
+ * Commands are numbered: 0 is MAIL, n is recipient n - 1, the one after the last recipient is DATA. `sent` and `answered`
+ * count them; without PIPELINING they never differ by more than one. With CHUNKING there is no DATA: all RCPT are answered,
+ * then chunks go. */
 #include "client.h"
 #include "posthouse/smtp_server.h"
 
@@ -112,7 +113,7 @@ static struct str mail_dsn(struct smtp_client *c)
 	return arena_printf(&c->tx.arena, "%.*s ENVID=%.*s", STR_ARG(ret), STR_ARG(t->envid));
 }
 
-/* RFC 3461 4.1 and 4.2 for one recipient. NEVER stands alone; the others are a list. */
+/* RFC 3461 4.1 and 4.2 for one recipient. NEVER is alone; the others form a list. */
 static struct str rcpt_dsn(struct smtp_client *c, size_t i)
 {
 	static const char *const lists[] = { "",      "SUCCESS",       "FAILURE",       "SUCCESS,FAILURE",
@@ -154,7 +155,8 @@ static struct str mail_treatment(struct smtp_client *c)
 	return arena_printf(&c->tx.arena, "%.*s%.*s%s", STR_ARG(by), STR_ARG(priority), t->require_tls ? " REQUIRETLS" : "");
 }
 
-/* MAIL with the parameters that the server knows. SIZE: RFC 1870, BODY: RFC 6152 and 3030, SMTPUTF8: RFC 6531, RET and ENVID: RFC 3461. */
+/* MAIL with the parameters that the server knows. SIZE: RFC 1870, BODY: RFC 6152 and 3030, SMTPUTF8: RFC 6531, RET and ENVID:
+ * RFC 3461. */
 static void write_mail(struct smtp_client *c)
 {
 	static const char *const bodies[] = { "", " BODY=8BITMIME", " BODY=BINARYMIME" };
@@ -173,7 +175,7 @@ static void write_rcpt(struct smtp_client *c, size_t i)
 	client_write(c, "RCPT TO:<%.*s>%.*s", STR_ARG(c->tx.what.recipients[i]), STR_ARG(rcpt_dsn(c, i)));
 }
 
-/* Numbers of recipients that no server sees are passed over. */
+/* Skip the numbers of recipients whose address cannot be sent. */
 static size_t skip_unfit(const struct client_transaction *tx, size_t number)
 {
 	while (number > 0 && number <= tx->what.recipients_n && tx->recipients[number - 1].unfit)
@@ -309,7 +311,7 @@ void client_on_final(struct smtp_client *c)
 	finish(c, v, tx->chunked && v.class != OK); /* RFC 3030 2: only the success of the last chunk is as good as RSET */
 }
 
-/* Nobody was accepted, so whatever it says, nothing was delivered; the verdict is that of the refusals. */
+/* No recipient was accepted, so nothing was delivered, whatever the server replies. The verdict is that of the refusals. */
 void client_on_lone_dot(struct smtp_client *c)
 {
 	if (c->reply.code / 100 == 3) {

@@ -3,7 +3,7 @@
 
 #include <assert.h>
 
-/* An accepted message takes back half of what is allowed, and all that its recipients' list had wrong. */
+/* An accepted message forgives half of the allowed errors, and all refused recipients of its own list. */
 static void forgive(struct smtp_server *s)
 {
 	uint64_t pardon = (s->config->errors + 1) / 2;
@@ -37,7 +37,7 @@ static void reply_ok(struct smtp_server *s, struct verdict v)
 		if (s->state == SERVER_MAIL)
 			server_enter(s, SERVER_RECIPIENT);
 		s->recipients++;
-		s->commands--; /* a long list of recipients is no misuse; it has a limit of its own */
+		s->commands--; /* a long list of recipients is no misuse, and has its own limit */
 		say_ok(s, v, 250, S("2.1.5"), S("Ok"));
 		break;
 	case SMTP_DATA:

@@ -1,4 +1,4 @@
-/* auth.c - AUTH (RFC 4954 section 4): who checks the password is the user of the machine. */
+/* auth.c - AUTH (RFC 4954 section 4). The user of the machine checks the password. */
 #include "server.h"
 
 #include "posthouse/base64.h"

@@ -1,9 +1,9 @@
 /* chunk.c - BDAT (RFC 3030): the text in chunks, whose lengths are said before them.
  *
- * Nothing within a chunk ends it, and no dot is unstuffed: only the length counts, and it always counts. The bytes of a chunk that is refused,
- * for whatever reason, are thrown away by their number, so that none of them is ever taken for a command; where the number cannot be read, or
- * is more than we care to throw away, the connection ends. Without BODY=BINARYMIME a text has the same lines as behind DATA (lines.c),
- * and a line's end can lie across the border of two chunks. */
+ * Nothing within a chunk ends it, and no dot is unstuffed: only the length counts, and it always counts. The bytes of a chunk
+ * that is refused, for whatever reason, are thrown away by their number, so that none of them is ever taken for a command;
+ * where the number cannot be read, or is more than we care to throw away, the connection ends. Without BODY=BINARYMIME a text
+ * has the same lines as behind DATA (lines.c), and a line's end can lie across the border of two chunks. */
 #include "server.h"
 
 /* The argument is chunk-size [ SP "LAST" ] (RFC 3030 section 2). */
@@ -19,14 +19,14 @@ static bool parse_chunk(struct smtp_server *s, struct str argument)
 	return true;
 }
 
-/* Where the chunk ends nobody knows now: what follows must not be read. */
+/* The end of the chunk is unknown now, so what follows must not be read. */
 static void lose_track(struct smtp_server *s)
 {
 	server_say(s, 501, S("5.5.4"), S("Syntax: BDAT octets [LAST]; closing the connection, since what follows may be text"));
 	server_close(s, DUE_CLOSE);
 }
 
-/* Throw the chunk away, then answer. */
+/* Throw the chunk away, then answer with `v`. */
 static void skip(struct smtp_server *s, struct verdict v)
 {
 	if (s->chunk_size > server_swallow_room(s)) {

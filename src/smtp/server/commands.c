@@ -38,7 +38,7 @@ static bool tls_is_missing(const struct smtp_server *s)
 	return !s->tls && (s->trusted ? s->trusted_needs_tls : s->config->tls_required);
 }
 
-/* What stands between the client and the command; OK when nothing does. */
+/* The reason why the client is not allowed to give this command now; OK when it is. */
 static struct verdict check_command(const struct smtp_server *s, const struct server_command *c)
 {
 	if ((c->needs & NEED_TLS) != 0 && tls_is_missing(s))

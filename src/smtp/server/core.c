@@ -1,4 +1,5 @@
-/* core.c - what all parts of the server machine use: states, questions to the user, the end of a transaction and of the session. */
+/* core.c - what all parts of the server machine use: states, questions to the user, the end of a transaction and of the
+ * session. */
 #include "server.h"
 
 #include <assert.h>

@@ -1,7 +1,7 @@
-/* help.c - HELP, for people who type by hand; VRFY and EXPN, which tell nothing. */
+/* help.c - HELP, for people who type by hand; VRFY and EXPN, which give nothing away. */
 #include "server.h"
 
-/* The form of a command, and when its answer is to be waited for. */
+/* The syntax of a command, and whether the client must wait for its reply. */
 static void describe(const struct server_command *c, struct buf *b)
 {
 	buf_add(b, c->syntax);
@@ -27,8 +27,8 @@ static void help_mail(struct smtp_server *s, struct buf *b)
 	struct smtp_offer offer = server_offer(s);
 
 	describe(server_find_command(s, S("MAIL")), b);
-	buf_add(b,
-		S("\nThe address is the sender's: errors are reported to it; <> is for mail that wants no reports.\nParameters:"));
+	buf_add(b, S("\nThe address is the sender's: errors are reported to it; <> is for mail that wants no reports."
+		     "\nParameters:"));
 	smtp_params_help(b, &offer, false);
 }
 
@@ -45,7 +45,8 @@ static void help_data(struct smtp_server *s, struct buf *b)
 {
 	describe(server_find_command(s, S("DATA")), b);
 	buf_add(b,
-		S("\nAfter 354 comes the message: header fields (From:, To:, Subject:), an empty line, the text, and a line with a dot\n"
+		S("\nAfter 354 comes the message: header fields (From:, To:, Subject:), an empty line, the text,"
+		  " and a line with a dot\n"
 		  "alone, which ends it. A line that begins with a dot gets one more. Lines end with CR LF: telnet does that."));
 }
 
@@ -108,7 +109,8 @@ bool server_help(struct smtp_server *s, struct str argument, struct smtp_event *
 	return false;
 }
 
-/* RFC 5321 3.5.3 and 7.3: nothing is verified, and that is said. The parameter SMTPUTF8 (RFC 6531 section 3.7.4.2) changes nothing. */
+/* RFC 5321 3.5.3 and 7.3: nothing is verified, and that is said. The parameter SMTPUTF8 (RFC 6531 section 3.7.4.2) changes
+ * nothing. */
 bool server_vrfy(struct smtp_server *s, struct str argument, struct smtp_event *event_out)
 {
 	if (argument.n == 0)

@@ -1,12 +1,14 @@
-/* lines.c - the lines of a text, behind DATA or in chunks without BODY=BINARYMIME: when they leave the machine, each ends with CRLF.
+/* lines.c - the lines of a text, behind DATA or in chunks without BODY=BINARYMIME: when they leave the machine, each ends
+ * with CRLF.
  *
- * Scripts, printers and curl send lines that end with LF alone, or with CR CR LF where CRLF was written twice. A LF by itself, and any number of
- * CRs before a LF, therefore end a line as CRLF does, unless submission.bare_newline refuses them. What may end a text, and which dots are
- * stuffed, is decided by the bytes as they came (text.c); here the line ends become those of RFC 5321 2.3.8, so nothing that another
- * server could read otherwise goes on from here. A CR that ends no line, and a NUL byte (RFC 5322 2.2 knows none), make the message refused. */
+ * Scripts, printers and curl send lines that end with LF alone, or with CR CR LF where CRLF was written twice. A LF by
+ * itself, and any number of CRs before a LF, therefore end a line as CRLF does, unless submission.bare_newline refuses them.
+ * What may end a text, and which dots are stuffed, is decided by the bytes as they came (text.c); here the line ends become
+ * those of RFC 5321 2.3.8, so nothing that another server could read otherwise goes on from here. A CR that ends no line, and
+ * a NUL byte (RFC 5322 2.2 knows none), make the message refused. */
 #include "server.h"
 
-/* What stands behind a run of whole lines. */
+/* What follows a run of whole lines. */
 enum run_end {
 	RUN_PLAIN, /* a dot behind a CRLF, or nothing yet */
 	RUN_OPEN,  /* CRs at the end of what is here: a LF can follow */
@@ -16,7 +18,7 @@ enum run_end {
 
 struct run {
 	enum run_end end;
-	size_t n, end_n; /* bytes of the run, and of what stands behind it */
+	size_t n, end_n; /* bytes of the run, and of what follows it */
 	size_t crs;      /* of the line end */
 };
 
@@ -82,8 +84,8 @@ static bool end_allowed(const struct smtp_server *s, const struct run *run)
 	return run->end != RUN_LONE && (run->end != RUN_ODD || run->crs == 1 || !s->config->refuse_bare_newline);
 }
 
-/* Take what is here of a text of lines, `v`, up to a dot behind a CRLF. *taken_out: bytes of `v` that are done with. What they become is a view
- * of them as long as it can be, and else of `mended`. */
+/* Take what is here of a text of lines, `v`, up to a dot behind a CRLF. *taken_out: bytes of `v` that are done with. What
+ * they become is a view of them as long as it can be, and else of `mended`. */
 static struct str take_lines(struct smtp_server *s, struct str v, size_t *taken_out)
 {
 	struct run run;

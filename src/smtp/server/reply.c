@@ -48,7 +48,8 @@ static void say_lines(struct buf *b, unsigned code, struct str enhanced, struct 
 
 static void say(struct smtp_server *s, unsigned code, struct str enhanced, struct str text)
 {
-	/* Room is there: no command is looked at while OUTPUT_ENOUGH waits, and one command is answered by far less than the rest. */
+	/* Room is there: no command is looked at while OUTPUT_ENOUGH waits, and one command is answered by far less than the
+	 * rest. */
 	say_lines(&s->out, code, enhanced, str_head(text, OUTPUT_ENOUGH));
 }
 
@@ -68,7 +69,7 @@ void server_say(struct smtp_server *s, unsigned code, struct str enhanced, struc
 		count_error(s);
 }
 
-/* Say no; the code that was said. */
+/* Reply with a refusal; returns the code of the reply. */
 static unsigned say_no(struct smtp_server *s, struct verdict v)
 {
 	bool perm_code = v.code >= 500 && v.code < 600, temp_code = v.code >= 400 && v.code < 500;

@@ -32,7 +32,7 @@ void smtp_server_free(struct smtp_server *s)
 	free(s);
 }
 
-/* Forget what was said: a new connection, or TLS. */
+/* A new connection, or TLS has begun: forget all that the client has said. */
 static void begin_session(struct smtp_server *s)
 {
 	server_enter(s, SERVER_START);
@@ -79,7 +79,7 @@ void smtp_server_shut(struct smtp_server *s, struct verdict v, bool now)
 		server_refuse(s, s->shut);
 }
 
-/* Forget the bytes that the last event showed. */
+/* Drop the input bytes that the last event has shown. */
 static void drop_lent(struct smtp_server *s)
 {
 	if (s->lent == 0)
@@ -106,7 +106,7 @@ bool smtp_server_feed(struct smtp_server *s, struct str bytes)
 {
 	drop_lent(s);
 	if (s->state == SERVER_CLOSED)
-		return true; /* nobody reads it any more */
+		return true; /* input is not read any more */
 	return bytes.n == 0 || buf_add(&s->in, bytes);
 }
 
@@ -168,7 +168,7 @@ static void refuse_line(struct smtp_server *s, size_t n, struct verdict v)
 		server_refuse(s, v);
 }
 
-/* Go on to the end of a refused line. False when it is not here yet. */
+/* Skip to the end of a refused line. False when the end has not come. */
 static bool swallow_line(struct smtp_server *s)
 {
 	struct str v = buf_view(&s->in), end = s->config->refuse_bare_newline ? S("\r\n") : S("\n");
@@ -185,9 +185,9 @@ static bool swallow_line(struct smtp_server *s)
 	return found;
 }
 
-/* Take a whole line off the input, which keeps its bytes as `lent`. A line ends at CRLF, and unless submission.bare_newline refuses them, at a LF
- * by itself (who types by hand, health checks) or behind several CRs. A CR within a line refuses it at once (another server may see two
- * commands there), and so does its length. False: no line yet. */
+/* Take a whole line off the input, which keeps its bytes as `lent`. A line ends at CRLF, and unless submission.bare_newline
+ * refuses them, at a LF by itself (who types by hand, health checks) or behind several CRs. A CR within a line refuses it at
+ * once (another server may see two commands there), and so does its length. False: no line yet. */
 static bool take_line(struct smtp_server *s, struct str *line_out)
 {
 	struct str v = buf_view(&s->in);

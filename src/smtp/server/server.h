@@ -108,11 +108,12 @@ static inline bool server_in_transaction(const struct smtp_server *s)
 const struct server_command *server_find_command(const struct smtp_server *s, struct str verb); /* NULL: there is no such one */
 
 /* ---- reply.c ---- */
-/* Append a reply; lines of `text` are divided by LF, long ones broken; what is not printable ASCII is replaced. An empty `enhanced` is left
- * out. 5xx counts as an error of the client, the last of them ends the session. */
+/* Append a reply; lines of `text` are divided by LF, long ones broken; what is not printable ASCII is replaced. An empty
+ * `enhanced` is left out. 5xx counts as an error of the client, the last of them ends the session. */
 void server_say(struct smtp_server *s, unsigned code, struct str enhanced, struct str text);
 void server_refuse(struct smtp_server *s, struct verdict v);
-/* To RCPT: a recipient that is refused costs no other one of its message, whose end says whether it was an error of the session. */
+/* To RCPT: a recipient that is refused costs no other one of its message, whose end says whether it was an error of the
+ * session. */
 void server_refuse_recipient(struct smtp_server *s, struct verdict v);
 /* The reply to an argument where the command has none (RFC 5321 4.3.2: 501). */
 bool server_has_argument(struct smtp_server *s, struct str argument, struct str text);
@@ -120,8 +121,8 @@ bool server_has_argument(struct smtp_server *s, struct str argument, struct str 
 /* ---- commands.c ---- */
 enum server_need { NEED_TLS = 1, NEED_AUTH = 2 };
 
-/* RFC 2920 section 3.1: after which command a client has to wait for the answer. HELP tells it; the machine takes what comes in order
- * in either case, except that after STARTTLS (server.c) and QUIT nothing counts. */
+/* RFC 2920 section 3.1: after which command a client has to wait for the answer. HELP tells it; the machine takes what comes
+ * in order in either case, except that after STARTTLS (server.c) and QUIT nothing counts. */
 enum server_pipelining { MAY_PIPELINE, ENDS_GROUP };
 
 typedef bool (*server_command_fn)(struct smtp_server *s, struct str argument, struct smtp_event *event_out);
@@ -169,19 +170,18 @@ void server_swallow(struct smtp_server *s, size_t n);
 void server_end_swallowing(struct smtp_server *s);
 
 /* ---- lines.c ---- */
-/* Take what is here of a text of lines, `v`, the front of the input, not empty. True when there is an event; false: a fault was found, or more
- * is needed, and *all* of `v` up to there is consumed. */
+/* Take what is here of a text of lines, `v`, the front of the input, not empty. True when there is an event; false: a fault
+ * was found, or more is needed, and *all* of `v` up to there is consumed. */
 bool server_give_lines(struct smtp_server *s, struct str v, struct smtp_event *event_out);
 
 /* ---- chunk.c ---- */
 bool server_bdat(struct smtp_server *s, struct str argument, struct smtp_event *event_out);
-void server_refuse_bdat(struct smtp_server *s, struct str argument,
-			struct verdict v);                              /* a command that stands in a wrong place */
-void server_chunk_begin(struct smtp_server *s);                         /* the user takes the message */
-void server_chunk_refused(struct smtp_server *s, struct verdict v);     /* it does not */
-void server_chunks_failed(struct smtp_server *s, struct verdict v);     /* the text is refused, by this chunk */
-bool server_chunk(struct smtp_server *s, struct smtp_event *event_out); /* in SERVER_CHUNK; true: an event */
-bool server_skip_chunk(struct smtp_server *s);                          /* while skipping; false: more is to come */
+void server_refuse_bdat(struct smtp_server *s, struct str argument, struct verdict v); /* BDAT at a wrong time */
+void server_chunk_begin(struct smtp_server *s);                                        /* the user takes the message */
+void server_chunk_refused(struct smtp_server *s, struct verdict v);                    /* it does not */
+void server_chunks_failed(struct smtp_server *s, struct verdict v);                    /* the text is refused, by this chunk */
+bool server_chunk(struct smtp_server *s, struct smtp_event *event_out);                /* in SERVER_CHUNK; true: an event */
+bool server_skip_chunk(struct smtp_server *s); /* while skipping; false: more is to come */
 
 /* ---- help.c ---- */
 bool server_help(struct smtp_server *s, struct str argument, struct smtp_event *event_out);

@@ -1,9 +1,11 @@
-/* swallow.c - a text that broke a rule: the first fault is what the client hears, the rest of the text is thrown away, within bounds. */
+/* swallow.c - a text that broke a rule: the first fault is what the client hears, the rest of the text is thrown away, within
+ * bounds. */
 #include "server.h"
 
 #include "posthouse/units.h"
 
-/* A refused text may go on for so many times the size limit, or so many bytes if these are more, before the connection is ended. */
+/* A refused text may go on for so many times the size limit, or so many bytes if these are more, before the connection is
+ * ended. */
 #define SWALLOW_TIMES 8
 #define SWALLOW_LEAST (16 * MIB)
 

@@ -1,11 +1,12 @@
 /* text.c - the message after 354 (RFC 5321 4.1.1.4, 4.5.2).
  *
- * The text ends at CRLF "." CRLF and nowhere else: two servers that differ in this can be made to see different messages (SMTP smuggling). A
- * dot is unstuffed after a CRLF only, and where something follows it on its line (RFC 5321 4.5.2): clients that send lone LFs stuff no dots
- * behind these (curl sends a file so), so a dot there belongs to the text, and a lone one that does not end the text is a line of it. What
- * becomes of such lines is in lines.c: they go on with CRLF, and a next hop gets their dots stuffed. A refused message is swallowed to its
- * true end, so that nothing of it is taken for a command. Lines of any length pass: clients do send more than the 998 octets of RFC 5322
- * 2.1.1, they stream, and to break them would break signatures. */
+ * The text ends at CRLF "." CRLF and nowhere else: two servers that differ in this can be made to see different messages
+ * (SMTP smuggling). A dot is unstuffed after a CRLF only, and where something follows it on its line (RFC 5321 4.5.2):
+ * clients that send lone LFs stuff no dots behind these (curl sends a file so), so a dot there belongs to the text, and a
+ * lone one that does not end the text is a line of it. What becomes of such lines is in lines.c: they go on with CRLF, and a
+ * next hop gets their dots stuffed. A refused message is swallowed to its true end, so that nothing of it is taken for a
+ * command. Lines of any length pass: clients do send more than the 998 octets of RFC 5322 2.1.1, they stream, and to break
+ * them would break signatures. */
 #include "server.h"
 
 void server_text_reset(struct smtp_server *s)
@@ -24,7 +25,7 @@ void server_text_begin(struct smtp_server *s)
 	s->after_crlf = s->line_crlf; /* the CRLF of DATA counts: an empty text ends with ".CRLF"; a lone LF does not */
 }
 
-/* Behind a CRLF: is it the end of the text (3 bytes), a stuffed dot (1), neither (0), or not to be known yet (-1)? */
+/* Behind a CRLF: is it the end of the text (3 bytes), a stuffed dot (1), neither (0), or are more bytes needed to tell (-1)? */
 static int look_at_dot(struct str v)
 {
 	if (v.n == 0 || v.p[0] != '.')

@@ -1,5 +1,6 @@
 /* dkim_peer.c - sign every DIR/NAME.eml as a submission would (collector, fix-up, hashes, RSA and Ed25519 signatures, field before
  * text) into DIR/NAME.signed, and write the keys' DNS records to DIR/records; dkim_peer.py has others verify them. */
+#include "posthouse/base64.h"
 #include "posthouse/mail.h"
 
 #include <assert.h>
@@ -40,8 +41,8 @@ static void write_records(const char *directory)
 	int n = i2d_PUBKEY(rsa, &der);
 
 	assert(n > 0 && EVP_PKEY_get_raw_public_key(ed25519, raw, &raw_n) == 1);
-	fprintf(f, "p1r._domainkey.example.org. %.*s\n", STR_ARG(dkim_record(&a, DKIM_RSA_SHA256, str_make(der, (size_t)n))));
-	fprintf(f, "p1e._domainkey.example.org. %.*s\n", STR_ARG(dkim_record(&a, DKIM_ED25519_SHA256, str_make(raw, raw_n))));
+	fprintf(f, "p1r._domainkey.example.org. v=DKIM1; k=rsa; p=%.*s\n", STR_ARG(base64_encode(&a, str_make(der, (size_t)n))));
+	fprintf(f, "p1e._domainkey.example.org. v=DKIM1; k=ed25519; p=%.*s\n", STR_ARG(base64_encode(&a, str_make(raw, raw_n))));
 	OPENSSL_free(der);
 	arena_fini(&a);
 	fclose(f);

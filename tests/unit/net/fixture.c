@@ -141,7 +141,7 @@ void fixture_connect(struct fixture *f)
 	struct sockaddr_in to;
 
 	uv_ip4_addr("127.0.0.1", (int)f->port, &to);
-	f->client.st = stream_connect(&f->loop, (const struct sockaddr *)&to, &end_ops, &f->client);
+	f->client.st = stream_connect_from(&f->loop, NULL, (const struct sockaddr *)&to, &end_ops, &f->client);
 	assert_true(run_until(&f->loop, &f->client.connects, 1, 2000));
 	assert_int_equal(f->client.connect.class, OK);
 	assert_true(run_until(&f->loop, &f->accepted, 1, 2000));

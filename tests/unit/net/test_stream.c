@@ -191,7 +191,7 @@ static void test_close_in_connect(void **state)
 
 	uv_ip4_addr("127.0.0.1", (int)f->port, &to);
 	f->client.connect_hook = close_it;
-	f->client.st = stream_connect(&f->loop, (const struct sockaddr *)&to, &end_ops, &f->client);
+	f->client.st = stream_connect_from(&f->loop, NULL, (const struct sockaddr *)&to, &end_ops, &f->client);
 	assert_true(run_until(&f->loop, &f->client.closes, 1, 2000));
 	assert_int_equal(f->client.connects, 1);
 }
@@ -202,7 +202,7 @@ static void test_close_before_connect(void **state)
 	struct sockaddr_in to;
 
 	uv_ip4_addr("127.0.0.1", (int)f->port, &to);
-	f->client.st = stream_connect(&f->loop, (const struct sockaddr *)&to, &end_ops, &f->client);
+	f->client.st = stream_connect_from(&f->loop, NULL, (const struct sockaddr *)&to, &end_ops, &f->client);
 	stream_write(f->client.st, S("hello"));
 	stream_finish(f->client.st);
 	assert_true(run_until(&f->loop, &f->client.closes, 1, 2000));
@@ -360,7 +360,7 @@ static void test_refused(void **state)
 	f->listener = NULL;
 	run_for(&f->loop, 20);
 	uv_ip4_addr("127.0.0.1", (int)f->port, &to);
-	f->client.st = stream_connect(&f->loop, (const struct sockaddr *)&to, &end_ops, &f->client);
+	f->client.st = stream_connect_from(&f->loop, NULL, (const struct sockaddr *)&to, &end_ops, &f->client);
 	stream_write(f->client.st, S("hello"));
 	assert_int_equal(f->client.connects, 0);
 	assert_true(run_until(&f->loop, &f->client.connects, 1, 2000));
@@ -379,7 +379,7 @@ static void test_impossible_address(void **state)
 	struct sockaddr_storage to = { .ss_family = AF_UNIX };
 
 	uv_ip6_addr("fe80::1", 25, (struct sockaddr_in6 *)&to); /* link-local without a scope */
-	f->client.st = stream_connect(&f->loop, (const struct sockaddr *)&to, &end_ops, &f->client);
+	f->client.st = stream_connect_from(&f->loop, NULL, (const struct sockaddr *)&to, &end_ops, &f->client);
 	assert_int_equal(f->client.connects, 0);
 	assert_true(run_until(&f->loop, &f->client.connects, 1, 2000));
 	assert_int_equal(f->client.connect.class, TEMP);
