@@ -68,7 +68,7 @@ struct delivery {
 	struct buf transcript; /* of the last transaction that was not all success */
 	bool long_lines;       /* its body has some */
 	/* What it is for a next hop that does not take it as it is, once that is known: downgrade.c */
-	unsigned converted_as; /* CONVERT_...; 0: not yet, or not to its end */
+	unsigned converted_as; /* DOWNGRADE_...; 0: not yet, or not to its end */
 	struct verdict unconvertible;
 	struct str converted_prefix;
 	uint64_t converted_size;

@@ -32,7 +32,7 @@ struct transfer {
 	struct downgrade *convert; /* NULL: the text goes as it is */
 	struct buf converted;
 	/* The first pass, which only counts and hashes: */
-	unsigned what; /* CONVERT_...: for what it is made */
+	unsigned what; /* DOWNGRADE_...: for what it is made */
 	struct dkim *dkim;
 	uint64_t counted;
 	struct dkim_key keys[DKIM_KEYS_MAX];
@@ -41,12 +41,12 @@ struct transfer {
 
 /* ---- transfer.c ---- */
 void transfer_begin(struct connection *c, const struct transfer_ops *ops);
-void transfer_to_wire(struct connection *c, unsigned what); /* what: CONVERT_... */
+void transfer_to_wire(struct connection *c, unsigned what); /* what: DOWNGRADE_... */
 void transfer_go_on(struct connection *c); /* the peer has taken some, or has answered: read on if that lets us */
 void transfer_fini(struct transfer *t);
 
 /* ---- downgrade.c ---- */
-/* What of its delivery's text must be changed for this next hop: CONVERT_... of mail.h; 0: nothing. */
+/* What of its delivery's text must be changed for this next hop: DOWNGRADE_... of mail.h; 0: nothing. */
 unsigned conversion_of(const struct connection *c);
 /* The first pass: at its end d->converted_prefix and converted_size are known, or d->unconvertible says why not, and c->converting is
  * false; perhaps before this returns, else session_resume() follows. */
