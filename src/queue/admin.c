@@ -38,6 +38,15 @@ void admin_peer_gone(struct queue *q, const struct channel *ch)
 	}
 }
 
+/* What a message selects; the texts are copied. */
+#define SELECTOR_OF(a, m)                                                                                                        \
+	(struct selector)                                                                                                        \
+	{                                                                                                                        \
+		.id = (m)->id, .user = arena_str((a), (m)->user), .sender = arena_str((a), (m)->sender),                         \
+		.recipient = arena_str((a), (m)->recipient), .destination = arena_str((a), (m)->destination),                    \
+		.older_than_ms = (m)->older_than_ms,                                                                             \
+	}
+
 /* NULL: *why_out says why not. */
 static struct admin_call *begin(struct role *r, struct channel *ch, uint64_t call, struct verdict *why_out)
 {
@@ -134,14 +143,7 @@ void handle_queue_page(void *ctx, struct channel *ch, const struct msg_queue_pag
 		ipc_send_queue_rows(ch, &(struct msg_queue_rows){ .call = m->call, .verdict = why }, -1);
 		return;
 	}
-	c->selector = (struct selector){
-		.id = m->id,
-		.user = arena_str(&c->arena, m->user),
-		.sender = arena_str(&c->arena, m->sender),
-		.recipient = arena_str(&c->arena, m->recipient),
-		.destination = arena_str(&c->arena, m->destination),
-		.older_than_ms = m->older_than_ms,
-	};
+	c->selector = SELECTOR_OF(&c->arena, m);
 	c->cursor = m->cursor;
 	if (m->max > 0 && m->max < PAGE_ROWS_MAX)
 		c->max = (size_t)m->max;
@@ -183,14 +185,7 @@ void handle_queue_alter(void *ctx, struct channel *ch, const struct msg_queue_al
 		ipc_send_queue_altered(ch, &(struct msg_queue_altered){ .call = m->call, .verdict = why }, -1);
 		return;
 	}
-	c->selector = (struct selector){
-		.id = m->id,
-		.user = arena_str(&c->arena, m->user),
-		.sender = arena_str(&c->arena, m->sender),
-		.recipient = arena_str(&c->arena, m->recipient),
-		.destination = arena_str(&c->arena, m->destination),
-		.older_than_ms = m->older_than_ms,
-	};
+	c->selector = SELECTOR_OF(&c->arena, m);
 	c->operation = (enum alter)m->operation;
 	c->reason = arena_str(&c->arena, cut(m->reason));
 	store_alter(c->queue->store, &c->selector, c->operation, c->reason, m->cursor, on_altered, c);

@@ -20,7 +20,8 @@ static const struct {
 } units[] = { { DAY_MS, "d", "day" }, { HOUR_MS, "h", "hour" }, { MINUTE_MS, "m", "minute" }, { SECOND_MS, "s", "second" } };
 #define UNITS (sizeof units / sizeof *units)
 
-const char *meter_name(enum meter_kind kind)
+/* The key's name in the configuration. */
+static const char *meter_name(enum meter_kind kind)
 {
 	return meters[kind].name;
 }

@@ -6,7 +6,8 @@
 #define GREYLIST_MAX_MS (5 * MINUTE_MS) /* what greylisting asks for by default is between 1 and 5 minutes */
 #define MX_PAUSE_MAX_MS (30 * MINUTE_MS)
 
-uint64_t retry_at(const struct cfg_queue *c, uint64_t attempts, uint64_t now, uint64_t expires_at, uint64_t random)
+/* The configured interval, give or take a tenth. */
+static uint64_t scheduled_at(const struct cfg_queue *c, uint64_t attempts, uint64_t now, uint64_t expires_at, uint64_t random)
 {
 	uint64_t delay = c->retry_ms[attempts < c->retry_n ? attempts : c->retry_n - 1];
 	uint64_t tenth = delay / 10;
@@ -40,10 +41,10 @@ uint64_t greylist_at(const struct cfg_queue *c, uint64_t pause_ms, uint64_t now,
 	return not_before(pause_ms > 0 ? bounded(c, pause_ms) : first, now, expires_at, random);
 }
 
-uint64_t paused_at(const struct cfg_queue *c, uint64_t pause_ms, uint64_t attempts, uint64_t now, uint64_t expires_at,
-		   uint64_t random)
+uint64_t retry_at(const struct cfg_queue *c, uint64_t pause_ms, uint64_t attempts, uint64_t now, uint64_t expires_at,
+		  uint64_t random)
 {
-	uint64_t by_schedule = retry_at(c, attempts, now, expires_at, random);
+	uint64_t by_schedule = scheduled_at(c, attempts, now, expires_at, random);
 	uint64_t by_words = pause_ms > 0 ? not_before(bounded(c, pause_ms), now, expires_at, random) : 0;
 
 	return by_words > by_schedule ? by_words : by_schedule;

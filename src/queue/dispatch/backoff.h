@@ -12,16 +12,13 @@
 #define PROBE_WAIT_MS    5000   /* mail that waits for the result of a probe is looked at again */
 
 /* When a recipient is due again after this number of attempts: the configured interval, give or take a tenth (`random` decides), but not past
- * `expires_at`, so that the last attempt comes in time. */
-uint64_t retry_at(const struct cfg_queue *c, uint64_t attempts, uint64_t now, uint64_t expires_at, uint64_t random);
+ * `expires_at`, so that the last attempt comes in time; and not before the pause that the next hop's reply asks for (ms; 0: none) is over. */
+uint64_t retry_at(const struct cfg_queue *c, uint64_t pause_ms, uint64_t attempts, uint64_t now, uint64_t expires_at,
+		  uint64_t random);
 
 /* When a recipient is due again after the first answer of greylisting: not before the time that the answer named (ms; 0: none); else after the
  * first interval, but soon. */
 uint64_t greylist_at(const struct cfg_queue *c, uint64_t pause_ms, uint64_t now, uint64_t expires_at, uint64_t random);
-
-/* As retry_at(), but not before the pause that the next hop's reply asks for (ms; 0: none) is over. */
-uint64_t paused_at(const struct cfg_queue *c, uint64_t pause_ms, uint64_t attempts, uint64_t now, uint64_t expires_at,
-		   uint64_t random);
 
 /* The pause after `failures` failures in a row, when the first pause was `first` (0: an hour): seconds grow to a minute, minutes to an hour, hours
  * to PAUSE_LONGEST_MS. */

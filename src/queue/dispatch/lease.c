@@ -25,7 +25,7 @@ size_t leases_free(const struct dispatch *d)
 	size_t by_count = d->leases.count < LEASED_MAX ? LEASED_MAX - d->leases.count : 0;
 	size_t by_bytes = d->leases.bytes < LEASED_BYTES ? (LEASED_BYTES - d->leases.bytes) / INLINE_MAX : 0;
 
-	return by_count < by_bytes ? by_count : by_bytes;
+	return least(by_count, by_bytes);
 }
 
 size_t leases_left(const struct dispatch *d)

@@ -45,6 +45,11 @@ struct leases {
 
 void lease_table_init(struct dispatch *d);
 
+static inline size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
 /* How many more can be leased: all deliveries together use a bounded amount of memory, however many next hops are slow. */
 size_t leases_free(const struct dispatch *d);
 

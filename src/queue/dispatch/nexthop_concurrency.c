@@ -11,11 +11,6 @@
 #define KEPT_FOR_UPSTREAMS 32
 #define KEPT_FOR_PROVEN    128
 
-static size_t least(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
 static bool is_unproven(const struct nexthop *hop)
 {
 	return hop->is_mx && !hop->proven;

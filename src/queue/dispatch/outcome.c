@@ -115,7 +115,7 @@ void outcome_deferred(const struct answer *an, const struct due_recipient *r, ui
 	if (r->attempts == 0 && meaning_trouble(an->meaning) == TROUBLE_GREYLIST)
 		o->due_at = greylist_at(c, pause_ms, an->now, m->expires_at, random_u64());
 	else
-		o->due_at = paused_at(c, pause_ms, r->attempts, an->now, m->expires_at, random_u64());
+		o->due_at = retry_at(c, pause_ms, r->attempts, an->now, m->expires_at, random_u64());
 	o->transcript = an->transcript;
 	outcome_tell(an, r, o, LOG_INFO, "delivery.deferred");
 }

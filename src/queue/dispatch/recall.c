@@ -1,4 +1,4 @@
-/* recall.c - see recall.h. */
+/* recall.c - deliveries that do not go on: they are given back, orphaned by relay's end, or withdrawn. */
 #include "dispatch/dispatch.h"
 
 #include "posthouse/address.h"

@@ -89,11 +89,6 @@ static void ask_lane(struct dispatch *d, uint64_t lane, struct nexthop *hop, siz
 	store_lease(d->store, lane, clock_now_ms(), n, !scan_only, on_leased, ask);
 }
 
-static size_t least(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
 /* Lanes that wait for room come first, each with its share of the room. */
 static void serve_waiting(struct dispatch *d, uint64_t now)
 {

@@ -95,11 +95,11 @@ static void test_paused(void **state)
 	uint64_t times[] = { 60000, 300000, 7200000 };
 	struct cfg_queue c = { .retry_ms = times, .retry_n = 3 };
 
-	assert_int_equal(paused_at(&c, 0, 0, 1000, UINT64_MAX, 6000), 61000);
-	assert_int_equal(paused_at(&c, 900000, 0, 1000, UINT64_MAX, 0), 901000);
-	assert_int_equal(paused_at(&c, 86400000, 0, 1000, UINT64_MAX, 0), 7201000);
-	assert_int_equal(paused_at(&c, 5000, 1, 1000, UINT64_MAX, 30000), 301000);
-	assert_int_equal(paused_at(&c, 900000, 0, 1000, 50000, 0), 50000);
+	assert_int_equal(retry_at(&c, 0, 0, 1000, UINT64_MAX, 6000), 61000);
+	assert_int_equal(retry_at(&c, 900000, 0, 1000, UINT64_MAX, 0), 901000);
+	assert_int_equal(retry_at(&c, 86400000, 0, 1000, UINT64_MAX, 0), 7201000);
+	assert_int_equal(retry_at(&c, 5000, 1, 1000, UINT64_MAX, 30000), 301000);
+	assert_int_equal(retry_at(&c, 900000, 0, 1000, 50000, 0), 50000);
 }
 
 static void test_pauses(void **state)
@@ -146,7 +146,7 @@ static void test_retry_times(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-		assert_int_equal(retry_at(&c, rows[i].attempts, 1000,
+		assert_int_equal(retry_at(&c, 0, rows[i].attempts, 1000,
 					  rows[i].expires_at == UINT64_MAX ? UINT64_MAX : rows[i].expires_at, rows[i].random),
 				 rows[i].at == 100000 ? 100000 : rows[i].at + 1000);
 }
