@@ -158,8 +158,8 @@ static void configure(struct setup *s, const struct dns_options *o)
 	} else {
 		set_servers(s, o->resolver);
 	}
-	/* The library answers "no such name" for test. by itself (RFC 6761 6.2 leaves that to us). This ends the setting up: from here
-	 * on options are refused, and what was wrong with the anchors is found now. */
+	/* The library answers "no such name" for test. by itself (RFC 6761 6.2 leaves that to us). This ends the setting up:
+	 * from here on options are refused, and what was wrong with the anchors is found now. */
 	if (s->why.class == OK)
 		check(s, ub_ctx_zone_remove(s->dns->ub, "test."), S("the resolver or the trust anchor cannot be used"));
 }

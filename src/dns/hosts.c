@@ -35,7 +35,8 @@ static size_t collect(const struct query *mx, struct host *hosts, bool *null_out
 		/* RFC 7505 3: the root as the only host means "no mail"; beside others it means nothing */
 		if (r->name.n == 0)
 			roots++;
-		/* an address where a name should be (RFC 5321 5.1 wants a name), or no host name at all: as if it were not there */
+		/* an address where a name should be (RFC 5321 5.1 wants a name), or no host name at all: as if it were not
+		 * there */
 		if (!name_is_host(r->name))
 			continue;
 		while (known < n && !str_eq(hosts[known].name, r->name))

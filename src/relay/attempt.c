@@ -1,8 +1,9 @@
 /* attempt.c - the addresses of a next hop in turn, until a session stands.
  *
- * An address that does not answer within some seconds gives way to the next one, so that a dead server or a dead family does not cost
- * the whole time limit; when all have failed, those that had been cut short get the whole time. What did not answer lately comes last.
- * A server that answers and will not have us is followed by the next one, as is one that cannot do TLS where that is demanded. */
+ * An address that does not answer within some seconds gives way to the next one, so that a dead server or a dead family does
+ * not cost the whole time limit; when all have failed, those that had been cut short get the whole time. What did not answer
+ * lately comes last. A server that answers and will not have us is followed by the next one, as is one that cannot do TLS where
+ * that is demanded. */
 #include "candidates.h"
 #include "connection.h"
 #include "host_status.h"
@@ -23,29 +24,29 @@ enum {
 };
 
 /* In order, but the doubtful ones behind the others. */
-static void order_targets(struct connection *c)
+static void order_candidates(struct connection *c)
 {
 	const struct pool *pool = c->pool;
 	size_t n = 0;
 
-	c->targets = ARENA_ARRAY(&c->arena, struct target, pool->targets_n);
+	c->candidates = ARENA_ARRAY(&c->arena, struct candidate, pool->candidates_n);
 	for (int doubtful = 0; doubtful < 2; doubtful++) {
-		for (size_t i = 0; i < pool->targets_n; i++) {
-			const struct target *t = &pool->targets[(pool->first + i) % pool->targets_n];
+		for (size_t i = 0; i < pool->candidates_n; i++) {
+			const struct candidate *t = &pool->candidates[(pool->first + i) % pool->candidates_n];
 
-			bool doubts = memory_doubts(c->relay, &t->address) || attempt_is_refused(pool, t->address.ss_family);
+			bool doubts = host_status_doubts(c->relay, &t->address) || attempt_is_refused(pool, t->address.ss_family);
 
 			if (doubts != doubtful)
 				continue;
-			c->targets[n] = *t;
-			c->targets[n++].host = arena_str(&c->arena, t->host);
+			c->candidates[n] = *t;
+			c->candidates[n++].host = arena_str(&c->arena, t->host);
 		}
 	}
-	c->targets_n = n;
+	c->candidates_n = n;
 }
 
 /* "smtp.example.net [192.0.2.1]:587", for results and reasons. */
-static void set_remote(struct connection *c, const struct target *t)
+static void set_remote(struct connection *c, const struct candidate *t)
 {
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&t->address;
 	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&t->address;
@@ -57,18 +58,18 @@ static void set_remote(struct connection *c, const struct target *t)
 		 ntohs(six ? v6->sin6_port : v4->sin_port));
 }
 
-static void try_target(struct connection *c)
+static void try_candidate(struct connection *c)
 {
-	const struct target *t = &c->targets[c->tried];
+	const struct candidate *t = &c->candidates[c->tried];
 
 	set_remote(c, t);
-	c->tls =
-		tls_policy_decide(&c->arena, &(struct tls_facts){ .configured = c->pool->tls,
-								  .mx = c->pool->mx,
-								  .name = c->pool->mx ? t->host : c->pool->tls_name,
-								  .no_context = !c->context,
-								  .failed = memory_has(c->relay, MEMORY_NO_TLS, &t->address),
-								  .too_old = memory_has(c->relay, MEMORY_OLD_TLS, &t->address) });
+	c->tls = tls_policy_decide(&c->arena,
+				   &(struct tls_facts){ .configured = c->pool->tls,
+							.mx = c->pool->mx,
+							.name = c->pool->mx ? t->host : c->pool->tls_name,
+							.no_context = !c->context,
+							.failed = host_status_has(c->relay, HOST_NO_TLS, &t->address),
+							.too_old = host_status_has(c->relay, HOST_OLD_TLS, &t->address) });
 	c->tls_result = TLS_RESULT_NONE;
 	c->config.tls = c->tls.implicit;
 	c->config.avoid = c->pool->avoid;
@@ -81,8 +82,8 @@ static void try_target(struct connection *c)
 
 static void attempt_all(struct connection *c)
 {
-	order_targets(c);
-	try_target(c);
+	order_candidates(c);
+	try_candidate(c);
 }
 
 /* ---- what failed ---- */
@@ -121,7 +122,8 @@ static void keep_failure(struct connection *c, struct verdict v, enum smtp_step 
 				       .remote = arena_str(&c->arena, str_of(c->remote)) };
 }
 
-/* Leave this attempt's stream and machine behind: the stream ends by itself. Who talks nonsense gets no QUIT and is not listened to. */
+/* Leave this attempt's stream and machine behind: the stream ends by itself. Who talks nonsense gets no QUIT and is not
+ * listened to. */
 static void drop_attempt(struct connection *c)
 {
 	ipc_cancel(c->call);
@@ -141,19 +143,19 @@ static void drop_attempt(struct connection *c)
 }
 
 /* The next one whose turn it is, in the first round or the second; false when there is none. */
-static bool next_target(struct connection *c)
+static bool next_candidate(struct connection *c)
 {
 	if (c->sessions >= SESSIONS_MAX)
 		return false;
-	if (++c->tried < c->targets_n && !c->second_turn)
+	if (++c->tried < c->candidates_n && !c->second_turn)
 		return true;
 	if (!c->second_turn) {
 		c->second_turn = true;
 		c->tried = 0;
 	}
-	while (c->tried < c->targets_n && !c->targets[c->tried].cut)
+	while (c->tried < c->candidates_n && !c->candidates[c->tried].cut)
 		c->tried++;
-	return c->tried < c->targets_n && c->second_turns++ < SECOND_TURNS_MAX;
+	return c->tried < c->candidates_n && c->second_turns++ < SECOND_TURNS_MAX;
 }
 
 static void give_up(struct connection *c)
@@ -195,13 +197,13 @@ void attempt_begin(struct connection *c)
 	struct verdict why = ok();
 
 	pool->early = false;
-	if (targets_fresh(pool) && pool->targets_n > 0) {
+	if (candidates_fresh(pool) && pool->candidates_n > 0) {
 		attempt_all(c);
-	} else if (targets_fresh(pool)) {
+	} else if (candidates_fresh(pool)) {
 		if (pool->not_found.class == PERM)
 			refuse(pool, pool->not_found);
 		attempt_lookup_failed(c, pool->not_found);
-	} else if (!targets_ask(pool, &c->arena, &why)) {
+	} else if (!candidates_ask(pool, &c->arena, &why)) {
 		attempt_lookup_failed(c, temp(451, S("4.3.5"), why.text));
 	}
 }
@@ -211,14 +213,14 @@ void attempt_resolve_again(struct pool *pool)
 	struct verdict why = ok();
 	bool asked = pool->lookup;
 
-	pool->lookup = NULL;           /* gone with its resolver */
-	inquiries_answer(pool, false); /* a delivery asks again */
+	pool->lookup = NULL;                /* gone with its resolver */
+	domain_lookups_answer(pool, false); /* a delivery asks again */
 	if (!asked)
 		return;
 	LIST_EACH (i, &pool->connections) {
 		struct connection *c = CONTAINER_OF(i, struct connection, in_pool);
 
-		if (c->state == CONNECTION_RESOLVING && !targets_ask(pool, &c->arena, &why))
+		if (c->state == CONNECTION_RESOLVING && !candidates_ask(pool, &c->arena, &why))
 			attempt_lookup_failed(c, temp(451, S("4.3.5"), why.text));
 	}
 }
@@ -237,7 +239,7 @@ void attempt_found(struct pool *pool, struct verdict v)
 		else
 			attempt_lookup_failed(c, v);
 	}
-	inquiries_answer(pool, v.class == OK);
+	domain_lookups_answer(pool, v.class == OK);
 }
 
 /* ---- a server that does not do ---- */
@@ -277,11 +279,11 @@ static struct verdict explain(struct connection *c, struct verdict v, enum smtp_
 	return v;
 }
 
-/* An address that does not do: the next one, or the same in clear text where that is allowed. A refused login is not tried elsewhere:
- * who does that gets locked out. */
+/* An address that does not do: the next one, or the same in clear text where that is allowed. A refused login is not tried
+ * elsewhere: who does that gets locked out. */
 void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step, enum smtp_fault fault)
 {
-	const struct target *t = &c->targets[c->tried];
+	const struct candidate *t = &c->candidates[c->tried];
 	bool once_more_in_clear = c->handshaking && c->tls.level == TLS_LEVEL_MAY && c->config.mechanisms.n == 0;
 
 	v = verdict_keep(&c->arena, explain(c, v, fault));
@@ -292,9 +294,9 @@ void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step,
 		  kv("tls_result", tls_result_word(c->tls_result)));
 	note_attempt(c, v);
 	if (once_more_in_clear) { /* but old TLS is better */
-		memory_note(c->relay, !c->tls.old && speaks_of_age(v.text) ? MEMORY_OLD_TLS : MEMORY_NO_TLS, &t->address);
+		host_status_note(c->relay, !c->tls.old && speaks_of_age(v.text) ? HOST_OLD_TLS : HOST_NO_TLS, &t->address);
 		drop_attempt(c);
-		try_target(c);
+		try_candidate(c);
 		return;
 	}
 	keep_failure(c, v, step, fault);
@@ -303,8 +305,8 @@ void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step,
 	drop_attempt(c);
 	if (!c->pool->mx && c->tried == 0 && !c->second_turn)
 		c->pool->first++;
-	if (fault != FAULT_AUTH && !(fault == FAULT_LOOP && !c->pool->mx) && !c->relay->stopping && next_target(c))
-		try_target(c);
+	if (fault != FAULT_AUTH && !(fault == FAULT_LOOP && !c->pool->mx) && !c->relay->stopping && next_candidate(c))
+		try_candidate(c);
 	else
 		give_up(c);
 }
@@ -316,10 +318,10 @@ bool attempt_is_refused(const struct pool *pool, sa_family_t family)
 
 bool attempt_other_family(struct connection *c)
 {
-	sa_family_t family = c->targets[c->tried].address.ss_family;
+	sa_family_t family = c->candidates[c->tried].address.ss_family;
 
-	for (size_t i = 0; i < c->targets_n; i++) {
-		if (c->targets[i].address.ss_family == family)
+	for (size_t i = 0; i < c->candidates_n; i++) {
+		if (c->candidates[i].address.ss_family == family)
 			continue;
 		c->pool->refused_family = family;
 		c->pool->refused_until = clock_mono_ms() + FAMILY_MS;
@@ -329,14 +331,14 @@ bool attempt_other_family(struct connection *c)
 	return false;
 }
 
-/* RFC 5321 5.1: mail must not go in circles. Where the best host of a domain is ourselves there is no other way for its mail; a better
- * one may come back. An upstream that is ourselves is for the administrator to mend. */
+/* RFC 5321 5.1: mail must not go in circles. Where the best host of a domain is ourselves there is no other way for its mail; a
+ * better one may come back. An upstream that is ourselves is for the administrator to mend. */
 void attempt_met_ourselves(struct connection *c)
 {
 	struct str text = arena_printf(&c->arena, "the server greets by our own name %.*s: the mail would come back to this host",
 				       STR_ARG(role_config(c->relay->role)->hostname));
 
-	if (c->pool->mx && str_eq(c->targets[c->tried].host, c->pool->targets[0].host))
+	if (c->pool->mx && str_eq(c->candidates[c->tried].host, c->pool->candidates[0].host))
 		pool_refuse_waiting(c->pool, perm(554, S("5.4.6"), text), connection_transcript(c, &c->arena));
 	attempt_failed(c, temp(451, S("4.4.6"), text), STEP_OPENING, FAULT_LOOP);
 }
@@ -350,6 +352,6 @@ bool attempt_mechanism(struct connection *c, struct str mechanism, struct verdic
 	note_attempt(c, v);
 	drop_attempt(c);
 	c->config.mechanisms = mechanism;
-	try_target(c);
+	try_candidate(c);
 	return true;
 }

@@ -7,32 +7,32 @@
 #include "posthouse/policy.h"
 
 enum {
-	ADDRESSES_MS = 30000,     /* addresses are asked for again after this time … */
-	FAILURE_MS = 10000,       /* … and those of a domain that could not be found after this one */
-	TARGETS_MAX = 32,         /* addresses of a next hop … */
-	TARGETS_OF_HOST_MAX = 16, /* … and of one host of several */
+	ADDRESSES_MS = 30000,        /* addresses are asked for again after this time … */
+	FAILURE_MS = 10000,          /* … and those of a domain that could not be found after this one */
+	CANDIDATES_MAX = 32,         /* addresses of a next hop … */
+	CANDIDATES_OF_HOST_MAX = 16, /* … and of one host of several */
 };
 
 static void on_resolved(void *ctx, struct verdict v, const struct sockaddr_storage *addresses, size_t n);
 static void on_mx(void *ctx, struct verdict v, const struct dns_host *hosts, size_t n);
 
-void targets_forget(struct pool *pool)
+void candidates_forget(struct pool *pool)
 {
 	resolve_cancel(pool->resolving);
 	dns_cancel(pool->lookup);
 	pool->resolving = NULL;
 	pool->lookup = NULL;
-	arena_reset(&pool->targets_arena);
-	pool->targets = NULL;
-	pool->targets_n = pool->first = 0;
+	arena_reset(&pool->candidates_arena);
+	pool->candidates = NULL;
+	pool->candidates_n = pool->first = 0;
 	pool->not_found = ok();
 }
 
-bool targets_fresh(const struct pool *pool)
+bool candidates_fresh(const struct pool *pool)
 {
-	uint64_t age = clock_mono_ms() - pool->targets_at;
+	uint64_t age = clock_mono_ms() - pool->candidates_at;
 
-	return pool->targets_n > 0 ? age < ADDRESSES_MS : pool->not_found.class != OK && age < FAILURE_MS;
+	return pool->candidates_n > 0 ? age < ADDRESSES_MS : pool->not_found.class != OK && age < FAILURE_MS;
 }
 
 /* Connections that wait for the answer are RESOLVING. */
@@ -64,21 +64,21 @@ static bool ask(struct pool *pool, struct arena *a, struct verdict *why_out)
 	return true;
 }
 
-bool targets_ask(struct pool *pool, struct arena *a, struct verdict *why_out)
+bool candidates_ask(struct pool *pool, struct arena *a, struct verdict *why_out)
 {
 	return pool->resolving || pool->lookup || ask(pool, a, why_out);
 }
 
 static void answer(struct pool *pool, struct verdict v)
 {
-	pool->targets_at = clock_mono_ms();
+	pool->candidates_at = clock_mono_ms();
 	pool->relay->ops->found(pool, v);
 }
 
 static void add(struct pool *pool, struct str host, const struct sockaddr_storage *address)
 {
-	if (pool->targets_n < TARGETS_MAX)
-		pool->targets[pool->targets_n++] = (struct target){ .host = host, .address = *address };
+	if (pool->candidates_n < CANDIDATES_MAX)
+		pool->candidates[pool->candidates_n++] = (struct candidate){ .host = host, .address = *address };
 }
 
 static void on_resolved(void *ctx, struct verdict v, const struct sockaddr_storage *addresses, size_t n)
@@ -87,47 +87,47 @@ static void on_resolved(void *ctx, struct verdict v, const struct sockaddr_stora
 	struct str host;
 
 	pool->resolving = NULL;
-	targets_forget(pool);
+	candidates_forget(pool);
 	if (v.class == OK && n == 0)
 		v = temp(451, S("4.4.3"), S("the name has no address"));
-	pool->targets = ARENA_ARRAY(&pool->targets_arena, struct target, TARGETS_MAX);
-	host = arena_str(&pool->targets_arena, pool->host);
-	for (size_t i = 0; v.class == OK && i < n && i < TARGETS_OF_HOST_MAX; i++)
+	pool->candidates = ARENA_ARRAY(&pool->candidates_arena, struct candidate, CANDIDATES_MAX);
+	host = arena_str(&pool->candidates_arena, pool->host);
+	for (size_t i = 0; v.class == OK && i < n && i < CANDIDATES_OF_HOST_MAX; i++)
 		add(pool, host, &addresses[i]);
 	answer(pool, v);
 }
 
-static size_t count_targets(const struct dns_host *hosts, size_t n)
+static size_t count_candidates(const struct dns_host *hosts, size_t n)
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < n && count < TARGETS_MAX; i++)
-		count += hosts[i].addresses_n < TARGETS_OF_HOST_MAX ? hosts[i].addresses_n : TARGETS_OF_HOST_MAX;
-	return count < TARGETS_MAX ? count : TARGETS_MAX;
+	for (size_t i = 0; i < n && count < CANDIDATES_MAX; i++)
+		count += hosts[i].addresses_n < CANDIDATES_OF_HOST_MAX ? hosts[i].addresses_n : CANDIDATES_OF_HOST_MAX;
+	return count < CANDIDATES_MAX ? count : CANDIDATES_MAX;
 }
 
 /* The addresses of a host; *refused_out: words about one that gets no mail. */
 static void add_host(struct pool *pool, const struct dns_host *host, struct str *refused_out)
 {
 	const struct cfg_delivery *d = &role_config(pool->relay->role)->delivery;
-	struct str name = arena_str(&pool->targets_arena, host->name);
+	struct str name = arena_str(&pool->candidates_arena, host->name);
 	bool literal = str_starts(pool->name, S("["));
 
-	for (size_t k = 0; k < host->addresses_n && k < TARGETS_OF_HOST_MAX; k++) {
+	for (size_t k = 0; k < host->addresses_n && k < CANDIDATES_OF_HOST_MAX; k++) {
 		const char *obstacle = reach_obstacle(d, &host->addresses[k], literal);
 
 		if (!obstacle)
 			add(pool, name, &host->addresses[k]);
 		else if (refused_out->n == 0)
 			*refused_out = arena_printf(
-				&pool->targets_arena,
+				&pool->candidates_arena,
 				"the mail server %.*s has an address that is %s: no mail goes there (delivery.allow_networks)",
 				STR_ARG(name), obstacle);
 	}
 }
 
 /* Nothing to connect to. One of several hosts may have an address later. */
-static struct verdict without_targets(const struct dns_host *hosts, size_t n, struct str refused)
+static struct verdict without_candidates(const struct dns_host *hosts, size_t n, struct str refused)
 {
 	for (size_t i = 0; i < n; i++)
 		if (hosts[i].addresses_n == 0 && hosts[i].failure.class == TEMP)
@@ -143,13 +143,13 @@ static void on_mx(void *ctx, struct verdict v, const struct dns_host *hosts, siz
 	struct str refused = S("");
 
 	pool->lookup = NULL;
-	targets_forget(pool);
+	candidates_forget(pool);
 	if (v.class == OK)
-		pool->targets = ARENA_ARRAY(&pool->targets_arena, struct target, count_targets(hosts, n) + 1);
+		pool->candidates = ARENA_ARRAY(&pool->candidates_arena, struct candidate, count_candidates(hosts, n) + 1);
 	for (size_t i = 0; v.class == OK && i < n; i++)
 		add_host(pool, &hosts[i], &refused);
-	if (v.class == OK && pool->targets_n == 0)
-		v = without_targets(hosts, n, refused);
-	pool->not_found = verdict_keep(&pool->targets_arena, v);
+	if (v.class == OK && pool->candidates_n == 0)
+		v = without_candidates(hosts, n, refused);
+	pool->not_found = verdict_keep(&pool->candidates_arena, v);
 	answer(pool, v);
 }

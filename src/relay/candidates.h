@@ -1,5 +1,5 @@
-/* candidates.h - the addresses of a next hop: by host name, or by the MX records of a domain; the resolver that finds them, and which
- * addresses get no mail. */
+/* candidates.h - the addresses of a next hop: by host name, or by the MX records of a domain; the resolver that finds them, and
+ * which addresses get no mail. */
 #ifndef RELAY_CANDIDATES_H
 #define RELAY_CANDIDATES_H
 
@@ -10,7 +10,7 @@
 struct relay;
 struct pool;
 
-struct target {
+struct candidate {
 	struct str host;
 	struct sockaddr_storage address;
 	bool cut; /* it had less than the whole time to answer */
@@ -18,10 +18,10 @@ struct target {
 
 /* ---- candidates.c ---- */
 /* Look them up, unless that is under way; relay_ops.found follows. False and why: it is not possible. */
-bool targets_ask(struct pool *pool, struct arena *a, struct verdict *why_out);
+bool candidates_ask(struct pool *pool, struct arena *a, struct verdict *why_out);
 /* Is there something that was found, or not found, lately? */
-bool targets_fresh(const struct pool *pool);
-void targets_forget(struct pool *pool);
+bool candidates_fresh(const struct pool *pool);
+void candidates_forget(struct pool *pool);
 
 /* ---- resolver.c ---- */
 /* Opened when it is needed first; NULL and why. */

@@ -46,7 +46,7 @@ static void on_vault(void *ctx, struct verdict v, const struct msg_upstream_repl
 	} else {
 		smtp_client_auth_abort(c->client, v);
 	}
-	session_advance(c);
+	client_events_advance(c);
 }
 
 /* The session stands. */
@@ -83,13 +83,13 @@ static void end_delivery(struct connection *c)
 		pool_throttle(c->pool);
 	c->delivery = NULL;
 	c->log.message = 0;
-	delivery_end(d, &(struct hop){ .remote = str_of(c->remote),
-				       .tls = str_of(tls_text),
-				       .transcript = connection_transcript(c, &d->arena),
-				       .connections = pool_limit(c->pool),
-				       .rcptmax = c->pool->rcptmax ? c->pool->rcptmax : peer->rcptmax,
-				       .without = extensions_words(&d->arena, without),
-				       .dsn = peer->features & ~without & PEER_DSN });
+	delivery_end(d, &(struct nexthop_report){ .remote = str_of(c->remote),
+						  .tls = str_of(tls_text),
+						  .transcript = connection_transcript(c, &d->arena),
+						  .connections = pool_limit(c->pool),
+						  .rcptmax = c->pool->rcptmax ? c->pool->rcptmax : peer->rcptmax,
+						  .without = extensions_words(&d->arena, without),
+						  .dsn = peer->features & ~without & PEER_DSN });
 }
 
 /* Give it to another connection. */
@@ -126,11 +126,11 @@ static void lose_delivery(struct connection *c, struct verdict v)
 
 static const struct sockaddr_storage *address_of(const struct connection *c)
 {
-	return &c->targets[c->tried].address;
+	return &c->candidates[c->tried].address;
 }
 
-/* Not to be used for another message? A new connection of a refused address family was opened because the other family does not answer: it
- * takes one, or one after the other would be opened for nothing. */
+/* Not to be used for another message? A new connection of a refused address family was opened because the other family does not
+ * answer: it takes one, or one after the other would be opened for nothing. */
 static bool worn_out(const struct connection *c)
 {
 	return (c->transactions > 0 && attempt_is_refused(c->pool, address_of(c)->ss_family)) ||
@@ -149,20 +149,20 @@ static bool mailmax_reached(const struct connection *c)
 static void begin_transaction(struct connection *c)
 {
 	struct delivery *d = c->delivery;
-	unsigned what = conversion_of(c);
-	struct smtp_transaction t = { .sender = d->batch.sender,
-				      .size = what ? d->converted_size : d->prefix.n + d->size,
+	unsigned what = downgrade_of(c);
+	struct smtp_transaction t = { .sender = d->tx.sender,
+				      .size = what ? d->downgraded_size : d->prefix.n + d->size,
 				      .body = what & DOWNGRADE_7BIT ? 0 : d->envelope.body,
-				      .utf8 = d->batch.utf8,
+				      .utf8 = d->tx.utf8,
 				      .avoid = smtp_client_peer(c->client)->features & ~extensions_usable(c),
-				      .recipients = d->batch.addresses,
-				      .recipients_n = d->batch.n,
+				      .recipients = d->tx.addresses,
+				      .recipients_n = d->tx.n,
 				      .envid = d->envelope.envid,
 				      .ret = d->envelope.ret,
-				      .orcpt = d->batch.orcpt,
-				      .notify = d->batch.notify,
+				      .orcpt = d->tx.orcpt,
+				      .notify = d->tx.notify,
 				      .by_mode = d->envelope.deliver_by_mode,
-				      .by_s = demands_seconds(d, clock_now_ms()),
+				      .by_s = requirements_seconds(d, clock_now_ms()),
 				      .priority = d->envelope.priority,
 				      .require_tls = d->require_tls };
 
@@ -174,14 +174,14 @@ static void begin_transaction(struct connection *c)
 static bool advance_delivery(struct connection *c)
 {
 	struct delivery *d = c->delivery;
-	struct verdict v = batch_obstacle(c, extensions_usable(c));
+	struct verdict v = tx_recipients_obstacle(c, extensions_usable(c));
 
-	if (v.class == OK && conversion_of(c)) {
-		if (d->converted_as != conversion_of(c))
-			conversion_begin(c);
-		if (c->converting)
+	if (v.class == OK && downgrade_of(c)) {
+		if (d->downgraded_as != downgrade_of(c))
+			downgrade_begin(c);
+		if (c->downgrading)
 			return true;
-		v = d->unconvertible;
+		v = d->no_downgrade;
 	}
 	/* an address in the header needs what this next hop has: then it takes all of the header */
 	if (str_eq(v.enhanced, S("5.6.7")) && (extensions_usable(c) & PEER_SMTPUTF8) && !(d->envelope.utf8 & UTF8_IN_ADDRESS)) {
@@ -190,7 +190,7 @@ static bool advance_delivery(struct connection *c)
 	}
 	if (v.class != OK)
 		delivery_settle_rest(d, STEP_OURS, v);
-	if (v.class == OK && batch_fill(c, extensions_usable(c))) {
+	if (v.class == OK && tx_recipients_fill(c, extensions_usable(c))) {
 		begin_transaction(c);
 		return true;
 	}
@@ -248,20 +248,20 @@ static void on_ready(struct connection *c)
 	find_work(c);
 }
 
-void session_give(struct connection *c, struct delivery *d)
+void client_events_give(struct connection *c, struct delivery *d)
 {
 	take_delivery(c, d);
 	if (!advance_delivery(c))
 		find_work(c);
-	session_advance(c);
+	client_events_advance(c);
 }
 
-void session_resume(struct connection *c)
+void client_events_resume(struct connection *c)
 {
-	assert(!c->converting);
+	assert(!c->downgrading);
 	if (c->state == CONNECTION_BUSY && c->delivery)
 		find_work(c);
-	session_advance(c);
+	client_events_advance(c);
 }
 
 /* ---- the machine's events ---- */
@@ -269,7 +269,7 @@ void session_resume(struct connection *c)
 static void on_recipient(struct connection *c, const struct smtp_client_event *e)
 {
 	struct delivery *d = c->delivery;
-	size_t index = d->batch.index[e->index];
+	size_t index = d->tx.index[e->index];
 
 	delivery_hear(d, index, e->step, e->verdict);
 	d->recipients[index].heard = true;
@@ -281,8 +281,8 @@ static void keep_transcript(struct connection *c)
 {
 	struct delivery *d = c->delivery;
 
-	for (size_t i = 0; i < d->batch.n; i++) {
-		if (d->recipients[d->batch.index[i]].verdict.class == OK)
+	for (size_t i = 0; i < d->tx.n; i++) {
+		if (d->recipients[d->tx.index[i]].verdict.class == OK)
 			continue;
 		buf_clear(&d->transcript);
 		buf_add(&d->transcript, connection_transcript(c, &d->arena));
@@ -306,7 +306,7 @@ static void after_transaction(struct connection *c, const struct smtp_client_eve
 		log_info(&c->log, "delivery.other_family", kv("remote", c->remote));
 		hand_back(c);                                          /* this connection is worn out */
 	} else if (delivery_gate(d, &meaning, &reason) != GATE_FINE) { /* the others would fare no better */
-		delivery_spread_blame(d);
+		delivery_spread_refusal(d);
 		end_delivery(c);
 	} else if (!e->reusable) {
 		delivery_settle_rest(d, STEP_OURS, temp(421, S("4.4.2"), e->verdict.text));
@@ -321,8 +321,8 @@ static unsigned give_up(struct connection *c, const struct smtp_client_event *e)
 	struct delivery *d = c->delivery;
 	bool open = false, taken = false;
 
-	for (size_t i = 0; i < d->batch.n; i++) {
-		const struct recipient *r = &d->recipients[d->batch.index[i]];
+	for (size_t i = 0; i < d->tx.n; i++) {
+		const struct recipient *r = &d->recipients[d->tx.index[i]];
 
 		open = open || (r->suspect & e->suspect);
 		taken = taken || r->verdict.class == OK;
@@ -351,12 +351,12 @@ static void on_done(struct connection *c, const struct smtp_client_event *e)
 		hand_back(c);
 	} else {
 		keep_transcript(c);
-		moves = !d->other_family && batch_meets_family(d) && attempt_other_family(c);
+		moves = !d->other_family && tx_recipients_meet_family(d) && attempt_other_family(c);
 		if (moves)
 			log_info(&c->log, "delivery.other_family", kv("remote", c->remote));
 		d->other_family = d->other_family || moves;
 		given_up = must_end(c) ? 0 : give_up(c, e);
-		batch_commit(d, moves, given_up);
+		tx_recipients_commit(d, moves, given_up);
 		d->retried = d->retried && e->untouched;
 		after_transaction(c, e, moves || (given_up && !e->reusable));
 	}
@@ -393,14 +393,14 @@ static void on_event(struct connection *c, const struct smtp_client_event *e)
 		return;
 	case CLIENT_CHALLENGE: ask_vault(c, e); return;
 	case CLIENT_READY: on_ready(c); return;
-	case CLIENT_TEXT: transfer_to_wire(c, conversion_of(c)); return;
+	case CLIENT_TEXT: transfer_to_wire(c, downgrade_of(c)); return;
 	case CLIENT_RECIPIENT: on_recipient(c, e); return;
 	case CLIENT_DONE: on_done(c, e); return;
 	case CLIENT_FAILED: on_failed(c, e); return;
 	}
 }
 
-void session_advance(struct connection *c)
+void client_events_advance(struct connection *c)
 {
 	struct smtp_client *client = c->client; /* another address brings another machine */
 	struct smtp_client_event e;

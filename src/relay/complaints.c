@@ -27,7 +27,7 @@ static struct meaning judge(struct delivery *d, enum smtp_step step, struct verd
 	if (last->known && last->step == step && last->verdict.code == v.code && str_eq(last->verdict.enhanced, v.enhanced) &&
 	    str_eq(last->verdict.text, v.text))
 		return last->meaning;
-	*last = (struct judged){ .known = true, .step = step, .verdict = v, .meaning = blame_reply(place, v) };
+	*last = (struct judged){ .known = true, .step = step, .verdict = v, .meaning = reply_class(place, v) };
 	return last->meaning;
 }
 
@@ -84,20 +84,20 @@ static bool is_repeated(const struct delivery *d, const struct recipient *first,
 	return false;
 }
 
-/* One recipient or one message must not be able to close a next hop for all. At an upstream's RCPT the answer may come from the recipient's
- * own side; an MX host that dislikes us there may dislike us for this recipient only; and after the text what sounds like our set-up or our
- * repute may be said of the text. */
+/* One recipient or one message must not be able to close a next hop for all. At an upstream's RCPT the answer may come from the
+ * recipient's own side; an MX host that dislikes us there may dislike us for this recipient only; and after the text what
+ * sounds like our set-up or our repute may be said of the text. */
 static bool needs_second(const struct delivery *d, const struct recipient *r)
 {
 	enum trouble t = r->meaning.trouble;
 
 	if (r->step == STEP_RCPT)
-		return !d->pool->mx || (t == TROUBLE_REPUTATION && !blame_is_plain(r->step, r->verdict));
+		return !d->pool->mx || (t == TROUBLE_REPUTATION && !reply_class_is_plain(r->step, r->verdict));
 	return r->step == STEP_DATA && r->verdict.code >= 500 && r->meaning.scope == SCOPE_HOP &&
-	       (t == TROUBLE_SETUP || t == TROUBLE_REPUTATION) && !blame_is_plain(r->step, r->verdict);
+	       (t == TROUBLE_SETUP || t == TROUBLE_REPUTATION) && !reply_class_is_plain(r->step, r->verdict);
 }
 
-static bool means_the_hop(const struct delivery *d, const struct recipient *r)
+static bool means_the_nexthop(const struct delivery *d, const struct recipient *r)
 {
 	struct complaint now = { .step = r->step, .trouble = r->meaning.trouble, .until = clock_mono_ms() + COMPLAINT_MS };
 
@@ -132,18 +132,18 @@ enum gate_state delivery_gate(const struct delivery *d, struct meaning *meaning_
 
 		if (!r->known || r->verdict.class == OK)
 			continue;
-		if (blame_gate(r->meaning) == GATE_FINE)
+		if (reply_class_gate(r->meaning) == GATE_FINE)
 			return GATE_FINE;
-		if (!worst || blame_gate(r->meaning) > blame_gate(worst->meaning))
+		if (!worst || reply_class_gate(r->meaning) > reply_class_gate(worst->meaning))
 			worst = r;
 	}
 	if (!worst && d->pool && any_taken(d) && d->pool->complaint.step == STEP_DATA)
 		d->pool->complaint.until = 0; /* it takes messages: what it said of one was about that one */
-	if (!worst || (worst->step == STEP_RCPT && any_taken(d)) || !means_the_hop(d, worst))
+	if (!worst || (worst->step == STEP_RCPT && any_taken(d)) || !means_the_nexthop(d, worst))
 		return GATE_FINE;
 	*meaning_out = worst->meaning;
 	*reason_out = worst->verdict.text.n ? worst->verdict.text : S("refused");
-	return blame_gate(worst->meaning);
+	return reply_class_gate(worst->meaning);
 }
 
 /* What the queue is told of one recipient. What passes is a failure for now, whatever digit it began with. */

@@ -1,5 +1,5 @@
-/* connection.c - one connection to a next hop: TCP and TLS, its time limits, and its end. Which address comes next: attempt.c; what is
- * said on it: client_events.c. */
+/* connection.c - one connection to a next hop: TCP and TLS, its time limits, and its end. Which address comes next: attempt.c;
+ * what is said on it: client_events.c. */
 #include "ca_store.h"
 #include "candidates.h"
 #include "connection.h"
@@ -74,7 +74,7 @@ struct connection *connection_open(struct pool *pool)
 	c->number = ++relay->next_connection;
 	c->log.session = c->number;
 	c->generation = pool->generation;
-	c->context = pool->trust ? tls_context_ref(pool->trust->context) : NULL;
+	c->context = pool->ca_store ? tls_context_ref(pool->ca_store->context) : NULL;
 	c->config.hostname = arena_str(&c->arena, role_config(relay->role)->hostname);
 	c->config.mechanisms = pool->login ? arena_str(&c->arena, pool->mechanisms) : S("");
 	c->transfer.fd = -1;
@@ -92,7 +92,7 @@ struct connection *connection_open(struct pool *pool)
 
 /* ---- the stream ---- */
 
-void connection_connect(struct connection *c, const struct target *t)
+void connection_connect(struct connection *c, const struct candidate *t)
 {
 	const struct sockaddr_storage *source = &c->relay->source[t->address.ss_family == AF_INET6];
 
@@ -110,11 +110,11 @@ static void on_connect(void *ctx, struct stream *st, struct verdict v)
 	if (st != c->stream)
 		return;
 	if (v.class != OK) {
-		memory_note(c->relay, MEMORY_DEAD, &c->targets[c->tried].address);
+		host_status_note(c->relay, HOST_DEAD, &c->candidates[c->tried].address);
 		c->relay->ops->not_connected(c, v, STEP_OPENING, FAULT_CONNECTION);
 		return;
 	}
-	memory_answered(c->relay, &c->targets[c->tried].address);
+	host_status_answered(c->relay, &c->candidates[c->tried].address);
 	connection_enter(c, CONNECTION_OPENING);
 	connection_limit(c);
 	if (!c->tls.implicit)
@@ -133,7 +133,8 @@ void connection_start_tls(struct connection *c)
 		return;
 	}
 	c->handshaking = true;
-	stream_start_client_tls(c->stream, c->tls.old ? trust_old(c->relay) : c->context, name, c->tls.level == TLS_LEVEL_VERIFY);
+	stream_start_client_tls(c->stream, c->tls.old ? ca_store_old_tls(c->relay) : c->context, name,
+				c->tls.level == TLS_LEVEL_VERIFY);
 }
 
 static void on_tls(void *ctx, struct stream *st, struct verdict v)
@@ -236,7 +237,7 @@ static uint64_t connect_ms(const struct connection *c)
 {
 	uint64_t whole = role_config(c->relay->role)->delivery.timeouts.connect_ms;
 
-	if (c->state == CONNECTION_RESOLVING || c->second_turn || c->targets_n == 1)
+	if (c->state == CONNECTION_RESOLVING || c->second_turn || c->candidates_n == 1)
 		return whole;
 	return whole / 4 < TURN_MS ? whole / 4 : TURN_MS;
 }
@@ -277,10 +278,10 @@ void connection_limit_progress(struct connection *c)
 /* Nothing came of the connection in this time. */
 static void connecting_timed_out(struct connection *c)
 {
-	struct target *t = &c->targets[c->tried];
+	struct candidate *t = &c->candidates[c->tried];
 
-	t->cut = !c->second_turn && c->targets_n > 1;
-	memory_silent(c->relay, &t->address);
+	t->cut = !c->second_turn && c->candidates_n > 1;
+	host_status_silent(c->relay, &t->address);
 	c->relay->ops->not_connected(c, temp(421, S("4.4.1"), S("the connection was not made in time")), STEP_OPENING,
 				     FAULT_CONNECTION);
 }

@@ -47,8 +47,8 @@ struct connection {
 	uv_timer_t timer;
 	uint64_t limited_at; /* the machine's progress when the timer was started last */
 	unsigned parts;      /* not closed yet: timer, streams, a file being read */
-	struct target *targets;
-	size_t targets_n, tried, sessions, second_turns;
+	struct candidate *candidates;
+	size_t candidates_n, tried, sessions, second_turns;
 	bool second_turn; /* only those that were cut short, with the whole time */
 	bool handshaking;
 	bool by_peer;            /* the failure is the peer's own word */
@@ -60,7 +60,7 @@ struct connection {
 	char remote[400];        /* "host [address]:port" */
 	uint64_t call;           /* of vault or queue; 0: none open */
 	struct delivery *delivery;
-	bool converting; /* the delivery's first pass */
+	bool downgrading; /* the delivery's first pass */
 	uint64_t transactions;
 	struct transfer transfer;
 };
@@ -72,7 +72,7 @@ void connection_part_closed(struct connection *c);
 void connection_enter(struct connection *c, enum connection_state state);
 void connection_limit(struct connection *c);          /* start the time limit for what it waits for now */
 void connection_limit_progress(struct connection *c); /* the same, but only when the session has come further */
-void connection_connect(struct connection *c, const struct target *t);
+void connection_connect(struct connection *c, const struct candidate *t);
 void connection_start_tls(struct connection *c); /* as the policy says; then take the machine's events: it may have failed */
 void connection_flush(struct connection *c);     /* write out what the machine has said */
 void connection_break(struct connection *c, struct verdict why, enum smtp_fault fault); /* the connection is no more */
@@ -81,7 +81,7 @@ struct str connection_transcript(struct connection *c, struct arena *a);
 
 /* ---- attempt.c ---- */
 void attempt_begin(struct connection *c);
-void attempt_found(struct pool *pool, struct verdict v); /* for connections and inquiries that wait for the targets */
+void attempt_found(struct pool *pool, struct verdict v); /* for connections, and calls of queue, that wait for the candidates */
 void attempt_resolve_again(struct pool *pool);           /* the resolver is another one: look-ups are gone with the old one */
 void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step, enum smtp_fault fault);
 void attempt_met_ourselves(struct connection *c); /* the server is this relay */
@@ -93,9 +93,9 @@ bool attempt_other_family(struct connection *c);
 bool attempt_is_refused(const struct pool *pool, sa_family_t family);
 
 /* ---- client_events.c ---- */
-void session_advance(struct connection *c); /* take the machine's events, write what it says, set the time limit */
-void session_resume(struct connection *c);  /* the conversion is over */
-void session_give(struct connection *c, struct delivery *d); /* to an idle one */
+void client_events_advance(struct connection *c); /* take the machine's events, write what it says, set the time limit */
+void client_events_resume(struct connection *c);  /* the first pass of a downgrade is over */
+void client_events_give(struct connection *c, struct delivery *d); /* to an idle one */
 
 /* ---- extensions.c ---- */
 unsigned extensions_named(const struct str_list *names); /* enum smtp_peer_feature, as bits */

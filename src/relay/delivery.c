@@ -97,12 +97,12 @@ void delivery_settle_rest(struct delivery *d, enum smtp_step step, struct verdic
 			delivery_outcome(d, i, step, v);
 }
 
-void delivery_spread_blame(struct delivery *d)
+void delivery_spread_refusal(struct delivery *d)
 {
 	for (size_t i = 0; i < d->recipients_n; i++) {
 		struct recipient r = d->recipients[i];
 
-		if (!r.known || r.verdict.class == OK || blame_gate(r.meaning) == GATE_FINE)
+		if (!r.known || r.verdict.class == OK || reply_class_gate(r.meaning) == GATE_FINE)
 			continue;
 		delivery_settle_rest(d, r.step, r.verdict);
 		return;
@@ -153,7 +153,7 @@ void delivery_free(struct delivery *d)
 }
 
 /* The last dialogue that was not all success, behind what was given up before it. */
-static struct str transcript_of(struct delivery *d, const struct hop *hop)
+static struct str transcript_of(struct delivery *d, const struct nexthop_report *hop)
 {
 	struct str said = d->transcript.n && !hop->gate ? buf_view(&d->transcript) : hop->transcript;
 
@@ -163,7 +163,7 @@ static struct str transcript_of(struct delivery *d, const struct hop *hop)
 	return arena_printf(&d->arena, "%.*s%.*s", STR_ARG(buf_view(&d->given_up)), STR_ARG(said));
 }
 
-static void report(struct delivery *d, const struct hop *hop)
+static void report(struct delivery *d, const struct nexthop_report *hop)
 {
 	struct channel *queue = role_peer(d->relay->role, ROLE_QUEUE, 0);
 	struct msg_result m = { .lease = d->lease,
@@ -196,7 +196,7 @@ static void report(struct delivery *d, const struct hop *hop)
 		crash_point("relay.after_result");
 }
 
-void delivery_end(struct delivery *d, const struct hop *hop)
+void delivery_end(struct delivery *d, const struct nexthop_report *hop)
 {
 	assert(list_empty(&d->in_pool) && d->state != DELIVERY_REPORTED);
 	if (d->state == DELIVERY_RUNNING)
@@ -216,9 +216,9 @@ void delivery_end(struct delivery *d, const struct hop *hop)
 }
 
 /* What the next hop took before stays delivered. */
-void delivery_end_blocked(struct delivery *d, struct verdict v, const struct hop *hop)
+void delivery_end_blocked(struct delivery *d, struct verdict v, const struct nexthop_report *hop)
 {
-	struct hop with_reason = *hop;
+	struct nexthop_report with_reason = *hop;
 
 	if (with_reason.gate_reason.n == 0)
 		with_reason.gate_reason = S("next hop at fault");
@@ -230,7 +230,7 @@ void delivery_end_blocked(struct delivery *d, struct verdict v, const struct hop
 /* What has not been sent yet goes back as it came. */
 void delivery_end_untried(struct delivery *d)
 {
-	struct hop hop = { 0 };
+	struct nexthop_report hop = { 0 };
 
 	delivery_settle_rest(d, STEP_OURS, temp(0, S(""), S("withdrawn")));
 	delivery_end(d, &hop);

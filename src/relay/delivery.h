@@ -30,7 +30,7 @@ struct recipient {
 };
 
 /* The recipients of one transaction, in the delivery's arena. */
-struct batch {
+struct tx_recipients {
 	size_t n;
 	size_t *index;
 	struct str sender, *addresses, *orcpt;
@@ -63,15 +63,15 @@ struct delivery {
 	int fd; /* the text, when it is a file */
 	struct recipient *recipients;
 	size_t recipients_n;
-	struct batch batch;
+	struct tx_recipients tx;
 	struct judged judged;
 	struct buf transcript; /* of the last transaction that was not all success */
 	bool long_lines;       /* its body has some */
 	/* What it is for a next hop that does not take it as it is, once that is known: downgrade.c */
-	unsigned converted_as; /* DOWNGRADE_...; 0: not yet, or not to its end */
-	struct verdict unconvertible;
-	struct str converted_prefix;
-	uint64_t converted_size;
+	unsigned downgraded_as; /* DOWNGRADE_...; 0: not yet, or not to its end */
+	struct verdict no_downgrade;
+	struct str downgraded_prefix;
+	uint64_t downgraded_size;
 	bool retried; /* on a fresh connection, after an idle one had died */
 	/* Features that a next hop offers and that seemed to break it; unproven: it has not answered without them yet. */
 	unsigned avoid, unproven;
@@ -81,7 +81,7 @@ struct delivery {
 };
 
 /* What is known of the next hop when a delivery ends. */
-struct hop {
+struct nexthop_report {
 	struct str remote, tls, transcript, without;
 	uint64_t connections, rcptmax;
 	bool dsn;
@@ -97,9 +97,9 @@ void delivery_run(struct delivery *d); /* a connection takes it */
 bool delivery_is_complete(const struct delivery *d);
 void delivery_settle_rest(struct delivery *d, enum smtp_step step, struct verdict v);
 /* What is not known yet fares like those that were refused for the next hop's reasons. */
-void delivery_spread_blame(struct delivery *d);
-void delivery_end(struct delivery *d, const struct hop *hop); /* report; what has no outcome yet is TEMP */
-void delivery_end_blocked(struct delivery *d, struct verdict v, const struct hop *hop);
+void delivery_spread_refusal(struct delivery *d);
+void delivery_end(struct delivery *d, const struct nexthop_report *hop); /* report; what has no outcome yet is TEMP */
+void delivery_end_blocked(struct delivery *d, struct verdict v, const struct nexthop_report *hop);
 void delivery_end_untried(struct delivery *d);
 void delivery_settled(struct delivery *d);
 
@@ -120,25 +120,25 @@ bool delivery_met_rate(const struct delivery *d);
 /* Bits of `deliver`; the last one only here: an address in the header was found to need it. */
 enum { UTF8_DECLARED = 1, UTF8_IN_ENVELOPE = 2, UTF8_IN_HEADER = 4, UTF8_IN_ADDRESS = 8 };
 /* Does its header stay in UTF-8 for this next hop (RFC 6531)? Only together with an address that needs SMTPUTF8. */
-bool batch_header_is_utf8(const struct delivery *d, unsigned usable);
+bool tx_recipients_header_is_utf8(const struct delivery *d, unsigned usable);
 /* Why the message as a whole must not go on this connection, or not any more; OK: it may. */
-struct verdict batch_obstacle(const struct connection *c, unsigned usable);
-/* Put as many open recipients as the next hop takes at once into d->batch; those that cannot go there get their outcome. False: there
- * are none left. */
-bool batch_fill(const struct connection *c, unsigned usable);
-void batch_forget(struct delivery *d); /* nothing that was heard counts */
+struct verdict tx_recipients_obstacle(const struct connection *c, unsigned usable);
+/* Put as many open recipients as the next hop takes at once into d->tx; those that cannot go there get their outcome. False:
+ * there are none left. */
+bool tx_recipients_fill(const struct connection *c, unsigned usable);
+void tx_recipients_forget(struct delivery *d); /* nothing that was heard counts */
 /* Was a recipient refused for our address family? */
-bool batch_meets_family(const struct delivery *d);
+bool tx_recipients_meet_family(const struct delivery *d);
 /* What was heard is final, but for recipients that were too many, or go by the other address family (`moves`), or
  * without what was given up. */
-void batch_commit(struct delivery *d, bool moves, unsigned given_up);
+void tx_recipients_commit(struct delivery *d, bool moves, unsigned given_up);
 
 /* ---- requirements.c ---- */
 /* Why it need not be tried at all: its time is over, or it must not go to this next hop, whatever that says. OK: it may go. */
-struct verdict demands_check(const struct delivery *d, const struct pool *pool, uint64_t now_ms);
+struct verdict requirements_check(const struct delivery *d, const struct pool *pool, uint64_t now_ms);
 /* The same for this connection's delivery, now that it is known what the next hop offers. */
-struct verdict demands_check_peer(const struct connection *c, uint64_t now_ms);
+struct verdict requirements_check_peer(const struct connection *c, uint64_t now_ms);
 /* RFC 2852: the seconds that are left. */
-int64_t demands_seconds(const struct delivery *d, uint64_t now_ms);
+int64_t requirements_seconds(const struct delivery *d, uint64_t now_ms);
 
 #endif

@@ -1,18 +1,18 @@
-/* domain_lookup.c - queue asks for a domain's mail servers before it hands over any of its mail: what the DNS does not tell costs no delivery.
- * What was found, or that nothing was, is kept for some seconds for the delivery that follows. */
+/* domain_lookup.c - queue asks for a domain's mail servers before it hands over any of its mail: what the DNS does not tell
+ * costs no delivery. What was found, or that nothing was, is kept for some seconds for the delivery that follows. */
 #include "candidates.h"
 #include "pool.h"
 #include "relay.h"
 
 #include <stdlib.h>
 
-struct inquiry {
+struct lookup_call {
 	struct list in_pool;
 	struct channel *queue;
 	uint64_t call; /* to be answered */
 };
 
-void inquiry_answer(struct channel *queue, uint64_t call, bool known)
+void domain_lookup_answer(struct channel *queue, uint64_t call, bool known)
 {
 	ipc_send_looked_up(queue, &(struct msg_looked_up){ .call = call, .known = known }, -1);
 }
@@ -24,41 +24,41 @@ static void find_early(struct pool *pool)
 	struct verdict why = ok();
 
 	pool->early = pool->connections_n == 0;
-	if (targets_fresh(pool))
-		inquiries_answer(pool, pool->targets_n > 0);
-	else if (!targets_ask(pool, &a, &why))
-		inquiries_answer(pool, false);
+	if (candidates_fresh(pool))
+		domain_lookups_answer(pool, pool->candidates_n > 0);
+	else if (!candidates_ask(pool, &a, &why))
+		domain_lookups_answer(pool, false);
 	arena_fini(&a);
 }
 
-void inquiry_add(struct pool *pool, struct channel *queue, uint64_t call)
+void domain_lookup_add(struct pool *pool, struct channel *queue, uint64_t call)
 {
-	struct inquiry *i = NEW(struct inquiry);
+	struct lookup_call *i = NEW(struct lookup_call);
 
 	i->queue = queue;
 	i->call = call;
-	list_append(&pool->inquiries, &i->in_pool);
+	list_append(&pool->asking, &i->in_pool);
 	find_early(pool);
 }
 
-void inquiries_answer(struct pool *pool, bool known)
+void domain_lookups_answer(struct pool *pool, bool known)
 {
-	LIST_EACH (k, &pool->inquiries) {
-		struct inquiry *i = CONTAINER_OF(k, struct inquiry, in_pool);
+	LIST_EACH (k, &pool->asking) {
+		struct lookup_call *i = CONTAINER_OF(k, struct lookup_call, in_pool);
 
-		inquiry_answer(i->queue, i->call, known);
+		domain_lookup_answer(i->queue, i->call, known);
 		list_remove(&i->in_pool);
 		free(i);
 	}
 }
 
-void inquiries_drop(struct relay *relay)
+void domain_lookups_drop(struct relay *relay)
 {
 	LIST_EACH (i, &relay->pools) {
 		struct pool *pool = CONTAINER_OF(i, struct pool, in_relay);
 
-		LIST_EACH (k, &pool->inquiries) {
-			struct inquiry *q = CONTAINER_OF(k, struct inquiry, in_pool);
+		LIST_EACH (k, &pool->asking) {
+			struct lookup_call *q = CONTAINER_OF(k, struct lookup_call, in_pool);
 
 			list_remove(&q->in_pool);
 			free(q);

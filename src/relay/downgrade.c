@@ -1,6 +1,7 @@
-/* downgrade.c - a text that the next hop does not take as it is: 8-bit without 8BITMIME (RFC 6152 3), binary without BINARYMIME (RFC 3030
- * 3), UTF-8 in the header (RFC 6531), lines that are too long for any (RFC 5321 4.5.3.1.6). The text is converted twice: first to count it and
- * hash it for fresh signatures, which take the place of those that the conversion breaks; then onto the wire (transfer.c). */
+/* downgrade.c - a text that the next hop does not take as it is: 8-bit without 8BITMIME (RFC 6152 3), binary without BINARYMIME
+ * (RFC 3030 3), UTF-8 in the header (RFC 6531), lines that are too long for any (RFC 5321 4.5.3.1.6). The text is converted
+ * twice: first to count it and hash it for fresh signatures, which take the place of those that the conversion breaks; then
+ * onto the wire (transfer.c). */
 #include "connection.h"
 #include "delivery.h"
 #include "relay.h"
@@ -13,7 +14,7 @@
 
 static bool take_for_hash(struct connection *c, struct str bytes);
 static void end_for_hash(struct connection *c);
-static void on_resigned(void *ctx, struct verdict v, const struct msg_resigned *m, int fd);
+static void on_re_signed(void *ctx, struct verdict v, const struct msg_resigned *m, int fd);
 
 static const struct transfer_ops hash_ops = { take_for_hash, end_for_hash };
 
@@ -30,14 +31,14 @@ static bool takes_body(const struct connection *c)
 	}
 }
 
-unsigned conversion_of(const struct connection *c)
+unsigned downgrade_of(const struct connection *c)
 {
 	const struct delivery *d = c->delivery;
 	unsigned what = d->long_lines ? DOWNGRADE_LINES : 0;
 
 	if (!takes_body(c))
 		return DOWNGRADE_7BIT;
-	if ((d->envelope.utf8 & UTF8_IN_HEADER) && !batch_header_is_utf8(d, extensions_usable(c)))
+	if ((d->envelope.utf8 & UTF8_IN_HEADER) && !tx_recipients_header_is_utf8(d, extensions_usable(c)))
 		what |= DOWNGRADE_HEADERS;
 	return what;
 }
@@ -62,57 +63,57 @@ static void choose_keys(struct connection *c)
 		log_info(&c->log, "mail.unsigned", kv("domain", domain));
 }
 
-void conversion_begin(struct connection *c)
+void downgrade_begin(struct connection *c)
 {
 	struct transfer *t = &c->transfer;
 
-	assert(!c->converting);
-	c->converting = true;
-	c->delivery->converted_as = 0; /* the connection may end before it is known */
-	c->delivery->unconvertible = ok();
+	assert(!c->downgrading);
+	c->downgrading = true;
+	c->delivery->downgraded_as = 0; /* the connection may end before it is known */
+	c->delivery->no_downgrade = ok();
 	connection_limit(c);
-	t->what = conversion_of(c);
+	t->what = downgrade_of(c);
 	t->convert = downgrade_new(t->what, DOWNGRADE_SAMPLE);
 	t->dkim = dkim_new();
 	t->counted = 0;
-	buf_init(&t->converted, CONVERTED_MAX);
+	buf_init(&t->downgraded, DOWNGRADED_MAX);
 	choose_keys(c);
 	transfer_begin(c, &hash_ops);
 }
 
-static void conversion_over(struct connection *c)
+static void downgrade_over(struct connection *c)
 {
-	c->converting = false;
-	c->delivery->converted_as = c->transfer.what;
+	c->downgrading = false;
+	c->delivery->downgraded_as = c->transfer.what;
 	transfer_fini(&c->transfer);
 }
 
-static void conversion_failed(struct connection *c, struct verdict v)
+static void downgrade_failed(struct connection *c, struct verdict v)
 {
-	c->delivery->unconvertible = verdict_keep(&c->delivery->arena, v);
-	conversion_over(c);
+	c->delivery->no_downgrade = verdict_keep(&c->delivery->arena, v);
+	downgrade_over(c);
 }
 
-/* Count what was converted; its body goes into the hash. The header section, of which there is no part here until all of it is there,
- * ends in a blank line. */
+/* Count what was converted; its body goes into the hash. The header section, of which there is no part here until all of it is
+ * there, ends in a blank line. */
 static void digest(struct connection *c)
 {
 	struct transfer *t = &c->transfer;
-	struct str bytes = buf_view(&t->converted), header = downgrade_header(t->convert);
+	struct str bytes = buf_view(&t->downgraded), header = downgrade_header(t->convert);
 	uint64_t body_at = header.n + 2;
 
 	if (header.p && t->counted + bytes.n > body_at)
 		dkim_body(t->dkim, str_from(bytes, body_at > t->counted ? (size_t)(body_at - t->counted) : 0));
 	t->counted += bytes.n;
-	buf_clear(&t->converted);
+	buf_clear(&t->downgraded);
 }
 
 static bool take_for_hash(struct connection *c, struct str bytes)
 {
-	struct verdict v = downgrade_feed(c->transfer.convert, bytes, &c->transfer.converted);
+	struct verdict v = downgrade_feed(c->transfer.convert, bytes, &c->transfer.downgraded);
 
 	if (v.class != OK) {
-		conversion_failed(c, v);
+		downgrade_failed(c, v);
 		return false;
 	}
 	digest(c);
@@ -139,15 +140,15 @@ static void finish(struct connection *c, const struct str *signatures)
 	struct delivery *d = c->delivery;
 	struct transfer *t = &c->transfer;
 
-	d->converted_prefix = without_signatures(&d->arena, d->prefix);
+	d->downgraded_prefix = without_signatures(&d->arena, d->prefix);
 	for (size_t i = 0; signatures && i < t->keys_n; i++) {
 		struct str field = dkim_field(&d->arena, t->dkim, i, signatures[i]);
 
-		d->converted_prefix = arena_printf(&d->arena, "%.*s%.*s", STR_ARG(d->converted_prefix), STR_ARG(field));
+		d->downgraded_prefix = arena_printf(&d->arena, "%.*s%.*s", STR_ARG(d->downgraded_prefix), STR_ARG(field));
 	}
-	d->converted_size = d->converted_prefix.n + t->counted;
-	log_debug(&c->log, "text.converted", kv("size_bytes", d->converted_size), kv("signatures", t->keys_n));
-	conversion_over(c);
+	d->downgraded_size = d->downgraded_prefix.n + t->counted;
+	log_debug(&c->log, "text.converted", kv("size_bytes", d->downgraded_size), kv("signatures", t->keys_n));
+	downgrade_over(c);
 }
 
 /* Queue asks vault, which alone has the keys. */
@@ -163,13 +164,13 @@ static void ask_queue(struct connection *c, const struct header *header)
 		records[i] = (struct rec_digest){ t->keys[i].selector, t->keys[i].algorithm, digests[i] };
 	m.digests.at = records;
 	m.digests.n = t->keys_n;
-	c->call = ipc_call_resign(role_peer(c->relay->role, ROLE_QUEUE, 0), &m, -1, on_resigned, c);
+	c->call = ipc_call_resign(role_peer(c->relay->role, ROLE_QUEUE, 0), &m, -1, on_re_signed, c);
 }
 
 static void end_for_hash(struct connection *c)
 {
 	struct transfer *t = &c->transfer;
-	struct verdict v = downgrade_end(t->convert, &t->converted);
+	struct verdict v = downgrade_end(t->convert, &t->downgraded);
 	struct header header;
 
 	if (v.class == OK)
@@ -177,7 +178,7 @@ static void end_for_hash(struct connection *c)
 	if (v.class == OK && t->keys_n > 0)
 		v = header_parse(&c->delivery->arena, arena_str(&c->delivery->arena, downgrade_header(t->convert)), &header);
 	if (v.class != OK)
-		conversion_failed(c, v);
+		downgrade_failed(c, v);
 	else if (t->keys_n == 0)
 		finish(c, NULL);
 	else
@@ -200,10 +201,10 @@ static void signing_failed(struct connection *c, struct str reason)
 				       STR_ARG(reason));
 
 	log_error(&c->log, "mail.sign_failed", kv("domain", c->transfer.keys[0].domain), kv("reason", reason));
-	conversion_failed(c, temp(451, S("4.7.5"), text));
+	downgrade_failed(c, temp(451, S("4.7.5"), text));
 }
 
-static void on_resigned(void *ctx, struct verdict v, const struct msg_resigned *m, int fd)
+static void on_re_signed(void *ctx, struct verdict v, const struct msg_resigned *m, int fd)
 {
 	struct connection *c = ctx;
 	struct transfer *t = &c->transfer;

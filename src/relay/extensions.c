@@ -1,5 +1,6 @@
-/* extensions.c - extensions of SMTP that a next hop offers and cannot do. What was refused or lost right after it used one goes again
- * without that one, on another connection; when the next hop then answers, this is remembered for its address, a day long. */
+/* extensions.c - extensions of SMTP that a next hop offers and cannot do. What was refused or lost right after it used one goes
+ * again without that one, on another connection; when the next hop then answers, this is remembered for its address, a day
+ * long. */
 #include "connection.h"
 #include "delivery.h"
 #include "host_status.h"
@@ -13,11 +14,11 @@
 static const struct {
 	const char *name;
 	unsigned feature;
-	enum memory_kind kind;
+	enum host_fact kind;
 } extensions[] = {
-	{ "PIPELINING", PEER_PIPELINING, MEMORY_NO_PIPELINING }, { "DSN", PEER_DSN, MEMORY_NO_DSN },
-	{ "CHUNKING", PEER_CHUNKING, MEMORY_NO_CHUNKING },       { "8BITMIME", PEER_8BITMIME, MEMORY_NO_8BITMIME },
-	{ "SMTPUTF8", PEER_SMTPUTF8, MEMORY_NO_SMTPUTF8 },
+	{ "PIPELINING", PEER_PIPELINING, HOST_NO_PIPELINING }, { "DSN", PEER_DSN, HOST_NO_DSN },
+	{ "CHUNKING", PEER_CHUNKING, HOST_NO_CHUNKING },       { "8BITMIME", PEER_8BITMIME, HOST_NO_8BITMIME },
+	{ "SMTPUTF8", PEER_SMTPUTF8, HOST_NO_SMTPUTF8 },
 };
 #define EXTENSIONS (sizeof extensions / sizeof *extensions)
 
@@ -44,7 +45,7 @@ struct str extensions_words(struct arena *a, unsigned features)
 
 static const struct sockaddr_storage *address_of(const struct connection *c)
 {
-	return &c->targets[c->tried].address;
+	return &c->candidates[c->tried].address;
 }
 
 /* Known of this address. */
@@ -53,7 +54,7 @@ static unsigned extensions_broken(const struct connection *c)
 	unsigned broken = 0;
 
 	for (size_t k = 0; k < EXTENSIONS; k++)
-		if (memory_has(c->relay, extensions[k].kind, address_of(c)))
+		if (host_status_has(c->relay, extensions[k].kind, address_of(c)))
 			broken |= extensions[k].feature;
 	return broken;
 }
@@ -66,7 +67,7 @@ unsigned extensions_usable(const struct connection *c)
 /* Without it the message could not go at all: a lost connection is no reason for that. */
 static bool is_needed(const struct connection *c, unsigned feature)
 {
-	return batch_obstacle(c, extensions_usable(c) & ~feature).class != OK;
+	return tx_recipients_obstacle(c, extensions_usable(c) & ~feature).class != OK;
 }
 
 unsigned extensions_give_up(struct connection *c, unsigned suspect, struct verdict why)
@@ -94,5 +95,5 @@ void extensions_note(struct connection *c, unsigned features)
 {
 	for (size_t k = 0; k < EXTENSIONS; k++)
 		if (features & extensions[k].feature)
-			memory_note(c->relay, extensions[k].kind, address_of(c));
+			host_status_note(c->relay, extensions[k].kind, address_of(c));
 }

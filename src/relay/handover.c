@@ -10,7 +10,7 @@
 /* The descriptor of a large text was lost on its way: the kernel drops it when no number is left. */
 static void without_text(struct delivery *d)
 {
-	struct hop hop = { 0 };
+	struct nexthop_report hop = { 0 };
 
 	log_error(&d->log, "text.missing", kv("lease", d->lease));
 	delivery_settle_rest(d, STEP_OURS, temp(451, S("4.3.0"), S("the text could not be passed on: no descriptor is left")));
@@ -21,7 +21,7 @@ static void without_text(struct delivery *d)
 static void end_unasked(struct delivery *d, struct verdict v)
 {
 	struct pool *pool = d->pool;
-	struct hop hop = { 0 };
+	struct nexthop_report hop = { 0 };
 
 	delivery_settle_rest(d, STEP_OURS, v);
 	delivery_end(d, &hop);
@@ -49,12 +49,13 @@ void delivery_begin(struct relay *relay, const struct msg_deliver *m, int fd)
 		delivery_end_untried(d);
 		return;
 	}
-	d->pool = hop_find(relay, m->route, &d->arena, &reason);
+	d->pool = nexthop_find(relay, m->route, &d->arena, &reason);
 	if (!d->pool) {
-		delivery_end_blocked(d, temp(451, S("4.3.5"), reason), &(struct hop){ .gate = GATE_BUSY, .gate_reason = reason });
+		delivery_end_blocked(d, temp(451, S("4.3.5"), reason),
+				     &(struct nexthop_report){ .gate = GATE_BUSY, .gate_reason = reason });
 		return;
 	}
-	v = demands_check(d, d->pool, clock_now_ms());
+	v = requirements_check(d, d->pool, clock_now_ms());
 	if (v.class != OK) {
 		end_unasked(d, v);
 		return;

@@ -1,6 +1,6 @@
-/* host_status.c - what connections have taught about addresses, for some minutes: which do not answer, which cannot do TLS; and for a day which
- * offer an extension and cannot do it. One slot per hash: what falls into the same slot is forgotten, which costs an attempt and
- * nothing else. */
+/* host_status.c - what connections have taught about addresses, for some minutes: which do not answer, which cannot do TLS; and
+ * for a day which offer an extension and cannot do it. One slot per hash: what falls into the same slot is forgotten, which
+ * costs an attempt and nothing else. */
 #include "host_status.h"
 #include "relay.h"
 
@@ -11,13 +11,13 @@
 #include <arpa/inet.h>
 
 enum {
-	MEMORY_MS = 600000,           /* what is remembered of an address … */
-	MEMORY_EXTENSION_MS = DAY_MS, /* … and of what it cannot do although it says so */
+	HOST_STATUS_MS = 600000,    /* what is remembered of an address … */
+	HOST_EXTENSION_MS = DAY_MS, /* … and of what it cannot do although it says so */
 };
 
 enum { SILENT_FAMILY = 3 }; /* so many addresses of a family in a row without an answer, and none with: it does not work here */
 
-static uint64_t key_of(enum memory_kind kind, const struct sockaddr_storage *address)
+static uint64_t key_of(enum host_fact kind, const struct sockaddr_storage *address)
 {
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
 	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
@@ -27,26 +27,26 @@ static uint64_t key_of(enum memory_kind kind, const struct sockaddr_storage *add
 	return hash_numbers(hash_text(bytes), (uint64_t)kind << 16 | (six ? v6->sin6_port : v4->sin_port));
 }
 
-void memory_note(struct relay *relay, enum memory_kind kind, const struct sockaddr_storage *address)
+void host_status_note(struct relay *relay, enum host_fact kind, const struct sockaddr_storage *address)
 {
-	uint64_t key = key_of(kind, address), ms = kind >= MEMORY_NO_CHUNKING ? MEMORY_EXTENSION_MS : MEMORY_MS;
+	uint64_t key = key_of(kind, address), ms = kind >= HOST_NO_CHUNKING ? HOST_EXTENSION_MS : HOST_STATUS_MS;
 
-	relay->memory[key % MEMORY_SLOTS] = (struct memory_slot){ .key = key, .until = clock_mono_ms() + ms };
+	relay->host_status[key % HOST_STATUS_SLOTS] = (struct host_status_slot){ .key = key, .until = clock_mono_ms() + ms };
 }
 
-static void memory_forget(struct relay *relay, enum memory_kind kind, const struct sockaddr_storage *address)
+static void host_status_forget(struct relay *relay, enum host_fact kind, const struct sockaddr_storage *address)
 {
 	uint64_t key = key_of(kind, address);
-	struct memory_slot *slot = &relay->memory[key % MEMORY_SLOTS];
+	struct host_status_slot *slot = &relay->host_status[key % HOST_STATUS_SLOTS];
 
 	if (slot->key == key)
 		slot->until = 0;
 }
 
-bool memory_has(const struct relay *relay, enum memory_kind kind, const struct sockaddr_storage *address)
+bool host_status_has(const struct relay *relay, enum host_fact kind, const struct sockaddr_storage *address)
 {
 	uint64_t key = key_of(kind, address);
-	const struct memory_slot *slot = &relay->memory[key % MEMORY_SLOTS];
+	const struct host_status_slot *slot = &relay->host_status[key % HOST_STATUS_SLOTS];
 
 	return slot->key == key && slot->until > clock_mono_ms();
 }
@@ -56,24 +56,24 @@ static struct family *family_of(struct relay *relay, const struct sockaddr_stora
 	return &relay->families[address->ss_family == AF_INET6];
 }
 
-void memory_silent(struct relay *relay, const struct sockaddr_storage *address)
+void host_status_silent(struct relay *relay, const struct sockaddr_storage *address)
 {
 	struct family *f = family_of(relay, address);
 
-	memory_note(relay, MEMORY_DEAD, address);
+	host_status_note(relay, HOST_DEAD, address);
 	f->silent++;
-	f->until = clock_mono_ms() + MEMORY_MS;
+	f->until = clock_mono_ms() + HOST_STATUS_MS;
 }
 
-void memory_answered(struct relay *relay, const struct sockaddr_storage *address)
+void host_status_answered(struct relay *relay, const struct sockaddr_storage *address)
 {
-	memory_forget(relay, MEMORY_DEAD, address);
+	host_status_forget(relay, HOST_DEAD, address);
 	family_of(relay, address)->silent = 0;
 }
 
-bool memory_doubts(struct relay *relay, const struct sockaddr_storage *address)
+bool host_status_doubts(struct relay *relay, const struct sockaddr_storage *address)
 {
 	const struct family *f = family_of(relay, address);
 
-	return (f->silent >= SILENT_FAMILY && f->until > clock_mono_ms()) || memory_has(relay, MEMORY_DEAD, address);
+	return (f->silent >= SILENT_FAMILY && f->until > clock_mono_ms()) || host_status_has(relay, HOST_DEAD, address);
 }

@@ -1,4 +1,5 @@
-/* host_status.h - what connections have taught about addresses: which do not answer, and what they cannot do although they say so. */
+/* host_status.h - what connections have taught about addresses: which do not answer, and what they cannot do although they say
+ * so. */
 #ifndef RELAY_HOST_STATUS_H
 #define RELAY_HOST_STATUS_H
 
@@ -8,21 +9,21 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-enum { MEMORY_SLOTS = 4096 };
+enum { HOST_STATUS_SLOTS = 4096 };
 
-enum memory_kind {
-	MEMORY_DEAD,
-	MEMORY_NO_TLS,
-	MEMORY_OLD_TLS,
+enum host_fact {
+	HOST_DEAD,
+	HOST_NO_TLS,
+	HOST_OLD_TLS,
 	/* from here on for a day */
-	MEMORY_NO_CHUNKING,
-	MEMORY_NO_PIPELINING,
-	MEMORY_NO_DSN,
-	MEMORY_NO_8BITMIME,
-	MEMORY_NO_SMTPUTF8
+	HOST_NO_CHUNKING,
+	HOST_NO_PIPELINING,
+	HOST_NO_DSN,
+	HOST_NO_8BITMIME,
+	HOST_NO_SMTPUTF8
 };
 
-struct memory_slot {
+struct host_status_slot {
 	uint64_t key, until;
 };
 
@@ -33,11 +34,11 @@ struct family {
 
 struct relay;
 
-void memory_note(struct relay *relay, enum memory_kind kind, const struct sockaddr_storage *address);
-bool memory_has(const struct relay *relay, enum memory_kind kind, const struct sockaddr_storage *address);
-void memory_silent(struct relay *relay, const struct sockaddr_storage *address);   /* no answer in time */
-void memory_answered(struct relay *relay, const struct sockaddr_storage *address); /* connected */
+void host_status_note(struct relay *relay, enum host_fact kind, const struct sockaddr_storage *address);
+bool host_status_has(const struct relay *relay, enum host_fact kind, const struct sockaddr_storage *address);
+void host_status_silent(struct relay *relay, const struct sockaddr_storage *address);   /* no answer in time */
+void host_status_answered(struct relay *relay, const struct sockaddr_storage *address); /* connected */
 /* Better tried after the others: it, or its whole family, does not answer. */
-bool memory_doubts(struct relay *relay, const struct sockaddr_storage *address);
+bool host_status_doubts(struct relay *relay, const struct sockaddr_storage *address);
 
 #endif

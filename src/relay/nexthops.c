@@ -32,7 +32,7 @@ static struct pool *pool_new(struct relay *relay)
 	pool->relay = relay;
 	list_init(&pool->connections);
 	list_init(&pool->waiting);
-	list_init(&pool->inquiries);
+	list_init(&pool->asking);
 	list_append(&relay->pools, &pool->in_relay);
 	return pool;
 }
@@ -42,13 +42,13 @@ static size_t limit_of(uint64_t connections)
 	return connections ? (size_t)connections : 1;
 }
 
-static void use_trust(struct pool *pool, struct str ca_pem)
+static void use_ca_store(struct pool *pool, struct str ca_pem)
 {
 	struct verdict why = ok();
 
-	pool->trust = trust_get(pool->relay, ca_pem, &pool->arena, &why);
-	if (pool->trust)
-		trust_use(pool->trust);
+	pool->ca_store = ca_store_get(pool->relay, ca_pem, &pool->arena, &why);
+	if (pool->ca_store)
+		ca_store_use(pool->ca_store);
 	else
 		log_error(&pool->relay->log, "upstream.failed", kv("upstream", pool->route), kv("reason", why.text));
 }
@@ -90,15 +90,15 @@ static bool same_definition(const struct pool *pool, const struct cfg_upstream *
 	return pool->avoid == extensions_named(&u->avoid) && same_mechanisms(pool->mechanisms, u) &&
 	       str_eq(pool->host, u->host) && pool->port == port_of(u) && pool->tls == u->tls &&
 	       pool->login == (u->login.n > 0) && str_eq(pool->tls_name, u->tls_name.n ? u->tls_name : u->host) &&
-	       (!pool->trust || str_eq(pool->trust->ca_pem, u->ca_pem));
+	       (!pool->ca_store || str_eq(pool->ca_store->ca_pem, u->ca_pem));
 }
 
 /* Take over a definition, which the first phase of the configuration has found usable. */
 static void define(struct pool *pool, const struct cfg_upstream *u)
 {
 	arena_reset(&pool->arena);
-	trust_leave(pool->trust);
-	pool->trust = NULL;
+	ca_store_leave(pool->ca_store);
+	pool->ca_store = NULL;
 	pool->route = arena_printf(&pool->arena, "upstream:%.*s", STR_ARG(u->name));
 	pool->name = arena_str(&pool->arena, u->name);
 	pool->host = arena_str(&pool->arena, u->host);
@@ -113,7 +113,7 @@ static void define(struct pool *pool, const struct cfg_upstream *u)
 	pool->fewer = 0;
 	pool->rcptmax = 0;
 	if (u->tls != UPSTREAM_NONE)
-		use_trust(pool, u->ca_pem);
+		use_ca_store(pool, u->ca_pem);
 }
 
 static void retire(struct pool *pool)
@@ -123,7 +123,8 @@ static void retire(struct pool *pool)
 	pool->gone = true;
 	pool_close_opening(pool);
 	pool_close_idle(pool, "no longer configured");
-	pool_end_waiting(pool, temp(451, S("4.3.5"), reason), &(struct hop){ .gate = GATE_BUSY, .gate_reason = reason });
+	pool_end_waiting(pool, temp(451, S("4.3.5"), reason),
+			 &(struct nexthop_report){ .gate = GATE_BUSY, .gate_reason = reason });
 	pool_free_if_unused(pool);
 }
 
@@ -136,7 +137,7 @@ static void apply_upstream(struct relay *relay, const struct config *config, con
 		pool = pool_new(relay);
 	if (fresh || !same_definition(pool, u)) {
 		define(pool, u);
-		targets_forget(pool);
+		candidates_forget(pool);
 		pool_close_opening(pool);
 		pool_close_idle(pool, "the configuration has changed");
 	}
@@ -166,7 +167,7 @@ static struct pool *domain_new(struct relay *relay, struct str route)
 	pool->tls = UPSTREAM_OPPORTUNISTIC;
 	pool->avoid = extensions_named(&delivery->avoid);
 	pool->limit = limit_of(delivery->connections_per_destination);
-	use_trust(pool, S(""));
+	use_ca_store(pool, S(""));
 	pools_sweep(relay);
 	return pool;
 }
@@ -179,8 +180,8 @@ static void apply_domain(struct pool *pool, const struct cfg_delivery *delivery,
 	if (changed) {
 		pool->port = delivery->port ? (unsigned)delivery->port : SMTP_PORT;
 		pool->generation++;
-		targets_forget(pool);
-		inquiries_answer(pool, false); /* a delivery asks again */
+		candidates_forget(pool);
+		domain_lookups_answer(pool, false); /* a delivery asks again */
 		pool_close_opening(pool);
 		pool_close_idle(pool, "the configuration has changed");
 	}
@@ -188,7 +189,7 @@ static void apply_domain(struct pool *pool, const struct cfg_delivery *delivery,
 	pool_free_if_unused(pool);
 }
 
-struct pool *hop_find(struct relay *relay, struct str route, struct arena *a, struct str *why_out)
+struct pool *nexthop_find(struct relay *relay, struct str route, struct arena *a, struct str *why_out)
 {
 	struct pool *pool = find(relay, route);
 
@@ -212,7 +213,7 @@ static struct str path_text(struct arena *a, const struct cfg_delivery *d)
 	return text;
 }
 
-struct verdict hops_check(struct relay *relay, const struct config *config)
+struct verdict nexthops_check(struct relay *relay, const struct config *config)
 {
 	struct verdict why = ok();
 
@@ -220,18 +221,18 @@ struct verdict hops_check(struct relay *relay, const struct config *config)
 	for (size_t i = 0; i < config->upstreams_n; i++) {
 		const struct cfg_upstream *u = &config->upstreams[i];
 
-		if (u->tls == UPSTREAM_NONE || trust_get(relay, u->ca_pem, &relay->scratch, &why))
+		if (u->tls == UPSTREAM_NONE || ca_store_get(relay, u->ca_pem, &relay->scratch, &why))
 			continue;
-		trusts_sweep(relay);
+		ca_stores_sweep(relay);
 		why.text = arena_printf(&relay->scratch, "upstream %.*s: ca: %.*s", STR_ARG(u->name), STR_ARG(why.text));
 		return why;
 	}
 	return resolver_check(relay, &config->delivery);
 }
 
-void hops_abandon(struct relay *relay)
+void nexthops_abandon(struct relay *relay)
 {
-	trusts_sweep(relay);
+	ca_stores_sweep(relay);
 	resolver_abandon(relay);
 }
 
@@ -270,7 +271,7 @@ static bool apply_delivery(struct relay *relay, const struct cfg_delivery *d)
 	return other_dns || other_path;
 }
 
-void hops_apply(struct relay *relay, const struct config *config)
+void nexthops_apply(struct relay *relay, const struct config *config)
 {
 	bool changed = apply_delivery(relay, &config->delivery);
 	struct arena a = { 0 };
@@ -286,5 +287,5 @@ void hops_apply(struct relay *relay, const struct config *config)
 	for (size_t i = 0; i < config->upstreams_n; i++)
 		apply_upstream(relay, config, &config->upstreams[i], &a);
 	arena_fini(&a);
-	trusts_sweep(relay);
+	ca_stores_sweep(relay);
 }

@@ -51,13 +51,14 @@ struct delivery *pool_take(struct pool *pool)
 void pool_give_back(struct delivery *d)
 {
 	log_debug(&d->log, "delivery.repeated", kv("lease", d->lease));
-	batch_forget(d);
+	tx_recipients_forget(d);
 	d->state = DELIVERY_WAITING;
 	d->relay->running--;
 	if (d->pool->gone) { /* a reload took the upstream away: nobody would ever take it from there */
 		struct str reason = S("the upstream is no longer configured");
 
-		delivery_end_blocked(d, temp(451, S("4.3.5"), reason), &(struct hop){ .gate = GATE_BUSY, .gate_reason = reason });
+		delivery_end_blocked(d, temp(451, S("4.3.5"), reason),
+				     &(struct nexthop_report){ .gate = GATE_BUSY, .gate_reason = reason });
 		return;
 	}
 	pool_add(d->pool, d, true);
@@ -159,7 +160,7 @@ void pool_connection_ready(struct pool *pool, struct str mechanism)
 	pool->failure = NULL;
 }
 
-void pool_end_waiting(struct pool *pool, struct verdict v, const struct hop *hop)
+void pool_end_waiting(struct pool *pool, struct verdict v, const struct nexthop_report *hop)
 {
 	struct delivery *d;
 
@@ -178,7 +179,7 @@ void pool_throttle(struct pool *pool)
 
 void pool_refuse_waiting(struct pool *pool, struct verdict v, struct str transcript)
 {
-	struct hop hop = { .transcript = transcript };
+	struct nexthop_report hop = { .transcript = transcript };
 	struct delivery *d;
 
 	while ((d = pool_take(pool)) != NULL) {
@@ -204,21 +205,21 @@ static void log_failure(struct pool *pool, struct connection *c, const struct fa
 		log_info(&c->log, "destination.failed", kv("domain", pool->name), kv("reason", reason),
 			 kv("code", f->verdict.code), kv("class", class), kv("waiting", pool->waiting_n), kv("tls_result", tls));
 	else
-		log_at(blame_gate(meaning) == GATE_OURS ? LOG_ERROR : LOG_WARNING, &c->log, "upstream.failed",
+		log_at(reply_class_gate(meaning) == GATE_OURS ? LOG_ERROR : LOG_WARNING, &c->log, "upstream.failed",
 		       kv("upstream", pool->name), kv("fault", fault_name(f->fault)), kv("reason", reason),
 		       kv("code", f->verdict.code), kv("class", class), kv("waiting", pool->waiting_n), kv("tls_result", tls));
 }
 
-/* A connection could not be made. As long as others work or are still trying, the deliveries are theirs, and no more than those are
- * opened for a while: many providers allow few. Otherwise the next hop is at fault: the deliveries go back to queue, whose gate
- * keeps the mail and probes. */
+/* A connection could not be made. As long as others work or are still trying, the deliveries are theirs, and no more than those
+ * are opened for a while: many providers allow few. Otherwise the next hop is at fault: the deliveries go back to queue, whose
+ * gate keeps the mail and probes. */
 void pool_connection_failed(struct pool *pool, struct connection *c, const struct failure *f)
 {
 	size_t others = count(pool, CONNECTION_RESOLVING, CONNECTION_BUSY);
 	struct verdict v = f->verdict;
 	struct place place = { .step = f->step, .mx = pool->mx };
-	struct meaning meaning = blame_session(place, f->fault, v, f->by_peer);
-	enum gate_state gate = blame_gate(meaning);
+	struct meaning meaning = reply_class_session(place, f->fault, v, f->by_peer);
+	enum gate_state gate = reply_class_gate(meaning);
 	struct str reason = arena_printf(&c->arena, "%.*s%s%.*s%s%.*s", STR_ARG(f->remote), f->remote.n ? ": " : "",
 					 STR_ARG(v.enhanced), v.enhanced.n ? " " : "", STR_ARG(v.text));
 
@@ -240,11 +241,11 @@ void pool_connection_failed(struct pool *pool, struct connection *c, const struc
 		pool_throttle(pool);
 	v.class = TEMP;
 	pool_end_waiting(pool, v,
-			 &(struct hop){ .remote = f->remote,
-					.transcript = connection_transcript(c, &c->arena),
-					.gate = gate,
-					.gate_meaning = meaning,
-					.gate_reason = reason });
+			 &(struct nexthop_report){ .remote = f->remote,
+						   .transcript = connection_transcript(c, &c->arena),
+						   .gate = gate,
+						   .gate_meaning = meaning,
+						   .gate_reason = reason });
 }
 
 void pool_connection_gone(struct pool *pool, struct connection *c)
@@ -262,12 +263,12 @@ void pool_free_if_unused(struct pool *pool)
 {
 	if ((!pool->gone && !pool->mx) || pool->connections_n > 0 || pool->waiting_n > 0)
 		return;
-	if (!list_empty(&pool->inquiries) || (pool->early && targets_fresh(pool)))
+	if (!list_empty(&pool->asking) || (pool->early && candidates_fresh(pool)))
 		return; /* a delivery may follow; the sweep comes back */
 	list_remove(&pool->in_relay);
-	targets_forget(pool);
-	arena_fini(&pool->targets_arena);
-	trust_leave(pool->trust);
+	candidates_forget(pool);
+	arena_fini(&pool->candidates_arena);
+	ca_store_leave(pool->ca_store);
 	arena_fini(&pool->arena);
 	free(pool->failure);
 	free(pool);

@@ -14,8 +14,8 @@
 struct relay;
 struct connection;
 struct delivery;
-struct hop;
-struct trust;
+struct nexthop_report;
+struct ca_store;
 
 /* What a next hop held against a recipient or a message, which may be meant for all. */
 struct complaint {
@@ -32,12 +32,12 @@ struct pool {
 	struct str route;   /* "upstream:isp", "mx:example.org" */
 	struct str name;    /* the upstream's, or the domain */
 	struct str host, tls_name;
-	unsigned port, tls;    /* enum upstream_tls */
-	bool mx;               /* a domain: the pool goes when it is not needed any more */
-	bool login, proven;    /* proven: a login has succeeded since the definition, or the last refusal */
-	struct str mechanisms; /* of logins, in order; the one that worked first */
-	unsigned avoid;        /* features that are not to be used, by configuration */
-	struct trust *trust;   /* NULL: no TLS */
+	unsigned port, tls;        /* enum upstream_tls */
+	bool mx;                   /* a domain: the pool goes when it is not needed any more */
+	bool login, proven;        /* proven: a login has succeeded since the definition, or the last refusal */
+	struct str mechanisms;     /* of logins, in order; the one that worked first */
+	unsigned avoid;            /* features that are not to be used, by configuration */
+	struct ca_store *ca_store; /* NULL: no TLS */
 	size_t limit;
 	unsigned generation; /* of the definition: connections of an older one are not used again */
 	bool gone;           /* no longer configured */
@@ -51,14 +51,14 @@ struct pool {
 	uint64_t rcptmax; /* recipients that it took in one transaction before it wanted no more; 0 = not known */
 	struct resolve *resolving;
 	struct dns_lookup *lookup;
-	struct list inquiries; /* struct inquiry: queue waits for the answer */
-	struct arena targets_arena;
-	struct target *targets;
-	size_t targets_n, first;  /* first: of a single host's, to be tried before the others */
-	struct verdict not_found; /* of a domain: why there are no targets; OK: there are, or nobody has asked */
-	uint64_t targets_at;      /* when that was learned … */
-	bool early;               /* … before there was a delivery: kept for the first one */
-	char *failure;            /* why the last connection could not be made; NULL after a success */
+	struct list asking; /* struct lookup_call: queue waits for the answer */
+	struct arena candidates_arena;
+	struct candidate *candidates;
+	size_t candidates_n, first; /* first: of a single host's, to be tried before the others */
+	struct verdict not_found;   /* of a domain: why there are no candidates; OK: there are, or nobody has asked */
+	uint64_t candidates_at;     /* when that was learned … */
+	bool early;                 /* … before there was a delivery: kept for the first one */
+	char *failure;              /* why the last connection could not be made; NULL after a success */
 };
 
 /* Why a session could not be had. */
@@ -81,7 +81,7 @@ void pool_close_opening(struct pool *pool);
 void pool_connection_ready(struct pool *pool, struct str mechanism); /* … by which it logged in; "": by none */
 void pool_connection_failed(struct pool *pool, struct connection *c, const struct failure *f);
 /* No delivery can go this way any more: hand all that wait back, with the next hop at fault … */
-void pool_end_waiting(struct pool *pool, struct verdict v, const struct hop *hop);
+void pool_end_waiting(struct pool *pool, struct verdict v, const struct nexthop_report *hop);
 void pool_throttle(struct pool *pool); /* fewer connections for a while */
 /* … or because their recipients' domain takes no mail at all. */
 void pool_refuse_waiting(struct pool *pool, struct verdict v, struct str transcript);
@@ -93,16 +93,16 @@ size_t pool_limit(struct pool *pool); /* connections that it may have now */
 
 /* ---- domain_lookup.c ---- */
 /* queue waits for an answer to its call about this domain; the answer can come before this returns. */
-void inquiry_add(struct pool *pool, struct channel *queue, uint64_t call);
-void inquiry_answer(struct channel *queue, uint64_t call, bool known);
-void inquiries_answer(struct pool *pool, bool known);
-void inquiries_drop(struct relay *relay); /* queue is gone */
+void domain_lookup_add(struct pool *pool, struct channel *queue, uint64_t call);
+void domain_lookup_answer(struct channel *queue, uint64_t call, bool known);
+void domain_lookups_answer(struct pool *pool, bool known);
+void domain_lookups_drop(struct relay *relay); /* queue is gone */
 
 /* ---- nexthops.c ---- */
-struct verdict hops_check(struct relay *relay, const struct config *config); /* could it be used? */
-void hops_apply(struct relay *relay, const struct config *config);
-void hops_abandon(struct relay *relay);
+struct verdict nexthops_check(struct relay *relay, const struct config *config); /* could it be used? */
+void nexthops_apply(struct relay *relay, const struct config *config);
+void nexthops_abandon(struct relay *relay);
 /* The next hop of a route; NULL and why when there is none. */
-struct pool *hop_find(struct relay *relay, struct str route, struct arena *a, struct str *why_out);
+struct pool *nexthop_find(struct relay *relay, struct str route, struct arena *a, struct str *why_out);
 
 #endif

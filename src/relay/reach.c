@@ -1,5 +1,6 @@
-/* reach.c - addresses to which mail is never delivered directly, because nobody's mail server is there, or because that would be
- * ourselves: whoever controls a domain's DNS records could otherwise have us talk to what listens on this machine and beside it. */
+/* reach.c - addresses to which mail is never delivered directly, because nobody's mail server is there, or because that would
+ * be ourselves: whoever controls a domain's DNS records could otherwise have us talk to what listens on this machine and beside
+ * it. */
 #include "candidates.h"
 #include "connection.h"
 #include "relay.h"
@@ -11,7 +12,8 @@
 
 #define OWN_MS 30000 /* the machine's addresses are looked at again after this time */
 
-/* Of RFC 6890 and RFC 8190. `literal`: private networks may have mail servers, but a user has no business to name one by its address. */
+/* Of RFC 6890 and RFC 8190. `literal`: private networks may have mail servers, but a user has no business to name one by its
+ * address. */
 static const struct kind {
 	const char *network, *words;
 	bool literal;
@@ -142,7 +144,7 @@ static bool is_our_port(const struct config *c, unsigned port)
 bool reach_is_ourselves(const struct connection *c)
 {
 	const struct config *config = role_config(c->relay->role);
-	const struct sockaddr_storage *address = &c->targets[c->tried].address;
+	const struct sockaddr_storage *address = &c->candidates[c->tried].address;
 	struct str greeting = smtp_client_peer(c->client)->greeting;
 	struct arena a = { 0 };
 	bool same;

@@ -1,4 +1,5 @@
-/* relay.c - the role that carries mail to the next hops: it takes deliveries from queue and gives back what became of each recipient. */
+/* relay.c - the role that carries mail to the next hops: it takes deliveries from queue and gives back what became of each
+ * recipient. */
 #include "connection.h"
 #include "delivery.h"
 #include "pool.h"
@@ -26,9 +27,9 @@ static const struct relay_ops relay_ops = {
 	.begin = attempt_begin,
 	.not_found = attempt_lookup_failed,
 	.not_connected = attempt_failed,
-	.advance = session_advance,
-	.resume = session_resume,
-	.give = session_give,
+	.advance = client_events_advance,
+	.resume = client_events_resume,
+	.give = client_events_give,
 	.writable = transfer_go_on,
 	.closed = on_connection_closed,
 	.found = attempt_found,
@@ -49,7 +50,7 @@ static struct relay *relay_of(struct role *r)
 	relay->loop = role_loop(r);
 	raise_descriptor_limit();
 	list_init(&relay->pools);
-	list_init(&relay->trusts);
+	list_init(&relay->ca_stores);
 	for (size_t i = 0; i < LEASE_BUCKETS; i++)
 		list_init(&relay->leases[i]);
 	uv_timer_init(relay->loop, &relay->grace);
@@ -64,17 +65,17 @@ static struct relay *relay_of(struct role *r)
 
 static struct verdict configure(struct role *r, const struct config *c)
 {
-	return hops_check(relay_of(r), c);
+	return nexthops_check(relay_of(r), c);
 }
 
 static void apply(struct role *r)
 {
-	hops_apply(relay_of(r), role_config(r));
+	nexthops_apply(relay_of(r), role_config(r));
 }
 
 static void abandon(struct role *r)
 {
-	hops_abandon(relay_of(r));
+	nexthops_abandon(relay_of(r));
 }
 
 /* ---- messages ---- */
@@ -84,12 +85,12 @@ static void handle_look_up(void *ctx, struct channel *ch, const struct msg_look_
 	struct relay *relay = relay_of(ctx);
 	struct arena a = { 0 };
 	struct str why;
-	struct pool *pool = !relay->stopping ? hop_find(relay, m->route, &a, &why) : NULL;
+	struct pool *pool = !relay->stopping ? nexthop_find(relay, m->route, &a, &why) : NULL;
 
 	if (pool && pool->mx)
-		inquiry_add(pool, ch, m->call);
+		domain_lookup_add(pool, ch, m->call);
 	else
-		inquiry_answer(ch, m->call, false); /* a delivery will hear why */
+		domain_lookup_answer(ch, m->call, false); /* a delivery will hear why */
 	arena_fini(&a);
 }
 
@@ -121,7 +122,7 @@ static void peer_down(struct role *r, struct channel *ch)
 {
 	if (channel_peer(ch) != ROLE_QUEUE)
 		return;
-	inquiries_drop(relay_of(r));
+	domain_lookups_drop(relay_of(r));
 	deliveries_orphan(relay_of(r));
 }
 

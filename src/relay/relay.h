@@ -1,6 +1,6 @@
 /* relay.h - the relay role inside: deliveries that queue hands over, and connections to the next hops that carry them.
  *
- * relay.c           the role: messages, configuration, stop; and the observer by which lower files tell upper ones (struct relay_ops)
+ * relay.c           the role: messages, configuration, stop; it fills in struct relay_ops, by which lower files tell upper ones
  * delivery.c        one lease of queue: a message, its recipients, their outcomes
  * handover.c        each delivery that queue hands over goes to the pool of its next hop
  * pool.c            one next hop: its connections, and the deliveries that wait for one
@@ -69,7 +69,7 @@ struct relay {
 	struct role *role;
 	uv_loop_t *loop;
 	struct log log;
-	struct list pools, trusts;
+	struct list pools, ca_stores;
 	struct list leases[LEASE_BUCKETS];
 	size_t deliveries, waiting, running, connections; /* deliveries: also those whose result is not settled */
 	uint64_t next_connection;
@@ -84,7 +84,7 @@ struct relay {
 	struct dns *dns, *next_dns;        /* NULL: not needed yet; next_dns: prepared by `configure` */
 	struct sockaddr_storage source[2]; /* IPv4, IPv6; family 0: none */
 	struct tls_context *old_tls;       /* NULL: not needed yet */
-	struct memory_slot memory[MEMORY_SLOTS];
+	struct host_status_slot host_status[HOST_STATUS_SLOTS];
 	struct family families[2];
 	uv_timer_t grace, sweep; /* sweep: of domains that were looked up and got no mail */
 	bool stopping, stopped;

@@ -77,7 +77,8 @@ static bool fits(const struct rule *r, struct place p, struct verdict v, struct 
 	return !r->words || server_words_fit(words, r->words);
 }
 
-/* RFC 3463: of a server that hides the code in its text ("#5.1.0", "(4.7.1)"); only behind such a mark, else it may be anything. */
+/* RFC 3463: of a server that hides the code in its text ("#5.1.0", "(4.7.1)"); only behind such a mark, else it may be
+ * anything. */
 static struct str hidden_code(struct verdict v)
 {
 	for (size_t i = 0; i + 5 < v.text.n && i < 40; i++) {
@@ -131,8 +132,8 @@ static bool may_name_time(enum trouble t)
 	return t == TROUBLE_GREYLIST || t == TROUBLE_RATE || t == TROUBLE_QUOTA || t == TROUBLE_TEMPORARY;
 }
 
-/* Whom it concerns at this place. Before a message was named it can only be all of them; at an upstream we have one account, at an MX host
- * none, and no set-up either: what is wrong there is wrong with this mail, and nobody of us can mend it. */
+/* Whom it concerns at this place. Before a message was named it can only be all of them; at an upstream we have one account, at
+ * an MX host none, and no set-up either: what is wrong there is wrong with this mail, and nobody of us can mend it. */
 static void narrow(struct meaning *m, unsigned scope, struct place p, struct verdict v)
 {
 	m->scope = scope == SCOPE_ACCOUNT ? p.mx ? SCOPE_SENDER : SCOPE_HOP : (enum scope)scope;
@@ -151,7 +152,7 @@ static void narrow(struct meaning *m, unsigned scope, struct place p, struct ver
 	}
 }
 
-struct meaning blame_reply(struct place place, struct verdict v)
+struct meaning reply_class(struct place place, struct verdict v)
 {
 	struct meaning m = { .scope = SCOPE_MESSAGE, .waits = v.class == TEMP };
 	char copy[SERVER_WORDS_MAX];
@@ -178,7 +179,7 @@ struct meaning blame_reply(struct place place, struct verdict v)
 	return m;
 }
 
-enum gate_state blame_gate(struct meaning m)
+enum gate_state reply_class_gate(struct meaning m)
 {
 	if (m.scope != SCOPE_HOP && m.scope != SCOPE_FAMILY)
 		return GATE_FINE;
@@ -192,7 +193,7 @@ enum gate_state blame_gate(struct meaning m)
 	}
 }
 
-bool blame_is_plain(enum smtp_step step, struct verdict v)
+bool reply_class_is_plain(enum smtp_step step, struct verdict v)
 {
 	char copy[SERVER_WORDS_MAX];
 	struct str words = server_words(v.text, copy);
@@ -211,12 +212,12 @@ bool blame_is_plain(enum smtp_step step, struct verdict v)
 				       "sending disabled|sending is disabled|sending has been|sending suspended");
 }
 
-struct meaning blame_session(struct place place, enum smtp_fault fault, struct verdict v, bool by_peer)
+struct meaning reply_class_session(struct place place, enum smtp_fault fault, struct verdict v, bool by_peer)
 {
 	struct meaning m = { .trouble = TROUBLE_TEMPORARY, .scope = SCOPE_HOP, .waits = true };
 
 	if (by_peer && fault != FAULT_CONNECTION) {
-		m = blame_reply(place, v);
+		m = reply_class(place, v);
 		m.waits = true;
 		if (m.trouble == TROUBLE_NONE)
 			m.trouble = TROUBLE_TEMPORARY;
@@ -241,7 +242,7 @@ static bool names_period(struct str words)
 	return server_words_fit(words, "hour|day|daily|today|minute|month|hourly|24h");
 }
 
-bool blame_too_many(enum smtp_step step, struct verdict v)
+bool reply_class_too_many(enum smtp_step step, struct verdict v)
 {
 	char copy[SERVER_WORDS_MAX];
 	struct str words;
@@ -251,12 +252,12 @@ bool blame_too_many(enum smtp_step step, struct verdict v)
 	words = server_words(v.text, copy);
 	if (names_period(words))
 		return false;
-	return str_eq(str_from(v.enhanced, 2), S("5.3")) || blame_one_domain(step, v) ||
+	return str_eq(str_from(v.enhanced, 2), S("5.3")) || reply_class_one_domain(step, v) ||
 	       server_words_fit(words, "too many recipients|too many rcpt|only one recipient|one recipient at a time|"
 				       "recipients per message|maximum number of recipients|recipient limit");
 }
 
-bool blame_one_domain(enum smtp_step step, struct verdict v)
+bool reply_class_one_domain(enum smtp_step step, struct verdict v)
 {
 	char copy[SERVER_WORDS_MAX];
 

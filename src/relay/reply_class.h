@@ -24,22 +24,22 @@ struct place {
 };
 
 /* What a refusal means. An answer that is none (OK, or our own word) concerns the message, and waits when it is TEMP. */
-struct meaning blame_reply(struct place place, struct verdict v);
+struct meaning reply_class(struct place place, struct verdict v);
 
 /* The gate of a next hop all of whose mail is refused like this. */
-enum gate_state blame_gate(struct meaning m);
+enum gate_state reply_class_gate(struct meaning m);
 
-/* Do the words name our own address or a list that has it, and after the text also an account or a quota of ours? Then what is held
- * against the next hop's customer needs no second witness. */
-bool blame_is_plain(enum smtp_step step, struct verdict v);
+/* Do the words name our own address or a list that has it, and after the text also an account or a quota of ours? Then what is
+ * held against the next hop's customer needs no second witness. */
+bool reply_class_is_plain(enum smtp_step step, struct verdict v);
 
 /* Why a session could not be had; `by_peer`: the next hop said so itself. Always of SCOPE_HOP, and waits. */
-struct meaning blame_session(struct place place, enum smtp_fault fault, struct verdict v, bool by_peer);
+struct meaning reply_class_session(struct place place, enum smtp_fault fault, struct verdict v, bool by_peer);
 
 /* RFC 5321 4.5.3.1.10: no more recipients in this transaction; the others may follow in another. */
-bool blame_too_many(enum smtp_step step, struct verdict v);
+bool reply_class_too_many(enum smtp_step step, struct verdict v);
 
 /* … because each transaction may have recipients of one domain only. */
-bool blame_one_domain(enum smtp_step step, struct verdict v);
+bool reply_class_one_domain(enum smtp_step step, struct verdict v);
 
 #endif

@@ -1,4 +1,5 @@
-/* requirements.c - what a message demands of its next hops: to be delivered by a time (RFC 2852), to go by verified TLS only (RFC 8689). */
+/* requirements.c - what a message demands of its next hops: to be delivered by a time (RFC 2852), to go by verified TLS only
+ * (RFC 8689). */
 #include "connection.h"
 #include "delivery.h"
 #include "pool.h"
@@ -12,14 +13,14 @@ static bool must_return(const struct delivery *d)
 	return d->envelope.deliver_by > 0 && (d->envelope.deliver_by_mode & ~(unsigned)BY_TRACE) == BY_RETURN;
 }
 
-static struct verdict demands_time(const struct delivery *d, uint64_t now_ms)
+static struct verdict check_time(const struct delivery *d, uint64_t now_ms)
 {
 	if (must_return(d) && now_ms >= d->envelope.deliver_by)
 		return perm(554, S("5.4.7"), S("the time by which the message had to be delivered (DELIVERBY) is over"));
 	return ok();
 }
 
-int64_t demands_seconds(const struct delivery *d, uint64_t now_ms)
+int64_t requirements_seconds(const struct delivery *d, uint64_t now_ms)
 {
 	int64_t left_s = (int64_t)(d->envelope.deliver_by - now_ms) / 1000;
 
@@ -37,18 +38,18 @@ static struct verdict check_tls(const struct delivery *d, bool mx, enum tls_leve
 	return perm(550, S("5.7.30"), S("REQUIRETLS is demanded, and the upstream is used without verified TLS"));
 }
 
-struct verdict demands_check(const struct delivery *d, const struct pool *pool, uint64_t now_ms)
+struct verdict requirements_check(const struct delivery *d, const struct pool *pool, uint64_t now_ms)
 {
-	struct verdict v = demands_time(d, now_ms);
+	struct verdict v = check_time(d, now_ms);
 
 	return v.class == OK ? check_tls(d, pool->mx, tls_level_of(pool->tls)) : v;
 }
 
-struct verdict demands_check_peer(const struct connection *c, uint64_t now_ms)
+struct verdict requirements_check_peer(const struct connection *c, uint64_t now_ms)
 {
 	const struct smtp_peer *peer = smtp_client_peer(c->client);
 	const struct delivery *d = c->delivery;
-	struct verdict v = demands_time(d, now_ms);
+	struct verdict v = check_time(d, now_ms);
 
 	if (v.class == OK)
 		v = check_tls(d, c->pool->mx, c->tls.level);
@@ -59,7 +60,7 @@ struct verdict demands_check_peer(const struct connection *c, uint64_t now_ms)
 	if (!(peer->features & PEER_DELIVERBY))
 		return perm(554, S("5.4.7"),
 			    S("the message must come back when it is late (DELIVERBY), which the next hop cannot promise"));
-	if ((uint64_t)demands_seconds(d, now_ms) < peer->by_min_s)
+	if ((uint64_t)requirements_seconds(d, now_ms) < peer->by_min_s)
 		return perm(554, S("5.4.7"), S("the next hop wants more time than is left for the message (DELIVERBY)"));
 	return v;
 }

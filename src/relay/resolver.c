@@ -75,8 +75,8 @@ struct dns *resolver_get(struct relay *relay, struct arena *a, struct verdict *w
 	return relay->dns;
 }
 
-/* A resolver of the administrator's own choice is tried at once; the ordinary one costs memory that without direct delivery nobody
- * needs. */
+/* A resolver of the administrator's own choice is tried at once; the ordinary one costs memory that without direct delivery
+ * nobody needs. */
 struct verdict resolver_check(struct relay *relay, const struct cfg_delivery *d)
 {
 	struct verdict why = ok();

@@ -71,7 +71,8 @@ static size_t quotation(struct str text, size_t at)
 	return 0;
 }
 
-/* What follows these names is quoted without marks, to the next semicolon. The bytes up to the end of the name; 0: there is none. */
+/* What follows these names is quoted without marks, to the next semicolon. The bytes up to the end of the name; 0: there is
+ * none. */
 static size_t quotation_name(struct str piece)
 {
 	static const struct str names[] = { S("subject:"), S("subject="), S("filename:"),  S("filename="),
@@ -87,7 +88,8 @@ static size_t quotation_name(struct str piece)
 	return 0;
 }
 
-/* A host, file or address: a dot within it, but for one that only lacks its blank ("exceeded.Please"). Microsoft names its faults so too. */
+/* A host, file or address: a dot within it, but for one that only lacks its blank ("exceeded.Please"). Microsoft names its
+ * faults so too. */
 static bool is_name(struct str piece)
 {
 	if (str_find(piece, '@') < piece.n || str_search(piece, S("://")) < piece.n)

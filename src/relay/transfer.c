@@ -1,5 +1,5 @@
-/* transfer.c - the text of a message, read piece by piece: to the wire, or to be counted and hashed (downgrade.c). A text in a file is
- * read on the thread pool, a chunk at a time, and no faster than the peer takes it. */
+/* transfer.c - the text of a message, read piece by piece: to the wire, or to be counted and hashed (downgrade.c). A text in a
+ * file is read on the thread pool, a chunk at a time, and no faster than the peer takes it. */
 #include "connection.h"
 #include "delivery.h"
 #include "relay.h"
@@ -86,9 +86,9 @@ static void read_more(struct connection *c)
 }
 
 /* The conversion's end lets the session go on; otherwise the session as it is. */
-static void go_on(struct connection *c, bool was_converting)
+static void go_on(struct connection *c, bool was_downgrading)
 {
-	if (was_converting && !c->converting && c->state == CONNECTION_BUSY) {
+	if (was_downgrading && !c->downgrading && c->state == CONNECTION_BUSY) {
 		c->relay->ops->resume(c);
 		return;
 	}
@@ -102,7 +102,7 @@ static void on_read(uv_fs_t *request)
 	struct connection *c = request->data;
 	struct transfer *t = &c->transfer;
 	ssize_t n = request->result;
-	bool was_converting = c->converting;
+	bool was_downgrading = c->downgrading;
 
 	uv_fs_req_cleanup(request);
 	t->reading = false;
@@ -121,7 +121,7 @@ static void on_read(uv_fs_t *request)
 		connection_flush(c);
 		read_more(c);
 	}
-	go_on(c, was_converting);
+	go_on(c, was_downgrading);
 }
 
 void transfer_go_on(struct connection *c)
@@ -130,7 +130,7 @@ void transfer_go_on(struct connection *c)
 		return;
 	c->transfer.waiting = false;
 	read_more(c);
-	go_on(c, c->converting);
+	go_on(c, c->downgrading);
 }
 
 void transfer_fini(struct transfer *t)
@@ -140,22 +140,22 @@ void transfer_fini(struct transfer *t)
 	free(t->chunk);
 	downgrade_free(t->convert);
 	dkim_free(t->dkim);
-	buf_fini(&t->converted);
+	buf_fini(&t->downgraded);
 	*t = (struct transfer){ .fd = -1 };
 }
 
 /* ---- to the wire ---- */
 
 /* The first pass has found nothing wrong with this text. */
-static bool cannot_convert(struct connection *c, struct verdict v)
+static bool cannot_downgrade(struct connection *c, struct verdict v)
 {
 	unreadable(c, arena_cstr(&c->arena, v.text));
 	return false;
 }
 
-static void write_converted(struct connection *c)
+static void write_downgraded(struct connection *c)
 {
-	struct buf *b = &c->transfer.converted;
+	struct buf *b = &c->transfer.downgraded;
 
 	smtp_client_text(c->client, buf_view(b));
 	buf_clear(b);
@@ -170,10 +170,10 @@ static bool take_for_wire(struct connection *c, struct str bytes)
 		smtp_client_text(c->client, bytes);
 		return true;
 	}
-	v = downgrade_feed(t->convert, bytes, &t->converted);
+	v = downgrade_feed(t->convert, bytes, &t->downgraded);
 	if (v.class != OK)
-		return cannot_convert(c, v);
-	write_converted(c);
+		return cannot_downgrade(c, v);
+	write_downgraded(c);
 	return true;
 }
 
@@ -181,14 +181,14 @@ static bool take_for_wire(struct connection *c, struct str bytes)
 static void end_for_wire(struct connection *c)
 {
 	struct transfer *t = &c->transfer;
-	struct verdict v = t->convert ? downgrade_end(t->convert, &t->converted) : ok();
+	struct verdict v = t->convert ? downgrade_end(t->convert, &t->downgraded) : ok();
 
 	if (v.class != OK) {
-		cannot_convert(c, v);
+		cannot_downgrade(c, v);
 		return;
 	}
 	if (t->convert)
-		write_converted(c);
+		write_downgraded(c);
 	crash_point("relay.before_text_end");
 	smtp_client_text_end(c->client);
 }
@@ -199,10 +199,10 @@ void transfer_to_wire(struct connection *c, unsigned what)
 {
 	struct delivery *d = c->delivery;
 
-	smtp_client_text(c->client, what ? d->converted_prefix : d->prefix);
+	smtp_client_text(c->client, what ? d->downgraded_prefix : d->prefix);
 	if (what) {
 		c->transfer.convert = downgrade_new(what, DOWNGRADE_SAMPLE);
-		buf_init(&c->transfer.converted, CONVERTED_MAX);
+		buf_init(&c->transfer.downgraded, DOWNGRADED_MAX);
 	}
 	transfer_begin(c, &wire_ops);
 }

@@ -11,8 +11,8 @@
 struct connection;
 
 enum {
-	CHUNK = 64 * 1024,                /* of a file, read at once */
-	CONVERTED_MAX = 16 * CHUNK + MIB, /* downgrade_feed(): a header section comes out at once */
+	CHUNK = 64 * 1024,                 /* of a file, read at once */
+	DOWNGRADED_MAX = 16 * CHUNK + MIB, /* downgrade_feed(): a header section comes out at once */
 };
 
 /* What becomes of the text as it is read. False: it must not go on, and whoever says so has ended it. */
@@ -30,7 +30,7 @@ struct transfer {
 	uv_fs_t request;
 	/* On the way to a next hop that does not take it as it is: */
 	struct downgrade *convert; /* NULL: the text goes as it is */
-	struct buf converted;
+	struct buf downgraded;
 	/* The first pass, which only counts and hashes: */
 	unsigned what; /* DOWNGRADE_...: for what it is made */
 	struct dkim *dkim;
@@ -47,9 +47,9 @@ void transfer_fini(struct transfer *t);
 
 /* ---- downgrade.c ---- */
 /* What of its delivery's text must be changed for this next hop: DOWNGRADE_... of mail.h; 0: nothing. */
-unsigned conversion_of(const struct connection *c);
-/* The first pass: at its end d->converted_prefix and converted_size are known, or d->unconvertible says why not, and c->converting is
- * false; perhaps before this returns, else session_resume() follows. */
-void conversion_begin(struct connection *c);
+unsigned downgrade_of(const struct connection *c);
+/* The first pass: at its end d->downgraded_prefix and downgraded_size are known, or d->unconvertible says why not, and
+ * c->converting is false; perhaps before this returns, else client_events_resume() follows. */
+void downgrade_begin(struct connection *c);
 
 #endif

@@ -14,9 +14,9 @@ static bool is_ascii(struct str s)
 	return true;
 }
 
-/* What the client has declared does not count, since some always do: other text than addresses can be written in ASCII, which no server
- * further on returns. */
-bool batch_header_is_utf8(const struct delivery *d, unsigned usable)
+/* What the client has declared does not count, since some always do: other text than addresses can be written in ASCII, which
+ * no server further on returns. */
+bool tx_recipients_header_is_utf8(const struct delivery *d, unsigned usable)
 {
 	return (usable & PEER_SMTPUTF8) && (d->envelope.utf8 & UTF8_IN_HEADER) &&
 	       (d->envelope.utf8 & (UTF8_IN_ENVELOPE | UTF8_IN_ADDRESS));
@@ -35,9 +35,9 @@ static bool to_ascii(struct delivery *d, struct str address, struct str *out)
 	return is_ascii(address) || mail_address_to_ascii(&d->arena, address, out);
 }
 
-struct verdict batch_obstacle(const struct connection *c, unsigned usable)
+struct verdict tx_recipients_obstacle(const struct connection *c, unsigned usable)
 {
-	struct verdict v = demands_check_peer(c, clock_now_ms());
+	struct verdict v = requirements_check_peer(c, clock_now_ms());
 	struct delivery *d = c->delivery;
 	struct str ascii;
 
@@ -49,7 +49,7 @@ struct verdict batch_obstacle(const struct connection *c, unsigned usable)
 }
 
 /* How many recipients at once; RFC 9422 4.2, or what it has shown before. */
-static size_t batch_max(const struct delivery *d, const struct smtp_peer *peer)
+static size_t most_at_once(const struct delivery *d, const struct smtp_peer *peer)
 {
 	size_t max = d->recipients_n;
 
@@ -60,9 +60,9 @@ static size_t batch_max(const struct delivery *d, const struct smtp_peer *peer)
 	return max;
 }
 
-static void batch_add(struct delivery *d, size_t index, struct str address)
+static void add(struct delivery *d, size_t index, struct str address)
 {
-	struct batch *b = &d->batch;
+	struct tx_recipients *b = &d->tx;
 
 	b->index[b->n] = index;
 	b->addresses[b->n] = address;
@@ -72,45 +72,45 @@ static void batch_add(struct delivery *d, size_t index, struct str address)
 	b->n++;
 }
 
-bool batch_fill(const struct connection *c, unsigned usable)
+bool tx_recipients_fill(const struct connection *c, unsigned usable)
 {
 	const struct smtp_peer *peer = smtp_client_peer(c->client);
 	struct delivery *d = c->delivery;
 	bool utf8 = usable & PEER_SMTPUTF8;
-	size_t max = batch_max(d, peer);
-	struct batch *b = &d->batch;
+	size_t max = most_at_once(d, peer);
+	struct tx_recipients *b = &d->tx;
 
-	*b = (struct batch){ .sender = d->envelope.sender,
-			     .index = ARENA_ARRAY(&d->arena, size_t, max),
-			     .addresses = ARENA_ARRAY(&d->arena, struct str, max),
-			     .orcpt = ARENA_ARRAY(&d->arena, struct str, max),
-			     .notify = ARENA_ARRAY(&d->arena, unsigned, max) };
+	*b = (struct tx_recipients){ .sender = d->envelope.sender,
+				     .index = ARENA_ARRAY(&d->arena, size_t, max),
+				     .addresses = ARENA_ARRAY(&d->arena, struct str, max),
+				     .orcpt = ARENA_ARRAY(&d->arena, struct str, max),
+				     .notify = ARENA_ARRAY(&d->arena, unsigned, max) };
 	if (!utf8)
 		to_ascii(d, d->envelope.sender, &b->sender); /* can be done: it is no obstacle */
-	b->utf8 = !is_ascii(b->sender) || batch_header_is_utf8(d, usable);
+	b->utf8 = !is_ascii(b->sender) || tx_recipients_header_is_utf8(d, usable);
 	for (size_t i = 0; i < d->recipients_n && b->n < max; i++) {
 		struct str address = d->recipients[i].address;
 
 		if (d->recipients[i].known)
 			continue;
 		if (utf8 || to_ascii(d, address, &address))
-			batch_add(d, i, address);
+			add(d, i, address);
 		else
 			delivery_outcome(d, i, STEP_OURS, lacks_utf8(&d->arena, "recipient", address));
 	}
 	return b->n > 0;
 }
 
-void batch_forget(struct delivery *d)
+void tx_recipients_forget(struct delivery *d)
 {
-	for (size_t i = 0; i < d->batch.n; i++)
-		d->recipients[d->batch.index[i]].heard = false;
-	d->batch.n = 0;
+	for (size_t i = 0; i < d->tx.n; i++)
+		d->recipients[d->tx.index[i]].heard = false;
+	d->tx.n = 0;
 }
 
 static bool was_too_many(const struct recipient *r)
 {
-	return r->heard && blame_too_many(r->step, r->verdict);
+	return r->heard && reply_class_too_many(r->step, r->verdict);
 }
 
 static bool meets_family(const struct recipient *r)
@@ -118,34 +118,34 @@ static bool meets_family(const struct recipient *r)
 	return r->heard && r->verdict.class != OK && r->meaning.scope == SCOPE_FAMILY;
 }
 
-bool batch_meets_family(const struct delivery *d)
+bool tx_recipients_meet_family(const struct delivery *d)
 {
-	for (size_t i = 0; i < d->batch.n; i++)
-		if (meets_family(&d->recipients[d->batch.index[i]]))
+	for (size_t i = 0; i < d->tx.n; i++)
+		if (meets_family(&d->recipients[d->tx.index[i]]))
 			return true;
 	return false;
 }
 
 /* Each transaction settles one recipient at least, so there is an end to them: where all are too many, that is the answer. */
-void batch_commit(struct delivery *d, bool moves, unsigned given_up)
+void tx_recipients_commit(struct delivery *d, bool moves, unsigned given_up)
 {
 	size_t too_many = 0;
 	bool one_domain = false;
 
-	for (size_t i = 0; i < d->batch.n; i++) {
-		const struct recipient *r = &d->recipients[d->batch.index[i]];
+	for (size_t i = 0; i < d->tx.n; i++) {
+		const struct recipient *r = &d->recipients[d->tx.index[i]];
 
 		too_many += was_too_many(r);
-		one_domain = one_domain || (r->heard && blame_one_domain(r->step, r->verdict));
+		one_domain = one_domain || (r->heard && reply_class_one_domain(r->step, r->verdict));
 	}
-	for (size_t i = 0; i < d->batch.n; i++) {
-		struct recipient *r = &d->recipients[d->batch.index[i]];
+	for (size_t i = 0; i < d->tx.n; i++) {
+		struct recipient *r = &d->recipients[d->tx.index[i]];
 
-		r->known = r->heard && (!was_too_many(r) || too_many == d->batch.n) && !(moves && meets_family(r)) &&
+		r->known = r->heard && (!was_too_many(r) || too_many == d->tx.n) && !(moves && meets_family(r)) &&
 			   !(r->suspect & given_up);
 		r->heard = false;
 	}
-	if (too_many > 0 && too_many < d->batch.n && !one_domain)
-		d->pool->rcptmax = d->batch.n - too_many;
-	d->batch.n = 0;
+	if (too_many > 0 && too_many < d->tx.n && !one_domain)
+		d->pool->rcptmax = d->tx.n - too_many;
+	d->tx.n = 0;
 }

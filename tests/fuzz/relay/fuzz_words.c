@@ -26,11 +26,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(words.n > 0 && words.n <= sizeof copy && words.p[0] == ' ');
 	for (size_t i = 0; i < words.n; i++)
 		assert((words.p[i] < 'A' || words.p[i] > 'Z') && (i == 0 || words.p[i] != ' ' || words.p[i - 1] != ' '));
-	m = blame_reply(place, v);
+	m = reply_class(place, v);
 	assert(m.trouble < TROUBLES && m.actor < ACTORS && m.scope < SCOPES);
 	assert(m.waits || v.class == PERM);
 	assert(m.pause_ms <= 24 * 3600 * 1000ull);
 	assert(meaning_trouble(meaning_pack(m.trouble, m.actor)) == m.trouble);
-	(void)blame_too_many(place.step, v);
+	(void)reply_class_too_many(place.step, v);
 	return 0;
 }

@@ -36,8 +36,8 @@ static struct meaning meaning_of(const struct said *r)
 			     .text = str_of(r->text) };
 
 	if (r->step == STEP_OPENING || r->step == STEP_AUTH)
-		return blame_session(place, r->step == STEP_AUTH ? FAULT_AUTH : FAULT_PEER, v, true);
-	return blame_reply(place, v);
+		return reply_class_session(place, r->step == STEP_AUTH ? FAULT_AUTH : FAULT_PEER, v, true);
+	return reply_class(place, v);
 }
 
 static void test_replies(void **state)
@@ -64,17 +64,21 @@ static void test_no_reply(void **state)
 {
 	struct place data = { .step = STEP_DATA }, ours = { .step = STEP_OURS }, opening = { .step = STEP_OPENING };
 
-	assert_int_equal(blame_reply(data, ok_text(250, S("2.0.0"), S("daily limit: 5 left"))).trouble, TROUBLE_NONE);
-	assert_int_equal(blame_reply(opening, temp(0, S(""), S("daily limit"))).trouble, TROUBLE_NONE);
-	assert_true(blame_reply(ours, temp(451, S("4.3.0"), S("daily sending quota exceeded"))).waits);
-	assert_false(blame_reply(ours, perm(550, S("5.6.7"), S("daily sending quota exceeded"))).waits);
-	assert_int_equal(blame_gate(blame_session(opening, FAULT_CONNECTION, temp(421, S("4.4.1"), S("our quota")), false)),
-			 GATE_BUSY);
-	assert_int_equal(blame_gate(blame_session(opening, FAULT_TLS, temp(421, S("4.7.5"), S("not valid")), false)), GATE_OURS);
-	assert_int_equal(blame_gate(blame_session(opening, FAULT_TLS, temp(454, S("4.7.0"), S("TLS not available")), true)),
+	assert_int_equal(reply_class(data, ok_text(250, S("2.0.0"), S("daily limit: 5 left"))).trouble, TROUBLE_NONE);
+	assert_int_equal(reply_class(opening, temp(0, S(""), S("daily limit"))).trouble, TROUBLE_NONE);
+	assert_true(reply_class(ours, temp(451, S("4.3.0"), S("daily sending quota exceeded"))).waits);
+	assert_false(reply_class(ours, perm(550, S("5.6.7"), S("daily sending quota exceeded"))).waits);
+	assert_int_equal(
+		reply_class_gate(reply_class_session(opening, FAULT_CONNECTION, temp(421, S("4.4.1"), S("our quota")), false)),
+		GATE_BUSY);
+	assert_int_equal(reply_class_gate(reply_class_session(opening, FAULT_TLS, temp(421, S("4.7.5"), S("not valid")), false)),
 			 GATE_OURS);
-	assert_int_equal(blame_gate(blame_session(opening, FAULT_AUTH, temp(421, S("4.7.0"), S("no way to log in")), false)),
-			 GATE_OURS);
+	assert_int_equal(
+		reply_class_gate(reply_class_session(opening, FAULT_TLS, temp(454, S("4.7.0"), S("TLS not available")), true)),
+		GATE_OURS);
+	assert_int_equal(
+		reply_class_gate(reply_class_session(opening, FAULT_AUTH, temp(421, S("4.7.0"), S("no way to log in")), false)),
+		GATE_OURS);
 }
 
 /* Which gate a next hop gets that says so to everybody. */
@@ -93,7 +97,7 @@ static void test_gates(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-		assert_int_equal(blame_gate((struct meaning){ .trouble = rows[i].trouble, .scope = rows[i].scope }),
+		assert_int_equal(reply_class_gate((struct meaning){ .trouble = rows[i].trouble, .scope = rows[i].scope }),
 				 rows[i].gate);
 }
 
@@ -119,7 +123,7 @@ static void test_plain(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-		if (blame_is_plain(rows[i].step, perm(550, S(""), str_of(rows[i].text))) != rows[i].plain)
+		if (reply_class_is_plain(rows[i].step, perm(550, S(""), str_of(rows[i].text))) != rows[i].plain)
 			fail_msg("%s", rows[i].text);
 }
 
@@ -189,17 +193,17 @@ static void test_times(void **state)
 
 static void test_too_many(void **state)
 {
-	assert_true(blame_too_many(STEP_RCPT, temp(452, S("4.5.3"), S(""))));
-	assert_true(blame_too_many(STEP_RCPT, perm(552, S("5.5.3"), S(""))));
-	assert_true(blame_too_many(STEP_RCPT, perm(550, S("5.5.3"), S("Too many recipients for this sender"))));
-	assert_true(blame_too_many(STEP_RCPT, temp(451, S("4.5.3"), S("not now"))));
-	assert_true(blame_too_many(STEP_RCPT, temp(450, S(""), S("maximum number of recipients per message reached"))));
-	assert_true(blame_one_domain(STEP_RCPT,
-				     temp(451, S("4.3.0"), S("Multiple destination domains per transaction is unsupported"))));
-	assert_false(blame_too_many(STEP_RCPT, temp(452, S(""), S("Too many recipients received this hour"))));
-	assert_false(blame_too_many(STEP_RCPT, temp(452, S("4.2.2"), S("mailbox full"))));
-	assert_false(blame_too_many(STEP_DATA, temp(452, S("4.5.3"), S(""))));
-	assert_false(blame_too_many(STEP_RCPT, ok_text(250, S("2.5.3"), S("too many recipients? no"))));
+	assert_true(reply_class_too_many(STEP_RCPT, temp(452, S("4.5.3"), S(""))));
+	assert_true(reply_class_too_many(STEP_RCPT, perm(552, S("5.5.3"), S(""))));
+	assert_true(reply_class_too_many(STEP_RCPT, perm(550, S("5.5.3"), S("Too many recipients for this sender"))));
+	assert_true(reply_class_too_many(STEP_RCPT, temp(451, S("4.5.3"), S("not now"))));
+	assert_true(reply_class_too_many(STEP_RCPT, temp(450, S(""), S("maximum number of recipients per message reached"))));
+	assert_true(reply_class_one_domain(
+		STEP_RCPT, temp(451, S("4.3.0"), S("Multiple destination domains per transaction is unsupported"))));
+	assert_false(reply_class_too_many(STEP_RCPT, temp(452, S(""), S("Too many recipients received this hour"))));
+	assert_false(reply_class_too_many(STEP_RCPT, temp(452, S("4.2.2"), S("mailbox full"))));
+	assert_false(reply_class_too_many(STEP_DATA, temp(452, S("4.5.3"), S(""))));
+	assert_false(reply_class_too_many(STEP_RCPT, ok_text(250, S("2.5.3"), S("too many recipients? no"))));
 }
 
 int main(void)
