@@ -35,6 +35,9 @@ void *xrealloc(void *p, size_t n);
 /* Room for one more element of a growing array of `n` with `*capacity` places: the array, perhaps moved. */
 void *xgrow(void *p, size_t n, size_t *capacity, size_t size);
 #define ARRAY_GROW(p, n, capacity) ((p) = xgrow((p), (n), &(capacity), sizeof *(p)))
-#define NEW(type)                  ((type *)xcalloc(1, sizeof(type)))
+/* The same in an arena: a full array is copied to a new place, and the old one stays until the arena is reset. */
+void *arena_grow(struct arena *a, void *p, size_t n, size_t *capacity, size_t size);
+#define ARENA_GROW(a, p, n, capacity) ((p) = arena_grow((a), (p), (n), &(capacity), sizeof *(p)))
+#define NEW(type)                     ((type *)xcalloc(1, sizeof(type)))
 
 #endif

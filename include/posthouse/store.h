@@ -1,13 +1,20 @@
 /* store.h - messages on disk, owned by the queue role alone. Which state survives what: HACKING.md, "Spool states".
  *
- * Rules of the door. Every function returns at once; its callback comes exactly once, on the loop, never before the return.
- * Arguments (and what they point to) stay valid and unchanged until the callback: nothing is copied. Operations issued since the
- * last commit form one batch; operations that name one message keep their order; each gets its own verdict; OK = durable.
- * No SQL, no row, no file name passes the door. Closing drains. TEMP 452 4.3.1 = full, TEMP 451 4.3.0 = engine away.
- * Results (settle, report, gate_put) that find the disk full are kept and tried each second: their callback comes when they are
- * durable (452 only if the store is closed before); meanwhile lanes, leases and administration get 452. An I/O or fsync error is
- * logged as store.failed and ends the process with 70, nothing of it acknowledged.
- * What a callback gets lives until it returns. Times are ms since 1970 UTC. */
+ * Rules for all operations. Every function returns at once. Its callback comes exactly once, on the loop, and never before
+ * the function has returned. The caller keeps the arguments, and what they point to, valid and unchanged until the callback:
+ * nothing is copied. The results that a callback gets live until it returns.
+ *
+ * Operations that are issued while a commit is under way form one batch. Operations that name the same message keep their
+ * order. Each operation gets its own verdict: OK means that it is durable, TEMP 452 4.3.1 that the disk is full, TEMP 451
+ * 4.3.0 that the store is not available. No SQL, no row and no file name is visible here. Closing first finishes all
+ * operations.
+ *
+ * A result (settle, report, gate_put) that finds the disk full is kept and tried again each second; its callback comes when
+ * the result is durable, or with 452 when the store is closed before. Until then lanes, leases and administration get 452.
+ * After an error of input, output or fsync the store logs store.failed and ends the process with 70; nothing of that batch
+ * is acknowledged.
+ *
+ * Times are ms since 1970 UTC. */
 #ifndef POSTHOUSE_STORE_H
 #define POSTHOUSE_STORE_H
 
@@ -29,7 +36,7 @@ enum recipient_state {
 	RCPT_BOUNCED, /* permanently, reported */
 	RCPT_RELAYED,
 	RCPT_REMOVED,
-	RCPT_DISCARDED, /* failed, and nobody to tell: null sender */
+	RCPT_DISCARDED, /* failed, and the null sender gets no report */
 };
 /* Words, as in show and trace. */
 static inline const char *recipient_state_name(unsigned state)
@@ -49,14 +56,14 @@ struct new_recipient {
 struct bucket_row {
 	struct str key, rule; /* "upstream:isp", "30/1m"; "user:alice@example.org", "messages 200/1h" */
 	uint64_t tat_us;
-	uint64_t warned_at; /* when somebody was told that it is nearly used up; 0: not yet */
+	uint64_t warned_at; /* when the login was told that it is nearly used up; 0: it was not told */
 };
 
 /* A ban of a client network or login, or a tripped breaker, kept over restarts. */
 struct ban_row {
 	struct str key;     /* "net:192.0.2.1", "login:alice@example.org", "breaker:alice@example.org" */
 	uint64_t level;     /* how often by now; 0: forget the row */
-	uint64_t until;     /* ms; may have passed: the level is remembered a while */
+	uint64_t until;     /* ms; it can be in the past, since the level is remembered for a while */
 	struct str reason;  /* a breaker's */
 	uint64_t length_ms; /* how long it was to be; 0: not known */
 };
@@ -123,13 +130,14 @@ struct outcome {
 
 typedef void (*store_done_fn)(void *ctx, struct verdict v);
 
-/* Open: creates or migrates, checks the schema version, repairs nothing silently. Refuses tmpfs and network file systems, a directory that is
- * not writable, a newer schema. It may take long (an older queue of a million messages, a slow disk), so that a thread does it: `opened` is
- * called with OK when all is done, or once with why it cannot be; then only store_close is allowed. Before either it can be called once with
- * TEMP 452: there is no room to open, the reserve is released; or TEMP 450: another program has the database open; and it is tried again each
- * second. Never before the return, nor after
- * store_close. What is issued before OK waits until then. Afterwards it collects orphaned large files lazily, only files older than this
- * call. */
+/* Open the store: create the database, or bring an older one to today's schema. A tmpfs, a network file system, a directory
+ * that is not writable and a newer schema are refused; nothing is repaired silently. This can take long (an older queue of a
+ * million messages, a slow disk), so a thread does it. `opened` is called with OK when the store is open, or with the reason
+ * why it cannot be opened; after that only store_close() is allowed. Before either of these it can be called with TEMP 452
+ * (there is no room; the reserve is released) or TEMP 450 (another program has the database open); opening is then tried
+ * again each second. It is never called before this function has returned, nor after store_close(). Operations that are
+ * issued before OK wait for it. Later the store removes large files without a message, but only those that are older than
+ * this call. */
 typedef void (*store_opened_fn)(void *ctx, struct verdict v);
 struct store_engine;
 extern const struct store_engine store_engine_sqlite; /* state_dir/queue.db */
@@ -143,9 +151,10 @@ struct store *store_open(uv_loop_t *loop, const struct store_options *options, s
 void store_set_limits(struct store *st, uint64_t min_free, uint64_t max_messages);
 void store_close(struct store *st, store_done_fn done, void *ctx);
 
-/* Store a message with its recipients, lanes and first event, all or nothing. Idempotent: the same (id, token) again is OK with
- * code 250, also after a restart, and writes nothing; the same id with another token is PERM. PLACE_FILE: the large file must be there with exactly `size` bytes and
- * one link, opened by this store (store_spool_create), else TEMP. Its data and directory are synced before the commit. */
+/* Store a message with its recipients, lanes and first event, all or nothing. Idempotent: the same (id, token) again is OK
+ * with code 250, also after a restart, and writes nothing; the same id with another token is PERM. PLACE_FILE: the large
+ * file must be there with exactly `size` bytes and one link, opened by this store (store_spool_create), else TEMP. Its data
+ * and directory are synced before the commit. */
 void store_accept(struct store *st, const struct accepted *m, store_done_fn done, void *ctx);
 
 /* Create the file of a large message and hand out a descriptor for writing (the callback's to close); or drop it again. */
@@ -153,9 +162,9 @@ typedef void (*store_fd_fn)(void *ctx, struct verdict v, int fd);
 void store_spool_create(struct store *st, uint64_t id, uint64_t size_hint, store_fd_fn done, void *ctx);
 void store_spool_drop(struct store *st, uint64_t id);
 
-/* Lanes (recipient domain, login, priority) with something due at `now`: those of higher priority first, in turn among equals (a lane that
- * was given goes to the end); but a quarter of each page goes to those that have waited longest, whatever their priority. next_at_out:
- * when the next lane will be due (0: none waits). */
+/* Lanes (recipient domain, login, priority) with something due at `now`: those of higher priority first, in turn among
+ * equals (a lane that was given goes to the end); but a quarter of each page goes to those that have waited longest,
+ * whatever their priority. next_at_out: when the next lane will be due (0: none waits). */
 struct due_lane {
 	uint64_t lane;
 	struct str domain, login;
@@ -164,23 +173,25 @@ struct due_lane {
 typedef void (*store_lanes_fn)(void *ctx, struct verdict v, const struct due_lane *lanes, size_t n, uint64_t next_at);
 void store_lanes(struct store *st, uint64_t now, size_t max, store_lanes_fn done, void *ctx);
 
-/* Lease due recipients of a lane: of up to `max` messages, first attempts before retries, each message with all of its due recipients in
- * this lane (at most 100; if there are more, it comes again and counts again). A leased recipient is not given again until it is settled or returned.
- * Leases live in memory: after a restart of the queue all are due again. with_text: PLACE_ROW texts come along. */
+/* Lease due recipients of a lane: of up to `max` messages, first attempts before retries, each message with all of its due
+ * recipients in this lane (at most 100; if there are more, it comes again and counts again). A leased recipient is not given
+ * again until it is settled or returned. Leases live in memory: after a restart of the queue all are due again. with_text:
+ * PLACE_ROW texts come along. */
 typedef void (*store_due_fn)(void *ctx, struct verdict v, const struct due_message *messages, size_t n);
 void store_lease(struct store *st, uint64_t lane, uint64_t now, size_t max, bool with_text, store_due_fn done, void *ctx);
 
 /* Lease the message's other due recipients, of whatever lane (at most `max`). */
 void store_lease_siblings(struct store *st, uint64_t id, uint64_t now, size_t max, store_due_fn done, void *ctx);
 
-/* A fresh read-only descriptor of a large message (the callback's to close), or the bytes of a small one. A large file that is missing or
- * has not its size: the message is held; TEMP as long as a recipient waits, then PERM: what is still to be told has to do without it. */
+/* A fresh read-only descriptor of a large message (the callback's to close), or the bytes of a small one. A large file that
+ * is missing or has not its size: the message is held; TEMP as long as a recipient waits, then PERM: what is still to be
+ * told has to do without it. */
 typedef void (*store_text_fn)(void *ctx, struct verdict v, struct str bytes, int fd);
 void store_text(struct store *st, uint64_t id, store_text_fn done, void *ctx);
 
-/* Record outcomes; the lease of each named recipient ends. A message whose last recipient becomes final is closed: text dropped (row
- * first, then the file). FAILED recipients keep it open until they are reported. Settling a recipient that is final already, or a
- * removed message, changes nothing and is OK. */
+/* Record outcomes; the lease of each named recipient ends. A message whose last recipient becomes final is closed: text
+ * dropped (row first, then the file). FAILED recipients keep it open until they are reported. Settling a recipient that is
+ * final already, or a removed message, changes nothing and is OK. */
 void store_settle(struct store *st, const struct outcome *outcomes, size_t n, store_done_fn done, void *ctx);
 
 /* Messages about which the sender is to be told something, in turn: one whose report cannot be made does not hide the others.
@@ -209,30 +220,31 @@ struct unreported {
 typedef void (*store_unreported_fn)(void *ctx, struct verdict v, const struct unreported *messages, size_t n);
 void store_unreported(struct store *st, enum message_kind kind, uint64_t now, size_t max, store_unreported_fn done, void *ctx);
 
-/* Store the report (NULL: nobody is told) and mark the parent's recipients in n_list, in one transaction: KIND_FAILURE: FAILED -> BOUNCED
- * (without a report: DISCARDED); KIND_DELAY: warned, warn_at is cleared; KIND_SUCCESS: told, and the message is closed when nothing else
- * keeps it. The parent's event is mail.reported; without a report mail.discarded (failures) or none. Idempotent: when there is nothing
- * (more) to tell of any of them, the report is not stored and the answer is OK. */
+/* Store the report (NULL: nobody is told) and mark the parent's recipients in n_list, in one transaction: KIND_FAILURE:
+ * FAILED -> BOUNCED (without a report: DISCARDED); KIND_DELAY: warned, warn_at is cleared; KIND_SUCCESS: told, and the
+ * message is closed when nothing else keeps it. The parent's event is mail.reported; without a report mail.discarded
+ * (failures) or none. Idempotent: when there is nothing (more) to tell of any of them, the report is not stored and the
+ * answer is OK. */
 void store_report(struct store *st, enum message_kind kind, const struct accepted *report, uint64_t parent,
 		  const uint64_t *n_list, size_t n, struct str event_fields, store_done_fn done, void *ctx);
 
-/* ---- token buckets: the accountant (queue) has them in memory; these rows are what survives. A put and the charges of accepts take effect
- * in the order in which they were issued. On a full disk a put gets 452. store_prune also forgets buckets that ended before `before`; of
- * these it looks through a thousand each time, in turn. ---- */
+/* ---- token buckets: the accountant (queue) has them in memory; these rows are what survives. A put and the charges of
+ * accepts take effect in the order in which they were issued. On a full disk a put gets 452. store_prune also forgets
+ * buckets that ended before `before`; of these it looks through a thousand each time, in turn. ---- */
 typedef void (*store_buckets_fn)(void *ctx, struct verdict v, const struct bucket_row *rows, size_t n);
-/* At the start, in pages: those that follow the row (key, rule), "" and "" at first; fewer than `max`: these are the last. A row that is put
- * empty (tat_us and warned_at 0) is forgotten. */
+/* At the start, in pages: those that follow the row (key, rule), "" and "" at first; fewer than `max`: these are the last. A
+ * row that is put empty (tat_us and warned_at 0) is forgotten. */
 void store_buckets(struct store *st, struct str key, struct str rule, size_t max, store_buckets_fn done, void *ctx);
 void store_bucket_put(struct store *st, const struct bucket_row *rows, size_t n, store_done_fn done, void *ctx);
 
-/* Has the login written to each of these addresses in the last half year (a domain without case, a local part without case)? Only keyed
- * hashes are kept, no addresses: two may very rarely be taken for one. store_prune forgets what is older, and of a login that has written to more
- * than 100,000 the older ones. */
+/* Has the login written to each of these addresses in the last half year (a domain without case, a local part without case)?
+ * Only keyed hashes are kept, no addresses: two addresses can very rarely have the same hash. store_prune forgets what is
+ * older, and of a login that has written to more than 100,000 the older ones. */
 typedef void (*store_known_fn)(void *ctx, struct verdict v, const bool *known, size_t n);
 void store_known(struct store *st, struct str login, const struct str *addresses, size_t n, store_known_fn done, void *ctx);
 
-/* Bans: all, once at the start; and changed ones, by key. On a full disk a put gets 452. store_prune forgets those that ended a week before
- * `before`. */
+/* Bans: all, once at the start; and changed ones, by key. On a full disk a put gets 452. store_prune forgets those that
+ * ended a week before `before`. */
 typedef void (*store_bans_fn)(void *ctx, struct verdict v, const struct ban_row *rows, size_t n);
 void store_bans(struct store *st, store_bans_fn done, void *ctx);
 void store_ban_put(struct store *st, const struct ban_row *rows, size_t n, store_done_fn done, void *ctx);
@@ -280,11 +292,12 @@ typedef void (*store_trace_fn)(void *ctx, struct verdict v, const struct event_r
 			       uint64_t next_cursor);
 void store_trace(struct store *st, uint64_t id, uint64_t cursor, size_t max, store_trace_fn done, void *ctx);
 
-/* 500 messages at a time, resumable by the cursor. A selector with recipient or destination alters only those recipients of a message,
- * any other all of them (and then HOLD and RELEASE mark the message itself). `count`: messages that were altered; `in_flight`: recipients that are in flight,
- * which are counted, not altered (REMOVE marks them durably: a result other than delivered, or a restart, ends them as REMOVED; HOLD:
- * what comes back to be tried again is held). RETRY makes waiting ones due now, but neither it nor RELEASE before release_at. FAILED recipients are left to their report. Each
- * altered message gets an event: mail.retried, mail.removed, mail.held, mail.released. */
+/* 500 messages at a time, resumable by the cursor. A selector with recipient or destination alters only those recipients of
+ * a message, any other all of them (and then HOLD and RELEASE mark the message itself). `count`: messages that were altered;
+ * `in_flight`: recipients that are in flight, which are counted, not altered (REMOVE marks them durably: a result other than
+ * delivered, or a restart, ends them as REMOVED; HOLD: what comes back to be tried again is held). RETRY makes waiting ones
+ * due now, but neither it nor RELEASE before release_at. FAILED recipients are left to their report. Each altered message
+ * gets an event: mail.retried, mail.removed, mail.held, mail.released. */
 typedef void (*store_alter_fn)(void *ctx, struct verdict v, uint64_t count, uint64_t in_flight, uint64_t next_cursor);
 void store_alter(struct store *st, const struct selector *s, enum alter operation, struct str reason, uint64_t cursor,
 		 store_alter_fn done, void *ctx);
@@ -301,15 +314,15 @@ void store_gates(struct store *st, store_gates_fn done, void *ctx);
 /* An "mx:" gate without failures is forgotten. */
 void store_gate_put(struct store *st, const struct gate_state *g, store_done_fn done, void *ctx);
 
-/* Forget finished messages, and their events, from before `before`, and what else is said above; at most `max` of each (a thousand
- * buckets). count: the most that went of one kind; `max` or more: call again. */
+/* Forget finished messages, and their events, from before `before`, and what else is said above; at most `max` of each (a
+ * thousand buckets). count: the most that went of one kind; `max` or more: call again. */
 typedef void (*store_count_fn)(void *ctx, struct verdict v, uint64_t count);
 void store_prune(struct store *st, uint64_t before, size_t max, store_count_fn done, void *ctx);
 
-/* ---- a clock that was set back (clock.h): mend the times of messages, of their recipients and of what is remembered, a page at a time, beginning
- * with step and cursor 0. What was received later than now is received now, and its other times move with it; what is due later than its
- * last interval allows is due now, but nothing before it is released; what has happened has happened by now. The callback gets the page that
- * is next: step MENDED is the end. ---- */
+/* ---- a clock that was set back (clock.h): mend the times of messages, of their recipients and of what is remembered, a
+ * page at a time, beginning with step and cursor 0. What was received later than now is received now, and its other times
+ * move with it; what is due later than its last interval allows is due now, but nothing before it is released; what has
+ * happened has happened by now. The callback gets the page that is next: step MENDED is the end. ---- */
 #define MENDED 3
 struct mending {
 	uint64_t now;

@@ -115,6 +115,17 @@ void arena_fini(struct arena *a)
 	a->blocks = NULL;
 }
 
+void *arena_grow(struct arena *a, void *p, size_t n, size_t *capacity, size_t size)
+{
+	void *more;
+
+	if (n < *capacity)
+		return p;
+	*capacity = *capacity > 0 ? 2 * *capacity : 4;
+	more = arena_calloc(a, *capacity, size);
+	return n > 0 ? memcpy(more, p, n * size) : more;
+}
+
 struct str arena_str(struct arena *a, struct str s)
 {
 	return str_make(arena_cstr(a, s), s.n);

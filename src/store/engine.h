@@ -1,9 +1,10 @@
-/* engine.h - the joint between the store and the engine that keeps its rows. The store gathers operations into batches, has the files of
- * large messages and looks at the disk; an engine runs the operations in its transactions. An engine is a constant table of functions,
- * chosen at store_open(). All of them are called by the writer's thread, but close() by the loop after that thread has ended.
+/* engine.h - the joint between the store and the engine that keeps its rows. The store gathers operations into batches, has
+ * the files of large messages and looks at the disk; an engine runs the operations in its transactions. An engine is a
+ * constant table of functions, chosen at store_open(). All of them are called by the writer's thread, but close() by the
+ * loop after that thread has ended.
  *
- * The first error of an engine stays until forget_error(): from then on the engine does nothing and gives no rows, so that an operation
- * reads straight down, and the batch looks at error() once, at its end, and rolls back. */
+ * The first error of an engine stays until forget_error(): from then on the engine does nothing and gives no rows, so that
+ * an operation reads straight down, and the batch looks at error() once, at its end, and rolls back. */
 #ifndef POSTHOUSE_STORE_ENGINE_H
 #define POSTHOUSE_STORE_ENGINE_H
 
@@ -138,13 +139,13 @@ void store_fail(struct store *st, const char *what, const char *why);
 void host_note(struct engine_host *host, enum log_level level, const char *event, uint64_t id, const char *reason);
 void host_fail(struct engine_host *host, const char *what, const char *why);
 
-/* spool.c: the file of a message that is to be accepted is as it was announced, and synced; it has its row with the commit; it goes with
- * the commit. */
+/* spool.c: the file of a message that is to be accepted is as it was announced, and synced; it has its row with the commit;
+ * it goes with the commit. */
 struct verdict spool_check(struct engine_host *host, uint64_t id, uint64_t size);
 void spool_keep(struct engine_host *host, uint64_t id);
 void spool_forget(struct engine_host *host, uint64_t id);
-/* Opens a large message's file: sets out.fd, or verdict where it cannot be opened. False: the file is missing or has not its size, and
- * the message will be held. */
+/* Opens a large message's file: sets out.fd, or verdict where it cannot be opened. False: the file is missing or has not its
+ * size, and the message will be held. */
 bool spool_read(struct engine_host *host, struct request *r, uint64_t size);
 
 /* disk_space.c: a write found no room: releases the reserve. */
@@ -190,9 +191,9 @@ struct store_engine {
 	void (*after_batch)(struct engine *e);
 	void (*idle)(struct engine *e, bool was_idle);
 
-	/* Recovery. At the start, in a transaction: end what an earlier life left. Where a message's text is: false when there is no such
-	 * message, or after an error. The next message with a large file: false at the end, or after an error. In a transaction: hold a
-	 * message; false when it was held before. */
+	/* Recovery. At the start, in a transaction: end what an earlier life left. Where a message's text is: false when
+	 * there is no such message, or after an error. The next message with a large file: false at the end, or after an
+	 * error. In a transaction: hold a message; false when it was held before. */
 	void (*recover)(struct engine *e);
 	bool (*place)(struct engine *e, uint64_t id, enum message_place *place_out);
 	bool (*next_large)(struct engine *e, uint64_t after, uint64_t *id_out, uint64_t *size_out);

@@ -1,5 +1,5 @@
-/* large.c - what an earlier life left behind among the large files: files that never got a row go; messages whose file has gone, or is not
- * whole, are held and shouted about. A little at a time, after the start. */
+/* large.c - what an earlier process left behind among the large files: a file without a message is removed; a message whose
+ * file is missing or truncated is held and logged as an error. This runs after the start, a few files at a time. */
 #include "writer.h"
 
 #include "posthouse/id.h"

@@ -1,4 +1,4 @@
-/* open.c - opening: is this a place where a promise can be kept, and what is there already. */
+/* open.c - opening: checks that mail is safe in this directory, and reads what is there already. */
 #include "writer.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-/* File systems that forget (memory) or on which locks and syncs do not mean what they say. */
+/* File systems that lose their files with a restart, or on which locks and syncs are not reliable. */
 static const struct {
 	uint32_t type; /* statfs gives a long that may be negative on 32 bits */
 	const char *name;
@@ -147,7 +147,7 @@ static void wait_a_second(struct store *st)
 	uv_mutex_unlock(&st->lock);
 }
 
-/* Is it worth to wait? Then say so, once. */
+/* Can the error pass by itself? Then log it, once. */
 static bool is_passing(struct store *st, const struct verdict *why, bool told)
 {
 	bool full = why->class == TEMP && why->code == store_full.code, busy = why->class == TEMP && why->code == store_busy.code;

@@ -1,5 +1,5 @@
-/* operations.c - the door: each function makes an operation of its arguments; its kind says in which order it runs, and how the answer
- * reaches the caller. */
+/* operations.c - the door: each function makes an operation of its arguments; its kind says in which order it runs, and how
+ * the answer reaches the caller. */
 #include "writer.h"
 
 #include "posthouse/clock.h"

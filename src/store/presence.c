@@ -1,5 +1,5 @@
-/* presence.c - are the files still where they were? A database that was removed, or replaced by a copy, takes what is written into it along
- * to nowhere: nothing more is acknowledged. */
+/* presence.c - checks that the files are still where they were. What is written into a database that was removed or replaced
+ * by a copy is lost, so then nothing more is acknowledged. */
 #include "writer.h"
 
 #include "posthouse/clock.h"
@@ -19,7 +19,7 @@ static bool look(const struct store *st, const char *name, struct stat *found)
 	return n > 0 && (size_t)n < sizeof path && lstat(path, found) == 0;
 }
 
-/* What is wrong with it; NULL: nothing. What cannot be looked at now is no news. */
+/* What is wrong with the file; NULL: nothing. A file that cannot be examined now counts as unchanged. */
 static const char *trouble(const struct store *st, const char *name, struct presence_file *known)
 {
 	struct stat found;

@@ -21,7 +21,7 @@ bool spool_open(struct spool *s, int state_fd)
 	s->dir_fd = openat(state_fd, "large", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (s->dir_fd < 0)
 		return false;
-	/* The file system's own clock says when we opened: it ticks more coarsely than ours. */
+	/* The time of opening is read from the file system's clock, which is coarser than the process's clock. */
 	if (futimens(s->dir_fd, NULL) != 0 || fstat(s->dir_fd, &st) != 0)
 		return false;
 	s->opened_sec = (uint64_t)st.st_ctim.tv_sec;
@@ -46,7 +46,7 @@ void spool_close(struct spool *s)
 	s->dir_fd = -1;
 }
 
-/* Forget that we created it: it has a row now, or is gone. */
+/* The file has a row now, or is gone. */
 static void forget_created(struct spool *s, uint64_t id)
 {
 	struct hashtable_item *node = hashtable_find(&s->created, id, NULL);
@@ -191,7 +191,8 @@ void run_spool_create(struct writer *w, struct request *r)
 
 void run_spool_drop(struct writer *w, struct request *r)
 {
-	if (!hashtable_find(&w->host.spool.created, r->id, NULL)) /* accepted, or not ours */
+	if (!hashtable_find(&w->host.spool.created, r->id,
+			    NULL)) /* it was accepted meanwhile, or this store has not created it */
 		return;
 	forget_created(&w->host.spool, r->id);
 	spool_unlink(&w->host, r->id);
@@ -208,7 +209,7 @@ bool spool_read(struct engine_host *host, struct request *r, uint64_t size)
 	}
 	if (r->out.fd >= 0 && fstat(r->out.fd, &st) == 0 && (uint64_t)st.st_size == size)
 		return true;
-	/* Half a text is as bad as none: a disk that lied, or somebody's hand. */
+	/* A truncated file is as useless as a missing one: the disk has lost data, or an administrator has changed the file. */
 	id_array_add(&host->spool.missing, r->id);
 	if (r->out.fd >= 0)
 		(void)close(r->out.fd); /* read only */

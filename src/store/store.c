@@ -1,5 +1,5 @@
-/* store.c - the loop's side of the store: operations go to the writer, answers come back, and what only the loop may do is done
- * here: calling back, logging, ending the process. */
+/* store.c - the loop's side of the store: it gives operations to the writer and takes the answers back. Callbacks, log lines
+ * and the end of the process happen here, since only the loop is allowed to do them. */
 #include "writer.h"
 
 #include <assert.h>
@@ -93,7 +93,7 @@ void store_issue(struct store *st, struct op *op)
 
 /* ---- answering ---- */
 
-/* What a thread saw is said by the loop. */
+/* Log what the threads have noted. */
 static void log_notes(struct list *notes)
 {
 	struct list *first;
@@ -108,7 +108,7 @@ static void log_notes(struct list *notes)
 	}
 }
 
-/* A store that cannot keep its promise must not go on: master starts another process, which reads what is really on the disk. */
+/* A store that cannot keep its promise must not continue: master starts a new process, which reads what is really on the disk. */
 static void end_process(const char *failure)
 {
 	log_error(NULL, "store.failed", kv("reason", failure));
@@ -141,7 +141,7 @@ static void move_all(struct list *from, struct list *to)
 	}
 }
 
-/* The writer has ended: answer what came too late for it, then close. */
+/* The writer has ended: answer the operations that came too late for it, then close. */
 static void finish_closing(struct store *st)
 {
 	struct list late;

@@ -32,7 +32,8 @@ static uint64_t named_id(const struct op *op, size_t i)
 	return 0;
 }
 
-/* May the operation join the batch? Not when it would overtake an earlier one that names the same message: then it begins the next. */
+/* Can the operation join the batch? Not when it would overtake an earlier one that names the same message: then it begins
+ * the next batch. */
 static bool may_join(struct writer *w, const struct op *op)
 {
 	uint64_t id;
@@ -271,7 +272,8 @@ static void run_reads(struct writer *w)
 		host_fail(&w->host, "reading", w->engine->error_text(w->e));
 }
 
-/* The database is not where it was: whatever is asked, nothing of it would last. Results wait with who has them. */
+/* The database is not where it was: nothing that is written would last, so everything is refused. The callers keep their
+ * results. */
 static void refuse_batch(struct writer *w)
 {
 	for (enum rank rank = RANK_RESULT; rank < RANK_COUNT; rank++) {
@@ -321,7 +323,7 @@ static void run_batch(struct writer *w)
 		large_hold_missing(w);
 }
 
-/* The end, when the store is closed: what still has no room is told so. */
+/* The store is closed: results that still have no room are refused. */
 static void end(struct writer *w)
 {
 	if (!list_empty(&w->stalled)) {

@@ -1,5 +1,5 @@
-/* writer.h - the inside of the store. The writer's thread alone has `struct writer` and with it the engine (engine.h). What it shares with
- * the loop is in `struct store` under `lock`. */
+/* writer.h - the inside of the store. The writer's thread alone has `struct writer` and with it the engine (engine.h). What
+ * it shares with the loop is in `struct store` under `lock`. */
 #ifndef POSTHOUSE_STORE_WRITER_H
 #define POSTHOUSE_STORE_WRITER_H
 
@@ -125,7 +125,8 @@ void store_main(void *arg);
 void writer_free(struct writer *w);
 struct store_stats writer_stats(const struct writer *w);
 
-/* transaction.c: one transaction of the engine with what it changes among the files; false after an error, or when the host has failed. */
+/* transaction.c: one transaction of the engine with what it changes among the files; false after an error, or when the host
+ * has failed. */
 bool transaction_begin(struct writer *w);
 bool transaction_commit(struct writer *w);
 void transaction_rollback(struct writer *w);

@@ -1,4 +1,4 @@
-/* alter.c - an administrator's hand on the queue: retry, remove, hold, release. */
+/* alter.c - what an administrator can do to mail: retry, remove, hold, release. */
 #include "sqlite.h"
 
 #include "posthouse/clock.h"
@@ -23,7 +23,7 @@ struct alteration {
 	uint64_t *in_flight;
 	uint64_t closed_n;
 	bool changed;
-	bool whole;      /* all recipients are meant: the message itself may be marked */
+	bool whole;      /* all recipients are meant: the message itself is marked too */
 	uint64_t *lanes; /* to be refreshed; room for all candidates */
 	size_t lanes_n;
 };
@@ -39,14 +39,7 @@ static size_t read_candidates(struct engine *e, uint64_t id, const struct select
 	while (db_row(&e->db, q)) {
 		if (only && !selector_takes(only, db_str(q, 3)))
 			continue;
-		if (n == capacity) {
-			struct candidate *more =
-				ARENA_ARRAY(&e->host->arena, struct candidate, capacity = capacity ? capacity * 2 : 4);
-
-			if (n)
-				memcpy(more, rows, n * sizeof(*more));
-			rows = more;
-		}
+		ARENA_GROW(&e->host->arena, rows, n, capacity);
 		rows[n++] = (struct candidate){ .n = db_u64(q, 0),
 						.state = (unsigned)db_u64(q, 1),
 						.lane = db_u64(q, 2),
@@ -86,7 +79,7 @@ static void hold(struct alteration *c, const struct candidate *r)
 
 static void release(struct alteration *c, const struct candidate *r)
 {
-	if (r->state == RCPT_HELD) /* its lane may have gone meanwhile */
+	if (r->state == RCPT_HELD) /* its lane can be gone by now */
 		change(c, r, RCPT_WAITING, lane_for(c->e, r->address, c->login, c->priority, c->due_at), c->due_at);
 }
 
@@ -133,7 +126,8 @@ static void mark_message(struct alteration *c, enum alter operation, struct str 
 		db_run(&c->e->db, Q_message_hold, INT(c->id), (struct db_value){ .kind = DB_NULL });
 }
 
-/* What makes its lanes besides the domains, and since when it may be sent; true when the message itself is marked as held. */
+/* Read login and priority, which together with the domain make a lane, and when the message is released. True: the message
+ * itself is held. */
 static bool read_mark(struct alteration *c)
 {
 	sqlite3_stmt *q = db_query(&c->e->db, Q_message_mark, INT(c->id));
@@ -152,8 +146,8 @@ static bool read_mark(struct alteration *c)
 	return held;
 }
 
-/* One message; false when nothing had to be changed. only: NULL, or the selector whose recipient and destination say which recipients are
- * meant. `leased_too`: also recipients in flight. */
+/* One message; false when nothing had to be changed. only: NULL, or the selector whose recipient and destination say which
+ * recipients are meant. `leased_too`: also recipients in flight. */
 static bool alter_message(struct engine *e, uint64_t id, enum alter operation, struct str reason, const struct selector *only,
 			  bool leased_too, uint64_t *in_flight)
 {

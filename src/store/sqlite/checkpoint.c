@@ -1,7 +1,7 @@
-/* checkpoint.c - moving the log's pages into the database. A thread with a connection of its own does the bulk while the writer
- * goes on; but only when the log has been copied to its end does SQLite start it anew, and under load the thread never gets there.
- * So after each pass the writer copies the little that was added meanwhile, between two commits; and it waits for the thread when
- * the log has become too long. */
+/* checkpoint.c - moving the pages of the write-ahead log into the database. A thread with its own connection copies most of
+ * them while the writer continues. SQLite starts the log again from its beginning only after all of it has been copied, and
+ * under load the thread never reaches the end. So after each pass of the thread the writer itself copies the rest, between
+ * two commits; and it waits for the thread when the log has become too long. */
 #include "sqlite.h"
 
 #include "posthouse/clock.h"
@@ -79,7 +79,8 @@ bool checkpoint_start(struct engine *e)
 	return c->started;
 }
 
-/* Wait for a pass that is under way if the log may not grow further, else ask for one; true when the writer should make its own. */
+/* Ask the thread for a pass; `must`: the log is too long, wait for the pass. True when the writer has to make its own pass
+ * now. */
 static bool turn_of_writer(struct checkpoint *c, bool must)
 {
 	bool mine;

@@ -1,5 +1,5 @@
-/* db.h - SQLite as the rest of the store sees it. The first error sticks in `rc`: from then on every call does nothing and gives no
- * rows, so an operation reads straight down and the batch looks at `rc` once, at its end, and rolls back. */
+/* db.h - SQLite as the rest of the store sees it. The first error sticks in `rc`: from then on every call does nothing and
+ * gives no rows, so an operation reads straight down and the batch looks at `rc` once, at its end, and rolls back. */
 #ifndef POSTHOUSE_STORE_DB_H
 #define POSTHOUSE_STORE_DB_H
 
@@ -75,8 +75,8 @@ void db_forget_error(struct db *db);
 bool db_is_full(const struct db *db);
 bool db_is_private(const struct db *db);
 
-/* Open the file with the settings that durability rests on; false and an error. `alone`: no other process can open it, and the index of the log
- * is on the heap, shared by the connections of this process, rather than mapped from a file. */
+/* Open the file with the settings that durability rests on; false and an error. `alone`: no other process can open it, and
+ * the index of the log is on the heap, shared by the connections of this process, rather than mapped from a file. */
 bool db_open(struct db *db, const char *path, bool alone);
 void db_close(struct db *db);
 

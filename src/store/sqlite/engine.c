@@ -17,7 +17,8 @@
 
 /* ---- opening ---- */
 
-/* The database file, so that it is ours alone (SQLite would go by the umask; log and index take its mode), and its name on disk. */
+/* Create the database file with a mode that lets no other user in (SQLite would apply the umask; log and index take the
+ * file's mode), and make its name durable. */
 static bool create_database(int state_fd)
 {
 	int fd = openat(state_fd, "queue.db", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -28,8 +29,9 @@ static bool create_database(int state_fd)
 	return fsync(state_fd) == 0;
 }
 
-/* Where a file system copies on write, a page of a mapped file needs room each time that it is written, whatever was allocated before: on a full
- * disk that is a SIGBUS. There the index of the log must not be mapped. POSTHOUSE_COW: tests, wherever they run. */
+/* Where a file system copies on write, a page of a mapped file needs room each time that it is written, whatever was
+ * allocated before: on a full disk that is a SIGBUS. There the index of the log must not be mapped. POSTHOUSE_COW: tests,
+ * wherever they run. */
 static bool copies_on_write(int fd)
 {
 	static const uint32_t types[] = { BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC, NILFS_SUPER_MAGIC, 0x2fc12fc1 /* ZFS */,
@@ -48,13 +50,13 @@ static bool copies_on_write(int fd)
 	return false;
 }
 
-/* A visitor with sqlite3(1), a backup. */
+/* Another program has the database open: sqlite3(1), a backup. */
 static bool is_busy(const struct db *db)
 {
 	return (db->rc & 0xff) == SQLITE_BUSY || (db->handle && (sqlite3_errcode(db->handle) & 0xff) == SQLITE_BUSY);
 }
 
-/* An error, and why; TEMP 452 when it is only that there is no room, 450 when somebody else is at it. */
+/* The verdict on an error: store_full when there is no room, store_busy when another program has the database. */
 static struct verdict failed(struct engine *e, struct arena *a, const char *why)
 {
 	if (db_is_full(&e->db) || (e->db.rc == SQLITE_OK && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)))
@@ -128,8 +130,8 @@ static bool begin(struct engine *e)
 	return db_run(&e->db, Q_begin_write);
 }
 
-/* The counters belong to the transaction, so that they are exact whatever happens. With them goes the latest time that was seen: a start by a
- * clock that was set back since knows itself by it. */
+/* The counters belong to the transaction, so that they are exact whatever happens. With them goes the latest time that was
+ * seen: a start by a clock that was set back since knows itself by it. */
 static void put_counters(struct engine *e)
 {
 	const struct counters *now = &e->counters, *before = &e->tx_before;

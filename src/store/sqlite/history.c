@@ -71,7 +71,8 @@ void run_gate_put(struct engine *e, struct request *r)
 {
 	const struct gate_state *g = r->in.gate;
 
-	/* a domain in good health needs no row, nor a sender whose pause at a next hop ("… from …") is over: there may be any number of them */
+	/* a domain in good health needs no row, nor a sender whose pause at a next hop ("… from …") is over: there may be
+	 * any number of them */
 	if (g->failures == 0 && (str_starts(g->name, S("mx:")) || str_find(g->name, ' ') < g->name.n)) {
 		db_run(&e->db, Q_gate_forget, TEXT(g->name));
 		return;
@@ -87,14 +88,7 @@ void run_gates(struct engine *e, struct request *r)
 	sqlite3_stmt *q = db_query(&e->db, Q_gates);
 
 	while (n < GATES_MAX && db_row(&e->db, q)) {
-		if (n == capacity) {
-			struct gate_state *more =
-				ARENA_ARRAY(&r->arena, struct gate_state, capacity = capacity ? capacity * 2 : 16);
-
-			if (n)
-				memcpy(more, gates, n * sizeof(*more));
-			gates = more;
-		}
+		ARENA_GROW(&r->arena, gates, n, capacity);
 		gates[n++] = (struct gate_state){ .name = db_keep(&r->arena, q, 0),
 						  .down_until = db_u64(q, 1),
 						  .failures = db_u64(q, 2),

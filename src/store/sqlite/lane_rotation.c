@@ -1,13 +1,13 @@
-/* lane_rotation.c - whose turn it is among the lanes that are due.
+/* lane_rotation.c - which of the lanes that are due come next.
  *
- * A round goes through lanes by (next_at, id) and ends at those that were due when it began, so that a lane which was given waits until
- * all others had their turn, and lanes that keep coming cannot put off the end of the round. Each priority has a round of its own; a
- * higher one comes first. One more round goes through all of them by time alone: every fourth place of a page is its, so that no flood
- * of urgent mail stops the rest. */
+ * A round goes through lanes by (next_at, id) and ends at those that were due when it began, so that a lane which was given
+ * waits until all others had their turn, and lanes that keep coming cannot put off the end of the round. Each priority has a
+ * round of its own; a higher one comes first. One more round goes through all of them by time alone: every fourth place of a
+ * page is its, so that no flood of urgent mail stops the rest. */
 #include "sqlite.h"
 
 #define LANES_MAX  1000
-#define TIME_SHARE 4 /* each so many-th place goes to who has waited longest */
+#define TIME_SHARE 4 /* every fourth place goes to the lane that has waited longest */
 
 /* Lanes chosen for a page. */
 struct choice {
@@ -158,7 +158,7 @@ void run_lanes(struct engine *e, struct request *r)
 	unsigned priority = PRIORITY_MAX + 1, lower;
 	bool any, several;
 
-	if (e->host->results_wait) { /* what has no room for its result is better not sent */
+	if (e->host->results_wait) { /* no delivery is begun whose result could not be stored */
 		r->verdict = store_full;
 		return;
 	}

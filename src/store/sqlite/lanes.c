@@ -129,15 +129,7 @@ static void read_envelope(struct lease_page *p, struct due_message *m)
 /* The place for one more message. */
 static struct due_message *page_add(struct lease_page *p, uint64_t id)
 {
-	if (p->n == p->capacity) {
-		size_t capacity = p->capacity ? p->capacity * 2 : 8;
-		struct due_message *more = ARENA_ARRAY(&p->r->arena, struct due_message, capacity);
-
-		if (p->n)
-			memcpy(more, p->at, p->n * sizeof(*more));
-		p->at = more;
-		p->capacity = capacity;
-	}
+	ARENA_GROW(&p->r->arena, p->at, p->n, p->capacity);
 	p->at[p->n] = (struct due_message){ .id = id };
 	return &p->at[p->n++];
 }

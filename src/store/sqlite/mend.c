@@ -1,5 +1,6 @@
-/* mend.c - after the clock was set back: times that another clock wrote become times of this one, a page in each transaction. A page that was
- * mended is found no more, so that all may be done again after a crash: only the last page says that it need not. */
+/* mend.c - after the clock was set back: times in the future become times of the present clock, one page in each
+ * transaction. The queries do not find a page again that was mended, so after a crash the work can begin again from the
+ * start; only the last page marks it as done. */
 #include "sqlite.h"
 
 #include "posthouse/clock.h"
@@ -7,7 +8,7 @@
 #include "posthouse/units.h"
 
 #define PAGE_MAX   500
-#define UNTRIED_MS MINUTE_MS /* what was never tried is put off for so long at most */
+#define UNTRIED_MS MINUTE_MS /* the longest delay of a recipient that was never tried */
 
 enum { MEND_MESSAGES, MEND_LANES, MEND_REST };
 

@@ -37,14 +37,7 @@ static void read_recipients(struct engine *e, enum message_kind kind, struct are
 	size_t capacity = 0;
 
 	while (db_row(&e->db, q)) {
-		if (u->failed_n == capacity) {
-			struct failed_recipient *more =
-				ARENA_ARRAY(a, struct failed_recipient, capacity = capacity ? capacity * 2 : 4);
-
-			if (u->failed_n)
-				memcpy(more, u->failed, u->failed_n * sizeof(*more));
-			u->failed = more;
-		}
+		ARENA_GROW(a, u->failed, u->failed_n, capacity);
 		u->failed[u->failed_n++] = read_recipient(a, q);
 	}
 }

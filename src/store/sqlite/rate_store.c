@@ -1,4 +1,4 @@
-/* rate_store.c - what limits remember over restarts: token buckets, bans, and to whom each login has written. */
+/* rate_store.c - what limits keep over restarts: token buckets, bans, and the recipients that each login has written to. */
 #include "sqlite.h"
 
 #include "posthouse/clock.h"
@@ -49,7 +49,7 @@ void rate_store_close(struct engine *e)
 	buf_fini(&e->pruned_login);
 }
 
-/* ---- to whom a login has written: two addresses with the same hash are taken for one, which does no harm ---- */
+/* ---- the recipients that a login has written to: two addresses with the same hash count as one, which does no harm ---- */
 
 static struct db_value hash_of(struct engine *e, struct arena *a, struct str address)
 {
@@ -58,7 +58,7 @@ static struct db_value hash_of(struct engine *e, struct arena *a, struct str add
 
 void remember_recipients(struct engine *e, const struct accepted *m)
 {
-	/* A row is written anew once a day at most. */
+	/* A row is written again at most once a day. */
 	uint64_t stale = m->received_at > DAY_MS ? m->received_at - DAY_MS : 0;
 
 	for (size_t i = 0; i < m->recipients_n; i++)
@@ -124,8 +124,8 @@ void run_buckets(struct engine *e, struct request *r)
 	r->out.rows = rows;
 }
 
-/* A bucket that was full again by then says nothing any more. An index of their times would cost a write with each charge: so a part of
- * them is looked through each time, in turn. */
+/* A bucket that was full again by then says nothing any more. An index of their times would cost a write with each charge:
+ * so a part of them is looked through each time, in turn. */
 static size_t prune_buckets(struct engine *e, uint64_t before_us)
 {
 	struct bucket_row *rows = ARENA_ARRAY(&e->host->arena, struct bucket_row, BUCKETS_SEEN);
@@ -141,7 +141,7 @@ static size_t prune_buckets(struct engine *e, uint64_t before_us)
 		gone++;
 	}
 	if (n == BUCKETS_SEEN && (!buf_add(&e->pruned_key, rows[n - 1].key) || !buf_add(&e->pruned_rule, rows[n - 1].rule)))
-		buf_clear(&e->pruned_key); /* a name beyond all bounds: begin anew */
+		buf_clear(&e->pruned_key); /* the name is too long to be remembered: begin again from the start */
 	return gone;
 }
 
@@ -167,13 +167,7 @@ void run_bans(struct engine *e, struct request *r)
 	sqlite3_stmt *q = db_query(&e->db, Q_bans);
 
 	while (db_row(&e->db, q)) {
-		if (n == capacity) {
-			struct ban_row *more = ARENA_ARRAY(&r->arena, struct ban_row, capacity = capacity ? capacity * 2 : 64);
-
-			if (n)
-				memcpy(more, rows, n * sizeof(*more));
-			rows = more;
-		}
+		ARENA_GROW(&r->arena, rows, n, capacity);
 		rows[n++] = (struct ban_row){ .key = db_keep(&r->arena, q, 0),
 					      .level = db_u64(q, 1),
 					      .until = db_u64(q, 2),
@@ -184,8 +178,8 @@ void run_bans(struct engine *e, struct request *r)
 	r->out.n = n;
 }
 
-/* Of a login that has written to too many, the older ones go: of some rows next to each other, which are there by their hash, those that are
- * not newer than their average. To sort all of them would hold up the mail. */
+/* Of a login that has written to too many, the older ones go: of some rows next to each other, which are there by their
+ * hash, those that are not newer than their average. To sort all of them would hold up the mail. */
 static size_t drop_older(struct engine *e, struct str login, size_t max)
 {
 	struct sample {
@@ -231,7 +225,7 @@ static size_t prune_known(struct engine *e, size_t max)
 			return drop_older(e, login, max) > 0 ? max : 0;
 		buf_clear(&e->pruned_login);
 		if (!found || !buf_add(&e->pruned_login, login)) {
-			buf_clear(&e->pruned_login); /* all were looked at, or a name is beyond all bounds: begin anew */
+			buf_clear(&e->pruned_login); /* all were checked, or the name is too long */
 			return 0;
 		}
 	}

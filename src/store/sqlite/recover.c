@@ -1,4 +1,5 @@
-/* recover.c - what an earlier life left behind among the rows: the counters, and recipients that were to be removed while in flight. */
+/* recover.c - the start with the rows that an earlier process left: reads the counters, and ends recipients that an
+ * administrator has removed while they were in flight. */
 #include "sqlite.h"
 
 #include "posthouse/clock.h"

@@ -37,7 +37,8 @@ static bool next_mark(const struct telling *t, uint64_t n, unsigned *state, unsi
 	return true;
 }
 
-/* Is it still to be told of any of the recipients? Not after a crash between the report and its answer, nor of a delay that has ended. */
+/* Is it still to be told of any of the recipients? Not after a crash between the report and its answer, nor of a delay that
+ * has ended. */
 static bool is_news(const struct telling *t, const uint64_t *n_list, size_t n)
 {
 	unsigned state, reported;
@@ -71,7 +72,7 @@ static bool is_unwarned(struct engine *e, uint64_t id)
 	return unwarned;
 }
 
-/* The parent's history. That nobody is told of a delay or a success is no event. */
+/* Add the event to the parent's history. A delay or a success of which no report is sent is no event. */
 static void add_report_event(const struct telling *t, uint64_t at, struct str fields)
 {
 	if (t->told)

@@ -73,15 +73,15 @@ static const char *const migrations[SCHEMA_VERSION] = {
 	"CREATE TABLE transcript(message INTEGER NOT NULL, n INTEGER NOT NULL, at INTEGER NOT NULL, lines TEXT NOT NULL,"
 	" PRIMARY KEY(message,n)) STRICT, WITHOUT ROWID;",
 
-	/* Token buckets, delay warnings (in the order in which they come due), reports of success. In recipient.reported bit 8 means that
-	 * a success is still to be told; it keeps the message open as a waiting recipient does. */
+	/* Token buckets, delay warnings (in the order in which they come due), reports of success. In recipient.reported bit
+	 * 8 means that a success is still to be told; it keeps the message open as a waiting recipient does. */
 	"CREATE TABLE bucket(key TEXT NOT NULL, rule TEXT NOT NULL, tat_us INTEGER NOT NULL, PRIMARY KEY(key,rule)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX message_warn ON message(warn_at) WHERE warn_at>0 AND finished_at IS NULL;"
 	"CREATE INDEX recipient_good ON recipient(message) WHERE (reported&8)=8;",
 
-	/* What limits and their accountant remember; a lane for each priority. Priorities, also in message, are RFC 6710's own -9 to 9, so
-	 * what version 2 wrote (0) is a normal one. Lanes keep their ids: no recipient has to be written anew. `hash` is SipHash of the address
-	 * with meta's known_key: to whom a login writes cannot be read off. */
+	/* What limits and their accountant remember; a lane for each priority. Priorities, also in message, are RFC 6710's
+	 * own -9 to 9, so what version 2 wrote (0) is a normal one. Lanes keep their ids: no recipient has to be written
+	 * anew. `hash` is SipHash of the address with meta's known_key: to whom a login writes cannot be read off. */
 	"ALTER TABLE bucket ADD COLUMN warned_at INTEGER NOT NULL DEFAULT 0;"
 	"CREATE TABLE ban(key TEXT PRIMARY KEY, level INTEGER NOT NULL, until INTEGER NOT NULL, reason TEXT NOT NULL) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX ban_until ON ban(until);"
@@ -97,7 +97,8 @@ static const char *const migrations[SCHEMA_VERSION] = {
 	"CREATE INDEX lane_next ON lane(next_at,id);"
 	"CREATE INDEX lane_priority ON lane(priority,next_at,id);",
 
-	/* How long a pause or a ban was to be, by which a clock that was set back is known; and the latest time that the store has seen. */
+	/* How long a pause or a ban was to be, by which a clock that was set back is known; and the latest time that the
+	 * store has seen. */
 	"ALTER TABLE gate ADD COLUMN pause INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE ban ADD COLUMN length INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE counter ADD COLUMN at INTEGER NOT NULL DEFAULT 0;"

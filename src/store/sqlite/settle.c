@@ -75,7 +75,8 @@ static void record(struct engine *e, const struct outcome *o)
 		add_event(e, o->id, o->n, o->at, o->event, o->event_fields);
 }
 
-/* Settle one recipient. Its lane comes out when that has to be refreshed (else 0); the result is true when the recipient was closed. */
+/* Settle one recipient. Its lane comes out when that has to be refreshed (else 0); the result is true when the recipient was
+ * closed. */
 static bool settle_one(struct engine *e, const struct outcome *o, uint64_t *lane_out)
 {
 	sqlite3_stmt *q = db_query(&e->db, Q_recipient_get, INT(o->id), INT(o->n));

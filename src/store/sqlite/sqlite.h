@@ -1,5 +1,5 @@
-/* sqlite.h - the inside of the engine that keeps mail in SQLite. Two threads: the store's writer, which alone owns the connection and
- * `struct engine`; and the checkpointer, which copies the log into the database (checkpoint.c). */
+/* sqlite.h - the inside of the engine that keeps mail in SQLite. Two threads: the store's writer, which alone owns the
+ * connection and `struct engine`; and the checkpointer, which copies the log into the database (checkpoint.c). */
 #ifndef POSTHOUSE_STORE_SQLITE_H
 #define POSTHOUSE_STORE_SQLITE_H
 
@@ -24,8 +24,8 @@ struct lease {
 	struct lease *next_ended;
 };
 
-/* What memory knows better than the lane's row: only of lanes with leases. `quiet`: all that is due is leased; the next that is
- * not leased is due at `next_at` (0: none). */
+/* For a lane with leases: what is not in its row. `quiet`: all due recipients are leased, and the next recipient that is not
+ * leased is due at `next_at` (0: there is none). */
 struct lane_cache {
 	struct hashtable_item node; /* by lane */
 	struct list link;
@@ -97,7 +97,7 @@ struct engine {
 	bool tx_settles;
 	uint64_t next_lane;
 	uint64_t clock_at; /* the latest time that was seen */
-	bool set_back;     /* at the start the clock was behind it, and not all is mended yet */
+	bool set_back;     /* at the start the clock was behind that time, and some times are still to be mended */
 	struct leases leases;
 	struct vacuum vacuum;
 	struct checkpoint checkpoint;
@@ -105,17 +105,18 @@ struct engine {
 	struct turn turns[PRIORITY_MAX + 1], turn_by_time;
 	uint64_t lanes_given;
 	struct siphash_key known_key;
-	struct buf pruned_login;                 /* to whom it wrote was looked at last; "": nobody's */
-	struct buf pruned_key, pruned_rule;      /* the bucket that store_prune looked at last; "": none */
+	struct buf pruned_login;                 /* the login whose recipients store_prune checked last; "": none */
+	struct buf pruned_key, pruned_rule;      /* the bucket that store_prune checked last; "": none */
 	struct report_turn reported[KIND_COUNT]; /* the last message that store_unreported looked at */
 };
 
-/* schema.c: create or migrate, and say in the log how far it is; the verdict's text lives in `a`. An error of the database is in e->db. */
+/* schema.c: create or migrate, and say in the log how far it is; the verdict's text lives in `a`. An error of the database
+ * is in e->db. */
 struct verdict schema_prepare(struct engine *e, struct arena *a);
 bool schema_value(struct db *db, const char *sql, struct arena *a, struct str *value_out);
 
-/* What the kinds of requests run: accept.c, lane_rotation.c, lanes.c, text.c, settle.c, pending_reports.c, report.c, admin.c, alter.c,
- * history.c, rate_store.c, mend.c. */
+/* What the kinds of requests run: accept.c, lane_rotation.c, lanes.c, text.c, settle.c, pending_reports.c, report.c,
+ * admin.c, alter.c, history.c, rate_store.c, mend.c. */
 void run_accept(struct engine *e, struct request *r);
 void run_lanes(struct engine *e, struct request *r);
 void run_lease(struct engine *e, struct request *r);
