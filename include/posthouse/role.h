@@ -6,6 +6,7 @@
 #ifndef POSTHOUSE_ROLE_H
 #define POSTHOUSE_ROLE_H
 
+#include "posthouse/busy.h"
 #include "posthouse/config.h"
 #include "posthouse/ipc.h"
 #include "posthouse/metrics.h"
@@ -35,8 +36,11 @@ struct role_ops {
 	/* A listening socket that is now yours. */
 	void (*listener)(struct role *r, unsigned listen, int fd);
 
-	/* Drain within grace_ms, then call role_stopped(). NULL: nothing to drain. */
+	/* Begin to drain, which has grace_ms; role_stopped() ends it early. NULL: nothing to drain. */
 	void (*stop)(struct role *r, uint64_t grace_ms);
+
+	/* The role stops, and nothing is busy: see role_busy(). End what is left, then call role_stopped(). NULL: nothing is left. */
+	void (*idle)(struct role *r);
 
 	/* Tell the numbers for `stats`: call role_stat() for each. May be NULL. */
 	void (*stats)(struct role *r);
@@ -55,7 +59,10 @@ unsigned role_index(struct role *r);
 uint64_t role_incarnation(struct role *r);
 bool role_stopping(struct role *r);
 struct channel *role_peer(struct role *r, enum role_id peer, unsigned index); /* NULL: away */
-void role_stopped(struct role *r);
+void role_stopped(struct role *r);                                            /* once; more calls have no effect */
+
+/* Something that a stopping role waits for has begun (+1) or has ended (-1): a session, a delivery. ops->idle comes from the loop. */
+void role_busy(struct role *r, int change);
 void role_start_later(struct role *r); /* within ops->start: master hears each second that we are at it */
 void role_started(struct role *r, struct verdict v);
 

@@ -263,7 +263,6 @@ static void stop(struct role *r, uint64_t grace_ms)
 		uv_timer_stop(&c->pause);
 		uv_poll_stop(&c->listener);
 	}
-	role_stopped(r);
 }
 
 int main(int argc, char **argv)

@@ -2,6 +2,7 @@
  * of its own; the role's accounts then find the file changed, as they would if the command line had written it. */
 #include "login.h"
 #include "posthouse/log.h"
+#include "posthouse/role.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -68,7 +69,7 @@ static void on_changed(uv_work_t *work, int status)
 	arena_fini(&c->arena);
 	free(c);
 	begin_change(l);
-	login_check_idle(l);
+	role_busy(l->role, -1);
 }
 
 void change_accounts(struct login *l, struct channel *ch, const struct msg_account_change *m)
@@ -97,6 +98,7 @@ void change_accounts(struct login *l, struct channel *ch, const struct msg_accou
 	c->verifier = arena_str(&c->arena, m->verifier);
 	c->expires_at = m->expires_at;
 	list_append(&l->changes, &c->link);
+	role_busy(l->role, +1);
 	if (idle)
 		begin_change(l);
 }

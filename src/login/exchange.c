@@ -2,6 +2,7 @@
  * worker; meanwhile the exchange is WORKING, and if its client goes, ORPHANED until the worker lets go of it. */
 #include "exchange.h"
 #include "posthouse/log.h"
+#include "posthouse/role.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -53,7 +54,7 @@ static void on_timer_closed(uv_handle_t *handle)
 
 	free(e);
 	l->open_exchanges--;
-	login_check_idle(l);
+	role_busy(l->role, -1);
 }
 
 void exchange_close(struct exchange *e)

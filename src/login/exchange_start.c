@@ -1,6 +1,7 @@
 /* exchange_start.c - how a login begins, or why it does not. */
 #include "exchange.h"
 #include "posthouse/log.h"
+#include "posthouse/role.h"
 
 #include <stdlib.h>
 
@@ -90,6 +91,7 @@ static struct exchange *exchange_new(struct login *l, struct channel *ch, const 
 	e->timer.data = e;
 	list_append(&l->exchanges, &e->link);
 	l->open_exchanges++;
+	role_busy(l->role, +1);
 	return e;
 }
 

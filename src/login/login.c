@@ -64,6 +64,7 @@ static struct verdict start(struct role *r)
 
 	login_init(&login, role_loop(r), arena_cstr(&a, c->state_dir), &c->auth);
 	arena_fini(&a);
+	login.role = r;
 	role_set_data(r, &login);
 	v = cyrus_start(login.directory, &c->auth);
 	if (v.class == OK)
@@ -104,16 +105,9 @@ static void peer_down(struct role *r, struct channel *ch)
 	changes_drop(&login, ch);
 }
 
-static void on_idle(struct login *l)
-{
-	l->on_idle = NULL;
-	role_stopped(l->stopping);
-}
-
 static void on_patience_ended(uv_timer_t *timer)
 {
-	if (login.on_idle)
-		login.on_idle(&login);
+	role_stopped(timer->data);
 }
 
 /* What workers have begun they end: a login within milliseconds, a change of the account file with its fsync. A back-end that hangs is not
@@ -123,11 +117,9 @@ static void stop(struct role *r, uint64_t grace_ms)
 	static uv_timer_t patience;
 
 	exchanges_drop(&login, NULL);
-	login.stopping = r;
-	login.on_idle = on_idle;
 	uv_timer_init(role_loop(r), &patience);
+	patience.data = r;
 	uv_timer_start(&patience, on_patience_ended, grace_ms < PATIENCE_MS ? grace_ms : PATIENCE_MS, 0);
-	login_check_idle(&login);
 }
 
 static void stats(struct role *r)

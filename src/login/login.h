@@ -19,6 +19,7 @@ struct watch {
 
 struct login {
 	uv_loop_t *loop;
+	struct role *role;           /* logins and changes under way are counted there */
 	const struct config *config; /* the frame's; exchanges copy what they need of it */
 	const struct backend *backend;
 	struct workers *workers;
@@ -28,8 +29,6 @@ struct login {
 	struct list exchanges;             /* those that somebody waits for or may come back to */
 	struct list changes;               /* of accounts, waiting; the first is being made */
 	size_t open_exchanges;             /* with those that only their worker still has */
-	void (*on_idle)(struct login *l);  /* no exchange and no change is left; NULL: nobody asks */
-	struct role *stopping;             /* for on_idle */
 	void (*on_stuck)(struct login *l); /* the back-end has kept half of the threads for long; NULL: nobody asks */
 	uint64_t accepted, refused, failed, from_cache;
 	struct watch watch;
@@ -44,9 +43,6 @@ void login_fini(struct login *l);
 
 /* Look at the account file; what was derived from an older one is dropped. TEMP: it cannot be used at present. */
 struct verdict login_refresh(struct login *l);
-
-/* Tell on_idle when it is so. */
-void login_check_idle(struct login *l);
 
 /* ---- exchange_start.c, exchange_step.c, exchange.c: logins under way ---- */
 void exchange_start(struct login *l, struct channel *ch, const struct msg_login_start *m);

@@ -45,9 +45,3 @@ struct verdict login_refresh(struct login *l)
 	}
 	return v;
 }
-
-void login_check_idle(struct login *l)
-{
-	if (l->on_idle && l->open_exchanges == 0 && list_empty(&l->changes))
-		l->on_idle(l);
-}

@@ -85,6 +85,7 @@ struct connection *connection_open(struct pool *pool)
 	list_append(&pool->connections, &c->in_pool);
 	pool->connections_n++;
 	relay->connections++;
+	role_busy(relay->role, +1);
 	connection_limit(c);
 	relay->ops->begin(c);
 	return c;
@@ -355,5 +356,5 @@ void connection_part_closed(struct connection *c)
 	buf_fini(&c->attempts);
 	arena_fini(&c->arena);
 	free(c);
-	relay->ops->part_gone(relay);
+	role_busy(relay->role, -1);
 }

@@ -72,6 +72,7 @@ struct delivery *delivery_new(struct relay *relay, const struct msg_deliver *m, 
 	list_init(&d->in_pool);
 	list_append(bucket(relay, m->lease), &d->in_leases);
 	relay->deliveries++;
+	role_busy(relay->role, +1);
 	copy_envelope(d, m);
 	return d;
 }
@@ -149,7 +150,7 @@ void delivery_free(struct delivery *d)
 	buf_fini(&d->given_up);
 	arena_fini(&d->arena);
 	free(d);
-	relay->ops->part_gone(relay);
+	role_busy(relay->role, -1);
 }
 
 /* The last dialogue that was not all success, behind what was given up before it. */

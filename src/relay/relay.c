@@ -15,8 +15,6 @@ enum {
 static void on_grace_over(uv_timer_t *timer);
 static void on_last_results(uv_timer_t *timer);
 
-static void check_stopped(struct relay *relay);
-
 static void on_connection_closed(struct connection *c)
 {
 	transfer_fini(&c->transfer);
@@ -34,7 +32,6 @@ static const struct relay_ops relay_ops = {
 	.closed = on_connection_closed,
 	.found = attempt_found,
 	.resolver_changed = attempt_resolve_again,
-	.part_gone = check_stopped,
 };
 
 /* The role's state; made with the first configuration. */
@@ -150,7 +147,6 @@ static void stop(struct role *r, uint64_t grace_ms)
 		}
 	}
 	uv_timer_start(&relay->grace, on_grace_over, grace_ms - grace_ms / 10, 0);
-	check_stopped(relay);
 }
 
 static void on_grace_over(uv_timer_t *timer)
@@ -174,20 +170,14 @@ static void on_last_results(uv_timer_t *timer)
 {
 	struct relay *relay = timer->data;
 
-	if (relay->stopped)
-		return;
-	relay->stopped = true;
 	log_warning(&relay->log, "relay.hurried", kv("unsettled", relay->deliveries));
 	role_stopped(relay->role);
 }
 
-static void check_stopped(struct relay *relay)
+static void idle(struct role *r)
 {
-	if (!relay->stopping || relay->stopped || relay->deliveries > 0 || relay->connections > 0)
-		return;
-	relay->stopped = true;
-	uv_timer_stop(&relay->grace);
-	role_stopped(relay->role);
+	uv_timer_stop(&relay_of(r)->grace);
+	role_stopped(r);
 }
 
 /* ---- figures ---- */
@@ -230,6 +220,7 @@ static const struct role_ops ops = {
 	.abandon = abandon,
 	.peer_down = peer_down,
 	.stop = stop,
+	.idle = idle,
 	.stats = stats,
 	.handlers = &handlers,
 };

@@ -60,8 +60,6 @@ struct relay_ops {
 	/* candidates.c, resolver.c */
 	void (*found)(struct pool *pool, struct verdict v); /* its candidates are there; or why there are none */
 	void (*resolver_changed)(struct pool *pool);
-	/* delivery.c, connection.c */
-	void (*part_gone)(struct relay *relay); /* perhaps the last one while stopping */
 };
 
 struct relay {
@@ -87,7 +85,7 @@ struct relay {
 	struct host_status_slot host_status[HOST_STATUS_SLOTS];
 	struct family families[2];
 	uv_timer_t grace, sweep; /* sweep: of domains that were looked up and got no mail */
-	bool stopping, stopped;
+	bool stopping;
 };
 
 #endif

@@ -1,6 +1,7 @@
 /* role.c - the frame of every role. Descriptor 3 is the channel to master, 4 the lock of the state directory, which is only held. */
 #include "posthouse/role.h"
 
+#include "arguments.h"
 #include "confine.h"
 #include "figures.h"
 #include "posthouse/log.h"
@@ -30,7 +31,8 @@ struct role {
 	uint64_t incarnation;
 	struct config *config, *next;
 	uint64_t next_generation;
-	bool started, starting, confined, stopping;
+	bool started, starting, confined, stopping, stopped;
+	struct busy busy;
 	uint64_t start_call; /* `configure` that is to be answered when we have started */
 	uv_timer_t working;
 	void *data;
@@ -305,8 +307,24 @@ static void handle_stop(void *ctx, struct channel *ch, const struct msg_stop *m,
 	log_debug(NULL, "role.stopping", kv("grace_ms", m->grace_ms));
 	if (r->ops->stop && (r->started || r->starting))
 		r->ops->stop(r, m->grace_ms);
+	busy_wait(&r->busy);
+}
+
+static void on_idle(void *ctx)
+{
+	struct role *r = ctx;
+
+	if (r->stopped)
+		return;
+	if (r->ops->idle)
+		r->ops->idle(r);
 	else
 		role_stopped(r);
+}
+
+void role_busy(struct role *r, int change)
+{
+	busy_change(&r->busy, change);
 }
 
 static void on_last_turn(uv_timer_t *timer)
@@ -321,6 +339,9 @@ void role_stopped(struct role *r)
 {
 	static uv_timer_t last;
 
+	if (r->stopped)
+		return;
+	r->stopped = true;
 	ipc_send_stopped(r->master, &(struct msg_stopped){ 0 }, -1);
 	last.data = r;
 	uv_timer_init(r->loop, &last);
@@ -355,46 +376,6 @@ static void handle_stats(void *ctx, struct channel *ch, const struct msg_stats *
 }
 
 /* ---- start ---- */
-static unsigned long number_argument(int argc, char **argv, int i)
-{
-	char *end;
-	unsigned long value;
-
-	if (i >= argc)
-		die(EX_USAGE, "%s wants a number: roles are started by `posthouse serve`", argv[i - 1]);
-	value = strtoul(argv[i], &end, 10);
-	if (*end)
-		die(EX_USAGE, "%s is no number", argv[i]);
-	return value;
-}
-
-static void read_arguments(struct role *r, int argc, char **argv)
-{
-	unsigned long uid = 0, gid = 0;
-	bool drop = false;
-
-	for (int i = 1; i < argc; i++) {
-		struct str a = str_of(argv[i]);
-
-		if (str_eq(a, S("--index"))) {
-			r->index = (unsigned)number_argument(argc, argv, ++i);
-		} else if (str_eq(a, S("--incarnation"))) {
-			r->incarnation = number_argument(argc, argv, ++i);
-		} else if (str_eq(a, S("--uid"))) {
-			uid = number_argument(argc, argv, ++i);
-			drop = true;
-		} else if (str_eq(a, S("--gid"))) {
-			gid = number_argument(argc, argv, ++i);
-		} else {
-			die(EX_USAGE, "unknown argument %s: roles are started by `posthouse serve`", argv[i]);
-		}
-	}
-	if (r->incarnation == 0)
-		die(EX_USAGE, "roles are started by `posthouse serve`");
-	if (drop)
-		drop_privileges((uid_t)uid, (gid_t)gid);
-}
-
 /* A terminal's Ctrl-C and a service manager's SIGTERM reach the whole group: master alone decides what they mean. A limit on the size of files
  * (ulimit -f) is an error of the write, as a full disk is. */
 static void ignore_signals(void)
@@ -410,12 +391,13 @@ int role_main(int argc, char **argv, const struct role_ops *ops)
 	struct role *r = &frame;
 	struct channel_config master = { .self = ops->id, .peer = ROLE_MASTER, .on_closed = on_master_closed, .ctx = r };
 
-	read_arguments(r, argc, argv);
+	read_arguments(argc, argv, &r->index, &r->incarnation);
 	confine_early();
 	ignore_signals();
 	log_setup(role_name(ops->id), role_facts[ops->id].instances == PER_WORKER ? (int)r->index : -1);
 	r->ops = ops;
 	r->loop = uv_default_loop();
+	busy_init(&r->busy, r->loop, on_idle, r);
 	if (ops->handlers)
 		r->handlers = r->master_handlers = *ops->handlers;
 	r->handlers.stats = handle_stats;

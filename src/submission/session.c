@@ -174,7 +174,7 @@ void session_part_closed(struct session *s)
 	buf_fini(&s->helo);
 	arena_fini(&s->arena);
 	free(s);
-	sub->ops->part_gone(sub);
+	role_busy(sub->role, -1);
 }
 
 static void on_timer_closed(uv_handle_t *h)

@@ -73,6 +73,7 @@ static struct session *session_new(struct door *door, uv_stream_t *server)
 	s->timer.data = s;
 	s->open_parts = 2;
 	list_append(&sub->sessions, &s->link);
+	role_busy(sub->role, +1);
 	door->sessions++;
 	sub->sessions_n++;
 	sub->sessions_total++;

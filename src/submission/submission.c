@@ -14,8 +14,6 @@
 
 #define STOP_TICK_MS 250
 
-static void check_stopped(struct submission *sub);
-
 static const struct submission_ops submission_ops = {
 	.advance = session_advance,
 	.timeout = session_on_timeout,
@@ -23,7 +21,6 @@ static const struct submission_ops submission_ops = {
 	.room = session_room,
 	.turn = session_turn,
 	.costly_turn = session_costly_turn,
-	.part_gone = check_stopped,
 };
 
 static struct submission submission; /* doors may come before ops->start */
@@ -151,15 +148,6 @@ static void handle_login_over(void *ctx, struct channel *ch, const struct msg_lo
 }
 
 /* ---- stop ---- */
-static void check_stopped(struct submission *sub)
-{
-	if (sub->stop_at == 0 || sub->stopped || !list_empty(&sub->sessions) || !list_empty(&sub->transactions))
-		return;
-	sub->stopped = true;
-	uv_timer_stop(&sub->stopping);
-	role_stopped(sub->role);
-}
-
 /* End the idle sessions; near the end of the grace time all of them. A message with a 250 is with queue; one without will be sent
  * again by its client. */
 static void on_stop_tick(uv_timer_t *timer)
@@ -178,7 +166,6 @@ static void on_stop_tick(uv_timer_t *timer)
 	if (left == 0)
 		LIST_EACH (i, &sub->transactions)
 			transaction_on_deadline(CONTAINER_OF(i, struct transaction, link));
-	check_stopped(sub);
 }
 
 static void stop(struct role *r, uint64_t grace_ms)

@@ -52,8 +52,6 @@ struct submission_ops {
 	/* fair_share.c */
 	void (*turn)(struct session *s);
 	void (*costly_turn)(struct session *s);
-	/* session.c, transaction.c */
-	void (*part_gone)(struct submission *sub); /* perhaps the last one that a stop waits for */
 };
 
 struct submission {
@@ -68,7 +66,6 @@ struct submission {
 	struct list waiting; /* transactions with a deadline, looked at by `sweep` */
 	uv_timer_t sweep, stopping;
 	uint64_t stop_at; /* monotonic ms: grace is over; 0 = no stop */
-	bool stopped;
 
 	struct id_source ids;
 	uint64_t next_session, next_transaction;

@@ -87,6 +87,7 @@ struct transaction *transaction_new(struct session *session, struct str sender, 
 	tx->envelope.priority = PRIORITY_NORMAL;
 	note_origin(tx, session);
 	list_append(&sub->transactions, &tx->link);
+	role_busy(sub->role, +1);
 	list_init(&tx->waiting);
 	header_collector_init(&tx->header);
 	buf_init(&tx->text, INLINE_MAX);
@@ -120,7 +121,7 @@ static void transaction_free(struct transaction *tx, bool drop)
 	list_remove(&tx->waiting);
 	list_remove(&tx->link);
 	free(tx);
-	sub->ops->part_gone(sub);
+	role_busy(sub->role, -1);
 }
 
 void transaction_leave(struct transaction *tx)

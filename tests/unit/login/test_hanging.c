@@ -9,6 +9,7 @@
 #include "cyrus.h"
 #include "login.h"
 #include "posthouse/clock.h"
+#include "posthouse/role.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -29,6 +30,14 @@ static struct config config;
 static struct login login;
 static struct channel *ours, *submission;
 static unsigned stuck_calls;
+
+static size_t busy;
+
+/* The frame's part: what has begun in the role and has not ended. */
+void role_busy(struct role *r, int change)
+{
+	busy += (size_t)change;
+}
 
 /* ---- the back-end: who is called hang... waits for ever, who has the password "yes" is in ---- */
 static int listener, kept[1024];

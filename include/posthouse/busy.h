@@ -1,0 +1,22 @@
+/* busy.h - how much of a role is still under way when it is to end: counted in one place, asked from the loop. */
+#ifndef POSTHOUSE_BUSY_H
+#define POSTHOUSE_BUSY_H
+
+#include "posthouse/str.h"
+
+#include <uv.h>
+
+struct busy {
+	size_t n;
+	bool waiting;     /* somebody wants to know when it is 0 */
+	uv_timer_t check; /* from the loop: who ends something has not finished his own work at that moment */
+	void (*on_idle)(void *ctx);
+	void *ctx;
+};
+
+/* on_idle comes from the loop when nothing is under way after busy_wait(), and again when more has begun and ended since. */
+void busy_init(struct busy *b, uv_loop_t *loop, void (*on_idle)(void *ctx), void *ctx);
+void busy_change(struct busy *b, int change); /* +1: something has begun; -1: it has ended */
+void busy_wait(struct busy *b);
+
+#endif
