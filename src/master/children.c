@@ -70,13 +70,14 @@ void child_ready(struct child *c)
 /* ---- starting ---- */
 static void on_process_exit(uv_process_t *process, int64_t status, int signal);
 static void on_channel_closed(void *ctx, struct channel *ch, const char *reason);
+static void start_child(struct child *c);
 
 static void on_back_off(uv_timer_t *timer)
 {
 	struct child *c = timer->data;
 
 	if (!c->master->stopping && c->state == CHILD_AWAY && !c->process_open)
-		child_start(c);
+		start_child(c);
 }
 
 /* The pause doubles with each short life. */
@@ -99,7 +100,7 @@ static void start_failed(struct child *c, const char *what, const char *why)
 		master_stop(c->master, EX_OSERR);
 }
 
-void child_start(struct child *c)
+static void start_child(struct child *c)
 {
 	struct master *m = c->master;
 	struct channel_config config = { .self = ROLE_MASTER,
@@ -230,5 +231,5 @@ void children_init(struct master *m)
 			for (unsigned i = 0; role_facts[role].start == place && i < instances_of(m, role); i++)
 				add_child(m, role, i);
 	for (size_t i = 0; i < m->children_n; i++)
-		child_start(&m->children[i]);
+		start_child(&m->children[i]);
 }

@@ -94,7 +94,6 @@ void child_lost_peer(struct child *c, const struct msg_peer_lost *m);
 
 /* ---- children.c ---- */
 void children_init(struct master *m);
-void child_start(struct child *c);
 void child_ready(struct child *c);
 struct child *child_of(struct master *m, const struct channel *ch);
 struct child *child_find(struct master *m, enum role_id role, unsigned index);
@@ -115,8 +114,6 @@ void master_outdated(struct master *m, const struct child *c, const char *why);
 int logs_pipe(struct master *m);
 
 /* ---- reload.c ---- */
-/* The role's slice as a sealed memfd; -1 and a log line when that fails. */
-int slice_fd(const struct config *c, enum role_id role);
 /* Give a fresh child the current configuration; child_ready() follows, or its end. */
 void configure_child(struct child *c);
 /* Read the file again and offer it to all roles. Who asks is told the outcome (ch NULL: nobody but the log). */

@@ -36,7 +36,8 @@ static struct {
 } watch;
 static void on_files_settled(uv_timer_t *timer);
 
-int slice_fd(const struct config *c, enum role_id role)
+/* The role's slice as a sealed memfd; -1 and a log line when that fails. */
+static int slice_fd(const struct config *c, enum role_id role)
 {
 	struct buf b;
 	struct str rest;

@@ -1,9 +1,5 @@
 /* test_accounts.c - the account file: read, refreshed, changed, by one process and by two at once. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "posthouse/accounts.h"
 #include "posthouse/clock.h"

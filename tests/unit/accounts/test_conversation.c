@@ -1,10 +1,6 @@
 /* test_conversation.c - Cyrus SASL as the login role uses it, without a loop: PLAIN, LOGIN's check, SCRAM, and what must not differ
  * between a wrong password and an unknown name. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "cache.h"
 #include "cyrus.h"

@@ -1,9 +1,5 @@
 /* test_login.c - the login role behind its frame: two ends of channels on one loop, one playing submission and console. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "cyrus.h"
 #include "login.h"

@@ -1,9 +1,5 @@
 /* test_names.c - logins and passwords in their one form, and account files and verifiers that are older than it. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "posthouse/accounts.h"
 #include "posthouse/names.h"

@@ -1,10 +1,6 @@
 /* test_scram.c - our side of SCRAM at an upstream: RFC 7677's example, Cyrus SASL as the server, servers that lie, and what is kept of
  * exchanges between the steps. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "cyrus.h"
 #include "upstream_logins.h"

@@ -1,9 +1,5 @@
 /* test_verifier.c - verifiers, password preparation, names and lines. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "posthouse/accounts.h"
 

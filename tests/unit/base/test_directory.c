@@ -1,9 +1,5 @@
 /* test_directory.c - what root does where a user can write: links do not lead it astray. Only root can try. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "posthouse/directory.h"
 

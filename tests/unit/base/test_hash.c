@@ -1,10 +1,6 @@
 /* test_hash.c - SipHash, and hash tables that grow. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
+#include "unit.h"
 #include <stdlib.h>
-#include <cmocka.h>
 
 #include "posthouse/arena.h"
 #include "posthouse/hash.h"

@@ -1,9 +1,5 @@
 /* test_id.c - message ids: in order, never twice, and the same when written and read. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "posthouse/id.h"
 

@@ -1,9 +1,5 @@
 /* test_log.c - one line per fact, whatever the values contain: escapes, both formats, levels, lengths, and a reader who does not read. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "posthouse/id.h"
 #include "posthouse/log.h"

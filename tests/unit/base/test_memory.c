@@ -1,9 +1,5 @@
 /* test_memory.c - buffers, arenas and secrets: what grows, up to where, and what is wiped. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "posthouse/arena.h"
 #include "posthouse/buf.h"

@@ -1,9 +1,5 @@
 /* test_utf8.c - well-formed characters, and those that nobody can see. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "posthouse/utf8.h"
 

@@ -1,9 +1,5 @@
 /* test_writebehind.c - changed items follow in a store that the test plays. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "posthouse/writebehind.h"
 

@@ -1,9 +1,5 @@
 /* test_cli_text.c - arguments of commands, and what they print. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "cli.h"
 

@@ -2,11 +2,7 @@
 #ifndef POSTHOUSE_TEST_CONFIG_FIXTURE_H
 #define POSTHOUSE_TEST_CONFIG_FIXTURE_H
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "posthouse/config.h"
 

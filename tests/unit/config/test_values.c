@@ -1,9 +1,5 @@
 /* test_values.c - durations, sizes, rates, formats; and the table's own soundness. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "schema.h"
 

@@ -1,9 +1,5 @@
 /* test_idn.c - addresses with A-labels for next hops without SMTPUTF8 (mail_address_to_ascii). */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "posthouse/mail.h"
 

@@ -1,9 +1,5 @@
 /* test_wire.c - answers as bytes: good ones, and what a hostile server may send. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "posthouse/dns.h"
 

@@ -1,9 +1,5 @@
 /* test_channel.c - two ends of a channel on one loop: calls, deaths, cancels, credit, order, descriptors, large datagrams. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "posthouse/ipc.h"
 

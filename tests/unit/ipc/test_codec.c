@@ -1,9 +1,5 @@
 /* test_codec.c - messages survive the way through a datagram; what the table forbids does not. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "posthouse/ipc.h"
 

@@ -1,9 +1,5 @@
 /* test_secrets.c - what a SECRET message carried is nowhere in memory when it has been handled, sent, or dropped. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "../net/memory.h"
 

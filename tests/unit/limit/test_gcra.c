@@ -2,9 +2,7 @@
 #include "posthouse/limit.h"
 
 /* clang-format off */
-#include <stdarg.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "unit.h"
 /* clang-format on */
 
 #define NOW    1795289874000000ull /* us */

@@ -1,11 +1,7 @@
 /* test_backends.c - the other back-ends through Cyrus SASL, one for each run of this program (its argument): sasldb and sql with real
  * databases, saslauthd played here. Names that exist and names that do not must look the same, and a back-end that does not work is no
  * wrong password. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "client.h"
 

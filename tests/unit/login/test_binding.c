@@ -1,9 +1,5 @@
 /* test_binding.c - SCRAM with channel binding: what a client may say of it, and what must fail (RFC 5802 section 6). */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "client.h"
 #include "gs2.h"

@@ -1,10 +1,6 @@
 /* test_hanging.c - the login role with a back-end that never answers for some: the others get their answer, those get 454 in time, and
  * when all threads are taken everybody does, at once. The back-end is saslauthd, played here. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "cyrus.h"
 #include "login.h"

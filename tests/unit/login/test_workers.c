@@ -1,9 +1,5 @@
 /* test_workers.c - threads for steps: a bound, turns, those that are called back, those that hang. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "posthouse/clock.h"
 #include "workers.h"

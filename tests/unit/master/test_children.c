@@ -1,10 +1,6 @@
 /* test_children.c - how master starts, wires, restarts and stops the roles. Their processes do nothing; their ends of the channels are the
  * test's. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "master.h"
 #include "posthouse/clock.h"

@@ -1,9 +1,5 @@
 /* test_address.c - the one form of addresses and domains. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "posthouse/address.h"
 #include "posthouse/names.h"

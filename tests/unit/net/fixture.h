@@ -2,11 +2,7 @@
 #ifndef POSTHOUSE_TEST_NET_FIXTURE_H
 #define POSTHOUSE_TEST_NET_FIXTURE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "posthouse/arena.h"
 #include "posthouse/net.h"

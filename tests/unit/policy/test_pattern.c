@@ -1,9 +1,5 @@
 /* test_pattern.c - the pattern grammar, and who may send as whom. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "posthouse/policy.h"
 #include "schema.h"

@@ -8,9 +8,7 @@
 #include "posthouse/mail.h"
 
 /* clang-format off */
-#include <stdarg.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "unit.h"
 /* clang-format on */
 
 #define DELIVERIES_MAX 512

@@ -3,11 +3,7 @@
 
 #include "posthouse/meaning.h"
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 #include <string.h>
 
 static struct cfg_upstream upstreams[] = {

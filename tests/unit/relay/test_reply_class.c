@@ -1,9 +1,5 @@
 /* test_reply_class.c - what providers say, and what it means. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "reply_class.h"
 #include "server_words.h"

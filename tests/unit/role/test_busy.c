@@ -1,9 +1,5 @@
 /* test_busy.c - when a role that is to end has nothing under way any more. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "posthouse/busy.h"
 

@@ -1,10 +1,6 @@
 /* test_frame.c - what all roles have in common, with master and a console played here and a small role in a process of its own: this
  * program again, which is that role when it gets a role's arguments. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "posthouse/role.h"
 

@@ -1,9 +1,5 @@
 /* test_chunk.c - the server machine: texts that come by BDAT (RFC 3030). What dialogues can say is in tests/dialog/chunking*. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "posthouse/smtp_server.h"
 

@@ -1,9 +1,5 @@
 /* test_client.c - the client machine against scripted servers: whole replies at a time, and byte by byte. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,10 +1,6 @@
 /* test_dialog.c - plays the dialogues of tests/dialog (see README there) with the server machine: in pieces as large as they come, in small
  * ones, and with everything that the client sends cut in two at each place where it can be cut. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "posthouse/smtp_server.h"
 

@@ -1,9 +1,5 @@
 /* test_extensions.c - the server machine: what extensions bring into events and answers. Their use and misuse is in tests/dialog. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "posthouse/smtp_server.h"
 

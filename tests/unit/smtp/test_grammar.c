@@ -1,9 +1,5 @@
 /* test_grammar.c - addresses, paths, dates, base 64. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "../../../src/smtp/grammar.h"
 

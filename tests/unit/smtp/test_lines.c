@@ -1,9 +1,5 @@
 /* test_lines.c - the server machine: what becomes of the ends of lines, in texts behind DATA and in chunks, however they are cut. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "posthouse/smtp_server.h"
 

@@ -1,9 +1,5 @@
 /* test_params.c - the parameters of MAIL and RCPT. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "../../../src/smtp/grammar.h"
 

@@ -1,9 +1,5 @@
 /* test_server.c - the server machine: text and its end, limits, order of events. What dialogues can say is in tests/dialog. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "posthouse/smtp_server.h"
 

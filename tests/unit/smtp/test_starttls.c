@@ -1,10 +1,6 @@
 /* test_starttls.c - the server machine: nothing that came in the clear counts under TLS (RFC 3207 section 4.2, CVE-2011-0411 and its
  * kin), however it is cut into packets, and whenever it comes: with STARTTLS, before the answer, or before the handshake is done. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "posthouse/smtp_server.h"
 

@@ -1,9 +1,5 @@
 /* test_keys.c - the vault's keys and answers: signatures are verified with the public halves. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit.h"
 
 #include "upstream_logins.h"
 #include "keyring.h"
