@@ -6,7 +6,8 @@
 
 #include "posthouse/arena.h"
 
-/* What is before and behind the last '@' of an address in whatever form. Without '@' all of it is the local part, and the domain is empty. */
+/* What is before and behind the last '@' of an address in whatever form. Without '@' all of it is the local part, and the domain
+ * is empty. */
 static inline struct str address_local(struct str address)
 {
 	return str_head(address, str_rfind(address, '@'));

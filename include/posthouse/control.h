@@ -6,8 +6,8 @@
 
 struct control;
 
-/* Connect and say hello. within_ms: everything, the calls too, has to be over by then; 0: each answer can take 60 s. NULL:
- * *why_out says why; errno is ENOENT or ECONNREFUSED when no relay runs there, EACCES when it does not let us in. */
+/* Connect and say hello. within_ms: the deadline for the connection and all its calls; 0: each answer can take 60 s. NULL:
+ * *why_out has the reason; errno is ENOENT or ECONNREFUSED when no relay runs there, EACCES when this user is not allowed. */
 struct control *control_open(struct str socket_path, uint64_t within_ms, const char **why_out);
 void control_close(struct control *c);
 

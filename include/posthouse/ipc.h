@@ -97,7 +97,7 @@ bool ipc_send(struct channel *ch, enum msg_type type, uint64_t call, const void 
  * A handler answers with ipc_send_REPLY(ch, &(struct msg_REPLY){ .call = m->call, ... }, -1). ---- */
 uint64_t ipc_call(struct channel *ch, enum msg_type type, const void *message, int fd, void (*on_reply)(void), void *ctx);
 void ipc_cancel(uint64_t call); /* 0 and unknown numbers are allowed: numbers are unique in the process */
-void ipc_extend(uint64_t call); /* its deadline begins again: the peer says that it still works on the answer */
+void ipc_extend(uint64_t call); /* start its deadline again: the peer still works on the answer */
 #define RECORD(name, fields)
 #define MSG(name, from, to, passes, flags, fields)
 #define CALL(request, reply, deadline_ms)                                                                                        \
@@ -128,7 +128,7 @@ void channel_stop_waiting(struct credit_wait *w);
 struct channel_config {
 	enum role_id self, peer;
 	unsigned self_index, peer_index;
-	uint64_t incarnation; /* ours, told in `hello` */
+	uint64_t incarnation; /* of this process, sent in `hello` */
 	const struct ipc_handlers *handlers;
 	bool (*takes)(
 		void *ctx); /* false: a message for a handler closes the channel, which answers the peer's calls; NULL: always */
@@ -136,14 +136,14 @@ struct channel_config {
 	void *ctx;                                                            /* what handlers and callbacks get */
 };
 
-/* Takes the fd and says hello; the peer's first message must be a hello with the same table and the expected role, else the channel
- * closes ("restart after upgrade" when the tables differ). A channel to a role that is away is represented by NULL: ipc_send and ipc_call accept NULL and fail
- * (the call by its callback, as ever). */
+/* Takes the fd and says hello; the peer's first message must be a hello with the same table and the expected role, else the
+ * channel closes ("restart after upgrade" when the tables differ). NULL stands for the channel to a role that is away: ipc_send()
+ * and ipc_call() accept NULL and fail; the call fails by its callback. */
 struct channel *channel_new(uv_loop_t *loop, int fd, const struct channel_config *config);
 void channel_close(struct channel *ch, const char *reason); /* answers open calls with TEMP 4.3.0, then on_closed, later */
 void channel_free(struct channel *ch);                      /* after on_closed only; the memory goes when libuv lets it */
 enum channel_end { CHANNEL_BROKEN, CHANNEL_PEER_GONE, CHANNEL_OTHER_BUILD }; /* BROKEN: closed by one side, on purpose */
-enum channel_end channel_end(const struct channel *ch);                      /* why it has closed: within on_closed */
+enum channel_end channel_end(const struct channel *ch);                      /* the reason of the end; valid within on_closed */
 enum role_id channel_peer(const struct channel *ch);
 unsigned channel_peer_index(const struct channel *ch);
 uint64_t channel_peer_incarnation(const struct channel *ch); /* 0 before its hello */

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <sysexits.h>
 
-/* How many faults, warnings apart. */
+/* The number of faults, without warnings. */
 static unsigned print_faults(const struct config_faults *faults)
 {
 	unsigned n = 0;

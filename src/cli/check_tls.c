@@ -1,4 +1,4 @@
-/* check_tls.c - the part of `check` that looks at certificates together: each one by itself was looked at by the loader. */
+/* check_tls.c - the part of `check` that tests all certificates together; the loader has tested each one by itself. */
 #include "cli.h"
 
 #include "posthouse/net.h"

@@ -17,7 +17,7 @@ static const char other_build[] = "the running relay speaks another version: res
 
 struct control {
 	int fd;
-	uint64_t until_mono; /* ms: when all has to be over; 0: each answer has its own time */
+	uint64_t until_mono; /* monotonic ms: the deadline of the whole dialogue; 0: each answer has its own deadline */
 	uint64_t last_call;
 	char datagram[IPC_DATAGRAM_MAX];
 };
@@ -43,7 +43,7 @@ static int left_ms(const struct control *c)
 	return now < c->until_mono ? (int)(c->until_mono - now) : 0;
 }
 
-/* One datagram; -1 with errno, ETIMEDOUT when the time is over. */
+/* Receive one datagram. -1 with errno; ETIMEDOUT: the deadline has passed. */
 static ssize_t receive_datagram(struct control *c)
 {
 	struct pollfd poll_fd = { .fd = c->fd, .events = POLLIN };
@@ -83,8 +83,8 @@ union ipc_message *control_next(struct control *c, struct arena *a, enum msg_typ
 	return m;
 }
 
-/* NULL, or what is wrong, with errno. The relay's hello comes unasked; who is not let in may find the connection closed
- * already. */
+/* NULL, or the reason of the failure, with errno. The relay sends its hello first; a client that is not allowed can find the
+ * connection closed already. */
 static const char *greet(struct control *c)
 {
 	struct msg_hello hello = { .role = ROLE_CLI, .incarnation = 1, .table_hash = ipc_table_hash() };
@@ -118,7 +118,7 @@ static int connect_to(struct str socket_path, uint64_t limit_ms)
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
-	/* also of connect(), which waits while the relay's queue of connections is full */
+	/* also for connect(), which waits while the relay has too many new connections */
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 	if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
 		return fd;

@@ -1,4 +1,4 @@
-/* format.c - what the relay says as text for people, or as JSON. */
+/* format.c - prints answers of the relay as text for people, or as JSON. */
 #include "cli.h"
 
 #include "posthouse/units.h"
@@ -58,7 +58,7 @@ json_t *json_text(struct str s)
 
 void json_print(json_t *j)
 {
-	json_dumpf(j, stdout, JSON_COMPACT | JSON_ENSURE_ASCII); /* a terminal acts on nothing of it */
+	json_dumpf(j, stdout, JSON_COMPACT | JSON_ENSURE_ASCII); /* so that no control character reaches a terminal */
 	putchar('\n');
 	json_decref(j);
 }

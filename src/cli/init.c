@@ -1,5 +1,5 @@
-/* init.c - `posthouse init DOMAIN`: a configuration with everything that it names, and what to publish and to enter elsewhere.
- * Nothing that is there is ever overwritten, and when a step fails what the others made is removed again. */
+/* init.c - `posthouse init DOMAIN`: writes a configuration and all files that it names, and prints the DNS records to publish. It
+ * never overwrites a file. When a step fails, the files of the earlier steps are removed. */
 #include "init.h"
 
 #include "cli.h"
@@ -54,7 +54,7 @@ static void made(struct init *t, const char *path)
 	t->created[t->created_n++] = path;
 }
 
-/* The exit code for what could not be made. */
+/* The exit code when a file or directory could not be created. */
 static int cannot(int error)
 {
 	return error == EACCES || error == EPERM ? EX_NOPERM : EX_CANTCREAT;
@@ -97,7 +97,8 @@ static void refuse_existing(struct init *t)
 		init_fail(t, EX_CANTCREAT, "%s exists already and is no directory; nothing was changed", t->state_dir);
 }
 
-/* One that is there is given to the relay's user when it is root's and empty, as one made by hand is. */
+/* An existing state directory that is empty and belongs to root, because somebody created it by hand, is given to the relay's
+ * user. */
 static void make_state_dir(struct init *t)
 {
 	struct stat st;
@@ -116,7 +117,7 @@ static void make_state_dir(struct init *t)
 		made(t, t->state_dir);
 }
 
-/* The directory of the configuration may be missing, not what is above it. */
+/* The directory of the configuration is created if it is missing; its parent directory must exist. */
 static void make_directories(struct init *t)
 {
 	const char *real;
@@ -144,7 +145,7 @@ static void make_directories(struct init *t)
 }
 
 /* ---- the first account ---- */
-/* In a child that is the relay's user, so that nothing in the state directory belongs to root. */
+/* In a child process as the relay's user, so that no file in the state directory belongs to root. */
 static int add_account_as_user(struct init *t)
 {
 	struct str verifier;
@@ -199,7 +200,7 @@ int command_init(int argc, char **argv, const char *config_path)
 	add_account(&t);
 	init_write_config(&t);
 	init_print_summary(&t);
-	if (fflush(stdout) != 0 || ferror(stdout)) /* the password may be in it, and nowhere else */
+	if (fflush(stdout) != 0 || ferror(stdout)) /* the new password can be in this output, and it is nowhere else */
 		init_fail(&t, EX_IOERR, "the output cannot be written, so all is removed again: %s", strerror(errno));
 	EVP_PKEY_free(t.tls_pkey);
 	EVP_PKEY_free(t.dkim_pkey);

@@ -19,7 +19,7 @@ struct init {
 	const char *config, *directory, *chain, *key, *dkim_key, *state_dir, *accounts, *control;
 	const char *address, *upstream_tls, *upstream_login, *upstream_password_file, *ca, *run_as;
 	struct str upstream_host, upstream_port;
-	bool mx; /* direct delivery, said so */
+	bool mx; /* the option for direct delivery was given */
 	const char *port_starttls, *port_implicit;
 	const struct passwd *user; /* the user that the relay runs as; NULL: the user that starts it */
 	struct secret password;
@@ -31,10 +31,10 @@ struct init {
 
 /* ---- init.c ---- */
 
-/* Remove what was made, say why, and end. */
+/* Remove the files that were created, print the reason, and exit. */
 __attribute__((format(printf, 3, 4))) _Noreturn void init_fail(struct init *t, int code, const char *format, ...);
 
-/* A new file, to be removed should a later step fail; and its end, on the disk. */
+/* Create a file, which is removed when a later step fails; and close it, with its content on the disk. */
 FILE *init_create(struct init *t, const char *path, mode_t mode);
 void init_finish(struct init *t, FILE *file, const char *path, bool written);
 

@@ -1,4 +1,4 @@
-/* init_config.c - the configuration that `posthouse init` writes, and what remains to be done by people. */
+/* init_config.c - writes the configuration of `posthouse init`, and prints what the administrator still has to do. */
 #include "init.h"
 
 #include <openssl/evp.h>

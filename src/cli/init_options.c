@@ -1,4 +1,4 @@
-/* init_options.c - what `posthouse init` was asked for. */
+/* init_options.c - the options of `posthouse init`. */
 #include "init.h"
 
 #include "cli.h"
@@ -43,7 +43,7 @@ static struct str read_domain(struct init *t, const char *what, const char *text
 	return s;
 }
 
-/* An absolute path; what is not there yet may be its last part only. */
+/* An absolute path, of which only the last part can be missing. */
 static const char *absolute(struct init *t, const char *path)
 {
 	struct str s = str_of(path), last;

@@ -1,4 +1,4 @@
-/* limits.c - `posthouse limits show|reset`: what logins have used of their limits, who is banned, whose breaker has tripped. */
+/* limits.c - `posthouse limits show|reset`: the use of limits by logins, bans, and breakers that have tripped. */
 #include "cli.h"
 
 #include "posthouse/log.h"
@@ -42,7 +42,7 @@ static json_t *row_json(const struct rec_limit_row *r)
 			 json_text(r->text));
 }
 
-/* "user:alice@example.org" without the word. */
+/* The part after "user:" of "user:alice@example.org". */
 static struct str name_of(struct str key)
 {
 	return str_from(key, str_find(key, ':') + 1);
@@ -56,7 +56,7 @@ static int by_name(const void *a, const void *b)
 	return order ? order : str_cmp(x->rule, y->rule);
 }
 
-/* Bytes in a unit that people can read. */
+/* A number of bytes in a readable unit. */
 static struct str amount_text(struct arena *a, const struct rec_limit_row *r, uint64_t n)
 {
 	if (!str_starts(r->rule, S("bytes ")) || n < 10 * 1024)
@@ -97,7 +97,7 @@ static void print_rows(struct arena *a, const struct rec_limit_row *rows, size_t
 		printf("no limit is in use, and nobody is banned\n");
 }
 
-/* All pages first: rows of one name are together then. */
+/* Read all pages before printing, so that the rows of one name are printed together. */
 static int show(struct session *s, struct str who, bool json)
 {
 	struct msg_limits_page ask = { .user = who };

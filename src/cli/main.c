@@ -66,7 +66,7 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
-/* What was printed has to arrive: a full device is an error, not a shorter list. */
+/* Output that cannot be written is an error: on a full device the list must not just be shorter. */
 static int end_output(int code)
 {
 	bool written = ferror(stdout) == 0;

@@ -1,4 +1,4 @@
-/* queue.c - `posthouse queue VERB`: which messages, and what to do with them. */
+/* queue.c - `posthouse queue VERB`: reads the selector, and asks the relay for the operation. */
 #include "queue.h"
 
 #include "posthouse/address.h"
@@ -14,7 +14,7 @@
 static const struct verb {
 	const char *name;
 	enum alter operation; /* 0: list and show */
-	bool wants_selection; /* or --all: not by mistake */
+	bool wants_selection; /* a selector or --all is required, so that nobody changes all mail by mistake */
 	const char *done, *help;
 } verbs[] = {
 	{ "list", 0, false, NULL, "messages that wait, and why" },
@@ -58,7 +58,7 @@ static uint64_t message_id(const char *text)
 
 	if (!id_parse(str_of(text), &id))
 		die(EX_USAGE, "\"%s\" is no message id: 13 letters and digits, as in the 250 reply, were expected", text);
-	if (id == 0) /* among the fields of a selection it would mean any */
+	if (id == 0) /* in a selection 0 means any message */
 		die(EX_DATAERR, "there is no such message");
 	return id;
 }
@@ -99,7 +99,7 @@ static int alter(struct session *s, const struct verb *verb, const struct select
 		in_flight += m->in_flight;
 		ask.cursor = m->cursor;
 	} while (ask.cursor);
-	if (which->id && count == 0) /* ends the command when there is no such message */
+	if (which->id && count == 0) /* dies when there is no such message */
 		session_ask(s, MSG_queue_show, &(struct msg_queue_show){ .id = which->id }, MSG_queue_shown);
 	if (json)
 		json_print(json_pack("{s:I, s:I}", "changed", (json_int_t)count, "in_flight", (json_int_t)in_flight));

@@ -14,7 +14,7 @@ void session_open_within(struct session *s, const char *config_path, uint64_t wi
 	const char *why;
 
 	*s = (struct session){ 0 };
-	/* a half-edited file must not keep anybody from asking: only the path of the socket is needed */
+	/* only the path of the socket is needed: faults elsewhere in the file do not matter */
 	if (c->control.n == 0)
 		die(EX_CONFIG, "%s cannot be read: `posthouse -c %s check` says more", config_path, config_path);
 	s->control = control_open(c->control, within_ms, &why);

@@ -8,16 +8,16 @@
 #include <stdio.h>
 #include <sysexits.h>
 
-#define WITHIN_MS  1500 /* for everything: who watches the relay by this command waits 2 s */
+#define WITHIN_MS  1500 /* for the whole command: a monitor that uses it waits 2 s */
 #define FAULTS_MAX 80
 
-/* What the relay says of itself, and what is wrong with it. */
+/* The answers of the relay, and the faults that follow from them. */
 struct overview {
 	const struct msg_status_is *relay;
-	const struct msg_stats_are **stats; /* of each role, NULL: it does not answer */
+	const struct msg_stats_are **stats; /* of each role; NULL: the role does not answer */
 	uint64_t *calls, page_call;
-	bool queue_answered; /* its store, that is: the role itself can be well while its disk hangs */
-	uint64_t oldest_at;  /* of the messages that wait, ms UTC; 0: none waits */
+	bool queue_answered; /* with data of its store: the process of queue can answer while its disk hangs */
+	uint64_t oldest_at;  /* when the oldest message in the queue arrived, ms UTC; 0: the queue is empty */
 	struct str faults[FAULTS_MAX];
 	size_t faults_n;
 };
@@ -28,7 +28,7 @@ static void add_fault(struct overview *o, struct str text)
 		o->faults[o->faults_n++] = text;
 }
 
-/* Ask a role for its figures; the value is how many answers are to come of it. */
+/* Ask a role for its figures. Returns the number of answers to wait for. */
 static size_t ask_role(struct session *s, struct overview *o, size_t i)
 {
 	struct msg_stats ask = { .role = o->relay->roles.at[i].role, .index = o->relay->roles.at[i].index };
@@ -38,8 +38,8 @@ static size_t ask_role(struct session *s, struct overview *o, size_t i)
 	return o->calls[i] != 0;
 }
 
-/* All at once, but for console, which passes this on, so it works; and queue is asked when its store has answered: then its
- * figures tell of the disk as it is now. */
+/* Ask all roles at once, except console, which works since it forwards these requests. queue is asked after its store has
+ * answered: then its figures show the state of the disk now. */
 static size_t ask_roles(struct session *s, struct overview *o)
 {
 	const struct msg_queue_page oldest = { .max = 1 };
@@ -53,7 +53,7 @@ static size_t ask_roles(struct session *s, struct overview *o)
 	return n + (o->page_call != 0);
 }
 
-/* The value is how many more answers are to come. */
+/* Returns the number of further answers to wait for. */
 static size_t take_answer(struct session *s, struct overview *o, enum msg_type type, const union ipc_message *m)
 {
 	size_t more = 0;
@@ -92,7 +92,7 @@ static void look_for_faults(struct session *s, struct overview *o)
 		add_fault(o, S("the queue does not answer"));
 }
 
-/* A role that does not answer is shown as such: status must work when things do not. */
+/* A role that does not answer is a fault to print: status must work when other parts do not. */
 static void look(struct session *s, struct overview *o)
 {
 	size_t waiting;
@@ -159,7 +159,7 @@ static void print_next_hops(struct arena *a, const struct msg_stats_are *stats, 
 		}
 }
 
-/* Logins whose mail is held, and how many are banned: somebody has to look. */
+/* Logins whose mail is held, and the number of bans: an administrator has to look at these. */
 static void print_trouble(struct arena *a, const struct msg_stats_are *stats)
 {
 	for (size_t i = 0; i < stats->stats.n; i++) {
@@ -193,7 +193,7 @@ static void print_role(struct session *s, const struct rec_role_state *r, const 
 	}
 }
 
-/* What is wrong first, then the next hops: that is where mail waits. */
+/* Print faults first, then the next hops, because mail usually waits for one of these. */
 static void print_status(struct session *s, const struct overview *o, uint64_t now)
 {
 	const struct msg_status_is *m = o->relay;

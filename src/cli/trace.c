@@ -15,7 +15,7 @@ static void print_event(struct arena *a, const struct rec_event_row *e)
 	printf(" %.*s\n", STR_ARG(printable(a, e->fields)));
 }
 
-/* The transcript's lines, indented; control characters made harmless line by line. */
+/* Print the lines of the transcript, indented, without control characters. */
 static void print_transcript(struct arena *a, struct str transcript)
 {
 	struct str line;

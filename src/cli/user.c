@@ -38,7 +38,7 @@ static int run_change(struct user_command *u, bool generated)
 }
 
 /* ---- listing ---- */
-/* Until when it is good, for people. */
+/* When the password expires, as text. */
 static struct str expiry_text(struct user_command *u, uint64_t expires_at)
 {
 	if (expires_at == 0)
@@ -141,7 +141,7 @@ static uint64_t read_expiry(const char *text)
 	die(EX_USAGE, "--expires wants a duration from now, such as 90d or 12h, at most 100 years, or never");
 }
 
-/* Accounts are of no use while another back-end is asked; who prepares for it should know. */
+/* Warn when the configuration uses another back-end: then the account file is not asked. */
 static void warn_of_backend(const struct user_command *u)
 {
 	struct str backend = u->config->auth.backend;
@@ -151,7 +151,7 @@ static void warn_of_backend(const struct user_command *u)
 			STR_ARG(backend));
 }
 
-/* Only a few keys are needed: a file with faults elsewhere must not keep anybody from removing an account. */
+/* Only a few keys are needed: an administrator can remove an account although the file has faults elsewhere. */
 static void load(struct user_command *u, const char *config_path)
 {
 	struct config_faults faults = { 0 };

@@ -1,4 +1,4 @@
-/* user.h - what the files about `user` share, and `init` with them. */
+/* user.h - shared by the files of `user`, and by `init`. */
 #ifndef POSTHOUSE_CLI_USER_H
 #define POSTHOUSE_CLI_USER_H
 
@@ -10,7 +10,7 @@ struct passwd;
 
 struct user_command {
 	struct config *config;
-	struct control *control; /* NULL: no relay runs, we hold the lock */
+	struct control *control; /* NULL: no relay runs, and this process has its lock */
 	struct arena arena;
 	const char *state_dir;
 	enum account_operation operation;
@@ -21,19 +21,19 @@ struct user_command {
 };
 
 /* ---- user_password.c ---- */
-/* The first line of standard input, without its end. False: there is none, or it is longer than a password may be. */
+/* The first line of standard input, without its end. False: there is none, or it is longer than the longest password. */
 bool read_password_line(struct secret *password_out);
 
-/* Made up, from standard input, or asked for twice at the terminal; dies when there is none. */
+/* The new password: generated, from standard input, or entered twice at the terminal. Dies when there is none. */
 void get_password(struct secret *password_out, bool generate, bool from_stdin);
 
 /* ---- user_change.c ---- */
-/* Become this user for good; false: errno says why. */
+/* Become this user permanently. False: errno has the reason. */
 bool become_user(const struct passwd *user);
 
 void connect_or_take_over(struct user_command *u);
 
-/* The change that `u` is about; OK, or why not (in its arena). */
+/* Make the change that `u` describes. OK, or the reason of the failure (in its arena). */
 struct verdict user_change(struct user_command *u);
 
 #endif

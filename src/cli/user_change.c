@@ -1,6 +1,6 @@
-/* user_change.c - an account added, changed or removed. With a running relay its login role changes the file, asked over the
- * control socket; without one we take the lock of the state directory and do it ourselves, as the user that the relay becomes,
- * so that no file in there ever belongs to root. A password never leaves this process: only its verifier does. */
+/* user_change.c - adds, changes or removes an account. When the relay runs, its login role is asked over the control socket to
+ * change the file. Otherwise this process takes the lock of the state directory and changes the file itself, as the user of the
+ * relay, so that no file there belongs to root. The password never leaves this process: only its verifier does. */
 #include "user.h"
 
 #include "posthouse/directory.h"
@@ -22,7 +22,7 @@ bool become_user(const struct passwd *user)
 	return initgroups(user->pw_name, user->pw_gid) == 0 && setgid(user->pw_gid) == 0 && setuid(user->pw_uid) == 0;
 }
 
-/* The state directory as it would be after the first start. */
+/* Create the state directory as the first start of the relay does. */
 static void make_state_dir(const char *path, const struct passwd *user)
 {
 	int error = 0;
@@ -35,7 +35,7 @@ static void make_state_dir(const char *path, const struct passwd *user)
 		die(error == EACCES || error == EPERM ? EX_NOPERM : EX_CANTCREAT, "%s: %s", path, strerror(error));
 }
 
-/* No relay runs: become its user and hold its lock until we end. */
+/* No relay runs: become its user, and keep its lock until this process ends. */
 static void take_over(struct user_command *u)
 {
 	const struct passwd *user = NULL;
@@ -72,8 +72,8 @@ void connect_or_take_over(struct user_command *u)
 }
 
 /* ---- changing ---- */
-/* The salt that another password of the account has: the new verifier must share it. Who may not read the file gets none, and the
- * relay's refusal if there is one. */
+/* The salt of the account's other passwords, which the new verifier must share. Without permission to read the file there is
+ * none, and the relay refuses a verifier with another salt. */
 static struct str shared_verifier(struct user_command *u)
 {
 	struct verdict why;
@@ -114,7 +114,7 @@ static struct verdict change_here(struct user_command *u, struct str verifier)
 	return v;
 }
 
-/* The verifier, if any, and the change; once more when the account got another password meanwhile. */
+/* Compute the verifier, if one is needed, and make the change. Repeat both when the account got another password meanwhile. */
 struct verdict user_change(struct user_command *u)
 {
 	struct str verifier = str_of(""), shared = str_of("");

@@ -1,4 +1,4 @@
-/* user_password.c - where a new password comes from: a generator, the first line of standard input, or somebody at the
+/* user_password.c - gets a new password from a generator, from the first line of standard input, or from a person at the
  * terminal. */
 #include "user.h"
 
@@ -21,7 +21,7 @@ static void on_interrupt(int signal)
 	interrupted = signal;
 }
 
-/* One line from a descriptor, byte by byte: the text after it is for another reader. */
+/* Read one line, byte by byte, because the text after it is for another reader. */
 static bool read_line(int fd, struct secret *line_out)
 {
 	char line[PASSWORD_MAX + 1];
@@ -55,7 +55,7 @@ static bool ask(int tty, const char *question, struct secret *answer_out)
 		return false;
 	hidden = shown;
 	hidden.c_lflag &= ~(tcflag_t)ECHO;
-	for (size_t i = 0; i < 3; i++) /* the terminal must not be left mute */
+	for (size_t i = 0; i < 3; i++) /* the terminal must show input again */
 		sigaction(signals[i], &action, &old[i]);
 	dprintf(tty, "%s", question);
 	answered = tcsetattr(tty, TCSAFLUSH, &hidden) == 0 && read_line(tty, answer_out);

@@ -1,5 +1,5 @@
-/* console.c - the administrator's requests: who asks is checked, then each request goes to the role that knows, and its answer back.
- * Nothing is decided here. */
+/* console.c - takes the requests of administrators. It checks who the client is, forwards each request to the role that can
+ * answer it, and gives the answer back. It decides nothing else. */
 #include "posthouse/clock.h"
 #include "posthouse/log.h"
 #include "posthouse/role.h"
@@ -30,11 +30,11 @@ struct console {
 	} clients[CLIENTS_MAX];
 };
 
-/* A request on its way: the client may go before the answer comes. */
+/* A request that was forwarded. The client can leave before the answer comes. */
 struct request {
 	struct console *console;
 	unsigned place;
-	uint64_t client; /* its number: another client can have the place by then */
+	uint64_t client; /* the number of the client: another client can have the same place when the answer comes */
 	uint64_t call;
 };
 
@@ -59,7 +59,7 @@ static struct channel *request_done(struct request *q, uint64_t *call_out)
 	return ch;
 }
 
-/* One pair of functions per kind of request: forward, and give back. The call number is the only thing that changes. */
+/* Two functions per kind of request: one forwards the request, one gives the answer back. Only the number of the call changes. */
 #define FORWARD(request, reply)                                                                                                  \
 	static void on_##request##_answered(void *ctx, struct verdict v, const struct msg_##reply *m, int fd)                    \
 	{                                                                                                                        \
@@ -92,7 +92,7 @@ static struct channel *request_done(struct request *q, uint64_t *call_out)
 static enum role_id target_stats(const struct msg_stats *m, unsigned *index_out)
 {
 	*index_out = (unsigned)m->index;
-	/* console itself and numbers that are no role end as "away" */
+	/* for console itself, and for numbers that are no role, the answer is that the role is away */
 	return m->role < ROLE_COUNT && role_facts[ROLE_CONSOLE].calls & 1u << m->role ? (enum role_id)m->role : ROLE_CLI;
 }
 
@@ -133,7 +133,7 @@ static const struct ipc_handlers client_handlers = {
 };
 
 /* ---- clients ---- */
-/* Is the process in the group, as its first one or as a further one? */
+/* Is ADMIN_GROUP the primary group of the process, or one of its supplementary groups? */
 static bool is_admin(int fd, gid_t first)
 {
 	struct group *group = getgrnam(ADMIN_GROUP);
@@ -150,7 +150,7 @@ static bool is_admin(int fd, gid_t first)
 	return false;
 }
 
-/* Whoever tries again and again gets one line a minute. */
+/* One line per minute for a user who tries again and again. */
 static void log_refusal(const struct ucred *who)
 {
 	static uint64_t logged_mono;
@@ -163,7 +163,8 @@ static void log_refusal(const struct ucred *who)
 	log_warning(NULL, "console.refused", kv("uid", (unsigned)who->uid), kv("pid", (int)who->pid));
 }
 
-/* root, whoever we run as, or a process in the group posthouse-admin: the kernel says who it is. Everybody can connect. */
+/* Everybody can connect; root, the user of this process and members of ADMIN_GROUP are served. The kernel says who the client
+ * is. */
 static bool is_allowed(int fd)
 {
 	struct ucred who;
@@ -225,7 +226,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 		add_client(c, fd);
 	else if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) {
 		log_warning(NULL, "console.accept_failed", kv("error", strerror(errno)));
-		uv_poll_stop(poll); /* the client is still waiting: come back later instead of spinning */
+		uv_poll_stop(poll); /* the client still waits in the queue of the socket: without the pause the loop would spin */
 		uv_timer_start(&c->pause, on_pause_over, ACCEPT_PAUSE_MS, 0);
 	}
 }

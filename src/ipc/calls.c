@@ -1,5 +1,5 @@
-/* calls.c - calls that wait for their answer. Their numbers are unique in the process, so a late answer, a cancel through a channel
- * that was replaced, and a peer that invents numbers all find nothing. Each callback comes once, from the loop. */
+/* calls.c - calls that wait for their answer. Their numbers are unique in the process: a late answer, or a number that a peer
+ * invents, matches no call. Each callback comes once, from the loop. */
 #include "channel.h"
 
 #include "posthouse/clock.h"
@@ -31,7 +31,7 @@ static bool deferred;
 
 static void on_deferred(uv_timer_t *timer);
 
-/* Whoever was promised an answer gets it from the loop, never within his own call. */
+/* Callbacks are made from the loop, never while the caller is still inside ipc_call() or channel_close(). */
 static void defer(uv_loop_t *loop)
 {
 	uv_timer_t *timer;
@@ -67,7 +67,7 @@ static struct call *take(struct call **at)
 	return c;
 }
 
-/* Leave the call to the deferred round, which answers it TEMP. */
+/* on_deferred() answers the call with TEMP. */
 static void fail(struct call *c, const char *why)
 {
 	if (c->ch && c->credit)
@@ -96,7 +96,7 @@ static void on_sweep(uv_timer_t *timer)
 		uv_timer_stop(&ch->sweep);
 }
 
-/* Tests have no 30 s to wait: POSTHOUSE_DEADLINE is the longest that a call may take, in ms. */
+/* For tests: POSTHOUSE_DEADLINE is the longest time in ms that a call can take. */
 static uint64_t deadline_ms(const struct call *c)
 {
 #ifdef POSTHOUSE_CRASH_POINTS
@@ -195,7 +195,8 @@ static void on_timer_closed(uv_handle_t *h)
 	free(h);
 }
 
-/* Only those of now: a callback that calls again into the void waits for the next round. */
+/* Only the calls that have failed until now: a callback can make another call that fails, which has its turn in the next
+ * round. */
 static void answer_failed(void)
 {
 	struct list *first, now;

@@ -13,10 +13,10 @@
 #include <unistd.h>
 
 #define CREDIT_BYTES       (2 * MIB)
-#define CONTROL_BYTES_MAX  (32 * MIB) /* control messages that wait for a peer: bulk ones are bounded by the credit */
-#define DATAGRAMS_PER_TURN 64         /* then the loop's other work has its turn */
+#define CONTROL_BYTES_MAX  (32 * MIB) /* of control messages that wait for a peer; credit bounds the bulk messages */
+#define DATAGRAMS_PER_TURN 64         /* then the loop does its other work */
 
-/* A datagram that the kernel did not take yet. */
+/* A datagram that waits until the kernel can take it. */
 struct datagram {
 	struct list link;
 	int fd; /* -1: none */
@@ -54,7 +54,7 @@ struct channel *channel_new(uv_loop_t *loop, int fd, const struct channel_config
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	ch->poll.data = ch->sweep.data = ch;
 	if (uv_poll_init(loop, &ch->poll, fd) != 0)
-		abort(); /* a socket pair of ours that epoll refuses is a bug */
+		abort(); /* epoll accepts every socket: a refusal is a bug */
 	uv_timer_init(loop, &ch->sweep);
 	watch(ch);
 	ipc_send_hello(ch, &hello, -1);
@@ -82,7 +82,7 @@ size_t channel_queued(const struct channel *ch)
 }
 
 /* ---- credit ---- */
-/* A closing channel has credit without end: whoever waits is to try, fail and learn it, not to wait again. */
+/* A closing channel always has credit: a sender that waits shall try, and learn by the failure that the channel is closed. */
 bool channel_has_credit(const struct channel *ch)
 {
 	return ch->closing || ch->credit_used < CREDIT_BYTES;
@@ -129,7 +129,7 @@ void channel_return_credit(struct channel *ch, size_t bytes)
 {
 	ch->credit_used -= bytes;
 	if (ch->waiting && channel_has_credit(ch))
-		calls_defer_grant(ch); /* later: whoever is called now may not expect to be called back within his own call */
+		calls_defer_grant(ch); /* from the loop: the caller of this function does not expect a callback now */
 }
 
 /* ---- sending ---- */
@@ -193,7 +193,7 @@ static void flush(struct channel *ch)
 		watch(ch);
 }
 
-/* The datagram goes out now or waits its turn; false: the channel is closed. */
+/* Send the datagram now, or queue it. False: the channel is closed. */
 static bool send_datagram(struct channel *ch, const struct message_type *t, bool is_call, uint64_t call, struct str bytes, int fd)
 {
 	bool bulk = t->flags & BULK, blocked = !list_empty(&ch->control) || (bulk && !list_empty(&ch->bulk)), counted;
@@ -203,7 +203,7 @@ static bool send_datagram(struct channel *ch, const struct message_type *t, bool
 		end(ch, CHANNEL_PEER_GONE, "the peer has gone");
 		return false;
 	}
-	/* a call holds its credit until it is answered (calls.c), another bulk message until the kernel has it */
+	/* a call returns its credit when it is answered (calls.c), another bulk message when the kernel has taken it */
 	counted = error && bulk && !is_call;
 	if (counted)
 		ch->credit_used += bytes.n;
@@ -217,7 +217,7 @@ static bool send_datagram(struct channel *ch, const struct message_type *t, bool
 bool ipc_send(struct channel *ch, enum msg_type type, uint64_t call, const void *message, int fd)
 {
 	const struct message_type *t = &message_types[type];
-	static struct buf b; /* one thread sends; kept, because nearly every datagram needs it */
+	static struct buf b; /* one thread sends; the buffer is kept for the next datagram */
 	bool sent = false;
 
 	if (!ch || ch->closing)
@@ -254,7 +254,8 @@ static void receive_hello(struct channel *ch, const struct msg_hello *m)
 		ch->peer_incarnation = m->incarnation ? m->incarnation : 1;
 }
 
-/* One datagram: an answer, a message for a handler, or a breach of the rules. Owns fd. The arena gets no texts: they are views of the datagram. */
+/* One datagram: an answer, a message for a handler, or a breach of the rules. Owns fd. The arena gets no texts: they are views of
+ * the datagram. */
 static void receive(struct channel *ch, struct str datagram, int fd)
 {
 	enum msg_type type;

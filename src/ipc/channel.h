@@ -1,4 +1,4 @@
-/* channel.h - the channel's inside, shared by channel.c and calls.c only. */
+/* channel.h - struct channel, for channel.c and calls.c only. */
 #ifndef POSTHOUSE_IPC_CHANNEL_H
 #define POSTHOUSE_IPC_CHANNEL_H
 
@@ -26,7 +26,7 @@ struct channel {
 	int open_handles;
 };
 
-/* Someone waits for credit that is there: come back from the loop, and channel_grant(). */
+/* There is credit for those who wait: call channel_grant() from the loop. */
 void calls_defer_grant(struct channel *ch);
 /* All open calls of a closing channel are answered TEMP, then its on_closed comes; from the loop. */
 void calls_fail(struct channel *ch);

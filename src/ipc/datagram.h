@@ -9,7 +9,7 @@
 /* What came with a datagram beside its bytes. */
 struct datagram_extras {
 	int fd;    /* the one descriptor, the caller's to close; -1: none came, or more than one (all of those are closed) */
-	bool many; /* more than one descriptor came: nobody of us sends that */
+	bool many; /* more than one descriptor came, which no role sends */
 	bool cut;  /* the datagram was longer than the room for it */
 	bool lost; /* a descriptor came, but this process has no number left for one */
 };

@@ -1,5 +1,5 @@
-/* gcra.c - the generic cell rate algorithm (ITU-T I.371, virtual scheduling) on one number: the time at which the bucket will be empty
- * again. Each unit moves it on by window / amount; a bucket is full when it is a whole window ahead. */
+/* gcra.c - the generic cell rate algorithm (ITU-T I.371, virtual scheduling) on one number: the time at which the bucket will be
+ * empty again. Each unit moves it on by window / amount; a bucket is full when it is a whole window ahead. */
 #include "posthouse/limit.h"
 
 #include "posthouse/clock.h"
@@ -22,7 +22,8 @@ static uint64_t cost_us(struct rate r, uint64_t amount)
 	return cost > 0 ? (uint64_t)cost : 1;
 }
 
-/* How far ahead of now the bucket is. It cannot be more than full: what is further ahead was written before the clock was set back. */
+/* How far ahead of now the bucket is. It cannot be more than full: what is further ahead was written before the clock was set
+ * back. */
 static uint64_t ahead_us(uint64_t tat_us, struct rate r, uint64_t now_us)
 {
 	uint64_t at = clock_mended(tat_us, now_us, window_us(r));

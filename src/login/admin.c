@@ -1,5 +1,5 @@
-/* admin.c - accounts listed and changed for the console. A change is made by a worker, one after the other, on a reading of the file
- * of its own; the role's accounts then find the file changed, as they would if the command line had written it. */
+/* admin.c - lists and changes accounts for the console. A worker thread makes one change after the other, with its own copy of
+ * the account file. The role then reads the changed file again, as it does when the command line has changed it. */
 #include "login.h"
 #include "posthouse/log.h"
 #include "posthouse/role.h"
@@ -20,7 +20,7 @@ struct change {
 	enum account_operation operation;
 	struct str name, device, verifier;
 	uint64_t expires_at;
-	struct verdict verdict; /* the worker's, kept in the arena */
+	struct verdict verdict; /* of the worker thread; its text is in the arena */
 	uv_work_t work;
 };
 
@@ -50,7 +50,7 @@ static void begin_change(struct login *l)
 	c = CONTAINER_OF(first, struct change, link);
 	c->work.data = c;
 	status = uv_queue_work(l->loop, &c->work, work_change, on_changed);
-	assert(status == 0); /* it fails only for want of a callback */
+	assert(status == 0); /* it can fail only without a callback */
 }
 
 static void on_changed(uv_work_t *work, int status)
@@ -113,7 +113,7 @@ void changes_drop(struct login *l, const struct channel *ch)
 	}
 }
 
-/* A page of rows from number `cursor` on. A file that changes between two pages may show a row twice or not at all. */
+/* A page of rows, from number `cursor` on. When the file changes between two pages, a row can be listed twice or not at all. */
 void list_accounts(struct login *l, struct channel *ch, const struct msg_account_page *m)
 {
 	struct msg_accounts page = { .call = m->call };

@@ -1,11 +1,11 @@
 /* backend.c - see backend.h. */
 #include "backend.h"
 
-#define SHORT_STEPS 4  /* hashing: more at once than there are processors would only slow each other down */
-#define LONG_STEPS  64 /* waiting costs a thread's stack and nothing else */
+#define SHORT_STEPS 4  /* they compute hashes: more threads than processors would only slow each other down */
+#define LONG_STEPS  64 /* they wait: each costs only the stack of a thread */
 
 static const struct backend backends[] = {
-	/* asked after our own check of PLAIN has said no, the plug-in has no plain text, and says no too */
+	/* Cyrus asks the plug-in when the check of PLAIN here has failed; without a plain text it fails too */
 	{ "accounts", NULL, NULL, "auxprop", NULL, true, false, SHORT_STEPS },
 	{ "sasldb", "libsasldb.", "libsasl2-modules-db", "auxprop", NULL, true, false, LONG_STEPS },
 	{ "saslauthd", NULL, NULL, "saslauthd", NULL, false, false, LONG_STEPS },
@@ -40,8 +40,8 @@ struct str backend_option(const struct cfg_auth *auth, struct str name)
 	return (struct str){ NULL, 0 };
 }
 
-/* Ours has all realms; others have auth.realm and what the option "realms" lists. Some look only at what is before the @, and would take a
- * user's password for the same name elsewhere. */
+/* The account file has names of all realms; other back-ends have those of auth.realm and of the option "realms". Some of them
+ * look only at the part before the @: they would accept a user's password for the same name in another realm. */
 static bool serves(struct str realms, struct str our_realm, struct str realm)
 {
 	struct str one;
@@ -54,7 +54,7 @@ static bool serves(struct str realms, struct str our_realm, struct str realm)
 	return false;
 }
 
-/* Cyrus' sql plug-in puts a backslash before what could end a text of its query, which SQLite and others take as it is. */
+/* Cyrus' sql plug-in escapes quotes in its query by a backslash, which SQLite and others do not understand as an escape. */
 static bool harmless_in_sql(struct str name)
 {
 	for (size_t i = 0; i < name.n; i++)

@@ -1,4 +1,4 @@
-/* backend.h - where passwords are: in our account file, or with one of those whom Cyrus SASL can ask. */
+/* backend.h - where passwords are checked: by the account file, or by one of the back-ends of Cyrus SASL. */
 #ifndef POSTHOUSE_LOGIN_BACKEND_H
 #define POSTHOUSE_LOGIN_BACKEND_H
 
@@ -6,31 +6,32 @@
 
 struct backend {
 	const char *name;    /* as in auth.backend */
-	const char *plugin;  /* how the name of Cyrus' plug-in file begins; NULL: none is needed */
-	const char *package; /* Debian's package that has it */
+	const char *plugin;  /* the beginning of the file name of Cyrus' plug-in; NULL: none is needed */
+	const char *package; /* the package of Debian with this plug-in */
 	const char *method;  /* Cyrus' pwcheck_method */
 	const char *needs;   /* the option without which it cannot work; NULL: none */
-	bool knows_scram;    /* hands out passwords or verifiers, rather than yes or no */
-	bool is_sql;         /* tells of its faults where only much else is told, and must not be given quotes */
-	unsigned threads;    /* steps at once: few where we hash ourselves, many where somebody is waited for */
+	bool knows_scram;    /* it gives passwords or verifiers to Cyrus, not just yes or no */
+	bool is_sql;         /* its faults are logged only among many other messages; names with quotes must not reach it */
+	unsigned threads;    /* steps at once: few where this process computes hashes, many where it waits for another program */
 };
 
-/* The plug-in within this process, by its name. */
+/* The name of the plug-in of this program (plugin.c). */
 #define BACKEND_PLUGIN "posthouse"
 
 /* "" is "accounts"; NULL: there is no such back-end. */
 const struct backend *backend_find(struct str name);
 
-/* Is it our account file? Only there passwords have names ("alice/phone"), may expire, and are remembered for a while. */
+/* Is it the account file? Only its passwords have names ("alice/phone"), can expire, and are kept in the cache. */
 bool backend_is_ours(const struct backend *b);
 
-/* The value of one of auth.options; its p is NULL when it is not given. */
+/* The value of an option in auth.options; its p is NULL when the option is not there. */
 struct str backend_option(const struct cfg_auth *auth, struct str name);
 
-/* Could the back-end know this name, which is in its full form? False says nothing about who exists: it holds for whole kinds of names. */
+/* Can the back-end know this name (in its full form)? False does not reveal who exists, because it depends only on the kind of
+ * the name. */
 bool backend_may_know(const struct backend *b, struct str realms, struct str our_realm, struct str name, struct str device);
 
-/* PERM when the back-end cannot do what the configuration asks of it; the text is in `a`. */
+/* PERM: the back-end cannot do what the configuration requires; the text is in `a`. */
 struct verdict backend_check(struct arena *a, const struct cfg_auth *auth);
 
 #endif

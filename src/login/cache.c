@@ -41,7 +41,7 @@ void cache_free(struct cache *c)
 	free(c);
 }
 
-/* Each part goes in as its own digest, so that no two triples give the same text. */
+/* The digest of each part is hashed, so that two different triples never give the same input. */
 struct cache_key cache_key_of(const struct cache *c, struct str name, struct str device, struct str password)
 {
 	const struct str parts[] = { name, device, password };

@@ -1,6 +1,7 @@
-/* cache.h - passwords that fitted a short while ago, so that a busy client costs microseconds; and those that were tried within a day, so that
- * one that is wrong again and again counts once, see login_counted in messages.def. Holds no password: an entry is the HMAC-SHA-256 of name, device and password under a key
- * that this process made up. Bounded; the oldest of a set gives way. */
+/* cache.h - remembers passwords that were right a short time ago, so that a busy client costs microseconds; and passwords that
+ * were tried within a day, so that the same wrong one counts once (see login_counted in messages.def). It stores no password: an
+ * entry is the HMAC-SHA-256 of name, device and password with a random key of this process. Its size is bounded: a new entry
+ * replaces the oldest of its set. */
 #ifndef POSTHOUSE_LOGIN_CACHE_H
 #define POSTHOUSE_LOGIN_CACHE_H
 
@@ -14,7 +15,7 @@ struct cache;
 
 struct cache_key {
 	unsigned char bytes[CACHE_KEY_SIZE];
-	bool usable; /* false: OpenSSL failed; nothing is found or kept under it */
+	bool usable; /* false: OpenSSL has failed; this key finds nothing and stores nothing */
 };
 
 /* An entry is good for so long. */
@@ -26,7 +27,7 @@ struct cache_key cache_key_of(const struct cache *c, struct str name, struct str
 bool cache_has(const struct cache *c, const struct cache_key *key, uint64_t now_ms);
 void cache_put(struct cache *c, const struct cache_key *key, uint64_t now_ms);
 
-/* Accounts have changed: nothing is known any more. */
+/* Forget all entries, because accounts have changed. */
 void cache_clear(struct cache *c);
 
 #endif

@@ -10,7 +10,7 @@
 
 #define CALLBACKS 6
 
-/* A SCRAM client's first message says how it binds, and Cyrus must be told before it reads it. */
+/* The first message of a SCRAM client names its channel binding. Cyrus must know the binding before it reads this message. */
 enum scram { NOT_SCRAM, SCRAM_FIRST, SCRAM_PLUS_FIRST, SCRAM_BEGUN };
 
 struct conversation {
@@ -25,7 +25,7 @@ struct conversation {
 	bool offers_binding;
 	sasl_channel_binding_t binding;
 	struct directory *directory;
-	bool unavailable;    /* the directory could not answer */
+	bool unavailable;    /* the account file could not be read */
 	bool sql_asks_other; /* than the password */
 };
 
@@ -44,17 +44,19 @@ static bool may_exist(const struct conversation *c, struct str name, struct str 
 	return backend_may_know(cyrus_backend(), cyrus_realms(), c->realm, name, device);
 }
 
-/* The full form of a name, so that Cyrus, the plug-in and we mean the same account. A malformed name cannot exist. */
+/* The full form of a name, so that Cyrus, the plug-in and this role mean the same account. A malformed name cannot exist. */
 static int canonical_name(sasl_conn_t *sasl, void *context, const char *in, unsigned in_n, unsigned flags, const char *user_realm,
 			  char *out, unsigned out_max, unsigned *out_n)
 {
 	struct conversation *c = context;
 	struct str name, device, full;
 
-	if (!account_parse_name(&c->step, str_trim(str_make(in, in_n)) /* pasted with a blank */, c->realm, &name, &device))
+	if (!account_parse_name(&c->step, str_trim(str_make(in, in_n)) /* some people paste a blank with it */, c->realm, &name,
+				&device))
 		return SASL_BADAUTH;
 	if (flags & SASL_CU_AUTHID) {
-		c->tried_name = arena_str(&c->arena, name); /* a mechanism or two ask for it more than once, not more */
+		c->tried_name =
+			arena_str(&c->arena, name); /* few mechanisms ask for it more than once, so the arena stays small */
 		c->tried_device = arena_str(&c->arena, device);
 	}
 	if (!may_exist(c, name, device))
@@ -83,7 +85,7 @@ static int check_password(sasl_conn_t *sasl, void *context, const char *user, co
 	return account_check(verifier, str_make(password, password_n)) ? SASL_OK : SASL_BADAUTH;
 }
 
-/* Nobody acts for another; a device's password may name the account it belongs to. */
+/* Nobody is allowed to act for another user; with a device's password, the authorization id can be the account of the device. */
 static int may_act_for(sasl_conn_t *sasl, void *context, const char *requested, unsigned requested_n, const char *identity,
 		       unsigned identity_n, const char *realm, unsigned realm_n, struct propctx *properties)
 {
@@ -96,9 +98,9 @@ static int may_act_for(sasl_conn_t *sasl, void *context, const char *requested, 
 	return SASL_BADAUTH;
 }
 
-/* The sql plug-in tells of a database that does not work only among the words for those who mend plug-ins, and then goes on as if there
- * were no such user. Its queries for other properties than the password may fail: with %p in sql_select they ask for columns that
- * need not be there. */
+/* The sql plug-in tells of a database that does not work only among the words for those who mend plug-ins, and then goes on as
+ * if there were no such user. Its queries for other properties than the password may fail: with %p in sql_select they ask for
+ * columns that need not be there. */
 static bool sql_failed(struct conversation *c, int level, struct str message)
 {
 	static const struct str asks = { "sql plugin create statement from ", 33 }, fault = { "sql plugin: ", 12 };
@@ -113,7 +115,7 @@ static bool sql_failed(struct conversation *c, int level, struct str message)
 	       (str_starts(message, fault) && !str_starts(str_from(message, fault.n), S("no result found")));
 }
 
-/* Cyrus' own words about what is wrong with it; its levels beyond that name users and are not for our log. */
+/* Keep Cyrus' own description of a fault. Its more verbose levels contain names of users, which do not belong in the log. */
 static int keep_fault(void *context, int level, const char *message)
 {
 	struct conversation *c = context;
@@ -144,7 +146,7 @@ static void set_callbacks(struct conversation *c)
 	c->callbacks[n++] = callback(SASL_CB_LIST_END, NULL, NULL);
 }
 
-/* No anonymous logins, no security layer of SASL's own: TLS is there already. */
+/* No anonymous logins; no security layer of SASL, because TLS is in use. */
 static bool set_properties(struct conversation *c, const struct conversation_config *config)
 {
 	static const sasl_security_properties_t security = {
@@ -194,7 +196,7 @@ static void begin_step(struct conversation *c)
 	c->unavailable = false;
 }
 
-/* Who it is; false when Cyrus does not say, which would be a fault of it. */
+/* Get the name of the user. False: Cyrus does not give it, which is a fault of Cyrus. */
 static bool read_identity(struct conversation *c, struct conversation_result *r)
 {
 	const void *identity = NULL;
@@ -213,7 +215,7 @@ static struct verdict wrong(void)
 	return perm(535, S("5.7.8"), S("authentication failed"));
 }
 
-/* Cyrus calls it a mistake of the protocol; it is a login that must fail (RFC 5802 section 6). */
+/* Cyrus reports it as a protocol error; by RFC 5802 section 6 the login must fail. */
 static bool binding_differs(struct conversation *c, int result)
 {
 	const char *detail = sasl_errdetail(c->sasl);
@@ -221,19 +223,19 @@ static bool binding_differs(struct conversation *c, int result)
 	return result == SASL_BADPROT && c->scram == SCRAM_BEGUN && detail && strstr(detail, "hannel binding");
 }
 
-/* From Cyrus' results to verdicts. RFC 4954 section 6 has the codes. */
+/* Turn Cyrus' results into verdicts, with the codes of RFC 4954 section 6. */
 static struct conversation_result conclude(struct conversation *c, int result, const char *out, unsigned out_n)
 {
 	struct conversation_result r = { .verdict = temp(454, S("4.7.0"), S("authentication is not possible at present")) };
 
 	if (c->unavailable)
-		return r; /* the directory has logged why */
+		return r; /* directory.c has logged the reason */
 	if (binding_differs(c, result)) {
 		r.misbound = S("the client is bound to another TLS connection");
 		result = SASL_BADAUTH;
 	}
 	if (c->fault.n && result != SASL_OK && result != SASL_BADPROT && result != SASL_BADPARAM) {
-		r.fault = c->fault; /* the back-end does not work: nobody knows what it would have said */
+		r.fault = c->fault; /* the back-end does not work, so the login is neither right nor wrong */
 		return r;
 	}
 	switch (result) {
@@ -279,7 +281,7 @@ static bool bind_to(struct conversation *c, const char *type, struct str value)
 	return value.n > 0 && sasl_setprop(c->sasl, SASL_CHANNEL_BINDING, &c->binding) == SASL_OK;
 }
 
-/* What a client says of channel binding, when this is its first message: false: the login fails by it, *why_out says why. */
+/* Read the channel binding from the client's first message. False: the login must fail; *why_out has the reason. */
 static bool begin_scram(struct conversation *c, struct str first, struct conversation_result *why_out)
 {
 	bool plus = c->scram == SCRAM_PLUS_FIRST;
@@ -318,7 +320,7 @@ struct conversation_result conversation_start(struct conversation *c, const char
 	begin_step(c);
 	if (strncmp(mechanism, "SCRAM-", 6) == 0)
 		c->scram = str_iends(str_of(mechanism), S("-PLUS")) ? SCRAM_PLUS_FIRST : SCRAM_FIRST;
-	/* without any binding Cyrus denies knowing the mechanism; the right one is set when the client has named it */
+	/* without a binding Cyrus would not offer the mechanism; the right one is set when the client has named its type */
 	if (c->scram == SCRAM_PLUS_FIRST && !bind_to(c, "tls-exporter", c->exporter) &&
 	    !bind_to(c, "tls-server-end-point", c->end_point))
 		return conclude(c, SASL_NOMECH, NULL, 0);

@@ -1,4 +1,5 @@
-/* cyrus.c - the library as a whole: its configuration by call-backs, its locks, what it must have. */
+/* cyrus.c - Cyrus SASL as a whole: its configuration by call-backs, its locks, and the mechanisms and plug-ins that it must
+ * have. */
 #include "cyrus.h"
 #include "internal.h"
 
@@ -7,7 +8,7 @@
 #include <stdlib.h>
 #include <uv.h>
 
-/* Cyrus and its plug-ins keep pointers to the options: they live as long as it does. */
+/* Cyrus and its plug-ins keep pointers to the options, so these live as long as Cyrus runs. */
 static struct {
 	const struct backend *backend;
 	struct arena arena; /* of the copies */
@@ -67,14 +68,14 @@ static void add_option(struct str name, struct str value)
 	*o = (struct option){ arena_cstr(&started.arena, name), arena_cstr(&started.arena, value), value.n };
 }
 
-/* Ours come first, so nobody can point Cyrus elsewhere by an option. */
+/* The options of this program come first, so that the configuration cannot override them. */
 static void keep_options(const struct cfg_auth *auth)
 {
 	const struct backend *b = started.backend;
 	struct str realms = backend_option(auth, S("realms"));
 
 	started.options = ARENA_ARRAY(&started.arena, struct option, auth->options.n + 3);
-	add_option(S("auxprop_plugin"), S(BACKEND_PLUGIN)); /* which asks the back-end's */
+	add_option(S("auxprop_plugin"), S(BACKEND_PLUGIN)); /* which asks the plug-in of the back-end */
 	add_option(S("pwcheck_method"), str_of(b->method));
 	add_option(S("log_level"), b->is_sql ? S("5") : S("3"));
 	for (size_t i = 0; i < auth->options.n; i++) {
@@ -85,7 +86,7 @@ static void keep_options(const struct cfg_auth *auth)
 	started.realms = arena_str(&started.arena, realms);
 }
 
-/* Some plug-ins look at the result whatever we return. */
+/* Some plug-ins read the result although the return value says that there is none. */
 static int get_option(void *context, const char *plugin, const char *option, const char **result, unsigned *length)
 {
 	*result = NULL;
@@ -109,7 +110,7 @@ static bool begins(const char *name, const char *prefix)
 	return prefix && strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
-/* Of all that lies in the plug-in directory only what is needed is loaded, and no file but a plug-in is read. */
+/* Cyrus loads only the needed plug-ins of its directory, and reads no other files. */
 static int verify_file(void *context, const char *file, sasl_verify_type_t type)
 {
 	const char *slash = strrchr(file, '/');
@@ -121,7 +122,7 @@ static int verify_file(void *context, const char *file, sasl_verify_type_t type)
 	return SASL_CONTINUE;
 }
 
-/* Before there is a conversation nothing is said that an operator would need: the start's own result says it. */
+/* Messages before the first login are not logged: the result of the start has what an administrator needs. */
 static int log_nothing(void *context, int level, const char *message)
 {
 	return SASL_OK;
@@ -144,7 +145,7 @@ static void note_plugin(sasl_auxprop_plug_t *plugin, sasl_info_callback_stage_t 
 	*(bool *)found = true;
 }
 
-/* A plug-in that is not installed, or does not like its options, is not in Cyrus' list. */
+/* A plug-in that is not installed, or that refuses its options, is not in Cyrus' list. */
 static struct verdict check_plugin(const struct backend *b)
 {
 	bool found = false;
@@ -170,7 +171,7 @@ struct verdict cyrus_start(struct directory *d, const struct cfg_auth *auth)
 		{ SASL_CB_LOG, (int (*)(void))(void (*)(void))log_nothing, NULL },
 		{ SASL_CB_LIST_END, NULL, NULL },
 	};
-	static char nowhere[] = "/dev/null"; /* no configuration file can be in there */
+	static char nowhere[] = "/dev/null"; /* Cyrus looks for its configuration file here, and cannot find one */
 	struct verdict v = backend_check(text_arena(), auth);
 	int result;
 
@@ -235,7 +236,7 @@ struct verdict cyrus_can(const struct cfg_auth *auth)
 	return v;
 }
 
-/* Passwords may be among the options. */
+/* Options can contain passwords. */
 void cyrus_stop(void)
 {
 	sasl_server_done();

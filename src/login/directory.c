@@ -17,12 +17,12 @@
 
 struct directory {
 	char *state_dir, *file;
-	struct accounts *accounts; /* NULL: never readable so far */
-	bool usable;               /* there are accounts, of a file that is there */
+	struct accounts *accounts; /* NULL: the file could never be read */
+	bool usable;               /* there are accounts, and their file still exists */
 	uv_mutex_t lock;
 	struct secret key; /* of decoys */
 	uint64_t generation;
-	struct secret fault; /* the text last logged, so that it is logged once; empty: all is well */
+	struct secret fault; /* the last fault in the log, so that it is logged once; empty: there is none */
 };
 
 /* Read the key from its file; false when there is none that can be used. */
@@ -36,7 +36,7 @@ static bool read_key(const char *path, unsigned char key[KEY_SIZE])
 	return whole;
 }
 
-/* Make the key and its file, which takes its name when it is whole. */
+/* Create the key and its file, which gets its name when it is complete. */
 static bool make_key(const char *path, unsigned char key[KEY_SIZE])
 {
 	struct arena a = { 0 };
@@ -104,7 +104,7 @@ static void report_shadowed(const struct directory *d)
 		log_warning(NULL, "account.shadowed", kv("login", shadowed));
 }
 
-/* One line when something is wrong, one when it is well again. */
+/* Log one line when a fault begins, and one when it has ended. */
 static void report(struct directory *d, struct verdict v)
 {
 	if (v.class == OK && d->fault.n) {
@@ -194,8 +194,8 @@ struct str directory_decoy(const struct directory *d, struct arena *a, struct st
 	return account_decoy(a, &d->key, name);
 }
 
-/* A device that an existing account has not, or a password that has expired: the account's own salt, as its other devices have it, with
- * keys that fit nothing. */
+/* A device that an existing account has not, or a password that has expired: the account's own salt, as its other devices have
+ * it, with keys that fit nothing. */
 static struct str decoy_like(struct arena *a, struct str existing, struct str decoy)
 {
 	size_t keys = str_rfind(decoy, '$');

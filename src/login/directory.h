@@ -1,5 +1,5 @@
-/* directory.h - the accounts as the login role sees them: refreshed on the loop, looked up from any thread, and with an answer for
- * names that do not exist. */
+/* directory.h - the accounts as the login role sees them: refreshed on the loop, looked up from any thread, and with an answer
+ * for names that do not exist. */
 #ifndef POSTHOUSE_LOGIN_DIRECTORY_H
 #define POSTHOUSE_LOGIN_DIRECTORY_H
 
@@ -7,35 +7,36 @@
 
 struct directory;
 
-/* Always works: an account file that cannot be read is tried again at every refresh. */
+/* Never fails: an account file that cannot be read is tried again at each refresh. */
 struct directory *directory_new(const char *state_dir);
 void directory_free(struct directory *d);
 
-/* Loop only. Look at the file again. TEMP: it cannot be used as it is now; logged when that is new. The accounts known before, if
- * any, go on being used, but not when there is no file: the state directory may not be mounted. */
+/* Loop only. Read the file again if it has changed. TEMP: the file cannot be used; a new fault is logged. Then the accounts from
+ * before stay in use, but not when the file is missing: the state directory can be unmounted. */
 struct verdict directory_refresh(struct directory *d);
 
-/* Changes whenever the accounts may have changed. */
+/* A number that changes whenever the accounts can have changed. */
 uint64_t directory_generation(const struct directory *d);
 
-/* Loop only, valid until the next refresh; NULL: never readable so far, or there is no file. */
+/* Loop only, valid until the next refresh. NULL: the file could never be read, or is missing. */
 const struct accounts *directory_accounts(const struct directory *d);
 
-/* Loop only. Is it a password whose time is over? Names that do not exist have none. */
+/* Loop only. Has this password expired? False for names that do not exist. */
 bool directory_expired(const struct directory *d, struct str name, struct str device);
 
-/* Loop only. A number that stands for the password's verifier, over restarts too; 0: there is no such password, or its time is over. */
+/* Loop only. A number that identifies the verifier of the password, also after a restart; 0: no such password, or it has
+ * expired. */
 uint64_t directory_stamp(const struct directory *d, struct str name, struct str device);
 
-/* Loop only. When the time of the next password is over, ms; 0: none has one that is not over. */
+/* Loop only. When the next password expires, ms UTC; 0: none will. */
 uint64_t directory_next_expiry(const struct directory *d);
 
-/* Any thread. The verifier of a login, or one that no password fits, for names that do not exist and passwords that have expired: the
- * caller cannot tell which. TEMP 454 4.7.0: no accounts. */
+/* Any thread. The verifier of a login. For a name that does not exist and a password that has expired: a verifier that no
+ * password matches, so that the caller cannot tell these cases apart. TEMP 454 4.7.0: there are no accounts. */
 struct verdict directory_verifier(struct directory *d, struct arena *a, struct str name, struct str device,
 				  struct str *verifier_out);
 
-/* Any thread. A verifier that no password fits, the same for the same name; "": OpenSSL failed. */
+/* Any thread. A verifier that no password matches, always the same for a name. "": OpenSSL has failed. */
 struct str directory_decoy(const struct directory *d, struct arena *a, struct str name);
 
 #endif

@@ -1,5 +1,5 @@
-/* exchange.c - the life of a login that is under way: one exchange for each session that is in its AUTH dialogue. Steps are done by a
- * worker; meanwhile the exchange is WORKING, and if its client goes, ORPHANED until the worker lets go of it. */
+/* exchange.c - the states of a login that is under way: one exchange for each session in its AUTH dialogue. A worker thread makes
+ * each step; meanwhile the exchange is WORKING. When its client leaves then, it is ORPHANED until the worker has finished. */
 #include "exchange.h"
 #include "posthouse/log.h"
 #include "posthouse/role.h"

@@ -1,5 +1,5 @@
-/* exchange.h - one login under way, for the files about it: exchange.c its life, exchange_step.c what is done with an answer of the client,
- * exchange_start.c how it begins. The calls that others may make are in login.h. */
+/* exchange.h - one login under way, shared by exchange_start.c (its start), exchange_step.c (responses of the client) and
+ * exchange.c (its states and its end). The functions for other files are in login.h. */
 #ifndef POSTHOUSE_LOGIN_EXCHANGE_H
 #define POSTHOUSE_LOGIN_EXCHANGE_H
 
@@ -18,16 +18,16 @@ struct exchange {
 	uint64_t session, call;
 	enum exchange_state state;
 	enum expectation expects;
-	struct arena arena; /* of the few lines below */
+	struct arena arena; /* of the texts below */
 	const char *mechanism, *hostname;
 	struct str client; /* its address, for the log */
 	struct conversation_config config;
 	uint64_t step_ms; /* the time limit of a step */
 	uint64_t step_began_at;
-	struct conversation *conversation; /* made by the first worker */
+	struct conversation *conversation; /* created by the first worker */
 	struct secret user, response;      /* `response` is the worker's while WORKING */
-	struct cache_key key;              /* of what is being checked */
-	uint64_t generation;               /* of the accounts when it began */
+	struct cache_key key;              /* of the name and password that are being checked */
+	uint64_t generation;               /* of the accounts when the login began */
 	struct conversation_result result;
 	struct job job;
 	uv_timer_t timer;
@@ -38,7 +38,7 @@ struct exchange *exchange_find(struct login *l, const struct channel *ch, uint64
 void exchange_enter(struct exchange *e, enum exchange_state state);
 void exchange_close(struct exchange *e);
 
-/* Nobody waits for it any more: a worker that has it is let finish, one that has not begun is called back. */
+/* Nobody waits for it any more. A step that a worker has begun is completed; one that has not begun is withdrawn. */
 void exchange_leave(struct exchange *e);
 
 void answer_verdict(struct channel *ch, uint64_t call, struct verdict v);

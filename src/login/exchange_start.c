@@ -1,4 +1,4 @@
-/* exchange_start.c - how a login begins, or why it does not. */
+/* exchange_start.c - starts a login, or refuses to start one. */
 #include "exchange.h"
 #include "posthouse/log.h"
 #include "posthouse/role.h"
@@ -16,8 +16,9 @@ static bool allowed(const struct config *c, struct str mechanism)
 	return false;
 }
 
-/* With every thread at a back-end that does not answer, nobody else's turn would come in time: they hear so at once. Threads cannot be
- * ended, a process can: when half of them have been stuck for long, the role ends, and its successor has all of them again. */
+/* When all threads wait for a back-end that does not answer, new logins are refused at once, because they could not be checked in
+ * time. A thread cannot be ended, but the process can: when half of the threads are stuck for long, the role exits and is
+ * restarted. */
 static bool all_stuck(struct login *l)
 {
 	uint64_t limit = l->config->auth.timeout_ms;
@@ -28,7 +29,7 @@ static bool all_stuck(struct login *l)
 	return workers_stuck(l->workers, limit) == most;
 }
 
-/* Dialogues that wait for their client cost him nothing: the oldest of them gives way. False: all are at work. */
+/* End the oldest dialogue that waits for its client, to make room. False: workers are busy with all of them. */
 static bool make_room(struct login *l)
 {
 	LIST_EACH (i, &l->exchanges) {
@@ -36,18 +37,18 @@ static bool make_room(struct login *l)
 
 		if (e->state != EXCHANGE_WAITING)
 			continue;
-		exchange_leave(e); /* its client will hear that the login was interrupted */
+		exchange_leave(e); /* its client gets a reply that the login was interrupted */
 		return true;
 	}
 	return false;
 }
 
-/* OK, or why this login does not even begin. */
+/* OK, or the reason not to start this login. */
 static struct verdict may_start(struct login *l, const struct msg_login_start *m)
 {
 	struct verdict v;
 
-	if (m->tls_bits == 0 && m->tls_version == 0) /* submission offers no AUTH then; a second wall */
+	if (m->tls_bits == 0 && m->tls_version == 0) /* submission offers no AUTH without TLS; this is a second check */
 		return perm(538, S("5.7.11"), S("encryption required for authentication"));
 	if (!allowed(l->config, m->mechanism))
 		return perm(504, S("5.5.4"), S("unrecognized authentication mechanism"));
@@ -101,7 +102,7 @@ void exchange_start(struct login *l, struct channel *ch, const struct msg_login_
 	struct verdict v;
 
 	if (e)
-		exchange_leave(e); /* the session began anew */
+		exchange_leave(e); /* the session has started another AUTH */
 	v = may_start(l, m);
 	if (v.class != OK) {
 		count_login(l, v);

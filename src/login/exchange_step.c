@@ -7,11 +7,11 @@
 #include "posthouse/log.h"
 #include "posthouse/units.h"
 
-#define CLIENT_MS       (10 * MINUTE_MS) /* submission ends its sessions long before */
+#define CLIENT_MS       (10 * MINUTE_MS) /* submission closes the session long before */
 #define FAULT_REPEAT_MS MINUTE_MS        /* the same fault is logged once in this time */
 
-/* Other back-ends answer a little sooner or later when they do not know the name: one look-up less, no hash. What comes at the next
- * multiple of this does not show it. */
+/* Other back-ends answer a little sooner or later when they do not know the name: one look-up less, no hash. What comes at the
+ * next multiple of this does not show it. */
 #define GRAIN_MS 50
 
 static void on_worked(struct job *job, bool ran);
@@ -21,7 +21,7 @@ static void on_grain(uv_timer_t *timer);
 static const struct verdict unable = { TEMP, 454, { "4.7.0", 5 }, { "authentication is not possible at present", 41 } };
 
 /* ---- the log ---- */
-/* A fault of ours, once a minute while it is the same. */
+/* Log a fault on this side, once a minute while it is the same. */
 static void log_fault(struct login *l, struct str reason)
 {
 	uint64_t now = clock_mono_ms();
@@ -35,7 +35,7 @@ static void log_fault(struct login *l, struct str reason)
 	l->fault_logged_at = now;
 }
 
-/* What an operator should know of a refused login, and its client should not. */
+/* Log what an administrator should know about a refused login, and its client should not. */
 static void log_refusal(const struct exchange *e)
 {
 	const struct conversation_result *r = &e->result;
@@ -65,7 +65,7 @@ static bool read_plain(struct exchange *e, struct str response, struct str *name
 	       (device.n == 0 || str_eq(device, *device_out));
 }
 
-/* Who says just what, when it is a password and not a step of SCRAM. */
+/* Get name and password from the response, when the mechanism sends a password and is not SCRAM. */
 static bool read_password(struct exchange *e, struct str *name_out, struct str *device_out, struct str *password_out)
 {
 	struct str response = secret_view(&e->response);
@@ -77,8 +77,8 @@ static bool read_password(struct exchange *e, struct str *name_out, struct str *
 	return strcmp(e->mechanism, "PLAIN") == 0 && read_plain(e, response, name_out, device_out, password_out);
 }
 
-/* Is what the client has just said a password that fitted a short while ago, and whose time is not over? Then no worker is needed. Other
- * back-ends do not tell when a password changes, so what they said is not kept. */
+/* Was this password right a short time ago, and has it not expired? Then no worker is needed. Other back-ends do not report that
+ * a password has changed, so their results are not kept. */
 static bool in_cache(struct exchange *e)
 {
 	struct str name, device, password;
@@ -98,8 +98,8 @@ static bool in_cache(struct exchange *e)
 	return true;
 }
 
-/* Was just this password tried for this name within the last day, right or wrong, and how did queue count it? Only queue can say so: what was
- * refused unseen, by a ban or for want of a turn, is a new one afterwards. */
+/* Was just this password tried for this name within the last day, right or wrong, and how did queue count it? Only queue can say
+ * so: what was refused unseen, by a ban or for want of a turn, is a new one afterwards. */
 static uint64_t repeated(const struct exchange *e)
 {
 	uint64_t now = clock_mono_ms();
@@ -119,7 +119,7 @@ void exchange_counted(struct login *l, const struct msg_login_counted *m)
 }
 
 /* ---- steps ---- */
-/* On a worker: touches nothing of the exchange that the loop might touch meanwhile. */
+/* On a worker thread: uses no field of the exchange that the loop can use meanwhile. */
 static void work_step(struct job *job)
 {
 	struct exchange *e = CONTAINER_OF(job, struct exchange, job);
@@ -148,7 +148,7 @@ static void ask(struct exchange *e)
 	uv_timer_start(&e->timer, on_time_limit, CLIENT_MS, 0);
 }
 
-/* What fitted while the accounts changed may have fitted what is no password any more. */
+/* When the accounts have changed meanwhile, the password can have matched an old verifier: do not keep the result. */
 static void look_again(struct exchange *e)
 {
 	if (e->result.verdict.class == OK && backend_is_ours(e->login->backend) &&
@@ -227,7 +227,7 @@ static void on_grain(uv_timer_t *timer)
 	conclude(timer->data);
 }
 
-/* The worker is late, or the client has been forgotten by its submission process. */
+/* The worker has not finished in time, or submission has forgotten the client. */
 static void on_time_limit(uv_timer_t *timer)
 {
 	struct exchange *e = timer->data;
@@ -261,6 +261,6 @@ void exchange_step(struct login *l, struct channel *ch, const struct msg_login_s
 		return;
 	}
 	e->call = m->call;
-	login_refresh(l); /* on a fault the accounts known before go on being used */
+	login_refresh(l); /* on a fault the accounts from before stay in use */
 	exchange_take_response(e, m->response);
 }

@@ -1,7 +1,7 @@
-/* gs2.c - see gs2.h. Only what decides about channel binding is read here; the rest is for Cyrus. */
+/* gs2.c - see gs2.h. It reads only the channel binding; Cyrus reads the rest of the message. */
 #include "gs2.h"
 
-#define TYPE_MAX 64 /* the names that there are have less than 24 */
+#define TYPE_MAX 64 /* all registered names are shorter than 24 */
 
 /* RFC 5056 section 7: letters, digits, '.' and '-'. */
 static bool type_valid(struct str type)

@@ -1,4 +1,4 @@
-/* gs2.h - how a SCRAM client's first message begins (RFC 5802 section 7, gs2-header): what it says of channel binding. */
+/* gs2.h - the channel binding in the first message of a SCRAM client (RFC 5802 section 7, gs2-header). */
 #ifndef POSTHOUSE_LOGIN_GS2_H
 #define POSTHOUSE_LOGIN_GS2_H
 
@@ -7,8 +7,8 @@
 enum gs2_binding {
 	GS2_MALFORMED,
 	GS2_NONE,        /* "n": the client knows no channel binding */
-	GS2_NOT_OFFERED, /* "y": it does, and believes that we do not */
-	GS2_BOUND,       /* "p=": it binds, by the type that it names */
+	GS2_NOT_OFFERED, /* "y": the client knows it, and believes that the server does not */
+	GS2_BOUND,       /* "p=": the client uses the channel binding that it names */
 };
 
 /* `type_out` is a view into the message, "" but for GS2_BOUND. */

@@ -1,5 +1,5 @@
-/* login.c - the login role: checks names and passwords with Cyrus SASL for submission, and keeps the account file for the console.
- * Starts, configures, and hands each message to the file about it. */
+/* login.c - the login role: checks names and passwords with Cyrus SASL for submission, and keeps the account file for the
+ * console. This file starts and configures the role, and passes each message to the file that handles it. */
 #include "login.h"
 #include "cyrus.h"
 #include "posthouse/log.h"
@@ -8,7 +8,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 2000 /* with a back-end, while stopping */
+#define PATIENCE_MS 2000 /* for the steps of back-ends, while the role stops */
 
 /* ---- messages ---- */
 static void handle_login_start(void *ctx, struct channel *ch, const struct msg_login_start *m, int fd)
@@ -49,7 +49,7 @@ static void handle_account_page(void *ctx, struct channel *ch, const struct msg_
 /* ---- what the frame asks ---- */
 static struct login login;
 
-/* Calls that are open get a temporary failure from the end of their channel, and master starts us again. */
+/* Open calls fail with TEMP, because their channel closes, and master restarts the role. */
 static void on_stuck(struct login *l)
 {
 	log_error(NULL, "login.stuck", kv("backend", l->backend->name), kv("threads", workers_most(l->workers)));
@@ -73,7 +73,7 @@ static struct verdict start(struct role *r)
 		return v;
 	login.config = c;
 	login.on_stuck = on_stuck;
-	login_refresh(&login); /* a file that cannot be read is logged there, and tried again at each login */
+	login_refresh(&login); /* it logs a file that cannot be read; each login tries again */
 	watch_look(&login);
 	watch_begin(&login);
 	return ok();
@@ -110,8 +110,8 @@ static void on_patience_ended(uv_timer_t *timer)
 	role_stopped(timer->data);
 }
 
-/* What workers have begun they end: a login within milliseconds, a change of the account file with its fsync. A back-end that hangs is not
- * waited for. */
+/* Workers complete the steps that they have begun: a login takes milliseconds, a change of the account file includes an fsync.
+ * The role waits PATIENCE_MS at most, because a back-end can hang. */
 static void stop(struct role *r, uint64_t grace_ms)
 {
 	static uv_timer_t patience;

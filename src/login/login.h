@@ -14,34 +14,35 @@
 struct watch {
 	uv_timer_t timer;
 	struct list watchers;             /* channels of submission processes */
-	uint64_t generation, next_expiry; /* of which they know */
+	uint64_t generation, next_expiry; /* the state that they have been told about */
 };
 
 struct login {
 	uv_loop_t *loop;
 	struct role *role;           /* logins and changes under way are counted there */
-	const struct config *config; /* the frame's; exchanges copy what they need of it */
+	const struct config *config; /* belongs to the frame; exchanges copy what they need */
 	const struct backend *backend;
 	struct workers *workers;
 	struct directory *directory;
 	struct cache *cache, *judged, *counted;
-	uint64_t cache_generation;         /* of the directory, when the cache was last known to fit */
-	struct list exchanges;             /* those that somebody waits for or may come back to */
-	struct list changes;               /* of accounts, waiting; the first is being made */
-	size_t open_exchanges;             /* with those that only their worker still has */
-	void (*on_stuck)(struct login *l); /* the back-end has kept half of the threads for long; NULL: nobody asks */
+	uint64_t cache_generation;         /* of the directory, when the cache was filled */
+	struct list exchanges;             /* logins whose client is still there */
+	struct list changes;               /* of accounts: the first is being made, the others wait */
+	size_t open_exchanges;             /* also those whose client has left, while their worker still runs */
+	void (*on_stuck)(struct login *l); /* half of the threads have been stuck for long; can be NULL */
 	uint64_t accepted, refused, failed, from_cache;
 	struct watch watch;
 	uint64_t fault_logged_at; /* the last fault that was logged, and when */
 	struct secret fault;
 };
 
-/* `auth` is read here only. close: no exchange is left; its handles go with the loop's next turns. Then fini. */
+/* login_init() reads `auth` and does not keep it. login_close() needs that no exchange is left; its handles close in the next
+ * turns of the loop. Then follows login_fini(). */
 void login_init(struct login *l, uv_loop_t *loop, const char *state_dir, const struct cfg_auth *auth);
 void login_close(struct login *l);
 void login_fini(struct login *l);
 
-/* Look at the account file; what was derived from an older one is dropped. TEMP: it cannot be used at present. */
+/* Read the account file again if it has changed, and clear the cache then. TEMP: the file cannot be used now. */
 struct verdict login_refresh(struct login *l);
 
 /* ---- exchange_start.c, exchange_step.c, exchange.c: logins under way ---- */
@@ -49,12 +50,12 @@ void exchange_start(struct login *l, struct channel *ch, const struct msg_login_
 void exchange_step(struct login *l, struct channel *ch, const struct msg_login_step *m);
 void exchange_counted(struct login *l, const struct msg_login_counted *m);
 void exchange_end(struct login *l, struct channel *ch, uint64_t session);
-void exchanges_drop(struct login *l, const struct channel *ch); /* of a channel that has gone; NULL: all */
+void exchanges_drop(struct login *l, const struct channel *ch); /* of a channel that has closed; NULL: all */
 
 /* ---- watch.c: sessions whose password has changed, is gone, or whose time is over ---- */
 void watch_init(struct login *l);
 void watch_close(struct login *l);
-void watch_begin(struct login *l); /* from the start on: the account file is looked at each second */
+void watch_begin(struct login *l); /* from the start on: check the account file each second */
 void watch_add(struct login *l, struct channel *ch);
 void watch_drop(struct login *l, const struct channel *ch);
 void watch_look(struct login *l); /* now */
@@ -64,6 +65,6 @@ void watch_present(struct login *l, struct channel *ch, const struct msg_login_p
 void change_accounts(struct login *l, struct channel *ch, const struct msg_account_change *m);
 void list_accounts(struct login *l, struct channel *ch, const struct msg_account_page *m);
 void changes_drop(struct login *l,
-		  const struct channel *ch); /* nobody waits for the answers; the changes are made all the same */
+		  const struct channel *ch); /* nobody waits for the answers any more; the changes are made nevertheless */
 
 #endif

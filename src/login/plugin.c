@@ -1,5 +1,5 @@
-/* plugin.c - Cyrus' auxprop plug-in within this process: it hands out the verifiers of the account file or, in front of the plug-in of
- * another back-end, asks that one, and stands in for the names that it does not know. */
+/* plugin.c - an auxprop plug-in for Cyrus, within this process. It gives Cyrus the verifiers of the account file. With another
+ * back-end it asks the plug-in of that back-end, and answers itself for names that this plug-in does not know. */
 #include "internal.h"
 
 #include <sasl/sasl.h>
@@ -17,8 +17,8 @@
 #define SASLDB_DEFAULT "/etc/sasldb2" /* Cyrus' own */
 
 static struct directory *plugin_directory;
-static sasl_auxprop_plug_t asked; /* whom we ask */
-static atomic_bool has_known;     /* it has known somebody since the start */
+static sasl_auxprop_plug_t asked; /* the plug-in of the back-end */
+static atomic_bool has_known;     /* it has known at least one name since the start */
 
 static int set(const sasl_utils_t *utils, struct propctx *context, const struct propval *property, struct arena *a,
 	       struct str value)
@@ -28,7 +28,7 @@ static int set(const sasl_utils_t *utils, struct propctx *context, const struct 
 	return utils->prop_set(context, property->name, arena_cstr(a, value), (int)value.n);
 }
 
-/* Everybody has a verifier: names that do not exist get one that nothing fits. */
+/* Each name gets a verifier: for a name that does not exist, one that no password matches. */
 static int hand_out_verifier(const sasl_utils_t *utils, struct propctx *context, const struct propval *wanted, unsigned flags,
 			     struct str login)
 {
@@ -59,7 +59,7 @@ static bool is_known(const struct propval *wanted)
 	return false;
 }
 
-/* To the sasldb plug-in a database that is not there is one without users. */
+/* The sasldb plug-in treats a missing database as one without users. */
 static bool lost_sasldb(const sasl_utils_t *utils)
 {
 	const char *path = NULL;
@@ -72,8 +72,8 @@ static bool lost_sasldb(const sasl_utils_t *utils)
 	return true;
 }
 
-/* With ldapdb BADAUTH is the directory's word about ldapdb_id, and a name that it does not know gives the same general failure as a
- * directory that is set up wrong: as long as nobody at all was known, that is worth a word. */
+/* With ldapdb BADAUTH is the directory's word about ldapdb_id, and a name that it does not know gives the same general failure as
+ * a directory that is set up wrong: as long as nobody at all was known, that is worth a word. */
 static bool ldapdb_failed(const sasl_utils_t *utils, int result)
 {
 	if (result == SASL_BADAUTH || result == SASL_UNAVAIL)
@@ -86,7 +86,7 @@ static bool ldapdb_failed(const sasl_utils_t *utils, int result)
 	return result == SASL_BADAUTH || result == SASL_UNAVAIL || result == SASL_NOMEM;
 }
 
-/* After the back-end was asked and has found nothing: by a fault? */
+/* The back-end has found nothing: is a fault the reason? */
 static bool backend_failed(const sasl_utils_t *utils, int result)
 {
 	struct str name = str_of(cyrus_backend()->name);
@@ -136,7 +136,7 @@ static int look_up(void *context, sasl_server_params_t *parameters, unsigned fla
 	const sasl_utils_t *utils = parameters->utils;
 	const struct propval *wanted = utils->prop_get(parameters->propctx);
 
-	/* nobody acts for another, so nothing needs to be known of whom one acts for */
+	/* nobody can act for another user, so properties of the authorization id are not needed */
 	if ((flags & SASL_AUXPROP_AUTHZID) || !wanted)
 		return SASL_OK;
 	if (backend_is_ours(cyrus_backend()))

@@ -1,4 +1,4 @@
-/* state.c - what the login role holds, apart from the frame: so that tests can drive it. */
+/* state.c - the state of the login role without the frame, so that tests can use it. */
 #include "login.h"
 
 #include "posthouse/units.h"

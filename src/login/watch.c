@@ -1,5 +1,5 @@
-/* watch.c - passwords that were good and are not any more: sessions that came in by them are over. Who is in, only submission knows; so it is
- * asked when something has changed, and told of each that is not any more what it was. */
+/* watch.c - ends sessions whose password has been changed, removed or has expired. Only submission knows which sessions are
+ * logged in: it is asked when accounts have changed, and told which of its sessions are over. */
 #include "login.h"
 #include "posthouse/clock.h"
 
@@ -21,13 +21,13 @@ void watch_init(struct login *l)
 {
 	list_init(&l->watch.watchers);
 	uv_timer_init(l->loop, &l->watch.timer);
-	uv_unref((uv_handle_t *)&l->watch.timer); /* a stop does not wait for it */
+	uv_unref((uv_handle_t *)&l->watch.timer); /* the timer does not keep the loop alive */
 	l->watch.timer.data = l;
 }
 
 void watch_begin(struct login *l)
 {
-	if (backend_is_ours(l->backend)) /* the others do not tell when a password changes */
+	if (backend_is_ours(l->backend)) /* other back-ends do not report a changed password */
 		uv_timer_start(&l->watch.timer, on_look, LOOK_EACH_MS, LOOK_EACH_MS);
 }
 

@@ -1,4 +1,4 @@
-/* workers.c - see workers.h. The loop owns all but the list of the finished, which is under the lock. */
+/* workers.c - see workers.h. The loop owns everything except the list of finished jobs, which the lock protects. */
 #include "workers.h"
 #include "posthouse/arena.h"
 #include "posthouse/clock.h"
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
-#define STACK_BYTES MIB /* the libraries of back-ends keep buffers there */
+#define STACK_BYTES MIB /* libraries of back-ends have buffers on the stack */
 
 struct workers {
 	uv_async_t wake;
@@ -62,7 +62,7 @@ static void finish(struct workers *w, struct job *j)
 	uv_mutex_lock(&w->lock);
 	j->next = w->finished;
 	w->finished = j;
-	uv_async_send(&w->wake); /* under the lock: afterwards the loop may have freed all of it */
+	uv_async_send(&w->wake); /* under the lock: after it, the loop can have freed the struct */
 	uv_mutex_unlock(&w->lock);
 }
 
@@ -91,8 +91,8 @@ static bool start_thread(struct job *j)
 	return started;
 }
 
-/* Give those that wait a thread each, up to the bound. A job that gets none is told so: what the system refuses now it may refuse for
- * long. */
+/* Give those that wait a thread each, up to the bound. A job that gets none is told so: what the system refuses now it may refuse
+ * for long. */
 static void start_waiting(struct workers *w)
 {
 	while (!list_empty(&w->waiting) && w->running_n < w->most) {

@@ -1,6 +1,6 @@
-/* workers.h - threads for the steps of logins, which hash, or ask a back-end that may never answer. Each step under way has a thread of
- * its own, up to a bound; more wait in turn. A thread that waits for a back-end cannot be ended from here: it is stuck until the
- * back-end answers, and counts. */
+/* workers.h - threads for the steps of logins, which hash, or ask a back-end that may never answer. Each step under way has a
+ * thread of its own, up to a bound; more wait in turn. A thread that waits for a back-end cannot be ended from here: it is stuck
+ * until the back-end answers, and counts. */
 #ifndef POSTHOUSE_LOGIN_WORKERS_H
 #define POSTHOUSE_LOGIN_WORKERS_H
 
@@ -10,10 +10,10 @@
 
 struct workers;
 
-/* Embedded in what it is about; the caller fills in the first two. */
+/* Embedded in a struct of the caller, who sets `work` and `done`. */
 struct job {
 	void (*work)(struct job *j);           /* on a thread of its own */
-	void (*done)(struct job *j, bool ran); /* on the loop, afterwards; not ran: there was no thread for it */
+	void (*done)(struct job *j, bool ran); /* on the loop, afterwards; ran is false when no thread could be started */
 	struct workers *workers;
 	struct list link; /* among the waiting or the running */
 	struct job *next; /* among the finished */
@@ -23,16 +23,16 @@ struct job {
 
 struct workers *workers_open(uv_loop_t *loop, unsigned most);
 
-/* Nothing waits any more. What still runs is let finish; then all is freed. */
+/* No job waits any more. Running jobs are completed; then everything is freed. */
 void workers_close(struct workers *w);
 
-/* Do the job when its turn comes; `done` comes once, never before this returns. */
+/* Run the job when a thread is free. `done` is called once, never before this function returns. */
 void workers_run(struct workers *w, struct job *j);
 
-/* True: it had not begun, and never will. False: it runs, `done` will come. */
+/* True: the job had not begun, and will not run. False: it runs, and `done` will be called. */
 bool workers_withdraw(struct job *j);
 
-/* How many threads there may be, and how many have been at their job for longer than this. */
+/* The largest number of threads, and the number of those whose job has taken longer than this. */
 unsigned workers_most(const struct workers *w);
 unsigned workers_stuck(const struct workers *w, uint64_t longer_than_ms);
 

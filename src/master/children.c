@@ -14,10 +14,10 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define LONG_LIFE_MS      MINUTE_MS /* who lived this long starts again without a pause */
+#define LONG_LIFE_MS      MINUTE_MS /* a role that has lived this long is restarted without a long pause */
 #define BACK_OFF_FIRST_MS 100
 #define BACK_OFF_MAX_MS   30000
-#define SHORT_LIVES_MAX   3 /* in a row, of a program that was replaced: then it is its program's fault */
+#define SHORT_LIVES_MAX   3 /* in a row, after its program file was replaced: then the new program is at fault */
 
 struct child *child_find(struct master *m, enum role_id role, unsigned index)
 {
@@ -46,7 +46,7 @@ void child_ready(struct child *c)
 	bool fresh = c->state == CHILD_APPLYING;
 
 	if (!fresh)
-		return; /* `ready` after a reload */
+		return; /* after a reload a role says `ready` too */
 	if (c->generation != m->generation) {
 		child_kill(c, SIGKILL, "the configuration was reloaded while it started");
 		return;
@@ -80,7 +80,7 @@ static void on_back_off(uv_timer_t *timer)
 		start_child(c);
 }
 
-/* The pause doubles with each short life. */
+/* The pause doubles with each process that has ended soon after its start. */
 static void start_later(struct child *c)
 {
 	uint64_t pause = BACK_OFF_FIRST_MS;
@@ -126,7 +126,7 @@ static void start_child(struct child *c)
 	close(log_fd);
 	if (error) {
 		close(ends[0]);
-		uv_close((uv_handle_t *)&c->process, NULL); /* libuv wants it closed all the same */
+		uv_close((uv_handle_t *)&c->process, NULL); /* libuv needs a close also after a failed spawn */
 		start_failed(c, "spawn", uv_strerror(error));
 		return;
 	}
@@ -140,7 +140,7 @@ static void start_child(struct child *c)
 }
 
 /* ---- ending ---- */
-/* The channel goes first when a role breaks the rules; a living process behind a closed channel is of no use. */
+/* When a role breaks the rules, its channel closes first. A process without its channel to master is useless, so it is killed. */
 static void on_channel_closed(void *ctx, struct channel *ch, const char *reason)
 {
 	struct child *c = child_of(ctx, ch);
@@ -156,7 +156,7 @@ static void on_channel_closed(void *ctx, struct channel *ch, const char *reason)
 	channel_free(ch);
 }
 
-/* queue and relay live and die together: two generations must never deliver the same message. */
+/* When queue dies, relay must die too: otherwise the old relay and the new queue could deliver the same message twice. */
 static void end_partner(struct child *c)
 {
 	struct child *relay = child_find(c->master, ROLE_RELAY, 0);
@@ -171,7 +171,7 @@ static void restart(struct child *c)
 	struct child *relay = child_find(m, ROLE_RELAY, 0), *queue = child_find(m, ROLE_QUEUE, 0);
 
 	if (c->role == ROLE_QUEUE && relay->process_open)
-		return; /* relay's end brings both back */
+		return; /* the end of relay's process starts both again */
 	if (c == relay && queue->state == CHILD_AWAY && !queue->process_open && !uv_is_active((uv_handle_t *)&queue->back_off))
 		start_later(queue);
 	start_later(c);

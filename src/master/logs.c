@@ -1,4 +1,4 @@
-/* logs.c - what roles write to standard error becomes lines of ours. Each role has a pipe of its own. */
+/* logs.c - master writes the roles' log lines to its own standard error. Each role has its own pipe to master. */
 #include "master.h"
 
 #include "posthouse/log.h"
@@ -25,7 +25,7 @@ static void on_alloc(uv_handle_t *h, size_t size, uv_buf_t *b)
 	*b = uv_buf_init(bytes, sizeof bytes);
 }
 
-/* Lines go out whole; one that is longer than any of ours is passed on in pieces. */
+/* Lines are written whole; a line longer than the buffer is passed on in pieces. */
 static void collect(struct log_pipe *p, struct str bytes)
 {
 	while (bytes.n > 0) {
@@ -76,7 +76,7 @@ int logs_pipe(struct master *m)
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	uv_pipe_init(m->loop, &p->pipe, 0);
 	if (uv_pipe_open(&p->pipe, ends[0]) != 0 || uv_read_start((uv_stream_t *)&p->pipe, on_alloc, on_read) != 0)
-		abort(); /* a fresh pipe that epoll refuses is a bug */
+		abort(); /* epoll accepts every new pipe: a refusal is a bug */
 	uv_unref((uv_handle_t *)&p->pipe);
 	return ends[1];
 }

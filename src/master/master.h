@@ -1,4 +1,5 @@
-/* master.h - `posthouse serve`: reads files, opens sockets, starts, watches, re-wires and restarts roles, reloads, writes the log. */
+/* master.h - `posthouse serve`: reads files, opens sockets, starts, watches, re-wires and restarts roles, reloads, writes the
+ * log. */
 #ifndef POSTHOUSE_MASTER_H
 #define POSTHOUSE_MASTER_H
 
@@ -10,35 +11,35 @@
 #define WORKERS_MAX 48 /* 6 bits of a message id, and the peers of a role */
 
 enum child_state {
-	CHILD_AWAY,       /* no process; a timer may bring the next */
+	CHILD_AWAY,       /* no process; the timer back_off can start the next one */
 	CHILD_CONFIGURED, /* process started, configuration sent */
-	CHILD_APPLYING,   /* has taken it, and is to say that it is ready */
-	CHILD_READY,      /* applied: wired to its peers */
+	CHILD_APPLYING,   /* the role can use its configuration and was told to apply it; `ready` is expected */
+	CHILD_READY,      /* the configuration is applied, and the role has its channels */
 	CHILD_STOPPING,   /* told to stop, or killed */
 };
 
-/* One role's place: the process in it changes, the place stays. */
+/* One instance of a role. Its processes come and go; the struct stays. */
 struct child {
 	struct master *master;
 	enum role_id role;
 	unsigned index;
 	enum child_state state;
-	bool process_open; /* `process` is a running process, not yet reaped */
+	bool process_open; /* the process runs, or has ended without being reaped */
 	uv_process_t process;
 	pid_t pid;
 	struct channel *ch;
 	uint64_t incarnation;
-	uint64_t generation; /* of the configuration that it was started with */
+	uint64_t generation; /* of the configuration that the process was started with */
 	uint64_t started_at; /* ms UTC */
 	uint64_t started_mono;
-	unsigned failures;  /* short lives in a row */
+	unsigned failures;  /* processes in a row that ended soon after their start */
 	uint64_t offered;   /* number of the configuration that this process was asked about, in a reload */
-	struct child *lost; /* a peer to be wired to again */
+	struct child *lost; /* the peer to which the role gets a new channel soon; NULL: none */
 	uint64_t lost_incarnation, rewired_mono;
-	uint64_t rewires; /* in quick succession */
+	uint64_t rewires; /* new channels within a short time */
 	uv_timer_t rewire;
 	uv_timer_t back_off;
-	uv_timer_t insist;          /* after SIGABRT */
+	uv_timer_t insist;          /* SIGKILL follows when SIGABRT has not ended the process */
 	uint64_t ping, configuring; /* numbers of open calls; 0: none */
 };
 
@@ -49,12 +50,12 @@ struct master {
 	uint64_t generation; /* of the configuration in force */
 	uint64_t offers;     /* numbers given to configurations */
 	uint64_t started_at;
-	uid_t uid; /* what roles become when we are root */
+	uid_t uid; /* the user and group of the roles when master runs as root */
 	gid_t gid;
 	bool drop;
 	int lock_fd;
 	int control_fd;
-	int control_dir_fd; /* the directory that the control socket is in, and its name there */
+	int control_dir_fd; /* the directory of the control socket; control_name is the file name in it */
 	char *control_name;
 	struct child children[WORKERS_MAX + 8];
 	size_t children_n;
@@ -63,7 +64,7 @@ struct master {
 	size_t sockets_n; /* per worker */
 	unsigned workers;
 	uint64_t last_incarnation;
-	bool all_ready; /* the first start has succeeded */
+	bool all_ready; /* all roles have been ready at least once */
 	bool stopping;
 	int exit_code;
 	uv_timer_t ping_timer, stop_timer;
@@ -72,24 +73,25 @@ struct master {
 };
 
 /* ---- sockets.c ---- */
-/* Take the lock of the state directory (made if missing, for the run_as user); waits up to 10 s, then dies with 75. */
+/* Lock the state directory, which is created for the run_as user if it is missing. Waits up to 10 s, then dies with 75. */
 void lock_state_dir(struct master *m);
-/* Bind everything; dies when that fails. */
+/* Bind the listening sockets and the control socket; dies when one cannot be bound. */
 void open_sockets(struct master *m);
 void close_listeners(struct master *m);
 void remove_control_socket(struct master *m);
 
 /* ---- spawn.c ---- */
-/* Start the child's program with these ends of its channel and its log; a code of libuv. */
+/* Start the role's program. The descriptors become its channel to master and its standard error. 0, or a negative libuv code. */
 int child_spawn(struct child *c, int channel_fd, int log_fd, uv_exit_cb on_exit);
 
 /* ---- wiring.c ---- */
-/* Give a fresh child a channel to each of its peers that is ready. */
+/* Connect a role that has just become ready with each of its peers that is ready. */
 void child_wire(struct child *c);
 /* A role gets its listening sockets after its peers, so that the first client meets a complete relay. */
 void child_give_sockets(struct child *c);
-/* A role says that its channel to another one has closed. If both still live in a moment, they are wired again. A role that needs that all
- * the time is ended, and so is a role that names a peer which roles.def does not give it: its word must not end other roles. */
+/* A role reports that its channel to a peer has closed. If both still run 200 ms later, they get a new channel. When that happens
+ * again and again, the peer is killed. A role that reports a peer which it cannot have (roles.def) is killed itself: no role can
+ * end others at will. */
 void child_lost_peer(struct child *c, const struct msg_peer_lost *m);
 
 /* ---- children.c ---- */
@@ -99,24 +101,26 @@ struct child *child_of(struct master *m, const struct channel *ch);
 struct child *child_find(struct master *m, enum role_id role, unsigned index);
 
 /* ---- watch.c ---- */
-/* End it; SIGABRT is followed by SIGKILL when it does not help. Its next life follows from its end. */
+/* Send the signal to the process. SIGKILL follows 5 s after SIGABRT. The restart begins when the process has ended. */
 void child_kill(struct child *c, int signal, const char *reason);
 void children_ping(struct master *m);
-/* Its process has ended: nothing is expected of it any more. */
+/* The process has ended: cancel its calls and stop its timers. */
 void child_unwatch(struct child *c);
-/* Is the file that we run from another one by now? */
+/* Was the program file of master replaced since its start? */
 bool program_was_replaced(void);
-/* A role is of another build than we are: end with 75, so that the supervisor starts the new build whole. */
+/* The role is of another build than master: stop with exit code 75, so that the supervisor starts all programs of the new
+ * build. */
 void master_outdated(struct master *m, const struct child *c, const char *why);
 
 /* ---- logs.c ---- */
-/* A pipe for a child's standard error: returns the end for the child, keeps the other on the loop until it ends. */
+/* A pipe for the standard error of a role. Returns the end for the role; master reads the other end until the role closes its
+ * own. */
 int logs_pipe(struct master *m);
 
 /* ---- reload.c ---- */
-/* Give a fresh child the current configuration; child_ready() follows, or its end. */
+/* Send the current configuration to a process that has just started. */
 void configure_child(struct child *c);
-/* Read the file again and offer it to all roles. Who asks is told the outcome (ch NULL: nobody but the log). */
+/* Read the configuration file again and offer it to all roles. The answer goes to `ch` (NULL: only to the log). */
 void reload_begin(struct master *m, struct channel *ch, uint64_t call, const char *why);
 void reload_child_lost(struct master *m, struct child *c);
 void reload_watch_certificates(struct master *m);
@@ -128,11 +132,11 @@ void master_child_gone(struct master *m);
 extern const struct ipc_handlers master_handlers;
 
 /* ---- notify.c ---- */
-/* Tell the service manager (sd_notify protocol); without NOTIFY_SOCKET nothing happens. */
+/* Send a state to the service manager (sd_notify protocol). Without NOTIFY_SOCKET in the environment nothing is sent. */
 void notify(const char *state);
-/* RELOADING=1 with the time, as Type=notify-reload wants it; READY=1 says that it is over. */
+/* RELOADING=1 with the time, as Type=notify-reload requires. notify("READY=1") ends the reload. */
 void notify_reloading(void);
-/* STOPPING=1, which can take so long, whatever the unit says. */
+/* STOPPING=1, and the time that the stop needs, which replaces the timeout of the unit. */
 void notify_stopping(uint64_t within_ms);
 
 #endif

@@ -1,4 +1,4 @@
-/* notify.c - one datagram to the service manager: systemd documents the protocol as stable and to be implemented by oneself. */
+/* notify.c - one datagram to the service manager. systemd documents this protocol as stable, so no library is needed. */
 #include "master.h"
 
 #include "posthouse/log.h"

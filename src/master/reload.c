@@ -1,4 +1,5 @@
-/* reload.c - configuration to roles in two phases: all say whether they could use it, then all apply it or none. */
+/* reload.c - sends configurations to the roles in two phases: each role says whether it can use the new one; then all apply it,
+ * or none. */
 #include "master.h"
 
 #include "posthouse/log.h"
@@ -20,19 +21,19 @@
 struct reload {
 	struct master *master;
 	struct config *next;
-	struct channel *ch; /* who asked; NULL: nobody, or gone */
+	struct channel *ch; /* gets the answer; NULL: nobody waits for it */
 	uint64_t call;
-	bool by_itself; /* for certificates: nobody waits for an answer, or would try again */
+	bool by_itself; /* a certificate file has changed; nobody asked, so nobody would repeat a failed reload */
 	size_t waiting;
-	struct verdict refused; /* the first refusal; class OK: none yet */
+	struct verdict refused; /* the first refusal; class OK: there is none */
 	struct arena arena;
 };
 
-/* Files of certificates, which are renewed by someone else, at some time. */
+/* The certificate files: another program renews them at any time. */
 static struct {
 	uv_fs_poll_t polls[WATCH_MAX];
 	size_t n;
-	uv_timer_t settle; /* chain and key are replaced one after the other */
+	uv_timer_t settle; /* chain and key are replaced one after the other: the reload waits for both */
 } watch;
 static void on_files_settled(uv_timer_t *timer);
 
@@ -77,12 +78,12 @@ static void on_child_configured(void *ctx, struct verdict v, const struct msg_co
 
 	c->configuring = 0;
 	if (answer.class == OK) {
-		if (c->state == CHILD_CONFIGURED) /* it may be told to stop by now */
+		if (c->state == CHILD_CONFIGURED) /* it can have been told to stop meanwhile */
 			c->state = CHILD_APPLYING;
 		ipc_send_apply(c->ch, &(struct msg_apply){ .generation = m->generation }, -1);
 		return;
 	}
-	if (!m) { /* it died, and is started again; or it is silent */
+	if (!m) { /* it has died and will be restarted, or it is silent */
 		if (c->ch && c->state == CHILD_CONFIGURED)
 			child_kill(c, SIGABRT, "no answer to its configuration");
 		return;
@@ -141,7 +142,7 @@ static void answer_asker(struct channel *ch, uint64_t call, struct verdict v)
 		ipc_send_reloaded(ch, &(struct msg_reloaded){ .call = call, .verdict = v }, -1);
 }
 
-/* All have answered: apply everywhere, or nowhere. */
+/* All roles have answered: all of them apply the new configuration, or none does. */
 static void finish(struct reload *r)
 {
 	struct master *m = r->master;
@@ -151,7 +152,7 @@ static void finish(struct reload *r)
 		struct child *c = &m->children[i];
 
 		if (c->state != CHILD_READY || !c->ch)
-			continue; /* it is given the configuration in force before it becomes ready */
+			continue; /* it gets the configuration in force when it starts */
 		if (r->refused.class != OK && c->offered == m->offers)
 			ipc_send_abandon(c->ch, &(struct msg_abandon){ .generation = m->offers }, -1);
 		else if (r->refused.class == OK && c->offered == m->offers)
@@ -171,14 +172,14 @@ static void finish(struct reload *r)
 	m->reload = NULL;
 	notify("READY=1");
 	answer_asker(r->ch, r->call, r->refused);
-	if (r->by_itself && r->refused.class == TEMP) /* the change of the files is not told again */
+	if (r->by_itself && r->refused.class == TEMP) /* the files will not change again, so the reload is repeated here */
 		uv_timer_start(&watch.settle, on_files_settled, WATCH_MS, 0);
 	config_free(old);
 	arena_fini(&r->arena);
 	free(r);
 }
 
-/* PERM: the configuration is at fault, TEMP: something that passes. The first one is told. */
+/* PERM: the configuration is at fault; TEMP: the cause will pass. Only the first refusal is reported. */
 static void refuse(struct reload *r, enum verdict_class class, struct str who, struct str why)
 {
 	if (r->refused.class == OK)
@@ -209,7 +210,7 @@ static void offer(struct reload *r)
 	struct master *m = r->master;
 
 	m->offers++;
-	r->waiting = 1; /* ours, so that no answer finishes before all were asked */
+	r->waiting = 1; /* one for this function: no answer can finish the reload before all roles have been asked */
 	for (size_t i = 0; i < m->children_n; i++) {
 		struct child *c = &m->children[i];
 		int fd;
@@ -232,7 +233,7 @@ static void offer(struct reload *r)
 		finish(r);
 }
 
-/* Offer a configuration that was just loaded (taken over) to all roles. */
+/* Offer a new configuration to all roles. Takes `next`. */
 static void begin(struct master *m, struct config *next, const struct config_faults *faults, const struct reload *asked)
 {
 	struct reload *r;
@@ -285,7 +286,7 @@ void reload_begin(struct master *m, struct channel *ch, uint64_t call, const cha
 }
 
 /* ---- certificates ---- */
-/* Only the certificates are taken up by themselves: what has been edited in the configuration file meanwhile waits for its user's word. */
+/* Only the certificates are read: edits of the configuration file wait until an administrator asks for a reload. */
 static void on_files_settled(uv_timer_t *timer)
 {
 	struct master *m = timer->data;
@@ -303,7 +304,7 @@ static void on_files_settled(uv_timer_t *timer)
 
 static void on_file_changed(uv_fs_poll_t *poll, int status, const uv_stat_t *before, const uv_stat_t *now)
 {
-	if (status == 0) /* absent for a moment while it is replaced: the next look finds it */
+	if (status == 0) /* a file that is being replaced can be absent for a moment; the next poll finds it */
 		uv_timer_start(&watch.settle, on_files_settled, SETTLE_MS, 0);
 }
 
@@ -316,7 +317,7 @@ void reload_watch_certificates(struct master *m)
 		watch.settle.data = m;
 	}
 	for (size_t i = 0; i < watch.n; i++)
-		uv_fs_poll_stop(&watch.polls[i]); /* the paths may be others now */
+		uv_fs_poll_stop(&watch.polls[i]); /* the new configuration can name other files */
 	for (size_t i = 0; i < c->certificates_n * 2 && i < WATCH_MAX; i++) {
 		struct str path = i % 2 ? c->certificates[i / 2].key : c->certificates[i / 2].chain;
 		uv_fs_poll_t *poll = &watch.polls[i];

@@ -20,7 +20,7 @@
 
 #define PING_MS          10000
 #define KILL_EARLIEST_MS 1000
-#define KILL_MARGIN_MS   2000 /* of the grace, at most: for what roles still have to write when theirs is over */
+#define KILL_MARGIN_MS   2000 /* the most that is kept of the grace for what roles still write after their own grace */
 
 /* ---- what roles tell and ask ---- */
 static void handle_ready(void *ctx, struct channel *ch, const struct msg_ready *m, int fd)
@@ -63,7 +63,7 @@ static void handle_status(void *ctx, struct channel *ch, const struct msg_status
 	ipc_send_status_is(ch, &answer, -1);
 }
 
-/* Its first configuration takes long: nobody's deadline passes, ours or the service manager's. */
+/* The role still works on its first configuration: extend master's deadline and the service manager's. */
 static void handle_working(void *ctx, struct channel *ch, const struct msg_working *msg, int fd)
 {
 	struct child *c = child_of(ctx, ch);
@@ -97,7 +97,7 @@ static void end_loop(struct master *m)
 	uv_stop(m->loop);
 }
 
-/* Of the time until all are killed, which is the whole grace, a role gets a little less. */
+/* All processes are killed at the end of the grace; a role gets a little less, so that it can end before. */
 static uint64_t grace_left(const struct master *m)
 {
 	uint64_t due = uv_timer_get_due_in(&m->stop_timer), margin = m->config->shutdown_grace_ms / 4;
@@ -107,7 +107,7 @@ static uint64_t grace_left(const struct master *m)
 	return due > margin ? due - margin : 1;
 }
 
-/* Stop the lowest rank that still has processes; when there are none, we are done. */
+/* Stop the roles of the lowest rank that still has processes. When there are no processes, end the loop. */
 static void stop_next(struct master *m)
 {
 	unsigned rank = UINT_MAX;
@@ -152,7 +152,7 @@ void master_stop(struct master *m, int exit_code)
 	stop_next(m);
 }
 
-/* A process has ended while we stop, or before the first start was complete. */
+/* A process has ended while master stops, or before the first start was complete. */
 void master_child_gone(struct master *m)
 {
 	if (!m->stopping)
@@ -162,7 +162,7 @@ void master_child_gone(struct master *m)
 }
 
 /* ---- signals ---- */
-/* PID 1 of a container inherits orphans. Ours are left to libuv: it wants to reap them itself. */
+/* As PID 1 of a container, master inherits orphans and reaps them. libuv reaps the processes of the roles. */
 static void reap_strangers(struct master *m)
 {
 	siginfo_t info = { 0 };
@@ -194,7 +194,7 @@ static void on_ping_time(uv_timer_t *timer)
 
 	children_ping(m);
 	reap_strangers(m);
-	/* what a submission process of tomorrow gets must not open what was encrypted today */
+	/* a submission process that starts tomorrow must not be able to decrypt the tickets of today */
 	tls_ticket_secret_age((char *)(uintptr_t)m->config->tls_ticket_secret.p, clock_now_ms());
 }
 
@@ -231,8 +231,8 @@ static void find_user(struct master *m)
 	m->drop = true;
 }
 
-/* What a service manager gives us beside an ordinary user (low ports, keys that only root can read) is master's alone: the roles that we
- * start do not inherit it. */
+/* The service manager can give master capabilities (for low ports, and keys that only root can read). The roles do not inherit
+ * them. */
 static void keep_capabilities_from_roles(void)
 {
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
@@ -246,7 +246,8 @@ static unsigned worker_count(const struct config *c)
 	return n > WORKERS_MAX ? WORKERS_MAX : n ? (unsigned)n : 1;
 }
 
-/* The path from the root on. A link in it is not followed: what it points to is replaced as a whole in a container's configuration volume. */
+/* The absolute path. Links in it are not resolved: in a container's configuration volume their targets are replaced as a
+ * whole. */
 static const char *absolute(const char *path)
 {
 	char here[PATH_MAX], *whole;
@@ -258,7 +259,8 @@ static const char *absolute(const char *path)
 	return whole;
 }
 
-/* The configuration, read from where its relative paths say the same later: then no directory is held that somebody wants to unmount. */
+/* master works in the root directory, so that it keeps no other file system busy; the path of the configuration is absolute
+ * before. */
 static void load(struct master *m, const char *config_path)
 {
 	struct config_faults faults = { 0 };

@@ -19,7 +19,7 @@
 #define LOCK_WAIT_MS    10000
 #define CONTROL_BACKLOG 64
 
-/* Made if it is not there, for the run_as user. */
+/* Create the state directory for the run_as user if it is missing. */
 static void make_state_dir(struct master *m, const char *path)
 {
 	int error = 0;
@@ -32,7 +32,8 @@ static void make_state_dir(struct master *m, const char *path)
 		die(EX_CANTCREAT, "cannot make the directory %s: %s", path, strerror(error));
 }
 
-/* The roles' user can write the state directory, so root opens the lock as that user: a link to another file gives nothing more. */
+/* The run_as user can write to the state directory. root opens the lock as that user: then a link to another file gives no more
+ * rights. */
 static int open_lock(struct master *m, const char *path)
 {
 	int fd = m->drop ? directory_open_file_as(path, m->uid, m->gid)
@@ -56,7 +57,7 @@ void lock_state_dir(struct master *m)
 
 	make_state_dir(m, directory);
 	m->lock_fd = open_lock(m, path);
-	/* The roles of an earlier instance hold it until the last of them has ended. */
+	/* The roles of an earlier instance keep the lock until the last of them has ended. */
 	while (flock(m->lock_fd, LOCK_EX | LOCK_NB) != 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			die(EX_OSERR, "cannot lock %s: %s", path, strerror(errno));
@@ -66,7 +67,7 @@ void lock_state_dir(struct master *m)
 	}
 }
 
-/* One try without SO_REUSEPORT finds out whether anybody else has the port: with it, we would silently share. */
+/* A first bind without SO_REUSEPORT fails when another program has the port. With SO_REUSEPORT both would share it unnoticed. */
 static void probe_port(const struct cfg_listen *l, struct arena *a)
 {
 	struct verdict why;
@@ -85,7 +86,8 @@ static void open_listeners(struct master *m)
 {
 	struct config *c = m->config;
 
-	m->listeners = xcalloc(m->workers * c->listen_n * 2, sizeof *m->listeners); /* outlives this configuration */
+	m->listeners = xcalloc(m->workers * c->listen_n * 2,
+			       sizeof *m->listeners); /* not in the arena of the configuration, which a reload frees */
 	m->listener_of = xcalloc(c->listen_n * 2, sizeof *m->listener_of);
 	for (size_t i = 0; i < c->listen_n; i++)
 		probe_port(&c->listen[i], &c->arena);
@@ -121,8 +123,8 @@ void close_listeners(struct master *m)
 	m->listener_of = NULL;
 }
 
-/* The directory of the control socket, made if it is not there (root keeps it: nobody else has to write there), and kept open: what is
- * done in it is done in this very directory. */
+/* Create the directory of the control socket if it is missing (it belongs to root: nobody else writes there), and keep it open:
+ * all later work in it uses this descriptor, so nobody can exchange the directory. */
 static void open_control_dir(struct master *m)
 {
 	struct arena *a = &m->config->arena;
@@ -145,8 +147,8 @@ static void open_control_dir(struct master *m)
 	memcpy(m->control_name, path.p, path.n);
 }
 
-/* Bind relative to the directory that we hold. Everybody can connect: console asks the kernel who it is, which needs no owner and no
- * mode of ours to be changed where others can exchange the file. */
+/* Bind relative to the open directory. Everybody can connect, because console asks the kernel who the client is: so owner and
+ * mode of the socket need no change, which would be unsafe where others can exchange the file. */
 static int bind_control(struct master *m)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -167,7 +169,7 @@ static int bind_control(struct master *m)
 	return result;
 }
 
-/* We hold the lock, so a socket that is there is a dead instance's. */
+/* This instance has the lock, so an existing socket was left by an instance that has ended. */
 static void open_control(struct master *m)
 {
 	struct stat st;

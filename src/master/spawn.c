@@ -8,7 +8,7 @@
 #define ROLE_PATH_MAX   4096
 #define ENVIRONMENT_MAX 32
 
-/* Beside our own binary (a build directory), else in libexecdir. */
+/* In the directory of master's own program (a build directory), or else in libexecdir. */
 static const char *role_path(enum role_id role, char path[ROLE_PATH_MAX])
 {
 	char self[ROLE_PATH_MAX];
@@ -27,7 +27,7 @@ static const char *role_path(enum role_id role, char path[ROLE_PATH_MAX])
 	return path;
 }
 
-/* What a role may inherit of our environment: nothing that a user's shell happens to hold. */
+/* The variables that a role inherits: no others, since the shell of a user can have any. */
 static char **role_environment(const struct child *c, char *kept[ENVIRONMENT_MAX])
 {
 	static const char *const names[] = {
@@ -41,10 +41,10 @@ static char **role_environment(const struct child *c, char *kept[ENVIRONMENT_MAX
 			if (strncmp(*e, names[i], strlen(names[i])) == 0)
 				kept[n++] = *e;
 #ifdef POSTHOUSE_CRASH_POINTS
-		/* a named crash happens once: the next life of the role is to show that it recovers */
+		/* a crash point is for the first process only: the test checks that the next one recovers */
 		if (c->failures == 0 && strncmp(*e, "POSTHOUSE_CRASH=", 16) == 0)
 			kept[n++] = *e;
-		/* the clock and the power-cut shim of the tests */
+		/* the clock, the slow disk and the power cuts of the tests */
 		if (strncmp(*e, "POSTHOUSE_CLOCK=", 16) == 0 || strncmp(*e, "POSTHOUSE_SLOW=", 15) == 0)
 			kept[n++] = *e;
 		if (strncmp(*e, "LD_PRELOAD=", 11) == 0 || strncmp(*e, "POWERCUT_", 9) == 0)

@@ -1,4 +1,4 @@
-/* watch.c - is a role alive, and how it is ended when it is not; and whether the programs were replaced under us. */
+/* watch.c - pings the roles, kills those that do not answer, and detects that the program files were replaced. */
 #include "master.h"
 
 #include "posthouse/log.h"
@@ -7,7 +7,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define INSIST_MS 5000 /* SIGABRT leaves a core file, and may not be heard: a stopped process does nothing, not even that */
+#define INSIST_MS 5000 /* SIGABRT leaves a core file; a process that is stopped (SIGSTOP) ignores it */
 
 /* ---- ending one ---- */
 static void on_insist(uv_timer_t *timer)
@@ -30,7 +30,7 @@ void child_kill(struct child *c, int signal, const char *reason)
 }
 
 /* ---- watching ---- */
-/* Is it to answer? Before, its first configuration is under way, which has a time of its own. */
+/* Is an answer expected? During its first configuration a role has a deadline of its own. */
 static bool is_watched(const struct child *c)
 {
 	return c->process_open && c->ch && (c->state == CHILD_READY || c->state == CHILD_APPLYING);

@@ -1,4 +1,4 @@
-/* wiring.c - channels between roles that call each other, made again when one has closed, and the sockets that a role gets. */
+/* wiring.c - connects roles that call each other, replaces a channel that has closed, and hands listening sockets to roles. */
 #include "master.h"
 
 #include "posthouse/clock.h"
@@ -49,7 +49,7 @@ static void on_rewire(uv_timer_t *timer)
 	uint64_t now = clock_mono_ms();
 
 	c->lost = NULL;
-	/* when one has ended meanwhile, its next life is wired anyhow */
+	/* when one of them has ended meanwhile, its next process gets its channels anyway */
 	if (c->master->stopping || c->state != CHILD_READY || peer->state != CHILD_READY ||
 	    peer->incarnation != c->lost_incarnation)
 		return;
@@ -64,7 +64,7 @@ static void on_rewire(uv_timer_t *timer)
 	connect_pair(c, peer);
 }
 
-/* Could this role have had a channel to that life of that peer? */
+/* Can this role have had a channel to the peer's process with this incarnation? */
 static bool could_have_lost(const struct child *c, const struct child *peer, uint64_t incarnation)
 {
 	return peer && peer != c && roles_are_peers(c->role, peer->role) && incarnation <= c->master->last_incarnation;
@@ -81,7 +81,7 @@ void child_lost_peer(struct child *c, const struct msg_peer_lost *m)
 		return;
 	}
 	if (c->lost || peer->incarnation != m->incarnation || peer->lost == c)
-		return; /* one end is enough to tell */
+		return; /* the other end has reported it, or the peer has been restarted */
 	c->lost = peer;
 	c->lost_incarnation = m->incarnation;
 	uv_timer_start(&c->rewire, on_rewire, REWIRE_MS, 0);

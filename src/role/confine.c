@@ -1,4 +1,4 @@
-/* confine.c - what a role gives up before it meets anybody. */
+/* confine.c - the rights that a role gives up before it talks to anybody. */
 #include "confine.h"
 
 #include "posthouse/log.h"
@@ -21,7 +21,8 @@ void drop_privileges(uid_t uid, gid_t gid)
 void confine_early(void)
 {
 #if !defined(__SANITIZE_ADDRESS__)
-	/* The leak checker of a sanitizer build must trace its own process; all others keep secrets out of core files and debuggers. */
+	/* The leak checker of a sanitizer build must trace its own process; all others keep secrets out of core files and
+	 * debuggers. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		die(EX_OSERR, "PR_SET_DUMPABLE: %s", strerror(errno));
 #endif
@@ -31,6 +32,7 @@ void confine_early(void)
 
 void confine(enum role_id role)
 {
-	/* The seccomp filter and the Landlock rules of each role have their place here: libraries are started, no thread is. */
+	/* The place for seccomp filters and Landlock rules: all libraries have been initialised, and no thread has been
+	 * started. */
 	log_debug(NULL, "role.confined", kv("confined", role_name(role)));
 }

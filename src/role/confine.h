@@ -1,4 +1,4 @@
-/* confine.h - what a role gives up before it meets anybody. */
+/* confine.h - the rights that a role gives up before it talks to anybody. */
 #ifndef POSTHOUSE_CONFINE_H
 #define POSTHOUSE_CONFINE_H
 

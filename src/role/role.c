@@ -1,4 +1,5 @@
-/* role.c - the frame of every role. Descriptor 3 is the channel to master, 4 the lock of the state directory, which is only held. */
+/* role.c - the frame of every role. Descriptor 3 is the channel to master; 4 is the lock of the state directory, which the role
+ * only keeps. */
 #include "posthouse/role.h"
 
 #include "arguments.h"
@@ -22,8 +23,8 @@
 
 struct role {
 	const struct role_ops *ops;
-	struct ipc_handlers handlers;        /* of peers: the role's, and the frame's stats */
-	struct ipc_handlers master_handlers; /* of master */
+	struct ipc_handlers handlers;        /* for messages of peers: those of the role, and `stats` of the frame */
+	struct ipc_handlers master_handlers; /* for messages of master */
 	uv_loop_t *loop;
 	struct channel *master;
 	struct channel *peers[ROLE_COUNT][PEERS_MAX];
@@ -33,7 +34,7 @@ struct role {
 	uint64_t next_generation;
 	bool started, starting, confined, stopping, stopped;
 	struct busy busy;
-	uint64_t start_call; /* `configure` that is to be answered when we have started */
+	uint64_t start_call; /* the call `configure` that is answered when the start is complete */
 	uv_timer_t working;
 	void *data;
 	struct figures figures;
@@ -84,7 +85,7 @@ void *role_data(struct role *r)
 }
 
 /* ---- configuration ---- */
-/* The slice in a sealed memfd; NULL when it is not one or is damaged. */
+/* Read the slice from its memfd. NULL: it cannot be decoded. */
 static struct config *read_slice(enum role_id role, int fd)
 {
 	struct config *c = NULL;
@@ -101,7 +102,7 @@ static struct config *read_slice(enum role_id role, int fd)
 	return c;
 }
 
-/* The first configuration is taken at once: the role starts with it. */
+/* The role starts with its first configuration, which is in force at once. */
 static struct verdict start_with(struct role *r, struct config *c)
 {
 	struct verdict v;
@@ -212,7 +213,7 @@ static void handle_abandon(void *ctx, struct channel *ch, const struct msg_aband
 }
 
 /* ---- peers ---- */
-/* Most of the time the peer has ended, and master knows; if not, it alone can mend the channel. */
+/* Usually the peer has ended, and master knows. If it still runs, master makes a new channel. */
 static void tell_loss(struct role *r, const struct channel *ch, const char *reason)
 {
 	struct msg_peer_lost m = { .role = channel_peer(ch),
@@ -231,7 +232,7 @@ static void on_peer_closed(void *ctx, struct channel *ch, const char *reason)
 
 	if (*slot == ch) {
 		*slot = NULL;
-		/* master shouts when a role dies; here it may as well be a shutdown */
+		/* master logs an error when a role dies; here the cause can also be a stop */
 		log_debug(NULL, "role.disconnected", kv("peer", role_name(channel_peer(ch))),
 			  kv("peer_index", channel_peer_index(ch)), kv("reason", reason));
 		if (r->ops->peer_down)
@@ -345,10 +346,10 @@ void role_stopped(struct role *r)
 	ipc_send_stopped(r->master, &(struct msg_stopped){ 0 }, -1);
 	last.data = r;
 	uv_timer_init(r->loop, &last);
-	uv_timer_start(&last, on_last_turn, 0, 10); /* until the kernel has the message */
+	uv_timer_start(&last, on_last_turn, 0, 10); /* the loop ends when the kernel has taken the message */
 }
 
-/* master has died, or closed the channel on us: nobody would ever configure or stop us again. */
+/* master has died or has closed the channel: nobody can configure or stop this role any more. */
 static void on_master_closed(void *ctx, struct channel *ch, const char *reason)
 {
 	struct role *r = ctx;
@@ -376,8 +377,8 @@ static void handle_stats(void *ctx, struct channel *ch, const struct msg_stats *
 }
 
 /* ---- start ---- */
-/* A terminal's Ctrl-C and a service manager's SIGTERM reach the whole group: master alone decides what they mean. A limit on the size of files
- * (ulimit -f) is an error of the write, as a full disk is. */
+/* Ctrl-C at a terminal and SIGTERM of a service manager reach all processes of the group; only master acts on them. SIGXFSZ is
+ * ignored so that a limit on the size of files (ulimit -f) is an error of write(), as a full disk is. */
 static void ignore_signals(void)
 {
 	static const int ignored[] = { SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGXFSZ };

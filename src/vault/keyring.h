@@ -13,12 +13,12 @@ void keyring_free(struct keyring *k); /* NULL is allowed */
 
 size_t keyring_count(const struct keyring *k);
 
-/* Can one message of the domain have so many signatures? It is signed once by each key: a longer list is no message, it is a bid for
+/* Can one message of the domain have so many signatures? Each key of the domain signs once, so a longer list could only waste
  * vault's time. TEMP 451 4.7.5: too many. */
 struct verdict keyring_check_number(const struct keyring *k, struct str domain, size_t digests);
 
-/* Sign one digest with the key of (domain, selector, algorithm). The signature lives in the arena. TEMP 451 4.7.5: no such key, or it
- * does not work. RSA-2048 takes 0.4 ms, Ed25519 0.05 ms: short enough for the loop. */
+/* Sign one digest with the key of (domain, selector, algorithm). The signature lives in the arena. TEMP 451 4.7.5: no such key,
+ * or it does not work. RSA-2048 takes 0.4 ms, Ed25519 0.05 ms: short enough for the loop. */
 struct verdict keyring_sign(struct keyring *k, struct arena *a, struct str domain, const struct rec_digest *digest,
 			    struct str *signature_out);
 
