@@ -1,5 +1,6 @@
-/* vault.c - the vault role: keeps the DKIM keys and the upstreams' passwords, signs digests and answers challenges. Of what comes from
- * outside it parses the two messages of a SCRAM server and nothing else; signatures are made on the loop, which has nothing else to do. */
+/* vault.c - the vault role: keeps the DKIM keys and the upstreams' passwords, signs digests and answers challenges. Of what
+ * comes from outside it parses the two messages of a SCRAM server and nothing else; signatures are made on the loop, which has
+ * nothing else to do. */
 #include "upstream_logins.h"
 #include "keyring.h"
 #include "posthouse/log.h"
