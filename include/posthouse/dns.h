@@ -21,30 +21,30 @@ struct dns_options {
 
 /* PERM with the reason in `a` (NULL is returned) when the resolver cannot be set up. Reads its files now, never later. */
 struct dns *dns_open(uv_loop_t *loop, const struct dns_options *options, struct arena *a, struct verdict *why_out);
-/* Drops all look-ups without their callbacks; the memory goes when the loop next runs. NULL is allowed; also from within a
- * callback. */
+/* Drops all look-ups without their callbacks; the memory is freed when the loop next runs. NULL is allowed; so is a call from
+ * within a callback. */
 void dns_close(struct dns *d);
 
 struct dns_host {
-	/* As in the MX record, not where CNAMEs lead: A-label, lower case, no final dot; or the address literal. */
+	/* The name in the MX record, not the end of its CNAMEs: A-labels, lower case, no final dot; or the address literal. */
 	struct str name;
 	unsigned preference;
 	/* With the port; IPv4 and IPv6 in turn, so that a dead family costs one attempt; at most 16. */
 	const struct sockaddr_storage *addresses;
 	size_t addresses_n;     /* 0: `failure` says why */
-	struct verdict failure; /* TEMP 451 4.4.3 no answer now, PERM 550 5.4.4 there is none */
+	struct verdict failure; /* TEMP 451 4.4.3: no answer now; PERM 550 5.4.4: the host has no address */
 	bool secure;            /* the MX record and the addresses were validated */
 };
 
 /* Hosts in the order in which to try them: by preference, at random among equals (RFC 5321 5.1), at most 20; MX records that
- * name an address or no host are left out. Without MX the domain itself (implicit MX). CNAMEs are followed. `own_names` (NULL:
- * none; copied) are names and addresses ("192.0.2.1", "2001:db8::1") that are ourselves. It all takes 30 s at most; hosts whose
- * addresses are not known by then come with a TEMP failure. `domain` may be UTF-8 (converted by IDNA 2008) or an address literal
+ * have an address or no host name are left out. Without MX records: the domain itself (implicit MX). CNAMEs are followed.
+ * `own_names` (NULL: none; copied) are names and addresses ("192.0.2.1", "2001:db8::1") of this relay. A look-up takes at most
+ * 30 s; a host whose addresses are not known by then has a TEMP failure. `domain` is UTF-8 (IDNA 2008) or an address literal
  * "[192.0.2.1]", "[IPv6:...]".
  *   PERM 556 5.1.10  null MX (RFC 7505)          PERM 550 5.1.2  the domain does not exist, or has neither MX nor address
  *   TEMP 451 4.4.3   SERVFAIL, time-out, bogus    PERM 554 5.4.6  the best host is one of own_names: a loop; hosts that
- *                                                 are no better than ourselves are left out (RFC 5321 5.1)
- * OK: at least one host has an address; TEMP 451 4.4.3 when none has but one may get some later; PERM 550 5.4.4 otherwise.
+ *                                                 are no better than this relay are left out (RFC 5321 5.1)
+ * OK: at least one host has an address; TEMP 451 4.4.3: none has, but one can have an address later; else PERM 550 5.4.4.
  * The callback comes once, never before the return; its views live until it returns. Answers are cached by the library. */
 typedef void (*dns_mx_fn)(void *ctx, struct verdict v, const struct dns_host *hosts, size_t n);
 struct dns_lookup;
@@ -69,7 +69,7 @@ struct dns_answer {
 	unsigned rcode;
 	struct dns_record *records; /* of the answer section */
 	size_t n;
-	bool referral; /* no records, but name servers to ask instead (RFC 1034 4.3.1): whoever was asked does not resolve */
+	bool referral; /* only name servers to ask instead (RFC 1034 4.3.1): the server that was asked does not resolve */
 };
 bool dns_parse(struct arena *a, struct str packet, struct dns_answer *answer_out);
 

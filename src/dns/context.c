@@ -1,4 +1,4 @@
-/* context.c - libunbound set up for mail: where to ask, what to believe, how much to remember. */
+/* context.c - libunbound's context for mail: which servers to ask, which keys to trust, how much to cache. */
 #include "internal.h"
 
 #include <stdio.h>
@@ -9,12 +9,12 @@
 
 #define RESOLV_CONF "/etc/resolv.conf"
 
-/* Where Debian's dns-root-data puts what a recursive resolver begins with. */
+/* Of Debian's package dns-root-data, for a recursive resolver. */
 #define ROOT_HINTS "/usr/share/dns/root.hints"
 #define ROOT_KEY   "/usr/share/dns/root.key"
 
-#define QUESTIONS_MIN 64 /* under way at once, each with a descriptor, whatever … */
-#define QUESTIONS_MAX 2048
+#define QUESTIONS_MIN 64   /* the limit of questions at once, each with a descriptor, is never below this … */
+#define QUESTIONS_MAX 2048 /* … nor above this */
 
 struct setting {
 	const char *option, *value;
@@ -22,23 +22,23 @@ struct setting {
 
 static const struct setting settings[] = {
 	{ "do-not-query-localhost:", "no" }, /* the resolver may run on this machine */
-	{ "unblock-lan-zones:", "yes" },     /* home.arpa and private addresses may have a real zone here */
-	{ "insecure-lan-zones:", "yes" },    /* …which nobody can have signed */
+	{ "unblock-lan-zones:", "yes" },     /* home.arpa and private addresses can have a real zone in this network … */
+	{ "insecure-lan-zones:", "yes" },    /* … which cannot be signed */
 	{ "msg-cache-size:", "4m" },         { "rrset-cache-size:", "8m" },
-	{ "infra-keep-probing:", "yes" }, /* a server that was down is used again when it is back, not 15 minutes later */
-	{ "serve-expired:", "yes" }, /* RFC 8767: what was good is used on for a day while its name servers do not answer … */
+	{ "infra-keep-probing:", "yes" }, /* a server that was down is used again at once, not after 15 minutes */
+	{ "serve-expired:", "yes" }, /* RFC 8767: an expired answer is used for a day more while its name servers are silent … */
 	{ "serve-expired-ttl:", "86400" },   { "serve-expired-client-timeout:", "1800" }, /* … within 1.8 s (RFC 8767 5) */
 };
 
-/* Of a resolver that asks others for us, silence about some names says nothing about the next one: the library shall not learn
- * from it, or it takes a resolver that forwards to a thousand dead name servers for dead, and refuses all questions. It asks
- * again each half a second, ten times: by then a resolver that is slow has the answer in its cache. */
+/* A resolver that is silent about some names can still answer the next one. The library must not learn from silence: it would
+ * take a resolver that forwards to a thousand dead name servers for dead, and refuse all questions. It repeats each question
+ * every half second, ten times; by then a slow resolver has the answer in its cache. */
 static const struct setting forward_settings[] = {
 	{ "infra-host-ttl:", "-1" },
 	{ "unknown-server-time-limit:", "500" },
 };
 
-/* One step of the setting up; nothing is done after the first that fails. */
+/* After the first step that fails, `why` is set and the later steps do nothing. */
 struct setup {
 	struct dns *dns;
 	struct arena *arena;
@@ -58,8 +58,8 @@ static void set_option(struct setup *s, const char *option, const char *value)
 		      arena_printf(s->arena, "libunbound's %s %s", option, value));
 }
 
-/* Remember "192.0.2.53" or "2001:db8::53@5353" for plain questions; the library has found it to be one, or leaves it out
- * itself. */
+/* Remember the server "192.0.2.53" or "2001:db8::53@5353" for plain questions. Malformed ones are skipped: the library has
+ * refused them, or skips them too. */
 static void note_server(struct dns *d, struct str server)
 {
 	struct sockaddr_storage *to = &d->servers[d->servers_n];
@@ -74,7 +74,7 @@ static void note_server(struct dns *d, struct str server)
 	d->servers_n++;
 }
 
-/* The lines "nameserver ADDRESS" of resolv.conf(5), at most 3 (MAXNS of resolv.h), without one the own machine. */
+/* The lines "nameserver ADDRESS" of resolv.conf(5), at most 3 (MAXNS of resolv.h). Without such a line: 127.0.0.1. */
 static void note_resolv_conf(struct dns *d)
 {
 	FILE *f = fopen(RESOLV_CONF, "re");
@@ -89,7 +89,7 @@ static void note_resolv_conf(struct dns *d)
 		note_server(d, S("127.0.0.1"));
 }
 
-/* Servers to ask: "192.0.2.53 2001:db8::53@5353". */
+/* "192.0.2.53 2001:db8::53@5353" */
 static void set_servers(struct setup *s, struct str servers)
 {
 	struct str server;
@@ -112,7 +112,7 @@ static void set_anchor(struct setup *s, const char *path)
 		check(s, ub_ctx_add_ta_file(s->dns->ub, path), arena_printf(s->arena, "the trust anchor %s", path));
 }
 
-/* Ask the name servers of the world ourselves. */
+/* The library asks the authoritative name servers by itself. */
 static void set_recursive(struct setup *s, bool anchored)
 {
 	set_option(s, "do-ip4:", s->dns->ipv4 ? "yes" : "no");
@@ -130,8 +130,8 @@ static void set_options(struct setup *s, const struct setting *list, size_t n)
 }
 #define SET_OPTIONS(s, list) set_options((s), (list), sizeof(list) / sizeof((list)[0]))
 
-/* A question under way has a descriptor: a quarter of those that the process can have. What the library cannot ask at once it
- * would keep in a queue of its own, in which a good name waits behind dead ones. */
+/* A quarter of the descriptors that the process can have. The library would keep more questions in a queue of its own, in which
+ * a good name waits behind dead ones. */
 static size_t questions_max(void)
 {
 	struct rlimit limit = { .rlim_cur = 0 };
@@ -158,8 +158,8 @@ static void configure(struct setup *s, const struct dns_options *o)
 	} else {
 		set_servers(s, o->resolver);
 	}
-	/* The library answers "no such name" for test. by itself (RFC 6761 6.2 leaves that to us). This ends the setting up:
-	 * from here on options are refused, and what was wrong with the anchors is found now. */
+	/* By itself the library answers "no such name" for test. (RFC 6761 6.2 leaves that to the resolver). Removing the zone
+	 * also ends the set-up: the library refuses options afterwards, and finds now what is wrong with the anchors. */
 	if (s->why.class == OK)
 		check(s, ub_ctx_zone_remove(s->dns->ub, "test."), S("the resolver or the trust anchor cannot be used"));
 }
@@ -207,7 +207,7 @@ void dns_close(struct dns *d)
 		return;
 	LIST_EACH (i, &d->lookups)
 		dns_cancel(CONTAINER_OF(i, struct dns_lookup, item));
-	ub_ctx_delete(d->ub); /* questions that are open are cancelled: nobody is called */
+	ub_ctx_delete(d->ub); /* cancels the open questions without callbacks */
 	questions_drop(d);
 	uv_close((uv_handle_t *)&d->turn, on_turn_closed);
 }

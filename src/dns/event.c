@@ -34,7 +34,7 @@ static void on_closed(uv_handle_t *h)
 	free(h);
 }
 
-/* Stop the event: no callback until it is added again. */
+/* No callback comes until the event is added again. */
 static int event_del(struct ub_event *super)
 {
 	struct event *e = event_of(super);
@@ -86,7 +86,7 @@ static int event_add(struct ub_event *super, struct timeval *timeout)
 	return 0;
 }
 
-/* Tell libunbound, which may free the event meanwhile. */
+/* The callback of libunbound can free the event. */
 static void fire(struct event *e, short bits)
 {
 	if (!(e->bits & UB_EV_PERSIST))
@@ -102,8 +102,8 @@ static void on_poll(uv_poll_t *h, int status, int ready)
 	short bits = (short)((ready & UV_READABLE ? UB_EV_READ : 0) | (ready & UV_WRITABLE ? UB_EV_WRITE : 0));
 
 	if (status < 0) {
-		/* An error waits at the socket (ICMP says that nobody is there), and libuv has stopped watching: whoever reads or
-		 * writes next hears of it. */
+		/* The socket has an error (for example by ICMP), and libuv has stopped watching it. libunbound gets the error
+		 * when it next reads or writes. */
 		bits = e->bits & (UB_EV_READ | UB_EV_WRITE);
 		if (e->bits & UB_EV_PERSIST) {
 			uv_close((uv_handle_t *)e->poll, on_closed);
@@ -154,7 +154,7 @@ static int event_add_timer(struct ub_event *super, struct ub_event_base *base, v
 	return event_add(super, timeout);
 }
 
-/* Signals are not for a library to take. */
+/* A library must not handle signals. */
 static int refuse_signal(struct ub_event *super, struct timeval *timeout)
 {
 	return -1;
@@ -214,7 +214,7 @@ static struct ub_event *refuse_wsa(struct ub_event_base *base, void *wsa, void (
 	return NULL;
 }
 
-/* The loop belongs to the role: libunbound can neither run nor end it. */
+/* The loop belongs to the role: libunbound must neither run nor end it. */
 static void base_free(struct ub_event_base *base)
 {
 }

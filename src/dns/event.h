@@ -6,7 +6,7 @@
 #include <unbound-event.h>
 #include <uv.h>
 
-/* What libunbound takes for its event loop. It must live as long as the context, and the loop as long as handles close. */
+/* libunbound uses this as its event loop. It must live as long as the context, and the loop until all handles are closed. */
 struct event_base_on_uv {
 	struct ub_event_base super;
 	uv_loop_t *loop;

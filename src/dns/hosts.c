@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-/* Exchange two items, byte by byte: they are small and few. */
+/* Byte by byte: the items are small and few. */
 static void swap(char *a, char *b, size_t size)
 {
 	for (size_t i = 0; i < size; i++) {
@@ -16,14 +16,14 @@ static void swap(char *a, char *b, size_t size)
 	}
 }
 
-/* Fisher and Yates. */
+/* The algorithm of Fisher and Yates. */
 void shuffle(void *items, size_t n, size_t size)
 {
 	for (size_t i = n; i > 1; i--)
 		swap((char *)items + (i - 1) * size, (char *)items + random_u64() % i * size, size);
 }
 
-/* The MX records of an answer without repetitions, each host with its best preference; *null_out when they say "no mail". */
+/* The hosts of an MX answer without repetitions, each with its best preference. *null_out: the answer says "no mail". */
 static size_t collect(const struct query *mx, struct host *hosts, bool *null_out)
 {
 	size_t n = 0, roots = 0;
@@ -32,11 +32,10 @@ static size_t collect(const struct query *mx, struct host *hosts, bool *null_out
 		const struct dns_record *r = mx->records[i];
 		size_t known = 0;
 
-		/* RFC 7505 3: the root as the only host means "no mail"; beside others it means nothing */
+		/* RFC 7505 3: the root as the only host means "no mail"; together with other hosts it means nothing */
 		if (r->name.n == 0)
 			roots++;
-		/* an address where a name should be (RFC 5321 5.1 wants a name), or no host name at all: as if it were not
-		 * there */
+		/* RFC 5321 5.1 wants a host name: a record with an address or anything else is ignored */
 		if (!name_is_host(r->name))
 			continue;
 		while (known < n && !str_eq(hosts[known].name, r->name))
@@ -57,7 +56,7 @@ static int by_preference(const void *a, const void *b)
 	return x->preference < y->preference ? -1 : x->preference > y->preference;
 }
 
-/* Leave out ourselves and all that are no better (RFC 5321 5.1: mail must not go in circles). The hosts are sorted. */
+/* Leave out this relay and all hosts that are not better (RFC 5321 5.1: mail must not go in circles). The hosts are sorted. */
 static size_t cut_at_own(const struct dns_lookup *l, const struct host *hosts, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -70,7 +69,7 @@ static size_t cut_at_own(const struct dns_lookup *l, const struct host *hosts, s
 	return n;
 }
 
-/* By preference, and equals at random, so that they share the load. */
+/* By preference; hosts of equal preference at random, so that they share the load. */
 static void sort_at_random(struct host *hosts, size_t n)
 {
 	size_t from = 0;
@@ -82,6 +81,12 @@ static void sort_at_random(struct host *hosts, size_t n)
 		shuffle(hosts + from, i - from, sizeof(*hosts));
 		from = i;
 	}
+}
+
+struct verdict loop_found(struct dns_lookup *l)
+{
+	return perm(554, S("5.4.6"),
+		    arena_printf(&l->arena, "the mail of %.*s would come back to this host", STR_ARG(l->domain)));
 }
 
 struct verdict choose_hosts(struct dns_lookup *l)
@@ -106,8 +111,7 @@ struct verdict choose_hosts(struct dns_lookup *l)
 	sort_at_random(l->hosts, n);
 	better = cut_at_own(l, l->hosts, n);
 	if (better == 0)
-		return perm(554, S("5.4.6"),
-			    arena_printf(a, "the mail of %.*s would come back to this host", STR_ARG(l->domain)));
+		return loop_found(l);
 	l->hosts_n = better < HOSTS_MAX ? better : HOSTS_MAX;
 	return ok();
 }

@@ -20,61 +20,58 @@ struct ub_ctx;
 struct dns {
 	struct event_base_on_uv base; /* libunbound's view of the loop */
 	struct ub_ctx *ub;
-	struct list lookups; /* that have not called back */
+	struct list lookups; /* those that have not called back */
 	bool ipv4, ipv6;
 	uint64_t limit_ms;                            /* of a whole look-up: tests shorten it */
 	struct list questions;                        /* struct question: those that the library has */
-	size_t asked, asked_max;                      /* their number, and what there are descriptors for */
-	struct list first, more;                      /* struct query: those that wait for their turn, see query.c */
-	uv_timer_t turn;                              /* the next ones may be asked */
+	size_t asked, asked_max;                      /* the number of these questions, and its limit */
+	struct list first, more;                      /* struct query: not asked yet, see query.c */
+	uv_timer_t turn;                              /* when the next of these can be asked */
 	uint64_t burst_at;                            /* ms: when the present burst of questions began, … */
-	size_t burst;                                 /* … and how many it has */
-	bool validates;                               /* only what the library has looked at may be believed */
-	struct sockaddr_storage servers[SERVERS_MAX]; /* that are asked for us; none: the world's */
-	size_t servers_n, plain_n;
-	uint64_t heard_at, plain_until; /* the library had an answer; questions are asked plainly at once */
+	size_t burst;                                 /* … and how many questions it has */
+	bool validates;                               /* DNSSEC: answers without the library are not trusted */
+	struct sockaddr_storage servers[SERVERS_MAX]; /* the configured resolvers; none: the library resolves by itself */
+	size_t servers_n, plain_n;                    /* plain_n: plain questions without an answer so far */
+	uint64_t heard_at;                            /* when the library last had an answer; 0: never */
+	uint64_t plain_until;                         /* until then plain questions come first */
 };
 
 /* ---- query.c: one question to libunbound ---- */
 struct question;
 struct plain;
 struct query {
-	struct list in_waiting;    /* of the resolver's: not asked yet */
-	struct question *question; /* the library has it */
-	struct plain *plain;       /* it is asked without the library */
+	struct list in_waiting;    /* dns.first or dns.more: not asked yet */
+	struct question *question; /* in the library; NULL: none */
+	struct plain *plain;       /* without the library; NULL: none */
 	struct dns_lookup *lookup;
 	struct str name;
 	enum dns_type type;
-	bool open;
-	struct verdict verdict; /* once it is not open: OK, or TEMP 451 4.4.3 with the reason in the look-up's arena */
+	bool open;              /* no answer yet */
+	struct verdict verdict; /* with the answer: OK, or TEMP 451 4.4.3 with the reason in the look-up's arena */
 	bool exists;            /* not NXDOMAIN */
 	bool secure;
-	struct str owner;                  /* where CNAMEs led */
-	const struct dns_record **records; /* of that type and owner; none is "no data" */
+	struct str owner;                  /* the name at the end of the CNAMEs */
+	const struct dns_record **records; /* of this type and owner; n == 0: "no data" */
 	size_t n;
 };
-/* Ask; lookup_answered() is called when the last open question of the look-up has its answer, perhaps before this returns. */
+/* The look-up's timer runs its `step` at once when the last open query of the look-up has an answer. */
 void query_ask(struct query *q, struct dns_lookup *l, struct str name, enum dns_type type);
-/* Answer it ourselves: there was no time. */
+/* Time is over: the verdict of an open query is a failure for this reason. */
 void query_give_up(struct query *q, struct str why);
 void query_cancel(struct query *q);
-/* Ask those that wait, as far as there is room. */
-void queries_advance(struct dns *d);
-/* An answer to plain_ask(). */
-void query_answered_plainly(struct query *q, struct str packet);
-/* The library is gone, and its questions with it. */
+/* Free the questions after the library's context was deleted. */
 void questions_drop(struct dns *d);
 
-/* ---- plain.c: the same without EDNS and without the library ---- */
-/* False: not possible now. query_answered_plainly() follows, unless plain_cancel() comes first. */
-bool plain_ask(struct query *q);
+/* ---- plain.c: a question without EDNS and without the library ---- */
+/* False: not possible now. `answered` follows, unless plain_cancel() comes first. */
+bool plain_ask(struct query *q, void (*answered)(struct query *q, struct str packet));
 void plain_cancel(struct query *q);
 
 /* ---- lookup.c ---- */
 struct host {
 	struct str name;
 	unsigned preference;
-	struct query queries[2]; /* per family, those with a `lookup` were asked */
+	struct query queries[2]; /* IPv4, IPv6; without a `lookup`: not asked */
 };
 
 enum lookup_state { LOOKUP_NEW, LOOKUP_MX, LOOKUP_ADDRESSES, LOOKUP_DONE };
@@ -83,7 +80,8 @@ struct dns_lookup {
 	struct list item;
 	struct dns *dns;
 	struct arena arena;
-	uv_timer_t timer; /* the next step (0 ms), or the end of patience */
+	uv_timer_t timer; /* runs `step`: at once (0 ms), or when time is over */
+	uv_timer_cb step;
 	enum lookup_state state;
 	struct str domain; /* as given, then as A-labels */
 	unsigned port;
@@ -91,21 +89,19 @@ struct dns_lookup {
 	dns_mx_fn done;
 	void *ctx;
 	uint64_t deadline;
-	unsigned open; /* questions without answer */
+	unsigned open; /* queries without an answer */
 	struct query mx;
 	struct host *hosts;
 	size_t hosts_n;
 };
-void lookup_answered(struct dns_lookup *l);
-
 /* ---- hosts.c ---- */
-/* The hosts of the MX answer in the order to try them (in l->hosts), those left out that cannot be used. Not OK: there is
- * none. */
+/* Fill l->hosts with the usable hosts of the MX answer, in the order to try them. Not OK: there is none, and why. */
 struct verdict choose_hosts(struct dns_lookup *l);
+struct verdict loop_found(struct dns_lookup *l); /* the mail would come back to this relay */
 void shuffle(void *items, size_t n, size_t size);
 
 /* ---- result.c ---- */
-/* What the look-up found, in its arena. */
+/* The result of the look-up, in its arena. */
 struct verdict gather_result(struct dns_lookup *l, struct dns_host **hosts_out, size_t *n_out);
 /* The result for an address literal, which has brackets. */
 struct verdict literal_result(struct dns_lookup *l, struct dns_host **hosts_out, size_t *n_out);
@@ -113,13 +109,14 @@ struct verdict literal_result(struct dns_lookup *l, struct dns_host **hosts_out,
 void address_set_port(struct sockaddr_storage *address, unsigned port);
 
 /* ---- name.c ---- */
-/* A domain in lower case, A-labels, without final dot; false when it is no host name that DNS could know. */
+/* A domain in lower case, as A-labels, without final dot. False: it cannot be a host name in DNS. */
 bool name_to_ascii(struct arena *a, struct str domain, struct str *name_out);
-/* Letters, digits, hyphens and underscores in labels, and not an IPv4 address: RFC 5321 2.3.5, and tolerance for underscores. */
+/* Labels of letters, digits and hyphens (RFC 5321 2.3.5), also underscores, which some hosts have; not an IPv4 address. */
 bool name_is_host(struct str name);
 /* "192.0.2.1", "2001:db8::1", "IPv6:2001:db8::1", with or without brackets. */
 bool parse_address(struct str text, struct sockaddr_storage *address_out);
-/* Is it among the names and addresses that are ourselves? */
+bool same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b); /* whatever the ports */
+/* Is the name or address in the list of those that this relay has? */
 bool is_own_name(const struct str_list *own, struct str name);
 bool is_own_address(const struct str_list *own, const struct sockaddr_storage *address);
 

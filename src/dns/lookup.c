@@ -1,13 +1,12 @@
 /* lookup.c - one look-up: the MX question, then the addresses of all hosts at once, within one time limit.
  *
- * libunbound may answer within the asking, and its callbacks must neither ask again nor end it; so every step is taken by the
- * look-up's timer: at once when the last answer has come, or when time is over. */
+ * libunbound can answer before ub_resolve_event() returns, and its callbacks must neither ask the next question nor delete the
+ * context. So the timer of the look-up takes every step: at once after the last answer, or when time is over. */
 #include "internal.h"
 
 #include <stdlib.h>
 
 static void on_step(uv_timer_t *timer);
-static void on_timer_closed(uv_handle_t *h);
 
 struct dns_lookup *dns_mx(struct dns *d, struct str domain, unsigned port, const struct str_list *own_names, dns_mx_fn done,
 			  void *ctx)
@@ -30,11 +29,20 @@ struct dns_lookup *dns_mx(struct dns *d, struct str domain, unsigned port, const
 	list_append(&d->lookups, &l->item);
 	uv_timer_init(d->base.loop, &l->timer);
 	l->timer.data = l;
+	l->step = on_step;
 	uv_timer_start(&l->timer, on_step, 0, 0);
 	return l;
 }
 
-/* The way out: no callback from libunbound or the timer after this. */
+static void on_timer_closed(uv_handle_t *h)
+{
+	struct dns_lookup *l = h->data;
+
+	arena_fini(&l->arena);
+	free(l);
+}
+
+/* The only way out: no callback from libunbound or the timer comes after this. */
 static void end(struct dns_lookup *l)
 {
 	query_cancel(&l->mx);
@@ -46,32 +54,19 @@ static void end(struct dns_lookup *l)
 	uv_close((uv_handle_t *)&l->timer, on_timer_closed);
 }
 
-static void on_timer_closed(uv_handle_t *h)
-{
-	struct dns_lookup *l = h->data;
-
-	arena_fini(&l->arena);
-	free(l);
-}
-
 static void finish(struct dns_lookup *l, struct verdict v, const struct dns_host *hosts, size_t n)
 {
 	end(l);
 	l->done(l->ctx, v, hosts, n);
 }
 
-/* Wait for the answers that are still open. */
+/* Wait for the open queries. */
 static void await(struct dns_lookup *l, enum lookup_state state)
 {
 	uint64_t now = uv_now(l->dns->base.loop);
 
 	l->state = state;
 	uv_timer_start(&l->timer, on_step, l->open == 0 || l->deadline <= now ? 0 : l->deadline - now, 0);
-}
-
-void lookup_answered(struct dns_lookup *l)
-{
-	uv_timer_start(&l->timer, on_step, 0, 0);
 }
 
 static void begin(struct dns_lookup *l)

@@ -77,8 +77,7 @@ bool is_own_name(const struct str_list *own, struct str name)
 	return false;
 }
 
-/* The same host, whatever the port. */
-static bool same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+bool same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
 	const struct sockaddr_in *a4 = (const void *)a, *b4 = (const void *)b;
 	const struct sockaddr_in6 *a6 = (const void *)a, *b6 = (const void *)b;

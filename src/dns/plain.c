@@ -1,21 +1,22 @@
-/* plain.c - a question without EDNS to the configured name servers, for servers that do not answer the library: some drop what
- * has an OPT record (RFC 6891 7 leaves it to us to ask without), and some take longer to answer than the library keeps a socket
- * open. One socket for the whole question, so that a late answer to its first packet counts. Only without DNSSEC: nothing is
- * validated here. Without EDNS an answer has at most 512 bytes; one that was cut off is used as far as it goes. */
+/* plain.c - a question without EDNS to the configured name servers, for servers that do not answer the library: some drop
+ * packets with an OPT record (RFC 6891 7 leaves it to the client to ask without), and some answer after the library has closed
+ * its socket. One socket serves the whole question, so that a late answer to its first packet counts. This is not done with
+ * DNSSEC, because nothing is validated here. Without EDNS an answer has at most 512 bytes. */
 #include "internal.h"
 
 #include "posthouse/id.h"
 
 #include <stdlib.h>
 
-#define PLAIN_MAX   256 /* at once: each has a descriptor for as long as the look-up may take */
+#define PLAIN_MAX   256 /* at once: each has a descriptor until its look-up ends at the latest */
 #define HEAD_BYTES  12  /* RFC 1035 4.1.1 */
 #define QUERY_BYTES 300
 #define CLASS_IN    1
 
 struct plain {
 	struct dns *dns;
-	struct query *query; /* NULL: given up */
+	struct query *query; /* NULL: answered or cancelled */
+	void (*answered)(struct query *q, struct str packet);
 	uv_udp_t udp;
 	uv_timer_t timer;
 	unsigned parts, tries;
@@ -25,7 +26,7 @@ struct plain {
 
 static void on_retry(uv_timer_t *timer);
 
-/* RFC 1035 4.1.2: the name is a host's, of at most 253 bytes. */
+/* RFC 1035 4.1.2. The name is a host name of at most 253 bytes. */
 static void build(struct plain *p, struct str name, enum dns_type type)
 {
 	uint16_t id = (uint16_t)random_u64();
@@ -76,20 +77,16 @@ static void on_room(uv_handle_t *h, size_t suggested, uv_buf_t *room)
 static bool same_server(const struct dns *d, const struct sockaddr *from)
 {
 	for (size_t i = 0; i < d->servers_n; i++) {
-		const struct sockaddr_in *a4 = (const void *)&d->servers[i], *b4 = (const void *)from;
-		const struct sockaddr_in6 *a6 = (const void *)&d->servers[i], *b6 = (const void *)from;
+		const struct sockaddr_in *a = (const void *)&d->servers[i], *b = (const void *)from;
 
-		if (d->servers[i].ss_family != from->sa_family)
-			continue;
-		if (from->sa_family == AF_INET
-			    ? a4->sin_port == b4->sin_port && a4->sin_addr.s_addr == b4->sin_addr.s_addr
-			    : a6->sin6_port == b6->sin6_port && memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof a6->sin6_addr) == 0)
+		/* the port has the same place in an IPv6 address */
+		if (same_address(&d->servers[i], (const void *)from) && a->sin_port == b->sin_port)
 			return true;
 	}
 	return false;
 }
 
-/* Is it the answer to this question? RFC 5452 9.1: number, question, and who sends it. */
+/* RFC 5452 9.1: an answer has the number and the text of the question, and comes from a server that was asked. */
 static bool answers(const struct plain *p, struct str packet, const struct sockaddr *from)
 {
 	struct str question = str_make((const char *)p->bytes + HEAD_BYTES, p->n - HEAD_BYTES);
@@ -109,22 +106,22 @@ static void on_packet(uv_udp_t *udp, ssize_t n, const uv_buf_t *room, const stru
 	p->query = NULL;
 	q->plain = NULL;
 	end(p);
-	query_answered_plainly(q, packet);
+	p->answered(q, packet);
 }
 
-/* To each server in turn; with growing pauses. */
+/* Send the question to the next server: 1 s after the last one in the first round, then every 3 s. */
 static void on_retry(uv_timer_t *timer)
 {
 	struct plain *p = timer->data;
 	const struct sockaddr_storage *server = &p->dns->servers[p->tries % p->dns->servers_n];
 	uv_buf_t bytes = uv_buf_init((char *)p->bytes, (unsigned)p->n);
 
-	(void)uv_udp_try_send(&p->udp, &bytes, 1, (const struct sockaddr *)server); /* what is lost is sent again */
+	(void)uv_udp_try_send(&p->udp, &bytes, 1, (const struct sockaddr *)server); /* a packet that is lost is sent again */
 	p->tries++;
 	uv_timer_start(timer, on_retry, p->tries < p->dns->servers_n ? 1000 : 3000, 0);
 }
 
-bool plain_ask(struct query *q)
+bool plain_ask(struct query *q, void (*answered)(struct query *q, struct str packet))
 {
 	struct dns *d = q->lookup->dns;
 	struct plain *p;
@@ -134,6 +131,7 @@ bool plain_ask(struct query *q)
 	p = NEW(struct plain);
 	p->dns = d;
 	p->query = q;
+	p->answered = answered;
 	q->plain = p;
 	build(p, q->name, q->type);
 	uv_udp_init(d->base.loop, &p->udp);
@@ -141,7 +139,7 @@ bool plain_ask(struct query *q)
 	p->udp.data = p->timer.data = p;
 	p->parts = 2;
 	d->plain_n++;
-	on_retry(&p->timer); /* binds it to a port of the system's choice */
+	on_retry(&p->timer); /* sending also binds the socket, to a port of the system's choice */
 	uv_udp_recv_start(&p->udp, on_room, on_packet);
 	return true;
 }

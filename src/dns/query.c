@@ -1,9 +1,9 @@
 /* query.c - one question to libunbound, and what its answer says.
  *
- * A name server that is silent costs the library some seconds, a descriptor and 16 KiB per question, and a question cannot be
- * taken back: one that nobody waits for any more goes on to its end. So the number of those under way is bounded by ourselves. A
- * look-up's first questions are asked before the further ones of others: a domain with twenty mail hosts whose addresses nobody
- * tells delays no other. */
+ * For each question that a name server does not answer, the library keeps a descriptor and 16 KiB for some seconds. A question
+ * cannot be taken back, even when its look-up has been cancelled. So this file limits how many questions the library has. The
+ * first questions of each look-up are asked before the later questions of all look-ups: a domain with twenty mail hosts whose
+ * addresses are never answered must not delay other domains. */
 #include "internal.h"
 
 #include <stdlib.h>
@@ -15,17 +15,17 @@
 #define RCODE_NXDOMAIN 3
 #define CNAMES_MAX     16  /* in a row: longer chains are a fault of the zone */
 #define REASON_MAX     200 /* bytes of the library's reason: it names parts of the answer */
-#define BURST_MAX      50  /* questions in … */
+#define BURST_MAX      50  /* questions within BURST_MS */
 #define BURST_MS       10
-#define UNHEARD_MS     60000
-#define PLAINLY_MS     600000
-#define FIRST_MAX      4 /* questions of a look-up at once that count as its first */
+#define UNHEARD_MS     60000  /* without an answer by the library for so long, a plain answer begins … */
+#define PLAINLY_MS     600000 /* … a time of this length, in which plain questions come first */
+#define FIRST_MAX      4      /* how many questions of a look-up are asked with priority */
 
-/* One that the library has. */
+/* A question that was given to the library. */
 struct question {
 	struct list in_dns;
 	struct dns *dns;
-	struct query *query; /* NULL: given up */
+	struct query *query; /* NULL: nobody waits for the answer any more */
 };
 
 enum security { INSECURE, BOGUS, SECURE }; /* as unbound-event.h numbers them */
@@ -36,11 +36,10 @@ static const char *type_name(enum dns_type type)
 	case DNS_A: return "A";
 	case DNS_AAAA: return "AAAA";
 	case DNS_MX: return "MX";
-	default: return "?"; /* nothing else is asked for */
+	default: return "?"; /* no other type is asked for */
 	}
 }
 
-/* No answer now. */
 static void fail(struct query *q, struct str why)
 {
 	q->verdict = temp(451, S("4.4.3"),
@@ -48,7 +47,7 @@ static void fail(struct query *q, struct str why)
 				       type_name(q->type), STR_ARG(why)));
 }
 
-/* Where the CNAMEs of the answer lead from the name that was asked for (RFC 1034 3.6.2); false: in circles. */
+/* Follow the CNAMEs of the answer, from the name of the question to q->owner (RFC 1034 3.6.2). False: the chain does not end. */
 static bool follow_cnames(struct query *q, const struct dns_record *records, size_t n)
 {
 	q->owner = q->name;
@@ -65,7 +64,6 @@ static bool follow_cnames(struct query *q, const struct dns_record *records, siz
 	return false;
 }
 
-/* The records that answer the question. */
 static void pick(struct query *q, const struct dns_answer *answer, bool secure)
 {
 	if (!follow_cnames(q, answer->records, answer->n)) {
@@ -84,7 +82,7 @@ static void pick(struct query *q, const struct dns_answer *answer, bool secure)
 	}
 }
 
-/* What the library says, into the question. The packet is the library's: all that is kept is copied. */
+/* Store the answer in the query. The packet belongs to the caller, so it is copied. */
 static void take_answer(struct query *q, int rcode, struct str packet, int security, const char *why_bogus)
 {
 	struct arena *a = &q->lookup->arena;
@@ -112,15 +110,12 @@ static void close_query(struct query *q)
 {
 	q->open = false;
 	if (--q->lookup->open == 0)
-		lookup_answered(q->lookup);
+		uv_timer_start(&q->lookup->timer, q->lookup->step, 0, 0);
 }
 
-/* ---- under way ---- */
+/* ---- asking ---- */
 
-static void on_turn(uv_timer_t *timer)
-{
-	queries_advance(timer->data);
-}
+static void on_turn(uv_timer_t *timer);
 
 static void wait_for_turn(struct dns *d, uint64_t ms)
 {
@@ -135,8 +130,20 @@ static void end_question(struct question *u)
 	list_remove(&u->in_dns);
 	d->asked--;
 	if (!list_empty(&d->first) || !list_empty(&d->more))
-		wait_for_turn(d, 0); /* within the library's callback nothing can be asked */
+		wait_for_turn(d, 0); /* the library accepts no question within its callback */
 	free(u);
+}
+
+/* Where the library has heard no answer for a minute, or never, later look-ups need not wait for it. */
+static void on_plain_answer(struct query *q, struct str packet)
+{
+	struct dns *d = q->lookup->dns;
+	uint64_t now = uv_now(d->base.loop);
+
+	take_answer(q, RCODE_NOERROR, packet, INSECURE, NULL);
+	if (q->verdict.class == OK && now >= d->plain_until && (d->heard_at == 0 || now - d->heard_at > UNHEARD_MS))
+		d->plain_until = now + PLAINLY_MS;
+	close_query(q);
 }
 
 static void on_answer(void *ctx, int rcode, void *packet, int packet_n, int security, char *why_bogus, int was_ratelimited)
@@ -151,20 +158,8 @@ static void on_answer(void *ctx, int rcode, void *packet, int packet_n, int secu
 	take_answer(q, rcode, str_make(packet, packet && packet_n > 0 ? (size_t)packet_n : 0), security, why_bogus);
 	if (q->verdict.class == OK)
 		q->lookup->dns->heard_at = uv_now(q->lookup->dns->base.loop);
-	else if (plain_ask(q))
+	else if (plain_ask(q, on_plain_answer))
 		return;
-	close_query(q);
-}
-
-/* Where the library has heard nothing for a minute, or ever, it need not be waited for each time. */
-void query_answered_plainly(struct query *q, struct str packet)
-{
-	struct dns *d = q->lookup->dns;
-	uint64_t now = uv_now(d->base.loop);
-
-	take_answer(q, RCODE_NOERROR, packet, INSECURE, NULL);
-	if (q->verdict.class == OK && now >= d->plain_until && (d->heard_at == 0 || now - d->heard_at > UNHEARD_MS))
-		d->plain_until = now + PLAINLY_MS;
 	close_query(q);
 }
 
@@ -189,8 +184,8 @@ static void ask(struct query *q)
 	close_query(q);
 }
 
-/* Half of the room is for first questions only; and a resolver's socket has room for some hundred packets, not for thousands
- * that come at the same moment and are repeated at the same moment. */
+/* Half of the room is kept for first questions. Bursts are limited because the socket of a resolver holds some hundred packets:
+ * thousands of questions at one moment would be lost, and repeated at one moment. */
 static bool has_room(struct dns *d, bool first)
 {
 	uint64_t now = uv_now(d->base.loop);
@@ -216,7 +211,7 @@ void query_ask(struct query *q, struct dns_lookup *l, struct str name, enum dns_
 	*q = (struct query){ .lookup = l, .name = name, .type = type, .open = true };
 	list_init(&q->in_waiting);
 	l->open++;
-	if (uv_now(d->base.loop) < d->plain_until && plain_ask(q))
+	if (uv_now(d->base.loop) < d->plain_until && plain_ask(q, on_plain_answer))
 		return;
 	if (has_room(d, first) && list_empty(waiting))
 		ask(q);
@@ -224,8 +219,10 @@ void query_ask(struct query *q, struct dns_lookup *l, struct str name, enum dns_
 		list_append(waiting, &q->in_waiting);
 }
 
-void queries_advance(struct dns *d)
+static void on_turn(uv_timer_t *timer)
 {
+	struct dns *d = timer->data;
+
 	for (int first = 1; first >= 0; first--) {
 		struct list *waiting = first ? &d->first : &d->more, *next;
 

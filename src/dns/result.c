@@ -9,8 +9,8 @@ void address_set_port(struct sockaddr_storage *address, unsigned port)
 		((struct sockaddr_in6 *)(void *)address)->sin6_port = htons((uint16_t)port);
 }
 
-/* Could a mail host have this address? Not "any", multicast, broadcast, nor an IPv4 address in disguise, which has its own
- * record. */
+/* A mail host cannot have "any", a multicast or a broadcast address. An IPv4-mapped one is left out too: there is an A record
+ * for it. */
 static bool is_usable(const struct sockaddr_storage *address)
 {
 	const struct sockaddr_in *v4 = (const void *)address;
@@ -25,7 +25,7 @@ static bool is_usable(const struct sockaddr_storage *address)
 	       !IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr);
 }
 
-/* The record's address; its length was checked when it was read. */
+/* The length of the data was checked when the record was parsed. */
 static struct sockaddr_storage address_of(const struct dns_record *r, unsigned port)
 {
 	struct sockaddr_storage address = { 0 };
@@ -54,7 +54,8 @@ static size_t family_addresses(struct dns_lookup *l, struct query *q, struct soc
 	return n;
 }
 
-/* One of each family in turn, IPv4 first: an IPv6 address whose reverse name is missing gets mail refused for good. */
+/* One address of each family in turn. IPv4 comes first: from an IPv6 address without a reverse name, many servers refuse mail
+ * for good. */
 static void interleave(struct dns_lookup *l, struct host *h, struct dns_host *out)
 {
 	struct sockaddr_storage found[2][ADDRESSES_MAX];
@@ -71,7 +72,7 @@ static void interleave(struct dns_lookup *l, struct host *h, struct dns_host *ou
 	out->addresses_n = total;
 }
 
-/* Why a host has no address: a family that did not answer may have some later, unless the name does not exist at all. */
+/* Why a host has no address. A family whose query failed can have addresses later, unless the name does not exist at all. */
 static struct verdict host_failure(struct dns_lookup *l, const struct host *h)
 {
 	const char *kind = l->dns->ipv4 && l->dns->ipv6 ? "" : l->dns->ipv4 ? "IPv4 " : "IPv6 ";
@@ -103,7 +104,7 @@ static bool host_secure(const struct dns_lookup *l, const struct host *h)
 	return l->mx.secure;
 }
 
-/* Is the host we, by an alias or an address? */
+/* Is the host this relay, by the name at the end of its CNAMEs or by an address? */
 static bool is_own(const struct dns_lookup *l, const struct host *h, const struct dns_host *found)
 {
 	for (unsigned family = 0; family < 2; family++)
@@ -116,13 +117,7 @@ static bool is_own(const struct dns_lookup *l, const struct host *h, const struc
 	return false;
 }
 
-static struct verdict loop_found(struct dns_lookup *l)
-{
-	return perm(554, S("5.4.6"),
-		    arena_printf(&l->arena, "the mail of %.*s would come back to this host", STR_ARG(l->domain)));
-}
-
-/* OK when one host has an address, otherwise the best hope. */
+/* OK when a host has an address; otherwise the first TEMP failure, since that host can have one later. */
 static struct verdict summary(struct dns_lookup *l, const struct dns_host *hosts, size_t n)
 {
 	const struct verdict *failure = &hosts[0].failure;
@@ -133,7 +128,7 @@ static struct verdict summary(struct dns_lookup *l, const struct dns_host *hosts
 		if (hosts[i].failure.class == TEMP && failure->class != TEMP)
 			failure = &hosts[i].failure;
 	}
-	if (failure->class == PERM && l->mx.n == 0) /* RFC 5321 5.1: no MX, and nothing implicit either */
+	if (failure->class == PERM && l->mx.n == 0) /* RFC 5321 5.1: no MX record, no implicit MX */
 		return perm(550, S("5.1.2"),
 			    arena_printf(&l->arena, "the domain %.*s has neither mail hosts nor an address", STR_ARG(l->domain)));
 	return *failure;
@@ -154,7 +149,7 @@ struct verdict gather_result(struct dns_lookup *l, struct dns_host **hosts_out, 
 		if (is_own(l, h, &hosts[n]))
 			break;
 	}
-	if (n < l->hosts_n) /* found ourselves: only better ones are left (RFC 5321 5.1) */
+	if (n < l->hosts_n) /* host n is this relay: only better hosts are kept (RFC 5321 5.1) */
 		while (n > 0 && l->hosts[n - 1].preference == l->hosts[n].preference)
 			n--;
 	if (n == 0)

@@ -1,13 +1,13 @@
-/* wire.c - DNS answers (RFC 1035 4.1) as records: strict, bounded, and without trust in whoever wrote the packet. */
+/* wire.c - the parser of DNS answers (RFC 1035 4.1): strict, bounded, for packets that can come from an attacker. */
 #include "posthouse/dns.h"
 
-#define RECORDS_MAX    512 /* more in one answer are not for us */
+#define RECORDS_MAX    512 /* of one answer; a packet with more is malformed to us */
 #define NAME_OCTETS    255 /* RFC 1035 3.1, with length octets and root */
 #define LABEL_OCTETS   63
 #define NAME_TEXT      (4 * NAME_OCTETS) /* every octet as \DDD */
 #define POINTER_OCTETS 2
 
-/* What of a packet has been read; reading past the end makes it `bad` for good and gives zeros. */
+/* Reading past the end sets `bad` for good and gives zeros. */
 struct reader {
 	struct str packet;
 	size_t at;
@@ -47,7 +47,7 @@ static struct str read_bytes(struct reader *r, size_t n)
 	return str_make(r->packet.p + r->at - n, n);
 }
 
-/* One octet of a label as text: what is no part of a host name is escaped (RFC 1035 5.1), so that a dot in the text parts
+/* One octet of a label as text. Octets that no host name has are escaped (RFC 1035 5.1), so each dot in the text separates
  * labels. */
 static size_t put_octet(char *to, unsigned octet)
 {
@@ -64,7 +64,7 @@ static size_t put_octet(char *to, unsigned octet)
 	return 4;
 }
 
-/* Follow a pointer (RFC 1035 4.1.4): only to before the labels that led to it, so the way back ends. */
+/* Follow a pointer (RFC 1035 4.1.4). It must point to before the labels that led to it, so that the jumps end. */
 static void follow(struct reader *r, unsigned high, size_t *segment)
 {
 	size_t target = (high & 0x3f) << 8 | read_u8(r);
@@ -74,7 +74,7 @@ static void follow(struct reader *r, unsigned high, size_t *segment)
 	r->at = *segment = target;
 }
 
-/* A domain name; the reader is then at the byte after it, wherever its pointers led. */
+/* A domain name. The reader is then at the byte after the name, wherever its pointers led. */
 static struct str read_name(struct arena *a, struct reader *r)
 {
 	char text[NAME_TEXT];
@@ -103,7 +103,7 @@ static struct str read_name(struct arena *a, struct reader *r)
 	return r->bad ? str_make("", 0) : arena_str(a, str_make(text, n));
 }
 
-/* The data of a record, which must be as long as was announced. */
+/* The data of a record must have exactly the announced length. */
 static void read_data(struct arena *a, struct reader *r, struct dns_record *record)
 {
 	size_t length = read_u16(r), end = r->at + length;
@@ -121,7 +121,6 @@ static void read_data(struct arena *a, struct reader *r, struct dns_record *reco
 		r->bad = true;
 }
 
-/* The next `n` records. */
 static struct dns_record *read_section(struct arena *a, struct reader *r, size_t n)
 {
 	struct dns_record *records = ARENA_ARRAY(a, struct dns_record, n ? n : 1);
@@ -136,7 +135,7 @@ static struct dns_record *read_section(struct arena *a, struct reader *r, size_t
 	return records;
 }
 
-/* A negative answer shows the zone's SOA (RFC 2308 2.2), a referral only other name servers. */
+/* The authority section of a negative answer has the zone's SOA (RFC 2308 2.2), that of a referral only name servers. */
 static bool is_referral(const struct dns_record *authority, size_t n)
 {
 	bool servers = false;
@@ -151,11 +150,11 @@ static bool is_referral(const struct dns_record *authority, size_t n)
 
 bool dns_parse(struct arena *a, struct str packet, struct dns_answer *answer_out)
 {
-	struct reader r = { .packet = packet, .at = 2 }; /* after the id, which is the library's affair */
+	struct reader r = { .packet = packet, .at = 2 }; /* after the id, which the caller checks */
 	unsigned flags = read_u16(&r), questions = read_u16(&r), answers = read_u16(&r), authorities = read_u16(&r);
 	struct dns_record *authority;
 
-	read_u16(&r); /* how many additional records there are: they are not read */
+	read_u16(&r); /* the number of additional records, which are not read */
 	*answer_out = (struct dns_answer){ .rcode = flags & 0x0f };
 	/* an answer (QR) to a query (opcode 0), complete (no TC) */
 	if (r.bad || (flags & 0xfa00) != 0x8000 || questions > 1 || answers > RECORDS_MAX || authorities > RECORDS_MAX)
