@@ -1,27 +1,15 @@
 /* identity.c - what makes a message this one: Message-ID and Date as every reader takes them; and whose word a result is. */
 #include "identity.h"
 
+#include "mime.h"
 #include "text.h"
 
 #define HOST_MAX 255 /* RFC 1035 2.3.4 */
 
-/* Pass white space, folds and comments (RFC 5322 3.2.2). */
 static struct str skip_space(struct str s)
 {
-	size_t depth = 0, i = 0;
-
-	for (; i < s.n; i++) {
-		char c = s.p[i];
-		if (c == '\\' && depth > 0)
-			i++;
-		else if (c == '(')
-			depth++;
-		else if (c == ')' && depth > 0)
-			depth--;
-		else if (depth == 0 && !is_wsp(c) && c != '\r' && c != '\n')
-			break;
-	}
-	return str_from(s, i);
+	mime_skip_space(&s);
+	return s;
 }
 
 /* RFC 5322 3.6.4, but for the characters within: programs have put more into them than dot-atoms, and to change an id tears

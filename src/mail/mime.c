@@ -43,8 +43,7 @@ bool mime_take_field(struct str *section, struct mime_field *field_out)
 	return true;
 }
 
-/* White space, folds and comments off the front (RFC 5322 3.2.2); false for a comment without end. */
-static bool skip_space(struct str *s)
+bool mime_skip_space(struct str *s)
 {
 	size_t depth = 0, i = 0;
 
@@ -139,16 +138,17 @@ static bool read_boundary(struct str s, struct mime_part *part)
 	bool found = false;
 
 	for (;;) {
-		if (!skip_space(&s))
+		if (!mime_skip_space(&s))
 			return false;
 		if (s.n == 0)
 			return found && good_boundary(part);
-		if (!take_char(&s, ';') || !skip_space(&s))
+		if (!take_char(&s, ';') || !mime_skip_space(&s))
 			return false;
 		if (s.n == 0 || *s.p == ';')
 			continue;
 		struct str name = take_token(&s);
-		if (name.n == 0 || !skip_space(&s) || !take_char(&s, '=') || !skip_space(&s) || !take_value(&s, value, &n))
+		if (name.n == 0 || !mime_skip_space(&s) || !take_char(&s, '=') || !mime_skip_space(&s) ||
+		    !take_value(&s, value, &n))
 			return false;
 		if (str_istarts(name, S("boundary*")) || (found && str_ieq(name, S("boundary"))))
 			return false;
@@ -186,11 +186,11 @@ static const char *why_opaque(struct str type, struct str subtype)
 /* A Content-Type that cannot be read is text/plain to all (RFC 2045 5.2). */
 static enum mime_kind read_type(struct str value, struct mime_part *part)
 {
-	if (!skip_space(&value))
+	if (!mime_skip_space(&value))
 		return MIME_BODY_PART;
 	struct str type = take_token(&value);
 	part->is_text = str_ieq(type, S("text"));
-	if (!skip_space(&value) || !take_char(&value, '/') || !skip_space(&value))
+	if (!mime_skip_space(&value) || !take_char(&value, '/') || !mime_skip_space(&value))
 		return MIME_BODY_PART;
 	struct str subtype = take_token(&value);
 	part->opaque = why_opaque(type, subtype);
@@ -219,7 +219,7 @@ static enum mime_encoding read_encoding(struct str value)
 		{ S("8-bit"), MIME_8BIT },          { S(""), MIME_7BIT },
 	};
 
-	if (!skip_space(&value))
+	if (!mime_skip_space(&value))
 		return MIME_OTHER;
 	struct str token = take_token(&value);
 	if (token.n == 0 && value.n > 0)

@@ -36,6 +36,9 @@ struct mime_field {
 };
 bool mime_take_field(struct str *section, struct mime_field *field_out);
 
+/* Take white space, folds and comments off the front (RFC 5322 3.2.2); false for a comment without end. */
+bool mime_skip_space(struct str *s);
+
 /* What a header section says; `otherwise` is the kind when it has no Content-Type. Of several fields of a name the first
  * counts. */
 void mime_read(struct str section, enum mime_kind otherwise, struct mime_part *part_out);

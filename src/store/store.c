@@ -64,19 +64,19 @@ void store_stats(const struct store *st, struct store_stats *stats_out)
 
 /* ---- issuing ---- */
 
-struct op *op_new(const struct op_kind *kind, enum request_kind request, void (*callback)(void), void *ctx)
+/* The bytes of text that the writer has to store for the request. */
+static size_t text_bytes(const struct request *r)
+{
+	bool has_text = (r->kind == REQUEST_ACCEPT || r->kind == REQUEST_REPORT) && r->in.accepted;
+
+	return has_text ? r->in.accepted->text.n + r->in.accepted->prefix.n : 0;
+}
+
+void store_issue(struct store *st, const struct op_kind *kind, const struct request *request, void (*callback)(void), void *ctx)
 {
 	struct op *op = NEW(struct op);
 
-	op->kind = kind;
-	op->request.kind = request;
-	op->callback = callback;
-	op->ctx = ctx;
-	return op;
-}
-
-void store_issue(struct store *st, struct op *op)
-{
+	*op = (struct op){ .kind = kind, .callback = callback, .ctx = ctx, .bytes = text_bytes(request), .request = *request };
 	assert(!uv_is_closing((uv_handle_t *)&st->async)); /* after store_close's callback: a bug of the caller */
 	if (st->threads_joined) {
 		op->request.verdict = store_away;

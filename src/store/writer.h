@@ -84,8 +84,7 @@ struct store {
 };
 
 /* Give an operation to the writer. */
-struct op *op_new(const struct op_kind *kind, enum request_kind request, void (*callback)(void), void *ctx);
-void store_issue(struct store *st, struct op *op);
+void store_issue(struct store *st, const struct op_kind *kind, const struct request *request, void (*callback)(void), void *ctx);
 
 /* ---- are the files still there? (presence.c) ---- */
 #define PRESENCE_FILES_MAX 4

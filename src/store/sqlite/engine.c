@@ -221,6 +221,8 @@ static void stats(const struct engine *e, struct store_stats *stats_out)
 
 static const char *const files[] = { "queue.db", "queue.db-wal", NULL };
 
+#define REQUEST(name, run, ...) [REQUEST_##name] = run_##run,
+#define FILE_REQUEST(...)
 const struct store_engine store_engine_sqlite = {
 	.files = files,
 	.open = open_engine,
@@ -230,27 +232,9 @@ const struct store_engine store_engine_sqlite = {
 	.rollback = rollback,
 	.begin_read = begin_read,
 	.end_read = end_read,
-	.run = { [REQUEST_ACCEPT] = run_accept,
-		 [REQUEST_LANES] = run_lanes,
-		 [REQUEST_LEASE] = run_lease,
-		 [REQUEST_LEASE_SIBLINGS] = run_lease_siblings,
-		 [REQUEST_TEXT] = run_text,
-		 [REQUEST_SETTLE] = run_settle,
-		 [REQUEST_UNREPORTED] = run_unreported,
-		 [REQUEST_REPORT] = run_report,
-		 [REQUEST_SELECT] = run_select,
-		 [REQUEST_SHOW] = run_show,
-		 [REQUEST_TRACE] = run_trace,
-		 [REQUEST_ALTER] = run_alter,
-		 [REQUEST_GATES] = run_gates,
-		 [REQUEST_GATE_PUT] = run_gate_put,
-		 [REQUEST_BUCKETS] = run_buckets,
-		 [REQUEST_BUCKET_PUT] = run_bucket_put,
-		 [REQUEST_KNOWN] = run_known,
-		 [REQUEST_BANS] = run_bans,
-		 [REQUEST_BAN_PUT] = run_ban_put,
-		 [REQUEST_PRUNE] = run_prune,
-		 [REQUEST_MEND] = run_mend },
+	.run = {
+#include "requests.def"
+	},
 	.error = error,
 	.error_text = error_text,
 	.forget_error = forget_error,

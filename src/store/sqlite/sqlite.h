@@ -117,27 +117,11 @@ bool schema_value(struct db *db, const char *sql, struct arena *a, struct str *v
 
 /* What the kinds of requests run: accept.c, lane_rotation.c, lanes.c, text.c, settle.c, pending_reports.c, report.c,
  * admin.c, alter.c, history.c, rate_store.c, mend.c. */
-void run_accept(struct engine *e, struct request *r);
-void run_lanes(struct engine *e, struct request *r);
-void run_lease(struct engine *e, struct request *r);
-void run_lease_siblings(struct engine *e, struct request *r);
-void run_text(struct engine *e, struct request *r);
-void run_settle(struct engine *e, struct request *r);
-void run_unreported(struct engine *e, struct request *r);
-void run_report(struct engine *e, struct request *r);
-void run_select(struct engine *e, struct request *r);
-void run_show(struct engine *e, struct request *r);
-void run_trace(struct engine *e, struct request *r);
-void run_alter(struct engine *e, struct request *r);
-void run_gates(struct engine *e, struct request *r);
-void run_gate_put(struct engine *e, struct request *r);
-void run_buckets(struct engine *e, struct request *r);
-void run_bucket_put(struct engine *e, struct request *r);
-void run_known(struct engine *e, struct request *r);
-void run_bans(struct engine *e, struct request *r);
-void run_ban_put(struct engine *e, struct request *r);
-void run_prune(struct engine *e, struct request *r);
-void run_mend(struct engine *e, struct request *r);
+#define REQUEST(name, run, ...) void run_##run(struct engine *e, struct request *r);
+#define FILE_REQUEST(...)
+#include "requests.def"
+#undef REQUEST
+#undef FILE_REQUEST
 
 /* accept.c: `refusable` unless it is a report, which is a result and waits rather than fails. */
 struct verdict accept_message(struct engine *e, const struct accepted *m, bool refusable);
