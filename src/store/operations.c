@@ -1,5 +1,5 @@
-/* operations.c - the door: each function makes an operation of its arguments; its kind says in which order it runs, and how
- * the answer reaches the caller. */
+/* operations.c - the functions of store.h: each makes a request of its arguments. requests.def says in which order requests
+ * run, and how their answers reach the caller. */
 #include "writer.h"
 
 #include "posthouse/clock.h"
