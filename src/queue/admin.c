@@ -15,6 +15,7 @@ struct admin_call {
 	struct queue *queue;
 	struct channel *channel; /* NULL: has gone */
 	uint64_t call;           /* to be answered */
+	struct verdict refusal;  /* OK: the store is asked; else this is the answer */
 	struct arena arena;
 	struct selector selector;
 	uint64_t id, cursor;
@@ -47,19 +48,15 @@ void admin_peer_gone(struct queue *q, const struct channel *ch)
 		.older_than_ms = (m)->older_than_ms,                                                                             \
 	}
 
-/* NULL: *why_out says why not. */
-static struct admin_call *begin(struct role *r, struct channel *ch, uint64_t call, struct verdict *why_out)
+static struct admin_call *begin(struct role *r, struct channel *ch, uint64_t call)
 {
 	struct queue *q = role_data(r);
-	struct admin_call *c;
+	struct admin_call *c = NEW(struct admin_call);
 
-	*why_out = temp(451, S("4.3.0"), S("queue unavailable, try again"));
 	if (!queue_may_store(q))
-		return NULL;
-	*why_out = temp(451, S("4.3.2"), S("too many requests at once, try again"));
-	if (q->admin.n >= CALLS_MAX)
-		return NULL;
-	c = NEW(struct admin_call);
+		c->refusal = temp(451, S("4.3.0"), S("queue unavailable, try again"));
+	else if (q->admin.n >= CALLS_MAX)
+		c->refusal = temp(451, S("4.3.2"), S("too many requests at once, try again"));
 	c->queue = q;
 	c->channel = ch;
 	c->call = call;
@@ -129,25 +126,22 @@ static void on_rows(void *ctx, struct verdict v, const struct message_row *rows,
 	}
 	answer.rows.at = list;
 	answer.rows.n = v.class == OK ? n : 0;
-	if (c->channel)
-		ipc_send_queue_rows(c->channel, &answer, -1);
+	ipc_send_queue_rows(c->channel, &answer, -1);
 	end(c);
 }
 
 void handle_queue_page(void *ctx, struct channel *ch, const struct msg_queue_page *m, int fd)
 {
-	struct verdict why;
-	struct admin_call *c = begin(ctx, ch, m->call, &why);
+	struct admin_call *c = begin(ctx, ch, m->call);
 
-	if (!c) {
-		ipc_send_queue_rows(ch, &(struct msg_queue_rows){ .call = m->call, .verdict = why }, -1);
-		return;
-	}
 	c->selector = SELECTOR_OF(&c->arena, m);
 	c->cursor = m->cursor;
 	if (m->max > 0 && m->max < PAGE_ROWS_MAX)
 		c->max = (size_t)m->max;
-	store_select(c->queue->store, &c->selector, c->cursor, c->max, on_rows, c);
+	if (c->refusal.class == OK)
+		store_select(c->queue->store, &c->selector, c->cursor, c->max, on_rows, c);
+	else
+		on_rows(c, c->refusal, NULL, 0, 0);
 }
 
 /* ---- alter ---- */
@@ -167,8 +161,7 @@ static void on_altered(void *ctx, struct verdict v, uint64_t count, uint64_t in_
 		leases_withdraw(&q->dispatch, &c->selector);
 	if (v.class == OK && c->operation == ALTER_RETRY)
 		nexthops_probe_now(&q->dispatch); /* whoever says "now" has mended something */
-	if (c->channel)
-		ipc_send_queue_altered(c->channel, &answer, -1);
+	ipc_send_queue_altered(c->channel, &answer, -1);
 	end(c);
 	scheduler_wake(&q->dispatch);
 	dsns_wake(&q->reports);
@@ -176,19 +169,17 @@ static void on_altered(void *ctx, struct verdict v, uint64_t count, uint64_t in_
 
 void handle_queue_alter(void *ctx, struct channel *ch, const struct msg_queue_alter *m, int fd)
 {
-	struct verdict why = perm(501, S("5.5.4"), S("the queue does not know this operation"));
-	struct admin_call *c = NULL;
+	struct admin_call *c = begin(ctx, ch, m->call);
 
-	if (m->operation >= ALTER_RETRY && m->operation <= ALTER_RELEASE)
-		c = begin(ctx, ch, m->call, &why);
-	if (!c) {
-		ipc_send_queue_altered(ch, &(struct msg_queue_altered){ .call = m->call, .verdict = why }, -1);
-		return;
-	}
+	if (m->operation < ALTER_RETRY || m->operation > ALTER_RELEASE)
+		c->refusal = perm(501, S("5.5.4"), S("the queue does not know this operation"));
 	c->selector = SELECTOR_OF(&c->arena, m);
 	c->operation = (enum alter)m->operation;
 	c->reason = arena_str(&c->arena, cut(m->reason));
-	store_alter(c->queue->store, &c->selector, c->operation, c->reason, m->cursor, on_altered, c);
+	if (c->refusal.class == OK)
+		store_alter(c->queue->store, &c->selector, c->operation, c->reason, m->cursor, on_altered, c);
+	else
+		on_altered(c, c->refusal, 0, 0, 0);
 }
 
 /* ---- show ---- */
@@ -267,23 +258,20 @@ static void on_shown(void *ctx, struct verdict v, const struct message_row *m, c
 		answer.rows.at = list;
 		answer.rows.n = n;
 	}
-	if (c->channel)
-		ipc_send_queue_shown(c->channel, &answer, -1);
+	ipc_send_queue_shown(c->channel, &answer, -1);
 	end(c);
 }
 
 void handle_queue_show(void *ctx, struct channel *ch, const struct msg_queue_show *m, int fd)
 {
-	struct verdict why;
-	struct admin_call *c = begin(ctx, ch, m->call, &why);
+	struct admin_call *c = begin(ctx, ch, m->call);
 
-	if (!c) {
-		ipc_send_queue_shown(ch, &(struct msg_queue_shown){ .call = m->call, .verdict = why }, -1);
-		return;
-	}
 	c->id = m->id;
 	c->cursor = m->cursor;
-	store_show(c->queue->store, c->id, c->cursor, c->max, on_shown, c);
+	if (c->refusal.class == OK)
+		store_show(c->queue->store, c->id, c->cursor, c->max, on_shown, c);
+	else
+		on_shown(c, c->refusal, NULL, NULL, 0, 0);
 }
 
 /* ---- trace ---- */
@@ -313,21 +301,18 @@ static void on_trace(void *ctx, struct verdict v, const struct event_row *rows, 
 	}
 	answer.rows.at = list;
 	answer.rows.n = v.class == OK ? n : 0;
-	if (c->channel)
-		ipc_send_traced(c->channel, &answer, -1);
+	ipc_send_traced(c->channel, &answer, -1);
 	end(c);
 }
 
 void handle_trace(void *ctx, struct channel *ch, const struct msg_trace *m, int fd)
 {
-	struct verdict why;
-	struct admin_call *c = begin(ctx, ch, m->call, &why);
+	struct admin_call *c = begin(ctx, ch, m->call);
 
-	if (!c) {
-		ipc_send_traced(ch, &(struct msg_traced){ .call = m->call, .verdict = why }, -1);
-		return;
-	}
 	c->id = m->id;
 	c->cursor = m->cursor;
-	store_trace(c->queue->store, c->id, c->cursor, c->max, on_trace, c);
+	if (c->refusal.class == OK)
+		store_trace(c->queue->store, c->id, c->cursor, c->max, on_trace, c);
+	else
+		on_trace(c, c->refusal, NULL, 0, S(""), 0);
 }
