@@ -6,7 +6,7 @@
 #include <time.h>
 
 static const struct {
-	const char *name, *plural;
+	const char *name, *plural; /* the key's name in the configuration; the noun */
 } meters[METER_KINDS] = {
 	[METER_MESSAGES] = { "messages", "messages" },
 	[METER_RECIPIENTS] = { "recipients", "recipients" },
@@ -19,12 +19,6 @@ static const struct {
 	const char *letter, *name;
 } units[] = { { DAY_MS, "d", "day" }, { HOUR_MS, "h", "hour" }, { MINUTE_MS, "m", "minute" }, { SECOND_MS, "s", "second" } };
 #define UNITS (sizeof units / sizeof *units)
-
-/* The key's name in the configuration. */
-static const char *meter_name(enum meter_kind kind)
-{
-	return meters[kind].name;
-}
 
 static struct str with_window(struct arena *a, uint64_t amount, const char *suffix, uint64_t window_ms)
 {
@@ -49,7 +43,7 @@ struct str format_rule(struct arena *a, enum meter_kind kind, struct rate r)
 		r.amount /= 1024;
 		i++;
 	}
-	return arena_printf(a, "%s %.*s", meter_name(kind), STR_ARG(with_window(a, r.amount, suffixes[i], r.window_ms)));
+	return arena_printf(a, "%s %.*s", meters[kind].name, STR_ARG(with_window(a, r.amount, suffixes[i], r.window_ms)));
 }
 
 uint64_t window_of_rule(struct str rule)
@@ -67,15 +61,26 @@ uint64_t window_of_rule(struct str rule)
 	return 0;
 }
 
-/* "hour", "10 minutes": what stands behind "per". */
+static struct str counted(struct arena *a, uint64_t n, const char *name)
+{
+	return arena_printf(a, "%llu %s%s", (unsigned long long)n, name, n == 1 ? "" : "s");
+}
+
+struct str format_duration(struct arena *a, uint64_t ms)
+{
+	for (size_t i = 0; i < UNITS; i++)
+		if (ms >= units[i].ms && ms % units[i].ms == 0)
+			return counted(a, ms / units[i].ms, units[i].name);
+	return counted(a, ms / SECOND_MS, "second");
+}
+
+/* "hour", "10 minutes": what comes after "per". */
 static struct str window_words(struct arena *a, uint64_t ms)
 {
 	for (size_t i = 0; i < UNITS; i++)
 		if (ms == units[i].ms)
 			return str_of(units[i].name);
-		else if (ms % units[i].ms == 0)
-			return arena_printf(a, "%llu %ss", (unsigned long long)(ms / units[i].ms), units[i].name);
-	return arena_printf(a, "%llu ms", (unsigned long long)ms);
+	return ms % SECOND_MS == 0 ? format_duration(a, ms) : arena_printf(a, "%llu ms", (unsigned long long)ms);
 }
 
 /* Bytes in the largest unit of which there are some: what it is counted in, and the word for it. */
@@ -124,9 +129,7 @@ struct str format_wait(struct arena *a, uint64_t ms)
 			break;
 		}
 	n = ms / unit + (ms % unit > 0);
-	if (n == 0)
-		n = 1;
-	return arena_printf(a, "%llu %s%s", (unsigned long long)n, name, n == 1 ? "" : "s");
+	return counted(a, n > 0 ? n : 1, name);
 }
 
 bool words_are_ascii(struct str s)

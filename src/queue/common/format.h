@@ -21,6 +21,9 @@ struct str format_used(struct arena *a, enum meter_kind kind, struct rate r, uin
 /* "200 messages per hour". */
 struct str format_limit(struct arena *a, enum meter_kind kind, struct rate r);
 
+/* A time in its largest whole unit: "5 days", "90 minutes". */
+struct str format_duration(struct arena *a, uint64_t ms);
+
 /* A time to wait, rounded up so that it is true: "40 seconds", "12 minutes", "3 hours", "2 days". */
 struct str format_wait(struct arena *a, uint64_t ms);
 

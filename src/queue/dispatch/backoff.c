@@ -83,23 +83,3 @@ uint64_t pause_after(const struct cfg_queue *c, bool is_mx, enum nexthop_fault f
 	at = c->retry_ms[failures <= c->retry_n ? failures - 1 : c->retry_n - 1];
 	return (at < MX_PAUSE_MAX_MS ? at : MX_PAUSE_MAX_MS) / 10 * 9;
 }
-
-/* ---- words ---- */
-
-struct str duration_words(struct arena *a, uint64_t ms)
-{
-	static const struct {
-		uint64_t ms;
-		const char *name;
-	} units[] = { { 24 * HOUR_MS, "day" }, { HOUR_MS, "hour" }, { MINUTE_MS, "minute" }, { SECOND_MS, "second" } };
-	uint64_t count = ms / SECOND_MS;
-	const char *name = "second";
-
-	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-		if (ms >= units[i].ms && ms % units[i].ms == 0) {
-			count = ms / units[i].ms;
-			name = units[i].name;
-			break;
-		}
-	return arena_printf(a, "%llu %s%s", (unsigned long long)count, name, count == 1 ? "" : "s");
-}

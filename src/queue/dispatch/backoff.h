@@ -4,9 +4,7 @@
 
 #include "dispatch/nexthop.h"
 
-#include "posthouse/arena.h"
 #include "posthouse/units.h"
-#include "posthouse/verdict.h"
 
 #define PAUSE_LONGEST_MS DAY_MS /* each next hop is probed after this time */
 #define PROBE_WAIT_MS    5000   /* mail that waits for the result of a probe is looked at again */
@@ -27,8 +25,5 @@ uint64_t pause_grown(uint64_t first, uint64_t failures);
 /* The pause of a next hop after `failures` failures in a row, at most PAUSE_LONGEST_MS. pause_ms: the first pause, where the next hop's reply asks
  * for one; 0: none. */
 uint64_t pause_after(const struct cfg_queue *c, bool is_mx, enum nexthop_fault fault, uint64_t pause_ms, uint64_t failures);
-
-/* "5 days", "90 minutes". */
-struct str duration_words(struct arena *a, uint64_t ms);
 
 #endif

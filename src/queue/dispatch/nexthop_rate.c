@@ -187,7 +187,7 @@ void nexthop_rates_stats(struct dispatch *d)
 			struct str text = arena_printf(&a, "of %s%s", b->rule, wait_s ? "; the next one in " : "");
 
 			if (wait_s)
-				text = arena_printf(&a, "%.*s%.*s", STR_ARG(text), STR_ARG(duration_words(&a, wait_s * 1000)));
+				text = arena_printf(&a, "%.*s%.*s", STR_ARG(text), STR_ARG(format_duration(&a, wait_s * 1000)));
 			role_stat_of(d->role, METRIC_QUEUE_NEXTHOP_USED, arena_printf(&a, "%s %s", hop->name, b->rule),
 				     gcra_used(b->tat_us, b->rate, now * 1000), text);
 			arena_fini(&a);

@@ -92,7 +92,7 @@ void outcome_expired(const struct answer *an, const struct due_recipient *r, str
 		.code = o->verdict.code ? o->verdict.code : 451,
 		.enhanced = S("4.4.7"),
 		.text = arena_printf(a, "not delivered within %.*s; last answer: %.*s",
-				     STR_ARG(duration_words(a, m->expires_at - m->received_at)),
+				     STR_ARG(format_duration(a, m->expires_at - m->received_at)),
 				     STR_ARG(reply_words(a, o->verdict))),
 	};
 	failed(an, r, o);

@@ -161,7 +161,7 @@ static void test_durations(void **state)
 	struct arena a = { 0 };
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-		assert_true(str_eq(duration_words(&a, rows[i].ms), str_of(rows[i].words)));
+		assert_true(str_eq(format_duration(&a, rows[i].ms), str_of(rows[i].words)));
 	arena_fini(&a);
 }
 
