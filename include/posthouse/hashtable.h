@@ -4,6 +4,7 @@
 #ifndef POSTHOUSE_HASHTABLE_H
 #define POSTHOUSE_HASHTABLE_H
 
+#include "posthouse/hash.h"
 #include "posthouse/list.h" /* CONTAINER_OF */
 
 #include <stdint.h>
@@ -34,6 +35,12 @@ struct hashtable_item *hashtable_find(const struct hashtable *t, uint64_t hash, 
  * the loop. */
 #define HASHTABLE_FIND(item, t, hash)                                                                                            \
 	for (struct hashtable_item *item = hashtable_find((t), (hash), NULL); item; item = hashtable_find((t), (hash), item))
+
+/* The owner of the item, a struct of this type, whose text `name` is this one; NULL: there is none. All items of the table were
+ * added with the hash_text() of their names. */
+#define HASHTABLE_NAMED(t, text, type, item, name)                                                                               \
+	((type *)hashtable_named((t), (text), offsetof(type, item), offsetof(type, name)))
+void *hashtable_named(const struct hashtable *t, struct str text, size_t item_at, size_t name_at);
 
 /* All items, in no order; the body is allowed to remove the item that it has, and to add none. */
 #define HASHTABLE_EACH(item, t)                                                                                                  \

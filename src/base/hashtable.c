@@ -82,6 +82,21 @@ struct hashtable_item *hashtable_find(const struct hashtable *t, uint64_t hash, 
 	return item;
 }
 
+void *hashtable_named(const struct hashtable *t, struct str text, size_t item_at, size_t name_at)
+{
+	uint64_t hash = hash_text(text);
+
+	HASHTABLE_FIND (item, t, hash) {
+		char *owner = (char *)item - item_at;
+		const char *name;
+
+		memcpy(&name, owner + name_at, sizeof name);
+		if (str_eq(str_of(name), text))
+			return owner;
+	}
+	return NULL;
+}
+
 /* ---- all of them ---- */
 
 static struct hashtable_item *first_from(const struct hashtable *t, size_t slot)

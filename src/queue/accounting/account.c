@@ -103,15 +103,9 @@ struct account *account_refresh(struct account *a)
 
 struct account *account_find(struct accounting *acc, struct str key)
 {
-	uint64_t hash = hash_text(key);
+	struct account *a = HASHTABLE_NAMED(&acc->accounts, key, struct account, in_table, key);
 
-	HASHTABLE_FIND (i, &acc->accounts, hash) {
-		struct account *a = CONTAINER_OF(i, struct account, in_table);
-
-		if (str_eq(str_of(a->key), key))
-			return account_refresh(a);
-	}
-	return NULL;
+	return a ? account_refresh(a) : NULL;
 }
 
 static struct account *get(struct accounting *acc, struct str key, bool is_device)
@@ -174,11 +168,6 @@ bool account_has(const struct account *a, enum meter_kind kind)
 		if (a->meters[i].kind == kind)
 			return true;
 	return false;
-}
-
-void accounts_apply(struct accounting *acc)
-{
-	acc->generation++;
 }
 
 void accounts_mend(struct accounting *acc, uint64_t now)

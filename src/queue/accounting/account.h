@@ -6,7 +6,6 @@
 
 #include "accounting/bounces.h"
 #include "accounting/bucket.h"
-#include "posthouse/hash.h"
 #include "posthouse/hashtable.h"
 #include "common/format.h"
 
@@ -43,10 +42,6 @@ struct account {
 };
 
 void accounts_fini(struct accounting *acc);
-
-/* The configuration has changed: each account looks its rates up again when it is used next. Where a rate is the same as
- * before, what was used of it still counts. */
-void accounts_apply(struct accounting *acc);
 
 /* The account of a login, made when there is none; of a device, NULL when the device has no limits of its own. Both are up to
  * date with the configuration. */

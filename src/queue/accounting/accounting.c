@@ -8,14 +8,13 @@ void accounting_init(struct accounting *acc, struct role *r, struct timers *time
 	acc->observer = o;
 	acc->generation = 1;
 	list_init(&acc->resets);
+	timers_add(timers, &acc->write_retry, acc);
 	buckets_init(acc);
 	bans_init(acc);
 	quotas_init(acc);
 	breakers_init(acc);
 	failed_logins_init(acc);
 	seen_networks_init(acc);
-	home_networks_init(acc);
-	lockouts_init(acc);
 	admission_init(acc);
 }
 
@@ -46,7 +45,7 @@ void accounting_close(struct accounting *acc)
 
 void accounting_apply(struct accounting *acc)
 {
-	accounts_apply(acc);
+	acc->generation++; /* each account looks its rates up again when it is used next */
 	failed_logins_apply(acc);
 }
 

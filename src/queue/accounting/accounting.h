@@ -33,6 +33,7 @@ struct accounting {
 	struct timers *timers; /* the role's */
 	const struct accounting_observer *observer;
 	bool closing;
+	uv_timer_t write_retry; /* writing to the store has failed */
 	struct buckets buckets;
 	struct bans bans;
 	struct failed_logins failed_logins;
@@ -67,6 +68,10 @@ static inline bool accounting_may_store(const struct accounting *acc)
 {
 	return acc->store != NULL;
 }
+
+/* writing.c, for the parts whose changes are written to the store a moment later: members of struct writebehind_ops, whose ctx is the room. */
+bool accounting_can_write(void *ctx);
+void accounting_write_later(void *ctx);
 
 /* Limits and bans have been read: clients, logins and mail can be judged. */
 static inline bool accounting_is_ready(const struct accounting *acc)

@@ -25,15 +25,7 @@ void admission_init(struct accounting *acc)
 
 static struct place *place_find(struct accounting *acc, struct str network)
 {
-	uint64_t hash = hash_text(network);
-
-	HASHTABLE_FIND (i, &acc->admission.places, hash) {
-		struct place *p = CONTAINER_OF(i, struct place, in_table);
-
-		if (str_eq(str_of(p->name), network))
-			return p;
-	}
-	return NULL;
+	return HASHTABLE_NAMED(&acc->admission.places, network, struct place, in_table, name);
 }
 
 static struct place *place_enter(struct accounting *acc, struct str network)
@@ -91,8 +83,7 @@ struct client *client_find(struct accounting *acc, const struct channel *ch, uin
 	const struct admission_peer *p = peer_find(acc, ch);
 	uint64_t hash = hash_numbers((uintptr_t)p, session);
 
-	for (struct hashtable_item *i = p ? hashtable_find(&acc->admission.clients, hash, NULL) : NULL; i;
-	     i = hashtable_find(&acc->admission.clients, hash, i)) {
+	HASHTABLE_FIND (i, &acc->admission.clients, hash) {
 		struct client *c = CONTAINER_OF(i, struct client, in_table);
 
 		if (c->peer == p && c->session == session)
@@ -153,7 +144,6 @@ static void client_free(struct client *c)
 	struct accounting *acc = c->accounting;
 
 	client_log_out(c);
-	reservations_drop(c);
 	place_leave(acc, c->place);
 	place_leave(acc, c->site);
 	hashtable_remove(&acc->admission.clients, &c->in_table);

@@ -12,13 +12,6 @@
 #define RETRY_MS      2000
 #define LONGEST_MS    DAY_MS /* of rows from before bans knew their length */
 
-static void on_retry(uv_timer_t *t)
-{
-	struct accounting *acc = t->data;
-
-	writebehind_flush(&acc->bans.changes);
-}
-
 static void ban_free(struct ban *b)
 {
 	list_remove(&b->in_recent);
@@ -41,15 +34,7 @@ void bans_fini(struct accounting *acc)
 
 struct ban *ban_find(struct accounting *acc, struct str key)
 {
-	uint64_t hash = hash_text(key);
-
-	HASHTABLE_FIND (i, &acc->bans.table, hash) {
-		struct ban *b = CONTAINER_OF(i, struct ban, in_table);
-
-		if (str_eq(str_of(b->key), key))
-			return b;
-	}
-	return NULL;
+	return HASHTABLE_NAMED(&acc->bans.table, key, struct ban, in_table, key);
 }
 
 struct ban *ban_in_force(struct accounting *acc, struct str key, uint64_t now)
@@ -170,11 +155,6 @@ static struct ban_row row_of(struct arena *a, const struct ban *b)
 
 /* ---- what changes is written, in batches ---- */
 
-static bool can_write(void *ctx)
-{
-	return accounting_may_store(ctx);
-}
-
 static void make_row(void *ctx, struct arena *a, struct list *item, void *row_out)
 {
 	struct ban *b = CONTAINER_OF(item, struct ban, in_dirty);
@@ -203,29 +183,21 @@ static void write_failed(void *ctx, size_t n, struct verdict v)
 	log_warning(NULL, "bans.unsaved", kv("bans", n), kv("reply", v.text));
 }
 
-static void retry_later(void *ctx)
-{
-	struct accounting *acc = ctx;
-
-	uv_timer_start(&acc->bans.retry, on_retry, RETRY_MS, 0);
-}
-
 static const struct writebehind_ops write_ops = {
 	.row_size = sizeof(struct ban_row),
 	.batch_max = BATCH_MAX,
-	.can_write = can_write,
+	.can_write = accounting_can_write,
 	.make_row = make_row,
 	.write = write_rows,
 	.find = find_item,
 	.failed = write_failed,
-	.retry_later = retry_later,
+	.retry_later = accounting_write_later,
 };
 
 void bans_init(struct accounting *acc)
 {
 	list_init(&acc->bans.recent);
 	writebehind_init(&acc->bans.changes, &write_ops, acc);
-	timers_add(acc->timers, &acc->bans.retry, acc);
 	timers_add(acc->timers, &acc->bans.load_retry, acc);
 }
 

@@ -3,10 +3,8 @@
 #ifndef QUEUE_BAN_H
 #define QUEUE_BAN_H
 
-#include "posthouse/hash.h"
-#include "posthouse/hashtable.h"
-
 #include "posthouse/arena.h"
+#include "posthouse/hashtable.h"
 #include "posthouse/store.h"
 #include "posthouse/units.h"
 #include "posthouse/writebehind.h"
@@ -31,7 +29,7 @@ struct bans {
 	struct writebehind changes;
 	size_t strangers;
 	bool known, unreadable;
-	uv_timer_t retry, load_retry;
+	uv_timer_t load_retry;
 	/* A tripped breaker was read from the store; breaker.c registers itself here. */
 	void (*resume_breaker)(struct accounting *acc, const struct ban *b);
 };

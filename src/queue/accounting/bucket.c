@@ -15,13 +15,6 @@
 
 static void remember_place(struct buckets *all, const struct bucket_row *last);
 
-static void on_retry(uv_timer_t *t)
-{
-	struct accounting *acc = t->data;
-
-	writebehind_flush(&acc->buckets.changes);
-}
-
 static void bucket_free(struct bucket *b)
 {
 	list_remove(&b->in_dirty);
@@ -61,8 +54,10 @@ static const struct bucket_user *user_of(const struct accounting *acc, struct st
 
 /* ---- finding ---- */
 
-static struct bucket *find(struct accounting *acc, struct str key, struct str rule, uint64_t hash)
+struct bucket *bucket_find(struct accounting *acc, struct str key, struct str rule)
 {
+	uint64_t hash = hash_text(key);
+
 	HASHTABLE_FIND (i, &acc->buckets.table, hash) {
 		struct bucket *b = CONTAINER_OF(i, struct bucket, in_table);
 
@@ -72,15 +67,9 @@ static struct bucket *find(struct accounting *acc, struct str key, struct str ru
 	return NULL;
 }
 
-struct bucket *bucket_find(struct accounting *acc, struct str key, struct str rule)
-{
-	return find(acc, key, rule, hash_text(key));
-}
-
 struct bucket *bucket_get(struct accounting *acc, struct str key, struct str rule)
 {
-	uint64_t hash = hash_text(key);
-	struct bucket *b = find(acc, key, rule, hash);
+	struct bucket *b = bucket_find(acc, key, rule);
 
 	if (b)
 		return b;
@@ -90,7 +79,7 @@ struct bucket *bucket_get(struct accounting *acc, struct str key, struct str rul
 	b->user = user_of(acc, rule);
 	list_init(&b->in_dirty);
 	list_init(&b->in_recent);
-	hashtable_add(&acc->buckets.table, &b->in_table, hash);
+	hashtable_add(&acc->buckets.table, &b->in_table, hash_text(key));
 	return b;
 }
 
@@ -218,11 +207,6 @@ struct bucket_row bucket_row_of(struct arena *a, const struct bucket *b)
 
 /* ---- what changes is written, in batches ---- */
 
-static bool can_write(void *ctx)
-{
-	return accounting_may_store(ctx);
-}
-
 static void make_row(void *ctx, struct arena *a, struct list *item, void *row_out)
 {
 	struct bucket *b = CONTAINER_OF(item, struct bucket, in_dirty);
@@ -253,28 +237,20 @@ static void write_failed(void *ctx, size_t n, struct verdict v)
 	log_warning(NULL, "limits.unsaved", kv("buckets", n), kv("reply", v.text));
 }
 
-static void retry_later(void *ctx)
-{
-	struct accounting *acc = ctx;
-
-	uv_timer_start(&acc->buckets.retry, on_retry, RETRY_MS, 0);
-}
-
 static const struct writebehind_ops write_ops = {
 	.row_size = sizeof(struct bucket_row),
 	.batch_max = BATCH_MAX,
-	.can_write = can_write,
+	.can_write = accounting_can_write,
 	.make_row = make_row,
 	.write = write_rows,
 	.find = find_item,
 	.failed = write_failed,
-	.retry_later = retry_later,
+	.retry_later = accounting_write_later,
 };
 
 void buckets_init(struct accounting *acc)
 {
 	writebehind_init(&acc->buckets.changes, &write_ops, acc);
-	timers_add(acc->timers, &acc->buckets.retry, acc);
 	timers_add(acc->timers, &acc->buckets.load_retry, acc);
 }
 

@@ -4,11 +4,9 @@
 #ifndef QUEUE_BUCKET_H
 #define QUEUE_BUCKET_H
 
-#include "posthouse/hash.h"
-#include "posthouse/hashtable.h"
-
 #include "posthouse/arena.h"
 #include "posthouse/config.h"
+#include "posthouse/hashtable.h"
 #include "posthouse/store.h"
 #include "posthouse/writebehind.h"
 
@@ -54,7 +52,7 @@ struct buckets {
 	bool unreadable;            /* reading failed, and is tried again */
 	char *read_key, *read_rule; /* the last row that was read */
 	uint64_t beyond;            /* rows that were not read because of BUCKETS_MAX */
-	uv_timer_t retry, load_retry;
+	uv_timer_t load_retry;
 };
 
 void buckets_init(struct accounting *acc);

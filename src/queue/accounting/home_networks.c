@@ -13,21 +13,9 @@ struct home {
 	uint64_t until;
 };
 
-void home_networks_init(struct accounting *acc)
-{
-}
-
 static struct home *find(struct accounting *acc, struct str network)
 {
-	uint64_t hash = hash_text(network);
-
-	HASHTABLE_FIND (i, &acc->home_networks.table, hash) {
-		struct home *h = CONTAINER_OF(i, struct home, in_table);
-
-		if (str_eq(str_of(h->network), network))
-			return h;
-	}
-	return NULL;
+	return HASHTABLE_NAMED(&acc->home_networks.table, network, struct home, in_table, network);
 }
 
 static void drop(struct accounting *acc, struct home *h)

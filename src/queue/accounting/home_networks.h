@@ -4,7 +4,6 @@
 #ifndef QUEUE_HOME_NETWORKS_H
 #define QUEUE_HOME_NETWORKS_H
 
-#include "posthouse/hash.h"
 #include "posthouse/hashtable.h"
 
 struct accounting;
@@ -13,7 +12,6 @@ struct home_networks {
 	struct hashtable table;
 };
 
-void home_networks_init(struct accounting *acc);
 void home_networks_fini(struct accounting *acc);
 
 /* Somebody logged in from the network; it counts until this time, ms. / Does it count now? */

@@ -28,30 +28,20 @@ struct lockout {
 	uint64_t since;
 };
 
-void lockouts_init(struct accounting *acc)
-{
-}
-
 /* ---- shares ---- */
 
 static struct share *share_join(struct accounting *acc, struct str key, struct share *login)
 {
-	uint64_t hash = hash_text(key);
-	struct share *s;
+	struct share *s = HASHTABLE_NAMED(&acc->lockouts.shares, key, struct share, in_table, key);
 
-	HASHTABLE_FIND (i, &acc->lockouts.shares, hash) {
-		s = CONTAINER_OF(i, struct share, in_table);
-		if (str_eq(str_of(s->key), key)) {
-			s->n++;
-			return s;
-		}
+	if (!s) {
+		s = NEW(struct share);
+		s->login = login;
+		s->key = str_dup(key);
+		list_init(&s->in_order);
+		hashtable_add(&acc->lockouts.shares, &s->in_table, hash_text(key));
 	}
-	s = NEW(struct share);
-	s->login = login;
-	s->key = str_dup(key);
-	s->n = 1;
-	list_init(&s->in_order);
-	hashtable_add(&acc->lockouts.shares, &s->in_table, hash);
+	s->n++;
 	return s;
 }
 
@@ -105,19 +95,6 @@ void lockouts_fini(struct accounting *acc)
 	hashtable_fini(&acc->lockouts.shares);
 }
 
-static struct lockout *find(struct accounting *acc, struct str key)
-{
-	uint64_t hash = hash_text(key);
-
-	HASHTABLE_FIND (i, &acc->lockouts.table, hash) {
-		struct lockout *l = CONTAINER_OF(i, struct lockout, in_table);
-
-		if (str_eq(str_of(l->key), key))
-			return l;
-	}
-	return NULL;
-}
-
 static void begin(struct accounting *acc, struct str key, struct str login, struct str network, uint64_t now)
 {
 	struct lockout *l = NEW(struct lockout);
@@ -144,15 +121,15 @@ uint64_t lockout_ms(struct accounting *acc, struct str login, struct str device,
 {
 	struct arena a = { 0 };
 	struct str key = turn_key(&a, login, device, network);
-	struct lockout *l = find(acc, key);
+	struct lockout *l = HASHTABLE_NAMED(&acc->lockouts.table, key, struct lockout, in_table, key);
 	uint64_t left = HOUR_MS;
 
-	if (l)
+	if (l) {
 		l->since = clock_mended(l->since, now, 0);
-	else
-		begin(acc, key, login, network, now);
-	if (l)
 		left = now - l->since < HOUR_MS ? HOUR_MS - (now - l->since) : 0;
+	} else {
+		begin(acc, key, login, network, now);
+	}
 	if (left == 0)
 		drop(acc, l);
 	arena_fini(&a);

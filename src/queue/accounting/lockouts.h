@@ -6,7 +6,6 @@
 #ifndef QUEUE_LOCKOUTS_H
 #define QUEUE_LOCKOUTS_H
 
-#include "posthouse/hash.h"
 #include "posthouse/hashtable.h"
 
 struct accounting;
@@ -15,7 +14,6 @@ struct lockouts {
 	struct hashtable table, shares;
 };
 
-void lockouts_init(struct accounting *acc);
 void lockouts_fini(struct accounting *acc);
 
 /* A banned login (or device password) is tried from this network: how long until it has waited for an hour, in ms. 0: this

@@ -1,10 +1,8 @@
 /* seen_recipients.c - recipients that were met in the last hours. */
 #include "accounting/seen_recipients.h"
 
-#include "posthouse/hash.h"
-#include "posthouse/hashtable.h"
-
 #include "posthouse/arena.h"
+#include "posthouse/hash.h"
 #include "posthouse/units.h"
 
 #include <stdlib.h>

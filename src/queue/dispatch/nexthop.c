@@ -91,14 +91,10 @@ void nexthop_disprove(struct nexthop *hop)
 
 struct nexthop *nexthop_get(struct dispatch *d, struct str name)
 {
-	uint64_t hash = hash_text(name);
-	struct nexthop *hop;
+	struct nexthop *hop = HASHTABLE_NAMED(&d->nexthops.table, name, struct nexthop, in_table, name);
 
-	HASHTABLE_FIND (i, &d->nexthops.table, hash) {
-		hop = CONTAINER_OF(i, struct nexthop, in_table);
-		if (str_eq(str_of(hop->name), name))
-			return hop;
-	}
+	if (hop)
+		return hop;
 	hop = NEW(struct nexthop);
 	hop->dispatch = d;
 	hop->name = str_dup(name);
@@ -114,7 +110,7 @@ struct nexthop *nexthop_get(struct dispatch *d, struct str name)
 	list_init(&hop->in_waiting);
 	list_init(&hop->in_asked);
 	list_init(&hop->in_inquiries);
-	hashtable_add(&d->nexthops.table, &hop->in_table, hash);
+	hashtable_add(&d->nexthops.table, &hop->in_table, hash_text(name));
 	if (!hop->is_mx)
 		list_append(&d->nexthops.upstreams, &hop->in_class);
 	nexthop_place(hop);

@@ -6,7 +6,6 @@
 #include "dispatch/nexthop_rate.h"
 
 #include "posthouse/config.h"
-#include "posthouse/hash.h"
 #include "posthouse/hashtable.h"
 #include "posthouse/list.h"
 #include "posthouse/store.h"

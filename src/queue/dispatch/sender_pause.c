@@ -21,7 +21,7 @@ void sender_pauses_init(struct dispatch *d)
 
 static void pause_free(struct dispatch *d, struct sender_pause *p)
 {
-	hashtable_remove(&d->sender_pauses.table, &p->item);
+	hashtable_remove(&d->sender_pauses.table, &p->in_table);
 	list_remove(&p->in_all);
 	free(p->name);
 	free(p->reason);
@@ -49,15 +49,7 @@ static struct str name_of(struct arena *a, const struct nexthop *hop, struct str
 
 static struct sender_pause *find(const struct dispatch *d, struct str name)
 {
-	uint64_t hash = hash_text(name);
-
-	HASHTABLE_FIND (i, &d->sender_pauses.table, hash) {
-		struct sender_pause *p = CONTAINER_OF(i, struct sender_pause, item);
-
-		if (str_eq(str_of(p->name), name))
-			return p;
-	}
-	return NULL;
+	return HASHTABLE_NAMED(&d->sender_pauses.table, name, struct sender_pause, in_table, name);
 }
 
 static struct sender_pause *find_scope(const struct nexthop *hop, struct str sender, enum scope scope)
@@ -104,7 +96,7 @@ static struct sender_pause *pause_new(struct dispatch *d, struct str name)
 	if (d->sender_pauses.table.n >= PAUSES_MAX)
 		forget(d, CONTAINER_OF(list_first(&d->sender_pauses.all), struct sender_pause, in_all));
 	p->name = str_dup(name);
-	hashtable_add(&d->sender_pauses.table, &p->item, hash_text(name));
+	hashtable_add(&d->sender_pauses.table, &p->in_table, hash_text(name));
 	list_append(&d->sender_pauses.all, &p->in_all);
 	return p;
 }

@@ -3,9 +3,7 @@
 #ifndef QUEUE_SENDER_PAUSE_H
 #define QUEUE_SENDER_PAUSE_H
 
-#include "posthouse/hash.h"
 #include "posthouse/hashtable.h"
-
 #include "posthouse/meaning.h"
 #include "posthouse/store.h"
 
@@ -13,7 +11,7 @@ struct nexthop;
 struct dispatch;
 
 struct sender_pause {
-	struct hashtable_item item;
+	struct hashtable_item in_table;
 	struct list in_all;
 	char *name; /* "upstream:isp from @example.org" */
 	char *reason;

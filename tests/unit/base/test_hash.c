@@ -65,6 +65,24 @@ static void items_of_one_hash(void **state)
 	assert_null(hashtable_find(&t, 7, NULL));
 }
 
+/* Two items of one number are told apart by their names. */
+static void by_name(void **state)
+{
+	struct named {
+		const char *name;
+		struct hashtable_item in_table;
+	} items[2] = { { .name = "one" }, { .name = "two" } };
+	struct hashtable t = { 0 };
+
+	(void)state;
+	assert_null(HASHTABLE_NAMED(&t, S("one"), struct named, in_table, name));
+	for (size_t i = 0; i < 2; i++)
+		hashtable_add(&t, &items[i].in_table, hash_text(S("one")));
+	assert_ptr_equal(HASHTABLE_NAMED(&t, S("one"), struct named, in_table, name), &items[0]);
+	assert_null(HASHTABLE_NAMED(&t, S("two"), struct named, in_table, name)); /* it has another number */
+	hashtable_fini(&t);
+}
+
 /* The items of the slots from the cursor on, up to so many slots; how often each was met. */
 static uint64_t walk_slots(const struct hashtable *t, uint64_t cursor, size_t slots, const struct hashtable_item *items,
 			   uint8_t *met)
@@ -124,6 +142,7 @@ int main(void)
 		cmocka_unit_test(the_hash_is_siphash),
 		cmocka_unit_test(hashes_of_a_process),
 		cmocka_unit_test(items_of_one_hash),
+		cmocka_unit_test(by_name),
 		cmocka_unit_test(growing),
 	};
 
