@@ -18,6 +18,16 @@ def matches(pattern, line):
     return fnmatch.fnmatchcase(line, re.sub(r"([?\[])", r"[\1]", pattern))
 
 
+def expand(path):
+    """(place, text) of each line of a dialogue, and of the files that its INCLUDE lines name."""
+    for number, text in enumerate(path.read_text().split("\n"), 1):
+        if text.startswith("INCLUDE "):
+            included = (path.parent / text[8:]).read_text()
+            yield from ((f"{number} ({text[8:]}:{n})", line) for n, line in enumerate(included.split("\n"), 1))
+        else:
+            yield number, text
+
+
 class Player:
     def __init__(self, relay, path, bytewise):
         self.relay, self.path, self.bytewise = relay, path, bytewise
@@ -55,9 +65,8 @@ class Player:
             self.fail(number, f"unexpected: {self.received!r}")
 
     def play(self):
-        lines = self.path.read_text().split("\n")
         asked = False  # the last thing was an answer of the server
-        for number, text in enumerate(lines, 1):
+        for number, text in expand(self.path):
             if text.startswith("#") or not text.strip():
                 continue
             if text.startswith("S: "):

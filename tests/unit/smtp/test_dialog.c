@@ -2,6 +2,7 @@
  * ones, and with everything that the client sends cut in two at each place where it can be cut. */
 #include "unit.h"
 
+#include "posthouse/buf.h"
 #include "posthouse/smtp_server.h"
 
 #include <fnmatch.h>
@@ -229,24 +230,72 @@ static size_t play(struct str text, const char *path, struct cut cut)
 	return p.longest;
 }
 
+/* Append the file `name` of the folder that `beside` lies in; false when that file cannot be read. */
+static bool add_file(struct buf *to, struct str beside, struct str name)
+{
+	char path[4096], piece[4096];
+	FILE *f;
+	size_t n;
+
+	while (beside.n > 0 && beside.p[beside.n - 1] != '/')
+		beside.n--;
+	snprintf(path, sizeof(path), "%.*s%.*s", STR_ARG(beside), STR_ARG(name));
+	f = fopen(path, "r");
+	if (f == NULL)
+		return false;
+	while ((n = fread(piece, 1, sizeof(piece), f)) > 0)
+		assert_true(buf_add(to, str_make(piece, n)));
+	fclose(f);
+	return true;
+}
+
+/* The lines of `text` with the files that its INCLUDE lines name; false when one of them cannot be read. An included file
+ * includes nothing. */
+static bool expand(struct buf *to, struct str text, struct str path)
+{
+	struct str line;
+
+	while (str_split(&text, '\n', &line)) {
+		if (!str_starts(line, S("INCLUDE ")))
+			assert_true(buf_add(to, line) && buf_add_char(to, '\n'));
+		else if (!add_file(to, path, str_from(line, 8)))
+			return false;
+	}
+	return true;
+}
+
 static void test_dialog(void **state)
 {
 	const char *path = *state;
-	char *text = malloc(1 << 16);
-	FILE *f = fopen(path, "r");
-	size_t n, longest;
+	struct buf file, whole;
+	size_t longest;
 
-	assert_non_null(f);
-	n = fread(text, 1, 1 << 16, f);
-	assert_true(n > 0 && n < 1 << 16);
-	fclose(f);
-	longest = play(str_make(text, n), path, (struct cut){ 0 });
+	buf_init(&file, 1 << 16);
+	buf_init(&whole, 1 << 16);
+	assert_true(add_file(&file, S(""), str_of(path)));
+	if (!expand(&whole, buf_view(&file), str_of(path)))
+		fail_msg("%s includes a file that is not there", path);
+	longest = play(buf_view(&whole), path, (struct cut){ 0 });
 	assert_true(longest > 0);
 	for (size_t step = 1; step < 8; step++)
-		play(str_make(text, n), path, (struct cut){ .step = step });
+		play(buf_view(&whole), path, (struct cut){ .step = step });
 	for (size_t split = 1; split < longest; split++)
-		play(str_make(text, n), path, (struct cut){ .split = split });
-	free(text);
+		play(buf_view(&whole), path, (struct cut){ .split = split });
+	buf_fini(&file);
+	buf_fini(&whole);
+}
+
+/* A dialogue must not pass because the answers that it includes are missing. */
+static void test_missing_include(void **state)
+{
+	struct str path = str_of(*state);
+	struct buf whole;
+
+	buf_init(&whole, 1 << 16);
+	assert_true(expand(&whole, S("S: 220 *\nC: QUIT\n"), path));
+	assert_true(str_eq(buf_view(&whole), S("S: 220 *\nC: QUIT\n")));
+	assert_false(expand(&whole, S("S: 220 *\nINCLUDE ehlo/no-such-file.txt\nC: QUIT\n"), path));
+	buf_fini(&whole);
 }
 
 int main(int argc, char **argv)
@@ -262,7 +311,8 @@ int main(int argc, char **argv)
 		tests[i].test_func = test_dialog;
 		tests[i].initial_state = argv[i + 1];
 	}
-	failed = n == 0 ? 1 : _cmocka_run_group_tests("dialogs", tests, n, NULL, NULL);
+	tests[n] = (struct CMUnitTest)cmocka_unit_test_prestate(test_missing_include, argv[n]);
+	failed = n == 0 ? 1 : _cmocka_run_group_tests("dialogs", tests, n + 1, NULL, NULL);
 	free(tests);
 	return failed;
 }
