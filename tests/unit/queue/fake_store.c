@@ -1,5 +1,6 @@
 /* fake_store.c - store.h in memory: operations run in order, on a later turn of the loop. */
 #include "fake_op.h"
+#include "harness.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -217,4 +218,27 @@ void store_spool_create(struct store *st, uint64_t id, uint64_t size_hint, store
 void store_spool_drop(struct store *st, uint64_t id)
 {
 	st->spools_dropped++;
+}
+
+/* ---- for the harness ---- */
+
+void test_store_begin(struct config *c)
+{
+}
+
+void test_store_end(bool forget)
+{
+	if (!forget)
+		return;
+	fake_gates_n = 0;
+	fake_forget_buckets();
+}
+
+struct fake_recipient *recipient(uint64_t id, uint64_t n)
+{
+	struct fake_message *m = fake_find(id);
+
+	assert_non_null(m);
+	assert_true(n >= 1 && n <= m->m.recipients_n);
+	return &m->recipients[n - 1];
 }

@@ -85,6 +85,7 @@ void fake_remember(struct str login, struct str address);
 struct gate_state *fake_gate(const char *name);
 
 struct fake_message *fake_find(uint64_t id);
+struct fake_recipient *recipient(uint64_t id, uint64_t n);
 
 /* Is there an event of the message with this name whose fields contain `part`? */
 bool fake_event(uint64_t id, const char *name, const char *part);

@@ -18,7 +18,7 @@ struct role {
 };
 
 static struct role frame;
-uint64_t fake_now;
+_Atomic uint64_t fake_now;
 
 uint64_t __wrap_clock_now_ms(void);
 uint64_t __wrap_clock_now_ms(void)
@@ -336,6 +336,7 @@ static struct harness *start(void)
 		.limits = { .recipients_per_message = 1000 },
 		.delivery = { .connections_per_destination = 2 },
 	};
+	test_store_begin(&h->config);
 	h->loop = uv_default_loop(); /* where calls to absent peers are answered */
 	harness_begin(h);
 	UNTIL(h, frame.started);
@@ -369,22 +370,19 @@ static void take_down(struct harness *h)
 		close(h->fd);
 	arena_fini(&h->arena);
 	arena_fini(&frame.arena);
-	fake_gates_n = 0;
 	free(h);
 }
 
 void harness_free(struct harness *h)
 {
 	take_down(h);
-	fake_forget_buckets();
+	test_store_end(true);
 }
 
 struct harness *harness_again(struct harness *h, uint64_t now)
 {
-	size_t gates = fake_gates_n;
-
 	take_down(h);
-	fake_gates_n = gates;
+	test_store_end(false);
 	fake_now = now;
 	return start();
 }
@@ -525,13 +523,4 @@ void harness_stop(struct harness *h, uint64_t grace_ms)
 {
 	frame.stopping = true;
 	queue_ops.stop(&frame, grace_ms);
-}
-
-struct fake_recipient *recipient(uint64_t id, uint64_t n)
-{
-	struct fake_message *m = fake_find(id);
-
-	assert_non_null(m);
-	assert_true(n >= 1 && n <= m->m.recipients_n);
-	return &m->recipients[n - 1];
 }

@@ -2,7 +2,6 @@
 #ifndef TEST_HARNESS_H
 #define TEST_HARNESS_H
 
-#include "fake_store.h"
 #include "queue.h"
 
 #include "posthouse/mail.h"
@@ -54,7 +53,7 @@ struct harness {
 };
 
 /* What clock_now_ms() says. */
-extern uint64_t fake_now;
+extern _Atomic uint64_t fake_now; /* the store's thread looks too */
 #define START_MS 1795289874000ull /* Sat, 21 Nov 2026 */
 
 struct role *harness_role(void);           /* for queue_ops */
@@ -109,6 +108,9 @@ void harness_stop(struct harness *h, uint64_t grace_ms);
 void harness_begin(struct harness *h); /* once it has stopped: another start in the same frame, to be waited for */
 bool harness_stopped(struct harness *h);
 
-struct fake_recipient *recipient(uint64_t id, uint64_t n);
+/* The store under the role, by the one of two files that a test is linked with: before the role starts, and after it has ended
+ * (forget: for good, else what is on the disk is there for the next start). */
+void test_store_begin(struct config *c);
+void test_store_end(bool forget);
 
 #endif

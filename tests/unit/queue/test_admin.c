@@ -1,4 +1,5 @@
 /* test_admin.c - the console's questions, and removing what is in flight. */
+#include "fake_store.h"
 #include "harness.h"
 
 static int setup(void **state)

@@ -1,4 +1,5 @@
 /* test_admission.c - who may come in: connections, failed logins, bans, and what of it survives a restart. */
+#include "fake_store.h"
 #include "visits.h"
 
 static struct cfg_limits_user users[] = { { .user = { "alice@example.org", 17 }, .connections = 2 } };

@@ -1,4 +1,5 @@
 /* test_contained.c - what a login cannot do for long: mail over a limit that is held, warnings, breakers; and who hears of it. */
+#include "fake_store.h"
 #include "visits.h"
 
 static struct rate three_an_hour[] = { { 3, 3600000 } }, ten_an_hour[] = { { 10, 3600000 } };

@@ -1,5 +1,5 @@
 /* test_delivery.c - from the lane to the outcome, when all goes its way. */
-#include "harness.h"
+#include "real_store.h"
 
 static int setup(void **state)
 {
@@ -42,7 +42,7 @@ static void test_delivered(void **state)
 	assert_int_equal(recipient(100, 1)->state, RCPT_DELIVERED);
 	assert_int_equal(recipient(100, 1)->attempts, 1);
 	assert_true(str_eq(recipient(100, 1)->route, S("upstream:isp")));
-	assert_true(fake_event(
+	assert_true(stored_event(
 		100, "delivery.sent",
 		"recipient=b@x.example remote=\"smtp.isp.example [192.0.2.1]\" tls=TLSv1.3 route=upstream:isp code=250 "
 		"enhanced=2.0.0 reply=\"Ok: queued\" attempts=1"));
@@ -59,9 +59,9 @@ static void test_siblings_join(void **state)
 	run_quiet(h);
 	assert_int_equal(h->deliveries_n, 1);
 	assert_int_equal(h->deliveries[0].n, 3);
-	fake_store->refuse_settles = 1;
+	store_refuse(REQUEST_SETTLE, 1);
 	answer(h, &h->deliveries[0], ok_text(250, S(""), S("Ok")));
-	UNTIL(h, fake_store->settles == 1);
+	UNTIL(h, store_runs(REQUEST_SETTLE) == 1);
 	run_quiet(h);
 	assert_false(h->deliveries[0].settled);
 	assert_true(h->q->dispatch.settling.failing);
@@ -90,9 +90,9 @@ static void test_mixed(void **state)
 	assert_int_equal(recipient(100, 1)->state, RCPT_DELIVERED);
 	assert_int_equal(recipient(100, 2)->state, RCPT_WAITING);
 	assert_in_range(recipient(100, 2)->due_at, START_MS + 54000, START_MS + 66000);
-	assert_true(fake_event(100, "delivery.deferred", "reply=greylisted"));
+	assert_true(stored_event(100, "delivery.deferred", "reply=greylisted"));
 	assert_true(recipient(100, 3)->state == RCPT_FAILED || recipient(100, 3)->state == RCPT_BOUNCED);
-	assert_true(fake_event(100, "delivery.failed", "reply=\"no such user\""));
+	assert_true(stored_event(100, "delivery.failed", "reply=\"no such user\""));
 	assert_int_equal(recipient(100, 4)->state, RCPT_WAITING); /* relay left it out */
 	assert_int_equal(recipient(100, 4)->attempts, 1);
 }
@@ -128,7 +128,7 @@ static void test_expiry(void **state)
 
 	submit_and_wait(h, 100, "a@example.org", "b@x.example");
 	first_delivery(h);
-	fake_now = fake_find(100)->m.expires_at + 1;
+	fake_now = stored(100)->expires_at + 1;
 	answer(h, &h->deliveries[0], temp(451, S("4.7.1"), S("later")));
 	UNTIL(h, h->deliveries[0].settled);
 	assert_int_equal(recipient(100, 1)->state, RCPT_WAITING);
@@ -136,9 +136,9 @@ static void test_expiry(void **state)
 	UNTIL(h, h->deliveries_n == 2);
 	answer(h, &h->deliveries[1], temp(451, S("4.7.1"), S("still later")));
 	UNTIL(h, h->deliveries[1].settled);
-	assert_true(
-		fake_event(100, "delivery.failed",
-			   "code=451 enhanced=4.4.7 reply=\"not delivered within 5 days; last answer: 451 4.7.1 still later\""));
+	assert_true(stored_event(
+		100, "delivery.failed",
+		"code=451 enhanced=4.4.7 reply=\"not delivered within 5 days; last answer: 451 4.7.1 still later\""));
 	assert_int_equal(recipient(100, 1)->verdict.class, PERM);
 }
 
@@ -151,14 +151,8 @@ static void on_submitted(void *ctx, struct verdict v, const struct msg_submitted
 static void test_large_file(void **state)
 {
 	struct harness *h = *state;
-	struct msg_submit s = { .transaction = 1, .place = PLACE_FILE, .size = 24, .header_size = 16 };
-	struct msg_envelope e = { .transaction = 1, .id = 100, .token = 1, .envelope.sender = S("a@example.org") };
-	struct rec_recipient rec = { .n = 1, .address = S("b@x.example") };
-	struct msg_recipients list = { .transaction = 1, .recipients = { &rec, 1 } };
 
-	ipc_send_envelope(h->submission, &e, -1);
-	ipc_send_recipients(h->submission, &list, -1);
-	ipc_call_submit(h->submission, &s, -1, on_submitted, h);
+	submit_file_and_wait(h, 100, "a@example.org", "b@x.example");
 	first_delivery(h);
 	assert_true(h->deliveries[0].with_file);
 	assert_int_equal(h->deliveries[0].text.n, 0);
@@ -250,7 +244,7 @@ static void test_no_route(void **state)
 
 	h->config.routes_n = 0;
 	submit_and_wait(h, 100, "a@example.org", "b@x.example");
-	UNTIL(h, fake_event(100, "delivery.deferred", "no route"));
+	UNTIL(h, stored_event(100, "delivery.deferred", "no route"));
 	assert_int_equal(recipient(100, 1)->state, RCPT_WAITING);
 	assert_int_equal(h->deliveries_n, 0);
 	h->config.routes_n = 1;

@@ -1,4 +1,5 @@
 /* test_intake.c - what submission may ask for, and what it may not. */
+#include "fake_store.h"
 #include "harness.h"
 
 #include <unistd.h>

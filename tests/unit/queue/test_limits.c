@@ -1,5 +1,5 @@
 /* test_limits.c - upstreams that take only so many messages in a time. */
-#include "harness.h"
+#include "real_store.h"
 
 static struct rate two_a_minute[] = { { 2, 60000 } }, both_rates[] = { { 3, 60000 }, { 4, 86400000 } };
 static struct cfg_upstream upstreams[] = {
@@ -57,7 +57,7 @@ static void test_waits(void **state)
 	delivery_number(h, 2);
 	finish(h, 0);
 	finish(h, 1);
-	settles = fake_store->settles;
+	settles = store_runs(REQUEST_SETTLE);
 	for (size_t i = 2; i < 5; i++) {
 		advance(h, 29999);
 		delivery_number(h, i);
@@ -65,8 +65,8 @@ static void test_waits(void **state)
 		delivery_number(h, i + 1);
 		finish(h, i);
 	}
-	assert_int_equal(fake_store->settles, settles + 3);
-	assert_int_equal(fake_bucket("upstream:isp", "2/1m")->tat_us, (START_MS + 90000 + 60000) * 1000);
+	assert_int_equal(store_runs(REQUEST_SETTLE), settles + 3);
+	assert_int_equal(stored_bucket("upstream:isp", "2/1m")->tat_us, (START_MS + 90000 + 60000) * 1000);
 	assert_true(str_search(harness_stats(h), S("limit upstream:isp 2/1m=2 of 2/1m; the next one in 30 seconds")) <
 		    harness_stats(h).n);
 }
@@ -113,14 +113,14 @@ static void test_charge_first(void **state)
 {
 	struct harness *h = *state;
 
-	fake_store->hold_buckets = true;
+	store_hold(REQUEST_BUCKET_PUT);
 	submit_and_wait(h, 1, "a@example.org", "b@x.example");
 	run_quiet(h);
 	assert_int_equal(h->deliveries_n, 0);
 	assert_int_equal(h->q->dispatch.leases.count, 1);
-	fake_release_buckets();
+	store_go_on();
 	delivery_number(h, 1);
-	assert_int_equal(fake_bucket("upstream:isp", "2/1m")->tat_us, (START_MS + 30000) * 1000);
+	assert_int_equal(stored_bucket("upstream:isp", "2/1m")->tat_us, (START_MS + 30000) * 1000);
 }
 
 /* What came to nothing is given back: an upstream that is down, a delivery that was dropped. What was refused was sent. */
@@ -131,16 +131,16 @@ static void test_returned(void **state)
 	submit_and_wait(h, 1, "a@example.org", "b@x.example");
 	answer_gate(h, delivery_number(h, 1), "connection refused");
 	UNTIL(h, h->deliveries[0].settled);
-	UNTIL(h, fake_bucket("upstream:isp", "2/1m")->tat_us == START_MS * 1000);
+	UNTIL(h, stored_bucket("upstream:isp", "2/1m")->tat_us == START_MS * 1000);
 	advance(h, 5000);
 	answer(h, delivery_number(h, 2), temp(0, S(""), S("withdrawn")));
 	UNTIL(h, h->deliveries[1].settled);
 	answer(h, delivery_number(h, 3), temp(450, S("4.2.2"), S("mailbox full")));
 	UNTIL(h, h->deliveries[2].settled);
-	UNTIL(h, fake_bucket("upstream:isp", "2/1m")->tat_us == (START_MS + 35000) * 1000);
+	UNTIL(h, stored_bucket("upstream:isp", "2/1m")->tat_us == (START_MS + 35000) * 1000);
 	disconnect(h, &h->relay);
 	submit_and_wait(h, 2, "a@example.org", "b@x.example");
-	assert_int_equal(fake_bucket("upstream:isp", "2/1m")->tat_us, (START_MS + 35000) * 1000);
+	assert_int_equal(stored_bucket("upstream:isp", "2/1m")->tat_us, (START_MS + 35000) * 1000);
 }
 
 /* A restart forgets nothing; a reload with the same rate neither. */
@@ -157,7 +157,7 @@ static void test_remembered(void **state)
 	use_ways(h, 1);
 	submit_and_wait(h, 3, "a@example.org", "b@x.example");
 	delivery_number(h, 2);
-	tat = fake_bucket("upstream:isp", "2/1m")->tat_us;
+	tat = stored_bucket("upstream:isp", "2/1m")->tat_us;
 	assert_int_equal(tat, (START_MS + 60000) * 1000);
 	harness_stop(h, 1000);
 	UNTIL(h, harness_stopped(h));
@@ -170,7 +170,7 @@ static void test_remembered(void **state)
 	assert_int_equal(h->deliveries_n, 0);
 	advance(h, 30000);
 	delivery_number(h, 1);
-	assert_int_equal(fake_bucket("upstream:isp", "2/1m")->tat_us, tat + 30000000);
+	assert_int_equal(stored_bucket("upstream:isp", "2/1m")->tat_us, tat + 30000000);
 }
 
 int main(void)

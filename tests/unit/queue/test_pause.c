@@ -1,5 +1,5 @@
 /* test_pause.c - what replies mean for queued mail: pauses of one sender, of a recipient, complaints; who is told. */
-#include "harness.h"
+#include "real_store.h"
 
 static struct cfg_upstream upstreams[] = {
 	{ .name = { "isp", 3 }, .host = { "a", 1 }, .connections = 10 },
@@ -62,8 +62,8 @@ static void test_sender(void **state)
 	submit_and_wait(h, 1, "shop@example.org", "b@x.example");
 	answer_meaning(h, delivery_number(h, 1), refused("not owned by this account"), not_owned);
 	UNTIL(h, h->deliveries[0].settled);
-	assert_true(fake_event(1, "delivery.deferred", "class=setup"));
-	assert_true(fake_event(1, "delivery.deferred", "scope=sender"));
+	assert_true(stored_event(1, "delivery.deferred", "class=setup"));
+	assert_true(stored_event(1, "delivery.deferred", "scope=sender"));
 	assert_true(stats_say(h, "gate upstream:isp from shop@example.org="));
 	assert_int_equal(harness_nexthop(h, "upstream:isp")->status, NEXTHOP_UP);
 	submit_and_wait(h, 2, "Shop@Example.org", "c@y.example");
@@ -85,7 +85,7 @@ static void test_sender(void **state)
 	answer(h, &h->deliveries[3], fine);
 	UNTIL(h, recipient(1, 1)->state == RCPT_DELIVERED && recipient(2, 1)->state == RCPT_DELIVERED);
 	assert_false(stats_say(h, " from shop@example.org"));
-	assert_int_equal(fake_gate("upstream:isp from shop@example.org")->failures, 0);
+	assert_null(stored_gate("upstream:isp from shop@example.org"));
 }
 
 /* A domain's: all its addresses wait; it is known after a restart, and grows while nothing gets better. */
@@ -101,15 +101,15 @@ static void test_domain(void **state)
 	assert_int_equal(delivery_number(h, 2)->id, 3);
 	answer(h, &h->deliveries[1], fine);
 	UNTIL(h, h->deliveries[1].settled);
-	assert_int_equal(fake_gate("upstream:isp from @example.org")->down_until, START_MS + 3600000);
+	assert_int_equal(stored_gate("upstream:isp from @example.org")->down_until, START_MS + 3600000);
 	harness_free(h);
-	fake_gates[0] = (struct gate_state){ .name = S("upstream:isp from @example.org"),
-					     .down_until = START_MS + 3600000,
-					     .pause_ms = 3600000,
-					     .failures = 1,
-					     .reason = S("listed") };
-	fake_gates_n = 1;
-	*state = h = harness_new();
+	*state = h = harness_again_with_gates(harness_new(), START_MS,
+					      &(struct gate_state){ .name = S("upstream:isp from @example.org"),
+								    .down_until = START_MS + 3600000,
+								    .pause_ms = 3600000,
+								    .failures = 1,
+								    .reason = S("listed") },
+					      1);
 	connect_submission(h);
 	connect_relay(h); /* with the one upstream of the harness: a start does not end pauses */
 	UNTIL(h, stats_say(h, "gate upstream:isp from @example.org="));
@@ -120,7 +120,7 @@ static void test_domain(void **state)
 	advance(h, 300000);
 	answer_meaning(h, delivery_number(h, 1), refused("your domain is listed"), bad_domain);
 	UNTIL(h, h->deliveries[0].settled);
-	assert_int_equal(fake_gate("upstream:isp from @example.org")->down_until, fake_now + 7200000);
+	assert_int_equal(stored_gate("upstream:isp from @example.org")->down_until, fake_now + 7200000);
 }
 
 /* Where the route has another way, the sender's mail takes that at once, and no attempt is counted. */
@@ -133,7 +133,7 @@ static void test_other_way(void **state)
 	answer_meaning(h, delivery_number(h, 1), refused("not owned by this account"), not_owned);
 	assert_true(str_eq(delivery_number(h, 2)->route, S("upstream:two")));
 	assert_int_equal(recipient(1, 1)->attempts, 0);
-	assert_true(fake_event(1, "delivery.rerouted", "not owned"));
+	assert_true(stored_event(1, "delivery.rerouted", "not owned"));
 	submit_and_wait(h, 2, "info@example.org", "b@x.example");
 	assert_true(str_eq(delivery_number(h, 3)->route, S("upstream:isp")));
 }

@@ -1,4 +1,5 @@
 /* test_quota.c - limits of logins and devices: what passes, what is reserved, what is held, and what a restart must not change. */
+#include "fake_store.h"
 #include "visits.h"
 
 static struct rate three_an_hour[] = { { 3, 3600000 } }, two_rates[] = { { 3, 3600000 }, { 4, 86400000 } },

@@ -1,4 +1,5 @@
 /* test_report.c - failures and who is told. */
+#include "fake_store.h"
 #include "harness.h"
 
 #include "posthouse/ipc.h"

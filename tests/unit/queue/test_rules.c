@@ -1,4 +1,5 @@
 /* test_rules.c - routes, retry times, words and fields: tables without a loop. */
+#include "fake_store.h"
 #include "harness.h"
 
 #include "common/event_fields.h"

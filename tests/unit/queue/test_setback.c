@@ -1,4 +1,5 @@
 /* test_setback.c - the clock is set back, while the queue runs or while it does not: nothing stays closed for as long as it went back. */
+#include "fake_store.h"
 #include "visits.h"
 
 #define MONTHS_MS (300 * DAY_MS) /* further back, the clock counts as not set */

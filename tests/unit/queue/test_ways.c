@@ -1,5 +1,5 @@
 /* test_ways.c - routes with several ways, direct delivery, next hops that fail and recover, and what waits for them. */
-#include "harness.h"
+#include "real_store.h"
 
 #include "posthouse/smtp_server.h"
 
@@ -43,6 +43,17 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* An orderly end, and a start that finds these gates. */
+static struct harness *restart(void **state, const struct gate_state *gates, size_t n)
+{
+	struct harness *h = harness_again_with_gates(*state, START_MS, gates, n);
+
+	connect_submission(h);
+	connect_relay(h);
+	*state = h;
+	return h;
+}
+
 static const struct verdict fine = { .class = OK, .code = 250, .text = { "Ok", 2 } };
 
 /* A next hop at fault, in whatever way: at once by the next one; when its pause is over, one message tries the first again. */
@@ -60,7 +71,7 @@ static void test_failover(void **state)
 		answer_fault(h, &h->deliveries[n], fault, "quota exceeded");
 		assert_true(str_eq(delivery_number(h, n + 2)->route, S("upstream:two")));
 		assert_int_equal(recipient(id, 1)->attempts, 0);
-		assert_true(fake_event(id, "delivery.rerouted", "quota exceeded"));
+		assert_true(stored_event(id, "delivery.rerouted", "quota exceeded"));
 		answer(h, &h->deliveries[n + 1], fine);
 		UNTIL(h, recipient(id, 1)->state == RCPT_DELIVERED);
 		assert_true(str_eq(recipient(id, 1)->route, S("upstream:two")));
@@ -80,7 +91,7 @@ static void test_failover(void **state)
 		UNTIL(h, h->deliveries[n + 3].settled && h->deliveries[n + 4].settled);
 		assert_int_equal(harness_nexthop(h, "upstream:isp")->status, NEXTHOP_UP);
 	}
-	assert_int_equal(fake_gate("upstream:isp")->failures, 0);
+	assert_int_equal(stored_gate("upstream:isp")->failures, 0);
 }
 
 /* All ways are closed: nothing is tried, nothing is written, until the first may open. */
@@ -99,11 +110,11 @@ static void test_all_down(void **state)
 	assert_int_equal(recipient(1, 1)->attempts, 1); /* of the domain's own hosts, as the last way */
 	submit_and_wait(h, 2, "a@example.org", "b@x.example");
 	run_quiet(h);
-	settles = fake_store->settles;
+	settles = store_runs(REQUEST_SETTLE);
 	advance(h, 4999);
 	run_quiet(h);
 	assert_int_equal(h->deliveries_n, 3);
-	assert_int_equal(fake_store->settles, settles);
+	assert_int_equal(store_runs(REQUEST_SETTLE), settles);
 	advance(h, 1);
 	assert_true(str_eq(delivery_number(h, 4)->route, S("upstream:two"))); /* its pause was the shortest */
 	assert_true(str_search(harness_stats(h), S("daily quota")) < harness_stats(h).n);
@@ -118,7 +129,7 @@ static void test_direct(void **state)
 	use_routes(h, direct, 1);
 	submit_and_wait(h, 1, "a@example.org", "b@X.example c@y.example d@x.example e@[192.0.2.1]");
 	delivery_number(h, 3);
-	assert_int_equal(fake_store->siblings, 0);
+	assert_int_equal(store_runs(REQUEST_LEASE_SIBLINGS), 0);
 	for (size_t i = 0; i < 3; i++) {
 		struct delivery *d = &h->deliveries[i];
 
@@ -133,7 +144,7 @@ static void test_direct(void **state)
 		UNTIL(h, recipient(1, n)->state == RCPT_DELIVERED);
 	run_quiet(h);
 	assert_null(harness_nexthop(h, "mx:x.example")); /* healthy and unused: forgotten */
-	assert_int_equal(fake_store->gate_puts, 0);
+	assert_int_equal(store_runs(REQUEST_GATE_PUT), 0);
 }
 
 /* A domain that is down is tried by one message at a time, at the times of queue.retry; each such attempt counts for its message. */
@@ -150,9 +161,9 @@ static void test_direct_down(void **state)
 	UNTIL(h, h->settled_n == 3);
 	assert_int_equal(recipient(1, 1)->attempts, 1);
 	assert_in_range(recipient(1, 1)->due_at, START_MS + 54000, START_MS + 66000);
-	assert_true(fake_event(1, "delivery.deferred", "enhanced=4.4.1 reply=\"no route to host\" attempts=1"));
-	assert_int_equal(fake_gate("mx:x.example")->failures, 1);
-	assert_int_equal(fake_gate("mx:x.example")->down_until, START_MS + 54000);
+	assert_true(stored_event(1, "delivery.deferred", "enhanced=4.4.1 reply=\"no route to host\" attempts=1"));
+	assert_int_equal(stored_gate("mx:x.example")->failures, 1);
+	assert_int_equal(stored_gate("mx:x.example")->down_until, START_MS + 54000);
 	submit_and_wait(h, 4, "a@example.org", "b@x.example");
 	submit_and_wait(h, 5, "a@example.org", "b@other.example");
 	assert_int_equal(delivery_number(h, 4)->id, 5);
@@ -172,16 +183,12 @@ static void test_direct_down(void **state)
 /* Remembered over a restart, and over many a domain: but healthy ones are nothing to remember. */
 static void test_direct_remembered(void **state)
 {
-	struct harness *h;
-
-	teardown(state);
-	fake_gates[0] = (struct gate_state){
-		.name = S("mx:x.example"), .down_until = START_MS + 30000, .failures = 2, .reason = S("away")
+	struct gate_state gates[] = {
+		{ .name = S("mx:x.example"), .down_until = START_MS + 30000, .failures = 2, .reason = S("away") },
+		{ .name = S("mx:y.example"), .last_ok_at = START_MS - 1 },
 	};
-	fake_gates[1] = (struct gate_state){ .name = S("mx:y.example"), .last_ok_at = START_MS - 1 };
-	fake_gates_n = 2;
-	setup(state);
-	h = *state;
+	struct harness *h = restart(state, gates, 2);
+
 	h->config.routes = direct;
 	h->config.routes_n = 1;
 	h->q->dispatch.nexthops.mx_used = true;
@@ -194,26 +201,22 @@ static void test_direct_remembered(void **state)
 	answer(h, &h->deliveries[1], fine);
 	UNTIL(h, h->deliveries[1].settled);
 	assert_int_equal(h->q->dispatch.nexthops.down_n, 0);
-	assert_int_equal(fake_gate("mx:x.example")->failures, 0);
+	UNTIL(h, !stored_gate("mx:x.example"));
 }
 
 /* States that the store cannot read hold nothing up: each next hop counts as up until a delivery shows otherwise. */
 static void test_states_unreadable(void **state)
 {
-	struct harness *h;
-
-	teardown(state);
-	fake_gates[0] = (struct gate_state){
+	struct gate_state gate = {
 		.name = S("upstream:isp"), .down_until = START_MS + 30000, .failures = 2, .reason = S("away")
 	};
-	fake_gates_n = 1;
-	fake_gates_unreadable = true;
-	setup(state);
-	h = *state;
+	struct harness *h = *state;
+
+	UNTIL(h, h->q->dispatch.nexthops.known); /* the reading that fails is the next start's */
+	store_refuse(REQUEST_GATES, 1);
+	h = restart(state, &gate, 1);
 	submit_and_wait(h, 1, "a@example.org", "b@x.example");
 	assert_int_equal(delivery_number(h, 1)->id, 1);
-	fake_gates_unreadable = false;
-	fake_gates_n = 0;
 }
 
 /* What is remembered of domains that are down is bounded: those that were looked at last stay, and not for ever. */
@@ -277,8 +280,8 @@ static void test_expiry_together(void **state)
 	advance(h, 2000);
 	for (uint64_t id = 1; id <= 60; id++)
 		UNTIL(h, recipient(id, 1)->state == RCPT_FAILED || recipient(id, 1)->state == RCPT_BOUNCED);
-	assert_true(fake_event(60, "delivery.failed", "not delivered within 100 seconds; last answer: 451 4.4.1 "));
-	assert_true(fake_event(60, "delivery.failed", "route=upstream:"));
+	assert_true(stored_event(60, "delivery.failed", "not delivered within 100 seconds; last answer: 451 4.4.1 "));
+	assert_true(stored_event(60, "delivery.failed", "route=upstream:"));
 	assert_true(h->deliveries_n <= 4);
 }
 
@@ -467,11 +470,11 @@ static void test_many_blocked(void **state)
 	UNTIL(h, h->answers_n == 600);
 	submit_and_wait(h, 1000, "a@example.org", "b@x.example");
 	assert_int_equal(delivery_number(h, 1)->id, 1000);
-	settles = fake_store->settles;
+	settles = store_runs(REQUEST_SETTLE);
 	answer(h, &h->deliveries[0], fine);
 	UNTIL(h, h->deliveries[0].settled);
-	assert_int_equal(fake_store->settles, settles + 1);
-	assert_int_equal(fake_store->leases, 1);
+	assert_int_equal(store_runs(REQUEST_SETTLE), settles + 1);
+	assert_int_equal(store_leases(), 1);
 	advance(h, 60000);
 	delivery_number(h, 2); /* the probe */
 	answer(h, &h->deliveries[1], fine);
@@ -551,12 +554,12 @@ static void test_notify(void **state)
 	answer(h, d, fine);
 	UNTIL(h, d->settled);
 	assert_int_equal(recipient(1, 1)->state, RCPT_RELAYED);
-	assert_int_equal(fake_find(1)->m.warn_at, 0);
+	assert_int_equal(stored(1)->warn_at, 0);
 	h->config.queue.warn_after_ms = 5000;
 	h->notify = NOTIFY_SUCCESS | NOTIFY_DELAY;
 	submit_and_wait(h, 2, "a@example.org", "b@x.example");
 	UNTIL(h, (d = delivery_for(h, 2)) != NULL);
-	assert_int_equal(fake_find(2)->m.warn_at, START_MS + 5000);
+	assert_int_equal(stored(2)->warn_at, START_MS + 5000);
 	ipc_send_result(h->relay,
 			&(struct msg_result){ .lease = d->lease, .outcomes = { &(struct rec_outcome){ 1, fine }, 1 }, .dsn = 1 },
 			-1);
@@ -565,7 +568,7 @@ static void test_notify(void **state)
 	assert_false(recipient(2, 1)->report_success); /* the next hop tells */
 	h->notify = NOTIFY_NEVER;
 	submit_and_wait(h, 3, "a@example.org", "b@x.example");
-	assert_int_equal(fake_find(3)->m.warn_at, 0);
+	assert_int_equal(stored(3)->warn_at, 0);
 }
 
 /* Reports and notices go with the null sender, but where an upstream has another one for them; other mail with the null sender stays as it is. */
@@ -577,8 +580,7 @@ static void test_report_sender(void **state)
 	disconnect(h, &h->relay);
 	for (uint64_t id = 1; id <= 3; id++)
 		submit_and_wait(h, id, "", "b@x.example");
-	fake_find(2)->m.kind = KIND_FAILURE;
-	fake_find(3)->m.kind = KIND_NOTICE;
+	store_sql("UPDATE message SET kind=CASE id WHEN 2 THEN 1 ELSE 4 END WHERE id>1"); /* KIND_FAILURE, KIND_NOTICE */
 	harness_nexthop(h, "upstream:isp")->status = NEXTHOP_DOWN;
 	harness_nexthop(h, "upstream:isp")->down_until = START_MS + 5000;
 	harness_nexthop(h, "upstream:isp")->pause_ms = 5000;

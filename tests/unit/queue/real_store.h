@@ -1,0 +1,61 @@
+/* real_store.h - the real store under the queue role: on a temporary directory, with an engine around SQLite's that counts, and
+ * fails or waits on order. What the store keeps is read by a second connection: it is there when it is committed. */
+#ifndef TEST_REAL_STORE_H
+#define TEST_REAL_STORE_H
+
+#include "engine.h"
+#include "harness.h"
+
+#include <stdatomic.h>
+
+/* ---- what a test reads; all of it lives until the harness ends ---- */
+
+struct stored_recipient {
+	struct str address, orcpt;
+	unsigned notify;
+	enum recipient_state state;
+	bool report_success; /* delivered, and the sender is still to be told */
+	uint64_t due_at, attempts, deaths, last_at;
+	struct verdict verdict;
+	struct str remote, route, transcript;
+};
+const struct stored_recipient *recipient(uint64_t id, uint64_t n); /* fails where there is none */
+
+/* As it was accepted; without its text and its recipients. NULL: there is none. `held`: "" where it is not held. */
+const struct accepted *stored(uint64_t id);
+size_t stored_messages(void);
+
+/* Is there an event of the message with this name whose fields contain `part`? */
+bool stored_event(uint64_t id, const char *name, const char *part);
+
+const struct gate_state *stored_gate(const char *name); /* NULL: none */
+const struct bucket_row *stored_bucket(const char *key, const char *rule);
+const struct ban_row *stored_ban(const char *key);
+
+/* The first column of the first row, as a number. */
+uint64_t stored_number(const char *sql);
+
+/* ---- what a test changes ---- */
+
+void store_sql(const char *sql); /* a short change, beside the store's own */
+
+/* An orderly end, and a start as with harness_again() that finds these gates from before. */
+struct harness *harness_again_with_gates(struct harness *h, uint64_t now, const struct gate_state *gates, size_t n);
+
+/* A message of 24 bytes, 16 of them header, in a large message's file; returns when it is accepted. */
+void submit_file_and_wait(struct harness *h, uint64_t id, const char *sender, const char *recipient);
+void store_lose_files(void); /* those of all large messages */
+
+/* ---- the engine around SQLite's; `kind` is a request without files ---- */
+
+/* How often the engine was asked for this since the start of the harness, with what was refused. */
+unsigned store_runs(enum request_kind kind);
+unsigned store_leases(void);                           /* of lanes and of siblings */
+void store_refuse(enum request_kind kind, unsigned n); /* the next `n`: 451, and nothing is written */
+void store_hold(enum request_kind kind);               /* the writer's thread waits in the next one until store_go_on() */
+void store_go_on(void);
+
+/* For the next opening, until it is false again. */
+extern atomic_bool store_without_room, store_on_tmpfs;
+
+#endif
