@@ -48,7 +48,11 @@ static inline struct list *list_first(const struct list *head)
 	return list_empty(head) ? NULL : head->next;
 }
 
-/* Walk while the body may remove the current item. */
+/* Walk the items; the body is allowed to remove the current one. */
 #define LIST_EACH(i, head) for (struct list *i = (head)->next, *i##_next = i->next; i != (head); i = i##_next, i##_next = i->next)
+/* The same with `v` as a pointer to the struct whose `member` is in the list. */
+#define LIST_EACH_OF(type, v, head, member)                                                                                      \
+	for (type *v = CONTAINER_OF((head)->next, type, member), *v##_next = CONTAINER_OF(v->member.next, type, member);         \
+	     &v->member != (head); v = v##_next, v##_next = CONTAINER_OF(v->member.next, type, member))
 
 #endif

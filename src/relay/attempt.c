@@ -4,18 +4,11 @@
  * not cost the whole time limit; when all have failed, those that had been cut short get the whole time. What did not answer
  * lately comes last. A server that answers and will not have us is followed by the next one, as is one that cannot do TLS where
  * that is demanded. */
-#include "candidates.h"
 #include "connection.h"
-#include "host_status.h"
-#include "pool.h"
 #include "relay.h"
 
 #include "posthouse/units.h"
 #include "posthouse/clock.h"
-
-#include <arpa/inet.h>
-#include <assert.h>
-#include <stdlib.h>
 
 enum {
 	FAMILY_MS = HOUR_MS,  /* an address family that was refused is avoided so long */
@@ -23,44 +16,18 @@ enum {
 	SECOND_TURNS_MAX = 2, /* addresses that get the whole time after all */
 };
 
-/* In order, but the doubtful ones behind the others. */
-static void order_candidates(struct connection *c)
-{
-	const struct pool *pool = c->pool;
-	size_t n = 0;
-
-	c->candidates = ARENA_ARRAY(&c->arena, struct candidate, pool->candidates_n);
-	for (int doubtful = 0; doubtful < 2; doubtful++) {
-		for (size_t i = 0; i < pool->candidates_n; i++) {
-			const struct candidate *t = &pool->candidates[(pool->first + i) % pool->candidates_n];
-
-			bool doubts = host_status_doubts(c->relay, &t->address) || attempt_is_refused(pool, t->address.ss_family);
-
-			if (doubts != doubtful)
-				continue;
-			c->candidates[n] = *t;
-			c->candidates[n++].host = arena_str(&c->arena, t->host);
-		}
-	}
-	c->candidates_n = n;
-}
-
 /* "smtp.example.net [192.0.2.1]:587", for results and reasons. */
 static void set_remote(struct connection *c, const struct candidate *t)
 {
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&t->address;
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&t->address;
-	bool six = t->address.ss_family == AF_INET6;
 	char text[INET6_ADDRSTRLEN] = "?";
 
-	inet_ntop(t->address.ss_family, six ? (const void *)&v6->sin6_addr : (const void *)&v4->sin_addr, text, sizeof text);
-	snprintf(c->remote, sizeof c->remote, "%.*s [%s]:%u", STR_ARG(str_head(t->host, 255)), text,
-		 ntohs(six ? v6->sin6_port : v4->sin_port));
+	uv_ip_name((const struct sockaddr *)&t->address, text, sizeof text);
+	snprintf(c->remote, sizeof c->remote, "%.*s [%s]:%u", STR_ARG(str_head(t->host, 255)), text, candidate_port(t));
 }
 
 static void try_candidate(struct connection *c)
 {
-	const struct candidate *t = &c->candidates[c->tried];
+	const struct candidate *t = connection_candidate(c);
 
 	set_remote(c, t);
 	c->tls = tls_policy_decide(&c->arena,
@@ -80,9 +47,26 @@ static void try_candidate(struct connection *c)
 	connection_connect(c, t);
 }
 
+/* In order, but the doubtful ones behind the others. */
 static void attempt_all(struct connection *c)
 {
-	order_candidates(c);
+	const struct pool *pool = c->pool;
+	size_t n = 0;
+
+	c->candidates = ARENA_ARRAY(&c->arena, struct candidate, pool->candidates_n);
+	for (int doubtful = 0; doubtful < 2; doubtful++) {
+		for (size_t i = 0; i < pool->candidates_n; i++) {
+			const struct candidate *t = &pool->candidates[(pool->first + i) % pool->candidates_n];
+
+			bool doubts = host_status_doubts(c->relay, &t->address) || attempt_is_refused(pool, t->address.ss_family);
+
+			if (doubts != doubtful)
+				continue;
+			c->candidates[n] = *t;
+			c->candidates[n++].host = arena_str(&c->arena, t->host);
+		}
+	}
+	c->candidates_n = n;
 	try_candidate(c);
 }
 
@@ -217,21 +201,16 @@ void attempt_resolve_again(struct pool *pool)
 	domain_lookups_answer(pool, false); /* a delivery asks again */
 	if (!asked)
 		return;
-	LIST_EACH (i, &pool->connections) {
-		struct connection *c = CONTAINER_OF(i, struct connection, in_pool);
-
+	LIST_EACH_OF (struct connection, c, &pool->connections, in_pool)
 		if (c->state == CONNECTION_RESOLVING && !candidates_ask(pool, &c->arena, &why))
 			attempt_lookup_failed(c, temp(451, S("4.3.5"), why.text));
-	}
 }
 
 void attempt_found(struct pool *pool, struct verdict v)
 {
 	if (pool->mx && v.class == PERM)
 		refuse(pool, v);
-	LIST_EACH (i, &pool->connections) {
-		struct connection *c = CONTAINER_OF(i, struct connection, in_pool);
-
+	LIST_EACH_OF (struct connection, c, &pool->connections, in_pool) {
 		if (c->state != CONNECTION_RESOLVING)
 			continue;
 		if (v.class == OK)
@@ -247,18 +226,12 @@ void attempt_found(struct pool *pool, struct verdict v)
 /* Does a handshake's failure say that the other side knows only what is too old for us? Alerts are what OpenSSL calls them. */
 static bool speaks_of_age(struct str why)
 {
-	static const char *const words[] = { "the peer ended",
-					     "unsupported protocol",
-					     "protocol version",
-					     "handshake failure",
-					     "cipher",
-					     "too small",
-					     "too weak",
-					     "insufficient",
-					     "legacy" };
+	struct str words = S("the peer ended|unsupported protocol|protocol version|handshake failure|cipher|too small|too weak|"
+			     "insufficient|legacy");
+	struct str word;
 
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-		if (str_search(why, str_of(words[i])) < why.n)
+	while (str_split(&words, '|', &word))
+		if (str_search(why, word) < why.n)
 			return true;
 	return false;
 }
@@ -283,7 +256,7 @@ static struct verdict explain(struct connection *c, struct verdict v, enum smtp_
  * elsewhere: who does that gets locked out. */
 void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step, enum smtp_fault fault)
 {
-	const struct candidate *t = &c->candidates[c->tried];
+	const struct candidate *t = connection_candidate(c);
 	bool once_more_in_clear = c->handshaking && c->tls.level == TLS_LEVEL_MAY && c->config.mechanisms.n == 0;
 
 	v = verdict_keep(&c->arena, explain(c, v, fault));
@@ -318,7 +291,7 @@ bool attempt_is_refused(const struct pool *pool, sa_family_t family)
 
 bool attempt_other_family(struct connection *c)
 {
-	sa_family_t family = c->candidates[c->tried].address.ss_family;
+	sa_family_t family = connection_candidate(c)->address.ss_family;
 
 	for (size_t i = 0; i < c->candidates_n; i++) {
 		if (c->candidates[i].address.ss_family == family)

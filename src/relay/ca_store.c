@@ -10,11 +10,9 @@ struct ca_store *ca_store_get(struct relay *relay, struct str ca_pem, struct are
 	struct ca_store *t;
 	char *copy;
 
-	LIST_EACH (i, &relay->ca_stores) {
-		t = CONTAINER_OF(i, struct ca_store, in_relay);
-		if (str_eq(t->ca_pem, ca_pem))
-			return t;
-	}
+	LIST_EACH_OF (struct ca_store, known, &relay->ca_stores, in_relay)
+		if (str_eq(known->ca_pem, ca_pem))
+			return known;
 	context = tls_client_context(ca_pem, a, why_out);
 	if (!context)
 		return NULL;
@@ -35,23 +33,10 @@ struct tls_context *ca_store_old_tls(struct relay *relay)
 	return relay->old_tls;
 }
 
-void ca_store_use(struct ca_store *t)
-{
-	t->users++;
-}
-
-void ca_store_leave(struct ca_store *t)
-{
-	if (t)
-		t->users--;
-}
-
 /* Connections hold references of their own to the context, so none loses it here. */
 void ca_stores_sweep(struct relay *relay)
 {
-	LIST_EACH (i, &relay->ca_stores) {
-		struct ca_store *t = CONTAINER_OF(i, struct ca_store, in_relay);
-
+	LIST_EACH_OF (struct ca_store, t, &relay->ca_stores, in_relay) {
 		if (t->users > 0)
 			continue;
 		list_remove(&t->in_relay);

@@ -13,9 +13,6 @@ enum {
 	CANDIDATES_OF_HOST_MAX = 16, /* … and of one host of several */
 };
 
-static void on_resolved(void *ctx, struct verdict v, const struct sockaddr_storage *addresses, size_t n);
-static void on_mx(void *ctx, struct verdict v, const struct dns_host *hosts, size_t n);
-
 void candidates_forget(struct pool *pool)
 {
 	resolve_cancel(pool->resolving);
@@ -33,40 +30,6 @@ bool candidates_fresh(const struct pool *pool)
 	uint64_t age = clock_mono_ms() - pool->candidates_at;
 
 	return pool->candidates_n > 0 ? age < ADDRESSES_MS : pool->not_found.class != OK && age < FAILURE_MS;
-}
-
-/* Connections that wait for the answer are RESOLVING. */
-static bool ask(struct pool *pool, struct arena *a, struct verdict *why_out)
-{
-	struct relay *relay = pool->relay;
-	const struct config *config = role_config(relay->role);
-	const struct str_list *here = reach_own(relay);
-	struct str_list own = { .at = ARENA_ARRAY(a, struct str, config->delivery.source.n + here->n + 1) };
-	struct dns *dns;
-
-	if (!pool->mx) {
-		pool->resolving = resolve_host(relay->loop, pool->host, pool->port, config->delivery.ipv4, config->delivery.ipv6,
-					       on_resolved, pool);
-		return true;
-	}
-	own.at[own.n++] = config->hostname;
-	for (size_t i = 0; i < config->delivery.source.n; i++)
-		own.at[own.n++] = config->delivery.source.at[i];
-	/* a loopback address as such is refused later, with clearer words */
-	for (size_t i = 0; i < here->n; i++)
-		if (!networks_contain(&config->delivery.allow_networks, here->at[i]) &&
-		    !network_contains(S("127.0.0.0/8"), here->at[i]) && !network_contains(S("::1/128"), here->at[i]))
-			own.at[own.n++] = here->at[i];
-	dns = resolver_get(relay, a, why_out);
-	if (!dns)
-		return false;
-	pool->lookup = dns_mx(dns, pool->name, pool->port, &own, on_mx, pool);
-	return true;
-}
-
-bool candidates_ask(struct pool *pool, struct arena *a, struct verdict *why_out)
-{
-	return pool->resolving || pool->lookup || ask(pool, a, why_out);
 }
 
 static void answer(struct pool *pool, struct verdict v)
@@ -152,4 +115,35 @@ static void on_mx(void *ctx, struct verdict v, const struct dns_host *hosts, siz
 		v = without_candidates(hosts, n, refused);
 	pool->not_found = verdict_keep(&pool->candidates_arena, v);
 	answer(pool, v);
+}
+
+/* Connections that wait for the answer are RESOLVING. */
+bool candidates_ask(struct pool *pool, struct arena *a, struct verdict *why_out)
+{
+	struct relay *relay = pool->relay;
+	const struct config *config = role_config(relay->role);
+	const struct str_list *here = reach_own(relay);
+	struct str_list own = { .at = ARENA_ARRAY(a, struct str, config->delivery.source.n + here->n + 1) };
+	struct dns *dns;
+
+	if (pool->resolving || pool->lookup)
+		return true;
+	if (!pool->mx) {
+		pool->resolving = resolve_host(relay->loop, pool->host, pool->port, config->delivery.ipv4, config->delivery.ipv6,
+					       on_resolved, pool);
+		return true;
+	}
+	own.at[own.n++] = config->hostname;
+	for (size_t i = 0; i < config->delivery.source.n; i++)
+		own.at[own.n++] = config->delivery.source.at[i];
+	/* a loopback address as such is refused later, with clearer words */
+	for (size_t i = 0; i < here->n; i++)
+		if (!networks_contain(&config->delivery.allow_networks, here->at[i]) &&
+		    !network_contains(S("127.0.0.0/8"), here->at[i]) && !network_contains(S("::1/128"), here->at[i]))
+			own.at[own.n++] = here->at[i];
+	dns = resolver_get(relay, a, why_out);
+	if (!dns)
+		return false;
+	pool->lookup = dns_mx(dns, pool->name, pool->port, &own, on_mx, pool);
+	return true;
 }

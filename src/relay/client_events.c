@@ -2,36 +2,15 @@
 #include "ca_store.h"
 #include "connection.h"
 #include "delivery.h"
-#include "pool.h"
 #include "relay.h"
-#include "transfer.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/sasl.h"
 
 #include <assert.h>
 #include <stdio.h>
-#include <stdlib.h>
-
-static void on_vault(void *ctx, struct verdict v, const struct msg_upstream_reply *m, int fd);
 
 /* ---- the session is opened ---- */
-
-/* Only vault knows the password. */
-static void ask_vault(struct connection *c, const struct smtp_client_event *e)
-{
-	struct msg_upstream_step m = { .upstream = c->pool->name,
-				       .connection = c->number,
-				       .mechanism = e->mechanism,
-				       .first = e->first,
-				       .challenge = e->bytes };
-	const struct sasl_mechanism *mechanism = sasl_find(e->mechanism);
-
-	c->must_prove = mechanism && (mechanism->traits & SASL_PROVES_SERVER);
-	c->proven = false;
-	c->mechanism = e->mechanism;
-	c->call = ipc_call_upstream_step(role_peer(c->relay->role, ROLE_VAULT, 0), &m, -1, on_vault, c);
-}
 
 static void on_vault(void *ctx, struct verdict v, const struct msg_upstream_reply *m, int fd)
 {
@@ -47,6 +26,22 @@ static void on_vault(void *ctx, struct verdict v, const struct msg_upstream_repl
 		smtp_client_auth_abort(c->client, v);
 	}
 	client_events_advance(c);
+}
+
+/* Only vault knows the password. */
+static void ask_vault(struct connection *c, const struct smtp_client_event *e)
+{
+	struct msg_upstream_step m = { .upstream = c->pool->name,
+				       .connection = c->number,
+				       .mechanism = e->mechanism,
+				       .first = e->first,
+				       .challenge = e->bytes };
+	const struct sasl_mechanism *mechanism = sasl_find(e->mechanism);
+
+	c->must_prove = mechanism && (mechanism->traits & SASL_PROVES_SERVER);
+	c->proven = false;
+	c->mechanism = e->mechanism;
+	c->call = ipc_call_upstream_step(role_peer(c->relay->role, ROLE_VAULT, 0), &m, -1, on_vault, c);
 }
 
 /* The session stands. */
@@ -120,20 +115,15 @@ static void lose_delivery(struct connection *c, struct verdict v)
 	}
 	if (v.class != TEMP)
 		v = temp(v.code, S("4.4.2"), v.text);
-	delivery_settle_rest(d, STEP_OURS, v);
+	delivery_settle_rest(d, v);
 	end_delivery(c);
-}
-
-static const struct sockaddr_storage *address_of(const struct connection *c)
-{
-	return &c->candidates[c->tried].address;
 }
 
 /* Not to be used for another message? A new connection of a refused address family was opened because the other family does not
  * answer: it takes one, or one after the other would be opened for nothing. */
 static bool worn_out(const struct connection *c)
 {
-	return (c->transactions > 0 && attempt_is_refused(c->pool, address_of(c)->ss_family)) ||
+	return (c->transactions > 0 && attempt_is_refused(c->pool, connection_candidate(c)->address.ss_family)) ||
 	       c->generation != c->pool->generation || c->pool->gone || c->relay->stopping ||
 	       c->transactions >= role_config(c->relay->role)->delivery.reuse;
 }
@@ -189,7 +179,7 @@ static bool advance_delivery(struct connection *c)
 		return advance_delivery(c);
 	}
 	if (v.class != OK)
-		delivery_settle_rest(d, STEP_OURS, v);
+		delivery_settle_rest(d, v);
 	if (v.class == OK && tx_recipients_fill(c, extensions_usable(c))) {
 		begin_transaction(c);
 		return true;
@@ -204,7 +194,8 @@ static void take_delivery(struct connection *c, struct delivery *d)
 		connection_enter(c, CONNECTION_BUSY);
 	c->delivery = d;
 	c->log.message = d->log.message;
-	delivery_run(d);
+	d->state = DELIVERY_RUNNING;
+	d->relay->running++;
 }
 
 /* The machine is ready: go on with the delivery there is, then with others, until something is under way or nothing is left. */
@@ -213,7 +204,7 @@ static void find_work(struct connection *c)
 	struct delivery *d;
 
 	if (c->delivery && must_end(c)) {
-		delivery_settle_rest(c->delivery, STEP_OURS, temp(0, S(""), S("withdrawn")));
+		delivery_settle_rest(c->delivery, temp(0, S(""), S("withdrawn")));
 		end_delivery(c);
 	} else if (c->delivery && mailmax_reached(c))
 		hand_back(c);
@@ -300,7 +291,7 @@ static void after_transaction(struct connection *c, const struct smtp_client_eve
 	if (delivery_is_complete(d)) {
 		end_delivery(c);
 	} else if (must_end(c)) {
-		delivery_settle_rest(d, STEP_OURS, temp(0, S(""), S("withdrawn")));
+		delivery_settle_rest(d, temp(0, S(""), S("withdrawn")));
 		end_delivery(c);
 	} else if (moves) {
 		log_info(&c->log, "delivery.other_family", kv("remote", c->remote));
@@ -309,7 +300,7 @@ static void after_transaction(struct connection *c, const struct smtp_client_eve
 		delivery_spread_refusal(d);
 		end_delivery(c);
 	} else if (!e->reusable) {
-		delivery_settle_rest(d, STEP_OURS, temp(421, S("4.4.2"), e->verdict.text));
+		delivery_settle_rest(d, temp(421, S("4.4.2"), e->verdict.text));
 		end_delivery(c);
 	}
 	/* else the next transaction begins when the machine is ready */

@@ -1,13 +1,9 @@
 /* connection.c - one connection to a next hop: TCP and TLS, its time limits, and its end. Which address comes next: attempt.c;
  * what is said on it: client_events.c. */
 #include "ca_store.h"
-#include "candidates.h"
 #include "connection.h"
 #include "delivery.h"
-#include "host_status.h"
-#include "pool.h"
 #include "relay.h"
-#include "transfer.h"
 
 #include "posthouse/secret.h"
 
@@ -23,25 +19,6 @@ enum {
 };
 
 #define TO(state) (1u << CONNECTION_##state)
-
-/* In the order they happen, which is the order of this file. */
-static void on_connect(void *ctx, struct stream *st, struct verdict v);
-static void on_tls(void *ctx, struct stream *st, struct verdict v);
-static size_t on_input(void *ctx, struct stream *st, struct str bytes);
-static void on_drain(void *ctx, struct stream *st);
-static void on_end(void *ctx, struct stream *st, struct str why);
-static void on_timer(uv_timer_t *timer);
-static void on_stream_closed(void *ctx, struct stream *st);
-static void on_timer_closed(uv_handle_t *h);
-
-static const struct stream_ops stream_ops = {
-	.on_connect = on_connect,
-	.on_tls = on_tls,
-	.on_input = on_input,
-	.on_drain = on_drain,
-	.on_end = on_end,
-	.on_closed = on_stream_closed,
-};
 
 /* Names, and which states may follow. */
 static const struct {
@@ -93,17 +70,6 @@ struct connection *connection_open(struct pool *pool)
 
 /* ---- the stream ---- */
 
-void connection_connect(struct connection *c, const struct candidate *t)
-{
-	const struct sockaddr_storage *source = &c->relay->source[t->address.ss_family == AF_INET6];
-
-	c->stream = stream_connect_from(c->relay->loop, source->ss_family ? (const struct sockaddr *)source : NULL,
-					(const struct sockaddr *)&t->address, &stream_ops, c);
-	c->parts++;
-	connection_enter(c, CONNECTION_CONNECTING);
-	connection_limit(c);
-}
-
 static void on_connect(void *ctx, struct stream *st, struct verdict v)
 {
 	struct connection *c = ctx;
@@ -111,11 +77,11 @@ static void on_connect(void *ctx, struct stream *st, struct verdict v)
 	if (st != c->stream)
 		return;
 	if (v.class != OK) {
-		host_status_note(c->relay, HOST_DEAD, &c->candidates[c->tried].address);
+		host_status_note(c->relay, HOST_DEAD, &connection_candidate(c)->address);
 		c->relay->ops->not_connected(c, v, STEP_OPENING, FAULT_CONNECTION);
 		return;
 	}
-	host_status_answered(c->relay, &c->candidates[c->tried].address);
+	host_status_answered(c->relay, &connection_candidate(c)->address);
 	connection_enter(c, CONNECTION_OPENING);
 	connection_limit(c);
 	if (!c->tls.implicit)
@@ -197,6 +163,31 @@ static void on_end(void *ctx, struct stream *st, struct str why)
 	connection_break(c, temp(421, S("4.4.2"), text), FAULT_CONNECTION);
 }
 
+static void on_stream_closed(void *ctx, struct stream *st)
+{
+	connection_part_closed(ctx);
+}
+
+static const struct stream_ops stream_ops = {
+	.on_connect = on_connect,
+	.on_tls = on_tls,
+	.on_input = on_input,
+	.on_drain = on_drain,
+	.on_end = on_end,
+	.on_closed = on_stream_closed,
+};
+
+void connection_connect(struct connection *c, const struct candidate *t)
+{
+	const struct sockaddr_storage *source = &c->relay->source[t->address.ss_family == AF_INET6];
+
+	c->stream = stream_connect_from(c->relay->loop, source->ss_family ? (const struct sockaddr *)source : NULL,
+					(const struct sockaddr *)&t->address, &stream_ops, c);
+	c->parts++;
+	connection_enter(c, CONNECTION_CONNECTING);
+	connection_limit(c);
+}
+
 /* ---- what is said on it ---- */
 
 /* Write out what the machine has said; while a session is opened that may be credentials. */
@@ -243,6 +234,38 @@ static uint64_t connect_ms(const struct connection *c)
 	return whole / 4 < TURN_MS ? whole / 4 : TURN_MS;
 }
 
+/* Nothing came of the connection in this time. */
+static void connecting_timed_out(struct connection *c)
+{
+	struct candidate *t = connection_candidate(c);
+
+	t->cut = !c->second_turn && c->candidates_n > 1;
+	host_status_silent(c->relay, &t->address);
+	c->relay->ops->not_connected(c, temp(421, S("4.4.1"), S("the connection was not made in time")), STEP_OPENING,
+				     FAULT_CONNECTION);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct connection *c = timer->data;
+	struct str text;
+
+	switch (c->state) {
+	case CONNECTION_RESOLVING:
+		c->relay->ops->not_found(c, temp(451, S("4.4.3"), S("the name service does not answer in time")));
+		return;
+	case CONNECTION_CONNECTING: connecting_timed_out(c); return;
+	case CONNECTION_OPENING:
+	case CONNECTION_BUSY:
+		text = arena_printf(&c->arena, "no answer in time at %s", smtp_client_stage(c->client));
+		connection_break(c, temp(421, S("4.4.2"), text), FAULT_CONNECTION);
+		return;
+	case CONNECTION_IDLE: connection_quit(c, "idle"); return;
+	case CONNECTION_QUITTING: connection_close(c, "no answer to QUIT"); return;
+	case CONNECTION_CLOSING: return;
+	}
+}
+
 void connection_limit(struct connection *c)
 {
 	const struct cfg_timeouts *limits = &role_config(c->relay->role)->delivery.timeouts;
@@ -276,38 +299,6 @@ void connection_limit_progress(struct connection *c)
 		connection_limit(c);
 }
 
-/* Nothing came of the connection in this time. */
-static void connecting_timed_out(struct connection *c)
-{
-	struct candidate *t = &c->candidates[c->tried];
-
-	t->cut = !c->second_turn && c->candidates_n > 1;
-	host_status_silent(c->relay, &t->address);
-	c->relay->ops->not_connected(c, temp(421, S("4.4.1"), S("the connection was not made in time")), STEP_OPENING,
-				     FAULT_CONNECTION);
-}
-
-static void on_timer(uv_timer_t *timer)
-{
-	struct connection *c = timer->data;
-	struct str text;
-
-	switch (c->state) {
-	case CONNECTION_RESOLVING:
-		c->relay->ops->not_found(c, temp(451, S("4.4.3"), S("the name service does not answer in time")));
-		return;
-	case CONNECTION_CONNECTING: connecting_timed_out(c); return;
-	case CONNECTION_OPENING:
-	case CONNECTION_BUSY:
-		text = arena_printf(&c->arena, "no answer in time at %s", smtp_client_stage(c->client));
-		connection_break(c, temp(421, S("4.4.2"), text), FAULT_CONNECTION);
-		return;
-	case CONNECTION_IDLE: connection_quit(c, "idle"); return;
-	case CONNECTION_QUITTING: connection_close(c, "no answer to QUIT"); return;
-	case CONNECTION_CLOSING: return;
-	}
-}
-
 /* ---- the end ---- */
 
 void connection_quit(struct connection *c, const char *reason)
@@ -317,6 +308,11 @@ void connection_quit(struct connection *c, const char *reason)
 	connection_enter(c, CONNECTION_QUITTING);
 	log_debug(&c->log, "connection.quit", kv("reason", reason), kv("transactions", c->transactions));
 	connection_limit(c);
+}
+
+static void on_timer_closed(uv_handle_t *h)
+{
+	connection_part_closed(h->data);
 }
 
 void connection_close(struct connection *c, const char *reason)
@@ -332,16 +328,6 @@ void connection_close(struct connection *c, const char *reason)
 	if (c->stream)
 		stream_close(c->stream);
 	uv_close((uv_handle_t *)&c->timer, on_timer_closed);
-}
-
-static void on_stream_closed(void *ctx, struct stream *st)
-{
-	connection_part_closed(ctx);
-}
-
-static void on_timer_closed(uv_handle_t *h)
-{
-	connection_part_closed(h->data);
 }
 
 void connection_part_closed(struct connection *c)

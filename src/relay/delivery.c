@@ -4,7 +4,6 @@
 #include "pool.h"
 #include "relay.h"
 
-#include "posthouse/clock.h"
 #include "posthouse/crash.h"
 #include "posthouse/smtp_server.h"
 
@@ -25,12 +24,9 @@ static struct list *bucket(struct relay *relay, uint64_t lease)
 
 struct delivery *delivery_find(struct relay *relay, uint64_t lease)
 {
-	LIST_EACH (i, bucket(relay, lease)) {
-		struct delivery *d = CONTAINER_OF(i, struct delivery, in_leases);
-
+	LIST_EACH_OF (struct delivery, d, bucket(relay, lease), in_leases)
 		if (d->lease == lease)
 			return d;
-	}
 	return NULL;
 }
 
@@ -77,12 +73,6 @@ struct delivery *delivery_new(struct relay *relay, const struct msg_deliver *m, 
 	return d;
 }
 
-void delivery_run(struct delivery *d)
-{
-	d->state = DELIVERY_RUNNING;
-	d->relay->running++;
-}
-
 bool delivery_is_complete(const struct delivery *d)
 {
 	for (size_t i = 0; i < d->recipients_n; i++)
@@ -91,11 +81,11 @@ bool delivery_is_complete(const struct delivery *d)
 	return true;
 }
 
-void delivery_settle_rest(struct delivery *d, enum smtp_step step, struct verdict v)
+void delivery_settle_rest(struct delivery *d, struct verdict v)
 {
 	for (size_t i = 0; i < d->recipients_n; i++)
 		if (!d->recipients[i].known)
-			delivery_outcome(d, i, step, v);
+			delivery_outcome(d, i, STEP_OURS, v);
 }
 
 void delivery_spread_refusal(struct delivery *d)
@@ -105,7 +95,9 @@ void delivery_spread_refusal(struct delivery *d)
 
 		if (!r.known || r.verdict.class == OK || reply_class_gate(r.meaning) == GATE_FINE)
 			continue;
-		delivery_settle_rest(d, r.step, r.verdict);
+		for (size_t k = 0; k < d->recipients_n; k++)
+			if (!d->recipients[k].known)
+				delivery_outcome(d, k, r.step, r.verdict);
 		return;
 	}
 }
@@ -216,6 +208,12 @@ void delivery_end(struct delivery *d, const struct nexthop_report *hop)
 		delivery_free(d);
 }
 
+void delivery_end_with(struct delivery *d, struct verdict v, const struct nexthop_report *hop)
+{
+	delivery_settle_rest(d, v);
+	delivery_end(d, hop);
+}
+
 /* What the next hop took before stays delivered. */
 void delivery_end_blocked(struct delivery *d, struct verdict v, const struct nexthop_report *hop)
 {
@@ -224,21 +222,11 @@ void delivery_end_blocked(struct delivery *d, struct verdict v, const struct nex
 	if (with_reason.gate_reason.n == 0)
 		with_reason.gate_reason = S("next hop at fault");
 	v.class = TEMP;
-	delivery_settle_rest(d, STEP_OURS, v);
-	delivery_end(d, &with_reason);
+	delivery_end_with(d, v, &with_reason);
 }
 
 /* What has not been sent yet goes back as it came. */
 void delivery_end_untried(struct delivery *d)
 {
-	struct nexthop_report hop = { 0 };
-
-	delivery_settle_rest(d, STEP_OURS, temp(0, S(""), S("withdrawn")));
-	delivery_end(d, &hop);
-}
-
-void delivery_settled(struct delivery *d)
-{
-	if (d->state == DELIVERY_REPORTED)
-		delivery_free(d);
+	delivery_end_with(d, temp(0, S(""), S("withdrawn")), &(struct nexthop_report){ 0 });
 }

@@ -1,4 +1,4 @@
-/* delivery.h - one lease of queue: a message, its recipients, and what became of each of them. */
+/* delivery.h - one lease of queue: a message, its recipients, and the outcome of each. */
 #ifndef RELAY_DELIVERY_H
 #define RELAY_DELIVERY_H
 
@@ -24,9 +24,9 @@ struct recipient {
 	struct verdict verdict;
 	enum smtp_step step; /* of the verdict */
 	struct meaning meaning;
-	bool heard;       /* the next hop has said the verdict in the present transaction */
-	bool known;       /* it is final for this delivery */
-	unsigned suspect; /* features that the verdict may be about */
+	bool heard;       /* the verdict comes from the present transaction */
+	bool known;       /* the verdict is final for this delivery */
+	unsigned suspect; /* features that possibly caused the verdict */
 };
 
 /* The recipients of one transaction, in the delivery's arena. */
@@ -38,7 +38,7 @@ struct tx_recipients {
 	bool utf8;
 };
 
-/* The last verdict that was judged. */
+/* The last verdict that complaints.c judged. */
 struct judged {
 	bool known;
 	enum smtp_step step;
@@ -51,41 +51,41 @@ enum delivery_state { DELIVERY_WAITING, DELIVERY_RUNNING, DELIVERY_REPORTED };
 struct delivery {
 	struct list in_leases, in_pool;
 	struct relay *relay;
-	struct pool *pool; /* NULL: no such next hop, or it is over */
+	struct pool *pool; /* NULL: there is no such next hop, or the delivery has ended */
 	enum delivery_state state;
 	struct log log;
 	uint64_t lease, id; /* id: the message */
 	struct arena arena;
-	struct envelope envelope; /* without deliver_by its mode is BY_NONE */
+	struct envelope envelope; /* deliver_by_mode is BY_NONE when there is no deliver_by */
 	struct str prefix, text;
 	uint64_t size;
 	bool require_tls;
-	int fd; /* the text, when it is a file */
+	int fd; /* the file with the text; -1: the text is in `text` */
 	struct recipient *recipients;
 	size_t recipients_n;
 	struct tx_recipients tx;
 	struct judged judged;
-	struct buf transcript; /* of the last transaction that was not all success */
-	bool long_lines;       /* its body has some */
-	/* What it is for a next hop that does not take it as it is, once that is known: downgrade.c */
-	unsigned downgraded_as; /* DOWNGRADE_...; 0: not yet, or not to its end */
+	struct buf transcript; /* of the last transaction with a failure */
+	bool long_lines;       /* in the body */
+	/* The result of the first pass of downgrade.c: */
+	unsigned downgraded_as; /* DOWNGRADE_...; 0: there was no pass, or it did not end */
 	struct verdict no_downgrade;
 	struct str downgraded_prefix;
 	uint64_t downgraded_size;
 	bool retried; /* on a fresh connection, after an idle one had died */
-	/* Features that a next hop offers and that seemed to break it; unproven: it has not answered without them yet. */
+	/* Features that are not used because the next hop seemed to fail on them; unproven: no answer without them so far. */
 	unsigned avoid, unproven;
-	struct buf given_up; /* lines about that, for the transcript */
-	bool other_family;   /* it was refused for the address family, and goes by the other one */
-	bool orphan;         /* the queue that gave it is gone: nobody waits for the result */
+	struct buf given_up; /* lines about these, for the transcript */
+	bool other_family;   /* sent again by the other address family after a refusal of the first */
+	bool orphan;         /* the queue process that gave the lease has ended: no result is expected */
 };
 
-/* What is known of the next hop when a delivery ends. */
+/* Facts about the next hop at the end of a delivery. */
 struct nexthop_report {
 	struct str remote, tls, transcript, without;
 	uint64_t connections, rcptmax;
 	bool dsn;
-	enum gate_state gate; /* of the session; else the outcomes decide */
+	enum gate_state gate; /* of the session; GATE_FINE: the outcomes decide */
 	struct meaning gate_meaning;
 	struct str gate_reason;
 };
@@ -93,50 +93,49 @@ struct nexthop_report {
 struct delivery *delivery_new(struct relay *relay, const struct msg_deliver *m, int fd); /* takes fd */
 void delivery_free(struct delivery *d);
 struct delivery *delivery_find(struct relay *relay, uint64_t lease);
-void delivery_run(struct delivery *d); /* a connection takes it */
 bool delivery_is_complete(const struct delivery *d);
-void delivery_settle_rest(struct delivery *d, enum smtp_step step, struct verdict v);
-/* What is not known yet fares like those that were refused for the next hop's reasons. */
+void delivery_settle_rest(struct delivery *d, struct verdict v); /* recipients without a verdict get this one, as STEP_OURS */
+/* Recipients without a verdict get that of a recipient whose refusal means the next hop. */
 void delivery_spread_refusal(struct delivery *d);
-void delivery_end(struct delivery *d, const struct nexthop_report *hop); /* report; what has no outcome yet is TEMP */
+void delivery_end(struct delivery *d, const struct nexthop_report *hop); /* report; recipients without outcome are TEMP */
+void delivery_end_with(struct delivery *d, struct verdict v, const struct nexthop_report *hop); /* both */
 void delivery_end_blocked(struct delivery *d, struct verdict v, const struct nexthop_report *hop);
 void delivery_end_untried(struct delivery *d);
-void delivery_settled(struct delivery *d);
 
 /* ---- handover.c ---- */
 void delivery_begin(struct relay *relay, const struct msg_deliver *m, int fd); /* takes fd */
-void deliveries_orphan(struct relay *relay);                                   /* queue is gone */
+void deliveries_orphan(struct relay *relay);                                   /* the queue process has ended */
 
 /* ---- complaints.c ---- */
-void delivery_hear(struct delivery *d, size_t index, enum smtp_step step, struct verdict v); /* a verdict, and what it means */
-/* The same, and it is final for this delivery. */
+void delivery_hear(struct delivery *d, size_t index, enum smtp_step step, struct verdict v); /* note a verdict and its meaning */
+/* The same; the verdict is final for this delivery. */
 void delivery_outcome(struct delivery *d, size_t index, enum smtp_step step, struct verdict v);
-/* Do the outcomes speak of the next hop rather than of this message? At RCPT and after the text two witnesses may be needed. */
+/* Do the outcomes mean the next hop rather than this message? At RCPT and after the text, two witnesses can be needed. */
 enum gate_state delivery_gate(const struct delivery *d, struct meaning *meaning_out, struct str *reason_out);
 struct rec_outcome delivery_answer(struct delivery *d, size_t index);
 bool delivery_met_rate(const struct delivery *d);
 
 /* ---- tx_recipients.c ---- */
-/* Bits of `deliver`; the last one only here: an address in the header was found to need it. */
+/* Bits of the message `deliver`; UTF8_IN_ADDRESS is set by relay only: an address in the header needs SMTPUTF8. */
 enum { UTF8_DECLARED = 1, UTF8_IN_ENVELOPE = 2, UTF8_IN_HEADER = 4, UTF8_IN_ADDRESS = 8 };
-/* Does its header stay in UTF-8 for this next hop (RFC 6531)? Only together with an address that needs SMTPUTF8. */
+/* Does the header stay in UTF-8 for this next hop (RFC 6531)? Only together with an address that needs SMTPUTF8. */
 bool tx_recipients_header_is_utf8(const struct delivery *d, unsigned usable);
-/* Why the message as a whole must not go on this connection, or not any more; OK: it may. */
+/* Why the message as a whole must not be sent on this connection (any more); OK: it can be sent. */
 struct verdict tx_recipients_obstacle(const struct connection *c, unsigned usable);
-/* Put as many open recipients as the next hop takes at once into d->tx; those that cannot go there get their outcome. False:
- * there are none left. */
+/* Put as many open recipients into d->tx as the next hop accepts at once; recipients that cannot go there get their outcome.
+ * False: none is left. */
 bool tx_recipients_fill(const struct connection *c, unsigned usable);
-void tx_recipients_forget(struct delivery *d); /* nothing that was heard counts */
+void tx_recipients_forget(struct delivery *d); /* drop the verdicts of this transaction */
 /* Was a recipient refused for our address family? */
 bool tx_recipients_meet_family(const struct delivery *d);
-/* What was heard is final, but for recipients that were too many, or go by the other address family (`moves`), or
- * without what was given up. */
+/* The verdicts of this transaction become final, except for recipients that were too many, that go by the other address family
+ * (`moves`), or that are sent without the features given up. */
 void tx_recipients_commit(struct delivery *d, bool moves, unsigned given_up);
 
 /* ---- requirements.c ---- */
-/* Why it need not be tried at all: its time is over, or it must not go to this next hop, whatever that says. OK: it may go. */
+/* Why the delivery must not be tried: its time is over, or this next hop is excluded whatever it offers. OK: it can be tried. */
 struct verdict requirements_check(const struct delivery *d, const struct pool *pool, uint64_t now_ms);
-/* The same for this connection's delivery, now that it is known what the next hop offers. */
+/* The same for the delivery of this connection, when the offers of the next hop are known. */
 struct verdict requirements_check_peer(const struct connection *c, uint64_t now_ms);
 /* RFC 2852: the seconds that are left. */
 int64_t requirements_seconds(const struct delivery *d, uint64_t now_ms);

@@ -1,6 +1,5 @@
 /* domain_lookup.c - queue asks for a domain's mail servers before it hands over any of its mail: what the DNS does not tell
  * costs no delivery. What was found, or that nothing was, is kept for some seconds for the delivery that follows. */
-#include "candidates.h"
 #include "pool.h"
 #include "relay.h"
 
@@ -17,12 +16,15 @@ void domain_lookup_answer(struct channel *queue, uint64_t call, bool known)
 	ipc_send_looked_up(queue, &(struct msg_looked_up){ .call = call, .known = known }, -1);
 }
 
-/* Find them for nobody in particular. */
-static void find_early(struct pool *pool)
+void domain_lookup_add(struct pool *pool, struct channel *queue, uint64_t call)
 {
+	struct lookup_call *i = NEW(struct lookup_call);
 	struct arena a = { 0 };
 	struct verdict why = ok();
 
+	i->queue = queue;
+	i->call = call;
+	list_append(&pool->asking, &i->in_pool);
 	pool->early = pool->connections_n == 0;
 	if (candidates_fresh(pool))
 		domain_lookups_answer(pool, pool->candidates_n > 0);
@@ -31,21 +33,9 @@ static void find_early(struct pool *pool)
 	arena_fini(&a);
 }
 
-void domain_lookup_add(struct pool *pool, struct channel *queue, uint64_t call)
-{
-	struct lookup_call *i = NEW(struct lookup_call);
-
-	i->queue = queue;
-	i->call = call;
-	list_append(&pool->asking, &i->in_pool);
-	find_early(pool);
-}
-
 void domain_lookups_answer(struct pool *pool, bool known)
 {
-	LIST_EACH (k, &pool->asking) {
-		struct lookup_call *i = CONTAINER_OF(k, struct lookup_call, in_pool);
-
+	LIST_EACH_OF (struct lookup_call, i, &pool->asking, in_pool) {
 		domain_lookup_answer(i->queue, i->call, known);
 		list_remove(&i->in_pool);
 		free(i);
@@ -54,14 +44,10 @@ void domain_lookups_answer(struct pool *pool, bool known)
 
 void domain_lookups_drop(struct relay *relay)
 {
-	LIST_EACH (i, &relay->pools) {
-		struct pool *pool = CONTAINER_OF(i, struct pool, in_relay);
-
-		LIST_EACH (k, &pool->asking) {
-			struct lookup_call *q = CONTAINER_OF(k, struct lookup_call, in_pool);
-
-			list_remove(&q->in_pool);
-			free(q);
+	LIST_EACH_OF (struct pool, pool, &relay->pools, in_relay) {
+		LIST_EACH_OF (struct lookup_call, i, &pool->asking, in_pool) {
+			list_remove(&i->in_pool);
+			free(i);
 		}
 	}
 }

@@ -5,18 +5,11 @@
 #include "connection.h"
 #include "delivery.h"
 #include "relay.h"
-#include "transfer.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/smtp_server.h"
 
 #include <assert.h>
-
-static bool take_for_hash(struct connection *c, struct str bytes);
-static void end_for_hash(struct connection *c);
-static void on_re_signed(void *ctx, struct verdict v, const struct msg_resigned *m, int fd);
-
-static const struct transfer_ops hash_ops = { take_for_hash, end_for_hash };
 
 /* Does the next hop take the body's kind of bytes? */
 static bool takes_body(const struct connection *c)
@@ -61,24 +54,6 @@ static void choose_keys(struct connection *c)
 	}
 	if (domain.n > 0 && t->keys_n == 0)
 		log_info(&c->log, "mail.unsigned", kv("domain", domain));
-}
-
-void downgrade_begin(struct connection *c)
-{
-	struct transfer *t = &c->transfer;
-
-	assert(!c->downgrading);
-	c->downgrading = true;
-	c->delivery->downgraded_as = 0; /* the connection may end before it is known */
-	c->delivery->no_downgrade = ok();
-	connection_limit(c);
-	t->what = downgrade_of(c);
-	t->convert = downgrade_new(t->what, DOWNGRADE_SAMPLE);
-	t->dkim = dkim_new();
-	t->counted = 0;
-	buf_init(&t->downgraded, DOWNGRADED_MAX);
-	choose_keys(c);
-	transfer_begin(c, &hash_ops);
 }
 
 static void downgrade_over(struct connection *c)
@@ -151,40 +126,6 @@ static void finish(struct connection *c, const struct str *signatures)
 	downgrade_over(c);
 }
 
-/* Queue asks vault, which alone has the keys. */
-static void ask_queue(struct connection *c, const struct header *header)
-{
-	struct msg_resign m = { .lease = c->delivery->lease };
-	struct rec_digest records[DKIM_KEYS_MAX];
-	struct transfer *t = &c->transfer;
-	struct str digests[DKIM_KEYS_MAX];
-
-	dkim_finish(t->dkim, header, t->keys, t->keys_n, clock_now_ms(), digests);
-	for (size_t i = 0; i < t->keys_n; i++)
-		records[i] = (struct rec_digest){ t->keys[i].selector, t->keys[i].algorithm, digests[i] };
-	m.digests.at = records;
-	m.digests.n = t->keys_n;
-	c->call = ipc_call_resign(role_peer(c->relay->role, ROLE_QUEUE, 0), &m, -1, on_re_signed, c);
-}
-
-static void end_for_hash(struct connection *c)
-{
-	struct transfer *t = &c->transfer;
-	struct verdict v = downgrade_end(t->convert, &t->downgraded);
-	struct header header;
-
-	if (v.class == OK)
-		digest(c);
-	if (v.class == OK && t->keys_n > 0)
-		v = header_parse(&c->delivery->arena, arena_str(&c->delivery->arena, downgrade_header(t->convert)), &header);
-	if (v.class != OK)
-		downgrade_failed(c, v);
-	else if (t->keys_n == 0)
-		finish(c, NULL);
-	else
-		ask_queue(c, &header);
-}
-
 /* The signature for a key, empty when it is not among them. */
 static struct str find_signature(const struct msg_resigned *m, const struct dkim_key *key)
 {
@@ -225,4 +166,58 @@ static void on_re_signed(void *ctx, struct verdict v, const struct msg_resigned 
 	else
 		finish(c, signatures);
 	c->relay->ops->resume(c);
+}
+
+/* Queue asks vault, which alone has the keys. */
+static void ask_queue(struct connection *c, const struct header *header)
+{
+	struct msg_resign m = { .lease = c->delivery->lease };
+	struct rec_digest records[DKIM_KEYS_MAX];
+	struct transfer *t = &c->transfer;
+	struct str digests[DKIM_KEYS_MAX];
+
+	dkim_finish(t->dkim, header, t->keys, t->keys_n, clock_now_ms(), digests);
+	for (size_t i = 0; i < t->keys_n; i++)
+		records[i] = (struct rec_digest){ t->keys[i].selector, t->keys[i].algorithm, digests[i] };
+	m.digests.at = records;
+	m.digests.n = t->keys_n;
+	c->call = ipc_call_resign(role_peer(c->relay->role, ROLE_QUEUE, 0), &m, -1, on_re_signed, c);
+}
+
+static void end_for_hash(struct connection *c)
+{
+	struct transfer *t = &c->transfer;
+	struct verdict v = downgrade_end(t->convert, &t->downgraded);
+	struct header header;
+
+	if (v.class == OK)
+		digest(c);
+	if (v.class == OK && t->keys_n > 0)
+		v = header_parse(&c->delivery->arena, arena_str(&c->delivery->arena, downgrade_header(t->convert)), &header);
+	if (v.class != OK)
+		downgrade_failed(c, v);
+	else if (t->keys_n == 0)
+		finish(c, NULL);
+	else
+		ask_queue(c, &header);
+}
+
+static const struct transfer_ops hash_ops = { take_for_hash, end_for_hash };
+
+void downgrade_begin(struct connection *c)
+{
+	struct transfer *t = &c->transfer;
+
+	assert(!c->downgrading);
+	c->downgrading = true;
+	c->delivery->downgraded_as = 0; /* the connection may end before it is known */
+	c->delivery->no_downgrade = ok();
+	connection_limit(c);
+	t->what = downgrade_of(c);
+	t->convert = downgrade_new(t->what, DOWNGRADE_SAMPLE);
+	t->dkim = dkim_new();
+	t->counted = 0;
+	buf_init(&t->downgraded, DOWNGRADED_MAX);
+	choose_keys(c);
+	transfer_begin(c, &hash_ops);
 }

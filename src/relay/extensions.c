@@ -3,12 +3,7 @@
  * long. */
 #include "connection.h"
 #include "delivery.h"
-#include "host_status.h"
 #include "relay.h"
-
-#include "posthouse/smtp_client.h"
-
-#include <assert.h>
 
 /* In the order in which they are given up: what costs the least comes first. */
 static const struct {
@@ -43,18 +38,13 @@ struct str extensions_words(struct arena *a, unsigned features)
 	return words;
 }
 
-static const struct sockaddr_storage *address_of(const struct connection *c)
-{
-	return &c->candidates[c->tried].address;
-}
-
 /* Known of this address. */
 static unsigned extensions_broken(const struct connection *c)
 {
 	unsigned broken = 0;
 
 	for (size_t k = 0; k < EXTENSIONS; k++)
-		if (host_status_has(c->relay, extensions[k].kind, address_of(c)))
+		if (host_status_has(c->relay, extensions[k].kind, &connection_candidate(c)->address))
 			broken |= extensions[k].feature;
 	return broken;
 }
@@ -95,5 +85,5 @@ void extensions_note(struct connection *c, unsigned features)
 {
 	for (size_t k = 0; k < EXTENSIONS; k++)
 		if (features & extensions[k].feature)
-			host_status_note(c->relay, extensions[k].kind, address_of(c));
+			host_status_note(c->relay, extensions[k].kind, &connection_candidate(c)->address);
 }

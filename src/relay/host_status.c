@@ -8,8 +8,6 @@
 #include "posthouse/clock.h"
 #include "posthouse/hash.h"
 
-#include <arpa/inet.h>
-
 enum {
 	HOST_STATUS_MS = 600000,    /* what is remembered of an address … */
 	HOST_EXTENSION_MS = DAY_MS, /* … and of what it cannot do although it says so */
@@ -32,15 +30,6 @@ void host_status_note(struct relay *relay, enum host_fact kind, const struct soc
 	uint64_t key = key_of(kind, address), ms = kind >= HOST_NO_CHUNKING ? HOST_EXTENSION_MS : HOST_STATUS_MS;
 
 	relay->host_status[key % HOST_STATUS_SLOTS] = (struct host_status_slot){ .key = key, .until = clock_mono_ms() + ms };
-}
-
-static void host_status_forget(struct relay *relay, enum host_fact kind, const struct sockaddr_storage *address)
-{
-	uint64_t key = key_of(kind, address);
-	struct host_status_slot *slot = &relay->host_status[key % HOST_STATUS_SLOTS];
-
-	if (slot->key == key)
-		slot->until = 0;
 }
 
 bool host_status_has(const struct relay *relay, enum host_fact kind, const struct sockaddr_storage *address)
@@ -67,7 +56,11 @@ void host_status_silent(struct relay *relay, const struct sockaddr_storage *addr
 
 void host_status_answered(struct relay *relay, const struct sockaddr_storage *address)
 {
-	host_status_forget(relay, HOST_DEAD, address);
+	uint64_t key = key_of(HOST_DEAD, address);
+	struct host_status_slot *slot = &relay->host_status[key % HOST_STATUS_SLOTS];
+
+	if (slot->key == key)
+		slot->until = 0;
 	family_of(relay, address)->silent = 0;
 }
 

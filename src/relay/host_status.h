@@ -1,5 +1,4 @@
-/* host_status.h - what connections have taught about addresses: which do not answer, and what they cannot do although they say
- * so. */
+/* host_status.h - what connections have shown about addresses: which do not answer, and which offers they do not keep. */
 #ifndef RELAY_HOST_STATUS_H
 #define RELAY_HOST_STATUS_H
 
@@ -15,7 +14,7 @@ enum host_fact {
 	HOST_DEAD,
 	HOST_NO_TLS,
 	HOST_OLD_TLS,
-	/* from here on for a day */
+	/* the facts from here on are remembered for a day */
 	HOST_NO_CHUNKING,
 	HOST_NO_PIPELINING,
 	HOST_NO_DSN,
@@ -28,7 +27,7 @@ struct host_status_slot {
 };
 
 struct family {
-	unsigned silent; /* addresses in a row that did not answer in time */
+	unsigned silent; /* how many addresses in a row did not answer in time */
 	uint64_t until;
 };
 
@@ -38,7 +37,7 @@ void host_status_note(struct relay *relay, enum host_fact kind, const struct soc
 bool host_status_has(const struct relay *relay, enum host_fact kind, const struct sockaddr_storage *address);
 void host_status_silent(struct relay *relay, const struct sockaddr_storage *address);   /* no answer in time */
 void host_status_answered(struct relay *relay, const struct sockaddr_storage *address); /* connected */
-/* Better tried after the others: it, or its whole family, does not answer. */
+/* The address, or its whole family, did not answer lately: try it after the others. */
 bool host_status_doubts(struct relay *relay, const struct sockaddr_storage *address);
 
 #endif

@@ -1,27 +1,18 @@
 /* nexthops.c - the next hops: an upstream for each that is configured, and a domain for as long as there is mail for it. */
 #include "ca_store.h"
-#include "candidates.h"
 #include "connection.h"
 #include "delivery.h"
-#include "pool.h"
 #include "relay.h"
 
-#include "posthouse/clock.h"
 #include "posthouse/sasl.h"
-
-#include <arpa/inet.h>
-#include <stdlib.h>
 
 enum { SMTP_PORT = 25 };
 
 static struct pool *find(struct relay *relay, struct str route)
 {
-	LIST_EACH (i, &relay->pools) {
-		struct pool *pool = CONTAINER_OF(i, struct pool, in_relay);
-
+	LIST_EACH_OF (struct pool, pool, &relay->pools, in_relay)
 		if (!pool->gone && str_eq(pool->route, route))
 			return pool;
-	}
 	return NULL;
 }
 
@@ -48,7 +39,7 @@ static void use_ca_store(struct pool *pool, struct str ca_pem)
 
 	pool->ca_store = ca_store_get(pool->relay, ca_pem, &pool->arena, &why);
 	if (pool->ca_store)
-		ca_store_use(pool->ca_store);
+		pool->ca_store->users++;
 	else
 		log_error(&pool->relay->log, "upstream.failed", kv("upstream", pool->route), kv("reason", why.text));
 }
@@ -97,7 +88,8 @@ static bool same_definition(const struct pool *pool, const struct cfg_upstream *
 static void define(struct pool *pool, const struct cfg_upstream *u)
 {
 	arena_reset(&pool->arena);
-	ca_store_leave(pool->ca_store);
+	if (pool->ca_store)
+		pool->ca_store->users--;
 	pool->ca_store = NULL;
 	pool->route = arena_printf(&pool->arena, "upstream:%.*s", STR_ARG(u->name));
 	pool->name = arena_str(&pool->arena, u->name);
@@ -230,8 +222,10 @@ struct verdict nexthops_check(struct relay *relay, const struct config *config)
 	return resolver_check(relay, &config->delivery);
 }
 
-void nexthops_abandon(struct relay *relay)
+void nexthops_abandon(struct role *r)
 {
+	struct relay *relay = role_data(r);
+
 	ca_stores_sweep(relay);
 	resolver_abandon(relay);
 }
@@ -271,14 +265,14 @@ static bool apply_delivery(struct relay *relay, const struct cfg_delivery *d)
 	return other_dns || other_path;
 }
 
-void nexthops_apply(struct relay *relay, const struct config *config)
+void nexthops_apply(struct role *r)
 {
+	struct relay *relay = role_data(r);
+	const struct config *config = role_config(r);
 	bool changed = apply_delivery(relay, &config->delivery);
 	struct arena a = { 0 };
 
-	LIST_EACH (i, &relay->pools) {
-		struct pool *pool = CONTAINER_OF(i, struct pool, in_relay);
-
+	LIST_EACH_OF (struct pool, pool, &relay->pools, in_relay) {
 		if (pool->mx)
 			apply_domain(pool, &config->delivery, changed);
 		else if (!pool->gone && !configured(config, pool->name))

@@ -1,6 +1,5 @@
 /* pool.c - one next hop: how many connections it may have, what waits for them, what becomes of it when none can be made. */
 #include "ca_store.h"
-#include "candidates.h"
 #include "connection.h"
 #include "delivery.h"
 #include "pool.h"
@@ -68,22 +67,16 @@ static size_t count(const struct pool *pool, enum connection_state from, enum co
 {
 	size_t n = 0;
 
-	LIST_EACH (i, &pool->connections) {
-		struct connection *c = CONTAINER_OF(i, struct connection, in_pool);
-
+	LIST_EACH_OF (struct connection, c, &pool->connections, in_pool)
 		n += c->state >= from && c->state <= to;
-	}
 	return n;
 }
 
 static struct connection *idle_connection(const struct pool *pool)
 {
-	LIST_EACH (i, &pool->connections) {
-		struct connection *c = CONTAINER_OF(i, struct connection, in_pool);
-
+	LIST_EACH_OF (struct connection, c, &pool->connections, in_pool)
 		if (c->state == CONNECTION_IDLE)
 			return c;
-	}
 	return NULL;
 }
 
@@ -113,23 +106,17 @@ void pool_advance(struct pool *pool)
 
 void pool_close_idle(struct pool *pool, const char *reason)
 {
-	LIST_EACH (i, &pool->connections) {
-		struct connection *c = CONTAINER_OF(i, struct connection, in_pool);
-
+	LIST_EACH_OF (struct connection, c, &pool->connections, in_pool)
 		if (c->state == CONNECTION_IDLE)
 			connection_quit(c, reason);
-	}
 }
 
 /* Connections that are being made to what is no longer configured so. */
 void pool_close_opening(struct pool *pool)
 {
-	LIST_EACH (i, &pool->connections) {
-		struct connection *c = CONTAINER_OF(i, struct connection, in_pool);
-
+	LIST_EACH_OF (struct connection, c, &pool->connections, in_pool)
 		if (c->state <= CONNECTION_OPENING)
 			connection_close(c, "the configuration has changed");
-	}
 }
 
 /* ---- what becomes of a connection ---- */
@@ -182,10 +169,8 @@ void pool_refuse_waiting(struct pool *pool, struct verdict v, struct str transcr
 	struct nexthop_report hop = { .transcript = transcript };
 	struct delivery *d;
 
-	while ((d = pool_take(pool)) != NULL) {
-		delivery_settle_rest(d, STEP_OURS, v);
-		delivery_end(d, &hop);
-	}
+	while ((d = pool_take(pool)) != NULL)
+		delivery_end_with(d, v, &hop);
 }
 
 static const char *fault_name(enum smtp_fault fault)
@@ -268,7 +253,8 @@ void pool_free_if_unused(struct pool *pool)
 	list_remove(&pool->in_relay);
 	candidates_forget(pool);
 	arena_fini(&pool->candidates_arena);
-	ca_store_leave(pool->ca_store);
+	if (pool->ca_store)
+		pool->ca_store->users--;
 	arena_fini(&pool->arena);
 	free(pool->failure);
 	free(pool);
@@ -279,9 +265,7 @@ static void on_sweep(uv_timer_t *timer)
 	struct relay *relay = timer->data;
 	bool more = false;
 
-	LIST_EACH (i, &relay->pools) {
-		struct pool *pool = CONTAINER_OF(i, struct pool, in_relay);
-
+	LIST_EACH_OF (struct pool, pool, &relay->pools, in_relay) {
 		more = more || pool->mx;
 		pool_free_if_unused(pool);
 	}

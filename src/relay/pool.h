@@ -12,97 +12,96 @@
 #include "posthouse/tls_result.h"
 
 struct relay;
+struct role;
 struct connection;
 struct delivery;
 struct nexthop_report;
 struct ca_store;
 
-/* What a next hop held against a recipient or a message, which may be meant for all. */
+/* A refusal of one recipient or message that possibly means all mail by this next hop: complaints.c. */
 struct complaint {
 	enum smtp_step step;
 	enum trouble trouble;
-	char witness[256]; /* the recipient's domain, at an MX host its address; of a message its number */
+	char witness[256]; /* of RCPT at an upstream the domain, at an MX host the address; of a text the message's number */
 	uint64_t until;
 };
 
 struct pool {
 	struct list in_relay;
 	struct relay *relay;
-	struct arena arena; /* the definition: replaced as a whole */
+	struct arena arena; /* of the definition, which is replaced as a whole */
 	struct str route;   /* "upstream:isp", "mx:example.org" */
-	struct str name;    /* the upstream's, or the domain */
+	struct str name;    /* the name of the upstream, or the domain */
 	struct str host, tls_name;
-	unsigned port, tls;        /* enum upstream_tls */
-	bool mx;                   /* a domain: the pool goes when it is not needed any more */
-	bool login, proven;        /* proven: a login has succeeded since the definition, or the last refusal */
-	struct str mechanisms;     /* of logins, in order; the one that worked first */
-	unsigned avoid;            /* features that are not to be used, by configuration */
+	unsigned port, tls;        /* tls: enum upstream_tls */
+	bool mx;                   /* a domain: the pool is freed when it is not needed any more */
+	bool login, proven;        /* proven: a login has succeeded since the definition or the last refusal */
+	struct str mechanisms;     /* of logins, in the order of use: the one that worked comes first */
+	unsigned avoid;            /* features that the configuration forbids */
 	struct ca_store *ca_store; /* NULL: no TLS */
 	size_t limit;
-	unsigned generation; /* of the definition: connections of an older one are not used again */
+	unsigned generation; /* of the definition: connections of an older one get no further delivery */
 	bool gone;           /* no longer configured */
 	struct list connections, waiting;
 	size_t connections_n, waiting_n;
-	size_t fewer; /* 0, or how many connections the peer seems to allow, until … */
+	size_t fewer; /* 0, or the number of connections that the peer seems to allow, until … */
 	uint64_t fewer_until;
 	struct complaint complaint;
-	sa_family_t refused_family; /* AF_UNSPEC, or the one by which it takes nothing, until … */
+	sa_family_t refused_family; /* AF_UNSPEC, or the family by which the peer accepts nothing, until … */
 	uint64_t refused_until;
-	uint64_t rcptmax; /* recipients that it took in one transaction before it wanted no more; 0 = not known */
+	uint64_t rcptmax; /* how many recipients the peer accepted in one transaction before it refused more; 0: not known */
 	struct resolve *resolving;
 	struct dns_lookup *lookup;
-	struct list asking; /* struct lookup_call: queue waits for the answer */
+	struct list asking; /* struct lookup_call: calls of queue that wait for the answer */
 	struct arena candidates_arena;
 	struct candidate *candidates;
-	size_t candidates_n, first; /* first: of a single host's, to be tried before the others */
-	struct verdict not_found;   /* of a domain: why there are no candidates; OK: there are, or nobody has asked */
-	uint64_t candidates_at;     /* when that was learned … */
-	bool early;                 /* … before there was a delivery: kept for the first one */
-	char *failure;              /* why the last connection could not be made; NULL after a success */
+	size_t candidates_n, first; /* first: the index of the address of an upstream that is tried first */
+	struct verdict not_found;   /* of a domain: why there are no candidates; OK: there are some, or the DNS was not asked */
+	uint64_t candidates_at;     /* when the DNS answered … */
+	bool early;                 /* … before there was a delivery: the pool is kept for the first one */
+	char *failure;              /* why the last connection could not be opened; NULL after a success */
 };
 
-/* Why a session could not be had. */
+/* Why a session could not be opened. */
 struct failure {
 	struct verdict verdict;
 	enum smtp_step step;
 	enum smtp_fault fault;
-	bool by_peer; /* the other side said so */
+	bool by_peer; /* the verdict is a reply of the peer */
 	enum tls_result tls_result;
 	struct str remote;
 };
 
 void pool_add(struct pool *pool, struct delivery *d, bool at_front);
-struct delivery *pool_take(struct pool *pool); /* the next one; NULL when nobody waits */
-void pool_remove(struct delivery *d);          /* one that waits */
-void pool_give_back(struct delivery *d);       /* what is not known yet, on another connection */
+struct delivery *pool_take(struct pool *pool); /* the next one; NULL: none waits */
+void pool_remove(struct delivery *d);          /* which waits */
+void pool_give_back(struct delivery *d);       /* its open recipients go on another connection */
 void pool_advance(struct pool *pool);          /* give work to idle connections, open new ones within the limits */
 void pool_close_idle(struct pool *pool, const char *reason);
 void pool_close_opening(struct pool *pool);
-void pool_connection_ready(struct pool *pool, struct str mechanism); /* … by which it logged in; "": by none */
+void pool_connection_ready(struct pool *pool, struct str mechanism); /* of its login; "": there was none */
 void pool_connection_failed(struct pool *pool, struct connection *c, const struct failure *f);
-/* No delivery can go this way any more: hand all that wait back, with the next hop at fault … */
-void pool_end_waiting(struct pool *pool, struct verdict v, const struct nexthop_report *hop);
 void pool_throttle(struct pool *pool); /* fewer connections for a while */
-/* … or because their recipients' domain takes no mail at all. */
+/* Hand all waiting deliveries back to queue: the next hop is at fault, or its domain accepts no mail at all (refuse). */
+void pool_end_waiting(struct pool *pool, struct verdict v, const struct nexthop_report *hop);
 void pool_refuse_waiting(struct pool *pool, struct verdict v, struct str transcript);
-void pool_connection_gone(struct pool *pool, struct connection *c); /* may free the pool */
+void pool_connection_gone(struct pool *pool, struct connection *c); /* can free the pool */
 void pool_free_if_unused(struct pool *pool);
-/* From now on domains for which nothing came after all are looked for. */
-void pools_sweep(struct relay *relay);
-size_t pool_limit(struct pool *pool); /* connections that it may have now */
+void pools_sweep(struct relay *relay); /* start the timer that frees unused pools of domains */
+size_t pool_limit(struct pool *pool);  /* of connections now */
 
 /* ---- domain_lookup.c ---- */
-/* queue waits for an answer to its call about this domain; the answer can come before this returns. */
+/* queue waits for the answer to its call about this domain; the answer can be sent before this returns. */
 void domain_lookup_add(struct pool *pool, struct channel *queue, uint64_t call);
 void domain_lookup_answer(struct channel *queue, uint64_t call, bool known);
 void domain_lookups_answer(struct pool *pool, bool known);
 void domain_lookups_drop(struct relay *relay); /* queue is gone */
 
 /* ---- nexthops.c ---- */
-struct verdict nexthops_check(struct relay *relay, const struct config *config); /* could it be used? */
-void nexthops_apply(struct relay *relay, const struct config *config);
-void nexthops_abandon(struct relay *relay);
-/* The next hop of a route; NULL and why when there is none. */
+struct verdict nexthops_check(struct relay *relay, const struct config *config); /* OK: the configuration can be applied */
+void nexthops_apply(struct role *r);
+void nexthops_abandon(struct role *r);
+/* The next hop of a route. NULL: there is none, and why. */
 struct pool *nexthop_find(struct relay *relay, struct str route, struct arena *a, struct str *why_out);
 
 #endif

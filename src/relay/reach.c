@@ -1,7 +1,6 @@
 /* reach.c - addresses to which mail is never delivered directly, because nobody's mail server is there, or because that would
  * be ourselves: whoever controls a domain's DNS records could otherwise have us talk to what listens on this machine and beside
  * it. */
-#include "candidates.h"
 #include "connection.h"
 #include "relay.h"
 
@@ -48,10 +47,8 @@ static const struct carrier {
 static struct str address_text(struct arena *a, const struct sockaddr_storage *address)
 {
 	char text[INET6_ADDRSTRLEN] = "";
-	const void *bytes = address->ss_family == AF_INET6 ? (const void *)&((const struct sockaddr_in6 *)address)->sin6_addr
-							   : (const void *)&((const struct sockaddr_in *)address)->sin_addr;
 
-	inet_ntop(address->ss_family, bytes, text, sizeof text);
+	uv_ip_name((const struct sockaddr *)address, text, sizeof text);
 	return arena_str(a, str_of(text));
 }
 
@@ -144,16 +141,14 @@ static bool is_our_port(const struct config *c, unsigned port)
 bool reach_is_ourselves(const struct connection *c)
 {
 	const struct config *config = role_config(c->relay->role);
-	const struct sockaddr_storage *address = &c->candidates[c->tried].address;
+	const struct candidate *t = connection_candidate(c);
 	struct str greeting = smtp_client_peer(c->client)->greeting;
 	struct arena a = { 0 };
 	bool same;
 
 	if (!str_ieq(str_head(greeting, str_find(greeting, ' ')), config->hostname))
 		return false;
-	same = is_our_port(config, ntohs(address->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)address)->sin6_port
-									: ((const struct sockaddr_in *)address)->sin_port)) ||
-	       !is_here(c->relay, address_text(&a, address));
+	same = is_our_port(config, candidate_port(t)) || !is_here(c->relay, address_text(&a, &t->address));
 	arena_fini(&a);
 	return same;
 }

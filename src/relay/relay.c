@@ -2,18 +2,11 @@
  * recipient. */
 #include "connection.h"
 #include "delivery.h"
-#include "pool.h"
 #include "relay.h"
-#include "transfer.h"
-
-#include <stdlib.h>
 
 enum {
 	LAST_RESULTS_MS = 500, /* at the end: for queue to take the results */
 };
-
-static void on_grace_over(uv_timer_t *timer);
-static void on_last_results(uv_timer_t *timer);
 
 static void on_connection_closed(struct connection *c)
 {
@@ -65,16 +58,6 @@ static struct verdict configure(struct role *r, const struct config *c)
 	return nexthops_check(relay_of(r), c);
 }
 
-static void apply(struct role *r)
-{
-	nexthops_apply(relay_of(r), role_config(r));
-}
-
-static void abandon(struct role *r)
-{
-	nexthops_abandon(relay_of(r));
-}
-
 /* ---- messages ---- */
 
 static void handle_look_up(void *ctx, struct channel *ch, const struct msg_look_up *m, int fd)
@@ -111,8 +94,8 @@ static void handle_settled(void *ctx, struct channel *ch, const struct msg_settl
 {
 	struct delivery *d = delivery_find(relay_of(ctx), m->lease);
 
-	if (d)
-		delivery_settled(d);
+	if (d && d->state == DELIVERY_REPORTED)
+		delivery_free(d);
 }
 
 static void peer_down(struct role *r, struct channel *ch)
@@ -125,40 +108,20 @@ static void peer_down(struct role *r, struct channel *ch)
 
 /* ---- the end ---- */
 
-/* What has not begun goes back, what runs may end, the rest is closed. */
-static void stop(struct role *r, uint64_t grace_ms)
+static void on_last_results(uv_timer_t *timer)
 {
-	struct relay *relay = relay_of(r);
+	struct relay *relay = timer->data;
 
-	relay->stopping = true;
-	LIST_EACH (i, &relay->pools) {
-		struct pool *pool = CONTAINER_OF(i, struct pool, in_relay);
-		struct delivery *d;
-
-		while ((d = pool_take(pool)) != NULL)
-			delivery_end_untried(d);
-		LIST_EACH (k, &pool->connections) {
-			struct connection *c = CONTAINER_OF(k, struct connection, in_pool);
-
-			if (c->state == CONNECTION_IDLE)
-				connection_quit(c, "stopping");
-			else if (c->state < CONNECTION_IDLE)
-				connection_close(c, "stopping");
-		}
-	}
-	uv_timer_start(&relay->grace, on_grace_over, grace_ms - grace_ms / 10, 0);
+	log_warning(&relay->log, "relay.hurried", kv("unsettled", relay->deliveries));
+	role_stopped(relay->role);
 }
 
 static void on_grace_over(uv_timer_t *timer)
 {
 	struct relay *relay = timer->data;
 
-	LIST_EACH (i, &relay->pools) {
-		struct pool *pool = CONTAINER_OF(i, struct pool, in_relay);
-
-		LIST_EACH (k, &pool->connections) {
-			struct connection *c = CONTAINER_OF(k, struct connection, in_pool);
-
+	LIST_EACH_OF (struct pool, pool, &relay->pools, in_relay) {
+		LIST_EACH_OF (struct connection, c, &pool->connections, in_pool) {
 			connection_break(c, temp(421, S("4.3.2"), S("broken off: the relay is being stopped")), FAULT_CONNECTION);
 			connection_close(c, "stopping");
 		}
@@ -166,12 +129,25 @@ static void on_grace_over(uv_timer_t *timer)
 	uv_timer_start(timer, on_last_results, LAST_RESULTS_MS, 0);
 }
 
-static void on_last_results(uv_timer_t *timer)
+/* What has not begun goes back, what runs may end, the rest is closed. */
+static void stop(struct role *r, uint64_t grace_ms)
 {
-	struct relay *relay = timer->data;
+	struct relay *relay = relay_of(r);
 
-	log_warning(&relay->log, "relay.hurried", kv("unsettled", relay->deliveries));
-	role_stopped(relay->role);
+	relay->stopping = true;
+	LIST_EACH_OF (struct pool, pool, &relay->pools, in_relay) {
+		struct delivery *d;
+
+		while ((d = pool_take(pool)) != NULL)
+			delivery_end_untried(d);
+		LIST_EACH_OF (struct connection, c, &pool->connections, in_pool) {
+			if (c->state == CONNECTION_IDLE)
+				connection_quit(c, "stopping");
+			else if (c->state < CONNECTION_IDLE)
+				connection_close(c, "stopping");
+		}
+	}
+	uv_timer_start(&relay->grace, on_grace_over, grace_ms - grace_ms / 10, 0);
 }
 
 static void idle(struct role *r)
@@ -192,8 +168,7 @@ static void stats(struct role *r)
 	role_stat(r, METRIC_RELAY_DELIVERIES_WAITING, relay->waiting);
 	role_stat(r, METRIC_RELAY_DELIVERIES_RUNNING, relay->running);
 	role_stat(r, METRIC_RELAY_DELIVERIES_UNSETTLED, relay->deliveries - relay->waiting - relay->running);
-	LIST_EACH (i, &relay->pools) {
-		struct pool *pool = CONTAINER_OF(i, struct pool, in_relay);
+	LIST_EACH_OF (struct pool, pool, &relay->pools, in_relay) {
 		struct str text = arena_printf(&a, "%.*s:%u, %zu waiting%s%s", STR_ARG(pool->host), pool->port, pool->waiting_n,
 					       pool->failure ? ", last failure: " : "", pool->failure ? pool->failure : "");
 
@@ -216,8 +191,8 @@ static const struct ipc_handlers handlers = {
 static const struct role_ops ops = {
 	.id = ROLE_RELAY,
 	.configure = configure,
-	.apply = apply,
-	.abandon = abandon,
+	.apply = nexthops_apply,
+	.abandon = nexthops_abandon,
 	.peer_down = peer_down,
 	.stop = stop,
 	.idle = idle,

@@ -1,28 +1,28 @@
-/* relay.h - the relay role inside: deliveries that queue hands over, and connections to the next hops that carry them.
+/* relay.h - the state of the relay role: deliveries that queue hands over, and the connections to next hops that carry them.
  *
  * relay.c           the role: messages, configuration, stop; it fills in struct relay_ops, by which lower files tell upper ones
  * delivery.c        one lease of queue: a message, its recipients, their outcomes
  * handover.c        each delivery that queue hands over goes to the pool of its next hop
  * pool.c            one next hop: its connections, and the deliveries that wait for one
- * nexthops.c        which next hops there are: upstreams by configuration, domains for as long as there is mail for them
- * domain_lookup.c   queue asks for a domain's mail servers before it hands over mail for it
+ * nexthops.c        the list of next hops: upstreams by configuration, domains as long as there is mail for them
+ * domain_lookup.c   queue asks for the mail servers of a domain before it hands over mail for it
  * candidates.c      the addresses of a next hop: by host name, or by the MX records of a domain
- * resolver.c        the resolver for domains, opened when it is first needed
- * reach.c           addresses that get no mail directly, and which are ourselves
+ * resolver.c        the resolver for domains, opened at its first use
+ * reach.c           addresses that get no mail directly, and those of this machine
  * host_status.c     addresses that did not answer, or cannot do TLS or an extension
  * ca_store.c        the CA certificates that next hops are verified with
  * connection.c      one connection: TCP, TLS, time limits, its end
- * attempt.c         the addresses in turn until a session is open
+ * attempt.c         tries the addresses in turn until a session is open
  * tls_policy.c      which TLS a candidate address must have
- * client_events.c   events of the client machine on a connection, and what follows from them
+ * client_events.c   the events of the SMTP client machine on a connection
  * tx_recipients.c   the recipients of one transaction
- * extensions.c      extensions that a next hop offers but cannot do
+ * extensions.c      extensions that a next hop offers but does not handle
  * requirements.c    what a message requires of its next hops: a time limit, TLS
  * transfer.c        the text of a message, read piece by piece
- * downgrade.c       a text that the next hop does not take as it is: sizes and fresh signatures
- * complaints.c      what refusals say about the next hop
+ * downgrade.c       a text that the next hop does not accept as it is: sizes and fresh signatures
+ * complaints.c      whether refusals mean the next hop as a whole
  * reply_class.c     what a refusal means; its table is replies.def
- * server_words.c    the server's own words of a reply */
+ * server_words.c    the words of a reply that the server itself has chosen */
 #ifndef RELAY_RELAY_H
 #define RELAY_RELAY_H
 
@@ -44,21 +44,21 @@ struct pool;
 struct delivery;
 struct connection;
 
-/* What the parts below tell those above them. relay.c, which knows all of them, fills this in. */
+/* By these functions the lower files call upper ones. relay.c, which knows all files, fills them in. */
 struct relay_ops {
 	/* connection.c */
-	void (*begin)(struct connection *c); /* a new one: where does it go? */
+	void (*begin)(struct connection *c); /* find the addresses for a new connection */
 	void (*not_found)(struct connection *c, struct verdict v);
 	void (*not_connected)(struct connection *c, struct verdict v, enum smtp_step step, enum smtp_fault fault);
-	void (*advance)(struct connection *c);  /* its machine may have events */
+	void (*advance)(struct connection *c);  /* the client machine can have events */
 	void (*writable)(struct connection *c); /* the peer has taken some text, or has answered */
-	void (*closed)(struct connection *c);   /* nothing of it is open any more; it is freed next */
+	void (*closed)(struct connection *c);   /* all handles are closed; the connection is freed next */
 	/* downgrade.c, transfer.c */
 	void (*resume)(struct connection *c); /* the first pass is over */
 	/* pool.c */
 	void (*give)(struct connection *c, struct delivery *d); /* to an idle connection */
 	/* candidates.c, resolver.c */
-	void (*found)(struct pool *pool, struct verdict v); /* its candidates are there; or why there are none */
+	void (*found)(struct pool *pool, struct verdict v); /* OK: the candidates are known; else why there are none */
 	void (*resolver_changed)(struct pool *pool);
 };
 
@@ -69,22 +69,22 @@ struct relay {
 	struct log log;
 	struct list pools, ca_stores;
 	struct list leases[LEASE_BUCKETS];
-	size_t deliveries, waiting, running, connections; /* deliveries: also those whose result is not settled */
+	size_t deliveries, waiting, running, connections; /* deliveries: including those whose result is not settled */
 	uint64_t next_connection;
 	struct arena scratch;         /* texts of `configure` */
-	struct arena arena;           /* of what follows */
+	struct arena arena;           /* of the next line */
 	struct str dns_options, path; /* as configured; see nexthops.c */
 	struct arena own_arena;
-	struct str_list own;               /* this machine's addresses, as they were … */
-	uint64_t own_at;                   /* … then */
-	struct stat resolv_conf;           /* as it was when the resolver was set up, … */
-	uint64_t resolv_conf_at;           /* … and when it was looked at last */
-	struct dns *dns, *next_dns;        /* NULL: not needed yet; next_dns: prepared by `configure` */
+	struct str_list own;               /* the addresses of this machine, … */
+	uint64_t own_at;                   /* … read at this time */
+	struct stat resolv_conf;           /* the file when the resolver was set up … */
+	uint64_t resolv_conf_at;           /* … and when it was last checked */
+	struct dns *dns, *next_dns;        /* NULL: not opened yet; next_dns: prepared by `configure` */
 	struct sockaddr_storage source[2]; /* IPv4, IPv6; family 0: none */
-	struct tls_context *old_tls;       /* NULL: not needed yet */
+	struct tls_context *old_tls;       /* NULL: not made yet */
 	struct host_status_slot host_status[HOST_STATUS_SLOTS];
 	struct family families[2];
-	uv_timer_t grace, sweep; /* sweep: of domains that were looked up and got no mail */
+	uv_timer_t grace, sweep; /* sweep: frees the pools of domains that were looked up and got no mail */
 	bool stopping;
 };
 

@@ -236,12 +236,6 @@ struct meaning reply_class_session(struct place place, enum smtp_fault fault, st
 
 /* ---- recipients that another transaction may have ---- */
 
-/* A limit of a time is none of the transaction. */
-static bool names_period(struct str words)
-{
-	return server_words_fit(words, "hour|day|daily|today|minute|month|hourly|24h");
-}
-
 bool reply_class_too_many(enum smtp_step step, struct verdict v)
 {
 	char copy[SERVER_WORDS_MAX];
@@ -250,8 +244,8 @@ bool reply_class_too_many(enum smtp_step step, struct verdict v)
 	if (step != STEP_RCPT || v.code < 400)
 		return false;
 	words = server_words(v.text, copy);
-	if (names_period(words))
-		return false;
+	if (server_words_fit(words, "hour|day|daily|today|minute|month|hourly|24h"))
+		return false; /* a limit for a time, not for a transaction */
 	return str_eq(str_from(v.enhanced, 2), S("5.3")) || reply_class_one_domain(step, v) ||
 	       server_words_fit(words, "too many recipients|too many rcpt|only one recipient|one recipient at a time|"
 				       "recipients per message|maximum number of recipients|recipient limit");

@@ -1,4 +1,4 @@
-/* reply_class.h - what a refusal means: whose fault it is, whom it concerns, whether it passes. The table is replies.def. */
+/* reply_class.h - the meaning of a refusal: who is at fault, which mail is concerned, whether it passes. Table: replies.def. */
 #ifndef RELAY_REPLY_CLASS_H
 #define RELAY_REPLY_CLASS_H
 
@@ -8,38 +8,38 @@
 /* As `gate` of the message `result`. */
 enum gate_state {
 	GATE_FINE,    /* each recipient has its own answer */
-	GATE_BUSY,    /* the next hop cannot be reached, or takes nothing now */
-	GATE_OURS,    /* our login, our set-up or our TLS fails there */
-	GATE_REFUSES, /* it refuses us by quota or policy */
+	GATE_BUSY,    /* the next hop cannot be reached, or accepts nothing now */
+	GATE_OURS,    /* our login, our set-up or our TLS fails at the next hop */
+	GATE_REFUSES, /* the next hop refuses us by quota or policy */
 };
 
-/* The step of a verdict that is our own, not a reply of the peer: no rule about the peer's words applies to it. */
+/* The step of a verdict of this relay, which is no reply of a peer: the rules for replies do not apply to it. */
 #define STEP_OURS ((enum smtp_step)30)
 
-/* Where something was said. */
+/* Where a reply was given. */
 struct place {
 	enum smtp_step step;
-	bool mx;          /* by a domain's own server; else by an upstream, where we are a customer */
+	bool mx;          /* by a domain's own server; else by an upstream, at which this relay has an account */
 	bool null_sender; /* of the transaction */
 };
 
-/* What a refusal means. An answer that is none (OK, or our own word) concerns the message, and waits when it is TEMP. */
+/* The meaning of a refusal. Another verdict (OK, or STEP_OURS) concerns the message, and waits when it is TEMP. */
 struct meaning reply_class(struct place place, struct verdict v);
 
 /* The gate of a next hop all of whose mail is refused like this. */
 enum gate_state reply_class_gate(struct meaning m);
 
-/* Do the words name our own address or a list that has it, and after the text also an account or a quota of ours? Then what is
- * held against the next hop's customer needs no second witness. */
+/* Do the words name the address of this relay or a block list with it, or, after the text, our account or quota? Then the
+ * refusal means all our mail, and no second witness is needed. */
 bool reply_class_is_plain(enum smtp_step step, struct verdict v);
 
-/* Why a session could not be had; `by_peer`: the next hop said so itself. Always of SCOPE_HOP, and waits. */
+/* The meaning of a failure to open a session; `by_peer`: the verdict is a reply. Always of SCOPE_HOP, and waits. */
 struct meaning reply_class_session(struct place place, enum smtp_fault fault, struct verdict v, bool by_peer);
 
-/* RFC 5321 4.5.3.1.10: no more recipients in this transaction; the others may follow in another. */
+/* RFC 5321 4.5.3.1.10: no more recipients in this transaction; the others can follow in another one. */
 bool reply_class_too_many(enum smtp_step step, struct verdict v);
 
-/* … because each transaction may have recipients of one domain only. */
+/* … because a transaction can have recipients of one domain only. */
 bool reply_class_one_domain(enum smtp_step step, struct verdict v);
 
 #endif

@@ -2,7 +2,6 @@
  * (RFC 8689). */
 #include "connection.h"
 #include "delivery.h"
-#include "pool.h"
 #include "relay.h"
 
 #include "posthouse/smtp_server.h"

@@ -1,5 +1,4 @@
 /* resolver.c - the resolver for direct delivery: opened when it is needed first, and again when resolv.conf has changed. */
-#include "candidates.h"
 #include "pool.h"
 #include "relay.h"
 
@@ -31,8 +30,8 @@ void resolver_apply(struct relay *relay)
 		dns_close(relay->dns);
 	relay->dns = relay->next_dns;
 	relay->next_dns = NULL;
-	LIST_EACH (i, &relay->pools)
-		relay->ops->resolver_changed(CONTAINER_OF(i, struct pool, in_relay));
+	LIST_EACH_OF (struct pool, pool, &relay->pools, in_relay)
+		relay->ops->resolver_changed(pool);
 }
 
 /* resolv.conf says other servers than when it was read last: a laptop has moved, a container's network was set up late. */

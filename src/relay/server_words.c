@@ -13,17 +13,14 @@ struct writer {
 /* Letters and digits, and all beyond ASCII. */
 static bool is_letter(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (unsigned char)c >= 0x80;
-}
+	char low = ascii_lower(c);
 
-static bool is_lower(char c)
-{
-	return c >= 'a' && c <= 'z';
+	return (low >= 'a' && low <= 'z') || (c >= '0' && c <= '9') || (unsigned char)c >= 0x80;
 }
 
 static bool is_upper(char c)
 {
-	return c >= 'A' && c <= 'Z';
+	return ascii_lower(c) != c;
 }
 
 /* ---- what is not the server's own ---- */
@@ -98,7 +95,7 @@ static bool is_name(struct str piece)
 		return false;
 	for (size_t i = 1; i + 1 < piece.n; i++)
 		if (piece.p[i] == '.' && is_letter(piece.p[i - 1]) && is_letter(piece.p[i + 1]) &&
-		    !(is_lower(piece.p[i - 1]) && is_upper(piece.p[i + 1])))
+		    !(piece.p[i - 1] >= 'a' && piece.p[i - 1] <= 'z' && is_upper(piece.p[i + 1])))
 			return true;
 	return false;
 }
@@ -121,7 +118,7 @@ static void add_piece(struct writer *w, struct str piece)
 {
 	for (size_t i = 0; i < piece.n; i++)
 		if (is_letter(piece.p[i]))
-			add_char(w, is_upper(piece.p[i]) ? (char)(piece.p[i] + 32) : piece.p[i]);
+			add_char(w, ascii_lower(piece.p[i]));
 		else
 			add_blank(w);
 	add_blank(w);
@@ -205,32 +202,23 @@ static struct str next_word(struct str *rest)
 	return word;
 }
 
-static uint64_t unit_ms(struct str word)
+static bool is_one_of(struct str words, struct str word)
 {
-	static const struct {
-		const char *name;
-		uint64_t ms;
-	} units[] = { { "s", 1000 },           { "sec", 1000 },          { "secs", 1000 },     { "second", 1000 },
-		      { "seconds", 1000 },     { "m", MINUTE_MS },       { "min", MINUTE_MS }, { "mins", MINUTE_MS },
-		      { "minute", MINUTE_MS }, { "minutes", MINUTE_MS }, { "h", HOUR_MS },     { "hr", HOUR_MS },
-		      { "hour", HOUR_MS },     { "hours", HOUR_MS },     { "mn", MINUTE_MS },  { "hrs", HOUR_MS } };
+	struct str one;
 
-	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-		if (str_eq(word, str_of(units[i].name)))
-			return units[i].ms;
-	return 0;
-}
-
-/* Does a word lead to a time to wait? "100 messages per 60 minutes" names none. */
-static bool leads_to_time(struct str word)
-{
-	static const char *const words[] = { "in",   "for",   "after", "wait",   "another", "least", "about", "approximately",
-					     "next", "retry", "delay", "within", "than" };
-
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-		if (str_eq(word, str_of(words[i])))
+	while (str_split(&words, ' ', &one))
+		if (str_eq(one, word))
 			return true;
 	return false;
+}
+
+static uint64_t unit_ms(struct str word)
+{
+	if (is_one_of(S("s sec secs second seconds"), word))
+		return SECOND_MS;
+	if (is_one_of(S("m mn min mins minute minutes"), word))
+		return MINUTE_MS;
+	return is_one_of(S("h hr hrs hour hours"), word) ? HOUR_MS : 0;
 }
 
 /* "300 seconds", "5m", "one hour", "00 05 00" (hours, minutes, seconds), "300" alone; `rest` is behind the number. */
@@ -240,7 +228,7 @@ static uint64_t time_at(struct str word, struct str rest, bool alone)
 	size_t digits = 0;
 	struct str second, third;
 
-	if (str_eq(word, S("one")) || str_eq(word, S("an")) || str_eq(word, S("a")))
+	if (is_one_of(S("one an a"), word))
 		return unit_ms(next_word(&rest));
 	while (digits < word.n && digits < 6 && word.p[digits] >= '0' && word.p[digits] <= '9')
 		n = n * 10 + (uint64_t)(word.p[digits++] - '0');
@@ -258,11 +246,13 @@ static uint64_t time_at(struct str word, struct str rest, bool alone)
 
 uint64_t server_words_wait_ms(struct str words)
 {
+	/* "100 messages per 60 minutes" names a rate, no time to wait */
+	const struct str leading = S("in for after wait another least about approximately next retry delay within than");
 	struct str before = S(""), last = S(""), word;
 
 	for (word = next_word(&words); word.n > 0; word = next_word(&words)) {
 		bool alone = str_eq(before, S("retry")) && str_eq(last, S("after"));
-		uint64_t ms = leads_to_time(last) ? time_at(word, words, alone) : 0;
+		uint64_t ms = is_one_of(leading, last) ? time_at(word, words, alone) : 0;
 
 		if (ms > 0)
 			return ms;

@@ -3,7 +3,6 @@
 #include "connection.h"
 #include "delivery.h"
 #include "relay.h"
-#include "transfer.h"
 
 #include "posthouse/crash.h"
 
@@ -146,13 +145,6 @@ void transfer_fini(struct transfer *t)
 
 /* ---- to the wire ---- */
 
-/* The first pass has found nothing wrong with this text. */
-static bool cannot_downgrade(struct connection *c, struct verdict v)
-{
-	unreadable(c, arena_cstr(&c->arena, v.text));
-	return false;
-}
-
 static void write_downgraded(struct connection *c)
 {
 	struct buf *b = &c->transfer.downgraded;
@@ -171,8 +163,10 @@ static bool take_for_wire(struct connection *c, struct str bytes)
 		return true;
 	}
 	v = downgrade_feed(t->convert, bytes, &t->downgraded);
-	if (v.class != OK)
-		return cannot_downgrade(c, v);
+	if (v.class != OK) { /* the first pass found nothing wrong with this text */
+		unreadable(c, arena_cstr(&c->arena, v.text));
+		return false;
+	}
 	write_downgraded(c);
 	return true;
 }
@@ -184,7 +178,7 @@ static void end_for_wire(struct connection *c)
 	struct verdict v = t->convert ? downgrade_end(t->convert, &t->downgraded) : ok();
 
 	if (v.class != OK) {
-		cannot_downgrade(c, v);
+		unreadable(c, arena_cstr(&c->arena, v.text));
 		return;
 	}
 	if (t->convert)

@@ -1,7 +1,6 @@
 /* tx_recipients.c - the recipients of one transaction: as many as the next hop takes at once, in a form that it understands. */
 #include "connection.h"
 #include "delivery.h"
-#include "pool.h"
 #include "relay.h"
 
 #include "posthouse/clock.h"
