@@ -4,11 +4,9 @@
 #define QUEUE_QUEUE_H
 
 #include "accounting/accounting.h"
-#include "admin.h"
 #include "dispatch/dispatch.h"
 #include "intake/intake.h"
 #include "common/route.h"
-#include "setback.h"
 #include "report/report.h"
 #include "common/format.h"
 #include "common/timers.h"
@@ -18,6 +16,40 @@
 #include "posthouse/role.h"
 #include "posthouse/smtp_server.h"
 #include "posthouse/store.h"
+
+struct queue;
+
+/* ---- setback.c: the clock is set back, while we run or while we did not: what another clock wrote is mended (clock.h), in
+ * memory and in the store, so that nothing stays closed for as long as the clock went back ---- */
+
+struct setback {
+	uv_timer_t look, retry;
+	uint64_t seen; /* the latest time that a look has seen */
+	bool mending;  /* the store is at it */
+	bool again;    /* the clock was set back once more meanwhile */
+	struct mending page;
+};
+
+void setback_init(struct queue *q);
+
+/* The store is open: look at the clock from now on, each second. */
+void setback_start(struct queue *q);
+
+/* ---- admin.c: the questions and orders of the console ---- */
+
+struct admin {
+	struct list calls; /* that the store works on */
+	size_t n;
+};
+
+void admin_init(struct queue *q);
+void admin_peer_gone(struct queue *q, const struct channel *ch);
+
+/* Handlers; their ctx is the role. */
+void handle_queue_page(void *ctx, struct channel *ch, const struct msg_queue_page *m, int fd);
+void handle_queue_alter(void *ctx, struct channel *ch, const struct msg_queue_alter *m, int fd);
+void handle_queue_show(void *ctx, struct channel *ch, const struct msg_queue_show *m, int fd);
+void handle_trace(void *ctx, struct channel *ch, const struct msg_trace *m, int fd);
 
 struct queue {
 	struct role *role;

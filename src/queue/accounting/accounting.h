@@ -6,18 +6,13 @@
 #include "accounting/account.h"
 #include "accounting/admission.h"
 #include "accounting/ban.h"
-#include "accounting/bounces.h"
 #include "accounting/breaker.h"
 #include "accounting/bucket.h"
 #include "accounting/failed_logins.h"
-#include "accounting/home_networks.h"
-#include "accounting/lockouts.h"
 #include "accounting/observer.h"
 #include "accounting/quota.h"
-#include "accounting/reservation.h"
 #include "accounting/seen_networks.h"
 #include "accounting/seen_recipients.h"
-#include "accounting/show.h"
 #include "accounting/subject.h"
 #include "common/format.h"
 #include "common/timers.h"
@@ -84,5 +79,13 @@ static inline bool accounting_is_unreadable(const struct accounting *acc)
 {
 	return acc->buckets.unreadable || acc->bans.unreadable;
 }
+
+/* ---- show.c: limits, bans and breakers for an administrator: show them, and reset them ---- */
+
+void resets_peer_gone(struct accounting *acc, const struct channel *ch);
+
+/* Messages of the console. */
+void accounting_limits_page(struct accounting *acc, struct channel *ch, const struct msg_limits_page *m);
+void accounting_limits_reset(struct accounting *acc, struct channel *ch, const struct msg_limits_reset *m);
 
 #endif

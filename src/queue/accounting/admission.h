@@ -72,4 +72,21 @@ void accounting_authenticated(struct accounting *acc, struct channel *ch, const 
 void accounting_present(struct accounting *acc, struct channel *ch, const struct msg_present *m);
 void accounting_leave(struct accounting *acc, struct channel *ch, const struct msg_leave *m);
 
+/* ---- reservation.c: what was promised to a client before its message is there, so that the client hears early, recipient by
+ * recipient, what a limit does not allow ---- */
+
+/* For which commands the session has to ask: bits of `authorized`. */
+uint64_t reserving(const struct client *c);
+
+/* The transaction is over, with or without `submit` (which charges): its reservation ends. */
+void reservation_end(struct accounting *acc, const struct channel *ch, uint64_t transaction);
+
+/* Drop all reservations of a client. */
+void reservations_drop(struct client *c);
+
+void reserve_peer_gone(struct accounting *acc, const struct channel *ch);
+
+/* Message of submission. */
+void accounting_reserve(struct accounting *acc, struct channel *ch, const struct msg_reserve *m);
+
 #endif

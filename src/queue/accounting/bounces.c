@@ -1,5 +1,5 @@
-/* bounces.c - see bounces.h. */
-#include "accounting/bounces.h"
+/* bounces.c - see account.h. */
+#include "accounting/account.h"
 
 #include "posthouse/clock.h"
 

@@ -1,6 +1,6 @@
 /* failed_logins.h - failed logins, counted per client network, per login name as the client gave it (known or not), and per
  * device password. When there are too many, the network is banned for a day at most, or the login for an hour at most; each
- * ban is longer than the last. A network from which people log in successfully (home_networks.h) is slowed instead. Clients
+ * ban is longer than the last. A network from which people log in successfully (seen_networks.h) is slowed instead. Clients
  * choose the names and networks, so their number in memory and in the store is bounded. */
 #ifndef QUEUE_FAILED_LOGINS_H
 #define QUEUE_FAILED_LOGINS_H
@@ -41,5 +41,22 @@ bool login_failed(struct accounting *acc, struct str login, struct str device, s
 void turn_failed(struct accounting *acc, struct str login, struct str device, struct str network, uint64_t now);
 uint64_t turn_wait_ms(struct accounting *acc, struct str login, struct str device, struct str network, uint64_t slot_ms,
 		      uint64_t now);
+
+/* ---- lockouts.c: since when a banned login has been tried from a network that it has not used before ----
+ *
+ * A login that is guessed without end is banned without end, but its owner, who has the right password, must not wait for
+ * longer than an hour, and cannot be told from the guessers. So each network has one attempt after it has waited for an hour.
+ * In memory and bounded: the oldest entry of the login and the site with the most entries is dropped, so that a guesser with
+ * many addresses does not push others out before their hour. */
+
+struct lockouts {
+	struct hashtable table, shares;
+};
+
+void lockouts_fini(struct accounting *acc);
+
+/* A banned login (or device password) is tried from this network: how long until it has waited for an hour, in ms. 0: this
+ * attempt is allowed to be judged, and the next attempt begins a new hour. */
+uint64_t lockout_ms(struct accounting *acc, struct str login, struct str device, struct str network, uint64_t now);
 
 #endif

@@ -1,4 +1,4 @@
-/* home_networks.c - see home_networks.h. */
+/* home_networks.c - see seen_networks.h. */
 #include "accounting/accounting.h"
 
 #include "posthouse/clock.h"

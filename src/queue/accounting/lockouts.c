@@ -1,4 +1,4 @@
-/* lockouts.c - see lockouts.h. */
+/* lockouts.c - see failed_logins.h. */
 #include "accounting/accounting.h"
 
 #include "posthouse/clock.h"

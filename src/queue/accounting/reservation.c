@@ -1,4 +1,4 @@
-/* reservation.c - see reservation.h. */
+/* reservation.c - see admission.h. */
 #include "accounting/accounting.h"
 
 #include "posthouse/clock.h"

@@ -1,4 +1,4 @@
-/* lane_scan.c - see lane_scan.h. */
+/* lane_scan.c - see scheduler.h. */
 #include "dispatch/dispatch.h"
 
 #include "posthouse/units.h"

@@ -3,13 +3,36 @@
 #ifndef QUEUE_LEASE_H
 #define QUEUE_LEASE_H
 
-#include "dispatch/message.h"
-
 #include "posthouse/ipc.h"
+#include "posthouse/list.h"
+#include "posthouse/store.h"
 
-struct channel;
-struct nexthop;
 struct dispatch;
+struct lease;
+struct nexthop;
+
+#define DELIVERY_RECIPIENTS_MAX 100
+
+/* A message of which recipients are leased. Its deliveries share it, and the last one frees it. */
+struct message {
+	struct list in_fetched; /* of the scheduler */
+	struct dispatch *dispatch;
+	struct arena arena;
+	struct due_message due; /* views into the arena */
+	size_t leases;          /* while it is fetched, that counts as one */
+};
+
+/* A copy of what the store has leased. / Add recipients of the same message that came from other lanes. */
+struct message *message_new(struct dispatch *d, const struct due_message *due);
+void message_add(struct message *m, const struct due_recipient *recipients, size_t n);
+
+/* One of its leases has ended; the last one frees the message. */
+void message_release(struct message *m);
+
+/* Upper bounds of what the codec needs: for one recipient; for everything but the recipients; for the whole datagram of the delivery. */
+size_t recipient_bytes(const struct due_recipient *r);
+size_t delivery_fixed_bytes(const struct lease *l);
+size_t delivery_bytes(const struct lease *l);
 
 /*   PARKED    waits for a slot of its next hop; relay knows nothing of it
  *   OPENING   the store opens the file of the large message
@@ -71,5 +94,18 @@ struct lease *lease_new(struct message *m, struct nexthop *hop);
 /* Move the lease to another state, and keep the counts of its next hop. */
 void lease_enter(struct lease *l, enum lease_state state);
 void lease_free(struct lease *l);
+
+/* ---- settle.c: the outcomes of a delivery are offered to the store until it has them ---- */
+
+struct settling {
+	uv_timer_t retry;
+	bool failing; /* the store has no room for outcomes: nothing is leased until it has room */
+	size_t held;  /* leases whose outcomes wait for the next try */
+};
+
+void settle_init(struct dispatch *d);
+
+/* Record l->outcomes. This ends the lease. Where the result came from relay, relay gets `settled` once the outcomes are durable. */
+void settle(struct lease *l);
 
 #endif

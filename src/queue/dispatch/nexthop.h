@@ -119,4 +119,79 @@ void nexthop_set_reason(struct nexthop *hop, struct str reason);
 void nexthop_save(const struct nexthop *hop);
 void nexthop_row_save(struct dispatch *d, const struct gate_state *row);
 
+/* ---- nexthop_health.c: results, configurations, restarts and administrators change the health of a next hop ---- */
+
+/* Read the states from before the restart. Then the scheduler starts. */
+void nexthops_load(struct dispatch *d);
+
+/* The configuration has changed: connection counts and rates are taken from it, and next hops that are down are tried at once. */
+void nexthops_apply(struct dispatch *d);
+
+/* End all pauses, because an administrator or a new configuration says that it is worth a try. */
+void nexthops_probe_now(struct dispatch *d);
+
+/* The next hop works, or is at fault. True when this was not known before. */
+bool nexthop_worked(struct nexthop *hop, uint64_t now);
+struct nexthop_trouble {
+	enum nexthop_fault fault;
+	uint64_t meaning;  /* see meaning.h, packed */
+	uint64_t pause_ms; /* a pause that the next hop's reply asks for; 0: none */
+	struct str reason;
+	uint64_t tried_at; /* when the delivery was begun */
+};
+bool nexthop_failed(struct nexthop *hop, const struct nexthop_trouble *t, uint64_t now);
+
+/* The next hop works, but it said something about this relay's set-up or reputation that an administrator should know. It goes to the log, once
+ * in an hour, and to `status`. */
+void nexthop_complained(struct nexthop *hop, uint64_t meaning, struct str reason, uint64_t now);
+
+/* The clock was set back: pauses that would now last longer than they were meant to are over, also in the store. */
+void nexthops_mend(struct dispatch *d, uint64_t now);
+
+/* Free the MX domains that are up and unused, and forget those that were down long ago. */
+void nexthops_collect(struct dispatch *d);
+
+void nexthops_stats(struct dispatch *d);
+
+/* ---- nexthop_concurrency.c: how many deliveries a next hop can have at once ---- */
+
+/* Is this next hop a possible choice of a route now? Not while it is down, probed by another delivery, or at the limit of its rates. A window
+ * that is full is no reason to choose another one. */
+bool nexthop_is_open(struct nexthop *hop, uint64_t now);
+
+/* How many deliveries can be sent now, and how many can be leased (in advance) when it is open. */
+size_t nexthop_slots(const struct nexthop *hop);
+size_t nexthop_room(const struct nexthop *hop, uint64_t now);
+
+/* Is there a place for a delivery that was leased already? There are more places than room, because a message can split into several deliveries. */
+bool nexthop_takes(const struct nexthop *hop);
+
+/* A result has come. connections: how many the next hop grants; 0: not known. */
+void nexthop_pace(struct nexthop *hop, size_t connections);
+
+/* The room of all upstreams. *wake_at_out: when the first of the others can open; 0: there is none. */
+size_t nexthops_upstream_room(struct dispatch *d, uint64_t now, uint64_t *wake_at_out);
+
+/* Is some next hop down in such a way that the time of messages which wait for it can end? */
+bool nexthops_may_expire(const struct dispatch *d);
+
+/* Deliveries that the store was asked for use up room until the round ends. */
+void nexthop_expect(struct nexthop *hop, size_t n);
+void nexthops_expect_nothing(struct dispatch *d);
+
+/* ---- nexthop_lanes.c: lanes that are due and wait for room at a next hop ---- */
+
+/* Add a lane. True: it waits until it is served, see nexthop_resume_waiting(). False: it waits already, or the list has no place for it; the store
+ * names it again in a later page. */
+bool nexthop_wait(struct nexthop *hop, uint64_t lane, unsigned priority);
+
+/* Take out the lane of the highest priority, but each fourth time the one that waits longest. There must be one. */
+uint64_t nexthop_next_waiting(struct nexthop *hop);
+
+/* Remove all; the store names them again. */
+void nexthop_forget_waiting(struct nexthop *hop);
+
+/* The next hop's mail servers are known: from now on the scheduler serves its lanes. */
+void nexthop_resume_waiting(struct nexthop *hop);
+
 #endif

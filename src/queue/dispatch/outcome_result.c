@@ -1,8 +1,6 @@
 /* outcome_result.c - a result of relay: what it says about the next hop, and about each recipient. */
 #include "dispatch/outcome_private.h"
 
-#include "dispatch/refused_report.h"
-
 #include "posthouse/clock.h"
 
 #define REPLY_MAX 1000 /* bytes of an answer that are kept */

@@ -1,10 +1,8 @@
-/* refused_report.c - see refused_report.h. What a next hop says against a report is about its text, or about its sender. */
-#include "dispatch/refused_report.h"
+/* refused_report.c - see outcome_private.h. What a next hop says against a report is about its text, or about its sender. */
+#include "dispatch/outcome_private.h"
 
-#include "dispatch/dispatch.h"
 #include "common/dsn_form.h"
 
-#include "posthouse/ipc.h"
 #include "posthouse/meaning.h"
 
 const struct rec_outcome *result_outcome(const struct msg_result *m, uint64_t n)

@@ -1,6 +1,5 @@
 /* notification.c - the way of a notification: written, signed, stored, for the login and then for the postmaster. */
 #include "common/event_fields.h"
-#include "report/notification_text.h"
 #include "report/own_message.h"
 #include "report/report.h"
 

@@ -34,4 +34,9 @@ void notify_account(struct reports *rs, const struct account_event *e);
 /* To the postmaster: this number of messages without a sender has failed, and there was no copy for each of them. */
 void notify_skipped(struct reports *rs, uint64_t messages);
 
+/* ---- notification_text.c: what a notification says: what happened, when it ends, what to do ---- */
+
+struct str notification_subject(const struct account_event *e); /* a static text */
+struct str notification_text(struct arena *a, const struct account_event *e);
+
 #endif

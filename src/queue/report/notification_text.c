@@ -1,5 +1,5 @@
 /* notification_text.c - the words of notices. */
-#include "report/notification_text.h"
+#include "report/notification.h"
 
 static struct str warning_text(struct arena *a, const struct account_event *e)
 {
