@@ -222,7 +222,7 @@ static struct verdict judge_client(struct accounting *acc, struct arena *a, stru
 {
 	const struct cfg_limits *limits = &role_config(acc->role)->limits;
 	struct str network = network_of(a, client);
-	uint64_t banned = network_banned_ms(acc, network, clock_now_ms());
+	uint64_t banned = network_banned_ms(acc, a, network, clock_now_ms());
 	uint64_t most = is_crowded(acc, network, limits->connections_per_network)           ? limits->connections_per_network
 			: is_crowded(acc, site_of(a, client), limits->connections_per_site) ? limits->connections_per_site
 											    : 0;

@@ -67,7 +67,10 @@ static struct ban *get(struct accounting *acc, struct str key)
 
 /* ---- kept over restarts ---- */
 
-static void touch(struct accounting *acc, struct ban *b);
+static void touch(struct accounting *acc, struct ban *b)
+{
+	writebehind_touch(&acc->bans.changes, &b->in_dirty);
+}
 
 static void mend(struct accounting *acc, struct ban *b, uint64_t now)
 {
@@ -199,11 +202,6 @@ void bans_init(struct accounting *acc)
 	list_init(&acc->bans.recent);
 	writebehind_init(&acc->bans.changes, &write_ops, acc);
 	timers_add(acc->timers, &acc->bans.load_retry, acc);
-}
-
-static void touch(struct accounting *acc, struct ban *b)
-{
-	writebehind_touch(&acc->bans.changes, &b->in_dirty);
 }
 
 /* ---- beginning and ending ---- */

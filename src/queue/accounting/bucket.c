@@ -13,8 +13,6 @@
 #define RETRY_MS         2000
 #define NOTIFIED_KEPT_US (7 * DAY_MS * 1000)
 
-static void remember_place(struct buckets *all, const struct bucket_row *last);
-
 static void bucket_free(struct bucket *b)
 {
 	list_remove(&b->in_dirty);
@@ -22,6 +20,15 @@ static void bucket_free(struct bucket *b)
 	free(b->key);
 	free(b->rule);
 	free(b);
+}
+
+/* Where reading goes on after a failure; NULL: from the start. */
+static void remember_place(struct buckets *all, const struct bucket_row *last)
+{
+	free(all->read_key);
+	free(all->read_rule);
+	all->read_key = last ? str_dup(last->key) : NULL;
+	all->read_rule = last ? str_dup(last->rule) : NULL;
 }
 
 void buckets_fini(struct accounting *acc)
@@ -148,14 +155,6 @@ static void read_row(struct accounting *acc, const struct bucket_row *row, uint6
 		bucket_touch(acc, b);
 	if (b->user && b->user->loaded)
 		b->user->loaded(acc, b);
-}
-
-static void remember_place(struct buckets *all, const struct bucket_row *last)
-{
-	free(all->read_key);
-	free(all->read_rule);
-	all->read_key = last ? str_dup(last->key) : NULL;
-	all->read_rule = last ? str_dup(last->rule) : NULL;
 }
 
 /* Limits that cannot be read fail closed: until they are read, mail is refused with 451 (authorize.c), and nobody logs in. */

@@ -84,13 +84,11 @@ void failed_logins_apply(struct accounting *acc)
 }
 
 /* Count one more failure; true when that is above the rate. */
-static bool is_too_much(struct accounting *acc, struct str key, uint64_t now)
+static bool is_too_much(struct accounting *acc, struct arena *a, struct str key, uint64_t now)
 {
-	struct arena a = { 0 };
-	struct bucket *b = bucket_get(acc, key, rule_of(acc, &a));
+	struct bucket *b = bucket_get(acc, key, rule_of(acc, a));
 	bool full;
 
-	arena_fini(&a);
 	b->rate = rate_of(acc);
 	full = gcra_wait_us(b->tat_us, b->rate, 1, now * 1000) > 0;
 	if (!full)
@@ -135,47 +133,36 @@ struct verdict network_banned(struct arena *a, uint64_t ms)
 		    arena_printf(a, "too many failed logins from your network, try again in %.*s", STR_ARG(format_wait(a, ms))));
 }
 
-uint64_t network_banned_ms(struct accounting *acc, struct str network, uint64_t now)
+uint64_t network_banned_ms(struct accounting *acc, struct arena *a, struct str network, uint64_t now)
 {
-	struct arena a = { 0 };
-	uint64_t ms = banned_ms(acc, network_key(&a, network), NETWORK_LONGEST_MS, now);
+	uint64_t ms = banned_ms(acc, network_key(a, network), NETWORK_LONGEST_MS, now);
 
-	arena_fini(&a);
 	return ms > 0 && !home_network_known(acc, network, now) ? ms : 0;
 }
 
-uint64_t login_banned_ms(struct accounting *acc, struct str login, struct str device, uint64_t now)
+uint64_t login_banned_ms(struct accounting *acc, struct arena *a, struct str login, struct str device, uint64_t now)
 {
-	struct arena a = { 0 };
-	uint64_t ms = banned_ms(acc, password_key(&a, login, device), LOGIN_LONGEST_MS, now);
-
-	arena_fini(&a);
-	return ms;
+	return banned_ms(acc, password_key(a, login, device), LOGIN_LONGEST_MS, now);
 }
 
 /* The bucket, if it is above the rate now; else NULL. */
-static struct bucket *full_bucket(struct accounting *acc, struct str key, uint64_t now)
+static struct bucket *full_bucket(struct accounting *acc, struct arena *a, struct str key, uint64_t now)
 {
-	struct arena a = { 0 };
-	struct bucket *b = rate_of(acc).amount > 0 ? bucket_find(acc, key, rule_of(acc, &a)) : NULL;
+	struct bucket *b = rate_of(acc).amount > 0 ? bucket_find(acc, key, rule_of(acc, a)) : NULL;
 
-	arena_fini(&a);
 	return b && gcra_wait_us(b->tat_us, rate_of(acc), 1, now * 1000) > 0 ? b : NULL;
 }
 
-bool network_is_slowed(struct accounting *acc, struct str network, uint64_t now)
+bool network_is_slowed(struct accounting *acc, struct arena *a, struct str network, uint64_t now)
 {
-	struct arena a = { 0 };
-	bool slowed = home_network_known(acc, network, now) && full_bucket(acc, network_key(&a, network), now);
-
-	arena_fini(&a);
-	return slowed;
+	return home_network_known(acc, network, now) && full_bucket(acc, a, network_key(a, network), now);
 }
 
 /* Log it once per window of the rate. */
-static void tell_slowed(struct accounting *acc, struct str key, struct str network, struct str client, uint64_t now)
+static void tell_slowed(struct accounting *acc, struct arena *a, struct str key, struct str network, struct str client,
+			uint64_t now)
 {
-	struct bucket *b = full_bucket(acc, key, now);
+	struct bucket *b = full_bucket(acc, a, key, now);
 
 	if (!b || (b->logged_at > 0 && now >= b->logged_at && now - b->logged_at < rate_of(acc).window_ms))
 		return;
@@ -183,54 +170,46 @@ static void tell_slowed(struct accounting *acc, struct str key, struct str netwo
 	log_warning(NULL, "network.slowed", kv("client", client), kv("network", network));
 }
 
-bool network_failed(struct accounting *acc, struct str network, struct str client, uint64_t longest_ms, uint64_t now)
+bool network_failed(struct accounting *acc, struct arena *a, struct str network, struct str client, uint64_t longest_ms,
+		    uint64_t now)
 {
-	struct arena a = { 0 };
-	struct str key = network_key(&a, network);
-	bool too_much = rate_of(acc).amount > 0 && is_too_much(acc, key, now);
+	struct str key = network_key(a, network);
 
-	if (too_much && home_network_known(acc, network, now)) {
-		tell_slowed(acc, key, network, client, now);
-		too_much = false;
+	if (rate_of(acc).amount == 0 || !is_too_much(acc, a, key, now))
+		return false;
+	if (home_network_known(acc, network, now)) {
+		tell_slowed(acc, a, key, network, client, now);
+		return false;
 	}
-	if (too_much)
-		ban(acc, key, longest_ms < NETWORK_LONGEST_MS ? longest_ms : NETWORK_LONGEST_MS, "network.banned", S(""), network,
-		    client, now);
-	arena_fini(&a);
-	return too_much;
+	ban(acc, key, longest_ms < NETWORK_LONGEST_MS ? longest_ms : NETWORK_LONGEST_MS, "network.banned", S(""), network, client,
+	    now);
+	return true;
 }
 
-bool login_failed(struct accounting *acc, struct str login, struct str device, struct str client, uint64_t now)
+bool login_failed(struct accounting *acc, struct arena *a, struct str login, struct str device, struct str client, uint64_t now)
 {
-	struct arena a = { 0 };
-	struct str key = password_key(&a, login, device);
-	bool too_much = rate_of(acc).amount > 0 && is_too_much(acc, key, now);
+	struct str key = password_key(a, login, device);
 
-	if (too_much)
-		ban(acc, key, LOGIN_LONGEST_MS, "login.banned", subject_name(key), S(""), client, now);
-	arena_fini(&a);
-	return too_much;
+	if (rate_of(acc).amount == 0 || !is_too_much(acc, a, key, now))
+		return false;
+	ban(acc, key, LOGIN_LONGEST_MS, "login.banned", subject_name(key), S(""), client, now);
+	return true;
 }
 
 /* ---- turns ---- */
 
-void turn_failed(struct accounting *acc, struct str login, struct str device, struct str network, uint64_t now)
+void turn_failed(struct accounting *acc, struct arena *a, struct str login, struct str device, struct str network, uint64_t now)
 {
-	struct arena a = { 0 };
-
 	if (rate_of(acc).amount > 0)
-		is_too_much(acc, turn_key(&a, login, device, network), now);
-	arena_fini(&a);
+		is_too_much(acc, a, turn_key(a, login, device, network), now);
 }
 
-uint64_t turn_wait_ms(struct accounting *acc, struct str login, struct str device, struct str network, uint64_t slot_ms,
-		      uint64_t now)
+uint64_t turn_wait_ms(struct accounting *acc, struct arena *a, struct str login, struct str device, struct str network,
+		      uint64_t slot_ms, uint64_t now)
 {
-	struct arena a = { 0 };
-	struct bucket *b = full_bucket(acc, turn_key(&a, login, device, network), now);
+	struct bucket *b = full_bucket(acc, a, turn_key(a, login, device, network), now);
 	uint64_t turn_at;
 
-	arena_fini(&a);
 	if (!b)
 		return 0;
 	turn_at = clock_mended(b->logged_at, now, TURNS_MAX * slot_ms) + slot_ms; /* logged_at: here, whose turn was the last */

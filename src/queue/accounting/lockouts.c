@@ -95,21 +95,19 @@ void lockouts_fini(struct accounting *acc)
 	hashtable_fini(&acc->lockouts.shares);
 }
 
-static void begin(struct accounting *acc, struct str key, struct str login, struct str network, uint64_t now)
+static void begin(struct accounting *acc, struct arena *a, struct str key, struct str login, struct str network, uint64_t now)
 {
 	struct lockout *l = NEW(struct lockout);
-	struct arena a = { 0 };
-	struct str whose = login_key(&a, login), site = site_of(&a, str_head(network, str_find(network, '/')));
+	struct str whose = login_key(a, login), site = site_of(a, str_head(network, str_find(network, '/')));
 	struct share *share;
 
 	share = share_join(acc, whose, NULL);
-	share = share_join(acc, arena_printf(&a, "%.*s %.*s", STR_ARG(whose), STR_ARG(str_head(site, SITE_TEXT_MAX))), share);
+	share = share_join(acc, arena_printf(a, "%.*s %.*s", STR_ARG(whose), STR_ARG(str_head(site, SITE_TEXT_MAX))), share);
 	l->site = share;
 	l->key = str_dup(key);
 	l->since = now;
 	hashtable_add(&acc->lockouts.table, &l->in_table, hash_text(key));
 	list_append(&share->in_order, &l->in_order);
-	arena_fini(&a);
 	if (acc->lockouts.table.n > LOCKOUTS_MAX)
 		share = greatest(acc, greatest(acc, NULL));
 	else if (share->n <= SITE_MAX)
@@ -117,10 +115,10 @@ static void begin(struct accounting *acc, struct str key, struct str login, stru
 	drop(acc, oldest(share));
 }
 
-uint64_t lockout_ms(struct accounting *acc, struct str login, struct str device, struct str network, uint64_t now)
+uint64_t lockout_ms(struct accounting *acc, struct arena *a, struct str login, struct str device, struct str network,
+		    uint64_t now)
 {
-	struct arena a = { 0 };
-	struct str key = turn_key(&a, login, device, network);
+	struct str key = turn_key(a, login, device, network);
 	struct lockout *l = HASHTABLE_NAMED(&acc->lockouts.table, key, struct lockout, in_table, key);
 	uint64_t left = HOUR_MS;
 
@@ -128,10 +126,9 @@ uint64_t lockout_ms(struct accounting *acc, struct str login, struct str device,
 		l->since = clock_mended(l->since, now, 0);
 		left = now - l->since < HOUR_MS ? HOUR_MS - (now - l->since) : 0;
 	} else {
-		begin(acc, key, login, network, now);
+		begin(acc, a, key, login, network, now);
 	}
 	if (left == 0)
 		drop(acc, l);
-	arena_fini(&a);
 	return left;
 }

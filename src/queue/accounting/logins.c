@@ -27,10 +27,10 @@ static bool is_listed(const struct msg_authenticated *m)
 
 /* Passwords are perhaps guessed from this network: right and wrong ones wait for their turn, but no ban holds. A login that has
  * used the network before has turns of its own; all others ("") share theirs. */
-static struct verdict judge_turn(struct accounting *acc, struct str login, struct str device, struct str network, uint64_t now,
-				 uint64_t *delay_ms_out)
+static struct verdict judge_turn(struct accounting *acc, struct arena *a, struct str login, struct str device, struct str network,
+				 uint64_t now, uint64_t *delay_ms_out)
 {
-	*delay_ms_out = turn_wait_ms(acc, login, device, network, SLOT_MS, now);
+	*delay_ms_out = turn_wait_ms(acc, a, login, device, network, SLOT_MS, now);
 	if (*delay_ms_out != TURN_NEVER)
 		return ok();
 	*delay_ms_out = 0;
@@ -40,12 +40,12 @@ static struct verdict judge_turn(struct accounting *acc, struct str login, struc
 }
 
 /* The login is new in the network. Even when guessers there take all turns, it waits for an hour at most. */
-static struct verdict judge_newcomer(struct accounting *acc, const struct msg_authenticated *m, struct str network, uint64_t now,
-				     uint64_t *delay_ms_out)
+static struct verdict judge_newcomer(struct accounting *acc, struct arena *a, const struct msg_authenticated *m,
+				     struct str network, uint64_t now, uint64_t *delay_ms_out)
 {
-	struct verdict v = judge_turn(acc, S(""), S(""), network, now, delay_ms_out);
+	struct verdict v = judge_turn(acc, a, S(""), S(""), network, now, delay_ms_out);
 
-	return v.class == OK || lockout_ms(acc, m->login, m->device, network, now) > 0 ? v : ok();
+	return v.class == OK || lockout_ms(acc, a, m->login, m->device, network, now) > 0 ? v : ok();
 }
 
 /* Is the login, or the network, banned? The answer is the same whether the password was right or wrong. Both count against the
@@ -55,35 +55,35 @@ static struct verdict judge_ban(struct client *c, struct arena *a, const struct 
 {
 	struct accounting *acc = c->accounting;
 	struct str network = str_of(c->place->name);
-	uint64_t ms = network_banned_ms(acc, network, now), locked_ms;
+	uint64_t ms = network_banned_ms(acc, a, network, now), locked_ms;
 
 	if (ms > 0)
 		return network_banned(a, ms);
 	if (m->login.n == 0)
 		return ok();
-	if (seen_network_known(acc, m->login, network, now))
-		return judge_turn(acc, m->login, m->device, network, now, &answer->delay_ms);
-	ms = login_banned_ms(acc, m->login, m->device, now);
+	if (seen_network_known(acc, a, m->login, network, now))
+		return judge_turn(acc, a, m->login, m->device, network, now, &answer->delay_ms);
+	ms = login_banned_ms(acc, a, m->login, m->device, now);
 	if (ms == 0)
-		return judge_newcomer(acc, m, network, now, &answer->delay_ms);
-	locked_ms = lockout_ms(acc, m->login, m->device, network, now);
+		return judge_newcomer(acc, a, m, network, now, &answer->delay_ms);
+	locked_ms = lockout_ms(acc, a, m->login, m->device, network, now);
 	if (locked_ms == 0)
 		return ok();
 	answer->counted = COUNTED_IN_BAN;
-	if (!(m->repeated & COUNTED_IN_BAN) && network_failed(acc, network, str_of(c->address), locked_ms, now))
-		return network_banned(a, network_banned_ms(acc, network, now));
+	if (!(m->repeated & COUNTED_IN_BAN) && network_failed(acc, a, network, str_of(c->address), locked_ms, now))
+		return network_banned(a, network_banned_ms(acc, a, network, now));
 	return login_banned(a, ms);
 }
 
 /* Count the failure of a login that is new in the network. True: the login is banned for it. */
-static bool newcomer_failed(struct client *c, const struct msg_authenticated *m, uint64_t now)
+static bool newcomer_failed(struct client *c, struct arena *a, const struct msg_authenticated *m, uint64_t now)
 {
 	struct accounting *acc = c->accounting;
 	struct str network = str_of(c->place->name);
 
 	if (home_network_known(acc, network, now))
-		turn_failed(acc, S(""), S(""), network, now);
-	return login_failed(acc, m->login, m->device, str_of(c->address), now);
+		turn_failed(acc, a, S(""), S(""), network, now);
+	return login_failed(acc, a, m->login, m->device, str_of(c->address), now);
 }
 
 /* The password was wrong: count that. */
@@ -96,14 +96,14 @@ static struct verdict judge_failure(struct client *c, struct arena *a, const str
 
 	if (m->repeated & COUNTED_AS_JUDGED)
 		return wrong;
-	if (m->login.n > 0 && seen_network_known(acc, m->login, network, now))
-		turn_failed(acc, m->login, m->device, network, now);
+	if (m->login.n > 0 && seen_network_known(acc, a, m->login, network, now))
+		turn_failed(acc, a, m->login, m->device, network, now);
 	else if (m->login.n > 0)
-		login_is_banned = newcomer_failed(c, m, now);
-	if (network_failed(acc, network, client, UINT64_MAX, now))
-		return network_banned(a, network_banned_ms(acc, network, now));
+		login_is_banned = newcomer_failed(c, a, m, now);
+	if (network_failed(acc, a, network, client, UINT64_MAX, now))
+		return network_banned(a, network_banned_ms(acc, a, network, now));
 	if (login_is_banned)
-		return login_banned(a, login_banned_ms(acc, m->login, m->device, now));
+		return login_banned(a, login_banned_ms(acc, a, m->login, m->device, now));
 	return wrong;
 }
 
@@ -135,7 +135,7 @@ static void judge(struct client *c, struct arena *a, const struct msg_authentica
 		return;
 	answer->counted = COUNTED_AS_JUDGED;
 	answer->verdict = m->success ? judge_success(c, a, m, now) : judge_failure(c, a, m, now);
-	if (!m->success && answer->delay_ms < SLOW_MS && network_is_slowed(c->accounting, str_of(c->place->name), now))
+	if (!m->success && answer->delay_ms < SLOW_MS && network_is_slowed(c->accounting, a, str_of(c->place->name), now))
 		answer->delay_ms = SLOW_MS;
 }
 

@@ -15,12 +15,10 @@ static struct str rule_of(struct arena *a, struct str network)
 	return arena_printf(a, RULE "%.*s", STR_ARG(str_head(network, 100)));
 }
 
-bool seen_network_known(struct accounting *acc, struct str login, struct str network, uint64_t now)
+bool seen_network_known(struct accounting *acc, struct arena *a, struct str login, struct str network, uint64_t now)
 {
-	struct arena a = { 0 };
-	const struct bucket *b = bucket_find(acc, login_key(&a, login), rule_of(&a, network));
+	const struct bucket *b = bucket_find(acc, login_key(a, login), rule_of(a, network));
 
-	arena_fini(&a);
 	return b && b->tat_us > now * 1000;
 }
 

@@ -11,7 +11,7 @@
 #define NETWORK_KNOWN_MS (30 * DAY_MS)
 
 /* Did the login (as the client gave it) get in from this network? */
-bool seen_network_known(struct accounting *acc, struct str login, struct str network, uint64_t now);
+bool seen_network_known(struct accounting *acc, struct arena *a, struct str login, struct str network, uint64_t now);
 
 /* The login got in. Returns when it had done so before, in ms; 0: not in the last 30 days. */
 uint64_t seen_network_use(struct account *a, struct str network, uint64_t now);

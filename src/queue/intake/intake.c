@@ -184,7 +184,24 @@ struct verdict intake_takes_mail(struct intake *in)
 
 /* ---- the file of a large message ---- */
 
-static void on_created(void *ctx, struct verdict v, int fd);
+static void on_created(void *ctx, struct verdict v, int fd)
+{
+	struct transaction *t = ctx;
+	struct intake *in = t->intake;
+
+	in->accepting--;
+	t->spool = v.class == OK && fd >= 0 ? SPOOL_CREATED : SPOOL_NONE;
+	if (v.class == OK && fd < 0)
+		v = temp(451, S("4.3.0"), S("queue unavailable, try again"));
+	if (t->peer)
+		ipc_send_spool_opened(t->peer->channel, &(struct msg_spool_opened){ .call = t->spool_call, .verdict = v }, fd);
+	if (fd >= 0)
+		close(fd);
+	/* Without a file there is no transaction: the sender says so to its client. */
+	if (!t->peer || (t->spool == SPOOL_NONE && !t->has_envelope))
+		drop(t);
+	in->observer->idle(in->observer->ctx);
+}
 
 void intake_spool_open(struct intake *in, struct channel *ch, const struct msg_spool_open *m)
 {
@@ -205,25 +222,6 @@ void intake_spool_open(struct intake *in, struct channel *ch, const struct msg_s
 	in->accepting++;
 	store_spool_create(in->store, t->m.id, m->size_hint, on_created, t);
 	within_bounds(t);
-}
-
-static void on_created(void *ctx, struct verdict v, int fd)
-{
-	struct transaction *t = ctx;
-	struct intake *in = t->intake;
-
-	in->accepting--;
-	t->spool = v.class == OK && fd >= 0 ? SPOOL_CREATED : SPOOL_NONE;
-	if (v.class == OK && fd < 0)
-		v = temp(451, S("4.3.0"), S("queue unavailable, try again"));
-	if (t->peer)
-		ipc_send_spool_opened(t->peer->channel, &(struct msg_spool_opened){ .call = t->spool_call, .verdict = v }, fd);
-	if (fd >= 0)
-		close(fd);
-	/* Without a file there is no transaction: the sender says so to its client. */
-	if (!t->peer || (t->spool == SPOOL_NONE && !t->has_envelope))
-		drop(t);
-	in->observer->idle(in->observer->ctx);
 }
 
 /* ---- filling ---- */

@@ -9,15 +9,6 @@
 
 #define QUOTE_MAX (64 * 1024) /* bytes of the original header that are quoted at most */
 
-static void on_text(void *ctx, struct verdict v, struct str bytes, int fd);
-static void on_header_read(uv_fs_t *read);
-
-void dsn_read_original(struct dsn *dsn, void (*done)(struct dsn *dsn, struct verdict v))
-{
-	dsn->read_done = done;
-	store_text(dsn->reports->store, dsn->parent.id, on_text, dsn);
-}
-
 /* The text to be written again. It is small; if it is lost, or in a file, it is not one that the queue has written. */
 static struct verdict take_own_text(struct dsn *dsn, struct verdict v, struct str bytes, int fd)
 {
@@ -36,6 +27,23 @@ static void take_text(struct dsn *dsn, struct str bytes)
 	dsn->quoted = report_quote(bytes, dsn->parent.header_size, QUOTE_MAX);
 	if (dsn->about == KIND_FAILURE && dsn->parent.envelope.ret == RET_FULL)
 		dsn->whole = bytes;
+}
+
+static void on_header_read(uv_fs_t *read)
+{
+	struct dsn *dsn = read->data;
+	struct reports *rs = dsn->reports;
+	ssize_t n = read->result;
+
+	uv_fs_req_cleanup(read);
+	close(dsn->fd);
+	if (reports_may_store(rs)) {
+		dsn->quoted = report_quote(str_make(dsn->bytes, n > 0 ? (size_t)n : 0), dsn->parent.header_size, QUOTE_MAX);
+		dsn->read_done(dsn, ok());
+	} else {
+		dsn->read_done(dsn, temp(451, S("4.3.0"), S("the queue ends")));
+	}
+	rs->observer->part_ended(rs->observer->ctx);
 }
 
 /* Of a large message only the header: all of it never fits. Takes fd. */
@@ -75,19 +83,8 @@ static void on_text(void *ctx, struct verdict v, struct str bytes, int fd)
 	}
 }
 
-static void on_header_read(uv_fs_t *read)
+void dsn_read_original(struct dsn *dsn, void (*done)(struct dsn *dsn, struct verdict v))
 {
-	struct dsn *dsn = read->data;
-	struct reports *rs = dsn->reports;
-	ssize_t n = read->result;
-
-	uv_fs_req_cleanup(read);
-	close(dsn->fd);
-	if (reports_may_store(rs)) {
-		dsn->quoted = report_quote(str_make(dsn->bytes, n > 0 ? (size_t)n : 0), dsn->parent.header_size, QUOTE_MAX);
-		dsn->read_done(dsn, ok());
-	} else {
-		dsn->read_done(dsn, temp(451, S("4.3.0"), S("the queue ends")));
-	}
-	rs->observer->part_ended(rs->observer->ctx);
+	dsn->read_done = done;
+	store_text(dsn->reports->store, dsn->parent.id, on_text, dsn);
 }

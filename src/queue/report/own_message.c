@@ -10,8 +10,6 @@
 
 #include <assert.h>
 
-static void on_signatures(void *ctx, struct verdict v, const struct msg_signatures *m, int fd);
-
 /* ---- the envelope ---- */
 
 void own_message_begin(struct own_message *own, struct reports *rs, struct arena *a, const struct own_envelope *e)
@@ -82,6 +80,39 @@ static void choose_keys(struct own_message *own)
 			};
 }
 
+static const struct rec_signature *signature_of(const struct msg_signatures *m, const struct dkim_key *key)
+{
+	for (size_t i = 0; i < m->signatures.n; i++)
+		if (str_eq(m->signatures.at[i].selector, key->selector) && m->signatures.at[i].algorithm == key->algorithm)
+			return &m->signatures.at[i];
+	return NULL;
+}
+
+static void on_signatures(void *ctx, struct verdict v, const struct msg_signatures *m, int fd)
+{
+	struct own_message *own = ctx;
+	struct str prefix = S("");
+
+	own->call = 0;
+	if (v.class == OK)
+		v = m->verdict;
+	for (size_t i = 0; v.class == OK && i < own->keys_n; i++) {
+		const struct rec_signature *signature = signature_of(m, &own->keys[i]);
+
+		if (!signature) {
+			v = temp(451, S("4.3.0"), S("vault left a signature out"));
+			break;
+		}
+		prefix = arena_printf(own->arena, "%.*s%.*s", STR_ARG(prefix),
+				      STR_ARG(dkim_field(own->arena, own->dkim, i, signature->signature)));
+	}
+	if (v.class == OK) {
+		own->m.prefix = prefix;
+		own->m.envelope.sign_domain = own->keys[0].domain;
+	}
+	own->done(own->ctx, v);
+}
+
 void own_message_sign(struct own_message *own, const struct report_text *text, void (*done)(void *ctx, struct verdict v),
 		      void *ctx)
 {
@@ -114,39 +145,6 @@ void own_message_sign(struct own_message *own, const struct report_text *text, v
 	m.digests.at = list;
 	m.digests.n = own->keys_n;
 	own->call = ipc_call_sign(own->reports->vault, &m, -1, on_signatures, own);
-}
-
-static const struct rec_signature *signature_of(const struct msg_signatures *m, const struct dkim_key *key)
-{
-	for (size_t i = 0; i < m->signatures.n; i++)
-		if (str_eq(m->signatures.at[i].selector, key->selector) && m->signatures.at[i].algorithm == key->algorithm)
-			return &m->signatures.at[i];
-	return NULL;
-}
-
-static void on_signatures(void *ctx, struct verdict v, const struct msg_signatures *m, int fd)
-{
-	struct own_message *own = ctx;
-	struct str prefix = S("");
-
-	own->call = 0;
-	if (v.class == OK)
-		v = m->verdict;
-	for (size_t i = 0; v.class == OK && i < own->keys_n; i++) {
-		const struct rec_signature *signature = signature_of(m, &own->keys[i]);
-
-		if (!signature) {
-			v = temp(451, S("4.3.0"), S("vault left a signature out"));
-			break;
-		}
-		prefix = arena_printf(own->arena, "%.*s%.*s", STR_ARG(prefix),
-				      STR_ARG(dkim_field(own->arena, own->dkim, i, signature->signature)));
-	}
-	if (v.class == OK) {
-		own->m.prefix = prefix;
-		own->m.envelope.sign_domain = own->keys[0].domain;
-	}
-	own->done(own->ctx, v);
 }
 
 bool own_message_waits_for_vault(const struct own_message *own)

@@ -438,24 +438,24 @@ static void test_lockouts_are_shared_out(void **state)
 	struct harness *h = *state;
 	char network[64];
 
-	assert_int_equal(lockout_ms(&h->q->accounting, S(ALICE), S(""), S("2001:db8:ffff:1::/64"), fake_now), 3600000);
-	assert_int_equal(lockout_ms(&h->q->accounting, S(ALICE), S(""), S("198.51.100.7"), fake_now), 3600000);
+	assert_int_equal(lockout_ms(&h->q->accounting, &h->arena, S(ALICE), S(""), S("2001:db8:ffff:1::/64"), fake_now), 3600000);
+	assert_int_equal(lockout_ms(&h->q->accounting, &h->arena, S(ALICE), S(""), S("198.51.100.7"), fake_now), 3600000);
 	for (unsigned i = 0; i < 40000; i++) {
 		snprintf(network, sizeof network, "2001:db8:1:%x::/64", i);
-		lockout_ms(&h->q->accounting, S(ALICE), S(""), str_of(network), fake_now);
+		lockout_ms(&h->q->accounting, &h->arena, S(ALICE), S(""), str_of(network), fake_now);
 		snprintf(network, sizeof network, "10.1.%u.%u", i >> 8, i & 255);
 		if (i < 256)
-			lockout_ms(&h->q->accounting, S(ALICE), S(""), str_of(network), fake_now);
+			lockout_ms(&h->q->accounting, &h->arena, S(ALICE), S(""), str_of(network), fake_now);
 	}
 	assert_int_equal(h->q->accounting.lockouts.table.n, 2 + 256 + 256);
 	for (unsigned i = 0; i < 20500; i++) { /* sites enough to fill all */
 		snprintf(network, sizeof network, "2001:db8:%x:1::/64", i + 16);
-		lockout_ms(&h->q->accounting, S("bob@example.org"), S(""), str_of(network), fake_now + 1);
+		lockout_ms(&h->q->accounting, &h->arena, S("bob@example.org"), S(""), str_of(network), fake_now + 1);
 	}
 	assert_int_equal(h->q->accounting.lockouts.table.n, 20000);
 	fake_now += 3600000;
-	assert_int_equal(lockout_ms(&h->q->accounting, S(ALICE), S(""), S("2001:db8:ffff:1::/64"), fake_now), 0);
-	assert_int_equal(lockout_ms(&h->q->accounting, S(ALICE), S(""), S("198.51.100.7"), fake_now), 0);
+	assert_int_equal(lockout_ms(&h->q->accounting, &h->arena, S(ALICE), S(""), S("2001:db8:ffff:1::/64"), fake_now), 0);
+	assert_int_equal(lockout_ms(&h->q->accounting, &h->arena, S(ALICE), S(""), S("198.51.100.7"), fake_now), 0);
 }
 
 /* The hour of a banned device password is no other's. */
@@ -463,13 +463,13 @@ static void test_lockouts_of_devices(void **state)
 {
 	struct harness *h = *state;
 
-	assert_int_equal(lockout_ms(&h->q->accounting, S(ALICE), S("phone"), S("192.0.2.1"), fake_now), 3600000);
+	assert_int_equal(lockout_ms(&h->q->accounting, &h->arena, S(ALICE), S("phone"), S("192.0.2.1"), fake_now), 3600000);
 	fake_now += 1800000;
-	assert_int_equal(lockout_ms(&h->q->accounting, S(ALICE), S(""), S("192.0.2.1"), fake_now), 3600000);
-	assert_int_equal(lockout_ms(&h->q->accounting, S(ALICE), S("phone"), S("192.0.2.1"), fake_now), 1800000);
+	assert_int_equal(lockout_ms(&h->q->accounting, &h->arena, S(ALICE), S(""), S("192.0.2.1"), fake_now), 3600000);
+	assert_int_equal(lockout_ms(&h->q->accounting, &h->arena, S(ALICE), S("phone"), S("192.0.2.1"), fake_now), 1800000);
 	fake_now += 1800000;
-	assert_int_equal(lockout_ms(&h->q->accounting, S(ALICE), S("phone"), S("192.0.2.1"), fake_now), 0);
-	assert_int_equal(lockout_ms(&h->q->accounting, S(ALICE), S(""), S("192.0.2.1"), fake_now), 1800000);
+	assert_int_equal(lockout_ms(&h->q->accounting, &h->arena, S(ALICE), S("phone"), S("192.0.2.1"), fake_now), 0);
+	assert_int_equal(lockout_ms(&h->q->accounting, &h->arena, S(ALICE), S(""), S("192.0.2.1"), fake_now), 1800000);
 }
 
 /* A login's ban is an hour at most, however often it comes again. */
@@ -483,10 +483,10 @@ static void test_longest_login_ban(void **state)
 			snprintf(client, sizeof client, "10.0.%u.%u", level, i);
 			attempt(h, client, ALICE, "", false, "PLAIN", 0);
 		}
-		assert_int_equal(login_banned_ms(&h->q->accounting, S(ALICE), S(""), fake_now),
+		assert_int_equal(login_banned_ms(&h->q->accounting, &h->arena, S(ALICE), S(""), fake_now),
 				 level < 4 ? 600000ull << (level - 1) : 3600000);
 		fake_now += 3600000;
-		assert_int_equal(login_banned_ms(&h->q->accounting, S(ALICE), S(""), fake_now), 0);
+		assert_int_equal(login_banned_ms(&h->q->accounting, &h->arena, S(ALICE), S(""), fake_now), 0);
 	}
 }
 
@@ -585,7 +585,7 @@ static void test_bounds(void **state)
 	name[sizeof name - 1] = '\0';
 	for (unsigned i = 0; i < 25000; i++) {
 		snprintf(client, sizeof client, "10.%u.%u.%u", i >> 16, i >> 8 & 255, i & 255);
-		network_failed(&h->q->accounting, str_of(client), str_of(client), UINT64_MAX, fake_now);
+		network_failed(&h->q->accounting, &h->arena, str_of(client), str_of(client), UINT64_MAX, fake_now);
 	}
 	assert_true(h->q->accounting.failed_logins.n <= 20000);
 	assert_true(h->q->accounting.buckets.table.n <= 20010);
@@ -593,7 +593,7 @@ static void test_bounds(void **state)
 	assert_true(str_eq(login_key(&a, S("Alice@Example.org/phone")), S("login:alice@example.org")));
 	for (unsigned i = 0; i < 25000; i++) {
 		snprintf(client, sizeof client, "10.%u.%u.%u", i >> 16, i >> 8 & 255, i & 255);
-		assert_int_equal(lockout_ms(&h->q->accounting, S(ALICE), S(""), str_of(client), fake_now), 3600000);
+		assert_int_equal(lockout_ms(&h->q->accounting, &h->arena, S(ALICE), S(""), str_of(client), fake_now), 3600000);
 		home_network_add(&h->q->accounting, str_of(client), fake_now + 1000);
 		home_network_add(&h->q->accounting, str_of(client), fake_now + 2000);
 	}
