@@ -1,4 +1,4 @@
-/* setback.c - a clock that was set back: noticing it, and having everybody mend what he has stored. */
+/* setback.c - a clock that was set back: how the queue notices that, and mends the times that it has stored. */
 #include "queue.h"
 
 #include "posthouse/clock.h"
@@ -8,7 +8,7 @@
 #define STEP_MS     2000 /* what is set back by less is no harm */
 #define RETRY_MS    5000
 #define UNKNOWN_MS  (5 * MINUTE_MS) /* an outcome that nobody knows is tried again after so long, however short `retry` is */
-#define RELEASE_MAX (366 * DAY_MS)  /* the most that submission.future_release can be, which is not ours to read */
+#define RELEASE_MAX (366 * DAY_MS)  /* the most that submission.future_release can be, a key that the queue does not read */
 
 static void on_mended(void *ctx, struct verdict v, const struct mending *next);
 

@@ -10,7 +10,7 @@
 #define BANS_MAX      (2 * STRANGERS_MAX) /* rows that are read; breakers come first */
 #define BATCH_MAX     500
 #define RETRY_MS      2000
-#define LONGEST_MS    DAY_MS /* of rows from before bans knew their length */
+#define LONGEST_MS    DAY_MS /* of rows that an older version wrote, without a length */
 
 static void ban_free(struct ban *b)
 {
@@ -26,7 +26,7 @@ void bans_fini(struct accounting *acc)
 	HASHTABLE_EACH (i, &acc->bans.table)
 		ban_free(CONTAINER_OF(i, struct ban, in_table));
 	hashtable_fini(&acc->bans.table);
-	LIST_EACH (i, &acc->bans.changes.dirty) /* forgotten ones */
+	LIST_EACH (i, &acc->bans.changes.dirty) /* those that are forgotten: their rows were still to be written */
 		ban_free(CONTAINER_OF(i, struct ban, in_dirty));
 }
 

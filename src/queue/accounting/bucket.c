@@ -37,7 +37,7 @@ void buckets_fini(struct accounting *acc)
 		bucket_free(CONTAINER_OF(i, struct bucket, in_table));
 	hashtable_fini(&acc->buckets.table);
 	remember_place(&acc->buckets, NULL);
-	LIST_EACH (i, &acc->buckets.changes.dirty) /* forgotten ones */
+	LIST_EACH (i, &acc->buckets.changes.dirty) /* those that are forgotten: their rows were still to be written */
 		bucket_free(CONTAINER_OF(i, struct bucket, in_dirty));
 }
 

@@ -9,7 +9,7 @@
 #define FAILURES_MAX       20000
 #define TURNS_MAX          6
 #define NETWORK_LONGEST_MS DAY_MS
-#define LOGIN_LONGEST_MS   HOUR_MS /* who knows the password waits so long at most */
+#define LOGIN_LONGEST_MS   HOUR_MS /* the owner of the login waits for this time at most */
 
 static struct rate rate_of(const struct accounting *acc)
 {
@@ -212,7 +212,8 @@ uint64_t turn_wait_ms(struct accounting *acc, struct arena *a, struct str login,
 
 	if (!b)
 		return 0;
-	turn_at = clock_mended(b->logged_at, now, TURNS_MAX * slot_ms) + slot_ms; /* logged_at: here, whose turn was the last */
+	turn_at =
+		clock_mended(b->logged_at, now, TURNS_MAX * slot_ms) + slot_ms; /* here logged_at is the time of the last turn */
 	if (turn_at < now || b->logged_at == 0)
 		turn_at = now;
 	if (turn_at - now > TURNS_MAX * slot_ms)

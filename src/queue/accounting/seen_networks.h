@@ -21,7 +21,7 @@ void seen_networks_init(struct accounting *acc);
 /* Let go of the networks whose time is over. */
 void seen_networks_collect(struct accounting *acc, uint64_t now);
 
-/* ---- home_networks.c: client networks from which somebody has logged in lately, whoever it was ----
+/* ---- home_networks.c: client networks from which some login, no matter which, got in lately ----
  *
  * When passwords are guessed from there, the network is slowed, not banned, for the sake of its other users. In memory; at the
  * start it is filled from the buckets of seen networks. The number is bounded: a network that has no place can be banned. */
