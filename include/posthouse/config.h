@@ -231,6 +231,11 @@ struct config *config_load(const char *path, struct config_faults *faults_out);
  * are now. */
 struct config *config_load_again(const struct config *old, struct config_faults *faults_out);
 
+/* ---- clients.c: master and command line only ---- */
+
+/* A login in its full form: a name without @ gets the realm, before the '/' of a device. In `a`; "" stays. */
+struct str login_complete(struct arena *a, struct str login, struct str realm);
+
 /* ---- machine.c: master and command line only ---- */
 
 /* Checks whether the relay would work on this machine as the run_as user: directories, their permissions, and other programs
@@ -240,6 +245,9 @@ unsigned machine_check(struct config *c);
 /* ---- config.c, dump.c, slice.c: every role ---- */
 
 void config_free(struct config *c); /* wipes secrets; NULL is allowed */
+
+/* The value of an option in auth.options; "" when the option is not there. */
+struct str auth_option(const struct cfg_auth *auth, struct str name);
 
 /* The name of the first key that differs between the two and that only a restart can change ("listen[].port"); NULL when there is
  * none. The name is static. */

@@ -2,7 +2,6 @@
 #include "cli.h"
 
 #include "posthouse/log.h"
-#include "posthouse/names.h"
 
 #include <errno.h>
 #include <sysexits.h>
@@ -33,12 +32,7 @@ void session_open(struct session *s, const char *config_path)
 
 struct str session_login(struct session *s, struct str who)
 {
-	size_t slash = str_find(who, '/');
-
-	if (who.n > 0 && str_find(who, '@') == who.n)
-		who = arena_printf(&s->arena, "%.*s@%.*s%.*s", STR_ARG(str_head(who, slash)), STR_ARG(s->realm),
-				   STR_ARG(str_from(who, slash)));
-	return login_canonical(&s->arena, who);
+	return login_complete(&s->arena, who, s->realm);
 }
 
 void session_close(struct session *s)

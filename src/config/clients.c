@@ -16,16 +16,14 @@
 
 #define USERS_COMPARED 1000 /* more entries are not compared with each other */
 
-/* Logins are known with their realm, so what the file calls by the bare name gets it: before the '/' of a device. */
-static struct str complete_login(struct loader *l, struct str login)
+struct str login_complete(struct arena *a, struct str login, struct str realm)
 {
 	size_t slash = str_find(login, '/');
 	struct str name = str_head(login, slash);
 
 	if (name.n > 0 && str_find(name, '@') == name.n)
-		login = arena_printf(l->arena, "%.*s@%.*s%.*s", STR_ARG(name), STR_ARG(l->config->auth.realm),
-				     STR_ARG(str_from(login, slash)));
-	return login_canonical(l->arena, login);
+		login = arena_printf(a, "%.*s@%.*s%.*s", STR_ARG(name), STR_ARG(realm), STR_ARG(str_from(login, slash)));
+	return login_canonical(a, login);
 }
 
 /* ---- auth ---- */
@@ -79,12 +77,11 @@ static void check_options(struct loader *l)
 	const struct cfg_auth *auth = &l->config->auth;
 
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
-		if (str_eq(auth->backend, str_of(needed[i].backend)) &&
-		    option_value(&auth->options, str_of(needed[i].option)).n == 0)
+		if (str_eq(auth->backend, str_of(needed[i].backend)) && auth_option(auth, str_of(needed[i].option)).n == 0)
 			fault(l, setting_near(l, "auth.options"), "auth.options: expected %s beside backend = \"%s\": %s",
 			      needed[i].option, needed[i].backend, needed[i].why);
 	for (size_t i = 0; i < sizeof(own_keys) / sizeof(own_keys[0]); i++)
-		if (option_value(&auth->options, str_of(own_keys[i].option)).n > 0)
+		if (auth_option(auth, str_of(own_keys[i].option)).n > 0)
 			fault(l, setting_near(l, "auth.options.%s", own_keys[i].option),
 			      "auth.options: expected the key %s instead of %s", own_keys[i].instead, own_keys[i].option);
 	if (str_eq(auth->backend, S("accounts")) && auth->options.n > 0)
@@ -184,7 +181,7 @@ static void check_devices(struct loader *l)
 	for (size_t i = 0; i < c->devices_n; i++) {
 		struct cfg_device *d = &c->devices[i];
 
-		d->user = complete_login(l, d->user);
+		d->user = login_complete(l->arena, d->user, l->config->auth.realm);
 		rates_check(l, setting_near(l, "devices.[%zu].messages", i), "devices.messages", &d->messages);
 		for (size_t k = 0; k < d->networks.n; k++)
 			check_device_network(l, i, k, &gateways);
@@ -198,7 +195,7 @@ static void check_limits_user(struct loader *l, size_t i)
 	struct cfg_limits_user *all = l->config->limits.users, *u = &all[i];
 	bool is_device;
 
-	u->user = complete_login(l, u->user);
+	u->user = login_complete(l->arena, u->user, l->config->auth.realm);
 	is_device = str_find(u->user, '/') < u->user.n;
 	for (size_t k = 0; k < i && i < USERS_COMPARED; k++)
 		if (u->user.n > 0 && str_ieq(all[k].user, u->user)) {
@@ -232,8 +229,7 @@ static void check_limits(struct loader *l)
 
 /* ---- rewrite ---- */
 
-/* An empty text is the same as no key. */
-static bool is_given(const config_setting_t *s)
+bool is_given(const config_setting_t *s)
 {
 	const char *text = s ? config_setting_get_string(s) : NULL;
 

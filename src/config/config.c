@@ -42,6 +42,17 @@ void config_free(struct config *c)
 	free(c);
 }
 
+struct str auth_option(const struct cfg_auth *auth, struct str name)
+{
+	for (size_t i = 0; i < auth->options.n; i++) {
+		struct str option = auth->options.at[i];
+
+		if (str_eq(str_head(option, str_find(option, '=')), name))
+			return str_from(option, name.n + 1);
+	}
+	return S("");
+}
+
 static bool same_scalar(enum key_type type, const void *a, const void *b)
 {
 	const struct rate *rate_a = a, *rate_b = b;

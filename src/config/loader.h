@@ -80,14 +80,13 @@ void secret_file_load(struct loader *l, const config_setting_t *s, struct str sh
 /* A group of any keys into an array of "name=value". */
 void options_load(struct loader *l, const config_setting_t *s, const struct key *k, void *base);
 
-/* What options has under that name; empty: nothing. */
-struct str option_value(const struct str_list *options, struct str name);
-
 /* ---- checks.c: rules that the table of keys cannot express ---- */
 void checks_run(struct loader *l);
 
 /* ---- clients.c: the clients that are allowed, and their logins ---- */
 void clients_check(struct loader *l);
+/* Is the key in the file (NULL: it is not), with a text that is not empty? An empty text is the same as no key. */
+bool is_given(const config_setting_t *s);
 
 /* ---- gateways.c: this machine's default gateways, also from texts like those of the kernel ---- */
 struct str_list gateways_read(struct arena *a);

@@ -160,17 +160,6 @@ static const struct {
 	{ "sasldb", "sasldb_path", "/etc/sasldb2", R_OK, "expected a file that the relay's user may read, made by saslpasswd2" },
 };
 
-static struct str option_of(const struct config *c, struct str name)
-{
-	for (size_t i = 0; i < c->auth.options.n; i++) {
-		struct str option = c->auth.options.at[i];
-
-		if (str_eq(str_head(option, str_find(option, '=')), name))
-			return str_from(option, name.n + 1);
-	}
-	return S("");
-}
-
 /* Why the user (NULL: whoever we are) cannot use the path, as an errno; 0: nothing is known against it. */
 static int why_not(const char *path, int mode, const struct passwd *user)
 {
@@ -189,7 +178,7 @@ static int why_not(const char *path, int mode, const struct passwd *user)
 static void look_at_backend(struct config *c, const struct passwd *user)
 {
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		struct str given = option_of(c, str_of(places[i].option));
+		struct str given = auth_option(&c->auth, str_of(places[i].option));
 		const char *path = given.n > 0 ? arena_cstr(&c->arena, given) : places[i].otherwise;
 		int why = str_eq(c->auth.backend, str_of(places[i].backend)) ? why_not(path, places[i].mode, user) : 0;
 

@@ -1,8 +1,6 @@
 /* routes.c - routes: the one of those who give none, and whether each leads somewhere and can be reached. */
 #include "loader.h"
 
-#include "posthouse/names.h"
-
 #define DIRECT "mx"
 
 static const struct cfg_upstream *upstream_named(const struct config *c, struct str name)
@@ -60,11 +58,9 @@ static void complete_users(struct loader *l, size_t i)
 	const struct config *c = l->config;
 	struct str_list *users = &c->routes[i].users;
 
-	for (size_t k = 0; k < users->n; k++) {
-		if (users->at[k].n > 0 && str_find(users->at[k], '@') == users->at[k].n && !str_eq(users->at[k], S("*")))
-			users->at[k] = arena_printf(l->arena, "%.*s@%.*s", STR_ARG(users->at[k]), STR_ARG(c->auth.realm));
-		users->at[k] = login_canonical(l->arena, users->at[k]);
-	}
+	for (size_t k = 0; k < users->n; k++)
+		if (!str_eq(users->at[k], S("*")))
+			users->at[k] = login_complete(l->arena, users->at[k], c->auth.realm);
 }
 
 /* Does the condition hold for everything? */

@@ -106,15 +106,10 @@ extern const struct choice listen_tls_choices[], upstream_tls_choices[], tls_ver
 extern const struct text_format format_fqdn, format_domain, format_host, format_address, format_mailbox, format_pattern,
 	format_login, format_device_login, format_rewritten, format_user, format_name, format_selector, format_network,
 	format_source, format_resolver, format_path, format_socket;
-bool pattern_valid(struct str pattern); /* `a@b`, `@b`, `@.b`, `root@.lan`, `*` */
-bool text_is_printable(struct str s);   /* UTF-8 without characters that cannot be seen */
+bool text_is_printable(struct str s); /* UTF-8 without characters that cannot be seen */
 
 /* ---- value.c: single values as text ---- */
-bool value_time(struct str text, uint64_t *ms_out);
-bool value_size(struct str text, uint64_t *bytes_out);
 bool value_rate(struct str text, bool bytes, struct rate *rate_out);
-void value_print_time(struct buf *b, uint64_t ms);
-void value_print_size(struct buf *b, uint64_t bytes);
 
 /* Parse `text` (outliving the target, or in `a`) by the row's type, bounds, format and choices into a scalar target. False: the
  * text is no such value. */

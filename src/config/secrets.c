@@ -96,14 +96,3 @@ void options_load(struct loader *l, const config_setting_t *s, const struct key 
 	}
 	key_set_array(k, base, options, used);
 }
-
-struct str option_value(const struct str_list *options, struct str name)
-{
-	for (size_t i = 0; i < options->n; i++) {
-		struct str option = options->at[i];
-
-		if (str_eq(str_head(option, str_find(option, '=')), name))
-			return str_from(option, name.n + 1);
-	}
-	return S("");
-}

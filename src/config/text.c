@@ -115,7 +115,8 @@ static bool mailbox_valid(struct str s)
 	return at < s.n && local_part_valid(str_head(s, at)) && domain_valid(str_from(s, at + 1));
 }
 
-bool pattern_valid(struct str pattern)
+/* `a@b`, `@b`, `@.b`, `root@.lan`, `*` */
+static bool pattern_valid(struct str pattern)
 {
 	size_t at = str_rfind(pattern, '@');
 	struct str domain;

@@ -5,13 +5,9 @@
 
 #include <sys/stat.h>
 
-/* An empty text is the same as no key. */
-static bool is_given(struct loader *l, size_t i, const char *key)
+static bool has_key(struct loader *l, size_t i, const char *key)
 {
-	const config_setting_t *s = setting_exact(l, "upstreams.[%zu].%s", i, key);
-	const char *text = s ? config_setting_get_string(s) : NULL;
-
-	return s && !(text && text[0] == '\0');
+	return is_given(setting_exact(l, "upstreams.[%zu].%s", i, key));
 }
 
 /* The table's own texts live for ever. */
@@ -30,15 +26,15 @@ static void apply_profile(struct loader *l, size_t i)
 	struct cfg_upstream *u = &l->config->upstreams[i];
 	const struct profile *p = profile_find(u->profile);
 
-	if (p && u->host.n == 0 && !is_given(l, i, "host"))
+	if (p && u->host.n == 0 && !has_key(l, i, "host"))
 		u->host = str_of(p->host);
-	if (p && !is_given(l, i, "port") && !is_given(l, i, "tls"))
+	if (p && !has_key(l, i, "port") && !has_key(l, i, "tls"))
 		u->port = p->port;
-	if (p && !is_given(l, i, "tls"))
+	if (p && !has_key(l, i, "tls"))
 		u->tls = p->tls;
-	if (p && !is_given(l, i, "messages"))
+	if (p && !has_key(l, i, "messages"))
 		set_messages(l, u, p->messages);
-	if (p && !is_given(l, i, "connections"))
+	if (p && !has_key(l, i, "connections"))
 		u->connections = p->connections;
 	if (u->port == 0)
 		u->port = u->tls == UPSTREAM_IMPLICIT ? 465 : 587;
@@ -49,7 +45,7 @@ static void check_host(struct loader *l, size_t i)
 {
 	const struct cfg_upstream *u = &l->config->upstreams[i];
 
-	if (u->host.n == 0 && !is_given(l, i, "host") && !is_given(l, i, "profile"))
+	if (u->host.n == 0 && !has_key(l, i, "host") && !has_key(l, i, "profile"))
 		fault(l, setting_near(l, "upstreams.[%zu].host", i),
 		      "expected the key upstreams.host: it is needed. The upstream's host name or address; or profile, which knows some of them");
 }
@@ -69,7 +65,6 @@ static void check_names(struct loader *l, size_t i)
 			      STR_ARG(name));
 }
 
-/* Login and password belong together. */
 /* The two usual ports begin in two ways (RFC 8314 3.3): with the other one both sides wait for each other. */
 static void check_port(struct loader *l, size_t i)
 {
@@ -83,6 +78,7 @@ static void check_port(struct loader *l, size_t i)
 			"upstreams: port %u begins in clear text: tls = \"starttls\" fits it", (unsigned)u->port);
 }
 
+/* Login and password belong together. */
 static void check_credentials(struct loader *l, size_t i)
 {
 	const struct cfg_upstream *u = &l->config->upstreams[i];

@@ -39,14 +39,14 @@ static bool number_with_unit(struct str text, const struct unit *units, uint64_t
 	return false;
 }
 
-bool value_time(struct str text, uint64_t *ms_out)
+/* A number of the row's kind. */
+static bool parse_number(enum key_type type, struct str text, uint64_t *value_out)
 {
-	return number_with_unit(text, time_units, TIME_MAX_MS, ms_out);
-}
-
-bool value_size(struct str text, uint64_t *bytes_out)
-{
-	return number_with_unit(text, size_units, SIZE_MAX_BYTES, bytes_out);
+	switch (type) {
+	case CFG_TIME: return number_with_unit(text, time_units, TIME_MAX_MS, value_out);
+	case CFG_SIZE: return number_with_unit(text, size_units, SIZE_MAX_BYTES, value_out);
+	default: return str_to_u64(text, value_out);
+	}
 }
 
 bool value_rate(struct str text, bool bytes, struct rate *rate_out)
@@ -54,9 +54,9 @@ bool value_rate(struct str text, bool bytes, struct rate *rate_out)
 	size_t slash = str_find(text, '/');
 	struct str amount = str_head(text, slash);
 
-	if (slash == text.n || !value_time(str_from(text, slash + 1), &rate_out->window_ms))
+	if (slash == text.n || !parse_number(CFG_TIME, str_from(text, slash + 1), &rate_out->window_ms))
 		return false;
-	if (bytes ? !value_size(amount, &rate_out->amount) : !str_to_u64(amount, &rate_out->amount))
+	if (!parse_number(bytes ? CFG_SIZE : CFG_INT, amount, &rate_out->amount))
 		return false;
 	return rate_out->amount > 0 && rate_out->window_ms >= 1000;
 }
@@ -70,27 +70,16 @@ static void print_with_unit(struct buf *b, uint64_t value, const struct unit *un
 	buf_printf(b, "%" PRIu64 "%s", value / units[i].factor, units[i].name);
 }
 
-void value_print_time(struct buf *b, uint64_t ms)
+static void print_number(struct buf *b, enum key_type type, uint64_t value)
 {
-	if (ms == 0)
+	if (type == CFG_TIME && value == 0)
 		buf_add(b, S("0s"));
+	else if (type == CFG_TIME)
+		print_with_unit(b, value, time_units);
+	else if (type == CFG_SIZE)
+		print_with_unit(b, value, size_units);
 	else
-		print_with_unit(b, ms, time_units);
-}
-
-void value_print_size(struct buf *b, uint64_t bytes)
-{
-	print_with_unit(b, bytes, size_units);
-}
-
-/* A number of the row's kind. */
-static bool parse_number(enum key_type type, struct str text, uint64_t *value_out)
-{
-	switch (type) {
-	case CFG_TIME: return value_time(text, value_out);
-	case CFG_SIZE: return value_size(text, value_out);
-	default: return str_to_u64(text, value_out);
-	}
+		buf_printf(b, "%" PRIu64, value);
 }
 
 bool value_in_bounds(const struct key *k, uint64_t value)
@@ -258,12 +247,9 @@ static void print_rate(struct buf *b, const struct key *k, const struct rate *ra
 {
 	buf_add_char(b, '"');
 	if (rate->amount > 0) {
-		if (k->flags & BYTES)
-			value_print_size(b, rate->amount);
-		else
-			buf_printf(b, "%" PRIu64, rate->amount);
+		print_number(b, k->flags & BYTES ? CFG_SIZE : CFG_INT, rate->amount);
 		buf_add_char(b, '/');
-		value_print_time(b, rate->window_ms);
+		print_number(b, CFG_TIME, rate->window_ms);
 	}
 	buf_add_char(b, '"');
 }
@@ -284,17 +270,13 @@ static void print_scalar(struct buf *b, const struct key *k, const void *at)
 	switch (key_scalar(k)) {
 	case CFG_TEXT: print_quoted(b, *(const struct str *)at); break;
 	case CFG_SECRET: buf_add(b, ((const struct str *)at)->n ? S("\"(hidden)\"") : S("\"\"")); break;
-	case CFG_INT: buf_printf(b, "%" PRIu64, *(const uint64_t *)at); break;
+	case CFG_INT: print_number(b, CFG_INT, *(const uint64_t *)at); break;
 	case CFG_BOOL: buf_add(b, *(const bool *)at ? S("true") : S("false")); break;
 	case CFG_ENUM: print_enum(b, k, *(const unsigned *)at); break;
 	case CFG_SIZE:
-		buf_add_char(b, '"');
-		value_print_size(b, *(const uint64_t *)at);
-		buf_add_char(b, '"');
-		break;
 	case CFG_TIME:
 		buf_add_char(b, '"');
-		value_print_time(b, *(const uint64_t *)at);
+		print_number(b, key_scalar(k), *(const uint64_t *)at);
 		buf_add_char(b, '"');
 		break;
 	case CFG_RATE: print_rate(b, k, rate); break;

@@ -340,12 +340,10 @@ void values_load(struct loader *l)
 
 void rates_check(struct loader *l, const config_setting_t *s, const char *name, const struct rate_list *rates)
 {
-	bool is_list = s && (config_setting_type(s) == CONFIG_TYPE_LIST || config_setting_type(s) == CONFIG_TYPE_ARRAY);
-
 	for (size_t k = 1; k < rates->n; k++)
 		for (size_t m = 0; m < k; m++)
 			if (rates->at[k].window_ms != 0 && rates->at[k].window_ms == rates->at[m].window_ms) {
-				fault(l, is_list ? config_setting_get_elem(s, (unsigned)k) : s,
+				fault(l, s && is_list(s) ? config_setting_get_elem(s, (unsigned)k) : s,
 				      "%s: expected one rate for each time; element %zu of the list has the same", name, m + 1);
 				break;
 			}

@@ -28,18 +28,6 @@ bool backend_is_ours(const struct backend *b)
 	return b == &backends[0];
 }
 
-struct str backend_option(const struct cfg_auth *auth, struct str name)
-{
-	for (size_t i = 0; i < auth->options.n; i++) {
-		struct str option = auth->options.at[i];
-		size_t equals = str_find(option, '=');
-
-		if (equals < option.n && str_eq(str_head(option, equals), name))
-			return str_from(option, equals + 1);
-	}
-	return (struct str){ NULL, 0 };
-}
-
 /* The account file has names of all realms; other back-ends have those of auth.realm and of the option "realms". Some of them
  * look only at the part before the @: they would accept a user's password for the same name in another realm. */
 static bool serves(struct str realms, struct str our_realm, struct str realm)
@@ -78,7 +66,7 @@ struct verdict backend_check(struct arena *a, const struct cfg_auth *auth)
 
 	if (!b)
 		return perm(0, S(""), arena_printf(a, "auth.backend: there is no back-end \"%.*s\"", STR_ARG(auth->backend)));
-	if (b->needs && backend_option(auth, str_of(b->needs)).n == 0)
+	if (b->needs && auth_option(auth, str_of(b->needs)).n == 0)
 		return perm(0, S(""), arena_printf(a, "auth.options: the back-end %s needs %s", b->name, b->needs));
 	for (size_t i = 0; i < auth->mechanisms.n; i++)
 		if (!b->knows_scram && str_istarts(auth->mechanisms.at[i], S("SCRAM-")))

@@ -24,9 +24,6 @@ const struct backend *backend_find(struct str name);
 /* Is it the account file? Only its passwords have names ("alice/phone"), can expire, and are kept in the cache. */
 bool backend_is_ours(const struct backend *b);
 
-/* The value of an option in auth.options; its p is NULL when the option is not there. */
-struct str backend_option(const struct cfg_auth *auth, struct str name);
-
 /* Can the back-end know this name (in its full form)? False does not reveal who exists, because it depends only on the kind of
  * the name. */
 bool backend_may_know(const struct backend *b, struct str realms, struct str our_realm, struct str name, struct str device);

@@ -72,7 +72,7 @@ static void add_option(struct str name, struct str value)
 static void keep_options(const struct cfg_auth *auth)
 {
 	const struct backend *b = started.backend;
-	struct str realms = backend_option(auth, S("realms"));
+	struct str realms = auth_option(auth, S("realms"));
 
 	started.options = ARENA_ARRAY(&started.arena, struct option, auth->options.n + 3);
 	add_option(S("auxprop_plugin"), S(BACKEND_PLUGIN)); /* which asks the plug-in of the back-end */

@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct str input = str_make(data, n), pattern = str_head(input, str_find(input, '\n')),
 		   address = str_from(input, pattern.n + 1);
-	bool valid = pattern_valid(pattern), matches = pattern_matches(pattern, address);
+	bool valid = format_pattern.valid(pattern), matches = pattern_matches(pattern, address);
 	struct str domain = str_from(pattern, str_rfind(pattern, '@') + 1);
 	struct str_list list = { &pattern, 1 };
 	struct cfg_senders entry = { .user = S("user"), .addresses = list };

@@ -259,8 +259,8 @@ static void options(void **state)
 	assert_str(c->auth.options.at[4], "sql_usessl=false");
 	assert_str(c->auth.options.at[5], "number=4294967296");
 	assert_str(c->auth.options.at[6], "empty=");
-	assert_str(option_value(&c->auth.options, S("sql_database")), "/x=y");
-	assert_str(option_value(&c->auth.options, S("sql")), "");
+	assert_str(auth_option(&c->auth, S("sql_database")), "/x=y");
+	assert_str(auth_option(&c->auth, S("sql")), "");
 	config_free(c);
 }
 

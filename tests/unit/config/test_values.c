@@ -7,6 +7,9 @@
 
 #define BAD UINT64_MAX
 
+/* Rows without bounds, whose targets are single numbers. */
+static const struct key time_row = { .path = "time", .type = CFG_TIME }, size_row = { .path = "size", .type = CFG_SIZE };
+
 static void durations(void **state)
 {
 	static const struct {
@@ -34,7 +37,7 @@ static void durations(void **state)
 	uint64_t ms;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (!value_time(str_of(rows[i].text), &ms) ? rows[i].ms != BAD : ms != rows[i].ms)
+		if (!value_set(&time_row, NULL, str_of(rows[i].text), &ms) ? rows[i].ms != BAD : ms != rows[i].ms)
 			fail_msg("\"%s\"", rows[i].text);
 }
 
@@ -61,7 +64,7 @@ static void sizes(void **state)
 	uint64_t bytes;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (!value_size(str_of(rows[i].text), &bytes) ? rows[i].bytes != BAD : bytes != rows[i].bytes)
+		if (!value_set(&size_row, NULL, str_of(rows[i].text), &bytes) ? rows[i].bytes != BAD : bytes != rows[i].bytes)
 			fail_msg("\"%s\"", rows[i].text);
 }
 
@@ -87,20 +90,19 @@ static void print_and_parse(void **state)
 {
 	static const uint64_t values[] = { 0,       1,        999,     1000,    1024,     60000,        90000,
 					   3600000, 86400000, 1048576, 1500000, 52428800, 1099511627776 };
+	static const struct key *const rows[] = { &time_row, &size_row };
 	uint64_t back;
 	struct buf b;
 
-	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
-		buf_init(&b, 100);
-		value_print_time(&b, values[i]);
-		assert_true(value_time(buf_view(&b), &back));
-		assert_int_equal(back, values[i]);
-		buf_clear(&b);
-		value_print_size(&b, values[i]);
-		assert_true(value_size(buf_view(&b), &back));
-		assert_int_equal(back, values[i]);
-		buf_fini(&b);
-	}
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+		for (size_t k = 0; k < 2; k++) {
+			buf_init(&b, 100);
+			value_print(&b, rows[k], &values[i]);
+			assert_true(b.n > 2 && b.p[0] == '"' && b.p[b.n - 1] == '"');
+			assert_true(value_set(rows[k], NULL, str_make(b.p + 1, b.n - 2), &back));
+			assert_int_equal(back, values[i]);
+			buf_fini(&b);
+		}
 }
 
 static void formats(void **state)

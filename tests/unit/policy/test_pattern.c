@@ -45,7 +45,7 @@ static void validity(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (pattern_valid(str_of(rows[i].pattern)) != rows[i].good)
+		if (format_pattern.valid(str_of(rows[i].pattern)) != rows[i].good)
 			fail_msg("\"%s\"", rows[i].pattern);
 }
 
