@@ -15,7 +15,8 @@
 #define LOCK_STEP_MS 20
 
 static const char heading[] =
-	"# Accounts of posthouse: name, device (- = main password), SCRAM-SHA-256 verifier, time of creation in ms, time of expiry if any.\n"
+	"# Accounts of posthouse: name, device (- = main password), SCRAM-SHA-256 verifier, time of creation in ms, "
+	"time of expiry if any.\n"
 	"# Change it with `posthouse user`; other comments are not kept.\n";
 
 static struct verdict unwritable(const char *what)

@@ -24,8 +24,9 @@ unsigned check_certificates(const struct config *c)
 	for (size_t i = 0; t && i < c->certificates_n; i++)
 		if (!tls_server_uses(t, i))
 			fprintf(stderr,
-				"%.*s: warning: certificates: no client can get %.*s: for each of its names an earlier certificate has the "
-				"same kind of key; remove one, or give this one a key of another kind (RSA, ECDSA, Ed25519)\n",
+				"%.*s: warning: certificates: no client can get %.*s: for each of its names an earlier "
+				"certificate has the same kind of key; remove one, or give this one a key of another kind "
+				"(RSA, ECDSA, Ed25519)\n",
 				STR_ARG(c->file), STR_ARG(c->certificates[i].chain));
 	tls_context_unref(t);
 	arena_fini(&a);

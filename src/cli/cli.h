@@ -50,6 +50,9 @@ const char *take_option(int *argc, char **argv, const char *name);
 /* Dies with 64 when argv still has more than n elements, with the command's name. */
 void no_more_arguments(int argc, char **argv, int n);
 
+/* "90s", "15m", "4h", "5d", "2w". False: the text is no duration, or a longer one than `max_ms`. */
+bool read_duration(struct str text, uint64_t max_ms, uint64_t *ms_out);
+
 /* ---- format.c: texts are in the arena ---- */
 
 /* Text for people: characters that a terminal would act on become U+FFFD, so that no peer can move a cursor. */

@@ -68,9 +68,9 @@ union ipc_message *control_next(struct control *c, struct arena *a, enum msg_typ
 	if (n <= 0) {
 		bool closed = n == 0 || errno == ECONNRESET;
 
-		*why_out =
-			closed ? "the relay closed the control connection: only root, its own user and the group posthouse-admin are let in"
-			       : "no answer from the relay";
+		*why_out = closed ? "the relay closed the control connection: only root, its own user and the group "
+				    "posthouse-admin are let in"
+				  : "no answer from the relay";
 		errno = closed ? EACCES : ETIMEDOUT;
 		return NULL;
 	}

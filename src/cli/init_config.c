@@ -34,7 +34,8 @@ static void write_upstream(struct init *t, FILE *file)
 	}
 	if (!t->upstream_host.n) {
 		fprintf(file,
-			"# Without these lines mail goes directly to the servers of its recipients' domains. To hand it to your provider's\n"
+			"# Without these lines mail goes directly to the servers of its recipients' domains. "
+			"To hand it to your provider's\n"
 			"# submission server instead, fill them in and remove the //.\n"
 			"//upstreams = ( { name = \"smarthost\"; host = \"smtp.isp.example\"; port = 587; tls = \"starttls\";\n"
 			"//                login = \"me@isp.example\"; password_file = \"%s/smarthost.password\"; } );\n"
@@ -60,14 +61,16 @@ void init_write_config(struct init *t)
 	struct str address = quoted(t, str_of(t->address));
 
 	fprintf(file,
-		"# Written by `posthouse init`. All keys: posthouse.conf(5). After a change: `posthouse check`, then `posthouse reload`.\n\n"
+		"# Written by `posthouse init`. All keys: posthouse.conf(5). After a change: `posthouse check`, then "
+		"`posthouse reload`.\n\n"
 		"hostname = \"%.*s\";\npostmaster = \"postmaster@%.*s\";\nstate_dir = %.*s;\n",
 		STR_ARG(t->hostname), STR_ARG(t->domain), STR_ARG(quoted(t, str_of(t->state_dir))));
 	if (t->run_as)
 		fprintf(file, "run_as = %.*s;\n", STR_ARG(quoted(t, str_of(t->run_as))));
 	fprintf(file, "control = %.*s;\n\n", STR_ARG(quoted(t, str_of(t->control))));
 	fprintf(file,
-		"listen = ( { address = %.*s; port = %s; tls = \"starttls\"; },\n           { address = %.*s; port = %s; tls = \"implicit\"; } );\n\n",
+		"listen = ( { address = %.*s; port = %s; tls = \"starttls\"; },\n"
+		"           { address = %.*s; port = %s; tls = \"implicit\"; } );\n\n",
 		STR_ARG(address), t->port_starttls, STR_ARG(address), t->port_implicit);
 	fprintf(file, "certificates = ( { chain = %.*s; key = %.*s; } );\n\n", STR_ARG(quoted(t, str_of(t->chain))),
 		STR_ARG(quoted(t, str_of(t->key))));
@@ -105,7 +108,9 @@ static void print_dkim_record(struct init *t)
 
 void init_print_summary(struct init *t)
 {
-	printf("Written:\n  %s\n  %s (self-signed, %d days: clients must be told to trust it; better take one of an authority)\n  %s\n  %s\n  %s\n\n",
+	printf("Written:\n  %s\n"
+	       "  %s (self-signed, %d days: clients must be told to trust it; better take one of an authority)\n"
+	       "  %s\n  %s\n  %s\n\n",
 	       t->config, t->chain, CERTIFICATE_DAYS, t->key, t->dkim_key, t->accounts);
 	print_dkim_record(t);
 	printf("Settings for a mail client (outgoing server, SMTP):\n\n"
@@ -115,7 +120,8 @@ void init_print_summary(struct init *t)
 		printf("  password    %.*s   (shown only now)\n", STR_ARG(secret_view(&t->password)));
 	printf("  method      normal password (PLAIN or LOGIN) or, as \"encrypted password\", SCRAM-SHA-256\n\n");
 	if (!t->upstream_host.n)
-		printf("Mail goes directly to its recipients' servers. They expect that this machine can connect to port 25 elsewhere, that its\n"
+		printf("Mail goes directly to its recipients' servers. "
+		       "They expect that this machine can connect to port 25 elsewhere, that its\n"
 		       "address has the reverse name %.*s, and that SPF of %.*s allows it.%s\n\n",
 		       STR_ARG(t->hostname), STR_ARG(t->domain),
 		       t->mx ? "" : "\nOtherwise fill in `upstreams`: a server that takes the mail from here.");

@@ -164,7 +164,8 @@ void init_find_user(struct init *t)
 	t->user = getpwnam(t->run_as);
 	if (!t->user)
 		die(EX_NOUSER,
-		    "there is no user \"%s\" for the relay to become; make one (adduser --system --group %s) or name one with --run-as",
+		    "there is no user \"%s\" for the relay to become; make one (adduser --system --group %s) or name one "
+		    "with --run-as",
 		    t->run_as, t->run_as);
 }
 

@@ -136,8 +136,8 @@ static int reset(struct session *s, struct str who, bool json)
 	else
 		printf("%llu limits and bans were reset\n", (unsigned long long)m->count);
 	if (!json && str_find(who, '@') < who.n)
-		printf("mail that is held stays held: \"posthouse queue list --user %.*s\" shows it, \"posthouse queue release --user "
-		       "%.*s\" sends it\n",
+		printf("mail that is held stays held: \"posthouse queue list --user %.*s\" shows it, "
+		       "\"posthouse queue release --user %.*s\" sends it\n",
 		       STR_ARG(who), STR_ARG(who));
 	return EX_OK;
 }

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#define AGE_MAX_MS (UINT32_MAX * DAY_MS)
+
 static const struct verb {
 	const char *name;
 	enum alter operation; /* 0: list and show */
@@ -38,18 +40,13 @@ static int usage(FILE *out, int code)
 	return code;
 }
 
-/* "90s", "15m", "4h", "5d". */
-static uint64_t duration(const char *text)
+static uint64_t read_age(const char *text)
 {
-	static const char units[] = "smhd";
-	static const uint64_t ms[] = { 1000, MINUTE_MS, HOUR_MS, DAY_MS };
-	struct str s = str_of(text);
-	const char *unit = s.n ? strchr(units, s.p[s.n - 1]) : NULL;
-	uint64_t n;
+	uint64_t ms;
 
-	if (!unit || !str_to_u64(str_head(s, s.n - 1), &n) || n > UINT32_MAX)
+	if (!read_duration(str_of(text), AGE_MAX_MS, &ms))
 		die(EX_USAGE, "\"%s\" is no age: 90s, 15m, 4h or 5d was expected", text);
-	return n * ms[unit - units];
+	return ms;
 }
 
 static uint64_t message_id(const char *text)
@@ -70,7 +67,7 @@ static struct selection read_selection(int *argc, char **argv)
 			       .sender = str_of(take_option(argc, argv, "--sender")),
 			       .recipient = str_of(take_option(argc, argv, "--recipient")),
 			       .destination = str_of(take_option(argc, argv, "--destination")),
-			       .older_than_ms = older ? duration(older) : 0 };
+			       .older_than_ms = older ? read_age(older) : 0 };
 
 	if (*argc > 1 && argv[1][0] != '-')
 		s.id = message_id(argv[1]);

@@ -125,19 +125,12 @@ static int usage(void)
 /* "90d" from now, or "never". */
 static uint64_t read_expiry(const char *text)
 {
-	static const struct {
-		char unit;
-		uint64_t ms;
-	} units[] = { { 's', 1000 }, { 'm', MINUTE_MS }, { 'h', HOUR_MS }, { 'd', DAY_MS }, { 'w', 7 * DAY_MS } };
-	struct str s = str_of(text);
-	uint64_t n;
+	uint64_t ms;
 
 	if (strcmp(text, "never") == 0)
 		return 0;
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-		if (s.n && s.p[s.n - 1] == units[i].unit && str_to_u64(str_head(s, s.n - 1), &n) && n > 0 &&
-		    n <= EXPIRY_MAX_MS / units[i].ms)
-			return clock_now_ms() + n * units[i].ms;
+	if (read_duration(str_of(text), EXPIRY_MAX_MS, &ms) && ms > 0)
+		return clock_now_ms() + ms;
 	die(EX_USAGE, "--expires wants a duration from now, such as 90d or 12h, at most 100 years, or never");
 }
 

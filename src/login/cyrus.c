@@ -155,12 +155,11 @@ static struct verdict check_plugin(const struct backend *b)
 	auxprop_plugin_info(b->name, note_plugin, &found);
 	if (found)
 		return ok();
-	return perm(
-		0, S(""),
-		arena_printf(
-			text_arena(),
-			"auth.backend: Cyrus SASL has no working plug-in for %s: is %s installed (Debian's name), and are auth.options right?",
-			b->name, b->package));
+	return perm(0, S(""),
+		    arena_printf(text_arena(),
+				 "auth.backend: Cyrus SASL has no working plug-in for %s: is %s installed (Debian's name), "
+				 "and are auth.options right?",
+				 b->name, b->package));
 }
 
 struct verdict cyrus_start(struct directory *d, const struct cfg_auth *auth)
@@ -226,12 +225,11 @@ struct verdict cyrus_can(const struct cfg_auth *auth)
 		if (!is_built(wanted))
 			v = perm(0, S(""), arena_printf(a, "auth.mechanisms: %.*s is not built", STR_ARG(wanted)));
 		else if (!str_ieq(wanted, S("LOGIN")) && !has_mechanism(wanted))
-			v = perm(
-				0, S(""),
-				arena_printf(
-					a,
-					"auth.mechanisms: Cyrus SASL has no plug-in for %.*s; on Debian it is in libsasl2-modules",
-					STR_ARG(wanted)));
+			v = perm(0, S(""),
+				 arena_printf(a,
+					      "auth.mechanisms: Cyrus SASL has no plug-in for %.*s; on Debian it is in "
+					      "libsasl2-modules",
+					      STR_ARG(wanted)));
 	}
 	return v;
 }

@@ -1,7 +1,7 @@
-/* exchange_step.c - what is done with an answer of the client: looked for in the cache, checked by a worker within the time limit, and
- * answered.
+/* exchange_step.c - handles one answer of the client: looks for it in the cache, or lets a worker check it within the time limit,
+ * and replies.
  *
- * LOGIN, which no standard describes, has a dialogue of submission's own; what comes of it is for Cyrus' check of a password. */
+ * No standard describes LOGIN: this program has its own dialogue for it, and Cyrus checks the name and the password. */
 #include "exchange.h"
 #include "posthouse/clock.h"
 #include "posthouse/log.h"

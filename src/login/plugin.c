@@ -80,9 +80,9 @@ static bool ldapdb_failed(const sasl_utils_t *utils, int result)
 		utils->log(utils->conn, SASL_LOG_ERR, "the directory %s",
 			   result == SASL_BADAUTH ? "does not let ldapdb_id in" : "cannot be reached");
 	else if (result == SASL_FAIL && !has_known)
-		utils->log(
-			utils->conn, SASL_LOG_WARN,
-			"the directory has not answered for any name yet: is ldapdb_id allowed to act for them (authzTo, authz-regexp)?");
+		utils->log(utils->conn, SASL_LOG_WARN,
+			   "the directory has not answered for any name yet: is ldapdb_id allowed to act for them "
+			   "(authzTo, authz-regexp)?");
 	return result == SASL_BADAUTH || result == SASL_UNAVAIL || result == SASL_NOMEM;
 }
 

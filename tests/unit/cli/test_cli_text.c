@@ -57,6 +57,45 @@ static void options(void **state)
 	assert_string_equal(argv[2], "--reasons");
 }
 
+/* A wrong unit would change other mail than was meant, or let a password live for too long. */
+static void durations(void **state)
+{
+	static const struct {
+		const char *text;
+		bool good;
+		uint64_t ms;
+	} rows[] = {
+		{ "0s", true, 0 },
+		{ "90s", true, 90 * SECOND_MS },
+		{ "15m", true, 15 * MINUTE_MS },
+		{ "4h", true, 4 * HOUR_MS },
+		{ "5d", true, 5 * DAY_MS },
+		{ "2w", true, 14 * DAY_MS },
+		{ "100d", true, 100 * DAY_MS },
+		{ "101d", false, 0 }, /* longer than is allowed here */
+		{ "18446744073709551615w", false, 0 },
+		{ "99999999999999999999s", false, 0 },
+		{ "", false, 0 },
+		{ "d", false, 0 },
+		{ "5", false, 0 },
+		{ "5D", false, 0 },
+		{ "5 d", false, 0 },
+		{ "-5d", false, 0 },
+		{ "+5d", false, 0 },
+		{ "1.5h", false, 0 },
+		{ "5dd", false, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		uint64_t ms = 0;
+		bool good = read_duration(str_of(rows[i].text), 100 * DAY_MS, &ms);
+
+		if (good != rows[i].good || (good && ms != rows[i].ms))
+			fail_msg("\"%s\"", rows[i].text);
+	}
+}
+
 /* The exit code of a child that calls the function; its complaint is not shown. */
 static int exit_code_of(void (*call)(void))
 {
@@ -157,8 +196,8 @@ static void hostile_text(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(flags), cmocka_unit_test(options),      cmocka_unit_test(wrong_usage),
-		cmocka_unit_test(times), cmocka_unit_test(hostile_text),
+		cmocka_unit_test(flags),       cmocka_unit_test(options), cmocka_unit_test(durations),
+		cmocka_unit_test(wrong_usage), cmocka_unit_test(times),   cmocka_unit_test(hostile_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
