@@ -1,4 +1,5 @@
-/* checks.c - what the table cannot say: how keys go together. Each check copes with values that had a fault already. */
+/* checks.c - the rules that the table cannot express: which keys fit together. Each check also works with values that had a fault
+ * already. */
 #include "loader.h"
 
 #include "posthouse/mail.h"
@@ -25,7 +26,7 @@ static void check_listen(struct loader *l)
 	}
 }
 
-/* The path as given fits, but the kernel gets the whole. */
+/* The path in the file is short enough, but the kernel gets it with the directory in front. */
 static void check_control(struct loader *l)
 {
 	struct config *c = l->config;
@@ -35,7 +36,7 @@ static void check_control(struct loader *l)
 		      format_socket.expected);
 }
 
-/* The first entry of a login decides, so a second one would be ignored. */
+/* The first entry of a login decides, so the relay would ignore a second one. */
 static void check_senders(struct loader *l)
 {
 	const struct config *c = l->config;
@@ -74,7 +75,7 @@ static void check_sign(struct loader *l)
 	}
 }
 
-/* At most one of a family, and of a family that is used at all. */
+/* At most one address of a family, and none of a family that is not used. */
 static void check_source(struct loader *l)
 {
 	const struct cfg_delivery *d = &l->config->delivery;
@@ -86,7 +87,7 @@ static void check_source(struct loader *l)
 		const config_setting_t *s = setting_near(l, "delivery.source.[%zu]", i);
 
 		if (address.n == 0)
-			continue; /* was no address: that has been said */
+			continue; /* it was no address, which is a fault already */
 		if ((is_v6 ? v6++ : v4++) == 1)
 			fault(l, s, "delivery.source: expected at most one %s address", is_v6 ? "IPv6" : "IPv4");
 		if (!(is_v6 ? d->ipv6 : d->ipv4))
@@ -95,7 +96,7 @@ static void check_source(struct loader *l)
 	}
 }
 
-/* relay reads it as the run_as user, so that it is there is all that can be said here. */
+/* relay reads the file as the run_as user, so this process can only check that the file is there. */
 static void check_trust_anchor(struct loader *l)
 {
 	struct str path = l->config->delivery.trust_anchor;
@@ -122,7 +123,7 @@ static void check_delivery(struct loader *l)
 	check_trust_anchor(l);
 }
 
-/* Only what somebody wrote: the default may well be longer than a short lifetime. */
+/* Only for a value from the file: the default can be longer than a short lifetime. */
 static void check_queue(struct loader *l)
 {
 	const struct cfg_queue *q = &l->config->queue;

@@ -1,5 +1,5 @@
 /* clients.c - the clients that are allowed, and their logins: checks of auth, listen's proxies, devices, limits and rewrite.
- * Each copes with values that had a fault already. */
+ * Each check also works with values that had a fault already. */
 #include "loader.h"
 
 #include "posthouse/names.h"
@@ -33,7 +33,7 @@ static bool is_scram(struct str mechanism)
 	return str_starts(mechanism, S("SCRAM-"));
 }
 
-/* saslauthd answers yes or no to a password; SCRAM needs something that the server knows. */
+/* saslauthd only says whether a password is right; for SCRAM the server must know the password or its verifier. */
 static void check_mechanisms(struct loader *l)
 {
 	struct str_list *mechanisms = &l->config->auth.mechanisms;
@@ -53,7 +53,7 @@ static void check_mechanisms(struct loader *l)
 	mechanisms->n = kept;
 }
 
-/* What each back-end cannot do without. */
+/* The options that a back-end needs. */
 static const struct {
 	const char *backend, *option, *why;
 } needed[] = {
@@ -63,7 +63,7 @@ static const struct {
 	{ "sql", "sql_select", "such as \"SELECT password FROM users WHERE name = '%u' AND realm = '%r'\"" },
 };
 
-/* What we decide: from here it would be ignored. */
+/* Options that other keys decide: Cyrus would ignore them here. */
 static const struct {
 	const char *option, *instead;
 } own_keys[] = {
@@ -105,7 +105,7 @@ static void check_proxies(struct loader *l)
 
 /* ---- devices ---- */
 
-/* Our own address in that network: NULL when there is none. */
+/* An address of this machine in that network; NULL when there is none. */
 static const char *own_address_in(struct str network, char text[NI_MAXHOST])
 {
 	struct ifaddrs *all = NULL;
@@ -127,7 +127,7 @@ static const char *own_address_in(struct str network, char text[NI_MAXHOST])
 	return found;
 }
 
-/* Why strangers could come from that network; empty: no reason known. */
+/* The reason why strangers could come from that network; empty: none is known. */
 static struct str strangers_in(struct loader *l, struct str network, const struct str_list *gateways)
 {
 	const struct config *c = l->config;

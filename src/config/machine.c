@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* One line for what is wrong outside of the file; counts as a fault. */
+/* Print one line about a fault outside of the file. Returns 1, for the count of faults. */
 static unsigned complain(const struct config *c, const char *key, const char *path, const char *what)
 {
 	fprintf(stderr, "%.*s: %s: %s %s\n", STR_ARG(c->file), key, path, what);
@@ -48,7 +48,7 @@ static const char *unfit_file_system(const char *path)
 }
 
 /* The relay's files in the state directory must belong to the user too: a command that root ran can have left files of root.
- * Others' (lost+found of a volume) are none of our business. */
+ * Other files, such as lost+found of a volume, do not matter. */
 static unsigned check_state_entries(struct config *c, const char *path)
 {
 	static const char *const own_files[] = { "lock",         "accounts",     "accounts.lock", "login.key", "queue.db",
@@ -65,7 +65,7 @@ static unsigned check_state_entries(struct config *c, const char *path)
 	return n;
 }
 
-/* As whoever we are now: the number of faults. */
+/* The number of faults for the user of this process. */
 static unsigned check_state_access(struct config *c, const char *path)
 {
 	if (access(path, R_OK | W_OK | X_OK) != 0)
@@ -80,7 +80,7 @@ static bool become(const struct passwd *user)
 	return setgroups(0, NULL) == 0 && setgid(user->pw_gid) == 0 && setuid(user->pw_uid) == 0;
 }
 
-/* Root may do everything, so root's own finding would be worthless: a child looks as the user. */
+/* Root is allowed to do everything, so a child becomes the user and checks. */
 static unsigned check_state_as(struct config *c, const char *path, const struct passwd *user)
 {
 	int status = 0;
@@ -147,9 +147,9 @@ static unsigned check_control(struct config *c)
 	return 0;
 }
 
-/* ---- what logins need of others: they may come later than this check, so these are warnings ---- */
+/* ---- other programs that logins need: they can start later than this check, so these are warnings ---- */
 
-/* Where a back-end keeps what it asks, unless an option says it: as Cyrus has it in Debian. */
+/* The file or socket that a back-end uses when no option names another one: the default of Cyrus in Debian. */
 static const struct {
 	const char *backend, *option, *otherwise;
 	int mode;
@@ -160,7 +160,7 @@ static const struct {
 	{ "sasldb", "sasldb_path", "/etc/sasldb2", R_OK, "expected a file that the relay's user may read, made by saslpasswd2" },
 };
 
-/* Why the user (NULL: whoever we are) cannot use the path, as an errno; 0: nothing is known against it. */
+/* The reason, as an errno, why the user (NULL: that of this process) cannot use the path; 0: none is known. */
 static int why_not(const char *path, int mode, const struct passwd *user)
 {
 	int status = 0;

@@ -1,4 +1,5 @@
-/* routes.c - routes: the one of those who give none, and whether each leads somewhere and can be reached. */
+/* routes.c - the default route of a file without routes, and the checks of routes: each must lead somewhere, and mail must be
+ * able to reach it. */
 #include "loader.h"
 
 #define DIRECT "mx"
@@ -11,7 +12,7 @@ static const struct cfg_upstream *upstream_named(const struct config *c, struct 
 	return NULL;
 }
 
-/* Without routes all mail takes the only way that there is. */
+/* Without routes all mail takes the only way: the one upstream, or direct delivery. */
 static void default_route(struct loader *l)
 {
 	struct config *c = l->config;
@@ -29,7 +30,7 @@ static void default_route(struct loader *l)
 	c->routes->via.n = 1;
 }
 
-/* Each name once, and one that means something. */
+/* Each name is known, and is there only once. */
 static void check_via(struct loader *l, size_t i)
 {
 	const struct config *c = l->config;
@@ -40,7 +41,7 @@ static void check_via(struct loader *l, size_t i)
 		struct str name = via->at[k];
 
 		if (name.n == 0)
-			continue; /* was no name: that has been said */
+			continue; /* it was no name, which is a fault already */
 		if (!str_eq(name, S(DIRECT)) && !upstream_named(c, name))
 			fault(l, s, "routes.via: expected the name of an upstream, or \"mx\"; there is none called \"%.*s\"",
 			      STR_ARG(name));
@@ -52,7 +53,7 @@ static void check_via(struct loader *l, size_t i)
 	}
 }
 
-/* Logins are known with their realm, so what routes call by the bare name gets it. */
+/* The relay knows logins with their realm, so a bare name in a route gets the realm. */
 static void complete_users(struct loader *l, size_t i)
 {
 	const struct config *c = l->config;
@@ -132,7 +133,7 @@ void routes_check(struct loader *l)
 		check_via(l, i);
 		complete_users(l, i);
 	}
-	/* of rules that are not what was meant, nothing can be said */
+	/* after another fault the rules are not those that were meant */
 	if (c->routes_n > 0 && !l->serious) {
 		check_reach(l);
 		check_use(l);

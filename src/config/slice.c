@@ -1,5 +1,5 @@
-/* slice.c - what a role may see of the configuration, as bytes: a walk over the table, without names. The two ends are of one
- * build (the table's hash is in front), but damaged bytes must not do more than give NULL.
+/* slice.c - the part of the configuration that a role is allowed to see, as bytes: a walk over the table, without names. Both
+ * ends are of one build (the table's hash is in front), but for damaged bytes the result must be NULL and nothing else.
  *
  * Numbers are 8 bytes, the lowest first; texts and arrays have their length in 4 bytes before them; bool 1 byte. */
 #include "schema.h"

@@ -1,4 +1,4 @@
-/* text.c - what texts of the configuration may look like. */
+/* text.c - the formats of texts in the configuration. */
 #include "schema.h"
 
 #include "posthouse/address.h"
@@ -43,7 +43,8 @@ static bool label_valid(struct str label, char extra)
 	return true;
 }
 
-/* Labels with dots between, 253 bytes at most; how many, or 0. The last one is not all digits: that would be an address. */
+/* The number of labels with dots between, 253 bytes at most; 0: the name is not valid. The last label is not all digits: that
+ * would be an address. */
 static unsigned count_labels(struct str name, char extra)
 {
 	struct str rest = name, label = { 0 };
@@ -186,7 +187,7 @@ static bool selector_valid(struct str s)
 	return true;
 }
 
-/* Who routes may speak of: a login, or a pattern of such that are addresses. */
+/* The users of a route: a login, or a pattern of logins that are addresses. */
 static bool user_valid(struct str s)
 {
 	if (str_find(s, '@') < s.n || str_eq(s, S("*")))
@@ -194,7 +195,7 @@ static bool user_valid(struct str s)
 	return login_valid(s);
 }
 
-/* An address that a connection can come from: not "any", not multicast or broadcast, not IPv4 in IPv6 clothes. */
+/* An address that a connection can come from: not "any", not multicast or broadcast, not an IPv4 address in IPv6 form. */
 static bool source_valid(struct str s)
 {
 	char text[INET6_ADDRSTRLEN + 1] = "";

@@ -1,5 +1,5 @@
-/* upstreams.c - upstreams: what a profile fills in, and how their keys go together. Each check copes with values that had a
- * fault already. */
+/* upstreams.c - fills in the values of profiles, and checks which keys of an upstream fit together. Each check also works with
+ * values that had a fault already. */
 #include "loader.h"
 #include "profiles.h"
 
@@ -20,7 +20,7 @@ static void set_messages(struct loader *l, struct cfg_upstream *u, const char *r
 		u->messages.n += value_rate(word, false, &u->messages.at[u->messages.n]);
 }
 
-/* What the file says goes before what the profile says. */
+/* A value in the file goes before that of the profile. */
 static void apply_profile(struct loader *l, size_t i)
 {
 	struct cfg_upstream *u = &l->config->upstreams[i];
@@ -40,7 +40,7 @@ static void apply_profile(struct loader *l, size_t i)
 		u->port = u->tls == UPSTREAM_IMPLICIT ? 465 : 587;
 }
 
-/* A host that was given and is none has been complained about; an unknown profile may have meant one. */
+/* A host that is not valid is a fault already, and an unknown profile could have given one. */
 static void check_host(struct loader *l, size_t i)
 {
 	const struct cfg_upstream *u = &l->config->upstreams[i];
@@ -65,7 +65,8 @@ static void check_names(struct loader *l, size_t i)
 			      STR_ARG(name));
 }
 
-/* The two usual ports begin in two ways (RFC 8314 3.3): with the other one both sides wait for each other. */
+/* TLS begins in one way on port 465 and in another one on port 587 (RFC 8314 3.3). With the wrong way both sides wait for each
+ * other. */
 static void check_port(struct loader *l, size_t i)
 {
 	const struct cfg_upstream *u = &l->config->upstreams[i];
@@ -98,7 +99,7 @@ static void check_credentials(struct loader *l, size_t i)
 			"upstreams: with tls = \"opportunistic\" no certificate is checked: whoever answers may get the password");
 }
 
-/* Whoever reads the file reads the passwords in it. */
+/* A user who can read the file can read the passwords in it. */
 static void check_file_mode(struct loader *l, size_t i)
 {
 	const config_setting_t *s = setting_near(l, "upstreams.[%zu].password", i);

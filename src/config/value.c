@@ -174,7 +174,7 @@ static void print_choices(struct buf *b, const struct choice *choices)
 	}
 }
 
-/* What one value of the row's type looks like. */
+/* Print the form of one value of the row's type. */
 static void print_scalar_expected(struct buf *b, const struct key *k)
 {
 	const char *quote = key_scalar(k) == CFG_TIME || (key_scalar(k) == CFG_SIZE) ? "\"" : "";
@@ -254,7 +254,7 @@ static void print_rate(struct buf *b, const struct key *k, const struct rate *ra
 	buf_add_char(b, '"');
 }
 
-/* What was given, by name; the values may be passwords. */
+/* The names of the options that were given; the values can be passwords. */
 static void print_options(struct buf *b, const struct str *options, size_t n)
 {
 	buf_add(b, S("{ "));

@@ -16,7 +16,7 @@ static bool is_list(const config_setting_t *s)
 	return config_setting_type(s) == CONFIG_TYPE_LIST || config_setting_type(s) == CONFIG_TYPE_ARRAY;
 }
 
-/* "not built yet" wants nothing, so a key for it may say so. */
+/* A key that is not built yet can have an empty value. */
 static bool asks_for_nothing(const config_setting_t *s)
 {
 	if (config_setting_type(s) == CONFIG_TYPE_STRING)
@@ -62,7 +62,7 @@ static bool is_member(const struct key *k, struct str prefix)
 	return str_starts(path, prefix) && str_find(str_from(path, prefix.n), '.') == path.n - prefix.n;
 }
 
-/* A key near this one among its would-be brothers, else one of the same name elsewhere; NULL when there is none. */
+/* The key with the most similar name in the same group, else a key of the same name in another group; NULL when there is none. */
 static const struct key *nearest_key(struct str prefix, struct str name)
 {
 	const struct key *best = NULL;
@@ -207,7 +207,7 @@ static void load_scalar(struct loader *l, const config_setting_t *s, const struc
 
 static void load_rows(struct loader *l, const config_setting_t *group, size_t skip, size_t from, size_t end, void *base);
 
-/* An array of scalars or groups; a key that is needed needs an element. */
+/* An array of scalars or groups. A required key must have an element. */
 static void load_array(struct loader *l, const config_setting_t *s, size_t i, void *base)
 {
 	const struct key *k = &config_keys[i];
@@ -216,7 +216,7 @@ static void load_array(struct loader *l, const config_setting_t *s, size_t i, vo
 	struct str shown = schema_shown(l->arena, str_of(k->path));
 
 	if (!is_list(s)) {
-		if (k->type != CFG_LIST) /* that was said in check_setting() */
+		if (k->type != CFG_LIST) /* check_setting() has reported it */
 			report_value(l, s, k);
 		return;
 	}
@@ -237,7 +237,7 @@ static void load_array(struct loader *l, const config_setting_t *s, size_t i, vo
 	key_set_array(k, base, elements, n);
 }
 
-/* Words apart by spaces; the table's own texts live for ever. */
+/* Words with spaces between. The texts of the table live for ever. */
 static void load_default_array(struct loader *l, const struct key *k, void *base)
 {
 	struct str rest = str_of(k->fallback), word;
