@@ -63,10 +63,7 @@ static bool select_one(struct engine *e, const struct selector *s, bool finished
 	db_end(q);
 	if (!fits || finished_too)
 		return fits;
-	q = db_query(&e->db, Q_message_open, INT(s->id));
-	fits = db_row(&e->db, q);
-	db_end(q);
-	return fits;
+	return db_exists(&e->db, db_query(&e->db, Q_message_open, INT(s->id)));
 }
 
 size_t select_messages(struct engine *e, const struct selector *s, uint64_t cursor, size_t max, bool finished_too,
@@ -114,13 +111,8 @@ static struct str reply_text(struct arena *a, sqlite3_stmt *q, int code_column)
 /* Held recipients of a message that is not held itself: by an administrator who named them, or by their third death. */
 static struct str held_recipients(struct engine *e, uint64_t id, struct arena *a, uint64_t open)
 {
-	sqlite3_stmt *q = db_query(&e->db, Q_message_held_count, INT(id));
-	uint64_t n = 0;
+	uint64_t n = db_number(&e->db, db_query(&e->db, Q_message_held_count, INT(id)));
 
-	if (db_row(&e->db, q)) {
-		n = db_u64(q, 0);
-		db_end(q);
-	}
 	if (n == 0)
 		return S("");
 	return arena_printf(a, "%llu of %llu open recipients", (unsigned long long)n, (unsigned long long)open);
@@ -152,11 +144,7 @@ static bool read_message_row(struct engine *e, uint64_t id, struct arena *a, str
 		return true;
 	if (m->held.n == 0)
 		m->held = held_recipients(e, id, a, m->open);
-	q = db_query(&e->db, Q_message_due, INT(id));
-	if (db_row(&e->db, q)) {
-		m->due_at = db_u64(q, 0);
-		db_end(q);
-	}
+	m->due_at = db_number(&e->db, db_query(&e->db, Q_message_due, INT(id)));
 	q = db_query(&e->db, Q_message_first_open, INT(id));
 	if (db_row(&e->db, q)) {
 		m->recipient = db_keep(a, q, 0);

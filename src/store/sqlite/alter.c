@@ -57,10 +57,7 @@ static void change(struct alteration *c, const struct candidate *r, enum recipie
 	count_state(c->e, r->state, state);
 	c->closed_n += state_is_final(state);
 	c->changed = true;
-	for (size_t i = 0; i < c->lanes_n; i++)
-		if (c->lanes[i] == r->lane)
-			return;
-	c->lanes[c->lanes_n++] = r->lane;
+	lanes_note(c->lanes, &c->lanes_n, r->lane);
 }
 
 static void retry(struct alteration *c, const struct candidate *r)

@@ -103,6 +103,22 @@ struct str db_keep(struct arena *a, sqlite3_stmt *q, int column)
 	return arena_str(a, db_str(q, column));
 }
 
+uint64_t db_number(struct db *db, sqlite3_stmt *q)
+{
+	uint64_t n = db_row(db, q) ? db_u64(q, 0) : 0;
+
+	db_end(q);
+	return n;
+}
+
+bool db_exists(struct db *db, sqlite3_stmt *q)
+{
+	bool exists = db_row(db, q);
+
+	db_end(q);
+	return exists;
+}
+
 size_t db_changes(struct db *db)
 {
 	return (size_t)sqlite3_changes(db->handle);

@@ -62,6 +62,10 @@ static inline uint64_t db_u64(sqlite3_stmt *q, int column)
 struct str db_str(sqlite3_stmt *q, int column);
 struct str db_keep(struct arena *a, sqlite3_stmt *q, int column);
 
+/* The number in the first column of the first row, which ends the walk; 0 when there is no row, or after an error. */
+uint64_t db_number(struct db *db, sqlite3_stmt *q);
+bool db_exists(struct db *db, sqlite3_stmt *q); /* is there a row? Ends the walk as well */
+
 size_t db_changes(struct db *db);
 
 /* Run a script of fixed SQL; or its first statement, and what follows it. False after an error. */

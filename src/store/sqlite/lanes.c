@@ -65,6 +65,15 @@ void lane_refresh(struct engine *e, uint64_t lane)
 		e->counters.lanes -= db_changes(&e->db);
 }
 
+void lanes_note(uint64_t *lanes, size_t *lanes_n, uint64_t lane)
+{
+	for (size_t i = 0; i < *lanes_n; i++)
+		if (lanes[i] == lane)
+			return;
+	if (lane)
+		lanes[(*lanes_n)++] = lane;
+}
+
 /* ---- leases ---- */
 
 struct lease_page {
@@ -117,13 +126,8 @@ static void read_envelope(struct lease_page *p, struct due_message *m)
 	m->others_open = db_u64(q, 7) - m->recipients_n; /* all of these are open */
 	m->envelope = stored_envelope(a, q, 8);
 	db_end(q);
-	if (!p->with_text || m->place != PLACE_ROW)
-		return;
-	q = db_query(&p->e->db, Q_text_get, INT(m->id));
-	if (db_row(&p->e->db, q)) {
-		m->text = db_keep(a, q, 0);
-		db_end(q);
-	}
+	if (p->with_text && m->place == PLACE_ROW)
+		m->text = text_read(p->e, a, m->id);
 }
 
 /* The place for one more message. */

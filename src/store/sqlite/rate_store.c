@@ -75,8 +75,7 @@ void run_known(struct engine *e, struct request *r)
 		sqlite3_stmt *q =
 			db_query(&e->db, Q_known_get, TEXT(r->text), hash_of(e, &r->arena, r->in.addresses[i]), INT(since));
 
-		known[i] = db_row(&e->db, q);
-		db_end(q);
+		known[i] = db_exists(&e->db, q);
 	}
 	r->out.rows = known;
 	r->out.n = r->max;
@@ -203,15 +202,6 @@ static size_t drop_older(struct engine *e, struct str login, size_t max)
 	return gone;
 }
 
-static bool knows_too_many(struct engine *e, struct str login)
-{
-	sqlite3_stmt *q = db_query(&e->db, Q_known_beyond, TEXT(login), INT(KNOWN_MAX));
-	bool beyond = db_row(&e->db, q);
-
-	db_end(q);
-	return beyond;
-}
-
 /* The logins in turn, some each time; `max` when there is more to do at once. */
 static size_t prune_known(struct engine *e, size_t max)
 {
@@ -221,7 +211,7 @@ static size_t prune_known(struct engine *e, size_t max)
 		struct str login = found ? db_keep(&e->host->arena, q, 0) : S("");
 
 		db_end(q);
-		if (found && knows_too_many(e, login))
+		if (found && db_exists(&e->db, db_query(&e->db, Q_known_beyond, TEXT(login), INT(KNOWN_MAX))))
 			return drop_older(e, login, max) > 0 ? max : 0;
 		buf_clear(&e->pruned_login);
 		if (!found || !buf_add(&e->pruned_login, login)) {

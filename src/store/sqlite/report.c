@@ -62,16 +62,6 @@ static void mark(struct telling *t, uint64_t n)
 	t->closed_n += t->kind != KIND_DELAY;
 }
 
-/* Is the message's delay still to be told? */
-static bool is_unwarned(struct engine *e, uint64_t id)
-{
-	sqlite3_stmt *q = db_query(&e->db, Q_message_warn_at, INT(id));
-	bool unwarned = db_row(&e->db, q) && db_u64(q, 0) != 0;
-
-	db_end(q);
-	return unwarned;
-}
-
 /* Add the event to the parent's history. A delay or a success of which no report is sent is no event. */
 static void add_report_event(const struct telling *t, uint64_t at, struct str fields)
 {
@@ -91,8 +81,8 @@ void run_report(struct engine *e, struct request *r)
 		r->verdict = perm(501, S("5.5.4"), S("no such kind of report"));
 		return;
 	}
-	if (t.kind == KIND_DELAY && !is_unwarned(e, t.parent))
-		return;
+	if (t.kind == KIND_DELAY && db_number(&e->db, db_query(&e->db, Q_message_warn_at, INT(t.parent))) == 0)
+		return; /* the sender knows of the delay already */
 	news = is_news(&t, r->n_list, r->max);
 	if (report && news) {
 		r->verdict = accept_message(e, report, false);

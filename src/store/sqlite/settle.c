@@ -110,16 +110,6 @@ static bool settle_one(struct engine *e, const struct outcome *o, uint64_t *lane
 	return false;
 }
 
-/* Add a lane to those to be refreshed, once. */
-static void note_lane(uint64_t *lanes, size_t *lanes_n, uint64_t lane)
-{
-	for (size_t i = 0; i < *lanes_n; i++)
-		if (lanes[i] == lane)
-			return;
-	if (lane)
-		lanes[(*lanes_n)++] = lane;
-}
-
 void run_settle(struct engine *e, struct request *r)
 {
 	const struct outcome *o = r->in.outcomes;
@@ -131,7 +121,7 @@ void run_settle(struct engine *e, struct request *r)
 		uint64_t lane;
 
 		closed_n += settle_one(e, &o[i], &lane);
-		note_lane(lanes, &lanes_n, lane);
+		lanes_note(lanes, &lanes_n, lane);
 		if (closed_n && (i + 1 == r->max || o[i + 1].id != o[i].id)) {
 			message_reduce_open(e, o[i].id, closed_n, o[i].at);
 			closed_n = 0;

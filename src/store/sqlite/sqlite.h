@@ -133,7 +133,8 @@ struct str reason_field(struct arena *a, struct str reason);
 /* envelope.c: the columns ENVELOPE_COLUMNS of statements.def, from `column` on. */
 struct envelope stored_envelope(struct arena *a, sqlite3_stmt *q, int column);
 
-/* text.c */
+/* text.c: where a text is, and the text of a message whose place is PLACE_ROW ("" after an error). */
+struct str text_read(struct engine *e, struct arena *a, uint64_t id);
 bool text_place(struct engine *e, uint64_t id, enum message_place *place_out);
 bool text_next_large(struct engine *e, uint64_t after, uint64_t *id_out, uint64_t *size_out);
 
@@ -153,6 +154,7 @@ static inline struct db_value PRIORITY(unsigned priority) {
 }
 uint64_t lane_for(struct engine *e, struct str address, struct str login, unsigned priority, uint64_t due_at);
 void lane_refresh(struct engine *e, uint64_t lane);
+void lanes_note(uint64_t *lanes, size_t *lanes_n, uint64_t lane); /* adds a lane to refresh, once; 0: none */
 
 /* alter.c: hold a message whatever its recipients are doing; false when it was held before. */
 bool hold_message(struct engine *e, uint64_t id, struct str reason);

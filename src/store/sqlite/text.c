@@ -33,6 +33,15 @@ bool text_next_large(struct engine *e, uint64_t after, uint64_t *id_out, uint64_
 	return true;
 }
 
+struct str text_read(struct engine *e, struct arena *a, uint64_t id)
+{
+	sqlite3_stmt *q = db_query(&e->db, Q_text_get, INT(id));
+	struct str text = db_row(&e->db, q) ? db_keep(a, q, 0) : S("");
+
+	db_end(q);
+	return text;
+}
+
 /* Has the message recipients to whom it is still to be sent, and who are not held? */
 static bool is_waiting(struct engine *e, uint64_t id)
 {
@@ -55,7 +64,6 @@ void run_text(struct engine *e, struct request *r)
 {
 	enum message_place place;
 	uint64_t size;
-	sqlite3_stmt *q;
 
 	if (!find(e, r->id, &place, &size) || place == PLACE_NONE) {
 		r->verdict = store_unknown;
@@ -66,9 +74,5 @@ void run_text(struct engine *e, struct request *r)
 			r->verdict = damaged(is_waiting(e, r->id));
 		return;
 	}
-	q = db_query(&e->db, Q_text_get, INT(r->id));
-	if (db_row(&e->db, q)) {
-		r->out.text = db_keep(&r->arena, q, 0);
-		db_end(q);
-	}
+	r->out.text = text_read(e, &r->arena, r->id);
 }
