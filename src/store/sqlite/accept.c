@@ -1,4 +1,4 @@
-/* accept.c - a new message with its recipients, lanes, charges and first event: all or nothing, and the same one again is OK. */
+/* accept.c - stores a message with its recipients, lanes, charges and first event: all or nothing; a repetition is OK. */
 #include "sqlite.h"
 
 /* Was this id stored before? Then *v_out is the answer: OK for the same token. */
@@ -16,7 +16,7 @@ static bool stored_before(struct engine *e, const struct accepted *m, struct ver
 	return true;
 }
 
-/* Is it something that can be stored at all? Its maker is another process: a fault there must not end this one. */
+/* Can the message be stored at all? Another process made it: a fault there must not end this process. */
 static struct verdict well_formed(const struct accepted *m)
 {
 	if (m->id == 0 || m->id > INT64_MAX)
@@ -30,7 +30,7 @@ static struct verdict well_formed(const struct accepted *m)
 	return ok();
 }
 
-/* The reasons for which a message has to stay with its client for now. */
+/* Must the client keep the message for now? */
 static struct verdict refuse_full(struct engine *e)
 {
 	if (e->host->space.full)
@@ -53,7 +53,7 @@ static bool add_message(struct engine *e, const struct accepted *m)
 	return e->db.rc == SQLITE_OK && db_changes(&e->db) == 1;
 }
 
-/* Its recipients, numbered from 1, due at once or when it is released. Held ones get their lane with their release. */
+/* Add the recipients, numbered from 1, due at once or at the time of release. Held recipients get their lane on release. */
 static void add_recipients(struct engine *e, const struct accepted *m)
 {
 	uint64_t lane = 0, due_at = m->envelope.release_at > m->received_at ? m->envelope.release_at : m->received_at;
@@ -78,7 +78,7 @@ struct verdict accept_message(struct engine *e, const struct accepted *m, bool r
 
 	if (v.class != OK)
 		return v;
-	/* The common case inserts first and looks only when that fails. */
+	/* In the common case a failed insert shows that the id exists. */
 	if ((full.class != OK || m->place == PLACE_FILE) && stored_before(e, m, &v))
 		return v;
 	if (full.class != OK)

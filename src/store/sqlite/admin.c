@@ -1,4 +1,4 @@
-/* admin.c - looking at the queue: the messages that a selector means, one message, its history. */
+/* admin.c - selects messages for an administrator, and reads the rows of one message. */
 #include "sqlite.h"
 
 #include "posthouse/clock.h"
@@ -22,7 +22,7 @@ bool selector_takes(const struct selector *s, struct str address)
 	return s->destination.n == 0 || str_ieq(str_from(address, at + 1), s->destination);
 }
 
-/* Has the message an open recipient that the selector takes? */
+/* Does the message have an open recipient that matches the selector? */
 static bool recipient_matches(struct engine *e, uint64_t id, const struct selector *s)
 {
 	sqlite3_stmt *q;
@@ -51,7 +51,7 @@ static bool row_matches(struct engine *e, const struct selector *s, sqlite3_stmt
 	return recipient_matches(e, db_u64(q, 0), s);
 }
 
-/* The one message that is named by its id, when the rest of the selector fits too. */
+/* Does the message with the selector's id match the rest of the selector? */
 static bool select_one(struct engine *e, const struct selector *s, bool finished_too, uint64_t now)
 {
 	sqlite3_stmt *q = db_query(&e->db, Q_select_id, INT(s->id));
@@ -83,7 +83,7 @@ size_t select_messages(struct engine *e, const struct selector *s, uint64_t curs
 	q = s->user.n ? db_query(&e->db, Q_select_login, INT(cursor), TEXT(s->user))
 		      : db_query(&e->db, Q_select_open, INT(cursor));
 	while (db_row(&e->db, q)) {
-		if (n == max || seen++ == SCAN_MAX) { /* the others wait behind this: go on from here later */
+		if (n == max || seen++ == SCAN_MAX) { /* the next call continues from here */
 			*next_out = cursor;
 			db_end(q);
 			break;
@@ -95,7 +95,7 @@ size_t select_messages(struct engine *e, const struct selector *s, uint64_t curs
 	return n;
 }
 
-/* "451 4.7.1 text", as far as there is something to say. */
+/* "451 4.7.1 text", without the parts that are not known. */
 static struct str reply_text(struct arena *a, sqlite3_stmt *q, int code_column)
 {
 	struct str enhanced = db_str(q, code_column + 1), text = db_str(q, code_column + 2);
@@ -108,7 +108,7 @@ static struct str reply_text(struct arena *a, sqlite3_stmt *q, int code_column)
 			    STR_ARG(text));
 }
 
-/* Held recipients of a message that is not held itself: by an administrator who named them, or by their third death. */
+/* Recipients can be held when their message is not: an administrator named them, or relay died with them three times. */
 static struct str held_recipients(struct engine *e, uint64_t id, struct arena *a, uint64_t open)
 {
 	uint64_t n = db_number(&e->db, db_query(&e->db, Q_message_held_count, INT(id)));

@@ -19,16 +19,16 @@ struct alteration {
 	uint64_t id, now;
 	struct str login;
 	unsigned priority;
-	uint64_t due_at; /* of what becomes due: now, or not before it is released (RFC 4865) */
+	uint64_t due_at; /* of recipients that become due: now, or the time of release (RFC 4865) */
 	uint64_t *in_flight;
 	uint64_t closed_n;
 	bool changed;
-	bool whole;      /* all recipients are meant: the message itself is marked too */
+	bool whole;      /* the operation is for all recipients: the message itself is marked too */
 	uint64_t *lanes; /* to be refreshed; room for all candidates */
 	size_t lanes_n;
 };
 
-/* Read first, change then: a walk over rows that change is not defined. */
+/* All rows are read before the first change: a walk over rows that change is not defined. */
 static size_t read_candidates(struct engine *e, uint64_t id, const struct selector *only, bool leased_too,
 			      struct candidate **rows_out)
 {
@@ -50,7 +50,7 @@ static size_t read_candidates(struct engine *e, uint64_t id, const struct select
 	return n;
 }
 
-/* Write a recipient's new state; its old lane has to be looked at again. */
+/* Write a recipient's new state, and note its old lane for a refresh. */
 static void change(struct alteration *c, const struct candidate *r, enum recipient_state state, uint64_t lane, uint64_t due_at)
 {
 	db_run(&c->e->db, Q_recipient_alter, INT(c->id), INT(r->n), INT(state), INT(lane), INT(due_at));
@@ -76,7 +76,7 @@ static void hold(struct alteration *c, const struct candidate *r)
 
 static void release(struct alteration *c, const struct candidate *r)
 {
-	if (r->state == RCPT_HELD) /* its lane can be gone by now */
+	if (r->state == RCPT_HELD) /* its lane can have been deleted */
 		change(c, r, RCPT_WAITING, lane_for(c->e, r->address, c->login, c->priority, c->due_at), c->due_at);
 }
 
@@ -85,7 +85,7 @@ static void remove_recipient(struct alteration *c, const struct candidate *r)
 	change(c, r, RCPT_REMOVED, r->lane, 0);
 }
 
-/* What each operation is: the step for a recipient that is not in flight, and the event. */
+/* For each operation: the step for a recipient that is not in flight, and the event. */
 static const struct {
 	void (*step)(struct alteration *c, const struct candidate *r);
 	const char *event;
@@ -107,7 +107,7 @@ static void pass_by(struct alteration *c, const struct candidate *r, enum alter 
 	if (operation == ALTER_REMOVE)
 		db_run(&c->e->db, Q_recipient_removing, INT(c->id), INT(r->n));
 	if (operation == ALTER_HOLD && c->whole)
-		c->changed = true; /* the message is held: what comes back stays */
+		c->changed = true; /* the message is held, so recipients that come back are held */
 	else if (operation == ALTER_HOLD)
 		hold(c, r); /* its result finds it held */
 }
@@ -123,8 +123,7 @@ static void mark_message(struct alteration *c, enum alter operation, struct str 
 		db_run(&c->e->db, Q_message_hold, INT(c->id), (struct db_value){ .kind = DB_NULL });
 }
 
-/* Read login and priority, which together with the domain make a lane, and when the message is released. True: the message
- * itself is held. */
+/* Read the login and priority, which with the domain name a lane, and the time of release. True: the message itself is held. */
 static bool read_mark(struct alteration *c)
 {
 	sqlite3_stmt *q = db_query(&c->e->db, Q_message_mark, INT(c->id));
@@ -153,7 +152,7 @@ static bool alter_message(struct engine *e, uint64_t id, enum alter operation, s
 	size_t n = read_candidates(e, id, only, leased_too, &rows);
 
 	c.whole = !only || (only->recipient.n == 0 && only->destination.n == 0);
-	/* Held while all were in flight, released before they came back: only the mark goes. */
+	/* The message was held while all recipients were in flight, and is released before they come back: only its mark goes. */
 	c.changed = read_mark(&c) && operation == ALTER_RELEASE && c.whole;
 	c.lanes = ARENA_ARRAY(&e->host->arena, uint64_t, n + 1);
 	for (size_t i = 0; i < n; i++) {

@@ -7,10 +7,10 @@
 #include "posthouse/clock.h"
 
 #define FRAMES_SOON 2000  /* of 4 KiB: ask for a pass */
-#define FRAMES_MAX  10000 /* do not go on without one: 40 MiB and one batch are the log's bound */
+#define FRAMES_MAX  10000 /* wait for a pass: the log is at most 40 MiB and one batch */
 #define RETRY_MS    1000  /* after a pass that could not finish */
 
-/* One pass with the error, if any, dealt with; *full_out: there was no room to copy into. */
+/* Make one pass, and handle its error; *full_out: there was no room to copy into. False: the store has failed. */
 static bool pass(struct db *db, struct store *st, bool *complete_out, bool *full_out)
 {
 	int log = 0, copied = 0;
@@ -121,7 +121,7 @@ void checkpoint_now(struct engine *e)
 		disk_space_refused(e->host);
 	if (complete)
 		e->wal_frames = 0;
-	else if (full || e->wal_frames >= FRAMES_MAX) /* no room, or somebody reads an old state: not at each commit */
+	else if (full || e->wal_frames >= FRAMES_MAX) /* no room, or a reader holds an old state: do not try at each commit */
 		c->retry_at_ms = clock_mono_ms() + RETRY_MS;
 }
 

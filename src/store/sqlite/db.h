@@ -19,8 +19,8 @@ struct db {
 	sqlite3 *handle;
 	sqlite3_stmt *prepared[STATEMENT_COUNT];
 	int rc;           /* first error since db_forget_error(): an extended result code */
-	int system_errno; /* what the system said, when it was asked */
-	char error[256];  /* SQLite's words */
+	int system_errno; /* errno of the system call behind it; 0: none */
+	char error[256];  /* message of SQLite */
 };
 
 /* A value for a parameter, bound in the order given; texts and blobs must live until the statement has run. */
@@ -64,23 +64,23 @@ struct str db_keep(struct arena *a, sqlite3_stmt *q, int column);
 
 /* The number in the first column of the first row, which ends the walk; 0 when there is no row, or after an error. */
 uint64_t db_number(struct db *db, sqlite3_stmt *q);
-bool db_exists(struct db *db, sqlite3_stmt *q); /* is there a row? Ends the walk as well */
+bool db_exists(struct db *db, sqlite3_stmt *q); /* is there a row? This ends the walk as well */
 
 size_t db_changes(struct db *db);
 
-/* Run a script of fixed SQL; or its first statement, and what follows it. False after an error. */
+/* Run a script of fixed SQL; or only its first statement, and set *rest_out to the rest. False after an error. */
 bool db_script(struct db *db, const char *sql);
 bool db_statement(struct db *db, const char *sql, const char **rest_out);
 
 /* Forget the error; the transaction must have been rolled back. */
 void db_forget_error(struct db *db);
 
-/* Is the error a lack of space? Is it one that only this operation has (a constraint), not the engine? */
+/* Is the error a lack of space? Does it concern only this operation (a constraint), and not the engine? */
 bool db_is_full(const struct db *db);
 bool db_is_private(const struct db *db);
 
-/* Open the file with the settings that durability rests on; false and an error. `alone`: no other process can open it, and
- * the index of the log is on the heap, shared by the connections of this process, rather than mapped from a file. */
+/* Open the file with the settings that durability needs; false after an error. `alone`: no other process can open the file, and
+ * the index of the log is in memory that the connections of this process share, not in a mapped file. */
 bool db_open(struct db *db, const char *path, bool alone);
 void db_close(struct db *db);
 

@@ -29,9 +29,9 @@ static bool create_database(int state_fd)
 	return fsync(state_fd) == 0;
 }
 
-/* Where a file system copies on write, a page of a mapped file needs room each time that it is written, whatever was
- * allocated before: on a full disk that is a SIGBUS. There the index of the log must not be mapped. POSTHOUSE_COW: tests,
- * wherever they run. */
+/* A file system that copies on write needs room for each write to a page of a mapped file, also when the page was allocated
+ * before: on a full disk the process gets SIGBUS. There the index of the log must not be mapped. POSTHOUSE_COW: tests choose
+ * this on any file system. */
 static bool copies_on_write(int fd)
 {
 	static const uint32_t types[] = { BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC, NILFS_SUPER_MAGIC, 0x2fc12fc1 /* ZFS */,
@@ -67,7 +67,7 @@ static struct verdict failed(struct engine *e, struct arena *a, const char *why)
 				     : temp(451, S("4.3.0"), arena_printf(a, "%s: %s", why, e->db.error));
 }
 
-/* Everything that can fail, in order. */
+/* Do every step that can fail. */
 static struct verdict open_parts(struct engine *e, struct arena *a)
 {
 	int state_fd = e->host->space.dir_fd;
@@ -130,8 +130,8 @@ static bool begin(struct engine *e)
 	return db_run(&e->db, Q_begin_write);
 }
 
-/* The counters belong to the transaction, so that they are exact whatever happens. With them goes the latest time that was
- * seen: a start by a clock that was set back since knows itself by it. */
+/* The counters are written in the transaction, so they are exact after a crash too. The latest time that was seen is written
+ * with them: it shows the next start whether the clock was set back. */
 static void put_counters(struct engine *e)
 {
 	const struct counters *now = &e->counters, *before = &e->tx_before;

@@ -1,4 +1,4 @@
-/* events.c - the history of a message: what was done with it, and why. */
+/* events.c - adds events to the history of a message. */
 #include "sqlite.h"
 
 void add_event(struct engine *e, uint64_t id, uint64_t n, uint64_t at, struct str name, struct str fields)

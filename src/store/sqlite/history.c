@@ -1,10 +1,10 @@
-/* history.c - events and transcripts, the end of their keeping, and what the queue remembers of gates. */
+/* history.c - reads events and transcripts, forgets old messages, and keeps the state of gates. */
 #include "sqlite.h"
 
 #define ROWS_MAX  1000
 #define GATES_MAX 10000
 
-/* The newest transcripts one after another, each under a line with its recipient's number. */
+/* The newest transcripts, each below a line with the number of its recipient. */
 static struct str read_transcripts(struct engine *e, uint64_t id, struct arena *a)
 {
 	sqlite3_stmt *q = db_query(&e->db, Q_transcripts, INT(id));
@@ -71,8 +71,8 @@ void run_gate_put(struct engine *e, struct request *r)
 {
 	const struct gate_state *g = r->in.gate;
 
-	/* a domain in good health needs no row, nor a sender whose pause at a next hop ("… from …") is over: there may be
-	 * any number of them */
+	/* No row for a domain without failures, or for a sender whose pause at a next hop ("… from …") is over: their number
+	 * has no bound. */
 	if (g->failures == 0 && (str_starts(g->name, S("mx:")) || str_find(g->name, ' ') < g->name.n)) {
 		db_run(&e->db, Q_gate_forget, TEXT(g->name));
 		return;

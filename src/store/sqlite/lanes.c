@@ -1,4 +1,4 @@
-/* lanes.c - lanes: the rows, kept with their recipients, and the leases given from them. Whose turn it is: lane_rotation.c. */
+/* lanes.c - keeps the rows of lanes up to date, and leases recipients from a lane. The order of lanes: lane_rotation.c. */
 #include "sqlite.h"
 
 #define GROUP_MAX  100        /* recipients of one message in one lease */
@@ -33,7 +33,7 @@ uint64_t lane_for(struct engine *e, struct str address, struct str login, unsign
 	return lane;
 }
 
-/* The earliest time after `after` at which something in the lane is due; false when there is none. */
+/* The earliest time after `after` at which a recipient of the lane is due; false when there is none. */
 static bool lane_earliest(struct engine *e, uint64_t lane, uint64_t after, uint64_t *due_at_out)
 {
 	sqlite3_stmt *q = db_query(&e->db, Q_lane_earliest, INT(lane), INT(after));
@@ -52,7 +52,7 @@ static bool lane_earliest(struct engine *e, uint64_t lane, uint64_t after, uint6
 	return found;
 }
 
-/* After recipients of the lane have changed: its row says when the earliest of them is due, or goes. */
+/* Called after recipients of the lane have changed: set the row to the time when the next of them is due, or delete it. */
 void lane_refresh(struct engine *e, uint64_t lane)
 {
 	uint64_t next_at = 0;
@@ -85,7 +85,7 @@ struct lease_page {
 	bool with_text;
 };
 
-/* Lease what is due of one message and free, `max` at most: rows of due_in_lane or due_anywhere. */
+/* Lease at most `max` recipients of one message that are due and not leased: rows of due_in_lane or due_anywhere. */
 static void lease_recipients(struct lease_page *p, uint64_t id, sqlite3_stmt *q, size_t max, struct due_message *m)
 {
 	m->recipients = ARENA_ARRAY(&p->r->arena, struct due_recipient, max);
@@ -108,7 +108,7 @@ static void lease_recipients(struct lease_page *p, uint64_t id, sqlite3_stmt *q,
 	}
 }
 
-/* The message's envelope, and its text when it is wanted and in the database. */
+/* Read the message's envelope, and its text if that is wanted and in the database. */
 static void read_envelope(struct lease_page *p, struct due_message *m)
 {
 	struct arena *a = &p->r->arena;
@@ -130,7 +130,6 @@ static void read_envelope(struct lease_page *p, struct due_message *m)
 		m->text = text_read(p->e, a, m->id);
 }
 
-/* The place for one more message. */
 static struct due_message *page_add(struct lease_page *p, uint64_t id)
 {
 	ARENA_GROW(&p->r->arena, p->at, p->n, p->capacity);
@@ -138,7 +137,7 @@ static struct due_message *page_add(struct lease_page *p, uint64_t id)
 	return &p->at[p->n++];
 }
 
-/* Walk through the lane's due recipients: those never tried, or those tried before. */
+/* Lease due recipients of the lane: those never tried, or those tried before. */
 static void lease_walk(struct lease_page *p, uint64_t lane, bool tried)
 {
 	sqlite3_stmt *q = db_query(&p->e->db, Q_due_walk, INT(lane), INT(tried), INT(p->now));

@@ -12,7 +12,7 @@
 
 enum { MEND_MESSAGES, MEND_LANES, MEND_REST };
 
-/* What one transaction has read and is about to write. */
+/* Read by a transaction before it writes. */
 struct found {
 	uint64_t id, n, at;
 };
@@ -36,7 +36,7 @@ static void mend_messages(struct engine *e, struct mending *m)
 	m->step += n < PAGE_MAX;
 }
 
-/* Recipients of a lane that are due later than their last attempt explains; true when there can be more. */
+/* Mend recipients of a lane whose next attempt is later than any interval allows; true when there can be more. */
 static bool mend_recipients(struct engine *e, struct mending *m, uint64_t lane, bool tried)
 {
 	uint64_t latest = m->now + (tried ? m->retry_ms : UNTRIED_MS);
@@ -68,7 +68,7 @@ static void mend_lanes(struct engine *e, struct mending *m)
 	db_end(q);
 	for (size_t i = 0; i < n; i++) {
 		if (mend_recipients(e, m, lanes[i], false) || mend_recipients(e, m, lanes[i], true))
-			return; /* once more */
+			return; /* the same lane again */
 		m->cursor = lanes[i];
 		if (m->recipients - before >= PAGE_MAX)
 			return;
@@ -79,7 +79,7 @@ static void mend_lanes(struct engine *e, struct mending *m)
 	m->step++;
 }
 
-/* Finished messages, which would be kept for too long; to whom logins have written; and that all is mended. */
+/* Mend finished messages, which would be kept for too long, and the recipients known to logins; then note that all is mended. */
 static void mend_rest(struct engine *e, struct mending *m)
 {
 	size_t finished;

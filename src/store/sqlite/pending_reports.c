@@ -1,13 +1,13 @@
-/* pending_reports.c - of what the senders are still to be told: failures, delays, successes. The answers are in report.c. */
+/* pending_reports.c - finds failures, delays and successes that were not reported to their senders. report.c stores reports. */
 #include "sqlite.h"
 
-#define SCAN_UNREPORTED_MAX 1000 /* messages looked at in one call */
+#define SCAN_UNREPORTED_MAX 1000 /* messages that one call looks at */
 
 static const struct report_turn the_beginning = { 0, 0 };
 
-/* What each kind of report looks for: messages, and their recipients that it is about. */
+/* The messages for each kind of report, and the recipients that the report is about. */
 static const struct {
-	bool by_time; /* messages take turns by warn_at, which must have passed */
+	bool by_time; /* messages are taken in the order of warn_at, and only when it has passed */
 	enum statement messages, recipients;
 } kinds[KIND_COUNT] = {
 	[KIND_FAILURE] = { false, Q_failed_messages, Q_failed_recipients },
@@ -42,7 +42,7 @@ static void read_recipients(struct engine *e, enum message_kind kind, struct are
 	}
 }
 
-/* What the report says of the message. */
+/* Read what the report says about the message. */
 static void read_message(struct engine *e, struct arena *a, struct unreported *u)
 {
 	sqlite3_stmt *q = db_query(&e->db, Q_envelope, INT(u->id));
@@ -64,22 +64,22 @@ struct unreported_page {
 	size_t n, max, seen;
 };
 
-/* Add a message to the page, unless it has nothing to tell now. */
+/* Add a message to the page, unless there is nothing to report about it now. */
 static void take_message(struct engine *e, struct request *r, struct unreported_page *page, uint64_t id)
 {
 	struct unreported *u = &page->at[page->n];
 
-	if (leases_has_any(&e->leases, id)) /* one report for all: when the last comes back */
+	if (leases_has_any(&e->leases, id)) /* wait until all deliveries have ended: one report for all recipients */
 		return;
 	*u = (struct unreported){ .id = id };
 	read_recipients(e, page->kind, &r->arena, u);
-	if (u->failed_n == 0) /* late, but held */
+	if (u->failed_n == 0) /* its late recipients are held */
 		return;
 	read_message(e, &r->arena, u);
 	page->n++;
 }
 
-/* Go on with the messages after `from` and up to `to`; false when the page, or what one call may look at, is used up. */
+/* Continue with the messages after `from`, up to `to`; false when the page is full or SCAN_UNREPORTED_MAX is reached. */
 static bool take_messages(struct engine *e, struct request *r, struct unreported_page *page, struct report_turn from,
 			  struct report_turn to)
 {
@@ -112,12 +112,12 @@ void run_unreported(struct engine *e, struct request *r)
 		return;
 	}
 	page.at = ARENA_ARRAY(&r->arena, struct unreported, page.max + 1);
-	/* In turn: a message whose report cannot be made does not keep the others waiting. */
+	/* Messages take turns, so that one whose report cannot be made does not hold up the others. */
 	last = e->reported[page.kind];
 	end = (struct report_turn){ .at = kinds[page.kind].by_time ? r->cursor : 0, .id = INT64_MAX };
 	if (take_messages(e, r, &page, last, end))
 		(void)take_messages(e, r, &page, the_beginning,
-				    is_later(last, end) ? end : last); /* false: the rest another time */
+				    is_later(last, end) ? end : last); /* false: a later call continues */
 	r->out.rows = page.at;
 	r->out.n = page.n;
 }

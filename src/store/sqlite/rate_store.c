@@ -7,13 +7,13 @@
 
 #define HALF_YEAR_MS    (182 * DAY_MS)
 #define WEEK_MS         (7 * DAY_MS)
-#define BUCKETS_SEEN    1000 /* looked at in one call of store_prune */
+#define BUCKETS_SEEN    1000 /* that one call of store_prune looks at */
 #define BUCKETS_PAGE    10000
 #define BUCKET_TEXT_MAX 4096
 #define KNOWN_MAX       100000 /* recipients of one login */
-#define LOGINS_SEEN     50     /* looked at in one call of store_prune */
+#define LOGINS_SEEN     50     /* that one call of store_prune looks at */
 
-/* The 16 bytes of meta's known_key, which are there as hexadecimal digits. */
+/* Read the 16 bytes of meta's known_key from hexadecimal digits. */
 static bool parse_key(struct str hex, struct siphash_key *key_out)
 {
 	uint64_t halves[2] = { 0, 0 };
@@ -99,7 +99,7 @@ void run_bucket_put(struct engine *e, struct request *r)
 	put_buckets(e, r->in.buckets, r->max);
 }
 
-/* At most `max` of those behind this one. */
+/* Read at most `max` buckets that follow this one. */
 static size_t read_buckets(struct engine *e, struct arena *a, struct str key, struct str rule, size_t max,
 			   struct bucket_row *rows)
 {
@@ -123,8 +123,8 @@ void run_buckets(struct engine *e, struct request *r)
 	r->out.rows = rows;
 }
 
-/* A bucket that was full again by then says nothing any more. An index of their times would cost a write with each charge:
- * so a part of them is looked through each time, in turn. */
+/* Forget buckets that were full again before that time: a bucket without a row is full. An index by time would cost a write with
+ * each charge, so each call looks through the next part of the table instead. */
 static size_t prune_buckets(struct engine *e, uint64_t before_us)
 {
 	struct bucket_row *rows = ARENA_ARRAY(&e->host->arena, struct bucket_row, BUCKETS_SEEN);
@@ -177,8 +177,8 @@ void run_bans(struct engine *e, struct request *r)
 	r->out.n = n;
 }
 
-/* Of a login that has written to too many, the older ones go: of some rows next to each other, which are there by their
- * hash, those that are not newer than their average. To sort all of them would hold up the mail. */
+/* Forget older recipients of a login that has too many: in a random run of rows, those that are not newer than the average of
+ * the run. Sorting all rows of the login would hold up the mail. */
 static size_t drop_older(struct engine *e, struct str login, size_t max)
 {
 	struct sample {
@@ -202,7 +202,7 @@ static size_t drop_older(struct engine *e, struct str login, size_t max)
 	return gone;
 }
 
-/* The logins in turn, some each time; `max` when there is more to do at once. */
+/* Check the next few logins; `max`: there is more to do at once. */
 static size_t prune_known(struct engine *e, size_t max)
 {
 	for (unsigned i = 0; i < LOGINS_SEEN; i++) {

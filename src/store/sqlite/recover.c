@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#define CLOCK_STEP_MS 1000 /* a clock that is corrected by so little is not set back */
+#define CLOCK_STEP_MS 1000 /* a smaller correction does not count as a clock that was set back */
 
 void read_counters(struct engine *e)
 {
@@ -25,7 +25,7 @@ void read_counters(struct engine *e)
 	db_end(q);
 }
 
-/* Recipients that were in flight when an administrator removed them, and whose result was never heard. */
+/* End recipients that were in flight when an administrator removed them, and whose result never came. */
 void remove_marked(struct engine *e)
 {
 	sqlite3_stmt *q = db_query(&e->db, Q_removing);

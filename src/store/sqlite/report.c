@@ -10,7 +10,7 @@ struct telling {
 	uint64_t closed_n;
 };
 
-/* State and bits of a recipient as they will be; false when there is nothing (more) to tell of it. */
+/* The recipient's next state and bits; false when there is nothing (more) to report about it. */
 static bool next_mark(const struct telling *t, uint64_t n, unsigned *state, unsigned *reported)
 {
 	sqlite3_stmt *q = db_query(&t->e->db, Q_recipient_get, INT(t->parent), INT(n));
@@ -37,8 +37,8 @@ static bool next_mark(const struct telling *t, uint64_t n, unsigned *state, unsi
 	return true;
 }
 
-/* Is it still to be told of any of the recipients? Not after a crash between the report and its answer, nor of a delay that
- * has ended. */
+/* Is there still something to report about any of the recipients? No after a crash between the report and its answer, and when a
+ * delay has ended. */
 static bool is_news(const struct telling *t, const uint64_t *n_list, size_t n)
 {
 	unsigned state, reported;
@@ -62,7 +62,7 @@ static void mark(struct telling *t, uint64_t n)
 	t->closed_n += t->kind != KIND_DELAY;
 }
 
-/* Add the event to the parent's history. A delay or a success of which no report is sent is no event. */
+/* Add the event to the parent's history. A delay or success without a report makes no event. */
 static void add_report_event(const struct telling *t, uint64_t at, struct str fields)
 {
 	if (t->told)

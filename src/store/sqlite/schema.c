@@ -1,4 +1,4 @@
-/* schema.c - the tables, and how older ones become these. */
+/* schema.c - the tables, and the scripts that bring an older database to them. */
 #include "sqlite.h"
 
 #include "posthouse/clock.h"
@@ -7,12 +7,12 @@
 #include <stdlib.h>
 
 #define SCHEMA_VERSION 4
-#define PROGRESS_STEPS 100000 /* of SQLite's machine: some ms */
-#define SAY_SOON_MS    1000   /* between two statements */
-#define SAY_EACH_MS    10000  /* within one that lasts */
+#define PROGRESS_STEPS 100000 /* instructions of SQLite's virtual machine: some ms */
+#define SAY_SOON_MS    1000   /* progress is logged between two statements */
+#define SAY_EACH_MS    10000  /* and within a long one */
 
-/* Scripts from version N to N + 1, all that are needed in one transaction. Number 0 makes an empty database; once released, a
- * script is never changed. Times are ms since 1970 UTC. */
+/* Scripts from version N to N + 1; those that a database needs run in one transaction. Number 0 makes a new database. A script
+ * that was released is never changed. Times are ms since 1970 UTC. */
 static const char *const migrations[SCHEMA_VERSION] = {
 	"CREATE TABLE message("
 	" id INTEGER PRIMARY KEY,"  /* made by submission, ordered by time */
@@ -37,7 +37,7 @@ static const char *const migrations[SCHEMA_VERSION] = {
 	"CREATE INDEX message_finished ON message(finished_at) WHERE finished_at IS NOT NULL;"
 	"CREATE INDEX message_large ON message(id) WHERE place=2;"
 
-	/* Apart from message: scans of envelopes do not meet it. Deleted when the message is finished. */
+	/* Its own table, so that scans of envelopes do not read texts. The row is deleted when the message is finished. */
 	"CREATE TABLE text(id INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;"
 
 	"CREATE TABLE recipient("
@@ -79,9 +79,9 @@ static const char *const migrations[SCHEMA_VERSION] = {
 	"CREATE INDEX message_warn ON message(warn_at) WHERE warn_at>0 AND finished_at IS NULL;"
 	"CREATE INDEX recipient_good ON recipient(message) WHERE (reported&8)=8;",
 
-	/* What limits and their accountant remember; a lane for each priority. Priorities, also in message, are RFC 6710's
-	 * own -9 to 9, so what version 2 wrote (0) is a normal one. Lanes keep their ids: no recipient has to be written
-	 * anew. `hash` is SipHash of the address with meta's known_key: to whom a login writes cannot be read off. */
+	/* What limits remember; a lane for each priority. Priorities, also in message, are -9 to 9 as in RFC 6710, so the 0
+	 * that version 2 wrote is the normal priority. Lanes keep their ids, so that no row of recipient changes. `hash` is
+	 * SipHash of the address under meta's known_key, so that the database does not show who a login writes to. */
 	"ALTER TABLE bucket ADD COLUMN warned_at INTEGER NOT NULL DEFAULT 0;"
 	"CREATE TABLE ban(key TEXT PRIMARY KEY, level INTEGER NOT NULL, until INTEGER NOT NULL, reason TEXT NOT NULL) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX ban_until ON ban(until);"
@@ -97,12 +97,11 @@ static const char *const migrations[SCHEMA_VERSION] = {
 	"CREATE INDEX lane_next ON lane(next_at,id);"
 	"CREATE INDEX lane_priority ON lane(priority,next_at,id);",
 
-	/* How long a pause or a ban was to be, by which a clock that was set back is known; and the latest time that the
-	 * store has seen. */
+	/* The lengths of pauses and bans, and the latest time that the store has seen: they show that a clock was set back. */
 	"ALTER TABLE gate ADD COLUMN pause INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE ban ADD COLUMN length INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE counter ADD COLUMN at INTEGER NOT NULL DEFAULT 0;"
-	/* What the last reply means, class and actor, as in meaning.h. */
+	/* The meaning of the last reply: class and actor, as in meaning.h. */
 	"ALTER TABLE recipient ADD COLUMN meaning INTEGER NOT NULL DEFAULT 0;",
 };
 
@@ -116,7 +115,7 @@ bool schema_value(struct db *db, const char *sql, struct arena *a, struct str *v
 		*value_out = db_keep(a, q, 0);
 		found = true;
 	}
-	(void)sqlite3_finalize(q); /* repeats an error that `false` has told */
+	(void)sqlite3_finalize(q); /* repeats the error behind `false` */
 	return found;
 }
 
@@ -133,12 +132,11 @@ static bool read_version(struct db *db, struct arena *a, uint64_t *version_out)
 	return schema_value(db, "SELECT value FROM meta WHERE key='schema_version'", a, &value) && str_to_u64(value, version_out);
 }
 
-/* ---- bringing it forward ---- */
+/* ---- migration ---- */
 
-/* How far it is. */
 struct migration {
 	struct engine *e;
-	size_t done, all; /* statements */
+	size_t done, all; /* statements: progress */
 	uint64_t said_at;
 };
 
@@ -151,7 +149,8 @@ static void say(struct migration *m)
 	store_note(m->e->host->store, LOG_INFO, "store.upgrading", 0, text);
 }
 
-/* SQLite asks each so many steps of a statement: a store that is to be closed rolls back, and all is as it was. */
+/* SQLite calls this after every PROGRESS_STEPS. A result other than 0 stops the statement: when the store is closed, the
+ * migration is rolled back. */
 static int on_progress(void *ctx)
 {
 	struct migration *m = ctx;
@@ -161,7 +160,7 @@ static int on_progress(void *ctx)
 	return store_is_stopping(m->e->host->store);
 }
 
-/* A slow disk, for tests: POSTHOUSE_SLOW says how many ms each statement lasts longer. */
+/* For tests, a slow disk: POSTHOUSE_SLOW is how many ms each statement takes longer. */
 static void delay_for_test(void)
 {
 #ifdef POSTHOUSE_CRASH_POINTS
@@ -198,7 +197,7 @@ static bool run_script(struct migration *m, const char *script)
 static bool migrate(struct engine *e, struct arena *a, uint64_t from)
 {
 	struct db *db = &e->db;
-	struct migration m = { .e = e, .all = 1, .said_at = clock_mono_ms() }; /* a new queue is no news */
+	struct migration m = { .e = e, .all = 1, .said_at = clock_mono_ms() }; /* a new database is not worth a log line */
 	bool done = db_script(db, "BEGIN IMMEDIATE");
 
 	for (uint64_t v = from; v < SCHEMA_VERSION; v++)
@@ -214,7 +213,7 @@ static bool migrate(struct engine *e, struct arena *a, uint64_t from)
 		done = done && run_script(&m, migrations[v]);
 	done = done && db_script(db, arena_cstr(a, arena_printf(a, "INSERT OR REPLACE INTO meta VALUES('schema_version',%d)",
 								SCHEMA_VERSION)));
-	if (from == 0) /* nothing in it has another clock's time */
+	if (from == 0) /* a new database has no time of another clock */
 		done = done && db_script(db, arena_cstr(a, arena_printf(a, "UPDATE counter SET at=%llu",
 									(unsigned long long)clock_now_ms())));
 	done = done && db_script(db, "COMMIT");
@@ -223,7 +222,7 @@ static bool migrate(struct engine *e, struct arena *a, uint64_t from)
 		store_note(e->host->store, LOG_INFO, "store.upgraded", 0, "the queue has its new schema");
 	if (done)
 		return true;
-	/* The error to tell is the first one; closing the connection rolls back in any case. */
+	/* An error of ROLLBACK does not matter: the first error is reported, and closing the connection rolls back too. */
 	(void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
 	return false;
 }

@@ -1,4 +1,4 @@
-/* settle.c - what became of recipients, and the end of messages whose last recipient is final and reported. */
+/* settle.c - stores the results of deliveries, and closes messages whose last recipient is final and reported. */
 #include "sqlite.h"
 
 bool state_is_final(unsigned state)
@@ -31,11 +31,11 @@ void message_reduce_open(struct engine *e, uint64_t id, uint64_t closed_n, uint6
 	if (place == PLACE_ROW)
 		db_run(&e->db, Q_text_drop, INT(id));
 	if (place == PLACE_FILE)
-		spool_forget(e->host, id); /* the row first: a file without a row is only litter */
+		spool_forget(e->host, id); /* the row first: a file without a row does no harm */
 	e->counters.open_messages--;
 }
 
-/* Is the message held? Then what comes back from a delivery to be tried again is held too. */
+/* Is the message held? Then a recipient whose delivery must be tried again is held too. */
 static bool is_held(struct engine *e, uint64_t id)
 {
 	sqlite3_stmt *q = db_query(&e->db, Q_message_open, INT(id));
@@ -48,7 +48,7 @@ static bool is_held(struct engine *e, uint64_t id)
 	return held;
 }
 
-/* The state that a result leads to, given what an administrator has done meanwhile. */
+/* The state after this result, which also depends on what an administrator has done since the delivery began. */
 static enum recipient_state next_state(struct engine *e, const struct outcome *o, unsigned state, bool removing)
 {
 	if (o->state == RCPT_DELIVERED || o->state == RCPT_RELAYED)
@@ -60,7 +60,7 @@ static enum recipient_state next_state(struct engine *e, const struct outcome *o
 	return o->state;
 }
 
-/* The last reply, the transcript and the event of an outcome. */
+/* Store the last reply, the transcript and the event of an outcome. */
 static void record(struct engine *e, const struct outcome *o)
 {
 	const struct verdict *v = &o->verdict;
@@ -75,8 +75,7 @@ static void record(struct engine *e, const struct outcome *o)
 		add_event(e, o->id, o->n, o->at, o->event, o->event_fields);
 }
 
-/* Settle one recipient. Its lane comes out when that has to be refreshed (else 0); the result is true when the recipient was
- * closed. */
+/* Settle one recipient; true when the recipient is closed by this. *lane_out: its lane, which must be refreshed; 0: none. */
 static bool settle_one(struct engine *e, const struct outcome *o, uint64_t *lane_out)
 {
 	sqlite3_stmt *q = db_query(&e->db, Q_recipient_get, INT(o->id), INT(o->n));

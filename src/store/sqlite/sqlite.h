@@ -16,11 +16,11 @@
 #define KIND_COUNT     (KIND_NOTICE + 1)
 #define TRANSCRIPT_MAX 4096
 
-/* ---- leases (leases.c): who is in flight, in memory only ---- */
+/* ---- leases (leases.c): recipients in flight, in memory only ---- */
 struct lease {
 	struct hashtable_item node; /* by message */
 	uint64_t n, lane;
-	bool ended; /* within the transaction that is open */
+	bool ended; /* in the open transaction */
 	struct lease *next_ended;
 };
 
@@ -48,7 +48,7 @@ void leases_end(struct leases *l, uint64_t id, uint64_t n); /* takes effect with
 void leases_commit(struct leases *l);
 void leases_rollback(struct leases *l);
 struct lane_cache *leases_lane(const struct leases *l, uint64_t lane);
-void leases_note_due(struct leases *l, uint64_t lane, uint64_t due_at); /* the lane has something due then */
+void leases_note_due(struct leases *l, uint64_t lane, uint64_t due_at); /* a recipient of the lane is due at that time */
 
 /* ---- giving space back (vacuum.c) ---- */
 struct vacuum {
@@ -66,18 +66,18 @@ struct checkpoint {
 	bool started; /* the thread */
 	bool wanted, running, stop;
 	bool done;            /* a pass has ended since the writer last looked */
-	bool full;            /* it found no room */
-	uint64_t retry_at_ms; /* the writer's: not before, after a pass without room */
+	bool full;            /* that pass found no room */
+	uint64_t retry_at_ms; /* used by the writer: the next pass after one that found no room */
 };
 
-/* Bits of recipient.reported: what the sender was told; the last one: a success that is still to be told. */
+/* Bits of recipient.reported: what the sender was told; TO_TELL_SUCCESS: the report of success is still missing. */
 enum reported { TOLD_FAILURE = 1, TOLD_DELAY = 2, TOLD_SUCCESS = 4, TO_TELL_SUCCESS = 8 };
 
 struct counters {
 	uint64_t open_messages, waiting, held, failed, lanes, accepted, settled;
 };
 
-/* Where a round through the lanes is (lane_rotation.c). */
+/* The position of a round through the lanes (lane_rotation.c). */
 struct turn {
 	uint64_t next_at, lane; /* the last lane given */
 	uint64_t end;           /* lanes due later than this wait for the next round */
@@ -110,8 +110,8 @@ struct engine {
 	struct report_turn reported[KIND_COUNT]; /* the last message that store_unreported looked at */
 };
 
-/* schema.c: create or migrate, and say in the log how far it is; the verdict's text lives in `a`. An error of the database
- * is in e->db. */
+/* schema.c: create or migrate the tables, and log the progress; the verdict's text lives in `a`. An error of the database is
+ * in e->db. */
 struct verdict schema_prepare(struct engine *e, struct arena *a);
 bool schema_value(struct db *db, const char *sql, struct arena *a, struct str *value_out);
 
@@ -123,7 +123,7 @@ bool schema_value(struct db *db, const char *sql, struct arena *a, struct str *v
 #undef REQUEST
 #undef FILE_REQUEST
 
-/* accept.c: `refusable` unless it is a report, which is a result and waits rather than fails. */
+/* accept.c: `refusable` is false for a report: a report is a result, which waits for room on a full disk. */
 struct verdict accept_message(struct engine *e, const struct accepted *m, bool refusable);
 
 /* events.c: an event of a message; reason="…" for its fields, escaped; "" without a reason. */
@@ -138,12 +138,12 @@ struct str text_read(struct engine *e, struct arena *a, uint64_t id);
 bool text_place(struct engine *e, uint64_t id, enum message_place *place_out);
 bool text_next_large(struct engine *e, uint64_t after, uint64_t *id_out, uint64_t *size_out);
 
-/* rate_store.c: what limits remember. */
+/* rate_store.c: what limits keep over restarts. */
 bool rate_store_open(struct engine *e, struct arena *a);
 void rate_store_close(struct engine *e);
 void put_buckets(struct engine *e, const struct bucket_row *rows, size_t n);
 void remember_recipients(struct engine *e, const struct accepted *m);
-uint64_t rate_store_prune(struct engine *e, uint64_t before, size_t max); /* how many rows of one kind went, at most */
+uint64_t rate_store_prune(struct engine *e, uint64_t before, size_t max); /* the largest number of rows removed of one kind */
 
 /* lanes.c: keep lane rows and the index of due times together. A priority in the database is RFC 6710's: -9 to 9. */
 static inline struct db_value PRIORITY(unsigned priority) {
@@ -156,7 +156,7 @@ uint64_t lane_for(struct engine *e, struct str address, struct str login, unsign
 void lane_refresh(struct engine *e, uint64_t lane);
 void lanes_note(uint64_t *lanes, size_t *lanes_n, uint64_t lane); /* adds a lane to refresh, once; 0: none */
 
-/* alter.c: hold a message whatever its recipients are doing; false when it was held before. */
+/* alter.c: hold a message, also when recipients are in flight; false when it was held before. */
 bool hold_message(struct engine *e, uint64_t id, struct str reason);
 
 /* settle.c */
@@ -164,21 +164,21 @@ void count_state(struct engine *e, unsigned from, unsigned to); /* 0: none */
 bool state_is_final(unsigned state);
 void message_reduce_open(struct engine *e, uint64_t id, uint64_t closed_n, uint64_t at);
 
-/* admin.c: the messages that a selector means, from `cursor` on. Stops after `max`, or after looking at SCAN_MAX. */
+/* admin.c: the messages that a selector selects, from `cursor` on. Stops after `max`, or after looking at SCAN_MAX. */
 #define SCAN_MAX 5000
 size_t select_messages(struct engine *e, const struct selector *s, uint64_t cursor, size_t max, bool finished_too,
 		       struct arena *a, uint64_t **ids_out, uint64_t *next_out);
-/* Do the selector's recipient and destination ("" = any) take this address? */
+/* Does the address match the selector's recipient and destination ("": any)? */
 bool selector_takes(const struct selector *s, struct str address);
 struct verdict stored_verdict(struct arena *a, sqlite3_stmt *q, int class_column); /* class, code, enhanced, reply */
 
 /* checkpoint.c */
 bool checkpoint_start(struct engine *e);
-void checkpoint_after_commit(struct engine *e); /* asks for a pass, makes the short one, bounds the log */
-void checkpoint_now(struct engine *e);          /* the writer's own pass: nothing else is to be done */
+void checkpoint_after_commit(struct engine *e); /* asks the thread for a pass, makes the writer's own, bounds the log */
+void checkpoint_now(struct engine *e);          /* a pass by the writer itself, at once */
 void checkpoint_stop(struct engine *e);
 
-/* vacuum.c: after opening; an old and small database is made one that can give space back; a step in idle time. */
+/* vacuum.c: init after opening; convert makes an old and small database able to give space back; a step in idle time. */
 void vacuum_init(struct engine *e);
 void vacuum_convert(struct db *db);
 void vacuum_idle(struct engine *e, bool was_idle);

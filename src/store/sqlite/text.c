@@ -1,4 +1,4 @@
-/* text.c - where the texts of messages are: small ones in a row, large ones in a file (spool.c). */
+/* text.c - finds and reads the texts of messages: small ones are in a row, large ones in a file (spool.c). */
 #include "sqlite.h"
 
 /* Place and size; false when there is no such message, or after an error. */
@@ -42,7 +42,7 @@ struct str text_read(struct engine *e, struct arena *a, uint64_t id)
 	return text;
 }
 
-/* Has the message recipients to whom it is still to be sent, and who are not held? */
+/* Does the message have recipients that wait for a delivery and are not held? */
 static bool is_waiting(struct engine *e, uint64_t id)
 {
 	sqlite3_stmt *q = db_query(&e->db, Q_message_due, INT(id));
@@ -52,7 +52,7 @@ static bool is_waiting(struct engine *e, uint64_t id)
 	return waiting;
 }
 
-/* A delivery waits for the file; a report about what has failed can do without it. */
+/* A delivery needs the file, so the answer is temporary; a report about failures is made without it. */
 static struct verdict damaged(bool waiting)
 {
 	struct str text = S("the message's large file is missing or damaged");

@@ -1,4 +1,4 @@
-/* vacuum.c - giving space back: what was pruned leaves free pages, which in idle time go to the file system, a few at a time. */
+/* vacuum.c - gives space back: pruned rows leave free pages, which go back to the file system in idle time, a few at a time. */
 #include "sqlite.h"
 
 #include "posthouse/clock.h"
@@ -6,9 +6,9 @@
 
 #include <stdio.h>
 
-#define KEPT_PAGES  1024 /* of 4 KiB: new mail needs some again */
+#define KEPT_PAGES  1024 /* of 4 KiB stay free for new mail */
 #define STEP_PAGES  1024
-#define STEP_FULL   64 /* on a full disk: the log has to take them first */
+#define STEP_FULL   64 /* on a full disk: the pages go through the log first */
 #define IDLE_MS     1000
 #define RETRY_MS    60000
 #define VACUUM_MAX  (64 * MIB) /* SQLite makes the copy in memory */
@@ -22,7 +22,7 @@ static uint64_t number(struct db *db, const char *sql)
 
 	if (sqlite3_prepare_v2(db->handle, sql, -1, &q, NULL) == SQLITE_OK && sqlite3_step(q) == SQLITE_ROW)
 		n = db_u64(q, 0);
-	(void)sqlite3_finalize(q); /* 0 has told its error */
+	(void)sqlite3_finalize(q); /* repeats the error behind 0 */
 	return n;
 }
 
@@ -37,11 +37,11 @@ void vacuum_convert(struct db *db)
 
 	if (bytes > VACUUM_MAX || number(db, "PRAGMA auto_vacuum") == AUTO_VACUUM)
 		return;
-	/* Without room it stays as it is: all works, but what was pruned is only used again. */
+	/* When there is no room, the database stays as it is: free pages are used again, but not given back. */
 	(void)sqlite3_exec(db->handle, "PRAGMA auto_vacuum=INCREMENTAL; VACUUM", NULL, NULL, NULL);
 }
 
-/* The pages are out of the file when the log has been copied into it. */
+/* The file becomes shorter only when the log is copied into it. */
 static void shrink_file(struct engine *e)
 {
 	e->vacuum.shrinking = false;
