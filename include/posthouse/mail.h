@@ -29,8 +29,8 @@ const struct header_field *header_find(const struct header *h, struct str name);
  * encoded words are understood; only addr-specs come back (a quoted local part unquoted where it can be; of "A@b <a@B>" the
  * second). False when the value is no address list, and for whatever two readers could see in two ways: "a@b <c@d>", a
  * comment within an address, a route, an address in a comment, an encoded word with brackets or control characters inside,
- * UTF-8 that is not seen or looks like "@" or "." (src/mail/address.c, lookalike.c). UTF-8 is compared and given as bytes: it
- * is not normalised. A group may be empty: true with no address. */
+ * UTF-8 that is not seen or looks like "@" or "." (src/mail/address.c, lookalike.c). UTF-8 is compared and returned as bytes, not
+ * normalised. A group can be empty: true with no address. */
 bool header_addresses(struct arena *a, struct str value, struct str_list *addresses_out);
 
 /* An RFC 5322 date for `now_ms`, in UTC: "Sat, 21 Nov 2026 19:37:54 +0000". */
@@ -43,9 +43,9 @@ struct header_collector {
 	struct str begun; /* the first bytes of the body, when they came in earlier calls: a view, until the next call */
 	/* for collector.c alone */
 	size_t line;   /* where the line begins that is being collected */
-	bool known;    /* it belongs to the section */
+	bool known;    /* this line belongs to the section */
 	bool any;      /* a field was seen */
-	bool dropping; /* it is dropped */
+	bool dropping; /* this line is dropped */
 };
 void header_collector_init(struct header_collector *c);
 void header_collector_fini(struct header_collector *c);
@@ -65,13 +65,13 @@ struct fixup_input {
 	uint64_t id, now_ms;
 	struct str envelope_sender;
 	struct str domain; /* completes addresses without one (RFC 6409 8.2); "": they stay */
-	/* Gives the address that stands in the place of another (the same view: it stays), of sender fields (From, Sender,
+	/* Returns the address that replaces another one (the same view: no change), in sender fields (From, Sender,
 	 * Reply-To, Resent-From, Resent-Sender, Resent-Reply-To, Disposition-Notification-To, Return-Receipt-To) or recipient
-	 * fields (To, Cc, Resent-To, Resent-Cc); NULL: all stay. What it gives is in `a`, and a valid address. It is not
-	 * asked about addresses that are added: those of the envelope, and force_from. */
+	 * fields (To, Cc, Resent-To, Resent-Cc); NULL: no change. The new address is in `a` and valid. It is not called
+	 * for addresses that are added: those of the envelope, and force_from. */
 	struct str (*rewrite)(void *ctx, struct arena *a, bool is_sender, struct str address);
 	void *rewrite_ctx;
-	/* From gets this one address, with the first display name that was there, whatever else was there; Sender goes; "": no */
+	/* From becomes this one address with the first display name that From had, and Sender is removed; "": no change */
 	struct str force_from;
 };
 struct fixup_result {
@@ -89,8 +89,7 @@ struct fixup_result {
 	/* addresses of From as stored, 1 to 100; none only when From is missing and the envelope sender empty */
 	struct str_list from;
 	struct str sender; /* address of Sender as stored; "" */
-	/* what display names and comments of From and Sender show as an address, whoever it belongs to: for people it is the
-	 * author */
+	/* addresses that display names and comments of From and Sender show: people take them for the author */
 	struct str_list shown;
 	/* The same of Resent-From and Resent-Sender: authors and shown. They are for the caller to check only when From is
 	 * not the login's own (RFC 5322 3.6.6); resent_fault is not OK when one of them cannot be read. */
@@ -111,8 +110,8 @@ struct received_input {
 	struct str with; /* "ESMTPSA"; RFC 3848, RFC 6531 3.7.3 */
 	uint64_t id, now_ms;
 	struct str for_recipient; /* only with a single recipient, else ""; a non-ASCII address is left out as well */
-	struct str client;        /* its address; "": not told */
-	struct str helo; /* its name for itself, told with the address; only what can stand in a name or literal is left of it */
+	struct str client;        /* address of the client; "": left out */
+	struct str helo; /* the client's HELO name, shown with the address; characters of no name or literal are removed */
 };
 struct str mail_received(struct arena *a, const struct received_input *in);
 
@@ -124,7 +123,7 @@ enum dkim_algorithm { DKIM_RSA_SHA256 = 1, DKIM_ED25519_SHA256 = 2 };
 struct dkim_key {
 	struct str domain, selector;
 	enum dkim_algorithm algorithm;
-	bool oversign; /* also what lists and people add when they send a message on, see dkim_finish() */
+	bool oversign; /* also fields that lists and people add when they forward a message, see dkim_finish() */
 };
 struct dkim; /* one message being hashed; heap, wiped and freed by dkim_free */
 
@@ -150,9 +149,9 @@ struct report_recipient {
 	/* Of the next hop, or ours. REPORT_FAILURE: TEMP = time is over, and this was the last answer. REPORT_DELAY: the last
 	 * answer; OK and code 0 = never tried. Else the answer that took it. */
 	struct verdict verdict;
-	struct str remote; /* who said it: "smtp.isp.example [192.0.2.1]"; "" = we did */
+	struct str remote; /* the server that gave the verdict: "smtp.isp.example [192.0.2.1]"; "" = this program */
 	uint64_t last_at;  /* ms; 0 = never tried */
-	struct str advice; /* what the verdict means and who must act, in place of what its code says; "" = not known */
+	struct str advice; /* replaces the text for the code: the meaning of the verdict, and who must act; "" = not known */
 };
 struct report_input {
 	/* not delivered; not yet; delivered; handed on to a next hop without DSN (RFC 3461 5.2.2) */
@@ -177,9 +176,8 @@ struct report_input {
  * an original header in UTF-8 comes back as message/global or message/global-headers. */
 void mail_report(struct arena *a, const struct report_input *in, struct str *header_out, struct str *body_out, bool *is_8bit_out);
 
-/* ---- report_again.c: a report or notice of ours that was refused, in another form: all of it under another author; or in 7
- * bits, with at most the original's header; or without that. `from`, `id` and `now_ms` are new. A notice has no original.
- * ---- */
+/* ---- report_again.c: another form of a report or notice that was refused: all of it with another author; or in 7 bits with at
+ * most the original's header; or without the original. `from`, `id` and `now_ms` are new. A notice has no original. ---- */
 struct again_input {
 	struct str header, body; /* as they were stored */
 	enum { AGAIN_ALL, AGAIN_HEADER, AGAIN_WORDS } returns;
@@ -224,9 +222,9 @@ struct downgrade;
 struct downgrade *downgrade_new(unsigned what, size_t sample_max);
 void downgrade_free(struct downgrade *c);
 
-/* The encoding of a body part is written before its end is known. So much of its front is kept first: DOWNGRADE_SAMPLE while
- * a text streams, more where it is in memory anyway. A body part that is longer is encoded even if all of it is ASCII: right
- * for every reader, but not the bytes that came. */
+/* The encoding of a body part is chosen from its first `sample_max` bytes, before its end is known: DOWNGRADE_SAMPLE while a text
+ * streams, more when it is in memory anyway. A longer body part is encoded even when all of it is ASCII, which every reader
+ * understands. */
 #define DOWNGRADE_SAMPLE (4 * KIB)
 
 /* Feed the text (header section, blank line, body) in any pieces; what is ready is appended to `out`, whose bound must allow

@@ -1,8 +1,9 @@
 /* net.h - sockets and TLS on the libuv loop: the only folder that knows SSL. OpenSSL never sees a socket: it reads from and
  * writes to our buffers, which an idle session does not hold (SSL_MODE_RELEASE_BUFFERS for its own).
  *
- * No function here calls back before it returns: every callback comes from the loop. In a callback everything may be called,
- * closing included. All streams of a process belong to one thread. Deadlines are the user's. */
+ * No function here calls back before it returns: every callback comes from the loop. A callback is allowed to call every
+ * function, also to close. All streams of a process belong to one thread. Their user sets all time limits but that of
+ * stream_finish(). */
 #ifndef POSTHOUSE_NET_H
 #define POSTHOUSE_NET_H
 
@@ -14,7 +15,7 @@
 #include <uv.h>
 
 /* ---- tls.c ---- */
-struct tls_context; /* reference counted: streams keep the one they began with while a reload brings another */
+struct tls_context; /* reference counted: after a reload, streams keep the context that they began with */
 
 struct tls_certificate {
 	struct str chain_pem, key_pem;
@@ -24,20 +25,18 @@ struct tls_server_options {
 	size_t n;
 	enum tls_version minimum;
 	bool legacy;              /* TLS 1.0 and ciphers that only old devices have, whatever `minimum` says */
-	struct str ticket_secret; /* the same in all processes that are to resume each other's sessions; "": its own */
-	uint64_t (*now_ms)(void); /* whose days change the ticket key; NULL: the clock's */
+	struct str ticket_secret; /* processes with the same secret resume each other's sessions; "": a secret of its own */
+	uint64_t (*now_ms)(void); /* gives the days that change the ticket key; NULL: clock_now_ms */
 };
-/* A server's context. PERM 0: *why names the part that is wrong ("certificate 2: ..."). Certificates that bear a name in common
- * and have keys of different kinds (RSA, ECDSA, Ed25519) stand side by side for this name: each client gets one that it can use.
- * A client that offers protocols by ALPN, and none of mail submission, is refused (RFC 7301 section 3.2): it was led here to be
- * deceived. */
+/* A server's context. PERM 0: *why names the part that is wrong ("certificate 2: ..."). When certificates for the same name have
+ * keys of different kinds (RSA, ECDSA, Ed25519), each client gets one that it can use. A client whose ALPN list has no protocol
+ * of mail submission is refused (RFC 7301 section 3.2): an attacker has redirected it here (ALPACA). */
 struct tls_context *tls_server_context(const struct tls_server_options *options, struct arena *a, struct verdict *why_out);
-/* Is there a name under which a client can get this certificate of the options, or is each taken by an earlier one with the same
- * kind of key? */
+/* Can a client get this certificate of the options? Not when an earlier one with the same kind of key has each of its names. */
 bool tls_server_uses(const struct tls_context *t, size_t certificate);
 
-/* What session tickets are encrypted with: 32 bytes, and the day from which they hold. It changes by itself every day; the
- * earlier ones cannot be computed from a later one. */
+/* The secret of session tickets: 32 bytes, and the day from which they are valid. It changes every day; an earlier secret cannot
+ * be computed from a later one. */
 #define TLS_TICKET_SECRET 40
 bool tls_ticket_secret_new(char secret_out[TLS_TICKET_SECRET], uint64_t now_ms); /* false: no random numbers */
 void tls_ticket_secret_age(char secret[TLS_TICKET_SECRET], uint64_t now_ms);     /* bring it to its day */
@@ -54,10 +53,10 @@ void tls_context_unref(struct tls_context *t); /* NULL is allowed */
 struct stream;
 
 struct stream_ops {
-	/* Bytes from the peer (decrypted). They are the callee's only until it returns. The return value is how many were
-	 * taken; when fewer than given, reading stops (back-pressure) until stream_resume(), which offers the rest again. */
+	/* Bytes from the peer (decrypted), valid until the callback returns. It returns how many it took; after fewer than all,
+	 * reading stops (back-pressure) until stream_resume(), which offers the rest again. */
 	size_t (*on_input)(void *ctx, struct stream *st, struct str bytes);
-	/* All that was written has gone to the kernel; after every stream_write() or several of them. May be NULL. */
+	/* The kernel has taken all that was written by one or several stream_write(). Can be NULL. */
 	void (*on_drain)(void *ctx, struct stream *st);
 	/* The handshake is done: v OK, or not (the certificate is not what was demanded: PERM 5.7.5; all else: TEMP 4.7.5;
 	 * then nothing but on_closed comes: close the stream). v.text lives as long as the stream reports nothing else. */
@@ -68,14 +67,14 @@ struct stream_ops {
 	 * orderly: SMTP says itself what is complete). Once, after the last bytes; close the stream then. After an orderly end
 	 * writing still works. */
 	void (*on_end)(void *ctx, struct stream *st, struct str why);
-	/* After stream_close(): nothing comes any more, the memory is gone after this returns. */
+	/* After stream_close(): the last callback; the memory is freed when it returns. */
 	void (*on_closed)(void *ctx, struct stream *st);
 };
 
 struct stream *stream_accept(uv_stream_t *listener, const struct stream_ops *ops,
 			     void *ctx); /* NULL: errno-like problem, logged */
-/* Never NULL: what fails at once is told by on_connect too (TEMP 421 4.4.1; then close the stream). */
-/* `source`: an address of this machine, of the same family, whose port is ignored; NULL: the system chooses. */
+/* Never NULL: on_connect reports immediate failures too (TEMP 421 4.4.1; then close the stream). `source`: an address of this
+ * machine, of the same family, whose port is ignored; NULL: the system chooses. */
 struct stream *stream_connect_from(uv_loop_t *loop, const struct sockaddr *source, const struct sockaddr *address,
 				   const struct stream_ops *ops, void *ctx);
 
@@ -95,8 +94,8 @@ void stream_write(struct stream *st, struct str bytes);
 size_t stream_pending(const struct stream *st);
 void stream_resume(struct stream *st);
 
-/* Close when everything written is out and the peer has ended too, at most after 5 s; or at once. Only on_closed comes after
- * either. Twice is harmless. */
+/* finish: close when the kernel has sent everything and the peer has ended too, at the latest after 5 s. close: at once. After
+ * either only on_closed is called. A second call does no harm. */
 void stream_finish(struct stream *st);
 void stream_close(struct stream *st);
 
@@ -108,16 +107,16 @@ struct stream_tls_info {
 };
 void stream_tls_info(const struct stream *st, struct stream_tls_info *info_out);
 
-/* From now on no passwords come or go: until then OpenSSL wipes what it has decrypted, which costs 1 to 2 us with each read. Our
- * own copies are wiped always. */
+/* No passwords are sent or received from now on. Until then OpenSSL wipes what it has decrypted, which costs 1 to 2 us for each
+ * read. Our own copies are always wiped. */
 void stream_secrets_over(struct stream *st);
 
-/* What binds a login to this TLS connection (at most 64 bytes): RFC 9266, TLS 1.3 only; RFC 5929 section 4. False: there is
- * none, as for a resumed session of a name that has several certificates, whose server end point is not known. */
+/* The channel binding data of this TLS connection (at most 64 bytes): RFC 9266, TLS 1.3 only; RFC 5929 section 4. False: there is
+ * none, for example the end point of a resumed session for a name with several certificates. */
 enum tls_binding { BINDING_EXPORTER, BINDING_SERVER_END_POINT };
 bool stream_tls_binding(struct stream *st, enum tls_binding kind, char bytes_out[64], size_t *n_out);
 
-/* From now on this is the peer's address: a PROXY header said so. */
+/* Set the peer's address, as a PROXY header gives it. */
 void stream_set_peer(struct stream *st, const struct sockaddr *address);
 
 /* The peer's address as "192.0.2.1" or "2001:db8::1"; valid as long as the stream. */
@@ -129,15 +128,15 @@ struct str stream_peer_address(const struct stream *st);
 struct verdict listener_open(struct str address, unsigned port, bool reuseport, struct arena *a, int fds_out[2], size_t *n_out);
 
 /* Serve an inherited listening descriptor: on_connection for each client (call stream_accept in it, or the client is dropped;
- * `server` is good for nothing else). Accepting pauses, not spins, when descriptors run out (clients wait in the kernel's
- * queue). Takes the fd. NULL: it is no socket to poll, logged. */
+ * `server` has no other use). When descriptors run out, accepting pauses (clients wait in the kernel's queue). Takes the fd.
+ * NULL: the socket cannot be polled; logged. */
 struct listener;
 struct listener *listener_serve(uv_loop_t *loop, int fd, void (*on_connection)(void *ctx, uv_stream_t *server), void *ctx);
 void listener_close(struct listener *l); /* stops at once; memory goes later by itself */
 
 /* ---- proxy.c: the PROXY protocol, versions 1 and 2, without I/O ---- */
 enum proxy_result {
-	PROXY_MORE,    /* not whole yet */
+	PROXY_MORE,    /* the header is not complete */
 	PROXY_BAD,     /* not a PROXY header */
 	PROXY_LOCAL,   /* the proxy speaks for itself (LOCAL, UNKNOWN): the connection's own address holds */
 	PROXY_ADDRESS, /* the client's address is in client_out */
@@ -149,7 +148,7 @@ enum proxy_result proxy_parse(struct str bytes, size_t *n_out, struct sockaddr_s
 /* ---- resolve.c: all addresses of a host, through the system's resolver on the thread pool ---- */
 struct resolve;
 typedef void (*resolve_fn)(void *ctx, struct verdict v, const struct sockaddr_storage *addresses, size_t n);
-/* Literal addresses answer too. TEMP 4.4.3: no answer now; PERM 5.4.4: there is no such host. Callback once, not after cancel. */
+/* `host` can be a literal address. TEMP 4.4.3: no answer now; PERM 5.4.4: no such host. One callback, none after cancel. */
 struct resolve *resolve_host(uv_loop_t *loop, struct str host, unsigned port, bool ipv4, bool ipv6, resolve_fn done, void *ctx);
 void resolve_cancel(struct resolve *r);
 

@@ -40,7 +40,7 @@ struct smtp_client_config {
 	bool use_starttls;   /* upgrade when offered */
 	bool need_tls;       /* no TLS, no mail: CLIENT_FAILED */
 	bool tls;            /* implicit: the connection is encrypted already */
-	unsigned avoid;      /* features that are as good as not offered */
+	unsigned avoid;      /* features that are ignored when offered */
 	/* AUTH: our choice in order of preference, "PLAIN LOGIN"; "" = no login. Without TLS: CLIENT_FAILED, FAULT_TLS. After
 	 * 504 or 535 to the first, the next that is offered is tried, once. */
 	struct str mechanisms;
@@ -56,10 +56,10 @@ enum smtp_client_event_type {
 	CLIENT_FAILED,    /* the session is over before or between transactions: verdict, fault. Close it */
 };
 
-/* Whose fault: decides between a retry of the message and a gate on the next hop. */
-enum smtp_fault { FAULT_NONE, FAULT_CONNECTION, FAULT_TLS, FAULT_AUTH, FAULT_PEER, FAULT_LOOP /* it is ourselves */ };
+/* The cause: it decides whether the message is tried again or the next hop is paused. */
+enum smtp_fault { FAULT_NONE, FAULT_CONNECTION, FAULT_TLS, FAULT_AUTH, FAULT_PEER, FAULT_LOOP /* the server is this program */ };
 
-/* Where in the dialogue a verdict was given: what a refusal means depends on it. */
+/* The step of the dialogue at which a verdict was given: the meaning of a refusal depends on it. */
 enum smtp_step { STEP_OPENING, STEP_AUTH, STEP_MAIL, STEP_RCPT, STEP_DATA };
 
 struct smtp_client_event {
@@ -72,10 +72,10 @@ struct smtp_client_event {
 	struct verdict verdict; /* code, enhanced and text (lines joined by a space) of the server, class from its first digit */
 	enum smtp_step step;    /* CLIENT_RECIPIENT, CLIENT_FAILED: of the verdict; STEP_OPENING also between transactions */
 	enum smtp_fault fault;
-	bool replied; /* CLIENT_FAILED: the verdict is the server's own reply, not our judgement */
+	bool replied; /* CLIENT_FAILED: the verdict is a reply of the server, and was not made here */
 	bool reusable;
 	bool untouched; /* CLIENT_DONE, not reusable: it ended before the server said anything about this transaction */
-	/* Features that were in use when it was refused or lost, and may be why: without one of these it may be taken.
+	/* Features in use that can be the reason why the message was refused or lost: without one of them it can succeed.
 	 * CLIENT_DONE, and CLIENT_RECIPIENT. PEER_PIPELINING, _DSN, _CHUNKING, _8BITMIME, _SMTPUTF8. */
 	unsigned suspect;
 };
@@ -94,8 +94,8 @@ struct smtp_transaction {
 	unsigned ret;
 	const struct str *orcpt;
 	const unsigned *notify;
-	/* RFC 2852, sent when the peer has DELIVERBY: seconds left (N may be negative), enum smtp_by; BY_NONE = none. Whether
-	 * such a message may go to a peer without it, or with little time left, is the user's business. */
+	/* RFC 2852, sent when the peer has DELIVERBY: seconds left (N may be negative), enum smtp_by; BY_NONE = none. The user
+	 * decides whether such a message can go to a peer without DELIVERBY, or with little time left. */
 	int64_t by_s;
 	unsigned by_mode;
 	unsigned priority; /* RFC 6710, sent when the peer has MT-PRIORITY and it is not PRIORITY_NORMAL */
@@ -115,25 +115,25 @@ bool smtp_client_next(struct smtp_client *c, struct smtp_client_event *event_out
 void smtp_client_tls_started(struct smtp_client *c);
 
 /* CLIENT_CHALLENGE has the decoded challenge: for PLAIN, first, nothing; for LOGIN, first, the server's first ("Username:"). */
-void smtp_client_auth_response(struct smtp_client *c, struct str response); /* plain bytes: base64 is put on here */
-void smtp_client_auth_abort(struct smtp_client *c, struct verdict why); /* vault could not: ends in CLIENT_FAILED, FAULT_AUTH */
+void smtp_client_auth_response(struct smtp_client *c, struct str response); /* plain bytes; encoded here in base64 */
+void smtp_client_auth_abort(struct smtp_client *c, struct verdict why); /* no response: CLIENT_FAILED with FAULT_AUTH follows */
 
 /* Begin a transaction in state READY: MAIL, RCPT…, DATA, pipelined when the server can. Views stay valid until CLIENT_DONE. A
- * body or size that the server has not: every recipient PERM (5.6.3, 5.3.4) without a byte sent; BODY_BINARYMIME needs
+ * body or size that the server does not support: every recipient PERM (5.6.3, 5.3.4) without a byte sent; BODY_BINARYMIME needs
  * BINARYMIME and CHUNKING, and needs CHUNKING. A server with CHUNKING gets no DATA: the text goes in chunks by BDAT (RFC
  * 3030), the last of them when all others have been taken. */
 void smtp_client_send(struct smtp_client *c, const struct smtp_transaction *t);
 
-/* Text in pieces; dots are stuffed here where DATA needs it, line ends must be CRLF already. How much may be waiting in the
- * output is the user's business: write some, drain, write more, and that only while smtp_client_takes_text(), else after the
- * next input: chunks wait for answers. What is written all the same is kept, but let it be bounded. smtp_client_text_end()
- * may be called at any time; it ends a last line that has no CRLF and adds the dot, or makes the chunk the last one. With
+/* Text in pieces; dots are stuffed here where DATA needs it, line ends must be CRLF already. The user
+ * bounds the output: write a piece, drain, write more, but only while smtp_client_takes_text(); otherwise wait for the next
+ * input, since chunks wait for answers. Text that is written too early is kept. smtp_client_text_end() can be called at any
+ * time; it ends a last line that has no CRLF and adds the dot, or makes the chunk the last one. With
  * BODY_BINARYMIME not a byte is added. */
 bool smtp_client_takes_text(const struct smtp_client *c);
 void smtp_client_text(struct smtp_client *c, struct str bytes);
 void smtp_client_text_end(struct smtp_client *c);
 
-/* Say QUIT when that is possible now, also after CLIENT_FAILED; whatever is answered is dropped. */
+/* Send QUIT if that is possible now, also after CLIENT_FAILED; the answer is dropped. */
 void smtp_client_quit(struct smtp_client *c);
 struct buf *smtp_client_output(struct smtp_client *c);
 const struct smtp_peer *smtp_client_peer(const struct smtp_client *c);
@@ -144,12 +144,12 @@ const char *smtp_client_stage(const struct smtp_client *c);
 enum smtp_wait { WAIT_NONE, WAIT_GREETING, WAIT_COMMAND, WAIT_DATA };
 enum smtp_wait smtp_client_waits(const struct smtp_client *c);
 
-/* Grows with every whole reply and every step of the dialogue, and with nothing else: a time limit that starts anew only when
- * this has changed cannot be drawn out by a server that sends a byte now and then. */
+/* Grows only with complete replies and steps of the dialogue. A time limit that restarts only when this has grown cannot be
+ * prolonged by a server that sends single bytes. */
 uint64_t smtp_client_progress(const struct smtp_client *c);
 
-/* The dialogue so far, at most 4 KiB (the middle is left out), as "C: …" and "S: …" lines; what AUTH says is "C:
- * (credentials)". Since the last smtp_client_send() plus the greeting and EHLO part. */
+/* The dialogue so far, at most 4 KiB (the middle is left out), as "C: …" and "S: …" lines; AUTH is shown as "C:
+ * (credentials)". It has the greeting, EHLO, and everything since the last smtp_client_send(). */
 struct str smtp_client_transcript(const struct smtp_client *c);
 
 #endif

@@ -2,9 +2,9 @@
  * collected.
  *
  * Loop of its user:  smtp_server_feed(s, bytes);  while (smtp_server_next(s, &e)) act on e;  write out smtp_server_output(s).
- * next() gives no event before the last one that needs an answer has got it by smtp_server_reply(): so pipelining needs no
- * other code. Views in an event live until the next call of feed, next or reply. What needs no decision of ours (NOOP, HELP,
- * VRFY, RSET's reply, syntax errors, commands in a wrong state) is answered inside. */
+ * next() gives no event until smtp_server_reply() has answered the last one that needs an answer, so pipelining needs no other
+ * code. Views in an event live until the next call of feed, next or reply. Commands that need no decision (NOOP, HELP, VRFY,
+ * RSET's reply, syntax errors, commands in a wrong state) are answered inside. */
 #ifndef POSTHOUSE_SMTP_SERVER_H
 #define POSTHOUSE_SMTP_SERVER_H
 
@@ -14,7 +14,7 @@
 
 enum smtp_body { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };
 
-/* RFC 2852: what is to happen when the time is over; BY_TRACE is a bit beside the mode. */
+/* RFC 2852: what happens when the time is over; BY_TRACE is a bit beside the mode. */
 enum smtp_by { BY_NONE, BY_RETURN, BY_NOTIFY, BY_TRACE = 4 };
 
 /* RFC 6710's -9 to 9 as 0 to 18. */
@@ -25,10 +25,10 @@ enum { OPTION_REQUIRETLS = 1, OPTION_LONG_LINES = 2 /* lines over 998 bytes in t
 
 struct smtp_server_config {
 	struct str hostname;
-	struct str mechanisms; /* "PLAIN LOGIN" */
-	bool auth_equals;      /* an AUTH= line beside the AUTH one */
-	struct str domain;     /* completes an address in MAIL or RCPT that has none (RFC 6409 8.2); "": such a one is refused */
-	uint64_t messages;     /* accepted MAILs of a session, announced by LIMITS MAILMAX; then 421 4.7.0; 0 = no limit */
+	struct str mechanisms;     /* "PLAIN LOGIN" */
+	bool auth_equals;          /* an AUTH= line beside the AUTH one */
+	struct str domain;         /* completes an address without domain in MAIL or RCPT (RFC 6409 8.2); "": refused */
+	uint64_t messages;         /* accepted MAILs of a session, announced by LIMITS MAILMAX; then 421 4.7.0; 0 = no limit */
 	uint64_t future_release_s; /* the longest HOLDFOR, announced by FUTURERELEASE; 0 = not offered */
 	uint64_t (*now_ms)(void);  /* for what EHLO and MAIL say in dates (FUTURERELEASE, HOLDUNTIL) */
 	uint64_t message_size;     /* bytes of text, announced by SIZE and enforced while it streams */
@@ -38,13 +38,13 @@ struct smtp_server_config {
 	uint64_t
 		errors; /* 5xx and unknown commands per session, then 421 4.7.0; each from half of it on is for the user to delay. An
 			 * accepted message takes back half, and no RCPT that it had counts */
-	bool tls_required;        /* AUTH and MAIL want TLS (a trusted client's MAIL: see smtp_server_trust) */
-	bool refuse_bare_newline; /* a line that ends with LF alone, or with CR CR LF, is refused; else it counts as ended by CRLF */
+	bool tls_required;        /* AUTH and MAIL need TLS (a trusted client's MAIL: see smtp_server_trust) */
+	bool refuse_bare_newline; /* refuse a line that ends with LF alone or CR CR LF; false: take it as a line with CRLF */
 	bool can_starttls;        /* STARTTLS is offered while there is no TLS */
 };
 
 enum smtp_event_type {
-	SMTP_HELO,     /* name, esmtp. For information: answered already */
+	SMTP_HELO,     /* name, esmtp; for information: the machine has answered */
 	SMTP_STARTTLS, /* answer; after OK: flush the output, start TLS, then smtp_server_tls_started() */
 	SMTP_AUTH, /* mechanism, has_initial, initial (decoded). Answer: OK 334 with the challenge as text (base64 is put on here),
 	                  OK 235 = in, else refused */
@@ -112,32 +112,32 @@ void smtp_server_greet(struct smtp_server *s);
 void smtp_server_refuse(struct smtp_server *s, struct verdict v);
 
 /* Bytes from the client. False, and nothing taken, when they do not fit (the input is bounded at 64 KiB): take events first,
- * feed the rest later; smtp_server_room() tells how many bytes are welcome now. next() gives nothing while 16 KiB of replies
- * wait: write them out, and ask again. */
+ * feed the rest later; smtp_server_room() is the number of bytes that fit now. next() gives nothing while 16 KiB of replies
+ * wait: write them out, then call it again. */
 bool smtp_server_feed(struct smtp_server *s, struct str bytes);
 size_t smtp_server_room(const struct smtp_server *s);
 bool smtp_server_next(struct smtp_server *s, struct smtp_event *event_out);
 void smtp_server_reply(struct smtp_server *s, struct verdict v);
 
-/* The TLS handshake is done: all state and unread input from before is discarded (RFC 3207 section 4.2). Implicit TLS: call
+/* The TLS handshake is done: earlier state and unread input are discarded (RFC 3207 section 4.2). Implicit TLS: call
  * before the greeting. */
 void smtp_server_tls_started(struct smtp_server *s);
 
-/* The client needs no AUTH, and unless `tls_needed` no TLS either, for MAIL (a listed host). It may log in all the same.
- * Before the greeting; it outlives STARTTLS. */
+/* The client (a listed host) needs no AUTH for MAIL, and no TLS unless `tls_needed`. It can log in all the same. Call before the
+ * greeting; STARTTLS does not change it. */
 void smtp_server_trust(struct smtp_server *s, bool tls_needed);
 
-/* From the next command on: 421 with this text, then SMTP_CLOSE (shutdown, idle). `now`: do not wait for a command. */
+/* Answer the next command with 421 and this text, then SMTP_CLOSE (shutdown, idle). `now`: do not wait for a command. */
 void smtp_server_shut(struct smtp_server *s, struct verdict v, bool now);
 
-/* What is to be written to the client; consume what was taken. */
+/* The bytes to write to the client; consume those that were written. */
 struct buf *smtp_server_output(struct smtp_server *s);
 
 bool smtp_server_in_text(const struct smtp_server *s);
 uint64_t smtp_server_errors(const struct smtp_server *s);
 
-/* grammar.c, for others too: an address as in MAIL and RCPT (RFC 5321 4.1.2 Mailbox, with dots anywhere in the local part),
- * without brackets. UTF-8 only when allowed. */
+/* grammar.c: is it an address as in MAIL and RCPT (RFC 5321 4.1.2 Mailbox, with dots anywhere in the local part),
+ * without brackets? `utf8`: UTF-8 is allowed. */
 bool smtp_address_valid(struct str address, bool utf8);
 
 #endif

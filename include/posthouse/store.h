@@ -56,16 +56,16 @@ struct new_recipient {
 struct bucket_row {
 	struct str key, rule; /* "upstream:isp", "30/1m"; "user:alice@example.org", "messages 200/1h" */
 	uint64_t tat_us;
-	uint64_t warned_at; /* when the login was told that it is nearly used up; 0: it was not told */
+	uint64_t warned_at; /* when the login was warned that the bucket is nearly used up; 0: never */
 };
 
 /* A ban of a client network or login, or a tripped breaker, kept over restarts. */
 struct ban_row {
 	struct str key;     /* "net:192.0.2.1", "login:alice@example.org", "breaker:alice@example.org" */
-	uint64_t level;     /* how often by now; 0: forget the row */
+	uint64_t level;     /* number of bans so far; 0: forget the row */
 	uint64_t until;     /* ms; it can be in the past, since the level is remembered for a while */
 	struct str reason;  /* a breaker's */
-	uint64_t length_ms; /* how long it was to be; 0: not known */
+	uint64_t length_ms; /* the whole length of the ban; 0: not known */
 };
 
 /* A message to store. */
@@ -82,8 +82,8 @@ struct accepted {
 	struct str text;                        /* PLACE_ROW: the bytes */
 	const struct new_recipient *recipients; /* they are numbered n = 1, 2, … */
 	size_t recipients_n;
-	struct str held;                  /* accepted, but held from the start for this reason; "": not */
-	bool remember;                    /* its recipients are known to its login from now on (store_known) */
+	struct str held;                  /* the reason to hold the message from the start; "": not held */
+	bool remember;                    /* from now on the login knows these recipients (store_known) */
 	const struct bucket_row *charges; /* written in the same transaction */
 	size_t charges_n;
 	struct str event; /* fields of the first event, "mail.accepted": key=value … */
@@ -112,16 +112,16 @@ struct due_message {
 	uint64_t header_size;
 };
 
-/* What became of one recipient of one message. */
+/* The result of a delivery to one recipient of one message. */
 struct outcome {
 	uint64_t id, n;
-	enum recipient_state state; /* WAITING: due_at says when again */
+	enum recipient_state state; /* WAITING: due_at is the time of the next attempt */
 	uint64_t due_at;
 	bool attempted; /* counts as an attempt of the message */
-	bool died;      /* relay died with it */
+	bool died;      /* relay died during this delivery */
 	bool report_success; /* final and good, and the sender is to be told: the message stays open until store_report(KIND_SUCCESS) */
 	struct verdict verdict; /* the last reply; class OK and code 0: leave the earlier one */
-	uint64_t meaning;       /* of that, packed as in meaning.h */
+	uint64_t meaning;       /* of this reply, packed as in meaning.h */
 	struct str remote, route;
 	struct str event, event_fields; /* "" = no event */
 	struct str transcript;          /* "" = none; at most 4 KiB are kept */
@@ -180,12 +180,12 @@ void store_lanes(struct store *st, uint64_t now, size_t max, store_lanes_fn done
 typedef void (*store_due_fn)(void *ctx, struct verdict v, const struct due_message *messages, size_t n);
 void store_lease(struct store *st, uint64_t lane, uint64_t now, size_t max, bool with_text, store_due_fn done, void *ctx);
 
-/* Lease the message's other due recipients, of whatever lane (at most `max`). */
+/* Lease at most `max` other due recipients of the message, in any lane. */
 void store_lease_siblings(struct store *st, uint64_t id, uint64_t now, size_t max, store_due_fn done, void *ctx);
 
-/* A fresh read-only descriptor of a large message (the callback's to close), or the bytes of a small one. A large file that
- * is missing or has not its size: the message is held; TEMP as long as a recipient waits, then PERM: what is still to be
- * told has to do without it. */
+/* A new read-only descriptor of a large message, which the callback must close, or the bytes of a small one. When a large file
+ * is missing or has the wrong size, the message is held; the verdict is TEMP as long as a recipient waits, then PERM: reports
+ * are made without the text. */
 typedef void (*store_text_fn)(void *ctx, struct verdict v, struct str bytes, int fd);
 void store_text(struct store *st, uint64_t id, store_text_fn done, void *ctx);
 
@@ -194,11 +194,12 @@ void store_text(struct store *st, uint64_t id, store_text_fn done, void *ctx);
  * final already, or a removed message, changes nothing and is OK. */
 void store_settle(struct store *st, const struct outcome *outcomes, size_t n, store_done_fn done, void *ctx);
 
-/* Messages about which the sender is to be told something, in turn: one whose report cannot be made does not hide the others.
+/* Messages that need a report to their sender. Messages take turns, so one whose report cannot be made does not hide others.
  *   KIND_FAILURE  those with FAILED recipients
  *   KIND_DELAY    those whose warn_at has passed at `now` (at most once per message), with the recipients that still wait
  *   KIND_SUCCESS  those with recipients settled with report_success
- * None of the message's recipients is in flight (leased). A page may be empty and not the last (a look at a thousand messages). */
+ * None of the message's recipients is in flight (leased). One call looks at a thousand messages, so a page can be empty without
+ * being the last. */
 struct failed_recipient {
 	uint64_t n, attempts;
 	struct str address, orcpt, remote;
@@ -220,30 +221,30 @@ struct unreported {
 typedef void (*store_unreported_fn)(void *ctx, struct verdict v, const struct unreported *messages, size_t n);
 void store_unreported(struct store *st, enum message_kind kind, uint64_t now, size_t max, store_unreported_fn done, void *ctx);
 
-/* Store the report (NULL: nobody is told) and mark the parent's recipients in n_list, in one transaction: KIND_FAILURE:
+/* Store the report (NULL: no report is sent) and mark the parent's recipients in n_list, in one transaction: KIND_FAILURE:
  * FAILED -> BOUNCED (without a report: DISCARDED); KIND_DELAY: warned, warn_at is cleared; KIND_SUCCESS: told, and the
- * message is closed when nothing else keeps it. The parent's event is mail.reported; without a report mail.discarded
- * (failures) or none. Idempotent: when there is nothing (more) to tell of any of them, the report is not stored and the
+ * message is closed when nothing else keeps it open. The parent's event is mail.reported; without a report mail.discarded
+ * (failures) or none. Idempotent: when none of the recipients needs the report (any more), it is not stored and the
  * answer is OK. */
 void store_report(struct store *st, enum message_kind kind, const struct accepted *report, uint64_t parent,
 		  const uint64_t *n_list, size_t n, struct str event_fields, store_done_fn done, void *ctx);
 
-/* ---- token buckets: the accountant (queue) has them in memory; these rows are what survives. A put and the charges of
- * accepts take effect in the order in which they were issued. On a full disk a put gets 452. store_prune also forgets
- * buckets that ended before `before`; of these it looks through a thousand each time, in turn. ---- */
+/* ---- token buckets: queue keeps them in memory; these rows survive a restart. Puts and the charges of accepts take effect in
+ * the order in which they were issued. On a full disk a put gets 452. store_prune also forgets buckets that were full again
+ * before `before`; each call looks at the next thousand buckets. ---- */
 typedef void (*store_buckets_fn)(void *ctx, struct verdict v, const struct bucket_row *rows, size_t n);
-/* At the start, in pages: those that follow the row (key, rule), "" and "" at first; fewer than `max`: these are the last. A
- * row that is put empty (tat_us and warned_at 0) is forgotten. */
+/* Read at the start, in pages: the rows after (key, rule), "" and "" at first; fewer than `max` rows: the last page. A put with
+ * tat_us and warned_at 0 forgets the row. */
 void store_buckets(struct store *st, struct str key, struct str rule, size_t max, store_buckets_fn done, void *ctx);
 void store_bucket_put(struct store *st, const struct bucket_row *rows, size_t n, store_done_fn done, void *ctx);
 
 /* Has the login written to each of these addresses in the last half year (a domain without case, a local part without case)?
- * Only keyed hashes are kept, no addresses: two addresses can very rarely have the same hash. store_prune forgets what is
- * older, and of a login that has written to more than 100,000 the older ones. */
+ * Only keyed hashes are kept, no addresses: two addresses can very rarely have the same hash. store_prune forgets older
+ * entries, and the older ones of a login that has more than 100,000. */
 typedef void (*store_known_fn)(void *ctx, struct verdict v, const bool *known, size_t n);
 void store_known(struct store *st, struct str login, const struct str *addresses, size_t n, store_known_fn done, void *ctx);
 
-/* Bans: all, once at the start; and changed ones, by key. On a full disk a put gets 452. store_prune forgets those that
+/* Bans: all are read once at the start; changed ones are put by key. On a full disk a put gets 452. store_prune forgets bans that
  * ended a week before `before`. */
 typedef void (*store_bans_fn)(void *ctx, struct verdict v, const struct ban_row *rows, size_t n);
 void store_bans(struct store *st, store_bans_fn done, void *ctx);
@@ -279,8 +280,8 @@ struct event_row {
 	uint64_t at, n;
 	struct str name, fields;
 };
-/* cursor: 0 = from the start; next_cursor 0 = no more: a page may be short, or empty, and not the last (a search looks at some
- * thousand messages at a time). Lists open messages (and finished ones when selected by id). */
+/* cursor: 0 = from the start; next_cursor 0 = the last page. A call looks at some thousand messages, so a page can be short or
+ * empty without being the last. Lists open messages (and finished ones when selected by id). */
 typedef void (*store_rows_fn)(void *ctx, struct verdict v, const struct message_row *rows, size_t n, uint64_t next_cursor);
 void store_select(struct store *st, const struct selector *s, uint64_t cursor, size_t max, store_rows_fn done, void *ctx);
 
@@ -294,9 +295,9 @@ void store_trace(struct store *st, uint64_t id, uint64_t cursor, size_t max, sto
 
 /* 500 messages at a time, resumable by the cursor. A selector with recipient or destination alters only those recipients of
  * a message, any other all of them (and then HOLD and RELEASE mark the message itself). `count`: messages that were altered;
- * `in_flight`: recipients that are in flight, which are counted, not altered (REMOVE marks them durably: a result other than
- * delivered, or a restart, ends them as REMOVED; HOLD: what comes back to be tried again is held). RETRY makes waiting ones
- * due now, but neither it nor RELEASE before release_at. FAILED recipients are left to their report. Each altered message
+ * `in_flight`: recipients in flight, which are counted but not altered (REMOVE marks them durably: a result other than delivered,
+ * or a restart, ends them as REMOVED; HOLD: those that must be tried again are held). RETRY makes waiting recipients due now;
+ * RETRY and RELEASE never deliver before release_at. FAILED recipients are left to their report. Each altered message
  * gets an event: mail.retried, mail.removed, mail.held, mail.released. */
 typedef void (*store_alter_fn)(void *ctx, struct verdict v, uint64_t count, uint64_t in_flight, uint64_t next_cursor);
 void store_alter(struct store *st, const struct selector *s, enum alter operation, struct str reason, uint64_t cursor,
@@ -306,7 +307,7 @@ void store_alter(struct store *st, const struct selector *s, enum alter operatio
 struct gate_state {
 	struct str name; /* "upstream:isp" */
 	uint64_t down_until, failures, last_ok_at;
-	uint64_t pause_ms; /* that ends at down_until; 0: not known */
+	uint64_t pause_ms; /* length of the pause that ends at down_until; 0: not known */
 	struct str reason;
 };
 typedef void (*store_gates_fn)(void *ctx, struct verdict v, const struct gate_state *gates, size_t n);
@@ -314,21 +315,21 @@ void store_gates(struct store *st, store_gates_fn done, void *ctx);
 /* An "mx:" gate without failures is forgotten. */
 void store_gate_put(struct store *st, const struct gate_state *g, store_done_fn done, void *ctx);
 
-/* Forget finished messages, and their events, from before `before`, and what else is said above; at most `max` of each (a
- * thousand buckets). count: the most that went of one kind; `max` or more: call again. */
+/* Forget messages that were finished before `before`, with their events, and the rows named above; at most `max` of each kind (a
+ * thousand buckets). count: the largest number forgotten of one kind; `max` or more: call again. */
 typedef void (*store_count_fn)(void *ctx, struct verdict v, uint64_t count);
 void store_prune(struct store *st, uint64_t before, size_t max, store_count_fn done, void *ctx);
 
-/* ---- a clock that was set back (clock.h): mend the times of messages, of their recipients and of what is remembered, a
- * page at a time, beginning with step and cursor 0. What was received later than now is received now, and its other times
- * move with it; what is due later than its last interval allows is due now, but nothing before it is released; what has
- * happened has happened by now. The callback gets the page that is next: step MENDED is the end. ---- */
+/* ---- after the clock was set back (clock.h): mend the times of messages, recipients and other rows, one page in each call,
+ * beginning with step and cursor 0. A message that was received later than now is received now, and its other times move with
+ * it; a recipient that is due later than its last interval allows is due now, but not before its release; no other past event
+ * is later than now. The callback gets the arguments for the next page; step MENDED is the end. ---- */
 #define MENDED 3
 struct mending {
 	uint64_t now;
-	uint64_t retry_ms;             /* no retry comes later after its attempt */
-	uint64_t release_ms;           /* no mail is kept back for longer */
-	uint64_t step, cursor;         /* the store's */
+	uint64_t retry_ms;             /* the longest time from an attempt to its retry */
+	uint64_t release_ms;           /* the longest time that mail is kept back (RFC 4865) */
+	uint64_t step, cursor;         /* of the page; only the store sets them */
 	uint64_t messages, recipients; /* mended so far */
 };
 typedef void (*store_mend_fn)(void *ctx, struct verdict v, const struct mending *next);
@@ -339,8 +340,8 @@ struct store_stats {
 	uint64_t open_messages, waiting, held, failed, lanes; /* messages; recipients by state; lanes */
 	uint64_t accepted, settled, commits;                  /* since the start */
 	bool full;                                            /* accepts are refused for want of space */
-	bool lost;                                            /* the database was removed or replaced: all is refused */
-	bool set_back; /* the clock is behind the latest time that the store has seen, or that is not known: call store_mend */
+	bool lost;     /* the database was removed or replaced: every operation is refused */
+	bool set_back; /* the clock is behind the latest time that the store knows, or it knows none: call store_mend */
 };
 void store_stats(const struct store *st, struct store_stats *stats_out);
 

@@ -1,4 +1,4 @@
-/* login.c - a login in its parts, each in its one form. */
+/* login.c - splits a login and brings each part to its canonical form. */
 #include "posthouse/address.h"
 #include "posthouse/names.h"
 
@@ -14,7 +14,7 @@ static bool is_ascii(struct str s)
 	return true;
 }
 
-/* In lower case as far as ASCII goes, when PRECIS says no. Names of ASCII need no tables. */
+/* When PRECIS does not allow the name, only its ASCII letters become lower case. ASCII names need no tables. */
 static struct str canonical_part(struct arena *a, struct str part)
 {
 	struct str name;
@@ -37,8 +37,8 @@ static struct str to_alabels(struct arena *a, struct str domain)
 	return name;
 }
 
-/* The same domain has one name, whether it was typed as U-labels or as A-labels (RFC 5890 section 2.3.2.1). What IDNA does not
- * know stays. */
+/* The same domain has one name, whether it was typed as U-labels or as A-labels (RFC 5890 section 2.3.2.1). A domain that
+ * IDNA does not allow stays as it is. */
 struct str domain_canonical(struct arena *a, struct str domain)
 {
 	struct str name = S("");
@@ -76,7 +76,7 @@ struct str login_canonical(struct arena *a, struct str login)
 	struct str name;
 
 	if (str_find(login, '\0') < login.n)
-		return arena_lower(a, login); /* no name of anybody: nothing of it is to be cut off */
+		return arena_lower(a, login); /* not a valid login: keep all of it */
 	name = canonical_part(a, str_head(whole, at));
 	if (at < whole.n)
 		name = arena_printf(a, "%.*s@%.*s", STR_ARG(name), STR_ARG(domain_canonical(a, str_from(whole, at + 1))));

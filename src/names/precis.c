@@ -9,7 +9,7 @@
 #include <unistr.h>
 
 #define PART_MAX 255 /* bytes */
-#define ROUNDS   4   /* RFC 8264 section 7: the rules again, until nothing changes; what goes on changing is no name */
+#define ROUNDS   4   /* RFC 8264 section 7: apply the rules until nothing changes; text that still changes is no name */
 
 /* A word as code points. */
 struct word {
@@ -84,7 +84,7 @@ static bool any_japanese(const struct word *w)
 	return false;
 }
 
-/* RFC 5892 appendix A: code points that are allowed beside some others only. False too for those that no context allows. */
+/* RFC 5892 appendix A: is the code point allowed beside its neighbours? False for code points that no context allows. */
 static bool context_allows(const struct word *w, size_t i)
 {
 	uint32_t c = w->at[i];

@@ -23,7 +23,7 @@ struct deferred {
 /* One per loop that has streams, hence one in every program but some tests. */
 static struct list all_deferred = { &all_deferred, &all_deferred };
 
-/* libuv writes without MSG_NOSIGNAL: a connection that breaks must be an error to us, not a signal. */
+/* libuv writes without MSG_NOSIGNAL, so SIGPIPE is ignored: a broken connection must be an error, not a signal. */
 static void ignore_sigpipe(void)
 {
 	struct sigaction now;
@@ -74,7 +74,7 @@ void deferred_leave(struct deferred *g)
 	uv_close((uv_handle_t *)&g->tidy, on_part_closed);
 }
 
-/* What lies free between memory in use goes back to the system, which free() alone does not do. */
+/* Give free memory between blocks in use back to the system, which free() does not do. */
 static void on_tidy(uv_timer_t *timer)
 {
 #ifdef __GLIBC__
@@ -88,7 +88,7 @@ void deferred_tidy(struct deferred *g)
 		uv_timer_start(&g->tidy, on_tidy, TIDY_MS, 0);
 }
 
-/* Attend to every stream that was due at this moment; what becomes due meanwhile waits for the next round of the loop. */
+/* Attend to all streams that are due now; those that become due meanwhile wait for the next round of the loop. */
 static void on_idle(uv_idle_t *h)
 {
 	struct deferred *g = h->data;

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define BACKLOG        1024
-#define ACCEPT_AT_ONCE 32 /* then others get their turn; the rest is still readable */
+#define ACCEPT_AT_ONCE 32 /* then other work gets its turn; the socket stays readable */
 #define STARVED_MS     250
 
 struct listener {
@@ -23,7 +23,7 @@ struct listener {
 	uv_timer_t retry;
 	int fd, accepted; /* -1: none */
 	bool starved, closing;
-	bool warned; /* of being starved; until a client is accepted again */
+	bool warned; /* a lack of descriptors was logged; reset when a client is accepted */
 	unsigned parts;
 	void (*on_connection)(void *ctx, uv_stream_t *server);
 	void *ctx;
@@ -123,7 +123,7 @@ struct verdict listener_open(struct str address, unsigned port, bool reuseport, 
 	return ok();
 }
 
-/* Accept or not, as the listener's state demands. */
+/* Start or stop polling, as the listener's state needs. */
 static void listener_set(struct listener *l)
 {
 	if (l->closing)
@@ -159,7 +159,7 @@ struct listener *listener_serve(uv_loop_t *loop, int fd, void (*on_connection)(v
 	return l;
 }
 
-/* No descriptor or no memory for another client: leave them waiting and look again soon. */
+/* No descriptor or memory for another client: clients wait, and accepting is tried again soon. */
 static void listener_starve(struct listener *l, int error)
 {
 	if (!l->warned)
@@ -181,7 +181,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 		if (fd < 0) {
 			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
 				listener_starve(l, errno);
-			/* accept(2): the new socket's own pending errors are reported here too, and concern that client alone. */
+			/* accept(2) also reports pending errors of the new socket, which concern only that client. */
 			return;
 		}
 		l->warned = false;
@@ -193,7 +193,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	}
 }
 
-/* Some descriptors may be free again. */
+/* Try again: descriptors can be free now. */
 static void on_retry(uv_timer_t *timer)
 {
 	struct listener *l = timer->data;

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ADDRESSES_MAX 64 /* more of a host's addresses are of no use */
+#define ADDRESSES_MAX 64 /* of a host; more have no use */
 
 struct resolve {
 	uv_getaddrinfo_t request;
@@ -51,7 +51,7 @@ struct resolve *resolve_host(uv_loop_t *loop, struct str host, unsigned port, bo
 	return r;
 }
 
-/* Is this address among those we have? The resolver repeats itself when /etc/hosts does. */
+/* Is this address in the list? The resolver repeats addresses that /etc/hosts repeats. */
 static bool known(const struct sockaddr_storage *have, size_t n, const struct addrinfo *a)
 {
 	for (size_t i = 0; i < n; i++)

@@ -1,4 +1,4 @@
-/* stream.c - the life of a stream: accepted or connected, attended to in every round of the loop, closed. */
+/* stream.c - a stream from its beginning (accepted or connected) through its work in each round of the loop to its end. */
 #include "stream.h"
 
 #include "posthouse/arena.h"
@@ -13,7 +13,7 @@
 static void on_connected(uv_connect_t *request, int status);
 static void on_handle_closed(uv_handle_t *h);
 
-/* An IPv4 address inside IPv6 is shown as what it is. */
+/* An IPv4-mapped IPv6 address is shown as IPv4. */
 void stream_set_peer(struct stream *st, const struct sockaddr *address)
 {
 	if (address->sa_family == AF_INET6) {
@@ -51,7 +51,7 @@ static struct stream *stream_new(uv_loop_t *loop, const struct stream_ops *ops, 
 	return st;
 }
 
-/* A stream on a connected socket, which it takes; NULL when the connection is no longer one. */
+/* A stream on a connected socket, which it takes; NULL when the connection has ended. */
 struct stream *stream_accept_fd(uv_loop_t *loop, int fd, const struct stream_ops *ops, void *ctx)
 {
 	struct sockaddr_storage address;
@@ -70,7 +70,7 @@ struct stream *stream_accept_fd(uv_loop_t *loop, int fd, const struct stream_ops
 	if (r < 0) {
 		log_warning(NULL, "connection.dropped", kv("reason", uv_strerror(r)));
 		close(fd);
-		st->ops = NULL; /* the user never had it */
+		st->ops = NULL; /* the user does not know this stream */
 		stream_close(st);
 		return NULL;
 	}
@@ -81,8 +81,8 @@ struct stream *stream_accept_fd(uv_loop_t *loop, int fd, const struct stream_ops
 	return st;
 }
 
-/* Give the stream a socket that is bound to `source`, with a port found only when it connects: so a port may be used for several
- * peers at once. 0 or a negative uv code. */
+/* Give the stream a socket that is bound to `source`. The port is chosen on connect, so that several connections to different
+ * peers can share it. 0 or a negative uv code. */
 static int bind_source(struct stream *st, const struct sockaddr *source)
 {
 	bool six = source->sa_family == AF_INET6;
@@ -97,7 +97,7 @@ static int bind_source(struct stream *st, const struct sockaddr *source)
 		((struct sockaddr_in6 *)&any_port)->sin6_port = 0;
 	else
 		((struct sockaddr_in *)&any_port)->sin_port = 0;
-	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one); /* else it works with fewer connections */
+	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one); /* without this fewer connections are possible */
 	if (bind(fd, (const struct sockaddr *)&any_port, six ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in)) < 0) {
 		error = -errno;
 		close(fd);
@@ -154,14 +154,14 @@ static void on_connected(uv_connect_t *request, int status)
 		st->ops->on_connect(st->ctx, st, ok());
 }
 
-/* Have the stream attended to in this round of the loop, unless it is being closed: it is on no list then, and stays on none. */
+/* Have stream_attend() called in this round of the loop; not for a stream that is being closed, which is on no list. */
 void stream_due(struct stream *st)
 {
 	if (st->state != STREAM_CLOSING)
 		deferred_add(st->deferred, &st->due);
 }
 
-/* What deferred.c calls: everything this stream was to do before the loop waits again. Each step may have closed it. */
+/* Called by deferred.c: do the stream's work before the loop waits again. Each step can close the stream. */
 void stream_attend(struct stream *st)
 {
 	if (st->state == STREAM_CONNECTING && st->connect_error < 0) {
@@ -203,7 +203,7 @@ void stream_set_text(struct stream *st, const char *format, ...)
 	va_end(arguments);
 }
 
-/* Nothing comes in any more: report it, once, as what it is in this state. */
+/* The input has ended: report it once, by the callback for this state. */
 void stream_end(struct stream *st, struct str why)
 {
 	if (st->state != STREAM_OPEN)
@@ -230,7 +230,7 @@ void stream_close(struct stream *st)
 		uv_close((uv_handle_t *)&st->limit, on_handle_closed);
 }
 
-/* With the last handle the stream goes; until then everything a callback may look at is there. */
+/* The stream is freed when its last handle is closed, since callbacks can look at it until then. */
 static void on_handle_closed(uv_handle_t *h)
 {
 	struct stream *st = h->data;

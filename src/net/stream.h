@@ -31,17 +31,17 @@ enum stream_state {
 struct stream_tls {
 	SSL *ssl;
 	struct tls_context *context;
-	struct str in;             /* ciphertext that is being read: in the shared buffer, or in `wire` */
-	struct buf wire;           /* ciphertext that has to wait because the user takes no more */
+	struct str in;             /* ciphertext being decrypted: a view of the shared buffer, or of `wire` */
+	struct buf wire;           /* ciphertext that waits until the user takes more */
 	struct buf plain;          /* written, not encrypted yet: one record for many writes */
-	struct verdict fault;      /* of a handshake that could not even begin */
+	struct verdict fault;      /* of a handshake that could not begin */
 	bool done, failed, over;   /* the handshake */
 	bool shut;                 /* our close_notify is in `out` */
-	bool behind;               /* what had been read in the clear is the handshake's beginning */
-	bool encrypting;           /* what TLS writes now is the user's, not the peer's doing */
-	unsigned answers;          /* that the peer has caused since the handshake; */
-	bool flooded;              /* ... too many */
-	struct client_hello hello; /* a client's, as far as it has come */
+	bool behind;               /* bytes read in the clear are the beginning of the handshake */
+	bool encrypting;           /* TLS now writes the user's bytes, not an answer to the peer */
+	unsigned answers;          /* writes by TLS that the peer has caused since the handshake */
+	bool flooded;              /* too many answers */
+	struct client_hello hello; /* of a client, as far as it was received */
 	bool hello_too_large;
 };
 
@@ -60,10 +60,10 @@ struct stream {
 	struct buf unread, out, sending;
 	struct buf text;                /* of the verdict or reason last reported */
 	int connect_error, write_error; /* negative uv codes to be reported; 0 = none */
-	unsigned end_in; /* rounds of the loop until a write error ends the stream: the peer's last words come first */
+	unsigned end_in; /* rounds of the loop until a write error ends the stream: the peer's last bytes are read first */
 	unsigned parts;  /* handles that are not closed yet */
 	bool paused;     /* the user took less than offered */
-	bool resumed;    /* ... and wants more now */
+	bool resumed;    /* the user wants more now */
 	bool owes_drain;
 	size_t thrown_away; /* while finishing */
 	bool has_limit, shutdown_begun, shutdown_done, peer_ended;
@@ -84,7 +84,7 @@ bool stream_offer(struct stream *st, struct str bytes); /* true: all taken, go o
 void stream_offer_again(struct stream *st);
 
 /* stream_write.c */
-void stream_wipe(struct buf *b); /* give its memory back, without what it held: that may have been a password */
+void stream_wipe(struct buf *b); /* wipe it, since it can hold a password, and free its memory */
 void stream_flush(struct stream *st);
 void stream_write_failed(struct stream *st, int error);
 void stream_finish_step(struct stream *st);

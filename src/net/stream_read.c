@@ -1,10 +1,10 @@
-/* stream_read.c - from the socket to on_input, and back-pressure: what the user does not take stops the reading. */
+/* stream_read.c - from the socket to on_input, and back-pressure: reading stops when the user does not take all bytes. */
 #include "stream.h"
 
 #include <assert.h>
 
-/* All streams read into this one buffer, for libuv reads and calls back without anything between; so an idle session holds none.
- * Hence all streams of a process belong to one thread. */
+/* All streams read into this one buffer, since libuv calls back directly after each read; so an idle session holds no buffer, and
+ * all streams of a process must belong to one thread. */
 static char wire[STREAM_CHUNK];
 
 static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buffer_out)
@@ -40,7 +40,7 @@ static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buffer)
 		return;
 	}
 	if (st->state == STREAM_FINISHING && (st->thrown_away += (size_t)n) > STREAM_FINISH_BYTES) {
-		stream_close(st); /* who goes on talking does not listen to our last words */
+		stream_close(st); /* a peer that keeps sending does not read our last bytes */
 		return;
 	}
 	if (st->state != STREAM_OPEN)
@@ -51,7 +51,7 @@ static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buffer)
 		stream_offer(st, str_make(wire, (size_t)n));
 }
 
-/* Read from the socket; a failure is the connection's, and is reported like one. */
+/* Read from the socket; a failure is reported like an error of the connection. */
 void stream_read_start(struct stream *st)
 {
 	int r;
@@ -66,7 +66,7 @@ void stream_read_start(struct stream *st)
 	}
 }
 
-/* Give bytes to the user; what is not taken is kept and reading stops. True when all was taken and the stream is as before. */
+/* Offer bytes to the user; the rest is kept, and reading stops. True: all were taken, and the stream is open as before. */
 bool stream_offer(struct stream *st, struct str bytes)
 {
 	struct stream_tls *tls = st->tls;
@@ -98,7 +98,7 @@ void stream_resume(struct stream *st)
 	stream_due(st);
 }
 
-/* After stream_resume(): first what was left over, then what TLS still holds, then the socket. */
+/* After stream_resume(): offer the rest first, then what TLS holds, then read from the socket. */
 void stream_offer_again(struct stream *st)
 {
 	struct buf left;

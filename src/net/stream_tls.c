@@ -13,14 +13,14 @@
 
 #define TLS_RECORD      16384
 #define MANY_HANDSHAKES 32
-#define ANSWERS_MAX     64 /* refused renegotiations, key updates, alerts: of a peer in its right mind a session sees none */
+#define ANSWERS_MAX     64 /* refused renegotiations, key updates, alerts: an honest peer causes none */
 
-/* Decrypted bytes on their way to on_input; shared like the buffer of stream_read.c, and wiped when they have been taken. */
+/* Decrypted bytes for on_input; shared by all streams like the buffer of stream_read.c, and wiped after each use. */
 static char plain[STREAM_CHUNK];
 
 /* ---- the BIO ---- */
 
-/* May OpenSSL have these bytes of a handshake? */
+/* Is OpenSSL allowed to read these bytes? Not those of a client's hello that is too large. */
 static bool may_read(struct stream_tls *tls, struct str bytes)
 {
 	if (!tls->done && SSL_is_server(tls->ssl) &&
@@ -47,7 +47,7 @@ static int bio_read(BIO *bio, char *to, int size)
 	return (int)part.n;
 }
 
-/* May OpenSSL say this much more by itself? What the peer causes is bounded: it may go on for ever, and may not be reading. */
+/* Is OpenSSL allowed to write more by itself? Answers to the peer are bounded, since a peer can cause them without reading. */
 static bool may_answer(struct stream *st)
 {
 	struct stream_tls *tls = st->tls;
@@ -68,13 +68,13 @@ static int bio_write(BIO *bio, const char *from, int size)
 	return buf_add(&st->out, str_make(from, (size_t)size)) ? size : -1;
 }
 
-/* Nothing to control: only a flush is asked for, and there is nothing between us and `out`. */
+/* The only command is a flush, which has nothing to do: the BIO writes straight into `out`. */
 static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
 {
 	return command == BIO_CTRL_FLUSH;
 }
 
-/* The one method of all our BIOs. */
+/* The method that all our BIOs share. */
 static BIO_METHOD *bio_method(void)
 {
 	static BIO_METHOD *method;
@@ -92,10 +92,10 @@ static BIO_METHOD *bio_method(void)
 
 /* ---- memory ---- */
 
-static size_t handshakes, most_handshakes; /* under way; at once since the last trim */
+static size_t handshakes, most_handshakes; /* now; the most at one time since the last trim */
 
-/* A handshake needs 30 KB that a session does not. What many at once leave behind lies between their sessions: without the
- * tidying a thousand idle sessions cost twice as much. */
+/* A handshake needs 30 KB more than a session. After many handshakes at once the freed memory lies between that of their
+ * sessions: without tidying, a thousand idle sessions cost twice as much. */
 static void handshake_over(struct stream *st)
 {
 	if (st->tls->over)
@@ -109,8 +109,8 @@ static void handshake_over(struct stream *st)
 
 /* ---- beginning ---- */
 
-/* Put TLS into the stream. What was read in the clear and not taken is gone (RFC 3207 section 4.2), unless TLS begins `behind`
- * it. */
+/* Put TLS into the stream. Bytes read in the clear and not taken are discarded (RFC 3207 section 4.2); `behind`: they begin the
+ * handshake. */
 static SSL *tls_begin(struct stream *st, struct tls_context *context, bool behind)
 {
 	struct stream_tls *tls = NEW(struct stream_tls);
@@ -159,7 +159,7 @@ void stream_start_server_tls_behind(struct stream *st, struct tls_context *t)
 	SSL_set_accept_state(tls_begin(st, t, true));
 }
 
-/* What the server must prove: that it is `name`, a host name or a literal address. */
+/* The server must prove that it is `name`, a host name or a literal address. */
 static bool demand_name(SSL *ssl, const char *name, bool literal)
 {
 	X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
@@ -201,7 +201,7 @@ void stream_start_client_tls(struct stream *st, struct tls_context *t, struct st
 
 /* ---- handshake ---- */
 
-/* What went wrong, in OpenSSL's words. */
+/* OpenSSL's reason for the failure. */
 static const char *tls_reason(void)
 {
 	const char *reason = ERR_reason_error_string(ERR_get_error());
@@ -210,7 +210,7 @@ static const char *tls_reason(void)
 	return reason ? reason : "protocol error";
 }
 
-/* The handshake has failed. The alert that tells the peer why goes out before the user closes. */
+/* The handshake has failed. The alert for the peer is sent before the user closes. */
 void stream_tls_fail(struct stream *st, struct verdict v)
 {
 	st->tls->failed = true;
@@ -221,7 +221,7 @@ void stream_tls_fail(struct stream *st, struct verdict v)
 		st->ops->on_tls(st->ctx, st, v);
 }
 
-/* Go on with the handshake; true when it is done and the stream still open. */
+/* Continue the handshake; true when it is done and the stream is still open. */
 static bool handshake(struct stream *st)
 {
 	SSL *ssl = st->tls->ssl;
@@ -233,7 +233,7 @@ static bool handshake(struct stream *st)
 	if (r == 1) {
 		st->tls->done = true;
 		handshake_over(st);
-		stream_due(st); /* what was written meanwhile can be encrypted now */
+		stream_due(st); /* bytes written during the handshake can be encrypted now */
 		if (st->ops->on_tls)
 			st->ops->on_tls(st->ctx, st, ok());
 		return st->state == STREAM_OPEN;
@@ -253,7 +253,7 @@ static bool handshake(struct stream *st)
 
 /* ---- bytes in ---- */
 
-/* Decrypt what there is, at most a chunk; *error_out is SSL_ERROR_NONE when there may be more. */
+/* Decrypt at most a chunk; *error_out is SSL_ERROR_NONE when there can be more. */
 static size_t decrypt(SSL *ssl, int *error_out)
 {
 	size_t have = 0, n;
@@ -270,7 +270,7 @@ static size_t decrypt(SSL *ssl, int *error_out)
 	return have;
 }
 
-/* Use up tls->in, as far as the user takes what comes of it. */
+/* Decrypt tls->in as long as the user takes the result. */
 static void read_on(struct stream *st)
 {
 	struct stream_tls *tls = st->tls;
@@ -313,7 +313,7 @@ void stream_tls_input(struct stream *st, struct str bytes)
 		stream_due(st);
 }
 
-/* The user takes more: first what had to wait encrypted, then what is left inside OpenSSL. */
+/* The user takes more: decrypt the ciphertext that waited, then read what OpenSSL still holds. */
 void stream_tls_continue(struct stream *st)
 {
 	struct stream_tls *tls = st->tls;
@@ -330,7 +330,7 @@ void stream_tls_continue(struct stream *st)
 
 /* ---- bytes out ---- */
 
-/* Encrypt what was written until `out` has a chunk, in records as large as TLS allows. */
+/* Encrypt written bytes until `out` has a chunk, in the largest records that TLS allows. */
 void stream_tls_encrypt(struct stream *st)
 {
 	struct stream_tls *tls = st->tls;
@@ -357,7 +357,7 @@ void stream_tls_encrypt(struct stream *st)
 		stream_wipe(&tls->plain);
 }
 
-/* Say that nothing follows: close_notify, once, and only on a session that is in order. */
+/* Send close_notify, once, and only after a complete handshake. */
 void stream_tls_shutdown(struct stream *st)
 {
 	if (st->tls->shut || !st->tls->done)

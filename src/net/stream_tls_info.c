@@ -1,4 +1,4 @@
-/* stream_tls_info.c - what TLS has become of a stream: version and cipher for the log, and what binds a login to it. */
+/* stream_tls_info.c - facts about TLS on a stream: version and cipher for the log, and channel bindings for logins. */
 #include "stream.h"
 #include "tls.h"
 
@@ -41,8 +41,8 @@ void stream_secrets_over(struct stream *st)
 		SSL_clear_options(st->tls->ssl, SSL_OP_CLEANSE_PLAINTEXT);
 }
 
-/* RFC 9266 section 2: 32 bytes under this label. Only for TLS 1.3: section 4.2 lets it be used with 1.2 where both sides have
- * the extended master secret, but who has no more than 1.2 has hardly heard of it, and the other binding serves there. */
+/* RFC 9266 section 2: 32 bytes under this label. Only for TLS 1.3: section 4.2 also allows TLS 1.2 with the extended master
+ * secret, but clients that have only 1.2 use the other binding. */
 static bool exporter(SSL *ssl, char bytes_out[64], size_t *n_out)
 {
 	static const char label[] = "EXPORTER-Channel-Binding";

@@ -1,4 +1,4 @@
-/* stream_write.c - from stream_write() to the socket: gathered until the end of the loop's round, then in one piece. */
+/* stream_write.c - from stream_write() to the socket: bytes are gathered until the end of the round, then written together. */
 #include "stream.h"
 
 #include "posthouse/secret.h"
@@ -14,7 +14,7 @@ void stream_wipe(struct buf *b)
 	buf_release(b);
 }
 
-/* Append to what TLS will encrypt: when that needs more room, nothing stays behind where it was. */
+/* Append to the bytes that TLS will encrypt; when the buffer must move, its old memory is wiped. */
 static bool add_plain(struct buf *b, struct str bytes)
 {
 	struct buf larger;
@@ -31,7 +31,7 @@ static bool add_plain(struct buf *b, struct str bytes)
 	return true;
 }
 
-/* Nothing can be sent any more. The end is reported a little later: what the peer said before it closed is often the reason. */
+/* Writing has failed. The end is reported a little later, since the peer's last bytes often tell the reason. */
 void stream_write_failed(struct stream *st, int error)
 {
 	buf_release(&st->out);
@@ -64,7 +64,7 @@ size_t stream_pending(const struct stream *st)
 	return st->out.n + st->tcp.write_queue_size + (st->tls ? st->tls->plain.n : 0);
 }
 
-/* Try to write `out` at once; the kernel gets what is left when it has room. */
+/* Try to write `out` at once; the rest is written when the kernel has room. */
 static void send_out(struct stream *st)
 {
 	struct str bytes = buf_view(&st->out);
@@ -93,7 +93,7 @@ static void send_out(struct stream *st)
 	}
 }
 
-/* Write out what can be written now. Encryption goes on only as fast as the kernel takes its results. */
+/* Write as much as possible now. Bytes are encrypted only as fast as the kernel takes the result. */
 void stream_flush(struct stream *st)
 {
 	if (st->state == STREAM_CONNECTING || st->state == STREAM_CLOSING)
@@ -109,7 +109,7 @@ void stream_flush(struct stream *st)
 	}
 }
 
-/* The kernel has taken what had to wait. */
+/* The kernel has taken the bytes that waited. */
 static void on_written(uv_write_t *request, int status)
 {
 	struct stream *st = request->data;
@@ -160,7 +160,7 @@ void stream_finish_step(struct stream *st)
 		stream_close(st);
 }
 
-/* Our end has been sent. The peer may be there still: its end, or the time limit, is what we wait for. */
+/* Our end was sent. Now the stream waits for the peer's end, or for the time limit. */
 static void on_shut_down(uv_shutdown_t *request, int status)
 {
 	struct stream *st = request->data;

@@ -1,4 +1,4 @@
-/* tls.c - what all TLS contexts have in common, and the client's: what we demand of next hops. */
+/* tls.c - settings of all TLS contexts, and the contexts of the client: the requirements for next hops. */
 #include "stream.h"
 #include "tls.h"
 
@@ -6,16 +6,16 @@
 #include <openssl/pem.h>
 #include <stdlib.h>
 
-/* Next hops are what they are: forward secrecy and authenticated encryption first, then what else is not broken. */
+/* Next hops can be old: forward secrecy and authenticated encryption first, then other ciphers that are not broken. */
 #define CLIENT_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:DHE+AESGCM:DHE+AES:RSA+AESGCM:RSA+AES:!aNULL:!eNULL:!PSK:!SRP"
 
-/* No key we are given may ask a terminal for a passphrase. */
+/* A key must not ask a terminal for a passphrase. */
 int tls_no_passphrase(char *to, int size, int writing, void *ctx)
 {
 	return -1;
 }
 
-/* PERM with what was being done and OpenSSL's reason. */
+/* PERM with the step that failed and OpenSSL's reason. */
 struct verdict tls_fault(struct arena *a, const char *what)
 {
 	const char *reason = ERR_reason_error_string(ERR_peek_error());
@@ -35,7 +35,7 @@ BIO *tls_text_bio(struct str text)
 	return bio;
 }
 
-/* What both sides have in common. What was decrypted may be a password: OpenSSL wipes its own copies. */
+/* Settings of client and server. Decrypted bytes can be a password: OpenSSL wipes its own copies. */
 SSL_CTX *tls_ctx_new(const SSL_METHOD *method)
 {
 	SSL_CTX *ctx = SSL_CTX_new(method);
@@ -58,7 +58,7 @@ struct tls_context *tls_context_new(size_t sets)
 	return t;
 }
 
-/* Trust the certificates of this text, whatever they are: an authority, or the very certificate of the next hop. */
+/* Trust the certificates of this text: of an authority, or of the next hop itself. */
 static bool trust(SSL_CTX *ctx, struct str pem)
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);

@@ -1,4 +1,4 @@
-/* tls_certificate.c - a certificate as the administrator gives it: chain, key, and the names in it. */
+/* tls_certificate.c - reads a certificate of the administrator: chain, key and names. */
 #include "tls.h"
 
 #include <openssl/err.h>
@@ -27,7 +27,7 @@ static const char *read_chain(struct certificate *c, struct str pem)
 	if (!fault && !(ERR_GET_LIB(last) == ERR_LIB_PEM && ERR_GET_REASON(last) == PEM_R_NO_START_LINE))
 		fault = "the chain is damaged after its first certificate";
 	if (!fault)
-		ERR_clear_error(); /* the end of the file is no fault */
+		ERR_clear_error(); /* of reading past the last certificate */
 	BIO_free(bio);
 	return fault;
 }
@@ -104,7 +104,7 @@ bool names_match(const struct str_list *names, struct str host)
 	struct str parent;
 
 	if (str_ends(host, S(".")))
-		host.n--; /* RFC 6066 section 3 does not want the dot; it names the same host */
+		host.n--; /* RFC 6066 section 3 forbids the dot, but it names the same host */
 	parent = str_from(host, str_find(host, '.'));
 	for (size_t i = 0; i < names->n; i++) {
 		struct str name = names->at[i];

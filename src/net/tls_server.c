@@ -1,5 +1,4 @@
-/* tls_server.c - what we offer as a server: versions and ciphers, the certificates of a name, tickets that every process
- * takes. */
+/* tls_server.c - the context of a server: versions and ciphers, certificates by name, tickets that all processes accept. */
 #include "tls.h"
 
 #include <openssl/err.h>
@@ -9,14 +8,13 @@
 /* RFC 9325 section 4.2: forward secrecy and authenticated encryption for TLS 1.2; TLS 1.3 has nothing else. */
 #define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
 #define GROUPS  "X25519:P-256:P-384"
-/* For devices that nobody can renew: what they have, and the SHA-1 signatures they know. 3DES only where OpenSSL was built with
- * it. */
+/* For old devices that cannot be updated: their ciphers and SHA-1 signatures. 3DES only if OpenSSL was built with it. */
 #define LEGACY_CIPHERS CIPHERS ":ECDHE+AES:RSA+AESGCM:RSA+AES:ECDHE+3DES:RSA+3DES:!aNULL:!eNULL:@SECLEVEL=0"
 #define LEGACY_GROUPS  GROUPS ":P-521"
 
 /* ---- names ---- */
 
-/* The host that the client asks for; empty when it does not say. RFC 6066 section 3: a list, of which only host names were ever
+/* The host that the client asks for; "": none. RFC 6066 section 3: the list has several types, but only host names are
  * defined. */
 static struct str asked_name(SSL *ssl)
 {
@@ -32,7 +30,7 @@ static struct str asked_name(SSL *ssl)
 	return str_make(p + 5, (size_t)(p[3] << 8 | p[4]));
 }
 
-/* Before anything else is done with the client's hello: so a session is resumed only under the certificates it began with. */
+/* Called first for each client's hello, so that a session is resumed only under the certificates that it began with. */
 static int on_client_hello(SSL *ssl, int *alert_out, void *ctx)
 {
 	const struct tls_set *set = set_for(ctx, asked_name(ssl));
@@ -44,8 +42,7 @@ static int on_client_hello(SSL *ssl, int *alert_out, void *ctx)
 	return SSL_CLIENT_HELLO_SUCCESS;
 }
 
-/* RFC 6066 section 3: who chose a certificate by the name says so; who knows no such name goes on with another, without a
- * word. */
+/* RFC 6066 section 3: acknowledge a name that chose the certificate; for an unknown name continue without a reply. */
 static int on_server_name(SSL *ssl, int *alert_out, void *ctx)
 {
 	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
@@ -56,8 +53,8 @@ static int on_server_name(SSL *ssl, int *alert_out, void *ctx)
 
 /* ---- protocols ---- */
 
-/* A client that lists protocols (ALPN) wants one of them: a client for HTTP was redirected here by an attacker in between
- * (ALPACA). No protocol of submission is registered; clients that name one write these. */
+/* A client that lists other protocols by ALPN, such as HTTP, was redirected here by an attacker (ALPACA). No protocol of
+ * submission is registered; clients that name one use these. */
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n, const unsigned char *in, unsigned in_n, void *ctx)
 {
 	static const struct str own[] = { S("smtp"), S("esmtp"), S("smtps"), S("submission"), S("submissions") };
@@ -74,7 +71,7 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n, co
 
 /* ---- certificates ---- */
 
-/* Which certificates and rules a session began under: a ticket holds for these alone. */
+/* Name the certificates and rules of the session: a ticket is valid only for the same ones. */
 static void set_session_id(const struct tls_set *set, const struct tls_server_options *options)
 {
 	unsigned char rules[2] = { (unsigned char)options->minimum, options->legacy }, digest[EVP_MAX_MD_SIZE],

@@ -1,5 +1,5 @@
-/* tls_sets.c - which certificates stand for which name. For each name the first certificate of each kind of key that bears it;
- * names with the same certificates share a set, and so a context of OpenSSL. */
+/* tls_sets.c - chooses the certificates for each name: the first of each kind of key that has the name. Names with the same
+ * certificates share a set, and with it a context of OpenSSL. */
 #include "tls.h"
 
 /* Does the set have a certificate with this kind of key already? */
@@ -11,7 +11,7 @@ static bool has_kind(const struct certificate *certificates, const size_t *membe
 	return false;
 }
 
-/* Does certificate i stand for every one of these names? */
+/* Does the certificate have all of these names? */
 static bool covers(const struct certificate *c, const struct str_list *names)
 {
 	for (size_t i = 0; i < names->n; i++)
@@ -20,7 +20,7 @@ static bool covers(const struct certificate *c, const struct str_list *names)
 	return true;
 }
 
-/* The set of these certificates: one that is there, or a new one. */
+/* The set of these certificates, new if there is none. */
 static struct tls_set *set_of(struct tls_context *t, const size_t *members, size_t n)
 {
 	struct tls_set *set;
@@ -64,7 +64,7 @@ const struct tls_set *set_for(const struct tls_context *t, struct str host)
 	char wild[256];
 
 	if (str_ends(host, S(".")))
-		host.n--; /* RFC 6066 section 3 does not want the dot; it names the same host */
+		host.n--; /* RFC 6066 section 3 forbids the dot, but it names the same host */
 	set = find(t, host);
 	parent = str_from(host, str_find(host, '.'));
 	if (set || parent.n <= 1 || parent.n == host.n || parent.n + 1 > sizeof wild)

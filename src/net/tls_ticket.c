@@ -1,7 +1,6 @@
-/* tls_ticket.c - session tickets under a key of the day. Who learns today's key later reads neither yesterday's tickets nor,
- * with TLS 1.2, the sessions behind them (RFC 9325 section 3.4: ticket keys are changed regularly; RFC 5077 section 5.5). All
- * processes that begin with one secret make the same keys without a word between them: the secret of a day is made of the day
- * before, and cannot be turned back. */
+/* tls_ticket.c - session tickets under a key that changes every day, so that today's key reveals neither older tickets nor, with
+ * TLS 1.2, their sessions (RFC 9325 section 3.4; RFC 5077 section 5.5). The secret of a day is a one-way function of the secret
+ * of the day before, so processes with the same first secret make the same keys without talking to each other. */
 #include "tls.h"
 
 #include "posthouse/clock.h"
@@ -14,11 +13,11 @@
 #include <stdlib.h>
 
 #define SECRET_BYTES 32
-#define DAYS_MAX     100000 /* a clock further ahead is broken: then the key is as good as random, but we do not count for ever */
+#define DAYS_MAX     100000 /* a clock further ahead is broken: do not loop for that long */
 
 static const char derive_day[] = "the next day", derive_name[] = "name", derive_mac[] = "mac", derive_cipher[] = "cipher";
 
-/* One key of the secret for one purpose. */
+/* Derive the key for one purpose from the secret. */
 static void derive(const char secret[SECRET_BYTES], const char *purpose, bool legacy, char out[SECRET_BYTES])
 {
 	char label[32];
@@ -40,7 +39,7 @@ bool tls_ticket_secret_new(char secret_out[TLS_TICKET_SECRET], uint64_t now_ms)
 	return RAND_bytes((unsigned char *)secret_out, SECRET_BYTES) == 1;
 }
 
-/* Go on by one day. */
+/* Replace the secret by that of the next day. */
 static void next_day(char secret[TLS_TICKET_SECRET])
 {
 	char next[SECRET_BYTES];
@@ -54,7 +53,7 @@ static void next_day(char secret[TLS_TICKET_SECRET])
 	memcpy(secret + SECRET_BYTES, &day, sizeof day);
 }
 
-/* How many days the secret is behind; a clock that was set back waits for its day. */
+/* How many days the secret is behind; 0 when the clock was set back. */
 static uint64_t days_behind(const char secret[TLS_TICKET_SECRET], uint64_t now_ms)
 {
 	uint64_t day, today = now_ms / DAY_MS;
@@ -103,7 +102,7 @@ void ticket_keys_free(struct ticket_keys *k)
 	free(k);
 }
 
-/* Yesterday's key still opens tickets, none older does. */
+/* Bring the keys to the present day. Only today's and yesterday's key open tickets. */
 static void keep_up(struct ticket_keys *k)
 {
 	for (uint64_t n = days_behind(k->secret, k->now_ms()); n > 0; n--) {
