@@ -1,7 +1,6 @@
-/* author.c - who a message is from. A field is taken apart (author_tokens.c), its parts are put together to mailboxes as a
- * person would do that, and where any part of it could be read in another way the field is rewritten: then every reader,
- * however simple, finds the one address between "<" and ">", and nothing else in the field is an address but what the caller
- * is told. */
+/* author.c - finds the authors of a message. The tokens of a field (author_tokens.c) are joined to mailboxes as a person would
+ * read them. If any part could be read in another way, the field is rewritten: then even a simple reader finds the one address
+ * between "<" and ">", and the caller learns of everything else in the field that looks like an address. */
 #include "author.h"
 
 #include "author_tokens.h"
@@ -9,9 +8,9 @@
 #include "text.h"
 
 #define AUTHOR_MAX 16384 /* bytes: a hundred authors with long names */
-#define SHOWN_MAX  100   /* of what is in the way, in a reply */
+#define SHOWN_MAX  100   /* bytes of the faulty text in a reply */
 
-/* A mailbox as it was meant. */
+/* A mailbox as its writer meant it. */
 struct author {
 	struct str name;        /* joined, without quotes */
 	struct mailbox mailbox; /* no spec: only a name */
@@ -144,7 +143,7 @@ static void take_bare(struct reading *r, const struct token *from, const struct 
 	r->pending = (size_t)(to - r->tokens) + 1;
 }
 
-/* Nothing in it is an address, nor meant as one: it is a name. */
+/* No token is, or was meant as, an address: all of it is a name. */
 static bool is_only_name(const struct reading *r, const struct token *end, struct str all)
 {
 	bool locals = true;
@@ -231,7 +230,7 @@ static bool find_addresses(struct reading *r, const struct fixup_input *in, stru
 	return true;
 }
 
-/* Whether a reader finds these addresses, and no others. */
+/* Does a reader find these addresses, and no others? */
 static bool is_read_as(struct arena *a, struct str value, const struct str_list *addresses)
 {
 	struct str_list read;
@@ -242,7 +241,7 @@ static bool is_read_as(struct arena *a, struct str value, const struct str_list 
 	return same;
 }
 
-/* A clear value with other addresses in the places of its own. */
+/* Replace the addresses of a clear value. */
 static struct str put_addresses(const struct reading *r, struct str value, const struct str_list *addresses)
 {
 	size_t room = value.n, used = 0, done = 0;
@@ -270,7 +269,7 @@ static bool write_author(struct arena *a, struct str name, struct str address, b
 
 	if (name.n == 0)
 		return fits && buf_add(b, address);
-	/* A line of its own for the address where the line would be long. */
+	/* The address gets a line of its own if the line would be long. */
 	struct str gap = name.n + address.n > 70 ? S("\r\n ") : S(" ");
 	return fits && buf_add(b, name) && buf_add(b, gap) && buf_add(b, arena_printf(a, "<%.*s>", STR_ARG(address)));
 }

@@ -1,4 +1,4 @@
-/* author_tokens.c - a From field taken apart; what the parts mean is decided in author.c. */
+/* author_tokens.c - divides a From field into tokens; author.c decides their meaning. */
 #include "author_tokens.h"
 
 #include "text.h"
@@ -156,7 +156,7 @@ struct token *author_tokens(struct arena *a, struct str value, bool local_too, s
 	size_t n = 0;
 
 	while (p.at < value.n) {
-		/* Brackets that are doubled say nothing more. */
+		/* Doubled brackets have no other meaning. */
 		struct str rest = str_from(value, p.at);
 		bool doubled = str_starts(rest, S("<<")) || (p.at > 0 && *rest.p == '>' && rest.p[-1] == '>');
 		if (is_space(*rest.p) || doubled) {

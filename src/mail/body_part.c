@@ -1,4 +1,4 @@
-/* body_part.c - header sections and content of a downgraded text: what is encoded, how, and which fields tell it. */
+/* body_part.c - writes header sections and content of a downgraded text: chooses the encoding, and labels it. */
 #include "downgrade.h"
 
 #include "ascii.h"
@@ -21,7 +21,7 @@ static void fail_address(struct downgrade *c, struct str field, struct str addre
 					       STR_ARG(text_clean(&c->reason, address, 300)), STR_ARG(str_head(field, 100))));
 }
 
-/* A line that is no field: the mark of a mailbox file before a message within, which means nothing here. */
+/* A line that is no field: the "From " line of a mailbox file before an inner message, which has no meaning here. */
 static void put_mark(struct downgrade *c, struct sink *s, struct str line)
 {
 	bool ends = str_ends(line, S("\r\n"));
@@ -136,7 +136,7 @@ static unsigned body_part_facts(const struct downgrade *c, bool complete)
 	return facts | (c->unfit || !complete ? NEEDS_ENCODING : 0);
 }
 
-/* The charset of a message that names none. RFC 1428: "unknown-8bit" where nobody can know. */
+/* The charset of a message that names none; RFC 1428: "unknown-8bit" if it cannot be known. */
 static const char *guess_charset(unsigned facts, bool complete)
 {
 	if (complete && !(facts & HAS_8BIT))

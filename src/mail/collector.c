@@ -1,7 +1,7 @@
 /* collector.c - keep a message's header section while it streams in, and find its end: the blank line, or the first line that
  * is neither a field nor the continuation of one. Such a line begins the body, as it does for Postfix and Exim: scripts send
- * text without any header, or forget the blank line. Whoever stores the message puts a blank line there, so that no reader
- * finds fields behind it that we have not seen. */
+ * text without any header, or forget the blank line. The caller stores a blank line there, so that no reader finds fields after
+ * it that were not checked. */
 #include "posthouse/mail.h"
 #include "text.h"
 
@@ -21,7 +21,7 @@ void header_collector_fini(struct header_collector *c)
 	c->begun = S("");
 }
 
-/* The section is too large: keep nothing, and take nothing more. */
+/* The section is too large: drop it, and refuse all further bytes. */
 static struct verdict too_large(struct header_collector *c)
 {
 	buf_fini(&c->section);
@@ -54,7 +54,7 @@ static bool is_mbox_line(struct str line)
 	return day && time;
 }
 
-/* What a line is, as far as it has come. `first`: nothing is before it. */
+/* The kind of a line, from the bytes received so far. `first`: it is the first line. */
 static enum line_kind line_kind(struct str line, bool first)
 {
 	bool whole = str_ends(line, S("\n")) || line.n >= LOOK_MAX;
@@ -76,7 +76,7 @@ static enum line_kind line_kind(struct str line, bool first)
 	return first && is_mbox_line(line) ? LINE_MBOX : LINE_TEXT;
 }
 
-/* A byte order mark in front is no text (Unicode 23.8), whatever editor has put it there. True while it may be one. */
+/* A byte order mark in front, as some editors write, is no text (Unicode 23.8). True while the bytes can be one. */
 static bool skip_mark(struct header_collector *c)
 {
 	struct str mark = S("\xef\xbb\xbf");
@@ -86,7 +86,7 @@ static bool skip_mark(struct header_collector *c)
 	return !c->any && c->line == 0 && str_starts(mark, buf_view(&c->section));
 }
 
-/* Look at the line that is being collected, and go on to the next when it is whole. */
+/* Look at the line that is being collected; continue with the next one when it is complete. */
 static void look(struct header_collector *c)
 {
 	if (skip_mark(c))
@@ -111,7 +111,7 @@ static void look(struct header_collector *c)
 		c->line = c->section.n;
 }
 
-/* The next bytes that belong together: the rest of the line, or as much of it as tells what it is. */
+/* The next bytes to look at together: the rest of the line, or enough of it to know its kind. */
 static struct str next_piece(const struct header_collector *c, struct str bytes)
 {
 	size_t have = c->section.n - c->line;

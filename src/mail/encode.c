@@ -1,4 +1,4 @@
-/* encode.c - quoted-printable and base64 as streams, and how to mend what claims to be one of them and is not. */
+/* encode.c - quoted-printable and base64 as streams, and repair of content that claims to be one of them but is not. */
 #include "encode.h"
 
 #include "text.h"
@@ -110,7 +110,7 @@ static void put_quoted(struct encoder *e, struct sink *s, char c)
 		put_character(e, s, c, is_literal(c));
 }
 
-/* A line of base64 from what is held. */
+/* Write the held bytes as a line of base64. */
 static void put_base64_line(struct encoder *e, struct sink *s)
 {
 	char line[(BASE64_LINE + 2) / 3 * 4];
@@ -174,7 +174,7 @@ static void mend_quoted(struct encoder *e, struct sink *s, char c)
 		e->column = 0;
 	}
 	e->escape = c == '=' ? 2 : e->escape > 0 && !is_unfit(c) ? e->escape - 1 : 0;
-	/* no line that was changed may turn into a delimiter */
+	/* a changed line must not look like a delimiter */
 	if (is_unfit(c) || (c == '-' && e->column == 0)) {
 		escape(text, c);
 		sink_put(s, str_make(text, 3));

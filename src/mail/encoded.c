@@ -16,7 +16,7 @@ static struct str charset_of(struct str text)
 	return utf8_valid(text) ? S("utf-8") : S("unknown-8bit");
 }
 
-/* RFC 2047 5 (3): what stands for itself wherever an encoded word may be. */
+/* RFC 2047 5 (3): characters that need no encoding in any encoded word. */
 static bool is_literal(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c != '\0' && strchr("!*+-/", c));
@@ -31,7 +31,7 @@ static size_t quoted_size(struct str text)
 	return n;
 }
 
-/* Of the character at the front: RFC 2047 5 wants each whole in one word. */
+/* Length of the first character: RFC 2047 5 forbids dividing one between two words. */
 static size_t character_size(struct str text)
 {
 	uint32_t code;

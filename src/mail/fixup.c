@@ -1,5 +1,5 @@
-/* fixup.c - what a submission server corrects in a header section (RFC 6409 8). What stays of a field is not touched, and the
- * order is kept. First the fields are chosen and changed, as views; then they are copied together, once. */
+/* fixup.c - what a submission server corrects in a header section (RFC 6409 8). Bytes that need no change
+ * stay as they are, and so does the order. First fields are chosen and changed, as views; then all are copied once. */
 #include "author.h"
 #include "fixup.h"
 #include "identity.h"
@@ -16,7 +16,7 @@
 
 enum holds { TEXT, AUTHOR, RESENDER, SENDERS, RECIPIENTS, MESSAGE_ID, DATE, RESULT, TRACE, REMOVED };
 
-/* Fields that are more than kept. */
+/* Fields that need more than a copy. */
 static const struct {
 	struct str name;
 	enum holds holds;
@@ -44,7 +44,7 @@ static const struct {
 #define RULES     (sizeof rules / sizeof *rules)
 #define ADDED_MAX 4 /* Date, From, Message-ID, Sender */
 
-/* The section being made. */
+/* The new section. */
 struct draft {
 	struct arena *arena;
 	const struct fixup_input *in;
@@ -81,7 +81,7 @@ static struct verdict too_large(void)
 	return perm(552, S("5.3.4"), S("the header section is too large with what was completed or added"));
 }
 
-/* Without lines of white space alone (RFC 5322 4.5 obs-FWS), where many readers see the end of the header. */
+/* Remove lines of only white space (RFC 5322 4.5 obs-FWS): many readers take such a line for the end of the header. */
 static struct str without_blank_lines(struct arena *a, struct str value)
 {
 	char *out = NULL;
@@ -108,8 +108,8 @@ static struct str without_blank_lines(struct arena *a, struct str value)
 	return str_make(out, used - (used >= 2 && out[used - 1] == '\n' ? 2 : 0));
 }
 
-/* Put a field that stays, with what has become of its value. RFC 5322 4.5's white space before the colon goes: many readers
- * do not take "From :" for From. */
+/* Add a field of the client with its new value. White space before the colon (RFC 5322 4.5) is removed: many readers do not
+ * take "From :" for From. */
 static struct verdict put_field(struct draft *d, struct header_field f, struct str value)
 {
 	value = without_blank_lines(d->arena, value);
@@ -120,7 +120,7 @@ static struct verdict put_field(struct draft *d, struct header_field f, struct s
 	return d->size <= HEADER_MAX ? ok() : too_large();
 }
 
-/* From and Sender are made clear; one of nobody goes. */
+/* From and Sender get their clear form; one without an address is removed. */
 static struct verdict put_author(struct draft *d, struct header_field f)
 {
 	const struct fixup_input *in = d->in;
@@ -136,7 +136,8 @@ static struct verdict put_author(struct draft *d, struct header_field f)
 	return v.class != OK || value.n == 0 ? v : put_field(d, f, value);
 }
 
-/* Resent-From and Resent-Sender name who has sent the message on. They are made clear too; a fault in them goes to the caller. */
+/* Resent-From and Resent-Sender name the person who forwarded the message. They get their clear form too; the caller gets a
+ * fault in them. */
 static struct verdict clear_resender(struct draft *d, const struct header_field *f, struct str *value)
 {
 	struct str_list found;
@@ -162,7 +163,7 @@ static struct verdict clear_resender(struct draft *d, const struct header_field 
 	return ok();
 }
 
-/* Message-ID or Date that readers cannot use: it is replaced, and kept under another name. */
+/* A Message-ID or Date that readers cannot use is replaced, and kept under another name. */
 static struct verdict put_original(struct draft *d, struct header_field f)
 {
 	struct str old = text_clean(d->arena, f.value, ORIGINAL_MAX);
@@ -202,7 +203,7 @@ static struct verdict choose_fields(struct draft *d, const struct header *h)
 	return v;
 }
 
-/* A message without From gets the forced one, or the envelope sender's. One of the null sender may be without. */
+/* A message without From gets the forced address, or the envelope sender. With the null sender it can stay without From. */
 static struct verdict add_from(struct draft *d)
 {
 	struct str address = d->in->force_from.n > 0 ? d->in->force_from : d->in->envelope_sender;
@@ -216,7 +217,7 @@ static struct verdict add_from(struct draft *d)
 	return ok();
 }
 
-/* RFC 5322 3.6.2: with several authors it must be said who sends. `from` are views of fields that are not yet in their place. */
+/* RFC 5322 3.6.2: a message with several authors needs a Sender. `from` are views of fields before they are copied. */
 static void add_sender(struct draft *d)
 {
 	struct str sender = d->in->envelope_sender;
@@ -251,7 +252,7 @@ static void add_date_and_id(struct draft *d)
 		put_new(d, "Message-ID", arena_printf(d->arena, "<%s@%.*s>", id_format(d->in->id, id), STR_ARG(d->in->hostname)));
 }
 
-/* Copy the fields together; their views move with them. */
+/* Copy the fields into one section, and point their views there. */
 static struct str join(struct draft *d)
 {
 	char *text = arena_alloc(d->arena, d->size), *to = text;
@@ -268,7 +269,7 @@ static struct str join(struct draft *d)
 	return str_make(text, d->size);
 }
 
-/* Who writes, read from what is stored: it is this that the login must own. */
+/* Read the authors from the section as stored: the login must own these. */
 static struct verdict read_authors(struct arena *a, struct fixup_result *out)
 {
 	const struct header_field *from = header_find(&out->header, S("From")), *sender = header_find(&out->header, S("Sender"));

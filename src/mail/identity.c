@@ -1,4 +1,4 @@
-/* identity.c - what makes a message this one: Message-ID and Date as every reader takes them; and whose word a result is. */
+/* identity.c - checks Message-ID and Date, and finds the host that Authentication-Results name. */
 #include "identity.h"
 
 #include "mime.h"
@@ -12,8 +12,7 @@ static struct str skip_space(struct str s)
 	return s;
 }
 
-/* RFC 5322 3.6.4, but for the characters within: programs have put more into them than dot-atoms, and to change an id tears
- * threads apart. */
+/* RFC 5322 3.6.4, but with more characters than dot-atoms: programs use them, and a changed id would break threads. */
 bool message_id_valid(struct str value)
 {
 	struct str s = skip_space(value);
@@ -28,7 +27,7 @@ bool message_id_valid(struct str value)
 	return skip_space(str_from(s, end + 1)).n == 0;
 }
 
-/* A number of so many digits; -1 when it is none. */
+/* A number of `least` to `most` digits; -1: there is none. */
 static int take_number(struct str *s, size_t least, size_t most)
 {
 	int value = 0;
@@ -79,7 +78,7 @@ static bool take_time(struct str *s)
 	return second >= 0 && second <= 60;
 }
 
-/* "+hhmm", or letters, which stand for a zone that one knows or not (RFC 5322 4.3). */
+/* "+hhmm", or the letters of any zone (RFC 5322 4.3). */
 static bool take_zone(struct str *s)
 {
 	size_t n = 0;

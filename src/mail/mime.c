@@ -1,10 +1,10 @@
-/* mime.c - Content-Type and Content-Transfer-Encoding. What is written so that readers could disagree about where a part ends
- * makes the entity MIME_OPAQUE: then nothing in it is changed. */
+/* mime.c - Content-Type and Content-Transfer-Encoding. When readers could disagree about the end of a part, the
+ * entity is MIME_OPAQUE, and nothing in it is changed. */
 #include "mime.h"
 
 #include "text.h"
 
-/* RFC 5322 3.6.8, 4.5: printable ASCII, and white space may stand before the colon. */
+/* RFC 5322 3.6.8, 4.5: printable ASCII; white space can be before the colon. */
 static size_t name_length(struct str line)
 {
 	size_t n = 0, colon = str_find(line, ':');
@@ -101,7 +101,7 @@ static bool take_quoted(struct str *s, char out[BOUNDARY_MAX], size_t *n_out)
 	return false;
 }
 
-/* A parameter's value. Outside of quotation marks, what RFC 2045 wants quoted is taken as well, since it is often seen
+/* A parameter's value. Characters that RFC 2045 allows only in quotation marks are accepted without them, since this is common
  * ("a=_b"). */
 static bool take_value(struct str *s, char out[BOUNDARY_MAX], size_t *n_out)
 {
@@ -130,7 +130,7 @@ static bool good_boundary(struct mime_part *part)
 	return part->boundary_n > 0;
 }
 
-/* Find the one boundary among the parameters; false when there is none, or anything about them is in doubt. */
+/* Find the boundary among the parameters; false when there is none, or the parameters are ambiguous. */
 static bool read_boundary(struct str s, struct mime_part *part)
 {
 	char value[BOUNDARY_MAX];
@@ -183,7 +183,7 @@ static const char *why_opaque(struct str type, struct str subtype)
 	return NULL;
 }
 
-/* A Content-Type that cannot be read is text/plain to all (RFC 2045 5.2). */
+/* Readers treat a Content-Type that they cannot parse as text/plain (RFC 2045 5.2). */
 static enum mime_kind read_type(struct str value, struct mime_part *part)
 {
 	if (!mime_skip_space(&value))
@@ -207,7 +207,7 @@ static enum mime_kind read_type(struct str value, struct mime_part *part)
 	return str_ieq(subtype, S("digest")) ? MIME_DIGEST : MIME_MULTIPART;
 }
 
-/* RFC 2045 6.1, and how people misspell it. */
+/* RFC 2045 6.1, with common misspellings. */
 static enum mime_encoding read_encoding(struct str value)
 {
 	static const struct {
@@ -255,7 +255,7 @@ void mime_read(struct str section, enum mime_kind otherwise, struct mime_part *p
 			}
 		}
 	}
-	/* RFC 2045 6.4: a container has no encoding of its own. Readers differ in what they make of one that has. */
+	/* RFC 2045 6.4: a container must have no encoding of its own. Readers treat one that has differently. */
 	bool identity = part_out->encoding <= MIME_BINARY;
 	if (!identity && (part_out->kind != MIME_BODY_PART || part_out->encoding == MIME_OTHER)) {
 		part_out->opaque = part_out->opaque ? part_out->opaque

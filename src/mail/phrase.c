@@ -62,7 +62,7 @@ static struct str clean(struct arena *a, struct str s, struct cleaning *c)
 	return str_make(c->out, c->used);
 }
 
-/* Is there anything to be read in it? */
+/* Does it have visible characters? */
 static bool is_empty(struct str s)
 {
 	for (size_t i = 0; i < s.n; i++) {
@@ -182,7 +182,7 @@ static struct str rewrite_text(struct arena *a, const struct fixup_input *in, st
 	return s;
 }
 
-/* What cannot be mended in a word of another charset, since we do not translate it. */
+/* Faults that cannot be mended in a word of another charset, since such words are not translated. */
 static bool is_faulty(struct str text)
 {
 	for (size_t i = 0; i < text.n; i++) {

@@ -1,4 +1,4 @@
-/* repeated.c - several fields where there can be one: scripts and libraries write them, and readers differ on which they take. */
+/* repeated.c - handles fields that can be there once, but that scripts and libraries repeat: readers choose different ones. */
 #include "repeated.h"
 
 #include "fixup.h"
@@ -6,7 +6,7 @@
 
 #define VALUE_SHOWN 80  /* bytes of each in a reply */
 #define PARAMETERS  64  /* of a Content-Type: with more it is compared as text */
-#define REPEATS_MAX 200 /* fields that are there again: each is compared with the first, which can be long */
+#define REPEATS_MAX 200 /* repetitions: each is compared with the first one, which can be long */
 
 /* What makes two values say the same. TEXT: the same words. WORD: letters in any case, comments aside. TYPE: RFC 2045 5.1: so
  * the type and the names of parameters, and charset's value, while other values, such as a boundary, are what they are;
@@ -142,7 +142,7 @@ static bool alike(enum likeness likeness, struct str x, struct str y)
 	return same;
 }
 
-/* All lists of this name as one, in the place of the first. */
+/* Join all lists of this name in the place of the first. */
 static void join_lists(struct arena *a, struct header *h, size_t first)
 {
 	struct header_field *f = &h->fields[first];

@@ -90,7 +90,7 @@ static void write_status(struct report *r)
 	lines_printf(&r->out, "%s", "");
 }
 
-/* The front of the original header that is passed on: whole fields, within the bound. */
+/* The front of the original header that is returned: whole fields, within the bound. */
 static struct str returned_header(struct report *r)
 {
 	const struct header *h = &r->original;
@@ -123,7 +123,7 @@ static void choose_returned(struct report *r)
 {
 	const struct report_input *in = r->in;
 
-	/* What is no header section (it was checked when it came) is left out of the report; the report goes nevertheless. */
+	/* A text that is no header section (it was checked on arrival) is left out of the report, which is still sent. */
 	bool good = header_parse(r->arena, in->original_header, &r->original).class == OK;
 	if (!good)
 		r->original.n = 0;
@@ -150,7 +150,7 @@ static void write_returned(struct report *r)
 	lines_printf(&r->out, "\r\n--%.*s--", STR_ARG(r->boundary));
 }
 
-/* The original's Message-ID, if it can be used in a field of the report; RFC 3834 3.1.5: what this is an answer to. */
+/* The original's Message-ID, if it can be used in a field of the report; RFC 3834 3.1.5: In-Reply-To. */
 static struct str answered_id(struct report *r)
 {
 	struct str id = report_original_line(r, S("Message-ID"), 250);

@@ -1,6 +1,5 @@
-/* report_again.c - a report or notification that a next hop has refused, in another form that it can rather take: less of the
- * original, text of 7 bits, another author. What we wrote ourselves is taken apart here, so its form is known: report.c,
- * notification.c. */
+/* report_again.c - changes a report or notification that a next hop has refused: less of the original, text of 7 bits, another
+ * author. Its form is known, since report.c or notification.c has written it. */
 #include "report.h"
 
 #include "lines.h"
@@ -24,12 +23,12 @@ static bool take_part(struct str *rest, struct str delimiter, struct str *part_o
 	return true;
 }
 
-/* The words for people, but for what they say about the other parts. */
+/* The words for people, without the sentence about the other parts. */
 static void put_words(struct buf *out, struct str part, bool with_header)
 {
 	size_t at = str_search(part, S(REPORT_OTHER_PARTS)), next = at;
 
-	/* the last one: the words before are foreign */
+	/* the last one: words before it can be foreign text */
 	for (; next < part.n; next += 1 + str_search(str_from(part, next + 1), S(REPORT_OTHER_PARTS)))
 		at = next;
 	lines_put(out, str_head(part, at));
@@ -39,7 +38,7 @@ static void put_words(struct buf *out, struct str part, bool with_header)
 	lines_put(out, S("\r\n"));
 }
 
-/* What was returned, without the body. */
+/* The returned part without the body. */
 static void put_returned_header(struct buf *out, struct str part)
 {
 	struct str section = str_from(part, str_search(part, S("\r\n\r\n")) + 4);
@@ -101,7 +100,7 @@ static struct str write_header(struct arena *a, const struct again_input *in)
 	return header;
 }
 
-/* All in 7 bits; false, and nothing changed, where an address does not let it. */
+/* Convert all to 7 bits; false, without a change, when an address cannot be converted. */
 static bool to_seven_bits(struct arena *a, struct str *header, struct str *body)
 {
 	struct str text = arena_printf(a, "%.*s\r\n%.*s", STR_ARG(*header), STR_ARG(*body));

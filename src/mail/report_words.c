@@ -1,5 +1,4 @@
-/* report_words.c - the part of a report that is for people: what happened, to whose copy, what the other side said, what to
- * do. */
+/* report_words.c - the part of a report for people: what happened, for which recipient, the server's answer, and what to do. */
 #include "report.h"
 
 #include "lines.h"
@@ -51,7 +50,7 @@ static struct str meaning(struct report *r, const struct report_recipient *rcpt)
 	return S("It was handed on.");
 }
 
-/* What one recipient's reader wants to know. */
+/* The text about one recipient. */
 static void explain_recipient(struct report *r, const struct report_recipient *rcpt)
 {
 	struct str by = text_clean(r->arena, rcpt->remote, ADDRESS_SHOWN);

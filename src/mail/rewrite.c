@@ -1,4 +1,4 @@
-/* rewrite.c - other addresses in a field's value; every byte that does not belong to one stays. */
+/* rewrite.c - replaces addresses in the value of a field; all other bytes stay. */
 #include "address.h"
 #include "fixup.h"
 
@@ -12,7 +12,7 @@ struct rewriting {
 	bool full;
 };
 
-/* Put `address` in the place of a part of the value. */
+/* Replace a part of the value by `address`. */
 static void replace(struct rewriting *r, struct str part, struct str address)
 {
 	size_t at = (size_t)(part.p - r->value.p);
@@ -39,7 +39,7 @@ static void rewrite_mailbox(void *ctx, const struct mailbox *m)
 		return;
 	struct str address = rewritten_address(r->arena, in, r->is_sender, m);
 	if (str_eq(address, m->address) && !str_ends(m->spec, S(".")))
-		return; /* also when it is written in another form: "a"@b */
+		return; /* the same address, possibly in another form: "a"@b */
 	if (m->twin.n > 0)
 		replace(r, m->twin, address);
 	replace(r, m->spec, address);

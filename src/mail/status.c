@@ -6,12 +6,12 @@
 #define CHECK         "Check how the address is written, and send the message again."
 #define SMALLER       "Make it smaller, or share the large part in another way."
 
-/* By subject and detail, the class left out; those of one digit are for a whole subject. */
+/* By subject and detail, without the class; a row with one digit is for a whole subject. */
 struct meaning {
 	struct str detail;
 	const char *refused; /* what a final refusal means */
 	const char *advice;
-	const char *waiting; /* what it means while it is still tried; NULL: nothing that helps */
+	const char *waiting; /* the meaning while delivery is still tried; NULL: nothing helpful is known */
 };
 static const struct meaning meanings[] = {
 	{ S("1.1"), "This address does not exist there.", CHECK,
@@ -106,7 +106,7 @@ struct str status_code(struct arena *a, const struct verdict *v, char class)
 
 	if (own == class || (class == '5' && own == '4'))
 		return v->enhanced;
-	/* an answer of class 5 that we took for temporary, as a refused login: what it speaks of is kept (RFC 3464 2.3.4) */
+	/* an answer of class 5 that is treated as temporary, such as a refused login: its subject is kept (RFC 3464 2.3.4) */
 	if (own == '5' && class == '4')
 		return arena_printf(a, "4%.*s", STR_ARG(str_from(v->enhanced, 1)));
 	if (class == '5' && v->class == TEMP)

@@ -8,7 +8,7 @@
 #define HELO_SHOWN   255 /* RFC 1035 2.3.4: a name has no more */
 #define CLIENT_SHOWN 45
 
-/* Not strftime: RFC 5322 has English names, and the locale is the user's. */
+/* Not strftime(), whose names depend on the locale: RFC 5322 needs English names. */
 static const char days[7][4] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
 static const char months[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
 
@@ -18,14 +18,14 @@ struct str mail_date(struct arena *a, uint64_t now_ms)
 	struct tm t = { 0 };
 
 	if (!gmtime_r(&seconds, &t)) {
-		seconds = 0; /* a year that no int holds: no clock shows it */
+		seconds = 0; /* the year does not fit an int: no clock shows it */
 		gmtime_r(&seconds, &t);
 	}
 	return arena_printf(a, "%s, %02d %s %04d %02d:%02d:%02d +0000", days[t.tm_wday], t.tm_mday, months[t.tm_mon],
 			    t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
 }
 
-/* Whether an address can stand in a field on a line of its own: "for" may be left out, so anything odd is left out. */
+/* Is the address plain and short enough for a line of its own? "for" is optional, so it is left out for other addresses. */
 static bool can_be_shown(struct str address)
 {
 	if (address.n == 0 || address.n > 320)
@@ -37,7 +37,7 @@ static bool can_be_shown(struct str address)
 	return true;
 }
 
-/* The letters, digits and `others` of `s`, at most `max`: no peer's word ends a field or looks like another one. */
+/* At most `max` letters, digits and `others` of `s`, so that text of a peer cannot end the field or look like another one. */
 static struct str keep_only(struct arena *a, struct str s, const char *others, size_t max)
 {
 	char *out = arena_alloc(a, max);
@@ -56,7 +56,7 @@ static struct str literal(struct arena *a, struct str address)
 {
 	address = keep_only(a, str_head(address, str_find(address, '%')), ".:", CLIENT_SHOWN);
 	if (str_istarts(address, S("::ffff:")) && str_find(address, '.') < address.n)
-		address = str_from(address, 7); /* IPv4 that came to an IPv6 socket */
+		address = str_from(address, 7); /* an IPv4 client on an IPv6 socket */
 	return arena_printf(a, "[%s%.*s]", str_find(address, ':') < address.n ? "IPv6:" : "", STR_ARG(address));
 }
 

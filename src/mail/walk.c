@@ -72,7 +72,7 @@ static void opaque_piece(struct downgrade *c, const struct piece *p)
 		sink_put(&c->sink, S("\r\n"));
 }
 
-/* A piece of a header section; false when it is no part of it, but of the body. */
+/* A piece of a header section; false when it belongs to the body. */
 static bool header_piece(struct downgrade *c, const struct piece *p)
 {
 	bool first = c->section.n == 0;
@@ -82,7 +82,7 @@ static bool header_piece(struct downgrade *c, const struct piece *p)
 		return true;
 	}
 	bool fold = p->bytes.n > 0 && is_wsp(*p->bytes.p) && !first;
-	/* a message that was taken out of a mailbox file may begin so */
+	/* a message from a mailbox file can begin like this */
 	bool from_line =
 		first && c->is_message && !c->is_top && (str_starts(p->bytes, S("From ")) || str_starts(p->bytes, S(">From ")));
 	if (p->begins && !fold && !from_line && !mime_begins_field(p->bytes)) {
@@ -90,7 +90,7 @@ static bool header_piece(struct downgrade *c, const struct piece *p)
 		return false;
 	}
 	if (!c->is_top && c->section.n + p->bytes.n + 2 > PART_HEADER_MAX) {
-		/* Nobody can say what is in it, so nothing in it is changed. */
+		/* Its content is not known, so nothing in it is changed. */
 		c->part = (struct mime_part){ .opaque = "a part with a header section that is too large" };
 		c->blank = c->in_digest = false;
 		begin_opaque(c, true);
@@ -101,7 +101,7 @@ static bool header_piece(struct downgrade *c, const struct piece *p)
 	return true;
 }
 
-/* Preamble and epilogue are for nobody (RFC 2046 5.1.1), so "?" may stand for what they must not have. */
+/* Readers ignore preamble and epilogue (RFC 2046 5.1.1), so "?" replaces bytes that they must not have. */
 static void frame_piece(struct downgrade *c, const struct piece *p)
 {
 	if (p->begins)
@@ -114,7 +114,7 @@ static void frame_piece(struct downgrade *c, const struct piece *p)
 				sink_put(&c->sink, S("\r\n"));
 				c->frame_column = 0;
 			}
-			/* no line that was changed may turn into a delimiter */
+			/* a changed line must not look like a delimiter */
 			char byte = p->bytes.p[i];
 			bool keep = !(is_unfit(byte) && (c->what & DOWNGRADE_7BIT)) && !(byte == '-' && c->frame_column == 0);
 			sink_put(&c->sink, keep ? str_make(&byte, 1) : S("?"));
@@ -125,7 +125,7 @@ static void frame_piece(struct downgrade *c, const struct piece *p)
 		sink_put(&c->sink, S("\r\n"));
 }
 
-/* What is left after the boundary is transport padding. */
+/* The rest after the boundary is transport padding. */
 static bool is_padding(struct str s)
 {
 	for (size_t i = 0; i < s.n; i++) {
