@@ -108,8 +108,8 @@ void harness_stop(struct harness *h, uint64_t grace_ms);
 void harness_begin(struct harness *h); /* once it has stopped: another start in the same frame, to be waited for */
 bool harness_stopped(struct harness *h);
 
-/* The store under the role, by the one of two files that a test is linked with: before the role starts, and after it has ended
- * (forget: for good, else what is on the disk is there for the next start). */
+/* stored.c: the store under the role, before that starts and after it has ended. forget: for good; else what is on the disk is
+ * there for the next start. */
 void test_store_begin(struct config *c);
 void test_store_end(bool forget);
 

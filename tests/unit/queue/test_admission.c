@@ -1,6 +1,8 @@
 /* test_admission.c - who may come in: connections, failed logins, bans, and what of it survives a restart. */
-#include "fake_store.h"
+#include "stored.h"
 #include "visits.h"
+
+#include "intake/intake_private.h"
 
 static struct cfg_limits_user users[] = { { .user = { "alice@example.org", 17 }, .connections = 2 } };
 
@@ -147,14 +149,14 @@ static void test_network_ban(void **state)
 	assert_int_equal(admit(h, 24, "192.0.2.1").code, 421);
 	fake_now += 1;
 	assert_int_equal(admit(h, 25, "192.0.2.1").class, OK);
-	UNTIL(h, fake_ban("net:192.0.2.1"));
-	UNTIL(h, fake_ban("net:192.0.2.1")->level == 2);
+	UNTIL(h, stored_ban("net:192.0.2.1"));
+	UNTIL(h, stored_ban("net:192.0.2.1")->level == 2);
 	leave(h, 25);
 	fake_now += 8ull * 86400000; /* a quiet week: forgotten */
 	for (uint64_t s = 30; s < 33; s++)
 		wrong_password(h, s, "192.0.2.1", "", 535);
 	wrong_password(h, 33, "192.0.2.1", "", 421);
-	UNTIL(h, fake_ban("net:192.0.2.1")->level == 1);
+	UNTIL(h, stored_ban("net:192.0.2.1")->level == 1);
 }
 
 /* A name is banned too, whether it exists or not, but not where it got in lately: a stranger cannot lock a user out. */
@@ -236,7 +238,7 @@ static void test_office(void **state)
 	assert_int_equal(visit_delay_ms, 0);
 	assert_int_equal(attempt(h, "192.0.2.1", "carol@example.org", "", true, "PLAIN", 0).class, OK);
 	/* that survives a restart, and is over when nobody got in for 30 days */
-	UNTIL(h, fake_bucket("login:bob@example.org", "network 192.0.2.1"));
+	UNTIL(h, stored_bucket("login:bob@example.org", "network 192.0.2.1"));
 	harness_stop(h, 1000);
 	UNTIL(h, harness_stopped(h));
 	h = *state = harness_again(h, fake_now);
@@ -288,7 +290,6 @@ static void test_newcomer_without_a_turn(void **state)
 	char name[40];
 	struct verdict v;
 
-	fake_store->drop_buckets = true;
 	assert_int_equal(attempt(h, "192.0.2.1", "bob@example.org", "", true, "PLAIN", 0).class, OK);
 	do {
 		v = ok();
@@ -339,7 +340,6 @@ static void test_owner_in_a_new_network(void **state)
 	bool in = false;
 	char client[32];
 
-	fake_store->drop_buckets = true;
 	for (unsigned minute = 0; minute < 600 && !in; minute++) {
 		for (unsigned i = 0; i < 5; i++) { /* the strangers, each from a network of his own */
 			next++;
@@ -545,9 +545,9 @@ static void test_restart_and_reset(void **state)
 		wrong_password(h, s, "203.0.113.1", ALICE, 535);
 	wrong_password(h, 13, "203.0.113.1", ALICE, 421);
 	wrong_password(h, 14, "203.0.113.2", "x@example.org", 535);
-	UNTIL(h, fake_ban("net:203.0.113.1") && fake_ban("login:alice@example.org"));
-	UNTIL(h, fake_bucket("net:203.0.113.2", "failures 3/10m"));
-	UNTIL(h, fake_bucket("login:alice@example.org", "network 192.0.2.1"));
+	UNTIL(h, stored_ban("net:203.0.113.1") && stored_ban("login:alice@example.org"));
+	UNTIL(h, stored_bucket("net:203.0.113.2", "failures 3/10m"));
+	UNTIL(h, stored_bucket("login:alice@example.org", "network 192.0.2.1"));
 	harness_stop(h, 1000);
 	UNTIL(h, harness_stopped(h));
 	h = *state = harness_again(h, START_MS);
@@ -563,7 +563,7 @@ static void test_restart_and_reset(void **state)
 	assert_non_null(limit_row(limits_show(h, ALICE), "login:alice@example.org", "ban"));
 	assert_null(limit_row(limits_show(h, ALICE), "net:203.0.113.1", "ban"));
 	assert_true(limits_reset(h, "203.0.113.1") >= 1);
-	assert_int_equal(fake_ban("net:203.0.113.1")->level, 0); /* durable when it is answered */
+	assert_null(stored_ban("net:203.0.113.1")); /* durable when it is answered */
 	assert_int_equal(admit(h, 20, "203.0.113.1").class, OK);
 	assert_int_equal(admit(h, 21, "203.0.113.2").code, 421);
 	assert_int_equal(limits_reset(h, ALICE), 3); /* the ban, and what was counted, also at home */
@@ -580,7 +580,6 @@ static void test_bounds(void **state)
 	char client[64], name[600];
 	struct arena a = { 0 };
 
-	fake_store->drop_buckets = true;
 	memset(name, 'x', sizeof name - 1);
 	name[sizeof name - 1] = '\0';
 	for (unsigned i = 0; i < 25000; i++) {
@@ -603,17 +602,18 @@ static void test_bounds(void **state)
 	assert_int_equal(h->q->accounting.home_networks.table.n, 0);
 	arena_fini(&a);
 	run_some(h); /* writes were gathered */
-	assert_true(fake_store->bucket_puts < 1000);
+	assert_true(store_runs(REQUEST_BUCKET_PUT) < 1000);
 }
 
 /* What was read at the start is needed to judge a login. */
 static void test_before_start(void **state)
 {
 	struct harness *h = *state;
+	const struct transaction *t;
 
 	harness_stop(h, 1000);
 	UNTIL(h, harness_stopped(h));
-	fake_hold_start = true;
+	store_hold(REQUEST_BUCKETS);
 	h = *state = harness_again(h, START_MS);
 	h->config.auth.failures = (struct rate){ 3, 600000 };
 	queue_ops.apply(harness_role());
@@ -623,8 +623,10 @@ static void test_before_start(void **state)
 	submit(h, 100, 1, "a@example.org", "b@x.example", "Subject: x\r\n\r\n");
 	run_quiet(h);
 	assert_int_equal(h->answers_n, 0);
-	UNTIL(h, fake_store->held_start);
-	fake_release_start();
+	t = CONTAINER_OF(list_first(&h->q->intake.submitted), struct transaction, in_submitted);
+	assert_int_equal(t->progress, WAITS_FOR_START); /* nor does the store have it */
+	UNTIL(h, store_runs(REQUEST_BUCKETS) == 1);
+	store_go_on();
 	UNTIL(h, h->answers_n == 1);
 	assert_int_equal(h->answer.class, OK);
 	assert_int_equal(log_in(h, 1, ALICE, "", true).class, OK);
@@ -650,12 +652,12 @@ static void test_listed_host(void **state)
 /* Limits or bans that cannot be read are no open door: mail and logins are refused for the moment, and it is tried again. */
 static void test_unreadable_start(void **state)
 {
-	unsigned *const failing[] = { &fake_unreadable, &fake_bans_unreadable };
+	static const enum request_kind failing[] = { REQUEST_BUCKETS, REQUEST_BANS };
 
 	for (size_t i = 0; i < 2; i++) {
 		struct harness *h = *state;
 
-		*failing[i] = 1;
+		store_refuse(failing[i], 1);
 		h = *state = harness_again(h, START_MS);
 		h->config.auth.failures = (struct rate){ 3, 600000 };
 		queue_ops.apply(harness_role());
@@ -669,7 +671,7 @@ static void test_unreadable_start(void **state)
 		ASSERT_ANSWER(h->answer, 451, "4.3.0");
 		assert_int_equal(admit(h, 1, "192.0.2.1").class, OK);
 		ASSERT_ANSWER(log_in(h, 1, ALICE, "", true), 454, "4.7.0");
-		assert_int_equal(fake_store->accepts, 0);
+		assert_int_equal(store_runs(REQUEST_ACCEPT), 0);
 		UNTIL(h, accounting_is_ready(&h->q->accounting));
 		assert_int_equal(log_in(h, 1, ALICE, "", true).class, OK);
 		assert_int_equal(submit_one(h, 102, "b@x.example").class, OK);

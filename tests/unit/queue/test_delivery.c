@@ -1,5 +1,5 @@
 /* test_delivery.c - from the lane to the outcome, when all goes its way. */
-#include "real_store.h"
+#include "stored.h"
 
 static int setup(void **state)
 {

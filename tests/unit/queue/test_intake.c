@@ -1,6 +1,5 @@
 /* test_intake.c - what submission may ask for, and what it may not. */
-#include "fake_store.h"
-#include "harness.h"
+#include "stored.h"
 
 #include <unistd.h>
 
@@ -22,18 +21,18 @@ static int teardown(void **state)
 static void test_accept(void **state)
 {
 	struct harness *h = *state;
-	struct fake_message *m;
+	const struct accepted *m;
 
 	submit_and_wait(h, 100, "a@example.org", "b@x.example c@y.example");
-	m = fake_find(100);
+	m = stored(100);
 	assert_non_null(m);
-	assert_int_equal(m->m.recipients_n, 2);
-	assert_true(str_eq(m->m.envelope.sender, S("a@example.org")));
-	assert_true(str_eq(m->m.prefix, S("Received: from here\r\n")));
-	assert_true(str_ends(m->m.text, S("\r\n\r\nbody\r\n")));
-	assert_int_equal(m->m.received_at, START_MS);
-	assert_int_equal(m->m.expires_at, START_MS + 5ull * 86400000);
-	assert_true(fake_event(100, "mail.accepted", "login=alice origin=test sender=a@example.org recipients=2"));
+	assert_int_equal(m->recipients_n, 2);
+	assert_true(str_eq(m->envelope.sender, S("a@example.org")));
+	assert_true(str_eq(m->prefix, S("Received: from here\r\n")));
+	assert_true(str_ends(m->text, S("\r\n\r\nbody\r\n")));
+	assert_int_equal(m->received_at, START_MS);
+	assert_int_equal(m->expires_at, START_MS + 5ull * 86400000);
+	assert_true(stored_event(100, "mail.accepted", "login=alice origin=test sender=a@example.org recipients=2"));
 }
 
 /* The same message again, as submission does for a queue that was restarted; and another one under its id. */
@@ -52,7 +51,8 @@ static void test_refusals(void **state)
 {
 	struct harness *h = *state;
 
-	fake_store->refuse_accepts = 1;
+	h->config.queue.max_messages = 0;
+	queue_ops.apply(harness_role());
 	submit(h, 100, 1, "a@example.org", "b@x.example", "Subject: x\r\n\r\n");
 	UNTIL(h, h->answers_n == 1);
 	assert_int_equal(h->answer.code, 452);
@@ -70,7 +70,7 @@ static void test_refusals(void **state)
 	UNTIL(h, h->answers_n == 3);
 	assert_int_equal(h->answer.code, 451);
 	h->q->intake.stopping = false;
-	assert_true(list_empty(&fake_store->messages));
+	assert_int_equal(stored_messages(), 0);
 }
 
 static void on_submitted(void *ctx, struct verdict v, const struct msg_submitted *m, int fd)
@@ -152,7 +152,7 @@ static void test_breaches(void **state)
 		connect_submission(h);
 	}
 	assert_int_equal(h->answer.class, TEMP);
-	assert_int_equal(fake_store->accepts, 0);
+	assert_int_equal(store_runs(REQUEST_ACCEPT), 0);
 	submit_and_wait(h, 100, "a@example.org", "b@x.example");
 }
 
@@ -183,13 +183,15 @@ static void test_large(void **state)
 	UNTIL(h, h->answers_n == 1);
 	assert_int_equal(h->answer.class, OK);
 	assert_true(h->fd >= 0);
+	assert_int_equal(ftruncate(h->fd, 100000), 0);
 	envelope(h, 1, 100);
 	recipients(h, 1, 1);
 	ipc_call_submit(h->submission, &m, -1, on_submitted, h);
 	UNTIL(h, h->answers_n == 2);
 	assert_int_equal(h->answer.class, OK);
-	assert_int_equal(fake_find(100)->m.place, PLACE_FILE);
-	assert_int_equal(fake_store->spools_dropped, 0);
+	assert_int_equal(stored(100)->place, PLACE_FILE);
+	run_quiet(h);
+	assert_int_equal(store_files(), 1);
 }
 
 /* A file whose message does not come, for whatever reason, is dropped; one of an accepted message never. */
@@ -200,22 +202,22 @@ static void test_dropped_files(void **state)
 
 	open_spool(h, 1, 100);
 	ipc_send_abandon_transaction(h->submission, &(struct msg_abandon_transaction){ .transaction = 1 }, -1);
-	UNTIL(h, fake_store->spools_dropped == 1); /* abandoned while it was made */
-
 	open_spool(h, 2, 101);
 	UNTIL(h, h->answers_n == 1);
-	fake_store->refuse_accepts = 1;
+	UNTIL(h, store_files() == 1); /* the first one was abandoned while it was made */
+	store_refuse(REQUEST_ACCEPT, 1);
 	envelope(h, 2, 101);
 	recipients(h, 2, 1);
 	ipc_call_submit(h->submission, &m, -1, on_submitted, h);
 	UNTIL(h, h->answers_n == 2);
 	assert_int_equal(h->answer.class, TEMP);
-	assert_int_equal(fake_store->spools_dropped, 2);
+	UNTIL(h, store_files() == 0);
 
 	open_spool(h, 3, 102);
 	UNTIL(h, h->answers_n == 3);
+	assert_int_equal(store_files(), 1);
 	disconnect(h, &h->submission);
-	assert_int_equal(fake_store->spools_dropped, 3);
+	UNTIL(h, store_files() == 0);
 }
 
 /* A client that leaves after its final dot cancels nothing: the message is stored all the same. */
@@ -224,10 +226,10 @@ static void test_channel_ends_while_accepting(void **state)
 	struct harness *h = *state;
 
 	submit(h, 100, 1, "a@example.org", "b@x.example", "Subject: x\r\n\r\n");
-	UNTIL(h, h->q->intake.accepting == 1 || fake_store->accepts == 1);
+	UNTIL(h, h->q->intake.accepting == 1 || store_runs(REQUEST_ACCEPT) == 1);
 	disconnect(h, &h->submission);
-	UNTIL(h, fake_store->accepts == 1);
-	assert_non_null(fake_find(100));
+	UNTIL(h, store_runs(REQUEST_ACCEPT) == 1);
+	UNTIL(h, stored(100));
 }
 
 /* The lifetime counts from when the message may go; DELIVERBY ends it earlier, or says when to warn. */
@@ -261,7 +263,7 @@ static void test_times(void **state)
 		h->deliver_by_mode = rows[i].mode;
 		h->notify = rows[i].notify;
 		submit_and_wait(h, 100 + i, "a@example.org", "b@x.example");
-		m = &fake_find(100 + i)->m;
+		m = stored(100 + i);
 		assert_int_equal(m->envelope.release_at, rows[i].stored_release);
 		assert_int_equal(m->envelope.deliver_by, rows[i].deliver_by);
 		assert_int_equal(m->envelope.deliver_by_mode, rows[i].mode);

@@ -1,5 +1,5 @@
 /* test_limits.c - upstreams that take only so many messages in a time. */
-#include "real_store.h"
+#include "stored.h"
 
 static struct rate two_a_minute[] = { { 2, 60000 } }, both_rates[] = { { 3, 60000 }, { 4, 86400000 } };
 static struct cfg_upstream upstreams[] = {
@@ -66,7 +66,7 @@ static void test_waits(void **state)
 		finish(h, i);
 	}
 	assert_int_equal(store_runs(REQUEST_SETTLE), settles + 3);
-	assert_int_equal(stored_bucket("upstream:isp", "2/1m")->tat_us, (START_MS + 90000 + 60000) * 1000);
+	assert_int_equal(stored_tat("upstream:isp", "2/1m"), (START_MS + 90000 + 60000) * 1000);
 	assert_true(str_search(harness_stats(h), S("limit upstream:isp 2/1m=2 of 2/1m; the next one in 30 seconds")) <
 		    harness_stats(h).n);
 }
@@ -120,7 +120,7 @@ static void test_charge_first(void **state)
 	assert_int_equal(h->q->dispatch.leases.count, 1);
 	store_go_on();
 	delivery_number(h, 1);
-	assert_int_equal(stored_bucket("upstream:isp", "2/1m")->tat_us, (START_MS + 30000) * 1000);
+	assert_int_equal(stored_tat("upstream:isp", "2/1m"), (START_MS + 30000) * 1000);
 }
 
 /* What came to nothing is given back: an upstream that is down, a delivery that was dropped. What was refused was sent. */
@@ -131,16 +131,16 @@ static void test_returned(void **state)
 	submit_and_wait(h, 1, "a@example.org", "b@x.example");
 	answer_gate(h, delivery_number(h, 1), "connection refused");
 	UNTIL(h, h->deliveries[0].settled);
-	UNTIL(h, stored_bucket("upstream:isp", "2/1m")->tat_us == START_MS * 1000);
+	UNTIL(h, stored_tat("upstream:isp", "2/1m") == START_MS * 1000);
 	advance(h, 5000);
 	answer(h, delivery_number(h, 2), temp(0, S(""), S("withdrawn")));
 	UNTIL(h, h->deliveries[1].settled);
 	answer(h, delivery_number(h, 3), temp(450, S("4.2.2"), S("mailbox full")));
 	UNTIL(h, h->deliveries[2].settled);
-	UNTIL(h, stored_bucket("upstream:isp", "2/1m")->tat_us == (START_MS + 35000) * 1000);
+	UNTIL(h, stored_tat("upstream:isp", "2/1m") == (START_MS + 35000) * 1000);
 	disconnect(h, &h->relay);
 	submit_and_wait(h, 2, "a@example.org", "b@x.example");
-	assert_int_equal(stored_bucket("upstream:isp", "2/1m")->tat_us, (START_MS + 35000) * 1000);
+	assert_int_equal(stored_tat("upstream:isp", "2/1m"), (START_MS + 35000) * 1000);
 }
 
 /* A restart forgets nothing; a reload with the same rate neither. */
@@ -157,7 +157,7 @@ static void test_remembered(void **state)
 	use_ways(h, 1);
 	submit_and_wait(h, 3, "a@example.org", "b@x.example");
 	delivery_number(h, 2);
-	tat = stored_bucket("upstream:isp", "2/1m")->tat_us;
+	tat = stored_tat("upstream:isp", "2/1m");
 	assert_int_equal(tat, (START_MS + 60000) * 1000);
 	harness_stop(h, 1000);
 	UNTIL(h, harness_stopped(h));
@@ -170,7 +170,7 @@ static void test_remembered(void **state)
 	assert_int_equal(h->deliveries_n, 0);
 	advance(h, 30000);
 	delivery_number(h, 1);
-	assert_int_equal(stored_bucket("upstream:isp", "2/1m")->tat_us, tat + 30000000);
+	assert_int_equal(stored_tat("upstream:isp", "2/1m"), tat + 30000000);
 }
 
 int main(void)

@@ -1,5 +1,5 @@
 /* test_pause.c - what replies mean for queued mail: pauses of one sender, of a recipient, complaints; who is told. */
-#include "real_store.h"
+#include "stored.h"
 
 static struct cfg_upstream upstreams[] = {
 	{ .name = { "isp", 3 }, .host = { "a", 1 }, .connections = 10 },

@@ -1,5 +1,5 @@
 /* test_quota.c - limits of logins and devices: what passes, what is reserved, what is held, and what a restart must not change. */
-#include "fake_store.h"
+#include "stored.h"
 #include "visits.h"
 
 static struct rate three_an_hour[] = { { 3, 3600000 } }, two_rates[] = { { 3, 3600000 }, { 4, 86400000 } },
@@ -39,12 +39,12 @@ static void test_messages(void **state)
 	visits_begin(h);
 	for (uint64_t id = 1; id <= 3; id++)
 		assert_int_equal(submit_one(h, id, "b@x.example").class, OK);
-	assert_int_equal(fake_bucket(KEY, RULE)->tat_us, (START_MS + 60 * MINUTE) * 1000);
+	assert_int_equal(stored_tat(KEY, RULE), (START_MS + 60 * MINUTE) * 1000);
 	v = submit_one(h, 4, "b@x.example");
 	assert_int_equal(v.code, 450);
 	assert_true(str_eq(v.enhanced, S("4.7.1")));
 	assert_true(holds(v.text, "3 of 3 messages per hour are used, try again in 20 minutes"));
-	assert_null(fake_find(4));
+	assert_null(stored(4));
 	fake_now += 20 * MINUTE;
 	assert_int_equal(submit_one(h, 5, "b@x.example").class, OK);
 	assert_int_equal(submit_one(h, 6, "b@x.example").code, 450);
@@ -52,8 +52,8 @@ static void test_messages(void **state)
 	assert_int_equal(submit_one(h, 7, "b@x.example").class, OK);
 	h->login = S("ALICE@example.org"); /* the same account to some back-ends */
 	assert_int_equal(submit_one(h, 8, "b@x.example").code, 450);
-	assert_int_equal(fake_store->knowns, 0);
-	assert_int_equal(fake_store->bucket_puts, 0);
+	assert_int_equal(store_runs(REQUEST_KNOWN), 0);
+	assert_int_equal(store_runs(REQUEST_BUCKET_PUT), 0);
 }
 
 static void test_several_rates(void **state)
@@ -106,16 +106,16 @@ static void test_new_recipients(void **state)
 
 	h->config.limits.new_recipients = (struct rate_list){ two_new, 1 };
 	visits_begin(h);
-	fake_remember(S(ALICE), S("old@x.example"));
+	store_remember(h, ALICE, "old@x.example");
 	assert_int_equal(submit_one(h, 1, "old@x.example b@x.example").class, OK);
 	assert_int_equal(submit_one(h, 2, "Old@X.example B@x.example").class, OK);
 	assert_int_equal(submit_one(h, 3, "c@x.example").class, OK);
-	assert_int_equal(fake_store->knowns, 2); /* the second one was known by then */
+	assert_true(store_remembers);
+	assert_int_equal(store_runs(REQUEST_KNOWN), 2); /* the second one was known by then */
 	assert_int_equal(submit_one(h, 4, "d@x.example").code, 450);
 	assert_true(holds(h->answer.text, "2 of 2 new recipients per hour"));
 	assert_int_equal(submit_one(h, 5, "c@x.example").class, OK);
-	assert_false(fake_find(5)->m.remember);
-	assert_true(fake_find(3)->m.remember);
+	assert_false(store_remembers);
 }
 
 /* What a client is told early, and what it holds until it is over. */
@@ -146,7 +146,7 @@ static void test_reserve(void **state)
 	assert_true(holds(h->answer.text, "5 of 5 recipients per hour are used, try again in 12 minutes"));
 	/* the message is there: charged as it is */
 	assert_int_equal(submit_one(h, 1, "b@x.example").class, OK);
-	assert_int_equal(fake_bucket(KEY, RULE)->tat_us, (START_MS + 20 * MINUTE) * 1000);
+	assert_int_equal(stored_tat(KEY, RULE), (START_MS + 20 * MINUTE) * 1000);
 	assert_int_equal(reserve_recipient(h, 1, 2, "b@x.example").class, OK);
 	leave(h, 1);
 	leave(h, 2);
@@ -169,7 +169,7 @@ static void test_reserve_new(void **state)
 
 	h->config.limits.new_recipients = (struct rate_list){ two_new, 1 };
 	visits_begin(h);
-	fake_remember(S(ALICE), S("old@x.example"));
+	store_remember(h, ALICE, "old@x.example");
 	assert_int_equal(admit(h, 1, "192.0.2.1").class, OK);
 	assert_int_equal(log_in(h, 1, ALICE, "", true).class, OK);
 	assert_int_equal(visit_reserving, 2);
@@ -178,7 +178,7 @@ static void test_reserve_new(void **state)
 	assert_int_equal(reserve_recipient(h, 1, 1, "d@x.example").class, OK);
 	assert_int_equal(reserve_recipient(h, 1, 1, "e@x.example").code, 450);
 	assert_int_equal(reserve_recipient(h, 1, 1, "old@x.example").class, OK);
-	assert_int_equal(fake_store->knowns, 4); /* the last one was remembered */
+	assert_int_equal(store_runs(REQUEST_KNOWN), 4); /* the last one was remembered */
 	/* a question whose channel has gone ends quietly */
 	ipc_call_reserve(h->submission, &(struct msg_reserve){ .session = 1, .transaction = 2, .recipient = S("f@x.example") },
 			 -1, on_no_answer, h);
@@ -228,14 +228,14 @@ static void test_at_once(void **state)
 
 	three_messages(h);
 	visits_begin(h);
-	fake_store->refuse_accepts = 1;
+	store_refuse(REQUEST_ACCEPT, 1);
 	for (uint64_t id = 1; id <= 10; id++)
 		submit(h, id, 1, "a@example.org", "b@x.example", "Subject: x\r\n\r\n");
 	UNTIL(h, h->answers_n == 10);
 	for (uint64_t id = 1; id <= 10; id++)
-		good += fake_find(id) != NULL;
+		good += stored(id) != NULL;
 	assert_int_equal(good, 2);
-	UNTIL(h, fake_bucket(KEY, RULE)->tat_us == (START_MS + 40 * MINUTE) * 1000);
+	UNTIL(h, stored_tat(KEY, RULE) == (START_MS + 40 * MINUTE) * 1000);
 	assert_int_equal(submit_one(h, 11, "b@x.example").class, OK);
 	assert_int_equal(submit_one(h, 12, "b@x.example").code, 450);
 }
@@ -271,7 +271,7 @@ static void test_again(void **state)
 	queue_ops.apply(harness_role());
 	assert_int_equal(submit_one(h, id + 6, "b@x.example").code, 450);
 	assert_int_equal(limits_reset(h, ALICE), 2);
-	assert_int_equal(fake_bucket(KEY, RULE)->tat_us, 0);
+	assert_null(stored_bucket(KEY, RULE));
 	assert_int_equal(submit_one(h, id + 7, "b@x.example").class, OK);
 }
 

@@ -1,6 +1,5 @@
 /* test_report.c - failures and who is told. */
-#include "fake_store.h"
-#include "harness.h"
+#include "stored.h"
 
 #include "posthouse/ipc.h"
 #include "posthouse/smtp_server.h"
@@ -30,16 +29,13 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* The report about message `parent`; NULL. */
-static struct fake_message *report_about(uint64_t parent)
+/* The first report about message `parent`; NULL. */
+static const struct accepted *report_about(uint64_t parent)
 {
-	LIST_EACH (i, &fake_store->messages) {
-		struct fake_message *m = CONTAINER_OF(i, struct fake_message, in_store);
+	char sql[80];
 
-		if (m->m.parent == parent)
-			return m;
-	}
-	return NULL;
+	snprintf(sql, sizeof sql, "SELECT min(id) FROM message WHERE parent=%llu", (unsigned long long)parent);
+	return stored(stored_number(sql));
 }
 
 static bool contains(struct str text, const char *part)
@@ -61,55 +57,92 @@ static void fail_delivery(struct harness *h, uint64_t id, const char *sender, co
 static void test_report(void **state)
 {
 	struct harness *h = *state;
-	struct fake_message *r;
+	const struct accepted *r;
 
 	fail_delivery(h, 100, "a@example.org", "b@x.example c@y.example");
 	UNTIL(h, report_about(100));
 	r = report_about(100);
-	assert_int_equal(r->m.kind, KIND_FAILURE);
-	assert_int_equal(r->m.envelope.sender.n, 0);
-	assert_int_equal(r->m.recipients_n, 1);
-	assert_true(str_eq(r->recipients[0].new.address, S("a@example.org")));
-	assert_int_equal(r->m.prefix.n, 0);
-	assert_int_equal(r->m.size, r->m.text.n);
-	assert_true(str_starts(str_from(r->m.text, r->m.header_size), S("\r\n")));
-	assert_true(contains(r->m.text, "b@x.example"));
-	assert_true(contains(r->m.text, "c@y.example"));
-	assert_true(contains(r->m.text, "no such user here"));
-	assert_true(contains(r->m.text, "smtp.isp.example"));
-	assert_true(contains(r->m.text, "Subject: hello"));
-	assert_false(contains(r->m.text, "body\r\n"));
+	assert_int_equal(r->kind, KIND_FAILURE);
+	assert_int_equal(r->envelope.sender.n, 0);
+	assert_int_equal(r->recipients_n, 1);
+	assert_true(str_eq(recipient(r->id, 1)->address, S("a@example.org")));
+	assert_int_equal(r->prefix.n, 0);
+	assert_int_equal(r->size, r->text.n);
+	assert_true(str_starts(str_from(r->text, r->header_size), S("\r\n")));
+	assert_true(contains(r->text, "b@x.example"));
+	assert_true(contains(r->text, "c@y.example"));
+	assert_true(contains(r->text, "no such user here"));
+	assert_true(contains(r->text, "smtp.isp.example"));
+	assert_true(contains(r->text, "Subject: hello"));
+	assert_false(contains(r->text, "body\r\n"));
 	UNTIL(h, recipient(100, 1)->state == RCPT_BOUNCED);
 	assert_int_equal(recipient(100, 2)->state, RCPT_BOUNCED);
-	assert_true(fake_event(100, "mail.reported", "to=a@example.org recipients=2"));
+	assert_true(stored_event(100, "mail.reported", "to=a@example.org recipients=2"));
 	UNTIL(h, h->deliveries_n == 2);
 	assert_true(str_eq(h->deliveries[1].addresses[0], S("a@example.org")));
 	assert_int_equal(h->deliveries[1].sender.n, 0);
 }
 
-static size_t count_messages(void)
+static void on_settled(void *ctx, struct verdict v)
 {
-	size_t n = 0;
+	assert_int_equal(v.class, OK);
+	*(bool *)ctx = true;
+}
 
-	LIST_EACH (i, &fake_store->messages)
-		n++;
-	return n;
+static void set_outcome(struct harness *h, struct outcome o)
+{
+	bool done = false;
+
+	o.due_at = o.at = fake_now;
+	store_settle(h->q->store, &o, 1, on_settled, &done);
+	UNTIL(h, done);
 }
 
 /* What an attempt would have left behind; to be called while there is no relay. */
+static void set_state(struct harness *h, uint64_t id, uint64_t n, enum recipient_state state, struct verdict v)
+{
+	set_outcome(h, (struct outcome){
+			       .id = id, .n = n, .state = state, .verdict = v, .remote = S("smtp.isp.example [192.0.2.1]") });
+}
+
 static void set_failed(struct harness *h, uint64_t id, uint64_t n)
 {
-	recipient(id, n)->state = RCPT_FAILED;
-	recipient(id, n)->verdict = perm(550, S("5.1.1"), S("no such user here"));
-	recipient(id, n)->remote = S("smtp.isp.example [192.0.2.1]");
-	recipient(id, n)->last_at = fake_now;
+	set_state(h, id, n, RCPT_FAILED, perm(550, S("5.1.1"), S("no such user here")));
+}
+
+/* Delivered to a next hop that does not tell of that. */
+static void set_good(struct harness *h, uint64_t id, uint64_t n)
+{
+	set_outcome(h, (struct outcome){ .id = id,
+					 .n = n,
+					 .state = RCPT_DELIVERED,
+					 .report_success = true,
+					 .verdict = ok_text(250, S("2.0.0"), S("queued as 4711")),
+					 .remote = S("smtp.isp.example [192.0.2.1]") });
+}
+
+static void set_notify(uint64_t id, uint64_t n, unsigned notify)
+{
+	char sql[100];
+
+	snprintf(sql, sizeof sql, "UPDATE recipient SET notify=%u WHERE message=%llu AND n=%llu", notify, (unsigned long long)id,
+		 (unsigned long long)n);
+	store_sql(sql);
+}
+
+static void set_ret(uint64_t id, unsigned ret)
+{
+	char sql[80];
+
+	snprintf(sql, sizeof sql, "UPDATE message SET ret=%u WHERE id=%llu", ret, (unsigned long long)id);
+	store_sql(sql);
 }
 
 /* A report never causes a report: the postmaster is told, in a note whose own failure is told to nobody. */
 static void test_failed_report(void **state)
 {
 	struct harness *h = *state;
-	struct fake_message *report, *note;
+	const struct accepted *report, *note;
 
 	disconnect(h, &h->relay);
 	submit_and_wait(h, 100, "a@example.org", "b@x.example");
@@ -117,27 +150,27 @@ static void test_failed_report(void **state)
 	dsns_wake(&h->q->reports);
 	UNTIL(h, report_about(100));
 	report = report_about(100);
-	set_failed(h, report->m.id, 1);
+	set_failed(h, report->id, 1);
 	dsns_wake(&h->q->reports);
-	UNTIL(h, report_about(report->m.id));
-	note = report_about(report->m.id);
-	assert_int_equal(note->m.kind, KIND_NOTICE);
-	assert_int_equal(note->m.envelope.sender.n, 0);
-	assert_int_equal(note->m.recipients_n, 1);
-	assert_true(str_eq(note->recipients[0].new.address, S("postmaster@example.org")));
-	assert_int_equal(note->m.size, note->m.text.n);
-	assert_true(str_starts(str_from(note->m.text, note->m.header_size), S("\r\n")));
-	assert_true(contains(note->m.text, "a@example.org"));
-	assert_true(contains(note->m.text, "550 5.1.1 no such user here"));
-	assert_true(contains(note->m.text, "smtp.isp.example"));
-	assert_int_equal(report->recipients[0].state, RCPT_BOUNCED);
-	assert_true(fake_event(report->m.id, "mail.reported", "to=postmaster@example.org"));
-	set_failed(h, note->m.id, 1);
+	UNTIL(h, report_about(report->id));
+	note = report_about(report->id);
+	assert_int_equal(note->kind, KIND_NOTICE);
+	assert_int_equal(note->envelope.sender.n, 0);
+	assert_int_equal(note->recipients_n, 1);
+	assert_true(str_eq(recipient(note->id, 1)->address, S("postmaster@example.org")));
+	assert_int_equal(note->size, note->text.n);
+	assert_true(str_starts(str_from(note->text, note->header_size), S("\r\n")));
+	assert_true(contains(note->text, "a@example.org"));
+	assert_true(contains(note->text, "550 5.1.1 no such user here"));
+	assert_true(contains(note->text, "smtp.isp.example"));
+	assert_int_equal(recipient(report->id, 1)->state, RCPT_BOUNCED);
+	assert_true(stored_event(report->id, "mail.reported", "to=postmaster@example.org"));
+	set_failed(h, note->id, 1);
 	dsns_wake(&h->q->reports);
-	UNTIL(h, note->recipients[0].state == RCPT_DISCARDED);
-	assert_true(fake_event(note->m.id, "mail.discarded", "note to the postmaster"));
+	UNTIL(h, recipient(note->id, 1)->state == RCPT_DISCARDED);
+	assert_true(stored_event(note->id, "mail.discarded", "note to the postmaster"));
 	run_quiet(h);
-	assert_int_equal(count_messages(), 3);
+	assert_int_equal(stored_messages(), 3);
 }
 
 /* So it is with a user's message that has no sender. */
@@ -148,15 +181,14 @@ static void test_null_sender(void **state)
 	disconnect(h, &h->relay);
 	submit_and_wait(h, 100, "", "b@x.example c@y.example");
 	set_failed(h, 100, 1);
-	set_failed(h, 100, 2);
-	recipient(100, 2)->verdict.text = S("caf\xc3\xa9\r\nX: y");
-	recipient(100, 2)->new.notify = NOTIFY_NEVER; /* what senders want does not concern the postmaster */
+	set_state(h, 100, 2, RCPT_FAILED, perm(550, S("5.1.1"), S("caf\xc3\xa9\r\nX: y")));
+	set_notify(100, 2, NOTIFY_NEVER); /* what senders want does not concern the postmaster */
 	dsns_wake(&h->q->reports);
 	UNTIL(h, report_about(100));
-	assert_int_equal(report_about(100)->m.kind, KIND_NOTICE);
-	assert_true(contains(report_about(100)->m.text, "b@x.example"));
-	assert_true(contains(report_about(100)->m.text, "550 5.1.1 caf\xc3\xa9 X: y\r\n"));
-	assert_true(contains(report_about(100)->m.text, "Login: alice"));
+	assert_int_equal(report_about(100)->kind, KIND_NOTICE);
+	assert_true(contains(report_about(100)->text, "b@x.example"));
+	assert_true(contains(report_about(100)->text, "550 5.1.1 caf\xc3\xa9 X: y\r\n"));
+	assert_true(contains(report_about(100)->text, "Login: alice"));
 	assert_int_equal(recipient(100, 1)->state, RCPT_BOUNCED);
 	assert_int_equal(recipient(100, 2)->state, RCPT_BOUNCED);
 }
@@ -174,28 +206,18 @@ static void test_notice_bounded(void **state)
 	for (int i = 0; i < 40; i++)
 		recipients = arena_printf(&a, "%.*s%sr%d@x.example", STR_ARG(recipients), i ? " " : "", i);
 	submit_and_wait(h, 100, "", arena_cstr(&a, recipients));
-	for (uint64_t n = 1; n <= 40; n++) {
-		set_failed(h, 100, n);
-		recipient(100, n)->verdict.text = recipient(100, n)->verdict.enhanced = recipient(100, n)->remote = str_of(reply);
-	}
+	for (uint64_t n = 1; n <= 40; n++)
+		set_outcome(h, (struct outcome){ .id = 100,
+						 .n = n,
+						 .state = RCPT_FAILED,
+						 .verdict = perm(550, str_of(reply), str_of(reply)),
+						 .remote = str_of(reply) });
 	dsns_wake(&h->q->reports);
 	UNTIL(h, report_about(100));
-	assert_true(contains(report_about(100)->m.text, "and 25 more"));
-	assert_true(report_about(100)->m.size <= INLINE_MAX);
-	assert_true(fake_event(100, "mail.reported", "recipients=40"));
+	assert_true(contains(report_about(100)->text, "and 25 more"));
+	assert_true(report_about(100)->size <= INLINE_MAX);
+	assert_true(stored_event(100, "mail.reported", "recipients=40"));
 	arena_fini(&a);
-}
-
-static bool has_notice(const char *words)
-{
-	bool found = false;
-
-	LIST_EACH (i, &fake_store->messages) {
-		struct fake_message *m = CONTAINER_OF(i, struct fake_message, in_store);
-
-		found = found || (m->m.kind == KIND_NOTICE && contains(m->m.text, words));
-	}
-	return found;
 }
 
 /* The postmaster is not flooded. */
@@ -213,19 +235,20 @@ static void test_notice_limit(void **state)
 
 	disconnect(h, &h->relay);
 	h->config.queue.warn_after_ms = 1000; /* the timer looks often */
+	h->config.queue.keep_history_ms = 86400000;
 	h->q->reports.dsns.copies = (struct postmaster_copies){ .since = fake_now, .n = 60 };
 	submit_and_wait(h, 100, "", "b@x.example");
 	set_failed(h, 100, 1);
 	dsns_wake(&h->q->reports);
 	UNTIL(h, recipient(100, 1)->state == RCPT_DISCARDED);
-	assert_true(fake_event(100, "mail.discarded", "too many notes"));
-	assert_int_equal(count_messages(), 1);
+	assert_true(stored_event(100, "mail.discarded", "too many notes"));
+	assert_int_equal(stored_messages(), 1);
 	assert_int_equal(h->q->reports.dsns.copies.skipped, 1);
 	fake_now += 3600000; /* when the hour is over, a note tells of all */
 	advance(h, 60000);
-	UNTIL(h, count_messages() == 2);
+	UNTIL(h, stored_messages() == 2);
 	assert_int_equal(h->q->reports.dsns.copies.skipped, 0);
-	assert_true(has_notice("1 more messages without a return address"));
+	assert_int_equal(stored_notices(NULL, "1 more messages without a return address"), 1);
 	h->q->reports.dsns.copies.n = 0;
 	submit_and_wait(h, 101, "", "b@x.example");
 	set_failed(h, 101, 1);
@@ -261,34 +284,33 @@ static void test_wanted(void **state)
 static void test_notify_failure(void **state)
 {
 	struct harness *h = *state;
-	struct fake_message *r;
+	const struct accepted *r;
 
 	disconnect(h, &h->relay);
 	submit_and_wait(h, 100, "a@example.org", "b@x.example c@x.example d@x.example e@x.example");
-	recipient(100, 1)->new.notify = NOTIFY_NEVER;
-	recipient(100, 3)->new.notify = NOTIFY_SUCCESS | NOTIFY_DELAY;
-	recipient(100, 4)->new.notify = NOTIFY_FAILURE;
-	recipient(100, 4)->new.orcpt = S("rfc822;Eve+2Bold@y.example");
-	fake_find(100)->m.envelope.envid = S("QQ+2B314");
+	set_notify(100, 1, NOTIFY_NEVER);
+	set_notify(100, 3, NOTIFY_SUCCESS | NOTIFY_DELAY);
+	set_notify(100, 4, NOTIFY_FAILURE);
+	store_sql("UPDATE recipient SET orcpt='rfc822;Eve+2Bold@y.example' WHERE n=4; UPDATE message SET envid='QQ+2B314'");
 	for (uint64_t n = 1; n <= 4; n++)
 		set_failed(h, 100, n);
 	dsns_wake(&h->q->reports);
 	UNTIL(h, report_about(100));
 	r = report_about(100);
-	assert_false(contains(r->m.text, "b@x.example"));
-	assert_true(contains(r->m.text, "c@x.example"));
-	assert_false(contains(r->m.text, "d@x.example"));
-	assert_true(contains(r->m.text, "e@x.example"));
-	assert_true(contains(r->m.text, "Original-Recipient: rfc822; Eve+old@y.example\r\n"));
-	assert_true(contains(r->m.text, "Original-Envelope-Id: QQ+314\r\n"));
+	assert_false(contains(r->text, "b@x.example"));
+	assert_true(contains(r->text, "c@x.example"));
+	assert_false(contains(r->text, "d@x.example"));
+	assert_true(contains(r->text, "e@x.example"));
+	assert_true(contains(r->text, "Original-Recipient: rfc822; Eve+old@y.example\r\n"));
+	assert_true(contains(r->text, "Original-Envelope-Id: QQ+314\r\n"));
 	assert_int_equal(recipient(100, 1)->state, RCPT_DISCARDED);
 	assert_int_equal(recipient(100, 2)->state, RCPT_BOUNCED);
 	assert_int_equal(recipient(100, 3)->state, RCPT_DISCARDED);
 	assert_int_equal(recipient(100, 4)->state, RCPT_BOUNCED);
-	assert_true(fake_event(100, "mail.discarded", "(NOTIFY)\" recipients=2"));
-	assert_true(fake_event(100, "mail.reported", "recipients=2"));
+	assert_true(stored_event(100, "mail.discarded", "(NOTIFY)\" recipients=2"));
+	assert_true(stored_event(100, "mail.reported", "recipients=2"));
 	run_quiet(h);
-	assert_int_equal(count_messages(), 2);
+	assert_int_equal(stored_messages(), 2);
 }
 
 /* RFC 3461 4.3: the whole message comes back when the sender wants it and there is room for it. */
@@ -319,15 +341,15 @@ static void test_ret(void **state)
 		submit(h, id, 1, "a@example.org", "b@x.example",
 		       rows[i].large ? large : "Subject: hello\r\n\r\nThe body caf\xc3\xa9\r\n");
 		UNTIL(h, h->answers_n > before);
-		fake_find(id)->m.envelope.ret = rows[i].ret;
+		set_ret(id, rows[i].ret);
 		set_failed(h, id, 1);
 		dsns_wake(&h->q->reports);
 		UNTIL(h, report_about(id));
-		assert_true(contains(report_about(id)->m.text, "Subject: hello\r\n"));
-		assert_int_equal(contains(report_about(id)->m.text, "The body"), rows[i].whole);
-		assert_int_equal(contains(report_about(id)->m.text, "\r\nContent-Type: message/rfc822\r\n"), rows[i].whole);
-		assert_int_equal(report_about(id)->m.envelope.body, rows[i].whole ? 1 : 0);
-		assert_true(report_about(id)->m.size <= INLINE_MAX);
+		assert_true(contains(report_about(id)->text, "Subject: hello\r\n"));
+		assert_int_equal(contains(report_about(id)->text, "The body"), rows[i].whole);
+		assert_int_equal(contains(report_about(id)->text, "\r\nContent-Type: message/rfc822\r\n"), rows[i].whole);
+		assert_int_equal(report_about(id)->envelope.body, rows[i].whole ? 1 : 0);
+		assert_true(report_about(id)->size <= INLINE_MAX);
 	}
 }
 
@@ -339,17 +361,17 @@ static void test_ret(void **state)
 static void test_delay(void **state)
 {
 	struct harness *h = *state;
-	struct fake_message *r;
+	const struct accepted *r;
 
 	disconnect(h, &h->relay);
 	h->config.queue.warn_after_ms = WARN_MS;
 	submit_and_wait(h, 100, "a@example.org", "b@x.example c@x.example d@x.example e@x.example f@x.example");
-	recipient(100, 1)->new.notify = NOTIFY_NEVER;
-	recipient(100, 2)->state = RCPT_DELIVERED;
-	recipient(100, 3)->new.notify = NOTIFY_DELAY;
-	recipient(100, 4)->verdict = temp(451, S("4.7.1"), S("greylisted"));
-	recipient(100, 5)->new.notify = NOTIFY_FAILURE | NOTIFY_SUCCESS;
-	fake_find(100)->m.envelope.ret = RET_FULL;
+	set_notify(100, 1, NOTIFY_NEVER);
+	set_state(h, 100, 2, RCPT_DELIVERED, ok());
+	set_notify(100, 3, NOTIFY_DELAY);
+	set_state(h, 100, 4, RCPT_WAITING, temp(451, S("4.7.1"), S("greylisted")));
+	set_notify(100, 5, NOTIFY_FAILURE | NOTIFY_SUCCESS);
+	set_ret(100, RET_FULL);
 	fake_now += WARN_MS - 1;
 	dsns_wake(&h->q->reports);
 	run_quiet(h);
@@ -358,26 +380,26 @@ static void test_delay(void **state)
 	dsns_wake(&h->q->reports);
 	UNTIL(h, report_about(100));
 	r = report_about(100);
-	assert_int_equal(r->m.kind, KIND_DELAY);
-	assert_int_equal(r->m.envelope.sender.n, 0);
-	assert_int_equal(r->m.warn_at, 0);
-	assert_true(str_eq(r->recipients[0].new.address, S("a@example.org")));
-	assert_true(contains(r->m.text, "Action: delayed\r\n"));
-	assert_true(contains(r->m.text, "Will-Retry-Until: "));
-	assert_true(contains(r->m.text, "greylisted"));
-	assert_true(contains(r->m.text, "d@x.example"));
-	assert_true(contains(r->m.text, "e@x.example"));
-	assert_false(contains(r->m.text, "b@x.example"));
-	assert_false(contains(r->m.text, "c@x.example"));
-	assert_false(contains(r->m.text, "f@x.example"));
-	assert_false(contains(r->m.text, "body\r\n")); /* RET is about failures */
-	assert_true(fake_event(100, "mail.reported", "recipients=2"));
+	assert_int_equal(r->kind, KIND_DELAY);
+	assert_int_equal(r->envelope.sender.n, 0);
+	assert_int_equal(r->warn_at, 0);
+	assert_true(str_eq(recipient(r->id, 1)->address, S("a@example.org")));
+	assert_true(contains(r->text, "Action: delayed\r\n"));
+	assert_true(contains(r->text, "Will-Retry-Until: "));
+	assert_true(contains(r->text, "greylisted"));
+	assert_true(contains(r->text, "d@x.example"));
+	assert_true(contains(r->text, "e@x.example"));
+	assert_false(contains(r->text, "b@x.example"));
+	assert_false(contains(r->text, "c@x.example"));
+	assert_false(contains(r->text, "f@x.example"));
+	assert_false(contains(r->text, "body\r\n")); /* RET is about failures */
+	assert_true(stored_event(100, "mail.reported", "recipients=2"));
 	assert_int_equal(recipient(100, 4)->state, RCPT_WAITING);
 	fake_now += WARN_MS;
 	dsns_wake(&h->q->reports);
 	run_quiet(h);
-	assert_int_equal(fake_find(100)->warned, 1);
-	assert_int_equal(count_messages(), 2);
+	assert_int_equal(store_runs(REQUEST_REPORT), 1);
+	assert_int_equal(stored_messages(), 2);
 }
 
 /* Nobody to warn, or nobody who wants it: the store is told so, and does not list it again. */
@@ -388,16 +410,17 @@ static void test_delay_untold(void **state)
 	disconnect(h, &h->relay);
 	h->config.queue.warn_after_ms = WARN_MS;
 	submit_and_wait(h, 100, "", "b@x.example");
-	fake_find(100)->m.warn_at = fake_now + WARN_MS; /* as an older version would have had it */
+	store_sql("UPDATE message SET warn_at=received_at+4*3600000"); /* as an older version would have had it */
 	submit_and_wait(h, 101, "a@example.org", "b@x.example c@x.example");
-	recipient(101, 1)->new.notify = NOTIFY_NEVER;
-	recipient(101, 2)->new.notify = NOTIFY_FAILURE;
+	set_notify(101, 1, NOTIFY_NEVER);
+	set_notify(101, 2, NOTIFY_FAILURE);
 	fake_now += WARN_MS;
 	dsns_wake(&h->q->reports);
-	UNTIL(h, fake_find(100)->warned == 1 && fake_find(101)->warned == 1);
+	UNTIL(h, stored(100)->warn_at == 0 && stored(101)->warn_at == 0);
 	run_quiet(h);
-	assert_int_equal(count_messages(), 2);
-	assert_false(fake_event(101, "mail.discarded", ""));
+	assert_int_equal(store_runs(REQUEST_REPORT), 2);
+	assert_int_equal(stored_messages(), 2);
+	assert_false(stored_event(101, "mail.discarded", ""));
 }
 
 /* Nothing but a timer looks for delays. */
@@ -430,12 +453,12 @@ static void test_delay_of_many(void **state)
 		recipients = arena_printf(&a, "%.*s%sr%d@x.example", STR_ARG(recipients), i ? " " : "", i);
 	submit_and_wait(h, 100, "a@example.org", arena_cstr(&a, recipients));
 	for (uint64_t n = 1; n <= 60; n++)
-		recipient(100, n)->verdict = temp(451, S("4.0.0"), str_of(reply));
+		set_state(h, 100, n, RCPT_WAITING, temp(451, S("4.0.0"), str_of(reply)));
 	fake_now += WARN_MS;
 	dsns_wake(&h->q->reports);
 	UNTIL(h, report_about(100));
-	assert_true(fake_event(100, "mail.reported", "recipients=60"));
-	assert_true(report_about(100)->m.size <= INLINE_MAX);
+	assert_true(stored_event(100, "mail.reported", "recipients=60"));
+	assert_true(report_about(100)->size <= INLINE_MAX);
 	arena_fini(&a);
 }
 
@@ -445,30 +468,27 @@ static void test_delay_of_many(void **state)
 static void test_success(void **state)
 {
 	struct harness *h = *state;
-	struct fake_message *r;
+	const struct accepted *r;
 
 	disconnect(h, &h->relay);
 	submit_and_wait(h, 100, "a@example.org", "b@x.example c@x.example");
-	recipient(100, 1)->new.notify = NOTIFY_SUCCESS;
-	for (uint64_t n = 1; n <= 2; n++)
-		recipient(100, n)->state = RCPT_DELIVERED;
-	recipient(100, 1)->report_success = true;
-	recipient(100, 1)->verdict = ok_text(250, S("2.0.0"), S("queued as 4711"));
-	recipient(100, 1)->remote = S("smtp.isp.example [192.0.2.1]");
-	fake_find(100)->m.envelope.ret = RET_FULL;
+	set_notify(100, 1, NOTIFY_SUCCESS);
+	set_good(h, 100, 1);
+	set_state(h, 100, 2, RCPT_DELIVERED, ok());
+	set_ret(100, RET_FULL);
 	dsns_wake(&h->q->reports);
 	UNTIL(h, report_about(100));
 	r = report_about(100);
-	assert_int_equal(r->m.kind, KIND_SUCCESS);
-	assert_true(contains(r->m.text, "Action: relayed\r\n"));
-	assert_true(contains(r->m.text, "Status: 2."));
-	assert_true(contains(r->m.text, "b@x.example"));
-	assert_false(contains(r->m.text, "c@x.example"));
-	assert_false(contains(r->m.text, "body\r\n"));
+	assert_int_equal(r->kind, KIND_SUCCESS);
+	assert_true(contains(r->text, "Action: relayed\r\n"));
+	assert_true(contains(r->text, "Status: 2."));
+	assert_true(contains(r->text, "b@x.example"));
+	assert_false(contains(r->text, "c@x.example"));
+	assert_false(contains(r->text, "body\r\n"));
 	assert_false(recipient(100, 1)->report_success);
 	assert_int_equal(recipient(100, 1)->state, RCPT_DELIVERED);
 	run_quiet(h);
-	assert_int_equal(count_messages(), 2);
+	assert_int_equal(stored_messages(), 2);
 }
 
 static void test_success_of_null_sender(void **state)
@@ -477,12 +497,11 @@ static void test_success_of_null_sender(void **state)
 
 	disconnect(h, &h->relay);
 	submit_and_wait(h, 100, "", "b@x.example");
-	recipient(100, 1)->new.notify = NOTIFY_SUCCESS;
-	recipient(100, 1)->state = RCPT_DELIVERED;
-	recipient(100, 1)->report_success = true;
+	set_notify(100, 1, NOTIFY_SUCCESS);
+	set_good(h, 100, 1);
 	dsns_wake(&h->q->reports);
 	UNTIL(h, !recipient(100, 1)->report_success);
-	assert_int_equal(count_messages(), 1);
+	assert_int_equal(stored_messages(), 1);
 }
 
 /* A flood of failures does not keep the other kinds waiting. */
@@ -494,16 +513,16 @@ static void test_turns(void **state)
 	disconnect(h, &h->relay);
 	for (uint64_t id = 100; id < 110; id++) {
 		submit_and_wait(h, id, "a@example.org", "b@x.example");
-		set_failed(h, id, 1);
+		if (id < 109)
+			set_failed(h, id, 1);
 	}
-	recipient(109, 1)->state = RCPT_DELIVERED;
-	recipient(109, 1)->new.notify = NOTIFY_SUCCESS;
-	recipient(109, 1)->report_success = true;
+	set_notify(109, 1, NOTIFY_SUCCESS);
+	set_good(h, 109, 1);
 	dsns_wake(&h->q->reports);
 	for (uint64_t id = 100; id < 110; id++)
 		UNTIL(h, report_about(id));
 	for (uint64_t id = 100; id < 109; id++)
-		before += report_about(id)->m.id < report_about(109)->m.id; /* ids are given in turn */
+		before += report_about(id)->id < report_about(109)->id; /* ids are given in turn */
 	assert_true(before <= 1);
 }
 
@@ -512,7 +531,7 @@ static void test_turns(void **state)
 static void test_signed(void **state)
 {
 	struct harness *h = *state;
-	struct fake_message *r;
+	const struct accepted *r;
 	const char *ed25519;
 
 	h->config.sign = keys;
@@ -522,13 +541,13 @@ static void test_signed(void **state)
 	UNTIL(h, report_about(100));
 	r = report_about(100);
 	assert_true(str_eq(h->sign_domain, S("relay.example.org")));
-	assert_true(str_starts(r->m.prefix, S("DKIM-Signature:")));
-	assert_true(str_ends(r->m.prefix, S("\r\n")));
-	assert_true(contains(r->m.prefix, "s=p1r"));
+	assert_true(str_starts(r->prefix, S("DKIM-Signature:")));
+	assert_true(str_ends(r->prefix, S("\r\n")));
+	assert_true(contains(r->prefix, "s=p1r"));
 	ed25519 = "s=p1e";
-	assert_true(contains(r->m.prefix, ed25519));
-	assert_false(contains(r->m.prefix, "other.example"));
-	assert_true(str_eq(r->m.envelope.sign_domain, S("relay.example.org")));
+	assert_true(contains(r->prefix, ed25519));
+	assert_false(contains(r->prefix, "other.example"));
+	assert_true(str_eq(r->envelope.sign_domain, S("relay.example.org")));
 }
 
 /* Without vault, or with a key that cannot be used, the report waits; it is not sent unsigned. */
@@ -556,7 +575,7 @@ static void test_store_refuses(void **state)
 {
 	struct harness *h = *state;
 
-	fake_store->refuse_reports = 1;
+	store_refuse(REQUEST_REPORT, 1);
 	fail_delivery(h, 100, "a@example.org", "b@x.example");
 	UNTIL(h, h->q->reports.dsns.waiting);
 	assert_null(report_about(100));
@@ -571,9 +590,9 @@ static void test_store_refuses_discard(void **state)
 
 	disconnect(h, &h->relay);
 	submit_and_wait(h, 100, "a@example.org", "b@x.example");
-	recipient(100, 1)->new.notify = NOTIFY_NEVER;
+	set_notify(100, 1, NOTIFY_NEVER);
 	set_failed(h, 100, 1);
-	fake_store->refuse_reports = 1;
+	store_refuse(REQUEST_REPORT, 1);
 	dsns_wake(&h->q->reports);
 	UNTIL(h, h->q->reports.dsns.waiting);
 	assert_int_equal(recipient(100, 1)->state, RCPT_FAILED);
@@ -585,19 +604,19 @@ static void test_store_refuses_discard(void **state)
 static void test_waits_for_all(void **state)
 {
 	struct harness *h = *state;
-	struct fake_message *r;
+	const struct accepted *r;
 
 	submit_and_wait(h, 100, "a@example.org", "b@x.example c@y.example");
 	UNTIL(h, h->deliveries_n == 1);
-	recipient(100, 2)->state = RCPT_FAILED; /* still leased */
+	set_failed(h, 100, 2); /* the other one is still leased */
 	dsns_wake(&h->q->reports);
 	run_quiet(h);
 	assert_null(report_about(100));
 	answer(h, &h->deliveries[0], perm(550, S("5.1.1"), S("no")));
 	UNTIL(h, report_about(100));
 	r = report_about(100);
-	assert_true(contains(r->m.text, "b@x.example"));
-	assert_true(contains(r->m.text, "c@y.example"));
+	assert_true(contains(r->text, "b@x.example"));
+	assert_true(contains(r->text, "c@y.example"));
 }
 
 /* A report stays within what travels inline, whatever the original and the answers were. */
@@ -607,8 +626,7 @@ static void test_bounded(void **state)
 	struct arena a = { 0 };
 	char *text = arena_alloc(&a, 62 * 1024);
 	char *reply = arena_alloc(&a, 1500);
-	struct fake_message *r;
-	size_t reports = 0, before = h->answers_n;
+	size_t before = h->answers_n;
 	struct str recipients = S("");
 
 	for (size_t i = 0; i + 80 < 62 * 1024; i += 80)
@@ -623,14 +641,9 @@ static void test_bounded(void **state)
 	answer(h, &h->deliveries[0], perm(550, S("5.1.1"), str_of(reply)));
 	for (uint64_t n = 1; n <= 60; n++)
 		UNTIL(h, recipient(100, n)->state == RCPT_BOUNCED);
-	LIST_EACH (i, &fake_store->messages) {
-		r = CONTAINER_OF(i, struct fake_message, in_store);
-		if (r->m.parent != 100)
-			continue;
-		reports++;
-		assert_true(r->m.size <= INLINE_MAX);
-	}
-	assert_true(reports >= 2); /* 60 answers of 1000 bytes, told twice each */
+	assert_true(stored_number("SELECT max(size) FROM message WHERE parent=100") <= INLINE_MAX);
+	/* 60 answers of 1000 bytes, told twice each */
+	assert_true(stored_number("SELECT count(*) FROM message WHERE parent=100") >= 2);
 	arena_fini(&a);
 }
 
@@ -641,15 +654,13 @@ static void test_large_parent(void **state)
 
 	disconnect(h, &h->relay);
 	for (uint64_t id = 100; id <= 101; id++) {
-		submit_and_wait(h, id, "a@example.org", "b@x.example");
-		fake_find(id)->m.place = PLACE_FILE;
-		fake_find(id)->m.header_size = 16;
-		recipient(id, 1)->state = RCPT_FAILED;
-		recipient(id, 1)->verdict = perm(550, S("5.0.0"), S("no"));
-		fake_store->text_gone = id == 101;
+		submit_file_and_wait(h, id, "a@example.org", "b@x.example");
+		if (id == 101)
+			store_lose_files();
+		set_state(h, id, 1, RCPT_FAILED, perm(550, S("5.0.0"), S("no")));
 		dsns_retry(&h->q->reports);
 		UNTIL(h, report_about(id));
-		assert_int_equal(contains(report_about(id)->m.text, "Subject: large"), id == 100);
+		assert_int_equal(contains(report_about(id)->text, "Subject: large"), id == 100);
 	}
 }
 

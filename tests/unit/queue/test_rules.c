@@ -1,5 +1,4 @@
 /* test_rules.c - routes, retry times, words and fields: tables without a loop. */
-#include "fake_store.h"
 #include "harness.h"
 
 #include "common/event_fields.h"

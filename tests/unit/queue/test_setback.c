@@ -1,5 +1,5 @@
 /* test_setback.c - the clock is set back, while the queue runs or while it does not: nothing stays closed for as long as it went back. */
-#include "fake_store.h"
+#include "stored.h"
 #include "visits.h"
 
 #define MONTHS_MS (300 * DAY_MS) /* further back, the clock counts as not set */
@@ -68,15 +68,13 @@ static void assert_all_open(struct harness *h)
 	assert_int_equal(admit(h, 11, "192.0.2.1").class, OK);
 	assert_int_equal(log_in(h, 11, "bob@example.org", "", true).class, OK);
 	assert_int_equal(submit_one(h, 3, "d@z.example").class, OK);
-	assert_null(fake_ban("breaker:" ALICE));
+	assert_null(stored_ban("breaker:" ALICE));
 	assert_int_equal(limit_row(limits_show(h, ALICE), "user:" ALICE, "messages 200/1h")->used, 1);
 	assert_int_equal(limit_row(limits_show(h, ALICE), "user:" ALICE, "messages 200/1h")->wait_ms, 0);
 	run_quiet(h);
-	for (size_t i = 0; i < fake_buckets_n; i++)
-		assert_true(fake_buckets[i].tat_us <= (fake_now + 30 * DAY_MS) * 1000);
-	for (size_t i = 0; i < fake_bans_n; i++)
-		assert_true(fake_bans[i].until <= fake_now);
-	assert_true(fake_gate("upstream:isp")->down_until <= fake_now);
+	assert_true(stored_number("SELECT max(tat_us) FROM bucket") <= (fake_now + 30 * DAY_MS) * 1000);
+	assert_true(stored_number("SELECT max(until) FROM ban") <= fake_now);
+	assert_true(stored_gate("upstream:isp")->down_until <= fake_now);
 }
 
 /* Set back while it runs. */
@@ -88,10 +86,10 @@ static void test_running(void **state)
 		unsigned mends;
 
 		do_all(h);
-		mends = fake_store->mends;
+		mends = store_runs(REQUEST_MEND);
 		deliveries = h->deliveries_n;
 		fake_now -= backs[i];
-		UNTIL(h, fake_store->mends > mends);
+		UNTIL(h, store_runs(REQUEST_MEND) > mends);
 		UNTIL(h, h->deliveries_n > deliveries); /* what waits goes at once */
 		assert_all_open(h);
 		harness_free(h);
@@ -100,7 +98,7 @@ static void test_running(void **state)
 	}
 }
 
-/* Set back before it is started again. The store kept in these tests forgets messages, not the rest. */
+/* Set back before it is started again. */
 static void test_restarted(void **state)
 {
 	for (size_t i = 0; i < sizeof backs / sizeof *backs; i++) {
@@ -108,16 +106,10 @@ static void test_restarted(void **state)
 
 		do_all(h);
 		run_quiet(h);
-		fake_gates[0] = *fake_gate("upstream:isp");
-		fake_gates[0].name = S("upstream:isp");
-		fake_gates[0].reason = S("timed out");
-		fake_gates_n = 1;
-		fake_set_back = true;
 		*state = h = harness_again(h, START_MS - backs[i]);
 		configure(h);
-		UNTIL(h, fake_store->mends == 1 && !h->q->setback.mending);
+		UNTIL(h, store_runs(REQUEST_MEND) > 0 && !h->q->setback.mending);
 		assert_all_open(h);
-		fake_set_back = false;
 		harness_free(h);
 		*state = h = harness_new();
 		configure(h);
@@ -136,7 +128,7 @@ static void test_forward(void **state)
 	fake_now -= 1500;
 	looks = uv_hrtime();
 	UNTIL(h, uv_hrtime() > looks + 1200000000ull);
-	assert_int_equal(fake_store->mends, 0);
+	assert_int_equal(store_runs(REQUEST_MEND), 0);
 	assert_int_equal(admit(h, 11, "192.0.2.1").code, 421);
 	assert_false(nexthop_is_open(harness_nexthop(h, "upstream:isp"), fake_now));
 	assert_true(nexthop_is_open(harness_nexthop(h, "upstream:isp"), fake_now + 5000));
@@ -147,11 +139,16 @@ static void test_pruning_keeps_up(void **state)
 {
 	struct harness *h = *state;
 
-	fake_prunable = 20000;
+	harness_stop(h, 50);
+	UNTIL(h, harness_stopped(h));
+	store_sql("WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM i WHERE n<20000)"
+		  " INSERT INTO message(id,token,kind,parent,received_at,expires_at,warn_at,login,device,origin,sender,envid,ret,"
+		  "body,utf8,options,priority,sign_domain,size,header_size,place,recipients,open,finished_at,prefix)"
+		  " SELECT n,1,0,0,1,1,0,'','','','','',0,0,0,0,0,'',1,1,0,0,0,1,x'' FROM i");
 	h = *state = harness_again(h, START_MS);
 	configure(h);
-	UNTIL(h, fake_prunable == 0); /* within the five seconds that UNTIL waits: it would be forty */
-	assert_true(fake_store->prunes >= 40);
+	UNTIL(h, stored_messages() == 0); /* within the five seconds that UNTIL waits: it would be forty */
+	assert_true(store_runs(REQUEST_PRUNE) >= 40);
 }
 
 static void test_windows(void **state)

@@ -1,5 +1,5 @@
 /* test_trouble.c - next hops that are down, a relay that dies, a store without room, and the end of the role. */
-#include "real_store.h"
+#include "stored.h"
 
 static int setup(void **state)
 {

@@ -1,5 +1,5 @@
 /* test_ways.c - routes with several ways, direct delivery, next hops that fail and recover, and what waits for them. */
-#include "real_store.h"
+#include "stored.h"
 
 #include "posthouse/smtp_server.h"
 

@@ -1,7 +1,7 @@
-/* real_store.h - the real store under the queue role: on a temporary directory, with an engine around SQLite's that counts, and
+/* stored.h - the real store under the queue role: on a temporary directory, with an engine around SQLite's that counts, and
  * fails or waits on order. What the store keeps is read by a second connection: it is there when it is committed. */
-#ifndef TEST_REAL_STORE_H
-#define TEST_REAL_STORE_H
+#ifndef TEST_STORED_H
+#define TEST_STORED_H
 
 #include "engine.h"
 #include "harness.h"
@@ -21,15 +21,18 @@ struct stored_recipient {
 };
 const struct stored_recipient *recipient(uint64_t id, uint64_t n); /* fails where there is none */
 
-/* As it was accepted; without its text and its recipients. NULL: there is none. `held`: "" where it is not held. */
+/* As it was accepted, without its recipients; NULL: there is none. `held`: "" where it is not held. */
 const struct accepted *stored(uint64_t id);
 size_t stored_messages(void);
+/* Notices to this address (NULL: to any) whose texts contain `part`. */
+size_t stored_notices(const char *to, const char *part);
 
 /* Is there an event of the message with this name whose fields contain `part`? */
 bool stored_event(uint64_t id, const char *name, const char *part);
 
 const struct gate_state *stored_gate(const char *name); /* NULL: none */
 const struct bucket_row *stored_bucket(const char *key, const char *rule);
+uint64_t stored_tat(const char *key, const char *rule); /* of a bucket; 0: none */
 const struct ban_row *stored_ban(const char *key);
 
 /* The first column of the first row, as a number. */
@@ -45,6 +48,10 @@ struct harness *harness_again_with_gates(struct harness *h, uint64_t now, const 
 /* A message of 24 bytes, 16 of them header, in a large message's file; returns when it is accepted. */
 void submit_file_and_wait(struct harness *h, uint64_t id, const char *sender, const char *recipient);
 void store_lose_files(void); /* those of all large messages */
+size_t store_files(void);    /* how many there are */
+
+/* The login has written to this address before: a held message does that. */
+void store_remember(struct harness *h, const char *login, const char *address);
 
 /* ---- the engine around SQLite's; `kind` is a request without files ---- */
 
@@ -54,6 +61,9 @@ unsigned store_leases(void);                           /* of lanes and of siblin
 void store_refuse(enum request_kind kind, unsigned n); /* the next `n`: 451, and nothing is written */
 void store_hold(enum request_kind kind);               /* the writer's thread waits in the next one until store_go_on() */
 void store_go_on(void);
+
+/* Was the last message that is accepted one whose recipients are remembered? */
+extern atomic_bool store_remembers;
 
 /* For the next opening, until it is false again. */
 extern atomic_bool store_without_room, store_on_tmpfs;

@@ -1,4 +1,4 @@
-#include "real_store.h"
+#include "stored.h"
 
 #include <ftw.h>
 #include <linux/magic.h>
@@ -47,6 +47,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 /* ---- the engine ---- */
 
 static atomic_uint runs[REQUESTS_OF_ENGINE], refusals[REQUESTS_OF_ENGINE];
+atomic_bool store_remembers;
 static atomic_int held_kind; /* 0 (an accept is never held): none */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t go_on = PTHREAD_COND_INITIALIZER;
@@ -54,6 +55,8 @@ static pthread_cond_t go_on = PTHREAD_COND_INITIALIZER;
 static void run_watched(struct engine *e, struct request *r)
 {
 	atomic_fetch_add(&runs[r->kind], 1);
+	if (r->kind == REQUEST_ACCEPT)
+		store_remembers = r->in.accepted->remember;
 	pthread_mutex_lock(&lock);
 	while (held_kind != 0 && held_kind == (int)r->kind)
 		pthread_cond_wait(&go_on, &lock);
@@ -174,54 +177,31 @@ struct harness *harness_again_with_gates(struct harness *h, uint64_t now, const 
 	return harness_again(h, now);
 }
 
-/* ---- large messages ---- */
+/* ---- the files of large messages ---- */
 
-static void on_spool_opened(void *ctx, struct verdict v, const struct msg_spool_opened *m, int fd)
+static size_t files;
+static bool losing;
+
+static int meet_file(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
-	struct harness *h = ctx;
-
-	assert_non_null(m);
-	assert_int_equal(m->verdict.class, OK);
-	h->fd = fd;
+	if (type != FTW_F || !strstr(path, "/large/"))
+		return 0;
+	files++;
+	return losing ? remove(path) : 0;
 }
 
-static void on_file_submitted(void *ctx, struct verdict v, const struct msg_submitted *m, int fd)
+size_t store_files(void)
 {
-	struct harness *h = ctx;
-
-	assert_non_null(m);
-	assert_int_equal(m->verdict.class, OK);
-	h->answers_n++;
-}
-
-void submit_file_and_wait(struct harness *h, uint64_t id, const char *sender, const char *recipient)
-{
-	struct msg_spool_open open = { .transaction = id, .id = id, .size_hint = 24 };
-	struct msg_envelope e = { .transaction = id, .id = id, .token = 1, .envelope.sender = str_of(sender) };
-	struct rec_recipient rec = { .n = 1, .address = str_of(recipient) };
-	struct msg_recipients list = { .transaction = id, .recipients = { &rec, 1 } };
-	struct msg_submit s = { .transaction = id, .place = PLACE_FILE, .size = 24, .header_size = 16 };
-	size_t before = h->answers_n;
-
-	ipc_call_spool_open(h->submission, &open, -1, on_spool_opened, h);
-	UNTIL(h, h->fd >= 0);
-	assert_int_equal(write(h->fd, "Subject: large\r\n\r\nbody\r\n", 24), 24);
-	assert_int_equal(close(h->fd), 0);
-	h->fd = -1;
-	ipc_send_envelope(h->submission, &e, -1);
-	ipc_send_recipients(h->submission, &list, -1);
-	ipc_call_submit(h->submission, &s, -1, on_file_submitted, h);
-	UNTIL(h, h->answers_n > before);
-}
-
-static int remove_file(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return type == FTW_F && strstr(path, "/large/") ? remove(path) : 0;
+	files = 0;
+	assert_int_equal(nftw(dir, meet_file, 8, FTW_PHYS), 0);
+	return files;
 }
 
 void store_lose_files(void)
 {
-	assert_int_equal(nftw(dir, remove_file, 8, FTW_PHYS), 0);
+	losing = true;
+	assert_true(store_files() > 0);
+	losing = false;
 }
 
 /* The first row; NULL: there is none. */
@@ -250,7 +230,7 @@ static uint64_t number(sqlite3_stmt *q, int column)
 
 static struct str text(sqlite3_stmt *q, int column)
 {
-	const void *p = sqlite3_column_text(q, column);
+	const void *p = sqlite3_column_blob(q, column);
 
 	return p ? arena_str(&kept, str_make(p, (size_t)sqlite3_column_bytes(q, column))) : S("");
 }
@@ -288,11 +268,11 @@ const struct stored_recipient *recipient(uint64_t id, uint64_t n)
 const struct accepted *stored(uint64_t id)
 {
 	struct accepted *m = ARENA_NEW(&kept, struct accepted);
-	sqlite3_stmt *q =
-		first_row("SELECT token,kind,parent,received_at,expires_at,warn_at,release_at,login,device,origin,sender,"
-			  "envid,ret,priority,sign_domain,size,header_size,place,recipients,held,prefix"
-			  " FROM message WHERE id=?1",
-			  id, 0, NULL, NULL);
+	sqlite3_stmt *q = first_row(
+		"SELECT token,kind,parent,received_at,expires_at,warn_at,release_at,login,device,origin,sender,envid,ret,"
+		"priority,sign_domain,size,header_size,place,recipients,held,prefix,"
+		"(SELECT bytes FROM text t WHERE t.id=m.id),body,deliver_by,deliver_by_mode FROM message m WHERE id=?1",
+		id, 0, NULL, NULL);
 
 	if (!q)
 		return NULL;
@@ -308,8 +288,11 @@ const struct accepted *stored(uint64_t id)
 					      .sender = text(q, 10),
 					      .envid = text(q, 11),
 					      .ret = (unsigned)number(q, 12),
-					      .priority = sqlite3_column_int(q, 13),
-					      .sign_domain = text(q, 14) },
+					      .priority = (unsigned)(sqlite3_column_int(q, 13) + PRIORITY_NORMAL),
+					      .sign_domain = text(q, 14),
+					      .body = (unsigned)number(q, 22),
+					      .deliver_by = number(q, 23),
+					      .deliver_by_mode = (unsigned)number(q, 24) },
 				.device = text(q, 8),
 				.origin = text(q, 9),
 				.size = number(q, 15),
@@ -317,7 +300,8 @@ const struct accepted *stored(uint64_t id)
 				.place = (enum message_place)number(q, 17),
 				.recipients_n = number(q, 18),
 				.held = text(q, 19),
-				.prefix = text(q, 20) };
+				.prefix = text(q, 20),
+				.text = text(q, 21) };
 	(void)sqlite3_finalize(q);
 	return m;
 }
@@ -334,6 +318,19 @@ uint64_t stored_number(const char *sql)
 size_t stored_messages(void)
 {
 	return stored_number("SELECT count(*) FROM message");
+}
+
+size_t stored_notices(const char *to, const char *part)
+{
+	sqlite3_stmt *q = first_row("SELECT count(*) FROM message m JOIN recipient r ON r.message=m.id"
+				    " JOIN text t ON t.id=m.id"
+				    " WHERE ?1=0 AND ?2=0 AND m.kind=4 AND (?3 IS NULL OR r.address=?3)"
+				    " AND instr(CAST(t.bytes AS TEXT),?4)>0",
+				    0, 0, to, part);
+	size_t n = number(q, 0);
+
+	(void)sqlite3_finalize(q);
+	return n;
 }
 
 bool stored_event(uint64_t id, const char *name, const char *part)
@@ -373,6 +370,13 @@ const struct bucket_row *stored_bucket(const char *key, const char *rule)
 	*b = (struct bucket_row){ .key = str_of(key), .rule = str_of(rule), .tat_us = number(q, 0), .warned_at = number(q, 1) };
 	(void)sqlite3_finalize(q);
 	return b;
+}
+
+uint64_t stored_tat(const char *key, const char *rule)
+{
+	const struct bucket_row *b = stored_bucket(key, rule);
+
+	return b ? b->tat_us : 0;
 }
 
 const struct ban_row *stored_ban(const char *key)
