@@ -1,9 +1,9 @@
-/* attempt.c - the addresses of a next hop in turn, until a session stands.
+/* attempt.c - tries the addresses of a next hop in turn, until a session is open.
  *
- * An address that does not answer within some seconds gives way to the next one, so that a dead server or a dead family does
- * not cost the whole time limit; when all have failed, those that had been cut short get the whole time. What did not answer
- * lately comes last. A server that answers and will not have us is followed by the next one, as is one that cannot do TLS where
- * that is demanded. */
+ * After some seconds without an answer the next address is tried, so that a dead server or address family does not cost the
+ * whole time limit. When all addresses have failed, those that were cut short are tried once more with the whole time. Addresses
+ * that did not answer lately come last. The next address is also tried when a server refuses the session, or has no TLS where
+ * TLS is demanded. */
 #include "connection.h"
 #include "relay.h"
 
@@ -11,12 +11,12 @@
 #include "posthouse/clock.h"
 
 enum {
-	FAMILY_MS = HOUR_MS,  /* an address family that was refused is avoided so long */
-	SESSIONS_MAX = 4,     /* servers that answered and would not have us, then it is enough */
-	SECOND_TURNS_MAX = 2, /* addresses that get the whole time after all */
+	FAMILY_MS = HOUR_MS,  /* how long an address family is avoided after a refusal */
+	SESSIONS_MAX = 4,     /* hosts tried per attempt after a session-level refusal */
+	SECOND_TURNS_MAX = 2, /* addresses that are tried once more with the whole time */
 };
 
-/* "smtp.example.net [192.0.2.1]:587", for results and reasons. */
+/* For example "smtp.example.net [192.0.2.1]:587". */
 static void set_remote(struct connection *c, const struct candidate *t)
 {
 	char text[INET6_ADDRSTRLEN] = "?";
@@ -47,7 +47,7 @@ static void try_candidate(struct connection *c)
 	connection_connect(c, t);
 }
 
-/* In order, but the doubtful ones behind the others. */
+/* In their order, but doubtful addresses behind the others. */
 static void attempt_all(struct connection *c)
 {
 	const struct pool *pool = c->pool;
@@ -72,7 +72,7 @@ static void attempt_all(struct connection *c)
 
 /* ---- what failed ---- */
 
-/* The line of an attempt, and what was said, for transcripts; what does not fit is left out. */
+/* Add a line about the attempt, and its dialogue, to the transcript; text that does not fit is left out. */
 static void note_attempt(struct connection *c, struct verdict v)
 {
 	struct str said = c->client ? smtp_client_transcript(c->client) : S("");
@@ -93,7 +93,7 @@ static unsigned rank(enum smtp_fault fault)
 	return ranks[fault];
 }
 
-/* Of several failures the most telling one is reported, and of equal ones the first: that of the best host. */
+/* Of several failures the most telling one is reported. Of equal ones it is the first, that of the best host. */
 static void keep_failure(struct connection *c, struct verdict v, enum smtp_step step, enum smtp_fault fault)
 {
 	if (c->failure.verdict.class != OK && rank(fault) <= rank(c->failure.fault))
@@ -106,8 +106,8 @@ static void keep_failure(struct connection *c, struct verdict v, enum smtp_step 
 				       .remote = arena_str(&c->arena, str_of(c->remote)) };
 }
 
-/* Leave this attempt's stream and machine behind: the stream ends by itself. Who talks nonsense gets no QUIT and is not
- * listened to. */
+/* Abandon the stream and the client machine of this attempt; the stream closes by itself. A peer that broke the protocol gets no
+ * QUIT, and its input is not read any more. */
 static void drop_attempt(struct connection *c)
 {
 	ipc_cancel(c->call);
@@ -126,7 +126,7 @@ static void drop_attempt(struct connection *c)
 	c->client = NULL;
 }
 
-/* The next one whose turn it is, in the first round or the second; false when there is none. */
+/* Go to the next address of the first or the second round; false: there is none. */
 static bool next_candidate(struct connection *c)
 {
 	if (c->sessions >= SESSIONS_MAX)
@@ -150,7 +150,7 @@ static void give_up(struct connection *c)
 
 void attempt_lookup_failed(struct connection *c, struct verdict v)
 {
-	if (v.class == PERM && c->pool->mx) { /* those who waited know already */
+	if (v.class == PERM && c->pool->mx) { /* refuse() has ended the waiting deliveries */
 		connection_close(c, "no mail server");
 		return;
 	}
@@ -161,7 +161,7 @@ void attempt_lookup_failed(struct connection *c, struct verdict v)
 
 /* ---- the addresses ---- */
 
-/* A domain takes no mail: that ends it for all who wait. */
+/* A domain accepts no mail: end all deliveries that wait for it. */
 static void refuse(struct pool *pool, struct verdict v)
 {
 	struct arena a = { 0 };
@@ -197,7 +197,7 @@ void attempt_resolve_again(struct pool *pool)
 	struct verdict why = ok();
 	bool asked = pool->lookup;
 
-	pool->lookup = NULL;                /* gone with its resolver */
+	pool->lookup = NULL;                /* freed with its resolver */
 	domain_lookups_answer(pool, false); /* a delivery asks again */
 	if (!asked)
 		return;
@@ -221,9 +221,9 @@ void attempt_found(struct pool *pool, struct verdict v)
 	domain_lookups_answer(pool, v.class == OK);
 }
 
-/* ---- a server that does not do ---- */
+/* ---- a server that cannot be used ---- */
 
-/* Does a handshake's failure say that the other side knows only what is too old for us? Alerts are what OpenSSL calls them. */
+/* Does the failure of a handshake mean that the peer supports only outdated TLS? The words are those of OpenSSL for alerts. */
 static bool speaks_of_age(struct str why)
 {
 	struct str words = S("the peer ended|unsupported protocol|protocol version|handshake failure|cipher|too small|too weak|"
@@ -236,7 +236,7 @@ static bool speaks_of_age(struct str why)
 	return false;
 }
 
-/* An upstream whose port begins otherwise than the configuration says is the administrator's to mend: tell how. */
+/* The port of an upstream does not fit its setting `tls`: tell the administrator how to correct that. */
 static struct verdict explain(struct connection *c, struct verdict v, enum smtp_fault fault)
 {
 	const char *hint = NULL;
@@ -252,8 +252,8 @@ static struct verdict explain(struct connection *c, struct verdict v, enum smtp_
 	return v;
 }
 
-/* An address that does not do: the next one, or the same in clear text where that is allowed. A refused login is not tried
- * elsewhere: who does that gets locked out. */
+/* Try the next address, or this one in clear text where that is allowed. After a refused login no other address is tried,
+ * because repeated refusals can lock the account. */
 void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step, enum smtp_fault fault)
 {
 	const struct candidate *t = connection_candidate(c);
@@ -266,7 +266,7 @@ void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step,
 	log_debug(&c->log, "connection.failed", kv("remote", c->remote), kv("reason", v.text),
 		  kv("tls_result", tls_result_word(c->tls_result)));
 	note_attempt(c, v);
-	if (once_more_in_clear) { /* but old TLS is better */
+	if (once_more_in_clear) { /* or first with outdated TLS, which is better */
 		host_status_note(c->relay, !c->tls.old && speaks_of_age(v.text) ? HOST_OLD_TLS : HOST_NO_TLS, &t->address);
 		drop_attempt(c);
 		try_candidate(c);
@@ -304,8 +304,8 @@ bool attempt_other_family(struct connection *c)
 	return false;
 }
 
-/* RFC 5321 5.1: mail must not go in circles. Where the best host of a domain is ourselves there is no other way for its mail; a
- * better one may come back. An upstream that is ourselves is for the administrator to mend. */
+/* RFC 5321 5.1: mail must not go in circles. When the best host of a domain is this relay, there is no other way for the mail.
+ * When it is another host, a better one can be reachable again later. For an upstream, the administrator has to act. */
 void attempt_met_ourselves(struct connection *c)
 {
 	struct str text = arena_printf(&c->arena, "the server greets by our own name %.*s: the mail would come back to this host",

@@ -1,4 +1,4 @@
-/* ca_store.c - TLS contexts for next hops, one for each set of CA certificates: the system's alone costs a megabyte. */
+/* ca_store.c - TLS contexts for next hops. They are shared, because the CA certificates of the system take a megabyte. */
 #include "ca_store.h"
 #include "relay.h"
 
@@ -33,7 +33,7 @@ struct tls_context *ca_store_old_tls(struct relay *relay)
 	return relay->old_tls;
 }
 
-/* Connections hold references of their own to the context, so none loses it here. */
+/* Open connections keep their context: they hold references of their own. */
 void ca_stores_sweep(struct relay *relay)
 {
 	LIST_EACH_OF (struct ca_store, t, &relay->ca_stores, in_relay) {

@@ -1,4 +1,4 @@
-/* candidates.c - the addresses of a next hop: of an upstream's host, or of all mail servers of a domain in their order. */
+/* candidates.c - the addresses of a next hop: of the host of an upstream, or of the mail servers of a domain in their order. */
 #include "candidates.h"
 #include "pool.h"
 #include "relay.h"
@@ -7,8 +7,8 @@
 #include "posthouse/policy.h"
 
 enum {
-	ADDRESSES_MS = 30000,        /* addresses are asked for again after this time … */
-	FAILURE_MS = 10000,          /* … and those of a domain that could not be found after this one */
+	ADDRESSES_MS = 30000,        /* how long a result is used … */
+	FAILURE_MS = 10000,          /* … and a failure to find a domain */
 	CANDIDATES_MAX = 32,         /* addresses of a next hop … */
 	CANDIDATES_OF_HOST_MAX = 16, /* … and of one host of several */
 };
@@ -69,7 +69,7 @@ static size_t count_candidates(const struct dns_host *hosts, size_t n)
 	return count < CANDIDATES_MAX ? count : CANDIDATES_MAX;
 }
 
-/* The addresses of a host; *refused_out: words about one that gets no mail. */
+/* *refused_out: text about an address that gets no mail, "" when there is none. */
 static void add_host(struct pool *pool, const struct dns_host *host, struct str *refused_out)
 {
 	const struct cfg_delivery *d = &role_config(pool->relay->role)->delivery;
@@ -89,7 +89,7 @@ static void add_host(struct pool *pool, const struct dns_host *host, struct str 
 	}
 }
 
-/* Nothing to connect to. One of several hosts may have an address later. */
+/* There is no address to connect to; one of several hosts can have an address later. */
 static struct verdict without_candidates(const struct dns_host *hosts, size_t n, struct str refused)
 {
 	for (size_t i = 0; i < n; i++)
@@ -136,7 +136,7 @@ bool candidates_ask(struct pool *pool, struct arena *a, struct verdict *why_out)
 	own.at[own.n++] = config->hostname;
 	for (size_t i = 0; i < config->delivery.source.n; i++)
 		own.at[own.n++] = config->delivery.source.at[i];
-	/* a loopback address as such is refused later, with clearer words */
+	/* loopback addresses are refused by reach.c, with a clearer text */
 	for (size_t i = 0; i < here->n; i++)
 		if (!networks_contain(&config->delivery.allow_networks, here->at[i]) &&
 		    !network_contains(S("127.0.0.0/8"), here->at[i]) && !network_contains(S("::1/128"), here->at[i]))

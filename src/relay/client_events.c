@@ -1,4 +1,4 @@
-/* client_events.c - the SMTP client machine on a connection: its events, in the order in which a session sees them. */
+/* client_events.c - the events of the SMTP client machine on a connection, in the order of a session. */
 #include "ca_store.h"
 #include "connection.h"
 #include "delivery.h"
@@ -44,7 +44,7 @@ static void ask_vault(struct connection *c, const struct smtp_client_event *e)
 	c->call = ipc_call_upstream_step(role_peer(c->relay->role, ROLE_VAULT, 0), &m, -1, on_vault, c);
 }
 
-/* The session stands. */
+/* The session is open. */
 static void opened(struct connection *c)
 {
 	struct stream_tls_info tls;
@@ -62,7 +62,7 @@ static void opened(struct connection *c)
 
 /* ---- deliveries ---- */
 
-/* The result of a delivery, with what is known of the other side. */
+/* The delivery ends with the facts about the next hop. */
 static void end_delivery(struct connection *c)
 {
 	const struct smtp_peer *peer = smtp_client_peer(c->client);
@@ -87,7 +87,7 @@ static void end_delivery(struct connection *c)
 						  .dsn = peer->features & ~without & PEER_DSN });
 }
 
-/* Give it to another connection. */
+/* Another connection takes the delivery. */
 static void hand_back(struct connection *c)
 {
 	struct delivery *d = c->delivery;
@@ -97,13 +97,13 @@ static void hand_back(struct connection *c)
 	pool_give_back(d);
 }
 
-/* Nobody wants more of it, or may go on with it. */
+/* No further transaction is wanted or allowed for this delivery. */
 static bool must_end(const struct connection *c)
 {
 	return c->delivery->orphan || c->relay->stopping;
 }
 
-/* The connection is lost while no transaction is open: for what is left another one may do, once. */
+/* The connection is lost while no transaction is open: the open recipients go on another connection, once. */
 static void lose_delivery(struct connection *c, struct verdict v)
 {
 	struct delivery *d = c->delivery;
@@ -119,8 +119,8 @@ static void lose_delivery(struct connection *c, struct verdict v)
 	end_delivery(c);
 }
 
-/* Not to be used for another message? A new connection of a refused address family was opened because the other family does not
- * answer: it takes one, or one after the other would be opened for nothing. */
+/* The connection takes no further message. A new connection of a refused address family takes one: it was opened because the
+ * other family does not answer, and would otherwise be opened again and again. */
 static bool worn_out(const struct connection *c)
 {
 	return (c->transactions > 0 && attempt_is_refused(c->pool, connection_candidate(c)->address.ss_family)) ||
@@ -160,7 +160,7 @@ static void begin_transaction(struct connection *c)
 	smtp_client_send(c->client, &t);
 }
 
-/* Take the delivery a step further: true when something is under way; false when it is over. */
+/* Begin the next transaction or conversion for the delivery; false: the delivery has ended. */
 static bool advance_delivery(struct connection *c)
 {
 	struct delivery *d = c->delivery;
@@ -173,7 +173,7 @@ static bool advance_delivery(struct connection *c)
 			return true;
 		v = d->no_downgrade;
 	}
-	/* an address in the header needs what this next hop has: then it takes all of the header */
+	/* an address in the header needs SMTPUTF8, which this next hop offers: then the whole header stays in UTF-8 */
 	if (str_eq(v.enhanced, S("5.6.7")) && (extensions_usable(c) & PEER_SMTPUTF8) && !(d->envelope.utf8 & UTF8_IN_ADDRESS)) {
 		d->envelope.utf8 |= UTF8_IN_ADDRESS;
 		return advance_delivery(c);
@@ -198,7 +198,7 @@ static void take_delivery(struct connection *c, struct delivery *d)
 	d->relay->running++;
 }
 
-/* The machine is ready: go on with the delivery there is, then with others, until something is under way or nothing is left. */
+/* The machine is ready: continue the present delivery, then take others, until a transaction has begun or none waits. */
 static void find_work(struct connection *c)
 {
 	struct delivery *d;
@@ -213,7 +213,7 @@ static void find_work(struct connection *c)
 	for (;;) {
 		if (worn_out(c) || mailmax_reached(c)) {
 			connection_quit(c, "worn out");
-			pool_advance(c->pool); /* others take what waits */
+			pool_advance(c->pool); /* other connections take the waiting deliveries */
 			return;
 		}
 		d = pool_take(c->pool);
@@ -267,7 +267,7 @@ static void on_recipient(struct connection *c, const struct smtp_client_event *e
 	d->recipients[index].suspect = e->suspect;
 }
 
-/* The dialogue is kept when it explains a failure: the next transaction's would replace it. */
+/* Keep the dialogue when it explains a failure, because the next transaction overwrites it. */
 static void keep_transcript(struct connection *c)
 {
 	struct delivery *d = c->delivery;
@@ -281,7 +281,7 @@ static void keep_transcript(struct connection *c)
 	}
 }
 
-/* What becomes of the recipients that the transaction has left open. `moves`: to another connection. */
+/* Decide about the recipients that the transaction has left open. `moves`: they go on another connection. */
 static void after_transaction(struct connection *c, const struct smtp_client_event *e, bool moves)
 {
 	struct delivery *d = c->delivery;
@@ -306,7 +306,8 @@ static void after_transaction(struct connection *c, const struct smtp_client_eve
 	/* else the next transaction begins when the machine is ready */
 }
 
-/* What the delivery goes without when it is sent again; 0: it is not. What was given up before is proven when it is taken. */
+/* The features that the delivery is sent again without; 0: it is not sent again. When the peer accepts a recipient, the features
+ * given up before are proven to be the cause. */
 static unsigned give_up(struct connection *c, const struct smtp_client_event *e)
 {
 	struct delivery *d = c->delivery;
@@ -324,7 +325,7 @@ static unsigned give_up(struct connection *c, const struct smtp_client_event *e)
 	}
 	if (open)
 		return extensions_give_up(c, e->suspect, e->verdict);
-	extensions_note(c, e->suspect); /* the outcome is not known: the next attempt does without it */
+	extensions_note(c, e->suspect); /* the outcome is not known: the next attempt does not use these features */
 	return 0;
 }
 
@@ -337,7 +338,7 @@ static void on_done(struct connection *c, const struct smtp_client_event *e)
 	if (!c->transfer.reading)
 		transfer_fini(&c->transfer);
 	if (e->untouched && c->transactions > 1 && !d->retried && !must_end(c)) {
-		pool_close_idle(c->pool, "another one was dead"); /* the second try must not meet the same fate */
+		pool_close_idle(c->pool, "another one was dead"); /* the second try must not get a dead connection too */
 		d->retried = true;
 		hand_back(c);
 	} else {
@@ -355,7 +356,7 @@ static void on_done(struct connection *c, const struct smtp_client_event *e)
 		connection_close(c, "broken");
 }
 
-/* Before the session stood: another address may do. Later: only this connection is lost. */
+/* While the session is opened, the next address is tried; later only this connection is lost. */
 static void on_failed(struct connection *c, const struct smtp_client_event *e)
 {
 	c->by_peer = e->replied;

@@ -12,14 +12,14 @@
 #include <stdio.h>
 
 enum {
-	COMPLAINT_MS = HOUR_MS, /* the same complaint by another witness within this time means the next hop */
+	COMPLAINT_MS = HOUR_MS, /* the same complaint about another witness within this time means the next hop */
 };
 
-/* All recipients of a transaction are often refused with the same words: these are judged once. */
+/* All recipients of a transaction are often refused with the same reply: it is classified once. */
 static struct meaning judge(struct delivery *d, enum smtp_step step, struct verdict v)
 {
 	struct judged *last = &d->judged;
-	/* before MAIL no server has said anything about a message: that is what we found ourselves */
+	/* before MAIL no reply is about a message: the verdict is one of this relay */
 	struct place place = { .step = step == STEP_OPENING ? STEP_OURS : step,
 			       .mx = d->pool && d->pool->mx,
 			       .null_sender = d->envelope.sender.n == 0 };
@@ -54,7 +54,8 @@ static bool complains(const struct recipient *r, enum trouble trouble)
 	return r->known && r->verdict.class != OK && r->meaning.trouble == trouble && r->meaning.scope == SCOPE_HOP;
 }
 
-/* Whom two complaints must not have in common: an upstream has recipients of many domains, an MX host those of its own. */
+/* Two complaints must differ in this. At an upstream it is the domain of the recipient; an MX host has recipients of few domains,
+ * so there it is the address. */
 static void name_witness(const struct delivery *d, const struct recipient *r, struct complaint *c)
 {
 	struct str s = d->pool->mx ? r->address : address_domain(r->address);
@@ -65,7 +66,7 @@ static void name_witness(const struct delivery *d, const struct recipient *r, st
 		snprintf(c->witness, sizeof c->witness, "%.*s", STR_ARG(s));
 }
 
-/* By another witness, in this delivery or within some time. */
+/* Was the same complaint made about another witness, in this delivery or within COMPLAINT_MS? */
 static bool is_repeated(const struct delivery *d, const struct recipient *first, const struct complaint *now)
 {
 	const struct complaint *before = &d->pool->complaint;
@@ -84,9 +85,9 @@ static bool is_repeated(const struct delivery *d, const struct recipient *first,
 	return false;
 }
 
-/* One recipient or one message must not be able to close a next hop for all. At an upstream's RCPT the answer may come from the
- * recipient's own side; an MX host that dislikes us there may dislike us for this recipient only; and after the text what
- * sounds like our set-up or our repute may be said of the text. */
+/* One recipient or one message must not close a next hop for all mail. At RCPT, the reply of an upstream can come from the
+ * recipient's server, and that of an MX host can be a rule of this recipient. After the text, a reply about our set-up or
+ * reputation can be caused by the text. */
 static bool needs_second(const struct delivery *d, const struct recipient *r)
 {
 	enum trouble t = r->meaning.trouble;
@@ -120,7 +121,7 @@ static bool any_taken(const struct delivery *d)
 
 /* ---- the delivery as a whole ---- */
 
-/* Only when all that failed failed for such a reason: otherwise an unknown recipient would have to wait with the others. */
+/* The next hop is at fault only when all failures have such a reason. Otherwise an unknown recipient would wait too. */
 enum gate_state delivery_gate(const struct delivery *d, struct meaning *meaning_out, struct str *reason_out)
 {
 	const struct recipient *worst = NULL;
@@ -138,7 +139,7 @@ enum gate_state delivery_gate(const struct delivery *d, struct meaning *meaning_
 			worst = r;
 	}
 	if (!worst && d->pool && any_taken(d) && d->pool->complaint.step == STEP_DATA)
-		d->pool->complaint.until = 0; /* it takes messages: what it said of one was about that one */
+		d->pool->complaint.until = 0; /* the next hop accepts messages: its complaint was about one message */
 	if (!worst || (worst->step == STEP_RCPT && any_taken(d)) || !means_the_nexthop(d, worst))
 		return GATE_FINE;
 	*meaning_out = worst->meaning;
@@ -146,7 +147,7 @@ enum gate_state delivery_gate(const struct delivery *d, struct meaning *meaning_
 	return reply_class_gate(worst->meaning);
 }
 
-/* What the queue is told of one recipient. What passes is a failure for now, whatever digit it began with. */
+/* The outcome of one recipient, for queue. A failure that passes is a temporary one, even if its reply was 5xx. */
 struct rec_outcome delivery_answer(struct delivery *d, size_t index)
 {
 	struct recipient *r = &d->recipients[index];
@@ -169,7 +170,7 @@ struct rec_outcome delivery_answer(struct delivery *d, size_t index)
 				     .ours = r->step == STEP_OURS };
 }
 
-/* Was it too much at once for the next hop? Then fewer connections may do. */
+/* Did the next hop refuse because of a rate? Then fewer connections can help. */
 bool delivery_met_rate(const struct delivery *d)
 {
 	for (size_t i = 0; i < d->recipients_n; i++)

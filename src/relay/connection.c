@@ -1,5 +1,5 @@
-/* connection.c - one connection to a next hop: TCP and TLS, its time limits, and its end. Which address comes next: attempt.c;
- * what is said on it: client_events.c. */
+/* connection.c - one connection to a next hop: TCP and TLS, its time limits, and its end. attempt.c chooses the next address;
+ * client_events.c runs the session. */
 #include "ca_store.h"
 #include "connection.h"
 #include "delivery.h"
@@ -11,16 +11,16 @@
 #include <stdlib.h>
 
 enum {
-	IDLE_MS = 5000,       /* a connection without work is closed, before the peer loses patience */
+	IDLE_MS = 5000,       /* an idle connection is closed after this time, before the peer does so */
 	QUIT_MS = 2000,       /* for the answer to QUIT (RFC 5321 4.1.1.10) */
 	WRONG_PORT_MS = 8000, /* for a greeting in clear text on port 465 */
-	TURN_MS = 5000,       /* for an address to answer while there are others to try, at most */
-	ATTEMPTS_MAX = 3000,  /* of it: attempts before a session stood */
+	TURN_MS = 5000,       /* at most, for an address to answer while there are others to try */
+	ATTEMPTS_MAX = 3000,  /* bytes of a transcript about failed attempts */
 };
 
 #define TO(state) (1u << CONNECTION_##state)
 
-/* Names, and which states may follow. */
+/* Names, and the states that can follow. */
 static const struct {
 	const char *name;
 	unsigned next;
@@ -188,9 +188,9 @@ void connection_connect(struct connection *c, const struct candidate *t)
 	connection_limit(c);
 }
 
-/* ---- what is said on it ---- */
+/* ---- output and transcript ---- */
 
-/* Write out what the machine has said; while a session is opened that may be credentials. */
+/* While a session is opened, the output can contain credentials: it is wiped. */
 void connection_flush(struct connection *c)
 {
 	struct buf *output = smtp_client_output(c->client);
@@ -224,7 +224,7 @@ struct str connection_transcript(struct connection *c, struct arena *a)
 }
 /* ---- time limits ---- */
 
-/* For an address to answer: a quarter of the time, and at most some seconds, while there are others to try. */
+/* While there are other addresses to try, an address gets a quarter of the time, and at most some seconds. */
 static uint64_t connect_ms(const struct connection *c)
 {
 	uint64_t whole = role_config(c->relay->role)->delivery.timeouts.connect_ms;
@@ -234,7 +234,6 @@ static uint64_t connect_ms(const struct connection *c)
 	return whole / 4 < TURN_MS ? whole / 4 : TURN_MS;
 }
 
-/* Nothing came of the connection in this time. */
 static void connecting_timed_out(struct connection *c)
 {
 	struct candidate *t = connection_candidate(c);

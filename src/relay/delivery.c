@@ -1,5 +1,5 @@
-/* delivery.c - one lease of queue: what is to be delivered to whom, and what became of it. The text is forgotten as soon as the
- * result is sent; the lease itself only when queue says that the result is durable. */
+/* delivery.c - one lease of queue: the message, its recipients and their outcomes. The text is freed when the result is sent; the
+ * lease itself is kept until queue says that the result is durable. */
 #include "delivery.h"
 #include "pool.h"
 #include "relay.h"
@@ -13,8 +13,8 @@
 
 enum {
 	GIVEN_UP_MAX = 2048,
-	OUTCOME_TEXT_MAX = 1000,     /* a peer's words in one outcome … */
-	RESULT_TEXT_MAX = 88 * 1024, /* … and in a result, so that it fits a datagram */
+	OUTCOME_TEXT_MAX = 1000,     /* of the reply in one outcome … */
+	RESULT_TEXT_MAX = 88 * 1024, /* … and of all replies in a result, so that it fits a datagram */
 };
 
 static struct list *bucket(struct relay *relay, uint64_t lease)
@@ -30,7 +30,7 @@ struct delivery *delivery_find(struct relay *relay, uint64_t lease)
 	return NULL;
 }
 
-/* What the message says must outlive it: copies. */
+/* Copies, because the views of the message end with it. */
 static void copy_envelope(struct delivery *d, const struct msg_deliver *m)
 {
 	struct arena *a = &d->arena;
@@ -104,7 +104,6 @@ void delivery_spread_refusal(struct delivery *d)
 
 /* ---- the result ---- */
 
-/* The texts of all outcomes together must fit a datagram. */
 static size_t text_max(const struct delivery *d)
 {
 	size_t share = RESULT_TEXT_MAX / (d->recipients_n ? d->recipients_n : 1);
@@ -112,7 +111,6 @@ static size_t text_max(const struct delivery *d)
 	return share < OUTCOME_TEXT_MAX ? share : OUTCOME_TEXT_MAX;
 }
 
-/* The outcomes as queue wants them. */
 static void fill_outcomes(struct delivery *d, struct msg_result *m, bool *all_ok_out)
 {
 	size_t max = text_max(d);
@@ -145,7 +143,7 @@ void delivery_free(struct delivery *d)
 	role_busy(relay->role, -1);
 }
 
-/* The last dialogue that was not all success, behind what was given up before it. */
+/* The lines about features that were given up, then the last dialogue with a failure. */
 static struct str transcript_of(struct delivery *d, const struct nexthop_report *hop)
 {
 	struct str said = d->transcript.n && !hop->gate ? buf_view(&d->transcript) : hop->transcript;
@@ -184,7 +182,7 @@ static void report(struct delivery *d, const struct nexthop_report *hop)
 	if (all_ok)
 		crash_point("relay.after_accept");
 	if (!ipc_send_result(queue, &m, -1))
-		d->orphan = true; /* queue is gone, and with it the lease */
+		d->orphan = true; /* the queue process has ended, and the lease with it */
 	if (all_ok)
 		crash_point("relay.after_result");
 }
@@ -214,7 +212,7 @@ void delivery_end_with(struct delivery *d, struct verdict v, const struct nextho
 	delivery_end(d, hop);
 }
 
-/* What the next hop took before stays delivered. */
+/* Recipients that the next hop accepted before stay delivered. */
 void delivery_end_blocked(struct delivery *d, struct verdict v, const struct nexthop_report *hop)
 {
 	struct nexthop_report with_reason = *hop;
@@ -225,7 +223,6 @@ void delivery_end_blocked(struct delivery *d, struct verdict v, const struct nex
 	delivery_end_with(d, v, &with_reason);
 }
 
-/* What has not been sent yet goes back as it came. */
 void delivery_end_untried(struct delivery *d)
 {
 	delivery_end_with(d, temp(0, S(""), S("withdrawn")), &(struct nexthop_report){ 0 });

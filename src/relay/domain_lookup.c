@@ -1,5 +1,5 @@
-/* domain_lookup.c - queue asks for a domain's mail servers before it hands over any of its mail: what the DNS does not tell
- * costs no delivery. What was found, or that nothing was, is kept for some seconds for the delivery that follows. */
+/* domain_lookup.c - queue asks for the mail servers of a domain before it hands over mail for the domain, so that a failure of
+ * the DNS costs no delivery. The result is kept for some seconds, for the delivery that follows. */
 #include "pool.h"
 #include "relay.h"
 

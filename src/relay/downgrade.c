@@ -1,7 +1,7 @@
-/* downgrade.c - a text that the next hop does not take as it is: 8-bit without 8BITMIME (RFC 6152 3), binary without BINARYMIME
- * (RFC 3030 3), UTF-8 in the header (RFC 6531), lines that are too long for any (RFC 5321 4.5.3.1.6). The text is converted
- * twice: first to count it and hash it for fresh signatures, which take the place of those that the conversion breaks; then
- * onto the wire (transfer.c). */
+/* downgrade.c - a text that the next hop does not accept as it is: 8-bit without 8BITMIME (RFC 6152 3), binary without BINARYMIME
+ * (RFC 3030 3), UTF-8 in the header (RFC 6531), lines that are too long for every server (RFC 5321 4.5.3.1.6). The text is
+ * converted twice: first to count and hash it for fresh signatures, which replace those that the conversion breaks; then to
+ * send it (transfer.c). */
 #include "connection.h"
 #include "delivery.h"
 #include "relay.h"
@@ -11,7 +11,6 @@
 
 #include <assert.h>
 
-/* Does the next hop take the body's kind of bytes? */
 static bool takes_body(const struct connection *c)
 {
 	unsigned usable = extensions_usable(c);
@@ -36,7 +35,7 @@ unsigned downgrade_of(const struct connection *c)
 	return what;
 }
 
-/* The keys of the domain that signed, as submission chose them. */
+/* The keys of the domain for which submission signed. */
 static void choose_keys(struct connection *c)
 {
 	const struct config *config = role_config(c->relay->role);
@@ -69,8 +68,8 @@ static void downgrade_failed(struct connection *c, struct verdict v)
 	downgrade_over(c);
 }
 
-/* Count what was converted; its body goes into the hash. The header section, of which there is no part here until all of it is
- * there, ends in a blank line. */
+/* Count the converted bytes, and hash those of the body. The conversion gives the header section at once, when it is complete;
+ * it ends in a blank line. */
 static void digest(struct connection *c)
 {
 	struct transfer *t = &c->transfer;
@@ -95,7 +94,7 @@ static bool take_for_hash(struct connection *c, struct str bytes)
 	return true;
 }
 
-/* Our signatures were made over the text as it was. What else is in the prefix is not ours to change. */
+/* Signatures over the original text are dropped; the rest of the prefix must not be changed. */
 static struct str without_signatures(struct arena *a, struct str prefix)
 {
 	struct str kept = S("");
@@ -109,7 +108,7 @@ static struct str without_signatures(struct arena *a, struct str prefix)
 	return kept;
 }
 
-/* Received first, then the signatures, as submission has it. */
+/* Received first, then the signatures, in the order of submission. */
 static void finish(struct connection *c, const struct str *signatures)
 {
 	struct delivery *d = c->delivery;
@@ -126,7 +125,7 @@ static void finish(struct connection *c, const struct str *signatures)
 	downgrade_over(c);
 }
 
-/* The signature for a key, empty when it is not among them. */
+/* The signature by a key; empty: the answer has none. */
 static struct str find_signature(const struct msg_resigned *m, const struct dkim_key *key)
 {
 	for (size_t i = 0; i < m->signatures.n; i++)
@@ -135,7 +134,7 @@ static struct str find_signature(const struct msg_resigned *m, const struct dkim
 	return S("");
 }
 
-/* A configured key that cannot be used is a failure of ours, for now: the message never goes unsigned. */
+/* A configured key that cannot be used is a temporary failure: the message never goes unsigned. */
 static void signing_failed(struct connection *c, struct str reason)
 {
 	struct str text = arena_printf(&c->delivery->arena, "the message had to be converted, and cannot be signed anew: %.*s",
@@ -168,7 +167,7 @@ static void on_re_signed(void *ctx, struct verdict v, const struct msg_resigned 
 	c->relay->ops->resume(c);
 }
 
-/* Queue asks vault, which alone has the keys. */
+/* queue asks vault, the only role with the keys. */
 static void ask_queue(struct connection *c, const struct header *header)
 {
 	struct msg_resign m = { .lease = c->delivery->lease };
@@ -210,7 +209,7 @@ void downgrade_begin(struct connection *c)
 
 	assert(!c->downgrading);
 	c->downgrading = true;
-	c->delivery->downgraded_as = 0; /* the connection may end before it is known */
+	c->delivery->downgraded_as = 0; /* the connection can end before the pass does */
 	c->delivery->no_downgrade = ok();
 	connection_limit(c);
 	t->what = downgrade_of(c);

@@ -1,11 +1,11 @@
-/* extensions.c - extensions of SMTP that a next hop offers and cannot do. What was refused or lost right after it used one goes
- * again without that one, on another connection; when the next hop then answers, this is remembered for its address, a day
- * long. */
+/* extensions.c - SMTP extensions that a next hop offers but does not handle. A message that was refused or lost right after it
+ * used an extension is sent again without it, on another connection. When the next hop then answers, this is remembered for its
+ * address for a day. */
 #include "connection.h"
 #include "delivery.h"
 #include "relay.h"
 
-/* In the order in which they are given up: what costs the least comes first. */
+/* In the order in which they are given up: the cheapest loss comes first. */
 static const struct {
 	const char *name;
 	unsigned feature;
@@ -38,7 +38,7 @@ struct str extensions_words(struct arena *a, unsigned features)
 	return words;
 }
 
-/* Known of this address. */
+/* As remembered for this address. */
 static unsigned extensions_broken(const struct connection *c)
 {
 	unsigned broken = 0;
@@ -54,7 +54,7 @@ unsigned extensions_usable(const struct connection *c)
 	return smtp_client_peer(c->client)->features & ~extensions_broken(c) & ~c->delivery->avoid;
 }
 
-/* Without it the message could not go at all: a lost connection is no reason for that. */
+/* The message cannot be sent without this feature, so a lost connection is no reason to give it up. */
 static bool is_needed(const struct connection *c, unsigned feature)
 {
 	return tx_recipients_obstacle(c, extensions_usable(c) & ~feature).class != OK;

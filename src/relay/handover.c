@@ -48,7 +48,7 @@ void delivery_begin(struct relay *relay, const struct msg_deliver *m, int fd)
 	pool_advance(pool);
 }
 
-/* Nobody waits for results any more: forget what has not begun and what is done, and let the rest end. */
+/* The queue process has ended, and no results are expected: free all deliveries but those that run, which end by themselves. */
 void deliveries_orphan(struct relay *relay)
 {
 	for (size_t b = 0; b < LEASE_BUCKETS; b++) {

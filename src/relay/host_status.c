@@ -1,6 +1,6 @@
-/* host_status.c - what connections have taught about addresses, for some minutes: which do not answer, which cannot do TLS; and
- * for a day which offer an extension and cannot do it. One slot per hash: what falls into the same slot is forgotten, which
- * costs an attempt and nothing else. */
+/* host_status.c - what connections have shown about addresses: for some minutes, which do not answer or fail in TLS; for a day,
+ * which offer an extension that they do not handle. There is one slot per hash: a second fact in a slot replaces the first, which
+ * only costs one attempt more. */
 #include "host_status.h"
 #include "relay.h"
 
@@ -9,11 +9,11 @@
 #include "posthouse/hash.h"
 
 enum {
-	HOST_STATUS_MS = 600000,    /* what is remembered of an address … */
-	HOST_EXTENSION_MS = DAY_MS, /* … and of what it cannot do although it says so */
+	HOST_STATUS_MS = 600000,    /* how long a fact is remembered … */
+	HOST_EXTENSION_MS = DAY_MS, /* … and one about an extension */
 };
 
-enum { SILENT_FAMILY = 3 }; /* so many addresses of a family in a row without an answer, and none with: it does not work here */
+enum { SILENT_FAMILY = 3 }; /* after so many addresses in a row without an answer, the family does not seem to work here */
 
 static uint64_t key_of(enum host_fact kind, const struct sockaddr_storage *address)
 {

@@ -1,4 +1,4 @@
-/* nexthops.c - the next hops: an upstream for each that is configured, and a domain for as long as there is mail for it. */
+/* nexthops.c - the list of next hops: the configured upstreams, and each domain as long as there is mail for it. */
 #include "ca_store.h"
 #include "connection.h"
 #include "delivery.h"
@@ -53,7 +53,7 @@ static unsigned port_of(const struct cfg_upstream *u)
 	return u->tls == UPSTREAM_IMPLICIT ? 465 : 587;
 }
 
-/* Separated by blanks, as the client machine wants them. */
+/* Separated by blanks. */
 static struct str mechanisms_of(struct arena *a, const struct cfg_upstream *u)
 {
 	struct str all = S("");
@@ -63,7 +63,7 @@ static struct str mechanisms_of(struct arena *a, const struct cfg_upstream *u)
 	return all.n ? all : sasl_names(a, SASL_PASSWORD);
 }
 
-/* Has it these mechanisms, whichever of them comes first by now? */
+/* In any order, since the one that worked was moved to the front. */
 static bool same_mechanisms(struct str now, const struct cfg_upstream *u)
 {
 	struct arena a = { 0 };
@@ -84,7 +84,7 @@ static bool same_definition(const struct pool *pool, const struct cfg_upstream *
 	       (!pool->ca_store || str_eq(pool->ca_store->ca_pem, u->ca_pem));
 }
 
-/* Take over a definition, which the first phase of the configuration has found usable. */
+/* Take over a definition, which nexthops_check() has accepted. */
 static void define(struct pool *pool, const struct cfg_upstream *u)
 {
 	arena_reset(&pool->arena);
@@ -164,7 +164,7 @@ static struct pool *domain_new(struct relay *relay, struct str route)
 	return pool;
 }
 
-/* What concerns all connections alike has changed: begin anew where that matters. */
+/* changed: settings of all connections, so that none of the present ones is used further. */
 static void apply_domain(struct pool *pool, const struct cfg_delivery *delivery, bool changed)
 {
 	pool->avoid = extensions_named(&delivery->avoid);
@@ -193,7 +193,7 @@ struct pool *nexthop_find(struct relay *relay, struct str route, struct arena *a
 	return NULL;
 }
 
-/* ---- what all have in common ---- */
+/* ---- settings of all next hops ---- */
 
 static struct str path_text(struct arena *a, const struct cfg_delivery *d)
 {
@@ -248,7 +248,7 @@ static void apply_sources(struct relay *relay, const struct str_list *list)
 	arena_fini(&a);
 }
 
-/* What all connections have in common; true when it has changed. */
+/* The settings of all connections; true when they have changed. */
 static bool apply_delivery(struct relay *relay, const struct cfg_delivery *d)
 {
 	struct arena a = { 0 };

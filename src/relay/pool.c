@@ -1,4 +1,5 @@
-/* pool.c - one next hop: how many connections it may have, what waits for them, what becomes of it when none can be made. */
+/* pool.c - one next hop: the limit of its connections, the deliveries that wait, and what follows when no connection can be
+ * opened. */
 #include "ca_store.h"
 #include "connection.h"
 #include "delivery.h"
@@ -11,12 +12,12 @@
 #include <stdlib.h>
 
 enum {
-	SWEEP_MS = 5000,       /* domains that nobody needs any more are looked for so often */
-	FEWER_MS = MINUTE_MS,  /* a next hop that refused one more connection is not asked for more in this time */
-	THROTTLED_MS = 600000, /* one that had too much at once gets fewer connections so long */
+	SWEEP_MS = 5000,       /* how often unused pools of domains are looked for */
+	FEWER_MS = MINUTE_MS,  /* after a refused connection, no more than those that work are opened for this time */
+	THROTTLED_MS = 600000, /* after a refusal because of a rate, fewer connections are used for this time */
 };
 
-/* ---- who waits, who carries ---- */
+/* ---- waiting deliveries, connections for them ---- */
 
 void pool_add(struct pool *pool, struct delivery *d, bool at_front)
 {
@@ -53,7 +54,7 @@ void pool_give_back(struct delivery *d)
 	tx_recipients_forget(d);
 	d->state = DELIVERY_WAITING;
 	d->relay->running--;
-	if (d->pool->gone) { /* a reload took the upstream away: nobody would ever take it from there */
+	if (d->pool->gone) { /* a reload has removed the upstream: no connection would take the delivery */
 		struct str reason = S("the upstream is no longer configured");
 
 		delivery_end_blocked(d, temp(451, S("4.3.5"), reason),
@@ -95,9 +96,9 @@ void pool_advance(struct pool *pool)
 	while (pool->waiting_n > 0 && (c = idle_connection(pool)) != NULL)
 		pool->relay->ops->give(c, pool_take(pool));
 	opening = count(pool, CONNECTION_RESOLVING, CONNECTION_OPENING);
-	/* Each opening one will take a delivery; and none is opened for what is being given up. */
 	if (pool->login && !pool->proven && limit > 1)
 		limit = 1; /* a wrong password is tried once, not by each connection */
+	/* each opening connection will take one delivery */
 	while (pool->waiting_n > opening && pool->connections_n < limit && !pool->gone && !pool->relay->stopping) {
 		connection_open(pool);
 		opening++;
@@ -111,7 +112,6 @@ void pool_close_idle(struct pool *pool, const char *reason)
 			connection_quit(c, reason);
 }
 
-/* Connections that are being made to what is no longer configured so. */
 void pool_close_opening(struct pool *pool)
 {
 	LIST_EACH_OF (struct connection, c, &pool->connections, in_pool)
@@ -119,9 +119,9 @@ void pool_close_opening(struct pool *pool)
 			connection_close(c, "the configuration has changed");
 }
 
-/* ---- what becomes of a connection ---- */
+/* ---- results of connections ---- */
 
-/* The mechanism that worked goes first from now on: each refusal of another would count as a failed login. */
+/* The mechanism that worked comes first from now on, because each refusal of another one counts as a failed login. */
 static void prefer_mechanism(struct pool *pool, struct str mechanism)
 {
 	struct str rest = pool->mechanisms, all = mechanism, word;
@@ -180,7 +180,7 @@ static const char *fault_name(enum smtp_fault fault)
 	return names[fault];
 }
 
-/* An upstream is the administrator's to mend; a domain's servers are somebody else's. */
+/* The administrator can mend an upstream, but not the servers of a domain. */
 static void log_failure(struct pool *pool, struct connection *c, const struct failure *f, struct meaning meaning,
 			struct str reason)
 {
@@ -195,9 +195,9 @@ static void log_failure(struct pool *pool, struct connection *c, const struct fa
 		       kv("code", f->verdict.code), kv("class", class), kv("waiting", pool->waiting_n), kv("tls_result", tls));
 }
 
-/* A connection could not be made. As long as others work or are still trying, the deliveries are theirs, and no more than those
- * are opened for a while: many providers allow few. Otherwise the next hop is at fault: the deliveries go back to queue, whose
- * gate keeps the mail and probes. */
+/* While other connections work or are being opened, they take the deliveries, and no more than these are opened for a while,
+ * because many providers allow few connections. Otherwise the next hop is at fault: the deliveries go back to queue, which keeps
+ * the mail and probes the next hop later. */
 void pool_connection_failed(struct pool *pool, struct connection *c, const struct failure *f)
 {
 	size_t others = count(pool, CONNECTION_RESOLVING, CONNECTION_BUSY);
@@ -243,13 +243,12 @@ void pool_connection_gone(struct pool *pool, struct connection *c)
 	pool_free_if_unused(pool);
 }
 
-/* One that is no longer configured, or a domain for which there is nothing to do. */
 void pool_free_if_unused(struct pool *pool)
 {
 	if ((!pool->gone && !pool->mx) || pool->connections_n > 0 || pool->waiting_n > 0)
 		return;
 	if (!list_empty(&pool->asking) || (pool->early && candidates_fresh(pool)))
-		return; /* a delivery may follow; the sweep comes back */
+		return; /* a delivery can follow; otherwise on_sweep() frees the pool */
 	list_remove(&pool->in_relay);
 	candidates_forget(pool);
 	arena_fini(&pool->candidates_arena);

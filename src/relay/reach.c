@@ -1,5 +1,5 @@
-/* reach.c - addresses to which mail is never delivered directly, because nobody's mail server is there, or because that would
- * be ourselves: whoever controls a domain's DNS records could otherwise have us talk to what listens on this machine and beside
+/* reach.c - addresses to which mail is never delivered directly: those of no mail server, and those of this machine and its
+ * network. Otherwise the owner of a domain could, by its DNS records, make the relay talk to services on this machine and near
  * it. */
 #include "connection.h"
 #include "relay.h"
@@ -11,8 +11,8 @@
 
 #define OWN_MS 30000 /* the machine's addresses are looked at again after this time */
 
-/* Of RFC 6890 and RFC 8190. `literal`: private networks may have mail servers, but a user has no business to name one by its
- * address. */
+/* Of RFC 6890 and RFC 8190. `literal`: only refused when a user names the address. A private network can have mail servers, but
+ * users need not name them by address. */
 static const struct kind {
 	const char *network, *words;
 	bool literal;
@@ -34,7 +34,7 @@ static const struct kind {
 	{ "fec0::/10", "a private address", true },
 };
 
-/* Where an IPv6 address carries an IPv4 address: a translator or tunnel leads there. The bytes at which it begins. */
+/* IPv6 networks whose addresses contain an IPv4 address, to which a translator or tunnel leads; and its first byte. */
 static const struct carrier {
 	const char *network;
 	size_t at;
@@ -60,7 +60,7 @@ static const char *kind_of(struct str address, bool literal)
 	return NULL;
 }
 
-/* The IPv4 address within, or the address itself. IPv4-mapped ones are IPv4 to network_contains(). */
+/* The IPv4 address within, or the address itself. To network_contains() an IPv4-mapped address is an IPv4 address. */
 static struct str innermost(struct arena *a, struct str text, const struct sockaddr_storage *address)
 {
 	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
@@ -137,7 +137,7 @@ static bool is_our_port(const struct config *c, unsigned port)
 	return false;
 }
 
-/* Who greets by our name is ourselves, or another program of this machine that bears the name too, at another port. */
+/* A server that greets by our name is this relay, except another program of this machine, at a port on which we do not listen. */
 bool reach_is_ourselves(const struct connection *c)
 {
 	const struct config *config = role_config(c->relay->role);

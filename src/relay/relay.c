@@ -1,4 +1,4 @@
-/* relay.c - the role that carries mail to the next hops: it takes deliveries from queue and gives back what became of each
+/* relay.c - the role that carries mail to the next hops: it takes deliveries from queue and gives back the outcome of each
  * recipient. */
 #include "connection.h"
 #include "delivery.h"
@@ -27,7 +27,7 @@ static const struct relay_ops relay_ops = {
 	.resolver_changed = attempt_resolve_again,
 };
 
-/* The role's state; made with the first configuration. */
+/* The state of the role, made with the first configuration. */
 static struct relay *relay_of(struct role *r)
 {
 	struct relay *relay = role_data(r);
@@ -70,7 +70,7 @@ static void handle_look_up(void *ctx, struct channel *ch, const struct msg_look_
 	if (pool && pool->mx)
 		domain_lookup_add(pool, ch, m->call);
 	else
-		domain_lookup_answer(ch, m->call, false); /* a delivery will hear why */
+		domain_lookup_answer(ch, m->call, false); /* the delivery that follows gets the reason */
 	arena_fini(&a);
 }
 
@@ -79,7 +79,7 @@ static void handle_deliver(void *ctx, struct channel *ch, const struct msg_deliv
 	delivery_begin(relay_of(ctx), m, fd);
 }
 
-/* Honoured before MAIL; later the delivery completes. */
+/* Only a delivery that waits is withdrawn; one that runs is completed. */
 static void handle_withdraw(void *ctx, struct channel *ch, const struct msg_withdraw *m, int fd)
 {
 	struct delivery *d = delivery_find(relay_of(ctx), m->lease);
@@ -129,7 +129,7 @@ static void on_grace_over(uv_timer_t *timer)
 	uv_timer_start(timer, on_last_results, LAST_RESULTS_MS, 0);
 }
 
-/* What has not begun goes back, what runs may end, the rest is closed. */
+/* Waiting deliveries go back, running ones can end, and connections without a delivery are closed. */
 static void stop(struct role *r, uint64_t grace_ms)
 {
 	struct relay *relay = relay_of(r);

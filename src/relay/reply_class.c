@@ -1,10 +1,10 @@
-/* reply_class.c - see blame.h. */
+/* reply_class.c - see reply_class.h. */
 #include "reply_class.h"
 #include "server_words.h"
 
 #include "posthouse/units.h"
 
-#define TOLD_MAX_MS DAY_MS /* of a time that a server asks for */
+#define TOLD_MAX_MS DAY_MS /* of a pause that a server asks for */
 
 /* ---- the table ---- */
 
@@ -77,7 +77,7 @@ static bool fits(const struct rule *r, struct place p, struct verdict v, struct 
 	return !r->words || server_words_fit(words, r->words);
 }
 
-/* RFC 3463: of a server that hides the code in its text ("#5.1.0", "(4.7.1)"); only behind such a mark, else it may be
+/* Some servers have the enhanced code (RFC 3463) within the text ("#5.1.0", "(4.7.1)"). Without such a mark the digits can mean
  * anything. */
 static struct str hidden_code(struct verdict v)
 {
@@ -105,9 +105,9 @@ static const struct rule *find(struct place place, struct verdict v, struct str 
 	return NULL;
 }
 
-/* ---- what follows ---- */
+/* ---- consequences ---- */
 
-/* Somebody other than the sender of the message can mend it, and then it goes: a 5xx for this is no end. */
+/* Somebody other than the sender can mend the fault, and then the message goes: a 5xx for this is not final. */
 static bool can_be_mended(const struct rule *r)
 {
 	switch (r->trouble) {
@@ -119,7 +119,7 @@ static bool can_be_mended(const struct rule *r)
 	}
 }
 
-/* While somebody mends it: now and then a try shows whether that has been done. */
+/* The pause between tries that show whether the fault has been mended. */
 static uint64_t mending_ms(const struct meaning *m)
 {
 	if (m->trouble == TROUBLE_REPUTATION)
@@ -132,8 +132,8 @@ static bool may_name_time(enum trouble t)
 	return t == TROUBLE_GREYLIST || t == TROUBLE_RATE || t == TROUBLE_QUOTA || t == TROUBLE_TEMPORARY;
 }
 
-/* Whom it concerns at this place. Before a message was named it can only be all of them; at an upstream we have one account, at
- * an MX host none, and no set-up either: what is wrong there is wrong with this mail, and nobody of us can mend it. */
+/* The scope of a refusal at this place. Before MAIL it is the whole next hop. This relay has an account at an upstream, but
+ * neither an account nor a set-up at an MX host: such a refusal there concerns this mail, and no administrator can mend it. */
 static void narrow(struct meaning *m, unsigned scope, struct place p, struct verdict v)
 {
 	m->scope = scope == SCOPE_ACCOUNT ? p.mx ? SCOPE_SENDER : SCOPE_HOP : (enum scope)scope;
@@ -143,7 +143,7 @@ static void narrow(struct meaning *m, unsigned scope, struct place p, struct ver
 		m->scope = SCOPE_RECIPIENT;
 		m->waits = v.code < 500;
 	}
-	/* an upstream that refuses reports as such: their mail waits, all other goes */
+	/* an upstream that refuses all reports: these wait, other mail goes */
 	if (!p.mx && p.null_sender && p.step == STEP_MAIL && v.code >= 500 && m->scope != SCOPE_HOP) {
 		m->trouble = TROUBLE_SETUP;
 		m->actor = ACTOR_ADMIN;
@@ -234,7 +234,7 @@ struct meaning reply_class_session(struct place place, enum smtp_fault fault, st
 	return m;
 }
 
-/* ---- recipients that another transaction may have ---- */
+/* ---- recipients for another transaction ---- */
 
 bool reply_class_too_many(enum smtp_step step, struct verdict v)
 {

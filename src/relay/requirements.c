@@ -1,12 +1,11 @@
-/* requirements.c - what a message demands of its next hops: to be delivered by a time (RFC 2852), to go by verified TLS only
- * (RFC 8689). */
+/* requirements.c - what a message demands of its next hops: delivery by a time (RFC 2852), verified TLS (RFC 8689). */
 #include "connection.h"
 #include "delivery.h"
 #include "relay.h"
 
 #include "posthouse/smtp_server.h"
 
-/* RFC 2852: what is not delivered by then comes back, and so a next hop that does not know of this gets none of it. */
+/* RFC 2852: a message that is late comes back. A next hop without DELIVERBY cannot do this, and so does not get the message. */
 static bool must_return(const struct delivery *d)
 {
 	return d->envelope.deliver_by > 0 && (d->envelope.deliver_by_mode & ~(unsigned)BY_TRACE) == BY_RETURN;
@@ -26,7 +25,7 @@ int64_t requirements_seconds(const struct delivery *d, uint64_t now_ms)
 	return left_s < 1 && must_return(d) ? 1 : left_s; /* the last second has begun, and R must not say 0 */
 }
 
-/* RFC 8689 4.2.1: it must not go where the certificate is not verified. */
+/* RFC 8689 4.2.1: the message must not be sent without a verified certificate. */
 static struct verdict check_tls(const struct delivery *d, bool mx, enum tls_level level)
 {
 	if (!d->require_tls || level == TLS_LEVEL_VERIFY)

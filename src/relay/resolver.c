@@ -1,4 +1,4 @@
-/* resolver.c - the resolver for direct delivery: opened when it is needed first, and again when resolv.conf has changed. */
+/* resolver.c - the resolver for direct delivery: opened at its first use, and again when resolv.conf has changed. */
 #include "pool.h"
 #include "relay.h"
 
@@ -8,7 +8,6 @@
 
 enum { RESOLV_CONF_MS = 10000 };
 
-/* The configuration in one text, to see whether it is the same. */
 struct str resolver_options(struct arena *a, const struct cfg_delivery *d)
 {
 	return arena_printf(a, "%.*s\n%.*s\n%d%d", STR_ARG(d->resolver), STR_ARG(d->trust_anchor), d->ipv4, d->ipv6);
@@ -23,7 +22,7 @@ static struct dns *open_dns(struct relay *relay, const struct cfg_delivery *d, s
 	return dns_open(relay->loop, &options, a, why_out);
 }
 
-/* Another resolver: look-ups under way are asked for again there. */
+/* Look-ups of the old resolver are dropped, and repeated by the new one. */
 void resolver_apply(struct relay *relay)
 {
 	if (relay->dns)
@@ -34,7 +33,7 @@ void resolver_apply(struct relay *relay)
 		relay->ops->resolver_changed(pool);
 }
 
-/* resolv.conf says other servers than when it was read last: a laptop has moved, a container's network was set up late. */
+/* resolv.conf can change while the relay runs: a laptop moves, the network of a container is set up late. */
 static void follow_resolv_conf(struct relay *relay)
 {
 	const struct cfg_delivery *d = &role_config(relay->role)->delivery;
@@ -74,8 +73,8 @@ struct dns *resolver_get(struct relay *relay, struct arena *a, struct verdict *w
 	return relay->dns;
 }
 
-/* A resolver of the administrator's own choice is tried at once; the ordinary one costs memory that without direct delivery
- * nobody needs. */
+/* A configured resolver is opened at once, to find faults. The default one is opened at its first use, because it takes memory
+ * that is wasted without direct delivery. */
 struct verdict resolver_check(struct relay *relay, const struct cfg_delivery *d)
 {
 	struct verdict why = ok();

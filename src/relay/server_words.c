@@ -10,7 +10,7 @@ struct writer {
 	size_t n;
 };
 
-/* Letters and digits, and all beyond ASCII. */
+/* Letters, digits, and all bytes beyond ASCII. */
 static bool is_letter(char c)
 {
 	char low = ascii_lower(c);
@@ -23,9 +23,9 @@ static bool is_upper(char c)
 	return ascii_lower(c) != c;
 }
 
-/* ---- what is not the server's own ---- */
+/* ---- words that the server has not chosen ---- */
 
-/* Another server's words begin behind these. */
+/* Cut the text at the report of another server's reply. */
 static struct str without_reports(struct str text)
 {
 	static const struct str marks[] = {
@@ -41,7 +41,7 @@ static struct str without_reports(struct str text)
 	return text;
 }
 
-/* The length of a quotation that begins here, with its marks; 0: none does. An apostrophe within a word is no mark. */
+/* The length of a quotation that begins here, with its marks; 0: there is none. An apostrophe within a word is no mark. */
 static size_t quotation(struct str text, size_t at)
 {
 	static const struct {
@@ -68,8 +68,8 @@ static size_t quotation(struct str text, size_t at)
 	return 0;
 }
 
-/* What follows these names is quoted without marks, to the next semicolon. The bytes up to the end of the name; 0: there is
- * none. */
+/* The text from such a name to the next semicolon is a quotation without marks. The length up to the end of the name; 0: there
+ * is no name. */
 static size_t quotation_name(struct str piece)
 {
 	static const struct str names[] = { S("subject:"), S("subject="), S("filename:"),  S("filename="),
@@ -85,8 +85,8 @@ static size_t quotation_name(struct str piece)
 	return 0;
 }
 
-/* A host, file or address: a dot within it, but for one that only lacks its blank ("exceeded.Please"). Microsoft names its
- * faults so too. */
+/* The name of a host or file, or an address, has a dot within. A missing blank after a sentence ("exceeded.Please") makes no
+ * name, nor do Microsoft's names of faults. */
 static bool is_name(struct str piece)
 {
 	if (str_find(piece, '@') < piece.n || str_search(piece, S("://")) < piece.n)
@@ -124,7 +124,7 @@ static void add_piece(struct writer *w, struct str piece)
 	add_blank(w);
 }
 
-/* One piece between blanks, without what stands in angle brackets. */
+/* One piece between blanks, without the part in angle brackets. */
 static void add_own(struct writer *w, struct str piece)
 {
 	size_t open = str_find(piece, '<'), close = str_rfind(piece, '>');
@@ -142,7 +142,7 @@ struct str server_words(struct str text, char to[SERVER_WORDS_MAX])
 	struct writer w = { .to = to };
 
 	text = str_trim(without_reports(str_head(text, SERVER_WORDS_MAX)));
-	if (text.n > 2 && quotation(text, 0) == text.n) /* the whole is no quotation, whatever stands around it */
+	if (text.n > 2 && quotation(text, 0) == text.n) /* marks around the whole text make no quotation */
 		text = str_head(str_from(text, 1), text.n - 2);
 	add_blank(&w);
 	for (size_t i = 0; i < text.n;) {
@@ -155,7 +155,7 @@ struct str server_words(struct str text, char to[SERVER_WORDS_MAX])
 		while (end < text.n && text.p[end] != ' ' && (end == i || quotation(text, end) == 0))
 			end++;
 		name = quotation_name(str_head(str_from(text, i), end - i));
-		if (name > 0) /* its semicolon stands behind it: one before would be found for ever */
+		if (name > 0) /* the semicolon behind the name: one before it would be found for ever */
 			end = i + name + str_find(str_from(text, i + name), ';');
 		else
 			add_own(&w, str_head(str_from(text, i), end - i));
@@ -192,7 +192,7 @@ bool server_words_fit(struct str words, const char *expression)
 
 /* ---- times ---- */
 
-/* The next word of *rest; empty when there is none. */
+/* Empty: there is none. */
 static struct str next_word(struct str *rest)
 {
 	struct str word = S("");

@@ -1,4 +1,4 @@
-/* tls_policy.c - see tls_policy.h. One pure function decides; what it decides from is gathered in attempt.c. */
+/* tls_policy.c - see tls_policy.h. A pure function decides; attempt.c gathers the facts. */
 #include "tls_policy.h"
 
 enum tls_level tls_level_of(enum upstream_tls configured)

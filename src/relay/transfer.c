@@ -1,5 +1,5 @@
-/* transfer.c - the text of a message, read piece by piece: to the wire, or to be counted and hashed (downgrade.c). A text in a
- * file is read on the thread pool, a chunk at a time, and no faster than the peer takes it. */
+/* transfer.c - reads the text of a message piece by piece, to send it, or to count and hash it (downgrade.c). A text in a file is
+ * read on the thread pool, a chunk at a time, and no faster than the peer takes it. */
 #include "connection.h"
 #include "delivery.h"
 #include "relay.h"
@@ -13,13 +13,13 @@
 #include <unistd.h>
 
 enum {
-	PENDING_MAX = 256 * 1024, /* text that the kernel has not taken; then reading the file waits */
+	PENDING_MAX = 256 * 1024, /* with more text that the kernel has not taken, reading the file waits */
 };
 
 static void read_more(struct connection *c);
 static void on_read(uv_fs_t *request);
 
-/* Our own disk: nothing of the next hop's, and half a text must not look whole. So the connection goes. */
+/* The fault is that of this machine. The connection is closed, because half a text must not look complete. */
 static void unreadable(struct connection *c, const char *why)
 {
 	struct str text = arena_printf(&c->arena, "the message cannot be read: %s", why);
@@ -40,7 +40,7 @@ void transfer_begin(struct connection *c, const struct transfer_ops *ops)
 			ops->end(c);
 		return;
 	}
-	t->fd = fcntl(d->fd, F_DUPFD_CLOEXEC, 0); /* our own: it may be in use on the pool when the delivery ends */
+	t->fd = fcntl(d->fd, F_DUPFD_CLOEXEC, 0); /* a copy: the thread pool can still use it when the delivery ends */
 	t->at = 0;
 	t->size = d->size;
 	t->waiting = false;
@@ -52,13 +52,13 @@ void transfer_begin(struct connection *c, const struct transfer_ops *ops)
 	read_more(c);
 }
 
-/* Has the peer enough to do with what it was sent? */
+/* Has the peer not taken the text that was sent so far? */
 static bool must_wait(const struct connection *c)
 {
 	return stream_pending(c->stream) > PENDING_MAX || !smtp_client_takes_text(c->client);
 }
 
-/* Start the next read; the caller writes out what there is. */
+/* Start the next read; the caller flushes the output. */
 static void read_more(struct connection *c)
 {
 	struct transfer *t = &c->transfer;
@@ -84,7 +84,7 @@ static void read_more(struct connection *c)
 	c->parts++;
 }
 
-/* The conversion's end lets the session go on; otherwise the session as it is. */
+/* At the end of the first pass the session resumes. */
 static void go_on(struct connection *c, bool was_downgrading)
 {
 	if (was_downgrading && !c->downgrading && c->state == CONNECTION_BUSY) {
@@ -93,7 +93,7 @@ static void go_on(struct connection *c, bool was_downgrading)
 	}
 	c->relay->ops->advance(c);
 	if (c->state == CONNECTION_BUSY)
-		connection_limit(c); /* it is our disk, or what the peer has taken, that was waited for */
+		connection_limit(c); /* the wait was for our disk, or the peer has made progress */
 }
 
 static void on_read(uv_fs_t *request)
@@ -105,7 +105,7 @@ static void on_read(uv_fs_t *request)
 
 	uv_fs_req_cleanup(request);
 	t->reading = false;
-	if (c->state == CONNECTION_CLOSING || !c->delivery) { /* the peer had enough before the end */
+	if (c->state == CONNECTION_CLOSING || !c->delivery) { /* the peer refused the text before its end */
 		transfer_fini(t);
 		connection_part_closed(c);
 		return;
@@ -171,7 +171,7 @@ static bool take_for_wire(struct connection *c, struct str bytes)
 	return true;
 }
 
-/* The last of it: from here on the outcome is the peer's to say. */
+/* From here on only the peer knows the outcome. */
 static void end_for_wire(struct connection *c)
 {
 	struct transfer *t = &c->transfer;

@@ -1,4 +1,4 @@
-/* tx_recipients.c - the recipients of one transaction: as many as the next hop takes at once, in a form that it understands. */
+/* tx_recipients.c - the recipients of one transaction: as many as the next hop accepts at once, in a form that it can handle. */
 #include "connection.h"
 #include "delivery.h"
 #include "relay.h"
@@ -13,8 +13,8 @@ static bool is_ascii(struct str s)
 	return true;
 }
 
-/* What the client has declared does not count, since some always do: other text than addresses can be written in ASCII, which
- * no server further on returns. */
+/* Whether the client has declared SMTPUTF8 does not count, because some clients always do. Text other than addresses can be
+ * written in ASCII, which no later server returns. */
 bool tx_recipients_header_is_utf8(const struct delivery *d, unsigned usable)
 {
 	return (usable & PEER_SMTPUTF8) && (d->envelope.utf8 & UTF8_IN_HEADER) &&
@@ -27,7 +27,7 @@ static struct verdict lacks_utf8(struct arena *a, const char *whose, struct str 
 		    arena_printf(a, "the %s's address <%.*s> needs SMTPUTF8, which the next hop lacks", whose, STR_ARG(address)));
 }
 
-/* The address as it may stand in a command; false when the next hop cannot take it. */
+/* The address in the form of a command; false: the next hop cannot handle it. */
 static bool to_ascii(struct delivery *d, struct str address, struct str *out)
 {
 	*out = address;
@@ -47,7 +47,7 @@ struct verdict tx_recipients_obstacle(const struct connection *c, unsigned usabl
 	return v;
 }
 
-/* How many recipients at once; RFC 9422 4.2, or what it has shown before. */
+/* The limit of recipients by RFC 9422 4.2, or by earlier replies of the next hop. */
 static size_t most_at_once(const struct delivery *d, const struct smtp_peer *peer)
 {
 	size_t max = d->recipients_n;
@@ -85,7 +85,7 @@ bool tx_recipients_fill(const struct connection *c, unsigned usable)
 				     .orcpt = ARENA_ARRAY(&d->arena, struct str, max),
 				     .notify = ARENA_ARRAY(&d->arena, unsigned, max) };
 	if (!utf8)
-		to_ascii(d, d->envelope.sender, &b->sender); /* can be done: it is no obstacle */
+		to_ascii(d, d->envelope.sender, &b->sender); /* cannot fail: tx_recipients_obstacle() was asked */
 	b->utf8 = !is_ascii(b->sender) || tx_recipients_header_is_utf8(d, usable);
 	for (size_t i = 0; i < d->recipients_n && b->n < max; i++) {
 		struct str address = d->recipients[i].address;
@@ -125,7 +125,7 @@ bool tx_recipients_meet_family(const struct delivery *d)
 	return false;
 }
 
-/* Each transaction settles one recipient at least, so there is an end to them: where all are too many, that is the answer. */
+/* Each transaction settles at least one recipient, so that transactions end: when all were "too many", that is their verdict. */
 void tx_recipients_commit(struct delivery *d, bool moves, unsigned given_up)
 {
 	size_t too_many = 0;
