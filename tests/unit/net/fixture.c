@@ -267,7 +267,7 @@ struct tls_certificate make_certificate_as(struct arena *a, const struct certifi
 	X509_set_version(x, 2);
 	ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
 	X509_gmtime_adj(X509_getm_notBefore(x), -3600);
-	X509_gmtime_adj(X509_getm_notAfter(x), 86400);
+	X509_gmtime_adj(X509_getm_notAfter(x), recipe->ends_s ? recipe->ends_s : 86400);
 	X509_set_pubkey(x, key);
 	X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)recipe->name, -1, -1, 0);
 	X509_set_issuer_name(x, subject);

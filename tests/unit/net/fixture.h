@@ -64,6 +64,7 @@ struct certificate_recipe {
 	const char *also; /* "DNS:a.example,DNS:*.b.example"; NULL: none at all */
 	int kind;         /* EVP_PKEY_EC, EVP_PKEY_RSA or EVP_PKEY_ED25519 */
 	const char *hash; /* of its signature; NULL: SHA-256, or none for Ed25519 */
+	long ends_s;      /* from now, at least -3000; 0: after a day */
 };
 struct tls_certificate make_certificate_as(struct arena *a, const struct certificate_recipe *recipe);
 

@@ -13,13 +13,14 @@ struct keys {
 	struct tls_context *server, *client;
 };
 
-/* Contexts that know each other. */
-static struct keys make_keys(struct fixture *f)
+/* Contexts that know each other. ends_s: of the certificate, as in its recipe. */
+static struct keys make_keys_until(struct fixture *f, long ends_s)
 {
-	struct keys k;
+	struct certificate_recipe recipe = { "mail.example.org", "DNS:mail.example.org,IP:127.0.0.1", EVP_PKEY_EC, NULL, ends_s };
+	struct tls_certificate made = make_certificate_as(&f->arena, &recipe);
+	struct keys k = { .chain = made.chain_pem, .key = made.key_pem };
 	struct verdict why;
 
-	make_certificate(&f->arena, "mail.example.org", &k.chain, &k.key);
 	k.server = server_context(f, k.chain, k.key, TLS_1_2, &why);
 	assert_non_null(k.server);
 	assert_int_equal(why.class, OK);
@@ -27,6 +28,11 @@ static struct keys make_keys(struct fixture *f)
 	assert_non_null(k.client);
 	assert_int_equal(why.class, OK);
 	return k;
+}
+
+static struct keys make_keys(struct fixture *f)
+{
+	return make_keys_until(f, 0);
 }
 
 static void free_keys(struct keys *k)
@@ -181,59 +187,63 @@ static const char *result_word(const struct stream *st)
 	return tls_result_word(info.result);
 }
 
+static const struct name_case {
+	struct str name;
+	bool verify, known_ca;
+	enum verdict_class class;
+	enum tls_result result;
+	long ends_s;
+} name_cases[] = {
+	{ { "mail.example.org", 16 }, true, true, OK, TLS_RESULT_SUCCESSFUL },
+	{ { "MAIL.EXAMPLE.ORG", 16 }, true, true, OK, TLS_RESULT_SUCCESSFUL },
+	{ { "127.0.0.1", 9 }, true, true, OK, TLS_RESULT_SUCCESSFUL },
+	{ { "other.example.org", 17 }, true, true, PERM, TLS_RESULT_CERTIFICATE_HOST_MISMATCH },
+	{ { "127.0.0.2", 9 }, true, true, PERM, TLS_RESULT_CERTIFICATE_HOST_MISMATCH },
+	{ { "::1", 3 }, true, true, PERM, TLS_RESULT_CERTIFICATE_HOST_MISMATCH },
+	{ { "mail.example.org", 16 }, true, false, PERM, TLS_RESULT_CERTIFICATE_NOT_TRUSTED },
+	{ { "", 0 }, true, true, PERM, TLS_RESULT_VALIDATION_FAILURE },
+	{ { "mail.example.org\0x", 18 }, true, true, PERM, TLS_RESULT_VALIDATION_FAILURE },
+	{ { "other.example.org", 17 }, false, false, OK, TLS_RESULT_SUCCESSFUL },
+	{ { "", 0 }, false, false, OK, TLS_RESULT_SUCCESSFUL },
+	{ { "mail.example.org", 16 }, true, true, PERM, TLS_RESULT_CERTIFICATE_EXPIRED, -60 },
+	{ { "mail.example.org", 16 }, false, true, OK, TLS_RESULT_SUCCESSFUL, -60 },
+};
+
 static void test_names(void **state)
 {
-	static const struct {
-		struct str name;
-		bool verify, known_ca;
-		enum verdict_class class;
-		enum tls_result result;
-	} cases[] = {
-		{ { "mail.example.org", 16 }, true, true, OK, TLS_RESULT_SUCCESSFUL },
-		{ { "MAIL.EXAMPLE.ORG", 16 }, true, true, OK, TLS_RESULT_SUCCESSFUL },
-		{ { "127.0.0.1", 9 }, true, true, OK, TLS_RESULT_SUCCESSFUL },
-		{ { "other.example.org", 17 }, true, true, PERM, TLS_RESULT_CERTIFICATE_HOST_MISMATCH },
-		{ { "127.0.0.2", 9 }, true, true, PERM, TLS_RESULT_CERTIFICATE_HOST_MISMATCH },
-		{ { "::1", 3 }, true, true, PERM, TLS_RESULT_CERTIFICATE_HOST_MISMATCH },
-		{ { "mail.example.org", 16 }, true, false, PERM, TLS_RESULT_CERTIFICATE_NOT_TRUSTED },
-		{ { "", 0 }, true, true, PERM, TLS_RESULT_VALIDATION_FAILURE },
-		{ { "mail.example.org\0x", 18 }, true, true, PERM, TLS_RESULT_VALIDATION_FAILURE },
-		{ { "other.example.org", 17 }, false, false, OK, TLS_RESULT_SUCCESSFUL },
-		{ { "", 0 }, false, false, OK, TLS_RESULT_SUCCESSFUL },
-	};
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < sizeof name_cases / sizeof name_cases[0]; i++) {
 		void *again;
 		struct fixture *f;
 		struct keys k;
 		struct str other_chain, other_key;
 		struct verdict why;
+		const struct name_case *n = &name_cases[i];
 
 		fixture_setup(&again);
 		f = again;
-		k = make_keys(f);
-		if (!cases[i].known_ca) {
+		k = make_keys_until(f, n->ends_s);
+		if (!n->known_ca) {
 			make_certificate(&f->arena, "mail.example.org", &other_chain, &other_key);
 			tls_context_unref(k.client);
 			k.client = tls_client_context(other_chain, &f->arena, &why);
 		}
 		fixture_connect(f);
 		stream_start_server_tls(f->server.st, k.server);
-		stream_start_client_tls(f->client.st, k.client, cases[i].name, cases[i].verify);
+		stream_start_client_tls(f->client.st, k.client, n->name, n->verify);
 		assert_int_equal(f->client.handshakes, 0);
 		assert_true(run_until(&f->loop, &f->client.handshakes, 1, 5000));
-		if (f->client.tls.class != cases[i].class)
-			fail_msg("%.*s: %d: %.*s", STR_ARG(cases[i].name), f->client.tls.class, STR_ARG(f->client.tls.text));
-		assert_string_equal(result_word(f->client.st), tls_result_word(cases[i].result));
-		if (cases[i].class == PERM) {
+		if (f->client.tls.class != n->class)
+			fail_msg("%.*s: %d: %.*s", STR_ARG(n->name), f->client.tls.class, STR_ARG(f->client.tls.text));
+		assert_string_equal(result_word(f->client.st), tls_result_word(n->result));
+		if (n->class == PERM) {
 			assert_true(str_eq(f->client.tls.enhanced, S("5.7.5")));
 			assert_true(f->client.tls.text.n > 0);
 			stream_close(f->client.st);
 			assert_true(run_until(&f->loop, &f->server.handshakes, 1, 2000));
 			assert_int_equal(f->server.tls.class, TEMP);
-			if (cases[i].name.n > 0 && !memchr(cases[i].name.p, 0, cases[i].name.n) &&
+			if (n->name.n > 0 && !memchr(n->name.p, 0, n->name.n) &&
 			    str_search(f->server.tls.text, S("alert")) == f->server.tls.text.n)
-				fail_msg("%.*s: no alert: %.*s", STR_ARG(cases[i].name), STR_ARG(f->server.tls.text));
+				fail_msg("%.*s: no alert: %.*s", STR_ARG(n->name), STR_ARG(f->server.tls.text));
 		}
 		assert_int_equal(f->client.ends, 0);
 		free_keys(&k);
