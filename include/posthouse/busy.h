@@ -8,8 +8,8 @@
 
 struct busy {
 	size_t n;
-	bool waiting;     /* somebody wants to know when it is 0 */
-	uv_timer_t check; /* from the loop: who ends something has not finished his own work at that moment */
+	bool waiting;     /* busy_wait() was called */
+	uv_timer_t check; /* asks from the loop: the code that ends something is still at work when it says so */
 	void (*on_idle)(void *ctx);
 	void *ctx;
 };

@@ -5,7 +5,7 @@
 #include "posthouse/arena.h"
 #include "posthouse/envelope.def"
 
-/* Texts are views: whoever has an envelope for longer than the other one lives copies them by envelope_keep(). */
+/* Texts are views. A copy of an envelope that outlives them gets its own by envelope_keep(). */
 struct envelope {
 #define FIELD_str(name)                       struct str name;
 #define FIELD_u64(name)                       uint64_t name;

@@ -120,7 +120,7 @@ void smtp_client_auth_abort(struct smtp_client *c, struct verdict why); /* no re
 
 /* Begin a transaction in state READY: MAIL, RCPT…, DATA, pipelined when the server can. Views stay valid until CLIENT_DONE. A
  * body or size that the server does not support: every recipient PERM (5.6.3, 5.3.4) without a byte sent; BODY_BINARYMIME needs
- * BINARYMIME and CHUNKING, and needs CHUNKING. A server with CHUNKING gets no DATA: the text goes in chunks by BDAT (RFC
+ * both BINARYMIME and CHUNKING. A server with CHUNKING gets no DATA: the text goes in chunks by BDAT (RFC
  * 3030), the last of them when all others have been taken. */
 void smtp_client_send(struct smtp_client *c, const struct smtp_transaction *t);
 
