@@ -16,9 +16,8 @@ enum account_operation { ACCOUNT_ADD = 1, ACCOUNT_PASSWD, ACCOUNT_REMOVE };
 struct account {
 	struct str name;    /* with realm: alice@example.org; canonical, see names.h */
 	struct str written; /* the name as the file has it */
-	struct str
-		lost; /* the canonical name that another account has; this one is found by none, see accounts_shadowed(); "": its own is */
-	struct str device;   /* "" = the account's main password */
+	struct str lost;   /* the canonical name, when another account has it: no login finds this one, see accounts_shadowed() */
+	struct str device; /* "" = the account's main password */
 	struct str verifier; /* "SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey", base 64 */
 	uint64_t created_at;
 	uint64_t expires_at; /* ms; from then on no password fits; 0 = never */

@@ -14,7 +14,8 @@ struct dns;
 struct dns_options {
 	/* "" = the servers of /etc/resolv.conf; "recursive" = from the root servers; else "ADDRESS[@PORT] ..." */
 	struct str resolver;
-	/* Path of a file with DS or DNSKEY records, or of root.key; "" = no validation ("recursive": Debian's root key if installed). */
+	/* Path of a file with DS or DNSKEY records, or of root.key; "" = no validation ("recursive": Debian's root key if
+	 * installed). */
 	struct str trust_anchor;
 	bool ipv4, ipv6; /* address families to look up */
 };

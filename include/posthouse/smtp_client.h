@@ -51,7 +51,7 @@ enum smtp_client_event_type {
 	CLIENT_CHALLENGE, /* AUTH: mechanism, first, bytes; answer by smtp_client_auth_response() or _auth_abort(), below */
 	CLIENT_READY,     /* after EHLO/TLS/AUTH, and after each finished transaction: smtp_client_send() may begin one */
 	CLIENT_TEXT,      /* the server wants the text: write it with smtp_client_text(), then smtp_client_text_end() */
-	CLIENT_RECIPIENT, /* final for one recipient: index, verdict. Refusals may come early, success only after the final reply */
+	CLIENT_RECIPIENT, /* final for one recipient: index, verdict. Success comes after the last reply, refusal also before */
 	CLIENT_DONE,      /* the transaction is over, all recipients were told; verdict is the deciding reply; reusable */
 	CLIENT_FAILED,    /* the session is over before or between transactions: verdict, fault. Close it */
 };
@@ -99,7 +99,7 @@ struct smtp_transaction {
 	int64_t by_s;
 	unsigned by_mode;
 	unsigned priority; /* RFC 6710, sent when the peer has MT-PRIORITY and it is not PRIORITY_NORMAL */
-	bool require_tls; /* RFC 8689: sent; no TLS, or a peer without REQUIRETLS: every recipient PERM 5.7.30 without a byte sent */
+	bool require_tls;  /* RFC 8689; without TLS or with a peer that lacks REQUIRETLS: PERM 5.7.30 for all, nothing is sent */
 };
 
 struct smtp_client;

@@ -33,11 +33,11 @@ struct smtp_server_config {
 	uint64_t (*now_ms)(void);  /* for what EHLO and MAIL say in dates (FUTURERELEASE, HOLDUNTIL) */
 	uint64_t message_size;     /* bytes of text, announced by SIZE and enforced while it streams */
 	uint64_t recipients;       /* per message, else 452 4.5.3 */
-	uint64_t
-		commands; /* since the last accepted message (recipients that were accepted not counted), then 421 4.7.0; 0 = no limit */
-	uint64_t
-		errors; /* 5xx and unknown commands per session, then 421 4.7.0; each from half of it on is for the user to delay. An
-			 * accepted message takes back half, and no RCPT that it had counts */
+	/* Commands since the last accepted message, without the recipients that were accepted; then 421 4.7.0. 0: no limit. */
+	uint64_t commands;
+	/* 5xx and unknown commands of a session, then 421 4.7.0; from half of them on the user of the machine delays the replies.
+	 * An accepted message halves the count, and its refused recipients do not count. */
+	uint64_t errors;
 	bool tls_required;        /* AUTH and MAIL need TLS (a trusted client's MAIL: see smtp_server_trust) */
 	bool refuse_bare_newline; /* refuse a line that ends with LF alone or CR CR LF; false: take it as a line with CRLF */
 	bool can_starttls;        /* STARTTLS is offered while there is no TLS */
@@ -46,22 +46,24 @@ struct smtp_server_config {
 enum smtp_event_type {
 	SMTP_HELO,     /* name, esmtp; for information: the machine has answered */
 	SMTP_STARTTLS, /* answer; after OK: flush the output, start TLS, then smtp_server_tls_started() */
-	SMTP_AUTH, /* mechanism, has_initial, initial (decoded). Answer: OK 334 with the challenge as text (base64 is put on here),
-	                  OK 235 = in, else refused */
+	/* mechanism, has_initial, initial (decoded). Answer: OK 334 with the challenge as text (the machine encodes it),
+	 * OK 235: logged in; anything else: refused */
+	SMTP_AUTH,
 	SMTP_AUTH_RESPONSE, /* initial = the decoded response; answer like AUTH */
 	SMTP_AUTH_CANCEL,   /* the client sent "*", no base 64, or too long a line: 501 or 500 was given; for information */
 	SMTP_MAIL,          /* sender and mail parameters; answer */
 	SMTP_RCPT,          /* recipient and its parameters; answer */
-	SMTP_DATA, /* DATA, or the first BDAT of a message; answer; after OK text follows (the machine itself answers the chunks) */
-	SMTP_TEXT,     /* bytes: text without dot-stuffing, whole lines with CRLF when all is there, whatever ended them before
-	                       (BODY=BINARYMIME: any bytes, of the header too, and perhaps no CRLF at the end); no answer */
-	SMTP_TEXT_END, /* fault: not OK if the text broke a rule (size, lone CR, NUL; no line is too long); the user drops
-	                       the message and answers with that very verdict; otherwise answer as it goes. With a fault it comes at
-	                       the end of the chunk at fault, which need not be the last; of what follows the user hears nothing */
-	SMTP_RESET, /* the transaction is over without a message (RSET, EHLO, HELO; a first BDAT that the user has refused); for
-	                       information */
+	SMTP_DATA, /* DATA, or the first BDAT of a message; answer; after OK comes the text (the machine answers the chunks) */
+	/* bytes: text without dot-stuffing; when all is there, whole lines with CRLF, whatever ended them before
+	 * (BODY=BINARYMIME: any bytes, also in the header, and perhaps no CRLF at the end); no answer */
+	SMTP_TEXT,
+	/* fault: not OK when the text broke a rule (size, lone CR, NUL; no line is too long): drop the message and answer with
+	 * this verdict; otherwise answer with the result. A fault comes at the end of its chunk, which need not be the last; no
+	 * event follows for the rest of the text */
+	SMTP_TEXT_END,
+	SMTP_RESET, /* the transaction is over without a message (RSET, EHLO, HELO, a refused first BDAT); for information */
 	SMTP_QUIT,  /* 221 was given: flush, then close */
-	SMTP_CLOSE, /* 421 was given (too many errors or commands, a text without end, a reply of 421 by the user): flush, close */
+	SMTP_CLOSE, /* 421 was given (too many errors or commands, a text without end, the user's own 421): flush, close */
 };
 
 struct smtp_mail_params {

@@ -119,7 +119,8 @@ struct outcome {
 	uint64_t due_at;
 	bool attempted; /* counts as an attempt of the message */
 	bool died;      /* relay died during this delivery */
-	bool report_success; /* final and good, and the sender is to be told: the message stays open until store_report(KIND_SUCCESS) */
+	/* Final and good, and the sender is to be told: the message stays open until store_report(KIND_SUCCESS). */
+	bool report_success;
 	struct verdict verdict; /* the last reply; class OK and code 0: leave the earlier one */
 	uint64_t meaning;       /* of this reply, packed as in meaning.h */
 	struct str remote, route;

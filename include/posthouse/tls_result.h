@@ -1,5 +1,5 @@
-/* tls_result.h - how TLS went on a connection to a next hop: one list of words, for log, transcripts and reports. Those of failures are the
- * result types of TLS reporting (RFC 8460 4.3). */
+/* tls_result.h - how TLS went on a connection to a next hop: one list of words, for log, transcripts and reports. Those of
+ * failures are the result types of TLS reporting (RFC 8460 4.3). */
 #ifndef POSTHOUSE_TLS_RESULT_H
 #define POSTHOUSE_TLS_RESULT_H
 

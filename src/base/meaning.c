@@ -5,16 +5,18 @@ static const struct {
 	const char *name, *advice;
 } troubles[TROUBLES] = {
 	[TROUBLE_NONE] = { "", "" },
-	[TROUBLE_MAILBOX] = { "mailbox",
-			      "The address does not exist there, or takes no mail. Check it for mistakes, or ask the recipient for another one." },
+	[TROUBLE_MAILBOX] = { "mailbox", "The address does not exist there, or takes no mail. Check it for mistakes, or ask the "
+					 "recipient for another one." },
 	[TROUBLE_FULL] = { "full",
-			   "The recipient's mailbox is full. The recipient must make room; reach the recipient in another way, or send it again later." },
+			   "The recipient's mailbox is full. The recipient must make room; reach the recipient in another "
+			   "way, or send it again later." },
 	[TROUBLE_CONTENT] = { "content",
-			      "The recipient's server refuses what the message contains or how it is built. Change its text, links or attachments, or "
-			      "reach the recipient in another way." },
+			      "The recipient's server refuses what the message contains or how it is built. Change its text, "
+			      "links or attachments, or reach the recipient in another way." },
 	[TROUBLE_REPUTATION] = { "reputation", "The next server does not trust this relay or the sender." },
 	[TROUBLE_AUTHENTICATION] = { "authentication",
-				     "The recipient's server could not verify that the message comes from the sender's domain (SPF, DKIM, DMARC)." },
+				     "The recipient's server could not verify that the message comes from the sender's domain "
+				     "(SPF, DKIM, DMARC)." },
 	[TROUBLE_RATE] = { "rate", "The next server has been sent too much in a short time." },
 	[TROUBLE_QUOTA] = { "quota", "The amount of mail that the next server takes in a day or a month is used up." },
 	[TROUBLE_LOGIN] = { "login", "The next server does not accept this relay's login." },
@@ -24,7 +26,8 @@ static const struct {
 	[TROUBLE_SIZE] = { "size", "The message is too large for the recipient's server. Send less at once, or a link." },
 	[TROUBLE_LOOP] = { "loop", "The message goes in circles between mail servers." },
 	[TROUBLE_GREYLIST] = { "greylist",
-			       "The recipient's server wants to see the message again later, as many do when a sender is new to them." },
+			       "The recipient's server wants to see the message again later, as many do when a sender is new "
+			       "to them." },
 	[TROUBLE_TEMPORARY] = { "temporary", "The next server has a trouble of its own that should pass." },
 };
 
@@ -37,7 +40,8 @@ static const struct {
 	[ACTOR_USER] = { "user", "" }, /* what to do is part of the trouble's own words */
 	[ACTOR_ADMIN] = { "admin", " Your administrator must act: tell them what the server answered." },
 	[ACTOR_RECIPIENT] = { "recipient",
-			      " Only the recipient's side can change that: ask the recipient, in another way, to allow your mail." },
+			      " Only the recipient's side can change that: ask the recipient, in another way, to allow your "
+			      "mail." },
 };
 
 const char *trouble_name(unsigned trouble)

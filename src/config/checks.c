@@ -47,7 +47,8 @@ static void check_senders(struct loader *l)
 		for (size_t k = 0; k < i && c->senders_n <= 1000; k++)
 			if (str_ieq(c->senders[i].user, c->senders[k].user)) {
 				fault(l, setting_near(l, "senders.[%zu].user", i),
-				      "senders: expected one entry for the login \"%.*s\"; element %zu of the list is one already",
+				      "senders: expected one entry for the login \"%.*s\"; element %zu of the list is one "
+				      "already",
 				      STR_ARG(c->senders[i].user), k + 1);
 				break;
 			}
@@ -66,7 +67,8 @@ static void check_sign(struct loader *l)
 			same_domain++;
 			if (str_ieq(c->sign[i].selector, c->sign[k].selector))
 				fault(l, setting_near(l, "sign.[%zu].selector", i),
-				      "sign: expected a selector of its own; element %zu of the list has the same domain and selector",
+				      "sign: expected a selector of its own; element %zu of the list has the same domain and "
+				      "selector",
 				      k + 1);
 		}
 		if (same_domain == DKIM_KEYS_MAX)

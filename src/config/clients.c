@@ -47,8 +47,8 @@ static void check_mechanisms(struct loader *l)
 			mechanisms->at[kept++] = mechanisms->at[i];
 		else if (given)
 			fault(l, setting_near(l, "auth.mechanisms.[%zu]", i),
-			      "auth.mechanisms: expected \"PLAIN\" and \"LOGIN\" only beside backend = \"saslauthd\", which sees passwords and "
-			      "cannot do \"%.*s\"",
+			      "auth.mechanisms: expected \"PLAIN\" and \"LOGIN\" only beside backend = \"saslauthd\", which sees "
+			      "passwords and cannot do \"%.*s\"",
 			      STR_ARG(mechanisms->at[i]));
 	mechanisms->n = kept;
 }
@@ -99,7 +99,8 @@ static void check_proxies(struct loader *l)
 		for (size_t k = 0; k < c->listen[i].proxy_protocol.n; k++)
 			if (network_wider(c->listen[i].proxy_protocol.at[k], 1, 1))
 				warning(l, setting_near(l, "listen.[%zu].proxy_protocol.[%zu]", i, k),
-					"listen.proxy_protocol: \"%.*s\" is everybody: whoever connects may claim to come from anywhere",
+					"listen.proxy_protocol: \"%.*s\" is everybody: whoever connects may claim to come "
+					"from anywhere",
 					STR_ARG(c->listen[i].proxy_protocol.at[k]));
 }
 
@@ -144,7 +145,8 @@ static struct str strangers_in(struct loader *l, struct str network, const struc
 			if (networks_overlap(network, c->listen[i].proxy_protocol.at[k]))
 				return arena_printf(
 					l->arena,
-					"has addresses of the proxies %.*s in it: everybody whom they let through may come from there",
+					"has addresses of the proxies %.*s in it: everybody whom they let through may come "
+					"from there",
 					STR_ARG(c->listen[i].proxy_protocol.at[k]));
 	if (network_wider(network, DEVICE_V4_BITS, DEVICE_V6_BITS))
 		return S("is larger than a /16 of IPv4 or a /48 of IPv6");
@@ -163,13 +165,15 @@ static void check_device_network(struct loader *l, size_t i, size_t k, const str
 		warning(l, s, "devices.networks: \"%.*s\" %.*s", STR_ARG(network), STR_ARG(why));
 	else if (why.n > 0)
 		fault(l, s,
-		      "devices.networks: \"%.*s\" %.*s. They could send without logging in; expected single addresses, or i_know = true",
+		      "devices.networks: \"%.*s\" %.*s. They could send without logging in; expected single addresses, or "
+		      "i_know = true",
 		      STR_ARG(network), STR_ARG(why));
 	own = why.n == 0 && !d->i_know ? own_address_in(network, text) : NULL;
 	if (own)
 		warning(l, s,
-			"devices.networks: \"%.*s\" has this machine's own address %s in it: all programs here count as the device, and whoever "
-			"comes through a tunnel or a proxy that runs here; i_know = true says that this is meant",
+			"devices.networks: \"%.*s\" has this machine's own address %s in it: all programs here count as the "
+			"device, and whoever comes through a tunnel or a proxy that runs here; i_know = true says that this "
+			"is meant",
 			STR_ARG(network), own);
 }
 
@@ -211,8 +215,8 @@ static void check_limits_user(struct loader *l, size_t i)
 		    &u->new_recipients);
 	if (is_device && (u->connections > 0 || u->priority > 0 || u->over != OVER_UNSET || u->breaker != BREAKER_UNSET))
 		fault(l, setting_near(l, "limits.users.[%zu]", i),
-		      "limits.users: expected only messages, recipients, bytes and new_recipients for a device password; the rest is that of its "
-		      "login");
+		      "limits.users: expected only messages, recipients, bytes and new_recipients for a device password; the "
+		      "rest is that of its login");
 }
 
 static void check_limits(struct loader *l)

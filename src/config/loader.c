@@ -16,11 +16,11 @@ static bool parse(struct loader *l)
 	if (config_read_string(&l->tree, l->text.p + l->text.from))
 		return true;
 	where = source_of(l, (unsigned)config_error_line(&l->tree));
-	fault_at(
-		l, where.file, where.line, false, "%s%s", config_error_text(&l->tree),
-		strcmp(config_error_text(&l->tree), "syntax error") == 0
-			? ": expected `key = value;` (here or on the line before: perhaps a quote, a bracket or a semicolon is missing)"
-			: "");
+	fault_at(l, where.file, where.line, false, "%s%s", config_error_text(&l->tree),
+		 strcmp(config_error_text(&l->tree), "syntax error") == 0
+			 ? ": expected `key = value;` (here or on the line before: perhaps a quote, a bracket or a semicolon "
+			   "is missing)"
+			 : "");
 	return false;
 }
 

@@ -122,7 +122,8 @@ static unsigned check_state_dir(struct config *c, const struct passwd *user)
 		return complain(c, "state_dir", path, why);
 	if (st.st_mode & 0022) /* a volume of a container is often so, and nobody else is in there */
 		fprintf(stderr,
-			"%.*s: warning: state_dir: %s: mode %04o: others than the relay's user can remove what is in it; 0700 is better\n",
+			"%.*s: warning: state_dir: %s: mode %04o: others than the relay's user can remove what is in it; 0700 "
+			"is better\n",
 			STR_ARG(c->file), path, (unsigned)st.st_mode & 07777);
 	return user ? check_state_as(c, path, user) : check_state_access(c, path);
 }
@@ -196,9 +197,9 @@ unsigned machine_check(struct config *c)
 	if (geteuid() == 0) {
 		user = getpwnam(run_as);
 		if (!user)
-			return complain(
-				c, "run_as", run_as,
-				"is no user of this machine; expected one, for example made by: adduser --system --group posthouse");
+			return complain(c, "run_as", run_as,
+					"is no user of this machine; expected one, for example made by: adduser --system --group "
+					"posthouse");
 	}
 	look_at_backend(c, user);
 	return check_state_dir(c, user) + check_control(c);

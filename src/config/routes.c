@@ -19,7 +19,8 @@ static void default_route(struct loader *l)
 
 	if (c->upstreams_n > 1) {
 		fault(l, setting_near(l, "upstreams"),
-		      "expected the key routes: which of the upstreams takes the mail? For example routes = ( { via = [ \"%.*s\", \"%.*s\" ]; } );",
+		      "expected the key routes: which of the upstreams takes the mail? For example routes = ( { via = [ "
+		      "\"%.*s\", \"%.*s\" ]; } );",
 		      STR_ARG(c->upstreams[0].name), STR_ARG(c->upstreams[1].name));
 		return;
 	}
@@ -95,7 +96,8 @@ static void check_reach(struct loader *l)
 
 	if (all == c->routes_n)
 		warning(l, setting_near(l, "routes.[%zu]", all - 1),
-			"routes: mail that matches none of them stays queued until it is too old; expected a last one without conditions");
+			"routes: mail that matches none of them stays queued until it is too old; expected a last one without "
+			"conditions");
 	for (size_t i = all + 1; i < c->routes_n; i++)
 		warning(l, setting_near(l, "routes.[%zu]", i),
 			"routes: this one is never reached: element %zu of the list matches all mail", all + 1);

@@ -28,24 +28,27 @@ const struct key config_keys[] = {
 	  "This machine's full name: greeting, EHLO, Received fields, reports.", .format = &format_fqdn,
 	  .example = "relay.example.org" },
 	{ "postmaster", CFG_TEXT, AT(postmaster), NULL, NO_BOUNDS, SUBMISSION | QUEUE | CONSOLE, REQUIRED | RELOADABLE,
-	  "The administrator's address: gets notifications, and reports that cannot be sent to a sender.", .format = &format_mailbox,
+	  "The administrator's address: gets notifications, and reports that cannot be sent to a sender.",
+	  .format = &format_mailbox,
 	  .example = "postmaster@example.org" },
 	{ "report_sender", CFG_TEXT, AT(report_sender), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
-	  "The address in From of reports and notifications, and their envelope sender through upstreams; direct delivery keeps the "
-	  "null sender <> (RFC 3464) until that is refused. They are signed when the domain of this address has a key in sign. Without "
-	  "this key: mailer-daemon@ the first of these domains that has a key in sign (hostname, the domains above it, the domain of "
-	  "postmaster), and the null sender.", .format = &format_mailbox, .example = "mailer-daemon@example.org" },
+	  "The address in From of reports and notifications, and their envelope sender through upstreams; direct delivery keeps "
+	  "the null sender <> (RFC 3464) until that is refused. They are signed when the domain of this address has a key in "
+	  "sign. Without this key: mailer-daemon@ the first of these domains that has a key in sign (hostname, the domains "
+	  "above it, the domain of postmaster), and the null sender.", .format = &format_mailbox,
+	  .example = "mailer-daemon@example.org" },
 	{ "state_dir", CFG_TEXT, AT(state_dir), "/var/lib/posthouse", NO_BOUNDS, LOGIN | QUEUE | CONSOLE, PATH,
 	  "Queue, large messages and accounts. It must be on a disk: a tmpfs or a network file system is refused.",
 	  .format = &format_path },
 	{ "run_as", CFG_TEXT, AT(run_as), "posthouse", NO_BOUNDS, CONSOLE, 0,
 	  "The user that the roles run as when the relay is started as root; ignored otherwise.", .format = &format_name },
 	{ "shutdown_grace", CFG_TIME, AT(shutdown_grace_ms), "8s", "0s", "10m", 0, RELOADABLE,
-	  "Time that open sessions and deliveries get to finish when the relay is stopped; after it they are broken off, and the mail "
-	  "is tried again later. Containers are killed after 10 s." },
+	  "Time that open sessions and deliveries get to finish when the relay is stopped; after it they are broken off, and "
+	  "the mail is tried again later. Containers are killed after 10 s." },
 
 	{ "listen", CFG_LIST, COUNTED(listen, listen_n),
-	  "( { address = \"*\"; port = 587; tls = \"starttls\"; }, { address = \"*\"; port = 465; tls = \"implicit\"; } )", NO_BOUNDS,
+	  "( { address = \"*\"; port = 587; tls = \"starttls\"; }, { address = \"*\"; port = 465; tls = \"implicit\"; } )",
+	  NO_BOUNDS,
 	  SUBMISSION | RELAY, 0, "Addresses and ports where clients connect.", .element_size = sizeof(struct cfg_listen) },
 	{ "listen[].address", CFG_TEXT, IN(cfg_listen, address), "*", NO_BOUNDS, SUBMISSION, 0,
 	  "\"*\" is every address of the machine, IPv4 and IPv6.", .format = &format_address },
@@ -57,18 +60,20 @@ const struct key config_keys[] = {
 	{ "listen[].max_connections", CFG_INT, IN(cfg_listen, max_connections), "0", "0", "1000000", SUBMISSION, 0,
 	  "Connections to this port at once; 0: only the common limit (submission.sessions)." },
 	{ "listen[].proxy_protocol", CFG_TEXTS, ARRAY_IN(cfg_listen, proxy_protocol), NULL, NO_BOUNDS, SUBMISSION, 0,
-	  "Networks of load balancers that send the PROXY header (version 1 or 2): connections from there are served only with the "
-	  "header, which gives the client's address. From other networks the header is an unknown command.", .format = &format_network,
+	  "Networks of load balancers that send the PROXY header (version 1 or 2): connections from there are served only with "
+	  "the header, which gives the client's address. From other networks the header is an unknown command.",
+	  .format = &format_network,
 	  .example = "192.0.2.0/24" },
 	{ "control", CFG_TEXT, AT(control), "/run/posthouse/control.sock", NO_BOUNDS, CONSOLE, PATH,
-	  "The socket of the administration commands. root, the run_as user and members of the group posthouse-admin have access.",
+	  "The socket of the administration commands. root, the run_as user and members of the group posthouse-admin have "
+	  "access.",
 	  .format = &format_socket },
 	{ "metrics", CFG_TEXT, AT(metrics), NULL, NO_BOUNDS, CONSOLE, LATER,
 	  "Address and port of Prometheus' /metrics and of /healthz and /readyz.", .example = "127.0.0.1:9587" },
 
 	{ "certificates", CFG_LIST, COUNTED(certificates, certificates_n), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE,
-	  "The certificates for clients: those with the name that the client asks for (SNI), one for each kind of key; otherwise the "
-	  "first. They are read again when their files change.", .element_size = sizeof(struct cfg_certificate),
+	  "The certificates for clients: those with the name that the client asks for (SNI), one for each kind of key; "
+	  "otherwise the first. They are read again when their files change.", .element_size = sizeof(struct cfg_certificate),
 	  .example = "( { chain = \"/etc/posthouse/fullchain.pem\"; key = \"/etc/posthouse/privkey.pem\"; } )" },
 	{ "certificates[].chain", CFG_TEXT, IN(cfg_certificate, chain), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE | PATH,
 	  "PEM file with the certificate, followed by the certificates of its issuers.", .format = &format_path,
@@ -76,11 +81,14 @@ const struct key config_keys[] = {
 	{ "certificates[].key", CFG_TEXT, IN(cfg_certificate, key), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE | PATH,
 	  "PEM file with the private key of the certificate, without passphrase.", .format = &format_path,
 	  .example = "/etc/posthouse/privkey.pem" },
-	{ "certificates[].chain_pem", CFG_TEXT, IN(cfg_certificate, chain_pem), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE | FILLED, "" },
-	{ "certificates[].key_pem", CFG_SECRET, IN(cfg_certificate, key_pem), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE | FILLED, "" },
+	{ "certificates[].chain_pem", CFG_TEXT, IN(cfg_certificate, chain_pem), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE | FILLED,
+	  "" },
+	{ "certificates[].key_pem", CFG_SECRET, IN(cfg_certificate, key_pem), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE | FILLED,
+	  "" },
 	{ "tls_minimum", CFG_ENUM, AT(tls_minimum), "1.2", NO_BOUNDS, SUBMISSION, RELOADABLE,
 	  "The oldest TLS version that clients are allowed to use. Versions before 1.2 are only for hosts in devices.",
-	  .choices = tls_version_choices, .hint = "hosts that can do only older ones are listed in devices with tls = \"legacy\"" },
+	  .choices = tls_version_choices,
+	  .hint = "hosts that can do only older ones are listed in devices with tls = \"legacy\"" },
 
 	{ "tls_ticket_secret", CFG_SECRET, AT(tls_ticket_secret), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE | FILLED, "" },
 
@@ -90,34 +98,36 @@ const struct key config_keys[] = {
 	  "The mechanisms that AUTH offers, always under TLS only. Without this key, mechanisms that the back-end cannot do "
 	  "(saslauthd: SCRAM) are not offered.", .choices = mechanism_choices },
 	{ "auth.backend", CFG_TEXT, AT(auth.backend), "accounts", NO_BOUNDS, LOGIN, 0,
-	  "Where passwords are checked: the account file in state_dir, or a back-end of Cyrus SASL.", .choices = backend_choices },
+	  "Where passwords are checked: the account file in state_dir, or a back-end of Cyrus SASL.",
+	  .choices = backend_choices },
 	{ "auth.realm", CFG_TEXT, AT(auth.realm), NULL, NO_BOUNDS, SUBMISSION | LOGIN | CONSOLE, LOWER_CASE,
 	  "The domain of logins without @. Without this key: hostname.", .format = &format_domain, .example = "example.org" },
 	{ "auth.options", CFG_OPTIONS, ARRAY(auth.options), NULL, NO_BOUNDS, LOGIN, 0,
 	  "Options passed to Cyrus SASL as they are: { name = \"value\"; }. NAME_file = \"path\" reads the value from a file.",
 	  .example = "saslauthd_path=/run/saslauthd/mux" },
 	{ "auth.failures", CFG_RATE, AT(auth.failures), "10/10m", NO_BOUNDS, QUEUE, RELOADABLE,
-	  "Failed logins per client network (an IPv4 address, or the /64 of an IPv6 address), and per login from networks that it has "
-	  "not used lately. With more, the network or login is banned, first for the time of the rate, then each time for twice as "
-	  "long: a network for a day at most, a login for an hour. The same wrong password counts once; a network with recent "
-	  "successful logins is slowed down instead. \"\": no bans." },
+	  "Failed logins per client network (an IPv4 address, or the /64 of an IPv6 address), and per login from networks that "
+	  "it has not used lately. With more, the network or login is banned, first for the time of the rate, then each time "
+	  "for twice as long: a network for a day at most, a login for an hour. The same wrong password counts once; a network "
+	  "with recent successful logins is slowed down instead. \"\": no bans." },
 	{ "auth.timeout", CFG_TIME, AT(auth.timeout_ms), "10s", "100ms", "1m", LOGIN, RELOADABLE,
 	  "Time that the back-end gets for one step of a login; then the client gets 454 4.7.0." },
 	{ "auth.old_clients", CFG_BOOL, AT(auth.old_clients), "false", NO_BOUNDS, SUBMISSION, RELOADABLE,
 	  "Whether the reply to EHLO also has an AUTH= line, which clients from before 1999 need." },
 
 	{ "senders", CFG_LIST, COUNTED(senders, senders_n), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE,
-	  "The sender addresses that a login is allowed to use. A login without an entry is allowed to use only itself, when it is an "
-	  "address.", .element_size = sizeof(struct cfg_senders), .example = "( { user = \"alice\"; addresses = [ "
+	  "The sender addresses that a login is allowed to use. A login without an entry is allowed to use only itself, when it "
+	  "is an address.", .element_size = sizeof(struct cfg_senders), .example = "( { user = \"alice\"; addresses = [ "
 	  "\"alice@example.org\", \"info@example.org\" ]; } )" },
 	{ "senders[].user", CFG_TEXT, IN(cfg_senders, user), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE,
 	  "The login, with or without realm.", .format = &format_login, .example = "alice" },
 	{ "senders[].addresses", CFG_TEXTS, ARRAY_IN(cfg_senders, addresses), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE,
-	  "Patterns of all sender addresses that this login is allowed to use.", .format = &format_pattern, .example = "@example.org" },
+	  "Patterns of all sender addresses that this login is allowed to use.", .format = &format_pattern,
+	  .example = "@example.org" },
 	{ "senders[].resent", CFG_BOOL, IN(cfg_senders, resent), "false", NO_BOUNDS, SUBMISSION, RELOADABLE,
 	  "Whether this login is allowed to resend messages of others (the bounce command of mutt, a helpdesk): a message with "
-	  "another's address in From is then accepted when it has a Resent-From, and each Resent-From and Resent-Sender is an address "
-	  "of this login. It is not signed for the domain in From." },
+	  "another's address in From is then accepted when it has a Resent-From, and each Resent-From and Resent-Sender is an "
+	  "address of this login. It is not signed for the domain in From." },
 
 	{ "limits", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "Limits of what one login can send.",
 	  .example = "{ messages = [ \"200/1h\", \"1000/1d\" ]; recipients_per_message = 50; }" },
@@ -151,18 +161,20 @@ const struct key config_keys[] = {
 	  "Whether a sudden change of a login's behaviour (see breaker) makes the relay hold its mail until an administrator has "
 	  "looked at it.", .choices = breaker_choices },
 	{ "limits.users", CFG_LIST, COUNTED(limits.users, limits.users_n), NULL, NO_BOUNDS, SUBMISSION | QUEUE, RELOADABLE,
-	  "Limits of single logins: an entry replaces only the keys that it names.", .element_size = sizeof(struct cfg_limits_user),
+	  "Limits of single logins: an entry replaces only the keys that it names.",
+	  .element_size = sizeof(struct cfg_limits_user),
 	  .example = "( { user = \"web\"; messages = [ \"5000/1h\" ]; } )" },
 	{ "limits.users[].user", CFG_TEXT, IN(cfg_limits_user, user), NULL, NO_BOUNDS, SUBMISSION | QUEUE, RELOADABLE | REQUIRED,
-	  "The login; without @ it is completed with auth.realm. With /NAME: the device password of that name, whose limits apply "
-	  "together with those of its login.", .format = &format_device_login, .example = "web" },
+	  "The login; without @ it is completed with auth.realm. With /NAME: the device password of that name, whose limits "
+	  "apply together with those of its login.", .format = &format_device_login, .example = "web" },
 	{ "limits.users[].messages", CFG_RATES, ARRAY_IN(cfg_limits_user, messages), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
 	  "As limits.messages.", .example = "5000/1h" },
 	{ "limits.users[].recipients", CFG_RATES, ARRAY_IN(cfg_limits_user, recipients), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
 	  "As limits.recipients.", .example = "5000/1h" },
 	{ "limits.users[].bytes", CFG_RATES, ARRAY_IN(cfg_limits_user, bytes), NULL, NO_BOUNDS, QUEUE, RELOADABLE | BYTES,
 	  "As limits.bytes.", .example = "5G/1d" },
-	{ "limits.users[].new_recipients", CFG_RATES, ARRAY_IN(cfg_limits_user, new_recipients), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
+	{ "limits.users[].new_recipients", CFG_RATES, ARRAY_IN(cfg_limits_user, new_recipients), NULL, NO_BOUNDS, QUEUE,
+	  RELOADABLE,
 	  "As limits.new_recipients.", .example = "1000/1d" },
 	{ "limits.users[].connections", CFG_INT, IN(cfg_limits_user, connections), "0", "0", "100000", QUEUE, RELOADABLE,
 	  "As limits.connections; 0: the same." },
@@ -187,18 +199,20 @@ const struct key config_keys[] = {
 	{ "devices", CFG_LIST, COUNTED(devices, devices_n), NULL, NO_BOUNDS, SUBMISSION | QUEUE, RELOADABLE,
 	  "Hosts that are allowed to send without a login: printers, scanners. Their mail has one sender, goes to the listed "
 	  "recipients only, and counts as the mail of a login.", .element_size = sizeof(struct cfg_device),
-	  .example = "( { networks = [ \"192.168.1.20/32\" ]; user = \"printer\"; sender = \"scanner@example.org\"; recipients = [ "
-	  "\"@example.org\" ]; } )" },
-	{ "devices[].networks", CFG_TEXTS, ARRAY_IN(cfg_device, networks), NULL, NO_BOUNDS, SUBMISSION | QUEUE, REQUIRED | RELOADABLE,
-	  "Addresses of the devices. A network with the default gateway or a proxy in it is refused: otherwise any client behind these "
-	  "would count as a device.", .format = &format_network, .example = "192.168.1.20/32" },
+	  .example = "( { networks = [ \"192.168.1.20/32\" ]; user = \"printer\"; sender = \"scanner@example.org\"; "
+	  "recipients = [ \"@example.org\" ]; } )" },
+	{ "devices[].networks", CFG_TEXTS, ARRAY_IN(cfg_device, networks), NULL, NO_BOUNDS, SUBMISSION | QUEUE,
+	  REQUIRED | RELOADABLE,
+	  "Addresses of the devices. A network with the default gateway or a proxy in it is refused: otherwise any client "
+	  "behind these would count as a device.", .format = &format_network, .example = "192.168.1.20/32" },
 	{ "devices[].user", CFG_TEXT, IN(cfg_device, user), NULL, NO_BOUNDS, SUBMISSION | QUEUE, REQUIRED | RELOADABLE,
 	  "The login that the device's mail counts for.", .format = &format_login, .example = "printer" },
 	{ "devices[].sender", CFG_TEXT, IN(cfg_device, sender), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE,
 	  "The sender of the device's mail, in the envelope and in From; it replaces the one that the device gives.",
 	  .format = &format_mailbox, .example = "scanner@example.org" },
 	{ "devices[].recipients", CFG_TEXTS, ARRAY_IN(cfg_device, recipients), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE,
-	  "Patterns of the recipients that the device is allowed to send to.", .format = &format_pattern, .example = "@example.org" },
+	  "Patterns of the recipients that the device is allowed to send to.", .format = &format_pattern,
+	  .example = "@example.org" },
 	{ "devices[].messages", CFG_RATES, ARRAY_IN(cfg_device, messages), NULL, NO_BOUNDS, SUBMISSION | QUEUE, RELOADABLE,
 	  "Messages in a given time, counted for each host.", .example = "20/1d" },
 	{ "devices[].tls", CFG_ENUM, IN(cfg_device, tls), "modern", NO_BOUNDS, SUBMISSION, RELOADABLE,
@@ -209,7 +223,8 @@ const struct key config_keys[] = {
 
 	{ "rewrite", CFG_LIST, COUNTED(rewrite, rewrite_n), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE,
 	  "Addresses to replace, before senders are checked and mail is signed: the first rule that matches.",
-	  .element_size = sizeof(struct cfg_rewrite), .example = "( { sender = \"root@.lan\"; to = \"alice@example.org\"; headers = "
+	  .element_size = sizeof(struct cfg_rewrite),
+	  .example = "( { sender = \"root@.lan\"; to = \"alice@example.org\"; headers = "
 	  "true; } )" },
 	{ "rewrite[].sender", CFG_TEXT, IN(cfg_rewrite, sender), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE,
 	  "Pattern of the sender address; each rule has this or recipient.", .format = &format_pattern, .example = "root@.lan" },
@@ -219,8 +234,8 @@ const struct key config_keys[] = {
 	  "The new address; \"@example.org\" keeps the part before the @.", .format = &format_rewritten,
 	  .example = "alice@example.org" },
 	{ "rewrite[].headers", CFG_BOOL, IN(cfg_rewrite, headers), "false", NO_BOUNDS, SUBMISSION, RELOADABLE,
-	  "Whether addresses in the header are replaced too: From, Sender, Reply-To and the fields for receipts, or To and Cc. Display "
-	  "names are kept." },
+	  "Whether addresses in the header are replaced too: From, Sender, Reply-To and the fields for receipts, or To and Cc. "
+	  "Display names are kept." },
 
 	{ "sign", CFG_LIST, COUNTED(sign, sign_n), NULL, NO_BOUNDS, SUBMISSION | QUEUE | RELAY | VAULT, RELOADABLE,
 	  "DKIM keys. Mail from a domain without a key is not signed; with several keys of a domain it gets several signatures.",
@@ -236,24 +251,25 @@ const struct key config_keys[] = {
 	  "PEM file with the private key: RSA (1024 bits or more, 2048 advised) or Ed25519; the key decides the algorithm.",
 	  .format = &format_path, .example = "/etc/posthouse/dkim/p1r.key" },
 	{ "sign[].oversign", CFG_BOOL, IN(cfg_sign, oversign), "true", NO_BOUNDS, SUBMISSION | QUEUE | RELAY, RELOADABLE,
-	  "Whether List-Unsubscribe, List-Unsubscribe-Post, Content-Disposition and Resent-* are signed as absent when the message has "
-	  "none. Then the signature breaks when one is added: by a forger, but also by a mailing list, a next hop or a user who "
-	  "resends the message." },
+	  "Whether List-Unsubscribe, List-Unsubscribe-Post, Content-Disposition and Resent-* are signed as absent when the "
+	  "message has none. Then the signature breaks when one is added: by a forger, but also by a mailing list, a next hop "
+	  "or a user who resends the message." },
 	{ "sign[].key_pem", CFG_SECRET, IN(cfg_sign, key_pem), NULL, NO_BOUNDS, VAULT, RELOADABLE | FILLED, "" },
 	{ "sign[].algorithm", CFG_ENUM, IN(cfg_sign, algorithm), NULL, NO_BOUNDS, SUBMISSION | QUEUE | RELAY | VAULT,
 	  RELOADABLE | FILLED, "", .choices = dkim_choices },
 
 	{ "upstreams", CFG_LIST, COUNTED(upstreams, upstreams_n), NULL, NO_BOUNDS, QUEUE | RELAY | VAULT, RELOADABLE,
-	  "Mail servers (smarthosts) that the relay delivers through. Without any, mail goes to its recipients' own servers (\"mx\" in "
-	  "routes).", .element_size = sizeof(struct cfg_upstream), .example = "( { name = \"isp\"; host = \"smtp.isp.example\"; login "
-	  "= \"me@isp.example\"; password_file = \"/etc/posthouse/isp.password\"; } )" },
+	  "Mail servers (smarthosts) that the relay delivers through. Without any, mail goes to its recipients' own servers "
+	  "(\"mx\" in routes).", .element_size = sizeof(struct cfg_upstream), .example = "( { name = \"isp\"; host = "
+	  "\"smtp.isp.example\"; login = \"me@isp.example\"; password_file = \"/etc/posthouse/isp.password\"; } )" },
 	{ "upstreams[].name", CFG_TEXT, IN(cfg_upstream, name), NULL, NO_BOUNDS, QUEUE | RELAY | VAULT, REQUIRED | RELOADABLE,
 	  "Its name in routes and in the log.", .format = &format_name, .example = "isp" },
 	{ "upstreams[].profile", CFG_TEXT, IN(cfg_upstream, profile), NULL, NO_BOUNDS, QUEUE | RELAY, RELOADABLE,
 	  "A known provider: gives host, port, tls, messages and connections, unless these keys are set; see PROFILES.",
 	  .choices = profile_choices, .example = "gmail" },
 	{ "upstreams[].host", CFG_TEXT, IN(cfg_upstream, host), NULL, NO_BOUNDS, QUEUE | RELAY, RELOADABLE,
-	  "Its host name or address; all addresses of the name are tried. Required, unless profile gives it.", .format = &format_host,
+	  "Its host name or address; all addresses of the name are tried. Required, unless profile gives it.",
+	  .format = &format_host,
 	  .example = "smtp.isp.example" },
 	{ "upstreams[].port", CFG_INT, IN(cfg_upstream, port), NULL, "1", "65535", QUEUE | RELAY, RELOADABLE,
 	  "Without this key: the profile's, or 465 for tls = \"implicit\", otherwise 587.", .example = "587" },
@@ -267,31 +283,35 @@ const struct key config_keys[] = {
 	{ "upstreams[].connections", CFG_INT, IN(cfg_upstream, connections), "10", "1", "1000", QUEUE | RELAY, RELOADABLE,
 	  "Connections to it at once." },
 	{ "upstreams[].messages", CFG_RATES, ARRAY_IN(cfg_upstream, messages), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
-	  "How many messages it accepts in a given time; all rates apply together, and the counts survive restarts. At a limit, mail "
-	  "waits or takes the next entry in `via` of its route. Without this key: the profile's; an empty list [ ]: no limit.",
+	  "How many messages it accepts in a given time; all rates apply together, and the counts survive restarts. At a limit, "
+	  "mail waits or takes the next entry in `via` of its route. Without this key: the profile's; an empty list [ ]: no "
+	  "limit.",
 	  .example = "30/1m 500/1d" },
 	{ "upstreams[].ca", CFG_TEXT, IN(cfg_upstream, ca), NULL, NO_BOUNDS, RELAY, RELOADABLE | PATH,
 	  "PEM file with the certificates of the issuers to trust. Without this key: the system's.", .format = &format_path,
 	  .example = "/etc/posthouse/ca.pem" },
 	{ "upstreams[].ca_pem", CFG_TEXT, IN(cfg_upstream, ca_pem), NULL, NO_BOUNDS, RELAY, RELOADABLE | FILLED, "" },
 	{ "upstreams[].tls_name", CFG_TEXT, IN(cfg_upstream, tls_name), NULL, NO_BOUNDS, RELAY, RELOADABLE,
-	  "The name that its certificate must bear. Without this key: host.", .format = &format_host, .example = "smtp.isp.example" },
+	  "The name that its certificate must bear. Without this key: host.", .format = &format_host,
+	  .example = "smtp.isp.example" },
 	{ "upstreams[].mechanisms", CFG_TEXTS, ARRAY_IN(cfg_upstream, mechanisms), NULL, NO_BOUNDS, RELAY, RELOADABLE,
-	  "The mechanisms to log in with, in this order, if the server offers them. After a refusal (504 or 535) the next one is tried "
-	  "once. Without this key: SCRAM-SHA-256, PLAIN, LOGIN.", .choices = upstream_mechanism_choices, .example = "PLAIN" },
+	  "The mechanisms to log in with, in this order, if the server offers them. After a refusal (504 or 535) the next one "
+	  "is tried once. Without this key: SCRAM-SHA-256, PLAIN, LOGIN.", .choices = upstream_mechanism_choices,
+	  .example = "PLAIN" },
 	{ "upstreams[].avoid", CFG_TEXTS, ARRAY_IN(cfg_upstream, avoid), NULL, NO_BOUNDS, RELAY, RELOADABLE,
-	  "Extensions of SMTP that are not used although the server offers them. Without this key, an extension that breaks a delivery "
-	  "is avoided for a day.", .choices = avoid_choices, .example = "CHUNKING" },
+	  "Extensions of SMTP that are not used although the server offers them. Without this key, an extension that breaks a "
+	  "delivery is avoided for a day.", .choices = avoid_choices, .example = "CHUNKING" },
 	{ "upstreams[].report_sender", CFG_TEXT, IN(cfg_upstream, report_sender), NULL, NO_BOUNDS, QUEUE | RELAY, RELOADABLE,
-	  "Reports have the null sender <> (RFC 3464). Through an upstream that refuses it, or whose account is allowed to send only "
-	  "as itself, reports and notifications have this address in envelope and From; there should be no automatic replies from it. "
-	  "Without this key: the general report_sender. A report that an upstream still refuses is built again: smaller, then from the "
-	  "login (when it is an address), then from the recipient.", .format = &format_mailbox, .example = "bounces@example.org" },
+	  "Reports have the null sender <> (RFC 3464). Through an upstream that refuses it, or whose account is allowed to send "
+	  "only as itself, reports and notifications have this address in envelope and From; there should be no automatic "
+	  "replies from it. Without this key: the general report_sender. A report that an upstream still refuses is built "
+	  "again: smaller, then from the login (when it is an address), then from the recipient.", .format = &format_mailbox,
+	  .example = "bounces@example.org" },
 
 	{ "routes", CFG_LIST, COUNTED(routes, routes_n), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
-	  "Where mail is delivered to, decided for each recipient at each attempt: the first rule that matches. All conditions of a "
-	  "rule must match; of a list, one entry must match. Mail that no rule matches stays queued. Without this key: the only "
-	  "upstream, or \"mx\" when there is none.", .element_size = sizeof(struct cfg_route),
+	  "Where mail is delivered to, decided for each recipient at each attempt: the first rule that matches. All conditions "
+	  "of a rule must match; of a list, one entry must match. Mail that no rule matches stays queued. Without this key: the "
+	  "only upstream, or \"mx\" when there is none.", .element_size = sizeof(struct cfg_route),
 	  .example = "( { recipients = [ \"@corp.example\" ]; via = [ \"mx\" ]; }, { via = [ \"isp\" ]; } )" },
 	{ "routes[].senders", CFG_TEXTS, ARRAY_IN(cfg_route, senders), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
 	  "Patterns of envelope senders; \"*\" also matches the null sender of reports.", .format = &format_pattern,
@@ -299,15 +319,16 @@ const struct key config_keys[] = {
 	{ "routes[].recipients", CFG_TEXTS, ARRAY_IN(cfg_route, recipients), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
 	  "Patterns of recipients.", .format = &format_pattern, .example = "@corp.example" },
 	{ "routes[].users", CFG_TEXTS, ARRAY_IN(cfg_route, users), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
-	  "Logins (without @ they are completed with auth.realm) or patterns of logins; \"*\" also matches reports, which have no "
-	  "login.", .format = &format_user, .example = "web" },
+	  "Logins (without @ they are completed with auth.realm) or patterns of logins; \"*\" also matches reports, which have "
+	  "no login.", .format = &format_user, .example = "web" },
 	{ "routes[].via", CFG_TEXTS, ARRAY_IN(cfg_route, via), NULL, NO_BOUNDS, QUEUE, REQUIRED | RELOADABLE,
-	  "Names of upstreams, or \"mx\" for delivery to the recipient's own servers: the first that works and has not reached its "
-	  "limits.", .format = &format_name, .example = "isp mx" },
+	  "Names of upstreams, or \"mx\" for delivery to the recipient's own servers: the first that works and has not reached "
+	  "its limits.", .format = &format_name, .example = "isp mx" },
 
 	{ "queue", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "How long mail waits, and how large the queue can become.",
 	  .example = "{ lifetime = \"3d\"; warn_after = \"1h\"; }" },
-	{ "queue.retry", CFG_TIMES, COUNTED(queue.retry_ms, queue.retry_n), "1m 5m 15m 30m 1h 2h 4h", "100ms", "1d", QUEUE, RELOADABLE,
+	{ "queue.retry", CFG_TIMES, COUNTED(queue.retry_ms, queue.retry_n), "1m 5m 15m 30m 1h 2h 4h", "100ms", "1d", QUEUE,
+	  RELOADABLE,
 	  "Waiting times between attempts; the last one is repeated." },
 	{ "queue.lifetime", CFG_TIME, AT(queue.lifetime_ms), "5d", "1s", "30d", QUEUE, RELOADABLE,
 	  "Mail that could not be delivered in this time is returned to its sender." },
@@ -322,7 +343,8 @@ const struct key config_keys[] = {
 
 	{ "delivery", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "How the relay talks to next hops.",
 	  .example = "{ ipv6 = false; timeouts = { connect = \"10s\"; }; }" },
-	{ "delivery.connections_per_destination", CFG_INT, AT(delivery.connections_per_destination), "10", "1", "1000", QUEUE | RELAY,
+	{ "delivery.connections_per_destination", CFG_INT, AT(delivery.connections_per_destination), "10", "1", "1000",
+	  QUEUE | RELAY,
 	  RELOADABLE, "Connections at once to one destination." },
 	{ "delivery.reuse", CFG_INT, AT(delivery.reuse), "100", "1", "100000", QUEUE | RELAY, RELOADABLE,
 	  "Messages over one connection." },
@@ -333,22 +355,25 @@ const struct key config_keys[] = {
 	{ "delivery.avoid", CFG_TEXTS, ARRAY(delivery.avoid), NULL, NO_BOUNDS, RELAY, RELOADABLE,
 	  "As upstreams.avoid, for the recipients' own servers.", .choices = avoid_choices, .example = "CHUNKING" },
 	{ "delivery.source", CFG_TEXTS, ARRAY(delivery.source), NULL, NO_BOUNDS, RELAY, RELOADABLE,
-	  "Addresses of this machine to connect from, at most one IPv4 and one IPv6. For a family without an address here, the system "
-	  "chooses. The PTR record of the address should be hostname.", .format = &format_source, .example = "192.0.2.1 2001:db8::1" },
+	  "Addresses of this machine to connect from, at most one IPv4 and one IPv6. For a family without an address here, the "
+	  "system chooses. The PTR record of the address should be hostname.", .format = &format_source,
+	  .example = "192.0.2.1 2001:db8::1" },
 	{ "delivery.allow_networks", CFG_TEXTS, ARRAY(delivery.allow_networks), NULL, NO_BOUNDS, RELAY, RELOADABLE,
 	  "Networks to which \"mx\" delivers although it otherwise would not: loopback, link-local and multicast addresses, this "
-	  "machine's own, and private ones (10.0.0.0/8, fd00::/8 and their like) that a user names as user@[10.0.0.1]. Private ones "
-	  "from the DNS need no entry.", .format = &format_network, .example = "192.0.2.25 10.1.0.0/16" },
+	  "machine's own, and private ones (10.0.0.0/8, fd00::/8 and their like) that a user names as user@[10.0.0.1]. Private "
+	  "ones from the DNS need no entry.", .format = &format_network, .example = "192.0.2.25 10.1.0.0/16" },
 	{ "delivery.deny_networks", CFG_TEXTS, ARRAY(delivery.deny_networks), NULL, NO_BOUNDS, RELAY, RELOADABLE,
 	  "Networks to which \"mx\" never delivers, even when allow_networks has them.", .format = &format_network,
 	  .example = "10.0.0.0/8" },
 	{ "delivery.resolver", CFG_TEXT, AT(delivery.resolver), NULL, NO_BOUNDS, RELAY, RELOADABLE,
-	  "The name servers to ask for mail servers and their addresses: addresses with spaces between, each with @PORT if it is not "
-	  "53; or \"recursive\": no name server; resolution starts at the root. Without this key: those of /etc/resolv.conf.",
+	  "The name servers to ask for mail servers and their addresses: addresses with spaces between, each with @PORT if it "
+	  "is not 53; or \"recursive\": no name server; resolution starts at the root. Without this key: those of "
+	  "/etc/resolv.conf.",
 	  .format = &format_resolver, .example = "127.0.0.1@5353" },
 	{ "delivery.trust_anchor", CFG_TEXT, AT(delivery.trust_anchor), NULL, NO_BOUNDS, RELAY, RELOADABLE | PATH,
-	  "File with the DNSKEY or DS records to begin DNSSEC validation with. The run_as user must be able to read it. Without this "
-	  "key: no validation; with resolver = \"recursive\" Debian's root key when it is installed.", .format = &format_path,
+	  "File with the DNSKEY or DS records to begin DNSSEC validation with. The run_as user must be able to read it. Without "
+	  "this key: no validation; with resolver = \"recursive\" Debian's root key when it is installed.",
+	  .format = &format_path,
 	  .example = "/usr/share/dns/root.key" },
 	{ "delivery.timeouts", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "Time that the next hop gets for each step (RFC 5321 "
 	  "4.5.3.2).", .example = "{ connect = \"10s\"; greeting = \"1m\"; }" },
@@ -377,8 +402,8 @@ const struct key config_keys[] = {
 	{ "submission.commands", CFG_INT, AT(submission.commands), "1000", "10", "1000000", SUBMISSION, RELOADABLE,
 	  "Commands of a session that are not part of an accepted message; then the client gets 421." },
 	{ "submission.errors", CFG_INT, AT(submission.errors), "20", "1", "1000", SUBMISSION, RELOADABLE,
-	  "Refused commands of a session; then the client gets 421. An accepted message halves the count, and its refused recipients "
-	  "do not count." },
+	  "Refused commands of a session; then the client gets 421. An accepted message halves the count, and its refused "
+	  "recipients do not count." },
 	{ "submission.sessions", CFG_INT, AT(submission.sessions), "10000", "1", "1000000", SUBMISSION, RELOADABLE,
 	  "Sessions at once, per submission process." },
 	{ "submission.workers", CFG_INT, AT(submission.workers), "0", "0", "64", SUBMISSION, 0,

@@ -17,10 +17,12 @@ enum key_type {
 	CFG_TEXTS,  /* array of struct str */
 	CFG_TIMES,  /* array of uint64_t */
 	CFG_RATES,  /* array of struct rate */
-	CFG_OPTIONS, /* array of struct str, "name=value" each, from a group of any keys; NAME_file = "path" as in CFG_SECRET. Wiped, and not
-		      * dumped: passwords may be among them */
+	/* Array of struct str, "name=value" each, from a group of any keys; NAME_file = "path" as in CFG_SECRET. Wiped, and not
+	 * dumped: passwords can be among them. */
+	CFG_OPTIONS,
 	CFG_GROUP, /* nothing of its own: its members are rows with their full path */
-	CFG_LIST, /* array of a struct; the member rows follow at once, their paths begin with PATH[] and their targets are in the struct */
+	/* Array of a struct; the member rows follow at once: their paths begin with PATH[], their targets are in the struct. */
+	CFG_LIST,
 };
 
 enum key_flag {
@@ -51,8 +53,8 @@ struct key {
 	enum key_type type;
 	size_t offset;       /* in struct config, or in the list's struct */
 	size_t count_offset; /* arrays: where the number of elements is */
-	const char *
-		fallback; /* default, as text: words apart by spaces for arrays, the file's syntax for CFG_LIST; NULL: zero or empty */
+	/* The default as text: words apart by spaces for arrays, the file's syntax for CFG_LIST; NULL: zero or empty. */
+	const char *fallback;
 	const char *lower, *upper; /* bounds, as text; NULL: none */
 	unsigned roles;            /* bit 1 << enum role_id: whose slice has it */
 	unsigned flags;

@@ -47,7 +47,8 @@ static void check_host(struct loader *l, size_t i)
 
 	if (u->host.n == 0 && !has_key(l, i, "host") && !has_key(l, i, "profile"))
 		fault(l, setting_near(l, "upstreams.[%zu].host", i),
-		      "expected the key upstreams.host: it is needed. The upstream's host name or address; or profile, which knows some of them");
+		      "expected the key upstreams.host: it is needed. The upstream's host name or address; or profile, which "
+		      "knows some of them");
 }
 
 static void check_names(struct loader *l, size_t i)
@@ -96,7 +97,8 @@ static void check_credentials(struct loader *l, size_t i)
 		      "upstreams: expected another tls than \"none\": a login is never sent without TLS");
 	if (u->login.n > 0 && u->tls == UPSTREAM_OPPORTUNISTIC)
 		warning(l, setting_near(l, "upstreams.[%zu].tls", i),
-			"upstreams: with tls = \"opportunistic\" no certificate is checked: whoever answers may get the password");
+			"upstreams: with tls = \"opportunistic\" no certificate is checked: whoever answers may get the "
+			"password");
 }
 
 /* A user who can read the file can read the passwords in it. */
