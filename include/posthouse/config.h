@@ -246,6 +246,8 @@ unsigned machine_check(struct config *c);
 
 void config_free(struct config *c); /* wipes secrets; NULL is allowed */
 
+const struct cfg_upstream *config_upstream(const struct config *c, struct str name); /* NULL: no upstream has this name */
+
 /* The value of an option in auth.options; "" when the option is not there. */
 struct str auth_option(const struct cfg_auth *auth, struct str name);
 

@@ -11,7 +11,7 @@
 enum sasl_needs { SASL_PASSWORD = 1, SASL_CERTIFICATE = 2 }; /* bits */
 enum sasl_trait {
 	SASL_REMEMBERS = 1,     /* a step depends on those before it; else one exchange can be made for each step */
-	SASL_PROVES_SERVER = 2, /* it is over when the server has shown that it knows the secret too (RFC 5802 5.1) */
+	SASL_PROVES_SERVER = 2, /* it ends when the server has shown that it knows the secret too (RFC 5802 5.1) */
 };
 enum sasl_id {
 #define SASL(id, ...) SASL_##id,
@@ -26,9 +26,9 @@ struct sasl_mechanism {
 	unsigned needs, traits;
 };
 
-/* NULL: not built. Upper and lower case are the same. */
+/* NULL: no such mechanism is built. Upper and lower case are the same. */
 const struct sasl_mechanism *sasl_find(struct str name);
-/* The names of those that need no more than `have`, the strongest first, separated by blanks. */
+/* The names of the mechanisms that need no more than `have`, the strongest first, separated by blanks. */
 struct str sasl_names(struct arena *a, unsigned have);
 
 /* What vault knows of an upstream; views, which a call does not keep. */
@@ -36,20 +36,20 @@ struct sasl_credentials {
 	struct str login, password;
 };
 
-/* One exchange. The verdicts are OK or TEMP 454 4.7.0, after which it is over; response_out is the caller's to wipe. */
+/* One exchange. Verdicts are OK, or TEMP 454 4.7.0, which ends the exchange. The caller wipes response_out. */
 struct sasl_exchange;
 struct sasl_exchange *sasl_new(const struct sasl_mechanism *m);
-void sasl_free(struct sasl_exchange *x); /* NULL is allowed; wipes, and ends the texts of its verdicts */
+void sasl_free(struct sasl_exchange *x); /* NULL is allowed; wipes its secrets, and frees the texts of its verdicts */
 
 struct verdict sasl_initial(struct sasl_exchange *x, const struct sasl_credentials *c, struct secret *response_out);
-/* When sasl_work_left() says so afterwards, there is no response yet: sasl_work() and sasl_worked() follow. */
+/* When sasl_work_left() is not SASL_NO_WORK afterwards, there is no response until sasl_work() and sasl_worked() were called. */
 struct verdict sasl_step(struct sasl_exchange *x, const struct sasl_credentials *c, struct str challenge,
 			 struct secret *response_out);
-enum sasl_work_left { SASL_NO_WORK, SASL_SHORT_WORK, SASL_LONG_WORK }; /* long: more than 7 ms, nothing for a loop */
+enum sasl_work_left { SASL_NO_WORK, SASL_SHORT_WORK, SASL_LONG_WORK }; /* long: more than 7 ms, too long for a loop */
 enum sasl_work_left sasl_work_left(const struct sasl_exchange *x);
-void sasl_work(struct sasl_exchange *x); /* by any thread, alone with the exchange */
+void sasl_work(struct sasl_exchange *x); /* in any thread, while no other thread uses the exchange */
 struct verdict sasl_worked(struct sasl_exchange *x, struct secret *response_out);
-/* We have nothing more to say, and the server has proved itself where the mechanism demands it. */
+/* The client has no further response, and the server has proved itself where the mechanism demands that. */
 bool sasl_is_done(const struct sasl_exchange *x);
 
 #endif

@@ -1,4 +1,4 @@
-/* config.c - the end of a configuration, and what differs between two. */
+/* config.c - look-ups in a configuration, its end, and what differs between two. */
 #include "schema.h"
 
 #include "posthouse/secret.h"
@@ -40,6 +40,14 @@ void config_free(struct config *c)
 	wipe_text(&c->source);
 	arena_fini(&c->arena);
 	free(c);
+}
+
+const struct cfg_upstream *config_upstream(const struct config *c, struct str name)
+{
+	for (size_t i = 0; i < c->upstreams_n; i++)
+		if (str_eq(c->upstreams[i].name, name))
+			return &c->upstreams[i];
+	return NULL;
 }
 
 struct str auth_option(const struct cfg_auth *auth, struct str name)

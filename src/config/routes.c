@@ -4,14 +4,6 @@
 
 #define DIRECT "mx"
 
-static const struct cfg_upstream *upstream_named(const struct config *c, struct str name)
-{
-	for (size_t i = 0; i < c->upstreams_n; i++)
-		if (str_eq(c->upstreams[i].name, name))
-			return &c->upstreams[i];
-	return NULL;
-}
-
 /* Without routes all mail takes the only way: the one upstream, or direct delivery. */
 static void default_route(struct loader *l)
 {
@@ -43,7 +35,7 @@ static void check_via(struct loader *l, size_t i)
 
 		if (name.n == 0)
 			continue; /* it was no name, which is a fault already */
-		if (!str_eq(name, S(DIRECT)) && !upstream_named(c, name))
+		if (!str_eq(name, S(DIRECT)) && !config_upstream(c, name))
 			fault(l, s, "routes.via: expected the name of an upstream, or \"mx\"; there is none called \"%.*s\"",
 			      STR_ARG(name));
 		for (size_t m = 0; m < k; m++)

@@ -137,14 +137,6 @@ static void apply_upstream(struct relay *relay, const struct config *config, con
 	pool_advance(pool);
 }
 
-static bool configured(const struct config *config, struct str name)
-{
-	for (size_t i = 0; i < config->upstreams_n; i++)
-		if (str_eq(config->upstreams[i].name, name))
-			return true;
-	return false;
-}
-
 /* ---- domains ---- */
 
 static struct pool *domain_new(struct relay *relay, struct str route)
@@ -275,7 +267,7 @@ void nexthops_apply(struct role *r)
 	LIST_EACH_OF (struct pool, pool, &relay->pools, in_relay) {
 		if (pool->mx)
 			apply_domain(pool, &config->delivery, changed);
-		else if (!pool->gone && !configured(config, pool->name))
+		else if (!pool->gone && !config_upstream(config, pool->name))
 			retire(pool);
 	}
 	for (size_t i = 0; i < config->upstreams_n; i++)

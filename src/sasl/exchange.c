@@ -1,4 +1,4 @@
-/* exchange.c - what we say in each mechanism. */
+/* exchange.c - the client's responses in each mechanism. */
 #include "scram.h"
 
 #include "posthouse/sasl.h"
@@ -15,7 +15,7 @@ struct sasl_exchange {
 	/* SCRAM */
 	struct scram scram;
 	struct scram_work work;
-	bool proved, salted; /* proved: our proof was sent, the server's is expected */
+	bool proved, salted; /* proved: the client's proof was sent, and that of the server is expected */
 };
 
 /* ---- PLAIN ---- */
@@ -35,7 +35,7 @@ static struct verdict plain_initial(struct sasl_exchange *x, const struct sasl_c
 	return ok();
 }
 
-/* ---- LOGIN: each server words its challenges as it likes; the first asks for the name, the second for the password ---- */
+/* ---- LOGIN: the first challenge asks for the name, the second for the password; their words differ between servers ---- */
 
 static struct verdict login_initial(struct sasl_exchange *x, const struct sasl_credentials *c, struct secret *response_out)
 {
@@ -90,7 +90,7 @@ static struct verdict scram_worked(struct sasl_exchange *x, struct secret *respo
 	return v;
 }
 
-/* ---- all of them ---- */
+/* ---- the functions of sasl.h ---- */
 
 static const struct {
 	struct verdict (*initial)(struct sasl_exchange *x, const struct sasl_credentials *c, struct secret *response_out);

@@ -1,4 +1,4 @@
-/* mechanisms.c - the table of sasl.def without its functions, for those who only choose. */
+/* mechanisms.c - the table of sasl.def without its functions, for roles that only choose a mechanism. */
 #include "posthouse/sasl.h"
 
 static const struct sasl_mechanism mechanisms[] = {

@@ -98,7 +98,7 @@ static bool take_attribute(struct str *rest, char name, struct str *value_out)
 	return true;
 }
 
-/* The server's begins with ours and adds to it, in printable characters. */
+/* The server's nonce begins with the client's, and adds printable characters. */
 static bool nonce_valid(const struct scram *s, struct str nonce)
 {
 	for (size_t i = 0; i < nonce.n; i++)
@@ -122,7 +122,7 @@ struct verdict scram_challenge(struct scram *s, struct str server_first, struct 
 	if (server_first.n > MESSAGE_MAX)
 		return failed(S("the upstream's SCRAM challenge is too long"));
 	if (str_starts(rest, S("m=")))
-		return failed(S("the upstream demands an extension of SCRAM that nobody here knows"));
+		return failed(S("the upstream demands an extension of SCRAM that is not supported here"));
 	if (!take_attribute(&rest, 'r', &s->server_nonce) || !take_attribute(&rest, 's', &salt) ||
 	    !take_attribute(&rest, 'i', &count) || !str_to_u64(count, &iterations))
 		return failed(S("the upstream's SCRAM challenge is malformed"));
@@ -130,7 +130,7 @@ struct verdict scram_challenge(struct scram *s, struct str server_first, struct 
 		return failed(S("the upstream's SCRAM challenge does not answer ours"));
 	if (!base64_decode(&s->arena, salt, &work_out->salt) || work_out->salt.n == 0)
 		return failed(S("the salt in the upstream's SCRAM challenge is malformed"));
-	/* Fewer make the password cheap to guess for whoever reads along; more are an attack on our processor. */
+	/* With fewer iterations an eavesdropper could guess the password cheaply; more are an attack on our processor. */
 	if (iterations < SCRAM_ITERATIONS_MIN || iterations > SCRAM_ITERATIONS_MAX)
 		return failed(S("the upstream asks for fewer than 4096 or more than 200000 SCRAM iterations"));
 	work_out->iterations = (unsigned)iterations;
@@ -189,7 +189,7 @@ struct verdict scram_proof(struct scram *s, const struct scram_work *w, struct s
 
 /* ---- server-final-message ---- */
 
-/* server-error-value is a word like "invalid-proof"; anything else is not repeated. */
+/* server-error-value is a word like "invalid-proof"; any other text is left out of the verdict. */
 static struct verdict refused(struct scram *s, struct str reason)
 {
 	for (size_t i = 0; i < reason.n; i++)

@@ -14,15 +14,15 @@
 /* One exchange: zero to begin with. */
 struct scram {
 	struct arena arena;
-	struct str nonce;        /* ours */
+	struct str nonce;        /* the client's */
 	struct str first_bare;   /* client-first-message-bare */
-	struct str server_first; /* all of it */
-	struct str server_nonce; /* ours and the server's */
+	struct str server_first; /* the whole message */
+	struct str server_nonce; /* the client's and the server's */
 	unsigned char server_signature[SCRAM_KEY_SIZE];
 };
 void scram_fini(struct scram *s); /* wipes */
 
-/* What is to be computed between challenge and proof, for the thread that does it. */
+/* The computation between challenge and proof, for the thread that does it. */
 struct scram_work {
 	struct secret password; /* prepared */
 	struct str salt;        /* in the exchange's arena */

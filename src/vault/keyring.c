@@ -25,7 +25,7 @@ struct keyring {
 	size_t n;
 };
 
-/* An encrypted key has no pass phrase here, and nobody is asked for one. */
+/* An encrypted key cannot be read: there is no pass phrase, and OpenSSL must not ask a terminal for one. */
 static EVP_PKEY *read_pem(struct str pem)
 {
 	static char no_phrase[] = "";

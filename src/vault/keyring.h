@@ -13,8 +13,8 @@ void keyring_free(struct keyring *k); /* NULL is allowed */
 
 size_t keyring_count(const struct keyring *k);
 
-/* Can one message of the domain have so many signatures? Each key of the domain signs once, so a longer list could only waste
- * vault's time. TEMP 451 4.7.5: too many. */
+/* Can one message of the domain have so many signatures? Each key of the domain signs once, so a longer list would only cost
+ * time. TEMP 451 4.7.5: too many. */
 struct verdict keyring_check_number(const struct keyring *k, struct str domain, size_t digests);
 
 /* Sign one digest with the key of (domain, selector, algorithm). The signature lives in the arena. TEMP 451 4.7.5: no such key,

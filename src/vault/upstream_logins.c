@@ -7,7 +7,8 @@
 struct upstream_login {
 	struct list in_all;
 	struct upstream_logins *owner;
-	struct channel *channel; /* NULL: it has gone, or relay began again; only a work under way still needs this exchange */
+	struct channel
+		*channel; /* NULL: it is closed, or relay began again; the exchange waits only for the end of sasl_work() */
 	uint64_t connection, call;
 	struct arena arena;
 	struct str upstream;
@@ -31,7 +32,7 @@ static void upstream_login_free(struct upstream_login *x)
 	free(x);
 }
 
-/* The pool still has the memory of one that is being computed. */
+/* While sasl_work() runs, the thread pool uses the memory. */
 static void give_up(struct upstream_login *x)
 {
 	if (x->working)
@@ -42,30 +43,22 @@ static void give_up(struct upstream_login *x)
 
 void upstream_logins_drop(struct upstream_logins *e, const struct channel *ch)
 {
-	LIST_EACH (i, &e->all) {
-		struct upstream_login *x = CONTAINER_OF(i, struct upstream_login, in_all);
-
+	LIST_EACH_OF (struct upstream_login, x, &e->all, in_all)
 		if (x->channel == ch)
 			give_up(x);
-	}
 }
 
 static struct upstream_login *find(struct upstream_logins *e, const struct channel *ch, const struct msg_upstream_step *m)
 {
-	LIST_EACH (i, &e->all) {
-		struct upstream_login *x = CONTAINER_OF(i, struct upstream_login, in_all);
-
+	LIST_EACH_OF (struct upstream_login, x, &e->all, in_all)
 		if (x->channel == ch && x->connection == m->connection && str_eq(x->upstream, m->upstream))
 			return x;
-	}
 	return NULL;
 }
 
 static bool make_room(struct upstream_logins *e)
 {
-	LIST_EACH (i, &e->all) {
-		struct upstream_login *x = CONTAINER_OF(i, struct upstream_login, in_all);
-
+	LIST_EACH_OF (struct upstream_login, x, &e->all, in_all) {
 		if (e->n < UPSTREAM_LOGINS_MAX)
 			return true;
 		if (!x->working)
@@ -81,7 +74,7 @@ static void refuse(struct upstream_logins *e, struct channel *ch, const struct m
 
 /* ---- the steps, in their order ---- */
 
-/* What the mechanism has said to the step that was asked for last. */
+/* Send the result of the last step to relay. */
 static void answer(struct upstream_login *x, struct verdict v, struct secret *response)
 {
 	bool done = v.class == OK && sasl_is_done(x->sasl);
@@ -163,7 +156,7 @@ static void go_on(struct upstream_login *x, const struct sasl_credentials *crede
 		answer(x, temp(454, S("4.7.0"), str_of(uv_strerror(status))), &response);
 }
 
-/* Each step of such a mechanism is a function of (upstream, mechanism, first), so nothing is kept between the calls. */
+/* The mechanism does not remember: each step depends only on (upstream, mechanism, first), so nothing is kept between calls. */
 static void step_forgetful(struct upstream_logins *e, struct channel *ch, const struct sasl_mechanism *mechanism,
 			   const struct sasl_credentials *credentials, const struct msg_upstream_step *m)
 {
@@ -177,18 +170,22 @@ static void step_forgetful(struct upstream_logins *e, struct channel *ch, const 
 	sasl_free(sasl);
 }
 
-void upstream_login_step(struct upstream_logins *e, struct channel *ch, const struct cfg_upstream *u,
-			 const struct msg_upstream_step *m)
+void upstream_login_step(struct upstream_logins *e, struct channel *ch, const struct config *c, const struct msg_upstream_step *m)
 {
 	const struct sasl_mechanism *mechanism = sasl_find(m->mechanism);
-	struct sasl_credentials credentials = { .login = u->login, .password = u->password };
+	const struct cfg_upstream *u = config_upstream(c, m->upstream);
+	struct sasl_credentials credentials;
 	struct upstream_login *x;
 	char why[100];
 
-	if (!mechanism) {
-		refuse(e, ch, m, S("this mechanism is not built"));
+	if (!u || u->login.n == 0 || !mechanism) {
+		refuse(e, ch, m,
+		       !u                ? S("no such upstream is configured")
+		       : u->login.n == 0 ? S("no login is configured for this upstream")
+					 : S("this mechanism is not built"));
 		return;
 	}
+	credentials = (struct sasl_credentials){ .login = u->login, .password = u->password };
 	if (!(mechanism->traits & SASL_REMEMBERS)) {
 		step_forgetful(e, ch, mechanism, &credentials, m);
 		return;

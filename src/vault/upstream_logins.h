@@ -8,7 +8,8 @@
 #include "posthouse/list.h"
 #include "posthouse/sasl.h"
 
-/* At once; the oldest that waits for its upstream gives way to a new one, so those that relay gave up cost nothing for long. */
+/* At the same time. A new login replaces the oldest one that waits for its upstream, so logins that relay gave up are freed
+ * soon. */
 #define UPSTREAM_LOGINS_MAX 256
 
 /* The answer to the step that was `call` of `ch`; the views live until it returns. */
@@ -23,13 +24,13 @@ struct upstream_logins {
 };
 void upstream_logins_init(struct upstream_logins *e, uv_loop_t *loop, upstream_login_answer_fn answer);
 
-/* A step of m->mechanism for the upstream `u`; m->first begins a new exchange. One that remembers its steps is named by (channel,
- * upstream, connection). Answered exactly once, at once or later, unless the channel is dropped before. `done`:
- * sasl_is_done(). */
-void upstream_login_step(struct upstream_logins *e, struct channel *ch, const struct cfg_upstream *u,
+/* A step of m->mechanism for an upstream of the configuration; m->first begins a new exchange. An exchange that remembers its
+ * steps is identified by (channel, upstream, connection). Answered exactly once, at once or later, unless the channel is dropped
+ * before: TEMP 454 4.7.0 when the upstream, its login or the mechanism is not known. `done`: sasl_is_done(). */
+void upstream_login_step(struct upstream_logins *e, struct channel *ch, const struct config *c,
 			 const struct msg_upstream_step *m);
 
-/* The channel has gone: nobody waits for its exchanges any more. */
+/* The channel is closed: free its exchanges. */
 void upstream_logins_drop(struct upstream_logins *e, const struct channel *ch);
 
 #endif

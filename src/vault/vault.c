@@ -5,14 +5,12 @@
 #include "keyring.h"
 #include "posthouse/log.h"
 #include "posthouse/role.h"
-#include "upstream.h"
 
 #include <stdlib.h>
 
 static struct vault {
 	struct keyring *keys, *next;
 	struct arena why; /* of configure's verdict */
-	const struct config *config;
 	struct upstream_logins logins;
 	uint64_t signatures, failures, answers;
 } vault;
@@ -35,7 +33,6 @@ static void apply(struct role *r)
 		vault.next = NULL;
 		log_info(NULL, "keys.loaded", kv("keys", keyring_count(vault.keys)));
 	}
-	vault.config = role_config(r);
 }
 
 static void abandon(struct role *r)
@@ -44,7 +41,7 @@ static void abandon(struct role *r)
 	vault.next = NULL;
 }
 
-/* All signatures or none: a message goes out with every one of its configured keys. */
+/* All signatures or none: a message is signed with all its configured keys, or is not sent. */
 static void handle_sign(void *ctx, struct channel *ch, const struct msg_sign *m, int fd)
 {
 	struct msg_signatures answer = { .call = m->call, .verdict = temp(451, S("4.7.5"), S("no signing keys yet")) };
@@ -94,15 +91,7 @@ static void answer_upstream(struct channel *ch, uint64_t call, struct str upstre
 
 static void handle_upstream_step(void *ctx, struct channel *ch, const struct msg_upstream_step *m, int fd)
 {
-	struct verdict v = temp(454, S("4.7.0"), S("not configured yet"));
-	const struct cfg_upstream *u = NULL;
-
-	if (vault.config)
-		v = upstream_find(vault.config, m->upstream, &u);
-	if (v.class == OK)
-		upstream_login_step(&vault.logins, ch, u, m);
-	else
-		answer_upstream(ch, m->call, m->upstream, v, S(""), false);
+	upstream_login_step(&vault.logins, ch, role_config(ctx), m);
 }
 
 static void peer_down(struct role *r, struct channel *ch)

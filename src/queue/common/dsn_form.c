@@ -39,7 +39,7 @@ struct str report_sender(const struct config *c, const struct cfg_upstream *u)
 /* The upstream of "upstream:NAME"; NULL for a domain. */
 static const struct cfg_upstream *upstream_of(const struct config *c, struct str route)
 {
-	return str_starts(route, S("upstream:")) ? route_upstream(c, str_from(route, strlen("upstream:"))) : NULL;
+	return str_starts(route, S("upstream:")) ? config_upstream(c, str_from(route, strlen("upstream:"))) : NULL;
 }
 
 /* The address with which the account at an upstream is surely allowed to send; "": not known, or used already. */
@@ -158,7 +158,7 @@ struct report_author report_author(struct arena *a, const struct config *c, enum
 	if (reporter == REPORTER_RECIPIENT)
 		author.from = author.sender = recipient;
 	if (author.from.n == 0)
-		author.from = report_sender(c, route_upstream(c, first_via(c, recipient)));
+		author.from = report_sender(c, config_upstream(c, first_via(c, recipient)));
 	if (author.from.n == 0)
 		author.from = arena_printf(a, "mailer-daemon@%.*s", STR_ARG(home_domain(c)));
 	return author;

@@ -101,16 +101,6 @@ struct route_set routes_for(const struct config *c, struct str login, struct str
 	return choice;
 }
 
-/* ---- upstreams ---- */
-
-const struct cfg_upstream *route_upstream(const struct config *c, struct str name)
-{
-	for (size_t i = 0; i < c->upstreams_n; i++)
-		if (str_eq(c->upstreams[i].name, name))
-			return &c->upstreams[i];
-	return NULL;
-}
-
 bool route_uses(const struct config *c, struct str via)
 {
 	for (size_t i = 0; i < c->routes_n; i++)

@@ -17,9 +17,6 @@ struct route_set {
 };
 struct route_set routes_for(const struct config *c, struct str login, struct str domain);
 
-/* The upstream with this name; NULL. */
-const struct cfg_upstream *route_upstream(const struct config *c, struct str name);
-
 /* Is the upstream, or "mx", a choice of some route? */
 bool route_uses(const struct config *c, struct str via);
 

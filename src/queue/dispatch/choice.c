@@ -8,7 +8,7 @@ static struct nexthop *nexthop_via(struct dispatch *d, struct arena *a, struct s
 {
 	if (str_eq(via, S("mx")))
 		return domain.n > 0 ? nexthop_get(d, arena_printf(a, "mx:%.*s", STR_ARG(domain))) : NULL;
-	if (!route_upstream(role_config(d->role), via))
+	if (!config_upstream(role_config(d->role), via))
 		return NULL;
 	return nexthop_get(d, arena_printf(a, "upstream:%.*s", STR_ARG(via)));
 }

@@ -16,7 +16,7 @@ static struct str sender_for(const struct lease *l)
 
 	if (due->kind == KIND_MAIL || due->envelope.sender.n > 0 || l->nexthop->is_mx)
 		return due->envelope.sender;
-	return report_sender(c, route_upstream(c, str_from(str_of(l->nexthop->name), strlen("upstream:"))));
+	return report_sender(c, config_upstream(c, str_from(str_of(l->nexthop->name), strlen("upstream:"))));
 }
 
 static void send_delivery(struct lease *l, int fd)

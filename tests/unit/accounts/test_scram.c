@@ -217,7 +217,8 @@ static void impostors(void **state)
 /* ---- exchanges: the channels are never looked into, so their addresses are enough ---- */
 
 static struct channel *const relay = (struct channel *)1, *const other = (struct channel *)2;
-static const struct cfg_upstream isp = { .name = S("isp"), .login = S("me"), .password = S("pencil") };
+static struct cfg_upstream isp = { .name = S("isp"), .login = S("me"), .password = S("pencil") };
+static const struct config with_isp = { .upstreams = &isp, .upstreams_n = 1 };
 static struct upstream_logins logins;
 
 /* The last answer. */
@@ -251,7 +252,7 @@ static void step(struct channel *ch, uint64_t connection, const char *challenge)
 				       .first = challenge == NULL,
 				       .challenge = challenge ? str_of(challenge) : S("") };
 
-	upstream_login_step(&logins, ch, &isp, &m);
+	upstream_login_step(&logins, ch, &with_isp, &m);
 }
 
 /* A server-first for the client-first of the last answer. */
