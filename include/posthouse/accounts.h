@@ -9,7 +9,7 @@
 #include "posthouse/verdict.h"
 
 #define ACCOUNTS_ITERATIONS  10000
-#define ACCOUNTS_KEEP_EXPIRY UINT64_MAX /* as expires_at of ACCOUNT_PASSWD: the time that the old password has */
+#define ACCOUNTS_KEEP_EXPIRY UINT64_MAX /* as expires_at of ACCOUNT_PASSWD: keep that of the old password */
 
 enum account_operation { ACCOUNT_ADD = 1, ACCOUNT_PASSWD, ACCOUNT_REMOVE };
 
@@ -25,8 +25,8 @@ struct account {
 
 struct accounts; /* the file in memory */
 
-/* Read `state_dir`/accounts; a missing file is an empty set, see accounts_missing(). NULL: *why_out says why (static or in
- * errno's words). */
+/* Read `state_dir`/accounts; a missing file is an empty set, see accounts_missing(). NULL: *why_out has the reason (its
+ * text is valid until this thread's next call). */
 struct accounts *accounts_open(const char *state_dir, struct verdict *why_out);
 void accounts_close(struct accounts *a);
 
@@ -36,7 +36,7 @@ struct verdict accounts_refresh(struct accounts *a);
 /* Was there no file at the last reading? */
 bool accounts_missing(const struct accounts *a);
 
-/* Grows by one whenever a refresh or change brought new content: what was derived from the old is then stale. */
+/* Grows by one whenever a refresh or change has brought new content: everything derived from the old content is then stale. */
 uint64_t accounts_generation(const struct accounts *a);
 
 /* Look up by name and device; NULL when there is none. Valid until the next refresh, change or close. */
@@ -63,11 +63,12 @@ struct str account_format_line(struct arena *a, const struct account *account);
  * or an empty view. The password is prepared with SASLprep (RFC 4013). PERM 550 5.5.2: not a usable one, the text says why. */
 struct verdict account_verifier(struct arena *a, struct str existing, struct str password, struct str *verifier_out);
 
-/* A password that nobody chose: 100 random bits, easy to type. TEMP: no random numbers. */
+/* A new password: 100 random bits, easy to type. TEMP: no random numbers. */
 struct verdict account_generate_password(struct secret *password_out);
 
-/* Does the password fit, prepared by RFC 4013, as it once was (without normalisation), or as it is? About 3.4 ms, up to three
- * times that for what is not ASCII, so not on a loop; the time depends on the given password and the iteration count only. */
+/* Does the password fit: prepared by RFC 4013, as earlier versions prepared it (without normalisation), or unchanged? Takes about
+ * 3.4 ms, up to three times that when it is not ASCII, so not for a loop. The time depends only on the given password and the
+ * iteration count. */
 bool account_check(struct str verifier, struct str password);
 
 /* A verifier that no password fits, the same for the same name while the process lives: hides which names exist. Empty: OpenSSL

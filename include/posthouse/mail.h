@@ -27,10 +27,10 @@ const struct header_field *header_find(const struct header *h, struct str name);
 
 /* The addresses in an address-list field's value (To, a From that was made clear…): groups, comments, quoted strings and
  * encoded words are understood; only addr-specs come back (a quoted local part unquoted where it can be; of "A@b <a@B>" the
- * second). False when the value is no address list, and for whatever two readers could see in two ways: "a@b <c@d>", a
+ * second). False when the value is no address list, and when two readers could understand it in two ways: "a@b <c@d>", a
  * comment within an address, a route, an address in a comment, an encoded word with brackets or control characters inside,
- * UTF-8 that is not seen or looks like "@" or "." (src/mail/address.c, lookalike.c). UTF-8 is compared and returned as bytes, not
- * normalised. A group can be empty: true with no address. */
+ * UTF-8 that is invisible or looks like "@" or "." (src/mail/address.c, lookalike.c). UTF-8 is compared and returned as bytes,
+ * not normalised. A group can be empty: true with no address. */
 bool header_addresses(struct arena *a, struct str value, struct str_list *addresses_out);
 
 /* An RFC 5322 date for `now_ms`, in UTC: "Sat, 21 Nov 2026 19:37:54 +0000". */
@@ -100,7 +100,7 @@ struct fixup_result {
 	bool has_8bit;         /* non-ASCII bytes in the section */
 };
 /* PERM 550 5.6.0: a line that is neither field nor fold; two From, Sender, Date, Subject … (RFC 5322 3.6), MIME-Version,
- * Content-Type … (RFC 2045) that differ; a From of which it is not clear who is meant; a Sender that is not one address. PERM
+ * Content-Type … (RFC 2045) that differ; a From whose author is not clear; a Sender that is not one address. PERM
  * 552 5.3.4: the result would be larger than HEADER_MAX. PERM 554 5.4.6: more than 50 Received fields. */
 struct verdict mail_fixup(struct arena *a, const struct fixup_input *in, struct fixup_result *out);
 
@@ -146,8 +146,8 @@ struct str dkim_field(struct arena *a, const struct dkim *d, size_t i, struct st
 /* ---- report.c: delivery status notifications (RFC 3464 in RFC 6522 multipart/report), plain words first ---- */
 struct report_recipient {
 	struct str address, orcpt; /* orcpt as in RCPT: "rfc822;" and xtext; "" = none */
-	/* Of the next hop, or ours. REPORT_FAILURE: TEMP = time is over, and this was the last answer. REPORT_DELAY: the last
-	 * answer; OK and code 0 = never tried. Else the answer that took it. */
+	/* Of the next hop, or of this program. REPORT_FAILURE: TEMP = time is over, and this was the last answer. REPORT_DELAY:
+	 * the last answer; OK and code 0 = never tried. Else the answer that took it. */
 	struct verdict verdict;
 	struct str remote; /* the server that gave the verdict: "smtp.isp.example [192.0.2.1]"; "" = this program */
 	uint64_t last_at;  /* ms; 0 = never tried */
@@ -206,18 +206,18 @@ enum {
 	DOWNGRADE_HEADERS = 2, /* header fields beyond ASCII (RFC 6531) */
 	DOWNGRADE_LINES = 4,   /* lines over 998 bytes (RFC 5321 4.5.3.1.6) */
 };
-/* A body part that has some of it becomes quoted-printable or base64, whichever is shorter for its first 4 KiB (base64 when
- * it was labelled binary; quoted-printable when it is text and only its lines are in the way), and Content-Transfer-Encoding
- * says so; other body parts stay as they are, but for a label 8bit or binary, which becomes 7bit with DOWNGRADE_7BIT, as it does
- * for multiparts and messages. A message that gets an encoding and has no MIME-Version gets one, and one without Content-Type
- * also text/plain with charset utf-8 if its text is that, or else unknown-8bit (RFC 1428). Parts that are quoted-printable or
- * base64 already, but have such bytes or lines, are mended. In preamble and epilogue "?" stands for such bytes. Header
- * fields, also those of parts and of messages within, get encoded words, encoded parameters and folds (RFC 2047, 2231), and
- * addresses the ASCII form of their domains.
+/* A body part that has some of it becomes quoted-printable or base64, whichever is shorter for its first 4 KiB (base64 when it
+ * was labelled binary; quoted-printable when it is text and only its lines are in the way), and Content-Transfer-Encoding says
+ * so; other body parts stay as they are, but for a label 8bit or binary, which becomes 7bit with DOWNGRADE_7BIT, as it does for
+ * multiparts and messages. A message that gets an encoding and has no MIME-Version gets one, and one without Content-Type also
+ * text/plain with charset utf-8 if its text is that, or else unknown-8bit (RFC 1428). Parts that are quoted-printable or base64
+ * already, but have such bytes or lines, are mended. In preamble and epilogue "?" replaces such bytes. Header fields, also
+ * those of parts and of messages within, get encoded words, encoded parameters and folds (RFC 2047, 2231), and addresses the
+ * ASCII form of their domains.
  *
  * Never touched: multipart/signed, multipart/encrypted, application/pkcs7-mime, message/partial and external-body, parts with
- * an encoding that is not known, multiparts without a boundary that all readers would find, and what is 20 levels deep; with
- * all that is in them, but for their own header fields. ---- */
+ * an encoding that is not known, multiparts without a boundary that all readers would find, and parts that are 20 levels deep.
+ * Their own header fields are converted, their content is not. ---- */
 struct downgrade;
 struct downgrade *downgrade_new(unsigned what, size_t sample_max);
 void downgrade_free(struct downgrade *c);

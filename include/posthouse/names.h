@@ -1,5 +1,6 @@
-/* names.h - logins and passwords as people type them, in the one form that is stored and compared: passwords and the names that
- * SCRAM carries by SASLprep (RFC 4013), logins by PRECIS UsernameCaseMapped (RFC 8265 section 3.3). Pure functions. */
+/* names.h - logins and passwords as people type them, in the canonical form that is stored and compared: passwords and the
+ * names that SCRAM carries by SASLprep (RFC 4013), logins by PRECIS UsernameCaseMapped (RFC 8265 section 3.3). Pure
+ * functions. */
 #ifndef POSTHOUSE_NAMES_H
 #define POSTHOUSE_NAMES_H
 

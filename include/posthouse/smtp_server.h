@@ -71,7 +71,7 @@ struct smtp_mail_params {
 	uint64_t size;
 	enum smtp_body body;
 	bool utf8;
-	struct str envid;    /* RFC 3461 4.4: xtext, 1 to 100 octets that stand for printable ASCII; "" = not given */
+	struct str envid;    /* RFC 3461 4.4: xtext, 1 to 100 octets, printable ASCII when decoded; "" = not given */
 	unsigned ret;        /* enum smtp_ret */
 	uint64_t release_at; /* RFC 4865: HOLDFOR and HOLDUNTIL, ms since 1970; 0 = not given */
 	uint64_t by_s;       /* RFC 2852: seconds, at least 1 */

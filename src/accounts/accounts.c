@@ -100,7 +100,7 @@ const struct account *accounts_find(const struct accounts *a, struct str name, s
 	return bsearch(&key, a->content->at, a->content->n, sizeof(key), compare_for_search);
 }
 
-/* The first entry of the account in sorting order, whatever its device. */
+/* The first entry of the account in sorting order, with any device. */
 const struct account *accounts_any(const struct accounts *a, struct str name)
 {
 	size_t from = 0, to = a->content->n;

@@ -59,7 +59,7 @@ static bool write_all(int fd, struct str text)
 	return true;
 }
 
-/* All accounts but those that `skip` says, with `extra` (may be NULL) in its place, into the open file. */
+/* Write all accounts but those in `skip` into the open file, with `extra` (can be NULL) in its place. */
 static bool write_accounts(int fd, const struct content *c, const bool *skip, const struct account *extra)
 {
 	struct arena lines = { 0 };
@@ -111,8 +111,8 @@ static struct verdict replace(int directory, const struct content *c, const bool
 	return ok();
 }
 
-/* The last line of an account goes: those that its name had shadowed go with it, or the next reading would take one of them for
- * the account, with a password of old. */
+/* The last line of an account is removed: the lines that its name had shadowed go with it. Otherwise the next reading would
+ * take one of them, with its old password, for the account. */
 static void take_shadowed(const struct content *c, struct str name, bool *skip)
 {
 	for (size_t i = 0; i < c->n; i++)
@@ -120,7 +120,7 @@ static void take_shadowed(const struct content *c, struct str name, bool *skip)
 			skip[i] = true;
 }
 
-/* Which lines go, and does the new one agree with those that stay? */
+/* Mark the lines to remove in `skip`, and check that the new one agrees with those that stay. */
 static struct verdict plan(const struct content *c, enum account_operation operation, const struct account *new, bool *skip)
 {
 	size_t same = 0, others = 0;
@@ -148,7 +148,7 @@ static struct verdict plan(const struct content *c, enum account_operation opera
 	return ok();
 }
 
-/* Times that stay as they were, and a password that would never fit. */
+/* Keep times of the old password where they stay, and refuse a new one that has expired already. */
 static struct verdict set_times(struct account *new, const struct account *old)
 {
 	uint64_t now = clock_now_ms();
@@ -171,7 +171,7 @@ static struct verdict change_locked(struct accounts *a, int directory, enum acco
 	v = accounts_refresh(a);
 	if (v.class != OK)
 		return v;
-	/* accounts of old may have other names, and more devices all the same */
+	/* accounts from before this rule can have other names, and can get more devices */
 	if (operation == ACCOUNT_ADD && !login_is_proper(new->name) && !accounts_any(a, new->name))
 		return perm(
 			550, S("5.5.2"),

@@ -64,7 +64,7 @@ static bool read_all(int fd, struct content *c, struct str *text_out)
 		if (got < 0)
 			return false;
 		if (got == 0)
-			break; /* it shrank: what is there is what counts */
+			break; /* the file has become shorter meanwhile */
 		n += (size_t)got;
 	}
 	*text_out = str_make(p, n);
@@ -89,7 +89,7 @@ static unsigned parse_lines(struct content *c, struct str text)
 	return 0;
 }
 
-/* Sort, and look for what may be there only once. */
+/* Sort, and check that no account is there twice. */
 static bool sort_unique(struct content *c, struct verdict *why_out)
 {
 	qsort(c->at, c->n, sizeof(c->at[0]), compare_for_sort);
@@ -103,7 +103,7 @@ static bool sort_unique(struct content *c, struct verdict *why_out)
 	return true;
 }
 
-/* ---- names in their one form ---- */
+/* ---- canonical names ---- */
 
 static bool is_ascii(struct str s)
 {
@@ -113,8 +113,8 @@ static bool is_ascii(struct str s)
 	return true;
 }
 
-/* Of accounts with the same name after all, [from, to): one has it, which had it from the start if there is such a one. The
- * others stay as they were written, where no login finds them. */
+/* The accounts [from, to) have the same canonical name: one of them gets it, if possible one that is written in this form. The
+ * others keep their names as written, which no login finds. How many these are. */
 static size_t settle_name(struct content *c, size_t from, size_t to)
 {
 	struct str owner = c->at[from].written;
@@ -134,7 +134,7 @@ static size_t settle_name(struct content *c, size_t from, size_t to)
 	return n;
 }
 
-/* The file may be older than the form of names that logins have now: each name gets it. */
+/* The file can be older than the canonical form of names: bring each name to it. */
 static void make_canonical(struct content *c)
 {
 	size_t changed = 0, lost = 0;

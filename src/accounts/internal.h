@@ -25,7 +25,7 @@ bool verifier_parse(struct str text, struct verifier *v_out);
 struct str verifier_shared(struct str text);
 
 /* ---- password_old.c ---- */
-/* "" when that preparation had refused it. */
+/* "" when the old preparation refused the password. */
 void password_prepare_old(struct str password, struct secret *prepared_out);
 
 /* ---- name.c ---- */

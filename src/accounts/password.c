@@ -1,9 +1,9 @@
-/* password.c - passwords that nobody chose. */
+/* password.c - generated passwords. */
 #include "internal.h"
 
 #include <openssl/rand.h>
 
-/* Twenty characters of base 32 without those that are mistaken for others, in groups: 100 bits. */
+/* Twenty characters of base 32, in groups, without letters that look like others: 100 bits. */
 struct verdict account_generate_password(struct secret *password_out)
 {
 	static const char alphabet[32] = "abcdefghjkmnpqrstvwxyz0123456789";

@@ -1,5 +1,5 @@
-/* password_old.c - the preparation of passwords as it was once: that of RFC 4013 without normalisation (form KC) and without a
- * look at directions. Verifiers that were made so are still there, and PLAIN and LOGIN try it. */
+/* password_old.c - how earlier versions prepared passwords: by RFC 4013 without normalisation (form KC), and without the check of
+ * directions. PLAIN and LOGIN try it, because there are verifiers that were made so. */
 #include "internal.h"
 
 #include <stdlib.h>

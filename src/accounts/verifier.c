@@ -1,4 +1,4 @@
-/* verifier.c - SCRAM-SHA-256 verifiers (RFC 5802 section 3, RFC 7677): made from a password, checked against one, made up for
+/* verifier.c - SCRAM-SHA-256 verifiers (RFC 5802 section 3, RFC 7677): made from a password, compared with one, invented for
  * names that do not exist. The form is that of RFC 5803 as Cyrus SASL reads it. */
 #include "internal.h"
 
@@ -28,7 +28,7 @@ static bool decode(struct str text, size_t min, size_t max, unsigned char *bytes
 	if (n < 0 || (size_t)n - padding < min || (size_t)n - padding > max)
 		return false;
 
-	/* OpenSSL forgives white space and stray bits: what does not come out the same was not base 64. */
+	/* OpenSSL accepts white space and stray bits: a text that encodes to another one was not base 64. */
 	*n_out = (size_t)n - padding;
 	EVP_EncodeBlock(again, bytes, (int)*n_out);
 	memcpy(bytes_out, bytes, *n_out);
@@ -136,8 +136,8 @@ static bool fits(const struct verifier *expected, struct str prepared)
 	return derived && same;
 }
 
-/* The texts that a verifier for this password may have been made of, without repetition: prepared as today, as once, and its
- * bytes as they are (other programs make verifiers too). ASCII has one. */
+/* The texts from which a verifier for this password can have been made, without repetition: the password prepared as today,
+ * prepared as in earlier versions, and unchanged (other programs make verifiers too). An ASCII password has one. */
 static size_t collect(struct str password, struct secret texts[3])
 {
 	size_t n = 0;
@@ -154,8 +154,8 @@ static size_t collect(struct str password, struct secret texts[3])
 	return n + 1;
 }
 
-/* How many hashes it costs depends on what was given, not on what is expected; nothing stops at the first that fits. What cannot
- * be a password costs the time of one and never fits. */
+/* The number of hashes depends on the given password, not on the expected one: nothing stops at the first that fits. A text that
+ * cannot be a password takes the time of one, and never fits. */
 bool account_check(struct str verifier, struct str password)
 {
 	struct secret texts[3] = { { 0 } };

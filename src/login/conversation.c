@@ -1,4 +1,4 @@
-/* conversation.c - one login with Cyrus SASL: a connection of the library, what it asks of us by call-backs, and what its results
+/* conversation.c - one login with Cyrus SASL: a connection of the library, its call-backs into this program, and what its results
  * mean on the wire. */
 #include "cyrus.h"
 #include "gs2.h"
@@ -98,9 +98,9 @@ static int may_act_for(sasl_conn_t *sasl, void *context, const char *requested, 
 	return SASL_BADAUTH;
 }
 
-/* The sql plug-in tells of a database that does not work only among the words for those who mend plug-ins, and then goes on as
- * if there were no such user. Its queries for other properties than the password may fail: with %p in sql_select they ask for
- * columns that need not be there. */
+/* The sql plug-in reports a database that does not work only by debugging messages, and then continues as if there were no such
+ * user. Its queries for other properties than the password are allowed to fail: with %p in sql_select they ask for columns that
+ * need not exist. */
 static bool sql_failed(struct conversation *c, int level, struct str message)
 {
 	static const struct str asks = { "sql plugin create statement from ", 33 }, fault = { "sql plugin: ", 12 };
@@ -272,8 +272,8 @@ static struct conversation_result conclude(struct conversation *c, int result, c
 }
 
 /* ---- channel binding (RFC 5802 section 6) ---- */
-/* Cyrus holds one binding at a time and keeps the pointer: which it is may change until it reads the client's first message. Not
- * critical: that would hide every mechanism without channel binding. */
+/* Cyrus has one binding at a time and keeps the pointer: the binding can change until Cyrus reads the client's first message.
+ * It is not marked as critical: that would hide every mechanism without channel binding. */
 static bool bind_to(struct conversation *c, const char *type, struct str value)
 {
 	c->binding =

@@ -204,12 +204,10 @@ static bool has_mechanism(struct str mechanism)
 
 static bool is_built(struct str mechanism)
 {
-	static const struct str ours[] = {
-		{ "PLAIN", 5 }, { "LOGIN", 5 }, { "SCRAM-SHA-256", 13 }, { "SCRAM-SHA-256-PLUS", 18 }
-	};
+	static const struct str built[] = { S("PLAIN"), S("LOGIN"), S("SCRAM-SHA-256"), S("SCRAM-SHA-256-PLUS") };
 
-	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
-		if (str_ieq(mechanism, ours[i]))
+	for (size_t i = 0; i < sizeof(built) / sizeof(built[0]); i++)
+		if (str_ieq(mechanism, built[i]))
 			return true;
 	return false;
 }

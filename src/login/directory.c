@@ -51,7 +51,8 @@ static bool make_key(const char *path, unsigned char key[KEY_SIZE])
 	return good;
 }
 
-/* The salts of names that do not exist must stay as those of accounts do, or they tell after a restart. */
+/* The salts of names that do not exist must survive a restart, as those of accounts do: otherwise they reveal which names
+ * exist. */
 static void settle_key(struct directory *d)
 {
 	struct arena a = { 0 };
@@ -95,7 +96,7 @@ void directory_free(struct directory *d)
 	free(d);
 }
 
-/* Said once for each reading of the file. */
+/* Logged once for each reading of the file. */
 static void report_shadowed(const struct directory *d)
 {
 	struct str shadowed = accounts_shadowed(d->accounts);
@@ -194,8 +195,8 @@ struct str directory_decoy(const struct directory *d, struct arena *a, struct st
 	return account_decoy(a, &d->key, name);
 }
 
-/* A device that an existing account has not, or a password that has expired: the account's own salt, as its other devices have
- * it, with keys that fit nothing. */
+/* For a device that an existing account does not have, or a password that has expired: the account's salt, as its other devices
+ * have it, with keys that no password matches. */
 static struct str decoy_like(struct arena *a, struct str existing, struct str decoy)
 {
 	size_t keys = str_rfind(decoy, '$');

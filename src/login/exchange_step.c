@@ -10,8 +10,8 @@
 #define CLIENT_MS       (10 * MINUTE_MS) /* submission closes the session long before */
 #define FAULT_REPEAT_MS MINUTE_MS        /* the same fault is logged once in this time */
 
-/* Other back-ends answer a little sooner or later when they do not know the name: one look-up less, no hash. What comes at the
- * next multiple of this does not show it. */
+/* Other back-ends need a little more or less time when they do not know the name: one look-up less, no hash. An answer that is
+ * given at the next multiple of this time does not show the difference. */
 #define GRAIN_MS 50
 
 static void on_worked(struct job *job, bool ran);
@@ -48,7 +48,8 @@ static void log_refusal(const struct exchange *e)
 }
 
 /* ---- the cache ---- */
-/* RFC 4616: authorization id, NUL, name, NUL, password. False: not so, or acting for another; Cyrus will say what it is. */
+/* RFC 4616: authorization id, NUL, name, NUL, password. False: it has another form, or acts for another
+ * user; Cyrus then finds the fault. */
 static bool read_plain(struct exchange *e, struct str response, struct str *name_out, struct str *device_out,
 		       struct str *password_out)
 {
@@ -98,8 +99,8 @@ static bool in_cache(struct exchange *e)
 	return true;
 }
 
-/* Was just this password tried for this name within the last day, right or wrong, and how did queue count it? Only queue can say
- * so: what was refused unseen, by a ban or for want of a turn, is a new one afterwards. */
+/* Was this very password tried for this name within the last day, right or wrong, and how did queue count it? Only queue knows: a
+ * password that was refused without a check, by a ban or because too many waited, is a new one afterwards. */
 static uint64_t repeated(const struct exchange *e)
 {
 	uint64_t now = clock_mono_ms();
@@ -162,7 +163,7 @@ static uint64_t stamp_of(struct login *l, const struct conversation_result *r)
 	return r->verdict.class == OK && backend_is_ours(l->backend) ? directory_stamp(l->directory, r->name, r->device) : 0;
 }
 
-/* A step is done, whoever did it. */
+/* A step is done, by a worker or from the cache. */
 static void conclude(struct exchange *e)
 {
 	const struct conversation_result *r = &e->result;

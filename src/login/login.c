@@ -130,7 +130,7 @@ static void stats(struct role *r)
 	role_stat(r, METRIC_LOGIN_ACCEPTED, login.accepted);
 	role_stat_of(r, METRIC_LOGIN_FROM_CACHE, S(""), login.from_cache, S("of the accepted: checked a short while ago"));
 	role_stat_of(r, METRIC_LOGIN_REFUSED, S(""), login.refused, S("wrong name, password or dialogue"));
-	role_stat_of(r, METRIC_LOGIN_FAILED, S(""), login.failed, S("for a reason of ours"));
+	role_stat_of(r, METRIC_LOGIN_FAILED, S(""), login.failed, S("by a fault on this side"));
 	role_stat(r, METRIC_LOGIN_OPEN, login.open_exchanges);
 	role_stat_of(r, METRIC_LOGIN_STUCK, S(""), workers_stuck(login.workers, login.config->auth.timeout_ms),
 		     S("their back-end has not answered within auth.timeout"));

@@ -10,7 +10,7 @@
 #include "posthouse/list.h"
 #include "workers.h"
 
-/* Who is to hear that accounts have changed. */
+/* The processes that must hear that accounts have changed. */
 struct watch {
 	uv_timer_t timer;
 	struct list watchers;             /* channels of submission processes */

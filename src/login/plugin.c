@@ -10,8 +10,9 @@
 #define VERIFIER "*authPassword" /* RFC 5803 */
 #define PLAIN    "*userPassword"
 
-/* Of others: a password that nobody knows, for names that they do not. SCRAM then takes its usual steps and time, with salt and
- * iterations as for a name that they know, and PLAIN compares as usual. It is short enough for HMAC to take it as it is. */
+/* For names that another back-end does not know: a password that nobody knows. SCRAM then takes its usual steps and time, with
+ * salt and iterations as for a name that exists, and PLAIN compares as usual. HMAC uses a password of this length without
+ * hashing it. */
 #define DECOY_BYTES 20
 
 #define SASLDB_DEFAULT "/etc/sasldb2" /* Cyrus' own */
@@ -72,8 +73,8 @@ static bool lost_sasldb(const sasl_utils_t *utils)
 	return true;
 }
 
-/* With ldapdb BADAUTH is the directory's word about ldapdb_id, and a name that it does not know gives the same general failure as
- * a directory that is set up wrong: as long as nobody at all was known, that is worth a word. */
+/* With ldapdb BADAUTH is the directory's answer to ldapdb_id. A name that it does not know gives the same general failure as a
+ * directory that is set up wrong: while no name at all was known, this is logged. */
 static bool ldapdb_failed(const sasl_utils_t *utils, int result)
 {
 	if (result == SASL_BADAUTH || result == SASL_UNAVAIL)

@@ -72,7 +72,7 @@ void watch_look(struct login *l)
 		ipc_send_logins_check(CONTAINER_OF(i, struct watcher, link)->ch, &(struct msg_logins_check){ 0 }, -1);
 }
 
-/* Without a file nobody knows: they stay. */
+/* Without an account file nothing is known about passwords: sessions stay. */
 void watch_present(struct login *l, struct channel *ch, const struct msg_login_present *m)
 {
 	if (!backend_is_ours(l->backend) || !directory_accounts(l->directory) ||

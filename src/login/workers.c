@@ -91,8 +91,8 @@ static bool start_thread(struct job *j)
 	return started;
 }
 
-/* Give those that wait a thread each, up to the bound. A job that gets none is told so: what the system refuses now it may refuse
- * for long. */
+/* Give those that wait a thread each, up to the bound. A job that gets none fails: the system can refuse threads for
+ * long. */
 static void start_waiting(struct workers *w)
 {
 	while (!list_empty(&w->waiting) && w->running_n < w->most) {

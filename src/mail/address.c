@@ -41,7 +41,7 @@ static bool take(struct parser *p, char c)
 	return true;
 }
 
-/* Pass a fold or one byte of text within a comment or quoted string; false for what may not stand there. */
+/* Pass a fold or one byte of text within a comment or quoted string; false for a byte that is not allowed there. */
 static bool take_text(struct parser *p)
 {
 	struct str rest = str_from(p->s, p->at);
@@ -99,7 +99,7 @@ static bool skip_quoted(struct parser *p)
 	return true;
 }
 
-/* Pass atoms and dots, wherever the dots stand: some providers have given out "a..b" and "a." (RFC 5322 3.2.3 has them
+/* Pass atoms and dots, with dots in any place: some providers have given out "a..b" and "a." (RFC 5322 3.2.3 has them
  * between atoms only). False when there is no atom. */
 static bool skip_dot_atom(struct parser *p)
 {
@@ -110,8 +110,8 @@ static bool skip_dot_atom(struct parser *p)
 	return any;
 }
 
-/* The content of a quoted local part, when it is harmless: atext, dots and spaces (RFC 5322 allows any byte, and nobody has
- * them). */
+/* The content of a quoted local part, when it is harmless: atext, dots and spaces. RFC 5322 allows any byte, but they are not in
+ * use. */
 static bool take_quoted_local(struct parser *p, struct str *local_out)
 {
 	size_t room = str_find(str_from(p->s, p->at + 1), '"'), used = 0;
@@ -193,7 +193,7 @@ static bool take_domain(struct parser *p, struct str *domain_out)
 	return true;
 }
 
-/* local@domain without anything between, or a local part alone where that will do. */
+/* local@domain without anything between; with `local_will_do` the domain can be missing. */
 static bool take_addr_spec(struct parser *p, bool local_will_do, struct mailbox *m)
 {
 	size_t start = p->at;
@@ -263,7 +263,7 @@ static void found(struct parser *p, const struct mailbox *m)
 	p->on_mailbox(p->ctx, m);
 }
 
-/* A mailbox that begins with an address: there is nothing else, or the address is the display name of the very same address. */
+/* A mailbox that begins with an address: there is nothing else, or the address is its own display name ("a@b <a@b>"). */
 static bool take_bare_mailbox(struct parser *p, struct mailbox *m)
 {
 	struct mailbox angle = { .twin = m->spec };
@@ -291,7 +291,7 @@ static bool take_lone_local(struct parser *p, struct mailbox *m)
 	return true;
 }
 
-/* A mailbox, or the beginning of a group ("name:"), which may not stand in a group. */
+/* A mailbox, or the beginning of a group ("name:"), which cannot be within another group. */
 static bool take_mailbox(struct parser *p)
 {
 	struct mailbox m = { 0 };
@@ -359,7 +359,7 @@ static void add_address(void *ctx, const struct mailbox *m)
 	list->at[list->n++] = m->address;
 }
 
-/* Addresses there can be at most. */
+/* The largest number of addresses that the text can have. */
 static size_t count_ats(struct str s)
 {
 	size_t n = 0;

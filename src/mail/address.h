@@ -1,4 +1,4 @@
-/* address.h - the mailboxes of an address list with the places where they stand, for who wants to change them. */
+/* address.h - the mailboxes of an address list with their places in the text, for callers that change them. */
 #ifndef POSTHOUSE_MAIL_ADDRESS_H
 #define POSTHOUSE_MAIL_ADDRESS_H
 
@@ -13,7 +13,7 @@ struct mailbox {
 };
 typedef void (*mailbox_fn)(void *ctx, const struct mailbox *m);
 
-/* Go through the mailboxes in the order in which they stand. With `local_too` also those without a domain ("root", "Root
+/* Go through the mailboxes in their order. With `local_too` also those without a domain ("root", "Root
  * <root>"), which can be completed (RFC 6409 8.2). False when the value is no address list in the sense of
  * header_addresses(): `on_mailbox` may have been called all the same. */
 bool mailboxes_walk(struct arena *a, struct str value, bool local_too, mailbox_fn on_mailbox, void *ctx);
@@ -24,14 +24,14 @@ bool addr_spec_take(struct arena *a, struct str s, bool local_will_do, struct ma
 /* The same for an address in angle brackets, at whose ends white space and comments may be. */
 bool angle_take(struct arena *a, struct str s, bool local_will_do, struct mailbox *m, size_t *n_out);
 
-/* lookalike.c: what parses alike everywhere, but is not seen alike. */
+/* lookalike.c: text that all programs parse alike, but that does not look alike. */
 
 /* Whether a comment holds what a reader that does not know comments takes for an address. */
 bool comment_is_lookalike(struct str comment);
 /* Whether an encoded word within `words` has control characters or angle brackets inside: some readers decode before they
  * parse. */
 bool words_are_lookalike(struct arena *a, struct str words);
-/* Whether an address has characters that are not seen, turn the text around, or are taken for "@" or "." (UTF-8 was checked). */
+/* Whether an address has characters that are invisible, turn the text around, or look like "@" or "." (UTF-8 was checked). */
 bool address_is_lookalike(struct str address);
 
 #endif

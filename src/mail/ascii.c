@@ -64,7 +64,7 @@ static enum field_kind kind_of(struct str name)
 	return UNSTRUCTURED;
 }
 
-/* Only its domain can be anything but what it is. */
+/* Of an address only the domain has another form. */
 static void put_address(struct writer *w, struct str address)
 {
 	struct str trimmed = str_trim(address), ascii = trimmed;
@@ -76,8 +76,7 @@ static void put_address(struct writer *w, struct str address)
 	writer_put(w, ascii);
 }
 
-/* Where the run of words ends that begins at `at`: before a comment, an address in angle brackets, the end of a list's
- * element. */
+/* The end of the run of words that begins at `at`: before a comment, an address in angle brackets, or the end of an element. */
 static size_t run_end(struct str s, size_t at, bool *has_at_out)
 {
 	*has_at_out = false;
@@ -175,7 +174,7 @@ static void put_trace(struct writer *w, struct str s)
 	}
 }
 
-/* Where the type or parameter that begins at `at` ends: before a semicolon. */
+/* The end of the type or parameter that begins at `at`: before a semicolon. */
 static size_t parameter_end(struct str s, size_t at)
 {
 	while (at < s.n && s.p[at] != ';')
@@ -188,7 +187,7 @@ static struct str parameter_name(struct str parameter)
 	return str_trim(str_head(parameter, str_find(parameter, '=')));
 }
 
-/* Is the parameter there in RFC 2231's form too, for who can read that? */
+/* Is the parameter also there in the form of RFC 2231, for readers that know it? */
 static bool has_extended(struct str s, struct str name)
 {
 	for (size_t at = parameter_end(s, 0), end; at < s.n; at = end) {
@@ -241,7 +240,7 @@ static bool has_long_line(struct str s)
 	return false;
 }
 
-/* RFC 5322 2.2.3; other CR and LF, which a part may have, go too. */
+/* RFC 5322 2.2.3; other CR and LF, which a part can have, are removed too. */
 static struct str unfold(struct arena *a, struct str s)
 {
 	char *out = arena_alloc(a, s.n + 1);

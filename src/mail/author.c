@@ -100,8 +100,8 @@ static bool is_lone_local(const struct token *from, const struct token *to)
 	       count(from + 1, to, TOKEN_COMMENT, &last) == (size_t)(to - from) - 1;
 }
 
-/* Tokens that waited for "<address>", and get none: words that are local parts by themselves are addresses, of an address
- * beside a name the brackets were forgotten, other text is in the way. */
+/* Tokens that waited for "<address>" when there is none: a word that can be a local part is an address; in a segment with one
+ * address somebody forgot the brackets; other text is a fault. */
 static void flush(struct reading *r, const struct token *end)
 {
 	const struct token *address = NULL;
@@ -125,14 +125,14 @@ static void flush(struct reading *r, const struct token *end)
 		r->pending = (size_t)(end - r->tokens);
 }
 
-/* An address by itself, with comments, or as the first member of a group, whose name is then its own. */
+/* An address by itself, with comments, or as the first member of a group, whose name it then gets. */
 static void take_bare(struct reading *r, const struct token *from, const struct token *address, const struct token *to)
 {
 	bool group = address > from && address[-1].type == TOKEN_TEXT && str_ends(address[-1].text, S(":"));
 
 	for (const struct token *t = from; t < to; t++) {
 		if (t != address && t->type != TOKEN_COMMENT && (!group || t > address))
-			return; /* it may be part of a name that goes on */
+			return; /* it can be part of a longer name */
 	}
 	flush(r, from);
 	r->clear = r->clear && address == from && address->clear && to - address <= 2 && to[-1].clear;
@@ -143,7 +143,7 @@ static void take_bare(struct reading *r, const struct token *from, const struct 
 	r->pending = (size_t)(to - r->tokens) + 1;
 }
 
-/* No token is, or was meant as, an address: all of it is a name. */
+/* No token is an address or was meant as one: all of the value is a name. */
 static bool is_only_name(const struct reading *r, const struct token *end, struct str all)
 {
 	bool locals = true;
@@ -155,7 +155,7 @@ static bool is_only_name(const struct reading *r, const struct token *end, struc
 	return r->authors_n == 0 && r->n > 0 && !locals && str_find(all, '@') == all.n;
 }
 
-/* What separators leave of each other goes to the mailbox that follows, or is judged at the end. */
+/* Segments without an address are part of the name of the next mailbox; flush() decides on those at the end. */
 static void read_all(struct reading *r)
 {
 	const struct token *end = r->tokens + r->n, *one = NULL;
@@ -210,7 +210,8 @@ static struct verdict refuse(struct arena *a, const char *field, struct str why)
 				 STR_ARG(why)));
 }
 
-/* The address of each author, completed and rewritten; those without one get the envelope's. False when that one is of no use. */
+/* The address of each author, completed and rewritten; an author without one gets the envelope's. False when that cannot be
+ * used. */
 static bool find_addresses(struct reading *r, const struct fixup_input *in, struct str_list *out)
 {
 	struct str_list one;

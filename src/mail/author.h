@@ -6,8 +6,7 @@
 
 /* The clear form of a From, Sender or Resent-From: what it was where that is clear, with its addresses completed and
  * rewritten; else a new text. *value_out "": it has no address (a From then gets one). PERM 550 5.6.0 where it is not clear
- * who is meant. What its display names, comments and group names show as an address is added to `shown`, whoever it belongs
- * to. */
+ * who is meant. Whatever looks like an address in its display names, comments and group names is added to `shown`. */
 struct verdict author_clear(struct arena *a, const struct fixup_input *in, const char *field, struct str value,
 			    struct str_list *shown, struct str *value_out);
 

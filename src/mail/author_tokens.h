@@ -5,7 +5,7 @@
 #include "address.h"
 
 enum token_type {
-	TOKEN_TEXT,      /* letters, and all that has no meaning in its place */
+	TOKEN_TEXT,      /* letters, and characters that have no meaning in their place */
 	TOKEN_QUOTED,    /* text: without quotes and backslashes */
 	TOKEN_COMMENT,   /* text: without the outer parentheses and without backslashes */
 	TOKEN_ANGLE,     /* an address in angle brackets; without address: "<>" */
@@ -16,12 +16,12 @@ enum token_type {
 struct token {
 	enum token_type type;
 	struct str text;
-	struct mailbox mailbox; /* TOKEN_ANGLE, TOKEN_ADDRESS; and TOKEN_TEXT that can be a local part alone */
+	struct mailbox mailbox; /* TOKEN_ANGLE, TOKEN_ADDRESS; and TOKEN_TEXT that can be a local part without a domain */
 	bool spaced;            /* white space is before it */
-	bool clear;             /* every reader takes it for what it is */
+	bool clear;             /* all readers understand it in the same way */
 };
 
-/* Never fails: a bracket or quote without its other half is text. `local_too`: addresses may lack a domain. */
+/* Never fails: a bracket or quote without its other half is text. `local_too`: addresses can be without a domain. */
 struct token *author_tokens(struct arena *a, struct str value, bool local_too, size_t *n_out);
 
 #endif

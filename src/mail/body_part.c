@@ -32,7 +32,7 @@ static void put_mark(struct downgrade *c, struct sink *s, struct str line)
 	sink_put(s, ends ? S("\r\n") : S(""));
 }
 
-/* What a Content-Type says of the structure must not change by a character of it that is damaged. */
+/* A damaged character must not change the structure that a Content-Type describes. */
 static bool reads_alike(struct str before, struct str after)
 {
 	struct mime_part a, b;
@@ -42,8 +42,8 @@ static bool reads_alike(struct str before, struct str after)
 	return a.kind == b.kind && str_eq(str_make(a.boundary, a.boundary_n), str_make(b.boundary, b.boundary_n));
 }
 
-/* A field as the next mail server takes it. In a message within an address may lose its meaning, it is not used to deliver
- * anything. */
+/* A field as the next mail server takes it. In an inner message an address can lose its meaning, since nothing is delivered to
+ * it. */
 static void put_field(struct downgrade *c, struct sink *s, const struct mime_field *f)
 {
 	unsigned what = (c->what & DOWNGRADE_HEADERS ? ASCII_8BIT : 0) | (c->what & DOWNGRADE_LINES ? ASCII_LONG : 0);
@@ -114,7 +114,7 @@ void section_write(struct downgrade *c, const struct additions *add)
 		c->top_done = true;
 		c->is_top = false;
 	}
-	/* A section that a line which is no field has ended gets its blank line only if the content changes. */
+	/* When a line that is no field has ended the section, a blank line is added only if the content changes. */
 	if (c->blank || (add->encoding && strcmp(add->encoding, "7bit") != 0))
 		sink_put(&c->sink, S("\r\n"));
 }
@@ -153,8 +153,8 @@ static void decide(struct downgrade *c, bool complete)
 
 	c->undecided = false;
 	if (facts & NEEDS_ENCODING) {
-		/* RFC 2045 6.7 (4): in what is no text, CRLF is no end of a line. Where 8 bits may stay, only lines are in
-		 * the way, and text is left as readable as it can be. */
+		/* RFC 2045 6.7 (4): outside of text CRLF does not end a line. Where 8-bit text is allowed, only long lines
+		 * are the problem, and text stays as readable as possible. */
 		if (c->part.encoding == MIME_BINARY)
 			encoding = ENCODING_BASE64;
 		else if (c->part.is_text && !(c->what & DOWNGRADE_7BIT))

@@ -5,7 +5,7 @@
 #include "posthouse/mail.h"
 #include "text.h"
 
-#define LOOK_MAX 1000 /* bytes of a line that tell what it is: no name of a field is as long (RFC 5322 2.1.1) */
+#define LOOK_MAX 1000 /* a line's kind is clear after so many bytes: no name of a field is as long (RFC 5322 2.1.1) */
 
 enum line_kind { LINE_UNKNOWN, LINE_FIELD, LINE_FOLD, LINE_BLANK, LINE_MBOX, LINE_TEXT };
 

@@ -33,7 +33,7 @@ struct piece {
 	bool begins, ends; /* the line; a last line without CRLF ends as well, without has_crlf */
 	bool has_crlf;
 	bool is_long; /* of a line that is too long */
-	bool unfit;   /* has bytes that text of 7 bits cannot have */
+	bool unfit;   /* has bytes that 7-bit text cannot have */
 };
 
 struct downgrade {
@@ -64,7 +64,7 @@ struct downgrade {
 	bool unfit;        /* has been seen to need encoding */
 	struct utf8_check utf8;
 
-	struct level levels[NESTING_MAX]; /* the multiparts that we are in */
+	struct level levels[NESTING_MAX]; /* the multiparts around the current place */
 	size_t levels_n;
 	size_t frame_column;
 
@@ -87,7 +87,7 @@ void downgrade_fail(struct downgrade *c, struct str why);
 
 /* The header section of an entity, written with changes. */
 struct additions {
-	bool raw;             /* nobody can say what is in it: its fields stay as they are */
+	bool raw;             /* the content is not known: the fields stay as they are */
 	const char *encoding; /* NULL: its field, if any, stays */
 	const char *charset;  /* NULL: no Content-Type is added */
 	bool version;
@@ -102,7 +102,7 @@ void body_part_piece(struct downgrade *c, const struct piece *p);
 /* The content ends: before a delimiter, or (`last`) with the text, where a CRLF belongs to it. */
 void body_part_end(struct downgrade *c, bool last);
 
-/* What of the content the next mail server does not take. */
+/* Does the next mail server refuse this piece as it is? */
 static inline bool piece_is_unfit(const struct downgrade *c, const struct piece *p)
 {
 	return (p->unfit && (c->what & DOWNGRADE_7BIT)) || (p->is_long && (c->what & DOWNGRADE_LINES));

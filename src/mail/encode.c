@@ -27,7 +27,7 @@ void encoder_init(struct encoder *e, enum encoding encoding)
 	*e = (struct encoder){ .encoding = encoding };
 }
 
-/* RFC 2045 6.7 (2) and (3): what stands for itself, if it does not end a line. */
+/* RFC 2045 6.7 (2) and (3): a character that needs no encoding, unless it ends a line. */
 static bool is_literal(char c)
 {
 	return (c >= ' ' && c <= '~' && c != '=') || c == '\t';

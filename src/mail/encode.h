@@ -32,7 +32,7 @@ struct encoder {
 	unsigned escape; /* mending: characters that still belong to "=XX" */
 };
 
-/* A byte that text of 7 bits cannot have: beyond ASCII, NUL, and in a line CR or LF. */
+/* A byte that a line of 7-bit text cannot have: beyond ASCII, NUL, CR or LF. */
 static inline bool is_unfit(char c)
 {
 	return (unsigned char)c >= 0x80 || c == '\0' || c == '\r' || c == '\n';
@@ -48,9 +48,9 @@ void encoder_put(struct encoder *e, struct sink *s, struct str bytes);
 /* The content is complete. The output's last line has no CRLF then, unless it is also the `last` of the message. */
 void encoder_end(struct encoder *e, struct sink *s, bool last);
 
-/* Content that is encoded already, with bytes or a length of line that it must not have, a line or a piece of one at a time
- * (without CRLF), e->encoding says how: unfit bytes are escaped (quoted-printable) or, as RFC 2045 6.8 has readers do, ignored
- * (base64), and the line is divided. */
+/* Mend content that claims to be encoded but has unfit bytes or long lines: call it with each line, or piece of one, without
+ * CRLF. Depending on e->encoding unfit bytes are escaped (quoted-printable) or dropped (base64; RFC 2045 6.8 lets readers
+ * ignore them), and the line is divided. */
 void encoder_mend(struct encoder *e, struct sink *s, struct str bytes, bool begins_line);
 
 #endif

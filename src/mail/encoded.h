@@ -1,5 +1,5 @@
-/* encoded.h - text beyond ASCII in header fields: encoded words (RFC 2047) and parameters (RFC 2231). What is no UTF-8 has
- * the charset "unknown-8bit" (RFC 1428). Output goes to the end of `out`, which holds the field so far on one line, from its
+/* encoded.h - text beyond ASCII in header fields: encoded words (RFC 2047) and parameters (RFC 2231). Text that is not UTF-8
+ * gets the charset "unknown-8bit" (RFC 1428). Output goes to the end of `out`, which holds the field so far on one line, from its
  * name on. */
 #ifndef POSTHOUSE_MAIL_ENCODED_H
 #define POSTHOUSE_MAIL_ENCODED_H

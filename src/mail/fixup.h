@@ -4,7 +4,7 @@
 
 #include "posthouse/mail.h"
 
-/* header.c: a field of its own; `value` as it shall stand behind the colon. */
+/* header.c: a new field; `value` is all that follows the colon. */
 struct header_field field_make(struct arena *a, struct str name, struct str value);
 
 /* ascii.c: no line of the field is longer than 998 bytes, where that is possible: folded, or else with encoded words

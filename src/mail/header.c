@@ -19,7 +19,7 @@ static bool take_line(struct str rest, struct str *line_out)
 	return str_find(text, '\r') == text.n && str_find(text, '\0') == text.n;
 }
 
-/* Begin a field with its first line. RFC 5322 3.6.8: the name is printable ASCII; 4.5: white space may stand before the colon. */
+/* Begin a field with its first line. RFC 5322 3.6.8: the name is printable ASCII; 4.5: white space can be before the colon. */
 static bool begin_field(struct str line, struct header_field *f)
 {
 	size_t colon = str_find(line, ':'), n = colon;

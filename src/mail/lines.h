@@ -1,4 +1,4 @@
-/* lines.h - text that we write ourselves: lines with CRLF into a buffer whose bound is the address space. */
+/* lines.h - text that this program writes: lines with CRLF into a buffer without a bound of its own. */
 #ifndef POSTHOUSE_MAIL_LINES_H
 #define POSTHOUSE_MAIL_LINES_H
 

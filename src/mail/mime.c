@@ -258,8 +258,9 @@ void mime_read(struct str section, enum mime_kind otherwise, struct mime_part *p
 	/* RFC 2045 6.4: a container must have no encoding of its own. Readers treat one that has differently. */
 	bool identity = part_out->encoding <= MIME_BINARY;
 	if (!identity && (part_out->kind != MIME_BODY_PART || part_out->encoding == MIME_OTHER)) {
-		part_out->opaque = part_out->opaque ? part_out->opaque
-						    : "a part whose Content-Transfer-Encoding is unknown, or may not be there";
+		part_out->opaque = part_out->opaque
+					   ? part_out->opaque
+					   : "a part whose Content-Transfer-Encoding is unknown, or is not allowed there";
 		part_out->kind = MIME_OPAQUE;
 	}
 }

@@ -11,7 +11,7 @@ enum mime_kind {
 	MIME_MULTIPART,
 	MIME_DIGEST,  /* multipart/digest: a part without Content-Type is a message (RFC 2046 5.1.5) */
 	MIME_MESSAGE, /* message/rfc822: a header section and a body again */
-	MIME_OPAQUE,  /* not to be touched: signed or encrypted, or no two readers would understand the same */
+	MIME_OPAQUE,  /* must not be changed: signed or encrypted, or readers would understand it in different ways */
 };
 
 enum mime_encoding { MIME_7BIT, MIME_8BIT, MIME_BINARY, MIME_QP, MIME_BASE64, MIME_OTHER };
@@ -20,7 +20,7 @@ struct mime_part {
 	enum mime_kind kind;
 	enum mime_encoding encoding;
 	bool has_version, has_type; /* MIME-Version, Content-Type */
-	bool is_text;               /* by that, or for want of it (RFC 2045 5.2) */
+	bool is_text;               /* as Content-Type says, or without it (RFC 2045 5.2) */
 	const char *opaque;         /* MIME_OPAQUE: what it is, and why it is left alone */
 	char boundary[BOUNDARY_MAX];
 	size_t boundary_n;

@@ -109,7 +109,7 @@ static bool is_domain_byte(char c)
 }
 
 /* The address around the "@" at `at`; "" where there is none: "John @ Company", "(@john)", and "name@department" in a script
- * without dots or ASCII letters, which no mail goes to. */
+ * without dots or ASCII letters, which is no domain. */
 static struct str address_around(struct str s, size_t at)
 {
 	size_t from = at, to = at + 1;
@@ -192,7 +192,7 @@ static bool is_faulty(struct str text)
 	return false;
 }
 
-/* Clean the pieces in a charset that we know, and check the others. */
+/* Clean the pieces that were decoded, and check the others. */
 static void read_words(struct arena *a, const struct fixup_input *in, struct phrase *p)
 {
 	size_t room = 0, used = 0;
@@ -231,7 +231,7 @@ void phrase_read(struct arena *a, const struct fixup_input *in, struct str text,
 
 /* ---- writing ---- */
 
-/* Whether it can stand as it is: words of letters and the like, which are no encoded words. */
+/* Can it be written without quotes: words of letters and the like, and no encoded words? */
 static bool is_plain(struct str s)
 {
 	for (size_t i = 0; i < s.n; i++) {

@@ -55,7 +55,7 @@ static inline uint64_t bytes_that_are(uint64_t word, char c)
 	return ~(((word & EACH_BYTE(0x7f)) + EACH_BYTE(0x7f)) | word | EACH_BYTE(0x7f));
 }
 
-/* How many bytes from the front can be passed eight at a time: those that the loop below would pass, too. */
+/* How many bytes from the front can be passed eight at a time; the loop in canonical_run() would pass them too. */
 static size_t pass_words(const unsigned char *p, size_t n)
 {
 	size_t i = 0;

@@ -8,9 +8,9 @@
 #define PARAMETERS  64  /* of a Content-Type: with more it is compared as text */
 #define REPEATS_MAX 200 /* repetitions: each is compared with the first one, which can be long */
 
-/* What makes two values say the same. TEXT: the same words. WORD: letters in any case, comments aside. TYPE: RFC 2045 5.1: so
- * the type and the names of parameters, and charset's value, while other values, such as a boundary, are what they are;
- * quoted or not. LIST: to be joined. */
+/* When two values mean the same. TEXT: the words are equal. WORD: case and comments do not matter. TYPE (RFC 2045 5.1): case
+ * does not matter for the type, the names of parameters and the value of charset, but for other values, such as a boundary;
+ * quoted or not. LIST: the values are joined. */
 enum likeness { TEXT, WORD, TYPE, LIST };
 
 static const struct {

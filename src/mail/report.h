@@ -7,7 +7,7 @@
 #define SUBJECT_SHOWN 200
 #define ADDRESS_SHOWN 900 /* RFC 5322 2.1.1: a line has at most 998 */
 
-/* How the last words for people begin; report_again.c writes others behind it. */
+/* How the last sentences for people begin; report_again.c replaces what follows this one. */
 #define REPORT_OTHER_PARTS "The next part is for programs."
 
 struct report {
@@ -16,10 +16,10 @@ struct report {
 	struct buf out;
 	struct str boundary;
 	struct header original;
-	struct str returned; /* of the original's header */
+	struct str returned; /* the part of the original's header that comes back */
 	bool whole;          /* and its body follows */
 	bool returned_8bit;
-	bool utf8_addresses; /* the machine's part must be of the kind of RFC 6533 */
+	bool utf8_addresses; /* the part for programs must have the form of RFC 6533 */
 };
 
 /* ---- report_part.c ---- */

@@ -11,26 +11,26 @@
 static struct str summary(struct report *r)
 {
 	const struct report_input *in = r->in;
-	const char *whom = in->n == 1 ? "the address below" : "the addresses below";
+	const char *where = in->n == 1 ? "the address below" : "the addresses below";
 
 	switch (in->kind) {
 	case REPORT_DELAY: break;
-	case REPORT_SUCCESS: return arena_printf(r->arena, "Your message was delivered to %s.", whom);
+	case REPORT_SUCCESS: return arena_printf(r->arena, "Your message was delivered to %s.", where);
 	case REPORT_RELAYED:
 		return arena_printf(
 			r->arena,
 			"Your message was handed on to the mail server for %s. That server sends no confirmations, so it is "
 			"not known here when the message reaches the mailbox. If it fails there, you should be told.",
-			whom);
+			where);
 	case REPORT_FAILURE:
-		return arena_printf(r->arena, "Your message could not be delivered to %s. It will not be tried again.", whom);
+		return arena_printf(r->arena, "Your message could not be delivered to %s. It will not be tried again.", where);
 	}
 	struct str until = in->will_retry_until > 0 ? mail_date(r->arena, in->will_retry_until) : S("");
 	return arena_printf(
 		r->arena,
 		"Your message could not be delivered to %s yet. It is still being tried%s%.*s. You need to do nothing, and "
 		"need not send it again. If it cannot be delivered in the end, you will be told.",
-		whom, until.n > 0 ? ", until " : "", STR_ARG(until));
+		where, until.n > 0 ? ", until " : "", STR_ARG(until));
 }
 
 static struct str meaning(struct report *r, const struct report_recipient *rcpt)

@@ -9,8 +9,7 @@
  * when the time is over). Class.0.0 when the verdict has none that is well-formed. */
 struct str status_code(struct arena *a, const struct verdict *v, char class);
 
-/* A sentence or two for each kind of report: why it failed for good and what to do; why time ran out over it; why it takes so
- * long. */
+/* One or two sentences: why delivery has failed, or has not succeeded in time, and what to do; why it takes so long. */
 struct str status_failed(struct arena *a, const struct verdict *v);
 struct str status_waiting(const struct verdict *v);
 

@@ -21,7 +21,7 @@ bool text_is_ascii(struct str s)
 	return all < 0x80;
 }
 
-/* Clean up to `max` bytes; `beyond` stands for a sequence that is malformed, and for every one beyond ASCII when `ascii`. */
+/* Clean up to `max` bytes; `beyond` replaces malformed sequences, and with `ascii` all characters beyond ASCII. */
 static struct str clean(struct arena *a, struct str s, size_t max, bool ascii)
 {
 	struct str beyond = ascii ? S("?") : S("\xef\xbf\xbd");
@@ -95,7 +95,7 @@ struct str text_from_xtext(struct arena *a, struct str s)
 	return str_make(out, used);
 }
 
-/* The character beyond ASCII that "\x{…}" at the front of `s` stands for, and how long that is; 0 for anything else. */
+/* Decode the "\x{…}" at the front of `s`: a character beyond ASCII, and the length of the form; 0 for anything else. */
 static uint32_t embedded_character(struct str s, size_t *n_out)
 {
 	uint32_t c = 0;

@@ -60,7 +60,7 @@ static struct str literal(struct arena *a, struct str address)
 	return arena_printf(a, "[%s%.*s]", str_find(address, ':') < address.n ? "IPv6:" : "", STR_ARG(address));
 }
 
-/* RFC 5321 4.4: "from NAME ([ADDRESS]) "; a client without a usable name is called by its address. */
+/* RFC 5321 4.4: "from NAME ([ADDRESS]) "; the address replaces a name that cannot be used. */
 static struct str from_clause(struct arena *a, const struct received_input *in)
 {
 	if (in->client.n == 0)

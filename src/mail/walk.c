@@ -153,7 +153,7 @@ static size_t delimiter_level(const struct downgrade *c, struct str line, bool *
 	return 0;
 }
 
-/* The entity that we are in ends. A header section may end so too, and what is in it, if anything. */
+/* The current entity ends, perhaps within its header section. */
 static void end_entity(struct downgrade *c, bool last)
 {
 	while (c->place == IN_HEADER)

@@ -10,10 +10,10 @@
 
 /* What is known of a charset beside that ASCII bytes are ASCII in it. */
 enum charset_kind {
-	OURS,
+	UTF8,    /* or ASCII: decoded here */
 	SINGLE,  /* a byte is a character */
 	DOUBLE,  /* a byte beyond ASCII begins a character of two */
-	SHIFTED, /* so it is, but for the half-width katakana of Shift_JIS */
+	SHIFTED, /* the same, except for the half-width katakana of Shift_JIS */
 	ESCAPED, /* bytes of ASCII can be halves of a character: "ESC $" begins that, "ESC (" ends it (RFC 1468) */
 	UNKNOWN,
 };
@@ -24,7 +24,7 @@ static enum charset_kind charset_kind(struct str name)
 		const char *prefix;
 		enum charset_kind kind;
 	} known[] = {
-		{ "utf-8", OURS },         { "utf8", OURS },           { "us-ascii", OURS },      { "ascii", OURS },
+		{ "utf-8", UTF8 },         { "utf8", UTF8 },           { "us-ascii", UTF8 },      { "ascii", UTF8 },
 		{ "iso-2022-", ESCAPED },  { "iso-8859-", SINGLE },    { "iso8859-", SINGLE },    { "iso_8859-", SINGLE },
 		{ "latin", SINGLE },       { "windows-31j", SHIFTED }, { "windows-936", DOUBLE }, { "windows-949", DOUBLE },
 		{ "windows-950", DOUBLE }, { "windows-", SINGLE },     { "cp1250", SINGLE },      { "cp125", SINGLE },
@@ -120,7 +120,7 @@ static struct str decode_q(struct arena *a, struct str text)
 	return str_make(out, used);
 }
 
-/* RFC 2047 4.1, as the most forgiving reader decodes it: other characters are passed over, padding may be missing. */
+/* RFC 2047 4.1, as the most tolerant reader decodes it: other characters are ignored, padding can be missing. */
 static struct str decode_b(struct arena *a, struct str text)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -185,9 +185,9 @@ static struct str only_ascii(struct arena *a, enum charset_kind kind, struct str
 	return str_make(out, used);
 }
 
-/* What a word of our charset stands for takes its place; other words stay. True when there was one. White space between two
- * words goes. */
-static bool decode_ours(struct arena *a, struct str s, struct str *out)
+/* Replace each word in UTF-8 or ASCII by its text; other words stay. White space between two words is removed. True when there
+ * was one to replace. */
+static bool decode_utf8(struct arena *a, struct str s, struct str *out)
 {
 	char *to = arena_alloc(a, s.n + 1), encoding;
 	struct str charset, text;
@@ -206,7 +206,7 @@ static bool decode_ours(struct arena *a, struct str s, struct str *out)
 			continue;
 		}
 		struct str piece = str_head(str_from(s, i), n);
-		if (charset_kind(charset) == OURS) {
+		if (charset_kind(charset) == UTF8) {
 			piece = encoding == 'q' ? decode_q(a, text) : decode_b(a, text);
 			any = true;
 		}
@@ -219,7 +219,7 @@ static bool decode_ours(struct arena *a, struct str s, struct str *out)
 	return any;
 }
 
-/* A word as it can stand in a display name: what RFC 2047 5 (3) does not allow there, and programs write, is encoded. */
+/* The word in a form that a display name can have: RFC 2047 5 (3) forbids some characters there that programs write. */
 static struct str as_atom(struct arena *a, struct str raw, struct str charset, struct str bytes)
 {
 	size_t at = 0;
@@ -238,7 +238,7 @@ void words_decode(struct arena *a, struct str s, struct words *out)
 	unsigned level = 0;
 
 	*out = (struct words){ ARENA_ARRAY(a, struct word, s.n / 4 + 2), 0, S(""), false };
-	while (decode_ours(a, s, &s)) {
+	while (decode_utf8(a, s, &s)) {
 		out->nested = level > 0;
 		if (++level > NESTED_MAX) {
 			out->unknown = S("(words within words)");

@@ -1,20 +1,20 @@
-/* words.h - encoded words (RFC 2047) as the most forgiving reader finds them: anywhere in a text, also within quotes or
- * another word. */
+/* words.h - encoded words (RFC 2047) as the most tolerant reader finds them: anywhere in a text, also within quotes or another
+ * word. */
 #ifndef POSTHOUSE_MAIL_WORDS_H
 #define POSTHOUSE_MAIL_WORDS_H
 
 #include "posthouse/arena.h"
 #include "posthouse/str.h"
 
-/* A piece of a text: plain bytes, or what an encoded word stands for. */
+/* A piece of a text: plain bytes, or a decoded word. */
 struct word {
-	struct str text; /* of a charset that is not ours: ASCII as it is, U+FFFD for each other character */
-	struct str raw;  /* the encoded word itself when its charset is not ours; else "" */
+	struct str text; /* of a charset that is not decoded here: ASCII as it is, U+FFFD for each other character */
+	struct str raw;  /* the encoded word itself when it is not decoded here; else "" */
 };
 struct words {
 	struct word *at;
 	size_t n;
-	struct str unknown; /* a charset of which nobody knows here what ASCII bytes mean in it (UTF-7, EBCDIC); "" = none */
+	struct str unknown; /* a charset in which ASCII bytes can mean other characters (UTF-7, EBCDIC); "" = none */
 	bool nested;        /* there was a word within a word */
 };
 

@@ -7,7 +7,7 @@
 
 #define WORD_LONG 900 /* a word that is longer may not fit a line by itself */
 
-/* In what the collector let pass there is no bare CR or LF; those of a part's header section go when it is unfolded. */
+/* There is no bare CR or LF here: the collector refuses them, and unfolding removes those of a part's header section. */
 bool writer_is_odd(struct str s)
 {
 	return !text_is_ascii(s) || str_find(s, '\0') < s.n;
@@ -30,7 +30,6 @@ size_t writer_skip_wsp(struct str s, size_t at)
 	return at;
 }
 
-/* Where the quoted string that begins at `at` ends. */
 size_t writer_quoted_end(struct str s, size_t at)
 {
 	for (at++; at < s.n && s.p[at] != '"'; at++)
@@ -46,7 +45,6 @@ static size_t word_end(struct str s, size_t at, enum form form)
 	return at;
 }
 
-/* The text without what only quotes. */
 struct str writer_unquote(struct arena *a, struct str s, enum form form)
 {
 	char *out = arena_alloc(a, s.n + 1);
@@ -76,7 +74,7 @@ static void put_encoded(struct writer *w, struct str text, size_t from, size_t t
 }
 
 /* Text, of which everything from the first word that needs it to the last is encoded. White space between two encoded words
- * is not shown (RFC 2047 6.2), so next to one that is there already it becomes part of ours. */
+ * is not shown (RFC 2047 6.2), so next to a word that was encoded before it becomes part of the new one. */
 void writer_put_words(struct writer *w, struct str text, enum form form)
 {
 	size_t done = 0, from = 0, to = 0, encoded_to = 0, end;
@@ -115,7 +113,6 @@ void writer_put_words(struct writer *w, struct str text, enum form form)
 	writer_put(w, str_from(text, done));
 }
 
-/* Where the comment that begins at `at` ends. */
 size_t writer_comment_end(struct str s, size_t at)
 {
 	size_t depth = 0;

@@ -11,7 +11,7 @@ struct writer {
 	struct str address; /* one that only SMTPUTF8 can carry; "": none */
 };
 
-/* What text means: as it is, with quoted strings, or with quoted pairs only. */
+/* How text is quoted: not at all, by quoted strings, or by quoted pairs only. */
 enum form { PLAIN, PHRASE, COMMENT };
 
 void writer_put(struct writer *w, struct str s);
@@ -24,10 +24,10 @@ void writer_put_comment(struct writer *w, struct str comment);
 /* Bytes beyond ASCII, or a NUL. */
 bool writer_is_odd(struct str s);
 
-/* The text without what only quotes. */
+/* The text without quotes and backslashes. */
 struct str writer_unquote(struct arena *a, struct str s, enum form form);
 
-/* Where white space, a quoted string, a comment ends that begins at `at`. */
+/* The end of the white space, quoted string or comment that begins at `at`. */
 size_t writer_skip_wsp(struct str s, size_t at);
 size_t writer_quoted_end(struct str s, size_t at);
 size_t writer_comment_end(struct str s, size_t at);

@@ -1,4 +1,4 @@
-/* address.c - mail addresses in their one form. */
+/* address.c - mail addresses in their canonical form. */
 #include "posthouse/address.h"
 #include "posthouse/buf.h"
 #include "posthouse/names.h"

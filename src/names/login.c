@@ -22,7 +22,7 @@ static struct str canonical_part(struct arena *a, struct str part)
 	return !is_ascii(part) && precis_username(a, part, &name) ? name : arena_lower(a, part);
 }
 
-/* With U-labels of any case; "" when it is no domain. */
+/* `domain` has U-labels, in any case; "" when IDNA does not allow it. */
 static struct str to_alabels(struct arena *a, struct str domain)
 {
 	size_t n;

@@ -29,7 +29,7 @@ static struct verdict verdict_of(int result)
 	case STRINGPREP_OK: return ok();
 	case STRINGPREP_CONTAINS_PROHIBITED:
 	case STRINGPREP_BIDI_CONTAINS_PROHIBITED:
-		return refused(S("a password cannot have control characters, nor others that nobody sees or types (RFC 4013)"));
+		return refused(S("a password cannot have control characters, nor invisible ones (RFC 4013)"));
 	case STRINGPREP_BIDI_BOTH_L_AND_RAL:
 		return refused(S("a password cannot mix letters written from right to left with others (RFC 4013)"));
 	case STRINGPREP_BIDI_LEADTRAIL_NOT_RAL:
@@ -38,7 +38,7 @@ static struct verdict verdict_of(int result)
 	}
 }
 
-/* What is left in `points`, as UTF-8. */
+/* The code points as UTF-8. */
 static void encode(const uint32_t *points, size_t n, struct secret *prepared_out)
 {
 	size_t used = 0, room = n * POINT_MAX + 1;

@@ -39,9 +39,9 @@ static bool quoted_valid(struct str s, bool utf8)
 	return true;
 }
 
-/* RFC 5321 4.1.2: Dot-string or Quoted-string. Its limit of 64 octets is not kept: longer ones are in use (VERP, SRS), and
- * 4.5.3.1 wants no refusal where it can be avoided. Dots stand anywhere: a Japanese provider gave out addresses such as
- * "a..b" and "a.", without quotes. */
+/* RFC 5321 4.1.2: Dot-string or Quoted-string. Its limit of 64 octets is not enforced: longer ones are in use (VERP, SRS), and
+ * 4.5.3.1 asks servers to avoid limits. Dots are allowed anywhere: a Japanese provider gave out addresses such as "a..b" and
+ * "a.", without quotes. */
 static bool local_valid(struct str s, bool utf8)
 {
 	if (s.n == 0)
@@ -124,7 +124,8 @@ static bool literal_valid(struct str s)
 	return ipv4_valid(inside);
 }
 
-/* RFC 5321 4.1.2: Domain or address literal. The underscore is no host name's, but is met in the field and harmless. */
+/* RFC 5321 4.1.2: Domain or address literal. Host names have no underscore, but some domains in use do,
+ * and it is harmless. */
 static bool domain_valid(struct str s, bool utf8)
 {
 	size_t label = 0;
@@ -143,7 +144,7 @@ static bool domain_valid(struct str s, bool utf8)
 		}
 		if (c == '-' ? first || last : !is_alnum(c) && c != '_' && !(c > 0x7f && utf8))
 			return false;
-		label += (c & 0xc0) != 0x80; /* of UTF-8, characters: it is the A-label that has a limit of octets */
+		label += (c & 0xc0) != 0x80; /* UTF-8 is counted in characters: only A-labels have a limit of octets */
 		if (label > LABEL_MAX)
 			return false;
 	}
@@ -171,7 +172,7 @@ bool smtp_parse_keyword(struct str argument, struct str keyword, struct str *res
 }
 
 /* The length of the path at the front: to the closing bracket, or the next white space, outside of a quoted string. s.n + 1:
- * never closed. */
+ * the bracket or a quote is not closed. */
 static size_t path_length(struct str s, bool bracket)
 {
 	bool quoted = false;

@@ -7,8 +7,8 @@
 #define ADDRESS_MAX 254 /* RFC 5321 4.5.3.1.3: a path has 256 octets with its brackets */
 
 /* Take the path off the front of what follows "FROM:" or "TO:". Tolerated: spaces before it, missing angle brackets, a source
- * route (taken off). The address is not checked. False when brackets or quotes do not close, or something sticks to the
- * bracket. */
+ * route (taken off). The address is not checked. False when a bracket or quote is not closed, or when no space
+ * follows the closing bracket. */
 bool smtp_parse_path(struct str argument, struct str *address_out, struct str *rest_out);
 
 /* What follows "FROM" and "TO" in "MAIL FROM:<a@b>": false when the keyword or its colon is missing. */
@@ -23,17 +23,17 @@ bool smtp_xtext_valid(struct str text);
 /* Up to the next space or tab; text.n when there is none. */
 size_t smtp_word_length(struct str text);
 
-/* What parameters may ask for just now. */
+/* What parameters can ask for now. */
 struct smtp_offer {
 	bool tls;
 	bool utf8;                 /* the message has SMTPUTF8 */
 	uint64_t future_release_s; /* 0: FUTURERELEASE is not offered */
 	uint64_t now_ms;
-	struct arena *arena; /* for what is not a view, and words */
+	struct arena *arena; /* for values that are not views, and for texts of verdicts */
 };
 
-/* Parameters, keyword[=value] with white space between. PERM 555 5.5.4: not one that is offered; PERM 501 5.5.4: malformed,
- * or given twice; PERM 530 5.7.10: needs TLS. Sizes are not judged here. */
+/* Parameters, keyword[=value] with white space between. PERM 555 5.5.4: it is not offered; PERM 501 5.5.4: it is malformed,
+ * or given twice; PERM 530 5.7.10: it needs TLS. Sizes are not compared with the limit here. */
 struct verdict smtp_mail_params(struct str rest, const struct smtp_offer *offer, struct smtp_mail_params *params_out);
 struct verdict smtp_rcpt_params(struct str rest, const struct smtp_offer *offer, struct smtp_rcpt_params *params_out);
 
@@ -41,7 +41,7 @@ struct verdict smtp_rcpt_params(struct str rest, const struct smtp_offer *offer,
 void smtp_params_help(struct buf *b, const struct smtp_offer *offer, bool of_rcpt);
 
 /* ---- date.c: times as RFC 3339 writes them ---- */
-/* Since 1970, in ms; false: it is none, or before that. */
+/* In ms since 1970; false: the text is no such time, or is before 1970. */
 bool smtp_date_parse(struct str text, uint64_t *ms_out);
 void smtp_date_add(struct buf *b, uint64_t ms); /* in UTC, without the fraction */
 

@@ -17,8 +17,8 @@ static const struct verdict unavailable = {
 	TEMP, 454, { "4.7.0", 5 }, { "Login is not possible at the moment, try again later", 52 }
 };
 
-/* What the mechanism may bind the login to: of SCRAM also the form without binding, which has to notice when somebody in
- * between has taken the other out of EHLO (RFC 5802 section 6). */
+/* The channel binding for the login role. SCRAM without binding gets it too: it must notice when somebody on the way has
+ * removed the mechanism with binding from EHLO (RFC 5802 section 6). */
 static struct str get_binding(struct session *s, enum tls_binding kind, char bytes[64])
 {
 	size_t n;
@@ -28,8 +28,8 @@ static struct str get_binding(struct session *s, enum tls_binding kind, char byt
 	return str_make(bytes, n);
 }
 
-/* Without a first response, and in LOGIN before the password, nobody has to know of the dialogue but we: it costs nothing to
- * leave it half open. All mechanisms are the client's to begin (RFC 4422 section 5). */
+/* Without a first response, and in LOGIN before the password, the dialogue is only in this process: a client that leaves it
+ * half open costs nothing. In all these mechanisms the client speaks first (RFC 4422 section 5). */
 static void challenge(struct session *s, int answer, struct str text)
 {
 	s->answer = answer;
@@ -112,7 +112,7 @@ void session_on_auth_response(struct session *s, const struct smtp_event *e)
 	}
 }
 
-/* The back-end has decided: what the client hears is for queue to say, which knows how often this went wrong before. */
+/* The back-end has decided. Queue, which counts failures, decides about the reply to the client. */
 static void begin_authorization(struct session *s, const struct msg_login_reply *reply)
 {
 	s->auth_pending_login = arena_str(&s->arena, reply->login);
@@ -184,8 +184,8 @@ static void present_login(struct session *s)
 		ipc_send_login_present(login, &m, -1);
 }
 
-/* In: from now on the session goes by this login, also that of a listed host. A mechanism with last words of its own (SCRAM)
- * says them before the 235; they tell that the password was right, so they had to wait for queue. */
+/* The client is logged in: from now on the session uses this login, also that of a listed host. A mechanism with a last message
+ * of its own (SCRAM) sends it before the 235. It reveals that the password was right, so it has waited for queue. */
 static void log_in(struct session *s)
 {
 	s->login = s->auth_pending_login;
@@ -257,7 +257,7 @@ static void on_authorized(void *ctx, struct verdict v, const struct msg_authoriz
 			session_authorize(s);
 	} else if (m->verdict.class == PERM && s->refusal.class != OK) {
 		refuse(s, s->refusal,
-		       m->delay_ms); /* not a login at all (501), or a wrong password: the words of who looked at it */
+		       m->delay_ms); /* no answer of the mechanism (501), or a wrong password: the reply of the login role */
 	} else if (m->verdict.class != OK) {
 		refuse(s, m->verdict, m->delay_ms);
 	} else if (s->refusal.class != OK) {

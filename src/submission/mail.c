@@ -1,5 +1,5 @@
-/* mail.c - MAIL to the end of the text, as a session sees it: what may be said, what the limits allow, and when the
- * transaction is asked. */
+/* mail.c - MAIL to the end of the text, as a session sees it: which addresses are allowed, what the limits allow, and when
+ * the transaction gets the text. */
 #include "session.h"
 #include "transaction.h"
 
@@ -57,8 +57,8 @@ static void on_reserved(void *ctx, struct verdict v, const struct msg_reserved *
 	arena_fini(&a);
 }
 
-/* RFC 6409 section 6.1: the sender after rewriting. The null sender is everybody's: receipts and other notices have it (RFC
- * 8098); From is checked later. A listed host has the sender of its entry. */
+/* RFC 6409 section 6.1: the sender after rewriting. Every login is allowed the null sender, which receipts and other
+ * notices have (RFC 8098); From is checked later. A listed host has the sender of its entry. */
 static struct verdict choose_sender(struct session *s, struct arena *a, struct str address, struct str *sender_out)
 {
 	const struct config *c = role_config(s->sub->role);

@@ -75,7 +75,7 @@ struct session {
 	struct secret user;                 /* the name of a LOGIN exchange, until the password has come */
 	uint64_t auth_pending_stamp, stamp; /* of the password, see messages.def; 0: none */
 	uint64_t repeated;                  /* how the tried password was counted before, see messages.def */
-	struct str tried;                   /* stands for the tried password, see messages.def */
+	struct str tried;                   /* identifies the tried password, see messages.def */
 	struct str final;                   /* last message of the mechanism: the client gets it when queue has agreed */
 	bool final_said;
 	uint64_t authorize_generation; /* of the queue that was asked */
@@ -146,8 +146,8 @@ void session_ask_admission(struct session *s);
 void session_refuse(struct session *s, struct verdict v, bool banned);
 /* A new queue process has connected. */
 void sessions_on_queue_up(struct submission *sub);
-/* The entry of devices that this session goes by; NULL when it goes by a login. False: there is none any more, and the client
- * must hear *v_out. */
+/* The entry of devices that this session uses; NULL when it uses a login. False: the entry has gone, and the client must hear
+ * *v_out. */
 bool session_device(const struct session *s, const struct cfg_device **device_out, struct verdict *v_out);
 
 /* ---- session_tls.c ---- */
@@ -166,7 +166,7 @@ void session_authorize(struct session *s);             /* ask queue, unless it i
 void session_give_up_authorization(struct session *s); /* its time is over */
 void session_end_login_delay(struct session *s);
 
-/* The login role wants to know who is in, and by which password; it says that a session's is none any more. */
+/* The login role asks which logins and passwords are in use, and tells when the password of a session is not valid any more. */
 void sessions_present_logins(struct submission *sub);
 void session_on_login_over(struct submission *sub, uint64_t session);
 

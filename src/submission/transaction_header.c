@@ -1,4 +1,5 @@
-/* transaction_header.c - the header section is whole: fix-up (RFC 6409 section 8), who may say From, and which keys will sign. */
+/* transaction_header.c - the header section is whole: fix-up (RFC 6409 section 8), the check of From, and which keys will
+ * sign. */
 #include "transaction.h"
 
 #include "posthouse/address.h"
@@ -29,7 +30,7 @@ static struct verdict refuse_author(struct transaction *tx, const struct foreign
 				 STR_ARG(tx->envelope.login), advice));
 }
 
-/* RFC 5322 3.6.6: who sends on what another has written says so in Resent-From, which must be as much its own as From else. */
+/* RFC 5322 3.6.6: a login that forwards another author's message says so in Resent-From, which must then be its own address. */
 static struct verdict check_resenders(struct transaction *tx, const struct foreign *author)
 {
 	struct foreign f = { 0 };
@@ -43,7 +44,7 @@ static struct verdict check_resenders(struct transaction *tx, const struct forei
 	return tx->resent ? ok() : refuse_author(tx, &f, "");
 }
 
-/* RFC 6409 section 6.1: may this login use every address that it writes under? */
+/* RFC 6409 section 6.1: is the login allowed to use all addresses that the message shows as its author? */
 static struct verdict check_authors(struct transaction *tx)
 {
 	struct str_list sender = { &tx->fixed.sender, tx->fixed.sender.n > 0 };
@@ -61,7 +62,7 @@ static struct verdict check_authors(struct transaction *tx)
 	return tx->fixed.is_resent ? check_resenders(tx, &f) : refuse_author(tx, &f, "");
 }
 
-/* Take all keys that the configuration has for the domain; copied, for a reload may come before the signature. */
+/* Take all keys that the configuration has for the domain. They are copied, because a reload can come before the signature. */
 static void take_keys(struct transaction *tx, struct str domain)
 {
 	const struct config *c = role_config(tx->sub->role);

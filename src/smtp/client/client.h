@@ -23,7 +23,7 @@ enum client_bounds {
 	INPUT_MAX = 256 * 1024, /* bytes of the server that wait for us */
 	OUTPUT_MAX = 4 * MIB,
 	MECHANISMS_MAX = 1024,
-	AUTH_LINE_MAX = 512, /* RFC 4954 section 4: an initial response that makes AUTH longer must wait */
+	AUTH_LINE_MAX = 512, /* RFC 4954 section 4: an initial response that makes the line longer waits for 334 */
 	AUTH_ROUNDS_MAX = 16,
 	ENVID_MAX = 100,       /* RFC 3461 4.4 */
 	ORCPT_MAX = 500,       /* RFC 3461 4.2 */
@@ -66,7 +66,7 @@ struct reply {
 
 struct client_recipient {
 	enum { RECIPIENT_OPEN, RECIPIENT_ACCEPTED, RECIPIENT_SETTLED, RECIPIENT_TOLD } progress;
-	bool unfit; /* no server ever sees it */
+	bool unfit; /* its address cannot be sent to any server */
 	struct verdict verdict;
 	enum smtp_step step; /* of the verdict */
 	unsigned suspect;    /* features that it may be about, see smtp_client.h */
@@ -79,7 +79,7 @@ struct client_transaction {
 	struct client_recipient *recipients;
 	size_t sent, answered; /* commands: 0 is MAIL, n is recipient n - 1, the next is DATA */
 	size_t accepted, to_tell;
-	bool refused; /* MAIL was: no text will follow whatever else is said */
+	bool refused; /* MAIL was: no text will follow */
 	bool in_line; /* the text so far does not end in CRLF */
 	bool chunked; /* by BDAT */
 	bool ended;   /* chunked: the user has no more text */
@@ -110,7 +110,7 @@ struct smtp_client {
 	struct str mechanism;
 	bool second_mechanism; /* the first was refused */
 	struct verdict first_refusal;
-	bool sent_again;    /* PLAIN's response, which was overlooked */
+	bool sent_again;    /* PLAIN's response, which the server had overlooked */
 	struct buf initial; /* an initial response too long for the AUTH command */
 	bool has_initial;
 	struct arena arena;
@@ -156,7 +156,7 @@ void client_peer_line(struct smtp_client *c, struct str line);
 /* The first of `wanted` that is in `offered`, both separated by spaces, and is not `refused`; empty when there is none. */
 struct str client_choose_mechanism(struct str wanted, struct str offered, struct str refused);
 
-/* suspect.c: what may have broken a transaction, of what the server offers */
+/* suspect.c: extensions that can be the reason why a transaction failed */
 unsigned client_features(const struct smtp_client *c); /* that the transaction may use */
 unsigned client_suspect_loss(const struct smtp_client *c);
 unsigned client_suspect_refusal(const struct smtp_client *c, unsigned with); /* the present reply, to what used these */

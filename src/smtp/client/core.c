@@ -121,7 +121,7 @@ void client_end_by_reply(struct smtp_client *c, enum smtp_fault fault)
 		c->event.replied = true;
 }
 
-/* The session is lost: was it for something that the transaction has just used? */
+/* The session is lost: note the extensions that the transaction has just used, since one of them can be the reason. */
 static void suspect_loss(struct smtp_client *c)
 {
 	if (c->stage == STAGE_END)
@@ -130,8 +130,7 @@ static void suspect_loss(struct smtp_client *c)
 		c->tx.suspect |= client_suspect_loss(c);
 }
 
-/* Not SMTP, or not at this time: nothing that follows can be trusted. After the final dot or the last chunk the outcome
- * stays unknown (RFC 1047). */
+/* After the final dot or the last chunk the outcome stays unknown (RFC 1047). */
 void client_end_by_nonsense(struct smtp_client *c, struct str what)
 {
 	struct str text = arena_printf(&c->arena, "%s%.*s (at %s)", c->stage == STAGE_END ? "outcome unknown: " : "",
@@ -164,7 +163,8 @@ void smtp_client_closed(struct smtp_client *c, struct verdict why, enum smtp_fau
 	suspect_loss(c);
 	c->broken = true;
 	if (c->second_mechanism && (c->stage == STAGE_AUTH || c->stage == STAGE_CREDENTIALS)) {
-		client_end(c, c->first_refusal, FAULT_AUTH); /* who hangs up on a second mechanism has said why before */
+		client_end(c, c->first_refusal,
+			   FAULT_AUTH); /* a server that hangs up on the second has given its reason before */
 		c->event.replied = true;
 		c->event.mechanism = c->mechanism;
 		return;

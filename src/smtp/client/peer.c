@@ -38,7 +38,7 @@ static bool next_word(struct str *rest, struct str *word_out)
 	return false;
 }
 
-/* Add a mechanism in upper case; what does not fit is as good as not offered. */
+/* Add a mechanism in upper case; one that does not fit counts as not offered. */
 static void add_mechanism(struct smtp_client *c, struct str name)
 {
 	char *to = buf_reserve(&c->mechanisms, name.n + 1);
@@ -54,7 +54,7 @@ static void add_mechanism(struct smtp_client *c, struct str name)
 	c->peer.mechanisms = buf_view(&c->mechanisms);
 }
 
-/* LIMITS (RFC 9422). What goes beyond RCPTDOMAINMAX gets 452 4.5.3 and goes in another transaction. */
+/* LIMITS (RFC 9422). Recipients beyond RCPTDOMAINMAX get 452 4.5.3, and go in another transaction. */
 static void take_limits(struct smtp_client *c, struct str rest)
 {
 	struct str word;

@@ -31,7 +31,7 @@ static void take_enhanced(struct reply *r, struct str *text)
 	*text = str_trim(str_from(s, i));
 }
 
-/* Lines are joined by a space; what passes the bound is left out, and one sees it. */
+/* Lines are joined by a space. Text beyond the bound is left out; then "..." is at the end. */
 static void add_text(struct reply *r, struct str text)
 {
 	static const char dots[] = "...";
@@ -91,7 +91,7 @@ static bool parse_line(struct str line, unsigned *code_out, bool *last_out, stru
 	return true;
 }
 
-/* What the transcript shows: not what a mechanism says. */
+/* The transcript shows no challenge of a mechanism. */
 static void note_line(struct smtp_client *c, struct str line)
 {
 	bool challenge = c->stage == STAGE_AUTH && str_starts(line, S("334"));

@@ -206,7 +206,8 @@ static void on_challenge(struct smtp_client *c)
 		write_credentials(c, S(""), buf_view(&c->initial));
 		return;
 	}
-	if (str_ieq(c->mechanism, S("PLAIN")) && c->initial.n > 0 && !c->sent_again) { /* it overlooked the initial response */
+	if (str_ieq(c->mechanism, S("PLAIN")) && c->initial.n > 0 &&
+	    !c->sent_again) { /* the server has overlooked the initial response */
 		c->sent_again = true;
 		write_credentials(c, S(""), buf_view(&c->initial));
 		return;
@@ -223,9 +224,9 @@ static void on_challenge(struct smtp_client *c)
 	c->event.bytes = str_make(to, decoded ? n : 0);
 }
 
-/* RFC 4954 6: 504, a mechanism that it offers and has not, or 535, which may be about the mechanism too (a password
- * that is kept as a hash of another kind): the next one is tried, once, since each failure brings the account nearer
- * to being locked. */
+/* RFC 4954 6: 504 is for a mechanism that the server offers and does not have; 535 can be about the mechanism too (the server
+ * keeps the password as a hash of another kind). The next mechanism is tried, but only one: each failure brings the account
+ * nearer to being locked. */
 static bool next_mechanism(struct smtp_client *c)
 {
 	struct str next = client_choose_mechanism(c->config->mechanisms, c->peer.mechanisms, c->mechanism);

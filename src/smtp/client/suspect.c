@@ -1,5 +1,5 @@
-/* suspect.c - extensions that a server offers and cannot do: which of those in use may be why a transaction was lost or
- * refused. */
+/* suspect.c - some servers offer extensions that they cannot do: which of those in use can be the reason why a transaction was
+ * lost or refused. */
 #include "client.h"
 
 unsigned client_features(const struct smtp_client *c)
@@ -67,7 +67,7 @@ unsigned client_suspect_refusal(const struct smtp_client *c, unsigned with)
 			suspect |= named[i].feature;
 	if (suspect == 0 && is_syntax(c))
 		suspect = with;
-	/* 503 to what came in order came too soon for it */
+	/* the commands were in order, so the server got them too soon */
 	if ((client_features(c) & PEER_PIPELINING) && c->tx.sent > 1 && (c->reply.code == 503 || says(c, order)))
 		suspect |= PEER_PIPELINING;
 	return suspect;

@@ -7,7 +7,7 @@
 
 #include <assert.h>
 
-/* Pieces between the places where a line begins with a dot go out whole; there, a dot is added (RFC 5321 4.5.2). */
+/* A line that begins with a dot gets one more (RFC 5321 4.5.2); the text between such places goes out in one piece. */
 static void write_stuffed(struct smtp_client *c, struct str bytes)
 {
 	struct client_transaction *tx = &c->tx;
@@ -112,7 +112,7 @@ void smtp_client_text(struct smtp_client *c, struct str bytes)
 	if (c->stage == STAGE_TEXT) {
 		write_stuffed(c, bytes);
 	} else {
-		write_chunks(c); /* what was there before: so the last chunk is never empty */
+		write_chunks(c); /* the bytes from before: the new ones stay, so the last chunk is never empty */
 		if (!buf_add(&c->chunk, bytes))
 			assert(!"the user waits when text is not taken");
 	}
@@ -145,7 +145,7 @@ void smtp_client_text_end(struct smtp_client *c)
 	client_write(c, ".");
 }
 
-/* A reply before the end of the text: the server has had enough, and cannot be told where the text ends but by closing. */
+/* A reply before the end of the text: the server wants no more of it. Only closing tells the server where the text ends. */
 void client_on_early_reply(struct smtp_client *c)
 {
 	if (c->reply.code / 100 == 4 || c->reply.code / 100 == 5) {

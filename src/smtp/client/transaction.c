@@ -1,5 +1,4 @@
-/* transaction.c - one message: MAIL, RCPT and DATA, in one go when the server can (RFC 2920), and the end. Its text is
- * text.c's.
+/* transaction.c - one message: MAIL, RCPT and DATA, at once when the server can (RFC 2920), and the end. text.c sends the text.
  *
  * Commands are numbered: 0 is MAIL, n is recipient n - 1, the one after the last recipient is DATA. `sent` and `answered`
  * count them; without PIPELINING they never differ by more than one. With CHUNKING there is no DATA: all RCPT are answered,
@@ -12,7 +11,7 @@
 static void write_commands(struct smtp_client *c);
 static void transaction_advance(struct smtp_client *c);
 
-/* An address with control characters would be a command of its own: such a one never gets here unless we are broken. */
+/* An address with control characters could end the line and begin another command. None gets here without a bug elsewhere. */
 static bool fit_to_send(struct str address)
 {
 	for (size_t i = 0; i < address.n; i++)
@@ -91,7 +90,8 @@ void smtp_client_send(struct smtp_client *c, const struct smtp_transaction *t)
 	write_commands(c);
 }
 
-/* RFC 3461 4.2, 4.4: xtext is printable, and bounded; UTF-8 only with SMTPUTF8 (RFC 6533 3). What is not so is left out. */
+/* RFC 3461 4.2, 4.4: xtext is printable, and bounded; UTF-8 only with SMTPUTF8 (RFC 6533 3). Other values are
+ * left out. */
 static bool is_xtext(struct str s, size_t max, bool utf8)
 {
 	for (size_t i = 0; i < s.n; i++)
@@ -144,7 +144,7 @@ static struct str mail_by(struct smtp_client *c)
 			    t->by_mode & BY_TRACE ? "T" : "");
 }
 
-/* How it is to be treated on its way: BY, MT-PRIORITY (RFC 6710), REQUIRETLS (RFC 8689). */
+/* How servers treat the message: BY, MT-PRIORITY (RFC 6710), REQUIRETLS (RFC 8689). */
 static struct str mail_treatment(struct smtp_client *c)
 {
 	const struct smtp_transaction *t = &c->tx.what;
@@ -278,7 +278,7 @@ void client_on_data(struct smtp_client *c)
 		client_out_of_order(c);
 		return;
 	}
-	if (c->reply.code / 100 == 3 && tx->accepted == 0) { /* RFC 2920 3.1: it waits for a text; give it none */
+	if (c->reply.code / 100 == 3 && tx->accepted == 0) { /* RFC 2920 3.1: the server waits for a text; send an empty one */
 		client_enter(c, STAGE_LONE_DOT);
 		client_write(c, ".");
 		return;

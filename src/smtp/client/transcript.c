@@ -1,5 +1,5 @@
-/* transcript.c - the dialogue, kept for who asks why a message did not arrive: the begin of the session, the begin and the
- * end of the transaction, at most 4 KiB. */
+/* transcript.c - the dialogue, kept for people who ask why a message did not arrive: the beginning of the session, the beginning
+ * and the end of the transaction, at most 4 KiB. */
 #include "client.h"
 
 enum { SESSION_MAX = 1200, FIRST_MAX = 1200, LAST_MAX = 1600, SHOWN_LINE_MAX = 400, JOINED_MAX = 4096 };
@@ -34,7 +34,7 @@ static bool add_line(struct buf *b, const char *who, struct str line)
 	return buf_printf(b, "%s: %.*s%s\n", who, STR_ARG(str_head(line, SHOWN_LINE_MAX)), end);
 }
 
-/* Once a line did not fit the first part, all that follow go to the last one, which loses its oldest lines. */
+/* After the first line that does not fit into `first`, all lines go to `last`, which loses its oldest lines. */
 void transcript_add(struct transcript *t, bool in_transaction, const char *who, struct str line)
 {
 	if (!in_transaction) {
@@ -56,7 +56,7 @@ void transcript_add(struct transcript *t, bool in_transaction, const char *who, 
 
 struct str smtp_client_transcript(const struct smtp_client *c)
 {
-	struct transcript *t = (struct transcript *)&c->transcript; /* its memory for the answer; what it says does not change */
+	struct transcript *t = (struct transcript *)&c->transcript; /* only the memory for the result changes */
 
 	buf_clear(&t->joined);
 	buf_add(&t->joined, buf_view(&t->session));

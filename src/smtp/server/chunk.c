@@ -2,7 +2,7 @@
  *
  * Nothing within a chunk ends it, and no dot is unstuffed: only the length counts, and it always counts. The bytes of a chunk
  * that is refused, for whatever reason, are thrown away by their number, so that none of them is ever taken for a command;
- * where the number cannot be read, or is more than we care to throw away, the connection ends. Without BODY=BINARYMIME a text
+ * where the number cannot be read, or is more than server_swallow_room(), the connection ends. Without BODY=BINARYMIME a text
  * has the same lines as behind DATA (lines.c), and a line's end can lie across the border of two chunks. */
 #include "server.h"
 

@@ -122,8 +122,8 @@ static void say_extensions(struct smtp_server *s)
 	buf_fini(&lines);
 }
 
-/* Any name will do, one with blanks or of 300 bytes too: clients say what their machine believes to be called, and nothing is
- * derived from it. But there must be one (RFC 5321 4.1.1.1); who types by hand is told so. */
+/* Any name is accepted, also one with blanks or of 300 bytes: clients send the name that their machine has for itself, and
+ * nothing is derived from it. But there must be a name (RFC 5321 4.1.1.1); the reply tells people who type by hand. */
 bool server_ehlo(struct smtp_server *s, struct str argument, bool esmtp)
 {
 	if (argument.n == 0) {

@@ -54,8 +54,8 @@ static bool parse_smtputf8(const struct smtp_offer *offer, struct str value, voi
 	return true;
 }
 
-/* RFC 4954 section 5: who has the AUTH extension accepts the parameter; we trust no other server's word, so it is read and
- * dropped. */
+/* RFC 4954 section 5: a server with the AUTH extension accepts the parameter. The value is what another server says about the
+ * sender. It is not trusted, so it is checked and dropped. */
 static bool parse_auth(const struct smtp_offer *offer, struct str value, void *to)
 {
 	return value.n > 0 && (str_eq(value, S("<>")) || smtp_xtext_valid(value));
@@ -70,8 +70,8 @@ static bool parse_ret(const struct smtp_offer *offer, struct str value, void *to
 	return p->ret == RET_FULL || str_ieq(value, S("HDRS"));
 }
 
-/* RFC 3461 4.2 and 4.4: what stands in the xtext comes back in a report, so it is printable ASCII: a code for anything else
- * is malformed. */
+/* RFC 3461 4.2 and 4.4: the decoded text comes back in a report, so it must be printable ASCII; a code for any other character is
+ * malformed. */
 static bool printable_xtext(struct str text)
 {
 	if (text.n == 0 || !smtp_xtext_valid(text))
@@ -91,8 +91,8 @@ static bool parse_envid(const struct smtp_offer *offer, struct str value, void *
 	return value.n <= ENVID_MAX && printable_xtext(value);
 }
 
-/* Take the release time. RFC 4865 section 4: what is both HOLDFOR and HOLDUNTIL, lies in the past or beyond what EHLO has
- * offered is an error of syntax. */
+/* Take the release time. RFC 4865 section 4: it is an error of syntax to give both HOLDFOR and HOLDUNTIL, a time in the past, or
+ * a time later than EHLO has offered. */
 static bool set_release(const struct smtp_offer *offer, struct smtp_mail_params *p, uint64_t at_ms)
 {
 	if (p->release_at != 0 || at_ms <= offer->now_ms || at_ms - offer->now_ms > offer->future_release_s * 1000)
@@ -116,8 +116,8 @@ static bool parse_holduntil(const struct smtp_offer *offer, struct str value, vo
 	return smtp_date_parse(value, &at_ms) && set_release(offer, to, at_ms);
 }
 
-/* RFC 2852 section 4: by-time ";" by-mode [by-trace]. A time that is over already may come with a message between relays,
- * never from who submits it. */
+/* RFC 2852 section 4: by-time ";" by-mode [by-trace]. A time that is over already can come with a message between
+ * relays, never with a submission. */
 static bool parse_by(const struct smtp_offer *offer, struct str value, void *to)
 {
 	struct smtp_mail_params *p = to;
@@ -207,8 +207,8 @@ static bool parse_notify(const struct smtp_offer *offer, struct str value, void 
 	return (p->notify & NOTIFY_NEVER) == 0 || p->notify == NOTIFY_NEVER;
 }
 
-/* RFC 6533 section 3: utf-8-addr-unitext in its other form, with each character that is not ASCII as "\\x{HEXPOINT}", that
- * all may pass on. `plain`: the text is an address as it is, so what has a meaning in that form is written so too. */
+/* RFC 6533 section 3: the ASCII form of utf-8-addr-unitext, which every server can pass on: each character beyond ASCII becomes
+ * "\\x{HEXPOINT}". `plain`: the text is an address that has no escapes, so characters that would begin one are escaped too. */
 static struct str ascii_form(struct arena *a, struct str text, bool plain)
 {
 	struct buf b;
@@ -230,7 +230,7 @@ static struct str ascii_form(struct arena *a, struct str text, bool plain)
 	return form;
 }
 
-/* The text that valid xtext stands for (RFC 3461 4). */
+/* Decode valid xtext (RFC 3461 4). */
 static struct str decode_xtext(struct arena *a, struct str xtext)
 {
 	static const char digits[] = "0123456789ABCDEF";
@@ -248,8 +248,8 @@ static struct str decode_xtext(struct arena *a, struct str xtext)
 	return str_make(to, n);
 }
 
-/* UTF-8 as xtext, which RFC 6533 does not know and Postfix sends: the address in the form that RFC 6533 has for it; "" when
- * it is not so. */
+/* Postfix sends UTF-8 as xtext, which RFC 6533 does not define: the address in the form of RFC 6533; "" when the xtext is not
+ * UTF-8. */
 static struct str utf8_from_xtext(struct arena *a, struct str xtext)
 {
 	struct str text = smtp_xtext_valid(xtext) ? decode_xtext(a, xtext) : S("");
@@ -279,7 +279,7 @@ static struct str read_orcpt(const struct smtp_offer *offer, struct str value)
 	return value.n <= ORCPT_MAX && printable_xtext(str_from(value, semicolon + 1)) ? value : S("");
 }
 
-/* It is a note for reports: what is malformed costs the note, not the recipient. */
+/* ORCPT is only used in reports: a malformed one is dropped, and the recipient is accepted. */
 static bool parse_orcpt(const struct smtp_offer *offer, struct str value, void *to)
 {
 	struct smtp_rcpt_params *p = to;

@@ -185,9 +185,9 @@ static bool swallow_line(struct smtp_server *s)
 	return found;
 }
 
-/* Take a whole line off the input, which keeps its bytes as `lent`. A line ends at CRLF, and unless submission.bare_newline
- * refuses them, at a LF by itself (who types by hand, health checks) or behind several CRs. A CR within a line refuses it at
- * once (another server may see two commands there), and so does its length. False: no line yet. */
+/* Take a whole line off the input, which keeps its bytes as `lent`. A line ends at CRLF. Unless submission.bare_newline refuses
+ * them, it also ends at a LF by itself (people who type by hand, health checks) or behind several CRs. A line with a CR inside is
+ * refused at once, since another server can see two commands there, and so is a line that is too long. False: no whole line. */
 static bool take_line(struct smtp_server *s, struct str *line_out)
 {
 	struct str v = buf_view(&s->in);

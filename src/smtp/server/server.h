@@ -16,15 +16,15 @@
 #include "posthouse/secret.h"
 
 enum {
-	INPUT_MAX = 64 * 1024,     /* bytes that wait to be understood */
-	OUTPUT_MAX = 64 * 1024,    /* replies that wait to be written; */
-	OUTPUT_ENOUGH = 16 * 1024, /* with so many no further command is looked at */
+	INPUT_MAX = 64 * 1024,     /* input that is not parsed so far, in bytes */
+	OUTPUT_MAX = 64 * 1024,    /* replies that the user has not written out */
+	OUTPUT_ENOUGH = 16 * 1024, /* with so many unwritten, no further command is read */
 	LINE_MAX_OCTETS = 2048,    /* RFC 5321 4.5.3.1.4 wants 512, its extensions add up to more; with CRLF */
 	LINE_CRS_MAX = 64,         /* CRs between a line and its LF */
 	AUTH_LINE_MAX = 12288,     /* RFC 4954 section 4: with CRLF */
-	SWALLOW_MAX = 64 * 1024,   /* of a line that was refused: who sends more is no mail client */
+	SWALLOW_MAX = 64 * 1024,   /* bytes of a refused line: a client that sends more is no mail client */
 	REFUSED_RECIPIENTS =
-		1000, /* or as many as recipients are allowed: the RCPTs of a message that can be refused and are no misuse */
+		1000,         /* refused RCPTs of one message that are no misuse; or config->recipients, where that is more */
 	REPLY_LINE_MAX = 400, /* bytes of text in a reply line: RFC 5321 4.5.3.1.5 has 512 with code and CRLF */
 };
 
@@ -60,11 +60,11 @@ struct smtp_server {
 
 	struct buf in, out;
 	size_t scanned;   /* bytes of `in` that hold no line end */
-	size_t lent;      /* bytes at the front of `in` that are done with at the next call: an event may show them */
-	bool lent_secret; /* and are to be wiped */
+	size_t lent;      /* bytes at the front of `in` that the last event can show; the next call drops them */
+	bool lent_secret; /* and wipes them */
 	bool swallowing;  /* the rest of a refused line, up to its CRLF */
 	size_t swallowed;
-	struct arena scratch; /* of the line at hand */
+	struct arena scratch; /* of the current line */
 	struct str helo;
 	struct secret response; /* of AUTH, decoded */
 
@@ -112,8 +112,7 @@ const struct server_command *server_find_command(const struct smtp_server *s, st
  * `enhanced` is left out. 5xx counts as an error of the client, the last of them ends the session. */
 void server_say(struct smtp_server *s, unsigned code, struct str enhanced, struct str text);
 void server_refuse(struct smtp_server *s, struct verdict v);
-/* To RCPT: a recipient that is refused costs no other one of its message, whose end says whether it was an error of the
- * session. */
+/* Refuse a recipient. This counts as an error of the session only when the message ends without being accepted. */
 void server_refuse_recipient(struct smtp_server *s, struct verdict v);
 /* The reply to an argument where the command has none (RFC 5321 4.3.2: 501). */
 bool server_has_argument(struct smtp_server *s, struct str argument, struct str text);
@@ -161,10 +160,10 @@ void server_text_begin(struct smtp_server *s); /* after 354 */
 bool server_text(struct smtp_server *s, struct smtp_event *event_out);
 
 /* ---- swallow.c ---- */
-void server_set_fault(struct smtp_server *s, struct verdict v); /* the first one is what the client hears of */
+void server_set_fault(struct smtp_server *s, struct verdict v); /* the client hears the first one */
 void server_set_lone_fault(struct smtp_server *s);
 
-/* How many more bytes may be thrown away before the connection ends; and that end. */
+/* How many more bytes can be thrown away before server_end_swallowing() closes the connection. */
 uint64_t server_swallow_room(const struct smtp_server *s);
 void server_swallow(struct smtp_server *s, size_t n);
 void server_end_swallowing(struct smtp_server *s);

@@ -4,8 +4,7 @@
 
 #include "posthouse/units.h"
 
-/* A refused text may go on for so many times the size limit, or so many bytes if these are more, before the connection is
- * ended. */
+/* A refused text can be SWALLOW_TIMES the size limit, and always SWALLOW_LEAST bytes, before the connection is closed. */
 #define SWALLOW_TIMES 8
 #define SWALLOW_LEAST (16 * MIB)
 
@@ -29,7 +28,7 @@ uint64_t server_swallow_room(const struct smtp_server *s)
 
 	if (limit < SWALLOW_LEAST)
 		limit = SWALLOW_LEAST;
-	if (!s->authenticated && !s->trusted) /* a stranger who begins with a chunk */
+	if (!s->authenticated && !s->trusted) /* a client that begins with a chunk, without a login */
 		limit = SWALLOW_MAX;
 	return limit > s->swallowed_text ? limit - s->swallowed_text : 0;
 }

@@ -1,4 +1,4 @@
-/* transaction.c - MAIL, RCPT and DATA: who writes to whom. */
+/* transaction.c - MAIL, RCPT and DATA: the envelope of a message. */
 #include "server.h"
 
 #include "posthouse/address.h"
