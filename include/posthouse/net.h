@@ -78,10 +78,13 @@ struct stream *stream_accept(uv_stream_t *listener, const struct stream_ops *ops
 struct stream *stream_connect_from(uv_loop_t *loop, const struct sockaddr *source, const struct sockaddr *address,
 				   const struct stream_ops *ops, void *ctx);
 
-/* Begin TLS now. Server: what had been read in the clear and not been taken yet is discarded (RFC 3207). Client: `name` is
- * what the certificate must bear when `verify`, and SNI always. */
+/* Begin TLS now. Bytes that were read in clear text and not taken are discarded (RFC 3207 section 4.2). Client: with `verify` the
+ * certificate must be trusted and have one of the names. These are host names, or a single literal address. A pattern
+ * ("*.example.org", ".example.org") fails as PERM 5.7.5: an "mx" pattern of MTA-STS decides which MX hosts are valid (RFC 8461
+ * section 4.1), and their certificates must have the name of the host itself (section 4.2). The first name is sent to the server
+ * (SNI) unless it is an address; RFC 7672 section 8.1: for DANE it is the TLSA base domain. */
 void stream_start_server_tls(struct stream *st, struct tls_context *t);
-void stream_start_client_tls(struct stream *st, struct tls_context *t, struct str name, bool verify);
+void stream_start_client_tls(struct stream *st, struct tls_context *t, const struct str_list *names, bool verify);
 
 /* As stream_start_server_tls(), but what was read and not taken is the beginning of the handshake: TLS from the first byte on,
  * behind a PROXY header. */

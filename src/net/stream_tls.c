@@ -159,39 +159,51 @@ void stream_start_server_tls_behind(struct stream *st, struct tls_context *t)
 	SSL_set_accept_state(tls_begin(st, t, true));
 }
 
-/* The server must prove that it is `name`, a host name or a literal address. */
-static bool demand_name(SSL *ssl, const char *name, bool literal)
+enum name_kind { NAME_UNFIT, NAME_HOST, NAME_ADDRESS };
+
+/* OpenSSL would accept every subdomain for a name with a leading dot. */
+static enum name_kind kind_of(struct arena *scratch, struct str name)
+{
+	const char *z = arena_cstr(scratch, name);
+	struct in6_addr address;
+
+	if (name.n == 0 || strlen(z) != name.n || z[0] == '.' || z[0] == '*')
+		return NAME_UNFIT;
+	return inet_pton(AF_INET, z, &address) == 1 || inet_pton(AF_INET6, z, &address) == 1 ? NAME_ADDRESS : NAME_HOST;
+}
+
+/* The server must prove that it has one of the names. OpenSSL would demand an address in addition to a host name. */
+static bool demand_names(SSL *ssl, struct arena *scratch, const struct str_list *names)
 {
 	X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
 
 	SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
 	/* RFC 6125 6.4.4 and RFC 9525 2: the names are the subjectAltName's, never the common name */
 	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-	if (literal)
-		return X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1;
-	return X509_VERIFY_PARAM_set1_host(param, name, 0) == 1;
+	if (names->n == 1 && kind_of(scratch, names->at[0]) == NAME_ADDRESS)
+		return X509_VERIFY_PARAM_set1_ip_asc(param, arena_cstr(scratch, names->at[0])) == 1;
+	for (size_t i = 0; i < names->n; i++)
+		if (kind_of(scratch, names->at[i]) != NAME_HOST ||
+		    X509_VERIFY_PARAM_add1_host(param, names->at[i].p, names->at[i].n) != 1)
+			return false;
+	return names->n > 0;
 }
 
-void stream_start_client_tls(struct stream *st, struct tls_context *t, struct str name, bool verify)
+void stream_start_client_tls(struct stream *st, struct tls_context *t, const struct str_list *names, bool verify)
 {
 	struct arena scratch = { 0 };
-	struct in6_addr address;
-	const char *z;
-	bool literal, good;
+	bool good = true;
 	SSL *ssl;
 
 	if (st->state > STREAM_OPEN || st->tls)
 		return;
 	ssl = tls_begin(st, t, false);
 	SSL_set_connect_state(ssl);
-	z = arena_cstr(&scratch, name);
-	literal = inet_pton(AF_INET, z, &address) == 1 || inet_pton(AF_INET6, z, &address) == 1;
-	good = name.n > 0 && strlen(z) == name.n;
 	ERR_clear_error();
 	/* RFC 6066 section 3: literal addresses are not permitted in SNI. */
-	if (good && !literal && SSL_set_tlsext_host_name(ssl, z) != 1)
-		good = false;
-	if (verify && !(good && demand_name(ssl, z, literal)))
+	if (names->n > 0 && kind_of(&scratch, names->at[0]) == NAME_HOST)
+		good = SSL_set_tlsext_host_name(ssl, arena_cstr(&scratch, names->at[0])) == 1;
+	if (verify && !(good && demand_names(ssl, &scratch, names)))
 		st->tls->fault = perm(550, S("5.7.5"), S("the name the certificate should bear is not a host name"));
 	else if (SSL_do_handshake(ssl) == 1 || SSL_get_error(ssl, -1) != SSL_ERROR_WANT_READ)
 		st->tls->fault = temp(421, S("4.7.5"), S("TLS handshake could not be begun"));

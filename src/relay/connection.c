@@ -92,15 +92,13 @@ static void on_connect(void *ctx, struct stream *st, struct verdict v)
 
 void connection_start_tls(struct connection *c)
 {
-	struct str name = c->tls.names.n > 0 ? c->tls.names.at[0] : S("");
-
 	if (!c->context) {
 		smtp_client_closed(c->client, temp(421, S("4.7.5"), S("there are no CA certificates to verify it with")),
 				   FAULT_TLS);
 		return;
 	}
 	c->handshaking = true;
-	stream_start_client_tls(c->stream, c->tls.old ? ca_store_old_tls(c->relay) : c->context, name,
+	stream_start_client_tls(c->stream, c->tls.old ? ca_store_old_tls(c->relay) : c->context, &c->tls.names,
 				c->tls.level == TLS_LEVEL_VERIFY);
 }
 

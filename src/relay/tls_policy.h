@@ -25,7 +25,7 @@ struct tls_policy {
 	enum tls_source source;
 	bool implicit;         /* from the first byte; else by STARTTLS */
 	bool old;              /* outdated versions and ciphers are allowed, which are better than clear text */
-	struct str_list names; /* that the certificate is allowed to have; the first one is sent to the server (SNI) */
+	struct str_list names; /* hosts that the certificate can name, never patterns: see stream_start_client_tls() */
 	const struct tlsa *tlsa;
 	size_t tlsa_n; /* 0, which is always so today: certificates are verified by CA certificates */
 };

@@ -214,6 +214,14 @@ static void on_envelope_reply(struct session *s, struct str reply)
 	arena_fini(&a);
 }
 
+static void start_tls(struct session *s, struct stream *st)
+{
+	struct str host = str_of(s->load->host);
+
+	s->state = SESSION_HANDSHAKE;
+	stream_start_client_tls(st, s->load->context, &(struct str_list){ &host, 1 }, s->load->verify);
+}
+
 /* The last line of a reply. */
 static void on_reply(struct session *s, struct str reply)
 {
@@ -233,8 +241,7 @@ static void on_reply(struct session *s, struct str reply)
 		} else if (s->state == SESSION_AUTH) {
 			after_login(s);
 		} else {
-			s->state = SESSION_HANDSHAKE;
-			stream_start_client_tls(s->st, s->load->context, str_of(s->load->host), s->load->verify);
+			start_tls(s, s->st);
 		}
 		return;
 	case SESSION_MAIL:
@@ -302,8 +309,7 @@ static void on_connect(void *ctx, struct stream *st, struct verdict v)
 		return;
 	}
 	if (s->load->tls == LOAD_IMPLICIT) {
-		s->state = SESSION_HANDSHAKE;
-		stream_start_client_tls(st, s->load->context, str_of(s->load->host), s->load->verify);
+		start_tls(s, st);
 	} else {
 		s->state = SESSION_GREETING;
 	}

@@ -148,6 +148,11 @@ void fixture_connect(struct fixture *f)
 	assert_non_null(f->server.st);
 }
 
+void client_tls(struct end *client, struct tls_context *t, struct str name, bool verify)
+{
+	stream_start_client_tls(client->st, t, &(struct str_list){ &name, 1 }, verify);
+}
+
 void fixture_disconnect(struct fixture *f)
 {
 	if (f->client.st)

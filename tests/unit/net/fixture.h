@@ -47,6 +47,9 @@ int fixture_teardown(void **state); /* also proves that the loop can be closed: 
 /* Connect the client; both ends are there afterwards. */
 void fixture_connect(struct fixture *f);
 
+/* Begin TLS as a client that wants this one name. */
+void client_tls(struct end *client, struct tls_context *t, struct str name, bool verify);
+
 /* Close both ends, and forget what has happened to them. */
 void fixture_disconnect(struct fixture *f);
 

@@ -206,7 +206,7 @@ static void test_tls_behind(void **state)
 		} else {
 			stream_write(f->client.st, S(HEADER));
 		}
-		stream_start_client_tls(f->client.st, b.client, S("mail.example.org"), true);
+		client_tls(&f->client, b.client, S("mail.example.org"), true);
 		assert_true(run_until_received(&f->loop, &f->server, HEADER_BYTES, 5000));
 		if (b.later)
 			begin(&f->server);

@@ -24,7 +24,7 @@ static void begin(struct fixture *f, struct keys *k)
 	f->client.discard = f->server.discard = true;
 	fixture_connect(f);
 	stream_start_server_tls(f->server.st, k->server);
-	stream_start_client_tls(f->client.st, k->client, S("mail.example.org"), true);
+	client_tls(&f->client, k->client, S("mail.example.org"), true);
 	assert_true(run_until(&f->loop, &f->client.handshakes, 1, 5000));
 	assert_true(run_until(&f->loop, &f->server.handshakes, 1, 5000));
 }

@@ -46,7 +46,7 @@ static void both_start(struct fixture *f, struct keys *k, struct str name, bool 
 {
 	fixture_connect(f);
 	stream_start_server_tls(f->server.st, k->server);
-	stream_start_client_tls(f->client.st, k->client, name, verify);
+	client_tls(&f->client, k->client, name, verify);
 	assert_int_equal(f->client.handshakes, 0);
 	assert_true(run_until(&f->loop, &f->client.handshakes, 1, 5000));
 	assert_true(run_until(&f->loop, &f->server.handshakes, 1, 5000));
@@ -101,7 +101,7 @@ static void on_go_ahead(struct end *e)
 	struct keys *k = e->extra;
 
 	if (str_ends(buf_view(&e->got), S("220 go ahead\r\n")))
-		stream_start_client_tls(e->st, k->client, S("mail.example.org"), true);
+		client_tls(e, k->client, S("mail.example.org"), true);
 }
 
 static void greet_again(struct end *e)
@@ -229,7 +229,7 @@ static void test_names(void **state)
 		}
 		fixture_connect(f);
 		stream_start_server_tls(f->server.st, k.server);
-		stream_start_client_tls(f->client.st, k.client, n->name, n->verify);
+		client_tls(&f->client, k.client, n->name, n->verify);
 		assert_int_equal(f->client.handshakes, 0);
 		assert_true(run_until(&f->loop, &f->client.handshakes, 1, 5000));
 		if (f->client.tls.class != n->class)
@@ -277,7 +277,7 @@ static void test_end_in_handshake(void **state)
 	struct keys k = make_keys(f);
 
 	fixture_connect(f);
-	stream_start_client_tls(f->client.st, k.client, S("mail.example.org"), true);
+	client_tls(&f->client, k.client, S("mail.example.org"), true);
 	stream_close(f->server.st);
 	assert_true(run_until(&f->loop, &f->client.handshakes, 1, 2000));
 	assert_int_equal(f->client.tls.class, TEMP);
@@ -299,7 +299,7 @@ static void test_close_in_callbacks(void **state)
 	fixture_connect(f);
 	f->server.tls_hook = close_it;
 	stream_start_server_tls(f->server.st, k.server);
-	stream_start_client_tls(f->client.st, k.client, S("mail.example.org"), true);
+	client_tls(&f->client, k.client, S("mail.example.org"), true);
 	stream_write(f->client.st, S("hello"));
 	assert_true(run_until(&f->loop, &f->server.closes, 1, 2000));
 	assert_true(run_until(&f->loop, &f->client.ends, 1, 2000));
@@ -374,7 +374,7 @@ static void test_early_write(void **state)
 	stream_start_server_tls(f->server.st, k.server);
 	stream_write(f->server.st, S("220 hello\r\n"));
 	assert_int_equal(stream_pending(f->server.st), 11);
-	stream_start_client_tls(f->client.st, k.client, S("mail.example.org"), true);
+	client_tls(&f->client, k.client, S("mail.example.org"), true);
 	stream_finish(f->server.st); /* no key yet: only the end is left */
 	assert_true(run_until(&f->loop, &f->client.handshakes, 1, 2000));
 	assert_int_equal(f->client.tls.class, TEMP);
@@ -390,7 +390,7 @@ static void test_write_in_handshake(void **state)
 	fixture_connect(f);
 	stream_start_server_tls(f->server.st, k.server);
 	stream_write(f->server.st, S("220 hello\r\n"));
-	stream_start_client_tls(f->client.st, k.client, S("mail.example.org"), true);
+	client_tls(&f->client, k.client, S("mail.example.org"), true);
 	assert_true(run_until_received(&f->loop, &f->client, 11, 2000));
 	assert_true(run_until(&f->loop, &f->server.drains, 1, 1000));
 	assert_int_equal(f->server.drains, 1);
@@ -492,12 +492,92 @@ static void test_common_name(void **state)
 		k.client = tls_client_context(made.chain_pem, &f->arena, &why);
 		fixture_connect(f);
 		stream_start_server_tls(f->server.st, k.server);
-		stream_start_client_tls(f->client.st, k.client, S("mail.example.org"), true);
+		client_tls(&f->client, k.client, S("mail.example.org"), true);
 		assert_true(run_until(&f->loop, &f->client.handshakes, 1, 5000));
 		assert_int_equal(f->client.tls.class, expected[i]);
 		free_keys(&k);
 		assert_int_equal(fixture_teardown(&again), 0);
 	}
+}
+
+/* One name of the list is enough, in any place. The certificate has a name that is not asked for in front of the one that is. */
+static void test_several_names(void **state)
+{
+	static const struct {
+		struct str names[3];
+		enum verdict_class class;
+		enum tls_result result;
+	} rows[] = {
+		{ { S("mail.example.org"), S("other.example.org") }, OK, TLS_RESULT_SUCCESSFUL },
+		{ { S("other.example.org"), S("mail.example.org") }, OK, TLS_RESULT_SUCCESSFUL },
+		{ { S("a.example.org"), S("b.example.org"), S("x.wild.example.org") }, OK, TLS_RESULT_SUCCESSFUL },
+		{ { S("127.0.0.1") }, OK, TLS_RESULT_SUCCESSFUL },
+		{ { S("a.example.org"), S("b.example.org") }, PERM, TLS_RESULT_CERTIFICATE_HOST_MISMATCH },
+		{ { S("a.example.org"), S("x.y.wild.example.org") }, PERM, TLS_RESULT_CERTIFICATE_HOST_MISMATCH },
+		/* an address stands alone */
+		{ { S("mail.example.org"), S("127.0.0.1") }, PERM, TLS_RESULT_VALIDATION_FAILURE },
+		{ { S("127.0.0.1"), S("mail.example.org") }, PERM, TLS_RESULT_VALIDATION_FAILURE },
+		/* patterns of MTA-STS name no host: RFC 8461 4.2 */
+		{ { S("*.wild.example.org") }, PERM, TLS_RESULT_VALIDATION_FAILURE },
+		{ { S(".example.org") }, PERM, TLS_RESULT_VALIDATION_FAILURE },
+		{ { S("other.example.org"), S(".example.org") }, PERM, TLS_RESULT_VALIDATION_FAILURE },
+		{ { S("mail.example.org"), S("mail.example.org\0x") }, PERM, TLS_RESULT_VALIDATION_FAILURE },
+		{ { S("") }, PERM, TLS_RESULT_VALIDATION_FAILURE }, /* an empty list */
+	};
+	static const struct certificate_recipe recipe = {
+		"first.example.org", "DNS:first.example.org,DNS:mail.example.org,DNS:*.wild.example.org,IP:127.0.0.1",
+		EVP_PKEY_EC, NULL
+	};
+	struct fixture *f = *state;
+	struct tls_certificate made = make_certificate_as(&f->arena, &recipe);
+	struct verdict why;
+	struct keys k = { .server = server_context(f, made.chain_pem, made.key_pem, TLS_1_2, &why),
+			  .client = tls_client_context(made.chain_pem, &f->arena, &why) };
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct str names[3];
+		struct str_list list = { .at = names };
+
+		memcpy(names, rows[i].names, sizeof names);
+		while (list.n < 3 && names[list.n].n > 0)
+			list.n++;
+		fixture_connect(f);
+		stream_start_server_tls(f->server.st, k.server);
+		stream_start_client_tls(f->client.st, k.client, &list, true);
+		assert_true(run_until(&f->loop, &f->client.handshakes, 1, 5000));
+		if (f->client.tls.class != rows[i].class)
+			fail_msg("row %zu: %.*s", i, STR_ARG(f->client.tls.text));
+		assert_string_equal(result_word(f->client.st), tls_result_word(rows[i].result));
+		fixture_disconnect(f);
+	}
+	free_keys(&k);
+}
+
+/* The server gets the first name, and chooses its certificate by that. */
+static void test_first_name_is_sent(void **state)
+{
+	struct fixture *f = *state;
+	struct tls_certificate made[2];
+	struct tls_server_options options = { .certificates = made, .n = 2, .minimum = TLS_1_2 };
+	struct verdict why;
+	struct keys k;
+
+	make_certificate(&f->arena, "a.example.org", &made[0].chain_pem, &made[0].key_pem);
+	make_certificate(&f->arena, "b.example.org", &made[1].chain_pem, &made[1].key_pem);
+	k.server = tls_server_context(&options, &f->arena, &why);
+	k.client = tls_client_context(made[1].chain_pem, &f->arena, &why); /* it does not know the first certificate */
+	for (size_t first = 0; first < 2; first++) {
+		struct str names[2] = { first ? S("b.example.org") : S("a.example.org"),
+					first ? S("a.example.org") : S("b.example.org") };
+
+		fixture_connect(f);
+		stream_start_server_tls(f->server.st, k.server);
+		stream_start_client_tls(f->client.st, k.client, &(struct str_list){ names, 2 }, true);
+		assert_true(run_until(&f->loop, &f->client.handshakes, 1, 5000));
+		assert_int_equal(f->client.tls.class, first ? OK : PERM);
+		fixture_disconnect(f);
+	}
+	free_keys(&k);
 }
 
 int main(void)
@@ -510,6 +590,8 @@ int main(void)
 		T(test_injection_unread),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_common_name),
+		T(test_several_names),
+		T(test_first_name_is_sent),
 		T(test_not_tls),
 		T(test_end_in_handshake),
 		T(test_close_in_callbacks),

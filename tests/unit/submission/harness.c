@@ -351,7 +351,7 @@ void expect_end(struct world *w, struct end *client)
 
 void start_tls(struct world *w, struct end *client)
 {
-	stream_start_client_tls(client->st, w->tls, S("relay.example.org"), true);
+	stream_start_client_tls(client->st, w->tls, &(struct str_list){ &S("relay.example.org"), 1 }, true);
 	assert_true(wait_for(w, &client->handshakes, 1));
 	assert_int_equal(client->tls.class, OK);
 }
