@@ -4,6 +4,8 @@
 #include "posthouse/address.h"
 #include "posthouse/utf8.h"
 
+#include <arpa/inet.h>
+
 #define LABEL_MAX 63
 
 static bool is_alnum(unsigned char c)
@@ -77,41 +79,14 @@ static bool ipv4_valid(struct str s)
 /* RFC 4291 2.2: groups of hexadecimal digits, one "::", perhaps an IPv4 address at the end. */
 static bool ipv6_valid(struct str s)
 {
-	unsigned groups = 0;
-	bool gap = false;
-	size_t i = 0;
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr address;
 
-	while (i < s.n) {
-		struct str rest = str_from(s, i);
-		size_t n = str_find(rest, ':');
-		struct str group = str_head(rest, n);
-
-		if (group.n == 0) {
-			if (gap || n == rest.n || (i == 0 && (s.n < 2 || s.p[1] != ':')))
-				return false;
-			gap = true;
-			i += i == 0 ? 2 : 1;
-			continue;
-		}
-		if (n == rest.n && ipv4_valid(group)) {
-			groups += 2;
-			i = s.n;
-			break;
-		}
-		if (group.n > 4)
-			return false;
-		for (size_t k = 0; k < group.n; k++)
-			if (!((group.p[k] >= '0' && group.p[k] <= '9') ||
-			      (ascii_lower(group.p[k]) >= 'a' && ascii_lower(group.p[k]) <= 'f')))
-				return false;
-		groups++;
-		i += n;
-		if (i == s.n)
-			break;
-		if (++i == s.n)
-			return false; /* a lone colon at the end */
-	}
-	return gap ? groups < 8 : groups == 8;
+	if (s.n >= sizeof(text) || memchr(s.p, '\0', s.n) != NULL)
+		return false;
+	memcpy(text, s.p, s.n);
+	text[s.n] = '\0';
+	return inet_pton(AF_INET6, text, &address) == 1;
 }
 
 /* RFC 5321 4.1.3: [192.0.2.1] or [IPv6:2001:db8::1]. */

@@ -49,25 +49,36 @@ static void on_quit(struct smtp_client *c)
 	client_enter(c, STAGE_ENDED);
 }
 
-/* What a reply means in each stage; NULL: replies wait. */
-static void (*const on_reply[STAGE_COUNT])(struct smtp_client *c) = {
-	[STAGE_GREETING] = client_on_greeting, [STAGE_EHLO] = client_on_ehlo,    [STAGE_HELO] = client_on_helo,
-	[STAGE_STARTTLS] = client_on_starttls, [STAGE_AUTH] = client_on_auth,    [STAGE_READY] = client_out_of_order,
-	[STAGE_MAIL] = client_on_mail,         [STAGE_RCPT] = client_on_rcpt,    [STAGE_DATA] = client_on_data,
-	[STAGE_TEXT] = client_on_early_reply,  [STAGE_CHUNKS] = client_on_chunk, [STAGE_END] = client_on_final,
-	[STAGE_LONE_DOT] = client_on_lone_dot, [STAGE_RSET] = client_on_rset,    [STAGE_QUIT] = on_quit,
+/* What a reply does in each stage (NULL: replies wait), and which first digits it can have there; others are out of order. */
+enum { FAILED = 1u << 4 | 1u << 5, FINAL = 1u << 2 | FAILED, GOES_ON = 1u << 3 };
+static const struct {
+	void (*on_reply)(struct smtp_client *c);
+	unsigned digits;
+} replies[STAGE_COUNT] = {
+	[STAGE_GREETING] = { client_on_greeting, FINAL },
+	[STAGE_EHLO] = { client_on_ehlo, FINAL },
+	[STAGE_HELO] = { client_on_helo, FINAL },
+	[STAGE_STARTTLS] = { client_on_starttls, FINAL },
+	[STAGE_AUTH] = { client_on_auth, FINAL | GOES_ON },
+	[STAGE_READY] = { client_out_of_order, 0 },
+	[STAGE_MAIL] = { client_on_mail, FINAL },
+	[STAGE_RCPT] = { client_on_rcpt, FINAL },
+	[STAGE_DATA] = { client_on_data, FAILED | GOES_ON },
+	[STAGE_TEXT] = { client_on_early_reply, FAILED },
+	[STAGE_CHUNKS] = { client_on_chunk, FINAL },
+	[STAGE_END] = { client_on_final, FINAL },
+	[STAGE_LONE_DOT] = { client_on_lone_dot, FINAL },
+	[STAGE_RSET] = { client_on_rset, FINAL | GOES_ON },
+	[STAGE_QUIT] = { on_quit, FINAL | GOES_ON },
 };
 
 void smtp_client_feed(struct smtp_client *c, struct str bytes)
 {
 	if (c->stage == STAGE_ENDED)
 		return;
-	if (c->stage == STAGE_HANDSHAKE) { /* RFC 3207 6: clear text behind the 220 may be an attacker's */
-		c->broken = true;
-		client_end(c, temp(421, S("4.7.0"), S("the server sent clear text where TLS should begin")), FAULT_TLS);
-		return;
-	}
-	if (!buf_add(&c->input, bytes))
+	if (c->stage == STAGE_HANDSHAKE)
+		client_end_by_clear_text(c);
+	else if (!buf_add(&c->input, bytes))
 		client_end_by_nonsense(c, S("the server talks without being asked"));
 }
 
@@ -126,7 +137,7 @@ bool smtp_client_next(struct smtp_client *c, struct smtp_client_event *e)
 	for (;;) {
 		if (tell_recipient(c, e) || tell_done(c, e) || tell_event(c, e))
 			return true;
-		if (!on_reply[c->stage])
+		if (!replies[c->stage].on_reply)
 			return false;
 		switch (client_read_reply(c)) {
 		case REPLY_NONE: return false;
@@ -135,8 +146,10 @@ bool smtp_client_next(struct smtp_client *c, struct smtp_client_event *e)
 			c->progress++;
 			if (c->reply.code == 421 && c->stage != STAGE_QUIT) /* RFC 5321 3.8: may come at any time */
 				client_end_by_reply(c, FAULT_PEER);
+			else if (!(replies[c->stage].digits & 1u << c->reply.code / 100))
+				client_out_of_order(c);
 			else
-				on_reply[c->stage](c);
+				replies[c->stage].on_reply(c);
 			break;
 		}
 	}

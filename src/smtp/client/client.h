@@ -134,6 +134,7 @@ void client_end_by_reply(struct smtp_client *c, enum smtp_fault fault);
 /* The same when the server does not speak SMTP, or says `what` at a wrong time: nothing that follows can be trusted. */
 void client_end_by_nonsense(struct smtp_client *c, struct str what);
 void client_out_of_order(struct smtp_client *c); /* a reply that makes no sense here */
+void client_become_ready(struct smtp_client *c);
 /* The verdict of recipient `i`, of all that have none; `v` lives as long as the transaction. */
 void client_settle(struct smtp_client *c, size_t i, struct verdict v);
 void client_settle_rest(struct smtp_client *c, struct verdict v);
@@ -148,6 +149,7 @@ void client_on_greeting(struct smtp_client *c);
 void client_on_ehlo(struct smtp_client *c);
 void client_on_helo(struct smtp_client *c);
 void client_on_starttls(struct smtp_client *c);
+void client_end_by_clear_text(struct smtp_client *c); /* where the TLS handshake must begin */
 void client_on_auth(struct smtp_client *c);
 
 /* peer.c */

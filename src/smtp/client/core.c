@@ -72,6 +72,12 @@ void client_tell(struct smtp_client *c, enum smtp_client_event_type type)
 	c->has_event = true;
 }
 
+void client_become_ready(struct smtp_client *c)
+{
+	client_enter(c, STAGE_READY);
+	client_tell(c, CLIENT_READY);
+}
+
 void client_settle(struct smtp_client *c, size_t i, struct verdict v)
 {
 	struct client_transaction *tx = &c->tx;
@@ -85,7 +91,6 @@ void client_settle(struct smtp_client *c, size_t i, struct verdict v)
 	tx->to_tell++;
 }
 
-/* `v` lives as long as the transaction. */
 void client_settle_rest(struct smtp_client *c, struct verdict v)
 {
 	for (size_t i = 0; i < c->tx.what.recipients_n; i++)

@@ -7,12 +7,6 @@
 
 static void begin_auth(struct smtp_client *c);
 
-static void become_ready(struct smtp_client *c)
-{
-	client_enter(c, STAGE_READY);
-	client_tell(c, CLIENT_READY);
-}
-
 static void say_ehlo(struct smtp_client *c)
 {
 	client_peer_reset(c);
@@ -22,7 +16,7 @@ static void say_ehlo(struct smtp_client *c)
 
 void client_on_greeting(struct smtp_client *c)
 {
-	if (c->reply.code / 100 == 4 || c->reply.code / 100 == 5) {
+	if (c->reply.code >= 400) {
 		client_end_by_reply(c, FAULT_PEER);
 		return;
 	}
@@ -37,57 +31,48 @@ void client_on_greeting(struct smtp_client *c)
 
 void client_on_ehlo(struct smtp_client *c)
 {
-	bool can_starttls;
-
-	switch (c->reply.code / 100) {
-	case 2: break;
-	case 4: client_end_by_reply(c, FAULT_PEER); return;
-	case 5: /* RFC 5321 3.2: a server of old */
+	if (c->reply.code >= 500) { /* RFC 5321 3.2: a very old server */
 		client_peer_reset(c);
 		client_enter(c, STAGE_HELO);
 		client_write(c, "HELO %.*s", STR_ARG(c->config->hostname));
-		return;
-	default: client_out_of_order(c); return;
-	}
-	can_starttls = c->peer.features & PEER_STARTTLS;
-	if (!c->tls && c->config->use_starttls && can_starttls) {
+	} else if (c->reply.code >= 400) {
+		client_end_by_reply(c, FAULT_PEER);
+	} else if (!c->tls && c->config->use_starttls && (c->peer.features & PEER_STARTTLS)) {
 		client_enter(c, STAGE_STARTTLS);
 		client_write(c, "STARTTLS");
-		return;
+	} else {
+		begin_auth(c);
 	}
-	begin_auth(c);
 }
 
 void client_on_helo(struct smtp_client *c)
 {
-	switch (c->reply.code / 100) {
-	case 2: begin_auth(c); return;
-	case 4:
-	case 5: client_end_by_reply(c, FAULT_PEER); return;
-	default: client_out_of_order(c); return;
-	}
+	if (c->reply.code >= 400)
+		client_end_by_reply(c, FAULT_PEER);
+	else
+		begin_auth(c);
+}
+
+/* RFC 3207 6; CVE-2011-0411: bytes that come with the 220, or behind it, can be an attacker's. */
+void client_end_by_clear_text(struct smtp_client *c)
+{
+	c->broken = true;
+	client_end(c, temp(421, S("4.7.0"), S("the server sent clear text where TLS should begin")), FAULT_TLS);
 }
 
 void client_on_starttls(struct smtp_client *c)
 {
-	switch (c->reply.code / 100) {
-	case 2: break;
-	case 4:
-	case 5:
-		if (c->config->need_tls)
-			client_end_by_reply(c, FAULT_TLS);
+	if (c->reply.code >= 400 && c->config->need_tls) {
+		client_end_by_reply(c, FAULT_TLS);
+	} else if (c->reply.code >= 400) {
+		begin_auth(c);
+	} else {
+		client_enter(c, STAGE_HANDSHAKE);
+		if (c->input.n > 0)
+			client_end_by_clear_text(c);
 		else
-			begin_auth(c);
-		return;
-	default: client_out_of_order(c); return;
+			client_tell(c, CLIENT_STARTTLS);
 	}
-	client_enter(c, STAGE_HANDSHAKE);
-	if (c->input.n > 0) { /* RFC 3207 6; CVE-2011-0411: what came with the 220 may be an attacker's */
-		c->broken = true;
-		client_end(c, temp(421, S("4.7.0"), S("the server sent clear text where TLS should begin")), FAULT_TLS);
-		return;
-	}
-	client_tell(c, CLIENT_STARTTLS);
 }
 
 void smtp_client_tls_started(struct smtp_client *c)
@@ -126,7 +111,7 @@ static void begin_auth(struct smtp_client *c)
 		return;
 	}
 	if (wanted.n == 0) {
-		become_ready(c);
+		client_become_ready(c);
 		return;
 	}
 	if (!c->tls) {
@@ -243,7 +228,7 @@ static bool next_mechanism(struct smtp_client *c)
 void client_on_auth(struct smtp_client *c)
 {
 	switch (c->reply.code / 100) {
-	case 2: become_ready(c); return;
+	case 2: client_become_ready(c); return;
 	case 3:
 		if (c->reply.code == 334)
 			on_challenge(c);

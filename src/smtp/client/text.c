@@ -84,15 +84,18 @@ bool client_lacks_chunks(struct smtp_client *c)
 void client_on_chunk(struct smtp_client *c)
 {
 	struct client_transaction *tx = &c->tx;
+	bool unasked = tx->chunks_answered == tx->chunks_sent;
 
-	if (tx->chunks_answered == tx->chunks_sent || c->reply.code / 100 != 2) {
-		if (tx->chunks_answered == tx->chunks_sent || !client_lacks_chunks(c))
+	if (c->reply.code >= 400) {
+		if (unasked || !client_lacks_chunks(c))
 			client_on_early_reply(c);
-		return;
+	} else if (unasked) {
+		client_out_of_order(c);
+	} else {
+		tx->chunks_answered++;
+		if (tx->ended) /* else the user is asked for more first */
+			write_chunks(c);
 	}
-	tx->chunks_answered++;
-	if (tx->ended) /* else the user is asked for more first */
-		write_chunks(c);
 }
 
 /* ---- both ---- */
@@ -148,10 +151,6 @@ void smtp_client_text_end(struct smtp_client *c)
 /* A reply before the end of the text: the server wants no more of it. Only closing tells the server where the text ends. */
 void client_on_early_reply(struct smtp_client *c)
 {
-	if (c->reply.code / 100 == 4 || c->reply.code / 100 == 5) {
-		c->broken = true;
-		client_end_by_reply(c, FAULT_PEER);
-		return;
-	}
-	client_out_of_order(c);
+	c->broken = true;
+	client_end_by_reply(c, FAULT_PEER);
 }

@@ -31,10 +31,9 @@ static void finish(struct smtp_client *c, struct verdict v, bool reset)
 	if (reset) {
 		client_enter(c, STAGE_RSET);
 		client_write(c, "RSET");
-		return;
+	} else {
+		client_become_ready(c);
 	}
-	client_enter(c, STAGE_READY);
-	client_tell(c, CLIENT_READY);
 }
 
 /* What the server lacks for this message, found before a byte is sent; OK when nothing. */
@@ -230,10 +229,6 @@ void client_on_mail(struct smtp_client *c)
 	struct client_transaction *tx = &c->tx;
 	struct verdict v = client_reply_verdict(c);
 
-	if (c->reply.code / 100 == 3) {
-		client_out_of_order(c);
-		return;
-	}
 	if (v.class != OK) {
 		tx->refused = true;
 		tx->suspect = client_suspect_refusal(c, tx->with);
@@ -250,10 +245,6 @@ void client_on_rcpt(struct smtp_client *c)
 	size_t i = tx->answered - 1;
 	struct verdict v = client_reply_verdict(c);
 
-	if (c->reply.code / 100 == 3) {
-		client_out_of_order(c);
-		return;
-	}
 	if (v.class == OK && !tx->refused) {
 		tx->recipients[i].progress = RECIPIENT_ACCEPTED;
 		tx->accepted++;
@@ -274,10 +265,6 @@ void client_on_data(struct smtp_client *c)
 	struct client_transaction *tx = &c->tx;
 	struct verdict v = client_reply_verdict(c);
 
-	if (c->reply.code / 100 == 2) {
-		client_out_of_order(c);
-		return;
-	}
 	if (c->reply.code / 100 == 3 && tx->accepted == 0) { /* RFC 2920 3.1: the server waits for a text; send an empty one */
 		client_enter(c, STAGE_LONE_DOT);
 		client_write(c, ".");
@@ -301,10 +288,6 @@ void client_on_final(struct smtp_client *c)
 	struct client_transaction *tx = &c->tx;
 	struct verdict v = verdict_keep(&tx->arena, client_reply_verdict(c));
 
-	if (c->reply.code / 100 == 3) {
-		client_out_of_order(c);
-		return;
-	}
 	if (tx->chunked && client_lacks_chunks(c))
 		return;
 	client_settle_rest(c, v);
@@ -314,19 +297,13 @@ void client_on_final(struct smtp_client *c)
 /* No recipient was accepted, so nothing was delivered, whatever the server replies. The verdict is that of the refusals. */
 void client_on_lone_dot(struct smtp_client *c)
 {
-	if (c->reply.code / 100 == 3) {
-		client_out_of_order(c);
-		return;
-	}
 	finish(c, c->tx.verdict, false);
 }
 
 void client_on_rset(struct smtp_client *c)
 {
-	if (c->reply.code / 100 != 2) {
+	if (c->reply.code / 100 == 2)
+		client_become_ready(c);
+	else
 		client_end_by_reply(c, FAULT_PEER);
-		return;
-	}
-	client_enter(c, STAGE_READY);
-	client_tell(c, CLIENT_READY);
 }

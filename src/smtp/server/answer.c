@@ -65,23 +65,17 @@ void smtp_server_reply(struct smtp_server *s, struct verdict v)
 	s->waiting = false;
 	if (s->asked == SMTP_AUTH || s->asked == SMTP_AUTH_RESPONSE) {
 		server_auth_reply(s, v);
-		return;
-	}
-	if (v.class == OK) {
+	} else if (v.class == OK) {
 		reply_ok(s, v);
-		return;
-	}
-	if (s->asked == SMTP_RCPT) {
+	} else if (s->asked == SMTP_RCPT) {
 		server_refuse_recipient(s, v);
-		return;
-	}
-	if (s->asked == SMTP_DATA && s->chunked) {
+	} else if (s->asked == SMTP_DATA && s->chunked) {
 		server_chunk_refused(s, v);
-		return;
+	} else {
+		if (s->asked == SMTP_TEXT_END && s->chunked)
+			server_chunks_failed(s, v);
+		else if (s->asked == SMTP_TEXT_END)
+			server_end_transaction(s);
+		server_refuse(s, v);
 	}
-	if (s->asked == SMTP_TEXT_END && s->chunked)
-		server_chunks_failed(s, v);
-	else if (s->asked == SMTP_TEXT_END)
-		server_end_transaction(s);
-	server_refuse(s, v);
 }

@@ -6,12 +6,11 @@
 #define MECHANISM_MAX 20 /* RFC 4422 section 3.1 */
 
 /* The exchange is over without success, and the user did not end it. */
-static bool give_up(struct smtp_server *s, unsigned code, struct str enhanced, struct str text)
+static bool give_up(struct smtp_server *s, struct str enhanced, struct str text)
 {
 	s->due |= DUE_AUTH_CANCEL;
 	server_enter(s, SERVER_READY);
-	server_say(s, code, enhanced, text);
-	return false;
+	return server_say(s, 501, enhanced, text);
 }
 
 /* Decode into memory that is wiped as soon as the answer is there. */
@@ -32,27 +31,17 @@ bool server_auth(struct smtp_server *s, struct str argument, struct smtp_event *
 	size_t space = smtp_word_length(argument);
 	struct str mechanism = str_head(argument, space), initial = str_trim(str_from(argument, space));
 
-	if (s->authenticated) {
-		server_say(s, 503, S("5.5.1"), S("You are logged in already"));
-		return false;
-	}
-	if (s->config->tls_required && !s->tls) {
-		server_say(s, 538, S("5.7.11"), S("Encryption required: STARTTLS first"));
-		return false;
-	}
-	if (mechanism.n == 0 || mechanism.n > MECHANISM_MAX) {
-		server_say(s, 501, S("5.5.4"), S("Syntax: AUTH mechanism [initial-response]; HELP AUTH tells more"));
-		return false;
-	}
-	if (!server_offers_mechanism(s, mechanism)) {
-		server_say(s, 504, S("5.5.4"), S("Authentication mechanism not offered"));
-		return false;
-	}
+	if (s->authenticated)
+		return server_say(s, 503, S("5.5.1"), S("You are logged in already"));
+	if (s->config->tls_required && !s->tls)
+		return server_say(s, 538, S("5.7.11"), S("Encryption required: STARTTLS first"));
+	if (mechanism.n == 0 || mechanism.n > MECHANISM_MAX)
+		return server_say(s, 501, S("5.5.4"), S("Syntax: AUTH mechanism [initial-response]; HELP AUTH tells more"));
+	if (!server_offers_mechanism(s, mechanism))
+		return server_say(s, 504, S("5.5.4"), S("Authentication mechanism not offered"));
 	/* "=" is an initial response of zero octets */
-	if (!decode_response(s, str_eq(initial, S("=")) ? S("") : initial)) {
-		server_say(s, 501, S("5.5.2"), S("Not valid base 64"));
-		return false;
-	}
+	if (!decode_response(s, str_eq(initial, S("=")) ? S("") : initial))
+		return server_say(s, 501, S("5.5.2"), S("Not valid base 64"));
 	event_out->mechanism = mechanism;
 	event_out->has_initial = initial.n > 0;
 	event_out->initial = secret_view(&s->response);
@@ -63,9 +52,9 @@ bool server_auth_response(struct smtp_server *s, struct str line, struct smtp_ev
 {
 	line = str_trim(line);
 	if (str_eq(line, S("*")))
-		return give_up(s, 501, S("5.7.0"), S("Authentication cancelled"));
+		return give_up(s, S("5.7.0"), S("Authentication cancelled"));
 	if (!decode_response(s, line))
-		return give_up(s, 501, S("5.5.2"), S("Not valid base 64"));
+		return give_up(s, S("5.5.2"), S("Not valid base 64"));
 	event_out->initial = secret_view(&s->response);
 	return server_ask(s, SMTP_AUTH_RESPONSE, event_out);
 }

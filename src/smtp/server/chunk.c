@@ -146,8 +146,7 @@ static bool end_chunk(struct smtp_server *s, struct smtp_event *event_out)
 		text = arena_printf(&s->scratch, "%llu octets received", (unsigned long long)s->chunk_size);
 		s->commands -= s->chunk_size > 0; /* many chunks are no misuse: they make one message of a limited size */
 		server_enter(s, SERVER_CHUNKS);
-		server_say(s, 250, S("2.0.0"), text);
-		return false;
+		return server_say(s, 250, S("2.0.0"), text);
 	}
 	if (!s->has_fault && !s->binary && !s->line_start)
 		return give_line_end(s, event_out); /* a text of lines has whole lines; then we come here again */

@@ -126,12 +126,11 @@ static void say_extensions(struct smtp_server *s)
  * nothing is derived from it. But there must be a name (RFC 5321 4.1.1.1); the reply tells people who type by hand. */
 bool server_ehlo(struct smtp_server *s, struct str argument, bool esmtp)
 {
-	if (argument.n == 0) {
-		server_say(s, 501, S("5.5.4"),
-			   esmtp ? S("A name is missing: type EHLO and the name of your computer, as in EHLO pc.example.org")
-				 : S("A name is missing: type HELO and the name of your computer, as in HELO pc.example.org"));
-		return false;
-	}
+	if (argument.n == 0)
+		return server_say(
+			s, 501, S("5.5.4"),
+			esmtp ? S("A name is missing: type EHLO and the name of your computer, as in EHLO pc.example.org")
+			      : S("A name is missing: type HELO and the name of your computer, as in HELO pc.example.org"));
 	if (server_in_transaction(s)) {
 		s->due |= DUE_RESET;
 		server_end_transaction(s);

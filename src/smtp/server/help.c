@@ -1,17 +1,8 @@
 /* help.c - HELP, for people who type by hand; VRFY and EXPN, which give nothing away. */
 #include "server.h"
 
-/* The syntax of a command, and whether the client must wait for its reply. */
-static void describe(const struct server_command *c, struct buf *b)
-{
-	buf_add(b, c->syntax);
-	buf_add(b, c->pipelining == MAY_PIPELINE ? S("\nMay be sent without waiting for the answer.")
-						 : S("\nWait for the answer before the next command."));
-}
-
 static void help_auth(struct smtp_server *s, struct buf *b)
 {
-	describe(server_find_command(s, S("AUTH")), b);
 	buf_printf(b, "\nMechanisms: %.*s%s", STR_ARG(s->config->mechanisms),
 		   s->config->tls_required && !s->tls ? " (after STARTTLS)" : "");
 	buf_add(b, S("\nBy hand, with your own name and password: AUTH PLAIN, and after 334 the line that this command makes:"
@@ -26,7 +17,6 @@ static void help_mail(struct smtp_server *s, struct buf *b)
 {
 	struct smtp_offer offer = server_offer(s);
 
-	describe(server_find_command(s, S("MAIL")), b);
 	buf_add(b, S("\nThe address is the sender's: errors are reported to it; <> is for mail that wants no reports."
 		     "\nParameters:"));
 	smtp_params_help(b, &offer, false);
@@ -36,14 +26,12 @@ static void help_rcpt(struct smtp_server *s, struct buf *b)
 {
 	struct smtp_offer offer = server_offer(s);
 
-	describe(server_find_command(s, S("RCPT")), b);
 	buf_add(b, S("\nOnce for each recipient.\nParameters:"));
 	smtp_params_help(b, &offer, true);
 }
 
 static void help_data(struct smtp_server *s, struct buf *b)
 {
-	describe(server_find_command(s, S("DATA")), b);
 	buf_add(b,
 		S("\nAfter 354 comes the message: header fields (From:, To:, Subject:), an empty line, the text,"
 		  " and a line with a dot\n"
@@ -52,7 +40,6 @@ static void help_data(struct smtp_server *s, struct buf *b)
 
 static void help_bdat(struct smtp_server *s, struct buf *b)
 {
-	describe(server_find_command(s, S("BDAT")), b);
 	buf_add(b, S("\nSo many bytes of the message follow at once, without dots doubled; LAST is the last part (RFC 3030).\n"
 		     "For programs; by hand use DATA."));
 }
@@ -74,6 +61,7 @@ static void help_all(struct smtp_server *s, struct buf *b)
 		     "For help by a human write to postmaster."));
 }
 
+/* The topics that are no commands, and what is said about a command beside its syntax. */
 static const struct {
 	struct str name;
 	void (*write)(struct smtp_server *s, struct buf *b);
@@ -95,15 +83,16 @@ bool server_help(struct smtp_server *s, struct str argument, struct smtp_event *
 
 	while (i < n && !str_ieq(topics[i].name, argument))
 		i++;
-	if (i == n && c == NULL) {
-		server_say(s, 504, S("5.5.4"), S("No help on this; HELP lists the commands"));
-		return false;
-	}
+	if (i == n && c == NULL)
+		return server_say(s, 504, S("5.5.4"), S("No help on this; HELP lists the commands"));
 	buf_init(&text, OUTPUT_ENOUGH);
+	if (c != NULL) {
+		buf_add(&text, c->syntax);
+		buf_add(&text, c->pipelining == MAY_PIPELINE ? S("\nMay be sent without waiting for the answer.")
+							     : S("\nWait for the answer before the next command."));
+	}
 	if (i < n)
 		topics[i].write(s, &text);
-	else
-		describe(c, &text);
 	server_say(s, 214, S("2.0.0"), buf_view(&text));
 	buf_fini(&text);
 	return false;
@@ -122,6 +111,5 @@ bool server_vrfy(struct smtp_server *s, struct str argument, struct smtp_event *
 
 bool server_expn(struct smtp_server *s, struct str argument, struct smtp_event *event_out)
 {
-	server_say(s, 502, S("5.5.1"), S("EXPN is not implemented: there are no mailing lists here"));
-	return false;
+	return server_say(s, 502, S("5.5.1"), S("EXPN is not implemented: there are no mailing lists here"));
 }

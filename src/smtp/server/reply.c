@@ -4,21 +4,15 @@
 /* The next line of a reply's text: up to LF, or as much as a reply line holds. */
 static struct str take_reply_line(struct str *text)
 {
-	size_t n = str_find(*text, '\n');
-	struct str line = str_head(*text, n);
+	size_t n = str_find(*text, '\n'), end = n < REPLY_LINE_MAX ? n : REPLY_LINE_MAX;
+	struct str line;
 
-	if (n > REPLY_LINE_MAX) {
-		line = str_head(*text, REPLY_LINE_MAX);
-		for (size_t i = line.n; i > REPLY_LINE_MAX / 2; i--) {
-			if (line.p[i - 1] == ' ') {
-				line.n = i;
-				break;
-			}
-		}
-		*text = str_from(*text, line.n);
-		return line;
-	}
-	*text = str_from(*text, n + 1);
+	while (n > REPLY_LINE_MAX && end > REPLY_LINE_MAX / 2 && text->p[end - 1] != ' ')
+		end--;
+	if (n > REPLY_LINE_MAX && end == REPLY_LINE_MAX / 2) /* no space to break at */
+		end = REPLY_LINE_MAX;
+	line = str_head(*text, end);
+	*text = str_from(*text, n > REPLY_LINE_MAX ? end : n + 1);
 	return line;
 }
 
@@ -62,11 +56,12 @@ static void count_error(struct smtp_server *s)
 	server_close(s, DUE_CLOSE);
 }
 
-void server_say(struct smtp_server *s, unsigned code, struct str enhanced, struct str text)
+bool server_say(struct smtp_server *s, unsigned code, struct str enhanced, struct str text)
 {
 	say(s, code, enhanced, text);
 	if (code >= 500)
 		count_error(s);
+	return false;
 }
 
 /* Reply with a refusal; returns the code of the reply. */
@@ -83,27 +78,18 @@ static unsigned say_no(struct smtp_server *s, struct verdict v)
 	return code;
 }
 
-void server_refuse(struct smtp_server *s, struct verdict v)
+bool server_refuse(struct smtp_server *s, struct verdict v)
 {
 	if (say_no(s, v) >= 500)
 		count_error(s);
+	return false;
 }
 
-void server_refuse_recipient(struct smtp_server *s, struct verdict v)
+bool server_refuse_recipient(struct smtp_server *s, struct verdict v)
 {
 	uint64_t most = s->config->recipients > REFUSED_RECIPIENTS ? s->config->recipients : REFUSED_RECIPIENTS;
 
-	if (say_no(s, v) < 500)
-		return;
-	s->refused_recipients++;
-	if (s->refused_recipients <= most && s->commands > 0)
+	if (say_no(s, v) >= 500 && s->refused_recipients++ < most && s->commands > 0)
 		s->commands--;
-}
-
-bool server_has_argument(struct smtp_server *s, struct str argument, struct str text)
-{
-	if (argument.n == 0)
-		return false;
-	server_say(s, 501, S("5.5.4"), text);
-	return true;
+	return false;
 }

@@ -109,16 +109,15 @@ const struct server_command *server_find_command(const struct smtp_server *s, st
 
 /* ---- reply.c ---- */
 /* Append a reply; lines of `text` are divided by LF, long ones broken; what is not printable ASCII is replaced. An empty
- * `enhanced` is left out. 5xx counts as an error of the client, the last of them ends the session. */
-void server_say(struct smtp_server *s, unsigned code, struct str enhanced, struct str text);
-void server_refuse(struct smtp_server *s, struct verdict v);
+ * `enhanced` is left out. 5xx counts as an error of the client, the last of them ends the session. These three return false,
+ * which means for a command: there is no event. */
+bool server_say(struct smtp_server *s, unsigned code, struct str enhanced, struct str text);
+bool server_refuse(struct smtp_server *s, struct verdict v);
 /* Refuse a recipient. This counts as an error of the session only when the message ends without being accepted. */
-void server_refuse_recipient(struct smtp_server *s, struct verdict v);
-/* The reply to an argument where the command has none (RFC 5321 4.3.2: 501). */
-bool server_has_argument(struct smtp_server *s, struct str argument, struct str text);
+bool server_refuse_recipient(struct smtp_server *s, struct verdict v);
 
 /* ---- commands.c ---- */
-enum server_need { NEED_TLS = 1, NEED_AUTH = 2 };
+enum server_need { NEED_TLS = 1, NEED_AUTH = 2, NO_ARGUMENT = 4 };
 
 /* RFC 2920 section 3.1: after which command a client has to wait for the answer. HELP tells it; the machine takes what comes
  * in order in either case, except that after STARTTLS (server.c) and QUIT nothing counts. */

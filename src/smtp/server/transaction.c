@@ -74,19 +74,14 @@ bool server_mail(struct smtp_server *s, struct str argument, struct smtp_event *
 	struct str rest, address, params;
 	struct verdict v;
 
-	if (s->config->messages > 0 && s->messages >= s->config->messages) { /* RFC 9422 section 4.2 */
-		server_refuse(s, temp(421, S("4.7.0"), S("Enough messages for one connection; send the others over a new one")));
-		return false;
-	}
-	if (!smtp_parse_keyword(argument, S("FROM"), &rest) || !smtp_parse_path(rest, &address, &params)) {
-		server_say(s, 501, S("5.5.4"), S("Syntax: MAIL FROM:<address>"));
-		return false;
-	}
+	if (s->config->messages > 0 && s->messages >= s->config->messages) /* RFC 9422 section 4.2 */
+		return server_refuse(
+			s, temp(421, S("4.7.0"), S("Enough messages for one connection; send the others over a new one")));
+	if (!smtp_parse_keyword(argument, S("FROM"), &rest) || !smtp_parse_path(rest, &address, &params))
+		return server_say(s, 501, S("5.5.4"), S("Syntax: MAIL FROM:<address>"));
 	v = take_sender(s, address, params, event_out);
-	if (v.class != OK) {
-		server_refuse(s, v);
-		return false;
-	}
+	if (v.class != OK)
+		return server_refuse(s, v);
 	return server_ask(s, SMTP_MAIL, event_out);
 }
 
@@ -96,35 +91,25 @@ bool server_rcpt(struct smtp_server *s, struct str argument, struct smtp_event *
 	struct str rest, address, params;
 	struct verdict v;
 
-	if (!smtp_parse_keyword(argument, S("TO"), &rest) || !smtp_parse_path(rest, &address, &params)) {
-		server_refuse_recipient(s, perm(501, S("5.5.4"), S("Syntax: RCPT TO:<address>")));
-		return false;
-	}
+	if (!smtp_parse_keyword(argument, S("TO"), &rest) || !smtp_parse_path(rest, &address, &params))
+		return server_refuse_recipient(s, perm(501, S("5.5.4"), S("Syntax: RCPT TO:<address>")));
 	v = take_address(s, address, true, &event_out->address);
 	if (v.class == OK)
 		v = smtp_rcpt_params(params, &offer, &event_out->rcpt);
 	if (v.class == OK && s->config->recipients > 0 && s->recipients >= s->config->recipients)
 		v = temp(452, S("4.5.3"),
 			 S("Too many recipients for one message; send the rest in another")); /* RFC 5321 4.5.3.1.10 */
-	if (v.class != OK) {
-		server_refuse_recipient(s, v);
-		return false;
-	}
+	if (v.class != OK)
+		return server_refuse_recipient(s, v);
 	return server_ask(s, SMTP_RCPT, event_out);
 }
 
 bool server_data(struct smtp_server *s, struct str argument, struct smtp_event *event_out)
 {
-	if (server_has_argument(s, argument, S("Syntax: DATA")))
-		return false;
-	if (s->state == SERVER_MAIL) { /* RFC 5321 3.3 */
-		server_say(s, 554, S("5.5.1"), S("No valid recipients"));
-		return false;
-	}
-	if (s->binary) { /* RFC 3030 section 3 */
-		server_say(s, 503, S("5.5.1"), S("A message with BODY=BINARYMIME is sent by BDAT"));
-		return false;
-	}
+	if (s->state == SERVER_MAIL) /* RFC 5321 3.3 */
+		return server_say(s, 554, S("5.5.1"), S("No valid recipients"));
+	if (s->binary) /* RFC 3030 section 3 */
+		return server_say(s, 503, S("5.5.1"), S("A message with BODY=BINARYMIME is sent by BDAT"));
 	s->chunked = false;
 	return server_ask(s, SMTP_DATA, event_out);
 }
