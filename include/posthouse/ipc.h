@@ -35,28 +35,14 @@
 		uint64_t call; /* number of the call that this asks or answers; set by the channel */                            \
 		fields                                                                                                           \
 	};
-#define CALL(request, reply, deadline_ms)
 #include "posthouse/messages.def"
-#undef RECORD
-#undef MSG
-#undef CALL
-#undef U64
-#undef STR
-#undef VERDICT
-#undef ENVELOPE
-#undef LIST
 
 /* How queue has counted a password that was tried: bits of `repeated`, see login_counted. */
 enum { COUNTED_IN_BAN = 1, COUNTED_AS_JUDGED = 2 };
 
 enum msg_type {
-#define RECORD(name, fields)
 #define MSG(name, from, to, passes, flags, fields) MSG_##name,
-#define CALL(request, reply, deadline_ms)
 #include "posthouse/messages.def"
-#undef RECORD
-#undef MSG
-#undef CALL
 	MSG_COUNT
 };
 
@@ -65,31 +51,21 @@ struct channel;
 /* ---- receiving: one table per role, one short function per message that it takes; NULL = the peer breaks the rules.
  * `m` and all its views live until the handler returns. `fd` is the handler's to close (-1: none came). ---- */
 struct ipc_handlers {
-#define RECORD(name, fields)
 #define MSG(name, from, to, passes, flags, fields)                                                                               \
 	void (*name)(void *ctx, struct channel *ch, const struct msg_##name *m, int fd);
-#define CALL(request, reply, deadline_ms)
 #include "posthouse/messages.def"
-#undef RECORD
-#undef MSG
-#undef CALL
 };
 
 /* ---- sending: ipc_send_NAME(channel, &message, fd). `fd` (-1: none) is duplicated by the kernel and stays the caller's.
  * The message is copied: views may go when it returns. False: the channel is closed (the message is dropped; who needs an
  * answer learns it through the call) or the message is too large for a datagram. ---- */
 bool ipc_send(struct channel *ch, enum msg_type type, uint64_t call, const void *message, int fd);
-#define RECORD(name, fields)
 #define MSG(name, from, to, passes, flags, fields)                                                                               \
 	static inline bool ipc_send_##name(struct channel *ch, const struct msg_##name *m, int fd)                               \
 	{                                                                                                                        \
 		return ipc_send(ch, MSG_##name, m->call, m, fd);                                                                 \
 	}
-#define CALL(request, reply, deadline_ms)
 #include "posthouse/messages.def"
-#undef RECORD
-#undef MSG
-#undef CALL
 
 /* ---- calling: ipc_call_REQUEST(channel, &request, fd, on_reply, ctx). The callback comes exactly once, never before the
  * call returns: with verdict OK and the reply; or with TEMP 4.3.0 and NULL when the peer died, the deadline passed or the
@@ -98,8 +74,6 @@ bool ipc_send(struct channel *ch, enum msg_type type, uint64_t call, const void 
 uint64_t ipc_call(struct channel *ch, enum msg_type type, const void *message, int fd, void (*on_reply)(void), void *ctx);
 void ipc_cancel(uint64_t call); /* 0 and unknown numbers are allowed: numbers are unique in the process */
 void ipc_extend(uint64_t call); /* start its deadline again: the peer still works on the answer */
-#define RECORD(name, fields)
-#define MSG(name, from, to, passes, flags, fields)
 #define CALL(request, reply, deadline_ms)                                                                                        \
 	typedef void (*ipc_on_##request)(void *ctx, struct verdict v, const struct msg_##reply *m, int fd);                      \
 	static inline uint64_t ipc_call_##request(struct channel *ch, const struct msg_##request *m, int fd,                     \
@@ -108,9 +82,6 @@ void ipc_extend(uint64_t call); /* start its deadline again: the peer still work
 		return ipc_call(ch, MSG_##request, m, fd, (void (*)(void))on_reply, ctx);                                        \
 	}
 #include "posthouse/messages.def"
-#undef RECORD
-#undef MSG
-#undef CALL
 
 /* ---- credit: messages flagged BULK count until their call is answered (or, when they ask nothing, until the kernel took
  * them). Without credit, wait: `on_credit` comes once, on the loop, when there is some again or the channel has closed. ---- */
@@ -162,13 +133,8 @@ const char *ipc_message_name(unsigned type);
 bool ipc_encode(struct buf *b, enum msg_type type, uint64_t call, const void *message);
 union ipc_message { /* large enough for every struct msg_... */
 	uint64_t call;
-#define RECORD(name, fields)
 #define MSG(name, from, to, passes, flags, fields) struct msg_##name name;
-#define CALL(request, reply, deadline_ms)
 #include "posthouse/messages.def"
-#undef RECORD
-#undef MSG
-#undef CALL
 };
 bool ipc_decode(struct arena *a, struct str datagram, enum role_id from, enum role_id to, bool has_fd, enum msg_type *type_out,
 		union ipc_message **message_out);

@@ -9,7 +9,6 @@
 enum metric {
 #define METRIC(ID, ...) METRIC_##ID,
 #include "posthouse/metrics.def"
-#undef METRIC
 	METRIC_COUNT
 };
 /* clang-format on */

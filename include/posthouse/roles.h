@@ -8,7 +8,6 @@
 enum role_id {
 #define ROLE(ID, ...) ROLE_##ID,
 #include "posthouse/roles.def"
-#undef ROLE
 	ROLE_COUNT
 };
 
@@ -16,7 +15,6 @@ enum role_id {
 enum {
 #define ROLE(ID, ...) B_##ID = 1u << ROLE_##ID,
 #include "posthouse/roles.def"
-#undef ROLE
 	B_ALL = (1u << ROLE_COUNT) - 1,
 	B_ROLES = B_ALL & ~(B_MASTER | B_CLI)
 };

@@ -16,7 +16,6 @@ enum sasl_trait {
 enum sasl_id {
 #define SASL(id, ...) SASL_##id,
 #include "posthouse/sasl.def"
-#undef SASL
 	SASL_MECHANISMS
 };
 

@@ -15,7 +15,6 @@ const struct choice mechanism_choices[] = { { "PLAIN" }, { "LOGIN" }, { "SCRAM-S
 const struct choice upstream_mechanism_choices[] = {
 #define SASL(id, name, ...) { name },
 #include "posthouse/sasl.def"
-#undef SASL
 	{ NULL }
 };
 const struct choice avoid_choices[] = { { "PIPELINING" }, { "DSN" }, { "CHUNKING" }, { "8BITMIME" }, { "SMTPUTF8" }, { NULL } };

@@ -9,7 +9,6 @@
 enum {
 #define ROLE(ID, ...) ID = 1u << ROLE_##ID,
 #include "posthouse/roles.def"
-#undef ROLE
 	EVERY = B_ROLES
 };
 

@@ -5,7 +5,6 @@
 static const struct { unsigned roles; const char *word; } metrics[METRIC_COUNT] = {
 #define METRIC(ID, role, type, unit, word, ...) [METRIC_##ID] = { B_##role, word },
 #include "posthouse/metrics.def"
-#undef METRIC
 };
 /* clang-format on */
 

@@ -5,7 +5,6 @@
 const struct role_facts role_facts[ROLE_COUNT] = {
 #define ROLE(ID, name, start, stop, instances, socket, calls, ...) [ROLE_##ID] = { #name, start, stop, instances, socket, calls },
 #include "posthouse/roles.def"
-#undef ROLE
 };
 /* clang-format on */
 

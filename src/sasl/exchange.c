@@ -101,7 +101,6 @@ static const struct {
 } functions[] = {
 #define SASL(id, name, needs, traits, initial, step, work, worked) { initial, step, work, worked },
 #include "posthouse/sasl.def"
-#undef SASL
 };
 
 struct sasl_exchange *sasl_new(const struct sasl_mechanism *m)

@@ -4,7 +4,6 @@
 static const struct sasl_mechanism mechanisms[] = {
 #define SASL(id, name, needs, traits, ...) { SASL_##id, name, needs, traits },
 #include "posthouse/sasl.def"
-#undef SASL
 };
 
 const struct sasl_mechanism *sasl_find(struct str name)
