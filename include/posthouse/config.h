@@ -55,12 +55,29 @@ struct cfg_sign {
 	bool oversign;      /* see struct dkim_key */
 };
 
+/* How the token for an upstream is obtained (RFC 6749). `provider` gives the values that are empty, see oauth.def. */
+enum oauth_provider {
+	OAUTH_NONE, /* this upstream has no OAuth */
+#define OAUTH(ID, ...) OAUTH_##ID,
+#include "posthouse/oauth.def"
+};
+enum oauth_grant { GRANT_REFRESH_TOKEN, GRANT_CLIENT_CREDENTIALS, GRANT_SERVICE_ACCOUNT, GRANT_COMMAND };
+struct cfg_oauth {
+	unsigned provider, grant; /* enum oauth_provider, enum oauth_grant */
+	struct str client_id, client_secret, tenant, scope;
+	struct str token_url, authorization_url, device_url; /* device_url "": the provider has none for this scope */
+	struct str refresh_token;                            /* the first one; later ones are vault's to keep */
+	struct str service_account, key, key_pem;            /* RFC 7523: issuer, path of its key, the key itself */
+	struct str_list command;                             /* prints a token; run by master as the roles' user */
+};
+
 struct cfg_upstream {
 	struct str name, host;
 	uint64_t port;
 	unsigned tls;        /* enum upstream_tls */
 	struct str login;    /* empty: no AUTH */
 	struct str password; /* vault only; also from password_file */
+	struct cfg_oauth oauth;
 	uint64_t connections;
 	struct str ca;              /* path to a PEM bundle; empty = the system's */
 	struct str ca_pem;          /* its content, filled by the loader */
@@ -193,6 +210,9 @@ struct config {
 	size_t routes_n;
 	struct cfg_queue queue;
 	struct cfg_delivery delivery;
+	struct {
+		struct str ca, ca_pem; /* path of a PEM bundle, empty = the system's; its content */
+	} https;
 	struct {
 		unsigned format; /* enum log_format */
 		unsigned level;  /* enum log_level */

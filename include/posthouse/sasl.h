@@ -8,7 +8,7 @@
 #include "posthouse/str.h"
 #include "posthouse/verdict.h"
 
-enum sasl_needs { SASL_PASSWORD = 1, SASL_CERTIFICATE = 2 }; /* bits */
+enum sasl_needs { SASL_PASSWORD = 1, SASL_CERTIFICATE = 2, SASL_TOKEN = 4 }; /* bits */
 enum sasl_trait {
 	SASL_REMEMBERS = 1,     /* a step depends on those before it; else one exchange can be made for each step */
 	SASL_PROVES_SERVER = 2, /* it ends when the server has shown that it knows the secret too (RFC 5802 5.1) */
@@ -33,6 +33,9 @@ struct str sasl_names(struct arena *a, unsigned have);
 /* What vault knows of an upstream; views, which a call does not keep. */
 struct sasl_credentials {
 	struct str login, password;
+	struct str token; /* OAuth's access token (RFC 6750) */
+	struct str host;  /* of the upstream, with `port`: RFC 7628 section 3.1 */
+	unsigned port;
 };
 
 /* One exchange. Verdicts are OK, or TEMP 454 4.7.0, which ends the exchange. The caller wipes response_out. */

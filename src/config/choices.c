@@ -26,6 +26,15 @@ const struct choice user_breaker_choices[] = { { "", BREAKER_UNSET }, { "on", BR
 const struct choice device_tls_choices[] = {
 	{ "modern", DEVICE_TLS_MODERN }, { "legacy", DEVICE_TLS_LEGACY }, { "none", DEVICE_TLS_NONE }, { NULL }
 };
+const struct choice oauth_provider_choices[] = { { "", OAUTH_NONE },
+#define OAUTH(ID, name, ...) { name, OAUTH_##ID },
+#include "posthouse/oauth.def"
+						 { NULL } };
+const struct choice oauth_grant_choices[] = { { "refresh_token", GRANT_REFRESH_TOKEN },
+					      { "client_credentials", GRANT_CLIENT_CREDENTIALS },
+					      { "service_account", GRANT_SERVICE_ACCOUNT },
+					      { "command", GRANT_COMMAND },
+					      { NULL } };
 const struct choice log_format_choices[] = { { "logfmt", LOG_FORMAT_LOGFMT }, { "json", LOG_FORMAT_JSON }, { NULL } };
 const struct choice log_level_choices[] = {
 	{ "debug", LOG_DEBUG }, { "info", LOG_INFO }, { "warning", LOG_WARNING }, { "error", LOG_ERROR }, { NULL }

@@ -182,13 +182,10 @@ static void load_sign_key(struct loader *l, size_t i)
 	EVP_PKEY_free(key);
 }
 
-static void load_ca(struct loader *l, size_t i)
+static void load_ca(struct loader *l, const config_setting_t *s, const char *key, struct str path, struct str *pem_out)
 {
-	struct cfg_upstream *u = &l->config->upstreams[i];
-	const config_setting_t *s = setting_near(l, "upstreams.[%zu].ca", i);
-
-	if (read_pem(l, s, "upstreams.ca", u->ca, false, &u->ca_pem) && parse_certificates(u->ca_pem, NULL) == 0)
-		fault(l, s, "upstreams.ca: expected certificates in PEM form in %.*s", STR_ARG(u->ca));
+	if (read_pem(l, s, key, path, false, pem_out) && parse_certificates(*pem_out, NULL) == 0)
+		fault(l, s, "%s: expected certificates in PEM form in %.*s", key, STR_ARG(path));
 }
 
 /* All submission processes get the same, so that a session of one can be resumed at another. */
@@ -211,6 +208,10 @@ void keys_load(struct loader *l)
 	load_certificates(l);
 	for (size_t i = 0; i < l->config->sign_n; i++)
 		load_sign_key(l, i);
-	for (size_t i = 0; i < l->config->upstreams_n; i++)
-		load_ca(l, i);
+	load_ca(l, setting_near(l, "https.ca"), "https.ca", l->config->https.ca, &l->config->https.ca_pem);
+	for (size_t i = 0; i < l->config->upstreams_n; i++) {
+		struct cfg_upstream *u = &l->config->upstreams[i];
+
+		load_ca(l, setting_near(l, "upstreams.[%zu].ca", i), "upstreams.ca", u->ca, &u->ca_pem);
+	}
 }

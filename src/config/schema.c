@@ -257,55 +257,7 @@ const struct key config_keys[] = {
 	{ "sign[].algorithm", CFG_ENUM, IN(cfg_sign, algorithm), NULL, NO_BOUNDS, SUBMISSION | QUEUE | RELAY | VAULT,
 	  RELOADABLE | FILLED, "", .choices = dkim_choices },
 
-	{ "upstreams", CFG_LIST, COUNTED(upstreams, upstreams_n), NULL, NO_BOUNDS, QUEUE | RELAY | VAULT, RELOADABLE,
-	  "Mail servers (smarthosts) that the relay delivers through. Without any, mail goes to its recipients' own servers "
-	  "(\"mx\" in routes).", .element_size = sizeof(struct cfg_upstream), .example = "( { name = \"isp\"; host = "
-	  "\"smtp.isp.example\"; login = \"me@isp.example\"; password_file = \"/etc/posthouse/isp.password\"; } )" },
-	{ "upstreams[].name", CFG_TEXT, IN(cfg_upstream, name), NULL, NO_BOUNDS, QUEUE | RELAY | VAULT, REQUIRED | RELOADABLE,
-	  "Its name in routes and in the log.", .format = &format_name, .example = "isp" },
-	{ "upstreams[].profile", CFG_TEXT, IN(cfg_upstream, profile), NULL, NO_BOUNDS, QUEUE | RELAY, RELOADABLE,
-	  "A known provider: gives host, port, tls, messages and connections, unless these keys are set; see PROFILES.",
-	  .choices = profile_choices, .example = "gmail" },
-	{ "upstreams[].host", CFG_TEXT, IN(cfg_upstream, host), NULL, NO_BOUNDS, QUEUE | RELAY, RELOADABLE,
-	  "Its host name or address; all addresses of the name are tried. Required, unless profile gives it.",
-	  .format = &format_host,
-	  .example = "smtp.isp.example" },
-	{ "upstreams[].port", CFG_INT, IN(cfg_upstream, port), NULL, "1", "65535", QUEUE | RELAY, RELOADABLE,
-	  "Without this key: the profile's, or 465 for tls = \"implicit\", otherwise 587.", .example = "587" },
-	{ "upstreams[].tls", CFG_ENUM, IN(cfg_upstream, tls), "starttls", NO_BOUNDS, QUEUE | RELAY, RELOADABLE,
-	  "\"implicit\" and \"starttls\" demand TLS and a valid certificate; \"opportunistic\" uses TLS unverified where it is "
-	  "offered; \"none\" never, and cannot have a login.", .choices = upstream_tls_choices },
-	{ "upstreams[].login", CFG_TEXT, IN(cfg_upstream, login), NULL, NO_BOUNDS, QUEUE | RELAY | VAULT, RELOADABLE,
-	  "The user name for AUTH. Without this key: no AUTH.", .example = "me@isp.example" },
-	{ "upstreams[].password", CFG_SECRET, IN(cfg_upstream, password), NULL, NO_BOUNDS, VAULT, RELOADABLE,
-	  "The password for AUTH; password_file is safer.", .example = "secret" },
-	{ "upstreams[].connections", CFG_INT, IN(cfg_upstream, connections), "10", "1", "1000", QUEUE | RELAY, RELOADABLE,
-	  "Connections to it at once." },
-	{ "upstreams[].messages", CFG_RATES, ARRAY_IN(cfg_upstream, messages), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
-	  "How many messages it accepts in a given time; all rates apply together, and the counts survive restarts. At a limit, "
-	  "mail waits or takes the next entry in `via` of its route. Without this key: the profile's; an empty list [ ]: no "
-	  "limit.",
-	  .example = "30/1m 500/1d" },
-	{ "upstreams[].ca", CFG_TEXT, IN(cfg_upstream, ca), NULL, NO_BOUNDS, RELAY, RELOADABLE | PATH,
-	  "PEM file with the certificates of the issuers to trust. Without this key: the system's.", .format = &format_path,
-	  .example = "/etc/posthouse/ca.pem" },
-	{ "upstreams[].ca_pem", CFG_TEXT, IN(cfg_upstream, ca_pem), NULL, NO_BOUNDS, RELAY, RELOADABLE | FILLED, "" },
-	{ "upstreams[].tls_name", CFG_TEXT, IN(cfg_upstream, tls_name), NULL, NO_BOUNDS, RELAY, RELOADABLE,
-	  "The name that its certificate must bear. Without this key: host.", .format = &format_host,
-	  .example = "smtp.isp.example" },
-	{ "upstreams[].mechanisms", CFG_TEXTS, ARRAY_IN(cfg_upstream, mechanisms), NULL, NO_BOUNDS, RELAY, RELOADABLE,
-	  "The mechanisms to log in with, in this order, if the server offers them. After a refusal (504 or 535) the next one "
-	  "is tried once. Without this key: SCRAM-SHA-256, PLAIN, LOGIN.", .choices = upstream_mechanism_choices,
-	  .example = "PLAIN" },
-	{ "upstreams[].avoid", CFG_TEXTS, ARRAY_IN(cfg_upstream, avoid), NULL, NO_BOUNDS, RELAY, RELOADABLE,
-	  "Extensions of SMTP that are not used although the server offers them. Without this key, an extension that breaks a "
-	  "delivery is avoided for a day.", .choices = avoid_choices, .example = "CHUNKING" },
-	{ "upstreams[].report_sender", CFG_TEXT, IN(cfg_upstream, report_sender), NULL, NO_BOUNDS, QUEUE | RELAY, RELOADABLE,
-	  "Reports have the null sender <> (RFC 3464). Through an upstream that refuses it, or whose account is allowed to send "
-	  "only as itself, reports and notifications have this address in envelope and From; there should be no automatic "
-	  "replies from it. Without this key: the general report_sender. A report that an upstream still refuses is built "
-	  "again: smaller, then from the login (when it is an address), then from the recipient.", .format = &format_mailbox,
-	  .example = "bounces@example.org" },
+#include "schema_upstreams.def"
 
 	{ "routes", CFG_LIST, COUNTED(routes, routes_n), NULL, NO_BOUNDS, QUEUE, RELOADABLE,
 	  "Where mail is delivered to, decided for each recipient at each attempt: the first rule that matches. All conditions "
@@ -384,6 +336,13 @@ const struct key config_keys[] = {
 	  "To answer a command." },
 	{ "delivery.timeouts.data", CFG_TIME, AT(delivery.timeouts.data_ms), "10m", "100ms", "1h", RELAY, RELOADABLE,
 	  "To take a block of data, and to answer after the final dot." },
+
+	{ "https", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "Requests to HTTPS servers, for the tokens of upstreams.oauth.",
+	  .example = "{ ca = \"/etc/posthouse/ca.pem\"; }" },
+	{ "https.ca", CFG_TEXT, AT(https.ca), NULL, NO_BOUNDS, FETCH, RELOADABLE | PATH,
+	  "PEM file with the certificates of the issuers to trust. Without this key: the system's.", .format = &format_path,
+	  .example = "/etc/posthouse/ca.pem" },
+	{ "https.ca_pem", CFG_TEXT, AT(https.ca_pem), NULL, NO_BOUNDS, FETCH, RELOADABLE | FILLED, "" },
 
 	{ "log", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "The log goes to standard error, one line per fact.",
 	  .example = "{ format = \"json\"; level = \"debug\"; }" },

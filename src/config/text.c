@@ -251,6 +251,17 @@ static bool path_valid(struct str s)
 	return s.n > 0 && s.n < 4096 && text_is_printable(s);
 }
 
+/* Host and path only in characters that need no quoting (RFC 3986): the URL goes to others as it is. */
+static bool https_valid(struct str s)
+{
+	if (!str_istarts(s, S("https://")) || s.n < 9 || s.n > 1000 || s.p[8] == '/')
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] <= ' ' || s.p[i] > '~' || strchr("\"<>\\^`{|}#@", s.p[i]))
+			return false;
+	return true;
+}
+
 /* sun_path holds 108 bytes with the NUL: unix(7). */
 static bool socket_valid(struct str s)
 {
@@ -276,5 +287,6 @@ const struct text_format
 	format_name = { "a name of letters, digits, '-', '_' and '.'", name_valid },
 	format_selector = { "a selector (letters, digits, '-', '_', dots between)", selector_valid },
 	format_network = { "an address, or a network such as \"192.0.2.0/24\" with no bits set behind its /24", network_valid },
+	format_https = { "a URL that begins with https://", https_valid },
 	format_path = { "the path of a file or directory", path_valid },
 	format_socket = { "a path of at most 107 bytes", socket_valid };

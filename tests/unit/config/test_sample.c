@@ -190,6 +190,8 @@ static int open_sample(void **state)
 	fixture_write("privkey.pem", text, 0600);
 	free(text);
 	fixture_write("isp.password", "s3cret-of-the-upstream\n", 0600);
+	fixture_write("google.secret", "a secret of the application\n", 0600);
+	fixture_write("refresh.token", "a refresh token\n", 0600);
 	mkdir(fixture_path("dkim"), 0700);
 	text = fixture_slurp(fixture_path("rsa.key"));
 	fixture_write("dkim/example.org.p1.key", text, 0600);

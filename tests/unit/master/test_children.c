@@ -258,7 +258,7 @@ static void test_a_restart(void **state)
 		assert_true(world.told[i].role == ROLE_VAULT || world.told[i].peer == ROLE_VAULT);
 		wired += world.told[i].what == CONNECT && world.told[i].role != ROLE_VAULT;
 	}
-	assert_int_equal(wired, WORKERS + 3); /* submission, queue, relay, console */
+	assert_int_equal(wired, WORKERS + 4); /* submission, queue, relay, console, fetch */
 }
 
 static void test_queue_and_relay_live_and_die_together(void **state)
