@@ -71,8 +71,8 @@ struct stream_ops {
 	void (*on_closed)(void *ctx, struct stream *st);
 };
 
-struct stream *stream_accept(uv_stream_t *listener, const struct stream_ops *ops,
-			     void *ctx); /* NULL: errno-like problem, logged */
+/* A stream on a connected socket, which it takes. NULL: the client has gone already, or the socket cannot be used; logged. */
+struct stream *stream_accept(uv_loop_t *loop, int fd, const struct stream_ops *ops, void *ctx);
 /* Never NULL: on_connect reports immediate failures too (TEMP 421 4.4.1; then close the stream). `source`: an address of this
  * machine, of the same family, whose port is ignored; NULL: the system chooses. */
 struct stream *stream_connect_from(uv_loop_t *loop, const struct sockaddr *source, const struct sockaddr *address,
@@ -130,11 +130,10 @@ struct str stream_peer_address(const struct stream *st);
  * SO_REUSEPORT (one call per submission process) or without. PERM with the reason in `a` and, as code, an errno or 0. */
 struct verdict listener_open(struct str address, unsigned port, bool reuseport, struct arena *a, int fds_out[2], size_t *n_out);
 
-/* Serve an inherited listening descriptor: on_connection for each client (call stream_accept in it, or the client is dropped;
- * `server` has no other use). When descriptors run out, accepting pauses (clients wait in the kernel's queue). Takes the fd.
- * NULL: the socket cannot be polled; logged. */
+/* Serve an inherited listening descriptor: on_connection for each client, which takes the client's descriptor. When descriptors
+ * run out, accepting pauses (clients wait in the kernel's queue). Takes `fd`. NULL: the socket cannot be polled; logged. */
 struct listener;
-struct listener *listener_serve(uv_loop_t *loop, int fd, void (*on_connection)(void *ctx, uv_stream_t *server), void *ctx);
+struct listener *listener_serve(uv_loop_t *loop, int fd, void (*on_connection)(void *ctx, int fd), void *ctx);
 void listener_close(struct listener *l); /* stops at once; memory goes later by itself */
 
 /* ---- proxy.c: the PROXY protocol, versions 1 and 2, without I/O ---- */

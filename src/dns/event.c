@@ -154,25 +154,7 @@ static int event_add_timer(struct ub_event *super, struct ub_event_base *base, v
 	return event_add(super, timeout);
 }
 
-/* A library must not handle signals. */
-static int refuse_signal(struct ub_event *super, struct timeval *timeout)
-{
-	return -1;
-}
-
-static int refuse_signal_del(struct ub_event *super)
-{
-	return -1;
-}
-
-static void ignore_wsa(struct ub_event *super)
-{
-}
-
-static void ignore_wsa_block(struct ub_event *super, int bits)
-{
-}
-
+/* Signals and the functions for Windows are NULL: only libunbound's own programs use them. */
 static struct ub_event_vmt event_methods = {
 	.add_bits = event_add_bits,
 	.del_bits = event_del_bits,
@@ -182,10 +164,6 @@ static struct ub_event_vmt event_methods = {
 	.del = event_del,
 	.add_timer = event_add_timer,
 	.del_timer = event_del,
-	.add_signal = refuse_signal,
-	.del_signal = refuse_signal_del,
-	.winsock_unregister_wsaevent = ignore_wsa,
-	.winsock_tcp_wouldblock = ignore_wsa_block,
 };
 
 static struct ub_event *event_new(struct ub_event_base *base, int fd, short bits, void (*callback)(int, short, void *),
@@ -203,40 +181,8 @@ static struct ub_event *event_new(struct ub_event_base *base, int fd, short bits
 	return &e->super;
 }
 
-static struct ub_event *refuse_new_signal(struct ub_event_base *base, int fd, void (*callback)(int, short, void *),
-					  void *argument)
-{
-	return NULL;
-}
-
-static struct ub_event *refuse_wsa(struct ub_event_base *base, void *wsa, void (*callback)(int, short, void *), void *argument)
-{
-	return NULL;
-}
-
-/* The loop belongs to the role: libunbound must neither run nor end it. */
-static void base_free(struct ub_event_base *base)
-{
-}
-
-static int base_dispatch(struct ub_event_base *base)
-{
-	return -1;
-}
-
-static int base_exit(struct ub_event_base *base, struct timeval *after)
-{
-	return 0;
-}
-
-static struct ub_event_base_vmt base_methods = {
-	.free = base_free,
-	.dispatch = base_dispatch,
-	.loopexit = base_exit,
-	.new_event = event_new,
-	.new_signal = refuse_new_signal,
-	.winsock_register_wsaevent = refuse_wsa,
-};
+/* The loop belongs to the role: a context on somebody else's loop (ub_ctx_create_ub_event()) neither runs, ends nor frees it. */
+static struct ub_event_base_vmt base_methods = { .new_event = event_new };
 
 void event_base_init(struct event_base_on_uv *b, uv_loop_t *loop)
 {

@@ -18,14 +18,13 @@
 #define STARVED_MS     250
 
 struct listener {
-	uv_stream_t token; /* what on_connection hands to stream_accept(): only its loop and data are set */
 	uv_poll_t poll;
 	uv_timer_t retry;
-	int fd, accepted; /* -1: none */
+	int fd;
 	bool starved, closing;
 	bool warned; /* a lack of descriptors was logged; reset when a client is accepted */
 	unsigned parts;
-	void (*on_connection)(void *ctx, uv_stream_t *server);
+	void (*on_connection)(void *ctx, int fd);
 	void *ctx;
 };
 
@@ -134,17 +133,14 @@ static void listener_set(struct listener *l)
 		uv_poll_start(&l->poll, UV_READABLE, on_readable);
 }
 
-struct listener *listener_serve(uv_loop_t *loop, int fd, void (*on_connection)(void *ctx, uv_stream_t *server), void *ctx)
+struct listener *listener_serve(uv_loop_t *loop, int fd, void (*on_connection)(void *ctx, int fd), void *ctx)
 {
 	struct listener *l = NEW(struct listener);
 	int r;
 
 	l->fd = fd;
-	l->accepted = -1;
 	l->on_connection = on_connection;
 	l->ctx = ctx;
-	l->token.loop = loop;
-	l->token.data = l;
 	r = uv_poll_init(loop, &l->poll, fd);
 	if (r < 0) {
 		log_error(NULL, "listener.failed", kv("reason", uv_strerror(r)));
@@ -185,11 +181,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 			return;
 		}
 		l->warned = false;
-		l->accepted = fd;
-		l->on_connection(l->ctx, &l->token);
-		if (l->accepted >= 0)
-			close(l->accepted); /* the user did not want it */
-		l->accepted = -1;
+		l->on_connection(l->ctx, fd);
 	}
 }
 
@@ -200,15 +192,6 @@ static void on_retry(uv_timer_t *timer)
 
 	l->starved = false;
 	listener_set(l);
-}
-
-struct stream *stream_accept(uv_stream_t *listener, const struct stream_ops *ops, void *ctx)
-{
-	struct listener *l = listener->data;
-	int fd = l->accepted;
-
-	l->accepted = -1;
-	return fd < 0 ? NULL : stream_accept_fd(listener->loop, fd, ops, ctx);
 }
 
 void listener_close(struct listener *l)

@@ -1,6 +1,5 @@
 /* resolve.c - addresses of a host through getaddrinfo on libuv's thread pool; literal addresses take the same way. */
 #include "posthouse/arena.h"
-#include "posthouse/list.h"
 #include "posthouse/net.h"
 
 #include <netdb.h>
@@ -11,22 +10,18 @@
 
 struct resolve {
 	uv_getaddrinfo_t request;
-	uv_timer_t later; /* for names that cannot even be asked for */
-	int error;
 	resolve_fn done; /* NULL: cancelled */
 	void *ctx;
 };
 
-static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *found);
-static void on_refused(uv_timer_t *timer);
-static void on_refused_closed(uv_handle_t *h);
+static void on_resolved(uv_getaddrinfo_t *request, int error, struct addrinfo *found);
 
 struct resolve *resolve_host(uv_loop_t *loop, struct str host, unsigned port, bool ipv4, bool ipv6, resolve_fn done, void *ctx)
 {
 	struct resolve *r = NEW(struct resolve);
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV };
 	struct arena scratch = { 0 };
-	char service[sizeof("65535")];
+	char service[sizeof("4294967295")];
 	const char *name;
 
 	r->done = done;
@@ -36,18 +31,15 @@ struct resolve *resolve_host(uv_loop_t *loop, struct str host, unsigned port, bo
 	if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
 		host = str_make(host.p + 1, host.n - 2);
 	name = arena_cstr(&scratch, host);
-	if (host.n == 0 || strlen(name) != host.n || port > 65535 || (!ipv4 && !ipv6)) {
-		r->error = UV_EAI_NONAME;
-	} else {
-		snprintf(service, sizeof(service), "%u", port);
-		r->error = uv_getaddrinfo(loop, &r->request, on_resolved, name, service, &hints);
+	snprintf(service, sizeof(service), "%u", port);
+	if (host.n == 0 || strlen(name) != host.n || port > 65535 || (!ipv4 && !ipv6) ||
+	    uv_getaddrinfo(loop, &r->request, on_resolved, name, service, &hints) != 0) {
+		/* nobody can be asked for this name: one that is no address gives the same answer, later and without a question */
+		hints.ai_flags |= AI_NUMERICHOST;
+		if (uv_getaddrinfo(loop, &r->request, on_resolved, "none", NULL, &hints) != 0)
+			abort(); /* no memory: as every other allocation */
 	}
 	arena_fini(&scratch);
-	if (r->error < 0) {
-		uv_timer_init(loop, &r->later);
-		r->later.data = r;
-		uv_timer_start(&r->later, on_refused, 0, 0);
-	}
 	return r;
 }
 
@@ -69,14 +61,12 @@ static struct verdict refusal(int error)
 	return temp(450, S("4.4.3"), str_of(uv_strerror(error)));
 }
 
-/* The resolver's answer, or our own refusal. */
-static void report(struct resolve *r, int error, const struct addrinfo *found)
+static void on_resolved(uv_getaddrinfo_t *request, int error, struct addrinfo *found)
 {
+	struct resolve *r = request->data;
 	struct sockaddr_storage addresses[ADDRESSES_MAX];
 	size_t n = 0;
 
-	if (!r->done)
-		return;
 	memset(addresses, 0, sizeof(addresses));
 	for (const struct addrinfo *a = found; a && n < ADDRESSES_MAX; a = a->ai_next) {
 		if (a->ai_addrlen <= sizeof(addresses[0]) && !known(addresses, n, a))
@@ -84,37 +74,17 @@ static void report(struct resolve *r, int error, const struct addrinfo *found)
 	}
 	if (error == 0 && n == 0)
 		error = UV_EAI_NODATA;
-	r->done(r->ctx, error ? refusal(error) : ok(), addresses, n);
-}
-
-static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *found)
-{
-	struct resolve *r = request->data;
-
-	report(r, status, found);
+	if (r->done)
+		r->done(r->ctx, error ? refusal(error) : ok(), addresses, n);
 	uv_freeaddrinfo(found);
 	free(r);
 }
 
-static void on_refused(uv_timer_t *timer)
-{
-	struct resolve *r = timer->data;
-
-	report(r, r->error, NULL);
-	uv_close((uv_handle_t *)&r->later, on_refused_closed);
-}
-
-static void on_refused_closed(uv_handle_t *h)
-{
-	free(h->data);
-}
-
-/* The user no longer listens. A look-up that runs already ends by itself; the timer fires at once anyway. */
+/* The user no longer listens. A look-up that runs already ends by itself. */
 void resolve_cancel(struct resolve *r)
 {
 	if (!r)
 		return;
 	r->done = NULL;
-	if (r->error == 0)
-		uv_cancel((uv_req_t *)&r->request);
+	uv_cancel((uv_req_t *)&r->request);
 }

@@ -51,8 +51,7 @@ static struct stream *stream_new(uv_loop_t *loop, const struct stream_ops *ops, 
 	return st;
 }
 
-/* A stream on a connected socket, which it takes; NULL when the connection has ended. */
-struct stream *stream_accept_fd(uv_loop_t *loop, int fd, const struct stream_ops *ops, void *ctx)
+struct stream *stream_accept(uv_loop_t *loop, int fd, const struct stream_ops *ops, void *ctx)
 {
 	struct sockaddr_storage address;
 	socklen_t length = sizeof(address);

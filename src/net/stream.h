@@ -72,7 +72,6 @@ struct stream {
 };
 
 /* stream.c */
-struct stream *stream_accept_fd(uv_loop_t *loop, int fd, const struct stream_ops *ops, void *ctx);
 void stream_due(struct stream *st);
 void stream_attend(struct stream *st);
 void stream_set_text(struct stream *st, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define TIMER_EARLY_MS 100 /* the clock of the loop can be late by this much */
 #define SPARE_SESSIONS 64  /* connections above the limit that still get a 421; further ones are closed silently */
@@ -46,7 +47,7 @@ static struct verdict check_room(const struct door *door)
 }
 
 /* A session with its parts, in the state SESSION_NEW; NULL when the client has gone already. */
-static struct session *session_new(struct door *door, uv_stream_t *server)
+static struct session *session_new(struct door *door, int fd)
 {
 	struct session *s = NEW(struct session);
 	struct submission *sub = door->sub;
@@ -54,7 +55,7 @@ static struct session *session_new(struct door *door, uv_stream_t *server)
 
 	s->sub = sub;
 	s->door = door;
-	s->conn = stream_accept(server, &stream_ops, s);
+	s->conn = stream_accept(sub->loop, fd, &stream_ops, s);
 	if (s->conn == NULL) {
 		free(s);
 		return NULL;
@@ -91,16 +92,17 @@ static bool comes_by_proxy(const struct session *s)
 
 /* ---- beginning ---- */
 
-void session_accept(struct door *door, uv_stream_t *server)
+void session_accept(struct door *door, int fd)
 {
 	struct verdict room = check_room(door);
 	struct session *s;
 
 	if (door->sub->sessions_n >= door->sub->policy->sessions + SPARE_SESSIONS) {
 		refusals_note(door->sub, S("unknown"), S("far too many connections"));
-		return; /* the listener drops it */
+		close(fd);
+		return;
 	}
-	s = session_new(door, server);
+	s = session_new(door, fd);
 	if (s == NULL)
 		return;
 	if (room.class != OK)

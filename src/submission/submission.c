@@ -69,9 +69,9 @@ static struct submission *the_submission(struct role *r)
 	return sub;
 }
 
-static void on_connection(void *ctx, uv_stream_t *server)
+static void on_connection(void *ctx, int fd)
 {
-	session_accept(ctx, server);
+	session_accept(ctx, fd);
 }
 
 static void serve(struct door *door)

@@ -123,9 +123,9 @@ static void on_signal(uv_signal_t *signal, int number)
 	uv_stop(signal->loop);
 }
 
-static void on_connection(void *ctx, uv_stream_t *server)
+static void on_connection(void *ctx, int fd)
 {
-	sink_session_begin(ctx, server);
+	sink_session_begin(ctx, fd);
 }
 
 /* Listen, and say where. */

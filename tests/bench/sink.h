@@ -38,7 +38,7 @@ enum sink_answer { SINK_TAKE, SINK_TEMPFAIL, SINK_DROP };
 enum sink_answer sink_judge(struct sink *k, struct str message);
 
 /* A connection has come. */
-void sink_session_begin(struct sink *k, uv_stream_t *server);
+void sink_session_begin(struct sink *k, int fd);
 
 /* End all connections, at once. */
 void sink_sessions_close(struct sink *k);

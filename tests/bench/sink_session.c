@@ -182,7 +182,7 @@ static void on_closed(void *ctx, struct stream *st)
 
 static const struct stream_ops session_ops = { .on_input = on_input, .on_tls = on_tls, .on_end = on_end, .on_closed = on_closed };
 
-void sink_session_begin(struct sink *k, uv_stream_t *server)
+void sink_session_begin(struct sink *k, int fd)
 {
 	struct session *s = NEW(struct session);
 
@@ -192,7 +192,7 @@ void sink_session_begin(struct sink *k, uv_stream_t *server)
 	uv_timer_init(&k->loop, &s->delay);
 	s->delay.data = s;
 	k->connections++;
-	s->st = stream_accept(server, &session_ops, s);
+	s->st = stream_accept(&k->loop, fd, &session_ops, s);
 	if (!s->st) {
 		uv_close((uv_handle_t *)&s->delay, on_delay_closed);
 		return;

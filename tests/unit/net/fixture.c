@@ -83,14 +83,14 @@ void end_fini(struct end *e)
 	arena_fini(&e->texts);
 }
 
-static void on_connection(void *ctx, uv_stream_t *server)
+static void on_connection(void *ctx, int fd)
 {
 	struct fixture *f = ctx;
 
 	if (!f->server.st)
-		f->server.st = stream_accept(server, &end_ops, &f->server);
+		f->server.st = stream_accept(&f->loop, fd, &end_ops, &f->server);
 	else
-		stream_close(stream_accept(server, &end_ops, &f->server));
+		stream_close(stream_accept(&f->loop, fd, &end_ops, &f->server));
 	f->accepted++;
 	if (f->accept_hook)
 		f->accept_hook(f);

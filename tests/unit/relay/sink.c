@@ -312,14 +312,14 @@ static void on_closed(void *ctx, struct stream *st)
 
 static const struct stream_ops ops = { .on_input = on_input, .on_tls = on_tls, .on_end = on_end, .on_closed = on_closed };
 
-static void on_connection(void *ctx, uv_stream_t *server)
+static void on_connection(void *ctx, int fd)
 {
 	struct sink *s = ctx;
 	struct sink_session *k = NEW(struct sink_session);
 
 	k->sink = s;
 	buf_init(&k->input, 1 << 20);
-	k->st = stream_accept(server, &ops, k);
+	k->st = stream_accept(s->loop, fd, &ops, k);
 	if (!k->st)
 		abort();
 	snprintf(s->client, sizeof s->client, "%.*s", STR_ARG(stream_peer_address(k->st)));
