@@ -74,7 +74,7 @@ struct stream_ops {
 /* A stream on a connected socket, which it takes. NULL: the client has gone already, or the socket cannot be used; logged. */
 struct stream *stream_accept(uv_loop_t *loop, int fd, const struct stream_ops *ops, void *ctx);
 /* Never NULL: on_connect reports immediate failures too (TEMP 421 4.4.1; then close the stream). `source`: an address of this
- * machine, of the same family, whose port is ignored; NULL: the system chooses. */
+ * machine, of the same family, with port 0; NULL: the system chooses. */
 struct stream *stream_connect_from(uv_loop_t *loop, const struct sockaddr *source, const struct sockaddr *address,
 				   const struct stream_ops *ops, void *ctx);
 

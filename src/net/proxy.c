@@ -19,6 +19,19 @@ static bool agrees(struct str bytes, struct str whole)
 	return bytes.n < whole.n ? str_starts(whole, bytes) : str_starts(bytes, whole);
 }
 
+/* Address and port in network order. IPv4 and IPv6 addresses have their port in the same place. */
+static enum proxy_result set_client(struct sockaddr_storage *client_out, int family, const void *address, const void *port)
+{
+	memset(client_out, 0, sizeof *client_out);
+	client_out->ss_family = (sa_family_t)family;
+	if (family == AF_INET)
+		memcpy(&((struct sockaddr_in *)client_out)->sin_addr, address, sizeof(struct in_addr));
+	else
+		memcpy(&((struct sockaddr_in6 *)client_out)->sin6_addr, address, sizeof(struct in6_addr));
+	memcpy(&((struct sockaddr_in *)client_out)->sin_port, port, sizeof(in_port_t));
+	return PROXY_ADDRESS;
+}
+
 /* ---- version 1: a line of text ---- */
 
 /* Decimal, without sign and leading zeros. */
@@ -60,16 +73,7 @@ static enum proxy_result read_v1_addresses(int family, struct str rest, struct s
 	if (!read_address(family, part[0], &source) || !read_address(family, part[1], &destination) ||
 	    !read_port(part[2], &port) || !read_port(part[3], &other_port))
 		return PROXY_BAD;
-	memset(client_out, 0, sizeof *client_out);
-	client_out->ss_family = (sa_family_t)family;
-	if (family == AF_INET6) {
-		((struct sockaddr_in6 *)client_out)->sin6_addr = source;
-		((struct sockaddr_in6 *)client_out)->sin6_port = port;
-	} else {
-		memcpy(&((struct sockaddr_in *)client_out)->sin_addr, &source, sizeof(struct in_addr));
-		((struct sockaddr_in *)client_out)->sin_port = port;
-	}
-	return PROXY_ADDRESS;
+	return set_client(client_out, family, &source, &port);
 }
 
 static enum proxy_result parse_v1(struct str bytes, size_t *n_out, struct sockaddr_storage *client_out)
@@ -99,9 +103,6 @@ static enum proxy_result parse_v1(struct str bytes, size_t *n_out, struct sockad
 static enum proxy_result read_v2_addresses(unsigned family, unsigned transport, struct str body,
 					   struct sockaddr_storage *client_out)
 {
-	struct sockaddr_in four = { .sin_family = AF_INET };
-	struct sockaddr_in6 six = { .sin6_family = AF_INET6 };
-
 	if (family > V2_UNIX || transport > V2_DGRAM)
 		return PROXY_BAD;
 	if (family == V2_UNSPEC || transport == V2_ANY)
@@ -110,17 +111,8 @@ static enum proxy_result read_v2_addresses(unsigned family, unsigned transport, 
 		return body.n < 216 ? PROXY_BAD : PROXY_LOCAL;
 	if (transport != V2_STREAM || body.n < (family == V2_INET ? 12 : 36))
 		return PROXY_BAD;
-	memset(client_out, 0, sizeof *client_out);
-	if (family == V2_INET) {
-		memcpy(&four.sin_addr, body.p, 4);
-		memcpy(&four.sin_port, body.p + 8, 2);
-		memcpy(client_out, &four, sizeof four);
-	} else {
-		memcpy(&six.sin6_addr, body.p, 16);
-		memcpy(&six.sin6_port, body.p + 32, 2);
-		memcpy(client_out, &six, sizeof six);
-	}
-	return PROXY_ADDRESS;
+	return family == V2_INET ? set_client(client_out, AF_INET, body.p, body.p + 8)
+				 : set_client(client_out, AF_INET6, body.p, body.p + 32);
 }
 
 static enum proxy_result parse_v2(struct str bytes, size_t *n_out, struct sockaddr_storage *client_out)

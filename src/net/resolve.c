@@ -34,7 +34,7 @@ struct resolve *resolve_host(uv_loop_t *loop, struct str host, unsigned port, bo
 	snprintf(service, sizeof(service), "%u", port);
 	if (host.n == 0 || strlen(name) != host.n || port > 65535 || (!ipv4 && !ipv6) ||
 	    uv_getaddrinfo(loop, &r->request, on_resolved, name, service, &hints) != 0) {
-		/* nobody can be asked for this name: one that is no address gives the same answer, later and without a question */
+		/* the answer comes from the loop too: a text that is no address gives it without a question to the DNS */
 		hints.ai_flags |= AI_NUMERICHOST;
 		if (uv_getaddrinfo(loop, &r->request, on_resolved, "none", NULL, &hints) != 0)
 			abort(); /* no memory: as every other allocation */

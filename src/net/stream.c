@@ -13,23 +13,16 @@
 static void on_connected(uv_connect_t *request, int status);
 static void on_handle_closed(uv_handle_t *h);
 
-/* An IPv4-mapped IPv6 address is shown as IPv4. */
+/* An IPv4-mapped IPv6 address is shown as IPv4. IPv4 and IPv6 addresses have their port in the same place. */
 void stream_set_peer(struct stream *st, const struct sockaddr *address)
 {
-	if (address->sa_family == AF_INET6) {
-		const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
+	const struct in6_addr *six = &((const struct sockaddr_in6 *)address)->sin6_addr;
 
-		st->port = ntohs(six->sin6_port);
-		if (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
-			inet_ntop(AF_INET, six->sin6_addr.s6_addr + 12, st->address, sizeof(st->address));
-		else
-			inet_ntop(AF_INET6, &six->sin6_addr, st->address, sizeof(st->address));
-	} else if (address->sa_family == AF_INET) {
-		const struct sockaddr_in *four = (const struct sockaddr_in *)address;
-
-		st->port = ntohs(four->sin_port);
-		inet_ntop(AF_INET, &four->sin_addr, st->address, sizeof(st->address));
-	}
+	st->port = ntohs(((const struct sockaddr_in *)address)->sin_port);
+	if (address->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(six))
+		inet_ntop(AF_INET, six->s6_addr + 12, st->address, sizeof(st->address));
+	else
+		uv_ip_name(address, st->address, sizeof(st->address));
 }
 
 /* A stream without a socket. */
@@ -80,29 +73,17 @@ struct stream *stream_accept(uv_loop_t *loop, int fd, const struct stream_ops *o
 	return st;
 }
 
-/* Give the stream a socket that is bound to `source`. The port is chosen on connect, so that several connections to different
- * peers can share it. 0 or a negative uv code. */
+/* Give the stream a socket that is bound to `source`. Its port is chosen on connect, so that several connections to different
+ * peers can share a port. 0 or a negative uv code. */
 static int bind_source(struct stream *st, const struct sockaddr *source)
 {
-	bool six = source->sa_family == AF_INET6;
-	struct sockaddr_storage any_port;
+	socklen_t size = source->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 	int fd = socket(source->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1, error;
 
 	if (fd < 0)
 		return -errno;
-	memset(&any_port, 0, sizeof any_port);
-	memcpy(&any_port, source, six ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
-	if (six)
-		((struct sockaddr_in6 *)&any_port)->sin6_port = 0;
-	else
-		((struct sockaddr_in *)&any_port)->sin_port = 0;
 	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one); /* without this fewer connections are possible */
-	if (bind(fd, (const struct sockaddr *)&any_port, six ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in)) < 0) {
-		error = -errno;
-		close(fd);
-		return error;
-	}
-	error = uv_tcp_open(&st->tcp, fd);
+	error = bind(fd, source, size) < 0 ? -errno : uv_tcp_open(&st->tcp, fd);
 	if (error < 0)
 		close(fd);
 	return error;

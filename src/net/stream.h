@@ -96,7 +96,4 @@ void stream_tls_shutdown(struct stream *st);
 void stream_tls_fail(struct stream *st, struct verdict v);
 void stream_tls_free(struct stream *st);
 
-/* tls.c */
-SSL *tls_context_session(struct tls_context *t);
-
 #endif

@@ -1,6 +1,7 @@
 /* stream_tls.c - TLS between a stream's socket and its user. OpenSSL reads and writes through a BIO of this file, straight from
  * the shared read buffer and into the stream's output, so an idle session holds no buffer but OpenSSL's own state. */
 #include "stream.h"
+#include "tls.h"
 
 #include "posthouse/arena.h"
 #include "posthouse/secret.h"
@@ -116,7 +117,7 @@ static SSL *tls_begin(struct stream *st, struct tls_context *context, bool behin
 	struct stream_tls *tls = NEW(struct stream_tls);
 	BIO *bio = BIO_new(bio_method());
 
-	tls->ssl = tls_context_session(context);
+	tls->ssl = SSL_new(context->sets[0].ctx);
 	if (!bio || !tls->ssl)
 		abort(); /* no memory: as every other allocation */
 	tls->context = tls_context_ref(context);

@@ -1,5 +1,4 @@
 /* tls.c - settings of all TLS contexts, and the contexts of the client: the requirements for next hops. */
-#include "stream.h"
 #include "tls.h"
 
 #include <openssl/err.h>
@@ -112,12 +111,6 @@ struct tls_context *tls_old_client_context(void)
 	if (SSL_CTX_set_cipher_list(ctx, "ALL:!aNULL:!eNULL:@SECLEVEL=0") != 1)
 		abort();
 	return t;
-}
-
-/* A session under this context. */
-SSL *tls_context_session(struct tls_context *t)
-{
-	return SSL_new(t->sets[0].ctx);
 }
 
 struct tls_context *tls_context_ref(struct tls_context *t)

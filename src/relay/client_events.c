@@ -78,13 +78,13 @@ static void end_delivery(struct connection *c)
 		pool_throttle(c->pool);
 	c->delivery = NULL;
 	c->log.message = 0;
-	delivery_end(d, &(struct nexthop_report){ .remote = str_of(c->remote),
-						  .tls = str_of(tls_text),
-						  .transcript = connection_transcript(c, &d->arena),
-						  .connections = pool_limit(c->pool),
-						  .rcptmax = c->pool->rcptmax ? c->pool->rcptmax : peer->rcptmax,
-						  .without = extensions_words(&d->arena, without),
-						  .dsn = peer->features & ~without & PEER_DSN });
+	delivery_end(d, (struct msg_result){ .remote = str_of(c->remote),
+					     .tls = str_of(tls_text),
+					     .transcript = connection_transcript(c, &d->arena),
+					     .connections = pool_limit(c->pool),
+					     .rcptmax = c->pool->rcptmax ? c->pool->rcptmax : peer->rcptmax,
+					     .without = extensions_words(&d->arena, without),
+					     .dsn = (peer->features & ~without & PEER_DSN) != 0 });
 }
 
 /* Another connection takes the delivery. */

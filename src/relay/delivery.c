@@ -143,10 +143,10 @@ void delivery_free(struct delivery *d)
 	role_busy(relay->role, -1);
 }
 
-/* The lines about features that were given up, then the last dialogue with a failure. */
-static struct str transcript_of(struct delivery *d, const struct nexthop_report *hop)
+/* The lines about features that were given up, then the last dialogue with a failure, or that of the session which failed. */
+static struct str transcript_of(struct delivery *d, struct str session, bool session_failed)
 {
-	struct str said = d->transcript.n && !hop->gate ? buf_view(&d->transcript) : hop->transcript;
+	struct str said = d->transcript.n && !session_failed ? buf_view(&d->transcript) : session;
 
 	if (d->given_up.n == 0)
 		return said;
@@ -154,29 +154,22 @@ static struct str transcript_of(struct delivery *d, const struct nexthop_report 
 	return arena_printf(&d->arena, "%.*s%.*s", STR_ARG(buf_view(&d->given_up)), STR_ARG(said));
 }
 
-static void report(struct delivery *d, const struct nexthop_report *hop)
+static void report(struct delivery *d, struct msg_result m)
 {
 	struct channel *queue = role_peer(d->relay->role, ROLE_QUEUE, 0);
-	struct msg_result m = { .lease = d->lease,
-				.remote = str_head(hop->remote, OUTCOME_TEXT_MAX),
-				.tls = hop->tls,
-				.without = hop->without,
-				.gate = hop->gate,
-				.gate_reason = hop->gate_reason,
-				.connections = hop->connections,
-				.rcptmax = hop->rcptmax,
-				.dsn = hop->dsn };
-	struct meaning meaning = hop->gate_meaning;
-	bool all_ok;
+	bool session_failed = m.gate != GATE_FINE, all_ok;
+	struct meaning meaning;
 
-	if (!m.gate)
+	m.lease = d->lease;
+	m.remote = str_head(m.remote, OUTCOME_TEXT_MAX);
+	if (!session_failed) {
 		m.gate = delivery_gate(d, &meaning, &m.gate_reason);
-	m.gate_meaning = meaning_pack(meaning.trouble, meaning.actor);
-	m.gate_pause_ms = meaning.pause_ms;
+		m.gate_meaning = meaning_pack(meaning.trouble, meaning.actor);
+		m.gate_pause_ms = meaning.pause_ms;
+	}
 	m.gate_reason = str_head(m.gate_reason, OUTCOME_TEXT_MAX);
 	fill_outcomes(d, &m, &all_ok);
-	if (!all_ok)
-		m.transcript = transcript_of(d, hop);
+	m.transcript = all_ok ? S("") : transcript_of(d, m.transcript, session_failed);
 	log_debug(&d->log, "delivery.reported", kv("lease", d->lease), kv("remote", m.remote), kv("tls", m.tls),
 		  kv("recipients", m.outcomes.n), kv("all_sent", all_ok), kv("gate", m.gate), kv("gate_reason", m.gate_reason));
 	if (all_ok)
@@ -187,7 +180,7 @@ static void report(struct delivery *d, const struct nexthop_report *hop)
 		crash_point("relay.after_result");
 }
 
-void delivery_end(struct delivery *d, const struct nexthop_report *hop)
+void delivery_end(struct delivery *d, struct msg_result hop)
 {
 	assert(list_empty(&d->in_pool) && d->state != DELIVERY_REPORTED);
 	if (d->state == DELIVERY_RUNNING)
@@ -206,24 +199,27 @@ void delivery_end(struct delivery *d, const struct nexthop_report *hop)
 		delivery_free(d);
 }
 
-void delivery_end_with(struct delivery *d, struct verdict v, const struct nexthop_report *hop)
+void delivery_end_with(struct delivery *d, struct verdict v, struct msg_result hop)
 {
 	delivery_settle_rest(d, v);
 	delivery_end(d, hop);
 }
 
 /* Recipients that the next hop accepted before stay delivered. */
-void delivery_end_blocked(struct delivery *d, struct verdict v, const struct nexthop_report *hop)
+void delivery_end_blocked(struct delivery *d, struct verdict v, struct msg_result hop)
 {
-	struct nexthop_report with_reason = *hop;
-
-	if (with_reason.gate_reason.n == 0)
-		with_reason.gate_reason = S("next hop at fault");
+	if (hop.gate_reason.n == 0)
+		hop.gate_reason = S("next hop at fault");
 	v.class = TEMP;
-	delivery_end_with(d, v, &with_reason);
+	delivery_end_with(d, v, hop);
+}
+
+void delivery_end_unroutable(struct delivery *d, struct str reason)
+{
+	delivery_end_with(d, temp(451, S("4.3.5"), reason), (struct msg_result){ .gate = GATE_BUSY, .gate_reason = reason });
 }
 
 void delivery_end_untried(struct delivery *d)
 {
-	delivery_end_with(d, temp(0, S(""), S("withdrawn")), &(struct nexthop_report){ 0 });
+	delivery_end_with(d, temp(0, S(""), S("withdrawn")), (struct msg_result){ 0 });
 }

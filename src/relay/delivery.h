@@ -80,16 +80,6 @@ struct delivery {
 	bool orphan;         /* the queue process that gave the lease has ended: no result is expected */
 };
 
-/* Facts about the next hop at the end of a delivery. */
-struct nexthop_report {
-	struct str remote, tls, transcript, without;
-	uint64_t connections, rcptmax;
-	bool dsn;
-	enum gate_state gate; /* of the session; GATE_FINE: the outcomes decide */
-	struct meaning gate_meaning;
-	struct str gate_reason;
-};
-
 struct delivery *delivery_new(struct relay *relay, const struct msg_deliver *m, int fd); /* takes fd */
 void delivery_free(struct delivery *d);
 struct delivery *delivery_find(struct relay *relay, uint64_t lease);
@@ -97,9 +87,14 @@ bool delivery_is_complete(const struct delivery *d);
 void delivery_settle_rest(struct delivery *d, struct verdict v); /* recipients without a verdict get this one, as STEP_OURS */
 /* Recipients without a verdict get that of a recipient whose refusal means the next hop. */
 void delivery_spread_refusal(struct delivery *d);
-void delivery_end(struct delivery *d, const struct nexthop_report *hop); /* report; recipients without outcome are TEMP */
-void delivery_end_with(struct delivery *d, struct verdict v, const struct nexthop_report *hop); /* both */
-void delivery_end_blocked(struct delivery *d, struct verdict v, const struct nexthop_report *hop);
+/* Send the result. `hop` has the facts about the next hop; without its `gate` the outcomes decide that. Recipients without an
+ * outcome are TEMP. */
+void delivery_end(struct delivery *d, struct msg_result hop);
+/* The same; recipients without a verdict get this one. */
+void delivery_end_with(struct delivery *d, struct verdict v, struct msg_result hop);
+/* The next hop takes no mail now: queue keeps it, and tries the next hop later. */
+void delivery_end_blocked(struct delivery *d, struct verdict v, struct msg_result hop);
+void delivery_end_unroutable(struct delivery *d, struct str reason); /* there is no such next hop */
 void delivery_end_untried(struct delivery *d);
 
 /* ---- handover.c ---- */

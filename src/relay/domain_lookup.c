@@ -41,13 +41,3 @@ void domain_lookups_answer(struct pool *pool, bool known)
 		free(i);
 	}
 }
-
-void domain_lookups_drop(struct relay *relay)
-{
-	LIST_EACH_OF (struct pool, pool, &relay->pools, in_relay) {
-		LIST_EACH_OF (struct lookup_call, i, &pool->asking, in_pool) {
-			list_remove(&i->in_pool);
-			free(i);
-		}
-	}
-}

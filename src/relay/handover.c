@@ -9,7 +9,6 @@
 
 void delivery_begin(struct relay *relay, const struct msg_deliver *m, int fd)
 {
-	const struct nexthop_report nothing = { 0 };
 	struct str reason = S("");
 	struct pool *pool;
 	struct verdict v;
@@ -25,7 +24,7 @@ void delivery_begin(struct relay *relay, const struct msg_deliver *m, int fd)
 	if (fd < 0 && m->text.n != m->size) { /* the kernel drops the descriptor of a large text when no number is left */
 		log_error(&d->log, "text.missing", kv("lease", d->lease));
 		delivery_end_with(d, temp(451, S("4.3.0"), S("the text could not be passed on: no descriptor is left")),
-				  &nothing);
+				  (struct msg_result){ 0 });
 		return;
 	}
 	if (relay->stopping) {
@@ -34,13 +33,12 @@ void delivery_begin(struct relay *relay, const struct msg_deliver *m, int fd)
 	}
 	d->pool = pool = nexthop_find(relay, m->route, &d->arena, &reason);
 	if (!pool) {
-		delivery_end_blocked(d, temp(451, S("4.3.5"), reason),
-				     &(struct nexthop_report){ .gate = GATE_BUSY, .gate_reason = reason });
+		delivery_end_unroutable(d, reason);
 		return;
 	}
 	v = requirements_check(d, pool, clock_now_ms());
 	if (v.class != OK) {
-		delivery_end_with(d, v, &nothing);
+		delivery_end_with(d, v, (struct msg_result){ 0 });
 		pool_free_if_unused(pool); /* the pool of a domain can have been made for this delivery */
 		return;
 	}

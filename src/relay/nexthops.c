@@ -63,25 +63,16 @@ static struct str mechanisms_of(struct arena *a, const struct cfg_upstream *u)
 	return all.n ? all : sasl_names(a, SASL_PASSWORD);
 }
 
-/* In any order, since the one that worked was moved to the front. */
-static bool same_mechanisms(struct str now, const struct cfg_upstream *u)
+/* The settings as one text, for a comparison; without the CA certificates. */
+static struct str definition(struct arena *a, const struct cfg_upstream *u)
 {
-	struct arena a = { 0 };
-	struct str rest = mechanisms_of(&a, u), word;
-	bool same = rest.n == now.n;
-
-	while (same && str_split(&rest, ' ', &word))
-		same = str_search(now, word) < now.n;
-	arena_fini(&a);
-	return same;
+	return arena_printf(a, "%.*s\n%.*s\n%u %u %d %u\n%.*s", STR_ARG(u->host), STR_ARG(u->tls_name), port_of(u), u->tls,
+			    u->login.n > 0, extensions_named(&u->avoid), STR_ARG(mechanisms_of(a, u)));
 }
 
-static bool same_definition(const struct pool *pool, const struct cfg_upstream *u)
+static bool same_definition(const struct pool *pool, const struct cfg_upstream *u, struct arena *a)
 {
-	return pool->avoid == extensions_named(&u->avoid) && same_mechanisms(pool->mechanisms, u) &&
-	       str_eq(pool->host, u->host) && pool->port == port_of(u) && pool->tls == u->tls &&
-	       pool->login == (u->login.n > 0) && str_eq(pool->tls_name, u->tls_name.n ? u->tls_name : u->host) &&
-	       (!pool->ca_store || str_eq(pool->ca_store->ca_pem, u->ca_pem));
+	return str_eq(pool->definition, definition(a, u)) && (!pool->ca_store || str_eq(pool->ca_store->ca_pem, u->ca_pem));
 }
 
 /* Take over a definition, which nexthops_check() has accepted. */
@@ -95,6 +86,7 @@ static void define(struct pool *pool, const struct cfg_upstream *u)
 	pool->name = arena_str(&pool->arena, u->name);
 	pool->host = arena_str(&pool->arena, u->host);
 	pool->tls_name = arena_str(&pool->arena, u->tls_name.n ? u->tls_name : u->host);
+	pool->definition = definition(&pool->arena, u);
 	pool->port = port_of(u);
 	pool->tls = u->tls;
 	pool->login = u->login.n > 0;
@@ -110,13 +102,13 @@ static void define(struct pool *pool, const struct cfg_upstream *u)
 
 static void retire(struct pool *pool)
 {
-	struct str reason = S("the upstream is no longer configured");
+	struct delivery *d;
 
 	pool->gone = true;
 	pool_close_opening(pool);
 	pool_close_idle(pool, "no longer configured");
-	pool_end_waiting(pool, temp(451, S("4.3.5"), reason),
-			 &(struct nexthop_report){ .gate = GATE_BUSY, .gate_reason = reason });
+	while ((d = pool_take(pool)) != NULL)
+		delivery_end_unroutable(d, S("the upstream is no longer configured"));
 	pool_free_if_unused(pool);
 }
 
@@ -127,7 +119,7 @@ static void apply_upstream(struct relay *relay, const struct config *config, con
 
 	if (fresh)
 		pool = pool_new(relay);
-	if (fresh || !same_definition(pool, u)) {
+	if (fresh || !same_definition(pool, u, a)) {
 		define(pool, u);
 		candidates_forget(pool);
 		pool_close_opening(pool);
@@ -139,18 +131,22 @@ static void apply_upstream(struct relay *relay, const struct config *config, con
 
 /* ---- domains ---- */
 
+static void set_domain(struct pool *pool, const struct cfg_delivery *delivery)
+{
+	pool->port = delivery->port ? (unsigned)delivery->port : SMTP_PORT;
+	pool->avoid = extensions_named(&delivery->avoid);
+	pool->limit = limit_of(delivery->connections_per_destination);
+}
+
 static struct pool *domain_new(struct relay *relay, struct str route)
 {
-	const struct cfg_delivery *delivery = &role_config(relay->role)->delivery;
 	struct pool *pool = pool_new(relay);
 
 	pool->route = arena_str(&pool->arena, route);
 	pool->name = pool->host = pool->tls_name = str_from(pool->route, 3);
 	pool->mx = true;
-	pool->port = delivery->port ? (unsigned)delivery->port : SMTP_PORT;
 	pool->tls = UPSTREAM_OPPORTUNISTIC;
-	pool->avoid = extensions_named(&delivery->avoid);
-	pool->limit = limit_of(delivery->connections_per_destination);
+	set_domain(pool, &role_config(relay->role)->delivery);
 	use_ca_store(pool, S(""));
 	pools_sweep(relay);
 	return pool;
@@ -159,10 +155,8 @@ static struct pool *domain_new(struct relay *relay, struct str route)
 /* changed: settings of all connections, so that none of the present ones is used further. */
 static void apply_domain(struct pool *pool, const struct cfg_delivery *delivery, bool changed)
 {
-	pool->avoid = extensions_named(&delivery->avoid);
-	pool->limit = limit_of(delivery->connections_per_destination);
+	set_domain(pool, delivery);
 	if (changed) {
-		pool->port = delivery->port ? (unsigned)delivery->port : SMTP_PORT;
 		pool->generation++;
 		candidates_forget(pool);
 		domain_lookups_answer(pool, false); /* a delivery asks again */

@@ -55,10 +55,7 @@ void pool_give_back(struct delivery *d)
 	d->state = DELIVERY_WAITING;
 	d->relay->running--;
 	if (d->pool->gone) { /* a reload has removed the upstream: no connection would take the delivery */
-		struct str reason = S("the upstream is no longer configured");
-
-		delivery_end_blocked(d, temp(451, S("4.3.5"), reason),
-				     &(struct nexthop_report){ .gate = GATE_BUSY, .gate_reason = reason });
+		delivery_end_unroutable(d, S("the upstream is no longer configured"));
 		return;
 	}
 	pool_add(d->pool, d, true);
@@ -147,14 +144,6 @@ void pool_connection_ready(struct pool *pool, struct str mechanism)
 	pool->failure = NULL;
 }
 
-void pool_end_waiting(struct pool *pool, struct verdict v, const struct nexthop_report *hop)
-{
-	struct delivery *d;
-
-	while ((d = pool_take(pool)) != NULL)
-		delivery_end_blocked(d, v, hop);
-}
-
 void pool_throttle(struct pool *pool)
 {
 	size_t now = pool_limit(pool);
@@ -166,11 +155,10 @@ void pool_throttle(struct pool *pool)
 
 void pool_refuse_waiting(struct pool *pool, struct verdict v, struct str transcript)
 {
-	struct nexthop_report hop = { .transcript = transcript };
 	struct delivery *d;
 
 	while ((d = pool_take(pool)) != NULL)
-		delivery_end_with(d, v, &hop);
+		delivery_end_with(d, v, (struct msg_result){ .transcript = transcript });
 }
 
 static const char *fault_name(enum smtp_fault fault)
@@ -204,9 +192,10 @@ void pool_connection_failed(struct pool *pool, struct connection *c, const struc
 	struct verdict v = f->verdict;
 	struct place place = { .step = f->step, .mx = pool->mx };
 	struct meaning meaning = reply_class_session(place, f->fault, v, f->by_peer);
-	enum gate_state gate = reply_class_gate(meaning);
 	struct str reason = arena_printf(&c->arena, "%.*s%s%.*s%s%.*s", STR_ARG(f->remote), f->remote.n ? ": " : "",
 					 STR_ARG(v.enhanced), v.enhanced.n ? " " : "", STR_ARG(v.text));
+	struct msg_result hop;
+	struct delivery *d;
 
 	if (c->state <= CONNECTION_BUSY)
 		others--;
@@ -224,13 +213,14 @@ void pool_connection_failed(struct pool *pool, struct connection *c, const struc
 	pool->fewer = 0;
 	if (meaning.trouble == TROUBLE_RATE)
 		pool_throttle(pool);
-	v.class = TEMP;
-	pool_end_waiting(pool, v,
-			 &(struct nexthop_report){ .remote = f->remote,
-						   .transcript = connection_transcript(c, &c->arena),
-						   .gate = gate,
-						   .gate_meaning = meaning,
-						   .gate_reason = reason });
+	hop = (struct msg_result){ .remote = f->remote,
+				   .transcript = connection_transcript(c, &c->arena),
+				   .gate = reply_class_gate(meaning),
+				   .gate_meaning = meaning_pack(meaning.trouble, meaning.actor),
+				   .gate_pause_ms = meaning.pause_ms,
+				   .gate_reason = reason };
+	while ((d = pool_take(pool)) != NULL)
+		delivery_end_blocked(d, v, hop);
 }
 
 void pool_connection_gone(struct pool *pool, struct connection *c)

@@ -15,7 +15,6 @@ struct relay;
 struct role;
 struct connection;
 struct delivery;
-struct nexthop_report;
 struct ca_store;
 
 /* A refusal of one recipient or message that possibly means all mail by this next hop: complaints.c. */
@@ -29,9 +28,10 @@ struct complaint {
 struct pool {
 	struct list in_relay;
 	struct relay *relay;
-	struct arena arena; /* of the definition, which is replaced as a whole */
-	struct str route;   /* "upstream:isp", "mx:example.org" */
-	struct str name;    /* the name of the upstream, or the domain */
+	struct arena arena;    /* of the definition, which is replaced as a whole */
+	struct str route;      /* "upstream:isp", "mx:example.org" */
+	struct str name;       /* the name of the upstream, or the domain */
+	struct str definition; /* of an upstream, as one text */
 	struct str host, tls_name;
 	unsigned port, tls;        /* tls: enum upstream_tls */
 	bool mx;                   /* a domain: the pool is freed when it is not needed any more */
@@ -82,8 +82,7 @@ void pool_close_opening(struct pool *pool);
 void pool_connection_ready(struct pool *pool, struct str mechanism); /* of its login; "": there was none */
 void pool_connection_failed(struct pool *pool, struct connection *c, const struct failure *f);
 void pool_throttle(struct pool *pool); /* fewer connections for a while */
-/* Hand all waiting deliveries back to queue: the next hop is at fault, or its domain accepts no mail at all (refuse). */
-void pool_end_waiting(struct pool *pool, struct verdict v, const struct nexthop_report *hop);
+/* Its domain accepts no mail at all: end all waiting deliveries. */
 void pool_refuse_waiting(struct pool *pool, struct verdict v, struct str transcript);
 void pool_connection_gone(struct pool *pool, struct connection *c); /* can free the pool */
 void pool_free_if_unused(struct pool *pool);
@@ -95,7 +94,6 @@ size_t pool_limit(struct pool *pool);  /* of connections now */
 void domain_lookup_add(struct pool *pool, struct channel *queue, uint64_t call);
 void domain_lookup_answer(struct channel *queue, uint64_t call, bool known);
 void domain_lookups_answer(struct pool *pool, bool known);
-void domain_lookups_drop(struct relay *relay); /* queue is gone */
 
 /* ---- nexthops.c ---- */
 struct verdict nexthops_check(struct relay *relay, const struct config *config); /* OK: the configuration can be applied */

@@ -100,10 +100,13 @@ static void handle_settled(void *ctx, struct channel *ch, const struct msg_settl
 
 static void peer_down(struct role *r, struct channel *ch)
 {
+	struct relay *relay = relay_of(r);
+
 	if (channel_peer(ch) != ROLE_QUEUE)
 		return;
-	domain_lookups_drop(relay_of(r));
-	deliveries_orphan(relay_of(r));
+	LIST_EACH_OF (struct pool, pool, &relay->pools, in_relay)
+		domain_lookups_answer(pool, false); /* nobody gets the answers */
+	deliveries_orphan(relay);
 }
 
 /* ---- the end ---- */

@@ -1,28 +1,5 @@
-/* relay.h - the state of the relay role: deliveries that queue hands over, and the connections to next hops that carry them.
- *
- * relay.c           the role: messages, configuration, stop; it fills in struct relay_ops, by which lower files tell upper ones
- * delivery.c        one lease of queue: a message, its recipients, their outcomes
- * handover.c        each delivery that queue hands over goes to the pool of its next hop
- * pool.c            one next hop: its connections, and the deliveries that wait for one
- * nexthops.c        the list of next hops: upstreams by configuration, domains as long as there is mail for them
- * domain_lookup.c   queue asks for the mail servers of a domain before it hands over mail for it
- * candidates.c      the addresses of a next hop: by host name, or by the MX records of a domain
- * resolver.c        the resolver for domains, opened at its first use
- * reach.c           addresses that get no mail directly, and those of this machine
- * host_status.c     addresses that did not answer, or cannot do TLS or an extension
- * ca_store.c        the CA certificates that next hops are verified with
- * connection.c      one connection: TCP, TLS, time limits, its end
- * attempt.c         tries the addresses in turn until a session is open
- * tls_policy.c      which TLS a candidate address must have
- * client_events.c   the events of the SMTP client machine on a connection
- * tx_recipients.c   the recipients of one transaction
- * extensions.c      extensions that a next hop offers but does not handle
- * requirements.c    what a message requires of its next hops: a time limit, TLS
- * transfer.c        the text of a message, read piece by piece
- * downgrade.c       a text that the next hop does not accept as it is: sizes and fresh signatures
- * complaints.c      whether refusals mean the next hop as a whole
- * reply_class.c     what a refusal means; its table is replies.def
- * server_words.c    the words of a reply that the server itself has chosen */
+/* relay.h - the state of the relay role: deliveries that queue hands over, and the connections to next hops that carry them. The
+ * first line of each file in this folder says what the file is for. */
 #ifndef RELAY_RELAY_H
 #define RELAY_RELAY_H
 
