@@ -68,6 +68,12 @@ static void rest(struct dispatch *d, uint64_t at_least_ms)
 	uv_timer_start(&d->scheduler.timer, on_timer, delay, 0);
 }
 
+/* After a refusal of the store the pause is fixed: what becomes due in it is not known. */
+static void wait_for_store(struct dispatch *d)
+{
+	uv_timer_start(&d->scheduler.timer, on_timer, STORE_FAILED_MS, 0);
+}
+
 static bool may_lease(const struct dispatch *d)
 {
 	return dispatch_may_store(d) && !d->stopping && d->relay && d->nexthops.known && d->accounting->buckets.known &&
@@ -140,9 +146,10 @@ void scheduler_wake(struct dispatch *d)
 	s->room = leases_free(d);
 	if (!may_lease(d) || s->room == 0 || !channel_has_credit(d->relay)) {
 		/* a result, a channel, credit or the timer starts the next round */
-		if (!s->failing ||
-		    !uv_is_active((uv_handle_t *)&s->timer)) /* new messages must not delay the timer again and again */
-			rest(d, s->failing ? STORE_FAILED_MS : FRUITLESS_MS);
+		if (!s->failing)
+			rest(d, FRUITLESS_MS);
+		else if (!uv_is_active((uv_handle_t *)&s->timer)) /* new messages must not delay the timer again and again */
+			wait_for_store(d);
 		return;
 	}
 	s->asking = 1; /* this step */
@@ -348,7 +355,7 @@ static void end_step(struct dispatch *d)
 		s->paused_until = clock_mono_ms() + TIMER_MIN_MS;
 	}
 	if (s->failing)
-		rest(d, STORE_FAILED_MS);
+		wait_for_store(d);
 	else if (clock_mono_ms() < s->paused_until)
 		uv_timer_start(&s->timer, on_timer, TIMER_MIN_MS, 0);
 	else if (s->productive || s->again || (s->scan.is_going && s->page > 0))

@@ -69,10 +69,10 @@ void connect_submission(struct harness *h);
 void connect_console(struct harness *h);
 void disconnect(struct harness *h, struct channel **end);
 
-/* Run the loop until the condition holds; fails after some seconds. */
+/* Run the loop until the condition holds; fails after half a minute. */
 #define UNTIL(h, condition)                                                                                                      \
 	do {                                                                                                                     \
-		uint64_t until_ = uv_hrtime() + 5000000000ull;                                                                   \
+		uint64_t until_ = uv_hrtime() + 30000000000ull;                                                                  \
 		while (!(condition)) {                                                                                           \
 			if (uv_hrtime() > until_)                                                                                \
 				fail_msg("did not happen: %s", #condition);                                                      \

@@ -215,6 +215,24 @@ static void test_results_kept(void **state)
 	UNTIL(h, h->deliveries_n == 2);
 }
 
+/* A store that refuses to tell what is due is asked again after some seconds, also when nothing else is due for long. */
+static void test_leasing_refused(void **state)
+{
+	struct harness *h = *state;
+	const uv_timer_t *timer = &h->q->dispatch.scheduler.timer;
+
+	store_refuse(REQUEST_LANES, 1);
+	submit_and_wait(h, 1, "a@example.org", "b@x.example");
+	UNTIL(h, h->q->dispatch.scheduler.failing);
+	submit_and_wait(h, 2, "a@example.org", "b@x.example");
+	run_quiet(h);
+	assert_int_equal(h->deliveries_n, 0);
+	assert_true(uv_is_active((const uv_handle_t *)timer));
+	assert_in_range(uv_timer_get_due_in(timer), 1, 5000);
+	advance(h, 5000);
+	UNTIL(h, h->deliveries_n == 2);
+}
+
 static void test_text_gone(void **state)
 {
 	struct harness *h = *state;
@@ -312,6 +330,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_stop_after_relay, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unknown_lease, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_results_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_leasing_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_text_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stop, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stop_without_results, setup, teardown),
