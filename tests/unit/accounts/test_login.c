@@ -288,7 +288,7 @@ static void ask_presence(const char *name, const char *device, uint64_t stamp)
 /* Let what is on its way arrive. */
 static void settle(void)
 {
-	uint64_t until = clock_mono_ms() + 2000;
+	uint64_t until = clock_mono_ms() + 30000;
 
 	while (login.open_exchanges && clock_mono_ms() < until)
 		uv_run(login.loop, UV_RUN_ONCE);

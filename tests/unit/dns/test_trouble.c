@@ -35,7 +35,7 @@ static void test_manners(void **state)
 		assert_true(str_search(f->verdict.text, S("order.test (MX)")) < f->verdict.text.n);
 		assert_int_equal(f->n, 0);
 		assert_true(f->false_server.asked > 0);
-		assert_in_range(uv_now(&f->loop) - began, 0, LIMIT + 1500);
+		assert_in_range(uv_now(&f->loop) - began, 0, 20000); /* the usual limit is 30 s */
 	}
 }
 
@@ -131,8 +131,8 @@ static void test_dead_crowd(void **state)
 		began = uv_now(&f->loop);
 		look_up(f, arena_cstr(&f->arena, arena_printf(&f->arena, "good%u.test", i)));
 		assert_int_equal(f->verdict.class, OK);
-		assert_in_range(uv_now(&f->loop) - began, 0, 2500); /* 20 ms, where nobody else needs the processor */
-		run_until(f, f->calls + 1, 3000);
+		assert_in_range(uv_now(&f->loop) - began, 0, 10000); /* 20 ms on an idle machine; the dead ones have 15 s */
+		run_until(f, f->calls + 1, 3000);                    /* for a while */
 	}
 }
 
@@ -197,7 +197,7 @@ static void test_close_within(void **state)
 	open_dns(f, nsd_port(), NULL, true, true);
 	dns_mx(f->dns, S("order.test"), 25, NULL, on_hosts_close, f);
 	other = dns_mx(f->dns, S("mixedlame.test"), 25, NULL, on_hosts, f);
-	assert_true(run_until(f, 1, 5000));
+	assert_true(run_until(f, 1, 20000));
 	assert_false(run_until(f, 2, 200));
 }
 

@@ -57,7 +57,7 @@ static void on_closed(void *ctx, struct channel *ch, const char *reason)
 
 static void run_until(bool (*reached)(void))
 {
-	for (unsigned i = 0; i < 5000 && !reached(); i++) {
+	for (unsigned i = 0; i < 30000 && !reached(); i++) {
 		uv_run(&loop, UV_RUN_NOWAIT);
 		usleep(1000);
 	}

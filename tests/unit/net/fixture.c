@@ -142,9 +142,9 @@ void fixture_connect(struct fixture *f)
 
 	uv_ip4_addr("127.0.0.1", (int)f->port, &to);
 	f->client.st = stream_connect_from(&f->loop, NULL, (const struct sockaddr *)&to, &end_ops, &f->client);
-	assert_true(run_until(&f->loop, &f->client.connects, 1, 2000));
+	assert_true(run_until(&f->loop, &f->client.connects, 1));
 	assert_int_equal(f->client.connect.class, OK);
-	assert_true(run_until(&f->loop, &f->accepted, 1, 2000));
+	assert_true(run_until(&f->loop, &f->accepted, 1));
 	assert_non_null(f->server.st);
 }
 
@@ -159,8 +159,8 @@ void fixture_disconnect(struct fixture *f)
 		stream_close(f->client.st);
 	if (f->server.st)
 		stream_close(f->server.st);
-	assert_true(!f->client.st || run_until(&f->loop, &f->client.closes, 1, 2000));
-	assert_true(!f->server.st || run_until(&f->loop, &f->server.closes, 1, 2000));
+	assert_true(!f->client.st || run_until(&f->loop, &f->client.closes, 1));
+	assert_true(!f->server.st || run_until(&f->loop, &f->server.closes, 1));
 	end_fini(&f->client);
 	end_fini(&f->server);
 	end_init(&f->client);
@@ -213,14 +213,14 @@ static bool never(const void *what, size_t value)
 	return false;
 }
 
-bool run_until(uv_loop_t *loop, const unsigned *counter, unsigned value, unsigned ms)
+bool run_until(uv_loop_t *loop, const unsigned *counter, unsigned value)
 {
-	return run_while(loop, counted, counter, value, ms);
+	return run_while(loop, counted, counter, value, PATIENCE_MS);
 }
 
-bool run_until_received(uv_loop_t *loop, const struct end *e, size_t bytes, unsigned ms)
+bool run_until_received(uv_loop_t *loop, const struct end *e, size_t bytes)
 {
-	return run_while(loop, has_received, e, bytes, ms);
+	return run_while(loop, has_received, e, bytes, PATIENCE_MS);
 }
 
 void run_for(uv_loop_t *loop, unsigned ms)

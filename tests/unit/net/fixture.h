@@ -56,9 +56,10 @@ void fixture_disconnect(struct fixture *f);
 /* Run the loop until `reached`; false after `ms`. */
 bool run_while(uv_loop_t *loop, bool (*reached)(const void *what, size_t value), const void *what, size_t value, unsigned ms);
 
-/* Run the loop until *counter >= value; false after `ms`. */
-bool run_until(uv_loop_t *loop, const unsigned *counter, unsigned value, unsigned ms);
-bool run_until_received(uv_loop_t *loop, const struct end *e, size_t bytes, unsigned ms);
+/* Run the loop until *counter >= value, or so many bytes have been received; false after PATIENCE_MS. */
+#define PATIENCE_MS 30000
+bool run_until(uv_loop_t *loop, const unsigned *counter, unsigned value);
+bool run_until_received(uv_loop_t *loop, const struct end *e, size_t bytes);
 void run_for(uv_loop_t *loop, unsigned ms);
 
 /* A self-signed certificate and its key, as PEM in the arena. */

@@ -70,7 +70,7 @@ bool peer_receive(struct peer *p)
 {
 	struct buf *got = &p->f->client.got;
 
-	assert_true(run_while(&p->f->loop, has_news, &p->f->client, 0, 10000));
+	assert_true(run_while(&p->f->loop, has_news, &p->f->client, 0, PATIENCE_MS));
 	if (got->n == 0)
 		return false;
 	BIO_write(p->in, buf_view(got).p, (int)got->n);

@@ -201,16 +201,16 @@ static void test_tls_behind(void **state)
 		f->client.tls_hook = say_hello;
 		if (variant & 2) {
 			stream_write(f->client.st, str_head(S(HEADER), 9));
-			assert_true(run_until_received(&f->loop, &f->server, 9, 5000));
+			assert_true(run_until_received(&f->loop, &f->server, 9));
 			stream_write(f->client.st, str_from(S(HEADER), 9));
 		} else {
 			stream_write(f->client.st, S(HEADER));
 		}
 		client_tls(&f->client, b.client, S("mail.example.org"), true);
-		assert_true(run_until_received(&f->loop, &f->server, HEADER_BYTES, 5000));
+		assert_true(run_until_received(&f->loop, &f->server, HEADER_BYTES));
 		if (b.later)
 			begin(&f->server);
-		assert_true(run_until_received(&f->loop, &f->server, HEADER_BYTES + 6, 5000));
+		assert_true(run_until_received(&f->loop, &f->server, HEADER_BYTES + 6));
 		assert_int_equal(f->server.tls.class, OK);
 		assert_true(str_eq(buf_view(&f->server.got), S("EHLO\r\n")));
 		assert_true(str_eq(stream_peer_address(f->server.st), S("192.0.2.7")));
@@ -235,7 +235,7 @@ static void test_no_tls_behind(void **state)
 	f->server.take_max = HEADER_BYTES;
 	f->server.input_hook = take_header;
 	stream_write(f->client.st, S(HEADER "EHLO I do not speak TLS\r\n"));
-	assert_true(run_until(&f->loop, &f->server.handshakes, 1, 5000));
+	assert_true(run_until(&f->loop, &f->server.handshakes, 1));
 	assert_int_equal(f->server.tls.class, TEMP);
 	assert_int_equal(f->server.received, HEADER_BYTES);
 	tls_context_unref(b.server);

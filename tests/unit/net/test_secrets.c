@@ -25,8 +25,8 @@ static void begin(struct fixture *f, struct keys *k)
 	fixture_connect(f);
 	stream_start_server_tls(f->server.st, k->server);
 	client_tls(&f->client, k->client, S("mail.example.org"), true);
-	assert_true(run_until(&f->loop, &f->client.handshakes, 1, 5000));
-	assert_true(run_until(&f->loop, &f->server.handshakes, 1, 5000));
+	assert_true(run_until(&f->loop, &f->client.handshakes, 1));
+	assert_true(run_until(&f->loop, &f->server.handshakes, 1));
 }
 
 static void end(struct keys *k)
@@ -69,9 +69,9 @@ static void test_taken_at_once(void **state)
 	begin(f, &k);
 	make_mark(mark, 0);
 	write_line(f->client.st, mark);
-	assert_true(run_until_received(&f->loop, &f->server, LINE_BYTES, 5000));
+	assert_true(run_until_received(&f->loop, &f->server, LINE_BYTES));
 	write_line(f->server.st, mark);
-	assert_true(run_until_received(&f->loop, &f->client, LINE_BYTES, 5000));
+	assert_true(run_until_received(&f->loop, &f->client, LINE_BYTES));
 	assert_int_equal(copies_of(mark), 0);
 	end(&k);
 }
@@ -89,10 +89,10 @@ static void test_taken_slowly(void **state)
 	f->server.take_max = 7;
 	write_line(f->client.st, mark);
 	stream_write(f->client.st, str_make(filling, sizeof filling));
-	assert_true(run_until_received(&f->loop, &f->server, 7, 5000));
+	assert_true(run_until_received(&f->loop, &f->server, 7));
 	f->server.take_max = 0;
 	stream_resume(f->server.st);
-	assert_true(run_until_received(&f->loop, &f->server, LINE_BYTES + sizeof filling, 5000));
+	assert_true(run_until_received(&f->loop, &f->server, LINE_BYTES + sizeof filling));
 	assert_int_equal(copies_of(mark), 0);
 	end(&k);
 }
@@ -108,7 +108,7 @@ static void test_closed(void **state)
 	make_mark(mark, 2);
 	f->server.take_max = 7;
 	write_line(f->client.st, mark);
-	assert_true(run_until_received(&f->loop, &f->server, 7, 5000));
+	assert_true(run_until_received(&f->loop, &f->server, 7));
 	write_line(f->server.st, mark);
 	assert_true(copies_of(mark) > 0);
 	fixture_disconnect(f);

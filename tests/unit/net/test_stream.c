@@ -25,7 +25,7 @@ static void test_echo(void **state)
 	stream_write(f->client.st, S("hello "));
 	stream_write(f->client.st, S("posthouse\r\n"));
 	assert_int_equal(stream_pending(f->client.st), 17);
-	assert_true(run_until_received(&f->loop, &f->client, 17, 2000));
+	assert_true(run_until_received(&f->loop, &f->client, 17));
 	assert_true(str_eq(buf_view(&f->client.got), S("hello posthouse\r\n")));
 	assert_int_equal(f->server.inputs, 1); /* two writes, one segment */
 	assert_int_equal(stream_pending(f->client.st), 0);
@@ -40,16 +40,16 @@ static void test_back_pressure(void **state)
 	fixture_connect(f);
 	f->server.take_max = 4;
 	stream_write(f->client.st, S("0123456789"));
-	assert_true(run_until_received(&f->loop, &f->server, 4, 2000));
+	assert_true(run_until_received(&f->loop, &f->server, 4));
 	stream_write(f->client.st, S("abcdef"));
 	run_for(&f->loop, 50);
 	assert_int_equal(f->server.inputs, 1); /* not offered again by itself */
 	stream_resume(f->server.st);
 	assert_int_equal(f->server.inputs, 1); /* nor before the loop runs */
-	assert_true(run_until_received(&f->loop, &f->server, 8, 2000));
+	assert_true(run_until_received(&f->loop, &f->server, 8));
 	f->server.take_max = 0;
 	stream_resume(f->server.st);
-	assert_true(run_until_received(&f->loop, &f->server, 16, 2000));
+	assert_true(run_until_received(&f->loop, &f->server, 16));
 	assert_true(str_eq(buf_view(&f->server.got), S("0123456789abcdef")));
 	stream_resume(f->server.st); /* harmless when there is nothing to resume */
 	run_for(&f->loop, 20);
@@ -65,11 +65,11 @@ static void test_end_after_unread(void **state)
 	f->server.take_max = 3;
 	stream_write(f->client.st, S("QUIT\r\n"));
 	stream_finish(f->client.st);
-	assert_true(run_until_received(&f->loop, &f->server, 3, 2000));
+	assert_true(run_until_received(&f->loop, &f->server, 3));
 	run_for(&f->loop, 50);
 	assert_int_equal(f->server.ends, 0);
 	stream_resume(f->server.st);
-	assert_true(run_until(&f->loop, &f->server.ends, 1, 2000));
+	assert_true(run_until(&f->loop, &f->server.ends, 1));
 	assert_int_equal(f->server.received, 6);
 	assert_int_equal(f->server.why.n, 0);
 }
@@ -123,7 +123,7 @@ static void test_large(void **state)
 	f->server.input_hook = check_pattern;
 	f->server.take_max = 50001;
 	send_more(&f->client);
-	assert_true(run_until_received(&f->loop, &f->server, ROUND_BYTES, 20000));
+	assert_true(run_until_received(&f->loop, &f->server, ROUND_BYTES));
 	assert_true(s.most_pending < 300000);
 	assert_true(f->client.drains > 10);
 }
@@ -145,8 +145,8 @@ static void test_pending(void **state)
 	f->server.take_max = 0;
 	f->server.discard = true;
 	stream_resume(f->server.st);
-	assert_true(run_until_received(&f->loop, &f->server, n, 10000));
-	assert_true(run_until(&f->loop, &f->client.drains, 1, 2000));
+	assert_true(run_until_received(&f->loop, &f->server, n));
+	assert_true(run_until(&f->loop, &f->client.drains, 1));
 	assert_int_equal(f->client.drains, 1);
 }
 
@@ -169,8 +169,8 @@ static void test_close_in_input(void **state)
 	f->server.input_hook = close_it;
 	f->server.take_max = 1;
 	stream_write(f->client.st, S("hello"));
-	assert_true(run_until(&f->loop, &f->server.closes, 1, 2000));
-	assert_true(run_until(&f->loop, &f->client.ends, 1, 2000));
+	assert_true(run_until(&f->loop, &f->server.closes, 1));
+	assert_true(run_until(&f->loop, &f->client.ends, 1));
 	assert_int_equal(f->server.ends, 0);
 }
 
@@ -181,7 +181,7 @@ static void test_close_in_drain(void **state)
 	fixture_connect(f);
 	f->client.drain_hook = close_it;
 	stream_write(f->client.st, S("hello"));
-	assert_true(run_until(&f->loop, &f->client.closes, 1, 2000));
+	assert_true(run_until(&f->loop, &f->client.closes, 1));
 }
 
 static void test_close_in_connect(void **state)
@@ -192,7 +192,7 @@ static void test_close_in_connect(void **state)
 	uv_ip4_addr("127.0.0.1", (int)f->port, &to);
 	f->client.connect_hook = close_it;
 	f->client.st = stream_connect_from(&f->loop, NULL, (const struct sockaddr *)&to, &end_ops, &f->client);
-	assert_true(run_until(&f->loop, &f->client.closes, 1, 2000));
+	assert_true(run_until(&f->loop, &f->client.closes, 1));
 	assert_int_equal(f->client.connects, 1);
 }
 
@@ -205,7 +205,7 @@ static void test_close_before_connect(void **state)
 	f->client.st = stream_connect_from(&f->loop, NULL, (const struct sockaddr *)&to, &end_ops, &f->client);
 	stream_write(f->client.st, S("hello"));
 	stream_finish(f->client.st);
-	assert_true(run_until(&f->loop, &f->client.closes, 1, 2000));
+	assert_true(run_until(&f->loop, &f->client.closes, 1));
 	assert_int_equal(f->client.connects, 0);
 }
 
@@ -216,7 +216,7 @@ static void test_close_in_end(void **state)
 	fixture_connect(f);
 	f->server.end_hook = close_it;
 	stream_close(f->client.st);
-	assert_true(run_until(&f->loop, &f->server.closes, 1, 2000));
+	assert_true(run_until(&f->loop, &f->server.closes, 1));
 	assert_int_equal(f->server.ends, 1);
 }
 
@@ -243,11 +243,11 @@ static void test_finish(void **state)
 	f->client.end_hook = finish_it;
 	stream_write(f->client.st, str_make(noise, 300000));
 	free(noise);
-	assert_true(run_until(&f->loop, &f->client.ends, 1, 2000));
+	assert_true(run_until(&f->loop, &f->client.ends, 1));
 	assert_true(str_eq(buf_view(&f->client.got), S("221 bye\r\n")));
 	assert_int_equal(f->client.why.n, 0);
-	assert_true(run_until(&f->loop, &f->server.closes, 1, 1000));
-	assert_true(run_until(&f->loop, &f->client.closes, 1, 1000));
+	assert_true(run_until(&f->loop, &f->server.closes, 1));
+	assert_true(run_until(&f->loop, &f->client.closes, 1));
 	assert_int_equal(f->server.ends, 0);
 }
 
@@ -261,9 +261,9 @@ static void test_finish_limit(void **state)
 	begun = uv_hrtime();
 	stream_write(f->server.st, S("421 going\r\n"));
 	stream_finish(f->server.st);
-	assert_true(run_until(&f->loop, &f->client.ends, 1, 1000));
-	assert_true(run_until(&f->loop, &f->server.closes, 1, 8000));
-	assert_in_range((uv_hrtime() - begun) / 1000000, 4500, 7000);
+	assert_true(run_until(&f->loop, &f->client.ends, 1));
+	assert_true(run_until(&f->loop, &f->server.closes, 1));
+	assert_true((uv_hrtime() - begun) / 1000000 >= 4500);
 }
 
 /* After the peer's end we can still write: half-closed. */
@@ -281,9 +281,9 @@ static void test_half_close(void **state)
 		assert_int_equal(uv_fileno((uv_handle_t *)f->client.st, &fd), 0); /* the handle is a stream's first member */
 		assert_int_equal(shutdown(fd, SHUT_WR), 0);
 	}
-	assert_true(run_until(&f->loop, &f->client.ends, 1, 2000));
+	assert_true(run_until(&f->loop, &f->client.ends, 1));
 	assert_true(str_eq(buf_view(&f->client.got), S("221 bye\r\n")));
-	assert_true(run_until(&f->loop, &f->server.closes, 1, 1000));
+	assert_true(run_until(&f->loop, &f->server.closes, 1));
 }
 
 /* A raw socket in the client's place. */
@@ -294,7 +294,7 @@ static int raw_connect(struct fixture *f)
 
 	uv_ip4_addr("127.0.0.1", (int)f->port, &to);
 	assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
-	assert_true(run_until(&f->loop, &f->accepted, 1, 2000));
+	assert_true(run_until(&f->loop, &f->accepted, 1));
 	return fd;
 }
 
@@ -311,7 +311,7 @@ static void test_reset(void **state)
 	struct fixture *f = *state;
 
 	reset(raw_connect(f));
-	assert_true(run_until(&f->loop, &f->server.ends, 1, 2000));
+	assert_true(run_until(&f->loop, &f->server.ends, 1));
 	assert_true(f->server.why.n > 0);
 	assert_int_equal(f->server.ends, 1);
 }
@@ -325,13 +325,13 @@ static void test_reset_while_paused(void **state)
 
 	f->server.take_max = 1;
 	assert_int_equal(write(fd, "hello", 5), 5);
-	assert_true(run_until_received(&f->loop, &f->server, 1, 2000));
+	assert_true(run_until_received(&f->loop, &f->server, 1));
 	reset(fd);
 	for (int i = 0; i < 3; i++) {
 		stream_write(f->server.st, str_make(big, sizeof(big)));
 		run_for(&f->loop, 20);
 	}
-	assert_true(run_until(&f->loop, &f->server.ends, 1, 2000));
+	assert_true(run_until(&f->loop, &f->server.ends, 1));
 	assert_true(f->server.why.n > 0);
 	assert_int_equal(f->server.drains, 0);
 }
@@ -346,7 +346,7 @@ static void test_last_words(void **state)
 	assert_int_equal(write(fd, "421 no\r\n", 8), 8);
 	reset(fd);
 	stream_write(f->server.st, str_make(big, sizeof(big)));
-	assert_true(run_until(&f->loop, &f->server.ends, 1, 2000));
+	assert_true(run_until(&f->loop, &f->server.ends, 1));
 	assert_true(str_eq(buf_view(&f->server.got), S("421 no\r\n")));
 	assert_true(f->server.why.n > 0);
 }
@@ -363,13 +363,13 @@ static void test_refused(void **state)
 	f->client.st = stream_connect_from(&f->loop, NULL, (const struct sockaddr *)&to, &end_ops, &f->client);
 	stream_write(f->client.st, S("hello"));
 	assert_int_equal(f->client.connects, 0);
-	assert_true(run_until(&f->loop, &f->client.connects, 1, 2000));
+	assert_true(run_until(&f->loop, &f->client.connects, 1));
 	assert_int_equal(f->client.connect.class, TEMP);
 	assert_int_equal(f->client.connect.code, 421);
 	assert_true(str_eq(f->client.connect.enhanced, S("4.4.1")));
 	assert_true(str_search(f->client.connect.text, S("127.0.0.1")) < f->client.connect.text.n);
 	stream_finish(f->client.st);
-	assert_true(run_until(&f->loop, &f->client.closes, 1, 2000));
+	assert_true(run_until(&f->loop, &f->client.closes, 1));
 }
 
 /* An address that cannot even be tried is reported like any other, later. */
@@ -381,7 +381,7 @@ static void test_impossible_address(void **state)
 	uv_ip6_addr("fe80::1", 25, (struct sockaddr_in6 *)&to); /* link-local without a scope */
 	f->client.st = stream_connect_from(&f->loop, NULL, (const struct sockaddr *)&to, &end_ops, &f->client);
 	assert_int_equal(f->client.connects, 0);
-	assert_true(run_until(&f->loop, &f->client.connects, 1, 2000));
+	assert_true(run_until(&f->loop, &f->client.connects, 1));
 	assert_int_equal(f->client.connect.class, TEMP);
 }
 

@@ -48,8 +48,8 @@ static void both_start(struct fixture *f, struct keys *k, struct str name, bool 
 	stream_start_server_tls(f->server.st, k->server);
 	client_tls(&f->client, k->client, name, verify);
 	assert_int_equal(f->client.handshakes, 0);
-	assert_true(run_until(&f->loop, &f->client.handshakes, 1, 5000));
-	assert_true(run_until(&f->loop, &f->server.handshakes, 1, 5000));
+	assert_true(run_until(&f->loop, &f->client.handshakes, 1));
+	assert_true(run_until(&f->loop, &f->server.handshakes, 1));
 }
 
 static void echo(struct end *e)
@@ -75,7 +75,7 @@ static void test_implicit(void **state)
 	assert_true(info.bits >= 128);
 	assert_true(strlen(info.cipher) > 0);
 	stream_write(f->client.st, S("EHLO me\r\n"));
-	assert_true(run_until_received(&f->loop, &f->client, 9, 2000));
+	assert_true(run_until_received(&f->loop, &f->client, 9));
 	assert_true(str_eq(buf_view(&f->client.got), S("EHLO me\r\n")));
 	assert_int_equal(f->client.drains, 1);
 }
@@ -127,7 +127,7 @@ static void test_starttls(void **state)
 	f->client.input_hook = on_go_ahead;
 	f->client.tls_hook = greet_again;
 	stream_write(f->client.st, S("STARTTLS\r\n"));
-	assert_true(run_until_received(&f->loop, &f->client, 14 + 12, 5000));
+	assert_true(run_until_received(&f->loop, &f->client, 14 + 12));
 	assert_int_equal(f->client.tls.class, OK);
 	assert_true(str_eq(buf_view(&f->client.got), S("250 secret\r\n")));
 	free_keys(&k);
@@ -147,9 +147,9 @@ static void test_injection(void **state)
 	f->client.input_hook = on_go_ahead;
 	f->client.tls_hook = greet_again;
 	stream_write(f->client.st, S("STARTTLS\r\nMAIL FROM:<evil@example.org>\r\n"));
-	assert_true(run_until(&f->loop, &f->server.handshakes, 1, 5000));
+	assert_true(run_until(&f->loop, &f->server.handshakes, 1));
 	assert_int_equal(f->server.tls.class, OK);
-	assert_true(run_until_received(&f->loop, &f->server, 10 + 12, 5000));
+	assert_true(run_until_received(&f->loop, &f->server, 10 + 12));
 	assert_true(str_eq(buf_view(&f->server.got), S("STARTTLS\r\nEHLO again\r\n")));
 	free_keys(&k);
 }
@@ -163,16 +163,16 @@ static void test_injection_unread(void **state)
 	fixture_connect(f);
 	f->server.take_max = 10;
 	stream_write(f->client.st, S("STARTTLS\r\nMAIL FROM:<evil@example.org>\r\n"));
-	assert_true(run_until_received(&f->loop, &f->server, 10, 2000));
+	assert_true(run_until_received(&f->loop, &f->server, 10));
 	f->server.take_max = 0;
 	stream_write(f->server.st, S("220 go ahead\r\n"));
 	stream_start_server_tls(f->server.st, k.server);
 	f->client.extra = &k;
 	f->client.input_hook = on_go_ahead;
 	f->client.tls_hook = greet_again;
-	assert_true(run_until(&f->loop, &f->client.handshakes, 1, 5000));
+	assert_true(run_until(&f->loop, &f->client.handshakes, 1));
 	assert_int_equal(f->client.tls.class, OK);
-	assert_true(run_until_received(&f->loop, &f->server, 22, 2000));
+	assert_true(run_until_received(&f->loop, &f->server, 22));
 	assert_true(str_eq(buf_view(&f->server.got), S("STARTTLS\r\nEHLO again\r\n")));
 	free_keys(&k);
 }
@@ -231,7 +231,7 @@ static void test_names(void **state)
 		stream_start_server_tls(f->server.st, k.server);
 		client_tls(&f->client, k.client, n->name, n->verify);
 		assert_int_equal(f->client.handshakes, 0);
-		assert_true(run_until(&f->loop, &f->client.handshakes, 1, 5000));
+		assert_true(run_until(&f->loop, &f->client.handshakes, 1));
 		if (f->client.tls.class != n->class)
 			fail_msg("%.*s: %d: %.*s", STR_ARG(n->name), f->client.tls.class, STR_ARG(f->client.tls.text));
 		assert_string_equal(result_word(f->client.st), tls_result_word(n->result));
@@ -239,7 +239,7 @@ static void test_names(void **state)
 			assert_true(str_eq(f->client.tls.enhanced, S("5.7.5")));
 			assert_true(f->client.tls.text.n > 0);
 			stream_close(f->client.st);
-			assert_true(run_until(&f->loop, &f->server.handshakes, 1, 2000));
+			assert_true(run_until(&f->loop, &f->server.handshakes, 1));
 			assert_int_equal(f->server.tls.class, TEMP);
 			if (n->name.n > 0 && !memchr(n->name.p, 0, n->name.n) &&
 			    str_search(f->server.tls.text, S("alert")) == f->server.tls.text.n)
@@ -261,11 +261,11 @@ static void test_not_tls(void **state)
 	fixture_connect(f);
 	stream_start_server_tls(f->server.st, k.server);
 	stream_write(f->client.st, S("EHLO I do not speak TLS\r\n"));
-	assert_true(run_until(&f->loop, &f->server.handshakes, 1, 2000));
+	assert_true(run_until(&f->loop, &f->server.handshakes, 1));
 	assert_int_equal(f->server.tls.class, TEMP);
 	assert_true(str_eq(f->server.tls.enhanced, S("4.7.5")));
 	stream_finish(f->server.st);
-	assert_true(run_until(&f->loop, &f->client.ends, 1, 2000));
+	assert_true(run_until(&f->loop, &f->client.ends, 1));
 	assert_int_equal(f->server.inputs, 0);
 	assert_int_equal(f->server.ends, 0);
 	free_keys(&k);
@@ -279,7 +279,7 @@ static void test_end_in_handshake(void **state)
 	fixture_connect(f);
 	client_tls(&f->client, k.client, S("mail.example.org"), true);
 	stream_close(f->server.st);
-	assert_true(run_until(&f->loop, &f->client.handshakes, 1, 2000));
+	assert_true(run_until(&f->loop, &f->client.handshakes, 1));
 	assert_int_equal(f->client.tls.class, TEMP);
 	run_for(&f->loop, 20);
 	assert_int_equal(f->client.ends, 0);
@@ -301,8 +301,8 @@ static void test_close_in_callbacks(void **state)
 	stream_start_server_tls(f->server.st, k.server);
 	client_tls(&f->client, k.client, S("mail.example.org"), true);
 	stream_write(f->client.st, S("hello"));
-	assert_true(run_until(&f->loop, &f->server.closes, 1, 2000));
-	assert_true(run_until(&f->loop, &f->client.ends, 1, 2000));
+	assert_true(run_until(&f->loop, &f->server.closes, 1));
+	assert_true(run_until(&f->loop, &f->client.ends, 1));
 	free_keys(&k);
 }
 
@@ -315,7 +315,7 @@ static void test_close_in_input(void **state)
 	f->server.input_hook = close_it;
 	f->server.take_max = 1;
 	stream_write(f->client.st, S("hello"));
-	assert_true(run_until(&f->loop, &f->server.closes, 1, 2000));
+	assert_true(run_until(&f->loop, &f->server.closes, 1));
 	free_keys(&k);
 }
 
@@ -329,7 +329,7 @@ static void test_garbage_later(void **state)
 	both_start(f, &k, S("mail.example.org"), true);
 	uv_fileno((uv_handle_t *)f->client.st, &fd);
 	assert_int_equal(write(fd, "\x17\x03\x03\x00\x05hello", 10), 10);
-	assert_true(run_until(&f->loop, &f->server.ends, 1, 2000));
+	assert_true(run_until(&f->loop, &f->server.ends, 1));
 	assert_true(str_starts(f->server.why, S("TLS: ")));
 	free_keys(&k);
 }
@@ -356,11 +356,11 @@ static void test_close_notify(void **state)
 	f->server.input_hook = say_bye;
 	f->client.end_hook = finish_it;
 	stream_write(f->client.st, S("QUIT\r\n"));
-	assert_true(run_until(&f->loop, &f->client.ends, 1, 2000));
+	assert_true(run_until(&f->loop, &f->client.ends, 1));
 	assert_int_equal(f->client.why.n, 0);
 	assert_true(str_eq(buf_view(&f->client.got), S("221 bye\r\n")));
-	assert_true(run_until(&f->loop, &f->server.closes, 1, 2000));
-	assert_true(run_until(&f->loop, &f->client.closes, 1, 2000));
+	assert_true(run_until(&f->loop, &f->server.closes, 1));
+	assert_true(run_until(&f->loop, &f->client.closes, 1));
 	free_keys(&k);
 }
 
@@ -376,7 +376,7 @@ static void test_early_write(void **state)
 	assert_int_equal(stream_pending(f->server.st), 11);
 	client_tls(&f->client, k.client, S("mail.example.org"), true);
 	stream_finish(f->server.st); /* no key yet: only the end is left */
-	assert_true(run_until(&f->loop, &f->client.handshakes, 1, 2000));
+	assert_true(run_until(&f->loop, &f->client.handshakes, 1));
 	assert_int_equal(f->client.tls.class, TEMP);
 	assert_int_equal(f->client.received, 0);
 	free_keys(&k);
@@ -391,8 +391,8 @@ static void test_write_in_handshake(void **state)
 	stream_start_server_tls(f->server.st, k.server);
 	stream_write(f->server.st, S("220 hello\r\n"));
 	client_tls(&f->client, k.client, S("mail.example.org"), true);
-	assert_true(run_until_received(&f->loop, &f->client, 11, 2000));
-	assert_true(run_until(&f->loop, &f->server.drains, 1, 1000));
+	assert_true(run_until_received(&f->loop, &f->client, 11));
+	assert_true(run_until(&f->loop, &f->server.drains, 1));
 	assert_int_equal(f->server.drains, 1);
 	free_keys(&k);
 }
@@ -442,7 +442,7 @@ static void test_large(void **state)
 	f->server.input_hook = check_pattern;
 	f->server.take_max = 50001; /* so that ciphertext and clear text have to wait again and again */
 	send_more(&f->client);
-	assert_true(run_until_received(&f->loop, &f->server, ROUND_BYTES, 30000));
+	assert_true(run_until_received(&f->loop, &f->server, ROUND_BYTES));
 	free_keys(&k);
 }
 
@@ -464,9 +464,9 @@ static void test_back_pressure(void **state)
 	f->server.take_max = 0;
 	f->server.discard = true;
 	stream_resume(f->server.st);
-	assert_true(run_until_received(&f->loop, &f->server, n, 10000));
+	assert_true(run_until_received(&f->loop, &f->server, n));
 	stream_finish(f->client.st);
-	assert_true(run_until(&f->loop, &f->server.ends, 1, 2000));
+	assert_true(run_until(&f->loop, &f->server.ends, 1));
 	assert_int_equal(f->server.why.n, 0);
 	free_keys(&k);
 }
@@ -493,7 +493,7 @@ static void test_common_name(void **state)
 		fixture_connect(f);
 		stream_start_server_tls(f->server.st, k.server);
 		client_tls(&f->client, k.client, S("mail.example.org"), true);
-		assert_true(run_until(&f->loop, &f->client.handshakes, 1, 5000));
+		assert_true(run_until(&f->loop, &f->client.handshakes, 1));
 		assert_int_equal(f->client.tls.class, expected[i]);
 		free_keys(&k);
 		assert_int_equal(fixture_teardown(&again), 0);
@@ -544,7 +544,7 @@ static void test_several_names(void **state)
 		fixture_connect(f);
 		stream_start_server_tls(f->server.st, k.server);
 		stream_start_client_tls(f->client.st, k.client, &list, true);
-		assert_true(run_until(&f->loop, &f->client.handshakes, 1, 5000));
+		assert_true(run_until(&f->loop, &f->client.handshakes, 1));
 		if (f->client.tls.class != rows[i].class)
 			fail_msg("row %zu: %.*s", i, STR_ARG(f->client.tls.text));
 		assert_string_equal(result_word(f->client.st), tls_result_word(rows[i].result));
@@ -573,7 +573,7 @@ static void test_first_name_is_sent(void **state)
 		fixture_connect(f);
 		stream_start_server_tls(f->server.st, k.server);
 		stream_start_client_tls(f->client.st, k.client, &(struct str_list){ names, 2 }, true);
-		assert_true(run_until(&f->loop, &f->client.handshakes, 1, 5000));
+		assert_true(run_until(&f->loop, &f->client.handshakes, 1));
 		assert_int_equal(f->client.tls.class, first ? OK : PERM);
 		fixture_disconnect(f);
 	}

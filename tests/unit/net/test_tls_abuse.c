@@ -97,7 +97,7 @@ static void test_renegotiation(void **state)
 				 &(struct peer_wants){ .version = TLS1_2_VERSION, .ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256" }));
 	ask_to_renegotiate(&p, 1);
 	stream_write(f->client.st, seal(&f->arena, p.ssl, 23, S("NOOP\r\n"), 2));
-	assert_true(run_until_received(&f->loop, &f->server, 6, 5000));
+	assert_true(run_until_received(&f->loop, &f->server, 6));
 	assert_true(peer_receive(&p));
 	assert_true(SSL_read(p.ssl, (char[1]){ 0 }, 1) <= 0);
 	assert_int_equal(ERR_GET_REASON(ERR_peek_error()), SSL_R_NO_RENEGOTIATION);
@@ -119,7 +119,7 @@ static void test_renegotiation_flood(void **state)
 	f->server.end_hook = close_it;
 	while (++sequence < 250)
 		ask_to_renegotiate(&p, sequence);
-	assert_true(run_until(&f->loop, &f->server.closes, 1, 5000));
+	assert_true(run_until(&f->loop, &f->server.closes, 1));
 	assert_true(str_eq(f->server.why, S("TLS: too many renegotiations or key updates")));
 	peer_free(&p);
 	tls_context_unref(t);
@@ -139,14 +139,14 @@ static void test_key_update_flood(void **state)
 		assert_int_equal(SSL_write(p.ssl, "NOOP\r\n", 6), 6);
 	}
 	peer_send(&p);
-	assert_true(run_until_received(&f->loop, &f->server, 30, 5000));
+	assert_true(run_until_received(&f->loop, &f->server, 30));
 	assert_int_equal(f->server.ends, 0);
 	for (unsigned i = 0; i < 1000; i++) {
 		SSL_key_update(p.ssl, SSL_KEY_UPDATE_REQUESTED);
 		SSL_do_handshake(p.ssl);
 	}
 	peer_send(&p);
-	assert_true(run_until(&f->loop, &f->server.closes, 1, 5000));
+	assert_true(run_until(&f->loop, &f->server.closes, 1));
 	assert_true(str_eq(f->server.why, S("TLS: too many renegotiations or key updates")));
 	peer_free(&p);
 	tls_context_unref(t);
@@ -191,12 +191,12 @@ static void test_reset(void **state)
 		stream_start_server_tls(f->server.st, t);
 		stream_write(f->client.st, str_head(hello, hello.n * sent / 3));
 		if (sent == 3) /* the server's flight is out */
-			assert_true(run_until_received(&f->loop, &f->client, 500, 5000));
+			assert_true(run_until_received(&f->loop, &f->client, 500));
 		else
 			run_for(&f->loop, 5);
 		setsockopt(client_socket(f), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 		stream_close(f->client.st);
-		assert_true(run_until(&f->loop, &f->server.closes, 1, 5000));
+		assert_true(run_until(&f->loop, &f->server.closes, 1));
 		assert_int_equal(f->server.tls.class, TEMP);
 		assert_int_equal(f->server.ends, 0);
 		tls_context_unref(t);
@@ -218,7 +218,7 @@ static void test_drip(void **state)
 		assert_int_equal(send(client_socket(f), hello.p + i, 1, MSG_NOSIGNAL), 1);
 		uv_run(&f->loop, UV_RUN_NOWAIT);
 	}
-	assert_true(run_until_received(&f->loop, &f->client, 500, 5000)); /* the server's flight */
+	assert_true(run_until_received(&f->loop, &f->client, 500)); /* the server's flight */
 	assert_int_equal(f->server.handshakes, 0);
 	tls_context_unref(t);
 }
@@ -239,7 +239,7 @@ static void test_silence(void **state)
 			stream_finish(f->server.st);
 		else
 			stream_close(f->server.st);
-		assert_true(run_until(&f->loop, &f->client.ends, 1, 5000));
+		assert_true(run_until(&f->loop, &f->client.ends, 1));
 		fixture_disconnect(f);
 	}
 	tls_context_unref(t);
@@ -291,7 +291,7 @@ static void test_hello_size(void **state)
 			run_for(&f->loop, 10);
 			assert_int_equal(f->server.handshakes, 0);
 		} else {
-			assert_true(run_until(&f->loop, &f->server.handshakes, 1, 5000));
+			assert_true(run_until(&f->loop, &f->server.handshakes, 1));
 			assert_true(str_eq(f->server.tls.text, S("TLS handshake: the client's hello is too large")));
 		}
 		fixture_disconnect(f);
@@ -313,7 +313,7 @@ static void test_second_hello_size(void **state)
 	f->server.tls_hook = NULL;
 	assert_true(peer_receive(&p)); /* the request */
 	stream_write(f->client.st, S("\x14\3\3\0\1\1\x16\3\3\0\4\1\1\x86\xa0"));
-	assert_true(run_until(&f->loop, &f->server.handshakes, 1, 5000));
+	assert_true(run_until(&f->loop, &f->server.handshakes, 1));
 	assert_true(str_eq(f->server.tls.text, S("TLS handshake: the client's hello is too large")));
 	peer_free(&p);
 	tls_context_unref(t);
@@ -330,7 +330,7 @@ static void test_slow_reader(void **state)
 	struct peer p;
 
 	assert_true(peer_connect(&p, f, t, &(struct peer_wants){ .version = TLS1_3_VERSION }));
-	assert_true(run_until(&f->loop, &f->server.drains, 1, 5000));
+	assert_true(run_until(&f->loop, &f->server.drains, 1));
 	drains = f->server.drains;
 	f->client.take_max = 1; /* stops its reading */
 	for (unsigned i = 0; i < 4; i++)
@@ -342,10 +342,10 @@ static void test_slow_reader(void **state)
 	for (unsigned i = 0; i < 16; i++)
 		stream_write(f->server.st, str_make(much, sizeof much));
 	assert_true(stream_pending(f->server.st) <= (size_t)64 << 20);
-	assert_true(run_until(&f->loop, &f->server.ends, 1, 5000));
+	assert_true(run_until(&f->loop, &f->server.ends, 1));
 	assert_true(f->server.why.n > 0);
 	stream_finish(f->server.st);
-	assert_true(run_until(&f->loop, &f->server.closes, 1, 5000));
+	assert_true(run_until(&f->loop, &f->server.closes, 1));
 	peer_free(&p);
 	tls_context_unref(t);
 }

@@ -148,7 +148,7 @@ static void start_program(struct world *w, int channel)
 
 bool run_until_count(struct world *w, const unsigned *counter, unsigned value)
 {
-	return run_until(w->loop, counter, value, 10000);
+	return run_until(w->loop, counter, value);
 }
 
 static void on_configured(void *ctx, struct verdict v, const struct msg_configured *m, int fd)

@@ -175,7 +175,7 @@ static void test_deaf_host(void **state)
 
 	open_mx(w, 0, "127.0.0.7");
 	deaf = open_deaf("127.0.0.6", w->mx[0].port, fillers);
-	w->config.delivery.timeouts.connect_ms = 2000;
+	w->config.delivery.timeouts.connect_ms = 12000;
 	w->config.delivery.reuse = 1;
 	names_add_mx(&w->names, "example.test", 10, "mx1.example.test");
 	names_add_mx(&w->names, "example.test", 20, "mx2.example.test");
@@ -185,11 +185,11 @@ static void test_deaf_host(void **state)
 	before = uv_hrtime();
 	to_domain(w, 1, "example.test");
 	expect(result_of(w, 1), 0, OK, 250, "2.0.0", "taken");
-	assert_in_range(uv_hrtime() - before, 450 * 1000000ull, 1900 * 1000000ull);
+	assert_in_range(uv_hrtime() - before, 2900 * 1000000ull, 11900 * 1000000ull); /* a quarter, not the whole */
 	before = uv_hrtime();
 	to_domain(w, 2, "example.test");
 	expect(result_of(w, 2), 0, OK, 250, "2.0.0", "taken");
-	assert_true(uv_hrtime() - before < 450 * 1000000ull);
+	assert_true(uv_hrtime() - before < 2900 * 1000000ull); /* the deaf one has not been tried */
 	assert_int_equal(w->mx[0].sessions, 2);
 	for (int i = 0; i < 4; i++)
 		close(fillers[i]);
@@ -216,7 +216,7 @@ static void test_second_turn(void **state)
 	before = uv_hrtime();
 	to_domain(w, 1, "example.test");
 	expect_reason(result_of(w, 1), "busy");
-	assert_in_range(uv_hrtime() - before, 1200 * 1000000ull, 5000 * 1000000ull);
+	assert_true(uv_hrtime() - before >= 1200 * 1000000ull);
 	transcript = result_of(w, 1)->transcript;
 	assert_true(str_starts(transcript, S("* mx1.example.test [127.0.0.6]:")));
 	assert_true(holds(str_from(transcript, 1), "* mx1.example.test [127.0.0.6]:"));

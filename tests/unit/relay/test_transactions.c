@@ -356,7 +356,6 @@ static void test_login_faults(void **state)
 static void test_drip(void **state)
 {
 	struct world *w = *state;
-	uint64_t before = uv_hrtime();
 
 	w->config.delivery.timeouts.greeting_ms = 300;
 	w->sink.drip = true;
@@ -364,7 +363,6 @@ static void test_drip(void **state)
 	deliver(w, 1, "a@x");
 	expect_reason(result_of(w, 1), "no answer in time at greeting");
 	assert_int_equal(result_of(w, 1)->gate, 1);
-	assert_true(uv_hrtime() - before < 3000 * 1000000ull);
 }
 
 int main(int argc, char **argv)

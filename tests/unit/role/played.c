@@ -8,8 +8,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 20000
-
 /* ---- master ---- */
 static void handle_ready(void *ctx, struct channel *ch, const struct msg_ready *m, int fd)
 {
@@ -104,13 +102,13 @@ bool played_configure(struct played *p, const struct config *c)
 
 	ipc_call_configure(p->master, &(struct msg_configure){ .generation = generation }, fd, on_configured, p);
 	close(fd);
-	assert_true(run_until(p->loop, &p->configured, generation, PATIENCE_MS));
+	assert_true(run_until(p->loop, &p->configured, generation));
 	if (p->configure_verdict.class != OK) {
 		ipc_send_abandon(p->master, &(struct msg_abandon){ .generation = generation }, -1);
 		return false;
 	}
 	ipc_send_apply(p->master, &(struct msg_apply){ .generation = generation }, -1);
-	assert_true(run_until(p->loop, &p->ready, ready + 1, PATIENCE_MS));
+	assert_true(run_until(p->loop, &p->ready, ready + 1));
 	return true;
 }
 
@@ -127,7 +125,7 @@ void played_connect(struct played *p, enum role_id peer, const struct ipc_handle
 	ipc_send_connect(p->master, &(struct msg_connect){ .role = peer, .incarnation = 1 }, fd);
 	close(fd);
 	ipc_call_ping(p->master, &(struct msg_ping){ 0 }, -1, on_pong, p);
-	assert_true(run_until(p->loop, &p->pongs, pongs + 1, PATIENCE_MS));
+	assert_true(run_until(p->loop, &p->pongs, pongs + 1));
 }
 
 void played_disconnect(struct played *p, enum role_id peer)
@@ -145,7 +143,7 @@ void played_wait(struct played *p)
 {
 	int status = -1;
 
-	assert_true(run_until(p->loop, &p->stopped, 1, PATIENCE_MS));
+	assert_true(run_until(p->loop, &p->stopped, 1));
 	for (int i = 0; i < 500 && waitpid(p->pid, &status, WNOHANG) == 0; i++)
 		run_for(p->loop, 10);
 	assert_true(WIFEXITED(status));

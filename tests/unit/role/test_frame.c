@@ -272,7 +272,7 @@ static int exit_code(struct world *w)
 {
 	int status = -1;
 
-	for (int i = 0; i < 1000 && waitpid(w->pid, &status, WNOHANG) == 0; i++) {
+	for (int i = 0; i < 3000 && waitpid(w->pid, &status, WNOHANG) == 0; i++) {
 		uv_run(w->loop, UV_RUN_NOWAIT);
 		usleep(10000);
 	}

@@ -195,7 +195,7 @@ static void orphans_are_collected(void **state)
 	usleep(30000); /* the file system's clock ticks slowly */
 	assert_int_equal(fixture_open(f).class, OK);
 	write_large(f, 103, 10);
-	for (int i = 0; i < 100 && access(large_path(f, 100), F_OK) == 0; i++) {
+	for (int i = 0; i < 20000 && access(large_path(f, 100), F_OK) == 0; i++) {
 		(void)stats_now(f);
 		usleep(1000);
 	}
@@ -233,7 +233,7 @@ static void a_missing_file_is_held(void **state)
 	fixture_close(f);
 	assert_int_equal(unlink(large_path(f, 100)), 0);
 	assert_int_equal(fixture_open(f).class, OK);
-	for (int i = 0; i < 100 && (a = show_now(f, 100, 0, 10)).message->held.n == 0; i++)
+	for (int i = 0; i < 20000 && (a = show_now(f, 100, 0, 10)).message->held.n == 0; i++)
 		usleep(1000);
 	assert_str(a.message->held, "large file missing or damaged");
 	assert_int_equal(((const struct recipient_row *)a.rows)[0].state, RCPT_HELD);

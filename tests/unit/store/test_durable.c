@@ -265,7 +265,7 @@ static void a_file_left_behind_is_collected(void **state)
 	usleep(30000);
 	assert_int_equal(fixture_open(f).class, OK);
 	assert_int_equal(show_now(f, 100, 0, 1).message->open, 0);
-	for (int i = 0; i < 100 && access(path, F_OK) == 0; i++)
+	for (int i = 0; i < 20000 && access(path, F_OK) == 0; i++)
 		usleep(1000);
 	assert_int_equal(access(path, F_OK), -1);
 #else

@@ -269,7 +269,7 @@ int teardown(void **state)
 
 bool wait_for(struct world *w, const unsigned *counter, unsigned value)
 {
-	return run_until(w->role.loop, counter, value, 20000);
+	return run_until(w->role.loop, counter, value);
 }
 
 /* ---- clients ---- */
@@ -314,7 +314,7 @@ struct str hear(struct world *w, struct end *client)
 	struct str reply;
 	size_t n;
 
-	assert_true(run_while(w->role.loop, has_reply, client, 0, 20000));
+	assert_true(run_while(w->role.loop, has_reply, client, 0, PATIENCE_MS));
 	n = reply_length(buf_view(&client->got));
 	if (n == 0)
 		fail_msg("the connection has ended, and no reply has come: %.*s", STR_ARG(buf_view(&client->got)));

@@ -6,8 +6,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
-#define PATIENCE_MS 10000
-#define DIGEST      S("0123456789abcdef0123456789abcdef")
+#define DIGEST S("0123456789abcdef0123456789abcdef")
 
 static const char *program;
 
@@ -95,7 +94,7 @@ static enum verdict_class sign(struct world *w, struct str domain, const struct 
 	unsigned answered = w->answered + 1;
 
 	ipc_call_sign(w->role.peers[ROLE_SUBMISSION], &m, -1, on_signatures, w);
-	assert_true(run_until(&w->loop, &w->answered, answered, PATIENCE_MS));
+	assert_true(run_until(&w->loop, &w->answered, answered));
 	return w->verdict.class;
 }
 
@@ -184,7 +183,7 @@ static enum verdict_class step(struct world *w, struct msg_upstream_step m)
 	unsigned answered = w->answered + 1;
 
 	ipc_call_upstream_step(w->role.peers[ROLE_RELAY], &m, -1, on_reply, w);
-	assert_true(run_until(&w->loop, &w->answered, answered, PATIENCE_MS));
+	assert_true(run_until(&w->loop, &w->answered, answered));
 	return w->verdict.class;
 }
 
