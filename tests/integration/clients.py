@@ -95,7 +95,7 @@ class Scene:
     def mechanisms(self):
         """How clients have logged in so far, as the log has it."""
         found = []
-        for line in self.relay.log_since_start().splitlines():
+        for line in self.relay.log_now().splitlines():
             if "event=login.accepted" in line:
                 found += [word.split("=", 1)[1] for word in line.split() if word.startswith("mechanism=")]
         return found

@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import smtplib
@@ -97,15 +98,18 @@ def free_port(host="127.0.0.1"):
         return port
 
 
-def wait_for(condition, seconds=20, what="condition", every=0.05):
-    """Wait until condition() is true, and return its value."""
+LIMIT = 90  # s, for what comes at once where a machine has nothing else to do
+
+
+def wait_for(condition, what="condition", seconds=LIMIT, every=0.05):
+    """Wait until condition() is true, and return its value. `what` is a text, or a function that gives it when the time is over."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what}")
+            raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
         time.sleep(every)
 
 
@@ -205,7 +209,7 @@ log = {{ level = "{s["log"]}"; }};
                                         env=dict(os.environ, **self.environment))
         log.close()
         if wait:
-            wait_for(self.is_ready, 30, f"relay ready\n{self.log_tail()}")
+            wait_for(self.is_ready, "relay ready")
 
     def is_ready(self):
         if self.process.poll() is not None:
@@ -223,16 +227,34 @@ log = {{ level = "{s["log"]}"; }};
     def log_tail(self, n=60):
         return "\n".join(self.log_text().splitlines()[-n:])
 
-    def wait_log(self, text, seconds=20):
-        return wait_for(lambda: text in self.log_since_start(), seconds, f"log line {text!r}\n{self.log_tail()}")
+    def wait_log(self, text):
+        return wait_for(lambda: text in self.log_since_start(), f"log line {text!r}")
 
-    def stop(self, seconds=30):
+    def log_now(self):
+        """The log since the start with all that the roles have to say of what has happened by now. A role's line goes through a pipe to
+        master, so it can come later than the answer that a client has had. Here each role is asked for its status, which it answers when
+        it has done what it was doing; and behind its last line in the pipe comes a mark of ours, which is waited for."""
+        self.command("status", check=False)
+        marks = []
+        for pid in self.pids():
+            mark = f"event=test.mark pid={pid} at={time.monotonic_ns()}\n"
+            try:
+                pipe = os.open(f"/proc/{pid}/fd/2", os.O_WRONLY)
+            except OSError:
+                continue  # it has just ended
+            os.write(pipe, mark.encode())
+            os.close(pipe)
+            marks.append(mark)
+        wait_for(lambda: all(mark in self.log_since_start() for mark in marks), "the roles' lines in the log")
+        return self.log_since_start()
+
+    def stop(self, seconds=LIMIT):
         """SIGTERM; must end with 0."""
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(seconds)
         self.process = None
         assert code == 0, f"exit {code}\n{self.log_tail()}"
-        wait_for(lambda: not self.pids(), 10, "all roles ended")
+        wait_for(lambda: not self.pids(), "all roles ended")
 
     def pids(self, role=None):
         """Processes of this instance's roles, by their parent and the lock that each holds open."""
@@ -287,7 +309,7 @@ log = {{ level = "{s["log"]}"; }};
                 except ProcessLookupError:
                     pass
             return not left
-        wait_for(gone, 10, "all processes gone")
+        wait_for(gone, "all processes gone")
 
     def status(self):
         """What all roles say of themselves; a busy machine may need some tries until they all answer in time."""
@@ -295,17 +317,21 @@ log = {{ level = "{s["log"]}"; }};
             said = self.command("status", "--json", check=False).stdout
             said = json.loads(said) if said else {"roles": [{"answers": False}]}
             return all(role["answers"] for role in said["roles"]) and said
-        return wait_for(ask, 60, f"an answer of all roles\n{self.log_tail()}", 0.2)
+        return wait_for(ask, "an answer of all roles", every=0.2)
 
     def status_text(self):
         """The same for people, when all is well."""
         def ask():
             done = self.command("status", check=False)
             return done.returncode == 0 and done.stdout
-        return wait_for(ask, 60, f"all is well\n{self.log_tail()}", 0.2)
+        return wait_for(ask, "all is well", every=0.2)
 
     def queue(self, *arguments):
         return [json.loads(line) for line in self.command("queue", "list", "--json", *arguments).stdout.splitlines()]
+
+    def wait_empty(self):
+        """Until no mail waits any more, and none is under way."""
+        wait_for(lambda: self.queue() == [], lambda: f"an empty queue, there are {self.queue()}")
 
     def trace(self, id):
         return [json.loads(line) for line in self.command("trace", id, "--json").stdout.splitlines()]
@@ -313,6 +339,17 @@ log = {{ level = "{s["log"]}"; }};
     def events(self, id):
         """What happened to a message, without the transcript that follows it."""
         return [line for line in self.trace(id) if "event" in line]
+
+    def retry_until(self, condition, what="after retries"):
+        """Ask for a retry of everything, as an administrator in a hurry would, until the condition holds."""
+        def once():
+            self.command("queue", "retry", "--all", check=False)
+            return condition()
+        return wait_for(once, what, every=1)
+
+    def wait_event(self, id, event):
+        """The message's events of this name, when there is one."""
+        return wait_for(lambda: [e for e in self.events(id) if e["event"] == event], f"{event} of {id}")
 
     def sanitizer_reports(self):
         return [line for line in self.log_text().splitlines() if "ERROR: AddressSanitizer" in line or "runtime error:" in line
@@ -390,7 +427,6 @@ class Client(smtplib.SMTP):
 
 
 def _names(conf):
-    import re
     chain = re.search(r'chain\s*=\s*"([^"]*)"', conf).group(1)
     key = re.search(r'chain\s*=\s*"[^"]*"\s*;\s*key\s*=\s*"([^"]*)"', conf).group(1)
     selector = re.search(r'selector\s*=\s*"([^"]*)"', conf).group(1)
@@ -502,12 +538,17 @@ class Sink:
             self.messages.append(Received(envelope, session, "ssl_context" in self.kwargs))
         return "250 2.0.0 Ok: taken"
 
-    def wait(self, n=1, seconds=30):
-        wait_for(lambda: len(self.messages) >= n, seconds, f"{n} messages at the next hop, there are {len(self.messages)}")
+    def wait(self, n=1):
+        wait_for(lambda: len(self.messages) >= n, lambda: f"{n} messages at the next hop, there are {len(self.messages)}")
         return self.messages
 
     def end(self, keep=False):
         self.stop()
+
+
+def as_submitted(messages):
+    """In the order in which they were submitted, which ids keep; over several connections they can arrive in another one."""
+    return sorted(messages, key=lambda m: re.search(rb"^Received: .*(?:\r\n[ \t].*)* id ([0-9a-z]{13})", m.bytes, re.M).group(1))
 
 
 def verify_dkim(relay, received, domain=DOMAIN):
@@ -553,7 +594,7 @@ class Process:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(10)
+                self.process.wait(LIMIT)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

@@ -80,7 +80,7 @@ class Daemon:
             assert self.process.poll() is None, f"{self.name} ended with {self.process.returncode}\n{self.log()}"
             return condition()
         try:
-            wait_for(look, 20, f"{self.name} in service")
+            wait_for(look, f"{self.name} in service")
         except AssertionError as e:
             raise AssertionError(f"{e}\n{self.log()}") from None
 
@@ -298,8 +298,8 @@ class Scripted:
         if keep:
             print(f"---- next hop {self.host}: {self.connections} connections, commands {self.commands[-30:]}")
 
-    def wait(self, n=1, seconds=30):
-        wait_for(lambda: len(self.messages) >= n, seconds, f"{n} messages at {self.host}, there are {len(self.messages)}")
+    def wait(self, n=1):
+        wait_for(lambda: len(self.messages) >= n, lambda: f"{n} messages at {self.host}, there are {len(self.messages)}")
         return self.messages
 
     def serve(self, listener):
@@ -594,8 +594,8 @@ smtpd_tls_loglevel = 1
         place = self.dir / "mail" / "all" / "new"
         return [p.read_bytes().replace(b"\n", b"\r\n") for p in sorted(place.iterdir(), key=lambda p: p.stat().st_mtime_ns)] if place.exists() else []
 
-    def wait(self, n=1, seconds=30):
-        wait_for(lambda: len(self.messages()) >= n, seconds, f"{n} messages in Postfix's mailbox, there are {len(self.messages())}")
+    def wait(self, n=1):
+        wait_for(lambda: len(self.messages()) >= n, lambda: f"{n} messages in Postfix's mailbox, there are {len(self.messages())}")
         return self.messages()
 
 

@@ -26,7 +26,7 @@ def collect(words):
         for name, function in inspect.getmembers(module, inspect.isfunction):
             full = f"{path.stem}.{name}"
             if name.startswith("test_") and function.__module__ == path.stem and (not words or any(w in full for w in words)):
-                found.append((full, getattr(function, "time_limit", 120)))
+                found.append((full, getattr(function, "time_limit", 400)))
     return found
 
 

@@ -9,7 +9,7 @@ from lib import DOMAIN, HOST, PASSWORD
 class Talk:
     """A connection; `prefix` goes before everything else, `tls` is a context for TLS from the first byte on."""
 
-    def __init__(self, port, source="127.0.0.1", host="127.0.0.1", prefix=b"", tls=None, name=HOST, timeout=30, greeting=True):
+    def __init__(self, port, source="127.0.0.1", host="127.0.0.1", prefix=b"", tls=None, name=HOST, timeout=60, greeting=True):
         self.socket = socket.create_connection((host, port), timeout, source_address=(source, 0))
         if prefix:
             self.socket.sendall(prefix)

@@ -2,7 +2,6 @@
 
 The figures are for people: `tests/bench/run --mode abuse` prints them. Here only what no busy machine may break is asserted."""
 import sys
-import time
 
 from lib import *
 
@@ -11,6 +10,7 @@ import abuse
 
 SECONDS = 6
 MEDIAN_MS = 2000  # what is aimed at are 100 ms, see the bench
+MEDIAN_TIMES = 50  # or this, of what the polite client has alone, on a machine that is slow anyway
 GROWTH_MB = 96    # of all submission processes, while they are attacked
 BUDGET_KB = 40    # of all roles, for an idle session
 
@@ -30,22 +30,25 @@ def beside(kind):
     relay = Relay(sink.port, build=RELEASE, log="info", submission='login_delay = "200ms";', users=(f"alice@{DOMAIN}", f"mallory@{DOMAIN}"))
     processes = relay.pids("submission")
     assert len(processes) == 2
-    before = pss_mb(processes)
+    alone = abuse.Polite(relay.port, f"alice@{DOMAIN}", PASSWORD)
+    bound = max(MEDIAN_MS, MEDIAN_TIMES * alone.run(0)["fresh_median_ms"])
+    before, opened = pss_mb(processes), relay.log_now().count("event=session.opened")
     attack = abuse.start_attack(kind, relay.port, relay.tls_port, SECONDS, f"mallory@{DOMAIN}", PASSWORD)
     polite = abuse.Polite(relay.port, f"alice@{DOMAIN}", PASSWORD)
-    time.sleep(0.5)
+    wait_for(lambda: relay.log_since_start().count("event=session.opened") > opened, "the first attacker")
     figures = polite.run(SECONDS - 1.5)
     growth = pss_mb(processes) - before
-    opened = attack.communicate(timeout=60)[0].strip()
+    opened = attack.communicate(timeout=LIMIT)[0].strip()
     print(f"{kind}: {opened} growth={growth:.1f}MB {figures}")
     assert attack.returncode == 0 and opened != "opened=0", opened
     assert sorted(relay.pids("submission")) == sorted(processes), f"a role has died\n{relay.log_tail()}"
-    assert figures["kept_median_ms"] < MEDIAN_MS and figures["fresh_median_ms"] < MEDIAN_MS, figures
+    assert figures["kept_median_ms"] < bound and figures["fresh_median_ms"] < bound, (bound, figures)
     if RELEASE != SANITIZED and os.geteuid() == 0:
         assert growth < GROWTH_MB, f"{growth} MB more than before"
-    got = sink.wait(len(polite.ids), 60)
-    arrived = {id for id in polite.ids if any(id.encode() in m.bytes for m in got)}
-    assert arrived == set(polite.ids), set(polite.ids) - arrived
+    ids = set(alone.ids + polite.ids)
+    got = sink.wait(len(ids))
+    arrived = {id for id in ids if any(id.encode() in m.bytes for m in got)}
+    assert arrived == ids, ids - arrived
     relay.connect().quit()  # and when it is over everything is as before
     return relay
 
@@ -98,22 +101,21 @@ def test_text_without_end():
 def test_refusals_are_few_lines_in_the_log():
     """A network that has too many connections is refused by one line, not by one for each."""
     relay = Relay(1, build=RELEASE, log="info", workers=1, limits="connections_per_network = 5;")
-    held = [socket.create_connection(("127.0.0.1", relay.port), 20) for _ in range(5)]
+    held = [socket.create_connection(("127.0.0.1", relay.port), 60) for _ in range(5)]
     assert all(s.recv(3) == b"220" for s in held)
     for _ in range(50):
-        with socket.create_connection(("127.0.0.1", relay.port), 20) as s:
+        with socket.create_connection(("127.0.0.1", relay.port), 60) as s:
             assert s.recv(100).startswith(b"421 4.7.0")
-    with socket.create_connection(("127.0.0.1", relay.tls_port), 20) as s:
+    with socket.create_connection(("127.0.0.1", relay.tls_port), 60) as s:
         assert s.recv(100) == b"", "no handshake only to tell of a crowd"
     relay.wait_log("event=session.refused")
-    time.sleep(0.2)  # for more of them, which must not come
-    assert relay.log_text().count("event=session.refused") == 1 and relay.log_text().count("event=session.opened") == 5
+    log = relay.log_now()
+    assert log.count("event=session.refused") == 1 and log.count("event=session.opened") == 5, log
     for s in held:
         s.close()
-    wait_for(lambda: socket.create_connection(("127.0.0.1", relay.port), 20).recv(3) == b"220", 20, "a place for somebody new")
+    wait_for(lambda: socket.create_connection(("127.0.0.1", relay.port), 60).recv(3) == b"220", "a place for somebody new")
 
 
-@time_limit(400)
 def test_ten_thousand_idle_sessions():
     load = RELEASE.parent / "tests" / "bench" / "load"
     if not load.exists():
@@ -130,7 +132,7 @@ def test_ten_thousand_idle_sessions():
         line = holder.stdout.readline().strip()
         per_session = (pss_mb(relay.pids()) - before) * 1024 / n
         if RELEASE != SANITIZED and os.geteuid() == 0:  # what the handshakes needed is given back a little later
-            per_session = wait_for(lambda: (lambda kb: kb if kb < BUDGET_KB else None)((pss_mb(relay.pids()) - before) * 1024 / n), 30,
+            per_session = wait_for(lambda: (lambda kb: kb if kb < BUDGET_KB else None)((pss_mb(relay.pids()) - before) * 1024 / n),
                                    f"{BUDGET_KB} KB for an idle session; at first {per_session:.1f}", every=1)
         polite = abuse.Polite(relay.port, f"alice@{DOMAIN}", PASSWORD)
         figures = polite.run(2)
@@ -139,5 +141,5 @@ def test_ten_thousand_idle_sessions():
         holder.wait()
     print(f"{n} of {wanted} sessions, {line}: {per_session:.1f} KB each, all roles; {figures}")
     assert line == f"holding={n}", line
-    sink.wait(len(polite.ids), 60)
+    sink.wait(len(polite.ids))
     relay.stop()

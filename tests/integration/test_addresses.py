@@ -66,7 +66,7 @@ def test_u_labels_and_a_labels_are_one_domain():
             t.say(f"RCPT TO:<{address}>", 250)
         t.text(text(f"Joerg <joerg@{typed}>"))
         got, routed = sink.wait(n + 1)[n], [x for x in other.wait(m + 1)[m:] for x in x.recipients]
-        wait_for(lambda: sum(len(x.recipients) for x in other.messages[m:]) == 2, 20, "both at the other")
+        wait_for(lambda: sum(len(x.recipients) for x in other.messages[m:]) == 2, "both at the other")
         assert got.sender == f"joerg@{A}" and got.recipients == ["b@c.example"]
         assert sorted(r for x in other.messages[m:] for r in x.recipients) == [f"new@{A}", f"x@shop.{A}"], routed
         shown = typed if typed.isascii() else A  # no next hop needs SMTPUTF8 for a domain
@@ -93,7 +93,7 @@ def test_nothing_hidden_reaches_log_or_terminal():
     relay.stop()
     relay.log_path.unlink()
     relay.start(wait=False)
-    wait_for(lambda: b'"master.ready"' in relay.log_path.read_bytes(), 30, "ready")
+    wait_for(lambda: b'"master.ready"' in relay.log_path.read_bytes(), "ready")
     t = Talk(relay.port).ready(relay.tls())
     for address in ("\u009bx@next.test", "a\u202eb@next.test", "a@ne\u200bxt.test", "a\ufeff@next.test", "a＠b@next.test"):
         t.say(f"MAIL FROM:<{ALICE}> SMTPUTF8", 250)
@@ -104,14 +104,14 @@ def test_nothing_hidden_reaches_log_or_terminal():
         assert t.say(b"MAIL FROM:<" + raw + b"> SMTPUTF8").startswith("501 5.1.7"), raw
     t.say("EHLO \u009b31m.example", 250)
     id = t.send(ALICE, "jürgen@next.test", text(), "SMTPUTF8")
-    wait_for(lambda: any("550" in json.dumps(e) for e in relay.trace(id)), 30, "the refusal")
+    wait_for(lambda: any("550" in json.dumps(e) for e in relay.trace(id)), "the refusal")
+    wait_for(lambda: all(text in relay.log_path.read_bytes() for text in (b"31m", b"\\u202etxt", "jürgen@next.test".encode())), "client and answer in the log")
     log = relay.log_path.read_bytes()
     hidden = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
-    for line in log.splitlines():
+    for line in log[:log.rindex(b"\n")].splitlines():  # one may be about to be written
         shown = line.decode("utf-8")  # strict: no surrogate, nothing overlong
         json.loads(shown)
         assert not hidden.search(shown), shown
-    assert b"31m" in log and b"\\u202etxt" in log and "jürgen@next.test".encode() in log
     for arguments in (("trace", id), ("trace", id, "--json"), ("queue", "list"), ("queue", "list", "--json"), ("queue", "show", id), ("status",)):
         out = subprocess.run([relay.build / "posthouse", "-c", relay.conf, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE).stdout
         assert not hidden.search(out.decode("utf-8").replace("\n", "")), (arguments, out)

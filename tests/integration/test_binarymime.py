@@ -74,7 +74,7 @@ def test_binary_text_is_converted_for_others():
         assert all(c < 128 for c in got.bytes) and "BODY=" not in got.mail_options, (extensions, got.mail_options)
         assert got.message["Content-Transfer-Encoding"] == "base64" and got.message.get_payload(decode=True) == BINARY
         assert verify_dkim(relay, got), extensions
-        assert wait_for(lambda: relay.queue() == [], 20, "empty queue")
+        relay.wait_empty()
         relay.end()
         sink.end()
 
@@ -119,7 +119,7 @@ def over_tls(sink, cert):
 
 def failure(relay, id, sink):
     """The report that came back, as the fields of its recipient."""
-    wait_for(lambda: any(m.sender == "" for m in sink.messages), 40, f"a report of {id}\n{relay.log_tail()}")
+    wait_for(lambda: any(m.sender == "" for m in sink.messages), f"a report of {id}")
     return report_of([m for m in sink.messages if m.sender == ""][0])[2][0]
 
 
@@ -166,7 +166,7 @@ def test_deliverby_where_it_is_not_offered():
     id = send(relay, simple_message("or back"), "BY=600;R")
     assert failure(relay, id, sink)["Status"] == "5.4.7"
     send(relay, simple_message("or tell me"), "BY=600;N")
-    got = wait_for(lambda: [m for m in sink.messages if m.sender], 20, "the second message")
+    got = wait_for(lambda: [m for m in sink.messages if m.sender], "the second message")
     assert len(got) == 1 and "BY=" not in got[0].mail_options and got[0].message["Subject"] == "or tell me"
 
 

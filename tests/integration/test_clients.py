@@ -65,7 +65,7 @@ def test_smtplib_on_both_ports_with_both_mechanisms_and_tls_versions():
             for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
                 context = relay.tls()
                 context.minimum_version = context.maximum_version = version
-                client = Client(relay.tls_port if implicit else relay.port, context, implicit, 30)
+                client = Client(relay.tls_port if implicit else relay.port, context, implicit, 60)
                 client.user, client.password = f"alice@{DOMAIN}", PASSWORD
                 code, _ = client.auth(mechanism, getattr(client, f"auth_{mechanism.lower()}"), initial_response_ok=version == ssl.TLSVersion.TLSv1_3)
                 assert code == 235
@@ -79,7 +79,7 @@ def test_ipv6():
     sink = Sink(host="::1")
     relay = Relay(upstream=f'{{ name = "next"; host = "::1"; port = {sink.port}; tls = "none"; }}', listen_address="*")
     for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
-        with socket.create_connection((host, relay.port), 10) as s:
+        with socket.create_connection((host, relay.port), 60) as s:
             assert s.family == family and s.recv(200).startswith(b"220 ")
     relay.submit()
     sink.wait(1)
@@ -93,7 +93,7 @@ def test_old_tls_is_refused():
     context.minimum_version = ssl.TLSVersion.TLSv1
     context.maximum_version = ssl.TLSVersion.TLSv1_1
     try:
-        with socket.create_connection(("127.0.0.1", relay.tls_port), 10) as s:
+        with socket.create_connection(("127.0.0.1", relay.tls_port), 60) as s:
             context.wrap_socket(s)
     except (ssl.SSLError, ConnectionResetError):
         return

@@ -58,7 +58,7 @@ def test_postfix():
         hand_over(scene, postfix.port, options=["BODY=8BITMIME"])
         m = scene.expect(mechanism=mechanism)
         assert [r for r in m.message.get_all("Received") if "postfix.example.net" in r], m.bytes
-        assert "Verified TLS connection established" in postfix.log_path.read_text(), postfix.log()
+        wait_for(lambda: "Verified TLS connection established" in postfix.log_path.read_text(), postfix.log)
         postfix.stop()
 
 

@@ -58,16 +58,21 @@ class Load:
 
     def stop(self):
         self.running = False
-        [t.join(60) for t in self.threads]
+        [t.join(LIMIT) for t in self.threads]
+
+    def stop_after(self, n):
+        """When more than so many have been acknowledged: how many there are by now depends on the machine."""
+        wait_for(lambda: len(self.acknowledged) > n, f"more than {n} acknowledged messages")
+        self.stop()
 
 
 def arrived(sink):
     return collections.Counter(m.message["X-Load"].strip() for m in list(sink.messages) if m.message["X-Load"])
 
 
-def settle(relay, sink, load, seconds=90):
+def settle(relay, sink, load):
     """Everything that waits is pushed out, then all that was acknowledged must have arrived."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + 2 * LIMIT
     while time.monotonic() < end:
         try:
             relay.command("queue", "retry", "--all")
@@ -91,10 +96,10 @@ def crash_at(point, n, role, large=False, expect_duplicates=0):
     relay = Relay(sink.port, environment={"POSTHOUSE_CRASH": f"{point}:{n}"}, workers=1)
     load = Load(relay, clients=2, size=100000 if large else 2000)
     try:
-        wait_for(lambda: "event=role.died dead=" + role in relay.log_since_start(), 40, f"death at {point}\n{relay.log_tail()}")
-        time.sleep(1.5)
+        wait_for(lambda: "event=role.died dead=" + role in relay.log_since_start(), f"death at {point}")
+        before = len(load.acknowledged)
         # a death at the first logins makes both clients wait for the delay of a failed login
-        wait_for(lambda: load.acknowledged, 40, f"a message after the death at {point}\n{relay.log_tail()}")
+        wait_for(lambda: len(load.acknowledged) > before + 2, f"messages after the death at {point}")
     finally:
         load.stop()
     assert relay.process.poll() is None, "master has ended"
@@ -106,7 +111,6 @@ def crash_at(point, n, role, large=False, expect_duplicates=0):
 
 
 def _point(point, role, n=5, large=False, expect_duplicates=0):
-    @time_limit(180)
     def test():
         crash_at(point, n, role, large, expect_duplicates)
     return test
@@ -141,7 +145,6 @@ for _name, _role, _duplicates in [p for p in POINTS if p[0] in ("submission.befo
     globals()["test_large_at_" + _name.replace(".", "_")] = _test
 
 
-@time_limit(200)
 def test_random_kills_of_a_role():
     sink = Sink()
     relay = Relay(sink.port)
@@ -154,12 +157,10 @@ def test_random_kills_of_a_role():
         if pids:
             os.kill(random.choice(pids), signal.SIGKILL)
         print("killed", role, pids)
-    load.stop()
-    settle(relay, sink, load, 120)
-    assert len(load.acknowledged) > 20
+    load.stop_after(20)
+    settle(relay, sink, load)
 
 
-@time_limit(240)
 def test_random_kills_of_everything():
     """kill -9 of all processes, or of master alone (the roles must follow), then a new start: six rounds."""
     sink = Sink()
@@ -173,6 +174,5 @@ def test_random_kills_of_everything():
             relay.process.kill()
             relay.process.wait()
         relay.start()  # waits for the lock until the last role of the old life has gone
-    load.stop()
-    settle(relay, sink, load, 120)
-    assert len(load.acknowledged) > 20
+    load.stop_after(20)
+    settle(relay, sink, load)

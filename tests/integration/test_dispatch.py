@@ -1,6 +1,7 @@
 """What one next hop does, or does not do, delays nobody else: name servers that say nothing, an upstream that takes its time."""
 import heapq
 import os
+import re
 import socket
 import ssl
 import threading
@@ -84,26 +85,23 @@ def good_among_dead(late):
         # one that nobody knows yet; the second and all later ones to a domain that works
         start = time.monotonic()
         relay.submit(to=["bob@one.good.test" if n > 1 else "bob@new.good.test"], client=client)
-        sink.wait(n, 15)
+        sink.wait(n)
         print(f"mail {n} behind {DEAD} dead domains took {time.monotonic() - start:.2f} s")
         time.sleep((0, 1, 1, 2, 3, 0)[n])
     print("memory, KiB:", {role: memory_kb(relay, role) for role in ("relay", "queue")}, "questions:", names.asked)
     assert memory_kb(relay, "relay") < 64 * 1024 and memory_kb(relay, "queue") < 64 * 1024
-    relay.wait_log("destination.down", 60)
+    relay.wait_log("destination.down")
     assert len(sink.messages) == 5
 
 
-@time_limit(180)
 def test_silent_name_servers_delay_nobody_else():
     good_among_dead(None)
 
 
-@time_limit(180)
 def test_late_servfail_delays_nobody_else():
     good_among_dead(10)
 
 
-@time_limit(120)
 def test_a_slow_upstream_has_no_more_than_its_connections():
     """One connection, two messages a second: who comes later waits for his turn, not for all that another one has in the queue."""
     next_hop = Scripted(answers={"END": lambda line: 0.5})
@@ -112,22 +110,22 @@ def test_a_slow_upstream_has_no_more_than_its_connections():
     client = relay.connect()
     for i in range(24):
         relay.submit(to=[f"a{i}@example.net"], client=client)
-    next_hop.wait(3, 30)
+    next_hop.wait(3)
     relay.submit(to=["b@example.net"], sender=f"bob@{DOMAIN}", client=relay.connect(user=f"bob@{DOMAIN}"),
                  message=simple_message("for b").replace(b"alice@", b"bob@"))
     before = len(next_hop.messages)
-    wait_for(lambda: any("b@example.net" in str(m.recipients) for m in list(next_hop.messages)), 60, "bob's message")
+    wait_for(lambda: any("b@example.net" in str(m.recipients) for m in list(next_hop.messages)), "bob's message")
     passed = [i for i, m in enumerate(next_hop.messages) if "b@example.net" in str(m.recipients)][0] - before
     print(f"{passed} of another login went before it")
     assert passed <= 5, passed
     next_hop.answers.clear()
 
 
-@time_limit(120)
 def test_a_stop_with_a_hanging_next_hop_fits_a_container():
     """The next hop says nothing after the text, a client nothing within its own: SIGTERM, and all has ended before a container is killed (10 s).
     What was broken off is tried again."""
-    next_hop = Scripted(answers={"END": lambda line: 60})
+    arrived = threading.Event()
+    next_hop = Scripted(answers={"END": lambda line: arrived.set() or 60})
     relay = Relay(next_hop.port, start=False)
     relay.conf.write_text(relay.conf.read_text().replace('shutdown_grace = "10s";', ""))
     relay.start()
@@ -137,22 +135,20 @@ def test_a_stop_with_a_hanging_next_hop_fits_a_container():
     client.docmd("DATA")
     client.send(b"Subject: never finished\r\n\r\n")
     id = relay.submit(to=["bob@example.net"])
-    wait_for(lambda: next_hop.connections, 20, "the delivery has begun")
-    time.sleep(1)
+    assert arrived.wait(LIMIT), "the text has not come"
+    grace = re.search(r'shutdown_grace = "(\d+)s"', relay.command("check", "--dump").stdout)
+    assert int(grace[1]) < 10, "no time is left for the end itself"
     start = time.monotonic()
-    relay.stop(20)
-    took = time.monotonic() - start
-    print(f"stopped in {took:.1f} s")
-    assert took < 10, took
-    assert "it did not stop in time" not in relay.log_text()
+    relay.stop()
+    print(f"stopped in {time.monotonic() - start:.1f} s")
+    assert "it did not stop in time" not in relay.log_text(), "a role needed longer than the grace"
     next_hop.answers.clear()
     relay.start()
-    wait_for(lambda: relay.queue() == [], 30, "empty queue")
+    relay.wait_empty()
     events = [e["event"] for e in relay.events(id)]
     assert "delivery.deferred" in events and events.count("delivery.sent") == 1, events
 
 
-@time_limit(60)
 def test_old_tls_is_better_than_clear_text():
     """A domain's server that knows TLS 1.0 only gets its mail by that, and the log says so."""
     context, _ = tls_context(WORK_DIR())
@@ -163,21 +159,20 @@ def test_old_tls_is_better_than_clear_text():
     old = Sink(host="127.0.0.2", port=port, tls="starttls", tls_context=context)
     relay = direct_relay(names.resolver, port)
     relay.submit(to=["bob@old.good.test"])
-    old.wait(1, 20)
+    old.wait(1)
     relay.wait_log("event=connection.weak")
     relay.wait_log("tls=TLSv1 ")
-    wait_for(lambda: relay.queue() == [], 10, "empty queue")
+    relay.wait_empty()
     relay.submit(to=["bob@old.good.test"])
-    old.wait(2, 20)
+    old.wait(2)
 
 
-@time_limit(60)
 def test_an_upstream_that_begins_otherwise_is_told_of():
     """tls = "implicit" where the server greets in clear text: the log says what fits within seconds, and check warns of the usual ports."""
     clear = Scripted()
     relay = Relay(upstream=f'{{ name = "next"; host = "127.0.0.1"; port = {clear.port}; tls = "implicit"; }}')
     relay.submit()
-    relay.wait_log('tls = \\"starttls\\" fits it', 20)
+    relay.wait_log('tls = \\"starttls\\" fits it')
     for port, tls, word in ((465, "starttls", "TLS from the start"), (587, "implicit", "clear text")):
         relay.conf.write_text(relay.conf.read_text().replace(relay.upstream, f'{{ name = "next"; host = "next.example.net"; port = {port}; tls = "{tls}"; }}'))
         relay.upstream = f'{{ name = "next"; host = "next.example.net"; port = {port}; tls = "{tls}"; }}'
@@ -185,29 +180,29 @@ def test_an_upstream_that_begins_otherwise_is_told_of():
         assert "warning" in said and f"port {port}" in said and word in said, said
 
 
-@time_limit(90)
 def test_resolv_conf_is_followed():
     """Direct delivery asks the name servers of /etc/resolv.conf, and other ones when it has changed."""
     if os.geteuid() != 0:
         raise Skip("a resolv.conf of one's own needs a mount namespace")
     place = pathlib.Path(tempfile.mkdtemp(prefix="resolv-", dir=WORK_DIR()))
     conf = place / "resolv.conf"
-    conf.write_text("nameserver 127.0.53.1\n")
+    addresses = [f"127.53.{os.getpid() >> 8 & 255}.{os.getpid() & 255}", f"127.54.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"]  # the port is always 53
+    conf.write_text(f"nameserver {addresses[0]}\n")
     program = place / "posthouse"
     program.write_text(f'#!/bin/sh\n[ "$3" = serve ] || exec {RELEASE}/posthouse "$@"\n'
                        f'exec unshare -m sh -c \'mount --bind {conf} /etc/resolv.conf && exec {RELEASE}/posthouse "$@"\' sh "$@"\n')
     program.chmod(0o755)
     port = free_port()
     sink = Sink(host="127.0.0.2", port=port)
-    first, second = MuteNames(address=("127.0.53.1", 53)), MuteNames(address=("127.0.53.2", 53))
+    first, second = (MuteNames(address=(address, 53)) for address in addresses)
     relay = Relay(upstream="", delivery=f"port = {port};", extra=DIRECT, build=place, log="info")
     relay.submit(to=["bob@one.good.test"])
-    sink.wait(1, 20)
+    sink.wait(1)
     assert first.asked and not second.asked
-    conf.write_text("# moved\nnameserver 127.0.53.2\n")
-    time.sleep(11)
+    conf.write_text(f"# moved\nnameserver {addresses[1]}\n")
+    time.sleep(11)  # it looks at the file every ten seconds, when it has something to ask
     asked = first.asked
     relay.submit(to=["bob@two.good.test"])
-    sink.wait(2, 20)
+    sink.wait(2)
     assert second.asked and first.asked == asked
     relay.wait_log("event=resolver.changed")

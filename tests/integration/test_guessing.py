@@ -30,7 +30,7 @@ def test_a_stale_phone_bans_nobody():
         assert attempt(relay, ALICE, "last year's", "127.0.2.1")[0] == 535
     for user in (ALICE, BOB, CAROL):
         assert attempt(relay, user, PASSWORD, "127.0.2.1")[0] == 235
-    assert "banned" not in relay.log_since_start()
+    assert "banned" not in relay.log_now()
     # in the office, new wrong passwords are slowed, and right ones are not
     assert attempt(relay, "nobody", "wrong 1", "127.0.2.1")[0] == 535
     begun = time.monotonic()
@@ -55,7 +55,7 @@ def test_an_old_phone_by_scram_at_home():
         assert scram(wire, ALICE, "last year's")[0] == 535
         wire.close()
     assert attempt(relay, ALICE, PASSWORD, "127.0.2.5")[0] == 235
-    assert "banned" not in relay.log_since_start()
+    assert "banned" not in relay.log_now()
 
 
 def test_a_banned_client_of_implicit_tls_hears_why():
@@ -64,12 +64,12 @@ def test_a_banned_client_of_implicit_tls_hears_why():
         attempt(relay, "nobody", f"wrong {i}", "127.0.2.3", implicit=True)
     context = relay.tls()
     for _ in range(3):
-        with socket.create_connection(("127.0.0.1", relay.tls_port), 20, ("127.0.2.3", 0)) as raw, \
+        with socket.create_connection(("127.0.0.1", relay.tls_port), 60, ("127.0.2.3", 0)) as raw, \
                 context.wrap_socket(raw, server_hostname=HOST) as s:
             text = s.recv(1000).decode()
             assert text.startswith("421 4.7.0") and "too many failed logins" in text, text
             assert s.recv(100) == b""
-    with socket.create_connection(("127.0.0.1", relay.port), 20, ("127.0.2.3", 0)) as s:
+    with socket.create_connection(("127.0.0.1", relay.port), 60, ("127.0.2.3", 0)) as s:
         assert s.recv(1000).startswith(b"421 4.7.0")
 
 
@@ -98,7 +98,6 @@ def test_what_was_tried_in_a_ban_counts_after_it():
     assert answers == [535, 535, 535, 454], answers
 
 
-@time_limit(120)
 def test_half_open_dialogues_shut_no_door():
     """More than the login role can have at once, in PLAIN and LOGIN, which it does not hear of, and in SCRAM, whose oldest give way."""
     relay = relay_with(users=[ALICE], build=RELEASE, log="info", limits="connections_per_network = 0; connections_per_site = 0;")
@@ -126,21 +125,20 @@ def test_half_open_dialogues_shut_no_door():
         wire.close()
 
 
-@time_limit(60)
 def test_who_does_not_log_in_goes():
-    relay = strict(more='login_time = "2s";')
-    busy, silent = Wire(relay), Wire(relay, implicit=True)
+    relay = strict(more='login_time = "5s";')
     inside = Wire(relay)
     assert plain(inside)[0] == 235
+    busy, silent = Wire(relay), Wire(relay, implicit=True)
     begun = time.monotonic()
     code = 250
-    while code == 250 and time.monotonic() - begun < 30:
+    while code == 250 and time.monotonic() - begun < LIMIT:
         code, text = busy.say("NOOP")
         time.sleep(0.1)
     assert code == 421 and "login" in text, (code, text)
     assert silent.answer()[0] == 421
     assert auth(inside, "NOOP")[0] == 503 and inside.say("NOOP")[0] == 250
     for port in (relay.port, relay.tls_port):  # before TLS, too
-        with socket.create_connection(("127.0.0.1", port), 20) as s:
+        with socket.create_connection(("127.0.0.1", port), 60) as s:
             while s.recv(1000):
                 pass

@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 
-from lib import DOMAIN, HOST, PASSWORD, Client, Relay, Sink, simple_message, time_limit, wait_for
+from lib import DOMAIN, HOST, LIMIT, PASSWORD, Client, Relay, Sink, simple_message, wait_for
 
 ALICE = f"alice@{DOMAIN}"
 POSTMASTER = f"postmaster@{DOMAIN}"
@@ -37,7 +37,7 @@ def refused(function, *arguments):
 
 def greeting(relay, source):
     """The code of the first line."""
-    with socket.create_connection(("127.0.0.1", relay.port), 30, (source, 0)) as s:
+    with socket.create_connection(("127.0.0.1", relay.port), 60, (source, 0)) as s:
         return int(s.recv(1000)[:3])
 
 
@@ -85,7 +85,7 @@ def test_messages():
         client.rset()
     else:
         assert code == 450 and b"4.7.1" in text and b"of 3 messages per 6 seconds are used, try again in" in text, text
-    wait_for(lambda: client.mail(ALICE)[0] == 250, 20, "the window moves on")
+    wait_for(lambda: client.mail(ALICE)[0] == 250, "the window moves on")
     client.rset()
     client.submit(ALICE, ["bob@example.net"], simple_message())
     sink.wait(4)
@@ -130,7 +130,6 @@ def test_recipients_and_bytes():
     client.quit()
 
 
-@time_limit(240)
 def test_exact_over_kill():
     """Clients that do not give up, a queue that is killed again and again: as many messages are stored as the limit allows, no more, no
     less; and whatever was acknowledged is among them."""
@@ -169,24 +168,24 @@ def test_exact_over_kill():
         t.start()
     try:
         for kill in range(3):
-            wait_for(lambda: len(acknowledged) >= allowed // 6 * (kill + 1), 60, "mail is accepted")
+            wait_for(lambda: len(acknowledged) >= allowed // 6 * (kill + 1), "mail is accepted")
             ready = relay.log_since_start().count("event=queue.opened")
             relay.kill_role("queue")
-            wait_for(lambda: relay.log_since_start().count("event=queue.opened") > ready, 30, "a new queue")
-        wait_for(lambda: len(acknowledged) >= allowed // 6 * 4, 60, "mail is accepted")
+            wait_for(lambda: relay.log_since_start().count("event=queue.opened") > ready, "a new queue")
+        wait_for(lambda: len(acknowledged) >= allowed // 6 * 4, "mail is accepted")
         relay.kill_all()
         relay.start()
         before = over[0]
-        wait_for(lambda: over[0] > before + 10, 90, "the limit is reached")
+        wait_for(lambda: over[0] > before + 10, "the limit is reached")
         relay.kill_role("queue")
         before = over[0]
-        wait_for(lambda: over[0] > before + 10, 60, "it is remembered")
+        wait_for(lambda: over[0] > before + 10, "it is remembered")
     finally:
         done.set()
     for t in threads:
-        t.join(60)
+        t.join(LIMIT)
     assert used(relay, f"messages {allowed}/1d") == allowed
-    wait_for(lambda: not relay.queue(), 30, "all is delivered")
+    relay.wait_empty()
     stored = {m.message["X-Number"] for m in sink.messages if m.sender}
     assert len(stored) == allowed, (len(stored), len(acknowledged))
     assert {n.split(b": ")[1].decode() for n in acknowledged} <= stored
@@ -201,13 +200,13 @@ def charged_once(point):
     client = relay.connect()
     for _ in range(7):
         text = simple_message()
-        wait_for(lambda: submitted(client, text), 60, "a 250")
+        wait_for(lambda: submitted(client, text), "a 250")
     relay.wait_log("event=role.died dead=queue")
-    code, text = wait_for(lambda: (lambda answer: answer if answer[1][:5] == b"4.7.1" else None)(client.mail(ALICE)), 30, "the limit")
+    code, text = wait_for(lambda: (lambda answer: answer if answer[1][:5] == b"4.7.1" else None)(client.mail(ALICE)), "the limit")
     assert code == 450 and b"7 of 7 messages per day" in text, (code, text)
     client.close()
     assert used(relay, "messages 7/1d") == 7
-    wait_for(lambda: not relay.queue(), 60, "all is delivered")
+    relay.wait_empty()
     stored = [m for m in sink.messages if m.sender]
     assert len({m.message["X-Number"] for m in stored}) == 7
     size = sum(int(e["fields"].split("size_bytes=")[1].split()[0]) for e in accepted_events(relay, stored))
@@ -230,12 +229,10 @@ def submitted(client, text):
     return False
 
 
-@time_limit(180)
 def test_charged_once_stored():
     charged_once("queue.after_accept")
 
 
-@time_limit(180)
 def test_charged_once_not_stored():
     charged_once("queue.before_accept")
 
@@ -248,13 +245,13 @@ def test_hold_and_release():
         client.submit(ALICE, ["bob@example.net"], simple_message())
     client.quit()
     assert len(held(relay)) == 3 and "2 of 2 messages per day" in held(relay)[0]["held"], relay.queue()
-    wait_for(lambda: len(notices(sink, ALICE, "held and not sent")) == 1 and len(notices(sink, POSTMASTER, "queue release --user")) == 1, 30,
-             "the notices")
-    assert len([m for m in sink.messages if m.sender]) == 2
+    wait_for(lambda: len(notices(sink, ALICE, "held and not sent")) == 1 and len(notices(sink, POSTMASTER, "queue release --user")) == 1, "the notices")
+    wait_for(lambda: len([m for m in sink.messages if m.sender]) == 2, "what the limit allows")
     events = relay.events(held(relay)[0]["id"])
     assert any(e["event"] == "mail.held" for e in events), events
     assert "3 messages released" in relay.command("queue", "release", "--user", ALICE).stdout
-    wait_for(lambda: len([m for m in sink.messages if m.sender]) == 5, 30, "held mail goes")
+    relay.wait_empty()  # held mail goes
+    assert len([m for m in sink.messages if m.sender]) == 5
     assert len(notices(sink, ALICE, "held and not sent")) == 1
 
 
@@ -264,31 +261,31 @@ def test_warning():
     client = relay.connect()
     for _ in range(8):
         client.submit(ALICE, ["bob@example.net"], simple_message())
-    wait_for(lambda: len(notices(sink, ALICE, "8 of 10 messages per day")) == 1 and len(notices(sink, POSTMASTER, "limits show")) == 1, 30,
-             "the warnings")
+    wait_for(lambda: len(notices(sink, ALICE, "8 of 10 messages per day")) == 1 and len(notices(sink, POSTMASTER, "limits show")) == 1, "the warnings")
+    relay.wait_empty()  # what is under way at the death would be sent again
     relay.kill_all()
     relay.start()
     client = relay.connect()
     client.submit(ALICE, ["bob@example.net"], simple_message())
     client.submit(ALICE, ["bob@example.net"], simple_message())
     assert client.mail(ALICE)[0] == 450
-    wait_for(lambda: not relay.queue(), 30, "all is delivered")
+    relay.wait_empty()
     assert len(notices(sink, ALICE, "of 10 messages")) == 1
 
 
 def breaker_trips(relay, sink, reason):
     """It holds what follows and says so, also after kill -9, until it is reset; held mail is released by hand."""
-    wait_for(lambda: "event=breaker.tripped" in relay.log_text(), 30, f"the breaker\n{relay.log_tail()}")
-    wait_for(lambda: notices(sink, ALICE, reason) and notices(sink, POSTMASTER, f"posthouse limits reset {ALICE}"), 30, "the notices")
+    wait_for(lambda: "event=breaker.tripped" in relay.log_text(), "the breaker")
+    wait_for(lambda: notices(sink, ALICE, reason) and notices(sink, POSTMASTER, f"posthouse limits reset {ALICE}"), "the notices")
     relay.kill_role("queue")
-    id = wait_for(lambda: try_submit(relay), 30, "a message is accepted")
+    id = wait_for(lambda: try_submit(relay), "a message is accepted")
     assert any(row["id"] == id and reason in row["held"] for row in relay.queue()), relay.queue()
     assert reason in relay.status_text() and reason in relay.command("limits", "show", "alice").stdout
     assert "stays held" in relay.command("limits", "reset", "alice").stdout
     relay.command("queue", "release", "--user", "Alice")  # the realm is added, as everywhere
-    wait_for(lambda: not relay.queue(), 30, "held mail goes")
+    relay.wait_empty()
     relay.submit(to=("bob@example.net",))
-    wait_for(lambda: not relay.queue(), 30, "mail goes again")
+    relay.wait_empty()
 
 
 def try_submit(relay):
@@ -304,16 +301,15 @@ def test_breaker_new_recipients():
     relay = Relay(sink.port, retry='"1h"', extra='breaker = { new_recipients = "5/1d"; };')
     client = relay.connect()
     waiting = client.submit(ALICE, ["later@example.net", "later2@example.net"], simple_message())
-    wait_for(lambda: any(row["reply"] for row in relay.queue()), 20, "it waits")
+    wait_for(lambda: any(row["reply"] for row in relay.queue()), "it waits")
     client.submit(ALICE, [f"a{i}@example.net" for i in range(3)], simple_message())
     client.submit(ALICE, [f"b{i}@example.net" for i in range(3)], simple_message())
     client.quit()
-    wait_for(lambda: any(row["id"] == waiting and row["held"] for row in relay.queue()), 20, "what waited is held")
+    wait_for(lambda: any(row["id"] == waiting and row["held"] for row in relay.queue()), "what waited is held")
     sink.rcpt = None
     breaker_trips(relay, sink, "more than 5 new recipients per day")
 
 
-@time_limit(240)
 def test_breaker_goes_on_after_a_death():
     """queue dies when it has held the first page of what waited: the next one holds the rest, and tells."""
     sink = Sink(rcpt=lambda address: "450 4.2.1 later" if address.endswith("@example.net") else None)
@@ -324,15 +320,15 @@ def test_breaker_goes_on_after_a_death():
         client.submit(ALICE, ["same@example.net"], simple_message())
     client.submit(ALICE, [f"new{i}@example.net" for i in range(6)], simple_message())
     client.quit()
-    relay.wait_log("event=role.died dead=queue", 60)
-    relay.wait_log(f"event=breaker.held login={ALICE}", 60)
+    relay.wait_log("event=role.died dead=queue")
+    relay.wait_log(f"event=breaker.held login={ALICE}")
 
     def all_held():
         rows = [row for row in relay.queue() if row["login"] == ALICE]
         return len(rows) == n + 1 and all(row["held"] for row in rows)
 
-    wait_for(all_held, 60, "all is held", every=0.5)
-    wait_for(lambda: notices(sink, POSTMASTER, f"posthouse limits reset {ALICE}"), 30, "the notice")
+    wait_for(all_held, "all is held", every=0.5)
+    wait_for(lambda: notices(sink, POSTMASTER, f"posthouse limits reset {ALICE}"), "the notice")
 
 
 def test_breaker_bounces():
@@ -340,7 +336,7 @@ def test_breaker_bounces():
     relay = Relay(sink.port, extra="breaker = { bounces = 30; };")
     client = relay.connect()
     client.submit(ALICE, [f"yes{i}@example.net" for i in range(14)], simple_message())
-    wait_for(lambda: not relay.queue(), 30, "delivered")
+    relay.wait_empty()
     client.submit(ALICE, [f"no{i}@example.net" for i in range(8)], simple_message())
     client.quit()
     breaker_trips(relay, sink, "recipients were refused for good")
@@ -351,7 +347,7 @@ def test_breaker_networks():
     relay = Relay(sink.port, extra='breaker = { networks = "3/1h"; };')
     for i in (1, 2, 3, 3, 2, 1):
         assert login(relay, f"127.0.1.{i}", ALICE, PASSWORD) == 235
-    assert "breaker.tripped" not in relay.log_text()
+    assert "breaker.tripped" not in relay.log_now()
     assert login(relay, "127.0.1.4", ALICE, PASSWORD) == 235
     breaker_trips(relay, sink, "client networks in")
 
@@ -377,7 +373,7 @@ def test_bans():
     for i in (4, 5):
         assert login(relay, f"127.0.2.{i}", "nobody", f"wrong {i}") == 535
     assert [login(relay, f"127.0.2.{i}", "nobody", f"wrong {i}") for i in (6, 7, 8)][-1] == 454
-    wait_for(lambda: "login:" + ALICE in [row["of"] for row in limits(relay) if row["rule"] == "ban"], 10, "it is shown")
+    wait_for(lambda: "login:" + ALICE in [row["of"] for row in limits(relay) if row["rule"] == "ban"], "it is shown")
     figures = next(r for r in relay.status()["roles"] if r["role"] == "queue")["figures"]
     assert figures["banned_networks"] == 1 and figures["banned_logins"] == 2, figures
     assert "banned for failed logins" in relay.status_text()
@@ -391,8 +387,8 @@ def test_bans():
     assert greeting(relay, "127.0.2.1") == 220
     assert login(relay, "127.0.2.3", ALICE, PASSWORD) == 235
     relay.kill_role("queue")
-    wait_for(lambda: relay.log_since_start().count("event=queue.opened") == 2, 20, "a new queue")
-    wait_for(lambda: login(relay, "127.0.2.1", ALICE, PASSWORD) == 235, 20, "a reset is remembered")
+    wait_for(lambda: relay.log_since_start().count("event=queue.opened") == 2, "a new queue")
+    wait_for(lambda: login(relay, "127.0.2.1", ALICE, PASSWORD) == 235, "a reset is remembered")
 
 
 def test_connections_without_a_word_in_the_configuration():
@@ -410,22 +406,21 @@ def test_connections_without_a_word_in_the_configuration():
 def test_connections():
     sink = Sink()
     relay = Relay(sink.port, limits="connections = 2; connections_per_network = 3;", workers=2)
-    strangers = [socket.create_connection(("127.0.0.1", relay.port), 30, ("127.0.3.1", 0)) for _ in range(3)]
+    strangers = [socket.create_connection(("127.0.0.1", relay.port), 60, ("127.0.3.1", 0)) for _ in range(3)]
     for s in strangers:
         assert s.recv(1000).startswith(b"220")
     assert greeting(relay, "127.0.3.1") == 421 and greeting(relay, "127.0.3.2") == 220
     strangers.pop().close()
-    wait_for(lambda: greeting(relay, "127.0.3.1") == 220, 20, "a place is free")
+    wait_for(lambda: greeting(relay, "127.0.3.1") == 220, "a place is free")
     inside = [relay.connect() for _ in range(2)]
     third = relay.connect(login=False)
     code, text = third.docmd("AUTH", "PLAIN " + plain(ALICE, PASSWORD))
     assert code == 421 and b"at most 2" in text, (code, text)
     # a new queue knows who is there
     relay.kill_role("queue")
-    wait_for(lambda: relay.log_since_start().count("event=queue.opened") == 2, 20, "a new queue")
+    wait_for(lambda: relay.log_since_start().count("event=queue.opened") == 2, "a new queue")
     fourth = relay.connect(login=False)
-    code, text = wait_for(lambda: (lambda answer: answer if answer[0] != 454 else None)(fourth.docmd("AUTH", "PLAIN " + plain(ALICE, PASSWORD))), 20,
-                          "an answer")
+    code, text = wait_for(lambda: (lambda answer: answer if answer[0] != 454 else None)(fourth.docmd("AUTH", "PLAIN " + plain(ALICE, PASSWORD))), "an answer")
     assert code == 421, (code, text)
     inside.pop().quit()
 
@@ -435,7 +430,7 @@ def test_connections():
         client.close()
         return code == 235
 
-    wait_for(gets_in, 20, "a place is free")
+    wait_for(gets_in, "a place is free")
     for s in strangers:
         s.close()
 
@@ -490,5 +485,5 @@ def test_kept_back():
     assert "kept back until" in relay.command("queue", "show", late).stdout
     assert "its sender asked for that" in relay.command("queue", "show", late).stdout
     relay.command("queue", "remove", gone)
-    assert [row["id"] for row in relay.queue()] == [late]
+    wait_for(lambda: [row["id"] for row in relay.queue()] == [late], lambda: f"only {late} waits: {relay.queue()}")
     assert len(sink.messages) == 1

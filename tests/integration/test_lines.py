@@ -81,7 +81,7 @@ def test_openssl_types_a_message():
             if answer[3:4] != b"-":
                 break
         assert answer.startswith(code), (line, answer)
-    client.communicate(timeout=20)
+    client.communicate(timeout=LIMIT)
     got = sink.wait(1)[0]
     assert body(got.bytes) == b"one\r\n.\r\ntwo\r\n\r\n" and verify_dkim(relay, got), got.bytes
 

@@ -33,7 +33,7 @@ class Wire:
     def __init__(self, relay, implicit=False, version=TLS13, source=None):
         context = relay.tls()
         context.minimum_version = context.maximum_version = version
-        raw = socket.create_connection(("127.0.0.1", relay.tls_port if implicit else relay.port), 20, (source, 0) if source else None)
+        raw = socket.create_connection(("127.0.0.1", relay.tls_port if implicit else relay.port), 60, (source, 0) if source else None)
         if not implicit:
             file = raw.makefile("rwb")
             assert file.readline().startswith(b"220")
@@ -194,7 +194,6 @@ def try_login(relay, way=plain, *arguments, **kw):
 
 
 # ---- mechanisms ----
-@time_limit(180)
 def test_every_mechanism_on_both_ports_and_tls_versions():
     sink = Sink()
     relay = relay_with(port=sink.port, users=[USER])
@@ -241,9 +240,9 @@ def test_gsasl():
             done = subprocess.run(["gsasl", "--smtp", "--connect", f"127.0.0.1:{relay.port}", "--hostname", HOST, "--x509-ca-file",
                                    relay.dir / relay.certificate, "-m", mechanism, "-a", USER, "-z", "", "-p", password, *more],
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
-            accepted = f"login={USER} device=\"\" client=127.0.0.1 mechanism={mechanism}" in relay.log_since_start()
             if good:
-                assert done.returncode == 0 and accepted, f"{mechanism}: {done.stdout}"
+                assert done.returncode == 0, f"{mechanism}: {done.stdout}"
+                relay.wait_log(f"login={USER} device=\"\" client=127.0.0.1 mechanism={mechanism}")
             else:
                 assert done.returncode != 0, f"{mechanism}: {done.stdout}"
 
@@ -323,7 +322,6 @@ def test_names_that_exist_look_like_those_that_do_not():
 
 
 # ---- passwords of devices ----
-@time_limit(180)
 def test_device_passwords_and_their_expiry():
     relay = relay_with(users=[USER])
     relay.command("user", "add", "alice/phone", "--expires", "90d", input="rabbit hole\n")
@@ -349,7 +347,7 @@ def test_device_passwords_and_their_expiry():
     for way in WAYS.values():
         assert try_login(relay, way, "alice/phone", "red queen") == 535
     relay.wait_log(f"event=login.expired")
-    wait_for(lambda: f"login={USER} device=phone" in relay.log_since_start().split("event=login.expired", 1)[1], 20, "the new login")
+    wait_for(lambda: f"login={USER} device=phone" in relay.log_since_start().split("event=login.expired", 1)[1], "whose password it was")
     assert try_login(relay, plain, "alice", PASSWORD) == 235
     same_for_known_and_unknown(relay, "alice/phone", WAYS, "alice/other")
 
@@ -498,7 +496,6 @@ userPassword: looking glass
 """
 
 
-@time_limit(180)
 def test_ldapdb():
     needs("slapd", "slapadd")
     if not list(pathlib.Path("/usr/lib").glob("*/sasl2/libldapdb.so")):
@@ -576,12 +573,12 @@ def begin_hanging(relay, n):
 
 
 def test_a_back_end_that_hangs_for_some_is_there_for_the_others():
-    relay, mux = hanging_relay("5s")
+    relay, mux = hanging_relay("15s")  # longer than a busy machine takes for what follows
     wires = begin_hanging(relay, 20)
     wait_for(lambda: len(mux.hanging) == 20, what="all of them are being asked for at once")
     assert try_login(relay, plain, "bob", "yes") == 235
     assert try_login(relay, login, "bob", "no") == 535
-    assert "event=login.faulted" not in relay.log_since_start(), "the others had to wait for those"
+    assert "event=login.faulted" not in relay.log_now(), "the others had to wait for those"
     for wire in wires:
         code, text = wire.answer()
         assert code == 454 and "4.7.0" in text, (code, text)
@@ -601,9 +598,9 @@ def test_a_back_end_that_hangs_for_all_has_the_role_started_anew():
         try_login(relay, plain, "bob", "yes")
         return "event=login.stuck" in relay.log_since_start()
 
-    wait_for(ended, 30, "the role ends itself")
+    wait_for(ended, "the role ends itself")
     mux.healed = True
-    wait_for(lambda: try_login(relay, plain, "hang", "yes") == 235, 40, "logins after the new start", every=0.3)
+    wait_for(lambda: try_login(relay, plain, "hang", "yes") == 235, "logins after the new start", every=0.3)
     assert relay.pids("login") != before
 
 

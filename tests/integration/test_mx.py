@@ -20,10 +20,10 @@ def direct_relay(resolver, port, delivery="", **settings):
     return Relay(upstream="", delivery=delivery, **settings)
 
 
-def reports_by_recipient(home, n, seconds=60):
+def reports_by_recipient(home, n):
     """The n reports that came home: { address: (code and text, fields) }."""
     found = {}
-    for m in home.wait(n, seconds):
+    for m in home.wait(n):
         words, _, recipients, _ = report_of(m)
         for fields in recipients:
             found[fields["Final-Recipient"].split(";")[1].strip()] = (words, fields)
@@ -40,10 +40,12 @@ def test_preference_decides_and_equals_share():
         relay.submit(to=["bob@ordered.example.net"], client=client)
     first.wait(4)
     assert not second.messages
-    for _ in range(24):
+    relay.wait_empty()
+    shares = [0, 0]  # each look-up begins with one or the other; what waits meanwhile goes the same way
+    while min(shares) < 3 and sum(shares) < 60:
         relay.submit(to=["bob@equal.example.net"], client=client)
-    wait_for(lambda: len(first.messages) + len(second.messages) == 28, 60, "28 messages")
-    shares = len(first.messages) - 4, len(second.messages)
+        relay.wait_empty()
+        shares = [len(first.messages) - 4, len(second.messages)]
     print("equal preference:", shares)
     assert min(shares) >= 3, shares
     assert all(verify_dkim(relay, m) for m in first.messages[:2])
@@ -70,7 +72,7 @@ mx6 AAAA ::1"""})
     sink.wait(5)
     six.wait(2)
     assert sorted(r.lower() for m in sink.messages for r in m.recipients) == sorted(r.lower() for r in recipients)
-    wait_for(lambda: relay.queue() == [], 10, "empty queue")
+    relay.wait_empty()
 
 
 def test_domains_that_take_no_mail_are_reported():
@@ -90,10 +92,9 @@ mx1 A 127.0.0.2"""})
         words, fields = found[f"bob@{domain}.example.net"]
         assert fields["Action"] == "failed" and fields["Status"] == status, (domain, fields.as_string())
         assert code in fields.as_string() or code in words, (domain, fields.as_string(), words)
-    wait_for(lambda: relay.queue() == [], 20, "empty queue")
+    relay.wait_empty()
 
 
-@time_limit(240)
 def test_broken_names_wait_until_they_are_mended():
     names = Names({"bad.example": [("MX", "10 mx.good.example.")], "mute.example": [("MX", "10 mx.good.example.")],
                    "half.example": [("MX", "10 mx.half.example.")], "mx.half.example": [("A", "127.0.0.2")],
@@ -104,23 +105,18 @@ def test_broken_names_wait_until_they_are_mended():
     relay = direct_relay(names.resolver, port)
     ids = {domain: relay.submit(to=[f"bob@{domain}.example"]) for domain in ("bad", "mute", "half")}
     relay.submit(to=["bob@good.example"])
-    sink.wait(1, 30)
+    sink.wait(1)
     for domain, id in ids.items():
-        deferred = wait_for(lambda: [e for e in relay.events(id) if e["event"] == "delivery.deferred"], 60, f"{domain} deferred")
+        deferred = relay.wait_event(id, "delivery.deferred")
         assert "4.4.3" in json.dumps(deferred), (domain, deferred)
-    assert len(sink.messages) == 1 and len(relay.queue()) == 3
+    wait_for(lambda: len(relay.queue()) == 3, "the one that works has gone")
+    assert len(sink.messages) == 1
     names.faults.clear()
-    for _ in range(30):
-        relay.command("queue", "retry", "--all")
-        if len(sink.messages) >= 4:
-            break
-        time.sleep(2)
-    sink.wait(4, 60)
-    wait_for(lambda: relay.queue() == [], 20, "empty queue")
+    relay.retry_until(lambda: len(sink.messages) >= 4)
+    relay.wait_empty()
     assert len(sink.messages) == 4
 
 
-@time_limit(180)
 def test_the_next_host_when_the_first_is_down():
     """Refused, never answered, busy, unwilling at the greeting, silent: each time the second host has the mail within the connect time."""
     port = free_port()
@@ -136,13 +132,16 @@ def test_the_next_host_when_the_first_is_down():
     sink = Sink(host="127.0.0.3", port=port)
     relay = direct_relay(names.resolver, port, delivery='timeouts = { connect = "1s"; greeting = "1s"; };')
     for n, domain in enumerate(faults, 1):
-        start = time.monotonic()
-        relay.submit(to=[f"bob@{domain}.example.net"])
-        sink.wait(n, 20)
-        print(f"{domain}: {time.monotonic() - start:.1f} s")
-        assert time.monotonic() - start < 8, domain
+        id = relay.submit(to=[f"bob@{domain}.example.net"])
+        sink.wait(n)
+        assert_at_once(relay, id)
     assert all(server.connections >= 1 for server in first.values())
-    assert relay.queue() == []
+
+
+def assert_at_once(relay, id):
+    """It was delivered by the first attempt, which went on to another host or address: not by a later one."""
+    relay.wait_empty()
+    assert [e["event"] for e in relay.events(id)] == ["mail.accepted", "delivery.sent"], relay.events(id)
 
 
 def test_a_dead_address_family_is_not_waited_out():
@@ -151,12 +150,9 @@ def test_a_dead_address_family_is_not_waited_out():
     BlackHole("::1", port)
     sink = Sink(host="127.0.0.2", port=port)
     relay = direct_relay(names.resolver, port, delivery='timeouts = { connect = "2s"; };')
-    start = time.monotonic()
-    relay.submit()
-    sink.wait(1, 20)
-    took = time.monotonic() - start
-    print(f"with a dead IPv6 address first: {took:.1f} s")
-    assert took < 8, took
+    id = relay.submit()
+    sink.wait(1)
+    assert_at_once(relay, id)
 
 
 def test_an_own_name_that_is_not_best_is_left_out():
@@ -166,15 +162,11 @@ def test_an_own_name_that_is_not_best_is_left_out():
     port = free_port()
     last = Sink(host="127.0.0.3", port=port)
     relay = direct_relay(names.resolver, port)
-    id = relay.submit()
-    relay.wait_log("event=destination.down", 30)
+    relay.submit()
+    relay.wait_log("event=destination.down")
     sink = Sink(host="127.0.0.2", port=port)
-    for _ in range(10):
-        relay.command("queue", "retry", "--all")
-        if sink.messages:
-            break
-        time.sleep(1)
-    sink.wait(1)
+    relay.retry_until(lambda: sink.messages)
+    relay.wait_empty()
     assert not last.messages
 
 
@@ -194,56 +186,52 @@ def test_opportunistic_tls_and_back_to_clear_text():
         text = server.wait(1)[0]
         received = text.split(b"Received: ")[1]
         assert b"with " + word + b" id" in received, received
-    assert relay.queue() == []
+    relay.wait_empty()
 
 
-@time_limit(180)
 def test_a_slow_domain_delays_nobody_else():
-    """Thirty messages for a host that takes two seconds each, and for a domain whose name server takes five, before ten for a quick one."""
+    """Thirty messages for a host that does not answer, and for a domain whose name server takes five seconds, before ten for a quick one."""
     names = Names({"slow.example": [("MX", "10 mx.slow.example.")], "mx.slow.example": [("A", "127.0.0.2")], "late.example": [("MX", "10 mx.quick.example.")],
                    "quick.example": [("MX", "10 mx.quick.example.")], "mx.quick.example": [("A", "127.0.0.3")]}, {"late.example": 5})
     port = free_port()
-    slow = Scripted(host="127.0.0.2", port=port, answers={"END": lambda line: 2})
+    answers = threading.Event()
+    slow = Scripted(host="127.0.0.2", port=port, answers={"END": lambda line: answers.wait(LIMIT) and None})
     quick = Sink(host="127.0.0.3", port=port)
     relay = direct_relay(names.resolver, port, delivery="connections_per_destination = 2;")
     client = relay.connect()
     for i in range(30):
         relay.submit(to=[f"bob@{'slow' if i % 3 else 'late'}.example"], client=client)
-    start = time.monotonic()
     for _ in range(10):
         relay.submit(to=["bob@quick.example"], client=client)
     count = lambda: sum(m.recipients == ["bob@quick.example"] for m in list(quick.messages))
-    wait_for(lambda: count() == 10, 30, "ten quick ones")
-    took = time.monotonic() - start
-    print(f"ten quick messages behind thirty slow ones: {took:.2f} s; of the slow ones {len(slow.messages)} are through")
-    assert took < 4, took
-    assert len(slow.messages) < 20
+    wait_for(lambda: count() == 10, "ten quick ones")
+    assert not slow.messages
+    answers.set()
+    slow.wait(20)
     assert slow.peak <= 2, slow.peak
-    slow.answers.clear()
-    slow.wait(20, 60)
-    wait_for(lambda: len(quick.messages) == 20, 60, "the late ones")
+    wait_for(lambda: len(quick.messages) == 20, "the late ones")
 
 
-@time_limit(180)
 def test_a_dead_domain_is_probed_by_one_message():
     names = NameServer({"example.net": "@ MX 10 mx\nmx A 127.0.0.2"})
     port = free_port()
     dead = Scripted(host="127.0.0.2", port=port, answers={"GREETING": lambda line: "421 4.3.2 closed for now"})
     relay = direct_relay(names.resolver, port)
     client = relay.connect()
+    begun = time.monotonic()
     relay.submit(client=client)
-    wait_for(lambda: dead.connections, 20, "the first attempt")
-    time.sleep(1)
+    relay.wait_log("event=destination.down")
     for _ in range(12):
         relay.submit(client=client)
-    time.sleep(8)
-    print(f"{dead.connections} connections for 13 messages in 9 s of retries every second")
-    assert dead.connections <= 12, dead.connections
+    time.sleep(8)  # thirteen messages that each go their own way would come a hundred times
+    connections, took = dead.connections, time.monotonic() - begun
+    print(f"{connections} connections for 13 messages in {took:.1f} s of retries every second")
+    assert connections <= took + 3, connections
     assert len(relay.queue()) == 13
     dead.answers.clear()
     relay.command("queue", "retry", "--all")
-    dead.wait(13, 90)
-    wait_for(lambda: relay.queue() == [], 20, "empty queue")
+    dead.wait(13)
+    relay.wait_empty()
     assert len(dead.messages) == 13
 
 
@@ -255,8 +243,9 @@ def test_greylisting_by_postgrey_is_passed():
     postfix = Postfix(host="127.0.0.2", port=port, greylist=grey.port)
     relay = direct_relay(names.resolver, port, retry='"2s"')
     id = relay.submit()
-    text = postfix.wait(1, 60)[0]
+    text = postfix.wait(1)[0]
     assert b"X-Greylist: delayed" in text, text
+    relay.wait_empty()
     events = relay.events(id)
     deferred = [e for e in events if e["event"] == "delivery.deferred"]
     assert deferred and "reylist" in json.dumps(deferred), events
@@ -293,15 +282,10 @@ def test_a_crowd_of_domains_arrives_whole():
     relay.submit(to=recipients)
     alive = sorted(r for r in recipients if int(r.split("@d")[1].split(".")[0]) % 4 != 3)
     got = lambda: sorted(r for s in sinks for m in list(s.messages) for r in m.recipients)
-    wait_for(lambda: got() == alive, 60, "all of the living domains")
+    wait_for(lambda: got() == alive, "all of the living domains")
     for s in sinks:
         for m in s.messages:
             assert len({r.split("@")[1] for r in m.recipients}) == 1, m.recipients
     sinks.append(Sink(host="127.0.0.5", port=port))
-    for _ in range(20):
-        relay.command("queue", "retry", "--all")
-        if got() == sorted(recipients):
-            break
-        time.sleep(1)
-    assert got() == sorted(recipients), len(got())
-    wait_for(lambda: relay.queue() == [], 20, "empty queue")
+    relay.retry_until(lambda: got() == sorted(recipients), lambda: f"all of the others too, there are {len(got())}")
+    relay.wait_empty()

@@ -20,7 +20,6 @@ def by_gsasl(relay, mechanism, user, password):
     return done.returncode == 0, done.stdout
 
 
-@time_limit(180)
 def test_gsasl_and_bytes_as_typed():
     relay = relay_with()
     for n, password in enumerate(PASSWORDS):
@@ -36,7 +35,6 @@ def test_gsasl_and_bytes_as_typed():
     assert not came_in, words
 
 
-@time_limit(120)
 def test_neomutt_by_scram():
     scene = Scene(auth='mechanisms = [ "PLAIN", "LOGIN", "SCRAM-SHA-256" ];')
     for password in ("m²", "´x´", "Ⅸx"):

@@ -7,7 +7,7 @@ from lib import *
 
 def dialogue(port, *lines, read_greeting=True):
     """A client that types by hand; returns the answers."""
-    s = socket.create_connection(("127.0.0.1", port), 20)
+    s = socket.create_connection(("127.0.0.1", port), 60)
     f = s.makefile("rwb")
 
     def answer():
@@ -41,24 +41,18 @@ def test_in_the_clear_only_starttls_leads_on():
 def test_what_came_in_the_clear_is_forgotten():
     """CVE-2011-0411: commands pipelined behind STARTTLS must not be answered inside TLS."""
     relay = Relay(1)
-    s = socket.create_connection(("127.0.0.1", relay.port), 20)
-    s.recv(1000)
+    s = socket.create_connection(("127.0.0.1", relay.port), 60)
+    f = s.makefile("rb", buffering=0)  # nothing of the handshake is to be read
+    assert f.readline().startswith(b"220")
     s.sendall(b"EHLO x\r\n")
-    s.recv(1000)
+    while f.readline()[3:4] == b"-":
+        pass
     s.sendall(b"STARTTLS\r\nNOOP injected\r\nVRFY injected\r\n")
-    assert s.recv(4).startswith(b"220")
-    while not s.recv(1).endswith(b"\n"):
-        pass
+    assert f.readline().startswith(b"220")
     t = relay.tls().wrap_socket(s, server_hostname=HOST)
-    t.settimeout(1)
-    try:
-        early = t.recv(100)
-        raise AssertionError(f"answered inside TLS: {early}")
-    except TimeoutError:
-        pass
-    t.settimeout(10)
     t.sendall(b"MAIL FROM:<alice@example.org>\r\n")
-    assert t.recv(100).startswith((b"530", b"503")), "state survived the handshake"
+    answer = t.makefile("rb").readline()  # the first one inside TLS: 250 or 252 would be what the injected commands get
+    assert answer.startswith((b"530", b"503")), answer
 
 
 def test_mail_wants_auth_and_own_senders():
@@ -126,7 +120,7 @@ def test_end_of_data_is_crlf_dot_crlf_only():
         assert client.noop()[0] == 250  # one answer, not four
         client.quit()
     messages = sink.wait(4)
-    time.sleep(0.5)
+    relay.wait_empty()
     assert len(sink.messages) == 4, sink.messages
     for m in messages:  # each is one message, to its one recipient
         assert m.recipients == ["bob@example.net"] and m.bytes.split(b"\r\n\r\n", 1)[1].count(b"Subject: smuggled") == 1, m.bytes
@@ -163,7 +157,7 @@ def test_bounds():
     code, text = client.data(b"From: alice@example.org\r\n" + b"X-Long: " + b"y" * 80000 + b"\r\n\r\nhi\r\n")
     assert code in (250, 552), text
     idle = relay.connect()
-    idle.sock.settimeout(30)
+    idle.sock.settimeout(60)
     assert idle.sock.recv(200).startswith(b"421"), "an idle client is told goodbye"
 
 

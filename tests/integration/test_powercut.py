@@ -74,15 +74,13 @@ def refuse_gone(address):
 def settle_with_reports(machine, sink, load):
     duplicates = settle(machine.relay, sink, load)
     try:
-        wait_for(lambda: load.acknowledged <= reported(sink), 30, every=0.5)
+        wait_for(lambda: load.acknowledged <= reported(sink), every=0.5)
     except AssertionError:
         missing = sorted(load.acknowledged - reported(sink))
         raise AssertionError(f"no report of {len(missing)}: {missing[:10]}\n{machine.relay.log_tail()}") from None
-    assert len(load.acknowledged) > 20
     return duplicates
 
 
-@time_limit(300)
 def test_cuts_at_random():
     sink = Sink(rcpt=refuse_gone)
     machine = Machine(sink)
@@ -94,15 +92,13 @@ def test_cuts_at_random():
         print("cut after", machine.syncs(), "syncs,", len(load.acknowledged), "acknowledged so far")
         machine.power_off()
         machine.power_on()
-    time.sleep(1)
-    load.stop()
+    load.stop_after(20)
     machine.power_off()
     machine.last_life()
     settle_with_reports(machine, sink, load)
-    assert "event=store.file_missing" not in machine.relay.log_text()
+    assert "event=store.file_missing" not in machine.relay.log_now()
 
 
-@time_limit(300)
 def test_cuts_at_each_sync():
     """The power goes at the n-th sync: while the database is made, within the first messages, in the midst of work."""
     sink = Sink(rcpt=refuse_gone)
@@ -111,16 +107,16 @@ def test_cuts_at_each_sync():
     load = MixedLoad(machine.relay, clients=3, to=("bob@example.net", "gone@example.net"))
     random.seed(int(os.environ.get("POSTHOUSE_SEED", time.time_ns())))
     for at in (*range(2, 18), *random.sample(range(18, 400), 8), None):
-        wait_for(lambda: (machine.shadow / "cut").exists(), 30, f"the cut of life {machine.lives}\n{machine.relay.log_tail()}", every=0.02)
+        wait_for(lambda: (machine.shadow / "cut").exists(), f"the cut of life {machine.lives}", every=0.02)
         time.sleep(0.05)  # answers that are under way rest on syncs before
         machine.power_off()
         if at:
             print("the power goes at sync", at, "of life", machine.lives + 1)
             machine.power_on(at=at)
-    load.stop()
     machine.last_life()
+    load.stop_after(20)
     settle_with_reports(machine, sink, load)
-    assert "event=store.file_missing" not in machine.relay.log_text()
+    assert "event=store.file_missing" not in machine.relay.log_now()
 
 
 def lose(broken, sizes):
@@ -137,13 +133,7 @@ def lose(broken, sizes):
     machine.power_off()
     later[0] = False
     machine.last_life()
-    end = time.monotonic() + 20
-    while time.monotonic() < end and set(arrived(sink)) != set(acknowledged):
-        machine.relay.command("queue", "retry", "--all", check=False)
-        if all(row.get("held") for row in machine.relay.queue()):
-            time.sleep(1)  # the last one may be on its way
-            break
-        time.sleep(0.3)
+    machine.relay.retry_until(lambda: all(row.get("held") for row in machine.relay.queue()), "what is left has gone, or is held")
     lost = [size for i, size in acknowledged.items() if i not in arrived(sink)]
     return lost, machine.relay
 
@@ -151,32 +141,27 @@ def lose(broken, sizes):
 SIZES = [2000, LARGE, 2000, LARGE]
 
 
-@time_limit(120)
 def test_nothing_is_lost_with_all_syncs():
     lost, relay = lose(None, SIZES)
     assert lost == [], lost
 
 
-@time_limit(120)
 def test_a_missing_sync_of_everything_is_noticed():
     lost, relay = lose("*", SIZES)
     assert lost == SIZES, lost
 
 
-@time_limit(120)
 def test_a_missing_sync_of_the_log_is_noticed():
     lost, relay = lose("queue.db-wal", SIZES)
     assert lost == SIZES, lost
 
 
-@time_limit(120)
 def test_a_missing_sync_of_a_large_file_is_noticed():
     lost, relay = lose("large/*", SIZES)
     assert lost == [LARGE, LARGE], lost
     relay.wait_log("event=store.file_missing")  # held and shouted about, not sent by half
 
 
-@time_limit(120)
 def test_a_missing_sync_of_the_directory_is_noticed():
     lost, relay = lose("large", SIZES)
     assert lost == [LARGE, LARGE], lost

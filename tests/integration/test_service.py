@@ -110,7 +110,7 @@ def test_the_unit_starts_and_keeps_its_state():
                                  stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         text = lambda: (place / f"log{life}").read_text(errors="replace")
         try:
-            wait_for(lambda: "event=master.ready" in text() or outer.poll() is not None, 30, "ready")
+            wait_for(lambda: "event=master.ready" in text() or outer.poll() is not None, "ready")
             assert outer.poll() is None, text()
             done = subprocess.run(["nsenter", "--net", "--target", str(outer.pid), sys.executable, "-c", SUBMIT, home / relay.certificate, PASSWORD],
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -125,7 +125,7 @@ def test_the_unit_starts_and_keeps_its_state():
             ids.append([json.loads(line)["id"] for line in listing.stdout.splitlines()])
         finally:
             outer.terminate()
-        assert outer.wait(30) == 0, text()
+        assert outer.wait(LIMIT) == 0, text()
     assert len(ids[0]) == 1 and len(ids[1]) == 2 and ids[0][0] in ids[1], ids
 
 
@@ -138,15 +138,19 @@ def re_listen(text):
 def looked(relay):
     """`status --json` as a monitor runs it: (exit code, what it says, seconds)."""
     start = time.monotonic()
-    done = relay.command("status", "--json", check=False, timeout=30)
+    done = relay.command("status", "--json", check=False)
     return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr, time.monotonic() - start
 
 
-@time_limit(180)
+def well(relay):
+    """What it says when all is well, which a busy machine can need some tries for."""
+    return wait_for(lambda: (lambda code, said, _: code == 0 and said)(*looked(relay)), "all is well")
+
+
 def test_status_fails_when_a_role_hangs_and_the_role_is_replaced():
     relay = Relay(1, build=RELEASE)
-    code, said, _ = looked(relay)
-    assert code == 0 and said["faults"] == [] and said["oldest_at"] == 0, said
+    said = well(relay)
+    assert said["faults"] == [] and said["oldest_at"] == 0, said
     # whoever answers for all: master and console
     for pid in (relay.process.pid, relay.pids("console")[0]):
         os.kill(pid, signal.SIGSTOP)
@@ -154,37 +158,37 @@ def test_status_fails_when_a_role_hangs_and_the_role_is_replaced():
             code, said, seconds = looked(relay)
         finally:
             os.kill(pid, signal.SIGCONT)
-        assert code == 69 and "no answer" in said and seconds < 8, (code, said, seconds)  # it was a minute
+        assert code == 69 and "no answer" in said and seconds < 30, (code, said, seconds)  # it was a minute
     hanging = {role: relay.pids(role)[0] for role in ("vault", "login", "queue")}
     for pid in hanging.values():
         os.kill(pid, signal.SIGSTOP)
     code, said, seconds = looked(relay)
-    assert code == 69 and seconds < 8, (code, seconds)
+    assert code == 69 and seconds < 30, (code, seconds)
     assert set(said["faults"]) == {f"{role} 0 does not answer" for role in hanging} | {"the queue does not answer"}, said["faults"]
     assert [r["role"] for r in said["roles"] if not r["answers"]] == list(hanging), said
     text = relay.command("status", check=False).stdout
     assert "FAULT: vault 0 does not answer" in text, text
     # SIGABRT does nothing to a process that is stopped: SIGKILL has to follow
     for role, pid in hanging.items():
-        wait_for(lambda: relay.pids(role) and pid not in relay.pids(role), 120, f"another {role}\n{relay.log_tail()}", 0.5)
+        wait_for(lambda: relay.pids(role) and pid not in relay.pids(role), f"another {role}", seconds=2 * LIMIT, every=0.5)
     assert "did not end by SIGABRT" in relay.log_text()
-    wait_for(lambda: looked(relay)[0] == 0, 30, "all is well again", 0.5)
+    well(relay)
     relay.submit()
 
 
 def test_status_fails_when_the_queue_takes_no_mail():
     relay = Relay(free_port(), queue="max_messages = 2;")
     relay.submit()
-    code, said, _ = looked(relay)
-    assert code == 0 and abs(said["oldest_at"] / 1000 - time.time()) < 60, said
+    said = well(relay)
+    assert abs(said["oldest_at"] / 1000 - time.time()) < LIMIT, said
     relay.submit()
     code, said, _ = looked(relay)
     assert code == 69 and any("max_messages" in f for f in said["faults"]), said
-    time.sleep(1.2)
+    time.sleep(1.2)  # so that there is a time to tell
     text = relay.command("status", check=False).stdout
     assert "FAULT: the queue takes no mail" in text and "the oldest message has been waiting for" in text, text
     relay.command("queue", "remove", "--all")
-    wait_for(lambda: looked(relay)[0] == 0, 20, "all is well again", 0.2)
+    well(relay)
     # the disk is full, as nobody has noticed yet: no mail comes
     free = os.statvfs(relay.dir).f_bavail * os.statvfs(relay.dir).f_frsize
     relay.conf.write_text(relay.conf.read_text().replace('min_free = "10M"', f'min_free = "{free // (1 << 30) + 50}G"'))
@@ -237,7 +241,7 @@ def test_a_new_build_under_a_running_relay_ends_it_with_75():
     [pid] = relay.pids("vault")  # by the name of its program, which is about to change
     replace_program(relay.build / "posthouse-vault", OTHER_BUILD)
     os.kill(pid, signal.SIGKILL)
-    assert relay.process.wait(60) == 75, relay.log_tail()
+    assert relay.process.wait(LIMIT) == 75, relay.log_tail()
     assert "event=master.outdated" in relay.log_text() and "another build" in relay.log_text(), relay.log_tail()
     relay.process = None
     # the same messages, but other keys in the configuration
@@ -245,7 +249,7 @@ def test_a_new_build_under_a_running_relay_ends_it_with_75():
     [pid] = relay.pids("vault")
     replace_program(relay.build / "posthouse-vault", OTHER_KEYS % VAULT)
     os.kill(pid, signal.SIGKILL)
-    assert relay.process.wait(60) == 75, relay.log_tail()
+    assert relay.process.wait(LIMIT) == 75, relay.log_tail()
     assert "event=master.outdated" in relay.log_text() and "keys are those of another build" in relay.log_text(), relay.log_tail()
     relay.process = None
     # a program that does not even get so far as to speak, when ours was replaced too; it is not at fault otherwise
@@ -253,10 +257,10 @@ def test_a_new_build_under_a_running_relay_ends_it_with_75():
     [pid] = relay.pids("login")
     replace_program(relay.build / "posthouse-login", "#!/bin/sh\nexit 127\n")
     os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: relay.log_text().count("event=role.died") >= 5, 60, "some short lives")
+    wait_for(lambda: relay.log_text().count("event=role.died") >= 5, "some short lives")
     assert relay.process.poll() is None, "nothing else was replaced"
     (relay.build / "posthouse").unlink()
-    assert relay.process.wait(60) == 75, relay.log_tail()
+    assert relay.process.wait(LIMIT) == 75, relay.log_tail()
     assert "event=master.outdated" in relay.log_text(), relay.log_tail()
     relay.process = None
 
@@ -272,11 +276,11 @@ def test_programs_that_are_away_for_a_moment():
         (relay.build / f"posthouse-{role}").rename(away / role)
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: relay.log_text().count("event=role.start_failed") >= 2, 30, "tried in vain")
+    wait_for(lambda: relay.log_text().count("event=role.start_failed") >= 2, "tried in vain")
     assert relay.process.poll() is None
     for role in ("vault", "queue"):
         (away / role).rename(relay.build / f"posthouse-{role}")
-    wait_for(lambda: relay.command("status", check=False).returncode == 0, 60, f"all roles are back\n{relay.log_tail()}", 0.2)
+    wait_for(lambda: relay.command("status", check=False).returncode == 0, "all roles are back", every=0.2)
     relay.submit()
     sink.wait(1)
 
@@ -294,7 +298,6 @@ def test_a_first_start_without_its_programs_ends():
 
 
 # ---- where others write ----
-@time_limit(300)
 def test_a_racer_gets_nothing_of_root():
     """A thousand starts as root beside the roles' user, who exchanges the names that root works with for links to a file of root's."""
     only_root()

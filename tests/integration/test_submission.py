@@ -45,7 +45,7 @@ def test_rewriting_before_the_sender_is_checked():
     answer = t.say("MAIL FROM:<eve@old.example>")
     assert answer.startswith("550 5.7.1") and f"eve@{DOMAIN}" in answer, answer
     lines = wait_for(lambda: (lambda found: found if len(found) == 2 else None)(
-        [line for line in relay.log_text().splitlines() if "event=sender.refused" in line]), 10, "two refusals in the log")
+        [line for line in relay.log_text().splitlines() if "event=sender.refused" in line]), "two refusals in the log")
     assert "where=From" in lines[0] and "where=envelope" in lines[1], lines
     assert all(f"login={ALICE}" in line and "client=127.0.0.1" in line for line in lines), lines
 
@@ -144,12 +144,12 @@ def test_future_release():
     t = Talk(relay.port).ready(relay.tls())
     assert "FUTURERELEASE 2592000 " in t.ehlo()
     begun = time.time()
-    later = t.send(ALICE, "bob@example.net", message("X-N: later\r\n"), "HOLDFOR=3")
+    later = t.send(ALICE, "bob@example.net", message("X-N: later\r\n"), "HOLDFOR=6")
     t.send(ALICE, "bob@example.net", message("X-N: now\r\n"))
     assert sink.wait(1)[0].message["X-N"] == "now"
     shown = json.loads(relay.command("queue", "show", later, "--json").stdout.splitlines()[0])
-    assert sink.wait(2)[1].message["X-N"] == "later" and time.time() - begun >= 2.9, shown
-    until = datetime.datetime.fromtimestamp(time.time() + 2, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert sink.wait(2)[1].message["X-N"] == "later" and time.time() - begun >= 5.9, shown
+    until = datetime.datetime.fromtimestamp(time.time() + 5, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     t.send(ALICE, "bob@example.net", message(), f"HOLDUNTIL={until}")
     sink.wait(3)
     assert t.say(f"MAIL FROM:<{ALICE}> HOLDFOR=99999999").startswith("5")
@@ -165,12 +165,12 @@ def test_deliver_by():
     relay = Relay(sink.port, retry='"1s"', queue='warn_after = "4s";')  # which also says how often the queue looks
     t = Talk(relay.port).ready(relay.tls())
     t.send(ALICE, "slow@example.net", message(), "BY=1;R")
-    report = sink.wait(1, 40)[0]
+    report = sink.wait(1)[0]
     assert report.sender == "" and report.recipients == [ALICE] and b"Action: failed" in report.bytes, report.bytes
     id = t.send(ALICE, "slow@example.net", message(), "BY=1;N")
-    report = sink.wait(2, 40)[1]
+    report = sink.wait(2)[1]
     assert report.sender == "" and b"Action: delayed" in report.bytes, report.bytes
-    assert [row["id"] for row in relay.queue()] == [id]
+    wait_for(lambda: [row["id"] for row in relay.queue()] == [id], "the message itself waits, its report has gone")
     assert t.say(f"MAIL FROM:<{ALICE}> BY=0;R").startswith("501")
 
 
@@ -189,11 +189,11 @@ def test_priority_orders_the_queue():
     t.say("RSET", 250)
     bob = Talk(relay.port).ready(relay.tls(), f"bob@{DOMAIN}")
     assert bob.say(f"MAIL FROM:<bob@{DOMAIN}> MT-PRIORITY=7").startswith("250 2.3.6 6 ")
-    until = datetime.datetime.fromtimestamp(time.time() + 4, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    until = datetime.datetime.fromtimestamp(time.time() + 10, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     given = [-9, -6, -3, -1, 0, 1, 2, 3]
     for n, priority in enumerate(given):
         t.send(ALICE, f"r{n}@d{n}.example", message(f"X-Priority: {priority}\r\n"), f"MT-PRIORITY={priority} HOLDUNTIL={until}")
-    got = [int(m.message["X-Priority"]) for m in sink.wait(len(given), 60)]
+    got = [int(m.message["X-Priority"]) for m in sink.wait(len(given))]
     by_time = sum(later > earlier for earlier, later in zip(got, got[1:]))  # places where the order is broken
     assert sorted(got) == given and by_time <= 3 and got.index(3) < got.index(-3), got
 
@@ -208,7 +208,7 @@ def test_require_tls():
     assert "REQUIRETLS" in t.ehlo()
     t.login()
     id = t.send(ALICE, "bob@example.net", message(text="secret words\r\n"), "REQUIRETLS")
-    wait_for(lambda: any("5.7.30" in json.dumps(e) or "5.7.10" in json.dumps(e) for e in relay.trace(id)), 30, f"a failure of {id}\n{relay.log_tail()}")
+    wait_for(lambda: any("5.7.30" in json.dumps(e) or "5.7.10" in json.dumps(e) for e in relay.trace(id)), f"a failure of {id}")
     assert not any(b"secret words" in m.bytes for m in sink.messages)
 
 
@@ -257,7 +257,7 @@ def test_proxy_headers():
         assert t.greeting.startswith("220"), header
         t.ready(relay.tls())
         id = t.send(ALICE, "bob@example.net", message())
-        line = wait_for(lambda: [line for line in relay.log_text().splitlines() if "event=mail.accepted" in line and id in line], 10, id)[0]
+        line = wait_for(lambda: [line for line in relay.log_text().splitlines() if "event=mail.accepted" in line and id in line], id)[0]
         assert f"client={client} " in line, (header, line)
         shown = relay.command("queue", "show", id, "--json").stdout + json.dumps(relay.trace(id))
         assert f"client={client} " in shown, (header, shown)
@@ -273,15 +273,15 @@ def test_proxy_headers():
     for header in bad:
         t = Talk(relay.port, "127.0.0.5", prefix=header, greeting=False)
         assert t.at_end(), header
-    wait_for(lambda: relay.log_text().count("event=proxy.refused") == len(bad), 10, "all of them in the log")
+    assert relay.log_now().count("event=proxy.refused") == len(bad)
     # silence for five seconds
     begun = time.monotonic()
     t = Talk(relay.port, "127.0.0.5", greeting=False)
-    assert t.at_end() and 4 < time.monotonic() - begun < 20
+    assert t.at_end() and time.monotonic() - begun > 4
     # from elsewhere it is no header but a wrong command
     t = Talk(relay.port, "127.0.0.6", prefix=b"PROXY TCP4 192.0.2.44 192.0.2.1 40000 587\r\n")
     assert t.answer().startswith("500")
-    assert "192.0.2.44" not in relay.log_text()
+    assert "192.0.2.44" not in relay.log_now()
 
 
 def test_proxy_before_tls():
@@ -300,7 +300,7 @@ def test_proxy_before_tls():
     # header and the beginning of the handshake at once
     context, incoming, outgoing = relay.tls(), ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = context.wrap_bio(incoming, outgoing, server_hostname=HOST)
-    s = socket.create_connection(("127.0.0.1", relay.tls_port), 20, source_address=("127.0.0.5", 0))
+    s = socket.create_connection(("127.0.0.1", relay.tls_port), 60, source_address=("127.0.0.5", 0))
     first = v2_tcp4("192.0.2.52")
     greeting = b""
     while not greeting:
@@ -349,7 +349,7 @@ def test_a_session_is_resumed_by_any_process():
     session = t.socket.session
     reused = []
     for _ in range(12):
-        s = context.wrap_socket(socket.create_connection(("127.0.0.1", relay.tls_port), 20), server_hostname=HOST, session=session)
+        s = context.wrap_socket(socket.create_connection(("127.0.0.1", relay.tls_port), 60), server_hostname=HOST, session=session)
         reused.append(s.session_reused)
         s.close()
     assert all(reused), reused
@@ -363,21 +363,19 @@ def test_sessions_outlive_queue_and_are_known_to_the_next():
     relay.kill_role("queue")
     relay.wait_log("event=role.died")
     first.send(ALICE, "bob@example.net", message())  # the new queue takes it, or the old one's successor does within 10 s
-    wait_for(lambda: len(relay.pids("queue")) == 1 and relay.log_since_start().count("event=queue.opened") == 2, 20, "the next queue")
-    third = Talk(relay.port)
-    third.ehlo()
-    third.starttls(relay.tls()).ehlo()
-    assert third.login(expect=421).startswith("421 4.7.0"), "two are logged in already"
+    wait_for(lambda: len(relay.pids("queue")) == 1 and relay.log_since_start().count("event=queue.opened") == 2, "the next queue")
+
+    def third():
+        """The answer of the new queue: a process that has not found it yet says 454."""
+        t = Talk(relay.port)
+        t.ehlo()
+        t.starttls(relay.tls()).ehlo()
+        answer = t.login(expect="")
+        return answer if not answer.startswith("454") else None
+    assert wait_for(third, "an answer").startswith("421 4.7.0"), "two are logged in already"
     second.say("QUIT", 221)
-    wait_for(lambda: _can_log_in(relay), 20, "a place for another")
+    wait_for(lambda: (third() or "").startswith("235"), "a place for another")
     sink.wait(1)
-
-
-def _can_log_in(relay):
-    t = Talk(relay.port)
-    t.ehlo()
-    t.starttls(relay.tls()).ehlo()
-    return t.login(expect="").startswith("235")
 
 
 def test_a_silent_queue_is_not_waited_for():
@@ -395,7 +393,7 @@ def test_a_silent_queue_is_not_waited_for():
         assert ready.say(f"MAIL FROM:<{ALICE}>").startswith("451 4.3.0")
     finally:
         os.kill(queue, signal.SIGCONT)
-    wait_for(lambda: t.login(expect="").startswith("235"), 20, "a login")
+    wait_for(lambda: t.login(expect="").startswith("235"), "a login")
     ready.say(f"MAIL FROM:<{ALICE}>", 250)
 
 
@@ -409,7 +407,7 @@ def test_wrong_passwords_ban_the_network_and_not_the_user():
     assert codes[0] == "535 5.7.8" and codes[-1] == "535 5.7.8", codes
     assert t.login(password="wrong", expect="").startswith("421 4.7.0") and t.at_end()
     assert Talk(relay.port, "127.0.0.51").greeting.startswith("421 4.7.0")
-    with socket.create_connection(("127.0.0.1", relay.tls_port), 20, source_address=("127.0.0.51", 0)) as raw:
+    with socket.create_connection(("127.0.0.1", relay.tls_port), 60, source_address=("127.0.0.51", 0)) as raw:
         with relay.tls().wrap_socket(raw, server_hostname=HOST) as s:
             assert s.recv(400).startswith(b"421 4.7.0")  # where a client can read it
     Talk(relay.port, "127.0.0.50").ready(relay.tls()).say("QUIT", 221)
@@ -422,7 +420,7 @@ def test_wrong_passwords_ban_the_network_and_not_the_user():
         answers.append(t.login(password=password, expect=""))
     assert all(a.startswith("454 4.7.0") for a in answers), answers
     relay.wait_log("event=session.refused")
-    failed = [line for line in relay.log_text().splitlines() if "event=login.failed" in line]
+    failed = [line for line in relay.log_now().splitlines() if "event=login.failed" in line]
     assert len(failed) >= 4 and all("client=127.0.0.5" in line and f"login={ALICE}" in line for line in failed), failed
 
 

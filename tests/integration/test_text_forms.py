@@ -42,7 +42,7 @@ def test_smtputf8_said_by_habit():
         attachment = [m for m in got if m.message.is_multipart()][0].message.get_payload(0)
         assert attachment.get_filename() == "Übersicht.pdf" and attachment.get_param("name") in ("Übersicht.pdf", ("utf-8", "", "Übersicht.pdf"))
         assert extensions or all(c < 128 for m in got for c in m.bytes)
-        wait_for(lambda: relay.queue() == [], 20, "an empty queue")
+        relay.wait_empty()
         relay.end()
         hop.end()
 

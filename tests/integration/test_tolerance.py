@@ -12,7 +12,7 @@ def test_blanks_around_a_login():
     for way in (plain, login):
         assert try_login(relay, way, f"\t{USER}\r\n") == 235, way
         assert try_login(relay, way, USER.replace("@", " @")) == 535, way
-    lines = [line for line in relay.log_text().splitlines() if "event=login.accepted" in line]
+    lines = [line for line in relay.log_now().splitlines() if "event=login.accepted" in line]
     assert lines and all(f"login={USER} " in line + " " for line in lines), lines
 
 
