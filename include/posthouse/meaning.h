@@ -17,7 +17,7 @@ enum trouble {
 	TROUBLE_REPUTATION,     /* our address, our account or the sender's domain is not trusted */
 	TROUBLE_AUTHENTICATION, /* SPF, DKIM, DMARC */
 	TROUBLE_RATE,           /* too fast, too many at once */
-	TROUBLE_QUOTA,          /* what may be sent in a day or month is used up */
+	TROUBLE_QUOTA,          /* the amount that is allowed in a day or month is used up */
 	TROUBLE_LOGIN,          /* our login there is refused */
 	TROUBLE_SETUP,          /* our set-up there does not allow it */
 	TROUBLE_TLS,
@@ -34,7 +34,7 @@ enum scope {
 	SCOPE_MESSAGE,
 	SCOPE_SENDER, /* this sender's address at this next hop */
 	SCOPE_DOMAIN, /* this sender's domain at this next hop */
-	SCOPE_FAMILY, /* IPv4 or IPv6: the other one may do */
+	SCOPE_FAMILY, /* IPv4 or IPv6: the other family can succeed */
 	SCOPE_HOP,    /* all our mail to this next hop */
 	SCOPES
 };
@@ -45,7 +45,7 @@ struct meaning {
 	enum trouble trouble;
 	enum actor actor;
 	enum scope scope;
-	bool waits;        /* it may be tried again, whatever the reply's first digit says */
+	bool waits;        /* a later try can succeed, even when the reply is 5xx */
 	uint64_t pause_ms; /* before that; 0: as the queue's own schedule has it */
 };
 

@@ -2,8 +2,8 @@
  * writes to our buffers, which an idle session does not hold (SSL_MODE_RELEASE_BUFFERS for its own).
  *
  * No function here calls back before it returns: every callback comes from the loop. A callback is allowed to call every
- * function, also to close. All streams of a process belong to one thread. Their user sets all time limits but that of
- * stream_finish(). */
+ * function, also to close. All streams of a process belong to one thread. Their user sets all time limits except that
+ * of stream_finish(). */
 #ifndef POSTHOUSE_NET_H
 #define POSTHOUSE_NET_H
 
@@ -21,12 +21,13 @@ struct tls_certificate {
 	struct str chain_pem, key_pem;
 };
 struct tls_server_options {
-	const struct tls_certificate *certificates; /* the first that bears the name a client asks for (SNI), else the first */
+	const struct tls_certificate
+		*certificates; /* used is the first with the name that a client asks for (SNI), else the first */
 	size_t n;
 	enum tls_version minimum;
 	bool legacy;              /* TLS 1.0 and ciphers that only old devices have, whatever `minimum` says */
 	struct str ticket_secret; /* processes with the same secret resume each other's sessions; "": a secret of its own */
-	uint64_t (*now_ms)(void); /* gives the days that change the ticket key; NULL: clock_now_ms */
+	uint64_t (*now_ms)(void); /* the clock by which the ticket key changes each day; NULL: clock_now_ms */
 };
 /* A server's context. PERM 0: *why names the part that is wrong ("certificate 2: ..."). When certificates for the same name have
  * keys of different kinds (RSA, ECDSA, Ed25519), each client gets one that it can use. A client whose ALPN list has no protocol
@@ -43,8 +44,8 @@ void tls_ticket_secret_age(char secret[TLS_TICKET_SECRET], uint64_t now_ms);    
 
 /* A client's context that verifies against ca_pem (empty: the system's CA certificates). */
 struct tls_context *tls_client_context(struct str ca_pem, struct arena *a, struct verdict *why_out);
-/* One that takes TLS 1.0 and whatever ciphers there are, and verifies nothing: better than clear text, and good for nothing
- * else. */
+/* A client's context that takes TLS 1.0 and all ciphers, and verifies nothing. It is only for next hops that would get clear text
+ * otherwise. */
 struct tls_context *tls_old_client_context(void);
 struct tls_context *tls_context_ref(struct tls_context *t);
 void tls_context_unref(struct tls_context *t); /* NULL is allowed */
@@ -58,14 +59,14 @@ struct stream_ops {
 	size_t (*on_input)(void *ctx, struct stream *st, struct str bytes);
 	/* The kernel has taken all that was written by one or several stream_write(). Can be NULL. */
 	void (*on_drain)(void *ctx, struct stream *st);
-	/* The handshake is done: v OK, or not (the certificate is not what was demanded: PERM 5.7.5; all else: TEMP 4.7.5;
-	 * then nothing but on_closed comes: close the stream). v.text lives as long as the stream reports nothing else. */
+	/* The handshake is done: v OK, or not (the certificate is not as demanded: PERM 5.7.5; any other failure: TEMP 4.7.5;
+	 * then only on_closed follows: close the stream). v.text lives as long as the stream reports nothing else. */
 	void (*on_tls)(void *ctx, struct stream *st, struct verdict v);
 	/* Outgoing: connected, or why not. */
 	void (*on_connect)(void *ctx, struct stream *st, struct verdict v);
 	/* The peer ended its direction, or the connection broke: why is "" for an orderly end (a missing close_notify is
-	 * orderly: SMTP says itself what is complete). Once, after the last bytes; close the stream then. After an orderly end
-	 * writing still works. */
+	 * orderly: SMTP itself marks the end of a message). Once, after the last bytes; close the stream then. After an orderly
+	 * end writing still works. */
 	void (*on_end)(void *ctx, struct stream *st, struct str why);
 	/* After stream_close(): the last callback; the memory is freed when it returns. */
 	void (*on_closed)(void *ctx, struct stream *st);
@@ -90,9 +91,9 @@ void stream_start_client_tls(struct stream *st, struct tls_context *t, const str
  * behind a PROXY header. */
 void stream_start_server_tls_behind(struct stream *st, struct tls_context *t);
 
-/* Queue bytes (copied, encrypted when TLS is on); they go out together in this round of the loop. What is written before a
- * handshake is done waits for it. stream_pending() is what the kernel has not taken yet: bound it (at 64 MiB the stream
- * breaks). */
+/* Queue bytes (copied, encrypted when TLS is on); they go out together in this round of the loop. Bytes that are
+ * written during a handshake wait for its end. stream_pending(): the bytes that the kernel has not taken; the user must limit
+ * them (at 64 MiB the stream breaks). */
 void stream_write(struct stream *st, struct str bytes);
 size_t stream_pending(const struct stream *st);
 void stream_resume(struct stream *st);
@@ -140,7 +141,7 @@ void listener_close(struct listener *l); /* stops at once; memory goes later by 
 enum proxy_result {
 	PROXY_MORE,    /* the header is not complete */
 	PROXY_BAD,     /* not a PROXY header */
-	PROXY_LOCAL,   /* the proxy speaks for itself (LOCAL, UNKNOWN): the connection's own address holds */
+	PROXY_LOCAL,   /* the connection is the proxy's own (LOCAL, UNKNOWN): its address stays */
 	PROXY_ADDRESS, /* the client's address is in client_out */
 };
 /* A header at the front of `bytes`, at most PROXY_HEADER_MAX of them; *n_out: its length. */

@@ -56,8 +56,8 @@ enum smtp_client_event_type {
 	CLIENT_FAILED,    /* the session is over before or between transactions: verdict, fault. Close it */
 };
 
-/* The cause: it decides whether the message is tried again or the next hop is paused. */
-enum smtp_fault { FAULT_NONE, FAULT_CONNECTION, FAULT_TLS, FAULT_AUTH, FAULT_PEER, FAULT_LOOP /* the server is this program */ };
+/* The cause: it decides whether the message is tried again or the next hop is paused. The last in this order tells the most. */
+enum smtp_fault { FAULT_NONE, FAULT_CONNECTION, FAULT_PEER, FAULT_TLS, FAULT_AUTH, FAULT_LOOP /* the server is this program */ };
 
 /* The step of the dialogue at which a verdict was given: the meaning of a refusal depends on it. */
 enum smtp_step { STEP_OPENING, STEP_AUTH, STEP_MAIL, STEP_RCPT, STEP_DATA };

@@ -21,7 +21,7 @@ struct setting {
 };
 
 static const struct setting settings[] = {
-	{ "do-not-query-localhost:", "no" }, /* the resolver may run on this machine */
+	{ "do-not-query-localhost:", "no" }, /* the resolver can run on this machine */
 	{ "unblock-lan-zones:", "yes" },     /* home.arpa and private addresses can have a real zone in this network … */
 	{ "insecure-lan-zones:", "yes" },    /* … which cannot be signed */
 	{ "msg-cache-size:", "4m" },         { "rrset-cache-size:", "8m" },

@@ -2,7 +2,7 @@
  * libevent: without UB_EV_PERSIST it ends before its callback, with it the time-out starts again.
  *
  * Handles are made when an event is added and closed when it is deleted, because libunbound closes the descriptor right after
- * that: a poll handle that outlived it would take the number's next owner out of epoll. */
+ * that. A poll handle that lives longer would take the next descriptor with the same number out of epoll. */
 #include "event.h"
 
 #include "posthouse/arena.h"
@@ -181,7 +181,7 @@ static struct ub_event *event_new(struct ub_event_base *base, int fd, short bits
 	return &e->super;
 }
 
-/* The loop belongs to the role: a context on somebody else's loop (ub_ctx_create_ub_event()) neither runs, ends nor frees it. */
+/* The other functions are NULL: a context on a loop of its user (ub_ctx_create_ub_event()) never runs, ends or frees the loop. */
 static struct ub_event_base_vmt base_methods = { .new_event = event_new };
 
 void event_base_init(struct event_base_on_uv *b, uv_loop_t *loop)

@@ -115,7 +115,7 @@ bool name_to_ascii(struct arena *a, struct str domain, struct str *name_out);
 bool name_is_host(struct str name);
 /* "192.0.2.1", "2001:db8::1", "IPv6:2001:db8::1", with or without brackets. */
 bool parse_address(struct str text, struct sockaddr_storage *address_out);
-bool same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b); /* whatever the ports */
+bool same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b); /* ports are not compared */
 /* Is the name or address in the list of those that this relay has? */
 bool is_own_name(const struct str_list *own, struct str name);
 bool is_own_address(const struct str_list *own, const struct sockaddr_storage *address);

@@ -1,4 +1,4 @@
-/* name.c - domains, address literals, and which of them name this relay. */
+/* name.c - the forms of domains and address literals, and whether they name this relay. */
 #include "internal.h"
 
 #include "posthouse/names.h"
@@ -91,10 +91,10 @@ bool same_address(const struct sockaddr_storage *a, const struct sockaddr_storag
 
 bool is_own_address(const struct str_list *own, const struct sockaddr_storage *address)
 {
-	struct sockaddr_storage ours;
+	struct sockaddr_storage mine;
 
 	for (size_t i = 0; i < own->n; i++)
-		if (parse_address(own->at[i], &ours) && same_address(&ours, address))
+		if (parse_address(own->at[i], &mine) && same_address(&mine, address))
 			return true;
 	return false;
 }

@@ -1,4 +1,4 @@
-/* query.c - one question to libunbound, and what its answer says.
+/* query.c - one question to libunbound, and its answer.
  *
  * For each question that a name server does not answer, the library keeps a descriptor and 16 KiB for some seconds. A question
  * cannot be taken back, even when its look-up has been cancelled. So this file limits how many questions the library has. The
@@ -30,21 +30,13 @@ struct question {
 
 enum security { INSECURE, BOGUS, SECURE }; /* as unbound-event.h numbers them */
 
-static const char *type_name(enum dns_type type)
-{
-	switch (type) {
-	case DNS_A: return "A";
-	case DNS_AAAA: return "AAAA";
-	case DNS_MX: return "MX";
-	default: return "?"; /* no other type is asked for */
-	}
-}
+static const char *const type_names[] = { [DNS_A] = "A", [DNS_AAAA] = "AAAA", [DNS_MX] = "MX" }; /* others are not asked for */
 
 static void fail(struct query *q, struct str why)
 {
 	q->verdict = temp(451, S("4.4.3"),
 			  arena_printf(&q->lookup->arena, "no answer from DNS for %.*s (%s): %.*s", STR_ARG(q->name),
-				       type_name(q->type), STR_ARG(why)));
+				       type_names[q->type], STR_ARG(why)));
 }
 
 /* Follow the CNAMEs of the answer, from the name of the question to q->owner (RFC 1034 3.6.2). False: the chain does not end. */

@@ -1,4 +1,4 @@
-/* result.c - from the addresses of the hosts to what the caller gets. */
+/* result.c - the result of a look-up for its caller, from the addresses of the hosts. */
 #include "internal.h"
 
 void address_set_port(struct sockaddr_storage *address, unsigned port)

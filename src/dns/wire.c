@@ -1,7 +1,7 @@
 /* wire.c - the parser of DNS answers (RFC 1035 4.1): strict, bounded, for packets that can come from an attacker. */
 #include "posthouse/dns.h"
 
-#define RECORDS_MAX    512 /* of one answer; a packet with more is malformed to us */
+#define RECORDS_MAX    512 /* of one answer; a packet with more is treated as malformed */
 #define NAME_OCTETS    255 /* RFC 1035 3.1, with length octets and root */
 #define LABEL_OCTETS   63
 #define NAME_TEXT      (4 * NAME_OCTETS) /* every octet as \DDD */

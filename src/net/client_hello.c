@@ -1,9 +1,9 @@
-/* client_hello.c - the lengths of a client's first messages, in whatever pieces they come. */
+/* client_hello.c - checks the lengths of a client's first messages, which can come in any pieces. */
 #include "client_hello.h"
 
 enum { CONTENT_CHANGE_CIPHER = 20, CONTENT_HANDSHAKE = 22 };
 
-/* Move bytes into a header; true when it is whole. */
+/* Move bytes into a header; true when it is complete. */
 static bool gather(unsigned char *header, size_t size, size_t *have, struct str *in)
 {
 	while (*have < size && in->n > 0) {
@@ -35,8 +35,8 @@ static bool look_inside(struct client_hello *h, struct str part)
 	return true;
 }
 
-/* RFC 8446 sections 4.1.4 and 5.1: in TLS 1.3 a second hello may come, and what is encrypted comes in records of another type.
- * In TLS 1.2 what follows the first may be encrypted, and has narrower bounds of its own. */
+/* RFC 8446 sections 4.1.4 and 5.1: in TLS 1.3 a second hello can follow, and encrypted messages have records of another type. In
+ * TLS 1.2 the messages after the hello can be encrypted, and OpenSSL has narrower limits for them. */
 bool client_hello_feed(struct client_hello *h, struct str bytes, bool tls13)
 {
 	if (h->begun && h->message_left == 0 && !tls13)

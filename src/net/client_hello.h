@@ -9,17 +9,17 @@
 /* Hellos with post-quantum keys and a ticket have 4 KiB; this much OpenSSL holds in every handshake. */
 #define CLIENT_HELLO_MAX 16384
 
-/* Where in the client's bytes we are; starts as { 0 }. */
+/* The position in the client's bytes; begins as { 0 }. */
 struct client_hello {
-	unsigned char record[5], message[4]; /* headers, as far as they are there */
+	unsigned char record[5], message[4]; /* headers, as far as they were received */
 	size_t record_have, message_have;
 	size_t record_left, message_left;
-	bool begun; /* a message is through */
-	bool over;
+	bool begun; /* the header of a message was read */
+	bool over;  /* the rest is not checked */
 };
 
-/* The client's next bytes, at most to the end of a record; `tls13`: that version is chosen, as far as one is. False: too large a
- * hello is announced. */
+/* Check the client's next bytes, at most to the end of a record. `tls13`: this version was chosen; false while none is. False:
+ * the client announces a hello that is too large. */
 bool client_hello_feed(struct client_hello *h, struct str bytes, bool tls13);
 
 #endif

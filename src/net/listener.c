@@ -33,8 +33,9 @@ static void on_retry(uv_timer_t *timer);
 static void on_listener_part_closed(uv_handle_t *h);
 
 /* One bound and listening socket, or a negative errno. */
-static int open_one(const struct sockaddr *address, socklen_t length, bool reuseport)
+static int open_one(const struct sockaddr *address, bool reuseport)
 {
+	socklen_t length = address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int one = 1, error;
 
@@ -74,7 +75,7 @@ static struct verdict open_any(unsigned port, bool reuseport, struct arena *a, i
 	int fd;
 
 	uv_ip6_addr("::", (int)port, &six);
-	fd = open_one((const struct sockaddr *)&six, sizeof(six), reuseport);
+	fd = open_one((const struct sockaddr *)&six, reuseport);
 	if (fd >= 0)
 		fds_out[(*n_out)++] = fd;
 	else if (fd != -EAFNOSUPPORT && fd != -EADDRNOTAVAIL)
@@ -82,7 +83,7 @@ static struct verdict open_any(unsigned port, bool reuseport, struct arena *a, i
 	if (port == 0 && *n_out == 1)
 		port = bound_port(fds_out[0]);
 	uv_ip4_addr("0.0.0.0", (int)port, &four);
-	fd = open_one((const struct sockaddr *)&four, sizeof(four), reuseport);
+	fd = open_one((const struct sockaddr *)&four, reuseport);
 	if (fd >= 0) {
 		fds_out[(*n_out)++] = fd;
 		return ok();
@@ -100,7 +101,6 @@ struct verdict listener_open(struct str address, unsigned port, bool reuseport, 
 {
 	struct sockaddr_storage where;
 	const char *z = arena_cstr(a, address);
-	socklen_t length;
 	int fd;
 
 	*n_out = 0;
@@ -108,13 +108,10 @@ struct verdict listener_open(struct str address, unsigned port, bool reuseport, 
 		return open_fault(a, z, port, -EINVAL);
 	if (str_eq(address, S("*")))
 		return open_any(port, reuseport, a, fds_out, n_out);
-	if (uv_ip4_addr(z, (int)port, (struct sockaddr_in *)&where) == 0)
-		length = sizeof(struct sockaddr_in);
-	else if (uv_ip6_addr(z, (int)port, (struct sockaddr_in6 *)&where) == 0)
-		length = sizeof(struct sockaddr_in6);
-	else
+	if (uv_ip4_addr(z, (int)port, (struct sockaddr_in *)&where) != 0 &&
+	    uv_ip6_addr(z, (int)port, (struct sockaddr_in6 *)&where) != 0)
 		return perm(0, S(""), arena_printf(a, "cannot listen on %s: neither \"*\" nor an IPv4 or IPv6 address", z));
-	fd = open_one((const struct sockaddr *)&where, length, reuseport);
+	fd = open_one((const struct sockaddr *)&where, reuseport);
 	if (fd < 0)
 		return open_fault(a, z, port, fd);
 	fds_out[0] = fd;

@@ -1,5 +1,5 @@
 /* proxy.c - the PROXY protocol (haproxy.org, "The PROXY protocol, versions 1 & 2"): the address of the client that a proxy
- * forwards. Strict: a header that is not exactly as it should be may be a client's that pretends to be a proxy. */
+ * forwards. Strict, because an inexact header can come from a client that pretends to be a proxy. */
 #include "posthouse/net.h"
 
 #include <arpa/inet.h>
@@ -13,7 +13,7 @@ enum { V2_LOCAL = 0, V2_PROXY = 1 };
 enum { V2_UNSPEC = 0, V2_INET = 1, V2_INET6 = 2, V2_UNIX = 3 };
 enum { V2_ANY = 0, V2_STREAM = 1, V2_DGRAM = 2 };
 
-/* Is `bytes` the beginning of `whole`, as far as both go? */
+/* Is one of the two the beginning of the other? */
 static bool agrees(struct str bytes, struct str whole)
 {
 	return bytes.n < whole.n ? str_starts(whole, bytes) : str_starts(bytes, whole);
@@ -87,7 +87,7 @@ static enum proxy_result parse_v1(struct str bytes, size_t *n_out, struct sockad
 		return PROXY_BAD;
 	*n_out = end + 2;
 	line = str_head(line, end);
-	/* what else an UNKNOWN line says is not looked at */
+	/* the rest of an UNKNOWN line is ignored */
 	if (str_eq(line, S("PROXY UNKNOWN")) || str_starts(line, S("PROXY UNKNOWN ")))
 		return PROXY_LOCAL;
 	if (str_starts(line, S("PROXY TCP4 ")))
@@ -99,7 +99,7 @@ static enum proxy_result parse_v1(struct str bytes, size_t *n_out, struct sockad
 
 /* ---- version 2: binary ---- */
 
-/* The addresses, and behind them TLVs, which we have no use for. */
+/* The addresses. TLVs after them are ignored. */
 static enum proxy_result read_v2_addresses(unsigned family, unsigned transport, struct str body,
 					   struct sockaddr_storage *client_out)
 {

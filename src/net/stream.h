@@ -14,16 +14,16 @@
 #include <openssl/ssl.h>
 
 #define STREAM_CHUNK         65536              /* read at once; written without waiting for the end of the round */
-#define STREAM_UNSENT_MAX    ((size_t)64 << 20) /* the last resort: users bound stream_pending() far below */
-#define STREAM_HANDSHAKE_MAX ((size_t)1 << 20)  /* unsent bytes at which the peer may cause no more of TLS's own */
+#define STREAM_UNSENT_MAX    ((size_t)64 << 20) /* the last resort: users limit stream_pending() to far less */
+#define STREAM_HANDSHAKE_MAX ((size_t)1 << 20)  /* with more unsent bytes TLS answers the peer no more */
 #define STREAM_FINISH_MS     5000
 #define STREAM_FINISH_BYTES  ((size_t)1 << 20) /* input that is thrown away while finishing */
 
 enum stream_state {
 	STREAM_CONNECTING,
 	STREAM_OPEN,
-	STREAM_ENDED,     /* nothing comes in any more and the user knows; writing may go on */
-	STREAM_FINISHING, /* writing out what is left; input is thrown away */
+	STREAM_ENDED,     /* no more input comes, and the user knows; writing is still possible */
+	STREAM_FINISHING, /* the rest of the output is written; input is thrown away */
 	STREAM_CLOSING,
 };
 
@@ -40,7 +40,7 @@ struct stream_tls {
 	bool behind;               /* bytes read in the clear are the beginning of the handshake */
 	bool encrypting;           /* TLS now writes the user's bytes, not an answer to the peer */
 	unsigned answers;          /* writes by TLS that the peer has caused since the handshake */
-	bool flooded;              /* too many answers */
+	bool flooded;              /* the peer has caused too many answers */
 	struct client_hello hello; /* of a client, as far as it was received */
 	bool hello_too_large;
 };

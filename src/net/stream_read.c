@@ -12,7 +12,7 @@ static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buffer_out)
 	*buffer_out = uv_buf_init(wire, sizeof(wire));
 }
 
-/* The socket has nothing more: an orderly end, or an error. */
+/* No more bytes come from the socket: an orderly end, or an error. */
 static void input_ended(struct stream *st, int error)
 {
 	st->peer_ended = true;
@@ -21,8 +21,8 @@ static void input_ended(struct stream *st, int error)
 			stream_close(st);
 		return;
 	}
-	/* After a failed write the end is its consequence. A missing close_notify is no matter: SMTP says itself what is
-	 * complete. */
+	/* After a failed write the end is its consequence. A missing close_notify does no harm: SMTP itself marks the end of a
+	 * message. */
 	if (error == UV_EOF)
 		error = st->write_error;
 	stream_end(st, error ? str_of(uv_strerror(error)) : S(""));
@@ -84,7 +84,7 @@ bool stream_offer(struct stream *st, struct str bytes)
 	}
 	if (taken == bytes.n)
 		return true;
-	buf_add(&st->unread, str_from(bytes, taken)); /* fits: a chunk is the most that is ever offered */
+	buf_add(&st->unread, str_from(bytes, taken)); /* fits: never more than a chunk is offered at once */
 	st->paused = true;
 	uv_read_stop((uv_stream_t *)&st->tcp);
 	return false;

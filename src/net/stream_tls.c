@@ -377,8 +377,8 @@ void stream_tls_shutdown(struct stream *st)
 		return;
 	st->tls->shut = true;
 	ERR_clear_error();
-	SSL_shutdown(
-		st->tls->ssl); /* 0: the peer's has not come, which we do not wait for; < 0: the session was broken already */
+	/* 0: the peer's close_notify has not come, and is not waited for; < 0: the session was broken before */
+	SSL_shutdown(st->tls->ssl);
 	ERR_clear_error();
 }
 

@@ -132,14 +132,14 @@ void stream_finish(struct stream *st)
 	}
 	st->state = STREAM_FINISHING;
 	if (st->tls && !st->tls->done)
-		stream_wipe(&st->tls->plain); /* there is no key to send it under */
+		stream_wipe(&st->tls->plain); /* there is no key to encrypt it with */
 	st->limit.data = st;
 	uv_timer_init(st->tcp.loop, &st->limit);
 	st->has_limit = true;
 	st->parts++;
 	uv_timer_start(&st->limit, on_finish_limit, STREAM_FINISH_MS, 0);
-	/* Closing a socket with unread bytes resets the connection, which can destroy our last words: so read on, to throw
-	 * away. */
+	/* Closing a socket with unread bytes resets the connection, and the peer can lose our last bytes. So the input is read
+	 * and thrown away. */
 	stream_read_start(st);
 	stream_due(st);
 }

@@ -7,7 +7,7 @@
 
 #include <openssl/ssl.h>
 
-/* Certificates that bear one name, each with a key of another kind: a client gets the one that it can use. */
+/* Certificates with a name in common, each with another kind of key: a client gets the one that it can use. */
 struct tls_set {
 	SSL_CTX *ctx;
 	const struct tls_context *context;
@@ -30,7 +30,7 @@ struct tls_context {
 	bool *is_used; /* which certificates a client can get */
 	struct ticket_keys *tickets;
 	unsigned references;
-	struct arena arena; /* of all but the sets and the keys */
+	struct arena arena; /* of everything except the sets and the keys */
 };
 
 /* ---- tls_ticket.c ---- */
@@ -40,7 +40,7 @@ struct ticket_key {
 struct ticket_keys {
 	char secret[TLS_TICKET_SECRET];
 	struct ticket_key today, yesterday;
-	bool legacy; /* a session that was begun under weaker rules must not go on under others: its key is another one */
+	bool legacy; /* weaker rules have a key of their own, so that such a session is not resumed under others */
 	uint64_t (*now_ms)(void);
 };
 struct ticket_keys *ticket_keys_new(const struct tls_server_options *options);
@@ -63,14 +63,14 @@ int tls_no_passphrase(char *to, int size, int writing, void *ctx);
 /* ---- tls_certificate.c ---- */
 struct certificate {
 	X509 *leaf;
-	STACK_OF(X509) * chain; /* what follows it in the file */
+	STACK_OF(X509) * chain; /* the certificates after it in the file */
 	EVP_PKEY *key;
 	struct str_list names; /* in the arena given; lower case, sorted */
 };
-/* NULL, or what is wrong with it. To be ended in either case. */
+/* NULL, or the fault. certificate_fini() must follow in both cases. */
 const char *certificate_read(struct certificate *c, struct str chain_pem, struct str key_pem, struct arena *a);
 void certificate_fini(struct certificate *c);
-/* Does the certificate stand for this host, or this "*." name? RFC 6125 section 6.4.3. */
+/* Is the certificate valid for this host, or for this "*." name? RFC 6125 section 6.4.3. */
 bool names_match(const struct str_list *names, struct str host);
 
 #endif

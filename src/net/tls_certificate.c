@@ -1,4 +1,4 @@
-/* tls_certificate.c - reads a certificate of the administrator: chain, key and names. */
+/* tls_certificate.c - reads a configured certificate: chain, key and names. */
 #include "tls.h"
 
 #include <openssl/err.h>
@@ -6,7 +6,7 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 
-/* The certificate and what follows it in the file. */
+/* The certificate, and those that follow it in the file. */
 static const char *read_chain(struct certificate *c, struct str pem)
 {
 	BIO *bio = tls_text_bio(pem);
@@ -49,7 +49,7 @@ static int by_name(const void *a, const void *b)
 	return str_cmp(*(const struct str *)a, *(const struct str *)b);
 }
 
-/* One name; those with a NUL inside are no names. */
+/* A name with a NUL inside is left out. */
 static void add_name(struct certificate *c, const ASN1_STRING *text, struct arena *a)
 {
 	struct str name = str_make(ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text));

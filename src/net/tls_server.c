@@ -23,7 +23,7 @@ static struct str asked_name(SSL *ssl)
 
 	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &n) != 1)
 		return S("");
-	/* list length, type 0, name length, name: what is malformed is refused by OpenSSL when it reads the same thing later */
+	/* list length, type 0, name length, name: OpenSSL refuses a malformed list when it reads it later */
 	if (n < 5 || (size_t)(p[0] << 8 | p[1]) != n - 2 || p[2] != TLSEXT_NAMETYPE_host_name ||
 	    (size_t)(p[3] << 8 | p[4]) > n - 5)
 		return S("");
@@ -91,12 +91,12 @@ static void set_session_id(const struct tls_set *set, const struct tls_server_op
 	SSL_CTX_set_session_id_context(set->ctx, digest, SSL_MAX_SID_CTX_LENGTH);
 }
 
-/* NULL, or what is wrong. */
+/* NULL, or the fault. */
 static const char *use_certificate(SSL_CTX *ctx, const struct certificate *c, bool legacy)
 {
-	/* first, because of the security level, by which certificates are judged too */
+	/* the ciphers first: they set the security level, which certificates must meet too */
 	if (SSL_CTX_set_cipher_list(ctx, legacy ? LEGACY_CIPHERS : CIPHERS) != 1)
-		return "no cipher can be had";
+		return "no cipher is available";
 	return SSL_CTX_use_cert_and_key(ctx, c->leaf, c->key, c->chain, 0) == 1 ? NULL : "the certificate cannot be used";
 }
 
@@ -109,17 +109,17 @@ static int protocol_version(const struct tls_server_options *options)
 	return options->legacy ? TLS1_VERSION : versions[options->minimum];
 }
 
-/* All sets are the same but for their certificates. NULL, or what is wrong. */
+/* All sets are the same except for their certificates. NULL, or the fault. */
 static const char *set_rules(struct tls_context *t, struct tls_set *set, const struct tls_server_options *options)
 {
 	SSL_CTX *ctx = set->ctx;
 
 	if (SSL_CTX_set_min_proto_version(ctx, protocol_version(options)) != 1 ||
 	    SSL_CTX_set1_groups_list(ctx, options->legacy ? LEGACY_GROUPS : GROUPS) != 1)
-		return "the minimum TLS version cannot be had";
-	/* tickets alone, so a session costs us nothing once it is closed; never early data */
+		return "the minimum TLS version is not available";
+	/* only tickets, so that a closed session takes no memory; no early data */
 	if (SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket_key) != 1)
-		return "tickets cannot be had";
+		return "session tickets are not available";
 	SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
 	SSL_CTX_set_num_tickets(ctx, 1);
 	SSL_CTX_set_max_early_data(ctx, 0);
@@ -131,7 +131,7 @@ static const char *set_rules(struct tls_context *t, struct tls_set *set, const s
 	return NULL;
 }
 
-/* Read them all. NULL, or what is wrong; *at_out: with which one. */
+/* Read all certificates. NULL, or the fault; *at_out: of which one. */
 static const char *read_all(const struct tls_server_options *options, struct certificate *certificates, struct arena *a,
 			    size_t *at_out)
 {
@@ -143,7 +143,7 @@ static const char *read_all(const struct tls_server_options *options, struct cer
 	return fault;
 }
 
-/* Make the sets of the certificates. NULL, or what is wrong; *at_out: with which one, n when with none. */
+/* Make the sets of the certificates. NULL, or the fault; *at_out: of which certificate, n when of none. */
 static const char *fill(struct tls_context *t, const struct tls_server_options *options, const struct certificate *certificates,
 			size_t *at_out)
 {
@@ -179,7 +179,7 @@ struct tls_context *tls_server_context(const struct tls_server_options *options,
 	if (options->n == 0)
 		fault = "there is no certificate";
 	else if (!fault && options->ticket_secret.n != 0 && options->ticket_secret.n != TLS_TICKET_SECRET)
-		fault = "the ticket secret has not its 40 bytes";
+		fault = "the ticket secret does not have 40 bytes";
 	else if (!fault)
 		fault = fill(t, options, certificates, &at);
 	for (size_t i = 0; i < options->n; i++)

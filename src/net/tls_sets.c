@@ -37,7 +37,7 @@ static struct tls_set *set_of(struct tls_context *t, const size_t *members, size
 	return set;
 }
 
-/* The first certificate of each kind that has all of `names`; `first` is among them anyhow. */
+/* The first certificate of each kind that has all of `names`; `first` is always among them. */
 static struct tls_set *choose(struct tls_context *t, const struct certificate *certificates, size_t n, size_t first,
 			      const struct str_list *names)
 {

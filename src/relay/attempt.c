@@ -76,7 +76,6 @@ static void attempt_all(struct connection *c)
 static void note_attempt(struct connection *c, struct verdict v)
 {
 	struct str said = c->client ? smtp_client_transcript(c->client) : S("");
-
 	bool failed = tls_result_failed(c->tls_result);
 
 	buf_printf(&c->attempts, "* %s: %.*s%s%s%s\n", c->remote, STR_ARG(str_head(v.text, 300)), failed ? " (" : "",
@@ -84,19 +83,10 @@ static void note_attempt(struct connection *c, struct verdict v)
 	buf_add(&c->attempts, said);
 }
 
-static unsigned rank(enum smtp_fault fault)
-{
-	static const unsigned ranks[] = {
-		[FAULT_NONE] = 0, [FAULT_CONNECTION] = 1, [FAULT_PEER] = 2, [FAULT_TLS] = 3, [FAULT_AUTH] = 4, [FAULT_LOOP] = 5
-	};
-
-	return ranks[fault];
-}
-
 /* Of several failures the most telling one is reported. Of equal ones it is the first, that of the best host. */
 static void keep_failure(struct connection *c, struct verdict v, enum smtp_step step, enum smtp_fault fault)
 {
-	if (c->failure.verdict.class != OK && rank(fault) <= rank(c->failure.fault))
+	if (c->failure.verdict.class != OK && fault <= c->failure.fault)
 		return;
 	c->failure = (struct failure){ .verdict = verdict_keep(&c->arena, v),
 				       .step = step,
@@ -144,7 +134,7 @@ static bool next_candidate(struct connection *c)
 
 static void give_up(struct connection *c)
 {
-	pool_connection_failed(c->pool, c, &c->failure);
+	pool_connection_failed(c);
 	connection_close(c, "failed");
 }
 
@@ -223,8 +213,8 @@ void attempt_found(struct pool *pool, struct verdict v)
 
 /* ---- a server that cannot be used ---- */
 
-/* Does the failure of a handshake mean that the peer supports only outdated TLS? The words are those of OpenSSL for alerts. */
-static bool speaks_of_age(struct str why)
+/* Does the failure of a handshake suggest that the peer supports only outdated TLS? The words are those of OpenSSL for alerts. */
+static bool suggests_old_tls(struct str why)
 {
 	struct str words = S("the peer ended|unsupported protocol|protocol version|handshake failure|cipher|too small|too weak|"
 			     "insufficient|legacy");
@@ -267,7 +257,7 @@ void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step,
 		  kv("tls_result", tls_result_word(c->tls_result)));
 	note_attempt(c, v);
 	if (once_more_in_clear) { /* or first with outdated TLS, which is better */
-		host_status_note(c->relay, !c->tls.old && speaks_of_age(v.text) ? HOST_OLD_TLS : HOST_NO_TLS, &t->address);
+		host_status_note(c->relay, !c->tls.old && suggests_old_tls(v.text) ? HOST_OLD_TLS : HOST_NO_TLS, &t->address);
 		drop_attempt(c);
 		try_candidate(c);
 		return;

@@ -209,6 +209,7 @@ void connection_break(struct connection *c, struct verdict why, enum smtp_fault 
 	smtp_client_closed(c->client, why, fault);
 	c->relay->ops->advance(c);
 }
+
 struct str connection_transcript(struct connection *c, struct arena *a)
 {
 	struct str said = c->client ? smtp_client_transcript(c->client) : S(""), before = buf_view(&c->attempts);
@@ -220,6 +221,7 @@ struct str connection_transcript(struct connection *c, struct arena *a)
 		before = S("");
 	return arena_printf(a, "%.*s%.*s", STR_ARG(before), STR_ARG(said));
 }
+
 /* ---- time limits ---- */
 
 /* While there are other addresses to try, an address gets a quarter of the time, and at most some seconds. */

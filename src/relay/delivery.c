@@ -17,17 +17,11 @@ enum {
 	RESULT_TEXT_MAX = 88 * 1024, /* … and of all replies in a result, so that it fits a datagram */
 };
 
-static struct list *bucket(struct relay *relay, uint64_t lease)
-{
-	return &relay->leases[lease % LEASE_BUCKETS];
-}
-
 struct delivery *delivery_find(struct relay *relay, uint64_t lease)
 {
-	LIST_EACH_OF (struct delivery, d, bucket(relay, lease), in_leases)
-		if (d->lease == lease)
-			return d;
-	return NULL;
+	struct hashtable_item *item = hashtable_find(&relay->deliveries, lease, NULL);
+
+	return item ? CONTAINER_OF(item, struct delivery, in_relay) : NULL;
 }
 
 /* Copies, because the views of the message end with it. */
@@ -66,8 +60,7 @@ struct delivery *delivery_new(struct relay *relay, const struct msg_deliver *m, 
 	buf_init(&d->transcript, TRANSCRIPT_MAX);
 	buf_init(&d->given_up, GIVEN_UP_MAX);
 	list_init(&d->in_pool);
-	list_append(bucket(relay, m->lease), &d->in_leases);
-	relay->deliveries++;
+	hashtable_add(&relay->deliveries, &d->in_relay, m->lease);
 	role_busy(relay->role, +1);
 	copy_envelope(d, m);
 	return d;
@@ -134,8 +127,7 @@ void delivery_free(struct delivery *d)
 	assert(d->state != DELIVERY_RUNNING && list_empty(&d->in_pool));
 	if (d->fd >= 0)
 		close(d->fd);
-	list_remove(&d->in_leases);
-	relay->deliveries--;
+	hashtable_remove(&relay->deliveries, &d->in_relay);
 	buf_fini(&d->transcript);
 	buf_fini(&d->given_up);
 	arena_fini(&d->arena);

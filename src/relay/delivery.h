@@ -6,6 +6,7 @@
 
 #include "posthouse/arena.h"
 #include "posthouse/buf.h"
+#include "posthouse/hashtable.h"
 #include "posthouse/ipc.h"
 #include "posthouse/list.h"
 #include "posthouse/log.h"
@@ -49,7 +50,8 @@ struct judged {
 enum delivery_state { DELIVERY_WAITING, DELIVERY_RUNNING, DELIVERY_REPORTED };
 
 struct delivery {
-	struct list in_leases, in_pool;
+	struct hashtable_item in_relay;
+	struct list in_pool;
 	struct relay *relay;
 	struct pool *pool; /* NULL: there is no such next hop, or the delivery has ended */
 	enum delivery_state state;

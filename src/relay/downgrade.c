@@ -45,7 +45,7 @@ static void choose_keys(struct connection *c)
 	for (size_t i = 0; i < config->sign_n && t->keys_n < DKIM_KEYS_MAX && domain.n > 0; i++) {
 		const struct cfg_sign *s = &config->sign[i];
 
-		if (str_ieq(s->domain, domain)) /* copies: the configuration may change before the answer */
+		if (str_ieq(s->domain, domain)) /* copies: the configuration can change before the answer */
 			t->keys[t->keys_n++] = (struct dkim_key){ .domain = arena_str(&c->delivery->arena, s->domain),
 								  .selector = arena_str(&c->delivery->arena, s->selector),
 								  .algorithm = s->algorithm,
@@ -137,7 +137,7 @@ static struct str find_signature(const struct msg_resigned *m, const struct dkim
 /* A configured key that cannot be used is a temporary failure: the message never goes unsigned. */
 static void signing_failed(struct connection *c, struct str reason)
 {
-	struct str text = arena_printf(&c->delivery->arena, "the message had to be converted, and cannot be signed anew: %.*s",
+	struct str text = arena_printf(&c->delivery->arena, "the message had to be converted, and cannot be signed again: %.*s",
 				       STR_ARG(reason));
 
 	log_error(&c->log, "mail.sign_failed", kv("domain", c->transfer.keys[0].domain), kv("reason", reason));

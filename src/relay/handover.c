@@ -49,13 +49,13 @@ void delivery_begin(struct relay *relay, const struct msg_deliver *m, int fd)
 /* The queue process has ended, and no results are expected: free all deliveries but those that run, which end by themselves. */
 void deliveries_orphan(struct relay *relay)
 {
-	for (size_t b = 0; b < LEASE_BUCKETS; b++) {
-		LIST_EACH_OF (struct delivery, d, &relay->leases[b], in_leases) {
-			d->orphan = true;
-			if (d->state == DELIVERY_WAITING && !list_empty(&d->in_pool))
-				pool_remove(d);
-			if (d->state != DELIVERY_RUNNING)
-				delivery_free(d);
-		}
+	HASHTABLE_EACH (item, &relay->deliveries) {
+		struct delivery *d = CONTAINER_OF(item, struct delivery, in_relay);
+
+		d->orphan = true;
+		if (d->state == DELIVERY_WAITING && !list_empty(&d->in_pool))
+			pool_remove(d);
+		if (d->state != DELIVERY_RUNNING)
+			delivery_free(d);
 	}
 }

@@ -161,17 +161,13 @@ void pool_refuse_waiting(struct pool *pool, struct verdict v, struct str transcr
 		delivery_end_with(d, v, (struct msg_result){ .transcript = transcript });
 }
 
-static const char *fault_name(enum smtp_fault fault)
-{
-	static const char *const names[] = { "none", "connection", "tls", "login", "peer", "loop" };
-
-	return names[fault];
-}
+static const char *const fault_names[] = { "none", "connection", "peer", "tls", "login", "loop" };
 
 /* The administrator can mend an upstream, but not the servers of a domain. */
-static void log_failure(struct pool *pool, struct connection *c, const struct failure *f, struct meaning meaning,
-			struct str reason)
+static void log_failure(struct connection *c, struct meaning meaning, struct str reason)
 {
+	const struct pool *pool = c->pool;
+	const struct failure *f = &c->failure;
 	const char *class = trouble_name(meaning.trouble), *tls = tls_result_word(f->tls_result);
 
 	if (pool->mx)
@@ -179,15 +175,17 @@ static void log_failure(struct pool *pool, struct connection *c, const struct fa
 			 kv("code", f->verdict.code), kv("class", class), kv("waiting", pool->waiting_n), kv("tls_result", tls));
 	else
 		log_at(reply_class_gate(meaning) == GATE_OURS ? LOG_ERROR : LOG_WARNING, &c->log, "upstream.failed",
-		       kv("upstream", pool->name), kv("fault", fault_name(f->fault)), kv("reason", reason),
+		       kv("upstream", pool->name), kv("fault", fault_names[f->fault]), kv("reason", reason),
 		       kv("code", f->verdict.code), kv("class", class), kv("waiting", pool->waiting_n), kv("tls_result", tls));
 }
 
 /* While other connections work or are being opened, they take the deliveries, and no more than these are opened for a while,
  * because many providers allow few connections. Otherwise the next hop is at fault: the deliveries go back to queue, which keeps
  * the mail and probes the next hop later. */
-void pool_connection_failed(struct pool *pool, struct connection *c, const struct failure *f)
+void pool_connection_failed(struct connection *c)
 {
+	struct pool *pool = c->pool;
+	const struct failure *f = &c->failure;
 	size_t others = count(pool, CONNECTION_RESOLVING, CONNECTION_BUSY);
 	struct verdict v = f->verdict;
 	struct place place = { .step = f->step, .mx = pool->mx };
@@ -209,7 +207,7 @@ void pool_connection_failed(struct pool *pool, struct connection *c, const struc
 		pool->fewer_until = clock_mono_ms() + FEWER_MS;
 		return;
 	}
-	log_failure(pool, c, f, meaning, reason);
+	log_failure(c, meaning, reason);
 	pool->fewer = 0;
 	if (meaning.trouble == TROUBLE_RATE)
 		pool_throttle(pool);

@@ -80,8 +80,8 @@ void pool_advance(struct pool *pool);          /* give work to idle connections,
 void pool_close_idle(struct pool *pool, const char *reason);
 void pool_close_opening(struct pool *pool);
 void pool_connection_ready(struct pool *pool, struct str mechanism); /* of its login; "": there was none */
-void pool_connection_failed(struct pool *pool, struct connection *c, const struct failure *f);
-void pool_throttle(struct pool *pool); /* fewer connections for a while */
+void pool_connection_failed(struct connection *c);                   /* by c->failure */
+void pool_throttle(struct pool *pool);                               /* fewer connections for a while */
 /* Its domain accepts no mail at all: end all waiting deliveries. */
 void pool_refuse_waiting(struct pool *pool, struct verdict v, struct str transcript);
 void pool_connection_gone(struct pool *pool, struct connection *c); /* can free the pool */

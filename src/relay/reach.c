@@ -1,6 +1,6 @@
-/* reach.c - addresses to which mail is never delivered directly: those of no mail server, and those of this machine and its
- * network. Otherwise the owner of a domain could, by its DNS records, make the relay talk to services on this machine and near
- * it. */
+/* reach.c - addresses that get no mail directly, because no mail server can have them, or because they belong to this machine or
+ * its network. Otherwise the owner of a domain could, by its DNS records, make the relay talk to services on this machine and
+ * near it. */
 #include "connection.h"
 #include "relay.h"
 
@@ -90,7 +90,7 @@ const char *reach_obstacle(const struct cfg_delivery *d, const struct sockaddr_s
 	return words;
 }
 
-/* ---- ourselves ---- */
+/* ---- is the server this relay? ---- */
 
 static void read_own(struct relay *relay)
 {

@@ -41,8 +41,6 @@ static struct relay *relay_of(struct role *r)
 	raise_descriptor_limit();
 	list_init(&relay->pools);
 	list_init(&relay->ca_stores);
-	for (size_t i = 0; i < LEASE_BUCKETS; i++)
-		list_init(&relay->leases[i]);
 	uv_timer_init(relay->loop, &relay->grace);
 	relay->grace.data = relay;
 	uv_timer_init(relay->loop, &relay->sweep);
@@ -115,7 +113,7 @@ static void on_last_results(uv_timer_t *timer)
 {
 	struct relay *relay = timer->data;
 
-	log_warning(&relay->log, "relay.hurried", kv("unsettled", relay->deliveries));
+	log_warning(&relay->log, "relay.hurried", kv("unsettled", relay->deliveries.n));
 	role_stopped(relay->role);
 }
 
@@ -170,7 +168,7 @@ static void stats(struct role *r)
 	role_stat(r, METRIC_RELAY_CONNECTIONS, relay->connections);
 	role_stat(r, METRIC_RELAY_DELIVERIES_WAITING, relay->waiting);
 	role_stat(r, METRIC_RELAY_DELIVERIES_RUNNING, relay->running);
-	role_stat(r, METRIC_RELAY_DELIVERIES_UNSETTLED, relay->deliveries - relay->waiting - relay->running);
+	role_stat(r, METRIC_RELAY_DELIVERIES_UNSETTLED, relay->deliveries.n - relay->waiting - relay->running);
 	LIST_EACH_OF (struct pool, pool, &relay->pools, in_relay) {
 		struct str text = arena_printf(&a, "%.*s:%u, %zu waiting%s%s", STR_ARG(pool->host), pool->port, pool->waiting_n,
 					       pool->failure ? ", last failure: " : "", pool->failure ? pool->failure : "");

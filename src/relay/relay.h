@@ -6,6 +6,7 @@
 #include "host_status.h"
 
 #include "posthouse/dns.h"
+#include "posthouse/hashtable.h"
 #include "posthouse/list.h"
 #include "posthouse/log.h"
 #include "posthouse/net.h"
@@ -13,8 +14,6 @@
 #include "posthouse/smtp_client.h"
 
 #include <sys/stat.h>
-
-enum { LEASE_BUCKETS = 256 };
 
 struct relay;
 struct pool;
@@ -45,8 +44,8 @@ struct relay {
 	uv_loop_t *loop;
 	struct log log;
 	struct list pools, ca_stores;
-	struct list leases[LEASE_BUCKETS];
-	size_t deliveries, waiting, running, connections; /* deliveries: including those whose result is not settled */
+	struct hashtable deliveries; /* by their leases; including those whose result is not settled */
+	size_t waiting, running, connections;
 	uint64_t next_connection;
 	struct arena scratch;         /* texts of `configure` */
 	struct arena arena;           /* of the next line */

@@ -85,8 +85,8 @@ static size_t quotation_name(struct str piece)
 	return 0;
 }
 
-/* The name of a host or file, or an address, has a dot within. A missing blank after a sentence ("exceeded.Please") makes no
- * name, nor do Microsoft's names of faults. */
+/* Is the piece an address, or the name of a host or file? A name has a dot within. Two sentences without a blank between them
+ * ("exceeded.Please") and Microsoft's names of faults are not names. */
 static bool is_name(struct str piece)
 {
 	if (str_find(piece, '@') < piece.n || str_search(piece, S("://")) < piece.n)
@@ -142,7 +142,7 @@ struct str server_words(struct str text, char to[SERVER_WORDS_MAX])
 	struct writer w = { .to = to };
 
 	text = str_trim(without_reports(str_head(text, SERVER_WORDS_MAX)));
-	if (text.n > 2 && quotation(text, 0) == text.n) /* marks around the whole text make no quotation */
+	if (text.n > 2 && quotation(text, 0) == text.n) /* quotation marks around the whole text are ignored */
 		text = str_head(str_from(text, 1), text.n - 2);
 	add_blank(&w);
 	for (size_t i = 0; i < text.n;) {
@@ -155,7 +155,7 @@ struct str server_words(struct str text, char to[SERVER_WORDS_MAX])
 		while (end < text.n && text.p[end] != ' ' && (end == i || quotation(text, end) == 0))
 			end++;
 		name = quotation_name(str_head(str_from(text, i), end - i));
-		if (name > 0) /* the semicolon behind the name: one before it would be found for ever */
+		if (name > 0) /* the first semicolon after the name: one before it would be found again and again */
 			end = i + name + str_find(str_from(text, i + name), ';');
 		else
 			add_own(&w, str_head(str_from(text, i), end - i));

@@ -41,7 +41,7 @@ struct play {
 };
 
 static const char *const class_names[] = { "ok", "temp", "perm" };
-static const char *const fault_names[] = { "none", "connection", "tls", "auth", "peer" };
+static const char *const fault_names[] = { "none", "connection", "peer", "tls", "auth" };
 
 static struct str shown(struct verdict v)
 {
