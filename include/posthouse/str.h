@@ -62,6 +62,9 @@ size_t str_find(struct str s, char c);
 size_t str_rfind(struct str s, char c);
 size_t str_search(struct str s, struct str needle);
 
+/* True when no byte has the eighth bit. */
+bool str_is_ascii(struct str s);
+
 /* `s` without spaces, tabs, CR and LF at both ends. */
 struct str str_trim(struct str s);
 

@@ -86,18 +86,11 @@ uint64_t accounts_generation(const struct accounts *a)
 	return a->generation;
 }
 
-static int compare_for_search(const void *a, const void *b)
-{
-	return account_compare(a, b);
-}
-
 const struct account *accounts_find(const struct accounts *a, struct str name, struct str device)
 {
 	struct account key = { .name = name, .device = device };
 
-	if (a->content->n == 0)
-		return NULL;
-	return bsearch(&key, a->content->at, a->content->n, sizeof(key), compare_for_search);
+	return a->content->n == 0 ? NULL : bsearch(&key, a->content->at, a->content->n, sizeof(key), account_compare);
 }
 
 /* The first entry of the account in sorting order, with any device. */

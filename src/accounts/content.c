@@ -25,21 +25,12 @@ struct str file_fault(const char *format, ...)
 	return str_make(text, n < 0 ? 0 : (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
 }
 
-static struct verdict unreadable(void)
+int account_compare(const void *one, const void *other)
 {
-	return temp(451, S("4.3.0"), file_fault("account file: %s", strerror(errno)));
-}
-
-int account_compare(const struct account *a, const struct account *b)
-{
+	const struct account *a = one, *b = other;
 	int order = str_cmp(a->name, b->name);
 
 	return order ? order : str_cmp(a->device, b->device);
-}
-
-static int compare_for_sort(const void *a, const void *b)
-{
-	return account_compare(a, b);
 }
 
 /* The whole file into the arena; false: errno says why. */
@@ -92,7 +83,7 @@ static unsigned parse_lines(struct content *c, struct str text)
 /* Sort, and check that no account is there twice. */
 static bool sort_unique(struct content *c, struct verdict *why_out)
 {
-	qsort(c->at, c->n, sizeof(c->at[0]), compare_for_sort);
+	qsort(c->at, c->n, sizeof(c->at[0]), account_compare);
 	for (size_t i = 1; i < c->n; i++) {
 		if (account_compare(&c->at[i - 1], &c->at[i]) == 0) {
 			*why_out = temp(451, S("4.3.0"),
@@ -104,14 +95,6 @@ static bool sort_unique(struct content *c, struct verdict *why_out)
 }
 
 /* ---- canonical names ---- */
-
-static bool is_ascii(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] >= 0x80)
-			return false;
-	return true;
-}
 
 /* The accounts [from, to) have the same canonical name: one of them gets it, if possible one that is written in this form. The
  * others keep their names as written, which no login finds. How many these are. */
@@ -142,19 +125,19 @@ static void make_canonical(struct content *c)
 	for (size_t i = 0; i < c->n; i++) {
 		struct account *account = &c->at[i];
 
-		account->name = is_ascii(account->written) ? account->written : login_canonical(&c->arena, account->written);
+		account->name = str_is_ascii(account->written) ? account->written : login_canonical(&c->arena, account->written);
 		changed += !str_eq(account->name, account->written);
 	}
 	if (changed == 0)
 		return;
-	qsort(c->at, c->n, sizeof(c->at[0]), compare_for_sort);
+	qsort(c->at, c->n, sizeof(c->at[0]), account_compare);
 	for (size_t from = 0, to; from < c->n; from = to) {
 		for (to = from + 1; to < c->n && str_eq(c->at[to].name, c->at[from].name);)
 			to++;
 		lost += settle_name(c, from, to);
 	}
 	if (lost > 0)
-		qsort(c->at, c->n, sizeof(c->at[0]), compare_for_sort);
+		qsort(c->at, c->n, sizeof(c->at[0]), account_compare);
 }
 
 struct content *content_read(const char *path, struct stat *seen_out, struct verdict *why_out)
@@ -168,15 +151,11 @@ struct content *content_read(const char *path, struct stat *seen_out, struct ver
 	*seen_out = (struct stat){ 0 };
 	if (fd < 0 && errno == ENOENT)
 		return c;
-	if (fd < 0) {
-		*why_out = unreadable();
-		content_free(c);
-		return NULL;
-	}
-	read_well = read_all(fd, c, &text);
+	read_well = fd >= 0 && read_all(fd, c, &text);
 	if (!read_well)
-		*why_out = unreadable();
-	close(fd);
+		*why_out = temp(451, S("4.3.0"), file_fault("account file: %s", strerror(errno)));
+	if (fd >= 0)
+		close(fd);
 	if (!read_well) {
 		content_free(c);
 		return NULL;

@@ -44,8 +44,8 @@ struct content {
 /* NULL: *why_out says why, with the number of the line at fault. *seen_out is the identity of what was read, zero when that was
  * not possible and is worth another try. */
 struct content *content_read(const char *path, struct stat *seen_out, struct verdict *why_out);
-void content_free(struct content *c); /* NULL is allowed */
-int account_compare(const struct account *a, const struct account *b);
+void content_free(struct content *c);                    /* NULL is allowed */
+int account_compare(const void *one, const void *other); /* two struct account, by name and device; for qsort() and bsearch() */
 
 /* A text for a verdict about a file: lives until this thread's next one. */
 struct str file_fault(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -67,6 +67,16 @@ size_t str_search(struct str s, struct str needle)
 	return at ? (size_t)(at - s.p) : s.n;
 }
 
+/* To the end, without a branch: the compiler makes it look at many bytes at once. */
+bool str_is_ascii(struct str s)
+{
+	unsigned char all = 0;
+
+	for (size_t i = 0; i < s.n; i++)
+		all |= (unsigned char)s.p[i];
+	return all < 0x80;
+}
+
 static bool is_space(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';

@@ -6,20 +6,12 @@
 #include <stdlib.h>
 #include <unicase.h>
 
-static bool is_ascii(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] >= 0x80)
-			return false;
-	return true;
-}
-
 /* When PRECIS does not allow the name, only its ASCII letters become lower case. ASCII names need no tables. */
 static struct str canonical_part(struct arena *a, struct str part)
 {
 	struct str name;
 
-	return !is_ascii(part) && precis_username(a, part, &name) ? name : arena_lower(a, part);
+	return !str_is_ascii(part) && precis_username(a, part, &name) ? name : arena_lower(a, part);
 }
 
 /* `domain` has U-labels, in any case; "" when IDNA does not allow it. */
@@ -43,7 +35,7 @@ struct str domain_canonical(struct arena *a, struct str domain)
 {
 	struct str name = S("");
 
-	if (!is_ascii(domain) && utf8_valid(domain) && memchr(domain.p, '\0', domain.n) == NULL)
+	if (!str_is_ascii(domain) && utf8_valid(domain) && memchr(domain.p, '\0', domain.n) == NULL)
 		name = to_alabels(a, domain);
 	name = arena_lower(a, name.n > 0 ? name : domain);
 	if (name.n > 1 && name.p[name.n - 1] == '.' && name.p[name.n - 2] != '.')
@@ -59,7 +51,7 @@ bool domain_to_ascii(struct arena *a, struct str domain, struct str *name_out)
 	if (memchr(domain.p, '\0', domain.n))
 		return false;
 	*name_out = arena_lower(a, domain);
-	if (is_ascii(domain))
+	if (str_is_ascii(domain))
 		return true;
 	good = idn2_lookup_u8((const uint8_t *)arena_cstr(a, domain), &found, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) == IDN2_OK;
 	if (good)

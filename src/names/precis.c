@@ -128,25 +128,21 @@ static bool is_allowed(const struct word *w, size_t i)
 
 /* ---- directions (RFC 5893 section 2) ---- */
 
-/* The bit of a class of the rule; the others make a name in which they stand beside letters from right to left malformed. */
-enum { L = 1, R = 2, AL = 4, AN = 8, EN = 16, ES = 32, CS = 64, ET = 128, ON = 256, BN = 512, NSM = 1024, OTHER = 2048 };
+/* The classes of the rule, a bit each. Any other class makes a name with letters from right to left malformed. */
+#define BIT(class) (1u << UC_BIDI_##class)
+enum {
+	L = BIT(L),
+	R = BIT(R),
+	AL = BIT(AL),
+	AN = BIT(AN),
+	EN = BIT(EN),
+	NSM = BIT(NSM),
+	NEUTRAL = BIT(ES) | BIT(CS) | BIT(ET) | BIT(ON) | BIT(BN),
+};
 
 static unsigned direction(uint32_t c)
 {
-	switch (uc_bidi_category(c)) {
-	case UC_BIDI_L: return L;
-	case UC_BIDI_R: return R;
-	case UC_BIDI_AL: return AL;
-	case UC_BIDI_AN: return AN;
-	case UC_BIDI_EN: return EN;
-	case UC_BIDI_ES: return ES;
-	case UC_BIDI_CS: return CS;
-	case UC_BIDI_ET: return ET;
-	case UC_BIDI_ON: return ON;
-	case UC_BIDI_BN: return BN;
-	case UC_BIDI_NSM: return NSM;
-	default: return OTHER;
-	}
+	return 1u << uc_bidi_category(c);
 }
 
 static bool directions_agree(const struct word *w)
@@ -163,9 +159,8 @@ static bool directions_agree(const struct word *w)
 	if (!(seen & (R | AL | AN)))
 		return true; /* the rule is about names with letters from right to left */
 	if (!from_right)
-		return first == L && !(seen & ~(L | EN | ES | CS | ET | ON | BN | NSM)) && (last & (L | EN));
-	return !(seen & ~(R | AL | AN | EN | ES | CS | ET | ON | BN | NSM)) && (last & (R | AL | EN | AN)) &&
-	       (seen & (EN | AN)) != (EN | AN);
+		return first == L && !(seen & ~(L | EN | NEUTRAL | NSM)) && (last & (L | EN));
+	return !(seen & ~(R | AL | AN | EN | NEUTRAL | NSM)) && (last & (R | AL | EN | AN)) && (seen & (EN | AN)) != (EN | AN);
 }
 
 /* ---- the rules, in the order of RFC 8265 section 3.3.2 ---- */
