@@ -210,7 +210,7 @@ static bool take_addr_spec(struct parser *p, bool local_will_do, struct mailbox 
 		m->address = m->has_domain ? arena_printf(p->arena, "%.*s@%.*s", STR_ARG(local), STR_ARG(domain)) : local;
 	if (m->address.n > ADDRESS_MAX)
 		return false;
-	return text_is_ascii(m->address) || (utf8_valid(m->address) && !address_is_lookalike(m->address));
+	return str_is_ascii(m->address) || (utf8_valid(m->address) && !utf8_is_deceptive(m->address));
 }
 
 bool addr_spec_take(struct arena *a, struct str s, bool local_will_do, struct mailbox *m, size_t *n_out)

@@ -31,7 +31,5 @@ bool comment_is_lookalike(struct str comment);
 /* Whether an encoded word within `words` has control characters or angle brackets inside: some readers decode before they
  * parse. */
 bool words_are_lookalike(struct arena *a, struct str words);
-/* Whether an address has characters that are invisible, turn the text around, or look like "@" or "." (UTF-8 was checked). */
-bool address_is_lookalike(struct str address);
 
 #endif

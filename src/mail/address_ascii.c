@@ -1,16 +1,9 @@
 /* address_ascii.c - an internationalised domain in its ASCII form, for a next hop without SMTPUTF8. */
+#include "text.h"
+
 #include "posthouse/address.h"
 #include "posthouse/mail.h"
 #include "posthouse/names.h"
-
-/* Has the text a byte beyond ASCII, or a NUL? */
-static bool is_plain(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] == 0 || (unsigned char)s.p[i] > 0x7f)
-			return false;
-	return true;
-}
 
 /* Letters, digits, hyphens and underscores in labels that are not empty: the mapping of UTS 46 turns a full-width "@" into an
  * "@". */
@@ -31,12 +24,12 @@ bool mail_address_to_ascii(struct arena *a, struct str address, struct str *asci
 	struct str local = address_local(address), domain = address_domain(address);
 	struct str found;
 
-	*ascii_out = str_make("", 0);
-	if (is_plain(address)) {
+	*ascii_out = S("");
+	if (!text_is_odd(address)) {
 		*ascii_out = arena_str(a, address);
 		return true;
 	}
-	if (domain.n == 0 || !is_plain(local) || !domain_to_ascii(a, domain, &found) || !is_domain(found))
+	if (domain.n == 0 || text_is_odd(local) || !domain_to_ascii(a, domain, &found) || !is_domain(found))
 		return false;
 	*ascii_out = arena_printf(a, "%.*s@%.*s", STR_ARG(local), STR_ARG(found));
 	return true;

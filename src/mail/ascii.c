@@ -5,71 +5,15 @@
 #include "encode.h"
 #include "writer.h"
 #include "encoded.h"
+#include "field.h"
 #include "fixup.h"
-
-enum field_kind { UNSTRUCTURED, ADDRESSES, PARAMETERS, TRACE };
-
-static const struct {
-	struct str name; /* or how it begins, with "-" at the end */
-	enum field_kind kind;
-} structured[] = {
-	{ S("From"), ADDRESSES },
-	{ S("Sender"), ADDRESSES },
-	{ S("Reply-To"), ADDRESSES },
-	{ S("To"), ADDRESSES },
-	{ S("Cc"), ADDRESSES },
-	{ S("Bcc"), ADDRESSES },
-	{ S("Resent-From"), ADDRESSES },
-	{ S("Resent-Sender"), ADDRESSES },
-	{ S("Resent-Reply-To"), ADDRESSES },
-	{ S("Resent-To"), ADDRESSES },
-	{ S("Resent-Cc"), ADDRESSES },
-	{ S("Resent-Bcc"), ADDRESSES },
-	{ S("Disposition-Notification-To"), ADDRESSES },
-	{ S("Return-Receipt-To"), ADDRESSES },
-	{ S("Errors-To"), ADDRESSES },
-	{ S("Mail-Followup-To"), ADDRESSES },
-	{ S("Mail-Reply-To"), ADDRESSES },
-	{ S("Keywords"), ADDRESSES }, /* phrases, as display names are */
-	{ S("Content-Type"), PARAMETERS },
-	{ S("Content-Disposition"), PARAMETERS },
-	{ S("Date"), TRACE },
-	{ S("Resent-Date"), TRACE },
-	{ S("Message-ID"), TRACE },
-	{ S("Resent-Message-ID"), TRACE },
-	{ S("In-Reply-To"), TRACE },
-	{ S("References"), TRACE },
-	{ S("Received"), TRACE },
-	{ S("Return-Path"), TRACE },
-	{ S("MIME-Version"), TRACE },
-	{ S("Content-Transfer-Encoding"), TRACE },
-	{ S("Content-ID"), TRACE },
-	{ S("DKIM-Signature"), TRACE },
-	{ S("Authentication-Results"), TRACE },
-	{ S("Received-SPF"), TRACE },
-	{ S("Archived-At"), TRACE },
-	{ S("Auto-Submitted"), TRACE },
-	{ S("Autocrypt"), TRACE },
-	{ S("ARC-"), TRACE },
-	{ S("List-"), TRACE },
-};
-
-static enum field_kind kind_of(struct str name)
-{
-	for (size_t i = 0; i < sizeof structured / sizeof *structured; i++) {
-		bool begins = str_ends(structured[i].name, S("-")) && str_istarts(name, structured[i].name);
-		if (begins || str_ieq(name, structured[i].name))
-			return structured[i].kind;
-	}
-	return UNSTRUCTURED;
-}
 
 /* Of an address only the domain has another form. */
 static void put_address(struct writer *w, struct str address)
 {
 	struct str trimmed = str_trim(address), ascii = trimmed;
 
-	if ((w->what & ASCII_8BIT) && writer_is_odd(address) && !mail_address_to_ascii(w->arena, trimmed, &ascii)) {
+	if ((w->what & ASCII_8BIT) && text_is_odd(address) && !mail_address_to_ascii(w->arena, trimmed, &ascii)) {
 		w->address = arena_str(w->arena, trimmed);
 		ascii = trimmed;
 	}
@@ -267,7 +211,7 @@ static struct str rewrite(struct writer *w, struct str name, struct str value, b
 {
 	buf_printf(&w->out, "%.*s: ", STR_ARG(name));
 	put_value(w, *kind_io, value);
-	bool failed = *kind_io == TRACE ? writer_is_odd(buf_view(&w->out)) : encapsulate && w->address.n > 0;
+	bool failed = *kind_io == TRACE ? text_is_odd(buf_view(&w->out)) : encapsulate && w->address.n > 0;
 	if (failed && (w->what & ASCII_8BIT)) {
 		*kind_io = UNSTRUCTURED;
 		buf_clear(&w->out);
@@ -302,7 +246,7 @@ bool field_to_ascii(struct arena *a, unsigned what, struct str name, struct str 
 		    struct str *address_out)
 {
 	struct writer w = { .arena = a, .what = what };
-	enum field_kind kind = kind_of(name);
+	enum field_kind kind = field_find(name)->kind;
 	bool odd = (what & ASCII_8BIT) && field_is_odd(whole);
 
 	*field_out = whole;

@@ -67,6 +67,13 @@ static void put_field(struct downgrade *c, struct sink *s, const struct mime_fie
 	sink_put(s, whole);
 }
 
+static void put_line(struct sink *s, struct str begin, const char *rest)
+{
+	sink_put(s, begin);
+	sink_put(s, str_of(rest));
+	sink_put(s, S("\r\n"));
+}
+
 void section_write(struct downgrade *c, const struct additions *add)
 {
 	struct str rest = buf_view(&c->section);
@@ -84,28 +91,19 @@ void section_write(struct downgrade *c, const struct additions *add)
 			put_field(c, s, &f);
 			continue;
 		}
-		/* in its place; a second one goes */
-		if (!replaced) {
+		if (!replaced) { /* in its place; a second one is removed */
 			sink_put(s, f.name);
-			sink_put(s, S(": "));
-			sink_put(s, str_of(add->encoding));
-			sink_put(s, S("\r\n"));
+			put_line(s, S(": "), add->encoding);
 		}
 		replaced = true;
 	}
 	arena_reset(&c->arena);
 	if (add->version)
 		sink_put(s, S("MIME-Version: 1.0\r\n"));
-	if (add->charset) {
-		sink_put(s, S("Content-Type: text/plain; charset="));
-		sink_put(s, str_of(add->charset));
-		sink_put(s, S("\r\n"));
-	}
-	if (add->encoding && !replaced && strcmp(add->encoding, "7bit") != 0) {
-		sink_put(s, S("Content-Transfer-Encoding: "));
-		sink_put(s, str_of(add->encoding));
-		sink_put(s, S("\r\n"));
-	}
+	if (add->charset)
+		put_line(s, S("Content-Type: text/plain; charset="), add->charset);
+	if (add->encoding && !replaced && strcmp(add->encoding, "7bit") != 0)
+		put_line(s, S("Content-Transfer-Encoding: "), add->encoding);
 	if (c->is_top) {
 		if (c->top.n > DOWNGRADED_HEADER_MAX)
 			downgrade_fail(c,

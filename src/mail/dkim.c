@@ -1,4 +1,5 @@
 /* dkim.c - the hashes of a DKIM signature (RFC 6376, Ed25519: RFC 8463) and its field; the signature itself is made elsewhere. */
+#include "field.h"
 #include "relaxed.h"
 
 #include "posthouse/base64.h"
@@ -22,45 +23,6 @@ struct dkim {
 	struct signature signatures[DKIM_KEYS_MAX];
 	size_t n;
 };
-
-/* What is signed, in this order. OVER: listed once more than it occurs, so that one added on the way breaks the signature.
- * ASKED: so it is where the keys say so. The others are signed where they are, and a list may add its own (RFC 8058 4 wants
- * List-Unsubscribe and -Post signed). */
-enum over { OVER, ASKED, AS_IT_IS };
-static const struct {
-	struct str name;
-	enum over over;
-} signed_fields[] = {
-	{ S("From"), OVER },
-	{ S("Subject"), OVER },
-	{ S("Date"), OVER },
-	{ S("To"), OVER },
-	{ S("Cc"), OVER },
-	{ S("Reply-To"), OVER },
-	{ S("Sender"), OVER },
-	{ S("Message-ID"), OVER },
-	{ S("MIME-Version"), OVER },
-	{ S("Content-Type"), OVER },
-	{ S("Content-Transfer-Encoding"), OVER },
-	{ S("Content-Disposition"), ASKED },
-	{ S("In-Reply-To"), OVER },
-	{ S("References"), OVER },
-	{ S("Resent-From"), ASKED },
-	{ S("Resent-Sender"), ASKED },
-	{ S("Resent-Date"), ASKED },
-	{ S("Resent-To"), ASKED },
-	{ S("Resent-Cc"), ASKED },
-	{ S("Resent-Message-ID"), ASKED },
-	{ S("List-Id"), AS_IT_IS },
-	{ S("List-Post"), AS_IT_IS },
-	{ S("List-Owner"), AS_IT_IS },
-	{ S("List-Help"), AS_IT_IS },
-	{ S("List-Archive"), AS_IT_IS },
-	{ S("List-Subscribe"), AS_IT_IS },
-	{ S("List-Unsubscribe"), ASKED },
-	{ S("List-Unsubscribe-Post"), ASKED },
-};
-#define SIGNED_FIELDS (sizeof signed_fields / sizeof *signed_fields)
 
 /* OpenSSL's answer to something that can only fail without memory. */
 static void must(int done)
@@ -130,21 +92,20 @@ static void hash_fields(struct dkim *d, const struct header *h, bool asked, stru
 	size_t column = 10;
 
 	buf_init(&text, SIZE_MAX / 2); /* as long as its longest field */
-	for (size_t s = 0; s < SIGNED_FIELDS; s++) {
-		struct str name = signed_fields[s].name;
+	for (const struct field *row = fields; row->sign != UNSIGNED; row++) {
 		size_t seen = 0;
 		for (size_t i = h->n; i-- > 0 && seen <= EACH_MAX;) {
 			const struct header_field *f = &h->fields[i];
-			if (!str_ieq(f->name, name) || ++seen > EACH_MAX)
+			if (!str_ieq(f->name, row->name) || ++seen > EACH_MAX)
 				continue;
-			list_name(list, &column, name);
+			list_name(list, &column, row->name);
 			buf_clear(&text);
 			relaxed_field(&text, f->name, f->value);
 			must(EVP_DigestUpdate(d->hash, text.p, text.n));
 			must(EVP_DigestUpdate(d->hash, "\r\n", 2));
 		}
-		if ((signed_fields[s].over == OVER || (signed_fields[s].over == ASKED && asked)) && seen <= EACH_MAX)
-			list_name(list, &column, name);
+		if ((row->sign == OVER || (row->sign == ASKED && asked)) && seen <= EACH_MAX)
+			list_name(list, &column, row->name);
 	}
 	buf_fini(&text);
 }
@@ -177,7 +138,7 @@ void dkim_finish(struct dkim *d, const struct header *header, const struct dkim_
 	bool asked = true;
 
 	assert(n <= DKIM_KEYS_MAX);
-	buf_init(&list, SIGNED_FIELDS * (EACH_MAX + 1) * 32);
+	buf_init(&list, FIELDS * (EACH_MAX + 1) * 32);
 	must(EVP_DigestInit_ex(d->hash, EVP_sha256(), NULL));
 	for (size_t i = 0; i < n; i++)
 		asked = asked && keys[i].oversign;

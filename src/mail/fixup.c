@@ -1,6 +1,7 @@
 /* fixup.c - what a submission server corrects in a header section (RFC 6409 8). Bytes that need no change
  * stay as they are, and so does the order. First fields are chosen and changed, as views; then all are copied once. */
 #include "author.h"
+#include "field.h"
 #include "fixup.h"
 #include "identity.h"
 #include "repeated.h"
@@ -14,34 +15,6 @@
 #define RESENT_MAX   8192 /* bytes of all Resent-From and Resent-Sender that are read: each byte costs many bytes of memory */
 #define ORIGINAL_MAX 900  /* bytes of a replaced Message-ID or Date that are kept */
 
-enum holds { TEXT, AUTHOR, RESENDER, SENDERS, RECIPIENTS, MESSAGE_ID, DATE, RESULT, TRACE, REMOVED };
-
-/* Fields that need more than a copy. */
-static const struct {
-	struct str name;
-	enum holds holds;
-} rules[] = {
-	{ S("From"), AUTHOR },
-	{ S("Sender"), AUTHOR },
-	{ S("Date"), DATE },
-	{ S("Message-ID"), MESSAGE_ID },
-	{ S("Reply-To"), SENDERS },
-	{ S("To"), RECIPIENTS },
-	{ S("Cc"), RECIPIENTS },
-	{ S("Bcc"), REMOVED },
-	{ S("Resent-Bcc"), REMOVED },
-	{ S("Return-Path"), REMOVED },
-	{ S("Received"), TRACE },
-	{ S("Authentication-Results"), RESULT },
-	{ S("Resent-From"), RESENDER },
-	{ S("Resent-Sender"), RESENDER },
-	{ S("Resent-Reply-To"), SENDERS },
-	{ S("Resent-To"), RECIPIENTS },
-	{ S("Resent-Cc"), RECIPIENTS },
-	{ S("Disposition-Notification-To"), SENDERS },
-	{ S("Return-Receipt-To"), SENDERS },
-};
-#define RULES     (sizeof rules / sizeof *rules)
 #define ADDED_MAX 4 /* Date, From, Message-ID, Sender */
 
 /* The new section. */
@@ -64,16 +37,6 @@ static void put(struct draft *d, struct header_field f)
 static void put_new(struct draft *d, const char *name, struct str value)
 {
 	put(d, field_make(d->arena, str_of(name), arena_printf(d->arena, " %.*s", STR_ARG(value))));
-}
-
-/* What a field holds. */
-static enum holds find_rule(struct str name)
-{
-	size_t i = 0;
-
-	while (i < RULES && (rules[i].name.n != name.n || !str_ieq(rules[i].name, name)))
-		i++;
-	return i < RULES ? rules[i].holds : TEXT;
 }
 
 static struct verdict too_large(void)
@@ -176,20 +139,20 @@ static struct verdict put_original(struct draft *d, struct header_field f)
 
 static struct verdict take_field(struct draft *d, struct header_field f)
 {
-	enum holds holds = find_rule(f.name);
+	enum field_fixup fixup = field_find(f.name)->fixup;
 	struct str value = f.value;
 
-	if (holds == REMOVED || (holds == RESULT && is_result_of(d->arena, value, d->in->hostname)))
+	if (fixup == REMOVED || (fixup == RESULT && is_result_of(d->arena, value, d->in->hostname)))
 		return ok();
-	if (holds == AUTHOR)
+	if (fixup == AUTHOR)
 		return put_author(d, f);
-	if (holds == TRACE && ++d->received > RECEIVED_MAX)
+	if (fixup == COUNTED && ++d->received > RECEIVED_MAX)
 		return perm(554, S("5.4.6"), S("the message has passed too many servers: it goes round in a loop"));
-	if ((holds == DATE && !date_valid(value)) || (holds == MESSAGE_ID && !message_id_valid(value)))
+	if ((fixup == DATE && !date_valid(value)) || (fixup == MESSAGE_ID && !message_id_valid(value)))
 		return put_original(d, f);
-	if (holds == RESENDER && clear_resender(d, &f, &value).class != OK)
-		holds = SENDERS; /* it stays as it is */
-	if ((holds == SENDERS || holds == RECIPIENTS) && !rewrite_value(d->arena, d->in, holds == SENDERS, &value))
+	if (fixup == RESENDER && clear_resender(d, &f, &value).class != OK)
+		fixup = SENDERS; /* it stays as it is */
+	if ((fixup == SENDERS || fixup == RECIPIENTS) && !rewrite_value(d->arena, d->in, fixup == SENDERS, &value))
 		return too_large();
 	return put_field(d, f, value);
 }
@@ -316,6 +279,6 @@ struct verdict mail_fixup(struct arena *a, const struct fixup_input *in, struct 
 	if (v.class != OK)
 		return v;
 	out->message_id = read_message_id(&out->header);
-	out->has_8bit = !text_is_ascii(out->section);
+	out->has_8bit = !str_is_ascii(out->section);
 	return ok();
 }

@@ -1,6 +1,27 @@
 /* header.c - a header section as fields (RFC 5322 2.2). */
+#include "field.h"
 #include "fixup.h"
 #include "text.h"
+
+const struct field fields[FIELDS + 1] = {
+#define FIELD(name, kind, fixup, once, sign) { S(name), kind, fixup, once, sign },
+#include "fields.def"
+#undef FIELD
+	{ S(""), UNSTRUCTURED, COPIED, REPEATS, UNSIGNED },
+};
+
+const struct field *field_find(struct str name)
+{
+	const struct field *f = fields;
+
+	for (; f->name.n > 0; f++) {
+		bool begins = f->name.p[f->name.n - 1] == '-' && name.n > f->name.n;
+
+		if ((begins || f->name.n == name.n) && str_istarts(name, f->name))
+			break;
+	}
+	return f;
+}
 
 static struct verdict bad_line(void)
 {
@@ -19,23 +40,17 @@ static bool take_line(struct str rest, struct str *line_out)
 	return str_find(text, '\r') == text.n && str_find(text, '\0') == text.n;
 }
 
-/* Begin a field with its first line. RFC 5322 3.6.8: the name is printable ASCII; 4.5: white space can be before the colon. */
+/* Begin a field with its first line. */
 static bool begin_field(struct str line, struct header_field *f)
 {
-	size_t colon = str_find(line, ':'), n = colon;
+	size_t n = field_name_length(line), colon = str_find(line, ':');
 
-	if (colon == line.n)
+	if (n == 0)
 		return false;
-	while (n > 0 && is_wsp(line.p[n - 1]))
-		n--;
-	for (size_t i = 0; i < n; i++) {
-		if (line.p[i] <= ' ' || line.p[i] > '~')
-			return false;
-	}
 	f->name = str_head(line, n);
 	f->whole = line;
 	f->value = str_make(line.p + colon + 1, line.n - colon - 3);
-	return n > 0;
+	return true;
 }
 
 /* Lines that begin a field: how many there can be at most. */

@@ -4,8 +4,6 @@
 #include "text.h"
 #include "words.h"
 
-#include "posthouse/utf8.h"
-
 bool comment_is_lookalike(struct str comment)
 {
 	for (size_t i = 0; i < comment.n; i++) {
@@ -33,9 +31,4 @@ bool words_are_lookalike(struct arena *a, struct str text)
 		}
 	}
 	return w.unknown.n > 0;
-}
-
-bool address_is_lookalike(struct str address)
-{
-	return utf8_is_deceptive(address);
 }

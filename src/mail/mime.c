@@ -4,27 +4,6 @@
 
 #include "text.h"
 
-/* RFC 5322 3.6.8, 4.5: printable ASCII; white space can be before the colon. */
-static size_t name_length(struct str line)
-{
-	size_t n = 0, colon = str_find(line, ':');
-
-	if (colon == line.n)
-		return 0;
-	while (n < colon && line.p[n] > ' ' && line.p[n] <= '~')
-		n++;
-	for (size_t i = n; i < colon; i++) {
-		if (!is_wsp(line.p[i]))
-			return 0;
-	}
-	return n;
-}
-
-bool mime_begins_field(struct str line)
-{
-	return name_length(line) > 0;
-}
-
 bool mime_take_field(struct str *section, struct mime_field *field_out)
 {
 	size_t n = 0;
@@ -37,7 +16,7 @@ bool mime_take_field(struct str *section, struct mime_field *field_out)
 	} while (n < section->n && is_wsp(section->p[n]));
 	*field_out = (struct mime_field){ .whole = str_head(*section, n) };
 	*section = str_from(*section, n);
-	field_out->name = str_head(field_out->whole, name_length(field_out->whole));
+	field_out->name = str_head(field_out->whole, field_name_length(field_out->whole));
 	if (field_out->name.n > 0)
 		field_out->value = str_trim(str_from(field_out->whole, str_find(field_out->whole, ':') + 1));
 	return true;

@@ -26,9 +26,6 @@ struct mime_part {
 	size_t boundary_n;
 };
 
-/* Whether a line begins a field. */
-bool mime_begins_field(struct str line);
-
 /* Take the field at the front of a header section, whose lines begin fields or go on with them; a line that does neither comes
  * as one without name. False at the end. */
 struct mime_field {

@@ -32,7 +32,7 @@ void mail_notification(struct arena *a, const struct notification_input *in, str
 		lines_wrap(&out, line.n > 0 ? indent : "", indent, text_clean(a, line, LINE_MAX_IN));
 	}
 	*body_out = arena_str(a, buf_view(&out));
-	bool body_8bit = !text_is_ascii(*body_out);
+	bool body_8bit = !str_is_ascii(*body_out);
 
 	buf_clear(&out);
 	lines_printf(&out, "From: Mail Delivery System <%.*s>", STR_ARG(text_clean(a, in->from, ADDRESS_MAX)));
@@ -45,6 +45,6 @@ void mail_notification(struct arena *a, const struct notification_input *in, str
 	lines_printf(&out, "Content-Type: text/plain; charset=%s", body_8bit ? "utf-8" : "us-ascii");
 	lines_printf(&out, "Content-Transfer-Encoding: %s", body_8bit ? "8bit" : "7bit");
 	*header_out = arena_str(a, buf_view(&out));
-	*is_8bit_out = body_8bit || !text_is_ascii(*header_out);
+	*is_8bit_out = body_8bit || !str_is_ascii(*header_out);
 	buf_fini(&out);
 }

@@ -132,7 +132,7 @@ static struct str address_around(struct str s, size_t at)
 	while (from < at && strchr("'`", s.p[from]) != NULL)
 		from++;
 	struct str domain = str_make(s.p + at + 1, to - at - 1);
-	if (domain.n == 0 || (!text_is_ascii(domain) && str_find(domain, '.') == domain.n))
+	if (domain.n == 0 || (!str_is_ascii(domain) && str_find(domain, '.') == domain.n))
 		return S("");
 	return str_make(s.p + from, to - from);
 }
@@ -238,12 +238,12 @@ static bool is_plain(struct str s)
 		if (!is_atext(s.p[i]) && s.p[i] != ' ')
 			return false;
 	}
-	return s.n < QUOTED_MAX && text_is_ascii(s) && str_search(s, S("=?")) == s.n;
+	return s.n < QUOTED_MAX && str_is_ascii(s) && str_search(s, S("=?")) == s.n;
 }
 
 static bool can_be_quoted(struct str s)
 {
-	return s.n < QUOTED_MAX && text_is_ascii(s) && str_find(s, '"') == s.n && str_find(s, '\\') == s.n &&
+	return s.n < QUOTED_MAX && str_is_ascii(s) && str_find(s, '"') == s.n && str_find(s, '\\') == s.n &&
 	       str_search(s, S("=?")) == s.n;
 }
 

@@ -1,50 +1,13 @@
 /* repeated.c - handles fields that can be there once, but that scripts and libraries repeat: readers choose different ones. */
 #include "repeated.h"
 
+#include "field.h"
 #include "fixup.h"
 #include "text.h"
 
 #define VALUE_SHOWN 80  /* bytes of each in a reply */
 #define PARAMETERS  64  /* of a Content-Type: with more it is compared as text */
 #define REPEATS_MAX 200 /* repetitions: each is compared with the first one, which can be long */
-
-/* When two values mean the same. TEXT: the words are equal. WORD: case and comments do not matter. TYPE (RFC 2045 5.1): case
- * does not matter for the type, the names of parameters and the value of charset, but for other values, such as a boundary;
- * quoted or not. LIST: the values are joined. */
-enum likeness { TEXT, WORD, TYPE, LIST };
-
-static const struct {
-	struct str name;
-	enum likeness likeness;
-} once[] = {
-	{ S("From"), TEXT },
-	{ S("Sender"), TEXT },
-	{ S("Date"), TEXT },
-	{ S("Message-ID"), TEXT },
-	{ S("In-Reply-To"), TEXT },
-	{ S("References"), TEXT },
-	{ S("Subject"), TEXT },
-	{ S("Reply-To"), LIST },
-	{ S("To"), LIST },
-	{ S("Cc"), LIST },
-	{ S("MIME-Version"), WORD },
-	{ S("Content-Type"), TYPE },
-	{ S("Content-Disposition"), TYPE },
-	{ S("Content-Transfer-Encoding"), WORD },
-	{ S("Content-ID"), TEXT },
-	{ S("Content-Description"), TEXT },
-};
-#define ONCE      (sizeof once / sizeof *once)
-#define ONCE_FROM 2 /* rows that a forced From makes void */
-
-static size_t find_row(struct str name)
-{
-	size_t r = 0;
-
-	while (r < ONCE && !str_ieq(once[r].name, name))
-		r++;
-	return r;
-}
 
 /* The words of a value with single spaces between them. */
 static struct str squeeze(struct arena *a, struct str s)
@@ -131,12 +94,12 @@ static bool types_alike(struct arena *a, struct str x, struct str y)
 	return true;
 }
 
-static bool alike(enum likeness likeness, struct str x, struct str y)
+static bool alike(enum field_once once, struct str x, struct str y)
 {
 	struct arena a = { 0 };
-	bool same = str_eq(squeeze(&a, x), squeeze(&a, y)) || (likeness == TYPE && types_alike(&a, x, y));
+	bool same = str_eq(squeeze(&a, x), squeeze(&a, y)) || (once == ONCE_TYPE && types_alike(&a, x, y));
 
-	if (!same && likeness == WORD)
+	if (!same && once == ONCE_WORD)
 		same = str_ieq(take_bare(&a, &x, '\0'), take_bare(&a, &y, '\0'));
 	arena_fini(&a);
 	return same;
@@ -166,22 +129,22 @@ static void join_lists(struct arena *a, struct header *h, size_t first)
 }
 
 /* Another field of a name that `first` has. The one that goes loses its text. */
-static struct verdict merge(struct arena *a, struct header *h, size_t row, size_t *first, size_t i)
+static struct verdict merge(struct arena *a, struct header *h, const struct field *row, size_t *first, size_t i)
 {
 	struct header_field *f = &h->fields[*first], *g = &h->fields[i];
 	struct str x = str_trim(f->value), y = str_trim(g->value);
 
-	if (once[row].likeness == LIST) {
+	if (row->once == ONCE_LIST) {
 		join_lists(a, h, *first);
-	} else if (y.n == 0 || alike(once[row].likeness, x, y)) {
+	} else if (y.n == 0 || alike(row->once, x, y)) {
 		g->whole.n = 0;
 	} else if (x.n == 0) {
 		f->whole.n = 0;
 		*first = i;
 	} else {
 		return perm(550, S("5.6.0"),
-			    arena_printf(a, "the message has two %s fields that differ: \"%.*s\" and \"%.*s\" (RFC 5322 3.6)",
-					 once[row].name.p, STR_ARG(text_clean(a, x, VALUE_SHOWN)),
+			    arena_printf(a, "the message has two %.*s fields that differ: \"%.*s\" and \"%.*s\" (RFC 5322 3.6)",
+					 STR_ARG(row->name), STR_ARG(text_clean(a, x, VALUE_SHOWN)),
 					 STR_ARG(text_clean(a, y, VALUE_SHOWN))));
 	}
 	return ok();
@@ -189,12 +152,13 @@ static struct verdict merge(struct arena *a, struct header *h, size_t row, size_
 
 struct verdict merge_repeated(struct arena *a, struct header *h, bool forced)
 {
-	size_t first[ONCE], kept = 0, repeats = 0;
-	bool seen[ONCE] = { false };
+	size_t first[FIELDS], kept = 0, repeats = 0;
+	bool seen[FIELDS] = { false };
 
 	for (size_t i = 0; i < h->n; i++) {
-		size_t r = find_row(h->fields[i].name);
-		if (r == ONCE || (forced && r < ONCE_FROM) || h->fields[i].whole.n == 0)
+		const struct field *row = field_find(h->fields[i].name);
+		size_t r = (size_t)(row - fields);
+		if (row->once == REPEATS || (forced && row->fixup == AUTHOR) || h->fields[i].whole.n == 0)
 			continue;
 		if (!seen[r]) {
 			seen[r] = true;
@@ -202,8 +166,8 @@ struct verdict merge_repeated(struct arena *a, struct header *h, bool forced)
 			continue;
 		}
 		struct verdict v =
-			once[r].likeness == LIST || ++repeats <= REPEATS_MAX
-				? merge(a, h, r, &first[r], i)
+			row->once == ONCE_LIST || ++repeats <= REPEATS_MAX
+				? merge(a, h, row, &first[r], i)
 				: perm(550, S("5.6.0"),
 				       S("the message repeats fields too often that can be there once (RFC 5322 3.6)"));
 		if (v.class != OK)

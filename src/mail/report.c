@@ -30,7 +30,7 @@ static const struct {
 static void put_address(struct report *r, const char *field, struct str address)
 {
 	address = report_shown_address(r, address);
-	lines_printf(&r->out, "%s: %s; %.*s", field, text_is_ascii(address) ? "rfc822" : "utf-8", STR_ARG(address));
+	lines_printf(&r->out, "%s: %s; %.*s", field, str_is_ascii(address) ? "rfc822" : "utf-8", STR_ARG(address));
 }
 
 /* RFC 3464 2.3.1: the type and the address as the sender gave them, out of their xtext. RFC 6533 3: "\x{F6}" in one of type
@@ -43,7 +43,7 @@ static void put_original_recipient(struct report *r, struct str orcpt)
 	text = text_clean(r->arena, text, ADDRESS_SHOWN);
 	size_t semicolon = str_find(text, ';');
 
-	if (semicolon == text.n || (!r->utf8_addresses && !text_is_ascii(text)))
+	if (semicolon == text.n || (!r->utf8_addresses && !str_is_ascii(text)))
 		return;
 	lines_printf(&r->out, "Original-Recipient: %.*s; %.*s", STR_ARG(str_trim(str_head(text, semicolon))),
 		     STR_ARG(str_trim(str_from(text, semicolon + 1))));
@@ -130,12 +130,12 @@ static void choose_returned(struct report *r)
 	r->whole = in->return_full && in->kind == REPORT_FAILURE && good && is_returnable(in->original_header) &&
 		   is_returnable(in->original_body);
 	r->returned = r->whole ? in->original_header : returned_header(r);
-	r->returned_8bit = !text_is_ascii(r->returned) || (r->whole && !text_is_ascii(in->original_body));
+	r->returned_8bit = !str_is_ascii(r->returned) || (r->whole && !str_is_ascii(in->original_body));
 }
 
 static void write_returned(struct report *r)
 {
-	bool utf8_header = !text_is_ascii(r->returned) && utf8_valid(r->returned); /* RFC 6533 4 */
+	bool utf8_header = !str_is_ascii(r->returned) && utf8_valid(r->returned); /* RFC 6533 4 */
 
 	if (r->whole) {
 		report_begin_part(r, utf8_header ? "message/global" : "message/rfc822", "Your message", r->returned_8bit);
@@ -155,7 +155,7 @@ static struct str answered_id(struct report *r)
 {
 	struct str id = report_original_line(r, S("Message-ID"), 250);
 
-	if (id.n < 3 || id.p[0] != '<' || str_find(id, '>') != id.n - 1 || str_find(id, ' ') < id.n || !text_is_ascii(id))
+	if (id.n < 3 || id.p[0] != '<' || str_find(id, '>') != id.n - 1 || str_find(id, ' ') < id.n || !str_is_ascii(id))
 		return S("");
 	return id;
 }
@@ -189,7 +189,7 @@ static struct str write_header(struct report *r, bool is_8bit_body)
 static bool any_utf8_address(const struct report_input *in)
 {
 	for (size_t i = 0; i < in->n; i++) {
-		if (!text_is_ascii(in->recipients[i].address))
+		if (!str_is_ascii(in->recipients[i].address))
 			return true;
 	}
 	return false;
@@ -199,11 +199,11 @@ static bool any_utf8_address(const struct report_input *in)
 static bool words_are_8bit(struct report *r)
 {
 	const struct report_input *in = r->in;
-	bool ascii = text_is_ascii(report_original_line(r, S("Subject"), SUBJECT_SHOWN));
+	bool ascii = str_is_ascii(report_original_line(r, S("Subject"), SUBJECT_SHOWN));
 
 	for (size_t i = 0; i < in->n; i++) {
-		ascii = ascii && text_is_ascii(in->recipients[i].address) && text_is_ascii(in->recipients[i].remote) &&
-			text_is_ascii(in->recipients[i].verdict.text);
+		ascii = ascii && str_is_ascii(in->recipients[i].address) && str_is_ascii(in->recipients[i].remote) &&
+			str_is_ascii(in->recipients[i].verdict.text);
 	}
 	return !ascii;
 }
@@ -223,6 +223,6 @@ void mail_report(struct arena *a, const struct report_input *in, struct str *hea
 	write_status(&r);
 	write_returned(&r);
 	*body_out = arena_str(a, buf_view(&r.out));
-	*is_8bit_out = body_8bit || !text_is_ascii(*header_out);
+	*is_8bit_out = body_8bit || !str_is_ascii(*header_out);
 	buf_fini(&r.out);
 }

@@ -48,7 +48,7 @@ static void put_returned_header(struct buf *out, struct str part)
 	section = str_head(section, str_search(section, S("\r\n\r\n")) + 2);
 	lines_put(out, is_utf8 ? S("Content-Type: message/global-headers\r\n") : S("Content-Type: text/rfc822-headers\r\n"));
 	lines_put(out, description);
-	lines_put(out, text_is_ascii(section) ? S("\r\n") : S("Content-Transfer-Encoding: 8bit\r\n\r\n"));
+	lines_put(out, str_is_ascii(section) ? S("\r\n") : S("Content-Transfer-Encoding: 8bit\r\n\r\n"));
 	lines_put(out, section);
 }
 
@@ -142,5 +142,5 @@ void mail_report_again(struct arena *a, const struct again_input *in, struct str
 		*body_out = shorten(a, delimiter, in->body, in->returns == AGAIN_HEADER);
 	if (in->returns != AGAIN_ALL)
 		to_seven_bits(a, header_out, body_out);
-	*is_8bit_out = !text_is_ascii(*header_out) || !text_is_ascii(*body_out);
+	*is_8bit_out = !str_is_ascii(*header_out) || !str_is_ascii(*body_out);
 }

@@ -1,24 +1,31 @@
 /* text.c - ASCII, UTF-8 and xtext. */
 #include "text.h"
 
+#include "posthouse/address.h"
 #include "posthouse/utf8.h"
 
-static const char other_atext[] = "!#$%&'*+-/=?^_`{|}~";
+#include <unistr.h>
 
 bool is_atext(char c)
 {
-	if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || is_8bit(c))
-		return true;
-	return c != '\0' && strchr(other_atext, c) != NULL;
+	return is_8bit(c) || char_is_atext(c);
 }
 
-bool text_is_ascii(struct str s)
+bool text_is_odd(struct str s)
 {
-	unsigned char all = 0;
+	return !str_is_ascii(s) || str_find(s, '\0') < s.n;
+}
 
-	for (size_t i = 0; i < s.n; i++)
-		all |= (unsigned char)s.p[i];
-	return all < 0x80;
+size_t field_name_length(struct str line)
+{
+	size_t n = 0, colon = str_find(line, ':');
+
+	while (n < colon && line.p[n] > ' ' && line.p[n] <= '~')
+		n++;
+	for (size_t i = n; i < colon; i++)
+		if (!is_wsp(line.p[i]))
+			return 0;
+	return colon < line.n ? n : 0;
 }
 
 /* Clean up to `max` bytes; `beyond` replaces malformed sequences, and with `ascii` all characters beyond ASCII. */
@@ -109,16 +116,6 @@ static uint32_t embedded_character(struct str s, size_t *n_out)
 	return n < s.n && s.p[n] == '}' && c >= 0x80 && c <= 0x10ffff && (c < 0xd800 || c > 0xdfff) ? c : 0;
 }
 
-static size_t utf8_write(char *out, uint32_t c)
-{
-	size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-
-	for (size_t i = n; i-- > 1; c >>= 6)
-		out[i] = (char)(0x80 | (c & 0x3f));
-	out[0] = (char)((0xf00u >> n & 0xf0) | c);
-	return n;
-}
-
 struct str text_from_unitext(struct arena *a, struct str s)
 {
 	char *out = arena_alloc(a, s.n + 1); /* no form is shorter than its character */
@@ -131,7 +128,7 @@ struct str text_from_unitext(struct arena *a, struct str s)
 			out[used++] = s.p[i++];
 			continue;
 		}
-		used += utf8_write(out + used, c);
+		used += (size_t)u8_uctomb((uint8_t *)out + used, c, 4);
 		i += n;
 	}
 	return str_make(out, used);

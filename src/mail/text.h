@@ -23,8 +23,12 @@ static inline bool is_8bit(char c)
 /* Letters, digits, the other atext of RFC 5322 3.2.3, and bytes of UTF-8 (RFC 6532 3.2). */
 bool is_atext(char c);
 
-/* True when no byte has the eighth bit. */
-bool text_is_ascii(struct str s);
+/* Bytes beyond ASCII, or a NUL. */
+bool text_is_odd(struct str s);
+
+/* The length of a field's name at the front of a line (RFC 5322 3.6.8: printable ASCII), before the colon and the white space
+ * that 4.5 allows there; 0: the line begins no field. */
+size_t field_name_length(struct str line);
 
 /* `s` as one line that is safe to show: runs of white space and control characters become one space, none at the ends; bytes
  * that are no UTF-8 (and the C1 controls) become U+FFFD; at most `max` bytes, then "..." follows. The result is valid UTF-8. */

@@ -8,15 +8,9 @@ static void begin_entity(struct downgrade *c, bool is_message)
 	buf_clear(&c->section);
 }
 
-/* The state before the first byte. */
 void walk_begin(struct downgrade *c)
 {
-	c->sink = (struct sink){ 0 };
-	c->line_n = c->levels_n = c->encoded = 0;
-	c->in_line = c->in_digest = c->pending_crlf = c->undecided = c->top_done = false;
-	c->depth = 0;
 	c->is_top = true;
-	buf_clear(&c->top);
 	begin_entity(c, true);
 }
 
@@ -85,7 +79,7 @@ static bool header_piece(struct downgrade *c, const struct piece *p)
 	/* a message from a mailbox file can begin like this */
 	bool from_line =
 		first && c->is_message && !c->is_top && (str_starts(p->bytes, S("From ")) || str_starts(p->bytes, S(">From ")));
-	if (p->begins && !fold && !from_line && !mime_begins_field(p->bytes)) {
+	if (p->begins && !fold && !from_line && field_name_length(p->bytes) == 0) {
 		end_section(c, false);
 		return false;
 	}

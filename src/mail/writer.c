@@ -7,15 +7,9 @@
 
 #define WORD_LONG 900 /* a word that is longer may not fit a line by itself */
 
-/* There is no bare CR or LF here: the collector refuses them, and unfolding removes those of a part's header section. */
-bool writer_is_odd(struct str s)
-{
-	return !text_is_ascii(s) || str_find(s, '\0') < s.n;
-}
-
 bool writer_must_encode(const struct writer *w, struct str word)
 {
-	return ((w->what & ASCII_8BIT) && writer_is_odd(word)) || ((w->what & ASCII_LONG) && word.n > WORD_LONG);
+	return ((w->what & ASCII_8BIT) && text_is_odd(word)) || ((w->what & ASCII_LONG) && word.n > WORD_LONG);
 }
 
 void writer_put(struct writer *w, struct str s)

@@ -21,9 +21,6 @@ bool writer_must_encode(const struct writer *w, struct str word);
 void writer_put_words(struct writer *w, struct str text, enum form form);
 void writer_put_comment(struct writer *w, struct str comment);
 
-/* Bytes beyond ASCII, or a NUL. */
-bool writer_is_odd(struct str s);
-
 /* The text without quotes and backslashes. */
 struct str writer_unquote(struct arena *a, struct str s, enum form form);
 
