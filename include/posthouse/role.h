@@ -60,6 +60,7 @@ const struct config *role_config(struct role *r);
 unsigned role_index(struct role *r);
 uint64_t role_incarnation(struct role *r);
 bool role_stopping(struct role *r);
+enum { ROLE_PEERS_MAX = 64 };                                                 /* processes of one role */
 struct channel *role_peer(struct role *r, enum role_id peer, unsigned index); /* NULL: there is no channel to it */
 void role_stopped(struct role *r);                                            /* once; more calls have no effect */
 

@@ -105,9 +105,7 @@ void change_accounts(struct login *l, struct channel *ch, const struct msg_accou
 
 void changes_drop(struct login *l, const struct channel *ch)
 {
-	LIST_EACH (i, &l->changes) {
-		struct change *c = CONTAINER_OF(i, struct change, link);
-
+	LIST_EACH_OF (struct change, c, &l->changes, link) {
 		if (c->ch == ch)
 			c->ch = NULL;
 	}

@@ -18,11 +18,10 @@ struct conversation {
 	sasl_callback_t callbacks[CALLBACKS];
 	struct arena arena; /* as long as the conversation */
 	struct arena step;  /* a step's results */
-	struct str realm, fault, warning;
+	struct conversation_config config;
+	struct str fault, warning;
 	struct str tried_name, tried_device; /* in their full form; "": not readable */
 	enum scram scram;
-	struct str exporter, end_point;
-	bool offers_binding;
 	sasl_channel_binding_t binding;
 	struct directory *directory;
 	bool unavailable;    /* the account file could not be read */
@@ -41,7 +40,7 @@ void login_split(struct str login, struct str *name_out, struct str *device_out)
 /* Could the back-end know it at all? */
 static bool may_exist(const struct conversation *c, struct str name, struct str device)
 {
-	return backend_may_know(cyrus_backend(), cyrus_realms(), c->realm, name, device);
+	return backend_may_know(cyrus_backend(), cyrus_realms(), c->config.realm, name, device);
 }
 
 /* The full form of a name, so that Cyrus, the plug-in and this role mean the same account. A malformed name cannot exist. */
@@ -51,8 +50,8 @@ static int canonical_name(sasl_conn_t *sasl, void *context, const char *in, unsi
 	struct conversation *c = context;
 	struct str name, device, full;
 
-	if (!account_parse_name(&c->step, str_trim(str_make(in, in_n)) /* some people paste a blank with it */, c->realm, &name,
-				&device))
+	if (!account_parse_name(&c->step, str_trim(str_make(in, in_n)) /* some people paste a blank with it */, c->config.realm,
+				&name, &device))
 		return SASL_BADAUTH;
 	if (flags & SASL_CU_AUTHID) {
 		c->tried_name =
@@ -147,12 +146,12 @@ static void set_callbacks(struct conversation *c)
 }
 
 /* No anonymous logins; no security layer of SASL, because TLS is in use. */
-static bool set_properties(struct conversation *c, const struct conversation_config *config)
+static bool set_properties(struct conversation *c)
 {
 	static const sasl_security_properties_t security = {
 		.min_ssf = 0, .max_ssf = 0, .maxbufsize = 0, .security_flags = SASL_SEC_NOANONYMOUS
 	};
-	sasl_ssf_t bits = config->tls_bits;
+	sasl_ssf_t bits = c->config.tls_bits;
 
 	return sasl_setprop(c->sasl, SASL_SEC_PROPS, &security) == SASL_OK &&
 	       sasl_setprop(c->sasl, SASL_SSF_EXTERNAL, &bits) == SASL_OK;
@@ -163,14 +162,11 @@ struct conversation *conversation_new(struct directory *d, const struct conversa
 	struct conversation *c = NEW(struct conversation);
 
 	c->directory = d;
-	c->realm = arena_str(&c->arena, config->realm);
-	c->exporter = arena_str(&c->arena, config->exporter);
-	c->end_point = arena_str(&c->arena, config->end_point);
-	c->offers_binding = config->offers_binding;
+	c->config = *config;
 	set_callbacks(c);
 	if (sasl_server_new(config->service, config->hostname, NULL, NULL, NULL, c->callbacks, SASL_SUCCESS_DATA, &c->sasl) !=
 		    SASL_OK ||
-	    !set_properties(c, config)) {
+	    !set_properties(c)) {
 		conversation_free(c);
 		return NULL;
 	}
@@ -240,19 +236,16 @@ static struct conversation_result conclude(struct conversation *c, int result, c
 	}
 	switch (result) {
 	case SASL_OK:
-		if (read_identity(c, &r))
-			r = (struct conversation_result){
-				.verdict = ok_text(235, S("2.7.0"), S("authentication successful")),
-				.challenge = arena_str(&c->step, str_make(out ? out : "", out_n)),
-				.name = r.name,
-				.device = r.device,
-			};
-		else
+		if (!read_identity(c, &r)) {
 			r.fault = S("Cyrus SASL accepted a login without a name");
+			return r;
+		}
+		r.verdict = ok_text(235, S("2.7.0"), S("authentication successful"));
+		r.challenge = arena_str(&c->step, str_make(out ? out : "", out_n));
 		return r;
 	case SASL_CONTINUE:
+		r.verdict = ok_text(334, S(""), S(""));
 		r.challenge = arena_str(&c->step, str_make(out ? out : "", out_n));
-		r.verdict = ok_text(334, str_of(""), str_of(""));
 		return r;
 	case SASL_BADAUTH:
 	case SASL_NOUSER:
@@ -292,7 +285,7 @@ static bool begin_scram(struct conversation *c, struct str first, struct convers
 		return true;
 	c->scram = SCRAM_BEGUN;
 	says = gs2_read(first, &type);
-	if (says == GS2_NOT_OFFERED && c->offers_binding) {
+	if (says == GS2_NOT_OFFERED && c->config.offers_binding) {
 		*why_out =
 			(struct conversation_result){ .verdict = wrong(),
 						      .misbound = S("the client was not told that channel binding is offered") };
@@ -302,8 +295,8 @@ static bool begin_scram(struct conversation *c, struct str first, struct convers
 		*why_out = conclude(c, SASL_BADPROT, NULL, 0);
 		return false;
 	}
-	if (!plus || (str_eq(type, S("tls-exporter")) && bind_to(c, "tls-exporter", c->exporter)) ||
-	    (str_eq(type, S("tls-server-end-point")) && bind_to(c, "tls-server-end-point", c->end_point)))
+	if (!plus || (str_eq(type, S("tls-exporter")) && bind_to(c, "tls-exporter", c->config.exporter)) ||
+	    (str_eq(type, S("tls-server-end-point")) && bind_to(c, "tls-server-end-point", c->config.end_point)))
 		return true;
 	*why_out = (struct conversation_result){ .verdict = wrong(),
 						 .misbound = S("the client binds in a way that this connection does not have") };
@@ -321,8 +314,8 @@ struct conversation_result conversation_start(struct conversation *c, const char
 	if (strncmp(mechanism, "SCRAM-", 6) == 0)
 		c->scram = str_iends(str_of(mechanism), S("-PLUS")) ? SCRAM_PLUS_FIRST : SCRAM_FIRST;
 	/* without a binding Cyrus would not offer the mechanism; the right one is set when the client has named its type */
-	if (c->scram == SCRAM_PLUS_FIRST && !bind_to(c, "tls-exporter", c->exporter) &&
-	    !bind_to(c, "tls-server-end-point", c->end_point))
+	if (c->scram == SCRAM_PLUS_FIRST && !bind_to(c, "tls-exporter", c->config.exporter) &&
+	    !bind_to(c, "tls-server-end-point", c->config.end_point))
 		return conclude(c, SASL_NOMECH, NULL, 0);
 	if (!begin_scram(c, initial, &refused))
 		return refused;
@@ -351,7 +344,7 @@ struct conversation_result conversation_check(struct conversation *c, struct str
 	int result;
 
 	begin_step(c);
-	if (account_parse_name(&c->arena, user, c->realm, &name, &device)) {
+	if (account_parse_name(&c->arena, user, c->config.realm, &name, &device)) {
 		c->tried_name = name;
 		c->tried_device = device;
 	}

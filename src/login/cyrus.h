@@ -29,7 +29,7 @@ struct conversation_config {
 
 struct conversation;
 
-/* Copies what it needs. NULL: Cyrus has failed. */
+/* The texts of `config` stay valid as long as the conversation. NULL: Cyrus has failed. */
 struct conversation *conversation_new(struct directory *d, const struct conversation_config *config);
 void conversation_free(struct conversation *c);
 

@@ -25,9 +25,7 @@ void exchange_enter(struct exchange *e, enum exchange_state state)
 
 struct exchange *exchange_find(struct login *l, const struct channel *ch, uint64_t session)
 {
-	LIST_EACH (i, &l->exchanges) {
-		struct exchange *e = CONTAINER_OF(i, struct exchange, link);
-
+	LIST_EACH_OF (struct exchange, e, &l->exchanges, link) {
 		if (e->ch == ch && e->session == session)
 			return e;
 	}
@@ -82,9 +80,9 @@ void exchange_leave(struct exchange *e)
 		exchange_close(e);
 }
 
-void exchange_end(struct login *l, struct channel *ch, uint64_t session)
+void exchange_end(struct login *l, struct channel *ch, const struct msg_login_end *m)
 {
-	struct exchange *e = exchange_find(l, ch, session);
+	struct exchange *e = exchange_find(l, ch, m->session);
 
 	if (e)
 		exchange_leave(e);
@@ -92,9 +90,7 @@ void exchange_end(struct login *l, struct channel *ch, uint64_t session)
 
 void exchanges_drop(struct login *l, const struct channel *ch)
 {
-	LIST_EACH (i, &l->exchanges) {
-		struct exchange *e = CONTAINER_OF(i, struct exchange, link);
-
+	LIST_EACH_OF (struct exchange, e, &l->exchanges, link) {
 		if (!ch || e->ch == ch)
 			exchange_leave(e);
 	}

@@ -32,9 +32,7 @@ static bool all_stuck(struct login *l)
 /* End the oldest dialogue that waits for its client, to make room. False: workers are busy with all of them. */
 static bool make_room(struct login *l)
 {
-	LIST_EACH (i, &l->exchanges) {
-		struct exchange *e = CONTAINER_OF(i, struct exchange, link);
-
+	LIST_EACH_OF (struct exchange, e, &l->exchanges, link) {
 		if (e->state != EXCHANGE_WAITING)
 			continue;
 		exchange_leave(e); /* its client gets a reply that the login was interrupted */

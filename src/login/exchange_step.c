@@ -18,7 +18,7 @@ static void on_worked(struct job *job, bool ran);
 static void on_time_limit(uv_timer_t *timer);
 static void on_grain(uv_timer_t *timer);
 
-static const struct verdict unable = { TEMP, 454, { "4.7.0", 5 }, { "authentication is not possible at present", 41 } };
+static const struct verdict unable = { TEMP, 454, S("4.7.0"), S("authentication is not possible at present") };
 
 /* ---- the log ---- */
 /* Log a fault on this side, once a minute while it is the same. */
@@ -109,7 +109,7 @@ static uint64_t repeated(const struct exchange *e)
 	       (cache_has(e->login->judged, &e->key, now) ? COUNTED_AS_JUDGED : 0);
 }
 
-void exchange_counted(struct login *l, const struct msg_login_counted *m)
+void exchange_counted(struct login *l, struct channel *ch, const struct msg_login_counted *m)
 {
 	struct cache_key key = { .usable = m->tried.n == CACHE_KEY_SIZE };
 
@@ -190,8 +190,9 @@ static void conclude(struct exchange *e)
 	exchange_close(e);
 }
 
-static void begin(struct exchange *e)
+void exchange_take_response(struct exchange *e, struct str response)
 {
+	secret_set(&e->response, response);
 	if (in_cache(e)) {
 		conclude(e);
 		return;
@@ -241,12 +242,6 @@ static void on_time_limit(uv_timer_t *timer)
 		answer_verdict(e->ch, e->call, late);
 	}
 	exchange_leave(e);
-}
-
-void exchange_take_response(struct exchange *e, struct str response)
-{
-	secret_set(&e->response, response);
-	begin(e);
 }
 
 void exchange_step(struct login *l, struct channel *ch, const struct msg_login_step *m)

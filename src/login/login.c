@@ -10,41 +10,19 @@
 
 #define PATIENCE_MS 2000 /* for the steps of back-ends, while the role stops */
 
-/* ---- messages ---- */
-static void handle_login_start(void *ctx, struct channel *ch, const struct msg_login_start *m, int fd)
-{
-	exchange_start(role_data(ctx), ch, m);
-}
-
-static void handle_login_step(void *ctx, struct channel *ch, const struct msg_login_step *m, int fd)
-{
-	exchange_step(role_data(ctx), ch, m);
-}
-
-static void handle_login_end(void *ctx, struct channel *ch, const struct msg_login_end *m, int fd)
-{
-	exchange_end(role_data(ctx), ch, m->session);
-}
-
-static void handle_login_counted(void *ctx, struct channel *ch, const struct msg_login_counted *m, int fd)
-{
-	exchange_counted(role_data(ctx), m);
-}
-
-static void handle_login_present(void *ctx, struct channel *ch, const struct msg_login_present *m, int fd)
-{
-	watch_present(role_data(ctx), ch, m);
-}
-
-static void handle_account_change(void *ctx, struct channel *ch, const struct msg_account_change *m, int fd)
-{
-	change_accounts(role_data(ctx), ch, m);
-}
-
-static void handle_account_page(void *ctx, struct channel *ch, const struct msg_account_page *m, int fd)
-{
-	list_accounts(role_data(ctx), ch, m);
-}
+/* Each message goes to the function of its file. */
+#define PASS_ON(message, function)                                                                                               \
+	static void handle_##message(void *ctx, struct channel *ch, const struct msg_##message *m, int fd)                       \
+	{                                                                                                                        \
+		function(role_data(ctx), ch, m);                                                                                 \
+	}
+PASS_ON(login_start, exchange_start)
+PASS_ON(login_step, exchange_step)
+PASS_ON(login_end, exchange_end)
+PASS_ON(login_counted, exchange_counted)
+PASS_ON(login_present, watch_present)
+PASS_ON(account_change, change_accounts)
+PASS_ON(account_page, list_accounts)
 
 /* ---- what the frame asks ---- */
 static struct login login;
@@ -92,15 +70,8 @@ static void apply(struct role *r)
 	login.config = role_config(r);
 }
 
-static void peer_up(struct role *r, struct channel *ch)
-{
-	if (channel_peer(ch) == ROLE_SUBMISSION)
-		watch_add(&login, ch);
-}
-
 static void peer_down(struct role *r, struct channel *ch)
 {
-	watch_drop(&login, ch);
 	exchanges_drop(&login, ch);
 	changes_drop(&login, ch);
 }
@@ -152,7 +123,6 @@ int main(int argc, char **argv)
 		.start = start,
 		.configure = configure,
 		.apply = apply,
-		.peer_up = peer_up,
 		.peer_down = peer_down,
 		.stop = stop,
 		.stats = stats,

@@ -10,11 +10,10 @@
 #include "posthouse/list.h"
 #include "workers.h"
 
-/* The processes that must hear that accounts have changed. */
+/* Looks whether accounts have changed, and tells submission. */
 struct watch {
 	uv_timer_t timer;
-	struct list watchers;             /* channels of submission processes */
-	uint64_t generation, next_expiry; /* the state that they have been told about */
+	uint64_t generation, next_expiry; /* the state that submission has been told about */
 };
 
 struct login {
@@ -48,17 +47,15 @@ struct verdict login_refresh(struct login *l);
 /* ---- exchange_start.c, exchange_step.c, exchange.c: logins under way ---- */
 void exchange_start(struct login *l, struct channel *ch, const struct msg_login_start *m);
 void exchange_step(struct login *l, struct channel *ch, const struct msg_login_step *m);
-void exchange_counted(struct login *l, const struct msg_login_counted *m);
-void exchange_end(struct login *l, struct channel *ch, uint64_t session);
+void exchange_counted(struct login *l, struct channel *ch, const struct msg_login_counted *m);
+void exchange_end(struct login *l, struct channel *ch, const struct msg_login_end *m);
 void exchanges_drop(struct login *l, const struct channel *ch); /* of a channel that has closed; NULL: all */
 
 /* ---- watch.c: sessions whose password has changed, is gone, or whose time is over ---- */
 void watch_init(struct login *l);
 void watch_close(struct login *l);
 void watch_begin(struct login *l); /* from the start on: check the account file each second */
-void watch_add(struct login *l, struct channel *ch);
-void watch_drop(struct login *l, const struct channel *ch);
-void watch_look(struct login *l); /* now */
+void watch_look(struct login *l);  /* now */
 void watch_present(struct login *l, struct channel *ch, const struct msg_login_present *m);
 
 /* ---- admin.c: accounts listed and changed ---- */

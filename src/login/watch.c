@@ -2,15 +2,9 @@
  * logged in: it is asked when accounts have changed, and told which of its sessions are over. */
 #include "login.h"
 #include "posthouse/clock.h"
-
-#include <stdlib.h>
+#include "posthouse/role.h"
 
 #define LOOK_EACH_MS 1000
-
-struct watcher {
-	struct list link;
-	struct channel *ch;
-};
 
 static void on_look(uv_timer_t *timer)
 {
@@ -19,7 +13,6 @@ static void on_look(uv_timer_t *timer)
 
 void watch_init(struct login *l)
 {
-	list_init(&l->watch.watchers);
 	uv_timer_init(l->loop, &l->watch.timer);
 	uv_unref((uv_handle_t *)&l->watch.timer); /* the timer does not keep the loop alive */
 	l->watch.timer.data = l;
@@ -33,29 +26,7 @@ void watch_begin(struct login *l)
 
 void watch_close(struct login *l)
 {
-	watch_drop(l, NULL);
 	uv_close((uv_handle_t *)&l->watch.timer, NULL);
-}
-
-void watch_add(struct login *l, struct channel *ch)
-{
-	struct watcher *w = NEW(struct watcher);
-
-	w->ch = ch;
-	list_append(&l->watch.watchers, &w->link);
-}
-
-/* NULL: all. */
-void watch_drop(struct login *l, const struct channel *ch)
-{
-	LIST_EACH (i, &l->watch.watchers) {
-		struct watcher *w = CONTAINER_OF(i, struct watcher, link);
-
-		if (ch && w->ch != ch)
-			continue;
-		list_remove(&w->link);
-		free(w);
-	}
 }
 
 void watch_look(struct login *l)
@@ -68,8 +39,8 @@ void watch_look(struct login *l)
 		return;
 	w->generation = directory_generation(l->directory);
 	w->next_expiry = directory_next_expiry(l->directory);
-	LIST_EACH (i, &w->watchers)
-		ipc_send_logins_check(CONTAINER_OF(i, struct watcher, link)->ch, &(struct msg_logins_check){ 0 }, -1);
+	for (unsigned i = 0; i < ROLE_PEERS_MAX; i++)
+		ipc_send_logins_check(role_peer(l->role, ROLE_SUBMISSION, i), &(struct msg_logins_check){ 0 }, -1);
 }
 
 /* Without an account file nothing is known about passwords: sessions stay. */

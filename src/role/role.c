@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #define MASTER_FD  3
-#define PEERS_MAX  64
 #define WORKING_MS 1000
 #define SLICE_MAX  (64 * MIB)
 
@@ -27,7 +26,7 @@ struct role {
 	struct ipc_handlers master_handlers; /* for messages of master */
 	uv_loop_t *loop;
 	struct channel *master;
-	struct channel *peers[ROLE_COUNT][PEERS_MAX];
+	struct channel *peers[ROLE_COUNT][ROLE_PEERS_MAX];
 	unsigned index;
 	uint64_t incarnation;
 	struct config *config, *next;
@@ -71,7 +70,7 @@ struct channel *role_peer(struct role *r, enum role_id peer, unsigned index)
 {
 	if (peer == ROLE_MASTER)
 		return r->master;
-	return index < PEERS_MAX ? r->peers[peer][index] : NULL;
+	return index < ROLE_PEERS_MAX ? r->peers[peer][index] : NULL;
 }
 
 void role_set_data(struct role *r, void *data)
@@ -263,7 +262,7 @@ static void handle_connect(void *ctx, struct channel *ch, const struct msg_conne
 					 .ctx = r };
 	struct channel **slot, *old;
 
-	if (m->role >= ROLE_COUNT || m->index >= PEERS_MAX) {
+	if (m->role >= ROLE_COUNT || m->index >= ROLE_PEERS_MAX) {
 		close(fd);
 		channel_close(ch, "connect names no role");
 		return;

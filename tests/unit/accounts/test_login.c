@@ -18,6 +18,7 @@ static char directory_path[64];
 static struct config config;
 static struct login login;
 static struct channel *ours, *submission, *our_console, *console; /* `ours` are the login role's ends */
+static struct channel *watched;                                   /* `ours` until it closes */
 static unsigned closed;
 
 static size_t busy;
@@ -26,6 +27,11 @@ static size_t busy;
 void role_busy(struct role *r, int change)
 {
 	busy += (size_t)change;
+}
+
+struct channel *role_peer(struct role *r, enum role_id peer, unsigned index)
+{
+	return peer == ROLE_SUBMISSION && index == 0 ? watched : NULL;
 }
 
 /* ---- the role's side ---- */
@@ -41,7 +47,7 @@ static void handle_step(void *ctx, struct channel *ch, const struct msg_login_st
 
 static void handle_end(void *ctx, struct channel *ch, const struct msg_login_end *m, int fd)
 {
-	exchange_end(ctx, ch, m->session);
+	exchange_end(ctx, ch, m);
 }
 
 static void handle_change(void *ctx, struct channel *ch, const struct msg_account_change *m, int fd)
@@ -61,7 +67,7 @@ static void handle_present(void *ctx, struct channel *ch, const struct msg_login
 
 static void handle_counted(void *ctx, struct channel *ch, const struct msg_login_counted *m, int fd)
 {
-	exchange_counted(ctx, m);
+	exchange_counted(ctx, ch, m);
 }
 
 static const struct ipc_handlers role_handlers = {
@@ -90,7 +96,7 @@ static const struct ipc_handlers peer_handlers = { .logins_check = handle_check,
 
 static void on_closed(void *ctx, struct channel *ch, const char *reason)
 {
-	watch_drop(&login, ch);
+	watched = watched == ch ? NULL : watched;
 	exchanges_drop(&login, ch);
 	changes_drop(&login, ch);
 	channel_free(ch);
@@ -152,7 +158,7 @@ static int set_up(void **state)
 	login.config = &config;
 	assert_int_equal(cyrus_start(login.directory, &config.auth).class, OK);
 	pair(ROLE_SUBMISSION, &ours, &submission);
-	watch_add(&login, ours);
+	watched = ours;
 	pair(ROLE_CONSOLE, &our_console, &console);
 	return 0;
 }

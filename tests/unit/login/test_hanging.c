@@ -35,6 +35,11 @@ void role_busy(struct role *r, int change)
 	busy += (size_t)change;
 }
 
+struct channel *role_peer(struct role *r, enum role_id peer, unsigned index)
+{
+	return NULL;
+}
+
 /* ---- the back-end: who is called hang... waits for ever, who has the password "yes" is in ---- */
 static int listener, kept[1024];
 static size_t kept_n;
@@ -79,7 +84,7 @@ static void handle_start(void *ctx, struct channel *ch, const struct msg_login_s
 
 static void handle_end(void *ctx, struct channel *ch, const struct msg_login_end *m, int fd)
 {
-	exchange_end(ctx, ch, m->session);
+	exchange_end(ctx, ch, m);
 }
 
 static void on_stuck(struct login *l)
