@@ -77,8 +77,7 @@ struct smtp_mail_params {
 	uint64_t by_s;       /* RFC 2852: seconds, at least 1 */
 	unsigned by_mode;    /* enum smtp_by; BY_NONE = not given */
 	unsigned priority;   /* RFC 6710, 0 to PRIORITY_MAX */
-	bool has_priority;
-	bool require_tls; /* RFC 8689; only under TLS */
+	bool require_tls;    /* RFC 8689; only under TLS */
 };
 
 /* RFC 3461 4.1: bits of notify; 0 = not given. 4.3: ret. */

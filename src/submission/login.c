@@ -12,10 +12,8 @@ static void on_login_reply(void *ctx, struct verdict v, const struct msg_login_r
 static void on_authorized(void *ctx, struct verdict v, const struct msg_authorized *m, int fd);
 
 /* The reply to every refused login, whatever the reason is: it must not tell whether the name exists. */
-static const struct verdict wrong = { PERM, 535, { "5.7.8", 5 }, { "Authentication failed", 21 } };
-static const struct verdict unavailable = {
-	TEMP, 454, { "4.7.0", 5 }, { "Login is not possible at the moment, try again later", 52 }
-};
+static const struct verdict wrong = { PERM, 535, S("5.7.8"), S("Authentication failed") };
+static const struct verdict unavailable = { TEMP, 454, S("4.7.0"), S("Login is not possible at the moment, try again later") };
 
 /* The channel binding for the login role. SCRAM without binding gets it too: it must notice when somebody on the way has
  * removed the mechanism with binding from EHLO (RFC 5802 section 6). */
@@ -275,9 +273,7 @@ void sessions_present_logins(struct submission *sub)
 
 void session_on_login_over(struct submission *sub, uint64_t session)
 {
-	LIST_EACH (i, &sub->sessions) {
-		struct session *s = CONTAINER_OF(i, struct session, link);
-
+	LIST_EACH_OF (struct session, s, &sub->sessions, link) {
 		if (s->log.session != session)
 			continue;
 		if (s->stamp != 0)

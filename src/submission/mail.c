@@ -81,19 +81,19 @@ static struct verdict choose_sender(struct session *s, struct arena *a, struct s
 }
 
 /* RFC 6710: a priority above what the login may ask for counts as that. */
-static void set_priority(struct session *s, const struct smtp_mail_params *mail)
+static void limit_priority(struct session *s)
 {
+	uint64_t *priority = &s->tx->envelope.priority;
 	struct user_limits limits;
 	unsigned most;
 
-	if (!mail->has_priority || mail->priority <= PRIORITY_NORMAL) {
-		s->tx->envelope.priority = mail->has_priority ? mail->priority : PRIORITY_NORMAL;
+	if (*priority <= PRIORITY_NORMAL)
 		return;
-	}
 	limits_of_login(role_config(s->sub->role), s->login, &limits);
 	most = PRIORITY_NORMAL + (unsigned)limits.priority;
-	s->tx->priority_changed = mail->priority > most;
-	s->tx->envelope.priority = s->tx->priority_changed ? most : mail->priority;
+	s->tx->priority_changed = *priority > most;
+	if (s->tx->priority_changed)
+		*priority = most;
 }
 
 void session_on_mail(struct session *s, const struct smtp_event *e)
@@ -101,17 +101,16 @@ void session_on_mail(struct session *s, const struct smtp_event *e)
 	struct arena a = { 0 };
 	struct str sender;
 	struct verdict v = choose_sender(s, &a, e->address, &sender);
+	bool asked = false;
 
 	if (v.class == OK) {
 		s->tx = transaction_new(s, sender, &e->mail);
-		set_priority(s, &e->mail);
-		if (ask_reservation(s, RESERVE_MESSAGES, s->tx->announced, S(""))) {
-			arena_fini(&a);
-			return;
-		}
+		limit_priority(s);
+		asked = ask_reservation(s, RESERVE_MESSAGES, s->tx->announced, S(""));
 		v = mail_reply(s->tx, &a);
 	}
-	smtp_server_reply(s->smtp, v);
+	if (!asked)
+		smtp_server_reply(s->smtp, v);
 	arena_fini(&a);
 }
 
@@ -143,13 +142,9 @@ void session_on_rcpt(struct session *s, const struct smtp_event *e)
 	struct str recipient;
 	struct verdict v = choose_recipient(s, &a, e->address, &recipient);
 
-	if (v.class == OK && transaction_recipient(s->tx, recipient, &e->rcpt)) {
-		if (ask_reservation(s, RESERVE_RECIPIENTS, 0, recipient)) {
-			arena_fini(&a);
-			return;
-		}
-	}
-	smtp_server_reply(s->smtp, v);
+	if (v.class != OK || !transaction_recipient(s->tx, recipient, &e->rcpt) ||
+	    !ask_reservation(s, RESERVE_RECIPIENTS, 0, recipient))
+		smtp_server_reply(s->smtp, v);
 	arena_fini(&a);
 }
 

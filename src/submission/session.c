@@ -89,9 +89,7 @@ void session_shut(struct session *s, struct verdict v, const char *reason)
 
 void session_expel(struct session *s)
 {
-	static const struct verdict v = {
-		TEMP, 421, { "4.7.0", 5 }, { "The password of this login has changed or its time is over, log in again", 72 }
-	};
+	struct verdict v = temp(421, S("4.7.0"), S("The password of this login has changed or its time is over, log in again"));
 	bool waits = s->state == SESSION_WAITING;
 
 	if (s->state == SESSION_CLOSING)

@@ -120,7 +120,7 @@ void session_cut(struct session *s);
 
 /* ---- session_accept.c ---- */
 /* A client has connected. */
-void session_accept(struct door *door, int fd);
+void session_accept(void *door, int fd);
 
 /* The relay stops: 421 at the next command; at once with `now`, or when the session is idle. */
 void session_stop(struct session *s, bool now);

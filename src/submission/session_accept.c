@@ -35,9 +35,7 @@ static struct verdict check_room(const struct door *door)
 
 	if (sub->sessions_n >= sub->policy->sessions)
 		return temp(421, S("4.3.2"), S("Too many connections, try again later"));
-	LIST_EACH (i, &sub->doors) {
-		const struct door *d = CONTAINER_OF(i, struct door, link);
-
+	LIST_EACH_OF (const struct door, d, &sub->doors, link) {
 		if (d->listen == door->listen)
 			here += d->sessions;
 	}
@@ -90,10 +88,9 @@ static bool comes_by_proxy(const struct session *s)
 	       networks_contain(&c->listen[s->door->listen].proxy_protocol, stream_peer_address(s->conn));
 }
 
-/* ---- beginning ---- */
-
-void session_accept(struct door *door, int fd)
+void session_accept(void *ctx, int fd)
 {
+	struct door *door = ctx;
 	struct verdict room = check_room(door);
 	struct session *s;
 
@@ -123,8 +120,6 @@ static void on_drain(void *ctx, struct stream *st)
 	if (s->state == SESSION_COMMAND)
 		session_advance(s);
 }
-
-/* ---- from the transaction ---- */
 
 /* ---- from the transaction ---- */
 void session_answer(struct session *s, struct verdict v)
@@ -178,15 +173,12 @@ void session_on_timeout(struct session *s)
 }
 
 /* ---- ending ---- */
-
 /* The client has not been greeted: nothing can be said to it. */
 static bool is_before_words(const struct session *s)
 {
 	return s->state == SESSION_NEW || s->state == SESSION_PROXY || s->state == SESSION_ADMISSION ||
 	       s->state == SESSION_HELLO || s->state == SESSION_TLS;
 }
-
-/* ---- ending ---- */
 
 void session_stop(struct session *s, bool now)
 {

@@ -167,8 +167,7 @@ bool session_device(const struct session *s, const struct cfg_device **device_ou
 /* ---- queue comes and goes ---- */
 void sessions_on_queue_up(struct submission *sub)
 {
-	LIST_EACH (i, &sub->sessions) {
-		struct session *s = CONTAINER_OF(i, struct session, link);
+	LIST_EACH_OF (struct session, s, &sub->sessions, link) {
 		struct msg_present m = {
 			.session = s->log.session, .client = stream_peer_address(s->conn), .login = s->login, .device = s->device
 		};

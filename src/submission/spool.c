@@ -58,7 +58,7 @@ struct spool *spool_new(struct submission *sub, uint64_t transaction, uint64_t i
 	buf_init(&sp->waiting, WAITING_MAX);
 	buf_init(&sp->writing, WAITING_MAX);
 	buf_init(&sp->head, head_n);
-	sp->call = ipc_call_spool_open(role_peer(sub->role, ROLE_QUEUE, 0), &m, -1, on_opened, sp);
+	sp->call = ipc_call_spool_open(submission_queue(sub), &m, -1, on_opened, sp);
 	return sp;
 }
 
@@ -214,7 +214,7 @@ static void on_data_synced(uv_fs_t *request)
 
 void spool_close(struct spool *sp, bool drop)
 {
-	struct channel *queue = role_peer(sp->sub->role, ROLE_QUEUE, 0);
+	struct channel *queue = submission_queue(sp->sub);
 
 	sp->ops = NULL;
 	ipc_cancel(sp->call);

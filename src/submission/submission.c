@@ -69,14 +69,9 @@ static struct submission *the_submission(struct role *r)
 	return sub;
 }
 
-static void on_connection(void *ctx, int fd)
-{
-	session_accept(ctx, fd);
-}
-
 static void serve(struct door *door)
 {
-	door->listener = listener_serve(door->sub->loop, door->fd, on_connection, door);
+	door->listener = listener_serve(door->sub->loop, door->fd, session_accept, door);
 	door->fd = -1;
 }
 
@@ -107,9 +102,7 @@ static void apply(struct role *r)
 		sub->policy = sub->next;
 		sub->next = NULL;
 	}
-	LIST_EACH (i, &sub->doors) {
-		struct door *door = CONTAINER_OF(i, struct door, link);
-
+	LIST_EACH_OF (struct door, door, &sub->doors, link) {
 		if (door->fd >= 0)
 			serve(door);
 	}
@@ -155,9 +148,7 @@ static void on_stop_tick(uv_timer_t *timer)
 	struct submission *sub = timer->data;
 	uint64_t now = clock_mono_ms(), left = now < sub->stop_at ? sub->stop_at - now : 0;
 
-	LIST_EACH (i, &sub->sessions) {
-		struct session *s = CONTAINER_OF(i, struct session, link);
-
+	LIST_EACH_OF (struct session, s, &sub->sessions, link) {
 		if (left == 0)
 			session_cut(s);
 		else
@@ -172,9 +163,7 @@ static void stop(struct role *r, uint64_t grace_ms)
 {
 	struct submission *sub = the_submission(r);
 
-	LIST_EACH (i, &sub->doors) {
-		struct door *door = CONTAINER_OF(i, struct door, link);
-
+	LIST_EACH_OF (struct door, door, &sub->doors, link) {
 		if (door->listener != NULL)
 			listener_close(door->listener);
 		else if (door->fd >= 0)

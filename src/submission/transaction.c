@@ -84,7 +84,7 @@ struct transaction *transaction_new(struct session *session, struct str sender, 
 	tx->envelope.release_at = params->release_at;
 	tx->by_s = params->by_s;
 	tx->envelope.deliver_by_mode = params->by_mode;
-	tx->envelope.priority = PRIORITY_NORMAL;
+	tx->envelope.priority = params->priority;
 	note_origin(tx, session);
 	list_append(&sub->transactions, &tx->link);
 	role_busy(sub->role, +1);
@@ -92,13 +92,6 @@ struct transaction *transaction_new(struct session *session, struct str sender, 
 	header_collector_init(&tx->header);
 	buf_init(&tx->text, INLINE_MAX);
 	return tx;
-}
-
-/* Tell queue to drop what it keeps for this transaction. A new queue does not know the number and ignores it. */
-static void tell_abandoned(struct transaction *tx)
-{
-	ipc_send_abandon_transaction(submission_queue(tx->sub), &(struct msg_abandon_transaction){ .transaction = tx->number },
-				     -1);
 }
 
 static void transaction_free(struct transaction *tx, bool drop)
@@ -111,8 +104,9 @@ static void transaction_free(struct transaction *tx, bool drop)
 	channel_stop_waiting(&tx->credit);
 	if (tx->spool != NULL)
 		spool_close(tx->spool, drop);
-	else if (drop && tx->reserved)
-		tell_abandoned(tx);
+	else if (drop && tx->reserved) /* a new queue does not know the number and ignores it */
+		ipc_send_abandon_transaction(submission_queue(sub),
+					     &(struct msg_abandon_transaction){ .transaction = tx->number }, -1);
 	header_collector_fini(&tx->header);
 	dkim_free(tx->dkim);
 	buf_fini(&tx->text);
@@ -149,9 +143,7 @@ static void on_sweep(uv_timer_t *timer)
 	struct submission *sub = timer->data;
 	uint64_t now = clock_mono_ms();
 
-	LIST_EACH (i, &sub->waiting) {
-		struct transaction *tx = CONTAINER_OF(i, struct transaction, waiting);
-
+	LIST_EACH_OF (struct transaction, tx, &sub->waiting, waiting) {
 		if (tx->deadline_at <= now)
 			transaction_on_deadline(tx);
 	}

@@ -143,23 +143,15 @@ static bool send_recipients(struct transaction *tx, struct channel *queue)
 	return true;
 }
 
-static bool is_ascii(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] > 0x7f)
-			return false;
-	return true;
-}
-
 /* What of the message is UTF-8 (RFC 6531), declared or not: some clients always declare it, others never. */
 static uint64_t utf8_bits(const struct transaction *tx)
 {
 	uint64_t bits = tx->declared_utf8 ? 1 : 0;
 
-	if (!is_ascii(tx->envelope.sender))
+	if (!str_is_ascii(tx->envelope.sender))
 		bits |= 2;
 	for (size_t i = 0; i < tx->recipients_n; i++)
-		if (!is_ascii(tx->recipients[i].address))
+		if (!str_is_ascii(tx->recipients[i].address))
 			bits |= 2;
 	if (tx->fixed.has_8bit && utf8_valid(tx->fixed.section))
 		bits |= 4;
@@ -224,7 +216,7 @@ static void send_message(struct transaction *tx, struct channel *queue)
 
 void transaction_submit(struct transaction *tx)
 {
-	struct channel *queue = role_peer(tx->sub->role, ROLE_QUEUE, 0);
+	struct channel *queue = submission_queue(tx->sub);
 
 	tx->queue_generation = tx->sub->queue_generation;
 	if (queue == NULL) {
@@ -268,9 +260,7 @@ static void on_submitted(void *ctx, struct verdict v, const struct msg_submitted
 
 void transactions_on_queue_up(struct submission *sub)
 {
-	LIST_EACH (i, &sub->transactions) {
-		struct transaction *tx = CONTAINER_OF(i, struct transaction, link);
-
+	LIST_EACH_OF (struct transaction, tx, &sub->transactions, link) {
 		if (tx->state == TX_AWAY)
 			transaction_submit(tx);
 	}

@@ -27,7 +27,6 @@ static void refuse(struct transaction *tx, struct verdict v)
 	tx->refusal = verdict_keep(&tx->arena, v);
 	transaction_enter(tx, TX_REFUSED);
 	header_collector_fini(&tx->header);
-	header_collector_init(&tx->header);
 	buf_release(&tx->text);
 	if (tx->spool != NULL)
 		spool_close(tx->spool, true);
@@ -43,30 +42,11 @@ static bool is_too_much(struct transaction *tx)
 	if (tx->header.section.n < tx->header_looked + HEADER_LOOK)
 		return false;
 	tx->header_looked = tx->header.section.n;
-	LIST_EACH (i, &tx->sub->transactions) {
-		const struct transaction *other = CONTAINER_OF(i, struct transaction, link);
-
+	LIST_EACH_OF (const struct transaction, other, &tx->sub->transactions, link) {
 		if (str_eq(other->envelope.login, tx->envelope.login))
 			held += other->header.section.n + other->arena.used_bytes + other->text.n;
 	}
 	return held > LOGIN_HELD_MAX;
-}
-
-/* Is there a byte above 127? */
-static bool has_8bit(struct str s)
-{
-	uint64_t word;
-	size_t i = 0;
-
-	for (; i + sizeof(word) <= s.n; i += sizeof(word)) {
-		memcpy(&word, s.p + i, sizeof(word));
-		if ((word & 0x8080808080808080u) != 0)
-			return true;
-	}
-	for (; i < s.n; i++)
-		if ((unsigned char)s.p[i] > 0x7f)
-			return true;
-	return false;
 }
 
 /* RFC 5321 4.5.3.1.6: is there a line that no server has to take? Looked at backwards, for most lines are short. *line_n is
@@ -114,7 +94,7 @@ static void hash(struct transaction *tx, struct str bytes)
 /* What a next hop must be able to take. */
 static void look(struct transaction *tx, struct str bytes)
 {
-	tx->has_8bit = tx->has_8bit || has_8bit(bytes);
+	tx->has_8bit = tx->has_8bit || !str_is_ascii(bytes);
 	if (!tx->long_lines)
 		tx->long_lines = has_long_line(bytes, &tx->line_n);
 	if (tx->declared_body == BODY_BINARYMIME && !tx->is_binary)
@@ -150,11 +130,11 @@ static void add_body(struct transaction *tx, struct str bytes)
 		stages[i](tx, bytes);
 }
 
-/* The header section is whole: correct it, and begin the body. */
-static void begin_body(struct transaction *tx)
+/* The header section has ended: correct it, and begin the body. */
+static void end_header(struct transaction *tx, struct verdict v)
 {
-	struct verdict v = transaction_fix_header(tx);
-
+	if (v.class == OK)
+		v = transaction_fix_header(tx);
 	if (v.class != OK) {
 		refuse(tx, v);
 		return;
@@ -163,27 +143,10 @@ static void begin_body(struct transaction *tx)
 	tx->size = tx->fixed.section.n;
 	tx->has_8bit = tx->fixed.has_8bit;
 	if (buf_reserve(&tx->text, tx->fixed.section.n) != NULL)
-		buf_claim(&tx->text, tx->fixed.section.n); /* filled by end_body() */
+		buf_claim(&tx->text, tx->fixed.section.n); /* filled by transaction_end() */
 	keep(tx, S("\r\n"));
 	add_body(tx, tx->header.begun);
 	header_collector_fini(&tx->header);
-	header_collector_init(&tx->header);
-}
-
-/* What is in memory gets its header section; a file gets it before it is synced. */
-static void end_body(struct transaction *tx)
-{
-	if (tx->spool == NULL)
-		memcpy(tx->text.p + tx->text.from, tx->fixed.section.p, tx->fixed.section.n);
-}
-
-/* The header section has ended. */
-static void end_header(struct transaction *tx, struct verdict v)
-{
-	if (v.class != OK)
-		refuse(tx, v);
-	else
-		begin_body(tx);
 }
 
 void transaction_text(struct transaction *tx, struct str bytes)
@@ -243,6 +206,7 @@ void transaction_end(struct transaction *tx)
 		transaction_answer(tx, tx->refusal);
 		return;
 	}
-	end_body(tx);
+	if (tx->spool == NULL) /* a file gets its header section before it is synced */
+		memcpy(tx->text.p + tx->text.from, tx->fixed.section.p, tx->fixed.section.n);
 	transaction_sign(tx);
 }

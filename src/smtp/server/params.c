@@ -145,7 +145,6 @@ static bool parse_priority(const struct smtp_offer *offer, struct str value, voi
 
 	if (digit < '0' || digit > '9' || (minus && digit == '0'))
 		return false;
-	p->has_priority = true;
 	p->priority = minus ? PRIORITY_NORMAL - (unsigned)(digit - '0') : PRIORITY_NORMAL + (unsigned)(digit - '0');
 	return true;
 }
