@@ -45,6 +45,16 @@ static EVP_PKEY *parse_key(struct str pem, bool *encrypted_out)
 	return key;
 }
 
+bool key_is_rsa(struct str pem)
+{
+	bool encrypted, rsa;
+	EVP_PKEY *key = parse_key(pem, &encrypted);
+
+	rsa = key && EVP_PKEY_is_a(key, "RSA");
+	EVP_PKEY_free(key);
+	return rsa;
+}
+
 /* How many certificates the text has; the first is *first_out when that is asked for. */
 static size_t parse_certificates(struct str pem, X509 **first_out)
 {

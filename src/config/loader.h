@@ -95,11 +95,15 @@ struct str_list gateways_of(struct arena *a, struct str v4_table, struct str v6_
 /* ---- upstreams.c: profiles filled in, then the rules for upstreams that the table of keys cannot express ---- */
 void upstreams_check(struct loader *l);
 
+/* ---- oauth.c: how the tokens of upstream `i` are obtained: the provider's values filled in, then the rules ---- */
+void oauth_check(struct loader *l, size_t i);
+
 /* ---- routes.c: the default route, then checks of all routes; after upstreams_check() ---- */
 void routes_check(struct loader *l);
 
 /* ---- keys.c: files with keys and certificates; the only place that knows OpenSSL ---- */
 void keys_load(struct loader *l);
+bool key_is_rsa(struct str pem); /* a private key, without passphrase */
 
 /* ---- rescue.c: from a text that cannot be parsed, the keys that the command line needs to reach the relay ---- */
 void rescue(struct loader *l);

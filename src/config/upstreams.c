@@ -87,7 +87,7 @@ static void check_credentials(struct loader *l, size_t i)
 	bool given = config_setting_type(setting_near(l, "upstreams.[%zu].password_file", i)) == CONFIG_TYPE_STRING ||
 		     config_setting_type(setting_near(l, "upstreams.[%zu].password", i)) == CONFIG_TYPE_STRING;
 
-	if (u->login.n > 0 && !given)
+	if (u->login.n > 0 && !given && u->oauth.provider == OAUTH_NONE)
 		fault(l, setting_near(l, "upstreams.[%zu].login", i),
 		      "upstreams: expected password_file (or password) beside login");
 	if (u->login.n == 0 && u->password.n > 0)
@@ -124,6 +124,7 @@ void upstreams_check(struct loader *l)
 		check_names(l, i);
 		rates_check(l, setting_near(l, "upstreams.[%zu].messages", i), "upstreams.messages",
 			    &l->config->upstreams[i].messages);
+		oauth_check(l, i);
 		check_credentials(l, i);
 		check_port(l, i);
 		check_file_mode(l, i);
