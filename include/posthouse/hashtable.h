@@ -4,6 +4,7 @@
 #ifndef POSTHOUSE_HASHTABLE_H
 #define POSTHOUSE_HASHTABLE_H
 
+#include "posthouse/arena.h"
 #include "posthouse/hash.h"
 #include "posthouse/list.h" /* CONTAINER_OF */
 
@@ -49,11 +50,9 @@ void *hashtable_named(const struct hashtable *t, struct str text, size_t item_at
 struct hashtable_item *hashtable_first(const struct hashtable *t); /* NULL: the table is empty */
 struct hashtable_item *hashtable_next(const struct hashtable *t, const struct hashtable_item *item); /* NULL after NULL */
 
-/* All items in pages of one slot each: the slot's first item (follow its `next`; NULL: none), and the cursor of the next slot, 0
- * after the last slot. Cursors begin with 0 and stay valid while the table grows: an item that is in the table all the time is
- * met once. They are smaller than HASHTABLE_CURSOR_END. */
-#define HASHTABLE_CURSOR_END ((uint64_t)1 << 62)
-struct hashtable_item *hashtable_slot(const struct hashtable *t, uint64_t cursor);
-uint64_t hashtable_cursor_next(const struct hashtable *t, uint64_t cursor);
+/* All items in small pages: those at the cursor (maybe none), as an array in the arena. The cursor begins with 0, moves to the next
+ * page, and is 0 again after the last one. It stays valid while the table grows: an item that is in the table all the time is met
+ * once. It is always smaller than 2^62. */
+struct hashtable_item **hashtable_page(const struct hashtable *t, struct arena *a, uint64_t *cursor, size_t *n_out);
 
 #endif

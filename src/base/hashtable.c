@@ -1,8 +1,6 @@
 /* hashtable.c - growing hash tables. */
 #include "posthouse/hashtable.h"
 
-#include "posthouse/arena.h"
-
 #include <stdlib.h>
 
 #define SLOTS_MIN 64
@@ -119,11 +117,6 @@ struct hashtable_item *hashtable_next(const struct hashtable *t, const struct ha
 	return first_from(t, index_of(t, item->hash) + 1);
 }
 
-struct hashtable_item *hashtable_slot(const struct hashtable *t, uint64_t cursor)
-{
-	return t->slots_n ? t->slots[cursor & (t->slots_n - 1)] : NULL;
-}
-
 static uint64_t reversed(uint64_t x)
 {
 	uint64_t y = 0;
@@ -133,11 +126,19 @@ static uint64_t reversed(uint64_t x)
 	return y;
 }
 
-/* Counts with the highest bit of the slot's number first: a slot that splits in two while the table grows leaves both halves on
- * the same side of the cursor. */
-uint64_t hashtable_cursor_next(const struct hashtable *t, uint64_t cursor)
+/* A page is a slot. The cursor counts with the highest bit of the slot's number first: a slot that splits in two while the table
+ * grows leaves both halves on the same side of the cursor. */
+struct hashtable_item **hashtable_page(const struct hashtable *t, struct arena *a, uint64_t *cursor, size_t *n_out)
 {
 	uint64_t mask = t->slots_n ? t->slots_n - 1 : 0;
+	struct hashtable_item *first = t->slots_n ? t->slots[*cursor & mask] : NULL, **page = NULL;
+	size_t capacity = 0;
 
-	return reversed(reversed(cursor | ~mask) + 1);
+	*n_out = 0;
+	for (struct hashtable_item *i = first; i; i = i->next) {
+		ARENA_GROW(a, page, *n_out, capacity);
+		page[(*n_out)++] = i;
+	}
+	*cursor = reversed(reversed(*cursor | ~mask) + 1);
+	return page;
 }

@@ -65,6 +65,16 @@ static struct ban *get(struct accounting *acc, struct str key)
 	return b;
 }
 
+struct ban **bans_page(const struct accounting *acc, struct arena *a, uint64_t *cursor, size_t *n_out)
+{
+	struct hashtable_item **items = hashtable_page(&acc->bans.table, a, cursor, n_out);
+	struct ban **page = ARENA_ARRAY(a, struct ban *, *n_out);
+
+	for (size_t i = 0; i < *n_out; i++)
+		page[i] = CONTAINER_OF(items[i], struct ban, in_table);
+	return page;
+}
+
 /* ---- kept over restarts ---- */
 
 static void touch(struct accounting *acc, struct ban *b)

@@ -44,6 +44,9 @@ struct ban *ban_find(struct accounting *acc, struct str key);
 /* The same, but only when it is in force now. */
 struct ban *ban_in_force(struct accounting *acc, struct str key, uint64_t now);
 
+/* All bans in small pages, with a cursor as in hashtable_page(). */
+struct ban **bans_page(const struct accounting *acc, struct arena *a, uint64_t *cursor, size_t *n_out);
+
 /* Begin a ban, or replace the one with this key; it is written to the store soon. */
 struct ban *ban_put(struct accounting *acc, struct str key, uint64_t level, uint64_t now, uint64_t until, struct str reason);
 

@@ -95,6 +95,16 @@ bool buckets_are_many(const struct accounting *acc)
 	return acc->buckets.table.n >= BUCKETS_MAX;
 }
 
+struct bucket **buckets_page(const struct accounting *acc, struct arena *a, uint64_t *cursor, size_t *n_out)
+{
+	struct hashtable_item **items = hashtable_page(&acc->buckets.table, a, cursor, n_out);
+	struct bucket **page = ARENA_ARRAY(a, struct bucket *, *n_out);
+
+	for (size_t i = 0; i < *n_out; i++)
+		page[i] = CONTAINER_OF(items[i], struct bucket, in_table);
+	return page;
+}
+
 /* ---- kept over restarts ---- */
 
 /* A bucket whose time is further ahead than possible was written by another clock: treat it as written now. */

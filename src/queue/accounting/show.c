@@ -6,8 +6,8 @@
 
 #include <stdlib.h>
 
-#define PAGE_ROWS_MAX 200
-#define WORD_MAX      300
+#define PAGE_ROWS 200 /* a page ends when it has so many rows, or a few more */
+#define WORD_MAX  300
 
 /* Which keys belong to the one that was asked for. */
 struct whose {
@@ -49,10 +49,19 @@ static bool is_of(const struct whose *w, struct str key)
 /* ---- show ---- */
 
 struct page {
-	struct arena arena;
+	struct accounting *accounting;
+	struct arena arena, scratch;
 	struct rec_limit_row *rows;
-	size_t n;
+	size_t n, capacity;
+	struct whose whose;
+	uint64_t now;
 };
+
+static void add_row(struct page *p, struct rec_limit_row row)
+{
+	ARENA_GROW(&p->arena, p->rows, p->n, p->capacity);
+	p->rows[p->n++] = row;
+}
 
 static struct str cut(struct page *p, struct str s)
 {
@@ -80,98 +89,85 @@ static bool is_current(const struct bucket *b)
 }
 
 /* When all are shown, only buckets in use; of one login all buckets. */
-static void show_bucket(struct accounting *acc, struct page *p, const struct bucket *b, bool all, uint64_t now)
+static void show_bucket(struct page *p, const struct bucket *b)
 {
-	if (b->user && b->user->is_record)
+	uint64_t now_us = p->now * 1000;
+
+	if (!is_of(&p->whose, str_of(b->key)) || (b->user && b->user->is_record))
 		return;
-	look_up_limits(acc, b);
-	if (b->rate.amount == 0 || !is_current(b) || ((all || b->users == 0) && b->tat_us <= now * 1000))
+	look_up_limits(p->accounting, b);
+	if (b->rate.amount == 0 || !is_current(b) || ((p->whose.all || b->users == 0) && b->tat_us <= now_us))
 		return;
-	p->rows[p->n++] = (struct rec_limit_row){
-		.key = cut(p, str_of(b->key)),
-		.rule = cut(p, str_of(b->rule)),
-		.used = gcra_used(b->tat_us, b->rate, now * 1000),
-		.amount = b->rate.amount,
-		.wait_ms = (gcra_wait_us(b->tat_us, b->rate, 1, now * 1000) + 999) / 1000,
-	};
+	add_row(p, (struct rec_limit_row){
+			   .key = cut(p, str_of(b->key)),
+			   .rule = cut(p, str_of(b->rule)),
+			   .used = gcra_used(b->tat_us, b->rate, now_us),
+			   .amount = b->rate.amount,
+			   .wait_ms = (gcra_wait_us(b->tat_us, b->rate, 1, now_us) + 999) / 1000,
+		   });
 }
 
-static void show_ban(struct page *p, const struct ban *b, uint64_t now)
+static void show_ban(struct page *p, const struct ban *b)
 {
 	bool breaker = subject_is(str_of(b->key), SUBJECT_BREAKER);
 
-	if (b->until <= now)
+	if (b->until <= p->now || !is_of(&p->whose, str_of(b->key)))
 		return;
-	p->rows[p->n++] = (struct rec_limit_row){
-		.key = cut(p, str_of(b->key)),
-		.rule = breaker ? S("breaker") : S("ban"),
-		.used = b->level,
-		.wait_ms = breaker ? 0 : b->until - now,
-		.text = cut(p, str_of(b->reason)),
-	};
+	add_row(p, (struct rec_limit_row){
+			   .key = cut(p, str_of(b->key)),
+			   .rule = breaker ? S("breaker") : S("ban"),
+			   .used = b->level,
+			   .wait_ms = breaker ? 0 : b->until - p->now,
+			   .text = cut(p, str_of(b->reason)),
+		   });
 }
 
 /* The number of sessions of a login, only when the login is asked for by name. */
-static void show_connections(struct accounting *acc, struct page *p, const struct whose *w)
+static void show_connections(struct page *p)
 {
-	const struct account *a = account_find(acc, w->user);
+	const struct account *a = account_find(p->accounting, p->whose.user);
 
 	if (!a || (a->connections == 0 && a->connections_max == 0))
 		return;
-	p->rows[p->n++] = (struct rec_limit_row){
-		.key = cut(p, w->user), .rule = S("connections"), .used = a->connections, .amount = a->connections_max
-	};
+	add_row(p, (struct rec_limit_row){ .key = cut(p, p->whose.user),
+					   .rule = S("connections"),
+					   .used = a->connections,
+					   .amount = a->connections_max });
 }
 
-/* The cursor goes through the slots of the table of buckets, then through those of bans. */
-#define AT_BANS HASHTABLE_CURSOR_END
-
-static uint64_t next_slot(const struct accounting *acc, uint64_t cursor)
+static void show_buckets(struct page *p, uint64_t *cursor)
 {
-	uint64_t next;
+	size_t n;
+	struct bucket **buckets = buckets_page(p->accounting, &p->scratch, cursor, &n);
 
-	if (cursor < AT_BANS) {
-		next = hashtable_cursor_next(&acc->buckets.table, cursor);
-		return next ? next : AT_BANS;
-	}
-	next = hashtable_cursor_next(&acc->bans.table, cursor - AT_BANS);
-	return next ? AT_BANS + next : 0;
+	for (size_t i = 0; i < n; i++)
+		show_bucket(p, buckets[i]);
 }
 
-/* One slot of the tables, whole; false when the page has no room for it. */
-static bool slot_rows(struct accounting *acc, struct page *p, const struct whose *w, uint64_t cursor, uint64_t now)
+static void show_bans(struct page *p, uint64_t *cursor)
 {
-	bool bans = cursor >= AT_BANS;
-	struct hashtable_item *slot =
-		bans ? hashtable_slot(&acc->bans.table, cursor - AT_BANS) : hashtable_slot(&acc->buckets.table, cursor);
-	struct hashtable_item **items;
-	size_t n = 0;
+	size_t n;
+	struct ban **bans = bans_page(p->accounting, &p->scratch, cursor, &n);
 
-	for (struct hashtable_item *i = slot; i; i = i->next)
-		n++;
-	if (p->n + n > PAGE_ROWS_MAX && p->n > 0)
-		return false;
-	if (p->n + n > PAGE_ROWS_MAX) { /* a slot alone is a page */
-		struct rec_limit_row *more = ARENA_ARRAY(&p->arena, struct rec_limit_row, n + 1);
+	for (size_t i = 0; i < n; i++)
+		show_ban(p, bans[i]);
+}
 
-		memcpy(more, p->rows, p->n * sizeof *more);
-		p->rows = more;
-	}
-	items = ARENA_ARRAY(&p->arena, struct hashtable_item *, n + 1);
-	n = 0;
-	for (struct hashtable_item *i = slot; i;
-	     i = i->next) /* looking up a login's limits makes buckets: the table grows, and its slots move */
-		items[n++] = i;
-	for (size_t i = 0; i < n; i++) {
-		const struct ban *ban = CONTAINER_OF(items[i], struct ban, in_table);
-		const struct bucket *bucket = CONTAINER_OF(items[i], struct bucket, in_table);
+/* What a listing consists of, in this order. The console's cursor is the cursor within a list, times the number of lists, plus the
+ * number of the list. */
+static void (*const lists[])(struct page *p, uint64_t *cursor) = { show_buckets, show_bans };
+#define LISTS (sizeof lists / sizeof lists[0])
 
-		if (bans && is_of(w, str_of(ban->key)))
-			show_ban(p, ban, now);
-		if (!bans && is_of(w, str_of(bucket->key)))
-			show_bucket(acc, p, bucket, w->all, now);
-	}
-	return true;
+/* The rows at the cursor; returns the next cursor, 0 after the last row. */
+static uint64_t show_some(struct page *p, uint64_t cursor)
+{
+	uint64_t list = cursor % LISTS, within = cursor / LISTS;
+
+	arena_reset(&p->scratch);
+	lists[list](p, &within);
+	if (within == 0)
+		return (list + 1) % LISTS;
+	return within * LISTS + list;
 }
 
 static struct verdict may_ask(const struct accounting *acc)
@@ -183,28 +179,25 @@ static struct verdict may_ask(const struct accounting *acc)
 
 void accounting_limits_page(struct accounting *acc, struct channel *ch, const struct msg_limits_page *m)
 {
-	struct page p = { .n = 0 };
-	struct whose w = whose_of(&p.arena, m->user);
+	struct page p = { .accounting = acc, .now = clock_now_ms() };
 	struct msg_limits_rows answer = { .call = m->call, .verdict = may_ask(acc) };
-	uint64_t cursor = m->cursor;
 
-	p.rows = ARENA_ARRAY(&p.arena, struct rec_limit_row, PAGE_ROWS_MAX + 1);
 	if (answer.verdict.class == OK) {
-		if (cursor == 0 && !w.all && str_find(m->user, '@') < m->user.n) {
+		p.whose = whose_of(&p.arena, m->user);
+		answer.cursor = m->cursor;
+		if (m->cursor == 0 && !p.whose.all && str_find(m->user, '@') < m->user.n) {
 			account_of(acc, m->user); /* the login shows its limits also before it has sent anything */
-			show_connections(acc, &p, &w);
+			show_connections(&p);
 		}
-		do {
-			if (!slot_rows(acc, &p, &w, cursor, clock_now_ms()))
-				break;
-			cursor = next_slot(acc, cursor);
-		} while (cursor != 0);
-		answer.cursor = cursor;
+		do
+			answer.cursor = show_some(&p, answer.cursor);
+		while (answer.cursor != 0 && p.n < PAGE_ROWS);
 		answer.rows.at = p.rows;
 		answer.rows.n = p.n;
 	}
 	ipc_send_limits_rows(ch, &answer, -1);
 	arena_fini(&p.arena);
+	arena_fini(&p.scratch);
 }
 
 /* ---- reset ---- */
@@ -251,32 +244,40 @@ void resets_peer_gone(struct accounting *acc, const struct channel *ch)
 
 static void empty_buckets(struct reset *r, const struct whose *w, uint64_t now)
 {
-	struct hashtable *t = &r->accounting->buckets.table;
+	uint64_t cursor = 0;
+	size_t n, capacity = 0;
 
-	r->buckets = ARENA_ARRAY(&r->arena, struct bucket_row, t->n + 1);
-	HASHTABLE_EACH (i, t) {
-		struct bucket *b = CONTAINER_OF(i, struct bucket, in_table);
+	do {
+		struct bucket **page = buckets_page(r->accounting, &r->arena, &cursor, &n);
 
-		if (!is_of(w, str_of(b->key)) || (b->user && b->user->outlives_reset))
-			continue;
-		r->count += b->tat_us > now * 1000 && !(b->user && b->user->is_record);
-		r->buckets[r->buckets_n++] = bucket_empty(&r->arena, b);
-	}
+		for (size_t i = 0; i < n; i++) {
+			struct bucket *b = page[i];
+
+			if (!is_of(w, str_of(b->key)) || (b->user && b->user->outlives_reset))
+				continue;
+			r->count += b->tat_us > now * 1000 && !(b->user && b->user->is_record);
+			ARENA_GROW(&r->arena, r->buckets, r->buckets_n, capacity);
+			r->buckets[r->buckets_n++] = bucket_empty(&r->arena, b);
+		}
+	} while (cursor != 0);
 }
 
 static void lift_bans(struct reset *r, const struct whose *w, uint64_t now)
 {
-	struct hashtable *t = &r->accounting->bans.table;
+	uint64_t cursor = 0;
+	size_t n, capacity = 0;
 
-	r->bans = ARENA_ARRAY(&r->arena, struct ban_row, t->n + 1);
-	HASHTABLE_EACH (i, t) {
-		struct ban *b = CONTAINER_OF(i, struct ban, in_table);
+	do {
+		struct ban **page = bans_page(r->accounting, &r->arena, &cursor, &n);
 
-		if (!is_of(w, str_of(b->key)))
-			continue;
-		r->count += b->until > now;
-		r->bans[r->bans_n++] = ban_lift(r->accounting, &r->arena, b);
-	}
+		for (size_t i = 0; i < n; i++) {
+			if (!is_of(w, str_of(page[i]->key)))
+				continue;
+			r->count += page[i]->until > now;
+			ARENA_GROW(&r->arena, r->bans, r->bans_n, capacity);
+			r->bans[r->bans_n++] = ban_lift(r->accounting, &r->arena, page[i]);
+		}
+	} while (cursor != 0);
 }
 
 static void forget_counts(struct accounting *acc, const struct whose *w)

@@ -83,15 +83,20 @@ static void by_name(void **state)
 	hashtable_fini(&t);
 }
 
-/* The items of the slots from the cursor on, up to so many slots; how often each was met. */
-static uint64_t walk_slots(const struct hashtable *t, uint64_t cursor, size_t slots, const struct hashtable_item *items,
+/* The items of the pages from the cursor on, up to so many pages; how often each was met. */
+static uint64_t walk_pages(const struct hashtable *t, uint64_t cursor, size_t pages, const struct hashtable_item *items,
 			   uint8_t *met)
 {
+	struct arena a = { 0 };
+
 	do {
-		for (struct hashtable_item *i = hashtable_slot(t, cursor); i; i = i->next)
-			met[i - items]++;
-		cursor = hashtable_cursor_next(t, cursor);
-	} while (cursor != 0 && --slots > 0);
+		size_t n;
+		struct hashtable_item **page = hashtable_page(t, &a, &cursor, &n);
+
+		for (size_t i = 0; i < n; i++)
+			met[page[i] - items]++;
+	} while (cursor != 0 && --pages > 0);
+	arena_fini(&a);
 	return cursor;
 }
 
@@ -106,14 +111,14 @@ static void growing(void **state)
 	size_t n = 0;
 
 	(void)state;
-	assert_int_equal(hashtable_cursor_next(&t, 0), 0);
+	assert_int_equal(walk_pages(&t, 0, SIZE_MAX, items, met), 0);
 	for (size_t i = 0; i < FIRST; i++)
 		hashtable_add(&t, &items[i], hash_numbers(i, 1));
-	cursor = walk_slots(&t, 0, 100, items, met);
+	cursor = walk_pages(&t, 0, 100, items, met);
 	assert_int_not_equal(cursor, 0);
 	for (size_t i = FIRST; i < ALL; i++)
 		hashtable_add(&t, &items[i], (uint64_t)i << 21); /* ids of messages */
-	assert_int_equal(walk_slots(&t, cursor, SIZE_MAX, items, met), 0);
+	assert_int_equal(walk_pages(&t, cursor, SIZE_MAX, items, met), 0);
 	for (size_t i = 0; i < FIRST; i++)
 		assert_int_equal(met[i], 1);
 	for (size_t i = 0; i < t.slots_n; i++) {
