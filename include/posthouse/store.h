@@ -295,12 +295,19 @@ typedef void (*store_trace_fn)(void *ctx, struct verdict v, const struct event_r
 void store_trace(struct store *st, uint64_t id, uint64_t cursor, size_t max, store_trace_fn done, void *ctx);
 
 /* 500 messages at a time, resumable by the cursor. A selector with recipient or destination alters only those recipients of
- * a message, any other all of them (and then HOLD and RELEASE mark the message itself). `count`: messages that were altered;
- * `in_flight`: recipients in flight, which are counted but not altered (REMOVE marks them durably: a result other than delivered,
- * or a restart, ends them as REMOVED; HOLD: those that must be tried again are held). RETRY makes waiting recipients due now;
- * RETRY and RELEASE never deliver before release_at. FAILED recipients are left to their report. Each altered message
- * gets an event: mail.retried, mail.removed, mail.held, mail.released. */
-typedef void (*store_alter_fn)(void *ctx, struct verdict v, uint64_t count, uint64_t in_flight, uint64_t next_cursor);
+ * a message, any other all of them (and then HOLD and RELEASE mark the message itself). Leased recipients are counted but not
+ * altered (REMOVE marks them durably: a result other than delivered, or a restart, ends them as REMOVED; HOLD: those that must
+ * be tried again are held). RETRY makes waiting recipients due now; RETRY and RELEASE never deliver before release_at. FAILED
+ * recipients are left to their report. Each altered message gets an event: mail.retried, mail.removed, mail.held,
+ * mail.released. */
+struct altered {
+	uint64_t count;         /* messages that were altered */
+	uint64_t in_flight;     /* leased recipients that were met */
+	const uint64_t *leased; /* their messages: the caller knows the deliveries */
+	size_t leased_n;
+	uint64_t next_cursor;
+};
+typedef void (*store_alter_fn)(void *ctx, struct verdict v, const struct altered *altered);
 void store_alter(struct store *st, const struct selector *s, enum alter operation, struct str reason, uint64_t cursor,
 		 store_alter_fn done, void *ctx);
 

@@ -146,19 +146,23 @@ void handle_queue_page(void *ctx, struct channel *ch, const struct msg_queue_pag
 
 /* ---- alter ---- */
 
-static void on_altered(void *ctx, struct verdict v, uint64_t count, uint64_t in_flight, uint64_t next_cursor)
+static void on_altered(void *ctx, struct verdict v, const struct altered *altered)
 {
 	struct admin_call *c = ctx;
 	struct queue *q = c->queue;
 	struct msg_queue_altered answer = {
-		.call = c->call, .verdict = v, .count = count, .in_flight = in_flight, .cursor = next_cursor
+		.call = c->call,
+		.verdict = v,
+		.count = altered->count,
+		.in_flight = altered->in_flight,
+		.cursor = altered->next_cursor,
 	};
 
 	if (v.class == OK)
-		log_info(NULL, "queue.altered", kv("operation", (unsigned)c->operation), kv("recipients", count),
-			 kv("in_flight", in_flight), kv("reason", c->reason));
-	if (v.class == OK && (c->operation == ALTER_REMOVE || c->operation == ALTER_HOLD) && in_flight > 0)
-		leases_withdraw(&q->dispatch, &c->selector);
+		log_info(NULL, "queue.altered", kv("operation", (unsigned)c->operation), kv("recipients", altered->count),
+			 kv("in_flight", altered->in_flight), kv("reason", c->reason));
+	if (v.class == OK && (c->operation == ALTER_REMOVE || c->operation == ALTER_HOLD))
+		leases_withdraw(&q->dispatch, altered->leased, altered->leased_n);
 	if (v.class == OK && c->operation == ALTER_RETRY)
 		nexthops_probe_now(&q->dispatch); /* whoever says "now" has mended something */
 	ipc_send_queue_altered(c->channel, &answer, -1);
@@ -179,7 +183,7 @@ void handle_queue_alter(void *ctx, struct channel *ch, const struct msg_queue_al
 	if (c->refusal.class == OK)
 		store_alter(c->queue->store, &c->selector, c->operation, c->reason, m->cursor, on_altered, c);
 	else
-		on_altered(c, c->refusal, 0, 0, 0);
+		on_altered(c, c->refusal, &(struct altered){ .count = 0 });
 }
 
 /* ---- show ---- */

@@ -11,11 +11,11 @@ static void on_limits_loaded(void *ctx)
 	scheduler_wake(&q->dispatch);
 }
 
-static void on_hold_in_flight(void *ctx, const struct selector *mail)
+static void on_hold_in_flight(void *ctx, const uint64_t *messages, size_t n)
 {
 	struct queue *q = ctx;
 
-	leases_withdraw(&q->dispatch, mail);
+	leases_withdraw(&q->dispatch, messages, n);
 }
 
 static void wake_scheduler(void *ctx)

@@ -25,7 +25,11 @@ FINISH(unreported, r->out.rows, r->out.n)
 FINISH(rows, r->out.rows, r->out.n, r->out.next)
 FINISH(show, r->out.message, r->out.rows, r->out.n, r->out.next)
 FINISH(trace, r->out.rows, r->out.n, r->out.text, r->out.next)
-FINISH(alter, r->out.count, r->out.in_flight, r->out.next)
+FINISH(alter, &(struct altered){ .count = r->out.count,
+				 .in_flight = r->out.in_flight,
+				 .leased = r->out.rows,
+				 .leased_n = r->out.n,
+				 .next_cursor = r->out.next })
 FINISH(gates, r->out.rows, r->out.n)
 FINISH(buckets, r->out.rows, r->out.n)
 FINISH(known, r->out.rows, r->out.n)

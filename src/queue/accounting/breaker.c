@@ -38,7 +38,7 @@ struct holding {
 /* The level of a breaker's row: the waiting mail is held; or it is still to be held, also after a restart. */
 enum { LEVEL_HELD = 1, LEVEL_HOLDING = 2 };
 
-static void on_held(void *ctx, struct verdict v, uint64_t count, uint64_t in_flight, uint64_t next_cursor);
+static void on_held(void *ctx, struct verdict v, const struct altered *altered);
 
 static void hold_page(struct holding *h, uint64_t cursor)
 {
@@ -78,7 +78,7 @@ static void holding_done(struct holding *h)
 	acc->observer->mail_was_held(acc->observer->ctx);
 }
 
-static void on_held(void *ctx, struct verdict v, uint64_t count, uint64_t in_flight, uint64_t next_cursor)
+static void on_held(void *ctx, struct verdict v, const struct altered *altered)
 {
 	struct holding *h = ctx;
 	struct accounting *acc = h->accounting;
@@ -93,13 +93,13 @@ static void on_held(void *ctx, struct verdict v, uint64_t count, uint64_t in_fli
 		uv_timer_start(&acc->breakers.retry, on_retry, RETRY_MS, 0);
 		return;
 	}
-	h->held += count;
+	h->held += altered->count;
 	crash_point("queue.holding");
-	if (in_flight > 0)
-		acc->observer->hold_in_flight(acc->observer->ctx, &h->selector);
-	h->passes += next_cursor == 0;
+	if (altered->leased_n > 0)
+		acc->observer->hold_in_flight(acc->observer->ctx, altered->leased, altered->leased_n);
+	h->passes += altered->next_cursor == 0;
 	if (h->passes < 2)
-		hold_page(h, next_cursor);
+		hold_page(h, altered->next_cursor);
 	else
 		holding_done(h);
 }

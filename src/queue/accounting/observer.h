@@ -27,8 +27,8 @@ struct accounting_observer {
 	/* Limits, or bans, have been read, or cannot be read for now: see accounting_is_ready() and accounting_is_unreadable(). */
 	void (*loaded)(void *ctx);
 
-	/* Mail of the selected login is being held, but some of it is in flight: it is to be held unless it is delivered now. */
-	void (*hold_in_flight)(void *ctx, const struct selector *mail);
+	/* Mail is being held, but recipients of these messages are in flight: they are to be held unless they are delivered now. */
+	void (*hold_in_flight)(void *ctx, const uint64_t *messages, size_t n);
 
 	/* All mail of a login that waited is held: the scheduler can forget what it knew of this mail. */
 	void (*mail_was_held)(void *ctx);

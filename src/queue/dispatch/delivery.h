@@ -30,7 +30,8 @@ void leases_return_nexthop(struct nexthop *hop);
 void leases_relay_gone(struct dispatch *d);
 void leases_settle_orphans(struct dispatch *d, bool died);
 
-/* An administrator removes these messages: relay is asked to drop the deliveries that it has not begun. */
-void leases_withdraw(struct dispatch *d, const struct selector *s);
+/* Deliveries of these messages are to be held or removed, as store_alter() says: those that wait here go back to the store, and
+ * relay is asked to drop those that it has not begun. */
+void leases_withdraw(struct dispatch *d, const uint64_t *messages, size_t n);
 
 #endif

@@ -1,5 +1,6 @@
-/* lease.h - a lease is one delivery: recipients of one message that go to relay together. Leases live in memory, and the store records their
- * outcomes. The recipients of leases that a queue leaves behind when it dies are due again. */
+/* lease.h - a lease is one delivery: recipients of one message that go to relay together. Leases live in memory, and the store
+ * records their outcomes. The recipients of leases that a queue leaves behind when it dies are due again. The store knows which
+ * recipients it has given out, and nothing else; what a lease waits for, and with which outcome it ends, is known here alone. */
 #ifndef QUEUE_LEASE_H
 #define QUEUE_LEASE_H
 

@@ -1,7 +1,6 @@
 /* recall.c - deliveries that do not go on: they are given back, orphaned by relay's end, or withdrawn. */
 #include "dispatch/dispatch.h"
 
-#include "posthouse/address.h"
 #include "posthouse/clock.h"
 
 #define ORPHANS_DELAY_MS 2000 /* if the whole program stops, the queue's `stop` comes within this time after relay's end */
@@ -63,33 +62,15 @@ void leases_settle_orphans(struct dispatch *d, bool died)
 
 /* ---- withdrawn ---- */
 
-/* The same selection as the store's: whole messages. */
-static bool selects(const struct selector *s, const struct lease *l)
+static bool is_of(const struct lease *l, const uint64_t *messages, size_t n)
 {
-	const struct due_message *m = &l->message->due;
-
-	if (s->id && s->id != m->id)
-		return false;
-	if (s->user.n && !str_eq(s->user, m->envelope.login))
-		return false;
-	if (s->sender.n && !str_ieq(s->sender, m->envelope.sender))
-		return false;
-	if (s->older_than_ms && m->received_at + s->older_than_ms > clock_now_ms())
-		return false;
-	if (s->recipient.n == 0 && s->destination.n == 0)
-		return true;
-	for (size_t i = 0; i < m->recipients_n; i++) {
-		struct str address = m->recipients[i].address;
-		struct str domain = address_domain(address);
-
-		if ((s->recipient.n == 0 || str_ieq(s->recipient, address)) &&
-		    (s->destination.n == 0 || str_ieq(s->destination, domain)))
+	for (size_t i = 0; i < n; i++)
+		if (messages[i] == l->message->due.id)
 			return true;
-	}
 	return false;
 }
 
-void leases_withdraw(struct dispatch *d, const struct selector *s)
+void leases_withdraw(struct dispatch *d, const uint64_t *messages, size_t n)
 {
 	LIST_EACH (i, &d->nexthops.ready) {
 		struct nexthop *hop = CONTAINER_OF(i, struct nexthop, in_ready);
@@ -97,14 +78,14 @@ void leases_withdraw(struct dispatch *d, const struct selector *s)
 		LIST_EACH (k, &hop->parked) {
 			struct lease *l = CONTAINER_OF(k, struct lease, in_list);
 
-			if (selects(s, l))
+			if (is_of(l, messages, n))
 				outcome_return(l, clock_now_ms());
 		}
 	}
 	LIST_EACH (i, &d->leases.all) {
 		struct lease *l = CONTAINER_OF(i, struct lease, in_list);
 
-		if (l->state != LEASE_SENT || l->withdrawn || !selects(s, l))
+		if (l->state != LEASE_SENT || l->withdrawn || !is_of(l, messages, n))
 			continue;
 		l->withdrawn = true;
 		ipc_send_withdraw(d->relay, &(struct msg_withdraw){ .lease = l->number }, -1);

@@ -191,7 +191,7 @@ void run_show(struct engine *e, struct request *r)
 						    .remote = db_keep(a, q, 2),
 						    .route = db_keep(a, q, 3),
 						    .state = (enum recipient_state)db_u64(q, 4),
-						    .leased = leases_has(&e->leases, r->id, db_u64(q, 0)),
+						    .leased = leased_has(&e->leased, r->id, db_u64(q, 0)),
 						    .due_at = db_u64(q, 5),
 						    .attempts = db_u64(q, 6),
 						    .last_at = db_u64(q, 7),

@@ -44,7 +44,7 @@ static size_t read_candidates(struct engine *e, uint64_t id, const struct select
 						.state = (unsigned)db_u64(q, 1),
 						.lane = db_u64(q, 2),
 						.address = db_keep(&e->host->arena, q, 3),
-						.leased = !leased_too && leases_has(&e->leases, id, db_u64(q, 0)) };
+						.leased = !leased_too && leased_has(&e->leased, id, db_u64(q, 0)) };
 	}
 	*rows_out = rows;
 	return n;
@@ -65,7 +65,7 @@ static void retry(struct alteration *c, const struct candidate *r)
 	if (r->state != RCPT_WAITING)
 		return;
 	change(c, r, RCPT_WAITING, r->lane, c->due_at);
-	leases_note_due(&c->e->leases, r->lane, c->due_at);
+	leased_note_due(&c->e->leased, r->lane, c->due_at);
 }
 
 static void hold(struct alteration *c, const struct candidate *r)
@@ -181,9 +181,15 @@ void run_alter(struct engine *e, struct request *r)
 		r->verdict = perm(501, S("5.5.4"), S("no such operation"));
 		return;
 	}
-	n = select_messages(e, r->in.selector, r->cursor, ALTER_MAX, false, &e->host->arena, &ids, &r->out.next);
-	for (size_t i = 0; i < n; i++)
+	n = select_messages(e, r->in.selector, r->cursor, ALTER_MAX, false, &r->arena, &ids, &r->out.next);
+	for (size_t i = 0; i < n; i++) {
+		uint64_t before = r->out.in_flight;
+
 		r->out.count += alter_message(e, ids[i], r->alter, r->text, r->in.selector, false, &r->out.in_flight);
+		if (r->out.in_flight > before)
+			ids[r->out.n++] = ids[i]; /* not behind i */
+	}
+	r->out.rows = ids;
 }
 
 bool hold_message(struct engine *e, uint64_t id, struct str reason)

@@ -100,7 +100,7 @@ static void close_engine(struct engine *e)
 {
 	checkpoint_stop(e);
 	db_close(&e->db);
-	leases_fini(&e->leases);
+	leased_fini(&e->leased);
 	rate_store_close(e);
 	free(e->database);
 	free(e);
@@ -111,7 +111,7 @@ static struct engine *open_engine(struct engine_host *host, struct arena *a, str
 	struct engine *e = NEW(struct engine);
 
 	e->host = host;
-	leases_init(&e->leases);
+	leased_init(&e->leased);
 	if (asprintf(&e->database, "%s/queue.db", host->state_dir) < 0)
 		abort();
 	*why_out = open_parts(e, a);
@@ -157,7 +157,7 @@ static bool commit(struct engine *e)
 	crash_point("store.after_commit");
 	if (e->tx_settles)
 		crash_point("store.after_settle_commit");
-	leases_commit(&e->leases);
+	leased_commit(&e->leased);
 	return true;
 }
 
@@ -167,7 +167,7 @@ static void rollback(struct engine *e)
 	if (!sqlite3_get_autocommit(e->db.handle) && sqlite3_exec(e->db.handle, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK)
 		host_fail(e->host, "rollback", sqlite3_errmsg(e->db.handle));
 	e->counters = e->tx_before;
-	leases_rollback(&e->leases);
+	leased_rollback(&e->leased);
 }
 
 static void begin_read(struct engine *e)

@@ -25,7 +25,7 @@ struct page {
 
 static bool is_quiet(const struct engine *e, uint64_t lane, uint64_t now)
 {
-	const struct lane_cache *cache = leases_lane(&e->leases, lane);
+	const struct lane_cache *cache = leased_lane(&e->leased, lane);
 
 	return cache && cache->quiet && (cache->next_at == 0 || cache->next_at > now);
 }
@@ -141,7 +141,7 @@ static uint64_t next_lane_at(struct engine *e, uint64_t now)
 		next_at = db_u64(q, 0);
 		db_end(q);
 	}
-	LIST_EACH (i, &e->leases.cached) {
+	LIST_EACH (i, &e->leased.cached) {
 		const struct lane_cache *cache = CONTAINER_OF(i, struct lane_cache, link);
 
 		if (cache->quiet && cache->next_at > now && (next_at == 0 || cache->next_at < next_at))

@@ -29,7 +29,7 @@ uint64_t lane_for(struct engine *e, struct str address, struct str login, unsign
 	db_end(q);
 	if (due_at < next_at)
 		db_run(&e->db, Q_lane_set, INT(lane), INT(due_at));
-	leases_note_due(&e->leases, lane, due_at);
+	leased_note_due(&e->leased, lane, due_at);
 	return lane;
 }
 
@@ -92,7 +92,7 @@ static void lease_recipients(struct lease_page *p, uint64_t id, sqlite3_stmt *q,
 	while (db_row(&p->e->db, q)) {
 		uint64_t n = db_u64(q, 0);
 
-		if (leases_has(&p->e->leases, id, n))
+		if (leased_has(&p->e->leased, id, n))
 			continue;
 		if (m->recipients_n == max) {
 			db_end(q);
@@ -104,7 +104,7 @@ static void lease_recipients(struct lease_page *p, uint64_t id, sqlite3_stmt *q,
 									   .notify = (unsigned)db_u64(q, 3),
 									   .attempts = db_u64(q, 4),
 									   .deaths = db_u64(q, 5) };
-		leases_add(&p->e->leases, id, n, db_u64(q, 6));
+		leased_add(&p->e->leased, id, n, db_u64(q, 6));
 	}
 }
 
@@ -146,7 +146,7 @@ static void lease_walk(struct lease_page *p, uint64_t lane, bool tried)
 		uint64_t id = db_u64(q, 0), n = db_u64(q, 1);
 		struct due_message *m;
 
-		if (leases_has(&p->e->leases, id, n))
+		if (leased_has(&p->e->leased, id, n))
 			continue;
 		m = page_add(p, id);
 		lease_recipients(p, id, db_query(&p->e->db, Q_due_in_lane, INT(id), INT(lane), INT(p->now)), GROUP_MAX, m);
@@ -168,7 +168,7 @@ void run_lease(struct engine *e, struct request *r)
 	}
 	lease_walk(&p, r->id, false);
 	lease_walk(&p, r->id, true);
-	cache = leases_lane(&e->leases, r->id);
+	cache = leased_lane(&e->leased, r->id);
 	if (p.n < p.max && cache) { /* the walk met all that is due: the lane has nothing to give until then */
 		(void)lane_earliest(e, r->id, p.now, &next_at);
 		cache->quiet = true;

@@ -49,7 +49,7 @@ static bool mend_recipients(struct engine *e, struct mending *m, uint64_t lane, 
 	db_end(q);
 	for (size_t i = 0; i < n; i++) {
 		db_run(&e->db, Q_ahead_recipient, INT(found[i].id), INT(found[i].n), INT(found[i].at), INT(m->now));
-		leases_note_due(&e->leases, lane, found[i].at);
+		leased_note_due(&e->leased, lane, found[i].at);
 	}
 	m->recipients += n;
 	if (n > 0)

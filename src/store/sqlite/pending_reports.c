@@ -69,7 +69,7 @@ static void take_message(struct engine *e, struct request *r, struct unreported_
 {
 	struct unreported *u = &page->at[page->n];
 
-	if (leases_has_any(&e->leases, id)) /* wait until all deliveries have ended: one report for all recipients */
+	if (leased_has_any(&e->leased, id)) /* wait until all deliveries have ended: one report for all recipients */
 		return;
 	*u = (struct unreported){ .id = id };
 	read_recipients(e, page->kind, &r->arena, u);

@@ -84,7 +84,7 @@ static bool settle_one(struct engine *e, const struct outcome *o, uint64_t *lane
 	bool removing;
 
 	*lane_out = 0;
-	leases_end(&e->leases, o->id, o->n);
+	leased_end(&e->leased, o->id, o->n);
 	if (!db_row(&e->db, q))
 		return false;
 	state = (unsigned)db_u64(q, 0);
@@ -101,7 +101,7 @@ static bool settle_one(struct engine *e, const struct outcome *o, uint64_t *lane
 		add_event(e, o->id, o->n, o->at, S("mail.removed"), S("when=\"after the delivery that was in flight\""));
 	count_state(e, state, next);
 	if (next == RCPT_WAITING)
-		leases_note_due(&e->leases, *lane_out, o->due_at);
+		leased_note_due(&e->leased, *lane_out, o->due_at);
 	e->counters.settled++;
 	if (!o->report_success || (next != RCPT_DELIVERED && next != RCPT_RELAYED))
 		return state_is_final(next);

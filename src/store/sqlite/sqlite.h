@@ -16,15 +16,15 @@
 #define KIND_COUNT     (KIND_NOTICE + 1)
 #define TRANSCRIPT_MAX 4096
 
-/* ---- leases (leases.c): recipients in flight, in memory only ---- */
-struct lease {
+/* ---- leased.c: the recipients that store_lease() has given out, so that none is given out twice; in memory only ---- */
+struct leased_recipient {
 	struct hashtable_item node; /* by message */
 	uint64_t n, lane;
-	bool ended; /* in the open transaction */
-	struct lease *next_ended;
+	bool ended; /* by the open transaction */
+	struct leased_recipient *next_ended;
 };
 
-/* For a lane with leases: what is not in its row. `quiet`: all due recipients are leased, and the next recipient that is not
+/* Of a lane with leased recipients: what is not in its row. `quiet`: all due recipients are leased, and the next recipient that is not
  * leased is due at `next_at` (0: there is none). */
 struct lane_cache {
 	struct hashtable_item node; /* by lane */
@@ -34,21 +34,21 @@ struct lane_cache {
 	uint64_t next_at;
 };
 
-struct leases {
+struct leased {
 	struct hashtable by_message, lanes;
 	struct list cached; /* lanes */
-	struct lease *ended;
+	struct leased_recipient *ended;
 };
-void leases_init(struct leases *l);
-void leases_fini(struct leases *l);
-bool leases_has(const struct leases *l, uint64_t id, uint64_t n);
-bool leases_has_any(const struct leases *l, uint64_t id); /* of this message */
-void leases_add(struct leases *l, uint64_t id, uint64_t n, uint64_t lane);
-void leases_end(struct leases *l, uint64_t id, uint64_t n); /* takes effect with leases_commit, is undone by leases_rollback */
-void leases_commit(struct leases *l);
-void leases_rollback(struct leases *l);
-struct lane_cache *leases_lane(const struct leases *l, uint64_t lane);
-void leases_note_due(struct leases *l, uint64_t lane, uint64_t due_at); /* a recipient of the lane is due at that time */
+void leased_init(struct leased *l);
+void leased_fini(struct leased *l);
+bool leased_has(const struct leased *l, uint64_t id, uint64_t n);
+bool leased_has_any(const struct leased *l, uint64_t id); /* of this message */
+void leased_add(struct leased *l, uint64_t id, uint64_t n, uint64_t lane);
+void leased_end(struct leased *l, uint64_t id, uint64_t n); /* takes effect with leased_commit, is undone by leased_rollback */
+void leased_commit(struct leased *l);
+void leased_rollback(struct leased *l);
+struct lane_cache *leased_lane(const struct leased *l, uint64_t lane);
+void leased_note_due(struct leased *l, uint64_t lane, uint64_t due_at); /* a recipient of the lane is due at that time */
 
 /* ---- giving space back (vacuum.c) ---- */
 struct vacuum {
@@ -98,7 +98,7 @@ struct engine {
 	uint64_t next_lane;
 	uint64_t clock_at; /* the latest time that was seen */
 	bool set_back;     /* at the start the clock was behind that time, and some times are still to be mended */
-	struct leases leases;
+	struct leased leased;
 	struct vacuum vacuum;
 	struct checkpoint checkpoint;
 	int wal_frames; /* after the last commit */

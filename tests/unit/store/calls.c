@@ -123,13 +123,14 @@ static void on_trace(void *ctx, struct verdict v, const struct event_row *rows, 
 	}
 }
 
-void on_alter_done(void *ctx, struct verdict v, uint64_t count, uint64_t in_flight, uint64_t next)
+void on_alter_done(void *ctx, struct verdict v, const struct altered *altered)
 {
 	struct answer *a = take(ctx, v);
 
-	a->count = count;
-	a->in_flight = in_flight;
-	a->next = next;
+	copy(a, altered->leased, altered->leased_n, sizeof *altered->leased);
+	a->count = altered->count;
+	a->in_flight = altered->in_flight;
+	a->next = altered->next_cursor;
 }
 
 static void on_unreported(void *ctx, struct verdict v, const struct unreported *messages, size_t n)

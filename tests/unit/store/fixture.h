@@ -59,7 +59,7 @@ void answer_wait(struct fixture *f, struct answer *a);
 void on_done(void *ctx, struct verdict v);
 void on_due(void *ctx, struct verdict v, const struct due_message *messages, size_t n);
 void on_show(void *ctx, struct verdict v, const struct message_row *m, const struct recipient_row *rows, size_t n, uint64_t next);
-void on_alter_done(void *ctx, struct verdict v, uint64_t count, uint64_t in_flight, uint64_t next);
+void on_alter_done(void *ctx, struct verdict v, const struct altered *altered);
 void on_text(void *ctx, struct verdict v, struct str bytes, int fd);
 
 /* A message from a@example.org of login "alice" to the recipients in `to`, separated by spaces. */

@@ -113,6 +113,8 @@ static void hold_and_release(void **state)
 	a = alter_now(f, (struct selector){ .id = 100 }, ALTER_HOLD);
 	assert_int_equal(a.count, 1);
 	assert_int_equal(a.in_flight, 1);
+	assert_int_equal(a.n, 1);
+	assert_int_equal(*(const uint64_t *)a.rows, 100);
 	assert_str(show_now(f, 100, 0, 1).message->held, "by \"root\"");
 	assert_int_equal(shown(f, 100, 0)->state, RCPT_HELD);
 	assert_int_equal(shown(f, 100, 1)->state, RCPT_WAITING);
@@ -223,6 +225,8 @@ static void released_before_it_came_back(void **state)
 	a = alter_now(f, (struct selector){ .id = 100 }, ALTER_HOLD);
 	assert_int_equal(a.count, 1);
 	assert_int_equal(a.in_flight, 1);
+	assert_int_equal(a.n, 1);
+	assert_int_equal(*(const uint64_t *)a.rows, 100);
 	assert_int_equal(alter_now(f, (struct selector){ .id = 100 }, ALTER_RELEASE).count, 1);
 	assert_int_equal(settle_now(f, 100, 1, RCPT_WAITING, NOW + 9).class, OK);
 	assert_int_equal(shown(f, 100, 0)->state, RCPT_WAITING);
@@ -255,6 +259,8 @@ static void remove_ends_messages(void **state)
 	a = alter_now(f, (struct selector){ .user = S("alice") }, ALTER_REMOVE);
 	assert_int_equal(a.count, 2);
 	assert_int_equal(a.in_flight, 1);
+	assert_int_equal(a.n, 1); /* nothing of 101 is leased */
+	assert_int_equal(*(const uint64_t *)a.rows, 100);
 	assert_int_equal(stats_now(f).open_messages, 1);
 	assert_int_equal(settle_now(f, 100, 2, RCPT_WAITING, NOW + 9).class, OK); /* not delivered: now it is removed */
 	assert_int_equal(shown(f, 100, 1)->state, RCPT_REMOVED);
