@@ -42,7 +42,7 @@ def test_more_limits_than_it_looks_at():
 
 def test_an_old_queue_on_a_slow_disk_is_brought_forward():
     """However long it takes: longer than any call may. A stop in the middle leaves it as it was."""
-    version2 = pathlib.Path(__file__).parent.parent / "unit" / "store" / "version2.sql"
+    version2 = pathlib.Path(__file__).parent.parent / "unit" / "store" / "sqlite" / "version2.sql"
     sink = Sink()
     relay = Relay(sink.port, workers=1)
     relay.stop()
@@ -72,7 +72,7 @@ def test_the_state_of_an_older_version_is_taken_over():
     state = relay.dir / "state"
     shutil.rmtree(state, ignore_errors=True)
     state.mkdir(mode=0o700)
-    archive = pathlib.Path(__file__).parent.parent / "unit" / "store" / "version3.tar.gz"
+    archive = pathlib.Path(__file__).parent.parent / "unit" / "store" / "sqlite" / "version3.tar.gz"
     subprocess.run(["tar", "-xzf", archive, "-C", state], check=True)
     relay.start()
     finished, held = "38h6hknay0000", "38h6hknjr0000"

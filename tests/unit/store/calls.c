@@ -233,16 +233,6 @@ struct answer siblings_now(struct fixture *f, uint64_t id, uint64_t now, size_t 
 	CALL(f, store_lease_siblings(f->st, id, now, max, on_due, &a));
 }
 
-uint64_t lane_of(struct fixture *f, const char *domain)
-{
-	uint64_t id = 0;
-
-	(void)str_to_u64(
-		fixture_sql(f, arena_cstr(&f->arena, arena_printf(&f->arena, "SELECT id FROM lane WHERE domain='%s'", domain))),
-		&id);
-	return id;
-}
-
 struct verdict settle_now(struct fixture *f, uint64_t id, uint64_t n, enum recipient_state state, uint64_t due_at)
 {
 	struct outcome o = { .id = id,

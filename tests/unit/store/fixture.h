@@ -36,12 +36,6 @@ void fixture_begin_open(struct fixture *f);
 void fixture_reopen(struct fixture *f);
 char *fixture_path(struct fixture *f, const char *name);
 
-/* Run SQL on the database by a connection of our own. The result is the first column of the first row; "" = none. */
-struct str fixture_sql(struct fixture *f, const char *sql);
-
-/* Run the SQL in a file. */
-void fixture_script(struct fixture *f, const char *path);
-
 /* One pending answer. */
 struct answer {
 	bool done;
@@ -70,7 +64,7 @@ struct verdict accept_to(struct fixture *f, uint64_t id, const char *to);
 struct answer lanes_now(struct fixture *f, uint64_t now, size_t max);
 struct answer lease_now(struct fixture *f, uint64_t lane, uint64_t now, size_t max);
 struct answer siblings_now(struct fixture *f, uint64_t id, uint64_t now, size_t max);
-uint64_t lane_of(struct fixture *f, const char *domain);
+uint64_t lane_of(struct fixture *f, const char *domain); /* 0: none; the engine tells it */
 struct verdict settle_now(struct fixture *f, uint64_t id, uint64_t n, enum recipient_state state, uint64_t due_at);
 struct answer show_now(struct fixture *f, uint64_t id, uint64_t cursor, size_t max);
 struct answer text_now(struct fixture *f, uint64_t id);

@@ -1,5 +1,5 @@
 /* test_accept.c - accepting: idempotence, batches, order, large files, bounds. */
-#include "fixture.h"
+#include "engine_under_test.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -68,18 +68,12 @@ static void malformed_is_refused(void **state)
 static void one_cannot_fail_its_neighbours(void **state)
 {
 	struct fixture *f = *state;
-	static const char *const kinds[] = { "ABORT", "ROLLBACK", "FAIL" };
 	uint64_t id = 100;
 
-	for (size_t k = 0; k < 3; k++) {
+	for (unsigned k = 0; k < ENGINE_FAILURES; k++) {
 		struct answer a[20];
 
-		(void)fixture_sql(f, "DROP TRIGGER IF EXISTS bad");
-		(void)fixture_sql(
-			f, arena_cstr(&f->arena, arena_printf(&f->arena,
-							      "CREATE TRIGGER bad BEFORE INSERT ON event WHEN new.fields='bad'"
-							      " BEGIN SELECT RAISE(%s,'bad'); END",
-							      kinds[k])));
+		engine_fail_bad(f, k);
 		for (size_t i = 0; i < 20; i++) {
 			struct accepted *m = message(f, id + i, "b@x.org c@y.org");
 

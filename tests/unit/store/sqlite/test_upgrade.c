@@ -1,6 +1,6 @@
 /* test_upgrade.c - a state directory as version 3 of the schema left it when it had run for a moment (version3.tar.gz): all that was in it is
  * there, and can be delivered, released and told of. */
-#include "fixture.h"
+#include "sql.h"
 
 #include <sys/stat.h>
 

@@ -1,5 +1,5 @@
 /* test_plans.c - no statement reads a whole table, or sorts: with a million messages each must find its rows by an index. */
-#include "fixture.h"
+#include "sql.h"
 
 #include <sqlite3.h>
 
@@ -7,7 +7,7 @@ static const struct {
 	const char *name, *sql;
 } statements[] = {
 #define STATEMENT(name, sql) { #name, sql },
-#include "../../../src/store/sqlite/statements.def"
+#include "sqlite/statements.def"
 #undef STATEMENT
 };
 
