@@ -50,9 +50,9 @@ void *hashtable_named(const struct hashtable *t, struct str text, size_t item_at
 struct hashtable_item *hashtable_first(const struct hashtable *t); /* NULL: the table is empty */
 struct hashtable_item *hashtable_next(const struct hashtable *t, const struct hashtable_item *item); /* NULL after NULL */
 
-/* All items in small pages: those at the cursor (maybe none), as an array in the arena. The cursor begins with 0, moves to the next
- * page, and is 0 again after the last one. It stays valid while the table grows: an item that is in the table all the time is met
- * once. It is always smaller than 2^62. */
+/* All items in small pages: those at the cursor (maybe none), as an array in the arena. The cursor begins with 0, moves to the
+ * next page, and is 0 again after the last one. It stays valid while the table grows: an item that is in the table all the time
+ * is met once. It is always smaller than 2^62. */
 struct hashtable_item **hashtable_page(const struct hashtable *t, struct arena *a, uint64_t *cursor, size_t *n_out);
 
 #endif

@@ -1,5 +1,5 @@
-/* admin.c - list, show, trace and alter for the console. A page that would be too large for a datagram is asked for again with fewer
- * rows, so that the cursor is always the store's own. */
+/* admin.c - list, show, trace and alter for the console. A page that would be too large for a datagram is asked for again with
+ * fewer rows, so that the cursor is always the store's own. */
 #include "queue.h"
 
 #include "posthouse/clock.h"

@@ -1,5 +1,5 @@
-/* queue.h - the role as a whole: what its parts share. A message's way through it: intake, store, scheduler, lease, outcome, settle,
- * and report where it failed. */
+/* queue.h - the role as a whole: what its parts share. A message's way through it: intake, store, scheduler, lease, outcome,
+ * settle, and report where it failed. */
 #ifndef QUEUE_QUEUE_H
 #define QUEUE_QUEUE_H
 

@@ -64,7 +64,8 @@ static inline bool accounting_may_store(const struct accounting *acc)
 	return acc->store != NULL;
 }
 
-/* writing.c, for the parts whose changes are written to the store a moment later: members of struct writebehind_ops, whose ctx is the room. */
+/* writing.c, for the parts whose changes are written to the store a moment later: members of struct writebehind_ops, whose ctx is
+ * the room. */
 bool accounting_can_write(void *ctx);
 void accounting_write_later(void *ctx);
 

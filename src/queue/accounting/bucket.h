@@ -69,7 +69,8 @@ struct bucket *bucket_get(struct accounting *acc, struct str key, struct str rul
 /* Are there as many buckets as are read at a start? Then optional ones are not made. */
 bool buckets_are_many(const struct accounting *acc);
 
-/* All buckets in small pages, with a cursor as in hashtable_page(): buckets can be made between pages, and while a page is used. */
+/* All buckets in small pages, with a cursor as in hashtable_page(): buckets can be made between pages, and while a page is
+ * used. */
 struct bucket **buckets_page(const struct accounting *acc, struct arena *a, uint64_t *cursor, size_t *n_out);
 
 /* The bucket has changed: write it soon. */

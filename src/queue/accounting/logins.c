@@ -49,7 +49,8 @@ static struct verdict judge_newcomer(struct accounting *acc, struct arena *a, co
 }
 
 /* Is the login, or the network, banned? The answer is the same whether the password was right or wrong. Both count against the
- * network; but perhaps the owner of the login is the one who tries, so such a ban of the network ends when the owner is let in. */
+ * network; but perhaps the owner of the login is the one who tries, so such a ban of the network ends when the owner is let
+ * in. */
 static struct verdict judge_ban(struct client *c, struct arena *a, const struct msg_authenticated *m, uint64_t now,
 				struct msg_authorized *answer)
 {

@@ -24,10 +24,12 @@ struct account_event {
 };
 
 struct accounting_observer {
-	/* Limits, or bans, have been read, or cannot be read for now: see accounting_is_ready() and accounting_is_unreadable(). */
+	/* Limits, or bans, have been read, or cannot be read for now: see accounting_is_ready() and
+	 * accounting_is_unreadable(). */
 	void (*loaded)(void *ctx);
 
-	/* Mail is being held, but recipients of these messages are in flight: they are to be held unless they are delivered now. */
+	/* Mail is being held, but recipients of these messages are in flight: they are to be held unless they are delivered
+	 * now. */
 	void (*hold_in_flight)(void *ctx, const uint64_t *messages, size_t n);
 
 	/* All mail of a login that waited is held: the scheduler can forget what it knew of this mail. */

@@ -43,8 +43,8 @@ struct verdict quota_charge(struct quota *quota, struct arena *a, struct accepte
 void quota_keep(struct quota *quota);
 void quota_give_back(struct quota *quota);
 
-/* Is this amount allowed now, in addition to what is charged and reserved? OK, or the reply to the client. Always OK where mail over
- * the limit is held. Nothing is charged. */
+/* Is this amount allowed now, in addition to what is charged and reserved? OK, or the reply to the client. Always OK where mail
+ * over the limit is held. Nothing is charged. */
 struct verdict quota_check(struct arena *a, const struct account *account, const struct account *device,
 			   const struct amounts *amounts);
 

@@ -153,8 +153,8 @@ static void show_bans(struct page *p, uint64_t *cursor)
 		show_ban(p, bans[i]);
 }
 
-/* What a listing consists of, in this order. The console's cursor is the cursor within a list, times the number of lists, plus the
- * number of the list. */
+/* What a listing consists of, in this order. The console's cursor is the cursor within a list, times the number of lists, plus
+ * the number of the list. */
 static void (*const lists[])(struct page *p, uint64_t *cursor) = { show_buckets, show_bans };
 #define LISTS (sizeof lists / sizeof lists[0])
 

@@ -11,8 +11,8 @@ enum subject {
 	SUBJECT_UPSTREAM, /* "upstream:isp": what an upstream is sent */
 	SUBJECT_NETWORK,  /* "net:192.0.2.1": failed logins from a client network */
 	SUBJECT_LOGIN,    /* "login:alice@example.org", "login:alice@example.org/phone": failed logins by a name, known or not */
-	SUBJECT_TURN, /* "at:alice@example.org/phone 192.0.2.1", "at: 192.0.2.1": attempts of a login from one network, in turns */
-	SUBJECT_BREAKER, /* "breaker:alice@example.org" */
+	SUBJECT_TURN,     /* "at:alice@example.org/phone 192.0.2.1", "at: 192.0.2.1": attempts from one network, in turns */
+	SUBJECT_BREAKER,  /* "breaker:alice@example.org" */
 };
 
 /* Does the key belong to such a subject? / The name in the key: what follows the subject's word. */

@@ -128,8 +128,8 @@ static bool has_key(const struct config *c, struct str domain)
 	return false;
 }
 
-/* The domain of mailer-daemon. A DSN is signed in the name of its From (RFC 7489 3.1.1), so a domain with a key is preferred: that of the host, one
- * above it, that of the postmaster. */
+/* The domain of mailer-daemon. A DSN is signed in the name of its From (RFC 7489 3.1.1), so a domain with a key is preferred:
+ * that of the host, one above it, that of the postmaster. */
 static struct str home_domain(const struct config *c)
 {
 	struct str postmaster = address_domain(c->postmaster);

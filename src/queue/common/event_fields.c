@@ -14,8 +14,8 @@ static bool is_plain(struct str s)
 	return s.n > 0;
 }
 
-/* One value within quotes. Control characters become \uXXXX. Other bytes are stored as they are, unlike on the log line: what a next
- * hop said is kept, and characters that nobody sees are made harmless where the value is shown. */
+/* One value within quotes. Control characters become \uXXXX. Other bytes are stored as they are, unlike on the log line: what a
+ * next hop said is kept, and characters that nobody sees are made harmless where the value is shown. */
 static void add_quoted(struct buf *b, struct str s)
 {
 	buf_add_char(b, '"');

@@ -8,7 +8,8 @@
 /* What a limit of a login counts. */
 enum meter_kind { METER_MESSAGES, METER_RECIPIENTS, METER_BYTES, METER_NEW, METER_KINDS };
 
-/* A rate as it stands in the configuration, in its largest whole unit: "30/1m". The same of a limit: "messages 30/1m", "bytes 50M/1d". */
+/* A rate as it stands in the configuration, in its largest whole unit: "30/1m". The same of a limit: "messages 30/1m", "bytes
+ * 50M/1d". */
 struct str format_rate(struct arena *a, struct rate r);
 struct str format_rule(struct arena *a, enum meter_kind kind, struct rate r);
 

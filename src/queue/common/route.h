@@ -4,11 +4,12 @@
 
 #include "posthouse/config.h"
 
-/* The first route of the configuration whose conditions all hold; NULL: none does. A device login `alice/phone` counts as `alice`. */
+/* The first route of the configuration whose conditions all hold; NULL: none does. A device login `alice/phone` counts as
+ * `alice`. */
 const struct cfg_route *route_find(const struct config *c, struct str login, struct str sender, struct str recipient);
 
-/* The routes that are possible for mail of a login to a domain, whatever its sender and the recipient's local part are, in the order of the
- * configuration. complete: one of them applies for certain; else perhaps none does, or there are more than fit. */
+/* The routes that are possible for mail of a login to a domain, whatever its sender and the recipient's local part are, in the
+ * order of the configuration. complete: one of them applies for certain; else perhaps none does, or there are more than fit. */
 #define ROUTES_MAX 8
 struct route_set {
 	const struct cfg_route *at[ROUTES_MAX];

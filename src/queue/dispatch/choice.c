@@ -23,8 +23,8 @@ static uint64_t opens_at(const struct nexthop *hop, uint64_t now)
 	return now + (wait > 0 ? wait : PROBE_WAIT_MS);
 }
 
-/* When a delivery was begun that showed that nothing goes through; 0: there was none. Time spent waiting for a turn, or for an administrator who
- * mends the relay's own fault, does not end a message's time. */
+/* When a delivery was begun that showed that nothing goes through; 0: there was none. Time spent waiting for a turn, or for an
+ * administrator who mends the relay's own fault, does not end a message's time. */
 static uint64_t failing_since(const struct nexthop *hop)
 {
 	return hop->status != NEXTHOP_UP && hop->fault != FAULT_OURS ? hop->tried_at : 0;
@@ -43,7 +43,8 @@ static void note_closed(struct route_choice *w, bool first, struct str name, str
 	}
 }
 
-/* The first open choice of a route; if there is none, what is known of the closed ones. sender NULL: not known, pauses of senders do not count. */
+/* The first open choice of a route; if there is none, what is known of the closed ones. sender NULL: not known, pauses of senders
+ * do not count. */
 static struct route_choice choose_of_route(struct dispatch *d, const struct cfg_route *r, struct str domain,
 					   const struct str *sender, uint64_t now)
 {

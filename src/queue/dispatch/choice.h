@@ -1,5 +1,5 @@
-/* choice.h - the next hop that a recipient takes now: the first choice of its route that is open. It is decided when the recipient is leased, so
- * that queued mail follows a changed configuration, a next hop that failed and one that recovered. */
+/* choice.h - the next hop that a recipient takes now: the first choice of its route that is open. It is decided when the
+ * recipient is leased, so that queued mail follows a changed configuration, a next hop that failed and one that recovered. */
 #ifndef QUEUE_CHOICE_H
 #define QUEUE_CHOICE_H
 
@@ -9,8 +9,8 @@ struct due_message;
 
 struct route_choice {
 	struct nexthop *nexthop; /* NULL: no choice is open, or see `why` */
-	struct verdict
-		why; /* not OK: the configuration has no next hop for it. TEMP: an administrator can mend this, and the mail stays */
+	struct verdict why;  /* not OK: the configuration has no next hop for it. TEMP: an administrator can mend this, and the
+				mail stays */
 	uint64_t wait_until; /* none is open: when the first one can open */
 	uint64_t tried_at;   /* none is open: each of them failed a delivery that was begun then or later; 0: not so */
 	struct str reason;   /* none is open: why the first choice is closed; a view of the next hop's text */
@@ -22,8 +22,8 @@ struct route_choice route_choose(struct dispatch *d, struct str login, struct st
 /* Have both the same consequence for a recipient? */
 bool route_choices_equal(const struct route_choice *a, const struct route_choice *b);
 
-/* What is known about the mail of a lane before it is leased. Where routes depend on the sender or the local part, several next hops are possible,
- * and the best one counts. */
+/* What is known about the mail of a lane before it is leased. Where routes depend on the sender or the local part, several next
+ * hops are possible, and the best one counts. */
 struct lane_choice {
 	enum {
 		LANE_GOES,   /* lease up to `room` deliveries */

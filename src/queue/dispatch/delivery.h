@@ -6,9 +6,10 @@
 
 /* ---- splitting.c ---- */
 
-/* Divide the recipients by next hop, number and size of the datagram into deliveries, and park these. Recipients for which no next hop is open go
- * back into the queue until one opens, or end there when their time is over. scan_only: the message was leased, without its text, only to
- * find expired recipients, and all others go back to their places in the lane. This ends the fetching of `m`. */
+/* Divide the recipients by next hop, number and size of the datagram into deliveries, and park these. Recipients for which no
+ * next hop is open go back into the queue until one opens, or end there when their time is over. scan_only: the message was
+ * leased, without its text, only to find expired recipients, and all others go back to their places in the lane. This ends the
+ * fetching of `m`. */
 void message_dispatch(struct message *m, bool scan_only);
 
 /* ---- sending.c ---- */
@@ -25,8 +26,8 @@ void leases_stop_sending(struct dispatch *d);
 void leases_return_parked(struct dispatch *d);
 void leases_return_nexthop(struct nexthop *hop);
 
-/* Relay's channel has closed. The deliveries that it had are settled a moment later. died: relay died with them; not so when the whole program
- * stops, since then relay has ended in order. */
+/* Relay's channel has closed. The deliveries that it had are settled a moment later. died: relay died with them; not so when the
+ * whole program stops, since then relay has ended in order. */
 void leases_relay_gone(struct dispatch *d);
 void leases_settle_orphans(struct dispatch *d, bool died);
 

@@ -1,6 +1,6 @@
-/* dispatch.h - the room as a whole: it leases recipients that are due, decides their route, sends deliveries to relay, and turns relay's
- * results into the states of recipients. It knows nothing of reports, or of the role around it: the observer tells the others what
- * they have to know. */
+/* dispatch.h - the room as a whole: it leases recipients that are due, decides their route, sends deliveries to relay, and turns
+ * relay's results into the states of recipients. It knows nothing of reports, or of the role around it: the observer tells the
+ * others what they have to know. */
 #ifndef QUEUE_DISPATCH_H
 #define QUEUE_DISPATCH_H
 
@@ -23,8 +23,8 @@
 #include "posthouse/role.h"
 #include "posthouse/store.h"
 
-/* What dispatch tells the rest of the role. rooms.c fills in the callbacks; dispatch calls each from the loop, with the observer's
- * ctx. */
+/* What dispatch tells the rest of the role. rooms.c fills in the callbacks; dispatch calls each from the loop, with the
+ * observer's ctx. */
 struct dispatch_observer {
 	/* The store has recipients of whose failure, or success, somebody is to be told. */
 	void (*to_report)(void *ctx);

@@ -1,5 +1,5 @@
-/* inquiry.c - relay looks for the mail servers of a domain before anything is leased for the domain. A thousand domains whose name servers are
- * silent cost a thousand questions, but no delivery. Domains that worked lately need no question. */
+/* inquiry.c - relay looks for the mail servers of a domain before anything is leased for the domain. A thousand domains whose
+ * name servers are silent cost a thousand questions, but no delivery. Domains that worked lately need no question. */
 #include "dispatch/dispatch.h"
 
 #define ASKED_MAX 1500 /* questions at once: relay has descriptors for more, and needs 20 KiB for each */
@@ -37,7 +37,8 @@ static void ask(struct dispatch *d, struct nexthop *hop)
 	hop->inquiry = ipc_call_look_up(d->relay, &m, -1, on_looked_up, hop);
 }
 
-/* The latest and the oldest domain take turns: thousands of dead names in the line delay one another, but not a name that comes later. */
+/* The latest and the oldest domain take turns: thousands of dead names in the line delay one another, but not a name that comes
+ * later. */
 static struct nexthop *next_wanted(struct inquiries *all)
 {
 	const struct list *line = list_empty(&all->new) ? &all->again : &all->new;

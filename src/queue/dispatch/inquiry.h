@@ -5,8 +5,8 @@
 #include "dispatch/nexthop.h"
 
 struct inquiries {
-	struct list new,
-		again; /* struct nexthop, in_inquiries: HOSTS_WANTED. `again`: those that were down; they wait behind the others */
+	struct list new, again; /* struct nexthop, in_inquiries: HOSTS_WANTED. `again`: those that were down; they wait behind the
+				   others */
 	struct list asked;
 	size_t asked_n;
 	unsigned turn;

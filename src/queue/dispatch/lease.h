@@ -30,7 +30,8 @@ void message_add(struct message *m, const struct due_recipient *recipients, size
 /* One of its leases has ended; the last one frees the message. */
 void message_release(struct message *m);
 
-/* Upper bounds of what the codec needs: for one recipient; for everything but the recipients; for the whole datagram of the delivery. */
+/* Upper bounds of what the codec needs: for one recipient; for everything but the recipients; for the whole datagram of the
+ * delivery. */
 size_t recipient_bytes(const struct due_recipient *r);
 size_t delivery_fixed_bytes(const struct lease *l);
 size_t delivery_bytes(const struct lease *l);
@@ -106,7 +107,8 @@ struct settling {
 
 void settle_init(struct dispatch *d);
 
-/* Record l->outcomes. This ends the lease. Where the result came from relay, relay gets `settled` once the outcomes are durable. */
+/* Record l->outcomes. This ends the lease. Where the result came from relay, relay gets `settled` once the outcomes are
+ * durable. */
 void settle(struct lease *l);
 
 #endif

@@ -1,5 +1,5 @@
-/* nexthop.h - the next hops that are known: an upstream, or the MX hosts of a domain. While a next hop is down, its mail waits or takes
- * the next choice of its route; after a pause, which grows from failure to failure, one delivery probes the next hop. */
+/* nexthop.h - the next hops that are known: an upstream, or the MX hosts of a domain. While a next hop is down, its mail waits or
+ * takes the next choice of its route; after a pause, which grows from failure to failure, one delivery probes the next hop. */
 #ifndef QUEUE_NEXTHOP_H
 #define QUEUE_NEXTHOP_H
 
@@ -33,8 +33,8 @@ struct waiting_lane {
 
 struct nexthop {
 	struct hashtable_item in_table;
-	struct list
-		in_class; /* of upstreams, idle ones or those that are down; MX domains that are up and used are in none of these */
+	struct list in_class; /* of upstreams, idle ones or those that are down; MX domains that are up and used are in none of
+				 these */
 	struct list in_ready, in_waiting, in_asked, in_inquiries;
 	struct dispatch *dispatch;
 	char *name;      /* "upstream:isp", "mx:example.org" */
@@ -109,7 +109,8 @@ void nexthop_tick(struct nexthop *hop, uint64_t now);
 /* Can deliveries be leased for it? If not, call inquire(): its waiting lanes are served when the answer has come. */
 bool nexthop_knows_hosts(const struct nexthop *hop);
 
-/* A result says nothing against the next hop: for the next hour an MX domain is served like those that work. / It does not work. */
+/* A result says nothing against the next hop: for the next hour an MX domain is served like those that work. / It does not
+ * work. */
 void nexthop_prove(struct nexthop *hop, uint64_t now);
 void nexthop_disprove(struct nexthop *hop);
 
@@ -141,8 +142,8 @@ struct nexthop_trouble {
 };
 bool nexthop_failed(struct nexthop *hop, const struct nexthop_trouble *t, uint64_t now);
 
-/* The next hop works, but it said something about this relay's set-up or reputation that an administrator should know. It goes to the log, once
- * in an hour, and to `status`. */
+/* The next hop works, but it said something about this relay's set-up or reputation that an administrator should know. It goes to
+ * the log, once in an hour, and to `status`. */
 void nexthop_complained(struct nexthop *hop, uint64_t meaning, struct str reason, uint64_t now);
 
 /* The clock was set back: pauses that would now last longer than they were meant to are over, also in the store. */
@@ -155,15 +156,16 @@ void nexthops_stats(struct dispatch *d);
 
 /* ---- nexthop_concurrency.c: how many deliveries a next hop can have at once ---- */
 
-/* Is this next hop a possible choice of a route now? Not while it is down, probed by another delivery, or at the limit of its rates. A window
- * that is full is no reason to choose another one. */
+/* Is this next hop a possible choice of a route now? Not while it is down, probed by another delivery, or at the limit of its
+ * rates. A window that is full is no reason to choose another one. */
 bool nexthop_is_open(struct nexthop *hop, uint64_t now);
 
 /* How many deliveries can be sent now, and how many can be leased (in advance) when it is open. */
 size_t nexthop_slots(const struct nexthop *hop);
 size_t nexthop_room(const struct nexthop *hop, uint64_t now);
 
-/* Is there a place for a delivery that was leased already? There are more places than room, because a message can split into several deliveries. */
+/* Is there a place for a delivery that was leased already? There are more places than room, because a message can split into
+ * several deliveries. */
 bool nexthop_takes(const struct nexthop *hop);
 
 /* A result has come. connections: how many the next hop grants; 0: not known. */
@@ -181,8 +183,8 @@ void nexthops_expect_nothing(struct dispatch *d);
 
 /* ---- nexthop_lanes.c: lanes that are due and wait for room at a next hop ---- */
 
-/* Add a lane. True: it waits until it is served, see nexthop_resume_waiting(). False: it waits already, or the list has no place for it; the store
- * names it again in a later page. */
+/* Add a lane. True: it waits until it is served, see nexthop_resume_waiting(). False: it waits already, or the list has no place
+ * for it; the store names it again in a later page. */
 bool nexthop_wait(struct nexthop *hop, uint64_t lane, unsigned priority);
 
 /* Take out the lane of the highest priority, but each fourth time the one that waits longest. There must be one. */

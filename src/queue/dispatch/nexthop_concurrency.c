@@ -6,8 +6,8 @@
 #define AHEAD_UNKNOWN 2      /* … or this number, as long as the pace is not known */
 #define PACE_MAX_US   10000000
 #define FEW           4 /* deliveries at once of a domain that is not known to work */
-/* Leases that are reserved for upstreams, and for upstreams together with domains that worked lately: other domains cannot take them, however many
- * of these look up, connect or hang. At most 256 leases are free when texts are large. */
+/* Leases that are reserved for upstreams, and for upstreams together with domains that worked lately: other domains cannot take
+ * them, however many of these look up, connect or hang. At most 256 leases are free when texts are large. */
 #define KEPT_FOR_UPSTREAMS 32
 #define KEPT_FOR_PROVEN    128
 
@@ -22,8 +22,8 @@ static size_t width(const struct nexthop *hop)
 	return hop->granted > 0 ? least(hop->granted, hop->connections) : hop->connections;
 }
 
-/* Deliveries that are sent or leased beyond the connections hide the time between a result and the next delivery. They are few where the next hop
- * is slow: then new mail waits for its turn among the lanes, not behind everything that was fetched before. */
+/* Deliveries that are sent or leased beyond the connections hide the time between a result and the next delivery. They are few
+ * where the next hop is slow: then new mail waits for its turn among the lanes, not behind everything that was fetched before. */
 static size_t ahead(const struct nexthop *hop)
 {
 	size_t work = hop->pace_us > 0 ? (size_t)(AHEAD_US / hop->pace_us) : AHEAD_UNKNOWN;
@@ -75,8 +75,8 @@ size_t nexthop_slots(const struct nexthop *hop)
 	return most > hop->in_flight ? most - hop->in_flight : 0;
 }
 
-/* There can be any number of MX domains. Each of them can take a part of the free leases, so that there is always something left for another
- * domain, however many are slow. Domains that are not known to work leave a rest to those that do. */
+/* There can be any number of MX domains. Each of them can take a part of the free leases, so that there is always something left
+ * for another domain, however many are slow. Domains that are not known to work leave a rest to those that do. */
 static size_t fair_share(const struct nexthop *hop, size_t most)
 {
 	size_t left = leases_left(hop->dispatch), kept = hop->proven ? KEPT_FOR_UPSTREAMS : KEPT_FOR_PROVEN;

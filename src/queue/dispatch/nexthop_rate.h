@@ -1,5 +1,5 @@
-/* nexthop_rate.h - how many messages an upstream takes in a period: token buckets. They are charged in memory when a delivery is parked. The
- * delivery is sent when the store has the charge, and the charge is given back when the delivery comes to nothing. */
+/* nexthop_rate.h - how many messages an upstream takes in a period: token buckets. They are charged in memory when a delivery is
+ * parked. The delivery is sent when the store has the charge, and the charge is given back when the delivery comes to nothing. */
 #ifndef QUEUE_NEXTHOP_RATE_H
 #define QUEUE_NEXTHOP_RATE_H
 
@@ -16,7 +16,8 @@ struct charges {
 	bool saving, dirty;
 };
 
-/* The next hop gets buckets for its upstream's rates (NULL: none). What is used of a rate stays used as long as the rate is the same. */
+/* The next hop gets buckets for its upstream's rates (NULL: none). What is used of a rate stays used as long as the rate is the
+ * same. */
 void nexthop_rate_apply(struct nexthop *hop, const struct rate_list *rates);
 void nexthop_rate_forget(struct nexthop *hop);
 
@@ -24,8 +25,8 @@ void nexthop_rate_forget(struct nexthop *hop);
 size_t nexthop_rate_room(const struct nexthop *hop, uint64_t now);
 uint64_t nexthop_rate_wait_ms(const struct nexthop *hop, uint64_t now);
 
-/* Charge one delivery; returns the number of its charge, 0 where there is no limit. / Give the charge back, and set it to 0; harmless without
- * a next hop (NULL) or a charge (0). / Has the store got it, so that the delivery can be sent? */
+/* Charge one delivery; returns the number of its charge, 0 where there is no limit. / Give the charge back, and set it to 0;
+ * harmless without a next hop (NULL) or a charge (0). / Has the store got it, so that the delivery can be sent? */
 uint64_t nexthop_rate_charge(struct nexthop *hop);
 void nexthop_rate_return(struct nexthop *hop, uint64_t *charge);
 bool nexthop_rate_is_durable(const struct nexthop *hop, uint64_t charge);

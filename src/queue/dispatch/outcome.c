@@ -54,7 +54,8 @@ void outcome_tell(const struct answer *an, const struct due_recipient *r, struct
 
 /* ---- one recipient ---- */
 
-/* RFC 3461 5.2.2 and 5.2.3: a success that is to be reported is reported by the last host that knows of this wish. This relay never delivers. */
+/* RFC 3461 5.2.2 and 5.2.3: a success that is to be reported is reported by the last host that knows of this wish. This relay
+ * never delivers. */
 static void delivered(const struct answer *an, const struct due_recipient *r, struct outcome *o)
 {
 	bool asked = (r->notify & NOTIFY_SUCCESS) != 0;
@@ -120,7 +121,8 @@ void outcome_deferred(const struct answer *an, const struct due_recipient *r, ui
 	outcome_tell(an, r, o, LOG_INFO, "delivery.deferred");
 }
 
-/* The next hop refuses this sender alone: its mail waits there, or takes the next choice of its route at once. True: the latter. */
+/* The next hop refuses this sender alone: its mail waits there, or takes the next choice of its route at once. True: the
+ * latter. */
 static bool sender_refused(const struct answer *an, const struct due_recipient *r, const struct rec_outcome *said,
 			   struct outcome *o)
 {
@@ -143,7 +145,8 @@ static bool sender_refused(const struct answer *an, const struct due_recipient *
 	return true;
 }
 
-/* A fault that only an administrator can mend, and that closes neither the next hop nor the sender, must be told in some place. */
+/* A fault that only an administrator can mend, and that closes neither the next hop nor the sender, must be told in some
+ * place. */
 static void complain(const struct answer *an, const struct rec_outcome *said)
 {
 	struct nexthop *hop = an->lease->nexthop;

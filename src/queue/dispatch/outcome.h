@@ -19,8 +19,8 @@ void outcome_orphaned(struct lease *l, bool died);
 /* Give the recipients back untried, due at `due_at`. */
 void outcome_return(struct lease *l, uint64_t due_at);
 
-/* No next hop is open: the recipients wait. They have failed if their time is over and an attempt that was begun after that has failed. scan_only:
- * they keep their places in the lane; else they are due when a next hop can open. */
+/* No next hop is open: the recipients wait. They have failed if their time is over and an attempt that was begun after that has
+ * failed. scan_only: they keep their places in the lane; else they are due when a next hop can open. */
 void outcome_wait(struct lease *l, const struct route_choice *choice, bool scan_only);
 
 /* The configuration has no next hop for the recipients. / The store cannot produce the text. */

@@ -1,5 +1,5 @@
-/* outcome_private.h - how the outcomes of a delivery are made. outcome.c knows what one answer means for one recipient; above it are
- * outcome_result.c, for a result of relay, and outcome_unanswered.c, for deliveries that ended without one. */
+/* outcome_private.h - how the outcomes of a delivery are made. outcome.c knows what one answer means for one recipient; above it
+ * are outcome_result.c, for a result of relay, and outcome_unanswered.c, for deliveries that ended without one. */
 #ifndef QUEUE_OUTCOME_PRIVATE_H
 #define QUEUE_OUTCOME_PRIVATE_H
 
@@ -34,22 +34,23 @@ struct outcome outcome_answered(struct answer *an, const struct due_recipient *r
 /* The recipient is due again, or its time is over. pause_ms: the pause that the next hop's reply asks for; 0: none. */
 void outcome_deferred(const struct answer *an, const struct due_recipient *r, uint64_t pause_ms, struct outcome *o);
 
-/* Is the message's time over, and was the attempt at `tried_at` begun after that? Otherwise a clock that jumps would return the whole queue. /
- * Then the recipient has failed; o->verdict is its last answer, and becomes that of the failure. */
+/* Is the message's time over, and was the attempt at `tried_at` begun after that? Otherwise a clock that jumps would return the
+ * whole queue. / Then the recipient has failed; o->verdict is its last answer, and becomes that of the failure. */
 bool outcome_is_over(const struct due_message *m, uint64_t tried_at);
 void outcome_expired(const struct answer *an, const struct due_recipient *r, struct outcome *o);
 
 /* The fault of a next hop as a recipient's last answer. */
 struct verdict outcome_fault(enum nexthop_fault fault, struct str reason);
 
-/* ---- refused_report.c: a next hop refuses a report or notification for what it is: then it goes in another form (dsn_form.h) ---- */
+/* ---- refused_report.c: a next hop refuses a report or notification for what it is: then it goes in another form (dsn_form.h)
+ * ---- */
 
 /* What the result says about the recipient with this number; NULL: nothing. */
 const struct rec_outcome *result_outcome(const struct msg_result *m, uint64_t n);
 
-/* Is there another form of a report that was refused? Then true, and *result_out is what the result has to be taken for: the report
- * has failed, so that it is written in that form at once, and neither the next hop nor other mail of the report's sender has to wait.
- * *result_out points to *refusal_out, and to what `said` points to. */
+/* Is there another form of a report that was refused? Then true, and *result_out is what the result has to be taken for: the
+ * report has failed, so that it is written in that form at once, and neither the next hop nor other mail of the report's sender
+ * has to wait. *result_out points to *refusal_out, and to what `said` points to. */
 bool report_wants_other_form(const struct lease *l, const struct msg_result *said, struct msg_result *result_out,
 			     struct rec_outcome *refusal_out);
 

@@ -5,8 +5,8 @@
 
 #define REPLY_MAX 1000 /* bytes of an answer that are kept */
 
-/* The next hop as a whole is at fault: the recipient takes the next choice of its route at once, or waits for the first one that opens. But an MX
- * domain that cannot be reached is an attempt like any other. */
+/* The next hop as a whole is at fault: the recipient takes the next choice of its route at once, or waits for the first one that
+ * opens. But an MX domain that cannot be reached is an attempt like any other. */
 static struct outcome blocked(const struct answer *an, const struct due_recipient *r, enum nexthop_fault fault, struct str reason,
 			      bool news)
 {

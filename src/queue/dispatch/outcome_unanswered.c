@@ -6,7 +6,7 @@
 
 #define UNKNOWN_DELAY_MS (5 * MINUTE_MS)
 #define NO_TEXT_DELAY_MS MINUTE_MS
-#define PUT_OFF_MAX_MS   MINUTE_MS /* recipients that wait for a next hop are looked at again, since a reload can open one sooner */
+#define PUT_OFF_MAX_MS   MINUTE_MS /* waiting recipients are looked at again, since a reload can open a next hop sooner */
 
 void outcome_orphaned(struct lease *l, bool died)
 {

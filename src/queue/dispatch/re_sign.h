@@ -1,5 +1,5 @@
-/* re_sign.h - relay had to convert a message for its next hop, so the signatures do not hold any more. It gets fresh ones from vault, but only for a
- * message that it has, and only in the name of the domain for which the message was signed before. */
+/* re_sign.h - relay had to convert a message for its next hop, so the signatures do not hold any more. It gets fresh ones from
+ * vault, but only for a message that it has, and only in the name of the domain for which the message was signed before. */
 #ifndef QUEUE_RE_SIGN_H
 #define QUEUE_RE_SIGN_H
 

@@ -1,6 +1,7 @@
-/* scheduler.c - works in rounds: it serves the lanes that wait for room, asks the store for more due lanes, leases a few messages of each lane
- * together with their recipients in other lanes, and sends. There is one round at a time; what happens meanwhile starts the next one. A lane
- * whose choices are all closed is passed by and stays due. A lane that meets a full next hop waits there for its turn. */
+/* scheduler.c - works in rounds: it serves the lanes that wait for room, asks the store for more due lanes, leases a few messages
+ * of each lane together with their recipients in other lanes, and sends. There is one round at a time; what happens meanwhile
+ * starts the next one. A lane whose choices are all closed is passed by and stays due. A lane that meets a full next hop waits
+ * there for its turn. */
 #include "dispatch/dispatch.h"
 
 #include "posthouse/clock.h"
@@ -267,7 +268,8 @@ static struct message *fetched(struct scheduler *s, uint64_t id)
 	return NULL;
 }
 
-/* Could the message's recipients in other lanes have the same next hop? Those of an upstream can; those of an MX domain are all in one lane. */
+/* Could the message's recipients in other lanes have the same next hop? Those of an upstream can; those of an MX domain are all
+ * in one lane. */
 static bool wants_siblings(const struct message *m)
 {
 	const struct due_message *due = &m->due;

@@ -27,8 +27,8 @@ struct lane_scan {
 void lane_scan_begin(struct dispatch *d, uint64_t now);
 void lane_scan_end(struct dispatch *d, uint64_t now);
 
-/* Here is a page of the scheduler's size, or what there was of it. Are there due lanes that the scan has not met? The store's turn goes round
- * without an end. */
+/* Here is a page of the scheduler's size, or what there was of it. Are there due lanes that the scan has not met? The store's
+ * turn goes round without an end. */
 bool lane_scan_has_more(struct dispatch *d, const struct due_lane *lanes, size_t n);
 
 struct scheduler {
@@ -36,9 +36,10 @@ struct scheduler {
 	unsigned asking;  /* operations of the running round that have not called back; 0: no round runs */
 	bool again;       /* something happened during the round */
 	bool productive;  /* at least one leased recipient is being delivered */
-	bool urgent; /* mail of high priority has come: ask for lanes although no next hop has room, so that this mail waits in front */
-	bool failing;          /* the store has refused: wait for a while */
-	size_t room;           /* deliveries that this round can still lease */
+	bool urgent;  /* mail of high priority has come: ask for lanes although no next hop has room, so that this mail waits in
+			 front */
+	bool failing; /* the store has refused: wait for a while */
+	size_t room;  /* deliveries that this round can still lease */
 	uint64_t next_lane_at; /* when the next lane is due, as the store last said; 0: none */
 
 	struct lane_scan scan;

@@ -1,5 +1,5 @@
-/* sender_pause.h - a next hop refuses one sender, an address or a domain: mail of this sender waits or takes the next choice of its route, and all
- * other mail goes on. The pauses are kept over restarts, in the store's table of next hops. */
+/* sender_pause.h - a next hop refuses one sender, an address or a domain: mail of this sender waits or takes the next choice of
+ * its route, and all other mail goes on. The pauses are kept over restarts, in the store's table of next hops. */
 #ifndef QUEUE_SENDER_PAUSE_H
 #define QUEUE_SENDER_PAUSE_H
 

@@ -22,7 +22,8 @@ static void park(struct lease *l)
 	uint64_t now = clock_now_ms();
 	const struct dispatch *d = l->message->dispatch;
 
-	/* Relay has gone meanwhile, or the next hop has no place. Then the recipients wait in the store, where they cost nothing. */
+	/* Relay has gone meanwhile, or the next hop has no place. Then the recipients wait in the store, where they cost
+	 * nothing. */
 	if (!d->relay || d->stopping) {
 		outcome_return(l, now);
 		return;
@@ -41,7 +42,8 @@ static void park(struct lease *l)
 	lease_enter(l, LEASE_PARKED);
 }
 
-/* The delivery that begins with recipient `first` takes all recipients with an equal choice that fit; `taken` says which are in a delivery. */
+/* The delivery that begins with recipient `first` takes all recipients with an equal choice that fit; `taken` says which are in a
+ * delivery. */
 static struct lease *gather(struct message *m, size_t first, const struct route_choice *choices, bool *taken)
 {
 	struct lease *l = lease_new(m, choices[first].nexthop);

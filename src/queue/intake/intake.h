@@ -40,7 +40,8 @@ struct verdict intake_takes_mail(struct intake *in);
 /* Limits and bans have been read, or cannot be read: submitted messages that waited for that go on. */
 void intake_resume(struct intake *in);
 
-/* The store is about to be closed: messages that still wait for limits are refused. After that the store is not asked any more. */
+/* The store is about to be closed: messages that still wait for limits are refused. After that the store is not asked any
+ * more. */
 void intake_close(struct intake *in);
 
 /* Messages of submission. */

@@ -1,5 +1,5 @@
-/* dsn.c - the way of a DSN: the store lists what it is about, the original is read, the DSN is built, signed, stored. After a crash
- * anywhere on this way the recipients are still unreported, and the way begins again. */
+/* dsn.c - the way of a DSN: the store lists what it is about, the original is read, the DSN is built, signed, stored. After a
+ * crash anywhere on this way the recipients are still unreported, and the way begins again. */
 #include "report/dsn_private.h"
 
 #include "common/event_fields.h"
@@ -210,8 +210,8 @@ static void tell_nobody(struct dsn *dsn, size_t first, struct str reason)
 		     FIELDS(&dsn->arena, kv("reason", reason), kv("recipients", dsn->numbers_n)), on_stored, dsn);
 }
 
-/* RFC 5321 6.1: mail with the null sender never causes a DSN, or DSNs would go to and fro. Its failures are told to the postmaster,
- * except those of the postmaster's own copies. */
+/* RFC 5321 6.1: mail with the null sender never causes a DSN, or DSNs would go to and fro. Its failures are told to the
+ * postmaster, except those of the postmaster's own copies. */
 static void tell_postmaster(struct dsn *dsn)
 {
 	struct str reason = dsn->parent.kind == KIND_MAIL ? S("the message has the null sender") : S("it was a report");
@@ -240,7 +240,8 @@ static void tell_postmaster(struct dsn *dsn)
 		tell_nobody(dsn, 0, reason);
 }
 
-/* Is the parent a message of the queue itself, with one recipient, and is there another form of it than the one that was refused? */
+/* Is the parent a message of the queue itself, with one recipient, and is there another form of it than the one that was
+ * refused? */
 static bool can_write_again(struct dsn *dsn)
 {
 	const struct failed_recipient *f = dsn->parent.failed;
@@ -261,7 +262,8 @@ static void decide(struct dsn *dsn)
 		tell_postmaster(dsn);
 		return;
 	}
-	/* First the recipients that the sender does not want to hear of; then the store lists the others. A warning is given once, for all recipients. */
+	/* First the recipients that the sender does not want to hear of; then the store lists the others. A warning is given
+	 * once, for all recipients. */
 	if (dsn->wanted == 0 || (dsn->wanted < dsn->parent.failed_n && dsn->about != KIND_DELAY)) {
 		if (dsn->about != KIND_DELAY)
 			log_info(&(struct log){ .message = dsn->parent.id }, "report.unwanted",

@@ -1,6 +1,6 @@
-/* dsn.h - delivery status notifications (RFC 3464): tell senders what has become of their mail: failures, delays, and successes where a
- * sender asked for them. A DSN is built, signed, and stored together with the marks of its recipients, one DSN at a time. Failures of mail
- * without a sender are told to the postmaster. */
+/* dsn.h - delivery status notifications (RFC 3464): tell senders what has become of their mail: failures, delays, and successes
+ * where a sender asked for them. A DSN is built, signed, and stored together with the marks of its recipients, one DSN at a time.
+ * Failures of mail without a sender are told to the postmaster. */
 #ifndef QUEUE_DSN_H
 #define QUEUE_DSN_H
 

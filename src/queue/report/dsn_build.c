@@ -1,5 +1,5 @@
-/* dsn_build.c - envelope and text of a DSN, or of the postmaster's copy. There is no warning about such a message, and only the postmaster
- * is told of its failure. */
+/* dsn_build.c - envelope and text of a DSN, or of the postmaster's copy. There is no warning about such a message, and only the
+ * postmaster is told of its failure. */
 #include "report/dsn_private.h"
 
 #include "posthouse/log.h"

@@ -20,7 +20,8 @@ static struct verdict take_own_text(struct dsn *dsn, struct verdict v, struct st
 	return ok();
 }
 
-/* RFC 3461 4.3: RET is about failures; other DSNs return headers. A text that is lost cannot be quoted, but there is a DSN all the same. */
+/* RFC 3461 4.3: RET is about failures; other DSNs return headers. A text that is lost cannot be quoted, but there is a DSN all
+ * the same. */
 static void take_text(struct dsn *dsn, struct str bytes)
 {
 	bytes = arena_str(&dsn->arena, bytes);

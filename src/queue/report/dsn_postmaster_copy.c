@@ -8,7 +8,8 @@
 
 #include <assert.h>
 
-/* Bytes of an address or a reply. Cleaning can make three times as many of them, and the whole message must fit into a datagram. */
+/* Bytes of an address or a reply. Cleaning can make three times as many of them, and the whole message must fit into a
+ * datagram. */
 #define SHOWN_MAX      250
 #define RECIPIENTS_MAX 15
 

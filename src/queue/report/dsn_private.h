@@ -27,8 +27,8 @@ struct dsn {
 	char *bytes;
 };
 
-/* ---- dsn_original.c: read what is needed of the original: `quoted`, and `whole`. TEMP: it is to be tried again; PERM: the text that is
- * to be written again is lost. ---- */
+/* ---- dsn_original.c: read what is needed of the original: `quoted`, and `whole`. TEMP: it is to be tried again; PERM: the text
+ * that is to be written again is lost. ---- */
 void dsn_read_original(struct dsn *dsn, void (*done)(struct dsn *dsn, struct verdict v));
 
 /* ---- dsn_build.c: envelope and text ---- */

@@ -1,5 +1,5 @@
-/* notification.h - messages to a login and to the postmaster about an account: a limit is nearly used up, mail is held, a breaker has
- * tripped. They wait in memory, are signed and stored one at a time, and count against no limit. */
+/* notification.h - messages to a login and to the postmaster about an account: a limit is nearly used up, mail is held, a breaker
+ * has tripped. They wait in memory, are signed and stored one at a time, and count against no limit. */
 #ifndef QUEUE_NOTIFICATION_H
 #define QUEUE_NOTIFICATION_H
 

@@ -1,5 +1,5 @@
-/* own_message.h - a message that the queue itself writes, a report or a notification: its envelope, its text, and its DKIM signatures. It
- * is hashed here, and signed by vault; its owner hands it to the store. */
+/* own_message.h - a message that the queue itself writes, a report or a notification: its envelope, its text, and its DKIM
+ * signatures. It is hashed here, and signed by vault; its owner hands it to the store. */
 #ifndef QUEUE_OWN_MESSAGE_H
 #define QUEUE_OWN_MESSAGE_H
 
@@ -34,11 +34,12 @@ struct own_message {
 	uint64_t call; /* to vault; 0: none is open */
 };
 
-/* Fill in the envelope, also for another try: a new id, one recipient, the author. The texts are copied into the arena, which must live as long as `own`. */
+/* Fill in the envelope, also for another try: a new id, one recipient, the author. The texts are copied into the arena, which
+ * must live as long as `own`. */
 void own_message_begin(struct own_message *own, struct reports *rs, struct arena *a, const struct own_envelope *e);
 
-/* Take over the text, and sign it with the keys of the domain in From. Ends in done(): at once where `sign` has no key for that domain,
- * since then the message goes unsigned. TEMP: vault is away, or cannot use a key. */
+/* Take over the text, and sign it with the keys of the domain in From. Ends in done(): at once where `sign` has no key for that
+ * domain, since then the message goes unsigned. TEMP: vault is away, or cannot use a key. */
 void own_message_sign(struct own_message *own, const struct report_text *text, void (*done)(void *ctx, struct verdict v),
 		      void *ctx);
 

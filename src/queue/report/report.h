@@ -1,6 +1,7 @@
-/* report.h - the room as a whole: it tells senders what has become of their mail (dsn.h), and logins and the postmaster what has happened
- * to an account (notification.h). Each of these messages is written, signed by vault, and stored like other mail (own_message.h). The
- * room knows nothing of deliveries, or of the role around it: the observer tells the others what they have to know. */
+/* report.h - the room as a whole: it tells senders what has become of their mail (dsn.h), and logins and the postmaster what has
+ * happened to an account (notification.h). Each of these messages is written, signed by vault, and stored like other mail
+ * (own_message.h). The room knows nothing of deliveries, or of the role around it: the observer tells the others what they have
+ * to know. */
 #ifndef QUEUE_REPORT_H
 #define QUEUE_REPORT_H
 
@@ -12,7 +13,8 @@
 #include "posthouse/role.h"
 #include "posthouse/store.h"
 
-/* What report tells the rest of the role. rooms.c fills in the callbacks; report calls each from the loop, with the observer's ctx. */
+/* What report tells the rest of the role. rooms.c fills in the callbacks; report calls each from the loop, with the observer's
+ * ctx. */
 struct report_observer {
 	/* A message was stored that is due now. */
 	void (*message_stored)(void *ctx);

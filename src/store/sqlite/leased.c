@@ -1,5 +1,5 @@
-/* leased.c - which recipients are leased, and what that means for their lanes. In memory: after a restart no recipient is leased. The
- * scheduler of queue bounds their number; what becomes of a lease is queue's alone to know. */
+/* leased.c - which recipients are leased, and what that means for their lanes. In memory: after a restart no recipient is leased.
+ * The scheduler of queue bounds their number; what becomes of a lease is queue's alone to know. */
 #include "sqlite.h"
 
 #include <stdlib.h>

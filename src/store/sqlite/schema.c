@@ -60,22 +60,23 @@ static const char *const migrations[SCHEMA_VERSION] = {
 	"CREATE INDEX lane_next ON lane(next_at,id);"
 
 	/* One row, written with each transaction: counting a million rows would delay the start by seconds. */
-	"CREATE TABLE counter(open_messages INTEGER NOT NULL, waiting INTEGER NOT NULL, held INTEGER NOT NULL, failed INTEGER NOT NULL,"
-	" lanes INTEGER NOT NULL) STRICT;"
+	"CREATE TABLE counter(open_messages INTEGER NOT NULL, waiting INTEGER NOT NULL, held INTEGER NOT NULL,"
+	" failed INTEGER NOT NULL, lanes INTEGER NOT NULL) STRICT;"
 	"INSERT INTO counter VALUES(0,0,0,0,0);"
 
 	"CREATE TABLE gate(name TEXT PRIMARY KEY, down_until INTEGER NOT NULL, failures INTEGER NOT NULL, reason TEXT NOT NULL,"
 	" rcptmax INTEGER, last_ok_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
 
 	/* History: seq counts within the message. */
-	"CREATE TABLE event(message INTEGER NOT NULL, seq INTEGER NOT NULL, n INTEGER NOT NULL, at INTEGER NOT NULL, name TEXT NOT NULL,"
-	" fields TEXT NOT NULL, PRIMARY KEY(message,seq)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE event(message INTEGER NOT NULL, seq INTEGER NOT NULL, n INTEGER NOT NULL, at INTEGER NOT NULL,"
+	" name TEXT NOT NULL, fields TEXT NOT NULL, PRIMARY KEY(message,seq)) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE transcript(message INTEGER NOT NULL, n INTEGER NOT NULL, at INTEGER NOT NULL, lines TEXT NOT NULL,"
 	" PRIMARY KEY(message,n)) STRICT, WITHOUT ROWID;",
 
 	/* Token buckets, delay warnings (in the order in which they come due), reports of success. In recipient.reported bit
 	 * 8 means that a success is still to be told; it keeps the message open as a waiting recipient does. */
-	"CREATE TABLE bucket(key TEXT NOT NULL, rule TEXT NOT NULL, tat_us INTEGER NOT NULL, PRIMARY KEY(key,rule)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE bucket(key TEXT NOT NULL, rule TEXT NOT NULL, tat_us INTEGER NOT NULL,"
+	" PRIMARY KEY(key,rule)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX message_warn ON message(warn_at) WHERE warn_at>0 AND finished_at IS NULL;"
 	"CREATE INDEX recipient_good ON recipient(message) WHERE (reported&8)=8;",
 
@@ -83,10 +84,11 @@ static const char *const migrations[SCHEMA_VERSION] = {
 	 * that version 2 wrote is the normal priority. Lanes keep their ids, so that no row of recipient changes. `hash` is
 	 * SipHash of the address under meta's known_key, so that the database does not show who a login writes to. */
 	"ALTER TABLE bucket ADD COLUMN warned_at INTEGER NOT NULL DEFAULT 0;"
-	"CREATE TABLE ban(key TEXT PRIMARY KEY, level INTEGER NOT NULL, until INTEGER NOT NULL, reason TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE ban(key TEXT PRIMARY KEY, level INTEGER NOT NULL, until INTEGER NOT NULL,"
+	" reason TEXT NOT NULL) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX ban_until ON ban(until);"
-	"CREATE TABLE known(login TEXT NOT NULL, hash INTEGER NOT NULL, last_at INTEGER NOT NULL, PRIMARY KEY(login,hash)) STRICT,"
-	" WITHOUT ROWID;"
+	"CREATE TABLE known(login TEXT NOT NULL, hash INTEGER NOT NULL, last_at INTEGER NOT NULL,"
+	" PRIMARY KEY(login,hash)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX known_last ON known(last_at);"
 	"INSERT INTO meta VALUES('known_key',lower(hex(randomblob(16))));"
 	"CREATE TABLE lane_new(id INTEGER PRIMARY KEY, domain TEXT NOT NULL, login TEXT NOT NULL, priority INTEGER NOT NULL,"

@@ -24,8 +24,8 @@ struct leased_recipient {
 	struct leased_recipient *next_ended;
 };
 
-/* Of a lane with leased recipients: what is not in its row. `quiet`: all due recipients are leased, and the next recipient that is not
- * leased is due at `next_at` (0: there is none). */
+/* Of a lane with leased recipients: what is not in its row. `quiet`: all due recipients are leased, and the next recipient that
+ * is not leased is due at `next_at` (0: there is none). */
 struct lane_cache {
 	struct hashtable_item node; /* by lane */
 	struct list link;
