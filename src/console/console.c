@@ -59,8 +59,28 @@ static struct channel *request_done(struct request *q, uint64_t *call_out)
 	return ch;
 }
 
+/* For console itself, and for numbers that are no role, the answer is that the role is away. */
+static enum role_id role_with_stats(const struct msg_stats *m)
+{
+	return m->role < ROLE_COUNT && role_facts[ROLE_CONSOLE].calls & 1u << m->role ? (enum role_id)m->role : ROLE_CLI;
+}
+
+/* request, reply, and the role that answers, with its index */
+#define FORWARDED(X)                                                                                                             \
+	X(account_change, account_changed, ROLE_LOGIN, 0)                                                                        \
+	X(account_page, accounts, ROLE_LOGIN, 0)                                                                                 \
+	X(queue_page, queue_rows, ROLE_QUEUE, 0)                                                                                 \
+	X(queue_alter, queue_altered, ROLE_QUEUE, 0)                                                                             \
+	X(queue_show, queue_shown, ROLE_QUEUE, 0)                                                                                \
+	X(trace, traced, ROLE_QUEUE, 0)                                                                                          \
+	X(limits_page, limits_rows, ROLE_QUEUE, 0)                                                                               \
+	X(limits_reset, limits_were_reset, ROLE_QUEUE, 0)                                                                        \
+	X(stats, stats_are, role_with_stats(m), (unsigned)m->index)                                                              \
+	X(status, status_is, ROLE_MASTER, 0)                                                                                     \
+	X(reload, reloaded, ROLE_MASTER, 0)
+
 /* Two functions per kind of request: one forwards the request, one gives the answer back. Only the number of the call changes. */
-#define FORWARD(request, reply)                                                                                                  \
+#define FORWARD(request, reply, role_id, index)                                                                                  \
 	static void on_##request##_answered(void *ctx, struct verdict v, const struct msg_##reply *m, int fd)                    \
 	{                                                                                                                        \
 		struct msg_##reply answer = { .verdict = v };                                                                    \
@@ -75,62 +95,14 @@ static struct channel *request_done(struct request *q, uint64_t *call_out)
 	static void forward_##request(void *ctx, struct channel *ch, const struct msg_##request *m, int fd)                      \
 	{                                                                                                                        \
 		struct console *c = ctx;                                                                                         \
-		unsigned index = 0;                                                                                              \
-		enum role_id role = target_##request(m, &index);                                                                 \
                                                                                                                                  \
-		ipc_call_##request(role_peer(c->role, role, index), m, -1, on_##request##_answered,                              \
+		ipc_call_##request(role_peer(c->role, role_id, index), m, -1, on_##request##_answered,                           \
 				   request_new(c, ch, m->call));                                                                 \
 	}
-#define TO(request, role)                                                                                                        \
-	static enum role_id target_##request(const struct msg_##request *m, unsigned *index_out)                                 \
-	{                                                                                                                        \
-		(void)m;                                                                                                         \
-		(void)index_out;                                                                                                 \
-		return role;                                                                                                     \
-	}
+#define HANDLER(request, ...) .request = forward_##request,
 
-static enum role_id target_stats(const struct msg_stats *m, unsigned *index_out)
-{
-	*index_out = (unsigned)m->index;
-	/* for console itself, and for numbers that are no role, the answer is that the role is away */
-	return m->role < ROLE_COUNT && role_facts[ROLE_CONSOLE].calls & 1u << m->role ? (enum role_id)m->role : ROLE_CLI;
-}
-
-TO(account_change, ROLE_LOGIN)
-TO(account_page, ROLE_LOGIN)
-TO(queue_page, ROLE_QUEUE)
-TO(queue_alter, ROLE_QUEUE)
-TO(queue_show, ROLE_QUEUE)
-TO(trace, ROLE_QUEUE)
-TO(limits_page, ROLE_QUEUE)
-TO(limits_reset, ROLE_QUEUE)
-TO(status, ROLE_MASTER)
-TO(reload, ROLE_MASTER)
-FORWARD(account_change, account_changed)
-FORWARD(account_page, accounts)
-FORWARD(queue_page, queue_rows)
-FORWARD(queue_alter, queue_altered)
-FORWARD(queue_show, queue_shown)
-FORWARD(trace, traced)
-FORWARD(limits_page, limits_rows)
-FORWARD(limits_reset, limits_were_reset)
-FORWARD(stats, stats_are)
-FORWARD(status, status_is)
-FORWARD(reload, reloaded)
-
-static const struct ipc_handlers client_handlers = {
-	.account_change = forward_account_change,
-	.account_page = forward_account_page,
-	.queue_page = forward_queue_page,
-	.queue_alter = forward_queue_alter,
-	.queue_show = forward_queue_show,
-	.trace = forward_trace,
-	.limits_page = forward_limits_page,
-	.limits_reset = forward_limits_reset,
-	.stats = forward_stats,
-	.status = forward_status,
-	.reload = forward_reload,
-};
+FORWARDED(FORWARD)
+static const struct ipc_handlers client_handlers = { FORWARDED(HANDLER) };
 
 /* ---- clients ---- */
 /* Is ADMIN_GROUP the primary group of the process, or one of its supplementary groups? */
