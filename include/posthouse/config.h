@@ -251,6 +251,16 @@ struct config *config_load(const char *path, struct config_faults *faults_out);
  * are now. */
 struct config *config_load_again(const struct config *old, struct config_faults *faults_out);
 
+/* ---- faults.c: master and command line only ---- */
+
+/* Prints all of them on standard error. Returns the number of those that are not warnings. */
+unsigned faults_print(const struct config_faults *faults);
+
+/* ---- text.c ---- */
+
+/* Is it a full host name: at least two labels of letters, digits and inner hyphens (RFC 1123 2.1)? */
+bool host_name_valid(struct str name);
+
 /* ---- clients.c: master and command line only ---- */
 
 /* A login in its full form: a name without @ gets the realm, before the '/' of a device. In `a`; "" stays. */

@@ -4,9 +4,15 @@
 
 #include <stdbool.h>
 #include <sys/types.h>
+#include <sys/vfs.h>
 
-/* Make a directory that only this user can enter. Root makes it as the user, and only where the user is not allowed to it makes
- * the directory itself and gives it away, by its descriptor. A directory that is there stays as it is. 0, or an errno. */
+/* The name of a file system that loses its files with a restart, or on which locks and syncs are not reliable; NULL: mail is
+ * safe there. */
+const char *directory_unsafe(const struct statfs *fs);
+
+/* Make a directory that only this user can enter. A process that is not root makes it as itself. Root makes it as the user, and
+ * only where the user is not allowed to it makes the directory itself and gives it away, by its descriptor. A directory that is
+ * there stays as it is. 0, or an errno. */
 int directory_make_for(const char *path, uid_t uid, gid_t gid);
 
 /* Give a directory of root's that has nothing in it to a user; any other stays as it is. 0, or an errno. */

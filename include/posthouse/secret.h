@@ -2,7 +2,7 @@
 #ifndef POSTHOUSE_SECRET_H
 #define POSTHOUSE_SECRET_H
 
-#include "posthouse/str.h"
+#include "posthouse/buf.h"
 
 struct secret {
 	char *p;
@@ -21,6 +21,9 @@ static inline struct str secret_view(const struct secret *x)
 
 /* Wipe memory in a way that the compiler cannot drop. */
 void wipe(void *p, size_t n);
+
+/* Wipe the whole memory of a buffer, also what was consumed, and give it back. */
+void buf_wipe(struct buf *b);
 
 /* Same bytes? Takes the same time wherever they differ. */
 bool same_secret(struct str a, struct str b);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -51,6 +52,24 @@ static bool act_as(uid_t uid, gid_t gid, struct self *self_out)
 	return false;
 }
 
+const char *directory_unsafe(const struct statfs *fs)
+{
+	static const struct {
+		uint32_t type; /* statfs gives a long that may be negative on 32 bits */
+		const char *name;
+	} unsafe[] = {
+		{ TMPFS_MAGIC, "tmpfs" },     { RAMFS_MAGIC, "ramfs" },    { NFS_SUPER_MAGIC, "NFS" },
+		{ SMB_SUPER_MAGIC, "SMB" },   { SMB2_SUPER_MAGIC, "SMB" }, { CIFS_SUPER_MAGIC, "CIFS" },
+		{ AFS_SUPER_MAGIC, "AFS" },   { AFS_FS_MAGIC, "AFS" },     { CODA_SUPER_MAGIC, "Coda" },
+		{ CEPH_SUPER_MAGIC, "Ceph" },
+	};
+
+	for (size_t i = 0; i < sizeof unsafe / sizeof unsafe[0]; i++)
+		if ((uint32_t)fs->f_type == unsafe[i].type)
+			return unsafe[i].name;
+	return NULL;
+}
+
 static bool is_empty(int directory_fd)
 {
 	int fd = dup(directory_fd);
@@ -87,6 +106,8 @@ int directory_make_for(const char *path, uid_t uid, gid_t gid)
 	struct self self;
 	int made;
 
+	if (geteuid() != 0)
+		return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : errno;
 	if (!act_as(uid, gid, &self))
 		return errno;
 	made = mkdir(path, 0700);

@@ -23,10 +23,15 @@ void secret_set(struct secret *x, struct str s)
 
 void secret_fini(struct secret *x)
 {
-	if (x->p)
-		wipe(x->p, x->n);
+	wipe(x->p, x->n);
 	free(x->p);
 	*x = (struct secret){ 0 };
+}
+
+void buf_wipe(struct buf *b)
+{
+	wipe(b->p, b->p ? b->capacity : 0);
+	buf_fini(b);
 }
 
 bool same_secret(struct str a, struct str b)

@@ -6,23 +6,6 @@
 #include <stdio.h>
 #include <sysexits.h>
 
-/* The number of faults, without warnings. */
-static unsigned print_faults(const struct config_faults *faults)
-{
-	unsigned n = 0;
-
-	for (size_t i = 0; i < faults->n; i++) {
-		const struct config_fault *f = &faults->at[i];
-
-		n += !f->warning;
-		fprintf(stderr, "%.*s:", STR_ARG(f->file));
-		if (f->line > 0)
-			fprintf(stderr, "%u:", f->line);
-		fprintf(stderr, "%s %.*s\n", f->warning ? " warning:" : "", STR_ARG(f->text));
-	}
-	return n;
-}
-
 static void print_dump(const struct config *c)
 {
 	struct buf b;
@@ -46,7 +29,7 @@ int command_check(int argc, char **argv, const char *config_path)
 		return EX_USAGE;
 	}
 	c = config_load(config_path, &faults);
-	n = print_faults(&faults);
+	n = faults_print(&faults);
 	if (n == 0)
 		n = check_certificates(c);
 	if (n == 0)

@@ -5,6 +5,7 @@
 
 #include "posthouse/config.h"
 #include "posthouse/control.h"
+#include "posthouse/utf8.h"
 
 #include <jansson.h>
 
@@ -53,10 +54,8 @@ void no_more_arguments(int argc, char **argv, int n);
 /* "90s", "15m", "4h", "5d", "2w". False: the text is no duration, or a longer one than `max_ms`. */
 bool read_duration(struct str text, uint64_t max_ms, uint64_t *ms_out);
 
-/* ---- format.c: texts are in the arena ---- */
+/* ---- format.c: texts are in the arena. Texts of peers are printed by utf8_shown(), so that no peer can move a cursor ---- */
 
-/* Text for people: characters that a terminal would act on become U+FFFD, so that no peer can move a cursor. */
-struct str printable(struct arena *a, struct str s);
 /* "2026-11-21 19:37:54Z", and "3 m", "2 h" for ages. */
 struct str time_text(struct arena *a, uint64_t ms);
 struct str age_text(struct arena *a, uint64_t ms);

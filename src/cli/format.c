@@ -2,15 +2,9 @@
 #include "cli.h"
 
 #include "posthouse/units.h"
-#include "posthouse/utf8.h"
 
 #include <stdio.h>
 #include <time.h>
-
-struct str printable(struct arena *a, struct str s)
-{
-	return utf8_shown(a, s);
-}
 
 struct str time_text(struct arena *a, uint64_t ms)
 {

@@ -107,10 +107,9 @@ static void make_state_dir(struct init *t)
 
 	if (!missing)
 		error = t->user ? directory_give(t->state_dir, t->user->pw_uid, t->user->pw_gid) : 0;
-	else if (t->user)
-		error = directory_make_for(t->state_dir, t->user->pw_uid, t->user->pw_gid);
-	else if (mkdir(t->state_dir, 0700) != 0)
-		error = errno;
+	else
+		error = directory_make_for(t->state_dir, t->user ? t->user->pw_uid : geteuid(),
+					   t->user ? t->user->pw_gid : getegid());
 	if (error)
 		init_fail(t, cannot(error), "%s: %s", t->state_dir, strerror(error));
 	if (missing)

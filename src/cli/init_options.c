@@ -13,32 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Letters, digits and hyphens in at least two labels. */
-static bool is_domain(struct str s)
-{
-	size_t label = 0, labels = 1;
-
-	for (size_t i = 0; i < s.n; i++) {
-		char c = s.p[i];
-
-		if (c == '.') {
-			if (label == 0 || s.p[i - 1] == '-')
-				return false;
-			label = 0;
-			labels++;
-			continue;
-		}
-		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c == '-' && label > 0)) || ++label > 63)
-			return false;
-	}
-	return s.n <= 253 && label > 0 && labels > 1 && s.p[s.n - 1] != '-';
-}
-
 static struct str read_domain(struct init *t, const char *what, const char *text)
 {
 	struct str s = domain_canonical(&t->arena, str_of(text));
 
-	if (!is_domain(s))
+	if (!host_name_valid(s))
 		die(EX_USAGE, "%s: expected a domain such as example.org, not \"%s\"", what, text);
 	return s;
 }

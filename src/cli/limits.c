@@ -2,9 +2,9 @@
 #include "cli.h"
 
 #include "posthouse/log.h"
+#include "posthouse/policy.h"
 #include "posthouse/units.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -20,17 +20,10 @@ static int usage(FILE *out, int code)
 	return code;
 }
 
-static bool is_address(const char *who)
+/* An address, or a network. */
+static bool is_address(struct str who)
 {
-	struct in6_addr to;
-	char text[INET6_ADDRSTRLEN];
-	size_t n = strcspn(who, "/");
-
-	if (n >= sizeof text)
-		return false;
-	memcpy(text, who, n);
-	text[n] = '\0';
-	return inet_pton(AF_INET, text, &to) == 1 || inet_pton(AF_INET6, text, &to) == 1;
+	return network_contains(who, str_head(who, str_find(who, '/')));
 }
 
 /* ---- show ---- */
@@ -68,12 +61,12 @@ static struct str amount_text(struct arena *a, const struct rec_limit_row *r, ui
 
 static void print_row(struct arena *a, const struct rec_limit_row *r)
 {
-	printf("    %-32.*s ", STR_ARG(printable(a, r->rule)));
+	printf("    %-32.*s ", STR_ARG(utf8_shown(a, r->rule)));
 	if (str_eq(r->rule, S("ban")))
 		printf("for %.*s more (number %llu): %.*s", STR_ARG(age_text(a, r->wait_ms)), (unsigned long long)r->used,
-		       STR_ARG(printable(a, r->text)));
+		       STR_ARG(utf8_shown(a, r->text)));
 	else if (str_eq(r->rule, S("breaker")))
-		printf("%.*s", STR_ARG(printable(a, r->text)));
+		printf("%.*s", STR_ARG(utf8_shown(a, r->text)));
 	else if (r->amount > 0)
 		printf("%.*s of %.*s used", STR_ARG(amount_text(a, r, r->used)), STR_ARG(amount_text(a, r, r->amount)));
 	else
@@ -89,7 +82,7 @@ static void print_rows(struct arena *a, const struct rec_limit_row *rows, size_t
 
 	for (size_t i = 0; i < n; i++) {
 		if (!str_eq(name_of(rows[i].key), last))
-			printf("%.*s\n", STR_ARG(printable(a, name_of(rows[i].key))));
+			printf("%.*s\n", STR_ARG(utf8_shown(a, name_of(rows[i].key))));
 		last = name_of(rows[i].key);
 		print_row(a, &rows[i]);
 	}
@@ -159,7 +152,7 @@ int command_limits(int argc, char **argv, const char *config_path)
 		die(EX_USAGE, "limits reset: whose? A login, an address, or --all");
 	session_open(&s, config_path);
 	if (argc == 3)
-		who = is_address(argv[2]) ? str_of(argv[2]) : session_login(&s, str_of(argv[2]));
+		who = is_address(str_of(argv[2])) ? str_of(argv[2]) : session_login(&s, str_of(argv[2]));
 	code = resets ? reset(&s, who, json) : show(&s, who, json);
 	session_close(&s);
 	return code;

@@ -26,15 +26,15 @@ static json_t *row_json(const struct rec_queue_row *r)
 static void print_row(struct arena *a, const struct rec_queue_row *r, uint64_t now)
 {
 	char id[ID_TEXT_MAX];
-	struct str sender = r->sender.n ? printable(a, r->sender) : S("<>");
+	struct str sender = r->sender.n ? utf8_shown(a, r->sender) : S("<>");
 
 	printf("%s  %6.*s  %8llu  %.*s -> %.*s", id_format(r->id, id), STR_ARG(since_text(a, now, r->received_at)),
-	       (unsigned long long)r->size, STR_ARG(sender), STR_ARG(printable(a, r->recipient)));
+	       (unsigned long long)r->size, STR_ARG(sender), STR_ARG(utf8_shown(a, r->recipient)));
 	if (r->open > 1)
 		printf(" and %llu more", (unsigned long long)r->open - 1);
 	printf("\n");
 	if (r->held.n)
-		printf("               held: %.*s\n", STR_ARG(printable(a, r->held)));
+		printf("               held: %.*s\n", STR_ARG(utf8_shown(a, r->held)));
 	else if (r->release_at > now)
 		printf("               kept back by its sender until %.*s\n", STR_ARG(time_text(a, r->release_at)));
 	else if (r->due_at > now)
@@ -42,7 +42,7 @@ static void print_row(struct arena *a, const struct rec_queue_row *r, uint64_t n
 	else if (r->due_at)
 		printf("               due: waits for a next hop that works and has not reached its limits\n");
 	if (r->reply.n)
-		printf("               last answer: %.*s\n", STR_ARG(printable(a, r->reply)));
+		printf("               last answer: %.*s\n", STR_ARG(utf8_shown(a, r->reply)));
 }
 
 int queue_list(struct session *s, const struct selection *which, bool json)
@@ -86,16 +86,16 @@ static json_t *recipient_json(const struct rec_recipient_row *r)
 
 static void print_recipient(struct arena *a, const struct rec_recipient_row *r)
 {
-	printf("  %-40.*s %s, %llu attempts", STR_ARG(printable(a, r->address)), recipient_state_name((unsigned)r->state),
+	printf("  %-40.*s %s, %llu attempts", STR_ARG(utf8_shown(a, r->address)), recipient_state_name((unsigned)r->state),
 	       (unsigned long long)r->attempts);
 	if (r->state == RCPT_WAITING)
 		printf(", due %.*s", STR_ARG(time_text(a, r->due_at)));
 	printf("\n");
 	if (r->verdict.text.n && r->verdict.code == 0)
-		printf("    %.*s\n", STR_ARG(printable(a, r->verdict.text)));
+		printf("    %.*s\n", STR_ARG(utf8_shown(a, r->verdict.text)));
 	else if (r->verdict.text.n)
 		printf("    %u %.*s %.*s%s%.*s\n", r->verdict.code, STR_ARG(r->verdict.enhanced),
-		       STR_ARG(printable(a, r->verdict.text)), r->remote.n ? " - " : "", STR_ARG(printable(a, r->remote)));
+		       STR_ARG(utf8_shown(a, r->verdict.text)), r->remote.n ? " - " : "", STR_ARG(utf8_shown(a, r->remote)));
 }
 
 static void print_message(struct arena *a, uint64_t id, const struct msg_queue_shown *m)
@@ -108,17 +108,17 @@ static void print_message(struct arena *a, uint64_t id, const struct msg_queue_s
 	printf("received  %.*s\n", STR_ARG(time_text(a, m->received_at)));
 	printf(m->finished_at ? "finished  %.*s\n" : "expires   %.*s\n",
 	       STR_ARG(time_text(a, m->finished_at ? m->finished_at : m->expires_at)));
-	printf("login     %.*s%s%.*s\n", STR_ARG(printable(a, m->login)), m->device.n ? "/" : "",
-	       STR_ARG(printable(a, m->device)));
-	printf("origin    %.*s\n", STR_ARG(printable(a, m->origin)));
-	printf("sender    <%.*s>\n", STR_ARG(printable(a, m->sender)));
+	printf("login     %.*s%s%.*s\n", STR_ARG(utf8_shown(a, m->login)), m->device.n ? "/" : "",
+	       STR_ARG(utf8_shown(a, m->device)));
+	printf("origin    %.*s\n", STR_ARG(utf8_shown(a, m->origin)));
+	printf("sender    <%.*s>\n", STR_ARG(utf8_shown(a, m->sender)));
 	printf("size      %llu\n", (unsigned long long)m->size);
 	if (m->release_at)
 		printf("kept back until %.*s, as its sender wanted\n", STR_ARG(time_text(a, m->release_at)));
 	if (m->priority != PRIORITY_NORMAL)
 		printf("priority  %d\n", (int)m->priority - PRIORITY_NORMAL);
 	if (m->held.n)
-		printf("held      %.*s\n", STR_ARG(printable(a, m->held)));
+		printf("held      %.*s\n", STR_ARG(utf8_shown(a, m->held)));
 	printf("recipients (%llu of %llu open)\n", (unsigned long long)m->open, (unsigned long long)m->recipients);
 }
 

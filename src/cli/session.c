@@ -63,6 +63,6 @@ union ipc_message *session_ask(struct session *s, enum msg_type request, const v
 	/* every reply begins with its call and its verdict */
 	v = answer->reloaded.verdict;
 	if (v.class != OK)
-		die(exit_code(request, v), "%.*s", STR_ARG(printable(&s->arena, v.text)));
+		die(exit_code(request, v), "%.*s", STR_ARG(utf8_shown(&s->arena, v.text)));
 	return answer;
 }

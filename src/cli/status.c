@@ -121,14 +121,14 @@ static bool is_gate(const struct rec_stat *t)
 /* "down, next attempt in 3 m: 454 …"; the value is the time of that attempt. */
 static void print_gate(struct arena *a, const struct rec_stat *t, uint64_t now)
 {
-	printf("  %-32.*s ", STR_ARG(printable(a, t->label)));
+	printf("  %-32.*s ", STR_ARG(utf8_shown(a, t->label)));
 	if (t->value == 0)
-		printf("works%s%.*s\n", t->text.n ? "  " : "", STR_ARG(printable(a, t->text)));
+		printf("works%s%.*s\n", t->text.n ? "  " : "", STR_ARG(utf8_shown(a, t->text)));
 	else if (t->value > now)
 		printf("down, next attempt in %.*s: %.*s\n", STR_ARG(age_text(a, t->value - now)),
-		       STR_ARG(printable(a, t->text)));
+		       STR_ARG(utf8_shown(a, t->text)));
 	else
-		printf("down, tried again now: %.*s\n", STR_ARG(printable(a, t->text)));
+		printf("down, tried again now: %.*s\n", STR_ARG(utf8_shown(a, t->text)));
 }
 
 /* "12 used of 30/1m; the next one in 3 m" */
@@ -136,8 +136,8 @@ static void print_limit(struct arena *a, const struct rec_stat *t)
 {
 	struct str gate = str_head(t->label, str_rfind(t->label, ' '));
 
-	printf("  %-32.*s %llu used %.*s\n", STR_ARG(printable(a, gate)), (unsigned long long)t->value,
-	       STR_ARG(printable(a, t->text)));
+	printf("  %-32.*s %llu used %.*s\n", STR_ARG(utf8_shown(a, gate)), (unsigned long long)t->value,
+	       STR_ARG(utf8_shown(a, t->text)));
 }
 
 static void print_next_hops(struct arena *a, const struct msg_stats_are *stats, uint64_t now)
@@ -166,7 +166,7 @@ static void print_trouble(struct arena *a, const struct msg_stats_are *stats)
 		const struct rec_stat *t = &stats->stats.at[i];
 
 		if (t->metric == METRIC_QUEUE_BREAKER)
-			printf("mail of %.*s is held: %.*s\n", STR_ARG(printable(a, t->label)), STR_ARG(printable(a, t->text)));
+			printf("mail of %.*s is held: %.*s\n", STR_ARG(utf8_shown(a, t->label)), STR_ARG(utf8_shown(a, t->text)));
 		else if (t->metric == METRIC_QUEUE_BANNED_NETWORKS && t->value > 0)
 			printf("banned for failed logins: %llu client networks\n", (unsigned long long)t->value);
 		else if (t->metric == METRIC_QUEUE_BANNED_LOGINS && t->value > 0)
@@ -189,7 +189,7 @@ static void print_role(struct session *s, const struct rec_role_state *r, const 
 		if (is_gate(t) || t->metric == METRIC_QUEUE_NEXTHOP_USED || t->metric == METRIC_QUEUE_BREAKER)
 			continue; /* print_trouble() and print_next_hops() have shown it */
 		printf("    %-32.*s %llu%s%.*s\n", STR_ARG(title(&s->arena, t)), (unsigned long long)t->value,
-		       t->text.n ? "  " : "", STR_ARG(printable(&s->arena, t->text)));
+		       t->text.n ? "  " : "", STR_ARG(utf8_shown(&s->arena, t->text)));
 	}
 }
 
@@ -201,7 +201,7 @@ static void print_status(struct session *s, const struct overview *o, uint64_t n
 	printf("posthouse %.*s, up %.*s, configuration %llu\n", STR_ARG(m->version),
 	       STR_ARG(since_text(&s->arena, now, m->started_at)), (unsigned long long)m->generation);
 	for (size_t i = 0; i < o->faults_n; i++)
-		printf("FAULT: %.*s\n", STR_ARG(printable(&s->arena, o->faults[i])));
+		printf("FAULT: %.*s\n", STR_ARG(utf8_shown(&s->arena, o->faults[i])));
 	if (o->oldest_at)
 		printf("the oldest message has been waiting for %.*s\n", STR_ARG(since_text(&s->arena, now, o->oldest_at)));
 	else if (o->queue_answered)

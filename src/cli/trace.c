@@ -12,7 +12,7 @@ static void print_event(struct arena *a, const struct rec_event_row *e)
 	printf("%.*s  %.*s", STR_ARG(time_text(a, e->at)), STR_ARG(e->name));
 	if (e->n)
 		printf(" recipient=%llu", (unsigned long long)e->n);
-	printf(" %.*s\n", STR_ARG(printable(a, e->fields)));
+	printf(" %.*s\n", STR_ARG(utf8_shown(a, e->fields)));
 }
 
 /* Print the lines of the transcript, indented, without control characters. */
@@ -22,7 +22,7 @@ static void print_transcript(struct arena *a, struct str transcript)
 
 	printf("dialogue of the last attempt:\n");
 	while (str_split(&transcript, '\n', &line))
-		printf("    %.*s\n", STR_ARG(printable(a, str_trim(line))));
+		printf("    %.*s\n", STR_ARG(utf8_shown(a, str_trim(line))));
 }
 
 int command_trace(int argc, char **argv, const char *config_path)

@@ -28,7 +28,7 @@ static int run_change(struct user_command *u, bool generated)
 	connect_or_take_over(u);
 	v = user_change(u);
 	if (v.class != OK) {
-		fprintf(stderr, "posthouse: %.*s: %.*s\n", STR_ARG(u->shown), STR_ARG(printable(&u->arena, v.text)));
+		fprintf(stderr, "posthouse: %.*s: %.*s\n", STR_ARG(u->shown), STR_ARG(utf8_shown(&u->arena, v.text)));
 		return exit_code(v);
 	}
 	fprintf(stderr, "%.*s %s\n", STR_ARG(u->shown), done[u->operation]);
@@ -61,7 +61,7 @@ static void print_account(struct user_command *u, bool as_json, struct str name,
 				     json_text(device), "created_at", (json_int_t)created_at, "expires_at",
 				     expires_at ? json_integer((json_int_t)expires_at) : json_null()));
 	else
-		printf("%-40.*s %.*s%.*s\n", STR_ARG(printable(&u->arena, login)), STR_ARG(created), STR_ARG(expiry));
+		printf("%-40.*s %.*s%.*s\n", STR_ARG(utf8_shown(&u->arena, login)), STR_ARG(created), STR_ARG(expiry));
 }
 
 static struct verdict list_by_relay(struct user_command *u, bool as_json)
@@ -106,7 +106,7 @@ static int run_list(struct user_command *u, bool as_json)
 	if (v.class == OK && u->name.n > 0 && u->listed == 0)
 		v = perm(550, S("5.1.1"), S("there is no such account"));
 	if (v.class != OK)
-		fprintf(stderr, "posthouse: %.*s\n", STR_ARG(printable(&u->arena, v.text)));
+		fprintf(stderr, "posthouse: %.*s\n", STR_ARG(utf8_shown(&u->arena, v.text)));
 	return exit_code(v);
 }
 

@@ -25,12 +25,8 @@ bool become_user(const struct passwd *user)
 /* Create the state directory as the first start of the relay does. */
 static void make_state_dir(const char *path, const struct passwd *user)
 {
-	int error = 0;
+	int error = directory_make_for(path, user ? user->pw_uid : geteuid(), user ? user->pw_gid : getegid());
 
-	if (user)
-		error = directory_make_for(path, user->pw_uid, user->pw_gid);
-	else if (mkdir(path, 0700) != 0 && errno != EEXIST)
-		error = errno;
 	if (error)
 		die(error == EACCES || error == EPERM ? EX_NOPERM : EX_CANTCREAT, "%s: %s", path, strerror(error));
 }

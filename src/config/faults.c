@@ -4,6 +4,7 @@
 #include "posthouse/utf8.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 
 struct source_run source_of(const struct loader *l, unsigned line)
 {
@@ -55,33 +56,26 @@ static struct source_run place_of(const struct loader *l, const config_setting_t
 	return source_of(l, (unsigned)config_setting_source_line(where));
 }
 
-void fault(struct loader *l, const config_setting_t *where, const char *format, ...)
+void fault_or_warning(struct loader *l, bool is_warning, const config_setting_t *where, const char *format, ...)
 {
 	va_list arguments;
 
 	va_start(arguments, format);
-	fault_v(l, place_of(l, where), false, format, arguments);
+	fault_v(l, place_of(l, where), is_warning, format, arguments);
 	va_end(arguments);
 }
 
-void warning(struct loader *l, const config_setting_t *where, const char *format, ...)
+const config_setting_t *setting_at(struct loader *l, bool exact, const char *format, ...)
 {
+	const config_setting_t *found;
 	va_list arguments;
-
-	va_start(arguments, format);
-	fault_v(l, place_of(l, where), true, format, arguments);
-	va_end(arguments);
-}
-
-__attribute__((format(printf, 3, 0))) static const config_setting_t *look_up(struct loader *l, bool exact, const char *format,
-									     va_list arguments)
-{
-	const config_setting_t *found = NULL;
 	char *path, *dot;
 	struct buf b;
 
 	buf_init(&b, 1024);
+	va_start(arguments, format);
 	buf_vprintf(&b, format, arguments);
+	va_end(arguments);
 	buf_add_char(&b, '\0');
 	path = b.p + b.from;
 	while (!(found = config_lookup(&l->tree, path)) && !exact && (dot = strrchr(path, '.')))
@@ -90,24 +84,18 @@ __attribute__((format(printf, 3, 0))) static const config_setting_t *look_up(str
 	return found;
 }
 
-const config_setting_t *setting_near(struct loader *l, const char *format, ...)
+unsigned faults_print(const struct config_faults *faults)
 {
-	const config_setting_t *found;
-	va_list arguments;
+	unsigned n = 0;
 
-	va_start(arguments, format);
-	found = look_up(l, false, format, arguments);
-	va_end(arguments);
-	return found;
-}
+	for (size_t i = 0; i < faults->n; i++) {
+		const struct config_fault *f = &faults->at[i];
 
-const config_setting_t *setting_exact(struct loader *l, const char *format, ...)
-{
-	const config_setting_t *found;
-	va_list arguments;
-
-	va_start(arguments, format);
-	found = look_up(l, true, format, arguments);
-	va_end(arguments);
-	return found;
+		n += !f->warning;
+		fprintf(stderr, "%.*s:", STR_ARG(f->file));
+		if (f->line > 0)
+			fprintf(stderr, "%u:", f->line);
+		fprintf(stderr, "%s %.*s\n", f->warning ? " warning:" : "", STR_ARG(f->text));
+	}
+	return n;
 }

@@ -50,12 +50,8 @@ const char *file_read(const char *path, size_t max, struct buf *b, unsigned *mod
 		why = read_all(fd, max, b);
 	close(fd);
 	*mode_out = (unsigned)st.st_mode & 07777;
-	if (why) {
-		if (b->p)
-			wipe(b->p, b->capacity);
-		buf_fini(b);
-		buf_init(b, max + 1);
-	}
+	if (why)
+		buf_wipe(b);
 	return why;
 }
 

@@ -90,9 +90,7 @@ static bool read_pem(struct loader *l, const config_setting_t *s, const char *na
 		*pem_out = arena_str(l->arena, buf_view(&b));
 	if (!why && secret && mode & 0004)
 		warning(l, s, "%s: everybody can read the private key %.*s; expected mode 0600", name, STR_ARG(path));
-	if (b.p)
-		wipe(b.p, b.capacity);
-	buf_fini(&b);
+	buf_wipe(&b);
 	return !why;
 }
 

@@ -79,10 +79,8 @@ static void keep_source(struct loader *l)
 	struct config *c = l->config;
 
 	c->source = arena_str(l->arena, buf_view(&l->text));
-	c->source_runs = ARENA_ARRAY(l->arena, struct source_run, l->runs_n + 1);
+	c->source_runs = l->runs;
 	c->source_runs_n = l->runs_n;
-	for (size_t i = 0; i < l->runs_n; i++)
-		c->source_runs[i] = l->runs[i];
 }
 
 /* From the text on; ends the loader. */
@@ -98,10 +96,7 @@ static struct config *loader_finish(struct loader *l)
 	}
 	wipe_tree(config_root_setting(&l->tree));
 	config_destroy(&l->tree);
-	if (l->text.p)
-		wipe(l->text.p, l->text.capacity);
-	buf_fini(&l->text);
-	free(l->runs);
+	buf_wipe(&l->text);
 	sort_faults(l->faults);
 	return l->config;
 }
@@ -122,7 +117,7 @@ struct config *config_load_again(const struct config *old, struct config_faults 
 	loader_begin(&l, NEW(struct config), old->file, faults_out);
 	buf_init(&l.text, old->source.n + 1);
 	buf_add(&l.text, old->source);
-	l.runs = xcalloc(old->source_runs_n + 1, sizeof(*l.runs));
+	l.runs = ARENA_ARRAY(l.arena, struct source_run, old->source_runs_n);
 	for (l.runs_n = 0; l.runs_n < old->source_runs_n; l.runs_n++) {
 		l.runs[l.runs_n] = old->source_runs[l.runs_n];
 		l.runs[l.runs_n].file = arena_str(l.arena, l.runs[l.runs_n].file);

@@ -40,14 +40,16 @@ void fault_at(struct loader *l, struct str file, unsigned line, bool warning, co
 	__attribute__((format(printf, 5, 6)));
 
 /* The same at a setting of the tree (NULL: the file as a whole). */
-void fault(struct loader *l, const config_setting_t *where, const char *format, ...) __attribute__((format(printf, 3, 4)));
-void warning(struct loader *l, const config_setting_t *where, const char *format, ...) __attribute__((format(printf, 3, 4)));
+#define fault(l, where, ...)   fault_or_warning((l), false, (where), __VA_ARGS__)
+#define warning(l, where, ...) fault_or_warning((l), true, (where), __VA_ARGS__)
+void fault_or_warning(struct loader *l, bool is_warning, const config_setting_t *where, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 
-/* The setting at libconfig's `path` ("listen.[1].port"), or its nearest parent that exists; NULL when there is none. */
-const config_setting_t *setting_near(struct loader *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* The same, but NULL when the setting itself does not exist. */
-const config_setting_t *setting_exact(struct loader *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The setting at libconfig's path ("listen.[1].port"), which is a format; NULL when there is none. near: then its nearest parent
+ * that exists. */
+#define setting_near(l, ...)  setting_at((l), false, __VA_ARGS__)
+#define setting_exact(l, ...) setting_at((l), true, __VA_ARGS__)
+const config_setting_t *setting_at(struct loader *l, bool exact, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* ---- source.c ---- */
 

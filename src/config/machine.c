@@ -1,50 +1,54 @@
 /* machine.c - would the relay work on this machine with this configuration, as the user that it becomes? `check` and `serve` ask
  * the same. */
 #include "posthouse/config.h"
+#include "posthouse/directory.h"
 
 #include <errno.h>
 #include <grp.h>
-#include <linux/magic.h>
 #include <pwd.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 /* Print one line about a fault outside of the file. Returns 1, for the count of faults. */
-static unsigned complain(const struct config *c, const char *key, const char *path, const char *what)
+__attribute__((format(printf, 4, 5))) static unsigned complain(const struct config *c, const char *key, const char *path,
+							       const char *format, ...)
 {
-	fprintf(stderr, "%.*s: %s: %s %s\n", STR_ARG(c->file), key, path, what);
+	va_list arguments;
+
+	fprintf(stderr, "%.*s: %s: %s ", STR_ARG(c->file), key, path);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fprintf(stderr, "\n");
 	return 1;
 }
 
-/* The same list as in store/open.c, which the command line does not link. NULL: fine. */
-static const char *unfit_file_system(const char *path)
+/* ---- as the user of the relay ---- */
+/* Root is allowed to do everything, so a child becomes the user for good, as the roles do, and tries. Without a user this process
+ * tries. -1: no child could be made. */
+static int try_as(const struct passwd *user, int (*try)(struct config *c, const char *path, int mode), struct config *c,
+		  const char *path, int mode)
 {
-	static const struct {
-		uint32_t type; /* statfs gives a long that may be negative on 32 bits */
-		const char *why;
-	} unfit[] = {
-		{ TMPFS_MAGIC, "is on a tmpfs, which forgets the queue at every restart; expected a disk" },
-		{ RAMFS_MAGIC, "is on a ramfs, which forgets the queue at every restart; expected a disk" },
-		{ NFS_SUPER_MAGIC, "is on NFS; expected a local disk" },
-		{ SMB_SUPER_MAGIC, "is on SMB; expected a local disk" },
-		{ SMB2_SUPER_MAGIC, "is on SMB; expected a local disk" },
-		{ CIFS_SUPER_MAGIC, "is on CIFS; expected a local disk" },
-		{ AFS_SUPER_MAGIC, "is on AFS; expected a local disk" },
-		{ AFS_FS_MAGIC, "is on AFS; expected a local disk" },
-		{ CODA_SUPER_MAGIC, "is on Coda; expected a local disk" },
-		{ CEPH_SUPER_MAGIC, "is on Ceph; expected a local disk" },
-	};
-	struct statfs st;
+	int status = 0;
+	pid_t child;
 
-	if (statfs(path, &st) != 0)
-		return NULL;
-	for (size_t i = 0; i < sizeof(unfit) / sizeof(unfit[0]); i++)
-		if ((uint32_t)st.f_type == unfit[i].type)
-			return unfit[i].why;
-	return NULL;
+	if (!user)
+		return try(c, path, mode);
+	fflush(NULL);
+	child = fork();
+	if (child == 0)
+		_exit(setgroups(0, NULL) == 0 && setgid(user->pw_gid) == 0 && setuid(user->pw_uid) == 0 ? try(c, path, mode)
+													: EPERM);
+	return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* 0, or an errno. */
+static int try_access(struct config *c, const char *path, int mode)
+{
+	return access(path, mode) == 0 ? 0 : errno;
 }
 
 /* The relay's files in the state directory must belong to the user too: a command that root ran can have left files of root.
@@ -66,33 +70,12 @@ static unsigned check_state_entries(struct config *c, const char *path)
 }
 
 /* The number of faults for the user of this process. */
-static unsigned check_state_access(struct config *c, const char *path)
+static int try_state_dir(struct config *c, const char *path, int mode)
 {
-	if (access(path, R_OK | W_OK | X_OK) != 0)
-		return complain(c, "state_dir", path,
-				arena_cstr(&c->arena, arena_printf(&c->arena, "cannot be used: %s", strerror(errno))));
-	return check_state_entries(c, path);
-}
+	unsigned n = access(path, mode) != 0 ? complain(c, "state_dir", path, "cannot be used: %s", strerror(errno))
+					     : check_state_entries(c, path);
 
-/* Become that user for good, as the roles do: without its further groups. */
-static bool become(const struct passwd *user)
-{
-	return setgroups(0, NULL) == 0 && setgid(user->pw_gid) == 0 && setuid(user->pw_uid) == 0;
-}
-
-/* Root is allowed to do everything, so a child becomes the user and checks. */
-static unsigned check_state_as(struct config *c, const char *path, const struct passwd *user)
-{
-	int status = 0;
-	pid_t child;
-
-	fflush(NULL);
-	child = fork();
-	if (child == 0)
-		_exit(!become(user) || check_state_access(c, path) > 0);
-	if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))
-		return complain(c, "run_as", user->pw_name, "could not be tried");
-	return WEXITSTATUS(status) != 0;
+	return (int)n;
 }
 
 /* serve makes a missing directory, but only the last part of the path. */
@@ -103,29 +86,31 @@ static unsigned check_parent(struct config *c, const char *key, const char *path
 
 	if (access(directory, W_OK | X_OK) == 0)
 		return 0;
-	return complain(c, key, path,
-			arena_cstr(&c->arena, arena_printf(&c->arena, "is not there and cannot be made: %s: %s", directory,
-							   strerror(errno))));
+	return complain(c, key, path, "is not there and cannot be made: %s: %s", directory, strerror(errno));
 }
 
 static unsigned check_state_dir(struct config *c, const struct passwd *user)
 {
-	const char *path = arena_cstr(&c->arena, c->state_dir), *why;
+	const char *path = arena_cstr(&c->arena, c->state_dir), *unsafe;
+	struct statfs fs;
 	struct stat st;
+	int n;
 
 	if (stat(path, &st) != 0)
-		return errno == ENOENT ? check_parent(c, "state_dir", path) : complain(c, "state_dir", path, strerror(errno));
+		return errno == ENOENT ? check_parent(c, "state_dir", path)
+				       : complain(c, "state_dir", path, "%s", strerror(errno));
 	if (!S_ISDIR(st.st_mode))
 		return complain(c, "state_dir", path, "is not a directory");
-	why = unfit_file_system(path);
-	if (why)
-		return complain(c, "state_dir", path, why);
+	unsafe = statfs(path, &fs) == 0 ? directory_unsafe(&fs) : NULL;
+	if (unsafe)
+		return complain(c, "state_dir", path, "is on %s, where mail would not be safe; expected a local disk", unsafe);
 	if (st.st_mode & 0022) /* a volume of a container is often so, and nobody else is in there */
 		fprintf(stderr,
 			"%.*s: warning: state_dir: %s: mode %04o: others than the relay's user can remove what is in it; 0700 "
 			"is better\n",
 			STR_ARG(c->file), path, (unsigned)st.st_mode & 07777);
-	return user ? check_state_as(c, path, user) : check_state_access(c, path);
+	n = try_as(user, try_state_dir, c, path, R_OK | W_OK | X_OK);
+	return n < 0 ? complain(c, "run_as", user->pw_name, "could not be tried") : (unsigned)n;
 }
 
 /* serve binds the socket before it drops root. */
@@ -138,7 +123,7 @@ static unsigned check_control(struct config *c)
 	directory = slash == 0 ? "/" : arena_cstr(&c->arena, str_head(c->control, slash));
 	if (stat(directory, &st) != 0)
 		return errno == ENOENT ? check_parent(c, "control", directory)
-				       : complain(c, "control", directory, strerror(errno));
+				       : complain(c, "control", directory, "%s", strerror(errno));
 	if (!S_ISDIR(st.st_mode))
 		return complain(c, "control", directory, "is not a directory");
 	if (access(directory, W_OK | X_OK) != 0)
@@ -161,29 +146,15 @@ static const struct {
 	{ "sasldb", "sasldb_path", "/etc/sasldb2", R_OK, "expected a file that the relay's user may read, made by saslpasswd2" },
 };
 
-/* The reason, as an errno, why the user (NULL: that of this process) cannot use the path; 0: none is known. */
-static int why_not(const char *path, int mode, const struct passwd *user)
-{
-	int status = 0;
-	pid_t child;
-
-	if (!user)
-		return access(path, mode) == 0 ? 0 : errno;
-	fflush(NULL);
-	child = fork();
-	if (child == 0)
-		_exit(!become(user) ? EPERM : access(path, mode) == 0 ? 0 : errno);
-	return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : 0;
-}
-
 static void look_at_backend(struct config *c, const struct passwd *user)
 {
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 		struct str given = auth_option(&c->auth, str_of(places[i].option));
 		const char *path = given.n > 0 ? arena_cstr(&c->arena, given) : places[i].otherwise;
-		int why = str_eq(c->auth.backend, str_of(places[i].backend)) ? why_not(path, places[i].mode, user) : 0;
+		int why = str_eq(c->auth.backend, str_of(places[i].backend)) ? try_as(user, try_access, c, path, places[i].mode)
+									     : 0;
 
-		if (why != 0)
+		if (why > 0)
 			fprintf(stderr, "%.*s: warning: auth.backend: %s: %s: %s\n", STR_ARG(c->file), path, strerror(why),
 				places[i].remedy);
 	}

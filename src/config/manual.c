@@ -91,16 +91,6 @@ bool config_manual(struct buf *b)
 	return b->n < b->max;
 }
 
-static const char *tls_text(unsigned tls)
-{
-	switch (tls) {
-	case UPSTREAM_IMPLICIT: return "implicit";
-	case UPSTREAM_STARTTLS: return "starttls";
-	case UPSTREAM_OPPORTUNISTIC: return "opportunistic";
-	default: return "none";
-	}
-}
-
 /* "500/1d, 30/1m" */
 static void add_rates(struct buf *b, const char *rates)
 {
@@ -122,7 +112,7 @@ bool config_manual_profiles(struct buf *b)
 		add_roff(b, str_of(p->name));
 		buf_add_char(b, '|');
 		add_roff(b, str_of(p->host));
-		buf_printf(b, "|%u|%s|", (unsigned)p->port, tls_text(p->tls));
+		buf_printf(b, "|%u|%s|", (unsigned)p->port, choice_name(upstream_tls_choices, p->tls));
 		add_rates(b, p->messages);
 		buf_printf(b, "|%u\n", (unsigned)p->connections);
 	}

@@ -120,6 +120,9 @@ bool value_set(const struct key *k, struct arena *a, struct str text, void *targ
 /* Is the number within the row's bounds? For what comes as a number. */
 bool value_in_bounds(const struct key *k, uint64_t value);
 
+/* The word for a value; NULL when it has none. */
+const char *choice_name(const struct choice *choices, unsigned value);
+
 /* What a row takes, for messages: "a duration from 1s to 1h, such as "5m"". */
 struct str value_expected(const struct key *k, struct arena *a);
 

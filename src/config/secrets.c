@@ -37,9 +37,7 @@ void secret_file_load(struct loader *l, const config_setting_t *s, struct str sh
 		*target = arena_printf(l->arena, "%.*s%.*s", STR_ARG(before), STR_ARG(secret));
 	if (!why && mode & 0004)
 		warning(l, s, "%.*s_file: everybody can read %.*s; expected mode 0600", STR_ARG(shown), STR_ARG(path));
-	if (b.p)
-		wipe(b.p, b.capacity);
-	buf_fini(&b);
+	buf_wipe(&b);
 }
 
 /* The name that the option has for Cyrus: NAME_file is NAME. */

@@ -22,7 +22,7 @@ struct scan {
 /* From the next line of the assembled text on, lines come from here. */
 static void begin_run(struct loader *l, struct str file, unsigned line)
 {
-	ARRAY_GROW(l->runs, l->runs_n, l->runs_max);
+	ARENA_GROW(l->arena, l->runs, l->runs_n, l->runs_max);
 	l->runs[l->runs_n++] = (struct source_run){ .first = l->lines + 1, .file = file, .line = line };
 }
 
@@ -189,9 +189,7 @@ static void copy_file(struct loader *l, struct str file, const char *path, unsig
 			begin_run(l, from->file, from->line);
 		}
 	}
-	if (b.p)
-		wipe(b.p, b.capacity);
-	buf_fini(&b);
+	buf_wipe(&b);
 }
 
 void source_read(struct loader *l)

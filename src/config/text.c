@@ -63,7 +63,7 @@ static unsigned count_labels(struct str name, char extra)
 	return digits_only ? 0 : n;
 }
 
-static bool fqdn_valid(struct str s)
+bool host_name_valid(struct str s)
 {
 	return count_labels(s, '-') >= 2;
 }
@@ -269,7 +269,7 @@ static bool socket_valid(struct str s)
 }
 
 const struct text_format
-	format_fqdn = { "a full host name such as \"relay.example.org\"", fqdn_valid, domain_canonical },
+	format_fqdn = { "a full host name such as \"relay.example.org\"", host_name_valid, domain_canonical },
 	format_domain = { "a domain name", domain_valid, domain_canonical },
 	format_host = { "a host name or an IP address", host_valid, domain_canonical },
 	format_address = { "an IPv4 or IPv6 address or \"*\"", address_valid },

@@ -234,13 +234,11 @@ static void print_quoted(struct buf *b, struct str s)
 	buf_add_char(b, '"');
 }
 
-static void print_enum(struct buf *b, const struct key *k, unsigned value)
+const char *choice_name(const struct choice *choices, unsigned value)
 {
-	for (const struct choice *c = k->choices; c->name; c++)
-		if (c->value == value) {
-			buf_printf(b, "\"%s\"", c->name);
-			return;
-		}
+	while (choices->name && choices->value != value)
+		choices++;
+	return choices->name;
 }
 
 static void print_rate(struct buf *b, const struct key *k, const struct rate *rate)
@@ -272,7 +270,7 @@ static void print_scalar(struct buf *b, const struct key *k, const void *at)
 	case CFG_SECRET: buf_add(b, ((const struct str *)at)->n ? S("\"(hidden)\"") : S("\"\"")); break;
 	case CFG_INT: print_number(b, CFG_INT, *(const uint64_t *)at); break;
 	case CFG_BOOL: buf_add(b, *(const bool *)at ? S("true") : S("false")); break;
-	case CFG_ENUM: print_enum(b, k, *(const unsigned *)at); break;
+	case CFG_ENUM: buf_printf(b, "\"%s\"", choice_name(k->choices, *(const unsigned *)at)); break;
 	case CFG_SIZE:
 	case CFG_TIME:
 		buf_add_char(b, '"');

@@ -124,7 +124,6 @@ void configure_child(struct child *c);
 void reload_begin(struct master *m, struct channel *ch, uint64_t call, const char *why);
 void reload_child_lost(struct master *m, struct child *c);
 void reload_watch_certificates(struct master *m);
-bool report_faults(const struct config_faults *faults, bool to_log);
 
 /* ---- serve.c ---- */
 void master_stop(struct master *m, int exit_code);

@@ -3,6 +3,7 @@
 #include "master.h"
 
 #include "posthouse/log.h"
+#include "posthouse/secret.h"
 #include "posthouse/units.h"
 
 #include <errno.h>
@@ -40,31 +41,23 @@ static void on_files_settled(uv_timer_t *timer);
 /* The role's slice as a sealed memfd; -1 and a log line when that fails. */
 static int slice_fd(const struct config *c, enum role_id role)
 {
-	struct buf b;
+	int fd = memfd_create("posthouse-slice", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	struct str rest;
-	int fd;
+	struct buf b;
+	bool good;
 
 	buf_init(&b, SLICE_MAX);
-	fd = memfd_create("posthouse-slice", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0 || !config_slice_encode(c, role, &b))
-		goto failed;
-	for (rest = buf_view(&b); rest.n > 0;) {
+	good = fd >= 0 && config_slice_encode(c, role, &b);
+	for (rest = buf_view(&b); good && rest.n > 0;) {
 		ssize_t n = write(fd, rest.p, rest.n);
 
-		if (n <= 0)
-			goto failed;
-		rest = str_from(rest, (size_t)n);
+		good = n > 0;
+		rest = str_from(rest, good ? (size_t)n : 0);
 	}
-	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
-		goto failed;
-	explicit_bzero(b.p, b.capacity);
-	buf_fini(&b);
-	return fd;
-failed:
+	buf_wipe(&b);
+	if (good && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) == 0)
+		return fd;
 	log_error(NULL, "master.failed", kv("what", "configuration slice"), kv("error", strerror(errno)));
-	if (b.p)
-		explicit_bzero(b.p, b.capacity);
-	buf_fini(&b);
 	if (fd >= 0)
 		close(fd);
 	return -1;
@@ -111,25 +104,20 @@ void configure_child(struct child *c)
 }
 
 /* ---- a reload ---- */
-bool report_faults(const struct config_faults *faults, bool to_log)
+/* Log all of them. Returns the first one that is no warning; NULL: there is none. */
+static const struct config_fault *log_faults(const struct config_faults *faults)
 {
-	bool bad = false;
+	const struct config_fault *first = NULL;
 
 	for (size_t i = 0; i < faults->n; i++) {
 		const struct config_fault *f = &faults->at[i];
 
-		bad |= !f->warning;
-		if (to_log)
-			log_at(f->warning ? LOG_WARNING : LOG_ERROR, NULL, "config.fault", kv("file", f->file),
-			       kv("line", f->line), kv("text", f->text));
-		else if (f->line > 0)
-			dprintf(STDERR_FILENO, "%.*s:%u:%s %.*s\n", STR_ARG(f->file), f->line, f->warning ? " warning:" : "",
-				STR_ARG(f->text));
-		else
-			dprintf(STDERR_FILENO, "%.*s:%s %.*s\n", STR_ARG(f->file), f->warning ? " warning:" : "",
-				STR_ARG(f->text));
+		log_at(f->warning ? LOG_WARNING : LOG_ERROR, NULL, "config.fault", kv("file", f->file), kv("line", f->line),
+		       kv("text", f->text));
+		if (!f->warning && !first)
+			first = f;
 	}
-	return bad;
+	return first;
 }
 
 static void answer_asker(struct channel *ch, uint64_t call, struct verdict v)
@@ -236,19 +224,15 @@ static void offer(struct reload *r)
 /* Offer a new configuration to all roles. Takes `next`. */
 static void begin(struct master *m, struct config *next, const struct config_faults *faults, const struct reload *asked)
 {
+	const struct config_fault *fault = log_faults(faults);
 	struct reload *r;
 	const char *key;
 
-	if (report_faults(faults, true)) {
-		struct str text = S("the configuration has faults");
-
-		for (size_t i = 0; i < faults->n; i++)
-			if (!faults->at[i].warning) {
-				text = arena_printf(&next->arena, "%.*s:%u: %.*s", STR_ARG(faults->at[i].file),
-						    faults->at[i].line, STR_ARG(faults->at[i].text));
-				break;
-			}
-		answer_asker(asked->ch, asked->call, perm(0, S(""), text));
+	if (fault) {
+		answer_asker(asked->ch, asked->call,
+			     perm(0, S(""),
+				  arena_printf(&next->arena, "%.*s:%u: %.*s", STR_ARG(fault->file), fault->line,
+					       STR_ARG(fault->text))));
 		config_free(next);
 		return;
 	}

@@ -269,7 +269,7 @@ static void load(struct master *m, const char *config_path)
 	if (chdir("/") != 0)
 		die(EX_OSERR, "/: %s", strerror(errno));
 	m->config = config_load(m->config_path, &faults);
-	if (report_faults(&faults, false))
+	if (faults_print(&faults) > 0)
 		exit(EX_CONFIG);
 	log_configure(m->config->log.format == LOG_FORMAT_JSON, (enum log_level)m->config->log.level);
 }

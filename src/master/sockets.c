@@ -22,12 +22,8 @@
 /* Create the state directory for the run_as user if it is missing. */
 static void make_state_dir(struct master *m, const char *path)
 {
-	int error = 0;
+	int error = directory_make_for(path, m->uid, m->gid);
 
-	if (m->drop)
-		error = directory_make_for(path, m->uid, m->gid);
-	else if (mkdir(path, 0700) != 0 && errno != EEXIST)
-		error = errno;
 	if (error)
 		die(EX_CANTCREAT, "cannot make the directory %s: %s", path, strerror(error));
 }

@@ -8,10 +8,7 @@
 
 static void append(struct figures *f, struct rec_stat row)
 {
-	if (f->n == f->capacity) {
-		f->capacity = f->capacity ? 2 * f->capacity : 64;
-		f->rows = xrealloc(f->rows, f->capacity * sizeof *f->rows);
-	}
+	ARRAY_GROW(f->rows, f->n, f->capacity);
 	f->rows[f->n++] = row;
 }
 

@@ -1,23 +1,13 @@
 /* open.c - opening: checks that mail is safe in this directory, and reads what is there already. */
 #include "writer.h"
 
+#include "posthouse/directory.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
-
-/* File systems that lose their files with a restart, or on which locks and syncs are not reliable. */
-static const struct {
-	uint32_t type; /* statfs gives a long that may be negative on 32 bits */
-	const char *name;
-} refused[] = {
-	{ TMPFS_MAGIC, "tmpfs" },     { RAMFS_MAGIC, "ramfs" },     { NFS_SUPER_MAGIC, "NFS" }, { SMB_SUPER_MAGIC, "SMB" },
-	{ SMB2_SUPER_MAGIC, "SMB" },  { CIFS_SUPER_MAGIC, "CIFS" }, { AFS_SUPER_MAGIC, "AFS" }, { AFS_FS_MAGIC, "AFS" },
-	{ CODA_SUPER_MAGIC, "Coda" }, { CEPH_SUPER_MAGIC, "Ceph" },
-};
 
 #define RETRY_NS 1000000000ull
 
@@ -28,15 +18,16 @@ static bool is_lack_of_room(int error)
 
 static struct verdict check_place(int fd, const char *path, struct arena *a)
 {
+	const char *unsafe;
 	struct statfs fs;
 
 	if (fstatfs(fd, &fs) != 0)
 		return perm(554, S("5.3.5"), arena_printf(a, "%s: %s", path, strerror(errno)));
-	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
-		if ((uint32_t)fs.f_type == refused[i].type)
-			return perm(554, S("5.3.5"),
-				    arena_printf(a, "%s is on %s, where accepted mail would not be safe; use a local disk", path,
-						 refused[i].name));
+	unsafe = directory_unsafe(&fs);
+	if (unsafe)
+		return perm(
+			554, S("5.3.5"),
+			arena_printf(a, "%s is on %s, where accepted mail would not be safe; use a local disk", path, unsafe));
 	if (faccessat(fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) != 0)
 		return perm(554, S("5.3.5"), arena_printf(a, "%s is not writable: %s", path, strerror(errno)));
 	return ok();
