@@ -9,141 +9,98 @@
 /* Elements of a list of groups: bounds the memory that a short, damaged slice can ask for. */
 #define ELEMENTS_MAX 100000
 
-static void put_number(struct buf *b, uint64_t value, size_t n, bool *fits)
-{
-	char bytes[8];
-
-	for (size_t i = 0; i < n; i++)
-		bytes[i] = (char)(value >> (8 * i));
-	*fits = *fits && buf_add(b, str_make(bytes, n));
-}
-
-static void put_scalar(struct buf *b, enum key_type type, const void *at, bool *fits)
-{
-	const struct str *text = at;
-	const struct rate *rate = at;
-
-	switch (type) {
-	case CFG_TEXT:
-	case CFG_SECRET:
-		put_number(b, text->n, 4, fits);
-		*fits = *fits && text->n <= UINT32_MAX && buf_add(b, *text);
-		break;
-	case CFG_BOOL: put_number(b, *(const bool *)at, 1, fits); break;
-	case CFG_ENUM: put_number(b, *(const unsigned *)at, 4, fits); break;
-	case CFG_RATE:
-		put_number(b, rate->amount, 8, fits);
-		put_number(b, rate->window_ms, 8, fits);
-		break;
-	default: put_number(b, *(const uint64_t *)at, 8, fits); break;
-	}
-}
-
-/* Rows from .. end (exclusive), all of one struct at `base`. */
-static void put_rows(struct buf *b, unsigned role, size_t from, size_t end, const void *base, bool *fits)
-{
-	for (size_t i = from; i < end; i = schema_end(i)) {
-		const struct key *k = &config_keys[i];
-		const char *elements;
-		size_t n;
-
-		if (!(k->roles & (1u << role)))
-			continue;
-		if (!key_is_array(k)) {
-			put_scalar(b, k->type, (const char *)base + k->offset, fits);
-			continue;
-		}
-		elements = key_array(k, base, &n);
-		*fits = *fits && n <= UINT32_MAX && (k->type != CFG_LIST || n <= ELEMENTS_MAX);
-		put_number(b, n, 4, fits);
-		for (size_t e = 0; e < n && *fits; e++)
-			if (k->type == CFG_LIST)
-				put_rows(b, role, i + 1, schema_end(i), elements + e * k->element_size, fits);
-			else
-				put_scalar(b, key_scalar(k), elements + e * key_element_size(k), fits);
-	}
-}
-
-bool config_slice_encode(const struct config *c, unsigned role, struct buf *b)
-{
-	bool fits = true;
-
-	put_number(b, MAGIC, 8, &fits);
-	put_number(b, schema_hash(), 8, &fits);
-	put_number(b, role, 4, &fits);
-	put_rows(b, role, 0, config_keys_n, c, &fits);
-	return fits;
-}
-
-struct reader {
-	struct str rest;
+/* One walk over the table for both directions, so what is written and what is read cannot differ. */
+struct coder {
+	struct buf *out; /* encoding: the slice, and the configuration stays as it is; NULL: decoding */
+	struct str in;   /* decoding: the rest of the slice */
 	struct arena *arena;
 	unsigned role;
-	bool damaged;
+	bool bad; /* encoding: the slice does not fit; decoding: it is damaged */
 };
 
-static uint64_t take_number(struct reader *r, size_t n)
+/* The lowest `n` bytes of the number. */
+static void code_number(struct coder *c, uint64_t *value, size_t n)
 {
-	uint64_t value = 0;
+	unsigned char bytes[8];
 
-	if (r->rest.n < n) {
-		r->damaged = true;
-		return 0;
+	for (size_t i = 0; c->out && i < n; i++)
+		bytes[i] = (unsigned char)(*value >> (8 * i));
+	if (c->out) {
+		c->bad = c->bad || !buf_add(c->out, str_make(bytes, n));
+		return;
 	}
-	for (size_t i = 0; i < n; i++)
-		value |= (uint64_t)(unsigned char)r->rest.p[i] << (8 * i);
-	r->rest = str_from(r->rest, n);
-	return value;
+	c->bad = c->bad || c->in.n < n;
+	*value = 0;
+	for (size_t i = 0; i < n && !c->bad; i++)
+		*value |= (uint64_t)(unsigned char)c->in.p[i] << (8 * i);
+	c->in = str_from(c->in, n);
 }
 
-static struct str take_text(struct reader *r)
+/* A number of elements, each of at least `smallest` bytes: so the rest of a slice bounds what it can ask for. */
+static void code_count(struct coder *c, size_t *n, size_t smallest)
 {
-	uint64_t n = take_number(r, 4);
-	struct str text = str_head(r->rest, n);
+	uint64_t count = *n;
 
-	if (r->damaged || text.n < n) {
-		r->damaged = true;
-		return S("");
+	c->bad = c->bad || count > UINT32_MAX;
+	code_number(c, &count, 4);
+	if (c->out)
+		return;
+	c->bad = c->bad || count > c->in.n / smallest;
+	*n = c->bad ? 0 : count;
+}
+
+static void code_text(struct coder *c, struct str *text)
+{
+	code_count(c, &text->n, 1);
+	if (c->out) {
+		c->bad = c->bad || !buf_add(c->out, *text);
+		return;
 	}
-	r->rest = str_from(r->rest, n);
-	return text;
+	text->p = c->in.p;
+	c->in = str_from(c->in, text->n);
 }
 
-/* Only values that the table knows, so that a role may index by them. */
-static unsigned take_choice(struct reader *r, const struct key *k)
+/* Only values that the table knows, so that a role can index by them. */
+static bool is_choice(const struct key *k, uint64_t value)
 {
-	uint64_t value = take_number(r, 4);
+	const struct choice *c = k->choices;
 
-	for (const struct choice *c = k->choices; c->name; c++)
-		if (c->value == value)
-			return c->value;
-	r->damaged = true;
-	return 0;
+	while (c->name && c->value != value)
+		c++;
+	return c->name != NULL;
 }
 
-static void take_scalar(struct reader *r, const struct key *k, void *at)
+static void code_scalar(struct coder *c, const struct key *k, void *at)
 {
 	struct rate *rate = at;
-	uint64_t flag;
+	uint64_t number;
 
 	switch (key_scalar(k)) {
 	case CFG_TEXT:
-	case CFG_SECRET: *(struct str *)at = take_text(r); break;
-	case CFG_ENUM: *(unsigned *)at = take_choice(r, k); break;
+	case CFG_SECRET: code_text(c, at); break;
+	case CFG_ENUM:
+		number = *(unsigned *)at;
+		code_number(c, &number, 4);
+		if (!c->out && is_choice(k, number))
+			*(unsigned *)at = (unsigned)number;
+		else if (!c->out)
+			c->bad = true;
+		break;
 	case CFG_BOOL:
-		flag = take_number(r, 1);
-		r->damaged = r->damaged || flag > 1;
-		*(bool *)at = flag == 1;
+		number = *(bool *)at;
+		code_number(c, &number, 1);
+		c->bad = c->bad || number > 1;
+		if (!c->out)
+			*(bool *)at = number == 1;
 		break;
 	case CFG_RATE:
-		rate->amount = take_number(r, 8);
-		rate->window_ms = take_number(r, 8);
+		code_number(c, &rate->amount, 8);
+		code_number(c, &rate->window_ms, 8);
 		break;
-	default: *(uint64_t *)at = take_number(r, 8); break;
+	default: code_number(c, at, 8); break;
 	}
 }
 
-/* An element takes at least this many bytes, so the rest of the slice bounds their number. */
 static size_t smallest_element(const struct key *k)
 {
 	switch (k->type) {
@@ -153,55 +110,69 @@ static size_t smallest_element(const struct key *k)
 	}
 }
 
-static void take_rows(struct reader *r, size_t from, size_t end, void *base);
+static void code_rows(struct coder *c, size_t from, size_t end, void *base);
 
-static void take_array(struct reader *r, size_t i, void *base)
+static void code_array(struct coder *c, size_t i, void *base)
 {
 	const struct key *k = &config_keys[i];
-	uint64_t n = take_number(r, 4);
-	char *elements;
+	size_t n = 0, size = key_element_size(k);
+	char *elements = c->out ? key_array(k, base, &n) : NULL;
 
-	if (r->damaged || n > r->rest.n / smallest_element(k) || (k->type == CFG_LIST && n > ELEMENTS_MAX)) {
-		r->damaged = true;
-		return;
+	code_count(c, &n, smallest_element(k));
+	c->bad = c->bad || (k->type == CFG_LIST && n > ELEMENTS_MAX);
+	if (!c->out && !c->bad && n > 0) {
+		elements = arena_calloc(c->arena, n, size);
+		key_set_array(k, base, elements, n);
 	}
-	if (n == 0)
-		return;
-	elements = arena_calloc(r->arena, n, key_element_size(k));
-	for (size_t e = 0; e < n && !r->damaged; e++)
+	for (size_t e = 0; e < n && !c->bad; e++)
 		if (k->type == CFG_LIST)
-			take_rows(r, i + 1, schema_end(i), elements + e * k->element_size);
+			code_rows(c, i + 1, schema_end(i), elements + e * size);
 		else
-			take_scalar(r, k, elements + e * key_element_size(k));
-	key_set_array(k, base, elements, n);
+			code_scalar(c, k, elements + e * size);
 }
 
-static void take_rows(struct reader *r, size_t from, size_t end, void *base)
+/* Rows from .. end (exclusive), all of one struct at `base`. */
+static void code_rows(struct coder *c, size_t from, size_t end, void *base)
 {
-	for (size_t i = from; i < end && !r->damaged; i = schema_end(i)) {
+	for (size_t i = from; i < end && !c->bad; i = schema_end(i)) {
 		const struct key *k = &config_keys[i];
 
-		if (!(k->roles & (1u << r->role)))
+		if (!(k->roles & (1u << c->role)))
 			continue;
 		if (key_is_array(k))
-			take_array(r, i, base);
+			code_array(c, i, base);
 		else
-			take_scalar(r, k, key_at(k, base));
+			code_scalar(c, k, key_at(k, base));
 	}
+}
+
+bool config_slice_encode(const struct config *config, unsigned role, struct buf *b)
+{
+	uint64_t magic = MAGIC, hash = schema_hash(), number = role;
+	struct coder c = { .out = b, .role = role };
+
+	code_number(&c, &magic, 8);
+	code_number(&c, &hash, 8);
+	code_number(&c, &number, 4);
+	code_rows(&c, 0, config_keys_n, (void *)(uintptr_t)config);
+	return !c.bad;
 }
 
 struct config *config_slice_decode(unsigned role, struct str bytes)
 {
-	struct config *c = NEW(struct config);
-	struct reader r = { .arena = &c->arena, .role = role };
+	struct config *config = NEW(struct config);
+	struct coder c = { .arena = &config->arena, .role = role };
+	uint64_t magic, hash, number;
 
 	/* One copy, into which all texts point: the slice's own memory goes. */
-	r.rest = arena_str(&c->arena, bytes);
-	if (take_number(&r, 8) != MAGIC || take_number(&r, 8) != schema_hash() || take_number(&r, 4) != role)
-		r.damaged = true;
-	take_rows(&r, 0, config_keys_n, c);
-	if (!r.damaged && r.rest.n == 0)
-		return c;
-	config_free(c);
+	c.in = arena_str(&config->arena, bytes);
+	code_number(&c, &magic, 8);
+	code_number(&c, &hash, 8);
+	code_number(&c, &number, 4);
+	c.bad = c.bad || magic != MAGIC || hash != schema_hash() || number != role;
+	code_rows(&c, 0, config_keys_n, config);
+	if (!c.bad && c.in.n == 0)
+		return config;
+	config_free(config);
 	return NULL;
 }
