@@ -19,8 +19,8 @@ static uint64_t read_ms(clockid_t id)
 }
 
 #ifdef POSTHOUSE_CRASH_POINTS
-/* Test builds: POSTHOUSE_CLOCK names a file with 8 bytes, by how many ms the clock goes wrong; a test changes them while we
- * run. */
+/* Test builds: POSTHOUSE_CLOCK names a file with 8 bytes, by how many ms the clock is wrong; a test changes them while the
+ * process runs. */
 static int64_t error_ms(void)
 {
 	static const volatile int64_t *error;

@@ -1,5 +1,5 @@
-/* directory.c - files and directories of another user's, made by root without being led astray: whoever can write a directory can
- * exchange what is in it between two calls that name it. */
+/* directory.c - root makes files and directories for another user. A user who can write to a directory can exchange its content
+ * between two calls that name it, so root must not be led to other files. */
 #include "posthouse/directory.h"
 
 #include "posthouse/arena.h"

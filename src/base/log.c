@@ -136,7 +136,7 @@ static void add_start(struct buf *b, enum log_level level, const char *event)
 	add_pair(b, &(struct kv){ .key = "event", .kind = KV_STR, .str = str_of(event) });
 }
 
-/* A pipe that has room for one byte takes PIPE_BUF bytes at once, so after the poll this does not wait for whoever reads the
+/* A pipe with room for one byte takes PIPE_BUF bytes at once, so after the poll the write does not wait for the reader of the
  * log. */
 static void put_bytes(struct str line)
 {
@@ -184,7 +184,7 @@ void log_write(enum log_level level, const struct log *log, const char *event, c
 		add_pair(&b, &count);
 		put_line(&b);
 		if (settings.dropped)
-			settings.dropped = count.u64; /* no room yet: the count is told later, this line is not one of it */
+			settings.dropped = count.u64; /* no room yet: the count is logged later, without this line */
 		buf_clear(&b);
 	}
 	add_start(&b, level, event);

@@ -1,13 +1,12 @@
-/* profiles.c - the providers whose limits people run into. The rates are those of free or ordinary accounts: whoever has a
- * better one says so by upstreams.messages. Passing a limit gets the mailbox blocked, so they are kept before the provider has
- * to enforce them: each is half of what the provider allows, for a full burst and what comes after it can be twice the rate
- * within one period. */
+/* profiles.c - providers with limits that people often reach. The rates are those of free or ordinary accounts; for a better
+ * account the administrator sets upstreams.messages. A provider blocks a mailbox that exceeds a limit, so each rate here is half
+ * of what the provider allows: a full burst and the mail after it can be twice the rate within one period. */
 #include "profiles.h"
 
 #define MINUTE_AND_DAY "15/1m 5000/1d"
 
-/* name, host, port, tls, messages, connections. Where a provider tells no number of connections it is one that needs no more for
- * its rate; mail.ru takes one message in a minute. */
+/* name, host, port, tls, messages, connections. For a provider that publishes no number of connections, the number is what its
+ * rate needs; mail.ru accepts one message in a minute. */
 #define PROFILES(X)                                                                                                              \
 	X("gmail", "smtp.gmail.com", 587, UPSTREAM_STARTTLS, "250/1d", 3)                                                        \
 	X("outlook365", "smtp.office365.com", 587, UPSTREAM_STARTTLS, MINUTE_AND_DAY, 3)                                         \

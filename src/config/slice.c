@@ -162,7 +162,7 @@ struct config *config_slice_decode(unsigned role, struct str bytes)
 {
 	struct config *config = NEW(struct config);
 	struct coder c = { .arena = &config->arena, .role = role };
-	uint64_t magic, hash, number;
+	uint64_t magic = 0, hash = 0, number = 0;
 
 	/* One copy, into which all texts point: the slice's own memory goes. */
 	c.in = arena_str(&config->arena, bytes);

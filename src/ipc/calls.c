@@ -195,8 +195,8 @@ static void on_timer_closed(uv_handle_t *h)
 	free(h);
 }
 
-/* Only the calls that have failed until now: a callback can make another call that fails, which has its turn in the next
- * round. */
+/* Only the calls that have failed until now: a callback can make another call that fails; that one is answered in the
+ * next round. */
 static void answer_failed(void)
 {
 	struct list *first, now;

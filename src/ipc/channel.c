@@ -82,7 +82,8 @@ size_t channel_queued(const struct channel *ch)
 }
 
 /* ---- credit ---- */
-/* A closing channel always has credit: a sender that waits shall try, and learn by the failure that the channel is closed. */
+/* A closing channel always has credit: a sender that waits then tries, and the failure shows that the channel is
+ * closed. */
 bool channel_has_credit(const struct channel *ch)
 {
 	return ch->closing || ch->credit_used < CREDIT_BYTES;
