@@ -80,20 +80,21 @@ struct smtp_client_event {
 	unsigned suspect;
 };
 
+struct smtp_recipient {
+	struct str address, orcpt; /* RFC 3461, sent when the peer has DSN: raw xtext of the client ("" = none), … */
+	unsigned notify;           /* … and enum smtp_notify of smtp_server.h; 0: none */
+};
+
 struct smtp_transaction {
 	struct str sender;
 	uint64_t size; /* bytes with prefix, for SIZE= */
 	unsigned body; /* enum smtp_body */
 	bool utf8;
 	unsigned avoid; /* features that are not used, although the server has them: CHUNKING: by DATA, … */
-	const struct str *recipients;
+	const struct smtp_recipient *recipients;
 	size_t recipients_n;
-	/* RFC 3461, sent when the peer has DSN: raw xtext of the client ("" = none), enum smtp_ret and enum smtp_notify of
-	 * smtp_server.h; the arrays are as long as `recipients`, or NULL. */
-	struct str envid;
-	unsigned ret;
-	const struct str *orcpt;
-	const unsigned *notify;
+	struct str envid; /* as `orcpt` */
+	unsigned ret;     /* enum smtp_ret of smtp_server.h */
 	/* RFC 2852, sent when the peer has DELIVERBY: seconds left (N may be negative), enum smtp_by; BY_NONE = none. The user
 	 * decides whether such a message can go to a peer without DELIVERBY, or with little time left. */
 	int64_t by_s;

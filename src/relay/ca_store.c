@@ -8,7 +8,6 @@ struct ca_store *ca_store_get(struct relay *relay, struct str ca_pem, struct are
 {
 	struct tls_context *context;
 	struct ca_store *t;
-	char *copy;
 
 	LIST_EACH_OF (struct ca_store, known, &relay->ca_stores, in_relay)
 		if (str_eq(known->ca_pem, ca_pem))
@@ -17,10 +16,7 @@ struct ca_store *ca_store_get(struct relay *relay, struct str ca_pem, struct are
 	if (!context)
 		return NULL;
 	t = NEW(struct ca_store);
-	copy = xmalloc(ca_pem.n + 1);
-	if (ca_pem.n)
-		memcpy(copy, ca_pem.p, ca_pem.n);
-	t->ca_pem = str_make(copy, ca_pem.n);
+	t->ca_pem = arena_str(&t->arena, ca_pem);
 	t->context = context;
 	list_append(&relay->ca_stores, &t->in_relay);
 	return t;
@@ -41,7 +37,7 @@ void ca_stores_sweep(struct relay *relay)
 			continue;
 		list_remove(&t->in_relay);
 		tls_context_unref(t->context);
-		free((char *)t->ca_pem.p);
+		arena_fini(&t->arena);
 		free(t);
 	}
 }

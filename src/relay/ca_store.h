@@ -10,7 +10,8 @@ struct relay;
 
 struct ca_store {
 	struct list in_relay;
-	struct str ca_pem; /* owned; "": the system's */
+	struct arena arena;
+	struct str ca_pem; /* "": the system's */
 	struct tls_context *context;
 	unsigned users; /* pools */
 };

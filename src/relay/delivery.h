@@ -33,9 +33,9 @@ struct recipient {
 /* The recipients of one transaction, in the delivery's arena. */
 struct tx_recipients {
 	size_t n;
-	size_t *index;
-	struct str sender, *addresses, *orcpt;
-	unsigned *notify;
+	size_t *index; /* of each in the delivery */
+	struct smtp_recipient *recipients;
+	struct str sender;
 	bool utf8;
 };
 

@@ -59,18 +59,6 @@ static size_t most_at_once(const struct delivery *d, const struct smtp_peer *pee
 	return max;
 }
 
-static void add(struct delivery *d, size_t index, struct str address)
-{
-	struct tx_recipients *b = &d->tx;
-
-	b->index[b->n] = index;
-	b->addresses[b->n] = address;
-	b->orcpt[b->n] = d->recipients[index].orcpt;
-	b->notify[b->n] = d->recipients[index].notify;
-	b->utf8 = b->utf8 || !is_ascii(address);
-	b->n++;
-}
-
 bool tx_recipients_fill(const struct connection *c, unsigned usable)
 {
 	const struct smtp_peer *peer = smtp_client_peer(c->client);
@@ -81,21 +69,23 @@ bool tx_recipients_fill(const struct connection *c, unsigned usable)
 
 	*b = (struct tx_recipients){ .sender = d->envelope.sender,
 				     .index = ARENA_ARRAY(&d->arena, size_t, max),
-				     .addresses = ARENA_ARRAY(&d->arena, struct str, max),
-				     .orcpt = ARENA_ARRAY(&d->arena, struct str, max),
-				     .notify = ARENA_ARRAY(&d->arena, unsigned, max) };
+				     .recipients = ARENA_ARRAY(&d->arena, struct smtp_recipient, max) };
 	if (!utf8)
 		to_ascii(d, d->envelope.sender, &b->sender); /* cannot fail: tx_recipients_obstacle() was asked */
 	b->utf8 = !is_ascii(b->sender) || tx_recipients_header_is_utf8(d, usable);
 	for (size_t i = 0; i < d->recipients_n && b->n < max; i++) {
-		struct str address = d->recipients[i].address;
+		const struct recipient *r = &d->recipients[i];
+		struct str address = r->address;
 
-		if (d->recipients[i].known)
+		if (r->known)
 			continue;
-		if (utf8 || to_ascii(d, address, &address))
-			add(d, i, address);
-		else
+		if (!utf8 && !to_ascii(d, address, &address)) {
 			delivery_outcome(d, i, STEP_OURS, lacks_utf8(&d->arena, "recipient", address));
+			continue;
+		}
+		b->index[b->n] = i;
+		b->recipients[b->n++] = (struct smtp_recipient){ address, r->orcpt, r->notify };
+		b->utf8 = b->utf8 || !is_ascii(address);
 	}
 	return b->n > 0;
 }

@@ -75,7 +75,7 @@ void smtp_client_send(struct smtp_client *c, const struct smtp_transaction *t)
 		return;
 	}
 	for (size_t i = 0; i < t->recipients_n; i++) {
-		if (fit_to_send(t->recipients[i]) && t->recipients[i].n > 0)
+		if (fit_to_send(t->recipients[i].address) && t->recipients[i].address.n > 0)
 			continue;
 		tx->recipients[i].unfit = true;
 		unfit++;
@@ -117,15 +117,12 @@ static struct str rcpt_dsn(struct smtp_client *c, size_t i)
 {
 	static const char *const lists[] = { "",      "SUCCESS",       "FAILURE",       "SUCCESS,FAILURE",
 					     "DELAY", "SUCCESS,DELAY", "FAILURE,DELAY", "SUCCESS,FAILURE,DELAY" };
-	const struct smtp_transaction *t = &c->tx.what;
-	unsigned notify = t->notify ? t->notify[i] : 0;
-	struct str orcpt = t->orcpt ? t->orcpt[i] : S("");
-	const char *list = notify & NOTIFY_NEVER ? "NEVER" : lists[(notify >> 1) & 7];
+	const struct smtp_recipient *r = &c->tx.what.recipients[i];
+	struct str orcpt = is_xtext(r->orcpt, ORCPT_MAX, c->tx.what.utf8) ? r->orcpt : S("");
+	const char *list = r->notify & NOTIFY_NEVER ? "NEVER" : lists[(r->notify >> 1) & 7];
 
 	if (!(client_features(c) & PEER_DSN))
 		return S("");
-	if (!is_xtext(orcpt, ORCPT_MAX, t->utf8))
-		orcpt = S("");
 	return arena_printf(&c->tx.arena, "%s%s%s%.*s", *list ? " NOTIFY=" : "", list, orcpt.n ? " ORCPT=" : "", STR_ARG(orcpt));
 }
 
@@ -171,7 +168,7 @@ static void write_mail(struct smtp_client *c)
 
 static void write_rcpt(struct smtp_client *c, size_t i)
 {
-	client_write(c, "RCPT TO:<%.*s>%.*s", STR_ARG(c->tx.what.recipients[i]), STR_ARG(rcpt_dsn(c, i)));
+	client_write(c, "RCPT TO:<%.*s>%.*s", STR_ARG(c->tx.what.recipients[i].address), STR_ARG(rcpt_dsn(c, i)));
 }
 
 /* Skip the numbers of recipients whose address cannot be sent. */

@@ -106,8 +106,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint8_t choice = size > 0 ? data[0] : 0;
 	struct str rest = size > 0 ? str_make(data + 1, size - 1) : S(""), piece;
-	struct str recipients[] = { S("a@x"), S("b\n@x"), S("c@x") }, orcpt[] = { S("rfc822;a@x"), S(""), S("x\r\ny") };
-	unsigned notify[] = { NOTIFY_NEVER, 0, NOTIFY_SUCCESS | NOTIFY_DELAY };
+	static const struct smtp_recipient plain[] = { { S("a@x") }, { S("b\n@x") }, { S("c@x") } };
+	static const struct smtp_recipient with_dsn[] = { { S("a@x"), S("rfc822;a@x"), NOTIFY_NEVER },
+							  { S("b\n@x"), S(""), 0 },
+							  { S("c@x"), S("x\r\ny"), NOTIFY_SUCCESS | NOTIFY_DELAY } };
 	struct smtp_client_config config = { .hostname = S("h"),
 					     .use_starttls = choice & 1,
 					     .need_tls = choice & 2,
@@ -126,9 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					   .require_tls = (choice & 68) == 68,
 					   .envid = choice & 32 ? S("e1") : S(""),
 					   .ret = choice & 32 ? RET_HDRS : RET_UNSET,
-					   .orcpt = choice & 64 ? orcpt : NULL,
-					   .notify = choice & 64 ? notify : NULL,
-					   .recipients = recipients,
+					   .recipients = choice & 64 ? with_dsn : plain,
 					   .recipients_n = 3 } };
 
 	while (str_split(&rest, (char)0xff, &piece)) {

@@ -34,7 +34,7 @@ struct dialogue {
 struct play {
 	struct smtp_client *client;
 	struct buf output; /* of the client, not yet compared */
-	struct str recipients[8];
+	struct smtp_recipient recipients[8];
 	const char *at;
 	bool byte_by_byte;
 	const struct dialogue *d;
@@ -138,8 +138,6 @@ static void call(struct play *p, struct str line)
 {
 	struct str rest = line, verb, word;
 	struct smtp_transaction t = { .sender = S("s@example.org"), .body = p->d->body, .size = p->d->size, .utf8 = p->d->utf8 };
-	struct str orcpt[8];
-	unsigned notify[8];
 	char bytes[1024];
 
 	t.avoid = p->d->plain ? PEER_CHUNKING : 0;
@@ -149,16 +147,13 @@ static void call(struct play *p, struct str line)
 	t.require_tls = p->d->require_tls;
 	t.envid = str_of(p->d->envid);
 	t.ret = p->d->ret;
-	t.orcpt = p->d->orcpt ? orcpt : NULL;
-	t.notify = p->d->notify ? notify : NULL;
-	for (int i = 0; i < 8; i++) {
-		orcpt[i] = str_of(p->d->orcpt);
-		notify[i] = p->d->notify;
-	}
 	str_split(&rest, ' ', &verb);
 	if (str_eq(verb, S("send"))) {
 		while (str_split(&rest, ' ', &word))
-			p->recipients[t.recipients_n++] = str_eq(word, S("bad")) ? S("x\r\nRSET") : word;
+			p->recipients[t.recipients_n++] =
+				(struct smtp_recipient){ .address = str_eq(word, S("bad")) ? S("x\r\nRSET") : word,
+							 .orcpt = p->d->orcpt ? str_of(p->d->orcpt) : S(""),
+							 .notify = p->d->notify };
 		t.recipients = p->recipients;
 		smtp_client_send(p->client, &t);
 	} else if (str_eq(verb, S("tls"))) {
@@ -748,7 +743,7 @@ static void test_long_replies(void **state)
 {
 	struct smtp_client_config config = { .hostname = S("h") };
 	struct smtp_client *c = smtp_client_new(&config);
-	struct str recipients[] = { S("a@x") };
+	struct smtp_recipient recipients[] = { { S("a@x") } };
 	struct smtp_transaction t = { .sender = S("s@x"), .recipients = recipients, .recipients_n = 1 };
 	struct smtp_client_event e;
 	char line[3100];
@@ -785,7 +780,7 @@ static void test_binary(void **state)
 {
 	struct smtp_client_config config = { .hostname = S("h") };
 	struct smtp_client *c = ready_client(&config, "250-hi\r\n250-CHUNKING\r\n250 BINARYMIME\r\n");
-	struct str recipients[] = { S("a@x") };
+	struct smtp_recipient recipients[] = { { S("a@x") } };
 	struct smtp_transaction t = { .sender = S("s@x"), .body = BODY_BINARYMIME, .recipients = recipients, .recipients_n = 1 };
 	struct smtp_client_event e;
 	char bytes[1024];
@@ -815,14 +810,14 @@ static void test_window(void **state)
 	enum { N = 250 };
 	struct smtp_client_config config = { .hostname = S("h") };
 	struct smtp_client *c = ready_client(&config, "250-hi\r\n250 PIPELINING\r\n");
-	struct str recipients[N];
+	struct smtp_recipient recipients[N];
 	struct smtp_transaction t = { .sender = S(""), .recipients = recipients, .recipients_n = N };
 	struct smtp_client_event e;
 	size_t answered = 0, told = 0;
 	bool text = false;
 
 	for (size_t i = 0; i < N; i++)
-		recipients[i] = S("a@x");
+		recipients[i] = (struct smtp_recipient){ S("a@x") };
 	smtp_client_send(c, &t);
 	for (size_t written = 0; !text;) {
 		struct str out = buf_view(smtp_client_output(c)), line;
@@ -877,7 +872,8 @@ static void test_transcript(void **state)
 	struct smtp_client_config config = { .hostname = S("relay.example.org"), .tls = true, .mechanisms = S("LOGIN PLAIN") };
 	struct smtp_client *c = smtp_client_new(&config);
 	struct smtp_client_event e;
-	struct str recipients[200], seen;
+	struct smtp_recipient recipients[200];
+	struct str seen;
 	struct smtp_transaction t = { .sender = S("s@example.org"), .recipients = recipients, .recipients_n = 1 };
 
 	smtp_client_feed(c, S("220 hi\r\n"));
@@ -892,7 +888,7 @@ static void test_transcript(void **state)
 	smtp_client_auth_response(c, S("secret-word"));
 	smtp_client_feed(c, S("235 in\r\n"));
 	assert_true(smtp_client_next(c, &e));
-	recipients[0] = S("first@x");
+	recipients[0] = (struct smtp_recipient){ S("first@x") };
 	smtp_client_send(c, &t);
 	smtp_client_feed(c, S("250 Ok\r\n550 5.1.1 unknown\r\n554 no\r\n"));
 	while (smtp_client_next(c, &e))
@@ -907,7 +903,7 @@ static void test_transcript(void **state)
 	assert_int_equal(e.type, CLIENT_READY);
 
 	for (size_t i = 0; i < 200; i++)
-		recipients[i] = S("a.recipient@with.a.long.name.example.org");
+		recipients[i] = (struct smtp_recipient){ S("a.recipient@with.a.long.name.example.org") };
 	t.recipients_n = 200;
 	smtp_client_send(c, &t);
 	for (int i = 0; i < 201; i++) {
@@ -938,7 +934,7 @@ static void test_steps(void **state)
 	struct smtp_client_config config = { .hostname = S("h"), .tls = true, .mechanisms = S("PLAIN") };
 	struct smtp_client *c = smtp_client_new(&config);
 	struct smtp_client_event e;
-	struct str recipients[] = { S("a@x"), S("b@x") };
+	struct smtp_recipient recipients[] = { { S("a@x") }, { S("b@x") } };
 	struct smtp_transaction t = { .sender = S("s@x"), .recipients = recipients, .recipients_n = 2 };
 
 	smtp_client_feed(c, S("220 hi\r\n250-hi\r\n250 AUTH PLAIN\r\n"));
