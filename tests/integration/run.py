@@ -85,7 +85,8 @@ def main():
             counts[code] += 1
             print(f"{ {0: 'ok', SKIPPED: 'SKIP', 1: 'FAILED'}[code]:7} {full} ({seconds:.1f} s)", flush=True)
             if code == 1:
-                print("    " + output[-12000:].replace("\n", "\n    "), flush=True)
+                shown = output if len(output) < 15000 else output[:5000] + "\n...\n" + output[-10000:]  # what has failed, and the end of the logs
+                print("    " + shown.replace("\n", "\n    "), flush=True)
             elif code == SKIPPED:
                 print("    " + output.strip().splitlines()[-1])
     if options.results:
