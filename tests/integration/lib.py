@@ -319,6 +319,10 @@ log = {{ level = "{s["log"]}"; }};
             return all(role["answers"] for role in said["roles"]) and said
         return wait_for(ask, "an answer of all roles", every=0.2)
 
+    def figures(self, role):
+        """What the first process of a role counts."""
+        return next(r for r in self.status()["roles"] if r["role"] == role)["figures"]
+
     def status_text(self):
         """The same for people, when all is well."""
         def ask():

@@ -95,7 +95,7 @@ def test_next_hop_down_then_up():
     ids = [relay.submit() for _ in range(3)]
     relay.wait_log("upstream.down")
     assert len(relay.queue()) == 3
-    figures = [r for r in relay.status()["roles"] if r["role"] == "queue"][0]["figures"]
+    figures = relay.figures("queue")
     assert any("upstream:next" in k for k in figures), figures
     sink = Sink(port=port)
     relay.command("queue", "retry", "--all")
@@ -142,7 +142,7 @@ def test_upstream_at_fault_bounces_nothing():
         assert not sink.messages, "mail went out"
         queue = relay.queue()
         assert len(queue) == 1 and queue[0]["open"] == 1
-        figures = [r for r in relay.status()["roles"] if r["role"] == "queue"][0]["figures"]
+        figures = relay.figures("queue")
         assert any("upstream:next" in k for k in figures), figures
         relay.end()
         sink.end()

@@ -111,7 +111,7 @@ def test_half_open_dialogues_shut_no_door():
                 assert wire.say(b64("alice")) == (334, b64("Password:"))
 
     def open_logins():
-        return next(r for r in relay.status()["roles"] if r["role"] == "login")["figures"]["logins_open"]
+        return relay.figures("login")["logins_open"]
 
     assert open_logins() == 0
     first = Wire(relay)

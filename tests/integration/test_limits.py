@@ -374,7 +374,7 @@ def test_bans():
         assert login(relay, f"127.0.2.{i}", "nobody", f"wrong {i}") == 535
     assert [login(relay, f"127.0.2.{i}", "nobody", f"wrong {i}") for i in (6, 7, 8)][-1] == 454
     wait_for(lambda: "login:" + ALICE in [row["of"] for row in limits(relay) if row["rule"] == "ban"], "it is shown")
-    figures = next(r for r in relay.status()["roles"] if r["role"] == "queue")["figures"]
+    figures = relay.figures("queue")
     assert figures["banned_networks"] == 1 and figures["banned_logins"] == 2, figures
     assert "banned for failed logins" in relay.status_text()
     relay.kill_all()
@@ -419,6 +419,7 @@ def test_connections():
     # a new queue knows who is there
     relay.kill_role("queue")
     wait_for(lambda: relay.log_since_start().count("event=queue.opened") == 2, "a new queue")
+    wait_for(lambda: relay.figures("queue")["logged_in"] == 2, "both processes have told it")
     fourth = relay.connect(login=False)
     code, text = wait_for(lambda: (lambda answer: answer if answer[0] != 454 else None)(fourth.docmd("AUTH", "PLAIN " + plain(ALICE, PASSWORD))), "an answer")
     assert code == 421, (code, text)

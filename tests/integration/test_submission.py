@@ -364,6 +364,7 @@ def test_sessions_outlive_queue_and_are_known_to_the_next():
     relay.wait_log("event=role.died")
     first.send(ALICE, "bob@example.net", message())  # the new queue takes it, or the old one's successor does within 10 s
     wait_for(lambda: len(relay.pids("queue")) == 1 and relay.log_since_start().count("event=queue.opened") == 2, "the next queue")
+    wait_for(lambda: relay.figures("queue")["logged_in"] == 2, "both processes have told it")
 
     def third():
         """The answer of the new queue: a process that has not found it yet says 454."""
