@@ -1,0 +1,239 @@
+/* test_fetch.c - the real process of the role; master, vault and the HTTPS server are the test's. */
+#include "../role/played.h"
+#include "server.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+#define ANSWERS_MAX 512
+
+static const char *program;
+
+static struct world {
+	struct played role;
+	struct config config;
+	struct server server;
+	uv_loop_t loop;
+	unsigned answers, numbers[ANSWERS_MAX]; /* which requests were answered, in order */
+	struct msg_fetched last;
+	char why[256], fields[256];
+} world;
+
+static void on_fetched(void *ctx, struct verdict v, const struct msg_fetched *m, int fd)
+{
+	struct world *w = &world;
+
+	assert_true(w->answers < ANSWERS_MAX);
+	w->numbers[w->answers++] = (unsigned)(uintptr_t)ctx;
+	w->last = m ? *m : (struct msg_fetched){ .verdict = v };
+	snprintf(w->why, sizeof w->why, "%.*s", STR_ARG(w->last.verdict.text));
+	w->fields[0] = '\0';
+	for (size_t i = 0; i < w->last.fields.n; i++)
+		snprintf(w->fields + strlen(w->fields), sizeof w->fields - strlen(w->fields), "%.*s=%.*s;",
+			 STR_ARG(w->last.fields.at[i].name), STR_ARG(w->last.fields.at[i].value));
+}
+
+static void ask(struct world *w, struct str url, unsigned number)
+{
+	struct msg_fetch m = { .url = url, .content_type = S("text/plain"), .body = S("x") };
+
+	ipc_call_fetch(w->role.peers[ROLE_VAULT], &m, -1, on_fetched, (void *)(uintptr_t)number);
+}
+
+static struct str at(struct world *w, const char *path)
+{
+	return arena_printf(&w->role.arena, "https://127.0.0.1:%u%s", w->server.port, path);
+}
+
+static void ask_and_wait(struct world *w, struct str url)
+{
+	unsigned before = w->answers;
+
+	ask(w, url, 0);
+	assert_true(run_until(&w->loop, &w->answers, before + 1));
+}
+
+static const struct page pages[] = {
+	{ "/token", "HTTP/1.1 200 OK\r\nDate: Sun, 29 Nov 2026 12:00:00 GMT\r\n\r\n"
+		    "{\"access_token\":\"at\",\"expires_in\":3599,\"more\":{\"a\":1}}" },
+	{ "/refused", "HTTP/1.1 400 Bad Request\r\nRetry-After: 9\r\n\r\n{\"error\":\"invalid_grant\"}" },
+	{ "/html", "HTTP/1.1 502 Bad Gateway\r\n\r\n<html>" },
+	{ "/held", NULL },
+};
+
+static int setup(void **state)
+{
+	static const struct ipc_handlers none;
+	struct world *w = &world;
+
+	*w = (struct world){ 0 };
+	uv_loop_init(&w->loop);
+	w->role = (struct played){ .loop = &w->loop, .role = ROLE_FETCH, .program = program };
+	server_start(&w->server, &w->loop, "IP:127.0.0.1", 0, pages, sizeof pages / sizeof pages[0]);
+	w->config.https.ca_pem = w->server.ca_pem;
+	played_start(&w->role, &w->config);
+	played_connect(&w->role, ROLE_VAULT, &none);
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+
+	server_end(&w->server);
+	played_end(&w->role);
+	uv_run(&w->loop, UV_RUN_DEFAULT);
+	return uv_loop_close(&w->loop);
+}
+
+static void test_answers(void **state)
+{
+	struct world *w = *state;
+
+	ask_and_wait(w, at(w, "/token?secret"));
+	assert_int_equal(w->last.verdict.class, OK);
+	assert_int_equal(w->last.status, 200);
+	assert_int_equal(w->last.date, 1795953600000);
+	assert_string_equal(w->fields, "access_token=at;expires_in=3599;");
+	ask_and_wait(w, at(w, "/refused"));
+	assert_int_equal(w->last.status, 400);
+	assert_int_equal(w->last.retry_after_ms, 9000);
+	assert_string_equal(w->fields, "error=invalid_grant;");
+	ask_and_wait(w, at(w, "/html"));
+	assert_int_equal(w->last.verdict.class, OK);
+	assert_int_equal(w->last.status, 502);
+	assert_string_equal(w->fields, "");
+}
+
+static void test_what_is_no_url(void **state)
+{
+	static const char *const urls[] = { "",
+					    "http://127.0.0.1/",
+					    "https://",
+					    "https://user:pw@127.0.0.1/",
+					    "ftp://127.0.0.1/",
+					    "file:///etc/passwd",
+					    "/token",
+					    "https://127.0.0.1:99999/",
+					    "https://127.0.0.1:0/" };
+	struct world *w = *state;
+
+	for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+		ask_and_wait(w, str_of(urls[i]));
+		assert_int_equal(w->last.verdict.class, TEMP);
+		assert_string_equal(w->why, "the URL is not one of https");
+	}
+	assert_int_equal(w->server.accepted, 0);
+}
+
+static void test_a_host_that_is_not_there(void **state)
+{
+	struct world *w = *state;
+
+	ask_and_wait(w, S("https://no-such-host.invalid/token"));
+	assert_int_equal(w->last.verdict.class, TEMP);
+	assert_non_null(strstr(w->why, "no-such-host.invalid"));
+}
+
+/* The new certificates count from the next request on. */
+static void test_a_reload(void **state)
+{
+	struct world *w = *state;
+
+	w->config.https.ca_pem = S("");
+	assert_true(played_configure(&w->role, &w->config));
+	ask_and_wait(w, at(w, "/token"));
+	assert_int_equal(w->last.verdict.class, TEMP);
+	assert_non_null(strstr(w->why, "no authority"));
+}
+
+/* Some run, and the rest waits in order; the first answers let the next ones run. */
+static void test_more_than_run_at_once(void **state)
+{
+	struct world *w = *state;
+	unsigned n = 16 + 5;
+
+	for (unsigned i = 1; i <= n; i++)
+		ask(w, at(w, "/held"), i);
+	assert_true(run_until(&w->loop, &w->server.held, 16));
+	run_for(&w->loop, 50);
+	assert_int_equal(w->server.held, 16);
+	server_release(&w->server, pages[0].answer);
+	assert_true(run_until(&w->loop, &w->answers, 16));
+	assert_true(run_until(&w->loop, &w->server.held, n));
+	for (unsigned i = 0; i < 16; i++)
+		assert_true(w->numbers[i] <= 16);
+	server_release(&w->server, pages[0].answer);
+	assert_true(run_until(&w->loop, &w->answers, n));
+	assert_int_equal(w->last.status, 200);
+}
+
+/* More than can wait get an answer at once. */
+static void test_far_too_many(void **state)
+{
+	struct world *w = *state;
+
+	for (unsigned i = 1; i <= 16 + 256 + 3; i++)
+		ask(w, at(w, "/held"), i);
+	assert_true(run_until(&w->loop, &w->answers, 3));
+	assert_string_equal(w->why, "too many requests at once");
+	run_for(&w->loop, 50);
+	assert_int_equal(w->answers, 3);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(w->numbers[i], 16 + 256 + 1 + i);
+}
+
+/* Nobody waits for the answers any more: the connections close, and other roles' requests run. */
+static void test_the_caller_is_gone(void **state)
+{
+	static const struct ipc_handlers none;
+	struct world *w = *state;
+
+	for (unsigned i = 1; i <= 20; i++)
+		ask(w, at(w, "/held"), i);
+	assert_true(run_until(&w->loop, &w->server.held, 16));
+	played_disconnect(&w->role, ROLE_VAULT);
+	while (w->server.open > 0)
+		uv_run(&w->loop, UV_RUN_ONCE);
+	assert_int_equal(w->server.held, 16);
+	played_connect(&w->role, ROLE_VAULT, &none);
+	w->answers = 0;
+	ask_and_wait(w, at(w, "/token"));
+	assert_int_equal(w->last.status, 200);
+}
+
+/* An answer can have a token that is given only once: a role that stops waits for it. */
+static void test_the_role_stops(void **state)
+{
+	struct world *w = *state;
+
+	ask(w, at(w, "/held"), 1);
+	assert_true(run_until(&w->loop, &w->server.held, 1));
+	played_stop(&w->role, 20000);
+	run_for(&w->loop, 50);
+	assert_int_equal(w->role.stopped, 0);
+	server_release(&w->server, pages[0].answer);
+	assert_true(run_until(&w->loop, &w->answers, 1));
+	assert_int_equal(w->last.status, 200);
+	played_wait(&w->role);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_is_no_url, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_host_that_is_not_there, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_reload, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_more_than_run_at_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_far_too_many, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_the_caller_is_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_the_role_stops, setup, teardown),
+	};
+
+	assert_int_equal(argc, 2);
+	program = argv[1];
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
