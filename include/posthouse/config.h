@@ -79,10 +79,12 @@ struct cfg_upstream {
 	struct str password; /* vault only; also from password_file */
 	struct cfg_oauth oauth;
 	uint64_t connections;
-	struct str ca;              /* path to a PEM bundle; empty = the system's */
-	struct str ca_pem;          /* its content, filled by the loader */
-	struct str tls_name;        /* the name that the certificate must have; empty = host */
-	struct rate_list messages;  /* set here, or by the profile */
+	struct str ca;             /* path to a PEM bundle; empty = the system's */
+	struct str ca_pem;         /* its content, filled by the loader */
+	struct str tls_name;       /* the name that the certificate must have; empty = host */
+	struct rate_list messages; /* set here, or by the profile; so are the next five */
+	struct rate_list recipients;
+	uint64_t recipients_per_message, message_size, messages_per_connection; /* 0: no limit */
 	struct str profile;         /* its values are filled in above where they are not set */
 	struct str_list mechanisms; /* to log in with, in order; empty: all that the relay knows */
 	struct str_list avoid;      /* extensions that are not used although it offers them */

@@ -125,6 +125,8 @@ void upstreams_check(struct loader *l)
 		rates_check(l, setting_near(l, "upstreams.[%zu].messages", i), "upstreams.messages",
 			    &l->config->upstreams[i].messages);
 		oauth_check(l, i);
+		rates_check(l, setting_near(l, "upstreams.[%zu].recipients", i), "upstreams.recipients",
+			    &l->config->upstreams[i].recipients);
 		check_credentials(l, i);
 		check_port(l, i);
 		check_file_mode(l, i);

@@ -199,7 +199,7 @@ static struct str waiting_words(struct admin_call *c, const struct message_row *
 		return S("kept back: its sender asked for that");
 	if (r->due_at > now + PROBE_WAIT_MS + 60000)
 		return S("");
-	w = route_choose(&c->queue->dispatch, m->envelope.login, m->envelope.sender, r->address, now);
+	w = route_choose(&c->queue->dispatch, &m->envelope, m->prefix.n + m->size, r->address, now);
 	if (w.nexthop)
 		return S("");
 	if (w.why.class != OK)

@@ -128,12 +128,12 @@ static bool worn_out(const struct connection *c)
 	       c->transactions >= role_config(c->relay->role)->delivery.reuse;
 }
 
-/* RFC 9422 4.1: no more transactions in this session. */
+/* RFC 9422 4.1, or the configuration: no more transactions in this session. */
 static bool mailmax_reached(const struct connection *c)
 {
-	uint64_t max = smtp_client_peer(c->client)->mailmax;
+	uint64_t max = smtp_client_peer(c->client)->mailmax, ours = c->pool->messages_per_connection;
 
-	return max > 0 && c->transactions >= max;
+	return (max > 0 && c->transactions >= max) || (ours > 0 && c->transactions >= ours);
 }
 
 static void begin_transaction(struct connection *c)

@@ -126,6 +126,7 @@ static void apply_upstream(struct relay *relay, const struct config *config, con
 		pool_close_idle(pool, "the configuration has changed");
 	}
 	pool->limit = limit_of(u->connections ? u->connections : config->delivery.connections_per_destination);
+	pool->messages_per_connection = u->messages_per_connection;
 	pool_advance(pool);
 }
 

@@ -40,8 +40,9 @@ struct pool {
 	unsigned avoid;            /* features that the configuration forbids */
 	struct ca_store *ca_store; /* NULL: no TLS */
 	size_t limit;
-	unsigned generation; /* of the definition: connections of an older one get no further delivery */
-	bool gone;           /* no longer configured */
+	uint64_t messages_per_connection; /* of the configuration; 0: no limit */
+	unsigned generation;              /* of the definition: connections of an older one get no further delivery */
+	bool gone;                        /* no longer configured */
 	struct list connections, waiting;
 	size_t connections_n, waiting_n;
 	size_t fewer; /* 0, or the number of connections that the peer seems to allow, until … */

@@ -220,6 +220,79 @@ def test_an_upstream_limit_makes_mail_wait():
     assert sink.connections <= 6 and all(m.sender for m in sink.messages)
 
 
+SIX = [f"r{i}@d{i % 3}.example.net" for i in range(6)]
+
+
+def recipients_at(sink):
+    return [len(m.recipients) for m in sink.messages]
+
+
+def test_an_upstream_that_counts_recipients():
+    """Eight recipients in ten minutes: the third message reaches two there, and the others by the second upstream; so after a restart, and
+    after kill -9 of everything."""
+    first, second = Sink(), Sink()
+    relay = Relay(upstream=upstream("first", first.port, 'recipients = [ "8/10m" ]; messages = [ "100/1d" ];') + ", " +
+                  upstream("second", second.port), extra=routes('via = [ "first", "second" ];'))
+    relay.submit(to=SIX[:3])
+    first.wait(1)
+    relay.submit(to=SIX[:3])
+    first.wait(2)
+    relay.submit(to=SIX[:4])
+    second.wait(1)
+    first.wait(3)
+    assert sum(recipients_at(first)) == 8 and sum(recipients_at(second)) == 2, (recipients_at(first), recipients_at(second))
+    relay.stop()
+    relay.start()
+    relay.submit(to=SIX[:2])
+    wait_for(lambda: sum(recipients_at(second)) == 4, 20, "after a restart")
+    relay.kill_all()
+    relay.start()
+    relay.submit(to=SIX[:2])
+    wait_for(lambda: sum(recipients_at(second)) == 6, 20, "after kill -9")
+    assert sum(recipients_at(first)) == 8
+
+
+def test_recipients_per_message_splits():
+    sink = Sink()
+    relay = Relay(upstream=upstream("only", sink.port, 'recipients_per_message = 4; messages = [ "2/10m" ];'))
+    relay.submit(to=SIX)
+    sink.wait(2)
+    assert sorted(recipients_at(sink)) == [2, 4] and sorted(r for m in sink.messages for r in m.recipients) == sorted(SIX)
+    relay.submit()  # both parts have counted
+    wait_for(lambda: "upstream.exhausted" in relay.log_text(), 20, "exhausted")
+    time.sleep(1)
+    assert len(sink.messages) == 2
+
+
+def test_message_size_of_an_upstream():
+    """What is too large for the first takes the second. With the first alone, the sender gets a report that names the limit."""
+    first, second = Sink(), Sink()
+    large = simple_message() + b"0123456789" * 7 + b"\r\n" + (b"x" * 70 + b"\r\n") * 1000
+    small = upstream("first", first.port, 'message_size = "20K";')
+    relay = Relay(upstream=small + ", " + upstream("second", second.port), extra=routes('via = [ "first", "second" ];'))
+    relay.submit(large)
+    relay.submit()
+    second.wait(1)
+    first.wait(1)
+    assert len(second.messages[0].bytes) > 20480 and (len(first.messages), len(second.messages)) == (1, 1)
+    relay = Relay(upstream=small)
+    id = relay.submit(large, to=["bob@example.net", "carol@other.example"])
+    first.wait(2)
+    words, _, recipients, _ = report_of(first.messages[1])
+    assert len(recipients) == 2 and "20480 bytes that upstream:first takes" in words and recipients[0]["Status"] == "5.3.4", words
+    assert "552" in relay.command("trace", id).stdout
+
+
+def test_messages_per_connection():
+    sink = Scripted()
+    relay = Relay(upstream=upstream("only", sink.port, "connections = 1; messages_per_connection = 2;"))
+    client = relay.connect()
+    for _ in range(7):
+        relay.submit(client=client)
+    sink.wait(7)
+    assert sink.connections == 4, sink.connections
+
+
 def test_connections_of_an_upstream_are_limited():
     all_wait = threading.Event()
     sink = Scripted(answers={"END": lambda line: all_wait.wait(LIMIT) and None})

@@ -43,12 +43,18 @@ static void note_closed(struct route_choice *w, bool first, struct str name, str
 	}
 }
 
-/* The first open choice of a route; if there is none, what is known of the closed ones. sender NULL: not known, pauses of senders
- * do not count. */
-static struct route_choice choose_of_route(struct dispatch *d, const struct cfg_route *r, struct str domain,
-					   const struct str *sender, uint64_t now)
+/* What does not depend on the recipient; sender NULL: not known, pauses of senders and sizes do not count. */
+struct mail {
+	const struct str *sender;
+	uint64_t size;
+};
+
+/* The first open choice of a route; if there is none, what is known of the closed ones. */
+static struct route_choice choose_of_route(struct dispatch *d, const struct cfg_route *r, struct str domain, struct mail mail,
+					   uint64_t now)
 {
 	struct route_choice w = { .nexthop = NULL };
+	const struct nexthop *too_small = NULL;
 	struct arena a = { 0 };
 	size_t known = 0;
 
@@ -58,8 +64,12 @@ static struct route_choice choose_of_route(struct dispatch *d, const struct cfg_
 
 		if (!hop)
 			continue;
-		if (nexthop_is_open(hop, now) && sender)
-			p = sender_pause_of(hop, *sender, now);
+		if (hop->message_size > 0 && mail.size > hop->message_size) {
+			too_small = hop;
+			continue;
+		}
+		if (nexthop_is_open(hop, now) && mail.sender)
+			p = sender_pause_of(hop, *mail.sender, now);
 		if (p)
 			note_closed(&w, known++ == 0, str_of(hop->name), str_of(p->reason), p->until, p->tried_at);
 		else if (nexthop_is_open(hop, now))
@@ -68,23 +78,32 @@ static struct route_choice choose_of_route(struct dispatch *d, const struct cfg_
 			note_closed(&w, known++ == 0, str_of(hop->name), str_of(hop->reason), opens_at(hop, now),
 				    failing_since(hop));
 	}
-	if (!w.nexthop && known == 0)
+	if (!w.nexthop && known == 0 && too_small)
+		w.why = perm(552, S("5.3.4"), str_of(too_small->too_large));
+	else if (!w.nexthop && known == 0)
 		w.why = domain.n > 0 ? temp(451, S("4.3.5"), S("the route names no upstream that is configured"))
 				     : perm(550, S("5.1.2"), S("the recipient's address has no domain"));
 	arena_fini(&a);
 	return w;
 }
 
-struct route_choice route_choose(struct dispatch *d, struct str login, struct str sender, struct str recipient, uint64_t now)
+struct route_choice route_choose(struct dispatch *d, const struct envelope *envelope, uint64_t size, struct str recipient,
+				 uint64_t now)
 {
-	const struct cfg_route *r = route_find(role_config(d->role), login, sender, recipient);
+	const struct cfg_route *r = route_find(role_config(d->role), envelope->login, envelope->sender, recipient);
 	struct arena a = { 0 };
 	struct route_choice w = { .why = temp(451, S("4.3.5"), S("no route of the configuration applies to this recipient")) };
 
 	if (r)
-		w = choose_of_route(d, r, arena_lower(&a, address_domain(recipient)), &sender, now);
+		w = choose_of_route(d, r, arena_lower(&a, address_domain(recipient)), (struct mail){ &envelope->sender, size },
+				    now);
 	arena_fini(&a);
 	return w;
+}
+
+struct route_choice message_choose(const struct message *m, struct str recipient, uint64_t now)
+{
+	return route_choose(m->dispatch, &m->due.envelope, m->due.prefix.n + m->due.size, recipient, now);
 }
 
 bool route_choices_equal(const struct route_choice *a, const struct route_choice *b)
@@ -120,7 +139,7 @@ struct lane_choice lane_choose(struct dispatch *d, struct str login, struct str 
 	if (choice.n == 0 || choice.n == ROUTES_MAX)
 		return (struct lane_choice){ .state = LANE_GOES, .room = SIZE_MAX };
 	for (size_t i = 0; i < choice.n; i++) {
-		struct route_choice w = choose_of_route(d, choice.at[i], domain, NULL, now);
+		struct route_choice w = choose_of_route(d, choice.at[i], domain, (struct mail){ NULL, 0 }, now);
 
 		take_better(&best, d, &w, now);
 	}

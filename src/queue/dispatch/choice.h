@@ -5,7 +5,7 @@
 
 #include "dispatch/nexthop.h"
 
-struct due_message;
+struct message;
 
 struct route_choice {
 	struct nexthop *nexthop; /* NULL: no choice is open, or see `why` */
@@ -17,7 +17,10 @@ struct route_choice {
 	struct str name;     /* of this first choice */
 };
 
-struct route_choice route_choose(struct dispatch *d, struct str login, struct str sender, struct str recipient, uint64_t now);
+/* size: of what is sent. A next hop that takes no message of this size is no choice. */
+struct route_choice route_choose(struct dispatch *d, const struct envelope *envelope, uint64_t size, struct str recipient,
+				 uint64_t now);
+struct route_choice message_choose(const struct message *m, struct str recipient, uint64_t now);
 
 /* Have both the same consequence for a recipient? */
 bool route_choices_equal(const struct route_choice *a, const struct route_choice *b);

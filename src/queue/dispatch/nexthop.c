@@ -35,6 +35,7 @@ void nexthop_free(struct nexthop *hop)
 	free(hop->waiting);
 	free(hop->name);
 	free(hop->reason);
+	free(hop->too_large);
 	free(hop->complaint);
 	free(hop);
 }

@@ -48,10 +48,13 @@ struct nexthop {
 	enum nexthop_status status;
 	enum nexthop_fault fault; /* FAULT_NONE: up, or not known since the restart */
 	uint64_t down_until, failures, last_ok_at;
-	uint64_t pause_ms;  /* the length of the pause that ends at down_until */
-	uint64_t tried_at;  /* when the last delivery that found it down was begun; 0: there was none since the restart */
-	size_t connections; /* of the configuration; 0: no route leads here */
-	size_t granted;     /* connections that the next hop grants, as relay said last; 0: not known */
+	uint64_t pause_ms;     /* the length of the pause that ends at down_until */
+	uint64_t tried_at;     /* when the last delivery that found it down was begun; 0: there was none since the restart */
+	size_t connections;    /* of the configuration; 0: no route leads here */
+	uint64_t message_size; /* that it takes, and … */
+	char *too_large;       /* … what the sender of a larger message is told */
+	size_t recipients_per_message; /* these limits are of the configuration; 0: no limit */
+	size_t granted;                /* connections that the next hop grants, as relay said last; 0: not known */
 	uint64_t pace_us, paced_at_us; /* smoothed time between two results while it has work; when the last result came */
 	bool was_busy;                 /* there was more work when the last result came */
 	size_t leases;                 /* deliveries that point here */
@@ -163,6 +166,9 @@ bool nexthop_is_open(struct nexthop *hop, uint64_t now);
 /* How many deliveries can be sent now, and how many can be leased (in advance) when it is open. */
 size_t nexthop_slots(const struct nexthop *hop);
 size_t nexthop_room(const struct nexthop *hop, uint64_t now);
+
+/* How many recipients a delivery to it can have now; at least 1. */
+size_t nexthop_recipients(const struct nexthop *hop, uint64_t now);
 
 /* Is there a place for a delivery that was leased already? There are more places than room, because a message can split into
  * several deliveries. */

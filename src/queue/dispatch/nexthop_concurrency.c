@@ -103,6 +103,15 @@ size_t nexthop_room(const struct nexthop *hop, uint64_t now)
 	return limit < most - used ? limit : most - used;
 }
 
+size_t nexthop_recipients(const struct nexthop *hop, uint64_t now)
+{
+	size_t most = least(DELIVERY_RECIPIENTS_MAX, nexthop_rate_recipients(hop, now));
+
+	if (hop->recipients_per_message > 0)
+		most = least(most, hop->recipients_per_message);
+	return most > 0 ? most : 1;
+}
+
 bool nexthop_takes(const struct nexthop *hop)
 {
 	/* What a lane has given is counted before the first of it is sent. */

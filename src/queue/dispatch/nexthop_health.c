@@ -84,6 +84,20 @@ void nexthops_probe_now(struct dispatch *d)
 	}
 }
 
+static void apply_limits(struct nexthop *hop, const struct cfg_upstream *u)
+{
+	struct arena a = { 0 };
+
+	hop->connections = u->connections ? u->connections : 1;
+	hop->recipients_per_message = (size_t)u->recipients_per_message;
+	hop->message_size = u->message_size;
+	free(hop->too_large);
+	hop->too_large = str_dup(arena_printf(&a, "the message is larger than the %llu bytes that %s takes",
+					      (unsigned long long)u->message_size, hop->name));
+	nexthop_rate_apply(hop, u);
+	arena_fini(&a);
+}
+
 void nexthops_apply(struct dispatch *d)
 {
 	const struct config *c = role_config(d->role);
@@ -101,8 +115,7 @@ void nexthops_apply(struct dispatch *d)
 		if (route_uses(c, u->name)) {
 			struct nexthop *hop = nexthop_get(d, arena_printf(&a, "upstream:%.*s", STR_ARG(u->name)));
 
-			hop->connections = u->connections ? u->connections : 1;
-			nexthop_rate_apply(hop, &u->messages);
+			apply_limits(hop, u);
 		}
 		arena_fini(&a);
 	}

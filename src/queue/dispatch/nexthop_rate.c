@@ -1,6 +1,8 @@
 /* nexthop_rate.c - token buckets of upstreams. */
 #include "dispatch/dispatch.h"
 
+#include "common/format.h"
+
 #include "posthouse/clock.h"
 #include "posthouse/limit.h"
 #include "posthouse/units.h"
@@ -66,36 +68,45 @@ void nexthop_rate_forget(struct nexthop *hop)
 		hop->charges.buckets[i]->users--;
 	free(hop->charges.buckets);
 	hop->charges.buckets = NULL;
-	hop->charges.n = 0;
+	hop->charges.n = hop->charges.messages_n = 0;
 	hop->charges.dirty = false;
 	hop->charges.durable = hop->charges.made; /* nothing waits for the store */
 }
 
-void nexthop_rate_apply(struct nexthop *hop, const struct rate_list *rates)
+static void add_bucket(struct nexthop *hop, struct rate rate, struct str rule)
 {
+	struct bucket *b = bucket_get(hop->dispatch->accounting, str_of(hop->name), rule);
+
+	b->rate = rate;
+	b->users++;
+	hop->charges.buckets[hop->charges.n++] = b;
+}
+
+void nexthop_rate_apply(struct nexthop *hop, const struct cfg_upstream *upstream)
+{
+	const struct rate_list *messages = &upstream->messages, *recipients = &upstream->recipients;
 	struct arena a = { 0 };
 
 	nexthop_rate_forget(hop);
-	if (!rates || rates->n == 0)
+	if (messages->n + recipients->n == 0)
 		return;
-	hop->charges.buckets = xcalloc(rates->n, sizeof(struct bucket *));
-	for (size_t i = 0; i < rates->n; i++) {
-		struct bucket *b = bucket_get(hop->dispatch->accounting, str_of(hop->name), format_rate(&a, rates->at[i]));
-
-		b->rate = rates->at[i];
-		b->users++;
-		hop->charges.buckets[hop->charges.n++] = b;
-	}
+	hop->charges.buckets = xcalloc(messages->n + recipients->n, sizeof(struct bucket *));
+	hop->charges.messages_n = messages->n;
+	for (size_t i = 0; i < messages->n; i++)
+		add_bucket(hop, messages->at[i], format_rate(&a, messages->at[i]));
+	for (size_t i = 0; i < recipients->n; i++)
+		add_bucket(hop, recipients->at[i], format_rule(&a, METER_RECIPIENTS, recipients->at[i]));
 	arena_fini(&a);
 }
 
 /* ---- charging ---- */
 
-size_t nexthop_rate_room(const struct nexthop *hop, uint64_t now)
+/* How many units can pass by the buckets from this one on. */
+static size_t room_from(const struct nexthop *hop, size_t first, uint64_t now)
 {
 	size_t room = SIZE_MAX;
 
-	for (size_t i = 0; i < hop->charges.n; i++) {
+	for (size_t i = first; i < hop->charges.n; i++) {
 		const struct bucket *b = hop->charges.buckets[i];
 		uint64_t left = b->rate.amount - gcra_used(b->tat_us, b->rate, now * 1000);
 
@@ -105,6 +116,16 @@ size_t nexthop_rate_room(const struct nexthop *hop, uint64_t now)
 			room = (size_t)left;
 	}
 	return room;
+}
+
+size_t nexthop_rate_room(const struct nexthop *hop, uint64_t now)
+{
+	return room_from(hop, 0, now);
+}
+
+size_t nexthop_rate_recipients(const struct nexthop *hop, uint64_t now)
+{
+	return room_from(hop, hop->charges.messages_n, now);
 }
 
 uint64_t nexthop_rate_wait_ms(const struct nexthop *hop, uint64_t now)
@@ -135,7 +156,12 @@ static void tell_if_reached(struct nexthop *hop, uint64_t now)
 	}
 }
 
-uint64_t nexthop_rate_charge(struct nexthop *hop)
+static uint64_t amount_of(const struct nexthop *hop, size_t bucket, size_t recipients)
+{
+	return bucket < hop->charges.messages_n ? 1 : recipients;
+}
+
+uint64_t nexthop_rate_charge(struct nexthop *hop, size_t recipients)
 {
 	uint64_t now = clock_now_ms();
 
@@ -145,14 +171,14 @@ uint64_t nexthop_rate_charge(struct nexthop *hop)
 	for (size_t i = 0; i < hop->charges.n; i++) {
 		struct bucket *b = hop->charges.buckets[i];
 
-		b->tat_us = gcra_take(b->tat_us, b->rate, 1, now * 1000);
+		b->tat_us = gcra_take(b->tat_us, b->rate, amount_of(hop, i, recipients), now * 1000);
 	}
 	tell_if_reached(hop, now);
 	save(hop);
 	return hop->charges.made;
 }
 
-void nexthop_rate_return(struct nexthop *hop, uint64_t *charge)
+void nexthop_rate_return(struct nexthop *hop, size_t recipients, uint64_t *charge)
 {
 	uint64_t now = clock_now_ms();
 
@@ -162,7 +188,7 @@ void nexthop_rate_return(struct nexthop *hop, uint64_t *charge)
 	for (size_t i = 0; i < hop->charges.n; i++) {
 		struct bucket *b = hop->charges.buckets[i];
 
-		b->tat_us = gcra_return(b->tat_us, b->rate, 1, now * 1000);
+		b->tat_us = gcra_return(b->tat_us, b->rate, amount_of(hop, i, recipients), now * 1000);
 	}
 	if (hop->charges.n > 0)
 		save(hop);

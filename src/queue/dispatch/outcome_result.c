@@ -13,7 +13,7 @@ static struct outcome blocked(const struct answer *an, const struct due_recipien
 	const struct lease *l = an->lease;
 	const struct due_message *m = &l->message->due;
 	struct outcome o = outcome_unchanged(l, r, an->now, an->now);
-	struct route_choice next = route_choose(l->message->dispatch, m->envelope.login, m->envelope.sender, r->address, an->now);
+	struct route_choice next = message_choose(l->message, r->address, an->now);
 
 	o.meaning = an->meaning;
 	o.verdict = outcome_fault(fault, reason);
@@ -66,7 +66,7 @@ static bool use_nexthop(struct lease *l, const struct msg_result *m, uint64_t no
 	if (spoke)
 		nexthop_pace(l->nexthop, m->connections);
 	if (!next_hop_took(m) && (m->gate || !spoke))
-		nexthop_rate_return(l->nexthop, &l->charge); /* the delivery came to nothing */
+		nexthop_rate_return(l->nexthop, l->recipients_n, &l->charge); /* the delivery came to nothing */
 	if (next_hop_took(m))
 		sender_pause_end(l->nexthop, l->message->due.envelope.sender, now);
 	if (m->gate)

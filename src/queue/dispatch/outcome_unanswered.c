@@ -36,7 +36,7 @@ void outcome_return(struct lease *l, uint64_t due_at)
 {
 	uint64_t now = clock_now_ms();
 
-	nexthop_rate_return(l->nexthop, &l->charge);
+	nexthop_rate_return(l->nexthop, l->recipients_n, &l->charge);
 	outcomes_begin(l);
 	for (size_t i = 0; i < l->recipients_n; i++)
 		l->outcomes[i] = outcome_unchanged(l, &l->recipients[i], now, due_at);
@@ -79,11 +79,14 @@ void outcome_wait(struct lease *l, const struct route_choice *choice, bool scan_
 void outcome_no_route(struct lease *l, struct verdict why)
 {
 	struct answer an = { .lease = l, .now = clock_now_ms() };
+	struct rec_outcome said = { .verdict = why };
 
+	if (why.class == PERM && str_eq(why.enhanced, S("5.3.4")))
+		said.meaning = meaning_pack(TROUBLE_SIZE, ACTOR_USER);
 	l->sent_at = an.now;
 	outcomes_begin(l);
 	for (size_t i = 0; i < l->recipients_n; i++)
-		l->outcomes[i] = outcome_answered(&an, &l->recipients[i], &(struct rec_outcome){ .verdict = why });
+		l->outcomes[i] = outcome_answered(&an, &l->recipients[i], &said);
 	settle(l);
 }
 
@@ -93,7 +96,7 @@ void outcome_no_text(struct lease *l, struct verdict why)
 	struct answer an = { .lease = l, .now = clock_now_ms() };
 	bool gone = why.class == PERM;
 
-	nexthop_rate_return(l->nexthop, &l->charge);
+	nexthop_rate_return(l->nexthop, l->recipients_n, &l->charge);
 	outcomes_begin(l);
 	for (size_t i = 0; i < l->recipients_n; i++) {
 		struct outcome *o = &l->outcomes[i];

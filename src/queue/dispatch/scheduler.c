@@ -268,17 +268,22 @@ static struct message *fetched(struct scheduler *s, uint64_t id)
 	return NULL;
 }
 
-/* Could the message's recipients in other lanes have the same next hop? Those of an upstream can; those of an MX domain are all
- * in one lane. */
-static bool wants_siblings(const struct message *m)
+/* How many of the message's recipients in other lanes can go with it? Those of an upstream can; those of an MX domain are all in
+ * one lane. */
+static size_t siblings_wanted(const struct message *m)
 {
 	const struct due_message *due = &m->due;
+	uint64_t now = clock_now_ms();
 	struct route_choice w;
+	size_t most;
 
 	if (due->others_open == 0 || due->recipients_n >= DELIVERY_RECIPIENTS_MAX || !may_lease(m->dispatch))
-		return false;
-	w = route_choose(m->dispatch, due->envelope.login, due->envelope.sender, due->recipients[0].address, clock_now_ms());
-	return w.nexthop && !w.nexthop->is_mx;
+		return 0;
+	w = message_choose(m, due->recipients[0].address, now);
+	if (!w.nexthop || w.nexthop->is_mx)
+		return 0;
+	most = least(DELIVERY_RECIPIENTS_MAX, nexthop_rate_recipients(w.nexthop, now));
+	return most > due->recipients_n ? most - due->recipients_n : 0;
 }
 
 /* A lane has given this message: its recipients in other lanes join it. */
@@ -287,6 +292,7 @@ static void fetch(struct ask *ask, const struct due_message *due)
 	struct dispatch *d = ask->dispatch;
 	struct scheduler *s = &d->scheduler;
 	struct message *m = fetched(s, due->id);
+	size_t siblings;
 
 	s->productive = s->productive || !ask->scan_only;
 	if (m) {
@@ -294,13 +300,14 @@ static void fetch(struct ask *ask, const struct due_message *due)
 		return;
 	}
 	m = message_new(d, due);
-	if (ask->scan_only || !wants_siblings(m)) {
+	siblings = ask->scan_only ? 0 : siblings_wanted(m);
+	if (siblings == 0) {
 		message_dispatch(m, ask->scan_only);
 		return;
 	}
 	s->asking++;
 	list_append(&s->fetched, &m->in_fetched);
-	store_lease_siblings(d->store, m->due.id, clock_now_ms(), DELIVERY_RECIPIENTS_MAX - m->due.recipients_n, on_siblings, m);
+	store_lease_siblings(d->store, m->due.id, clock_now_ms(), siblings, on_siblings, m);
 }
 
 static void on_leased(void *ctx, struct verdict v, const struct due_message *messages, size_t n)

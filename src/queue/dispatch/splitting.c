@@ -13,8 +13,7 @@ static void choose_routes(struct message *m, struct route_choice *choices, const
 
 	for (size_t i = 0; i < m->due.recipients_n; i++)
 		if (!taken[i])
-			choices[i] = route_choose(m->dispatch, m->due.envelope.login, m->due.envelope.sender,
-						  m->due.recipients[i].address, now);
+			choices[i] = message_choose(m, m->due.recipients[i].address, now);
 }
 
 static void park(struct lease *l)
@@ -38,8 +37,14 @@ static void park(struct lease *l)
 		return;
 	}
 	sender_pause_probe(l->nexthop, l->message->due.envelope.sender, now);
-	l->charge = nexthop_rate_charge(l->nexthop);
+	l->charge = nexthop_rate_charge(l->nexthop, l->recipients_n);
 	lease_enter(l, LEASE_PARKED);
+}
+
+/* What does not go now is one delivery, however many it will be. */
+static size_t most_recipients(const struct nexthop *hop)
+{
+	return hop && nexthop_takes(hop) ? nexthop_recipients(hop, clock_now_ms()) : DELIVERY_RECIPIENTS_MAX;
 }
 
 /* The delivery that begins with recipient `first` takes all recipients with an equal choice that fit; `taken` says which are in a
@@ -47,10 +52,10 @@ static void park(struct lease *l)
 static struct lease *gather(struct message *m, size_t first, const struct route_choice *choices, bool *taken)
 {
 	struct lease *l = lease_new(m, choices[first].nexthop);
-	size_t bytes = delivery_fixed_bytes(l);
+	size_t bytes = delivery_fixed_bytes(l), most = most_recipients(l->nexthop);
 
-	l->recipients = ARENA_ARRAY(&m->arena, struct due_recipient, DELIVERY_RECIPIENTS_MAX);
-	for (size_t i = first; i < m->due.recipients_n && l->recipients_n < DELIVERY_RECIPIENTS_MAX; i++) {
+	l->recipients = ARENA_ARRAY(&m->arena, struct due_recipient, most);
+	for (size_t i = first; i < m->due.recipients_n && l->recipients_n < most; i++) {
 		size_t more = recipient_bytes(&m->due.recipients[i]);
 
 		if (taken[i] || (i != first && !route_choices_equal(&choices[i], &choices[first])))

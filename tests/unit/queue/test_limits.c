@@ -1,7 +1,8 @@
-/* test_limits.c - upstreams that take only so many messages in a time. */
+/* test_limits.c - upstreams that take only so many messages and recipients in a time, and only so many recipients at once. */
 #include "stored.h"
 
-static struct rate two_a_minute[] = { { 2, 60000 } }, both_rates[] = { { 3, 60000 }, { 4, 86400000 } };
+static struct rate two_a_minute[] = { { 2, 60000 } }, both_rates[] = { { 3, 60000 }, { 4, 86400000 } },
+		   five_a_minute[] = { { 5, 60000 } };
 static struct cfg_upstream upstreams[] = {
 	{ .name = { "isp", 3 }, .connections = 5, .messages = { two_a_minute, 1 } },
 	{ .name = { "two", 3 }, .connections = 5 },
@@ -25,6 +26,8 @@ static int setup(void **state)
 	struct harness *h = harness_new();
 
 	upstreams[0].messages = (struct rate_list){ two_a_minute, 1 };
+	upstreams[0].recipients = (struct rate_list){ NULL, 0 };
+	upstreams[0].recipients_per_message = upstreams[0].message_size = 0;
 	use_ways(h, 1);
 	connect_submission(h);
 	connect_relay(h);
@@ -173,6 +176,98 @@ static void test_remembered(void **state)
 	assert_int_equal(stored_tat("upstream:isp", "2/1m"), tat + 30000000);
 }
 
+/* The upstream counts recipients: five in a minute, then one each 12 seconds. */
+static void count_recipients(struct harness *h, size_t ways)
+{
+	upstreams[0].messages.n = 0;
+	upstreams[0].recipients = (struct rate_list){ five_a_minute, 1 };
+	use_ways(h, ways);
+}
+
+/* A message goes to as many of its recipients as there is room for, and to the others one by one. */
+static void test_recipients(void **state)
+{
+	struct harness *h = *state;
+
+	count_recipients(h, 1);
+	submit_and_wait(h, 1, "a@example.org", "b@x.example c@x.example d@y.example");
+	assert_int_equal(delivery_number(h, 1)->n, 3);
+	submit_and_wait(h, 2, "a@example.org", "b@x.example c@x.example d@x.example e@y.example");
+	assert_int_equal(delivery_number(h, 2)->n, 2);
+	assert_int_equal(stored_tat("upstream:isp", "recipients 5/1m"), (START_MS + 60000) * 1000);
+	for (size_t i = 3; i <= 4; i++) {
+		advance(h, 11999);
+		delivery_number(h, i - 1);
+		advance(h, 1);
+		assert_int_equal(delivery_number(h, i)->n, 1);
+	}
+}
+
+/* More recipients than the whole rate: they do not wait for ever. What the first upstream has no room for takes the next one. */
+static void test_more_than_the_rate(void **state)
+{
+	struct harness *h = *state;
+	const char *eight = "a@x.example b@x.example c@x.example d@x.example e@x.example f@x.example g@x.example h@x.example";
+
+	count_recipients(h, 1);
+	submit_and_wait(h, 1, "a@example.org", eight);
+	assert_int_equal(delivery_number(h, 1)->n, 5);
+	advance(h, 12000);
+	assert_int_equal(delivery_number(h, 2)->n, 1);
+	use_ways(h, 2);
+	advance(h, 12000);
+	delivery_number(h, 4);
+	assert_int_equal(h->deliveries[2].n + h->deliveries[3].n, 2);
+	assert_false(str_eq(h->deliveries[2].route, h->deliveries[3].route));
+}
+
+/* Recipients are given back as messages are. */
+static void test_recipients_returned(void **state)
+{
+	struct harness *h = *state;
+
+	count_recipients(h, 1);
+	submit_and_wait(h, 1, "a@example.org", "b@x.example c@x.example d@y.example");
+	answer_gate(h, delivery_number(h, 1), "connection refused");
+	UNTIL(h, h->deliveries[0].settled);
+	UNTIL(h, stored_tat("upstream:isp", "recipients 5/1m") == START_MS * 1000);
+}
+
+/* A message for many recipients is sent in parts, and each part counts as one message. */
+static void test_parts(void **state)
+{
+	struct harness *h = *state;
+
+	upstreams[0].recipients_per_message = 2;
+	upstreams[0].messages = (struct rate_list){ both_rates, 1 };
+	use_ways(h, 1);
+	submit_and_wait(h, 1, "a@example.org",
+			"a@x.example b@x.example c@y.example d@x.example e@x.example f@z.example g@x.example");
+	delivery_number(h, 3);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(h->deliveries[i].n, 2);
+	assert_int_equal(stored_tat("upstream:isp", "3/1m"), (START_MS + 60000) * 1000);
+	advance(h, 20000);
+	assert_int_equal(delivery_number(h, 4)->n, 1);
+}
+
+/* A message that is too large for the first upstream takes the next one; without one it fails. */
+static void test_size(void **state)
+{
+	struct harness *h = *state;
+
+	upstreams[0].message_size = 10;
+	use_ways(h, 2);
+	submit_and_wait(h, 1, "a@example.org", "b@x.example");
+	assert_true(str_eq(delivery_number(h, 1)->route, S("upstream:two")));
+	finish(h, 0);
+	use_ways(h, 1);
+	submit_and_wait(h, 2, "a@example.org", "b@x.example c@y.example");
+	UNTIL(h, recipient(2, 1)->state == RCPT_FAILED && recipient(2, 2)->state == RCPT_FAILED);
+	assert_true(stored_event(2, "delivery.failed", "552") &&
+		    stored_event(2, "delivery.failed", "the 10 bytes that upstream:isp takes"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +277,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_charge_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_returned, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_remembered, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_recipients, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_more_than_the_rate, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_recipients_returned, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_parts, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_size, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
