@@ -47,6 +47,18 @@ void *hashtable_named(const struct hashtable *t, struct str text, size_t item_at
 #define HASHTABLE_EACH(item, t)                                                                                                  \
 	for (struct hashtable_item *item = hashtable_first(t), *item##_next = hashtable_next((t), item); item;                   \
 	     item = item##_next, item##_next = hashtable_next((t), item))
+/* Of both: `v` is a pointer to the item's owner, a struct of this type. */
+#define HASHTABLE_EACH_OF(type, v, t, item)                                                                                      \
+	for (type *v = hashtable_owner(hashtable_first(t), offsetof(type, item)),                                                \
+		  *v##_next = hashtable_owner(hashtable_next((t), v ? &v->item : NULL), offsetof(type, item));                   \
+	     v; v = v##_next, v##_next = hashtable_owner(hashtable_next((t), v ? &v->item : NULL), offsetof(type, item)))
+#define HASHTABLE_FIND_OF(type, v, t, hash, item)                                                                                \
+	for (type *v = hashtable_owner(hashtable_find((t), (hash), NULL), offsetof(type, item)); v;                              \
+	     v = hashtable_owner(hashtable_find((t), (hash), &v->item), offsetof(type, item)))
+static inline void *hashtable_owner(struct hashtable_item *item, size_t item_at)
+{
+	return item ? (char *)item - item_at : NULL;
+}
 struct hashtable_item *hashtable_first(const struct hashtable *t); /* NULL: the table is empty */
 struct hashtable_item *hashtable_next(const struct hashtable *t, const struct hashtable_item *item); /* NULL after NULL */
 

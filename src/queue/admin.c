@@ -31,12 +31,9 @@ void admin_init(struct queue *q)
 
 void admin_peer_gone(struct queue *q, const struct channel *ch)
 {
-	LIST_EACH (i, &q->admin.calls) {
-		struct admin_call *c = CONTAINER_OF(i, struct admin_call, in_calls);
-
+	LIST_EACH_OF (struct admin_call, c, &q->admin.calls, in_calls)
 		if (c->channel == ch)
 			c->channel = NULL;
-	}
 }
 
 /* What a message selects; the texts are copied. */

@@ -154,9 +154,7 @@ static void finish_closing(struct store *st)
 		st->threads_joined = true;
 		list_init(&late);
 		move_all(&st->pending, &late); /* the writer is gone: no lock needed */
-		LIST_EACH (i, &late) {
-			struct op *op = CONTAINER_OF(i, struct op, link);
-
+		LIST_EACH_OF (struct op, op, &late, link) {
 			op->request.verdict = store_away;
 			op->request.out.fd = -1;
 		}

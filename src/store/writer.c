@@ -277,9 +277,7 @@ static void run_reads(struct writer *w)
 static void refuse_batch(struct writer *w)
 {
 	for (enum rank rank = RANK_RESULT; rank < RANK_COUNT; rank++) {
-		LIST_EACH (i, &w->batch[rank]) {
-			struct op *op = CONTAINER_OF(i, struct op, link);
-
+		LIST_EACH_OF (struct op, op, &w->batch[rank], link) {
 			op->request.verdict = store_away;
 			op->request.out.fd = -1;
 		}

@@ -189,19 +189,14 @@ static void account_free(struct account *a)
 
 void accounts_collect(struct accounting *acc, uint64_t now)
 {
-	HASHTABLE_EACH (i, &acc->accounts) {
-		struct account *a = CONTAINER_OF(i, struct account, in_table);
-
+	HASHTABLE_EACH_OF (struct account, a, &acc->accounts, in_table)
 		if (a->users == 0 && a->networks_n == 0 && a->held_tat_us <= now * 1000 && bounces_forgotten(&a->bounces, now))
 			account_free(a);
-	}
 }
 
 void accounts_fini(struct accounting *acc)
 {
-	HASHTABLE_EACH (i, &acc->accounts) {
-		struct account *a = CONTAINER_OF(i, struct account, in_table);
-
+	HASHTABLE_EACH_OF (struct account, a, &acc->accounts, in_table) {
 		for (size_t n = 0; n < a->networks_n; n++)
 			a->networks[n]->users--;
 		account_free(a);

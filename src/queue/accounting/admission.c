@@ -83,12 +83,9 @@ struct client *client_find(struct accounting *acc, const struct channel *ch, uin
 	const struct admission_peer *p = peer_find(acc, ch);
 	uint64_t hash = hash_numbers((uintptr_t)p, session);
 
-	HASHTABLE_FIND (i, &acc->admission.clients, hash) {
-		struct client *c = CONTAINER_OF(i, struct client, in_table);
-
+	HASHTABLE_FIND_OF (struct client, c, &acc->admission.clients, hash, in_table)
 		if (c->peer == p && c->session == session)
 			return c;
-	}
 	return NULL;
 }
 

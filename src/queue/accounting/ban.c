@@ -241,9 +241,7 @@ static void make_room(struct accounting *acc, uint64_t now)
 
 	if (acc->bans.strangers < STRANGERS_MAX)
 		return;
-	LIST_EACH (i, &acc->bans.recent) {
-		struct ban *b = CONTAINER_OF(i, struct ban, in_recent);
-
+	LIST_EACH_OF (struct ban, b, &acc->bans.recent, in_recent) {
 		if (!oldest || b->until <= now)
 			oldest = b;
 		if (b->until <= now)
@@ -284,9 +282,7 @@ struct ban_row ban_lift(struct accounting *acc, struct arena *a, struct ban *b)
 
 void bans_collect(struct accounting *acc, uint64_t now)
 {
-	LIST_EACH (i, &acc->bans.recent) {
-		struct ban *b = CONTAINER_OF(i, struct ban, in_recent);
-
+	LIST_EACH_OF (struct ban, b, &acc->bans.recent, in_recent) {
 		if (b->until + BAN_REMEMBERED_MS <= now && list_empty(&b->in_dirty)) {
 			take_out(acc, b);
 			ban_free(b);
@@ -302,9 +298,7 @@ void bans_stats(struct accounting *acc)
 {
 	uint64_t now = clock_now_ms(), networks = 0, logins = 0, breakers = 0;
 
-	HASHTABLE_EACH (i, &acc->bans.table) {
-		const struct ban *b = CONTAINER_OF(i, struct ban, in_table);
-
+	HASHTABLE_EACH_OF (const struct ban, b, &acc->bans.table, in_table) {
 		networks += b->until > now && subject_is(str_of(b->key), SUBJECT_NETWORK);
 		logins += b->until > now && subject_is(str_of(b->key), SUBJECT_LOGIN);
 		if (is_breaker(b) && breakers++ < BREAKERS_SHOWN)

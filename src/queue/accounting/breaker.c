@@ -57,9 +57,7 @@ static void on_retry(uv_timer_t *timer)
 {
 	struct accounting *acc = timer->data;
 
-	LIST_EACH (i, &acc->breakers.holdings) {
-		struct holding *h = CONTAINER_OF(i, struct holding, in_holdings);
-
+	LIST_EACH_OF (struct holding, h, &acc->breakers.holdings, in_holdings) {
 		list_remove(&h->in_holdings);
 		hold_page(h, 0);
 	}

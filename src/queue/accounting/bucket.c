@@ -65,12 +65,9 @@ struct bucket *bucket_find(struct accounting *acc, struct str key, struct str ru
 {
 	uint64_t hash = hash_text(key);
 
-	HASHTABLE_FIND (i, &acc->buckets.table, hash) {
-		struct bucket *b = CONTAINER_OF(i, struct bucket, in_table);
-
+	HASHTABLE_FIND_OF (struct bucket, b, &acc->buckets.table, hash, in_table)
 		if (str_eq(str_of(b->rule), rule) && str_eq(str_of(b->key), key))
 			return b;
-	}
 	return NULL;
 }
 
@@ -123,12 +120,9 @@ static bool mend(struct bucket *b, uint64_t now)
 
 void buckets_mend(struct accounting *acc, uint64_t now)
 {
-	HASHTABLE_EACH (i, &acc->buckets.table) {
-		struct bucket *b = CONTAINER_OF(i, struct bucket, in_table);
-
+	HASHTABLE_EACH_OF (struct bucket, b, &acc->buckets.table, in_table)
 		if (mend(b, now))
 			bucket_touch(acc, b);
-	}
 }
 
 static void on_buckets(void *ctx, struct verdict v, const struct bucket_row *rows, size_t n);
@@ -291,9 +285,7 @@ struct bucket_row bucket_empty(struct arena *a, struct bucket *b)
 
 void buckets_collect(struct accounting *acc, uint64_t now)
 {
-	HASHTABLE_EACH (i, &acc->buckets.table) {
-		struct bucket *b = CONTAINER_OF(i, struct bucket, in_table);
-
+	HASHTABLE_EACH_OF (struct bucket, b, &acc->buckets.table, in_table) {
 		if (b->users > 0 || b->tat_us > now * 1000 || !list_empty(&b->in_dirty))
 			continue;
 		/* without the record of a notification a second one would be sent */

@@ -72,9 +72,7 @@ void failed_logins_apply(struct accounting *acc)
 	struct arena a = { 0 };
 	struct str rule = rule_of(acc, &a);
 
-	LIST_EACH (i, &acc->failed_logins.recent) {
-		struct bucket *b = CONTAINER_OF(i, struct bucket, in_recent);
-
+	LIST_EACH_OF (struct bucket, b, &acc->failed_logins.recent, in_recent) {
 		if (str_eq(str_of(b->rule), rule))
 			continue;
 		acc->failed_logins.n--;

@@ -34,22 +34,16 @@ void home_networks_fini(struct accounting *acc)
 
 void home_networks_mend(struct accounting *acc, uint64_t now)
 {
-	HASHTABLE_EACH (i, &acc->home_networks.table) {
-		struct home *h = CONTAINER_OF(i, struct home, in_table);
-
+	HASHTABLE_EACH_OF (struct home, h, &acc->home_networks.table, in_table)
 		if (clock_is_foreign(h->until, now, NETWORK_KNOWN_MS))
 			h->until = now + NETWORK_KNOWN_MS;
-	}
 }
 
 void home_networks_collect(struct accounting *acc, uint64_t now)
 {
-	HASHTABLE_EACH (i, &acc->home_networks.table) {
-		struct home *h = CONTAINER_OF(i, struct home, in_table);
-
+	HASHTABLE_EACH_OF (struct home, h, &acc->home_networks.table, in_table)
 		if (h->until <= now)
 			drop(acc, h);
-	}
 }
 
 void home_network_add(struct accounting *acc, struct str network, uint64_t until)

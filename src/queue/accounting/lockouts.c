@@ -64,9 +64,7 @@ static struct share *greatest(struct accounting *acc, const struct share *login)
 {
 	struct share *best = NULL;
 
-	HASHTABLE_EACH (i, &acc->lockouts.shares) {
-		struct share *s = CONTAINER_OF(i, struct share, in_table);
-
+	HASHTABLE_EACH_OF (struct share, s, &acc->lockouts.shares, in_table) {
 		if (s->login != login)
 			continue;
 		if (!best || s->n > best->n || (login && s->n == best->n && oldest(s)->since < oldest(best)->since))

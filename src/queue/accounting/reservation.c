@@ -45,12 +45,9 @@ static struct reservation *find(struct accounting *acc, const struct admission_p
 	struct hashtable *t = &acc->admission.reservations;
 	uint64_t hash = hash_numbers((uintptr_t)p, transaction);
 
-	HASHTABLE_FIND (i, t, hash) {
-		struct reservation *r = CONTAINER_OF(i, struct reservation, in_table);
-
+	HASHTABLE_FIND_OF (struct reservation, r, t, hash, in_table)
 		if (r->client->peer == p && r->transaction == transaction)
 			return r;
-	}
 	return NULL;
 }
 
@@ -92,8 +89,7 @@ static void add(struct client *c, uint64_t transaction, const struct amounts *am
 
 void reservation_end(struct accounting *acc, const struct channel *ch, uint64_t transaction)
 {
-	LIST_EACH (i, &acc->admission.peers) {
-		const struct admission_peer *p = CONTAINER_OF(i, struct admission_peer, in_peers);
+	LIST_EACH_OF (const struct admission_peer, p, &acc->admission.peers, in_peers) {
 		struct reservation *r = p->channel == ch ? find(acc, p, transaction) : NULL;
 
 		if (r)
@@ -208,10 +204,7 @@ void accounting_reserve(struct accounting *acc, struct channel *ch, const struct
 
 void reserve_peer_gone(struct accounting *acc, const struct channel *ch)
 {
-	LIST_EACH (i, &acc->admission.asking) {
-		struct asking *ask = CONTAINER_OF(i, struct asking, in_asking);
-
+	LIST_EACH_OF (struct asking, ask, &acc->admission.asking, in_asking)
 		if (ask->channel == ch)
 			ask->channel = NULL;
-	}
 }

@@ -93,11 +93,8 @@ void seen_networks_init(struct accounting *acc)
 
 void seen_networks_collect(struct accounting *acc, uint64_t now)
 {
-	HASHTABLE_EACH (item, &acc->accounts) {
-		struct account *a = CONTAINER_OF(item, struct account, in_table);
-
+	HASHTABLE_EACH_OF (struct account, a, &acc->accounts, in_table)
 		for (size_t i = a->networks_n; i-- > 0;)
 			if (a->networks[i]->tat_us <= now * 1000)
 				let_go(a, i);
-	}
 }

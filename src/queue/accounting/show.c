@@ -234,12 +234,9 @@ static void on_written(void *ctx, struct verdict v)
 
 void resets_peer_gone(struct accounting *acc, const struct channel *ch)
 {
-	LIST_EACH (i, &acc->resets) {
-		struct reset *r = CONTAINER_OF(i, struct reset, in_resets);
-
+	LIST_EACH_OF (struct reset, r, &acc->resets, in_resets)
 		if (r->channel == ch)
 			r->channel = NULL;
-	}
 }
 
 static void empty_buckets(struct reset *r, const struct whose *w, uint64_t now)
@@ -282,9 +279,7 @@ static void lift_bans(struct reset *r, const struct whose *w, uint64_t now)
 
 static void forget_counts(struct accounting *acc, const struct whose *w)
 {
-	HASHTABLE_EACH (i, &acc->accounts) {
-		struct account *a = CONTAINER_OF(i, struct account, in_table);
-
+	HASHTABLE_EACH_OF (struct account, a, &acc->accounts, in_table) {
 		if (is_of(w, str_of(a->key))) {
 			a->bounces = (struct bounces){ .slot = { 0 } };
 			a->held_tat_us = 0;

@@ -116,20 +116,14 @@ void leases_drop(struct dispatch *d)
 
 struct lease *lease_find(struct dispatch *d, uint64_t number)
 {
-	LIST_EACH (i, &d->leases.all) {
-		struct lease *l = CONTAINER_OF(i, struct lease, in_list);
-
+	LIST_EACH_OF (struct lease, l, &d->leases.all, in_list)
 		if (l->number == number)
 			return l;
-	}
 	return NULL;
 }
 
 void leases_mend(struct dispatch *d, uint64_t now)
 {
-	LIST_EACH (i, &d->leases.all) {
-		struct lease *l = CONTAINER_OF(i, struct lease, in_list);
-
+	LIST_EACH_OF (struct lease, l, &d->leases.all, in_list)
 		l->sent_at = clock_mended(l->sent_at, now, 0);
-	}
 }

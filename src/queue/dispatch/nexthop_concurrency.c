@@ -125,8 +125,7 @@ size_t nexthops_upstream_room(struct dispatch *d, uint64_t now, uint64_t *wake_a
 	size_t room = 0;
 
 	*wake_at_out = 0;
-	LIST_EACH (i, &d->nexthops.upstreams) {
-		struct nexthop *hop = CONTAINER_OF(i, struct nexthop, in_class);
+	LIST_EACH_OF (struct nexthop, hop, &d->nexthops.upstreams, in_class) {
 		uint64_t at = 0;
 
 		if (hop->connections == 0)
@@ -145,12 +144,9 @@ size_t nexthops_upstream_room(struct dispatch *d, uint64_t now, uint64_t *wake_a
 
 bool nexthops_may_expire(const struct dispatch *d)
 {
-	LIST_EACH (i, &d->nexthops.upstreams) {
-		const struct nexthop *hop = CONTAINER_OF(i, struct nexthop, in_class);
-
+	LIST_EACH_OF (const struct nexthop, hop, &d->nexthops.upstreams, in_class)
 		if (hop->status != NEXTHOP_UP && hop->fault != FAULT_OURS && hop->tried_at > 0)
 			return true;
-	}
 	return d->nexthops.down_n > 0;
 }
 
@@ -166,9 +162,7 @@ void nexthop_expect(struct nexthop *hop, size_t n)
 
 void nexthops_expect_nothing(struct dispatch *d)
 {
-	LIST_EACH (i, &d->nexthops.asked) {
-		struct nexthop *hop = CONTAINER_OF(i, struct nexthop, in_asked);
-
+	LIST_EACH_OF (struct nexthop, hop, &d->nexthops.asked, in_asked) {
 		list_remove(&hop->in_asked);
 		hop->expected = 0;
 		nexthop_place(hop);

@@ -76,12 +76,9 @@ void nexthops_load(struct dispatch *d)
 void nexthops_probe_now(struct dispatch *d)
 {
 	sender_pauses_probe_now(d);
-	HASHTABLE_EACH (k, &d->nexthops.table) {
-		struct nexthop *hop = CONTAINER_OF(k, struct nexthop, in_table);
-
+	HASHTABLE_EACH_OF (struct nexthop, hop, &d->nexthops.table, in_table)
 		if (hop->status == NEXTHOP_DOWN)
 			hop->status = NEXTHOP_PROBING;
-	}
 }
 
 static void apply_limits(struct nexthop *hop, const struct cfg_upstream *u)
@@ -102,9 +99,7 @@ void nexthops_apply(struct dispatch *d)
 {
 	const struct config *c = role_config(d->role);
 
-	LIST_EACH (i, &d->nexthops.upstreams) {
-		struct nexthop *hop = CONTAINER_OF(i, struct nexthop, in_class);
-
+	LIST_EACH_OF (struct nexthop, hop, &d->nexthops.upstreams, in_class) {
 		hop->connections = 0;
 		nexthop_rate_forget(hop);
 	}
@@ -120,9 +115,7 @@ void nexthops_apply(struct dispatch *d)
 		arena_fini(&a);
 	}
 	d->nexthops.mx_used = route_uses(c, S("mx"));
-	HASHTABLE_EACH (k, &d->nexthops.table) {
-		struct nexthop *hop = CONTAINER_OF(k, struct nexthop, in_table);
-
+	HASHTABLE_EACH_OF (struct nexthop, hop, &d->nexthops.table, in_table) {
 		nexthop_forget_waiting(hop);
 		if (hop->is_mx)
 			hop->connections = c->delivery.connections_per_destination;
@@ -136,9 +129,7 @@ void nexthops_collect(struct dispatch *d)
 
 	LIST_EACH (i, &d->nexthops.idle)
 		nexthop_free(CONTAINER_OF(i, struct nexthop, in_class));
-	LIST_EACH (i, &d->nexthops.down) {
-		struct nexthop *hop = CONTAINER_OF(i, struct nexthop, in_class);
-
+	LIST_EACH_OF (struct nexthop, hop, &d->nexthops.down, in_class) {
 		if (d->nexthops.down_n <= NEXTHOPS_MAX && now < hop->down_until + FORGET_AFTER_MS)
 			return; /* those that were used last are at the end */
 		if (!nexthop_is_used(hop))
@@ -237,12 +228,9 @@ void nexthops_stats(struct dispatch *d)
 {
 	size_t told = 0;
 
-	LIST_EACH (i, &d->nexthops.upstreams) {
-		const struct nexthop *hop = CONTAINER_OF(i, struct nexthop, in_class);
-
+	LIST_EACH_OF (const struct nexthop, hop, &d->nexthops.upstreams, in_class)
 		if (hop->connections > 0 || hop->status != NEXTHOP_UP)
 			stat_of(d, hop);
-	}
 	role_stat(d->role, METRIC_QUEUE_DESTINATIONS_DOWN, d->nexthops.down_n);
 	LIST_EACH (i, &d->nexthops.down)
 		if (told++ < STATS_MAX)

@@ -203,9 +203,7 @@ void nexthop_rates_stats(struct dispatch *d)
 {
 	uint64_t now = clock_now_ms();
 
-	LIST_EACH (i, &d->nexthops.upstreams) {
-		const struct nexthop *hop = CONTAINER_OF(i, struct nexthop, in_class);
-
+	LIST_EACH_OF (const struct nexthop, hop, &d->nexthops.upstreams, in_class) {
 		for (size_t k = 0; k < hop->charges.n; k++) {
 			const struct bucket *b = hop->charges.buckets[k];
 			uint64_t wait_s = gcra_wait_us(b->tat_us, b->rate, 1, now * 1000) / 1000000;

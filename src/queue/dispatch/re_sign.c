@@ -30,9 +30,7 @@ static void end(struct re_sign *r)
 
 void re_signs_cancel(struct dispatch *d)
 {
-	LIST_EACH (i, &d->re_signs.all) {
-		struct re_sign *r = CONTAINER_OF(i, struct re_sign, in_re_signs);
-
+	LIST_EACH_OF (struct re_sign, r, &d->re_signs.all, in_re_signs) {
 		ipc_cancel(r->sign);
 		end(r);
 	}

@@ -30,9 +30,7 @@ void leases_relay_gone(struct dispatch *d)
 {
 	size_t orphans = 0;
 
-	LIST_EACH (i, &d->leases.all) {
-		struct lease *l = CONTAINER_OF(i, struct lease, in_list);
-
+	LIST_EACH_OF (struct lease, l, &d->leases.all, in_list) {
 		if (l->state == LEASE_SETTLING)
 			l->tell_relay = false;
 		if (l->state != LEASE_SENT)
@@ -52,12 +50,9 @@ void leases_relay_gone(struct dispatch *d)
 void leases_settle_orphans(struct dispatch *d, bool died)
 {
 	uv_timer_stop(&d->leases.orphans);
-	LIST_EACH (i, &d->leases.all) {
-		struct lease *l = CONTAINER_OF(i, struct lease, in_list);
-
+	LIST_EACH_OF (struct lease, l, &d->leases.all, in_list)
 		if (l->state == LEASE_ORPHANED)
 			outcome_orphaned(l, died);
-	}
 }
 
 /* ---- withdrawn ---- */
@@ -72,9 +67,7 @@ static bool is_of(const struct lease *l, const uint64_t *messages, size_t n)
 
 void leases_withdraw(struct dispatch *d, const uint64_t *messages, size_t n)
 {
-	LIST_EACH (i, &d->nexthops.ready) {
-		struct nexthop *hop = CONTAINER_OF(i, struct nexthop, in_ready);
-
+	LIST_EACH_OF (struct nexthop, hop, &d->nexthops.ready, in_ready) {
 		LIST_EACH (k, &hop->parked) {
 			struct lease *l = CONTAINER_OF(k, struct lease, in_list);
 
@@ -82,9 +75,7 @@ void leases_withdraw(struct dispatch *d, const uint64_t *messages, size_t n)
 				outcome_return(l, clock_now_ms());
 		}
 	}
-	LIST_EACH (i, &d->leases.all) {
-		struct lease *l = CONTAINER_OF(i, struct lease, in_list);
-
+	LIST_EACH_OF (struct lease, l, &d->leases.all, in_list) {
 		if (l->state != LEASE_SENT || l->withdrawn || !is_of(l, messages, n))
 			continue;
 		l->withdrawn = true;

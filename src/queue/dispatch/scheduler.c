@@ -99,8 +99,7 @@ static void ask_lane(struct dispatch *d, uint64_t lane, struct nexthop *hop, siz
 /* Lanes that wait for room come first, each with its share of the room. */
 static void serve_waiting(struct dispatch *d, uint64_t now)
 {
-	LIST_EACH (i, &d->nexthops.waiting) {
-		struct nexthop *hop = CONTAINER_OF(i, struct nexthop, in_waiting);
+	LIST_EACH_OF (struct nexthop, hop, &d->nexthops.waiting, in_waiting) {
 		size_t share;
 
 		if (!nexthop_is_open(hop, now)) {
@@ -259,12 +258,9 @@ static void on_lanes(void *ctx, struct verdict v, const struct due_lane *lanes, 
 /* The message, when an earlier lane of this round has given recipients of it. */
 static struct message *fetched(struct scheduler *s, uint64_t id)
 {
-	LIST_EACH (i, &s->fetched) {
-		struct message *m = CONTAINER_OF(i, struct message, in_fetched);
-
+	LIST_EACH_OF (struct message, m, &s->fetched, in_fetched)
 		if (m->due.id == id)
 			return m;
-	}
 	return NULL;
 }
 

@@ -126,9 +126,7 @@ static bool holds(const struct sender_pause *p, uint64_t now)
 
 void sender_pauses_mend(struct dispatch *d, uint64_t now)
 {
-	LIST_EACH (i, &d->sender_pauses.all) {
-		struct sender_pause *p = CONTAINER_OF(i, struct sender_pause, in_all);
-
+	LIST_EACH_OF (struct sender_pause, p, &d->sender_pauses.all, in_all) {
 		p->given_at = clock_mended(p->given_at, now, 0);
 		p->tried_at = clock_mended(p->tried_at, now, 0);
 		if (!clock_is_foreign(p->until, now, p->pause_ms))
@@ -206,9 +204,7 @@ void sender_pause_end(struct nexthop *hop, struct str sender, uint64_t now)
 
 void sender_pauses_collect(struct dispatch *d, uint64_t now)
 {
-	LIST_EACH (i, &d->sender_pauses.all) {
-		struct sender_pause *p = CONTAINER_OF(i, struct sender_pause, in_all);
-
+	LIST_EACH_OF (struct sender_pause, p, &d->sender_pauses.all, in_all) {
 		if (now < p->until + FORGET_AFTER_MS)
 			return; /* those that a delivery met last are at the end */
 		forget(d, p);
@@ -219,22 +215,16 @@ void sender_pauses_probe_now(struct dispatch *d)
 {
 	uint64_t now = clock_now_ms();
 
-	LIST_EACH (i, &d->sender_pauses.all) {
-		struct sender_pause *p = CONTAINER_OF(i, struct sender_pause, in_all);
-
+	LIST_EACH_OF (struct sender_pause, p, &d->sender_pauses.all, in_all)
 		if (p->until > now)
 			p->until = now;
-	}
 }
 
 void sender_pauses_stats(struct dispatch *d)
 {
 	size_t told = 0;
 
-	LIST_EACH (i, &d->sender_pauses.all) {
-		const struct sender_pause *p = CONTAINER_OF(i, struct sender_pause, in_all);
-
+	LIST_EACH_OF (const struct sender_pause, p, &d->sender_pauses.all, in_all)
 		if (told++ < STATS_MAX)
 			role_stat_of(d->role, METRIC_QUEUE_SENDER_PAUSED, str_of(p->name), p->until, str_of(p->reason));
-	}
 }

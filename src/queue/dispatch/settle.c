@@ -73,9 +73,7 @@ static void on_retry(uv_timer_t *t)
 
 	if (!dispatch_may_store(d))
 		return;
-	LIST_EACH (i, &d->leases.all) {
-		struct lease *l = CONTAINER_OF(i, struct lease, in_list);
-
+	LIST_EACH_OF (struct lease, l, &d->leases.all, in_list) {
 		if (!l->held)
 			continue;
 		l->held = false;

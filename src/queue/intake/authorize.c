@@ -51,22 +51,16 @@ void authorize(struct transaction *t)
 
 void intake_resume(struct intake *in)
 {
-	LIST_EACH (i, &in->submitted) {
-		struct transaction *t = CONTAINER_OF(i, struct transaction, in_submitted);
-
+	LIST_EACH_OF (struct transaction, t, &in->submitted, in_submitted)
 		if (t->progress == WAITS_FOR_START)
 			authorize(t);
-	}
 }
 
 void intake_close(struct intake *in)
 {
-	LIST_EACH (i, &in->submitted) {
-		struct transaction *t = CONTAINER_OF(i, struct transaction, in_submitted);
-
+	LIST_EACH_OF (struct transaction, t, &in->submitted, in_submitted)
 		if (t->progress == WAITS_FOR_START)
 			refuse(t, temp(451, S("4.3.2"), S("the relay is being stopped, try again")));
-	}
 	in->store = NULL;
 }
 
@@ -76,9 +70,7 @@ static void look_up(struct transaction *t)
 {
 	struct intake *in = t->intake;
 
-	LIST_EACH (i, &in->submitted) {
-		const struct transaction *other = CONTAINER_OF(i, struct transaction, in_submitted);
-
+	LIST_EACH_OF (const struct transaction, other, &in->submitted, in_submitted) {
 		if (other != t && other->m.id == t->m.id) {
 			give_to_store(t);
 			return;

@@ -51,12 +51,9 @@ static struct intake_peer *peer_of(struct intake *in, struct channel *ch)
 /* The transaction of this number that is being filled; new ones are at the front. */
 static struct transaction *find(struct intake_peer *p, uint64_t number)
 {
-	LIST_EACH (i, &p->transactions) {
-		struct transaction *t = CONTAINER_OF(i, struct transaction, in_peer);
-
+	LIST_EACH_OF (struct transaction, t, &p->transactions, in_peer)
 		if (t->number == number && !t->accepting)
 			return t;
-	}
 	return NULL;
 }
 
@@ -119,12 +116,9 @@ static void peer_free(struct intake_peer *p)
 
 void intake_peer_gone(struct intake *in, const struct channel *ch)
 {
-	LIST_EACH (i, &in->peers) {
-		struct intake_peer *p = CONTAINER_OF(i, struct intake_peer, in_peers);
-
+	LIST_EACH_OF (struct intake_peer, p, &in->peers, in_peers)
 		if (p->channel == ch)
 			peer_free(p);
-	}
 }
 
 void intake_fini(struct intake *in)

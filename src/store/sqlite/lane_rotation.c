@@ -141,12 +141,9 @@ static uint64_t next_lane_at(struct engine *e, uint64_t now)
 		next_at = db_u64(q, 0);
 		db_end(q);
 	}
-	LIST_EACH (i, &e->leased.cached) {
-		const struct lane_cache *cache = CONTAINER_OF(i, struct lane_cache, link);
-
+	LIST_EACH_OF (const struct lane_cache, cache, &e->leased.cached, link)
 		if (cache->quiet && cache->next_at > now && (next_at == 0 || cache->next_at < next_at))
 			next_at = cache->next_at;
-	}
 	return next_at;
 }
 

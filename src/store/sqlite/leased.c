@@ -23,12 +23,9 @@ void leased_fini(struct leased *l)
 /* NULL: the recipient is not leased. */
 static struct leased_recipient *find(const struct leased *l, uint64_t id, uint64_t n)
 {
-	HASHTABLE_FIND (node, &l->by_message, id) {
-		struct leased_recipient *r = CONTAINER_OF(node, struct leased_recipient, node);
-
+	HASHTABLE_FIND_OF (struct leased_recipient, r, &l->by_message, id, node)
 		if (r->n == n && !r->ended)
 			return r;
-	}
 	return NULL;
 }
 
