@@ -48,6 +48,17 @@ static inline struct list *list_first(const struct list *head)
 	return list_empty(head) ? NULL : head->next;
 }
 
+/* Move all items to the end of another list. */
+static inline void list_move_all(struct list *from, struct list *to)
+{
+	struct list *first;
+
+	while ((first = list_first(from))) {
+		list_remove(first);
+		list_append(to, first);
+	}
+}
+
 /* Walk the items; the body is allowed to remove the current one. */
 #define LIST_EACH(i, head) for (struct list *i = (head)->next, *i##_next = i->next; i != (head); i = i##_next, i##_next = i->next)
 /* The same with `v` as a pointer to the struct whose `member` is in the list. */

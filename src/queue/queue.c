@@ -194,8 +194,9 @@ static void on_timer_closed(uv_handle_t *h)
 	queue_part_ended(h->data);
 }
 
-void queue_part_ended(struct queue *q)
+void queue_part_ended(void *queue)
 {
+	struct queue *q = queue;
 	struct role *r = q->role;
 
 	assert(q->open_parts > 0);
@@ -237,8 +238,10 @@ static void close_store(struct queue *q)
 	store_close(q->store, on_store_closed, q);
 }
 
-void queue_check_idle(struct queue *q)
+void queue_check_idle(void *queue)
 {
+	struct queue *q = queue;
+
 	if (q->stopping && !dispatch_is_busy(&q->dispatch) && q->intake.accepting == 0 && q->admin.n == 0 &&
 	    list_empty(&q->accounting.resets) && !reports_are_busy(&q->reports))
 		close_store(q);

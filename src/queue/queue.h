@@ -91,9 +91,9 @@ static inline bool queue_may_store(const struct queue *q)
 }
 
 /* Something ended: when the role is to stop, is all done now? */
-void queue_check_idle(struct queue *q);
+void queue_check_idle(void *queue);
 
 /* One of the open parts has ended. */
-void queue_part_ended(struct queue *q);
+void queue_part_ended(void *queue);
 
 #endif

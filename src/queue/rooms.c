@@ -39,16 +39,6 @@ static void on_part_begun(void *ctx)
 	q->open_parts++;
 }
 
-static void on_part_ended(void *ctx)
-{
-	queue_part_ended(ctx);
-}
-
-static void on_idle(void *ctx)
-{
-	queue_check_idle(ctx);
-}
-
 static void on_message_accepted(void *ctx, bool urgent)
 {
 	struct queue *q = ctx;
@@ -73,18 +63,19 @@ void rooms_init(struct queue *q)
 		.hold_in_flight = on_hold_in_flight,
 		.mail_was_held = wake_scheduler,
 		.notify = on_account_event,
-		.idle = on_idle,
+		.idle = queue_check_idle,
 		.ctx = q,
 	};
 	accounting_init(&q->accounting, q->role, &q->timers, &q->accounting_observer);
-	q->intake_observer = (struct intake_observer){ .message_stored = on_message_accepted, .idle = on_idle, .ctx = q };
+	q->intake_observer =
+		(struct intake_observer){ .message_stored = on_message_accepted, .idle = queue_check_idle, .ctx = q };
 	intake_init(&q->intake, q->role, &q->accounting, &q->intake_observer);
-	q->dispatch_observer = (struct dispatch_observer){ .to_report = on_to_report, .idle = on_idle, .ctx = q };
+	q->dispatch_observer = (struct dispatch_observer){ .to_report = on_to_report, .idle = queue_check_idle, .ctx = q };
 	q->report_observer = (struct report_observer){
 		.message_stored = wake_scheduler,
 		.part_begun = on_part_begun,
-		.part_ended = on_part_ended,
-		.idle = on_idle,
+		.part_ended = queue_part_ended,
+		.idle = queue_check_idle,
 		.ctx = q,
 	};
 	reports_init(&q->reports, q->role, &q->timers, &q->report_observer);

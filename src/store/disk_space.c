@@ -71,9 +71,9 @@ void disk_space_check(struct engine_host *host)
 	if (!s->full)
 		make_reserve(s, host->min_free);
 	if (s->full && !was_full)
-		host_note(host, LOG_WARNING, "store.filled", 0, "less than queue.min_free is left");
+		store_note(host->store, LOG_WARNING, "store.filled", 0, "less than queue.min_free is left");
 	if (!s->full && was_full)
-		host_note(host, LOG_INFO, "store.relieved", 0, "there is room again");
+		store_note(host->store, LOG_INFO, "store.relieved", 0, "there is room again");
 }
 
 void disk_space_found(struct engine_host *host)
@@ -93,7 +93,7 @@ void disk_space_refused(struct engine_host *host)
 
 	s->refused_at_ms = s->checked_at_ms = clock_mono_ms();
 	if (!s->full)
-		host_note(host, LOG_WARNING, "store.filled", 0, "the file system refused a write");
+		store_note(host->store, LOG_WARNING, "store.filled", 0, "the file system refused a write");
 	s->full = true;
 	if (s->reserve && (disk_space_release(s->dir_fd) || errno == ENOENT))
 		s->reserve = false;

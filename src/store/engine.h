@@ -117,7 +117,6 @@ bool store_is_stopping(struct store *st);
 void store_note(struct store *st, enum log_level level, const char *event, uint64_t id, const char *reason);
 void store_fail(struct store *st, const char *what, const char *why);
 /* The same by the writer's thread. */
-void host_note(struct engine_host *host, enum log_level level, const char *event, uint64_t id, const char *reason);
 void host_fail(struct engine_host *host, const char *what, const char *why);
 
 /* spool.c: the file of a message that is to be accepted is as it was announced, and synced; it has its row with the commit;

@@ -37,7 +37,7 @@ static void collect(struct writer *w, const char *name)
 	    !is_older(&w->host.spool, &st))
 		return;
 	spool_unlink(&w->host, id);
-	host_note(&w->host, LOG_INFO, "store.orphan_removed", id, "a file without a message, from before the start");
+	store_note(w->st, LOG_INFO, "store.orphan_removed", id, "a file without a message, from before the start");
 }
 
 /* A few names; true when there are no more. */
@@ -48,7 +48,7 @@ static bool collect_some(struct writer *w)
 
 		w->recovery_dir = fd >= 0 ? fdopendir(fd) : NULL;
 		if (!w->recovery_dir) {
-			host_note(&w->host, LOG_WARNING, "store.collect_failed", 0, strerror(errno));
+			store_note(w->st, LOG_WARNING, "store.collect_failed", 0, strerror(errno));
 			if (fd >= 0)
 				(void)close(fd); /* nothing was read from it */
 			return true;
@@ -102,12 +102,12 @@ static bool hold_missing(struct writer *w, uint64_t id)
 	if (transaction_begin(w)) {
 		held = w->engine->hold(w->e, id, S("large file missing or damaged"));
 		if (w->engine->error(w->e) == ENGINE_WELL && transaction_commit(w)) {
-			host_note(&w->host, LOG_ERROR, "store.file_missing", id,
-				  held ? "the message is held" : "the message was held before");
+			store_note(w->st, LOG_ERROR, "store.file_missing", id,
+				   held ? "the message is held" : "the message was held before");
 			return true;
 		}
 	}
-	transaction_rollback(w);
+	w->engine->rollback(w->e);
 	if (w->engine->error(w->e) == ENGINE_FULL)
 		w->engine->forget_error(w->e);
 	else

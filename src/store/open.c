@@ -43,7 +43,7 @@ static struct verdict recover(struct writer *w, struct arena *a)
 		w->engine->recover(w->e);
 		if (w->engine->error(w->e) == ENGINE_WELL && transaction_commit(w))
 			return ok();
-		transaction_rollback(w);
+		w->engine->rollback(w->e);
 	}
 	error = w->engine->error(w->e);
 	if (error == ENGINE_BUSY || (error == ENGINE_FULL && !begun))

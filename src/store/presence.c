@@ -57,8 +57,8 @@ void presence_check(struct writer *w)
 			(void)snprintf(reason, sizeof reason, "state_dir/%s %s", name, what);
 	}
 	if (what && !p->lost)
-		host_note(&w->host, LOG_ERROR, "store.lost", 0, reason);
+		store_note(w->st, LOG_ERROR, "store.lost", 0, reason);
 	if (!what && p->lost)
-		host_note(&w->host, LOG_WARNING, "store.found", 0, "the files are where they were");
+		store_note(w->st, LOG_WARNING, "store.found", 0, "the files are where they were");
 	p->lost = what != NULL;
 }

@@ -58,11 +58,6 @@ void store_note(struct store *st, enum log_level level, const char *event, uint6
 	(void)uv_async_send(&st->async); /* fails only while closing, which takes the notes too */
 }
 
-void host_note(struct engine_host *host, enum log_level level, const char *event, uint64_t id, const char *reason)
-{
-	store_note(host->store, level, event, id, reason);
-}
-
 void store_fail(struct store *st, const char *what, const char *why)
 {
 	uv_mutex_lock(&st->lock);

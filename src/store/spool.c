@@ -64,7 +64,7 @@ void spool_unlink(struct engine_host *host, uint64_t id)
 
 	crash_point("store.before_unlink");
 	if (unlinkat(host->spool.dir_fd, id_format(id, name), 0) != 0 && errno != ENOENT)
-		host_note(host, LOG_WARNING, "store.unlink_failed", id, strerror(errno));
+		store_note(host->store, LOG_WARNING, "store.unlink_failed", id, strerror(errno));
 }
 
 /* ---- with a transaction ---- */
@@ -184,7 +184,7 @@ void run_spool_create(struct writer *w, struct request *r)
 	if (r->verdict.code == store_full.code)
 		disk_space_refused(&w->host);
 	else
-		host_note(&w->host, LOG_ERROR, "store.create_failed", r->id, strerror(error));
+		store_note(w->st, LOG_ERROR, "store.create_failed", r->id, strerror(error));
 	if (error == EIO || error == EROFS)
 		host_fail(&w->host, "creating a large message", strerror(error));
 }

@@ -130,17 +130,6 @@ static void finish_all(struct list *ops)
 	}
 }
 
-/* Move a whole list. */
-static void move_all(struct list *from, struct list *to)
-{
-	struct list *first;
-
-	while ((first = list_first(from))) {
-		list_remove(first);
-		list_append(to, first);
-	}
-}
-
 /* The writer has ended: answer the operations that came too late for it, then close. */
 static void finish_closing(struct store *st)
 {
@@ -153,7 +142,7 @@ static void finish_closing(struct store *st)
 		st->writer = NULL;
 		st->threads_joined = true;
 		list_init(&late);
-		move_all(&st->pending, &late); /* the writer is gone: no lock needed */
+		list_move_all(&st->pending, &late); /* the writer is gone: no lock needed */
 		LIST_EACH_OF (struct op, op, &late, link) {
 			op->request.verdict = store_away;
 			op->request.out.fd = -1;
@@ -161,7 +150,7 @@ static void finish_closing(struct store *st)
 		finish_all(&late);
 	}
 	list_init(&late);
-	move_all(&st->refused, &late); /* what is refused in these callbacks comes in the next round */
+	list_move_all(&st->refused, &late); /* what is refused in these callbacks comes in the next round */
 	if (!list_empty(&late))
 		finish_all(&late);
 	if (list_empty(&st->refused))
@@ -179,8 +168,8 @@ static void on_answers(uv_async_t *async)
 	list_init(&done);
 	list_init(&notes);
 	uv_mutex_lock(&st->lock);
-	move_all(&st->done, &done);
-	move_all(&st->notes, &notes);
+	list_move_all(&st->done, &done);
+	list_move_all(&st->notes, &notes);
 	st->notes_n = 0;
 	st->stats = st->shared_stats;
 	ended = st->ended;

@@ -15,8 +15,3 @@ bool transaction_commit(struct writer *w)
 	spool_after_commit(&w->host);
 	return true;
 }
-
-void transaction_rollback(struct writer *w)
-{
-	w->engine->rollback(w->e);
-}

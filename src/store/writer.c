@@ -117,15 +117,11 @@ struct store_stats writer_stats(const struct writer *w)
 static void publish(struct writer *w, struct list *ops)
 {
 	struct store *st = w->st;
-	struct list *first;
 	bool news;
 
 	uv_mutex_lock(&st->lock);
 	news = !list_empty(ops) || st->shared_stats.full != w->host.space.full || st->shared_stats.lost != w->presence.lost;
-	while ((first = list_first(ops))) {
-		list_remove(first);
-		list_append(&st->done, first);
-	}
+	list_move_all(ops, &st->done);
 	st->shared_stats = writer_stats(w);
 	uv_mutex_unlock(&st->lock);
 	if (news)
@@ -167,7 +163,7 @@ static bool recover_from_error(struct writer *w)
 {
 	enum engine_error error;
 
-	transaction_rollback(w);
+	w->engine->rollback(w->e);
 	if (w->host.failed)
 		return false;
 	error = w->engine->error(w->e);
@@ -191,7 +187,7 @@ static bool run_alone(struct writer *w, struct op *op)
 	if (!recover_from_error(w))
 		return true;
 	if (!full)
-		host_note(&w->host, LOG_ERROR, "store.refused", op->request.id, w->engine->error_text(w->e));
+		store_note(w->st, LOG_ERROR, "store.refused", op->request.id, w->engine->error_text(w->e));
 	w->engine->forget_error(w->e);
 	op->request.verdict = full ? store_full : store_away;
 	return !full;
@@ -239,21 +235,14 @@ static void run_writes(struct writer *w)
 /* Results that wait for room come first; while they wait, later ones queue up behind them and nothing else is changed. */
 static void order_stalled(struct writer *w)
 {
-	struct list *results = &w->batch[RANK_RESULT], *last;
+	struct list *results = &w->batch[RANK_RESULT];
 
 	if (list_empty(&w->stalled))
 		return;
+	list_move_all(results, &w->stalled);
 	if (clock_mono_ms() >= w->retry_at_ms) {
-		while (!list_empty(&w->stalled)) {
-			last = w->stalled.prev;
-			list_remove(last);
-			list_prepend(results, last);
-		}
+		list_move_all(&w->stalled, results);
 		return;
-	}
-	while ((last = list_first(results))) {
-		list_remove(last);
-		list_append(&w->stalled, last);
 	}
 	refuse_all(&w->batch[RANK_ADMIN], store_full);
 	publish(w, &w->batch[RANK_ADMIN]);

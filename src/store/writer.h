@@ -128,7 +128,6 @@ struct store_stats writer_stats(const struct writer *w);
  * has failed. */
 bool transaction_begin(struct writer *w);
 bool transaction_commit(struct writer *w);
-void transaction_rollback(struct writer *w);
 
 /* spool.c */
 bool spool_open(struct spool *s, int state_fd);
