@@ -4,13 +4,10 @@
 /* Was this id stored before? Then *v_out is the answer: OK for the same token. */
 static bool stored_before(struct engine *e, const struct accepted *m, struct verdict *v_out)
 {
-	sqlite3_stmt *q = db_query(&e->db, Q_message_token, INT(m->id));
 	uint64_t token;
 
-	if (!db_row(&e->db, q))
+	if (!db_numbers(&e->db, db_query(&e->db, Q_message_token, INT(m->id)), &token))
 		return false;
-	token = db_u64(q, 0);
-	db_end(q);
 	*v_out = token == m->token ? ok_text(250, S("2.0.0"), S("stored before"))
 				   : perm(554, S("5.3.0"), S("this queue id belongs to another message"));
 	return true;

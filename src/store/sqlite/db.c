@@ -103,11 +103,21 @@ struct str db_keep(struct arena *a, sqlite3_stmt *q, int column)
 	return arena_str(a, db_str(q, column));
 }
 
+bool db_read_numbers(struct db *db, sqlite3_stmt *q, uint64_t *const *out, size_t n)
+{
+	if (!db_row(db, q))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		*out[i] = db_u64(q, (int)i);
+	db_end(q);
+	return true;
+}
+
 uint64_t db_number(struct db *db, sqlite3_stmt *q)
 {
-	uint64_t n = db_row(db, q) ? db_u64(q, 0) : 0;
+	uint64_t n = 0;
 
-	db_end(q);
+	(void)db_numbers(db, q, &n);
 	return n;
 }
 

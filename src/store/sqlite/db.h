@@ -64,6 +64,12 @@ struct str db_keep(struct arena *a, sqlite3_stmt *q, int column);
 
 /* The number in the first column of the first row, which ends the walk; 0 when there is no row, or after an error. */
 uint64_t db_number(struct db *db, sqlite3_stmt *q);
+/* The numbers in the first columns of the first row, which ends the walk, at these pointers to uint64_t. False when there is no
+ * row, or after an error. */
+#define db_numbers(db, q, ...)                                                                                                   \
+	db_read_numbers((db), (q), (uint64_t *const[]){ __VA_ARGS__ },                                                           \
+			sizeof((uint64_t *const[]){ __VA_ARGS__ }) / sizeof(uint64_t *))
+bool db_read_numbers(struct db *db, sqlite3_stmt *q, uint64_t *const *out, size_t n);
 bool db_exists(struct db *db, sqlite3_stmt *q); /* is there a row? This ends the walk as well */
 
 size_t db_changes(struct db *db);

@@ -134,13 +134,8 @@ static struct due_lane *merge(struct arena *a, const struct choice *urgent, cons
 /* When the next lane will be due; 0 = none waits. */
 static uint64_t next_lane_at(struct engine *e, uint64_t now)
 {
-	sqlite3_stmt *q = db_query(&e->db, Q_lanes_next, INT(now));
-	uint64_t next_at = 0;
+	uint64_t next_at = db_number(&e->db, db_query(&e->db, Q_lanes_next, INT(now)));
 
-	if (db_row(&e->db, q)) {
-		next_at = db_u64(q, 0);
-		db_end(q);
-	}
 	LIST_EACH_OF (const struct lane_cache, cache, &e->leased.cached, link)
 		if (cache->quiet && cache->next_at > now && (next_at == 0 || cache->next_at < next_at))
 			next_at = cache->next_at;

@@ -18,15 +18,12 @@ uint64_t lane_for(struct engine *e, struct str address, struct str login, unsign
 	sqlite3_stmt *q = db_query(&e->db, Q_lane_find, TEXT(domain), TEXT(login), PRIORITY(priority));
 	uint64_t lane, next_at;
 
-	if (!db_row(&e->db, q)) {
+	if (!db_numbers(&e->db, q, &lane, &next_at)) {
 		lane = e->next_lane++;
 		db_run(&e->db, Q_lane_add, INT(lane), TEXT(domain), TEXT(login), PRIORITY(priority), INT(due_at));
 		e->counters.lanes++;
 		return lane;
 	}
-	lane = db_u64(q, 0);
-	next_at = db_u64(q, 1);
-	db_end(q);
 	if (due_at < next_at)
 		db_run(&e->db, Q_lane_set, INT(lane), INT(due_at));
 	leased_note_due(&e->leased, lane, due_at);

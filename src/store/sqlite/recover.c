@@ -10,19 +10,13 @@
 
 void read_counters(struct engine *e)
 {
-	sqlite3_stmt *q = db_query(&e->db, Q_counters);
+	struct counters *c = &e->counters;
 
-	if (!db_row(&e->db, q))
+	if (!db_numbers(&e->db, db_query(&e->db, Q_counters), &c->open_messages, &c->waiting, &c->held, &c->failed, &c->lanes,
+			&e->next_lane, &e->clock_at))
 		return;
-	e->counters = (struct counters){ .open_messages = db_u64(q, 0),
-					 .waiting = db_u64(q, 1),
-					 .held = db_u64(q, 2),
-					 .failed = db_u64(q, 3),
-					 .lanes = db_u64(q, 4) };
-	e->next_lane = db_u64(q, 5) + 1;
-	e->clock_at = db_u64(q, 6);
+	e->next_lane++;
 	e->set_back = clock_is_foreign(e->clock_at, clock_now_ms(), CLOCK_STEP_MS) || e->clock_at == 0;
-	db_end(q);
 }
 
 /* End recipients that were in flight when an administrator removed them, and whose result never came. */
@@ -37,20 +31,14 @@ void remove_marked(struct engine *e)
 		id_array_add(&marked, db_u64(q, 1));
 	}
 	for (size_t i = 0; i < marked.n; i += 2) {
-		uint64_t id = marked.at[i], n = marked.at[i + 1], lane = 0;
-		unsigned state = RCPT_REMOVED;
+		uint64_t id = marked.at[i], n = marked.at[i + 1], lane, state;
 
-		q = db_query(&e->db, Q_recipient_get, INT(id), INT(n));
-		if (db_row(&e->db, q)) {
-			state = (unsigned)db_u64(q, 0);
-			lane = db_u64(q, 1);
-			db_end(q);
-		}
-		if (state_is_final(state))
+		if (!db_numbers(&e->db, db_query(&e->db, Q_recipient_get, INT(id), INT(n)), &state, &lane) ||
+		    state_is_final((unsigned)state))
 			continue;
 		db_run(&e->db, Q_recipient_settle, INT(id), INT(n), INT(RCPT_REMOVED), INT(0), INT(0), INT(0), TEXT(S("")),
 		       INT(now));
-		count_state(e, state, RCPT_REMOVED);
+		count_state(e, (unsigned)state, RCPT_REMOVED);
 		add_event(e, id, n, now, S("mail.removed"), S("when=\"after a restart\""));
 		lane_refresh(e, lane);
 		message_reduce_open(e, id, 1, now);

@@ -15,14 +15,10 @@ void count_state(struct engine *e, unsigned from, unsigned to)
 
 void message_reduce_open(struct engine *e, uint64_t id, uint64_t closed_n, uint64_t at)
 {
-	sqlite3_stmt *q = db_query(&e->db, Q_message_open, INT(id));
 	uint64_t open, place;
 
-	if (!db_row(&e->db, q))
+	if (!db_numbers(&e->db, db_query(&e->db, Q_message_open, INT(id)), &open, &place))
 		return;
-	open = db_u64(q, 0);
-	place = db_u64(q, 1);
-	db_end(q);
 	if (closed_n < open) {
 		db_run(&e->db, Q_message_reduce, INT(id), INT(closed_n));
 		return;

@@ -4,14 +4,11 @@
 /* Place and size; false when there is no such message, or after an error. */
 static bool find(struct engine *e, uint64_t id, enum message_place *place_out, uint64_t *size_out)
 {
-	sqlite3_stmt *q = db_query(&e->db, Q_message_place, INT(id));
+	uint64_t place;
+	bool found = db_numbers(&e->db, db_query(&e->db, Q_message_place, INT(id)), &place, size_out);
 
-	if (!db_row(&e->db, q))
-		return false;
-	*place_out = (enum message_place)db_u64(q, 0);
-	*size_out = db_u64(q, 1);
-	db_end(q);
-	return true;
+	*place_out = found ? (enum message_place)place : PLACE_NONE;
+	return found;
 }
 
 bool text_place(struct engine *e, uint64_t id, enum message_place *place_out)
@@ -23,14 +20,7 @@ bool text_place(struct engine *e, uint64_t id, enum message_place *place_out)
 
 bool text_next_large(struct engine *e, uint64_t after, uint64_t *id_out, uint64_t *size_out)
 {
-	sqlite3_stmt *q = db_query(&e->db, Q_large_after, INT(after));
-
-	if (!db_row(&e->db, q))
-		return false;
-	*id_out = db_u64(q, 0);
-	*size_out = db_u64(q, 1);
-	db_end(q);
-	return true;
+	return db_numbers(&e->db, db_query(&e->db, Q_large_after, INT(after)), id_out, size_out);
 }
 
 struct str text_read(struct engine *e, struct arena *a, uint64_t id)
