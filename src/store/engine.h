@@ -1,10 +1,10 @@
-/* engine.h - the joint between the store and the engine that keeps its rows. The store gathers operations into batches, has
- * the files of large messages and looks at the disk; an engine runs the operations in its transactions. An engine is a
- * constant table of functions, chosen at store_open(). All of them are called by the writer's thread, but close() by the
- * loop after that thread has ended.
+/* engine.h - the interface between the store and the engine that keeps its rows. The store gathers operations into batches, keeps
+ * the files of large messages and watches the room on the disk; an engine runs the operations in its transactions. An engine is
+ * a constant table of functions, chosen at store_open(). The writer's thread calls all of them, except close(), which the loop
+ * calls after that thread has ended.
  *
- * The first error of an engine stays until forget_error(): from then on the engine does nothing and gives no rows, so that
- * an operation reads straight down, and the batch looks at error() once, at its end, and rolls back. */
+ * An engine keeps its first error until forget_error(). As long as there is an error, the engine does nothing and gives no rows.
+ * So operations need no checks of their own: the batch asks for error() once, at its end, and rolls back. */
 #ifndef POSTHOUSE_STORE_ENGINE_H
 #define POSTHOUSE_STORE_ENGINE_H
 
@@ -24,13 +24,13 @@ enum request_kind {
 	REQUESTS_OF_ENGINE = REQUEST_SPOOL_CREATE,
 };
 
-/* Arguments are the caller's memory; results are in `arena`. What is not named here is 0. */
+/* Arguments point to memory of the caller; results are in `arena`. Members that the operation does not use are 0. */
 struct request {
 	enum request_kind kind;
 	struct verdict verdict;
 	struct arena arena;
-	uint64_t id;     /* the message named, lane of store_lease; else 0 */
-	uint64_t cursor; /* also `now`, `before` and the expected size */
+	uint64_t id;     /* the message that the operation names, or the lane of store_lease; else 0 */
+	uint64_t cursor; /* or the argument `now`, `before`, or the expected size */
 	size_t max;
 	union {
 		const struct accepted *accepted;
@@ -44,7 +44,7 @@ struct request {
 		struct str after;
 		bool with_text;
 	} in;
-	/* store_report and store_alter have more to say. */
+	/* Further arguments, most of store_report and store_alter. */
 	uint64_t parent;
 	const uint64_t *n_list;
 	struct str text;
@@ -76,16 +76,16 @@ struct id_array {
 };
 void id_array_add(struct id_array *a, uint64_t id);
 
-/* Large files (spool.c), and what the transaction that is open does with them. */
+/* Large files (spool.c), and what the open transaction does with them. */
 struct spool {
 	int dir_fd;               /* state_dir/large */
-	struct hashtable created; /* by this store, not yet accepted: struct hashtable_item */
-	uint64_t opened_sec;      /* files changed before this moment may be orphans */
+	struct hashtable created; /* by this store, and not accepted so far: struct hashtable_item */
+	uint64_t opened_sec;      /* files that were changed before this moment can be orphans */
 	uint64_t opened_nsec;
-	struct id_array unlinked; /* files whose rows are gone once the transaction is committed */
-	struct id_array stored;   /* files that have a row then */
-	bool sync_directory;      /* before that */
-	struct id_array missing;  /* messages whose file was found missing while reading */
+	struct id_array unlinked; /* files to remove after the commit, because their rows are gone then */
+	struct id_array stored;   /* files that have a row after the commit */
+	bool sync_directory;      /* before the commit */
+	struct id_array missing;  /* messages whose file was not found when it was to be read */
 };
 
 /* Room on the disk (disk_space.c). */
@@ -93,9 +93,9 @@ struct disk_space {
 	int dir_fd;                    /* state_dir */
 	uint64_t free_bytes, min_free; /* as of the last look */
 	uint64_t checked_at_ms;        /* monotonic */
-	uint64_t refused_at_ms;        /* monotonic: when a write last failed for want of space */
+	uint64_t refused_at_ms;        /* monotonic: when a write last failed because there was no room */
 	bool full, reserve;
-	bool look; /* do not wait for the next second */
+	bool look; /* check again at once, not when a second has passed */
 };
 
 /* The store around an engine. */
@@ -106,26 +106,27 @@ struct engine_host {
 	struct spool spool;
 	struct disk_space space;
 	uint64_t min_free, max_messages;
-	bool results_wait; /* for room on the disk: nothing is leased meanwhile */
-	bool failed;       /* the loop ends the process: nothing more is done */
+	bool results_wait; /* results of deliveries wait for room on the disk: nothing is leased meanwhile */
+	bool failed;       /* the loop is about to end the process: nothing more is done */
 };
 
 /* Does the loop want the threads to end? */
 bool store_is_stopping(struct store *st);
 
-/* Have the loop log something; or have it end the process, after which the calling thread does nothing more. Of any thread. */
+/* Have the loop log something; or have the loop end the process, after which the calling thread does nothing more. Any thread can
+ * call them. */
 void store_note(struct store *st, enum log_level level, const char *event, uint64_t id, const char *reason);
 void store_fail(struct store *st, const char *what, const char *why);
 /* The same by the writer's thread. */
 void host_fail(struct engine_host *host, const char *what, const char *why);
 
-/* spool.c: the file of a message that is to be accepted is as it was announced, and synced; it has its row with the commit;
- * it goes with the commit. */
+/* spool.c. check: is the file of a message that is to be accepted as it was announced? The file is synced. / keep: the file gets
+ * its row with the commit. / forget: the file is removed after the commit. */
 struct verdict spool_check(struct engine_host *host, uint64_t id, uint64_t size);
 void spool_keep(struct engine_host *host, uint64_t id);
 void spool_forget(struct engine_host *host, uint64_t id);
-/* Opens a large message's file: sets out.fd, or verdict where it cannot be opened. False: the file is missing or has not its
- * size, and the message will be held. */
+/* Open the file of a large message: sets out.fd, or the verdict if the file cannot be opened. False: the file is missing or has
+ * another size, and the message will be held. */
 bool spool_read(struct engine_host *host, struct request *r, uint64_t size);
 
 /* disk_space.c: a write found no room: releases the reserve. */
@@ -136,8 +137,8 @@ void disk_space_refused(struct engine_host *host);
 enum engine_error {
 	ENGINE_WELL,
 	ENGINE_FULL,    /* no room on the disk */
-	ENGINE_BUSY,    /* another program is at it */
-	ENGINE_PRIVATE, /* only this operation has it, not the engine */
+	ENGINE_BUSY,    /* another program uses it */
+	ENGINE_PRIVATE, /* the error concerns this operation, not the engine */
 	ENGINE_BROKEN,
 };
 
@@ -145,11 +146,11 @@ struct store_engine {
 	/* Names in state_dir, up to NULL, whose files must stay where they are (presence.c). */
 	const char *const *files;
 
-	/* NULL: *why_out is store_full, store_busy (both are tried again) or what is wrong, its text in `a`. */
+	/* NULL: *why_out is store_full or store_busy (opening is then tried again), or what is wrong, with its text in `a`. */
 	struct engine *(*open)(struct engine_host *host, struct arena *a, struct verdict *why_out);
 	void (*close)(struct engine *e);
 
-	/* A transaction; false after an error. What only memory has changes with it. */
+	/* A transaction; false after an error. State that is only in memory is committed and rolled back with it. */
 	bool (*begin)(struct engine *e);
 	bool (*commit)(struct engine *e);
 	void (*rollback)(struct engine *e);
@@ -157,7 +158,7 @@ struct store_engine {
 	void (*begin_read)(struct engine *e);
 	void (*end_read)(struct engine *e);
 
-	/* Within one of both: sets verdict and out of the request. */
+	/* Run a request within a transaction or a read: sets verdict and out of the request. */
 	void (*run[REQUESTS_OF_ENGINE])(struct engine *e, struct request *r);
 
 	enum engine_error (*error)(const struct engine *e);
@@ -167,13 +168,14 @@ struct store_engine {
 	/* The engine's counters; the store adds its own. */
 	void (*stats)(const struct engine *e, struct store_stats *stats_out);
 
-	/* Between batches: after each of them; when there was nothing to do for a while (`was_idle`: nor in this round). */
+	/* Between batches: after each batch; and in each round of the writer (`was_idle`: the round had nothing to do). */
 	void (*after_batch)(struct engine *e);
 	void (*idle)(struct engine *e, bool was_idle);
 
-	/* Recovery. At the start, in a transaction: end what an earlier life left. Where a message's text is: false when
-	 * there is no such message, or after an error. The next message with a large file: false at the end, or after an
-	 * error. In a transaction: hold a message; false when it was held before. */
+	/* Recovery. recover, at the start, in a transaction: ends what an earlier process left unfinished. place: where the
+	 * text of a message is; false when there is no such message, or after an error. next_large: the next message with a
+	 * large file; false at the end, or after an error. hold, in a transaction: holds a message; false when it was held
+	 * before. */
 	void (*recover)(struct engine *e);
 	bool (*place)(struct engine *e, uint64_t id, enum message_place *place_out);
 	bool (*next_large)(struct engine *e, uint64_t after, uint64_t *id_out, uint64_t *size_out);

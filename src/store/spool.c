@@ -1,5 +1,6 @@
-/* spool.c - texts too large for a row: state_dir/large/ID, under the final name from the start. The order that makes a 250 true:
- * file data, directory, row. Removing goes the other way round: row, then file. */
+/* spool.c - texts that are too large for a row: state_dir/large/ID, which has its final name from the start. Before a client gets
+ * 250, these are durable, in this order: the data of the file, the directory, the row. A message is removed in the other order:
+ * first the row, then the file. */
 #include "writer.h"
 
 #include "posthouse/crash.h"
@@ -57,7 +58,7 @@ static void forget_created(struct spool *s, uint64_t id)
 	free(node);
 }
 
-/* Unlink; a failure leaves an orphan that the next start collects. */
+/* If this fails, the file is an orphan, which the next start removes. */
 void spool_unlink(struct engine_host *host, uint64_t id)
 {
 	char name[ID_TEXT_MAX];
@@ -112,7 +113,7 @@ static int open_read(struct spool *s, uint64_t id)
 	return openat(s->dir_fd, id_format(id, name), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-/* The checks on an open file; then its data is made durable. */
+/* Check an open file, then make its data durable. */
 static struct verdict check_file(struct engine_host *host, int fd, uint64_t size)
 {
 	struct stat st;
@@ -144,7 +145,7 @@ struct verdict spool_check(struct engine_host *host, uint64_t id, uint64_t size)
 	return v;
 }
 
-/* Create the file; one that an earlier life left under this name was never acknowledged, and goes. */
+/* Create the file. A file of this name that an earlier process left was never acknowledged, so it is removed. */
 static int create_file(struct spool *s, uint64_t id)
 {
 	int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;

@@ -1,5 +1,5 @@
-/* writer.h - the inside of the store. The writer's thread alone has `struct writer` and with it the engine (engine.h). What
- * it shares with the loop is in `struct store` under `lock`. */
+/* writer.h - the inside of the store. Only the writer's thread uses `struct writer`, and with it the engine (engine.h). The
+ * members that it shares with the loop are in `struct store`, under `lock`. */
 #ifndef POSTHOUSE_STORE_WRITER_H
 #define POSTHOUSE_STORE_WRITER_H
 
@@ -17,7 +17,7 @@
 /* The order within a batch: results first, since they end deliveries that could otherwise be made twice. */
 enum rank { RANK_RESULT, RANK_ADMIN, RANK_ACCEPT, RANK_READ, RANK_COUNT };
 
-/* Which messages an operation names: those of one message keep their order. */
+/* Which messages an operation names: operations that name the same message keep their order. */
 enum names { NAMES_NONE, NAMES_ID, NAMES_ID_AND_PARENT, NAMES_OUTCOMES };
 
 struct op;
@@ -40,7 +40,7 @@ struct op {
 
 /* ---- the part that the loop sees ---- */
 
-/* Something that a thread wants logged: only the loop logs. */
+/* Something that a thread wants to log: only the loop writes to the log. */
 struct note {
 	struct list link;
 	enum log_level level;
@@ -49,7 +49,7 @@ struct note {
 	char reason[300];
 };
 
-/* How far the opening is, as the thread says it. */
+/* How far the opening has come, as the thread says it. */
 enum opening { OPEN_BEGUN, OPEN_WITHOUT_ROOM, OPEN_BUSY, OPEN_REFUSED, OPEN_DONE };
 
 struct store {
@@ -57,7 +57,7 @@ struct store {
 	uv_async_t async;
 	uv_thread_t thread;
 
-	uv_mutex_t lock; /* for what follows, up to the next comment */
+	uv_mutex_t lock; /* protects the members below, up to the next comment */
 	uv_cond_t wake;  /* the writer's */
 	struct list pending, done, notes;
 	size_t notes_n;
@@ -70,12 +70,12 @@ struct store {
 	char failure[300]; /* "" = none; else the loop ends the process */
 
 	/* The loop's own. */
-	struct list refused; /* issued too late */
+	struct list refused; /* operations that were issued too late */
 	struct store_stats stats;
 	bool closing, threads_joined;
 	store_done_fn on_closed;
 	void *on_closed_ctx;
-	enum opening told; /* what on_opened has heard */
+	enum opening told; /* what on_opened was told last */
 	store_opened_fn on_opened;
 	void *on_opened_ctx;
 	const struct store_engine *engine;
@@ -86,7 +86,7 @@ struct store {
 /* Give an operation to the writer. */
 void store_issue(struct store *st, const struct op_kind *kind, const struct request *request, void (*callback)(void), void *ctx);
 
-/* ---- are the files still there? (presence.c) ---- */
+/* ---- are the files still in their places? (presence.c) ---- */
 #define PRESENCE_FILES_MAX 4
 struct presence_file {
 	dev_t device;
@@ -98,7 +98,7 @@ struct presence {
 	bool lost;
 };
 
-/* Walking through what an earlier life left behind (large.c). */
+/* The walk through the files and rows that an earlier process left (large.c). */
 enum recovery { RECOVER_FILES, RECOVER_ROWS, RECOVERED };
 
 struct writer {
@@ -107,9 +107,9 @@ struct writer {
 	const struct store_engine *engine;
 	struct engine *e;
 	struct list batch[RANK_COUNT];
-	struct list stalled; /* results that found no room: tried again each second */
+	struct list stalled; /* results for which there was no room: they are tried again each second */
 	uint64_t retry_at_ms;
-	struct hashtable named; /* of the batch: message -> highest rank */
+	struct hashtable named; /* the messages that the batch names, each with its highest rank */
 	uint64_t commits;
 	struct presence presence;
 	enum recovery recovery;
@@ -119,13 +119,13 @@ struct writer {
 
 void writer_main(struct writer *w); /* until the store is closed */
 
-/* The thread: opens, then is the writer. */
+/* The thread: opens the store, then runs as the writer. */
 void store_main(void *arg);
 void writer_free(struct writer *w);
 struct store_stats writer_stats(const struct writer *w);
 
-/* transaction.c: one transaction of the engine with what it changes among the files; false after an error, or when the host
- * has failed. */
+/* transaction.c: a transaction of the engine, together with its changes of files; false after an error, or when the host has
+ * failed. */
 bool transaction_begin(struct writer *w);
 bool transaction_commit(struct writer *w);
 
@@ -139,14 +139,14 @@ void spool_unlink(struct engine_host *host, uint64_t id);
 void run_spool_create(struct writer *w, struct request *r);
 void run_spool_drop(struct writer *w, struct request *r);
 
-/* disk_space.c: all but the first cheap enough for each batch. */
+/* disk_space.c: all but the first are cheap enough to be called for each batch. */
 void disk_space_init(struct disk_space *s, int state_fd, uint64_t min_free);
 void disk_space_check(struct engine_host *host);
 void disk_space_close(struct disk_space *s);
-bool disk_space_release(int dir_fd);             /* the reserve goes; false: there was none */
-void disk_space_found(struct engine_host *host); /* what had waited for room is stored */
+bool disk_space_release(int dir_fd);             /* removes the reserve; false: there was none */
+void disk_space_found(struct engine_host *host); /* the results that waited for room are stored */
 
-/* presence.c: look, but not more often than twice a second. */
+/* presence.c: looks at the files, but at most twice a second. */
 void presence_check(struct writer *w);
 
 /* large.c */

@@ -1,9 +1,9 @@
 /* lane_rotation.c - which of the lanes that are due come next.
  *
- * A round goes through lanes by (next_at, id) and ends at those that were due when it began, so that a lane which was given
- * waits until all others had their turn, and lanes that keep coming cannot put off the end of the round. Each priority has a
- * round of its own; a higher one comes first. One more round goes through all of them by time alone: every fourth place of a
- * page is its, so that no flood of urgent mail stops the rest. */
+ * A round goes through the lanes in the order (next_at, id), and ends after the lanes that were due when the round began. So a
+ * lane that was given waits until all others have had their turn, and new lanes cannot delay the end of the round. Each
+ * priority has a round of its own, and a higher priority comes first. One more round goes through the lanes of all priorities
+ * by time alone: it gets every fourth place of a page, so that a flood of urgent mail does not stop the other mail. */
 #include "sqlite.h"
 
 #define LANES_MAX  1000
@@ -13,7 +13,7 @@
 struct choice {
 	struct due_lane *at;
 	size_t n, max;
-	bool more; /* further ones are due */
+	bool more; /* further lanes are due */
 };
 
 struct page {
@@ -30,7 +30,7 @@ static bool is_quiet(const struct engine *e, uint64_t lane, uint64_t now)
 	return cache && cache->quiet && (cache->next_at == 0 || cache->next_at > now);
 }
 
-/* Take lanes from a walk as long as there is room. */
+/* Take lanes from the rows of the query as long as there is room. */
 static void take_lanes(struct page *page, struct choice *choice, struct turn *turn, sqlite3_stmt *q)
 {
 	struct arena *a = &page->r->arena;
@@ -56,7 +56,8 @@ static void take_lanes(struct page *page, struct choice *choice, struct turn *tu
 	}
 }
 
-/* Go on from the turn up to the time `end`: first the rest of those due at the same moment as the last one given. */
+/* Continue behind the last lane given, up to the time `end`: first with the other lanes that are due at the same time as that
+ * lane. */
 static void go_by_time(struct page *page, struct choice *choice, struct turn *turn, uint64_t end)
 {
 	uint64_t at = turn->next_at, lane = turn->lane;
@@ -66,7 +67,7 @@ static void go_by_time(struct page *page, struct choice *choice, struct turn *tu
 		take_lanes(page, choice, turn, db_query(&page->e->db, Q_lanes_due, INT(at), INT(end)));
 }
 
-/* The same among lanes of one priority. */
+/* The same for the lanes of one priority. */
 static void go_by_priority(struct page *page, struct choice *choice, unsigned priority, uint64_t end)
 {
 	struct turn *turn = &page->e->turns[priority];
@@ -77,7 +78,7 @@ static void go_by_priority(struct page *page, struct choice *choice, unsigned pr
 		take_lanes(page, choice, turn, db_query(&page->e->db, Q_lanes_of, PRIORITY(priority), INT(at), INT(end)));
 }
 
-/* Where the round that is on ends. */
+/* Where the current round ends. */
 static uint64_t end_of(const struct turn *turn, uint64_t now)
 {
 	return turn->end < now ? turn->end : now;
@@ -90,7 +91,7 @@ static void choose_by_time(struct page *page, struct choice *choice)
 	go_by_time(page, choice, turn, end_of(turn, page->now));
 	if (choice->more)
 		return;
-	*turn = (struct turn){ .end = page->now }; /* the round is over: begin the next one */
+	*turn = (struct turn){ .end = page->now }; /* the round has ended: begin the next one */
 	go_by_time(page, choice, turn, page->now);
 }
 
@@ -117,7 +118,7 @@ static bool next_priority(struct engine *e, unsigned below, unsigned *priority_o
 	return true;
 }
 
-/* Both choices as one list, in which a prefix of any length has about the share of each. */
+/* Both choices as one list. Each beginning of this list, however long, has about the right share of both. */
 static struct due_lane *merge(struct arena *a, const struct choice *urgent, const struct choice *oldest)
 {
 	struct due_lane *all = ARENA_ARRAY(a, struct due_lane, urgent->n + oldest->n + 1);
@@ -160,7 +161,8 @@ void run_lanes(struct engine *e, struct request *r)
 	urgent.at = ARENA_ARRAY(&r->arena, struct due_lane, urgent.max + 1);
 	for (; any && !urgent.more; any = next_priority(e, priority, &priority))
 		choose_by_priority(&page, &urgent, priority);
-	/* What waited longest gets the rest: of more lanes than a page holds its share, of fewer nothing is left. */
+	/* The lanes that have waited longest get the places that are left: a fourth if there are more lanes than places, else
+	 * none. */
 	oldest.max = several && urgent.more ? max - urgent.n : 0;
 	oldest.at = ARENA_ARRAY(&r->arena, struct due_lane, oldest.max + 1);
 	if (oldest.max > 0)
