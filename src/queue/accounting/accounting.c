@@ -1,6 +1,9 @@
 /* accounting.c - the room's start, end, and what is done to all its parts. */
 #include "accounting/accounting.h"
 
+static const struct bucket_user *const bucket_users[] = { &quota_notified_rule, &breaker_networks_rule, &failed_logins_rule,
+							  &seen_networks_rule, NULL };
+
 void accounting_init(struct accounting *acc, struct role *r, struct timers *timers, const struct accounting_observer *o)
 {
 	acc->role = r;
@@ -9,12 +12,10 @@ void accounting_init(struct accounting *acc, struct role *r, struct timers *time
 	acc->generation = 1;
 	list_init(&acc->resets);
 	timers_add(timers, &acc->write_retry, acc);
-	buckets_init(acc);
+	buckets_init(acc, bucket_users);
 	bans_init(acc);
-	quotas_init(acc);
 	breakers_init(acc);
 	failed_logins_init(acc);
-	seen_networks_init(acc);
 	admission_init(acc);
 }
 

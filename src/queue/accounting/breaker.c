@@ -131,11 +131,10 @@ static void resume(struct accounting *acc, const struct ban *b)
 	tell(acc, login, str_from(reason, REASON.n));
 }
 
-static const struct bucket_user networks_rule = { .rule = "breaker networks ", .needs_no_pointer = true };
+const struct bucket_user breaker_networks_rule = { .rule = "breaker networks ", .needs_no_pointer = true };
 
 void breakers_init(struct accounting *acc)
 {
-	buckets_register(acc, &networks_rule);
 	list_init(&acc->breakers.holdings);
 	timers_add(acc->timers, &acc->breakers.retry, acc);
 	acc->bans.resume_breaker = resume;
@@ -187,7 +186,7 @@ void breaker_logged_in(struct account *a, struct str network, uint64_t now)
 	if (!a->breaker || r.amount == 0 || (before > 0 && now < before + r.window_ms))
 		return;
 	b = bucket_get(a->accounting, str_of(a->key),
-		       arena_printf(&arena, "%s%.*s", networks_rule.rule, STR_ARG(format_rate(&arena, r))));
+		       arena_printf(&arena, "%s%.*s", breaker_networks_rule.rule, STR_ARG(format_rate(&arena, r))));
 	b->rate = r;
 	if (gcra_wait_us(b->tat_us, r, 1, now * 1000) > 0)
 		trip(a, arena_printf(&arena, "logins from more than %llu client networks in %.*s", (unsigned long long)r.amount,

@@ -21,6 +21,7 @@ struct breakers {
 	struct list holdings;
 	uv_timer_t retry;
 };
+extern const struct bucket_user breaker_networks_rule;
 void breakers_init(struct accounting *acc);
 void breakers_fini(struct accounting *acc);
 

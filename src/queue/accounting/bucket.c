@@ -43,19 +43,11 @@ void buckets_fini(struct accounting *acc)
 
 /* ---- users ---- */
 
-void buckets_register(struct accounting *acc, const struct bucket_user *user)
-{
-	struct buckets *all = &acc->buckets;
-
-	assert(all->registered_n < BUCKET_USERS_MAX);
-	all->registered[all->registered_n++] = user;
-}
-
 static const struct bucket_user *user_of(const struct accounting *acc, struct str rule)
 {
-	for (size_t i = 0; i < acc->buckets.registered_n; i++)
-		if (str_starts(rule, str_of(acc->buckets.registered[i]->rule)))
-			return acc->buckets.registered[i];
+	for (const struct bucket_user *const *user = acc->buckets.users; *user; user++)
+		if (str_starts(rule, str_of((*user)->rule)))
+			return *user;
 	return NULL;
 }
 
@@ -127,8 +119,8 @@ void buckets_mend(struct accounting *acc, uint64_t now)
 
 static void on_buckets(void *ctx, struct verdict v, const struct bucket_row *rows, size_t n);
 
-/* Read the rows that follow the last one. */
-static void load_page(struct accounting *acc)
+/* Read the rows that follow the last one that was read. */
+void buckets_load(struct accounting *acc)
 {
 	struct buckets *all = &acc->buckets;
 
@@ -138,7 +130,7 @@ static void load_page(struct accounting *acc)
 
 static void on_load_retry(uv_timer_t *t)
 {
-	load_page(t->data);
+	buckets_load(t->data);
 }
 
 static void read_row(struct accounting *acc, const struct bucket_row *row, uint64_t now)
@@ -182,7 +174,7 @@ static void on_buckets(void *ctx, struct verdict v, const struct bucket_row *row
 		read_row(acc, &rows[i], now);
 	if (n == PAGE_MAX) {
 		remember_place(all, &rows[n - 1]);
-		load_page(acc);
+		buckets_load(acc);
 		return;
 	}
 	if (all->beyond > 0)
@@ -191,11 +183,6 @@ static void on_buckets(void *ctx, struct verdict v, const struct bucket_row *row
 	all->unreadable = false;
 	all->known = true;
 	acc->observer->loaded(acc->observer->ctx);
-}
-
-void buckets_load(struct accounting *acc)
-{
-	load_page(acc);
 }
 
 struct bucket_row bucket_row_of(struct arena *a, const struct bucket *b)
@@ -251,8 +238,9 @@ static const struct writebehind_ops write_ops = {
 	.retry_later = accounting_write_later,
 };
 
-void buckets_init(struct accounting *acc)
+void buckets_init(struct accounting *acc, const struct bucket_user *const *users)
 {
+	acc->buckets.users = users;
 	writebehind_init(&acc->buckets.changes, &write_ops, acc);
 	timers_add(acc->timers, &acc->buckets.load_retry, acc);
 }

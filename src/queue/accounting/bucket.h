@@ -41,11 +41,9 @@ struct bucket_user {
 	void (*loaded)(struct accounting *acc, struct bucket *b);
 	void (*forgotten)(struct accounting *acc, struct bucket *b);
 };
-#define BUCKET_USERS_MAX 4
 
 struct buckets {
-	const struct bucket_user *registered[BUCKET_USERS_MAX];
-	size_t registered_n;
+	const struct bucket_user *const *users; /* up to NULL */
 	struct hashtable table;
 	struct writebehind changes;
 	bool known;                 /* all buckets have been read after the start */
@@ -55,8 +53,7 @@ struct buckets {
 	uv_timer_t load_retry;
 };
 
-void buckets_init(struct accounting *acc);
-void buckets_register(struct accounting *acc, const struct bucket_user *user);
+void buckets_init(struct accounting *acc, const struct bucket_user *const *users);
 void buckets_fini(struct accounting *acc);
 
 /* Read all buckets. Until this has ended no mail is accepted or delivered. */

@@ -54,7 +54,7 @@ static void on_forgotten(struct accounting *acc, struct bucket *b)
 	acc->failed_logins.n -= !list_empty(&b->in_recent);
 }
 
-static const struct bucket_user user = {
+const struct bucket_user failed_logins_rule = {
 	.rule = "failures ",
 	.needs_no_pointer = true,
 	.loaded = on_loaded,
@@ -64,7 +64,6 @@ static const struct bucket_user user = {
 void failed_logins_init(struct accounting *acc)
 {
 	list_init(&acc->failed_logins.recent);
-	buckets_register(acc, &user);
 }
 
 void failed_logins_apply(struct accounting *acc)

@@ -14,6 +14,7 @@ struct failed_logins {
 	size_t n;
 };
 
+extern const struct bucket_user failed_logins_rule;
 void failed_logins_init(struct accounting *acc);
 
 /* The configuration has changed: failures that were counted for another rate are dropped. */

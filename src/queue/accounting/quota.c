@@ -204,19 +204,14 @@ static struct verdict hold(struct quota *quota, struct arena *a, struct accepted
 }
 
 /* The bucket beside a rate's own whose time ends when mail over the rate can be notified again. */
-static const struct bucket_user notified = { .rule = "told ", .is_record = true };
-
-void quotas_init(struct accounting *acc)
-{
-	buckets_register(acc, &notified);
-}
+const struct bucket_user quota_notified_rule = { .rule = "told ", .is_record = true };
 
 /* Is this the first mail over the rate in its window, so that somebody is notified? */
 static bool is_first_held(const struct account *a, const struct meter *m, uint64_t now)
 {
 	struct arena arena = { 0 };
-	struct bucket *b =
-		bucket_get(a->accounting, str_of(a->key), arena_printf(&arena, "%s%s", notified.rule, m->bucket->rule));
+	struct bucket *b = bucket_get(a->accounting, str_of(a->key),
+				      arena_printf(&arena, "%s%s", quota_notified_rule.rule, m->bucket->rule));
 	bool first = b->tat_us <= now * 1000 || b->tat_us > (now + m->rate.window_ms) * 1000; /* the clock was wrong then */
 
 	arena_fini(&arena);

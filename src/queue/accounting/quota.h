@@ -26,7 +26,7 @@ struct quota {
 	size_t events_n;
 };
 
-void quotas_init(struct accounting *acc);
+extern const struct bucket_user quota_notified_rule;
 
 /* Find and hold the accounts of the login and its device. */
 void quota_init(struct quota *quota, struct accounting *acc, struct str login, struct str device);

@@ -78,18 +78,13 @@ static void on_loaded(struct accounting *acc, struct bucket *b)
 	home_network_add(acc, str_from(str_of(b->rule), sizeof(RULE) - 1), b->tat_us / 1000);
 }
 
-static const struct bucket_user user = {
+const struct bucket_user seen_networks_rule = {
 	.rule = RULE,
 	.period_us = KNOWN_US,
 	.is_record = true,
 	.outlives_reset = true,
 	.loaded = on_loaded,
 };
-
-void seen_networks_init(struct accounting *acc)
-{
-	buckets_register(acc, &user);
-}
 
 void seen_networks_collect(struct accounting *acc, uint64_t now)
 {

@@ -16,7 +16,7 @@ bool seen_network_known(struct accounting *acc, struct arena *a, struct str logi
 /* The login got in. Returns when it had done so before, in ms; 0: not in the last 30 days. */
 uint64_t seen_network_use(struct account *a, struct str network, uint64_t now);
 
-void seen_networks_init(struct accounting *acc);
+extern const struct bucket_user seen_networks_rule;
 
 /* Let go of the networks whose time is over. */
 void seen_networks_collect(struct accounting *acc, uint64_t now);

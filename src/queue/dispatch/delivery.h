@@ -35,4 +35,18 @@ void leases_settle_orphans(struct dispatch *d, bool died);
  * relay is asked to drop those that it has not begun. */
 void leases_withdraw(struct dispatch *d, const uint64_t *messages, size_t n);
 
+/* ---- re_sign.c: relay had to convert a message for its next hop, so the signatures do not hold any more. It gets fresh ones
+ * from vault, but only for a message that it has, and only in the name of the domain for which the message was signed before.
+ * ---- */
+
+struct re_signs {
+	struct list all; /* struct re_sign: vault is asked */
+	size_t n;
+};
+
+void re_signs_init(struct dispatch *d);
+
+/* Relay has gone, or the queue ends: give up all. */
+void re_signs_cancel(struct dispatch *d);
+
 #endif

@@ -11,11 +11,9 @@
 #include "dispatch/choice.h"
 #include "dispatch/delivery.h"
 #include "dispatch/lease.h"
-#include "dispatch/inquiry.h"
 #include "dispatch/nexthop.h"
 #include "dispatch/nexthop_rate.h"
 #include "dispatch/outcome.h"
-#include "dispatch/re_sign.h"
 #include "dispatch/scheduler.h"
 #include "dispatch/sender_pause.h"
 

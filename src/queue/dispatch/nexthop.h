@@ -202,4 +202,19 @@ void nexthop_forget_waiting(struct nexthop *hop);
 /* The next hop's mail servers are known: from now on the scheduler serves its lanes. */
 void nexthop_resume_waiting(struct nexthop *hop);
 
+/* ---- inquiry.c: relay looks for the mail servers of a domain before anything is leased for it ---- */
+
+struct inquiries {
+	struct list new, again; /* struct nexthop, in_inquiries: HOSTS_WANTED. `again`: those that were down; they wait behind the
+				   others */
+	struct list asked;
+	size_t asked_n;
+	unsigned turn;
+};
+void inquiries_init(struct dispatch *d);
+void inquiries_cancel(struct dispatch *d); /* relay is gone */
+
+/* Ask relay for the mail servers, unless it was asked already. When the answer has come, the waiting lanes are served. */
+void inquire(struct nexthop *hop);
+
 #endif
