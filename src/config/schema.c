@@ -36,7 +36,7 @@ const struct key config_keys[] = {
 	  "sign. Without this key: mailer-daemon@ the first of these domains that has a key in sign (hostname, the domains "
 	  "above it, the domain of postmaster), and the null sender.", .format = &format_mailbox,
 	  .example = "mailer-daemon@example.org" },
-	{ "state_dir", CFG_TEXT, AT(state_dir), "/var/lib/posthouse", NO_BOUNDS, LOGIN | QUEUE | CONSOLE, PATH,
+	{ "state_dir", CFG_TEXT, AT(state_dir), "/var/lib/posthouse", NO_BOUNDS, LOGIN | VAULT | QUEUE | CONSOLE, PATH,
 	  "Queue, large messages and accounts. It must be on a disk: a tmpfs or a network file system is refused.",
 	  .format = &format_path },
 	{ "run_as", CFG_TEXT, AT(run_as), "posthouse", NO_BOUNDS, CONSOLE, 0,

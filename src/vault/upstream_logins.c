@@ -170,7 +170,8 @@ static void step_forgetful(struct upstream_logins *e, struct channel *ch, const 
 	sasl_free(sasl);
 }
 
-void upstream_login_step(struct upstream_logins *e, struct channel *ch, const struct config *c, const struct msg_upstream_step *m)
+void upstream_login_step(struct upstream_logins *e, struct channel *ch, const struct config *c, struct str token,
+			 const struct msg_upstream_step *m)
 {
 	const struct sasl_mechanism *mechanism = sasl_find(m->mechanism);
 	const struct cfg_upstream *u = config_upstream(c, m->upstream);
@@ -185,7 +186,9 @@ void upstream_login_step(struct upstream_logins *e, struct channel *ch, const st
 					 : S("this mechanism is not built"));
 		return;
 	}
-	credentials = (struct sasl_credentials){ .login = u->login, .password = u->password };
+	credentials = (struct sasl_credentials){
+		.login = u->login, .password = u->password, .token = token, .host = u->host, .port = (unsigned)u->port
+	};
 	if (!(mechanism->traits & SASL_REMEMBERS)) {
 		step_forgetful(e, ch, mechanism, &credentials, m);
 		return;

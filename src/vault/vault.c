@@ -1,8 +1,10 @@
-/* vault.c - the vault role: keeps the DKIM keys and the upstreams' passwords, signs digests and answers challenges. Of what
- * comes from outside it parses the two messages of a SCRAM server and nothing else; signatures are made on the loop, which has
- * nothing else to do. */
-#include "upstream_logins.h"
+/* vault.c - the vault role: keeps the DKIM keys and the upstreams' passwords and tokens, signs digests and answers challenges. Of
+ * what comes from outside it parses the two messages of a SCRAM server and nothing else; signatures are made on the loop, which
+ * has nothing else to do. */
 #include "keyring.h"
+#include "sign_in.h"
+#include "token_logins.h"
+#include "token_store.h"
 #include "posthouse/log.h"
 #include "posthouse/role.h"
 
@@ -12,14 +14,35 @@ static struct vault {
 	struct keyring *keys, *next;
 	struct arena why; /* of configure's verdict */
 	struct upstream_logins logins;
+	struct token_logins token_logins;
+	struct tokens *tokens;
+	struct sign_ins *sign_ins;
+	int directory; /* of refresh tokens; an errno as a negative number: it cannot be opened */
 	uint64_t signatures, failures, answers;
 } vault;
+
+/* With the first configuration, since later there is no way to it. */
+static struct verdict open_tokens(const struct config *c)
+{
+	if (!vault.tokens)
+		vault.directory = token_store_open(&vault.why, c->state_dir);
+	for (size_t i = 0; i < c->upstreams_n; i++)
+		if (c->upstreams[i].oauth.provider != OAUTH_NONE && c->upstreams[i].oauth.grant == GRANT_REFRESH_TOKEN &&
+		    vault.directory < 0)
+			return temp(
+				451, S("4.3.5"),
+				arena_printf(&vault.why, "%.*s/tokens: %s", STR_ARG(c->state_dir), strerror(-vault.directory)));
+	return ok();
+}
 
 static struct verdict configure(struct role *r, const struct config *c)
 {
 	struct verdict v;
 
 	arena_reset(&vault.why);
+	v = open_tokens(c);
+	if (v.class != OK)
+		return v;
 	keyring_free(vault.next);
 	vault.next = keyring_new(&vault.why, c, &v);
 	return v;
@@ -33,6 +56,7 @@ static void apply(struct role *r)
 		vault.next = NULL;
 		log_info(NULL, "keys.loaded", kv("keys", keyring_count(vault.keys)));
 	}
+	tokens_apply(vault.tokens, role_config(r));
 }
 
 static void abandon(struct role *r)
@@ -91,18 +115,39 @@ static void answer_upstream(struct channel *ch, uint64_t call, struct str upstre
 
 static void handle_upstream_step(void *ctx, struct channel *ch, const struct msg_upstream_step *m, int fd)
 {
-	upstream_login_step(&vault.logins, ch, role_config(ctx), m);
+	token_login_step(&vault.token_logins, ch, m);
+}
+
+static void handle_upstream_refused(void *ctx, struct channel *ch, const struct msg_upstream_refused *m, int fd)
+{
+	token_refused(vault.tokens, m->upstream);
+}
+
+static void handle_upstream_sign_in(void *ctx, struct channel *ch, const struct msg_upstream_sign_in *m, int fd)
+{
+	sign_in_step(vault.sign_ins, ch, role_config(ctx), m);
+}
+
+static void peer_up(struct role *r, struct channel *ch)
+{
+	if (channel_peer(ch) == ROLE_FETCH)
+		tokens_go_on(vault.tokens);
 }
 
 static void peer_down(struct role *r, struct channel *ch)
 {
+	token_logins_drop(&vault.token_logins, ch);
 	upstream_logins_drop(&vault.logins, ch);
+	sign_ins_drop(vault.sign_ins, ch);
 }
 
 static struct verdict start(struct role *r)
 {
 	role_set_data(r, &vault);
 	upstream_logins_init(&vault.logins, role_loop(r), answer_upstream);
+	vault.tokens = tokens_new(r, vault.directory);
+	vault.sign_ins = sign_ins_new(r, vault.tokens);
+	token_logins_init(&vault.token_logins, r, vault.tokens, &vault.logins);
 	return ok();
 }
 
@@ -113,6 +158,7 @@ static void stats(struct role *r)
 	role_stat(r, METRIC_VAULT_SIGNATURES_FAILED, vault.failures);
 	role_stat(r, METRIC_VAULT_UPSTREAM_ANSWERS, vault.answers);
 	role_stat(r, METRIC_VAULT_UPSTREAM_DIALOGUES, vault.logins.n);
+	tokens_stats(vault.tokens);
 }
 
 int main(int argc, char **argv)
@@ -120,6 +166,8 @@ int main(int argc, char **argv)
 	static const struct ipc_handlers handlers = {
 		.sign = handle_sign,
 		.upstream_step = handle_upstream_step,
+		.upstream_refused = handle_upstream_refused,
+		.upstream_sign_in = handle_upstream_sign_in,
 	};
 	static const struct role_ops ops = {
 		.id = ROLE_VAULT,
@@ -127,6 +175,7 @@ int main(int argc, char **argv)
 		.configure = configure,
 		.apply = apply,
 		.abandon = abandon,
+		.peer_up = peer_up,
 		.peer_down = peer_down,
 		.stats = stats,
 		.handlers = &handlers,

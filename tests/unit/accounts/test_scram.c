@@ -252,7 +252,7 @@ static void step(struct channel *ch, uint64_t connection, const char *challenge)
 				       .first = challenge == NULL,
 				       .challenge = challenge ? str_of(challenge) : S("") };
 
-	upstream_login_step(&logins, ch, &with_isp, &m);
+	upstream_login_step(&logins, ch, &with_isp, S(""), &m);
 }
 
 /* A server-first for the client-first of the last answer. */

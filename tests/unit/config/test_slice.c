@@ -20,7 +20,9 @@ static const char full[] =
 	"              messages = [ \"20/1d\" ]; } );\n"
 	"rewrite = ( { sender = \"root@.lan\"; to = \"root@rewritten.example\"; } );\n"
 	"upstreams = ( { name = \"isp\"; host = \"smtp.isp.example\"; login = \"me-at-isp\"; password_file = \"password\";\n"
-	"                ca = \"ca.pem\"; connections = 3; messages = [ \"30/1m\", \"500/1d\" ]; report_sender = \"bounces@example.org\"; } );\n"
+	"                ca = \"ca.pem\"; connections = 3; messages = [ \"30/1m\", \"500/1d\" ]; report_sender = \"bounces@example.org\"; },\n"
+	"              { name = \"tok\"; host = \"smtp.tok.example\"; login = \"me@tok.example\"; oauth = { provider = \"google\"; "
+	"client_id = \"a-client\"; client_secret = \"a-client-secret\"; refresh_token = \"a-refresh-token\"; }; } );\n"
 	"routes = ( { senders = [ \"@routed.example\" ]; users = [ \"web\" ]; via = [ \"mx\", \"isp\" ]; }, { via = [ \"isp\" ]; } );\n"
 	"queue = { retry = [ \"1s\", \"2s\", \"3s\" ]; }; delivery = { ipv6 = false; resolver = \"127.0.0.1@5353\"; source = [ \"127.0.0.9\" ]; }; log = { level = \"debug\"; };\n";
 
@@ -71,7 +73,9 @@ static void secrets(void **state)
 		{ "DKIM key", middle(whole->sign[0].key_pem), 1u << ROLE_VAULT },
 		{ "upstream password", S("s3cret-of-the-upstream"), 1u << ROLE_VAULT },
 		{ "upstream login", S("me-at-isp"), 1u << ROLE_VAULT | 1u << ROLE_RELAY | 1u << ROLE_QUEUE },
-		{ "upstream host", S("smtp.isp.example"), 1u << ROLE_RELAY | 1u << ROLE_QUEUE },
+		{ "upstream host", S("smtp.isp.example"), 1u << ROLE_RELAY | 1u << ROLE_QUEUE | 1u << ROLE_VAULT },
+		{ "OAuth client", S("a-client-secret"), 1u << ROLE_VAULT },
+		{ "OAuth token", S("a-refresh-token"), 1u << ROLE_VAULT },
 		{ "upstream CA", middle(whole->upstreams[0].ca_pem), 1u << ROLE_RELAY },
 		{ "ticket key", str_head(whole->tls_ticket_secret, 40), 1u << ROLE_SUBMISSION },
 		{ "Cyrus' options", S("open-sesame"), 1u << ROLE_LOGIN },
@@ -88,7 +92,8 @@ static void secrets(void **state)
 		{ "postmaster", S("postmaster@example.org"), 1u << ROLE_SUBMISSION | 1u << ROLE_QUEUE | 1u << ROLE_CONSOLE },
 		{ "senders", S("@example.net"), 1u << ROLE_SUBMISSION },
 		{ "control", S("/run/posthouse/control.sock"), 1u << ROLE_CONSOLE },
-		{ "state_dir", S("/var/lib/posthouse"), 1u << ROLE_LOGIN | 1u << ROLE_QUEUE | 1u << ROLE_CONSOLE },
+		{ "state_dir", S("/var/lib/posthouse"),
+		  1u << ROLE_VAULT | 1u << ROLE_LOGIN | 1u << ROLE_QUEUE | 1u << ROLE_CONSOLE },
 		{ "hostname", S("relay.example.org"), ((1u << ROLE_CONSOLE) * 2 - 1) & ~(1u << ROLE_MASTER) },
 	};
 

@@ -179,7 +179,7 @@ static void test_upstream(void **state)
 					       .first = rows[i].first };
 
 		answered = (struct answered){ .class = PERM };
-		upstream_login_step(&logins, NULL, &c, &m);
+		upstream_login_step(&logins, NULL, &c, S(""), &m);
 		assert_int_equal(answered.class, rows[i].class);
 		assert_true(str_eq(str_make(answered.response, answered.n), rows[i].response));
 		assert_int_equal(answered.done, rows[i].done);
