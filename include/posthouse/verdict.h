@@ -36,6 +36,9 @@ static inline struct verdict perm(uint16_t code, struct str enhanced, struct str
 	return (struct verdict){ .class = PERM, .code = code, .enhanced = enhanced, .text = text };
 }
 
+/* The length of the code "class.subject.detail" (RFC 3463 2) at the front of `s`; 0: there is none. */
+size_t enhanced_length(struct str s);
+
 /* The same verdict with its views copied into the arena. */
 struct verdict verdict_keep(struct arena *a, struct verdict v);
 

@@ -9,6 +9,29 @@ bool char_is_atext(char c)
 	       (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
 }
 
+int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+struct str xtext_decode(struct arena *a, struct str s)
+{
+	char *out = arena_alloc(a, s.n + 1);
+	size_t used = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == '+' && i + 2 < s.n && hex_value(s.p[i + 1]) >= 0 && hex_value(s.p[i + 2]) >= 0) {
+			out[used++] = (char)(hex_value(s.p[i + 1]) * 16 + hex_value(s.p[i + 2]));
+			i += 2;
+		} else {
+			out[used++] = s.p[i];
+		}
+	}
+	return str_make(out, used);
+}
+
 struct str address_with_canonical_domain(struct arena *a, struct str address)
 {
 	size_t at = str_rfind(address, '@');
