@@ -95,9 +95,8 @@ struct fixup_result {
 	 * not the login's own (RFC 5322 3.6.6); resent_fault is not OK when one of them cannot be read. */
 	struct str_list resent;
 	struct verdict resent_fault;
-	bool is_resent;        /* there is a Resent-From with an address */
-	struct str message_id; /* with its brackets, at most 998 bytes */
-	bool has_8bit;         /* non-ASCII bytes in the section */
+	bool is_resent; /* there is a Resent-From with an address */
+	bool has_8bit;  /* non-ASCII bytes in the section */
 };
 /* PERM 550 5.6.0: a line that is neither field nor fold; two From, Sender, Date, Subject … (RFC 5322 3.6), MIME-Version,
  * Content-Type … (RFC 2045) that differ; a From whose author is not clear; a Sender that is not one address. PERM

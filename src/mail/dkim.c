@@ -38,7 +38,7 @@ struct dkim *dkim_new(void)
 	d->copy = EVP_MD_CTX_new();
 	assert(d->hash && d->copy);
 	must(EVP_DigestInit_ex(d->hash, EVP_sha256(), NULL));
-	relaxed_body_init(&d->body, d->hash);
+	d->body.hash = d->hash;
 	return d;
 }
 

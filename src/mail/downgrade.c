@@ -70,15 +70,6 @@ static void take_text(struct downgrade *c, struct str bytes)
 	}
 }
 
-static void end_text(struct downgrade *c)
-{
-	if (c->failure.class == OK && c->line_n > 0)
-		take_line(c, c->line_n, true, false);
-	c->line_n = 0;
-	if (c->failure.class == OK)
-		walk_end(c);
-}
-
 static struct verdict outcome(const struct downgrade *c)
 {
 	if (c->sink.full)
@@ -97,7 +88,11 @@ struct verdict downgrade_feed(struct downgrade *c, struct str bytes, struct buf 
 struct verdict downgrade_end(struct downgrade *c, struct buf *out)
 {
 	c->sink.out = out;
-	end_text(c);
+	if (c->failure.class == OK && c->line_n > 0)
+		take_line(c, c->line_n, true, false);
+	c->line_n = 0;
+	if (c->failure.class == OK)
+		walk_end(c);
 	c->sink.out = NULL;
 	return outcome(c);
 }

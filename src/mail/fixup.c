@@ -196,15 +196,6 @@ static void add_sender(struct draft *d)
 		put_new(d, "Sender", one.at[0]);
 }
 
-/* The message's id for logs and history, without the comments around it. */
-static struct str read_message_id(const struct header *h)
-{
-	struct str value = header_find(h, S("Message-ID"))->value;
-
-	value = str_from(value, str_find(value, '<'));
-	return str_head(value, str_find(value, '>') + 1);
-}
-
 static void add_date_and_id(struct draft *d)
 {
 	char id[ID_TEXT_MAX];
@@ -278,7 +269,6 @@ struct verdict mail_fixup(struct arena *a, const struct fixup_input *in, struct 
 	v = read_authors(a, out);
 	if (v.class != OK)
 		return v;
-	out->message_id = read_message_id(&out->header);
 	out->has_8bit = !str_is_ascii(out->section);
 	return ok();
 }

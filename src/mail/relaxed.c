@@ -4,11 +4,6 @@
 
 #include <assert.h>
 
-void relaxed_body_init(struct relaxed_body *b, EVP_MD_CTX *hash)
-{
-	*b = (struct relaxed_body){ .hash = hash };
-}
-
 static void hash_update(struct relaxed_body *b, const char *p, size_t n)
 {
 	int done = EVP_DigestUpdate(b->hash, p, n);

@@ -8,7 +8,7 @@
 
 /* A body on its way into a hash. What may turn out to be nothing (white space before a line's end, empty lines before the body's
  * end) waits as a count; everything else goes on at once. */
-struct relaxed_body {
+struct relaxed_body { /* begins as { .hash = … } */
 	EVP_MD_CTX *hash;
 	uint64_t line_ends; /* CRLFs since the last byte that was passed on */
 	bool space;         /* white space since then, in the current line */
@@ -18,7 +18,6 @@ struct relaxed_body {
 	char gather[1024]; /* short pieces, so that the hash is called rarely */
 };
 
-void relaxed_body_init(struct relaxed_body *b, EVP_MD_CTX *hash);
 void relaxed_body_feed(struct relaxed_body *b, struct str bytes);
 void relaxed_body_finish(struct relaxed_body *b);
 

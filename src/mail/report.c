@@ -10,6 +10,7 @@
 #include "status.h"
 #include "text.h"
 
+#include "posthouse/address.h"
 #include "posthouse/id.h"
 #include "posthouse/utf8.h"
 
@@ -37,7 +38,7 @@ static void put_address(struct report *r, const char *field, struct str address)
  * "utf-8" may stay so, and must where all is ASCII. */
 static void put_original_recipient(struct report *r, struct str orcpt)
 {
-	struct str text = text_from_xtext(r->arena, orcpt);
+	struct str text = xtext_decode(r->arena, orcpt);
 	if (r->utf8_addresses && str_istarts(text, S("utf-8;")))
 		text = text_from_unitext(r->arena, text);
 	text = text_clean(r->arena, text, ADDRESS_SHOWN);
@@ -81,7 +82,7 @@ static void write_status(struct report *r)
 			  r->utf8_addresses);
 	if (in->envid.n > 0)
 		lines_printf(&r->out, "Original-Envelope-Id: %.*s",
-			     STR_ARG(text_clean_ascii(r->arena, text_from_xtext(r->arena, in->envid), ADDRESS_SHOWN)));
+			     STR_ARG(text_clean_ascii(r->arena, xtext_decode(r->arena, in->envid), ADDRESS_SHOWN)));
 	lines_printf(&r->out, "Reporting-MTA: dns; %.*s", STR_ARG(in->hostname));
 	lines_printf(&r->out, "Arrival-Date: %.*s", STR_ARG(mail_date(r->arena, in->original_at)));
 	lines_printf(&r->out, "X-Posthouse-Id: %s", id_format(in->original_id, id));

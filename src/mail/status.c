@@ -77,27 +77,9 @@ static const struct {
 	{ 551, S("1.6") }, { 552, S("3.4") }, { 553, S("1") },   { 556, S("1.10") },
 };
 
-/* Digits, one to three (RFC 3463 2), taken from the front. */
-static bool take_number(struct str *rest)
-{
-	size_t n = 0;
-
-	while (n < rest->n && rest->p[n] >= '0' && rest->p[n] <= '9')
-		n++;
-	*rest = str_from(*rest, n);
-	return n >= 1 && n <= 3;
-}
-
-/* "class.subject.detail" */
 static bool well_formed(struct str s)
 {
-	if (!str_starts(s, S("2.")) && !str_starts(s, S("4.")) && !str_starts(s, S("5.")))
-		return false;
-	s = str_from(s, 2);
-	if (!take_number(&s) || !str_starts(s, S(".")))
-		return false;
-	s = str_from(s, 1);
-	return take_number(&s) && s.n == 0;
+	return s.n > 0 && enhanced_length(s) == s.n;
 }
 
 struct str status_code(struct arena *a, const struct verdict *v, char class)

@@ -32,7 +32,8 @@ size_t field_name_length(struct str line)
 static struct str clean(struct arena *a, struct str s, size_t max, bool ascii)
 {
 	struct str beyond = ascii ? S("?") : S("\xef\xbf\xbd");
-	char *out = arena_alloc(a, max + 8);
+	size_t room = s.n < max / 3 ? 3 * s.n : max; /* one bad byte can become three */
+	char *out = arena_alloc(a, room + 8);
 	size_t used = 0;
 	bool space = false;
 	uint32_t code;
@@ -49,7 +50,7 @@ static struct str clean(struct arena *a, struct str s, size_t max, bool ascii)
 		if (n == 0 || (n > 1 && ascii) || (n > 0 && utf8_is_hidden(code)))
 			c = beyond;
 		i += n ? n : 1;
-		if (used + space + c.n > max) {
+		if (used + space + c.n > room) {
 			memcpy(out + used, "...", 3);
 			return str_make(out, used + 3);
 		}
@@ -62,44 +63,14 @@ static struct str clean(struct arena *a, struct str s, size_t max, bool ascii)
 	return str_make(out, used);
 }
 
-/* A buffer of `max` bytes is enough, and of three times the input, since one bad byte may become three. */
-static size_t clean_bound(struct str s, size_t max)
-{
-	return s.n < max / 3 ? 3 * s.n : max;
-}
-
 struct str text_clean(struct arena *a, struct str s, size_t max)
 {
-	return clean(a, s, clean_bound(s, max), false);
+	return clean(a, s, max, false);
 }
 
 struct str text_clean_ascii(struct arena *a, struct str s, size_t max)
 {
-	return clean(a, s, clean_bound(s, max), true);
-}
-
-/* The value of an upper-case hexadecimal digit (RFC 3461 4 has no other); -1 for anything else. */
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-struct str text_from_xtext(struct arena *a, struct str s)
-{
-	char *out = arena_alloc(a, s.n + 1);
-	size_t used = 0;
-
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] == '+' && i + 2 < s.n && hex_value(s.p[i + 1]) >= 0 && hex_value(s.p[i + 2]) >= 0) {
-			out[used++] = (char)(hex_value(s.p[i + 1]) * 16 + hex_value(s.p[i + 2]));
-			i += 2;
-		} else {
-			out[used++] = s.p[i];
-		}
-	}
-	return str_make(out, used);
+	return clean(a, s, max, true);
 }
 
 /* Decode the "\x{…}" at the front of `s`: a character beyond ASCII, and the length of the form; 0 for anything else. */

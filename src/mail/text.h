@@ -37,9 +37,6 @@ struct str text_clean(struct arena *a, struct str s, size_t max);
 /* The same with "?" for each character beyond ASCII. */
 struct str text_clean_ascii(struct arena *a, struct str s, size_t max);
 
-/* RFC 3461 4: xtext to plain bytes; what is not "+" and two hexadecimal digits stays as it is. */
-struct str text_from_xtext(struct arena *a, struct str s);
-
 /* RFC 6533 3: "\x{F6}" to the character's UTF-8; what is not such a form of a character beyond ASCII stays as it is. */
 struct str text_from_unitext(struct arena *a, struct str s);
 

@@ -75,13 +75,11 @@ static struct str from_clause(struct arena *a, const struct received_input *in)
 
 struct str mail_received(struct arena *a, const struct received_input *in)
 {
-	struct str from = from_clause(a, in), date = mail_date(a, in->now_ms);
+	struct str from = from_clause(a, in), date = mail_date(a, in->now_ms), to = S(";\r\n\t");
 	char id[ID_TEXT_MAX];
 
-	id_format(in->id, id);
-	if (!can_be_shown(in->for_recipient))
-		return arena_printf(a, "Received: %.*sby %.*s (Posthouse) with %.*s id %s;\r\n\t%.*s\r\n", STR_ARG(from),
-				    STR_ARG(in->hostname), STR_ARG(in->with), id, STR_ARG(date));
-	return arena_printf(a, "Received: %.*sby %.*s (Posthouse) with %.*s id %s\r\n\tfor <%.*s>; %.*s\r\n", STR_ARG(from),
-			    STR_ARG(in->hostname), STR_ARG(in->with), id, STR_ARG(in->for_recipient), STR_ARG(date));
+	if (can_be_shown(in->for_recipient))
+		to = arena_printf(a, "\r\n\tfor <%.*s>; ", STR_ARG(in->for_recipient));
+	return arena_printf(a, "Received: %.*sby %.*s (Posthouse) with %.*s id %s%.*s%.*s\r\n", STR_ARG(from),
+			    STR_ARG(in->hostname), STR_ARG(in->with), id_format(in->id, id), STR_ARG(to), STR_ARG(date));
 }

@@ -3,6 +3,7 @@
 
 #include "text.h"
 
+#include "posthouse/address.h"
 #include "posthouse/base64.h"
 #include "posthouse/mail.h"
 
@@ -93,12 +94,10 @@ static size_t last_end(struct str s)
 	return n >= 2 ? n : 0;
 }
 
+/* RFC 2047 4.2 wants upper case; readers take both. */
 static int hex_digit(char c)
 {
-	c = ascii_lower(c);
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	return hex_value(c >= 'a' && c <= 'f' ? (char)(c - 32) : c);
 }
 
 /* RFC 2047 4.2. */
