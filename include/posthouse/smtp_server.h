@@ -67,8 +67,7 @@ enum smtp_event_type {
 };
 
 struct smtp_mail_params {
-	bool has_size;
-	uint64_t size;
+	uint64_t size; /* 0 = not given */
 	enum smtp_body body;
 	bool utf8;
 	struct str envid;    /* RFC 3461 4.4: xtext, 1 to 100 octets, printable ASCII when decoded; "" = not given */

@@ -22,6 +22,14 @@ size_t smtp_word_length(struct str text)
 	return n;
 }
 
+bool smtp_next_word(struct str *rest, struct str *word_out)
+{
+	*rest = str_trim(*rest);
+	*word_out = str_head(*rest, smtp_word_length(*rest));
+	*rest = str_from(*rest, word_out->n);
+	return word_out->n > 0;
+}
+
 /* RFC 5321 4.1.2: Quoted-string, with its quotes. */
 static bool quoted_valid(struct str s, bool utf8)
 {

@@ -23,6 +23,9 @@ bool smtp_xtext_valid(struct str text);
 /* Up to the next space or tab; text.n when there is none. */
 size_t smtp_word_length(struct str text);
 
+/* Take the next word off the front, and the white space before it. False: there is none. */
+bool smtp_next_word(struct str *rest, struct str *word_out);
+
 /* What parameters can ask for now. */
 struct smtp_offer {
 	bool tls;

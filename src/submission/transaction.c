@@ -72,7 +72,7 @@ struct transaction *transaction_new(struct session *session, struct str sender, 
 	tx->session = session;
 	tx->id = id_next(&sub->ids, clock_now_ms());
 	tx->token = random_u64();
-	tx->announced = params->has_size ? params->size : 0;
+	tx->announced = params->size;
 	tx->number = ++sub->next_transaction;
 	tx->log = (struct log){ .session = session->log.session, .message = tx->id };
 	tx->envelope.sender = arena_str(&tx->arena, sender);

@@ -172,7 +172,6 @@ void client_on_lone_dot(struct smtp_client *c);
 void client_on_rset(struct smtp_client *c);
 
 /* text.c */
-void client_begin_chunks(struct smtp_client *c);
 void client_on_early_reply(struct smtp_client *c);
 void client_on_chunk(struct smtp_client *c);
 /* The answer to the first chunk says that BDAT is not known; then the session is over. */

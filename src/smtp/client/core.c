@@ -44,11 +44,6 @@ void client_enter(struct smtp_client *c, enum client_stage stage)
 	c->stage = stage;
 }
 
-static enum smtp_step step(const struct smtp_client *c)
-{
-	return stages[c->stage].step;
-}
-
 /* One command line, also into the transcript. */
 void client_write(struct smtp_client *c, const char *format, ...)
 {
@@ -86,7 +81,7 @@ void client_settle(struct smtp_client *c, size_t i, struct verdict v)
 		return;
 	tx->recipients[i].progress = RECIPIENT_SETTLED;
 	tx->recipients[i].verdict = v;
-	tx->recipients[i].step = step(c);
+	tx->recipients[i].step = stages[c->stage].step;
 	tx->recipients[i].suspect = tx->suspect;
 	tx->to_tell++;
 }
@@ -113,7 +108,7 @@ void client_end(struct smtp_client *c, struct verdict v, enum smtp_fault fault)
 	} else if (c->stage != STAGE_QUIT) {
 		client_tell(c, CLIENT_FAILED);
 		c->event.verdict = verdict_keep(&c->arena, v);
-		c->event.step = step(c);
+		c->event.step = stages[c->stage].step;
 		c->event.fault = fault;
 	}
 	client_enter(c, STAGE_ENDED);

@@ -1,5 +1,6 @@
 /* peer.c - what a server says about itself in its answer to EHLO. */
 #include "client.h"
+#include "grammar.h"
 
 /* Keywords without parameters that matter, or whose parameters come later below. */
 static const struct {
@@ -29,15 +30,6 @@ void client_peer_reset(struct smtp_client *c)
 	c->peer.mechanisms = buf_view(&c->mechanisms);
 }
 
-/* The next word of *rest; false when there is none. */
-static bool next_word(struct str *rest, struct str *word_out)
-{
-	while (str_split(rest, ' ', word_out))
-		if (word_out->n > 0)
-			return true;
-	return false;
-}
-
 /* Add a mechanism in upper case; one that does not fit counts as not offered. */
 static void add_mechanism(struct smtp_client *c, struct str name)
 {
@@ -59,7 +51,7 @@ static void take_limits(struct smtp_client *c, struct str rest)
 {
 	struct str word;
 
-	while (next_word(&rest, &word))
+	while (smtp_next_word(&rest, &word))
 		if (str_istarts(word, S("RCPTMAX=")))
 			str_to_u64(str_from(word, 8), &c->peer.rcptmax);
 		else if (str_istarts(word, S("MAILMAX=")))
@@ -71,26 +63,26 @@ void client_peer_line(struct smtp_client *c, struct str line)
 {
 	struct str rest = line, keyword, word;
 
-	if (!next_word(&rest, &keyword))
+	if (!smtp_next_word(&rest, &keyword))
 		return;
 	for (size_t i = 0; i < sizeof features / sizeof *features; i++)
 		if (str_ieq(keyword, features[i].keyword))
 			c->peer.features |= features[i].feature & ~c->config->avoid;
 	if (str_ieq(keyword, S("SIZE"))) {
-		if (!next_word(&rest, &word) || !str_to_u64(word, &c->peer.size))
+		if (!smtp_next_word(&rest, &word) || !str_to_u64(word, &c->peer.size))
 			c->peer.size = 0;
 	} else if (str_ieq(keyword, S("DELIVERBY"))) {
-		if (!next_word(&rest, &word) || !str_to_u64(word, &c->peer.by_min_s))
+		if (!smtp_next_word(&rest, &word) || !str_to_u64(word, &c->peer.by_min_s))
 			c->peer.by_min_s = 0;
 	} else if (str_ieq(keyword, S("LIMITS"))) {
 		take_limits(c, rest);
 	} else if (str_ieq(keyword, S("X-RCPTLIMIT"))) {
-		if (next_word(&rest, &word))
+		if (smtp_next_word(&rest, &word))
 			str_to_u64(word, &c->peer.rcptmax);
 	} else if (str_ieq(keyword, S("AUTH")) || str_istarts(keyword, S("AUTH="))) { /* the second form is older than RFC 2554 */
 		if (keyword.n > 5)
 			add_mechanism(c, str_from(keyword, 5));
-		while (next_word(&rest, &word))
+		while (smtp_next_word(&rest, &word))
 			add_mechanism(c, word);
 	}
 }
@@ -99,8 +91,8 @@ struct str client_choose_mechanism(struct str wanted, struct str offered, struct
 {
 	struct str mine, theirs;
 
-	while (next_word(&wanted, &mine))
-		for (struct str rest = offered; next_word(&rest, &theirs);)
+	while (smtp_next_word(&wanted, &mine))
+		for (struct str rest = offered; smtp_next_word(&rest, &theirs);)
 			if (str_ieq(mine, theirs) && !str_ieq(mine, refused))
 				return mine;
 	return S("");

@@ -6,23 +6,10 @@
 /* RFC 2034 4, RFC 3463 2: class.subject.detail; the class must be the reply code's. Takes it off *text. */
 static void take_enhanced(struct reply *r, struct str *text)
 {
-	size_t i = 2, digits = 0, dots = 1;
 	struct str s = *text;
+	size_t i = enhanced_length(s);
 
-	if (s.n < 5 || s.p[0] != (char)('0' + r->code / 100) || s.p[1] != '.' ||
-	    (s.p[0] != '2' && s.p[0] != '4' && s.p[0] != '5'))
-		return;
-	for (; i < s.n && s.p[i] != ' '; i++) {
-		if (s.p[i] >= '0' && s.p[i] <= '9' && digits < 3) {
-			digits++;
-		} else if (s.p[i] == '.' && digits > 0 && dots == 1) {
-			dots++;
-			digits = 0;
-		} else {
-			return;
-		}
-	}
-	if (dots != 2 || digits == 0 || i > sizeof r->enhanced)
+	if (i == 0 || s.p[0] != (char)('0' + r->code / 100) || (i < s.n && s.p[i] != ' '))
 		return;
 	if (r->enhanced_n == 0) {
 		memcpy(r->enhanced, s.p, i);

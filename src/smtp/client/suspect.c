@@ -7,14 +7,9 @@ unsigned client_features(const struct smtp_client *c)
 	return c->peer.features & ~c->tx.what.avoid;
 }
 
-static bool pipelined(const struct smtp_client *c)
-{
-	return c->tx.sent > c->tx.answered + 1;
-}
-
 unsigned client_suspect_loss(const struct smtp_client *c)
 {
-	unsigned suspect = pipelined(c) ? PEER_PIPELINING : 0;
+	unsigned suspect = c->tx.sent > c->tx.answered + 1 ? PEER_PIPELINING : 0;
 
 	switch (c->stage) {
 	case STAGE_MAIL: return suspect | c->tx.with;

@@ -27,12 +27,6 @@ static void write_stuffed(struct smtp_client *c, struct str bytes)
 
 /* ---- chunks ---- */
 
-void client_begin_chunks(struct smtp_client *c)
-{
-	client_enter(c, STAGE_CHUNKS);
-	client_tell(c, CLIENT_TEXT);
-}
-
 static bool window_is_full(const struct smtp_client *c)
 {
 	size_t window = (client_features(c) & PEER_PIPELINING) ? PIPELINE_MAX : 1;

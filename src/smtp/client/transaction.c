@@ -9,7 +9,6 @@
 #include <assert.h>
 
 static void write_commands(struct smtp_client *c);
-static void transaction_advance(struct smtp_client *c);
 
 /* An address with control characters could end the line and begin another command. None gets here without a bug elsewhere. */
 static bool fit_to_send(struct str address)
@@ -213,12 +212,14 @@ static void transaction_advance(struct smtp_client *c)
 	bool all_answered = tx->answered == tx->what.recipients_n + 1;
 	bool hopeless = tx->refused || (all_answered && tx->accepted == 0);
 
-	if (!hopeless && all_answered && tx->chunked)
-		client_begin_chunks(c);
-	else if (!hopeless)
+	if (!hopeless && all_answered && tx->chunked) {
+		client_enter(c, STAGE_CHUNKS);
+		client_tell(c, CLIENT_TEXT);
+	} else if (!hopeless) {
 		write_commands(c);
-	else if (tx->answered == tx->sent)
+	} else if (tx->answered == tx->sent) {
 		finish(c, tx->verdict, true);
+	}
 }
 
 void client_on_mail(struct smtp_client *c)

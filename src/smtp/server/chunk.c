@@ -6,24 +6,22 @@
  * has the same lines as behind DATA (lines.c), and a line's end can lie across the border of two chunks. */
 #include "server.h"
 
-/* The argument is chunk-size [ SP "LAST" ] (RFC 3030 section 2). */
-static bool parse_chunk(struct smtp_server *s, struct str argument)
+/* Take the argument, chunk-size [ SP "LAST" ] (RFC 3030 section 2). Without it the end of the chunk is not known, and what
+ * follows must not be read: the connection ends. */
+static bool take_chunk(struct smtp_server *s, struct str argument)
 {
 	size_t n = smtp_word_length(argument);
 	struct str last = str_trim(str_from(argument, n));
 
 	s->chunk_last = str_ieq(last, S("LAST"));
-	if ((last.n > 0 && !s->chunk_last) || !str_to_u64(str_head(argument, n), &s->chunk_size))
+	if ((last.n > 0 && !s->chunk_last) || !str_to_u64(str_head(argument, n), &s->chunk_size)) {
+		server_say(s, 501, S("5.5.4"),
+			   S("Syntax: BDAT octets [LAST]; closing the connection, since what follows may be text"));
+		server_close(s, DUE_CLOSE);
 		return false;
+	}
 	s->chunk_left = s->chunk_size;
 	return true;
-}
-
-/* The end of the chunk is unknown now, so what follows must not be read. */
-static void lose_track(struct smtp_server *s)
-{
-	server_say(s, 501, S("5.5.4"), S("Syntax: BDAT octets [LAST]; closing the connection, since what follows may be text"));
-	server_close(s, DUE_CLOSE);
 }
 
 /* Throw the chunk away, then answer with `v`. */
@@ -39,10 +37,8 @@ static void skip(struct smtp_server *s, struct verdict v)
 
 void server_refuse_bdat(struct smtp_server *s, struct str argument, struct verdict v)
 {
-	if (parse_chunk(s, argument))
+	if (take_chunk(s, argument))
 		skip(s, v);
-	else
-		lose_track(s);
 }
 
 bool server_skip_chunk(struct smtp_server *s)
@@ -61,10 +57,8 @@ bool server_skip_chunk(struct smtp_server *s)
 
 bool server_bdat(struct smtp_server *s, struct str argument, struct smtp_event *event_out)
 {
-	if (!parse_chunk(s, argument)) {
-		lose_track(s);
+	if (!take_chunk(s, argument))
 		return false;
-	}
 	switch (s->state) {
 	case SERVER_RECIPIENT: s->chunked = true; return server_ask(s, SMTP_DATA, event_out);
 	case SERVER_CHUNKS: server_chunk_begin(s); return false;

@@ -1,11 +1,6 @@
 /* ehlo.c - EHLO and HELO (RFC 5321 4.1.1.1), and what of extensions.def is offered when. */
 #include "server.h"
 
-static bool always(const struct smtp_server *s)
-{
-	return true;
-}
-
 static bool without_tls(const struct smtp_server *s)
 {
 	return !s->tls && s->config->can_starttls;
@@ -35,10 +30,6 @@ static bool with_limits(const struct smtp_server *s)
 static bool when_future_release(const struct smtp_server *s)
 {
 	return s->config->future_release_s > 0;
-}
-
-static void no_argument(const struct smtp_server *s, struct buf *b)
-{
 }
 
 static void size_limit(const struct smtp_server *s, struct buf *b)
@@ -101,11 +92,12 @@ void server_add_extensions(const struct smtp_server *s, bool with_source, struct
 	size_t n = sizeof(extensions) / sizeof(extensions[0]);
 
 	for (size_t i = 0; i < n; i++) {
-		if (!extensions[i].offered(s))
+		if (extensions[i].offered != NULL && !extensions[i].offered(s))
 			continue;
 		buf_add_char(b, '\n');
 		buf_add(b, extensions[i].keyword);
-		extensions[i].argument(s, b);
+		if (extensions[i].argument != NULL)
+			extensions[i].argument(s, b);
 		if (with_source)
 			buf_printf(b, " (%.*s)", STR_ARG(extensions[i].source));
 	}

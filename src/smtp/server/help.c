@@ -30,20 +30,6 @@ static void help_rcpt(struct smtp_server *s, struct buf *b)
 	smtp_params_help(b, &offer, true);
 }
 
-static void help_data(struct smtp_server *s, struct buf *b)
-{
-	buf_add(b,
-		S("\nAfter 354 comes the message: header fields (From:, To:, Subject:), an empty line, the text,"
-		  " and a line with a dot\n"
-		  "alone, which ends it. A line that begins with a dot gets one more. Lines end with CR LF: telnet does that."));
-}
-
-static void help_bdat(struct smtp_server *s, struct buf *b)
-{
-	buf_add(b, S("\nSo many bytes of the message follow at once, without dots doubled; LAST is the last part (RFC 3030).\n"
-		     "For programs; by hand use DATA."));
-}
-
 static void help_extensions(struct smtp_server *s, struct buf *b)
 {
 	buf_add(b, S("Offered on this connection now:"));
@@ -64,15 +50,21 @@ static void help_all(struct smtp_server *s, struct buf *b)
 /* The topics that are no commands, and what is said about a command beside its syntax. */
 static const struct {
 	struct str name;
-	void (*write)(struct smtp_server *s, struct buf *b);
+	void (*write)(struct smtp_server *s, struct buf *b); /* NULL: it is `text` */
+	struct str text;
 } topics[] = {
-	{ S(""), help_all },
-	{ S("AUTH"), help_auth },
-	{ S("MAIL"), help_mail },
-	{ S("RCPT"), help_rcpt },
-	{ S("DATA"), help_data },
-	{ S("BDAT"), help_bdat },
-	{ S("EXTENSIONS"), help_extensions },
+	{ S(""), help_all, S("") },
+	{ S("AUTH"), help_auth, S("") },
+	{ S("MAIL"), help_mail, S("") },
+	{ S("RCPT"), help_rcpt, S("") },
+	{ S("DATA"), NULL,
+	  S("\nAfter 354 comes the message: header fields (From:, To:, Subject:), an empty line, the text,"
+	    " and a line with a dot\n"
+	    "alone, which ends it. A line that begins with a dot gets one more. Lines end with CR LF: telnet does that.") },
+	{ S("BDAT"), NULL,
+	  S("\nSo many bytes of the message follow at once, without dots doubled; LAST is the last part (RFC 3030).\n"
+	    "For programs; by hand use DATA.") },
+	{ S("EXTENSIONS"), help_extensions, S("") },
 };
 
 bool server_help(struct smtp_server *s, struct str argument, struct smtp_event *event_out)
@@ -91,8 +83,10 @@ bool server_help(struct smtp_server *s, struct str argument, struct smtp_event *
 		buf_add(&text, c->pipelining == MAY_PIPELINE ? S("\nMay be sent without waiting for the answer.")
 							     : S("\nWait for the answer before the next command."));
 	}
-	if (i < n)
+	if (i < n && topics[i].write != NULL)
 		topics[i].write(s, &text);
+	else if (i < n)
+		buf_add(&text, topics[i].text);
 	server_say(s, 214, S("2.0.0"), buf_view(&text));
 	buf_fini(&text);
 	return false;

@@ -1,6 +1,7 @@
 /* params.c - the parameters of MAIL and RCPT, a row per parameter that we offer (see extensions.def). */
 #include "grammar.h"
 
+#include "posthouse/address.h"
 #include "posthouse/buf.h"
 #include "posthouse/utf8.h"
 
@@ -12,62 +13,61 @@
 
 enum when { ALWAYS, WHEN_FUTURE_RELEASE, WHEN_TLS };
 
+/* Where the values go: `mail` for MAIL, `rcpt` for RCPT; the other is NULL. */
+struct target {
+	struct smtp_mail_params *mail;
+	struct smtp_rcpt_params *rcpt;
+};
+
 struct param {
 	struct str keyword;
 	bool bare; /* it has no value */
 	enum when when;
-	bool (*parse)(const struct smtp_offer *offer, struct str value, void *to); /* false: the value is malformed */
-	struct str syntax, about;                                                  /* for HELP */
+	bool (*parse)(const struct smtp_offer *offer, struct str value, struct target to); /* false: the value is malformed */
+	struct str syntax, about;                                                          /* for HELP */
 };
 
 /* RFC 1870 section 4: one to twenty digits; what a number of 64 bits cannot hold is too large in any case. */
-static bool parse_size(const struct smtp_offer *offer, struct str value, void *to)
+static bool parse_size(const struct smtp_offer *offer, struct str value, struct target to)
 {
-	struct smtp_mail_params *p = to;
-
 	if (value.n == 0 || value.n > 20)
 		return false;
 	for (size_t i = 0; i < value.n; i++)
 		if (value.p[i] < '0' || value.p[i] > '9')
 			return false;
-	p->has_size = true;
-	if (!str_to_u64(value, &p->size))
-		p->size = UINT64_MAX;
+	if (!str_to_u64(value, &to.mail->size))
+		to.mail->size = UINT64_MAX;
 	return true;
 }
 
 /* RFC 6152 section 2, RFC 3030 section 3. */
-static bool parse_body(const struct smtp_offer *offer, struct str value, void *to)
+static bool parse_body(const struct smtp_offer *offer, struct str value, struct target to)
 {
-	struct smtp_mail_params *p = to;
-
-	p->body = str_ieq(value, S("BINARYMIME")) ? BODY_BINARYMIME : str_ieq(value, S("8BITMIME")) ? BODY_8BITMIME : BODY_7BIT;
-	return p->body != BODY_7BIT || str_ieq(value, S("7BIT"));
+	to.mail->body = str_ieq(value, S("BINARYMIME")) ? BODY_BINARYMIME
+			: str_ieq(value, S("8BITMIME")) ? BODY_8BITMIME
+							: BODY_7BIT;
+	return to.mail->body != BODY_7BIT || str_ieq(value, S("7BIT"));
 }
 
 /* RFC 6531 section 3.4. */
-static bool parse_smtputf8(const struct smtp_offer *offer, struct str value, void *to)
+static bool parse_smtputf8(const struct smtp_offer *offer, struct str value, struct target to)
 {
-	struct smtp_mail_params *p = to;
-
-	p->utf8 = true;
+	to.mail->utf8 = true;
 	return true;
 }
 
 /* RFC 4954 section 5: a server with the AUTH extension accepts the parameter. The value is what another server says about the
  * sender. It is not trusted, so it is checked and dropped. */
-static bool parse_auth(const struct smtp_offer *offer, struct str value, void *to)
+static bool parse_auth(const struct smtp_offer *offer, struct str value, struct target to)
 {
 	return value.n > 0 && (str_eq(value, S("<>")) || smtp_xtext_valid(value));
 }
 
 /* RFC 3461 4.3. */
-static bool parse_ret(const struct smtp_offer *offer, struct str value, void *to)
+static bool parse_ret(const struct smtp_offer *offer, struct str value, struct target to)
 {
-	struct smtp_mail_params *p = to;
-
-	p->ret = str_ieq(value, S("FULL")) ? RET_FULL : RET_HDRS;
-	return p->ret == RET_FULL || str_ieq(value, S("HDRS"));
+	to.mail->ret = str_ieq(value, S("FULL")) ? RET_FULL : RET_HDRS;
+	return to.mail->ret == RET_FULL || str_ieq(value, S("HDRS"));
 }
 
 /* RFC 3461 4.2 and 4.4: the decoded text comes back in a report, so it must be printable ASCII; a code for any other character is
@@ -83,11 +83,9 @@ static bool printable_xtext(struct str text)
 	return true;
 }
 
-static bool parse_envid(const struct smtp_offer *offer, struct str value, void *to)
+static bool parse_envid(const struct smtp_offer *offer, struct str value, struct target to)
 {
-	struct smtp_mail_params *p = to;
-
-	p->envid = value;
+	to.mail->envid = value;
 	return value.n <= ENVID_MAX && printable_xtext(value);
 }
 
@@ -101,60 +99,56 @@ static bool set_release(const struct smtp_offer *offer, struct smtp_mail_params 
 	return true;
 }
 
-static bool parse_holdfor(const struct smtp_offer *offer, struct str value, void *to)
+static bool parse_holdfor(const struct smtp_offer *offer, struct str value, struct target to)
 {
 	uint64_t seconds;
 
 	return value.n <= HOLD_DIGITS && str_to_u64(value, &seconds) && value.p[0] != '0' &&
-	       set_release(offer, to, offer->now_ms + seconds * 1000);
+	       set_release(offer, to.mail, offer->now_ms + seconds * 1000);
 }
 
-static bool parse_holduntil(const struct smtp_offer *offer, struct str value, void *to)
+static bool parse_holduntil(const struct smtp_offer *offer, struct str value, struct target to)
 {
 	uint64_t at_ms;
 
-	return smtp_date_parse(value, &at_ms) && set_release(offer, to, at_ms);
+	return smtp_date_parse(value, &at_ms) && set_release(offer, to.mail, at_ms);
 }
 
 /* RFC 2852 section 4: by-time ";" by-mode [by-trace]. A time that is over already can come with a message between
  * relays, never with a submission. */
-static bool parse_by(const struct smtp_offer *offer, struct str value, void *to)
+static bool parse_by(const struct smtp_offer *offer, struct str value, struct target to)
 {
-	struct smtp_mail_params *p = to;
 	size_t semicolon = str_find(value, ';');
 	struct str time = str_head(value, semicolon), mode = str_from(value, semicolon + 1);
 
 	if (time.n > 0 && time.p[0] == '+')
 		time = str_from(time, 1);
-	if (time.n > BY_DIGITS || !str_to_u64(time, &p->by_s) || p->by_s == 0 || mode.n < 1 || mode.n > 2)
+	if (time.n > BY_DIGITS || !str_to_u64(time, &to.mail->by_s) || to.mail->by_s == 0 || mode.n < 1 || mode.n > 2)
 		return false;
-	p->by_mode = ascii_lower(mode.p[0]) == 'r' ? BY_RETURN : BY_NOTIFY;
-	if (p->by_mode == BY_NOTIFY && ascii_lower(mode.p[0]) != 'n')
+	to.mail->by_mode = ascii_lower(mode.p[0]) == 'r' ? BY_RETURN : BY_NOTIFY;
+	if (to.mail->by_mode == BY_NOTIFY && ascii_lower(mode.p[0]) != 'n')
 		return false;
 	if (mode.n == 2)
-		p->by_mode |= BY_TRACE;
+		to.mail->by_mode |= BY_TRACE;
 	return mode.n == 1 || ascii_lower(mode.p[1]) == 't';
 }
 
 /* RFC 6710 section 5: "0", or a digit of 1 to 9 that may have a minus. */
-static bool parse_priority(const struct smtp_offer *offer, struct str value, void *to)
+static bool parse_priority(const struct smtp_offer *offer, struct str value, struct target to)
 {
-	struct smtp_mail_params *p = to;
 	bool minus = value.n == 2 && value.p[0] == '-';
 	char digit = value.n == 1 + (size_t)minus ? value.p[minus] : 'x';
 
 	if (digit < '0' || digit > '9' || (minus && digit == '0'))
 		return false;
-	p->priority = minus ? PRIORITY_NORMAL - (unsigned)(digit - '0') : PRIORITY_NORMAL + (unsigned)(digit - '0');
+	to.mail->priority = minus ? PRIORITY_NORMAL - (unsigned)(digit - '0') : PRIORITY_NORMAL + (unsigned)(digit - '0');
 	return true;
 }
 
 /* RFC 8689 section 2. */
-static bool parse_requiretls(const struct smtp_offer *offer, struct str value, void *to)
+static bool parse_requiretls(const struct smtp_offer *offer, struct str value, struct target to)
 {
-	struct smtp_mail_params *p = to;
-
-	p->require_tls = true;
+	to.mail->require_tls = true;
 	return true;
 }
 
@@ -178,7 +172,7 @@ static const struct param mail_params[] = {
 #define MAIL_PARAMS (sizeof(mail_params) / sizeof(mail_params[0]))
 
 /* RFC 3461 4.1: NEVER alone, or a list of the others with commas. */
-static bool parse_notify(const struct smtp_offer *offer, struct str value, void *to)
+static bool parse_notify(const struct smtp_offer *offer, struct str value, struct target to)
 {
 	static const struct {
 		struct str word;
@@ -189,7 +183,6 @@ static bool parse_notify(const struct smtp_offer *offer, struct str value, void 
 		{ S("FAILURE"), NOTIFY_FAILURE },
 		{ S("DELAY"), NOTIFY_DELAY },
 	};
-	struct smtp_rcpt_params *p = to;
 	size_t n = sizeof(words) / sizeof(words[0]);
 
 	for (bool more = true; more;) {
@@ -199,11 +192,11 @@ static bool parse_notify(const struct smtp_offer *offer, struct str value, void 
 			i++;
 		if (i == n)
 			return false;
-		p->notify |= words[i].bit;
+		to.rcpt->notify |= words[i].bit;
 		more = comma < value.n;
 		value = str_from(value, comma + 1);
 	}
-	return (p->notify & NOTIFY_NEVER) == 0 || p->notify == NOTIFY_NEVER;
+	return (to.rcpt->notify & NOTIFY_NEVER) == 0 || to.rcpt->notify == NOTIFY_NEVER;
 }
 
 /* RFC 6533 section 3: the ASCII form of utf-8-addr-unitext, which every server can pass on: each character beyond ASCII becomes
@@ -229,29 +222,11 @@ static struct str ascii_form(struct arena *a, struct str text, bool plain)
 	return form;
 }
 
-/* Decode valid xtext (RFC 3461 4). */
-static struct str decode_xtext(struct arena *a, struct str xtext)
-{
-	static const char digits[] = "0123456789ABCDEF";
-	char *to = arena_alloc(a, xtext.n);
-	size_t n = 0;
-
-	for (size_t i = 0; i < xtext.n; i++) {
-		if (xtext.p[i] != '+') {
-			to[n++] = xtext.p[i];
-			continue;
-		}
-		to[n++] = (char)((strchr(digits, xtext.p[i + 1]) - digits) * 16 + (strchr(digits, xtext.p[i + 2]) - digits));
-		i += 2;
-	}
-	return str_make(to, n);
-}
-
 /* Postfix sends UTF-8 as xtext, which RFC 6533 does not define: the address in the form of RFC 6533; "" when the xtext is not
  * UTF-8. */
 static struct str utf8_from_xtext(struct arena *a, struct str xtext)
 {
-	struct str text = smtp_xtext_valid(xtext) ? decode_xtext(a, xtext) : S("");
+	struct str text = smtp_xtext_valid(xtext) ? xtext_decode(a, xtext) : S("");
 
 	for (size_t i = 0; i < text.n; i++)
 		if ((unsigned char)text.p[i] <= ' ' || text.p[i] == 0x7f)
@@ -279,11 +254,9 @@ static struct str read_orcpt(const struct smtp_offer *offer, struct str value)
 }
 
 /* ORCPT is only used in reports: a malformed one is dropped, and the recipient is accepted. */
-static bool parse_orcpt(const struct smtp_offer *offer, struct str value, void *to)
+static bool parse_orcpt(const struct smtp_offer *offer, struct str value, struct target to)
 {
-	struct smtp_rcpt_params *p = to;
-
-	p->orcpt = read_orcpt(offer, value);
+	to.rcpt->orcpt = read_orcpt(offer, value);
 	return true;
 }
 
@@ -299,26 +272,18 @@ static bool offered(const struct param *row, const struct smtp_offer *offer)
 	return row->when == ALWAYS || (row->when == WHEN_TLS ? offer->tls : offer->future_release_s > 0);
 }
 
-/* Take the next word off the front. */
-static bool next_word(struct str *rest, struct str *word_out)
-{
-	*rest = str_trim(*rest);
-	*word_out = str_head(*rest, smtp_word_length(*rest));
-	*rest = str_from(*rest, word_out->n);
-	return word_out->n > 0;
-}
-
 static struct verdict bad_value(const struct smtp_offer *offer, const struct param *row)
 {
 	return perm(501, S("5.5.4"), arena_printf(offer->arena, "Bad value; right would be %.*s", STR_ARG(row->syntax)));
 }
 
-static struct verdict parse_params(struct str rest, const struct smtp_offer *offer, const struct param *table, size_t n, void *to)
+static struct verdict parse_params(struct str rest, const struct smtp_offer *offer, const struct param *table, size_t n,
+				   struct target to)
 {
 	struct str word;
 	uint64_t seen = 0;
 
-	while (next_word(&rest, &word)) {
+	while (smtp_next_word(&rest, &word)) {
 		size_t equals = str_find(word, '='), i = 0;
 
 		while (i < n && !str_ieq(str_head(word, equals), table[i].keyword))
@@ -339,13 +304,13 @@ static struct verdict parse_params(struct str rest, const struct smtp_offer *off
 struct verdict smtp_mail_params(struct str rest, const struct smtp_offer *offer, struct smtp_mail_params *params_out)
 {
 	*params_out = (struct smtp_mail_params){ .priority = PRIORITY_NORMAL };
-	return parse_params(rest, offer, mail_params, MAIL_PARAMS, params_out);
+	return parse_params(rest, offer, mail_params, MAIL_PARAMS, (struct target){ .mail = params_out });
 }
 
 struct verdict smtp_rcpt_params(struct str rest, const struct smtp_offer *offer, struct smtp_rcpt_params *params_out)
 {
 	*params_out = (struct smtp_rcpt_params){ 0 };
-	return parse_params(rest, offer, rcpt_params, RCPT_PARAMS, params_out);
+	return parse_params(rest, offer, rcpt_params, RCPT_PARAMS, (struct target){ .rcpt = params_out });
 }
 
 void smtp_params_help(struct buf *b, const struct smtp_offer *offer, bool of_rcpt)

@@ -64,7 +64,7 @@ static struct verdict take_sender(struct smtp_server *s, struct str address, str
 		v = take_address(s, address, false, &event_out->address);
 	if (v.class != OK)
 		return v;
-	if (event_out->mail.has_size && s->config->message_size > 0 && event_out->mail.size > s->config->message_size)
+	if (s->config->message_size > 0 && event_out->mail.size > s->config->message_size)
 		return perm(552, S("5.3.4"), S("Message larger than the limit announced by SIZE")); /* RFC 1870 section 6.1 */
 	return ok();
 }

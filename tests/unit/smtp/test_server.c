@@ -235,7 +235,7 @@ static void test_no_event_before_the_answer(void **state)
 	assert_true(smtp_server_next(server, &e));
 	assert_int_equal(e.type, SMTP_MAIL);
 	assert_true(str_eq(e.address, S("a@b.example")));
-	assert_true(e.mail.has_size && e.mail.size == 10);
+	assert_int_equal(e.mail.size, 10);
 	assert_false(smtp_server_next(server, &e));
 	assert_int_equal(smtp_server_output(server)->n, 0);
 	smtp_server_reply(server, temp(451, S("4.7.5"), S("two\nlines\x01\xff")));
