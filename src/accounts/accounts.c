@@ -2,7 +2,6 @@
 #include "internal.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 static bool same_file(const struct stat *a, const struct stat *b)
@@ -12,21 +11,12 @@ static bool same_file(const struct stat *a, const struct stat *b)
 	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
-static char *path_of(const char *directory, const char *name)
-{
-	size_t n = strlen(directory) + 1 + strlen(name) + 1;
-	char *path = xmalloc(n);
-
-	snprintf(path, n, "%s/%s", directory, name);
-	return path;
-}
-
 struct accounts *accounts_open(const char *state_dir, struct verdict *why_out)
 {
 	struct accounts *a = NEW(struct accounts);
 
-	a->directory = path_of(state_dir, "");
-	a->path = path_of(state_dir, "accounts");
+	a->directory = arena_cstr(&a->arena, str_of(state_dir));
+	a->path = arena_cstr(&a->arena, arena_printf(&a->arena, "%s/accounts", state_dir));
 	a->content = content_read(a->path, &a->seen, why_out);
 	if (!a->content) {
 		accounts_close(a);
@@ -42,8 +32,7 @@ void accounts_close(struct accounts *a)
 		return;
 	content_free(a->content);
 	arena_fini(&a->why_arena);
-	free(a->directory);
-	free(a->path);
+	arena_fini(&a->arena);
 	free(a);
 }
 

@@ -51,7 +51,8 @@ int account_compare(const void *one, const void *other); /* two struct account, 
 struct str file_fault(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 struct accounts {
-	char *directory, *path;
+	struct arena arena; /* of the paths */
+	const char *directory, *path;
 	struct content *content;
 	struct stat seen; /* the file as last read, well-formed or not */
 	bool broken;      /* that could not be used: */

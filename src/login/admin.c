@@ -14,13 +14,10 @@ struct change {
 	struct login *login;
 	struct list link;
 	struct channel *ch; /* NULL: nobody waits for the answer */
-	uint64_t call;
 	struct arena arena;
 	const char *state_dir;
-	enum account_operation operation;
-	struct str name, device, verifier;
-	uint64_t expires_at;
-	struct verdict verdict; /* of the worker thread; its text is in the arena */
+	struct msg_account_change wanted; /* its texts are in the arena, */
+	struct verdict verdict;           /* as is that of the worker thread's verdict */
 	uv_work_t work;
 };
 
@@ -33,7 +30,8 @@ static void work_change(uv_work_t *work)
 	struct accounts *accounts = accounts_open(c->state_dir, &v);
 
 	if (accounts)
-		v = accounts_change(accounts, c->operation, c->name, c->device, c->verifier, c->expires_at);
+		v = accounts_change(accounts, (enum account_operation)c->wanted.operation, c->wanted.name, c->wanted.device,
+				    c->wanted.verifier, c->wanted.expires_at);
 	c->verdict = verdict_keep(&c->arena, v);
 	accounts_close(accounts);
 }
@@ -61,10 +59,11 @@ static void on_changed(uv_work_t *work, int status)
 
 	watch_look(l);
 	if (c->verdict.class == OK)
-		log_info(NULL, "account.changed", kv("operation", names[c->operation]), kv("login", c->name),
-			 kv("device", c->device));
+		log_info(NULL, "account.changed", kv("operation", names[c->wanted.operation]), kv("login", c->wanted.name),
+			 kv("device", c->wanted.device));
 	if (c->ch)
-		ipc_send_account_changed(c->ch, &(struct msg_account_changed){ .call = c->call, .verdict = c->verdict }, -1);
+		ipc_send_account_changed(c->ch, &(struct msg_account_changed){ .call = c->wanted.call, .verdict = c->verdict },
+					 -1);
 	list_remove(&c->link);
 	arena_fini(&c->arena);
 	free(c);
@@ -90,13 +89,11 @@ void change_accounts(struct login *l, struct channel *ch, const struct msg_accou
 	c = NEW(struct change);
 	c->login = l;
 	c->ch = ch;
-	c->call = m->call;
 	c->state_dir = arena_cstr(&c->arena, l->config->state_dir);
-	c->operation = (enum account_operation)m->operation;
-	c->name = arena_str(&c->arena, m->name);
-	c->device = arena_str(&c->arena, m->device);
-	c->verifier = arena_str(&c->arena, m->verifier);
-	c->expires_at = m->expires_at;
+	c->wanted = *m;
+	c->wanted.name = arena_str(&c->arena, m->name);
+	c->wanted.device = arena_str(&c->arena, m->device);
+	c->wanted.verifier = arena_str(&c->arena, m->verifier);
 	list_append(&l->changes, &c->link);
 	role_busy(l->role, +1);
 	if (idle)

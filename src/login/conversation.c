@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CALLBACKS 6
+#define CALLBACKS 5
 
 /* The first message of a SCRAM client names its channel binding. Cyrus must know the binding before it reads this message. */
 enum scram { NOT_SCRAM, SCRAM_FIRST, SCRAM_PLUS_FIRST, SCRAM_BEGUN };
@@ -37,12 +37,6 @@ void login_split(struct str login, struct str *name_out, struct str *device_out)
 }
 
 /* ---- what Cyrus asks ---- */
-/* Could the back-end know it at all? */
-static bool may_exist(const struct conversation *c, struct str name, struct str device)
-{
-	return backend_may_know(cyrus_backend(), cyrus_realms(), c->config.realm, name, device);
-}
-
 /* The full form of a name, so that Cyrus, the plug-in and this role mean the same account. A malformed name cannot exist. */
 static int canonical_name(sasl_conn_t *sasl, void *context, const char *in, unsigned in_n, unsigned flags, const char *user_realm,
 			  char *out, unsigned out_max, unsigned *out_n)
@@ -58,7 +52,7 @@ static int canonical_name(sasl_conn_t *sasl, void *context, const char *in, unsi
 			arena_str(&c->arena, name); /* few mechanisms ask for it more than once, so the arena stays small */
 		c->tried_device = arena_str(&c->arena, device);
 	}
-	if (!may_exist(c, name, device))
+	if (!backend_may_know(cyrus_backend(), cyrus_realms(), c->config.realm, name, device))
 		return SASL_BADAUTH;
 	full = device.n ? arena_printf(&c->step, "%.*s/%.*s", STR_ARG(name), STR_ARG(device)) : name;
 	if (full.n >= out_max)
@@ -128,21 +122,22 @@ static int keep_fault(void *context, int level, const char *message)
 }
 
 /* ---- life ---- */
-static sasl_callback_t callback(unsigned long id, void (*function)(void), void *context)
-{
-	return (sasl_callback_t){ .id = id, .proc = (int (*)(void))function, .context = context };
-}
-
+/* The last one but the end is for the account file alone. */
 static void set_callbacks(struct conversation *c)
 {
-	size_t n = 0;
+#define CALLBACK(id, function) { id, (int (*)(void))(void (*)(void))function, c }
+	sasl_callback_t callbacks[CALLBACKS] = {
+		CALLBACK(SASL_CB_CANON_USER, canonical_name),
+		CALLBACK(SASL_CB_PROXY_POLICY, may_act_for),
+		CALLBACK(SASL_CB_LOG, keep_fault),
+		CALLBACK(SASL_CB_SERVER_USERDB_CHECKPASS, check_password),
+		{ SASL_CB_LIST_END, NULL, NULL },
+	};
+#undef CALLBACK
 
-	c->callbacks[n++] = callback(SASL_CB_CANON_USER, (void (*)(void))canonical_name, c);
-	if (backend_is_ours(cyrus_backend()))
-		c->callbacks[n++] = callback(SASL_CB_SERVER_USERDB_CHECKPASS, (void (*)(void))check_password, c);
-	c->callbacks[n++] = callback(SASL_CB_PROXY_POLICY, (void (*)(void))may_act_for, c);
-	c->callbacks[n++] = callback(SASL_CB_LOG, (void (*)(void))keep_fault, c);
-	c->callbacks[n++] = callback(SASL_CB_LIST_END, NULL, NULL);
+	if (!backend_is_ours(cyrus_backend()))
+		callbacks[CALLBACKS - 2].id = SASL_CB_LIST_END;
+	memcpy(c->callbacks, callbacks, sizeof(callbacks));
 }
 
 /* No anonymous logins; no security layer of SASL, because TLS is in use. */

@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -16,7 +15,8 @@
 #define KEY_SIZE 32
 
 struct directory {
-	char *state_dir, *file;
+	struct arena arena; /* of the paths */
+	const char *state_dir, *file;
 	struct accounts *accounts; /* NULL: the file could never be read */
 	bool usable;               /* there are accounts, and their file still exists */
 	uv_mutex_t lock;
@@ -74,11 +74,10 @@ struct directory *directory_new(const char *state_dir)
 {
 	struct directory *d = NEW(struct directory);
 
-	d->state_dir = strdup(state_dir);
-	if (!d->state_dir || uv_mutex_init(&d->lock))
-		die(EX_OSERR, "no memory or no lock");
-	if (asprintf(&d->file, "%s/accounts", state_dir) < 0)
-		die(EX_OSERR, "no memory");
+	d->state_dir = arena_cstr(&d->arena, str_of(state_dir));
+	d->file = arena_cstr(&d->arena, arena_printf(&d->arena, "%s/accounts", state_dir));
+	if (uv_mutex_init(&d->lock))
+		die(EX_OSERR, "no lock");
 	settle_key(d);
 	return d;
 }
@@ -91,8 +90,7 @@ void directory_free(struct directory *d)
 	uv_mutex_destroy(&d->lock);
 	secret_fini(&d->key);
 	secret_fini(&d->fault);
-	free(d->state_dir);
-	free(d->file);
+	arena_fini(&d->arena);
 	free(d);
 }
 

@@ -19,7 +19,7 @@ struct exchange {
 	enum exchange_state state;
 	enum expectation expects;
 	struct arena arena; /* of the texts below */
-	const char *mechanism, *hostname;
+	const char *mechanism;
 	struct str client; /* its address, for the log */
 	struct conversation_config config;
 	uint64_t step_ms; /* the time limit of a step */
