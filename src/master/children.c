@@ -1,4 +1,5 @@
 /* children.c - the processes of the roles: started, wired to each other, watched, started again. */
+#include "command.h"
 #include "master.h"
 
 #include "posthouse/clock.h"
@@ -118,7 +119,7 @@ static void start_child(struct child *c)
 		start_failed(c, "socketpair", strerror(errno));
 		return;
 	}
-	log_fd = logs_pipe(m);
+	log_fd = logs_pipe(m, S(""));
 	c->incarnation = ++m->last_incarnation;
 	c->offered = 0;
 	error = child_spawn(c, ends[1], log_fd, on_process_exit);
@@ -153,6 +154,7 @@ static void on_channel_closed(void *ctx, struct channel *ch, const char *reason)
 			child_kill(c, SIGKILL, reason);
 		reload_child_lost(c->master, c);
 	}
+	commands_end(ctx, ch);
 	channel_free(ch);
 }
 
@@ -226,6 +228,7 @@ static unsigned instances_of(const struct master *m, enum role_id role)
 
 void children_init(struct master *m)
 {
+	list_init(&m->commands);
 	for (unsigned place = 1; place <= ROLE_COUNT; place++)
 		for (unsigned role = 0; role < ROLE_COUNT; role++)
 			for (unsigned i = 0; role_facts[role].start == place && i < instances_of(m, role); i++)

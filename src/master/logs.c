@@ -12,6 +12,7 @@
 
 struct log_pipe {
 	uv_pipe_t pipe;
+	char *upstream; /* whose command writes; NULL: a role */
 	size_t n;
 	char line[LINE_BOUND];
 };
@@ -23,6 +24,16 @@ static void on_alloc(uv_handle_t *h, size_t size, uv_buf_t *b)
 	(void)h;
 	(void)size;
 	*b = uv_buf_init(bytes, sizeof bytes);
+}
+
+static void write_line(const struct log_pipe *p)
+{
+	struct str line = str_make(p->line, p->n);
+
+	if (p->upstream)
+		log_warning(NULL, "command.complained", kv("upstream", p->upstream), kv("text", str_trim(line)));
+	else
+		log_forward(line);
 }
 
 /* Lines are written whole; a line longer than the buffer is passed on in pieces. */
@@ -38,7 +49,7 @@ static void collect(struct log_pipe *p, struct str bytes)
 		p->n += take;
 		bytes = str_from(bytes, take);
 		if (p->line[p->n - 1] == '\n' || p->n == LINE_BOUND) {
-			log_forward(str_make(p->line, p->n));
+			write_line(p);
 			p->n = 0;
 		}
 	}
@@ -46,7 +57,10 @@ static void collect(struct log_pipe *p, struct str bytes)
 
 static void on_closed(uv_handle_t *h)
 {
-	free(h->data);
+	struct log_pipe *p = h->data;
+
+	free(p->upstream);
+	free(p);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b)
@@ -58,11 +72,11 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b)
 	if (n >= 0)
 		return;
 	if (p->n > 0)
-		log_forward(str_make(p->line, p->n));
+		write_line(p);
 	uv_close((uv_handle_t *)stream, on_closed);
 }
 
-int logs_pipe(struct master *m)
+int logs_pipe(struct master *m, struct str upstream)
 {
 	struct log_pipe *p;
 	int ends[2];
@@ -73,6 +87,7 @@ int logs_pipe(struct master *m)
 	}
 	p = NEW(struct log_pipe);
 	p->pipe.data = p;
+	p->upstream = upstream.n > 0 ? str_dup(upstream) : NULL;
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	uv_pipe_init(m->loop, &p->pipe, 0);
 	if (uv_pipe_open(&p->pipe, ends[0]) != 0 || uv_read_start((uv_stream_t *)&p->pipe, on_alloc, on_read) != 0)

@@ -5,10 +5,12 @@
 
 #include "posthouse/config.h"
 #include "posthouse/ipc.h"
+#include "posthouse/list.h"
 
 #include <sys/types.h>
 
-#define WORKERS_MAX 48 /* 6 bits of a message id, and the peers of a role */
+#define ENVIRONMENT_MAX 32 /* variables of a process that master starts, with the NULL */
+#define WORKERS_MAX     48 /* 6 bits of a message id, and the peers of a role */
 
 enum child_state {
 	CHILD_AWAY,       /* no process; the timer back_off can start the next one */
@@ -70,6 +72,7 @@ struct master {
 	uv_timer_t ping_timer, stop_timer;
 	uv_signal_t signals[4];
 	struct reload *reload;
+	struct list commands; /* that run, see command.h */
 };
 
 /* ---- sockets.c ---- */
@@ -83,6 +86,11 @@ void remove_control_socket(struct master *m);
 /* ---- spawn.c ---- */
 /* Start the role's program. The descriptors become its channel to master and its standard error. 0, or a negative libuv code. */
 int child_spawn(struct child *c, int channel_fd, int log_fd, uv_exit_cb on_exit);
+
+/* ---- environment.c ---- */
+/* The variables that a process inherits, ended by NULL: no others, since the shell of a user can have any. The last place but
+ * one stays free. `first`: the role has not failed before. */
+char **clean_environment(bool first, char *kept[ENVIRONMENT_MAX]);
 
 /* ---- wiring.c ---- */
 /* Connect a role that has just become ready with each of its peers that is ready. */
@@ -113,9 +121,9 @@ bool program_was_replaced(void);
 void master_outdated(struct master *m, const struct child *c, const char *why);
 
 /* ---- logs.c ---- */
-/* A pipe for the standard error of a role. Returns the end for the role; master reads the other end until the role closes its
- * own. */
-int logs_pipe(struct master *m);
+/* A pipe for the standard error of a role, or of the command of `upstream` ("": a role). Returns the end for the process; master
+ * reads the other end until the process closes its own. A role's lines are log lines, a command's become events. */
+int logs_pipe(struct master *m, struct str upstream);
 
 /* ---- reload.c ---- */
 /* Send the current configuration to a process that has just started. */

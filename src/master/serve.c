@@ -1,6 +1,7 @@
 /* serve.c - `posthouse serve`: the order of a start and of a stop, and what console asks of master. */
 #include "serve.h"
 
+#include "command.h"
 #include "master.h"
 #include "posthouse/clock.h"
 #include "posthouse/log.h"
@@ -63,6 +64,11 @@ static void handle_status(void *ctx, struct channel *ch, const struct msg_status
 	ipc_send_status_is(ch, &answer, -1);
 }
 
+static void handle_command_run(void *ctx, struct channel *ch, const struct msg_command_run *m, int fd)
+{
+	command_run(ctx, ch, m);
+}
+
 /* The role still works on its first configuration: extend master's deadline and the service manager's. */
 static void handle_working(void *ctx, struct channel *ch, const struct msg_working *msg, int fd)
 {
@@ -82,6 +88,7 @@ const struct ipc_handlers master_handlers = {
 	.working = handle_working,
 	.reload = handle_reload,
 	.status = handle_status,
+	.command_run = handle_command_run,
 };
 
 /* ---- stopping: who takes mail, then who sends it, then who keeps it; each waits for the one before ---- */
@@ -148,6 +155,7 @@ void master_stop(struct master *m, int exit_code)
 	log_info(NULL, "master.stopping", kv("grace_ms", m->config->shutdown_grace_ms));
 	notify_stopping(grace + KILL_MARGIN_MS);
 	close_listeners(m);
+	commands_end(m, NULL);
 	uv_timer_start(&m->stop_timer, on_grace_over, grace, 0);
 	stop_next(m);
 }
@@ -162,7 +170,7 @@ void master_child_gone(struct master *m)
 }
 
 /* ---- signals ---- */
-/* As PID 1 of a container, master inherits orphans and reaps them. libuv reaps the processes of the roles. */
+/* As PID 1 of a container, master inherits orphans and reaps them. libuv reaps the processes that master has started. */
 static void reap_strangers(struct master *m)
 {
 	siginfo_t info = { 0 };
@@ -171,6 +179,8 @@ static void reap_strangers(struct master *m)
 		for (size_t i = 0; i < m->children_n; i++)
 			if (m->children[i].process_open && m->children[i].pid == info.si_pid)
 				return;
+		if (commands_have(m, info.si_pid))
+			return;
 		waitpid(info.si_pid, NULL, 0);
 		info.si_pid = 0;
 	}

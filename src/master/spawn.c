@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define ROLE_PATH_MAX   4096
-#define ENVIRONMENT_MAX 32
+#define ROLE_PATH_MAX 4096
 
 /* In the directory of master's own program (a build directory), or else in libexecdir. */
 static const char *role_path(enum role_id role, char path[ROLE_PATH_MAX])
@@ -27,34 +26,6 @@ static const char *role_path(enum role_id role, char path[ROLE_PATH_MAX])
 	return path;
 }
 
-/* The variables that a role inherits: no others, since the shell of a user can have any. */
-static char **role_environment(const struct child *c, char *kept[ENVIRONMENT_MAX])
-{
-	static const char *const names[] = {
-		"TZ=",           "SSL_CERT_FILE=",      "SSL_CERT_DIR=",    "ASAN_OPTIONS=", "UBSAN_OPTIONS=",
-		"LSAN_OPTIONS=", "UV_THREADPOOL_SIZE=", "LD_LIBRARY_PATH=", "PATH="
-	};
-	size_t n = 0;
-
-	for (char **e = environ; *e && n < ENVIRONMENT_MAX - 4; e++) {
-		for (size_t i = 0; i < sizeof names / sizeof names[0] && n < ENVIRONMENT_MAX - 3; i++)
-			if (strncmp(*e, names[i], strlen(names[i])) == 0)
-				kept[n++] = *e;
-#ifdef POSTHOUSE_CRASH_POINTS
-		/* a crash point is for the first process only: the test checks that the next one recovers */
-		if (c->failures == 0 && strncmp(*e, "POSTHOUSE_CRASH=", 16) == 0)
-			kept[n++] = *e;
-		/* the clock, the slow disk and the power cuts of the tests */
-		if (strncmp(*e, "POSTHOUSE_CLOCK=", 16) == 0 || strncmp(*e, "POSTHOUSE_SLOW=", 15) == 0)
-			kept[n++] = *e;
-		if (strncmp(*e, "LD_PRELOAD=", 11) == 0 || strncmp(*e, "POWERCUT_", 9) == 0)
-			kept[n++] = *e;
-#endif
-	}
-	kept[n] = NULL;
-	return kept;
-}
-
 int child_spawn(struct child *c, int channel_fd, int log_fd, uv_exit_cb on_exit)
 {
 	struct master *m = c->master;
@@ -71,7 +42,7 @@ int child_spawn(struct child *c, int channel_fd, int log_fd, uv_exit_cb on_exit)
 					  { .flags = UV_INHERIT_FD, .data.fd = m->lock_fd } };
 	uv_process_options_t options = { .file = role_path(c->role, path),
 					 .args = arguments,
-					 .env = role_environment(c, kept),
+					 .env = clean_environment(c->failures == 0, kept),
 					 .exit_cb = on_exit,
 					 .stdio = stdio,
 					 .stdio_count = 5 };
