@@ -41,10 +41,19 @@ enum scope {
 
 enum actor { ACTOR_NOBODY, ACTOR_USER, ACTOR_ADMIN, ACTOR_RECIPIENT, ACTORS };
 
+/* What a person has to know about this refusal in particular; the numbers are stored too. */
+enum hint {
+	HINT_NONE,
+#define HINT(id, sentence) HINT_##id,
+#include "posthouse/hints.def"
+	HINTS
+};
+
 struct meaning {
 	enum trouble trouble;
 	enum actor actor;
 	enum scope scope;
+	enum hint hint;
 	bool waits;        /* a later try can succeed, even when the reply is 5xx */
 	uint64_t pause_ms; /* before that; 0: as the queue's own schedule has it */
 };
@@ -54,10 +63,13 @@ const char *trouble_name(unsigned trouble);
 const char *scope_name(unsigned scope);
 const char *actor_name(unsigned actor);
 
-/* Class and actor in one number, to be stored, and back. */
-uint64_t meaning_pack(enum trouble trouble, enum actor actor);
+/* Class, actor and hint in one number, to be stored, and back. A number without a hint was stored by an older version. */
+uint64_t meaning_pack(struct meaning m);
 enum trouble meaning_trouble(uint64_t packed);
 enum actor meaning_actor(uint64_t packed);
+
+/* The sentence of its hint, for administrators; "": there is none. */
+const char *meaning_hint(uint64_t packed);
 
 /* For people: what the trouble is, who must act, and what is to be done; "" when nothing is known. */
 struct str meaning_advice(struct arena *a, uint64_t packed);

@@ -44,6 +44,12 @@ static const struct {
 			      "mail." },
 };
 
+static const char *const hints[HINTS] = {
+	[HINT_NONE] = "",
+#define HINT(id, sentence) [HINT_##id] = (sentence),
+#include "posthouse/hints.def"
+};
+
 const char *trouble_name(unsigned trouble)
 {
 	return trouble < TROUBLES ? troubles[trouble].name : "";
@@ -59,9 +65,9 @@ const char *actor_name(unsigned actor)
 	return actor < ACTORS ? actors[actor].name : "";
 }
 
-uint64_t meaning_pack(enum trouble trouble, enum actor actor)
+uint64_t meaning_pack(struct meaning m)
 {
-	return (uint64_t)trouble | (uint64_t)actor << 8;
+	return (uint64_t)m.trouble | (uint64_t)m.actor << 8 | (uint64_t)m.hint << 16;
 }
 
 enum trouble meaning_trouble(uint64_t packed)
@@ -71,14 +77,21 @@ enum trouble meaning_trouble(uint64_t packed)
 
 enum actor meaning_actor(uint64_t packed)
 {
-	return packed >> 8 < ACTORS ? (enum actor)(packed >> 8) : ACTOR_NOBODY;
+	return (packed >> 8 & 0xff) < ACTORS ? (enum actor)(packed >> 8 & 0xff) : ACTOR_NOBODY;
+}
+
+const char *meaning_hint(uint64_t packed)
+{
+	return packed >> 16 < HINTS ? hints[packed >> 16] : "";
 }
 
 struct str meaning_advice(struct arena *a, uint64_t packed)
 {
 	enum trouble trouble = meaning_trouble(packed);
+	const char *hint = meaning_hint(packed);
 
 	if (trouble == TROUBLE_NONE)
-		return S("");
-	return arena_printf(a, "%s%s", troubles[trouble].advice, actors[meaning_actor(packed)].advice);
+		return str_of(hint);
+	return arena_printf(a, "%s%s%s%s", troubles[trouble].advice, *hint ? " " : "", hint,
+			    actors[meaning_actor(packed)].advice);
 }

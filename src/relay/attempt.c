@@ -91,7 +91,7 @@ static void keep_failure(struct connection *c, struct verdict v, enum smtp_step 
 	c->failure = (struct failure){ .verdict = verdict_keep(&c->arena, v),
 				       .step = step,
 				       .fault = fault,
-				       .by_peer = c->by_peer,
+				       .meaning = explain_failure(c, v, step, fault),
 				       .tls_result = c->tls_result,
 				       .remote = arena_str(&c->arena, str_of(c->remote)) };
 }
@@ -226,22 +226,6 @@ static bool suggests_old_tls(struct str why)
 	return false;
 }
 
-/* The port of an upstream does not fit its setting `tls`: tell the administrator how to correct that. */
-static struct verdict explain(struct connection *c, struct verdict v, enum smtp_fault fault)
-{
-	const char *hint = NULL;
-
-	if (c->pool->mx)
-		return v;
-	if (c->tls.implicit && fault == FAULT_TLS && str_search(v.text, S("wrong version number")) < v.text.n)
-		hint = "the server begins in clear text: tls = \"starttls\" fits it";
-	else if (!c->tls.implicit && c->pool->port == 465 && fault == FAULT_CONNECTION && c->state == CONNECTION_OPENING)
-		hint = "port 465 expects TLS from the start: tls = \"implicit\" fits it";
-	if (hint)
-		v.text = arena_printf(&c->arena, "%.*s (%s)", STR_ARG(v.text), hint);
-	return v;
-}
-
 /* Try the next address, or this one in clear text where that is allowed. After a refused login no other address is tried,
  * because repeated refusals can lock the account. */
 void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step, enum smtp_fault fault)
@@ -249,7 +233,7 @@ void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step,
 	const struct candidate *t = connection_candidate(c);
 	bool once_more_in_clear = c->handshaking && c->tls.level == TLS_LEVEL_MAY && c->config.mechanisms.n == 0;
 
-	v = verdict_keep(&c->arena, explain(c, v, fault));
+	v = verdict_keep(&c->arena, v);
 	if (fault == FAULT_TLS && c->tls_result == TLS_RESULT_NONE) /* there was no handshake */
 		c->tls_result = c->by_peer || str_eq(v.enhanced, S("4.7.4")) ? TLS_RESULT_STARTTLS_NOT_SUPPORTED
 									     : TLS_RESULT_VALIDATION_FAILURE;

@@ -22,7 +22,8 @@ static struct meaning judge(struct delivery *d, enum smtp_step step, struct verd
 	/* before MAIL no reply is about a message: the verdict is one of this relay */
 	struct place place = { .step = step == STEP_OPENING ? STEP_OURS : step,
 			       .mx = d->pool && d->pool->mx,
-			       .null_sender = d->envelope.sender.n == 0 };
+			       .null_sender = d->envelope.sender.n == 0,
+			       .server = d->pool ? d->pool->host : S("") };
 
 	if (last->known && last->step == step && last->verdict.code == v.code && str_eq(last->verdict.enhanced, v.enhanced) &&
 	    str_eq(last->verdict.text, v.text))
@@ -164,7 +165,7 @@ struct rec_outcome delivery_answer(struct delivery *d, size_t index)
 		return (struct rec_outcome){ .n = r->n, .verdict = v };
 	return (struct rec_outcome){ .n = r->n,
 				     .verdict = v,
-				     .meaning = meaning_pack(r->meaning.trouble, r->meaning.actor),
+				     .meaning = meaning_pack(r->meaning),
 				     .scope = r->meaning.scope,
 				     .pause_ms = r->meaning.pause_ms,
 				     .ours = r->step == STEP_OURS };

@@ -127,6 +127,9 @@ bool attempt_mechanism(struct connection *c, struct str mechanism, struct verdic
 bool attempt_other_family(struct connection *c);
 bool attempt_is_refused(const struct pool *pool, sa_family_t family);
 
+/* ---- explain.c ---- */
+struct meaning explain_failure(struct connection *c, struct verdict v, enum smtp_step step, enum smtp_fault fault);
+
 /* ---- client_events.c ---- */
 void client_events_advance(struct connection *c); /* take the machine's events, write what it says, set the time limit */
 void client_events_resume(struct connection *c);  /* the first pass of a downgrade is over */

@@ -156,7 +156,7 @@ static void report(struct delivery *d, struct msg_result m)
 	m.remote = str_head(m.remote, OUTCOME_TEXT_MAX);
 	if (!session_failed) {
 		m.gate = delivery_gate(d, &meaning, &m.gate_reason);
-		m.gate_meaning = meaning_pack(meaning.trouble, meaning.actor);
+		m.gate_meaning = meaning_pack(meaning);
 		m.gate_pause_ms = meaning.pause_ms;
 	}
 	m.gate_reason = str_head(m.gate_reason, OUTCOME_TEXT_MAX);

@@ -164,19 +164,20 @@ void pool_refuse_waiting(struct pool *pool, struct verdict v, struct str transcr
 static const char *const fault_names[] = { "none", "connection", "peer", "tls", "login", "loop" };
 
 /* The administrator can mend an upstream, but not the servers of a domain. */
-static void log_failure(struct connection *c, struct meaning meaning, struct str reason)
+static void log_failure(struct connection *c, struct str reason)
 {
 	const struct pool *pool = c->pool;
 	const struct failure *f = &c->failure;
-	const char *class = trouble_name(meaning.trouble), *tls = tls_result_word(f->tls_result);
+	const char *class = trouble_name(f->meaning.trouble), *tls = tls_result_word(f->tls_result);
 
 	if (pool->mx)
 		log_info(&c->log, "destination.failed", kv("domain", pool->name), kv("reason", reason),
 			 kv("code", f->verdict.code), kv("class", class), kv("waiting", pool->waiting_n), kv("tls_result", tls));
 	else
-		log_at(reply_class_gate(meaning) == GATE_OURS ? LOG_ERROR : LOG_WARNING, &c->log, "upstream.failed",
+		log_at(reply_class_gate(f->meaning) == GATE_OURS ? LOG_ERROR : LOG_WARNING, &c->log, "upstream.failed",
 		       kv("upstream", pool->name), kv("fault", fault_names[f->fault]), kv("reason", reason),
-		       kv("code", f->verdict.code), kv("class", class), kv("waiting", pool->waiting_n), kv("tls_result", tls));
+		       kv("code", f->verdict.code), kv("class", class), kv("waiting", pool->waiting_n), kv("tls_result", tls),
+		       kv("hint", meaning_hint(meaning_pack(f->meaning))));
 }
 
 /* While other connections work or are being opened, they take the deliveries, and no more than these are opened for a while,
@@ -188,8 +189,6 @@ void pool_connection_failed(struct connection *c)
 	const struct failure *f = &c->failure;
 	size_t others = count(pool, CONNECTION_RESOLVING, CONNECTION_BUSY);
 	struct verdict v = f->verdict;
-	struct place place = { .step = f->step, .mx = pool->mx };
-	struct meaning meaning = reply_class_session(place, f->fault, v, f->by_peer);
 	struct str reason = arena_printf(&c->arena, "%.*s%s%.*s%s%.*s", STR_ARG(f->remote), f->remote.n ? ": " : "",
 					 STR_ARG(v.enhanced), v.enhanced.n ? " " : "", STR_ARG(v.text));
 	struct msg_result hop;
@@ -207,15 +206,15 @@ void pool_connection_failed(struct connection *c)
 		pool->fewer_until = clock_mono_ms() + FEWER_MS;
 		return;
 	}
-	log_failure(c, meaning, reason);
+	log_failure(c, reason);
 	pool->fewer = 0;
-	if (meaning.trouble == TROUBLE_RATE)
+	if (f->meaning.trouble == TROUBLE_RATE)
 		pool_throttle(pool);
 	hop = (struct msg_result){ .remote = f->remote,
 				   .transcript = connection_transcript(c, &c->arena),
-				   .gate = reply_class_gate(meaning),
-				   .gate_meaning = meaning_pack(meaning.trouble, meaning.actor),
-				   .gate_pause_ms = meaning.pause_ms,
+				   .gate = reply_class_gate(f->meaning),
+				   .gate_meaning = meaning_pack(f->meaning),
+				   .gate_pause_ms = f->meaning.pause_ms,
 				   .gate_reason = reason };
 	while ((d = pool_take(pool)) != NULL)
 		delivery_end_blocked(d, v, hop);

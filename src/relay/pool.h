@@ -68,7 +68,7 @@ struct failure {
 	struct verdict verdict;
 	enum smtp_step step;
 	enum smtp_fault fault;
-	bool by_peer; /* the verdict is a reply of the peer */
+	struct meaning meaning;
 	enum tls_result tls_result;
 	struct str remote;
 };

@@ -26,19 +26,38 @@
 #define DAYS(n)    ((n)*DAY_MS)
 #define NEVER      UINT64_MAX
 
-static const struct rule {
+struct reply {
 	unsigned steps, code;
 	const char *enhanced, *words;
+};
+
+static const struct rule {
+	struct reply reply;
 	enum trouble trouble;
 	enum actor actor;
 	unsigned scope; /* enum scope, or SCOPE_ACCOUNT */
 	uint64_t pause_ms;
 } rules[] = {
 #define REPLY(steps, code, enhanced, words, trouble, actor, scope, pause)                                                        \
-	{ steps, code, enhanced, words, TROUBLE_##trouble, ACTOR_##actor, SCOPE_##scope, pause },
+	{ { steps, code, enhanced, words }, TROUBLE_##trouble, ACTOR_##actor, SCOPE_##scope, pause },
+#define EXPLAIN(hint, server, steps, code, enhanced, words)
 #include "replies.def"
 
 #undef REPLY
+#undef EXPLAIN
+};
+
+static const struct explanation {
+	struct reply reply;
+	enum hint hint;
+	const char *server; /* parts of its host or greeting, with '|' between; NULL: any server */
+} explanations[] = {
+#define REPLY(steps, code, enhanced, words, trouble, actor, scope, pause)
+#define EXPLAIN(hint, server, steps, code, enhanced, words) { { steps, code, enhanced, words }, HINT_##hint, server },
+#include "replies.def"
+
+#undef REPLY
+#undef EXPLAIN
 };
 
 /* ---- matching ---- */
@@ -64,7 +83,7 @@ static bool code_fits(struct str code, const char *patterns)
 	return false;
 }
 
-static bool fits(const struct rule *r, struct place p, struct verdict v, struct str words)
+static bool fits(const struct reply *r, struct place p, struct verdict v, struct str words)
 {
 	unsigned step = 1u << p.step;
 
@@ -97,12 +116,29 @@ static struct str hidden_code(struct verdict v)
 
 static const struct rule *find(struct place place, struct verdict v, struct str words)
 {
-	if (v.enhanced.n == 0)
-		v.enhanced = hidden_code(v);
 	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-		if (fits(&rules[i], place, v, words))
+		if (fits(&rules[i].reply, place, v, words))
 			return &rules[i];
 	return NULL;
+}
+
+static bool is_server(struct str server, const char *parts)
+{
+	struct str rest = str_of(parts ? parts : ""), part;
+
+	while (str_split(&rest, '|', &part))
+		for (size_t i = 0; i < server.n; i++)
+			if (str_istarts(str_from(server, i), part))
+				return true;
+	return parts == NULL;
+}
+
+static enum hint find_hint(struct place place, struct verdict v, struct str words)
+{
+	for (size_t i = 0; i < sizeof explanations / sizeof *explanations; i++)
+		if (is_server(place.server, explanations[i].server) && fits(&explanations[i].reply, place, v, words))
+			return explanations[i].hint;
+	return HINT_NONE;
 }
 
 /* ---- consequences ---- */
@@ -149,6 +185,7 @@ static void narrow(struct meaning *m, unsigned scope, struct place p, struct ver
 		m->actor = ACTOR_ADMIN;
 		m->scope = SCOPE_MESSAGE;
 		m->waits = true;
+		m->hint = HINT_NULL_SENDER;
 	}
 }
 
@@ -163,6 +200,9 @@ struct meaning reply_class(struct place place, struct verdict v)
 	if (v.class == OK || v.code < 400 || place.step == STEP_OURS)
 		return m;
 	words = server_words(v.text, copy);
+	if (v.enhanced.n == 0)
+		v.enhanced = hidden_code(v);
+	m.hint = find_hint(place, v, words);
 	r = find(place, v, words);
 	if (!r)
 		return m;

@@ -19,8 +19,9 @@ enum gate_state {
 /* Where a reply was given. */
 struct place {
 	enum smtp_step step;
-	bool mx;          /* by a domain's own server; else by an upstream, at which this relay has an account */
-	bool null_sender; /* of the transaction */
+	bool mx;           /* by a domain's own server; else by an upstream, at which this relay has an account */
+	bool null_sender;  /* of the transaction */
+	struct str server; /* the host of the upstream, and its greeting where that is known: tells which provider it is */
 };
 
 /* The meaning of a refusal. Another verdict (OK, or STEP_OURS) concerns the message, and waits when it is TEMP. */

@@ -7,8 +7,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define REASON_MAX_BYTES 500
-#define PROVEN_MS        HOUR_MS
+#define PROVEN_MS HOUR_MS
 
 void nexthops_init(struct dispatch *d)
 {

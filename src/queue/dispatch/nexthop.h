@@ -117,6 +117,7 @@ bool nexthop_knows_hosts(const struct nexthop *hop);
 void nexthop_prove(struct nexthop *hop, uint64_t now);
 void nexthop_disprove(struct nexthop *hop);
 
+#define REASON_MAX_BYTES 800 /* of its own, and of a paused sender */
 void nexthop_set_reason(struct nexthop *hop, struct str reason);
 
 /* Have the store keep the state of a next hop, or another row of the same table; the texts are copied. */

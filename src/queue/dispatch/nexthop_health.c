@@ -8,7 +8,6 @@
 
 #define NEXTHOPS_MAX     10000  /* that are remembered: MX domains that are down, upstreams that are not configured any more */
 #define FORGET_AFTER_MS  DAY_MS /* an MX domain that was down and got no mail for this time */
-#define REASON_MAX_BYTES 500
 #define STATS_MAX        100
 #define COMPLAIN_EACH_MS HOUR_MS
 #define COMPLAINT_MS     DAY_MS /* `status` shows a complaint for this time */
@@ -170,6 +169,19 @@ static void tell_down(const struct nexthop *hop, uint64_t meaning, uint64_t paus
 	       kv("next_probe_ms", pause));
 }
 
+/* Status and log show the hint with the reason. */
+static void set_reason(struct nexthop *hop, const struct nexthop_trouble *t)
+{
+	const char *hint = meaning_hint(t->meaning);
+	struct str reason = t->reason.n ? t->reason : S("no reason was given");
+	struct arena a = { 0 };
+
+	if (*hint)
+		reason = arena_printf(&a, "%.*s (%s)", STR_ARG(str_head(reason, REASON_MAX_BYTES / 2)), hint);
+	nexthop_set_reason(hop, reason);
+	arena_fini(&a);
+}
+
 bool nexthop_failed(struct nexthop *hop, const struct nexthop_trouble *t, uint64_t now)
 {
 	uint64_t pause;
@@ -189,7 +201,7 @@ bool nexthop_failed(struct nexthop *hop, const struct nexthop_trouble *t, uint64
 	hop->status = NEXTHOP_DOWN;
 	hop->down_until = now + pause;
 	hop->pause_ms = pause;
-	nexthop_set_reason(hop, t->reason.n ? t->reason : S("no reason was given"));
+	set_reason(hop, t);
 	nexthop_forget_waiting(hop);
 	nexthop_place(hop);
 	tell_down(hop, t->meaning, pause);

@@ -6,11 +6,10 @@
 
 #include <stdlib.h>
 
-#define PAUSES_MAX       10000
-#define REASON_MAX_BYTES 500
-#define STATS_MAX        100
-#define FORGET_AFTER_MS  DAY_MS
-#define PROBE_MS         MINUTE_MS /* within which the result of a probe should come */
+#define PAUSES_MAX      10000
+#define STATS_MAX       100
+#define FORGET_AFTER_MS DAY_MS
+#define PROBE_MS        MINUTE_MS /* within which the result of a probe should come */
 
 static const struct str between = { " from ", 6 };
 

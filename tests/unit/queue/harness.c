@@ -456,7 +456,7 @@ static void send_result(struct harness *h, struct delivery *d, const struct msg_
 	for (size_t i = 0; v && i < d->n; i++)
 		list[i] = (struct rec_outcome){ .n = d->numbers[i],
 						.verdict = *v,
-						.meaning = meaning_pack(mean.trouble, mean.actor),
+						.meaning = meaning_pack(mean),
 						.scope = mean.scope,
 						.pause_ms = mean.pause_ms };
 	m.lease = d->lease;

@@ -72,8 +72,10 @@ static void test_forms(void **state)
 				     .enhanced = str_of(rows[i].enhanced),
 				     .text = str_of(rows[i].text) };
 		bool other = rows[i].from.size != rows[i].to.size || rows[i].from.reporter != rows[i].to.reporter;
-		bool found = form_next(&config, rows[i].from, str_of(rows[i].route), v,
-				       rows[i].trouble ? meaning_pack(rows[i].trouble, ACTOR_ADMIN) : 0, &next);
+		bool found = form_next(
+			&config, rows[i].from, str_of(rows[i].route), v,
+			rows[i].trouble ? meaning_pack((struct meaning){ .trouble = rows[i].trouble, .actor = ACTOR_ADMIN }) : 0,
+			&next);
 
 		if (found != other || next.size != rows[i].to.size || next.reporter != rows[i].to.reporter)
 			print_error("%u %s %s\n", rows[i].code, rows[i].enhanced, rows[i].text);

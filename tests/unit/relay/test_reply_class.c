@@ -55,6 +55,63 @@ static void test_replies(void **state)
 	assert_true(sizeof replies / sizeof *replies > 280);
 }
 
+/* What a person has to know: a reply, and the sentence for it. */
+static void test_hints(void **state)
+{
+	static const struct {
+		const char *server;
+		enum smtp_step step;
+		unsigned code;
+		const char *enhanced, *text;
+		enum hint hint;
+	} rows[] = {
+#define HINTED(server, step, code, enhanced, text, hint) { server, STEP_##step, code, enhanced, text, HINT_##hint },
+#include "provider_hints.def"
+#undef HINTED
+	};
+	struct arena a = { 0 };
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct place place = { .step = rows[i].step, .server = str_of(rows[i].server) };
+		struct meaning m = reply_class(place, (struct verdict){ .class = rows[i].code >= 500 ? PERM : TEMP,
+									.code = (uint16_t)rows[i].code,
+									.enhanced = str_of(rows[i].enhanced),
+									.text = str_of(rows[i].text) });
+
+		if (m.hint != rows[i].hint)
+			fail_msg("%u %s %s: %s", rows[i].code, rows[i].enhanced, rows[i].text, meaning_hint(meaning_pack(m)));
+		if (m.hint != HINT_NONE) {
+			const char *sentence = meaning_hint(meaning_pack(m));
+			struct str advice = meaning_advice(&a, meaning_pack(m));
+
+			assert_true(str_search(advice, str_of(sentence)) < advice.n);
+			assert_int_equal(meaning_trouble(meaning_pack(m)), m.trouble);
+			assert_int_equal(meaning_actor(meaning_pack(m)), m.actor);
+		}
+	}
+	arena_fini(&a);
+}
+
+/* The numbers are in the databases of users: class in the first byte, actor in the second, since this version a hint above. */
+static void test_stored_meanings(void **state)
+{
+	struct arena a = { 0 };
+	uint64_t old = TROUBLE_LOGIN | ACTOR_ADMIN << 8;
+
+	assert_int_equal(meaning_trouble(old), TROUBLE_LOGIN);
+	assert_int_equal(meaning_actor(old), ACTOR_ADMIN);
+	assert_string_equal(meaning_hint(old), "");
+	assert_true(str_starts(meaning_advice(&a, old), S("The next server does not accept this relay's login. Your")));
+	assert_string_equal(meaning_hint(UINT64_MAX), "");
+	assert_int_equal(HINT_NAME_NOT_FOUND, 1);
+	assert_int_equal(HINT_GOOGLE_PASSWORD, 15);
+	assert_int_equal(HINT_MICROSOFT_TENANT, 21);
+	assert_int_equal(HINT_YAHOO_PASSWORD, 33);
+	assert_int_equal(HINT_SES_LOGIN, 48);
+	assert_int_equal(HINT_RESEND_LOGIN, 62);
+	arena_fini(&a);
+}
+
 /* No answer of the server's, or none that it gave itself: nothing is known of the next hop. */
 static void test_no_reply(void **state)
 {
@@ -205,9 +262,9 @@ static void test_too_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_replies),  cmocka_unit_test(test_no_reply), cmocka_unit_test(test_gates),
-		cmocka_unit_test(test_plain),    cmocka_unit_test(test_words),    cmocka_unit_test(test_times),
-		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_replies),  cmocka_unit_test(test_hints), cmocka_unit_test(test_stored_meanings),
+		cmocka_unit_test(test_no_reply), cmocka_unit_test(test_gates), cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_words),    cmocka_unit_test(test_times), cmocka_unit_test(test_too_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
