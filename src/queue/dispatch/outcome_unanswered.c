@@ -82,7 +82,7 @@ void outcome_no_route(struct lease *l, struct verdict why)
 	struct rec_outcome said = { .verdict = why };
 
 	if (why.class == PERM && str_eq(why.enhanced, S("5.3.4")))
-		said.meaning = meaning_pack(TROUBLE_SIZE, ACTOR_USER);
+		said.meaning = meaning_pack((struct meaning){ .trouble = TROUBLE_SIZE, .actor = ACTOR_USER });
 	l->sent_at = an.now;
 	outcomes_begin(l);
 	for (size_t i = 0; i < l->recipients_n; i++)
