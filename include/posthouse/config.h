@@ -75,7 +75,7 @@ struct cfg_upstream {
 	struct str name, host;
 	uint64_t port;
 	unsigned tls;        /* enum upstream_tls */
-	struct str login;    /* empty: no AUTH */
+	struct str login;    /* empty: no AUTH, or as the certificate says */
 	struct str password; /* vault only; also from password_file */
 	struct cfg_oauth oauth;
 	uint64_t connections;
@@ -279,6 +279,8 @@ unsigned machine_check(struct config *c);
 void config_free(struct config *c); /* wipes secrets; NULL is allowed */
 
 const struct cfg_upstream *config_upstream(const struct config *c, struct str name); /* NULL: no upstream has this name */
+/* What the upstream has to log in with: enum sasl_needs, as bits. With OAuth never a password. */
+unsigned config_credentials(const struct cfg_upstream *u);
 
 /* The value of an option in auth.options; "" when the option is not there. */
 struct str auth_option(const struct cfg_auth *auth, struct str name);

@@ -1,6 +1,7 @@
 /* config.c - look-ups in a configuration, its end, and what differs between two. */
 #include "schema.h"
 
+#include "posthouse/sasl.h"
 #include "posthouse/secret.h"
 
 #include <stdlib.h>
@@ -48,6 +49,11 @@ const struct cfg_upstream *config_upstream(const struct config *c, struct str na
 		if (str_eq(c->upstreams[i].name, name))
 			return &c->upstreams[i];
 	return NULL;
+}
+
+unsigned config_credentials(const struct cfg_upstream *u)
+{
+	return u->oauth.provider != OAUTH_NONE ? SASL_TOKEN : u->login.n > 0 ? SASL_PASSWORD : 0;
 }
 
 struct str auth_option(const struct cfg_auth *auth, struct str name)

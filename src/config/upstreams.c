@@ -3,6 +3,8 @@
 #include "loader.h"
 #include "profiles.h"
 
+#include "posthouse/sasl.h"
+
 #include <sys/stat.h>
 
 static bool has_key(struct loader *l, size_t i, const char *key)
@@ -80,7 +82,7 @@ static void check_port(struct loader *l, size_t i)
 			"upstreams: port %u begins in clear text: tls = \"starttls\" fits it", (unsigned)u->port);
 }
 
-/* Login and password belong together. */
+/* A login needs a secret: a password, or OAuth's token. */
 static void check_credentials(struct loader *l, size_t i)
 {
 	const struct cfg_upstream *u = &l->config->upstreams[i];
@@ -99,6 +101,25 @@ static void check_credentials(struct loader *l, size_t i)
 		warning(l, setting_near(l, "upstreams.[%zu].tls", i),
 			"upstreams: with tls = \"opportunistic\" no certificate is checked: whoever answers may get the "
 			"password");
+}
+
+/* Each mechanism that is named must be able to log in. Without any login they are of no effect, which is no fault. */
+static void check_mechanisms(struct loader *l, size_t i)
+{
+	const struct cfg_upstream *u = &l->config->upstreams[i];
+	unsigned have = config_credentials(u);
+
+	for (size_t k = 0; k < u->mechanisms.n && have; k++) {
+		const struct sasl_mechanism *m = sasl_find(u->mechanisms.at[k]);
+		const char *needs = !m || !(m->needs & ~have)  ? NULL
+				    : m->needs & SASL_TOKEN    ? "oauth, which gives the token"
+				    : m->needs & SASL_PASSWORD ? "a login with a password; a login by oauth never uses one"
+							       : "certificate";
+
+		if (needs)
+			fault(l, setting_near(l, "upstreams.[%zu].mechanisms.[%zu]", i, k),
+			      "upstreams.mechanisms: expected \"%s\" only beside %s", m->name, needs);
+	}
 }
 
 /* A user who can read the file can read the passwords in it. */
@@ -128,6 +149,7 @@ void upstreams_check(struct loader *l)
 		rates_check(l, setting_near(l, "upstreams.[%zu].recipients", i), "upstreams.recipients",
 			    &l->config->upstreams[i].recipients);
 		check_credentials(l, i);
+		check_mechanisms(l, i);
 		check_port(l, i);
 		check_file_mode(l, i);
 	}

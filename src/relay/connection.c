@@ -53,7 +53,7 @@ struct connection *connection_open(struct pool *pool)
 	c->generation = pool->generation;
 	c->context = pool->ca_store ? tls_context_ref(pool->ca_store->context) : NULL;
 	c->config.hostname = arena_str(&c->arena, role_config(relay->role)->hostname);
-	c->config.mechanisms = pool->login ? arena_str(&c->arena, pool->mechanisms) : S("");
+	c->config.mechanisms = arena_str(&c->arena, pool->mechanisms);
 	c->transfer.fd = -1;
 	buf_init(&c->attempts, ATTEMPTS_MAX);
 	uv_timer_init(relay->loop, &c->timer);

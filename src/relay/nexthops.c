@@ -53,21 +53,13 @@ static unsigned port_of(const struct cfg_upstream *u)
 	return u->tls == UPSTREAM_IMPLICIT ? 465 : 587;
 }
 
-/* Separated by blanks. */
-static struct str mechanisms_of(struct arena *a, const struct cfg_upstream *u)
-{
-	struct str all = S("");
-
-	for (size_t i = 0; i < u->mechanisms.n; i++)
-		all = arena_printf(a, "%.*s%s%.*s", STR_ARG(all), all.n ? " " : "", STR_ARG(u->mechanisms.at[i]));
-	return all.n ? all : sasl_names(a, SASL_PASSWORD);
-}
-
 /* The settings as one text, for a comparison; without the CA certificates. */
 static struct str definition(struct arena *a, const struct cfg_upstream *u)
 {
-	return arena_printf(a, "%.*s\n%.*s\n%u %u %d %u\n%.*s", STR_ARG(u->host), STR_ARG(u->tls_name), port_of(u), u->tls,
-			    u->login.n > 0, extensions_named(&u->avoid), STR_ARG(mechanisms_of(a, u)));
+	struct str mechanisms = sasl_wanted(a, &u->mechanisms, config_credentials(u));
+
+	return arena_printf(a, "%.*s\n%.*s\n%u %u %u\n%.*s", STR_ARG(u->host), STR_ARG(u->tls_name), port_of(u), u->tls,
+			    extensions_named(&u->avoid), STR_ARG(mechanisms));
 }
 
 static bool same_definition(const struct pool *pool, const struct cfg_upstream *u, struct arena *a)
@@ -89,9 +81,8 @@ static void define(struct pool *pool, const struct cfg_upstream *u)
 	pool->definition = definition(&pool->arena, u);
 	pool->port = port_of(u);
 	pool->tls = u->tls;
-	pool->login = u->login.n > 0;
 	pool->proven = false;
-	pool->mechanisms = mechanisms_of(&pool->arena, u);
+	pool->mechanisms = sasl_wanted(&pool->arena, &u->mechanisms, config_credentials(u));
 	pool->avoid = extensions_named(&u->avoid);
 	pool->generation++;
 	pool->fewer = 0;

@@ -93,7 +93,7 @@ void pool_advance(struct pool *pool)
 	while (pool->waiting_n > 0 && (c = idle_connection(pool)) != NULL)
 		pool->relay->ops->give(c, pool_take(pool));
 	opening = count(pool, CONNECTION_RESOLVING, CONNECTION_OPENING);
-	if (pool->login && !pool->proven && limit > 1)
+	if (pool->mechanisms.n > 0 && !pool->proven && limit > 1)
 		limit = 1; /* a wrong password is tried once, not by each connection */
 	/* each opening connection will take one delivery */
 	while (pool->waiting_n > opening && pool->connections_n < limit && !pool->gone && !pool->relay->stopping) {

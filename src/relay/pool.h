@@ -35,8 +35,8 @@ struct pool {
 	struct str host, tls_name;
 	unsigned port, tls;        /* tls: enum upstream_tls */
 	bool mx;                   /* a domain: the pool is freed when it is not needed any more */
-	bool login, proven;        /* proven: a login has succeeded since the definition or the last refusal */
-	struct str mechanisms;     /* of logins, in the order of use: the one that worked comes first */
+	struct str mechanisms;     /* of logins, in the order of use: the one that worked comes first; "": no login */
+	bool proven;               /* a login has succeeded since the definition or the last refusal */
 	unsigned avoid;            /* features that the configuration forbids */
 	struct ca_store *ca_store; /* NULL: no TLS */
 	size_t limit;

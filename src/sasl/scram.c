@@ -2,13 +2,11 @@
 #include "scram.h"
 
 #include "posthouse/base64.h"
-#include "posthouse/mail.h"
 #include "posthouse/names.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
-#include <openssl/sha.h>
 
 #define NONCE_SIZE  18   /* bytes of randomness */
 #define MESSAGE_MAX 2048 /* of the server */
@@ -18,7 +16,20 @@
 #define GS2_HEADER  "n,,"
 #define GS2_ENCODED "biws"
 
+/* For each enum scram_hash; OpenSSL's functions, of which no build lacks one. */
+static const struct {
+	const EVP_MD *(*digest)(void);
+	size_t size;
+} hashes[] = { [SCRAM_SHA256] = { EVP_sha256, 32 }, [SCRAM_SHA1] = { EVP_sha1, 20 } };
+
+/* A person must act: the two sides do not fit together. */
 static struct verdict failed(struct str text)
+{
+	return temp(454, S("4.7.8"), text);
+}
+
+/* It can succeed another time. */
+static struct verdict hindered(struct str text)
 {
 	return temp(454, S("4.7.0"), text);
 }
@@ -44,13 +55,12 @@ static struct verdict make_nonce(struct scram *s)
 	unsigned char bytes[NONCE_SIZE];
 
 	if (RAND_bytes(bytes, sizeof(bytes)) != 1)
-		return failed(S("no random numbers"));
+		return hindered(S("no random numbers"));
 	s->nonce = base64_encode(&s->arena, str_make(bytes, sizeof(bytes)));
 	return ok();
 }
 
-/* saslname: "=" and "," have another meaning there. */
-static struct str escape(struct arena *a, struct str name)
+struct str scram_escape(struct arena *a, struct str name)
 {
 	char *p = arena_alloc(a, 3 * name.n + 1);
 	size_t n = 0;
@@ -77,8 +87,8 @@ struct verdict scram_first(struct scram *s, struct str login, struct str nonce, 
 		s->nonce = arena_str(&s->arena, nonce);
 	if (saslprep(login, &prepared).class != OK)
 		return failed(S("the configured login has characters that SCRAM does not allow"));
-	s->first_bare =
-		arena_printf(&s->arena, "n=%.*s,r=%.*s", STR_ARG(escape(&s->arena, secret_view(&prepared))), STR_ARG(s->nonce));
+	s->first_bare = arena_printf(&s->arena, "n=%.*s,r=%.*s", STR_ARG(scram_escape(&s->arena, secret_view(&prepared))),
+				     STR_ARG(s->nonce));
 	secret_fini(&prepared);
 	secret_set(response_out, arena_printf(&s->arena, GS2_HEADER "%.*s", STR_ARG(s->first_bare)));
 	return ok();
@@ -133,6 +143,7 @@ struct verdict scram_challenge(struct scram *s, struct str server_first, struct 
 	/* With fewer iterations an eavesdropper could guess the password cheaply; more are an attack on our processor. */
 	if (iterations < SCRAM_ITERATIONS_MIN || iterations > SCRAM_ITERATIONS_MAX)
 		return failed(S("the upstream asks for fewer than 4096 or more than 200000 SCRAM iterations"));
+	work_out->hash = s->hash;
 	work_out->iterations = (unsigned)iterations;
 	s->server_first = arena_str(&s->arena, server_first);
 	s->server_nonce = str_head(str_from(s->server_first, 2), s->server_nonce.n);
@@ -144,28 +155,27 @@ bool scram_salt(struct scram_work *w)
 	struct str password = secret_view(&w->password);
 
 	return PKCS5_PBKDF2_HMAC(password.p, (int)password.n, (const unsigned char *)w->salt.p, (int)w->salt.n,
-				 (int)w->iterations, EVP_sha256(), SCRAM_KEY_SIZE, w->salted) == 1;
+				 (int)w->iterations, hashes[w->hash].digest(), (int)hashes[w->hash].size, w->salted) == 1;
 }
 
 /* ---- client-final-message ---- */
 
-static bool hmac(const unsigned char key[SCRAM_KEY_SIZE], struct str text, unsigned char out[SCRAM_KEY_SIZE])
+static bool hmac(enum scram_hash hash, const unsigned char *key, struct str text, unsigned char *out)
 {
-	unsigned n = 0;
-
-	return HMAC(EVP_sha256(), key, SCRAM_KEY_SIZE, (const unsigned char *)text.p, text.n, out, &n) && n == SCRAM_KEY_SIZE;
+	return HMAC(hashes[hash].digest(), key, (int)hashes[hash].size, (const unsigned char *)text.p, text.n, out, NULL) != NULL;
 }
 
 /* ClientProof, and the signature that only a server that knows the password can make. */
-static bool sign(struct scram *s, const unsigned char *salted, struct str auth_message, unsigned char proof_out[SCRAM_KEY_SIZE])
+static bool sign(struct scram *s, const unsigned char *salted, struct str auth_message, unsigned char *proof_out)
 {
-	unsigned char client_key[SCRAM_KEY_SIZE], stored_key[SCRAM_KEY_SIZE], server_key[SCRAM_KEY_SIZE],
-		signature[SCRAM_KEY_SIZE];
-	bool made = hmac(salted, S("Client Key"), client_key) && SHA256(client_key, sizeof(client_key), stored_key) &&
-		    hmac(stored_key, auth_message, signature) && hmac(salted, S("Server Key"), server_key) &&
-		    hmac(server_key, auth_message, s->server_signature);
+	unsigned char client_key[SCRAM_KEY_MAX], stored_key[SCRAM_KEY_MAX], server_key[SCRAM_KEY_MAX], signature[SCRAM_KEY_MAX];
+	size_t n = hashes[s->hash].size;
+	bool made = hmac(s->hash, salted, S("Client Key"), client_key) &&
+		    EVP_Digest(client_key, n, stored_key, NULL, hashes[s->hash].digest(), NULL) == 1 &&
+		    hmac(s->hash, stored_key, auth_message, signature) && hmac(s->hash, salted, S("Server Key"), server_key) &&
+		    hmac(s->hash, server_key, auth_message, s->server_signature);
 
-	for (size_t i = 0; made && i < SCRAM_KEY_SIZE; i++)
+	for (size_t i = 0; made && i < n; i++)
 		proof_out[i] = client_key[i] ^ signature[i];
 	wipe(client_key, sizeof(client_key));
 	wipe(stored_key, sizeof(stored_key));
@@ -178,12 +188,12 @@ struct verdict scram_proof(struct scram *s, const struct scram_work *w, struct s
 	struct str without_proof = arena_printf(&s->arena, "c=" GS2_ENCODED ",r=%.*s", STR_ARG(s->server_nonce));
 	struct str auth_message = arena_printf(&s->arena, "%.*s,%.*s,%.*s", STR_ARG(s->first_bare), STR_ARG(s->server_first),
 					       STR_ARG(without_proof));
-	unsigned char proof[SCRAM_KEY_SIZE];
+	unsigned char proof[SCRAM_KEY_MAX];
 
 	if (!sign(s, w->salted, auth_message, proof))
-		return failed(S("OpenSSL could not compute the SCRAM proof"));
+		return hindered(S("OpenSSL could not compute the SCRAM proof"));
 	secret_set(response_out, arena_printf(&s->arena, "%.*s,p=%.*s", STR_ARG(without_proof),
-					      STR_ARG(base64_encode(&s->arena, str_make(proof, sizeof(proof))))));
+					      STR_ARG(base64_encode(&s->arena, str_make(proof, hashes[s->hash].size)))));
 	return ok();
 }
 
@@ -210,7 +220,7 @@ struct verdict scram_verify(struct scram *s, struct str server_final)
 		return refused(s, value);
 	if (!take_attribute(&rest, 'v', &value) || !base64_decode(&s->arena, value, &signature))
 		return failed(S("the upstream's last SCRAM message is malformed"));
-	if (!same_secret(signature, str_make(s->server_signature, SCRAM_KEY_SIZE)))
+	if (!same_secret(signature, str_make(s->server_signature, hashes[s->hash].size)))
 		return failed(S("the upstream does not know our password: "
 				"its SCRAM signature is wrong, so it may be an impostor"));
 	return ok();

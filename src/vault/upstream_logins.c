@@ -1,6 +1,8 @@
 /* upstream_logins.c - see upstream_logins.h. An exchange is over when it fails, or when its mechanism is done. */
 #include "upstream_logins.h"
 
+#include "posthouse/log.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -69,7 +71,7 @@ static bool make_room(struct upstream_logins *e)
 
 static void refuse(struct upstream_logins *e, struct channel *ch, const struct msg_upstream_step *m, struct str why)
 {
-	e->answer(ch, m->call, m->upstream, temp(454, S("4.7.0"), why), S(""), false);
+	e->answer(ch, m->call, m->upstream, temp(454, S("4.7.8"), why), S(""), false);
 }
 
 /* ---- the steps, in their order ---- */
@@ -94,7 +96,8 @@ static void begin(struct upstream_logins *e, struct channel *ch, const struct sa
 	if (x)
 		give_up(x);
 	if (!make_room(e)) {
-		refuse(e, ch, m, S("too many logins at upstreams at once"));
+		e->answer(ch, m->call, m->upstream, temp(454, S("4.7.0"), S("too many logins at upstreams at once")), S(""),
+			  false);
 		return;
 	}
 	x = NEW(struct upstream_login);
@@ -106,7 +109,7 @@ static void begin(struct upstream_logins *e, struct channel *ch, const struct sa
 	x->sasl = sasl_new(mechanism);
 	list_append(&e->all, &x->in_all);
 	e->n++;
-	answer(x, sasl_initial(x->sasl, credentials, &response), &response);
+	answer(x, sasl_initial(x->sasl, credentials, m->challenge, &response), &response);
 }
 
 static void worked(struct upstream_login *x)
@@ -162,12 +165,39 @@ static void step_forgetful(struct upstream_logins *e, struct channel *ch, const 
 {
 	struct sasl_exchange *sasl = sasl_new(mechanism);
 	struct secret response = { 0 };
-	struct verdict v =
-		m->first ? sasl_initial(sasl, credentials, &response) : sasl_step(sasl, credentials, m->challenge, &response);
+	struct verdict v = (m->first ? sasl_initial : sasl_step)(sasl, credentials, m->challenge, &response);
 
 	e->answer(ch, m->call, m->upstream, v, secret_view(&response), v.class == OK && sasl_is_done(sasl));
 	secret_fini(&response);
 	sasl_free(sasl);
+}
+
+/* The server refuses the token, and says why in its challenge (RFC 7628 section 3.2.2): the log gets that, without what could
+ * be a secret. */
+static void note_refusal(const struct sasl_mechanism *mechanism, const struct sasl_credentials *credentials,
+			 const struct msg_upstream_step *m)
+{
+	struct arena a = { 0 };
+
+	if (m->first || !(mechanism->needs & SASL_TOKEN))
+		return;
+	log_warning(NULL, "upstream.token_refused", kv("upstream", m->upstream),
+		    kv("challenge", sasl_harmless(&a, credentials, m->challenge)));
+	arena_fini(&a);
+}
+
+/* Why the upstream cannot log in by this mechanism; "": it can. A certificate is none of vault's business. */
+static struct str obstacle(const struct cfg_upstream *u, const struct sasl_mechanism *mechanism)
+{
+	unsigned missing = u && mechanism ? mechanism->needs & ~(config_credentials(u) | SASL_CERTIFICATE) : 0;
+
+	if (!u)
+		return S("no such upstream is configured");
+	if (!mechanism)
+		return S("this mechanism is not built");
+	if (missing && u->oauth.provider != OAUTH_NONE)
+		return S("this upstream logs in by a token, and never by a password");
+	return missing ? S("no login is configured for this upstream") : S("");
 }
 
 void upstream_login_step(struct upstream_logins *e, struct channel *ch, const struct config *c, struct str token,
@@ -179,16 +209,14 @@ void upstream_login_step(struct upstream_logins *e, struct channel *ch, const st
 	struct upstream_login *x;
 	char why[100];
 
-	if (!u || u->login.n == 0 || !mechanism) {
-		refuse(e, ch, m,
-		       !u                ? S("no such upstream is configured")
-		       : u->login.n == 0 ? S("no login is configured for this upstream")
-					 : S("this mechanism is not built"));
+	if (obstacle(u, mechanism).n > 0) {
+		refuse(e, ch, m, obstacle(u, mechanism));
 		return;
 	}
 	credentials = (struct sasl_credentials){
 		.login = u->login, .password = u->password, .token = token, .host = u->host, .port = (unsigned)u->port
 	};
+	note_refusal(mechanism, &credentials, m);
 	if (!(mechanism->traits & SASL_REMEMBERS)) {
 		step_forgetful(e, ch, mechanism, &credentials, m);
 		return;

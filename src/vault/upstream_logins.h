@@ -26,7 +26,7 @@ void upstream_logins_init(struct upstream_logins *e, uv_loop_t *loop, upstream_l
 
 /* A step of m->mechanism for an upstream of the configuration; m->first begins a new exchange. An exchange that remembers its
  * steps is identified by (channel, upstream, connection). Answered exactly once, at once or later, unless the channel is dropped
- * before: TEMP 454 4.7.0 when the upstream, its login or the mechanism is not known. `done`: sasl_is_done(). `token`: the
+ * before: TEMP 454 4.7.8 when the upstream, its login or the mechanism is not known. `done`: sasl_is_done(). `token`: the
  * access token, "" where there is none. */
 void upstream_login_step(struct upstream_logins *e, struct channel *ch, const struct config *c, struct str token,
 			 const struct msg_upstream_step *m);

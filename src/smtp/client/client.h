@@ -103,14 +103,14 @@ struct smtp_client {
 	const struct smtp_client_config *config;
 	enum client_stage stage;
 	uint64_t progress;
-	bool tls, broken;         /* broken: nothing may be written any more */
-	bool server_speaks_first; /* in this mechanism */
+	bool tls, broken;       /* broken: nothing may be written any more */
+	unsigned traits, needs; /* of the mechanism: enum sasl_trait, enum sasl_needs */
 	bool first_challenge;
 	unsigned auth_rounds;
 	struct str mechanism;
 	bool second_mechanism; /* the first was refused */
 	struct verdict first_refusal;
-	bool sent_again;    /* PLAIN's response, which the server had overlooked */
+	bool sent_again;    /* the initial response, which the server had overlooked */
 	struct buf initial; /* an initial response too long for the AUTH command */
 	bool has_initial;
 	struct arena arena;
@@ -155,8 +155,6 @@ void client_on_auth(struct smtp_client *c);
 /* peer.c */
 void client_peer_reset(struct smtp_client *c);
 void client_peer_line(struct smtp_client *c, struct str line);
-/* The first of `wanted` that is in `offered`, both separated by spaces, and is not `refused`; empty when there is none. */
-struct str client_choose_mechanism(struct str wanted, struct str offered, struct str refused);
 
 /* suspect.c: extensions that can be the reason why a transaction failed */
 unsigned client_features(const struct smtp_client *c); /* that the transaction may use */

@@ -86,14 +86,3 @@ void client_peer_line(struct smtp_client *c, struct str line)
 			add_mechanism(c, word);
 	}
 }
-
-struct str client_choose_mechanism(struct str wanted, struct str offered, struct str refused)
-{
-	struct str mine, theirs;
-
-	while (smtp_next_word(&wanted, &mine))
-		for (struct str rest = offered; smtp_next_word(&rest, &theirs);)
-			if (str_ieq(mine, theirs) && !str_ieq(mine, refused))
-				return mine;
-	return S("");
-}

@@ -78,6 +78,19 @@ static bool parse_line(struct str line, unsigned *code_out, bool *last_out, stru
 	return true;
 }
 
+/* A server that does not know a line repeats it in its reply: nobody shall read there what we have logged in with. */
+static void hide_response(struct smtp_client *c)
+{
+	struct str sent = str_head(buf_view(&c->initial), 16);
+	char *line = c->line.p + c->line.from;
+	size_t i;
+
+	if (c->stage != STAGE_AUTH || sent.n < 4)
+		return;
+	for (i = str_search(buf_view(&c->line), sent); i < c->line.n && line[i] != ' '; i++)
+		line[i] = '*';
+}
+
 /* The transcript shows no challenge of a mechanism. */
 static void note_line(struct smtp_client *c, struct str line)
 {
@@ -96,6 +109,7 @@ enum reply_state client_read_reply(struct smtp_client *c)
 	bool last;
 
 	while ((state = take_line(c)) == REPLY_COMPLETE) {
+		hide_response(c);
 		note_line(c, buf_view(&c->line));
 		if (!parse_line(buf_view(&c->line), &code, &last, &text))
 			return REPLY_BROKEN;

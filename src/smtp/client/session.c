@@ -2,6 +2,7 @@
 #include "client.h"
 
 #include "posthouse/base64.h"
+#include "posthouse/sasl.h"
 
 #include <assert.h>
 
@@ -86,11 +87,14 @@ void smtp_client_tls_started(struct smtp_client *c)
 /* The exchange by c->mechanism begins. */
 static void begin_mechanism(struct smtp_client *c)
 {
+	const struct sasl_mechanism *m = sasl_find(c->mechanism);
+
+	c->traits = m ? m->traits : 0;
+	c->needs = m ? m->needs : 0;
 	c->first_challenge = true;
 	c->has_initial = c->sent_again = false;
 	c->auth_rounds = 0;
-	c->server_speaks_first = str_ieq(c->mechanism, S("LOGIN"));
-	if (c->server_speaks_first) {
+	if (c->traits & SASL_SERVER_FIRST) {
 		client_enter(c, STAGE_AUTH);
 		client_write(c, "AUTH %.*s", STR_ARG(c->mechanism));
 		return;
@@ -118,7 +122,7 @@ static void begin_auth(struct smtp_client *c)
 		client_end(c, temp(421, S("4.7.4"), S("a login is configured, and is never sent without TLS")), FAULT_TLS);
 		return;
 	}
-	c->mechanism = client_choose_mechanism(wanted, c->peer.mechanisms, S(""));
+	c->mechanism = sasl_choose(wanted, c->peer.mechanisms, S(""));
 	if (c->mechanism.n == 0) {
 		client_end(c, temp(421, S("4.7.0"), S("the server offers no way to log in that we know")), FAULT_AUTH);
 		return;
@@ -159,7 +163,7 @@ void smtp_client_auth_response(struct smtp_client *c, struct str response)
 	fits = base64_add(&c->initial, response);
 	assert(fits);
 	client_enter(c, STAGE_AUTH);
-	if (c->first_challenge && !c->server_speaks_first)
+	if (c->first_challenge && !(c->traits & SASL_SERVER_FIRST))
 		write_initial(c);
 	else
 		write_credentials(c, S(""), buf_view(&c->initial));
@@ -170,15 +174,24 @@ void smtp_client_auth_abort(struct smtp_client *c, struct verdict why)
 {
 	if (c->stage != STAGE_CREDENTIALS)
 		return;
-	if (!c->first_challenge || c->server_speaks_first) /* RFC 4954 section 4: the exchange has begun, "*" cancels it */
+	if (!c->first_challenge || c->traits & SASL_SERVER_FIRST) /* RFC 4954 section 4: the exchange has begun, "*" cancels it */
 		client_write(c, "*");
 	if (why.text.n == 0)
 		why.text = S("no credentials");
-	client_end(c, temp(why.code ? why.code : 454, S("4.7.0"), why.text), FAULT_AUTH);
+	client_end(c, temp(why.code ? why.code : 454, why.enhanced.n ? why.enhanced : S("4.7.0"), why.text), FAULT_AUTH);
 }
 
-/* 334 with a challenge for the user, or with the invitation to send the initial response that was too long. LOGIN's
- * challenges are only words, which some servers send as they are: the first asks for the name, the second for the password. */
+/* The server asks for the initial response: it was too long for the AUTH command, or the server has overlooked it there. Only a
+ * mechanism without challenges can have words in place of the empty line. */
+static bool asks_for_initial(const struct smtp_client *c)
+{
+	if (c->has_initial)
+		return true;
+	return !c->sent_again && c->auth_rounds == 0 && !(c->traits & SASL_SERVER_FIRST) &&
+	       (c->traits & SASL_ONE_RESPONSE || c->reply.text.n == 0);
+}
+
+/* 334 with a challenge for the user. Words that nobody encodes go to the user as they are. */
 static void on_challenge(struct smtp_client *c)
 {
 	struct str text = buf_view(&c->reply.text);
@@ -186,42 +199,49 @@ static void on_challenge(struct smtp_client *c)
 	size_t n = 0;
 	bool decoded;
 
-	if (c->has_initial) {
+	if (asks_for_initial(c)) {
 		c->has_initial = false;
-		write_credentials(c, S(""), buf_view(&c->initial));
-		return;
-	}
-	if (str_ieq(c->mechanism, S("PLAIN")) && c->initial.n > 0 &&
-	    !c->sent_again) { /* the server has overlooked the initial response */
 		c->sent_again = true;
 		write_credentials(c, S(""), buf_view(&c->initial));
 		return;
 	}
 	client_enter(c, STAGE_CREDENTIALS);
 	decoded = base64_decode_unpadded(to, text, &n);
-	if (++c->auth_rounds > AUTH_ROUNDS_MAX || (!decoded && !c->server_speaks_first)) {
-		smtp_client_auth_abort(c, temp(454, S("4.7.0"), S("the server's challenge is not one")));
+	if (++c->auth_rounds > AUTH_ROUNDS_MAX || (!decoded && !(c->traits & SASL_WORDS))) {
+		smtp_client_auth_abort(c, temp(454, S("4.7.8"), S("the server's challenge is not one")));
 		return;
 	}
 	client_tell(c, CLIENT_CHALLENGE);
 	c->event.mechanism = c->mechanism;
 	c->event.first = c->first_challenge;
-	c->event.bytes = str_make(to, decoded ? n : 0);
+	c->event.bytes = decoded ? str_make(to, n) : text;
 }
 
 /* RFC 4954 6: 504 is for a mechanism that the server offers and does not have; 535 can be about the mechanism too (the server
- * keeps the password as a hash of another kind). The next mechanism is tried, but only one: each failure brings the account
- * nearer to being locked. */
+ * keeps the password as a hash of another kind), but a refused token is refused by each mechanism. The next mechanism is tried,
+ * but only one: each failure brings the account nearer to being locked. */
 static bool next_mechanism(struct smtp_client *c)
 {
-	struct str next = client_choose_mechanism(c->config->mechanisms, c->peer.mechanisms, c->mechanism);
+	struct str next = sasl_choose(c->config->mechanisms, c->peer.mechanisms, c->mechanism);
+	bool fits = c->reply.code == 504 || (c->reply.code == 535 && !(c->needs & SASL_TOKEN));
 
-	if ((c->reply.code != 504 && c->reply.code != 535) || c->second_mechanism || next.n == 0)
+	if (!fits || c->second_mechanism || next.n == 0)
 		return false;
 	c->second_mechanism = true;
 	c->first_refusal = verdict_keep(&c->arena, client_reply_verdict(c));
 	c->mechanism = next;
 	begin_mechanism(c);
+	return true;
+}
+
+/* The server does not take AUTH without the initial response that RFC 4954 has no room for: it gets the whole line. */
+static bool send_whole(struct smtp_client *c)
+{
+	if (!c->has_initial || c->reply.code / 100 != 5)
+		return false;
+	c->has_initial = false;
+	c->sent_again = true;
+	write_credentials(c, arena_printf(&c->arena, "AUTH %.*s ", STR_ARG(c->mechanism)), buf_view(&c->initial));
 	return true;
 }
 
@@ -236,7 +256,7 @@ void client_on_auth(struct smtp_client *c)
 			client_out_of_order(c);
 		return;
 	default:
-		if (!next_mechanism(c))
+		if (!send_whole(c) && !next_mechanism(c))
 			client_end_by_reply(c, FAULT_AUTH);
 		return;
 	}

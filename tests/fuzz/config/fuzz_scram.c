@@ -6,11 +6,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+static void run(enum scram_hash hash, const uint8_t *data, size_t n)
 {
 	struct str input = str_make(data, n), challenge = str_head(input, str_find(input, '\n')),
 		   last = str_from(input, challenge.n + 1);
-	struct scram s = { 0 };
+	struct scram s = { .hash = hash };
 	struct scram_work w = { 0 };
 	struct secret first = { 0 }, proof = { 0 };
 
@@ -29,5 +29,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	secret_fini(&proof);
 	scram_work_fini(&w);
 	scram_fini(&s);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	run(SCRAM_SHA256, data, n);
+	run(SCRAM_SHA1, data, n);
 	return 0;
 }

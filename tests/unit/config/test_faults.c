@@ -111,6 +111,15 @@ static const struct row types[] = {
 	{ START "routes = ( { via = [ \"isp\" ]; users = [ \"alice/phone\" ]; }, { via = [ \"isp\" ]; } );", 2,
 	  "routes.users: expected" },
 	{ START "routes = ( { via = [ \"isp\" ]; users = [ \"a@\" ]; }, { via = [ \"isp\" ]; } );", 2, "routes.users: expected" },
+	{ HOST CERT "\nupstreams = ( { name = \"a\"; host = \"h\"; login = \"me\"; } );", 2,
+	  "password_file (or password) beside login" },
+	{ HOST CERT
+	  "\nupstreams = ( { name = \"a\"; host = \"h\"; login = \"me\"; oauth = { provider = \"fastmail\"; client_id = \"i\"; };\n"
+	  "mechanisms = [ \"XOAUTH2\", \"PLAIN\" ]; } );",
+	  3, "expected \"PLAIN\" only beside a login with a password; a login by oauth never uses one" },
+	{ HOST CERT
+	  "\nupstreams = ( { name = \"a\"; host = \"h\"; login = \"me\"; password = \"p\";\nmechanisms = [ \"XOAUTH2\" ]; } );",
+	  3, "expected \"XOAUTH2\" only beside oauth" },
 	{ HOST CERT "\nupstreams = ( { name = \"a\"; profile = \"gnail\"; } );", 2,
 	  "upstreams.profile: expected one of \"gmail\", \"outlook365\", \"office365\", \"yandex\", \"mail.ru\", \"rambler\", "
 	  "\"ukr.net\", \"meta.ua\", \"brevo\", \"sendinblue\", \"unisender\", not \"gnail\"" },

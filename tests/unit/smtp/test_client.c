@@ -475,21 +475,61 @@ static const struct dialogue dialogues[] = {
 	  .tls = true, .mechanisms = "PLAIN LOGIN" },
 	{ "vault cannot",
 	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH LOGIN\nC: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\n"
-	  "E: CHALLENGE LOGIN first Username:\nU: abort away\nC: *\nE: FAILED temp 451 4.7.0 away auth\n",
+	  "E: CHALLENGE LOGIN first Username:\nU: abort away\nC: *\nE: FAILED temp 451 4.3.0 away auth\n",
 	  .tls = true, .mechanisms = "PLAIN LOGIN" },
 	{ "challenges of LOGIN in clear text",
 	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH LOGIN\nC: AUTH LOGIN\nS: 334 Who are you?\n"
-	  "E: CHALLENGE LOGIN first \nU: response me\nC: bWU=\nS: 334\nE: CHALLENGE LOGIN next \nU: response pw\nC: cHc=\nS: 235 in\n"
+	  "E: CHALLENGE LOGIN first Who are you?\nU: response me\nC: bWU=\nS: 334\nE: CHALLENGE LOGIN next \nU: response pw\nC: cHc=\nS: 235 in\n"
 	  "E: READY\n",
 	  .tls = true, .mechanisms = "LOGIN" },
 	{ "a challenge that is none",
 	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH SCRAM-SHA-256\nE: CHALLENGE SCRAM-SHA-256 first \n"
 	  "U: response x\nC: AUTH SCRAM-SHA-256 eA==\nS: 334 ???\n"
-	  "E: FAILED temp 454 4.7.0 the server's challenge is not one auth\nC: *\n",
+	  "E: FAILED temp 454 4.7.8 the server's challenge is not one auth\nC: *\n",
 	  .tls = true, .mechanisms = "SCRAM-SHA-256" },
 	{ "PLAIN's initial response is overlooked",
 	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH PLAIN\nE: CHALLENGE PLAIN first \nU: response pw\n"
 	  "C: AUTH PLAIN cHc=\nS: 334 go on\nC: cHc=\nS: 235 in\nE: READY\n",
+	  .tls = true, .mechanisms = "PLAIN" },
+	{ "EXTERNAL's empty initial response is overlooked",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH EXTERNAL\nE: CHALLENGE EXTERNAL first \nU: response \n"
+	  "C: AUTH EXTERNAL =\nS: 334 \nC: \nS: 235 in\nE: READY\n",
+	  .tls = true, .mechanisms = "EXTERNAL" },
+	{ "CRAM-MD5: the challenge comes first",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH CRAM-MD5\nC: AUTH CRAM-MD5\nS: 334 PGE+\n"
+	  "E: CHALLENGE CRAM-MD5 first <a>\nU: response me x\nC: bWUgeA==\nS: 235 in\nE: READY\n",
+	  .tls = true, .mechanisms = "CRAM-MD5" },
+	{ "CRAM-MD5: a challenge that is none",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH CRAM-MD5\nC: AUTH CRAM-MD5\nS: 334 <a>\n"
+	  "E: FAILED temp 454 4.7.8 the server's challenge is not one auth\nC: *\n",
+	  .tls = true, .mechanisms = "CRAM-MD5" },
+	{ "XOAUTH2 is refused by a challenge",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH LOGIN XOAUTH2\nE: CHALLENGE XOAUTH2 first \n"
+	  "U: response x\nC: AUTH XOAUTH2 eA==\nS: 334 e30=\nE: CHALLENGE XOAUTH2 next {}\nU: response \nC: \n"
+	  "S: 535 5.7.8 no\nE: FAILED perm 535 5.7.8 no auth\n",
+	  .tls = true, .mechanisms = "OAUTHBEARER XOAUTH2" },
+	{ "OAUTHBEARER is refused by a challenge that is not encoded, and XOAUTH2 is not tried",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH XOAUTH2 OAUTHBEARER\nE: CHALLENGE OAUTHBEARER first \n"
+	  "U: response x\nC: AUTH OAUTHBEARER eA==\nS: 334 {}\nE: CHALLENGE OAUTHBEARER next {}\nU: response y\nC: eQ==\n"
+	  "S: 535 5.7.8 no\nE: FAILED perm 535 5.7.8 no auth\n",
+	  .tls = true, .mechanisms = "OAUTHBEARER XOAUTH2" },
+	{ "OAUTHBEARER is offered, but not built",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH XOAUTH2 OAUTHBEARER\nE: CHALLENGE OAUTHBEARER first \n"
+	  "U: response x\nC: AUTH OAUTHBEARER eA==\nS: 504 5.5.4 what?\nE: CHALLENGE XOAUTH2 first \nU: response y\n"
+	  "C: AUTH XOAUTH2 eQ==\nS: 235 in\nE: READY\n",
+	  .tls = true, .mechanisms = "OAUTHBEARER XOAUTH2" },
+	{ "XOAUTH2's initial response is overlooked",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH XOAUTH2\nE: CHALLENGE XOAUTH2 first \nU: response x\n"
+	  "C: AUTH XOAUTH2 eA==\nS: 334 \nC: eA==\nS: 235 in\nE: READY\n",
+	  .tls = true, .mechanisms = "XOAUTH2" },
+	{ "a token is refused: no password follows",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH LOGIN PLAIN XOAUTH2\nE: CHALLENGE XOAUTH2 first \n"
+	  "U: response x\nC: AUTH XOAUTH2 eA==\nS: 535 5.7.3 no\nE: FAILED perm 535 5.7.3 no auth\n",
+	  .tls = true, .mechanisms = "XOAUTH2" },
+	{ "a server that repeats the credentials",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH PLAIN\nE: CHALLENGE PLAIN first \nU: response secret\n"
+	  "C: AUTH PLAIN c2VjcmV0\nS: 534-5.5.2 unknown: AUTH PLAIN c2VjcmV0\nS: 534 5.5.2 try\n"
+	  "E: FAILED perm 534 5.5.2 unknown: AUTH PLAIN ******** try auth\n",
 	  .tls = true, .mechanisms = "PLAIN" },
 	{ "the next mechanism once",
 	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH LOGIN PLAIN SCRAM-SHA-256\n"
@@ -839,30 +879,71 @@ static void test_window(void **state)
 	smtp_client_free(c);
 }
 
-/* A long initial response waits for the server's 334 (RFC 4954 section 4). */
-static void test_long_initial_response(void **state)
+/* A client that has an initial response of this length to send. */
+static struct smtp_client *long_login(const struct smtp_client_config *config, size_t n)
 {
-	struct smtp_client_config config = { .hostname = S("h"), .tls = true, .mechanisms = S("PLAIN") };
-	struct smtp_client *c = smtp_client_new(&config);
+	struct smtp_client *c = smtp_client_new(config);
 	struct smtp_client_event e;
-	static char secret[600];
+	static char secret[16000];
 
 	memset(secret, 'p', sizeof secret);
-	smtp_client_feed(c, S("220 hi\r\n"));
-	assert_false(smtp_client_next(c, &e));
-	smtp_client_feed(c, S("250-hi\r\n250 AUTH PLAIN\r\n"));
+	smtp_client_feed(c, S("220 hi\r\n250-hi\r\n250 AUTH PLAIN XOAUTH2\r\n"));
 	assert_true(smtp_client_next(c, &e));
 	assert_int_equal(e.type, CLIENT_CHALLENGE);
 	buf_clear(smtp_client_output(c));
-	smtp_client_auth_response(c, str_make(secret, sizeof secret));
+	smtp_client_auth_response(c, str_make(secret, n));
+	return c;
+}
+
+/* RFC 4954 section 4: the line of AUTH has at most 512 octets; a longer initial response waits for the server's 334. */
+static void test_long_initial_response(void **state)
+{
+	struct smtp_client_config config = { .hostname = S("h"), .tls = true, .mechanisms = S("PLAIN") };
+	struct smtp_client *c = long_login(&config, 372);
+	struct smtp_client_event e;
+
+	assert_int_equal(smtp_client_output(c)->n, strlen("AUTH PLAIN ") + 496 + 2); /* 509: four more are too many */
+	smtp_client_free(c);
+
+	c = long_login(&config, 375);
 	assert_true(str_eq(buf_view(smtp_client_output(c)), S("AUTH PLAIN\r\n")));
 	buf_clear(smtp_client_output(c));
 	smtp_client_feed(c, S("334 \r\n"));
 	assert_false(smtp_client_next(c, &e));
-	assert_int_equal(smtp_client_output(c)->n, 802);
+	assert_int_equal(smtp_client_output(c)->n, 502);
 	smtp_client_feed(c, S("235 in\r\n"));
 	assert_true(smtp_client_next(c, &e));
 	assert_int_equal(e.type, CLIENT_READY);
+	smtp_client_free(c);
+}
+
+/* 12288 octets are enough for every mechanism (RFC 4954 section 4). A server that takes no AUTH without initial response gets it. */
+static void test_long_token(void **state)
+{
+	struct smtp_client_config config = { .hostname = S("h"), .tls = true, .mechanisms = S("XOAUTH2") };
+	struct smtp_client *c = long_login(&config, 9000);
+	struct smtp_client_event e;
+
+	smtp_client_feed(c, S("334 \r\n"));
+	buf_clear(smtp_client_output(c));
+	assert_false(smtp_client_next(c, &e));
+	assert_int_equal(smtp_client_output(c)->n, 12002);
+	buf_clear(smtp_client_output(c));
+	smtp_client_feed(c, S("334 e30=\r\n")); /* the answer to the token */
+	assert_true(smtp_client_next(c, &e));
+	assert_int_equal(e.type, CLIENT_CHALLENGE);
+	assert_true(str_search(smtp_client_transcript(c), S("cHBw")) == smtp_client_transcript(c).n);
+	smtp_client_free(c);
+
+	c = long_login(&config, 9000);
+	smtp_client_feed(c, S("501 5.5.4 Syntax: AUTH mechanism initial-response\r\n"));
+	buf_clear(smtp_client_output(c));
+	assert_false(smtp_client_next(c, &e));
+	assert_int_equal(smtp_client_output(c)->n, strlen("AUTH XOAUTH2 ") + 12000 + 2);
+	assert_true(str_search(smtp_client_transcript(c), S("cHBw")) == smtp_client_transcript(c).n);
+	smtp_client_feed(c, S("501 5.5.4 no\r\n")); /* once */
+	assert_true(smtp_client_next(c, &e));
+	assert_int_equal(e.type, CLIENT_FAILED);
 	smtp_client_free(c);
 }
 
@@ -999,6 +1080,7 @@ int main(void)
 		cmocka_unit_test(test_binary),
 		cmocka_unit_test(test_window),
 		cmocka_unit_test(test_long_initial_response),
+		cmocka_unit_test(test_long_token),
 		cmocka_unit_test(test_transcript),
 		cmocka_unit_test(test_steps),
 		cmocka_unit_test(test_progress),

