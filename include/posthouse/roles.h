@@ -20,7 +20,7 @@ enum {
 };
 /* clang-format on */
 
-enum role_instances { ONE, PER_WORKER };
+enum role_instances { ONE, PER_WORKER, WHEN_NEEDED };
 enum role_socket { NO_SOCKET, LISTENING_SOCKETS, CONTROL_SOCKET };
 
 struct role_facts {

@@ -33,10 +33,23 @@ struct child *child_of(struct master *m, const struct channel *ch)
 	return child_find(m, channel_peer(ch), channel_peer_index(ch));
 }
 
+/* Of fetch, the only such role: tokens are fetched unless a command prints them. */
+bool child_is_needed(const struct child *c)
+{
+	const struct config *config = c->master->config;
+
+	if (role_facts[c->role].instances != WHEN_NEEDED)
+		return true;
+	for (size_t i = 0; i < config->upstreams_n; i++)
+		if (config->upstreams[i].oauth.provider != OAUTH_NONE && config->upstreams[i].oauth.grant != GRANT_COMMAND)
+			return true;
+	return false;
+}
+
 static bool all_children_ready(const struct master *m)
 {
 	for (size_t i = 0; i < m->children_n; i++)
-		if (m->children[i].state != CHILD_READY)
+		if (m->children[i].state != CHILD_READY && child_is_needed(&m->children[i]))
 			return false;
 	return true;
 }
@@ -77,7 +90,7 @@ static void on_back_off(uv_timer_t *timer)
 {
 	struct child *c = timer->data;
 
-	if (!c->master->stopping && c->state == CHILD_AWAY && !c->process_open)
+	if (!c->master->stopping && c->state == CHILD_AWAY && !c->process_open && child_is_needed(c))
 		start_child(c);
 }
 
@@ -195,11 +208,12 @@ static void on_process_exit(uv_process_t *process, int64_t status, int signal)
 {
 	struct child *c = process->data;
 	struct master *m = c->master;
+	bool needed = child_is_needed(c);
 
-	if (!m->stopping)
+	if (!m->stopping && needed)
 		log_error(NULL, "role.died", kv("dead", role_name(c->role)), kv("number", c->index), kv("pid", (int)c->pid),
 			  kv("status", (long long)status), kv("signal", signal));
-	c->failures = clock_mono_ms() - c->started_mono > LONG_LIFE_MS ? 1 : c->failures + 1;
+	c->failures = !needed ? 0 : clock_mono_ms() - c->started_mono > LONG_LIFE_MS ? 1 : c->failures + 1;
 	child_unwatch(c);
 	if (c->ch)
 		channel_close(c->ch, "the process has ended");
@@ -221,6 +235,21 @@ static void add_child(struct master *m, enum role_id role, unsigned index)
 	c->back_off.data = c->rewire.data = c->insist.data = c;
 }
 
+void children_follow_config(struct master *m)
+{
+	for (size_t i = 0; i < m->children_n; i++) {
+		struct child *c = &m->children[i];
+		bool needed = child_is_needed(c);
+
+		if (needed && c->state == CHILD_AWAY && !c->process_open && !uv_is_active((uv_handle_t *)&c->back_off)) {
+			start_child(c);
+		} else if (!needed && c->state == CHILD_READY) {
+			c->state = CHILD_STOPPING;
+			ipc_send_stop(c->ch, &(struct msg_stop){ .grace_ms = m->config->shutdown_grace_ms }, -1);
+		}
+	}
+}
+
 static unsigned instances_of(const struct master *m, enum role_id role)
 {
 	return role_facts[role].instances == PER_WORKER ? m->workers : 1;
@@ -233,6 +262,5 @@ void children_init(struct master *m)
 		for (unsigned role = 0; role < ROLE_COUNT; role++)
 			for (unsigned i = 0; role_facts[role].start == place && i < instances_of(m, role); i++)
 				add_child(m, role, i);
-	for (size_t i = 0; i < m->children_n; i++)
-		start_child(&m->children[i]);
+	children_follow_config(m);
 }

@@ -105,6 +105,10 @@ void child_lost_peer(struct child *c, const struct msg_peer_lost *m);
 /* ---- children.c ---- */
 void children_init(struct master *m);
 void child_ready(struct child *c);
+/* Has the configuration in force a use for the role? True for all but those that are WHEN_NEEDED. */
+bool child_is_needed(const struct child *c);
+/* After a reload: start the roles that are needed now, stop those that are not. */
+void children_follow_config(struct master *m);
 struct child *child_of(struct master *m, const struct channel *ch);
 struct child *child_find(struct master *m, enum role_id role, unsigned index);
 

@@ -154,6 +154,7 @@ static void finish(struct reload *r)
 		m->config = r->next;
 		log_configure(m->config->log.format == LOG_FORMAT_JSON, (enum log_level)m->config->log.level);
 		reload_watch_certificates(m);
+		children_follow_config(m);
 	} else {
 		old = r->next;
 	}
@@ -203,6 +204,8 @@ static void offer(struct reload *r)
 		struct child *c = &m->children[i];
 		int fd;
 
+		if (c->state != CHILD_READY && !child_is_needed(c))
+			continue;
 		if (c->state != CHILD_READY || !c->ch) {
 			refuse(r, TEMP, str_of(role_name(c->role)), S("is being restarted, try again"));
 			continue;

@@ -52,14 +52,15 @@ static void handle_status(void *ctx, struct channel *ch, const struct msg_status
 					.version = S(POSTHOUSE_VERSION),
 					.started_at = m->started_at,
 					.generation = m->generation,
-					.roles = { states, m->children_n } };
+					.roles = { states, 0 } };
 
 	for (size_t i = 0; i < m->children_n; i++) {
 		const struct child *c = &m->children[i];
 
-		states[i] = (struct rec_role_state){
-			c->role, c->index, (uint64_t)c->pid, c->incarnation, c->state == CHILD_READY, c->started_at
-		};
+		if (child_is_needed(c))
+			states[answer.roles.n++] = (struct rec_role_state){
+				c->role, c->index, (uint64_t)c->pid, c->incarnation, c->state == CHILD_READY, c->started_at
+			};
 	}
 	ipc_send_status_is(ch, &answer, -1);
 }

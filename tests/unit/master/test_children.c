@@ -28,6 +28,7 @@ struct told {
 static struct world {
 	struct master master;
 	struct config config;
+	struct cfg_upstream upstream; /* that needs tokens, and so the role fetch */
 	struct told told[TOLD_MAX];
 	size_t n;
 	bool no_program; /* the next start fails */
@@ -134,7 +135,7 @@ static void run_until(bool (*reached)(const struct master *m))
 static bool are_ready(const struct master *m)
 {
 	for (size_t i = 0; i < m->children_n; i++)
-		if (m->children[i].state != CHILD_READY)
+		if (m->children[i].state != CHILD_READY && child_is_needed(&m->children[i]))
 			return false;
 	return m->all_ready;
 }
@@ -162,12 +163,14 @@ static void end_process(struct child *c)
 }
 
 /* All roles, with their first configuration. */
-static int setup(void **state)
+static int setup_with(size_t upstreams)
 {
 	static uv_loop_t loop;
 	struct master *m = &world.master;
 
-	world = (struct world){ .config = { .shutdown_grace_ms = 600000 } };
+	world = (struct world){ .config = { .shutdown_grace_ms = 600000 }, .upstream = { .oauth.provider = OAUTH_CUSTOM } };
+	world.config.upstreams = &world.upstream;
+	world.config.upstreams_n = upstreams;
 	uv_loop_init(&loop);
 	*m = (struct master){ .loop = &loop, .config = &world.config, .generation = 1, .offers = 1, .workers = WORKERS };
 	m->control_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -179,6 +182,16 @@ static int setup(void **state)
 	children_init(m);
 	run_until(are_ready);
 	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_with(1);
+}
+
+static int setup_without_need(void **state)
+{
+	return setup_with(0);
 }
 
 static void close_handle(uv_handle_t *h, void *arg)
@@ -338,6 +351,42 @@ static void test_a_role_that_names_a_peer_that_it_cannot_have(void **state)
 	assert_int_equal(count(SPAWNED, ROLE_LOGIN), 1);
 }
 
+/* Reloads that begin to need fetch, and that need it no more. */
+static void test_a_role_that_is_started_when_needed(void **state)
+{
+	struct master *m = &world.master;
+	struct child *fetch = find(ROLE_FETCH);
+
+	assert_int_equal(count(SPAWNED, ROLE_FETCH), 0);
+	assert_int_equal(count(CONNECT, ROLE_FETCH), 0);
+	world.upstream.oauth.grant = GRANT_COMMAND; /* no request is made for it */
+	m->config->upstreams_n = 1;
+	children_follow_config(m);
+	assert_false(fetch->process_open);
+	world.upstream.oauth.grant = GRANT_REFRESH_TOKEN;
+	children_follow_config(m);
+	run_until(are_ready);
+	assert_int_equal(count(SPAWNED, ROLE_FETCH), 1);
+	assert_int_equal(count(CONNECT, ROLE_FETCH), 2); /* vault, console */
+	children_follow_config(m);
+	assert_int_equal(count(SPAWNED, ROLE_FETCH), 1);
+	end_process(fetch); /* as every role it comes back */
+	run_until(are_ready);
+	assert_int_equal(count(SPAWNED, ROLE_FETCH), 2);
+	m->config->upstreams_n = 0;
+	children_follow_config(m);
+	for (int i = 0; i < 10; i++)
+		uv_run(m->loop, UV_RUN_NOWAIT);
+	assert_int_equal(count(STOP, ROLE_FETCH), 1);
+	end_process(fetch);
+	assert_int_equal(fetch->failures, 0);
+	m->config->upstreams_n = 1;
+	children_follow_config(m);
+	run_until(are_ready);
+	assert_int_equal(count(SPAWNED, ROLE_FETCH), 3);
+	assert_int_equal(world.master.exit_code, 0);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -349,6 +398,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_the_pause_before_a_start, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_order_of_stopping, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_role_that_names_a_peer_that_it_cannot_have, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_role_that_is_started_when_needed, setup_without_need, teardown),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
