@@ -265,7 +265,8 @@ def test_recipients_per_message_splits():
 
 
 def test_message_size_of_an_upstream():
-    """What is too large for the first takes the second. With the first alone, the sender gets a report that names the limit."""
+    """What is too large for the first takes the second. Where some recipients have the first alone, the sender gets a report that names the
+    limit; where all have, the message is refused."""
     first, second = Sink(), Sink()
     large = simple_message() + b"0123456789" * 7 + b"\r\n" + (b"x" * 70 + b"\r\n") * 1000
     small = upstream("first", first.port, 'message_size = "20K";')
@@ -275,8 +276,14 @@ def test_message_size_of_an_upstream():
     second.wait(1)
     first.wait(1)
     assert len(second.messages[0].bytes) > 20480 and (len(first.messages), len(second.messages)) == (1, 1)
-    relay = Relay(upstream=small)
-    id = relay.submit(large, to=["bob@example.net", "carol@other.example"])
+    relay = Relay(upstream=small + ", " + upstream("second", second.port),
+                  extra=routes('recipients = [ "bob@example.net" ]; via = [ "second" ];', 'via = [ "first" ];'))
+    try:
+        relay.submit(large, to=["carol@other.example", "dave@other.example"])
+        assert False, "accepted"
+    except smtplib.SMTPDataError as refusal:
+        assert refusal.smtp_code == 552 and b"5.3.4" in refusal.smtp_error and b"20480" in refusal.smtp_error, refusal
+    id = relay.submit(large, to=["bob@example.net", "carol@other.example", "dave@other.example"])
     first.wait(2)
     words, _, recipients, _ = report_of(first.messages[1])
     assert len(recipients) == 2 and "20480 bytes that upstream:first takes" in words and recipients[0]["Status"] == "5.3.4", words

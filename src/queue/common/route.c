@@ -37,6 +37,21 @@ const struct cfg_route *route_find(const struct config *c, struct str login, str
 	return NULL;
 }
 
+uint64_t route_message_size(const struct config *c, const struct envelope *envelope, struct str recipient)
+{
+	const struct cfg_route *r = route_find(c, envelope->login, envelope->sender, recipient);
+	uint64_t most = 0;
+
+	for (size_t i = 0; r && i < r->via.n; i++) {
+		const struct cfg_upstream *u = config_upstream(c, r->via.at[i]);
+
+		if (!u || u->message_size == 0)
+			return UINT64_MAX;
+		most = u->message_size > most ? u->message_size : most;
+	}
+	return most > 0 ? most : UINT64_MAX;
+}
+
 /* ---- without knowing the whole addresses ---- */
 
 enum answer { NO, MAYBE, YES };

@@ -3,6 +3,7 @@
 #define QUEUE_ROUTE_H
 
 #include "posthouse/config.h"
+#include "posthouse/envelope.h"
 
 /* The first route of the configuration whose conditions all hold; NULL: none does. A device login `alice/phone` counts as
  * `alice`. */
@@ -17,6 +18,9 @@ struct route_set {
 	bool complete;
 };
 struct route_set routes_for(const struct config *c, struct str login, struct str domain);
+
+/* The size of the largest message that a choice of this recipient's route takes; UINT64_MAX: any. */
+uint64_t route_message_size(const struct config *c, const struct envelope *envelope, struct str recipient);
 
 /* Is the upstream, or "mx", a choice of some route? */
 bool route_uses(const struct config *c, struct str via);

@@ -2,6 +2,7 @@
  * before?), count_new (recipients), decide (limits, breaker), give_to_store, on_accepted. */
 #include "intake/intake_private.h"
 #include "common/event_fields.h"
+#include "common/route.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/crash.h"
@@ -129,6 +130,24 @@ static void on_known(void *ctx, struct verdict v, const bool *known, size_t n)
 	decide(t, new_ones);
 }
 
+/* A message that no upstream of any of its recipients takes is refused at once. One that some of them cannot get is accepted: a
+ * report tells the sender about these. */
+static struct verdict check_size(struct transaction *t)
+{
+	uint64_t size = t->m.prefix.n + t->m.size, most = 0;
+
+	for (size_t i = 0; i < t->m.recipients_n; i++) {
+		uint64_t this_one = route_message_size(role_config(t->intake->role), &t->m.envelope, t->recipients[i].address);
+
+		if (this_one >= size)
+			return ok();
+		most = this_one > most ? this_one : most;
+	}
+	return perm(552, S("5.3.4"),
+		    arena_printf(&t->arena, "The message is larger than the %llu bytes that the next server takes",
+				 (unsigned long long)most));
+}
+
 static void decide(struct transaction *t, uint64_t new_recipients)
 {
 	struct intake *in = t->intake;
@@ -140,7 +159,9 @@ static void decide(struct transaction *t, uint64_t new_recipients)
 
 	if (t->peer)
 		reservation_end(in->accounting, t->peer->channel, t->number);
-	v = quota_charge(&t->quota, &t->arena, &t->m, &amounts);
+	v = check_size(t);
+	if (v.class == OK)
+		v = quota_charge(&t->quota, &t->arena, &t->m, &amounts);
 	if (v.class != OK)
 		refuse(t, v);
 	else

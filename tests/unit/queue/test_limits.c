@@ -251,7 +251,8 @@ static void test_parts(void **state)
 	assert_int_equal(delivery_number(h, 4)->n, 1);
 }
 
-/* A message that is too large for the first upstream takes the next one; without one it fails. */
+/* A message that is too large for the first upstream takes the next one. Without one it is refused, or fails when the limit came
+ * later. */
 static void test_size(void **state)
 {
 	struct harness *h = *state;
@@ -261,8 +262,14 @@ static void test_size(void **state)
 	submit_and_wait(h, 1, "a@example.org", "b@x.example");
 	assert_true(str_eq(delivery_number(h, 1)->route, S("upstream:two")));
 	finish(h, 0);
-	use_ways(h, 1);
+	disconnect(h, &h->relay);
 	submit_and_wait(h, 2, "a@example.org", "b@x.example c@y.example");
+	use_ways(h, 1);
+	connect_relay(h);
+	submit(h, 3, 3, "a@example.org", "b@x.example c@y.example", "Subject: large\r\n\r\nx\r\n");
+	UNTIL(h, h->answers_n == 3);
+	assert_int_equal(h->answer.code, 552);
+	assert_true(str_eq(h->answer.enhanced, S("5.3.4")) && str_search(h->answer.text, S("10 bytes")) < h->answer.text.n);
 	UNTIL(h, recipient(2, 1)->state == RCPT_FAILED && recipient(2, 2)->state == RCPT_FAILED);
 	assert_true(stored_event(2, "delivery.failed", "552") &&
 		    stored_event(2, "delivery.failed", "the 10 bytes that upstream:isp takes"));
