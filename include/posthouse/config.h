@@ -85,7 +85,7 @@ struct cfg_upstream {
 	struct rate_list messages; /* set here, or by the profile; so are the next five */
 	struct rate_list recipients;
 	uint64_t recipients_per_message, message_size, messages_per_connection; /* 0: no limit */
-	struct str profile;         /* its values are filled in above where they are not set */
+	struct str profile, region; /* values of the profile are filled in where they are not set: see profiles.h */
 	struct str_list mechanisms; /* to log in with, in order; empty: all that the relay knows */
 	struct str_list avoid;      /* extensions that are not used although it offers them */
 	struct str report_sender;   /* of reports and notifications; "": the general one, config.report_sender */

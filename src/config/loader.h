@@ -96,6 +96,11 @@ struct str_list gateways_of(struct arena *a, struct str v4_table, struct str v6_
 
 /* ---- upstreams.c: profiles filled in, then the rules for upstreams that the table of keys cannot express ---- */
 void upstreams_check(struct loader *l);
+/* Does the file say something for this key of element i of upstreams? */
+bool upstream_has(struct loader *l, size_t i, const char *key);
+
+/* ---- upstream_profile.c: fill in what the profile of element i of upstreams knows; warn of what does not fit it ---- */
+void profile_apply(struct loader *l, size_t i);
 
 /* ---- oauth.c: how the tokens of upstream `i` are obtained: the provider's values filled in, then the rules ---- */
 void oauth_check(struct loader *l, size_t i);

@@ -1,6 +1,7 @@
-/* manual.c - the manual's list of keys, and its table of profiles. */
-#include "profiles.h"
+/* manual.c - the manual's list of keys, and its list of profiles. */
 #include "schema.h"
+
+#include "posthouse/profiles.h"
 
 /* Text for roff: hyphens and backslashes as they are, no line that begins with a control character. */
 static void add_roff(struct buf *b, struct str s)
@@ -91,31 +92,34 @@ bool config_manual(struct buf *b)
 	return b->n < b->max;
 }
 
-/* "500/1d, 30/1m" */
-static void add_rates(struct buf *b, const char *rates)
+/* The sentence for beginners, then "host: smtp.isp.example; port: 465, TLS implicit". */
+static void profile_row(struct buf *b, struct arena *a, const struct profile *p)
 {
-	struct str rest = str_of(rates), word;
-	const char *before = "";
+	struct profile_fact facts[PROFILE_FACTS_MAX];
+	size_t n = profile_facts(p, a, facts);
 
-	while (str_split(&rest, ' ', &word)) {
-		buf_printf(b, "%s%.*s", before, STR_ARG(word));
-		before = ", ";
+	buf_add(b, S(".TP\n.B "));
+	add_roff(b, str_of(p->name));
+	if (p->hint) {
+		buf_add(b, S("\n"));
+		add_roff(b, str_of(p->hint));
+		buf_add(b, S("\n.br"));
 	}
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(facts[i].label, "note") == 0)
+			continue;
+		buf_printf(b, "%s%s: ", i == 0 ? "\n" : "; ", facts[i].label);
+		add_roff(b, facts[i].value);
+	}
+	buf_add(b, S(".\n"));
 }
 
 bool config_manual_profiles(struct buf *b)
 {
-	buf_add(b, S(".TS\ntab(|);\nlb1 lb1 lb1 lb1 lb1 lb\nl1 l1 l1 l1 l1 l.\nprofile|host|port|tls|messages|at once\n"));
-	for (size_t i = 0; i < profiles_n; i++) {
-		const struct profile *p = &profiles[i];
+	struct arena a = { 0 };
 
-		add_roff(b, str_of(p->name));
-		buf_add_char(b, '|');
-		add_roff(b, str_of(p->host));
-		buf_printf(b, "|%u|%s|", (unsigned)p->port, choice_name(upstream_tls_choices, p->tls));
-		add_rates(b, p->messages);
-		buf_printf(b, "|%u\n", (unsigned)p->connections);
-	}
-	buf_add(b, S(".TE\n"));
+	for (size_t i = 0; i < profiles_n; i++)
+		profile_row(b, &a, &profiles[i]);
+	arena_fini(&a);
 	return b->n < b->max;
 }

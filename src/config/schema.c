@@ -1,6 +1,5 @@
 /* schema.c - every key of the configuration file, once. To add one: a row here, a field in config.h, a line in
  * etc/posthouse.conf, and `POSTHOUSE_UPDATE=1 meson test config_manual` for the manual. */
-#include "profiles.h"
 #include "schema.h"
 
 #include "posthouse/roles.h"

@@ -101,8 +101,8 @@ enum key_type key_scalar(const struct key *k);
 /* ---- choices.c: an array for each key that takes one of a few words; a NULL name ends it ---- */
 extern const struct choice listen_tls_choices[], upstream_tls_choices[], tls_version_choices[], mechanism_choices[],
 	upstream_mechanism_choices[], avoid_choices[], backend_choices[], over_choices[], breaker_choices[], user_over_choices[],
-	user_breaker_choices[], oauth_provider_choices[], oauth_grant_choices[], device_tls_choices[], log_format_choices[],
-	log_level_choices[], bare_newline_choices[], dkim_choices[];
+	user_breaker_choices[], oauth_provider_choices[], oauth_grant_choices[], profile_choices[], device_tls_choices[],
+	log_format_choices[], log_level_choices[], bare_newline_choices[], dkim_choices[];
 
 /* ---- text.c: formats ---- */
 extern const struct text_format format_fqdn, format_domain, format_host, format_address, format_mailbox, format_pattern,
@@ -131,7 +131,7 @@ void value_print(struct buf *b, const struct key *k, const void *base);
 
 /* ---- dump.c ---- */
 
-/* The table as rows of the manual, and that of profiles.h (man(7) and tbl(1) macros). */
+/* The table as rows of the manual, and that of profiles.def (man(7) macros). */
 bool config_manual(struct buf *b);
 bool config_manual_profiles(struct buf *b);
 

@@ -1,45 +1,14 @@
-/* upstreams.c - fills in the values of profiles, and checks which keys of an upstream fit together. Each check also works with
- * values that had a fault already. */
+/* upstreams.c - checks which keys of an upstream fit together, after the values of its profile are filled in. Each check also
+ * works with values that had a fault already. */
 #include "loader.h"
-#include "profiles.h"
 
 #include "posthouse/sasl.h"
 
 #include <sys/stat.h>
 
-static bool has_key(struct loader *l, size_t i, const char *key)
+bool upstream_has(struct loader *l, size_t i, const char *key)
 {
 	return is_given(setting_exact(l, "upstreams.[%zu].%s", i, key));
-}
-
-/* The table's own texts live for ever. */
-static void set_messages(struct loader *l, struct cfg_upstream *u, const char *rates)
-{
-	struct str rest = str_of(rates), word;
-
-	u->messages.at = ARENA_ARRAY(l->arena, struct rate, rest.n);
-	while (str_split(&rest, ' ', &word))
-		u->messages.n += value_rate(word, false, &u->messages.at[u->messages.n]);
-}
-
-/* A value in the file goes before that of the profile. */
-static void apply_profile(struct loader *l, size_t i)
-{
-	struct cfg_upstream *u = &l->config->upstreams[i];
-	const struct profile *p = profile_find(u->profile);
-
-	if (p && u->host.n == 0 && !has_key(l, i, "host"))
-		u->host = str_of(p->host);
-	if (p && !has_key(l, i, "port") && !has_key(l, i, "tls"))
-		u->port = p->port;
-	if (p && !has_key(l, i, "tls"))
-		u->tls = p->tls;
-	if (p && !has_key(l, i, "messages"))
-		set_messages(l, u, p->messages);
-	if (p && !has_key(l, i, "connections"))
-		u->connections = p->connections;
-	if (u->port == 0)
-		u->port = u->tls == UPSTREAM_IMPLICIT ? 465 : 587;
 }
 
 /* A host that is not valid is a fault already, and an unknown profile could have given one. */
@@ -47,7 +16,7 @@ static void check_host(struct loader *l, size_t i)
 {
 	const struct cfg_upstream *u = &l->config->upstreams[i];
 
-	if (u->host.n == 0 && !has_key(l, i, "host") && !has_key(l, i, "profile"))
+	if (u->host.n == 0 && !upstream_has(l, i, "host") && !upstream_has(l, i, "profile"))
 		fault(l, setting_near(l, "upstreams.[%zu].host", i),
 		      "expected the key upstreams.host: it is needed. The upstream's host name or address; or profile, which "
 		      "knows some of them");
@@ -66,6 +35,12 @@ static void check_names(struct loader *l, size_t i)
 			fault(l, setting_near(l, "upstreams.[%zu].name", i),
 			      "upstreams: expected a name of its own; element %zu of the list is called \"%.*s\" too", k + 1,
 			      STR_ARG(name));
+}
+
+static void set_port(struct cfg_upstream *u)
+{
+	if (u->port == 0)
+		u->port = u->tls == UPSTREAM_IMPLICIT ? 465 : 587;
 }
 
 /* TLS begins in one way on port 465 and in another one on port 587 (RFC 8314 3.3). With the wrong way both sides wait for each
@@ -140,7 +115,8 @@ static void check_file_mode(struct loader *l, size_t i)
 void upstreams_check(struct loader *l)
 {
 	for (size_t i = 0; i < l->config->upstreams_n; i++) {
-		apply_profile(l, i);
+		profile_apply(l, i);
+		set_port(&l->config->upstreams[i]);
 		check_host(l, i);
 		check_names(l, i);
 		rates_check(l, setting_near(l, "upstreams.[%zu].messages", i), "upstreams.messages",

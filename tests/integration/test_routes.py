@@ -323,6 +323,24 @@ def test_provider_profiles():
     assert done.returncode == 78 and "profile" in done.stdout + done.stderr, done
 
 
+def test_a_profile_end_to_end():
+    """SendGrid's host played by a sink: the word apikey is the login, host and port of the file go before those of the profile. What does
+    not fit is a warning of `check`."""
+    context, cert = tls_context(WORK_DIR(), "smtp.sendgrid.net")
+    sink = Sink(tls="starttls", tls_context=context, users={"apikey": "the key"})
+    profiled = (f'{{ name = "grid"; profile = "sendgrid"; host = "127.0.0.1"; port = {sink.port}; tls_name = "smtp.sendgrid.net"; '
+                f'ca = "{cert}"; password_file = "{secret("the key")}"; }}')
+    relay = Relay(upstream=profiled)
+    relay.submit(to=SIX)
+    sink.wait(1)
+    assert sink.logins and sink.logins[0][1] == "apikey", sink.logins
+    done = relay.command("check")
+    assert "expected another login" not in done.stdout + done.stderr
+    relay.conf.write_text(relay.conf.read_text().replace('profile = "sendgrid";', 'profile = "sendgrid"; login = "me@example.org";'))
+    done = relay.command("check")
+    assert "expected another login for sendgrid: the word apikey" in done.stdout + done.stderr, done
+
+
 def test_reload_changes_the_way_of_queued_mail():
     other = Sink()
     relay = Relay(upstream=upstream("dead", free_port()) + ", " + upstream("alive", other.port), extra=routes('via = [ "dead" ];'))

@@ -1,8 +1,6 @@
 /* test_load.c - good configurations: defaults, values, includes, secrets, what a reload may change. */
 #include "fixture.h"
 
-#include "profiles.h"
-
 #include "posthouse/log.h"
 #include "posthouse/mail.h"
 
@@ -231,7 +229,7 @@ static void profiled(void **state)
 	} rows[] = {
 		{ "profile = \"gmail\";", "smtp.gmail.com", 587, UPSTREAM_STARTTLS, 3, 1, { 250, 86400000 } },
 		{ "profile = \"gmail\"; host = \"\";", "smtp.gmail.com", 587, UPSTREAM_STARTTLS, 3, 1, { 250, 86400000 } },
-		{ "profile = \"office365\";", "smtp.office365.com", 587, UPSTREAM_STARTTLS, 3, 2, { 5000, 86400000 } },
+		{ "profile = \"office365\";", "smtp.office365.com", 587, UPSTREAM_STARTTLS, 3, 1, { 15, 60000 } },
 		{ "profile = \"mail.ru\";", "smtp.mail.ru", 465, UPSTREAM_IMPLICIT, 1, 1, { 1, 60000 } },
 		{ "profile = \"brevo\";", "smtp-relay.brevo.com", 587, UPSTREAM_STARTTLS, 5, 2, { 4500, UINT64_C(2592000000) } },
 		{ "profile = \"yandex\"; host = \"smtp.yandex.com\";",
@@ -239,10 +237,10 @@ static void profiled(void **state)
 		  465,
 		  UPSTREAM_IMPLICIT,
 		  2,
-		  1,
-		  { 75, 86400000 } },
-		{ "profile = \"yandex\"; tls = \"starttls\";", "smtp.yandex.ru", 587, UPSTREAM_STARTTLS, 2, 1, { 75, 86400000 } },
-		{ "profile = \"yandex\"; port = 2025;", "smtp.yandex.ru", 2025, UPSTREAM_IMPLICIT, 2, 1, { 75, 86400000 } },
+		  0,
+		  { 0, 0 } },
+		{ "profile = \"yandex\"; tls = \"starttls\";", "smtp.yandex.ru", 587, UPSTREAM_STARTTLS, 2, 0, { 0, 0 } },
+		{ "profile = \"yandex\"; port = 2025;", "smtp.yandex.ru", 2025, UPSTREAM_IMPLICIT, 2, 0, { 0, 0 } },
 		{ "profile = \"gmail\"; messages = [ \"2000/1d\" ]; connections = 8;",
 		  "smtp.gmail.com",
 		  587,
@@ -275,15 +273,6 @@ static void profiled(void **state)
 			assert_int_equal(u->messages.at[rows[i].rates - 1].window_ms, rows[i].last.window_ms);
 		}
 		config_free(c);
-	}
-	for (size_t i = 0; i < profiles_n; i++) { /* the table's own words are good ones */
-		struct str rest = str_of(profiles[i].messages), word;
-		struct rate rate;
-
-		assert_ptr_equal(profile_find(str_of(profiles[i].name)), &profiles[i]);
-		assert_true(format_host.valid(str_of(profiles[i].host)));
-		while (str_split(&rest, ' ', &word))
-			assert_true(value_rate(word, false, &rate));
 	}
 }
 
