@@ -138,6 +138,8 @@ void smtp_client_text_end(struct smtp_client *c);
 void smtp_client_quit(struct smtp_client *c);
 struct buf *smtp_client_output(struct smtp_client *c);
 const struct smtp_peer *smtp_client_peer(const struct smtp_client *c);
+/* The keywords of its last EHLO answer that are known here, for people; AUTH comes last, with its mechanisms. */
+struct str smtp_peer_keywords(struct arena *a, const struct smtp_peer *peer);
 
 /* The state's name for logs and reports ("greeting", "EHLO", "AUTH", "MAIL", "RCPT", "DATA", "text", "BDAT", "end of data"
  * …), and which of the time limits applies to the wait (RFC 5321 4.5.3.2). */

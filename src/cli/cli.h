@@ -15,6 +15,7 @@ int command_init(int argc, char **argv, const char *config_path);
 int command_user(int argc, char **argv, const char *config_path);
 int command_queue(int argc, char **argv, const char *config_path);
 int command_limits(int argc, char **argv, const char *config_path);
+int command_upstream(int argc, char **argv, const char *config_path);
 int command_trace(int argc, char **argv, const char *config_path);
 int command_status(int argc, char **argv, const char *config_path);
 int command_reload(int argc, char **argv, const char *config_path);
@@ -37,6 +38,8 @@ void session_close(struct session *s);
 /* A login as the relay knows it: with its realm, in lower case. In the session's arena; "" stays. */
 struct str session_login(struct session *s, struct str who);
 
+/* Makes one call, whatever the verdict of its answer. Dies with the reason when the call cannot be made. */
+union ipc_message *session_call(struct session *s, enum msg_type request, const void *message, enum msg_type reply);
 /* Makes one call. Dies with the reason when the call cannot be made, or (75, 69, 65 or 78) when the answer's verdict is not
  * OK. */
 union ipc_message *session_ask(struct session *s, enum msg_type request, const void *message, enum msg_type reply);

@@ -52,16 +52,21 @@ static int exit_code(enum msg_type request, struct verdict v)
 	return v.code == 550 ? EX_DATAERR : EX_UNAVAILABLE;
 }
 
-union ipc_message *session_ask(struct session *s, enum msg_type request, const void *message, enum msg_type reply)
+union ipc_message *session_call(struct session *s, enum msg_type request, const void *message, enum msg_type reply)
 {
 	union ipc_message *answer;
 	const char *why;
-	struct verdict v;
 
 	if (!control_call(s->control, request, message, reply, &s->arena, &answer, &why))
 		die(EX_UNAVAILABLE, "%s", why);
-	/* every reply begins with its call and its verdict */
-	v = answer->reloaded.verdict;
+	return answer;
+}
+
+union ipc_message *session_ask(struct session *s, enum msg_type request, const void *message, enum msg_type reply)
+{
+	union ipc_message *answer = session_call(s, request, message, reply);
+	struct verdict v = answer->reloaded.verdict; /* every reply begins with its call and its verdict */
+
 	if (v.class != OK)
 		die(exit_code(request, v), "%.*s", STR_ARG(utf8_shown(&s->arena, v.text)));
 	return answer;

@@ -88,6 +88,8 @@ static void keep_failure(struct connection *c, struct verdict v, enum smtp_step 
 {
 	if (c->failure.verdict.class != OK && fault <= c->failure.fault)
 		return;
+	if (c->pool->probe)
+		c->relay->ops->probe_note(c);
 	c->failure = (struct failure){ .verdict = verdict_keep(&c->arena, v),
 				       .step = step,
 				       .fault = fault,

@@ -50,7 +50,10 @@ static void opened(struct connection *c)
 	struct stream_tls_info tls;
 
 	stream_tls_info(c->stream, &tls);
-	pool_connection_ready(c->pool, c->mechanism);
+	if (c->pool->probe)
+		c->relay->ops->probe_ended(c, true);
+	else
+		pool_connection_ready(c->pool, c->mechanism);
 	if (!tls.on && c->tls.level != TLS_LEVEL_NONE)
 		c->tls_result = TLS_RESULT_STARTTLS_NOT_SUPPORTED;
 	if (c->tls.old && tls.on)

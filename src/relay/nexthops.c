@@ -91,6 +91,16 @@ static void define(struct pool *pool, const struct cfg_upstream *u)
 		use_ca_store(pool, u->ca_pem);
 }
 
+struct pool *nexthop_outside(struct relay *relay, const struct cfg_upstream *u)
+{
+	struct pool *pool = pool_new(relay);
+
+	define(pool, u);
+	pool->limit = 1;
+	pool->gone = true;
+	return pool;
+}
+
 static void retire(struct pool *pool)
 {
 	struct delivery *d;

@@ -194,6 +194,10 @@ void pool_connection_failed(struct connection *c)
 	struct msg_result hop;
 	struct delivery *d;
 
+	if (pool->probe) {
+		pool->relay->ops->probe_ended(c, false);
+		return;
+	}
 	if (c->state <= CONNECTION_BUSY)
 		others--;
 	free(pool->failure);

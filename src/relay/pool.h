@@ -16,6 +16,7 @@ struct role;
 struct connection;
 struct delivery;
 struct ca_store;
+struct probe;
 
 /* A refusal of one recipient or message that possibly means all mail by this next hop: complaints.c. */
 struct complaint {
@@ -42,7 +43,8 @@ struct pool {
 	size_t limit;
 	uint64_t messages_per_connection; /* of the configuration; 0: no limit */
 	unsigned generation;              /* of the definition: connections of an older one get no further delivery */
-	bool gone;                        /* no longer configured */
+	bool gone;                        /* no longer configured, or made for `probe` alone: it gets no delivery */
+	struct probe *probe;              /* NULL, or the test of the upstream that this pool was made for */
 	struct list connections, waiting;
 	size_t connections_n, waiting_n;
 	size_t fewer; /* 0, or the number of connections that the peer seems to allow, until … */
@@ -100,7 +102,15 @@ void domain_lookups_answer(struct pool *pool, bool known);
 struct verdict nexthops_check(struct relay *relay, const struct config *config); /* OK: the configuration can be applied */
 void nexthops_apply(struct role *r);
 void nexthops_abandon(struct role *r);
+/* For the test of an upstream: a pool that no route leads to, and that ends with its one connection. */
+struct pool *nexthop_outside(struct relay *relay, const struct cfg_upstream *u);
 /* The next hop of a route. NULL: there is none, and why. */
 struct pool *nexthop_find(struct relay *relay, struct str route, struct arena *a, struct str *why_out);
+
+/* ---- probe.c ---- */
+void probe_begin(struct relay *relay, struct channel *console, const struct msg_upstream_test *m);
+void probe_note(struct connection *c);             /* how far the session has come; before its client machine is freed */
+void probe_ended(struct connection *c, bool open); /* the session is open, or c->failure says why not */
+void probe_free(struct connection *c);
 
 #endif

@@ -11,6 +11,8 @@ enum {
 static void on_connection_closed(struct connection *c)
 {
 	transfer_fini(&c->transfer);
+	if (c->pool->probe)
+		probe_free(c);
 	pool_connection_gone(c->pool, c);
 }
 
@@ -23,6 +25,8 @@ static const struct relay_ops relay_ops = {
 	.give = client_events_give,
 	.writable = transfer_go_on,
 	.closed = on_connection_closed,
+	.probe_note = probe_note,
+	.probe_ended = probe_ended,
 	.found = attempt_found,
 	.resolver_changed = attempt_resolve_again,
 };
@@ -94,6 +98,11 @@ static void handle_settled(void *ctx, struct channel *ch, const struct msg_settl
 
 	if (d && d->state == DELIVERY_REPORTED)
 		delivery_free(d);
+}
+
+static void handle_upstream_test(void *ctx, struct channel *ch, const struct msg_upstream_test *m, int fd)
+{
+	probe_begin(relay_of(ctx), ch, m);
 }
 
 static void peer_down(struct role *r, struct channel *ch)
@@ -175,7 +184,7 @@ static void stats(struct role *r)
 
 		if (pool->mx)
 			domains++;
-		else
+		else if (!pool->probe)
 			role_stat_of(r, METRIC_RELAY_UPSTREAM_CONNECTIONS, pool->name, pool->connections_n, text);
 	}
 	role_stat(r, METRIC_RELAY_DOMAINS, domains);
@@ -187,6 +196,7 @@ static const struct ipc_handlers handlers = {
 	.deliver = handle_deliver,
 	.withdraw = handle_withdraw,
 	.settled = handle_settled,
+	.upstream_test = handle_upstream_test,
 };
 
 static const struct role_ops ops = {

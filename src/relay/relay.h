@@ -29,6 +29,9 @@ struct relay_ops {
 	void (*advance)(struct connection *c);  /* the client machine can have events */
 	void (*writable)(struct connection *c); /* the peer has taken some text, or has answered */
 	void (*closed)(struct connection *c);   /* all handles are closed; the connection is freed next */
+	/* attempt.c, client_events.c, pool.c: of a connection whose pool has a probe */
+	void (*probe_note)(struct connection *c);
+	void (*probe_ended)(struct connection *c, bool open);
 	/* downgrade.c, transfer.c */
 	void (*resume)(struct connection *c); /* the first pass is over */
 	/* pool.c */

@@ -86,3 +86,15 @@ void client_peer_line(struct smtp_client *c, struct str line)
 			add_mechanism(c, word);
 	}
 }
+
+struct str smtp_peer_keywords(struct arena *a, const struct smtp_peer *peer)
+{
+	struct str all = S("");
+
+	for (size_t i = 0; i < sizeof features / sizeof *features; i++)
+		if (peer->features & features[i].feature)
+			all = arena_printf(a, "%.*s%s%.*s", STR_ARG(all), all.n ? " " : "", STR_ARG(features[i].keyword));
+	if (peer->mechanisms.n > 0)
+		all = arena_printf(a, "%.*s%sAUTH %.*s", STR_ARG(all), all.n ? " " : "", STR_ARG(peer->mechanisms));
+	return all;
+}

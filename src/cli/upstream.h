@@ -1,0 +1,12 @@
+/* upstream.h - what the parts of `posthouse upstream` share. */
+#ifndef POSTHOUSE_CLI_UPSTREAM_H
+#define POSTHOUSE_CLI_UPSTREAM_H
+
+#include "cli.h"
+
+/* Each returns the exit code. */
+int upstream_list(struct session *s, const struct config *c, bool json);
+int upstream_test(struct session *s, const char *name, bool json);
+int upstream_login(struct session *s, const char *name, unsigned port);
+
+#endif
