@@ -25,6 +25,16 @@ static struct str of_certificate(const char *host, long result, struct arena *a)
 	}
 }
 
+/* OpenSSL's reason alone: "error:0A00010B:SSL routines::wrong version number". */
+static const char *of_handshake(const char *words)
+{
+	const char *reason = strstr(words, "::");
+
+	if (strstr(words, "SSL_ERROR_SYSCALL"))
+		return "the connection was closed";
+	return reason ? reason + 2 : words;
+}
+
 static long number(struct transfer *t, CURLINFO what)
 {
 	long value = 0;
@@ -52,7 +62,7 @@ struct str transfer_failure(struct transfer *t, CURLcode code, struct arena *a)
 	case CURLE_PEER_FAILED_VERIFICATION: return of_certificate(t->host, number(t, CURLINFO_SSL_VERIFYRESULT), a);
 	case CURLE_OPERATION_TIMEDOUT: return of_time(t, a);
 	case CURLE_COULDNT_CONNECT: return arena_printf(a, "no connection to %s: %s", t->host, error ? strerror(error) : words);
-	case CURLE_SSL_CONNECT_ERROR: return arena_printf(a, "no TLS with %s: %s", t->host, words);
+	case CURLE_SSL_CONNECT_ERROR: return arena_printf(a, "no TLS with %s: %s", t->host, of_handshake(words));
 	case CURLE_SSL_CACERT_BADFILE: return arena_printf(a, "the CA certificates cannot be read: %s", words);
 	case CURLE_GOT_NOTHING:
 	case CURLE_RECV_ERROR:

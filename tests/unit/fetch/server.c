@@ -51,8 +51,11 @@ static size_t on_request(void *ctx, struct stream *st, struct str bytes)
 	struct str request;
 	const struct page *page;
 
-	if (!c->server->tls)
+	if (!c->server->tls) { /* whatever the client begins */
+		if (!c->answered && c->server->pages_n > 0)
+			answer(c, c->server->pages[0].answer, S(""), false);
 		return bytes.n;
+	}
 	assert_true(buf_add(&c->request, bytes) && buf_add_char(&c->request, '\0'));
 	c->request.n--; /* strtoul() needs an end */
 	request = buf_view(&c->request);

@@ -2,8 +2,10 @@
 #include "../role/played.h"
 #include "server.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define ANSWERS_MAX 512
 
@@ -69,7 +71,7 @@ static int setup(void **state)
 	*w = (struct world){ 0 };
 	uv_loop_init(&w->loop);
 	w->role = (struct played){ .loop = &w->loop, .role = ROLE_FETCH, .program = program };
-	server_start(&w->server, &w->loop, "IP:127.0.0.1", 0, pages, sizeof pages / sizeof pages[0]);
+	server_start(&w->server, &w->loop, "IP:127.0.0.1,DNS:localhost", 0, pages, sizeof pages / sizeof pages[0]);
 	w->config.https.ca_pem = w->server.ca_pem;
 	played_start(&w->role, &w->config);
 	played_connect(&w->role, ROLE_VAULT, &none);
@@ -134,6 +136,71 @@ static void test_a_host_that_is_not_there(void **state)
 	ask_and_wait(w, S("https://no-such-host.invalid/token"));
 	assert_int_equal(w->last.verdict.class, TEMP);
 	assert_non_null(strstr(w->why, "no-such-host.invalid"));
+}
+
+/* Names that mean the same host; the addresses are found for each of them. */
+static void test_forms_of_a_host(void **state)
+{
+	static const char *const hosts[] = { "localhost", "LocalHost", "127.1", "0x7f.0.0.1" };
+	struct world *w = *state;
+
+	for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
+		ask_and_wait(w, arena_printf(&w->role.arena, "https://%s:%u/token", hosts[i], w->server.port));
+		if (w->last.verdict.class != OK)
+			fail_msg("%s: %s", hosts[i], w->why);
+		assert_int_equal(w->last.status, 200);
+	}
+}
+
+/* ---- secrets ---- */
+#define CHUNK       ((size_t)1 << 20)
+#define MAPPING_MAX ((size_t)1 << 28) /* larger ones are the sanitizer's own */
+
+/* How often the text is in what the process can write. */
+static unsigned copies_in(pid_t pid, struct str text)
+{
+	struct arena a = { 0 };
+	FILE *maps = fopen(arena_printf(&a, "/proc/%d/maps", (int)pid).p, "r");
+	int memory = open(arena_printf(&a, "/proc/%d/mem", (int)pid).p, O_RDONLY | O_CLOEXEC);
+	char line[512], rights[8], *chunk = arena_alloc(&a, CHUNK);
+	size_t from, to;
+	unsigned found = 0;
+
+	if (!maps || memory < 0)
+		skip(); /* only root can look into a role */
+	while (fgets(line, sizeof line, maps)) {
+		if (sscanf(line, "%zx-%zx %7s", &from, &to, rights) != 3 || rights[1] != 'w' || to - from > MAPPING_MAX)
+			continue;
+		for (ssize_t n; from < to && (n = pread(memory, chunk, CHUNK, (off_t)from)) > 0; from += CHUNK - 64)
+			for (char *at = chunk; (at = memmem(at, (size_t)(chunk + n - at), text.p, text.n)); at++)
+				found++;
+	}
+	close(memory);
+	fclose(maps);
+	arena_fini(&a);
+	return found;
+}
+
+/* What a request and its answer have carried is nowhere in the role when the answer has been given. */
+static void test_secrets_are_wiped(void **state)
+{
+	static const struct page secret = { "/", "HTTP/1.1 200 OK\r\n\r\n{\"access_token\":\"ya29.Secret_Of_The_Answer\"}" };
+	static const struct page silent = { "/", NULL };
+	struct world *w = *state;
+	struct msg_fetch m = { .url = at(w, "/?Secret_Of_The_Query"), .body = S("refresh_token=Secret_Of_The_Body") };
+
+	w->server.pages = &silent;
+	w->server.pages_n = 1;
+	ipc_call_fetch(w->role.peers[ROLE_VAULT], &m, -1, on_fetched, NULL);
+	assert_true(run_until(&w->loop, &w->server.held, 1));
+	assert_true(copies_in(w->role.pid, S("Secret_Of_The_Body")) > 0);
+	server_release(&w->server, secret.answer);
+	assert_true(run_until(&w->loop, &w->answers, 1));
+	assert_string_equal(w->fields, "access_token=ya29.Secret_Of_The_Answer;");
+	run_for(&w->loop, 50);
+	assert_int_equal(copies_in(w->role.pid, S("Secret_Of_The_Body")), 0);
+	assert_int_equal(copies_in(w->role.pid, S("Secret_Of_The_Answer")), 0);
+	assert_int_equal(copies_in(w->role.pid, S("Secret_Of_The_Query")), 0);
 }
 
 /* The new certificates count from the next request on. */
@@ -225,6 +292,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_is_no_url, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_host_that_is_not_there, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_forms_of_a_host, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_secrets_are_wiped, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_reload, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_more_than_run_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_far_too_many, setup, teardown),

@@ -34,6 +34,7 @@ static void on_done(void *ctx, struct verdict v, const struct transfer_answer *a
 
 struct asked {
 	const char *path;
+	const char *host; /* NULL: HOST */
 	struct str body, ca_pem;
 	unsigned port;
 	uint64_t time_ms;
@@ -42,7 +43,7 @@ struct asked {
 static struct transfer *begin(const struct asked *asked, struct arena *a)
 {
 	struct sockaddr_storage address = { 0 };
-	struct transfer_request request = { .host = S(HOST),
+	struct transfer_request request = { .host = str_of(asked->host ? asked->host : HOST),
 					    .port = asked->port,
 					    .addresses = &address,
 					    .addresses_n = 1,
@@ -52,7 +53,7 @@ static struct transfer *begin(const struct asked *asked, struct arena *a)
 					    .time_ms = asked->time_ms ? asked->time_ms : 20000 };
 
 	uv_ip4_addr("127.0.0.1", (int)asked->port, (struct sockaddr_in *)&address);
-	request.url = arena_printf(a, "https://" HOST ":%u%s", asked->port, asked->path);
+	request.url = arena_printf(a, "https://%.*s:%u%s", STR_ARG(request.host), asked->port, asked->path);
 	return transfer_new(client, &request, on_done, NULL);
 }
 
@@ -171,6 +172,21 @@ static void test_requests(void **state)
 	assert_int_equal(server.accepted, 2);
 }
 
+/* libcurl finds the addresses that it was given, and compares the name of the certificate. */
+static void test_forms_of_a_name(void **state)
+{
+	static const char *const hosts[] = { "LOGIN.Example", "login.example." };
+
+	for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
+		struct asked asked = at("/good");
+
+		asked.host = hosts[i];
+		ask(&asked);
+		if (result.verdict.class != OK)
+			fail_msg("%s: %s", hosts[i], result.why);
+	}
+}
+
 static void test_redirects_are_not_followed(void **state)
 {
 	assert_answer("/moved", 302, "");
@@ -273,6 +289,21 @@ static void test_a_server_without_tls(void **state)
 	server_end(&silent);
 }
 
+/* The words of a handshake that fails: a server of clear text, one that closes. */
+static void test_handshakes(void **state)
+{
+	static const struct page clear = { "", "220 mail.example ESMTP\r\n" }, closes = { "", "" };
+	struct server other;
+	struct asked asked = at("/");
+
+	server_start(&other, &loop, NULL, 0, &clear, 1);
+	asked.port = other.port;
+	assert_fails(&asked, "no TLS with " HOST ": wrong version number");
+	other.pages = &closes;
+	assert_fails(&asked, "no TLS with " HOST ": the connection was closed");
+	server_end(&other);
+}
+
 static void assert_certificate(const char *name, long ends_s, bool own_ca, const char *why)
 {
 	struct server other;
@@ -341,6 +372,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_retry_after, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_requests, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_forms_of_a_name, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_redirects_are_not_followed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_proxy_of_the_environment, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_large_answers, setup, teardown),
@@ -348,6 +380,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_server_that_breaks_off, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_dead_port, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_server_without_tls, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_handshakes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_certificates, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cancelled, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_at_once, setup, teardown),
