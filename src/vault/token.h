@@ -43,6 +43,8 @@ struct tokens {
 /* ---- token_renewal.c ---- */
 /* Ask for a token, unless that is under way. */
 void token_request_begin(struct token *k);
+/* The request under way has its answer, or is given up. */
+void token_call_over(struct token *k);
 /* What the provider has granted: the refresh token is stored when it is a new one, then the access token is used. */
 void token_granted(struct token *k, const struct token_answer *t);
 void token_answer_waiting(struct token *k, struct verdict v, struct str token);

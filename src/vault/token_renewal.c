@@ -134,6 +134,7 @@ static void on_saved(uv_work_t *work, int status)
 	struct arena a = { 0 };
 
 	k->saving = false;
+	role_busy(k->all->role, -1);
 	if (k->gone) {
 		token_free_if_closed(k);
 		return;
@@ -158,6 +159,7 @@ static void save(struct token *k)
 	k->work.data = k;
 	k->error = k->all->directory >= 0 ? 0 : -k->all->directory;
 	k->saving = true;
+	role_busy(k->all->role, 1);
 	status = uv_queue_work(role_loop(k->all->role), &k->work, on_pool, on_saved);
 	if (status != 0) {
 		k->error = -status;
@@ -181,6 +183,14 @@ void token_granted(struct token *k, const struct token_answer *t)
 
 /* ---- requests ---- */
 
+void token_call_over(struct token *k)
+{
+	if (k->call)
+		role_busy(k->all->role, -1);
+	ipc_cancel(k->call);
+	k->call = 0;
+}
+
 static void on_fetched(void *ctx, struct verdict v, const struct msg_fetched *m, int fd)
 {
 	struct token *k = ctx;
@@ -188,7 +198,7 @@ static void on_fetched(void *ctx, struct verdict v, const struct msg_fetched *m,
 	struct token_answer t = token_answer(&a, v, m, clock_now_ms());
 	int64_t clock_error = t.clock_ms - k->clock_ms;
 
-	k->call = 0;
+	token_call_over(k);
 	if (t.outcome == TOKEN_GRANTED) {
 		token_granted(k, &t);
 	} else if (t.outcome == TOKEN_PERSON && k->upstream->oauth.grant == GRANT_SERVICE_ACCOUNT &&
@@ -210,7 +220,7 @@ static void on_output(void *ctx, struct verdict v, const struct msg_command_outp
 	struct token_answer t = { .access_token = m ? m->output : S(""), .expires_s = 600 };
 	struct verdict answer = m ? m->verdict : v;
 
-	k->call = 0;
+	token_call_over(k);
 	if (answer.class == OK && t.access_token.n > 0)
 		token_granted(k, &t);
 	else
@@ -224,11 +234,12 @@ void token_request_begin(struct token *k)
 	struct secret body = { 0 };
 	struct verdict v;
 
-	if (k->call || k->saving)
+	if (k->call || k->saving || role_stopping(k->all->role))
 		return;
 	if (o->grant == GRANT_COMMAND) {
 		k->call = ipc_call_command_run(role_peer(k->all->role, ROLE_MASTER, 0),
 					       &(struct msg_command_run){ .upstream = k->name }, -1, on_output, k);
+		role_busy(k->all->role, 1);
 		return;
 	}
 	if (o->grant == GRANT_REFRESH_TOKEN && k->refresh.n == 0) {
@@ -246,5 +257,6 @@ void token_request_begin(struct token *k)
 	}
 	m.body = secret_view(&body);
 	k->call = ipc_call_fetch(role_peer(k->all->role, ROLE_FETCH, 0), &m, -1, on_fetched, k);
+	role_busy(k->all->role, 1); /* the answer can have a refresh token that is given only once */
 	secret_fini(&body);
 }

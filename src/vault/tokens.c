@@ -55,7 +55,7 @@ static void drop(struct token *k)
 {
 	list_remove(&k->in_all);
 	k->gone = true;
-	ipc_cancel(k->call);
+	token_call_over(k);
 	token_answer_waiting(k, temp(454, S("4.7.0"), S("the configuration has changed")), S(""));
 	secret_fini(&k->access);
 	uv_close((uv_handle_t *)&k->timer, on_closed);
@@ -137,8 +137,7 @@ bool token_signed_in(struct tokens *t, struct str upstream, const struct token_a
 
 	if (!k || k->saving)
 		return false;
-	ipc_cancel(k->call);
-	k->call = 0;
+	token_call_over(k);
 	secret_fini(&k->access);
 	secret_fini(&k->refresh); /* so that the new one is stored, even where it is the same */
 	k->trouble = FINE;
