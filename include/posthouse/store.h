@@ -316,6 +316,7 @@ struct gate_state {
 	struct str name; /* "upstream:isp" */
 	uint64_t down_until, failures, last_ok_at;
 	uint64_t pause_ms; /* length of the pause that ends at down_until; 0: not known */
+	uint64_t told;     /* the meaning of the fault of which the postmaster was told (meaning.h); 0: of none */
 	struct str reason;
 };
 typedef void (*store_gates_fn)(void *ctx, struct verdict v, const struct gate_state *gates, size_t n);

@@ -56,6 +56,13 @@ static void on_to_report(void *ctx)
 	dsns_wake(&q->reports);
 }
 
+static void on_upstream_closed(void *ctx, struct str name, uint64_t meaning, struct str reason)
+{
+	struct queue *q = ctx;
+
+	notify_upstream(&q->reports, name, meaning, reason);
+}
+
 void rooms_init(struct queue *q)
 {
 	q->accounting_observer = (struct accounting_observer){
@@ -70,7 +77,9 @@ void rooms_init(struct queue *q)
 	q->intake_observer =
 		(struct intake_observer){ .message_stored = on_message_accepted, .idle = queue_check_idle, .ctx = q };
 	intake_init(&q->intake, q->role, &q->accounting, &q->intake_observer);
-	q->dispatch_observer = (struct dispatch_observer){ .to_report = on_to_report, .idle = queue_check_idle, .ctx = q };
+	q->dispatch_observer = (struct dispatch_observer){
+		.to_report = on_to_report, .upstream_closed = on_upstream_closed, .idle = queue_check_idle, .ctx = q
+	};
 	q->report_observer = (struct report_observer){
 		.message_stored = wake_scheduler,
 		.part_begun = on_part_begun,

@@ -268,7 +268,9 @@ struct meaning reply_class_session(struct place place, enum smtp_fault fault, st
 		m.actor = ACTOR_ADMIN;
 	} else if (fault == FAULT_TLS || fault == FAULT_AUTH) {
 		m.trouble = fault == FAULT_TLS ? TROUBLE_TLS : TROUBLE_LOGIN;
-		m.actor = ACTOR_ADMIN;
+		/* RFC 3463 3.8: X.7 is about credentials; what else keeps us from a login passes, such as a provider of tokens
+		 * that does not answer */
+		m.actor = fault == FAULT_TLS || str_starts(str_from(v.enhanced, 2), S("7.")) ? ACTOR_ADMIN : ACTOR_NOBODY;
 	}
 	m.scope = SCOPE_HOP;
 	return m;

@@ -37,7 +37,8 @@ static bool can_sign_in(const struct token *k)
 
 struct verdict token_trouble(const struct token *k)
 {
-	return temp(454, k->trouble == PERSON ? S("4.7.8") : S("4.7.0"), str_of(k->why ? k->why : "no token"));
+	/* RFC 3463 3.5: X.4.3 a directory server does not answer; relay sees from it that nobody has to act */
+	return temp(454, k->trouble == PERSON ? S("4.7.8") : S("4.4.3"), str_of(k->why ? k->why : "no token"));
 }
 
 bool token_is_valid(const struct token *k)

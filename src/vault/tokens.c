@@ -56,7 +56,7 @@ static void drop(struct token *k)
 	list_remove(&k->in_all);
 	k->gone = true;
 	token_call_over(k);
-	token_answer_waiting(k, temp(454, S("4.7.0"), S("the configuration has changed")), S(""));
+	token_answer_waiting(k, temp(454, S("4.3.0"), S("the configuration has changed")), S(""));
 	secret_fini(&k->access);
 	uv_close((uv_handle_t *)&k->timer, on_closed);
 	uv_close((uv_handle_t *)&k->patience, on_closed);
@@ -81,7 +81,7 @@ static struct token *find(struct tokens *t, struct str upstream)
 
 static void on_patience_over(uv_timer_t *timer)
 {
-	token_answer_waiting(timer->data, temp(454, S("4.7.0"), S("the provider of the token has not answered so far")), S(""));
+	token_answer_waiting(timer->data, temp(454, S("4.4.3"), S("the provider of the token has not answered so far")), S(""));
 }
 
 void token_get(struct tokens *t, struct str upstream, struct token_wait *w)

@@ -96,7 +96,7 @@ static void begin(struct upstream_logins *e, struct channel *ch, const struct sa
 	if (x)
 		give_up(x);
 	if (!make_room(e)) {
-		e->answer(ch, m->call, m->upstream, temp(454, S("4.7.0"), S("too many logins at upstreams at once")), S(""),
+		e->answer(ch, m->call, m->upstream, temp(454, S("4.3.2"), S("too many logins at upstreams at once")), S(""),
 			  false);
 		return;
 	}
@@ -156,7 +156,7 @@ static void go_on(struct upstream_login *x, const struct sasl_credentials *crede
 	status = uv_queue_work(x->owner->loop, &x->request, on_pool, on_worked);
 	x->working = status == 0;
 	if (status != 0)
-		answer(x, temp(454, S("4.7.0"), str_of(uv_strerror(status))), &response);
+		answer(x, temp(454, S("4.3.0"), str_of(uv_strerror(status))), &response);
 }
 
 /* The mechanism does not remember: each step depends only on (upstream, mechanism, first), so nothing is kept between calls. */

@@ -3,6 +3,7 @@ cannot do."""
 from lib import *
 from peers import Scripted
 from test_delivery import report_of
+from test_routes import routes, secret, upstream
 
 ANY_SENDER = f'senders = ( {{ user = "alice@{DOMAIN}"; addresses = [ "*" ]; }} );'
 LISTED = "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org"
@@ -74,6 +75,39 @@ def test_relaying_denied_by_an_upstream_waits_for_its_administrator():
     hop.answers.clear()
     relay.retry_until(lambda: hop.messages)
     assert hop.messages[0].sender == f"alice@{DOMAIN}"
+
+
+def test_the_postmaster_hears_once_of_a_refused_login_by_another_upstream():
+    context, cert = tls_context(WORK_DIR())
+    first = Sink(tls="starttls", tls_context=context, users={"me@isp.example": "right"}, require_tls=True)
+    second = Sink()
+    relay = Relay(upstream=upstream("first", first.port, f'login = "me@isp.example"; password_file = "{secret("wrong")}"; ca = "{cert}"; '
+                                    'tls_name = "sink.example.net";', "starttls") + ", " + upstream("second", second.port),
+                  extra=routes(f'recipients = [ "@{DOMAIN}" ]; via = [ "second" ];', 'via = [ "first" ];'))
+    ids = [relay.submit() for _ in range(3)]
+    m = second.wait(1)[0]
+    assert m.recipients == [f"postmaster@{DOMAIN}"] and "first" in m.message["Subject"], m.bytes
+    words = m.message.get_content()
+    assert "5.7.8" in words and "posthouse upstream test first" in words and "posthouse upstream login" not in words, words
+    # probes and another life of the relay meet the same fault
+    told = lambda: [line for line in relay.log_text().splitlines() if "event=upstream.down" in line]
+    relay.retry_until(lambda: len(told()) > 1)
+    assert ["level=error" in line for line in told()][:2] == [True, False], told()
+    assert any("5.7.8" in line for line in relay.status_text().splitlines() if "upstream:first" in line), relay.status_text()
+    relay.stop()
+    relay.start()
+    before = len(told())
+    relay.retry_until(lambda: len(told()) > before)
+    relay.submit(to=[f"bob@{DOMAIN}"])
+    assert second.wait(2)[1].recipients == [f"bob@{DOMAIN}"], "a second notification"
+    assert len(relay.queue()) == 3 and not first.messages
+    secret("right")
+    relay.command("reload")
+    first.wait(3)
+    relay.wait_empty()
+    assert all(m.sender == f"alice@{DOMAIN}" for m in first.messages) and len(second.messages) == 2
+    assert all(relay.events(id)[-1]["event"] == "delivery.sent" for id in ids)
+    relay.wait_log("event=upstream.up")
 
 
 def test_a_parameter_that_breaks_a_next_hop_is_left_out():

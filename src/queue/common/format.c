@@ -149,3 +149,12 @@ struct str format_time(struct arena *a, uint64_t ms)
 	gmtime_r(&seconds, &tm);
 	return arena_str(a, str_make(text, strftime(text, sizeof text, "%Y-%m-%d %H:%M UTC", &tm)));
 }
+
+struct str format_line(struct arena *a, struct str s)
+{
+	char *to = arena_alloc(a, s.n);
+
+	for (size_t i = 0; i < s.n; i++)
+		to[i] = s.p[i] == '\n' || s.p[i] == '\r' ? ' ' : s.p[i];
+	return str_make(to, s.n);
+}

@@ -31,6 +31,9 @@ struct str format_wait(struct arena *a, uint64_t ms);
 /* Nothing but ASCII? */
 bool words_are_ascii(struct str s);
 
+/* A text from outside as part of one line; mail_notification() cleans the rest. */
+struct str format_line(struct arena *a, struct str s);
+
 /* "2026-11-21 19:37 UTC". */
 struct str format_time(struct arena *a, uint64_t ms);
 

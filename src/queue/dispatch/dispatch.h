@@ -27,6 +27,10 @@ struct dispatch_observer {
 	/* The store has recipients of whose failure, or success, somebody is to be told. */
 	void (*to_report)(void *ctx);
 
+	/* An upstream is closed by a fault that only a person can mend. It is told once, until the upstream has worked or the
+	 * meaning is another one. `name` is of the configuration, `reason` are the upstream's words. */
+	void (*upstream_closed)(void *ctx, struct str name, uint64_t meaning, struct str reason);
+
 	/* An operation has ended: is all done now that a stopping role waits for? See dispatch_is_busy(). */
 	void (*idle)(void *ctx);
 	void *ctx;

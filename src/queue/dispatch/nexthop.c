@@ -187,6 +187,7 @@ void nexthop_save(const struct nexthop *hop)
 							      .pause_ms = hop->status == NEXTHOP_UP ? 0 : hop->pause_ms,
 							      .failures = hop->failures,
 							      .last_ok_at = hop->last_ok_at,
+							      .told = hop->told,
 							      .reason = str_of(hop->reason) });
 }
 

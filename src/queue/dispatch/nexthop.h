@@ -47,6 +47,8 @@ struct nexthop {
 	uint64_t inquiry; /* the call to relay */
 	enum nexthop_status status;
 	enum nexthop_fault fault; /* FAULT_NONE: up, or not known since the restart */
+	uint64_t meaning;         /* of this fault; 0: like `fault`, or not known to relay */
+	uint64_t told;            /* the meaning of the fault of which the postmaster was told; 0: of none since it worked */
 	uint64_t down_until, failures, last_ok_at;
 	uint64_t pause_ms;     /* the length of the pause that ends at down_until */
 	uint64_t tried_at;     /* when the last delivery that found it down was begun; 0: there was none since the restart */

@@ -57,6 +57,7 @@ static void on_states(void *ctx, struct verdict v, const struct gate_state *stat
 			hop->failures = states[i].failures;
 			hop->down_until = states[i].down_until;
 			hop->pause_ms = states[i].pause_ms ? states[i].pause_ms : PAUSE_LONGEST_MS;
+			hop->told = states[i].told;
 			nexthop_set_reason(hop, states[i].reason);
 			nexthop_place(hop);
 		}
@@ -148,6 +149,7 @@ bool nexthop_worked(struct nexthop *hop, uint64_t now)
 		log_warning(NULL, "upstream.up", kv("gate", hop->name), kv("failures", hop->failures), kv("was", hop->reason));
 	hop->status = NEXTHOP_UP;
 	hop->fault = FAULT_NONE;
+	hop->meaning = hop->told = 0;
 	hop->failures = 0;
 	hop->down_until = 0;
 	hop->tried_at = 0;
@@ -157,16 +159,38 @@ bool nexthop_worked(struct nexthop *hop, uint64_t now)
 	return true;
 }
 
-static void tell_down(const struct nexthop *hop, uint64_t meaning, uint64_t pause)
+/* again: a probe met the same fault. Of an upstream that is no error once more. */
+static void log_down(const struct nexthop *hop, bool again)
 {
 	static const char *const faults[] = { "", "unreachable", "ours", "policy" };
+	uint64_t meaning = hop->meaning;
+	enum log_level level = hop->is_mx ? meaning_actor(meaning) == ACTOR_ADMIN ? LOG_ERROR : LOG_WARNING
+			       : again    ? LOG_INFO
+					  : LOG_ERROR;
 
-	bool ours = !hop->is_mx || meaning_actor(meaning) == ACTOR_ADMIN;
-
-	log_at(ours ? LOG_ERROR : LOG_WARNING, NULL, hop->is_mx ? "destination.down" : "upstream.down", kv("gate", hop->name),
+	log_at(level, NULL, hop->is_mx ? "destination.down" : "upstream.down", kv("gate", hop->name),
 	       kv("fault", faults[hop->fault]), kv("class", trouble_name(meaning_trouble(meaning))),
 	       kv("who", actor_name(meaning_actor(meaning))), kv("reason", hop->reason), kv("failures", hop->failures),
-	       kv("next_probe_ms", pause));
+	       kv("next_probe_ms", hop->pause_ms));
+}
+
+/* Only a person can mend it. Of TLS this is known when there is a hint, such as an expired certificate; else it can pass. */
+static bool needs_person(const struct nexthop *hop)
+{
+	return !hop->is_mx && hop->fault == FAULT_OURS && meaning_actor(hop->meaning) == ACTOR_ADMIN &&
+	       (meaning_trouble(hop->meaning) != TROUBLE_TLS || *meaning_hint(hop->meaning));
+}
+
+/* Once for each meaning until the upstream works. While the role stops this is left to its next life. */
+static void tell_closed(struct nexthop *hop, struct str reason)
+{
+	const struct dispatch_observer *o = hop->dispatch->observer;
+
+	if (!needs_person(hop) || hop->told == hop->meaning || hop->dispatch->stopping)
+		return;
+	hop->told = hop->meaning;
+	o->upstream_closed(o->ctx, str_from(str_of(hop->name), strlen("upstream:")), hop->meaning,
+			   str_head(reason, REASON_MAX_BYTES));
 }
 
 /* Status and log show the hint with the reason. */
@@ -184,7 +208,7 @@ static void set_reason(struct nexthop *hop, const struct nexthop_trouble *t)
 
 bool nexthop_failed(struct nexthop *hop, const struct nexthop_trouble *t, uint64_t now)
 {
-	uint64_t pause;
+	bool again = hop->fault == t->fault && hop->meaning == t->meaning;
 
 	if (t->tried_at > hop->tried_at)
 		hop->tried_at = t->tried_at;
@@ -197,14 +221,15 @@ bool nexthop_failed(struct nexthop *hop, const struct nexthop_trouble *t, uint64
 		return false;
 	hop->failures++;
 	hop->fault = t->fault;
-	pause = pause_after(&role_config(hop->dispatch->role)->queue, hop->is_mx, t->fault, t->pause_ms, hop->failures);
+	hop->meaning = t->meaning;
+	hop->pause_ms = pause_after(&role_config(hop->dispatch->role)->queue, hop->is_mx, t->fault, t->pause_ms, hop->failures);
 	hop->status = NEXTHOP_DOWN;
-	hop->down_until = now + pause;
-	hop->pause_ms = pause;
+	hop->down_until = now + hop->pause_ms;
 	set_reason(hop, t);
 	nexthop_forget_waiting(hop);
 	nexthop_place(hop);
-	tell_down(hop, t->meaning, pause);
+	log_down(hop, again);
+	tell_closed(hop, t->reason);
 	nexthop_save(hop);
 	return hop->failures == 1;
 }

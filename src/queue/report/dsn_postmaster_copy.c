@@ -1,6 +1,8 @@
 /* dsn_postmaster_copy.c - the message to the postmaster about failed mail that has no sender to whom a DSN could go. */
 #include "report/dsn_text.h"
 
+#include "common/format.h"
+
 #include "posthouse/buf.h"
 #include "posthouse/id.h"
 #include "posthouse/ipc.h"
@@ -13,15 +15,10 @@
 #define SHOWN_MAX      250
 #define RECIPIENTS_MAX 15
 
-/* A text from outside as part of a line; mail_notification() cleans the rest. */
+/* A text from outside as part of a line. */
 static struct str line(struct arena *a, struct str s)
 {
-	char *to = arena_alloc(a, SHOWN_MAX);
-
-	s = str_head(s, SHOWN_MAX);
-	for (size_t i = 0; i < s.n; i++)
-		to[i] = s.p[i] == '\n' || s.p[i] == '\r' ? ' ' : s.p[i];
-	return str_make(to, s.n);
+	return format_line(a, str_head(s, SHOWN_MAX));
 }
 
 /* One recipient, and its last reply. */

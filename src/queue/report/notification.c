@@ -113,6 +113,22 @@ void notify_skipped(struct reports *rs, uint64_t messages)
 	post(n);
 }
 
+void notify_upstream(struct reports *rs, struct str name, uint64_t meaning, struct str reason)
+{
+	const struct cfg_upstream *u = config_upstream(role_config(rs->role), name);
+	struct notification *n;
+	struct store_stats stats;
+
+	if (!u || !reports_may_store(rs))
+		return;
+	store_stats(rs->store, &stats);
+	n = notification_new(rs, S(""), S(""));
+	n->for_postmaster = true;
+	n->subject = arena_printf(&n->arena, "Mail through the upstream %.*s waits until somebody acts", STR_ARG(name));
+	n->words = notification_upstream_text(&n->arena, u, meaning, reason, stats.open_messages);
+	post(n);
+}
+
 /* ---- sending ---- */
 
 bool notifications_are_busy(const struct reports *rs)

@@ -1,6 +1,8 @@
 /* notification_text.c - the words of notices. */
 #include "report/notification.h"
 
+#include "posthouse/meaning.h"
+
 static struct str warning_text(struct arena *a, const struct account_event *e)
 {
 	struct str login = e->login;
@@ -58,6 +60,33 @@ static struct str breaker_text(struct arena *a, const struct account_event *e)
 		"What counts as a sudden change is in the configuration, under breaker.\n",
 		STR_ARG(login), STR_ARG(e->reason), STR_ARG(login), STR_ARG(login), STR_ARG(login), STR_ARG(login),
 		STR_ARG(login), STR_ARG(login));
+}
+
+struct str notification_upstream_text(struct arena *a, const struct cfg_upstream *u, uint64_t meaning, struct str reason,
+				      uint64_t open_messages)
+{
+	bool sign_in = u->oauth.provider != OAUTH_NONE && u->oauth.grant == GRANT_REFRESH_TOKEN;
+	/* meaning_advice() sends others to their administrator, who reads this */
+	struct str what = meaning_advice(a, meaning_pack((struct meaning){ meaning_trouble(meaning), .actor = ACTOR_USER }));
+	const char *hint = meaning_hint(meaning);
+
+	return arena_printf(
+		a,
+		"The upstream %.*s cannot be used, and only a person can mend that.\n\n"
+		"Its answer, or what failed:\n    %.*s\n\n"
+		"%.*s%s%s\n\n"
+		"%s%.*s%s"
+		"To see whether it is mended:\n    posthouse upstream test %.*s\n"
+		"When the configuration or a file with a password was changed:\n    posthouse reload\n"
+		"When it was mended at the provider, so that the mail goes at once:\n    posthouse queue retry --all\n\n"
+		"No mail is lost, and none is returned because of this: mail that no other upstream of its route takes waits. "
+		"Posthouse tries the upstream again by itself, at growing intervals.\n"
+		"Messages in the whole queue: %llu\n\n"
+		"This is told once, until the upstream has worked or fails for another reason; \"posthouse status\" shows it "
+		"as long as it lasts.\n",
+		STR_ARG(u->name), STR_ARG(format_line(a, reason)), STR_ARG(what), *hint ? " " : "", hint,
+		sign_in ? "To sign in again, when the sign-in has ended:\n    posthouse upstream login " : "",
+		STR_ARG(sign_in ? u->name : S("")), sign_in ? "\n" : "", STR_ARG(u->name), (unsigned long long)open_messages);
 }
 
 struct str notification_subject(const struct account_event *e)

@@ -78,7 +78,7 @@ void run_gate_put(struct engine *e, struct request *r)
 		return;
 	}
 	db_run(&e->db, Q_gate_put, TEXT(g->name), INT(g->down_until), INT(g->failures), TEXT(g->reason), INT(g->last_ok_at),
-	       INT(g->pause_ms));
+	       INT(g->pause_ms), INT(g->told));
 }
 
 void run_gates(struct engine *e, struct request *r)
@@ -94,7 +94,8 @@ void run_gates(struct engine *e, struct request *r)
 						  .failures = db_u64(q, 2),
 						  .reason = db_keep(&r->arena, q, 3),
 						  .last_ok_at = db_u64(q, 4),
-						  .pause_ms = db_u64(q, 5) };
+						  .pause_ms = db_u64(q, 5),
+						  .told = db_u64(q, 6) };
 	}
 	db_end(q);
 	r->out.rows = gates;

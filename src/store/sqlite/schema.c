@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SCHEMA_VERSION 4
+#define SCHEMA_VERSION 5
 #define PROGRESS_STEPS 100000 /* instructions of SQLite's virtual machine: some ms */
 #define SAY_SOON_MS    1000   /* progress is logged between two statements */
 #define SAY_EACH_MS    10000  /* and within a long one */
@@ -105,6 +105,9 @@ static const char *const migrations[SCHEMA_VERSION] = {
 	"ALTER TABLE counter ADD COLUMN at INTEGER NOT NULL DEFAULT 0;"
 	/* The meaning of the last reply: class and actor, as in meaning.h. */
 	"ALTER TABLE recipient ADD COLUMN meaning INTEGER NOT NULL DEFAULT 0;",
+
+	/* The fault of which the postmaster has been told, as its meaning. */
+	"ALTER TABLE gate ADD COLUMN told INTEGER NOT NULL DEFAULT 0;",
 };
 
 /* One value of a fixed query; false when there is none, or after an error. */

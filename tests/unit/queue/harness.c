@@ -485,7 +485,13 @@ void answer_gate(struct harness *h, struct delivery *d, const char *reason)
 
 void answer_fault(struct harness *h, struct delivery *d, enum nexthop_fault fault, const char *reason)
 {
-	send_result(h, d, &(struct msg_result){ .gate = fault, .gate_reason = str_of(reason) }, NULL, (struct meaning){ 0 });
+	answer_closed(h, d, fault, (struct meaning){ .trouble = TROUBLE_NONE }, reason);
+}
+
+void answer_closed(struct harness *h, struct delivery *d, enum nexthop_fault fault, struct meaning m, const char *reason)
+{
+	send_result(h, d, &(struct msg_result){ .gate = fault, .gate_meaning = meaning_pack(m), .gate_reason = str_of(reason) },
+		    NULL, (struct meaning){ .trouble = TROUBLE_NONE });
 }
 
 struct nexthop *harness_nexthop(struct harness *h, const char *name)

@@ -95,6 +95,8 @@ void answer(struct harness *h, struct delivery *d, struct verdict v);
 void answer_meaning(struct harness *h, struct delivery *d, struct verdict v, struct meaning m);
 void answer_gate(struct harness *h, struct delivery *d, const char *reason); /* it cannot be reached */
 void answer_fault(struct harness *h, struct delivery *d, enum nexthop_fault fault, const char *reason);
+/* … and what that means. */
+void answer_closed(struct harness *h, struct delivery *d, enum nexthop_fault fault, struct meaning m, const char *reason);
 
 /* The gate with this name; NULL: none is known. */
 struct nexthop *harness_nexthop(struct harness *h, const char *name);

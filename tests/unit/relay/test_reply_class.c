@@ -132,6 +132,10 @@ static void test_no_reply(void **state)
 	assert_int_equal(
 		reply_class_gate(reply_class_session(opening, FAULT_AUTH, temp(421, S("4.7.0"), S("no way to log in")), false)),
 		GATE_OURS);
+	assert_int_equal(reply_class_session(opening, FAULT_AUTH, temp(454, S("4.7.8"), S("sign in again")), false).actor,
+			 ACTOR_ADMIN);
+	assert_int_equal(reply_class_session(opening, FAULT_AUTH, temp(454, S("4.4.3"), S("no token so far")), false).actor,
+			 ACTOR_NOBODY);
 }
 
 /* Which gate a next hop gets that says so to everybody. */
