@@ -57,10 +57,13 @@ class TokenServer:
         outer = self
         self.answer = (200, {}, {"access_token": SECRETS[0], "expires_in": 3600, "refresh_token": SECRETS[1]})
         self.forms = []
+        self.hold = threading.Event()  # answers wait until it is set
+        self.hold.set()
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 outer.forms.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+                outer.hold.wait(LIMIT)
                 status, headers, body = outer.answer
                 body = json.dumps(body).encode()
                 self.send_response(status)
@@ -144,3 +147,24 @@ def test_a_token_by_a_command():
     assert not relay.pids("fetch")
     assert_no_secret(relay)
     relay.stop()
+
+
+def test_a_stop_waits_for_a_refresh_token_under_way():
+    relay = Relay(1, users=(), start=False)
+    server = TokenServer(relay.dir)
+    server.hold.clear()
+    relay.upstream = (OAUTH % f'grant = "refresh_token"; refresh_token = "{SECRETS[2]}";').replace("127.0.0.1:1/", f"localhost:{server.port}/")
+    relay.write_config(extra=f'https = {{ ca = "{server.certificate}"; }};')
+    relay.start()
+    wait_for(lambda: server.forms, "a request")
+    relay.process.send_signal(signal.SIGTERM)
+    wait_for(lambda: "role=fetch event=role.stopping" in relay.log_since_start(), "fetch is told to stop")
+    server.hold.set()
+    assert relay.process.wait(LIMIT) == 0
+    relay.process = None
+    wait_for(lambda: not relay.pids(), "all roles ended")
+    relay.start()
+    relay.wait_log("event=token.renewed upstream=next")
+    assert f"refresh_token={SECRETS[1]}" in server.forms[1], server.forms
+    relay.stop()
+    server.end()
