@@ -48,11 +48,20 @@ struct sign_ins *sign_ins_new(struct role *r, struct tokens *t)
 	return s;
 }
 
+/* The answer has come, or is not waited for any more. */
+static void fetch_over(struct sign_in *i)
+{
+	if (i->fetch_call)
+		role_busy(i->all->role, -1);
+	ipc_cancel(i->fetch_call);
+	i->fetch_call = 0;
+}
+
 static void end(struct sign_in *i)
 {
 	list_remove(&i->in_all);
 	i->all->n--;
-	ipc_cancel(i->fetch_call);
+	fetch_over(i);
 	token_stop_waiting(&i->stored);
 	secret_fini(&i->device_code);
 	secret_fini(&i->verifier);
@@ -103,6 +112,7 @@ static void fetch(struct sign_in *i, struct str url, struct secret *body, ipc_on
 	struct msg_fetch m = { .url = url, .content_type = S(FORM_TYPE), .body = secret_view(body) };
 
 	i->fetch_call = ipc_call_fetch(role_peer(i->all->role, ROLE_FETCH, 0), &m, -1, done, i);
+	role_busy(i->all->role, 1); /* a refresh token is given once */
 	secret_fini(body);
 }
 
@@ -129,7 +139,7 @@ static void on_tokens(void *ctx, struct verdict v, const struct msg_fetched *m, 
 	struct sign_in *i = ctx;
 	struct token_answer t = token_answer(&i->arena, v, m, clock_now_ms());
 
-	i->fetch_call = 0;
+	fetch_over(i);
 	if (t.outcome == TOKEN_SLOWER)
 		i->interval_ms += SLOWER_MS;
 	if (t.outcome == TOKEN_PERSON) {
@@ -167,7 +177,7 @@ static void on_device(void *ctx, struct verdict v, const struct msg_fetched *m, 
 	struct str url = token_field(m, "verification_uri");
 	uint64_t now = clock_mono_ms();
 
-	i->fetch_call = 0;
+	fetch_over(i);
 	if (url.n == 0)
 		url = token_field(m, "verification_url"); /* Google's spelling */
 	if (!m || m->verdict.class != OK || m->status / 100 != 2 || url.n == 0 || token_field(m, "device_code").n == 0) {
