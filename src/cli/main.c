@@ -28,7 +28,7 @@ static const struct command {
 	{ "user", "add|passwd|remove|list [NAME]", "accounts", command_user },
 	{ "queue", "VERB [SELECTOR]", "list|show|hold|release|retry|flush|remove messages that wait; `queue help` says how",
 	  command_queue },
-	{ "upstream", "list|test|login [NAME]", "mail servers to deliver through: state, a test in words, signing in (OAuth)",
+	{ "upstream", "list|test|login|profiles [NAME]", "servers to deliver through: state, a test in words, signing in (OAuth)",
 	  command_upstream },
 	{ "trace", "ID", "everything that happened to one message, by the id of the 250 reply", command_trace },
 	{ "status", "", "next hops and their limits, queue depth, roles", command_status },

@@ -228,10 +228,15 @@ struct tokens *tokens_new(struct role *r, int directory)
 void tokens_stats(struct tokens *t)
 {
 	uint64_t now = clock_mono_ms();
+	struct arena a = { 0 };
 
 	LIST_EACH_OF (struct token, k, &t->all, in_all) {
-		struct str text = k->why ? str_of(k->why) : k->call || k->saving ? S("asked for") : S("");
+		struct str text = k->call || k->saving ? S("asked for") : S("");
+
+		if (k->why)
+			text = arena_printf(&a, "%s: %s", k->trouble == PERSON ? "a person must act" : "waits", k->why);
 
 		role_stat_of(t->role, METRIC_VAULT_TOKEN, k->name, token_is_valid(k) ? (k->expires_mono - now) / 1000 : 0, text);
 	}
+	arena_fini(&a);
 }

@@ -150,6 +150,11 @@ def test_names_usage_and_no_relay():
     for verb in (["list"], ["test", "next"], ["login", "next"]):
         done = relay.command("upstream", *verb, check=False)
         assert done.returncode == 69 and "no relay is running here" in done.stderr, done
+    profiles = [json.loads(line) for line in relay.command("upstream", "profiles", "--json").stdout.splitlines()]
+    gmail = next(p for p in profiles if p["name"] == "gmail")
+    assert gmail["note"] and "smtp.gmail.com" in json.dumps(gmail), gmail
+    text = relay.command("upstream", "profiles").stdout
+    assert all(p["name"] in text and p["host"] in text for p in profiles), text
 
 
 # ---- signing in ----
@@ -244,6 +249,7 @@ def test_signing_in_by_any_device():
     relay, next_hop = signed_in_relay(provider, device=True)
     state = json.loads(relay.command("upstream", "list", "--json").stdout)
     assert not state["works"] and state["login"].startswith("token (custom)"), state
+    assert state["state"].startswith("a person must act: ") and "posthouse upstream login next" in state["state"], state
     login = Login(relay)
     said = login.read_until("waiting")
     assert "https://example.net/device" in said and "WDJB-MJHT" in said, said
