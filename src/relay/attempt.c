@@ -7,6 +7,7 @@
 #include "connection.h"
 #include "relay.h"
 
+#include "posthouse/sasl.h"
 #include "posthouse/units.h"
 #include "posthouse/clock.h"
 
@@ -228,6 +229,35 @@ static bool suggests_old_tls(struct str why)
 	return false;
 }
 
+/* The server refuses the token, or says that the token expires soon: vault gets another one. */
+static bool is_token_refused(const struct connection *c, struct verdict v, enum smtp_fault fault)
+{
+	const struct sasl_mechanism *m = sasl_find(c->mechanism);
+	struct place place = { .step = STEP_AUTH };
+
+	return fault == FAULT_AUTH && c->by_peer && m && (m->needs & SASL_TOKEN) &&
+	       reply_class_session(place, fault, v, true).trouble == TROUBLE_LOGIN;
+}
+
+/* With another token the login is tried once more, after some seconds. False: that was done, and a person must act. */
+static bool renew_token(struct connection *c, struct verdict v)
+{
+	bool again = !c->pool->token_refused && !c->relay->stopping;
+
+	c->pool->token_refused = true;
+	ipc_send_upstream_refused(role_peer(c->relay->role, ROLE_VAULT, 0),
+				  &(struct msg_upstream_refused){ .upstream = c->pool->name, .connection = c->number }, -1);
+	if (!again)
+		return false;
+	log_info(&c->log, "upstream.renewing", kv("upstream", c->pool->name), kv("code", v.code), kv("reason", v.text));
+	drop_attempt(c);
+	c->tried = c->sessions = c->second_turns = 0;
+	c->second_turn = c->other_mechanism = false;
+	connection_enter(c, CONNECTION_WAITING);
+	connection_limit(c);
+	return true;
+}
+
 /* Try the next address, or this one in clear text where that is allowed. After a refused login no other address is tried,
  * because repeated refusals can lock the account. */
 void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step, enum smtp_fault fault)
@@ -248,6 +278,8 @@ void attempt_failed(struct connection *c, struct verdict v, enum smtp_step step,
 		try_candidate(c);
 		return;
 	}
+	if (is_token_refused(c, v, fault) && renew_token(c, v))
+		return;
 	keep_failure(c, v, step, fault);
 	if (c->state == CONNECTION_OPENING)
 		c->sessions++;

@@ -231,7 +231,7 @@ static void find_work(struct connection *c)
 static void on_ready(struct connection *c)
 {
 	if (c->state == CONNECTION_OPENING && c->must_prove && !c->proven) {
-		attempt_failed(c, temp(454, S("4.7.0"), S("the server has not shown that it knows the password")), STEP_AUTH,
+		attempt_failed(c, temp(454, S("4.7.8"), S("the server has not shown that it knows the password")), STEP_AUTH,
 			       FAULT_AUTH);
 		return;
 	}

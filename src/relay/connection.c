@@ -15,6 +15,7 @@ enum {
 	QUIT_MS = 2000,       /* for the answer to QUIT (RFC 5321 4.1.1.10) */
 	WRONG_PORT_MS = 8000, /* for a greeting in clear text on port 465 */
 	TURN_MS = 5000,       /* at most, for an address to answer while there are others to try */
+	RENEWAL_MS = 3000,    /* for vault to get another token after a refusal */
 	ATTEMPTS_MAX = 3000,  /* bytes of a transcript about failed attempts */
 };
 
@@ -26,8 +27,9 @@ static const struct {
 	unsigned next;
 } states[] = {
 	[CONNECTION_RESOLVING] = { "resolving", TO(CONNECTING) | TO(CLOSING) },
+	[CONNECTION_WAITING] = { "waiting", TO(RESOLVING) | TO(CLOSING) },
 	[CONNECTION_CONNECTING] = { "connecting", TO(CONNECTING) | TO(OPENING) | TO(CLOSING) },
-	[CONNECTION_OPENING] = { "opening", TO(CONNECTING) | TO(IDLE) | TO(BUSY) | TO(QUITTING) | TO(CLOSING) },
+	[CONNECTION_OPENING] = { "opening", TO(CONNECTING) | TO(WAITING) | TO(IDLE) | TO(BUSY) | TO(QUITTING) | TO(CLOSING) },
 	[CONNECTION_IDLE] = { "idle", TO(BUSY) | TO(QUITTING) | TO(CLOSING) },
 	[CONNECTION_BUSY] = { "busy", TO(BUSY) | TO(IDLE) | TO(QUITTING) | TO(CLOSING) },
 	[CONNECTION_QUITTING] = { "quitting", TO(CLOSING) },
@@ -253,6 +255,11 @@ static void on_timer(uv_timer_t *timer)
 	case CONNECTION_RESOLVING:
 		c->relay->ops->not_found(c, temp(451, S("4.4.3"), S("the name service does not answer in time")));
 		return;
+	case CONNECTION_WAITING:
+		connection_enter(c, CONNECTION_RESOLVING);
+		connection_limit(c);
+		c->relay->ops->begin(c);
+		return;
 	case CONNECTION_CONNECTING: connecting_timed_out(c); return;
 	case CONNECTION_OPENING:
 	case CONNECTION_BUSY:
@@ -273,6 +280,7 @@ void connection_limit(struct connection *c)
 	switch (c->state) {
 	case CONNECTION_RESOLVING:
 	case CONNECTION_CONNECTING: ms = connect_ms(c); break;
+	case CONNECTION_WAITING: ms = RENEWAL_MS; break;
 	case CONNECTION_OPENING:
 	case CONNECTION_BUSY:
 		if (smtp_client_waits(c->client) == WAIT_GREETING)

@@ -50,6 +50,7 @@ struct transfer {
 /* ---- connection.c ---- */
 enum connection_state {
 	CONNECTION_RESOLVING,
+	CONNECTION_WAITING,    /* for another token of vault's */
 	CONNECTION_CONNECTING, /* TCP */
 	CONNECTION_OPENING,    /* TLS, greeting, EHLO, AUTH */
 	CONNECTION_IDLE,

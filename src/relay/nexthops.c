@@ -81,7 +81,7 @@ static void define(struct pool *pool, const struct cfg_upstream *u)
 	pool->definition = definition(&pool->arena, u);
 	pool->port = port_of(u);
 	pool->tls = u->tls;
-	pool->proven = false;
+	pool->proven = pool->token_refused = false;
 	pool->mechanisms = sasl_wanted(&pool->arena, &u->mechanisms, config_credentials(u));
 	pool->avoid = extensions_named(&u->avoid);
 	pool->generation++;

@@ -137,6 +137,7 @@ void pool_connection_ready(struct pool *pool, struct str mechanism)
 	bool first = !pool->proven;
 
 	pool->proven = true;
+	pool->token_refused = false;
 	prefer_mechanism(pool, mechanism);
 	if (first)
 		pool_advance(pool); /* the others that are allowed */

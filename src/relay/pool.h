@@ -38,6 +38,7 @@ struct pool {
 	bool mx;                   /* a domain: the pool is freed when it is not needed any more */
 	struct str mechanisms;     /* of logins, in the order of use: the one that worked comes first; "": no login */
 	bool proven;               /* a login has succeeded since the definition or the last refusal */
+	bool token_refused;        /* the last login was refused although vault had a token */
 	unsigned avoid;            /* features that the configuration forbids */
 	struct ca_store *ca_store; /* NULL: no TLS */
 	size_t limit;

@@ -189,6 +189,14 @@ static void narrow(struct meaning *m, unsigned scope, struct place p, struct ver
 	}
 }
 
+/* The pause that the words name, a day at most; 0: none. */
+static uint64_t told_ms(struct str words)
+{
+	uint64_t told = server_words_wait_ms(words);
+
+	return told < TOLD_MAX_MS ? told : TOLD_MAX_MS;
+}
+
 struct meaning reply_class(struct place place, struct verdict v)
 {
 	struct meaning m = { .scope = SCOPE_MESSAGE, .waits = v.class == TEMP };
@@ -212,8 +220,8 @@ struct meaning reply_class(struct place place, struct verdict v)
 	narrow(&m, r->scope, place, v);
 	if (!m.waits)
 		return m;
-	told = may_name_time(m.trouble) ? server_words_wait_ms(words) : 0;
-	m.pause_ms = told > 0 ? told < TOLD_MAX_MS ? told : TOLD_MAX_MS : r->pause_ms;
+	told = may_name_time(m.trouble) ? told_ms(words) : 0;
+	m.pause_ms = told > 0 ? told : r->pause_ms;
 	if (m.pause_ms == NEVER)
 		m.pause_ms = can_be_mended(r) ? mending_ms(&m) : SCHEDULE;
 	return m;
@@ -255,6 +263,7 @@ bool reply_class_is_plain(enum smtp_step step, struct verdict v)
 struct meaning reply_class_session(struct place place, enum smtp_fault fault, struct verdict v, bool by_peer)
 {
 	struct meaning m = { .trouble = TROUBLE_TEMPORARY, .scope = SCOPE_HOP, .waits = true };
+	char copy[SERVER_WORDS_MAX];
 
 	if (by_peer && fault != FAULT_CONNECTION) {
 		m = reply_class(place, v);
@@ -266,6 +275,8 @@ struct meaning reply_class_session(struct place place, enum smtp_fault fault, st
 	} else if (fault == FAULT_LOOP) {
 		m.trouble = place.mx ? TROUBLE_TEMPORARY : TROUBLE_SETUP;
 		m.actor = ACTOR_ADMIN;
+	} else if (fault == FAULT_AUTH && (str_eq(v.enhanced, S("4.3.0")) || (v.code == 454 && str_eq(v.enhanced, S("4.7.0"))))) {
+		m.pause_ms = told_ms(server_words(v.text, copy)); /* vault cannot answer now, but later: it waits for a token */
 	} else if (fault == FAULT_TLS || fault == FAULT_AUTH) {
 		m.trouble = fault == FAULT_TLS ? TROUBLE_TLS : TROUBLE_LOGIN;
 		/* RFC 3463 3.8: X.7 is about credentials; what else keeps us from a login passes, such as a provider of tokens

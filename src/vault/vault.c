@@ -109,7 +109,8 @@ static void answer_upstream(struct channel *ch, uint64_t call, struct str upstre
 	if (v.class == OK)
 		vault.answers++;
 	else
-		log_error(NULL, "upstream.unanswered", kv("upstream", upstream), kv("reason", v.text));
+		log_at(str_eq(v.enhanced, S("4.7.0")) ? LOG_WARNING : LOG_ERROR, NULL, "upstream.unanswered",
+		       kv("upstream", upstream), kv("reason", v.text));
 	ipc_send_upstream_reply(ch, &answer, -1);
 }
 

@@ -94,7 +94,8 @@ static void handle_upstream_step(void *ctx, struct channel *ch, const struct msg
 	w->vault_steps++;
 	assert_true(str_eq(m->upstream, S("hop")));
 	if (!w->password) {
-		answer.verdict = temp(454, S("4.7.0"), S("no key today"));
+		answer.verdict = temp(454, str_of(w->vault_code ? w->vault_code : "4.7.8"),
+				      str_of(w->vault_text ? w->vault_text : "no key today"));
 	} else if (str_eq(m->mechanism, S("PLAIN"))) {
 		int n = snprintf(plain, sizeof plain, "%cme%c%s", 0, 0, w->password);
 
@@ -106,6 +107,14 @@ static void handle_upstream_step(void *ctx, struct channel *ch, const struct msg
 	ipc_send_upstream_reply(ch, &answer, -1);
 }
 
+static void handle_upstream_refused(void *ctx, struct channel *ch, const struct msg_upstream_refused *m, int fd)
+{
+	struct world *w = ctx;
+
+	assert_true(str_eq(m->upstream, S("hop")));
+	w->renewals++;
+}
+
 /* A master that mends nothing: the tests end peers on purpose. */
 static void handle_peer_lost(void *ctx, struct channel *ch, const struct msg_peer_lost *m, int fd)
 {
@@ -115,7 +124,8 @@ static const struct ipc_handlers master_handlers = { .ready = handle_ready,
 						     .stopped = handle_stopped,
 						     .peer_lost = handle_peer_lost };
 const struct ipc_handlers queue_handlers = { .result = handle_result, .resign = handle_resign };
-static const struct ipc_handlers vault_handlers = { .upstream_step = handle_upstream_step };
+static const struct ipc_handlers vault_handlers = { .upstream_step = handle_upstream_step,
+						    .upstream_refused = handle_upstream_refused };
 
 static struct channel *play(struct world *w, enum role_id self, const struct ipc_handlers *handlers, int fd)
 {

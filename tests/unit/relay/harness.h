@@ -33,9 +33,11 @@ struct world {
 	struct str chain_pem, key_pem;
 	struct channel *master, *queue, *vault;
 	pid_t pid;
-	unsigned configured, ready, results_n, vault_steps, resigns, stopped;
+	unsigned configured, ready, results_n, vault_steps, renewals, resigns, stopped; /* renewals: of a token */
 	struct result results[RESULTS_MAX];
-	const char *password; /* what vault answers with; NULL: it refuses */
+	const char *password;   /* what vault answers with; NULL: it refuses */
+	const char *vault_code; /* enhanced, when it refuses; NULL: 4.7.8 */
+	const char *vault_text; /* NULL: "no key today" */
 	bool vault_done;
 	struct verdict sign_verdict; /* queue's answer to `resign` */
 	bool lose_resign;            /* the next one gets none, and the next hop hangs up */

@@ -74,6 +74,12 @@ static void on_auth(struct sink_session *k, struct str line)
 		say(k, "535 5.7.8 not like that");
 		return;
 	}
+	if (s->refusals > 0) {
+		s->refusals--;
+		s->logins++;
+		say(k, s->refusal);
+		return;
+	}
 	if (s->auth) {
 		s->logins++;
 		say(k, s->auth);
@@ -82,6 +88,9 @@ static void on_auth(struct sink_session *k, struct str line)
 	if (str_istarts(line, S("AUTH PLAIN "))) {
 		s->logins++;
 		say(k, str_eq(str_from(line, 11), S("AG1lAHNlY3JldA==")) ? "235 2.7.0 in" : "535 5.7.8 no");
+	} else if (str_istarts(line, S("AUTH XOAUTH2 "))) {
+		s->logins++;
+		say(k, "235 2.7.0 in");
 	} else if (str_ieq(line, S("AUTH LOGIN"))) {
 		k->in_auth = true;
 		say(k, "334 VXNlcm5hbWU6");

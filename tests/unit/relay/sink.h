@@ -29,6 +29,8 @@ struct sink {
 	bool drop_at_bdat;     /* closes at BDAT */
 	const char *word;      /* MAIL and RCPT with this are answered with … */
 	const char *word_is;   /* … this; NULL: it hangs up */
+	const char *refusal;   /* instead of the answer to the first logins … */
+	unsigned refusals;     /* … so many of them */
 	const char *not_by;    /* 535 to this mechanism, whatever the password is */
 	bool no_bdat;          /* 500 to BDAT, and its text is taken for commands */
 	unsigned refuse_chunk; /* 552 to this chunk of a message (from 1; 0: none) */

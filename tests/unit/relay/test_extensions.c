@@ -220,12 +220,126 @@ static void test_mechanisms(void **state)
 	assert_true(str_starts(buf_view(&w->sink.credentials), S("AUTH LOGIN|")));
 }
 
+/* ---- tokens ---- */
+
+static void use_token(struct world *w, unsigned refusals, const char *refusal)
+{
+	use_tls(w, UPSTREAM_STARTTLS);
+	w->sink.features = "STARTTLS\nAUTH PLAIN LOGIN XOAUTH2\nPIPELINING";
+	w->sink.refusals = refusals;
+	w->sink.refusal = refusal;
+	w->upstream.login = S("me");
+	w->upstream.oauth.provider = OAUTH_MICROSOFT;
+	start(w);
+	deliver(w, 1, "a@x");
+}
+
+/* A refused token, and one that expires soon, is replaced, and the delivery does not notice. */
+static void test_token_renewed(void **state)
+{
+	struct world *w = *state;
+
+	use_token(w, 1, "535 5.7.3 Authentication unsuccessful");
+	expect_taken(result_of(w, 1), 1);
+	assert_int_equal(w->sink.sessions, 2);
+	assert_int_equal(w->sink.logins, 2); /* nor was another mechanism tried */
+	assert_int_equal(w->renewals, 1);
+	assert_int_equal(w->vault_steps, 2);
+}
+
+static void test_token_expires_soon(void **state)
+{
+	struct world *w = *state;
+
+	use_token(w, 1, "454 4.7.0 Temporary: the token will expire soon");
+	expect_taken(result_of(w, 1), 1);
+	assert_int_equal(w->renewals, 1);
+}
+
+/* Refused twice in a row: somebody must look, and each later try of queue's is one try. */
+static void test_token_refused_again(void **state)
+{
+	struct world *w = *state;
+
+	use_token(w, 2, "535 5.7.8 Username and Password not accepted");
+	expect_reason(result_of(w, 1), "5.7.8 Username and Password not accepted");
+	assert_int_equal(result_of(w, 1)->gate, 2);
+	assert_int_equal(w->sink.logins, 2);
+	assert_int_equal(w->renewals, 2);
+	w->sink.refusals = 1;
+	deliver(w, 2, "a@x");
+	assert_int_equal(result_of(w, 2)->gate, 2);
+	assert_int_equal(w->sink.logins, 3);
+	deliver(w, 3, "a@x");
+	expect_taken(result_of(w, 3), 1);
+}
+
+/* Another token does not help. */
+static void test_token_is_not_the_cause(void **state)
+{
+	struct world *w = *state;
+
+	use_token(w, 1, "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant");
+	expect_reason(result_of(w, 1), "is disabled for the Tenant");
+	assert_int_equal(result_of(w, 1)->gate, 2);
+	assert_int_equal(w->renewals, 0);
+	assert_int_equal(w->sink.logins, 1);
+}
+
+/* Vault has no token: it waits for the provider, or a person must sign in. */
+static void test_no_token(void **state)
+{
+	struct world *w = *state;
+
+	w->password = NULL;
+	w->vault_code = "4.7.0";
+	w->vault_text = "the provider does not answer, next try in 300 seconds";
+	use_token(w, 0, NULL);
+	expect_reason(result_of(w, 1), "the provider does not answer");
+	assert_int_equal(result_of(w, 1)->gate, 1);
+	assert_int_equal(result_of(w, 1)->gate_pause_ms, 300000);
+	w->vault_code = "4.7.8";
+	w->vault_text = "posthouse upstream login hop";
+	deliver(w, 2, "a@x");
+	expect_reason(result_of(w, 2), "4.7.8 posthouse upstream login hop");
+	assert_int_equal(result_of(w, 2)->gate, 2);
+	assert_int_equal(w->sink.logins, 0);
+	assert_int_equal(w->renewals, 0);
+}
+
+/* The upstream offers only what wants a password, which this upstream's login has none of. */
+static void test_no_mechanism_for_a_token(void **state)
+{
+	struct world *w = *state;
+
+	use_tls(w, UPSTREAM_STARTTLS);
+	w->upstream.login = S("me");
+	w->upstream.oauth.provider = OAUTH_GOOGLE;
+	start(w);
+	deliver(w, 1, "a@x");
+	expect_reason(result_of(w, 1), "no way to log in");
+	assert_int_equal(w->vault_steps, 0);
+	assert_int_equal(w->sink.logins, 0);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		RELAY_TEST(test_pipelining),    RELAY_TEST(test_parameters),     RELAY_TEST(test_real_refusals),
-		RELAY_TEST(test_chunking_lost), RELAY_TEST(test_always_lost),    RELAY_TEST(test_avoid),
-		RELAY_TEST(test_first_login),   RELAY_TEST(test_next_mechanism), RELAY_TEST(test_mechanisms),
+		RELAY_TEST(test_pipelining),
+		RELAY_TEST(test_parameters),
+		RELAY_TEST(test_real_refusals),
+		RELAY_TEST(test_chunking_lost),
+		RELAY_TEST(test_always_lost),
+		RELAY_TEST(test_avoid),
+		RELAY_TEST(test_first_login),
+		RELAY_TEST(test_next_mechanism),
+		RELAY_TEST(test_mechanisms),
+		RELAY_TEST(test_token_renewed),
+		RELAY_TEST(test_token_expires_soon),
+		RELAY_TEST(test_token_refused_again),
+		RELAY_TEST(test_token_is_not_the_cause),
+		RELAY_TEST(test_no_token),
+		RELAY_TEST(test_no_mechanism_for_a_token),
 	};
 
 	if (argc < 2)
