@@ -79,10 +79,12 @@ struct cfg_upstream {
 	struct str password; /* vault only; also from password_file */
 	struct cfg_oauth oauth;
 	uint64_t connections;
-	struct str ca;             /* path to a PEM bundle; empty = the system's */
-	struct str ca_pem;         /* its content, filled by the loader */
-	struct str tls_name;       /* the name that the certificate must have; empty = host */
-	struct rate_list messages; /* set here, or by the profile; so are the next five */
+	struct str ca;                                   /* path to a PEM bundle; empty = the system's */
+	struct str ca_pem;                               /* its content, filled by the loader */
+	struct str certificate, certificate_key;         /* paths: our certificate there; empty: none */
+	struct str certificate_pem, certificate_key_pem; /* relay only; their content, filled by the loader */
+	struct str tls_name;                             /* the name that the certificate must have; empty = host */
+	struct rate_list messages;                       /* set here, or by the profile; so are the next five */
 	struct rate_list recipients;
 	uint64_t recipients_per_message, message_size, messages_per_connection; /* 0: no limit */
 	struct str profile, region; /* values of the profile are filled in where they are not set: see profiles.h */

@@ -44,6 +44,8 @@ void tls_ticket_secret_age(char secret[TLS_TICKET_SECRET], uint64_t now_ms);    
 
 /* A client's context that verifies against ca_pem (empty: the system's CA certificates). */
 struct tls_context *tls_client_context(struct str ca_pem, struct arena *a, struct verdict *why_out);
+/* The certificate that this client's context shows when the server asks for one. False, and PERM 0 says why. */
+bool tls_client_certificate(struct tls_context *t, const struct tls_certificate *own, struct arena *a, struct verdict *why_out);
 /* A client's context that takes TLS 1.0 and all ciphers, and verifies nothing. It is only for next hops that would get clear text
  * otherwise. */
 struct tls_context *tls_old_client_context(void);

@@ -44,6 +44,7 @@ struct smtp_client_config {
 	/* AUTH: our choice in order of preference, "PLAIN LOGIN"; "" = no login. Without TLS: CLIENT_FAILED, FAULT_TLS. After
 	 * 504 or 535 to the first, the next that is offered is tried, once. */
 	struct str mechanisms;
+	bool login_optional; /* without TLS, or when none of them is offered, it goes on without a login */
 };
 
 enum smtp_client_event_type {

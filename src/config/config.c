@@ -53,7 +53,9 @@ const struct cfg_upstream *config_upstream(const struct config *c, struct str na
 
 unsigned config_credentials(const struct cfg_upstream *u)
 {
-	return u->oauth.provider != OAUTH_NONE ? SASL_TOKEN : u->login.n > 0 ? SASL_PASSWORD : 0;
+	unsigned login = u->oauth.provider != OAUTH_NONE ? SASL_TOKEN : u->login.n > 0 ? SASL_PASSWORD : 0;
+
+	return login | (u->certificate.n > 0 ? SASL_CERTIFICATE : 0);
 }
 
 struct str auth_option(const struct cfg_auth *auth, struct str name)

@@ -109,17 +109,47 @@ static EVP_PKEY *read_key(struct loader *l, const config_setting_t *s, const cha
 	return key;
 }
 
-/* Expired and soon to expire, not valid yet: such a certificate works, but clients will complain. */
-static void check_certificate(struct loader *l, const config_setting_t *s, X509 *certificate)
+/* A certificate and its key: where the file names them, the names of these keys, and what is read. */
+struct pair {
+	const config_setting_t *chain_at, *key_at;
+	const char *chain_name, *key_name;
+	struct str chain, key; /* paths */
+	struct str *chain_pem, *key_pem;
+};
+
+/* Expired and soon to expire, not valid yet: such a certificate works, but the other side will complain. */
+static void check_certificate(struct loader *l, const struct pair *p, X509 *certificate)
 {
+	const config_setting_t *s = p->chain_at;
 	int days = 0, seconds = 0;
 
 	if (X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0)
-		warning(l, s, "certificates.chain: the certificate has expired");
+		warning(l, s, "%s: the certificate has expired", p->chain_name);
 	else if (ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(certificate)) == 1 && days < EXPIRES_DAYS)
-		warning(l, s, "certificates.chain: the certificate expires in %d days", days);
+		warning(l, s, "%s: the certificate expires in %d days", p->chain_name, days);
 	if (X509_cmp_current_time(X509_get0_notBefore(certificate)) > 0)
-		warning(l, s, "certificates.chain: the certificate is not valid yet");
+		warning(l, s, "%s: the certificate is not valid yet", p->chain_name);
+}
+
+/* The certificate, which the caller frees; NULL: there is none, which has been said. */
+static X509 *load_pair(struct loader *l, const struct pair *p)
+{
+	X509 *certificate = NULL;
+	EVP_PKEY *key = read_key(l, p->key_at, p->key_name, p->key, p->key_pem);
+
+	if (read_pem(l, p->chain_at, p->chain_name, p->chain, false, p->chain_pem)) {
+		if (parse_certificates(*p->chain_pem, &certificate) == 0)
+			fault(l, p->chain_at, "%s: expected a certificate in PEM form in %.*s", p->chain_name, STR_ARG(p->chain));
+		else
+			check_certificate(l, p, certificate);
+	}
+	if (key && EVP_PKEY_get_security_bits(key) < SECURITY_BITS)
+		fault(l, p->key_at, "%s: expected a stronger key: EC P-256, or RSA with at least 2048 bits", p->key_name);
+	if (key && certificate && X509_check_private_key(certificate, key) != 1)
+		fault(l, p->key_at, "%s: expected the key that belongs to the certificate %.*s", p->key_name, STR_ARG(p->chain));
+	EVP_PKEY_free(key);
+	ERR_clear_error();
+	return certificate;
 }
 
 /* *read_out: there is a certificate; *ours_out: and it bears our name. Neither is set to false. */
@@ -127,30 +157,38 @@ static void load_certificate(struct loader *l, size_t i, bool *read_out, bool *o
 {
 	struct str hostname = l->config->hostname;
 	struct cfg_certificate *c = &l->config->certificates[i];
-	const config_setting_t *chain_at = setting_near(l, "certificates.[%zu].chain", i),
-			       *key_at_line = setting_near(l, "certificates.[%zu].key", i);
-	X509 *certificate = NULL;
-	EVP_PKEY *key = read_key(l, key_at_line, "certificates.key", c->key, &c->key_pem);
+	X509 *certificate = load_pair(l, &(struct pair){ .chain_at = setting_near(l, "certificates.[%zu].chain", i),
+							 .key_at = setting_near(l, "certificates.[%zu].key", i),
+							 .chain_name = "certificates.chain",
+							 .key_name = "certificates.key",
+							 .chain = c->chain,
+							 .key = c->key,
+							 .chain_pem = &c->chain_pem,
+							 .key_pem = &c->key_pem });
 
-	if (read_pem(l, chain_at, "certificates.chain", c->chain, false, &c->chain_pem)) {
-		if (parse_certificates(c->chain_pem, &certificate) == 0)
-			fault(l, chain_at, "certificates.chain: expected a certificate in PEM form in %.*s", STR_ARG(c->chain));
-		else
-			check_certificate(l, chain_at, certificate);
-	}
-	if (key && EVP_PKEY_get_security_bits(key) < SECURITY_BITS)
-		fault(l, key_at_line, "certificates.key: expected a stronger key: EC P-256, or RSA with at least 2048 bits");
-	if (key && certificate && X509_check_private_key(certificate, key) != 1)
-		fault(l, key_at_line, "certificates.key: expected the key that belongs to the certificate %.*s",
-		      STR_ARG(c->chain));
-	if (certificate) {
-		*read_out = true;
-		if (hostname.n > 0 && X509_check_host(certificate, hostname.p, hostname.n, 0, NULL) == 1)
-			*ours_out = true;
-	}
+	if (!certificate)
+		return;
+	*read_out = true;
+	if (hostname.n > 0 && X509_check_host(certificate, hostname.p, hostname.n, 0, NULL) == 1)
+		*ours_out = true;
 	X509_free(certificate);
-	EVP_PKEY_free(key);
 	ERR_clear_error();
+}
+
+/* Our certificate at an upstream; upstreams.c has said when one of the two keys is missing. */
+static void load_client_certificate(struct loader *l, size_t i)
+{
+	struct cfg_upstream *u = &l->config->upstreams[i];
+
+	if (u->certificate.n > 0 && u->certificate_key.n > 0)
+		X509_free(load_pair(l, &(struct pair){ .chain_at = setting_near(l, "upstreams.[%zu].certificate", i),
+						       .key_at = setting_near(l, "upstreams.[%zu].certificate_key", i),
+						       .chain_name = "upstreams.certificate",
+						       .key_name = "upstreams.certificate_key",
+						       .chain = u->certificate,
+						       .key = u->certificate_key,
+						       .chain_pem = &u->certificate_pem,
+						       .key_pem = &u->certificate_key_pem }));
 }
 
 /* Clients know us by our name: one of the certificates has to bear it. */
@@ -221,5 +259,6 @@ void keys_load(struct loader *l)
 		struct cfg_upstream *u = &l->config->upstreams[i];
 
 		load_ca(l, setting_near(l, "upstreams.[%zu].ca", i), "upstreams.ca", u->ca, &u->ca_pem);
+		load_client_certificate(l, i);
 	}
 }

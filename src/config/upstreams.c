@@ -57,14 +57,35 @@ static void check_port(struct loader *l, size_t i)
 			"upstreams: port %u begins in clear text: tls = \"starttls\" fits it", (unsigned)u->port);
 }
 
-/* A login needs a secret: a password, or OAuth's token. */
+static bool has_password(struct loader *l, size_t i)
+{
+	return config_setting_type(setting_near(l, "upstreams.[%zu].password_file", i)) == CONFIG_TYPE_STRING ||
+	       config_setting_type(setting_near(l, "upstreams.[%zu].password", i)) == CONFIG_TYPE_STRING;
+}
+
+/* A certificate and its key belong together, and are shown in TLS. A login beside them without another secret is by EXTERNAL. */
+static void check_certificate(struct loader *l, size_t i)
+{
+	static struct str external[] = { { "EXTERNAL", 8 } };
+	struct cfg_upstream *u = &l->config->upstreams[i];
+
+	if ((u->certificate.n > 0) != (u->certificate_key.n > 0))
+		fault(l, setting_near(l, "upstreams.[%zu].%s", i, u->certificate.n ? "certificate" : "certificate_key"),
+		      "upstreams: expected both certificate and certificate_key, or none of them");
+	if (u->certificate.n > 0 && u->tls == UPSTREAM_NONE)
+		fault(l, setting_near(l, "upstreams.[%zu].tls", i),
+		      "upstreams: expected another tls than \"none\": a certificate is shown in TLS");
+	if (u->certificate.n > 0 && u->login.n > 0 && !has_password(l, i) && u->oauth.provider == OAUTH_NONE &&
+	    u->mechanisms.n == 0)
+		u->mechanisms = (struct str_list){ external, 1 };
+}
+
+/* A login needs a secret: a password, OAuth's token, or a certificate. */
 static void check_credentials(struct loader *l, size_t i)
 {
 	const struct cfg_upstream *u = &l->config->upstreams[i];
-	bool given = config_setting_type(setting_near(l, "upstreams.[%zu].password_file", i)) == CONFIG_TYPE_STRING ||
-		     config_setting_type(setting_near(l, "upstreams.[%zu].password", i)) == CONFIG_TYPE_STRING;
 
-	if (u->login.n > 0 && !given && u->oauth.provider == OAUTH_NONE)
+	if (u->login.n > 0 && !has_password(l, i) && u->oauth.provider == OAUTH_NONE && u->certificate.n == 0)
 		fault(l, setting_near(l, "upstreams.[%zu].login", i),
 		      "upstreams: expected password_file (or password) beside login");
 	if (u->login.n == 0 && u->password.n > 0)
@@ -84,6 +105,8 @@ static void check_mechanisms(struct loader *l, size_t i)
 	const struct cfg_upstream *u = &l->config->upstreams[i];
 	unsigned have = config_credentials(u);
 
+	if (u->certificate.n > 0 && !has_password(l, i))
+		have &= ~(unsigned)SASL_PASSWORD;
 	for (size_t k = 0; k < u->mechanisms.n && have; k++) {
 		const struct sasl_mechanism *m = sasl_find(u->mechanisms.at[k]);
 		const char *needs = !m || !(m->needs & ~have)  ? NULL
@@ -124,6 +147,7 @@ void upstreams_check(struct loader *l)
 		oauth_check(l, i);
 		rates_check(l, setting_near(l, "upstreams.[%zu].recipients", i), "upstreams.recipients",
 			    &l->config->upstreams[i].recipients);
+		check_certificate(l, i);
 		check_credentials(l, i);
 		check_mechanisms(l, i);
 		check_port(l, i);

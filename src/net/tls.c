@@ -100,6 +100,19 @@ struct tls_context *tls_client_context(struct str ca_pem, struct arena *a, struc
 	return t;
 }
 
+bool tls_client_certificate(struct tls_context *t, const struct tls_certificate *own, struct arena *a, struct verdict *why_out)
+{
+	struct certificate c;
+	const char *fault = certificate_read(&c, own->chain_pem, own->key_pem, a);
+
+	if (!fault && SSL_CTX_use_cert_and_key(t->sets[0].ctx, c.leaf, c.key, c.chain, 1) != 1)
+		fault = "OpenSSL does not take it";
+	if (fault)
+		*why_out = tls_fault(a, fault);
+	certificate_fini(&c);
+	return !fault;
+}
+
 struct tls_context *tls_old_client_context(void)
 {
 	struct tls_context *t = tls_context_new(1);

@@ -230,13 +230,12 @@ static bool suggests_old_tls(struct str why)
 }
 
 /* The server refuses the token, or says that the token expires soon: vault gets another one. */
-static bool is_token_refused(const struct connection *c, struct verdict v, enum smtp_fault fault)
+static bool is_token_refused(struct connection *c, struct verdict v, enum smtp_fault fault)
 {
 	const struct sasl_mechanism *m = sasl_find(c->mechanism);
-	struct place place = { .step = STEP_AUTH };
 
 	return fault == FAULT_AUTH && c->by_peer && m && (m->needs & SASL_TOKEN) &&
-	       reply_class_session(place, fault, v, true).trouble == TROUBLE_LOGIN;
+	       explain_failure(c, v, STEP_AUTH, fault).trouble == TROUBLE_LOGIN;
 }
 
 /* With another token the login is tried once more, after some seconds. False: that was done, and a person must act. */

@@ -1,4 +1,4 @@
-/* ca_store.h - the CA certificates that verify next hops: one TLS context for each set of them. */
+/* ca_store.h - the CA certificates that verify next hops, and our own certificate there: one TLS context for each set of them. */
 #ifndef RELAY_CA_STORE_H
 #define RELAY_CA_STORE_H
 
@@ -11,15 +11,18 @@ struct relay;
 struct ca_store {
 	struct list in_relay;
 	struct arena arena;
-	struct str ca_pem; /* "": the system's */
+	struct str ca_pem;          /* "": the system's */
+	struct tls_certificate own; /* "": none */
 	struct tls_context *context;
 	unsigned users; /* pools */
 };
 
 /* For opportunistic TLS with outdated servers, which is better than clear text. NULL: not possible. */
 struct tls_context *ca_store_old_tls(struct relay *relay);
-/* Find or make the context for these CA certificates; the caller counts itself in `users`. NULL and why (text in the arena). */
-struct ca_store *ca_store_get(struct relay *relay, struct str ca_pem, struct arena *a, struct verdict *why_out);
+/* Find or make the context for these certificates; the caller counts itself in `users`. NULL and why (text in the arena). */
+struct ca_store *ca_store_get(struct relay *relay, struct str ca_pem, struct tls_certificate own, struct arena *a,
+			      struct verdict *why_out);
+bool ca_store_is(const struct ca_store *t, struct str ca_pem, struct tls_certificate own);
 void ca_stores_sweep(struct relay *relay); /* free those without users */
 
 #endif

@@ -56,6 +56,7 @@ struct connection *connection_open(struct pool *pool)
 	c->context = pool->ca_store ? tls_context_ref(pool->ca_store->context) : NULL;
 	c->config.hostname = arena_str(&c->arena, role_config(relay->role)->hostname);
 	c->config.mechanisms = arena_str(&c->arena, pool->mechanisms);
+	c->config.login_optional = pool->login_optional;
 	c->transfer.fd = -1;
 	buf_init(&c->attempts, ATTEMPTS_MAX);
 	uv_timer_init(relay->loop, &c->timer);

@@ -33,11 +33,11 @@ static size_t limit_of(uint64_t connections)
 	return connections ? (size_t)connections : 1;
 }
 
-static void use_ca_store(struct pool *pool, struct str ca_pem)
+static void use_ca_store(struct pool *pool, struct str ca_pem, struct tls_certificate own)
 {
 	struct verdict why = ok();
 
-	pool->ca_store = ca_store_get(pool->relay, ca_pem, &pool->arena, &why);
+	pool->ca_store = ca_store_get(pool->relay, ca_pem, own, &pool->arena, &why);
 	if (pool->ca_store)
 		pool->ca_store->users++;
 	else
@@ -53,18 +53,24 @@ static unsigned port_of(const struct cfg_upstream *u)
 	return u->tls == UPSTREAM_IMPLICIT ? 465 : 587;
 }
 
-/* The settings as one text, for a comparison; without the CA certificates. */
+static struct tls_certificate own_certificate(const struct cfg_upstream *u)
+{
+	return (struct tls_certificate){ u->certificate_pem, u->certificate_key_pem };
+}
+
+/* The settings as one text, for a comparison; without the certificates. */
 static struct str definition(struct arena *a, const struct cfg_upstream *u)
 {
 	struct str mechanisms = sasl_wanted(a, &u->mechanisms, config_credentials(u));
 
-	return arena_printf(a, "%.*s\n%.*s\n%u %u %u\n%.*s", STR_ARG(u->host), STR_ARG(u->tls_name), port_of(u), u->tls,
-			    extensions_named(&u->avoid), STR_ARG(mechanisms));
+	return arena_printf(a, "%.*s\n%.*s\n%u %u %d %u\n%.*s", STR_ARG(u->host), STR_ARG(u->tls_name), port_of(u), u->tls,
+			    u->login.n > 0, extensions_named(&u->avoid), STR_ARG(mechanisms));
 }
 
 static bool same_definition(const struct pool *pool, const struct cfg_upstream *u, struct arena *a)
 {
-	return str_eq(pool->definition, definition(a, u)) && (!pool->ca_store || str_eq(pool->ca_store->ca_pem, u->ca_pem));
+	return str_eq(pool->definition, definition(a, u)) &&
+	       (!pool->ca_store || ca_store_is(pool->ca_store, u->ca_pem, own_certificate(u)));
 }
 
 /* Take over a definition, which nexthops_check() has accepted. */
@@ -82,13 +88,14 @@ static void define(struct pool *pool, const struct cfg_upstream *u)
 	pool->port = port_of(u);
 	pool->tls = u->tls;
 	pool->proven = pool->token_refused = false;
+	pool->login_optional = u->login.n == 0;
 	pool->mechanisms = sasl_wanted(&pool->arena, &u->mechanisms, config_credentials(u));
 	pool->avoid = extensions_named(&u->avoid);
 	pool->generation++;
 	pool->fewer = 0;
 	pool->rcptmax = 0;
 	if (u->tls != UPSTREAM_NONE)
-		use_ca_store(pool, u->ca_pem);
+		use_ca_store(pool, u->ca_pem, own_certificate(u));
 }
 
 struct pool *nexthop_outside(struct relay *relay, const struct cfg_upstream *u)
@@ -149,7 +156,7 @@ static struct pool *domain_new(struct relay *relay, struct str route)
 	pool->mx = true;
 	pool->tls = UPSTREAM_OPPORTUNISTIC;
 	set_domain(pool, &role_config(relay->role)->delivery);
-	use_ca_store(pool, S(""));
+	use_ca_store(pool, S(""), (struct tls_certificate){ 0 });
 	pools_sweep(relay);
 	return pool;
 }
@@ -201,7 +208,7 @@ struct verdict nexthops_check(struct relay *relay, const struct config *config)
 	for (size_t i = 0; i < config->upstreams_n; i++) {
 		const struct cfg_upstream *u = &config->upstreams[i];
 
-		if (u->tls == UPSTREAM_NONE || ca_store_get(relay, u->ca_pem, &relay->scratch, &why))
+		if (u->tls == UPSTREAM_NONE || ca_store_get(relay, u->ca_pem, own_certificate(u), &relay->scratch, &why))
 			continue;
 		ca_stores_sweep(relay);
 		why.text = arena_printf(&relay->scratch, "upstream %.*s: ca: %.*s", STR_ARG(u->name), STR_ARG(why.text));

@@ -37,6 +37,7 @@ struct pool {
 	unsigned port, tls;        /* tls: enum upstream_tls */
 	bool mx;                   /* a domain: the pool is freed when it is not needed any more */
 	struct str mechanisms;     /* of logins, in the order of use: the one that worked comes first; "": no login */
+	bool login_optional;       /* there is only our certificate: without EXTERNAL mail goes without a login */
 	bool proven;               /* a login has succeeded since the definition or the last refusal */
 	bool token_refused;        /* the last login was refused although vault had a token */
 	unsigned avoid;            /* features that the configuration forbids */

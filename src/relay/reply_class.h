@@ -34,9 +34,9 @@ enum gate_state reply_class_gate(struct meaning m);
  * refusal means all our mail, and no second witness is needed. */
 bool reply_class_is_plain(enum smtp_step step, struct verdict v);
 
-/* The meaning of a failure to open a session; `by_peer`: the verdict is a reply. Always of SCOPE_HOP, and waits. Of vault's verdicts
- * about a login 4.3.0 and 4.7.0 pass by themselves, after the pause that their text can name ("in 300 seconds"); after others a
- * person must act, see sasl.h. */
+/* The meaning of a failure to open a session; `by_peer`: the verdict is a reply. Always of SCOPE_HOP, and waits. Of vault's
+ * verdicts about a login 4.3.0 and 4.7.0 pass by themselves, after the pause that their text can name ("in 300 seconds"); after
+ * the others a person must act, see sasl.h. */
 struct meaning reply_class_session(struct place place, enum smtp_fault fault, struct verdict v, bool by_peer);
 
 /* RFC 5321 4.5.3.1.10: no more recipients in this transaction; the others can follow in another one. */

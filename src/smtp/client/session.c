@@ -114,7 +114,8 @@ static void begin_auth(struct smtp_client *c)
 		client_end(c, temp(421, S("4.7.4"), S("the server does not offer STARTTLS, which is demanded of it")), FAULT_TLS);
 		return;
 	}
-	if (wanted.n == 0) {
+	c->mechanism = c->tls ? sasl_choose(wanted, c->peer.mechanisms, S("")) : S("");
+	if (wanted.n == 0 || (c->mechanism.n == 0 && c->config->login_optional)) {
 		client_become_ready(c);
 		return;
 	}
@@ -122,7 +123,6 @@ static void begin_auth(struct smtp_client *c)
 		client_end(c, temp(421, S("4.7.4"), S("a login is configured, and is never sent without TLS")), FAULT_TLS);
 		return;
 	}
-	c->mechanism = sasl_choose(wanted, c->peer.mechanisms, S(""));
 	if (c->mechanism.n == 0) {
 		client_end(c, temp(421, S("4.7.0"), S("the server offers no way to log in that we know")), FAULT_AUTH);
 		return;

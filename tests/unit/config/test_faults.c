@@ -14,10 +14,11 @@ const char *__lsan_default_suppressions(void)
 }
 
 /* A good start on line 1, so that the text under test begins on line 2. */
-#define HOST  "hostname = \"relay.example.org\"; postmaster = \"p@example.org\"; "
-#define CERT  "certificates = ( { chain = \"chain.pem\"; key = \"key.pem\"; } ); "
-#define UP    "upstreams = ( { name = \"isp\"; host = \"smtp.isp.example\"; } ); "
-#define START HOST CERT UP "\n"
+#define HOST   "hostname = \"relay.example.org\"; postmaster = \"p@example.org\"; "
+#define CERT   "certificates = ( { chain = \"chain.pem\"; key = \"key.pem\"; } ); "
+#define CLIENT "certificate = \"chain.pem\"; certificate_key = \"key.pem\"; "
+#define UP     "upstreams = ( { name = \"isp\"; host = \"smtp.isp.example\"; } ); "
+#define START  HOST CERT UP "\n"
 
 struct row {
 	const char *text;
@@ -120,6 +121,23 @@ static const struct row types[] = {
 	{ HOST CERT
 	  "\nupstreams = ( { name = \"a\"; host = \"h\"; login = \"me\"; password = \"p\";\nmechanisms = [ \"XOAUTH2\" ]; } );",
 	  3, "expected \"XOAUTH2\" only beside oauth" },
+	{ HOST CERT "\nupstreams = ( { name = \"a\"; host = \"h\"; login = \"me\"; password = \"p\";\n"
+		    "mechanisms = [ \"EXTERNAL\" ]; } );",
+	  3, "expected \"EXTERNAL\" only beside certificate" },
+	{ HOST CERT "\nupstreams = ( { name = \"a\"; host = \"h\"; certificate = \"chain.pem\"; } );", 2,
+	  "expected both certificate and certificate_key" },
+	{ HOST CERT "\nupstreams = ( { name = \"a\"; host = \"h\"; certificate_key = \"key.pem\"; } );", 2,
+	  "expected both certificate and certificate_key" },
+	{ HOST CERT
+	  "\nupstreams = ( { name = \"a\"; host = \"h\"; certificate = \"chain.pem\";\ncertificate_key = \"rsa.key\"; } );",
+	  3, "upstreams.certificate_key: expected the key that belongs to the certificate" },
+	{ HOST CERT
+	  "\nupstreams = ( { name = \"a\"; host = \"h\"; certificate = \"key.pem\"; certificate_key = \"key.pem\"; } );",
+	  2, "upstreams.certificate: expected a certificate" },
+	{ HOST CERT "\nupstreams = ( { name = \"a\"; host = \"h\"; " CLIENT "\ntls = \"none\"; } );", 3,
+	  "a certificate is shown in TLS" },
+	{ HOST CERT "\nupstreams = ( { name = \"a\"; host = \"h\"; login = \"me\"; " CLIENT "\nmechanisms = [ \"PLAIN\" ]; } );",
+	  3, "expected \"PLAIN\" only beside a login with a password" },
 	{ HOST CERT "\nupstreams = ( { name = \"a\"; profile = \"gnail\"; } );", 2,
 	  "upstreams.profile: expected one of \"gmail\", \"google-workspace\", " },
 	{ HOST CERT "\nupstreams = ( { name = \"a\"; profile = \"gnail\"; } );", 2, "\"unisender\", not \"gnail\"" },

@@ -46,6 +46,12 @@ static void test_contexts(void **state)
 	assert_int_equal(why.class, PERM);
 	t = tls_client_context(S(""), &f->arena, &why); /* the system's */
 	assert_non_null(t);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) { /* the client's own certificate */
+		struct tls_certificate own = { cases[i].chain, cases[i].key };
+
+		assert_int_equal(tls_client_certificate(t, &own, &f->arena, &why), !cases[i].says);
+		assert_true(!cases[i].says || why.class == PERM);
+	}
 	tls_context_unref(t);
 }
 

@@ -20,6 +20,7 @@ struct dialogue {
 	const char *script;
 	bool use_starttls, need_tls, tls;
 	const char *mechanisms;
+	bool login_optional;
 	unsigned body;
 	uint64_t size;
 	bool utf8;
@@ -237,7 +238,8 @@ static void run_dialogue(const struct dialogue *d, bool byte_by_byte)
 					     .use_starttls = d->use_starttls,
 					     .need_tls = d->need_tls,
 					     .tls = d->tls,
-					     .mechanisms = str_of(d->mechanisms) };
+					     .mechanisms = str_of(d->mechanisms),
+					     .login_optional = d->login_optional };
 	struct play p = { .client = smtp_client_new(&config), .byte_by_byte = byte_by_byte, .d = d };
 	struct str rest = str_of(d->script), line;
 	bool after_server = false;
@@ -495,6 +497,16 @@ static const struct dialogue dialogues[] = {
 	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH EXTERNAL\nE: CHALLENGE EXTERNAL first \nU: response \n"
 	  "C: AUTH EXTERNAL =\nS: 334 \nC: \nS: 235 in\nE: READY\n",
 	  .tls = true, .mechanisms = "EXTERNAL" },
+	{ "a certificate where no login is wanted",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH PLAIN LOGIN\nE: READY\n", .tls = true,
+	  .mechanisms = "EXTERNAL", .login_optional = true },
+	{ "a certificate by which the login is offered",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH PLAIN EXTERNAL\nE: CHALLENGE EXTERNAL first \n"
+	  "U: response \nC: AUTH EXTERNAL =\nS: 235 in\nE: READY\n",
+	  .tls = true, .mechanisms = "EXTERNAL", .login_optional = true },
+	{ "a certificate that is not shown without TLS",
+	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH EXTERNAL\nE: READY\n", .mechanisms = "EXTERNAL",
+	  .login_optional = true },
 	{ "CRAM-MD5: the challenge comes first",
 	  "S: 220 hi\nC: EHLO relay.example.org\nS: 250-hi\nS: 250 AUTH CRAM-MD5\nC: AUTH CRAM-MD5\nS: 334 PGE+\n"
 	  "E: CHALLENGE CRAM-MD5 first <a>\nU: response me x\nC: bWUgeA==\nS: 235 in\nE: READY\n",
