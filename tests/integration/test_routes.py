@@ -244,11 +244,11 @@ def test_an_upstream_that_counts_recipients():
     relay.stop()
     relay.start()
     relay.submit(to=SIX[:2])
-    wait_for(lambda: sum(recipients_at(second)) == 4, 20, "after a restart")
+    wait_for(lambda: sum(recipients_at(second)) == 4, "after a restart")
     relay.kill_all()
     relay.start()
     relay.submit(to=SIX[:2])
-    wait_for(lambda: sum(recipients_at(second)) == 6, 20, "after kill -9")
+    wait_for(lambda: sum(recipients_at(second)) == 6, "after kill -9")
     assert sum(recipients_at(first)) == 8
 
 
@@ -259,7 +259,7 @@ def test_recipients_per_message_splits():
     sink.wait(2)
     assert sorted(recipients_at(sink)) == [2, 4] and sorted(r for m in sink.messages for r in m.recipients) == sorted(SIX)
     relay.submit()  # both parts have counted
-    wait_for(lambda: "upstream.exhausted" in relay.log_text(), 20, "exhausted")
+    wait_for(lambda: "upstream.exhausted" in relay.log_text(), "exhausted")
     time.sleep(1)
     assert len(sink.messages) == 2
 
