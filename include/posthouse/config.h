@@ -91,7 +91,10 @@ struct cfg_upstream {
 	struct str_list mechanisms; /* to log in with, in order; empty: all that the relay knows */
 	struct str_list avoid;      /* extensions that are not used although it offers them */
 	struct str report_sender;   /* of reports and notifications; "": the general one, config.report_sender */
+	struct str_list senders;    /* patterns of the senders that it serves; the loader has made routes of them */
 };
+
+#define NULL_SENDER "<>" /* among the senders of a route: the null sender of reports */
 
 struct cfg_route {
 	struct str_list senders, recipients, users; /* patterns; empty = any. users without @ have got the realm by the loader */

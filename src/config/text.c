@@ -136,6 +136,11 @@ static bool pattern_valid(struct str pattern)
 	       (local_part_valid(str_head(pattern, at)) && str_find(pattern, '*') == pattern.n);
 }
 
+static bool sender_pattern_valid(struct str pattern)
+{
+	return str_eq(pattern, S(NULL_SENDER)) || pattern_valid(pattern);
+}
+
 /* '/' names a device and belongs to no entry of the configuration; ':' ends a name in the account file. */
 static bool login_valid(struct str s)
 {
@@ -276,6 +281,8 @@ const struct text_format
 	format_mailbox = { "a mail address", mailbox_valid, address_with_canonical_domain },
 	format_pattern = { "a pattern: \"a@b\", \"@b\", \"@.b\", \"a@.b\" or \"*\"", pattern_valid,
 			   address_with_canonical_domain },
+	format_sender_pattern = { "a pattern: \"a@b\", \"@b\", \"@.b\", \"a@.b\", \"*\" or \"<>\"", sender_pattern_valid,
+				  address_with_canonical_domain },
 	format_login = { "a login (no spaces, '/', ':' or '*')", login_valid },
 	format_device_login = { "a login (no spaces, ':' or '*'), or one with a device, \"alice/phone\"", device_login_valid },
 	format_rewritten = { "a mail address, or \"@domain\"", rewritten_valid, address_with_canonical_domain },

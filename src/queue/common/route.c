@@ -19,10 +19,18 @@ static bool users_match(const struct str_list *users, struct str login)
 	return false;
 }
 
+static bool senders_match(const struct str_list *senders, struct str sender)
+{
+	for (size_t i = 0; i < senders->n && sender.n == 0; i++)
+		if (str_eq(senders->at[i], S(NULL_SENDER)))
+			return true;
+	return patterns_match(senders, sender);
+}
+
 /* Conditions are AND, a list is OR, an empty list is any. */
 static bool route_applies(const struct cfg_route *r, struct str login, struct str sender, struct str recipient)
 {
-	if (r->senders.n > 0 && !patterns_match(&r->senders, sender))
+	if (r->senders.n > 0 && !senders_match(&r->senders, sender))
 		return false;
 	if (r->recipients.n > 0 && !patterns_match(&r->recipients, recipient))
 		return false;

@@ -7,6 +7,7 @@
 
 struct str list_corp[] = { { "@corp.example", 13 } };
 struct str list_net[] = { { "@example.net", 12 } };
+struct str list_null[] = { { NULL_SENDER, 2 } };
 struct str list_web[] = { { "web", 3 } };
 struct str to_corp[] = { { "corp", 4 } }, to_isp[] = { { "isp", 3 } }, to_mx[] = { { "mx", 2 } };
 struct str to_both[] = { { "isp", 3 }, { "corp", 4 } }, to_gone[] = { { "gone", 4 } };
@@ -35,6 +36,9 @@ static void test_routes(void **state)
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
 		assert_ptr_equal(route_find(&c, str_of(rows[i].login), str_of(rows[i].sender), str_of(rows[i].recipient)),
 				 rows[i].route < 0 ? NULL : &routes[rows[i].route]);
+	routes[0].senders = (struct str_list){ list_null, 1 };
+	assert_ptr_equal(route_find(&c, S(""), S(""), S("b@corp.example")), &routes[0]);
+	assert_null(route_find(&c, S("alice"), S("a@example.org"), S("b@corp.example")));
 	assert_true(route_uses(&c, S("isp")));
 	assert_true(route_uses(&c, S("mx")));
 	assert_false(route_uses(&c, S("other")));
