@@ -80,4 +80,8 @@ static inline char ascii_lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
 }
 
+/* How many single-byte changes make `a` into `b` (two exchanged neighbours are one); texts longer than 40 are far from
+ * everything. */
+unsigned str_distance(struct str a, struct str b);
+
 #endif

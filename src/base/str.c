@@ -124,3 +124,29 @@ bool str_to_u64(struct str s, uint64_t *value_out)
 	*value_out = value;
 	return true;
 }
+
+unsigned str_distance(struct str a, struct str b)
+{
+	unsigned d[42][42];
+
+	if (a.n > 40 || b.n > 40)
+		return 100;
+	for (size_t i = 0; i <= a.n; i++)
+		for (size_t k = 0; k <= b.n; k++) {
+			unsigned best;
+
+			if (i == 0 || k == 0) {
+				d[i][k] = (unsigned)(i + k);
+				continue;
+			}
+			best = d[i - 1][k - 1] + (ascii_lower(a.p[i - 1]) != ascii_lower(b.p[k - 1]));
+			if (d[i - 1][k] + 1 < best)
+				best = d[i - 1][k] + 1;
+			if (d[i][k - 1] + 1 < best)
+				best = d[i][k - 1] + 1;
+			if (i > 1 && k > 1 && a.p[i - 1] == b.p[k - 2] && a.p[i - 2] == b.p[k - 1] && d[i - 2][k - 2] + 1 < best)
+				best = d[i - 2][k - 2] + 1;
+			d[i][k] = best;
+		}
+	return d[a.n][b.n];
+}

@@ -24,6 +24,10 @@ struct user_command {
 /* The first line of standard input, without its end. False: there is none, or it is longer than the longest password. */
 bool read_password_line(struct secret *password_out);
 
+/* One line from the person at the terminal; what is typed is shown only when `shown` is true. False: nothing was typed. Dies when
+ * there is no terminal. */
+bool ask_person(const char *question, bool shown, struct secret *answer_out);
+
 /* The new password: generated, from standard input, or entered twice at the terminal. Dies when there is none. */
 void get_password(struct secret *password_out, bool generate, bool from_stdin);
 

@@ -43,24 +43,26 @@ bool read_password_line(struct secret *password_out)
 	return read_line(STDIN_FILENO, password_out);
 }
 
-/* Ask at the terminal, without showing what is typed. */
-static bool ask(int tty, const char *question, struct secret *answer_out)
+/* What is typed is shown only when `shown` is true. */
+static bool ask_at(int tty, const char *question, bool shown, struct secret *answer_out)
 {
 	struct sigaction action = { .sa_handler = on_interrupt }, old[3];
 	static const int signals[] = { SIGINT, SIGTERM, SIGQUIT };
-	struct termios shown, hidden;
+	struct termios before, during;
 	bool answered;
 
-	if (tcgetattr(tty, &shown) != 0)
+	if (tcgetattr(tty, &before) != 0)
 		return false;
-	hidden = shown;
-	hidden.c_lflag &= ~(tcflag_t)ECHO;
+	during = before;
+	if (!shown)
+		during.c_lflag &= ~(tcflag_t)ECHO;
 	for (size_t i = 0; i < 3; i++) /* the terminal must show input again */
 		sigaction(signals[i], &action, &old[i]);
 	dprintf(tty, "%s", question);
-	answered = tcsetattr(tty, TCSAFLUSH, &hidden) == 0 && read_line(tty, answer_out);
-	tcsetattr(tty, TCSAFLUSH, &shown);
-	dprintf(tty, "\n");
+	answered = tcsetattr(tty, TCSAFLUSH, &during) == 0 && read_line(tty, answer_out);
+	tcsetattr(tty, TCSAFLUSH, &before);
+	if (!shown)
+		dprintf(tty, "\n");
 	for (size_t i = 0; i < 3; i++)
 		sigaction(signals[i], &old[i], NULL);
 	if (interrupted)
@@ -68,19 +70,27 @@ static bool ask(int tty, const char *question, struct secret *answer_out)
 	return answered;
 }
 
-static void ask_twice(struct secret *password_out)
+bool ask_person(const char *question, bool shown, struct secret *answer_out)
 {
 	int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-	struct secret again = { 0 };
+	bool answered;
 
 	if (tty < 0)
 		die(EX_NOINPUT, "no terminal to ask for the password: give it on standard input, or use --generate");
-	if (!ask(tty, "Password: ", password_out) || !ask(tty, "Again: ", &again))
+	answered = ask_at(tty, question, shown, answer_out);
+	close(tty);
+	return answered;
+}
+
+static void ask_twice(struct secret *password_out)
+{
+	struct secret again = { 0 };
+
+	if (!ask_person("Password: ", false, password_out) || !ask_person("Again: ", false, &again))
 		die(EX_NOINPUT, "no password was given");
 	if (!same_secret(secret_view(password_out), secret_view(&again)))
 		die(EX_DATAERR, "the two passwords differ");
 	secret_fini(&again);
-	close(tty);
 }
 
 void get_password(struct secret *password_out, bool generate, bool from_stdin)

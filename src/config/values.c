@@ -26,34 +26,6 @@ static bool asks_for_nothing(const config_setting_t *s)
 
 /* ---- first way: is all that is in the file in the table? ---- */
 
-/* How many single-byte changes make `a` into `b` (two exchanged neighbours are one); texts longer than 40 are far from
- * everything. */
-static unsigned distance(struct str a, struct str b)
-{
-	unsigned d[42][42];
-
-	if (a.n > 40 || b.n > 40)
-		return 100;
-	for (size_t i = 0; i <= a.n; i++)
-		for (size_t k = 0; k <= b.n; k++) {
-			unsigned best;
-
-			if (i == 0 || k == 0) {
-				d[i][k] = (unsigned)(i + k);
-				continue;
-			}
-			best = d[i - 1][k - 1] + (ascii_lower(a.p[i - 1]) != ascii_lower(b.p[k - 1]));
-			if (d[i - 1][k] + 1 < best)
-				best = d[i - 1][k] + 1;
-			if (d[i][k - 1] + 1 < best)
-				best = d[i][k - 1] + 1;
-			if (i > 1 && k > 1 && a.p[i - 1] == b.p[k - 2] && a.p[i - 2] == b.p[k - 1] && d[i - 2][k - 2] + 1 < best)
-				best = d[i - 2][k - 2] + 1;
-			d[i][k] = best;
-		}
-	return d[a.n][b.n];
-}
-
 /* Is the row a direct member of `prefix` ("", "queue.", "listen[].")? */
 static bool is_member(const struct key *k, struct str prefix)
 {
@@ -70,7 +42,7 @@ static const struct key *nearest_key(struct str prefix, struct str name)
 
 	for (size_t i = 0; i < config_keys_n; i++) {
 		const struct key *k = &config_keys[i];
-		unsigned d = is_member(k, prefix) ? distance(schema_leaf(k), name) : 100;
+		unsigned d = is_member(k, prefix) ? str_distance(schema_leaf(k), name) : 100;
 
 		if (d < best_distance && !(k->flags & FILLED)) {
 			best = k;

@@ -175,11 +175,23 @@ static void test_numbers(void **state)
 	}
 }
 
+static void test_distance(void **state)
+{
+	(void)state;
+	assert_int_equal(str_distance(S("gmail"), S("Gmail")), 0);
+	assert_int_equal(str_distance(S("gmail"), S("gmial")), 1);
+	assert_int_equal(str_distance(S("gmail"), S("gmai")), 1);
+	assert_int_equal(str_distance(S("gmail"), S("gmx")), 3);
+	assert_int_equal(str_distance(S(""), S("gmx")), 3);
+	assert_int_equal(str_distance(S("0123456789012345678901234567890123456789x"), S("gmx")), 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_compare), cmocka_unit_test(test_ends),  cmocka_unit_test(test_find),
-		cmocka_unit_test(test_parts),   cmocka_unit_test(test_split), cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_compare),  cmocka_unit_test(test_ends),  cmocka_unit_test(test_find),
+		cmocka_unit_test(test_parts),    cmocka_unit_test(test_split), cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_distance),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
