@@ -98,7 +98,13 @@ struct cfg_upstream {
 
 struct cfg_route {
 	struct str_list senders, recipients, users; /* patterns; empty = any. users without @ have got the realm by the loader */
-	struct str_list via;                        /* names of upstreams, or "mx"; at least one, each once */
+	struct str_list via;                        /* entries, see via_read(); at least one, each name once */
+};
+
+/* An entry of `via`: the name of an upstream, or "mx", and perhaps its weight: "ses", "ses:3". weight 0: it has none. */
+struct via {
+	struct str name;
+	uint64_t weight;
 };
 
 /* The TLS that a listed host must use: the same as all clients; also TLS 1.0 and old ciphers; any of these, or none. */
@@ -267,6 +273,8 @@ unsigned faults_print(const struct config_faults *faults);
 
 /* Is it a full host name: at least two labels of letters, digits and inner hyphens (RFC 1123 2.1)? */
 bool host_name_valid(struct str name);
+
+struct via via_read(struct str entry);
 
 /* ---- clients.c: master and command line only ---- */
 

@@ -21,7 +21,7 @@ struct loader {
 	struct str file;     /* as given */
 	struct str dir;      /* of the file: relative paths start there; ends in '/' */
 	struct config_faults *faults;
-	bool serious; /* a fault that is no warning */
+	bool serious;       /* a fault that is no warning */
 	size_t made_routes; /* the first ones of config->routes: routes.c has made them, they are not in the file */
 	config_t tree;
 

@@ -96,8 +96,7 @@ static struct str_list with_same_senders(struct loader *l, size_t i)
 			if (has_pattern(&c->upstreams[k].senders, senders->at[m]))
 				warning(l, setting_near(l, "upstreams.[%zu].senders.[%zu]", i, m),
 					"upstreams.senders: mail of \"%.*s\" goes by \"%.*s\", which comes before \"%.*s\"",
-					STR_ARG(senders->at[m]), STR_ARG(c->upstreams[k].name),
-					STR_ARG(c->upstreams[i].name));
+					STR_ARG(senders->at[m]), STR_ARG(c->upstreams[k].name), STR_ARG(c->upstreams[i].name));
 	}
 	return names;
 }
@@ -145,7 +144,7 @@ static void check_via(struct loader *l, size_t i)
 
 	for (size_t k = 0; k < via->n; k++) {
 		const config_setting_t *s = setting_near(l, "routes.[%zu].via.[%zu]", i - l->made_routes, k);
-		struct str name = via->at[k];
+		struct str name = via_read(via->at[k]).name;
 
 		if (name.n == 0)
 			continue; /* it was no name, which is a fault already */
@@ -153,7 +152,7 @@ static void check_via(struct loader *l, size_t i)
 			fault(l, s, "routes.via: expected the name of an upstream, or \"mx\"; there is none called \"%.*s\"",
 			      STR_ARG(name));
 		for (size_t m = 0; m < k; m++)
-			if (str_eq(name, via->at[m])) {
+			if (str_eq(name, via_read(via->at[m]).name)) {
 				fault(l, s, "routes.via: expected each way once; \"%.*s\" is named already", STR_ARG(name));
 				break;
 			}
@@ -190,11 +189,12 @@ static void check_reach(struct loader *l, bool given)
 {
 	const struct config *c = l->config;
 	size_t all = find_catch_all(c), made = l->made_routes;
+	struct str name = all < c->routes_n ? c->routes[all].via.at[0] : S("");
 
 	if (all == c->routes_n && !given)
 		warning(l, setting_near(l, "upstreams"),
-			"upstreams: mail of other senders than those in upstreams.senders stays queued until it is too old; expected "
-			"an upstream without senders, or routes");
+			"upstreams: mail of other senders than those in upstreams.senders stays queued until it is too old; "
+			"expected an upstream without senders, or routes");
 	else if (all == c->routes_n)
 		warning(l, setting_near(l, "routes.[%zu]", all - 1 - made),
 			"routes: mail that matches none of them stays queued until it is too old; expected a last one without "
@@ -202,7 +202,7 @@ static void check_reach(struct loader *l, bool given)
 	for (size_t i = all + 1 > made ? all + 1 : made; i < c->routes_n && given; i++)
 		if (all < made)
 			warning(l, setting_near(l, "routes.[%zu]", i - made),
-				"routes: this one is never reached: \"%.*s\" serves all senders", STR_ARG(c->routes[all].via.at[0]));
+				"routes: this one is never reached: \"%.*s\" serves all senders", STR_ARG(name));
 		else
 			warning(l, setting_near(l, "routes.[%zu]", i - made),
 				"routes: this one is never reached: element %zu of the list matches all mail", all + 1 - made);
@@ -215,7 +215,7 @@ static bool is_used(const struct config *c, struct str name)
 
 	for (size_t i = 0; i < c->routes_n && i <= all; i++)
 		for (size_t k = 0; k < c->routes[i].via.n; k++)
-			if (str_eq(c->routes[i].via.at[k], name))
+			if (str_eq(via_read(c->routes[i].via.at[k]).name, name))
 				return true;
 	return false;
 }

@@ -274,7 +274,8 @@ const struct key config_keys[] = {
 	  "no login.", .format = &format_user, .example = "web" },
 	{ "routes[].via", CFG_TEXTS, ARRAY_IN(cfg_route, via), NULL, NO_BOUNDS, QUEUE, REQUIRED | RELOADABLE,
 	  "Names of upstreams, or \"mx\" for delivery to the recipient's own servers: the first that works and has not reached "
-	  "its limits.", .format = &format_name, .example = "isp mx" },
+	  "its limits. Neighbours with weights, \"ses:3\" and \"mailgun:1\", divide the mail among them; see ROUTES.",
+	  .format = &format_via, .example = "isp mx" },
 
 	{ "queue", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "How long mail waits, and how large the queue can become.",
 	  .example = "{ lifetime = \"3d\"; warn_after = \"1h\"; }" },

@@ -162,6 +162,24 @@ static bool name_valid(struct str s)
 	return true;
 }
 
+struct via via_read(struct str entry)
+{
+	size_t colon = str_find(entry, ':');
+	struct via via = { .name = str_head(entry, colon) };
+
+	if (colon < entry.n && !str_to_u64(str_from(entry, colon + 1), &via.weight))
+		via.weight = 0;
+	return via;
+}
+
+/* "ses", "ses:3" */
+static bool via_valid(struct str s)
+{
+	struct via via = via_read(s);
+
+	return name_valid(via.name) && (via.name.n == s.n || (via.weight >= 1 && via.weight <= 1000));
+}
+
 /* A login, or one of its device passwords: "alice", "alice@example.org/phone". */
 static bool device_login_valid(struct str s)
 {
@@ -292,6 +310,8 @@ const struct text_format
 	format_resolver = { "\"recursive\", or addresses with spaces between such as \"192.0.2.53 127.0.0.1@5353\"",
 			    resolver_valid },
 	format_name = { "a name of letters, digits, '-', '_' and '.'", name_valid },
+	format_via = { "a name of letters, digits, '-', '_' and '.', perhaps with a weight from 1 to 1000: \"isp:3\"",
+		       via_valid },
 	format_selector = { "a selector (letters, digits, '-', '_', dots between)", selector_valid },
 	format_network = { "an address, or a network such as \"192.0.2.0/24\" with no bits set behind its /24", network_valid },
 	format_https = { "a URL that begins with https://", https_valid },

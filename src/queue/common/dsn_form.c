@@ -145,7 +145,7 @@ static struct str first_via(const struct config *c, struct str recipient)
 {
 	const struct cfg_route *r = route_find(c, S(""), S(""), recipient);
 
-	return r && r->via.n > 0 ? r->via.at[0] : S("");
+	return r && r->via.n > 0 ? via_read(r->via.at[0]).name : S("");
 }
 
 struct report_author report_author(struct arena *a, const struct config *c, enum reporter reporter, struct str route,

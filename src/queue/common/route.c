@@ -128,7 +128,7 @@ bool route_uses(const struct config *c, struct str via)
 {
 	for (size_t i = 0; i < c->routes_n; i++)
 		for (size_t k = 0; k < c->routes[i].via.n; k++)
-			if (str_eq(c->routes[i].via.at[k], via))
+			if (str_eq(via_read(c->routes[i].via.at[k]).name, via))
 				return true;
 	return false;
 }

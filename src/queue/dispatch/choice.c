@@ -49,42 +49,81 @@ struct mail {
 	uint64_t size;
 };
 
+/* A choice in the making. */
+struct choosing {
+	struct dispatch *dispatch;
+	struct arena arena;
+	struct str domain;
+	struct mail mail;
+	uint64_t now;
+	struct route_choice choice;
+	const struct nexthop *too_small;
+	size_t closed; /* next hops that are configured and closed */
+};
+
+/* Of two open entries of a step, the one that is further behind its share. For a lane, which is more than one delivery, the one
+ * that has the least room for its share: then the others have room for theirs. */
+static bool goes_first(const struct choosing *c, const struct nexthop *hop, const struct share *share)
+{
+	const struct route_choice *w = &c->choice;
+
+	if (!w->nexthop)
+		return true;
+	return c->mail.sender
+		       ? share_is_behind(share, w->share)
+		       : nexthop_room(hop, c->now) * w->share->via.weight < nexthop_room(w->nexthop, c->now) * share->via.weight;
+}
+
+/* Look at one entry of a route; share NULL: it has no weight. */
+static void consider(struct choosing *c, struct str via, struct share *share)
+{
+	struct nexthop *hop = nexthop_via(c->dispatch, &c->arena, via, c->domain);
+	const struct sender_pause *p = NULL;
+	bool open;
+
+	if (!hop)
+		return;
+	open = nexthop_is_open(hop, c->now);
+	if (share)
+		share->is_closed = !open;
+	if (hop->message_size > 0 && c->mail.size > hop->message_size) {
+		c->too_small = hop;
+		return;
+	}
+	if (open && c->mail.sender)
+		p = sender_pause_of(hop, *c->mail.sender, c->now);
+	if (p) {
+		note_closed(&c->choice, c->closed++ == 0, str_of(hop->name), str_of(p->reason), p->until, p->tried_at);
+	} else if (!open) {
+		note_closed(&c->choice, c->closed++ == 0, str_of(hop->name), str_of(hop->reason), opens_at(hop, c->now),
+			    failing_since(hop));
+	} else if (goes_first(c, hop, share)) {
+		c->choice.nexthop = hop;
+		c->choice.share = share;
+	}
+}
+
 /* The first open choice of a route; if there is none, what is known of the closed ones. */
 static struct route_choice choose_of_route(struct dispatch *d, const struct cfg_route *r, struct str domain, struct mail mail,
 					   uint64_t now)
 {
-	struct route_choice w = { .nexthop = NULL };
-	const struct nexthop *too_small = NULL;
-	struct arena a = { 0 };
-	size_t known = 0;
+	struct choosing c = { .dispatch = d, .domain = domain, .mail = mail, .now = now };
+	struct route_choice *w = &c.choice;
 
-	for (size_t i = 0; i < r->via.n && !w.nexthop; i++) {
-		struct nexthop *hop = nexthop_via(d, &a, r->via.at[i], domain);
-		const struct sender_pause *p = NULL;
+	for (size_t i = 0, n = 0; i < r->via.n && !w->nexthop; i += n) {
+		struct step *step = step_get(d, &r->via, i);
 
-		if (!hop)
-			continue;
-		if (hop->message_size > 0 && mail.size > hop->message_size) {
-			too_small = hop;
-			continue;
-		}
-		if (nexthop_is_open(hop, now) && mail.sender)
-			p = sender_pause_of(hop, *mail.sender, now);
-		if (p)
-			note_closed(&w, known++ == 0, str_of(hop->name), str_of(p->reason), p->until, p->tried_at);
-		else if (nexthop_is_open(hop, now))
-			w.nexthop = hop;
-		else
-			note_closed(&w, known++ == 0, str_of(hop->name), str_of(hop->reason), opens_at(hop, now),
-				    failing_since(hop));
+		n = step ? step->n : 1;
+		for (size_t k = 0; k < n; k++)
+			consider(&c, via_read(r->via.at[i + k]).name, step ? &step->shares[k] : NULL);
 	}
-	if (!w.nexthop && known == 0 && too_small)
-		w.why = perm(552, S("5.3.4"), str_of(too_small->too_large));
-	else if (!w.nexthop && known == 0)
-		w.why = domain.n > 0 ? temp(451, S("4.3.5"), S("the route names no upstream that is configured"))
-				     : perm(550, S("5.1.2"), S("the recipient's address has no domain"));
-	arena_fini(&a);
-	return w;
+	if (!w->nexthop && c.closed == 0 && c.too_small)
+		w->why = perm(552, S("5.3.4"), str_of(c.too_small->too_large));
+	else if (!w->nexthop && c.closed == 0)
+		w->why = domain.n > 0 ? temp(451, S("4.3.5"), S("the route names no upstream that is configured"))
+				      : perm(550, S("5.1.2"), S("the recipient's address has no domain"));
+	arena_fini(&c.arena);
+	return *w;
 }
 
 struct route_choice route_choose(struct dispatch *d, const struct envelope *envelope, uint64_t size, struct str recipient,

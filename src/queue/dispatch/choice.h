@@ -9,6 +9,7 @@ struct message;
 
 struct route_choice {
 	struct nexthop *nexthop; /* NULL: no choice is open, or see `why` */
+	struct share *share;     /* that this entry of the route has; NULL: it has no weight */
 	struct verdict why;  /* not OK: the configuration has no next hop for it. TEMP: an administrator can mend this, and the
 				mail stays */
 	uint64_t wait_until; /* none is open: when the first one can open */

@@ -27,6 +27,7 @@ void dispatch_fini(struct dispatch *d)
 	leases_drop(d);
 	nexthops_fini(d);
 	sender_pauses_fini(d);
+	steps_fini(d);
 }
 
 void dispatch_open(struct dispatch *d, struct store *s)
@@ -78,6 +79,7 @@ void dispatch_stats(struct dispatch *d)
 	nexthops_stats(d);
 	sender_pauses_stats(d);
 	nexthop_rates_stats(d);
+	steps_stats(d);
 }
 
 /* ---- relay and vault ---- */

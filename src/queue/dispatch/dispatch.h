@@ -16,6 +16,7 @@
 #include "dispatch/outcome.h"
 #include "dispatch/scheduler.h"
 #include "dispatch/sender_pause.h"
+#include "dispatch/shares.h"
 
 #include "posthouse/log.h"
 #include "posthouse/role.h"
@@ -52,6 +53,7 @@ struct dispatch {
 	struct channel *relay, *vault; /* NULL: away */
 	bool stopping;                 /* nothing is leased any more */
 	struct nexthops nexthops;
+	struct hashtable steps; /* of routes, see shares.h */
 	struct sender_pauses sender_pauses;
 	struct inquiries inquiries;
 	struct leases leases;

@@ -108,6 +108,19 @@ void lease_free(struct lease *l)
 	free(l);
 }
 
+void lease_charge(struct lease *l, struct share *share)
+{
+	l->charge = nexthop_rate_charge(l->nexthop, l->recipients_n);
+	l->share = share;
+	share_take(share);
+}
+
+void lease_uncharge(struct lease *l)
+{
+	nexthop_rate_return(l->nexthop, l->recipients_n, &l->charge);
+	share_return(&l->share);
+}
+
 void leases_drop(struct dispatch *d)
 {
 	LIST_EACH (i, &d->leases.all)

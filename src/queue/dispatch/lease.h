@@ -11,6 +11,7 @@
 struct dispatch;
 struct lease;
 struct nexthop;
+struct share;
 
 #define DELIVERY_RECIPIENTS_MAX 100
 
@@ -50,6 +51,7 @@ struct lease {
 	struct message *message;
 	struct nexthop *nexthop; /* NULL: there is none for it now */
 	uint64_t charge;         /* of the next hop's rates, see nexthop_rate_charge(); 0: none */
+	struct share *share;     /* that counts it; NULL: none */
 	uint64_t sent_at;
 	bool withdrawn;  /* an administrator removes it: if relay could not deliver it, that is no attempt */
 	bool held;       /* SETTLING, but the store had no room for the outcomes: they are offered again */
@@ -96,6 +98,10 @@ struct lease *lease_new(struct message *m, struct nexthop *hop);
 /* Move the lease to another state, and keep the counts of its next hop. */
 void lease_enter(struct lease *l, enum lease_state state);
 void lease_free(struct lease *l);
+
+/* Count it against its next hop's rates and its share of the route. / It came to nothing: harmless when it does not count. */
+void lease_charge(struct lease *l, struct share *share);
+void lease_uncharge(struct lease *l);
 
 /* ---- settle.c: the outcomes of a delivery are offered to the store until it has them ---- */
 

@@ -66,7 +66,7 @@ static bool use_nexthop(struct lease *l, const struct msg_result *m, uint64_t no
 	if (spoke)
 		nexthop_pace(l->nexthop, m->connections);
 	if (!next_hop_took(m) && (m->gate || !spoke))
-		nexthop_rate_return(l->nexthop, l->recipients_n, &l->charge); /* the delivery came to nothing */
+		lease_uncharge(l); /* the delivery came to nothing */
 	if (next_hop_took(m))
 		sender_pause_end(l->nexthop, l->message->due.envelope.sender, now);
 	if (m->gate)

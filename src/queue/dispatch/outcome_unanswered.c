@@ -36,7 +36,7 @@ void outcome_return(struct lease *l, uint64_t due_at)
 {
 	uint64_t now = clock_now_ms();
 
-	nexthop_rate_return(l->nexthop, l->recipients_n, &l->charge);
+	lease_uncharge(l);
 	outcomes_begin(l);
 	for (size_t i = 0; i < l->recipients_n; i++)
 		l->outcomes[i] = outcome_unchanged(l, &l->recipients[i], now, due_at);
@@ -96,7 +96,7 @@ void outcome_no_text(struct lease *l, struct verdict why)
 	struct answer an = { .lease = l, .now = clock_now_ms() };
 	bool gone = why.class == PERM;
 
-	nexthop_rate_return(l->nexthop, l->recipients_n, &l->charge);
+	lease_uncharge(l);
 	outcomes_begin(l);
 	for (size_t i = 0; i < l->recipients_n; i++) {
 		struct outcome *o = &l->outcomes[i];

@@ -16,7 +16,7 @@ static void choose_routes(struct message *m, struct route_choice *choices, const
 			choices[i] = message_choose(m, m->due.recipients[i].address, now);
 }
 
-static void park(struct lease *l)
+static void park(struct lease *l, struct share *share)
 {
 	uint64_t now = clock_now_ms();
 	const struct dispatch *d = l->message->dispatch;
@@ -37,7 +37,7 @@ static void park(struct lease *l)
 		return;
 	}
 	sender_pause_probe(l->nexthop, l->message->due.envelope.sender, now);
-	l->charge = nexthop_rate_charge(l->nexthop, l->recipients_n);
+	lease_charge(l, share);
 	lease_enter(l, LEASE_PARKED);
 }
 
@@ -86,7 +86,7 @@ void message_dispatch(struct message *m, bool scan_only)
 			outcome_return(gather(m, i, choices, taken),
 				       clock_now_ms()); /* it has just opened; the text was not fetched */
 		else if (choices[i].nexthop)
-			park(gather(m, i, choices, taken));
+			park(gather(m, i, choices, taken), choices[i].share);
 		else if (choices[i].why.class != OK)
 			outcome_no_route(gather(m, i, choices, taken), choices[i].why);
 		else

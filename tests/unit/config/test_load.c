@@ -246,10 +246,10 @@ static void sender_routes(void **state)
 {
 	static const char basics[] = "hostname = \"relay.example.org\"; postmaster = \"postmaster@example.org\";\n"
 				     "certificates = ( { chain = \"chain.pem\"; key = \"key.pem\"; } );\n";
-#define A "{ name = \"a\"; host = \"h\"; senders = [ \"a@x\", \"@y\" ]; }"
-#define B "{ name = \"b\"; host = \"h\"; senders = [ \"b@x\" ]; }"
-#define C "{ name = \"c\"; host = \"h\"; }"
-#define D "{ name = \"d\"; host = \"h\"; }"
+#define A        "{ name = \"a\"; host = \"h\"; senders = [ \"a@x\", \"@y\" ]; }"
+#define B        "{ name = \"b\"; host = \"h\"; senders = [ \"b@x\" ]; }"
+#define C        "{ name = \"c\"; host = \"h\"; }"
+#define D        "{ name = \"d\"; host = \"h\"; }"
 #define A_ROUTES "a@x @y -> a; <> [a@x] [@y] -> a"
 #define B_ROUTES "b@x -> b; <> [b@x] -> b"
 	static const struct {
@@ -259,7 +259,8 @@ static void sender_routes(void **state)
 		{ "upstreams = ( " C ", " B " );", B_ROUTES "; -> c", NULL },
 		{ "upstreams = ( " A ", " B " );", A_ROUTES "; " B_ROUTES "; <> -> a b", "mail of other senders" },
 		{ "upstreams = ( " B " ); routes = ( { via = [ \"mx\" ]; } );", B_ROUTES "; -> mx", NULL },
-		{ "upstreams = ( " B ", " C " ); routes = ( { senders = [ \"<>\" ]; via = [ \"c\", \"b\" ]; }, { via = [ \"b\" ]; } );",
+		{ "upstreams = ( " B ", " C
+		  " ); routes = ( { senders = [ \"<>\" ]; via = [ \"c\", \"b\" ]; }, { via = [ \"b\" ]; } );",
 		  B_ROUTES "; <> -> c b; -> b", NULL },
 		{ "upstreams = ( " B ", " C ", { name = \"e\"; host = \"h\"; senders = [ \"b@x\" ]; } );",
 		  "b@x -> b e; <> [b@x] -> b e; -> c", NULL },
@@ -460,7 +461,7 @@ static void dump(void **state)
 		       BASICS
 		       "sign = ( { domain = \"a.example\"; selector = \"s\"; key = \"rsa.key\"; } );\n"
 		       "senders = ( { user = \"a\"; addresses = [ \"a@b\", \"*\" ]; } );"
-		       "routes = ( { users = [ \"a\", \"*\" ]; via = [ \"isp\", \"mx\" ]; } );"
+		       "routes = ( { users = [ \"a\", \"*\" ]; via = [ \"isp:3\", \"mx:1\" ]; } );"
 		       "delivery = { source = [ \"::1\" ]; resolver = \"::1@53\"; };"
 		       "limits = { bytes = [ \"5M/1h\" ]; users = ( { user = \"web\"; messages = [ \"5/1m\" ]; },"
 		       "  { user = \"web/x\"; bytes = [ \"1000/1m\" ]; } ); };"
@@ -562,10 +563,10 @@ static void again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults), cmocka_unit_test(values),   cmocka_unit_test(includes),
-		cmocka_unit_test(routes), cmocka_unit_test(sender_routes), cmocka_unit_test(profiled), cmocka_unit_test(secret_files),
-		cmocka_unit_test(reload),   cmocka_unit_test(dump),     cmocka_unit_test(ticket_keys),
-		cmocka_unit_test(rescued),  cmocka_unit_test(again),
+		cmocka_unit_test(defaults),     cmocka_unit_test(values),        cmocka_unit_test(includes),
+		cmocka_unit_test(routes),       cmocka_unit_test(sender_routes), cmocka_unit_test(profiled),
+		cmocka_unit_test(secret_files), cmocka_unit_test(reload),        cmocka_unit_test(dump),
+		cmocka_unit_test(ticket_keys),  cmocka_unit_test(rescued),       cmocka_unit_test(again),
 	};
 
 	return cmocka_run_group_tests_name("config load", tests, fixture_open, fixture_close);
