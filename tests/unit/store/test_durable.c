@@ -5,7 +5,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#define IN_FLIGHT 64
+#define FIRST_LIFE 1000000 /* ids of messages begin there in a new store */
+#define IN_FLIGHT  64
 
 /* ---- the child: accepts messages and tells each acknowledged id through a pipe; with `settle` it then delivers each ---- */
 
@@ -139,11 +140,9 @@ static bool is_charged(struct fixture *f, uint64_t id)
  * those that it had begun. */
 static void check_charges(struct fixture *f, uint64_t first_id, size_t acknowledged)
 {
-	static struct fixture *of;
-	static size_t stored; /* in all lives of this store */
+	static size_t stored; /* in all lives of this store; the first one has the id FIRST_LIFE */
 
-	stored = of == f ? stored : 0;
-	of = f;
+	stored = first_id == FIRST_LIFE ? 0 : stored;
 	for (uint64_t id = first_id; id < first_id + acknowledged + 2 * IN_FLIGHT; id++) {
 		bool is_stored = show_now(f, id, 0, 1).v.class == OK;
 
@@ -191,8 +190,8 @@ static void killed_at_random(void **state)
 	static const size_t after[] = { 1, 50, 333, 1000, 2500 };
 
 	for (size_t i = 0; i < sizeof(after) / sizeof(after[0]); i++) {
-		life(*state, (i + 1) * 1000000, false, NULL, after[i]);
-		life(*state, (i + 1) * 1000000 + 500000, true, NULL, after[i]);
+		life(*state, (i + 1) * FIRST_LIFE, false, NULL, after[i]);
+		life(*state, (i + 1) * FIRST_LIFE + 500000, true, NULL, after[i]);
 	}
 }
 
@@ -205,7 +204,7 @@ static void killed_at_crash_points(void **state)
 					      "store.after_settle_commit:1",    "store.after_settle_commit:5" };
 
 	for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++)
-		life(*state, (i + 1) * 1000000, true, points[i], 0);
+		life(*state, (i + 1) * FIRST_LIFE, true, points[i], 0);
 #else
 	(void)state;
 	skip();
