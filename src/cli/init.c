@@ -10,7 +10,6 @@
 #include "posthouse/log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -26,59 +25,6 @@ static int usage(void)
 		"         [--run-as USER]\n"
 		"Writes FILE, and beside it a certificate and a DKIM key; makes the state directory with a first account.\n");
 	return EX_USAGE;
-}
-
-/* ---- undoing ---- */
-static void undo(struct init *t)
-{
-	while (t->created_n)
-		remove(t->created[--t->created_n]);
-}
-
-void init_fail(struct init *t, int code, const char *format, ...)
-{
-	char text[512];
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
-	va_end(arguments);
-	undo(t);
-	die(code, "%s", text);
-}
-
-static void made(struct init *t, const char *path)
-{
-	if (t->created_n == CREATED_MAX)
-		init_fail(t, EX_SOFTWARE, "more files than expected");
-	t->created[t->created_n++] = path;
-}
-
-/* The exit code when a file or directory could not be created. */
-static int cannot(int error)
-{
-	return error == EACCES || error == EPERM ? EX_NOPERM : EX_CANTCREAT;
-}
-
-FILE *init_create(struct init *t, const char *path, mode_t mode)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-	FILE *file;
-
-	if (fd < 0)
-		init_fail(t, cannot(errno), "%s: %s", path, strerror(errno));
-	made(t, path);
-	file = fdopen(fd, "w");
-	if (!file)
-		init_fail(t, EX_OSERR, "%s: %s", path, strerror(errno));
-	return file;
-}
-
-void init_finish(struct init *t, FILE *file, const char *path, bool written)
-{
-	written = fflush(file) == 0 && fsync(fileno(file)) == 0 && written;
-	if (fclose(file) != 0 || !written)
-		init_fail(t, EX_IOERR, "%s could not be written: %s", path, strerror(errno));
 }
 
 /* ---- beforehand: nothing may be there ---- */
@@ -111,9 +57,9 @@ static void make_state_dir(struct init *t)
 		error = directory_make_for(t->state_dir, t->user ? t->user->pw_uid : geteuid(),
 					   t->user ? t->user->pw_gid : getegid());
 	if (error)
-		init_fail(t, cannot(error), "%s: %s", t->state_dir, strerror(error));
+		init_fail(t, init_exit_code(error), "%s: %s", t->state_dir, strerror(error));
 	if (missing)
-		made(t, t->state_dir);
+		init_made(t, t->state_dir);
 }
 
 /* The directory of the configuration is created if it is missing; its parent directory must exist. */
@@ -122,9 +68,9 @@ static void make_directories(struct init *t)
 	const char *real;
 
 	if (mkdir(t->directory, 0755) == 0)
-		made(t, t->directory);
+		init_made(t, t->directory);
 	else if (errno != EEXIST)
-		init_fail(t, cannot(errno), "%s: %s", t->directory, strerror(errno));
+		init_fail(t, init_exit_code(errno), "%s: %s", t->directory, strerror(errno));
 	real = realpath(t->directory, NULL);
 	if (!real)
 		init_fail(t, EX_CANTCREAT, "%s: %s", t->directory, strerror(errno));
@@ -174,8 +120,8 @@ static void add_account(struct init *t)
 	child = fork();
 	if (child == 0)
 		_exit(add_account_as_user(t));
-	made(t, init_path_in(t, t->state_dir, S("accounts.lock")));
-	made(t, t->accounts);
+	init_made(t, init_path_in(t, t->state_dir, S("accounts.lock")));
+	init_made(t, t->accounts);
 	if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != EX_OK)
 		init_fail(t, child > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : EX_OSERR,
 			  "the first account could not be made");

@@ -29,7 +29,7 @@ struct init {
 	size_t created_n;
 };
 
-/* ---- init.c ---- */
+/* ---- init_files.c ---- */
 
 /* Remove the files that were created, print the reason, and exit. */
 __attribute__((format(printf, 3, 4))) _Noreturn void init_fail(struct init *t, int code, const char *format, ...);
@@ -37,12 +37,16 @@ __attribute__((format(printf, 3, 4))) _Noreturn void init_fail(struct init *t, i
 /* Create a file, which is removed when a later step fails; and close it, with its content on the disk. */
 FILE *init_create(struct init *t, const char *path, mode_t mode);
 void init_finish(struct init *t, FILE *file, const char *path, bool written);
+/* A file or directory that was created in another way. The path must live as long as `t`. */
+void init_made(struct init *t, const char *path);
+/* The exit code when a file or directory could not be created. */
+int init_exit_code(int error);
+const char *init_path_in(struct init *t, const char *directory, struct str name);
 
 /* ---- init_options.c: all that is asked for, before anything is made ---- */
 void init_read_options(struct init *t, int *argc, char **argv, const char *config_path);
 /* The user that the relay runs as; dies when there is no such user. */
 void init_find_user(struct init *t);
-const char *init_path_in(struct init *t, const char *directory, struct str name);
 
 /* ---- init_keys.c ---- */
 void init_make_keys(struct init *t);

@@ -41,11 +41,6 @@ static const char *absolute(struct init *t, const char *path)
 	return path;
 }
 
-const char *init_path_in(struct init *t, const char *directory, struct str name)
-{
-	return arena_cstr(&t->arena, arena_printf(&t->arena, "%s/%.*s", directory, STR_ARG(name)));
-}
-
 /* HOST, HOST:PORT or [ADDRESS]:PORT. */
 static void read_upstream(struct init *t, const char *text)
 {
