@@ -26,6 +26,7 @@ struct profile {
 	unsigned form;                     /* enum profile_form */
 	const char *login;                 /* what the login is, in words; FORM_WORD: the login */
 	const char *password;              /* what the provider calls it; NULL: it takes none, only tokens */
+	bool open;                         /* an address of ours that is registered there is enough: no login is needed */
 	const char *from;                  /* what From can be */
 	unsigned null_sender;              /* enum profile_null: is the sender <> of reports taken? */
 	unsigned oauth;                    /* enum oauth_provider: whose tokens it takes */
@@ -42,11 +43,14 @@ extern const size_t profiles_n;
 
 /* By its name or another name of it. NULL: there is none. */
 const struct profile *profile_find(struct str name);
+/* The other names, with blanks between; "": none. */
+struct str profile_aliases(const struct profile *p, struct arena *a);
 
 bool profile_wants_region(const struct profile *p);
 /* The host in a region (""; the profile's own); "": the region is needed. */
 struct str profile_host(const struct profile *p, struct arena *a, struct str region);
-unsigned profile_tls(const struct profile *p); /* enum upstream_tls */
+unsigned profile_tls(const struct profile *p);                      /* enum upstream_tls */
+bool profile_login_fits(const struct profile *p, struct str login); /* has it the form that logins have there? */
 
 /* All that is known, for people: "host", "smtp.gmail.com". Returns how many facts there are; what is not known is left out. */
 #define PROFILE_FACTS_MAX 20

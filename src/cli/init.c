@@ -19,8 +19,11 @@ static int usage(void)
 {
 	fprintf(stderr,
 		"usage: posthouse [-c FILE] init DOMAIN [--hostname HOST] [--user NAME] [--password-stdin]\n"
-		"         [--mx | --upstream HOST[:PORT]] [--upstream-tls starttls|implicit|opportunistic|none] [--ca FILE]\n"
-		"         [--upstream-login LOGIN --upstream-password-file FILE]\n"
+		"         [--mx | --profile NAME | --upstream HOST[:PORT]] [--ca FILE]\n"
+		"         [--login LOGIN [--password-file FILE | --client-id ID [--client-secret-file FILE] [--tenant TENANT]]\n"
+		"          [--region REGION]]   (with --profile)\n"
+		"         [--upstream-tls starttls|implicit|opportunistic|none]\n"
+		"         [--upstream-login LOGIN --upstream-password-file FILE]   (with --upstream)\n"
 		"         [--state-dir DIRECTORY] [--control PATH] [--address ADDRESS] [--port-starttls N] [--port-implicit N]\n"
 		"         [--run-as USER]\n"
 		"Writes FILE, and beside it a certificate and a DKIM key; makes the state directory with a first account.\n");
@@ -137,12 +140,15 @@ int command_init(int argc, char **argv, const char *config_path)
 	init_read_options(&t, &argc, argv, config_path);
 	if (argc != 2)
 		return usage();
+	if (t.profile)
+		init_complete_profile(&t);
 	init_find_user(&t);
 	if (t.password_given ? !read_password_line(&t.password) : account_generate_password(&t.password).class != OK)
 		die(EX_NOINPUT, "expected a password on the first line of standard input");
 	make_directories(&t);
 	init_make_keys(&t);
 	add_account(&t);
+	init_write_typed(&t);
 	init_write_config(&t);
 	init_print_summary(&t);
 	if (fflush(stdout) != 0 || ferror(stdout)) /* the new password can be in this output, and it is nowhere else */
@@ -150,6 +156,7 @@ int command_init(int argc, char **argv, const char *config_path)
 	EVP_PKEY_free(t.tls_pkey);
 	EVP_PKEY_free(t.dkim_pkey);
 	secret_fini(&t.password);
+	secret_fini(&t.typed);
 	arena_fini(&t.arena);
 	return EX_OK;
 }

@@ -25,8 +25,45 @@ static struct str quoted(struct init *t, struct str s)
 	return str_make(p, n);
 }
 
+static void write_text(struct init *t, FILE *file, const char *key, const char *value)
+{
+	if (value)
+		fprintf(file, " %s = %.*s;", key, STR_ARG(quoted(t, str_of(value))));
+}
+
+/* The loader fills the rest in by the profile. */
+static void write_profile(struct init *t, FILE *file)
+{
+	const struct profile *p = t->profile;
+
+	if (p->from)
+		fprintf(file, "# What From can be there: %s.\n", p->from);
+	fprintf(file, "upstreams = ( { name = \"%s\"; profile = \"%s\";", p->name, p->name);
+	write_text(t, file, "region", t->region);
+	write_text(t, file, "login", t->login);
+	if (t->login)
+		fprintf(file, "\n               ");
+	write_text(t, file, "password_file", t->password_file);
+	if (t->client_id) {
+		fprintf(file, " oauth = {");
+		write_text(t, file, "provider", init_provider(t));
+		write_text(t, file, "client_id", t->client_id);
+		write_text(t, file, "client_secret_file", t->client_secret_file);
+		write_text(t, file, "tenant", t->tenant);
+		fprintf(file, " };");
+	}
+	write_text(t, file, "ca", t->ca);
+	if (p->null_sender == NULL_REFUSED && p->form != FORM_ADDRESS) /* reports come from an address of the domain */
+		fprintf(file, "\n                report_sender = \"mailer-daemon@%.*s\";", STR_ARG(t->domain));
+	fprintf(file, " } );\nroutes = ( { via = [ \"%s\" ]; } );\n", p->name);
+}
+
 static void write_upstream(struct init *t, FILE *file)
 {
+	if (t->profile) {
+		write_profile(t, file);
+		return;
+	}
 	if (t->mx) {
 		fprintf(file,
 			"# Mail goes directly to the servers of its recipients' domains.\nroutes = ( { via = [ \"mx\" ]; } );\n");
@@ -47,11 +84,11 @@ static void write_upstream(struct init *t, FILE *file)
 	if (t->upstream_port.n)
 		fprintf(file, "port = %.*s; ", STR_ARG(t->upstream_port));
 	fprintf(file, "tls = \"%s\";", t->upstream_tls);
-	if (t->upstream_login)
-		fprintf(file, "\n                login = %.*s; password_file = %.*s;",
-			STR_ARG(quoted(t, str_of(t->upstream_login))), STR_ARG(quoted(t, str_of(t->upstream_password_file))));
-	if (t->ca)
-		fprintf(file, "\n                ca = %.*s;", STR_ARG(quoted(t, str_of(t->ca))));
+	if (t->login || t->ca)
+		fprintf(file, "\n               ");
+	write_text(t, file, "login", t->login);
+	write_text(t, file, "password_file", t->password_file);
+	write_text(t, file, "ca", t->ca);
 	fprintf(file, " } );\nroutes = ( { via = [ \"smarthost\" ]; } );\n");
 }
 
@@ -110,8 +147,11 @@ void init_print_summary(struct init *t)
 {
 	printf("Written:\n  %s\n"
 	       "  %s (self-signed, %d days: clients must be told to trust it; better take one of an authority)\n"
-	       "  %s\n  %s\n  %s\n\n",
+	       "  %s\n  %s\n  %s\n",
 	       t->config, t->chain, CERTIFICATE_DAYS, t->key, t->dkim_key, t->accounts);
+	if (t->typed.n)
+		printf("  %s\n", t->client_id ? t->client_secret_file : t->password_file);
+	printf("\n");
 	print_dkim_record(t);
 	printf("Settings for a mail client (outgoing server, SMTP):\n\n"
 	       "  server      %.*s\n  port        %s with STARTTLS, or %s with SSL/TLS\n  login       %.*s\n",
@@ -119,11 +159,11 @@ void init_print_summary(struct init *t)
 	if (!t->password_given)
 		printf("  password    %.*s   (shown only now)\n", STR_ARG(secret_view(&t->password)));
 	printf("  method      normal password (PLAIN or LOGIN) or, as \"encrypted password\", SCRAM-SHA-256\n\n");
-	if (!t->upstream_host.n)
+	if (!t->upstream_host.n && !t->profile)
 		printf("Mail goes directly to its recipients' servers. "
 		       "They expect that this machine can connect to port 25 elsewhere, that its\n"
 		       "address has the reverse name %.*s, and that SPF of %.*s allows it.%s\n\n",
 		       STR_ARG(t->hostname), STR_ARG(t->domain),
 		       t->mx ? "" : "\nOtherwise fill in `upstreams`: a server that takes the mail from here.");
-	printf("Next: posthouse -c %s check, then posthouse -c %s serve\n", t->config, t->config);
+	init_print_steps(t);
 }

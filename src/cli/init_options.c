@@ -77,39 +77,56 @@ static const char *read_port(int *argc, char **argv, const char *option, const c
 	return text ? text : otherwise;
 }
 
-static void read_upstream_options(struct init *t, int *argc, char **argv)
+static const char *readable_file(struct init *t, const char *path)
+{
+	if (!path)
+		return NULL;
+	path = absolute(t, path);
+	if (access(path, R_OK) != 0)
+		die(EX_NOINPUT, "%s: %s", path, strerror(errno));
+	return path;
+}
+
+static void read_upstream_options(struct init *t, int *argc, char **argv, const char *upstream)
 {
 	static const char *const modes[] = { "starttls", "implicit", "opportunistic", "none" };
-	const char *upstream = take_option(argc, argv, "--upstream");
+	const char *login = take_option(argc, argv, "--upstream-login");
+	const char *password_file = take_option(argc, argv, "--upstream-password-file");
 	bool known = false;
 
 	t->upstream_tls = take_option(argc, argv, "--upstream-tls");
-	t->upstream_login = take_option(argc, argv, "--upstream-login");
-	t->upstream_password_file = take_option(argc, argv, "--upstream-password-file");
-	t->ca = take_option(argc, argv, "--ca");
-	t->mx = take_flag(argc, argv, "--mx");
-	if (upstream && t->mx)
-		die(EX_USAGE, "expected one of --upstream and --mx: who takes the mail?");
-	if (!upstream && (t->upstream_tls || t->upstream_login || t->upstream_password_file || t->ca))
-		die(EX_USAGE, "options of the upstream need --upstream");
-	if (!t->upstream_login != !t->upstream_password_file)
+	if (!upstream && (t->upstream_tls || login || password_file || (t->ca && !t->profile)))
+		die(EX_USAGE, "options of the upstream need --upstream%s",
+		    t->profile ? "; those of --profile are --login and --password-file" : "");
+	if (!login != !password_file)
 		die(EX_USAGE, "--upstream-login and --upstream-password-file belong together");
-	if (upstream)
-		read_upstream(t, upstream);
+	if (!upstream)
+		return;
+	read_upstream(t, upstream);
+	t->login = login;
+	t->password_file = password_file;
 	if (!t->upstream_tls)
 		t->upstream_tls = "starttls";
 	for (size_t i = 0; i < 4; i++)
 		known = known || strcmp(t->upstream_tls, modes[i]) == 0;
 	if (!known)
 		die(EX_USAGE, "--upstream-tls: expected starttls, implicit, opportunistic or none");
-	if (t->upstream_password_file)
-		t->upstream_password_file = absolute(t, t->upstream_password_file);
-	if (t->ca)
-		t->ca = absolute(t, t->ca);
-	if (t->upstream_password_file && access(t->upstream_password_file, R_OK) != 0)
-		die(EX_NOINPUT, "%s: %s", t->upstream_password_file, strerror(errno));
-	if (t->ca && access(t->ca, R_OK) != 0)
-		die(EX_NOINPUT, "%s: %s", t->ca, strerror(errno));
+}
+
+/* Who takes the mail. */
+static void read_next_hop(struct init *t, int *argc, char **argv)
+{
+	const char *upstream = take_option(argc, argv, "--upstream");
+
+	t->mx = take_flag(argc, argv, "--mx");
+	t->ca = take_option(argc, argv, "--ca");
+	init_take_profile(t, argc, argv);
+	if ((upstream != NULL) + (t->profile != NULL) + t->mx > 1)
+		die(EX_USAGE, "expected one of --upstream, --profile and --mx: who takes the mail?");
+	read_upstream_options(t, argc, argv, upstream);
+	t->ca = readable_file(t, t->ca);
+	t->password_file = readable_file(t, t->password_file);
+	t->client_secret_file = readable_file(t, t->client_secret_file);
 }
 
 static void read_identity(struct init *t, int *argc, char **argv)
@@ -161,7 +178,7 @@ void init_read_options(struct init *t, int *argc, char **argv, const char *confi
 {
 	read_identity(t, argc, argv);
 	read_paths(t, argc, argv, config_path);
-	read_upstream_options(t, argc, argv);
+	read_next_hop(t, argc, argv);
 	t->address = take_option(argc, argv, "--address");
 	t->address = t->address ? t->address : "*";
 	t->port_starttls = read_port(argc, argv, "--port-starttls", "587");

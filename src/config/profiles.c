@@ -41,7 +41,7 @@ const struct profile *profile_find(struct str name)
 	return NULL;
 }
 
-static struct str other_names(const struct profile *p, struct arena *a)
+struct str profile_aliases(const struct profile *p, struct arena *a)
 {
 	struct str all = S("");
 
@@ -72,6 +72,18 @@ struct str profile_host(const struct profile *p, struct arena *a, struct str reg
 unsigned profile_tls(const struct profile *p)
 {
 	return p->port == 465 ? UPSTREAM_IMPLICIT : UPSTREAM_STARTTLS;
+}
+
+bool profile_login_fits(const struct profile *p, struct str login)
+{
+	bool address = str_find(login, '@') < login.n;
+
+	switch (p->form) {
+	case FORM_ADDRESS: return address;
+	case FORM_WORD: return str_eq(login, str_of(p->login));
+	case FORM_ID: return !address;
+	default: return true;
+	}
 }
 
 /* ---- for people ---- */
@@ -115,7 +127,7 @@ size_t profile_facts(const struct profile *p, struct arena *a, struct profile_fa
 	static const char *const nulls[] = { NULL, "taken", "refused: set report_sender" };
 	struct facts f = { a, facts_out, 0 };
 
-	add_text(&f, "also called", other_names(p, a));
+	add_text(&f, "also called", profile_aliases(p, a));
 	add(&f, "host", p->host);
 	if (profile_wants_region(p))
 		add(&f, "REGION", p->region ? p->region : "the key region is needed");

@@ -113,24 +113,12 @@ static void set_report_sender(const struct filling *f)
 
 /* ---- what does not fit ---- */
 
-static bool login_fits(const struct profile *p, struct str login)
-{
-	bool address = str_find(login, '@') < login.n;
-
-	switch (p->form) {
-	case FORM_ADDRESS: return address;
-	case FORM_WORD: return str_eq(login, str_of(p->login));
-	case FORM_ID: return !address;
-	default: return true;
-	}
-}
-
 static void check_login(const struct filling *f)
 {
 	const struct profile *p = f->profile;
 	const struct cfg_upstream *u = f->upstream;
 
-	if (u->login.n > 0 && !login_fits(p, u->login))
+	if (u->login.n > 0 && !profile_login_fits(p, u->login))
 		warning(f->loader, at(f, "login"), "upstreams: expected another login for %s: %s%s", p->name,
 			p->form == FORM_WORD ? "the word " : "", p->login);
 	if (u->password.n > 0 && !p->password)

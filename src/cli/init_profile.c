@@ -1,0 +1,164 @@
+/* init_profile.c - `posthouse init --profile NAME`: the provider that takes the mail, and how the relay logs in there. What was
+ * not given is asked for at a terminal; without one, the command ends with the instructions how to get it. */
+#include "init.h"
+
+#include "cli.h"
+#include "user.h"
+
+#include "posthouse/log.h"
+
+#include <sysexits.h>
+#include <unistd.h>
+
+/* ---- its name ---- */
+
+static bool is_near(struct str name, struct str typed)
+{
+	return str_starts(name, typed) || str_starts(typed, name) || str_distance(name, typed) <= 1 + typed.n / 4;
+}
+
+static _Noreturn void refuse_profile(struct init *t, struct str typed)
+{
+	struct str near = S("");
+
+	for (size_t i = 0; i < profiles_n; i++) {
+		struct str name, names = arena_printf(&t->arena, "%s %.*s", profiles[i].name,
+						      STR_ARG(profile_aliases(&profiles[i], &t->arena)));
+
+		while (str_split(&names, ' ', &name))
+			if (name.n > 0 && is_near(name, typed))
+				near = arena_printf(&t->arena, "%.*s%s%.*s", STR_ARG(near), near.n ? ", " : "", STR_ARG(name));
+	}
+	die(EX_USAGE, "there is no profile \"%.*s\"%s%.*s; `posthouse upstream profiles` lists them", STR_ARG(typed),
+	    near.n ? "; the nearest names are " : "", STR_ARG(near));
+}
+
+void init_take_profile(struct init *t, int *argc, char **argv)
+{
+	const char *name = take_option(argc, argv, "--profile");
+	struct str typed = arena_lower(&t->arena, str_of(name ? name : ""));
+
+	t->login = take_option(argc, argv, "--login");
+	t->password_file = take_option(argc, argv, "--password-file");
+	t->client_id = take_option(argc, argv, "--client-id");
+	t->client_secret_file = take_option(argc, argv, "--client-secret-file");
+	t->tenant = take_option(argc, argv, "--tenant");
+	t->region = take_option(argc, argv, "--region");
+	t->profile = profile_find(typed);
+	if (name && !t->profile)
+		refuse_profile(t, typed);
+	if (!name && (t->login || t->password_file || t->client_id || t->client_secret_file || t->tenant || t->region))
+		die(EX_USAGE,
+		    "--login, --password-file, --client-id, --client-secret-file, --tenant and --region need --profile");
+}
+
+/* ---- what does not fit the provider ---- */
+
+static void check_way_in(const struct init *t)
+{
+	const struct profile *p = t->profile;
+
+	if (!t->client_id && (t->client_secret_file || t->tenant))
+		die(EX_USAGE, "--client-secret-file and --tenant belong to --client-id");
+	if (t->client_id && t->password_file)
+		die(EX_USAGE, "expected one of --password-file and --client-id: with OAuth a password is never sent");
+	if (t->client_id && p->oauth == OAUTH_NONE)
+		die(EX_USAGE, "%s is not known to take OAuth; expected --password-file in place of --client-id", p->name);
+	if (t->password_file && !p->password)
+		die(EX_USAGE, "%s takes no password, only OAuth; expected --client-id in place of --password-file", p->name);
+}
+
+static void check_server(const struct init *t)
+{
+	const struct profile *p = t->profile;
+
+	if (t->region && !profile_wants_region(p))
+		die(EX_USAGE, "%s has the same host everywhere; expected no --region", p->name);
+	if (!t->region && profile_wants_region(p) && !p->region)
+		die(EX_USAGE, "%s has a host for each region, %s: expected --region, such as eu-central-1. %s", p->name, p->host,
+		    p->hint ? p->hint : "");
+	if (p->own_ca && !t->ca)
+		die(EX_USAGE, "%s has a certificate that no public authority has issued: expected --ca with a file of it",
+		    p->name);
+}
+
+static void check_login(struct init *t)
+{
+	const struct profile *p = t->profile;
+
+	if (p->form == FORM_WORD && !t->login)
+		t->login = p->login;
+	if (t->login && !profile_login_fits(p, str_of(t->login)))
+		die(EX_USAGE, "--login: at %s it is %s%s, not \"%s\"", p->name, p->form == FORM_WORD ? "the word " : "", p->login,
+		    t->login);
+}
+
+/* ---- what is missing ---- */
+
+/* A line from the terminal, in the arena. */
+static const char *ask_login(struct init *t)
+{
+	struct secret typed = { 0 };
+	struct str question = arena_printf(&t->arena, "Login at %s (%s): ", t->profile->name, t->profile->login);
+	const char *login;
+
+	if (!ask_person(arena_cstr(&t->arena, question), true, &typed))
+		return NULL;
+	login = arena_cstr(&t->arena, str_trim(secret_view(&typed)));
+	secret_fini(&typed);
+	return *login ? login : NULL;
+}
+
+static void ask_secret(struct init *t, const char *what)
+{
+	struct str question =
+		arena_printf(&t->arena, "%s at %s (%s): ", t->client_id ? "Application" : "Login", t->profile->name, what);
+
+	ask_person(arena_cstr(&t->arena, question), false, &t->typed);
+}
+
+/* Google wants the secret of desktop applications too. */
+static bool has_proof(const struct init *t)
+{
+	if (t->typed.n > 0)
+		return true;
+	return t->client_id ? t->client_secret_file || t->profile->oauth != OAUTH_GOOGLE : t->password_file != NULL;
+}
+
+void init_complete_profile(struct init *t)
+{
+	const struct profile *p = t->profile;
+	bool asks = isatty(STDIN_FILENO) && (t->client_id || p->password);
+
+	check_way_in(t);
+	check_server(t);
+	check_login(t);
+	if (p->open && !t->login && !t->client_id && !t->password_file)
+		return;
+	if (asks && p->hint && !has_proof(t))
+		printf("%s: %s\n", p->name, p->hint);
+	if (asks && !t->login)
+		t->login = ask_login(t);
+	check_login(t);
+	if (asks && t->login && !has_proof(t))
+		ask_secret(t, t->client_id ? "client secret" : p->password);
+	if (!t->login || !has_proof(t))
+		init_tell_missing(t);
+}
+
+/* Called when the configuration's directory is known. */
+void init_write_typed(struct init *t)
+{
+	FILE *file;
+	const char *path;
+
+	if (t->typed.n == 0)
+		return;
+	path = init_path_in(t, t->directory, init_secret_name(t));
+	file = init_create(t, path, 0600);
+	init_finish(t, file, path, fwrite(t->typed.p, 1, t->typed.n, file) == t->typed.n && fputc('\n', file) == '\n');
+	if (t->client_id)
+		t->client_secret_file = path;
+	else
+		t->password_file = path;
+}

@@ -1,0 +1,139 @@
+"""`posthouse init DOMAIN --profile NAME`: from nothing to a delivered mail by what it prints, and what it refuses."""
+import pty
+
+from lib import *
+
+MAILBOX = "alice@mail.example"
+ME = "root" if os.geteuid() == 0 else "nobody"
+
+
+def place():
+    """An instance without a configuration."""
+    relay = Relay(1, start=False)
+    relay.dir = relay.dir / "new"
+    relay.conf = relay.dir / "posthouse.conf"
+    return relay
+
+
+def init(relay, profile, *options, check=True):
+    return relay.command("init", DOMAIN, "--profile", profile, "--user", "alice", "--address", "127.0.0.1", "--port-starttls", str(relay.port),
+                         "--port-implicit", str(relay.tls_port), "--state-dir", relay.dir.parent / "new-state", "--control",
+                         relay.dir.parent / "control.sock", "--run-as", ME, *options, check=check)
+
+
+def secret_file(text="it is secret"):
+    path = pathlib.Path(WORK_DIR()) / "secret"
+    path.write_text(text + "\n")
+    path.chmod(0o600)
+    return path
+
+
+def to_copy(text):
+    """The lines that are meant to be copied."""
+    return [line.strip() for line in text.splitlines() if line.startswith("      ") and not line.startswith("       ")]
+
+
+def written(relay):
+    """The upstream's lines, after `check` has taken the file without a word."""
+    assert relay.command("check").stdout.strip().endswith("configuration is good"), relay.command("check")
+    assert "warning" not in relay.command("check").stderr
+    return relay.conf.read_text().split("upstreams = ", 1)[1]
+
+
+def test_an_app_password():
+    relay, file = place(), secret_file()
+    said = init(relay, "Gmail", "--login", MAILBOX, "--password-file", file).stdout
+    assert written(relay) == (f'( {{ name = "gmail"; profile = "gmail"; login = "{MAILBOX}";\n                password_file = "{file}"; }} );\n'
+                              'routes = ( { via = [ "gmail" ]; } );\n')
+    assert to_copy(said) == [f"posthouse -c {relay.conf} {words}" for words in ("check", "serve", "upstream test gmail")], said
+    assert said.index("Settings for a mail client") < said.index("1. ") < said.index("4. Publish the DNS record")
+    assert "go directly" not in said and "it is secret" not in said + relay.conf.read_text()
+
+
+def test_oauth_at_google():
+    relay, file = place(), secret_file()
+    said = init(relay, "gmail", "--login", MAILBOX, "--client-id", "id-1", "--client-secret-file", file).stdout
+    assert f'oauth = {{ provider = "google"; client_id = "id-1"; client_secret_file = "{file}"; }};' in written(relay)
+    assert to_copy(said) == [f"posthouse -c {relay.conf} {words}" for words in ("check", "serve", "upstream login gmail", "upstream test gmail")], said
+    registering = said.split("1. Register the application at Google")[1].split("2. ")[0]
+    for word in ("project", "Internal", "publish", "7 days", "Desktop app", "client ID", "client secret"):
+        assert word in registering, (word, registering)
+    assert f"sign in as {MAILBOX}" in said
+
+
+def test_microsoft365():
+    relay = place()
+    said = init(relay, "office365", "--login", MAILBOX, "--client-id=id-1", "--tenant=example.com").stdout
+    assert 'profile = "microsoft365"' in written(relay)
+    assert 'oauth = { provider = "microsoft"; client_id = "id-1"; tenant = "example.com"; };' in written(relay)
+    registering = said.split("1. Register the application at Microsoft")[1].split("2. ")[0]
+    for word in ("public client flows", "SMTP.Send", "offline_access", "delegated", "SMTP AUTH", "administrator"):
+        assert word in registering, (word, registering)
+    assert "Google" not in said and to_copy(said)[2].endswith("upstream login microsoft365")
+
+
+def test_services():
+    """A login that is the same word for everybody; a region; a provider that refuses the null sender; and one without a login."""
+    file = secret_file()
+    for profile, options, lines in (("sendgrid", ["--password-file", file], ['login = "apikey";', f'password_file = "{file}";']),
+                                    ("ses", ["--region", "eu-central-1", "--login", "AKIAX", "--password-file", file],
+                                     ['region = "eu-central-1";', 'login = "AKIAX";', f'report_sender = "mailer-daemon@{DOMAIN}";']),
+                                    ("google-workspace-relay", [], ['profile = "google-workspace-relay"; } );'])):
+        relay = place()
+        init(relay, profile, *options)
+        for line in lines:
+            assert line in written(relay), (line, written(relay))
+
+
+def test_what_does_not_fit():
+    relay, file = place(), secret_file()
+    for profile, options, words in (("gmial", [], "the nearest names are gmail;"), ("google", [], "google-workspace"), ("nonsense", [], "upstream profiles"),
+                                    ("gmail", ["--mx"], "one of --upstream, --profile and --mx"), ("gmail", ["--upstream=x"], "one of --upstream"),
+                                    ("gmail", ["--upstream-login=x"], "those of --profile are --login"), ("gmail", ["--login", "me"], "whole address"),
+                                    ("gmail", ["--tenant", "x"], "belong to --client-id"), ("gmail", ["--region", "x"], "expected no --region"),
+                                    ("gmail", ["--client-id=x", "--password-file", file], "one of --password-file and --client-id"),
+                                    ("sendgrid", ["--login", "me@example.org"], "the word apikey"), ("sendgrid", ["--client-id=x"], "not known to take OAuth"),
+                                    ("ses", [], "expected --region"), ("proton-bridge", [], "expected --ca"),
+                                    ("outlook.com", ["--login", MAILBOX, "--password-file", file], "takes no password, only OAuth"),
+                                    ("outlook.com", ["--login", MAILBOX], "--login LOGIN --client-id ID")):
+        done = init(relay, profile, *options, check=False)
+        assert done.returncode == 64 and words in done.stderr and not done.stdout, (profile, options, done)
+    done = init(relay, "gmail", "--login", MAILBOX, "--password-file", "/nowhere", check=False)
+    assert done.returncode == 66 and "/nowhere" in done.stderr, done
+    assert not relay.dir.exists()
+
+
+def at_terminal(command, dialogue):
+    """The command with a terminal of its own: to each question its answer. Returns what was shown, and the exit code."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(command[0], [str(word) for word in command])
+    shown = ""
+    try:
+        for question, answer in [*dialogue, (None, None)]:
+            while question is None or question not in shown:
+                try:
+                    piece = os.read(terminal, 4096).decode()
+                except OSError:  # the terminal's end
+                    piece = ""
+                if not piece:
+                    assert question is None, (question, shown)
+                    break
+                shown += piece
+            if question:
+                os.write(terminal, answer.encode() + b"\n")
+    finally:
+        os.close(terminal)
+        _, status = os.waitpid(pid, 0)
+    return shown, os.waitstatus_to_exitcode(status)
+
+
+def test_at_a_terminal_it_asks():
+    relay = place()
+    shown, code = at_terminal([relay.build / "posthouse", "-c", relay.conf, "init", DOMAIN, "--profile", "gmail", "--state-dir", relay.dir.parent / "new-state",
+                               "--control", relay.dir.parent / "control.sock", "--run-as", ME],
+                              [("Login at gmail (the whole address): ", MAILBOX), ("(app password): ", "abcd efgh")])
+    assert code == 0 and "2-step login" in shown and "abcd" not in shown, shown
+    file = relay.dir / "gmail.password"
+    assert file.read_text() == "abcd efgh\n" and file.stat().st_mode & 0o777 == 0o600
+    assert f'login = "{MAILBOX}";' in written(relay) and f'password_file = "{file}";' in written(relay) and f"  {file}" in shown
