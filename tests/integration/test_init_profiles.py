@@ -1,9 +1,13 @@
 """`posthouse init DOMAIN --profile NAME`: from nothing to a delivered mail by what it prints, and what it refuses."""
 import pty
+import shlex
+import urllib.parse
+import urllib.request
 
 from lib import *
+from lib import _names
+from test_oauth import ALICE as MAILBOX, Provider, TokenSink
 
-MAILBOX = "alice@mail.example"
 ME = "root" if os.geteuid() == 0 else "nobody"
 
 
@@ -137,3 +141,62 @@ def test_at_a_terminal_it_asks():
     file = relay.dir / "gmail.password"
     assert file.read_text() == "abcd efgh\n" and file.stat().st_mode & 0o777 == 0o600
     assert f'login = "{MAILBOX}";' in written(relay) and f'password_file = "{file}";' in written(relay) and f"  {file}" in shown
+
+
+def browse(page, provider):
+    """What the browser of a person does who signs in: the provider leads it to the command."""
+    asked = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(page).query))
+    assert page.startswith(provider.url("authorize")) and asked["client_id"] == "id-1" and asked["code_challenge_method"] == "S256", page
+    answer = urllib.parse.urlencode({"code": "code-1", "state": asked["state"]})
+    with urllib.request.urlopen(f"{asked['redirect_uri']}?{answer}", timeout=LIMIT) as got:
+        assert got.status == 200
+
+
+def sign_in(command, provider):
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    said = ""
+    while not (page := re.search(r"^ +(https://\S+)$", said, re.M)):
+        line = process.stdout.readline()
+        assert line, said
+        said += line
+    browse(page.group(1), provider)
+    said += process.communicate(timeout=LIMIT)[0]
+    assert process.returncode == 0, said
+
+
+def setting(said, name):
+    return re.search(rf"^  {name} +(\S+)", said, re.M).group(1)
+
+
+def test_a_new_user_needs_only_what_is_printed():
+    """From `init DOMAIN --profile gmail` to a delivered mail. Only the provider's host and URLs are not the real ones."""
+    relay = place()
+    provider = Provider(WORK_DIR())
+    provider.answer = lambda form: (200, dict(provider.grant(form)[1], refresh_token="refresh-of-a-person"))
+    sink = TokenSink(WORK_DIR(), provider)
+    done = init(relay, "gmail", check=False)
+    assert done.returncode == 64 and not relay.conf.exists(), done
+    instructions = to_copy(done.stderr.split("The other way in is OAuth")[1])
+    for line in instructions[:-1]:
+        subprocess.run(["sh", "-ec", line], input="client-secret-1\n", text=True, check=True)
+    options = instructions[-1].replace("LOGIN", MAILBOX).replace("ID", "id-1")
+    said = init(relay, "gmail", *shlex.split(options)).stdout
+    conf = relay.conf.read_text()
+    conf = conf.replace('profile = "gmail";', f'profile = "gmail"; host = "127.0.0.1"; port = {sink.port}; tls_name = "sink.example.net"; ca = "{sink.certificate}";')
+    conf = conf.replace('provider = "google";', f'provider = "google"; token_url = "{provider.url()}"; authorization_url = "{provider.url("authorize")}";')
+    relay.conf.write_text(conf + provider.extra() + f"delivery = {{ {LOOPBACK} }};\n")
+    relay.certificate, relay.key, relay.dkim_key, relay.selector = _names(conf)
+    check, serve, login, test = [[relay.build / line.split()[0], *line.split()[1:]] for line in to_copy(said)]
+    subprocess.run(check, check=True)
+    assert serve[1:] == ["-c", str(relay.conf), "serve"]
+    relay.start()
+    sign_in(login, provider)
+    assert subprocess.run(test, stdout=subprocess.PIPE, text=True).returncode == 0
+    user = setting(said, "login")
+    client = relay.connect(user=user, password=setting(said, "password"))
+    relay.submit(client=client, sender=user)
+    [got] = sink.wait()
+    assert got.recipients == ["bob@example.net"] and verify_dkim(relay, got)
+    assert sink.tokens and set(sink.tokens) <= set(provider.issued)
+    assert provider.forms[0][1]["grant_type"] == "authorization_code" and provider.forms[0][1]["code"] == "code-1"
+    relay.stop()
