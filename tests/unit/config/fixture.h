@@ -15,6 +15,16 @@
 	"certificates = ( { chain = \"chain.pem\"; key = \"key.pem\"; } );\n"                                                    \
 	"upstreams = ( { name = \"isp\"; host = \"smtp.isp.example\"; } );\n"
 
+/* A configuration that is to have a fault, and which. */
+struct row {
+	const char *text;
+	unsigned line;
+	const char *words; /* what the fault's text has in it; NULL: neither fault nor warning */
+	bool warning;
+};
+#define HOST "hostname = \"relay.example.org\"; postmaster = \"p@example.org\"; "
+#define CERT "certificates = ( { chain = \"chain.pem\"; key = \"key.pem\"; } ); "
+
 /* Group set-up and tear-down: the directory, with chain.pem, key.pem (EC), other.key (EC, of no certificate), old.pem (expired), soon.pem (nearly), ca.pem (of other.key), rsa.key
  * (2048), weak.key (RSA 1024), tiny.key (RSA 512), ed25519.key, locked.key (with passphrase), password. */
 int fixture_open(void **state);

@@ -5,21 +5,12 @@
 
 #include <stdio.h>
 
-#define HOST  "hostname = \"relay.example.org\"; postmaster = \"p@example.org\"; "
-#define CERT  "certificates = ( { chain = \"chain.pem\"; key = \"key.pem\"; } ); "
 #define START HOST CERT "\n"
 
 /* A device whose networks stand on line 3. */
 #define DEVICE(networks, more)                                                                                                   \
 	START "devices = ( { user = \"printer\"; sender = \"s@example.org\"; recipients = [ \"@example.org\" ];\n"               \
 	      " networks = [ " networks " ]; " more " } );"
-
-struct row {
-	const char *text;
-	unsigned line;
-	const char *words; /* NULL: neither fault nor warning */
-	bool warning;
-};
 
 static const struct row auth[] = {
 	{ START "auth = { backend = \"saslauthd\"; };", 0, NULL },

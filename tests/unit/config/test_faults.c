@@ -14,18 +14,9 @@ const char *__lsan_default_suppressions(void)
 }
 
 /* A good start on line 1, so that the text under test begins on line 2. */
-#define HOST   "hostname = \"relay.example.org\"; postmaster = \"p@example.org\"; "
-#define CERT   "certificates = ( { chain = \"chain.pem\"; key = \"key.pem\"; } ); "
 #define CLIENT "certificate = \"chain.pem\"; certificate_key = \"key.pem\"; "
 #define UP     "upstreams = ( { name = \"isp\"; host = \"smtp.isp.example\"; } ); "
 #define START  HOST CERT UP "\n"
-
-struct row {
-	const char *text;
-	unsigned line;
-	const char *words; /* what the fault's text has in it */
-	bool warning;
-};
 
 static const struct row keys[] = {
 	{ CERT UP "postmaster = \"p@a.example\";", 0, "hostname" },
