@@ -140,8 +140,9 @@ def test_upstream_at_fault_bounces_nothing():
         relay.wait_log("upstream.")
         wait_for(lambda: any(e["event"] == "delivery.deferred" for e in relay.trace(id) if "event" in e) or "upstream.down" in relay.log_text(), "shout")
         assert not sink.messages, "mail went out"
+        wait_for(lambda: len(relay.queue()) == 2, "the mail, and the notification to the postmaster")
         queue = relay.queue()
-        assert len(queue) == 1 and queue[0]["open"] == 1
+        assert [m["id"] for m in queue][0] == id and all(m["open"] == 1 for m in queue)
         figures = relay.figures("queue")
         assert any("upstream:next" in k for k in figures), figures
         relay.end()

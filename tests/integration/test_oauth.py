@@ -265,7 +265,7 @@ def test_a_sign_in_that_is_over_waits_for_a_person():
     log = relay.log_now()
     assert log.count("event=token.refused") == 1 and "posthouse upstream login token" in log and "publish the application" in log
     assert "posthouse upstream login token" in relay.command("status").stdout
-    assert [m["id"] for m in relay.queue()] == [id]
+    wait_for(lambda: [m["id"] for m in relay.queue()][:1] == [id] and len(relay.queue()) == 2, "the mail, and the notification to the postmaster")
     provider.answer = provider.grant
     relay.command("reload")  # a person has been there
     relay.wait_log("event=token.renewed")
@@ -313,7 +313,7 @@ def test_a_token_that_the_upstream_refuses():
     relay.wait_log("event=upstream.token_refused")
     line = next(line for line in relay.log_now().splitlines() if "event=upstream.token_refused" in line)
     assert "400" in line and "mail.google.com" in line
-    assert [m["id"] for m in relay.queue()] == [id]
+    wait_for(lambda: [m["id"] for m in relay.queue()][:1] == [id] and len(relay.queue()) == 2, "the mail, and the notification to the postmaster")
     no_secret_is_told(relay)
     sink.refused.clear()
     relay.command("queue", "retry", id)
