@@ -174,11 +174,11 @@ static void log_down(const struct nexthop *hop, bool again)
 	       kv("next_probe_ms", hop->pause_ms));
 }
 
-/* Only a person can mend it. Of TLS this is known when there is a hint, such as an expired certificate; else it can pass. */
+/* Only a person here can mend it. What fails in TLS is mostly the server's, and can pass. */
 static bool needs_person(const struct nexthop *hop)
 {
 	return !hop->is_mx && hop->fault == FAULT_OURS && meaning_actor(hop->meaning) == ACTOR_ADMIN &&
-	       (meaning_trouble(hop->meaning) != TROUBLE_TLS || *meaning_hint(hop->meaning));
+	       meaning_trouble(hop->meaning) != TROUBLE_TLS;
 }
 
 /* Once for each meaning until the upstream works. While the role stops this is left to its next life. */

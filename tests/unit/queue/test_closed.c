@@ -9,7 +9,7 @@ static struct cfg_upstream upstreams[2];
 
 static const struct meaning refused = { .trouble = TROUBLE_LOGIN, .actor = ACTOR_ADMIN };
 static const struct meaning forbidden = { .trouble = TROUBLE_SETUP, .actor = ACTOR_ADMIN };
-static const struct meaning expired = { TROUBLE_TLS, ACTOR_ADMIN, .hint = HINT_CERTIFICATE_EXPIRED };
+static const struct meaning no_login = { TROUBLE_LOGIN, ACTOR_ADMIN, .hint = HINT_NO_LOGIN_OFFERED };
 static const struct meaning broken_tls = { .trouble = TROUBLE_TLS, .actor = ACTOR_ADMIN };
 static const struct meaning no_token = { .trouble = TROUBLE_LOGIN, .actor = ACTOR_NOBODY };
 
@@ -124,8 +124,8 @@ static void test_told_again(void **state)
 	meet(h, FAULT_UNREACHABLE, (struct meaning){ .trouble = TROUBLE_TEMPORARY }, "connection refused");
 	meet(h, FAULT_OURS, forbidden, "5.7.57 not allowed");
 	assert_int_equal(notices(""), 1);
-	meet(h, FAULT_OURS, expired, "certificate has expired");
-	assert_int_equal(notices("certificate of the server has expired, or"), 1);
+	meet(h, FAULT_OURS, no_login, "no way to log in");
+	assert_int_equal(notices(" 465 "), 1);
 	assert_int_equal(notices(""), 2);
 	d = probe(h);
 	answer(h, d, ok_text(250, S(""), S("Ok")));
@@ -133,7 +133,7 @@ static void test_told_again(void **state)
 	assert_int_equal(isp(h)->status, NEXTHOP_UP);
 	run_quiet(h);
 	assert_int_equal(notices(""), 2); /* that it works is in the log */
-	meet(h, FAULT_OURS, expired, "certificate has expired");
+	meet(h, FAULT_OURS, no_login, "no way to log in");
 	assert_int_equal(notices(""), 3);
 }
 
