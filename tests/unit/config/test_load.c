@@ -218,82 +218,6 @@ static void routes(void **state)
 	config_free(c);
 }
 
-/* "senders [recipients] -> via" of each route, with ';' between. */
-static void expect_routes(const struct config *c, const char *wanted)
-{
-	struct buf b;
-
-	buf_init(&b, 10000);
-	for (size_t i = 0; i < c->routes_n; i++) {
-		const struct cfg_route *r = &c->routes[i];
-
-		buf_add(&b, i > 0 ? S("; ") : S(""));
-		for (size_t k = 0; k < r->senders.n; k++)
-			buf_printf(&b, "%.*s ", STR_ARG(r->senders.at[k]));
-		for (size_t k = 0; k < r->recipients.n; k++)
-			buf_printf(&b, "[%.*s] ", STR_ARG(r->recipients.at[k]));
-		buf_add(&b, S("->"));
-		for (size_t k = 0; k < r->via.n; k++)
-			buf_printf(&b, " %.*s", STR_ARG(r->via.at[k]));
-	}
-	buf_add_char(&b, '\0');
-	assert_string_equal(b.p + b.from, wanted);
-	buf_fini(&b);
-}
-
-/* upstreams.senders come before routes; who takes the mail of other senders, and reports. What is dumped loads to the same. */
-static void sender_routes(void **state)
-{
-	static const char basics[] = "hostname = \"relay.example.org\"; postmaster = \"postmaster@example.org\";\n"
-				     "certificates = ( { chain = \"chain.pem\"; key = \"key.pem\"; } );\n";
-#define A        "{ name = \"a\"; host = \"h\"; senders = [ \"a@x\", \"@y\" ]; }"
-#define B        "{ name = \"b\"; host = \"h\"; senders = [ \"b@x\" ]; }"
-#define C        "{ name = \"c\"; host = \"h\"; }"
-#define D        "{ name = \"d\"; host = \"h\"; }"
-#define A_ROUTES "a@x @y -> a; <> [a@x] [@y] -> a"
-#define B_ROUTES "b@x -> b; <> [b@x] -> b"
-	static const struct {
-		const char *text, *routes, *warning;
-	} rows[] = {
-		{ "upstreams = ( " A ", " B ", " C ", " D " );", A_ROUTES "; " B_ROUTES "; -> c d", NULL },
-		{ "upstreams = ( " C ", " B " );", B_ROUTES "; -> c", NULL },
-		{ "upstreams = ( " A ", " B " );", A_ROUTES "; " B_ROUTES "; <> -> a b", "mail of other senders" },
-		{ "upstreams = ( " B " ); routes = ( { via = [ \"mx\" ]; } );", B_ROUTES "; -> mx", NULL },
-		{ "upstreams = ( " B ", " C
-		  " ); routes = ( { senders = [ \"<>\" ]; via = [ \"c\", \"b\" ]; }, { via = [ \"b\" ]; } );",
-		  B_ROUTES "; <> -> c b; -> b", NULL },
-		{ "upstreams = ( " B ", " C ", { name = \"e\"; host = \"h\"; senders = [ \"b@x\" ]; } );",
-		  "b@x -> b e; <> [b@x] -> b e; -> c", NULL },
-		{ "upstreams = ( " B ", " C ", { name = \"e\"; host = \"h\"; senders = [ \"e@x\", \"B@x\" ]; } );",
-		  B_ROUTES "; e@x B@x -> e; <> [e@x] [B@x] -> e; -> c", "goes by \"b\", which comes before \"e\"" },
-		{ "upstreams = ( { name = \"b\"; host = \"h\"; senders = [ \"*\" ]; } ); routes = ( { via = [ \"mx\" ]; } );",
-		  "* -> b; -> mx", "never reached: \"b\" serves all senders" },
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct config_faults faults;
-		char text[4096];
-		struct config *c;
-		struct buf b;
-
-		snprintf(text, sizeof(text), "%s%s", basics, rows[i].text);
-		c = fixture_load(text, &faults);
-		if (faults.n != (rows[i].warning ? 1 : 0))
-			fail_msg("%s: %s", rows[i].text, fixture_faults(&faults));
-		if (rows[i].warning && (!faults.at[0].warning || !strstr(fixture_faults(&faults), rows[i].warning)))
-			fail_msg("%s: %s", rows[i].text, fixture_faults(&faults));
-		expect_routes(c, rows[i].routes);
-		buf_init(&b, 1 << 20);
-		assert_true(config_dump(c, &b));
-		buf_add_char(&b, '\0');
-		config_free(c);
-		c = fixture_load(b.p + b.from, &faults);
-		expect_routes(c, rows[i].routes);
-		config_free(c);
-		buf_fini(&b);
-	}
-}
-
 /* What a profile knows holds where the file says nothing. */
 static void profiled(void **state)
 {
@@ -563,10 +487,10 @@ static void again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults),     cmocka_unit_test(values),        cmocka_unit_test(includes),
-		cmocka_unit_test(routes),       cmocka_unit_test(sender_routes), cmocka_unit_test(profiled),
-		cmocka_unit_test(secret_files), cmocka_unit_test(reload),        cmocka_unit_test(dump),
-		cmocka_unit_test(ticket_keys),  cmocka_unit_test(rescued),       cmocka_unit_test(again),
+		cmocka_unit_test(defaults), cmocka_unit_test(values),   cmocka_unit_test(includes),
+		cmocka_unit_test(routes),   cmocka_unit_test(profiled), cmocka_unit_test(secret_files),
+		cmocka_unit_test(reload),   cmocka_unit_test(dump),     cmocka_unit_test(ticket_keys),
+		cmocka_unit_test(rescued),  cmocka_unit_test(again),
 	};
 
 	return cmocka_run_group_tests_name("config load", tests, fixture_open, fixture_close);
