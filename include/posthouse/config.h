@@ -91,6 +91,8 @@ struct cfg_upstream {
 	struct str_list mechanisms; /* to log in with, in order; empty: all that the relay knows */
 	struct str_list avoid;      /* extensions that are not used although it offers them */
 	struct str report_sender;   /* of reports and notifications; "": the general one, config.report_sender */
+	bool rewrite_from;          /* mail goes there from one address only: */
+	struct str from_address;    /* "": the login */
 	struct str_list senders;    /* patterns of the senders that it serves; the loader has made routes of them */
 };
 

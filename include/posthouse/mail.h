@@ -204,6 +204,7 @@ enum {
 	DOWNGRADE_7BIT = 1,    /* anything beyond 7-bit text (RFC 6152 section 3), and what the others say */
 	DOWNGRADE_HEADERS = 2, /* header fields beyond ASCII (RFC 6531) */
 	DOWNGRADE_LINES = 4,   /* lines over 998 bytes (RFC 5321 4.5.3.1.6) */
+	DOWNGRADE_FROM = 8,    /* an author other than its own address, see downgrade_own_from() */
 };
 /* A body part that has some of it becomes quoted-printable or base64, whichever is shorter for its first 4 KiB (base64 when it
  * was labelled binary; quoted-printable when it is text and only its lines are in the way), and Content-Transfer-Encoding says
@@ -220,6 +221,11 @@ enum {
 struct downgrade;
 struct downgrade *downgrade_new(unsigned what, size_t sample_max);
 void downgrade_free(struct downgrade *c);
+
+/* DOWNGRADE_FROM, before the first byte: From becomes this address (which must live as long as `c`) with the first author's name,
+ * or with the address as the name ("alice at example.org"). What From was becomes Reply-To, unless there is one. A Sender that
+ * is another address is removed. Without other bits of `what` all else stays byte by byte. */
+void downgrade_own_from(struct downgrade *c, struct str address);
 
 /* The encoding of a body part is chosen from its first `sample_max` bytes, before its end is known: DOWNGRADE_SAMPLE while a text
  * streams, more when it is in memory anyway. A longer body part is encoded even when all of it is ASCII, which every reader

@@ -120,6 +120,20 @@ static void check_mechanisms(struct loader *l, size_t i)
 	}
 }
 
+/* rewrite_from needs an address. */
+static void check_from(struct loader *l, size_t i)
+{
+	const struct cfg_upstream *u = &l->config->upstreams[i];
+	size_t at = str_rfind(u->login, '@');
+
+	if (u->rewrite_from && u->from_address.n == 0 && !upstream_has(l, i, "from_address") && (at == 0 || at + 1 >= u->login.n))
+		fault(l, setting_near(l, "upstreams.[%zu].rewrite_from", i),
+		      "upstreams: expected from_address beside rewrite_from, because login is no mail address");
+	if (!u->rewrite_from && u->from_address.n > 0)
+		warning(l, setting_near(l, "upstreams.[%zu].from_address", i),
+			"upstreams: from_address is not used without rewrite_from = true");
+}
+
 /* A user who can read the file can read the passwords in it. */
 static void check_file_mode(struct loader *l, size_t i)
 {
@@ -149,6 +163,7 @@ void upstreams_check(struct loader *l)
 			    &l->config->upstreams[i].recipients);
 		check_certificate(l, i);
 		check_credentials(l, i);
+		check_from(l, i);
 		check_mechanisms(l, i);
 		check_port(l, i);
 		check_file_mode(l, i);

@@ -13,4 +13,7 @@ struct verdict author_clear(struct arena *a, const struct fixup_input *in, const
 /* A value with `address` as its one address, and the first display name of `value` that shows no other address. */
 struct str author_with(struct arena *a, const struct fixup_input *in, struct str value, struct str address);
 
+/* own_from.c: the header section with `address` as its one author, see downgrade_own_from(). In the arena. */
+struct str own_from(struct arena *a, struct str section, struct str address);
+
 #endif

@@ -13,13 +13,18 @@ struct downgrade *downgrade_new(unsigned what, size_t sample_max)
 {
 	struct downgrade *c = NEW(struct downgrade);
 
-	c->what = what & DOWNGRADE_7BIT ? DOWNGRADE_7BIT | DOWNGRADE_HEADERS | DOWNGRADE_LINES : what;
+	c->what = what & DOWNGRADE_7BIT ? what | DOWNGRADE_HEADERS | DOWNGRADE_LINES : what;
 	buf_init(&c->section, HEADER_MAX);
 	c->sample_max = sample_max;
 	buf_init(&c->sample, sample_max);
 	buf_init(&c->top, SIZE_MAX / 2); /* what is put in is bounded by the section */
 	walk_begin(c);
 	return c;
+}
+
+void downgrade_own_from(struct downgrade *c, struct str address)
+{
+	c->own_from = address;
 }
 
 void downgrade_free(struct downgrade *c)

@@ -37,8 +37,9 @@ struct piece {
 };
 
 struct downgrade {
-	unsigned what;      /* DOWNGRADE_... */
-	struct arena arena; /* of a header section being written */
+	unsigned what;       /* DOWNGRADE_... */
+	struct str own_from; /* the author; "": it stays */
+	struct arena arena;  /* of a header section being written */
 	struct sink sink;
 	struct verdict failure;
 	struct arena reason; /* the words of it */

@@ -1,4 +1,5 @@
 /* walk.c - the walk through a message's MIME structure: which entity a line belongs to, and where entities begin and end. */
+#include "author.h"
 #include "downgrade.h"
 
 static void begin_entity(struct downgrade *c, bool is_message)
@@ -42,9 +43,20 @@ static void begin_container(struct downgrade *c)
 	c->place = IN_FRAME;
 }
 
+static void take_own_from(struct downgrade *c)
+{
+	struct str section = own_from(&c->arena, buf_view(&c->section), c->own_from);
+
+	buf_clear(&c->section);
+	if (!buf_add(&c->section, section))
+		downgrade_fail(c, S("the header section of the message is too large for another From"));
+}
+
 /* The header section is complete. */
 static void end_section(struct downgrade *c, bool blank)
 {
+	if (c->is_top && c->own_from.n > 0)
+		take_own_from(c);
 	c->blank = blank;
 	mime_read(buf_view(&c->section), c->in_digest ? MIME_MESSAGE : MIME_BODY_PART, &c->part);
 	c->in_digest = false;

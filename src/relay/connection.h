@@ -150,8 +150,9 @@ bool reach_is_ourselves(const struct connection *c);
 
 /* ---- transfer.c ---- */
 void transfer_begin(struct connection *c, const struct transfer_ops *ops);
-void transfer_to_wire(struct connection *c, unsigned what); /* what: DOWNGRADE_... */
-void transfer_go_on(struct connection *c);                  /* the peer has taken some text, or has answered */
+struct downgrade *transfer_conversion(const struct delivery *d, unsigned what); /* of its text */
+void transfer_to_wire(struct connection *c, unsigned what);                     /* what: DOWNGRADE_... */
+void transfer_go_on(struct connection *c); /* the peer has taken some text, or has answered */
 void transfer_fini(struct transfer *t);
 
 /* ---- downgrade.c ---- */

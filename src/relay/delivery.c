@@ -34,6 +34,7 @@ static void copy_envelope(struct delivery *d, const struct msg_deliver *m)
 	if (d->envelope.deliver_by == 0)
 		d->envelope.deliver_by_mode = BY_NONE;
 	d->prefix = arena_str(a, m->prefix);
+	d->from = arena_str(a, m->from);
 	d->text = arena_str(a, m->text);
 	d->size = m->size;
 	d->require_tls = m->envelope.options & OPTION_REQUIRETLS;

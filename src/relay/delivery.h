@@ -60,6 +60,7 @@ struct delivery {
 	struct arena arena;
 	struct envelope envelope; /* deliver_by_mode is BY_NONE when there is no deliver_by */
 	struct str prefix, text;
+	struct str from; /* the only author that the next hop takes; "": any */
 	uint64_t size;
 	bool require_tls;
 	int fd; /* the file with the text; -1: the text is in `text` */

@@ -1,11 +1,12 @@
-/* downgrade.c - a text that the next hop does not accept as it is: 8-bit without 8BITMIME (RFC 6152 3), binary without BINARYMIME
- * (RFC 3030 3), UTF-8 in the header (RFC 6531), lines that are too long for every server (RFC 5321 4.5.3.1.6). The text is
- * converted twice: first to count and hash it for fresh signatures, which replace those that the conversion breaks; then to
- * send it (transfer.c). */
+/* downgrade.c - a text that the next hop does not accept as it is: 8-bit without 8BITMIME (RFC 6152 3), binary without
+ * BINARYMIME (RFC 3030 3), UTF-8 in the header (RFC 6531), lines that are too long for every server (RFC 5321 4.5.3.1.6), an
+ * author other than the address of the account. The text is converted twice: first to count and hash it for fresh signatures,
+ * which replace those that the conversion breaks; then to send it (transfer.c). */
 #include "connection.h"
 #include "delivery.h"
 #include "relay.h"
 
+#include "posthouse/address.h"
 #include "posthouse/clock.h"
 #include "posthouse/smtp_server.h"
 
@@ -26,20 +27,21 @@ static bool takes_body(const struct connection *c)
 unsigned downgrade_of(const struct connection *c)
 {
 	const struct delivery *d = c->delivery;
-	unsigned what = d->long_lines ? DOWNGRADE_LINES : 0;
+	unsigned what = (d->long_lines ? DOWNGRADE_LINES : 0) | (d->from.n > 0 ? DOWNGRADE_FROM : 0);
 
 	if (!takes_body(c))
-		return DOWNGRADE_7BIT;
+		return DOWNGRADE_7BIT | (what & DOWNGRADE_FROM);
 	if ((d->envelope.utf8 & UTF8_IN_HEADER) && !tx_recipients_header_is_utf8(d, extensions_usable(c)))
 		what |= DOWNGRADE_HEADERS;
 	return what;
 }
 
-/* The keys of the domain for which submission signed. */
+/* The keys of the domain for which submission signed, or of the new author's. */
 static void choose_keys(struct connection *c)
 {
 	const struct config *config = role_config(c->relay->role);
-	struct str domain = c->delivery->envelope.sign_domain;
+	const struct delivery *d = c->delivery;
+	struct str domain = d->from.n > 0 ? address_domain(d->from) : d->envelope.sign_domain;
 	struct transfer *t = &c->transfer;
 
 	for (size_t i = 0; i < config->sign_n && t->keys_n < DKIM_KEYS_MAX && domain.n > 0; i++) {
@@ -51,7 +53,7 @@ static void choose_keys(struct connection *c)
 								  .algorithm = s->algorithm,
 								  .oversign = s->oversign };
 	}
-	if (domain.n > 0 && t->keys_n == 0)
+	if (d->envelope.sign_domain.n > 0 && t->keys_n == 0)
 		log_info(&c->log, "mail.unsigned", kv("domain", domain));
 }
 
@@ -213,7 +215,7 @@ void downgrade_begin(struct connection *c)
 	c->delivery->no_downgrade = ok();
 	connection_limit(c);
 	t->what = downgrade_of(c);
-	t->convert = downgrade_new(t->what, DOWNGRADE_SAMPLE);
+	t->convert = transfer_conversion(c->delivery, t->what);
 	t->dkim = dkim_new();
 	t->counted = 0;
 	buf_init(&t->downgraded, DOWNGRADED_MAX);

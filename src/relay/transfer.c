@@ -132,6 +132,14 @@ void transfer_go_on(struct connection *c)
 	go_on(c, c->downgrading);
 }
 
+struct downgrade *transfer_conversion(const struct delivery *d, unsigned what)
+{
+	struct downgrade *convert = downgrade_new(what, DOWNGRADE_SAMPLE);
+
+	downgrade_own_from(convert, d->from);
+	return convert;
+}
+
 void transfer_fini(struct transfer *t)
 {
 	if (t->fd >= 0)
@@ -195,7 +203,7 @@ void transfer_to_wire(struct connection *c, unsigned what)
 
 	smtp_client_text(c->client, what ? d->downgraded_prefix : d->prefix);
 	if (what) {
-		c->transfer.convert = downgrade_new(what, DOWNGRADE_SAMPLE);
+		c->transfer.convert = transfer_conversion(d, what);
 		buf_init(&c->transfer.downgraded, DOWNGRADED_MAX);
 	}
 	transfer_begin(c, &wire_ops);

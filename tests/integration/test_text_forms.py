@@ -1,6 +1,7 @@
 """The text as each next hop takes it: UTF-8 in headers without SMTPUTF8, lines over 998 bytes in bodies and headers; signed anew, never returned."""
 import email
 import email.policy
+import json
 
 from lib import DOMAIN, Relay, verify_dkim, wait_for
 from peers import Scripted
@@ -96,3 +97,57 @@ def test_long_lines():
     send(relay, [(head + signed).encode()])
     got = taken.wait(1)[0]
     assert got.bytes.endswith(signed.split("\r\n\r\n", 1)[1].encode()) and verify_dkim(relay, got)
+
+
+def own(hop, more):
+    return f'{{ name = "own"; host = "127.0.0.1"; port = {hop.port}; tls = "none"; rewrite_from = true; {more} }}'
+
+
+ANYBODY = f'senders = ( {{ user = "{ALICE}"; addresses = [ "*" ]; }} );'
+
+
+def test_a_provider_that_takes_only_its_own_address():
+    """From, envelope sender, Reply-To and Sender for the provider; the name stays, the text too, and signatures that would be broken go."""
+    refuse = {"RCPT": lambda line: "550 5.1.1 no such user" if "nobody" in line else None}
+    hop = Scripted(extensions=("8BITMIME",), answers=refuse)
+    relay = Relay(upstream=own(hop, 'from_address = "me@provider.example";'), senders=ANYBODY)
+    long = "Ein sehr langer Name mit Größen " * 8
+    cases = [(f"Alice <{ALICE}>", "Alice", [ALICE]),
+             (ALICE, f"alice at {DOMAIN}", [ALICE]),
+             (f'"{ALICE}" <{ALICE}>', f"alice at {DOMAIN}", [ALICE]),
+             (f'"Liddell, Alice \\"A.\\"" <{ALICE}>', 'Liddell, Alice "A."', [ALICE]),
+             (f"=?utf-8?q?Jos=C3=A9?= =?utf-8?q?_Gr=C3=B6=C3=9Fe?= <{ALICE}>", "José Größe", [ALICE]),
+             (f"José Größe <{ALICE}>", "José Größe", [ALICE]),
+             (f"{long}\r\n <{ALICE}>", long.strip(), [ALICE]),
+             (f"Alice <{ALICE}>,\r\n\tBob <bob@example.org>", "Alice", [ALICE, "bob@example.org"]),
+             (f"Both: {ALICE}, bob@example.org;", "Both", [ALICE, "bob@example.org"]),
+             (f"{ALICE}\r\nReply-To: list@example.org", f"alice at {DOMAIN}", ["list@example.org"]),
+             ("Me <me@provider.example>", "Me", None)]
+    body = "Grüße\r\n.dot\r\n \r\n\tend\r\n"
+    send(relay, [f"From: {value}\r\nTo: bob@example.net\r\nSubject: {i}\r\n{FIELDS}\r\n{body}".encode() for i, (value, _, _) in enumerate(cases)])
+    got = {int(m.message["Subject"]): m for m in hop.wait(len(cases))}
+    for i, (value, name, reply_to) in enumerate(cases):
+        m = got[i]
+        author, = m.message["From"].addresses  # this reader puts a second space between encoded words
+        assert (author.addr_spec, " ".join(author.display_name.split()).replace("\u201c", '"').replace("\u201d", '"')) == ("me@provider.example", name), m.bytes
+        assert [a.addr_spec for a in m.message["Reply-To"].addresses] == reply_to if reply_to else "Reply-To" not in m.message, m.bytes
+        assert m.sender == "me@provider.example" and "Sender" not in m.message and fits(m), m.bytes
+        assert "DKIM-Signature" not in m.message and "Received" in m.message, m.bytes
+        assert m.bytes.split(b"\r\n\r\n", 1)[1] == body.encode(), m.bytes
+    # what is stored, and comes back in a report, is what was submitted; the log names the address
+    id = relay.submit(f"From: Alice <{ALICE}>\r\nSubject: back\r\n\r\nx\r\n".encode(), to=["nobody@example.net"])
+    report = hop.wait(len(cases) + 1)[-1]
+    assert (report.sender, report.recipients) == ("", [ALICE]) and f"From: Alice <{ALICE}>".encode() in report.bytes, report.bytes
+    assert report.message["From"].addresses[0].addr_spec == "me@provider.example"
+    assert [e for e in relay.events(id) if e["event"] == "delivery.failed" and "me@provider.example" in json.dumps(e)], relay.events(id)
+
+
+def test_its_own_address_has_a_key():
+    """The domain of the new From has a key in sign: the message is signed again, whatever domain submission signed for."""
+    hop = Scripted(extensions=("8BITMIME",))
+    relay = Relay(upstream=own(hop, f'from_address = "office@{DOMAIN}";'), senders=ANYBODY)
+    send(relay, [f"From: Zoë <{sender}>\r\nSubject: x\r\n{FIELDS}\r\nGrüße\r\n".encode() for sender in (ALICE, "zoe@elsewhere.example")])
+    for m in hop.wait(2):
+        assert verify_dkim(relay, m) and m.sender == f"office@{DOMAIN}", m.bytes
+        assert m.message["From"].addresses[0].addr_spec == f"office@{DOMAIN}" and m.message["From"].addresses[0].display_name == "Zoë"
+    relay.wait_empty()

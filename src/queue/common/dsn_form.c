@@ -53,6 +53,15 @@ static struct str account_at(const struct config *c, struct str route)
 	return u->login;
 }
 
+struct str own_address_of(const struct config *c, struct str route)
+{
+	const struct cfg_upstream *u = upstream_of(c, route);
+
+	if (!u || !u->rewrite_from)
+		return S("");
+	return u->from_address.n > 0 ? u->from_address : u->login;
+}
+
 /* ---- forms ---- */
 
 /* RFC 3463: X.1.1 to X.1.3, X.1.6, X.1.10 and X.2: the mailbox cannot be reached, whatever is sent to it. */

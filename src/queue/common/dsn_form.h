@@ -36,6 +36,9 @@ struct report_author {
 struct report_author report_author(struct arena *a, const struct config *c, enum reporter reporter, struct str route,
 				   struct str recipient);
 
+/* The only author, also of the envelope, that the next hop `route` takes; "": any. A view of the configuration. */
+struct str own_address_of(const struct config *c, struct str route);
+
 /* The envelope's sender, towards this upstream, of a message that is stored with the null sender. */
 struct str report_sender(const struct config *c, const struct cfg_upstream *u);
 

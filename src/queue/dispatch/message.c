@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define SENDER_BYTES 400 /* an upstream's report_sender instead of the null sender */
+#define SENDER_BYTES 800 /* an upstream's own sender instead of the message's, and its only author */
 
 static void copy_recipients(struct arena *a, struct due_recipient *to, const struct due_recipient *from, size_t n)
 {

@@ -43,8 +43,8 @@ void outcome_tell(const struct answer *an, const struct due_recipient *r, struct
 	o->event = str_of(event);
 	o->event_fields = FIELDS_LOGGED(
 		outcome_arena(an->lease), level, m->id, event, kv("recipient", r->address), kv("remote", an->remote),
-		kv("tls", an->tls), kv("without", an->without), kv("route", o->route), kv("code", o->verdict.code),
-		kv("enhanced", o->verdict.enhanced), kv("reply", o->verdict.text),
+		kv("tls", an->tls), kv("without", an->without), kv("from", an->lease->from), kv("route", o->route),
+		kv("code", o->verdict.code), kv("enhanced", o->verdict.enhanced), kv("reply", o->verdict.text),
 		kv("class", trouble_name(meaning_trouble(an->meaning))),
 		kv("who", an->meaning ? actor_name(meaning_actor(an->meaning)) : ""), kv("hint", meaning_hint(an->meaning)),
 		kv("scope", an->meaning ? scope_name(an->scope) : ""), kv("attempts", r->attempts + (o->attempted ? 1 : 0)),

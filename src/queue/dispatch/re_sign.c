@@ -1,6 +1,7 @@
 /* re_sign.c - fresh signatures for a message that relay has converted. */
 #include "dispatch/dispatch.h"
 
+#include "posthouse/address.h"
 #include "posthouse/mail.h"
 
 #include <stdlib.h>
@@ -53,6 +54,12 @@ static void on_signatures(void *ctx, struct verdict v, const struct msg_signatur
 	end(r);
 }
 
+/* The domain of From, as it is sent. */
+static struct str domain_to_sign(const struct lease *l)
+{
+	return l->from.n > 0 ? address_domain(l->from) : l->message->due.envelope.sign_domain;
+}
+
 /* OK, or why relay cannot have this signed: the message must be in its hands, and each key signs once. */
 static struct verdict may_re_sign(const struct dispatch *d, const struct lease *l, const struct msg_resign *m)
 {
@@ -60,7 +67,7 @@ static struct verdict may_re_sign(const struct dispatch *d, const struct lease *
 		return temp(451, S("4.3.0"), S("queue unavailable, try again"));
 	if (!l || l->state != LEASE_SENT)
 		return perm(550, S("5.7.0"), S("the queue knows no such delivery"));
-	if (l->message->due.envelope.sign_domain.n == 0)
+	if (domain_to_sign(l).n == 0)
 		return perm(550, S("5.7.0"), S("the message was not signed"));
 	if (m->digests.n == 0 || m->digests.n > DKIM_KEYS_MAX)
 		return perm(550, S("5.7.0"), S("no digests, or more than there can be keys"));
@@ -87,7 +94,7 @@ void dispatch_resign(struct dispatch *d, struct channel *ch, const struct msg_re
 	list_append(&d->re_signs.all, &r->in_re_signs);
 	d->re_signs.n++;
 	sign.message = r->message;
-	sign.domain = l->message->due.envelope.sign_domain;
+	sign.domain = domain_to_sign(l);
 	sign.digests.at = m->digests.at;
 	sign.digests.n = m->digests.n;
 	r->sign = ipc_call_sign(d->vault, &sign, -1, on_signatures, r);

@@ -8,12 +8,15 @@
 #include <assert.h>
 #include <unistd.h>
 
-/* Reports and notifications have the null sender, except towards an upstream that refuses it. */
+/* Reports and notifications have the null sender, except towards an upstream that refuses it. Another sender can be
+ * replaced by the address of the account. */
 static struct str sender_for(const struct lease *l)
 {
 	const struct config *c = role_config(l->message->dispatch->role);
 	const struct due_message *due = &l->message->due;
 
+	if (due->envelope.sender.n > 0 && l->from.n > 0)
+		return l->from;
 	if (due->kind == KIND_MAIL || due->envelope.sender.n > 0 || l->nexthop->is_mx)
 		return due->envelope.sender;
 	return report_sender(c, config_upstream(c, str_from(str_of(l->nexthop->name), strlen("upstream:"))));
@@ -46,6 +49,7 @@ static void send_delivery(struct lease *l, int fd)
 			.orcpt = l->recipients[i].orcpt,
 			.notify = l->recipients[i].notify,
 		};
+	l->from = m.from = arena_str(&l->message->arena, own_address_of(role_config(d->role), m.route));
 	m.envelope.sender = sender_for(l);
 	m.recipients.at = list;
 	m.recipients.n = l->recipients_n;

@@ -79,6 +79,36 @@ static void sender_routes(void **state)
 	}
 }
 
+/* rewrite_from needs an address. */
+static void rewrite_from(void **state)
+{
+	static const struct {
+		const char *keys, *fault;
+	} rows[] = {
+		{ "rewrite_from = true;", "expected from_address" },
+		{ "rewrite_from = true; from_address = \"a@b.example\";", NULL },
+		{ "rewrite_from = true; login = \"a@b.example\"; password_file = \"password\";", NULL },
+		{ "rewrite_from = true; login = \"a\"; password_file = \"password\";", "expected from_address" },
+		{ "from_address = \"a@b.example\";", "not used without" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct config_faults faults;
+		struct config *c;
+		char text[1024];
+
+		snprintf(text, sizeof(text),
+			 "hostname = \"relay.example.org\"; postmaster = \"postmaster@example.org\";\n"
+			 "certificates = ( { chain = \"chain.pem\"; key = \"key.pem\"; } );\n"
+			 "upstreams = ( { name = \"isp\"; host = \"h\"; %s } );\n",
+			 rows[i].keys);
+		c = fixture_load(text, &faults);
+		if (rows[i].fault ? faults.n != 1 || !strstr(fixture_faults(&faults), rows[i].fault) : faults.n > 0)
+			fail_msg("%s: %s", rows[i].keys, fixture_faults(&faults));
+		config_free(c);
+	}
+}
+
 /* What is said of such a `via`; NULL: it is good. */
 static void weights(void **state)
 {
@@ -110,7 +140,8 @@ static void weights(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(sender_routes), cmocka_unit_test(weights) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(sender_routes), cmocka_unit_test(weights),
+					    cmocka_unit_test(rewrite_from) };
 
 	return cmocka_run_group_tests_name("config routes", tests, fixture_open, fixture_close);
 }

@@ -647,6 +647,31 @@ static void test_resign(void **state)
 	assert_int_equal(h->q->dispatch.re_signs.n, 0);
 }
 
+/* An upstream that takes mail only from its own address: envelope, From and signatures are that address's, but not the null
+ * sender. */
+static void test_rewrite_from(void **state)
+{
+	struct harness *h = *state;
+
+	use_routes(h, failover, 1);
+	upstreams[0].rewrite_from = true;
+	upstreams[0].from_address = S("me@provider.example");
+	submit_and_wait(h, 1, "a@example.org", "b@x.example");
+	submit_and_wait(h, 2, "", "b@x.example");
+	delivery_number(h, 2);
+	assert_true(str_eq(h->deliveries[0].sender, S("me@provider.example")));
+	assert_true(str_eq(h->deliveries[1].sender, S("")));
+	assert_true(str_eq(stored(1)->envelope.sender, S("a@example.org")));
+	connect_vault(h);
+	resign(h, h->deliveries[0].lease);
+	assert_int_equal(h->answer.class, OK);
+	assert_true(str_eq(h->sign_domain, S("provider.example")));
+	answer(h, &h->deliveries[0], fine);
+	UNTIL(h, h->deliveries[0].settled);
+	assert_true(stored_event(1, "delivery.sent", "me@provider.example"));
+	upstreams[0].rewrite_from = false;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -670,6 +695,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_notify, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_report_sender, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_resign, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_rewrite_from, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
