@@ -71,6 +71,10 @@ struct cfg_oauth {
 	struct str_list command;                             /* prints a token; run by master as the roles' user */
 };
 
+struct cfg_warmup {
+	uint64_t start, double_each_ms; /* messages a day at first, 0: no warm-up; and when they are twice as many */
+};
+
 struct cfg_upstream {
 	struct str name, host;
 	uint64_t port;
@@ -78,6 +82,7 @@ struct cfg_upstream {
 	struct str login;    /* empty: no AUTH, or as the certificate says */
 	struct str password; /* vault only; also from password_file */
 	struct cfg_oauth oauth;
+	struct cfg_warmup warmup;
 	uint64_t connections;
 	struct str ca;                                   /* path to a PEM bundle; empty = the system's */
 	struct str ca_pem;                               /* its content, filled by the loader */
@@ -182,6 +187,7 @@ struct cfg_timeouts {
 struct cfg_delivery {
 	uint64_t connections_per_destination, reuse, port;
 	bool ipv4, ipv6;
+	struct cfg_warmup warmup;
 	struct str_list avoid;                         /* as in cfg_upstream, of all domains' own servers */
 	struct str_list source;                        /* local addresses to send from: at most one per family is used */
 	struct str_list allow_networks, deny_networks; /* of mail servers: see relay/reach.c */

@@ -2,7 +2,7 @@
 #include "accounting/accounting.h"
 
 static const struct bucket_user *const bucket_users[] = { &quota_notified_rule, &breaker_networks_rule, &failed_logins_rule,
-							  &seen_networks_rule, NULL };
+							  &seen_networks_rule,  &warmup_since_rule,     NULL };
 
 void accounting_init(struct accounting *acc, struct role *r, struct timers *timers, const struct accounting_observer *o)
 {

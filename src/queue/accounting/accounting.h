@@ -14,6 +14,7 @@
 #include "accounting/seen_networks.h"
 #include "accounting/seen_recipients.h"
 #include "accounting/subject.h"
+#include "accounting/warmup.h"
 #include "common/format.h"
 #include "common/timers.h"
 

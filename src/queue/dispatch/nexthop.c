@@ -103,6 +103,7 @@ struct nexthop *nexthop_get(struct dispatch *d, struct str name)
 	if (hop->is_mx) {
 		hop->connections = role_config(d->role)->delivery.connections_per_destination;
 		hop->proven = worked_lately(d, name);
+		nexthop_rate_apply_mx(hop, role_config(d->role)->delivery.warmup);
 	}
 	list_init(&hop->parked);
 	list_init(&hop->in_class);

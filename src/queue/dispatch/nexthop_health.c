@@ -117,8 +117,10 @@ void nexthops_apply(struct dispatch *d)
 	d->nexthops.mx_used = route_uses(c, S("mx"));
 	HASHTABLE_EACH_OF (struct nexthop, hop, &d->nexthops.table, in_table) {
 		nexthop_forget_waiting(hop);
-		if (hop->is_mx)
-			hop->connections = c->delivery.connections_per_destination;
+		if (!hop->is_mx)
+			continue;
+		hop->connections = c->delivery.connections_per_destination;
+		nexthop_rate_apply_mx(hop, c->delivery.warmup);
 	}
 	nexthops_probe_now(d);
 }

@@ -45,6 +45,7 @@ static void save(struct nexthop *hop)
 {
 	struct charges *c = &hop->charges;
 	struct saving *s;
+	size_t n = 0;
 
 	c->dirty = true;
 	if (c->saving || !dispatch_may_store(hop->dispatch))
@@ -52,12 +53,14 @@ static void save(struct nexthop *hop)
 	s = NEW(struct saving);
 	s->nexthop = hop;
 	s->made = c->made;
-	s->rows = ARENA_ARRAY(&s->arena, struct bucket_row, c->n);
-	for (size_t i = 0; i < c->n; i++)
-		s->rows[i] = bucket_row_of(&s->arena, c->buckets[i]);
+	s->rows = ARENA_ARRAY(&s->arena, struct bucket_row, c->n + 1);
+	for (; n < c->n; n++)
+		s->rows[n] = bucket_row_of(&s->arena, c->buckets[n]);
+	if (c->warmup.since)
+		s->rows[n++] = bucket_row_of(&s->arena, c->warmup.since);
 	c->dirty = false;
 	c->saving = true;
-	store_bucket_put(hop->dispatch->store, s->rows, c->n, on_saved, s);
+	store_bucket_put(hop->dispatch->store, s->rows, n, on_saved, s);
 }
 
 /* ---- configuration ---- */
@@ -66,6 +69,7 @@ void nexthop_rate_forget(struct nexthop *hop)
 {
 	for (size_t i = 0; i < hop->charges.n; i++)
 		hop->charges.buckets[i]->users--;
+	warmup_end(&hop->charges.warmup);
 	free(hop->charges.buckets);
 	hop->charges.buckets = NULL;
 	hop->charges.n = hop->charges.messages_n = 0;
@@ -82,18 +86,40 @@ static void add_bucket(struct nexthop *hop, struct rate rate, struct str rule)
 	hop->charges.buckets[hop->charges.n++] = b;
 }
 
+static void begin_warmup(struct nexthop *hop, struct str key, struct cfg_warmup config)
+{
+	struct charges *c = &hop->charges;
+
+	warmup_begin(&c->warmup, hop->dispatch->accounting, key, config);
+	if (!c->warmup.messages)
+		return;
+	c->warmup.messages->users++;
+	c->buckets[c->n++] = c->warmup.messages;
+	c->messages_n++;
+}
+
+void nexthop_rate_apply_mx(struct nexthop *hop, struct cfg_warmup warmup)
+{
+	nexthop_rate_forget(hop);
+	if (warmup.start == 0)
+		return;
+	hop->charges.buckets = xcalloc(1, sizeof(struct bucket *));
+	begin_warmup(hop, S("mx"), warmup);
+}
+
 void nexthop_rate_apply(struct nexthop *hop, const struct cfg_upstream *upstream)
 {
 	const struct rate_list *messages = &upstream->messages, *recipients = &upstream->recipients;
 	struct arena a = { 0 };
 
 	nexthop_rate_forget(hop);
-	if (messages->n + recipients->n == 0)
+	if (messages->n + recipients->n + upstream->warmup.start == 0)
 		return;
-	hop->charges.buckets = xcalloc(messages->n + recipients->n, sizeof(struct bucket *));
+	hop->charges.buckets = xcalloc(messages->n + recipients->n + 1, sizeof(struct bucket *));
 	hop->charges.messages_n = messages->n;
 	for (size_t i = 0; i < messages->n; i++)
 		add_bucket(hop, messages->at[i], format_rate(&a, messages->at[i]));
+	begin_warmup(hop, str_of(hop->name), upstream->warmup);
 	for (size_t i = 0; i < recipients->n; i++)
 		add_bucket(hop, recipients->at[i], format_rule(&a, METER_RECIPIENTS, recipients->at[i]));
 	arena_fini(&a);
@@ -106,6 +132,7 @@ static size_t room_from(const struct nexthop *hop, size_t first, uint64_t now)
 {
 	size_t room = SIZE_MAX;
 
+	warmup_grow(&hop->charges.warmup, now);
 	for (size_t i = first; i < hop->charges.n; i++) {
 		const struct bucket *b = hop->charges.buckets[i];
 		uint64_t left = b->rate.amount - gcra_used(b->tat_us, b->rate, now * 1000);
@@ -132,6 +159,7 @@ uint64_t nexthop_rate_wait_ms(const struct nexthop *hop, uint64_t now)
 {
 	uint64_t wait = 0;
 
+	warmup_grow(&hop->charges.warmup, now);
 	for (size_t i = 0; i < hop->charges.n; i++) {
 		const struct bucket *b = hop->charges.buckets[i];
 		uint64_t us = gcra_wait_us(b->tat_us, b->rate, 1, now * 1000);
@@ -168,6 +196,8 @@ uint64_t nexthop_rate_charge(struct nexthop *hop, size_t recipients)
 	if (hop->charges.n == 0)
 		return 0;
 	hop->charges.made++;
+	warmup_grow(&hop->charges.warmup, now);
+	warmup_charge(&hop->charges.warmup, now);
 	for (size_t i = 0; i < hop->charges.n; i++) {
 		struct bucket *b = hop->charges.buckets[i];
 
@@ -208,7 +238,9 @@ void nexthop_rates_stats(struct dispatch *d)
 			const struct bucket *b = hop->charges.buckets[k];
 			uint64_t wait_s = gcra_wait_us(b->tat_us, b->rate, 1, now * 1000) / 1000000;
 			struct arena a = { 0 };
-			struct str text = arena_printf(&a, "of %s%s", b->rule, wait_s ? "; the next one in " : "");
+			struct str day = b == hop->charges.warmup.messages ? warmup_text(&hop->charges.warmup, &a, now) : S("");
+			struct str text = arena_printf(&a, "of %.*s%s", STR_ARG(day.n > 0 ? day : str_of(b->rule)),
+						       wait_s ? "; the next one in " : "");
 
 			if (wait_s)
 				text = arena_printf(&a, "%.*s%.*s", STR_ARG(text), STR_ARG(format_duration(&a, wait_s * 1000)));

@@ -5,6 +5,7 @@
 #define QUEUE_NEXTHOP_RATE_H
 
 #include "accounting/bucket.h"
+#include "accounting/warmup.h"
 
 struct nexthop;
 struct dispatch;
@@ -13,12 +14,15 @@ struct dispatch;
 struct charges {
 	struct bucket **buckets; /* the first messages_n count messages, the others each recipient of each message */
 	size_t n, messages_n;
+	struct warmup warmup;   /* its bucket is one of those that count messages */
 	uint64_t made, durable; /* numbers of the last charge made, and of the last one that the store has */
 	bool saving, dirty;
 };
 
 /* The next hop gets buckets for its upstream's rates. What is used of a rate stays used as long as the rate is the same. */
 void nexthop_rate_apply(struct nexthop *hop, const struct cfg_upstream *upstream);
+/* A domain's own server has none but the warm-up, which all of them have in common. */
+void nexthop_rate_apply_mx(struct nexthop *hop, struct cfg_warmup warmup);
 void nexthop_rate_forget(struct nexthop *hop);
 
 /* How many messages to one recipient each can pass now. / How many recipients. / After how many ms the next one can (0: now). */

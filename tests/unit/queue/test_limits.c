@@ -27,6 +27,8 @@ static int setup(void **state)
 
 	upstreams[0].messages = (struct rate_list){ two_a_minute, 1 };
 	upstreams[0].recipients = (struct rate_list){ NULL, 0 };
+	upstreams[0].warmup = (struct cfg_warmup){ 0, 0 };
+	routes[0].via = (struct str_list){ both, 1 };
 	upstreams[0].recipients_per_message = upstreams[0].message_size = 0;
 	use_ways(h, 1);
 	connect_submission(h);
@@ -275,6 +277,69 @@ static void test_size(void **state)
 		    stored_event(2, "delivery.failed", "the 10 bytes that upstream:isp takes"));
 }
 
+/* Two on the first day, four a day from the second one on; a restart does not begin again. */
+static void test_warmup(void **state)
+{
+	struct harness *h = *state;
+
+	upstreams[0].messages = (struct rate_list){ NULL, 0 };
+	upstreams[0].warmup = (struct cfg_warmup){ 2, 86400000 };
+	use_ways(h, 1);
+	for (uint64_t id = 1; id <= 6; id++)
+		submit_and_wait(h, id, "a@example.org", "b@x.example");
+	delivery_number(h, 2);
+	finish(h, 0);
+	finish(h, 1);
+	assert_true(str_search(harness_stats(h), S("limit upstream:isp warmup 2/1d=2 of day 1 of the warm-up, 2 a day")) <
+		    harness_stats(h).n);
+	advance(h, 43199999);
+	delivery_number(h, 2);
+	advance(h, 1);
+	delivery_number(h, 3);
+	finish(h, 2);
+	harness_stop(h, 1000);
+	UNTIL(h, harness_stopped(h));
+	h = *state = harness_again(h, fake_now);
+	use_ways(h, 1);
+	connect_submission(h);
+	connect_relay(h);
+	advance(h, 43199999);
+	delivery_number(h, 0);
+	advance(h, 1);
+	delivery_number(h, 2);
+	finish(h, 0);
+	finish(h, 1);
+	assert_true(str_search(harness_stats(h), S("of day 2 of the warm-up, 4 a day; the next one in 6 hours")) <
+		    harness_stats(h).n);
+	advance(h, 21600000);
+	delivery_number(h, 3);
+	finish(h, 2);
+}
+
+/* All domains' own servers have one warm-up together. */
+static void test_warmup_of_direct_delivery(void **state)
+{
+	struct harness *h = *state;
+	static struct str mx = { "mx", 2 };
+
+	routes[0].via = (struct str_list){ &mx, 1 };
+	h->config.delivery.connections_per_destination = 10;
+	h->config.delivery.warmup = (struct cfg_warmup){ 2, 86400000 };
+	queue_ops.apply(harness_role());
+	submit_and_wait(h, 1, "a@example.org", "b@x.example");
+	delivery_number(h, 1);
+	submit_and_wait(h, 2, "a@example.org", "b@y.example");
+	delivery_number(h, 2);
+	submit_and_wait(h, 3, "a@example.org", "b@z.example");
+	delivery_number(h, 2);
+	finish(h, 0);
+	finish(h, 1);
+	advance(h, 43200000);
+	delivery_number(h, 3);
+	finish(h, 2);
+	routes[0].via = (struct str_list){ both, 1 };
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +354,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_recipients_returned, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_parts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_size, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_warmup, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_warmup_of_direct_delivery, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
