@@ -336,3 +336,33 @@ def test_a_token_that_ends_while_mail_goes():
     sink.wait(n)
     assert len(provider.issued) >= 3 and "event=upstream.down" not in relay.log_now()
     relay.stop()
+
+
+def test_no_other_process_of_the_user_sees_a_token():
+    """The roles are not dumpable: no core file has their memory, and no process of the same user can look into it."""
+    if os.geteuid() != 0:
+        raise Skip("only root can start the roles as another user")
+    place = pathlib.Path(tempfile.mkdtemp(dir="/var/tmp"))
+    place.chmod(0o755)
+    try:
+        provider = Provider(WORK_DIR())
+        relay = Relay(upstream=upstream(TokenSink(WORK_DIR(), provider), provider, refresh()), extra=provider.extra(), users=(), build=RELEASE, start=False)
+        relay.conf.write_text(relay.conf.read_text().replace(f"{relay.dir}/state", f"{place}/state").replace('run_as = "root"', 'run_as = "nobody"'))
+        relay.start()
+        relay.wait_log("event=token.renewed")
+        roles = {role["role"]: role["pid"] for role in relay.status()["roles"]}
+        nobody = os.stat(place / "state" / "tokens").st_uid
+        assert nobody != 0
+        for name in ("vault", "fetch", "relay", "queue"):
+            assert f"Uid:\t{nobody}" in pathlib.Path(f"/proc/{roles[name]}/status").read_text(), name
+            looked = subprocess.run(["setpriv", f"--reuid={nobody}", "--clear-groups", "head", "-c1", f"/proc/{roles[name]}/environ"], stdout=subprocess.PIPE,
+                                    stderr=subprocess.PIPE, text=True)
+            assert looked.returncode != 0 and "Permission denied" in looked.stderr, (name, looked)
+        mine = subprocess.Popen(["setpriv", f"--reuid={nobody}", "--clear-groups", "sleep", "60"])  # what could be looked into looks otherwise
+        wait_for(lambda: "sleep" in pathlib.Path(f"/proc/{mine.pid}/comm").read_text(), "sleep runs")
+        subprocess.run(["setpriv", f"--reuid={nobody}", "--clear-groups", "head", "-c1", f"/proc/{mine.pid}/environ"], check=True, stdout=subprocess.PIPE)
+        mine.kill()
+        mine.wait()
+        relay.stop()
+    finally:
+        shutil.rmtree(place)
