@@ -287,7 +287,7 @@ static void test_the_asker_is_gone(void **state)
 	begin_waiting(mark);
 	channel_close(world.asked, "vault has died");
 	run_while(has_commands);
-	run_while(has_no_answer); /* the other end hears of it a little later */
+	run_while(has_no_answer);           /* the other end hears of it a little later */
 	assert_int_equal(world.answers, 1); /* of the channel */
 	assert_null(world.asked);
 }
