@@ -14,7 +14,7 @@ bool base64_add(struct buf *b, struct str bytes);
 /* Decode strictly: no white space, the right padding, and no bits that belong to no byte. */
 bool base64_decode(struct arena *a, struct str text, struct str *bytes_out);
 
-/* The same, but padding may be missing; into `to`, which has room for text.n bytes and may be text.p itself. */
+/* The same, but padding can be missing; into `to`, which has room for text.n bytes and can be text.p itself. */
 bool base64_decode_unpadded(char *to, struct str text, size_t *n_out);
 
 #endif

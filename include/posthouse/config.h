@@ -1,6 +1,6 @@
 /* config.h - the validated configuration as plain structs. Only master and the command line read the file (loader.c, which
  * alone knows libconfig); a role gets its slice of these structs through a sealed memfd (slice.c). Every key is a row of the
- * one table in src/config/schema.c: type, target, default, bounds, which roles see it, whether a reload may change it, help.
+ * one table in src/config/schema.c: type, target, default, bounds, which roles see it, whether a reload can change it, help.
  *
  * Durations are milliseconds, sizes bytes. All views point into `arena`. A text that is not set is empty. */
 #ifndef POSTHOUSE_CONFIG_H
@@ -150,7 +150,7 @@ struct cfg_limits {
 	uint64_t connections;             /* of a login, at once; 0 = no limit */
 	uint64_t connections_per_network; /* that are not logged in, at once; 0 = no limit */
 	uint64_t connections_per_site;    /* the same of wider networks, see site_of() */
-	uint64_t priority;                /* the highest MT-PRIORITY that a login may ask for */
+	uint64_t priority;                /* the highest MT-PRIORITY that a login can ask for */
 	unsigned over;                    /* enum limit_over */
 	unsigned breaker;                 /* enum breaker_switch */
 	struct cfg_limits_user *users;

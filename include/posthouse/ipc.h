@@ -57,7 +57,7 @@ struct ipc_handlers {
 };
 
 /* ---- sending: ipc_send_NAME(channel, &message, fd). `fd` (-1: none) is duplicated by the kernel and stays the caller's.
- * The message is copied: views may go when it returns. False: the channel is closed (the message is dropped; who needs an
+ * The message is copied: views can go when it returns. False: the channel is closed (the message is dropped; who needs an
  * answer learns it through the call) or the message is too large for a datagram. ---- */
 bool ipc_send(struct channel *ch, enum msg_type type, uint64_t call, const void *message, int fd);
 #define MSG(name, from, to, passes, flags, fields)                                                                               \
@@ -120,7 +120,7 @@ unsigned channel_peer_index(const struct channel *ch);
 uint64_t channel_peer_incarnation(const struct channel *ch); /* 0 before its hello */
 size_t channel_queued(const struct channel *ch);             /* datagrams that the kernel has not taken yet */
 
-/* What may be on a channel before any other thing: see `hello`. */
+/* What can be on a channel before any other thing: see `hello`. */
 uint64_t ipc_table_hash(void);
 
 /* The code of a refusal in `configured`: the slice cannot be read, for it is another build's. */

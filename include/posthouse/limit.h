@@ -8,7 +8,7 @@
 
 #include "posthouse/config.h"
 
-/* How long until `amount` may pass, in us; 0: now. UINT64_MAX: never, it is more than the burst. */
+/* How long until `amount` can pass, in us; 0: now. UINT64_MAX: never, it is more than the burst. */
 uint64_t gcra_wait_us(uint64_t tat_us, struct rate r, uint64_t amount, uint64_t now_us);
 
 /* The state after `amount` has passed, whether or not it was allowed. */
@@ -17,7 +17,7 @@ uint64_t gcra_take(uint64_t tat_us, struct rate r, uint64_t amount, uint64_t now
 /* The state after `amount` was given back. */
 uint64_t gcra_return(uint64_t tat_us, struct rate r, uint64_t amount, uint64_t now_us);
 
-/* How much of the burst is used now, 0 to r.amount: the rest may pass at once. */
+/* How much of the burst is used now, 0 to r.amount: the rest can pass at once. */
 uint64_t gcra_used(uint64_t tat_us, struct rate r, uint64_t now_us);
 
 #endif

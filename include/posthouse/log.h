@@ -58,7 +58,7 @@ struct kv kv_id(const char *key, uint64_t id); /* a message id in its text form;
 #define log_warning(log, event, ...) log_at(LOG_WARNING, log, event, ##__VA_ARGS__)
 #define log_error(log, event, ...)   log_at(LOG_ERROR, log, event, ##__VA_ARGS__)
 
-/* `log` may be NULL. The first pair is a placeholder of the macros and is skipped. A line that standard error cannot take
+/* `log` can be NULL. The first pair is a placeholder of the macros and is skipped. A line that standard error cannot take
  * at once is dropped and counted; the count is a line of its own as soon as there is room. */
 void log_write(enum log_level level, const struct log *log, const char *event, const struct kv *pairs, size_t n);
 

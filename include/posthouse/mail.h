@@ -234,7 +234,7 @@ void downgrade_own_from(struct downgrade *c, struct str address);
 
 /* Feed the text (header section, blank line, body) in any pieces; what is ready is appended to `out`, whose bound must allow
  * 1 MiB more than 16 times the piece (TEMP 451 4.3.0 when it does not). PERM 554 5.6.3 when something that must not be
- * touched has 8-bit content where none may be, when more than 1000 parts need encoding, or the header section is larger than
+ * touched has 8-bit content where none can be, when more than 1000 parts need encoding, or the header section is larger than
  * HEADER_MAX or becomes more than DOWNGRADED_HEADER_MAX; PERM 550 5.6.7 when an address in it has a local part beyond ASCII;
  * and from then on. The words live until downgrade_free(). */
 #define DOWNGRADED_HEADER_MAX MIB

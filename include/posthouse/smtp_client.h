@@ -50,7 +50,7 @@ struct smtp_client_config {
 enum smtp_client_event_type {
 	CLIENT_STARTTLS,  /* flush the output, start TLS, then smtp_client_tls_started() */
 	CLIENT_CHALLENGE, /* AUTH: mechanism, first, bytes; answer by smtp_client_auth_response() or _auth_abort(), below */
-	CLIENT_READY,     /* after EHLO/TLS/AUTH, and after each finished transaction: smtp_client_send() may begin one */
+	CLIENT_READY,     /* after EHLO/TLS/AUTH, and after each finished transaction: smtp_client_send() can begin one */
 	CLIENT_TEXT,      /* the server wants the text: write it with smtp_client_text(), then smtp_client_text_end() */
 	CLIENT_RECIPIENT, /* final for one recipient: index, verdict. Success comes after the last reply, refusal also before */
 	CLIENT_DONE,      /* the transaction is over, all recipients were told; verdict is the deciding reply; reusable */
@@ -96,7 +96,7 @@ struct smtp_transaction {
 	size_t recipients_n;
 	struct str envid; /* as `orcpt` */
 	unsigned ret;     /* enum smtp_ret of smtp_server.h */
-	/* RFC 2852, sent when the peer has DELIVERBY: seconds left (N may be negative), enum smtp_by; BY_NONE = none. The user
+	/* RFC 2852, sent when the peer has DELIVERBY: seconds left (N can be negative), enum smtp_by; BY_NONE = none. The user
 	 * decides whether such a message can go to a peer without DELIVERBY, or with little time left. */
 	int64_t by_s;
 	unsigned by_mode;

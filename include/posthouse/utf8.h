@@ -1,4 +1,4 @@
-/* utf8.h - characters of UTF-8 (RFC 3629), and which of them may be shown. */
+/* utf8.h - characters of UTF-8 (RFC 3629), and which of them can be shown. */
 #ifndef POSTHOUSE_UTF8_H
 #define POSTHOUSE_UTF8_H
 

@@ -12,7 +12,7 @@ enum verdict_class { OK = 0, TEMP = 1, PERM = 2 };
 struct verdict {
 	enum verdict_class class;
 	uint16_t code;       /* RFC 5321 reply code; 0 with OK means "the verb's own" */
-	struct str enhanced; /* RFC 3463, as "4.3.0"; may be empty */
+	struct str enhanced; /* RFC 3463, as "4.3.0"; can be empty */
 	struct str text;     /* a view: across an asynchronous callback it lives until the callback returns */
 };
 

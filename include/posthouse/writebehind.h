@@ -16,7 +16,7 @@ struct writebehind_ops {
 	/* Is the store open? When it is not, nothing is written until the next call of touch or flush. */
 	bool (*can_write)(void *ctx);
 
-	/* Describe the item by a row whose texts are in the arena. The item is no longer in the list, and may be freed now. */
+	/* Describe the item by a row whose texts are in the arena. The item is no longer in the list, and can be freed now. */
 	void (*make_row)(void *ctx, struct arena *a, struct list *item, void *row_out);
 
 	/* Begin to write; writebehind_done(batch, verdict) is to be called once. The rows live until then. */

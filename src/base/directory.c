@@ -55,7 +55,7 @@ static bool act_as(uid_t uid, gid_t gid, struct self *self_out)
 const char *directory_unsafe(const struct statfs *fs)
 {
 	static const struct {
-		uint32_t type; /* statfs gives a long that may be negative on 32 bits */
+		uint32_t type; /* statfs gives a long that can be negative on 32 bits */
 		const char *name;
 	} unsafe[] = {
 		{ TMPFS_MAGIC, "tmpfs" },     { RAMFS_MAGIC, "ramfs" },    { NFS_SUPER_MAGIC, "NFS" },

@@ -30,7 +30,7 @@ static int usage(void)
 	return EX_USAGE;
 }
 
-/* ---- beforehand: nothing may be there ---- */
+/* ---- beforehand: nothing is there ---- */
 static void refuse_existing(struct init *t)
 {
 	const char *const targets[] = { t->config, t->chain, t->key, t->dkim_key, t->accounts };

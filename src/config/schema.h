@@ -7,7 +7,7 @@
 
 enum key_type {
 	CFG_TEXT,   /* struct str */
-	CFG_SECRET, /* struct str, wiped by config_free(); the file may name it as KEY_file = "path" */
+	CFG_SECRET, /* struct str, wiped by config_free(); the file can name it as KEY_file = "path" */
 	CFG_INT,    /* uint64_t */
 	CFG_SIZE,   /* uint64_t, bytes */
 	CFG_TIME,   /* uint64_t, milliseconds */
@@ -26,7 +26,7 @@ enum key_type {
 };
 
 enum key_flag {
-	RELOADABLE = 1, /* a reload may change it; without: only a restart */
+	RELOADABLE = 1, /* a reload can change it; without: only a restart */
 	REQUIRED = 2,   /* no default that could do */
 	LATER = 4,      /* what it asks for is not built yet: only an empty value is taken */
 	FILLED = 8,     /* no key of the file: the loader fills it in */

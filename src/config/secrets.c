@@ -1,4 +1,4 @@
-/* secrets.c - values that may be passwords: those in files of their own, and groups of options for Cyrus. */
+/* secrets.c - values that can be passwords: those in files of their own, and groups of options for Cyrus. */
 #include "loader.h"
 
 #include "posthouse/secret.h"

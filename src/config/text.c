@@ -197,7 +197,7 @@ static bool rewritten_valid(struct str s)
 	return mailbox_valid(s) || (s.n > 1 && s.p[0] == '@' && domain_valid(str_from(s, 1)));
 }
 
-/* RFC 6376 3.1: labels with dots between; they may be all digits. */
+/* RFC 6376 3.1: labels with dots between; they can be all digits. */
 static bool selector_valid(struct str s)
 {
 	struct str rest = s, label;

@@ -1,4 +1,4 @@
-/* workers.h - threads for the steps of logins, which hash, or ask a back-end that may never answer. Each step under way has a
+/* workers.h - threads for the steps of logins, which hash, or ask a back-end that never answers. Each step under way has a
  * thread of its own, up to a bound; more wait in turn. A thread that waits for a back-end cannot be ended from here: it is stuck
  * until the back-end answers, and counts. */
 #ifndef POSTHOUSE_LOGIN_WORKERS_H

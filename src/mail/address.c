@@ -1,6 +1,6 @@
 /* address.c - address lists (RFC 5322 3.4, with the parts of 4.4 that leave no doubt).
  *
- * What is found in From decides whether a login may send a message, so the parser takes only what every reader must
+ * What is found in From decides whether a login can send a message, so the parser takes only what every reader must
  * understand alike. Stricter than the grammar: an addr-spec is contiguous (no comment or fold within), a local part holds
  * nothing that looks like another address or an encoded word, a domain is made of letters, digits, "-", "_" and UTF-8, or is
  * a literal; no route, since readers without it see its first address; and what lookalike.c says. Looser, since clients do it
@@ -19,7 +19,7 @@ struct parser {
 	struct str s;
 	size_t at;
 	size_t words_end; /* of the last display name */
-	bool local_too;   /* a mailbox may be without domain */
+	bool local_too;   /* a mailbox can be without domain */
 	bool in_group;
 	bool anything; /* a mailbox or a group was seen */
 	mailbox_fn on_mailbox;
@@ -320,7 +320,7 @@ static bool take_mailbox(struct parser *p)
 	return true;
 }
 
-/* One element with the separator behind it; RFC 5322 4.4: elements may be empty. */
+/* One element with the separator behind it; RFC 5322 4.4: elements can be empty. */
 static bool take_element(struct parser *p)
 {
 	bool was_in_group = p->in_group;

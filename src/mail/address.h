@@ -15,13 +15,13 @@ typedef void (*mailbox_fn)(void *ctx, const struct mailbox *m);
 
 /* Go through the mailboxes in their order. With `local_too` also those without a domain ("root", "Root
  * <root>"), which can be completed (RFC 6409 8.2). False when the value is no address list in the sense of
- * header_addresses(): `on_mailbox` may have been called all the same. */
+ * header_addresses(): `on_mailbox` can have been called all the same. */
 bool mailboxes_walk(struct arena *a, struct str value, bool local_too, mailbox_fn on_mailbox, void *ctx);
 
 /* An addr-spec at the front of `s`, without a domain only where `local_will_do`; *n_out is its length. */
 bool addr_spec_take(struct arena *a, struct str s, bool local_will_do, struct mailbox *m, size_t *n_out);
 
-/* The same for an address in angle brackets, at whose ends white space and comments may be. */
+/* The same for an address in angle brackets, at whose ends white space and comments can be. */
 bool angle_take(struct arena *a, struct str s, bool local_will_do, struct mailbox *m, size_t *n_out);
 
 /* lookalike.c: text that all programs parse alike, but that does not look alike. */

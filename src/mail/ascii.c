@@ -1,4 +1,4 @@
-/* ascii.c - header fields in 7 bits. What may be encoded depends on the field: text anywhere in an unstructured one, display
+/* ascii.c - header fields in 7 bits. What can be encoded depends on the field: text anywhere in an unstructured one, display
  * names and comments in one with addresses, comments and parameters in one of MIME's. */
 #include "ascii.h"
 
@@ -206,7 +206,7 @@ static void put_value(struct writer *w, enum field_kind kind, struct str value)
 	}
 }
 
-/* The field rewritten, on one line; *kind_io may become UNSTRUCTURED. */
+/* The field rewritten, on one line; *kind_io can become UNSTRUCTURED. */
 static struct str rewrite(struct writer *w, struct str name, struct str value, bool encapsulate, enum field_kind *kind_io)
 {
 	buf_printf(&w->out, "%.*s: ", STR_ARG(name));

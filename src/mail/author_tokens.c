@@ -16,7 +16,7 @@ static bool is_space(char c)
 	return c == ' ' || is_control(c);
 }
 
-/* How long a quoted string or comment is, with its delimiters; 0 when it has no end. Comments may be nested. */
+/* How long a quoted string or comment is, with its delimiters; 0 when it has no end. Comments can be nested. */
 static size_t delimited_length(struct str s, char close, bool *nested_out)
 {
 	size_t depth = 0;
@@ -66,7 +66,7 @@ static struct str without_route(struct str s)
 	return colon < s.n ? str_from(s, colon + 1) : s;
 }
 
-/* The address in angle brackets; 0 when there is none. The closing one may be missing at the end. */
+/* The address in angle brackets; 0 when there is none. The closing one can be missing at the end. */
 static size_t take_angle(struct scan *p, struct token *t)
 {
 	struct str rest = str_from(p->s, p->at), inner = str_from(rest, 1);

@@ -59,7 +59,7 @@ struct downgrade {
 	/* the body part */
 	struct encoder encoder;
 	struct buf sample; /* its front, while it is undecided, … */
-	size_t sample_max; /* … and how long that may become */
+	size_t sample_max; /* … and how long that can become */
 	bool undecided, mending;
 	bool pending_crlf; /* belongs to the next delimiter, or else to the content (RFC 2046 5.1.1) */
 	bool unfit;        /* has been seen to need encoding */

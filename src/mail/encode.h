@@ -25,8 +25,8 @@ struct encoder {
 	enum encoding encoding;
 	size_t column;
 	char start[4]; /* how the line of output begins */
-	char space;    /* quoted-printable: one at what may be the end of a line; 0 = none */
-	bool cr;       /* quoted-printable: one that may belong to a CRLF */
+	char space;    /* quoted-printable: one at what can be the end of a line; 0 = none */
+	bool cr;       /* quoted-printable: one that can belong to a CRLF */
 	char held[BASE64_LINE];
 	size_t held_n;
 	unsigned escape; /* mending: characters that still belong to "=XX" */

@@ -1,4 +1,4 @@
-/* fixup.h - what the parts of the fix-up share: each may put a field in the place of another, in the arena. */
+/* fixup.h - what the parts of the fix-up share: each can put a field in the place of another, in the arena. */
 #ifndef POSTHOUSE_MAIL_FIXUP_H
 #define POSTHOUSE_MAIL_FIXUP_H
 

@@ -14,7 +14,7 @@ struct scan {
 	size_t last;  /* the last place in the line where it can be folded; 0 = none */
 };
 
-/* Keep account of quoted strings and comments, within which a reader may not expect a fold. */
+/* Keep account of quoted strings and comments, within which a reader does not expect a fold. */
 static void track(struct scan *s, char c)
 {
 	if (s->escaped)
@@ -42,7 +42,7 @@ static bool can_fold(const struct scan *s, size_t i, size_t value_at)
 		return false;
 	while (i < w.n && is_wsp(w.p[i]))
 		i++;
-	return i < w.n && w.p[i] != '\r'; /* a part's last field may end with the message, without CRLF */
+	return i < w.n && w.p[i] != '\r'; /* a part's last field can end with the message, without CRLF */
 }
 
 /* Write the places of new folds; how many there are. The field ends in CRLF. */
@@ -89,7 +89,7 @@ struct str fold_at(struct arena *a, struct str whole, size_t max, enum fold_wher
 {
 	struct scan s = { .whole = whole, .max = max, .where = where };
 
-	/* Two pieces that follow one another are together longer than a line may be, or they would be one. */
+	/* Two pieces that follow one another are together longer than a line can be, or they would be one. */
 	size_t *folds = ARENA_ARRAY(a, size_t, 2 * (whole.n / max + 1));
 	size_t n = find_folds(&s, str_find(whole, ':') + 1, folds);
 	return n > 0 ? insert_folds(a, whole, folds, n) : whole;

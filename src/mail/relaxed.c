@@ -68,7 +68,7 @@ static size_t pass_words(const unsigned char *p, size_t n)
 	return i;
 }
 
-/* The length of the longest run that is canonical as it is. It begins and ends with an ordinary byte; within it may be single
+/* The length of the longest run that is canonical as it is. It begins and ends with an ordinary byte; within it can be single
  * spaces and single line ends without white space around them. Most mail is one run, and goes into the hash without a copy. */
 static size_t canonical_run(const unsigned char *p, size_t n)
 {

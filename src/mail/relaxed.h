@@ -6,7 +6,7 @@
 
 #include <openssl/evp.h>
 
-/* A body on its way into a hash. What may turn out to be nothing (white space before a line's end, empty lines before the body's
+/* A body on its way into a hash. What can turn out to be nothing (white space before a line's end, empty lines before the body's
  * end) waits as a count; everything else goes on at once. */
 struct relaxed_body { /* begins as { .hash = … } */
 	EVP_MD_CTX *hash;

@@ -35,7 +35,7 @@ static void put_address(struct report *r, const char *field, struct str address)
 }
 
 /* RFC 3464 2.3.1: the type and the address as the sender gave them, out of their xtext. RFC 6533 3: "\x{F6}" in one of type
- * "utf-8" may stay so, and must where all is ASCII. */
+ * "utf-8" can stay so, and must where all is ASCII. */
 static void put_original_recipient(struct report *r, struct str orcpt)
 {
 	struct str text = xtext_decode(r->arena, orcpt);
@@ -102,7 +102,7 @@ static struct str returned_header(struct report *r)
 	return str_head(r->in->original_header, n);
 }
 
-/* Whether a text can be a part as it is: lines that all servers take (RFC 5321 4.5.3.1.6), no byte that only BINARYMIME may
+/* Whether a text can be a part as it is: lines that all servers take (RFC 5321 4.5.3.1.6), no byte that only BINARYMIME can
  * have. */
 static bool is_returnable(struct str text)
 {

@@ -21,7 +21,7 @@ static void begin_opaque(struct downgrade *c, bool raw)
 	c->place = IN_OPAQUE;
 }
 
-/* A multipart or a message: what is inside may get an encoding, which means something only with MIME-Version (RFC 2045 4). */
+/* A multipart or a message: what is inside can get an encoding, which means something only with MIME-Version (RFC 2045 4). */
 static void begin_container(struct downgrade *c)
 {
 	struct level *level = &c->levels[c->levels_n];

@@ -5,7 +5,7 @@
 #include "encoded.h"
 #include "words.h"
 
-#define WORD_LONG 900 /* a word that is longer may not fit a line by itself */
+#define WORD_LONG 900 /* a longer word does not always fit a line by itself */
 
 bool writer_must_encode(const struct writer *w, struct str word)
 {

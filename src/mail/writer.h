@@ -1,4 +1,4 @@
-/* writer.h - text within a header field that is being rewritten (ascii.c), where its words may be encoded. */
+/* writer.h - text within a header field that is being rewritten (ascii.c), where its words can be encoded. */
 #ifndef POSTHOUSE_MAIL_WRITER_H
 #define POSTHOUSE_MAIL_WRITER_H
 

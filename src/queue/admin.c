@@ -161,7 +161,7 @@ static void on_altered(void *ctx, struct verdict v, const struct altered *altere
 	if (v.class == OK && (c->operation == ALTER_REMOVE || c->operation == ALTER_HOLD))
 		leases_withdraw(&q->dispatch, altered->leased, altered->leased_n);
 	if (v.class == OK && c->operation == ALTER_RETRY)
-		nexthops_probe_now(&q->dispatch); /* whoever says "now" has mended something */
+		nexthops_probe_now(&q->dispatch); /* an administrator has mended something */
 	ipc_send_queue_altered(c->channel, &answer, -1);
 	end(c);
 	scheduler_wake(&q->dispatch);

@@ -72,7 +72,7 @@ struct queue {
 	uv_timer_t housekeeping, grace;
 	uint64_t collect_at; /* monotonic: memory is gone through then, however often the store is pruned */
 	struct timers timers;
-	size_t open_parts; /* the role itself, handles that close, file reads: all must end before the memory may go */
+	size_t open_parts; /* the role itself, handles that close, file reads: all must end before the memory can go */
 };
 
 extern const struct role_ops queue_ops;

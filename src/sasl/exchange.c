@@ -44,7 +44,7 @@ __attribute__((format(printf, 3, 4))) static struct verdict respond(struct sasl_
 	return ok();
 }
 
-/* ---- EXTERNAL (RFC 4422 appendix A): the certificate of the TLS session says who we are, the login as whom we send ---- */
+/* ---- EXTERNAL (RFC 4422 appendix A): the certificate of the TLS session says who we are, the login for which we send ---- */
 
 static struct verdict external_initial(struct sasl_exchange *x, const struct sasl_credentials *c, struct str challenge,
 				       struct secret *response_out)
@@ -54,7 +54,7 @@ static struct verdict external_initial(struct sasl_exchange *x, const struct sas
 
 /* ---- tokens: OAUTHBEARER (RFC 7628), and XOAUTH2, which Google and Microsoft had before ---- */
 
-/* RFC 6750 section 2.1 has fewer characters; none else may end a field of the response. */
+/* RFC 6750 section 2.1 has fewer characters; none else can end a field of the response. */
 static struct verdict check_token(struct str token)
 {
 	if (token.n == 0)

@@ -12,7 +12,7 @@
 #define REFUSED_MS     5000 /* how long a refused write counts when the system says that there is room (a quota) */
 #define RESERVE_NAME   "reserve"
 
-/* Bytes that we may still use; everything when the system cannot say. */
+/* Bytes that we can still use; everything when the system cannot say. */
 static uint64_t free_bytes(const struct disk_space *s)
 {
 	struct statvfs st;

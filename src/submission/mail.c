@@ -80,7 +80,7 @@ static struct verdict choose_sender(struct session *s, struct arena *a, struct s
 		    arena_printf(a, "<%.*s> is not an address of %.*s", STR_ARG(*sender_out), STR_ARG(s->login)));
 }
 
-/* RFC 6710: a priority above what the login may ask for counts as that. */
+/* RFC 6710: a priority above what the login can ask for counts as that. */
 static void limit_priority(struct session *s)
 {
 	uint64_t *priority = &s->tx->envelope.priority;

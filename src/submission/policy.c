@@ -16,7 +16,7 @@ static struct str mechanism_names(struct arena *a, const struct str_list *list, 
 	return names;
 }
 
-/* Does a listed host get by with TLS that nobody else may use? */
+/* Does a listed host get by with TLS that nobody else can use? */
 static bool needs_legacy(const struct config *c)
 {
 	for (size_t i = 0; i < c->devices_n; i++)

@@ -133,7 +133,7 @@ static bool advance_once(struct session *s)
 	if (stream_pending(s->conn) > OUTPUT_HIGH)
 		return false; /* on_drain comes */
 	if (!smtp_server_next(s->smtp, &e))
-		return write_replies(s); /* the machine may have held back because of them */
+		return write_replies(s); /* the machine can have held back because of them */
 	event_handlers[e.type](s, &e);
 	if (s->state == SESSION_COMMAND && fair_share_spend(s, 1, e.bytes.n, 0)) {
 		session_enter(s, SESSION_TURN);

@@ -22,7 +22,7 @@ size_t session_on_hello_bytes(struct session *s, struct str bytes)
 	return 0;
 }
 
-/* RFC 3207 section 4.2: nothing that came in the clear may be taken for a command inside TLS. The machine forgets what it
+/* RFC 3207 section 4.2: nothing that came in the clear can be taken for a command inside TLS. The machine forgets what it
  * has, and what the stream has read behind STARTTLS is dropped by session_on_input, or breaks the handshake. */
 void session_on_starttls(struct session *s, const struct smtp_event *e)
 {

@@ -204,7 +204,7 @@ static void on_data_synced(uv_fs_t *request)
 		spool_free(sp);
 		return;
 	}
-	if (error < 0) { /* never tried again: the kernel may have dropped the pages, and would say OK */
+	if (error < 0) { /* never tried again: the kernel can have dropped the pages, and would say OK */
 		fail_with(sp, "fdatasync", error);
 		return;
 	}

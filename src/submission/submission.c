@@ -23,7 +23,7 @@ static const struct submission_ops submission_ops = {
 	.costly_turn = session_costly_turn,
 };
 
-static struct submission submission; /* doors may come before ops->start */
+static struct submission submission; /* doors can come before ops->start */
 
 /* ---- configuration ---- */
 static struct verdict configure(struct role *r, const struct config *c)

@@ -9,7 +9,7 @@
 #include "posthouse/log.h"
 #include "posthouse/role.h"
 
-/* A listening socket. It may come before the configuration: then it is served later. */
+/* A listening socket. It can come before the configuration: then it is served later. */
 struct door {
 	struct list link;
 	struct submission *sub;
@@ -44,7 +44,7 @@ struct submission;
 /* What the parts below tell those above them. submission.c, which knows all of them, fills this in. */
 struct submission_ops {
 	/* session.c and what is above it */
-	void (*advance)(struct session *s); /* its machine may have events */
+	void (*advance)(struct session *s); /* its machine can have events */
 	void (*timeout)(struct session *s); /* the time of its state is over */
 	/* transaction.c, transaction_text.c */
 	void (*answer)(struct session *s, struct verdict v); /* to its message, which ends */

@@ -229,7 +229,7 @@ void transaction_answer(struct transaction *tx, struct verdict v)
 	transaction_free(tx, v.class != OK && tx->state != TX_SUBMITTED);
 }
 
-/* Nothing came in time. The message may be stored all the same: then its sender sends it twice (RFC 1047), which is the
+/* Nothing came in time. The message can be stored all the same: then its sender sends it twice (RFC 1047), which is the
  * lesser evil. */
 void transaction_on_deadline(struct transaction *tx)
 {

@@ -67,7 +67,7 @@ struct transaction {
 	uint64_t call; /* sign or submit; 0 = none */
 	struct credit_wait credit;
 	uint64_t deadline_at;      /* monotonic ms; 0 = none */
-	bool was_away, offered;    /* offered: a queue has had it, and may have stored it */
+	bool was_away, offered;    /* offered: a queue has had it, and can have stored it */
 	uint64_t queue_generation; /* of the queue that has it */
 };
 

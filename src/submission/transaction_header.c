@@ -99,7 +99,7 @@ static bool is_aligned(struct transaction *tx, struct str domain)
 }
 
 /* The first author whose domain has keys; of mail that is sent on, the first that sends it on, whose signature says nothing
- * about the author. Without any the message goes unsigned, which the operator may not have meant. */
+ * about the author. Without any the message goes unsigned, which the operator hardly meant. */
 static void choose_keys(struct transaction *tx)
 {
 	const struct str_list *who = tx->resent ? &tx->fixed.resent : &tx->fixed.from;

@@ -158,7 +158,7 @@ static uint64_t utf8_bits(const struct transaction *tx)
 	return bits;
 }
 
-/* What the text needs, which may be less than what the client has declared. */
+/* What the text needs, which can be less than what the client has declared. */
 static enum smtp_body body_type(const struct transaction *tx)
 {
 	if (tx->is_binary || tx->after_cr)

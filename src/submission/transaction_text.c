@@ -72,7 +72,7 @@ static bool has_long_line(struct str s, size_t *line_n)
 	return false;
 }
 
-/* RFC 3030: is there what only BINARYMIME may have, a NUL, or a CR or LF by itself? *after_cr is kept from call to call. */
+/* RFC 3030: is there what only BINARYMIME can have, a NUL, or a CR or LF by itself? *after_cr is kept from call to call. */
 static bool has_binary(struct str s, bool *after_cr)
 {
 	for (size_t i = 0; i < s.n; i++) {

@@ -294,7 +294,7 @@ void quota_keep(struct quota *quota)
 	end(quota);
 }
 
-/* A later message's row may have stored this charge already: write the bucket again. */
+/* A later message's row can have stored this charge already: write the bucket again. */
 void quota_give_back(struct quota *quota)
 {
 	uint64_t now = clock_now_ms();

@@ -178,7 +178,7 @@ struct outcome outcome_answered(struct answer *an, const struct due_recipient *r
 	an->scope = (unsigned)said->scope;
 	v.text = str_head(v.text, REPLY_MAX);
 	o.verdict = verdict_keep(outcome_arena(an->lease), v);
-	/* whoever reads the report should not look for the cause at the next hop */
+	/* the reader of the report should not look for the cause at the next hop */
 	o.remote = said->ours && v.class == PERM ? S("") : an->remote;
 	if (v.class == OK) {
 		o.attempted = true;

@@ -140,7 +140,7 @@ static bool within_bounds(struct transaction *t)
 	return false;
 }
 
-/* ---- may mail come in? ---- */
+/* ---- can mail come in? ---- */
 
 static struct verdict may_accept(struct intake *in)
 {

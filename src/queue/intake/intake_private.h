@@ -13,7 +13,7 @@ struct intake_peer {
 	struct channel *channel;
 	struct list transactions;
 	size_t n, bytes;
-	uint64_t since; /* by the clock: what is older may have been submitted before, over another channel */
+	uint64_t since; /* by the clock: what is older can have been submitted before, over another channel */
 };
 
 /* How far a submitted message has come. */
@@ -36,7 +36,7 @@ struct transaction {
 	struct list in_submitted;
 	enum progress progress;
 	struct quota quota;
-	struct str *unseen; /* recipients that may be new to the login: the store is asked */
+	struct str *unseen; /* recipients that can be new to the login: the store is asked */
 	size_t unseen_n;
 	size_t counted; /* bytes of the arena that peer->bytes includes */
 };

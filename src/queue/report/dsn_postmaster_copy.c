@@ -1,4 +1,4 @@
-/* dsn_postmaster_copy.c - the message to the postmaster about failed mail that has no sender to whom a DSN could go. */
+/* dsn_postmaster_copy.c - the message to the postmaster about failed mail without a sender that a DSN could go to. */
 #include "report/dsn_text.h"
 
 #include "common/format.h"

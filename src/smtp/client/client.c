@@ -27,7 +27,7 @@ void smtp_client_free(struct smtp_client *c)
 {
 	if (!c)
 		return;
-	wipe(c->initial.p, c->initial.capacity); /* both may hold credentials */
+	wipe(c->initial.p, c->initial.capacity); /* both can hold credentials */
 	wipe(c->output.p, c->output.capacity);
 	buf_fini(&c->input);
 	buf_fini(&c->output);
@@ -144,7 +144,7 @@ bool smtp_client_next(struct smtp_client *c, struct smtp_client_event *e)
 		case REPLY_BROKEN: client_end_by_nonsense(c, S("the server does not speak SMTP")); break;
 		case REPLY_COMPLETE:
 			c->progress++;
-			if (c->reply.code == 421 && c->stage != STAGE_QUIT) /* RFC 5321 3.8: may come at any time */
+			if (c->reply.code == 421 && c->stage != STAGE_QUIT) /* RFC 5321 3.8: can come at any time */
 				client_end_by_reply(c, FAULT_PEER);
 			else if (!(replies[c->stage].digits & 1u << c->reply.code / 100))
 				client_out_of_order(c);

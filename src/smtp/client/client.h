@@ -69,7 +69,7 @@ struct client_recipient {
 	bool unfit; /* its address cannot be sent to any server */
 	struct verdict verdict;
 	enum smtp_step step; /* of the verdict */
-	unsigned suspect;    /* features that it may be about, see smtp_client.h */
+	unsigned suspect;    /* features that it can be about, see smtp_client.h */
 };
 
 struct client_transaction {
@@ -90,7 +90,7 @@ struct client_transaction {
 	enum smtp_fault fault;
 	bool reusable, untouched;
 	unsigned with;                  /* features whose parameters MAIL has */
-	unsigned suspect, suspect_late; /* see smtp_client.h; late: the outcome is unknown, nothing may be sent again at once */
+	unsigned suspect, suspect_late; /* see smtp_client.h; late: the outcome is unknown, nothing can be sent again at once */
 };
 
 struct transcript {
@@ -103,7 +103,7 @@ struct smtp_client {
 	const struct smtp_client_config *config;
 	enum client_stage stage;
 	uint64_t progress;
-	bool tls, broken;       /* broken: nothing may be written any more */
+	bool tls, broken;       /* broken: nothing can be written any more */
 	unsigned traits, needs; /* of the mechanism: enum sasl_trait, enum sasl_needs */
 	bool first_challenge;
 	unsigned auth_rounds;
@@ -157,7 +157,7 @@ void client_peer_reset(struct smtp_client *c);
 void client_peer_line(struct smtp_client *c, struct str line);
 
 /* suspect.c: extensions that can be the reason why a transaction failed */
-unsigned client_features(const struct smtp_client *c); /* that the transaction may use */
+unsigned client_features(const struct smtp_client *c); /* that the transaction can use */
 unsigned client_suspect_loss(const struct smtp_client *c);
 unsigned client_suspect_refusal(const struct smtp_client *c, unsigned with); /* the present reply, to what used these */
 

@@ -6,7 +6,7 @@
 
 #define TO(stage) (1u << STAGE_##stage)
 
-/* Name, step for the user, time limit, and which stages may follow (ENDED always may). */
+/* Name, step for the user, time limit, and which stages can follow (ENDED always can). */
 static const struct stage {
 	const char *name;
 	enum smtp_step step;

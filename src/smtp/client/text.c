@@ -67,13 +67,13 @@ bool client_lacks_chunks(struct smtp_client *c)
 		return false;
 	text = arena_printf(&c->tx.arena, "the server offers CHUNKING, and answers %u to BDAT: %.*s", code,
 			    STR_ARG(buf_view(&c->reply.text)));
-	c->broken = true; /* it may take the text for commands */
+	c->broken = true; /* it can take the text for commands */
 	c->tx.suspect = PEER_CHUNKING;
 	client_end(c, temp(451, S("4.5.0"), text), FAULT_PEER);
 	return true;
 }
 
-/* The answer to a chunk that is not the last. After a refusal no other may follow (RFC 3030 2), and the user may be about to
+/* The answer to a chunk that is not the last. After a refusal no other can follow (RFC 3030 2), and the user can be about to
  * write: the session ends. */
 void client_on_chunk(struct smtp_client *c)
 {

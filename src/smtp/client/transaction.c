@@ -19,7 +19,7 @@ static bool fit_to_send(struct str address)
 	return address.n <= 1000;
 }
 
-/* The transaction is over; the connection may be used again, after RSET when the server may still be within it. */
+/* The transaction is over; the connection can be used again, after RSET when the server can still be within it. */
 static void finish(struct smtp_client *c, struct verdict v, bool reset)
 {
 	struct client_transaction *tx = &c->tx;
@@ -178,7 +178,7 @@ static size_t skip_unfit(const struct client_transaction *tx, size_t number)
 	return number;
 }
 
-/* Write as many commands as may be open at once. DATA ends a group (RFC 2920 3.1). */
+/* Write as many commands as can be open at once. DATA ends a group (RFC 2920 3.1). */
 static void write_commands(struct smtp_client *c)
 {
 	struct client_transaction *tx = &c->tx;

@@ -67,7 +67,7 @@ bool server_bdat(struct smtp_server *s, struct str argument, struct smtp_event *
 	}
 }
 
-/* From now on every chunk of this message has this answer, until RSET: the client may have sent some already. */
+/* From now on every chunk of this message has this answer, until RSET: the client can have sent some already. */
 static void enter_broken(struct smtp_server *s, struct verdict v)
 {
 	arena_reset(&s->broken_words);

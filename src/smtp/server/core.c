@@ -4,7 +4,7 @@
 
 #include <assert.h>
 
-/* From which states a state may be entered, as bits. Everything may end in CLOSED. */
+/* From which states a state can be entered, as bits. Everything can end in CLOSED. */
 #define FROM(state) (1u << SERVER_##state)
 static const unsigned legal[SERVER_STATES] = {
 	[SERVER_START] = FROM(NEW) | FROM(START) | FROM(READY) | FROM(TLS),

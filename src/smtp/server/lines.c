@@ -3,7 +3,7 @@
  *
  * Scripts, printers and curl send lines that end with LF alone, or with CR CR LF where CRLF was written twice. A LF by
  * itself, and any number of CRs before a LF, therefore end a line as CRLF does, unless submission.bare_newline refuses them.
- * What may end a text, and which dots are stuffed, is decided by the bytes as they came (text.c); here the line ends become
+ * What can end a text, and which dots are stuffed, is decided by the bytes as they came (text.c); here the line ends become
  * those of RFC 5321 2.3.8, so nothing that another server could read otherwise goes on from here. A CR that ends no line, and
  * a NUL byte (RFC 5322 2.2 knows none), make the message refused. */
 #include "server.h"

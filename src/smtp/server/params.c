@@ -133,7 +133,7 @@ static bool parse_by(const struct smtp_offer *offer, struct str value, struct ta
 	return mode.n == 1 || ascii_lower(mode.p[1]) == 't';
 }
 
-/* RFC 6710 section 5: "0", or a digit of 1 to 9 that may have a minus. */
+/* RFC 6710 section 5: "0", or a digit of 1 to 9 that can have a minus. */
 static bool parse_priority(const struct smtp_offer *offer, struct str value, struct target to)
 {
 	bool minus = value.n == 2 && value.p[0] == '-';
@@ -243,7 +243,7 @@ static struct str read_orcpt(const struct smtp_offer *offer, struct str value)
 	if (value.n > ORCPT_MAX || semicolon == value.n)
 		return S("");
 	if (!smtp_atom_valid(str_head(value, semicolon)) ||
-	    !smtp_xtext_valid(str_head(value, semicolon))) /* an atom may have '=', no value may */
+	    !smtp_xtext_valid(str_head(value, semicolon))) /* an atom can have '=', no value can */
 		return S("");
 	if (offer->utf8 && str_ieq(str_head(value, semicolon), S("utf-8")) && utf8_valid(value))
 		value = ascii_form(offer->arena, value, false);

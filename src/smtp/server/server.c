@@ -73,7 +73,7 @@ void smtp_server_shut(struct smtp_server *s, struct verdict v, bool now)
 	if (!now)
 		return;
 	s->waiting = false;
-	if (s->state == SERVER_TLS) /* nothing may be said between 220 and the handshake */
+	if (s->state == SERVER_TLS) /* nothing is said between 220 and the handshake */
 		server_close(s, DUE_CLOSE);
 	else
 		server_refuse(s, s->shut);
@@ -139,7 +139,7 @@ static bool take_due(struct smtp_server *s, struct smtp_event *event_out)
 	return false;
 }
 
-/* How long a line may be, without CRLF. */
+/* How long a line can be, without CRLF. */
 static size_t line_max(const struct smtp_server *s)
 {
 	bool auth = s->state == SERVER_AUTH || str_istarts(buf_view(&s->in), S("AUTH "));
@@ -157,7 +157,7 @@ static void refuse_line(struct smtp_server *s, size_t n, struct verdict v)
 		server_enter(s, SERVER_READY);
 	}
 	is_recipient = server_in_transaction(s) && str_istarts(buf_view(&s->in), S("RCPT "));
-	wipe(s->in.p + s->in.from, n); /* it may be a password */
+	wipe(s->in.p + s->in.from, n); /* it can be a password */
 	buf_consume(&s->in, n);
 	s->scanned = 0;
 	s->swallowing = true;
@@ -229,7 +229,7 @@ static bool next_line(struct smtp_server *s, struct smtp_event *event_out)
 	if (s->swallowing && !swallow_line(s))
 		return s->state == SERVER_CLOSED;
 	if (!take_line(s, &line))
-		return s->swallowing; /* refused: there may be an event, or the line's end */
+		return s->swallowing; /* refused: there can be an event, or the line's end */
 	arena_reset(&s->scratch);
 	if (s->shutting)
 		server_refuse(s, s->shut);

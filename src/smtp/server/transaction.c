@@ -17,7 +17,7 @@ struct smtp_offer server_offer(struct smtp_server *s)
 	};
 }
 
-/* Does the address have no domain, so that the configured one is meant? A quoted local part may contain an '@'. */
+/* Does the address have no domain, so that the configured one is meant? A quoted local part can contain an '@'. */
 static bool unqualified(struct str address)
 {
 	return str_find(address, '@') == address.n || (address.n > 1 && address.p[0] == '"' && address.p[address.n - 1] == '"');

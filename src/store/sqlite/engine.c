@@ -163,7 +163,7 @@ static bool commit(struct engine *e)
 
 static void rollback(struct engine *e)
 {
-	/* Not through db_run: the error that led here stays. SQLite may have rolled back by itself. */
+	/* Not through db_run: the error that led here stays. SQLite can have rolled back by itself. */
 	if (!sqlite3_get_autocommit(e->db.handle) && sqlite3_exec(e->db.handle, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK)
 		host_fail(e->host, "rollback", sqlite3_errmsg(e->db.handle));
 	e->counters = e->tx_before;
