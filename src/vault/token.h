@@ -13,7 +13,8 @@ struct token {
 	struct list in_all, waiting;
 	struct tokens *all;
 	struct arena arena; /* name, identity, seed */
-	struct str name, identity, seed;
+	struct str name;    /* with a NUL behind it: it is the name of a file too */
+	struct str identity, seed;
 	const struct cfg_upstream *upstream; /* of the configuration in force */
 	struct secret access, refresh;
 	uint64_t got_mono, expires_mono;
@@ -29,7 +30,6 @@ struct token {
 	bool saving;
 	uv_work_t work;
 	int error;
-	char *name_z;
 	struct secret next_access;
 	uint64_t next_expires_s;
 };

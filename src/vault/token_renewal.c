@@ -126,7 +126,7 @@ static void on_pool(uv_work_t *work)
 	struct token *k = work->data;
 
 	if (!k->error)
-		k->error = token_store_write(k->all->directory, k->name_z, k->seed, secret_view(&k->refresh));
+		k->error = token_store_write(k->all->directory, k->name.p, k->seed, secret_view(&k->refresh));
 }
 
 static void on_saved(uv_work_t *work, int status)

@@ -19,7 +19,6 @@ void token_free_if_closed(struct token *k)
 	secret_fini(&k->refresh);
 	secret_fini(&k->next_access);
 	free(k->why);
-	free(k->name_z);
 	arena_fini(&k->arena);
 	free(k);
 }
@@ -37,10 +36,9 @@ static struct token *add(struct tokens *t, const struct cfg_upstream *u, struct 
 	struct token *k = NEW(struct token);
 
 	k->all = t;
-	k->name = arena_str(&k->arena, u->name);
+	k->name = str_of(arena_cstr(&k->arena, u->name));
 	k->identity = arena_str(&k->arena, identity);
 	k->seed = token_seed(&k->arena, u->oauth.client_id, u->oauth.refresh_token);
-	k->name_z = str_dup(u->name);
 	k->upstream = u;
 	list_init(&k->waiting);
 	list_append(&t->all, &k->in_all);
