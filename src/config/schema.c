@@ -249,9 +249,9 @@ const struct key config_keys[] = {
 	  "PEM file with the private key: RSA (1024 bits or more, 2048 advised) or Ed25519; the key decides the algorithm.",
 	  .format = &format_path, .example = "/etc/posthouse/dkim/p1r.key" },
 	{ "sign[].oversign", CFG_BOOL, IN(cfg_sign, oversign), "true", NO_BOUNDS, SUBMISSION | QUEUE | RELAY, RELOADABLE,
-	  "Whether List-Unsubscribe, List-Unsubscribe-Post, Content-Disposition and Resent-* are signed as absent when the "
-	  "message has none. Then the signature breaks when one is added: by a forger, but also by a mailing list, a next hop "
-	  "or a user who resends the message." },
+	  "Whether Sender, List-Unsubscribe, List-Unsubscribe-Post, Content-Disposition and Resent-* are signed as absent "
+	  "when the message has none. Then the signature breaks when one is added: by a forger, but also by a mailing list, "
+	  "a next hop or a user who resends the message." },
 	{ "sign[].key_pem", CFG_SECRET, IN(cfg_sign, key_pem), NULL, NO_BOUNDS, VAULT, RELOADABLE | FILLED, "" },
 	{ "sign[].algorithm", CFG_ENUM, IN(cfg_sign, algorithm), NULL, NO_BOUNDS, SUBMISSION | QUEUE | RELAY | VAULT,
 	  RELOADABLE | FILLED, "", .choices = dkim_choices },

@@ -1,11 +1,12 @@
-/* dkim_peer.c - sign every DIR/NAME.eml as a submission would (collector, fix-up, hashes, RSA and Ed25519 signatures, field before
- * text) into DIR/NAME.signed, and write the keys' DNS records to DIR/records; dkim_peer.py has others verify them. */
+/* dkim_peer.c - sign every DIR/NAME.eml as a submission would (collector, fix-up, hashes, vault's keyring, fields before the text) into DIR/NAME.signed, and write the keys' DNS records to DIR/records; dkim_peer.py has others verify them. */
+#include "keyring.h"
 #include "posthouse/base64.h"
 #include "posthouse/mail.h"
 
 #include <assert.h>
 #include <dirent.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <time.h>
 
 static EVP_PKEY *rsa, *ed25519;
+static struct keyring *ring;
 static const struct dkim_key keys[2] = {
 	{ S("example.org"), S("p1r"), DKIM_RSA_SHA256, true },
 	{ S("example.org"), S("p1e"), DKIM_ED25519_SHA256, true },
@@ -48,25 +50,41 @@ static void write_records(const char *directory)
 	fclose(f);
 }
 
-/* rsa-sha256 is PKCS #1 v1.5 over the digest; ed25519-sha256 signs the digest as if it were the message (RFC 8463 3). */
+/* As vault does. */
 static struct str sign(struct arena *a, size_t key, struct str digest)
 {
-	unsigned char *out = arena_alloc(a, 512);
-	size_t n = 512;
+	struct rec_digest what = { .selector = keys[key].selector, .algorithm = keys[key].algorithm, .digest = digest };
+	struct str signature = { 0 };
+	struct verdict v = keyring_sign(ring, a, keys[key].domain, &what, &signature);
 
-	if (keys[key].algorithm == DKIM_RSA_SHA256) {
-		EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(rsa, NULL);
-		assert(c && EVP_PKEY_sign_init(c) == 1 && EVP_PKEY_CTX_set_rsa_padding(c, RSA_PKCS1_PADDING) == 1 &&
-		       EVP_PKEY_CTX_set_signature_md(c, EVP_sha256()) == 1 &&
-		       EVP_PKEY_sign(c, out, &n, (const unsigned char *)digest.p, digest.n) == 1);
-		EVP_PKEY_CTX_free(c);
-	} else {
-		EVP_MD_CTX *c = EVP_MD_CTX_new();
-		assert(c && EVP_DigestSignInit(c, NULL, NULL, NULL, ed25519) == 1 &&
-		       EVP_DigestSign(c, out, &n, (const unsigned char *)digest.p, digest.n) == 1);
-		EVP_MD_CTX_free(c);
-	}
-	return str_make(out, n);
+	assert(v.class == OK);
+	return signature;
+}
+
+static struct str pem_of(struct arena *a, EVP_PKEY *key)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *pem;
+
+	assert(bio && PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) == 1);
+	long n = BIO_get_mem_data(bio, &pem);
+	struct str copy = arena_str(a, str_make(pem, (size_t)n));
+	BIO_free(bio);
+	return copy;
+}
+
+static struct keyring *make_keyring(void)
+{
+	struct arena a = { 0 };
+	struct cfg_sign sign[2] = { { .domain = keys[0].domain, .selector = keys[0].selector, .key_pem = pem_of(&a, rsa) },
+				    { .domain = keys[1].domain, .selector = keys[1].selector, .key_pem = pem_of(&a, ed25519) } };
+	struct config c = { .sign = sign, .sign_n = 2 };
+	struct verdict v;
+	struct keyring *made = keyring_new(&a, &c, &v);
+
+	assert(made);
+	arena_fini(&a);
+	return made;
 }
 
 static void put(FILE *f, struct str s)
@@ -158,6 +176,7 @@ int main(int argc, char **argv)
 	rsa = EVP_RSA_gen(2048);
 	ed25519 = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
 	assert(rsa && ed25519);
+	ring = make_keyring();
 	write_records(argv[1]);
 	for (struct dirent *e; (e = readdir(directory)) != NULL;) {
 		if (!str_ends(str_of(e->d_name), S(".eml")))
@@ -169,6 +188,7 @@ int main(int argc, char **argv)
 			return 1;
 	}
 	closedir(directory);
+	keyring_free(ring);
 	EVP_PKEY_free(rsa);
 	EVP_PKEY_free(ed25519);
 	return 0;

@@ -1,12 +1,18 @@
 #!/usr/bin/python3
-"""Have other programs verify our signatures: dkim_peer.py PROGRAM (see dkim_peer.c). python3-dkim is needed; Mail::DKIM is asked too
-when it is installed, since it reads some odd fields that python3-dkim refuses."""
+"""Have other programs verify our signatures: dkim_peer.py PROGRAM (see dkim_peer.c), on messages that are difficult and on those of
+mime_shapes.py. python3-dkim is needed; Mail::DKIM, which reads some odd fields that python3-dkim refuses, and OpenDKIM are asked too
+where they are installed."""
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
 
 import dkim
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "support"))
+import mime_shapes
 
 BASE = b"From: Alice <alice@example.org>\r\nTo: bob@example.net\r\nSubject: test\r\nDate: Sat, 21 Nov 2026 19:37:54 +0000\r\n" \
        b"Message-ID: <m@example.org>\r\n"
@@ -54,6 +60,9 @@ MESSAGES = {
 MESSAGES["space_before_colon"] = b"From : alice@example.org\r\nSubject \t: x\r\n\r\nHello\r\n"
 # python3-dkim takes a bare LF for a line end (RFC 6376 does not): only the other verifier can be asked.
 BARE_LF = {"binary_lf": BASE + b"\r\na \n b\n\r\n\n \r\n\n\n\r\n\0\n\r\r\n \n"}
+
+# OpenDKIM's test mode reads files line by line.
+NOT_FOR_OPENDKIM = {"no_last_crlf", "binary_nul_and_cr"}
 
 failures = []
 
@@ -140,7 +149,44 @@ def check_with_perl(directory, names):
     print("Mail::DKIM verified %d messages" % len(files))
 
 
+def without_signature(text, algorithm):
+    """OpenDKIM is content with the first signature that passes: so each is shown to it alone."""
+    kept = []
+    for field in re.split(rb"(?<=\r\n)(?![ \t])", text[:text.index(b"\r\n\r\n") + 2]):
+        if not (field.startswith(b"DKIM-Signature: v=1; a=" + algorithm) and b"d=example.org;" in field):
+            kept.append(field)
+    return b"".join(kept) + text[text.index(b"\r\n\r\n") + 2:]
+
+
+def check_with_opendkim(directory, signed, records):
+    """Its test mode: an answer for each file. A second run on a changed text shows that it does look."""
+    program = shutil.which("opendkim") or shutil.which("opendkim", path="/usr/sbin:/usr/local/sbin")
+    if not program:
+        print("OpenDKIM is not installed: not asked")
+        return
+    with open(os.path.join(directory, "dns"), "w") as f:
+        f.writelines(f"{n.decode().rstrip('.')} {t.decode()}\n" for n, t in records.items())
+    conf = os.path.join(directory, "opendkim.conf")
+    with open(conf, "w") as f:
+        f.write(f"Mode v\nTestDNSData file:{directory}/dns\n")
+
+    def asked(name, text):
+        path = os.path.join(directory, "odk_" + name)
+        with open(path, "wb") as f:
+            f.write(text)
+        done = subprocess.run([program, "-x", conf, "-t", path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return b"verification (s=" in done.stdout and b"succeeded" in done.stdout, done.stdout
+
+    for name, text in signed.items():
+        for other in (b"rsa", b"ed25519"):
+            good, said = asked(name, without_signature(text, other))
+            check(good, "%s: OpenDKIM, without the signature by %s: %r" % (name, other.decode(), said))
+    check(not asked("changed", signed["plain"] + b"x\r\n")[0], "OpenDKIM: what was changed verifies")
+    print("OpenDKIM verified %d messages" % len(signed))
+
+
 def main():
+    MESSAGES.update(mime_shapes.shapes())
     with tempfile.TemporaryDirectory() as directory:
         everything = {**MESSAGES, **BARE_LF}
         for name, text in everything.items():
@@ -156,6 +202,7 @@ def main():
             check_message(name, text, signed[name], records)
         check_changes(signed["plain"], records)
         check_with_perl(directory, everything)
+        check_with_opendkim(directory, {n: signed[n] for n in MESSAGES.keys() - NOT_FOR_OPENDKIM}, records)
     print("%d messages, %d failures" % (len(everything), len(failures)))
     return 1 if failures else 0
 
