@@ -3,7 +3,7 @@
  * A check is a pure function over facts. It asks for what it needs; what is not known at that moment is PENDING, and the engine
  * (run.c) fetches it. All checks run again, with fresh findings, until no check has met a pending fact; the findings of the
  * last run count. So a check does no I/O, keeps no state, and can ask for one thing after another: SPF includes, the addresses
- * of an MX host. Unit tests give the facts as a table (tests/unit/doctor/table.h).
+ * of an MX host. Unit tests give the facts as a table.
  *
  * Everything lives in the arena of the run. Names of domains are lower-case A-labels without the final dot. */
 #ifndef POSTHOUSE_DOCTOR_DOCTOR_H
