@@ -5,6 +5,7 @@
 
 #include "posthouse/config.h"
 #include "posthouse/control.h"
+#include "posthouse/records.h"
 #include "posthouse/utf8.h"
 
 #include <jansson.h>
@@ -63,6 +64,14 @@ bool read_duration(struct str text, uint64_t max_ms, uint64_t *ms_out);
 struct str time_text(struct arena *a, uint64_t ms);
 struct str age_text(struct arena *a, uint64_t ms);
 struct str since_text(struct arena *a, uint64_t now, uint64_t at); /* the age of `at`; "0 s" when a clock was set back since */
+
+/* ---- print_records.c: DNS records to publish ---- */
+
+/* "zone", "table", "route53", "json". False: it is none of these words. */
+enum records_format { RECORDS_ZONE, RECORDS_TABLE, RECORDS_ROUTE53, RECORDS_JSON };
+bool records_format_find(const char *word, enum records_format *format_out);
+/* To standard output, as records.h says; JSON: a document for each, and the end. */
+void print_records(const struct dns_entries *list, struct str origin, struct str title, enum records_format format);
 
 json_t *json_text(struct str s); /* bytes that are not UTF-8 are replaced */
 void json_print(json_t *j);      /* on a line of its own; takes j */

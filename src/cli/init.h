@@ -2,6 +2,8 @@
 #ifndef POSTHOUSE_CLI_INIT_H
 #define POSTHOUSE_CLI_INIT_H
 
+#include "cli.h"
+
 #include "posthouse/profiles.h"
 #include "posthouse/secret.h"
 
@@ -23,6 +25,7 @@ struct init {
 	const char *region, *client_id, *client_secret_file, *tenant; /* client_id: the login there is by OAuth */
 	struct secret typed; /* the password or the client secret, when a person has typed it; it goes into a file */
 	bool mx;             /* the option for direct delivery was given */
+	enum records_format format;
 	const char *port_starttls, *port_implicit;
 	const struct passwd *user; /* the user that the relay runs as; NULL: the user that starts it */
 	struct secret password;

@@ -1,11 +1,9 @@
 /* init_config.c - writes the configuration of `posthouse init`, and prints what the administrator still has to do. */
 #include "init.h"
 
-#include <openssl/evp.h>
-#include <openssl/x509.h>
-#include <sysexits.h>
+#include "cli.h"
 
-#define DNS_STRING_MAX 255 /* RFC 1035 section 3.3 */
+#include <sysexits.h>
 
 /* A text in libconfig's quotes. */
 static struct str quoted(struct init *t, struct str s)
@@ -122,25 +120,19 @@ void init_write_config(struct init *t)
 }
 
 /* ---- what remains to be done by people ---- */
-/* RFC 6376 section 3.6.1, as a zone file has it: strings of at most 255 bytes, which resolvers join. */
 static void print_dkim_record(struct init *t)
 {
-	unsigned char *der = NULL;
-	int n = i2d_PUBKEY(t->dkim_pkey, &der);
-	char *text;
-	struct str record;
+	struct dns_entries list = { .arena = &t->arena };
+	struct str text = dkim_record_text(&t->arena, t->dkim_pkey);
 
-	if (n <= 0)
+	if (text.n == 0)
 		init_fail(t, EX_SOFTWARE, "OpenSSL could not write the public key");
-	text = arena_alloc(&t->arena, (size_t)n * 2);
-	EVP_EncodeBlock((unsigned char *)text, der, n);
-	OPENSSL_free(der);
-	record = arena_printf(&t->arena, "v=DKIM1; k=rsa; p=%s", text);
-	printf("DNS record to publish, so that others can verify the signatures:\n\n%.*s._domainkey.%.*s. IN TXT (",
-	       STR_ARG(t->selector), STR_ARG(t->domain));
-	for (; record.n; record = str_from(record, DNS_STRING_MAX))
-		printf("\n    \"%.*s\"", STR_ARG(str_head(record, DNS_STRING_MAX)));
-	printf(" )\n\n");
+	dns_entries_add(&list, "TXT", arena_printf(&t->arena, "%.*s._domainkey.%.*s", STR_ARG(t->selector), STR_ARG(t->domain)),
+			text)
+		->ttl = 300;
+	printf("DNS record to publish, so that others can verify the signatures:\n\n");
+	print_records(&list, t->domain, S("written by posthouse init"), t->format);
+	printf("\n");
 }
 
 void init_print_summary(struct init *t)

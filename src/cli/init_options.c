@@ -174,9 +174,18 @@ static void read_paths(struct init *t, int *argc, char **argv, const char *confi
 		t->directory = "/";
 }
 
+static void read_format(struct init *t, int *argc, char **argv)
+{
+	const char *word = take_option(argc, argv, "--format");
+
+	if (word && !records_format_find(word, &t->format))
+		die(EX_USAGE, "--format: expected zone, table, route53 or json, not \"%s\"", word);
+}
+
 void init_read_options(struct init *t, int *argc, char **argv, const char *config_path)
 {
 	read_identity(t, argc, argv);
+	read_format(t, argc, argv);
 	read_paths(t, argc, argv, config_path);
 	read_next_hop(t, argc, argv);
 	t->address = take_option(argc, argv, "--address");
