@@ -34,8 +34,11 @@ struct profile {
 	bool own_ca;                       /* its certificate is not of a public issuer: the key ca is needed */
 	const char *messages, *recipients; /* rates with blanks between */
 	uint64_t recipients_per_message, message_size, connections, messages_per_connection;
-	const char *hint; /* the sentence for those who do this for the first time */
-	char confidence;  /* 'A', 'B', 'C': see profiles.def */
+	const char *spf;   /* what the sender's SPF record includes for it; "REGION" as in host; NULL: nothing, or not known */
+	bool own_envelope; /* it sends with an envelope sender of its own domain: SPF of the sender's domain is not asked */
+	bool signs;        /* with a key for the sender's domain, when the records that it asks for are published there */
+	const char *hint;  /* the sentence for those who do this for the first time */
+	char confidence;   /* 'A', 'B', 'C': see profiles.def */
 };
 
 extern const struct profile profiles[];
@@ -49,11 +52,13 @@ struct str profile_aliases(const struct profile *p, struct arena *a);
 bool profile_wants_region(const struct profile *p);
 /* The host in a region (""; the profile's own); "": the region is needed. */
 struct str profile_host(const struct profile *p, struct arena *a, struct str region);
+/* The domain that the sender's SPF record includes, in a region (""; the profile's own); "": none is known. */
+struct str profile_spf(const struct profile *p, struct arena *a, struct str region);
 unsigned profile_tls(const struct profile *p);                      /* enum upstream_tls */
 bool profile_login_fits(const struct profile *p, struct str login); /* has it the form that logins have there? */
 
 /* All that is known, for people: "host", "smtp.gmail.com". Returns how many facts there are; what is not known is left out. */
-#define PROFILE_FACTS_MAX 20
+#define PROFILE_FACTS_MAX 24
 struct profile_fact {
 	const char *label;
 	struct str value;

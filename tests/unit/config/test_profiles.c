@@ -77,6 +77,25 @@ static void each_profile(void **state)
 	arena_fini(&a);
 }
 
+/* What a provider's users include is a name in DNS; private mailboxes have nothing to include. */
+static void spf_includes(void **state)
+{
+	struct arena a = { 0 };
+
+	for (size_t i = 0; i < profiles_n; i++) {
+		struct str include = profile_spf(&profiles[i], &a, S(""));
+
+		if (include.n > 0 && (str_find(include, '.') == include.n || str_search(include, S("REGION")) < include.n))
+			fail_msg("%s: %.*s", profiles[i].name, STR_ARG(include));
+	}
+	assert_true(str_eq(profile_spf(profile_find(S("zoho")), &a, S("")), S("zoho.com")));
+	assert_true(str_eq(profile_spf(profile_find(S("zoho")), &a, S("eu")), S("zoho.eu")));
+	assert_true(str_eq(profile_spf(profile_find(S("google-workspace")), &a, S("")), S("_spf.google.com")));
+	assert_int_equal(profile_spf(profile_find(S("gmail")), &a, S("")).n, 0);
+	assert_true(profile_find(S("gmail"))->own_envelope && profile_find(S("brevo"))->own_envelope);
+	arena_fini(&a);
+}
+
 /* The names of earlier versions are still valid; each name is there once. */
 static void names(void **state)
 {
@@ -236,8 +255,9 @@ static void no_region(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_profile), cmocka_unit_test(names),    cmocka_unit_test(hosts),     cmocka_unit_test(limits),
-		cmocka_unit_test(logins),       cmocka_unit_test(warnings), cmocka_unit_test(no_region),
+		cmocka_unit_test(each_profile), cmocka_unit_test(spf_includes), cmocka_unit_test(names),
+		cmocka_unit_test(hosts),        cmocka_unit_test(limits),       cmocka_unit_test(logins),
+		cmocka_unit_test(warnings),     cmocka_unit_test(no_region),
 	};
 
 	return cmocka_run_group_tests_name("config profiles", tests, fixture_open, fixture_close);
