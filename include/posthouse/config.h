@@ -8,6 +8,7 @@
 
 #include "posthouse/arena.h"
 #include "posthouse/buf.h"
+#include "posthouse/mail.h"
 #include "posthouse/verdict.h"
 
 enum listen_tls { LISTEN_STARTTLS, LISTEN_IMPLICIT };
@@ -46,13 +47,20 @@ struct cfg_senders {
 	bool resent;               /* is allowed to resend messages of others */
 };
 
+/* A pending key is loaded, so that it can become active at any time; a retired one too, for what is being signed meanwhile. */
+enum sign_state { SIGN_ACTIVE, SIGN_PENDING, SIGN_RETIRED };
+
 struct cfg_sign {
 	struct str domain; /* lower-case A-label */
 	struct str selector;
 	struct str key;     /* path */
 	struct str key_pem; /* vault only */
 	unsigned algorithm; /* enum dkim_algorithm of mail.h, found from the key by the loader */
+	struct str record;  /* found from the key too: the text of the record to publish */
+	unsigned state;     /* enum sign_state */
 	bool oversign;      /* see struct dkim_key */
+	struct str since;   /* "2027-03-02T14:02:11Z": when it came into this state; "": not known */
+	struct str seen;    /* when the domain's own servers had the record first; "": not seen, or no look since it went away */
 };
 
 /* How the token for an upstream is obtained (RFC 6749). `provider` gives the values that are empty, see oauth.def. */
@@ -298,6 +306,10 @@ unsigned machine_check(struct config *c);
 /* ---- config.c, dump.c, slice.c: every role ---- */
 
 void config_free(struct config *c); /* wipes secrets; NULL is allowed */
+
+/* The keys that mail of the domain is signed with today, at most DKIM_KEYS_MAX; copies in the arena. The number. */
+size_t config_dkim_keys(struct arena *a, const struct config *c, struct str domain, struct dkim_key *keys_out);
+bool config_signs(const struct config *c, struct str domain); /* has it any? */
 
 const struct cfg_upstream *config_upstream(const struct config *c, struct str name); /* NULL: no upstream has this name */
 /* What the upstream has to log in with: enum sasl_needs, as bits. With OAuth never a password. */

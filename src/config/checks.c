@@ -64,16 +64,17 @@ static void check_sign(struct loader *l)
 		for (size_t k = 0; k < i; k++) {
 			if (!str_eq(c->sign[i].domain, c->sign[k].domain))
 				continue;
-			same_domain++;
+			same_domain += c->sign[k].state == SIGN_ACTIVE;
 			if (str_ieq(c->sign[i].selector, c->sign[k].selector))
 				fault(l, setting_near(l, "sign.[%zu].selector", i),
 				      "sign: expected a selector of its own; element %zu of the list has the same domain and "
 				      "selector",
 				      k + 1);
 		}
-		if (same_domain == DKIM_KEYS_MAX)
-			fault(l, setting_near(l, "sign.[%zu]", i), "sign: expected at most %d keys for the domain \"%.*s\"",
-			      DKIM_KEYS_MAX, STR_ARG(c->sign[i].domain));
+		if (same_domain == DKIM_KEYS_MAX && c->sign[i].state == SIGN_ACTIVE)
+			fault(l, setting_near(l, "sign.[%zu]", i),
+			      "sign: expected at most %d active keys for the domain \"%.*s\"", DKIM_KEYS_MAX,
+			      STR_ARG(c->sign[i].domain));
 	}
 }
 

@@ -42,6 +42,9 @@ const struct choice log_level_choices[] = {
 const struct choice bare_newline_choices[] = { { "normalize", BARE_NEWLINE_NORMALIZE },
 					       { "refuse", BARE_NEWLINE_REFUSE },
 					       { NULL } };
+const struct choice sign_state_choices[] = {
+	{ "active", SIGN_ACTIVE }, { "pending", SIGN_PENDING }, { "retired", SIGN_RETIRED }, { NULL }
+};
 const struct choice dkim_choices[] = {
 	{ "(no key)", 0 }, { "rsa-sha256", DKIM_RSA_SHA256 }, { "ed25519-sha256", DKIM_ED25519_SHA256 }, { NULL }
 };

@@ -51,6 +51,32 @@ const struct cfg_upstream *config_upstream(const struct config *c, struct str na
 	return NULL;
 }
 
+static bool is_in_use(const struct cfg_sign *s, struct str domain)
+{
+	return s->state == SIGN_ACTIVE && str_ieq(s->domain, domain);
+}
+
+size_t config_dkim_keys(struct arena *a, const struct config *c, struct str domain, struct dkim_key *keys_out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->sign_n && n < DKIM_KEYS_MAX; i++)
+		if (is_in_use(&c->sign[i], domain))
+			keys_out[n++] = (struct dkim_key){ .domain = arena_str(a, c->sign[i].domain),
+							   .selector = arena_str(a, c->sign[i].selector),
+							   .algorithm = (enum dkim_algorithm)c->sign[i].algorithm,
+							   .oversign = c->sign[i].oversign };
+	return n;
+}
+
+bool config_signs(const struct config *c, struct str domain)
+{
+	for (size_t i = 0; i < c->sign_n; i++)
+		if (is_in_use(&c->sign[i], domain))
+			return true;
+	return false;
+}
+
 unsigned config_credentials(const struct cfg_upstream *u)
 {
 	unsigned login = u->oauth.provider != OAUTH_NONE ? SASL_TOKEN : u->login.n > 0 ? SASL_PASSWORD : 0;

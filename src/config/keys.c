@@ -3,7 +3,7 @@
 #include "loader.h"
 
 #include "posthouse/clock.h"
-#include "posthouse/mail.h"
+#include "posthouse/records.h"
 #include "posthouse/secret.h"
 #include "posthouse/units.h"
 
@@ -225,6 +225,7 @@ static void load_sign_key(struct loader *l, size_t i)
 		fault(l, s, "sign.key: expected an RSA key of at least 1024 bits, not %d", bits);
 	else if (c->algorithm == DKIM_RSA_SHA256 && bits < 2048)
 		warning(l, s, "sign.key: an RSA key of %d bits is weak; 2048 are advised", bits);
+	c->record = dkim_record_text(l->arena, key);
 	EVP_PKEY_free(key);
 }
 

@@ -2,6 +2,7 @@
 #include "schema.h"
 
 #include "posthouse/address.h"
+#include "posthouse/date.h"
 #include "posthouse/names.h"
 #include "posthouse/policy.h"
 
@@ -291,6 +292,14 @@ static bool socket_valid(struct str s)
 	return s.n > 0 && s.n < 108 && text_is_printable(s);
 }
 
+/* RFC 3339 in UTC without fractions. */
+static bool time_valid(struct str s)
+{
+	uint64_t ms;
+
+	return s.n == 0 || date_parse(s, &ms);
+}
+
 const struct text_format
 	format_fqdn = { "a full host name such as \"relay.example.org\"", host_name_valid, domain_canonical },
 	format_domain = { "a domain name", domain_valid, domain_canonical },
@@ -316,4 +325,5 @@ const struct text_format
 	format_network = { "an address, or a network such as \"192.0.2.0/24\" with no bits set behind its /24", network_valid },
 	format_https = { "a URL that begins with https://", https_valid },
 	format_path = { "the path of a file or directory", path_valid },
-	format_socket = { "a path of at most 107 bytes", socket_valid };
+	format_socket = { "a path of at most 107 bytes", socket_valid },
+	format_instant = { "a time such as \"2027-03-02T14:02:11Z\"", time_valid };

@@ -39,20 +39,12 @@ unsigned downgrade_of(const struct connection *c)
 /* The keys of the domain for which submission signed, or of the new author's. */
 static void choose_keys(struct connection *c)
 {
-	const struct config *config = role_config(c->relay->role);
 	const struct delivery *d = c->delivery;
 	struct str domain = d->from.n > 0 ? address_domain(d->from) : d->envelope.sign_domain;
 	struct transfer *t = &c->transfer;
 
-	for (size_t i = 0; i < config->sign_n && t->keys_n < DKIM_KEYS_MAX && domain.n > 0; i++) {
-		const struct cfg_sign *s = &config->sign[i];
-
-		if (str_ieq(s->domain, domain)) /* copies: the configuration can change before the answer */
-			t->keys[t->keys_n++] = (struct dkim_key){ .domain = arena_str(&c->delivery->arena, s->domain),
-								  .selector = arena_str(&c->delivery->arena, s->selector),
-								  .algorithm = s->algorithm,
-								  .oversign = s->oversign };
-	}
+	if (domain.n > 0)
+		t->keys_n = config_dkim_keys(&c->delivery->arena, role_config(c->relay->role), domain, t->keys);
 	if (d->envelope.sign_domain.n > 0 && t->keys_n == 0)
 		log_info(&c->log, "mail.unsigned", kv("domain", domain));
 }

@@ -43,9 +43,4 @@ struct verdict smtp_rcpt_params(struct str rest, const struct smtp_offer *offer,
 /* Append the list of those that are offered, a line each, LF before it. */
 void smtp_params_help(struct buf *b, const struct smtp_offer *offer, bool of_rcpt);
 
-/* ---- date.c: times as RFC 3339 writes them ---- */
-/* In ms since 1970; false: the text is no such time, or is before 1970. */
-bool smtp_date_parse(struct str text, uint64_t *ms_out);
-void smtp_date_add(struct buf *b, uint64_t ms); /* in UTC, without the fraction */
-
 #endif

@@ -65,15 +65,8 @@ static struct verdict check_authors(struct transaction *tx)
 /* Take all keys that the configuration has for the domain. They are copied, because a reload can come before the signature. */
 static void take_keys(struct transaction *tx, struct str domain)
 {
-	const struct config *c = role_config(tx->sub->role);
-
 	domain = domain_canonical(&tx->arena, domain);
-	for (size_t i = 0; i < c->sign_n && tx->keys_n < DKIM_KEYS_MAX; i++)
-		if (str_ieq(c->sign[i].domain, domain))
-			tx->keys[tx->keys_n++] = (struct dkim_key){ .domain = arena_str(&tx->arena, c->sign[i].domain),
-								    .selector = arena_str(&tx->arena, c->sign[i].selector),
-								    .algorithm = (enum dkim_algorithm)c->sign[i].algorithm,
-								    .oversign = c->sign[i].oversign };
+	tx->keys_n = config_dkim_keys(&tx->arena, role_config(tx->sub->role), domain, tx->keys);
 }
 
 /* The last two labels of a domain. */

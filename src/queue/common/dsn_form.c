@@ -129,14 +129,6 @@ bool form_next(const struct config *c, struct report_form form, struct str route
 
 /* ---- authors ---- */
 
-static bool has_key(const struct config *c, struct str domain)
-{
-	for (size_t i = 0; i < c->sign_n; i++)
-		if (str_ieq(c->sign[i].domain, domain))
-			return true;
-	return false;
-}
-
 /* The domain of mailer-daemon. A DSN is signed in the name of its From (RFC 7489 3.1.1), so a domain with a key is preferred:
  * that of the host, one above it, that of the postmaster. */
 static struct str home_domain(const struct config *c)
@@ -144,9 +136,9 @@ static struct str home_domain(const struct config *c)
 	struct str postmaster = address_domain(c->postmaster);
 
 	for (struct str d = c->hostname; str_find(d, '.') < d.n; d = str_from(d, str_find(d, '.') + 1))
-		if (has_key(c, d))
+		if (config_signs(c, d))
 			return d;
-	return has_key(c, postmaster) ? postmaster : c->hostname;
+	return config_signs(c, postmaster) ? postmaster : c->hostname;
 }
 
 /* The first choice of the route that the message will take; "" for none. */

@@ -66,18 +66,7 @@ static void take_text(struct own_message *own, const struct report_text *text)
 
 static void choose_keys(struct own_message *own)
 {
-	const struct config *c = role_config(own->reports->role);
-	struct str domain = address_domain(own->author.from);
-
-	own->keys_n = 0;
-	for (size_t i = 0; i < c->sign_n && own->keys_n < DKIM_KEYS_MAX; i++)
-		if (str_ieq(c->sign[i].domain, domain))
-			own->keys[own->keys_n++] = (struct dkim_key){
-				.domain = arena_str(own->arena, c->sign[i].domain),
-				.selector = arena_str(own->arena, c->sign[i].selector),
-				.algorithm = (enum dkim_algorithm)c->sign[i].algorithm,
-				.oversign = c->sign[i].oversign,
-			};
+	own->keys_n = config_dkim_keys(own->arena, role_config(own->reports->role), address_domain(own->author.from), own->keys);
 }
 
 static const struct rec_signature *signature_of(const struct msg_signatures *m, const struct dkim_key *key)

@@ -1,6 +1,8 @@
 /* ehlo.c - EHLO and HELO (RFC 5321 4.1.1.1), and what of extensions.def is offered when. */
 #include "server.h"
 
+#include "posthouse/date.h"
+
 static bool without_tls(const struct smtp_server *s)
 {
 	return !s->tls && s->config->can_starttls;
@@ -64,7 +66,7 @@ static void future_release(const struct smtp_server *s, struct buf *b)
 	uint64_t most = s->config->future_release_s;
 
 	buf_printf(b, " %llu ", (unsigned long long)most);
-	smtp_date_add(b, s->config->now_ms() + most * 1000);
+	date_add(b, s->config->now_ms() + most * 1000);
 }
 
 static const struct extension {

@@ -3,6 +3,7 @@
 
 #include "posthouse/address.h"
 #include "posthouse/buf.h"
+#include "posthouse/date.h"
 #include "posthouse/utf8.h"
 
 #define ENVID_MAX 100 /* RFC 3461 4.4 */
@@ -111,7 +112,7 @@ static bool parse_holduntil(const struct smtp_offer *offer, struct str value, st
 {
 	uint64_t at_ms;
 
-	return smtp_date_parse(value, &at_ms) && set_release(offer, to.mail, at_ms);
+	return date_parse(value, &at_ms) && set_release(offer, to.mail, at_ms);
 }
 
 /* RFC 2852 section 4: by-time ";" by-mode [by-trace]. A time that is over already can come with a message between

@@ -3,6 +3,7 @@
 
 #include "posthouse/address.h"
 #include "posthouse/arena.h"
+#include "posthouse/date.h"
 
 #include <assert.h>
 
@@ -50,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (smtp_rcpt_params(input, &offer, &rcpt).class == OK)
 		assert(rcpt.orcpt.n <= 500 && smtp_xtext_valid(rcpt.orcpt) &&
 		       (rcpt.notify == NOTIFY_NEVER || (rcpt.notify & NOTIFY_NEVER) == 0));
-	smtp_date_parse(input, &ms);
+	date_parse(input, &ms);
 	smtp_xtext_valid(input);
 	if (smtp_parse_keyword(input, S("FROM"), &rest))
 		input = rest;

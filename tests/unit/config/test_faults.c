@@ -251,6 +251,9 @@ static const struct row key_files[] = {
 	{ START "sign = ( { domain = \"a.example\"; selector = \"s\"; key = \"tiny.key\"; } );", 2,
 	  "at least 1024 bits, not 512" },
 	{ START "sign = ( { domain = \"a.example\"; selector = \"s\"; key = \"weak.key\"; } );", 2, "is weak", true },
+	{ START "sign = ( { domain = \"a.example\"; selector = \"s\"; key = \"rsa.key\";\n state = \"old\"; } );", 3, "state" },
+	{ START "sign = ( { domain = \"a.example\"; selector = \"s\"; key = \"rsa.key\";\n since = \"yesterday\"; } );", 3,
+	  "a time such as" },
 	{ START "sign = ( { domain = \"a.example\"; selector = \"s\"; key = \"open.key\"; } );", 2,
 	  "everybody can read the private key", true },
 	{ START

@@ -377,6 +377,32 @@ static void reload(void **state)
 	config_free(old);
 }
 
+/* Only active keys sign, and only of these there can be no more than DKIM_KEYS_MAX. */
+static void signing_keys(void **state)
+{
+	struct config *c = fixture_good(
+		BASICS
+		"sign = ( { domain = \"a.example\"; selector = \"p1\"; key = \"rsa.key\"; state = \"retired\"; },\n"
+		"  { domain = \"a.example\"; selector = \"p2\"; key = \"rsa.key\"; since = \"2027-03-02T14:02:11Z\"; },\n"
+		"  { domain = \"a.example\"; selector = \"p3\"; key = \"ed25519.key\"; state = \"pending\"; seen = \"\"; },\n"
+		"  { domain = \"b.example\"; selector = \"p1\"; key = \"rsa.key\"; state = \"pending\"; },\n"
+		"  { domain = \"a.example\"; selector = \"p4\"; key = \"rsa.key\"; },\n"
+		"  { domain = \"a.example\"; selector = \"p5\"; key = \"rsa.key\"; },\n"
+		"  { domain = \"a.example\"; selector = \"p6\"; key = \"rsa.key\"; } );");
+	struct dkim_key keys[DKIM_KEYS_MAX];
+	struct arena a = { 0 };
+
+	assert_int_equal(config_dkim_keys(&a, c, S("A.example"), keys), 4);
+	assert_str(keys[0].selector, "p2");
+	assert_str(keys[3].selector, "p6");
+	assert_int_equal(config_dkim_keys(&a, c, S("b.example"), keys), 0);
+	assert_true(config_signs(c, S("a.example")) && !config_signs(c, S("b.example")));
+	assert_true(str_starts(c->sign[0].record, S("v=DKIM1; k=rsa; p=MIIB")) &&
+		    str_starts(c->sign[2].record, S("v=DKIM1; k=ed25519; p=")));
+	arena_fini(&a);
+	config_free(c);
+}
+
 /* What is dumped loads again, to the same; and has no secret. */
 static void dump(void **state)
 {
@@ -487,10 +513,10 @@ static void again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults), cmocka_unit_test(values),   cmocka_unit_test(includes),
-		cmocka_unit_test(routes),   cmocka_unit_test(profiled), cmocka_unit_test(secret_files),
-		cmocka_unit_test(reload),   cmocka_unit_test(dump),     cmocka_unit_test(ticket_keys),
-		cmocka_unit_test(rescued),  cmocka_unit_test(again),
+		cmocka_unit_test(defaults),    cmocka_unit_test(values),   cmocka_unit_test(includes),
+		cmocka_unit_test(routes),      cmocka_unit_test(profiled), cmocka_unit_test(secret_files),
+		cmocka_unit_test(reload),      cmocka_unit_test(dump),     cmocka_unit_test(signing_keys),
+		cmocka_unit_test(ticket_keys), cmocka_unit_test(rescued),  cmocka_unit_test(again),
 	};
 
 	return cmocka_run_group_tests_name("config load", tests, fixture_open, fixture_close);

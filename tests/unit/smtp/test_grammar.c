@@ -5,6 +5,7 @@
 
 #include "posthouse/address.h"
 #include "posthouse/base64.h"
+#include "posthouse/date.h"
 
 #define TEXT_200                                                                                                                 \
 	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"                   \
@@ -177,16 +178,16 @@ static void test_dates(void **state)
 	uint64_t ms;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (!smtp_date_parse(rows[i].text, &ms) || ms != rows[i].ms)
+		if (!date_parse(rows[i].text, &ms) || ms != rows[i].ms)
 			fail_msg("row %zu: \"%.*s\": %llu", i, STR_ARG(rows[i].text), (unsigned long long)ms);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		if (smtp_date_parse(bad[i], &ms))
+		if (date_parse(bad[i], &ms))
 			fail_msg("taken: \"%.*s\"", STR_ARG(bad[i]));
 	buf_init(&b, 100);
 	for (uint64_t day = 0; day < 150000; day += 13) { /* what is written is read as what it was */
 		buf_clear(&b);
-		smtp_date_add(&b, (day * 86400 + day % 86400) * 1000);
-		assert_true(smtp_date_parse(buf_view(&b), &ms));
+		date_add(&b, (day * 86400 + day % 86400) * 1000);
+		assert_true(date_parse(buf_view(&b), &ms));
 		assert_true(ms == (day * 86400 + day % 86400) * 1000);
 	}
 	buf_fini(&b);

@@ -1,7 +1,5 @@
-/* date.c - times as RFC 3339 writes them: HOLDUNTIL and what EHLO says of it (RFC 4865). */
-#include "grammar.h"
-
-#include "posthouse/buf.h"
+/* date.c - times as RFC 3339 writes them. */
+#include "posthouse/date.h"
 
 #include <time.h>
 
@@ -52,7 +50,7 @@ static bool take_offset(struct str s, int *offset_out)
 	return true;
 }
 
-bool smtp_date_parse(struct str s, uint64_t *ms_out)
+bool date_parse(struct str s, uint64_t *ms_out)
 {
 	int year, month, day, hour, minute, second, fraction, offset;
 	struct tm t;
@@ -74,7 +72,7 @@ bool smtp_date_parse(struct str s, uint64_t *ms_out)
 	return true;
 }
 
-void smtp_date_add(struct buf *b, uint64_t ms)
+void date_add(struct buf *b, uint64_t ms)
 {
 	time_t at_s = (time_t)(ms / 1000);
 	struct tm t;
