@@ -243,6 +243,13 @@ struct config {
 		struct str ca, ca_pem; /* path of a PEM bundle, empty = the system's; its content */
 	} https;
 	struct {
+		bool daily;
+		struct str_list addresses; /* that the world sees */
+		struct str_list lists;     /* DNS block lists */
+		struct str_list probe;     /* domains whose mail servers are greeted */
+		struct str_list ignore;    /* ids of checks, or "id:subject" */
+	} doctor;
+	struct {
 		unsigned format; /* enum log_format */
 		unsigned level;  /* enum log_level */
 	} log;

@@ -57,7 +57,19 @@ void dns_cancel(struct dns_lookup *l); /* NULL is allowed; no callback after it 
  * in the arena; octets that no host name has are escaped as \DDD. Raw data are views of the packet. False when it is malformed
  * or has more than 512 records in a section; never reads past the packet, never follows compression pointers forward or in
  * circles. */
-enum dns_type { DNS_A = 1, DNS_NS = 2, DNS_CNAME = 5, DNS_SOA = 6, DNS_MX = 15, DNS_AAAA = 28 };
+enum dns_type {
+	DNS_A = 1,
+	DNS_NS = 2,
+	DNS_CNAME = 5,
+	DNS_SOA = 6,
+	DNS_PTR = 12,
+	DNS_MX = 15,
+	DNS_TXT = 16,
+	DNS_AAAA = 28,
+	DNS_SRV = 33,
+	DNS_TLSA = 52,
+	DNS_CAA = 257,
+};
 struct dns_record {
 	struct str owner;
 	unsigned type, class; /* enum dns_type and others; 1 IN */

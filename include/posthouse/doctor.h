@@ -1,0 +1,203 @@
+/* doctor.h - the room that looks at everything a mail relay needs around it, and says what is wrong, why it matters and what
+ * mends it: DNS records, reverse names, ports, certificates, this machine. The command `posthouse doctor` and the role
+ * doctor use it.
+ *
+ * A run (struct doctor) has a configuration, a source of facts, and findings. Checks are pure functions over the facts; what
+ * is not known at that moment is PENDING, and the source fetches it. doctor_look() runs all checks with fresh findings,
+ * again and again, until no check has met a pending fact. doctor_start() does that on a loop with real questions; unit tests
+ * have a table of answers (tests/unit/doctor/table.h).
+ *
+ * Everything lives in the arena of the run. Names of domains are lower-case A-labels without the final dot. */
+#ifndef POSTHOUSE_DOCTOR_H
+#define POSTHOUSE_DOCTOR_H
+
+#include "posthouse/arena.h"
+#include "posthouse/config.h"
+#include "posthouse/verdict.h"
+
+#include <sys/socket.h>
+
+struct dns_entry; /* records.h */
+
+/* ---- facts ---- */
+
+/* Whose answer counts: the resolver of the configuration, as this network's clients see it; a recursion of our own, as the
+ * world sees it (the first, when that is not possible here); the name servers of the domain itself, without any cache. */
+enum doctor_view { VIEW_CLIENTS, VIEW_WORLD, VIEW_OWN };
+
+/* Only NO_NAME (NXDOMAIN) and EMPTY mean "not there"; UNKNOWN is SERVFAIL, REFUSED, time-out, bogus, after all tries. */
+enum fact_state { FACT_PENDING, FACT_THERE, FACT_EMPTY, FACT_NO_NAME, FACT_UNKNOWN };
+
+struct fact_record {
+	struct str text;     /* TXT: its strings joined; MX, PTR, NS, CNAME, SRV, SOA: the name; A, AAAA: the address as text */
+	unsigned preference; /* MX; SRV: the priority */
+	unsigned port;       /* SRV */
+	uint32_t serial;     /* SOA */
+	struct str data;     /* TXT, CAA, TLSA and types that are not named here: the raw data of the record */
+};
+
+struct fact_dns {
+	enum fact_state state;
+	struct fact_record *records; /* of the type that was asked for, at the end of the CNAMEs */
+	size_t n;
+	struct str alias; /* the end of the CNAMEs; "": there is none */
+	uint32_t ttl;     /* seconds that the answer can still be in caches */
+	bool secure, bogus;
+	struct str why; /* UNKNOWN: the reason in words */
+	struct str server;
+	uint64_t ms; /* how long the answer took */
+};
+
+/* One dialogue with a mail server, or with a listener of ours. Commands are sent one after another as they are given
+ * ("MAIL FROM:<>"), after EHLO and, as `tls` says, STARTTLS; QUIT is sent in any case. DATA is never sent. */
+enum probe_tls { PROBE_PLAIN, PROBE_STARTTLS, PROBE_IMPLICIT };
+struct probe {
+	struct str host; /* an address as text: facts_dns() finds those of a name */
+	unsigned port;
+	enum probe_tls tls;
+	unsigned tls_most;     /* enum tls_version: the highest version to offer; 0: all */
+	struct str tls_name;   /* SNI, and the name that the certificate is verified for; "": host */
+	struct str source;     /* local address; "": any */
+	struct str_list lines; /* commands behind EHLO (and STARTTLS) */
+};
+
+struct fact_probe {
+	enum fact_state state; /* THERE: a connection was made; UNKNOWN: not, see why; the others are not used */
+	struct str why;
+	bool refused, timed_out, unreachable; /* how it failed */
+	struct str greeting;                  /* with the code; "": none came */
+	struct str ehlo;                      /* all lines of the last EHLO's answer, with '\n' between them */
+	struct str ehlo_clear;                /* the same before STARTTLS */
+	struct str *replies;                  /* to `lines`, as far as they were sent */
+	size_t replies_n;
+	bool tls;           /* a handshake was made */
+	struct str tls_why; /* why not, when it was tried */
+	struct str tls_text;
+	struct str chain_pem; /* of the server */
+	struct str verify;    /* "": the certificate is good for tls_name by the system's authorities; else why not */
+};
+
+/* The test of an upstream by the relay that runs here. */
+struct fact_upstream {
+	enum fact_state state; /* THERE: tested, see below; UNKNOWN: the test could not be made, see verdict.text */
+	struct verdict verdict;
+	unsigned step, meaning; /* as upstream_tested has them */
+	struct str remote, tls, mechanism, extensions;
+};
+
+/* What can be seen on this machine, found once before the run (machine.h). */
+struct machine_facts;
+
+/* Where facts come from. Each function is called once for a fact: it fills in the answer, at once or later, whose state is
+ * PENDING until then; texts of the answer live as long as the run (doctor_arena()). */
+struct dns_question {
+	enum doctor_view view;
+	struct str name;
+	unsigned type;      /* enum dns_type of dns.h */
+	struct str servers; /* VIEW_OWN: "192.0.2.1 2001:db8::1" */
+};
+struct doctor_source {
+	void *ctx;
+	void (*dns)(void *ctx, const struct dns_question *q, struct fact_dns *answer);
+	void (*probe)(void *ctx, const struct probe *p, struct fact_probe *answer);
+	void (*upstream)(void *ctx, struct str name, struct fact_upstream *answer);
+};
+
+/* ---- the situation ---- */
+
+struct doctor_address {
+	struct sockaddr_storage at;
+	struct str text;
+};
+
+struct doctor_domain {
+	struct str name;
+	bool by_mx, by_upstream; /* which ways mail of this domain can take */
+	bool foreign;            /* it is not ours to publish for: it is that of the provider by whose upstream it goes */
+	const struct cfg_upstream **upstreams;
+	size_t upstreams_n;
+	struct str_list senders; /* addresses (no patterns) of this domain that the configuration names */
+};
+
+struct situation {
+	bool mx, upstream, container;
+	bool mx_is_spare;                 /* "mx" is in routes only behind an upstream */
+	struct doctor_address *addresses; /* that we send from, as the world sees them */
+	size_t addresses_n;
+	struct str addresses_from; /* "delivery.source", …; "": none is known */
+	bool addresses_pending;    /* they depend on a fact that is not there yet */
+	struct doctor_domain *domains;
+	size_t domains_n;
+	bool deep, offline;
+};
+
+/* ---- findings ---- */
+
+enum doctor_result { DOCTOR_OK, DOCTOR_ADVICE, DOCTOR_WARNING, DOCTOR_FAILURE, DOCTOR_UNKNOWN, DOCTOR_SKIPPED, DOCTOR_IGNORED };
+#define DOCTOR_RESULTS 7
+const char *doctor_result_name(enum doctor_result r); /* "ok", "advice", … */
+
+enum doctor_check {
+#define CHECK(ID, id, situations, run, why) CHECK_##ID,
+#define LATER(ID, id, situations, run, why) CHECK_##ID,
+#include "posthouse/checks.def"
+	DOCTOR_CHECKS
+};
+const char *doctor_check_id(enum doctor_check check); /* "ptr.exists" */
+
+struct doctor_finding {
+	enum doctor_check check;
+	enum doctor_result result;
+	struct str domain;  /* the sender domain that it is about; "": the machine */
+	struct str subject; /* an address, a selector, a host …; "" */
+	/* What was found. It is printed behind the subject, or else behind the domain, as one sentence: "has no reverse name".
+	 * Where both are empty it is the sentence. */
+	struct str text;
+	struct str why; /* why it matters; "": that of the table */
+	struct str found, expected;
+	struct {
+		struct str text; /* what to do, in words; can have several lines */
+		const struct dns_entry *records;
+		size_t records_n;
+		struct str config, command;
+	} remedy;
+	struct str after; /* SKIPPED: the check to be mended first, or the reason */
+};
+
+/* ---- a run ---- */
+
+struct doctor_options {
+	struct str domain;    /* judge this one only; "": all */
+	struct str_list only; /* patterns of ids, as "spf.*"; none: all */
+	struct str resolver;  /* in place of the configured one; "": that */
+	bool deep, offline;
+	bool container;         /* we run in one */
+	struct str_list kernel; /* the addresses that the kernel would send from */
+	const struct machine_facts *machine;
+	uint64_t now; /* ms UTC */
+};
+
+struct doctor; /* a run */
+
+/* `c` must live as long as the run. */
+struct doctor *doctor_new(const struct config *c, const struct doctor_options *o, const struct doctor_source *source);
+void doctor_free(struct doctor *d);
+struct arena *doctor_arena(struct doctor *d);
+const struct situation *doctor_situation(const struct doctor *d);
+
+/* Run all checks once. True: no fact was pending, so the findings are those of the run. */
+bool doctor_look(struct doctor *d);
+/* No more time: what is pending is unknown from now on, and nothing is asked any more. */
+void doctor_give_up(struct doctor *d);
+
+/* In the order of the table. */
+const struct doctor_finding *doctor_findings(const struct doctor *d, size_t *n_out);
+
+/* Every question that was asked of DNS and its answer; the iteration ends with NULL. */
+struct doctor_evidence {
+	const struct dns_question *question;
+	const struct fact_dns *answer;
+};
+bool doctor_evidence(const struct doctor *d, const struct doctor_finding *f, size_t i, struct doctor_evidence *out);
+
+#endif

@@ -1,0 +1,424 @@
+/* table.c - facts of a run out of a table. */
+#include "table.h"
+
+#include "posthouse/buf.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define LINES_MAX   600
+#define PENDING_MAX 4000
+#define LOOKS_MAX   200
+
+struct line {
+	int view; /* -1: all */
+	struct str name, type, data;
+};
+
+struct server {
+	struct str host;
+	unsigned port;
+	struct fact_probe answer;
+};
+
+struct named {
+	struct str name;
+	struct fact_upstream answer;
+};
+
+struct table {
+	struct arena arena;
+	struct config *config;
+	struct doctor_options options;
+	struct doctor *doctor;
+	struct line lines[LINES_MAX];
+	size_t lines_n;
+	struct server servers[50];
+	size_t servers_n;
+	struct named upstreams[20];
+	size_t upstreams_n;
+	struct {
+		const struct dns_question *q;
+		struct fact_dns *answer;
+	} asked[PENDING_MAX];
+	size_t asked_n;
+};
+
+/* ---- records ---- */
+
+static struct str word(struct str *rest)
+{
+	struct str w;
+
+	*rest = str_trim(*rest);
+	w = str_head(*rest, str_find(*rest, ' '));
+	*rest = str_trim(str_from(*rest, w.n));
+	return w;
+}
+
+static void add(struct table *t, int view, const char *records)
+{
+	struct str rest = str_of(records), line;
+
+	while (str_split(&rest, '\n', &line)) {
+		struct line *to = &t->lines[t->lines_n];
+		struct str reverse;
+
+		line = arena_str(&t->arena, str_trim(line));
+		if (line.n == 0)
+			continue;
+		assert_true(t->lines_n++ < LINES_MAX);
+		to->view = view;
+		to->name = arena_lower(&t->arena, word(&line));
+		reverse = reverse_name(&t->arena, to->name, S("in-addr.arpa"), S("ip6.arpa"));
+		to->name = reverse.n > 0 ? reverse : to->name;
+		to->type = word(&line);
+		to->data = line;
+	}
+}
+
+void table_records(struct table *t, const char *records)
+{
+	add(t, -1, records);
+}
+
+void table_view(struct table *t, enum doctor_view view, const char *records)
+{
+	add(t, (int)view, records);
+}
+
+static const struct {
+	const char *word;
+	unsigned type;
+} types[] = { { "A", DNS_A },         { "AAAA", DNS_AAAA }, { "MX", DNS_MX },     { "NS", DNS_NS },
+	      { "CNAME", DNS_CNAME }, { "SOA", DNS_SOA },   { "PTR", DNS_PTR },   { "TXT", DNS_TXT },
+	      { "SRV", DNS_SRV },     { "CAA", DNS_CAA },   { "TLSA", DNS_TLSA }, { "SPF", 99 } };
+
+static bool is_type(struct str w, unsigned type)
+{
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+		if (types[i].type == type)
+			return str_eq(w, str_of(types[i].word));
+	return false;
+}
+
+static struct str strip(struct str name)
+{
+	return str_ends(name, S(".")) ? str_head(name, name.n - 1) : name;
+}
+
+/* `"one" "two"`, or a text that is cut at 255. */
+static void read_txt(struct arena *a, struct str data, struct fact_record *r)
+{
+	struct buf joined, raw;
+
+	buf_init(&joined, 65536);
+	buf_init(&raw, 65536);
+	while (data.n > 0) {
+		struct str part;
+
+		if (data.p[0] == '"') {
+			data = str_from(data, 1);
+			part = str_head(data, str_find(data, '"'));
+			data = str_trim(str_from(data, part.n + 1));
+		} else {
+			part = str_head(data, 255);
+			data = str_from(data, part.n);
+		}
+		buf_add_char(&raw, (char)part.n);
+		buf_add(&raw, part);
+		buf_add(&joined, part);
+	}
+	r->text = arena_str(a, buf_view(&joined));
+	r->data = arena_str(a, buf_view(&raw));
+	buf_fini(&joined);
+	buf_fini(&raw);
+}
+
+static unsigned number(struct str *rest)
+{
+	uint64_t n = 0;
+
+	(void)str_to_u64(word(rest), &n);
+	return (unsigned)n;
+}
+
+static void read_caa(struct arena *a, struct str data, struct fact_record *r)
+{
+	unsigned flags = number(&data);
+	struct str tag = word(&data);
+
+	data = data.n > 1 && data.p[0] == '"' ? str_head(str_from(data, 1), data.n - 2) : data;
+	r->data = arena_printf(a, "%c%c%.*s%.*s", (int)(flags + 1), (int)tag.n, STR_ARG(tag), STR_ARG(data));
+	((char *)(uintptr_t)r->data.p)[0] = (char)flags;
+}
+
+static void read_tlsa(struct arena *a, struct str data, struct fact_record *r)
+{
+	char *raw = arena_alloc(a, data.n + 3);
+
+	for (int i = 0; i < 3; i++)
+		raw[i] = (char)number(&data);
+	for (size_t i = 0; i + 1 < data.n; i += 2)
+		raw[3 + i / 2] = (char)strtoul(arena_cstr(a, str_head(str_from(data, i), 2)), NULL, 16);
+	r->data = str_make(raw, 3 + data.n / 2);
+}
+
+static void read_record(struct arena *a, const struct line *l, unsigned type, struct fact_record *r)
+{
+	struct str data = l->data;
+
+	r->text = data;
+	if (type == DNS_TXT || type == 99) {
+		read_txt(a, data, r);
+	} else if (type == DNS_MX) {
+		r->preference = number(&data);
+		r->text = strip(data);
+	} else if (type == DNS_SRV) {
+		r->preference = number(&data);
+		number(&data);
+		r->port = number(&data);
+		r->text = strip(data);
+	} else if (type == DNS_SOA) {
+		r->serial = number(&data);
+		r->text = S("ns.example.org");
+	} else if (type == DNS_CAA) {
+		read_caa(a, data, r);
+	} else if (type == DNS_TLSA) {
+		read_tlsa(a, data, r);
+	} else {
+		r->text = strip(data);
+	}
+}
+
+/* ---- answers ---- */
+
+/* Has the view lines of its own for the name? */
+static bool own_lines(const struct table *t, int view, struct str name)
+{
+	for (size_t i = 0; i < t->lines_n; i++)
+		if (t->lines[i].view == view && str_eq(t->lines[i].name, name))
+			return true;
+	return false;
+}
+
+static const struct line *next_line(const struct table *t, int view, struct str name, const char *type, size_t *at)
+{
+	int from = own_lines(t, view, name) ? view : -1;
+
+	for (; *at < t->lines_n; ++*at) {
+		const struct line *l = &t->lines[*at];
+
+		if (l->view == from && str_eq(l->name, name) && (!type || str_eq(l->type, str_of(type)))) {
+			++*at;
+			return l;
+		}
+	}
+	return NULL;
+}
+
+static bool has(const struct table *t, int view, struct str name, const char *type)
+{
+	size_t at = 0;
+
+	return next_line(t, view, name, type, &at) != NULL;
+}
+
+static bool exists(const struct table *t, struct str name)
+{
+	for (size_t i = 0; i < t->lines_n; i++) {
+		struct str n = t->lines[i].name;
+
+		if (str_ends(n, name) && (n.n == name.n || n.p[n.n - name.n - 1] == '.') &&
+		    !str_eq(t->lines[i].type, S("NXDOMAIN")))
+			return true;
+	}
+	return false;
+}
+
+static void answer(struct table *t, const struct dns_question *q, struct fact_dns *f)
+{
+	struct arena *a = doctor_arena(t->doctor);
+	int view = (int)q->view;
+	struct str name = q->name;
+	const struct line *l;
+	size_t at = 0;
+
+	f->server = S("192.0.2.53");
+	f->ttl = 300;
+	f->ms = 1;
+	for (unsigned i = 0; i < 8 && q->type != DNS_CNAME && (at = 0, l = next_line(t, view, name, "CNAME", &at)) != NULL; i++)
+		name = f->alias = arena_lower(a, strip(l->data));
+	f->secure = has(t, view, name, "SECURE");
+	f->bogus = has(t, view, name, "BOGUS");
+	f->state = FACT_UNKNOWN;
+	f->why = f->bogus ? S("not authentic (DNSSEC)") : S("server failure");
+	if (f->bogus || has(t, view, name, "SERVFAIL"))
+		return;
+	f->records = ARENA_ARRAY(a, struct fact_record, LINES_MAX);
+	for (at = 0; (l = next_line(t, view, name, NULL, &at)) != NULL;)
+		if (is_type(l->type, q->type))
+			read_record(a, l, q->type, &f->records[f->n++]);
+	f->why = S("");
+	f->state = f->n > 0 ? FACT_THERE : exists(t, name) ? FACT_EMPTY : FACT_NO_NAME;
+}
+
+/* Not at once: the first look of a check finds nothing. */
+static void on_dns(void *ctx, const struct dns_question *q, struct fact_dns *f)
+{
+	struct table *t = ctx;
+
+	assert_true(t->asked_n < PENDING_MAX);
+	t->asked[t->asked_n].q = q;
+	t->asked[t->asked_n++].answer = f;
+}
+
+static void on_probe(void *ctx, const struct probe *p, struct fact_probe *f)
+{
+	struct table *t = ctx;
+
+	*f = (struct fact_probe){ .state = FACT_UNKNOWN, .timed_out = true, .why = S("no answer") };
+	for (size_t i = 0; i < t->servers_n; i++)
+		if (str_eq(t->servers[i].host, p->host) && t->servers[i].port == p->port)
+			*f = t->servers[i].answer;
+}
+
+static void on_upstream(void *ctx, struct str name, struct fact_upstream *f)
+{
+	struct table *t = ctx;
+
+	*f = (struct fact_upstream){ .state = FACT_UNKNOWN, .verdict = temp(0, S(""), S("no relay runs")) };
+	for (size_t i = 0; i < t->upstreams_n; i++)
+		if (str_eq(t->upstreams[i].name, name))
+			*f = t->upstreams[i].answer;
+}
+
+/* ---- a run ---- */
+
+struct table *table_new(const char *config)
+{
+	struct table *t = NEW(struct table);
+	const char *basics = strncmp(config, "hostname", 8) == 0 ? "" : HOST CERT;
+
+	t->config = fixture_good(arena_cstr(&t->arena, arena_printf(&t->arena, "%s%s", basics, config)));
+	t->options.now = 1772456531204;
+	return t;
+}
+
+void table_free(struct table *t)
+{
+	doctor_free(t->doctor);
+	config_free(t->config);
+	arena_fini(&t->arena);
+	free(t);
+}
+
+void table_probe(struct table *t, const char *host, unsigned port, struct fact_probe a)
+{
+	a.state = a.state == FACT_PENDING ? FACT_THERE : a.state;
+	t->servers[t->servers_n++] = (struct server){ str_of(host), port, a };
+}
+
+void table_upstream(struct table *t, const char *name, struct fact_upstream a)
+{
+	a.state = a.state == FACT_PENDING ? FACT_THERE : a.state;
+	t->upstreams[t->upstreams_n++] = (struct named){ str_of(name), a };
+}
+
+struct doctor_options *table_options(struct table *t)
+{
+	return &t->options;
+}
+
+struct doctor *table_doctor(struct table *t)
+{
+	return t->doctor;
+}
+
+void table_run(struct table *t)
+{
+	const struct doctor_source source = { t, on_dns, on_probe, on_upstream };
+	unsigned looks = 0;
+
+	t->doctor = doctor_new(t->config, &t->options, &source);
+	while (!doctor_look(t->doctor)) {
+		assert_true(++looks < LOOKS_MAX);
+		for (size_t i = 0; i < t->asked_n; i++)
+			answer(t, t->asked[i].q, t->asked[i].answer);
+		t->asked_n = 0;
+	}
+}
+
+static const char *all_findings(struct table *t)
+{
+	size_t n;
+	const struct doctor_finding *f = doctor_findings(t->doctor, &n);
+	struct str all = S("");
+
+	for (size_t i = 0; i < n; i++)
+		all = arena_printf(&t->arena, "%.*s%s %s [%.*s] %.*s %.*s %.*s\n", STR_ARG(all), doctor_check_id(f[i].check),
+				   doctor_result_name(f[i].result), STR_ARG(f[i].domain), STR_ARG(f[i].subject),
+				   STR_ARG(f[i].text), STR_ARG(f[i].after));
+	return arena_cstr(&t->arena, all);
+}
+
+static bool has_words(struct table *t, const struct doctor_finding *f, struct str words)
+{
+	struct str all = arena_printf(&t->arena, "%.*s %.*s\n%.*s\n%.*s\n%.*s\n%.*s\n%.*s", STR_ARG(f->subject), STR_ARG(f->text),
+				      STR_ARG(f->why), STR_ARG(f->remedy.text), STR_ARG(f->remedy.config),
+				      STR_ARG(f->remedy.command), STR_ARG(f->after));
+
+	return str_search(all, words) < all.n || words.n == 0;
+}
+
+const struct doctor_finding *expect(struct table *t, const char *id, enum doctor_result result, const char *words)
+{
+	size_t n;
+	const struct doctor_finding *f = doctor_findings(t->doctor, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(doctor_check_id(f[i].check), id) == 0 && f[i].result == result && has_words(t, &f[i], str_of(words)))
+			return &f[i];
+	fail_msg("expected %s %s \"%s\" in:\n%s", id, doctor_result_name(result), words, all_findings(t));
+	return NULL;
+}
+
+void expect_silent(struct table *t, const char *pattern)
+{
+	size_t n;
+	const struct doctor_finding *f = doctor_findings(t->doctor, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (fnmatch(pattern, doctor_check_id(f[i].check), 0) == 0 && f[i].result != DOCTOR_OK &&
+		    f[i].result != DOCTOR_ADVICE && f[i].result != DOCTOR_SKIPPED)
+			fail_msg("%s is not silent:\n%s", doctor_check_id(f[i].check), all_findings(t));
+}
+
+/* WORLD without the lines of names that `records` has. */
+static void add_world(struct table *t, const char *records)
+{
+	struct str world = str_of(WORLD), line, change, rest;
+
+	while (str_split(&world, '\n', &line)) {
+		struct str name = str_head(line, str_find(line, ' '));
+		bool replaced = false;
+
+		for (rest = str_of(records); str_split(&rest, '\n', &change);)
+			replaced = replaced || str_eq(str_head(change, str_find(change, ' ')), name);
+		if (!replaced)
+			table_records(t, arena_cstr(&t->arena, line));
+	}
+}
+
+void plant(const char *config, const char *records, const char *id, enum doctor_result result, const char *words)
+{
+	struct table *t = table_new(config);
+	bool replaces = records[0] == '!';
+
+	add_world(t, replaces ? records + 1 : "");
+	table_records(t, replaces ? records + 1 : records);
+	table_run(t);
+	expect(t, id, result, words);
+	table_free(t);
+}
