@@ -49,7 +49,9 @@ static inline const char *recipient_state_name(unsigned state)
 
 struct new_recipient {
 	struct str address, orcpt;
+	struct str via; /* see store_reroute(); "" */
 	unsigned notify;
+	bool held; /* from the start, also when the message is not */
 };
 
 /* The state of a token bucket (limit.h), kept over restarts. */
@@ -93,6 +95,7 @@ struct accepted {
 struct due_recipient {
 	uint64_t n;
 	struct str address, orcpt;
+	struct str via; /* see store_reroute(); "" */
 	unsigned notify;
 	uint64_t attempts, deaths;
 };
@@ -163,12 +166,13 @@ typedef void (*store_fd_fn)(void *ctx, struct verdict v, int fd);
 void store_spool_create(struct store *st, uint64_t id, uint64_t size_hint, store_fd_fn done, void *ctx);
 void store_spool_drop(struct store *st, uint64_t id);
 
-/* Lanes (recipient domain, login, priority) with something due at `now`: those of higher priority first, in turn among
+/* Lanes (recipient domain, login, priority, via) with something due at `now`: those of higher priority first, in turn among
  * equals (a lane that was given goes to the end); but a quarter of each page goes to those that have waited longest,
  * whatever their priority. next_at_out: when the next lane will be due (0: none waits). */
 struct due_lane {
 	uint64_t lane;
 	struct str domain, login;
+	struct str via; /* see store_reroute(); "" */
 	unsigned priority;
 };
 typedef void (*store_lanes_fn)(void *ctx, struct verdict v, const struct due_lane *lanes, size_t n, uint64_t next_at);
@@ -257,10 +261,10 @@ struct selector {
 	struct str user, sender, recipient, destination;
 	uint64_t older_than_ms;
 };
-enum alter { ALTER_RETRY = 1, ALTER_REMOVE, ALTER_HOLD, ALTER_RELEASE };
+enum alter { ALTER_RETRY = 1, ALTER_REMOVE, ALTER_HOLD, ALTER_RELEASE, ALTER_BOUNCE, ALTER_REROUTE };
 
 struct message_row {
-	uint64_t id, received_at, expires_at, finished_at, size, parent;
+	uint64_t id, token, received_at, expires_at, warn_at, finished_at, size, header_size, parent;
 	enum message_kind kind;
 	struct envelope envelope;
 	struct str device, origin, held, prefix;
@@ -271,7 +275,9 @@ struct message_row {
 };
 struct recipient_row {
 	uint64_t n;
-	struct str address, remote, route;
+	struct str address, orcpt, remote, route;
+	struct str via; /* see store_reroute(); "" */
+	unsigned notify;
 	enum recipient_state state;
 	bool leased;
 	uint64_t due_at, attempts, last_at;
@@ -297,9 +303,10 @@ void store_trace(struct store *st, uint64_t id, uint64_t cursor, size_t max, sto
 /* 500 messages at a time, resumable by the cursor. A selector with recipient or destination alters only those recipients of
  * a message, any other all of them (and then HOLD and RELEASE mark the message itself). Leased recipients are counted but not
  * altered (REMOVE marks them durably: a result other than delivered, or a restart, ends them as REMOVED; HOLD: those that must
- * be tried again are held). RETRY makes waiting recipients due now; RETRY and RELEASE never deliver before release_at. FAILED
- * recipients are left to their report. Each altered message gets an event: mail.retried, mail.removed, mail.held,
- * mail.released. */
+ * be tried again are held). RETRY makes waiting recipients due now; RETRY and RELEASE never deliver before release_at. BOUNCE
+ * makes waiting and held recipients FAILED, with a reply that names the reason and the last answer; leased ones are marked as by
+ * REMOVE. FAILED recipients are left to their report. Each altered message gets an event: mail.retried, mail.removed, mail.held,
+ * mail.released, mail.bounced, mail.rerouted. */
 struct altered {
 	uint64_t count;         /* messages that were altered */
 	uint64_t in_flight;     /* leased recipients that were met */
@@ -310,6 +317,27 @@ struct altered {
 typedef void (*store_alter_fn)(void *ctx, struct verdict v, const struct altered *altered);
 void store_alter(struct store *st, const struct selector *s, enum alter operation, struct str reason, uint64_t cursor,
 		 store_alter_fn done, void *ctx);
+
+/* ALTER_REROUTE: waiting and held recipients go by `via` from now on: a choice as routes have it (an upstream, or "mx"),
+ * which the store does not look into; "": by the routes again. Those that wait are due now; leased
+ * ones go by it when they come back. */
+void store_reroute(struct store *st, const struct selector *s, struct str via, struct str reason, uint64_t cursor,
+		   store_alter_fn done, void *ctx);
+
+/* What waits, by recipient domain. Each call looks at some open messages after `cursor`, at most `max`: the caller adds the
+ * pages. next_cursor 0: the last page. Of one message with very many domains the last ones are one row, with the destination
+ * "*". */
+#define SUMMARY_AGES 6 /* of messages: younger than 5 and 20 minutes, 1 hour, 4 hours, 1 day; older */
+struct summary_row {
+	struct str destination;
+	uint64_t recipients, held;
+	uint64_t ages[SUMMARY_AGES]; /* recipients */
+	uint64_t oldest_at;          /* when the oldest message was received */
+	struct str reply;            /* the last one that a recipient got, as "451 4.7.1 text"; "": none did */
+	uint64_t reply_at;
+};
+typedef void (*store_summary_fn)(void *ctx, struct verdict v, const struct summary_row *rows, size_t n, uint64_t next_cursor);
+void store_summary(struct store *st, uint64_t cursor, size_t max, store_summary_fn done, void *ctx);
 
 /* ---- gates: the health of next hops, kept over restarts ---- */
 struct gate_state {
@@ -350,6 +378,7 @@ struct store_stats {
 	uint64_t accepted, settled, commits;                  /* since the start */
 	bool full;                                            /* accepts are refused for want of space */
 	bool lost;     /* the database was removed or replaced: every operation is refused */
+	bool rerouted; /* some recipient goes by a `via` of its own, or did since the start */
 	bool set_back; /* the clock is behind the latest time that the store knows, or it knows none: call store_mend */
 };
 void store_stats(const struct store *st, struct store_stats *stats_out);

@@ -71,6 +71,7 @@ static enum role_id role_with_stats(const struct msg_stats *m)
 	X(account_page, accounts, ROLE_LOGIN, 0)                                                                                 \
 	X(queue_page, queue_rows, ROLE_QUEUE, 0)                                                                                 \
 	X(queue_alter, queue_altered, ROLE_QUEUE, 0)                                                                             \
+	X(queue_summary, queue_summed, ROLE_QUEUE, 0)                                                                            \
 	X(queue_show, queue_shown, ROLE_QUEUE, 0)                                                                                \
 	X(trace, traced, ROLE_QUEUE, 0)                                                                                          \
 	X(limits_page, limits_rows, ROLE_QUEUE, 0)                                                                               \

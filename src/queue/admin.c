@@ -6,9 +6,11 @@
 
 #include <stdlib.h>
 
-#define CALLS_MAX     64
-#define PAGE_ROWS_MAX 200
-#define TEXT_MAX      2000 /* bytes of one text in a row */
+#define CALLS_MAX         64
+#define PAGE_ROWS_MAX     200
+#define TEXT_MAX          2000 /* bytes of one text in a row */
+#define SUMMARY_MESSAGES  200  /* of one page of a summary */
+#define SUMMARY_REPLY_MAX 100  /* with 251 rows, the most that there are, a page fits into a datagram */
 
 struct admin_call {
 	struct list in_calls;
@@ -21,7 +23,7 @@ struct admin_call {
 	uint64_t id, cursor;
 	size_t max; /* rows of the page */
 	enum alter operation;
-	struct str reason;
+	struct str reason, via;
 };
 
 void admin_init(struct queue *q)
@@ -158,7 +160,7 @@ static void on_altered(void *ctx, struct verdict v, const struct altered *altere
 	if (v.class == OK)
 		log_info(NULL, "queue.altered", kv("operation", (unsigned)c->operation), kv("recipients", altered->count),
 			 kv("in_flight", altered->in_flight), kv("reason", c->reason));
-	if (v.class == OK && (c->operation == ALTER_REMOVE || c->operation == ALTER_HOLD))
+	if (v.class == OK && c->operation != ALTER_RETRY && c->operation != ALTER_RELEASE)
 		leases_withdraw(&q->dispatch, altered->leased, altered->leased_n);
 	if (v.class == OK && c->operation == ALTER_RETRY)
 		nexthops_probe_now(&q->dispatch); /* an administrator has mended something */
@@ -168,19 +170,71 @@ static void on_altered(void *ctx, struct verdict v, const struct altered *altere
 	dsns_wake(&q->reports);
 }
 
+/* A way that the configuration knows; "": by the routes again. */
+static struct verdict check_via(const struct config *config, struct str via)
+{
+	if (via.n == 0 || str_eq(via, S("mx")) || config_upstream(config, via))
+		return ok();
+	return perm(550, S("5.3.5"), S("the configuration has no upstream of this name"));
+}
+
 void handle_queue_alter(void *ctx, struct channel *ch, const struct msg_queue_alter *m, int fd)
 {
 	struct admin_call *c = begin(ctx, ch, m->call);
 
-	if (m->operation < ALTER_RETRY || m->operation > ALTER_RELEASE)
+	if (m->operation < ALTER_RETRY || m->operation > ALTER_REROUTE)
 		c->refusal = perm(501, S("5.5.4"), S("the queue does not know this operation"));
 	c->selector = SELECTOR_OF(&c->arena, m);
 	c->operation = (enum alter)m->operation;
 	c->reason = arena_str(&c->arena, cut(m->reason));
-	if (c->refusal.class == OK)
+	c->via = arena_str(&c->arena, m->via);
+	if (c->refusal.class == OK && c->operation == ALTER_REROUTE)
+		c->refusal = check_via(role_config(ctx), c->via);
+	if (c->refusal.class == OK && c->operation == ALTER_REROUTE)
+		store_reroute(c->queue->store, &c->selector, c->via, c->reason, m->cursor, on_altered, c);
+	else if (c->refusal.class == OK)
 		store_alter(c->queue->store, &c->selector, c->operation, c->reason, m->cursor, on_altered, c);
 	else
 		on_altered(c, c->refusal, &(struct altered){ .count = 0 });
+}
+
+/* ---- summary ---- */
+
+static void on_summary(void *ctx, struct verdict v, const struct summary_row *rows, size_t n, uint64_t next_cursor)
+{
+	struct admin_call *c = ctx;
+	struct msg_queue_summed answer = { .call = c->call, .verdict = v, .cursor = next_cursor };
+	struct rec_summary_row *list = ARENA_ARRAY(&c->arena, struct rec_summary_row, n + 1);
+
+	for (size_t i = 0; v.class == OK && i < n; i++)
+		list[i] = (struct rec_summary_row){
+			.destination = cut(rows[i].destination),
+			.recipients = rows[i].recipients,
+			.held = rows[i].held,
+			.age0 = rows[i].ages[0],
+			.age1 = rows[i].ages[1],
+			.age2 = rows[i].ages[2],
+			.age3 = rows[i].ages[3],
+			.age4 = rows[i].ages[4],
+			.age5 = rows[i].ages[5],
+			.oldest_at = rows[i].oldest_at,
+			.reply = str_head(rows[i].reply, SUMMARY_REPLY_MAX),
+			.reply_at = rows[i].reply_at,
+		};
+	answer.rows.at = list;
+	answer.rows.n = v.class == OK ? n : 0;
+	ipc_send_queue_summed(c->channel, &answer, -1);
+	end(c);
+}
+
+void handle_queue_summary(void *ctx, struct channel *ch, const struct msg_queue_summary *m, int fd)
+{
+	struct admin_call *c = begin(ctx, ch, m->call);
+
+	if (c->refusal.class == OK)
+		store_summary(c->queue->store, m->cursor, SUMMARY_MESSAGES, on_summary, c);
+	else
+		on_summary(c, c->refusal, NULL, 0, 0);
 }
 
 /* ---- show ---- */
@@ -196,7 +250,11 @@ static struct str waiting_words(struct admin_call *c, const struct message_row *
 		return S("kept back: its sender asked for that");
 	if (r->due_at > now + PROBE_WAIT_MS + 60000)
 		return S("");
-	w = route_choose(&c->queue->dispatch, &m->envelope, m->prefix.n + m->size, r->address, now);
+	w = route_choose(
+		&c->queue->dispatch,
+		&(struct routed){
+			.envelope = &m->envelope, .size = m->prefix.n + m->size, .recipient = r->address, .via = r->via },
+		now);
 	if (w.nexthop)
 		return S("");
 	if (w.why.class != OK)
@@ -231,8 +289,9 @@ static void on_shown(void *ctx, struct verdict v, const struct message_row *m, c
 			.verdict = last,
 			.remote = cut(rows[i].remote),
 			.route = cut(rows[i].route),
+			.via = cut(rows[i].via),
 		};
-		bytes += 128 + list[i].address.n + last.text.n + last.enhanced.n + list[i].remote.n + list[i].route.n;
+		bytes += 192 + list[i].address.n + last.text.n + last.enhanced.n + list[i].remote.n + list[i].route.n;
 	}
 	if (too_large(c, bytes, n)) {
 		store_show(c->queue->store, c->id, c->cursor, c->max, on_shown, c);

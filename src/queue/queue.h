@@ -48,6 +48,7 @@ void admin_peer_gone(struct queue *q, const struct channel *ch);
 /* Handlers; their ctx is the role. */
 void handle_queue_page(void *ctx, struct channel *ch, const struct msg_queue_page *m, int fd);
 void handle_queue_alter(void *ctx, struct channel *ch, const struct msg_queue_alter *m, int fd);
+void handle_queue_summary(void *ctx, struct channel *ch, const struct msg_queue_summary *m, int fd);
 void handle_queue_show(void *ctx, struct channel *ch, const struct msg_queue_show *m, int fd);
 void handle_trace(void *ctx, struct channel *ch, const struct msg_trace *m, int fd);
 

@@ -132,6 +132,7 @@ const struct ipc_handlers queue_handlers = {
 	.resign = on_resign,
 	.queue_page = handle_queue_page,
 	.queue_alter = handle_queue_alter,
+	.queue_summary = handle_queue_summary,
 	.queue_show = handle_queue_show,
 	.trace = handle_trace,
 };

@@ -47,7 +47,7 @@ struct request {
 	/* Further arguments, most of store_report and store_alter. */
 	uint64_t parent;
 	const uint64_t *n_list;
-	struct str text;
+	struct str text, via;
 	enum alter alter;
 	enum message_kind report_kind; /* also of store_unreported */
 	struct {

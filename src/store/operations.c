@@ -30,6 +30,7 @@ FINISH(alter, &(struct altered){ .count = r->out.count,
 				 .leased = r->out.rows,
 				 .leased_n = r->out.n,
 				 .next_cursor = r->out.next })
+FINISH(summary, r->out.rows, r->out.n, r->out.next)
 FINISH(gates, r->out.rows, r->out.n)
 FINISH(buckets, r->out.rows, r->out.n)
 FINISH(known, r->out.rows, r->out.n)
@@ -136,6 +137,18 @@ void store_alter(struct store *st, const struct selector *s, enum alter operatio
 		 store_alter_fn done, void *ctx)
 {
 	ISSUE(ALTER, done, ctx, .in.selector = s, .id = s->id, .alter = operation, .text = reason, .cursor = cursor);
+}
+
+void store_reroute(struct store *st, const struct selector *s, struct str via, struct str reason, uint64_t cursor,
+		   store_alter_fn done, void *ctx)
+{
+	ISSUE(ALTER, done, ctx, .in.selector = s, .id = s->id, .alter = ALTER_REROUTE, .via = via, .text = reason,
+	      .cursor = cursor);
+}
+
+void store_summary(struct store *st, uint64_t cursor, size_t max, store_summary_fn done, void *ctx)
+{
+	ISSUE(SUMMARY, done, ctx, .cursor = cursor, .max = max);
 }
 
 void store_gates(struct store *st, store_gates_fn done, void *ctx)

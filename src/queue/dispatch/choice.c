@@ -6,11 +6,24 @@
 /* The next hop of one choice of a route; NULL: the configuration has no such upstream. */
 static struct nexthop *nexthop_via(struct dispatch *d, struct arena *a, struct str via, struct str domain)
 {
+	const struct cfg_upstream *u;
+	struct nexthop *hop;
+
 	if (str_eq(via, S("mx")))
 		return domain.n > 0 ? nexthop_get(d, arena_printf(a, "mx:%.*s", STR_ARG(domain))) : NULL;
-	if (!config_upstream(role_config(d->role), via))
+	u = config_upstream(role_config(d->role), via);
+	if (!u)
 		return NULL;
-	return nexthop_get(d, arena_printf(a, "upstream:%.*s", STR_ARG(via)));
+	hop = nexthop_get(d, arena_printf(a, "upstream:%.*s", STR_ARG(via)));
+	if (hop->connections == 0) /* no route leads there */
+		nexthop_apply_limits(hop, u);
+	return hop;
+}
+
+/* What an administrator has sent another way has one choice. */
+static struct cfg_route rerouted(const struct str *via)
+{
+	return (struct cfg_route){ .via = { .at = (struct str *)(uintptr_t)via, .n = 1 } };
 }
 
 /* When a next hop that is closed can open. The result of a probe wakes the scheduler by itself. */
@@ -126,23 +139,35 @@ static struct route_choice choose_of_route(struct dispatch *d, const struct cfg_
 	return *w;
 }
 
-struct route_choice route_choose(struct dispatch *d, const struct envelope *envelope, uint64_t size, struct str recipient,
-				 uint64_t now)
+struct route_choice route_choose(struct dispatch *d, const struct routed *mail, uint64_t now)
 {
-	const struct cfg_route *r = route_find(role_config(d->role), envelope->login, envelope->sender, recipient);
+	const struct envelope *e = mail->envelope;
+	const struct cfg_route other = rerouted(&mail->via);
+	const struct cfg_route *r =
+		mail->via.n > 0 ? &other : route_find(role_config(d->role), e->login, e->sender, mail->recipient);
 	struct arena a = { 0 };
 	struct route_choice w = { .why = temp(451, S("4.3.5"), S("no route of the configuration applies to this recipient")) };
 
 	if (r)
-		w = choose_of_route(d, r, arena_lower(&a, address_domain(recipient)), (struct mail){ &envelope->sender, size },
-				    now);
+		w = choose_of_route(d, r, arena_lower(&a, address_domain(mail->recipient)),
+				    (struct mail){ &e->sender, mail->size }, now);
+	/* An administrator can send it another way once more: it does not fail for this. */
+	if (mail->via.n > 0 && w.why.class == PERM && w.why.code == 552)
+		w.why = temp(451, S("4.3.4"), S("it was rerouted by an upstream that takes no message of its size"));
+	else if (mail->via.n > 0 && w.why.class == TEMP)
+		w.why.text = S("it was rerouted by an upstream that is not configured any more");
 	arena_fini(&a);
 	return w;
 }
 
-struct route_choice message_choose(const struct message *m, struct str recipient, uint64_t now)
+struct route_choice message_choose(const struct message *m, const struct due_recipient *r, uint64_t now)
 {
-	return route_choose(m->dispatch, &m->due.envelope, m->due.prefix.n + m->due.size, recipient, now);
+	return route_choose(m->dispatch,
+			    &(struct routed){ .envelope = &m->due.envelope,
+					      .size = m->due.prefix.n + m->due.size,
+					      .recipient = r->address,
+					      .via = r->via },
+			    now);
 }
 
 bool route_choices_equal(const struct route_choice *a, const struct route_choice *b)
@@ -170,15 +195,18 @@ static void take_better(struct lane_choice *best, struct dispatch *d, const stru
 		*best = l;
 }
 
-struct lane_choice lane_choose(struct dispatch *d, struct str login, struct str domain, uint64_t now)
+struct lane_choice lane_choose(struct dispatch *d, const struct due_lane *lane, uint64_t now)
 {
-	struct route_set choice = routes_for(role_config(d->role), login, domain);
+	const struct cfg_route other = rerouted(&lane->via);
+	struct route_set choice = { .at = { &other }, .n = 1 };
 	struct lane_choice best = { .state = LANE_BLOCKED, .wait_until = UINT64_MAX };
 
+	if (lane->via.n == 0)
+		choice = routes_for(role_config(d->role), lane->login, lane->domain);
 	if (choice.n == 0 || choice.n == ROUTES_MAX)
 		return (struct lane_choice){ .state = LANE_GOES, .room = SIZE_MAX };
 	for (size_t i = 0; i < choice.n; i++) {
-		struct route_choice w = choose_of_route(d, choice.at[i], domain, (struct mail){ NULL, 0 }, now);
+		struct route_choice w = choose_of_route(d, choice.at[i], lane->domain, (struct mail){ NULL, 0 }, now);
 
 		take_better(&best, d, &w, now);
 	}

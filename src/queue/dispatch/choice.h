@@ -6,6 +6,7 @@
 #include "dispatch/nexthop.h"
 
 struct message;
+struct due_recipient;
 
 struct route_choice {
 	struct nexthop *nexthop; /* NULL: no choice is open, or see `why` */
@@ -18,10 +19,15 @@ struct route_choice {
 	struct str name;     /* of this first choice */
 };
 
-/* size: of what is sent. A next hop that takes no message of this size is no choice. */
-struct route_choice route_choose(struct dispatch *d, const struct envelope *envelope, uint64_t size, struct str recipient,
-				 uint64_t now);
-struct route_choice message_choose(const struct message *m, struct str recipient, uint64_t now);
+/* Mail of which a next hop is wanted. */
+struct routed {
+	const struct envelope *envelope;
+	uint64_t size; /* of what is sent. A next hop that takes no message of this size is no choice. */
+	struct str recipient;
+	struct str via; /* the only choice, whatever routes say: an administrator has sent it this way; "": by the routes */
+};
+struct route_choice route_choose(struct dispatch *d, const struct routed *mail, uint64_t now);
+struct route_choice message_choose(const struct message *m, const struct due_recipient *r, uint64_t now);
 
 /* Have both the same consequence for a recipient? */
 bool route_choices_equal(const struct route_choice *a, const struct route_choice *b);
@@ -38,6 +44,6 @@ struct lane_choice {
 	size_t room;
 	uint64_t wait_until;
 };
-struct lane_choice lane_choose(struct dispatch *d, struct str login, struct str domain, uint64_t now);
+struct lane_choice lane_choose(struct dispatch *d, const struct due_lane *lane, uint64_t now);
 
 #endif

@@ -12,6 +12,7 @@ static void copy_recipients(struct arena *a, struct due_recipient *to, const str
 		to[i] = from[i];
 		to[i].address = arena_str(a, from[i].address);
 		to[i].orcpt = arena_str(a, from[i].orcpt);
+		to[i].via = arena_str(a, from[i].via);
 	}
 }
 

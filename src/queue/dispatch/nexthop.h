@@ -180,6 +180,9 @@ bool nexthop_takes(const struct nexthop *hop);
 /* A result has come. connections: how many the next hop grants; 0: not known. */
 void nexthop_pace(struct nexthop *hop, size_t connections);
 
+/* Give the next hop the limits of its upstream. Without them it takes nothing. */
+void nexthop_apply_limits(struct nexthop *hop, const struct cfg_upstream *u);
+
 /* The room of all upstreams. *wake_at_out: when the first of the others can open; 0: there is none. */
 size_t nexthops_upstream_room(struct dispatch *d, uint64_t now, uint64_t *wake_at_out);
 

@@ -81,7 +81,7 @@ void nexthops_probe_now(struct dispatch *d)
 			hop->status = NEXTHOP_PROBING;
 }
 
-static void apply_limits(struct nexthop *hop, const struct cfg_upstream *u)
+void nexthop_apply_limits(struct nexthop *hop, const struct cfg_upstream *u)
 {
 	struct arena a = { 0 };
 
@@ -110,7 +110,7 @@ void nexthops_apply(struct dispatch *d)
 		if (route_uses(c, u->name)) {
 			struct nexthop *hop = nexthop_get(d, arena_printf(&a, "upstream:%.*s", STR_ARG(u->name)));
 
-			apply_limits(hop, u);
+			nexthop_apply_limits(hop, u);
 		}
 		arena_fini(&a);
 	}

@@ -137,7 +137,7 @@ static bool sender_refused(const struct answer *an, const struct due_recipient *
 						     .reason = o->verdict.text,
 						     .tried_at = l->sent_at },
 			   an->now);
-	next = message_choose(l->message, r->address, an->now);
+	next = message_choose(l->message, r, an->now);
 	if (!next.nexthop || next.nexthop == l->nexthop)
 		return false;
 	o->transcript = an->transcript;

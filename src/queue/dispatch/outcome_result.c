@@ -13,7 +13,7 @@ static struct outcome blocked(const struct answer *an, const struct due_recipien
 	const struct lease *l = an->lease;
 	const struct due_message *m = &l->message->due;
 	struct outcome o = outcome_unchanged(l, r, an->now, an->now);
-	struct route_choice next = message_choose(l->message, r->address, an->now);
+	struct route_choice next = message_choose(l->message, r, an->now);
 
 	o.meaning = an->meaning;
 	o.verdict = outcome_fault(fault, reason);

@@ -117,11 +117,13 @@ static void serve_waiting(struct dispatch *d, uint64_t now)
 /* Is it worth while to ask for lanes? */
 static bool wants_page(struct dispatch *d, uint64_t now)
 {
+	struct store_stats stats;
 	uint64_t wake_at;
 
 	if (clock_mono_ms() < d->scheduler.paused_until)
 		return false;
-	return d->scheduler.scan.for_expired || d->scheduler.urgent || d->nexthops.mx_used ||
+	store_stats(d->store, &stats);
+	return d->scheduler.scan.for_expired || d->scheduler.urgent || d->nexthops.mx_used || stats.rerouted ||
 	       nexthops_upstream_room(d, now, &wake_at) > 0;
 }
 
@@ -238,7 +240,7 @@ static void on_lanes(void *ctx, struct verdict v, const struct due_lane *lanes, 
 	}
 	n = least(n, s->page);
 	for (size_t i = 0; i < n; i++) {
-		choices[i] = lane_choose(d, lanes[i].login, lanes[i].domain, now);
+		choices[i] = lane_choose(d, &lanes[i], now);
 		if (choices[i].state == LANE_GOES && choices[i].nexthop)
 			choices[i].nexthop->wanting++;
 	}
@@ -275,7 +277,7 @@ static size_t siblings_wanted(const struct message *m)
 
 	if (due->others_open == 0 || due->recipients_n >= DELIVERY_RECIPIENTS_MAX || !may_lease(m->dispatch))
 		return 0;
-	w = message_choose(m, due->recipients[0].address, now);
+	w = message_choose(m, &due->recipients[0], now);
 	if (!w.nexthop || w.nexthop->is_mx)
 		return 0;
 	most = least(DELIVERY_RECIPIENTS_MAX, nexthop_rate_recipients(w.nexthop, now));

@@ -13,7 +13,7 @@ static void choose_routes(struct message *m, struct route_choice *choices, const
 
 	for (size_t i = 0; i < m->due.recipients_n; i++)
 		if (!taken[i])
-			choices[i] = message_choose(m, m->due.recipients[i].address, now);
+			choices[i] = message_choose(m, &m->due.recipients[i], now);
 }
 
 static void park(struct lease *l, struct share *share)

@@ -54,18 +54,22 @@ static bool add_message(struct engine *e, const struct accepted *m)
 static void add_recipients(struct engine *e, const struct accepted *m)
 {
 	uint64_t lane = 0, due_at = m->envelope.release_at > m->received_at ? m->envelope.release_at : m->received_at;
+	struct lane_key key = { .login = m->envelope.login, .priority = m->envelope.priority };
 	struct str domain = S(""), previous = S("\n");
-	bool held = m->held.n > 0;
 
 	for (size_t i = 0; i < m->recipients_n; i++) {
 		const struct new_recipient *r = &m->recipients[i];
+		bool held = r->held || m->held.n > 0;
 
 		domain = str_from(r->address, str_rfind(r->address, '@'));
-		if (!held && (domain.n == 0 || !str_ieq(domain, previous))) /* lists are often sorted by domain */
-			lane = lane_for(e, r->address, m->envelope.login, m->envelope.priority, due_at);
-		previous = domain;
+		if (!held && (lane == 0 || domain.n == 0 || !str_ieq(domain, previous) || !str_eq(r->via, key.via))) {
+			key.via = r->via;
+			lane = lane_for(e, r->address, &key, due_at); /* lists are often sorted by domain */
+			previous = domain;
+		}
 		db_run(&e->db, Q_recipient_add, INT(m->id), INT(i + 1), TEXT(r->address), TEXT(r->orcpt), INT(r->notify),
-		       INT(lane), INT(held ? RCPT_HELD : RCPT_WAITING), INT(held ? 0 : due_at));
+		       INT(held ? 0 : lane), INT(held ? RCPT_HELD : RCPT_WAITING), INT(held ? 0 : due_at), TEXT(r->via));
+		count_state(e, 0, held ? RCPT_HELD : RCPT_WAITING);
 	}
 }
 
@@ -101,7 +105,6 @@ struct verdict accept_message(struct engine *e, const struct accepted *m, bool r
 	if (m->held.n)
 		add_event(e, m->id, 0, m->received_at, S("mail.held"), reason_field(&e->host->arena, m->held));
 	e->counters.open_messages++;
-	*(m->held.n ? &e->counters.held : &e->counters.waiting) += m->recipients_n;
 	e->counters.accepted++;
 	return v;
 }

@@ -96,7 +96,7 @@ size_t select_messages(struct engine *e, const struct selector *s, uint64_t curs
 }
 
 /* "451 4.7.1 text", without the parts that are not known. */
-static struct str reply_text(struct arena *a, sqlite3_stmt *q, int code_column)
+struct str stored_reply(struct arena *a, sqlite3_stmt *q, int code_column)
 {
 	struct str enhanced = db_str(q, code_column + 1), text = db_str(q, code_column + 2);
 
@@ -138,7 +138,10 @@ static bool read_message_row(struct engine *e, uint64_t id, struct arena *a, str
 				   .prefix = db_keep(a, q, 9),
 				   .recipients = db_u64(q, 10),
 				   .open = db_u64(q, 11),
-				   .envelope = stored_envelope(a, q, 12) };
+				   .token = db_u64(q, 12),
+				   .warn_at = db_u64(q, 13),
+				   .header_size = db_u64(q, 14),
+				   .envelope = stored_envelope(a, q, 15) };
 	db_end(q);
 	if (m->open == 0)
 		return true;
@@ -148,7 +151,7 @@ static bool read_message_row(struct engine *e, uint64_t id, struct arena *a, str
 	q = db_query(&e->db, Q_message_first_open, INT(id));
 	if (db_row(&e->db, q)) {
 		m->recipient = db_keep(a, q, 0);
-		m->reply = reply_text(a, q, 1);
+		m->reply = stored_reply(a, q, 1);
 		db_end(q);
 	}
 	return true;
@@ -195,7 +198,10 @@ void run_show(struct engine *e, struct request *r)
 						    .due_at = db_u64(q, 5),
 						    .attempts = db_u64(q, 6),
 						    .last_at = db_u64(q, 7),
-						    .verdict = stored_verdict(a, q, 8) };
+						    .verdict = stored_verdict(a, q, 8),
+						    .orcpt = db_keep(a, q, 12),
+						    .notify = (unsigned)db_u64(q, 13),
+						    .via = db_keep(a, q, 14) };
 	}
 	r->out.message = m;
 	r->out.rows = rows;

@@ -1,4 +1,4 @@
-/* alter.c - what an administrator can do to mail: retry, remove, hold, release. */
+/* alter.c - what an administrator can do to mail: retry, remove, hold, release, bounce, reroute. */
 #include "sqlite.h"
 
 #include "posthouse/clock.h"
@@ -9,7 +9,7 @@
 struct candidate {
 	uint64_t n, lane;
 	unsigned state;
-	struct str address;
+	struct str address, via;
 	bool leased;
 };
 
@@ -17,9 +17,10 @@ struct candidate {
 struct alteration {
 	struct engine *e;
 	uint64_t id, now;
-	struct str login;
-	unsigned priority;
-	uint64_t due_at; /* of recipients that become due: now, or the time of release (RFC 4865) */
+	struct str reason;
+	struct str via;      /* of a reroute */
+	struct lane_key key; /* of the message's lanes, but for `via` */
+	uint64_t due_at;     /* of recipients that become due: now, or the time of release (RFC 4865) */
 	uint64_t *in_flight;
 	uint64_t closed_n;
 	bool changed;
@@ -44,6 +45,7 @@ static size_t read_candidates(struct engine *e, uint64_t id, const struct select
 						.state = (unsigned)db_u64(q, 1),
 						.lane = db_u64(q, 2),
 						.address = db_keep(&e->host->arena, q, 3),
+						.via = db_keep(&e->host->arena, q, 4),
 						.leased = !leased_too && leased_has(&e->leased, id, db_u64(q, 0)) };
 	}
 	*rows_out = rows;
@@ -58,6 +60,13 @@ static void change(struct alteration *c, const struct candidate *r, enum recipie
 	c->closed_n += state_is_final(state);
 	c->changed = true;
 	lanes_note(c->lanes, &c->lanes_n, r->lane);
+}
+
+/* The lane of a recipient that goes by `via`. */
+static uint64_t lane_by(struct alteration *c, const struct candidate *r, struct str via)
+{
+	c->key.via = via;
+	return lane_for(c->e, r->address, &c->key, c->due_at);
 }
 
 static void retry(struct alteration *c, const struct candidate *r)
@@ -77,7 +86,7 @@ static void hold(struct alteration *c, const struct candidate *r)
 static void release(struct alteration *c, const struct candidate *r)
 {
 	if (r->state == RCPT_HELD) /* its lane can have been deleted */
-		change(c, r, RCPT_WAITING, lane_for(c->e, r->address, c->login, c->priority, c->due_at), c->due_at);
+		change(c, r, RCPT_WAITING, lane_by(c, r, r->via), c->due_at);
 }
 
 static void remove_recipient(struct alteration *c, const struct candidate *r)
@@ -85,18 +94,54 @@ static void remove_recipient(struct alteration *c, const struct candidate *r)
 	change(c, r, RCPT_REMOVED, r->lane, 0);
 }
 
+/* The reply that the report shows: who has returned the mail, why, and the last answer of a next hop. */
+static void note_bounce(struct alteration *c, const struct candidate *r)
+{
+	struct arena *a = &c->e->host->arena;
+	sqlite3_stmt *q = db_query(&c->e->db, Q_recipient_last, INT(c->id), INT(r->n));
+	struct str last = S("");
+
+	if (db_row(&c->e->db, q)) {
+		last = stored_reply(a, q, 0);
+		db_end(q);
+	}
+	db_run(&c->e->db, Q_recipient_bounce, INT(c->id), INT(r->n), INT(PERM), INT(554), TEXT(S("5.3.0")),
+	       TEXT(arena_printf(a, "returned by the administrator%s%.*s%s%.*s", c->reason.n ? ": " : "", STR_ARG(c->reason),
+				 last.n ? "; last answer: " : "", STR_ARG(last))));
+}
+
+static void bounce(struct alteration *c, const struct candidate *r)
+{
+	note_bounce(c, r);
+	change(c, r, RCPT_FAILED, r->lane, 0);
+}
+
+static void reroute(struct alteration *c, const struct candidate *r)
+{
+	if (str_eq(r->via, c->via))
+		return;
+	db_run(&c->e->db, Q_recipient_via, INT(c->id), INT(r->n), TEXT(c->via));
+	c->changed = true;
+	if (r->state == RCPT_WAITING)
+		change(c, r, RCPT_WAITING, lane_by(c, r, c->via), c->due_at);
+}
+
 /* For each operation: the step for a recipient that is not in flight, and the event. */
 static const struct {
 	void (*step)(struct alteration *c, const struct candidate *r);
 	const char *event;
 } operations[] = {
-	[ALTER_RETRY] = { retry, "mail.retried" },
-	[ALTER_REMOVE] = { remove_recipient, "mail.removed" },
-	[ALTER_HOLD] = { hold, "mail.held" },
-	[ALTER_RELEASE] = { release, "mail.released" },
+	[ALTER_RETRY] = { retry, "mail.retried" },   [ALTER_REMOVE] = { remove_recipient, "mail.removed" },
+	[ALTER_HOLD] = { hold, "mail.held" },        [ALTER_RELEASE] = { release, "mail.released" },
+	[ALTER_BOUNCE] = { bounce, "mail.bounced" }, [ALTER_REROUTE] = { reroute, "mail.rerouted" },
 };
 
-/* A recipient in flight is only counted; one to be removed is marked, so that its result ends it. */
+struct str removing_event(enum removing removing)
+{
+	return str_of(operations[removing == REMOVING_BOUNCED ? ALTER_BOUNCE : ALTER_REMOVE].event);
+}
+
+/* A recipient in flight is only counted; one to be removed or returned is marked, so that its result ends it. */
 static void pass_by(struct alteration *c, const struct candidate *r, enum alter operation)
 {
 	if (operation == ALTER_RELEASE) {
@@ -104,8 +149,13 @@ static void pass_by(struct alteration *c, const struct candidate *r, enum alter 
 		return;
 	}
 	++*c->in_flight;
-	if (operation == ALTER_REMOVE)
-		db_run(&c->e->db, Q_recipient_removing, INT(c->id), INT(r->n));
+	if (operation == ALTER_REROUTE)
+		reroute(c, r);
+	if (operation == ALTER_BOUNCE)
+		note_bounce(c, r);
+	if (operation == ALTER_REMOVE || operation == ALTER_BOUNCE)
+		db_run(&c->e->db, Q_recipient_removing, INT(c->id), INT(r->n),
+		       INT(operation == ALTER_REMOVE ? REMOVING_REMOVED : REMOVING_BOUNCED));
 	if (operation == ALTER_HOLD && c->whole)
 		c->changed = true; /* the message is held, so recipients that come back are held */
 	else if (operation == ALTER_HOLD)
@@ -113,13 +163,13 @@ static void pass_by(struct alteration *c, const struct candidate *r, enum alter 
 }
 
 /* The message's own mark: why it is held. */
-static void mark_message(struct alteration *c, enum alter operation, struct str reason)
+static void mark_message(struct alteration *c, enum alter operation)
 {
 	if (!c->whole)
 		return;
 	if (operation == ALTER_HOLD)
-		db_run(&c->e->db, Q_message_hold, INT(c->id), TEXT(reason.n ? reason : S("held")));
-	if (operation == ALTER_RELEASE)
+		db_run(&c->e->db, Q_message_hold, INT(c->id), TEXT(c->reason.n ? c->reason : S("held")));
+	if (operation == ALTER_RELEASE || operation == ALTER_BOUNCE)
 		db_run(&c->e->db, Q_message_hold, INT(c->id), (struct db_value){ .kind = DB_NULL });
 }
 
@@ -129,28 +179,40 @@ static bool read_mark(struct alteration *c)
 	sqlite3_stmt *q = db_query(&c->e->db, Q_message_mark, INT(c->id));
 	bool held;
 
-	c->login = S("");
+	c->key.login = S("");
 	c->due_at = c->now;
 	if (!db_row(&c->e->db, q))
 		return false;
-	c->login = db_keep(&c->e->host->arena, q, 0);
+	c->key.login = db_keep(&c->e->host->arena, q, 0);
 	held = sqlite3_column_type(q, 1) != SQLITE_NULL;
-	c->priority = stored_priority(q, 2);
+	c->key.priority = stored_priority(q, 2);
 	if (db_u64(q, 3) > c->now)
 		c->due_at = db_u64(q, 3);
 	db_end(q);
 	return held;
 }
 
-/* One message; false when nothing had to be changed. only: NULL, or the selector whose recipient and destination say which
- * recipients are meant. `leased_too`: also recipients in flight. */
-static bool alter_message(struct engine *e, uint64_t id, enum alter operation, struct str reason, const struct selector *only,
-			  bool leased_too, uint64_t *in_flight)
+/* The fields of the event. */
+static struct str event_fields(struct alteration *c, enum alter operation)
 {
-	struct alteration c = { .e = e, .id = id, .now = clock_now_ms(), .in_flight = in_flight };
+	struct arena *a = &c->e->host->arena;
+	struct str reason = reason_field(a, c->reason);
+
+	if (operation != ALTER_REROUTE)
+		return reason;
+	return arena_printf(a, "via=%.*s%s%.*s", STR_ARG(c->via.n ? c->via : S("default")), reason.n ? " " : "", STR_ARG(reason));
+}
+
+/* One message; false when nothing had to be changed. c: with engine, id, reason and `via`. only: NULL, or the selector whose
+ * recipient and destination say which recipients are meant. `leased_too`: also recipients in flight. */
+static bool alter_message(struct alteration c, enum alter operation, const struct selector *only, bool leased_too)
+{
+	struct engine *e = c.e;
+	uint64_t id = c.id;
 	struct candidate *rows;
 	size_t n = read_candidates(e, id, only, leased_too, &rows);
 
+	c.now = clock_now_ms();
 	c.whole = !only || (only->recipient.n == 0 && only->destination.n == 0);
 	/* The message was held while all recipients were in flight, and is released before they come back: only its mark goes. */
 	c.changed = read_mark(&c) && operation == ALTER_RELEASE && c.whole;
@@ -165,8 +227,8 @@ static bool alter_message(struct engine *e, uint64_t id, enum alter operation, s
 		lane_refresh(e, c.lanes[i]);
 	if (!c.changed)
 		return false;
-	mark_message(&c, operation, reason);
-	add_event(e, id, 0, c.now, str_of(operations[operation].event), reason_field(&e->host->arena, reason));
+	mark_message(&c, operation);
+	add_event(e, id, 0, c.now, str_of(operations[operation].event), event_fields(&c, operation));
 	if (c.closed_n)
 		message_reduce_open(e, id, c.closed_n, c.now);
 	return true;
@@ -177,15 +239,16 @@ void run_alter(struct engine *e, struct request *r)
 	uint64_t *ids;
 	size_t n;
 
-	if (r->alter < ALTER_RETRY || r->alter > ALTER_RELEASE) {
+	if (r->alter < ALTER_RETRY || r->alter > ALTER_REROUTE) {
 		r->verdict = perm(501, S("5.5.4"), S("no such operation"));
 		return;
 	}
 	n = select_messages(e, r->in.selector, r->cursor, ALTER_MAX, false, &r->arena, &ids, &r->out.next);
 	for (size_t i = 0; i < n; i++) {
 		uint64_t before = r->out.in_flight;
+		struct alteration c = { .e = e, .id = ids[i], .reason = r->text, .via = r->via, .in_flight = &r->out.in_flight };
 
-		r->out.count += alter_message(e, ids[i], r->alter, r->text, r->in.selector, false, &r->out.in_flight);
+		r->out.count += alter_message(c, r->alter, r->in.selector, false);
 		if (r->out.in_flight > before)
 			ids[r->out.n++] = ids[i]; /* not behind i */
 	}
@@ -196,5 +259,6 @@ bool hold_message(struct engine *e, uint64_t id, struct str reason)
 {
 	uint64_t in_flight = 0;
 
-	return alter_message(e, id, ALTER_HOLD, reason, NULL, true, &in_flight);
+	return alter_message((struct alteration){ .e = e, .id = id, .reason = reason, .in_flight = &in_flight }, ALTER_HOLD, NULL,
+			     true);
 }

@@ -214,6 +214,7 @@ static void stats(const struct engine *e, struct store_stats *stats_out)
 					   .lanes = c->lanes,
 					   .accepted = c->accepted,
 					   .settled = c->settled,
+					   .rerouted = e->rerouted,
 					   .set_back = e->set_back };
 }
 

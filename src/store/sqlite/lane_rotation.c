@@ -46,9 +46,11 @@ static void take_lanes(struct page *page, struct choice *choice, struct turn *tu
 			db_end(q);
 			return;
 		}
-		choice->at[choice->n++] = (struct due_lane){
-			.lane = lane, .domain = db_keep(a, q, 1), .login = db_keep(a, q, 2), .priority = stored_priority(q, 4)
-		};
+		choice->at[choice->n++] = (struct due_lane){ .lane = lane,
+							     .domain = db_keep(a, q, 1),
+							     .login = db_keep(a, q, 2),
+							     .priority = stored_priority(q, 4),
+							     .via = db_keep(a, q, 5) };
 		node = ARENA_NEW(a, struct hashtable_item);
 		hashtable_add(&page->taken, node, lane);
 		turn->next_at = db_u64(q, 3);

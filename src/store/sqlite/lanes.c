@@ -4,24 +4,25 @@
 #define GROUP_MAX  100        /* recipients of one message in one lease */
 #define EVERY_TIME UINT64_MAX /* -1 in SQLite: later than this is any time */
 
-/* The recipient domain in lower case; an address without @ is a domain of its own. */
-static struct str lane_domain(struct arena *a, struct str address)
+struct str lane_domain(struct arena *a, struct str address)
 {
 	size_t at = str_rfind(address, '@');
 
 	return arena_lower(a, at < address.n ? str_from(address, at + 1) : address);
 }
 
-uint64_t lane_for(struct engine *e, struct str address, struct str login, unsigned priority, uint64_t due_at)
+uint64_t lane_for(struct engine *e, struct str address, const struct lane_key *key, uint64_t due_at)
 {
 	struct str domain = lane_domain(&e->host->arena, address);
-	sqlite3_stmt *q = db_query(&e->db, Q_lane_find, TEXT(domain), TEXT(login), PRIORITY(priority));
+	sqlite3_stmt *q = db_query(&e->db, Q_lane_find, TEXT(domain), TEXT(key->login), PRIORITY(key->priority), TEXT(key->via));
 	uint64_t lane, next_at;
 
 	if (!db_numbers(&e->db, q, &lane, &next_at)) {
 		lane = e->next_lane++;
-		db_run(&e->db, Q_lane_add, INT(lane), TEXT(domain), TEXT(login), PRIORITY(priority), INT(due_at));
+		db_run(&e->db, Q_lane_add, INT(lane), TEXT(domain), TEXT(key->login), PRIORITY(key->priority), TEXT(key->via),
+		       INT(due_at));
 		e->counters.lanes++;
+		e->rerouted = e->rerouted || key->via.n > 0;
 		return lane;
 	}
 	if (due_at < next_at)
@@ -99,6 +100,7 @@ static void lease_recipients(struct lease_page *p, uint64_t id, sqlite3_stmt *q,
 									   .address = db_keep(&p->r->arena, q, 1),
 									   .orcpt = db_keep(&p->r->arena, q, 2),
 									   .notify = (unsigned)db_u64(q, 3),
+									   .via = db_keep(&p->r->arena, q, 7),
 									   .attempts = db_u64(q, 4),
 									   .deaths = db_u64(q, 5) };
 		leased_add(&p->e->leased, id, n, db_u64(q, 6));

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SCHEMA_VERSION 5
+#define SCHEMA_VERSION 6
 #define PROGRESS_STEPS 100000 /* instructions of SQLite's virtual machine: some ms */
 #define SAY_SOON_MS    1000   /* progress is logged between two statements */
 #define SAY_EACH_MS    10000  /* and within a long one */
@@ -108,6 +108,20 @@ static const char *const migrations[SCHEMA_VERSION] = {
 
 	/* The fault of which the postmaster has been told, as its meaning. */
 	"ALTER TABLE gate ADD COLUMN told INTEGER NOT NULL DEFAULT 0;",
+
+	/* Recipients that an administrator has sent another way: `via` is a choice as in routes, '': by the routes. They have
+	 * lanes of their own. removing: 1 to be removed, 2 to be returned. */
+	"ALTER TABLE recipient ADD COLUMN via TEXT NOT NULL DEFAULT '';"
+	"DROP INDEX recipient_marked;"
+	"CREATE INDEX recipient_marked ON recipient(message) WHERE removing>0;"
+	"CREATE TABLE lane_new(id INTEGER PRIMARY KEY, domain TEXT NOT NULL, login TEXT NOT NULL, priority INTEGER NOT NULL,"
+	" via TEXT NOT NULL, next_at INTEGER NOT NULL, UNIQUE(domain,login,priority,via)) STRICT;"
+	"INSERT INTO lane_new SELECT id,domain,login,priority,'',next_at FROM lane ORDER BY id;"
+	"DROP TABLE lane;"
+	"ALTER TABLE lane_new RENAME TO lane;"
+	"CREATE INDEX lane_next ON lane(next_at,id);"
+	"CREATE INDEX lane_priority ON lane(priority,next_at,id);"
+	"CREATE INDEX lane_rerouted ON lane(id) WHERE via<>'';",
 };
 
 /* One value of a fixed query; false when there is none, or after an error. */

@@ -45,23 +45,25 @@ static bool is_held(struct engine *e, uint64_t id)
 }
 
 /* The state after this result, which also depends on what an administrator has done since the delivery began. */
-static enum recipient_state next_state(struct engine *e, const struct outcome *o, unsigned state, bool removing)
+static enum recipient_state next_state(struct engine *e, const struct outcome *o, unsigned state, enum removing removing)
 {
 	if (o->state == RCPT_DELIVERED || o->state == RCPT_RELAYED)
 		return o->state;
-	if (removing)
+	if (removing == REMOVING_REMOVED)
 		return RCPT_REMOVED;
+	if (removing == REMOVING_BOUNCED)
+		return RCPT_FAILED;
 	if (o->state == RCPT_WAITING && (state == RCPT_HELD || is_held(e, o->id)))
 		return RCPT_HELD;
 	return o->state;
 }
 
-/* Store the last reply, the transcript and the event of an outcome. */
-static void record(struct engine *e, const struct outcome *o)
+/* Store the last reply, the transcript and the event of an outcome. `replied`: the recipient has its last reply already. */
+static void record(struct engine *e, const struct outcome *o, bool replied)
 {
 	const struct verdict *v = &o->verdict;
 
-	if (v->class != OK || v->code != 0)
+	if (!replied && (v->class != OK || v->code != 0))
 		db_run(&e->db, Q_recipient_reply, INT(o->id), INT(o->n), INT(v->class), INT(v->code), TEXT(v->enhanced),
 		       TEXT(v->text), TEXT(o->remote), INT(o->meaning));
 	if (o->transcript.n)
@@ -76,8 +78,8 @@ static bool settle_one(struct engine *e, const struct outcome *o, uint64_t *lane
 {
 	sqlite3_stmt *q = db_query(&e->db, Q_recipient_get, INT(o->id), INT(o->n));
 	enum recipient_state next;
+	enum removing removing;
 	unsigned state;
-	bool removing;
 
 	*lane_out = 0;
 	leased_end(&e->leased, o->id, o->n);
@@ -85,16 +87,16 @@ static bool settle_one(struct engine *e, const struct outcome *o, uint64_t *lane
 		return false;
 	state = (unsigned)db_u64(q, 0);
 	*lane_out = db_u64(q, 1);
-	removing = db_u64(q, 3) != 0;
+	removing = (enum removing)db_u64(q, 3);
 	db_end(q);
 	if (state != RCPT_WAITING && state != RCPT_HELD)
 		return false;
 	next = next_state(e, o, state, removing);
 	db_run(&e->db, Q_recipient_settle, INT(o->id), INT(o->n), INT(next), INT(o->due_at), INT(o->attempted), INT(o->died),
 	       TEXT(o->route), INT(o->at));
-	record(e, o);
-	if (next == RCPT_REMOVED && o->state != RCPT_REMOVED)
-		add_event(e, o->id, o->n, o->at, S("mail.removed"), S("when=\"after the delivery that was in flight\""));
+	record(e, o, next == RCPT_FAILED && o->state != RCPT_FAILED);
+	if ((next == RCPT_REMOVED || next == RCPT_FAILED) && o->state != next)
+		add_event(e, o->id, o->n, o->at, removing_event(removing), S("when=\"after the delivery that was in flight\""));
 	count_state(e, state, next);
 	if (next == RCPT_WAITING)
 		leased_note_due(&e->leased, *lane_out, o->due_at);

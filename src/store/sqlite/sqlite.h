@@ -96,6 +96,7 @@ struct engine {
 	struct counters counters, tx_before; /* now, and when the transaction began: to return to */
 	bool tx_settles;
 	uint64_t next_lane;
+	bool rerouted;     /* there is, or was since the start, a lane with `via` */
 	uint64_t clock_at; /* the latest time that was seen */
 	bool set_back;     /* at the start the clock was behind that time, and some times are still to be mended */
 	struct leased leased;
@@ -116,7 +117,7 @@ struct verdict schema_prepare(struct engine *e, struct arena *a);
 bool schema_value(struct db *db, const char *sql, struct arena *a, struct str *value_out);
 
 /* What the kinds of requests run: accept.c, lane_rotation.c, lanes.c, text.c, settle.c, pending_reports.c, report.c,
- * admin.c, alter.c, history.c, rate_store.c, mend.c. */
+ * admin.c, alter.c, summary.c, history.c, rate_store.c, mend.c. */
 #define REQUEST(name, run, ...) void run_##run(struct engine *e, struct request *r);
 #define FILE_REQUEST(...)
 #include "requests.def"
@@ -145,6 +146,13 @@ void put_buckets(struct engine *e, const struct bucket_row *rows, size_t n);
 void remember_recipients(struct engine *e, const struct accepted *m);
 uint64_t rate_store_prune(struct engine *e, uint64_t before, size_t max); /* the largest number of rows removed of one kind */
 
+/* What beside the recipient's domain names a lane. */
+struct lane_key {
+	struct str login;
+	unsigned priority;
+	struct str via;
+};
+
 /* lanes.c: keep lane rows and the index of due times together. A priority in the database is RFC 6710's: -9 to 9. */
 static inline struct db_value PRIORITY(unsigned priority) {
 	return INT((uint64_t)priority - PRIORITY_NORMAL);
@@ -152,11 +160,16 @@ static inline struct db_value PRIORITY(unsigned priority) {
 {
 	return (unsigned)(db_u64(q, column) + PRIORITY_NORMAL);
 }
-uint64_t lane_for(struct engine *e, struct str address, struct str login, unsigned priority, uint64_t due_at);
+struct str lane_domain(struct arena *a, struct str address); /* in lower case; an address without @ is a domain of its own */
+uint64_t lane_for(struct engine *e, struct str address, const struct lane_key *key, uint64_t due_at);
 void lane_refresh(struct engine *e, uint64_t lane);
 void lanes_note(uint64_t *lanes, size_t *lanes_n, uint64_t lane); /* adds a lane to refresh, once; 0: none */
 
-/* alter.c: hold a message, also when recipients are in flight; false when it was held before. */
+/* alter.c: what becomes of recipients that were in flight when an administrator removed or returned them, and its event. */
+enum removing { REMOVING_NOT, REMOVING_REMOVED, REMOVING_BOUNCED };
+struct str removing_event(enum removing removing);
+
+/* Hold a message, also when recipients are in flight; false when it was held before. */
 bool hold_message(struct engine *e, uint64_t id, struct str reason);
 
 /* settle.c */
@@ -171,6 +184,7 @@ size_t select_messages(struct engine *e, const struct selector *s, uint64_t curs
 /* Does the address match the selector's recipient and destination ("": any)? */
 bool selector_takes(const struct selector *s, struct str address);
 struct verdict stored_verdict(struct arena *a, sqlite3_stmt *q, int class_column); /* class, code, enhanced, reply */
+struct str stored_reply(struct arena *a, sqlite3_stmt *q, int code_column);        /* "451 4.7.1 text"; code, enhanced, reply */
 
 /* checkpoint.c */
 bool checkpoint_start(struct engine *e);

@@ -55,6 +55,7 @@ void on_due(void *ctx, struct verdict v, const struct due_message *messages, siz
 		for (size_t j = 0; j < m[i].recipients_n; j++) {
 			KEEP(a, m[i].recipients[j].address);
 			KEEP(a, m[i].recipients[j].orcpt);
+			KEEP(a, m[i].recipients[j].via);
 		}
 	}
 }
@@ -68,6 +69,7 @@ static void on_lanes(void *ctx, struct verdict v, const struct due_lane *lanes, 
 	for (size_t i = 0; i < n; i++) {
 		KEEP(a, l[i].domain);
 		KEEP(a, l[i].login);
+		KEEP(a, l[i].via);
 	}
 }
 
@@ -106,6 +108,8 @@ void on_show(void *ctx, struct verdict v, const struct message_row *m, const str
 		KEEP(a, r[i].address);
 		KEEP(a, r[i].remote);
 		KEEP(a, r[i].route);
+		KEEP(a, r[i].orcpt);
+		KEEP(a, r[i].via);
 		r[i].verdict = verdict_keep(&a->f->arena, r[i].verdict);
 	}
 }
@@ -279,6 +283,28 @@ struct answer select_now(struct fixture *f, struct selector s, uint64_t cursor, 
 struct answer alter_now(struct fixture *f, struct selector s, enum alter operation)
 {
 	CALL(f, store_alter(f->st, &s, operation, S("by \"root\""), 0, on_alter_done, &a));
+}
+
+struct answer reroute_now(struct fixture *f, struct selector s, const char *via)
+{
+	CALL(f, store_reroute(f->st, &s, str_of(via), S("isp is down"), 0, on_alter_done, &a));
+}
+
+static void on_summary(void *ctx, struct verdict v, const struct summary_row *rows, size_t n, uint64_t next)
+{
+	struct answer *a = take(ctx, v);
+	struct summary_row *to = copy(a, rows, n, sizeof(*to));
+
+	for (size_t i = 0; i < n; i++) {
+		KEEP(a, to[i].destination);
+		KEEP(a, to[i].reply);
+	}
+	a->next = next;
+}
+
+struct answer summary_now(struct fixture *f, uint64_t cursor, size_t max)
+{
+	CALL(f, store_summary(f->st, cursor, max, on_summary, &a));
 }
 
 struct answer unreported_now(struct fixture *f, enum message_kind kind, uint64_t now, size_t max)

@@ -71,6 +71,8 @@ struct answer text_now(struct fixture *f, uint64_t id);
 struct answer trace_now(struct fixture *f, uint64_t id, uint64_t cursor, size_t max);
 struct answer select_now(struct fixture *f, struct selector s, uint64_t cursor, size_t max);
 struct answer alter_now(struct fixture *f, struct selector s, enum alter operation);
+struct answer reroute_now(struct fixture *f, struct selector s, const char *via);
+struct answer summary_now(struct fixture *f, uint64_t cursor, size_t max);
 struct answer unreported_now(struct fixture *f, enum message_kind kind, uint64_t now, size_t max);
 struct verdict report_now(struct fixture *f, enum message_kind kind, const struct accepted *report, uint64_t parent,
 			  const uint64_t *n_list, size_t n);

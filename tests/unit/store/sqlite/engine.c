@@ -49,7 +49,7 @@ void engine_check(struct fixture *f)
 {
 	static const char *const exceptions[] = {
 		"SELECT count(*) FROM lane l WHERE next_at IS NOT (SELECT min(due_at) FROM recipient WHERE lane=l.id AND state=1)",
-		"SELECT count(*) FROM recipient r WHERE state=1 AND NOT EXISTS(SELECT 1 FROM lane WHERE id=r.lane"
+		"SELECT count(*) FROM recipient r WHERE state=1 AND NOT EXISTS(SELECT 1 FROM lane WHERE id=r.lane AND via=r.via"
 		" AND domain=lower(substr(r.address,instr(r.address,'@')+1)) AND login=(SELECT login FROM message WHERE id=r.message)"
 		" AND priority=(SELECT priority FROM message WHERE id=r.message))",
 		"SELECT count(*) FROM message m WHERE open<>(SELECT count(*) FROM recipient WHERE message=m.id AND (state IN (1,2,4) OR reported&8))",
@@ -57,7 +57,7 @@ void engine_check(struct fixture *f)
 		"SELECT count(*) FROM message WHERE (open=0)<>(finished_at IS NOT NULL) OR (open=0)<>(place=0)",
 		"SELECT count(*) FROM message m WHERE (place=1)<>EXISTS(SELECT 1 FROM text WHERE id=m.id)",
 		"SELECT count(*) FROM text t WHERE NOT EXISTS(SELECT 1 FROM message WHERE id=t.id)",
-		"SELECT count(*) FROM recipient WHERE removing=1 AND state<>1",
+		"SELECT count(*) FROM recipient WHERE removing>0 AND state<>1",
 		"SELECT count(*) FROM recipient WHERE reported&8 AND state NOT IN (3,6)",
 		"SELECT count(*) FROM recipient r WHERE NOT EXISTS(SELECT 1 FROM message WHERE id=r.message)",
 		"SELECT count(*) FROM event e WHERE NOT EXISTS(SELECT 1 FROM message WHERE id=e.message)",

@@ -12,7 +12,7 @@ static void a_newer_schema_is_refused(void **state)
 	assert_int_equal(v.class, PERM);
 	assert_null(f->st);
 	assert_true(str_search(v.text, S("newer Posthouse")) < v.text.n);
-	(void)fixture_sql(f, "UPDATE meta SET value=5 WHERE key='schema_version'");
+	(void)fixture_sql(f, "UPDATE meta SET value=6 WHERE key='schema_version'");
 	assert_int_equal(fixture_open(f).class, OK);
 }
 
@@ -28,7 +28,7 @@ static void an_older_schema_is_brought_forward(void **state)
 	assert_str(fixture_sql(f, "SELECT value FROM meta WHERE key='schema_version'"), "1");
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(fixture_open(f).class, OK);
-		assert_str(fixture_sql(f, "SELECT value FROM meta WHERE key='schema_version'"), "5");
+		assert_str(fixture_sql(f, "SELECT value FROM meta WHERE key='schema_version'"), "6");
 		assert_str(fixture_sql(f, "PRAGMA integrity_check"), "ok");
 		assert_str(gates(f), "upstream:isp 1 1700000000000 login refused");
 		assert_int_equal(stats_now(f).open_messages, 3);
@@ -60,7 +60,7 @@ static void the_second_schema_is_brought_forward(void **state)
 	assert_str(fixture_sql(f, "SELECT value FROM meta WHERE key='schema_version'"), "2");
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(fixture_open(f).class, OK);
-		assert_str(fixture_sql(f, "SELECT value FROM meta WHERE key='schema_version'"), "5");
+		assert_str(fixture_sql(f, "SELECT value FROM meta WHERE key='schema_version'"), "6");
 		assert_str(fixture_sql(f, "PRAGMA integrity_check"), "ok");
 		assert_str(fixture_sql(f, "SELECT length(value) FROM meta WHERE key='known_key'"), "32");
 		assert_int_equal(stats_now(f).open_messages, 5);
