@@ -1,0 +1,118 @@
+/* dkim_file.c - the file that holds `sign`, and how a file is replaced. */
+#include "dkim.h"
+
+#include "posthouse/crash.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *const states[] = { [SIGN_ACTIVE] = "active", [SIGN_PENDING] = "pending", [SIGN_RETIRED] = "retired" };
+
+/* A text in libconfig's quotes; what is in these fields has no control characters. */
+static void add_text(struct buf *out, const char *name, struct str value)
+{
+	buf_printf(out, " %s = \"", name);
+	for (size_t i = 0; i < value.n; i++) {
+		if (value.p[i] == '"' || value.p[i] == '\\')
+			buf_add_char(out, '\\');
+		buf_add_char(out, value.p[i]);
+	}
+	buf_add(out, S("\";"));
+}
+
+void dkim_file_format(struct buf *out, const struct cfg_sign *keys, size_t n, struct str directory)
+{
+	buf_add(out,
+		S("# Kept by `posthouse dkim`: what is written here by hand is lost. The keys and their states: `posthouse dkim "
+		  "list`.\nsign = ("));
+	for (size_t i = 0; i < n; i++) {
+		const struct cfg_sign *s = &keys[i];
+
+		buf_add(out, i == 0 ? S("\n  {") : S(",\n  {"));
+		add_text(out, "domain", s->domain);
+		add_text(out, "selector", s->selector);
+		add_text(out, "key", str_starts(s->key, directory) ? str_from(s->key, directory.n) : s->key);
+		buf_printf(out, "\n    state = \"%s\";", states[s->state]);
+		if (s->since.n > 0)
+			add_text(out, "since", s->since);
+		if (s->seen.n > 0)
+			add_text(out, "seen", s->seen);
+		if (!s->oversign)
+			buf_add(out, S(" oversign = false;"));
+		buf_add(out, S(" }"));
+	}
+	buf_add(out, S("\n);\n"));
+}
+
+static bool write_whole(int fd, struct str text)
+{
+	while (text.n > 0) {
+		ssize_t n = write(fd, text.p, text.n);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		text = str_from(text, (size_t)n);
+	}
+	return fsync(fd) == 0;
+}
+
+/* A rename is on the disk when its directory is. */
+static bool sync_directory(const char *path)
+{
+	struct arena a = { 0 };
+	size_t slash = str_rfind(str_of(path), '/');
+	struct str directory = slash < strlen(path) ? str_head(str_of(path), slash + 1) : S(".");
+	int fd = open(arena_cstr(&a, directory), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool done = fd >= 0 && fsync(fd) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	arena_fini(&a);
+	return done;
+}
+
+/* The owner matters where root writes for another user; who is not root has made the file himself. */
+static bool keep_owner(int fd, const char *path)
+{
+	struct stat old;
+
+	if (stat(path, &old) != 0)
+		return errno == ENOENT;
+	return fchmod(fd, old.st_mode & 07777) == 0 && (geteuid() != 0 || fchown(fd, old.st_uid, old.st_gid) == 0);
+}
+
+const char *file_replace(const char *path, struct str text, mode_t mode)
+{
+	struct arena a = { 0 };
+	const char *new = arena_cstr(&a, arena_printf(&a, "%s.new", path)), *why = NULL;
+	int fd, error;
+
+	unlink(new); /* left by one that was killed */
+	fd = open(new, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+	crash_point("file.made");
+	if (fd < 0)
+		why = "cannot be made";
+	else if (!keep_owner(fd, path))
+		why = "cannot get the owner of the old file";
+	else if (!write_whole(fd, text))
+		why = "cannot be written";
+	error = errno;
+	if (fd >= 0)
+		close(fd);
+	crash_point("file.written");
+	if (!why && (rename(new, path) != 0 || !sync_directory(path))) {
+		error = errno;
+		why = "cannot be replaced";
+	}
+	crash_point("file.replaced");
+	if (why)
+		unlink(new);
+	arena_fini(&a);
+	errno = error;
+	return why;
+}
