@@ -16,18 +16,13 @@ static void print_dump(const struct config *c)
 	buf_fini(&b);
 }
 
-/* `check [--dump]`: --dump prints the configuration in effect, with all defaults and without secrets. */
-int command_check(int argc, char **argv, const char *config_path)
+int command_check(const struct options *o, const char *config_path)
 {
-	bool dump = argc == 2 && strcmp(argv[1], "--dump") == 0;
+	bool dump = options_given(o, "dump");
 	struct config_faults faults;
 	struct config *c;
 	unsigned n;
 
-	if (argc > 1 && !dump) {
-		fprintf(stderr, "usage: posthouse [-c FILE] check [--dump]\n");
-		return EX_USAGE;
-	}
 	c = config_load(config_path, &faults);
 	n = faults_print(&faults);
 	if (n == 0)

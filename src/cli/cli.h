@@ -1,7 +1,9 @@
-/* cli.h - what the commands share. Each command is `int command_NAME(int argc, char **argv, const char *config_path)`: argv[0]
- * is its name, the value is a code of sysexits(3). */
+/* cli.h - what the commands share. Each command is a file with `int command_NAME(const struct options *o, const char *config_path)`, and
+ * rows in commands.def. */
 #ifndef POSTHOUSE_CLI_H
 #define POSTHOUSE_CLI_H
+
+#include "options.h"
 
 #include "posthouse/config.h"
 #include "posthouse/control.h"
@@ -10,16 +12,8 @@
 
 #include <jansson.h>
 
-int command_serve(int argc, char **argv, const char *config_path);
-int command_check(int argc, char **argv, const char *config_path);
-int command_init(int argc, char **argv, const char *config_path);
-int command_user(int argc, char **argv, const char *config_path);
-int command_queue(int argc, char **argv, const char *config_path);
-int command_limits(int argc, char **argv, const char *config_path);
-int command_upstream(int argc, char **argv, const char *config_path);
-int command_trace(int argc, char **argv, const char *config_path);
-int command_status(int argc, char **argv, const char *config_path);
-int command_reload(int argc, char **argv, const char *config_path);
+/* src/master/serve.c: runs the relay until it is told to stop. Returns the exit code. */
+int serve(const char *config_path);
 
 /* check_tls.c: would submission take these certificates? Prints what is wrong, and warns of certificates that no client can get.
  * The number of faults. */
@@ -45,22 +39,17 @@ union ipc_message *session_call(struct session *s, enum msg_type request, const 
  * OK. */
 union ipc_message *session_ask(struct session *s, enum msg_type request, const void *message, enum msg_type reply);
 
-/* ---- arguments.c: argv[0] is the command's name and stays ---- */
-
-/* Is the flag among the arguments? Its first occurrence is taken out of argv. */
-bool take_flag(int *argc, char **argv, const char *flag);
-/* The value of `--name value` or `--name=value`, which is taken out of argv; NULL when it is not given. Dies with 64 when the
- * value is missing. */
-const char *take_option(int *argc, char **argv, const char *name);
-/* Dies with 64 when argv still has more than n elements, with the command's name. */
-void no_more_arguments(int argc, char **argv, int n);
+/* ---- duration.c ---- */
 
 /* "90s", "15m", "4h", "5d", "2w". False: the text is no duration, or a longer one than `max_ms`. */
 bool read_duration(struct str text, uint64_t max_ms, uint64_t *ms_out);
 
 /* ---- format.c: texts are in the arena. Texts of peers are printed by utf8_shown(), so that no peer can move a cursor ---- */
 
-/* "2026-11-21 19:37:54Z", and "3 m", "2 h" for ages. */
+/* Times are those of this machine's zone, or those of UTC from now on. */
+void format_in_utc(bool on);
+
+/* "2026-11-21 19:37:54", in UTC with a Z, and "3 m", "2 h" for ages. */
 struct str time_text(struct arena *a, uint64_t ms);
 struct str age_text(struct arena *a, uint64_t ms);
 struct str since_text(struct arena *a, uint64_t now, uint64_t at); /* the age of `at`; "0 s" when a clock was set back since */

@@ -6,6 +6,13 @@
 #include <stdio.h>
 #include <time.h>
 
+static bool utc;
+
+void format_in_utc(bool on)
+{
+	utc = on;
+}
+
 struct str time_text(struct arena *a, uint64_t ms)
 {
 	time_t seconds = (time_t)(ms / 1000);
@@ -13,9 +20,12 @@ struct str time_text(struct arena *a, uint64_t ms)
 
 	if (ms == 0)
 		return S("-");
-	gmtime_r(&seconds, &tm);
-	return arena_printf(a, "%04d-%02d-%02d %02d:%02d:%02dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-			    tm.tm_min, tm.tm_sec);
+	if (utc)
+		gmtime_r(&seconds, &tm);
+	else
+		localtime_r(&seconds, &tm);
+	return arena_printf(a, "%04d-%02d-%02d %02d:%02d:%02d%s", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
+			    tm.tm_min, tm.tm_sec, utc ? "Z" : "");
 }
 
 struct str age_text(struct arena *a, uint64_t ms)

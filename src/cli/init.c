@@ -15,21 +15,6 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-static int usage(void)
-{
-	fprintf(stderr,
-		"usage: posthouse [-c FILE] init DOMAIN [--hostname HOST] [--user NAME] [--password-stdin]\n"
-		"         [--mx | --profile NAME | --upstream HOST[:PORT]] [--ca FILE]\n"
-		"         [--login LOGIN [--password-file FILE | --client-id ID [--client-secret-file FILE] [--tenant TENANT]]\n"
-		"          [--region REGION]]   (with --profile)\n"
-		"         [--upstream-tls starttls|implicit|opportunistic|none]\n"
-		"         [--upstream-login LOGIN --upstream-password-file FILE]   (with --upstream)\n"
-		"         [--state-dir DIRECTORY] [--control PATH] [--address ADDRESS] [--port-starttls N] [--port-implicit N]\n"
-		"         [--run-as USER]\n"
-		"Writes FILE, and beside it a certificate and a DKIM key; makes the state directory with a first account.\n");
-	return EX_USAGE;
-}
-
 /* ---- beforehand: nothing is there ---- */
 static void refuse_existing(struct init *t)
 {
@@ -130,16 +115,11 @@ static void add_account(struct init *t)
 			  "the first account could not be made");
 }
 
-int command_init(int argc, char **argv, const char *config_path)
+int command_init(const struct options *o, const char *config_path)
 {
-	struct init t = { 0 };
+	struct init t = { .password_given = options_given(o, "password-stdin") };
 
-	t.password_given = take_flag(&argc, argv, "--password-stdin");
-	if (argc < 2 || argv[1][0] == '-')
-		return usage();
-	init_read_options(&t, &argc, argv, config_path);
-	if (argc != 2)
-		return usage();
+	init_read_options(&t, o, config_path);
 	if (t.profile)
 		init_complete_profile(&t);
 	init_find_user(&t);

@@ -50,12 +50,12 @@ int init_exit_code(int error);
 const char *init_path_in(struct init *t, const char *directory, struct str name);
 
 /* ---- init_options.c: all that is asked for, before anything is made ---- */
-void init_read_options(struct init *t, int *argc, char **argv, const char *config_path);
+void init_read_options(struct init *t, const struct options *o, const char *config_path);
 /* The user that the relay runs as; dies when there is no such user. */
 void init_find_user(struct init *t);
 
 /* ---- init_profile.c: the options of --profile ---- */
-void init_take_profile(struct init *t, int *argc, char **argv);
+void init_take_profile(struct init *t, const struct options *o);
 /* Check what was given, and get what is missing; dies when there is nobody to ask. */
 void init_complete_profile(struct init *t);
 /* What a person has typed goes into a file beside the configuration. */

@@ -67,13 +67,13 @@ static void read_upstream(struct init *t, const char *text)
 		die(EX_USAGE, "--upstream: expected a host");
 }
 
-static const char *read_port(int *argc, char **argv, const char *option, const char *otherwise)
+static const char *read_port(const struct options *o, const char *option, const char *otherwise)
 {
-	const char *text = take_option(argc, argv, option);
+	const char *text = options_value(o, option);
 	uint64_t port;
 
 	if (text && (!str_to_u64(str_of(text), &port) || port == 0 || port > 65535))
-		die(EX_USAGE, "%s: expected a port, not \"%s\"", option, text);
+		die(EX_USAGE, "--%s: expected a port, not \"%s\"", option, text);
 	return text ? text : otherwise;
 }
 
@@ -87,14 +87,14 @@ static const char *readable_file(struct init *t, const char *path)
 	return path;
 }
 
-static void read_upstream_options(struct init *t, int *argc, char **argv, const char *upstream)
+static void read_upstream_options(struct init *t, const struct options *o, const char *upstream)
 {
 	static const char *const modes[] = { "starttls", "implicit", "opportunistic", "none" };
-	const char *login = take_option(argc, argv, "--upstream-login");
-	const char *password_file = take_option(argc, argv, "--upstream-password-file");
+	const char *login = options_value(o, "upstream-login");
+	const char *password_file = options_value(o, "upstream-password-file");
 	bool known = false;
 
-	t->upstream_tls = take_option(argc, argv, "--upstream-tls");
+	t->upstream_tls = options_value(o, "upstream-tls");
 	if (!upstream && (t->upstream_tls || login || password_file || (t->ca && !t->profile)))
 		die(EX_USAGE, "options of the upstream need --upstream%s",
 		    t->profile ? "; those of --profile are --login and --password-file" : "");
@@ -114,36 +114,36 @@ static void read_upstream_options(struct init *t, int *argc, char **argv, const 
 }
 
 /* Who takes the mail. */
-static void read_next_hop(struct init *t, int *argc, char **argv)
+static void read_next_hop(struct init *t, const struct options *o)
 {
-	const char *upstream = take_option(argc, argv, "--upstream");
+	const char *upstream = options_value(o, "upstream");
 
-	t->mx = take_flag(argc, argv, "--mx");
-	t->ca = take_option(argc, argv, "--ca");
-	init_take_profile(t, argc, argv);
+	t->mx = options_given(o, "mx");
+	t->ca = options_value(o, "ca");
+	init_take_profile(t, o);
 	if ((upstream != NULL) + (t->profile != NULL) + t->mx > 1)
 		die(EX_USAGE, "expected one of --upstream, --profile and --mx: who takes the mail?");
-	read_upstream_options(t, argc, argv, upstream);
+	read_upstream_options(t, o, upstream);
 	t->ca = readable_file(t, t->ca);
 	t->password_file = readable_file(t, t->password_file);
 	t->client_secret_file = readable_file(t, t->client_secret_file);
 }
 
-static void read_identity(struct init *t, int *argc, char **argv)
+static void read_identity(struct init *t, const struct options *o)
 {
-	const char *hostname = take_option(argc, argv, "--hostname"), *user = take_option(argc, argv, "--user");
+	const char *hostname = options_value(o, "hostname"), *user = options_value(o, "user");
 	time_t now = time(NULL);
 	struct str device;
 	struct tm tm;
 
-	t->domain = read_domain(t, "DOMAIN", argv[1]);
+	t->domain = read_domain(t, "DOMAIN", o->arguments[0]);
 	t->hostname =
 		hostname ? read_domain(t, "--hostname", hostname) : arena_printf(&t->arena, "relay.%.*s", STR_ARG(t->domain));
 	if (!account_parse_name(&t->arena, str_of(user ? user : "user"), t->domain, &t->name, &device) || device.n)
 		die(EX_USAGE, "--user: expected a name such as alice, not \"%s\"", user);
 	gmtime_r(&now, &tm);
 	t->selector = arena_printf(&t->arena, "p%04d%02d", tm.tm_year + 1900, tm.tm_mon + 1);
-	t->run_as = take_option(argc, argv, "--run-as");
+	t->run_as = options_value(o, "run-as");
 	if (geteuid() == 0 && !t->run_as)
 		t->run_as = "posthouse";
 }
@@ -160,9 +160,9 @@ void init_find_user(struct init *t)
 		    t->run_as, t->run_as);
 }
 
-static void read_paths(struct init *t, int *argc, char **argv, const char *config_path)
+static void read_paths(struct init *t, const struct options *o, const char *config_path)
 {
-	const char *state_dir = take_option(argc, argv, "--state-dir"), *control = take_option(argc, argv, "--control");
+	const char *state_dir = options_value(o, "state-dir"), *control = options_value(o, "control");
 	struct str config;
 
 	t->control = control ? absolute(t, control) : "/run/posthouse/control.sock";
@@ -174,22 +174,22 @@ static void read_paths(struct init *t, int *argc, char **argv, const char *confi
 		t->directory = "/";
 }
 
-static void read_format(struct init *t, int *argc, char **argv)
+static void read_format(struct init *t, const struct options *o)
 {
-	const char *word = take_option(argc, argv, "--format");
+	const char *word = options_value(o, "format");
 
 	if (word && !records_format_find(word, &t->format))
 		die(EX_USAGE, "--format: expected zone, table, route53 or json, not \"%s\"", word);
 }
 
-void init_read_options(struct init *t, int *argc, char **argv, const char *config_path)
+void init_read_options(struct init *t, const struct options *o, const char *config_path)
 {
-	read_identity(t, argc, argv);
-	read_format(t, argc, argv);
-	read_paths(t, argc, argv, config_path);
-	read_next_hop(t, argc, argv);
-	t->address = take_option(argc, argv, "--address");
+	read_identity(t, o);
+	read_format(t, o);
+	read_paths(t, o, config_path);
+	read_next_hop(t, o);
+	t->address = options_value(o, "address");
 	t->address = t->address ? t->address : "*";
-	t->port_starttls = read_port(argc, argv, "--port-starttls", "587");
-	t->port_implicit = read_port(argc, argv, "--port-implicit", "465");
+	t->port_starttls = read_port(o, "port-starttls", "587");
+	t->port_implicit = read_port(o, "port-implicit", "465");
 }

@@ -33,17 +33,17 @@ static _Noreturn void refuse_profile(struct init *t, struct str typed)
 	    near.n ? "; the nearest names are " : "", STR_ARG(near));
 }
 
-void init_take_profile(struct init *t, int *argc, char **argv)
+void init_take_profile(struct init *t, const struct options *o)
 {
-	const char *name = take_option(argc, argv, "--profile");
+	const char *name = options_value(o, "profile");
 	struct str typed = arena_lower(&t->arena, str_of(name ? name : ""));
 
-	t->login = take_option(argc, argv, "--login");
-	t->password_file = take_option(argc, argv, "--password-file");
-	t->client_id = take_option(argc, argv, "--client-id");
-	t->client_secret_file = take_option(argc, argv, "--client-secret-file");
-	t->tenant = take_option(argc, argv, "--tenant");
-	t->region = take_option(argc, argv, "--region");
+	t->login = options_value(o, "login");
+	t->password_file = options_value(o, "password-file");
+	t->client_id = options_value(o, "client-id");
+	t->client_secret_file = options_value(o, "client-secret-file");
+	t->tenant = options_value(o, "tenant");
+	t->region = options_value(o, "region");
 	t->profile = profile_find(typed);
 	if (name && !t->profile)
 		refuse_profile(t, typed);

@@ -9,17 +9,6 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
-static int usage(FILE *out, int code)
-{
-	fprintf(out,
-		"usage: posthouse [-c FILE] limits show [WHO] [--json]\n"
-		"       posthouse [-c FILE] limits reset WHO | --all [--json]\n\n"
-		"WHO is a login, or the address of a client. show: all limits of a login, or what is in use by anybody.\n"
-		"reset empties the limits of a login and of its devices, lifts its ban and ends what its breaker began;\n"
-		"of an address it lifts the ban and forgets failed logins. Held mail waits for `posthouse queue release`.\n");
-	return code;
-}
-
 /* An address, or a network. */
 static bool is_address(struct str who)
 {
@@ -135,24 +124,18 @@ static int reset(struct session *s, struct str who, bool json)
 	return EX_OK;
 }
 
-int command_limits(int argc, char **argv, const char *config_path)
+int command_limits(const struct options *o, const char *config_path)
 {
-	bool json = take_flag(&argc, argv, "--json"), all = take_flag(&argc, argv, "--all");
-	const char *verb = argc > 1 ? argv[1] : "show";
-	bool resets = strcmp(verb, "reset") == 0;
-	struct str who = S("");
+	bool json = options_given(o, "json"), resets = strcmp(o->verb, "reset") == 0;
+	struct str who = str_of(o->arguments_n > 0 ? o->arguments[0] : NULL);
 	struct session s;
 	int code;
 
-	if (strcmp(verb, "help") == 0)
-		return usage(stdout, EX_OK);
-	if ((!resets && strcmp(verb, "show") != 0) || argc > 3 || (argc == 3 && argv[2][0] == '-'))
-		return usage(stderr, EX_USAGE);
-	if (resets && (argc == 3) == all)
+	if (resets && (o->arguments_n > 0) == options_given(o, "all"))
 		die(EX_USAGE, "limits reset: whose? A login, an address, or --all");
 	session_open(&s, config_path);
-	if (argc == 3)
-		who = is_address(str_of(argv[2])) ? str_of(argv[2]) : session_login(&s, str_of(argv[2]));
+	if (who.n > 0 && !is_address(who))
+		who = session_login(&s, who);
 	code = resets ? reset(&s, who, json) : show(&s, who, json);
 	session_close(&s);
 	return code;

@@ -17,28 +17,16 @@ static const struct verb {
 	const char *name;
 	enum alter operation; /* 0: list and show */
 	bool wants_selection; /* a selector or --all is required, so that nobody changes all mail by mistake */
-	const char *done, *help;
+	const char *done;
 } verbs[] = {
-	{ "list", 0, false, NULL, "messages that wait, and why" },
-	{ "show", 0, false, NULL, "one message (ID) with its recipients and the last answer that each got" },
-	{ "hold", ALTER_HOLD, true, "held", "keep what waits from being tried, until release" },
-	{ "release", ALTER_RELEASE, true, "released", "let held mail go on" },
-	{ "retry", ALTER_RETRY, true, "due now", "try what waits again at once" },
-	{ "flush", ALTER_RETRY, false, "due now",
-	  "the same for all that waits, or the selection; next hops that were down are tried too" },
-	{ "remove", ALTER_REMOVE, true, "removed", "take out of the queue, without a report" },
+	{ "list", 0, false, NULL },
+	{ "show", 0, false, NULL },
+	{ "hold", ALTER_HOLD, true, "held" },
+	{ "release", ALTER_RELEASE, true, "released" },
+	{ "retry", ALTER_RETRY, true, "due now" },
+	{ "flush", ALTER_RETRY, false, "due now" },
+	{ "remove", ALTER_REMOVE, true, "removed" },
 };
-
-static int usage(FILE *out, int code)
-{
-	fprintf(out, "usage: posthouse [-c FILE] queue VERB [SELECTOR] [--json]\n\n");
-	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
-		fprintf(out, "  %-8s %s\n", verbs[i].name, verbs[i].help);
-	fprintf(out, "\nSELECTOR: ID, or any of --user LOGIN, --sender PATTERN, --recipient PATTERN, --destination DOMAIN,\n"
-		     "--older AGE (90s, 15m, 4h, 5d), which must all hold; --all for hold, release, retry and remove.\n"
-		     "--reason TEXT goes to the history of what is changed, and is shown for held mail.\n");
-	return code;
-}
 
 static uint64_t read_age(const char *text)
 {
@@ -60,19 +48,17 @@ static uint64_t message_id(const char *text)
 	return id;
 }
 
-static struct selection read_selection(int *argc, char **argv)
+static struct selection read_selection(const struct options *o)
 {
-	const char *older = take_option(argc, argv, "--older");
-	struct selection s = { .user = str_of(take_option(argc, argv, "--user")),
-			       .sender = str_of(take_option(argc, argv, "--sender")),
-			       .recipient = str_of(take_option(argc, argv, "--recipient")),
-			       .destination = str_of(take_option(argc, argv, "--destination")),
+	const char *older = options_value(o, "older");
+	struct selection s = { .user = str_of(options_value(o, "user")),
+			       .sender = str_of(options_value(o, "sender")),
+			       .recipient = str_of(options_value(o, "recipient")),
+			       .destination = str_of(options_value(o, "destination")),
 			       .older_than_ms = older ? read_age(older) : 0 };
 
-	if (*argc > 1 && argv[1][0] != '-')
-		s.id = message_id(argv[1]);
-	if (*argc > (s.id ? 2 : 1))
-		die(EX_USAGE, "unexpected argument %s", argv[s.id ? 2 : 1]);
+	if (o->arguments_n > 0)
+		s.id = message_id(o->arguments[0]);
 	s.any = s.id || s.older_than_ms || s.user.n || s.sender.n || s.recipient.n || s.destination.n;
 	return s;
 }
@@ -115,39 +101,27 @@ static int run(struct session *s, const struct verb *verb, const struct selectio
 	return strcmp(verb->name, "show") == 0 ? queue_show(s, which->id, json) : queue_list(s, which, json);
 }
 
-int command_queue(int argc, char **argv, const char *config_path)
+int command_queue(const struct options *o, const char *config_path)
 {
-	bool json = take_flag(&argc, argv, "--json"), all = take_flag(&argc, argv, "--all");
-	const char *reason = take_option(&argc, argv, "--reason"), *name = argc > 1 ? argv[1] : "list";
-	const struct verb *verb = NULL;
-	struct selection which = { 0 };
+	bool json = options_given(o, "json"), all = options_given(o, "all");
+	const struct verb *verb = verbs;
+	struct selection which = read_selection(o);
 	struct session s;
 	int code;
 
-	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
-		if (strcmp(name, verbs[i].name) == 0)
-			verb = &verbs[i];
-	if (!verb)
-		return strcmp(name, "help") == 0 ? usage(stdout, EX_OK) : usage(stderr, EX_USAGE);
-	if (argc > 1) {
-		argc--;
-		argv++;
-		which = read_selection(&argc, argv);
-	}
+	while (strcmp(o->verb, verb->name) != 0)
+		verb++;
 	if (verb->wants_selection && !which.any && !all)
-		die(EX_USAGE, "queue %s: which? An id, --user, --sender, --recipient, --destination, --older, or --all", name);
+		die(EX_USAGE, "queue %s: which? An id, --user, --sender, --recipient, --destination, --older, or --all",
+		    verb->name);
 	if (which.any && all)
-		die(EX_USAGE, "queue %s: a selection or --all, not both", name);
-	if (strcmp(name, "show") == 0 && !which.id)
-		die(EX_USAGE, "queue show wants a message id");
-	if (reason && !verb->operation)
-		die(EX_USAGE, "queue %s: --reason is for what changes something", name);
+		die(EX_USAGE, "queue %s: a selection or --all, not both", verb->name);
 	session_open(&s, config_path);
 	which.user = session_login(&s, which.user);
 	which.sender = address_with_canonical_domain(&s.arena, which.sender);
 	which.recipient = address_with_canonical_domain(&s.arena, which.recipient);
 	which.destination = domain_canonical(&s.arena, which.destination);
-	code = run(&s, verb, &which, reason, json);
+	code = run(&s, verb, &which, options_value(o, "reason"), json);
 	session_close(&s);
 	return code;
 }

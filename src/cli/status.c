@@ -247,30 +247,27 @@ static void print_status_json(struct session *s, const struct overview *o, uint6
 			     (json_int_t)(o->oldest_at && now > o->oldest_at ? now - o->oldest_at : 0), "roles", roles));
 }
 
-int command_status(int argc, char **argv, const char *config_path)
+int command_status(const struct options *o, const char *config_path)
 {
-	bool json = take_flag(&argc, argv, "--json");
-	struct overview o = { 0 };
+	struct overview all = { 0 };
 	struct session s;
 	int code;
 
-	no_more_arguments(argc, argv, 1);
 	session_open_within(&s, config_path, WITHIN_MS);
-	look(&s, &o);
-	if (json)
-		print_status_json(&s, &o, clock_now_ms());
+	look(&s, &all);
+	if (options_given(o, "json"))
+		print_status_json(&s, &all, clock_now_ms());
 	else
-		print_status(&s, &o, clock_now_ms());
-	code = o.faults_n > 0 ? EX_UNAVAILABLE : EX_OK;
+		print_status(&s, &all, clock_now_ms());
+	code = all.faults_n > 0 ? EX_UNAVAILABLE : EX_OK;
 	session_close(&s);
 	return code;
 }
 
-int command_reload(int argc, char **argv, const char *config_path)
+int command_reload(const struct options *o, const char *config_path)
 {
 	struct session s;
 
-	no_more_arguments(argc, argv, 1);
 	session_open(&s, config_path);
 	session_ask(&s, MSG_reload, &(struct msg_reload){ 0 }, MSG_reloaded);
 	printf("the configuration was reloaded\n");

@@ -25,14 +25,15 @@ static void print_transcript(struct arena *a, struct str transcript)
 		printf("    %.*s\n", STR_ARG(utf8_shown(a, str_trim(line))));
 }
 
-int command_trace(int argc, char **argv, const char *config_path)
+int command_trace(const struct options *o, const char *config_path)
 {
-	bool json = take_flag(&argc, argv, "--json");
+	bool json = options_given(o, "json");
 	struct msg_trace ask = { 0 };
 	struct session s;
 
-	if (argc != 2 || !id_parse(str_of(argv[1]), &ask.id))
-		die(EX_USAGE, "usage: posthouse trace ID (13 letters and digits, as in the 250 reply)");
+	if (!id_parse(str_of(o->arguments[0]), &ask.id))
+		die(EX_USAGE, "\"%s\" is no message id: 13 letters and digits, as in the 250 reply, were expected",
+		    o->arguments[0]);
 	session_open(&s, config_path);
 	do {
 		const struct msg_traced *m = &session_ask(&s, MSG_trace, &ask, MSG_traced)->traced;

@@ -111,17 +111,6 @@ static int run_list(struct user_command *u, bool as_json)
 }
 
 /* ---- the command ---- */
-static int usage(void)
-{
-	fprintf(stderr,
-		"usage: posthouse [-c FILE] user add|passwd NAME[/DEVICE] [--expires TIME] [--generate | --stdin]\n"
-		"       posthouse [-c FILE] user remove NAME[/DEVICE]\n"
-		"       posthouse [-c FILE] user list [NAME] [--json]\n"
-		"The password is asked for at the terminal, or read from the first line of standard input. It is good for\n"
-		"TIME, such as 90d or 12h, or \"never\" expires; passwd without --expires leaves that as it is.\n");
-	return EX_USAGE;
-}
-
 /* "90d" from now, or "never". */
 static uint64_t read_expiry(const char *text)
 {
@@ -162,39 +151,39 @@ static void read_name(struct user_command *u, const char *text)
 	u->shown = u->device.n ? arena_printf(&u->arena, "%.*s/%.*s", STR_ARG(u->name), STR_ARG(u->device)) : u->name;
 }
 
-int command_user(int argc, char **argv, const char *config_path)
+static void read_change(struct user_command *u, const struct options *o)
 {
 	static const char *const operations[] = {
 		[ACCOUNT_ADD] = "add", [ACCOUNT_PASSWD] = "passwd", [ACCOUNT_REMOVE] = "remove"
 	};
+	const char *expires = options_value(o, "expires");
+
+	for (int i = ACCOUNT_ADD; i <= ACCOUNT_REMOVE; i++)
+		if (strcmp(o->verb, operations[i]) == 0)
+			u->operation = (enum account_operation)i;
+	if (options_given(o, "generate") && options_given(o, "stdin"))
+		die(EX_USAGE, "user %s: --generate or --stdin, not both", o->verb);
+	if (expires)
+		u->expires_at = read_expiry(expires);
+	else if (u->operation == ACCOUNT_PASSWD)
+		u->expires_at = ACCOUNTS_KEEP_EXPIRY;
+}
+
+int command_user(const struct options *o, const char *config_path)
+{
 	struct user_command u = { 0 };
-	bool as_json = take_flag(&argc, argv, "--json"), generate = take_flag(&argc, argv, "--generate");
-	bool from_stdin = take_flag(&argc, argv, "--stdin"), list;
-	const char *expires = take_option(&argc, argv, "--expires");
+	bool list = strcmp(o->verb, "list") == 0, generate = options_given(o, "generate");
 	int code;
 
-	if (argc < 2 || argc > 3 || argv[argc - 1][0] == '-' || (generate && from_stdin))
-		return usage();
-	list = strcmp(argv[1], "list") == 0;
-	for (int i = ACCOUNT_ADD; i <= ACCOUNT_REMOVE; i++)
-		if (strcmp(argv[1], operations[i]) == 0)
-			u.operation = (enum account_operation)i;
-	if (list ? generate || from_stdin : !u.operation || argc != 3 || as_json)
-		return usage();
-	if ((u.operation == ACCOUNT_REMOVE && (generate || from_stdin)) ||
-	    (expires && u.operation != ACCOUNT_ADD && u.operation != ACCOUNT_PASSWD))
-		return usage();
-	if (expires)
-		u.expires_at = read_expiry(expires);
-	else if (u.operation == ACCOUNT_PASSWD)
-		u.expires_at = ACCOUNTS_KEEP_EXPIRY;
+	if (!list)
+		read_change(&u, o);
 	load(&u, config_path);
 	warn_of_backend(&u);
-	if (argc == 3)
-		read_name(&u, argv[2]);
+	if (o->arguments_n > 0)
+		read_name(&u, o->arguments[0]);
 	if (u.operation == ACCOUNT_ADD || u.operation == ACCOUNT_PASSWD)
-		get_password(&u.password, generate, from_stdin);
-	code = list ? run_list(&u, as_json) : run_change(&u, generate);
+		get_password(&u.password, generate, options_given(o, "stdin"));
+	code = list ? run_list(&u, options_given(o, "json")) : run_change(&u, generate);
 	control_close(u.control);
 	secret_fini(&u.password);
 	config_free(u.config);

@@ -58,8 +58,9 @@ static bool ask_at(int tty, const char *question, bool shown, struct secret *ans
 		during.c_lflag &= ~(tcflag_t)ECHO;
 	for (size_t i = 0; i < 3; i++) /* the terminal must show input again */
 		sigaction(signals[i], &action, &old[i]);
+	answered = tcsetattr(tty, TCSAFLUSH, &during) == 0; /* before the question: an answer to it must not be flushed */
 	dprintf(tty, "%s", question);
-	answered = tcsetattr(tty, TCSAFLUSH, &during) == 0 && read_line(tty, answer_out);
+	answered = answered && read_line(tty, answer_out);
 	tcsetattr(tty, TCSAFLUSH, &before);
 	if (!shown)
 		dprintf(tty, "\n");

@@ -285,13 +285,11 @@ static void load(struct master *m, const char *config_path)
 	log_configure(m->config->log.format == LOG_FORMAT_JSON, (enum log_level)m->config->log.level);
 }
 
-int command_serve(int argc, char **argv, const char *config_path)
+int serve(const char *config_path)
 {
 	static struct master master;
 	struct master *m = &master;
 
-	if (argc > 1)
-		die(EX_USAGE, "serve takes no argument (%s)", argv[1]);
 	log_setup("master", -1);
 	m->started_at = clock_now_ms();
 	m->control_fd = m->lock_fd = -1;

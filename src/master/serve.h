@@ -3,6 +3,6 @@
 #define POSTHOUSE_SERVE_H
 
 /* Run the relay in the foreground until SIGTERM; the value is for exit(). */
-int command_serve(int argc, char **argv, const char *config_path);
+int serve(const char *config_path);
 
 #endif

@@ -16,13 +16,17 @@ def test_junk_is_refused():
     relay = Relay(1)
     before = relay.command("user", "list").stdout
     for arguments in (["status", "now"], ["status", "--jsn"], ["reload", "twice"], ["version", "x"], ["help", "x"], ["check", "x"], ["check", "--dump", "x"],
-                      ["serve", "x"], ["queue", "list", "--frob"], ["queue", "list", "--json=1"], ["queue", "flush", "--user"], ["queue", "remove", "--all", "x"],
+                      ["serve", "x"], ["queue", "list", "--frob"], ["queue", "list", "--json=1"], ["queue", "flush", "--user"], ["queue", "remove", "--user", "a", "--user=b"], ["queue", "list", "--all"],
+                      ["--json", "reload"], ["queue", "remove", "--all", "x"],
                       ["queue", "frob"], ["queue", "show"], ["trace"], ["trace", "x"], ["trace", "0000000000000", "x"], ["limits", "show", "--frob"],
                       ["limits", "reset"], ["limits", "show", "alice", "x"], ["user", "add", "--frob"], ["user", "add", "x", "y"], ["user", "list", "--frob"],
                       ["user", "add", "--generate"], ["user", "passwd", "--expires=90d"], ["user"], ["user", "frob", "x"], ["nonsense"], ["init"],
                       ["init", "example.org", "x"], ["init", "example.org", "--frob=1"], ["--frob"]):
         code, said = run(relay, *arguments, input="password\n")
         assert code == 64 and said.strip(), (arguments, code, said)
+    for arguments, word in ((["status", "--jsn"], "did you mean --json?"), (["queue", "lst"], "did you mean list?"), (["statsu"], "did you mean status?"),
+                            (["init", "example.org", "--hostnme=x"], "did you mean --hostname?"), (["trace"], "ID is missing")):
+        assert word in run(relay, *arguments)[1], (arguments, run(relay, *arguments))
     for arguments in (["-c"], []):
         done = subprocess.run([relay.build / "posthouse", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert done.returncode == 64 and done.stdout.strip(), (arguments, done)
@@ -44,6 +48,44 @@ def test_options_take_their_value_either_way():
                            f"--control={place}.sock", f"--run-as={ME}", "--upstream=127.0.0.1:25", "--upstream-tls=none", "--password-stdin"], input="secret\n",
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert done.returncode == 0 and f"carol@{DOMAIN}" in done.stdout, done.stdout
+
+
+def test_help_is_an_answer():
+    """Of every command and verb, with whatever else is wrong, and without a relay: 0, on standard output."""
+    def posthouse(*arguments):
+        return subprocess.run([RELEASE / "posthouse", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    commands = re.findall(r"^  ([a-z]+) ?([A-Z]*)", posthouse("help").stdout, re.M)
+    assert len(commands) > 10 and posthouse("--help").stdout == posthouse("help").stdout == posthouse("-h").stdout
+    for command, verb in commands:
+        done = posthouse(command, "--help")
+        assert done.returncode == 0 and done.stderr == "" and f"posthouse {command}" in done.stdout, (command, done)
+        assert posthouse("help", command).stdout == done.stdout == posthouse("-h", command).stdout == posthouse(command, "--frob", "-h").stdout
+        for name in re.findall(r"^  ([a-z]+)", done.stdout.split("Options")[0], re.M) if verb == "VERB" else []:
+            said = posthouse(command, name, "--help")
+            assert said.returncode == 0 and f"posthouse {command} {name}" in said.stdout, (command, name, said)
+            assert posthouse("help", command, name).stdout == said.stdout
+    assert posthouse("--version").stdout == posthouse("version").stdout
+
+
+def test_shells_complete_the_commands():
+    script = subprocess.run([RELEASE / "posthouse", "completion", "bash"], stdout=subprocess.PIPE, text=True, check=True).stdout
+
+    def offers(line):
+        words = " ".join(f"'{word}'" for word in line.split(" "))
+        program = f'{script}\nCOMP_WORDS=({words}); COMP_CWORD=$(({len(line.split(" "))}-1)); _posthouse; echo "${{COMPREPLY[@]}}"'
+        return subprocess.run(["bash", "-c", program], stdout=subprocess.PIPE, text=True, check=True, cwd="/").stdout.split()
+    assert offers("posthouse sta") == ["status"]
+    assert {"queue", "user", "init"} < set(offers("posthouse "))
+    assert offers("posthouse -c /etc/passwd queue rel") == ["release"]
+    assert offers("posthouse queue --user = alice ho") == ["hold"] and offers("posthouse queue --user alice ho") == ["hold"]
+    assert "--older" in offers("posthouse queue list --o") and offers("posthouse queue show --o") == []
+    assert offers("posthouse queue list --user ") == [] and "etc" in offers("posthouse --config e")
+    assert "--hostname" in offers("posthouse init example.org --host") and "--utc" in offers("posthouse status --")
+    for shell in ("zsh", "fish"):
+        said = subprocess.run([RELEASE / "posthouse", "completion", shell], stdout=subprocess.PIPE, text=True, check=True).stdout
+        assert "hold" in said and "older" in said
+        if shutil.which(shell):
+            subprocess.run([shell, "-n"], input=said, text=True, check=True)
 
 
 def test_a_full_device_is_an_error():

@@ -24,9 +24,9 @@ static struct passwd *user(void)
 }
 
 /* Run the command; what it writes to either stream is in `output`. */
-static int check(const char *config_path, const char *argument)
+static int check(const char *config_path, bool dump)
 {
-	char *argv[] = { (char[]){ "check" }, (char *)(uintptr_t)argument, NULL };
+	const struct options o = { .verb = "", .given = &(struct option_given){ "dump", NULL }, .given_n = dump };
 	char *path = strdup(config_path); /* the fixture's are static */
 	int saved_out, saved_err, file, code;
 	ssize_t n;
@@ -37,7 +37,7 @@ static int check(const char *config_path, const char *argument)
 	saved_err = dup(2);
 	dup2(file, 1);
 	dup2(file, 2);
-	code = command_check(argument ? 2 : 1, argv, path);
+	code = command_check(&o, path);
 	fflush(NULL);
 	dup2(saved_out, 1);
 	dup2(saved_err, 2);
@@ -58,7 +58,7 @@ static int check_with(const char *state_dir, const char *control)
 	snprintf(text, sizeof(text), "%sstate_dir = \"%s\"; control = \"%s\"; run_as = \"%s\";\n", BASICS, state_dir, control,
 		 user()->pw_name);
 	fixture_write("posthouse.conf", text, 0600);
-	return check(fixture_path("posthouse.conf"), NULL);
+	return check(fixture_path("posthouse.conf"), false);
 }
 
 static void expect(int code, int wanted, const char *words)
@@ -82,17 +82,16 @@ static void good(void **state)
 	give_to_user("state", 0700);
 	expect(check_with("state", "control.sock"), EX_OK, "configuration is good");
 	expect(check_with("not-made-yet", "made-by-serve/control.sock"), EX_OK, "configuration is good");
-	expect(check(fixture_path("posthouse.conf"), "--dump"), EX_OK, "connections_per_destination = 10;");
-	expect(check(fixture_path("posthouse.conf"), "--bogus"), EX_USAGE, "usage");
+	expect(check(fixture_path("posthouse.conf"), true), EX_OK, "connections_per_destination = 10;");
 }
 
 static void faults(void **state)
 {
 	fixture_write("bad.conf", BASICS "bogus = 1;\n\nqueue = { lifetime = 5; };\n", 0600);
-	expect(check(fixture_path("bad.conf"), NULL), EX_CONFIG, "bad.conf:5: unknown key bogus\n");
+	expect(check(fixture_path("bad.conf"), false), EX_CONFIG, "bad.conf:5: unknown key bogus\n");
 	assert_non_null(strstr(output, "bad.conf:7: queue.lifetime: expected a duration"));
 	assert_null(strstr(output, "configuration is good"));
-	expect(check(fixture_path("nowhere.conf"), NULL), EX_CONFIG, "nowhere.conf: ");
+	expect(check(fixture_path("nowhere.conf"), false), EX_CONFIG, "nowhere.conf: ");
 }
 
 static void directories(void **state)
@@ -133,14 +132,14 @@ static void backends(void **state)
 		 "auth = { backend = \"saslauthd\"; options = { saslauthd_path = \"%s/mux\"; }; };",
 		 BASICS, user()->pw_name, fixture_dir());
 	fixture_write("posthouse.conf", text, 0600);
-	expect(check(fixture_path("posthouse.conf"), NULL), EX_OK, "/mux: No such file or directory: saslauthd has to run");
+	expect(check(fixture_path("posthouse.conf"), false), EX_OK, "/mux: No such file or directory: saslauthd has to run");
 	fixture_write("mux", "", 0666);
-	expect(check(fixture_path("posthouse.conf"), NULL), EX_OK, "configuration is good");
+	expect(check(fixture_path("posthouse.conf"), false), EX_OK, "configuration is good");
 	assert_null(strstr(output, "warning"));
 	if (geteuid() != 0)
 		return;
 	chmod(fixture_path("mux"), 0600); /* root could, the relay's user cannot */
-	expect(check(fixture_path("posthouse.conf"), NULL), EX_OK, "/mux: Permission denied");
+	expect(check(fixture_path("posthouse.conf"), false), EX_OK, "/mux: Permission denied");
 }
 
 /* Root sees no difficulty; the user does. */
@@ -158,7 +157,7 @@ static void as_the_user(void **state)
 	expect(check_with("state", "control.sock"), EX_CONFIG, "accounts cannot be read and written");
 	unlink(fixture_path("state/accounts"));
 	fixture_write("posthouse.conf", BASICS "run_as = \"no-such-user-here\";", 0600);
-	expect(check(fixture_path("posthouse.conf"), NULL), EX_CONFIG, "is no user of this machine");
+	expect(check(fixture_path("posthouse.conf"), false), EX_CONFIG, "is no user of this machine");
 }
 
 int main(void)

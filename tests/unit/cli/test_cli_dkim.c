@@ -1,4 +1,4 @@
-/* test_dkim.c - the file of `posthouse dkim`, names of selectors, and when a key's state changes. */
+/* test_cli_dkim.c - the file of `posthouse dkim`, names of selectors, and when a key's state changes. */
 #include "dkim.h"
 
 #include "posthouse/units.h"

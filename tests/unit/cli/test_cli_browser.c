@@ -1,4 +1,4 @@
-/* test_browser.c - what a browser, or anybody else on this machine, asks the command line for during a sign-in. */
+/* test_cli_browser.c - what a browser, or anybody else on this machine, asks the command line for during a sign-in. */
 #include "unit.h"
 
 #include "browser.h"
