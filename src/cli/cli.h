@@ -1,5 +1,5 @@
-/* cli.h - what the commands share. Each command is a file with `int command_NAME(const struct options *o, const char *config_path)`, and
- * rows in commands.def. */
+/* cli.h - what the commands share. Each command is rows in commands.def, and a file with
+ * `int command_NAME(const struct options *o, const char *config_path)`. */
 #ifndef POSTHOUSE_CLI_H
 #define POSTHOUSE_CLI_H
 

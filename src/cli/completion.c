@@ -131,7 +131,8 @@ static void print_bash(void)
 	       "	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}\n"
 	       "	local command= verb= options= offered= i with_verbs='");
 	print_commands_with_verbs();
-	printf("'\n	if [[ $current == = ]]; then current=; elif [[ $previous == = ]]; then previous=${COMP_WORDS[COMP_CWORD-2]}; fi\n"
+	printf("'\n	if [[ $current == = ]]; then current=\n"
+	       "	elif [[ $previous == = ]]; then previous=${COMP_WORDS[COMP_CWORD-2]}; fi\n"
 	       "	for ((i = 1; i < COMP_CWORD; i++)); do\n");
 	print_search("COMP_WORDS");
 	printf("	done\n	case \"$previous\" in\n	");
@@ -165,7 +166,8 @@ static void print_zsh(void)
 	print_pattern(COMPLETED_NONE);
 	printf(") _message value; return ;;\n	esac\n");
 	print_cases(offer_line, "=(", ")");
-	printf("	if [[ ${words[CURRENT]} == -* ]]; then _describe option options -- global; else _describe word offered; fi\n"
+	printf("	if [[ ${words[CURRENT]} == -* ]]; then _describe option options -- global\n"
+	       "	else _describe word offered; fi\n"
 	       "}\n_posthouse \"$@\"\n");
 }
 

@@ -65,8 +65,8 @@ struct options {
 
 /* ---- options.c ---- */
 
-/* Read a whole command line. A wrong one ends the process with 64 and names what is wrong, and what was probably meant. With --help,
- * verb and arguments are not complete. The views point into argv, which is put into another order. */
+/* Read a whole command line. A wrong one ends the process with 64 and names what is wrong, and what was probably meant. With
+ * --help, verb and arguments are not complete. The views point into argv, which is put into another order. */
 void options_read(struct options *o, const struct command_row *rows, int argc, char **argv);
 void options_fini(struct options *o);
 
