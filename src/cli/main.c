@@ -1,4 +1,4 @@
-/* main.c - `posthouse [-c FILE] COMMAND`: the table of commands, and what needs nothing but it. */
+/* main.c - `posthouse [-c FILE] COMMAND`: what needs nothing but the table of commands. */
 #include "cli.h"
 
 #include "posthouse/log.h"
@@ -6,18 +6,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sysexits.h>
-
-#define GLOBAL COMMAND_ROWS_GLOBAL
-#define COMMAND(NAME, DEFAULT, WORDS, HELP)                                                                                      \
-	{ .kind = ROW_COMMAND, .name = #NAME, .words = (WORDS), .verbs = (DEFAULT), .help = (HELP), .run = command_##NAME },
-#define VERB   COMMAND_ROWS_VERB
-#define OPTION COMMAND_ROWS_OPTION
-#define JSON   COMMAND_ROWS_JSON
-#define NOTE   COMMAND_ROWS_NOTE
-const struct command_row commands[] = {
-#include "commands.def"
-	{ .kind = ROW_END },
-};
 
 int command_serve(const struct options *o, const char *config_path)
 {

@@ -349,17 +349,12 @@ void options_fini(struct options *o)
 	free(o->given);
 }
 
-const char *options_value_at(const struct options *o, const char *name, size_t i)
-{
-	for (size_t k = 0; k < o->given_n; k++)
-		if (strcmp(o->given[k].name, name) == 0 && i-- == 0)
-			return o->given[k].value;
-	return NULL;
-}
-
 const char *options_value(const struct options *o, const char *name)
 {
-	return options_value_at(o, name, 0);
+	for (size_t i = 0; i < o->given_n; i++)
+		if (strcmp(o->given[i].name, name) == 0)
+			return o->given[i].value;
+	return NULL;
 }
 
 bool options_given(const struct options *o, const char *name)

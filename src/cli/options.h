@@ -47,7 +47,7 @@ struct command_row {
 #undef JSON
 #undef NOTE
 
-/* All rows, ROW_END last. */
+/* table.c: all rows, ROW_END last. */
 extern const struct command_row commands[];
 
 struct options {
@@ -70,11 +70,10 @@ struct options {
 void options_read(struct options *o, const struct command_row *rows, int argc, char **argv);
 void options_fini(struct options *o);
 
-/* Was the option given, and with which value? NULL: it was not. The name must be one of the command's options. */
+/* Was the option given, and with which value? NULL: it was not, or it takes none. Of an option that can be given more than once, the
+ * others are in `given`. */
 bool options_given(const struct options *o, const char *name);
 const char *options_value(const struct options *o, const char *name);
-/* The values of an option that can be given more than once, from 0 on; NULL: there are no more. */
-const char *options_value_at(const struct options *o, const char *name, size_t i);
 
 /* ---- commands.c: looks into the table ---- */
 

@@ -204,8 +204,6 @@ static void values(void **state)
 	assert_true(options_given(&o, "to"));
 	assert_false(options_given(&o, "json"));
 	assert_string_equal(options_value(&o, "to"), "a");
-	assert_string_equal(options_value_at(&o, "to", 1), "b");
-	assert_null(options_value_at(&o, "to", 2));
 	options_fini(&o);
 }
 
