@@ -70,8 +70,8 @@ struct options {
 void options_read(struct options *o, const struct command_row *rows, int argc, char **argv);
 void options_fini(struct options *o);
 
-/* Was the option given, and with which value? NULL: it was not, or it takes none. Of an option that can be given more than once, the
- * others are in `given`. */
+/* Was the option given, and with which value? NULL: it was not, or it takes none. Of an option that can be given more than once,
+ * the others are in `given`. */
 bool options_given(const struct options *o, const char *name);
 const char *options_value(const struct options *o, const char *name);
 
