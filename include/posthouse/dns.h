@@ -1,5 +1,5 @@
-/* dns.h - where a domain takes its mail: MX and address look-ups with libunbound on the loop (RFC 5321 5.1, RFC 7505). The only
- * folder that knows libunbound. */
+/* dns.h - questions to DNS with libunbound on the loop: where a domain takes its mail (RFC 5321 5.1, RFC 7505), and any other. The
+ * only folder that knows libunbound. */
 #ifndef POSTHOUSE_DNS_H
 #define POSTHOUSE_DNS_H
 
@@ -53,6 +53,26 @@ struct dns_lookup *dns_mx(struct dns *d, struct str domain, unsigned port, const
 			  void *ctx);
 void dns_cancel(struct dns_lookup *l); /* NULL is allowed; no callback after it */
 
+/* ---- ask.c: any question ---- */
+
+struct dns_record;
+/* What is known of a name and type. Its views live until the callback returns. */
+struct dns_found {
+	struct verdict verdict; /* OK; else TEMP 451 4.4.3 with the reason in `why`: nothing is known */
+	struct str why;
+	bool exists;    /* not NXDOMAIN */
+	bool secure;    /* validated */
+	bool bogus;     /* validation has failed: the verdict is not OK */
+	struct str end; /* the name at the end of the CNAMEs; the name itself: it has none */
+	uint32_t ttl;   /* seconds: the shortest of the answer; of an answer without records, of the zone's SOA (RFC 2308 5) */
+	const struct dns_record *const *records; /* of this type */
+	size_t n;
+};
+typedef void (*dns_found_fn)(void *ctx, const struct dns_found *found);
+/* A question for the records of a name (host name or not, as "_dmarc.example.org"; "" and "." are no names here) of any type, class
+ * IN. CNAMEs are followed. It takes at most `limit_ms`. The callback comes once, never before the return; dns_cancel() forbids it. */
+struct dns_lookup *dns_ask(struct dns *d, struct str name, unsigned type, uint64_t limit_ms, dns_found_fn done, void *ctx);
+
 /* wire.c: a DNS answer (RFC 1035 4.1) as records, for the fuzzer and the look-ups. Names are lower case without the final dot,
  * in the arena; octets that no host name has are escaped as \DDD. Raw data are views of the packet. False when it is malformed
  * or has more than 512 records in a section; never reads past the packet, never follows compression pointers forward or in
@@ -74,15 +94,18 @@ struct dns_record {
 	struct str owner;
 	unsigned type, class; /* enum dns_type and others; 1 IN */
 	uint32_t ttl;
-	unsigned preference; /* MX */
-	struct str name;     /* MX, CNAME target; "" = the root */
-	struct str data;     /* raw, of all others */
+	unsigned preference;      /* MX; SRV: the priority */
+	unsigned weight, port;    /* SRV */
+	uint32_t serial, minimum; /* SOA */
+	struct str name;          /* MX, CNAME, NS, PTR, SRV: the target; SOA: the primary server; "" = the root */
+	struct str data;          /* raw, of all others */
 };
 struct dns_answer {
 	unsigned rcode;
 	struct dns_record *records; /* of the answer section */
 	size_t n;
-	bool referral; /* only name servers to ask instead (RFC 1034 4.3.1): the server that was asked does not resolve */
+	uint32_t negative_ttl; /* of the SOA in the authority section (RFC 2308 5); 0: there is none */
+	bool referral;         /* only name servers to ask instead (RFC 1034 4.3.1): the server that was asked does not resolve */
 };
 bool dns_parse(struct arena *a, struct str packet, struct dns_answer *answer_out);
 

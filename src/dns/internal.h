@@ -45,17 +45,19 @@ struct query {
 	struct plain *plain;       /* without the library; NULL: none */
 	struct dns_lookup *lookup;
 	struct str name;
-	enum dns_type type;
+	unsigned type;
 	bool open;              /* no answer yet */
 	struct verdict verdict; /* with the answer: OK, or TEMP 451 4.4.3 with the reason in the look-up's arena */
+	struct str why;         /* that reason alone */
 	bool exists;            /* not NXDOMAIN */
-	bool secure;
+	bool secure, bogus;
+	uint32_t ttl;                      /* see struct dns_found */
 	struct str owner;                  /* the name at the end of the CNAMEs */
 	const struct dns_record **records; /* of this type and owner; n == 0: "no data" */
 	size_t n;
 };
 /* The look-up's timer runs its `step` at once when the last open query of the look-up has an answer. */
-void query_ask(struct query *q, struct dns_lookup *l, struct str name, enum dns_type type);
+void query_ask(struct query *q, struct dns_lookup *l, struct str name, unsigned type);
 /* Time is over: the verdict of an open query is a failure for this reason. */
 void query_give_up(struct query *q, struct str why);
 void query_cancel(struct query *q);
@@ -74,7 +76,7 @@ struct host {
 	struct query queries[2]; /* IPv4, IPv6; without a `lookup`: not asked */
 };
 
-enum lookup_state { LOOKUP_NEW, LOOKUP_MX, LOOKUP_ADDRESSES, LOOKUP_DONE };
+enum lookup_state { LOOKUP_NEW, LOOKUP_ASKED, LOOKUP_MX, LOOKUP_ADDRESSES, LOOKUP_DONE };
 
 struct dns_lookup {
 	struct list item;
@@ -87,13 +89,23 @@ struct dns_lookup {
 	unsigned port;
 	struct str_list own_names;
 	dns_mx_fn done;
+	unsigned type;      /* of dns_ask() */
+	uint64_t limit_ms;  /* of dns_ask() */
+	dns_found_fn found; /* of dns_ask(), in place of `done` */
 	void *ctx;
 	uint64_t deadline;
-	unsigned open; /* queries without an answer */
-	struct query mx;
+	unsigned open;   /* queries without an answer */
+	struct query mx; /* or the only one of dns_ask() */
 	struct host *hosts;
 	size_t hosts_n;
 };
+/* A new look-up, whose first step comes with the next turn of the loop. */
+struct dns_lookup *lookup_new(struct dns *d, struct str domain, uv_timer_cb step, void *ctx);
+/* Wait for the open queries, or until time is over; then the look-up's step comes again. */
+void lookup_await(struct dns_lookup *l, enum lookup_state state);
+/* The only way out: no callback from libunbound or the timer comes after this. The memory lives until the loop next runs. */
+void lookup_end(struct dns_lookup *l);
+
 /* ---- hosts.c ---- */
 /* Fill l->hosts with the usable hosts of the MX answer, in the order to try them. Not OK: there is none, and why. */
 struct verdict choose_hosts(struct dns_lookup *l);

@@ -8,13 +8,26 @@
 
 static void on_step(uv_timer_t *timer);
 
-struct dns_lookup *dns_mx(struct dns *d, struct str domain, unsigned port, const struct str_list *own_names, dns_mx_fn done,
-			  void *ctx)
+struct dns_lookup *lookup_new(struct dns *d, struct str domain, uv_timer_cb step, void *ctx)
 {
 	struct dns_lookup *l = NEW(struct dns_lookup);
 
 	l->dns = d;
 	l->domain = arena_str(&l->arena, domain);
+	l->ctx = ctx;
+	list_append(&d->lookups, &l->item);
+	uv_timer_init(d->base.loop, &l->timer);
+	l->timer.data = l;
+	l->step = step;
+	uv_timer_start(&l->timer, step, 0, 0);
+	return l;
+}
+
+struct dns_lookup *dns_mx(struct dns *d, struct str domain, unsigned port, const struct str_list *own_names, dns_mx_fn done,
+			  void *ctx)
+{
+	struct dns_lookup *l = lookup_new(d, domain, on_step, ctx);
+
 	l->port = port;
 	l->own_names.at = ARENA_ARRAY(&l->arena, struct str, own_names ? own_names->n + 1 : 1);
 	for (size_t i = 0; own_names && i < own_names->n; i++) {
@@ -25,12 +38,6 @@ struct dns_lookup *dns_mx(struct dns *d, struct str domain, unsigned port, const
 		l->own_names.at[l->own_names.n++] = arena_str(&l->arena, own);
 	}
 	l->done = done;
-	l->ctx = ctx;
-	list_append(&d->lookups, &l->item);
-	uv_timer_init(d->base.loop, &l->timer);
-	l->timer.data = l;
-	l->step = on_step;
-	uv_timer_start(&l->timer, on_step, 0, 0);
 	return l;
 }
 
@@ -42,8 +49,7 @@ static void on_timer_closed(uv_handle_t *h)
 	free(l);
 }
 
-/* The only way out: no callback from libunbound or the timer comes after this. */
-static void end(struct dns_lookup *l)
+void lookup_end(struct dns_lookup *l)
 {
 	query_cancel(&l->mx);
 	for (size_t i = 0; i < l->hosts_n; i++)
@@ -56,12 +62,11 @@ static void end(struct dns_lookup *l)
 
 static void finish(struct dns_lookup *l, struct verdict v, const struct dns_host *hosts, size_t n)
 {
-	end(l);
+	lookup_end(l);
 	l->done(l->ctx, v, hosts, n);
 }
 
-/* Wait for the open queries. */
-static void await(struct dns_lookup *l, enum lookup_state state)
+void lookup_await(struct dns_lookup *l, enum lookup_state state)
 {
 	uint64_t now = uv_now(l->dns->base.loop);
 
@@ -89,7 +94,7 @@ static void begin(struct dns_lookup *l)
 	}
 	l->domain = name;
 	query_ask(&l->mx, l, l->domain, DNS_MX);
-	await(l, LOOKUP_MX);
+	lookup_await(l, LOOKUP_MX);
 }
 
 static void ask_addresses(struct dns_lookup *l)
@@ -108,7 +113,7 @@ static void ask_addresses(struct dns_lookup *l)
 		if (l->dns->ipv6)
 			query_ask(&l->hosts[i].queries[1], l, l->hosts[i].name, DNS_AAAA);
 	}
-	await(l, LOOKUP_ADDRESSES);
+	lookup_await(l, LOOKUP_ADDRESSES);
 }
 
 static void report(struct dns_lookup *l)
@@ -132,6 +137,7 @@ static void on_step(uv_timer_t *timer)
 	case LOOKUP_NEW: begin(l); break;
 	case LOOKUP_MX: ask_addresses(l); break;
 	case LOOKUP_ADDRESSES: report(l); break;
+	case LOOKUP_ASKED:
 	case LOOKUP_DONE: break;
 	}
 }
@@ -139,5 +145,5 @@ static void on_step(uv_timer_t *timer)
 void dns_cancel(struct dns_lookup *l)
 {
 	if (l && l->state != LOOKUP_DONE)
-		end(l);
+		lookup_end(l);
 }

@@ -26,8 +26,8 @@ struct plain {
 
 static void on_retry(uv_timer_t *timer);
 
-/* RFC 1035 4.1.2. The name is a host name of at most 253 bytes. */
-static void build(struct plain *p, struct str name, enum dns_type type)
+/* RFC 1035 4.1.2. The name has at most 253 bytes, its labels 63. */
+static void build(struct plain *p, struct str name, unsigned type)
 {
 	uint16_t id = (uint16_t)random_u64();
 	unsigned char *to = p->bytes;
@@ -45,7 +45,7 @@ static void build(struct plain *p, struct str name, enum dns_type type)
 		to += label.n;
 	}
 	*to++ = 0;
-	*to++ = 0;
+	*to++ = (unsigned char)(type >> 8);
 	*to++ = (unsigned char)type;
 	*to++ = 0;
 	*to++ = CLASS_IN;

@@ -30,13 +30,27 @@ struct question {
 
 enum security { INSECURE, BOGUS, SECURE }; /* as unbound-event.h numbers them */
 
-static const char *const type_names[] = { [DNS_A] = "A", [DNS_AAAA] = "AAAA", [DNS_MX] = "MX" }; /* others are not asked for */
+static const char *type_name(unsigned type)
+{
+	static const struct {
+		unsigned type;
+		const char *name;
+	} names[] = { { DNS_A, "A" },         { DNS_AAAA, "AAAA" }, { DNS_MX, "MX" },   { DNS_NS, "NS" },
+		      { DNS_CNAME, "CNAME" }, { DNS_SOA, "SOA" },   { DNS_PTR, "PTR" }, { DNS_TXT, "TXT" },
+		      { DNS_SRV, "SRV" },     { DNS_TLSA, "TLSA" }, { DNS_CAA, "CAA" } };
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (names[i].type == type)
+			return names[i].name;
+	return "other";
+}
 
 static void fail(struct query *q, struct str why)
 {
+	q->why = why;
 	q->verdict = temp(451, S("4.4.3"),
 			  arena_printf(&q->lookup->arena, "no answer from DNS for %.*s (%s): %.*s", STR_ARG(q->name),
-				       type_names[q->type], STR_ARG(why)));
+				       type_name(q->type), STR_ARG(why)));
 }
 
 /* Follow the CNAMEs of the answer, from the name of the question to q->owner (RFC 1034 3.6.2). False: the chain does not end. */
@@ -66,9 +80,12 @@ static void pick(struct query *q, const struct dns_answer *answer, bool secure)
 	q->exists = answer->rcode == RCODE_NOERROR;
 	q->secure = secure;
 	q->records = ARENA_ARRAY(&q->lookup->arena, const struct dns_record *, answer->n + 1);
+	q->ttl = answer->negative_ttl;
 	for (size_t i = 0; i < answer->n; i++) {
 		const struct dns_record *r = &answer->records[i];
 
+		if (i == 0 || r->ttl < q->ttl)
+			q->ttl = r->ttl;
 		if (r->type == q->type && r->class == CLASS_IN && str_eq(r->owner, q->owner))
 			q->records[q->n++] = r;
 	}
@@ -80,6 +97,7 @@ static void take_answer(struct query *q, int rcode, struct str packet, int secur
 	struct arena *a = &q->lookup->arena;
 	struct dns_answer answer;
 
+	q->bogus = security == BOGUS;
 	if (security == BOGUS)
 		fail(q, arena_printf(a, "not authentic (DNSSEC): %.*s", REASON_MAX, why_bogus ? why_bogus : ""));
 	else if (rcode == RCODE_SERVFAIL || packet.n == 0)
@@ -194,7 +212,7 @@ static bool has_room(struct dns *d, bool first)
 	return false;
 }
 
-void query_ask(struct query *q, struct dns_lookup *l, struct str name, enum dns_type type)
+void query_ask(struct query *q, struct dns_lookup *l, struct str name, unsigned type)
 {
 	struct dns *d = l->dns;
 	bool first = l->open < FIRST_MAX;

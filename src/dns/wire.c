@@ -74,7 +74,7 @@ static void follow(struct reader *r, unsigned high, size_t *segment)
 	r->at = *segment = target;
 }
 
-/* A domain name. The reader is then at the byte after the name, wherever its pointers led. */
+/* A domain name (a NULL: it is only passed by). The reader is then at the byte after the name, wherever its pointers led. */
 static struct str read_name(struct arena *a, struct reader *r)
 {
 	char text[NAME_TEXT];
@@ -100,7 +100,25 @@ static struct str read_name(struct arena *a, struct reader *r)
 	}
 	if (after > 0)
 		r->at = after;
-	return r->bad ? str_make("", 0) : arena_str(a, str_make(text, n));
+	return r->bad || !a ? str_make("", 0) : arena_str(a, str_make(text, n));
+}
+
+/* RFC 1035 3.3.13. A malformed one says nothing; the answer around it still counts. */
+static void read_soa(struct arena *a, struct str packet, size_t at, struct dns_record *record)
+{
+	struct reader r = { .packet = packet, .at = at };
+
+	record->name = read_name(a, &r);
+	read_name(NULL, &r); /* the mailbox of who is responsible */
+	record->serial = read_u32(&r);
+	read_u32(&r); /* refresh */
+	read_u32(&r); /* retry */
+	read_u32(&r); /* expire */
+	record->minimum = read_u32(&r);
+	if (!r.bad && r.at == packet.n)
+		return;
+	record->name = str_make("", 0);
+	record->serial = record->minimum = 0;
 }
 
 /* The data of a record must have exactly the announced length. */
@@ -114,7 +132,19 @@ static void read_data(struct arena *a, struct reader *r, struct dns_record *reco
 		record->preference = read_u16(r);
 		record->name = read_name(a, r);
 		break;
-	case DNS_CNAME: record->name = read_name(a, r); break;
+	case DNS_CNAME:
+	case DNS_NS:
+	case DNS_PTR: record->name = read_name(a, r); break;
+	case DNS_SRV:
+		record->preference = read_u16(r);
+		record->weight = read_u16(r);
+		record->port = read_u16(r);
+		record->name = read_name(a, r);
+		break;
+	case DNS_SOA:
+		read_soa(a, str_head(r->packet, end), r->at, record);
+		record->data = read_bytes(r, length);
+		break;
 	default: record->data = read_bytes(r, length); break;
 	}
 	if (r->at != end || (record->type == DNS_A && length != 4) || (record->type == DNS_AAAA && length != 16))
@@ -148,6 +178,15 @@ static bool is_referral(const struct dns_record *authority, size_t n)
 	return servers;
 }
 
+/* How long it can be remembered that there is nothing (RFC 2308 5). */
+static uint32_t negative_ttl(const struct dns_record *authority, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (authority[i].type == DNS_SOA)
+			return authority[i].ttl < authority[i].minimum ? authority[i].ttl : authority[i].minimum;
+	return 0;
+}
+
 bool dns_parse(struct arena *a, struct str packet, struct dns_answer *answer_out)
 {
 	struct reader r = { .packet = packet, .at = 2 }; /* after the id, which the caller checks */
@@ -166,6 +205,7 @@ bool dns_parse(struct arena *a, struct str packet, struct dns_answer *answer_out
 	answer_out->records = read_section(a, &r, answers);
 	authority = read_section(a, &r, authorities);
 	answer_out->n = answers;
+	answer_out->negative_ttl = negative_ttl(authority, r.bad ? 0 : authorities);
 	answer_out->referral = answers == 0 && is_referral(authority, authorities);
 	return !r.bad;
 }
