@@ -13,9 +13,11 @@
 
 #include "posthouse/arena.h"
 #include "posthouse/config.h"
+#include "posthouse/probe.h"
 #include "posthouse/verdict.h"
 
 #include <sys/socket.h>
+#include <uv.h>
 
 struct dns_entry; /* records.h */
 
@@ -24,9 +26,6 @@ struct dns_entry; /* records.h */
 /* Whose answer counts: the resolver of the configuration, as this network's clients see it; a recursion of our own, as the
  * world sees it (the first, when that is not possible here); the name servers of the domain itself, without any cache. */
 enum doctor_view { VIEW_CLIENTS, VIEW_WORLD, VIEW_OWN };
-
-/* Only NO_NAME (NXDOMAIN) and EMPTY mean "not there"; UNKNOWN is SERVFAIL, REFUSED, time-out, bogus, after all tries. */
-enum fact_state { FACT_PENDING, FACT_THERE, FACT_EMPTY, FACT_NO_NAME, FACT_UNKNOWN };
 
 struct fact_record {
 	struct str text;     /* TXT: its strings joined; MX, PTR, NS, CNAME, SRV, SOA: the name; A, AAAA: the address as text */
@@ -46,35 +45,6 @@ struct fact_dns {
 	struct str why; /* UNKNOWN: the reason in words */
 	struct str server;
 	uint64_t ms; /* how long the answer took */
-};
-
-/* One dialogue with a mail server, or with a listener of ours. Commands are sent one after another as they are given
- * ("MAIL FROM:<>"), after EHLO and, as `tls` says, STARTTLS; QUIT is sent in any case. DATA is never sent. */
-enum probe_tls { PROBE_PLAIN, PROBE_STARTTLS, PROBE_IMPLICIT };
-struct probe {
-	struct str host; /* an address as text: facts_dns() finds those of a name */
-	unsigned port;
-	enum probe_tls tls;
-	unsigned tls_most;     /* enum tls_version: the highest version to offer; 0: all */
-	struct str tls_name;   /* SNI, and the name that the certificate is verified for; "": host */
-	struct str source;     /* local address; "": any */
-	struct str_list lines; /* commands behind EHLO (and STARTTLS) */
-};
-
-struct fact_probe {
-	enum fact_state state; /* THERE: a connection was made; UNKNOWN: not, see why; the others are not used */
-	struct str why;
-	bool refused, timed_out, unreachable; /* how it failed */
-	struct str greeting;                  /* with the code; "": none came */
-	struct str ehlo;                      /* all lines of the last EHLO's answer, with '\n' between them */
-	struct str ehlo_clear;                /* the same before STARTTLS */
-	struct str *replies;                  /* to `lines`, as far as they were sent */
-	size_t replies_n;
-	bool tls;           /* a handshake was made */
-	struct str tls_why; /* why not, when it was tried */
-	struct str tls_text;
-	struct str chain_pem; /* of the server */
-	struct str verify;    /* "": the certificate is good for tls_name by the system's authorities; else why not */
 };
 
 /* The test of an upstream by the relay that runs here. */
@@ -171,8 +141,10 @@ struct doctor_options {
 	struct str_list only; /* patterns of ids, as "spf.*"; none: all */
 	struct str resolver;  /* in place of the configured one; "": that */
 	bool deep, offline;
-	bool container;         /* we run in one */
-	struct str_list kernel; /* the addresses that the kernel would send from */
+	bool container;                 /* we run in one */
+	struct str_list kernel;         /* the addresses that the kernel would send from */
+	struct str_list last_addresses; /* that the last run has found; set by doctor_start() */
+	struct str_list temporary;      /* those of them that change by themselves (RFC 8981) */
 	const struct machine_facts *machine;
 	uint64_t now; /* ms UTC */
 };
@@ -193,11 +165,36 @@ void doctor_give_up(struct doctor *d);
 /* In the order of the table. */
 const struct doctor_finding *doctor_findings(const struct doctor *d, size_t *n_out);
 
-/* Every question that was asked of DNS and its answer; the iteration ends with NULL. */
+/* The questions to DNS that the finding's check has asked, one after another; false: no more. */
 struct doctor_evidence {
 	const struct dns_question *question;
 	const struct fact_dns *answer;
 };
 bool doctor_evidence(const struct doctor *d, const struct doctor_finding *f, size_t i, struct doctor_evidence *out);
+
+/* ---- a real run (run.c): looks on a loop until nothing is pending, or its time is over (20 s; with `deep` 60 s) ---- */
+
+struct doctor_hooks {
+	void *ctx;
+	/* Tests an upstream by the relay that runs here; called on a thread of the pool, and can wait. Texts are in `a`. NULL: no
+	 * relay can be asked. */
+	void (*upstream)(void *ctx, struct arena *a, struct str name, struct fact_upstream *answer);
+	void (*done)(void *ctx); /* the findings are there */
+};
+struct doctor_run;
+/* `c` must live until the run is freed. The cache in state_dir is a file of `uid`. */
+struct doctor_run *doctor_start(uv_loop_t *loop, const struct config *c, const struct doctor_options *o,
+				const struct doctor_hooks *hooks, uid_t uid, gid_t gid);
+struct doctor *doctor_of(struct doctor_run *r);
+/* Does the world see us by a recursion of our own? No: port 53 outward is closed, or one resolver was asked for. */
+bool doctor_sees_world(const struct doctor_run *r);
+/* Questions were asked, and none got any answer: there is no DNS here. */
+bool doctor_is_deaf(const struct doctor_run *r);
+/* Also before it is done; the memory is freed when the last thread has come back. NULL is allowed. */
+void doctor_end(struct doctor_run *r);
+
+/* What the runner finds out before a run: the addresses that the kernel would send from (nothing is sent), those of them that are
+ * temporary, and whether this is a container. In `a`. */
+void doctor_look_around(struct arena *a, struct doctor_options *o);
 
 #endif

@@ -28,7 +28,7 @@ static struct dns_fact *find_dns(struct doctor *d, const struct dns_question *q,
 	return NULL;
 }
 
-static const struct fact_dns *ask(struct doctor *d, struct dns_question q)
+static struct fact_dns *ask(struct doctor *d, struct dns_question q)
 {
 	uint64_t hash;
 	struct dns_fact *f;
@@ -88,19 +88,22 @@ static struct str servers_of(struct doctor *d, struct str name)
 	return all;
 }
 
-/* The answer of the zone's own servers; when they cannot be asked, that of the world. */
+/* The answer of the zone's own servers; when they cannot be asked, that of the world. They do not validate: what is bogus stays
+ * so. */
 static const struct fact_dns *ask_own(struct doctor *d, struct str name, unsigned type)
 {
 	size_t before = d->pending;
 	struct str servers = servers_of(d, name);
-	const struct fact_dns *own, *world;
+	const struct fact_dns *world;
+	struct fact_dns *own;
 
 	if (d->pending != before)
 		return &pending_dns;
 	world = ask(d, (struct dns_question){ .view = VIEW_WORLD, .name = name, .type = type });
-	if (servers.n == 0)
+	if (servers.n == 0 || world->bogus)
 		return world;
 	own = ask(d, (struct dns_question){ .view = VIEW_OWN, .name = name, .type = type, .servers = servers });
+	own->secure = world->secure;
 	return own->state == FACT_UNKNOWN ? world : own;
 }
 
