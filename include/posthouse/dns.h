@@ -1,5 +1,5 @@
-/* dns.h - questions to DNS with libunbound on the loop: where a domain takes its mail (RFC 5321 5.1, RFC 7505), and any other. The
- * only folder that knows libunbound. */
+/* dns.h - questions to DNS with libunbound on the loop: where a domain takes its mail (RFC 5321 5.1, RFC 7505), and any
+ * other. The only folder that knows libunbound. */
 #ifndef POSTHOUSE_DNS_H
 #define POSTHOUSE_DNS_H
 
@@ -69,8 +69,9 @@ struct dns_found {
 	size_t n;
 };
 typedef void (*dns_found_fn)(void *ctx, const struct dns_found *found);
-/* A question for the records of a name (host name or not, as "_dmarc.example.org"; "" and "." are no names here) of any type, class
- * IN. CNAMEs are followed. It takes at most `limit_ms`. The callback comes once, never before the return; dns_cancel() forbids it. */
+/* A question for the records of a name (host name or not, as "_dmarc.example.org"; "" and "." are no names here) of any
+ * type, class IN. CNAMEs are followed. It takes at most `limit_ms`. The callback comes once, never before the return;
+ * dns_cancel() forbids it. */
 struct dns_lookup *dns_ask(struct dns *d, struct str name, unsigned type, uint64_t limit_ms, dns_found_fn done, void *ctx);
 
 /* wire.c: a DNS answer (RFC 1035 4.1) as records, for the fuzzer and the look-ups. Names are lower case without the final dot,
