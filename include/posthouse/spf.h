@@ -49,6 +49,9 @@ bool spf_is_record(struct str text);
 /* False: a syntax error (RFC 7208 4.6), told in fault_out; the terms before it are there. */
 bool spf_parse(struct arena *a, struct str text, struct spf_record *record_out, struct spf_fault *fault_out);
 
+/* One term, which begins at byte `at` of a record; false: `why_out` says what is wrong with it. */
+bool spf_read_term(struct arena *a, struct str text, size_t at, struct spf_term *term_out, struct str *why_out);
+
 /* ---- spf_check.c ---- */
 
 enum spf_result { SPF_NONE, SPF_NEUTRAL, SPF_PASS, SPF_FAIL, SPF_SOFTFAIL, SPF_TEMPERROR, SPF_PERMERROR };
@@ -115,7 +118,7 @@ void spf_check(struct arena *a, const struct spf_question *q, struct spf_outcome
 
 struct spf_wish {
 	struct str_list terms; /* ours: "ip4:203.0.113.25", "ip6:2001:db8::25", "include:spf.isp.example" */
-	/* What a record that ends in nothing, "?all" or "+all" ends in afterwards, and a new one: "~all", "-all"; "": its end stays */
+	/* How a new record ends, and one that ends in nothing, "?all" or "+all": "~all", "-all"; "": its end stays. */
 	struct str all;
 };
 

@@ -4,10 +4,6 @@
 
 #include "posthouse/spf.h"
 
-/* spf_parse.c */
-/* One term, which begins at byte `at`; false: `why_out` says what is wrong with it. */
-bool spf_read_term(struct arena *a, struct str text, size_t at, struct spf_term *term_out, struct str *why_out);
-
 /* spf_macro.c */
 /* The syntax of a domain-spec (RFC 7208 7.1; with_end: it ends in a top label or a macro). *why_out: what is wrong, in words. */
 bool spf_spec_valid(struct arena *a, struct str spec, bool with_end, bool *macros_out, struct str *why_out);

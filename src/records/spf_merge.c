@@ -98,7 +98,7 @@ static void add_ours(struct merge *m, const struct spf_wish *wish, bool networks
 	}
 }
 
-/* Is a term of the old record not wanted beside ours? "?include:x" would come first; "ip4:x" behind "all" would be there twice. */
+/* Is a term of the old record not wanted beside ours? "?include:x" would come first, "ip4:x" be there twice. */
 static bool is_replaced(struct merge *m, const struct spf_wish *wish, const struct spf_term *o)
 {
 	struct str why;

@@ -411,13 +411,19 @@ static void add_world(struct table *t, const char *records)
 	}
 }
 
-void plant(const char *config, const char *records, const char *id, enum doctor_result result, const char *words)
+void table_world(struct table *t, const char *records)
 {
-	struct table *t = table_new(config);
 	bool replaces = records[0] == '!';
 
 	add_world(t, replaces ? records + 1 : "");
 	table_records(t, replaces ? records + 1 : records);
+}
+
+void plant(const char *config, const char *records, const char *id, enum doctor_result result, const char *words)
+{
+	struct table *t = table_new(config);
+
+	table_world(t, records);
 	table_run(t);
 	expect(t, id, result, words);
 	table_free(t);

@@ -34,6 +34,8 @@ void table_free(struct table *t);
 void table_records(struct table *t, const char *records); /* of all views; more can be added */
 /* Names of these lines have only these records in this view. */
 void table_view(struct table *t, enum doctor_view view, const char *records);
+/* WORLD, with `records` added, or replacing the records of the names that they have when it begins with '!'. */
+void table_world(struct table *t, const char *records);
 /* The answer of the server at host and port, whatever is asked; without one: time-out. Views must outlive the table. */
 void table_probe(struct table *t, const char *host, unsigned port, struct fact_probe answer);
 void table_upstream(struct table *t, const char *name, struct fact_upstream answer);
@@ -50,8 +52,7 @@ const struct doctor_finding *expect(struct table *t, const char *id, enum doctor
 /* No finding of these checks ("*" for all, "spf.*") but ok, advice and skipped. */
 void expect_silent(struct table *t, const char *pattern);
 
-/* One planted fault: a run of `config` with `records` added to WORLD (or replacing names, in all views, when they begin with '!').
- * Then expect(). The table is freed. */
+/* One planted fault: a run of `config` with table_world(records), then expect(). The table is freed. */
 void plant(const char *config, const char *records, const char *id, enum doctor_result result, const char *words);
 
 #endif
