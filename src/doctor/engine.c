@@ -1,36 +1,13 @@
 /* engine.c - one look of a run: every check of the table on the facts that are there. */
 #include "run.h"
 
-#include <fnmatch.h>
 #include <stdlib.h>
 
-#define CHECK(ID, id, situations, run, why) { id, why, situations, run },
-#define LATER(ID, id, situations, run, why) { id, why, situations, NULL },
+#define CHECK(ID, id, situations, run, why) { id, why, situations },
+#define LATER(ID, id, situations, run, why) { id, why, situations },
 const struct check_row check_rows[DOCTOR_CHECKS] = {
 #include "posthouse/checks.def"
 };
-
-/* A pattern without a dot means the whole group: "spf" is "spf.*". */
-static bool id_matches(struct arena *a, struct str pattern, const char *id)
-{
-	struct str whole = str_find(pattern, '.') < pattern.n || str_find(pattern, '*') < pattern.n
-				   ? pattern
-				   : arena_printf(a, "%.*s.*", STR_ARG(pattern));
-
-	return fnmatch(arena_cstr(a, whole), id, 0) == 0;
-}
-
-static bool is_selected(struct doctor *d, enum doctor_check check)
-{
-	const struct str_list *only = &d->options.only;
-
-	if (d->options.offline && !(check_rows[check].situations & SIT_LOCAL))
-		return false;
-	for (size_t i = 0; i < only->n; i++)
-		if (id_matches(&d->arena, only->at[i], check_rows[check].id))
-			return true;
-	return only->n == 0;
-}
 
 /* ---- one check ---- */
 
@@ -87,7 +64,7 @@ static void ask_own_servers(struct doctor *d, size_t from)
 	struct doctor_finding *first;
 
 	d->own = true;
-	check_rows[d->now].run(d);
+	d->functions[d->now](d);
 	first = ARENA_ARRAY(&d->arena, struct doctor_finding, n);
 	memcpy(first, d->findings + from, n * sizeof *first);
 	for (size_t i = 0; d->pending == pending && i < n; i++) {
@@ -119,8 +96,8 @@ void check_run(struct doctor *d, enum doctor_check check)
 	d->now = check;
 	d->own = d->asked_own = false;
 	d->ttl = 0;
-	if (row->run && applies(d, row->situations)) {
-		row->run(d);
+	if (d->functions[check] && applies(d, row->situations)) {
+		d->functions[check](d);
 		if (d->pending == pending && d->asked_own && has_bad(d, from))
 			ask_own_servers(d, from);
 	}
@@ -143,21 +120,6 @@ bool doctor_look(struct doctor *d)
 }
 
 /* ---- the run ---- */
-
-struct doctor *doctor_new(const struct config *c, const struct doctor_options *o, const struct doctor_source *source)
-{
-	struct doctor *d = NEW(struct doctor);
-
-	d->config = c;
-	d->options = *o;
-	d->source = *source;
-	d->selected = ARENA_ARRAY(&d->arena, bool, DOCTOR_CHECKS);
-	d->was_run = ARENA_ARRAY(&d->arena, bool, DOCTOR_CHECKS);
-	situation_find(d);
-	for (size_t i = 0; i < DOCTOR_CHECKS; i++)
-		d->selected[i] = is_selected(d, (enum doctor_check)i);
-	return d;
-}
 
 void doctor_free(struct doctor *d)
 {

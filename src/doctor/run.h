@@ -11,7 +11,6 @@ enum situations { SIT_ALL = 1, SIT_MX = 2, SIT_UP = 4, SIT_BOX = 8, SIT_DEEP = 1
 struct check_row {
 	const char *id, *why;
 	unsigned situations;
-	void (*run)(struct doctor *d); /* NULL: not written */
 };
 extern const struct check_row check_rows[DOCTOR_CHECKS];
 
@@ -27,6 +26,7 @@ struct use {
 };
 
 struct doctor {
+	void (*const *functions)(struct doctor *d); /* of each check; NULL: not written */
 	struct arena arena;
 	const struct config *config;
 	struct doctor_options options;
