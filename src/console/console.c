@@ -73,6 +73,8 @@ static enum role_id role_with_stats(const struct msg_stats *m)
 	X(queue_alter, queue_altered, ROLE_QUEUE, 0)                                                                             \
 	X(queue_summary, queue_summed, ROLE_QUEUE, 0)                                                                            \
 	X(queue_show, queue_shown, ROLE_QUEUE, 0)                                                                                \
+	X(queue_text, queue_text_is, ROLE_QUEUE, 0)                                                                              \
+	X(queue_import, queue_imported, ROLE_QUEUE, 0)                                                                           \
 	X(trace, traced, ROLE_QUEUE, 0)                                                                                          \
 	X(limits_page, limits_rows, ROLE_QUEUE, 0)                                                                               \
 	X(limits_reset, limits_were_reset, ROLE_QUEUE, 0)                                                                        \
@@ -99,8 +101,10 @@ static enum role_id role_with_stats(const struct msg_stats *m)
 	{                                                                                                                        \
 		struct console *c = ctx;                                                                                         \
                                                                                                                                  \
-		ipc_call_##request(role_peer(c->role, role_id, index), m, -1, on_##request##_answered,                           \
+		ipc_call_##request(role_peer(c->role, role_id, index), m, fd, on_##request##_answered,                           \
 				   request_new(c, ch, m->call));                                                                 \
+		if (fd >= 0)                                                                                                     \
+			close(fd);                                                                                               \
 	}
 #define HANDLER(request, ...) .request = forward_##request,
 

@@ -1,6 +1,6 @@
 /* admin.c - list, show, trace and alter for the console. A page that would be too large for a datagram is asked for again with
  * fewer rows, so that the cursor is always the store's own. */
-#include "queue.h"
+#include "admin.h"
 
 #include "posthouse/clock.h"
 
@@ -11,20 +11,6 @@
 #define TEXT_MAX          2000 /* bytes of one text in a row */
 #define SUMMARY_MESSAGES  200  /* of one page of a summary */
 #define SUMMARY_REPLY_MAX 100  /* with 251 rows, the most that there are, a page fits into a datagram */
-
-struct admin_call {
-	struct list in_calls;
-	struct queue *queue;
-	struct channel *channel; /* NULL: has gone */
-	uint64_t call;           /* to be answered */
-	struct verdict refusal;  /* OK: the store is asked; else this is the answer */
-	struct arena arena;
-	struct selector selector;
-	uint64_t id, cursor;
-	size_t max; /* rows of the page */
-	enum alter operation;
-	struct str reason, via;
-};
 
 void admin_init(struct queue *q)
 {
@@ -47,7 +33,7 @@ void admin_peer_gone(struct queue *q, const struct channel *ch)
 		.older_than_ms = (m)->older_than_ms,                                                                             \
 	}
 
-static struct admin_call *begin(struct role *r, struct channel *ch, uint64_t call)
+struct admin_call *admin_begin(struct role *r, struct channel *ch, uint64_t call)
 {
 	struct queue *q = role_data(r);
 	struct admin_call *c = NEW(struct admin_call);
@@ -65,7 +51,7 @@ static struct admin_call *begin(struct role *r, struct channel *ch, uint64_t cal
 	return c;
 }
 
-static void end(struct admin_call *c)
+void admin_end(struct admin_call *c)
 {
 	struct queue *q = c->queue;
 
@@ -126,12 +112,12 @@ static void on_rows(void *ctx, struct verdict v, const struct message_row *rows,
 	answer.rows.at = list;
 	answer.rows.n = v.class == OK ? n : 0;
 	ipc_send_queue_rows(c->channel, &answer, -1);
-	end(c);
+	admin_end(c);
 }
 
 void handle_queue_page(void *ctx, struct channel *ch, const struct msg_queue_page *m, int fd)
 {
-	struct admin_call *c = begin(ctx, ch, m->call);
+	struct admin_call *c = admin_begin(ctx, ch, m->call);
 
 	c->selector = SELECTOR_OF(&c->arena, m);
 	c->cursor = m->cursor;
@@ -165,7 +151,7 @@ static void on_altered(void *ctx, struct verdict v, const struct altered *altere
 	if (v.class == OK && c->operation == ALTER_RETRY)
 		nexthops_probe_now(&q->dispatch); /* an administrator has mended something */
 	ipc_send_queue_altered(c->channel, &answer, -1);
-	end(c);
+	admin_end(c);
 	scheduler_wake(&q->dispatch);
 	dsns_wake(&q->reports);
 }
@@ -180,7 +166,7 @@ static struct verdict check_via(const struct config *config, struct str via)
 
 void handle_queue_alter(void *ctx, struct channel *ch, const struct msg_queue_alter *m, int fd)
 {
-	struct admin_call *c = begin(ctx, ch, m->call);
+	struct admin_call *c = admin_begin(ctx, ch, m->call);
 
 	if (m->operation < ALTER_RETRY || m->operation > ALTER_REROUTE)
 		c->refusal = perm(501, S("5.5.4"), S("the queue does not know this operation"));
@@ -224,12 +210,12 @@ static void on_summary(void *ctx, struct verdict v, const struct summary_row *ro
 	answer.rows.at = list;
 	answer.rows.n = v.class == OK ? n : 0;
 	ipc_send_queue_summed(c->channel, &answer, -1);
-	end(c);
+	admin_end(c);
 }
 
 void handle_queue_summary(void *ctx, struct channel *ch, const struct msg_queue_summary *m, int fd)
 {
-	struct admin_call *c = begin(ctx, ch, m->call);
+	struct admin_call *c = admin_begin(ctx, ch, m->call);
 
 	if (c->refusal.class == OK)
 		store_summary(c->queue->store, m->cursor, SUMMARY_MESSAGES, on_summary, c);
@@ -319,12 +305,12 @@ static void on_shown(void *ctx, struct verdict v, const struct message_row *m, c
 		answer.rows.n = n;
 	}
 	ipc_send_queue_shown(c->channel, &answer, -1);
-	end(c);
+	admin_end(c);
 }
 
 void handle_queue_show(void *ctx, struct channel *ch, const struct msg_queue_show *m, int fd)
 {
-	struct admin_call *c = begin(ctx, ch, m->call);
+	struct admin_call *c = admin_begin(ctx, ch, m->call);
 
 	c->id = m->id;
 	c->cursor = m->cursor;
@@ -362,12 +348,12 @@ static void on_trace(void *ctx, struct verdict v, const struct event_row *rows, 
 	answer.rows.at = list;
 	answer.rows.n = v.class == OK ? n : 0;
 	ipc_send_traced(c->channel, &answer, -1);
-	end(c);
+	admin_end(c);
 }
 
 void handle_trace(void *ctx, struct channel *ch, const struct msg_trace *m, int fd)
 {
-	struct admin_call *c = begin(ctx, ch, m->call);
+	struct admin_call *c = admin_begin(ctx, ch, m->call);
 
 	c->id = m->id;
 	c->cursor = m->cursor;

@@ -50,6 +50,8 @@ void handle_queue_page(void *ctx, struct channel *ch, const struct msg_queue_pag
 void handle_queue_alter(void *ctx, struct channel *ch, const struct msg_queue_alter *m, int fd);
 void handle_queue_summary(void *ctx, struct channel *ch, const struct msg_queue_summary *m, int fd);
 void handle_queue_show(void *ctx, struct channel *ch, const struct msg_queue_show *m, int fd);
+void handle_queue_text(void *ctx, struct channel *ch, const struct msg_queue_text *m, int fd);
+void handle_queue_import(void *ctx, struct channel *ch, const struct msg_queue_import *m, int fd);
 void handle_trace(void *ctx, struct channel *ch, const struct msg_trace *m, int fd);
 
 struct queue {

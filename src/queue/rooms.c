@@ -134,5 +134,7 @@ const struct ipc_handlers queue_handlers = {
 	.queue_alter = handle_queue_alter,
 	.queue_summary = handle_queue_summary,
 	.queue_show = handle_queue_show,
+	.queue_text = handle_queue_text,
+	.queue_import = handle_queue_import,
 	.trace = handle_trace,
 };

@@ -71,14 +71,17 @@ void leases_withdraw(struct dispatch *d, const uint64_t *messages, size_t n)
 		LIST_EACH (k, &hop->parked) {
 			struct lease *l = CONTAINER_OF(k, struct lease, in_list);
 
-			if (is_of(l, messages, n))
-				outcome_return(l, clock_now_ms());
+			if (!is_of(l, messages, n))
+				continue;
+			l->withdrawn = true;
+			outcome_return(l, clock_now_ms());
 		}
 	}
 	LIST_EACH_OF (struct lease, l, &d->leases.all, in_list) {
-		if (l->state != LEASE_SENT || l->withdrawn || !is_of(l, messages, n))
+		if (l->withdrawn || !is_of(l, messages, n))
 			continue;
 		l->withdrawn = true;
-		ipc_send_withdraw(d->relay, &(struct msg_withdraw){ .lease = l->number }, -1);
+		if (l->state == LEASE_SENT)
+			ipc_send_withdraw(d->relay, &(struct msg_withdraw){ .lease = l->number }, -1);
 	}
 }

@@ -12,9 +12,11 @@ void settle_init(struct dispatch *d)
 	timers_add(d->timers, &d->settling.retry, d);
 }
 
-/* Is there something to report to the sender? */
+/* Is there something to report to the sender? What was withdrawn was perhaps returned by an administrator. */
 static bool is_to_report(const struct lease *l)
 {
+	if (l->withdrawn)
+		return true;
 	for (size_t i = 0; i < l->recipients_n; i++)
 		if (l->outcomes[i].state == RCPT_FAILED || l->outcomes[i].report_success)
 			return true;

@@ -220,8 +220,7 @@ void intake_spool_open(struct intake *in, struct channel *ch, const struct msg_s
 
 /* ---- filling ---- */
 
-/* Its numbers are those that a submission process can make of what a client says. */
-static bool is_allowed(const struct envelope *e)
+bool intake_envelope_is_allowed(const struct envelope *e)
 {
 #define FIELD_str(name, most)
 #define FIELD_u64(name, most)                 &&e->name <= (most)
@@ -235,7 +234,7 @@ void intake_envelope(struct intake *in, struct channel *ch, const struct msg_env
 	struct transaction *t = find(peer_of(in, ch), m->transaction);
 	struct arena *a;
 
-	if (m->id == 0 || !is_allowed(&m->envelope) || (t && (t->has_envelope || t->m.id != m->id))) {
+	if (m->id == 0 || !intake_envelope_is_allowed(&m->envelope) || (t && (t->has_envelope || t->m.id != m->id))) {
 		channel_close(ch, "an envelope that is not allowed");
 		return;
 	}

@@ -3,6 +3,7 @@
 #ifndef QUEUE_INTAKE_H
 #define QUEUE_INTAKE_H
 
+#include "posthouse/envelope.h"
 #include "posthouse/ipc.h"
 #include "posthouse/list.h"
 
@@ -36,6 +37,9 @@ void intake_fini(struct intake *in);
 
 /* Would a message be accepted now? OK, or why not (a static text). */
 struct verdict intake_takes_mail(struct intake *in);
+
+/* Are the numbers of the envelope those that a submission process can make of what a client says? */
+bool intake_envelope_is_allowed(const struct envelope *e);
 
 /* Limits and bans have been read, or cannot be read: submitted messages that waited for that go on. */
 void intake_resume(struct intake *in);

@@ -1,0 +1,25 @@
+/* admin.h - a question or an order of the console, while the store works on it. */
+#ifndef QUEUE_ADMIN_H
+#define QUEUE_ADMIN_H
+
+#include "queue.h"
+
+struct admin_call {
+	struct list in_calls;
+	struct queue *queue;
+	struct channel *channel; /* NULL: has gone */
+	uint64_t call;           /* to be answered */
+	struct verdict refusal;  /* OK: the store is asked; else this is the answer */
+	struct arena arena;
+	struct selector selector;
+	uint64_t id, cursor;
+	size_t max; /* rows of the page */
+	enum alter operation;
+	struct str reason, via;
+	void *job; /* of export.c and import.c; they free it */
+};
+
+struct admin_call *admin_begin(struct role *r, struct channel *ch, uint64_t call);
+void admin_end(struct admin_call *c);
+
+#endif
