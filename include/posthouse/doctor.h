@@ -52,6 +52,7 @@ struct fact_upstream {
 	enum fact_state state; /* THERE: tested, see below; UNKNOWN: the test could not be made, see verdict.text */
 	struct verdict verdict;
 	unsigned step, meaning; /* as upstream_tested has them */
+	uint64_t size;          /* of messages, that it takes; 0: it did not say */
 	struct str remote, tls, mechanism, extensions;
 };
 

@@ -86,6 +86,11 @@ static bool belongs(const struct cfg_upstream *u, const struct provider *p, stru
 	       (str_eq(str_of(p->profile), S("outlook")) && str_iends(u->host, S(".office365.com")));
 }
 
+bool domain_is_providers(struct str domain)
+{
+	return provider_of(domain) != NULL;
+}
+
 bool domain_is_foreign(const struct doctor_domain *domain)
 {
 	const struct provider *p = provider_of(domain->name);

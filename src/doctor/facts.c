@@ -182,6 +182,20 @@ const struct fact_probe *facts_probe(struct doctor *d, const struct probe *p)
 	return &f->answer;
 }
 
+struct str_list facts_greetings(struct doctor *d)
+{
+	struct str_list all = { 0 };
+	size_t capacity = 0;
+
+	HASHTABLE_EACH_OF (struct probe_fact, f, &d->probes, item) {
+		if (f->answer.state != FACT_THERE || f->answer.greeting.n == 0)
+			continue;
+		ARENA_GROW(&d->arena, all.at, all.n, capacity);
+		all.at[all.n++] = f->answer.greeting;
+	}
+	return all;
+}
+
 struct upstream_fact {
 	struct hashtable_item item;
 	struct str name;

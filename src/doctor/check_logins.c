@@ -1,0 +1,220 @@
+/* check_logins.c - what a stolen password, or a host that needs none, could do here: senders, limits, passwords, devices. */
+#include "listeners.h"
+
+#include "posthouse/address.h"
+#include "posthouse/policy.h"
+#include "posthouse/units.h"
+
+#include <stdio.h>
+
+/* ---- login.senders ---- */
+
+static bool is_everything(struct str pattern)
+{
+	return str_eq(pattern, S("*")) || str_eq(pattern, S("@*"));
+}
+
+/* A whole domain in which everybody can have an address is nobody's to give away. */
+static bool is_whole_provider(struct str pattern)
+{
+	size_t at = str_rfind(pattern, '@');
+	struct str local = str_head(pattern, at), domain = str_from(pattern, at + 1);
+
+	return at < pattern.n && (local.n == 0 || str_eq(local, S("*"))) && domain_is_providers(domain);
+}
+
+static void tell_sender(struct doctor *d, const struct cfg_senders *s, struct str pattern, bool all)
+{
+	struct arena *a = doctor_arena(d);
+
+	finding_add(d, &(struct doctor_finding){
+			       .result = DOCTOR_WARNING,
+			       .subject = s->user,
+			       .found = pattern,
+			       .text = all ? S("is allowed to send as everybody (\"*\")")
+					   : arena_printf(a, "is allowed to send as everybody at a foreign provider (\"%.*s\")",
+							  STR_ARG(pattern)),
+			       .remedy = { .text = S("List the addresses that it needs:"),
+					   .config = arena_printf(a, "senders = ( { user = \"%.*s\"; addresses = [ \"…\" ]; } );",
+								  STR_ARG(s->user)),
+					   .command = S("posthouse reload") } });
+}
+
+void check_login_senders(struct doctor *d)
+{
+	const struct config *c = doctor_config(d);
+	size_t bad = 0;
+
+	for (size_t i = 0; i < c->senders_n; i++)
+		for (size_t k = 0; k < c->senders[i].addresses.n; k++) {
+			struct str pattern = c->senders[i].addresses.at[k];
+			bool all = is_everything(pattern);
+
+			if (!all && !is_whole_provider(pattern))
+				continue;
+			bad++;
+			tell_sender(d, &c->senders[i], pattern, all);
+		}
+	if (bad == 0)
+		finding_ok(d, S(""), S(""), S("each login has senders of its own"));
+}
+
+/* ---- login.limits ---- */
+
+static bool has_limits(const struct config *c)
+{
+	return c->limits.messages.n > 0 || c->limits.recipients.n > 0 || c->limits.new_recipients.n > 0;
+}
+
+static bool has_breaker(const struct config *c)
+{
+	return c->limits.breaker != BREAKER_OFF &&
+	       (c->breaker.new_recipients.amount > 0 || c->breaker.bounces > 0 || c->breaker.networks.amount > 0);
+}
+
+void check_login_limits(struct doctor *d)
+{
+	const struct config *c = doctor_config(d);
+	bool guarded = has_limits(c) || has_breaker(c);
+
+	if (!guarded)
+		finding_add(d, &(struct doctor_finding){
+				       .result = doctor_situation(d)->mx ? DOCTOR_FAILURE : DOCTOR_WARNING,
+				       .subject = S("limits"),
+				       .text = S("there are none, and the breaker is off"),
+				       .remedy = { .text = S("Switch the breaker on, or set limits:"),
+						   .config = S("limits = { breaker = \"on\"; messages = [ \"500/1d\" ]; };"),
+						   .command = S("posthouse reload") } });
+	if (c->auth.failures.amount == 0)
+		finding_add(d, &(struct doctor_finding){
+				       .result = DOCTOR_WARNING,
+				       .subject = S("auth.failures"),
+				       .text = S("failed logins are not counted"),
+				       .why = S("Passwords can be guessed without end."),
+				       .remedy = { .text = S("Take `failures = \"\"` out of auth; the default is good."),
+						   .command = S("posthouse reload") } });
+	if (guarded && c->auth.failures.amount > 0)
+		finding_ok(d, S(""), S(""), S("a stolen password is stopped by limits or the breaker"));
+}
+
+/* ---- login.passwords ---- */
+
+#define ENDS_DAYS 14
+
+static struct str account_text(struct arena *a, const struct account_fact *f)
+{
+	return f->device.n > 0 ? arena_printf(a, "%.*s/%.*s", STR_ARG(f->name), STR_ARG(f->device)) : f->name;
+}
+
+void check_login_passwords(struct doctor *d)
+{
+	const struct machine_facts *m = machine_of(d);
+	struct arena *a = doctor_arena(d);
+	uint64_t now = doctor_now(d);
+	size_t bad = 0;
+
+	for (size_t i = 0; m->accounts.known && i < m->accounts.n; i++) {
+		const struct account_fact *one = &m->accounts.at[i];
+		struct str who = account_text(a, one);
+
+		if (one->expires_at == 0 || one->expires_at > now + ENDS_DAYS * DAY_MS)
+			continue;
+		bad++;
+		finding_add(
+			d,
+			&(struct doctor_finding){
+				.result = DOCTOR_ADVICE,
+				.subject = who,
+				.found = day_text(a, one->expires_at),
+				.text = arena_printf(a, "its password %s on %.*s", one->expires_at <= now ? "has ended" : "ends",
+						     STR_ARG(day_text(a, one->expires_at))),
+				.remedy = { .text = S("Give it a new one, or remove it:"),
+					    .command = arena_printf(a, "posthouse user passwd %.*s\nposthouse user remove %.*s",
+								    STR_ARG(who), STR_ARG(who)) } });
+	}
+	if (m->accounts.known && bad == 0)
+		finding_ok(d, S(""), S(""), S("no password ends within two weeks"));
+}
+
+/* ---- login.devices ---- */
+
+#define FEW_V4 28  /* 16 addresses */
+#define FEW_V6 124 /* the same */
+
+static struct str first_network(const struct cfg_device *device)
+{
+	return device->networks.n > 0 ? device->networks.at[0] : S("devices");
+}
+
+static bool sends_to_everybody(const struct cfg_device *device)
+{
+	for (size_t i = 0; i < device->recipients.n; i++)
+		if (is_everything(device->recipients.at[i]))
+			return true;
+	return false;
+}
+
+static bool holds_gateway(struct doctor *d, struct str network)
+{
+	const struct machine_facts *m = machine_of(d);
+
+	for (size_t i = 0; i < m->gateways.n; i++)
+		if (network_contains(network, m->gateways.at[i]))
+			return true;
+	return false;
+}
+
+static void tell_device(struct doctor *d, struct str subject, enum doctor_result result, struct str text, struct str remedy)
+{
+	finding_add(d, &(struct doctor_finding){ .subject = subject,
+						 .result = result,
+						 .text = text,
+						 .remedy = { .text = remedy, .command = S("posthouse reload") } });
+}
+
+/* Is a weak network in the entry? The number of findings. */
+static size_t check_networks(struct doctor *d, const struct cfg_device *device)
+{
+	struct arena *a = doctor_arena(d);
+	size_t bad = 0;
+
+	for (size_t i = 0; i < device->networks.n; i++) {
+		struct str network = device->networks.at[i];
+		bool open = result_is_bad(result_of(d, CHECK_RELAY_OPEN, S(""), network));
+
+		if (holds_gateway(d, network) && !open) {
+			bad++;
+			tell_device(
+				d, network, DOCTOR_FAILURE,
+				S("this device's network holds the default gateway, from which all strangers can seem to come"),
+				S("Name the device's own address in devices.networks."));
+		} else if (device->tls != DEVICE_TLS_MODERN && network_wider(network, FEW_V4, FEW_V6) && !open) {
+			bad++;
+			tell_device(d, network, DOCTOR_WARNING,
+				    arena_printf(a, "more than 16 addresses are let in with tls = \"%s\"",
+						 device->tls == DEVICE_TLS_NONE ? "none" : "legacy"),
+				    S("Name the single addresses of the devices that need it."));
+		} else if (open) {
+			bad++;
+			finding_skip(d, S(""), network, S("relay.open"));
+		}
+	}
+	return bad;
+}
+
+void check_login_devices(struct doctor *d)
+{
+	const struct config *c = doctor_config(d);
+	size_t bad = 0;
+
+	for (size_t i = 0; i < c->devices_n; i++) {
+		bad += check_networks(d, &c->devices[i]);
+		if (!sends_to_everybody(&c->devices[i]))
+			continue;
+		bad++;
+		tell_device(d, first_network(&c->devices[i]), DOCTOR_WARNING, S("this device is allowed to send to everybody"),
+			    S("List in devices.recipients whom it sends to, as \"@example.org\"."));
+	}
+	if (bad == 0 && c->devices_n > 0)
+		finding_ok(d, S(""), S(""), S("devices are few, and send to few"));
+}
