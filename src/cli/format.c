@@ -60,6 +60,39 @@ json_t *json_text(struct str s)
 	return j;
 }
 
+json_t *json_time(uint64_t ms)
+{
+	time_t seconds = (time_t)(ms / 1000);
+	struct tm tm;
+	char text[64];
+
+	if (ms == 0)
+		return json_null();
+	gmtime_r(&seconds, &tm);
+	snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+		 tm.tm_hour, tm.tm_min, tm.tm_sec, (unsigned)(ms % 1000));
+	return json_string(text);
+}
+
+json_t *json_document(const char *kind)
+{
+	return json_pack("{s:s}", "kind", kind);
+}
+
+void json_print_document(const char *kind, json_t *fields)
+{
+	json_t *document = json_document(kind);
+
+	json_object_update(document, fields);
+	json_decref(fields);
+	json_print(document);
+}
+
+void json_end(size_t n, bool truncated)
+{
+	json_print_document("end", json_pack("{s:I, s:b}", "n", (json_int_t)n, "truncated", (int)truncated));
+}
+
 void json_print(json_t *j)
 {
 	json_dumpf(j, stdout, JSON_COMPACT | JSON_ENSURE_ASCII); /* so that no control character reaches a terminal */

@@ -97,8 +97,10 @@ static int show(struct session *s, struct str who, bool json)
 	} while (ask.cursor);
 	qsort(rows, n, sizeof *rows, by_name);
 	for (size_t i = 0; json && i < n; i++)
-		json_print(row_json(&rows[i]));
-	if (!json)
+		json_print_document("limit", row_json(&rows[i]));
+	if (json)
+		json_end(n, false);
+	else
 		print_rows(&s->arena, rows, n);
 	free(rows);
 	return EX_OK;
@@ -112,7 +114,7 @@ static int reset(struct session *s, struct str who, bool json)
 	const struct msg_limits_were_reset *m = &session_ask(s, MSG_limits_reset, &ask, MSG_limits_were_reset)->limits_were_reset;
 
 	if (json)
-		json_print(json_pack("{s:I}", "reset", (json_int_t)m->count));
+		json_print_document("reset", json_pack("{s:I}", "reset", (json_int_t)m->count));
 	else if (m->count == 0)
 		printf("nothing was in use\n");
 	else

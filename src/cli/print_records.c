@@ -27,8 +27,8 @@ static json_t *record_json(const struct dns_entry *e)
 					      [ENTRY_ADVICE] = "advice",
 					      [ENTRY_ELSEWHERE] = "elsewhere" };
 
-	return json_pack("{s:s, s:s, s:o, s:o, s:i, s:s, s:o, s:o}", "kind", "record", "type", e->type, "name",
-			 json_text(e->name), "value", json_text(e->value), "ttl", (int)e->ttl, "state", states[e->state], "was",
+	return json_pack("{s:s, s:o, s:o, s:i, s:s, s:o, s:o}", "type", e->type, "name", json_text(e->name), "value",
+			 json_text(e->value), "ttl", (int)e->ttl, "state", states[e->state], "was",
 			 e->was.n > 0 ? json_text(e->was) : json_null(), "comment", json_text(e->comment));
 }
 
@@ -38,8 +38,8 @@ void print_records(const struct dns_entries *list, struct str origin, struct str
 
 	if (format == RECORDS_JSON) {
 		for (size_t i = 0; i < list->n; i++)
-			json_print(record_json(&list->at[i]));
-		json_print(json_pack("{s:s, s:i, s:b}", "kind", "end", "n", (int)list->n, "truncated", 0));
+			json_print_document("record", record_json(&list->at[i]));
+		json_end(list->n, false);
 		return;
 	}
 	buf_init(&b, MIB);

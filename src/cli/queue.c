@@ -85,7 +85,8 @@ static int alter(struct session *s, const struct verb *verb, const struct select
 	if (which->id && count == 0) /* dies when there is no such message */
 		session_ask(s, MSG_queue_show, &(struct msg_queue_show){ .id = which->id }, MSG_queue_shown);
 	if (json)
-		json_print(json_pack("{s:I, s:I}", "changed", (json_int_t)count, "in_flight", (json_int_t)in_flight));
+		json_print_document("changed",
+				    json_pack("{s:I, s:I}", "changed", (json_int_t)count, "in_flight", (json_int_t)in_flight));
 	else
 		printf("%llu message%s %s\n", (unsigned long long)count, count == 1 ? "" : "s", verb->done);
 	if (in_flight && !json)

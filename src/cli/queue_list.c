@@ -14,13 +14,19 @@
 /* ---- list ---- */
 static json_t *row_json(const struct rec_queue_row *r)
 {
+	static const char *const types[] = { [KIND_MAIL] = "mail",
+					     [KIND_FAILURE] = "failure",
+					     [KIND_DELAY] = "delay",
+					     [KIND_SUCCESS] = "success",
+					     [KIND_NOTICE] = "notice" };
 	char id[ID_TEXT_MAX];
 
-	return json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o}", "id", id_format(r->id, id), "kind",
-			 (json_int_t)r->kind, "received_at", (json_int_t)r->received_at, "size", (json_int_t)r->size, "login",
-			 json_text(r->login), "sender", json_text(r->sender), "recipient", json_text(r->recipient), "recipients",
-			 (json_int_t)r->recipients, "open", (json_int_t)r->open, "due_at", (json_int_t)r->due_at, "release_at",
-			 (json_int_t)r->release_at, "held", json_text(r->held), "reply", json_text(r->reply));
+	return json_pack("{s:s, s:s, s:o, s:I, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o}", "id", id_format(r->id, id), "type",
+			 r->kind <= KIND_NOTICE ? types[r->kind] : "", "received_at", json_time(r->received_at), "size",
+			 (json_int_t)r->size, "login", json_text(r->login), "sender", json_text(r->sender), "recipient",
+			 json_text(r->recipient), "recipients", (json_int_t)r->recipients, "open", (json_int_t)r->open, "due_at",
+			 json_time(r->due_at), "release_at", json_time(r->release_at), "held", json_text(r->held), "reply",
+			 json_text(r->reply));
 }
 
 static void print_row(struct arena *a, const struct rec_queue_row *r, uint64_t now)
@@ -61,7 +67,7 @@ int queue_list(struct session *s, const struct selection *which, bool json)
 
 		for (size_t i = 0; i < rows->rows.n; i++) {
 			if (json)
-				json_print(row_json(&rows->rows.at[i]));
+				json_print_document("queued", row_json(&rows->rows.at[i]));
 			else
 				print_row(&s->arena, &rows->rows.at[i], now);
 		}
@@ -69,7 +75,9 @@ int queue_list(struct session *s, const struct selection *which, bool json)
 		page.cursor = rows->cursor;
 		arena_reset(&s->arena);
 	} while (page.cursor);
-	if (!json)
+	if (json)
+		json_end(count, false);
+	else
 		printf(count ? "%llu messages\n" : "no message waits\n", (unsigned long long)count);
 	return EX_OK;
 }
@@ -77,11 +85,11 @@ int queue_list(struct session *s, const struct selection *which, bool json)
 /* ---- show ---- */
 static json_t *recipient_json(const struct rec_recipient_row *r)
 {
-	return json_pack("{s:I, s:o, s:s, s:I, s:I, s:I, s:i, s:o, s:o, s:o, s:o}", "n", (json_int_t)r->n, "address",
-			 json_text(r->address), "state", recipient_state_name((unsigned)r->state), "due_at",
-			 (json_int_t)r->due_at, "attempts", (json_int_t)r->attempts, "last_at", (json_int_t)r->last_at, "code",
-			 r->verdict.code, "enhanced", json_text(r->verdict.enhanced), "text", json_text(r->verdict.text),
-			 "remote", json_text(r->remote), "route", json_text(r->route));
+	return json_pack("{s:I, s:o, s:s, s:o, s:I, s:o, s:i, s:o, s:o, s:o, s:o}", "n", (json_int_t)r->n, "address",
+			 json_text(r->address), "state", recipient_state_name((unsigned)r->state), "due_at", json_time(r->due_at),
+			 "attempts", (json_int_t)r->attempts, "last_at", json_time(r->last_at), "code", r->verdict.code,
+			 "enhanced", json_text(r->verdict.enhanced), "text", json_text(r->verdict.text), "remote",
+			 json_text(r->remote), "route", json_text(r->route));
 }
 
 static void print_recipient(struct arena *a, const struct rec_recipient_row *r)
@@ -122,11 +130,22 @@ static void print_message(struct arena *a, uint64_t id, const struct msg_queue_s
 	printf("recipients (%llu of %llu open)\n", (unsigned long long)m->open, (unsigned long long)m->recipients);
 }
 
+static json_t *message_json(uint64_t id, const struct msg_queue_shown *m)
+{
+	char text[ID_TEXT_MAX];
+
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:I, s:o}", "id", id_format(id, text), "received_at",
+			 json_time(m->received_at), "expires_at", json_time(m->expires_at), "finished_at",
+			 json_time(m->finished_at), "login", json_text(m->login), "device", json_text(m->device), "origin",
+			 json_text(m->origin), "sender", json_text(m->sender), "size", (json_int_t)m->size, "release_at",
+			 json_time(m->release_at), "priority", (json_int_t)m->priority - PRIORITY_NORMAL, "held",
+			 json_text(m->held));
+}
+
 int queue_show(struct session *s, uint64_t id, bool json)
 {
 	struct msg_queue_show ask = { .id = id };
 	json_t *recipients = json_array(), *whole = NULL;
-	char text[ID_TEXT_MAX];
 
 	do {
 		const struct msg_queue_shown *m = &session_ask(s, MSG_queue_show, &ask, MSG_queue_shown)->queue_shown;
@@ -134,13 +153,7 @@ int queue_show(struct session *s, uint64_t id, bool json)
 		if (ask.cursor == 0 && !json)
 			print_message(&s->arena, id, m);
 		if (ask.cursor == 0)
-			whole = json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o}", "id",
-					  id_format(id, text), "received_at", (json_int_t)m->received_at, "expires_at",
-					  (json_int_t)m->expires_at, "finished_at", (json_int_t)m->finished_at, "login",
-					  json_text(m->login), "device", json_text(m->device), "origin", json_text(m->origin),
-					  "sender", json_text(m->sender), "size", (json_int_t)m->size, "release_at",
-					  (json_int_t)m->release_at, "priority", (json_int_t)m->priority - PRIORITY_NORMAL,
-					  "held", json_text(m->held));
+			whole = message_json(id, m);
 		for (size_t i = 0; i < m->rows.n; i++) {
 			if (!json)
 				print_recipient(&s->arena, &m->rows.at[i]);
@@ -150,7 +163,7 @@ int queue_show(struct session *s, uint64_t id, bool json)
 	} while (ask.cursor);
 	json_object_set_new(whole, "recipients", recipients);
 	if (json)
-		json_print(whole);
+		json_print_document("message", whole);
 	else
 		json_decref(whole);
 	return EX_OK;

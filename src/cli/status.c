@@ -215,21 +215,23 @@ static void print_status(struct session *s, const struct overview *o, uint64_t n
 		print_role(s, &m->roles.at[i], o->stats[i], now);
 }
 
+/* A figure is a number always; what a role says of it beside is in `texts` under the same name. */
 static json_t *role_json(struct session *s, const struct rec_role_state *r, const struct msg_stats_are *stats)
 {
-	json_t *figures = json_object();
+	json_t *figures = json_object(), *texts = json_object();
 
 	for (size_t i = 0; stats && i < stats->stats.n; i++) {
 		const struct rec_stat *t = &stats->stats.at[i];
 		const char *name = arena_cstr(&s->arena, title(&s->arena, t));
 
-		json_object_set_new(figures, name,
-				    t->text.n ? json_pack("{s:I, s:o}", "value", (json_int_t)t->value, "text", json_text(t->text))
-					      : json_integer((json_int_t)t->value));
+		json_object_set_new(figures, name, json_integer((json_int_t)t->value));
+		if (t->text.n)
+			json_object_set_new(texts, name, json_text(t->text));
 	}
-	return json_pack("{s:s, s:I, s:I, s:b, s:b, s:I, s:o}", "role", role_name((enum role_id)r->role), "index",
+	return json_pack("{s:s, s:I, s:I, s:b, s:b, s:o, s:o, s:o}", "role", role_name((enum role_id)r->role), "index",
 			 (json_int_t)r->index, "pid", (json_int_t)r->pid, "ready", (int)r->ready, "answers",
-			 stats || r->role == ROLE_CONSOLE, "started_at", (json_int_t)r->started_at, "figures", figures);
+			 stats || r->role == ROLE_CONSOLE, "started_at", json_time(r->started_at), "figures", figures, "texts",
+			 texts);
 }
 
 static void print_status_json(struct session *s, const struct overview *o, uint64_t now)
@@ -241,10 +243,11 @@ static void print_status_json(struct session *s, const struct overview *o, uint6
 		json_array_append_new(roles, role_json(s, &m->roles.at[i], o->stats[i]));
 	for (size_t i = 0; i < o->faults_n; i++)
 		json_array_append_new(faults, json_text(o->faults[i]));
-	json_print(json_pack("{s:o, s:I, s:I, s:o, s:I, s:I, s:o}", "version", json_text(m->version), "started_at",
-			     (json_int_t)m->started_at, "generation", (json_int_t)m->generation, "faults", faults, "oldest_at",
-			     (json_int_t)o->oldest_at, "oldest_age_ms",
-			     (json_int_t)(o->oldest_at && now > o->oldest_at ? now - o->oldest_at : 0), "roles", roles));
+	json_print_document("status",
+			    json_pack("{s:o, s:o, s:I, s:o, s:o, s:I, s:o}", "version", json_text(m->version), "started_at",
+				      json_time(m->started_at), "generation", (json_int_t)m->generation, "faults", faults,
+				      "oldest_at", json_time(o->oldest_at), "oldest_age_ms",
+				      (json_int_t)(o->oldest_at && now > o->oldest_at ? now - o->oldest_at : 0), "roles", roles));
 }
 
 int command_status(const struct options *o, const char *config_path)

@@ -105,10 +105,11 @@ static void print_json(struct session *s, const struct cfg_upstream *u, const st
 			json_array_append_new(limits,
 					      json_pack("{s:I, s:o}", "used", (json_int_t)t->value, "text", json_text(t->text)));
 	}
-	json_print(json_pack("{s:o, s:o, s:i, s:o, s:b, s:o, s:o, s:o}", "name", json_text(u->name), "host", json_text(u->host),
-			     "port", (int)port_of(u), "login", json_text(login_text(&s->arena, u)), "works",
-			     (int)str_starts(state, S("works")), "state", json_text(state), "token_valid_s",
-			     token ? json_integer((json_int_t)token->value) : json_null(), "limits", limits));
+	json_print_document("upstream",
+			    json_pack("{s:o, s:o, s:i, s:o, s:b, s:o, s:o, s:o}", "name", json_text(u->name), "host",
+				      json_text(u->host), "port", (int)port_of(u), "login", json_text(login_text(&s->arena, u)),
+				      "works", (int)str_starts(state, S("works")), "state", json_text(state), "token_valid_s",
+				      token ? json_integer((json_int_t)token->value) : json_null(), "limits", limits));
 }
 
 int upstream_list(struct session *s, const struct config *c, bool json)
@@ -122,7 +123,9 @@ int upstream_list(struct session *s, const struct config *c, bool json)
 		else
 			print_one(s, &c->upstreams[i], &f, now);
 	}
-	if (c->upstreams_n == 0 && !json)
+	if (json)
+		json_end(c->upstreams_n, false);
+	else if (c->upstreams_n == 0)
 		printf("no upstream is configured: mail goes to its recipients' own servers\n");
 	return EX_OK;
 }

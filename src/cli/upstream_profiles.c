@@ -17,7 +17,9 @@ static void print_facts(const struct profile *p, const struct profile_fact *fact
 
 static void print_facts_json(const struct profile *p, const struct profile_fact *facts, size_t n)
 {
-	json_t *all = json_pack("{s:s}", "name", p->name);
+	json_t *all = json_document("profile");
+
+	json_object_set_new(all, "name", json_string(p->name));
 
 	for (size_t i = 0; i < n; i++)
 		json_object_set_new(all, facts[i].label, json_text(facts[i].value));
@@ -31,6 +33,8 @@ int upstream_profiles(bool json)
 
 	for (size_t i = 0; i < profiles_n; i++)
 		(json ? print_facts_json : print_facts)(&profiles[i], facts, profile_facts(&profiles[i], &a, facts));
+	if (json)
+		json_end(profiles_n, false);
 	arena_fini(&a);
 	return EX_OK;
 }

@@ -116,7 +116,7 @@ int upstream_test(struct session *s, const char *name, bool json)
 		return m->verdict.class == TEMP ? EX_TEMPFAIL : EX_UNAVAILABLE;
 	}
 	if (json)
-		json_print(result_json(&s->arena, name, m));
+		json_print_document("upstream_test", result_json(&s->arena, name, m));
 	else
 		print_result(&s->arena, name, m);
 	return exit_code(m);

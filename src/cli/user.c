@@ -57,9 +57,9 @@ static void print_account(struct user_command *u, bool as_json, struct str name,
 		return;
 	u->listed++;
 	if (as_json)
-		json_print(json_pack("{s:o,s:o,s:o,s:I,s:o}", "login", json_text(login), "account", json_text(name), "device",
-				     json_text(device), "created_at", (json_int_t)created_at, "expires_at",
-				     expires_at ? json_integer((json_int_t)expires_at) : json_null()));
+		json_print_document("account", json_pack("{s:o,s:o,s:o,s:o,s:o}", "login", json_text(login), "account",
+							 json_text(name), "device", json_text(device), "created_at",
+							 json_time(created_at), "expires_at", json_time(expires_at)));
 	else
 		printf("%-40.*s %.*s%.*s\n", STR_ARG(utf8_shown(&u->arena, login)), STR_ARG(created), STR_ARG(expiry));
 }
@@ -107,6 +107,8 @@ static int run_list(struct user_command *u, bool as_json)
 		v = perm(550, S("5.1.1"), S("there is no such account"));
 	if (v.class != OK)
 		fprintf(stderr, "posthouse: %.*s\n", STR_ARG(utf8_shown(&u->arena, v.text)));
+	else if (as_json)
+		json_end(u->listed, false);
 	return exit_code(v);
 }
 

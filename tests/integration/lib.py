@@ -5,6 +5,7 @@ refuses tmpfs). Processes are ended by the pid under which they were started.
 """
 import asyncio
 import atexit
+import datetime
 import email
 import email.policy
 import fcntl
@@ -111,6 +112,21 @@ def wait_for(condition, what="condition", seconds=LIMIT, every=0.05):
         if time.monotonic() > end:
             raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
         time.sleep(every)
+
+
+# ---- what commands print with --json ----
+def rows_of(text):
+    """The documents of a listing: each begins with its kind, and the last one is the end, which has their number."""
+    documents = [json.loads(line) for line in text.splitlines()]
+    assert documents and all(next(iter(d)) == "kind" for d in documents), text
+    end = documents.pop()
+    assert end == {"kind": "end", "n": len(documents), "truncated": False}, text
+    return documents
+
+
+def seconds_of(time_text):
+    """The time of a document, as time.time() has it."""
+    return datetime.datetime.strptime(time_text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=datetime.timezone.utc).timestamp()
 
 
 # ---- the relay ----
@@ -331,7 +347,7 @@ log = {{ level = "{s["log"]}"; }};
         return wait_for(ask, "all is well", every=0.2)
 
     def queue(self, *arguments):
-        return [json.loads(line) for line in self.command("queue", "list", "--json", *arguments).stdout.splitlines()]
+        return rows_of(self.command("queue", "list", "--json", *arguments).stdout)
 
     def wait_empty(self):
         """Until no mail waits any more, and none is under way."""

@@ -57,7 +57,7 @@ def plain(user, password):
 
 
 def limits(relay, *who):
-    return [json.loads(line) for line in relay.command("limits", "show", *who, "--json").stdout.splitlines()]
+    return rows_of(relay.command("limits", "show", *who, "--json").stdout)
 
 
 def used(relay, rule, of=f"user:{ALICE}"):
@@ -458,7 +458,7 @@ def test_show_and_reset():
     assert relay.command("limits", "reset", check=False).returncode == 64
     assert relay.command("limits", "reset", "alice", "--all", check=False).returncode == 64
     relay.command("limits", "reset", "--all")
-    assert relay.command("limits", "show", "--json").stdout == ""
+    assert rows_of(relay.command("limits", "show", "--json").stdout) == []
     sink.wait(2)
 
 

@@ -125,9 +125,9 @@ def systemd_runs_it(root):
     systemd.run(f"kill -9 {main}")
     wait_for(lambda: systemd.run("posthouse status >/dev/null 2>&1 && systemctl show --property=MainPID --value posthouse", check=False).strip() not in ("", "0", main),
              "started again", every=0.5)
-    assert json.loads(systemd.run("posthouse queue list --json"))["id"] == json.loads(waiting)["id"]
+    assert [row["id"] for row in rows_of(systemd.run("posthouse queue list --json"))] == [rows_of(waiting)[0]["id"]]
     systemd.run("systemctl stop posthouse; systemctl show --property=Result --value posthouse | grep success")
-    systemd.run("systemctl start posthouse && posthouse status && posthouse queue list --json | grep " + json.loads(waiting)["id"])
+    systemd.run("systemctl start posthouse && posthouse status && posthouse queue list --json | grep " + rows_of(waiting)[0]["id"])
     return True
 
 

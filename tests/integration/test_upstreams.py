@@ -40,7 +40,7 @@ def test_an_upstream_that_works():
         assert words in text, text
     wait_for(lambda: next_hop.commands.count("QUIT") == 2, lambda: f"QUIT after the login: {next_hop.commands}")
     assert not any(c.startswith("MAIL") for c in next_hop.commands), next_hop.commands
-    listed = json.loads(relay.command("upstream", "list", "--json").stdout)
+    listed = rows_of(relay.command("upstream", "list", "--json").stdout)[0]
     assert listed["name"] == "next" and listed["port"] == next_hop.port and listed["works"] and listed["login"] == "password, as me@example.net", listed
     assert listed["limits"] and listed["limits"][0]["used"] == 0, listed
     text = relay.command("upstream", "list").stdout
@@ -61,7 +61,7 @@ def test_refused_logins_are_explained():
     relay.wait_log("event=upstream.down")
     assert "make an app password" in relay.log_now()
     wait_for(lambda: "make an app password" in relay.status_text(), "the hint in status")
-    listed = wait_for(lambda: (l := json.loads(relay.command("upstream", "list", "--json").stdout)) and not l["works"] and l, "a listed state")
+    listed = wait_for(lambda: (l := rows_of(relay.command("upstream", "list", "--json").stdout)[0]) and not l["works"] and l, "a listed state")
     assert "waits, next attempt in" in listed["state"] and "make an app password" in listed["state"], listed
     assert any("make an app password" in e["fields"] for e in relay.wait_event(id, "delivery.deferred")), relay.events(id)
 
@@ -150,7 +150,7 @@ def test_names_usage_and_no_relay():
     for verb in (["list"], ["test", "next"], ["login", "next"]):
         done = relay.command("upstream", *verb, check=False)
         assert done.returncode == 69 and "no relay is running here" in done.stderr, done
-    profiles = [json.loads(line) for line in relay.command("upstream", "profiles", "--json").stdout.splitlines()]
+    profiles = rows_of(relay.command("upstream", "profiles", "--json").stdout)
     gmail = next(p for p in profiles if p["name"] == "gmail")
     assert gmail["note"] and "smtp.gmail.com" in json.dumps(gmail), gmail
     text = relay.command("upstream", "profiles").stdout
@@ -247,7 +247,7 @@ def secrets_stay_inside(relay, said):
 def test_signing_in_by_any_device():
     provider = Provider()
     relay, next_hop = signed_in_relay(provider, device=True)
-    state = json.loads(relay.command("upstream", "list", "--json").stdout)
+    state = rows_of(relay.command("upstream", "list", "--json").stdout)[0]
     assert not state["works"] and state["login"].startswith("token (custom)"), state
     assert state["state"].startswith("a person must act: ") and "posthouse upstream login next" in state["state"], state
     login = Login(relay)
@@ -257,7 +257,7 @@ def test_signing_in_by_any_device():
     assert login.process.wait(LIMIT) == 0, said
     assert "signed in; the token is stored" in said and "works: the server has accepted the login" in said, said
     assert provider.polls >= 2 and any(c.startswith("AUTH XOAUTH2") for c in next_hop.commands), (provider.polls, next_hop.commands)
-    state = json.loads(relay.command("upstream", "list", "--json").stdout)
+    state = rows_of(relay.command("upstream", "list", "--json").stdout)[0]
     assert state["works"] and state["token_valid_s"] > 3000, state
     relay.submit()
     next_hop.wait(1)

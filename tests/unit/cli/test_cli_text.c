@@ -5,8 +5,10 @@
 
 #include "posthouse/units.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 /* A wrong unit would change other mail than was meant, or let a password live for too long. */
 static void durations(void **state)
@@ -100,12 +102,52 @@ static void hostile_text(void **state)
 	arena_fini(&a);
 }
 
+/* What is printed by a call, in the arena. */
+static struct str printed(struct arena *a, void (*call)(void))
+{
+	char text[400];
+	FILE *file = tmpfile();
+	int saved = dup(STDOUT_FILENO);
+	ssize_t n;
+
+	fflush(stdout);
+	dup2(fileno(file), STDOUT_FILENO);
+	call();
+	fflush(stdout);
+	n = pread(fileno(file), text, sizeof text, 0);
+	dup2(saved, STDOUT_FILENO);
+	close(saved);
+	fclose(file);
+	return arena_str(a, str_make(text, n > 0 ? (size_t)n : 0));
+}
+
+static void print_documents(void)
+{
+	json_print_document("account", json_pack("{s:o, s:o, s:o}", "login", json_text(S("\xc3\xa9")), "at",
+						 json_time(1795289874007), "never", json_time(0)));
+	json_end(1, false);
+}
+
+/* One a line, kind first. */
+static void documents(void **state)
+{
+	struct arena a = { 0 };
+	struct str text = printed(&a, print_documents);
+
+	(void)state;
+	if (!str_eq(text, S("{\"kind\":\"account\",\"login\":\"\\u00E9\",\"at\":\"2026-11-21T19:37:54.007Z\",\"never\":null}\n"
+			    "{\"kind\":\"end\",\"n\":1,\"truncated\":false}\n")))
+		fail_msg("%.*s", STR_ARG(text));
+	arena_fini(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(durations),
 		cmocka_unit_test(times),
 		cmocka_unit_test(hostile_text),
+		cmocka_unit_test(documents),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
