@@ -66,7 +66,8 @@ json_t *json_text(struct str s); /* bytes that are not UTF-8 are replaced */
 json_t *json_time(uint64_t ms);  /* "2027-03-02T14:02:11.204Z"; 0: null */
 void json_print(json_t *j);      /* on a line of its own; takes j */
 
-/* Each output is documents, which begin with their kind; a kind has one schema, see posthouse(8). A listing ends with json_end(). */
+/* Each output is documents, which begin with their kind; a kind has one schema, see posthouse(8). A listing ends with
+ * json_end(). */
 json_t *json_document(const char *kind);                    /* further fields are set in it */
 void json_print_document(const char *kind, json_t *fields); /* the kind in front of the fields; takes them */
 void json_end(size_t n, bool truncated);                    /* n documents came before; truncated: there are more */
