@@ -25,6 +25,20 @@ struct header {
 struct verdict header_parse(struct arena *a, struct str section, struct header *header_out);
 const struct header_field *header_find(const struct header *h, struct str name); /* the first; NULL when absent */
 
+/* ---- subject.c: what people and programs call the message, each as one clean line in UTF-8; "": it has none ---- */
+
+/* Subject as readers show it: unfolded, encoded words decoded (RFC 2047). U+FFFD for each character of a charset other than
+ * UTF-8, ISO 8859-1, ISO 8859-15 and windows-1252, and for hidden ones; bytes that are no UTF-8 count as windows-1252. Longer
+ * ones are cut, with "..." at the end. */
+#define SUBJECT_KEPT 300
+struct str mail_subject(struct arena *a, const struct header *h);
+
+/* Message-ID with its angle brackets. */
+#define MESSAGE_ID_KEPT 300
+struct str mail_message_id(struct arena *a, const struct header *h);
+
+/* ---- header.c again ---- */
+
 /* The addresses in an address-list field's value (To, a From that was made clear…): groups, comments, quoted strings and
  * encoded words are understood; only addr-specs come back (a quoted local part unquoted where it can be; of "A@b <a@B>" the
  * second). False when the value is no address list, and when two readers could understand it in two ways: "a@b <c@d>", a

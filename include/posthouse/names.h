@@ -31,6 +31,10 @@ struct str domain_canonical(struct arena *a, struct str domain);
  * "straße" is not "strasse"). The syntax of ASCII names is not checked. False: IDNA does not allow it, or it has a NUL. */
 bool domain_to_ascii(struct arena *a, struct str domain, struct str *name_out);
 
+/* A text in the form in which people compare: without case (Unicode's full folding), in form KC, so that neither composition nor
+ * width matters. Of what is no UTF-8 only ASCII letters change. */
+struct str text_folded(struct arena *a, struct str text);
+
 /* Is a login in the form of login_canonical(), with a name that PRECIS allows? */
 bool login_is_proper(struct str login);
 

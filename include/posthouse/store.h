@@ -126,7 +126,7 @@ struct outcome {
 	bool report_success;
 	struct verdict verdict; /* the last reply; class OK and code 0: leave the earlier one */
 	uint64_t meaning;       /* of this reply, packed as in meaning.h */
-	struct str remote, route;
+	struct str remote, route, tls;
 	struct str event, event_fields; /* "" = no event */
 	struct str transcript;          /* "" = none; at most 4 KiB are kept */
 	uint64_t at;
@@ -259,6 +259,7 @@ void store_ban_put(struct store *st, const struct ban_row *rows, size_t n, store
 struct selector {
 	uint64_t id;
 	struct str user, sender, recipient, destination;
+	struct str message_id; /* angle brackets and case do not matter */
 	uint64_t older_than_ms;
 };
 enum alter { ALTER_RETRY = 1, ALTER_REMOVE, ALTER_HOLD, ALTER_RELEASE, ALTER_BOUNCE, ALTER_REROUTE };
@@ -288,7 +289,7 @@ struct event_row {
 	struct str name, fields;
 };
 /* cursor: 0 = from the start; next_cursor 0 = the last page. A call looks at some thousand messages, so a page can be short or
- * empty without being the last. Lists open messages (and finished ones when selected by id). */
+ * empty without being the last. Lists open messages (and finished ones when selected by id or Message-ID). */
 typedef void (*store_rows_fn)(void *ctx, struct verdict v, const struct message_row *rows, size_t n, uint64_t next_cursor);
 void store_select(struct store *st, const struct selector *s, uint64_t cursor, size_t max, store_rows_fn done, void *ctx);
 
@@ -299,6 +300,35 @@ void store_show(struct store *st, uint64_t id, uint64_t cursor, size_t max, stor
 typedef void (*store_trace_fn)(void *ctx, struct verdict v, const struct event_row *rows, size_t n, struct str transcript,
 			       uint64_t next_cursor);
 void store_trace(struct store *st, uint64_t id, uint64_t cursor, size_t max, store_trace_fn done, void *ctx);
+
+/* Find recipients by what people know of a message, finished or not: all that is set must hold. The newest messages come
+ * first, as far as the time of their acceptance goes. sender, recipient: "a@b", a local part or a domain ("bob",
+ * "gmail.test", "@gmail.test"), "*" for any text within them, "<>" for the null sender; `a` fits `a+tag` too, a recipient
+ * also by the address of its ORCPT. Case, and U-labels for A-labels, do not matter. subject: each of the words is somewhere
+ * in it. A message of before version 6 of the schema has neither subject nor Message-ID.
+ *
+ * Each call does a bounded amount of work, so a page can be empty without being the last. Begin with a place of zeros;
+ * `next` is for the next call, its phase is 0 at the end. Messages that are accepted meanwhile can be missed. */
+struct find {
+	struct str user, message_id, sender, recipient, subject;
+	uint64_t since, until; /* accepted in [since, until); 0: any time */
+	unsigned states;       /* bits 1 << enum recipient_state; 0: any */
+};
+struct find_place {
+	uint64_t phase, at, position, n; /* what they mean is the engine's business */
+};
+struct found_recipient {
+	uint64_t id, received_at, size;
+	enum message_kind kind;
+	struct str login, device, sender, subject, message_id, held;
+	struct recipient_row recipient;
+	struct str tls;   /* of the last attempt */
+	uint64_t meaning; /* of the last reply */
+};
+typedef void (*store_found_fn)(void *ctx, struct verdict v, const struct found_recipient *rows, size_t n,
+			       const struct find_place *next);
+void store_find(struct store *st, const struct find *f, const struct find_place *from, size_t max, store_found_fn done,
+		void *ctx);
 
 /* 500 messages at a time, resumable by the cursor. A selector with recipient or destination alters only those recipients of
  * a message, any other all of them (and then HOLD and RELEASE mark the message itself). Leased recipients are counted but not

@@ -39,6 +39,19 @@ union ipc_message *session_call(struct session *s, enum msg_type request, const 
  * OK. */
 union ipc_message *session_ask(struct session *s, enum msg_type request, const void *message, enum msg_type reply);
 
+/* ---- message_name.c ---- */
+
+/* A message as it is named on the command line: an id, or (id 0) a Message-ID. Dies with 64 when the text is neither. */
+struct message_name {
+	uint64_t id;
+	struct str message_id;
+};
+struct message_name message_name_read(const char *text);
+/* The messages of that name, finished ones too: a Message-ID can name several. Dies with 65 when there is none of this
+ * Message-ID; whether there is one with this id is not looked up. */
+#define MESSAGES_NAMED_MAX 100
+size_t session_messages(struct session *s, const struct message_name *m, uint64_t ids[MESSAGES_NAMED_MAX]);
+
 /* ---- duration.c ---- */
 
 /* "90s", "15m", "4h", "5d", "2w". False: the text is no duration, or a longer one than `max_ms`. */

@@ -2,7 +2,6 @@
 #include "queue.h"
 
 #include "posthouse/address.h"
-#include "posthouse/id.h"
 #include "posthouse/log.h"
 #include "posthouse/names.h"
 #include "posthouse/store.h"
@@ -37,17 +36,6 @@ static uint64_t read_age(const char *text)
 	return ms;
 }
 
-static uint64_t message_id(const char *text)
-{
-	uint64_t id;
-
-	if (!id_parse(str_of(text), &id))
-		die(EX_USAGE, "\"%s\" is no message id: 13 letters and digits, as in the 250 reply, were expected", text);
-	if (id == 0) /* in a selection 0 means any message */
-		die(EX_DATAERR, "there is no such message");
-	return id;
-}
-
 static struct selection read_selection(const struct options *o)
 {
 	const char *older = options_value(o, "older");
@@ -58,8 +46,11 @@ static struct selection read_selection(const struct options *o)
 			       .older_than_ms = older ? read_age(older) : 0 };
 
 	if (o->arguments_n > 0)
-		s.id = message_id(o->arguments[0]);
-	s.any = s.id || s.older_than_ms || s.user.n || s.sender.n || s.recipient.n || s.destination.n;
+		s.named = message_name_read(o->arguments[0]);
+	if (options_given(o, "message-id"))
+		s.named.message_id = str_of(options_value(o, "message-id"));
+	s.any = s.named.id || s.named.message_id.n || s.older_than_ms || s.user.n || s.sender.n || s.recipient.n ||
+		s.destination.n;
 	return s;
 }
 
@@ -67,13 +58,14 @@ static int alter(struct session *s, const struct verb *verb, const struct select
 {
 	struct msg_queue_alter ask = { .operation = verb->operation,
 				       .reason = reason ? str_of(reason) : S("by the administrator"),
-				       .id = which->id,
+				       .id = which->named.id,
+				       .message_id = which->named.message_id,
 				       .user = which->user,
 				       .sender = which->sender,
 				       .recipient = which->recipient,
 				       .destination = which->destination,
 				       .older_than_ms = which->older_than_ms };
-	uint64_t count = 0, in_flight = 0;
+	uint64_t count = 0, in_flight = 0, ids[MESSAGES_NAMED_MAX];
 
 	do {
 		const struct msg_queue_altered *m = &session_ask(s, MSG_queue_alter, &ask, MSG_queue_altered)->queue_altered;
@@ -82,8 +74,10 @@ static int alter(struct session *s, const struct verb *verb, const struct select
 		in_flight += m->in_flight;
 		ask.cursor = m->cursor;
 	} while (ask.cursor);
-	if (which->id && count == 0) /* dies when there is no such message */
-		session_ask(s, MSG_queue_show, &(struct msg_queue_show){ .id = which->id }, MSG_queue_shown);
+	if (which->named.id && count == 0) /* dies when there is no such message */
+		session_ask(s, MSG_queue_show, &(struct msg_queue_show){ .id = which->named.id }, MSG_queue_shown);
+	else if (which->named.message_id.n && count == 0)
+		(void)session_messages(s, &which->named, ids);
 	if (json)
 		json_print_document("changed",
 				    json_pack("{s:I, s:I}", "changed", (json_int_t)count, "in_flight", (json_int_t)in_flight));
@@ -99,7 +93,7 @@ static int run(struct session *s, const struct verb *verb, const struct selectio
 {
 	if (verb->operation)
 		return alter(s, verb, which, reason, json);
-	return strcmp(verb->name, "show") == 0 ? queue_show(s, which->id, json) : queue_list(s, which, json);
+	return strcmp(verb->name, "show") == 0 ? queue_show(s, &which->named, json) : queue_list(s, which, json);
 }
 
 int command_queue(const struct options *o, const char *config_path)
@@ -113,7 +107,8 @@ int command_queue(const struct options *o, const char *config_path)
 	while (strcmp(o->verb, verb->name) != 0)
 		verb++;
 	if (verb->wants_selection && !which.any && !all)
-		die(EX_USAGE, "queue %s: which? An id, --user, --sender, --recipient, --destination, --older, or --all",
+		die(EX_USAGE,
+		    "queue %s: which? An id, --message-id, --user, --sender, --recipient, --destination, --older, or --all",
 		    verb->name);
 	if (which.any && all)
 		die(EX_USAGE, "queue %s: a selection or --all, not both", verb->name);

@@ -21,12 +21,13 @@ static json_t *row_json(const struct rec_queue_row *r)
 					     [KIND_NOTICE] = "notice" };
 	char id[ID_TEXT_MAX];
 
-	return json_pack("{s:s, s:s, s:o, s:I, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o}", "id", id_format(r->id, id), "type",
-			 r->kind <= KIND_NOTICE ? types[r->kind] : "", "received_at", json_time(r->received_at), "size",
-			 (json_int_t)r->size, "login", json_text(r->login), "sender", json_text(r->sender), "recipient",
-			 json_text(r->recipient), "recipients", (json_int_t)r->recipients, "open", (json_int_t)r->open, "due_at",
-			 json_time(r->due_at), "release_at", json_time(r->release_at), "held", json_text(r->held), "reply",
-			 json_text(r->reply));
+	return json_pack("{s:s, s:s, s:o, s:I, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "id",
+			 id_format(r->id, id), "type", r->kind <= KIND_NOTICE ? types[r->kind] : "", "received_at",
+			 json_time(r->received_at), "size", (json_int_t)r->size, "login", json_text(r->login), "sender",
+			 json_text(r->sender), "recipient", json_text(r->recipient), "recipients", (json_int_t)r->recipients,
+			 "open", (json_int_t)r->open, "due_at", json_time(r->due_at), "release_at", json_time(r->release_at),
+			 "held", json_text(r->held), "reply", json_text(r->reply), "subject", json_text(r->subject), "message_id",
+			 json_text(r->message_id));
 }
 
 static void print_row(struct arena *a, const struct rec_queue_row *r, uint64_t now)
@@ -39,6 +40,9 @@ static void print_row(struct arena *a, const struct rec_queue_row *r, uint64_t n
 	if (r->open > 1)
 		printf(" and %llu more", (unsigned long long)r->open - 1);
 	printf("\n");
+	if (r->subject.n || r->message_id.n)
+		printf("               \"%.*s\" %.*s\n", STR_ARG(utf8_shown(a, r->subject)),
+		       STR_ARG(utf8_shown(a, r->message_id)));
 	if (r->held.n)
 		printf("               held: %.*s\n", STR_ARG(utf8_shown(a, r->held)));
 	else if (r->release_at > now)
@@ -53,7 +57,8 @@ static void print_row(struct arena *a, const struct rec_queue_row *r, uint64_t n
 
 int queue_list(struct session *s, const struct selection *which, bool json)
 {
-	struct msg_queue_page page = { .id = which->id,
+	struct msg_queue_page page = { .id = which->named.id,
+				       .message_id = which->named.message_id,
 				       .user = which->user,
 				       .sender = which->sender,
 				       .recipient = which->recipient,
@@ -120,6 +125,10 @@ static void print_message(struct arena *a, uint64_t id, const struct msg_queue_s
 	       STR_ARG(utf8_shown(a, m->device)));
 	printf("origin    %.*s\n", STR_ARG(utf8_shown(a, m->origin)));
 	printf("sender    <%.*s>\n", STR_ARG(utf8_shown(a, m->sender)));
+	if (m->subject.n)
+		printf("subject   %.*s\n", STR_ARG(utf8_shown(a, m->subject)));
+	if (m->message_id.n)
+		printf("message   %.*s\n", STR_ARG(utf8_shown(a, m->message_id)));
 	printf("size      %llu\n", (unsigned long long)m->size);
 	if (m->release_at)
 		printf("kept back until %.*s, as its sender wanted\n", STR_ARG(time_text(a, m->release_at)));
@@ -134,15 +143,15 @@ static json_t *message_json(uint64_t id, const struct msg_queue_shown *m)
 {
 	char text[ID_TEXT_MAX];
 
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:I, s:o}", "id", id_format(id, text), "received_at",
-			 json_time(m->received_at), "expires_at", json_time(m->expires_at), "finished_at",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:I, s:o, s:o, s:o}", "id", id_format(id, text),
+			 "received_at", json_time(m->received_at), "expires_at", json_time(m->expires_at), "finished_at",
 			 json_time(m->finished_at), "login", json_text(m->login), "device", json_text(m->device), "origin",
 			 json_text(m->origin), "sender", json_text(m->sender), "size", (json_int_t)m->size, "release_at",
 			 json_time(m->release_at), "priority", (json_int_t)m->priority - PRIORITY_NORMAL, "held",
-			 json_text(m->held));
+			 json_text(m->held), "subject", json_text(m->subject), "message_id", json_text(m->message_id));
 }
 
-int queue_show(struct session *s, uint64_t id, bool json)
+static void show(struct session *s, uint64_t id, bool json)
 {
 	struct msg_queue_show ask = { .id = id };
 	json_t *recipients = json_array(), *whole = NULL;
@@ -166,5 +175,17 @@ int queue_show(struct session *s, uint64_t id, bool json)
 		json_print_document("message", whole);
 	else
 		json_decref(whole);
+}
+
+int queue_show(struct session *s, const struct message_name *which, bool json)
+{
+	uint64_t ids[MESSAGES_NAMED_MAX];
+	size_t n = session_messages(s, which, ids);
+
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0 && !json)
+			printf("\n");
+		show(s, ids[i], json);
+	}
 	return EX_OK;
 }

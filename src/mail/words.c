@@ -230,6 +230,17 @@ static struct str as_atom(struct arena *a, struct str raw, struct str charset, s
 	return arena_printf(a, "=?%.*s?b?%.*s?=", STR_ARG(charset), STR_ARG(base64_encode(a, bytes)));
 }
 
+bool word_bytes(struct arena *a, struct str raw, struct str *charset_out, struct str *bytes_out)
+{
+	struct str text;
+	char encoding;
+
+	if (split_word(raw, charset_out, &encoding, &text) == 0)
+		return false;
+	*bytes_out = encoding == 'q' ? decode_q(a, text) : decode_b(a, text);
+	return true;
+}
+
 void words_decode(struct arena *a, struct str s, struct words *out)
 {
 	struct str charset, text;

@@ -26,4 +26,15 @@ size_t word_length(struct str s, bool exact);
  * encoded words is no text (RFC 2047 6.2). */
 void words_decode(struct arena *a, struct str s, struct words *out);
 
+/* The charset and the bytes of the encoded word that `raw` is; false: it is none. */
+bool word_bytes(struct arena *a, struct str raw, struct str *charset_out, struct str *bytes_out);
+
+/* ---- latin.c ---- */
+
+/* The text of an encoded word whose charset is ISO 8859-1, ISO 8859-15 or windows-1252, as UTF-8; "" for any other. */
+struct str word_latin(struct arena *a, struct str raw);
+
+/* Bytes of windows-1252 where the text is no UTF-8, as UTF-8; UTF-8 as it is. */
+struct str text_from_latin(struct arena *a, struct str text);
+
 #endif

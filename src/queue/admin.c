@@ -1,4 +1,4 @@
-/* admin.c - list, show, trace and alter for the console. A page that would be too large for a datagram is asked for again with
+/* admin.c - list, show and alter for the console. A page that would be too large for a datagram is asked for again with
  * fewer rows, so that the cursor is always the store's own. */
 #include "admin.h"
 
@@ -30,7 +30,7 @@ void admin_peer_gone(struct queue *q, const struct channel *ch)
 	{                                                                                                                        \
 		.id = (m)->id, .user = arena_str((a), (m)->user), .sender = arena_str((a), (m)->sender),                         \
 		.recipient = arena_str((a), (m)->recipient), .destination = arena_str((a), (m)->destination),                    \
-		.older_than_ms = (m)->older_than_ms,                                                                             \
+		.message_id = arena_str((a), (m)->message_id), .older_than_ms = (m)->older_than_ms,                              \
 	}
 
 struct admin_call *admin_begin(struct role *r, struct channel *ch, uint64_t call)
@@ -62,13 +62,12 @@ void admin_end(struct admin_call *c)
 	queue_check_idle(q);
 }
 
-static struct str cut(struct str s)
+struct str admin_cut(struct str s)
 {
 	return str_head(s, TEXT_MAX);
 }
 
-/* Ask again with half the rows? Not when one row alone is the page. */
-static bool too_large(struct admin_call *c, size_t bytes, size_t n)
+bool admin_too_large(struct admin_call *c, size_t bytes, size_t n)
 {
 	if (bytes <= IPC_PAGE_MAX || n <= 1 || !queue_may_store(c->queue))
 		return false;
@@ -93,19 +92,22 @@ static void on_rows(void *ctx, struct verdict v, const struct message_row *rows,
 			.received_at = m->received_at,
 			.size = m->size,
 			.kind = m->kind,
-			.login = cut(m->envelope.login),
-			.sender = cut(m->envelope.sender),
-			.recipient = cut(m->recipient),
+			.login = admin_cut(m->envelope.login),
+			.sender = admin_cut(m->envelope.sender),
+			.recipient = admin_cut(m->recipient),
 			.recipients = m->recipients,
 			.open = m->open,
 			.due_at = m->due_at,
 			.release_at = m->envelope.release_at,
-			.held = cut(m->held),
-			.reply = cut(m->reply),
+			.held = admin_cut(m->held),
+			.reply = admin_cut(m->reply),
+			.subject = admin_cut(m->envelope.subject),
+			.message_id = admin_cut(m->envelope.message_id),
 		};
-		bytes += 128 + list[i].login.n + list[i].sender.n + list[i].recipient.n + list[i].held.n + list[i].reply.n;
+		bytes += 128 + list[i].login.n + list[i].sender.n + list[i].recipient.n + list[i].held.n + list[i].reply.n +
+			 list[i].subject.n + list[i].message_id.n;
 	}
-	if (too_large(c, bytes, n)) {
+	if (admin_too_large(c, bytes, n)) {
 		store_select(c->queue->store, &c->selector, c->cursor, c->max, on_rows, c);
 		return;
 	}
@@ -172,7 +174,7 @@ void handle_queue_alter(void *ctx, struct channel *ch, const struct msg_queue_al
 		c->refusal = perm(501, S("5.5.4"), S("the queue does not know this operation"));
 	c->selector = SELECTOR_OF(&c->arena, m);
 	c->operation = (enum alter)m->operation;
-	c->reason = arena_str(&c->arena, cut(m->reason));
+	c->reason = arena_str(&c->arena, admin_cut(m->reason));
 	c->via = arena_str(&c->arena, m->via);
 	if (c->refusal.class == OK && c->operation == ALTER_REROUTE)
 		c->refusal = check_via(role_config(ctx), c->via);
@@ -194,7 +196,7 @@ static void on_summary(void *ctx, struct verdict v, const struct summary_row *ro
 
 	for (size_t i = 0; v.class == OK && i < n; i++)
 		list[i] = (struct rec_summary_row){
-			.destination = cut(rows[i].destination),
+			.destination = admin_cut(rows[i].destination),
 			.recipients = rows[i].recipients,
 			.held = rows[i].held,
 			.age0 = rows[i].ages[0],
@@ -246,7 +248,7 @@ static struct str waiting_words(struct admin_call *c, const struct message_row *
 	if (w.why.class != OK)
 		return arena_str(a, w.why.text);
 	if (w.reason.n > 0)
-		return arena_printf(a, "waits for %.*s, which is down: %.*s", STR_ARG(w.name), STR_ARG(cut(w.reason)));
+		return arena_printf(a, "waits for %.*s, which is down: %.*s", STR_ARG(w.name), STR_ARG(admin_cut(w.reason)));
 	return arena_printf(a, "waits for %.*s, whose limit is reached; the next one in %.*s", STR_ARG(w.name),
 			    STR_ARG(format_wait(a, w.wait_until > now ? w.wait_until - now : 0)));
 }
@@ -262,24 +264,24 @@ static void on_shown(void *ctx, struct verdict v, const struct message_row *m, c
 	for (size_t i = 0; v.class == OK && i < n; i++) {
 		struct verdict last = rows[i].verdict;
 
-		last.text = cut(last.text);
+		last.text = admin_cut(last.text);
 		if (rows[i].state == RCPT_WAITING && !rows[i].leased && last.text.n == 0)
 			last.text = waiting_words(c, m, &rows[i]);
 		list[i] = (struct rec_recipient_row){
 			.n = rows[i].n,
-			.address = cut(rows[i].address),
+			.address = admin_cut(rows[i].address),
 			.state = rows[i].state,
 			.due_at = rows[i].due_at,
 			.attempts = rows[i].attempts,
 			.last_at = rows[i].last_at,
 			.verdict = last,
-			.remote = cut(rows[i].remote),
-			.route = cut(rows[i].route),
-			.via = cut(rows[i].via),
+			.remote = admin_cut(rows[i].remote),
+			.route = admin_cut(rows[i].route),
+			.via = admin_cut(rows[i].via),
 		};
 		bytes += 192 + list[i].address.n + last.text.n + last.enhanced.n + list[i].remote.n + list[i].route.n;
 	}
-	if (too_large(c, bytes, n)) {
+	if (admin_too_large(c, bytes, n)) {
 		store_show(c->queue->store, c->id, c->cursor, c->max, on_shown, c);
 		return;
 	}
@@ -289,15 +291,17 @@ static void on_shown(void *ctx, struct verdict v, const struct message_row *m, c
 		answer.received_at = m->received_at;
 		answer.expires_at = m->expires_at;
 		answer.finished_at = m->finished_at;
-		answer.login = cut(m->envelope.login);
-		answer.device = cut(m->device);
-		answer.origin = cut(m->origin);
-		answer.sender = cut(m->envelope.sender);
+		answer.login = admin_cut(m->envelope.login);
+		answer.device = admin_cut(m->device);
+		answer.origin = admin_cut(m->origin);
+		answer.sender = admin_cut(m->envelope.sender);
+		answer.subject = admin_cut(m->envelope.subject);
+		answer.message_id = admin_cut(m->envelope.message_id);
 		answer.size = m->size;
 		answer.body = m->envelope.body;
 		answer.recipients = m->recipients;
 		answer.open = m->open;
-		answer.held = cut(m->held);
+		answer.held = admin_cut(m->held);
 		answer.release_at = m->envelope.release_at;
 		answer.priority = m->envelope.priority;
 		answer.prefix = str_head(m->prefix, 16 * 1024);
@@ -318,47 +322,4 @@ void handle_queue_show(void *ctx, struct channel *ch, const struct msg_queue_sho
 		store_show(c->queue->store, c->id, c->cursor, c->max, on_shown, c);
 	else
 		on_shown(c, c->refusal, NULL, NULL, 0, 0);
-}
-
-/* ---- trace ---- */
-
-static void on_trace(void *ctx, struct verdict v, const struct event_row *rows, size_t n, struct str transcript,
-		     uint64_t next_cursor)
-{
-	struct admin_call *c = ctx;
-	struct msg_traced answer = {
-		.call = c->call, .verdict = v, .cursor = next_cursor, .transcript = str_head(transcript, 16 * 1024)
-	};
-	struct rec_event_row *list = ARENA_ARRAY(&c->arena, struct rec_event_row, n + 1);
-	size_t bytes = 0;
-
-	for (size_t i = 0; v.class == OK && i < n; i++) {
-		list[i] = (struct rec_event_row){
-			.at = rows[i].at,
-			.n = rows[i].n,
-			.name = cut(rows[i].name),
-			.fields = str_head(rows[i].fields, 16 * 1024),
-		};
-		bytes += 64 + list[i].name.n + list[i].fields.n;
-	}
-	if (too_large(c, bytes, n)) {
-		store_trace(c->queue->store, c->id, c->cursor, c->max, on_trace, c);
-		return;
-	}
-	answer.rows.at = list;
-	answer.rows.n = v.class == OK ? n : 0;
-	ipc_send_traced(c->channel, &answer, -1);
-	admin_end(c);
-}
-
-void handle_trace(void *ctx, struct channel *ch, const struct msg_trace *m, int fd)
-{
-	struct admin_call *c = admin_begin(ctx, ch, m->call);
-
-	c->id = m->id;
-	c->cursor = m->cursor;
-	if (c->refusal.class == OK)
-		store_trace(c->queue->store, c->id, c->cursor, c->max, on_trace, c);
-	else
-		on_trace(c, c->refusal, NULL, 0, S(""), 0);
 }

@@ -36,6 +36,7 @@ struct request {
 		const struct accepted *accepted;
 		const struct outcome *outcomes;
 		const struct selector *selector;
+		const struct find *find;
 		const struct gate_state *gate;
 		const struct bucket_row *buckets;
 		const struct ban_row *bans;
@@ -47,6 +48,7 @@ struct request {
 	/* Further arguments, most of store_report and store_alter. */
 	uint64_t parent;
 	const uint64_t *n_list;
+	struct find_place place; /* of store_find */
 	struct str text, via;
 	enum alter alter;
 	enum message_kind report_kind; /* also of store_unreported */
@@ -58,6 +60,7 @@ struct request {
 		int fd;
 		uint64_t next, count, in_flight;
 		struct mending mending;
+		struct find_place place;
 	} out;
 };
 

@@ -24,6 +24,7 @@ FINISH(text, r->out.text, r->out.fd)
 FINISH(unreported, r->out.rows, r->out.n)
 FINISH(rows, r->out.rows, r->out.n, r->out.next)
 FINISH(show, r->out.message, r->out.rows, r->out.n, r->out.next)
+FINISH(found, r->out.rows, r->out.n, &r->out.place)
 FINISH(trace, r->out.rows, r->out.n, r->out.text, r->out.next)
 FINISH(alter, &(struct altered){ .count = r->out.count,
 				 .in_flight = r->out.in_flight,
@@ -126,6 +127,11 @@ void store_select(struct store *st, const struct selector *s, uint64_t cursor, s
 void store_show(struct store *st, uint64_t id, uint64_t cursor, size_t max, store_show_fn done, void *ctx)
 {
 	ISSUE(SHOW, done, ctx, .id = id, .cursor = cursor, .max = max);
+}
+
+void store_find(struct store *st, const struct find *f, const struct find_place *from, size_t max, store_found_fn done, void *ctx)
+{
+	ISSUE(FIND, done, ctx, .in.find = f, .place = *from, .max = max);
 }
 
 void store_trace(struct store *st, uint64_t id, uint64_t cursor, size_t max, store_trace_fn done, void *ctx)

@@ -139,7 +139,10 @@ struct verdict transaction_fix_header(struct transaction *tx)
 
 	if (v.class == OK)
 		v = check_authors(tx);
-	if (v.class == OK)
-		choose_keys(tx);
+	if (v.class != OK)
+		return v;
+	choose_keys(tx);
+	tx->envelope.subject = mail_subject(&tx->arena, &tx->fixed.header);
+	tx->envelope.message_id = mail_message_id(&tx->arena, &tx->fixed.header);
 	return v;
 }

@@ -52,7 +52,12 @@ static bool lines_are_long(struct str body)
 static void take_text(struct own_message *own, const struct report_text *text)
 {
 	struct accepted *to = &own->m;
+	struct header header;
 
+	if (header_parse(own->arena, text->header, &header).class == OK) {
+		to->envelope.subject = mail_subject(own->arena, &header);
+		to->envelope.message_id = mail_message_id(own->arena, &header);
+	}
 	to->envelope.body = text->is_8bit ? 1 : 0;
 	to->envelope.utf8 = (words_are_ascii(own->recipient.address) ? 0 : 2) | (words_are_ascii(text->header) ? 0 : 4);
 	to->envelope.options |= lines_are_long(text->body) ? OPTION_LONG_LINES : 0;

@@ -104,6 +104,7 @@ struct verdict accept_message(struct engine *e, const struct accepted *m, bool r
 	add_event(e, m->id, 0, m->received_at, S("mail.accepted"), m->event);
 	if (m->held.n)
 		add_event(e, m->id, 0, m->received_at, S("mail.held"), reason_field(&e->host->arena, m->held));
+	search_add(e, m->id);
 	e->counters.open_messages++;
 	e->counters.accepted++;
 	return v;

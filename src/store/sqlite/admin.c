@@ -1,9 +1,10 @@
 /* admin.c - selects messages for an administrator, and reads the rows of one message. */
-#include "sqlite.h"
+#include "search.h"
 
 #include "posthouse/clock.h"
 
-#define ROWS_MAX 1000
+#define ROWS_MAX  1000
+#define NAMED_MAX 200 /* messages with one Message-ID */
 
 struct verdict stored_verdict(struct arena *a, sqlite3_stmt *q, int class_column)
 {
@@ -39,6 +40,23 @@ static bool recipient_matches(struct engine *e, uint64_t id, const struct select
 	return false;
 }
 
+struct recipient_row read_recipient_row(struct engine *e, struct arena *a, sqlite3_stmt *q, uint64_t id)
+{
+	return (struct recipient_row){ .n = db_u64(q, 0),
+				       .address = db_keep(a, q, 1),
+				       .remote = db_keep(a, q, 2),
+				       .route = db_keep(a, q, 3),
+				       .state = (enum recipient_state)db_u64(q, 4),
+				       .leased = leased_has(&e->leased, id, db_u64(q, 0)),
+				       .due_at = db_u64(q, 5),
+				       .attempts = db_u64(q, 6),
+				       .last_at = db_u64(q, 7),
+				       .verdict = stored_verdict(a, q, 8),
+				       .orcpt = db_keep(a, q, 12),
+				       .notify = (unsigned)db_u64(q, 13),
+				       .via = db_keep(a, q, 14) };
+}
+
 /* Does a row of select_open, select_login or select_id fit the selector? */
 static bool row_matches(struct engine *e, const struct selector *s, sqlite3_stmt *q, uint64_t now)
 {
@@ -51,10 +69,10 @@ static bool row_matches(struct engine *e, const struct selector *s, sqlite3_stmt
 	return recipient_matches(e, db_u64(q, 0), s);
 }
 
-/* Does the message with the selector's id match the rest of the selector? */
-static bool select_one(struct engine *e, const struct selector *s, bool finished_too, uint64_t now)
+/* Does the message that the selector names match the rest of the selector? */
+static bool select_one(struct engine *e, const struct selector *s, uint64_t id, bool finished_too, uint64_t now)
 {
-	sqlite3_stmt *q = db_query(&e->db, Q_select_id, INT(s->id));
+	sqlite3_stmt *q = db_query(&e->db, Q_select_id, INT(id));
 	bool fits;
 
 	if (!db_row(&e->db, q))
@@ -63,7 +81,28 @@ static bool select_one(struct engine *e, const struct selector *s, bool finished
 	db_end(q);
 	if (!fits || finished_too)
 		return fits;
-	return db_exists(&e->db, db_query(&e->db, Q_message_open, INT(s->id)));
+	return db_exists(&e->db, db_query(&e->db, Q_message_open, INT(id)));
+}
+
+/* The messages that the selector names by their id or Message-ID. */
+static size_t select_named(struct engine *e, const struct selector *s, uint64_t cursor, size_t max, bool finished_too,
+			   struct arena *a, uint64_t *ids, uint64_t *next_out)
+{
+	uint64_t one = s->id, *named = &one, now = clock_now_ms();
+	size_t named_n = 1, n = 0;
+
+	if (s->message_id.n)
+		named_n = find_message_id(e, s->message_id, a, NAMED_MAX, &named);
+	for (size_t i = 0; i < named_n; i++) {
+		if (cursor >= named[i] || (s->id && s->id != named[i]) || !select_one(e, s, named[i], finished_too, now))
+			continue;
+		if (n == max) {
+			*next_out = n ? ids[n - 1] : cursor;
+			break;
+		}
+		ids[n++] = named[i];
+	}
+	return n;
 }
 
 size_t select_messages(struct engine *e, const struct selector *s, uint64_t cursor, size_t max, bool finished_too,
@@ -75,11 +114,8 @@ size_t select_messages(struct engine *e, const struct selector *s, uint64_t curs
 
 	*ids_out = ids;
 	*next_out = 0;
-	if (s->id) {
-		if (cursor < s->id && max && select_one(e, s, finished_too, now))
-			ids[n++] = s->id;
-		return n;
-	}
+	if (s->id || s->message_id.n)
+		return select_named(e, s, cursor, max, finished_too, a, ids, next_out);
 	q = s->user.n ? db_query(&e->db, Q_select_login, INT(cursor), TEXT(s->user))
 		      : db_query(&e->db, Q_select_open, INT(cursor));
 	while (db_row(&e->db, q)) {
@@ -189,19 +225,7 @@ void run_show(struct engine *e, struct request *r)
 			db_end(q);
 			break;
 		}
-		rows[n++] = (struct recipient_row){ .n = db_u64(q, 0),
-						    .address = db_keep(a, q, 1),
-						    .remote = db_keep(a, q, 2),
-						    .route = db_keep(a, q, 3),
-						    .state = (enum recipient_state)db_u64(q, 4),
-						    .leased = leased_has(&e->leased, r->id, db_u64(q, 0)),
-						    .due_at = db_u64(q, 5),
-						    .attempts = db_u64(q, 6),
-						    .last_at = db_u64(q, 7),
-						    .verdict = stored_verdict(a, q, 8),
-						    .orcpt = db_keep(a, q, 12),
-						    .notify = (unsigned)db_u64(q, 13),
-						    .via = db_keep(a, q, 14) };
+		rows[n++] = read_recipient_row(e, a, q, r->id);
 	}
 	r->out.message = m;
 	r->out.rows = rows;

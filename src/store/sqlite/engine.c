@@ -84,6 +84,7 @@ static struct verdict open_parts(struct engine *e, struct arena *a)
 	if (!rate_store_open(e, a))
 		return temp(451, S("4.3.0"), arena_printf(a, "%s: the key of known addresses is missing", e->database));
 	read_counters(e);
+	search_open(e);
 	if (e->db.rc != SQLITE_OK)
 		return failed(e, a, e->database);
 	vacuum_init(e);
@@ -170,6 +171,29 @@ static void rollback(struct engine *e)
 	leased_rollback(&e->leased);
 }
 
+/* Index some mail by which it is found, in idle time. */
+static void index_mail(struct engine *e)
+{
+	if (begin(e))
+		search_step(e);
+	if (e->db.rc == SQLITE_OK && commit(e))
+		return;
+	rollback(e);
+	search_put_off(e);
+	if (db_is_full(&e->db))
+		db_forget_error(&e->db);
+	else
+		host_fail(e->host, "indexing", e->db.error);
+}
+
+static void idle(struct engine *e, bool was_idle)
+{
+	if (search_wants_step(e, was_idle))
+		index_mail(e);
+	if (!e->host->failed)
+		vacuum_idle(e, was_idle);
+}
+
 static void begin_read(struct engine *e)
 {
 	db_run(&e->db, Q_begin_read);
@@ -241,7 +265,7 @@ const struct store_engine store_engine_sqlite = {
 	.forget_error = forget_error,
 	.stats = stats,
 	.after_batch = checkpoint_after_commit,
-	.idle = vacuum_idle,
+	.idle = idle,
 	.recover = remove_marked,
 	.place = text_place,
 	.next_large = text_next_large,

@@ -121,7 +121,21 @@ static const char *const migrations[SCHEMA_VERSION] = {
 	"ALTER TABLE lane_new RENAME TO lane;"
 	"CREATE INDEX lane_next ON lane(next_at,id);"
 	"CREATE INDEX lane_priority ON lane(priority,next_at,id);"
-	"CREATE INDEX lane_rerouted ON lane(id) WHERE via<>'';",
+	"CREATE INDEX lane_rerouted ON lane(id) WHERE via<>'';"
+	/* By what people know of a message: see search.h. Mail of before has the ids below older_than; it is indexed later. */
+	"ALTER TABLE message ADD COLUMN subject TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE message ADD COLUMN message_id TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE recipient ADD COLUMN tls TEXT NOT NULL DEFAULT '';" /* of the last attempt */
+	"CREATE TABLE unsearched(message INTEGER PRIMARY KEY) STRICT;"
+	"CREATE TABLE word(id INTEGER PRIMARY KEY, places BLOB NOT NULL) STRICT;" /* block and bucket */
+	"CREATE TABLE block(id INTEGER PRIMARY KEY, first_id INTEGER NOT NULL, last_id INTEGER NOT NULL,"
+	" first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,"
+	" messages BLOB NOT NULL) STRICT;" /* ids of 8 bytes as the machine writes them */
+	"CREATE INDEX block_last ON block(last_id);"
+	"ALTER TABLE counter ADD COLUMN older_than INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE counter SET older_than=coalesce((SELECT max(id)+1 FROM message),0);"
+	/* Neither waiting nor delivered: most recipients are never in it. */
+	"CREATE INDEX recipient_unusual ON recipient(message,state) WHERE state NOT IN (1,3);",
 };
 
 /* One value of a fixed query; false when there is none, or after an error. */

@@ -65,7 +65,7 @@ static void record(struct engine *e, const struct outcome *o, bool replied)
 
 	if (!replied && (v->class != OK || v->code != 0))
 		db_run(&e->db, Q_recipient_reply, INT(o->id), INT(o->n), INT(v->class), INT(v->code), TEXT(v->enhanced),
-		       TEXT(v->text), TEXT(o->remote), INT(o->meaning));
+		       TEXT(v->text), TEXT(o->remote), INT(o->meaning), TEXT(o->tls));
 	if (o->transcript.n)
 		db_run(&e->db, Q_transcript_put, INT(o->id), INT(o->n), INT(o->at),
 		       TEXT(str_head(o->transcript, TRANSCRIPT_MAX)));

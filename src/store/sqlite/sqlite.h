@@ -75,6 +75,14 @@ enum reported { TOLD_FAILURE = 1, TOLD_DELAY = 2, TOLD_SUCCESS = 4, TO_TELL_SUCC
 
 struct counters {
 	uint64_t open_messages, waiting, held, failed, lanes, accepted, settled;
+	uint64_t unsearched; /* messages that were accepted and are not in the index by which mail is found (search.h) */
+	uint64_t older_than; /* messages of before there was that index, and below this id, are not in it; 0: there are none */
+};
+
+/* What is next in the index by which mail is found. */
+struct index_state {
+	uint64_t next_block, older_block;
+	uint64_t asked_at_ms, retry_at_ms; /* monotonic */
 };
 
 /* The position of a round through the lanes (lane_rotation.c). */
@@ -101,6 +109,7 @@ struct engine {
 	bool set_back;     /* at the start the clock was behind that time, and some times are still to be mended */
 	struct leased leased;
 	struct vacuum vacuum;
+	struct index_state search;
 	struct checkpoint checkpoint;
 	int wal_frames; /* after the last commit */
 	struct turn turns[PRIORITY_MAX + 1], turn_by_time;
@@ -117,7 +126,7 @@ struct verdict schema_prepare(struct engine *e, struct arena *a);
 bool schema_value(struct db *db, const char *sql, struct arena *a, struct str *value_out);
 
 /* What the kinds of requests run: accept.c, lane_rotation.c, lanes.c, text.c, settle.c, pending_reports.c, report.c,
- * admin.c, alter.c, summary.c, history.c, rate_store.c, mend.c. */
+ * admin.c, find.c, alter.c, summary.c, history.c, rate_store.c, mend.c. */
 #define REQUEST(name, run, ...) void run_##run(struct engine *e, struct request *r);
 #define FILE_REQUEST(...)
 #include "requests.def"
@@ -177,6 +186,18 @@ void count_state(struct engine *e, unsigned from, unsigned to); /* 0: none */
 bool state_is_final(unsigned state);
 void message_reduce_open(struct engine *e, uint64_t id, uint64_t closed_n, uint64_t at);
 
+/* search_index.c: read the state of the index at the start; note an accepted message, and forget messages that are gone, in the
+ * transaction that does so. step: index some messages, in a transaction of its own, when that is wanted; it is put off after an
+ * error. */
+void search_open(struct engine *e);
+void search_add(struct engine *e, uint64_t id);
+void search_forget(struct engine *e, const uint64_t *ids, size_t n);
+bool search_wants_step(const struct engine *e, bool was_idle);
+void search_step(struct engine *e);
+void search_put_off(struct engine *e);
+
+/* admin.c: a row whose first columns are those of Q_recipient_rows. */
+struct recipient_row read_recipient_row(struct engine *e, struct arena *a, sqlite3_stmt *q, uint64_t id);
 /* admin.c: the messages that a selector selects, from `cursor` on. Stops after `max`, or after looking at SCAN_MAX. */
 #define SCAN_MAX 5000
 size_t select_messages(struct engine *e, const struct selector *s, uint64_t cursor, size_t max, bool finished_too,

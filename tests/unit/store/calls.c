@@ -127,6 +127,27 @@ static void on_trace(void *ctx, struct verdict v, const struct event_row *rows, 
 	}
 }
 
+static void on_found(void *ctx, struct verdict v, const struct found_recipient *rows, size_t n, const struct find_place *next)
+{
+	struct answer *a = take(ctx, v);
+	struct found_recipient *r = copy(a, rows, n, sizeof(*r));
+
+	a->place = *next;
+	for (size_t i = 0; i < n; i++) {
+		KEEP(a, r[i].login);
+		KEEP(a, r[i].device);
+		KEEP(a, r[i].sender);
+		KEEP(a, r[i].subject);
+		KEEP(a, r[i].message_id);
+		KEEP(a, r[i].held);
+		KEEP(a, r[i].tls);
+		KEEP(a, r[i].recipient.address);
+		KEEP(a, r[i].recipient.remote);
+		KEEP(a, r[i].recipient.route);
+		r[i].recipient.verdict = verdict_keep(&a->f->arena, r[i].recipient.verdict);
+	}
+}
+
 void on_alter_done(void *ctx, struct verdict v, const struct altered *altered)
 {
 	struct answer *a = take(ctx, v);
@@ -278,6 +299,11 @@ struct answer trace_now(struct fixture *f, uint64_t id, uint64_t cursor, size_t 
 struct answer select_now(struct fixture *f, struct selector s, uint64_t cursor, size_t max)
 {
 	CALL(f, store_select(f->st, &s, cursor, max, on_rows, &a));
+}
+
+struct answer found_now(struct fixture *f, struct find find, struct find_place from, size_t max)
+{
+	CALL(f, store_find(f->st, &find, &from, max, on_found, &a));
 }
 
 struct answer alter_now(struct fixture *f, struct selector s, enum alter operation)
@@ -465,6 +491,25 @@ struct store_stats stats_now(struct fixture *f)
 	(void)text_now(f, 1); /* whatever: the counters come with any answer */
 	store_stats(f->st, &stats);
 	return stats;
+}
+
+struct str find_now(struct fixture *f, struct find find, size_t page)
+{
+	struct find_place place = { 0 };
+	struct str all = S("");
+
+	do {
+		struct answer a = found_now(f, find, place, page);
+		const struct found_recipient *r = a.rows;
+
+		assert_int_equal(a.v.class, OK);
+		assert_true(a.n <= page);
+		for (size_t i = 0; i < a.n; i++)
+			all = arena_printf(&f->arena, "%.*s%s%llu/%llu", STR_ARG(all), all.n ? " " : "",
+					   (unsigned long long)r[i].id, (unsigned long long)r[i].recipient.n);
+		place = a.place;
+	} while (place.phase);
+	return all;
 }
 
 struct str events(struct fixture *f, uint64_t id)

@@ -47,6 +47,7 @@ struct answer {
 	struct str text;
 	int fd;
 	uint64_t next, count, in_flight;
+	struct find_place place;
 	unsigned order; /* its place among all answers */
 };
 void answer_wait(struct fixture *f, struct answer *a);
@@ -70,6 +71,9 @@ struct answer show_now(struct fixture *f, uint64_t id, uint64_t cursor, size_t m
 struct answer text_now(struct fixture *f, uint64_t id);
 struct answer trace_now(struct fixture *f, uint64_t id, uint64_t cursor, size_t max);
 struct answer select_now(struct fixture *f, struct selector s, uint64_t cursor, size_t max);
+/* Every recipient that is found, in pages of `page`, as "id/n id/n …". */
+struct str find_now(struct fixture *f, struct find find, size_t page);
+struct answer found_now(struct fixture *f, struct find find, struct find_place from, size_t max);
 struct answer alter_now(struct fixture *f, struct selector s, enum alter operation);
 struct answer reroute_now(struct fixture *f, struct selector s, const char *via);
 struct answer summary_now(struct fixture *f, uint64_t cursor, size_t max);

@@ -25,18 +25,25 @@ static void selectors(void **state)
 		{ { .destination = { "A.org", 5 } }, "100 101" },
 		{ { .destination = { "b.org", 5 }, .sender = { "other@x.org", 11 } }, "102" },
 		{ { .older_than_ms = 60000 }, "100 101" },
+		{ { .message_id = { "<C1@Laptop>", 11 } }, "101 103" }, /* finished ones too */
+		{ { .message_id = { "c1@laptop", 9 }, .user = { "bob", 3 } }, "101" },
+		{ { .message_id = { "c1@laptop", 9 }, .id = 100 }, "" },
+		{ { .message_id = { "c2@laptop", 9 } }, "" },
 	};
 	struct accepted *m;
 
 	assert_int_equal(accept_to(f, 100, "b@a.org c@b.org").class, OK);
 	m = message(f, 101, "b@a.org");
 	m->envelope.login = S("bob");
+	m->envelope.message_id = S("<c1@laptop>");
 	assert_int_equal(accept_now(f, m).class, OK);
 	m = message(f, 102, "c@b.org");
 	m->envelope.sender = S("other@x.org");
 	m->received_at = clock_now_ms();
 	assert_int_equal(accept_now(f, m).class, OK);
-	assert_int_equal(accept_to(f, 103, "b@a.org").class, OK);
+	m = message(f, 103, "b@a.org");
+	m->envelope.message_id = S("<c1@laptop>");
+	assert_int_equal(accept_now(f, m).class, OK);
 	assert_int_equal(settle_now(f, 103, 1, RCPT_DELIVERED, 0).class, OK);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct str ids = S("");

@@ -61,6 +61,8 @@ void engine_check(struct fixture *f)
 		"SELECT count(*) FROM recipient WHERE reported&8 AND state NOT IN (3,6)",
 		"SELECT count(*) FROM recipient r WHERE NOT EXISTS(SELECT 1 FROM message WHERE id=r.message)",
 		"SELECT count(*) FROM event e WHERE NOT EXISTS(SELECT 1 FROM message WHERE id=e.message)",
+		"SELECT count(*) FROM unsearched u WHERE NOT EXISTS(SELECT 1 FROM message WHERE id=u.message)",
+		"SELECT count(*) FROM word w WHERE NOT EXISTS(SELECT 1 FROM block WHERE id=w.id/256)",
 		"SELECT count(*) FROM counter WHERE open_messages<>(SELECT count(*) FROM message WHERE finished_at IS NULL)"
 		" OR waiting<>(SELECT count(*) FROM recipient WHERE state=1) OR held<>(SELECT count(*) FROM recipient WHERE state=2)"
 		" OR failed<>(SELECT count(*) FROM recipient WHERE state=4) OR lanes<>(SELECT count(*) FROM lane)",
@@ -73,6 +75,12 @@ void engine_check(struct fixture *f)
 		if (!str_eq(n, S("0")))
 			fail_msg("%.*s exceptions: %s", STR_ARG(n), exceptions[i]);
 	}
+}
+
+void engine_index(struct fixture *f)
+{
+	while (!str_eq(fixture_sql(f, "SELECT (SELECT count(*) FROM unsearched)<1024 AND older_than=0 FROM counter"), S("1")))
+		uv_sleep(50);
 }
 
 uint64_t engine_growing_bytes(struct fixture *f)

@@ -12,8 +12,9 @@ static const struct {
 };
 
 /* These walk over an index that holds only what they look for, over a table that stays small, or sort one message's rows. */
-static const char *const may_scan[] = { "removing", "lanes_rerouted", "gates",     "buckets",    "bans",
-					"counters", "counters_put",   "clock_put", "transcripts" };
+static const char *const may_scan[] = { "removing",  "lanes_rerouted", "gates",        "buckets",     "bans",
+					"counters",  "counters_put",   "clock_put",    "transcripts", "unsearched_ids",
+					"older_put", "search_state",   "unusual_count" };
 
 /* What a line of a plan must not be. */
 static bool is_slow(struct str line)
