@@ -12,8 +12,9 @@
 #define SUMMARY_MESSAGES  200  /* of one page of a summary */
 #define SUMMARY_REPLY_MAX 100  /* with 251 rows, the most that there are, a page fits into a datagram */
 
-void admin_init(struct queue *q)
+void admin_init(struct queue *q, void (*idle)(void *queue))
 {
+	q->admin.idle = idle;
 	list_init(&q->admin.calls);
 }
 
@@ -59,7 +60,7 @@ void admin_end(struct admin_call *c)
 	q->admin.n--;
 	arena_fini(&c->arena);
 	free(c);
-	queue_check_idle(q);
+	q->admin.idle(q);
 }
 
 struct str admin_cut(struct str s)

@@ -77,7 +77,7 @@ static struct verdict queue_start(struct role *r)
 	q->timers.loop = role_loop(r);
 	rooms_init(q);
 	setback_init(q);
-	admin_init(q);
+	admin_init(q, queue_check_idle);
 	timers_add(&q->timers, &q->housekeeping, q);
 	timers_add(&q->timers, &q->grace, q);
 	role_set_data(r, q);

@@ -40,9 +40,11 @@ void setback_start(struct queue *q);
 struct admin {
 	struct list calls; /* that the store works on */
 	size_t n;
+	void (*idle)(void *queue);
 };
 
-void admin_init(struct queue *q);
+/* idle is called when a call has been answered. */
+void admin_init(struct queue *q, void (*idle)(void *queue));
 void admin_peer_gone(struct queue *q, const struct channel *ch);
 
 /* Handlers; their ctx is the role. */
