@@ -326,6 +326,14 @@ void table_upstream(struct table *t, const char *name, struct fact_upstream a)
 	t->upstreams[t->upstreams_n++] = (struct named){ str_of(name), a };
 }
 
+void table_only(struct table *t, const char *pattern)
+{
+	struct str *at = ARENA_NEW(&t->arena, struct str);
+
+	*at = str_of(pattern);
+	t->options.only = (struct str_list){ at, 1 };
+}
+
 struct doctor_options *table_options(struct table *t)
 {
 	return &t->options;
@@ -423,6 +431,7 @@ void plant(const char *config, const char *records, const char *id, enum doctor_
 {
 	struct table *t = table_new(config);
 
+	table_only(t, id);
 	table_world(t, records);
 	table_run(t);
 	expect(t, id, result, words);

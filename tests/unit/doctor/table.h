@@ -39,6 +39,8 @@ void table_world(struct table *t, const char *records);
 /* The answer of the server at host and port, whatever is asked; without one: time-out. Views must outlive the table. */
 void table_probe(struct table *t, const char *host, unsigned port, struct fact_probe answer);
 void table_upstream(struct table *t, const char *name, struct fact_upstream answer);
+/* Only these checks ("spf.*"), and those that they ask for. A run of all takes long. */
+void table_only(struct table *t, const char *pattern);
 /* To be changed before the run. */
 struct doctor_options *table_options(struct table *t);
 
