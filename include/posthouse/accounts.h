@@ -11,7 +11,7 @@
 #define ACCOUNTS_ITERATIONS  10000
 #define ACCOUNTS_KEEP_EXPIRY UINT64_MAX /* as expires_at of ACCOUNT_PASSWD: keep that of the old password */
 
-enum account_operation { ACCOUNT_ADD = 1, ACCOUNT_PASSWD, ACCOUNT_REMOVE };
+enum account_operation { ACCOUNT_ADD = 1, ACCOUNT_PASSWD, ACCOUNT_REMOVE, ACCOUNT_LOCK, ACCOUNT_UNLOCK };
 
 struct account {
 	struct str name;    /* with realm: alice@example.org; canonical, see names.h */
@@ -21,6 +21,8 @@ struct account {
 	struct str verifier; /* "SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey", base 64 */
 	uint64_t created_at;
 	uint64_t expires_at; /* ms; from then on no password fits; 0 = never */
+	uint64_t locked_at;  /* ms; until it is unlocked, no password fits; 0 = not locked */
+	struct str reason;   /* of the lock; "" */
 };
 
 struct accounts; /* the file in memory */
@@ -51,9 +53,15 @@ const struct account *accounts_at(const struct accounts *a, size_t i);
 /* Change the file under its lock: read afresh, edit, write beside it, fsync, rename, fsync the directory. PERM 550 5.1.1 no such
  * account; PERM 550 5.5.2 exists already, the name is malformed, another password of the account has another salt, or the time
  * of the password would be over already; TEMP 4.3.0 the file cannot be read or written. ACCOUNT_REMOVE with an empty device
- * removes the account with all its devices. */
+ * removes the account with all its devices. A new password keeps the lock of the old one; one more password of an account whose
+ * others are all locked is locked as they are. */
 struct verdict accounts_change(struct accounts *a, enum account_operation operation, struct str name, struct str device,
 			       struct str verifier, uint64_t expires_at);
+
+/* ACCOUNT_LOCK or ACCOUNT_UNLOCK, with the verdicts of accounts_change(): of one device, or with an empty device of the account
+ * with all its devices. What is locked already stays so since the time of its first lock. */
+struct verdict accounts_lock(struct accounts *a, enum account_operation operation, struct str name, struct str device,
+			     struct str reason);
 
 /* A line of the file (without its line end; views into `line`), and the reverse (with it). */
 bool account_parse_line(struct str line, struct account *account_out);

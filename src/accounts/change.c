@@ -16,7 +16,7 @@
 
 static const char heading[] =
 	"# Accounts of posthouse: name, device (- = main password), SCRAM-SHA-256 verifier, time of creation in ms, "
-	"time of expiry if any.\n"
+	"time of expiry if any, time and reason of a lock if any.\n"
 	"# Change it with `posthouse user`; other comments are not kept.\n";
 
 static struct verdict unwritable(const char *what)
@@ -120,8 +120,26 @@ static void take_shadowed(const struct content *c, struct str name, bool *skip)
 			skip[i] = true;
 }
 
+/* A further password of an account: locked where all others are, so that nobody gets in who was locked out. */
+static void inherit_lock(const struct content *c, struct account *new)
+{
+	const struct account *like = NULL;
+
+	for (size_t i = 0; i < c->n; i++) {
+		if (!str_eq(c->at[i].name, new->name))
+			continue;
+		if (!c->at[i].locked_at)
+			return;
+		like = &c->at[i];
+	}
+	if (like) {
+		new->locked_at = like->locked_at;
+		new->reason = like->reason;
+	}
+}
+
 /* Mark the lines to remove in `skip`, and check that the new one agrees with those that stay. */
-static struct verdict plan(const struct content *c, enum account_operation operation, const struct account *new, bool *skip)
+static struct verdict plan(const struct content *c, enum account_operation operation, struct account *new, bool *skip)
 {
 	size_t same = 0, others = 0;
 
@@ -138,6 +156,8 @@ static struct verdict plan(const struct content *c, enum account_operation opera
 		    !str_eq(verifier_shared(old->verifier), verifier_shared(new->verifier)))
 			return perm(550, S("5.5.2"), S("all passwords of an account share one salt and iteration count"));
 	}
+	if (operation == ACCOUNT_ADD && others)
+		inherit_lock(c, new);
 	if (operation == ACCOUNT_ADD && same)
 		return perm(550, S("5.5.2"),
 			    new->device.n ? S("the account has such a device already") : S("the account exists already"));
@@ -154,12 +174,52 @@ static struct verdict set_times(struct account *new, const struct account *old)
 	uint64_t now = clock_now_ms();
 
 	new->created_at = old ? old->created_at : now;
+	if (old) {
+		new->locked_at = old->locked_at;
+		new->reason = old->reason;
+	}
 	if (new->expires_at == ACCOUNTS_KEEP_EXPIRY)
 		new->expires_at = old ? old->expires_at : 0;
 	if (new->expires_at &&new->expires_at <= now)
 		return perm(550, S("5.5.2"),
 			    S("the time of this password is over: say how long the new one is good, --expires TIME"));
 	return ok();
+}
+
+/* A line has one reason, which cannot end it. */
+static struct str reason_in_line(struct arena *a, struct str reason)
+{
+	char *p = arena_alloc(a, reason.n + 1);
+
+	for (size_t i = 0; i < reason.n; i++)
+		p[i] = (unsigned char)reason.p[i] < ' ' || reason.p[i] == 0x7f ? ' ' : reason.p[i];
+	return str_trim(str_make(p, reason.n));
+}
+
+/* Lock or unlock lines: all of them are written again, in their order. */
+static struct verdict lock_lines(struct accounts *a, int directory, enum account_operation operation, const struct account *what)
+{
+	struct content *c = a->content, changed = *c;
+	struct arena arena = { 0 };
+	bool *skip = ARENA_ARRAY(&arena, bool, c->n + 1);
+	struct verdict v = perm(550, S("5.1.1"), what->device.n ? S("no such account or device") : S("no such account"));
+	bool found = false;
+
+	changed.at = ARENA_ARRAY(&arena, struct account, c->n + 1);
+	for (size_t i = 0; i < c->n; i++) {
+		struct account *to = &changed.at[i];
+
+		*to = c->at[i];
+		if (!str_eq(to->name, what->name) || (what->device.n > 0 && !str_eq(to->device, what->device)))
+			continue;
+		found = true;
+		to->reason = operation == ACCOUNT_LOCK ? reason_in_line(&arena, what->reason) : S("");
+		to->locked_at = operation == ACCOUNT_UNLOCK ? 0 : to->locked_at ? to->locked_at : clock_now_ms();
+	}
+	if (found)
+		v = replace(directory, &changed, skip, NULL);
+	arena_fini(&arena);
+	return v;
 }
 
 /* The part under the lock. */
@@ -171,6 +231,10 @@ static struct verdict change_locked(struct accounts *a, int directory, enum acco
 	v = accounts_refresh(a);
 	if (v.class != OK)
 		return v;
+	if (operation == ACCOUNT_LOCK || operation == ACCOUNT_UNLOCK) {
+		v = lock_lines(a, directory, operation, new);
+		return v.class == OK ? accounts_refresh(a) : v;
+	}
 	/* accounts from before this rule can have other names, and can get more devices */
 	if (operation == ACCOUNT_ADD && !login_is_proper(new->name) && !accounts_any(a, new->name))
 		return perm(
@@ -188,20 +252,13 @@ static struct verdict change_locked(struct accounts *a, int directory, enum acco
 	return v;
 }
 
-struct verdict accounts_change(struct accounts *a, enum account_operation operation, struct str name, struct str device,
-			       struct str verifier, uint64_t expires_at)
+static struct verdict change(struct accounts *a, enum account_operation operation, struct account *new)
 {
-	struct account new = { .name = name, .device = device, .verifier = verifier, .expires_at = expires_at };
-	struct verifier checked;
 	struct verdict v;
 	int directory, lock;
 
-	if (operation != ACCOUNT_ADD && operation != ACCOUNT_PASSWD && operation != ACCOUNT_REMOVE)
-		return perm(550, S("5.5.2"), S("unknown operation"));
-	if (!account_name_valid(name) || !account_device_valid(device))
+	if (!account_name_valid(new->name) || !account_device_valid(new->device))
 		return perm(550, S("5.5.2"), S("the name is malformed"));
-	if (operation != ACCOUNT_REMOVE && !verifier_parse(verifier, &checked))
-		return perm(550, S("5.5.2"), S("the verifier is malformed"));
 	directory = open(a->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (directory < 0)
 		return unwritable("cannot open the state directory");
@@ -209,9 +266,32 @@ struct verdict accounts_change(struct accounts *a, enum account_operation operat
 	if (lock < 0) {
 		v = unwritable("cannot lock");
 	} else {
-		v = change_locked(a, directory, operation, &new);
+		v = change_locked(a, directory, operation, new);
 		close(lock);
 	}
 	close(directory);
 	return v;
+}
+
+struct verdict accounts_change(struct accounts *a, enum account_operation operation, struct str name, struct str device,
+			       struct str verifier, uint64_t expires_at)
+{
+	struct account new = { .name = name, .device = device, .verifier = verifier, .expires_at = expires_at };
+	struct verifier checked;
+
+	if (operation != ACCOUNT_ADD && operation != ACCOUNT_PASSWD && operation != ACCOUNT_REMOVE)
+		return perm(550, S("5.5.2"), S("unknown operation"));
+	if (operation != ACCOUNT_REMOVE && account_name_valid(name) && !verifier_parse(verifier, &checked))
+		return perm(550, S("5.5.2"), S("the verifier is malformed"));
+	return change(a, operation, &new);
+}
+
+struct verdict accounts_lock(struct accounts *a, enum account_operation operation, struct str name, struct str device,
+			     struct str reason)
+{
+	struct account which = { .name = name, .device = device, .reason = reason };
+
+	if (operation != ACCOUNT_LOCK && operation != ACCOUNT_UNLOCK)
+		return perm(550, S("5.5.2"), S("unknown operation"));
+	return change(a, operation, &which);
 }

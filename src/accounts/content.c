@@ -163,8 +163,9 @@ struct content *content_read(const char *path, struct stat *seen_out, struct ver
 	*seen_out = c->identity;
 	bad_line = parse_lines(c, text);
 	if (bad_line)
-		*why_out = temp(451, S("4.3.0"),
-				file_fault("account file: line %u is not \"name device verifier time [expiry]\"", bad_line));
+		*why_out =
+			temp(451, S("4.3.0"),
+			     file_fault("account file: line %u is not \"name device verifier time [expiry [lock]]\"", bad_line));
 	if (bad_line || !sort_unique(c, why_out)) {
 		content_free(c);
 		return NULL;

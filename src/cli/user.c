@@ -1,4 +1,4 @@
-/* user.c - `posthouse user add|passwd|remove|list`: accounts. */
+/* user.c - `posthouse user add|passwd|remove|lock|unlock|list`: accounts. */
 #include "user.h"
 
 #include "posthouse/clock.h"
@@ -21,7 +21,9 @@ static int exit_code(struct verdict v)
 static int run_change(struct user_command *u, bool generated)
 {
 	static const char *const done[] = {
-		[ACCOUNT_ADD] = "added", [ACCOUNT_PASSWD] = "has a new password", [ACCOUNT_REMOVE] = "removed"
+		[ACCOUNT_ADD] = "added",          [ACCOUNT_PASSWD] = "has a new password",
+		[ACCOUNT_REMOVE] = "removed",     [ACCOUNT_LOCK] = "is locked: its passwords fit no more, and its sessions end",
+		[ACCOUNT_UNLOCK] = "is unlocked",
 	};
 	struct verdict v;
 
@@ -47,21 +49,32 @@ static struct str expiry_text(struct user_command *u, uint64_t expires_at)
 			    STR_ARG(time_text(&u->arena, expires_at)));
 }
 
-static void print_account(struct user_command *u, bool as_json, struct str name, struct str device, uint64_t created_at,
-			  uint64_t expires_at)
+static struct str lock_text(struct user_command *u, const struct rec_account *row)
 {
-	struct str created = time_text(&u->arena, created_at), expiry = expiry_text(u, expires_at);
+	if (row->locked_at == 0)
+		return str_of("");
+	return arena_printf(&u->arena, "  locked %.*s%s%.*s", STR_ARG(time_text(&u->arena, row->locked_at)),
+			    row->reason.n ? ": " : "", STR_ARG(utf8_shown(&u->arena, row->reason)));
+}
+
+static void print_account(struct user_command *u, bool as_json, const struct rec_account *row)
+{
+	struct str name = row->name, device = row->device;
+	struct str created = time_text(&u->arena, row->created_at), expiry = expiry_text(u, row->expires_at);
 	struct str login = device.n ? arena_printf(&u->arena, "%.*s/%.*s", STR_ARG(name), STR_ARG(device)) : name;
 
 	if (u->name.n && !str_eq(u->name, name))
 		return;
 	u->listed++;
 	if (as_json)
-		json_print_document("account", json_pack("{s:o,s:o,s:o,s:o,s:o}", "login", json_text(login), "account",
-							 json_text(name), "device", json_text(device), "created_at",
-							 json_time(created_at), "expires_at", json_time(expires_at)));
+		json_print_document("account",
+				    json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "login", json_text(login), "account",
+					      json_text(name), "device", json_text(device), "created_at",
+					      json_time(row->created_at), "expires_at", json_time(row->expires_at), "locked_at",
+					      json_time(row->locked_at), "reason", json_text(row->reason)));
 	else
-		printf("%-40.*s %.*s%.*s\n", STR_ARG(utf8_shown(&u->arena, login)), STR_ARG(created), STR_ARG(expiry));
+		printf("%-40.*s %.*s%.*s%.*s\n", STR_ARG(utf8_shown(&u->arena, login)), STR_ARG(created), STR_ARG(expiry),
+		       STR_ARG(lock_text(u, row)));
 }
 
 static struct verdict list_by_relay(struct user_command *u, bool as_json)
@@ -76,7 +89,7 @@ static struct verdict list_by_relay(struct user_command *u, bool as_json)
 		for (size_t i = 0; i < answer->accounts.rows.n; i++) {
 			const struct rec_account *row = &answer->accounts.rows.at[i];
 
-			print_account(u, as_json, row->name, row->device, row->created_at, row->expires_at);
+			print_account(u, as_json, row);
 		}
 		m.cursor = answer->accounts.cursor;
 	} while (answer->accounts.verdict.class == OK && m.cursor);
@@ -91,7 +104,13 @@ static struct verdict list_here(struct user_command *u, bool as_json)
 	for (size_t i = 0; accounts && i < accounts_count(accounts); i++) {
 		const struct account *row = accounts_at(accounts, i);
 
-		print_account(u, as_json, row->name, row->device, row->created_at, row->expires_at);
+		print_account(u, as_json,
+			      &(struct rec_account){ .name = row->name,
+						     .device = row->device,
+						     .created_at = row->created_at,
+						     .expires_at = row->expires_at,
+						     .locked_at = row->locked_at,
+						     .reason = row->reason });
 	}
 	accounts_close(accounts);
 	return v;
@@ -155,12 +174,15 @@ static void read_name(struct user_command *u, const char *text)
 
 static void read_change(struct user_command *u, const struct options *o)
 {
-	static const char *const operations[] = {
-		[ACCOUNT_ADD] = "add", [ACCOUNT_PASSWD] = "passwd", [ACCOUNT_REMOVE] = "remove"
-	};
+	static const char *const operations[] = { [ACCOUNT_ADD] = "add",
+						  [ACCOUNT_PASSWD] = "passwd",
+						  [ACCOUNT_REMOVE] = "remove",
+						  [ACCOUNT_LOCK] = "lock",
+						  [ACCOUNT_UNLOCK] = "unlock" };
 	const char *expires = options_value(o, "expires");
 
-	for (int i = ACCOUNT_ADD; i <= ACCOUNT_REMOVE; i++)
+	u->reason = str_of(options_value(o, "reason"));
+	for (int i = ACCOUNT_ADD; i <= ACCOUNT_UNLOCK; i++)
 		if (strcmp(o->verb, operations[i]) == 0)
 			u->operation = (enum account_operation)i;
 	if (options_given(o, "generate") && options_given(o, "stdin"))

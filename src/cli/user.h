@@ -16,6 +16,7 @@ struct user_command {
 	enum account_operation operation;
 	struct str name, device, shown; /* `shown` is name/device for people */
 	struct secret password;
+	struct str reason; /* of a lock */
 	size_t listed;
 	uint64_t expires_at; /* as accounts_change() takes it */
 };

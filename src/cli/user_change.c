@@ -88,9 +88,12 @@ static struct str shared_verifier(struct user_command *u)
 
 static struct verdict change_by_relay(struct user_command *u, struct str verifier)
 {
-	struct msg_account_change m = {
-		.operation = u->operation, .name = u->name, .device = u->device, .verifier = verifier, .expires_at = u->expires_at
-	};
+	struct msg_account_change m = { .operation = u->operation,
+					.name = u->name,
+					.device = u->device,
+					.verifier = verifier,
+					.expires_at = u->expires_at,
+					.reason = u->reason };
 	union ipc_message *answer;
 	const char *why;
 
@@ -104,7 +107,9 @@ static struct verdict change_here(struct user_command *u, struct str verifier)
 	struct verdict v;
 	struct accounts *accounts = accounts_open(u->state_dir, &v);
 
-	if (accounts)
+	if (accounts && (u->operation == ACCOUNT_LOCK || u->operation == ACCOUNT_UNLOCK))
+		v = verdict_keep(&u->arena, accounts_lock(accounts, u->operation, u->name, u->device, u->reason));
+	else if (accounts)
 		v = verdict_keep(&u->arena, accounts_change(accounts, u->operation, u->name, u->device, verifier, u->expires_at));
 	accounts_close(accounts);
 	return v;
@@ -114,10 +119,11 @@ static struct verdict change_here(struct user_command *u, struct str verifier)
 struct verdict user_change(struct user_command *u)
 {
 	struct str verifier = str_of(""), shared = str_of("");
+	bool has_password = u->operation == ACCOUNT_ADD || u->operation == ACCOUNT_PASSWD;
 	struct verdict v;
 
 	for (int attempt = 0; attempt < 2; attempt++) {
-		if (u->operation != ACCOUNT_REMOVE) {
+		if (has_password) {
 			struct str now = shared_verifier(u);
 
 			if (attempt && str_eq(now, shared))
@@ -128,7 +134,7 @@ struct verdict user_change(struct user_command *u)
 				return v;
 		}
 		v = u->control ? change_by_relay(u, verifier) : change_here(u, verifier);
-		if (v.class != PERM || u->operation == ACCOUNT_REMOVE)
+		if (v.class != PERM || !has_password)
 			break;
 	}
 	return v;

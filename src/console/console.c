@@ -69,6 +69,8 @@ static enum role_id role_with_stats(const struct msg_stats *m)
 #define FORWARDED(X)                                                                                                             \
 	X(account_change, account_changed, ROLE_LOGIN, 0)                                                                        \
 	X(account_page, accounts, ROLE_LOGIN, 0)                                                                                 \
+	X(session_page, sessions, ROLE_SUBMISSION, (unsigned)m->worker)                                                          \
+	X(session_close, sessions_closed, ROLE_SUBMISSION, (unsigned)m->worker)                                                  \
 	X(queue_page, queue_rows, ROLE_QUEUE, 0)                                                                                 \
 	X(queue_alter, queue_altered, ROLE_QUEUE, 0)                                                                             \
 	X(queue_summary, queue_summed, ROLE_QUEUE, 0)                                                                            \

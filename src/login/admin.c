@@ -8,7 +8,8 @@
 #include <stdlib.h>
 
 #define CHANGES_MAX  64
-#define ROW_OVERHEAD 32 /* of a row in a page, beyond its texts */
+#define REASON_MAX   500
+#define ROW_OVERHEAD 48 /* of a row in a page, beyond its texts */
 
 struct change {
 	struct login *login;
@@ -29,7 +30,10 @@ static void work_change(uv_work_t *work)
 	struct verdict v;
 	struct accounts *accounts = accounts_open(c->state_dir, &v);
 
-	if (accounts)
+	if (accounts && c->wanted.operation > ACCOUNT_REMOVE)
+		v = accounts_lock(accounts, (enum account_operation)c->wanted.operation, c->wanted.name, c->wanted.device,
+				  c->wanted.reason);
+	else if (accounts)
 		v = accounts_change(accounts, (enum account_operation)c->wanted.operation, c->wanted.name, c->wanted.device,
 				    c->wanted.verifier, c->wanted.expires_at);
 	c->verdict = verdict_keep(&c->arena, v);
@@ -53,14 +57,18 @@ static void begin_change(struct login *l)
 
 static void on_changed(uv_work_t *work, int status)
 {
-	static const char *const names[] = { [ACCOUNT_ADD] = "add", [ACCOUNT_PASSWD] = "passwd", [ACCOUNT_REMOVE] = "remove" };
+	static const char *const names[] = { [ACCOUNT_ADD] = "add",
+					     [ACCOUNT_PASSWD] = "passwd",
+					     [ACCOUNT_REMOVE] = "remove",
+					     [ACCOUNT_LOCK] = "lock",
+					     [ACCOUNT_UNLOCK] = "unlock" };
 	struct change *c = work->data;
 	struct login *l = c->login;
 
 	watch_look(l);
 	if (c->verdict.class == OK)
 		log_info(NULL, "account.changed", kv("operation", names[c->wanted.operation]), kv("login", c->wanted.name),
-			 kv("device", c->wanted.device));
+			 kv("device", c->wanted.device), kv("reason", c->wanted.reason));
 	if (c->ch)
 		ipc_send_account_changed(c->ch, &(struct msg_account_changed){ .call = c->wanted.call, .verdict = c->verdict },
 					 -1);
@@ -79,7 +87,7 @@ void change_accounts(struct login *l, struct channel *ch, const struct msg_accou
 
 	LIST_EACH (i, &l->changes)
 		waiting++;
-	if (waiting >= CHANGES_MAX || m->operation < ACCOUNT_ADD || m->operation > ACCOUNT_REMOVE) {
+	if (waiting >= CHANGES_MAX || m->operation < ACCOUNT_ADD || m->operation > ACCOUNT_UNLOCK) {
 		struct verdict v = waiting >= CHANGES_MAX ? temp(451, S("4.3.0"), S("too many changes of accounts at once"))
 							  : perm(550, S("5.5.2"), S("unknown operation"));
 
@@ -94,6 +102,7 @@ void change_accounts(struct login *l, struct channel *ch, const struct msg_accou
 	c->wanted.name = arena_str(&c->arena, m->name);
 	c->wanted.device = arena_str(&c->arena, m->device);
 	c->wanted.verifier = arena_str(&c->arena, m->verifier);
+	c->wanted.reason = arena_str(&c->arena, str_head(m->reason, REASON_MAX));
 	list_append(&l->changes, &c->link);
 	role_busy(l->role, +1);
 	if (idle)
@@ -128,9 +137,13 @@ void list_accounts(struct login *l, struct channel *ch, const struct msg_account
 		for (i = m->cursor; page.rows.n < rows_max && bytes < IPC_PAGE_MAX; i++) {
 			const struct account *row = accounts_at(accounts, i);
 
-			page.rows.at[page.rows.n++] =
-				(struct rec_account){ row->name, row->device, row->created_at, row->expires_at };
-			bytes += row->name.n + row->device.n + ROW_OVERHEAD;
+			page.rows.at[page.rows.n++] = (struct rec_account){ .name = row->name,
+									    .device = row->device,
+									    .created_at = row->created_at,
+									    .expires_at = row->expires_at,
+									    .locked_at = row->locked_at,
+									    .reason = str_head(row->reason, REASON_MAX) };
+			bytes += row->name.n + row->device.n + page.rows.at[page.rows.n - 1].reason.n + ROW_OVERHEAD;
 		}
 		page.cursor = rows_max && i < n ? i : 0;
 	}

@@ -155,11 +155,18 @@ static bool has_expired(const struct account *account)
 	return account->expires_at && clock_now_ms() >= account->expires_at;
 }
 
-bool directory_expired(const struct directory *d, struct str name, struct str device)
+static bool fits_nobody(const struct account *account)
+{
+	return account->locked_at || has_expired(account);
+}
+
+enum password_end directory_end(const struct directory *d, struct str name, struct str device)
 {
 	const struct account *account = d->usable ? accounts_find(d->accounts, name, device) : NULL;
 
-	return account && has_expired(account);
+	if (!account || !fits_nobody(account))
+		return PASSWORD_GOOD;
+	return account->locked_at ? PASSWORD_LOCKED : PASSWORD_EXPIRED;
 }
 
 uint64_t directory_stamp(const struct directory *d, struct str name, struct str device)
@@ -168,7 +175,7 @@ uint64_t directory_stamp(const struct directory *d, struct str name, struct str 
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	uint64_t stamp = 0;
 
-	if (!account || has_expired(account))
+	if (!account || fits_nobody(account))
 		return 0;
 	if (EVP_Digest(account->verifier.p, account->verifier.n, digest, NULL, EVP_sha256(), NULL))
 		memcpy(&stamp, digest, sizeof(stamp));
@@ -193,8 +200,8 @@ struct str directory_decoy(const struct directory *d, struct arena *a, struct st
 	return account_decoy(a, &d->key, name);
 }
 
-/* For a device that an existing account does not have, or a password that has expired: the account's salt, as its other devices
- * have it, with keys that no password matches. */
+/* For a device that an existing account does not have, or a password that is locked or has expired: the account's salt, as
+ * its other devices have it, with keys that no password matches. */
 static struct str decoy_like(struct arena *a, struct str existing, struct str decoy)
 {
 	size_t keys = str_rfind(decoy, '$');
@@ -213,7 +220,7 @@ struct verdict directory_verifier(struct directory *d, struct arena *a, struct s
 	have_accounts = d->usable;
 	exact = have_accounts ? accounts_find(d->accounts, name, device) : NULL;
 	any = have_accounts ? accounts_any(d->accounts, name) : NULL;
-	if (exact && !has_expired(exact))
+	if (exact && !fits_nobody(exact))
 		*verifier_out = arena_str(a, exact->verifier);
 	else if (any)
 		*verifier_out = decoy_like(a, any->verifier, decoy);

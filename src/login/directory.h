@@ -21,18 +21,20 @@ uint64_t directory_generation(const struct directory *d);
 /* Loop only, valid until the next refresh. NULL: the file could never be read, or is missing. */
 const struct accounts *directory_accounts(const struct directory *d);
 
-/* Loop only. Has this password expired? False for names that do not exist. */
-bool directory_expired(const struct directory *d, struct str name, struct str device);
+/* Loop only. Why does this password fit no more? PASSWORD_GOOD also for names that do not exist. */
+enum password_end { PASSWORD_GOOD, PASSWORD_EXPIRED, PASSWORD_LOCKED };
+enum password_end directory_end(const struct directory *d, struct str name, struct str device);
 
-/* Loop only. A number that identifies the verifier of the password, also after a restart; 0: no such password, or it has
- * expired. */
+/* Loop only. A number that identifies the verifier of the password, also after a restart; 0: no such password, or it is
+ * locked or has expired. */
 uint64_t directory_stamp(const struct directory *d, struct str name, struct str device);
 
 /* Loop only. When the next password expires, ms UTC; 0: none will. */
 uint64_t directory_next_expiry(const struct directory *d);
 
-/* Any thread. The verifier of a login. For a name that does not exist and a password that has expired: a verifier that no
- * password matches, so that the caller cannot tell these cases apart. TEMP 454 4.7.0: there are no accounts. */
+/* Any thread. The verifier of a login. For a name that does not exist and a password that is locked or has expired: a
+ * verifier that no password matches, so that the caller cannot tell these cases apart. TEMP 454 4.7.0: there are no
+ * accounts. */
 struct verdict directory_verifier(struct directory *d, struct arena *a, struct str name, struct str device,
 				  struct str *verifier_out);
 

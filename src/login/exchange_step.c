@@ -43,8 +43,12 @@ static void log_refusal(const struct exchange *e)
 
 	if (r->misbound.n)
 		log_warning(&log, "login.misbound", kv("reason", r->misbound), kv("client", e->client));
-	if (r->verdict.class == PERM && r->name.n && directory_expired(e->login->directory, r->name, r->device))
+	if (r->verdict.class != PERM || r->name.n == 0)
+		return;
+	if (directory_end(e->login->directory, r->name, r->device) == PASSWORD_EXPIRED)
 		log_warning(&log, "login.expired", kv("login", r->name), kv("device", r->device), kv("client", e->client));
+	if (directory_end(e->login->directory, r->name, r->device) == PASSWORD_LOCKED)
+		log_warning(&log, "login.locked", kv("login", r->name), kv("device", r->device), kv("client", e->client));
 }
 
 /* ---- the cache ---- */
@@ -78,8 +82,8 @@ static bool read_password(struct exchange *e, struct str *name_out, struct str *
 	return strcmp(e->mechanism, "PLAIN") == 0 && read_plain(e, response, name_out, device_out, password_out);
 }
 
-/* Was this password right a short time ago, and has it not expired? Then no worker is needed. Other back-ends do not report that
- * a password has changed, so their results are not kept. */
+/* Was this password right a short time ago, and is it not locked or expired? Then no worker is needed. Other back-ends do
+ * not report that a password has changed, so their results are not kept. */
 static bool in_cache(struct exchange *e)
 {
 	struct str name, device, password;
@@ -90,7 +94,7 @@ static bool in_cache(struct exchange *e)
 		return false;
 	e->key = cache_key_of(l->cache, name, device, password);
 	if (!backend_is_ours(l->backend) || !cache_has(l->cache, &e->key, clock_mono_ms()) ||
-	    directory_expired(l->directory, name, device))
+	    directory_end(l->directory, name, device) != PASSWORD_GOOD)
 		return false;
 	e->result = (struct conversation_result){ .verdict = ok_text(235, S("2.7.0"), S("authentication successful")),
 						  .name = name,

@@ -87,25 +87,36 @@ void session_shut(struct session *s, struct verdict v, const char *reason)
 		session_close(s, str_of(reason), false);
 }
 
-void session_expel(struct session *s)
+void session_dismiss(struct session *s, struct verdict v, const char *reason)
 {
-	struct verdict v = temp(421, S("4.7.0"), S("The password of this login has changed or its time is over, log in again"));
 	bool waits = s->state == SESSION_WAITING;
 
 	if (s->state == SESSION_CLOSING)
 		return;
-	log_info(&s->log, "session.expelled", kv("login", s->login), kv("device", s->device));
+	if (s->state < SESSION_COMMAND) { /* there is no place for a reply */
+		session_close(s, str_of(reason), false);
+		return;
+	}
 	s->expelled = waits;
 	s->stamp = 0;
 	if (waits) { /* and no command after it is taken */
 		smtp_server_shut(s->smtp, v, false);
-		s->ended_for = EXPELLED;
+		s->ended_for = reason;
 		return;
 	}
 	ipc_cancel(s->call);
 	s->call = 0;
 	list_remove(&s->turn);
-	session_shut(s, v, EXPELLED);
+	session_shut(s, v, reason);
+}
+
+void session_expel(struct session *s)
+{
+	if (s->state == SESSION_CLOSING)
+		return;
+	log_info(&s->log, "session.expelled", kv("login", s->login), kv("device", s->device));
+	session_dismiss(s, temp(421, S("4.7.0"), S("The password of this login has changed or its time is over, log in again")),
+			EXPELLED);
 }
 
 void session_end_login(struct session *s)

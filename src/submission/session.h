@@ -56,7 +56,7 @@ struct session {
 	bool has_turn;     /* … they are read only in a turn of the session, which is now */
 	bool peer_ended;   /* the client has ended its direction; what it sent before is still answered */
 	bool refused;      /* a banned client of implicit TLS: it gets `refusal` after the handshake */
-	bool expelled;     /* its password is not valid any more: the session ends when queue has answered for the open message */
+	bool expelled;     /* the session ends when queue has answered for the open message */
 	bool after_reply;  /* the 250 for a message is being written */
 	bool esmtp;        /* EHLO, not HELO, was said last */
 
@@ -85,6 +85,7 @@ struct session {
 
 	struct transaction *tx;
 	uint64_t errors_seen, messages;
+	uint64_t opened_at;    /* ms since 1970 */
 	uint64_t login_by;     /* monotonic ms: a client that has not logged in by then gets 421 */
 	const char *ended_for; /* the reason of our 421; NULL: the machine said 421 itself, for too many errors or commands */
 };
@@ -105,8 +106,10 @@ void session_reply(struct session *s, struct verdict v);
 /* Reply 421 now and end the session. */
 void session_shut(struct session *s, struct verdict v, const char *reason);
 
-/* The password of this session is not valid any more: 421, after the answer to the message that is with queue, if there is
- * one. */
+/* End the session with this 421, after the answer to the message that is with queue, if there is one. `reason` stays valid. */
+void session_dismiss(struct session *s, struct verdict v, const char *reason);
+
+/* The password of this session is not valid any more: the same. */
 void session_expel(struct session *s);
 
 void session_end_login(struct session *s); /* give up the exchange with the login role, if there is one */
@@ -169,6 +172,10 @@ void session_end_login_delay(struct session *s);
 /* The login role asks which logins and passwords are in use, and tells when the password of a session is not valid any more. */
 void sessions_present_logins(struct submission *sub);
 void session_on_login_over(struct submission *sub, uint64_t session);
+
+/* ---- admin.c ---- */
+void sessions_list(struct submission *sub, struct channel *ch, const struct msg_session_page *m);
+void sessions_close(struct submission *sub, struct channel *ch, const struct msg_session_close *m);
 
 /* ---- mail.c ---- */
 void session_on_mail(struct session *s, const struct smtp_event *e);

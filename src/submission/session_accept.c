@@ -64,6 +64,7 @@ static struct session *session_new(struct door *door, int fd)
 	s->smtp_config = s->policy->smtp;
 	s->smtp = smtp_server_new(&s->smtp_config);
 	s->log.session = ++sub->next_session;
+	s->opened_at = clock_now_ms();
 	s->login_by = clock_mono_ms() + s->policy->login_ms;
 	buf_init(&s->proxy, PROXY_HEADER_MAX);
 	buf_init(&s->helo, 256);
@@ -130,7 +131,7 @@ void session_answer(struct session *s, struct verdict v)
 	s->after_reply = v.class == OK;
 	session_reply(s, v);
 	if (s->expelled && s->state != SESSION_CLOSING)
-		session_expel(s);
+		session_dismiss(s, temp(421, S("4.3.2"), S("The session is over")), s->ended_for);
 }
 
 void session_room(struct session *s)

@@ -140,6 +140,16 @@ static void handle_login_over(void *ctx, struct channel *ch, const struct msg_lo
 	session_on_login_over(the_submission(ctx), m->session);
 }
 
+static void handle_session_page(void *ctx, struct channel *ch, const struct msg_session_page *m, int fd)
+{
+	sessions_list(the_submission(ctx), ch, m);
+}
+
+static void handle_session_close(void *ctx, struct channel *ch, const struct msg_session_close *m, int fd)
+{
+	sessions_close(the_submission(ctx), ch, m);
+}
+
 /* ---- stop ---- */
 /* End the idle sessions; near the end of the grace time all of them. A message with a 250 is with queue; one without will be sent
  * again by its client. */
@@ -201,8 +211,11 @@ static void stats(struct role *r)
 
 int main(int argc, char **argv)
 {
-	/* master and console are the frame's to answer */
-	static const struct ipc_handlers handlers = { .logins_check = handle_logins_check, .login_over = handle_login_over };
+	/* master is the frame's to answer, as are the console's questions for figures */
+	static const struct ipc_handlers handlers = { .logins_check = handle_logins_check,
+						      .login_over = handle_login_over,
+						      .session_page = handle_session_page,
+						      .session_close = handle_session_close };
 	static const struct role_ops ops = {
 		.id = ROLE_SUBMISSION,
 		.start = start,

@@ -15,7 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		text = account_format_line(&a, &account);
 		assert(account_parse_line(str_head(text, text.n - 1), &again));
 		assert(str_eq(account.name, again.name) && str_eq(account.device, again.device) &&
-		       account.created_at == again.created_at && account.expires_at == again.expires_at);
+		       account.created_at == again.created_at && account.expires_at == again.expires_at &&
+		       account.locked_at == again.locked_at && str_eq(account.reason, again.reason));
 		assert(account_parse_name(&a, account.name, str_of(""), &name, &device) && device.n == 0);
 		assert(account_parse_name(&a, name, str_of(""), &again.name, &device) && str_eq(name, again.name));
 	}

@@ -312,6 +312,49 @@ static void test_expiry(void **state)
 	}
 }
 
+/* A lock keeps the passwords, survives a new one, and is inherited by a further one. */
+static void test_lock(void **state)
+{
+	struct fixture *f = *state;
+	struct verdict v;
+	struct accounts *a = accounts_open(f->directory, &v);
+	uint64_t locked_at;
+
+	assert_refused(accounts_lock(a, ACCOUNT_LOCK, S("a@b"), S(""), S("")), 550, "5.1.1");
+	assert_refused(accounts_lock(a, ACCOUNT_ADD, S("a@b"), S(""), S("")), 550, "5.5.2");
+	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("a@b"), S(""), S(V1), 0).class, OK);
+	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("a@b"), S("phone"), S(V2), 0).class, OK);
+	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("c@b"), S(""), S(V1), 0).class, OK);
+	assert_refused(accounts_lock(a, ACCOUNT_LOCK, S("a@b"), S("tablet"), S("")), 550, "5.1.1");
+	/* One device */
+	assert_int_equal(accounts_lock(a, ACCOUNT_LOCK, S("a@b"), S("phone"), S("lost\nin the bus ")).class, OK);
+	locked_at = accounts_find(a, S("a@b"), S("phone"))->locked_at;
+	assert_true(locked_at > 0);
+	assert_true(str_eq(accounts_find(a, S("a@b"), S("phone"))->reason, S("lost in the bus")));
+	assert_true(str_eq(accounts_find(a, S("a@b"), S("phone"))->verifier, S(V2)));
+	assert_true(accounts_find(a, S("a@b"), S(""))->locked_at == 0);
+	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("a@b"), S("tv"), S(V1), 0).class, OK);
+	assert_true(accounts_find(a, S("a@b"), S("tv"))->locked_at == 0);
+	/* The account */
+	assert_int_equal(accounts_lock(a, ACCOUNT_LOCK, S("a@b"), S(""), S("")).class, OK);
+	assert_true(accounts_find(a, S("a@b"), S("phone"))->locked_at == locked_at);
+	assert_true(accounts_find(a, S("a@b"), S(""))->locked_at > 0);
+	assert_true(accounts_find(a, S("c@b"), S(""))->locked_at == 0);
+	assert_int_equal(accounts_change(a, ACCOUNT_PASSWD, S("a@b"), S("phone"), S(V1), ACCOUNTS_KEEP_EXPIRY).class, OK);
+	assert_true(accounts_find(a, S("a@b"), S("phone"))->locked_at == locked_at);
+	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("a@b"), S("pad"), S(V1), 0).class, OK);
+	assert_true(accounts_find(a, S("a@b"), S("pad"))->locked_at > 0);
+	accounts_close(a);
+	a = accounts_open(f->directory, &v);
+	assert_non_null(a);
+	assert_int_equal(accounts_count(a), 5);
+	assert_int_equal(accounts_lock(a, ACCOUNT_UNLOCK, S("a@b"), S(""), S("")).class, OK);
+	for (size_t i = 0; i < 5; i++)
+		assert_true(accounts_at(a, i)->locked_at == 0 && accounts_at(a, i)->reason.n == 0);
+	assert_int_equal(accounts_lock(a, ACCOUNT_UNLOCK, S("a@b"), S(""), S("")).class, OK);
+	accounts_close(a);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -319,6 +362,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_shared_salt, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_remove, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_expiry, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_lock, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refresh, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_malformed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_unusable_files, set_up, tear_down),

@@ -143,6 +143,15 @@ static void change_file(enum account_operation operation, const char *name, cons
 	change_until(operation, name, device, password, 0);
 }
 
+static void lock_file(enum account_operation operation, const char *name)
+{
+	struct verdict v;
+	struct accounts *accounts = accounts_open(directory_path, &v);
+
+	assert_int_equal(accounts_lock(accounts, operation, str_of(name), S(""), S("stolen")).class, OK);
+	accounts_close(accounts);
+}
+
 static int set_up(void **state)
 {
 	snprintf(directory_path, sizeof(directory_path), "/tmp/posthouse-login-XXXXXX");
@@ -583,10 +592,23 @@ static void test_presence(void **state)
 	ask_presence("frank@example.org", "phone", p.stamp);
 	assert_int_equal(overs, 2);
 	r = start(1, "PLAIN", &S("\0frank\0coffee"));
-	change_file(ACCOUNT_REMOVE, "frank@example.org", "", NULL);
+	lock_file(ACCOUNT_LOCK, "frank@example.org");
 	watch_look(&login);
 	ask_presence("frank@example.org", "", r.stamp);
 	assert_int_equal(overs, 3);
+	p = start(1, "PLAIN", &S("\0frank\0coffee"));
+	assert_int_equal(p.class, PERM);
+	lock_file(ACCOUNT_UNLOCK, "frank@example.org");
+	watch_look(&login);
+	p = start(1, "PLAIN", &S("\0frank\0coffee"));
+	assert_int_equal(p.class, OK);
+	assert_true(p.stamp == r.stamp);
+	ask_presence("frank@example.org", "", r.stamp);
+	assert_int_equal(overs, 3);
+	change_file(ACCOUNT_REMOVE, "frank@example.org", "", NULL);
+	watch_look(&login);
+	ask_presence("frank@example.org", "", r.stamp);
+	assert_int_equal(overs, 4);
 }
 
 /* A malformed file: what was known goes on; without a first reading it is a fault of ours, and heals by itself. */

@@ -211,6 +211,17 @@ static void test_lines(void **state)
 	assert_true(account_parse_line(S("a@b - " PENCIL " 5 1700000000000"), &account));
 	assert_true(account.expires_at == 1700000000000);
 	assert_str(account_format_line(&a, &account), "a@b - " PENCIL " 5 1700000000000\n");
+	assert_true(account_parse_line(S("a@b - " PENCIL " 5 locked=1700000000001"), &account));
+	assert_true(account.expires_at == 0 && account.locked_at == 1700000000001);
+	assert_str(account.reason, "");
+	assert_str(account_format_line(&a, &account), "a@b - " PENCIL " 5 locked=1700000000001\n");
+	assert_true(account_parse_line(S("a@b - " PENCIL " 5 7 locked=8 phone lost, in the bus"), &account));
+	assert_true(account.expires_at == 7 && account.locked_at == 8);
+	assert_str(account.reason, "phone lost, in the bus");
+	assert_str(account_format_line(&a, &account), "a@b - " PENCIL " 5 7 locked=8 phone lost, in the bus\n");
+	assert_false(account_parse_line(S("a@b - " PENCIL " 5 locked="), &account));
+	assert_false(account_parse_line(S("a@b - " PENCIL " 5 locked=0"), &account));
+	assert_false(account_parse_line(S("a@b - " PENCIL " 5 locked=1 "), &account));
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_false(account_parse_line(str_of(bad[i]), &account));
 	arena_fini(&a);

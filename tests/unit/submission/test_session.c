@@ -280,6 +280,72 @@ static void test_stop(void **state)
 	played_wait(&w->role);
 }
 
+static unsigned answers;
+static size_t rows_n;
+static uint64_t closed_n;
+
+static void on_sessions(void *ctx, struct verdict v, const struct msg_sessions *m, int fd)
+{
+	assert_non_null(m);
+	for (size_t i = 0; i < m->rows.n; i++) {
+		assert_true(str_eq(m->rows.at[i].login, S("alice@example.org")));
+		assert_true(str_starts(m->rows.at[i].tls, S("TLSv1.")));
+		assert_true(str_eq(m->rows.at[i].client, S("127.0.0.1")) && m->rows.at[i].since > 0);
+		assert_true(str_eq(m->rows.at[i].state, i == 0 ? S("idle") : S("waits for an answer")));
+	}
+	rows_n = m->rows.n;
+	answers++;
+}
+
+static void on_sessions_closed(void *ctx, struct verdict v, const struct msg_sessions_closed *m, int fd)
+{
+	assert_non_null(m);
+	closed_n = m->count;
+	answers++;
+}
+
+/* An administrator lists the sessions, and ends them: an idle one at once, one whose message is with queue after the answer. */
+static void test_dismissed(void **state)
+{
+	static const struct ipc_handlers none;
+	struct world *w = *state;
+	struct msg_session_close m = { .user = S("bob@example.org"), .reason = S("test") };
+	struct channel *console;
+	struct end *idle, *busy;
+
+	answers = 0;
+	w->silent_at_submit = true;
+	start(w);
+	played_connect(&w->role, ROLE_CONSOLE, &none);
+	console = w->role.peers[ROLE_CONSOLE];
+	idle = open_login(w);
+	busy = open_login(w);
+	begin_message(w, busy);
+	say(busy, SMALL_TEXT);
+	assert_true(wait_for(w, &w->offers_n, 1));
+	ipc_call_session_page(console, &(struct msg_session_page){ 0 }, -1, on_sessions, w);
+	assert_true(wait_for(w, &answers, 1));
+	assert_int_equal(rows_n, 2);
+	ipc_call_session_close(console, &m, -1, on_sessions_closed, w);
+	assert_true(wait_for(w, &answers, 2));
+	assert_int_equal(closed_n, 0);
+	m.user = S("alice@example.org");
+	ipc_call_session_close(console, &m, -1, on_sessions_closed, w);
+	assert_true(wait_for(w, &answers, 3));
+	assert_int_equal(closed_n, 2);
+	expect_reply(w, idle, "421 4.3.2");
+	expect_end(w, idle);
+	answer_submit(w, ok());
+	expect_reply(w, busy, "250 2.0.0 Ok: queued as ");
+	expect_reply(w, busy, "421 4.3.2");
+	expect_end(w, busy);
+	ipc_call_session_page(console, &(struct msg_session_page){ 0 }, -1, on_sessions, w);
+	assert_true(wait_for(w, &answers, 4));
+	assert_int_equal(rows_n, 0);
+	stream_close(idle->st);
+	stream_close(busy->st);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -287,6 +353,7 @@ int main(int argc, char **argv)
 		SUBMISSION_TEST(test_banned),    SUBMISSION_TEST(test_senders),   SUBMISSION_TEST(test_size),
 		SUBMISSION_TEST(test_large),     SUBMISSION_TEST(test_commands),  SUBMISSION_TEST(test_flood),
 		SUBMISSION_TEST(test_injection), SUBMISSION_TEST(test_proxy),     SUBMISSION_TEST(test_stop),
+		SUBMISSION_TEST(test_dismissed),
 	};
 
 	program = argc > 1 ? argv[1] : NULL;
