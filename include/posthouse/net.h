@@ -157,6 +157,11 @@ typedef void (*resolve_fn)(void *ctx, struct verdict v, const struct sockaddr_st
 struct resolve *resolve_host(uv_loop_t *loop, struct str host, unsigned port, bool ipv4, bool ipv6, resolve_fn done, void *ctx);
 void resolve_cancel(struct resolve *r);
 
+/* ---- own_address.c ---- */
+/* The addresses that the kernel chooses for a global destination, IPv4 first, at most one of each; behind NAT they are private.
+ * Nothing is sent. In `a`. */
+struct str_list kernel_addresses(struct arena *a);
+
 /* Raise RLIMIT_NOFILE to its hard limit; returns it. */
 uint64_t raise_descriptor_limit(void);
 

@@ -35,6 +35,9 @@ bool network_wider(struct str network, unsigned v4_bits, unsigned v6_bits);
 /* Has the text bits behind those that count ("192.0.2.77/24")? Then nobody knows whether the host is meant or its network. */
 bool network_names_host(struct str network);
 
+/* Can the whole Internet reach an address like this? Not so: private, shared and link-local ones, and those of documentation. */
+bool address_is_public(struct str address);
+
 /* The key under which failures and connections of a client are counted: an IPv4 address by itself, the /64 of an IPv6 address.
  * In `a`. */
 struct str network_of(struct arena *a, struct str address);

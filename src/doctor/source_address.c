@@ -21,18 +21,6 @@ bool address_is_private(struct str address)
 	return false;
 }
 
-/* Documentation ranges are no addresses of the world, but doctor.addresses can have them: that is how the tests work. */
-static bool is_public(struct str address)
-{
-	static const char *const networks[] = { "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32",
-						"ff00::/8" };
-
-	for (size_t i = 0; i < sizeof networks / sizeof *networks; i++)
-		if (network_contains(str_of(networks[i]), address))
-			return false;
-	return !address_is_private(address);
-}
-
 static bool read_address(struct arena *a, struct str text, struct doctor_address *to)
 {
 	struct sockaddr_in *v4 = (void *)&to->at;
@@ -72,7 +60,7 @@ static bool add_public(struct doctor *d, const struct str_list *list, bool v6, s
 	bool found = false;
 
 	for (size_t i = 0; i < list->n; i++)
-		if (is_family(list->at[i], v6) && is_public(list->at[i])) {
+		if (is_family(list->at[i], v6) && address_is_public(list->at[i])) {
 			add(d, list->at[i], from);
 			found = true;
 		}

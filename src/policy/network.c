@@ -137,3 +137,22 @@ struct str site_of(struct arena *a, struct str address)
 {
 	return network_of_bytes(a, address, 3, 6);
 }
+
+/* IANA's registries of special addresses. */
+bool address_is_public(struct str address)
+{
+	static const char *const special[] = {
+		"0.0.0.0/8",    "10.0.0.0/8",   "100.64.0.0/10",  "127.0.0.0/8",   "169.254.0.0/16",  "172.16.0.0/12",
+		"192.0.0.0/24", "192.0.2.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
+		"224.0.0.0/3",  "::/8",         "64:ff9b:1::/48", "100::/64",      "2001:db8::/32",   "3fff::/20",
+		"fc00::/7",     "fe80::/10",    "ff00::/8",
+	};
+	struct network network;
+
+	if (!read_address(address, &network))
+		return false;
+	for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++)
+		if (network_contains(str_of(special[i]), address))
+			return false;
+	return true;
+}
