@@ -42,7 +42,8 @@ static void check_senders(struct loader *l)
 	const struct config *c = l->config;
 
 	for (size_t i = 0; i < c->senders_n; i++)
-		l->config->senders[i].user = login_canonical(l->arena, c->senders[i].user);
+		if (!str_eq(c->senders[i].user, S("*")))
+			l->config->senders[i].user = login_canonical(l->arena, c->senders[i].user);
 	for (size_t i = 1; i < c->senders_n; i++)
 		for (size_t k = 0; k < i && c->senders_n <= 1000; k++)
 			if (str_ieq(c->senders[i].user, c->senders[k].user)) {

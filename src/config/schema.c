@@ -118,7 +118,8 @@ const struct key config_keys[] = {
 	  "is an address.", .element_size = sizeof(struct cfg_senders), .example = "( { user = \"alice\"; addresses = [ "
 	  "\"alice@example.org\", \"info@example.org\" ]; } )" },
 	{ "senders[].user", CFG_TEXT, IN(cfg_senders, user), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE,
-	  "The login, with or without realm.", .format = &format_login, .example = "alice" },
+	  "The login, with or without realm; \"*\": every login that has no entry of its own.", .format = &format_any_login,
+	  .example = "alice" },
 	{ "senders[].addresses", CFG_TEXTS, ARRAY_IN(cfg_senders, addresses), NULL, NO_BOUNDS, SUBMISSION, REQUIRED | RELOADABLE,
 	  "Patterns of all sender addresses that this login is allowed to use.", .format = &format_pattern,
 	  .example = "@example.org" },

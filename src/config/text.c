@@ -153,6 +153,11 @@ static bool login_valid(struct str s)
 	return true;
 }
 
+static bool any_login_valid(struct str s)
+{
+	return str_eq(s, S("*")) || login_valid(s);
+}
+
 static bool name_valid(struct str s)
 {
 	if (s.n == 0 || s.n > 64 || !(is_alnum(s.p[0]) || s.p[0] == '_'))
@@ -310,6 +315,7 @@ const struct text_format
 			   address_with_canonical_domain },
 	format_sender_pattern = { "a pattern: \"a@b\", \"@b\", \"@.b\", \"a@.b\", \"*\" or \"<>\"", sender_pattern_valid,
 				  address_with_canonical_domain },
+	format_any_login = { "a login (no spaces, '/' or ':'), or \"*\"", any_login_valid },
 	format_login = { "a login (no spaces, '/', ':' or '*')", login_valid },
 	format_device_login = { "a login (no spaces, ':' or '*'), or one with a device, \"alice/phone\"", device_login_valid },
 	format_rewritten = { "a mail address, or \"@domain\"", rewritten_valid, address_with_canonical_domain },

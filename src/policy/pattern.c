@@ -84,13 +84,18 @@ static bool is_own_address(struct str user, struct str address)
 	return name.n > 0 && realm.n > 0 && str_ieq(realm, address_domain(address)) && is_same_name(name, address_local(address));
 }
 
-/* The entry of senders that decides about a login; NULL: none. */
+/* The entry of senders that decides about a login: its own one, or that of all others, "*". NULL: none. */
 static const struct cfg_senders *senders_of(const struct config *c, struct str user)
 {
-	for (size_t i = 0; i < c->senders_n; i++)
+	const struct cfg_senders *of_others = NULL;
+
+	for (size_t i = 0; i < c->senders_n; i++) {
 		if (same_login(c, c->senders[i].user, user))
 			return &c->senders[i];
-	return NULL;
+		if (str_eq(c->senders[i].user, S("*")))
+			of_others = &c->senders[i];
+	}
+	return of_others;
 }
 
 bool sender_may_resend(const struct config *c, struct str user)

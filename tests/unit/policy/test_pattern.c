@@ -147,6 +147,20 @@ static void senders(void **state)
 			fail_msg("\"%s\" as \"%s\"", rows[i].user, rows[i].address);
 }
 
+static void the_entry_of_all_other_logins(void **state)
+{
+	struct str all[] = { S("me@isp.example") }, bob[] = { S("bob@example.org") };
+	struct cfg_senders senders[] = { { .user = S("*"), .addresses = { all, 1 } },
+					 { .user = S("bob"), .addresses = { bob, 1 } } };
+	const struct config c = { .auth.realm = S("nas.lan"), .senders = senders, .senders_n = 2 };
+
+	assert_true(sender_allowed(&c, S("home@nas.lan"), S("me@isp.example")));
+	assert_false(sender_allowed(&c, S("home@nas.lan"), S("home@nas.lan")));
+	assert_true(sender_allowed(&c, S("bob@nas.lan"), S("bob@example.org")));
+	assert_false(sender_allowed(&c, S("bob@nas.lan"), S("me@isp.example")));
+	assert_false(sender_allowed(&c, S(""), S("me@isp.example")));
+}
+
 /* The entry that decides about a login's addresses decides about this too. */
 static void resenders(void **state)
 {
@@ -169,7 +183,7 @@ static void resenders(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(validity), cmocka_unit_test(matching), cmocka_unit_test(senders),
-					    cmocka_unit_test(resenders) };
+					    cmocka_unit_test(resenders), cmocka_unit_test(the_entry_of_all_other_logins) };
 
 	return cmocka_run_group_tests_name("config pattern", tests, NULL, NULL);
 }
