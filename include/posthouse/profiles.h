@@ -28,6 +28,7 @@ struct profile {
 	const char *password;              /* what the provider calls it; NULL: it takes none, only tokens */
 	bool open;                         /* an address of ours that is registered there is enough: no login is needed */
 	const char *from;                  /* what From can be */
+	bool only_own_from;                /* it refuses every other From than the address of the account */
 	unsigned null_sender;              /* enum profile_null: is the sender <> of reports taken? */
 	unsigned oauth;                    /* enum oauth_provider: whose tokens it takes */
 	const char *tenant;                /* for upstreams.oauth.tenant */
@@ -48,6 +49,9 @@ extern const size_t profiles_n;
 const struct profile *profile_find(struct str name);
 /* The other names, with blanks between; "": none. */
 struct str profile_aliases(const struct profile *p, struct arena *a);
+
+/* Is it a domain in which everybody can have a mailbox? *profile_out: of its provider; NULL: none is known. */
+bool mailbox_domain(struct str domain, const struct profile **profile_out);
 
 bool profile_wants_region(const struct profile *p);
 /* The host in a region (""; the profile's own); "": the region is needed. */

@@ -18,10 +18,18 @@
 /* ---- beforehand: nothing is there ---- */
 static void refuse_existing(struct init *t)
 {
-	const char *const targets[] = { t->config, t->chain, t->key, t->dkim_key, t->accounts };
+	const char *const targets[] = { t->config,
+					t->has_certificate ? NULL : t->chain,
+					t->has_certificate ? NULL : t->key,
+					t->keys[0].path,
+					t->keys[1].path,
+					t->zone,
+					t->accounts };
 	struct stat st;
 
 	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+		if (!targets[i])
+			continue;
 		if (lstat(targets[i], &st) == 0)
 			init_fail(t, EX_CANTCREAT, "%s exists already; nothing was changed", targets[i]);
 		if (errno != ENOENT)
@@ -50,6 +58,15 @@ static void make_state_dir(struct init *t)
 		init_made(t, t->state_dir);
 }
 
+static void name_files_of_domain(struct init *t)
+{
+	for (size_t i = 0; i < INIT_KEYS; i++)
+		t->keys[i].path = init_path_in(
+			t, t->directory,
+			arena_printf(&t->arena, "dkim-%.*s-%.*s.key", STR_ARG(t->domain), STR_ARG(t->keys[i].selector)));
+	t->zone = init_path_in(t, t->directory, arena_printf(&t->arena, "%.*s.zone", STR_ARG(t->domain)));
+}
+
 /* The directory of the configuration is created if it is missing; its parent directory must exist. */
 static void make_directories(struct init *t)
 {
@@ -68,10 +85,12 @@ static void make_directories(struct init *t)
 				 str_from(str_of(t->config), str_rfind(str_of(t->config), '/') == strlen(t->config)
 								     ? 0
 								     : str_rfind(str_of(t->config), '/') + 1));
-	t->chain = init_path_in(t, t->directory, S("fullchain.pem"));
-	t->key = init_path_in(t, t->directory, S("privkey.pem"));
-	t->dkim_key = init_path_in(t, t->directory,
-				   arena_printf(&t->arena, "dkim-%.*s-%.*s.key", STR_ARG(t->domain), STR_ARG(t->selector)));
+	if (!t->has_certificate) {
+		t->chain = init_path_in(t, t->directory, S("fullchain.pem"));
+		t->key = init_path_in(t, t->directory, S("privkey.pem"));
+	}
+	if (t->personal.n == 0)
+		name_files_of_domain(t);
 	t->accounts = init_path_in(t, t->state_dir, S("accounts"));
 	refuse_existing(t);
 	make_state_dir(t);
@@ -120,21 +139,30 @@ int command_init(const struct options *o, const char *config_path)
 	struct init t = { .password_given = options_given(o, "password-stdin") };
 
 	init_read_options(&t, o, config_path);
+	init_ask_questions(&t, o);
 	if (t.profile)
 		init_complete_profile(&t);
+	if (t.has_certificate)
+		init_check_certificate(&t);
 	init_find_user(&t);
+	init_try_login(&t);
+	if (t.personal.n == 0)
+		init_look_up(&t);
 	if (t.password_given ? !read_password_line(&t.password) : account_generate_password(&t.password).class != OK)
 		die(EX_NOINPUT, "expected a password on the first line of standard input");
 	make_directories(&t);
 	init_make_keys(&t);
 	add_account(&t);
 	init_write_typed(&t);
+	if (t.personal.n == 0)
+		init_write_zone(&t);
 	init_write_config(&t);
 	init_print_summary(&t);
 	if (fflush(stdout) != 0 || ferror(stdout)) /* the new password can be in this output, and it is nowhere else */
 		init_fail(&t, EX_IOERR, "the output cannot be written, so all is removed again: %s", strerror(errno));
 	EVP_PKEY_free(t.tls_pkey);
-	EVP_PKEY_free(t.dkim_pkey);
+	for (size_t i = 0; i < INIT_KEYS; i++)
+		EVP_PKEY_free(t.keys[i].key);
 	secret_fini(&t.password);
 	secret_fini(&t.typed);
 	arena_fini(&t.arena);

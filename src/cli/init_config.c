@@ -1,7 +1,5 @@
-/* init_config.c - writes the configuration of `posthouse init`, and prints what the administrator still has to do. */
+/* init_config.c - writes the configuration of `posthouse init`. */
 #include "init.h"
-
-#include "cli.h"
 
 #include <sysexits.h>
 
@@ -51,7 +49,10 @@ static void write_profile(struct init *t, FILE *file)
 		fprintf(file, " };");
 	}
 	write_text(t, file, "ca", t->ca);
-	if (p->null_sender == NULL_REFUSED && p->form != FORM_ADDRESS) /* reports come from an address of the domain */
+	if (p->only_own_from && t->login && strchr(t->login, '@'))
+		fprintf(file, "\n                rewrite_from = true;");
+	if (t->personal.n == 0 && p->null_sender == NULL_REFUSED &&
+	    p->form != FORM_ADDRESS) /* reports come from an address of the domain */
 		fprintf(file, "\n                report_sender = \"mailer-daemon@%.*s\";", STR_ARG(t->domain));
 	fprintf(file, " } );\nroutes = ( { via = [ \"%s\" ]; } );\n", p->name);
 }
@@ -90,16 +91,53 @@ static void write_upstream(struct init *t, FILE *file)
 	fprintf(file, " } );\nroutes = ( { via = [ \"smarthost\" ]; } );\n");
 }
 
-void init_write_config(struct init *t)
+/* RSA for all receivers, Ed25519 for those that know it. */
+static void write_keys(struct init *t, FILE *file)
 {
-	FILE *file = init_create(t, t->config, 0644);
+	fprintf(file, "# Reports and notices come from mailer-daemon@%.*s, so they are signed by these keys too.\n",
+		STR_ARG(t->domain));
+	for (size_t i = 0; i < INIT_KEYS; i++)
+		fprintf(file, "%s{ domain = \"%.*s\"; selector = \"%.*s\"; key = %.*s; }%s", i == 0 ? "sign = ( " : "         ",
+			STR_ARG(t->domain), STR_ARG(t->keys[i].selector), STR_ARG(quoted(t, str_of(t->keys[i].path))),
+			i + 1 < INIT_KEYS ? ",\n" : " );\n\n");
+}
+
+/* All mail has one sender, whoever sends it: that is what the provider takes, and where answers and reports can go to. */
+static void write_personal(struct init *t, FILE *file)
+{
+	struct str me = quoted(t, t->personal);
+
+	fprintf(file,
+		"# All mail leaves as this address; the names that programs and devices give are kept.\n"
+		"rewrite = ( { sender = \"*\"; to = %.*s; headers = true; } );\n"
+		"senders = ( { user = \"*\"; addresses = [ %.*s ]; } );\nreport_sender = %.*s;\n\n",
+		STR_ARG(me), STR_ARG(me), STR_ARG(me));
+}
+
+static void write_addresses(struct init *t, FILE *file)
+{
+	if (!t->addresses_given)
+		return;
+	fprintf(file, "# As the world sees this machine.\ndoctor = { addresses = [");
+	for (size_t i = 0; i < t->addresses.n; i++)
+		fprintf(file, "%s \"%.*s\"", i > 0 ? "," : "", STR_ARG(t->addresses.at[i]));
+	fprintf(file, " ]; };\n\n");
+}
+
+static void write_machine(struct init *t, FILE *file)
+{
 	struct str address = quoted(t, str_of(t->address));
 
 	fprintf(file,
 		"# Written by `posthouse init`. All keys: posthouse.conf(5). After a change: `posthouse check`, then "
 		"`posthouse reload`.\n\n"
-		"hostname = \"%.*s\";\npostmaster = \"postmaster@%.*s\";\nstate_dir = %.*s;\n",
-		STR_ARG(t->hostname), STR_ARG(t->domain), STR_ARG(quoted(t, str_of(t->state_dir))));
+		"hostname = \"%.*s\";\n",
+		STR_ARG(t->hostname));
+	if (t->personal.n > 0)
+		fprintf(file, "postmaster = %.*s;\n", STR_ARG(quoted(t, t->personal)));
+	else
+		fprintf(file, "postmaster = \"postmaster@%.*s\";\n", STR_ARG(t->domain));
+	fprintf(file, "state_dir = %.*s;\n", STR_ARG(quoted(t, str_of(t->state_dir))));
 	if (t->run_as)
 		fprintf(file, "run_as = %.*s;\n", STR_ARG(quoted(t, str_of(t->run_as))));
 	fprintf(file, "control = %.*s;\n\n", STR_ARG(quoted(t, str_of(t->control))));
@@ -109,53 +147,22 @@ void init_write_config(struct init *t)
 		STR_ARG(address), t->port_starttls, STR_ARG(address), t->port_implicit);
 	fprintf(file, "certificates = ( { chain = %.*s; key = %.*s; } );\n\n", STR_ARG(quoted(t, str_of(t->chain))),
 		STR_ARG(quoted(t, str_of(t->key))));
+}
+
+void init_write_config(struct init *t)
+{
+	FILE *file = init_create(t, t->config, 0644);
+
+	write_machine(t, file);
 	fprintf(file, "# The domain of logins without @.\nauth = { realm = \"%.*s\"; };\n\n", STR_ARG(t->domain));
-	fprintf(file, "sign = ( { domain = \"%.*s\"; selector = \"%.*s\"; key = %.*s; } );\n\n", STR_ARG(t->domain),
-		STR_ARG(t->selector), STR_ARG(quoted(t, str_of(t->dkim_key))));
+	if (t->personal.n > 0)
+		write_personal(t, file);
+	else
+		write_keys(t, file);
+	write_addresses(t, file);
 	fprintf(file,
 		"# What one login may send, against the thief of a password; \"hold\" would keep the rest until somebody looks.\n"
 		"//limits = { messages = [ \"200/1h\", \"1000/1d\" ]; recipients = [ \"500/1h\" ]; over = \"reject\"; };\n\n");
 	write_upstream(t, file);
 	init_finish(t, file, t->config, ferror(file) == 0);
-}
-
-/* ---- what remains to be done by people ---- */
-static void print_dkim_record(struct init *t)
-{
-	struct dns_entries list = { .arena = &t->arena };
-	struct str text = dkim_record_text(&t->arena, t->dkim_pkey);
-
-	if (text.n == 0)
-		init_fail(t, EX_SOFTWARE, "OpenSSL could not write the public key");
-	dns_entries_add(&list, "TXT", arena_printf(&t->arena, "%.*s._domainkey.%.*s", STR_ARG(t->selector), STR_ARG(t->domain)),
-			text)
-		->ttl = 300;
-	printf("DNS record to publish, so that others can verify the signatures:\n\n");
-	print_records(&list, t->domain, S("written by posthouse init"), t->format);
-	printf("\n");
-}
-
-void init_print_summary(struct init *t)
-{
-	printf("Written:\n  %s\n"
-	       "  %s (self-signed, %d days: clients must be told to trust it; better take one of an authority)\n"
-	       "  %s\n  %s\n  %s\n",
-	       t->config, t->chain, CERTIFICATE_DAYS, t->key, t->dkim_key, t->accounts);
-	if (t->typed.n)
-		printf("  %s\n", t->client_id ? t->client_secret_file : t->password_file);
-	printf("\n");
-	print_dkim_record(t);
-	printf("Settings for a mail client (outgoing server, SMTP):\n\n"
-	       "  server      %.*s\n  port        %s with STARTTLS, or %s with SSL/TLS\n  login       %.*s\n",
-	       STR_ARG(t->hostname), t->port_starttls, t->port_implicit, STR_ARG(t->name));
-	if (!t->password_given)
-		printf("  password    %.*s   (shown only now)\n", STR_ARG(secret_view(&t->password)));
-	printf("  method      normal password (PLAIN or LOGIN) or, as \"encrypted password\", SCRAM-SHA-256\n\n");
-	if (!t->upstream_host.n && !t->profile)
-		printf("Mail goes directly to its recipients' servers. "
-		       "They expect that this machine can connect to port 25 elsewhere, that its\n"
-		       "address has the reverse name %.*s, and that SPF of %.*s allows it.%s\n\n",
-		       STR_ARG(t->hostname), STR_ARG(t->domain),
-		       t->mx ? "" : "\nOtherwise fill in `upstreams`: a server that takes the mail from here.");
-	init_print_steps(t);
 }

@@ -83,9 +83,21 @@ static void print_registering(FILE *file, const struct init *t)
 
 /* ---- what is missing ---- */
 
+static const char *init_upstream_name(const struct init *t)
+{
+	return t->profile ? t->profile->name : "smarthost";
+}
+
+const char *init_program(struct init *t)
+{
+	if (strcmp(t->config, DEFAULT_CONFIG) == 0)
+		return "posthouse";
+	return arena_cstr(&t->arena, arena_printf(&t->arena, "posthouse -c %s", t->config));
+}
+
 struct str init_secret_name(struct init *t)
 {
-	return arena_printf(&t->arena, "%s.%s", t->profile->name, t->client_id ? "client-secret" : "password");
+	return arena_printf(&t->arena, "%s.%s", init_upstream_name(t), t->client_id ? "client-secret" : "password");
 }
 
 /* How to write a secret into a file, and how to call init with it. */
@@ -169,8 +181,7 @@ static void steps_of_upstream(struct steps *s)
 void init_print_steps(struct init *t)
 {
 	bool standard = strcmp(t->config, DEFAULT_CONFIG) == 0;
-	struct str program = standard ? S("posthouse") : arena_printf(&t->arena, "posthouse -c %s", t->config);
-	struct steps s = { t, arena_cstr(&t->arena, program), 0 };
+	struct steps s = { t, init_program(t), 0 };
 
 	printf("What to do next, in this order:\n\n");
 	if (t->client_id) {
@@ -186,5 +197,10 @@ void init_print_steps(struct init *t)
 		      : S("Start the relay:"),
 	     "serve", NULL);
 	steps_of_upstream(&s);
-	step(&s, S("Publish the DNS record, enter the settings above in the mail client, and send a first message."), NULL, NULL);
+	step(&s,
+	     arena_printf(
+		     &t->arena,
+		     "%s settings above in the mail client, and send a first message.\n   `%s doctor` says what is not well.",
+		     t->zone ? "Publish the DNS records, enter the" : "Enter the", s.program),
+	     NULL, NULL);
 }

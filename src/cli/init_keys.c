@@ -1,6 +1,8 @@
 /* init_keys.c - the keys that `posthouse init` makes, and a self-signed certificate. */
 #include "init.h"
 
+#include "posthouse/log.h"
+
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
@@ -67,23 +69,79 @@ static X509 *make_certificate(struct init *t)
 	return NULL;
 }
 
-void init_make_keys(struct init *t)
+static void write_certificate(struct init *t)
 {
 	X509 *certificate;
 	FILE *file;
 	bool written;
 
 	t->tls_pkey = EVP_EC_gen("P-256");
-	t->dkim_pkey = EVP_RSA_gen(2048);
-	if (!t->tls_pkey || !t->dkim_pkey)
-		init_fail(t, EX_SOFTWARE, "OpenSSL could not make keys");
-	certificate = make_certificate(t);
+	certificate = t->tls_pkey ? make_certificate(t) : NULL;
 	if (!certificate)
 		init_fail(t, EX_SOFTWARE, "OpenSSL could not make a certificate for %.*s", STR_ARG(t->hostname));
 	write_key(t, t->key, t->tls_pkey);
-	write_key(t, t->dkim_key, t->dkim_pkey);
 	file = init_create(t, t->chain, 0644);
 	written = PEM_write_X509(file, certificate) == 1;
 	X509_free(certificate);
 	init_finish(t, file, t->chain, written);
+}
+
+/* ---- a certificate that is there ---- */
+
+static X509 *read_certificate(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	X509 *c = file ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
+
+	if (file)
+		fclose(file);
+	return c;
+}
+
+static EVP_PKEY *read_key(const char *path)
+{
+	static char empty[] = ""; /* the password: nobody is asked for one */
+	FILE *file = fopen(path, "r");
+	EVP_PKEY *key = file ? PEM_read_PrivateKey(file, NULL, NULL, empty) : NULL;
+
+	if (file)
+		fclose(file);
+	return key;
+}
+
+void init_check_certificate(struct init *t)
+{
+	X509 *c = read_certificate(t->chain);
+	EVP_PKEY *key = read_key(t->key);
+
+	if (!c)
+		die(EX_NOINPUT, "--certificate: expected a certificate in PEM in %s, such as certbot's fullchain.pem", t->chain);
+	if (!key)
+		die(EX_NOINPUT, "--key: expected a private key in PEM, without a password, in %s", t->key);
+	if (X509_check_private_key(c, key) != 1)
+		die(EX_DATAERR, "the key in %s is not that of the certificate in %s", t->key, t->chain);
+	if (X509_check_host(c, t->hostname.p, t->hostname.n, 0, NULL) != 1)
+		fprintf(stderr,
+			"posthouse: warning: the certificate in %s does not have the name %.*s: clients will refuse it. Order it "
+			"for that name, or name the relay as it does with --hostname\n",
+			t->chain, STR_ARG(t->hostname));
+	X509_free(c);
+	EVP_PKEY_free(key);
+}
+
+/* ---- all ---- */
+
+void init_make_keys(struct init *t)
+{
+	if (!t->has_certificate)
+		write_certificate(t);
+	if (t->personal.n > 0)
+		return;
+	t->keys[0].key = EVP_RSA_gen(2048);
+	t->keys[1].key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	for (size_t i = 0; i < INIT_KEYS; i++) {
+		if (!t->keys[i].key)
+			init_fail(t, EX_SOFTWARE, "OpenSSL could not make keys");
+		write_key(t, t->keys[i].path, t->keys[i].key);
+	}
 }

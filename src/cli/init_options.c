@@ -6,14 +6,16 @@
 #include "posthouse/accounts.h"
 #include "posthouse/log.h"
 #include "posthouse/names.h"
+#include "posthouse/net.h"
+#include "posthouse/policy.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
-static struct str read_domain(struct init *t, const char *what, const char *text)
+struct str init_read_domain(struct init *t, const char *what, const char *text)
 {
 	struct str s = domain_canonical(&t->arena, str_of(text));
 
@@ -41,8 +43,7 @@ static const char *absolute(struct init *t, const char *path)
 	return path;
 }
 
-/* HOST, HOST:PORT or [ADDRESS]:PORT. */
-static void read_upstream(struct init *t, const char *text)
+void init_read_upstream(struct init *t, const char *text)
 {
 	struct str s = str_of(text);
 	size_t colon = str_rfind(s, ':');
@@ -95,16 +96,22 @@ static void read_upstream_options(struct init *t, const struct options *o, const
 	bool known = false;
 
 	t->upstream_tls = options_value(o, "upstream-tls");
+	if (t->personal.n > 0 && !upstream && !t->profile)
+		init_tell_no_provider(t);
 	if (!upstream && (t->upstream_tls || login || password_file || (t->ca && !t->profile)))
 		die(EX_USAGE, "options of the upstream need --upstream%s",
 		    t->profile ? "; those of --profile are --login and --password-file" : "");
-	if (!login != !password_file)
+	if (!login != !password_file && t->personal.n == 0)
 		die(EX_USAGE, "--upstream-login and --upstream-password-file belong together");
 	if (!upstream)
 		return;
-	read_upstream(t, upstream);
-	t->login = login;
-	t->password_file = password_file;
+	init_read_upstream(t, upstream);
+	if (login || t->personal.n == 0)
+		t->login = login;
+	if (password_file)
+		t->password_file = password_file;
+	if (t->personal.n > 0 && t->password_file && !t->login)
+		t->login = arena_cstr(&t->arena, t->personal);
 	if (!t->upstream_tls)
 		t->upstream_tls = "starttls";
 	for (size_t i = 0; i < 4; i++)
@@ -121,6 +128,8 @@ static void read_next_hop(struct init *t, const struct options *o)
 	t->mx = options_given(o, "mx");
 	t->ca = options_value(o, "ca");
 	init_take_profile(t, o);
+	if (upstream && t->personal.n > 0 && !options_value(o, "profile"))
+		t->profile = NULL;
 	if ((upstream != NULL) + (t->profile != NULL) + t->mx > 1)
 		die(EX_USAGE, "expected one of --upstream, --profile and --mx: who takes the mail?");
 	read_upstream_options(t, o, upstream);
@@ -129,23 +138,34 @@ static void read_next_hop(struct init *t, const struct options *o)
 	t->client_secret_file = readable_file(t, t->client_secret_file);
 }
 
+void init_read_user(struct init *t, const char *user)
+{
+	struct str device;
+
+	if (!account_parse_name(&t->arena, str_of(user), t->domain, &t->name, &device) || device.n)
+		die(EX_USAGE, "--user: expected a name such as alice, not \"%s\"", user);
+}
+
 static void read_identity(struct init *t, const struct options *o)
 {
 	const char *hostname = options_value(o, "hostname"), *user = options_value(o, "user");
-	time_t now = time(NULL);
-	struct str device;
-	struct tm tm;
 
-	t->domain = read_domain(t, "DOMAIN", o->arguments[0]);
-	t->hostname =
-		hostname ? read_domain(t, "--hostname", hostname) : arena_printf(&t->arena, "relay.%.*s", STR_ARG(t->domain));
-	if (!account_parse_name(&t->arena, str_of(user ? user : "user"), t->domain, &t->name, &device) || device.n)
-		die(EX_USAGE, "--user: expected a name such as alice, not \"%s\"", user);
-	gmtime_r(&now, &tm);
-	t->selector = arena_printf(&t->arena, "p%04d%02d", tm.tm_year + 1900, tm.tm_mon + 1);
 	t->run_as = options_value(o, "run-as");
 	if (geteuid() == 0 && !t->run_as)
 		t->run_as = "posthouse";
+	if (strchr(o->arguments[0], '@')) {
+		init_read_personal(t, o);
+		return;
+	}
+	t->domain = init_read_domain(t, "DOMAIN", o->arguments[0]);
+	t->hostname = hostname ? init_read_domain(t, "--hostname", hostname)
+			       : arena_printf(&t->arena, "relay.%.*s", STR_ARG(t->domain));
+	init_read_user(t, user ? user : "user");
+}
+
+bool init_has_upstream(const struct init *t)
+{
+	return t->profile != NULL || t->upstream_host.n > 0;
 }
 
 void init_find_user(struct init *t)
@@ -174,10 +194,51 @@ static void read_paths(struct init *t, const struct options *o, const char *conf
 		t->directory = "/";
 }
 
+/* "203.0.113.25,2001:db8::25" */
+static void read_addresses(struct init *t, const struct options *o)
+{
+	const char *given = options_value(o, "public-address");
+	struct str rest = str_of(given), word;
+	unsigned char bytes[16];
+
+	t->addresses = kernel_addresses(&t->arena);
+	for (size_t i = 0; i < t->addresses.n;)
+		if (address_is_public(t->addresses.at[i]))
+			i++;
+		else
+			memmove(&t->addresses.at[i], &t->addresses.at[i + 1], (--t->addresses.n - i) * sizeof(struct str));
+	if (!given)
+		return;
+	t->addresses_given = true;
+	t->addresses = (struct str_list){ ARENA_ARRAY(&t->arena, struct str, rest.n + 1), 0 };
+	while (str_split(&rest, ',', &word)) {
+		const char *text = arena_cstr(&t->arena, str_trim(word));
+
+		if (inet_pton(AF_INET, text, bytes) != 1 && inet_pton(AF_INET6, text, bytes) != 1)
+			die(EX_USAGE, "--public-address: expected an IPv4 or IPv6 address, not \"%s\"", text);
+		t->addresses.at[t->addresses.n++] = str_of(text);
+	}
+}
+
+/* A certificate of an authority, which is used where it lies, so that its renewal is seen. */
+static void read_certificate(struct init *t, const struct options *o)
+{
+	t->chain = options_value(o, "certificate");
+	t->key = options_value(o, "key");
+	if (!t->chain != !t->key)
+		die(EX_USAGE, "--certificate and --key belong together");
+	t->has_certificate = t->chain != NULL;
+	if (!t->has_certificate)
+		return;
+	t->chain = readable_file(t, t->chain);
+	t->key = readable_file(t, t->key);
+}
+
 static void read_format(struct init *t, const struct options *o)
 {
 	const char *word = options_value(o, "format");
 
+	t->only_records = word != NULL;
 	if (word && !records_format_find(word, &t->format))
 		die(EX_USAGE, "--format: expected zone, table, route53 or json, not \"%s\"", word);
 }
@@ -188,6 +249,12 @@ void init_read_options(struct init *t, const struct options *o, const char *conf
 	read_format(t, o);
 	read_paths(t, o, config_path);
 	read_next_hop(t, o);
+	read_certificate(t, o);
+	read_addresses(t, o);
+	t->resolver = options_value(o, "resolver");
+	t->offline = options_given(o, "offline");
+	t->tries = t->personal.n > 0 && !options_given(o, "no-try") && !t->offline;
+	t->asks = isatty(STDIN_FILENO) && !options_given(o, "yes");
 	t->address = options_value(o, "address");
 	t->address = t->address ? t->address : "*";
 	t->port_starttls = read_port(o, "port-starttls", "587");

@@ -8,7 +8,6 @@
 #include "posthouse/log.h"
 
 #include <sysexits.h>
-#include <unistd.h>
 
 /* ---- its name ---- */
 
@@ -33,10 +32,19 @@ static _Noreturn void refuse_profile(struct init *t, struct str typed)
 	    near.n ? "; the nearest names are " : "", STR_ARG(near));
 }
 
+const struct profile *init_find_profile(struct init *t, const char *name)
+{
+	struct str typed = arena_lower(&t->arena, str_of(name));
+	const struct profile *p = profile_find(typed);
+
+	if (!p)
+		refuse_profile(t, typed);
+	return p;
+}
+
 void init_take_profile(struct init *t, const struct options *o)
 {
 	const char *name = options_value(o, "profile");
-	struct str typed = arena_lower(&t->arena, str_of(name ? name : ""));
 
 	t->login = options_value(o, "login");
 	t->password_file = options_value(o, "password-file");
@@ -44,10 +52,10 @@ void init_take_profile(struct init *t, const struct options *o)
 	t->client_secret_file = options_value(o, "client-secret-file");
 	t->tenant = options_value(o, "tenant");
 	t->region = options_value(o, "region");
-	t->profile = profile_find(typed);
-	if (name && !t->profile)
-		refuse_profile(t, typed);
-	if (!name && (t->login || t->password_file || t->client_id || t->client_secret_file || t->tenant || t->region))
+	if (name)
+		t->profile = init_find_profile(t, name);
+	if (!t->profile && t->personal.n == 0 &&
+	    (t->login || t->password_file || t->client_id || t->client_secret_file || t->tenant || t->region))
 		die(EX_USAGE,
 		    "--login, --password-file, --client-id, --client-secret-file, --tenant and --region need --profile");
 }
@@ -88,6 +96,8 @@ static void check_login(struct init *t)
 
 	if (p->form == FORM_WORD && !t->login)
 		t->login = p->login;
+	if (t->personal.n > 0 && !t->login && p->form <= FORM_ADDRESS)
+		t->login = arena_cstr(&t->arena, t->personal);
 	if (t->login && !profile_login_fits(p, str_of(t->login)))
 		die(EX_USAGE, "--login: at %s it is %s%s, not \"%s\"", p->name, p->form == FORM_WORD ? "the word " : "", p->login,
 		    t->login);
@@ -95,18 +105,10 @@ static void check_login(struct init *t)
 
 /* ---- what is missing ---- */
 
-/* A line from the terminal, in the arena. */
 static const char *ask_login(struct init *t)
 {
-	struct secret typed = { 0 };
-	struct str question = arena_printf(&t->arena, "Login at %s (%s): ", t->profile->name, t->profile->login);
-	const char *login;
-
-	if (!ask_person(arena_cstr(&t->arena, question), true, &typed))
-		return NULL;
-	login = arena_cstr(&t->arena, str_trim(secret_view(&typed)));
-	secret_fini(&typed);
-	return *login ? login : NULL;
+	return init_ask(
+		t, arena_cstr(&t->arena, arena_printf(&t->arena, "Login at %s (%s): ", t->profile->name, t->profile->login)));
 }
 
 static void ask_secret(struct init *t, const char *what)
@@ -128,7 +130,7 @@ static bool has_proof(const struct init *t)
 void init_complete_profile(struct init *t)
 {
 	const struct profile *p = t->profile;
-	bool asks = isatty(STDIN_FILENO) && (t->client_id || p->password);
+	bool asks = t->asks && (t->client_id || p->password);
 
 	check_way_in(t);
 	check_server(t);

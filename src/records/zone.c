@@ -29,13 +29,11 @@ static void add_strings(struct buf *out, const struct str_list *list, size_t col
 {
 	for (size_t i = 0; i < list->n; i++) {
 		bool last = i + 1 == list->n;
-		size_t n = list->at[i].n + (last ? 2 : 0), width = list->at[0].n;
 
 		buf_printf(out, "%*s%s%.*s%s", i > 0 ? (int)column : 0, "", i > 0 ? "  " : "( ", STR_ARG(list->at[i]),
 			   last ? " )" : "");
 		if (i == 0 || last)
-			buf_printf(out, "%*s   ; %s", n < width ? (int)(width - n) : 0, "",
-				   last ? "resolvers join them" : "255 bytes at most each,");
+			buf_printf(out, "   ; %s", last ? "resolvers join them" : "255 bytes at most each,");
 		buf_add_char(out, '\n');
 	}
 }

@@ -1,0 +1,94 @@
+/* init_questions.c - what `posthouse init` asks a person at a terminal who has not said it by options. Enter takes what is in
+ * brackets. */
+#include "init.h"
+
+#include "user.h"
+
+#include <sysexits.h>
+
+const char *init_ask(struct init *t, const char *question)
+{
+	struct secret typed = { 0 };
+	const char *answer;
+
+	if (!ask_person(question, true, &typed))
+		return NULL;
+	answer = arena_cstr(&t->arena, str_trim(secret_view(&typed)));
+	secret_fini(&typed);
+	return *answer ? answer : NULL;
+}
+
+static void ask_hostname(struct init *t)
+{
+	struct str question = arena_printf(&t->arena, "Name of this relay [%.*s]: ", STR_ARG(t->hostname));
+	const char *answer = init_ask(t, arena_cstr(&t->arena, question));
+
+	if (answer)
+		t->hostname = init_read_domain(t, "the name of the relay", answer);
+}
+
+/* A server that no profile is of. */
+static void ask_login(struct init *t)
+{
+	struct str question = arena_printf(&t->arena, "Login at %.*s [none]: ", STR_ARG(t->upstream_host));
+
+	t->upstream_tls = "starttls";
+	if (!t->login)
+		t->login = init_ask(t, arena_cstr(&t->arena, question));
+	if (t->login && !t->password_file)
+		ask_person("Password there: ", false, &t->typed);
+}
+
+static void ask_next_hop(struct init *t)
+{
+	const char *answer =
+		init_ask(t, "Who takes the mail? The name of a provider (gmail, ionos, ses ...; `posthouse upstream\n"
+			    "profiles` lists them) or of a server, or Enter for delivery straight to the\n"
+			    "recipients' servers: ");
+
+	if (!answer)
+		return;
+	t->profile = profile_find(arena_lower(&t->arena, str_of(answer)));
+	if (t->profile)
+		return;
+	if (!strchr(answer, '.') && !strchr(answer, ':'))
+		init_find_profile(t, answer);
+	init_read_upstream(t, answer);
+	ask_login(t);
+}
+
+static void ask_user(struct init *t)
+{
+	const char *answer = init_ask(t, "First user [user]: ");
+
+	if (answer)
+		init_read_user(t, answer);
+}
+
+static void ask_password(struct init *t)
+{
+	struct str question = arena_printf(&t->arena, "Password of %.*s at %.*s [none is needed]: ", STR_ARG(t->personal),
+					   STR_ARG(t->upstream_host));
+
+	if (ask_person(arena_cstr(&t->arena, question), false, &t->typed) && t->typed.n > 0 && !t->login)
+		t->login = arena_cstr(&t->arena, t->personal);
+}
+
+/* Who has said by an option where the mail goes knows the other options too, and gets what they are by default. */
+void init_ask_questions(struct init *t, const struct options *o)
+{
+	if (!t->asks)
+		return;
+	if (t->personal.n > 0) {
+		if (t->upstream_host.n > 0 && !t->password_file)
+			ask_password(t);
+		return;
+	}
+	if (t->mx || init_has_upstream(t))
+		return;
+	if (!options_value(o, "hostname"))
+		ask_hostname(t);
+	ask_next_hop(t);
+	if (!options_value(o, "user"))
+		ask_user(t);
+}

@@ -1,0 +1,136 @@
+/* init_summary.c - what `posthouse init` has made, and what remains to be done by people. */
+#include "init.h"
+
+#include "client.h"
+#include "login_try.h"
+
+#include "posthouse/clock.h"
+#include "posthouse/units.h"
+
+#include <sysexits.h>
+#include <time.h>
+
+static struct str title(struct init *t)
+{
+	time_t now = (time_t)(clock_now_ms() / SECOND_MS);
+	struct tm tm;
+
+	gmtime_r(&now, &tm);
+	return arena_printf(&t->arena, "written by posthouse init on %04d-%02d-%02d", tm.tm_year + 1900, tm.tm_mon + 1,
+			    tm.tm_mday);
+}
+
+void init_write_zone(struct init *t)
+{
+	FILE *file = init_create(t, t->zone, 0644);
+	struct buf b;
+
+	init_make_records(t);
+	buf_init(&b, MIB);
+	dns_write_zone(&b, &t->records, t->domain, title(t));
+	init_finish(t, file, t->zone, fwrite(b.p + b.from, 1, b.n, file) == b.n);
+	buf_fini(&b);
+}
+
+/* ---- parts of the summary ---- */
+
+static void print_files(struct init *t)
+{
+	printf("Written:\n  %s\n", t->config);
+	if (t->has_certificate)
+		printf("  (the certificate stays in %s)\n", t->chain);
+	else
+		printf("  %s (self-signed, %d days: clients must be told to trust it; better take one of an authority)\n  %s\n",
+		       t->chain, CERTIFICATE_DAYS, t->key);
+	for (size_t i = 0; i < INIT_KEYS && t->zone; i++)
+		printf("  %s\n", t->keys[i].path);
+	if (t->zone)
+		printf("  %s\n", t->zone);
+	printf("  %s\n", t->accounts);
+	if (t->typed.n)
+		printf("  %s\n", t->client_id ? t->client_secret_file : t->password_file);
+	printf("\n");
+}
+
+static void print_renewal(const struct init *t)
+{
+	if (t->has_certificate)
+		printf("The relay sees by itself when the certificate is renewed: certbot needs no hook. A directory that only\n"
+		       "root can enter is good, as the files are read by the process that stays root.\n\n");
+}
+
+static void print_dns(struct init *t)
+{
+	if (!t->zone)
+		return;
+	printf("DNS records to publish, as a zone file has them (%s has them too):\n\n", t->zone);
+	print_records(&t->records, t->domain, title(t), RECORDS_ZONE);
+	printf("\nThe same for the forms of a registrar or DNS host:\n\n");
+	print_records(&t->records, t->domain, title(t), RECORDS_TABLE);
+	printf("\n");
+}
+
+static void print_client_names(struct init *t)
+{
+	struct str names = client_names(&t->arena), name;
+	size_t column = 0;
+
+	while (str_split(&names, ' ', &name)) {
+		column += name.n + 1;
+		if (column > 78) {
+			printf("\n");
+			column = name.n + 1;
+		}
+		printf("%.*s ", STR_ARG(name));
+	}
+	printf("\n\n");
+}
+
+static void print_settings(struct init *t)
+{
+	printf("Settings for a mail client (outgoing server, SMTP):\n\n"
+	       "  server      %.*s\n  port        %s with STARTTLS, or %s with SSL/TLS\n  login       %.*s\n",
+	       STR_ARG(t->hostname), t->port_starttls, t->port_implicit, STR_ARG(t->name));
+	if (!t->password_given)
+		printf("  password    %.*s   (shown only now)\n", STR_ARG(secret_view(&t->password)));
+	printf("  method      normal password (PLAIN or LOGIN) or, as \"encrypted password\", SCRAM-SHA-256\n\n"
+	       "Click by click, or line by line: `%s client NAME`, where NAME is one of\n",
+	       init_program(t));
+	print_client_names(t);
+}
+
+static void print_way(struct init *t)
+{
+	if (t->personal.n > 0)
+		printf("Mail leaves as %.*s, whoever sends it. There are no DNS records to publish.\n\n", STR_ARG(t->personal));
+	else if (!init_has_upstream(t))
+		printf("Mail goes directly to its recipients' servers. "
+		       "They expect that this machine can connect to port 25 elsewhere, that its\n"
+		       "address has the reverse name %.*s, and that SPF of %.*s allows it.%s\n\n",
+		       STR_ARG(t->hostname), STR_ARG(t->domain),
+		       t->mx ? "" : "\nOtherwise fill in `upstreams`: a server that takes the mail from here.");
+}
+
+/* The password goes to standard error where standard output has records for a program. */
+static void print_only_records(struct init *t)
+{
+	print_records(&t->records, t->domain, title(t), t->format);
+	fprintf(stderr, "Written: %s\nlogin %.*s", t->config, STR_ARG(t->name));
+	if (!t->password_given)
+		fprintf(stderr, ", password %.*s (shown only now)", STR_ARG(secret_view(&t->password)));
+	fprintf(stderr, "\n");
+}
+
+void init_print_summary(struct init *t)
+{
+	if (t->only_records && t->zone) {
+		print_only_records(t);
+		return;
+	}
+	print_files(t);
+	print_renewal(t);
+	print_dns(t);
+	print_settings(t);
+	print_way(t);
+	init_print_steps(t);
+}

@@ -1,0 +1,272 @@
+/* login_try.c - see login_try.h. The parts are those of a delivery: the stream of net, the machine of the SMTP
+ * client, the exchanges of sasl, and relay's table of replies. */
+#include "login_try.h"
+
+#include "reply_class.h"
+
+#include "posthouse/config.h"
+#include "posthouse/net.h"
+#include "posthouse/sasl.h"
+#include "posthouse/smtp_client.h"
+
+#include <stdlib.h>
+
+#define WITHIN_MS     30000
+#define ADDRESSES_MAX 4
+
+struct attempt {
+	struct arena *arena;
+	const struct login_try *what;
+	struct login_tried *result;
+	uv_loop_t loop;
+	uv_timer_t timer;
+	struct tls_context *tls;
+	struct resolve *resolve;
+	struct sockaddr_storage addresses[ADDRESSES_MAX];
+	size_t addresses_n, next;
+	struct stream *stream;
+	struct smtp_client_config config;
+	struct smtp_client *client;
+	struct sasl_exchange *sasl;
+	bool over;
+};
+
+/* ---- the end ---- */
+
+/* The first end counts. */
+static void end(struct attempt *t, const char *at, struct verdict v, bool replied)
+{
+	if (t->over)
+		return;
+	t->over = true;
+	t->result->verdict = v;
+	t->result->verdict.enhanced = arena_str(t->arena, v.enhanced);
+	t->result->verdict.text = arena_str(t->arena, v.text);
+	t->result->at = at;
+	t->result->replied = replied;
+	uv_close((uv_handle_t *)&t->timer, NULL);
+	resolve_cancel(t->resolve);
+	t->resolve = NULL;
+	if (t->stream)
+		stream_finish(t->stream);
+}
+
+static void on_time_over(uv_timer_t *timer)
+{
+	struct attempt *t = timer->data;
+
+	end(t, t->client ? "the dialogue" : "the connection", temp(421, S("4.4.1"), S("no answer within 30 seconds")), false);
+}
+
+static void failed(struct attempt *t, const struct smtp_client_event *e)
+{
+	struct place place = { .step = e->step, .server = smtp_client_peer(t->client)->greeting };
+	const char *at = e->fault == FAULT_AUTH ? "the login" : e->fault == FAULT_TLS ? "TLS" : "the dialogue";
+
+	place.server = arena_printf(t->arena, "%.*s %.*s", STR_ARG(t->what->host), STR_ARG(place.server));
+	t->result->hint = meaning_hint(meaning_pack(reply_class_session(place, e->fault, e->verdict, e->replied)));
+	end(t, at, e->verdict, e->replied);
+}
+
+/* ---- the dialogue ---- */
+
+static struct verdict take_step(struct attempt *t, const struct smtp_client_event *e, struct secret *response_out)
+{
+	const struct sasl_credentials c = {
+		.login = t->what->login, .password = t->what->password, .host = t->what->host, .port = t->what->port
+	};
+	struct verdict v;
+
+	if (e->first) {
+		sasl_free(t->sasl);
+		t->sasl = sasl_new(sasl_find(e->mechanism));
+		return sasl_initial(t->sasl, &c, e->bytes, response_out);
+	}
+	v = sasl_step(t->sasl, &c, e->bytes, response_out);
+	if (v.class == OK && sasl_work_left(t->sasl) != SASL_NO_WORK) {
+		sasl_work(t->sasl);
+		v = sasl_worked(t->sasl, response_out);
+	}
+	return v;
+}
+
+static void respond(struct attempt *t, const struct smtp_client_event *e)
+{
+	struct secret response = { 0 };
+	struct verdict v = take_step(t, e, &response);
+
+	if (v.class == OK)
+		smtp_client_auth_response(t->client, secret_view(&response));
+	else
+		smtp_client_auth_abort(t->client, v);
+	secret_fini(&response);
+}
+
+static void flush(struct attempt *t)
+{
+	struct buf *out = smtp_client_output(t->client);
+
+	stream_write(t->stream, buf_view(out));
+	buf_clear(out);
+}
+
+static void start_tls(struct attempt *t)
+{
+	struct str host = t->what->host;
+	const struct str_list names = { &host, 1 };
+
+	stream_start_client_tls(t->stream, t->tls, &names, t->what->tls != UPSTREAM_OPPORTUNISTIC);
+}
+
+static void advance(struct attempt *t)
+{
+	struct smtp_client_event e;
+
+	while (!t->over && smtp_client_next(t->client, &e)) {
+		flush(t);
+		if (e.type == CLIENT_STARTTLS) {
+			start_tls(t);
+		} else if (e.type == CLIENT_CHALLENGE) {
+			respond(t, &e);
+		} else if (e.type == CLIENT_READY) {
+			smtp_client_quit(t->client);
+			flush(t);
+			end(t, "", ok(), true);
+		} else if (e.type == CLIENT_FAILED) {
+			smtp_client_quit(t->client);
+			flush(t);
+			failed(t, &e);
+		}
+	}
+	if (!t->over)
+		flush(t);
+}
+
+static void begin_dialogue(struct attempt *t, bool tls)
+{
+	const struct login_try *w = t->what;
+
+	t->config = (struct smtp_client_config){ .hostname = w->hostname,
+						 .use_starttls = w->tls == UPSTREAM_STARTTLS || w->tls == UPSTREAM_OPPORTUNISTIC,
+						 .need_tls = w->tls == UPSTREAM_STARTTLS,
+						 .tls = tls,
+						 .mechanisms = w->login.n > 0 ? w->mechanisms : S("") };
+	t->client = smtp_client_new(&t->config);
+	advance(t);
+}
+
+/* ---- the connection ---- */
+
+static void connect_next(struct attempt *t);
+
+static size_t on_input(void *ctx, struct stream *st, struct str bytes)
+{
+	struct attempt *t = ctx;
+
+	if (t->client && !t->over) {
+		smtp_client_feed(t->client, bytes);
+		advance(t);
+	}
+	return bytes.n;
+}
+
+static void on_tls(void *ctx, struct stream *st, struct verdict v)
+{
+	struct attempt *t = ctx;
+	struct stream_tls_info tls = { .version = "" };
+
+	if (v.class != OK) {
+		end(t, "TLS", v, false);
+		return;
+	}
+	stream_tls_info(st, &tls);
+	t->result->tls = arena_printf(t->arena, "TLS %s", strncmp(tls.version, "TLSv", 4) == 0 ? tls.version + 4 : tls.version);
+	if (!t->client) {
+		begin_dialogue(t, true);
+	} else {
+		smtp_client_tls_started(t->client);
+		advance(t);
+	}
+}
+
+static void on_connect(void *ctx, struct stream *st, struct verdict v)
+{
+	struct attempt *t = ctx;
+
+	if (v.class != OK && t->next < t->addresses_n)
+		stream_close(st);
+	else if (v.class != OK)
+		end(t, "the connection", v, false);
+	else if (t->what->tls == UPSTREAM_IMPLICIT)
+		start_tls(t);
+	else
+		begin_dialogue(t, false);
+}
+
+static void on_end(void *ctx, struct stream *st, struct str why)
+{
+	struct attempt *t = ctx;
+
+	if (t->client && !t->over) {
+		smtp_client_closed(t->client, temp(421, S("4.4.2"), S("the server has closed the connection")), FAULT_CONNECTION);
+		advance(t);
+	}
+	end(t, "the connection", temp(421, S("4.4.2"), S("the server has closed the connection")), false);
+	stream_close(st);
+}
+
+static void on_closed(void *ctx, struct stream *st)
+{
+	struct attempt *t = ctx;
+
+	t->stream = NULL;
+	if (!t->over)
+		connect_next(t);
+}
+
+static void connect_next(struct attempt *t)
+{
+	static const struct stream_ops ops = {
+		.on_input = on_input, .on_tls = on_tls, .on_connect = on_connect, .on_end = on_end, .on_closed = on_closed
+	};
+	const struct sockaddr *address = (const struct sockaddr *)&t->addresses[t->next++];
+
+	t->stream = stream_connect_from(&t->loop, NULL, address, &ops, t);
+}
+
+static void on_resolved(void *ctx, struct verdict v, const struct sockaddr_storage *addresses, size_t n)
+{
+	struct attempt *t = ctx;
+
+	t->resolve = NULL;
+	if (v.class != OK || n == 0) {
+		end(t, "the name", v, false);
+		return;
+	}
+	t->addresses_n = n < ADDRESSES_MAX ? n : ADDRESSES_MAX;
+	memcpy(t->addresses, addresses, t->addresses_n * sizeof(addresses[0]));
+	connect_next(t);
+}
+
+void login_try(struct arena *a, const struct login_try *what, struct login_tried *result_out)
+{
+	struct attempt t = { .arena = a, .what = what, .result = result_out };
+	struct verdict why;
+
+	*result_out = (struct login_tried){ .at = "TLS", .hint = "", .tls = S("") };
+	t.tls = tls_client_context(what->ca_pem, a, &why);
+	if (!t.tls) {
+		result_out->verdict = why;
+		return;
+	}
+	uv_loop_init(&t.loop);
+	uv_timer_init(&t.loop, &t.timer);
+	t.timer.data = &t;
+	uv_timer_start(&t.timer, on_time_over, WITHIN_MS, 0);
+	t.resolve = resolve_host(&t.loop, what->host, what->port, true, true, on_resolved, &t);
+	uv_run(&t.loop, UV_RUN_DEFAULT);
+	uv_loop_close(&t.loop);
+	smtp_client_free(t.client);
+	sasl_free(t.sasl);
+	tls_context_unref(t.tls);
+}
