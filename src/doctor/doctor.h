@@ -45,6 +45,9 @@ void finding_ok(struct doctor *d, struct str domain, struct str subject, struct 
 void finding_unknown(struct doctor *d, struct str domain, struct str subject, struct str text);
 void finding_skip(struct doctor *d, struct str domain, struct str subject, struct str after);
 
+/* Add a record to the remedy of a finding that is being made. */
+void finding_record(struct doctor *d, struct doctor_finding *f, const char *type, struct str name, struct str value);
+
 /* The worst result of an earlier check in this run, for this domain and subject ("" = any): so that one cause is one failure.
  * Skipped counts as worse than all: it stands for the failure that it comes after. */
 enum doctor_result result_of(struct doctor *d, enum doctor_check check, struct str domain, struct str subject);

@@ -1,6 +1,8 @@
 /* findings.c - what the checks have found, and what one finding means for others: one cause is one failure. */
 #include "run.h"
 
+#include "posthouse/records.h"
+
 static const char *const result_names[] = { "ok", "advice", "warning", "failure", "unknown", "skipped", "ignored" };
 
 const char *doctor_result_name(enum doctor_result r)
@@ -56,7 +58,7 @@ static struct str not_judged(struct doctor *d, const struct doctor_finding *f)
 {
 	const struct doctor_domain *domain = domain_named(d, f->domain);
 
-	if (f->domain.n == 0 || f->check == CHECK_DOMAIN_EXISTS || f->check == CHECK_DOMAIN_OURS || f->result == DOCTOR_SKIPPED)
+	if (f->domain.n == 0 || d->now == CHECK_DOMAIN_EXISTS || d->now == CHECK_DOMAIN_OURS || f->result == DOCTOR_SKIPPED)
 		return S("");
 	if (domain && domain->foreign)
 		return S("not your domain");
@@ -80,19 +82,27 @@ static bool said_already(const struct doctor *d, const struct doctor_finding *f)
 void finding_add(struct doctor *d, const struct doctor_finding *f)
 {
 	struct doctor_finding copy = *f;
-	enum doctor_check now = d->now;
 	struct str after = not_judged(d, f);
 
-	d->now = now; /* not_judged() can have run another check */
-	copy.check = now;
+	copy.check = d->now;
 	if (after.n > 0)
-		copy = (struct doctor_finding){ .check = now, .result = DOCTOR_SKIPPED, .domain = f->domain, .after = after };
+		copy = (struct doctor_finding){ .check = d->now, .result = DOCTOR_SKIPPED, .domain = f->domain, .after = after };
 	if (copy.result == DOCTOR_SKIPPED && said_already(d, &copy))
 		return;
-	if (copy.why.n == 0)
-		copy.why = str_of(check_rows[now].why);
+	if (copy.why.n == 0 && (copy.result == DOCTOR_FAILURE || copy.result == DOCTOR_WARNING || copy.result == DOCTOR_ADVICE))
+		copy.why = str_of(check_rows[d->now].why);
 	ARENA_GROW(&d->arena, d->findings, d->findings_n, d->findings_capacity);
 	d->findings[d->findings_n++] = copy;
+}
+
+void finding_record(struct doctor *d, struct doctor_finding *f, const char *type, struct str name, struct str value)
+{
+	struct dns_entry *all = ARENA_ARRAY(&d->arena, struct dns_entry, f->remedy.records_n + 1);
+
+	for (size_t i = 0; i < f->remedy.records_n; i++)
+		all[i] = f->remedy.records[i];
+	all[f->remedy.records_n++] = (struct dns_entry){ .type = type, .name = name, .value = value, .ttl = 300 };
+	f->remedy.records = all;
 }
 
 void finding_ok(struct doctor *d, struct str domain, struct str subject, struct str text)

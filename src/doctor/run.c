@@ -7,12 +7,14 @@
 
 #define RUN_MS  20000
 #define DEEP_MS 60000
+#define DEAF_MS 8000 /* without any answer of DNS there is no use in waiting for more */
 #define LOOK_MS 20 /* answers that come within this time are looked at together */
 
 struct doctor_run {
 	struct source source; /* first: on_news() */
 	struct arena arena;
 	uv_timer_t look, limit;
+	uint64_t began;
 	unsigned timers; /* that are not closed */
 	bool finished;
 };
@@ -43,6 +45,8 @@ static void on_look(uv_timer_t *timer)
 {
 	struct doctor_run *r = timer->data;
 
+	if (!r->finished && doctor_is_deaf(r) && uv_now(r->source.loop) - r->began > DEAF_MS)
+		doctor_give_up(r->source.doctor);
 	if (r->finished || !doctor_look(r->source.doctor))
 		return;
 	r->finished = true;
@@ -90,6 +94,7 @@ struct doctor_run *doctor_start(uv_loop_t *loop, const struct config *c, const s
 	uv_timer_init(loop, &r->limit);
 	r->look.data = r->limit.data = r;
 	r->timers = 2;
+	r->began = uv_now(loop);
 	if (!o->offline)
 		resolvers_open(s, o->resolver);
 	uv_timer_start(&r->look, on_look, 0, 0);

@@ -26,10 +26,16 @@ static bool read_address(struct arena *a, struct str text, struct doctor_address
 	struct sockaddr_in *v4 = (void *)&to->at;
 	struct sockaddr_in6 *v6 = (void *)&to->at;
 	const char *z = arena_cstr(a, text);
+	char canonical[INET6_ADDRSTRLEN];
 
 	*to = (struct doctor_address){ .text = text };
 	to->at.ss_family = str_find(text, ':') < text.n ? AF_INET6 : AF_INET;
-	return inet_pton(to->at.ss_family, z, to->at.ss_family == AF_INET ? (void *)&v4->sin_addr : (void *)&v6->sin6_addr) == 1;
+	if (inet_pton(to->at.ss_family, z, to->at.ss_family == AF_INET ? (void *)&v4->sin_addr : (void *)&v6->sin6_addr) != 1)
+		return false;
+	inet_ntop(to->at.ss_family, to->at.ss_family == AF_INET ? (void *)&v4->sin_addr : (void *)&v6->sin6_addr, canonical,
+		  sizeof canonical);
+	to->text = arena_str(a, str_of(canonical));
+	return true;
 }
 
 static bool is_family(struct str text, bool v6)
@@ -45,7 +51,7 @@ static void add(struct doctor *d, struct str text, struct str from)
 	if (!read_address(&d->arena, text, &address))
 		return;
 	for (size_t i = 0; i < s->addresses_n; i++)
-		if (str_eq(s->addresses[i].text, text))
+		if (str_eq(s->addresses[i].text, address.text))
 			return;
 	ARENA_GROW(&d->arena, s->addresses, s->addresses_n, d->addresses_capacity);
 	s->addresses[s->addresses_n++] = address;

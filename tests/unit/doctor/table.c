@@ -38,6 +38,8 @@ struct table {
 	size_t servers_n;
 	struct named upstreams[20];
 	size_t upstreams_n;
+	struct str single[10]; /* addresses of name servers with records of their own */
+	size_t single_n;
 	struct {
 		const struct dns_question *q;
 		struct fact_dns *answer;
@@ -81,6 +83,15 @@ static void add(struct table *t, int view, const char *records)
 void table_records(struct table *t, const char *records)
 {
 	add(t, -1, records);
+}
+
+#define VIEW_SERVER 100 /* and the number of the server: a view of its own */
+
+void table_server(struct table *t, const char *address, const char *lines)
+{
+	assert_true(t->single_n < 10);
+	t->single[t->single_n] = str_of(address);
+	add(t, (int)(VIEW_SERVER + t->single_n++), lines);
 }
 
 void table_view(struct table *t, enum doctor_view view, const char *records)
@@ -245,6 +256,9 @@ static void answer(struct table *t, const struct dns_question *q, struct fact_dn
 	const struct line *l;
 	size_t at = 0;
 
+	for (size_t i = 0; i < t->single_n; i++)
+		if (str_eq(q->servers, t->single[i]))
+			view = (int)(VIEW_SERVER + i);
 	f->server = S("192.0.2.53");
 	f->ttl = 300;
 	f->ms = 1;
@@ -358,6 +372,16 @@ void table_run(struct table *t)
 	}
 }
 
+void table_stop(struct table *t)
+{
+	const struct doctor_source source = { t, on_dns, on_probe, on_upstream };
+
+	t->doctor = doctor_new(t->config, &t->options, &source);
+	assert_false(doctor_look(t->doctor));
+	doctor_give_up(t->doctor);
+	assert_true(doctor_look(t->doctor));
+}
+
 static const char *all_findings(struct table *t)
 {
 	size_t n;
@@ -388,7 +412,8 @@ const struct doctor_finding *expect(struct table *t, const char *id, enum doctor
 	for (size_t i = 0; i < n; i++)
 		if (strcmp(doctor_check_id(f[i].check), id) == 0 && f[i].result == result && has_words(t, &f[i], str_of(words)))
 			return &f[i];
-	fail_msg("expected %s %s \"%s\" in:\n%s", id, doctor_result_name(result), words, all_findings(t));
+	fprintf(stderr, "findings:\n%s", all_findings(t)); /* fail_msg() cuts it off */
+	fail_msg("expected %s %s \"%s\"", id, doctor_result_name(result), words);
 	return NULL;
 }
 
@@ -399,12 +424,13 @@ void expect_silent(struct table *t, const char *pattern)
 
 	for (size_t i = 0; i < n; i++)
 		if (fnmatch(pattern, doctor_check_id(f[i].check), 0) == 0 && f[i].result != DOCTOR_OK &&
-		    f[i].result != DOCTOR_ADVICE && f[i].result != DOCTOR_SKIPPED)
-			fail_msg("%s is not silent:\n%s", doctor_check_id(f[i].check), all_findings(t));
+		    f[i].result != DOCTOR_ADVICE && f[i].result != DOCTOR_SKIPPED) {
+			fprintf(stderr, "findings:\n%s", all_findings(t));
+			fail_msg("%s is not silent", doctor_check_id(f[i].check));
+		}
 }
 
-/* WORLD without the lines of names that `records` has. */
-static void add_world(struct table *t, const char *records)
+void table_replaced(struct table *t, const char *lines)
 {
 	struct str world = str_of(WORLD), line, change, rest;
 
@@ -412,19 +438,21 @@ static void add_world(struct table *t, const char *records)
 		struct str name = str_head(line, str_find(line, ' '));
 		bool replaced = false;
 
-		for (rest = str_of(records); str_split(&rest, '\n', &change);)
+		for (rest = str_of(lines); str_split(&rest, '\n', &change);)
 			replaced = replaced || str_eq(str_head(change, str_find(change, ' ')), name);
 		if (!replaced)
 			table_records(t, arena_cstr(&t->arena, line));
 	}
+	table_records(t, lines);
 }
 
 void table_world(struct table *t, const char *records)
 {
 	bool replaces = records[0] == '!';
 
-	add_world(t, replaces ? records + 1 : "");
-	table_records(t, replaces ? records + 1 : records);
+	table_replaced(t, replaces ? records + 1 : "");
+	if (!replaces)
+		table_records(t, records);
 }
 
 void plant(const char *config, const char *records, const char *id, enum doctor_result result, const char *words)

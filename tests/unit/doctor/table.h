@@ -32,6 +32,10 @@ struct table *table_new(const char *config);
 void table_free(struct table *t);
 
 void table_records(struct table *t, const char *records); /* of all views; more can be added */
+/* WORLD, but names of these lines have only these records. */
+void table_replaced(struct table *t, const char *lines);
+/* What one name server says when it is asked by itself; names of these lines have only these records there. */
+void table_server(struct table *t, const char *address, const char *lines);
 /* Names of these lines have only these records in this view. */
 void table_view(struct table *t, enum doctor_view view, const char *records);
 /* WORLD, with `records` added, or replacing the records of the names that they have when it begins with '!'. */
@@ -46,6 +50,8 @@ struct doctor_options *table_options(struct table *t);
 
 /* Looks until nothing is pending; what is asked for is there at the next look. */
 void table_run(struct table *t);
+/* In its place: one look, then time is over. */
+void table_stop(struct table *t);
 struct doctor *table_doctor(struct table *t); /* NULL before the run */
 
 /* The first finding of that check with that result, whose sentence (subject and text, or why, remedy, after) has the words; fails

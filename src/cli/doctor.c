@@ -1,0 +1,183 @@
+/* doctor.c - `posthouse doctor [DOMAIN]`: a run of doctor, and what it has found. */
+#include "doctor.h"
+
+#include "posthouse/clock.h"
+#include "posthouse/log.h"
+#include "posthouse/names.h"
+
+#include <fnmatch.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define THREADS "32" /* dialogues at once: they only wait */
+
+struct command {
+	struct config *config;
+	struct arena arena;
+	struct doctor_options options;
+	uv_loop_t loop;
+	struct doctor_run *run;
+	bool done;
+};
+
+/* ---- what is asked of the running relay ---- */
+
+/* On a thread of the pool, with a connection of its own. */
+static void test_upstream(void *ctx, struct arena *a, struct str name, struct fact_upstream *answer)
+{
+	const struct command *k = ctx;
+	const struct msg_upstream_test ask = { .upstream = name };
+	const char *why = NULL;
+	struct control *control = control_open(k->config->control, k->options.deep ? 55000 : 18000, &why);
+	union ipc_message *reply = NULL;
+
+	*answer = (struct fact_upstream){ .state = FACT_UNKNOWN };
+	if (control && control_call(control, MSG_upstream_test, &ask, MSG_upstream_tested, a, &reply, &why)) {
+		const struct msg_upstream_tested *m = &reply->upstream_tested;
+		bool tested = m->verdict.class == OK || m->transcript.n > 0;
+
+		*answer = (struct fact_upstream){ .state = tested ? FACT_THERE : FACT_UNKNOWN,
+						  .verdict = verdict_keep(a, m->verdict),
+						  .step = (unsigned)m->step,
+						  .meaning = (unsigned)m->meaning,
+						  .remote = m->remote,
+						  .tls = m->tls,
+						  .mechanism = m->mechanism,
+						  .extensions = m->extensions };
+	} else {
+		answer->verdict = temp(0, S(""), arena_printf(a, "%s: %s", control ? "the relay" : "no relay runs here", why));
+	}
+	control_close(control);
+}
+
+/* ---- options ---- */
+
+static bool any_matches(struct str pattern)
+{
+	struct arena a = { 0 };
+	const char *z = arena_cstr(&a, str_find(pattern, '.') < pattern.n || str_find(pattern, '*') < pattern.n
+					       ? pattern
+					       : arena_printf(&a, "%.*s.*", STR_ARG(pattern)));
+	bool matches = false;
+
+	for (int i = 0; i < DOCTOR_CHECKS; i++)
+		matches = matches || fnmatch(z, doctor_check_id((enum doctor_check)i), 0) == 0;
+	arena_fini(&a);
+	return matches;
+}
+
+static void read_only(struct command *k, const struct options *o)
+{
+	struct str_list *only = &k->options.only;
+
+	only->at = ARENA_ARRAY(&k->arena, struct str, o->given_n + 1);
+	for (size_t i = 0; i < o->given_n; i++) {
+		if (strcmp(o->given[i].name, "only") != 0)
+			continue;
+		if (!any_matches(str_of(o->given[i].value)))
+			die(EX_USAGE, "--only: no check is called \"%s\"; posthouse doctor --all names them", o->given[i].value);
+		only->at[only->n++] = str_of(o->given[i].value);
+	}
+}
+
+/* "9.9.9.9", "127.0.0.1@5353" */
+static struct str read_resolver(struct command *k, const char *text)
+{
+	return str_of(arena_cstr(&k->arena, str_of(text)));
+}
+
+static void read_options(struct command *k, const struct options *o)
+{
+	k->options = (struct doctor_options){ .deep = options_given(o, "deep"),
+					      .offline = options_given(o, "offline"),
+					      .now = clock_now_ms() };
+	read_only(k, o);
+	if (options_value(o, "resolver"))
+		k->options.resolver = read_resolver(k, options_value(o, "resolver"));
+	if (o->arguments_n > 0 && !domain_to_ascii(&k->arena, str_of(o->arguments[0]), &k->options.domain))
+		die(EX_USAGE, "\"%s\" is no domain", o->arguments[0]);
+}
+
+/* ---- the run ---- */
+
+static void on_done(void *ctx)
+{
+	struct command *k = ctx;
+
+	k->done = true;
+	uv_stop(&k->loop);
+}
+
+/* The user whose file the cache is: that of the relay's roles. */
+static void owner(const struct command *k, uid_t *uid, gid_t *gid)
+{
+	struct arena a = { 0 };
+	const struct passwd *user = geteuid() == 0 ? getpwnam(arena_cstr(&a, k->config->run_as)) : NULL;
+
+	*uid = user ? user->pw_uid : geteuid();
+	*gid = user ? user->pw_gid : getegid();
+	arena_fini(&a);
+}
+
+static void run(struct command *k)
+{
+	const struct doctor_hooks hooks = { k, test_upstream, on_done };
+	uid_t uid;
+	gid_t gid;
+
+	owner(k, &uid, &gid);
+	setenv("UV_THREADPOOL_SIZE", THREADS, 1);
+	uv_loop_init(&k->loop);
+	doctor_look_around(&k->arena, &k->options);
+	k->run = doctor_start(&k->loop, k->config, &k->options, &hooks, uid, gid);
+	while (!k->done)
+		uv_run(&k->loop, UV_RUN_DEFAULT);
+}
+
+static void end(struct command *k)
+{
+	doctor_end(k->run);
+	uv_run(&k->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&k->loop);
+	config_free(k->config);
+	arena_fini(&k->arena);
+}
+
+static int exit_code(const struct command *k, bool strict)
+{
+	size_t counts[DOCTOR_RESULTS];
+
+	if (doctor_is_deaf(k->run))
+		return EX_TEMPFAIL;
+	doctor_count(doctor_of(k->run), counts);
+	return counts[DOCTOR_FAILURE] > 0 || (strict && counts[DOCTOR_WARNING] > 0);
+}
+
+int command_doctor(const struct options *o, const char *config_path)
+{
+	struct command k = { 0 };
+	struct config_faults faults;
+	int code;
+
+	k.config = config_load(config_path, &faults);
+	if (faults_print(&faults) > 0) {
+		config_free(k.config);
+		return EX_CONFIG;
+	}
+	read_options(&k, o);
+	run(&k);
+	if (options_given(o, "json"))
+		doctor_print_json(k.run, k.config);
+	else
+		doctor_print(k.run, k.config, options_given(o, "all"));
+	code = exit_code(&k, options_given(o, "strict"));
+	if (code == EX_TEMPFAIL)
+		fprintf(stderr,
+			"posthouse: no question to DNS was answered: is this machine connected, and delivery.resolver right?\n");
+	end(&k);
+	return code;
+}

@@ -1,0 +1,19 @@
+/* doctor.h - what the parts of `posthouse doctor` share. */
+#ifndef POSTHOUSE_CLI_DOCTOR_H
+#define POSTHOUSE_CLI_DOCTOR_H
+
+#include "cli.h"
+
+#include "posthouse/doctor.h"
+
+/* doctor_print.c: for people, 80 columns wide; what is good and advice only with `all`. */
+void doctor_print(struct doctor_run *run, const struct config *c, bool all);
+/* "direct delivery from 203.0.113.25 (delivery.source)", "through smtp.isp.example" */
+struct str doctor_situation_text(struct arena *a, const struct doctor *d, const struct config *c);
+/* How many findings have each result. */
+void doctor_count(const struct doctor *d, size_t counts_out[DOCTOR_RESULTS]);
+
+/* doctor_json.c: a document for each finding, and the summary. */
+void doctor_print_json(struct doctor_run *run, const struct config *c);
+
+#endif
