@@ -177,16 +177,28 @@ static bool has_must_staple(X509 *x)
 
 /* ---- the chain ---- */
 
-static X509_STORE *authorities(struct str pem)
+/* The authorities of the system are read once: a run looks at the same certificates again and again. */
+static X509_STORE *system_authorities(void)
 {
-	X509_STORE *store = X509_STORE_new();
-	STACK_OF(X509) * all;
+	static X509_STORE *store;
 
-	if (pem.n == 0) {
+	if (!store) {
+		store = X509_STORE_new();
 		X509_STORE_set_default_paths(store);
 		ERR_clear_error();
-		return store;
 	}
+	X509_STORE_up_ref(store);
+	return store;
+}
+
+static X509_STORE *authorities(struct str pem)
+{
+	X509_STORE *store;
+	STACK_OF(X509) * all;
+
+	if (pem.n == 0)
+		return system_authorities();
+	store = X509_STORE_new();
 	all = read_all(pem);
 	for (int i = 0; i < sk_X509_num(all); i++)
 		X509_STORE_add_cert(store, sk_X509_value(all, i));
@@ -254,7 +266,7 @@ static struct str fingerprint(struct arena *a, X509 *x)
 	return arena_str(a, str_of(text));
 }
 
-bool certificate_read(struct arena *a, struct str pem, struct str authorities_pem, struct certificate *out)
+bool certificate_facts(struct arena *a, struct str pem, struct str authorities_pem, struct certificate *out)
 {
 	STACK_OF(X509) *all = read_all(pem);
 	X509 *first = sk_X509_num(all) > 0 ? sk_X509_value(all, 0) : NULL;

@@ -34,7 +34,7 @@ struct certificate {
 
 /* Reads the certificates of a PEM text. authorities_pem "": those of the system. Dates do not count for the chain. False: there
  * is none that can be read. */
-bool certificate_read(struct arena *a, struct str pem, struct str authorities_pem, struct certificate *out);
+bool certificate_facts(struct arena *a, struct str pem, struct str authorities_pem, struct certificate *out);
 
 /* RFC 6125 6.4: is the host name (lower case) one of the names, or covered by a wildcard for exactly one label? The common name
  * does not count. */

@@ -1,108 +1,6 @@
 /* check_domain.c - the sender domains themselves: are they there, are they ours, do their name servers agree? */
 #include "run.h"
 
-/* Domains in which everybody can have an address, with the profile of their provider. A name without a dot stands for all
- * top-level domains ("yahoo": yahoo.com, yahoo.co.uk). */
-static const struct provider {
-	const char *domain, *profile;
-} providers[] = {
-	{ "gmail.com", "gmail" },
-	{ "googlemail.com", "gmail" },
-	{ "outlook", "outlook" },
-	{ "hotmail", "outlook" },
-	{ "live.com", "outlook" },
-	{ "msn.com", "outlook" },
-	{ "yahoo", "yahoo" },
-	{ "ymail.com", "yahoo" },
-	{ "rocketmail.com", "yahoo" },
-	{ "aol.com", "aol" },
-	{ "gmx", "gmx" },
-	{ "web.de", "webde" },
-	{ "t-online.de", "tonline" },
-	{ "freenet.de", "freenet" },
-	{ "icloud.com", "icloud" },
-	{ "me.com", "icloud" },
-	{ "mac.com", "icloud" },
-	{ "mail.ru", "mailru" },
-	{ "inbox.ru", "mailru" },
-	{ "list.ru", "mailru" },
-	{ "bk.ru", "mailru" },
-	{ "yandex", "yandex" },
-	{ "ya.ru", "yandex" },
-	{ "proton.me", "proton" },
-	{ "protonmail.com", "proton" },
-	{ "pm.me", "proton" },
-	{ "fastmail.com", "fastmail" },
-	{ "zoho.com", "zoho" },
-	{ "rambler.ru", "rambler" },
-	{ "seznam.cz", "seznam" },
-	{ "wp.pl", "wp" },
-	{ "o2.pl", "wp" },
-	{ "libero.it", "libero" },
-	{ "orange.fr", "orange" },
-	{ "free.fr", "free" },
-	{ "laposte.net", "laposte" },
-	{ "qq.com", "qq" },
-	{ "163.com", "163" },
-	{ "126.com", "163" },
-	{ "naver.com", "naver" },
-	{ "tutanota.com", "tuta" },
-	{ "mail.com", "mailcom" },
-	{ "posteo.de", "posteo" },
-	{ "mailbox.org", "mailbox" },
-};
-
-static bool is_of(const struct provider *p, struct str domain)
-{
-	struct str name = str_of(p->domain);
-
-	if (str_find(name, '.') < name.n)
-		return str_eq(domain, name);
-	/* "yahoo.com", "yahoo.co.uk", never "yahoo.example.org" */
-	return str_eq(str_head(domain, str_find(domain, '.')), name) && domain.n - name.n <= sizeof ".com.br" - 1;
-}
-
-static const struct provider *provider_of(struct str domain)
-{
-	for (size_t i = 0; i < sizeof providers / sizeof *providers; i++)
-		if (is_of(&providers[i], domain))
-			return &providers[i];
-	return NULL;
-}
-
-/* The domain of a host, as far as it matters here: its last two labels. */
-static struct str tail(struct str host)
-{
-	size_t dot = str_rfind(host, '.'), before = dot < host.n ? str_rfind(str_head(host, dot), '.') : host.n;
-
-	return dot < host.n && before < dot ? str_from(host, before + 1) : host;
-}
-
-/* Does the upstream belong to the provider of the domain? */
-static bool belongs(const struct cfg_upstream *u, const struct provider *p, struct str domain)
-{
-	return str_istarts(u->profile, str_of(p->profile)) || str_ieq(tail(u->host), tail(domain)) ||
-	       (str_eq(str_of(p->profile), S("gmail")) && str_iends(u->host, S(".gmail.com"))) ||
-	       (str_eq(str_of(p->profile), S("outlook")) && str_iends(u->host, S(".office365.com")));
-}
-
-bool domain_is_providers(struct str domain)
-{
-	return provider_of(domain) != NULL;
-}
-
-bool domain_is_foreign(const struct doctor_domain *domain)
-{
-	const struct provider *p = provider_of(domain->name);
-
-	if (domain->by_mx || domain->upstreams_n == 0)
-		return false;
-	for (size_t i = 0; p && i < domain->upstreams_n; i++)
-		if (!belongs(domain->upstreams[i], p, domain->name))
-			return false;
-	return p != NULL;
-}
-
 /* ---- domain.exists ---- */
 
 static void judge_exists(struct doctor *d, const struct doctor_domain *domain)
@@ -131,14 +29,14 @@ void check_domain_exists(struct doctor *d)
 
 static void judge_ours(struct doctor *d, const struct doctor_domain *domain)
 {
-	const struct provider *p = provider_of(domain->name);
+	const char *profile = provider_profile(domain->name);
 	struct doctor_finding f = { .result = DOCTOR_FAILURE, .domain = domain->name, .text = S("belongs to a mail provider") };
 
 	if (domain->foreign) {
 		finding_ok(d, domain->name, S(""), S("goes by its provider's own server"));
 		return;
 	}
-	if (!p) {
+	if (!profile) {
 		finding_ok(d, domain->name, S(""), S("is no domain of a mail provider"));
 		return;
 	}
@@ -147,7 +45,7 @@ static void judge_ours(struct doctor *d, const struct doctor_domain *domain)
 	f.remedy.config = arena_printf(&d->arena,
 				       "upstreams = ( { name = \"%s\"; profile = \"%s\"; … } );\n    routes = ( { senders = [ "
 				       "\"@%.*s\" ]; via = [ \"%s\" ]; }, … );",
-				       p->profile, p->profile, STR_ARG(domain->name), p->profile);
+				       profile, profile, STR_ARG(domain->name), profile);
 	finding_add(d, &f);
 }
 

@@ -78,7 +78,7 @@ static struct str clock_fault(struct doctor *d, const struct clock_facts *k)
 		return arena_printf(a, "the clock says %.*s, but mail was stored at %.*s", STR_ARG(time_words(a, now)),
 				    STR_ARG(time_words(a, k->stored_at)));
 	for (size_t i = 0; i < c->certificates_n; i++)
-		if (certificate_read(a, c->certificates[i].chain_pem, S(""), &one) && one.not_before > now + DAY_MS)
+		if (certificate_facts(a, c->certificates[i].chain_pem, S(""), &one) && one.not_before > now + DAY_MS)
 			return arena_printf(a, "the clock says %.*s, which is before our certificate was made (%.*s)",
 					    STR_ARG(time_words(a, now)), STR_ARG(day_text(a, one.not_before)));
 	return S("");

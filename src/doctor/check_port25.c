@@ -1,42 +1,6 @@
 /* check_port25.c - can we connect to port 25 of others, and who answers there? */
 #include "run.h"
 
-#define MX_MAX 5 /* mail servers of a probe domain that are looked at for an address */
-
-/* The best mail server of the probe domain that has an address of the family. */
-static struct str probe_address(struct doctor *d, struct str domain, bool v6, struct str *host_out)
-{
-	const struct fact_dns *mx = facts_dns(d, VIEW_WORLD, domain, DNS_MX);
-	size_t best;
-	unsigned above = 0;
-
-	for (unsigned round = 0; round < MX_MAX; round++) {
-		const struct fact_dns *f;
-
-		best = mx->n;
-		for (size_t i = 0; i < mx->n; i++)
-			if (mx->records[i].preference >= above &&
-			    (best == mx->n || mx->records[i].preference < mx->records[best].preference))
-				best = i;
-		if (best == mx->n)
-			break;
-		f = facts_dns(d, VIEW_WORLD, mx->records[best].text, v6 ? DNS_AAAA : DNS_A);
-		*host_out = mx->records[best].text;
-		if (f->n > 0 || f->state == FACT_PENDING)
-			return f->n > 0 ? f->records[0].text : S("");
-		above = mx->records[best].preference + 1;
-	}
-	return S("");
-}
-
-const struct fact_probe *port25_probe(struct doctor *d, size_t domain, bool v6)
-{
-	struct str host = S(""), address = probe_address(d, d->config->doctor.probe.at[domain], v6, &host);
-	struct probe p = { .host = address, .port = 25 };
-
-	return address.n > 0 ? facts_probe(d, &p) : NULL;
-}
-
 /* ---- port25.open ---- */
 
 static bool sends_by(const struct situation *s, bool v6)
@@ -62,7 +26,7 @@ static struct attempts attempt(struct doctor *d, bool v6)
 	for (size_t i = 0; i < d->config->doctor.probe.n && i < 2; i++) {
 		struct str domain = d->config->doctor.probe.at[i];
 		size_t before = d->pending;
-		struct str address = probe_address(d, domain, v6, &a.hosts[a.n]);
+		struct str address = greeted_address(d, domain, v6, &a.hosts[a.n]);
 
 		if (address.n == 0) {
 			a.pending += d->pending > before;

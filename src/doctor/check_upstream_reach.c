@@ -17,7 +17,7 @@ static struct str shown_certificate(struct doctor *d, const struct cfg_upstream 
 		const struct fact_probe *p = upstream_try(d, u, all.at[i]);
 
 		*pending_out = *pending_out || p->state == FACT_PENDING;
-		if (p->state == FACT_THERE && certificate_read(doctor_arena(d), p->chain_pem, S(""), &c))
+		if (p->state == FACT_THERE && certificate_facts(doctor_arena(d), p->chain_pem, S(""), &c))
 			return arena_printf(doctor_arena(d), "; it is for %.*s, issued by %.*s", STR_ARG(c.subject),
 					    STR_ARG(c.issuer));
 	}

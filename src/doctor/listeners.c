@@ -67,7 +67,7 @@ static size_t add_served(struct doctor *d, const struct cfg_listen *l, struct st
 {
 	struct served one = { .where = listener_text(d, l), .seen = true }, *same;
 
-	if (!certificate_read(doctor_arena(d), pem, machine_of(d)->authorities, &one.c))
+	if (!certificate_facts(doctor_arena(d), pem, machine_of(d)->authorities, &one.c))
 		return n;
 	same = find(all, n, one.c.fingerprint);
 	if (!same)
@@ -84,7 +84,7 @@ static size_t add_files(struct doctor *d, struct served *all, size_t n)
 	for (size_t i = 0; i < c->certificates_n; i++) {
 		struct served one = { .where = c->certificates[i].chain, .file = &c->certificates[i] }, *same;
 
-		if (!certificate_read(doctor_arena(d), one.file->chain_pem, machine_of(d)->authorities, &one.c))
+		if (!certificate_facts(doctor_arena(d), one.file->chain_pem, machine_of(d)->authorities, &one.c))
 			continue;
 		same = find(all, n, one.c.fingerprint);
 		if (same)

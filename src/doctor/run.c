@@ -8,7 +8,7 @@
 #define RUN_MS  20000
 #define DEEP_MS 60000
 #define DEAF_MS 8000 /* without any answer of DNS there is no use in waiting for more */
-#define LOOK_MS 20 /* answers that come within this time are looked at together */
+#define LOOK_MS 20   /* answers that come within this time are looked at together */
 
 struct doctor_run {
 	struct source source; /* first: on_news() */

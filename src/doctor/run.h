@@ -60,10 +60,14 @@ bool name_is_ours(const struct doctor *d, struct str name);
 /* source_address.c */
 struct str address_in_ehlo(struct str ehlo); /* in brackets, in the first line of the answer; "" */
 
-/* check_domain.c: does its mail go by the upstream of the provider whose domain it is? */
+/* providers.c: does its mail go by the upstream of the provider whose domain it is? The profile of the provider in whose domain
+ * everybody can have an address; NULL: it is no such domain. */
 bool domain_is_foreign(const struct doctor_domain *domain);
+const char *provider_profile(struct str domain);
 
-/* check_port25.c: the answer of a mail server of the probe domain; NULL: it has none in this family (or that is pending). */
+/* greeted.c: the address of the best mail server of a domain that has one in the family; "": none (or that is pending). What the
+ * server of doctor.probe[domain] answers; NULL: there is none. */
+struct str greeted_address(struct doctor *d, struct str domain, bool v6, struct str *host_out);
 const struct fact_probe *port25_probe(struct doctor *d, size_t domain, bool v6);
 
 /* engine.c */

@@ -1,7 +1,6 @@
 /* table.c - facts of a run out of a table. */
 #include "table.h"
-
-#include "posthouse/buf.h"
+#include "zone_line.h"
 
 #include <fnmatch.h>
 #include <stdio.h>
@@ -10,11 +9,6 @@
 #define LINES_MAX   600
 #define PENDING_MAX 4000
 #define LOOKS_MAX   200
-
-struct line {
-	int view; /* -1: all */
-	struct str name, type, data;
-};
 
 struct server {
 	struct str host;
@@ -49,16 +43,6 @@ struct table {
 
 /* ---- records ---- */
 
-static struct str word(struct str *rest)
-{
-	struct str w;
-
-	*rest = str_trim(*rest);
-	w = str_head(*rest, str_find(*rest, ' '));
-	*rest = str_trim(str_from(*rest, w.n));
-	return w;
-}
-
 static void add(struct table *t, int view, const char *records)
 {
 	struct str rest = str_of(records), line;
@@ -72,10 +56,10 @@ static void add(struct table *t, int view, const char *records)
 			continue;
 		assert_true(t->lines_n++ < LINES_MAX);
 		to->view = view;
-		to->name = arena_lower(&t->arena, word(&line));
+		to->name = arena_lower(&t->arena, line_word(&line));
 		reverse = reverse_name(&t->arena, to->name, S("in-addr.arpa"), S("ip6.arpa"));
 		to->name = reverse.n > 0 ? reverse : to->name;
-		to->type = word(&line);
+		to->type = line_word(&line);
 		to->data = line;
 	}
 }
@@ -97,110 +81,6 @@ void table_server(struct table *t, const char *address, const char *lines)
 void table_view(struct table *t, enum doctor_view view, const char *records)
 {
 	add(t, (int)view, records);
-}
-
-static const struct {
-	const char *word;
-	unsigned type;
-} types[] = { { "A", DNS_A },         { "AAAA", DNS_AAAA }, { "MX", DNS_MX },     { "NS", DNS_NS },
-	      { "CNAME", DNS_CNAME }, { "SOA", DNS_SOA },   { "PTR", DNS_PTR },   { "TXT", DNS_TXT },
-	      { "SRV", DNS_SRV },     { "CAA", DNS_CAA },   { "TLSA", DNS_TLSA }, { "SPF", 99 } };
-
-static bool is_type(struct str w, unsigned type)
-{
-	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-		if (types[i].type == type)
-			return str_eq(w, str_of(types[i].word));
-	return false;
-}
-
-static struct str strip(struct str name)
-{
-	return str_ends(name, S(".")) ? str_head(name, name.n - 1) : name;
-}
-
-/* `"one" "two"`, or a text that is cut at 255. */
-static void read_txt(struct arena *a, struct str data, struct fact_record *r)
-{
-	struct buf joined, raw;
-
-	buf_init(&joined, 65536);
-	buf_init(&raw, 65536);
-	while (data.n > 0) {
-		struct str part;
-
-		if (data.p[0] == '"') {
-			data = str_from(data, 1);
-			part = str_head(data, str_find(data, '"'));
-			data = str_trim(str_from(data, part.n + 1));
-		} else {
-			part = str_head(data, 255);
-			data = str_from(data, part.n);
-		}
-		buf_add_char(&raw, (char)part.n);
-		buf_add(&raw, part);
-		buf_add(&joined, part);
-	}
-	r->text = arena_str(a, buf_view(&joined));
-	r->data = arena_str(a, buf_view(&raw));
-	buf_fini(&joined);
-	buf_fini(&raw);
-}
-
-static unsigned number(struct str *rest)
-{
-	uint64_t n = 0;
-
-	(void)str_to_u64(word(rest), &n);
-	return (unsigned)n;
-}
-
-static void read_caa(struct arena *a, struct str data, struct fact_record *r)
-{
-	unsigned flags = number(&data);
-	struct str tag = word(&data);
-
-	data = data.n > 1 && data.p[0] == '"' ? str_head(str_from(data, 1), data.n - 2) : data;
-	r->data = arena_printf(a, "%c%c%.*s%.*s", (int)(flags + 1), (int)tag.n, STR_ARG(tag), STR_ARG(data));
-	((char *)(uintptr_t)r->data.p)[0] = (char)flags;
-}
-
-static void read_tlsa(struct arena *a, struct str data, struct fact_record *r)
-{
-	char *raw = arena_alloc(a, data.n + 3);
-
-	for (int i = 0; i < 3; i++)
-		raw[i] = (char)number(&data);
-	for (size_t i = 0; i + 1 < data.n; i += 2)
-		raw[3 + i / 2] = (char)strtoul(arena_cstr(a, str_head(str_from(data, i), 2)), NULL, 16);
-	r->data = str_make(raw, 3 + data.n / 2);
-}
-
-static void read_record(struct arena *a, const struct line *l, unsigned type, struct fact_record *r)
-{
-	struct str data = l->data;
-
-	r->text = data;
-	if (type == DNS_TXT || type == 99) {
-		read_txt(a, data, r);
-	} else if (type == DNS_MX) {
-		r->preference = number(&data);
-		r->text = strip(data);
-	} else if (type == DNS_SRV) {
-		r->preference = number(&data);
-		number(&data);
-		r->port = number(&data);
-		r->text = strip(data);
-	} else if (type == DNS_SOA) {
-		r->serial = number(&data);
-		r->text = S("ns.example.org");
-	} else if (type == DNS_CAA) {
-		read_caa(a, data, r);
-	} else if (type == DNS_TLSA) {
-		read_tlsa(a, data, r);
-	} else {
-		r->text = strip(data);
-	}
 }
 
 /* ---- answers ---- */
@@ -263,7 +143,7 @@ static void answer(struct table *t, const struct dns_question *q, struct fact_dn
 	f->ttl = 300;
 	f->ms = 1;
 	for (unsigned i = 0; i < 8 && q->type != DNS_CNAME && (at = 0, l = next_line(t, view, name, "CNAME", &at)) != NULL; i++)
-		name = f->alias = arena_lower(a, strip(l->data));
+		name = f->alias = arena_lower(a, line_name(l->data));
 	f->secure = has(t, view, name, "SECURE");
 	f->bogus = has(t, view, name, "BOGUS");
 	f->state = FACT_UNKNOWN;
@@ -272,8 +152,8 @@ static void answer(struct table *t, const struct dns_question *q, struct fact_dn
 		return;
 	f->records = ARENA_ARRAY(a, struct fact_record, LINES_MAX);
 	for (at = 0; (l = next_line(t, view, name, NULL, &at)) != NULL;)
-		if (is_type(l->type, q->type))
-			read_record(a, l, q->type, &f->records[f->n++]);
+		if (line_is(l->type, q->type))
+			line_read(a, l, q->type, &f->records[f->n++]);
 	f->why = S("");
 	f->state = f->n > 0 ? FACT_THERE : exists(t, name) ? FACT_EMPTY : FACT_NO_NAME;
 }

@@ -222,14 +222,14 @@ static void test_servers(void **state)
 	struct table *t = table_new(DIRECT);
 
 	table_replaced(t, "example.org NS ns1.example.org\nexample.org NS ns2.example.org\nexample.org SOA 7\n"
-		       "ns1.example.org A 203.0.113.53\nns2.example.org A 203.0.113.54\nns2.example.org TXT x");
+			  "ns1.example.org A 203.0.113.53\nns2.example.org A 203.0.113.54\nns2.example.org TXT x");
 	table_server(t, "203.0.113.54", "example.org SOA 6");
 	table_run(t);
 	expect(t, "domain.servers", DOCTOR_WARNING, "has version 6");
 	table_free(t);
 	t = table_new(DIRECT);
 	table_replaced(t, "example.org NS ns1.example.org\nexample.org NS ns2.example.org\nexample.org SOA 7\n"
-		       "ns1.example.org A 203.0.113.53\nns2.example.org A 203.0.113.54\nns2.example.org TXT x");
+			  "ns1.example.org A 203.0.113.53\nns2.example.org A 203.0.113.54\nns2.example.org TXT x");
 	table_server(t, "203.0.113.54", "example.org SERVFAIL");
 	table_run(t);
 	expect(t, "domain.servers", DOCTOR_WARNING, "does not answer");

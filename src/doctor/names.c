@@ -1,0 +1,47 @@
+/* names.c - reverse names, and which names are ours. */
+#include "run.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+
+struct str reverse_name(struct arena *a, struct str address, struct str below_v4, struct str below_v6)
+{
+	const char *text = arena_cstr(a, address);
+	struct in_addr v4;
+	struct in6_addr v6;
+	char nibbles[64];
+
+	if (inet_pton(AF_INET, text, &v4) == 1) {
+		const unsigned char *b = (const void *)&v4;
+
+		return arena_printf(a, "%u.%u.%u.%u.%.*s", b[3], b[2], b[1], b[0], STR_ARG(below_v4));
+	}
+	if (inet_pton(AF_INET6, text, &v6) != 1)
+		return S("");
+	for (int i = 0; i < 32; i++) {
+		unsigned byte = v6.s6_addr[15 - i / 2];
+
+		snprintf(nibbles + 2 * i, 3, "%x%s", i % 2 ? byte >> 4 : byte & 15, i < 31 ? "." : "");
+	}
+	return arena_printf(a, "%s.%.*s", nibbles, STR_ARG(below_v6));
+}
+
+/* Is it the name, or below it? */
+static bool is_below(struct str name, struct str top)
+{
+	return str_ends(name, top) && (name.n == top.n || name.p[name.n - top.n - 1] == '.');
+}
+
+bool name_is_ours(const struct doctor *d, struct str name)
+{
+	const struct situation *s = &d->situation;
+	struct arena a = { 0 };
+	bool is = is_below(name, d->config->hostname);
+
+	for (size_t i = 0; !is && i < s->domains_n; i++)
+		is = !s->domains[i].foreign && is_below(name, s->domains[i].name);
+	for (size_t i = 0; !is && i < s->addresses_n; i++)
+		is = str_eq(name, reverse_name(&a, s->addresses[i].text, S("in-addr.arpa"), S("ip6.arpa")));
+	arena_fini(&a);
+	return is;
+}
