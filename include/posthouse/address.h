@@ -23,6 +23,7 @@ bool char_is_atext(char c);
 
 /* RFC 3461 4: xtext to plain bytes; a "+" without two upper-case hexadecimal digits stays as it is. */
 struct str xtext_decode(struct arena *a, struct str s);
+struct str xtext_encode(struct arena *a, struct str s);
 int hex_value(char c); /* of an upper-case hexadecimal digit; -1 for any other character */
 
 /* The domain behind the last '@' canonical, the rest as it is; "@b", and patterns "@.b" and "a@.b", too. Text without

@@ -11,6 +11,7 @@
 #include "posthouse/utf8.h"
 
 #include <jansson.h>
+#include <time.h>
 
 /* src/master/serve.c: runs the relay until it is told to stop. Returns the exit code. */
 int serve(const char *config_path);
@@ -61,6 +62,8 @@ bool read_duration(struct str text, uint64_t max_ms, uint64_t *ms_out);
 
 /* Times are those of this machine's zone, or those of UTC from now on. */
 void format_in_utc(bool on);
+bool format_is_utc(void);
+struct tm format_tm(uint64_t ms);
 
 /* "2026-11-21 19:37:54", in UTC with a Z, and "3 m", "2 h" for ages. */
 struct str time_text(struct arena *a, uint64_t ms);

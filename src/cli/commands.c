@@ -3,7 +3,7 @@
 
 #include "posthouse/str.h"
 
-const struct command_row *command_find(const struct command_row *rows, const char *name)
+const struct command_row *command_by_name(const struct command_row *rows, const char *name)
 {
 	for (; rows->kind != ROW_END; rows++)
 		if (rows->kind == ROW_COMMAND && strcmp(rows->name, name) == 0)

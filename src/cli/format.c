@@ -13,17 +13,29 @@ void format_in_utc(bool on)
 	utc = on;
 }
 
-struct str time_text(struct arena *a, uint64_t ms)
+bool format_is_utc(void)
+{
+	return utc;
+}
+
+struct tm format_tm(uint64_t ms)
 {
 	time_t seconds = (time_t)(ms / 1000);
 	struct tm tm;
 
-	if (ms == 0)
-		return S("-");
 	if (utc)
 		gmtime_r(&seconds, &tm);
 	else
 		localtime_r(&seconds, &tm);
+	return tm;
+}
+
+struct str time_text(struct arena *a, uint64_t ms)
+{
+	struct tm tm = format_tm(ms);
+
+	if (ms == 0)
+		return S("-");
 	return arena_printf(a, "%04d-%02d-%02d %02d:%02d:%02d%s", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
 			    tm.tm_min, tm.tm_sec, utc ? "Z" : "");
 }

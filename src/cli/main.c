@@ -20,7 +20,7 @@ int command_version(const struct options *o, const char *config_path)
 
 int command_help(const struct options *o, const char *config_path)
 {
-	const struct command_row *command = o->arguments_n > 0 ? command_find(commands, o->arguments[0]) : NULL;
+	const struct command_row *command = o->arguments_n > 0 ? command_by_name(commands, o->arguments[0]) : NULL;
 	const char *verb = o->arguments_n > 1 ? o->arguments[1] : "";
 
 	if (o->arguments_n > 0 && !command)

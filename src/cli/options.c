@@ -297,7 +297,7 @@ static void find_command(struct reading *r, const char *typed)
 {
 	struct guess g;
 
-	r->o->command = command_find(r->rows, typed);
+	r->o->command = command_by_name(r->rows, typed);
 	if (r->o->command)
 		return;
 	g = guess_row(r->rows, NULL, ROW_COMMAND, typed);

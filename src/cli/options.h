@@ -77,7 +77,7 @@ const char *options_value(const struct options *o, const char *name);
 
 /* ---- commands.c: looks into the table ---- */
 
-const struct command_row *command_find(const struct command_row *rows, const char *name);
+const struct command_row *command_by_name(const struct command_row *rows, const char *name);
 /* The row behind all that belongs to the command. */
 const struct command_row *command_end(const struct command_row *command);
 bool command_has_verbs(const struct command_row *command);

@@ -32,6 +32,26 @@ struct str xtext_decode(struct arena *a, struct str s)
 	return str_make(out, used);
 }
 
+struct str xtext_encode(struct arena *a, struct str s)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	char *out = arena_alloc(a, 3 * s.n + 1);
+	size_t used = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c > ' ' && c < 0x7f && c != '+' && c != '=') {
+			out[used++] = (char)c;
+			continue;
+		}
+		out[used++] = '+';
+		out[used++] = digits[c >> 4];
+		out[used++] = digits[c & 15];
+	}
+	return str_make(out, used);
+}
+
 struct str address_with_canonical_domain(struct arena *a, struct str address)
 {
 	size_t at = str_rfind(address, '@');

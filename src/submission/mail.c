@@ -6,6 +6,8 @@
 #include "posthouse/address.h"
 #include "posthouse/policy.h"
 
+#define ORIGINAL_MAX 160 /* bytes of an address that becomes an ORCPT, which has at most 500 octets (RFC 3461 4.2) */
+
 static void on_reserved(void *ctx, struct verdict v, const struct msg_reserved *m, int fd);
 
 /* Ask queue whether the limits allow the message, or its last recipient. False: there is nothing to ask, or queue is away.
@@ -136,13 +138,27 @@ static struct verdict choose_recipient(struct session *s, struct arena *a, struc
 		    arena_printf(a, "This host may not send to <%.*s> without logging in", STR_ARG(*recipient_out)));
 }
 
+/* RFC 3461 4.2: the address that the sender named stays known as ORCPT when a rule has put another one in its place. */
+static struct smtp_rcpt_params with_original(struct arena *a, const struct smtp_event *e, struct str recipient)
+{
+	struct smtp_rcpt_params params = e->rcpt;
+
+	if (params.orcpt.n == 0 && str_is_ascii(e->address) && address_domain(e->address).n > 0 && e->address.n <= ORIGINAL_MAX &&
+	    !address_same(recipient, e->address))
+		params.orcpt = arena_printf(a, "rfc822;%.*s", STR_ARG(xtext_encode(a, e->address)));
+	return params;
+}
+
 void session_on_rcpt(struct session *s, const struct smtp_event *e)
 {
 	struct arena a = { 0 };
 	struct str recipient;
 	struct verdict v = choose_recipient(s, &a, e->address, &recipient);
+	struct smtp_rcpt_params params;
 
-	if (v.class != OK || !transaction_recipient(s->tx, recipient, &e->rcpt) ||
+	if (v.class == OK)
+		params = with_original(&a, e, recipient);
+	if (v.class != OK || !transaction_recipient(s->tx, recipient, &params) ||
 	    !ask_reservation(s, RESERVE_RECIPIENTS, 0, recipient))
 		smtp_server_reply(s->smtp, v);
 	arena_fini(&a);

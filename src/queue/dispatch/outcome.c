@@ -180,6 +180,7 @@ struct outcome outcome_answered(struct answer *an, const struct due_recipient *r
 	o.verdict = verdict_keep(outcome_arena(an->lease), v);
 	/* the reader of the report should not look for the cause at the next hop */
 	o.remote = said->ours && v.class == PERM ? S("") : an->remote;
+	o.tls = o.remote.n ? an->tls : S("");
 	if (v.class == OK) {
 		o.attempted = true;
 		delivered(an, r, &o);

@@ -18,6 +18,7 @@ static struct outcome blocked(const struct answer *an, const struct due_recipien
 	o.meaning = an->meaning;
 	o.verdict = outcome_fault(fault, reason);
 	o.remote = an->remote;
+	o.tls = an->tls;
 	o.transcript = an->transcript;
 	if (next.nexthop && next.nexthop != l->nexthop) {
 		outcome_tell(an, r, &o, LOG_INFO, "delivery.rerouted");
