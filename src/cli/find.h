@@ -17,8 +17,8 @@ void remote_parts(struct str remote, struct str *host_out, struct str *address_o
 /* "250 2.0.0 OK", without what is not there. */
 struct str reply_words(struct arena *a, struct verdict v);
 
-/* A point in time: an age before `now` (2d, 90s), a date, a date with a time, or a time of today, yesterday or today as words; local
- * unless a Z is behind it or times are those of UTC. False: it is none of these. */
+/* A point in time: an age before `now` (2d, 90s), a date, a date with a time, a time of today, or one of the words today and
+ * yesterday; local unless a Z is behind it or times are those of UTC. False: it is none of these. */
 bool read_when(struct str text, uint64_t now, uint64_t *ms_out);
 
 /* ---- find_print.c ---- */
