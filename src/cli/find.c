@@ -36,7 +36,8 @@ enum fate fate_of(uint64_t state)
 	return fate;
 }
 
-unsigned fate_states(struct str words)
+/* Bits 1 << enum recipient_state of "failed,held"; 0: a word is none of these. */
+static unsigned fate_states(struct str words)
 {
 	unsigned states = 0;
 	struct str word;

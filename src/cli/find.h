@@ -9,13 +9,7 @@
 /* What became of a recipient, in five words. */
 enum fate { FATE_WAITING, FATE_HELD, FATE_DELIVERED, FATE_FAILED, FATE_REMOVED, FATES };
 const char *fate_name(enum fate fate);
-enum fate fate_of(uint64_t state);      /* enum recipient_state */
-unsigned fate_states(struct str words); /* bits 1 << enum recipient_state of "failed,held"; 0: a word is none of these */
-
-/* "mx.example.net [192.0.2.1]:25" in its parts; both "" when the text is something else. */
-void remote_parts(struct str remote, struct str *host_out, struct str *address_out);
-/* "250 2.0.0 OK", without what is not there. */
-struct str reply_words(struct arena *a, struct verdict v);
+enum fate fate_of(uint64_t state); /* enum recipient_state */
 
 /* A point in time: an age before `now` (2d, 90s), a date, a date with a time, a time of today, or one of the words today and
  * yesterday; local unless a Z is behind it or times are those of UTC. False: it is none of these. */

@@ -12,7 +12,8 @@
 
 enum { TIME_COLUMNS = 12, FROM_COLUMNS = 20, TO_COLUMNS = 16, WIDTH = 80, REPLY_LINES = 4 };
 
-void remote_parts(struct str remote, struct str *host_out, struct str *address_out)
+/* "mx.example.net [192.0.2.1]:25" in its parts; both "" when the text is something else. */
+static void remote_parts(struct str remote, struct str *host_out, struct str *address_out)
 {
 	size_t open = str_find(remote, '['), close = str_rfind(remote, ']');
 
@@ -23,7 +24,8 @@ void remote_parts(struct str remote, struct str *host_out, struct str *address_o
 	*address_out = str_make(remote.p + open + 1, close - open - 1);
 }
 
-struct str reply_words(struct arena *a, struct verdict v)
+/* "250 2.0.0 OK", without what is not there. */
+static struct str reply_words(struct arena *a, struct verdict v)
 {
 	struct str code = v.code ? arena_printf(a, "%u ", v.code) : S("");
 
