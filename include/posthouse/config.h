@@ -206,12 +206,21 @@ struct cfg_delivery {
 
 struct source_run;
 
+/* A file that holds a password or a private key, and whether its mode lets everybody read it. */
+struct secret_file {
+	struct str path;
+	bool readable;
+};
+
 struct config {
 	struct arena arena;
 	struct str file;                /* where it was read from */
 	struct str source;              /* the text that was read, with its includes; not in slices */
 	struct source_run *source_runs; /* the files of its lines; private to the loader */
 	size_t source_runs_n;
+	struct secret_file *secret_files; /* that the configuration names; not in slices */
+	size_t secret_files_n, secret_files_capacity;
+	struct str_list gateways; /* default gateways of this machine, found by the loader */
 	struct str hostname, postmaster, state_dir, run_as, control, metrics;
 	struct str report_sender; /* address of reports and notifications; "": mailer-daemon@ a domain that has a key */
 	uint64_t shutdown_grace_ms;
@@ -287,6 +296,10 @@ struct config *config_load(const char *path, struct config_faults *faults_out);
  * are now. */
 struct config *config_load_again(const struct config *old, struct config_faults *faults_out);
 
+/* SHA-256 of the text that it was read from, hexadecimal, in `a`: two configurations of the same text, whatever its files hold, have
+ * the same. "": nothing was read. */
+struct str config_fingerprint(const struct config *c, struct arena *a);
+
 /* ---- faults.c: master and command line only ---- */
 
 /* Prints all of them on standard error. Returns the number of those that are not warnings. */
@@ -307,7 +320,11 @@ struct str login_complete(struct arena *a, struct str login, struct str realm);
 /* ---- machine.c: master and command line only ---- */
 
 /* Checks whether the relay would work on this machine as the run_as user: directories, their permissions, and other programs
- * that logins need. Prints each fault and warning on standard error. Returns the number of faults. */
+ * that logins need. Tells each fault and warning: `text` goes on behind "KEY: PATH". Returns the number of faults. */
+typedef void (*machine_fault_fn)(void *ctx, const struct config *c, const char *key, const char *path, const char *text,
+				 bool warning);
+unsigned machine_look(struct config *c, machine_fault_fn told, void *ctx);
+/* The same, printed on standard error. */
 unsigned machine_check(struct config *c);
 
 /* ---- config.c, dump.c, slice.c: every role ---- */

@@ -86,10 +86,10 @@ static json_t *result_json(struct arena *a, const char *name, const struct msg_u
 {
 	bool works = m->verdict.class == OK;
 
-	return json_pack("{s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:s, s:i, s:o, s:o, s:s, s:s, s:s, s:o, s:o}", "upstream", name,
+	return json_pack("{s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:I, s:s, s:i, s:o, s:o, s:s, s:s, s:s, s:o, s:o}", "upstream", name,
 			 "works", (int)works, "remote", json_text(m->remote), "tls", json_text(m->tls), "extensions",
 			 words_json(str_head(m->extensions, str_search(m->extensions, S("AUTH ")))), "mechanisms",
-			 words_json(mechanisms_of(m)), "mechanism", json_text(m->mechanism), "failed_at",
+			 words_json(mechanisms_of(m)), "mechanism", json_text(m->mechanism), "size", (json_int_t)m->size, "failed_at",
 			 works ? "" : place_of(m), "code", (int)m->verdict.code, "enhanced", json_text(m->verdict.enhanced),
 			 "reply", json_text(m->verdict.text), "class", trouble_name(meaning_trouble(m->meaning)), "who",
 			 works ? "" : actor_name(meaning_actor(m->meaning)), "hint", meaning_hint(m->meaning), "advice",

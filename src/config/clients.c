@@ -129,17 +129,17 @@ static const char *own_address_in(struct str network, char text[NI_MAXHOST])
 }
 
 /* The reason why strangers could come from that network; empty: none is known. */
-static struct str strangers_in(struct loader *l, struct str network, const struct str_list *gateways)
+static struct str strangers_in(struct loader *l, struct str network)
 {
 	const struct config *c = l->config;
 
-	for (size_t i = 0; i < gateways->n; i++)
-		if (network_contains(network, gateways->at[i]))
+	for (size_t i = 0; i < c->gateways.n; i++)
+		if (network_contains(network, c->gateways.at[i]))
 			return arena_printf(
 				l->arena,
 				"has this machine's default gateway %.*s in it: where addresses are translated (home routers, "
 				"Docker), every stranger seems to come from there",
-				STR_ARG(gateways->at[i]));
+				STR_ARG(c->gateways.at[i]));
 	for (size_t i = 0; i < c->listen_n; i++)
 		for (size_t k = 0; k < c->listen[i].proxy_protocol.n; k++)
 			if (networks_overlap(network, c->listen[i].proxy_protocol.at[k]))
@@ -153,11 +153,11 @@ static struct str strangers_in(struct loader *l, struct str network, const struc
 	return S("");
 }
 
-static void check_device_network(struct loader *l, size_t i, size_t k, const struct str_list *gateways)
+static void check_device_network(struct loader *l, size_t i, size_t k)
 {
 	const struct cfg_device *d = &l->config->devices[i];
 	const config_setting_t *s = setting_near(l, "devices.[%zu].networks.[%zu]", i, k);
-	struct str network = d->networks.at[k], why = strangers_in(l, network, gateways);
+	struct str network = d->networks.at[k], why = strangers_in(l, network);
 	char text[NI_MAXHOST];
 	const char *own;
 
@@ -180,15 +180,15 @@ static void check_device_network(struct loader *l, size_t i, size_t k, const str
 static void check_devices(struct loader *l)
 {
 	struct config *c = l->config;
-	struct str_list gateways = c->devices_n > 0 ? gateways_read(l->arena) : (struct str_list){ 0 };
 
+	c->gateways = gateways_read(l->arena);
 	for (size_t i = 0; i < c->devices_n; i++) {
 		struct cfg_device *d = &c->devices[i];
 
 		d->user = login_complete(l->arena, d->user, l->config->auth.realm);
 		rates_check(l, setting_near(l, "devices.[%zu].messages", i), "devices.messages", &d->messages);
 		for (size_t k = 0; k < d->networks.n; k++)
-			check_device_network(l, i, k, &gateways);
+			check_device_network(l, i, k);
 	}
 }
 

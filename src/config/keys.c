@@ -88,7 +88,7 @@ static bool read_pem(struct loader *l, const config_setting_t *s, const char *na
 		fault(l, s, "%s: %.*s cannot be read: %s", name, STR_ARG(path), why);
 	else
 		*pem_out = arena_str(l->arena, buf_view(&b));
-	if (!why && secret && mode & 0004)
+	if (!why && secret && secret_note(l, path, mode))
 		warning(l, s, "%s: everybody can read the private key %.*s; expected mode 0600", name, STR_ARG(path));
 	buf_wipe(&b);
 	return !why;

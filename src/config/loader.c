@@ -4,6 +4,8 @@
 
 #include "posthouse/secret.h"
 
+#include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Read the assembled text; libconfig stops at the first fault. */
@@ -108,6 +110,18 @@ struct config *config_load(const char *path, struct config_faults *faults_out)
 	loader_begin(&l, NEW(struct config), str_of(path), faults_out);
 	source_read(&l);
 	return loader_finish(&l);
+}
+
+struct str config_fingerprint(const struct config *c, struct arena *a)
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	char text[2 * EVP_MAX_MD_SIZE + 1] = "";
+	unsigned n = 0;
+
+	if (c->source.n > 0 && EVP_Digest(c->source.p, c->source.n, digest, &n, EVP_sha256(), NULL) == 1)
+		for (unsigned i = 0; i < n; i++)
+			snprintf(text + 2 * (size_t)i, 3, "%02x", digest[i]);
+	return arena_str(a, str_of(text));
 }
 
 struct config *config_load_again(const struct config *old, struct config_faults *faults_out)

@@ -77,6 +77,9 @@ void rates_check(struct loader *l, const config_setting_t *s, const char *name, 
 
 /* ---- secrets.c: values that can be passwords ---- */
 
+/* Note that the file at `path` holds a secret. Can everybody read it, by its mode? */
+bool secret_note(struct loader *l, struct str path, unsigned mode);
+
 /* The line that the file of KEY_file holds, with `before` in front, into *target; `shown` is KEY, as people write it. */
 void secret_file_load(struct loader *l, const config_setting_t *s, struct str shown, struct str before, struct str *target);
 

@@ -12,124 +12,183 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Print one line about a fault outside of the file. Returns 1, for the count of faults. */
-__attribute__((format(printf, 4, 5))) static unsigned complain(const struct config *c, const char *key, const char *path,
+#define PIPE_MAX 65536
+
+/* A look at the machine: to whom each fault is told. */
+struct look {
+	struct config *config;
+	machine_fault_fn told;
+	void *ctx;
+};
+
+/* Tell a fault outside of the file. Returns 1, for the count of faults. */
+__attribute__((format(printf, 4, 5))) static unsigned complain(struct look *l, const char *key, const char *path,
 							       const char *format, ...)
 {
+	char text[512];
 	va_list arguments;
 
-	fprintf(stderr, "%.*s: %s: %s ", STR_ARG(c->file), key, path);
 	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
+	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
-	fprintf(stderr, "\n");
+	l->told(l->ctx, l->config, key, path, text, false);
 	return 1;
 }
 
 /* ---- as the user of the relay ---- */
+
+/* A child's faults, a line each: key, path and text between tabs. */
+static void tell_parent(void *ctx, const struct config *c, const char *key, const char *path, const char *text, bool warning)
+{
+	dprintf(*(const int *)ctx, "%s\t%s\t%s\n", key, path, text);
+}
+
+static void retell(struct look *l, struct str line)
+{
+	struct arena *a = &l->config->arena;
+	struct str key, path;
+
+	if (str_split(&line, '\t', &key) && str_split(&line, '\t', &path))
+		l->told(l->ctx, l->config, arena_cstr(a, key), arena_cstr(a, path), arena_cstr(a, line), false);
+}
+
+static void hear_child(struct look *l, int fd)
+{
+	char bytes[4096];
+	struct buf all;
+	struct str rest, line;
+	ssize_t n;
+
+	buf_init(&all, PIPE_MAX);
+	while ((n = read(fd, bytes, sizeof bytes)) > 0)
+		buf_add(&all, str_make(bytes, (size_t)n));
+	rest = buf_view(&all);
+	while (str_split(&rest, '\n', &line))
+		retell(l, line);
+	buf_fini(&all);
+}
+
+typedef int (*try_fn)(struct look *l, const char *path, int mode);
+
+static int try_in_child(struct look *l, const struct passwd *user, try_fn try, const char *path, int mode, int fd)
+{
+	l->told = tell_parent;
+	l->ctx = &fd;
+	return setgroups(0, NULL) == 0 && setgid(user->pw_gid) == 0 && setuid(user->pw_uid) == 0 ? try(l, path, mode) : EPERM;
+}
+
 /* Root is allowed to do everything, so a child becomes the user for good, as the roles do, and tries. Without a user this process
  * tries. -1: no child could be made. */
-static int try_as(const struct passwd *user, int (*try)(struct config *c, const char *path, int mode), struct config *c,
-		  const char *path, int mode)
+static int try_as(struct look *l, const struct passwd *user, try_fn try, const char *path, int mode)
 {
-	int status = 0;
+	int status = 0, ends[2];
 	pid_t child;
 
 	if (!user)
-		return try(c, path, mode);
+		return try(l, path, mode);
+	if (pipe(ends) != 0)
+		return -1;
 	fflush(NULL);
 	child = fork();
 	if (child == 0)
-		_exit(setgroups(0, NULL) == 0 && setgid(user->pw_gid) == 0 && setuid(user->pw_uid) == 0 ? try(c, path, mode)
-													: EPERM);
+		_exit(try_in_child(l, user, try, path, mode, ends[1]));
+	close(ends[1]);
+	hear_child(l, ends[0]);
+	close(ends[0]);
 	return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 /* 0, or an errno. */
-static int try_access(struct config *c, const char *path, int mode)
+static int try_access(struct look *l, const char *path, int mode)
 {
 	return access(path, mode) == 0 ? 0 : errno;
 }
 
 /* The relay's files in the state directory must belong to the user too: a command that root ran can have left files of root.
  * Other files, such as lost+found of a volume, do not matter. */
-static unsigned check_state_entries(struct config *c, const char *path)
+static unsigned check_state_entries(struct look *l, const char *path)
 {
 	static const char *const own_files[] = { "lock",         "accounts",     "accounts.lock", "login.key", "queue.db",
 						 "queue.db-wal", "queue.db-shm", "large",         "reserve" };
+	struct arena *a = &l->config->arena;
 	unsigned n = 0;
 
 	for (size_t i = 0; i < sizeof(own_files) / sizeof(own_files[0]); i++) {
-		const char *file = arena_cstr(&c->arena, arena_printf(&c->arena, "%s/%s", path, own_files[i]));
+		const char *file = arena_cstr(a, arena_printf(a, "%s/%s", path, own_files[i]));
 
 		if (access(file, R_OK | W_OK) != 0 && errno != ENOENT)
-			n += complain(c, "state_dir", file,
+			n += complain(l, "state_dir", file,
 				      "cannot be read and written; expected it to belong to the relay's user");
 	}
 	return n;
 }
 
 /* The number of faults for the user of this process. */
-static int try_state_dir(struct config *c, const char *path, int mode)
+static int try_state_dir(struct look *l, const char *path, int mode)
 {
-	unsigned n = access(path, mode) != 0 ? complain(c, "state_dir", path, "cannot be used: %s", strerror(errno))
-					     : check_state_entries(c, path);
+	unsigned n = access(path, mode) != 0 ? complain(l, "state_dir", path, "cannot be used: %s", strerror(errno))
+					     : check_state_entries(l, path);
 
 	return (int)n;
 }
 
 /* serve makes a missing directory, but only the last part of the path. */
-static unsigned check_parent(struct config *c, const char *key, const char *path)
+static unsigned check_parent(struct look *l, const char *key, const char *path)
 {
 	struct str whole = str_of(path), parent = str_head(whole, str_rfind(whole, '/'));
-	const char *directory = parent.n == 0 || parent.n == whole.n ? "/" : arena_cstr(&c->arena, parent);
+	const char *directory = parent.n == 0 || parent.n == whole.n ? "/" : arena_cstr(&l->config->arena, parent);
 
 	if (access(directory, W_OK | X_OK) == 0)
 		return 0;
-	return complain(c, key, path, "is not there and cannot be made: %s: %s", directory, strerror(errno));
+	return complain(l, key, path, "is not there and cannot be made: %s: %s", directory, strerror(errno));
 }
 
-static unsigned check_state_dir(struct config *c, const struct passwd *user)
+static unsigned check_state_dir(struct look *l, const struct passwd *user)
 {
+	struct config *c = l->config;
 	const char *path = arena_cstr(&c->arena, c->state_dir), *unsafe;
 	struct statfs fs;
 	struct stat st;
 	int n;
 
 	if (stat(path, &st) != 0)
-		return errno == ENOENT ? check_parent(c, "state_dir", path)
-				       : complain(c, "state_dir", path, "%s", strerror(errno));
+		return errno == ENOENT ? check_parent(l, "state_dir", path)
+				       : complain(l, "state_dir", path, "%s", strerror(errno));
 	if (!S_ISDIR(st.st_mode))
-		return complain(c, "state_dir", path, "is not a directory");
+		return complain(l, "state_dir", path, "is not a directory");
 	unsafe = statfs(path, &fs) == 0 ? directory_unsafe(&fs) : NULL;
 	if (unsafe)
-		return complain(c, "state_dir", path, "is on %s, where mail would not be safe; expected a local disk", unsafe);
+		return complain(l, "state_dir", path, "is on %s, where mail would not be safe; expected a local disk", unsafe);
 	if (st.st_mode & 0022) /* a volume of a container is often so, and nobody else is in there */
-		fprintf(stderr,
-			"%.*s: warning: state_dir: %s: mode %04o: others than the relay's user can remove what is in it; 0700 "
-			"is better\n",
-			STR_ARG(c->file), path, (unsigned)st.st_mode & 07777);
-	n = try_as(user, try_state_dir, c, path, R_OK | W_OK | X_OK);
-	return n < 0 ? complain(c, "run_as", user->pw_name, "could not be tried") : (unsigned)n;
+		l->told(l->ctx, c, "state_dir", path,
+			arena_cstr(
+				&c->arena,
+				arena_printf(&c->arena,
+					     "mode %04o: others than the relay's user can remove what is in it; 0700 is better",
+					     (unsigned)st.st_mode & 07777)),
+			true);
+	n = try_as(l, user, try_state_dir, path, R_OK | W_OK | X_OK);
+	return n < 0 ? complain(l, "run_as", user->pw_name, "could not be tried") : (unsigned)n;
 }
 
 /* serve binds the socket before it drops root. */
-static unsigned check_control(struct config *c)
+static unsigned check_control(struct look *l)
 {
+	struct config *c = l->config;
 	size_t slash = str_rfind(c->control, '/');
 	const char *path = arena_cstr(&c->arena, c->control), *directory;
 	struct stat st;
 
 	directory = slash == 0 ? "/" : arena_cstr(&c->arena, str_head(c->control, slash));
 	if (stat(directory, &st) != 0)
-		return errno == ENOENT ? check_parent(c, "control", directory)
-				       : complain(c, "control", directory, "%s", strerror(errno));
+		return errno == ENOENT ? check_parent(l, "control", directory)
+				       : complain(l, "control", directory, "%s", strerror(errno));
 	if (!S_ISDIR(st.st_mode))
-		return complain(c, "control", directory, "is not a directory");
+		return complain(l, "control", directory, "is not a directory");
 	if (access(directory, W_OK | X_OK) != 0)
-		return complain(c, "control", directory, "is not writable: the control socket cannot be made there");
+		return complain(l, "control", directory, "is not writable: the control socket cannot be made there");
 	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
-		return complain(c, "control", path, "is there and is not a socket");
+		return complain(l, "control", path, "is there and is not a socket");
 	return 0;
 }
 
@@ -146,32 +205,48 @@ static const struct {
 	{ "sasldb", "sasldb_path", "/etc/sasldb2", R_OK, "expected a file that the relay's user may read, made by saslpasswd2" },
 };
 
-static void look_at_backend(struct config *c, const struct passwd *user)
+static void look_at_backend(struct look *l, const struct passwd *user)
 {
+	struct config *c = l->config;
+
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 		struct str given = auth_option(&c->auth, str_of(places[i].option));
 		const char *path = given.n > 0 ? arena_cstr(&c->arena, given) : places[i].otherwise;
-		int why = str_eq(c->auth.backend, str_of(places[i].backend)) ? try_as(user, try_access, c, path, places[i].mode)
+		int why = str_eq(c->auth.backend, str_of(places[i].backend)) ? try_as(l, user, try_access, path, places[i].mode)
 									     : 0;
 
 		if (why > 0)
-			fprintf(stderr, "%.*s: warning: auth.backend: %s: %s: %s\n", STR_ARG(c->file), path, strerror(why),
-				places[i].remedy);
+			l->told(l->ctx, c, "auth.backend", path,
+				arena_cstr(&c->arena, arena_printf(&c->arena, "%s: %s", strerror(why), places[i].remedy)), true);
 	}
 }
 
-unsigned machine_check(struct config *c)
+unsigned machine_look(struct config *c, machine_fault_fn told, void *ctx)
 {
 	const struct passwd *user = NULL;
 	const char *run_as = arena_cstr(&c->arena, c->run_as);
+	struct look l = { c, told, ctx };
 
 	if (geteuid() == 0) {
 		user = getpwnam(run_as);
 		if (!user)
-			return complain(c, "run_as", run_as,
+			return complain(&l, "run_as", run_as,
 					"is no user of this machine; expected one, for example made by: adduser --system --group "
 					"posthouse");
 	}
-	look_at_backend(c, user);
-	return check_state_dir(c, user) + check_control(c);
+	look_at_backend(&l, user);
+	return check_state_dir(&l, user) + check_control(&l);
+}
+
+static void print(void *ctx, const struct config *c, const char *key, const char *path, const char *text, bool warning)
+{
+	if (warning)
+		fprintf(stderr, "%.*s: warning: %s: %s: %s\n", STR_ARG(c->file), key, path, text);
+	else
+		fprintf(stderr, "%.*s: %s: %s %s\n", STR_ARG(c->file), key, path, text);
+}
+
+unsigned machine_check(struct config *c)
+{
+	return machine_look(c, print, NULL);
 }

@@ -88,7 +88,7 @@ static void load_key(struct loader *l, size_t i, struct cfg_oauth *o)
 		fault(l, s, "upstreams.oauth.key: expected \"private_key\" in the JSON of %.*s", STR_ARG(o->key));
 	else if (o->key_pem.n == 0)
 		o->key_pem = arena_str(l->arena, buf_view(&b));
-	if (!why && mode & 0004)
+	if (!why && secret_note(l, o->key, mode))
 		warning(l, s, "upstreams.oauth.key: everybody can read %.*s; expected mode 0600", STR_ARG(o->key));
 	if (b.p)
 		wipe(b.p, b.capacity);

@@ -88,6 +88,7 @@ const struct key config_keys[] = {
 	  .choices = tls_version_choices,
 	  .hint = "hosts that can do only older ones are listed in devices with tls = \"legacy\"" },
 
+	{ "gateways", CFG_TEXTS, ARRAY(gateways), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE | FILLED, "" },
 	{ "tls_ticket_secret", CFG_SECRET, AT(tls_ticket_secret), NULL, NO_BOUNDS, SUBMISSION, RELOADABLE | FILLED, "" },
 
 	{ "auth", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "How clients log in.",

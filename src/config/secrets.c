@@ -15,6 +15,15 @@ static struct str without_newline(struct str text)
 	return str_head(text, text.n - (str_ends(text, S("\r\n")) ? 2 : 1));
 }
 
+bool secret_note(struct loader *l, struct str path, unsigned mode)
+{
+	struct config *c = l->config;
+
+	ARENA_GROW(l->arena, c->secret_files, c->secret_files_n, c->secret_files_capacity);
+	c->secret_files[c->secret_files_n++] = (struct secret_file){ arena_str(l->arena, path), mode & 0004 };
+	return mode & 0004;
+}
+
 void secret_file_load(struct loader *l, const config_setting_t *s, struct str shown, struct str before, struct str *target)
 {
 	struct str path, secret;
@@ -35,7 +44,7 @@ void secret_file_load(struct loader *l, const config_setting_t *s, struct str sh
 		fault(l, s, "%.*s_file: %.*s: %s", STR_ARG(shown), STR_ARG(path), why);
 	else
 		*target = arena_printf(l->arena, "%.*s%.*s", STR_ARG(before), STR_ARG(secret));
-	if (!why && mode & 0004)
+	if (!why && secret_note(l, path, mode))
 		warning(l, s, "%.*s_file: everybody can read %.*s; expected mode 0600", STR_ARG(shown), STR_ARG(path));
 	buf_wipe(&b);
 }

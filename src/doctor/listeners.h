@@ -4,7 +4,7 @@
 
 #include "certificate.h"
 #include "doctor.h"
-#include "machine.h"
+#include "posthouse/machine.h"
 
 /* What is seen of this machine; never NULL: where nobody has looked, nothing is known. */
 const struct machine_facts *machine_of(const struct doctor *d);

@@ -53,6 +53,7 @@ static void handle_status(void *ctx, struct channel *ch, const struct msg_status
 					.started_at = m->started_at,
 					.generation = m->generation,
 					.roles = { states, 0 } };
+	struct arena a = { 0 };
 
 	for (size_t i = 0; i < m->children_n; i++) {
 		const struct child *c = &m->children[i];
@@ -62,7 +63,9 @@ static void handle_status(void *ctx, struct channel *ch, const struct msg_status
 				c->role, c->index, (uint64_t)c->pid, c->incarnation, c->state == CHILD_READY, c->started_at
 			};
 	}
+	answer.source = config_fingerprint(m->config, &a);
 	ipc_send_status_is(ch, &answer, -1);
+	arena_fini(&a);
 }
 
 static void handle_command_run(void *ctx, struct channel *ch, const struct msg_command_run *m, int fd)

@@ -13,6 +13,7 @@ struct probe {
 	uint64_t call;
 	struct arena arena;
 	struct str tls, extensions, mechanism; /* of the last session that got so far */
+	uint64_t size;
 };
 
 static void refuse(struct channel *console, uint64_t call, struct verdict v)
@@ -60,6 +61,7 @@ void probe_note(struct connection *c)
 	if (!peer)
 		return;
 	p->extensions = smtp_peer_keywords(&p->arena, peer);
+	p->size = peer->size;
 }
 
 static void answer(struct connection *c, struct msg_upstream_tested m)
@@ -70,6 +72,7 @@ static void answer(struct connection *c, struct msg_upstream_tested m)
 	m.tls = p->tls;
 	m.mechanism = p->mechanism;
 	m.extensions = p->extensions;
+	m.size = p->size;
 	m.transcript = connection_transcript(c, &p->arena);
 	if (p->console && p->console == role_peer(c->relay->role, ROLE_CONSOLE, 0))
 		ipc_send_upstream_tested(p->console, &m, -1);

@@ -201,6 +201,7 @@ static void stats(struct role *r)
 
 	role_stat(r, METRIC_SUBMISSION_SESSIONS, sub->sessions_n);
 	role_stat(r, METRIC_SUBMISSION_SESSIONS_OPENED, sub->sessions_total);
+	role_stat(r, METRIC_SUBMISSION_SESSIONS_FROM_GATEWAY, sub->sessions_from_gateway);
 	role_stat(r, METRIC_SUBMISSION_SESSIONS_REFUSED, sub->sessions_refused);
 	role_stat(r, METRIC_SUBMISSION_TRANSACTIONS, count(&sub->transactions));
 	role_stat(r, METRIC_SUBMISSION_LOGINS, sub->logins);

@@ -72,7 +72,7 @@ struct submission {
 	uint64_t queue_generation, login_generation; /* count the processes that have connected; 0 = none so far */
 
 	uint64_t refused_n; /* of the sessions: banned clients that are to hear so */
-	uint64_t sessions_n, sessions_total, sessions_refused, accepted, refused, logins, logins_failed;
+	uint64_t sessions_n, sessions_total, sessions_from_gateway, sessions_refused, accepted, refused, logins, logins_failed;
 };
 
 /* The channel to queue; NULL: it is away. */

@@ -2,7 +2,7 @@
 #include "table.h"
 
 #include "certificate.h"
-#include "machine.h"
+#include "posthouse/machine.h"
 
 #include "posthouse/units.h"
 

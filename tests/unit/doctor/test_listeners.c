@@ -1,7 +1,7 @@
 /* test_listeners.c - our own listeners: open, protected, and closed to strangers. */
 #include "table.h"
 
-#include "machine.h"
+#include "posthouse/machine.h"
 
 #define CONFIG DIRECT "listen = ( { port = 587; tls = \"starttls\"; } );"
 #define OURS   .greeting = S("220 relay.example.org ESMTP"), .tls = true

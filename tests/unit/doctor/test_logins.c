@@ -1,7 +1,7 @@
 /* test_logins.c - what a stolen password, or a host without one, could do. */
 #include "table.h"
 
-#include "machine.h"
+#include "posthouse/machine.h"
 
 #include "posthouse/units.h"
 

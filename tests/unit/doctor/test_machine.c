@@ -1,7 +1,7 @@
 /* test_machine.c - clock, disk, state directory, secrets, waiting mail: each fault of the machine, and silence without one. */
 #include "table.h"
 
-#include "machine.h"
+#include "posthouse/machine.h"
 
 #include "posthouse/units.h"
 
@@ -19,6 +19,7 @@ static struct machine_facts good(void)
 			   .total_bytes = 100000 * (uint64_t)MIB,
 			   .free_files = 5000,
 			   .total_files = 10000,
+			   .access_known = true,
 			   .user = S("posthouse") },
 		.secrets = { .n = 3 },
 		.accounts = { .known = true },

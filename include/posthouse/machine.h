@@ -1,8 +1,8 @@
 /* machine.h - what doctor sees of the machine it runs on and of the relay that runs here: values only, gathered once before the
  * first run, so that checks of them are pure. A group that could not be looked at says so (`known` false, and why): then its
  * check is unknown, or silent where there is nothing to say. */
-#ifndef POSTHOUSE_DOCTOR_MACHINE_H
-#define POSTHOUSE_DOCTOR_MACHINE_H
+#ifndef POSTHOUSE_MACHINE_H
+#define POSTHOUSE_MACHINE_H
 
 #include "posthouse/arena.h"
 
@@ -40,6 +40,7 @@ struct state_facts {
 	uint64_t free_files, total_files; /* 0 in all: this file system does not count */
 	uint64_t queue_bytes;             /* that the mail takes */
 	struct str user;                  /* the relay's */
+	bool access_known;                /* this process could try what that user can do */
 	struct str_list faults;           /* what that user cannot do, one sentence each */
 	struct str_list fault_paths;      /* of each of these */
 };
