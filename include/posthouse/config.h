@@ -296,8 +296,8 @@ struct config *config_load(const char *path, struct config_faults *faults_out);
  * are now. */
 struct config *config_load_again(const struct config *old, struct config_faults *faults_out);
 
-/* SHA-256 of the text that it was read from, hexadecimal, in `a`: two configurations of the same text, whatever its files hold, have
- * the same. "": nothing was read. */
+/* SHA-256 of the text that it was read from, hexadecimal, in `a`: two configurations of the same text, whatever its files hold,
+ * have the same. "": nothing was read. */
 struct str config_fingerprint(const struct config *c, struct arena *a);
 
 /* ---- faults.c: master and command line only ---- */

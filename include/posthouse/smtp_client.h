@@ -101,6 +101,7 @@ struct smtp_transaction {
 	int64_t by_s;
 	unsigned by_mode;
 	unsigned priority; /* RFC 6710, sent when the peer has MT-PRIORITY and it is not PRIORITY_NORMAL */
+	bool sender_only;  /* no recipients: MAIL, then RSET; CLIENT_DONE has the answer to MAIL */
 	bool require_tls;  /* RFC 8689; without TLS or with a peer that lacks REQUIRETLS: PERM 5.7.30 for all, nothing is sent */
 };
 

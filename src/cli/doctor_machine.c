@@ -65,8 +65,8 @@ static void on_fault(void *ctx, const struct config *c, const char *key, const c
 	s->fault_paths.at[s->fault_paths.n++] = arena_str(l->a, str_of(path));
 }
 
-/* Only root, and the relay's user itself, can try what that user can do. A file system on which mail is not safe is a fault of its
- * own. */
+/* Only root, and the relay's user itself, can try what that user can do. A file system on which mail is not safe is a fault of
+ * its own. */
 static void look_at_access(struct arena *a, struct config *c, struct state_facts *s)
 {
 	struct access_look l = { a, s, 0, 0 };

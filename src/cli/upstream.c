@@ -17,7 +17,7 @@ static int run(const struct options *o, unsigned port, const char *config_path)
 
 	session_open(&s, config_path);
 	if (strcmp(o->verb, "test") == 0) {
-		code = upstream_test(&s, name, json);
+		code = upstream_test(&s, name, options_value(o, "sender"), json);
 	} else if (strcmp(o->verb, "login") == 0) {
 		code = upstream_login(&s, name, port);
 	} else {

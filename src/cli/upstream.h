@@ -6,7 +6,7 @@
 
 /* Each returns the exit code. */
 int upstream_list(struct session *s, const struct config *c, bool json);
-int upstream_test(struct session *s, const char *name, bool json);
+int upstream_test(struct session *s, const char *name, const char *sender, bool json); /* sender NULL: none is tried */
 int upstream_profiles(bool json);
 int upstream_login(struct session *s, const char *name, unsigned port);
 

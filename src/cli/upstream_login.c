@@ -102,5 +102,5 @@ int upstream_login(struct session *s, const char *name, unsigned port)
 	signal(SIGTERM, SIG_DFL);
 	printf("signed in; the token is stored\n\n");
 	fflush(stdout);
-	return upstream_test(s, name, false);
+	return upstream_test(s, name, NULL, false);
 }

@@ -11,6 +11,8 @@
 /* Words for where the session ended. */
 static const char *place_of(const struct msg_upstream_tested *m)
 {
+	if (m->step == STEP_MAIL)
+		return "the sender";
 	if (m->step == STEP_AUTH || meaning_trouble(m->meaning) == TROUBLE_LOGIN)
 		return "the login";
 	if (m->remote.n == 0)
@@ -86,14 +88,15 @@ static json_t *result_json(struct arena *a, const char *name, const struct msg_u
 {
 	bool works = m->verdict.class == OK;
 
-	return json_pack("{s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:I, s:s, s:i, s:o, s:o, s:s, s:s, s:s, s:o, s:o}", "upstream", name,
-			 "works", (int)works, "remote", json_text(m->remote), "tls", json_text(m->tls), "extensions",
+	return json_pack("{s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:I, s:s, s:i, s:o, s:o, s:s, s:s, s:s, s:o, s:o}", "upstream",
+			 name, "works", (int)works, "remote", json_text(m->remote), "tls", json_text(m->tls), "extensions",
 			 words_json(str_head(m->extensions, str_search(m->extensions, S("AUTH ")))), "mechanisms",
-			 words_json(mechanisms_of(m)), "mechanism", json_text(m->mechanism), "size", (json_int_t)m->size, "failed_at",
-			 works ? "" : place_of(m), "code", (int)m->verdict.code, "enhanced", json_text(m->verdict.enhanced),
-			 "reply", json_text(m->verdict.text), "class", trouble_name(meaning_trouble(m->meaning)), "who",
-			 works ? "" : actor_name(meaning_actor(m->meaning)), "hint", meaning_hint(m->meaning), "advice",
-			 json_text(meaning_advice(a, m->meaning)), "transcript", json_text(m->transcript));
+			 words_json(mechanisms_of(m)), "mechanism", json_text(m->mechanism), "size", (json_int_t)m->size,
+			 "failed_at", works ? "" : place_of(m), "code", (int)m->verdict.code, "enhanced",
+			 json_text(m->verdict.enhanced), "reply", json_text(m->verdict.text), "class",
+			 trouble_name(meaning_trouble(m->meaning)), "who", works ? "" : actor_name(meaning_actor(m->meaning)),
+			 "hint", meaning_hint(m->meaning), "advice", json_text(meaning_advice(a, m->meaning)), "transcript",
+			 json_text(m->transcript));
 }
 
 /* 75: it passes by itself. A connection that cannot be made is as the network or the configuration has it. */
@@ -106,9 +109,9 @@ static int exit_code(const struct msg_upstream_tested *m)
 	return meaning_trouble(m->meaning) == TROUBLE_TEMPORARY && *meaning_hint(m->meaning) ? EX_UNAVAILABLE : EX_TEMPFAIL;
 }
 
-int upstream_test(struct session *s, const char *name, bool json)
+int upstream_test(struct session *s, const char *name, const char *sender, bool json)
 {
-	const struct msg_upstream_test ask = { .upstream = str_of(name) };
+	const struct msg_upstream_test ask = { .upstream = str_of(name), .sender = str_of(sender) };
 	const struct msg_upstream_tested *m = &session_call(s, MSG_upstream_test, &ask, MSG_upstream_tested)->upstream_tested;
 
 	if (m->verdict.class != OK && m->transcript.n == 0) { /* there was no test */

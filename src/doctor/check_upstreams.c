@@ -3,7 +3,17 @@
 #include "upstreams.h"
 
 #include "posthouse/address.h"
+#include "posthouse/meaning.h"
 #include "posthouse/profiles.h"
+#include "posthouse/smtp_client.h"
+
+static bool goes_by(const struct doctor_domain *domain, const struct cfg_upstream *u)
+{
+	for (size_t i = 0; i < domain->upstreams_n; i++)
+		if (domain->upstreams[i] == u)
+			return true;
+	return false;
+}
 
 /* ---- upstream.fits ---- */
 
@@ -71,6 +81,61 @@ void check_upstream_fits(struct doctor *d)
 	upstreams_each(d, fits);
 }
 
+/* ---- upstream.sender ---- */
+
+#define SENDERS_TRIED 5 /* of an upstream and a domain */
+
+static void tell_sender(struct doctor *d, const struct cfg_upstream *u, struct str domain, struct str sender,
+			const struct fact_upstream *f)
+{
+	struct arena *a = doctor_arena(d);
+	struct str reply = arena_printf(a, "%u %.*s%s%.*s", f->verdict.code, STR_ARG(f->verdict.enhanced),
+					f->verdict.enhanced.n ? " " : "", STR_ARG(f->verdict.text));
+
+	if (f->state != FACT_THERE || f->verdict.class == TEMP)
+		finding_unknown(d, domain, u->name,
+				arena_printf(a, "%.*s could not be tried: %.*s", STR_ARG(sender), STR_ARG(reply)));
+	else if (f->step != STEP_MAIL && f->verdict.class != OK)
+		finding_skip(d, domain, u->name, S("upstream.reach"));
+	else if (f->verdict.class == OK)
+		finding_ok(d, domain, u->name, arena_printf(a, "takes mail of %.*s", STR_ARG(sender)));
+	else
+		finding_add(
+			d,
+			&(struct doctor_finding){
+				.domain = domain,
+				.subject = u->name,
+				.result = DOCTOR_FAILURE,
+				.found = reply,
+				.text = arena_printf(a, "refuses mail of %.*s: %.*s", STR_ARG(sender), STR_ARG(reply)),
+				.remedy = {
+					.text = arena_printf(a, "Confirm the address there%s%s; or send it by another upstream:",
+							     *meaning_hint(f->meaning) ? ". " : "", meaning_hint(f->meaning)),
+					.config = arena_printf(a, "routes = ( { senders = [ \"%.*s\" ]; via = [ \"…\" ]; }, … );",
+							       STR_ARG(sender)) } });
+}
+
+/* Nothing is sent: MAIL and RSET behind the login, for addresses that the configuration names. */
+static void try_senders(struct doctor *d, const struct cfg_upstream *u)
+{
+	const struct situation *s = doctor_situation(d);
+
+	for (size_t i = 0; i < s->domains_n; i++)
+		for (size_t k = 0; goes_by(&s->domains[i], u) && k < s->domains[i].senders.n && k < SENDERS_TRIED; k++) {
+			struct str sender = s->domains[i].senders.at[k];
+			const struct fact_upstream *f =
+				facts_upstream(d, arena_printf(doctor_arena(d), "%.*s %.*s", STR_ARG(u->name), STR_ARG(sender)));
+
+			if (f->state != FACT_PENDING)
+				tell_sender(d, u, s->domains[i].name, sender, f);
+		}
+}
+
+void check_upstream_sender(struct doctor *d)
+{
+	upstreams_each(d, try_senders);
+}
+
 /* ---- upstream.rewrites ---- */
 
 static bool is_google(const struct cfg_upstream *u)
@@ -78,14 +143,6 @@ static bool is_google(const struct cfg_upstream *u)
 	const struct profile *p = profile_find(u->profile);
 
 	return str_ieq(u->host, S("smtp.gmail.com")) || (p && p->host && strcmp(p->host, "smtp.gmail.com") == 0);
-}
-
-static bool goes_by(const struct doctor_domain *domain, const struct cfg_upstream *u)
-{
-	for (size_t i = 0; i < domain->upstreams_n; i++)
-		if (domain->upstreams[i] == u)
-			return true;
-	return false;
 }
 
 static void rewrites(struct doctor *d, const struct cfg_upstream *u)

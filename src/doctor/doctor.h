@@ -21,6 +21,7 @@ const struct fact_dns *facts_dns(struct doctor *d, enum doctor_view view, struct
 /* The answer of one name server, whose address is a text. */
 const struct fact_dns *facts_dns_at(struct doctor *d, struct str server, struct str name, unsigned type);
 const struct fact_probe *facts_probe(struct doctor *d, const struct probe *p);
+/* `name` of the upstream; or that, a blank, and the address of a sender, which is tried behind the login. */
 const struct fact_upstream *facts_upstream(struct doctor *d, struct str name);
 /* The greetings of all servers that some check has talked to so far. */
 struct str_list facts_greetings(struct doctor *d);

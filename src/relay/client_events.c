@@ -235,6 +235,8 @@ static void on_ready(struct connection *c)
 			       FAULT_AUTH);
 		return;
 	}
+	if (c->state == CONNECTION_OPENING && c->pool->probe && c->relay->ops->probe_sender(c))
+		return;
 	if (c->state == CONNECTION_OPENING)
 		opened(c);
 	find_work(c);
@@ -372,6 +374,14 @@ static void on_failed(struct connection *c, const struct smtp_client_event *e)
 	connection_close(c, "ended by the peer");
 }
 
+static void on_probed(struct connection *c, const struct smtp_client_event *e)
+{
+	if (e->reusable)
+		c->relay->ops->probe_heard(c, e->verdict);
+	else
+		attempt_failed(c, e->verdict, STEP_MAIL, FAULT_CONNECTION);
+}
+
 static void on_event(struct connection *c, const struct smtp_client_event *e)
 {
 	if (c->state == CONNECTION_OPENING && e->type != CLIENT_FAILED &&
@@ -388,7 +398,12 @@ static void on_event(struct connection *c, const struct smtp_client_event *e)
 	case CLIENT_READY: on_ready(c); return;
 	case CLIENT_TEXT: transfer_to_wire(c, downgrade_of(c)); return;
 	case CLIENT_RECIPIENT: on_recipient(c, e); return;
-	case CLIENT_DONE: on_done(c, e); return;
+	case CLIENT_DONE:
+		if (c->pool->probe)
+			on_probed(c, e);
+		else
+			on_done(c, e);
+		return;
 	case CLIENT_FAILED: on_failed(c, e); return;
 	}
 }

@@ -111,8 +111,11 @@ struct pool *nexthop_find(struct relay *relay, struct str route, struct arena *a
 
 /* ---- probe.c ---- */
 void probe_begin(struct relay *relay, struct channel *console, const struct msg_upstream_test *m);
-void probe_note(struct connection *c);             /* how far the session has come; before its client machine is freed */
-void probe_ended(struct connection *c, bool open); /* the session is open, or c->failure says why not */
+void probe_note(struct connection *c);                    /* how far the session has come; before its client machine is freed */
+void probe_ended(struct connection *c, bool open);        /* the session is open, or c->failure says why not */
+bool probe_sender(struct connection *c);                  /* the session is open: is a sender to be tried first? It is begun */
+void probe_heard(struct connection *c, struct verdict v); /* the answer to MAIL */
 void probe_free(struct connection *c);
+void probes_forget(struct relay *relay); /* something was reloaded: what was refused can work now */
 
 #endif

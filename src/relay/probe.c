@@ -3,6 +3,7 @@
 #include "connection.h"
 #include "relay.h"
 
+#include "posthouse/clock.h"
 #include "posthouse/role.h"
 
 #include <stdio.h>
@@ -14,18 +15,89 @@ struct probe {
 	struct arena arena;
 	struct str tls, extensions, mechanism; /* of the last session that got so far */
 	uint64_t size;
+	struct str sender; /* to be tried; "": none, or it was tried */
+	struct verdict heard;
+	uint64_t meaning;
 };
+
+/* The answer to a login that was refused, to be repeated. */
+struct refused_probe {
+	struct refused_probe *next;
+	struct arena arena;
+	struct str upstream;
+	uint64_t until; /* of the monotonic clock */
+	struct msg_upstream_tested answer;
+};
+
+#define REPEATED_MS (60 * 60 * 1000)
 
 static void refuse(struct channel *console, uint64_t call, struct verdict v)
 {
 	ipc_send_upstream_tested(console, &(struct msg_upstream_tested){ .call = call, .verdict = v }, -1);
 }
 
+/* ---- logins that were refused ---- */
+
+static struct refused_probe *refused_before(struct relay *relay, struct str upstream)
+{
+	for (struct refused_probe *r = relay->refused_probes; r; r = r->next)
+		if (str_eq(r->upstream, upstream) && r->until > clock_mono_ms())
+			return r;
+	return NULL;
+}
+
+static void remember(struct relay *relay, struct str upstream, const struct msg_upstream_tested *m)
+{
+	struct refused_probe *r = NEW(struct refused_probe);
+	struct arena *a = &r->arena;
+
+	r->upstream = arena_str(a, upstream);
+	r->until = clock_mono_ms() + REPEATED_MS;
+	r->answer = *m;
+	r->answer.verdict = verdict_keep(a, m->verdict);
+	r->answer.remote = arena_str(a, m->remote);
+	r->answer.tls = arena_str(a, m->tls);
+	r->answer.mechanism = arena_str(a, m->mechanism);
+	r->answer.extensions = arena_str(a, m->extensions);
+	r->answer.transcript = arena_str(a, m->transcript);
+	r->next = relay->refused_probes;
+	relay->refused_probes = r;
+}
+
+/* The first of the upstream. */
+static void forget(struct relay *relay, struct str upstream)
+{
+	struct refused_probe **at = &relay->refused_probes, *r;
+
+	while (*at && upstream.n > 0 && !str_eq((*at)->upstream, upstream))
+		at = &(*at)->next;
+	r = *at;
+	if (!r)
+		return;
+	*at = r->next;
+	arena_fini(&r->arena);
+	free(r);
+}
+
+void probes_forget(struct relay *relay)
+{
+	while (relay->refused_probes)
+		forget(relay, S(""));
+}
+
+/* ---- a test ---- */
+
 void probe_begin(struct relay *relay, struct channel *console, const struct msg_upstream_test *m)
 {
 	const struct cfg_upstream *u = config_upstream(role_config(relay->role), m->upstream);
+	struct refused_probe *before = m->cautious ? refused_before(relay, m->upstream) : NULL;
 	struct pool *pool;
 
+	if (u && before) {
+		before->answer.call = m->call;
+		ipc_send_upstream_tested(console, &before->answer, -1);
+		return;
+	}
 	if (!u || relay->stopping) {
 		refuse(console, m->call,
 		       u ? temp(421, S("4.3.2"), S("the relay is being stopped"))
@@ -36,6 +108,7 @@ void probe_begin(struct relay *relay, struct channel *console, const struct msg_
 	pool->probe = NEW(struct probe);
 	pool->probe->console = console;
 	pool->probe->call = m->call;
+	pool->probe->sender = arena_str(&pool->probe->arena, m->sender);
 	connection_open(pool);
 }
 
@@ -74,19 +147,48 @@ static void answer(struct connection *c, struct msg_upstream_tested m)
 	m.extensions = p->extensions;
 	m.size = p->size;
 	m.transcript = connection_transcript(c, &p->arena);
+	forget(c->relay, c->pool->name);
+	if (m.verdict.class == PERM && m.step == STEP_AUTH)
+		remember(c->relay, c->pool->name, &m);
 	if (p->console && p->console == role_peer(c->relay->role, ROLE_CONSOLE, 0))
 		ipc_send_upstream_tested(p->console, &m, -1);
 	p->console = NULL;
 }
 
+bool probe_sender(struct connection *c)
+{
+	struct probe *p = c->pool->probe;
+	struct smtp_transaction t = { .sender = p->sender, .sender_only = true };
+
+	if (p->sender.n == 0)
+		return false;
+	smtp_client_send(c->client, &t);
+	return true;
+}
+
+void probe_heard(struct connection *c, struct verdict v)
+{
+	struct probe *p = c->pool->probe;
+
+	p->sender = S("");
+	p->heard = verdict_keep(&p->arena, v);
+	c->by_peer = true;
+	p->meaning = v.class == OK ? 0 : meaning_pack(explain_failure(c, v, STEP_MAIL, FAULT_NONE));
+}
+
 void probe_ended(struct connection *c, bool open)
 {
+	const struct probe *p = c->pool->probe;
 	const struct failure *f = &c->failure;
+	bool refused = p->heard.class != OK;
 
 	if (open)
 		probe_note(c);
 	answer(c,
-	       open ? (struct msg_upstream_tested){ .verdict = ok(), .step = STEP_AUTH, .remote = str_of(c->remote) }
+	       open ? (struct msg_upstream_tested){ .verdict = p->heard,
+						    .step = refused ? STEP_MAIL : STEP_AUTH,
+						    .meaning = p->meaning,
+						    .remote = str_of(c->remote) }
 		    : (struct msg_upstream_tested){
 			      .verdict = f->verdict, .step = f->step, .meaning = meaning_pack(f->meaning), .remote = f->remote });
 }

@@ -27,6 +27,8 @@ static const struct relay_ops relay_ops = {
 	.closed = on_connection_closed,
 	.probe_note = probe_note,
 	.probe_ended = probe_ended,
+	.probe_sender = probe_sender,
+	.probe_heard = probe_heard,
 	.found = attempt_found,
 	.resolver_changed = attempt_resolve_again,
 };
@@ -58,6 +60,12 @@ static struct relay *relay_of(struct role *r)
 static struct verdict configure(struct role *r, const struct config *c)
 {
 	return nexthops_check(relay_of(r), c);
+}
+
+static void apply(struct role *r)
+{
+	nexthops_apply(r);
+	probes_forget(relay_of(r));
 }
 
 /* ---- messages ---- */
@@ -202,7 +210,7 @@ static const struct ipc_handlers handlers = {
 static const struct role_ops ops = {
 	.id = ROLE_RELAY,
 	.configure = configure,
-	.apply = nexthops_apply,
+	.apply = apply,
 	.abandon = nexthops_abandon,
 	.peer_down = peer_down,
 	.stop = stop,

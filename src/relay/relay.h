@@ -32,6 +32,8 @@ struct relay_ops {
 	/* attempt.c, client_events.c, pool.c: of a connection whose pool has a probe */
 	void (*probe_note)(struct connection *c);
 	void (*probe_ended)(struct connection *c, bool open);
+	bool (*probe_sender)(struct connection *c); /* true: a sender is tried, and CLIENT_DONE follows */
+	void (*probe_heard)(struct connection *c, struct verdict v);
 	/* downgrade.c, transfer.c */
 	void (*resume)(struct connection *c); /* the first pass is over */
 	/* pool.c */
@@ -65,6 +67,7 @@ struct relay {
 	struct family families[2];
 	uv_timer_t grace, sweep; /* sweep: frees the pools of domains that were looked up and got no mail */
 	bool stopping;
+	struct refused_probe *refused_probes; /* probe.c */
 };
 
 #endif

@@ -65,7 +65,7 @@ void smtp_client_send(struct smtp_client *c, const struct smtp_transaction *t)
 	arena_reset(&arena);
 	*tx = (struct client_transaction){ .arena = arena, .active = true, .what = *t };
 	tx->recipients = ARENA_ARRAY(&tx->arena, struct client_recipient, t->recipients_n);
-	tx->chunked = client_features(c) & PEER_CHUNKING;
+	tx->chunked = !t->sender_only && client_features(c) & PEER_CHUNKING;
 	transcript_begin(&c->transcript);
 	missing = what_is_missing(c, t);
 	if (missing.class != OK) {
@@ -80,7 +80,7 @@ void smtp_client_send(struct smtp_client *c, const struct smtp_transaction *t)
 		unfit++;
 		client_settle(c, i, perm(553, S("5.1.3"), S("the recipient's address cannot be sent")));
 	}
-	if (unfit == t->recipients_n) {
+	if (unfit == t->recipients_n && !t->sender_only) {
 		finish(c, perm(553, S("5.1.3"), S("no recipient's address can be sent")), false);
 		return;
 	}
@@ -183,7 +183,7 @@ static void write_commands(struct smtp_client *c)
 {
 	struct client_transaction *tx = &c->tx;
 	size_t window = (client_features(c) & PEER_PIPELINING) ? PIPELINE_MAX : 1;
-	size_t data = tx->what.recipients_n + 1, commands = tx->chunked ? data : data + 1;
+	size_t data = tx->what.recipients_n + 1, commands = tx->chunked || tx->what.sender_only ? data : data + 1;
 
 	while (tx->sent < commands && tx->sent - tx->answered < window) {
 		if (tx->sent == 0)

@@ -148,6 +148,30 @@ static void test_fits(void **state)
 	end(t, "upstream.fits", DOCTOR_ADVICE, "messages = [ \"250/1d\" ];");
 }
 
+static void sent_as(struct fact_upstream f, enum doctor_result result, const char *words)
+{
+	struct table *t = begin(UP("") "senders = ( { user = \"a\"; addresses = [ \"bob@example.org\" ]; } );", HOST_A);
+
+	table_options(t)->deep = true;
+	table_upstream(t, "isp", (struct fact_upstream){ .extensions = S("SIZE") });
+	table_upstream(t, "isp bob@example.org", f);
+	end(t, "upstream.sender", result, words);
+}
+
+static void test_sender(void **state)
+{
+	sent_as((struct fact_upstream){ .step = STEP_AUTH }, DOCTOR_OK, "isp takes mail of bob@example.org");
+	sent_as(failed(perm(550, S("5.7.1"), S("not yours")), STEP_MAIL, means(HINT_OWN_ADDRESS_ONLY, TROUBLE_SETUP, ACTOR_ADMIN),
+		       "X"),
+		DOCTOR_FAILURE, "isp refuses mail of bob@example.org: 550 5.7.1 not yours");
+	sent_as(failed(perm(550, S("5.7.1"), S("not yours")), STEP_MAIL, means(HINT_OWN_ADDRESS_ONLY, TROUBLE_SETUP, ACTOR_ADMIN),
+		       "X"),
+		DOCTOR_FAILURE, "routes = ( { senders = [ \"bob@example.org\" ];");
+	sent_as(failed(temp(451, S("4.3.0"), S("later")), STEP_MAIL, means(0, 0, 0), "X"), DOCTOR_UNKNOWN, "could not be tried");
+	sent_as(failed(perm(535, S("5.7.8"), S("no")), STEP_AUTH, means(0, TROUBLE_LOGIN, 0), "X"), DOCTOR_SKIPPED,
+		"upstream.reach");
+}
+
 #define GMAIL(login, more)                                                                                                       \
 	ADDRESSES "auth = { realm = \"example.org\"; }; upstreams = ( { name = \"g\"; profile = \"gmail\"; login = \"" login     \
 		  "\"; password = \"x\"; " more " } ); routes = ( { via = [ \"g\" ]; } );"
@@ -172,9 +196,11 @@ static void test_clear(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_by_relay),        cmocka_unit_test(test_by_probe),
-					    cmocka_unit_test(test_one_bad_address), cmocka_unit_test(test_fits),
-					    cmocka_unit_test(test_rewrites),        cmocka_unit_test(test_clear) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_by_relay), cmocka_unit_test(test_by_probe), cmocka_unit_test(test_one_bad_address),
+		cmocka_unit_test(test_fits),     cmocka_unit_test(test_sender),   cmocka_unit_test(test_rewrites),
+		cmocka_unit_test(test_clear)
+	};
 
 	return cmocka_run_group_tests_name("doctor_upstreams", tests, fixture_open, fixture_close);
 }
