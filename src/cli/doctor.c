@@ -1,6 +1,8 @@
 /* doctor.c - `posthouse doctor [DOMAIN]`: a run of doctor, and what it has found. */
 #include "doctor.h"
 
+#include "doctor_machine.h"
+
 #include "posthouse/clock.h"
 #include "posthouse/log.h"
 #include "posthouse/names.h"
@@ -26,11 +28,12 @@ struct command {
 
 /* ---- what is asked of the running relay ---- */
 
-/* On a thread of the pool, with a connection of its own. */
+/* On a thread of the pool, with a connection of its own. `name` can have a sender behind a blank. */
 static void test_upstream(void *ctx, struct arena *a, struct str name, struct fact_upstream *answer)
 {
 	const struct command *k = ctx;
-	const struct msg_upstream_test ask = { .upstream = name };
+	struct str upstream = str_head(name, str_find(name, ' '));
+	const struct msg_upstream_test ask = { .upstream = upstream, .sender = str_from(name, upstream.n + 1), .cautious = 1 };
 	const char *why = NULL;
 	struct control *control = control_open(k->config->control, k->options.deep ? 55000 : 18000, &why);
 	union ipc_message *reply = NULL;
@@ -47,7 +50,8 @@ static void test_upstream(void *ctx, struct arena *a, struct str name, struct fa
 						  .remote = m->remote,
 						  .tls = m->tls,
 						  .mechanism = m->mechanism,
-						  .extensions = m->extensions };
+						  .extensions = m->extensions,
+						  .size = m->size };
 	} else {
 		answer->verdict = temp(0, S(""), arena_printf(a, "%s: %s", control ? "the relay" : "no relay runs here", why));
 	}
@@ -133,6 +137,7 @@ static void run(struct command *k)
 	setenv("UV_THREADPOOL_SIZE", THREADS, 1);
 	uv_loop_init(&k->loop);
 	doctor_look_around(&k->arena, &k->options);
+	k->options.machine = machine_gather(&k->arena, k->config);
 	k->run = doctor_start(&k->loop, k->config, &k->options, &hooks, uid, gid);
 	while (!k->done)
 		uv_run(&k->loop, UV_RUN_DEFAULT);
