@@ -26,6 +26,24 @@ const struct cfg_sign *key_of(struct doctor *d, struct str domain);
 /* The domain that an upstream belongs to. */
 struct str upstream_domain(const struct cfg_upstream *u);
 
+/* ---- dmarc_facts.c ---- */
+
+/* The DMARC record that holds for a domain: at the domain, else at the organisational domain (RFC 7489 6.6.3). */
+struct dmarc_found {
+	const struct fact_dns *fact; /* that of the last name that was looked at */
+	struct str domain;           /* where it is: without "_dmarc."; "": there is none */
+	struct str text;             /* the first one */
+	size_t n;                    /* how many there are at that name */
+	bool valid;                  /* one that can be read: */
+	struct dmarc_record record;
+	struct str why; /* not valid: what is wrong with it */
+};
+struct dmarc_found dmarc_of(struct doctor *d, struct str domain);
+/* The policy that holds for mail from the domain; DMARC_NONE without a valid record. */
+enum dmarc_policy dmarc_policy_for(const struct dmarc_found *found, struct str domain);
+/* Is mail from `domain` signed by a key in a way that aligns? *broken_out: there is such a key, but its record is not good. */
+bool dkim_aligns(struct doctor *d, struct str domain, bool strict, bool *broken_out);
+
 /* ---- spf_facts.c ---- */
 
 /* The SPF record of a domain: the first text that is one, and how many there are. f->state tells the rest. */
