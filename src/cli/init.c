@@ -148,6 +148,7 @@ int command_init(const struct options *o, const char *config_path)
 	init_try_login(&t);
 	if (t.personal.n == 0)
 		init_look_up(&t);
+	init_make_user(&t);
 	if (t.password_given ? !read_password_line(&t.password) : account_generate_password(&t.password).class != OK)
 		die(EX_NOINPUT, "expected a password on the first line of standard input");
 	make_directories(&t);

@@ -38,6 +38,7 @@ struct init {
 	const struct profile *profile;                                /* of the provider that takes the mail; NULL: none */
 	const char *region, *client_id, *client_secret_file, *tenant; /* client_id: the login there is by OAuth */
 	struct secret typed;       /* the password or the client secret, when a person has typed it; it goes into a file */
+	bool run_as_default;       /* run_as was not given */
 	bool mx;                   /* the option for direct delivery was given */
 	bool asks;                 /* a person is at the terminal, and has not decided everything by options */
 	bool tries;                /* log in at the provider before anything is written */
@@ -77,8 +78,10 @@ const char *init_path_in(struct init *t, const char *directory, struct str name)
 
 /* ---- init_options.c: all that is asked for, before anything is made ---- */
 void init_read_options(struct init *t, const struct options *o, const char *config_path);
-/* The user that the relay runs as; dies when there is no such user. */
+/* The user that the relay runs as; dies when there is no such user, unless it is the one of packages. */
 void init_find_user(struct init *t);
+/* Make the user of packages, where it is wanted and missing. */
+void init_make_user(struct init *t);
 /* HOST, HOST:PORT or [ADDRESS]:PORT; dies when it is none of these. */
 void init_read_upstream(struct init *t, const char *text);
 /* A domain or host name in its one form; dies when it is none. `what` names it for people. */

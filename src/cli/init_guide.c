@@ -171,6 +171,8 @@ static void steps_of_upstream(struct steps *s)
 			     "In another terminal, sign in as %.*s. The command says what to open in a browser, and waits%s:",
 			     STR_ARG(login), t->profile->oauth == OAUTH_GOOGLE ? warned : ""),
 		     "upstream login", t->profile->name);
+	if (t->tried)
+		return;
 	if (t->profile)
 		step(s, arena_printf(&t->arena, "See whether %s can be reached, and lets the relay in:", t->profile->name),
 		     "upstream test", t->profile->name);

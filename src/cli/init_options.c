@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -151,7 +152,8 @@ static void read_identity(struct init *t, const struct options *o)
 	const char *hostname = options_value(o, "hostname"), *user = options_value(o, "user");
 
 	t->run_as = options_value(o, "run-as");
-	if (geteuid() == 0 && !t->run_as)
+	t->run_as_default = geteuid() == 0 && !t->run_as;
+	if (t->run_as_default)
 		t->run_as = "posthouse";
 	if (strchr(o->arguments[0], '@')) {
 		init_read_personal(t, o);
@@ -168,16 +170,46 @@ bool init_has_upstream(const struct init *t)
 	return t->profile != NULL || t->upstream_host.n > 0;
 }
 
+/* The user that nobody has asked for by name is made, as a package would. False: that is not possible here. */
+static bool make_user(const char *name)
+{
+	int status = -1;
+	pid_t child = fork();
+
+	if (child == 0) {
+		execlp("useradd", "useradd", "--system", "--home-dir", "/nonexistent", "--no-create-home", "--shell",
+		       "/usr/sbin/nologin", name, (char *)NULL);
+		_exit(EX_UNAVAILABLE);
+	}
+	if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
+		return false;
+	printf("Made the system user %s, as whom the relay works.\n", name);
+	return true;
+}
+
+static _Noreturn void tell_no_user(const struct init *t)
+{
+	die(EX_NOUSER,
+	    "there is no user \"%s\" for the relay to become; make one (adduser --system --group %s) or name one with --run-as",
+	    t->run_as, t->run_as);
+}
+
 void init_find_user(struct init *t)
 {
 	if (geteuid() != 0)
 		return;
 	t->user = getpwnam(t->run_as);
+	if (!t->user && !t->run_as_default)
+		tell_no_user(t);
+}
+
+void init_make_user(struct init *t)
+{
+	if (geteuid() != 0 || t->user)
+		return;
+	t->user = make_user(t->run_as) ? getpwnam(t->run_as) : NULL;
 	if (!t->user)
-		die(EX_NOUSER,
-		    "there is no user \"%s\" for the relay to become; make one (adduser --system --group %s) or name one "
-		    "with --run-as",
-		    t->run_as, t->run_as);
+		tell_no_user(t);
 }
 
 static void read_paths(struct init *t, const struct options *o, const char *config_path)

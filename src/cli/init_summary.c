@@ -91,7 +91,7 @@ static void print_settings(struct init *t)
 	printf("Settings for a mail client (outgoing server, SMTP):\n\n"
 	       "  server      %.*s\n  port        %s with STARTTLS, or %s with SSL/TLS\n  login       %.*s\n",
 	       STR_ARG(t->hostname), t->port_starttls, t->port_implicit, STR_ARG(t->name));
-	if (!t->password_given)
+	if (!t->password_given && t->personal.n == 0)
 		printf("  password    %.*s   (shown only now)\n", STR_ARG(secret_view(&t->password)));
 	printf("  method      normal password (PLAIN or LOGIN) or, as \"encrypted password\", SCRAM-SHA-256\n\n"
 	       "Click by click, or line by line: `%s client NAME`, where NAME is one of\n",
@@ -101,9 +101,7 @@ static void print_settings(struct init *t)
 
 static void print_way(struct init *t)
 {
-	if (t->personal.n > 0)
-		printf("Mail leaves as %.*s, whoever sends it. There are no DNS records to publish.\n\n", STR_ARG(t->personal));
-	else if (!init_has_upstream(t))
+	if (t->personal.n == 0 && !init_has_upstream(t))
 		printf("Mail goes directly to its recipients' servers. "
 		       "They expect that this machine can connect to port 25 elsewhere, that its\n"
 		       "address has the reverse name %.*s, and that SPF of %.*s allows it.%s\n\n",
@@ -121,13 +119,29 @@ static void print_only_records(struct init *t)
 	fprintf(stderr, "\n");
 }
 
+/* What a person needs who has nothing but a mailbox: as little as possible. */
+static void print_personal(struct init *t)
+{
+	printf("Made %s and the login %.*s%s", t->config, STR_ARG(t->name), t->password_given ? ".\n" : ",\n");
+	if (!t->password_given)
+		printf("password %.*s (shown only now). ", STR_ARG(secret_view(&t->password)));
+	printf("Mail leaves as %.*s.\n", STR_ARG(t->personal));
+	if (t->typed.n)
+		printf("The %s is in %s.\n", t->client_id ? "client secret" : "password of the provider",
+		       t->client_id ? t->client_secret_file : t->password_file);
+	printf("\n");
+}
+
 void init_print_summary(struct init *t)
 {
 	if (t->only_records && t->zone) {
 		print_only_records(t);
 		return;
 	}
-	print_files(t);
+	if (t->personal.n > 0)
+		print_personal(t);
+	else
+		print_files(t);
 	print_renewal(t);
 	print_dns(t);
 	print_settings(t);

@@ -42,10 +42,12 @@ static void judge_ours(struct doctor *d, const struct doctor_domain *domain)
 	}
 	f.remedy.text =
 		arena_printf(&d->arena, "Send mail of %.*s through its provider, with your login there:", STR_ARG(domain->name));
-	f.remedy.config = arena_printf(&d->arena,
-				       "upstreams = ( { name = \"%s\"; profile = \"%s\"; … } );\n    routes = ( { senders = [ "
-				       "\"@%.*s\" ]; via = [ \"%s\" ]; }, … );",
-				       profile, profile, STR_ARG(domain->name), profile);
+	if (*profile)
+		f.remedy.config =
+			arena_printf(&d->arena,
+				     "upstreams = ( { name = \"%s\"; profile = \"%s\"; … } );\n    routes = ( { senders = [ "
+				     "\"@%.*s\" ]; via = [ \"%s\" ]; }, … );",
+				     profile, profile, STR_ARG(domain->name), profile);
 	finding_add(d, &f);
 }
 

@@ -61,7 +61,7 @@ bool name_is_ours(const struct doctor *d, struct str name);
 struct str address_in_ehlo(struct str ehlo); /* in brackets, in the first line of the answer; "" */
 
 /* providers.c: does its mail go by the upstream of the provider whose domain it is? The profile of the provider in whose domain
- * everybody can have an address; NULL: it is no such domain. */
+ * everybody can have an address; "": it has none; NULL: it is no such domain. */
 bool domain_is_foreign(const struct doctor_domain *domain);
 const char *provider_profile(struct str domain);
 

@@ -189,6 +189,36 @@ def test_questions():
     assert code == 0 and "Name of this relay" not in shown, shown
 
 
+def test_on_a_bare_machine():
+    """One command, no option that is needed: the user is made, and the relay takes mail by what was printed."""
+    if os.geteuid() != 0:
+        raise Skip("only root makes users")
+    needs_namespaces("--mount", "--net")
+    place = pathlib.Path(tempfile.mkdtemp(dir="/var/tmp"))
+    place.chmod(0o755)
+    try:
+        shutil.copytree(SANITIZED, place / "bin", ignore=lambda d, names: [n for n in names if not n.startswith("posthouse") or n.endswith(".p")])
+        script = f"""set -e
+            for d in etc run var/lib; do mkdir -p {place}/$d; done
+            cp -a /etc/. {place}/etc; mount --bind {place}/etc /etc; mount --bind {place}/run /run; mount --bind {place}/var/lib /var/lib
+            rm -rf /etc/posthouse; userdel posthouse 2>/dev/null || true; ip link set lo up
+            {place}/bin/posthouse init example.test --yes >/run/said
+            id posthouse >/dev/null; cat /run/said
+            {place}/bin/posthouse serve 2>/run/log & relay=$!
+            for i in $(seq 300); do grep -q master.ready /run/log && break; sleep 0.2; done
+            password=$(sed -n 's/^  password *//p' /run/said | cut -d' ' -f1)
+            printf 'From: user@example.test\\r\\nSubject: hi\\r\\n\\r\\nhi\\r\\n' | curl -sS --url smtps://relay.example.test:465 \
+                --resolve relay.example.test:465:127.0.0.1 --cacert /etc/posthouse/fullchain.pem --user "user@example.test:$password" \
+                --mail-from user@example.test --mail-rcpt bob@example.net --upload-file - || (cat /run/log; exit 1)
+            {place}/bin/posthouse queue list --json
+            kill $relay; wait $relay"""
+        done = subprocess.run(["unshare", "--mount", "--net", "sh", "-c", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, timeout=300)
+        assert done.returncode == 0 and "Made the system user posthouse" in done.stdout and "bob@example.net" in done.stdout, done.stdout
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
 # ---- people without a domain ----
 
 def provider(**options):
@@ -206,7 +236,8 @@ def test_a_mailbox_and_nothing_else():
     sink, secret, options = provider(rcpt=lambda address: "550 5.1.1 No such user" if address.startswith("nobody") else None)
     said = init(relay, MY, "--hostname", HOST, "--password-stdin", *options, input=PASSWORD + "\n").stdout
     assert f"Tried: localhost:{sink.port}, TLS 1.3 good, login good." in said and sink.logins == [("PLAIN", MY)], said
-    assert f"home@{HOST}" in said and "_domainkey" not in said and f"Mail leaves as {MY}" in said
+    assert f"home@{HOST}" in said and "_domainkey" not in said and f"Mail leaves as {MY}." in said
+    assert [line.split("posthouse.conf ")[1] for line in to_copy(said)] == ["check", "serve"]  # the login was tried already
     conf = relay.conf.read_text()
     assert f'rewrite = ( {{ sender = "*"; to = "{MY}"; headers = true; }} );' in conf and f'postmaster = "{MY}"' in conf and "sign =" not in conf
     assert not list(relay.dir.glob("*.zone")) and not list(relay.dir.glob("dkim*"))
