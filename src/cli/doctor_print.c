@@ -39,7 +39,7 @@ static size_t width(struct str s)
 
 /* Print the text with at most COLUMNS in a line; `at` columns are used of the first one, the others begin with `indent` blanks. A
  * line break in the text stays one. */
-static void print_wrapped(struct str text, size_t at, size_t indent)
+static void print_wrapped(struct arena *a, struct str text, size_t at, size_t indent)
 {
 	struct str line, word;
 	bool first_line = true;
@@ -51,6 +51,7 @@ static void print_wrapped(struct str text, size_t at, size_t indent)
 			printf("\n%*s", (int)indent, "");
 		at = first_line ? at : indent;
 		first_line = false;
+		line = utf8_shown(a, line);
 		while (str_split(&line, ' ', &word)) {
 			if (!first && at + 1 + width(word) > COLUMNS) {
 				printf("\n%*s", (int)indent, "");
@@ -72,7 +73,7 @@ static void print_indented(struct arena *a, struct str text)
 	if (text.n == 0)
 		return;
 	printf("%*s", INDENT, "");
-	print_wrapped(utf8_shown(a, text), INDENT, INDENT);
+	print_wrapped(a, text, INDENT, INDENT);
 }
 
 /* ---- one finding ---- */
@@ -120,7 +121,7 @@ static void print_finding(struct arena *a, const struct doctor_finding *f)
 {
 	int at = printf("%-4s  %-*s ", labels[f->result], ID_COLUMNS, doctor_check_id(f->check));
 
-	print_wrapped(utf8_shown(a, sentence(a, f)), (size_t)at, INDENT);
+	print_wrapped(a, sentence(a, f), (size_t)at, INDENT);
 	if (f->result == DOCTOR_OK || f->result == DOCTOR_SKIPPED || f->result == DOCTOR_IGNORED)
 		return;
 	print_indented(a, f->why);
@@ -268,7 +269,7 @@ void doctor_print(struct doctor_run *run, const struct config *c, bool all)
 	struct doctor *d = doctor_of(run);
 	struct arena *a = doctor_arena(d);
 
-	print_wrapped(utf8_shown(a, doctor_situation_text(a, d, c)), 0, INDENT);
+	print_wrapped(a, doctor_situation_text(a, d, c), 0, INDENT);
 	if (!doctor_sees_world(run) && !doctor_situation(d)->offline && all)
 		print_indented(
 			a,

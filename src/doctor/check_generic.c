@@ -124,12 +124,13 @@ void check_ptr_generic(struct doctor *d)
 	for (size_t i = 0; i < d->situation.addresses_n; i++) {
 		struct str address = d->situation.addresses[i].text;
 		const struct fact_dns *names;
-		size_t before = d->findings_n;
+		size_t before;
 
 		if (result_of(d, CHECK_PTR_EXISTS, S(""), address) != DOCTOR_OK) {
 			finding_skip(d, S(""), address, S("ptr.exists"));
 			continue;
 		}
+		before = d->findings_n;
 		names = facts_dns(d, VIEW_WORLD, reverse_name(&d->arena, address, S("in-addr.arpa"), S("ip6.arpa")), DNS_PTR);
 		for (size_t j = 0; j < names->n && d->findings_n == before; j++)
 			judge(d, address, names->records[j].text);

@@ -32,7 +32,7 @@ struct str greeted_address(struct doctor *d, struct str domain, bool v6, struct 
 const struct fact_probe *port25_probe(struct doctor *d, size_t domain, bool v6)
 {
 	struct str host = S(""), address = greeted_address(d, d->config->doctor.probe.at[domain], v6, &host);
-	struct probe p = { .host = address, .port = 25 };
+	struct probe p = { .host = address, .port = (unsigned)d->config->delivery.port };
 
 	return address.n > 0 ? facts_probe(d, &p) : NULL;
 }

@@ -80,7 +80,7 @@ static bool is_foreign(const struct source *s, const struct probe *p)
 {
 	const struct situation *at = doctor_situation(s->doctor);
 
-	if (p->port != 25)
+	if (p->port != s->config->delivery.port)
 		return false;
 	for (size_t i = 0; i < at->addresses_n; i++)
 		if (str_eq(at->addresses[i].text, p->host))

@@ -119,13 +119,14 @@ class Daemon:
 
 # ---- names ----
 class NameServer(Daemon):
-    """nsd with zones: { "example.net": "lines of records" }. `resolver` is what goes into delivery.resolver."""
+    """nsd with zones: { "example.net": "lines of records" }; lines with a SOA replace the usual ones. `resolver` is what goes into
+    delivery.resolver."""
 
-    def __init__(self, zones, address="127.0.0.1"):
+    def __init__(self, zones, address="127.0.0.1", port=None):
         super().__init__("nsd")
         installed = pathlib.Path("/usr/sbin/nsd")
         root = pathlib.Path("/") if installed.exists() else unpack(NSD)
-        self.port = free_port(address)
+        self.address, self.port = address, port or free_port(address)
         self.resolver = f"{address}@{self.port}"
         self.root = root
         text = f'''server:
@@ -142,7 +143,8 @@ remote-control:
 	control-enable: no
 '''
         for zone, records in zones.items():
-            (self.dir / f"{zone}.zone").write_text(f"$ORIGIN {zone}.\n$TTL 2\n@ SOA ns admin 1 3600 600 86400 2\n@ NS ns\nns A 127.0.0.1\n{records}\n")
+            usual = "" if " SOA " in records else f"@ SOA ns admin 1 3600 600 86400 2\n@ NS ns\nns A {address}\n"
+            (self.dir / f"{zone}.zone").write_text(f"$ORIGIN {zone}.\n$TTL 2\n{usual}{records}\n")
             text += f'zone:\n\tname: "{zone}"\n\tzonefile: "{zone}.zone"\n'
         (self.dir / "conf").write_text(text)
         self.start()
@@ -150,7 +152,7 @@ remote-control:
     def start(self):
         environment = {} if self.root == pathlib.Path("/") else {"LD_LIBRARY_PATH": library_path(self.root)}
         self.run([self.root / "usr/sbin/nsd", "-d", "-c", self.dir / "conf"], environment)
-        self.ready(lambda: can_connect(self.port))
+        self.ready(lambda: can_connect(self.port, self.address))
 
 
 class Names:
