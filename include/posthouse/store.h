@@ -409,6 +409,7 @@ struct store_stats {
 	bool full;                                            /* accepts are refused for want of space */
 	bool lost;     /* the database was removed or replaced: every operation is refused */
 	bool rerouted; /* some recipient goes by a `via` of its own, or did since the start */
+	bool indexing; /* the index by which mail is found is behind: it takes longer */
 	bool set_back; /* the clock is behind the latest time that the store knows, or it knows none: call store_mend */
 };
 void store_stats(const struct store *st, struct store_stats *stats_out);

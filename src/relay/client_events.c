@@ -76,7 +76,8 @@ static void end_delivery(struct connection *c)
 
 	stream_tls_info(c->stream, &tls);
 	if (tls.on)
-		snprintf(tls_text, sizeof tls_text, "%s/%s", tls.version, tls.cipher);
+		snprintf(tls_text, sizeof tls_text, "%s/%s%s", tls.version, tls.cipher,
+			 c->tls.level == TLS_LEVEL_VERIFY ? " verified" : "");
 	if (delivery_met_rate(d))
 		pool_throttle(c->pool);
 	c->delivery = NULL;

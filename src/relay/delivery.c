@@ -147,6 +147,11 @@ static struct str transcript_of(struct delivery *d, struct str session, bool ses
 	return arena_printf(&d->arena, "%.*s%.*s", STR_ARG(buf_view(&d->given_up)), STR_ARG(said));
 }
 
+static struct str head_lines(struct str text, size_t max)
+{
+	return text.n <= max ? text : str_head(text, str_rfind(str_head(text, max), '\n') + 1);
+}
+
 static void report(struct delivery *d, struct msg_result m)
 {
 	struct channel *queue = role_peer(d->relay->role, ROLE_QUEUE, 0);
@@ -162,7 +167,9 @@ static void report(struct delivery *d, struct msg_result m)
 	}
 	m.gate_reason = str_head(m.gate_reason, OUTCOME_TEXT_MAX);
 	fill_outcomes(d, &m, &all_ok);
-	m.transcript = all_ok ? S("") : transcript_of(d, m.transcript, session_failed);
+	m.transcript = transcript_of(d, m.transcript, session_failed);
+	if (all_ok) /* it is kept for each message: whole lines of the beginning */
+		m.transcript = head_lines(m.transcript, TRANSCRIPT_OK_MAX);
 	log_debug(&d->log, "delivery.reported", kv("lease", d->lease), kv("remote", m.remote), kv("tls", m.tls),
 		  kv("recipients", m.outcomes.n), kv("all_sent", all_ok), kv("gate", m.gate), kv("gate_reason", m.gate_reason));
 	if (all_ok)

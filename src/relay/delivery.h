@@ -16,7 +16,7 @@ struct relay;
 struct pool;
 struct connection;
 
-enum { TRANSCRIPT_MAX = 4096 };
+enum { TRANSCRIPT_MAX = 4096, TRANSCRIPT_OK_MAX = 2048 };
 
 struct recipient {
 	uint64_t n;

@@ -10,8 +10,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define SWEEP_MS    250
-#define ORPHANS_MAX 256
+#define SWEEP_MS          250
+#define ORPHANS_MAX       256
+#define LOGGED_RECIPIENTS 10
 
 static const char *const state_names[TX_STATES] = { "envelope", "header", "body",      "refused", "signing",
 						    "syncing",  "credit", "submitted", "away" };
@@ -202,11 +203,24 @@ void transaction_drop_recipient(struct transaction *tx)
 }
 
 /* ---- the end ---- */
-static void log_answer(const struct transaction *tx, struct verdict v)
+
+/* The first recipients, with commas; the number of all is beside them. */
+static struct str first_recipients(struct transaction *tx)
+{
+	struct str list = S("");
+
+	for (size_t i = 0; i < tx->recipients_n && i < LOGGED_RECIPIENTS; i++)
+		list = arena_printf(&tx->arena, "%.*s%s%.*s", STR_ARG(list), i ? "," : "", STR_ARG(tx->recipients[i].address));
+	return list;
+}
+
+static void log_answer(struct transaction *tx, struct verdict v)
 {
 	if (v.class == OK)
 		log_info(&tx->log, "mail.accepted", kv("login", tx->envelope.login), kv("device", tx->device),
-			 kv("client", tx->client), kv("sender", tx->envelope.sender), kv("recipients", tx->recipients_n),
+			 kv("client", tx->client), kv("sender", tx->envelope.sender), kv("message_id", tx->envelope.message_id),
+			 kv("recipients", tx->recipients_n), kv("to", first_recipients(tx)),
+			 kv("more", tx->recipients_n > LOGGED_RECIPIENTS ? tx->recipients_n - LOGGED_RECIPIENTS : 0),
 			 kv("size_bytes", tx->size), kv("sign_domain", tx->keys_n > 0 ? tx->keys[0].domain : S("")));
 	else
 		log_warning(&tx->log, "mail.refused", kv("login", tx->envelope.login), kv("sender", tx->envelope.sender),

@@ -2,6 +2,8 @@
  *   million_store fill DIR [--messages N] [--domains N] [--size BYTES] [--due-in SECONDS]   accept so many more
  *   million_store list DIR                                                                  all pages of a listing
  *   million_store drain DIR                                                                 lease and settle everything
+ *   million_store index DIR                                                                 wait until all can be found by the index
+ *   million_store find DIR                                                                  find by each selector, to the end or 100 rows
  * Figures are lines key=value. Domains are spread evenly, in no order; ids are those of an hour ago. */
 #include "bench.h"
 
@@ -35,6 +37,8 @@ struct million {
 	uint64_t asked_us, pending;      /* operations without an answer */
 	uint64_t cursor, last;
 	struct samples waits;
+	struct find_place place;
+	uint64_t found;
 	bool finished, opened, closed;
 };
 
@@ -85,7 +89,7 @@ struct slot {
 	struct million *m;
 	struct accepted message;
 	struct new_recipient recipient;
-	char address[64];
+	char address[64], subject[64], message_id[64];
 	uint64_t began_us;
 };
 
@@ -97,6 +101,10 @@ static void accept_next(struct slot *s)
 	uint64_t i = m->started++, at = m->base_ms + i / 1000;
 
 	(void)snprintf(s->address, sizeof(s->address), "user%" PRIu64 "@domain%" PRIu64 ".example", i, i * GOLDEN % m->domains);
+	(void)snprintf(s->subject, sizeof(s->subject), "Invoice %" PRIu64 " of order %" PRIu64, i, i * GOLDEN % m->messages);
+	(void)snprintf(s->message_id, sizeof(s->message_id), "<%" PRIx64 ".%" PRIu64 "@client.example>", i * GOLDEN, i);
+	s->message.envelope.subject = str_of(s->subject);
+	s->message.envelope.message_id = str_of(s->message_id);
 	s->recipient.address = str_of(s->address);
 	s->message.id = at << 21 | (uint64_t)15 << 17 | (i % 1000);
 	s->message.token = i + 1;
@@ -266,12 +274,97 @@ static void drain(struct million *m)
 		(void)uv_run(&m->loop, UV_RUN_ONCE);
 }
 
+/* ---- find ---- */
+
+static void on_found(void *ctx, struct verdict v, const struct found_recipient *rows, size_t n, const struct find_place *next)
+{
+	struct million *m = ctx;
+
+	check("find", v);
+	samples_add(&m->waits, bench_now_us() - m->asked_us);
+	m->done += n;
+	m->found += n;
+	m->place = *next;
+	m->finished = true;
+}
+
+/* All pages, up to `max` rows. */
+static void find_one(struct million *m, const char *what, const struct find *find)
+{
+	uint64_t from = bench_now_us();
+
+	m->found = 0;
+	m->place = (struct find_place){ 0 };
+	do {
+		m->finished = false;
+		m->asked_us = bench_now_us();
+		store_find(m->st, find, &m->place, PAGE, on_found, m);
+		while (!m->finished)
+			(void)uv_run(&m->loop, UV_RUN_ONCE);
+	} while (m->place.phase && m->found < PAGE);
+	printf("find_%s_ms=%.1f\nfind_%s_rows=%" PRIu64 "\n", what, (double)(bench_now_us() - from) / 1000, what, m->found);
+}
+
+#define T(text)                                                                                                                  \
+	{                                                                                                                        \
+		(text), sizeof(text) - 1                                                                                         \
+	}
+static void find(struct million *m)
+{
+	static const struct {
+		const char *what;
+		struct find find;
+	} cases[] = {
+		{ "recipient", { .recipient = T("user4711@*") } },
+		{ "recipient_whole", { .recipient = T("user123456@domain7.example") } },
+		{ "recipient_none", { .recipient = T("nobody@nowhere.example") } },
+		{ "recipient_similar", { .recipient = T("user12345678@domain1.example") } },
+		{ "local_part", { .recipient = T("user999") } },
+		{ "domain", { .recipient = T("@domain77.example") } },
+		{ "domain_none", { .recipient = T("domainx.example") } },
+		{ "pattern", { .recipient = T("*r99999*@*7.example") } },
+		{ "sender", { .sender = T("bench") } },
+		{ "sender_none", { .sender = T("bencher@bench.example.org") } },
+		{ "user", { .user = T("bench") } },
+		{ "user_none", { .user = T("nobody") } },
+		{ "subject", { .subject = T("invoice 4711") } },
+		{ "subject_part", { .subject = T("voice 77777") } },
+		{ "subject_none", { .subject = T("parcel") } },
+		{ "subject_two_letters", { .subject = T("qz") } },
+		{ "message_id_none", { .message_id = T("<none@client.example>") } },
+		{ "waiting", { .states = 1 << RCPT_WAITING } },
+		{ "failed_of_user", { .states = 1 << RCPT_FAILED | 1 << RCPT_BOUNCED, .user = T("bench") } },
+		{ "delivered_of_nobody", { .states = 1 << RCPT_DELIVERED, .recipient = T("nobody") } },
+		{ "since_never", { .since = UINT32_MAX * 1000ull } },
+		{ "until_never", { .until = 1 } },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		find_one(m, cases[i].what, &cases[i].find);
+}
+
+/* The store indexes in idle time. */
+static void index_all(struct million *m)
+{
+	struct store_stats stats;
+
+	do {
+		(void)uv_run(&m->loop, UV_RUN_NOWAIT);
+		uv_sleep(50);
+		store_stats(m->st, &stats);
+	} while (stats.indexing);
+}
+
 /* ---- main ---- */
 
 static const struct {
 	const char *name, *what;
 	void (*run)(struct million *m);
-} commands[] = { { "fill", "accepted", fill }, { "list", "listed", list }, { "drain", "drained", drain } };
+} commands[] = { { "fill", "accepted", fill },
+		 { "list", "listed", list },
+		 { "drain", "drained", drain },
+		 { "index", "indexed", index_all },
+		 { "find", "found", find } };
 
 static void parse(struct million *m, int argc, char **argv)
 {
@@ -295,7 +388,7 @@ static void parse(struct million *m, int argc, char **argv)
 	}
 	if (argc - optind != 2 || m->domains == 0)
 		die(64,
-		    "usage: million_store fill|list|drain DIR [--messages N] [--domains N] [--size BYTES] [--due-in SECONDS]");
+		    "usage: million_store fill|list|drain|index|find DIR [--messages N] [--domains N] [--size BYTES] [--due-in SECONDS]");
 	m->dir = argv[optind + 1];
 }
 

@@ -3,7 +3,7 @@
 
 #include "posthouse/buf.h"
 
-#define PAIRS_MAX 16
+#define PAIRS_MAX 24
 
 /* Is the value clear without quotes? */
 static bool is_plain(struct str s)
@@ -78,8 +78,8 @@ struct str fields_of(struct arena *a, const struct kv *pairs, size_t n)
 	return result;
 }
 
-struct str fields_logged(struct arena *a, enum log_level level, uint64_t message, const char *event, const struct kv *pairs,
-			 size_t n)
+struct str fields_logged(struct arena *a, enum log_level level, uint64_t message, const char *event, size_t of_message,
+			 const struct kv *pairs, size_t n)
 {
 	struct log log = { .message = message };
 	struct kv shown[PAIRS_MAX + 1] = { { .key = NULL } }; /* the first is the log macros' placeholder */
@@ -89,5 +89,5 @@ struct str fields_logged(struct arena *a, enum log_level level, uint64_t message
 		if (pairs[i].kind != KV_STR || pairs[i].str.n > 0)
 			shown[shown_n++] = pairs[i];
 	log_write(level, &log, event, shown, shown_n);
-	return fields_of(a, pairs, n);
+	return fields_of(a, pairs + of_message, n - of_message);
 }

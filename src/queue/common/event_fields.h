@@ -12,12 +12,13 @@ struct str fields_of(struct arena *a, const struct kv *pairs, size_t n);
 #define FIELDS(a, ...)                                                                                                           \
 	fields_of((a), (const struct kv[]){ __VA_ARGS__ }, sizeof((const struct kv[]){ __VA_ARGS__ }) / sizeof(struct kv))
 
-/* Log the pairs as `event` of the message, and return them as fields. */
-struct str fields_logged(struct arena *a, enum log_level level, uint64_t message, const char *event, const struct kv *pairs,
-			 size_t n);
+/* Log the pairs as `event` of the message, and return all but the first `of_message` as fields: those are of the message, whose
+ * history need not repeat them. */
+struct str fields_logged(struct arena *a, enum log_level level, uint64_t message, const char *event, size_t of_message,
+			 const struct kv *pairs, size_t n);
 
-#define FIELDS_LOGGED(a, level, message, event, ...)                                                                             \
-	fields_logged((a), (level), (message), (event), (const struct kv[]){ __VA_ARGS__ },                                      \
+#define FIELDS_LOGGED(a, level, message, event, of_message, ...)                                                                 \
+	fields_logged((a), (level), (message), (event), (of_message), (const struct kv[]){ __VA_ARGS__ },                        \
 		      sizeof((const struct kv[]){ __VA_ARGS__ }) / sizeof(struct kv))
 
 #endif

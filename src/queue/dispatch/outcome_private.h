@@ -10,6 +10,7 @@ struct answer {
 	struct lease *lease;
 	uint64_t now;
 	struct str remote, tls, without, transcript;
+	bool shown;       /* some recipient's outcome has the transcript of what went well: one for the message is enough */
 	bool dsn;         /* the next hop itself reports successes */
 	uint64_t meaning; /* of the reply, see meaning.h; 0: not known */
 	unsigned scope;

@@ -239,6 +239,7 @@ static void stats(const struct engine *e, struct store_stats *stats_out)
 					   .accepted = c->accepted,
 					   .settled = c->settled,
 					   .rerouted = e->rerouted,
+					   .indexing = search_is_behind(e),
 					   .set_back = e->set_back };
 }
 

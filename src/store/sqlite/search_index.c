@@ -141,6 +141,11 @@ void search_add(struct engine *e, uint64_t id)
 	e->counters.unsearched++;
 }
 
+bool search_is_behind(const struct engine *e)
+{
+	return e->counters.unsearched >= BLOCK_MESSAGES || e->counters.older_than > 0;
+}
+
 bool search_wants_step(const struct engine *e, bool was_idle)
 {
 	uint64_t now = clock_mono_ms(), n = e->counters.unsearched;
@@ -151,7 +156,7 @@ bool search_wants_step(const struct engine *e, bool was_idle)
 		return true;
 	if (!was_idle || now < e->search.asked_at_ms + FINDER_MS)
 		return false;
-	return n >= BLOCK_MESSAGES || e->counters.older_than > 0;
+	return search_is_behind(e);
 }
 
 void search_step(struct engine *e)

@@ -192,6 +192,7 @@ void message_reduce_open(struct engine *e, uint64_t id, uint64_t closed_n, uint6
 void search_open(struct engine *e);
 void search_add(struct engine *e, uint64_t id);
 void search_forget(struct engine *e, const uint64_t *ids, size_t n);
+bool search_is_behind(const struct engine *e);
 bool search_wants_step(const struct engine *e, bool was_idle);
 void search_step(struct engine *e);
 void search_put_off(struct engine *e);
