@@ -16,6 +16,10 @@ void control_close(struct control *c);
 bool control_call(struct control *c, enum msg_type request, const void *message, enum msg_type reply, struct arena *a,
 		  union ipc_message **reply_out, const char **why_out);
 
+/* The same with a descriptor, which stays the caller's. */
+bool control_call_with(struct control *c, enum msg_type request, const void *message, int fd, enum msg_type reply,
+		       struct arena *a, union ipc_message **reply_out, const char **why_out);
+
 /* Ask several things before the first answer: the number of the call, 0 when it cannot be sent; and the next answer, whatever it
  * is about: its `call` says to which question. NULL: *why_out says why there is none. */
 uint64_t control_send(struct control *c, enum msg_type request, const void *message, const char **why_out);

@@ -269,6 +269,7 @@ struct message_row {
 	enum message_kind kind;
 	struct envelope envelope;
 	struct str device, origin, held, prefix;
+	bool is_held; /* the message, and not only some of its recipients */
 	uint64_t recipients, open;
 	uint64_t due_at;      /* earliest of the waiting ones; 0 = none */
 	struct str recipient; /* the first open one */
@@ -320,7 +321,7 @@ struct find_place {
 struct found_recipient {
 	uint64_t id, received_at, size;
 	enum message_kind kind;
-	struct str login, device, sender, subject, message_id, held;
+	struct str login, device, origin, sender, subject, message_id, held;
 	struct recipient_row recipient;
 	struct str tls;   /* of the last attempt */
 	uint64_t meaning; /* of the last reply */

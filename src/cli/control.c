@@ -22,14 +22,35 @@ struct control {
 	char datagram[IPC_DATAGRAM_MAX];
 };
 
-static const char *send_message(struct control *c, enum msg_type type, uint64_t call, const void *message)
+/* fd: goes along; -1: none. */
+static ssize_t send_datagram(int to, struct str bytes, int fd)
+{
+	char room[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec part = { .iov_base = (char *)(uintptr_t)bytes.p, .iov_len = bytes.n };
+	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		struct cmsghdr *head;
+
+		m.msg_control = room;
+		m.msg_controllen = sizeof room;
+		head = CMSG_FIRSTHDR(&m);
+		head->cmsg_level = SOL_SOCKET;
+		head->cmsg_type = SCM_RIGHTS;
+		head->cmsg_len = CMSG_LEN(sizeof fd);
+		memcpy(CMSG_DATA(head), &fd, sizeof fd);
+	}
+	return sendmsg(to, &m, MSG_NOSIGNAL);
+}
+
+static const char *send_message(struct control *c, enum msg_type type, uint64_t call, const void *message, int fd)
 {
 	struct buf b;
 	ssize_t n = -1;
 
 	buf_init(&b, IPC_DATAGRAM_MAX);
 	if (ipc_encode(&b, type, call, message))
-		n = send(c->fd, b.p + b.from, b.n, MSG_NOSIGNAL);
+		n = send_datagram(c->fd, str_make(b.p + b.from, b.n), fd);
 	buf_fini(&b);
 	return n < 0 ? "the relay does not take the request" : NULL;
 }
@@ -93,7 +114,7 @@ static const char *greet(struct control *c)
 	const char *why = NULL;
 	union ipc_message *m;
 
-	(void)send_message(c, MSG_hello, 0, &hello);
+	(void)send_message(c, MSG_hello, 0, &hello, -1);
 	m = control_next(c, &a, &type, &why);
 	if (m && (type != MSG_hello || m->hello.table_hash != hello.table_hash)) {
 		why = other_build;
@@ -159,17 +180,24 @@ void control_close(struct control *c)
 
 uint64_t control_send(struct control *c, enum msg_type request, const void *message, const char **why_out)
 {
-	*why_out = send_message(c, request, ++c->last_call, message);
+	*why_out = send_message(c, request, ++c->last_call, message, -1);
 	return *why_out ? 0 : c->last_call;
 }
 
 bool control_call(struct control *c, enum msg_type request, const void *message, enum msg_type reply, struct arena *a,
 		  union ipc_message **reply_out, const char **why_out)
 {
-	uint64_t call = control_send(c, request, message, why_out);
+	return control_call_with(c, request, message, -1, reply, a, reply_out, why_out);
+}
+
+bool control_call_with(struct control *c, enum msg_type request, const void *message, int fd, enum msg_type reply,
+		       struct arena *a, union ipc_message **reply_out, const char **why_out)
+{
+	uint64_t call = ++c->last_call;
 	enum msg_type type;
 
-	while (call && (*reply_out = control_next(c, a, &type, why_out)))
+	*why_out = send_message(c, request, call, message, fd);
+	while (!*why_out && (*reply_out = control_next(c, a, &type, why_out)))
 		if (type == reply && (*reply_out)->call == call)
 			return true;
 	return false;

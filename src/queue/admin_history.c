@@ -35,13 +35,14 @@ static struct rec_found_row found_row(const struct found_recipient *f)
 				       .meaning = f->meaning,
 				       .remote = admin_cut(r->remote),
 				       .route = admin_cut(r->route),
-				       .tls = admin_cut(f->tls) };
+				       .tls = admin_cut(f->tls),
+				       .origin = admin_cut(f->origin) };
 }
 
 static size_t row_bytes(const struct rec_found_row *r)
 {
 	return 192 + r->login.n + r->device.n + r->sender.n + r->subject.n + r->message_id.n + r->held.n + r->recipient.n +
-	       r->verdict.enhanced.n + r->verdict.text.n + r->remote.n + r->route.n + r->tls.n;
+	       r->verdict.enhanced.n + r->verdict.text.n + r->remote.n + r->route.n + r->tls.n + r->origin.n;
 }
 
 static void on_found(void *ctx, struct verdict v, const struct found_recipient *rows, size_t n, const struct find_place *next)

@@ -110,7 +110,7 @@ static struct exported head_of(const struct message_row *m)
 		.warn_at = m->warn_at,
 		.device = m->device,
 		.origin = m->origin,
-		.held = m->held,
+		.held = m->is_held ? m->held : S(""),
 		.envelope = m->envelope,
 		.prefix_size = m->prefix.n,
 		.header_size = m->header_size,
@@ -136,7 +136,7 @@ static void answer_envelope(struct admin_call *c, const struct message_row *m, c
 								       .orcpt = rows[i].orcpt,
 								       .via = rows[i].via,
 								       .notify = rows[i].notify,
-								       .held = rows[i].state == RCPT_HELD && m->held.n == 0 })));
+								       .held = rows[i].state == RCPT_HELD && !m->is_held })));
 	if (page.n > IPC_PAGE_MAX && n > 1 && queue_may_store(c->queue)) { /* few recipients with long names */
 		c->max = n / 2;
 		store_show(c->queue->store, c->id, c->cursor, c->max, on_shown, c);

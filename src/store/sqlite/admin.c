@@ -179,6 +179,7 @@ static bool read_message_row(struct engine *e, uint64_t id, struct arena *a, str
 				   .header_size = db_u64(q, 14),
 				   .envelope = stored_envelope(a, q, 15) };
 	db_end(q);
+	m->is_held = m->held.n > 0;
 	if (m->open == 0)
 		return true;
 	if (m->held.n == 0)

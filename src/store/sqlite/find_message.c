@@ -26,7 +26,8 @@ static bool read_message(struct finding *f, uint64_t id, struct found_recipient 
 						   .sender = arena_str(f->arena, e.sender),
 						   .subject = arena_str(f->arena, e.subject),
 						   .message_id = arena_str(f->arena, e.message_id),
-						   .held = db_keep(f->arena, q, 8) };
+						   .held = db_keep(f->arena, q, 8),
+						   .origin = db_keep(f->arena, q, 9) };
 	db_end(q);
 	return fits;
 }
