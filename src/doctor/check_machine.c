@@ -153,7 +153,7 @@ void check_disk_space(struct doctor *d)
 	if (s->free_bytes < c->queue.min_free)
 		f.text = arena_printf(a, "has %.*s free, less than queue.min_free (%.*s)", STR_ARG(size_text(a, s->free_bytes)),
 				      STR_ARG(size_text(a, c->queue.min_free)));
-	else if (s->total_files > 0 && s->free_files < s->total_files / 100)
+	else if (s->total_files > 0 && s->free_files * 100 < s->total_files)
 		f.text = arena_printf(a, "has only %llu of %llu inodes free", (unsigned long long)s->free_files,
 				      (unsigned long long)s->total_files);
 	else if (s->free_bytes < PLENTY * c->queue.min_free) {

@@ -85,25 +85,23 @@ void check_upstream_fits(struct doctor *d)
 
 #define SENDERS_TRIED 5 /* of an upstream and a domain */
 
-static void tell_sender(struct doctor *d, const struct cfg_upstream *u, struct str domain, struct str sender,
-			const struct fact_upstream *f)
+static void tell_sender(struct doctor *d, const struct cfg_upstream *u, struct str sender, const struct fact_upstream *f)
 {
 	struct arena *a = doctor_arena(d);
 	struct str reply = arena_printf(a, "%u %.*s%s%.*s", f->verdict.code, STR_ARG(f->verdict.enhanced),
 					f->verdict.enhanced.n ? " " : "", STR_ARG(f->verdict.text));
 
 	if (f->state != FACT_THERE || f->verdict.class == TEMP)
-		finding_unknown(d, domain, u->name,
+		finding_unknown(d, S(""), u->name,
 				arena_printf(a, "%.*s could not be tried: %.*s", STR_ARG(sender), STR_ARG(reply)));
 	else if (f->step != STEP_MAIL && f->verdict.class != OK)
-		finding_skip(d, domain, u->name, S("upstream.reach"));
+		finding_skip(d, S(""), u->name, S("upstream.reach"));
 	else if (f->verdict.class == OK)
-		finding_ok(d, domain, u->name, arena_printf(a, "takes mail of %.*s", STR_ARG(sender)));
+		finding_ok(d, S(""), u->name, arena_printf(a, "takes mail of %.*s", STR_ARG(sender)));
 	else
 		finding_add(
 			d,
 			&(struct doctor_finding){
-				.domain = domain,
 				.subject = u->name,
 				.result = DOCTOR_FAILURE,
 				.found = reply,
@@ -127,7 +125,7 @@ static void try_senders(struct doctor *d, const struct cfg_upstream *u)
 				facts_upstream(d, arena_printf(doctor_arena(d), "%.*s %.*s", STR_ARG(u->name), STR_ARG(sender)));
 
 			if (f->state != FACT_PENDING)
-				tell_sender(d, u, s->domains[i].name, sender, f);
+				tell_sender(d, u, sender, f);
 		}
 }
 
