@@ -302,6 +302,9 @@ struct str config_fingerprint(const struct config *c, struct arena *a);
 
 /* ---- faults.c: master and command line only ---- */
 
+/* "FILE:LINE: text", as people know it of compilers. */
+struct str fault_text(struct arena *a, const struct config_fault *f);
+
 /* Prints all of them on standard error. Returns the number of those that are not warnings. */
 unsigned faults_print(const struct config_faults *faults);
 

@@ -32,6 +32,9 @@ void session_open(struct session *s, const char *config_path)
 
 struct str session_login(struct session *s, struct str who)
 {
+	if (s->realm.n == 0 && who.n > 0 && str_find(who, '@') == who.n)
+		die(EX_USAGE, "give the whole login, such as %.*s@example.org: its realm cannot be read from the configuration",
+		    STR_ARG(str_head(who, str_find(who, '/'))));
 	return login_complete(&s->arena, who, s->realm);
 }
 
@@ -41,14 +44,12 @@ void session_close(struct session *s)
 	arena_fini(&s->arena);
 }
 
-static int exit_code(enum msg_type request, struct verdict v)
+static int exit_code(struct verdict v)
 {
 	if (v.class == OK)
 		return EX_OK;
 	if (v.class == TEMP)
 		return EX_TEMPFAIL;
-	if (request == MSG_reload)
-		return EX_CONFIG;
 	return v.code == 550 ? EX_DATAERR : EX_UNAVAILABLE;
 }
 
@@ -68,6 +69,6 @@ union ipc_message *session_ask(struct session *s, enum msg_type request, const v
 	struct verdict v = answer->reloaded.verdict; /* every reply begins with its call and its verdict */
 
 	if (v.class != OK)
-		die(exit_code(request, v), "%.*s", STR_ARG(utf8_shown(&s->arena, v.text)));
+		die(exit_code(v), "%.*s", STR_ARG(utf8_shown(&s->arena, v.text)));
 	return answer;
 }

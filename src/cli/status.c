@@ -1,4 +1,4 @@
-/* status.c - `posthouse status` and `posthouse reload`. */
+/* status.c - `posthouse status`. */
 #include "cli.h"
 
 #include "posthouse/clock.h"
@@ -265,15 +265,4 @@ int command_status(const struct options *o, const char *config_path)
 	code = all.faults_n > 0 ? EX_UNAVAILABLE : EX_OK;
 	session_close(&s);
 	return code;
-}
-
-int command_reload(const struct options *o, const char *config_path)
-{
-	struct session s;
-
-	session_open(&s, config_path);
-	session_ask(&s, MSG_reload, &(struct msg_reload){ 0 }, MSG_reloaded);
-	printf("the configuration was reloaded\n");
-	session_close(&s);
-	return EX_OK;
 }

@@ -9,7 +9,7 @@
 static int run(const struct options *o, unsigned port, const char *config_path)
 {
 	const char *name = o->arguments_n > 0 ? o->arguments[0] : NULL;
-	bool json = options_given(o, "json");
+	bool json = options_given(o, "json"), broken = false;
 	struct config_faults faults = { 0 };
 	struct session s;
 	struct config *c;
@@ -21,8 +21,14 @@ static int run(const struct options *o, unsigned port, const char *config_path)
 	} else if (strcmp(o->verb, "login") == 0) {
 		code = upstream_login(&s, name, port);
 	} else {
-		c = config_load(config_path, &faults); /* faults of other parts of the file do not matter */
+		c = config_load(config_path, &faults); /* it is listed as far as it can be read */
 		code = upstream_list(&s, c, json);
+		for (size_t i = 0; i < faults.n && !broken; i++)
+			broken = !faults.at[i].warning;
+		if (broken)
+			fprintf(stderr,
+				"posthouse: %s has faults, so upstreams can be missing here; `posthouse check` says more\n",
+				config_path);
 		config_free(c);
 	}
 	session_close(&s);

@@ -160,13 +160,16 @@ static void load(struct user_command *u, const char *config_path)
 	struct config_faults faults = { 0 };
 
 	u->config = config_load(config_path, &faults);
-	if (u->config->state_dir.n == 0 || u->config->control.n == 0 || u->config->auth.realm.n == 0)
+	if (u->config->state_dir.n == 0 || u->config->control.n == 0)
 		die(EX_CONFIG, "%s cannot be used: `posthouse -c %s check` says more", config_path, config_path);
 	u->state_dir = arena_cstr(&u->arena, u->config->state_dir);
 }
 
 static void read_name(struct user_command *u, const char *text)
 {
+	if (u->config->auth.realm.n == 0 && !strchr(text, '@'))
+		die(EX_CONFIG, "give the whole name, such as %s@example.org: its realm cannot be read from the configuration",
+		    text);
 	if (!account_parse_name(&u->arena, str_of(text), u->config->auth.realm, &u->name, &u->device))
 		die(EX_USAGE, "expected a name like alice, alice@example.org or alice/phone, without spaces and ':'");
 	u->shown = u->device.n ? arena_printf(&u->arena, "%.*s/%.*s", STR_ARG(u->name), STR_ARG(u->device)) : u->name;

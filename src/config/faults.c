@@ -84,18 +84,23 @@ const config_setting_t *setting_at(struct loader *l, bool exact, const char *for
 	return found;
 }
 
+struct str fault_text(struct arena *a, const struct config_fault *f)
+{
+	struct str place = f->line > 0 ? arena_printf(a, "%.*s:%u:", STR_ARG(f->file), f->line)
+				       : arena_printf(a, "%.*s:", STR_ARG(f->file));
+
+	return arena_printf(a, "%.*s%s %.*s", STR_ARG(place), f->warning ? " warning:" : "", STR_ARG(f->text));
+}
+
 unsigned faults_print(const struct config_faults *faults)
 {
+	struct arena a = { 0 };
 	unsigned n = 0;
 
 	for (size_t i = 0; i < faults->n; i++) {
-		const struct config_fault *f = &faults->at[i];
-
-		n += !f->warning;
-		fprintf(stderr, "%.*s:", STR_ARG(f->file));
-		if (f->line > 0)
-			fprintf(stderr, "%u:", f->line);
-		fprintf(stderr, "%s %.*s\n", f->warning ? " warning:" : "", STR_ARG(f->text));
+		n += !faults->at[i].warning;
+		fprintf(stderr, "%.*s\n", STR_ARG(fault_text(&a, &faults->at[i])));
 	}
+	arena_fini(&a);
 	return n;
 }

@@ -93,9 +93,9 @@ static struct config *loader_finish(struct loader *l)
 		values_load(l);
 		checks_run(l);
 		keys_load(l);
-	} else {
-		rescue(l);
 	}
+	if (l->serious)
+		rescue(l);
 	wipe_tree(config_root_setting(&l->tree));
 	config_destroy(&l->tree);
 	buf_wipe(&l->text);

@@ -116,7 +116,7 @@ void routes_check(struct loader *l);
 void keys_load(struct loader *l);
 bool key_is_rsa(struct str pem); /* a private key, without passphrase */
 
-/* ---- rescue.c: from a text that cannot be parsed, the keys that the command line needs to reach the relay ---- */
+/* ---- rescue.c: from a text with faults, the keys that the command line needs to reach the relay ---- */
 void rescue(struct loader *l);
 
 #endif

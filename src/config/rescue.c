@@ -1,5 +1,5 @@
-/* rescue.c - a file that cannot be parsed must not keep anybody from asking the running relay, or from removing an account: the
- * few keys that the command line needs are looked for in the text, the others stay empty. */
+/* rescue.c - a file with faults must not keep anybody from asking the running relay, or from removing an account: the few keys that
+ * the command line needs, and that the loader has not got, are looked for in the text. Others stay as they are. */
 #include "loader.h"
 
 #include <errno.h>
@@ -8,15 +8,6 @@
 static bool is_name(char c)
 {
 	return (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') || c == '_' || (c >= '0' && c <= '9');
-}
-
-static struct str skip_space(struct str s)
-{
-	size_t n = 0;
-
-	while (n < s.n && memchr(" \t\r\n", s.p[n], 4))
-		n++;
-	return str_from(s, n);
 }
 
 /* The length of the comment that `s` begins with; 0: none. */
@@ -30,6 +21,20 @@ static size_t comment_length(struct str s)
 		return end + 4 < s.n ? end + 4 : s.n;
 	}
 	return 0;
+}
+
+/* The rest behind white space and comments. */
+static struct str skip_space(struct str s)
+{
+	size_t n;
+
+	do {
+		for (n = 0; n < s.n && memchr(" \t\r\n", s.p[n], 4); n++)
+			;
+		n += comment_length(str_from(s, n));
+		s = str_from(s, n);
+	} while (n > 0);
+	return s;
 }
 
 /* The text that begins with a quote, without escapes; *n_out is its length in the file, on one line at most. */
@@ -47,6 +52,21 @@ static struct str read_text(struct arena *a, struct str s, size_t *n_out)
 	return str_make(text, n);
 }
 
+/* Neighbouring texts are one, as libconfig has it. */
+static struct str read_texts(struct arena *a, struct str s)
+{
+	struct str whole = S("");
+	size_t n;
+
+	while (s.n > 0 && s.p[0] == '"') {
+		struct str part = read_text(a, s, &n);
+
+		whole = whole.n > 0 ? arena_printf(a, "%.*s%.*s", STR_ARG(whole), STR_ARG(part)) : part;
+		s = skip_space(str_from(s, n));
+	}
+	return whole;
+}
+
 /* The first `name = "text"` that is no comment and not within a text; "" when there is none. */
 static struct str find_text(struct loader *l, struct str name)
 {
@@ -61,7 +81,7 @@ static struct str find_text(struct loader *l, struct str name)
 			if (str_eq(str_head(rest, n), name) && after.n > 0 && (after.p[0] == '=' || after.p[0] == ':')) {
 				after = skip_space(str_from(after, 1));
 				if (after.n > 0 && after.p[0] == '"')
-					return read_text(l->arena, after, &n);
+					return read_texts(l->arena, after);
 			}
 		} else if (rest.p[0] == '"') {
 			struct arena unused = { 0 };
@@ -76,12 +96,15 @@ static struct str find_text(struct loader *l, struct str name)
 	return S("");
 }
 
-/* One key, or its default. */
+/* One key that has no value, or its default. */
 static void rescue_key(struct loader *l, const char *path)
 {
 	const struct key *k = &config_keys[schema_find(str_of(path))];
-	struct str text = find_text(l, schema_leaf(k)), *target = key_at(k, l->config);
+	struct str text, *target = key_at(k, l->config);
 
+	if (target->n > 0)
+		return;
+	text = find_text(l, schema_leaf(k));
 	if ((text.n == 0 || !value_set(k, l->arena, text, target)) && k->fallback)
 		value_set(k, l->arena, str_of(k->fallback), target);
 	if (k->flags & PATH)

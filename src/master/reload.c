@@ -14,10 +14,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define SLICE_MAX (64 * MIB)
-#define SETTLE_MS 500
-#define WATCH_MAX 64
-#define WATCH_MS  5000
+#define SLICE_MAX       (64 * MIB)
+#define SETTLE_MS       500
+#define FAULTS_TEXT_MAX (32 * KIB)
+#define WATCH_MAX       64
+#define WATCH_MS        5000
 
 struct reload {
 	struct master *master;
@@ -27,6 +28,7 @@ struct reload {
 	bool by_itself; /* a certificate file has changed; nobody asked, so nobody would repeat a failed reload */
 	size_t waiting;
 	struct verdict refused; /* the first refusal; class OK: there is none */
+	struct str warnings;    /* for the asker */
 	struct arena arena;
 };
 
@@ -120,12 +122,33 @@ static const struct config_fault *log_faults(const struct config_faults *faults)
 	return first;
 }
 
-static void answer_asker(struct channel *ch, uint64_t call, struct verdict v)
+/* Each on a line of its own, for the person who asked. */
+static struct str faults_text(struct arena *a, const struct config_faults *faults)
+{
+	struct str text, line;
+	struct buf b;
+
+	buf_init(&b, FAULTS_TEXT_MAX);
+	for (size_t i = 0; i < faults->n; i++) {
+		line = fault_text(a, &faults->at[i]);
+		if (b.n + line.n + 1 > FAULTS_TEXT_MAX)
+			break;
+		buf_printf(&b, "%s%.*s", i ? "\n" : "", STR_ARG(line));
+	}
+	text = arena_str(a, buf_view(&b));
+	buf_fini(&b);
+	return text;
+}
+
+/* The asker gets the verdict, with the lines in place of its text where there are any. */
+static void answer_asker(struct channel *ch, uint64_t call, struct verdict v, struct str lines)
 {
 	if (v.class == OK)
 		log_info(NULL, "config.reloaded");
 	else
 		log_error(NULL, "config.refused", kv("reason", v.text));
+	if (lines.n > 0)
+		v.text = lines;
 	if (ch)
 		ipc_send_reloaded(ch, &(struct msg_reloaded){ .call = call, .verdict = v }, -1);
 }
@@ -160,7 +183,7 @@ static void finish(struct reload *r)
 	}
 	m->reload = NULL;
 	notify("READY=1");
-	answer_asker(r->ch, r->call, r->refused);
+	answer_asker(r->ch, r->call, r->refused, r->refused.class == OK ? r->warnings : S(""));
 	if (r->by_itself && r->refused.class == TEMP) /* the files will not change again, so the reload is repeated here */
 		uv_timer_start(&watch.settle, on_files_settled, WATCH_MS, 0);
 	config_free(old);
@@ -232,23 +255,22 @@ static void begin(struct master *m, struct config *next, const struct config_fau
 	const char *key;
 
 	if (fault) {
-		answer_asker(asked->ch, asked->call,
-			     perm(0, S(""),
-				  arena_printf(&next->arena, "%.*s:%u: %.*s", STR_ARG(fault->file), fault->line,
-					       STR_ARG(fault->text))));
+		answer_asker(asked->ch, asked->call, perm(0, S(""), fault_text(&next->arena, fault)),
+			     faults_text(&next->arena, faults));
 		config_free(next);
 		return;
 	}
 	key = config_needs_restart(m->config, next);
 	if (key) {
 		answer_asker(asked->ch, asked->call,
-			     perm(0, S(""), arena_printf(&next->arena, "a change of %s needs a restart", key)));
+			     perm(0, S(""), arena_printf(&next->arena, "a change of %s needs a restart", key)), S(""));
 		config_free(next);
 		return;
 	}
 	notify_reloading();
 	r = NEW(struct reload);
 	*r = (struct reload){ .master = m, .next = next, .ch = asked->ch, .call = asked->call, .by_itself = asked->by_itself };
+	r->warnings = faults_text(&r->arena, faults);
 	m->reload = r;
 	offer(r);
 }
@@ -265,7 +287,7 @@ void reload_begin(struct master *m, struct channel *ch, uint64_t call, const cha
 
 	log_info(NULL, "config.reloading", kv("reason", why));
 	if (!may_reload(m)) {
-		answer_asker(ch, call, temp(0, S(""), S("a reload, start or stop is going on: try again")));
+		answer_asker(ch, call, temp(0, S(""), S("a reload, start or stop is going on: try again")), S(""));
 		return;
 	}
 	next = config_load(m->config_path, &faults);

@@ -118,8 +118,15 @@ def test_exit_codes():
         assert got == code and word in said, (arguments, got, said)
     if os.geteuid() == 0:
         assert run(relay, "init", DOMAIN, "--run-as=nobody-of-this-name")[0] == 67
-    relay.conf.write_text(good + "nonsense = 3;\n")
-    assert run(relay, "reload")[0] == 78 and run(relay, "check")[0] == 78
+    relay.conf.write_text(good + "nonsense = 3;\nbogus = 4;\n")
+    for command in ("reload", "check"):  # all faults, as compilers say them
+        code, said = run(relay, command)
+        line = good.count("\n") + 1
+        assert code == 78 and f"{relay.conf}:{line}: unknown key nonsense\n{relay.conf}:{line + 1}: unknown key bogus\n" in said, said
+        assert ("not reloaded" in said) == (command == "reload"), said
+    relay.conf.write_text(good.replace('lifetime = "5d";', 'lifetime = "5d"; warn_after = "6d";'))
+    code, said = run(relay, "reload")
+    assert code == 0 and "warning: queue.warn_after" in said and "was reloaded" in said, said
     relay.conf.write_text(good.replace(f"port = {relay.port}", f"port = {free_port()}"))
     code, said = run(relay, "reload")
     assert code == 78 and "restart" in said, (code, said)
@@ -136,7 +143,9 @@ def test_a_syntax_error_disarms_nobody():
     id = relay.submit()
     good = relay.conf.read_text()
     for broken in (good + "\n}} half a line\n", "upstreams = ( { name = \n" + good, good.replace('hostname = "', 'hostname = '), good.replace("= (", "=", 1),
-                   good.replace('level = "debug"', 'level = "debug'), good + "/* no end"):
+                   good.replace('level = "debug"', 'level = "debug'), good + "/* no end",
+                   # these can be parsed
+                   good.replace('hostname = "', 'hostname = "!'), good.replace("run_as = ", "run_as = 5; x = "), good + "mynetworks = 1;\n"):
         relay.conf.write_text(broken)
         assert run(relay, "check")[0] == 78, broken
         assert relay.status_text()
