@@ -86,8 +86,8 @@ const config_setting_t *setting_at(struct loader *l, bool exact, const char *for
 
 struct str fault_text(struct arena *a, const struct config_fault *f)
 {
-	struct str place = f->line > 0 ? arena_printf(a, "%.*s:%u:", STR_ARG(f->file), f->line)
-				       : arena_printf(a, "%.*s:", STR_ARG(f->file));
+	struct str place =
+		f->line > 0 ? arena_printf(a, "%.*s:%u:", STR_ARG(f->file), f->line) : arena_printf(a, "%.*s:", STR_ARG(f->file));
 
 	return arena_printf(a, "%.*s%s %.*s", STR_ARG(place), f->warning ? " warning:" : "", STR_ARG(f->text));
 }

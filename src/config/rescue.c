@@ -1,5 +1,5 @@
-/* rescue.c - a file with faults must not keep anybody from asking the running relay, or from removing an account: the few keys that
- * the command line needs, and that the loader has not got, are looked for in the text. Others stay as they are. */
+/* rescue.c - a file with faults must not keep anybody from asking the running relay, or from removing an account: the few keys
+ * that the command line needs, and that the loader has not got, are looked for in the text. Others stay as they are. */
 #include "loader.h"
 
 #include <errno.h>

@@ -469,7 +469,8 @@ static void rescued(void **state)
 		{ "/* control = \"/no\";", "/run/posthouse/control.sock", "/var/lib/posthouse", "" },
 		{ "control /* of all */ = # where\n \"/c/\" // two\n \"sock\"; }", "/c/sock", "/var/lib/posthouse", "" },
 		/* these can be parsed, and are wrong */
-		{ "hostname = \"h.example\"; control = 5; state_dir = \"/s\";\n", "/run/posthouse/control.sock", "/s", "h.example" },
+		{ "hostname = \"h.example\"; control = 5; state_dir = \"/s\";\n", "/run/posthouse/control.sock", "/s",
+		  "h.example" },
 		{ "hostname = \"h.example\"; control = \"/c/sock\"; bogus = 1; state_dir = [ \"/s\" ];\n", "/c/sock",
 		  "/var/lib/posthouse", "h.example" },
 		{ "control = \"/c/sock\"; auth = { realm = \"r.example\"; backend = \"bogus\"; };\n", "/c/sock",
