@@ -8,6 +8,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* What was meant on a line that is no syntax of ours: "myhostname = mail.example.org", "queue.lifetime = ..."; "": not known. */
+static struct str meant_on(struct loader *l, unsigned line)
+{
+	struct str rest = buf_view(&l->text), text = S(""), word;
+	size_t n = 0, dot;
+
+	for (unsigned i = 0; i < line && str_split(&rest, '\n', &text); i++)
+		;
+	text = str_trim(text);
+	while (n < text.n && text.p[n] != '=' && text.p[n] != ':' && text.p[n] != ' ')
+		n++;
+	word = str_head(text, n);
+	dot = str_find(word, '.');
+	if (dot < word.n && schema_find(word) < config_keys_n)
+		return arena_printf(l->arena, "; %.*s is written %.*s = { %.*s = ...; };", STR_ARG(word),
+				    STR_ARG(str_head(word, dot)), STR_ARG(str_from(word, dot + 1)));
+	text = foreign_hint(l->arena, word);
+	return text.n > 0 ? arena_printf(l->arena, "; %.*s: %.*s", STR_ARG(word), STR_ARG(text)) : S("");
+}
+
 /* Read the assembled text; libconfig stops at the first fault. */
 static bool parse(struct loader *l)
 {
@@ -18,11 +38,12 @@ static bool parse(struct loader *l)
 	if (config_read_string(&l->tree, l->text.p + l->text.from))
 		return true;
 	where = source_of(l, (unsigned)config_error_line(&l->tree));
-	fault_at(l, where.file, where.line, false, "%s%s", config_error_text(&l->tree),
+	fault_at(l, where.file, where.line, false, "%s%s%.*s", config_error_text(&l->tree),
 		 strcmp(config_error_text(&l->tree), "syntax error") == 0
 			 ? ": expected `key = value;` (here or on the line before: perhaps a quote, a bracket or a semicolon "
 			   "is missing)"
-			 : "");
+			 : "",
+		 STR_ARG(meant_on(l, (unsigned)config_error_line(&l->tree))));
 	return false;
 }
 

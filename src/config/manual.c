@@ -1,4 +1,4 @@
-/* manual.c - the manual's list of keys, and its list of profiles. */
+/* manual.c - the manual's lists of keys, of profiles, and of other programs' names. */
 #include "schema.h"
 
 #include "posthouse/profiles.h"
@@ -121,5 +121,31 @@ bool config_manual_profiles(struct buf *b)
 	for (size_t i = 0; i < profiles_n; i++)
 		profile_row(b, &a, &profiles[i]);
 	arena_fini(&a);
+	return b->n < b->max;
+}
+
+static void foreign_row(struct buf *b, const struct foreign *f)
+{
+	struct str names = str_of(f->names), name;
+
+	buf_add(b, S(".TP\n.B "));
+	for (bool first = true; str_split(&names, ' ', &name); first = false) {
+		buf_add(b, first ? S("") : S(", "));
+		add_roff(b, name);
+	}
+	buf_add(b, f->relation == '-' ? S("\nNone: ") : f->relation == '~' ? S("\nAbout ") : S("\n"));
+	add_roff(b, str_of(f->ours));
+	buf_add(b, *f->ours && *f->remark ? S(": ") : S(""));
+	add_roff(b, str_of(f->remark));
+	buf_add(b, S(".\n"));
+}
+
+bool config_manual_foreign(struct buf *b)
+{
+	for (size_t i = 0; i < foreign_names_n; i++) {
+		if (i == 0 || foreign_names[i].program != foreign_names[i - 1].program)
+			buf_printf(b, ".SS %s\n", foreign_programs[foreign_names[i].program]);
+		foreign_row(b, &foreign_names[i]);
+	}
 	return b->n < b->max;
 }

@@ -135,5 +135,22 @@ void value_print(struct buf *b, const struct key *k, const void *base);
 /* The table as rows of the manual, and that of profiles.def (man(7) macros). */
 bool config_manual(struct buf *b);
 bool config_manual_profiles(struct buf *b);
+bool config_manual_foreign(struct buf *b); /* that of foreign.def */
+
+/* ---- foreign.c: names and values that people bring from other programs ---- */
+enum foreign_program { POSTFIX, OPENDKIM, EXIM, MSMTP, NULLMAILER };
+struct foreign {
+	enum foreign_program program;
+	char relation; /* see foreign.def */
+	const char *names, *ours, *remark;
+};
+extern const struct foreign foreign_names[];
+extern const size_t foreign_names_n;
+extern const char *const foreign_programs[];
+
+/* What takes the place of such a name, in any capitals; "": it is none of theirs. */
+struct str foreign_hint(struct arena *a, struct str name);
+/* What was expected in place of a value of their form ("[host]:587", "$name", "hash:/..."); "": it is none. */
+struct str foreign_value_hint(struct arena *a, struct str value);
 
 #endif

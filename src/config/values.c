@@ -60,8 +60,11 @@ static void report_unknown(struct loader *l, const config_setting_t *s, struct s
 	const struct key *near = nearest_key(prefix, name);
 	struct str path = schema_shown(l->arena, arena_printf(l->arena, "%.*s%.*s", STR_ARG(prefix), STR_ARG(name)));
 	struct str meant = near ? schema_shown(l->arena, str_of(near->path)) : S("");
+	struct str hint = near && str_ieq(schema_leaf(near), name) ? S("") : foreign_hint(l->arena, name);
 
-	if (near)
+	if (hint.n > 0)
+		fault(l, s, "unknown key %.*s; %.*s", STR_ARG(path), STR_ARG(hint));
+	else if (near)
 		fault(l, s, "unknown key %.*s; did you mean %.*s?", STR_ARG(path), STR_ARG(meant));
 	else
 		fault(l, s, "unknown key %.*s", STR_ARG(path));
@@ -147,6 +150,16 @@ static void report_value(struct loader *l, const config_setting_t *s, const stru
 		fault(l, s, "%.*s: expected %.*s", STR_ARG(shown), STR_ARG(expected));
 }
 
+/* Values as other programs write them would be taken as names of hosts or files. */
+static bool has_foreign_form(struct loader *l, const config_setting_t *s, const struct key *k)
+{
+	struct str hint = k->type == CFG_SECRET ? S("") : foreign_value_hint(l->arena, str_of(config_setting_get_string(s)));
+
+	if (hint.n > 0)
+		fault(l, s, "%.*s: %.*s", STR_ARG(schema_shown(l->arena, str_of(k->path))), STR_ARG(hint));
+	return hint.n > 0;
+}
+
 /* One value that is no list. */
 static void load_scalar(struct loader *l, const config_setting_t *s, const struct key *k, void *target)
 {
@@ -156,6 +169,8 @@ static void load_scalar(struct loader *l, const config_setting_t *s, const struc
 
 	switch (config_setting_type(s)) {
 	case CONFIG_TYPE_STRING:
+		if (has_foreign_form(l, s, k))
+			return;
 		if (type != CFG_INT && type != CFG_BOOL)
 			good = value_set(k, l->arena, arena_str(l->arena, str_of(config_setting_get_string(s))), target);
 		break;

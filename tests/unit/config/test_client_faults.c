@@ -98,6 +98,23 @@ static const struct row certificates[] = {
 	  2, "none of the certificates bears the name \"other.example\"", true },
 };
 
+/* Names and values that people bring from other programs. */
+static const struct row foreign[] = {
+	{ START "mynetworks = \"127.0.0.0/8\";", 2,
+	  "unknown key mynetworks; what Postfix calls so is devices here: one sender each" },
+	{ START "MyHostname = \"a.example\";", 2, "unknown key MyHostname; what Postfix calls so is hostname here" },
+	{ START "mydestination = \"a\";", 2, "it is Postfix's, and has no key here: there are no mailboxes" },
+	{ START "queue = { maximal_queue_lifetime = \"5d\"; };", 2, "what Postfix calls so is queue.lifetime here" },
+	{ START "dc_smarthost = \"x\";", 2, "what Exim calls so is upstreams here" },
+	{ START "\nmyhostname = mail.example.org", 3, "missing); myhostname: what Postfix calls so is hostname here" },
+	{ START "queue.lifetime = \"5d\";", 2, "queue.lifetime is written queue = { lifetime = ...; };" },
+	{ HOST CERT "\nupstreams = ( { name = \"b\"; host = \"[smtp.isp.example]:587\"; } );", 2,
+	  "upstreams.host: expected host = \"smtp.isp.example\"; port = 587;" },
+	{ HOST CERT "\nupstreams = ( { name = \"b\"; host = \"[smtp.isp.example]\"; } );", 2, "without brackets" },
+	{ START "report_sender = \"$mydomain\";", 2, "report_sender: expected the value itself" },
+	{ START "rewrite = ( { sender = \"hash:/etc/postfix/canonical\"; to = \"a@a.example\"; } );", 2, "there are no tables" },
+};
+
 static bool as_expected(const struct config_faults *faults, const struct row *row)
 {
 	const struct config_fault *f = faults->at;
@@ -132,6 +149,7 @@ TABLE(devices)
 TABLE(limits)
 TABLE(rewriting)
 TABLE(certificates)
+TABLE(foreign)
 
 /* The gateway of this machine, if it has one. */
 static void gateway(void **state)
@@ -164,9 +182,9 @@ static void gateway(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(auth_table),   cmocka_unit_test(proxies_table),   cmocka_unit_test(devices_table),
-		cmocka_unit_test(limits_table), cmocka_unit_test(rewriting_table), cmocka_unit_test(certificates_table),
-		cmocka_unit_test(gateway),
+		cmocka_unit_test(auth_table),    cmocka_unit_test(proxies_table),   cmocka_unit_test(devices_table),
+		cmocka_unit_test(limits_table),  cmocka_unit_test(rewriting_table), cmocka_unit_test(certificates_table),
+		cmocka_unit_test(foreign_table), cmocka_unit_test(gateway),
 	};
 
 	return cmocka_run_group_tests_name("config client faults", tests, fixture_open, fixture_close);

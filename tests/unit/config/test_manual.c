@@ -1,5 +1,5 @@
-/* test_manual.c - man/posthouse.conf.5: what stands between BEGIN KEYS and END KEYS is what the table of keys says, and between BEGIN
- * PROFILES and END PROFILES that of profiles. With POSTHOUSE_UPDATE=1 in the environment both are written anew instead. */
+/* test_manual.c - man/posthouse.conf.5: what stands between BEGIN KEYS and END KEYS is what the table of keys says, and so are
+ * the profiles and the names of other programs. With POSTHOUSE_UPDATE=1 in the environment all are written instead. */
 #include "fixture.h"
 
 #include "schema.h"
@@ -16,6 +16,8 @@ struct part {
 };
 static const struct part keys = { ".\\\" BEGIN KEYS\n", ".\\\" END KEYS\n", config_manual };
 static const struct part profile_table = { ".\\\" BEGIN PROFILES\n", ".\\\" END PROFILES\n", config_manual_profiles };
+
+static const struct part foreign = { ".\\\" BEGIN FOREIGN\n", ".\\\" END FOREIGN\n", config_manual_foreign };
 
 /* The page around such a part. */
 struct page {
@@ -70,6 +72,7 @@ static void manual(void **state)
 {
 	compare(&keys);
 	compare(&profile_table);
+	compare(&foreign);
 }
 
 /* Nobody should have to guess how a value is written: its default is shown, or an example. */
