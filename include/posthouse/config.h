@@ -300,6 +300,12 @@ struct config *config_load_again(const struct config *old, struct config_faults 
  * have the same. "": nothing was read. */
 struct str config_fingerprint(const struct config *c, struct arena *a);
 
+/* ---- places.c: command line only ---- */
+
+/* Where the entry `i` (from 0) of a list ("routes") is, in `a`; false: it is not in the files. */
+bool config_place(const struct config *c, struct arena *a, struct str list, size_t i, struct str *file_out, unsigned *line_out);
+size_t config_entries(const struct config *c, const char *list); /* how many of them are in the files */
+
 /* ---- faults.c: master and command line only ---- */
 
 /* "FILE:LINE: text", as people know it of compilers. */

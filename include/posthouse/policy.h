@@ -17,6 +17,9 @@ bool patterns_match(const struct str_list *patterns, struct str address);
  * null sender belongs to nobody. */
 bool sender_allowed(const struct config *c, struct str user, struct str address);
 
+/* The entry of senders that decides about a login: its own one, or that of all others, "*". NULL: none. */
+const struct cfg_senders *senders_of(const struct config *c, struct str user);
+
 /* Is that login allowed to resend (RFC 5322 3.6.6) messages with another author in From? The same entry decides; without one:
  * no. */
 bool sender_may_resend(const struct config *c, struct str user);
@@ -64,6 +67,16 @@ void limits_of_device(const struct config *c, struct str login, struct str devic
 
 /* The entry of devices that lists this host; NULL: none. */
 const struct cfg_device *device_at(const struct config *c, struct str address);
+
+/* ---- route.c: the conditions of routes ---- */
+
+/* Does a login match one of the `users` of a route? They are names; where they look like patterns, they are taken as such. A
+ * device login counts as its account. */
+bool route_users_match(const struct str_list *users, struct str login);
+
+/* The first condition of the route that does not hold for such mail; ROUTE_APPLIES: all hold. */
+enum route_condition { ROUTE_APPLIES, ROUTE_SENDERS, ROUTE_RECIPIENTS, ROUTE_USERS };
+enum route_condition route_unmet(const struct cfg_route *r, struct str login, struct str sender, struct str recipient);
 
 /* ---- rewrite.c: the `rewrite` rules ---- */
 

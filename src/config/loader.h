@@ -116,6 +116,11 @@ void routes_check(struct loader *l);
 void keys_load(struct loader *l);
 bool key_is_rsa(struct str pem); /* a private key, without passphrase */
 
+/* ---- loader.c ---- */
+
+/* The strings that libconfig has copied can be secrets: overwrite them where they are. */
+void wipe_tree(config_setting_t *s);
+
 /* ---- rescue.c: from a text with faults, the keys that the command line needs to reach the relay ---- */
 void rescue(struct loader *l);
 

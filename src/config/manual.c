@@ -81,7 +81,7 @@ static void manual_row(struct buf *b, struct arena *a, const struct key *k)
 		buf_add(b, S("\n"));
 }
 
-bool config_manual(struct buf *b)
+static void manual_keys(struct buf *b)
 {
 	struct arena a = { 0 };
 
@@ -89,7 +89,6 @@ bool config_manual(struct buf *b)
 		if (!(config_keys[i].flags & FILLED))
 			manual_row(b, &a, &config_keys[i]);
 	arena_fini(&a);
-	return b->n < b->max;
 }
 
 /* The sentence for beginners, then "host: smtp.isp.example; port: 465, TLS implicit". */
@@ -114,14 +113,13 @@ static void profile_row(struct buf *b, struct arena *a, const struct profile *p)
 	buf_add(b, S(".\n"));
 }
 
-bool config_manual_profiles(struct buf *b)
+static void manual_profiles(struct buf *b)
 {
 	struct arena a = { 0 };
 
 	for (size_t i = 0; i < profiles_n; i++)
 		profile_row(b, &a, &profiles[i]);
 	arena_fini(&a);
-	return b->n < b->max;
 }
 
 static void foreign_row(struct buf *b, const struct foreign *f)
@@ -140,12 +138,21 @@ static void foreign_row(struct buf *b, const struct foreign *f)
 	buf_add(b, S(".\n"));
 }
 
-bool config_manual_foreign(struct buf *b)
+static void manual_foreign(struct buf *b)
 {
 	for (size_t i = 0; i < foreign_names_n; i++) {
 		if (i == 0 || foreign_names[i].program != foreign_names[i - 1].program)
 			buf_printf(b, ".SS %s\n", foreign_programs[foreign_names[i].program]);
 		foreign_row(b, &foreign_names[i]);
 	}
+}
+
+bool config_manual(enum manual_part part, struct buf *b)
+{
+	static void (*const print[])(struct buf *) = {
+		[MANUAL_KEYS] = manual_keys, [MANUAL_PROFILES] = manual_profiles, [MANUAL_FOREIGN] = manual_foreign
+	};
+
+	print[part](b);
 	return b->n < b->max;
 }

@@ -132,10 +132,9 @@ void value_print(struct buf *b, const struct key *k, const void *base);
 
 /* ---- dump.c ---- */
 
-/* The table as rows of the manual, and that of profiles.def (man(7) macros). */
-bool config_manual(struct buf *b);
-bool config_manual_profiles(struct buf *b);
-bool config_manual_foreign(struct buf *b); /* that of foreign.def */
+/* The table as rows of the manual, and those of profiles.def and foreign.def (man(7) macros). */
+enum manual_part { MANUAL_KEYS, MANUAL_PROFILES, MANUAL_FOREIGN };
+bool config_manual(enum manual_part part, struct buf *b);
 
 /* ---- foreign.c: names and values that people bring from other programs ---- */
 enum foreign_program { POSTFIX, OPENDKIM, EXIM, MSMTP, NULLMAILER };

@@ -84,8 +84,7 @@ static bool is_own_address(struct str user, struct str address)
 	return name.n > 0 && realm.n > 0 && str_ieq(realm, address_domain(address)) && is_same_name(name, address_local(address));
 }
 
-/* The entry of senders that decides about a login: its own one, or that of all others, "*". NULL: none. */
-static const struct cfg_senders *senders_of(const struct config *c, struct str user)
+const struct cfg_senders *senders_of(const struct config *c, struct str user)
 {
 	const struct cfg_senders *of_others = NULL;
 

@@ -3,44 +3,10 @@
 
 #include "posthouse/policy.h"
 
-/* Does a login match one of the `users` of a route? They are names; where they look like patterns, they are taken as such. */
-static bool users_match(const struct str_list *users, struct str login)
-{
-	struct str name = str_head(login, str_find(login, '/'));
-
-	for (size_t i = 0; i < users->n; i++) {
-		struct str user = users->at[i];
-
-		if (str_ieq(user, name) || str_eq(user, S("*")))
-			return true;
-		if (str_find(user, '@') < user.n && pattern_matches(user, name))
-			return true;
-	}
-	return false;
-}
-
-static bool senders_match(const struct str_list *senders, struct str sender)
-{
-	for (size_t i = 0; i < senders->n && sender.n == 0; i++)
-		if (str_eq(senders->at[i], S(NULL_SENDER)))
-			return true;
-	return patterns_match(senders, sender);
-}
-
-/* Conditions are AND, a list is OR, an empty list is any. */
-static bool route_applies(const struct cfg_route *r, struct str login, struct str sender, struct str recipient)
-{
-	if (r->senders.n > 0 && !senders_match(&r->senders, sender))
-		return false;
-	if (r->recipients.n > 0 && !patterns_match(&r->recipients, recipient))
-		return false;
-	return r->users.n == 0 || users_match(&r->users, login);
-}
-
 const struct cfg_route *route_find(const struct config *c, struct str login, struct str sender, struct str recipient)
 {
 	for (size_t i = 0; i < c->routes_n; i++)
-		if (route_applies(&c->routes[i], login, sender, recipient))
+		if (route_unmet(&c->routes[i], login, sender, recipient) == ROUTE_APPLIES)
 			return &c->routes[i];
 	return NULL;
 }
@@ -99,7 +65,7 @@ static enum answer route_answer(const struct cfg_route *r, struct str login, str
 {
 	enum answer recipients = recipients_answer(&r->recipients, postmaster);
 
-	if (recipients == NO || (r->users.n > 0 && !users_match(&r->users, login)))
+	if (recipients == NO || (r->users.n > 0 && !route_users_match(&r->users, login)))
 		return NO;
 	return recipients == YES ? senders_answer(&r->senders) : MAYBE;
 }

@@ -12,12 +12,12 @@ static char path[1024];
 /* A part of the page that is made from a table: it stands between the comments BEGIN name and END name. */
 struct part {
 	const char *begin, *end;
-	bool (*print)(struct buf *b);
+	enum manual_part part;
 };
-static const struct part keys = { ".\\\" BEGIN KEYS\n", ".\\\" END KEYS\n", config_manual };
-static const struct part profile_table = { ".\\\" BEGIN PROFILES\n", ".\\\" END PROFILES\n", config_manual_profiles };
+static const struct part keys = { ".\\\" BEGIN KEYS\n", ".\\\" END KEYS\n", MANUAL_KEYS };
+static const struct part profile_table = { ".\\\" BEGIN PROFILES\n", ".\\\" END PROFILES\n", MANUAL_PROFILES };
 
-static const struct part foreign = { ".\\\" BEGIN FOREIGN\n", ".\\\" END FOREIGN\n", config_manual_foreign };
+static const struct part foreign = { ".\\\" BEGIN FOREIGN\n", ".\\\" END FOREIGN\n", MANUAL_FOREIGN };
 
 /* The page around such a part. */
 struct page {
@@ -59,7 +59,7 @@ static void compare(const struct part *part)
 	struct buf b;
 
 	buf_init(&b, 1 << 20);
-	assert_true(part->print(&b));
+	assert_true(config_manual(part->part, &b));
 	read_page(&p, part);
 	if (update && strcmp(update, "1") == 0)
 		write_page(&p, buf_view(&b));

@@ -1,0 +1,210 @@
+/* explain.c - `posthouse explain`: what would become of a message, and which rules decide. The configuration is that of the file;
+ * a running relay says how limits and next hops stand. */
+#include "explain.h"
+
+#include "posthouse/address.h"
+#include "posthouse/clock.h"
+#include "posthouse/log.h"
+#include "posthouse/names.h"
+#include "posthouse/units.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+#define LEFT      11 /* where the texts begin */
+#define PLACE_AT  60 /* where the places in the files begin */
+#define WITHIN_MS 5000
+#define WIDTH     80
+
+static const char *const verdicts[] = { [EXPLAINED_OK] = "ok",       [EXPLAINED_NONE] = "none", [EXPLAINED_UNKNOWN] = "unknown",
+					[EXPLAINED_WAITS] = "waits", [EXPLAINED_HELD] = "held", [EXPLAINED_REFUSED] = "refused" };
+
+/* ---- a step ---- */
+
+/* "posthouse.conf:52" of the entry "routes[3]"; "" when it is in no file. The file in full is in *file_out. */
+static struct str place_of(struct explain *e, struct str rule, struct str *file_out, unsigned *line_out)
+{
+	size_t bracket = str_find(rule, '[');
+	struct str number = str_from(rule, bracket + 1);
+	uint64_t n;
+
+	*file_out = S("");
+	number = str_head(number, str_find(number, ']'));
+	if (!str_to_u64(number, &n) || n == 0 ||
+	    !config_place(e->c, &e->arena, str_head(rule, bracket), n - 1, file_out, line_out))
+		return S("");
+	return arena_printf(
+		&e->arena, "%.*s:%u",
+		STR_ARG(str_from(*file_out, str_rfind(*file_out, '/') == file_out->n ? 0 : str_rfind(*file_out, '/') + 1)),
+		*line_out);
+}
+
+static void print_lines(struct explain *e, const char *step, struct str lines, struct str place)
+{
+	struct str line, shown;
+
+	for (const char *label = step; str_split(&lines, '\n', &line); label = "") {
+		shown = utf8_shown(&e->arena, line);
+		printf("%-*s%.*s", LEFT, label, STR_ARG(shown));
+		if (place.n > 0 && LEFT + shown.n + 2 + place.n > WIDTH)
+			printf("\n%*s", LEFT, "");
+		if (place.n > 0)
+			printf("%*s%.*s", shown.n + LEFT + 2 < PLACE_AT ? (int)(PLACE_AT - LEFT - shown.n) : 2, "",
+			       STR_ARG(place));
+		printf("\n");
+		place = S("");
+	}
+}
+
+static json_t *text_or_null(struct str s)
+{
+	return s.n > 0 ? json_text(s) : json_null();
+}
+
+void explain_step(struct explain *e, const char *step, enum explained verdict, struct str rule, struct str lines)
+{
+	struct str file, place;
+	unsigned line = 0;
+
+	place = place_of(e, rule, &file, &line);
+	if (verdict > e->worst) {
+		e->worst = verdict;
+		e->why = str_head(lines, str_find(lines, '\n'));
+	}
+	e->steps++;
+	if (e->json)
+		json_print_document("step",
+				    json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "of", "explain", "step", step, "verdict",
+					      verdicts[verdict], "rule", text_or_null(rule), "file", text_or_null(file), "line",
+					      line > 0 ? json_integer(line) : json_null(), "reason", json_text(lines)));
+	else
+		print_lines(e, step, lines, place);
+}
+
+/* ---- what is asked of the running relay ---- */
+
+static void connect_relay(struct explain *e)
+{
+	struct msg_limits_page page = { .user = e->login };
+	union ipc_message *m;
+	const char *why;
+
+	e->control = control_open(e->c->control, WITHIN_MS, &why);
+	if (!e->control)
+		return;
+	if (control_call(e->control, MSG_status, &(struct msg_status){ 0 }, MSG_status_is, &e->arena, &m, &why) &&
+	    !str_eq(m->status_is.source, config_fingerprint(e->c, &e->arena)))
+		explain_step(e, "file", EXPLAINED_UNKNOWN, S(""),
+			     S("was changed since the relay has read it: explained is the file.\n"
+			       "`posthouse reload` puts it in force"));
+	if (control_call(e->control, MSG_limits_page, &page, MSG_limits_rows, &e->arena, &m, &why) &&
+	    m->limits_rows.verdict.class == OK)
+		e->limits = &m->limits_rows;
+	if (control_call(e->control, MSG_stats, &(struct msg_stats){ .role = ROLE_QUEUE }, MSG_stats_are, &e->arena, &m, &why) &&
+	    m->stats_are.verdict.class == OK)
+		e->queue = &m->stats_are;
+}
+
+/* ---- the command ---- */
+
+static struct str read_address(struct explain *e, const char *option, const char *text)
+{
+	struct str s = str_of(text);
+	size_t at = str_rfind(s, '@');
+
+	if (s.n == 0 || str_eq(s, S("<>")))
+		return S("");
+	if (at == 0 || at + 1 >= s.n)
+		die(EX_USAGE, "%s wants an address such as alice@example.org, not \"%s\"", option, text);
+	return address_with_canonical_domain(&e->arena, s);
+}
+
+static void read_recipients(struct explain *e, const struct options *o)
+{
+	e->recipients.at = ARENA_ARRAY(&e->arena, struct str, o->given_n + 1);
+	for (size_t i = 0; i < o->given_n; i++)
+		if (strcmp(o->given[i].name, "to") == 0)
+			e->recipients.at[e->recipients.n++] = read_address(e, "--to", o->given[i].value);
+}
+
+static uint64_t read_size(const char *text)
+{
+	uint64_t n, unit = 1;
+	struct str s = str_of(text);
+
+	if (s.n > 1 && strchr("kKmM", s.p[s.n - 1])) {
+		unit = ascii_lower(s.p[s.n - 1]) == 'k' ? KIB : MIB;
+		s.n--;
+	}
+	if (!str_to_u64(s, &n) || n > UINT64_MAX / MIB)
+		die(EX_USAGE, "--size wants a number of bytes, such as 500k or 20M, not \"%s\"", text);
+	return n * unit;
+}
+
+static void conclude(struct explain *e)
+{
+	static const char *const ends[] = { [EXPLAINED_OK] = "Would be accepted and sent now",
+					    [EXPLAINED_NONE] = "Would be accepted and sent now",
+					    [EXPLAINED_UNKNOWN] = "Would be accepted, as far as can be known",
+					    [EXPLAINED_WAITS] = "Would be accepted, and waits",
+					    [EXPLAINED_HELD] = "Would be accepted, and held for you",
+					    [EXPLAINED_REFUSED] = "Would be refused" };
+	struct str why = e->worst > EXPLAINED_NONE ? e->why : S("");
+
+	if (e->json)
+		explain_step(e, "result", e->worst, S(""), why);
+	else
+		printf("%s%s%.*s%s\n", ends[e->worst], why.n ? ": " : "", STR_ARG(utf8_shown(&e->arena, why)), why.n ? "" : ".");
+	if (e->json)
+		json_end(e->steps, false);
+}
+
+static void explain_all(struct explain *e, const struct options *o)
+{
+	const char *from = options_value(o, "header-from");
+	struct str sender = read_address(e, "--from", options_value(o, "from"));
+	struct str author = from ? read_address(e, "--header-from", from) : sender;
+
+	read_recipients(e, o);
+	e->size = options_value(o, "size") ? read_size(options_value(o, "size")) : 0;
+	connect_relay(e);
+	explain_login(e);
+	e->sender = explain_rewrite(e, "rewrite", true, false, sender);
+	explain_sender(e, e->sender, "sender");
+	e->author = explain_rewrite(e, from ? "From" : NULL, true, true, author);
+	if (from || e->sender.n == 0 || !str_eq(e->author, e->sender))
+		explain_sender(e, e->author, "From");
+	for (size_t i = 0; i < e->recipients.n; i++)
+		e->recipients.at[i] = explain_rewrite(e, "recipient", false, false, e->recipients.at[i]);
+	explain_limits(e);
+	explain_signature(e);
+	for (size_t i = 0; i < e->recipients.n; i++)
+		explain_path(e, e->recipients.at[i]);
+	conclude(e);
+}
+
+int command_explain(const struct options *o, const char *config_path)
+{
+	struct explain e = { .json = options_given(o, "json") };
+	struct config_faults faults = { 0 };
+	struct config *c;
+	int code;
+
+	if (!options_given(o, "user") || !options_given(o, "from") || !options_given(o, "to"))
+		die(EX_USAGE, "explain wants --user, --from and --to; `posthouse explain --help` says more");
+	c = config_load(config_path, &faults);
+	e.c = c;
+	for (size_t i = 0; i < faults.n; i++)
+		if (!faults.at[i].warning) {
+			faults_print(&faults);
+			die(EX_CONFIG, "a configuration with faults explains nothing");
+		}
+	e.login = login_complete(&e.arena, str_of(options_value(o, "user")), c->auth.realm);
+	explain_all(&e, o);
+	code = e.worst == EXPLAINED_REFUSED ? EX_DATAERR : EX_OK;
+	control_close(e.control);
+	arena_fini(&e.arena);
+	config_free(c);
+	return code;
+}

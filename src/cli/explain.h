@@ -1,0 +1,36 @@
+/* explain.h - what the parts of `posthouse explain` share. */
+#ifndef POSTHOUSE_CLI_EXPLAIN_H
+#define POSTHOUSE_CLI_EXPLAIN_H
+
+#include "cli.h"
+
+enum explained { EXPLAINED_OK, EXPLAINED_NONE, EXPLAINED_UNKNOWN, EXPLAINED_WAITS, EXPLAINED_HELD, EXPLAINED_REFUSED };
+
+struct explain {
+	const struct config *c;
+	struct arena arena;
+	struct control *control;              /* NULL: no relay runs */
+	const struct msg_limits_rows *limits; /* of the login; NULL: not known */
+	const struct msg_stats_are *queue;    /* NULL: not known */
+	bool json;
+	struct str login, sender, author; /* sender and author after rewriting; author is that of From */
+	struct str_list recipients;
+	uint64_t size;        /* 0: not given */
+	enum explained worst; /* of all steps */
+	struct str why;       /* of the first step that is as bad */
+	size_t steps;
+};
+
+/* One step of the way. `rule` is the entry that decides ("routes[3]"), "" when there is none: its place in the files is shown.
+ * `lines` is what is said; further lines are the reasons. */
+void explain_step(struct explain *e, const char *step, enum explained verdict, struct str rule, struct str lines);
+
+/* explain_login.c, explain_policy.c, explain_path.c: the steps in their order */
+void explain_login(struct explain *e);
+void explain_sender(struct explain *e, struct str typed, const char *step);
+struct str explain_rewrite(struct explain *e, const char *step, bool is_sender, bool in_header, struct str address);
+void explain_limits(struct explain *e);
+void explain_signature(struct explain *e);
+void explain_path(struct explain *e, struct str recipient);
+
+#endif

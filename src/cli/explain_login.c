@@ -1,0 +1,190 @@
+/* explain_login.c - `posthouse explain`: the login and its limits. */
+#include "explain.h"
+
+#include "posthouse/accounts.h"
+#include "posthouse/clock.h"
+#include "posthouse/policy.h"
+
+/* ---- the login ---- */
+
+/* An account as the relay or the file has it. */
+struct found {
+	bool known, unreadable;
+	uint64_t expires_at, locked_at;
+};
+
+static bool is_login(struct str login, struct str name, struct str device)
+{
+	size_t slash = str_find(login, '/');
+
+	return str_eq(str_head(login, slash), name) && str_eq(str_from(login, slash + 1), device);
+}
+
+static struct found ask_relay(struct explain *e)
+{
+	struct msg_account_page page = { 0 };
+	struct found f = { .unreadable = true };
+	union ipc_message *m;
+	const char *why;
+
+	do {
+		if (!control_call(e->control, MSG_account_page, &page, MSG_accounts, &e->arena, &m, &why) ||
+		    m->accounts.verdict.class != OK)
+			return f;
+		f.unreadable = false;
+		for (size_t i = 0; i < m->accounts.rows.n; i++) {
+			const struct rec_account *row = &m->accounts.rows.at[i];
+
+			if (is_login(e->login, row->name, row->device))
+				return (struct found){ true, false, row->expires_at, row->locked_at };
+		}
+		page.cursor = m->accounts.cursor;
+	} while (page.cursor);
+	return f;
+}
+
+static struct found read_file(struct explain *e)
+{
+	size_t slash = str_find(e->login, '/');
+	struct found f = { 0 };
+	struct verdict v;
+	struct accounts *accounts = accounts_open(arena_cstr(&e->arena, e->c->state_dir), &v);
+	const struct account *a =
+		accounts ? accounts_find(accounts, str_head(e->login, slash), str_from(e->login, slash + 1)) : NULL;
+
+	f.unreadable = !accounts;
+	if (a)
+		f = (struct found){ true, false, a->expires_at, a->locked_at };
+	accounts_close(accounts);
+	return f;
+}
+
+/* The row of limits with this key and rule ("messages" of any rate); the next one behind `after`. */
+static const struct rec_limit_row *limit_row(const struct explain *e, struct str key, const char *rule,
+					     const struct rec_limit_row *after)
+{
+	size_t i = after ? (size_t)(after - e->limits->rows.at) + 1 : 0;
+
+	for (; e->limits && i < e->limits->rows.n; i++) {
+		const struct rec_limit_row *row = &e->limits->rows.at[i];
+
+		if ((key.n == 0 || str_eq(row->key, key)) && str_starts(row->rule, str_of(rule)))
+			return row;
+	}
+	return NULL;
+}
+
+static struct str own_key(struct explain *e)
+{
+	return arena_printf(&e->arena, "user:%.*s", STR_ARG(str_head(e->login, str_find(e->login, '/'))));
+}
+
+/* ", 2 of 5000 messages in 1h", or nothing */
+static struct str use_text(struct explain *e)
+{
+	const struct rec_limit_row *row = limit_row(e, own_key(e), "messages ", NULL);
+	struct str window;
+
+	if (!row)
+		return S("");
+	window = str_from(row->rule, str_find(row->rule, '/') + 1);
+	return arena_printf(&e->arena, ", %llu of %llu messages in %.*s", (unsigned long long)row->used,
+			    (unsigned long long)row->amount, STR_ARG(window));
+}
+
+void explain_login(struct explain *e)
+{
+	struct str backend = e->c->auth.backend, name = e->login;
+	struct found f;
+
+	if (backend.n > 0 && !str_eq(backend, S("accounts"))) {
+		explain_step(e, "login", EXPLAINED_NONE, S(""),
+			     arena_printf(&e->arena, "%.*s: %.*s knows its passwords%.*s", STR_ARG(name), STR_ARG(backend),
+					  STR_ARG(use_text(e))));
+		return;
+	}
+	f = e->control ? ask_relay(e) : read_file(e);
+	if (f.unreadable)
+		explain_step(e, "login", EXPLAINED_UNKNOWN, S(""),
+			     arena_printf(&e->arena, "%.*s: the accounts cannot be read", STR_ARG(name)));
+	else if (!f.known)
+		explain_step(e, "login", EXPLAINED_REFUSED, S(""),
+			     arena_printf(&e->arena, "%.*s: there is no such account", STR_ARG(name)));
+	else if (f.locked_at > 0)
+		explain_step(e, "login", EXPLAINED_REFUSED, S(""),
+			     arena_printf(&e->arena, "%.*s: locked since %.*s", STR_ARG(name),
+					  STR_ARG(time_text(&e->arena, f.locked_at))));
+	else if (f.expires_at > 0 && f.expires_at <= clock_now_ms())
+		explain_step(e, "login", EXPLAINED_REFUSED, S(""),
+			     arena_printf(&e->arena, "%.*s: the password has expired at %.*s", STR_ARG(name),
+					  STR_ARG(time_text(&e->arena, f.expires_at))));
+	else
+		explain_step(e, "login", EXPLAINED_OK, S(""),
+			     arena_printf(&e->arena, "%.*s: known%.*s", STR_ARG(name), STR_ARG(use_text(e))));
+}
+
+/* ---- limits ---- */
+
+/* What is full, or nearly what is used of new recipients; "" where nothing is in the way. */
+static struct str full_text(struct explain *e, const struct rec_limit_row *row)
+{
+	return arena_printf(&e->arena, "%.*s: %llu of %llu used, the next one in %.*s", STR_ARG(row->rule),
+			    (unsigned long long)row->used, (unsigned long long)row->amount,
+			    STR_ARG(age_text(&e->arena, row->wait_ms < 1000 ? 1000 : row->wait_ms)));
+}
+
+/* Limits that do not depend on what was sent before. True: one of them refuses the message. */
+static bool exceeds_fixed(struct explain *e)
+{
+	const struct cfg_limits *l = &e->c->limits;
+
+	if (l->message_size > 0 && e->size > l->message_size) {
+		explain_step(e, "limits", EXPLAINED_REFUSED, S(""),
+			     arena_printf(&e->arena, "limits.message_size is %llu bytes", (unsigned long long)l->message_size));
+		return true;
+	}
+	if (l->recipients_per_message > 0 && e->recipients.n > l->recipients_per_message) {
+		explain_step(e, "limits", EXPLAINED_REFUSED, S(""),
+			     arena_printf(&e->arena, "limits.recipients_per_message is %llu",
+					  (unsigned long long)l->recipients_per_message));
+		return true;
+	}
+	return false;
+}
+
+void explain_limits(struct explain *e)
+{
+	const struct rec_limit_row *row = NULL, *new_ones = limit_row(e, own_key(e), "new_recipients ", NULL);
+	struct user_limits limits;
+	struct str said;
+
+	if (exceeds_fixed(e))
+		return;
+	limits_of_login(e->c, e->login, &limits);
+	if (!e->limits) {
+		explain_step(e, "limits", EXPLAINED_UNKNOWN, S(""),
+			     e->control ? S("the queue does not answer") : S("no relay is running, so their use is not known"));
+		return;
+	}
+	if ((row = limit_row(e, S(""), "ban", NULL)) && row->wait_ms > 0) {
+		explain_step(e, "limits", EXPLAINED_REFUSED, S(""),
+			     arena_printf(&e->arena, "banned for %.*s: %.*s", STR_ARG(age_text(&e->arena, row->wait_ms)),
+					  STR_ARG(row->text)));
+		return;
+	}
+	if ((row = limit_row(e, S(""), "breaker", NULL))) {
+		explain_step(e, "limits", EXPLAINED_HELD, S(""), arena_printf(&e->arena, "breaker: %.*s", STR_ARG(row->text)));
+		return;
+	}
+	for (row = NULL; (row = limit_row(e, S(""), "", row));)
+		if (row->amount > 0 && row->wait_ms > 0 && !str_starts(row->rule, S("new_recipients"))) {
+			explain_step(e, "limits", limits.hold ? EXPLAINED_HELD : EXPLAINED_REFUSED, S(""), full_text(e, row));
+			return;
+		}
+	said = S("not held");
+	if (new_ones)
+		said = arena_printf(&e->arena, "not held; %llu of %llu new recipients used (%.*s)",
+				    (unsigned long long)new_ones->used, (unsigned long long)new_ones->amount,
+				    STR_ARG(new_ones->rule));
+	explain_step(e, "limits", EXPLAINED_OK, S(""), said);
+}

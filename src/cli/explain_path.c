@@ -1,0 +1,200 @@
+/* explain_path.c - `posthouse explain`: route, next hop, TLS, and what the receiver makes of it. */
+#include "explain.h"
+
+#include "posthouse/address.h"
+#include "posthouse/clock.h"
+#include "posthouse/metrics.h"
+#include "posthouse/policy.h"
+
+/* ---- route ---- */
+
+/* "routes[2]"; the loader has put the routes of upstreams.senders in front of those of the file. */
+static struct str route_name(struct explain *e, size_t i)
+{
+	const struct cfg_route *r = &e->c->routes[i];
+	size_t made = 0;
+
+	for (size_t u = 0; u < e->c->upstreams_n; u++)
+		made += e->c->upstreams[u].senders.n > 0;
+	if (i >= made)
+		return i - made < config_entries(e->c, "routes") ? arena_printf(&e->arena, "routes[%zu]", i - made + 1) : S("");
+	for (size_t u = 0; u < e->c->upstreams_n; u++)
+		if (e->c->upstreams[u].senders.n > 0 && str_eq(via_read(r->via.at[0]).name, e->c->upstreams[u].name))
+			return arena_printf(&e->arena, "upstreams[%zu].senders", u + 1);
+	return S("");
+}
+
+static bool is_for_all(const struct cfg_route *r)
+{
+	return r->senders.n == 0 && r->recipients.n == 0 && r->users.n == 0;
+}
+
+/* "isp, then mx" */
+static struct str via_text(struct explain *e, const struct cfg_route *r)
+{
+	struct str text = S("");
+
+	for (size_t i = 0; i < r->via.n; i++)
+		text = arena_printf(&e->arena, "%.*s%s%.*s", STR_ARG(text), i ? ", then " : "", STR_ARG(r->via.at[i]));
+	return text;
+}
+
+static const struct cfg_route *explain_route(struct explain *e, struct str recipient)
+{
+	static const char *const unmet[] = {
+		[ROUTE_SENDERS] = "senders", [ROUTE_RECIPIENTS] = "recipients", [ROUTE_USERS] = "users"
+	};
+	struct str misses = S(""), name;
+
+	for (size_t i = 0; i < e->c->routes_n; i++) {
+		const struct cfg_route *r = &e->c->routes[i];
+		enum route_condition condition = route_unmet(r, e->login, e->sender, recipient);
+
+		name = route_name(e, i);
+		if (condition == ROUTE_APPLIES) {
+			explain_step(e, "route", EXPLAINED_OK, name,
+				     arena_printf(&e->arena, "%.*s%s -> %.*s%s%.*s", STR_ARG(name.n ? name : S("the only one")),
+						  is_for_all(r) && name.n ? " (all)" : "", STR_ARG(via_text(e, r)),
+						  misses.n ? "\n" : "", STR_ARG(misses)));
+			return r;
+		}
+		misses = arena_printf(&e->arena, "%.*s%s%.*s not: %s", STR_ARG(misses), misses.n ? "; " : "", STR_ARG(name),
+				      unmet[condition]);
+	}
+	explain_step(e, "route", EXPLAINED_HELD, S(""),
+		     arena_printf(&e->arena, "none applies: it waits for you\n%.*s", STR_ARG(misses)));
+	return NULL;
+}
+
+/* ---- next hop ---- */
+
+static const struct rec_stat *figure(const struct explain *e, enum metric metric, struct str label)
+{
+	for (size_t i = 0; e->queue && i < e->queue->stats.n; i++) {
+		const struct rec_stat *t = &e->queue->stats.at[i];
+
+		/* the label of a rate is that of the next hop with the rate behind it */
+		if (t->metric == metric &&
+		    (str_eq(t->label, label) ||
+		     (metric == METRIC_QUEUE_NEXTHOP_USED && str_eq(str_head(t->label, str_rfind(t->label, ' ')), label))))
+			return t;
+	}
+	return NULL;
+}
+
+/* "smtp.isp.example:587" or "the mail servers of corp.test" */
+static struct str server_text(struct explain *e, const struct cfg_upstream *u, struct str recipient)
+{
+	uint64_t port = u && u->port > 0 ? u->port : u && u->tls == UPSTREAM_IMPLICIT ? 465 : 587;
+
+	if (!u)
+		return arena_printf(&e->arena, "the mail servers of %.*s", STR_ARG(address_domain(recipient)));
+	return arena_printf(&e->arena, "%.*s:%llu", STR_ARG(u->host), (unsigned long long)port);
+}
+
+/* How the next hop stands; *open_out: mail goes there now. */
+static struct str state_text(struct explain *e, const struct cfg_upstream *u, struct str via, struct str recipient,
+			     bool *open_out)
+{
+	struct str label = u ? arena_printf(&e->arena, "upstream:%.*s", STR_ARG(via))
+			     : arena_printf(&e->arena, "mx:%.*s", STR_ARG(address_domain(recipient)));
+	const struct rec_stat *down = figure(e, METRIC_QUEUE_NEXTHOP_DOWN, label);
+	const struct rec_stat *used = figure(e, METRIC_QUEUE_NEXTHOP_USED, label);
+	struct str server = server_text(e, u, recipient), use = S("");
+	uint64_t now = clock_now_ms();
+
+	*open_out = !down || down->value == 0;
+	if (u && u->message_size > 0 && e->size > u->message_size) {
+		*open_out = false;
+		return arena_printf(&e->arena, "%.*s takes at most %llu bytes", STR_ARG(server),
+				    (unsigned long long)u->message_size);
+	}
+	if (!e->queue)
+		return arena_printf(&e->arena, "%.*s, state not known", STR_ARG(server));
+	if (used)
+		use = arena_printf(&e->arena, ", %llu used %.*s", (unsigned long long)used->value, STR_ARG(used->text));
+	if (*open_out)
+		return arena_printf(&e->arena, "%.*s, up%.*s", STR_ARG(server), STR_ARG(use));
+	return arena_printf(&e->arena, "%.*s is down, next attempt in %.*s: %.*s", STR_ARG(server),
+			    STR_ARG(age_text(&e->arena, down->value > now ? down->value - now : 0)), STR_ARG(down->text));
+}
+
+/* The choice of the route that mail takes now; via.n: none is open, then *u_out is the first one. */
+static void explain_next_hop(struct explain *e, const struct cfg_route *r, struct str recipient,
+			     const struct cfg_upstream **u_out)
+{
+	struct str lines = S("");
+	bool open = false;
+
+	*u_out = config_upstream(e->c, via_read(r->via.at[0]).name);
+	for (size_t i = 0; i < r->via.n && !open; i++) {
+		struct str via = via_read(r->via.at[i]).name, state;
+		const struct cfg_upstream *u = config_upstream(e->c, via);
+
+		state = state_text(e, u, via, recipient, &open);
+		/* the one that is open comes first, the closed ones before it are the reasons */
+		lines = open ? arena_printf(&e->arena, "%.*s%s%.*s", STR_ARG(state), lines.n ? "\n" : "", STR_ARG(lines))
+			     : arena_printf(&e->arena, "%.*s%s%.*s", STR_ARG(lines), lines.n ? "\n" : "", STR_ARG(state));
+		if (open)
+			*u_out = u;
+	}
+	explain_step(e, "next hop", !open ? EXPLAINED_WAITS : e->queue ? EXPLAINED_OK : EXPLAINED_UNKNOWN, S(""), lines);
+}
+
+/* ---- TLS and receiver ---- */
+
+static void explain_tls(struct explain *e, const struct cfg_upstream *u)
+{
+	struct str rule = u ? arena_printf(&e->arena, "upstreams[%zu]", (size_t)(u - e->c->upstreams) + 1) : S(""), name;
+
+	if (!u) {
+		explain_step(e, "TLS", EXPLAINED_OK, S(""),
+			     S("as the domain's DANE records ask; without them where it is offered"));
+		return;
+	}
+	name = u->tls_name.n > 0 ? u->tls_name : u->host;
+	if (u->tls == UPSTREAM_NONE)
+		explain_step(e, "TLS", EXPLAINED_NONE, rule,
+			     arena_printf(&e->arena, "none: all is clear text (%.*s)", STR_ARG(rule)));
+	else if (u->tls == UPSTREAM_OPPORTUNISTIC)
+		explain_step(e, "TLS", EXPLAINED_OK, rule,
+			     arena_printf(&e->arena, "where it is offered, no name is verified (%.*s)", STR_ARG(rule)));
+	else
+		explain_step(
+			e, "TLS", EXPLAINED_OK, rule,
+			arena_printf(&e->arena, "required, certificate must bear %.*s (%.*s)", STR_ARG(name), STR_ARG(rule)));
+}
+
+static void explain_receiver(struct explain *e, const struct cfg_upstream *u)
+{
+	bool signs = config_signs(e->c, address_domain(e->author));
+	bool aligned = str_ieq(address_domain(e->sender), address_domain(e->author));
+	const char *spf = u ? "the provider's address" : "this relay's address";
+
+	if (u && u->rewrite_from)
+		explain_step(e, "receiver", EXPLAINED_OK, S(""),
+			     arena_printf(&e->arena, "sees %.*s in From: upstreams.rewrite_from",
+					  STR_ARG(u->from_address.n > 0 ? u->from_address : u->login)));
+	else if (signs)
+		explain_step(e, "receiver", EXPLAINED_OK, S(""),
+			     arena_printf(&e->arena, "DKIM aligned: passes DMARC. SPF: %s", spf));
+	else
+		explain_step(e, "receiver", EXPLAINED_NONE, S(""),
+			     arena_printf(&e->arena, "no DKIM of %.*s: DMARC needs SPF for %s%s",
+					  STR_ARG(address_domain(e->author)), spf, aligned ? "" : ", and it is not aligned"));
+}
+
+void explain_path(struct explain *e, struct str recipient)
+{
+	const struct cfg_route *r;
+	const struct cfg_upstream *u;
+
+	if (e->recipients.n > 1)
+		explain_step(e, "to", EXPLAINED_NONE, S(""), recipient);
+	r = explain_route(e, recipient);
+	if (!r)
+		return;
+	explain_next_hop(e, r, recipient, &u);
+	explain_tls(e, u);
+	explain_receiver(e, u);
+}

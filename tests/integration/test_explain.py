@@ -1,0 +1,81 @@
+"""explain: which rules decide about a message, with their lines; it says what the relay then does."""
+from lib import *
+
+ALICE = f"alice@{DOMAIN}"
+
+
+def explain(relay, *arguments, user="alice", sender=ALICE, to="bob@example.net"):
+    done = relay.command("explain", "--user", user, "--from", sender, "--to", to, *arguments, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def steps(relay, *arguments, **kw):
+    """The exit code, and the steps by their name."""
+    code, out, _ = explain(relay, "--json", *arguments, **kw)
+    found = rows_of(out)
+    assert all(s["kind"] == "step" and s["of"] == "explain" for s in found), found
+    return code, {s["step"]: s for s in found}
+
+
+def line_of(relay, words):
+    return next(i for i, line in enumerate(relay.conf.read_text().splitlines(), 1) if words in line)
+
+
+def test_each_step_names_its_rule():
+    relay = Relay(free_port(), users=(ALICE, f"web@{DOMAIN}"), limits='messages = [ "50/1h" ]; new_recipients = [ "20/1d" ];', start=False,
+                  senders=f'''senders = ( {{ user = "alice"; addresses = [ "{ALICE}" ]; }},
+  {{ user = "web"; addresses = [ "@shop.test" ]; }} );''',
+                  extra='''rewrite = ( { sender = "old@shop.test"; to = "new@shop.test"; headers = true; },
+  { recipient = "boss@corp.test"; to = "chief@corp.test"; } );
+routes = ( { recipients = [ "@corp.test" ]; via = [ "mx" ]; },
+  { senders = [ "@other.test" ]; via = [ "mx" ]; },
+  { via = [ "next", "mx" ]; } );''')
+    # without a relay what can be known
+    code, s = steps(relay)
+    assert code == 0 and s["login"]["verdict"] == "ok" and s["limits"]["verdict"] == "unknown" and s["route"]["rule"] == "routes[3]", s
+    relay.start()
+    code, s = steps(relay)
+    assert code == 0 and s["result"]["verdict"] == "ok", s
+    assert "known" in s["login"]["reason"] and "0 of 50 messages in 1h" in s["login"]["reason"], s
+    assert s["sender"]["rule"] == "senders[1]" and s["sender"]["line"] == line_of(relay, 'user = "alice"') and s["sender"]["file"] == str(relay.conf), s
+    assert s["route"]["rule"] == "routes[3]" and s["route"]["line"] == line_of(relay, 'via = [ "next", "mx" ]'), s
+    assert "next, then mx\nroutes[1] not: recipients; routes[2] not: senders" in s["route"]["reason"], s
+    assert s["signature"]["verdict"] == "ok" and f"{DOMAIN} by {relay.selector} (RSA)" in s["signature"]["reason"], s
+    assert "up" in s["next hop"]["reason"] and s["TLS"]["verdict"] == "none" and "aligned" in s["receiver"]["reason"], s
+    text = explain(relay)[1]
+    assert f"posthouse.conf:{line_of(relay, 'via = [ \"next')}" in text and text.endswith("Would be accepted and sent now.\n"), text
+    assert all(len(line) <= 80 for line in text.splitlines()), text
+    # rewriting and another route
+    code, s = steps(relay, user="web", sender="old@shop.test", to="boss@corp.test")
+    assert code == 0 and "becomes new@shop.test" in s["rewrite"]["reason"] and s["rewrite"]["rule"] == "rewrite[1]", s
+    assert s["sender"]["rule"] == "senders[2]" and "@shop.test" in s["sender"]["reason"] and "chief@corp.test" in s["recipient"]["reason"], s
+    assert s["route"]["rule"] == "routes[1]" and "corp.test" in s["next hop"]["reason"] and s["signature"]["verdict"] == "none", s
+    # what the relay refuses
+    code, s = steps(relay, sender="web@shop.test")
+    assert code == 65 and s["sender"]["verdict"] == s["result"]["verdict"] == "refused" and "is not an address of" in s["sender"]["reason"], s
+    with Client(relay.port, relay.tls()) as client:
+        client.login(ALICE, PASSWORD)
+        assert client.mail("web@shop.test")[0] == 550
+    assert steps(relay, "--header-from", "web@shop.test")[0] == 65
+    assert steps(relay, user="nobody")[1]["login"]["verdict"] == "refused"
+    assert steps(relay, "--size", "1000M")[1]["limits"]["verdict"] == "refused"
+
+
+def test_limits_next_hops_and_files_as_they_are():
+    relay = Relay(free_port(), retry='"1h"', limits='messages = [ "2/1d" ]; over = "hold";')
+    relay.submit()
+    wait_for(lambda: steps(relay)[1]["next hop"]["verdict"] == "waits", "the next hop is down")
+    code, out, _ = explain(relay)
+    assert code == 0 and "Would be accepted, and waits: " in out and "is down, next attempt in" in out, out
+    relay.submit()
+    code, s = steps(relay)
+    assert code == 0 and s["limits"]["verdict"] == s["result"]["verdict"] == "held" and "2 of 2 used" in s["limits"]["reason"], s
+    assert "file" not in s, s
+    relay.conf.write_text(relay.conf.read_text() + "\n# edited\n")
+    assert "was changed since" in steps(relay)[1]["file"]["reason"]
+    relay.command("reload")
+    assert "file" not in steps(relay)[1]
+    for arguments in ((), ("--user", "alice"), ("--user", "alice", "--from", "x", "--to", "bob@example.net")):
+        assert relay.command("explain", *arguments, check=False).returncode == 64, arguments
+    relay.conf.write_text("bogus = 1;\n")
+    assert explain(relay)[0] == 78
