@@ -58,6 +58,11 @@ size_t session_messages(struct session *s, const struct message_name *m, uint64_
 /* "90s", "15m", "4h", "5d", "2w". False: the text is no duration, or a longer one than `max_ms`. */
 bool read_duration(struct str text, uint64_t max_ms, uint64_t *ms_out);
 
+/* ---- words.c ---- */
+
+/* The words of a text from the column `at` on, broken before column 80; further lines are indented. Ends the line. */
+void print_words(FILE *out, struct str text, unsigned at, unsigned indent);
+
 /* ---- format.c: texts are in the arena. Texts of peers are printed by utf8_shown(), so that no peer can move a cursor ---- */
 
 /* Times are those of this machine's zone, or those of UTC from now on. */

@@ -42,17 +42,20 @@ static struct str place_of(struct explain *e, struct str rule, struct str *file_
 
 static void print_lines(struct explain *e, const char *step, struct str lines, struct str place)
 {
-	struct str line, shown;
+	struct str line;
 
 	for (const char *label = step; str_split(&lines, '\n', &line); label = "") {
-		shown = utf8_shown(&e->arena, line);
-		printf("%-*s%.*s", LEFT, label, STR_ARG(shown));
-		if (place.n > 0 && LEFT + shown.n + 2 + place.n > WIDTH)
-			printf("\n%*s", LEFT, "");
-		if (place.n > 0)
-			printf("%*s%.*s", shown.n + LEFT + 2 < PLACE_AT ? (int)(PLACE_AT - LEFT - shown.n) : 2, "",
-			       STR_ARG(place));
-		printf("\n");
+		struct str shown = utf8_shown(&e->arena, line);
+		size_t end = LEFT + shown.n;
+
+		printf("%-*s", LEFT, label);
+		if (place.n > 0 && (end < PLACE_AT ? PLACE_AT : end + 2) + place.n <= WIDTH) {
+			printf("%.*s%*s%.*s\n", STR_ARG(shown), end < PLACE_AT ? (int)(PLACE_AT - end) : 2, "", STR_ARG(place));
+		} else {
+			print_words(stdout, shown, LEFT, LEFT);
+			if (place.n > 0)
+				printf("%*s%.*s\n", PLACE_AT, "", STR_ARG(place));
+		}
 		place = S("");
 	}
 }
@@ -153,9 +156,12 @@ static void conclude(struct explain *e)
 	struct str why = e->worst > EXPLAINED_NONE ? e->why : S("");
 
 	if (e->json)
-		explain_step(e, "result", e->worst, S(""), why);
+		explain_step(e, "result", e->worst == EXPLAINED_NONE ? EXPLAINED_OK : e->worst, S(""), why);
 	else
-		printf("%s%s%.*s%s\n", ends[e->worst], why.n ? ": " : "", STR_ARG(utf8_shown(&e->arena, why)), why.n ? "" : ".");
+		print_words(stdout,
+			    arena_printf(&e->arena, "%s%s%.*s%s", ends[e->worst], why.n ? ": " : "",
+					 STR_ARG(utf8_shown(&e->arena, why)), why.n ? "" : "."),
+			    0, 0);
 	if (e->json)
 		json_end(e->steps, false);
 }

@@ -68,9 +68,18 @@ static const struct rec_limit_row *limit_row(const struct explain *e, struct str
 	for (; e->limits && i < e->limits->rows.n; i++) {
 		const struct rec_limit_row *row = &e->limits->rows.at[i];
 
-		if ((key.n == 0 || str_eq(row->key, key)) && str_starts(row->rule, str_of(rule)))
+		if (str_eq(row->key, key) && str_starts(row->rule, str_of(rule)))
 			return row;
 	}
+	return NULL;
+}
+
+/* The ban of the login, or its breaker; NULL: it has none. */
+static const struct rec_limit_row *trouble_row(const struct explain *e, struct str rule)
+{
+	for (size_t i = 0; i < e->limits->rows.n; i++)
+		if (str_eq(e->limits->rows.at[i].rule, rule))
+			return &e->limits->rows.at[i];
 	return NULL;
 }
 
@@ -125,7 +134,18 @@ void explain_login(struct explain *e)
 
 /* ---- limits ---- */
 
-/* What is full, or nearly what is used of new recipients; "" where nothing is in the way. */
+/* A limit of the login or of its device that is used up; new recipients are those of some messages only. NULL: none. */
+static const struct rec_limit_row *full_row(struct explain *e)
+{
+	struct str keys[] = { own_key(e), arena_printf(&e->arena, "device:%.*s", STR_ARG(e->login)) };
+
+	for (size_t k = 0; k < 2; k++)
+		for (const struct rec_limit_row *row = NULL; (row = limit_row(e, keys[k], "", row));)
+			if (row->amount > 0 && row->wait_ms > 0 && !str_starts(row->rule, S("new_recipients")))
+				return row;
+	return NULL;
+}
+
 static struct str full_text(struct explain *e, const struct rec_limit_row *row)
 {
 	return arena_printf(&e->arena, "%.*s: %llu of %llu used, the next one in %.*s", STR_ARG(row->rule),
@@ -166,21 +186,21 @@ void explain_limits(struct explain *e)
 			     e->control ? S("the queue does not answer") : S("no relay is running, so their use is not known"));
 		return;
 	}
-	if ((row = limit_row(e, S(""), "ban", NULL)) && row->wait_ms > 0) {
+	if ((row = trouble_row(e, S("ban"))) && row->wait_ms > 0) {
 		explain_step(e, "limits", EXPLAINED_REFUSED, S(""),
 			     arena_printf(&e->arena, "banned for %.*s: %.*s", STR_ARG(age_text(&e->arena, row->wait_ms)),
 					  STR_ARG(row->text)));
 		return;
 	}
-	if ((row = limit_row(e, S(""), "breaker", NULL))) {
+	if ((row = trouble_row(e, S("breaker")))) {
 		explain_step(e, "limits", EXPLAINED_HELD, S(""), arena_printf(&e->arena, "breaker: %.*s", STR_ARG(row->text)));
 		return;
 	}
-	for (row = NULL; (row = limit_row(e, S(""), "", row));)
-		if (row->amount > 0 && row->wait_ms > 0 && !str_starts(row->rule, S("new_recipients"))) {
-			explain_step(e, "limits", limits.hold ? EXPLAINED_HELD : EXPLAINED_REFUSED, S(""), full_text(e, row));
-			return;
-		}
+	row = full_row(e);
+	if (row) {
+		explain_step(e, "limits", limits.hold ? EXPLAINED_HELD : EXPLAINED_REFUSED, S(""), full_text(e, row));
+		return;
+	}
 	said = S("not held");
 	if (new_ones)
 		said = arena_printf(&e->arena, "not held; %llu of %llu new recipients used (%.*s)",

@@ -1,29 +1,9 @@
 /* help.c - `posthouse help` and `COMMAND --help`, made from the table of commands. */
-#include "options.h"
+#include "cli.h"
 
 #include "posthouse/arena.h"
 
-#define WIDTH 80
-#define LEFT  24 /* where the sentences begin */
-
-/* The words of a text from the column `at` on, broken before WIDTH, and further lines indented. */
-static void print_words(FILE *out, struct str text, unsigned at, unsigned indent)
-{
-	struct str word;
-
-	while (str_split(&text, ' ', &word)) {
-		if (at + 1 + word.n > WIDTH && at > indent) {
-			fprintf(out, "\n%*s", (int)indent, "");
-			at = indent;
-		} else if (at > indent) {
-			fputc(' ', out);
-			at++;
-		}
-		fprintf(out, "%.*s", STR_ARG(word));
-		at += (unsigned)word.n;
-	}
-	fputc('\n', out);
-}
+#define LEFT 24 /* where the sentences begin */
 
 static void print_row(FILE *out, struct str left, const char *help)
 {

@@ -1,0 +1,22 @@
+/* words.c - texts on lines of limited width. */
+#include "cli.h"
+
+#define WIDTH 80
+
+void print_words(FILE *out, struct str text, unsigned at, unsigned indent)
+{
+	struct str word;
+
+	while (str_split(&text, ' ', &word)) {
+		if (at + 1 + word.n > WIDTH && at > indent) {
+			fprintf(out, "\n%*s", (int)indent, "");
+			at = indent;
+		} else if (at > indent) {
+			fputc(' ', out);
+			at++;
+		}
+		fprintf(out, "%.*s", STR_ARG(word));
+		at += (unsigned)word.n;
+	}
+	fputc('\n', out);
+}
