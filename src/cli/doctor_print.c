@@ -245,23 +245,25 @@ struct str doctor_situation_text(struct arena *a, const struct doctor *d, const 
 			    STR_ARG(s->mx ? direct_text(a, s) : S("")), s->container ? ", in a container" : "");
 }
 
-static void print_summary(const struct doctor *d)
+static struct str counted(struct arena *a, struct str so_far, size_t n, const char *words)
+{
+	return n > 0 ? arena_printf(a, "%.*s, %zu %s", STR_ARG(so_far), n, words) : so_far;
+}
+
+static void print_summary(struct arena *a, const struct doctor *d)
 {
 	size_t n[DOCTOR_RESULTS];
+	struct str line;
 
 	doctor_count(d, n);
-	printf("%zu failure%s, %zu warning%s, ", n[DOCTOR_FAILURE], n[DOCTOR_FAILURE] == 1 ? "" : "s", n[DOCTOR_WARNING],
-	       n[DOCTOR_WARNING] == 1 ? "" : "s");
-	if (n[DOCTOR_UNKNOWN] > 0)
-		printf("%zu unknown, ", n[DOCTOR_UNKNOWN]);
-	printf("%zu good", n[DOCTOR_OK]);
-	if (n[DOCTOR_ADVICE] > 0)
-		printf(", %zu advice (--all)", n[DOCTOR_ADVICE]);
-	if (n[DOCTOR_IGNORED] > 0)
-		printf(", %zu ignored", n[DOCTOR_IGNORED]);
-	if (n[DOCTOR_SKIPPED] > 0)
-		printf(", %zu skipped", n[DOCTOR_SKIPPED]);
-	putchar('\n');
+	line = arena_printf(a, "%zu failure%s, %zu warning%s", n[DOCTOR_FAILURE], n[DOCTOR_FAILURE] == 1 ? "" : "s",
+			    n[DOCTOR_WARNING], n[DOCTOR_WARNING] == 1 ? "" : "s");
+	line = counted(a, line, n[DOCTOR_UNKNOWN], "unknown");
+	line = arena_printf(a, "%.*s, %zu good", STR_ARG(line), n[DOCTOR_OK]);
+	line = counted(a, line, n[DOCTOR_ADVICE], "advice (--all)");
+	line = counted(a, line, n[DOCTOR_IGNORED], "ignored");
+	line = counted(a, line, n[DOCTOR_SKIPPED], "skipped");
+	print_wrapped(a, line, 0, INDENT);
 }
 
 void doctor_print(struct doctor_run *run, const struct config *c, bool all)
@@ -275,5 +277,5 @@ void doctor_print(struct doctor_run *run, const struct config *c, bool all)
 			a,
 			S("Seen by one resolver: a recursion of our own is not possible here (port 53), or was not asked for."));
 	print_blocks(a, d, all);
-	print_summary(d);
+	print_summary(a, d);
 }

@@ -27,7 +27,7 @@ def test_correct_world_is_silent():
     text = bed.relay.command("doctor", "--resolver", bed.names.resolver).stdout
     lines = without_container(text).splitlines()
     assert lines[0] == f"{DOMAIN}: direct delivery from {V4}, {V6} (doctor.addresses)", text
-    assert lines[-1].startswith("0 failures, "), text
+    assert any(line.startswith("0 failures, ") for line in lines[-2:]), text
     assert all(len(line) <= 80 or max(map(len, line.split())) > 50 for line in lines), text  # a path is not broken
 
 

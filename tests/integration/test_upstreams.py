@@ -143,7 +143,7 @@ def test_names_usage_and_no_relay():
     assert relay.command("upstream", "test", check=False).returncode == 64
     assert relay.command("upstream", "frobnicate", check=False).returncode == 64
     assert relay.command("upstream", "login", "next", "--port", "x", check=False).returncode == 64
-    assert "upstream login NAME" in relay.command("upstream", "help").stdout
+    assert "login NAME" in relay.command("upstream", "help").stdout
     done = relay.command("upstream", "login", "next", check=False)
     assert done.returncode == 69 and "no oauth" in done.stderr, done
     relay.stop()
