@@ -16,8 +16,6 @@ struct message_name message_name_read(const char *text)
 	}
 	if (!id_parse(str_of(text), &m.id))
 		die(EX_USAGE, "\"%s\" is neither an id (13 letters and digits, as in the 250 reply) nor a Message-ID", text);
-	if (m.id == 0) /* in a selection 0 means any message */
-		die(EX_DATAERR, "there is no such message");
 	return m;
 }
 
@@ -26,7 +24,7 @@ size_t session_messages(struct session *s, const struct message_name *m, uint64_
 	struct msg_queue_page ask = { .message_id = m->message_id, .max = MESSAGES_NAMED_MAX };
 	size_t n = 0;
 
-	if (m->id) {
+	if (m->message_id.n == 0) {
 		ids[0] = m->id;
 		return 1;
 	}

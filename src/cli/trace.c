@@ -1,59 +1,244 @@
 /* trace.c - `posthouse trace ID`: everything that happened to one message. */
-#include "cli.h"
+#include "trace.h"
 
+#include "posthouse/clock.h"
 #include "posthouse/id.h"
 #include "posthouse/log.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <sysexits.h>
 
-static void print_event(struct arena *a, const struct rec_event_row *e)
+enum { INDENT = 14, WIDTH = 80 };
+
+/* What is printed, and how much of it there was. */
+struct tracing {
+	struct traced message;
+	bool json, raw, dialogue;
+	bool began;
+	size_t documents;
+	uint64_t day; /* of the last line: days since 1970, local */
+};
+
+/* ---- the message ---- */
+
+static void read_message(struct session *s, struct traced *t)
 {
-	printf("%.*s  %.*s", STR_ARG(time_text(a, e->at)), STR_ARG(e->name));
-	if (e->n)
-		printf(" recipient=%llu", (unsigned long long)e->n);
-	printf(" %.*s\n", STR_ARG(utf8_shown(a, e->fields)));
+	struct msg_queue_show ask = { .id = t->id };
+	struct arena *a = &t->arena;
+	size_t capacity = 0;
+
+	do {
+		const struct msg_queue_shown *m = &session_ask(s, MSG_queue_show, &ask, MSG_queue_shown)->queue_shown;
+
+		t->subject = arena_str(a, m->subject);
+		t->message_id = arena_str(a, m->message_id);
+		t->login = arena_str(a, m->login);
+		t->device = arena_str(a, m->device);
+		t->prefix = arena_str(a, m->prefix);
+		t->size = m->size;
+		t->parent = m->parent;
+		t->kind = m->kind;
+		for (size_t i = 0; i < m->rows.n; i++) {
+			ARRAY_GROW(t->addresses, t->addresses_n, capacity);
+			t->addresses[t->addresses_n++] = arena_str(a, m->rows.at[i].address);
+		}
+		ask.cursor = m->cursor;
+		arena_reset(&s->arena);
+	} while (ask.cursor);
 }
 
-/* Print the lines of the transcript, indented, without control characters. */
-static void print_transcript(struct arena *a, struct str transcript)
+static struct str address_of(const struct traced *t, uint64_t n)
+{
+	return n > 0 && n <= t->addresses_n ? t->addresses[n - 1] : S("");
+}
+
+/* null: the message as a whole. */
+static json_t *address_json(const struct traced *t, uint64_t n)
+{
+	struct str address = address_of(t, n);
+
+	return address.n ? json_text(address) : json_null();
+}
+
+/* ---- lines for people ---- */
+
+/* Text behind an indent that is printed already: lines of at most 80 columns, also where it has line ends. */
+static void print_wrapped(struct arena *a, struct str text)
+{
+	struct str line, rest = text;
+	bool first = true;
+
+	while (str_split(&rest, '\n', &line)) {
+		line = utf8_shown(a, str_trim(line));
+		do {
+			struct str part = line;
+
+			if (part.n > WIDTH - INDENT) {
+				size_t space = str_rfind(str_head(line, WIDTH - INDENT + 1), ' ');
+
+				part = str_head(line, space <= WIDTH - INDENT ? space : str_find(line, ' '));
+			}
+			printf("%*s%.*s\n", first ? 0 : INDENT, "", STR_ARG(part));
+			first = false;
+			line = str_trim(str_from(line, part.n));
+		} while (line.n > 0);
+	}
+}
+
+static void print_at(struct tracing *t, struct arena *a, uint64_t at, struct str words)
+{
+	struct tm tm = format_tm(at);
+	uint64_t day = (uint64_t)tm.tm_year * 366 + (uint64_t)tm.tm_yday;
+	char text[32];
+
+	if (day != t->day) {
+		(void)strftime(text, sizeof text, "%Y-%m-%d", &tm);
+		printf("%s\n", text);
+	}
+	t->day = day;
+	(void)strftime(text, sizeof text, "%H:%M:%S", &tm);
+	printf("%s.%03u  ", text, (unsigned)(at % 1000));
+	print_wrapped(a, words);
+}
+
+static struct str size_text(struct arena *a, uint64_t bytes)
+{
+	if (bytes < 10000)
+		return arena_printf(a, "%llu bytes", (unsigned long long)bytes);
+	if (bytes < 10000000)
+		return arena_printf(a, "%llu KB", (unsigned long long)(bytes + 500) / 1000);
+	return arena_printf(a, "%llu MB", (unsigned long long)(bytes + 500000) / 1000000);
+}
+
+static void print_head(struct tracing *t, struct arena *a)
+{
+	const struct traced *m = &t->message;
+	struct tm today = format_tm(clock_now_ms());
+	char id[ID_TEXT_MAX];
+
+	t->day = (uint64_t)today.tm_year * 366 + (uint64_t)today.tm_yday; /* no date for what happened today */
+	printf("Message %s \"%.*s\", %.*s%s%.*s\n", id_format(m->id, id), STR_ARG(utf8_shown(a, m->subject)),
+	       STR_ARG(size_text(a, m->size)), m->message_id.n ? ", Message-ID " : "", STR_ARG(utf8_shown(a, m->message_id)));
+}
+
+/* ---- events ---- */
+
+static void print_raw(struct tracing *t, struct arena *a, const struct rec_event_row *e)
+{
+	struct str to = address_of(&t->message, e->n);
+
+	printf("%.*s  %.*s%s%.*s %.*s\n", STR_ARG(time_text(a, e->at)), STR_ARG(e->name), to.n ? " to=" : "",
+	       STR_ARG(utf8_shown(a, to)), STR_ARG(utf8_shown(a, e->fields)));
+}
+
+static void print_event_json(struct tracing *t, struct arena *a, const struct rec_event_row *e)
+{
+	struct event_fields fields = event_fields_read(a, e->fields);
+	char id[ID_TEXT_MAX];
+
+	json_print_document("event", json_pack("{s:s, s:o, s:o, s:o, s:o}", "id", id_format(t->message.id, id), "at",
+					       json_time(e->at), "event", json_text(e->name), "recipient",
+					       address_json(&t->message, e->n), "fields", event_fields_json(&fields)));
+	t->documents++;
+}
+
+static void print_event(struct tracing *t, struct arena *a, const struct rec_event_row *e)
+{
+	if (t->json) {
+		print_event_json(t, a, e);
+	} else if (t->raw) {
+		print_raw(t, a, e);
+	} else {
+		if (!t->began) {
+			struct event_fields fields = event_fields_read(a, e->fields);
+			uint64_t begun = id_time_ms(t->message.id);
+
+			print_at(t, a, begun < e->at ? begun : e->at, origin_words(&t->message, a, &fields));
+		}
+		print_at(t, a, e->at, event_words(&t->message, a, e));
+	}
+	t->began = true;
+}
+
+/* ---- dialogues: each below a line "[recipient N]" ---- */
+
+static void print_dialogue(struct tracing *t, struct arena *a, uint64_t n, struct str lines)
 {
 	struct str line;
+	char id[ID_TEXT_MAX];
 
-	printf("dialogue of the last attempt:\n");
-	while (str_split(&transcript, '\n', &line))
+	if (t->json) {
+		json_print_document("transcript", json_pack("{s:s, s:o, s:o}", "id", id_format(t->message.id, id), "recipient",
+							    address_json(&t->message, n), "text", json_text(lines)));
+		t->documents++;
+		return;
+	}
+	printf("Dialogue of the last attempt for %.*s:\n", STR_ARG(utf8_shown(a, address_of(&t->message, n))));
+	while (str_split(&lines, '\n', &line))
 		printf("    %.*s\n", STR_ARG(utf8_shown(a, str_trim(line))));
+}
+
+static void print_dialogues(struct tracing *t, struct arena *a, struct str all)
+{
+	struct str mark = S("[recipient ");
+
+	while (str_starts(all, mark)) {
+		struct str line = str_head(all, str_find(all, '\n')), lines = str_from(all, line.n + 1);
+		size_t next = str_search(lines, S("\n[recipient "));
+		uint64_t n = 0;
+
+		(void)str_to_u64(str_head(str_from(line, mark.n), str_find(str_from(line, mark.n), ']')), &n);
+		print_dialogue(t, a, n, str_head(lines, next));
+		all = str_from(lines, next + 1);
+	}
+}
+
+static void trace(struct session *s, struct tracing *t)
+{
+	struct msg_trace ask = { .id = t->message.id };
+
+	read_message(s, &t->message);
+	if (!t->json)
+		print_head(t, &s->arena);
+	do {
+		const struct msg_traced *m = &session_ask(s, MSG_trace, &ask, MSG_traced)->traced;
+
+		for (size_t i = 0; i < m->rows.n; i++)
+			print_event(t, &s->arena, &m->rows.at[i]);
+		if (m->transcript.n && (t->json || t->dialogue || t->raw))
+			print_dialogues(t, &s->arena, m->transcript);
+		else if (m->transcript.n)
+			printf("The dialogue of the last attempt: --dialogue\n");
+		ask.cursor = m->cursor;
+		arena_reset(&s->arena);
+	} while (ask.cursor);
+	free(t->message.addresses);
+	arena_fini(&t->message.arena);
 }
 
 int command_trace(const struct options *o, const char *config_path)
 {
-	bool json = options_given(o, "json");
-	struct msg_trace ask = { 0 };
+	struct message_name name = message_name_read(o->arguments[0]);
+	uint64_t ids[MESSAGES_NAMED_MAX];
 	struct session s;
+	size_t n, documents = 0;
 
-	if (!id_parse(str_of(o->arguments[0]), &ask.id))
-		die(EX_USAGE, "\"%s\" is no message id: 13 letters and digits, as in the 250 reply, were expected",
-		    o->arguments[0]);
 	session_open(&s, config_path);
-	do {
-		const struct msg_traced *m = &session_ask(&s, MSG_trace, &ask, MSG_traced)->traced;
+	n = session_messages(&s, &name, ids);
+	for (size_t i = 0; i < n; i++) {
+		struct tracing t = { .message.id = ids[i],
+				     .json = options_given(o, "json"),
+				     .raw = options_given(o, "all"),
+				     .dialogue = options_given(o, "dialogue") };
 
-		for (size_t i = 0; i < m->rows.n; i++) {
-			const struct rec_event_row *e = &m->rows.at[i];
-
-			if (json)
-				json_print(json_pack("{s:I, s:I, s:o, s:o}", "at", (json_int_t)e->at, "recipient",
-						     (json_int_t)e->n, "event", json_text(e->name), "fields",
-						     json_text(e->fields)));
-			else
-				print_event(&s.arena, e);
-		}
-		if (m->transcript.n && json)
-			json_print(json_pack("{s:o}", "transcript", json_text(m->transcript)));
-		else if (m->transcript.n)
-			print_transcript(&s.arena, m->transcript);
-		ask.cursor = m->cursor;
-	} while (ask.cursor);
+		if (i > 0 && !t.json)
+			printf("\n");
+		trace(&s, &t);
+		documents += t.documents;
+	}
+	if (options_given(o, "json"))
+		json_end(documents, false);
 	session_close(&s);
 	return EX_OK;
 }

@@ -127,3 +127,60 @@ def test_verbs_by_message_id():
     assert [m["id"] for m in relay.queue()] == [other]
     for verb in ("hold", "show", "remove"):
         assert relay.command("queue", verb, "<c@laptop>", check=False).returncode == 65, verb
+
+
+def test_trace_in_words():
+    """A delivered message: by its Message-ID, in sentences of at most 80 columns, with the dialogue when that is asked for; as JSON."""
+    sink = Sink()
+    relay = Relay(sink.port)
+    id = relay.submit(mail("Invoice 17", "<c1@laptop>"), to=("bob@gmail.test", "carol@corp.test"))
+    relay.wait_empty()
+    text = relay.command("trace", "<c1@laptop>").stdout
+    lines = text.splitlines()
+    assert re.fullmatch(rf'Message {id} "Invoice 17", \d+ bytes, Message-ID <c1@laptop>', lines[0]), text
+    assert re.fullmatch(rf"\d\d:\d\d:\d\d\.\d{{3}}  accepted from alice@{DOMAIN} at 127\.0\.0\.1, TLS 1\.3", lines[1]), text
+    assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3}  signed by \S+, stored, 250 given", lines[2]), text
+    assert re.search(r"bob@gmail\.test: delivered by \S+ to 127\.0\.0\.1 \[127\.0\.0\.1\],\s+without\s+TLS,\s+\d+\.\d s,\s+1st\s+attempt\s+250 ", text), text
+    assert max(map(len, lines)) <= 80 and lines[-1] == "The dialogue of the last attempt: --dialogue", text
+    dialogue = relay.command("trace", id, "--dialogue").stdout
+    assert "C: RCPT TO:<bob@gmail.test>" in dialogue and "S: 250" in dialogue and "Hello." not in dialogue, dialogue
+    assert "event" not in text and "delivery.sent" in relay.command("trace", id, "--all").stdout
+    documents = relay.trace(id)
+    kinds = [d["kind"] for d in documents]
+    assert kinds.count("event") == 3 and "transcript" in kinds and documents[-1] == {"kind": "end", "n": len(documents) - 1, "truncated": False}, documents
+    sent = [d for d in documents if d.get("event") == "delivery.sent"]
+    assert {d["recipient"] for d in sent} == {"bob@gmail.test", "carol@corp.test"}
+    assert all(list(d) == ["kind", "id", "at", "event", "recipient", "fields"] and d["fields"]["code"] == 250 and d["fields"]["attempts"] == 1 for d in sent), sent
+    assert documents[0]["event"] == "mail.accepted" and documents[0]["recipient"] is None and documents[0]["fields"]["recipients"] == 2
+    for unknown in ("0000000000001", "<c2@laptop>"):
+        assert relay.command("trace", unknown, check=False).returncode == 65
+
+
+def test_trace_of_trouble():
+    """What waits, failed or was touched by an administrator, in sentences too."""
+    def rcpt(address):
+        return {"slow": "451 4.7.1 greylisted", "gone": "550 5.1.1 no such user"}.get(address.split("@")[0])
+    sink = Sink(rcpt=rcpt)
+    relay = Relay(sink.port, retry='"1h"')
+    id = relay.submit(mail("trouble"), to=("slow@corp.test", "gone@corp.test"))
+    relay.wait_event(id, "mail.reported")
+    relay.command("queue", "hold", id, "--reason", "for a test")
+    text = " ".join(relay.command("trace", id).stdout.split())
+    for words in ("slow@corp.test: not yet by ", "451 4.7.1 greylisted", "Next attempt in ", "gone@corp.test: failed by ", "550 5.1.1 no such user",
+                  f"its sender is told by the report", "held: for a test"):
+        assert words in text, (words, text)
+
+
+def test_one_line_says_what_happened():
+    sink = Sink(rcpt=lambda address: "550 5.1.1 no such user" if address.startswith("gone") else None)
+    relay = Relay(sink.port)
+    id = relay.submit(mail("x", "<c1@laptop>"), to=[f"r{i}@corp.test" for i in range(11)] + ["gone@corp.test"])
+    relay.wait_empty()
+    log = [line for line in relay.log_now().splitlines() if f"queue={id}" in line]
+    accepted = next(line for line in log if "event=mail.accepted" in line)
+    for words in ("message_id=<c1@laptop>", "recipients=12", "to=r0@corp.test,r1@corp.test,", "more=2", f"login=alice@{DOMAIN}"):
+        assert words in accepted, (words, accepted)
+    for event, recipient in (("delivery.sent", "r10@corp.test"), ("delivery.failed", "gone@corp.test")):
+        line = next(line for line in log if f"event={event}" in line and f"recipient={recipient}" in line)
+        for words in (f"login=alice@{DOMAIN}", f"sender=alice@{DOMAIN}", "message_id=<c1@laptop>", "remote=", "reply=", "took_ms="):
+            assert words in line, (words, line)

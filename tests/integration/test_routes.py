@@ -426,7 +426,7 @@ def test_a_trace_tells_the_last_attempt_word_by_word():
     relay = Relay(sink.port, retry='"1h"')
     id = relay.submit(to=["bob@example.net", "carol@example.net"])
     relay.wait_event(id, "delivery.deferred")
-    text = relay.command("trace", id).stdout
+    text = relay.command("trace", id, "--dialogue").stdout
     for words in ("MAIL FROM:<alice@example.org>", "RCPT TO:<bob@example.net>", "452 4.2.2 mailbox of bob is full", "127.0.0.1", "carol@example.net"):
         assert words in text, (words, text)
     assert "Hello, Bob" not in text, "the message's text is nobody's business"
