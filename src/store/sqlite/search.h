@@ -16,9 +16,9 @@
 #define BUCKETS         256
 #define FIRST_BLOCK     (1ull << 31) /* mail of before the index gets the numbers below */
 #define PLACES_WORDS    (BLOCK_MESSAGES / 64)
-#define LOOKUPS_MAX     12
+#define LOOKUPS_MAX     32
 #define CONDITIONS_MAX  5
-#define ALTERNATIVE_MAX 2
+#define ALTERNATIVE_MAX 3
 
 /* ---- search_terms.c ---- */
 
@@ -35,7 +35,8 @@ struct lookup {
 	uint64_t first, last;
 };
 struct alternative {
-	struct lookup at[LOOKUPS_MAX]; /* all of them must be there; none: any message is a candidate */
+	/* All of them must be there; none: any message is a candidate. What has ended a search comes first in the next block. */
+	struct lookup at[LOOKUPS_MAX];
 	size_t n;
 };
 struct condition {
@@ -58,7 +59,7 @@ void pairs_sort(uint64_t *pairs, size_t n);
 /* Write the words of a block from its sorted pairs, of which equal ones are taken out. */
 void block_write(struct engine *e, uint64_t block, uint64_t *pairs, size_t n);
 /* Which of the block's first `n` messages are candidates? False: none. */
-bool block_search(struct engine *e, uint64_t block, size_t n, const struct search *s, struct places *places_out);
+bool block_search(struct engine *e, uint64_t block, size_t n, struct search *s, struct places *places_out);
 
 /* ---- find_message.c, find.c ---- */
 

@@ -172,22 +172,28 @@ static void look_up(struct engine *e, uint64_t block, const struct lookup *l, st
 	db_end(q);
 }
 
-/* The candidates among `of` by one alternative. False: none. */
-static bool search_alternative(struct engine *e, uint64_t block, const struct alternative *a, const struct places *of,
+/* The candidates among `of` by one alternative. False: none; the lookup that has shown it is the first in the next block. */
+static bool search_alternative(struct engine *e, uint64_t block, struct alternative *a, const struct places *of,
 			       struct places *out)
 {
 	*out = *of;
 	for (size_t i = 0; i < a->n && (i == 0 || places_few(out) > FEW); i++) {
 		struct places found = { 0 };
+		struct lookup this_one = a->at[i];
 
-		look_up(e, block, &a->at[i], &found);
+		look_up(e, block, &this_one, &found);
 		for (size_t k = 0; k < PLACES_WORDS; k++)
 			out->bits[k] &= found.bits[k];
+		if (places_few(out) == 0) {
+			a->at[i] = a->at[0];
+			a->at[0] = this_one;
+			return false;
+		}
 	}
-	return places_few(out) > 0;
+	return true;
 }
 
-bool block_search(struct engine *e, uint64_t block, size_t n, const struct search *s, struct places *places_out)
+bool block_search(struct engine *e, uint64_t block, size_t n, struct search *s, struct places *places_out)
 {
 	struct places left = { 0 };
 

@@ -7,7 +7,7 @@
 enum field { FIELD_LOGIN = 1, FIELD_ID, FIELD_SENDER, FIELD_RECIPIENT, FIELD_SUBJECT, FIELD_CHARACTER };
 
 #define CHARACTERS_MAX 512 /* of one text: more are not looked at, since no address and no subject is that long */
-#define RUN_TERMS      6   /* enough of a long text to leave few other messages */
+#define RUN_STEP       3   /* terms without a character in common say most: they are looked up first */
 #define BEGIN          S("\x02")
 #define END            S("\x03")
 #define TERM_BITS      40
@@ -120,10 +120,11 @@ static void ask(struct alternative *to, uint64_t first, uint64_t last)
 static void ask_run(struct alternative *to, enum field field, struct str run)
 {
 	uint32_t c[CHARACTERS_MAX];
-	size_t n = characters(run, c), step = n > RUN_TERMS + 2 ? (n - 2 + RUN_TERMS - 1) / RUN_TERMS : 1;
+	size_t n = characters(run, c);
 
-	for (size_t i = 0; i + 3 <= n; i += step)
-		ask(to, term_of(field, c + i), term_of(field, c + i));
+	for (size_t begin = 0; begin < RUN_STEP; begin++)
+		for (size_t i = begin; i + 3 <= n; i += RUN_STEP)
+			ask(to, term_of(field, c + i), term_of(field, c + i));
 	if (n == 2) /* something follows: a character, or the end */
 		ask(to, pair_part(field, c[0], c[1]), pair_part(field, c[0], c[1]) | 0xffff);
 	if (n == 1 && field == FIELD_SUBJECT && c[0] >= 0x80)
@@ -149,15 +150,21 @@ static struct condition *new_condition(struct search *s, size_t alternatives)
 
 static void ask_address(struct search *s, struct arena *a, enum field field, const struct address_pattern *p)
 {
+	bool open = p->local.n == 0 || str_ends(p->local, S("*"));
+	size_t locals = open ? 1 : 2; /* "a@" and "a+tag@" */
 	struct condition *c;
 
 	if (p->any || p->null_sender)
 		return;
-	c = new_condition(s, p->either ? 2 : 1);
-	if (p->local.n > 0) /* "+tag" can be behind it */
-		ask_pattern(&c->at[0], a, field, p->local, BEGIN, S(""));
-	if (p->domain.n > 0)
-		ask_pattern(&c->at[c->n - 1], a, field, p->domain, S("@"), END);
+	c = new_condition(s, locals + p->either);
+	for (size_t i = 0; i < locals; i++) {
+		if (p->local.n > 0)
+			ask_pattern(&c->at[i], a, field, p->local, BEGIN, open ? S("") : i ? S("+") : S("@"));
+		if (p->domain.n > 0 && !p->either)
+			ask_pattern(&c->at[i], a, field, p->domain, S("@"), END);
+	}
+	if (p->either)
+		ask_pattern(&c->at[locals], a, field, p->domain, S("@"), END);
 }
 
 void search_of(struct search *s, struct arena *a, const struct matcher *m)
