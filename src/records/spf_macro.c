@@ -142,6 +142,8 @@ static struct str transform(struct arena *a, struct str value, struct str delimi
 	struct str *parts = ARENA_ARRAY(a, struct str, value.n + 1), text = S("");
 	size_t n = 0, from = 0, first;
 
+	if (value.n == 0)
+		return text;
 	for (size_t i = 0; i <= value.n; i++)
 		if (i == value.n || str_find(delimiters, value.p[i]) < delimiters.n) {
 			parts[n++] = str_make(value.p + from, i - from);
