@@ -71,6 +71,7 @@ static int print_for(const struct client_row *row, const struct options *o, cons
 
 	if (faults_print(&faults) > 0) {
 		config_free(c);
+		arena_fini(&a);
 		return EX_CONFIG;
 	}
 	v.host = c->hostname;

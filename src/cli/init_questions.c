@@ -9,13 +9,12 @@
 const char *init_ask(struct init *t, const char *question)
 {
 	struct secret typed = { 0 };
-	const char *answer;
+	const char *answer = NULL;
 
-	if (!ask_person(question, true, &typed))
-		return NULL;
-	answer = arena_cstr(&t->arena, str_trim(secret_view(&typed)));
-	secret_fini(&typed);
-	return *answer ? answer : NULL;
+	if (ask_person(question, true, &typed))
+		answer = arena_cstr(&t->arena, str_trim(secret_view(&typed)));
+	secret_fini(&typed); /* an empty line has memory too */
+	return answer && *answer ? answer : NULL;
 }
 
 static void ask_hostname(struct init *t)
