@@ -21,7 +21,7 @@
 struct incident {
 	struct session session;
 	struct arena arena; /* of what is said at the end */
-	const struct config *config;
+	struct config *config;
 	const char *typed; /* the login as it was named */
 	struct str login, device;
 	struct str passwords; /* "main, phone" */
@@ -339,6 +339,7 @@ int command_incident(const struct options *o, const char *config_path)
 		fprintf(stderr, "posthouse: not done: the lock (%.*s)\n", STR_ARG(utf8_shown(&in.arena, in.lock_fault)));
 	if (!in.all_sessions)
 		fprintf(stderr, "posthouse: not done: some sessions, since a submission process did not answer\n");
+	config_free(in.config);
 	session_close(&in.session);
 	arena_fini(&in.arena);
 	return code;
