@@ -1,6 +1,8 @@
 /* fuzz_header.c - a message as it comes: the collector in pieces, fields, fix-up; what comes out must be stable. */
 #include "rewriting.h"
 
+#include "posthouse/utf8.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* The section of a message, fed in pieces of `step` bytes; nothing of the body is lost, and the section is one. */
@@ -128,6 +130,22 @@ static void check_kept(struct arena *a, const struct fixup_input *in, const stru
 	}
 }
 
+/* What people see of the message is one line of text that nothing can hide in. */
+static void check_shown(struct arena *a, const struct header *h)
+{
+	struct str shown[] = { mail_subject(a, h), mail_message_id(a, h) };
+
+	for (size_t k = 0; k < 2; k++) {
+		uint32_t c;
+
+		require(shown[k].n <= SUBJECT_KEPT + 3);
+		for (size_t i = 0, n; i < shown[k].n; i += n) {
+			n = utf8_char(str_from(shown[k], i), &c);
+			require(n > 0 && !utf8_is_hidden(c));
+		}
+	}
+}
+
 /* What the caller is told is what is stored, and after one fix-up nothing is left to fix. */
 static void check_fixup(struct arena *a, const struct fixup_input *first_in)
 {
@@ -138,6 +156,7 @@ static void check_fixup(struct arena *a, const struct fixup_input *first_in)
 	if (mail_fixup(a, &in, &first).class != OK)
 		return;
 	check_kept(a, &in, &first);
+	check_shown(a, &first.header);
 	in.section = first.section;
 	require(mail_fixup(a, &in, &second).class == OK);
 	require(str_eq(first.section, second.section) && first.header.n == second.header.n);
