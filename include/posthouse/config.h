@@ -300,6 +300,11 @@ struct config *config_load_again(const struct config *old, struct config_faults 
  * have the same. "": nothing was read. */
 struct str config_fingerprint(const struct config *c, struct arena *a);
 
+/* ---- foreign.c: names that people bring from other programs ---- */
+
+/* What takes the place of such a name, in any capitals, as the end of a sentence in `a`; "": it is none of theirs. */
+struct str foreign_hint(struct arena *a, struct str name);
+
 /* ---- places.c: command line only ---- */
 
 /* Where the entry `i` (from 0) of a list ("routes") is, in `a`; false: it is not in the files. */

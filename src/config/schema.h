@@ -147,8 +147,6 @@ extern const struct foreign foreign_names[];
 extern const size_t foreign_names_n;
 extern const char *const foreign_programs[];
 
-/* What takes the place of such a name, in any capitals; "": it is none of theirs. */
-struct str foreign_hint(struct arena *a, struct str name);
 /* What was expected in place of a value of their form ("[host]:587", "$name", "hash:/..."); "": it is none. */
 struct str foreign_value_hint(struct arena *a, struct str value);
 
