@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 
-from lib import DOMAIN, HOST, LIMIT, PASSWORD, Client, Relay, Sink, simple_message, wait_for
+from lib import DOMAIN, HOST, LIMIT, PASSWORD, Client, Relay, Sink, rows_of, simple_message, wait_for
 
 ALICE = f"alice@{DOMAIN}"
 POSTMASTER = f"postmaster@{DOMAIN}"
