@@ -311,6 +311,11 @@ struct str foreign_hint(struct arena *a, struct str name);
 bool config_place(const struct config *c, struct arena *a, struct str list, size_t i, struct str *file_out, unsigned *line_out);
 size_t config_entries(const struct config *c, const char *list); /* how many of them are in the files */
 
+/* ---- source.c: master and command line only ---- */
+
+/* Is the file (its whole path) the configuration itself, or included by it? */
+bool config_includes(const struct config *c, struct str path);
+
 /* ---- faults.c: master and command line only ---- */
 
 /* "FILE:LINE: text", as people know it of compilers. */
@@ -323,6 +328,8 @@ unsigned faults_print(const struct config_faults *faults);
 
 /* Is it a full host name: at least two labels of letters, digits and inner hyphens (RFC 1123 2.1)? */
 bool host_name_valid(struct str name);
+/* Of DKIM: letters, digits, '-' and '_', dots between. */
+bool selector_valid(struct str s);
 
 struct via via_read(struct str entry);
 
@@ -345,7 +352,8 @@ unsigned machine_check(struct config *c);
 
 void config_free(struct config *c); /* wipes secrets; NULL is allowed */
 
-/* The keys that mail of the domain is signed with today, at most DKIM_KEYS_MAX; copies in the arena. The number. */
+/* The keys that mail of the domain is signed with today, at most DKIM_KEYS_MAX: its own, or else those of the nearest domain
+ * above it that has some; copies in the arena. The number. */
 size_t config_dkim_keys(struct arena *a, const struct config *c, struct str domain, struct dkim_key *keys_out);
 bool config_signs(const struct config *c, struct str domain); /* has it any? */
 

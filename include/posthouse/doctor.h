@@ -56,6 +56,13 @@ struct fact_upstream {
 	struct str remote, tls, mechanism, extensions;
 };
 
+/* The signature of dkim_sample_digest() (verify.h) that the vault of the relay that runs here made with a key. */
+struct fact_sample {
+	enum fact_state
+		state; /* THERE: made; EMPTY: vault does not have the key, or it does not work; UNKNOWN: nobody could be asked */
+	struct str why, signature;
+};
+
 /* What can be seen on this machine, found once before the run (machine.h). */
 struct machine_facts;
 
@@ -72,6 +79,7 @@ struct doctor_source {
 	void (*dns)(void *ctx, const struct dns_question *q, struct fact_dns *answer);
 	void (*probe)(void *ctx, const struct probe *p, struct fact_probe *answer);
 	void (*upstream)(void *ctx, struct str name, struct fact_upstream *answer);
+	void (*sample)(void *ctx, struct str domain, struct str selector, struct fact_sample *answer);
 };
 
 /* ---- the situation ---- */
@@ -163,6 +171,20 @@ bool doctor_look(struct doctor *d);
 /* No more time: what is pending is unknown from now on, and nothing is asked any more. */
 void doctor_give_up(struct doctor *d);
 
+/* What DNS has of a key's record. Asked of the run (check_dkim_keys.c); afterwards everybody can see it. */
+enum dkim_sight_state {
+	DKIM_SEEN,       /* the record, with this key */
+	DKIM_NOT_SEEN,   /* no record */
+	DKIM_OTHER_SEEN, /* a record with another key, or with a fault */
+	DKIM_UNSEEN,     /* no answer, or none of whom is asked here */
+};
+struct dkim_sight {
+	enum dkim_sight_state own, world; /* at the domain's own servers, and as the world sees it */
+	uint32_t ttl;                     /* of the world's answer */
+	struct str found, why;            /* what is there; why there is no answer */
+};
+void dkim_look_at(struct doctor *d, const struct cfg_sign *key, struct dkim_sight *out);
+
 /* In the order of the table. */
 const struct doctor_finding *doctor_findings(const struct doctor *d, size_t *n_out);
 
@@ -181,6 +203,8 @@ struct doctor_hooks {
 	 * relay can be asked. */
 	void (*upstream)(void *ctx, struct arena *a, struct str name, struct fact_upstream *answer);
 	void (*done)(void *ctx); /* the findings are there */
+	/* As `upstream`, for a sample of vault's. */
+	void (*sample)(void *ctx, struct arena *a, struct str domain, struct str selector, struct fact_sample *answer);
 };
 struct doctor_run;
 /* `c` must live until the run is freed. The cache in state_dir is a file of `uid`. */

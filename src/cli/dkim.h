@@ -20,13 +20,45 @@ void dkim_file_format(struct buf *out, const struct cfg_sign *keys, size_t n, st
  * wrong, with errno. An existing file keeps its mode, and its owner where that is allowed. */
 const char *file_replace(const char *path, struct str text, mode_t mode);
 
+/* ---- dkim_store.c: the keys of the configuration, and their change ---- */
+
+struct dkim_store {
+	struct arena arena;
+	struct config *config;
+	const char *config_path, *path; /* the configuration; dkim.conf beside it */
+	struct str directory;           /* of both, with the slash */
+	bool ours;                      /* dkim.conf is a part of the configuration, so `sign` is in it */
+	bool by_hand;                   /* `sign` is elsewhere: nothing is changed, lines are printed */
+	struct cfg_sign *keys;
+	size_t n, capacity;
+	int lock;
+	uint64_t now;           /* ms UTC, when it was opened */
+	struct dkim_look *look; /* what DNS has; NULL: nobody has asked */
+};
+
+/* Load the configuration; dies with 78 when it has faults. `to_change`: no other command can change it until dkim_close(). */
+void dkim_open(struct dkim_store *s, const char *config_path, bool to_change);
+void dkim_close(struct dkim_store *s);
+/* NULL: there is none. */
+struct cfg_sign *dkim_find(struct dkim_store *s, struct str domain, struct str selector);
+/* Make a key and its file; it is pending. selector "": by the month. Dies when that cannot be. The pointer is good until
+ * the next call. */
+struct cfg_sign *dkim_add(struct dkim_store *s, struct str domain, struct str selector, enum dkim_algorithm algorithm,
+			  unsigned bits);
+/* Write dkim.conf. Dies when that cannot be. */
+void dkim_save(struct dkim_store *s);
+/* Have the relay that runs here load the configuration. False: none runs, which is said. Dies with the reason when it refuses. */
+bool dkim_reload(struct dkim_store *s);
+/* An entry of `sign`, as a person writes it. */
+struct str dkim_entry_text(struct dkim_store *s, const struct cfg_sign *key);
+const char *dkim_state_name(const struct cfg_sign *key);
+
 /* ---- dkim_keys.c ---- */
 
 /* A new key; `bits` are for RSA. NULL: OpenSSL could not make it. */
 EVP_PKEY *dkim_key_make(enum dkim_algorithm algorithm, unsigned bits);
-/* "p202703r", "p202703e": the month, and the algorithm. A selector that the domain has had is not taken twice: "p202703r2". */
-struct str dkim_selector(struct arena *a, const struct cfg_sign *keys, size_t n, struct str domain, enum dkim_algorithm algorithm,
-			 uint64_t now_ms);
+/* "p202703r", "p202703e": the month, and the algorithm; the second of a month is "p202703r2". */
+struct str dkim_selector(struct arena *a, enum dkim_algorithm algorithm, uint64_t now_ms, unsigned nth);
 /* The name of a key's file. */
 struct str dkim_key_file(struct arena *a, struct str domain, struct str selector);
 struct str dkim_key_pem(struct arena *a, EVP_PKEY *key);

@@ -11,27 +11,15 @@ EVP_PKEY *dkim_key_make(enum dkim_algorithm algorithm, unsigned bits)
 	return algorithm == DKIM_RSA_SHA256 ? EVP_RSA_gen(bits) : EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
 }
 
-static bool is_taken(const struct cfg_sign *keys, size_t n, struct str domain, struct str selector)
-{
-	for (size_t i = 0; i < n; i++)
-		if (str_ieq(keys[i].domain, domain) && str_ieq(keys[i].selector, selector))
-			return true;
-	return false;
-}
-
-struct str dkim_selector(struct arena *a, const struct cfg_sign *keys, size_t n, struct str domain, enum dkim_algorithm algorithm,
-			 uint64_t now_ms)
+struct str dkim_selector(struct arena *a, enum dkim_algorithm algorithm, uint64_t now_ms, unsigned nth)
 {
 	time_t now_s = (time_t)(now_ms / 1000);
-	struct str first, selector;
+	struct str first;
 	struct tm t;
 
 	gmtime_r(&now_s, &t);
 	first = arena_printf(a, "p%04d%02d%c", t.tm_year + 1900, t.tm_mon + 1, algorithm == DKIM_RSA_SHA256 ? 'r' : 'e');
-	selector = first;
-	for (unsigned i = 2; is_taken(keys, n, domain, selector); i++)
-		selector = arena_printf(a, "%.*s%u", STR_ARG(first), i);
-	return selector;
+	return nth == 1 ? first : arena_printf(a, "%.*s%u", STR_ARG(first), nth);
 }
 
 struct str dkim_key_file(struct arena *a, struct str domain, struct str selector)

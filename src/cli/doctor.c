@@ -1,5 +1,6 @@
 /* doctor.c - `posthouse doctor [DOMAIN]`: a run of doctor, and what it has found. */
 #include "doctor.h"
+#include "headers.h"
 
 #include "doctor_machine.h"
 
@@ -54,6 +55,26 @@ static void test_upstream(void *ctx, struct arena *a, struct str name, struct fa
 						  .size = m->size };
 	} else {
 		answer->verdict = temp(0, S(""), arena_printf(a, "%s: %s", control ? "the relay" : "no relay runs here", why));
+	}
+	control_close(control);
+}
+
+/* On a thread too. */
+static void take_sample(void *ctx, struct arena *a, struct str domain, struct str selector, struct fact_sample *answer)
+{
+	const struct command *k = ctx;
+	const struct msg_dkim_sample ask = { .domain = domain, .selector = selector };
+	const char *why = NULL;
+	struct control *control = control_open(k->config->control, 18000, &why);
+	union ipc_message *reply = NULL;
+
+	*answer = (struct fact_sample){ .state = FACT_UNKNOWN };
+	if (control && control_call(control, MSG_dkim_sample, &ask, MSG_dkim_sampled, a, &reply, &why)) {
+		answer->state = reply->dkim_sampled.verdict.class == OK ? FACT_THERE : FACT_EMPTY;
+		answer->why = reply->dkim_sampled.verdict.text;
+		answer->signature = reply->dkim_sampled.signature;
+	} else {
+		answer->why = str_of(why);
 	}
 	control_close(control);
 }
@@ -129,7 +150,7 @@ static void owner(const struct command *k, uid_t *uid, gid_t *gid)
 
 static void run(struct command *k)
 {
-	const struct doctor_hooks hooks = { k, test_upstream, on_done };
+	const struct doctor_hooks hooks = { k, test_upstream, on_done, take_sample };
 	uid_t uid;
 	gid_t gid;
 
@@ -168,6 +189,8 @@ int command_doctor(const struct options *o, const char *config_path)
 	struct config_faults faults;
 	int code;
 
+	if (options_given(o, "headers"))
+		return doctor_headers(o, config_path, options_value(o, "headers"));
 	k.config = config_load(config_path, &faults);
 	if (faults_print(&faults) > 0) {
 		config_free(k.config);

@@ -10,6 +10,9 @@
 void doctor_print(struct doctor_run *run, const struct config *c, bool all);
 /* "direct delivery from 203.0.113.25 (delivery.source)", "through smtp.isp.example" */
 struct str doctor_situation_text(struct arena *a, const struct doctor *d, const struct config *c);
+/* Text with at most 80 columns in a line, and a line end; `at` columns are used of the first one, the others begin with `indent`
+ * blanks. A line break in the text stays one. */
+void doctor_print_wrapped(struct arena *a, struct str text, size_t at, size_t indent);
 /* How many findings have each result. */
 void doctor_count(const struct doctor *d, size_t counts_out[DOCTOR_RESULTS]);
 

@@ -37,9 +37,7 @@ static size_t width(struct str s)
 	return n;
 }
 
-/* Print the text with at most COLUMNS in a line; `at` columns are used of the first one, the others begin with `indent` blanks. A
- * line break in the text stays one. */
-static void print_wrapped(struct arena *a, struct str text, size_t at, size_t indent)
+void doctor_print_wrapped(struct arena *a, struct str text, size_t at, size_t indent)
 {
 	struct str line, word;
 	bool first_line = true;
@@ -73,7 +71,7 @@ static void print_indented(struct arena *a, struct str text)
 	if (text.n == 0)
 		return;
 	printf("%*s", INDENT, "");
-	print_wrapped(a, text, INDENT, INDENT);
+	doctor_print_wrapped(a, text, INDENT, INDENT);
 }
 
 /* ---- one finding ---- */
@@ -121,7 +119,7 @@ static void print_finding(struct arena *a, const struct doctor_finding *f)
 {
 	int at = printf("%-4s  %-*s ", labels[f->result], ID_COLUMNS, doctor_check_id(f->check));
 
-	print_wrapped(a, sentence(a, f), (size_t)at, INDENT);
+	doctor_print_wrapped(a, sentence(a, f), (size_t)at, INDENT);
 	if (f->result == DOCTOR_OK || f->result == DOCTOR_SKIPPED || f->result == DOCTOR_IGNORED)
 		return;
 	print_indented(a, f->why);
@@ -263,7 +261,7 @@ static void print_summary(struct arena *a, const struct doctor *d)
 	line = counted(a, line, n[DOCTOR_ADVICE], "advice (--all)");
 	line = counted(a, line, n[DOCTOR_IGNORED], "ignored");
 	line = counted(a, line, n[DOCTOR_SKIPPED], "skipped");
-	print_wrapped(a, line, 0, INDENT);
+	doctor_print_wrapped(a, line, 0, INDENT);
 }
 
 void doctor_print(struct doctor_run *run, const struct config *c, bool all)
@@ -271,7 +269,7 @@ void doctor_print(struct doctor_run *run, const struct config *c, bool all)
 	struct doctor *d = doctor_of(run);
 	struct arena *a = doctor_arena(d);
 
-	print_wrapped(a, doctor_situation_text(a, d, c), 0, INDENT);
+	doctor_print_wrapped(a, doctor_situation_text(a, d, c), 0, INDENT);
 	if (!doctor_sees_world(run) && !doctor_situation(d)->offline && all)
 		print_indented(
 			a,

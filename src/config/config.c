@@ -56,10 +56,20 @@ static bool is_in_use(const struct cfg_sign *s, struct str domain)
 	return s->state == SIGN_ACTIVE && str_ieq(s->domain, domain);
 }
 
+bool config_signs(const struct config *c, struct str domain)
+{
+	for (size_t i = 0; i < c->sign_n; i++)
+		if (is_in_use(&c->sign[i], domain))
+			return true;
+	return false;
+}
+
 size_t config_dkim_keys(struct arena *a, const struct config *c, struct str domain, struct dkim_key *keys_out)
 {
 	size_t n = 0;
 
+	while (!config_signs(c, domain) && str_find(domain, '.') < domain.n)
+		domain = str_from(domain, str_find(domain, '.') + 1);
 	for (size_t i = 0; i < c->sign_n && n < DKIM_KEYS_MAX; i++)
 		if (is_in_use(&c->sign[i], domain))
 			keys_out[n++] = (struct dkim_key){ .domain = arena_str(a, c->sign[i].domain),
@@ -67,14 +77,6 @@ size_t config_dkim_keys(struct arena *a, const struct config *c, struct str doma
 							   .algorithm = (enum dkim_algorithm)c->sign[i].algorithm,
 							   .oversign = c->sign[i].oversign };
 	return n;
-}
-
-bool config_signs(const struct config *c, struct str domain)
-{
-	for (size_t i = 0; i < c->sign_n; i++)
-		if (is_in_use(&c->sign[i], domain))
-			return true;
-	return false;
 }
 
 unsigned config_credentials(const struct cfg_upstream *u)

@@ -238,7 +238,8 @@ const struct key config_keys[] = {
 	  "Display names are kept." },
 
 	{ "sign", CFG_LIST, COUNTED(sign, sign_n), NULL, NO_BOUNDS, SUBMISSION | QUEUE | RELAY | VAULT, RELOADABLE,
-	  "DKIM keys. Mail from a domain without a key is not signed; with several keys of a domain it gets several signatures.",
+	  "DKIM keys. With several keys of a domain its mail gets several signatures. A subdomain without a key of its own is "
+	  "signed with those of the nearest domain above it; mail of other domains is not signed.",
 	  .element_size = sizeof(struct cfg_sign), .example = "( { domain = \"example.org\"; selector = \"p1\"; key = "
 	  "\"/etc/posthouse/dkim/example.org.p1.key\"; } )" },
 	{ "sign[].domain", CFG_TEXT, IN(cfg_sign, domain), NULL, NO_BOUNDS, SUBMISSION | QUEUE | RELAY | VAULT,

@@ -197,3 +197,11 @@ void source_read(struct loader *l)
 	buf_init(&l->text, 3 * FILE_MAX);
 	copy_file(l, l->file, arena_cstr(l->arena, l->file), 0, NULL);
 }
+
+bool config_includes(const struct config *c, struct str path)
+{
+	for (size_t i = 0; i < c->source_runs_n; i++)
+		if (str_eq(c->source_runs[i].file, path))
+			return true;
+	return false;
+}

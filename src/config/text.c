@@ -204,7 +204,7 @@ static bool rewritten_valid(struct str s)
 }
 
 /* RFC 6376 3.1: labels with dots between; they can be all digits. */
-static bool selector_valid(struct str s)
+bool selector_valid(struct str s)
 {
 	struct str rest = s, label;
 

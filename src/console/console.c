@@ -83,6 +83,7 @@ static enum role_id role_with_stats(const struct msg_stats *m)
 	X(limits_reset, limits_were_reset, ROLE_QUEUE, 0)                                                                        \
 	X(upstream_test, upstream_tested, ROLE_RELAY, 0)                                                                         \
 	X(upstream_sign_in, upstream_signed_in, ROLE_VAULT, 0)                                                                   \
+	X(dkim_sample, dkim_sampled, ROLE_VAULT, 0)                                                                              \
 	X(stats, stats_are, role_with_stats(m), (unsigned)m->index)                                                              \
 	X(status, status_is, ROLE_MASTER, 0)                                                                                     \
 	X(reload, reloaded, ROLE_MASTER, 0)

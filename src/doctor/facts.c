@@ -216,6 +216,30 @@ const struct fact_upstream *facts_upstream(struct doctor *d, struct str name)
 	return &f->answer;
 }
 
+struct sample_fact {
+	struct hashtable_item item;
+	struct str key;
+	struct fact_sample answer;
+};
+
+const struct fact_sample *facts_sample(struct doctor *d, struct str domain, struct str selector)
+{
+	struct str key = arena_printf(&d->arena, "%.*s %.*s", STR_ARG(domain), STR_ARG(selector));
+	struct sample_fact *f = HASHTABLE_NAMED(&d->samples, key, struct sample_fact, item, key);
+
+	if (!f) {
+		f = ARENA_NEW(&d->arena, struct sample_fact);
+		f->key = key;
+		hashtable_add(&d->samples, &f->item, hash_text(key));
+		if (d->over)
+			f->answer = (struct fact_sample){ .state = FACT_UNKNOWN, .why = S("time is over") };
+		else
+			d->source.sample(d->source.ctx, arena_str(&d->arena, domain), arena_str(&d->arena, selector), &f->answer);
+	}
+	d->pending += f->answer.state == FACT_PENDING;
+	return &f->answer;
+}
+
 void doctor_give_up(struct doctor *d)
 {
 	d->over = true;
@@ -228,6 +252,9 @@ void doctor_give_up(struct doctor *d)
 	HASHTABLE_EACH_OF (struct upstream_fact, u, &d->upstreams, item)
 		if (u->answer.state == FACT_PENDING)
 			u->answer = (struct fact_upstream){ .state = FACT_UNKNOWN, .verdict = temp(0, S(""), S("time is over")) };
+	HASHTABLE_EACH_OF (struct sample_fact, s, &d->samples, item)
+		if (s->answer.state == FACT_PENDING)
+			s->answer = (struct fact_sample){ .state = FACT_UNKNOWN, .why = S("time is over") };
 }
 
 const struct machine_facts *facts_machine(const struct doctor *d)

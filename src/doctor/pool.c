@@ -19,6 +19,8 @@ struct job {
 	struct fact_probe *probe_answer, probed;
 	struct str upstream;
 	struct fact_upstream *upstream_answer, tested;
+	struct str domain, selector;
+	struct fact_sample *sample_answer, sampled;
 };
 
 static void on_thread(uv_work_t *work)
@@ -27,6 +29,8 @@ static void on_thread(uv_work_t *work)
 
 	if (j->probe)
 		probe_run(&j->arena, j->probe, j->ehlo, &j->probed);
+	else if (j->sample_answer)
+		j->source->hooks.sample(j->source->hooks.ctx, &j->arena, j->domain, j->selector, &j->sampled);
 	else
 		j->source->hooks.upstream(j->source->hooks.ctx, &j->arena, j->upstream, &j->tested);
 }
@@ -43,6 +47,8 @@ static void on_back(uv_work_t *work, int status)
 			cache_keep(s->cache, j->cache_key, cache_from_probe(&j->probed));
 	} else if (!s->gone && j->upstream_answer && j->upstream_answer->state == FACT_PENDING) {
 		*j->upstream_answer = j->tested;
+	} else if (!s->gone && j->sample_answer && j->sample_answer->state == FACT_PENDING) {
+		*j->sample_answer = j->sampled;
 	}
 	s->news(s);
 }
@@ -123,5 +129,21 @@ void pool_upstream(void *ctx, struct str name, struct fact_upstream *answer)
 	j = job_new(s);
 	j->upstream = name;
 	j->upstream_answer = answer;
+	start(j);
+}
+
+void pool_sample(void *ctx, struct str domain, struct str selector, struct fact_sample *answer)
+{
+	struct source *s = ctx;
+	struct job *j;
+
+	if (!s->hooks.sample) {
+		*answer = (struct fact_sample){ .state = FACT_UNKNOWN, .why = S("no relay runs here") };
+		return;
+	}
+	j = job_new(s);
+	j->domain = domain;
+	j->selector = selector;
+	j->sample_answer = answer;
 	start(j);
 }

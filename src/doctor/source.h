@@ -38,6 +38,7 @@ void resolvers_ask(void *source, const struct dns_question *q, struct fact_dns *
 /* pool.c */
 void pool_probe(void *source, const struct probe *p, struct fact_probe *answer);
 void pool_upstream(void *source, struct str name, struct fact_upstream *answer);
+void pool_sample(void *source, struct str domain, struct str selector, struct fact_sample *answer);
 void pool_free(struct source *s); /* when no job runs */
 
 #endif

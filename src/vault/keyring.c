@@ -1,6 +1,6 @@
 /* keyring.c - see keyring.h. The contexts of OpenSSL are made once for each key. */
 #include "keyring.h"
-#include "posthouse/mail.h"
+#include "posthouse/verify.h"
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -160,4 +160,17 @@ struct verdict keyring_sign(struct keyring *ring, struct arena *a, struct str do
 	}
 	*signature_out = str_make(signature, n);
 	return ok();
+}
+
+struct verdict keyring_sample(struct keyring *ring, struct arena *a, struct str domain, struct str selector,
+			      struct str *signature_out)
+{
+	unsigned char digest[DKIM_DIGEST_SIZE];
+	struct rec_digest sample = { .selector = selector, .digest = str_make(digest, sizeof digest) };
+
+	for (size_t i = 0; i < ring->n; i++)
+		if (str_ieq(ring->keys[i].domain, domain) && str_ieq(ring->keys[i].selector, selector))
+			sample.algorithm = ring->keys[i].algorithm;
+	dkim_sample_digest(domain, selector, digest);
+	return keyring_sign(ring, a, domain, &sample, signature_out);
 }

@@ -22,4 +22,8 @@ struct verdict keyring_check_number(const struct keyring *k, struct str domain, 
 struct verdict keyring_sign(struct keyring *k, struct arena *a, struct str domain, const struct rec_digest *digest,
 			    struct str *signature_out);
 
+/* Sign dkim_sample_digest() with this key. Verdicts as above. */
+struct verdict keyring_sample(struct keyring *k, struct arena *a, struct str domain, struct str selector,
+			      struct str *signature_out);
+
 #endif

@@ -100,6 +100,17 @@ static void handle_sign(void *ctx, struct channel *ch, const struct msg_sign *m,
 	arena_fini(&a);
 }
 
+static void handle_dkim_sample(void *ctx, struct channel *ch, const struct msg_dkim_sample *m, int fd)
+{
+	struct msg_dkim_sampled answer = { .call = m->call, .verdict = temp(451, S("4.7.5"), S("no signing keys yet")) };
+	struct arena a = { 0 };
+
+	if (vault.keys)
+		answer.verdict = keyring_sample(vault.keys, &a, m->domain, m->selector, &answer.signature);
+	ipc_send_dkim_sampled(ch, &answer, -1);
+	arena_fini(&a);
+}
+
 /* Every answer to an upstream goes out here. */
 static void answer_upstream(struct channel *ch, uint64_t call, struct str upstream, struct verdict v, struct str response,
 			    bool done)
@@ -166,6 +177,7 @@ int main(int argc, char **argv)
 {
 	static const struct ipc_handlers handlers = {
 		.sign = handle_sign,
+		.dkim_sample = handle_dkim_sample,
 		.upstream_step = handle_upstream_step,
 		.upstream_refused = handle_upstream_refused,
 		.upstream_sign_in = handle_upstream_sign_in,

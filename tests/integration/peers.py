@@ -159,22 +159,22 @@ class Names:
     """A name server of our own, on UDP and TCP, whose answers may change and fail: records = { "name.example": [ ("MX", "10 mx.example.") ] }.
     An entry of `faults` ({ "name.example": "servfail", "silent", "refused" or seconds to wait }) holds for the name and all below it."""
 
-    def __init__(self, records=None, faults=None):
+    def __init__(self, records=None, faults=None, address="127.0.0.1", port=0):
         self.records = {name.lower(): rows for name, rows in (records or {}).items()}
         self.faults = faults or {}
         self.asked = []
         self.closing = False
         for _ in range(20):
-            self.tcp = socket.create_server(("127.0.0.1", 0))
+            self.tcp = socket.create_server((address, port))
             self.port = self.tcp.getsockname()[1]
             self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             try:
-                self.udp.bind(("127.0.0.1", self.port))
+                self.udp.bind((address, self.port))
                 break
             except OSError:  # the number is taken for UDP
                 self.udp.close()
                 self.tcp.close()
-        self.resolver = f"127.0.0.1@{self.port}"
+        self.resolver = f"{address}@{self.port}"
         lib._open.append(self)
         for serve in (self.serve_udp, self.serve_tcp):
             threading.Thread(target=serve, daemon=True).start()

@@ -396,6 +396,8 @@ static void signing_keys(void **state)
 	assert_str(keys[0].selector, "p2");
 	assert_str(keys[3].selector, "p6");
 	assert_int_equal(config_dkim_keys(&a, c, S("b.example"), keys), 0);
+	assert_int_equal(config_dkim_keys(&a, c, S("x.y.a.example"), keys), 4);
+	assert_int_equal(config_dkim_keys(&a, c, S("xa.example"), keys), 0);
 	assert_true(config_signs(c, S("a.example")) && !config_signs(c, S("b.example")));
 	assert_true(str_starts(c->sign[0].record, S("v=DKIM1; k=rsa; p=MIIB")) &&
 		    str_starts(c->sign[2].record, S("v=DKIM1; k=ed25519; p=")));

@@ -188,6 +188,15 @@ static void on_upstream(void *ctx, struct str name, struct fact_upstream *f)
 			*f = t->upstreams[i].answer;
 }
 
+struct fact_sample (*table_sample)(struct arena *a, struct str domain, struct str selector);
+
+static void on_sample(void *ctx, struct str domain, struct str selector, struct fact_sample *f)
+{
+	struct arena *a = &((struct table *)ctx)->arena;
+
+	*f = table_sample ? table_sample(a, domain, selector) : (struct fact_sample){ FACT_UNKNOWN, .why = S("no relay runs") };
+}
+
 /* ---- a run ---- */
 
 struct table *table_new(const char *config)
@@ -240,7 +249,7 @@ struct doctor *table_doctor(struct table *t)
 
 void table_run(struct table *t)
 {
-	const struct doctor_source source = { t, on_dns, on_probe, on_upstream };
+	const struct doctor_source source = { t, on_dns, on_probe, on_upstream, on_sample };
 	unsigned looks = 0;
 
 	t->doctor = doctor_new(t->config, &t->options, &source);

@@ -45,6 +45,8 @@ void table_probe(struct table *t, const char *host, unsigned port, struct fact_p
 void table_upstream(struct table *t, const char *name, struct fact_upstream answer);
 /* Only these checks ("spf.*"), and those that they ask for. A run of all takes long. */
 void table_only(struct table *t, const char *pattern);
+/* Vault's answer for every key; NULL: no relay runs. */
+extern struct fact_sample (*table_sample)(struct arena *a, struct str domain, struct str selector);
 /* To be changed before the run. */
 struct doctor_options *table_options(struct table *t);
 

@@ -1,7 +1,7 @@
 /* dkim_peer.c - sign every DIR/NAME.eml as a submission would (collector, fix-up, hashes, vault's keyring, fields before the text) into DIR/NAME.signed, and write the keys' DNS records to DIR/records; dkim_peer.py has others verify them. */
 #include "keyring.h"
 #include "posthouse/base64.h"
-#include "posthouse/mail.h"
+#include "posthouse/verify.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -163,9 +163,70 @@ static void sign_message(FILE *in, FILE *out, size_t size)
 	arena_fini(&a);
 }
 
+static struct str read_whole(struct arena *a, FILE *f)
+{
+	struct buf b;
+	char piece[4096];
+
+	buf_init(&b, 64 << 20);
+	for (size_t n; (n = fread(piece, 1, sizeof piece, f)) > 0;)
+		assert(buf_add(&b, str_make(piece, n)));
+	struct str whole = arena_str(a, buf_view(&b));
+	buf_fini(&b);
+	return whole;
+}
+
+/* The number of signatures with one of our selectors, and all of them good by our own verifier. */
+static size_t verify(const char *directory, const char *name, EVP_PKEY *rsa_key)
+{
+	FILE *f = open_in(directory, name, "", "r");
+	struct dkim_signature signatures[DKIM_SIGNATURES_MAX];
+	struct arena a = { 0 };
+	struct str text = read_whole(&a, f);
+	size_t end = str_search(text, S("\r\n\r\n")), good = 0;
+	struct header h;
+
+	fclose(f);
+	assert(header_parse(&a, str_head(text, end + 2), &h).class == OK);
+	size_t n = dkim_signatures(&a, &h, signatures);
+	for (size_t i = 0; i < n; i++) {
+		const struct dkim_signature *s = &signatures[i];
+		EVP_PKEY *key = str_eq(s->selector, S("p1e")) ? ed25519 : rsa_key;
+
+		if (!str_starts(s->selector, S("p1")))
+			continue;
+		enum dkim_result r = dkim_verify(s, &h, str_from(text, end + 4), key, (uint64_t)time(NULL) * 1000);
+		if (r != DKIM_GOOD)
+			fprintf(stderr, "%s: signature %zu: %d %.*s\n", name, i, (int)r, STR_ARG(s->fault));
+		assert(r == DKIM_GOOD);
+		good++;
+	}
+	arena_fini(&a);
+	return good;
+}
+
+/* What others have signed, with the key in DIR/foreign.pem. */
+static size_t verify_foreign(const char *path)
+{
+	FILE *f = open_in(path, "foreign.pem", "", "r");
+	EVP_PKEY *key = PEM_read_PrivateKey(f, NULL, NULL, NULL);
+	DIR *directory = opendir(path);
+	size_t n = 0;
+
+	fclose(f);
+	assert(key && directory);
+	for (struct dirent *e; (e = readdir(directory)) != NULL;)
+		if (str_ends(str_of(e->d_name), S(".foreign")))
+			n += verify(path, e->d_name, key);
+	closedir(directory);
+	EVP_PKEY_free(key);
+	return n;
+}
+
 int main(int argc, char **argv)
 {
 	static const size_t sizes[] = { 4096, 1, 17, 65536 };
+	struct arena names = { 0 };
 	unsigned n = 0;
 	DIR *directory = argc == 2 ? opendir(argv[1]) : NULL;
 
@@ -186,8 +247,13 @@ int main(int argc, char **argv)
 		fclose(in);
 		if (fclose(out) != 0)
 			return 1;
+		const char *name = arena_cstr(&names, arena_printf(&names, "%s.signed", e->d_name));
+		if (verify(argv[1], name, rsa) != 2)
+			return 1;
 	}
 	closedir(directory);
+	printf("%zu signatures of others are good\n", verify_foreign(argv[1]));
+	arena_fini(&names);
 	keyring_free(ring);
 	EVP_PKEY_free(rsa);
 	EVP_PKEY_free(ed25519);

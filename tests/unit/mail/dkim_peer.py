@@ -185,6 +185,18 @@ def check_with_opendkim(directory, signed, records):
     print("OpenDKIM verified %d messages" % len(signed))
 
 
+def write_foreign(directory):
+    """Messages that python3-dkim signs in every way, for our own verifier."""
+    pem = subprocess.run(["openssl", "genrsa", "-traditional", "2048"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
+    with open(os.path.join(directory, "foreign.pem"), "wb") as f:
+        f.write(pem)
+    ways = [(a, b) for a in (b"simple", b"relaxed") for b in (b"simple", b"relaxed")]
+    for i, (name, text) in enumerate(mime_shapes.shapes(1, 80)):
+        signature = dkim.sign(text, b"p1f", b"example.net", pem, canonicalize=ways[i % 4])
+        with open(os.path.join(directory, name + ".foreign"), "wb") as f:
+            f.write(signature + text)
+
+
 def main():
     MESSAGES.update(mime_shapes.shapes())
     with tempfile.TemporaryDirectory() as directory:
@@ -192,6 +204,7 @@ def main():
         for name, text in everything.items():
             with open(os.path.join(directory, name + ".eml"), "wb") as f:
                 f.write(text)
+        write_foreign(directory)
         subprocess.run([sys.argv[1], directory], check=True)
         records = load_records(os.path.join(directory, "records"))
         signed = {}

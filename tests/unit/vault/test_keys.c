@@ -3,7 +3,7 @@
 
 #include "upstream_logins.h"
 #include "keyring.h"
-#include "posthouse/mail.h"
+#include "posthouse/verify.h"
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -42,6 +42,38 @@ static struct str pem_of(struct arena *a, EVP_PKEY *key, const char *phrase)
 	pem = arena_str(a, str_make(p, (size_t)n));
 	BIO_free(bio);
 	return pem;
+}
+
+/* A sample shows that the key is there: with the public half, and with no other one. */
+static void test_sample(void **state)
+{
+	struct arena a = { 0 };
+	struct cfg_sign keys[] = {
+		{ .domain = S("example.org"), .selector = S("r"), .key = S("/r.key"), .key_pem = pem_of(&a, rsa, NULL) },
+		{ .domain = S("example.org"),
+		  .selector = S("e"),
+		  .key = S("/e.key"),
+		  .key_pem = pem_of(&a, ed25519, NULL),
+		  .state = SIGN_RETIRED },
+	};
+	struct config c = { .sign = keys, .sign_n = 2 };
+	unsigned char digest[DKIM_DIGEST_SIZE];
+	struct verdict v;
+	struct keyring *ring = keyring_new(&a, &c, &v);
+	struct str signature = { 0 };
+
+	assert_int_equal(keyring_sample(ring, &a, S("example.org"), S("r"), &signature).class, OK);
+	dkim_sample_digest(S("example.org"), S("r"), digest);
+	assert_true(dkim_digest_fits(rsa, digest, signature));
+	assert_false(dkim_digest_fits(ed25519, digest, signature));
+	assert_int_equal(keyring_sample(ring, &a, S("example.org"), S("e"), &signature).class, OK);
+	assert_false(dkim_digest_fits(ed25519, digest, signature));
+	dkim_sample_digest(S("example.org"), S("e"), digest);
+	assert_true(dkim_digest_fits(ed25519, digest, signature));
+	assert_int_equal(keyring_sample(ring, &a, S("example.org"), S("x"), &signature).class, TEMP);
+	assert_int_equal(keyring_sample(ring, &a, S("example.com"), S("r"), &signature).class, TEMP);
+	keyring_free(ring);
+	arena_fini(&a);
 }
 
 static void test_sign(void **state)
@@ -200,6 +232,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sign),
+		cmocka_unit_test(test_sample),
 		cmocka_unit_test(test_unusable_keys),
 		cmocka_unit_test(test_upstream),
 	};
