@@ -63,9 +63,9 @@ static struct selection read_selection(const struct options *o)
 			       .destination = str_of(options_value(o, "destination")),
 			       .older_than_ms = older ? read_age(older) : 0 };
 
-	if (o->arguments_n > 0 && names_message(o))
+	if (names_message(o))
 		s.named = message_name_read(o->arguments[0]);
-	if (o->arguments_n > 0 && s.named.id == 0 && s.named.message_id.n == 0) /* in a selection 0 means any message */
+	if (names_message(o) && s.named.id == 0 && s.named.message_id.n == 0) /* in a selection 0 means any message */
 		die(EX_DATAERR, "there is no such message");
 	if (options_given(o, "message-id"))
 		s.named.message_id = str_of(options_value(o, "message-id"));
