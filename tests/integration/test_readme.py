@@ -3,6 +3,7 @@ import re
 import time
 
 from lib import *
+from test_init_profiles import at_terminal
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 
@@ -54,12 +55,17 @@ def bare_debian():
     return root
 
 
-def inside(root, script, own_network=False, timeout=1500):
-    """A shell in that root, with processes of its own: what it leaves behind ends with it. Returns what it wrote; it must succeed."""
-    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", f"--mount-proc={root}/proc", *(["--net"] if own_network else []), "sh", "-c",
-               'ip link set lo up 2>/dev/null; cd / && exec chroot "$0" /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin '
-               'HOME=/root LANG=C.UTF-8 ${http_proxy:+http_proxy=$http_proxy} ${https_proxy:+https_proxy=$https_proxy} bash -euc "cd /root/posthouse\n$1"',
-               root, script]
+def command_inside(root, script, own_network=False, beside="true"):
+    """A shell in that root, with processes of its own: what it leaves behind ends with it. `beside` runs before it, outside of the root."""
+    return ["/usr/bin/unshare", "--mount", "--pid", "--fork", "--kill-child", f"--mount-proc={root}/proc", *(["--net"] if own_network else []), "sh", "-c",
+            'ip link set lo up 2>/dev/null; eval "$2"; cd / && exec chroot "$0" /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin '
+            'HOME=/root LANG=C.UTF-8 ${http_proxy:+http_proxy=$http_proxy} ${https_proxy:+https_proxy=$https_proxy} bash -euc "cd /root/posthouse\n$1"',
+            str(root), script, beside]
+
+
+def inside(root, script, timeout=1500, **where):
+    """Run it; returns what it wrote. It must succeed."""
+    command = command_inside(root, script, **where)
     start = time.monotonic()
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout)
     assert done.returncode == 0, f"exit {done.returncode}\n{script}\n----\n{done.stdout[-6000:]}"
@@ -131,6 +137,74 @@ def systemd_runs_it(root):
     return True
 
 
+def session(text):
+    """The commands of the session in the README that begins with nothing: lines with a # prompt in a fenced block."""
+    fenced = re.findall(r"^```\n(.*?)^```", text, flags=re.M | re.S)
+    return [line[2:] for block in fenced for line in block.splitlines() if line.startswith("# ")]
+
+
+def played_gmail(root):
+    """What runs beside the root: a server that is smtp.gmail.com in there. Mail goes to files of the directory `arrived`."""
+    directory = pathlib.Path(WORK_DIR())
+    _, certificate = tls_context(directory, "smtp.gmail.com")
+    (directory / "arrived").mkdir()
+    (root / "etc/hosts").write_text("127.0.0.1 localhost smtp.gmail.com\n")
+    with open(root / "etc/ssl/certs/ca-certificates.crt", "a") as authorities:
+        authorities.write(certificate.read_text())
+    program = directory / "gmail.py"
+    program.write_text(f"""import sys, time
+sys.path.insert(0, {str(TOP / "tests/integration")!r})
+from lib import *
+from test_init_profiles import at_terminal
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain({str(certificate)!r}, {str(directory / "smtp.gmail.com.key")!r})
+def keep(envelope):
+    pathlib.Path({str(directory / "arrived")!r}, str(time.monotonic_ns())).write_bytes(envelope.original_content)
+Sink(port=587, tls="starttls", tls_context=context, users={{"me@gmail.com": "abcd efgh ijkl mnop"}}, data=keep)
+time.sleep(3600)
+""")
+    return f"/usr/bin/python3 {program} >{directory}/gmail.log 2>&1 & until (exec 3<>/dev/tcp/127.0.0.1/587) 2>/dev/null; do sleep 0.1; done".replace(
+        "(exec 3<>/dev/tcp/127.0.0.1/587)", "bash -c '</dev/tcp/127.0.0.1/587'"), directory / "arrived"
+
+
+def one_submission(login, password):
+    """Commands that hand the relay one message."""
+    return (f"printf 'From: {login}\\r\\nSubject: first\\r\\n\\r\\nhi\\r\\n' | curl -sS --url smtp://relay.example.org:587 --resolve relay.example.org:587:127.0.0.1 "
+            f"--ssl-reqd --cacert /etc/posthouse/fullchain.pem --user '{login}:{password}' --mail-from {login} --mail-rcpt x@example.net --upload-file -\n")
+
+
+def forget(root):
+    """For another reader, who begins at the same place."""
+    shutil.rmtree(root / "etc/posthouse")
+    shutil.rmtree(root / "var/lib/posthouse")
+
+
+def init_and_one_submission(root, block):
+    """`posthouse init DOMAIN --yes` and nothing else: the relay takes mail of the first user."""
+    said = inside(root, block + "\nposthouse check\n", own_network=True)
+    assert "configuration is good" in said, said
+    password = re.search(r"password +(\S+)", said)[1]
+    said = inside(root, "posthouse serve & sleep 3; posthouse status\n" + one_submission("user@example.org", password) +
+                  "posthouse find --user user@example.org\nkill -TERM $! && wait $! && echo ended in order", own_network=True)
+    assert "x@example.net" in said and "first" in said and "ended in order" in said, said
+    forget(root)
+
+
+def session_without_a_domain(root, commands):
+    """Behind a mailbox at Gmail: the session of the README, with a Gmail of our own."""
+    assert [c.split()[:2] for c in commands] == [["posthouse", "init"], ["systemctl", "enable"], ["posthouse", "doctor"], ["posthouse", "doctor"],
+                                                 ["posthouse", "client"]], commands
+    beside, arrived = played_gmail(root)
+    shown, code = at_terminal(command_inside(root, commands[0], own_network=True, beside=beside), [("(app password): ", "abcd efgh ijkl mnop")])
+    assert code == 0 and "TLS 1.3 good, login good" in shown and "abcd" not in shown, shown
+    # systemd itself is tried at the end
+    said = inside(root, "posthouse serve & sleep 3; relay=$!\n" + f"{commands[2]} || test $? = 75\n" + "\n".join(commands[3:]) +
+                  "\nkill -TERM $relay && wait $relay && echo ended in order", own_network=True, beside=beside)
+    assert "upstream smtp.gmail.com" in said and "0 failures" in said and "ended in order" in said, said
+    assert "250 2.0.0 Ok" in said and len(list(arrived.iterdir())) == 1, said
+    forget(root)
+
+
 @time_limit(3600)
 def test_every_command_works_on_a_bare_debian():
     if os.geteuid() != 0:
@@ -138,23 +212,24 @@ def test_every_command_works_on_a_bare_debian():
     needs_namespaces("--mount", "--pid", "--net", "--fork")
     readme = (TOP / "README.md").read_text()
     found = blocks(readme)
-    assert "packaging/quickstart" in found and "tests/run" in found and any("posthouse serve" in b for b in found), found
+    assert found[:2] == ["packaging/install", "posthouse init example.org --yes"] and any("posthouse serve" in b for b in found), found
     found.remove("tests/run")  # that is who runs this
     root = bare_debian()
     try:
         assert not (root / "usr/bin/gcc").exists() and not (root / "usr/bin/python3").exists(), "this root is not bare"
-        at = next(i for i, b in enumerate(found) if "posthouse init" in b)
-        for block in found[:at]:  # what installs packages needs the network
+        for block in ("packaging/install", "packaging/quickstart"):  # what installs packages needs the network
             inside(root, block)
-        assert any("ninja" in b for b in found[:at]), found[:at]
+            found.remove(block)
         for path in ("bin/posthouse", "libexec/posthouse/posthouse-queue", "share/man/man8/posthouse.8", "share/man/man5/posthouse.conf.5",
                      "share/doc/posthouse/posthouse.conf", "lib/systemd/system/posthouse.service"):
             assert (root / "usr/local" / path).is_file(), path
         assert "ExecStart=/usr/local/bin/posthouse serve\n" in (root / "usr/local/lib/systemd/system/posthouse.service").read_text()
         # without cmocka there are no unit tests to build, and that is all
         inside(root, "meson setup build-2 && ! ninja -C build-2 -t targets all | grep tests/unit && rm -r build-2")
+        init_and_one_submission(root, found.pop(0))
+        session_without_a_domain(root, session(readme))
         # the rest in one shell, as a reader would type it
-        rest = "".join(f"echo '== block'\n{b}\n" for b in found[at:])
+        rest = "".join(f"echo '== block'\n{b}\n" for b in found)
         output = inside(root, rest + "kill -TERM $! && wait $! && echo ended in order", own_network=True)
         assert "configuration is good" in output and "bob@example.org added" in output and "alice@example.org/phone" in output, output
         assert "the configuration was reloaded" in output and "ended in order" in output and "FAULT" not in output, output
