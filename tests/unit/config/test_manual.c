@@ -1,78 +1,27 @@
 /* test_manual.c - man/posthouse.conf.5: what stands between BEGIN KEYS and END KEYS is what the table of keys says, and so are
  * the profiles and the names of other programs. With POSTHOUSE_UPDATE=1 in the environment all are written instead. */
 #include "fixture.h"
+#include "manual.h"
 
 #include "schema.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 static char path[1024];
 
-/* A part of the page that is made from a table: it stands between the comments BEGIN name and END name. */
-struct part {
-	const char *begin, *end;
-	enum manual_part part;
-};
-static const struct part keys = { ".\\\" BEGIN KEYS\n", ".\\\" END KEYS\n", MANUAL_KEYS };
-static const struct part profile_table = { ".\\\" BEGIN PROFILES\n", ".\\\" END PROFILES\n", MANUAL_PROFILES };
-
-static const struct part foreign = { ".\\\" BEGIN FOREIGN\n", ".\\\" END FOREIGN\n", MANUAL_FOREIGN };
-
-/* The page around such a part. */
-struct page {
-	char text[1 << 20];
-	struct str before, inside, after;
-};
-
-static void read_page(struct page *p, const struct part *part)
+static void compare(const char *name, enum manual_part part)
 {
-	FILE *f = fopen(path, "r");
-	struct str all;
-	size_t begin, end;
-
-	assert_non_null(f);
-	all = str_make(p->text, fread(p->text, 1, sizeof(p->text), f));
-	fclose(f);
-	begin = str_search(all, str_of(part->begin));
-	end = str_search(all, str_of(part->end));
-	assert_true(begin < end && end < all.n);
-	begin += strlen(part->begin);
-	p->before = str_head(all, begin);
-	p->inside = str_make(p->text + begin, end - begin);
-	p->after = str_from(all, end);
-}
-
-static void write_page(const struct page *p, struct str inside)
-{
-	FILE *f = fopen(path, "w");
-
-	assert_non_null(f);
-	fprintf(f, "%.*s%.*s%.*s", STR_ARG(p->before), STR_ARG(inside), STR_ARG(p->after));
-	assert_int_equal(fclose(f), 0);
-}
-
-static void compare(const struct part *part)
-{
-	static struct page p;
-	const char *update = getenv("POSTHOUSE_UPDATE");
 	struct buf b;
 
 	buf_init(&b, 1 << 20);
-	assert_true(config_manual(part->part, &b));
-	read_page(&p, part);
-	if (update && strcmp(update, "1") == 0)
-		write_page(&p, buf_view(&b));
-	else if (!str_eq(p.inside, buf_view(&b)))
-		fail_msg("%s is not what src/config says: run POSTHOUSE_UPDATE=1 meson test config_manual", path);
+	assert_true(config_manual(part, &b));
+	manual_compare(path, name, buf_view(&b), "config_manual");
 	buf_fini(&b);
 }
 
 static void manual(void **state)
 {
-	compare(&keys);
-	compare(&profile_table);
-	compare(&foreign);
+	compare("KEYS", MANUAL_KEYS);
+	compare("PROFILES", MANUAL_PROFILES);
+	compare("FOREIGN", MANUAL_FOREIGN);
 }
 
 /* Nobody should have to guess how a value is written: its default is shown, or an example. */
@@ -80,16 +29,16 @@ static void check_shown(struct str from_heading, const struct key *k)
 {
 	struct str row = str_head(from_heading, str_search(from_heading, S("\n.TP\n")));
 
-	if (!(k->flags & FILLED) && str_search(row, S(" Default: ")) == row.n && str_search(row, S(" Example: ")) == row.n)
+	if (!(k->flags & FILLED) && str_search(row, S("Default: ")) == row.n && str_search(row, S("Example: ")) == row.n)
 		fail_msg("%s has neither default nor example in %s", k->path, path);
 }
 
 /* Each key is there, and the ones not built yet say so. */
 static void every_key(void **state)
 {
-	static struct page p;
+	static struct manual_page p;
 
-	read_page(&p, &keys);
+	manual_read(&p, path, "KEYS");
 	for (size_t i = 0; i < config_keys_n; i++) {
 		const struct key *k = &config_keys[i];
 		char heading[256];
@@ -136,12 +85,12 @@ static struct str plain_text(struct arena *a, struct str roff)
  * commands stand between .EX and .EE.) */
 static void examples(void **state)
 {
-	static struct page p;
+	static struct manual_page p;
 	struct arena a = { 0 };
 	struct str rest;
 	unsigned n = 0;
 
-	read_page(&p, &keys);
+	manual_read(&p, path, "KEYS");
 	for (rest = str_make(p.text, (size_t)(p.after.p - p.text) + p.after.n); rest.n > 0; n++) {
 		size_t begin = str_search(rest, S(".nf\n.RS\n")), end;
 		struct str example;

@@ -1,15 +1,7 @@
 /* test_manual.c - man/posthouse.8: what stands between BEGIN CHECKS and END CHECKS is what the table of checks says. With
  * POSTHOUSE_UPDATE=1 in the environment it is written anew instead. */
+#include "manual.h"
 #include "run.h"
-#include "unit.h"
-
-#include "posthouse/buf.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-#define BEGIN S(".\\\" BEGIN CHECKS\n")
-#define END   S(".\\\" END CHECKS\n")
 
 static const struct {
 	const char *id, *why;
@@ -58,30 +50,11 @@ static void print(struct buf *b)
 
 static void manual(void **state)
 {
-	static char text[1 << 20];
-	const char *update = getenv("POSTHOUSE_UPDATE");
-	FILE *f = fopen(path, "r");
-	struct str all, inside;
-	size_t begin, end;
 	struct buf b;
 
-	assert_non_null(f);
-	all = str_make(text, fread(text, 1, sizeof(text), f));
-	fclose(f);
-	begin = str_search(all, BEGIN) + BEGIN.n;
-	end = str_search(all, END);
-	assert_true(begin <= end && end < all.n);
-	inside = str_make(text + begin, end - begin);
 	buf_init(&b, 1 << 20);
 	print(&b);
-	if (update && strcmp(update, "1") == 0) {
-		f = fopen(path, "w");
-		assert_non_null(f);
-		fprintf(f, "%.*s%.*s%.*s", (int)begin, text, STR_ARG(buf_view(&b)), STR_ARG(str_from(all, end)));
-		assert_int_equal(fclose(f), 0);
-	} else if (!str_eq(inside, buf_view(&b))) {
-		fail_msg("%s is not what checks.def says: run POSTHOUSE_UPDATE=1 meson test doctor_manual", path);
-	}
+	manual_compare(path, "CHECKS", buf_view(&b), "doctor_manual");
 	buf_fini(&b);
 }
 
