@@ -175,8 +175,8 @@ def one_submission(login, password):
 
 def forget(root):
     """For another reader, who begins at the same place."""
-    shutil.rmtree(root / "etc/posthouse")
-    shutil.rmtree(root / "var/lib/posthouse")
+    shutil.rmtree(root / "etc" / "posthouse")
+    shutil.rmtree(root / "var/lib" / "posthouse")
 
 
 def init_and_one_submission(root, block):

@@ -43,12 +43,21 @@ static bool manual_is_macro(struct str line)
 	return line.n > 0 && (line.p[0] == '.' || line.p[0] == '\'');
 }
 
-/* Where to break a line of text: at the last blank within the width whose next word is not taken for a macro. line.n: nowhere. */
+/* Where to break a line of text: at the last blank within the width whose next word is not taken for a macro. line.n: nowhere. For
+ * mandoc a character beyond ASCII is as long as its escape, \[u2026]. */
 static size_t manual_break(struct str line)
 {
-	for (size_t i = MANUAL_COLUMNS; line.n > MANUAL_COLUMNS && i > 0; i--)
-		if (line.p[i] == ' ' && line.p[i - 1] != '\\' && !manual_is_macro(str_from(line, i + 1)))
-			return i;
+	size_t at = line.n;
+
+	for (size_t i = 0, width = 0; i < line.n; i++) {
+		bool later = ((unsigned char)line.p[i] & 0xc0) == 0x80; /* byte of a character */
+
+		width += (unsigned char)line.p[i] < 0x80 ? 1 : later ? 0 : 8;
+		if (width > MANUAL_COLUMNS + 1 || (width > MANUAL_COLUMNS && line.p[i] != ' '))
+			return at;
+		if (i > 0 && line.p[i] == ' ' && line.p[i - 1] != '\\' && !manual_is_macro(str_from(line, i + 1)))
+			at = i;
+	}
 	return line.n;
 }
 

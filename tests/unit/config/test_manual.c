@@ -29,7 +29,7 @@ static void check_shown(struct str from_heading, const struct key *k)
 {
 	struct str row = str_head(from_heading, str_search(from_heading, S("\n.TP\n")));
 
-	if (!(k->flags & FILLED) && str_search(row, S("Default: ")) == row.n && str_search(row, S("Example: ")) == row.n)
+	if (!(k->flags & FILLED) && str_search(row, S("Default:")) == row.n && str_search(row, S("Example:")) == row.n)
 		fail_msg("%s has neither default nor example in %s", k->path, path);
 }
 
