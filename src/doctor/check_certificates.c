@@ -1,6 +1,7 @@
 /* check_certificates.c - the certificates that clients get from us: whether they lead to an authority, have our name, last, have
  * keys that clients can use, and ask for nothing that we do not do. */
 #include "listeners.h"
+#include "run.h"
 
 #include "posthouse/units.h"
 
@@ -59,6 +60,11 @@ static void judge_chain(struct doctor *d, const struct served *s)
 		f.why = S("Programs ask or refuse; phones often cannot be told at all.");
 		f.remedy.text = S("Get one of a public authority (it is free), and name it in certificates:");
 		f.remedy.command = arena_printf(a, "certbot certonly -d %.*s", STR_ARG(doctor_config(d)->hostname));
+		if (name_form_fault(doctor_config(d)->hostname).n > 0) { /* no public authority certifies such a name */
+			f.result = DOCTOR_ADVICE;
+			f.remedy.text = S("How to trust it is said for each program by:");
+			f.remedy.command = S("posthouse client NAME");
+		}
 		break;
 	case CHAIN_PRIVATE:
 		f.result = only_devices(d) ? DOCTOR_ADVICE : DOCTOR_WARNING;

@@ -3,38 +3,27 @@
 
 #include "posthouse/policy.h"
 
-/* Why a name of this form is nothing to the world; "": it can be looked up. */
-static struct str fault_of_form(struct str name)
-{
-	static const char *const private[] = { ".local",    ".lan",         ".home", ".home.arpa",
-					       ".internal", ".localdomain", ".corp", ".intranet" };
-
-	if (str_eq(name, S("localhost")) || str_ends(name, S(".localhost")) || str_eq(name, S("localhost.localdomain")))
-		return S("means every machine itself");
-	if (str_find(name, '.') == name.n)
-		return S("has no domain");
-	for (size_t i = 0; i < sizeof private / sizeof *private; i++)
-		if (str_ends(name, str_of(private[i])))
-			return S("is a name of private networks only");
-	if (str_find(name, '_') < name.n)
-		return S("has a \"_\", which no host name has (RFC 952)");
-	return S("");
-}
-
 void check_name_form(struct doctor *d)
 {
 	const struct situation *s = doctor_situation(d);
-	struct str name = doctor_config(d)->hostname, fault = fault_of_form(name);
+	struct str name = doctor_config(d)->hostname, fault = name_form_fault(name);
 	struct doctor_finding f = { .subject = name, .text = fault };
-	struct str below = s->domains_n > 0 ? s->domains[0].name : S("example.org");
+	struct str below = S("");
 
 	if (fault.n == 0) {
 		finding_ok(d, S(""), name, S("can be looked up"));
 		return;
 	}
 	f.result = s->mx ? DOCTOR_FAILURE : DOCTOR_ADVICE;
-	f.remedy.text = S("Take a name below your domain, in posthouse.conf:");
+	for (size_t i = 0; i < s->domains_n && below.n == 0; i++)
+		if (!domain_is_providers(s->domains[i].name) && name_form_fault(s->domains[i].name).n == 0)
+			below = s->domains[i].name;
+	f.remedy.text = S("Take a name below a domain of your own, in posthouse.conf:");
 	f.remedy.config = arena_printf(doctor_arena(d), "hostname = \"relay.%.*s\";", STR_ARG(below));
+	if (below.n == 0) {
+		f.remedy.text = S("That is good enough for clients in your network; only a domain of your own has public names.");
+		f.remedy.config = S("");
+	}
 	finding_add(d, &f);
 }
 

@@ -45,3 +45,20 @@ bool name_is_ours(const struct doctor *d, struct str name)
 	arena_fini(&a);
 	return is;
 }
+
+struct str name_form_fault(struct str name)
+{
+	static const char *const private[] = { ".local",    ".lan",         ".home", ".home.arpa",
+					       ".internal", ".localdomain", ".corp", ".intranet" };
+
+	if (str_eq(name, S("localhost")) || str_ends(name, S(".localhost")) || str_eq(name, S("localhost.localdomain")))
+		return S("means every machine itself");
+	if (str_find(name, '.') == name.n)
+		return S("has no domain");
+	for (size_t i = 0; i < sizeof private / sizeof *private; i++)
+		if (str_ends(name, str_of(private[i])))
+			return S("is a name of private networks only");
+	if (str_find(name, '_') < name.n)
+		return S("has a \"_\", which no host name has (RFC 952)");
+	return S("");
+}

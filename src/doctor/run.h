@@ -56,6 +56,8 @@ void addresses_find(struct doctor *d);
 
 /* Is it a name that the owner of this relay publishes: that of the relay, one of a sender domain, a reverse name of ours? */
 bool name_is_ours(const struct doctor *d, struct str name);
+/* Why a name of this form is nothing to the world; "": it can be looked up. */
+struct str name_form_fault(struct str name);
 
 /* source_address.c */
 struct str address_in_ehlo(struct str ehlo); /* in brackets, in the first line of the answer; "" */

@@ -321,6 +321,26 @@ static void test_not_taken_up(void **state)
 	release(&is);
 }
 
+/* A name that no authority certifies. */
+static void test_private_name(void **state)
+{
+	const struct want good = { GOOD };
+	struct made self = make(&good, NULL);
+	struct table *t;
+
+	write_pair("leaf.pem", "leaf.key", pem(&texts, self.x, NULL, NULL), self.key);
+	t = table_new("hostname = \"nas.lan\"; postmaster = \"me@gmail.com\"; "
+		      "listen = ( { port = 465; tls = \"implicit\"; } );" BASICS_UPSTREAM LEAF);
+	machine = (struct machine_facts){ .authorities = pem(&texts, root.x, NULL, NULL), .accounts = { .known = true } };
+	table_options(t)->machine = &machine;
+	table_run(t);
+	expect(t, "cert.chain", DOCTOR_ADVICE, "self-signed");
+	assert_true(str_eq(expect(t, "cert.chain", DOCTOR_ADVICE, "")->remedy.command, S("posthouse client NAME")));
+	assert_int_equal(expect(t, "name.form", DOCTOR_ADVICE, "private")->remedy.config.n, 0);
+	table_free(t);
+	release(&self);
+}
+
 /* Only a printer connects: its certificate is installed by hand anyway. */
 static void test_devices_only(void **state)
 {
@@ -344,7 +364,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),         cmocka_unit_test(test_names),        cmocka_unit_test(test_service_names),
 		cmocka_unit_test(test_expiry),       cmocka_unit_test(test_keys),         cmocka_unit_test(test_chain),
-		cmocka_unit_test(test_not_taken_up), cmocka_unit_test(test_devices_only),
+		cmocka_unit_test(test_not_taken_up), cmocka_unit_test(test_private_name), cmocka_unit_test(test_devices_only),
 	};
 	int failed = cmocka_run_group_tests_name("doctor_certificates", tests, open_authorities, close_authorities);
 
