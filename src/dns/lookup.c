@@ -71,7 +71,7 @@ void lookup_await(struct dns_lookup *l, enum lookup_state state)
 	uint64_t now = uv_now(l->dns->base.loop);
 
 	l->state = state;
-	uv_timer_start(&l->timer, on_step, l->open == 0 || l->deadline <= now ? 0 : l->deadline - now, 0);
+	uv_timer_start(&l->timer, l->step, l->open == 0 || l->deadline <= now ? 0 : l->deadline - now, 0);
 }
 
 static void begin(struct dns_lookup *l)

@@ -111,6 +111,20 @@ static void test_bogus(void **state)
 	assert_true(k.found.secure);
 }
 
+/* A server that never answers: the callback comes when the time is over. */
+static void test_silence(void **state)
+{
+	struct fixture *f = *state;
+	struct asked k = { .f = f };
+
+	f->false_server.manner = SILENCE;
+	open_dns(f, f->false_server.port, NULL, true, true);
+	dns_ask(f->dns, S("m1.test"), DNS_A, 300, on_found, &k);
+	while (!k.done)
+		uv_run(&f->loop, UV_RUN_ONCE);
+	assert_true(str_eq(k.found.why, S("time is over")));
+}
+
 /* A question that is cancelled, or whose resolver is closed, has no callback. */
 static void test_cancel(void **state)
 {
@@ -133,6 +147,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_types, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_nothing, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_bogus, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_silence, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_cancel, fixture_setup, fixture_teardown),
 	};
 	int failed;
