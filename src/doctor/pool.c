@@ -112,7 +112,7 @@ void pool_probe(void *ctx, const struct probe *p, struct fact_probe *answer)
 	j = job_new(s);
 	j->probe = p;
 	j->probe_answer = answer;
-	j->ehlo = s->config->hostname;
+	j->ehlo = arena_str(&j->arena, s->config->hostname); /* a reload frees the configuration */
 	j->cache_key = kept ? key : S("");
 	start(j);
 }

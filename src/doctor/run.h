@@ -59,9 +59,6 @@ bool name_is_ours(const struct doctor *d, struct str name);
 /* Why a name of this form is nothing to the world; "": it can be looked up. */
 struct str name_form_fault(struct str name);
 
-/* source_address.c */
-struct str address_in_ehlo(struct str ehlo); /* in brackets, in the first line of the answer; "" */
-
 /* providers.c: does its mail go by the upstream of the provider whose domain it is? The profile of the provider in whose domain
  * everybody can have an address; "": it has none; NULL: it is no such domain. */
 bool domain_is_foreign(const struct doctor_domain *domain);

@@ -74,7 +74,7 @@ static bool add_public(struct doctor *d, const struct str_list *list, bool v6, s
 }
 
 /* "250-mx.example Hello relay [203.0.113.25]" */
-struct str address_in_ehlo(struct str ehlo)
+static struct str address_in_ehlo(struct str ehlo)
 {
 	struct str line = str_head(ehlo, str_find(ehlo, '\n'));
 	size_t open = str_rfind(line, '['), end = str_rfind(line, ']');

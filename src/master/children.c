@@ -40,6 +40,8 @@ bool child_is_needed(const struct child *c)
 
 	if (role_facts[c->role].instances != WHEN_NEEDED)
 		return true;
+	if (c->role == ROLE_DOCTOR)
+		return config->doctor.daily;
 	for (size_t i = 0; i < config->upstreams_n; i++)
 		if (config->upstreams[i].oauth.provider != OAUTH_NONE && config->upstreams[i].oauth.grant != GRANT_COMMAND)
 			return true;

@@ -19,7 +19,9 @@ char **clean_environment(bool first, char *kept[ENVIRONMENT_MAX])
 		/* a crash point is for the first process only: the test checks that the next one recovers */
 		if (first && strncmp(*e, "POSTHOUSE_CRASH=", 16) == 0)
 			kept[n++] = *e;
-		/* the clock, the slow disk and the power cuts of the tests */
+		/* the clock, the slow disk, the short days of doctor and the power cuts of the tests */
+		if (strncmp(*e, "POSTHOUSE_DOCTOR_DAY_MS=", 24) == 0)
+			kept[n++] = *e;
 		if (strncmp(*e, "POSTHOUSE_CLOCK=", 16) == 0 || strncmp(*e, "POSTHOUSE_SLOW=", 15) == 0)
 			kept[n++] = *e;
 		if (strncmp(*e, "LD_PRELOAD=", 11) == 0 || strncmp(*e, "POWERCUT_", 9) == 0)

@@ -115,7 +115,18 @@ TO_ROOM(accounting, limits_reset)
 TO_ROOM(dispatch, result)
 TO_ROOM(dispatch, resign)
 
+static void on_tell_postmaster(void *ctx, struct channel *ch, const struct msg_tell_postmaster *m, int fd)
+{
+	struct queue *q = role_data(ctx);
+	bool taken = notify_postmaster(&q->reports, m->subject, m->words);
+	const struct msg_postmaster_told told = { .call = m->call,
+						  .verdict = taken ? ok() : temp(451, S("4.3.2"), S("the store is not open")) };
+
+	ipc_send_postmaster_told(ch, &told, -1);
+}
+
 const struct ipc_handlers queue_handlers = {
+	.tell_postmaster = on_tell_postmaster,
 	.spool_open = on_spool_open,
 	.envelope = on_envelope,
 	.recipients = on_recipients,

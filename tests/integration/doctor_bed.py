@@ -113,7 +113,7 @@ class Bed:
         """The mail servers that are greeted, the relay, and the names. Plants of keys and records come before, or in `plant`."""
         doctor = f'addresses = [ "{V4}", "{V6}" ];' if "addresses" not in self.doctor_keys else ""
         self.relay = Relay(upstream=self.upstream, start=False, delivery=f'port = {self.mail_port}; resolver = "{self.ns}@{self.names_port}"; {self.delivery}',
-                           extra=f'{self.routes} doctor = {{ {doctor} daily = false; {self.doctor_keys} }}; {self.extra}', **self.settings)
+                           extra=f'{self.routes} doctor = {{ {doctor} {"" if "daily" in self.doctor_keys else "daily = false;"} {self.doctor_keys} }}; {self.extra}', **self.settings)
         if (f"{self.relay.selector}._domainkey.{DOMAIN}", "TXT") not in self.records:
             self.set(f"{self.relay.selector}._domainkey.{DOMAIN}", "TXT", txt(self.dkim_record()))
         if self.probes is not None:

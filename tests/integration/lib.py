@@ -205,6 +205,7 @@ delivery = {{ {s["delivery"]} {"" if "allow_networks" in s["delivery"] else LOOP
 submission = {{ workers = {s["workers"]}; {s["submission"]} }};
 log = {{ level = "{s["log"]}"; }};
 {s["extra"]}
+{"" if "doctor = " in s["extra"] else "doctor = { daily = false; };"}
 ''')
 
     def command(self, *arguments, input=None, check=True, timeout=60):

@@ -223,3 +223,24 @@ FAIL  ptr.exists    {V6} has no reverse name
           delivery = {{ ipv6 = false; }};  posthouse reload
 1 failure, 0 warnings, 1 good
 """, done.stdout
+
+
+# ---- every day ----
+def test_postmaster_is_told_once_a_fault_and_once_when_it_is_mended():
+    home = Sink()
+    bed = Bed(upstream=f'{{ name = "home"; host = "127.0.0.1"; port = {home.port}; tls = "none"; }}', doctor="daily = true;",
+              routes=f'routes = ( {{ recipients = [ "@{DOMAIN}" ]; via = [ "home" ]; }}, {{ via = [ "mx" ]; }} );',
+              environment={"POSTHOUSE_DOCTOR_DAY_MS": "14400"})
+    bed.set(reverse(V6), "PTR")
+    bed.start()
+    [first] = home.wait(1)
+    words = first.message.get_content()
+    assert first.message["Subject"] == "Doctor has found 1 fault", words
+    assert f"ptr.exists: {V6} has no reverse name" in words and f"{V6} -> {HOST}" in words, words
+    bed.relay.kill_role("doctor")  # what was told is kept
+    bed.set(reverse(V6), "PTR", HOST + ".")
+    bed.again()
+    mended = home.wait(2)[1]
+    assert mended.message["Subject"] == "1 fault is mended", mended.message["Subject"]
+    assert f"{V6} has no reverse name" in mended.message.get_content()
+    assert len(home.messages) == 2

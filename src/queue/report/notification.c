@@ -129,6 +129,20 @@ void notify_upstream(struct reports *rs, struct str name, uint64_t meaning, stru
 	post(n);
 }
 
+bool notify_postmaster(struct reports *rs, struct str subject, struct str words)
+{
+	struct notification *n;
+
+	if (!reports_may_store(rs))
+		return false;
+	n = notification_new(rs, S(""), S(""));
+	n->for_postmaster = true;
+	n->subject = arena_str(&n->arena, subject);
+	n->words = arena_str(&n->arena, words);
+	post(n);
+	return true;
+}
+
 /* ---- sending ---- */
 
 bool notifications_are_busy(const struct reports *rs)

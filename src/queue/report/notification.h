@@ -39,6 +39,9 @@ void notify_skipped(struct reports *rs, uint64_t messages);
 /* To the postmaster: this upstream is closed until a person acts. `reason`: its own words. */
 void notify_upstream(struct reports *rs, struct str name, uint64_t meaning, struct str reason);
 
+/* To the postmaster: the words of another role. False: the store is not open. */
+bool notify_postmaster(struct reports *rs, struct str subject, struct str words);
+
 /* ---- notification_text.c: what a notification says: what happened, when it ends, what to do ---- */
 
 struct str notification_subject(const struct account_event *e); /* a static text */
