@@ -1,5 +1,6 @@
 /* init.c - `posthouse init DOMAIN`: writes a configuration and all files that it names, and prints the DNS records to publish. It
  * never overwrites a file. When a step fails, the files of the earlier steps are removed. */
+#include "dkim.h"
 #include "init.h"
 
 #include "cli.h"
@@ -18,10 +19,12 @@
 /* ---- beforehand: nothing is there ---- */
 static void refuse_existing(struct init *t)
 {
+	const char *dkim = init_path_in(t, t->directory, S(DKIM_FILE));
 	const char *const targets[] = { t->config,
 					t->has_certificate ? NULL : t->chain,
 					t->has_certificate ? NULL : t->key,
 					t->keys[0].path,
+					dkim,
 					t->keys[1].path,
 					t->zone,
 					t->accounts };

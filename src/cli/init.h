@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 
 #define CERTIFICATE_DAYS 825
-#define CREATED_MAX      12
+#define CREATED_MAX      13
 #define INIT_KEYS        2 /* RSA first, then Ed25519 */
 
 struct lookup;      /* lookup.h */

@@ -1,5 +1,9 @@
 /* init_config.c - writes the configuration of `posthouse init`. */
+#include "dkim.h"
 #include "init.h"
+
+#include "posthouse/clock.h"
+#include "posthouse/units.h"
 
 #include <sysexits.h>
 
@@ -91,15 +95,28 @@ static void write_upstream(struct init *t, FILE *file)
 	fprintf(file, " } );\nroutes = ( { via = [ \"smarthost\" ]; } );\n");
 }
 
-/* RSA for all receivers, Ed25519 for those that know it. */
+/* RSA for all receivers, Ed25519 for those that know it; in a file that `posthouse dkim` changes from then on. */
 static void write_keys(struct init *t, FILE *file)
 {
-	fprintf(file, "# Reports and notices come from mailer-daemon@%.*s, so they are signed by these keys too.\n",
-		STR_ARG(t->domain));
+	const char *path = init_path_in(t, t->directory, S(DKIM_FILE));
+	FILE *own = init_create(t, path, 0644);
+	struct cfg_sign keys[INIT_KEYS];
+	struct buf b;
+
 	for (size_t i = 0; i < INIT_KEYS; i++)
-		fprintf(file, "%s{ domain = \"%.*s\"; selector = \"%.*s\"; key = %.*s; }%s", i == 0 ? "sign = ( " : "         ",
-			STR_ARG(t->domain), STR_ARG(t->keys[i].selector), STR_ARG(quoted(t, str_of(t->keys[i].path))),
-			i + 1 < INIT_KEYS ? ",\n" : " );\n\n");
+		keys[i] = (struct cfg_sign){ .domain = t->domain,
+					     .selector = t->keys[i].selector,
+					     .key = str_of(t->keys[i].path),
+					     .oversign = true,
+					     .since = dkim_time(&t->arena, clock_now_ms()) };
+	buf_init(&b, 64 * KIB);
+	dkim_file_format(&b, keys, INIT_KEYS, S("")); /* with whole paths */
+	init_finish(t, own, path, fwrite(b.p + b.from, 1, b.n, own) == b.n);
+	buf_fini(&b);
+	fprintf(file,
+		"# The keys that mail is signed with: `posthouse dkim list`. Reports and notices, which come from\n"
+		"# mailer-daemon@%.*s, are signed with them too.\n@include \"" DKIM_FILE "\"\n\n",
+		STR_ARG(t->domain));
 }
 
 /* All mail has one sender, whoever sends it: that is what the provider takes, and where answers and reports can go to. */

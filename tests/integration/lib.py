@@ -172,7 +172,7 @@ class Relay:
         for f in fixture.iterdir():
             if f.is_file() and f.name not in ("posthouse.conf", "done"):
                 shutil.copy2(f, self.dir / f.name)
-        fixture_conf = (fixture / "posthouse.conf").read_text()
+        fixture_conf = init_text(fixture / "posthouse.conf")
         self.certificate, self.key, self.dkim_key, self.selector = _names(fixture_conf)
         self.upstream = upstream if upstream is not None else f'{{ name = "next"; host = "127.0.0.1"; port = {upstream_port}; tls = "none"; connections = 10; }}'
         self.settings = dict(extra=extra, sign=sign, retry=retry, listen_address=listen_address, senders=senders, lifetime=lifetime, limits=limits,
@@ -445,6 +445,11 @@ class Client(smtplib.SMTP):
             raise smtplib.SMTPDataError(code, text)
         assert text.startswith(b"2.0.0 Ok: queued as "), text
         return text.split()[-1].decode()
+
+
+def init_text(conf):
+    """What `init` has written: the configuration, and the keys that it includes."""
+    return conf.read_text() + (conf.parent / "dkim.conf").read_text()
 
 
 def _names(conf):

@@ -55,7 +55,7 @@ def test_a_new_domain():
     server = NameServer({"example.com": zone.split("$TTL 300", 1)[1]})
     import dns.message
     import dns.query
-    for (selector, key), kind in zip(re.findall(r'selector = "([^"]*)"; key = "([^"]*)"', relay.conf.read_text()), ("rsa", "ed25519")):
+    for (selector, key), kind in zip(re.findall(r'selector = "([^"]*)"; key = "([^"]*)"', init_text(relay.conf)), ("rsa", "ed25519")):
         assert re.fullmatch(r"p\d{6}" + kind[0], selector) and os.stat(key).st_mode & 0o777 == 0o600
         reply = dns.query.tcp(dns.message.make_query(f"{selector}._domainkey.example.com", "TXT"), "127.0.0.1", port=server.port)
         text = b"".join(reply.answer[0][0].strings).decode()
@@ -103,7 +103,7 @@ def test_a_selector_that_is_taken_is_not_used_again():
     month = time.strftime("p%Y%m", time.gmtime())
     names.records[f"{month}r._domainkey.example.com"] = [("TXT", '"v=DKIM1; p=AAAA"')]
     init(relay, "example.com", "--resolver", names.resolver)
-    assert re.findall(r'selector = "([^"]*)"', relay.conf.read_text()) == [time.strftime("p%Y%m%dr", time.gmtime()), time.strftime("p%Y%m%de", time.gmtime())]
+    assert re.findall(r'selector = "([^"]*)"', init_text(relay.conf)) == [time.strftime("p%Y%m%dr", time.gmtime()), time.strftime("p%Y%m%de", time.gmtime())]
 
 
 def test_no_answer_is_not_an_answer():

@@ -185,7 +185,7 @@ def test_a_new_user_needs_only_what_is_printed():
     conf = conf.replace('profile = "gmail";', f'profile = "gmail"; host = "127.0.0.1"; port = {sink.port}; tls_name = "sink.example.net"; ca = "{sink.certificate}";')
     conf = conf.replace('provider = "google";', f'provider = "google"; token_url = "{provider.url()}"; authorization_url = "{provider.url("authorize")}";')
     relay.conf.write_text(conf + provider.extra() + f"delivery = {{ {LOOPBACK} }};\n")
-    relay.certificate, relay.key, relay.dkim_key, relay.selector = _names(conf)
+    relay.certificate, relay.key, relay.dkim_key, relay.selector = _names(init_text(relay.conf))
     check, serve, login, test = [[relay.build / line.split()[0], *line.split()[1:]] for line in to_copy(said)]
     subprocess.run(check, check=True)
     assert serve[1:] == ["-c", str(relay.conf), "serve"]

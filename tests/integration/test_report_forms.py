@@ -2,7 +2,7 @@
 import os
 import re
 
-from lib import DOMAIN, PASSWORD, Relay, Sink, _names, simple_message, verify_dkim, wait_for
+from lib import DOMAIN, PASSWORD, Relay, Sink, _names, init_text, simple_message, verify_dkim, wait_for
 from peers import Scripted
 from test_reports import ALICE, POSTMASTER, Report, final, refuse, submit
 
@@ -129,7 +129,7 @@ def test_a_relay_set_up_by_init_reports_in_alignment():
                   "--address", "127.0.0.1", "--port-starttls", str(relay.port), "--port-implicit", str(relay.tls_port), "--state-dir",
                   relay.dir / "state", "--control", relay.dir / "control.sock", "--run-as", "root" if os.geteuid() == 0 else "nobody",
                   input=PASSWORD + "\n")
-    relay.certificate, relay.key, relay.dkim_key, relay.selector = _names(relay.conf.read_text())
+    relay.certificate, relay.key, relay.dkim_key, relay.selector = _names(init_text(relay.conf))
     relay.start()
     submit(relay, {"nobody@example.net": ""})
     submit(relay, {"void@example.net": ""}, sender="")
