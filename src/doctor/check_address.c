@@ -174,10 +174,19 @@ static enum confirmation confirms(struct doctor *d, struct str name, struct str 
 	return NOT_CONFIRMED;
 }
 
+/* The reverse name is that of the relay: the record that it lacks is the matter of an earlier check. */
+static struct str name_fault(struct doctor *d)
+{
+	return result_is_bad(result_of(d, CHECK_NAME_ADDRESS, S(""), S("")))  ? S("name.address")
+	       : result_is_bad(result_of(d, CHECK_NAME_SOURCE, S(""), S(""))) ? S("name.source")
+									      : S("");
+}
+
 static void judge_confirmed(struct doctor *d, struct str address, const struct fact_dns *names)
 {
 	struct doctor_finding f = { .result = DOCTOR_FAILURE, .subject = address, .found = names->records[0].text };
 	bool unknown = false, pending = false;
+	struct str first;
 
 	for (size_t i = 0; i < names->n && i < NAMES_MAX; i++) {
 		enum confirmation c = confirms(d, names->records[i].text, address);
@@ -191,13 +200,15 @@ static void judge_confirmed(struct doctor *d, struct str address, const struct f
 		pending = pending || c == CONFIRMATION_PENDING;
 	}
 	f.text = arena_printf(&d->arena, "has the reverse name %.*s, which does not lead back", STR_ARG(f.found));
-	if (str_eq(f.found, d->config->hostname))
+	if (str_ieq(f.found, d->config->hostname))
 		finding_record(d, &f, is_v6(address) ? "AAAA" : "A", f.found, address);
 	else
 		ask_owner(d, &f);
 	if (pending)
 		return;
-	if (unknown)
+	if (str_ieq(f.found, d->config->hostname) && (first = name_fault(d)).n > 0)
+		finding_skip(d, S(""), address, first);
+	else if (unknown)
 		finding_unknown(d, S(""), address, S("has a reverse name that could not be looked up"));
 	else
 		finding_add(d, &f);

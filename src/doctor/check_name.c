@@ -211,7 +211,9 @@ void check_name_source(struct doctor *d)
 
 		if (family->state == FACT_PENDING)
 			continue;
-		if (has(&a, at->text))
+		if (address_is_private(at->text))
+			finding_skip(d, S(""), at->text, S("address.public"));
+		else if (has(&a, at->text))
 			finding_ok(d, S(""), at->text, arena_printf(doctor_arena(d), "has the name %.*s", STR_ARG(name)));
 		else if (family->state == FACT_UNKNOWN)
 			finding_unknown(d, S(""), name,

@@ -255,7 +255,10 @@ void check_spf_pass(struct doctor *d)
 		if (first.n > 0)
 			finding_skip(d, domain->name, S(""), first);
 		for (size_t j = 0; first.n == 0 && j < s->addresses_n; j++)
-			judge_address(d, domain, s->addresses[j].text);
+			if (address_is_private(s->addresses[j].text))
+				finding_skip(d, domain->name, s->addresses[j].text, S("address.public"));
+			else
+				judge_address(d, domain, s->addresses[j].text);
 	}
 }
 
@@ -301,6 +304,8 @@ static void judge_helo(struct doctor *d, struct str host, const struct spf_found
 	for (size_t i = 0; i < s->addresses_n; i++) {
 		struct spf_outcome out;
 
+		if (address_is_private(s->addresses[i].text))
+			continue;
 		spf_ask(d, s->addresses[i].text, S(""), host, false, &out);
 		if (out.pending)
 			return;
@@ -317,7 +322,10 @@ static void judge_helo(struct doctor *d, struct str host, const struct spf_found
 		}
 		passed = reason(d, &out);
 	}
-	finding_ok(d, S(""), host, SAY("passes its own SPF record by %.*s", STR_ARG(passed)));
+	if (passed.n > 0)
+		finding_ok(d, S(""), host, SAY("passes its own SPF record by %.*s", STR_ARG(passed)));
+	else
+		finding_skip(d, S(""), host, S("address.public"));
 }
 
 void check_spf_helo(struct doctor *d)

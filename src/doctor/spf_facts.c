@@ -127,15 +127,21 @@ bool spf_includes(const struct spf_node *node, struct str name)
 static void add_addresses(struct doctor *d, const struct doctor_domain *domain, struct spf_found *found, struct str_list *terms)
 {
 	const struct situation *s = doctor_situation(d);
+	bool known = false;
 
 	for (size_t i = 0; domain->by_mx && i < s->addresses_n; i++) {
 		struct str address = s->addresses[i].text;
 		bool pending = false;
 
+		if (address_is_private(address))
+			continue; /* the world sees another one */
+		known = true;
 		if (found->n != 1 || !passes(d, address, domain->name, &pending))
 			terms->at[terms->n++] =
 				SAY("%s:%.*s", str_find(address, ':') < address.n ? "ip6" : "ip4", STR_ARG(address));
 	}
+	if (domain->by_mx && !known && found->n != 1)
+		terms->at[terms->n++] = SAY("a:%.*s", STR_ARG(doctor_config(d)->hostname));
 }
 
 static void add_includes(struct doctor *d, const struct doctor_domain *domain, struct spf_found *found, struct str_list *terms)
@@ -157,7 +163,7 @@ const struct dns_entry *spf_proposal(struct doctor *d, const struct doctor_domai
 {
 	const struct situation *s = doctor_situation(d);
 	struct spf_found found = spf_record_of(d, domain->name);
-	struct str_list terms = { ARENA_ARRAY(doctor_arena(d), struct str, s->addresses_n + domain->upstreams_n), 0 };
+	struct str_list terms = { ARENA_ARRAY(doctor_arena(d), struct str, s->addresses_n + domain->upstreams_n + 1), 0 };
 	struct spf_merged merged;
 	struct spf_wish wish;
 

@@ -107,6 +107,8 @@ static void test_reverse(void **state)
 	      "ptr.confirmed", DOCTOR_OK, "203.0.113.25");
 	check(DIRECT, "203.0.113.25 PTR other.example.org\nother.example.org A 203.0.113.9", "ptr.confirmed", DOCTOR_FAILURE,
 	      "other.example.org, which does not lead back");
+	check(DIRECT, "relay.example.org A 203.0.113.25", "ptr.confirmed", DOCTOR_SKIPPED, "name.source");
+	check(DIRECT, "relay.example.org TXT x", "ptr.confirmed", DOCTOR_SKIPPED, "name.address");
 	check(DIRECT, "203.0.113.25 PTR relay2.example.org\nrelay2.example.org A 203.0.113.25", "ptr.name", DOCTOR_WARNING,
 	      "relay2.example.org");
 	check(DIRECT, "203.0.113.25 PTR relay.example.org\n203.0.113.25 PTR b.example.org", "ptr.name", DOCTOR_ADVICE,
@@ -115,6 +117,8 @@ static void test_reverse(void **state)
 	      DOCTOR_SKIPPED, "private");
 	check("doctor = { addresses = [ \"192.168.1.5\" ]; }; auth = { realm = \"example.org\"; }; ", "", "address.public",
 	      DOCTOR_WARNING, "private address");
+	check("doctor = { addresses = [ \"192.168.1.5\" ]; }; auth = { realm = \"example.org\"; }; ", "", "name.source",
+	      DOCTOR_SKIPPED, "address.public");
 }
 
 static void generic(const char *name, bool is)

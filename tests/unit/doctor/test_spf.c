@@ -255,6 +255,22 @@ static void upstreams(void **state)
 	plant(REALM WORKSPACE, D "v=spf1 include:_spf.google.com -all\n" GOOGLE, "spf.pass", DOCTOR_SKIPPED, "");
 }
 
+/* A private address is never that which receivers see: nothing is judged by it, and no record names it. */
+static void home(void **state)
+{
+	static const char *const direct = "doctor = { addresses = [ \"192.168.1.5\" ]; }; " REALM;
+	struct table *t = run(direct, "");
+
+	expect_silent(t, "spf.*");
+	expect(t, "spf.pass", DOCTOR_SKIPPED, "address.public");
+	expect(t, "spf.helo", DOCTOR_SKIPPED, "address.public");
+	table_free(t);
+	t = run(direct, D "x=y");
+	assert_true(str_eq(expect(t, "spf.record", DOCTOR_FAILURE, "has no SPF record")->remedy.records[0].value,
+			   S("v=spf1 a:relay.example.org ~all")));
+	table_free(t);
+}
+
 /* A record that was mended a moment ago is right at the domain's own servers, and only old in caches. */
 static void cached(void **state)
 {
@@ -272,9 +288,9 @@ static void cached(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(good),     cmocka_unit_test(records),   cmocka_unit_test(passes),
-		cmocka_unit_test(lookups),  cmocka_unit_test(includes),  cmocka_unit_test(ends),
-		cmocka_unit_test(greeting), cmocka_unit_test(upstreams), cmocka_unit_test(cached),
+		cmocka_unit_test(good),     cmocka_unit_test(records), cmocka_unit_test(passes),   cmocka_unit_test(lookups),
+		cmocka_unit_test(includes), cmocka_unit_test(ends),    cmocka_unit_test(greeting), cmocka_unit_test(upstreams),
+		cmocka_unit_test(cached),   cmocka_unit_test(home),
 	};
 
 	return cmocka_run_group_tests_name("doctor_spf", tests, fixture_open, fixture_close);
