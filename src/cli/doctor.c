@@ -115,6 +115,14 @@ static struct str read_resolver(struct command *k, const char *text)
 	return str_of(arena_cstr(&k->arena, str_of(text)));
 }
 
+/* "example.org", also as zones have it: "example.org." */
+static bool read_domain(struct command *k, struct str domain)
+{
+	if (str_ends(domain, S(".")))
+		domain.n--;
+	return domain_to_ascii(&k->arena, domain, &k->options.domain) && host_name_valid(k->options.domain);
+}
+
 static void read_options(struct command *k, const struct options *o)
 {
 	k->options = (struct doctor_options){ .deep = options_given(o, "deep"),
@@ -123,7 +131,7 @@ static void read_options(struct command *k, const struct options *o)
 	read_only(k, o);
 	if (options_value(o, "resolver"))
 		k->options.resolver = read_resolver(k, options_value(o, "resolver"));
-	if (o->arguments_n > 0 && !domain_to_ascii(&k->arena, str_of(o->arguments[0]), &k->options.domain))
+	if (o->arguments_n > 0 && !read_domain(k, str_of(o->arguments[0])))
 		die(EX_USAGE, "\"%s\" is no domain", o->arguments[0]);
 }
 

@@ -202,6 +202,7 @@ def test_exit_codes_and_ignored():
     command = lambda *a: bed.relay.command("doctor", *a, check=False).returncode
     assert command("--only", "nothing") == 64
     assert command("--nothing") == 64
+    assert command("...") == 64 and command("a..b") == 64
     assert command("--offline", "--only", "name.form") == 0
     bed.names.end()
     assert command("--resolver", bed.names.resolver, "--only", "domain.exists") == 75
