@@ -49,7 +49,7 @@ static int end_output(int code)
 
 	if (fflush(stdout) != 0 || !written) {
 		fprintf(stderr, "posthouse: the output cannot be written: %s\n", strerror(errno));
-		return code == EX_OK ? EX_IOERR : code;
+		return code == EX_OK || code == 1 ? EX_IOERR : code; /* 1: doctor has found a failure, which nobody reads */
 	}
 	return code;
 }

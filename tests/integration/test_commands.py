@@ -93,7 +93,7 @@ def test_a_full_device_is_an_error():
     id = relay.submit()
     for arguments in (["queue", "list"], ["queue", "list", "--json"], ["queue", "show", id], ["trace", id], ["trace", id, "--json"], ["status"], ["status", "--json"],
                       ["limits", "show"], ["user", "list"], ["user", "list", "--json"], ["check"], ["check", "--dump"], ["version"], ["help"], ["queue", "help"],
-                      ["reload"], ["queue", "flush"]):
+                      ["reload"], ["queue", "flush"], ["doctor", "--offline"], ["doctor", "--offline", "--json"]):
         with open("/dev/full", "w") as full:
             done = subprocess.run([relay.build / "posthouse", "-c", relay.conf, *arguments], stdout=full, stderr=subprocess.PIPE, text=True)
         assert done.returncode == 74 and "cannot be written" in done.stderr, (arguments, done)
