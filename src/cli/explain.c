@@ -6,6 +6,7 @@
 #include "posthouse/clock.h"
 #include "posthouse/log.h"
 #include "posthouse/names.h"
+#include "posthouse/smtp_server.h"
 #include "posthouse/units.h"
 
 #include <stdio.h>
@@ -114,11 +115,12 @@ static void connect_relay(struct explain *e)
 static struct str read_address(struct explain *e, const char *option, const char *text)
 {
 	struct str s = str_of(text);
-	size_t at = str_rfind(s, '@');
 
-	if (s.n == 0 || str_eq(s, S("<>")))
-		return S("");
-	if (at == 0 || at + 1 >= s.n)
+	if (str_starts(s, S("<")) && str_ends(s, S(">")))
+		s = str_make(s.p + 1, s.n - 2);
+	if (s.n == 0 && strcmp(option, "--from") == 0)
+		return s;
+	if (str_find(s, '@') == s.n || !smtp_address_valid(s, true))
 		die(EX_USAGE, "%s wants an address such as alice@example.org, not \"%s\"", option, text);
 	return address_with_canonical_domain(&e->arena, s);
 }
@@ -172,6 +174,8 @@ static void explain_all(struct explain *e, const struct options *o)
 	struct str sender = read_address(e, "--from", options_value(o, "from"));
 	struct str author = from ? read_address(e, "--header-from", from) : sender;
 
+	if (!from && sender.n == 0)
+		die(EX_USAGE, "without a sender the author decides: --header-from is missing");
 	read_recipients(e, o);
 	e->size = options_value(o, "size") ? read_size(options_value(o, "size")) : 0;
 	connect_relay(e);

@@ -75,7 +75,10 @@ def test_limits_next_hops_and_files_as_they_are():
     assert "was changed since" in steps(relay)[1]["file"]["reason"]
     relay.command("reload")
     assert "file" not in steps(relay)[1]
-    for arguments in ((), ("--user", "alice"), ("--user", "alice", "--from", "x", "--to", "bob@example.net")):
+    to_bob = ("--user", "alice", "--to", "bob@example.net")
+    for arguments in ((), ("--user", "alice"), (*to_bob, "--from", "x"), (*to_bob, "--from", "a b@example.org"), (*to_bob, "--from", "<>"),
+                      ("--user", "alice", "--from", "alice@example.org", "--to", "")):
         assert relay.command("explain", *arguments, check=False).returncode == 64, arguments
+    assert "alice@example.org is the login itself" in relay.command("explain", *to_bob, "--from", "<alice@example.org>").stdout
     relay.conf.write_text("bogus = 1;\n")
     assert explain(relay)[0] == 78
