@@ -177,9 +177,13 @@ static enum confirmation confirms(struct doctor *d, struct str name, struct str 
 /* The reverse name is that of the relay: the record that it lacks is the matter of an earlier check. */
 static struct str name_fault(struct doctor *d)
 {
-	return result_is_bad(result_of(d, CHECK_NAME_ADDRESS, S(""), S("")))  ? S("name.address")
-	       : result_is_bad(result_of(d, CHECK_NAME_SOURCE, S(""), S(""))) ? S("name.source")
-									      : S("");
+	enum doctor_result address = result_of(d, CHECK_NAME_ADDRESS, S(""), S("")),
+			   source = result_of(d, CHECK_NAME_SOURCE, S(""), S(""));
+
+	/* a warning: mail goes directly only when an upstream fails */
+	return result_is_bad(address) || address == DOCTOR_WARNING ? S("name.address")
+	       : result_is_bad(source) || source == DOCTOR_WARNING ? S("name.source")
+								   : S("");
 }
 
 static void judge_confirmed(struct doctor *d, struct str address, const struct fact_dns *names)

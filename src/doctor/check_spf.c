@@ -264,23 +264,13 @@ void check_spf_pass(struct doctor *d)
 
 /* ---- spf.helo ---- */
 
+/* `a` is enough: that the name has all addresses that we send from is the matter of name.source. */
 static const struct dns_entry *helo_entry(struct doctor *d, struct str host, struct str old)
 {
-	const struct situation *s = doctor_situation(d);
-	struct str_list terms = { ARENA_ARRAY(doctor_arena(d), struct str, s->addresses_n + 1), 0 };
-	struct spf_wish wish = { .all = S("-all") };
+	struct str a = S("a");
+	const struct spf_wish wish = { .terms = { &a, 1 }, .all = S("-all") };
 	struct spf_merged merged;
 
-	/* `a` is not enough where the name has not all addresses that we send from */
-	terms.at[terms.n++] = S("a");
-	for (size_t i = 0; i < s->addresses_n; i++) {
-		struct str address = s->addresses[i].text;
-		bool v6 = str_find(address, ':') < address.n;
-
-		if (result_is_bad(result_of(d, CHECK_NAME_SOURCE, S(""), address)))
-			terms.at[terms.n++] = SAY("%s:%.*s", v6 ? "ip6" : "ip4", STR_ARG(address));
-	}
-	wish.terms = terms;
 	spf_merge(doctor_arena(d), old, &wish, &merged);
 	return entry_of(d, "TXT", host, merged.text, old);
 }
@@ -311,6 +301,10 @@ static void judge_helo(struct doctor *d, struct str host, const struct spf_found
 			return;
 		if (out.result == SPF_TEMPERROR) {
 			finding_unknown(d, S(""), host, out.why);
+			return;
+		}
+		if (out.result != SPF_PASS && str_eq(helo_entry(d, host, found->text)->value, found->text)) {
+			finding_skip(d, S(""), host, S("name.source"));
 			return;
 		}
 		if (out.result != SPF_PASS) {

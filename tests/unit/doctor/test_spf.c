@@ -238,6 +238,8 @@ static void greeting(void **state)
 
 	CHECK_ALL(rows);
 	plant(DIRECT, "", "spf.helo", DOCTOR_OK, "");
+	plant(DIRECT, "!relay.example.org A 203.0.113.25\nrelay.example.org TXT v=spf1 a -all", "spf.helo", DOCTOR_SKIPPED,
+	      "name.source");
 }
 
 static void upstreams(void **state)
