@@ -144,27 +144,30 @@ def session(text):
 
 
 def played_gmail(root):
-    """What runs beside the root: a server that is smtp.gmail.com in there. Mail goes to files of the directory `arrived`."""
+    """What runs beside the root, on a machine of its own behind a cable: a server that is smtp.gmail.com in there. Mail goes to files of a directory."""
     directory = pathlib.Path(WORK_DIR())
     _, certificate = tls_context(directory, "smtp.gmail.com")
     (directory / "arrived").mkdir()
-    (root / "etc/hosts").write_text("127.0.0.1 localhost smtp.gmail.com\n")
+    (root / "etc" / "hosts").write_text("127.0.0.1 localhost\n203.0.113.2 smtp.gmail.com\n")
     with open(root / "etc/ssl/certs/ca-certificates.crt", "a") as authorities:
         authorities.write(certificate.read_text())
-    program = directory / "gmail.py"
-    program.write_text(f"""import sys, time
+    (directory / "gmail.py").write_text(f"""import sys, time
 sys.path.insert(0, {str(TOP / "tests/integration")!r})
 from lib import *
-from test_init_profiles import at_terminal
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain({str(certificate)!r}, {str(directory / "smtp.gmail.com.key")!r})
 def keep(envelope):
     pathlib.Path({str(directory / "arrived")!r}, str(time.monotonic_ns())).write_bytes(envelope.original_content)
-Sink(port=587, tls="starttls", tls_context=context, users={{"me@gmail.com": "abcd efgh ijkl mnop"}}, data=keep)
+Sink(host="203.0.113.2", port=587, tls="starttls", tls_context=context, users={{"me@gmail.com": "abcd efgh ijkl mnop"}}, data=keep)
 time.sleep(3600)
 """)
-    return f"/usr/bin/python3 {program} >{directory}/gmail.log 2>&1 & until (exec 3<>/dev/tcp/127.0.0.1/587) 2>/dev/null; do sleep 0.1; done".replace(
-        "(exec 3<>/dev/tcp/127.0.0.1/587)", "bash -c '</dev/tcp/127.0.0.1/587'"), directory / "arrived"
+    (directory / "gmail.sh").write_text(f"""until ip link show there >/dev/null 2>&1; do sleep 0.1; done
+ip link set lo up; ip address add 203.0.113.2/30 dev there; ip link set there up
+exec /usr/bin/python3 {directory}/gmail.py >{directory}/gmail.log 2>&1
+""")
+    return (f"unshare --net sh {directory}/gmail.sh & ip link add here type veth peer name there; ip link set there netns $!; "
+            "ip address add 203.0.113.1/30 dev here; ip link set here up; "
+            "until bash -c '</dev/tcp/203.0.113.2/587' 2>/dev/null; do sleep 0.2; done", directory / "arrived")
 
 
 def one_submission(login, password):
