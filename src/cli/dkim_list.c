@@ -1,4 +1,5 @@
 /* dkim_list.c - `posthouse dkim list`: every key, its state, and what it waits for. */
+#include "columns.h"
 #include "dkim_command.h"
 
 #include "posthouse/date.h"
@@ -68,24 +69,25 @@ static json_t *time_json(struct str text)
 	return text.n > 0 ? json_text(text) : json_null();
 }
 
-static void print_key(struct dkim_store *s, const struct cfg_sign *key)
+static const struct column columns[] = { { "DOMAIN" }, { "SELECTOR" }, { "KIND" }, { "STATE" }, { "SINCE" } };
+
+static void add_key(struct dkim_store *s, struct columns *table, const struct cfg_sign *key)
 {
 	struct str next = next_step(s, key);
 	uint64_t since = 0;
 
-	printf("%-28.*s  %-12.*s  %-7s  %-7s  %.*s\n", STR_ARG(key->domain), STR_ARG(key->selector), algorithm_name(key),
-	       dkim_state_name(key), STR_ARG(date_parse(key->since, &since) ? time_text(&s->arena, since) : S("-")));
+	columns_row(table, (struct str[]){ key->domain, key->selector, str_of(algorithm_name(key)), str_of(dkim_state_name(key)),
+					   date_parse(key->since, &since) ? time_text(&s->arena, since) : S("-") });
 	if (next.n > 0)
-		printf("    %.*s\n", STR_ARG(next));
+		columns_text(table, 4, next);
 }
 
 int dkim_list(const struct options *o, const char *config_path)
 {
 	struct dkim_store s;
+	struct columns table = { .arena = &s.arena, .of = columns, .n = sizeof columns / sizeof columns[0] };
 
 	dkim_open(&s, config_path, false);
-	if (!options_given(o, "json") && s.n > 0)
-		printf("%-28s  %-12s  %-7s  %-7s  %s\n", "DOMAIN", "SELECTOR", "KIND", "STATE", "SINCE");
 	for (size_t i = 0; i < s.n; i++) {
 		const struct cfg_sign *key = &s.keys[i];
 
@@ -96,8 +98,9 @@ int dkim_list(const struct options *o, const char *config_path)
 					     "seen", time_json(key->seen), "key", json_text(key->key), "next",
 					     json_text(next_step(&s, key))));
 		else
-			print_key(&s, key);
+			add_key(&s, &table, key);
 	}
+	columns_print(&table, stdout, terminal_width());
 	if (options_given(o, "json"))
 		json_print(json_pack("{s:s, s:i, s:b}", "kind", "end", "n", (int)s.n, "truncated", 0));
 	else if (s.n == 0)

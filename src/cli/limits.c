@@ -1,5 +1,6 @@
 /* limits.c - `posthouse limits show|reset`: the use of limits by logins, bans, and breakers that have tripped. */
 #include "cli.h"
+#include "columns.h"
 
 #include "posthouse/log.h"
 #include "posthouse/policy.h"
@@ -48,33 +49,40 @@ static struct str amount_text(struct arena *a, const struct rec_limit_row *r, ui
 	return arena_printf(a, "%llu MB", (unsigned long long)n / MIB);
 }
 
-static void print_row(struct arena *a, const struct rec_limit_row *r)
+static const struct column columns[] = { { "LIMIT" }, { "USE" } };
+
+static struct str use_text(struct arena *a, const struct rec_limit_row *r)
 {
-	printf("    %-32.*s ", STR_ARG(utf8_shown(a, r->rule)));
+	struct str use;
+
 	if (str_eq(r->rule, S("ban")))
-		printf("for %.*s more (number %llu): %.*s", STR_ARG(age_text(a, r->wait_ms)), (unsigned long long)r->used,
-		       STR_ARG(utf8_shown(a, r->text)));
+		use = arena_printf(a, "for %.*s more (number %llu): %.*s", STR_ARG(age_text(a, r->wait_ms)),
+				   (unsigned long long)r->used, STR_ARG(r->text));
 	else if (str_eq(r->rule, S("breaker")))
-		printf("%.*s", STR_ARG(utf8_shown(a, r->text)));
+		use = r->text;
 	else if (r->amount > 0)
-		printf("%.*s of %.*s used", STR_ARG(amount_text(a, r, r->used)), STR_ARG(amount_text(a, r, r->amount)));
+		use = arena_printf(a, "%.*s of %.*s used", STR_ARG(amount_text(a, r, r->used)),
+				   STR_ARG(amount_text(a, r, r->amount)));
 	else
-		printf("%llu", (unsigned long long)r->used);
+		use = arena_printf(a, "%llu", (unsigned long long)r->used);
 	if (r->amount > 0 && r->wait_ms > 0)
-		printf("; the next one in %.*s", STR_ARG(age_text(a, r->wait_ms < 1000 ? 1000 : r->wait_ms)));
-	printf("\n");
+		use = arena_printf(a, "%.*s; the next one in %.*s", STR_ARG(use),
+				   STR_ARG(age_text(a, r->wait_ms < 1000 ? 1000 : r->wait_ms)));
+	return use;
 }
 
 static void print_rows(struct arena *a, const struct rec_limit_row *rows, size_t n)
 {
+	struct columns table = { .arena = a, .of = columns, .n = sizeof columns / sizeof columns[0], .indent = 4 };
 	struct str last = S("");
 
 	for (size_t i = 0; i < n; i++) {
 		if (!str_eq(name_of(rows[i].key), last))
-			printf("%.*s\n", STR_ARG(utf8_shown(a, name_of(rows[i].key))));
+			columns_text(&table, 0, name_of(rows[i].key));
 		last = name_of(rows[i].key);
-		print_row(a, &rows[i]);
+		columns_row(&table, (struct str[]){ rows[i].rule, use_text(a, &rows[i]) });
 	}
+	columns_print(&table, stdout, terminal_width());
 	if (n == 0)
 		printf("no limit is in use, and nobody is banned\n");
 }

@@ -1,4 +1,5 @@
 /* queue_list.c - `posthouse queue list` and `queue show`. */
+#include "columns.h"
 #include "queue.h"
 
 #include "posthouse/clock.h"
@@ -9,7 +10,8 @@
 #include <stdio.h>
 #include <sysexits.h>
 
-#define PAGE 200
+#define PAGE  200
+#define BELOW 15 /* where the lines below a message begin */
 
 /* ---- list ---- */
 static json_t *row_json(const struct rec_queue_row *r)
@@ -30,29 +32,41 @@ static json_t *row_json(const struct rec_queue_row *r)
 			 json_text(r->message_id));
 }
 
+/* One line, cut where a terminal ends; the texts below the first one are indented. */
+static void print_line(struct arena *a, unsigned indent, struct str text)
+{
+	unsigned width = terminal_width();
+
+	printf("%*s%.*s\n", (int)indent, "", STR_ARG(text_fit(a, utf8_shown(a, text), width > indent ? width - indent : 0)));
+}
+
+static struct str next_text(struct arena *a, const struct rec_queue_row *r, uint64_t now)
+{
+	if (r->held.n)
+		return arena_printf(a, "held: %.*s", STR_ARG(r->held));
+	if (r->release_at > now)
+		return arena_printf(a, "kept back by its sender until %.*s", STR_ARG(time_text(a, r->release_at)));
+	if (r->due_at > now)
+		return arena_printf(a, "next attempt in %.*s", STR_ARG(age_text(a, r->due_at - now)));
+	return r->due_at ? S("due: waits for a next hop that works and has not reached its limits") : S("");
+}
+
 static void print_row(struct arena *a, const struct rec_queue_row *r, uint64_t now)
 {
 	char id[ID_TEXT_MAX];
-	struct str sender = r->sender.n ? utf8_shown(a, r->sender) : S("<>");
+	struct str more = r->open > 1 ? arena_printf(a, " and %llu more", (unsigned long long)r->open - 1) : S("");
+	struct str next = next_text(a, r, now);
 
-	printf("%s  %6.*s  %8llu  %.*s -> %.*s", id_format(r->id, id), STR_ARG(since_text(a, now, r->received_at)),
-	       (unsigned long long)r->size, STR_ARG(sender), STR_ARG(utf8_shown(a, r->recipient)));
-	if (r->open > 1)
-		printf(" and %llu more", (unsigned long long)r->open - 1);
-	printf("\n");
+	print_line(a, 0,
+		   arena_printf(a, "%s  %6.*s  %8llu  %.*s -> %.*s%.*s", id_format(r->id, id),
+				STR_ARG(since_text(a, now, r->received_at)), (unsigned long long)r->size,
+				STR_ARG(r->sender.n ? r->sender : S("<>")), STR_ARG(r->recipient), STR_ARG(more)));
 	if (r->subject.n || r->message_id.n)
-		printf("               \"%.*s\" %.*s\n", STR_ARG(utf8_shown(a, r->subject)),
-		       STR_ARG(utf8_shown(a, r->message_id)));
-	if (r->held.n)
-		printf("               held: %.*s\n", STR_ARG(utf8_shown(a, r->held)));
-	else if (r->release_at > now)
-		printf("               kept back by its sender until %.*s\n", STR_ARG(time_text(a, r->release_at)));
-	else if (r->due_at > now)
-		printf("               next attempt in %.*s\n", STR_ARG(age_text(a, r->due_at - now)));
-	else if (r->due_at)
-		printf("               due: waits for a next hop that works and has not reached its limits\n");
+		print_line(a, BELOW, arena_printf(a, "\"%.*s\" %.*s", STR_ARG(r->subject), STR_ARG(r->message_id)));
+	if (next.n)
+		print_line(a, BELOW, next);
 	if (r->reply.n)
-		printf("               last answer: %.*s\n", STR_ARG(utf8_shown(a, r->reply)));
+		print_line(a, BELOW, arena_printf(a, "last answer: %.*s", STR_ARG(r->reply)));
 }
 
 int queue_list(struct session *s, const struct selection *which, bool json)
@@ -73,7 +87,9 @@ int queue_list(struct session *s, const struct selection *which, bool json)
 		for (size_t i = 0; i < rows->rows.n; i++) {
 			if (json)
 				json_print_document("queued", row_json(&rows->rows.at[i]));
-			else
+			else if (count + i == 0 && terminal_width() > 0)
+				printf("%-13s  %6s  %8s  %s\n", "ID", "AGE", "SIZE", "FROM -> TO");
+			if (!json)
 				print_row(&s->arena, &rows->rows.at[i], now);
 		}
 		count += rows->rows.n;

@@ -1,4 +1,5 @@
 /* queue_summary.c - `posthouse queue summary`: what waits, by destination and age. */
+#include "columns.h"
 #include "queue.h"
 
 #include "posthouse/clock.h"
@@ -67,39 +68,46 @@ static int compare(const void *one, const void *other)
 
 /* ---- printing ---- */
 
-static void print_counts(struct arena *a, const char *name, const struct summary_row *r, uint64_t now)
+static const struct column columns[] = { { "RECIPIENTS FOR" }, { "ALL", true },   { "<5m", true },
+					 { "<20m", true },     { "<1h", true },   { "<4h", true },
+					 { "<1d", true },      { "OLDER", true }, { "OLDEST", true } };
+
+static void add_counts(struct columns *table, struct str name, const struct summary_row *r, uint64_t now)
 {
-	printf("%-24.*s %6llu", STR_ARG(str_head(utf8_shown(a, str_of(name)), 24)), (unsigned long long)r->recipients);
+	struct str cells[3 + SUMMARY_AGES] = { name, arena_printf(table->arena, "%llu", (unsigned long long)r->recipients) };
+
 	for (size_t i = 0; i < SUMMARY_AGES; i++)
-		printf(" %6llu", (unsigned long long)r->ages[i]);
-	printf(" %6.*s\n", STR_ARG(since_text(a, now, r->oldest_at)));
+		cells[2 + i] = arena_printf(table->arena, "%llu", (unsigned long long)r->ages[i]);
+	cells[2 + SUMMARY_AGES] = since_text(table->arena, now, r->oldest_at);
+	columns_row(table, cells);
 	if (r->held)
-		printf("    %llu of these are held\n", (unsigned long long)r->held);
+		columns_text(table, 4, arena_printf(table->arena, "%llu of these are held", (unsigned long long)r->held));
 	if (r->reply.n)
-		printf("    last answer: %.*s\n", STR_ARG(utf8_shown(a, str_head(r->reply, 62))));
+		columns_text(table, 4, arena_printf(table->arena, "last answer: %.*s", STR_ARG(str_head(r->reply, 62))));
 }
 
 static void print_all(struct summary *sum, uint64_t now)
 {
+	struct columns table = { .arena = &sum->arena, .of = columns, .n = sizeof columns / sizeof columns[0] };
 	struct summary_row total = { .recipients = 0 };
 
 	if (sum->n == 0) {
 		printf("nothing waits\n");
 		return;
 	}
-	printf("%-24s %6s %6s %6s %6s %6s %6s %6s %6s\n", "recipients for", "all", "<5m", "<20m", "<1h", "<4h", "<1d", "older",
-	       "oldest");
 	for (size_t i = 0; i < sum->n; i++) {
 		const struct summary_row *r = &sum->all[i]->row;
+		struct str name = str_of(sum->all[i]->name);
 
-		print_counts(&sum->arena, strcmp(sum->all[i]->name, "*") == 0 ? "(other domains)" : sum->all[i]->name, r, now);
+		add_counts(&table, str_eq(name, S("*")) ? S("(other domains)") : name, r, now);
 		total.recipients += r->recipients;
 		for (size_t k = 0; k < SUMMARY_AGES; k++)
 			total.ages[k] += r->ages[k];
 		if (total.oldest_at == 0 || r->oldest_at < total.oldest_at)
 			total.oldest_at = r->oldest_at;
 	}
-	print_counts(&sum->arena, "TOTAL", &total, now);
+	add_counts(&table, S("TOTAL"), &total, now);
+	columns_print(&table, stdout, terminal_width());
 	printf("More: posthouse queue list --destination %s\n", sum->all[0]->name);
 }
 

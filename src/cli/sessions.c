@@ -1,6 +1,8 @@
 /* sessions.c - `posthouse session list` and `posthouse session close`. Each submission process knows its own sessions. */
 #include "sessions.h"
 
+#include "columns.h"
+
 #include "posthouse/clock.h"
 #include "posthouse/log.h"
 
@@ -87,8 +89,11 @@ uint64_t sessions_close(struct session *s, const struct which_sessions *which, c
 
 /* ---- list ---- */
 
+static const struct column columns[] = { { "SESSION" },     { "CLIENT" }, { "LOGIN" }, { "SINCE", true },
+					 { "MAILS", true }, { "TLS" },    { "STATE" } };
+
 struct listing {
-	struct arena *arena;
+	struct columns table;
 	bool json;
 	uint64_t now;
 	size_t n;
@@ -97,11 +102,10 @@ struct listing {
 static void print_row(void *ctx, const struct rec_session *r)
 {
 	struct listing *l = ctx;
-	struct arena *a = l->arena;
+	struct arena *a = l->table.arena;
 	struct str login = r->device.n ? arena_printf(a, "%.*s/%.*s", STR_ARG(r->login), STR_ARG(r->device)) : r->login;
-	char number[24];
+	const char *number = arena_cstr(a, arena_printf(a, "%llx", (unsigned long long)r->session));
 
-	snprintf(number, sizeof number, "%llx", (unsigned long long)r->session);
 	if (l->json) {
 		json_print_document("session",
 				    json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:o}", "session", number, "client",
@@ -109,11 +113,10 @@ static void print_row(void *ctx, const struct rec_session *r)
 					      "tls", json_text(r->tls), "since", json_time(r->since), "messages",
 					      (json_int_t)r->messages, "state", json_text(r->state)));
 	} else {
-		if (l->n == 0)
-			printf("%-10s %-15s %-24s %6s %6s  %s\n", "session", "client", "login", "since", "mails", "TLS, state");
-		printf("%-10s %-15.*s %-24.*s %6.*s %6llu  %.*s, %.*s\n", number, STR_ARG(utf8_shown(a, r->client)),
-		       STR_ARG(login.n ? utf8_shown(a, login) : S("-")), STR_ARG(since_text(a, l->now, r->since)),
-		       (unsigned long long)r->messages, STR_ARG(r->tls.n ? r->tls : S("no TLS")), STR_ARG(r->state));
+		columns_row(&l->table,
+			    (struct str[]){ str_of(number), r->client, login.n ? login : S("-"), since_text(a, l->now, r->since),
+					    arena_printf(a, "%llu", (unsigned long long)r->messages),
+					    r->tls.n ? r->tls : S("none"), r->state });
 	}
 	l->n++;
 }
@@ -164,11 +167,12 @@ int command_session(const struct options *o, const char *config_path)
 
 	session_open(&s, config_path);
 	which = read_which(&s, o);
-	l.arena = &s.arena;
+	l.table = (struct columns){ .arena = &s.arena, .of = columns, .n = sizeof columns / sizeof columns[0] };
 	if (strcmp(o->verb, "close") == 0) {
 		code = close_some(&s, &which, o);
 	} else {
 		(void)each(&s, &which, print_row, &l);
+		columns_print(&l.table, stdout, terminal_width());
 		if (l.json)
 			json_end(l.n, false);
 		else

@@ -1,5 +1,6 @@
 /* status.c - `posthouse status`. */
 #include "cli.h"
+#include "columns.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/log.h"
@@ -179,23 +180,31 @@ static struct str title(struct arena *a, const struct rec_stat *t)
 	return metric_title(a, (enum metric)t->metric, t->label);
 }
 
-static void print_role(struct session *s, const struct rec_role_state *r, const struct msg_stats_are *stats, uint64_t now)
+static const struct column columns[] = { { "ROLE" }, { "NO", true }, { "PROCESS" }, { "STATE" }, { "UP" } };
+
+static void add_role(struct arena *a, struct columns *table, const struct rec_role_state *r, const struct msg_stats_are *stats,
+		     uint64_t now)
 {
-	printf("%-10s %2llu  pid %-7llu %-8s up %.*s\n", role_name((enum role_id)r->role), (unsigned long long)r->index,
-	       (unsigned long long)r->pid, r->ready ? "ready" : "starting", STR_ARG(since_text(&s->arena, now, r->started_at)));
+	columns_row(table, (struct str[]){ str_of(role_name((enum role_id)r->role)),
+					   arena_printf(a, "%llu", (unsigned long long)r->index),
+					   arena_printf(a, "pid %llu", (unsigned long long)r->pid),
+					   r->ready ? S("ready") : S("starting"),
+					   arena_printf(a, "up %.*s", STR_ARG(since_text(a, now, r->started_at))) });
 	for (size_t i = 0; stats && i < stats->stats.n; i++) {
 		const struct rec_stat *t = &stats->stats.at[i];
 
 		if (is_gate(t) || t->metric == METRIC_QUEUE_NEXTHOP_USED || t->metric == METRIC_QUEUE_BREAKER)
 			continue; /* print_trouble() and print_next_hops() have shown it */
-		printf("    %-32.*s %llu%s%.*s\n", STR_ARG(title(&s->arena, t)), (unsigned long long)t->value,
-		       t->text.n ? "  " : "", STR_ARG(utf8_shown(&s->arena, t->text)));
+		columns_text(table, 4,
+			     arena_printf(a, "%-32.*s %llu%s%.*s", STR_ARG(title(a, t)), (unsigned long long)t->value,
+					  t->text.n ? "  " : "", STR_ARG(t->text)));
 	}
 }
 
 /* Print faults first, then the next hops, because mail usually waits for one of these. */
 static void print_status(struct session *s, const struct overview *o, uint64_t now)
 {
+	struct columns roles = { .arena = &s->arena, .of = columns, .n = sizeof columns / sizeof columns[0] };
 	const struct msg_status_is *m = o->relay;
 
 	printf("posthouse %.*s, up %.*s, configuration %llu\n", STR_ARG(m->version),
@@ -212,7 +221,8 @@ static void print_status(struct session *s, const struct overview *o, uint64_t n
 			print_next_hops(&s->arena, o->stats[i], now);
 		}
 	for (size_t i = 0; i < m->roles.n; i++)
-		print_role(s, &m->roles.at[i], o->stats[i], now);
+		add_role(&s->arena, &roles, &m->roles.at[i], o->stats[i], now);
+	columns_print(&roles, stdout, terminal_width());
 }
 
 /* A figure is a number always; what a role says of it beside is in `texts` under the same name. */

@@ -1,4 +1,5 @@
 /* upstream_list.c - `posthouse upstream list`: the file says which upstreams there are, the roles how they fare. */
+#include "columns.h"
 #include "upstream.h"
 
 #include "posthouse/clock.h"
@@ -80,16 +81,19 @@ static bool is_limit_of(const struct rec_stat *t, struct str name)
 	return t->metric == METRIC_QUEUE_NEXTHOP_USED && str_starts(gate, S("upstream:")) && str_eq(str_from(gate, 9), name);
 }
 
-static void print_one(struct session *s, const struct cfg_upstream *u, const struct figures *f, uint64_t now)
+static const struct column columns[] = { { "UPSTREAM" }, { "SERVER" }, { "LOGIN" }, { "STATE" } };
+
+static void add_one(struct session *s, struct columns *table, const struct cfg_upstream *u, const struct figures *f, uint64_t now)
 {
 	struct arena *a = &s->arena;
 
-	printf("%.*s\n    %.*s:%u, %.*s\n    %.*s\n", STR_ARG(u->name), STR_ARG(u->host), port_of(u), STR_ARG(login_text(a, u)),
-	       STR_ARG(utf8_shown(a, state_text(s, f, u->name, now))));
+	columns_row(table, (struct str[]){ u->name, arena_printf(a, "%.*s:%u", STR_ARG(u->host), port_of(u)), login_text(a, u),
+					   state_text(s, f, u->name, now) });
 	for (size_t i = 0; f->queue && i < f->queue->stats.n; i++)
 		if (is_limit_of(&f->queue->stats.at[i], u->name))
-			printf("    %llu used %.*s\n", (unsigned long long)f->queue->stats.at[i].value,
-			       STR_ARG(utf8_shown(a, f->queue->stats.at[i].text)));
+			columns_text(table, 4,
+				     arena_printf(a, "%llu used %.*s", (unsigned long long)f->queue->stats.at[i].value,
+						  STR_ARG(f->queue->stats.at[i].text)));
 }
 
 static void print_json(struct session *s, const struct cfg_upstream *u, const struct figures *f, uint64_t now)
@@ -115,14 +119,16 @@ static void print_json(struct session *s, const struct cfg_upstream *u, const st
 int upstream_list(struct session *s, const struct config *c, bool json)
 {
 	struct figures f = { .queue = ask(s, ROLE_QUEUE), .vault = ask(s, ROLE_VAULT) };
+	struct columns table = { .arena = &s->arena, .of = columns, .n = sizeof columns / sizeof columns[0] };
 	uint64_t now = clock_now_ms();
 
 	for (size_t i = 0; i < c->upstreams_n; i++) {
 		if (json)
 			print_json(s, &c->upstreams[i], &f, now);
 		else
-			print_one(s, &c->upstreams[i], &f, now);
+			add_one(s, &table, &c->upstreams[i], &f, now);
 	}
+	columns_print(&table, stdout, terminal_width());
 	if (json)
 		json_end(c->upstreams_n, false);
 	else if (c->upstreams_n == 0)

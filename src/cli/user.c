@@ -40,27 +40,28 @@ static int run_change(struct user_command *u, bool generated)
 }
 
 /* ---- listing ---- */
+static const struct column columns[] = { { "LOGIN" }, { "MADE" }, { "EXPIRES" }, { "LOCKED" } };
+
 /* When the password expires, as text. */
 static struct str expiry_text(struct user_command *u, uint64_t expires_at)
 {
 	if (expires_at == 0)
-		return str_of("");
-	return arena_printf(&u->arena, "  %s %.*s", expires_at <= clock_now_ms() ? "expired" : "expires",
+		return S("");
+	return arena_printf(&u->arena, "%s %.*s", expires_at <= clock_now_ms() ? "expired" : "expires",
 			    STR_ARG(time_text(&u->arena, expires_at)));
 }
 
 static struct str lock_text(struct user_command *u, const struct rec_account *row)
 {
 	if (row->locked_at == 0)
-		return str_of("");
-	return arena_printf(&u->arena, "  locked %.*s%s%.*s", STR_ARG(time_text(&u->arena, row->locked_at)),
-			    row->reason.n ? ": " : "", STR_ARG(utf8_shown(&u->arena, row->reason)));
+		return S("");
+	return arena_printf(&u->arena, "locked %.*s%s%.*s", STR_ARG(time_text(&u->arena, row->locked_at)),
+			    row->reason.n ? ": " : "", STR_ARG(row->reason));
 }
 
 static void print_account(struct user_command *u, bool as_json, const struct rec_account *row)
 {
 	struct str name = row->name, device = row->device;
-	struct str created = time_text(&u->arena, row->created_at), expiry = expiry_text(u, row->expires_at);
 	struct str login = device.n ? arena_printf(&u->arena, "%.*s/%.*s", STR_ARG(name), STR_ARG(device)) : name;
 
 	if (u->name.n && !str_eq(u->name, name))
@@ -73,8 +74,8 @@ static void print_account(struct user_command *u, bool as_json, const struct rec
 					      json_time(row->created_at), "expires_at", json_time(row->expires_at), "locked_at",
 					      json_time(row->locked_at), "reason", json_text(row->reason)));
 	else
-		printf("%-40.*s %.*s%.*s%.*s\n", STR_ARG(utf8_shown(&u->arena, login)), STR_ARG(created), STR_ARG(expiry),
-		       STR_ARG(lock_text(u, row)));
+		columns_row(&u->table, (struct str[]){ login, time_text(&u->arena, row->created_at),
+						       expiry_text(u, row->expires_at), lock_text(u, row) });
 }
 
 static struct verdict list_by_relay(struct user_command *u, bool as_json)
@@ -120,8 +121,10 @@ static int run_list(struct user_command *u, bool as_json)
 {
 	struct verdict v;
 
+	u->table = (struct columns){ .arena = &u->arena, .of = columns, .n = sizeof columns / sizeof columns[0] };
 	connect_or_take_over(u);
 	v = u->control ? list_by_relay(u, as_json) : list_here(u, as_json);
+	columns_print(&u->table, stdout, terminal_width());
 	if (v.class == OK && u->name.n > 0 && u->listed == 0)
 		v = perm(550, S("5.1.1"), S("there is no such account"));
 	if (v.class != OK)

@@ -3,6 +3,7 @@
 #define POSTHOUSE_CLI_USER_H
 
 #include "cli.h"
+#include "columns.h"
 
 #include "posthouse/accounts.h"
 
@@ -16,7 +17,8 @@ struct user_command {
 	enum account_operation operation;
 	struct str name, device, shown; /* `shown` is name/device for people */
 	struct secret password;
-	struct str reason; /* of a lock */
+	struct str reason;    /* of a lock */
+	struct columns table; /* of `user list` */
 	size_t listed;
 	uint64_t expires_at; /* as accounts_change() takes it */
 };
