@@ -168,7 +168,8 @@ static int setup_with(size_t upstreams)
 	static uv_loop_t loop;
 	struct master *m = &world.master;
 
-	world = (struct world){ .config = { .shutdown_grace_ms = 600000 }, .upstream = { .oauth.provider = OAUTH_CUSTOM } };
+	world = (struct world){ .config = { .shutdown_grace_ms = 600000, .doctor.daily = true },
+				.upstream = { .oauth.provider = OAUTH_CUSTOM } };
 	world.config.upstreams = &world.upstream;
 	world.config.upstreams_n = upstreams;
 	uv_loop_init(&loop);

@@ -67,7 +67,7 @@ static void test_next_host(void **state)
 	expect(result_of(w, 1), 0, OK, 250, "2.0.0", "taken");
 	assert_int_equal(w->mx[0].sessions, 1);
 	assert_int_equal(w->mx[1].messages, 1);
-	assert_int_equal(result_of(w, 1)->transcript.n, 0);
+	assert_in_range(result_of(w, 1)->transcript.n, 1, 2048); /* also of a delivery */
 }
 
 /* What was tried before stands in the transcript of a refusal. */
