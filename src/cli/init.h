@@ -96,7 +96,7 @@ bool init_has_upstream(const struct init *t);
 void init_read_personal(struct init *t, const struct options *o);
 /* Nothing is known of the address's provider: say what is needed, and exit. */
 _Noreturn void init_tell_no_provider(struct init *t);
-/* Log in at the provider; dies with its words when that fails. */
+/* Log in at the provider, of a domain's mail too; dies with its words when that fails. */
 void init_try_login(struct init *t);
 
 /* ---- init_questions.c: what a person at a terminal is asked ---- */

@@ -285,7 +285,7 @@ void init_read_options(struct init *t, const struct options *o, const char *conf
 	read_addresses(t, o);
 	t->resolver = options_value(o, "resolver");
 	t->offline = options_given(o, "offline");
-	t->tries = t->personal.n > 0 && !options_given(o, "no-try") && !t->offline;
+	t->tries = !options_given(o, "no-try") && !t->offline;
 	t->asks = isatty(STDIN_FILENO) && !options_given(o, "yes");
 	t->address = options_value(o, "address");
 	t->address = t->address ? t->address : "*";

@@ -1,5 +1,5 @@
 /* init_personal.c - `posthouse init ADDRESS`: for people without a domain of their own. All mail leaves as this address, by the
- * server of its provider. */
+ * server of its provider. And the try of a login, which `init DOMAIN --profile NAME` makes too. */
 #include "init.h"
 
 #include "login_try.h"
@@ -130,6 +130,8 @@ void init_try_login(struct init *t)
 	struct login_try what;
 
 	if (!t->tries || t->client_id) /* tokens come later, by `upstream login` */
+		return;
+	if (t->personal.n == 0 && !(t->profile && t->login)) /* a server of one's own, or one that wants no login */
 		return;
 	what = attempt_of(t);
 	login_try(&t->arena, &what, tried);

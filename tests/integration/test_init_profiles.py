@@ -19,8 +19,9 @@ def place():
     return relay
 
 
-def init(relay, profile, *options, check=True):
-    return relay.command("init", DOMAIN, "--profile", profile, "--user", "alice", "--address", "127.0.0.1", "--port-starttls", str(relay.port),
+def init(relay, profile, *options, check=True, tries=False):
+    """Providers cannot be reached from here: the login is tried where a test plays one."""
+    return relay.command("init", DOMAIN, "--profile", profile, *([] if tries else ["--no-try"]), "--user", "alice", "--address", "127.0.0.1", "--port-starttls", str(relay.port),
                          "--port-implicit", str(relay.tls_port), "--state-dir", relay.dir.parent / "new-state", "--control",
                          relay.dir.parent / "control.sock", "--run-as", ME, *options, check=check)
 
@@ -135,12 +136,45 @@ def at_terminal(command, dialogue):
 def test_at_a_terminal_it_asks():
     relay = place()
     shown, code = at_terminal([relay.build / "posthouse", "-c", relay.conf, "init", DOMAIN, "--profile", "gmail", "--state-dir", relay.dir.parent / "new-state",
-                               "--control", relay.dir.parent / "control.sock", "--run-as", ME],
+                               "--control", relay.dir.parent / "control.sock", "--run-as", ME, "--no-try"],
                               [("Login at gmail (the whole address): ", MAILBOX), ("(app password): ", "abcd efgh")])
     assert code == 0 and "2-step login" in shown and "abcd" not in shown, shown
     file = relay.dir / "gmail.password"
     assert file.read_text() == "abcd efgh\n" and file.stat().st_mode & 0o777 == 0o600
     assert f'login = "{MAILBOX}";' in written(relay) and f'password_file = "{file}";' in written(relay) and f"  {file}" in shown
+
+
+def init_where_names_lead_here(relay, host, address, *options):
+    """`init --profile gmail` where that provider's host has this address."""
+    hosts = pathlib.Path(WORK_DIR()) / "hosts"
+    hosts.write_text(f"127.0.0.1 localhost\n{address} {host}\n")
+    script = f"mount --bind {hosts} /etc/hosts && exec \"$@\""
+    arguments = [relay.build / "posthouse", "-c", relay.conf, "init", DOMAIN, "--yes", "--profile", "gmail", "--resolver", "127.0.0.1:1", "--address", "127.0.0.1",
+                 "--state-dir", relay.dir.parent / "new-state", "--control", relay.dir.parent / "control.sock", "--run-as", ME, *options]
+    return subprocess.run(["unshare", "--mount", "sh", "-c", script, "sh", *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=LIMIT)
+
+
+def test_the_login_is_tried_first():
+    """With a password, `init DOMAIN --profile NAME` logs in before it writes; a refusal leaves nothing behind."""
+    needs_namespaces("--mount")
+    host, address = "smtp.gmail.com", f"127.{os.getpid() % 250 + 2}.{os.getpid() // 250 % 250}.7"
+    context, certificate = tls_context(WORK_DIR(), host)
+    sink = Sink(port=587, host=address, tls="starttls", tls_context=context, require_tls=True, users={MAILBOX: "it is secret"})
+    relay, file = place(), secret_file("a wrong one")
+    options = ["--login", MAILBOX, "--password-file", file, "--ca", certificate]
+    done = init_where_names_lead_here(relay, host, address, *options)
+    assert done.returncode == 69 and f"{host}:587: failed at the login: 535 5.7.8" in done.stderr and "Nothing was written" in done.stderr, done
+    assert not relay.dir.exists() and not (relay.dir.parent / "new-state").exists()
+    secret_file()
+    done = init_where_names_lead_here(relay, host, address, *options)
+    assert done.returncode == 0 and f"Tried: {host}:587, TLS 1.3 good, login good." in done.stdout and sink.logins[-1] == ("PLAIN", MAILBOX), done
+    assert [line.split("posthouse.conf ")[1] for line in to_copy(done.stdout)] == ["check", "serve"], done.stdout  # `upstream test` was done
+    assert relay.conf.exists()
+    sink.stop()
+    other = place()
+    done = init_where_names_lead_here(other, host, address, *options)
+    assert done.returncode == 75 and "failed at the connection" in done.stderr and not other.dir.exists(), done
 
 
 def browse(page, provider):
