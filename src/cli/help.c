@@ -52,7 +52,7 @@ static void print_all(FILE *out, struct arena *a, const struct command_row *rows
 			print_row(out, call_text(a, row), row->help);
 	print_global_options(out, a, rows, true);
 	fprintf(out, "\n`posthouse COMMAND --help` says more. Exit codes are those of sysexits(3).\n"
-		     "Manual: posthouse(8), posthouse.conf(5)\n");
+		     "Manual: posthouse(8), posthouse.conf(5), posthouse-guide(7)\n");
 }
 
 static void print_verbs(FILE *out, struct arena *a, const struct command_row *command)
