@@ -3,6 +3,7 @@
 
 #include "posthouse/address.h"
 #include "posthouse/clock.h"
+#include "posthouse/dmarc.h"
 #include "posthouse/metrics.h"
 #include "posthouse/policy.h"
 
@@ -119,26 +120,71 @@ static struct str state_text(struct explain *e, const struct cfg_upstream *u, st
 			    STR_ARG(age_text(&e->arena, down->value > now ? down->value - now : 0)), STR_ARG(down->text));
 }
 
-/* The choice of the route that mail takes now; via.n: none is open, then *u_out is the first one. */
-static void explain_next_hop(struct explain *e, const struct cfg_route *r, struct str recipient,
-			     const struct cfg_upstream **u_out)
+/* Entries with weights that are next to each other are one step of a route: its mail is divided among them. */
+static size_t step_length(const struct str_list *via, size_t first, uint64_t *weights_out)
 {
-	struct str lines = S("");
-	bool open = false;
+	size_t end = first;
 
-	*u_out = config_upstream(e->c, via_read(r->via.at[0]).name);
-	for (size_t i = 0; i < r->via.n && !open; i++) {
-		struct str via = via_read(r->via.at[i]).name, state;
-		const struct cfg_upstream *u = config_upstream(e->c, via);
+	*weights_out = 0;
+	for (uint64_t w; end < via->n && (w = via_read(via->at[end]).weight) > 0; end++)
+		*weights_out += w;
+	return end > first ? end - first : 1;
+}
 
-		state = state_text(e, u, via, recipient, &open);
-		/* the one that is open comes first, the closed ones before it are the reasons */
-		lines = open ? arena_printf(&e->arena, "%.*s%s%.*s", STR_ARG(state), lines.n ? "\n" : "", STR_ARG(lines))
-			     : arena_printf(&e->arena, "%.*s%s%.*s", STR_ARG(lines), lines.n ? "\n" : "", STR_ARG(state));
-		if (open)
-			*u_out = u;
+static struct str joined(struct explain *e, struct str lines, struct str more)
+{
+	return arena_printf(&e->arena, "%.*s%s%.*s", STR_ARG(lines), lines.n && more.n ? "\n" : "", STR_ARG(more));
+}
+
+/* Where mail of a route can go now. */
+struct choice {
+	const struct cfg_upstream **upstreams; /* NULL: the recipient's own servers */
+	size_t n;
+	struct str open, closed; /* what is said of the entries that were looked at */
+};
+
+/* Look at the entry `i`; weights 0: it has none. */
+static void consider(struct explain *e, const struct cfg_route *r, size_t i, uint64_t weights, struct str recipient,
+		     struct choice *choice)
+{
+	struct via via = via_read(r->via.at[i]);
+	const struct cfg_upstream *u = config_upstream(e->c, via.name);
+	bool open;
+	struct str state = state_text(e, u, via.name, recipient, &open);
+
+	if (weights > via.weight)
+		state = arena_printf(&e->arena, "%llu of %llu by %.*s: %.*s", (unsigned long long)via.weight,
+				     (unsigned long long)weights, STR_ARG(via.name), STR_ARG(state));
+	if (open) {
+		choice->upstreams[choice->n++] = u;
+		choice->open = joined(e, choice->open, state);
+	} else {
+		choice->closed = joined(e, choice->closed, state);
 	}
-	explain_step(e, "next hop", !open ? EXPLAINED_WAITS : e->queue ? EXPLAINED_OK : EXPLAINED_UNKNOWN, S(""), lines);
+}
+
+/* What of the route mail can take now; when nothing is open, the first entry, for which it waits. */
+static struct choice explain_next_hop(struct explain *e, const struct cfg_route *r, struct str recipient)
+{
+	struct choice choice = { .upstreams = ARENA_ARRAY(&e->arena, const struct cfg_upstream *, r->via.n + 1) };
+	uint64_t weights;
+	bool open;
+
+	for (size_t i = 0, n; i < r->via.n && choice.n == 0; i += n) {
+		n = step_length(&r->via, i, &weights);
+		for (size_t k = 0; k < n; k++)
+			consider(e, r, i + k, weights, recipient, &choice);
+	}
+	open = choice.n > 0;
+	if (!open)
+		choice.upstreams[choice.n++] = config_upstream(e->c, via_read(r->via.at[0]).name);
+	/* the ones that are open come first, the closed ones before them are the reasons */
+	explain_step(e, "next hop",
+		     !open      ? EXPLAINED_WAITS
+		     : e->queue ? EXPLAINED_OK
+				: EXPLAINED_UNKNOWN,
+		     S(""), joined(e, choice.open, choice.closed));
+	return choice;
 }
 
 /* ---- TLS and receiver ---- */
@@ -168,7 +214,7 @@ static void explain_tls(struct explain *e, const struct cfg_upstream *u)
 static void explain_receiver(struct explain *e, const struct cfg_upstream *u)
 {
 	bool signs = config_signs(e->c, address_domain(e->author));
-	bool aligned = str_ieq(address_domain(e->sender), address_domain(e->author));
+	bool aligned = e->sender.n > 0 && domains_align(address_domain(e->sender), address_domain(e->author), false);
 	const char *spf = u ? "the provider's address" : "this relay's address";
 
 	if (u && u->rewrite_from)
@@ -187,14 +233,17 @@ static void explain_receiver(struct explain *e, const struct cfg_upstream *u)
 void explain_path(struct explain *e, struct str recipient)
 {
 	const struct cfg_route *r;
-	const struct cfg_upstream *u;
+	struct choice choice;
 
 	if (e->recipients.n > 1)
 		explain_step(e, "to", EXPLAINED_NONE, S(""), recipient);
 	r = explain_route(e, recipient);
 	if (!r)
 		return;
-	explain_next_hop(e, r, recipient, &u);
-	explain_tls(e, u);
-	explain_receiver(e, u);
+	choice = explain_next_hop(e, r, recipient);
+	for (size_t i = 0; i < choice.n; i++)
+		explain_tls(e, choice.upstreams[i]);
+	for (size_t i = 0; i < choice.n; i++)
+		if (i == 0 || (choice.upstreams[i] && choice.upstreams[i]->rewrite_from))
+			explain_receiver(e, choice.upstreams[i]);
 }

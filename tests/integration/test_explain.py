@@ -82,3 +82,25 @@ def test_limits_next_hops_and_files_as_they_are():
     assert "alice@example.org is the login itself" in relay.command("explain", *to_bob, "--from", "<alice@example.org>").stdout
     relay.conf.write_text("bogus = 1;\n")
     assert explain(relay)[0] == 78
+
+
+def test_weights_and_alignment():
+    """Entries with weights are one step: each that is open can be chosen. SPF aligns by the organisation, not by the name."""
+    sink, closed = Sink(), free_port()
+    relay = Relay(sink.port, users=(ALICE,), retry='"1h"', senders=f'''senders = ( {{ user = "alice"; addresses = [ "{ALICE}", "@mail.other.co.uk", "@lists.other.co.uk",
+                  "@else.co.uk" ]; }} );''', upstream=f'''{{ name = "one"; host = "127.0.0.1"; port = {sink.port}; tls = "none"; }},
+  {{ name = "two"; host = "localhost"; port = {sink.port}; tls = "opportunistic"; }}, {{ name = "gone"; host = "127.0.0.1"; port = {closed}; tls = "none"; }}''',
+                  extra='routes = ( { recipients = [ "@corp.test" ]; via = [ "gone:1", "one:1" ]; }, { via = [ "one:3", "two:1", "mx" ]; } );')
+    code, out, _ = explain(relay, "--json")
+    found = rows_of(out)
+    hop = next(s for s in found if s["step"] == "next hop")
+    assert code == 0 and hop["reason"].splitlines() == [f"3 of 4 by one: 127.0.0.1:{sink.port}, up", f"1 of 4 by two: localhost:{sink.port}, up"], hop
+    assert [s["rule"] for s in found if s["step"] == "TLS"] == ["upstreams[1]", "upstreams[2]"], found
+    for to in ("a@corp.test", "b@corp.test", "c@corp.test"):
+        relay.submit(to=[to])
+    wait_for(lambda: "is down" in steps(relay, to="a@corp.test")[1]["next hop"]["reason"], "one of them is down")
+    _, s = steps(relay, to="a@corp.test")
+    assert s["next hop"]["verdict"] == "ok" and s["next hop"]["reason"].startswith(f"1 of 2 by one: 127.0.0.1:{sink.port}, up\n1 of 2 by gone: "), s
+    aligned = steps(relay, "--header-from", "a@lists.other.co.uk", sender="b@mail.other.co.uk")[1]["receiver"]["reason"]
+    assert "DMARC needs SPF" in aligned and "not aligned" not in aligned, aligned
+    assert "not aligned" in steps(relay, "--header-from", "a@else.co.uk", sender="b@mail.other.co.uk")[1]["receiver"]["reason"]
