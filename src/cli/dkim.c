@@ -191,7 +191,7 @@ static void show_domain(struct dkim_store *s, const struct options *o, struct st
 	bool one = options_given(o, "format") || options_given(o, "json");
 
 	if (!options_given(o, "offline"))
-		s->look = dkim_look_begin(s, domain, options_value(o, "resolver"));
+		s->look = dkim_look_begin(s->config, domain, options_value(o, "resolver"));
 	print_records_of(s, domain, ~0u, dkim_format(o, RECORDS_ZONE));
 	if (!one) {
 		printf("\nFor web forms:\n\n");

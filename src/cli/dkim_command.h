@@ -19,7 +19,7 @@ void dkim_added(struct dkim_store *s, struct str domain, enum records_format for
 /* ---- dkim_look.c ---- */
 
 /* Ask DNS for all keys of the domain; it can take some seconds. resolver NULL: the configured one. */
-struct dkim_look *dkim_look_begin(struct dkim_store *s, struct str domain, const char *resolver);
+struct dkim_look *dkim_look_begin(const struct config *c, struct str domain, const char *resolver);
 struct dkim_sight dkim_look_key(struct dkim_look *l, const struct cfg_sign *key);
 void dkim_look_end(struct dkim_look *l); /* NULL is allowed */
 

@@ -1,6 +1,8 @@
 /* dkim_look.c - what DNS has of our keys: a run of doctor that asks for nothing else. */
 #include "dkim_command.h"
 
+#include "posthouse/clock.h"
+
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -18,17 +20,17 @@ static void on_done(void *ctx)
 	uv_stop(&l->loop);
 }
 
-struct dkim_look *dkim_look_begin(struct dkim_store *s, struct str domain, const char *resolver)
+struct dkim_look *dkim_look_begin(const struct config *c, struct str domain, const char *resolver)
 {
 	static struct str checks[] = { S("dkim.works"), S("dkim.rotation") }; /* they ask for every key */
-	struct doctor_options o = { .domain = domain, .only = { checks, 2 }, .now = s->now };
+	struct doctor_options o = { .domain = domain, .only = { checks, 2 }, .now = clock_now_ms() };
 	struct dkim_look *l = NEW(struct dkim_look);
 	const struct doctor_hooks hooks = { .ctx = l, .done = on_done };
 
 	if (resolver)
 		o.resolver = str_of(resolver);
 	uv_loop_init(&l->loop);
-	l->run = doctor_start(&l->loop, s->config, &o, &hooks, geteuid(), getegid());
+	l->run = doctor_start(&l->loop, c, &o, &hooks, geteuid(), getegid());
 	while (!l->done)
 		uv_run(&l->loop, UV_RUN_DEFAULT);
 	return l;

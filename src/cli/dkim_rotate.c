@@ -73,7 +73,7 @@ static void print_missing(struct dkim_store *s, const struct cfg_sign *key, cons
 /* One look. True: something changed. */
 static bool look(struct dkim_store *s, struct str domain, const char *resolver)
 {
-	struct dkim_look *l = dkim_look_begin(s, domain, resolver);
+	struct dkim_look *l = dkim_look_begin(s->config, domain, resolver);
 	bool changed = false;
 
 	for (size_t i = 0; i < s->n; i++) {

@@ -196,7 +196,7 @@ static void explain_all(struct explain *e, const struct options *o)
 
 int command_explain(const struct options *o, const char *config_path)
 {
-	struct explain e = { .json = options_given(o, "json") };
+	struct explain e = { .json = options_given(o, "json"), .offline = options_given(o, "offline") };
 	struct config_faults faults = { 0 };
 	struct config *c;
 	int code;

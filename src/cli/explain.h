@@ -12,10 +12,12 @@ struct explain {
 	struct control *control;              /* NULL: no relay runs */
 	const struct msg_limits_rows *limits; /* of the login; NULL: not known */
 	const struct msg_stats_are *queue;    /* NULL: not known */
-	bool json;
-	struct str login, sender, author; /* sender and author after rewriting; author is that of From */
+	bool json, offline;                   /* offline: ask no name server */
+	struct str login, sender, author;     /* sender and author after rewriting; author is that of From */
 	struct str_list recipients;
 	uint64_t size;        /* 0: not given */
+	struct str signs;     /* the domain of the signatures; "": there are none */
+	bool key_missing;     /* none of their keys is in the DNS */
 	enum explained worst; /* of all steps */
 	struct str why;       /* of the first step that is as bad */
 	size_t steps;

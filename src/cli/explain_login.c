@@ -5,6 +5,8 @@
 #include "posthouse/clock.h"
 #include "posthouse/policy.h"
 
+#define FOUND_MAX 100 /* rows of a page */
+
 /* ---- the login ---- */
 
 /* An account as the relay or the file has it. */
@@ -172,6 +174,46 @@ static bool exceeds_fixed(struct explain *e)
 	return false;
 }
 
+/* Does the history or the queue have mail of the login to this address? False in *known_out: the relay does not say. */
+static bool was_written_to(struct explain *e, struct str address, bool *known_out)
+{
+	struct msg_find ask = { .user = str_head(e->login, str_find(e->login, '/')), .recipient = address, .max = FOUND_MAX };
+	union ipc_message *m;
+	const char *why;
+
+	*known_out = false;
+	do {
+		if (!control_call(e->control, MSG_find, &ask, MSG_found, &e->arena, &m, &why) || m->found.verdict.class != OK)
+			return false;
+		for (size_t i = 0; i < m->found.rows.n; i++)
+			if (str_ieq(m->found.rows.at[i].recipient, address))
+				return *known_out = true;
+		ask.phase = m->found.phase;
+		ask.at = m->found.at;
+		ask.position = m->found.position;
+		ask.n = m->found.n;
+	} while (ask.phase);
+	*known_out = true;
+	return false;
+}
+
+/* A line for each recipient. The history says less than queue knows when it decides, but it is what can be asked for. */
+static struct str new_text(struct explain *e)
+{
+	struct str text = S("");
+
+	for (size_t i = 0; i < e->recipients.n; i++) {
+		struct str address = e->recipients.at[i];
+		bool known, before = was_written_to(e, address, &known);
+
+		text = arena_printf(&e->arena, "%.*s\n%.*s %s", STR_ARG(text), STR_ARG(address),
+				    before  ? "was written to before"
+				    : known ? "is new, as far as the history goes back"
+					    : "can be new: not known");
+	}
+	return text;
+}
+
 void explain_limits(struct explain *e)
 {
 	const struct rec_limit_row *row = NULL, *new_ones = limit_row(e, own_key(e), "new_recipients ", NULL);
@@ -203,8 +245,8 @@ void explain_limits(struct explain *e)
 	}
 	said = S("not held");
 	if (new_ones)
-		said = arena_printf(&e->arena, "not held; %llu of %llu new recipients used (%.*s)",
+		said = arena_printf(&e->arena, "not held; %llu of %llu new recipients used (%.*s)%.*s",
 				    (unsigned long long)new_ones->used, (unsigned long long)new_ones->amount,
-				    STR_ARG(new_ones->rule));
+				    STR_ARG(new_ones->rule), STR_ARG(new_text(e)));
 	explain_step(e, "limits", EXPLAINED_OK, S(""), said);
 }

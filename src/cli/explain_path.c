@@ -213,7 +213,7 @@ static void explain_tls(struct explain *e, const struct cfg_upstream *u)
 
 static void explain_receiver(struct explain *e, const struct cfg_upstream *u)
 {
-	bool signs = config_signs(e->c, address_domain(e->author));
+	bool signs = e->signs.n > 0 && domains_align(e->signs, address_domain(e->author), false);
 	bool aligned = e->sender.n > 0 && domains_align(address_domain(e->sender), address_domain(e->author), false);
 	const char *spf = u ? "the provider's address" : "this relay's address";
 
@@ -221,13 +221,14 @@ static void explain_receiver(struct explain *e, const struct cfg_upstream *u)
 		explain_step(e, "receiver", EXPLAINED_OK, S(""),
 			     arena_printf(&e->arena, "sees %.*s in From: upstreams.rewrite_from",
 					  STR_ARG(u->from_address.n > 0 ? u->from_address : u->login)));
-	else if (signs)
+	else if (signs && !e->key_missing)
 		explain_step(e, "receiver", EXPLAINED_OK, S(""),
 			     arena_printf(&e->arena, "DKIM aligned: passes DMARC. SPF: %s", spf));
 	else
 		explain_step(e, "receiver", EXPLAINED_NONE, S(""),
-			     arena_printf(&e->arena, "no DKIM of %.*s: DMARC needs SPF for %s%s",
-					  STR_ARG(address_domain(e->author)), spf, aligned ? "" : ", and it is not aligned"));
+			     arena_printf(&e->arena, "no DKIM of %.*s%s: DMARC needs SPF for %s%s",
+					  STR_ARG(address_domain(e->author)), signs ? " that can be verified" : "", spf,
+					  aligned ? "" : ", and it is not aligned"));
 }
 
 void explain_path(struct explain *e, struct str recipient)

@@ -1,4 +1,5 @@
 /* explain_policy.c - `posthouse explain`: who may send as whom, rewriting, signatures. */
+#include "dkim_command.h"
 #include "explain.h"
 
 #include "posthouse/address.h"
@@ -84,6 +85,42 @@ struct str explain_rewrite(struct explain *e, const char *step, bool is_sender, 
 	return to;
 }
 
+/* ---- signatures ---- */
+
+static const struct cfg_sign *entry_of(const struct explain *e, const struct dkim_key *key)
+{
+	for (size_t i = 0; i < e->c->sign_n; i++)
+		if (str_eq(e->c->sign[i].domain, key->domain) && str_eq(e->c->sign[i].selector, key->selector))
+			return &e->c->sign[i];
+	return NULL;
+}
+
+/* ", both in DNS", or what is wrong with which key. */
+static struct str dns_text(struct explain *e, const struct dkim_key *keys, size_t n)
+{
+	static const char *const words[] = { [DKIM_SEEN] = "in DNS",
+					     [DKIM_NOT_SEEN] = "not in DNS",
+					     [DKIM_OTHER_SEEN] = "in DNS with another key",
+					     [DKIM_UNSEEN] = "DNS does not answer" };
+	struct dkim_look *look = dkim_look_begin(e->c, keys[0].domain, NULL);
+	size_t by_state[DKIM_UNSEEN + 1] = { 0 };
+	struct str each = S("");
+
+	for (size_t i = 0; i < n; i++) {
+		const struct cfg_sign *entry = entry_of(e, &keys[i]);
+		enum dkim_sight_state state = entry ? dkim_look_key(look, entry).world : DKIM_UNSEEN;
+
+		by_state[state]++;
+		each = arena_printf(&e->arena, "%.*s\n%.*s: %s", STR_ARG(each), STR_ARG(keys[i].selector), words[state]);
+	}
+	dkim_look_end(look);
+	e->key_missing = by_state[DKIM_NOT_SEEN] + by_state[DKIM_OTHER_SEEN] == n;
+	for (size_t state = 0; state <= DKIM_UNSEEN; state++)
+		if (by_state[state] == n)
+			return arena_printf(&e->arena, ", %s%s", n == 1 ? "" : n == 2 ? "both " : "all ", words[state]);
+	return each;
+}
+
 void explain_signature(struct explain *e)
 {
 	struct dkim_key keys[DKIM_KEYS_MAX];
@@ -96,12 +133,15 @@ void explain_signature(struct explain *e)
 					  STR_ARG(domain), STR_ARG(domain)));
 		return;
 	}
-	text = arena_printf(&e->arena, "%.*s by", STR_ARG(domain));
+	e->signs = keys[0].domain;
+	text = arena_printf(&e->arena, "%.*s by", STR_ARG(e->signs));
 	for (size_t i = 0; i < n; i++)
 		text = arena_printf(&e->arena, "%.*s%s %.*s (%s)", STR_ARG(text),
 				    i == 0      ? ""
 				    : i + 1 < n ? ","
 						: " and",
 				    STR_ARG(keys[i].selector), keys[i].algorithm == DKIM_ED25519_SHA256 ? "Ed25519" : "RSA");
+	if (!e->offline)
+		text = arena_printf(&e->arena, "%.*s%.*s", STR_ARG(text), STR_ARG(dns_text(e, keys, n)));
 	explain_step(e, "signature", EXPLAINED_OK, S(""), text);
 }

@@ -1,11 +1,12 @@
 """explain: which rules decide about a message, with their lines; it says what the relay then does."""
+from doctor_bed import Bed
 from lib import *
 
 ALICE = f"alice@{DOMAIN}"
 
 
-def explain(relay, *arguments, user="alice", sender=ALICE, to="bob@example.net"):
-    done = relay.command("explain", "--user", user, "--from", sender, "--to", to, *arguments, check=False)
+def explain(relay, *arguments, user="alice", sender=ALICE, to="bob@example.net", offline=True):
+    done = relay.command("explain", *(["--offline"] if offline else []), "--user", user, "--from", sender, "--to", to, *arguments, check=False)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -104,3 +105,22 @@ def test_weights_and_alignment():
     aligned = steps(relay, "--header-from", "a@lists.other.co.uk", sender="b@mail.other.co.uk")[1]["receiver"]["reason"]
     assert "DMARC needs SPF" in aligned and "not aligned" not in aligned, aligned
     assert "not aligned" in steps(relay, "--header-from", "a@else.co.uk", sender="b@mail.other.co.uk")[1]["receiver"]["reason"]
+
+
+def test_new_recipients_and_keys_in_the_dns():
+    """Whether the login has written to the recipient before, and whether receivers find the keys."""
+    bed = Bed()
+    bed.start()
+    relay = bed.relay
+    _, s = steps(relay, offline=False)
+    assert s["signature"]["reason"].endswith(f"by {relay.selector} (RSA), in DNS") and "passes DMARC" in s["receiver"]["reason"], s
+    del bed.records[f"{relay.selector}._domainkey.{DOMAIN}", "TXT"]
+    bed.again()
+    _, s = steps(relay, offline=False)
+    assert s["signature"]["reason"].endswith(", not in DNS") and "that can be verified: DMARC needs SPF" in s["receiver"]["reason"], s
+    relay = Relay(Sink().port, limits='new_recipients = [ "20/1d" ];')
+    assert "bob@example.net is new, as far as the history" in steps(relay)[1]["limits"]["reason"]
+    relay.submit(to=["bob@example.net"])
+    relay.wait_empty()
+    wait_for(lambda: "bob@example.net was written to before" in steps(relay)[1]["limits"]["reason"], "it is known now")
+    assert "rob@example.net is new" in steps(relay, to="rob@example.net")[1]["limits"]["reason"]
