@@ -197,6 +197,8 @@ int command_doctor(const struct options *o, const char *config_path)
 	struct config_faults faults;
 	int code;
 
+	if (options_given(o, "send"))
+		return doctor_send(o, config_path, options_value(o, "send"));
 	if (options_given(o, "headers"))
 		return doctor_headers(o, config_path, options_value(o, "headers"));
 	k.config = config_load(config_path, &faults);

@@ -19,4 +19,7 @@ void doctor_count(const struct doctor *d, size_t counts_out[DOCTOR_RESULTS]);
 /* doctor_json.c: a document for each finding, and the summary. */
 void doctor_print_json(struct doctor_run *run, const struct config *c);
 
+/* doctor_send.c: a test message to the address, and what became of it within a minute; returns the exit code. */
+int doctor_send(const struct options *o, const char *config_path, const char *address);
+
 #endif

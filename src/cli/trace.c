@@ -217,6 +217,14 @@ static void trace(struct session *s, struct tracing *t)
 	arena_fini(&t->message.arena);
 }
 
+size_t trace_print(struct session *s, uint64_t id, bool json)
+{
+	struct tracing t = { .message.id = id, .json = json };
+
+	trace(s, &t);
+	return t.documents;
+}
+
 int command_trace(const struct options *o, const char *config_path)
 {
 	struct message_name name = message_name_read(o->arguments[0]);

@@ -26,6 +26,9 @@ struct traced {
 	size_t addresses_n;
 };
 
+/* ---- trace.c: one message, as `posthouse trace` prints it; with `json` the number of documents is returned ---- */
+size_t trace_print(struct session *s, uint64_t id, bool json);
+
 /* ---- trace_words.c: an event as a sentence; what is on a line of its own begins behind a line end ---- */
 struct str event_words(const struct traced *t, struct arena *a, const struct rec_event_row *e);
 /* The sentence before the first event: who sent it, and from where. */

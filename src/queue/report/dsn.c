@@ -223,7 +223,7 @@ static void tell_postmaster(struct dsn *dsn)
 		return;
 	}
 	if (dsn->parent.kind == KIND_NOTICE) {
-		reason = S("it was a note to the postmaster");
+		reason = S("it was a notice of the relay's own");
 	} else if (postmaster_copy_allowed(&dsn->reports->dsns.copies, clock_now_ms())) {
 		told = "postmaster";
 		copied = true;

@@ -1,6 +1,8 @@
 /* report.c - the room's start, end, and what is done to all its parts. */
 #include "report/report.h"
 
+#include "report/test_mail.h"
+
 /* Message ids of the queue's own messages; those of submission's workers are of node 0. */
 #define IDS_NODE   15
 #define IDS_WORKER 63
@@ -31,13 +33,14 @@ void reports_close(struct reports *rs)
 {
 	dsns_cancel(rs);
 	notifications_cancel(rs);
+	test_mail_cancel(rs);
 	rs->store = NULL;
 	rs->closing = true;
 }
 
 bool reports_are_busy(const struct reports *rs)
 {
-	return dsns_are_busy(rs) || notifications_are_busy(rs);
+	return dsns_are_busy(rs) || notifications_are_busy(rs) || test_mail_is_busy(rs);
 }
 
 void reports_retry(struct reports *rs)

@@ -39,6 +39,7 @@ struct reports {
 	struct id_source ids;
 	struct dsns dsns;
 	struct notifications notifications;
+	struct test_mail *test_mail; /* that is written now; NULL: none */
 };
 
 /* Everything that the observer and the role point to must live until reports_fini(). */

@@ -168,7 +168,7 @@ static void test_failed_report(void **state)
 	set_failed(h, note->id, 1);
 	dsns_wake(&h->q->reports);
 	UNTIL(h, recipient(note->id, 1)->state == RCPT_DISCARDED);
-	assert_true(stored_event(note->id, "mail.discarded", "note to the postmaster"));
+	assert_true(stored_event(note->id, "mail.discarded", "a notice of the relay's own"));
 	run_quiet(h);
 	assert_int_equal(stored_messages(), 3);
 }
