@@ -265,13 +265,13 @@ const struct key config_keys[] = {
 	  "Only active keys sign. A pending one waits until its record is published, a retired one until no mail that it signed "
 	  "waits; both are checked like active ones. `posthouse dkim` keeps state, since and seen.",
 	  .choices = sign_state_choices },
-	{ "sign[].since", CFG_TEXT, IN(cfg_sign, since), "", NO_BOUNDS, 0, RELOADABLE,
+	{ "sign[].since", CFG_TEXT, IN(cfg_sign, since), "", NO_BOUNDS, DOCTOR, RELOADABLE,
 	  "When the key came into this state.", .format = &format_instant },
-	{ "sign[].seen", CFG_TEXT, IN(cfg_sign, seen), "", NO_BOUNDS, 0, RELOADABLE,
+	{ "sign[].seen", CFG_TEXT, IN(cfg_sign, seen), "", NO_BOUNDS, DOCTOR, RELOADABLE,
 	  "When the record of a pending key was first seen at the domain's own name servers; \"\": not at the last look.",
 	  .format = &format_instant },
 	{ "sign[].key_pem", CFG_SECRET, IN(cfg_sign, key_pem), NULL, NO_BOUNDS, VAULT, RELOADABLE | FILLED, "" },
-	{ "sign[].record", CFG_TEXT, IN(cfg_sign, record), NULL, NO_BOUNDS, 0, RELOADABLE | FILLED, "" },
+	{ "sign[].record", CFG_TEXT, IN(cfg_sign, record), NULL, NO_BOUNDS, DOCTOR, RELOADABLE | FILLED, "" },
 	{ "sign[].algorithm", CFG_ENUM, IN(cfg_sign, algorithm), NULL, NO_BOUNDS, SUBMISSION | QUEUE | RELAY | VAULT | DOCTOR,
 	  RELOADABLE | FILLED, "", .choices = dkim_choices },
 

@@ -22,12 +22,12 @@ struct daily {
 	const char *path;
 	struct faults_news news; /* that the postmaster is told of */
 	uint64_t call;           /* 0: nothing is told */
+	uint64_t looks;          /* that have ended */
 };
 
-/* What can go wrong by itself. The role has no keys: whether a record is that of our key is for the command to say. */
-static struct str checks[] = {
-	{ "cert.expiry", 11 }, { "dkim.published", 14 }, { "ptr.exists", 10 }, { "ptr.confirmed", 13 }, { "dnsbl.*", 7 }
-};
+/* What can go wrong by itself. The role has no private keys: the records to publish come with its configuration. */
+static struct str checks[] = { { "cert.expiry", 11 }, { "dkim.published", 14 }, { "dkim.match", 10 },
+			       { "ptr.exists", 10 },  { "ptr.confirmed", 13 },  { "dnsbl.*", 7 } };
 
 /* Tests have shorter days. */
 static uint64_t scaled(uint64_t ms)
@@ -90,6 +90,7 @@ static void on_done(void *ctx)
 
 	d->news =
 		faults_compare(&d->faults, &d->arena, findings, doctor_is_deaf(d->run) ? 0 : n, clock_now_ms(), scaled(APART_MS));
+	d->looks++;
 	look_in(d, d->news.waits ? AGAIN_MS : DAY_MS);
 	if (d->news.subject.n > 0)
 		tell(d);
@@ -149,11 +150,19 @@ static void stop(struct role *r, uint64_t grace_ms)
 	role_stopped(r);
 }
 
+static void stats(struct role *r)
+{
+	const struct daily *d = role_data(r);
+
+	role_stat(r, METRIC_DOCTOR_LOOKS, d->looks);
+	role_stat(r, METRIC_DOCTOR_FAULTS, json_object_size(d->faults.known));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct ipc_handlers handlers = { 0 };
 	static const struct role_ops ops = {
-		.id = ROLE_DOCTOR, .start = start, .apply = apply, .stop = stop, .handlers = &handlers
+		.id = ROLE_DOCTOR, .start = start, .apply = apply, .stop = stop, .stats = stats, .handlers = &handlers
 	};
 
 	return role_main(argc, argv, &ops);

@@ -245,3 +245,11 @@ def test_postmaster_is_told_once_a_fault_and_once_when_it_is_mended():
     assert mended.message["Subject"] == "1 fault is mended", mended.message["Subject"]
     assert f"{V6} has no reverse name" in mended.message.get_content()
     assert len(home.messages) == 2
+    # the role has no key, but knows which record is ours
+    record = bed.dkim_record()
+    bed.set(f"{bed.relay.selector}._domainkey.{DOMAIN}", "TXT", txt(record[:100] + ("B" if record[100] == "A" else "A") + record[101:]))
+    bed.again()
+    words = home.wait(3)[2].message.get_content()
+    assert f"dkim.match: {bed.relay.selector} " in words and "posthouse doctor" in words, words
+    [role] = [role for role in json.loads(bed.relay.command("status", "--json").stdout)["roles"] if role["role"] == "doctor"]
+    assert role["answers"] and role["figures"]["looks"] > 0 and role["figures"]["faults"] == 1, role

@@ -12,7 +12,8 @@
 static const char full[] =
 	"hostname = \"relay.example.org\"; postmaster = \"postmaster@example.org\";\n"
 	"certificates = ( { chain = \"chain.pem\"; key = \"key.pem\"; } );\n"
-	"sign = ( { domain = \"example.org\"; selector = \"selector1\"; key = \"rsa.key\"; } );\n"
+	"sign = ( { domain = \"example.org\"; selector = \"selector1\"; key = \"rsa.key\"; since = \"2027-03-02T14:02:11Z\";\n"
+	"           seen = \"2027-03-01T14:02:11Z\"; } );\n"
 	"senders = ( { user = \"alice\"; addresses = [ \"alice@example.org\", \"@example.net\" ]; } );\n"
 	"auth = { backend = \"ldapdb\"; options = { ldapdb_uri = \"ldapi:///\"; ldapdb_pw = \"open-sesame\"; }; };\n"
 	"limits = { users = ( { user = \"web\"; messages = [ \"77/1h\" ]; priority = 9; over = \"hold\"; } ); };\n"
@@ -79,7 +80,7 @@ static void secrets(void **state)
 		{ "upstream CA", middle(whole->upstreams[0].ca_pem), 1u << ROLE_RELAY },
 		{ "ticket key", str_head(whole->tls_ticket_secret, 40), 1u << ROLE_SUBMISSION },
 		{ "Cyrus' options", S("open-sesame"), 1u << ROLE_LOGIN },
-		{ "rewritten", S("root@rewritten.example"), 1u << ROLE_SUBMISSION },
+		{ "rewritten", S("root@rewritten.example"), 1u << ROLE_SUBMISSION | 1u << ROLE_QUEUE },
 		{ "device's recipients", S("@to.example"), 1u << ROLE_SUBMISSION },
 		{ "device's user", S("printer@relay.example.org"), 1u << ROLE_SUBMISSION | 1u << ROLE_QUEUE },
 		{ "TLS chain", middle(whole->certificates[0].chain_pem), 1u << ROLE_SUBMISSION },
@@ -149,7 +150,7 @@ static void submission(void **state)
 static void others(void **state)
 {
 	struct config *vault = slice(ROLE_VAULT), *queue = slice(ROLE_QUEUE), *relay = slice(ROLE_RELAY),
-		      *login = slice(ROLE_LOGIN), *console = slice(ROLE_CONSOLE);
+		      *login = slice(ROLE_LOGIN), *console = slice(ROLE_CONSOLE), *doctor = slice(ROLE_DOCTOR);
 	struct user_limits limits;
 
 	assert_int_equal(login->auth.options.n, 2);
@@ -191,6 +192,12 @@ static void others(void **state)
 	assert_true(str_eq(login->auth.realm, S("relay.example.org")));
 	assert_true(str_eq(console->control, S("/run/posthouse/control.sock")));
 	assert_true(str_eq(console->run_as, S("posthouse")));
+	/* what dkim.match and dkim.rotation need, without the key */
+	assert_true(whole->sign[0].record.n > 100 && str_eq(doctor->sign[0].record, whole->sign[0].record));
+	assert_true(str_eq(doctor->sign[0].since, S("2027-03-02T14:02:11Z")) && doctor->sign[0].state == SIGN_ACTIVE);
+	assert_true(str_eq(doctor->sign[0].seen, S("2027-03-01T14:02:11Z")));
+	assert_int_equal(doctor->sign[0].key_pem.n + doctor->sign[0].key.n, 0);
+	config_free(doctor);
 	config_free(vault);
 	config_free(queue);
 	config_free(relay);
