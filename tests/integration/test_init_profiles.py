@@ -149,7 +149,7 @@ def init_where_names_lead_here(relay, host, address, *options):
     hosts = pathlib.Path(WORK_DIR()) / "hosts"
     hosts.write_text(f"127.0.0.1 localhost\n{address} {host}\n")
     script = f"mount --bind {hosts} /etc/hosts && exec \"$@\""
-    arguments = [relay.build / "posthouse", "-c", relay.conf, "init", DOMAIN, "--yes", "--profile", "gmail", "--resolver", "127.0.0.1:1", "--address", "127.0.0.1",
+    arguments = [relay.build / "posthouse", "-c", relay.conf, "init", DOMAIN, "--yes", "--profile", "gmail", "--resolver", "127.0.0.1@1", "--address", "127.0.0.1",
                  "--state-dir", relay.dir.parent / "new-state", "--control", relay.dir.parent / "control.sock", "--run-as", ME, *options]
     return subprocess.run(["unshare", "--mount", "sh", "-c", script, "sh", *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, timeout=LIMIT)
