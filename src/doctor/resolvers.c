@@ -112,13 +112,14 @@ static void ask(struct waiting *w, struct dns *dns)
 
 /* ---- a recursion of our own ---- */
 
+/* Root servers know `net`. An answer that it is not there comes from something on the way that answers in their place. */
 static void on_root(void *ctx, const struct dns_found *found)
 {
 	struct source *s = ctx;
 	struct waiting *w = s->waiting;
 
 	s->world_known = true;
-	s->world_possible = found->verdict.class == OK;
+	s->world_possible = found->verdict.class == OK && found->n > 0;
 	s->waiting = NULL;
 	for (; w; w = w->next)
 		ask(w, s->world_possible ? s->world : s->clients);
