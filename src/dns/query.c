@@ -70,6 +70,23 @@ static bool follow_cnames(struct query *q, const struct dns_record *records, siz
 	return false;
 }
 
+/* RFC 1035 4.1.1, RFC 2136 2.2 */
+static struct str rcode_text(struct arena *a, unsigned rcode)
+{
+	static const char *const texts[] = {
+		[1] = "the server does not understand the question (FORMERR)",
+		[2] = "server failure",
+		[4] = "the server does not know this kind of question (NOTIMP)",
+		[5] = "the server refuses to answer (REFUSED)",
+		[9] = "the server is not the one of this zone (NOTAUTH)",
+		[10] = "the name is not in the zone of the server (NOTZONE)",
+	};
+
+	if (rcode < sizeof texts / sizeof *texts && texts[rcode])
+		return str_of(texts[rcode]);
+	return arena_printf(a, "the server answers with code %u", rcode);
+}
+
 static void pick(struct query *q, const struct dns_answer *answer, bool secure)
 {
 	if (!follow_cnames(q, answer->records, answer->n)) {
@@ -100,16 +117,12 @@ static void take_answer(struct query *q, int rcode, struct str packet, int secur
 	q->bogus = security == BOGUS;
 	if (security == BOGUS)
 		fail(q, arena_printf(a, "not authentic (DNSSEC): %.*s", REASON_MAX, why_bogus ? why_bogus : ""));
-	else if (rcode == RCODE_SERVFAIL || packet.n == 0)
-		fail(q, S("server failure"));
-	else if (rcode != RCODE_NOERROR)
-		fail(q, arena_printf(a, "response code %d", rcode));
+	else if (rcode != RCODE_NOERROR || packet.n == 0)
+		fail(q, rcode_text(a, rcode == RCODE_NOERROR ? RCODE_SERVFAIL : (unsigned)rcode));
 	else if (!dns_parse(a, arena_str(a, packet), &answer))
 		fail(q, S("the answer is malformed"));
-	else if (answer.rcode == RCODE_SERVFAIL)
-		fail(q, S("server failure"));
 	else if (answer.rcode != RCODE_NOERROR && answer.rcode != RCODE_NXDOMAIN)
-		fail(q, arena_printf(a, "response code %u", answer.rcode));
+		fail(q, rcode_text(a, answer.rcode));
 	else if (answer.referral)
 		fail(q, S("the resolver only names other servers to ask"));
 	else

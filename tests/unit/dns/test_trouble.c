@@ -33,6 +33,7 @@ static void test_manners(void **state)
 		assert_int_equal(f->verdict.code, 451);
 		assert_true(str_eq(f->verdict.enhanced, S("4.4.3")));
 		assert_true(str_search(f->verdict.text, S("order.test (MX)")) < f->verdict.text.n);
+		assert_true(str_search(f->verdict.text, S("code")) == f->verdict.text.n); /* words, as "refuses" */
 		assert_int_equal(f->n, 0);
 		assert_true(f->false_server.asked > 0);
 		assert_in_range(uv_now(&f->loop) - began, 0, 20000); /* the usual limit is 30 s */
