@@ -188,6 +188,10 @@ void dkim_look_at(struct doctor *d, const struct cfg_sign *key, struct dkim_sigh
 /* In the order of the table. */
 const struct doctor_finding *doctor_findings(const struct doctor *d, size_t *n_out);
 
+/* The finding before this one, of the same check and domain, whose remedy has the same records: they are to be published once.
+ * NULL: there is none. */
+const struct doctor_finding *doctor_same_records(const struct doctor *d, const struct doctor_finding *f);
+
 /* The questions to DNS that the finding's check has asked, one after another; false: no more. */
 struct doctor_evidence {
 	const struct dns_question *question;

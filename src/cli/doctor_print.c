@@ -37,31 +37,41 @@ static size_t width(struct str s)
 	return n;
 }
 
-void doctor_print_wrapped(struct arena *a, struct str text, size_t at, size_t indent)
+/* One line of the text, from column `at` on. Blanks at its front indent all of it; no line ends in a blank. */
+static void print_line(struct str line, size_t at, size_t indent)
 {
-	struct str line, word;
-	bool first_line = true;
+	size_t blanks = 0;
+	bool first = true;
+	struct str word;
 
-	while (str_split(&text, '\n', &line)) {
-		bool first = true;
-
-		if (!first_line)
+	for (; line.n > 0 && line.p[0] == ' '; line = str_from(line, 1))
+		blanks++;
+	indent += blanks;
+	while (str_split(&line, ' ', &word)) {
+		if (word.n > 0 && !first && at + blanks + width(word) > COLUMNS) {
 			printf("\n%*s", (int)indent, "");
-		at = first_line ? at : indent;
-		first_line = false;
-		line = utf8_shown(a, line);
-		while (str_split(&line, ' ', &word)) {
-			if (!first && at + 1 + width(word) > COLUMNS) {
-				printf("\n%*s", (int)indent, "");
-				at = indent;
-			} else if (!first) {
-				putchar(' ');
-				at++;
-			}
-			printf("%.*s", STR_ARG(word));
-			at += width(word);
+			at = indent;
+			blanks = 0;
+		}
+		if (word.n > 0) {
+			printf("%*s%.*s", (int)blanks, "", STR_ARG(word));
+			at += blanks + width(word);
+			blanks = 0;
 			first = false;
 		}
+		blanks++;
+	}
+}
+
+void doctor_print_wrapped(struct arena *a, struct str text, size_t at, size_t indent)
+{
+	struct str line;
+
+	while (str_split(&text, '\n', &line)) {
+		print_line(utf8_shown(a, line), at, indent);
+		at = indent;
+		if (text.n > 0)
+			printf("\n%*s", (int)indent, "");
 	}
 	putchar('\n');
 }
@@ -100,14 +110,24 @@ static void print_records_of(struct arena *a, const struct doctor_finding *f)
 	}
 }
 
-static void print_remedy(struct arena *a, const struct doctor_finding *f)
+static void print_remedy(struct arena *a, const struct doctor *d, const struct doctor_finding *f)
 {
+	struct str config = f->remedy.config, command = f->remedy.command;
+	bool both = config.n > 0 && command.n > 0, fit = INDENT + 4 + width(config) + 2 + width(command) <= COLUMNS;
+	const struct doctor_finding *same = doctor_same_records(d, f);
+
+	if (same) {
+		print_indented(a, arena_printf(a, "The record for %.*s has this one too.", STR_ARG(same->subject)));
+		return;
+	}
 	print_indented(a, f->remedy.text);
 	print_records_of(a, f);
-	if (f->remedy.config.n > 0 || f->remedy.command.n > 0)
-		print_indented(a, arena_printf(a, "    %.*s%s%.*s", STR_ARG(f->remedy.config),
-					       f->remedy.config.n > 0 && f->remedy.command.n > 0 ? "  " : "",
-					       STR_ARG(f->remedy.command)));
+	if (config.n > 0 || command.n > 0)
+		print_indented(a, arena_printf(a, "    %.*s%s%.*s", STR_ARG(config),
+					       !both ? ""
+					       : fit ? "  "
+						     : "\n    ",
+					       STR_ARG(command)));
 }
 
 static bool is_shown(const struct doctor_finding *f, bool all)
@@ -115,7 +135,7 @@ static bool is_shown(const struct doctor_finding *f, bool all)
 	return all || (f->result != DOCTOR_OK && f->result != DOCTOR_ADVICE && f->result != DOCTOR_SKIPPED);
 }
 
-static void print_finding(struct arena *a, const struct doctor_finding *f)
+static void print_finding(struct arena *a, const struct doctor *d, const struct doctor_finding *f)
 {
 	int at = printf("%-4s  %-*s ", labels[f->result], ID_COLUMNS, doctor_check_id(f->check));
 
@@ -123,7 +143,7 @@ static void print_finding(struct arena *a, const struct doctor_finding *f)
 	if (f->result == DOCTOR_OK || f->result == DOCTOR_SKIPPED || f->result == DOCTOR_IGNORED)
 		return;
 	print_indented(a, f->why);
-	print_remedy(a, f);
+	print_remedy(a, d, f);
 }
 
 /* ---- blocks: the machine, then each domain, those with equal findings together ---- */
@@ -171,7 +191,7 @@ static void print_domain(struct arena *a, const struct doctor *d, struct str dom
 
 	for (size_t i = 0; i < n; i++)
 		if (str_eq(f[i].domain, domain) && is_shown(&f[i], all))
-			print_finding(a, &f[i]);
+			print_finding(a, d, &f[i]);
 }
 
 static void print_blocks(struct arena *a, const struct doctor *d, bool all)

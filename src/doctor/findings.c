@@ -180,12 +180,32 @@ static void judge(struct doctor *d)
 	}
 }
 
+/* Was `f` skipped because of the other one? */
+static bool comes_after(const struct doctor_finding *f, const struct doctor_finding *cause)
+{
+	return f->result == DOCTOR_SKIPPED && cause->result != DOCTOR_OK &&
+	       str_eq(f->after, str_of(check_rows[cause->check].id)) &&
+	       (f->domain.n == 0 || cause->domain.n == 0 || str_eq(f->domain, cause->domain));
+}
+
+/* Only what was asked for stays, and what has to be mended before that can be judged: so nobody takes "skipped" for good. */
 static void drop_unselected(struct doctor *d)
 {
+	bool *keeps = ARENA_ARRAY(&d->arena, bool, d->findings_n + 1);
 	size_t n = 0;
+	bool more = true;
 
 	for (size_t i = 0; i < d->findings_n; i++)
-		if (d->selected[d->findings[i].check])
+		keeps[i] = d->selected[d->findings[i].check];
+	while (more) {
+		more = false;
+		for (size_t i = 0; i < d->findings_n; i++)
+			for (size_t j = 0; keeps[i] && j < d->findings_n; j++)
+				if (!keeps[j] && comes_after(&d->findings[i], &d->findings[j]))
+					more = keeps[j] = true;
+	}
+	for (size_t i = 0; i < d->findings_n; i++)
+		if (keeps[i])
 			d->findings[n++] = d->findings[i];
 	d->findings_n = n;
 }
@@ -195,6 +215,28 @@ void findings_finish(struct doctor *d)
 	judge(d);
 	sort(d);
 	drop_unselected(d);
+}
+
+static bool same_records(const struct doctor_finding *a, const struct doctor_finding *b)
+{
+	if (a->remedy.records_n != b->remedy.records_n)
+		return false;
+	for (size_t i = 0; i < a->remedy.records_n; i++) {
+		const struct dns_entry *x = &a->remedy.records[i], *y = &b->remedy.records[i];
+
+		if (strcmp(x->type, y->type) != 0 || !str_eq(x->name, y->name) || !str_eq(x->value, y->value))
+			return false;
+	}
+	return a->remedy.records_n > 0;
+}
+
+const struct doctor_finding *doctor_same_records(const struct doctor *d, const struct doctor_finding *f)
+{
+	for (const struct doctor_finding *o = d->findings; o < f; o++)
+		if (o->check == f->check && o->result == f->result && o->subject.n > 0 && str_eq(o->domain, f->domain) &&
+		    same_records(o, f))
+			return o;
+	return NULL;
 }
 
 const struct doctor_finding *doctor_findings(const struct doctor *d, size_t *n_out)

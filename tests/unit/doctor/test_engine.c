@@ -91,6 +91,17 @@ static void test_selection(void **state)
 			    str_starts(str_of(doctor_check_id(f[i].check)), S("ptr.")));
 	expect(t, "ptr.name", DOCTOR_SKIPPED, "ptr.exists");
 	table_free(t);
+	/* the cause is told, and counts, also when it was not asked for */
+	t = table_new(DIRECT "senders = ( { user = \"a\"; addresses = [ \"@gone.test\" ]; } );");
+	table_only(t, "dkim.*");
+	table_replaced(t, "");
+	table_run(t);
+	expect(t, "dkim.key", DOCTOR_SKIPPED, "domain.exists");
+	expect(t, "domain.exists", DOCTOR_FAILURE, "does not exist");
+	f = doctor_findings(table_doctor(t), &n);
+	for (size_t i = 0; i < n; i++)
+		assert_true(str_starts(str_of(doctor_check_id(f[i].check)), S("dkim.")) || str_eq(f[i].domain, S("gone.test")));
+	table_free(t);
 	t = table_new(DIRECT);
 	table_options(t)->offline = true;
 	table_run(t);

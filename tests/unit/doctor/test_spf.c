@@ -131,6 +131,22 @@ static void records(void **state)
 	plant(DIRECT, "!example.org SERVFAIL", "spf.record", DOCTOR_UNKNOWN, "server failure");
 }
 
+/* Both addresses are missing in the same record: it is published once. */
+static void test_one_record(void)
+{
+	struct table *t = table_new(DIRECT);
+	const struct doctor_finding *v4, *v6;
+
+	table_only(t, "spf.pass");
+	table_world(t, D "v=spf1 ip4:198.51.100.1 -all");
+	table_run(t);
+	v4 = expect(t, "spf.pass", DOCTOR_FAILURE, "203.0.113.25 gets");
+	v6 = expect(t, "spf.pass", DOCTOR_FAILURE, "2001:db8::25 gets");
+	assert_null(doctor_same_records(table_doctor(t), v4));
+	assert_ptr_equal(doctor_same_records(table_doctor(t), v6), v4);
+	table_free(t);
+}
+
 static void passes(void **state)
 {
 	static const struct fault rows[] = {
@@ -148,6 +164,7 @@ static void passes(void **state)
 	};
 
 	CHECK_ALL(rows);
+	test_one_record();
 	plant(DIRECT, D "v=spf1 a:t.test -all\nt.test SERVFAIL", "spf.pass", DOCTOR_UNKNOWN, "no answer for t.test");
 	plant(DIRECT, D "v=spf1 mx ?all", "spf.pass", DOCTOR_WARNING, "gets \"neutral\"");
 }
