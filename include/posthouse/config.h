@@ -330,6 +330,8 @@ unsigned faults_print(const struct config_faults *faults);
 bool host_name_valid(struct str name);
 /* Of DKIM: letters, digits, '-' and '_', dots between. */
 bool selector_valid(struct str s);
+/* "recursive", or name servers as delivery.resolver has them: "192.0.2.53 127.0.0.1@5353". */
+bool resolver_valid(struct str s);
 
 struct via via_read(struct str entry);
 

@@ -2,6 +2,7 @@
 #include "options.h"
 
 #include "posthouse/arena.h"
+#include "posthouse/config.h"
 #include "posthouse/log.h"
 
 #include <assert.h>
@@ -143,6 +144,8 @@ static void take(struct reading *r, const struct command_row *row, const char *v
 	o->version |= strcmp(row->name, "version") == 0;
 	if (row->kind == ROW_GLOBAL)
 		return;
+	if (value && strcmp(row->name, "resolver") == 0 && !resolver_valid(str_of(value)))
+		complain(r, "--resolver wants %s, not \"%s\"", row->words, value);
 	if (value && !again(row) && options_given(o, row->name))
 		complain(r, "--%s was given more than once", row->name);
 	o->given[o->given_n++] = (struct option_given){ row->name, value };

@@ -250,7 +250,7 @@ static bool name_server_valid(struct str s)
 	       (at == s.n || (str_to_u64(str_from(s, at + 1), &port) && port > 0 && port <= 65535));
 }
 
-static bool resolver_valid(struct str s)
+bool resolver_valid(struct str s)
 {
 	struct str rest = s, word;
 	unsigned n = 0;

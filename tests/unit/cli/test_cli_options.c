@@ -28,6 +28,7 @@ static const struct command_row small[] = {
 	GLOBAL("version", 0, "", "h")
 	COMMAND(queue, "list", "", "h") VERB("list", "[ID]", "h") VERB("show", "ID", "h") VERB("hold", "[ID]", "h")
 	OPTION("user", 'u', "LOGIN", "list hold", "h") OPTION("all", 'a', "", "hold", "h") OPTION("reason", 0, "TEXT", "hold", "h")
+	OPTION("resolver", 0, "ADDRESS[@PORT]", "list", "h")
 	JSON("list show")
 	COMMAND(user, "", "", "h") VERB("add", "NAME", "h")
 	COMMAND(explain, "", "", "h") OPTION("to", 0, "ADDRESS...", "", "h")
@@ -172,6 +173,8 @@ static void wrong_lines(void **state)
 		{ "queue list --json=1", "--json takes no value" },
 		{ "queue list --user", "--user wants a value: LOGIN" },
 		{ "queue list -u", "--user wants a value: LOGIN" },
+		{ "queue list --resolver nonsense", "--resolver wants ADDRESS[@PORT], not \"nonsense\"" },
+		{ "queue list --resolver=127.0.0.1@70000", "--resolver wants ADDRESS[@PORT], not \"127.0.0.1@70000\"" },
 		{ "queue hold --user a --user b", "--user was given more than once" },
 		{ "queue list --reason x", "--reason is not for queue list" },
 		{ "queue show --all ID", "--all is not for queue show" },
