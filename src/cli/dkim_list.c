@@ -66,7 +66,9 @@ static const char *algorithm_name(const struct cfg_sign *key)
 
 static json_t *time_json(struct str text)
 {
-	return text.n > 0 ? json_text(text) : json_null();
+	uint64_t ms;
+
+	return date_parse(text, &ms) ? json_time(ms) : json_null();
 }
 
 static const struct column columns[] = { { "DOMAIN" }, { "SELECTOR" }, { "KIND" }, { "STATE" }, { "SINCE" } };
@@ -102,7 +104,7 @@ int dkim_list(const struct options *o, const char *config_path)
 	}
 	columns_print(&table, stdout, terminal_width());
 	if (options_given(o, "json"))
-		json_print(json_pack("{s:s, s:i, s:b}", "kind", "end", "n", (int)s.n, "truncated", 0));
+		json_end(s.n, false);
 	else if (s.n == 0)
 		printf("No domain has a key: mail is not signed.\nNext: posthouse dkim generate DOMAIN\n");
 	dkim_close(&s);
