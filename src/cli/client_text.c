@@ -1,6 +1,8 @@
 /* client_text.c - the texts of client_settings.def with the values of this relay. */
 #include "client.h"
 
+#include "cli.h"
+
 #include <stdio.h>
 
 static const struct client_row {
@@ -100,8 +102,28 @@ static bool is_wanted(const struct client_values *v, struct str *line)
 	return true;
 }
 
+/* Lines to be copied stay as they are; in others the values can be longer than was thought of. */
+static void print_wrapped(struct str line)
+{
+	size_t column = 0;
+
+	while (column < line.n && line.p[column] == ' ')
+		column++;
+	if (column >= 6) {
+		printf("%.*s\n", STR_ARG(line));
+		return;
+	}
+	for (size_t at; column > 0 && (at = str_search(str_from(line, column), S("  "))) < line.n - column;)
+		for (column += at; column < line.n && line.p[column] == ' ';)
+			column++;
+	printf("%.*s", STR_ARG(str_head(line, column)));
+	print_words(stdout, str_from(line, column), (unsigned)column, (unsigned)column);
+}
+
 static void print_line(struct arena *a, const struct client_values *v, struct str line)
 {
+	struct str all = S("");
+
 	if (!is_wanted(v, &line))
 		return;
 	/* braces with anything else in them are of the language */
@@ -110,14 +132,13 @@ static void print_line(struct arena *a, const struct client_values *v, struct st
 		struct str key = str_head(str_from(line, open + 1), end > open ? end - open - 1 : 0);
 		struct str value = end < line.n ? value_of(a, v, key) : S("");
 
-		printf("%.*s%.*s", STR_ARG(str_head(line, open)), STR_ARG(value));
+		all = arena_printf(a, "%.*s%.*s%.*s%s", STR_ARG(all), STR_ARG(str_head(line, open)), STR_ARG(value),
+				   open < line.n && value.n == 0 ? "{" : "");
 		if (open == line.n)
 			break;
-		if (value.n == 0)
-			putchar('{');
 		line = str_from(line, value.n > 0 ? end + 1 : open + 1);
 	}
-	putchar('\n');
+	print_wrapped(all);
 }
 
 static void print_lines(struct arena *a, const struct client_values *v, const char *text)
@@ -138,7 +159,7 @@ static const char common[] = "      server     {host}\n"
 			     "      port       {ports}\n"
 			     "      user name  {login}\n"
 			     "      password   one of its own for each device, which can be removed alone:\n"
-			     "                 {program} user add {login}/DEVICE --generate\n";
+			     "      {program} user add {login}/DEVICE --generate\n";
 
 static const char errors[] = "When it does not work:\n"
 			     "  535          wrong password, or the user name lacks its domain: {login}\n"

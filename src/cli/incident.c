@@ -194,9 +194,9 @@ static void print_sent(struct incident *in)
 		printf("Last 24 h: nothing was sent\n");
 		return;
 	}
-	printf("Last 24 h: %.*s message%s to %.*s recipients (%.*s new), %llu %% refused\n", STR_ARG(number(in, sent->messages)),
-	       sent->messages == 1 ? "" : "s", STR_ARG(number(in, sent->distinct)), STR_ARG(number(in, sent->new_ones)),
-	       (unsigned long long)(100 * sent->refused / sent->recipients));
+	printf("Last 24 h: %.*s message%s to %.*s recipient%s (%.*s new), %llu %% refused\n", STR_ARG(number(in, sent->messages)),
+	       sent->messages == 1 ? "" : "s", STR_ARG(number(in, sent->distinct)), sent->distinct == 1 ? "" : "s",
+	       STR_ARG(number(in, sent->new_ones)), (unsigned long long)(100 * sent->refused / sent->recipients));
 	print_clients(in);
 	print_subjects(in);
 	printf("  already delivered %.*s, refused %.*s, waiting or held %.*s", STR_ARG(number(in, sent->delivered)),
@@ -256,7 +256,8 @@ static void print_all(struct incident *in)
 	else
 		printf("It cannot be locked here: %.*s.\n", STR_ARG(utf8_shown(&in->arena, in->lock_fault)));
 	if (in->in_flight)
-		printf("%.*s recipients are being delivered to at this moment.\n", STR_ARG(number(in, in->in_flight)));
+		printf("%.*s recipient%s being delivered to at this moment.\n", STR_ARG(number(in, in->in_flight)),
+		       in->in_flight == 1 ? " is" : "s are");
 	print_sent(in);
 	for (size_t i = 0; i < next.n; i++)
 		printf("%s %zu %.*s\n", i == 0 ? "Next:" : "     ", i + 1, STR_ARG(next.at[i]));

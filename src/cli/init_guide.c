@@ -2,6 +2,8 @@
  * Lines that begin with six blanks are commands and options, and are meant to be copied. */
 #include "init.h"
 
+#include "cli.h"
+
 #include "posthouse/config.h"
 
 #include <stdlib.h>
@@ -14,30 +16,30 @@
 /* As the consoles of the providers were in 2026-11. */
 static const char *const google[] = {
 	"Open https://console.cloud.google.com/ and create a project; its name is of no matter.",
-	"In \"APIs & Services\", fill in the \"OAuth consent screen\". Choose the audience \"Internal\" if the mailbox\n"
-	"     belongs to your own Google Workspace. Otherwise choose \"External\", and publish the application: as long as\n"
-	"     its status is \"Testing\", Google ends every sign-in after 7 days. For your own use Google does not need to\n"
-	"     verify it.",
+	"In \"APIs & Services\", fill in the \"OAuth consent screen\". Choose the audience \"Internal\" if the mailbox "
+	"belongs to your own Google Workspace. Otherwise choose \"External\", and publish the application: as long as "
+	"its status is \"Testing\", Google ends every sign-in after 7 days. For your own use Google does not need to "
+	"verify it.",
 	"In \"Credentials\", create an \"OAuth client ID\" with the application type \"Desktop app\": no other type fits.",
 	"Note the client ID, and keep the client secret in a file: Google wants both.",
 	NULL,
 };
 static const char *const microsoft[] = {
-	"Open https://entra.microsoft.com/ and, in \"App registrations\", make a new registration. Supported account\n"
-	"     types: your organisation only (then give its domain to --tenant), or personal accounts for a mailbox at\n"
-	"     outlook.com. Leave the redirect URI empty.",
-	"In its \"Authentication\", switch \"Allow public client flows\" on. Do not add a platform \"Single-page\n"
-	"     application\".",
-	"In its \"API permissions\", add of \"Microsoft Graph\" the delegated permissions SMTP.Send and offline_access.\n"
-	"     Some organisations want an administrator to grant the consent.",
-	"Switch SMTP AUTH on for the mailbox, which OAuth needs too: in https://admin.microsoft.com/ it is\n"
-	"     \"Authenticated SMTP\" in \"Manage email apps\" of the user. At outlook.com there is nothing to switch on.",
+	"Open https://entra.microsoft.com/ and, in \"App registrations\", make a new registration. Supported account "
+	"types: your organisation only (then give its domain to --tenant), or personal accounts for a mailbox at "
+	"outlook.com. Leave the redirect URI empty.",
+	"In its \"Authentication\", switch \"Allow public client flows\" on. Do not add a platform \"Single-page "
+	"application\".",
+	"In its \"API permissions\", add of \"Microsoft Graph\" the delegated permissions SMTP.Send and offline_access. "
+	"Some organisations want an administrator to grant the consent.",
+	"Switch SMTP AUTH on for the mailbox, which OAuth needs too: in https://admin.microsoft.com/ it is "
+	"\"Authenticated SMTP\" in \"Manage email apps\" of the user. At outlook.com there is nothing to switch on.",
 	"Note the \"Application (client) ID\". There is no client secret.",
 	NULL,
 };
 static const char *const others[] = {
-	"Register an application on the provider's pages for developers. It has to be one for the desktop, which returns to\n"
-	"     http://127.0.0.1, and needs the permission to send mail by SMTP.",
+	"Register an application on the provider's pages for developers. It has to be one for the desktop, which returns to "
+	"http://127.0.0.1, and needs the permission to send mail by SMTP.",
 	"Note the client ID, and keep the client secret, if there is one, in a file.",
 	NULL,
 };
@@ -76,8 +78,10 @@ static void print_registering(FILE *file, const struct init *t)
 {
 	const char *const *steps = issuer_of(t)->steps;
 
-	for (char letter = 'a'; steps && *steps; steps++, letter++)
-		fprintf(file, "  %c. %s\n", letter, *steps);
+	for (char letter = 'a'; steps && *steps; steps++, letter++) {
+		fprintf(file, "  %c. ", letter);
+		print_words(file, str_of(*steps), 5, 5);
+	}
 	fprintf(file, "\n");
 }
 
@@ -152,7 +156,8 @@ struct steps {
 /* `command` is run with the text as its reason; NULL: the text says all. */
 static void step(struct steps *s, struct str text, const char *command, const char *argument)
 {
-	printf("%u. %.*s\n", ++s->n, STR_ARG(text));
+	printf("%u. ", ++s->n);
+	print_words(stdout, text, 3, 3);
 	if (command)
 		printf("\n      %s %s%s%s\n\n", s->program, command, argument ? " " : "", argument ? argument : "");
 }
@@ -160,7 +165,7 @@ static void step(struct steps *s, struct str text, const char *command, const ch
 static void steps_of_upstream(struct steps *s)
 {
 	static const char *const warned =
-		".\n   When Google warns that it has not verified the application, choose \"Advanced\" and go on";
+		". When Google warns that it has not verified the application, choose \"Advanced\" and go on";
 	struct init *t = s->t;
 	struct str login = str_of(t->login ? t->login : "");
 
@@ -200,9 +205,8 @@ void init_print_steps(struct init *t)
 	     "serve", NULL);
 	steps_of_upstream(&s);
 	step(&s,
-	     arena_printf(
-		     &t->arena,
-		     "%s settings above in the mail client, and send a first message.\n   `%s doctor` says what is not well.",
-		     t->zone ? "Publish the DNS records, enter the" : "Enter the", s.program),
+	     arena_printf(&t->arena,
+			  "%s settings above in the mail client, and send a first message. `%s doctor` says what is not well.",
+			  t->zone ? "Publish the DNS records, enter the" : "Enter the", s.program),
 	     NULL, NULL);
 }

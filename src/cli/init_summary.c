@@ -34,13 +34,19 @@ void init_write_zone(struct init *t)
 
 /* ---- parts of the summary ---- */
 
+static void say(struct str text)
+{
+	print_words(stdout, text, 0, 0);
+}
+
 static void print_files(struct init *t)
 {
 	printf("Written:\n  %s\n", t->config);
 	if (t->has_certificate)
 		printf("  (the certificate stays in %s)\n", t->chain);
 	else
-		printf("  %s (self-signed, %d days: clients must be told to trust it; better take one of an authority)\n  %s\n",
+		printf("  %s\n    (self-signed, %d days: clients must be told to trust it; better take one of\n    an authority)\n"
+		       "  %s\n",
 		       t->chain, CERTIFICATE_DAYS, t->key);
 	for (size_t i = 0; i < INIT_KEYS && t->zone; i++)
 		printf("  %s\n", t->keys[i].path);
@@ -55,35 +61,21 @@ static void print_files(struct init *t)
 static void print_renewal(const struct init *t)
 {
 	if (t->has_certificate)
-		printf("The relay sees by itself when the certificate is renewed: certbot needs no hook. A directory that only\n"
-		       "root can enter is good, as the files are read by the process that stays root.\n\n");
+		printf("The relay sees by itself when the certificate is renewed: certbot needs no hook.\n"
+		       "A directory that only root can enter is good, as the files are read by the\n"
+		       "process that stays root.\n\n");
 }
 
 static void print_dns(struct init *t)
 {
 	if (!t->zone)
 		return;
-	printf("DNS records to publish, as a zone file has them (%s has them too):\n\n", t->zone);
+	say(arena_printf(&t->arena, "DNS records to publish, as a zone file has them (%s has them too):", t->zone));
+	printf("\n");
 	print_records(&t->records, t->domain, title(t), RECORDS_ZONE);
 	printf("\nThe same for the forms of a registrar or DNS host:\n\n");
 	print_records(&t->records, t->domain, title(t), RECORDS_TABLE);
 	printf("\n");
-}
-
-static void print_client_names(struct init *t)
-{
-	struct str names = client_names(&t->arena), name;
-	size_t column = 0;
-
-	while (str_split(&names, ' ', &name)) {
-		column += name.n + 1;
-		if (column > 78) {
-			printf("\n");
-			column = name.n + 1;
-		}
-		printf("%.*s ", STR_ARG(name));
-	}
-	printf("\n\n");
 }
 
 static void print_settings(struct init *t)
@@ -93,20 +85,24 @@ static void print_settings(struct init *t)
 	       STR_ARG(t->hostname), t->port_starttls, t->port_implicit, STR_ARG(t->name));
 	if (!t->password_given && t->personal.n == 0)
 		printf("  password    %.*s   (shown only now)\n", STR_ARG(secret_view(&t->password)));
-	printf("  method      normal password (PLAIN or LOGIN) or, as \"encrypted password\", SCRAM-SHA-256\n\n"
-	       "Click by click, or line by line: `%s client NAME`, where NAME is one of\n",
-	       init_program(t));
-	print_client_names(t);
+	printf("  method      normal password (PLAIN or LOGIN) or, as \"encrypted password\",\n"
+	       "              SCRAM-SHA-256\n\n");
+	say(arena_printf(&t->arena, "Click by click, or line by line: `%s client NAME`, where NAME is one of", init_program(t)));
+	say(client_names(&t->arena));
+	printf("\n");
 }
 
 static void print_way(struct init *t)
 {
-	if (t->personal.n == 0 && !init_has_upstream(t))
-		printf("Mail goes directly to its recipients' servers. "
-		       "They expect that this machine can connect to port 25 elsewhere, that its\n"
-		       "address has the reverse name %.*s, and that SPF of %.*s allows it.%s\n\n",
-		       STR_ARG(t->hostname), STR_ARG(t->domain),
-		       t->mx ? "" : "\nOtherwise fill in `upstreams`: a server that takes the mail from here.");
+	if (t->personal.n > 0 || init_has_upstream(t))
+		return;
+	say(arena_printf(&t->arena,
+			 "Mail goes directly to its recipients' servers. They expect that this machine can connect to port 25 "
+			 "elsewhere, that its address has the reverse name %.*s, and that SPF of %.*s allows it.",
+			 STR_ARG(t->hostname), STR_ARG(t->domain)));
+	if (!t->mx)
+		say(S("Otherwise fill in `upstreams`: a server that takes the mail from here."));
+	printf("\n");
 }
 
 /* The password goes to standard error where standard output has records for a program. */
@@ -122,13 +118,13 @@ static void print_only_records(struct init *t)
 /* What a person needs who has nothing but a mailbox: as little as possible. */
 static void print_personal(struct init *t)
 {
-	printf("Made %s and the login %.*s%s", t->config, STR_ARG(t->name), t->password_given ? ".\n" : ",\n");
+	say(arena_printf(&t->arena, "Made %s and the login %.*s%s", t->config, STR_ARG(t->name), t->password_given ? "." : ","));
 	if (!t->password_given)
 		printf("password %.*s (shown only now). ", STR_ARG(secret_view(&t->password)));
 	printf("Mail leaves as %.*s.\n", STR_ARG(t->personal));
 	if (t->typed.n)
-		printf("The %s is in %s.\n", t->client_id ? "client secret" : "password of the provider",
-		       t->client_id ? t->client_secret_file : t->password_file);
+		say(arena_printf(&t->arena, "The %s is in %s.", t->client_id ? "client secret" : "password of the provider",
+				 t->client_id ? t->client_secret_file : t->password_file));
 	printf("\n");
 }
 
