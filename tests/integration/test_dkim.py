@@ -89,6 +89,7 @@ def test_a_key_from_the_first_to_the_last_day():
     assert selectors == ["ar", "ae"] and w.verifies(text) == [True, True]
 
     said = w.run("rotate", DOMAIN)  # begins the next one
+    assert all(re.fullmatch(r"[-0-9]{10}T[:0-9]{8}\.\d{3}Z", k["since"]) for k in w.keys().values() if k["since"]) and w.keys()["ar"]["since"]
     new = [s for s, k in w.keys().items() if k["state"] == "pending"]
     assert len(new) == 2 and all(f"{s}._domainkey" in said for s in new) and w.selectors()[1] == ["ar", "ae"]
     w.publish()
@@ -138,6 +139,9 @@ def test_what_show_and_check_see():
     w.publish()
     checks = [json.loads(line) for line in w.run("check", DOMAIN, "--json", code=1).splitlines()]
     assert [c["result"] for c in checks if c.get("id") == "dkim.works"] == ["failure"], checks
+    w.names.records.clear()  # the cause of all is told, and counts
+    said = w.run("check", DOMAIN, code=1)
+    assert f"{DOMAIN} does not exist" in said and "after domain.exists" in said, said
     assert "has no key" in w.run("show", "example.com", code=65) and "no domain" in w.run("generate", "no_domain", code=64)
 
 

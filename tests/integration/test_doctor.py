@@ -201,6 +201,7 @@ def test_exit_codes_and_ignored():
     assert bed.code == 1, bed.output
     command = lambda *a: bed.relay.command("doctor", *a, check=False).returncode
     assert command("--only", "nothing") == 64
+    assert command("--resolver", "nonsense") == 64
     assert command("--nothing") == 64
     assert command("...") == 64 and command("a..b") == 64
     assert command("--offline", "--only", "name.form") == 0

@@ -44,6 +44,8 @@ def test_a_new_domain():
     relay = place()
     names = Names({"com": [("NS", "ns.com.")]})
     said = init(relay, "example.com", "--public-address", ADDRESSES, "--resolver", names.resolver).stdout
+    settings = said[said.index("Settings for"):].splitlines()
+    assert all(line == line.rstrip() and (len(line) <= 80 or max(map(len, line.split())) > 50) for line in settings), said  # a path is not broken
     zone = (relay.dir / "example.com.zone").read_text()
     assert zone in said and "$ORIGIN example.com.\n" in zone and zone.count("; at the owner of the address, not here:") == 2
     lines = [line for line in zone.splitlines() if line and not line.startswith((";", "$"))]
