@@ -45,8 +45,8 @@ static void print_files(struct init *t)
 	if (t->has_certificate)
 		printf("  (the certificate stays in %s)\n", t->chain);
 	else
-		printf("  %s\n    (self-signed, %d days: clients must be told to trust it; better take one of\n    an authority)\n"
-		       "  %s\n",
+		printf("  %s\n    (self-signed, %d days: clients must be told to trust it; better take one of\n"
+		       "    an authority)\n  %s\n",
 		       t->chain, CERTIFICATE_DAYS, t->key);
 	for (size_t i = 0; i < INIT_KEYS && t->zone; i++)
 		printf("  %s\n", t->keys[i].path);
