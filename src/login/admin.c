@@ -23,6 +23,7 @@ struct change {
 };
 
 static void on_changed(uv_work_t *work, int status);
+static void on_sessions_ended(void *ctx);
 
 static void work_change(uv_work_t *work)
 {
@@ -63,12 +64,22 @@ static void on_changed(uv_work_t *work, int status)
 					     [ACCOUNT_LOCK] = "lock",
 					     [ACCOUNT_UNLOCK] = "unlock" };
 	struct change *c = work->data;
+
+	if (c->verdict.class != OK) {
+		on_sessions_ended(c);
+		return;
+	}
+	log_info(NULL, "account.changed", kv("operation", names[c->wanted.operation]), kv("login", c->wanted.name),
+		 kv("device", c->wanted.device), kv("reason", c->wanted.reason));
+	watch_end_sessions(c->login, on_sessions_ended, c);
+}
+
+/* Who changes a password can rely on it: no session of the old one is left when the answer comes. */
+static void on_sessions_ended(void *ctx)
+{
+	struct change *c = ctx;
 	struct login *l = c->login;
 
-	watch_look(l);
-	if (c->verdict.class == OK)
-		log_info(NULL, "account.changed", kv("operation", names[c->wanted.operation]), kv("login", c->wanted.name),
-			 kv("device", c->wanted.device), kv("reason", c->wanted.reason));
 	if (c->ch)
 		ipc_send_account_changed(c->ch, &(struct msg_account_changed){ .call = c->wanted.call, .verdict = c->verdict },
 					 -1);

@@ -14,6 +14,7 @@
 struct watch {
 	uv_timer_t timer;
 	uint64_t generation, next_expiry; /* the state that submission has been told about */
+	uint64_t overs;                   /* sessions that were told to end */
 };
 
 struct login {
@@ -56,6 +57,11 @@ void watch_init(struct login *l);
 void watch_close(struct login *l);
 void watch_begin(struct login *l); /* from the start on: check the account file each second */
 void watch_look(struct login *l);  /* now */
+
+/* After a change of accounts: `done` is called when the sessions whose password is gone have ended. With no
+ * submission process it is called at once, and after some seconds also when one does not answer. */
+typedef void watch_done_fn(void *ctx);
+void watch_end_sessions(struct login *l, watch_done_fn *done, void *ctx);
 void watch_present(struct login *l, struct channel *ch, const struct msg_login_present *m);
 
 /* ---- admin.c: accounts listed and changed ---- */

@@ -4,7 +4,20 @@
 #include "posthouse/clock.h"
 #include "posthouse/role.h"
 
+#include <stdlib.h>
+
 #define LOOK_EACH_MS 1000
+
+/* All submission processes are asked about their sessions. */
+struct round {
+	struct login *login;
+	unsigned awaited;      /* answers */
+	uint64_t overs_before; /* the sessions that were told to end before this round */
+	watch_done_fn *done;   /* NULL: nobody waits */
+	void *ctx;
+};
+
+static void on_checked(void *ctx, struct verdict v, const struct msg_logins_checked *m, int fd);
 
 static void on_look(uv_timer_t *timer)
 {
@@ -29,18 +42,71 @@ void watch_close(struct login *l)
 	uv_close((uv_handle_t *)&l->watch.timer, NULL);
 }
 
+static void begin_round(struct round *r)
+{
+	struct login *l = r->login;
+
+	r->overs_before = l->watch.overs;
+	for (unsigned i = 0; i < ROLE_PEERS_MAX; i++) {
+		struct channel *ch = role_peer(l->role, ROLE_SUBMISSION, i);
+
+		if (!ch)
+			continue;
+		r->awaited++;
+		ipc_call_logins_check(ch, &(struct msg_logins_check){ 0 }, -1, on_checked, r);
+	}
+}
+
+static void end_round(struct round *r)
+{
+	if (r->done)
+		r->done(r->ctx);
+	free(r);
+}
+
+/* A process has named its sessions before it answers, and takes messages in their order. So where sessions were told to end in
+ * this round, the answers to another round say that they have ended. */
+static void on_checked(void *ctx, struct verdict v, const struct msg_logins_checked *m, int fd)
+{
+	struct round *r = ctx;
+
+	if (--r->awaited > 0)
+		return;
+	if (r->done && r->login->watch.overs != r->overs_before)
+		begin_round(r);
+	if (r->awaited == 0)
+		end_round(r);
+}
+
+static void ask_submission(struct login *l, watch_done_fn *done, void *ctx)
+{
+	struct round *r = NEW(struct round);
+
+	r->login = l;
+	r->done = done;
+	r->ctx = ctx;
+	l->watch.generation = directory_generation(l->directory);
+	l->watch.next_expiry = directory_next_expiry(l->directory);
+	begin_round(r);
+	if (r->awaited == 0)
+		end_round(r);
+}
+
+/* Also when watch_look() has just seen the change: its questions are not answered yet. */
+void watch_end_sessions(struct login *l, watch_done_fn *done, void *ctx)
+{
+	login_refresh(l);
+	ask_submission(l, done, ctx);
+}
+
 void watch_look(struct login *l)
 {
 	struct watch *w = &l->watch;
 	bool over = w->next_expiry > 0 && clock_now_ms() >= w->next_expiry;
 
 	login_refresh(l);
-	if (!over && directory_generation(l->directory) == w->generation)
-		return;
-	w->generation = directory_generation(l->directory);
-	w->next_expiry = directory_next_expiry(l->directory);
-	for (unsigned i = 0; i < ROLE_PEERS_MAX; i++)
-		ipc_send_logins_check(role_peer(l->role, ROLE_SUBMISSION, i), &(struct msg_logins_check){ 0 }, -1);
+	if (over || directory_generation(l->directory) != w->generation)
+		ask_submission(l, NULL, NULL);
 }
 
 /* Without an account file nothing is known about passwords: sessions stay. */
@@ -49,5 +115,6 @@ void watch_present(struct login *l, struct channel *ch, const struct msg_login_p
 	if (!backend_is_ours(l->backend) || !directory_accounts(l->directory) ||
 	    directory_stamp(l->directory, m->login, m->device) == m->stamp)
 		return;
+	l->watch.overs++;
 	ipc_send_login_over(ch, &(struct msg_login_over){ .session = m->session }, -1);
 }

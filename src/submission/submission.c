@@ -133,6 +133,7 @@ static void peer_up(struct role *r, struct channel *ch)
 static void handle_logins_check(void *ctx, struct channel *ch, const struct msg_logins_check *m, int fd)
 {
 	sessions_present_logins(the_submission(ctx));
+	ipc_send_logins_checked(ch, &(struct msg_logins_checked){ .call = m->call }, -1);
 }
 
 static void handle_login_over(void *ctx, struct channel *ch, const struct msg_login_over *m, int fd)

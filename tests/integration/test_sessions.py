@@ -90,3 +90,28 @@ def test_a_lock_ends_sessions_and_keeps_passwords():
     let_in(relay, "alice/phone", "rabbit hole")
     assert plain(Wire(relay), BOB, PASSWORD)[0] == 535
     assert relay.command("user", "lock", "nobody", check=False).returncode == 65
+
+
+def test_no_text_is_taken_after_a_lock():
+    """Who has locked a login can rely on it: a text that was on its way ends with the session, unless its last line had come."""
+    relay = relay_with(users=[ALICE])
+    passwords = [PASSWORD]
+    for i in range(20):
+        wire = let_in(relay, ALICE, passwords[-1])
+        assert wire.say(f"MAIL FROM:<{ALICE}>")[0] == 250 and wire.say("RCPT TO:<bob@example.net>")[0] == 250 and wire.say("DATA")[0] == 354
+        wire.file.write(f"From: {ALICE}\r\nSubject: hi\r\n\r\n".encode())
+        wire.file.flush()
+        if i % 2:
+            relay.command("user", "lock", ALICE)
+        else:
+            passwords.append(f"white queen {i}")
+            relay.command("user", "passwd", ALICE, input=passwords[-1] + "\n")
+        wire.socket.settimeout(60)
+        try:
+            wire.file.write(b"hello\r\n.\r\n")
+            wire.file.flush()
+            assert wire.answer()[0] == 421, i
+        except OSError:  # the connection has ended already
+            pass
+        relay.command("user", "unlock", ALICE, check=False)
+    assert relay.command("queue", "list").stdout.startswith("no ")

@@ -81,15 +81,20 @@ static const struct ipc_handlers role_handlers = {
 };
 /* ---- and submission's ---- */
 static unsigned checks, overs;
+static struct msg_login_present there; /* a session that is in when it is asked about; 0: none */
 
 static void handle_check(void *ctx, struct channel *ch, const struct msg_logins_check *m, int fd)
 {
 	checks++;
+	if (there.session)
+		ipc_send_login_present(ch, &there, -1);
+	ipc_send_logins_checked(ch, &(struct msg_logins_checked){ .call = m->call }, -1);
 }
 
 static void handle_over(void *ctx, struct channel *ch, const struct msg_login_over *m, int fd)
 {
 	overs++;
+	there.session = 0;
 }
 
 static const struct ipc_handlers peer_handlers = { .logins_check = handle_check, .login_over = handle_over };
@@ -718,6 +723,29 @@ static void test_console(void **state)
 	arena_fini(&a);
 }
 
+/* The console has its answer when submission has been told which sessions are over, and not before. */
+static void test_change_ends_sessions_first(void **state)
+{
+	struct str good = S("\0erin\0secret");
+	struct arena a = { 0 };
+	struct str verifier;
+	unsigned before = overs;
+
+	assert_int_equal(account_verifier(&a, str_of(""), S("secret"), &verifier).class, OK);
+	for (unsigned i = 1; i <= 20; i++) {
+		assert_int_equal(change(ACCOUNT_ADD, "erin@example.org", verifier).class, OK);
+		there = (struct msg_login_present){ .session = 78,
+						    .login = S("erin@example.org"),
+						    .stamp = start(1, "PLAIN", &good).stamp };
+		assert_true(there.stamp != 0);
+		assert_int_equal(change(ACCOUNT_REMOVE, "erin@example.org", str_of("")).class, OK);
+		assert_int_equal(overs, before + i);
+		assert_int_equal(there.session, 0);
+	}
+	overs = before;
+	arena_fini(&a);
+}
+
 /* More than a page, written as a file because a change each would take long. */
 static void test_pages(void **state)
 {
@@ -776,6 +804,7 @@ int main(void)
 		cmocka_unit_test(test_changed_file),
 		cmocka_unit_test(test_broken_file),
 		cmocka_unit_test(test_console),
+		cmocka_unit_test(test_change_ends_sessions_first),
 		cmocka_unit_test(test_pages),
 		cmocka_unit_test(test_expiry),
 		cmocka_unit_test(test_repeated),
