@@ -40,7 +40,8 @@ static void report(struct importing *im, const char *path, uint64_t id, struct v
 		json_print_document("imported",
 				    json_pack("{s:s, s:s, s:b}", "id", id_format(id, name), "file", path, "before", here));
 	else
-		printf("%s  %s\n", id_format(id, name), here ? "is here already" : "imported");
+		printf("%s  %.*s\n", id_format(id, name),
+		       STR_ARG(here ? utf8_shown(&im->session->arena, v.text) : S("imported")));
 }
 
 /* A copy that nobody changes meanwhile. */

@@ -1,5 +1,5 @@
 /* import.c - a message that was exported (export_form.h) is stored again, as it was. It is charged to no limit: that was done
- * when it was submitted. What is imported twice is one message: id and token decide.
+ * when it was submitted. What is imported twice is one message: id and token decide. Where it is finished here, it stays so.
  *
  * In the order of the steps: handle_queue_import, read_head and on_head (on a thread, and back), on_looked_up, (on_created,
  * copy_text, on_copied: of a large text), store, on_stored. */
@@ -185,11 +185,31 @@ static void on_head(uv_work_t *work, int status)
 	else if (!queue_may_store(q))
 		answer(c, temp(451, S("4.3.0"), S("queue unavailable, try again")));
 	else
-		store_show(q->store, in->m.id, 0, 1, on_looked_up, c);
+		store_show(q->store, in->m.id, 0, RECIPIENTS, on_looked_up, c);
 	queue_part_ended(q);
 }
 
 /* ---- the text ---- */
+
+/* What became of a message that is finished. OK: all recipients have it. Otherwise who imports it wants it to be sent, and it
+ * is not: the sender of what was returned has a report, and what was removed was not to be sent. */
+static struct verdict fate(struct arena *a, const struct recipient_row *rows, size_t n)
+{
+	size_t delivered = 0, failed = 0, removed = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		delivered += rows[i].state == RCPT_DELIVERED || rows[i].state == RCPT_RELAYED;
+		failed += rows[i].state == RCPT_FAILED || rows[i].state == RCPT_BOUNCED || rows[i].state == RCPT_DISCARDED;
+		removed += rows[i].state == RCPT_REMOVED;
+	}
+	if (failed + removed == 0)
+		return ok_text(250, S("2.0.0"), S("was delivered here already"));
+	return perm(550, S("5.6.0"),
+		    arena_printf(a,
+				 "it is finished here, and was not imported again: %zu delivered, %zu failed, %zu removed; "
+				 "`posthouse trace` with its id says more",
+				 delivered, failed, removed));
+}
 
 static void on_looked_up(void *ctx, struct verdict v, const struct message_row *m, const struct recipient_row *rows, size_t n,
 			 uint64_t next_cursor)
@@ -199,8 +219,10 @@ static void on_looked_up(void *ctx, struct verdict v, const struct message_row *
 
 	if (v.class == TEMP || !queue_may_store(c->queue))
 		answer(c, temp(451, S("4.3.0"), S("queue unavailable, try again")));
+	else if (v.class == OK && m->token == in->m.token && m->finished_at)
+		answer(c, fate(&c->arena, rows, n));
 	else if (v.class == OK && m->token == in->m.token)
-		answer(c, ok_text(250, S("2.0.0"), S("the message is here already")));
+		answer(c, ok_text(250, S("2.0.0"), S("is here already")));
 	else if (v.class == OK)
 		refuse(c, S("another message has this id"));
 	else if (in->m.place == PLACE_FILE)

@@ -98,7 +98,7 @@ def test_what_is_exported_comes_back_elsewhere():
     head = (place / f"{id}.eml").read_bytes().split(b"Received: ")[0].decode()
     assert "Posthouse-envid: QQ314159" in head and "orcpt=rfc822;bob+2Bx@example.net" in head and "carol@example.net notify=0 held" in head.lower(), head
     again = relay.command("queue", "import", place).stdout
-    assert "0 imported, 2 here already, 0 refused" in again, again
+    assert "0 imported, 2 here already, 0 refused" in again and f"{id}  is here already" in again, again
     both = subprocess.run([relay.build / "posthouse", "-c", relay.conf, "queue", "export", "--all"], stdout=subprocess.PIPE, check=True).stdout
     other = Relay(sink.port, limits='messages = [ "1/1h" ];')
     broken = other.dir / "broken.eml"
@@ -118,3 +118,71 @@ def test_what_is_exported_comes_back_elsewhere():
     other.submit(simple_message("the one that the limit allows"))
     other.command("queue", "release", "--all")
     sink.wait(4)
+
+
+def test_what_is_finished_is_not_imported_again():
+    """Its fate is said: delivered is good, removed is not what who imports it wants."""
+    sink = Sink()
+    relay = Relay(sink.port)
+    place = relay.dir / "exported"
+    place.mkdir()
+    sink.rcpt = lambda address: "451 4.7.1 later"
+    sent, removed = (relay.submit(simple_message(subject)) for subject in ("sent", "removed"))
+    for id in (sent, removed):
+        relay.wait_event(id, "delivery.deferred")
+    relay.command("queue", "export", "--all", place)
+    relay.command("queue", "remove", removed)
+    sink.rcpt = None
+    relay.retry_until(lambda: sink.messages)
+    relay.wait_empty()
+    done = relay.command("queue", "import", place, check=False)
+    assert done.returncode == 65 and f"{sent}  was delivered here already" in done.stdout and "0 imported, 1 here already, 1 refused" in done.stdout, done
+    assert f"{removed}: it is finished here, and was not imported again: 0 delivered, 0 failed, 1 removed" in done.stderr, done
+    assert relay.command("queue", "import", place / f"{sent}.eml").returncode == 0
+    assert relay.queue() == [] and len(sink.messages) == 1
+
+
+def exported_copies(relay, n):
+    """The one waiting message of the relay, exported, as so many messages: each has an id, a token and a subject of its own."""
+    text = subprocess.run([relay.build / "posthouse", "-c", relay.conf, "queue", "export", "--all"], stdout=subprocess.PIPE, check=True).stdout
+    id = re.search(rb"^Posthouse-id: (\w+)\r$", text, re.M | re.I).group(1)
+    copies = {}
+    for i in range(n):
+        name = id[:-3] + b"%03d" % i
+        copy = text.replace(id, name).replace(b"Subject: number 000", b"Subject: number %03d" % i)
+        copies[name.decode()] = re.sub(rb"(?im)^(Posthouse-token: )(\d+)", lambda m: m.group(1) + b"%d" % (int(m.group(2)) ^ (i + 1)), copy)
+    return copies
+
+
+def test_an_import_goes_on_after_a_crash():
+    """kill -9 of all while some hundred messages are imported, again and again: in the end each is there once, and is sent once."""
+    source, sink = Relay(free_port()), Sink(rcpt=lambda address: "451 4.7.1 later")
+    source.submit(simple_message("number 000"))
+    copies = exported_copies(source, 300)
+    relay = Relay(sink.port)
+    place = relay.dir / "exported"
+    place.mkdir()
+    for name, text in copies.items():
+        (place / f"{name}.eml").write_bytes(text)
+    said = set()
+    for least in (20, 60, 120):
+        queue = relay.pids("queue")[0]
+        command = subprocess.Popen([relay.build / "posthouse", "-c", relay.conf, "queue", "import", place, "--json"], stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL, text=True)
+        rows = [json.loads(command.stdout.readline()) for _ in range(least)]
+        os.kill(queue, signal.SIGSTOP)  # it is in the middle, and does not go on while all processes are looked for
+        relay.kill_all()
+        rows += [json.loads(line) for line in command.stdout]
+        assert command.wait() == 69, command.returncode
+        said |= {row["id"] for row in rows if row["kind"] == "imported"}
+        assert len(said) < len(copies)
+        relay.start()
+        waiting = [row["id"] for row in relay.queue()]
+        assert said <= set(waiting) and len(waiting) == len(set(waiting)), said - set(waiting)
+    done = relay.command("queue", "import", place).stdout
+    assert re.search(r"(\d+) imported, (\d+) here already, 0 refused", done).groups() == (str(300 - len(waiting)), str(len(waiting))), done
+    assert {row["id"] for row in relay.queue()} == set(copies)
+    sink.rcpt = None
+    relay.retry_until(lambda: len(sink.messages) >= len(copies))
+    relay.wait_empty()
+    assert sorted(re.search(rb"number (\d+)", m.bytes).group(1) for m in sink.messages) == [b"%03d" % i for i in range(300)]

@@ -256,7 +256,12 @@ static void test_export_and_import(void **state)
 	store_sql("UPDATE message SET token=token+1");
 	import(h, text);
 	assert_int_equal(h->answer.class, PERM); /* another message has its id */
+	store_sql("UPDATE message SET token=token-1");
 	alter(h, ALTER_REMOVE, 0x123456, "");
+	import(h, text);
+	assert_int_equal(h->answer.class, PERM);
+	assert_true(str_starts(h->answer.text,
+			       S("it is finished here, and was not imported again: 0 delivered, 0 failed, 2 removed")));
 	store_sql("DELETE FROM message");
 	store_sql("DELETE FROM recipient");
 	store_sql("DELETE FROM event");
