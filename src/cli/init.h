@@ -82,12 +82,14 @@ void init_read_options(struct init *t, const struct options *o, const char *conf
 void init_find_user(struct init *t);
 /* Make the user of packages, where it is wanted and missing. */
 void init_make_user(struct init *t);
-/* HOST, HOST:PORT or [ADDRESS]:PORT; dies when it is none of these. */
-void init_read_upstream(struct init *t, const char *text);
+/* HOST, HOST:PORT or [ADDRESS]:PORT; false: it is none of these. */
+bool init_read_upstream(struct init *t, const char *text);
 /* A domain or host name in its one form; dies when it is none. `what` names it for people. */
 struct str init_read_domain(struct init *t, const char *what, const char *text);
-/* The first account, in the domain; dies when it is no name. */
-void init_read_user(struct init *t, const char *user);
+/* The first account, in the domain. False: it is no name. */
+bool init_read_user(struct init *t, const char *user);
+/* The same; dies when it is no name. */
+void init_need_user(struct init *t, const char *user);
 /* Does another server take all mail? */
 bool init_has_upstream(const struct init *t);
 
@@ -106,8 +108,8 @@ void init_ask_questions(struct init *t, const struct options *o);
 
 /* ---- init_profile.c: the options of --profile ---- */
 void init_take_profile(struct init *t, const struct options *o);
-/* The profile of that name; dies, and names those that are near, when there is none. */
-const struct profile *init_find_profile(struct init *t, const char *name);
+/* What to say of the name of no profile: it names those that are near. */
+struct str init_no_profile(struct init *t, const char *name);
 /* Check what was given, and get what is missing; dies when there is nobody to ask. */
 void init_complete_profile(struct init *t);
 /* What a person has typed goes into a file beside the configuration. */

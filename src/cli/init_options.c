@@ -44,7 +44,7 @@ static const char *absolute(struct init *t, const char *path)
 	return path;
 }
 
-void init_read_upstream(struct init *t, const char *text)
+bool init_read_upstream(struct init *t, const char *text)
 {
 	struct str s = str_of(text);
 	size_t colon = str_rfind(s, ':');
@@ -64,9 +64,8 @@ void init_read_upstream(struct init *t, const char *text)
 		t->upstream_host = s;
 	}
 	if (t->upstream_port.n && (!str_to_u64(t->upstream_port, &port) || port == 0 || port > 65535))
-		die(EX_USAGE, "--upstream: expected HOST or HOST:PORT, not \"%s\"", text);
-	if (t->upstream_host.n == 0)
-		die(EX_USAGE, "--upstream: expected a host");
+		return false;
+	return t->upstream_host.n > 0 && str_find(t->upstream_host, ' ') == t->upstream_host.n;
 }
 
 static const char *read_port(const struct options *o, const char *option, const char *otherwise)
@@ -106,7 +105,8 @@ static void read_upstream_options(struct init *t, const struct options *o, const
 		die(EX_USAGE, "--upstream-login and --upstream-password-file belong together");
 	if (!upstream)
 		return;
-	init_read_upstream(t, upstream);
+	if (!init_read_upstream(t, upstream))
+		die(EX_USAGE, "--upstream: expected HOST or HOST:PORT, not \"%s\"", upstream);
 	if (login || t->personal.n == 0)
 		t->login = login;
 	if (password_file)
@@ -139,11 +139,19 @@ static void read_next_hop(struct init *t, const struct options *o)
 	t->client_secret_file = readable_file(t, t->client_secret_file);
 }
 
-void init_read_user(struct init *t, const char *user)
+bool init_read_user(struct init *t, const char *user)
 {
-	struct str device;
+	struct str name, device;
 
-	if (!account_parse_name(&t->arena, str_of(user), t->domain, &t->name, &device) || device.n)
+	if (!account_parse_name(&t->arena, str_of(user), t->domain, &name, &device) || device.n)
+		return false;
+	t->name = name;
+	return true;
+}
+
+void init_need_user(struct init *t, const char *user)
+{
+	if (!init_read_user(t, user))
 		die(EX_USAGE, "--user: expected a name such as alice, not \"%s\"", user);
 }
 
@@ -162,7 +170,7 @@ static void read_identity(struct init *t, const struct options *o)
 	t->domain = init_read_domain(t, "DOMAIN", o->arguments[0]);
 	t->hostname = hostname ? init_read_domain(t, "--hostname", hostname)
 			       : arena_printf(&t->arena, "relay.%.*s", STR_ARG(t->domain));
-	init_read_user(t, user ? user : "user");
+	init_need_user(t, user ? user : "user");
 }
 
 bool init_has_upstream(const struct init *t)

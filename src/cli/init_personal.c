@@ -37,7 +37,7 @@ void init_read_personal(struct init *t, const struct options *o)
 	t->personal = address;
 	t->hostname = hostname ? init_read_domain(t, "--hostname", hostname) : machine_name(t);
 	t->domain = t->hostname;
-	init_read_user(t, user ? user : "home");
+	init_need_user(t, user ? user : "home");
 	mailbox_domain(address_domain(address), &t->profile);
 }
 

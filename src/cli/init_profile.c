@@ -16,30 +16,20 @@ static bool is_near(struct str name, struct str typed)
 	return str_starts(name, typed) || str_starts(typed, name) || str_distance(name, typed) <= 1 + typed.n / 4;
 }
 
-static _Noreturn void refuse_profile(struct init *t, struct str typed)
+struct str init_no_profile(struct init *t, const char *name)
 {
-	struct str near = S("");
+	struct str near = S(""), typed = arena_lower(&t->arena, str_of(name));
 
 	for (size_t i = 0; i < profiles_n; i++) {
-		struct str name, names = arena_printf(&t->arena, "%s %.*s", profiles[i].name,
-						      STR_ARG(profile_aliases(&profiles[i], &t->arena)));
+		struct str one, names = arena_printf(&t->arena, "%s %.*s", profiles[i].name,
+						     STR_ARG(profile_aliases(&profiles[i], &t->arena)));
 
-		while (str_split(&names, ' ', &name))
-			if (name.n > 0 && is_near(name, typed))
-				near = arena_printf(&t->arena, "%.*s%s%.*s", STR_ARG(near), near.n ? ", " : "", STR_ARG(name));
+		while (str_split(&names, ' ', &one))
+			if (one.n > 0 && is_near(one, typed))
+				near = arena_printf(&t->arena, "%.*s%s%.*s", STR_ARG(near), near.n ? ", " : "", STR_ARG(one));
 	}
-	die(EX_USAGE, "there is no profile \"%.*s\"%s%.*s; `posthouse upstream profiles` lists them", STR_ARG(typed),
-	    near.n ? "; the nearest names are " : "", STR_ARG(near));
-}
-
-const struct profile *init_find_profile(struct init *t, const char *name)
-{
-	struct str typed = arena_lower(&t->arena, str_of(name));
-	const struct profile *p = profile_find(typed);
-
-	if (!p)
-		refuse_profile(t, typed);
-	return p;
+	return arena_printf(&t->arena, "there is no profile \"%.*s\"%s%.*s; `posthouse upstream profiles` lists them",
+			    STR_ARG(typed), near.n ? "; the nearest names are " : "", STR_ARG(near));
 }
 
 void init_take_profile(struct init *t, const struct options *o)
@@ -53,7 +43,9 @@ void init_take_profile(struct init *t, const struct options *o)
 	t->tenant = options_value(o, "tenant");
 	t->region = options_value(o, "region");
 	if (name)
-		t->profile = init_find_profile(t, name);
+		t->profile = profile_find(arena_lower(&t->arena, str_of(name)));
+	if (name && !t->profile)
+		die(EX_USAGE, "%.*s", STR_ARG(init_no_profile(t, name)));
 	if (!t->profile && t->personal.n == 0 &&
 	    (t->login || t->password_file || t->client_id || t->client_secret_file || t->tenant || t->region))
 		die(EX_USAGE,

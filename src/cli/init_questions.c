@@ -1,8 +1,10 @@
 /* init_questions.c - what `posthouse init` asks a person at a terminal who has not said it by options. Enter takes what is in
- * brackets. */
+ * brackets; after an answer that does not fit, the question is asked again. */
 #include "init.h"
 
 #include "user.h"
+
+#include "posthouse/names.h"
 
 #include <sysexits.h>
 
@@ -20,10 +22,17 @@ const char *init_ask(struct init *t, const char *question)
 static void ask_hostname(struct init *t)
 {
 	struct str question = arena_printf(&t->arena, "Name of this relay [%.*s]: ", STR_ARG(t->hostname));
-	const char *answer = init_ask(t, arena_cstr(&t->arena, question));
+	const char *answer;
 
-	if (answer)
-		t->hostname = init_read_domain(t, "the name of the relay", answer);
+	while ((answer = init_ask(t, arena_cstr(&t->arena, question)))) {
+		struct str name = domain_canonical(&t->arena, str_of(answer));
+
+		if (host_name_valid(name)) {
+			t->hostname = name;
+			return;
+		}
+		fprintf(stderr, "That is no name of a host such as relay.example.org.\n");
+	}
 }
 
 /* A server that no profile is of. */
@@ -38,30 +47,45 @@ static void ask_login(struct init *t)
 		ask_person("Password there: ", false, &t->typed);
 }
 
-static void ask_next_hop(struct init *t)
+/* False: the answer is neither a provider nor a server. */
+static bool take_next_hop(struct init *t, const char *answer)
 {
-	const char *answer =
-		init_ask(t, "Who takes the mail? The name of a provider (gmail, ionos, ses ...; `posthouse upstream\n"
-			    "profiles` lists them) or of a server, or Enter for delivery straight to the\n"
-			    "recipients' servers: ");
-
-	if (!answer)
-		return;
 	t->profile = profile_find(arena_lower(&t->arena, str_of(answer)));
 	if (t->profile)
-		return;
-	if (!strchr(answer, '.') && !strchr(answer, ':'))
-		init_find_profile(t, answer);
-	init_read_upstream(t, answer);
-	ask_login(t);
+		return true;
+	if (!strchr(answer, '.') && !strchr(answer, ':')) {
+		struct str why = init_no_profile(t, answer);
+
+		fprintf(stderr, "posthouse: %.*s\n", STR_ARG(why));
+		return false;
+	}
+	if (init_read_upstream(t, answer)) {
+		ask_login(t);
+		return true;
+	}
+	t->upstream_host = t->upstream_port = S("");
+	fprintf(stderr, "That is no server such as smtp.example.net or smtp.example.net:465.\n");
+	return false;
+}
+
+static void ask_next_hop(struct init *t)
+{
+	const char *answer;
+
+	do {
+		answer = init_ask(t, "Who takes the mail? The name of a provider (gmail, ionos, ses ...; `posthouse upstream\n"
+				     "profiles` lists them) or of a server, or Enter for delivery straight to the\n"
+				     "recipients' servers: ");
+
+	} while (answer && !take_next_hop(t, answer));
 }
 
 static void ask_user(struct init *t)
 {
-	const char *answer = init_ask(t, "First user [user]: ");
+	const char *answer;
 
-	if (answer)
-		init_read_user(t, answer);
+	while ((answer = init_ask(t, "First user [user]: ")) && !init_read_user(t, answer))
+		fprintf(stderr, "That is no name such as alice.\n");
 }
 
 static void ask_password(struct init *t)

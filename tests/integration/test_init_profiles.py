@@ -177,6 +177,17 @@ def test_the_login_is_tried_first():
     assert done.returncode == 75 and "failed at the connection" in done.stderr and not other.dir.exists(), done
 
 
+def test_what_does_not_fit_is_asked_again():
+    relay = place()
+    shown, code = at_terminal([relay.build / "posthouse", "-c", relay.conf, "init", DOMAIN, "--offline", "--state-dir",
+                               relay.dir.parent / "new-state", "--control", relay.dir.parent / "control.sock", "--run-as", ME],
+                              [("Name of this relay [", "not a host"), ("such as relay.example.org.\r\nName of this relay [", "out.example.com"),
+                               ("Who takes the mail?", "gmial"), ("names are gmail; `posthouse upstream profiles` lists them\r\nWho takes the mail?", "smtp.example.net:0"),
+                               ("smtp.example.net:465.\r\nWho takes the mail?", "smtp.example.net:2525"), ("Login at smtp.example.net [none]: ", ""),
+                               ("First user [user]: ", "a b"), ("such as alice.\r\nFirst user [user]: ", "carol")])
+    assert code == 0 and 'hostname = "out.example.com";' in relay.conf.read_text() and "port = 2525;" in written(relay), shown
+
+
 def browse(page, provider):
     """What the browser of a person does who signs in: the provider leads it to the command."""
     asked = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(page).query))
