@@ -34,6 +34,11 @@ const struct command_row *verb_find(const struct command_row *command, const cha
 	return NULL;
 }
 
+const char *choices_of(const struct command_row *row)
+{
+	return row[1].kind == ROW_CHOICES ? row[1].words : NULL;
+}
+
 bool option_of_verb(const struct command_row *option, const char *verb)
 {
 	struct str verbs = str_of(option->verbs), word;

@@ -1,5 +1,8 @@
 /* completion.c - `posthouse completion bash|zsh|fish`: the table of commands, told to a shell. */
 #include "cli.h"
+#include "client.h"
+
+#include "posthouse/profiles.h"
 
 #include <stdio.h>
 #include <sysexits.h>
@@ -31,6 +34,39 @@ static void print_pattern(enum completed of)
 		before = "|";
 		if (row->letter)
 			printf("|-%c", row->letter);
+	}
+}
+
+/* The words with the names that CLIENTS, PROFILES and COMMANDS stand for, each with a blank behind it. */
+static void print_choices(const char *choices)
+{
+	struct arena a = { 0 };
+	struct str words = str_of(choices), word;
+
+	while (str_split(&words, ' ', &word)) {
+		if (str_eq(word, S("CLIENTS")))
+			printf("%.*s ", STR_ARG(client_names(&a)));
+		else if (str_eq(word, S("PROFILES")))
+			for (size_t i = 0; i < profiles_n; i++)
+				printf("%s ", profiles[i].name);
+		else if (str_eq(word, S("COMMANDS")))
+			for (const struct command_row *row = commands; row->kind != ROW_END; row++)
+				printf("%s%s", row->kind == ROW_COMMAND ? row->name : "", row->kind == ROW_COMMAND ? " " : "");
+		else
+			printf("%.*s ", STR_ARG(word));
+	}
+	arena_fini(&a);
+}
+
+/* A case for each option whose values are known. One of the same name in another command has the same values. */
+static void print_option_choices(const char *before, const char *after)
+{
+	for (const struct command_row *row = commands; row->kind != ROW_END; row++) {
+		if (!is_option(row) || !choices_of(row))
+			continue;
+		printf("--%s) %s", row->name, before);
+		print_choices(choices_of(row));
+		printf("%s; return ;;\n	", after);
 	}
 }
 
@@ -76,6 +112,11 @@ static void print_case(offer_fn *offer, const struct command_row *command, const
 	printf("	'%s %s') options%s", command->name, verb, before);
 	print_offers(offer, command, command_end(command), ROW_OPTION, verb);
 	printf("%s", after);
+	if (choices_of(*verb ? verb_find(command, verb) : command)) {
+		printf(" offered%s", before);
+		print_choices(choices_of(*verb ? verb_find(command, verb) : command));
+		printf("%s", after);
+	}
 	if (*verb == '\0' && command_has_verbs(command)) {
 		printf(" offered%s", before);
 		print_offers(offer, command, command_end(command), ROW_VERB, "");
@@ -136,6 +177,7 @@ static void print_bash(void)
 	       "	for ((i = 1; i < COMP_CWORD; i++)); do\n");
 	print_search("COMP_WORDS");
 	printf("	done\n	case \"$previous\" in\n	");
+	print_option_choices("COMPREPLY=($(compgen -W '", "' -- \"$current\"))");
 	print_pattern(COMPLETED_FILE);
 	printf(") COMPREPLY=($(compgen -f -- \"$current\")); compopt -o filenames 2>/dev/null; return ;;\n	");
 	print_pattern(COMPLETED_DIRECTORY);
@@ -159,6 +201,7 @@ static void print_zsh(void)
 	printf(")\n	for ((i = 2; i < CURRENT; i++)); do\n");
 	print_search("words");
 	printf("	done\n	case \"${words[CURRENT-1]}\" in\n	");
+	print_option_choices("compadd -- ", "");
 	print_pattern(COMPLETED_FILE);
 	printf(") _files; return ;;\n	");
 	print_pattern(COMPLETED_DIRECTORY);
@@ -184,6 +227,11 @@ static void print_fish_row(const struct command_row *row, const char *condition)
 		printf(" -s %c", row->letter);
 	if (is_option(row) && *row->words)
 		printf(completed(row->words) == COMPLETED_NONE ? " -x" : " -r -F");
+	if (is_option(row) && choices_of(row)) {
+		printf(" -a '");
+		print_choices(choices_of(row));
+		printf("'");
+	}
 	printf(" -d '");
 	for (const char *p = row->help; *p; p++)
 		printf(*p == '\'' || *p == '\\' ? "\\%c" : "%c", *p);
@@ -195,6 +243,11 @@ static void print_fish_command(const struct command_row *command)
 	char condition[512];
 
 	print_fish_row(command, "__fish_use_subcommand");
+	if (choices_of(command)) {
+		printf("complete -c posthouse -n '__fish_seen_subcommand_from %s' -a '", command->name);
+		print_choices(choices_of(command));
+		printf("'\n");
+	}
 	for (const struct command_row *row = command + 1; row < command_end(command); row++) {
 		snprintf(condition, sizeof condition, "__fish_seen_subcommand_from %s%s%s", command->name,
 			 row->kind == ROW_OPTION && *row->verbs ? "; and __fish_seen_subcommand_from " : "",

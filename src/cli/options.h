@@ -10,14 +10,14 @@
 struct options;
 typedef int command_fn(const struct options *o, const char *config_path);
 
-enum row_kind { ROW_GLOBAL, ROW_COMMAND, ROW_VERB, ROW_OPTION, ROW_NOTE, ROW_END };
+enum row_kind { ROW_GLOBAL, ROW_COMMAND, ROW_VERB, ROW_OPTION, ROW_CHOICES, ROW_NOTE, ROW_END };
 
 /* A row of commands.def. What belongs to a command follows it. */
 struct command_row {
 	enum row_kind kind;
 	char letter;
 	const char *name;  /* of an option without its dashes */
-	const char *words; /* arguments; of an option what its value is called */
+	const char *words; /* arguments; of an option what its value is called; of choices the values */
 	const char *verbs; /* of an option: which verbs have it, "" all; of a command: its default verb, "" none */
 	const char *help;
 	command_fn *run;
@@ -29,8 +29,9 @@ struct command_row {
 #define COMMAND_ROWS_VERB(NAME, WORDS, HELP) { .kind = ROW_VERB, .name = (NAME), .words = (WORDS), .verbs = "", .help = (HELP) },
 #define COMMAND_ROWS_OPTION(NAME, LETTER, VALUE, VERBS, HELP)                                                                    \
 	{ .kind = ROW_OPTION, .letter = (LETTER), .name = (NAME), .words = (VALUE), .verbs = (VERBS), .help = (HELP) },
-#define COMMAND_ROWS_JSON(VERBS) COMMAND_ROWS_OPTION("json", 0, "", VERBS, "machine-readable output: one document per line")
-#define COMMAND_ROWS_NOTE(TEXT)  { .kind = ROW_NOTE, .name = "", .words = "", .verbs = "", .help = (TEXT) },
+#define COMMAND_ROWS_JSON(VERBS)    COMMAND_ROWS_OPTION("json", 0, "", VERBS, "machine-readable output: one document per line")
+#define COMMAND_ROWS_CHOICES(WORDS) { .kind = ROW_CHOICES, .name = "", .words = (WORDS), .verbs = "", .help = "" },
+#define COMMAND_ROWS_NOTE(TEXT)     { .kind = ROW_NOTE, .name = "", .words = "", .verbs = "", .help = (TEXT) },
 
 /* The commands themselves. */
 #define GLOBAL(...)
@@ -38,6 +39,7 @@ struct command_row {
 #define VERB(...)
 #define OPTION(...)
 #define JSON(...)
+#define CHOICES(...)
 #define NOTE(...)
 #include "commands.def"
 #undef GLOBAL
@@ -45,6 +47,7 @@ struct command_row {
 #undef VERB
 #undef OPTION
 #undef JSON
+#undef CHOICES
 #undef NOTE
 
 /* table.c: all rows, ROW_END last. */
@@ -83,6 +86,8 @@ const struct command_row *command_end(const struct command_row *command);
 bool command_has_verbs(const struct command_row *command);
 /* NULL: the command has no such verb. */
 const struct command_row *verb_find(const struct command_row *command, const char *name);
+/* The values of the option, command or verb that are known; NULL: any. */
+const char *choices_of(const struct command_row *row);
 /* Is it an option of this verb? verb "": of any. */
 bool option_of_verb(const struct command_row *option, const char *verb);
 

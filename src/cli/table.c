@@ -4,10 +4,11 @@
 #define GLOBAL COMMAND_ROWS_GLOBAL
 #define COMMAND(NAME, DEFAULT, WORDS, HELP)                                                                                      \
 	{ .kind = ROW_COMMAND, .name = #NAME, .words = (WORDS), .verbs = (DEFAULT), .help = (HELP), .run = command_##NAME },
-#define VERB   COMMAND_ROWS_VERB
-#define OPTION COMMAND_ROWS_OPTION
-#define JSON   COMMAND_ROWS_JSON
-#define NOTE   COMMAND_ROWS_NOTE
+#define VERB    COMMAND_ROWS_VERB
+#define OPTION  COMMAND_ROWS_OPTION
+#define JSON    COMMAND_ROWS_JSON
+#define CHOICES COMMAND_ROWS_CHOICES
+#define NOTE    COMMAND_ROWS_NOTE
 const struct command_row commands[] = {
 #include "commands.def"
 	{ .kind = ROW_END },

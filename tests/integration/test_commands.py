@@ -81,9 +81,15 @@ def test_shells_complete_the_commands():
     assert "--older" in offers("posthouse queue list --o") and offers("posthouse queue show --o") == []
     assert offers("posthouse queue list --user ") == [] and "etc" in offers("posthouse --config e")
     assert "--hostname" in offers("posthouse init example.org --host") and "--utc" in offers("posthouse status --")
+    assert offers("posthouse client thun") == ["thunderbird"] and offers("posthouse help trac") == ["trace"]
+    assert offers("posthouse init example.org --profile gm") == ["gmail", "gmx", "gmx.com"] and offers("posthouse find --state = wai") == ["waiting"]
+    assert offers("posthouse dkim generate --algorithm ") == ["rsa", "ed25519", "both"] and offers("posthouse dkim show --format ro") == ["route53"]
+    assert "starttls" in offers("posthouse init example.org --upstream-tls ")
     for shell in ("zsh", "fish"):
         said = subprocess.run([RELEASE / "posthouse", "completion", shell], stdout=subprocess.PIPE, text=True, check=True).stdout
         assert "hold" in said and "older" in said
+        for word in ("thunderbird", "gmail", "waiting", "route53", "ed25519", "opportunistic"):
+            assert re.search(rf"[' (]{word}[' ]", said), (shell, word)
         if shutil.which(shell):
             subprocess.run([shell, "-n"], input=said, text=True, check=True)
 

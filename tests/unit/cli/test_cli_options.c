@@ -16,10 +16,11 @@
 #define GLOBAL COMMAND_ROWS_GLOBAL
 #define COMMAND(NAME, DEFAULT, WORDS, HELP)                                                                                      \
 	{ .kind = ROW_COMMAND, .name = #NAME, .words = (WORDS), .verbs = (DEFAULT), .help = (HELP) },
-#define VERB   COMMAND_ROWS_VERB
-#define OPTION COMMAND_ROWS_OPTION
-#define JSON   COMMAND_ROWS_JSON
-#define NOTE   COMMAND_ROWS_NOTE
+#define VERB    COMMAND_ROWS_VERB
+#define OPTION  COMMAND_ROWS_OPTION
+#define JSON    COMMAND_ROWS_JSON
+#define CHOICES COMMAND_ROWS_CHOICES
+#define NOTE    COMMAND_ROWS_NOTE
 
 /* A small table with one row of each kind. */
 static const struct command_row small[] = {
@@ -245,6 +246,10 @@ static void check_row(const struct command_row *row)
 {
 	size_t n = strlen(row->help);
 
+	if (row->kind == ROW_CHOICES) {
+		assert_true(*row->words);
+		return;
+	}
 	if (n == 0 || (row->kind != ROW_NOTE && row->help[n - 1] == '.'))
 		fail_msg("%s: \"%s\"", row->name, row->help);
 	for (const char *p = row->name; *p; p++)
