@@ -88,17 +88,67 @@ static void the_second_schema_is_brought_forward(void **state)
 	assert_int_equal(alter_now(f, (struct selector){ .id = 102 }, ALTER_RELEASE).count, 1);
 }
 
+static void deliver(struct fixture *f, uint64_t lane, size_t n)
+{
+	struct answer a = lease_now(f, lane, clock_now_ms(), 10);
+	const struct due_message *m = a.rows;
+
+	assert_int_equal(a.n, n);
+	for (size_t i = 0; i < a.n; i++)
+		assert_int_equal(settle_now(f, m[i].id, m[i].recipients[0].n, RCPT_DELIVERED, 0).class, OK);
+}
+
+/* What is found, before and after the old mail is in the index. */
+static void check_found(struct fixture *f, const char *delivered)
+{
+	struct find by_state = { .states = 1u << RCPT_DELIVERED };
+
+	assert_str(find_now(f, (struct find){ .recipient = S("b@a.org") }, 10), "104/1 102/1 101/1 100/1");
+	assert_str(find_now(f, (struct find){ .sender = S("a@example.org"), .recipient = S("c.org") }, 10), "103/1");
+	assert_str(find_now(f, by_state, 10), delivered);
+}
+
+/* Databases as versions 4 and 5 wrote them (version4.sql, version5.sql): the same messages, with what those versions remember. */
+static void the_later_schemas_are_brought_forward(void **state)
+{
+	static const struct {
+		const char *file, *version;
+	} cases[] = { { VERSION4_SQL, "4" }, { VERSION5_SQL, "5" } };
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		fixture_close(f);
+		fixture_script(f, cases[i].file);
+		assert_str(fixture_sql(f, "SELECT value FROM meta WHERE key='schema_version'"), cases[i].version);
+		assert_int_equal(fixture_open(f).class, OK);
+		assert_str(fixture_sql(f, "SELECT value FROM meta WHERE key='schema_version'"), "6");
+		assert_str(fixture_sql(f, "PRAGMA integrity_check"), "ok");
+		assert_str(fixture_sql(f, "SELECT told FROM gate"), i ? "3" : "0");
+		assert_str(bans(f), "login:mallory 2 9000000000000 guessing");
+		assert_int_equal(stats_now(f).open_messages, 5);
+		assert_int_equal(unreported_now(f, KIND_FAILURE, NOW, 10).n, 1);
+		check_found(f, "104/1 101/1");
+		engine_index(f);
+		check_found(f, "104/1 101/1");
+		assert_int_equal(alter_now(f, (struct selector){ .id = 102 }, ALTER_RELEASE).count, 1);
+		deliver(f, 1, 2);
+		deliver(f, 3, 1);
+		check_found(f, "104/1 103/1 102/1 101/1 100/1");
+	}
+}
+
 /* The tables of an older database, brought forward, are those of a new one. */
 static void both_ways_lead_to_the_same_tables(void **state)
 {
+	static const char *const scripts[] = { VERSION1_SQL, VERSION2_SQL, VERSION4_SQL, VERSION5_SQL };
 	struct fixture *f = *state;
 	const char *tables =
 		"SELECT group_concat(type||' '||name||' '||replace(sql,'\n',''),'|') FROM (SELECT * FROM sqlite_schema ORDER BY name)";
 	struct str fresh = fixture_sql(f, tables), brought;
 
-	for (int i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
 		fixture_close(f);
-		fixture_script(f, i ? VERSION2_SQL : VERSION1_SQL);
+		fixture_script(f, scripts[i]);
 		assert_int_equal(fixture_open(f).class, OK);
 		brought = fixture_sql(f, tables);
 		assert_int_equal(brought.n, fresh.n);
@@ -126,6 +176,7 @@ int main(void)
 		CASE(a_newer_schema_is_refused),
 		CASE(an_older_schema_is_brought_forward),
 		CASE(the_second_schema_is_brought_forward),
+		CASE(the_later_schemas_are_brought_forward),
 		CASE(both_ways_lead_to_the_same_tables),
 		CASE(a_damaged_database_is_refused),
 	};
