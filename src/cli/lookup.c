@@ -98,7 +98,7 @@ void lookups_ask(struct arena *a, struct str resolver, struct lookup *lookups, s
 			*one = (struct one){ &all, &lookups[i] };
 			dns_ask(all.dns, lookups[i].name, lookups[i].type, within_ms, on_found, one);
 		}
-		uv_run(&loop, UV_RUN_DEFAULT);
 	}
+	uv_run(&loop, UV_RUN_DEFAULT); /* where dns_open() has failed, this frees what it made */
 	uv_loop_close(&loop);
 }
