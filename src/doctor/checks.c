@@ -4,7 +4,6 @@
 #include <fnmatch.h>
 
 #define CHECK(ID, id, situations, run, why) run,
-#define LATER(ID, id, situations, run, why) NULL,
 static void (*const functions[DOCTOR_CHECKS])(struct doctor *d) = {
 #include "posthouse/checks.def"
 };

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #define CHECK(ID, id, situations, run, why) { id, why, situations },
-#define LATER(ID, id, situations, run, why) { id, why, situations },
 const struct check_row check_rows[DOCTOR_CHECKS] = {
 #include "posthouse/checks.def"
 };

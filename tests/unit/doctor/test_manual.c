@@ -8,7 +8,6 @@ static const struct {
 	unsigned situations;
 } checks[] = {
 #define CHECK(ID, id, situations, run, why) { id, why, situations },
-#define LATER(ID, id, situations, run, why) { id, why, situations },
 #include "posthouse/checks.def"
 };
 
