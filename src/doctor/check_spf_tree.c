@@ -122,7 +122,9 @@ static void judge_lookups(struct doctor *d, const struct doctor_domain *domain, 
 		say_lookups(d, domain, DOCTOR_OK, SAY("needs %u look-ups for its SPF record", whole->lookups), whole);
 }
 
-void check_spf_lookups(struct doctor *d)
+/* Each sender domain with a record that can be judged; a fault of its includes is said there. */
+static void for_each_tree(struct doctor *d,
+			  void (*judge)(struct doctor *d, const struct doctor_domain *domain, const struct spf_outcome *whole))
 {
 	const struct situation *s = doctor_situation(d);
 
@@ -134,8 +136,13 @@ void check_spf_lookups(struct doctor *d)
 		if (result_is_bad(result_of(d, CHECK_SPF_INCLUDE, s->domains[i].name, S(""))))
 			finding_skip(d, s->domains[i].name, S(""), S("spf.include"));
 		else
-			judge_lookups(d, &s->domains[i], &whole);
+			judge(d, &s->domains[i], &whole);
 	}
+}
+
+void check_spf_lookups(struct doctor *d)
+{
+	for_each_tree(d, judge_lookups);
 }
 
 /* ---- spf.include ---- */
@@ -237,8 +244,9 @@ static const struct spf_step *wide_term(const struct spf_node *node)
 	return NULL;
 }
 
-static void judge_all(struct doctor *d, const struct doctor_domain *domain, const struct spf_node *node)
+static void judge_all(struct doctor *d, const struct doctor_domain *domain, const struct spf_outcome *whole)
 {
+	const struct spf_node *node = whole->tree;
 	const struct spf_term *all = last_term(node);
 	const struct spf_step *wide = wide_term(node);
 
@@ -259,16 +267,5 @@ static void judge_all(struct doctor *d, const struct doctor_domain *domain, cons
 
 void check_spf_all(struct doctor *d)
 {
-	const struct situation *s = doctor_situation(d);
-
-	for (size_t i = 0; i < s->domains_n; i++) {
-		struct spf_outcome whole;
-
-		if (!tree_of(d, &s->domains[i], &whole))
-			continue;
-		if (result_is_bad(result_of(d, CHECK_SPF_INCLUDE, s->domains[i].name, S(""))))
-			finding_skip(d, s->domains[i].name, S(""), S("spf.include"));
-		else
-			judge_all(d, &s->domains[i], whole.tree);
-	}
+	for_each_tree(d, judge_all);
 }
