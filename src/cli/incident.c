@@ -60,19 +60,17 @@ static struct str elsewhere(struct incident *in)
 	static const struct {
 		const char *backend, *how;
 	} others[] = {
-		{ "pam", "lock it there: passwd -l NAME, or usermod --expiredate 1 NAME" },
-		{ "saslauthd", "lock it where saslauthd looks: of PAM passwd -l NAME; of LDAP in the directory" },
-		{ "ldap", "lock it in the directory: pwdAccountLockedTime, or another password" },
-		{ "ldapdb", "lock it in the directory: pwdAccountLockedTime, or another password" },
-		{ "sasldb", "remove it there: saslpasswd2 -d NAME" },
-		{ "sql", "give it another password in the database" },
+		{ "saslauthd", "where saslauthd looks (PAM: passwd -l; LDAP: in the directory)" },
+		{ "ldapdb", "in the directory (pwdAccountLockedTime, or another password)" },
+		{ "sasldb", "by saslpasswd2 -d NAME" },
+		{ "sql", "in the database (another password)" },
 	};
 	struct str backend = in->config->auth.backend;
 
 	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-		if (str_starts(backend, str_of(others[i].backend)))
-			return arena_printf(&in->arena, "its back-end is %.*s: %s", STR_ARG(backend), others[i].how);
-	return arena_printf(&in->arena, "its back-end is %.*s: lock it there, or change its password", STR_ARG(backend));
+		if (str_eq(backend, str_of(others[i].backend)))
+			return arena_printf(&in->arena, "lock it %s", others[i].how);
+	return arena_printf(&in->arena, "lock it at its back-end, %.*s", STR_ARG(backend));
 }
 
 static void lock(struct incident *in)
@@ -254,7 +252,7 @@ static void print_all(struct incident *in)
 	if (in->locked)
 		printf("Its passwords (%.*s) stop working now.\n", STR_ARG(utf8_shown(&in->arena, in->passwords)));
 	else
-		printf("It cannot be locked here: %.*s.\n", STR_ARG(utf8_shown(&in->arena, in->lock_fault)));
+		printf("It cannot be locked here:\n  %.*s\n", STR_ARG(utf8_shown(&in->arena, in->lock_fault)));
 	if (in->in_flight)
 		printf("%.*s recipient%s being delivered to at this moment.\n", STR_ARG(number(in, in->in_flight)),
 		       in->in_flight == 1 ? " is" : "s are");

@@ -106,11 +106,11 @@ int queue_list(struct session *s, const struct selection *which, bool json)
 /* ---- show ---- */
 static json_t *recipient_json(const struct rec_recipient_row *r)
 {
-	return json_pack("{s:I, s:o, s:s, s:o, s:I, s:o, s:i, s:o, s:o, s:o, s:o}", "n", (json_int_t)r->n, "address",
+	return json_pack("{s:I, s:o, s:s, s:o, s:I, s:o, s:i, s:o, s:o, s:o, s:o, s:o}", "n", (json_int_t)r->n, "address",
 			 json_text(r->address), "state", recipient_state_name((unsigned)r->state), "due_at", json_time(r->due_at),
 			 "attempts", (json_int_t)r->attempts, "last_at", json_time(r->last_at), "code", r->verdict.code,
 			 "enhanced", json_text(r->verdict.enhanced), "text", json_text(r->verdict.text), "remote",
-			 json_text(r->remote), "route", json_text(r->route));
+			 json_text(r->remote), "route", json_text(r->route), "via", json_text(r->via));
 }
 
 static void print_recipient(struct arena *a, const struct rec_recipient_row *r)
@@ -119,6 +119,8 @@ static void print_recipient(struct arena *a, const struct rec_recipient_row *r)
 	       (unsigned long long)r->attempts);
 	if (r->state == RCPT_WAITING)
 		printf(", due %.*s", STR_ARG(time_text(a, r->due_at)));
+	if (r->via.n && (r->state == RCPT_WAITING || r->state == RCPT_HELD))
+		printf(", rerouted by %.*s", STR_ARG(utf8_shown(a, r->via)));
 	printf("\n");
 	if (r->verdict.text.n && r->verdict.code == 0)
 		printf("    %.*s\n", STR_ARG(utf8_shown(a, r->verdict.text)));

@@ -68,3 +68,11 @@ def test_an_account_that_is_gone():
     done = relay.command("incident", "alice", check=False)
     assert done.returncode == 75 and "NOT LOCKED" in done.stdout and "1 message held" in done.stdout and "not done: the lock" in done.stderr, done
     assert relay.queue("--user=alice")[0]["held"] == "incident"
+
+
+def test_accounts_of_another_back_end():
+    """They cannot be locked here: it says how, and does the rest."""
+    relay = Relay(free_port(), auth='backend = "saslauthd"; options = { saslauthd_path = "/nonexistent/mux"; };', users=())
+    done = relay.command("incident", "alice", check=False)
+    assert done.returncode == 75 and "NOT LOCKED" in done.stdout and "passwd -l" in done.stdout and "not done: the lock" in done.stderr, done
+    assert "user unlock" not in done.stdout and all(len(line) <= 80 for line in done.stdout.splitlines()), done.stdout
