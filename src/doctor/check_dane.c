@@ -92,7 +92,7 @@ static void judge_server(struct doctor *d, struct str domain, struct str host, c
 	const struct fact_dns *v4 = facts_dns(d, VIEW_WORLD, host, DNS_A);
 	const struct fact_dns *at = v4->n > 0 ? v4 : facts_dns(d, VIEW_WORLD, host, DNS_AAAA);
 	const struct fact_probe *answer;
-	struct probe p = { .port = 25, .tls = PROBE_STARTTLS, .tls_name = host };
+	struct probe p = { .port = (unsigned)doctor_config(d)->delivery.port, .tls = PROBE_STARTTLS, .tls_name = host };
 
 	if (at->n == 0)
 		return;

@@ -216,7 +216,7 @@ static void judge_self(struct doctor *d, const struct doctor_domain *domain, con
 
 	for (size_t i = 0; i < mx->n; i++) {
 		struct str address = is_null(&mx->records[i]) ? S("") : own_address(d, mx->records[i].text);
-		struct probe p = { .host = address, .port = 25 };
+		struct probe p = { .host = address, .port = (unsigned)doctor_config(d)->delivery.port };
 		const struct fact_probe *answer;
 
 		if (address.n == 0)
@@ -227,7 +227,7 @@ static void judge_self(struct doctor *d, const struct doctor_domain *domain, con
 			finding_ok(d, domain->name, mx->records[i].text, S("is this machine, where another program takes mail"));
 		else if (answer->state != FACT_PENDING)
 			say(d, DOCTOR_FAILURE, domain->name, mx->records[i].text,
-			    SAY("is this machine, and nothing takes mail at %.*s, port 25", STR_ARG(address)),
+			    SAY("is this machine, and nothing takes mail at %.*s, port %u", STR_ARG(address), p.port),
 			    S("Name the server of your mailbox provider instead:"), mx_entry(d, domain->name));
 	}
 	if (own == 0 && mx->n > 0)

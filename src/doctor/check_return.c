@@ -58,7 +58,7 @@ static void judge_reply(struct doctor *d, const struct doctor_domain *domain, st
 
 static void judge_server(struct doctor *d, const struct doctor_domain *domain, struct str address)
 {
-	struct probe p = { .host = address, .port = 25, .lines = dialogue(d, domain) };
+	struct probe p = { .host = address, .port = (unsigned)doctor_config(d)->delivery.port, .lines = dialogue(d, domain) };
 	const struct fact_probe *answer = facts_probe(d, &p);
 
 	if (answer->state == FACT_PENDING)
