@@ -110,4 +110,12 @@ struct dns_answer {
 };
 bool dns_parse(struct arena *a, struct str packet, struct dns_answer *answer_out);
 
+/* ---- text.c ---- */
+
+/* TXT: its strings joined; A, AAAA: the address; others: the name that they lead to. */
+struct str dns_text(struct arena *a, const struct dns_record *r);
+/* "25.113.0.203.in-addr.arpa" of "203.0.113.25", where below_v4 is "in-addr.arpa"; block lists have names of their own there (RFC
+ * 5782). "": it is no address. */
+struct str reverse_name(struct arena *a, struct str address, struct str below_v4, struct str below_v6);
+
 #endif

@@ -50,22 +50,6 @@ struct question {
 	struct headers_key *key;
 };
 
-/* The strings of a TXT record (RFC 1035 3.3.14), joined. */
-static struct str txt_of(struct arena *a, struct str data)
-{
-	char *p = arena_alloc(a, data.n + 1);
-	size_t n = 0;
-
-	while (data.n > 0) {
-		struct str s = str_head(str_from(data, 1), (unsigned char)*data.p);
-
-		memcpy(p + n, s.p, s.n);
-		n += s.n;
-		data = str_from(data, 1 + s.n);
-	}
-	return str_make(p, n);
-}
-
 static void on_found(void *ctx, const struct dns_found *f)
 {
 	struct question *q = ctx;
@@ -76,7 +60,7 @@ static void on_found(void *ctx, const struct dns_found *f)
 		k->why = arena_str(q->look->a, f->why);
 	} else {
 		k->state = f->n > 0 ? KEY_THERE : KEY_MISSING;
-		k->record = f->n > 0 ? txt_of(q->look->a, f->records[0]->data) : S("");
+		k->record = f->n > 0 ? dns_text(q->look->a, f->records[0]) : S("");
 	}
 	if (--q->look->open == 0)
 		uv_stop(&q->look->loop);

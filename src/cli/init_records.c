@@ -5,7 +5,6 @@
 
 #include "posthouse/spf.h"
 
-#include <arpa/inet.h>
 #include <sysexits.h>
 #include <time.h>
 
@@ -38,22 +37,6 @@ static struct str key_name(struct init *t, struct str selector)
 	return arena_printf(&t->arena, "%.*s._domainkey.%.*s", STR_ARG(selector), STR_ARG(t->domain));
 }
 
-/* "25.113.0.203.in-addr.arpa" */
-static struct str reverse_name_of(struct arena *a, struct str address)
-{
-	unsigned char bytes[16];
-	const char *z = arena_cstr(a, address);
-	struct str name = S("");
-
-	if (inet_pton(AF_INET, z, bytes) == 1)
-		return arena_printf(a, "%u.%u.%u.%u.in-addr.arpa", bytes[3], bytes[2], bytes[1], bytes[0]);
-	if (inet_pton(AF_INET6, z, bytes) != 1)
-		return S("");
-	for (unsigned i = 16; i-- > 0;)
-		name = arena_printf(a, "%.*s%x.%x.", STR_ARG(name), bytes[i] & 15u, bytes[i] >> 4);
-	return arena_printf(a, "%.*sip6.arpa", STR_ARG(name));
-}
-
 static void name_keys(struct init *t, bool by_day)
 {
 	time_t now = time(NULL);
@@ -84,7 +67,9 @@ void init_look_up(struct init *t)
 	question(t, ASKED_SUBMISSIONS, "_submissions._tcp", t->domain, DNS_SRV);
 	question(t, ASKED_SUBMISSION, "_submission._tcp", t->domain, DNS_SRV);
 	for (size_t i = 0; i < t->addresses.n; i++)
-		t->answers[n++] = (struct lookup){ .name = reverse_name_of(&t->arena, t->addresses.at[i]), .type = DNS_PTR };
+		t->answers[n++] =
+			(struct lookup){ .name = reverse_name(&t->arena, t->addresses.at[i], S("in-addr.arpa"), S("ip6.arpa")),
+					 .type = DNS_PTR };
 	if (!t->offline)
 		lookups_ask(&t->arena, str_of(t->resolver ? t->resolver : ""), t->answers, n, 5000);
 	/* what was signed by an earlier key is still on its way */

@@ -1,8 +1,6 @@
 /* lookup.c - see lookup.h. */
 #include "lookup.h"
 
-#include <arpa/inet.h>
-
 struct asking {
 	struct arena *arena;
 	size_t open;
@@ -15,38 +13,13 @@ struct one {
 	struct lookup *lookup;
 };
 
-static struct str address_text(struct arena *a, struct str data)
-{
-	char text[INET6_ADDRSTRLEN] = "";
-
-	if (data.n == 4 || data.n == 16)
-		inet_ntop(data.n == 4 ? AF_INET : AF_INET6, data.p, text, sizeof(text));
-	return arena_str(a, str_of(text));
-}
-
-/* RFC 1035 3.3.14: strings, each behind its length. */
-static struct str joined(struct arena *a, struct str data)
-{
-	struct str text = S("");
-
-	while (data.n > 0) {
-		size_t n = (unsigned char)data.p[0];
-
-		text = arena_printf(a, "%.*s%.*s", STR_ARG(text), STR_ARG(str_head(str_from(data, 1), n)));
-		data = str_from(data, n + 1);
-	}
-	return text;
-}
-
 static struct str value_of(struct arena *a, const struct dns_record *r)
 {
-	switch (r->type) {
-	case DNS_MX: return arena_printf(a, "%u %.*s.", r->preference, STR_ARG(r->name));
-	case DNS_SRV: return arena_printf(a, "%u %u %u %.*s.", r->preference, r->weight, r->port, STR_ARG(r->name));
-	case DNS_PTR: return arena_str(a, r->name);
-	case DNS_TXT: return joined(a, r->data);
-	default: return address_text(a, r->data);
-	}
+	if (r->type == DNS_MX)
+		return arena_printf(a, "%u %.*s.", r->preference, STR_ARG(r->name));
+	if (r->type == DNS_SRV)
+		return arena_printf(a, "%u %u %u %.*s.", r->preference, r->weight, r->port, STR_ARG(r->name));
+	return dns_text(a, r);
 }
 
 static void close_all(struct asking *all)

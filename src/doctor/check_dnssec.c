@@ -83,12 +83,14 @@ void check_dnssec_resolver(struct doctor *d)
 	const struct fact_dns *world = facts_dns(d, VIEW_WORLD, SIGNED_ZONE, DNS_SOA);
 	const struct fact_dns *clients = facts_dns(d, VIEW_CLIENTS, SIGNED_ZONE, DNS_SOA);
 
-	if (answer_missing(d, world, S(""), S("")) || clients->state == FACT_PENDING)
+	if (world->state == FACT_PENDING || clients->state == FACT_PENDING)
 		return;
-	if (world->secure && !clients->secure)
+	if (clients->secure)
+		finding_ok(d, S(""), S(""), S("The resolver gives validated answers"));
+	else if (world->secure && clients->state == FACT_THERE)
 		say(d, DOCTOR_ADVICE, S(""), S(""),
 		    S("The resolver does not give validated answers: TLS by DANE is off for all destinations"),
 		    "Resolve by yourself, or by a local unbound:", "delivery = { resolver = \"recursive\"; };");
-	else if (clients->secure)
-		finding_ok(d, S(""), S(""), S("The resolver gives validated answers"));
+	else
+		finding_skip(d, S(""), S(""), S("no signed zone can be asked from here"));
 }

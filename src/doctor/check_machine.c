@@ -21,7 +21,7 @@ static uint64_t greeting_date(struct str greeting)
 	unsigned zone;
 	const char *at;
 
-	if (comma >= line.n || comma + sizeof text <= comma + 1)
+	if (comma >= line.n)
 		return 0;
 	snprintf(text, sizeof text, "%.*s", STR_ARG(str_from(line, comma + 1)));
 	if (sscanf(text, " %2d %3[A-Za-z] %4d %2d:%2d:%2d %c%4u", &tm.tm_mday, month, &tm.tm_year, &tm.tm_hour, &tm.tm_min,

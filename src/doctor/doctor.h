@@ -27,9 +27,6 @@ const struct fact_upstream *facts_upstream(struct doctor *d, struct str name);
 struct str_list facts_greetings(struct doctor *d);
 const struct fact_sample *facts_sample(struct doctor *d, struct str domain, struct str selector);
 const struct machine_facts *facts_machine(const struct doctor *d); /* NULL: nothing was looked at */
-/* The name under in-addr.arpa or ip6.arpa (or a list, see RFC 5782) for an address as text; "": it is no address. */
-struct str reverse_name(struct arena *a, struct str address, struct str below_v4, struct str below_v6);
-
 /* Is it an address (as text) of a private, shared, link-local or loopback network? It has no public reverse name. */
 bool address_is_private(struct str address);
 

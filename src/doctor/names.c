@@ -1,30 +1,5 @@
-/* names.c - reverse names, and which names are ours. */
+/* names.c - which names are ours. */
 #include "run.h"
-
-#include <arpa/inet.h>
-#include <stdio.h>
-
-struct str reverse_name(struct arena *a, struct str address, struct str below_v4, struct str below_v6)
-{
-	const char *text = arena_cstr(a, address);
-	struct in_addr v4;
-	struct in6_addr v6;
-	char nibbles[64];
-
-	if (inet_pton(AF_INET, text, &v4) == 1) {
-		const unsigned char *b = (const void *)&v4;
-
-		return arena_printf(a, "%u.%u.%u.%u.%.*s", b[3], b[2], b[1], b[0], STR_ARG(below_v4));
-	}
-	if (inet_pton(AF_INET6, text, &v6) != 1)
-		return S("");
-	for (int i = 0; i < 32; i++) {
-		unsigned byte = v6.s6_addr[15 - i / 2];
-
-		snprintf(nibbles + 2 * i, 3, "%x%s", i % 2 ? byte >> 4 : byte & 15, i < 31 ? "." : "");
-	}
-	return arena_printf(a, "%s.%.*s", nibbles, STR_ARG(below_v6));
-}
 
 /* Is it the name, or below it? */
 static bool is_below(struct str name, struct str top)

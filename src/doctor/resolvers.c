@@ -31,38 +31,12 @@ struct waiting {
 
 /* ---- answers ---- */
 
-static struct str address_text(struct arena *a, int family, struct str data)
-{
-	char text[INET6_ADDRSTRLEN];
-
-	return arena_str(a, str_of(inet_ntop(family, data.p, text, sizeof text)));
-}
-
-/* TXT: strings with a length octet each; joined without anything between them (RFC 7208 3.3). */
-static struct str join(struct arena *a, struct str data)
-{
-	char *to = arena_alloc(a, data.n + 1);
-	size_t n = 0;
-
-	while (data.n > 0) {
-		struct str part = str_head(str_from(data, 1), (unsigned char)data.p[0]);
-
-		memcpy(to + n, part.p, part.n);
-		n += part.n;
-		data = str_from(data, part.n + 1);
-	}
-	return str_make(to, n);
-}
-
 static struct fact_record record_of(struct arena *a, const struct dns_record *r)
 {
 	struct fact_record to = { .preference = r->preference, .port = r->port, .serial = r->serial };
 
 	to.data = arena_str(a, r->data);
-	to.text = r->type == DNS_A      ? address_text(a, AF_INET, r->data)
-		  : r->type == DNS_AAAA ? address_text(a, AF_INET6, r->data)
-		  : r->type == DNS_TXT  ? join(a, r->data)
-					: arena_str(a, r->name);
+	to.text = dns_text(a, r);
 	return to;
 }
 

@@ -22,7 +22,7 @@ static void check_name(struct str name)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct arena a = { 0 };
+	struct arena a = { 0 }, texts = { 0 };
 	struct dns_answer answer;
 
 	if (dns_parse(&a, str_make(data, size), &answer)) {
@@ -34,8 +34,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			if (r->data.n > 0 &&
 			    (r->data.p < (const char *)data || r->data.p + r->data.n > (const char *)data + size))
 				abort();
+			if (dns_text(&texts, r).n > size + 4 * 253 + 46)
+				abort();
 		}
 	}
+	arena_fini(&texts);
 	if (answer.rcode > 15 || a.used_bytes > (size_t)3 << 20)
 		abort();
 	arena_fini(&a);

@@ -116,12 +116,44 @@ static void test_long_names(void **state)
 	arena_fini(&a);
 }
 
+static void test_texts(void **state)
+{
+	static const struct {
+		struct dns_record record;
+		const char *text;
+	} rows[] = {
+		{ { .type = DNS_A, .data = { "\313\0\161\031", 4 } }, "203.0.113.25" },
+		{ { .type = DNS_AAAA, .data = { " \001\r\270\0\0\0\0\0\0\0\0\0\0\0%", 16 } }, "2001:db8::25" },
+		{ { .type = DNS_A, .data = { "\313\0\161", 3 } }, "" },
+		{ { .type = DNS_TXT, .data = { "\003abc\0\002de", 8 } }, "abcde" }, /* strings are joined without a blank */
+		{ { .type = DNS_TXT, .data = { "\011abc", 4 } }, "abc" },           /* cut off */
+		{ { .type = DNS_TXT, .data = { "", 0 } }, "" },
+		{ { .type = DNS_PTR, .name = { "relay.example.org", 17 } }, "relay.example.org" },
+	};
+	struct arena a = { 0 };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_string_equal(arena_cstr(&a, dns_text(&a, &rows[i].record)), rows[i].text);
+	arena_fini(&a);
+}
+
+static void test_reverse_names(void **state)
+{
+	struct str v4 = S("in-addr.arpa"), v6 = S("ip6.arpa");
+	struct arena a = { 0 };
+
+	assert_string_equal(arena_cstr(&a, reverse_name(&a, S("203.0.113.25"), v4, v6)), "25.113.0.203.in-addr.arpa");
+	assert_string_equal(arena_cstr(&a, reverse_name(&a, S("2001:db8::25"), v4, v6)),
+			    "5.2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa");
+	assert_int_equal(reverse_name(&a, S("relay"), v4, v6).n, 0);
+	arena_fini(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),
-		cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_long_names),
+		cmocka_unit_test(test_good),  cmocka_unit_test(test_bad),           cmocka_unit_test(test_long_names),
+		cmocka_unit_test(test_texts), cmocka_unit_test(test_reverse_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
