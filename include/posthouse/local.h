@@ -9,8 +9,9 @@
  *   421  not now (too many connections, the relay stops, accounts cannot be read): use the drop directory;
  *   554  he is not allowed to send (his login is locked, or local.users refuses him): give up.
  * In MAIL and RCPT an address without a domain is a name of this machine, and so is one at "localhost" or at the host's name:
- *   MAIL  the user's own name, or no FROM in a drop file: the sender of his login (local.users[].sender, or else its address).
- *         Only root is allowed to name any sender; for all others `senders` decides as for every login. <> is the null sender.
+ *   MAIL  the user's own name or number (UID), or no from: in a drop file: the sender of his login (local.users[].sender,
+ *         or else its address). Only root is allowed to name any sender; for all others `senders` decides as for every
+ *         login. <> is the null sender.
  *   RCPT  `rewrite` rules for NAME@realm come first; then root, postmaster, mailer-daemon and the names of system users (UID
  *         below 1000, or 65534) are the postmaster of the configuration; every other name is NAME@realm.
  * Limits, senders, rewrite, header correction, DKIM, the log and `explain` are those of the login.
@@ -58,9 +59,9 @@ struct local_recipient {
 };
 
 struct local_message {
-	bool has_sender;       /* false: the login's own address */
+	bool has_sender;       /* false: the sender of the login */
 	struct str sender;     /* without brackets; "" with has_sender: the null sender */
-	struct str parameters; /* of MAIL */
+	struct str parameters; /* of MAIL; a drop file has them only with a sender */
 	struct local_recipient *recipients;
 	size_t recipients_n;
 };
