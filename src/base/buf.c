@@ -67,17 +67,33 @@ bool buf_add_char(struct buf *b, char c)
 	return buf_add(b, str_make(&c, 1));
 }
 
+bool buf_add_number(struct buf *b, uint64_t n)
+{
+	char digits[20];
+	size_t first = sizeof digits;
+
+	do
+		digits[--first] = (char)('0' + n % 10);
+	while ((n /= 10) > 0);
+	return buf_add(b, str_make(digits + first, sizeof digits - first));
+}
+
 bool buf_vprintf(struct buf *b, const char *format, va_list arguments)
 {
+	size_t room = b->p ? b->capacity - b->from - b->n : 0;
 	va_list again;
-	char probe[1], *to;
+	char *to;
 	int n;
 
 	va_copy(again, arguments);
-	n = vsnprintf(probe, sizeof probe, format, again);
+	n = vsnprintf(room ? b->p + b->from + b->n : NULL, room, format, again);
 	va_end(again);
 	if (n < 0)
 		abort();
+	if ((size_t)n < room && (size_t)n <= b->max - b->n) { /* mostly there is room already */
+		b->n += (size_t)n;
+		return true;
+	}
 	/* vsnprintf wants a byte for its NUL, which the bound does not count */
 	b->max++;
 	to = buf_reserve(b, (size_t)n + 1);

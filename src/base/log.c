@@ -72,35 +72,40 @@ static void add_code(struct buf *b, uint32_t c)
  * are not UTF-8 become U+FFFD. */
 static void add_escaped(struct buf *b, struct str s)
 {
+	size_t added = 0; /* what is in front of it is in the buffer */
 	uint32_t c = 0;
 
 	for (size_t i = 0, n; i<s.n; i += n> 0 ? n : 1) {
 		n = utf8_char(str_from(s, i), &c);
+		if (n > 0 && c != '"' && c != '\\' && !utf8_is_hidden(c))
+			continue;
+		buf_add(b, str_make(s.p + added, i - added));
+		added = i + (n > 0 ? n : 1);
 		if (n == 0)
 			buf_add(b, S("\xef\xbf\xbd"));
-		else if (c == '"' || c == '\\')
-			buf_printf(b, "\\%c", (char)c);
+		else if (c == '"')
+			buf_add(b, S("\\\""));
+		else if (c == '\\')
+			buf_add(b, S("\\\\"));
 		else if (c == '\n')
 			buf_add(b, S("\\n"));
 		else if (c == '\r')
 			buf_add(b, S("\\r"));
 		else if (c == '\t')
 			buf_add(b, S("\\t"));
-		else if (utf8_is_hidden(c))
-			add_code(b, c);
 		else
-			buf_add(b, str_make(s.p + i, n));
+			add_code(b, c);
 	}
+	buf_add(b, str_from(s, added));
 }
 
 static void add_pair(struct buf *b, const struct kv *pair)
 {
 	bool quoted = pair->kind == KV_STR && (settings.json || !is_plain(pair->str));
 
-	if (settings.json)
-		buf_printf(b, ",\"%s\":", pair->key);
-	else
-		buf_printf(b, " %s=", pair->key);
+	buf_add(b, settings.json ? S(",\"") : S(" "));
+	buf_add(b, str_of(pair->key));
+	buf_add(b, settings.json ? S("\":") : S("="));
 	switch (pair->kind) {
 	case KV_STR:
 		if (quoted)
@@ -109,7 +114,7 @@ static void add_pair(struct buf *b, const struct kv *pair)
 		if (quoted)
 			buf_add_char(b, '"');
 		break;
-	case KV_U64: buf_printf(b, "%llu", (unsigned long long)pair->u64); break;
+	case KV_U64: buf_add_number(b, pair->u64); break;
 	case KV_I64: buf_printf(b, "%lld", (long long)pair->i64); break;
 	case KV_BOOL: buf_add(b, pair->u64 ? S("true") : S("false")); break;
 	}
@@ -119,18 +124,22 @@ static void add_pair(struct buf *b, const struct kv *pair)
 static void add_start(struct buf *b, enum log_level level, const char *event)
 {
 	static const char *const names[] = { "debug", "info", "warning", "error" };
+	static struct {
+		time_t at;
+		char text[96];
+	} second = { .at = -1 }; /* many lines are of the same second */
 	uint64_t now = clock_now_ms();
 	time_t seconds = (time_t)(now / 1000);
 	struct tm tm;
-	char when[96];
 
-	gmtime_r(&seconds, &tm);
-	snprintf(when, sizeof when, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
-		 tm.tm_hour, tm.tm_min, tm.tm_sec, (unsigned)(now % 1000));
-	if (settings.json)
-		buf_printf(b, "{\"time\":\"%s\",\"level\":\"%s\",\"role\":\"%s\"", when, names[level], settings.role);
-	else
-		buf_printf(b, "time=%s level=%s role=%s", when, names[level], settings.role);
+	if (seconds != second.at) {
+		gmtime_r(&seconds, &tm);
+		strftime(second.text, sizeof second.text, "%Y-%m-%dT%H:%M:%S", &tm);
+		second.at = seconds;
+	}
+	buf_printf(b,
+		   settings.json ? "{\"time\":\"%s.%03uZ\",\"level\":\"%s\",\"role\":\"%s\"" : "time=%s.%03uZ level=%s role=%s",
+		   second.text, (unsigned)(now % 1000), names[level], settings.role);
 	if (settings.index >= 0)
 		add_pair(b, &(struct kv){ .key = "index", .kind = KV_I64, .i64 = settings.index });
 	add_pair(b, &(struct kv){ .key = "event", .kind = KV_STR, .str = str_of(event) });

@@ -38,12 +38,17 @@ static size_t expected(unsigned char first, unsigned char *low_out, unsigned cha
 size_t utf8_char(struct str s, uint32_t *c_out)
 {
 	unsigned char low, high;
-	size_t n = s.n > 0 ? expected((unsigned char)s.p[0], &low, &high) : 0;
 	uint32_t value;
+	size_t n;
 
+	if (s.n > 0 && (unsigned char)*s.p < 0x80) {
+		*c_out = (unsigned char)*s.p;
+		return 1;
+	}
+	n = s.n > 0 ? expected((unsigned char)*s.p, &low, &high) : 0;
 	if (n == 0 || n > s.n)
 		return 0;
-	value = n == 1 ? (unsigned char)s.p[0] : (unsigned char)s.p[0] & (0x7fu >> n);
+	value = (unsigned char)*s.p & (0x7fu >> n);
 	for (size_t i = 1; i < n; i++) {
 		unsigned char c = (unsigned char)s.p[i];
 
@@ -94,19 +99,23 @@ static bool is_in(const struct range *range, const struct range *end, uint32_t c
 
 bool utf8_is_hidden(uint32_t c)
 {
-	static const struct range hidden[] = {
-		{ 0, 0x1f },          { 0x7f, 0x9f },       { 0xad, 0xad },
-		{ 0x34f, 0x34f },     { 0x61c, 0x61c }, /* a direction */
-		{ 0x115f, 0x1160 },   { 0x17b4, 0x17b5 },   { 0x180b, 0x180f },
-		{ 0x200b, 0x200f }, /* joiners, directions */
-		{ 0x2028, 0x202e }, /* line ends, directions */
-		{ 0x2060, 0x206f },   { 0x3164, 0x3164 },   { 0xfdd0, 0xfdef },
-		{ 0xfe00, 0xfe0f }, /* variants of the character before */
-		{ 0xfeff, 0xfeff },   { 0xffa0, 0xffa0 },   { 0xfff0, 0xfffc },
-		{ 0xfffe, 0xffff },   { 0x1bca0, 0x1bca3 }, { 0x1d173, 0x1d17a },
-		{ 0xe0000, 0xe0fff },
-	};
+	static const struct range
+		hidden
+			[] = {
+				{ 0x80, 0x9f },       { 0xad, 0xad },       { 0x34f, 0x34f },
+				{ 0x61c, 0x61c }, /* a direction */
+				{ 0x115f, 0x1160 },   { 0x17b4, 0x17b5 },   { 0x180b, 0x180f },
+				{ 0x200b, 0x200f }, /* joiners, directions */
+				{ 0x2028, 0x202e }, /* line ends, directions */
+				{ 0x2060, 0x206f },   { 0x3164, 0x3164 },   { 0xfdd0, 0xfdef },
+				{ 0xfe00, 0xfe0f }, /* variants of the character before */
+				{ 0xfeff, 0xfeff },   { 0xffa0, 0xffa0 },   { 0xfff0, 0xfffc },
+				{ 0xfffe, 0xffff },   { 0x1bca0, 0x1bca3 }, { 0x1d173, 0x1d17a },
+				{ 0xe0000, 0xe0fff },
+			};
 
+	if (c < 0x80)
+		return c < ' ' || c == 0x7f;
 	return is_in(hidden, ARRAY_END(hidden), c) || (c >= 0x10000 && (c & 0xfffe) == 0xfffe);
 }
 

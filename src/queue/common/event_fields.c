@@ -18,29 +18,38 @@ static bool is_plain(struct str s)
  * next hop said is kept, and characters that nobody sees are made harmless where the value is shown. */
 static void add_quoted(struct buf *b, struct str s)
 {
+	size_t added = 0; /* what is in front of it is in the buffer */
+
 	buf_add_char(b, '"');
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned char c = (unsigned char)s.p[i];
 
-		if (c == '"' || c == '\\')
-			buf_printf(b, "\\%c", c);
+		if (c >= ' ' && c != '"' && c != '\\' && c != 0x7f)
+			continue;
+		buf_add(b, str_make(s.p + added, i - added));
+		added = i + 1;
+		if (c == '"')
+			buf_add(b, S("\\\""));
+		else if (c == '\\')
+			buf_add(b, S("\\\\"));
 		else if (c == '\n')
 			buf_add(b, S("\\n"));
 		else if (c == '\r')
 			buf_add(b, S("\\r"));
 		else if (c == '\t')
 			buf_add(b, S("\\t"));
-		else if (c < ' ' || c == 0x7f)
-			buf_printf(b, "\\u%04x", c);
 		else
-			buf_add_char(b, (char)c);
+			buf_printf(b, "\\u%04x", c);
 	}
+	buf_add(b, str_from(s, added));
 	buf_add_char(b, '"');
 }
 
 static void add_pair(struct buf *b, const struct kv *pair)
 {
-	buf_printf(b, "%s%s=", b->n ? " " : "", pair->key);
+	buf_add(b, b->n ? S(" ") : S(""));
+	buf_add(b, str_of(pair->key));
+	buf_add_char(b, '=');
 	switch (pair->kind) {
 	case KV_STR:
 		if (is_plain(pair->str))
@@ -48,7 +57,7 @@ static void add_pair(struct buf *b, const struct kv *pair)
 		else
 			add_quoted(b, pair->str);
 		break;
-	case KV_U64: buf_printf(b, "%llu", (unsigned long long)pair->u64); break;
+	case KV_U64: buf_add_number(b, pair->u64); break;
 	case KV_I64: buf_printf(b, "%lld", (long long)pair->i64); break;
 	case KV_BOOL: buf_add(b, pair->u64 ? S("true") : S("false")); break;
 	}

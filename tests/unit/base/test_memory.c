@@ -43,6 +43,32 @@ static void test_buf_bound(void **state)
 	buf_fini(&b);
 }
 
+/* What is formatted fits into what is there, or makes it grow; the bound is exact for numbers too. */
+static void test_buf_numbers_and_formats(void **state)
+{
+	struct buf b;
+	char wide[400];
+
+	memset(wide, 'w', sizeof wide);
+	buf_init(&b, 700);
+	assert_true(buf_add_number(&b, 0));
+	assert_true(buf_add_number(&b, UINT64_MAX));
+	assert_holds(&b, S("018446744073709551615"));
+	buf_consume(&b, 19);
+	assert_true(buf_printf(&b, "-%d-", 7));
+	assert_holds(&b, S("15-7-"));
+	assert_true(buf_printf(&b, "%.*s", 400, wide)); /* more than the memory of the start */
+	assert_int_equal(b.n, 405);
+	assert_memory_equal(buf_view(&b).p, "15-7-www", 8);
+	assert_false(buf_printf(&b, "%.*s", 296, wide));
+	assert_int_equal(b.n, 405);
+	assert_true(buf_printf(&b, "%.*s", 293, wide));
+	assert_false(buf_add_number(&b, 123));
+	assert_true(buf_add_number(&b, 12));
+	assert_memory_equal(buf_view(&b).p + 690, "wwwwwwww12", 10);
+	buf_fini(&b);
+}
+
 /* A queue of bytes: every mix of adding and consuming keeps the order, and memory stays near what is in use. */
 static void test_buf_as_a_queue(void **state)
 {
@@ -156,8 +182,9 @@ static void test_secret(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_buf_bound),   cmocka_unit_test(test_buf_as_a_queue), cmocka_unit_test(test_arena),
-		cmocka_unit_test(test_arena_texts), cmocka_unit_test(test_secret),
+		cmocka_unit_test(test_buf_bound),      cmocka_unit_test(test_buf_numbers_and_formats),
+		cmocka_unit_test(test_buf_as_a_queue), cmocka_unit_test(test_arena),
+		cmocka_unit_test(test_arena_texts),    cmocka_unit_test(test_secret),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
