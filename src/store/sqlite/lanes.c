@@ -86,7 +86,8 @@ struct lease_page {
 /* Lease at most `max` recipients of one message that are due and not leased: rows of due_in_lane or due_anywhere. */
 static void lease_recipients(struct lease_page *p, uint64_t id, sqlite3_stmt *q, size_t max, struct due_message *m)
 {
-	m->recipients = ARENA_ARRAY(&p->r->arena, struct due_recipient, max);
+	size_t capacity = 0;
+
 	while (db_row(&p->e->db, q)) {
 		uint64_t n = db_u64(q, 0);
 
@@ -96,6 +97,7 @@ static void lease_recipients(struct lease_page *p, uint64_t id, sqlite3_stmt *q,
 			db_end(q);
 			break;
 		}
+		ARENA_GROW(&p->r->arena, m->recipients, m->recipients_n, capacity);
 		m->recipients[m->recipients_n++] = (struct due_recipient){ .n = n,
 									   .address = db_keep(&p->r->arena, q, 1),
 									   .orcpt = db_keep(&p->r->arena, q, 2),

@@ -58,14 +58,22 @@ static enum recipient_state next_state(struct engine *e, const struct outcome *o
 	return o->state;
 }
 
-/* Store the last reply, the transcript and the event of an outcome. `replied`: the recipient has its last reply already. */
-static void record(struct engine *e, const struct outcome *o, bool replied)
+/* The values of SETTLED_COLUMNS. */
+#define SETTLED(o, next)                                                                                                         \
+	INT((o)->id), INT((o)->n), INT(next), INT((o)->due_at), INT((o)->attempted), INT((o)->died), TEXT((o)->route),           \
+		INT((o)->at)
+
+/* Store the new state, the last reply, the transcript and the event of an outcome. */
+static void record(struct engine *e, const struct outcome *o, enum recipient_state next)
 {
 	const struct verdict *v = &o->verdict;
+	bool bounced = next == RCPT_FAILED && o->state != RCPT_FAILED; /* the last reply is the administrator's */
 
-	if (!replied && (v->class != OK || v->code != 0))
-		db_run(&e->db, Q_recipient_reply, INT(o->id), INT(o->n), INT(v->class), INT(v->code), TEXT(v->enhanced),
+	if (!bounced && (v->class != OK || v->code != 0)) /* one statement for the row, which is the work */
+		db_run(&e->db, Q_recipient_settle_reply, SETTLED(o, next), INT(v->class), INT(v->code), TEXT(v->enhanced),
 		       TEXT(v->text), TEXT(o->remote), INT(o->meaning), TEXT(o->tls));
+	else
+		db_run(&e->db, Q_recipient_settle, SETTLED(o, next));
 	if (o->transcript.n)
 		db_run(&e->db, Q_transcript_put, INT(o->id), INT(o->n), INT(o->at),
 		       TEXT(str_head(o->transcript, TRANSCRIPT_MAX)));
@@ -92,9 +100,7 @@ static bool settle_one(struct engine *e, const struct outcome *o, uint64_t *lane
 	if (state != RCPT_WAITING && state != RCPT_HELD)
 		return false;
 	next = next_state(e, o, state, removing);
-	db_run(&e->db, Q_recipient_settle, INT(o->id), INT(o->n), INT(next), INT(o->due_at), INT(o->attempted), INT(o->died),
-	       TEXT(o->route), INT(o->at));
-	record(e, o, next == RCPT_FAILED && o->state != RCPT_FAILED);
+	record(e, o, next);
 	if ((next == RCPT_REMOVED || next == RCPT_FAILED) && o->state != next)
 		add_event(e, o->id, o->n, o->at, removing_event(removing), S("when=\"after the delivery that was in flight\""));
 	count_state(e, state, next);
