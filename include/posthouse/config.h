@@ -206,7 +206,8 @@ struct cfg_delivery {
 
 struct source_run;
 
-/* A file that holds a password or a private key, and whether its mode lets everybody read it. */
+/* A file that holds a password or a private key, and whether its mode lets everybody read it; never where orchestrators give
+ * secrets: on read-only and memory file systems, and below /run/secrets. */
 struct secret_file {
 	struct str path;
 	bool readable;

@@ -36,6 +36,18 @@ static void take_lock(struct dkim_store *s)
 		die(EX_TEMPFAIL, "another `posthouse dkim` is at work in %.*s", STR_ARG(s->directory));
 }
 
+/* dkim_save() writes the whole of `sign`: entries in other parts would then be there twice. */
+static void refuse_other_parts(struct dkim_store *s)
+{
+	struct str file;
+	unsigned line;
+
+	for (size_t i = 0; i < s->config->sign_n; i++)
+		if (config_place(s->config, &s->arena, S("sign"), i, &file, &line) && !str_eq(file, str_of(s->path)))
+			die(EX_CONFIG, "%.*s:%u: an entry of sign is here, and others are in %s: move it there", STR_ARG(file),
+			    line, s->path);
+}
+
 void dkim_open(struct dkim_store *s, const char *config_path, bool to_change)
 {
 	struct config_faults faults = { 0 };
@@ -54,6 +66,8 @@ void dkim_open(struct dkim_store *s, const char *config_path, bool to_change)
 		    "%s is there, but the configuration does not include it: add this line to %s\n\n    @include \"" DKIM_FILE
 		    "\"\n",
 		    s->path, config_path);
+	if (s->ours && to_change)
+		refuse_other_parts(s);
 	for (size_t i = 0; i < s->config->sign_n; i++) {
 		ARENA_GROW(&s->arena, s->keys, s->n, s->capacity);
 		s->keys[s->n++] = s->config->sign[i];

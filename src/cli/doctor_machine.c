@@ -129,17 +129,6 @@ static bool is_reachable(struct arena *a, struct str path)
 	return true;
 }
 
-/* Orchestrators give secrets as files of memory or read-only: their modes are the orchestrator's, and no other user is there. */
-static bool is_given_as_secret(struct arena *a, struct str path)
-{
-	struct statvfs v;
-	struct statfs fs;
-	const char *z = arena_cstr(a, path);
-
-	return statfs(z, &fs) == 0 && statvfs(z, &v) == 0 &&
-	       ((uint32_t)fs.f_type == TMPFS_MAGIC || (uint32_t)fs.f_type == RAMFS_MAGIC || v.f_flag & ST_RDONLY);
-}
-
 static void look_at_secrets(struct arena *a, const struct config *c, struct secret_facts *s)
 {
 	s->n = c->secret_files_n;
@@ -147,7 +136,7 @@ static void look_at_secrets(struct arena *a, const struct config *c, struct secr
 	for (size_t i = 0; i < c->secret_files_n; i++) {
 		const struct secret_file *f = &c->secret_files[i];
 
-		if (f->readable && is_reachable(a, f->path) && !is_given_as_secret(a, f->path))
+		if (f->readable && is_reachable(a, f->path))
 			s->readable.at[s->readable.n++] = f->path;
 	}
 }

@@ -11,7 +11,9 @@ struct source_run source_of(const struct loader *l, unsigned line)
 	struct source_run found = { .file = l->file, .line = line };
 
 	for (size_t i = 0; i < l->runs_n && l->runs[i].first <= line; i++)
-		found = (struct source_run){ .file = l->runs[i].file, .line = l->runs[i].line + line - l->runs[i].first };
+		found = (struct source_run){ .file = l->runs[i].file,
+					     .line = l->runs[i].line > 0 ? l->runs[i].line + line - l->runs[i].first : 0,
+					     .layer = l->runs[i].layer };
 	return found;
 }
 
@@ -84,12 +86,14 @@ const config_setting_t *setting_at(struct loader *l, bool exact, const char *for
 	return found;
 }
 
+struct str fault_place(struct arena *a, const struct config_fault *f)
+{
+	return f->line > 0 ? arena_printf(a, "%.*s:%u", STR_ARG(f->file), f->line) : f->file;
+}
+
 struct str fault_text(struct arena *a, const struct config_fault *f)
 {
-	struct str place =
-		f->line > 0 ? arena_printf(a, "%.*s:%u:", STR_ARG(f->file), f->line) : arena_printf(a, "%.*s:", STR_ARG(f->file));
-
-	return arena_printf(a, "%.*s%s %.*s", STR_ARG(place), f->warning ? " warning:" : "", STR_ARG(f->text));
+	return arena_printf(a, "%.*s:%s %.*s", STR_ARG(fault_place(a, f)), f->warning ? " warning:" : "", STR_ARG(f->text));
 }
 
 unsigned faults_print(const struct config_faults *faults)

@@ -5,8 +5,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+
+#define CREDENTIAL  "credential:"
+#define CREDENTIALS "/run/credentials/posthouse.service" /* where systemd has them, for commands of root beside the service */
 
 static const char *read_all(int fd, size_t max, struct buf *b)
 {
@@ -55,8 +62,30 @@ const char *file_read(const char *path, size_t max, struct buf *b, unsigned *mod
 	return why;
 }
 
+/* Orchestrators give secrets as files of memory or read-only, or below /run/secrets: their modes are the orchestrator's, and no
+ * other user is there. */
+bool file_is_given(const char *path)
+{
+	struct statvfs v;
+	struct statfs fs;
+
+	return strncmp(path, "/run/secrets/", 13) == 0 || strncmp(path, "/var/run/secrets/", 17) == 0 ||
+	       (statfs(path, &fs) == 0 && statvfs(path, &v) == 0 &&
+		((uint32_t)fs.f_type == TMPFS_MAGIC || (uint32_t)fs.f_type == RAMFS_MAGIC || v.f_flag & ST_RDONLY));
+}
+
+/* "credential:NAME": a file that the service manager gives to this service alone (LoadCredential of systemd). */
+static struct str credential(struct loader *l, struct str name)
+{
+	const char *directory = getenv("CREDENTIALS_DIRECTORY");
+
+	return arena_printf(l->arena, "%s/%.*s", directory ? directory : CREDENTIALS, STR_ARG(name));
+}
+
 struct str path_resolve(struct loader *l, struct str path)
 {
+	if (str_starts(path, S(CREDENTIAL)))
+		return credential(l, str_from(path, strlen(CREDENTIAL)));
 	if (path.n == 0 || path.p[0] == '/')
 		return path;
 	return arena_printf(l->arena, "%.*s%.*s", STR_ARG(l->dir), STR_ARG(path));

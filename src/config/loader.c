@@ -34,8 +34,7 @@ static bool parse(struct loader *l)
 	struct source_run where;
 
 	buf_add_char(&l->text, '\0');
-	config_set_include_dir(&l->tree, "/dev/null"); /* no include is left; if one were, it must not be found */
-	if (config_read_string(&l->tree, l->text.p + l->text.from))
+	if (tree_read(&l->tree, l->text.p + l->text.from, l, l))
 		return true;
 	where = source_of(l, (unsigned)config_error_line(&l->tree));
 	fault_at(l, where.file, where.line, false, "%s%s%.*s", config_error_text(&l->tree),

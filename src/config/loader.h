@@ -8,11 +8,21 @@
 
 #define FAULTS_MAX 100 /* more are not kept */
 
+/* Who says something: an earlier layer replaces what later ones say. */
+enum source_layer { LAYER_VARIABLES, LAYER_FILES, LAYER_DEFAULTS };
+
 /* Where a run of lines of the assembled text comes from. */
 struct source_run {
-	unsigned first; /* line of the assembled text */
-	struct str file;
-	unsigned line; /* its line there */
+	unsigned first;  /* line of the assembled text */
+	struct str file; /* or the name of a variable of the environment */
+	unsigned line;   /* its line there; 0: all of it is one line */
+	enum source_layer layer;
+};
+
+/* A setting of the outermost level, as it comes in the text: the second of a name is NAME*2 for libconfig. */
+struct source_setting {
+	struct str name;
+	unsigned n;
 };
 
 struct loader {
@@ -29,12 +39,19 @@ struct loader {
 	struct source_run *runs;
 	size_t runs_n, runs_max;
 	unsigned lines;
+	enum source_layer layer; /* of what is copied */
+	unsigned brackets;       /* that are open there */
+	struct source_setting *settings;
+	size_t settings_n, settings_max;
 };
 
 /* ---- faults.c ---- */
 
 /* Where a line of the assembled text comes from. */
 struct source_run source_of(const struct loader *l, unsigned line);
+
+/* "FILE:LINE", or "FILE". */
+struct str fault_place(struct arena *a, const struct config_fault *f);
 
 /* Record a fault at a line of a file; `warning` does not prevent a start. */
 void fault_at(struct loader *l, struct str file, unsigned line, bool warning, const char *format, ...)
@@ -58,10 +75,25 @@ const config_setting_t *setting_at(struct loader *l, bool exact, const char *for
  * (numbers that are too large, texts over line ends), become faults. */
 void source_read(struct loader *l);
 
+/* ---- include.c ---- */
+
+/* The files that `@include "path"` stands for: the file itself; of a directory its *.conf, and of a pattern what it matches, in
+ * the order of names. NULL, or why they cannot be listed. */
+const char *include_files(struct loader *l, struct str path, struct str_list *files_out);
+
+/* ---- merge.c ---- */
+
+/* Parse the assembled text into a tree where each setting is once: groups have the members of all parts, lists of groups their
+ * elements. NULL `faults_of`: what is said twice is not reported. False: a fault of syntax, which the tree knows. */
+bool tree_read(config_t *tree, const char *text, const struct loader *places, struct loader *faults_of);
+
 /* ---- files.c ---- */
 
-/* A path of the configuration, relative to its file's directory. */
+/* A path of the configuration, relative to its file's directory; "credential:NAME" is one of the service manager's. */
 struct str path_resolve(struct loader *l, struct str path);
+
+/* Is it a secret that an orchestrator gives, where its mode says nothing? */
+bool file_is_given(const char *path);
 
 /* Read a whole regular file of at most `max` bytes into `b` (initialised here). NULL, or why not: the buffer is then empty. */
 const char *file_read(const char *path, size_t max, struct buf *b, unsigned *mode_out);
@@ -77,7 +109,7 @@ void rates_check(struct loader *l, const config_setting_t *s, const char *name, 
 
 /* ---- secrets.c: values that can be passwords ---- */
 
-/* Note that the file at `path` holds a secret. Can everybody read it, by its mode? */
+/* Note that the file at `path` holds a secret. Can everybody read it, by its mode, where that counts? */
 bool secret_note(struct loader *l, struct str path, unsigned mode);
 
 /* The line that the file of KEY_file holds, with `before` in front, into *target; `shown` is KEY, as people write it. */

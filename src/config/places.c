@@ -6,16 +6,16 @@
 /* The list in the tree; NULL: it is not in the files. The tree is to be destroyed in any case. */
 static const config_setting_t *read_list(const struct config *c, config_t *tree, struct str path)
 {
+	struct loader l = { .file = c->file, .runs = c->source_runs, .runs_n = c->source_runs_n };
 	struct arena a = { 0 };
 	const config_setting_t *list = NULL;
 	struct buf text;
 
 	config_init(tree);
-	config_set_include_dir(tree, "/dev/null");
 	buf_init(&text, c->source.n + 1);
 	buf_add(&text, c->source);
 	buf_add_char(&text, '\0');
-	if (config_read_string(tree, text.p + text.from))
+	if (tree_read(tree, text.p + text.from, &l, NULL))
 		list = config_lookup(tree, arena_cstr(&a, path));
 	buf_wipe(&text);
 	arena_fini(&a);

@@ -17,11 +17,12 @@ static struct str without_newline(struct str text)
 
 bool secret_note(struct loader *l, struct str path, unsigned mode)
 {
+	bool readable = mode & 0004 && !file_is_given(arena_cstr(l->arena, path));
 	struct config *c = l->config;
 
 	ARENA_GROW(l->arena, c->secret_files, c->secret_files_n, c->secret_files_capacity);
-	c->secret_files[c->secret_files_n++] = (struct secret_file){ arena_str(l->arena, path), mode & 0004 };
-	return mode & 0004;
+	c->secret_files[c->secret_files_n++] = (struct secret_file){ arena_str(l->arena, path), readable };
+	return readable;
 }
 
 void secret_file_load(struct loader *l, const config_setting_t *s, struct str shown, struct str before, struct str *target)

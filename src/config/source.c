@@ -23,7 +23,7 @@ struct scan {
 static void begin_run(struct loader *l, struct str file, unsigned line)
 {
 	ARENA_GROW(l->arena, l->runs, l->runs_n, l->runs_max);
-	l->runs[l->runs_n++] = (struct source_run){ .first = l->lines + 1, .file = file, .line = line };
+	l->runs[l->runs_n++] = (struct source_run){ .first = l->lines + 1, .file = file, .line = line, .layer = l->layer };
 }
 
 static char peek(const struct scan *s, size_t ahead)
@@ -98,6 +98,32 @@ static bool is_whole_number(struct str word)
 	return i < word.n;
 }
 
+/* Does `=` follow at `n`? Then what is in front is a name. */
+static bool is_name(const struct scan *s, size_t n)
+{
+	while (peek(s, n) == ' ' || peek(s, n) == '\t' || peek(s, n) == '\n' || peek(s, n) == '\r')
+		n++;
+	return peek(s, n) == '=' || peek(s, n) == ':';
+}
+
+/* Names of the outermost level are numbered, since libconfig takes each name once; merge.c makes one setting of them. */
+static void number_setting(struct scan *s, struct str name)
+{
+	struct loader *l = s->l;
+	size_t i = 0;
+
+	if (str_find(name, '*') < name.n)
+		fault_at(l, s->file, s->line, false, "unknown key %.*s", STR_ARG(name));
+	while (i < l->settings_n && !str_eq(l->settings[i].name, name))
+		i++;
+	if (i < l->settings_n) {
+		buf_printf(&l->text, "*%u", ++l->settings[i].n);
+		return;
+	}
+	ARENA_GROW(l->arena, l->settings, l->settings_n, l->settings_max);
+	l->settings[l->settings_n++] = (struct source_setting){ arena_str(l->arena, name), 1 };
+}
+
 /* A name is copied as it is; a whole number gets the L without which libconfig 1.5 cuts it to 32 bits. */
 static void copy_word(struct scan *s)
 {
@@ -109,6 +135,10 @@ static void copy_word(struct scan *s)
 		n++;
 	word = str_make(s->text.p + s->at, n);
 	copy(s, n);
+	if (s->l->brackets == 0 && is_name(s, 0)) {
+		number_setting(s, word);
+		return;
+	}
 	if (fraction || peek(s, 0) == '.')
 		return;
 	if (word.p[0] >= '0' && word.p[0] <= '9' && word.n > DIGITS_MAX)
@@ -118,6 +148,17 @@ static void copy_word(struct scan *s)
 }
 
 static void copy_file(struct loader *l, struct str file, const char *path, unsigned depth, const struct scan *from);
+
+static void copy_files(struct scan *s, struct str path)
+{
+	struct str_list files = { 0 };
+	const char *why = include_files(s->l, path, &files);
+
+	if (why)
+		fault_at(s->l, s->file, s->line, false, "%.*s cannot be read: %s", STR_ARG(path), why);
+	for (size_t i = 0; i < files.n; i++)
+		copy_file(s->l, files.at[i], arena_cstr(s->l->arena, files.at[i]), s->depth + 1, s);
+}
 
 /* `@include "path"` is alone on its line; false: this is something else. */
 static bool include(struct scan *s)
@@ -135,9 +176,17 @@ static bool include(struct scan *s)
 		fault_at(s->l, s->file, s->line, false, "expected @include \"path\"");
 		return true;
 	}
-	path = path_resolve(s->l, arena_str(s->l->arena, str_head(str_from(path, 1), end - 1)));
-	copy_file(s->l, path, arena_cstr(s->l->arena, path), s->depth + 1, s);
+	copy_files(s, path_resolve(s->l, arena_str(s->l->arena, str_head(str_from(path, 1), end - 1))));
 	return true;
+}
+
+static void copy_mark(struct scan *s, char c)
+{
+	if (c == '{' || c == '(' || c == '[')
+		s->l->brackets++;
+	else if ((c == '}' || c == ')' || c == ']') && s->l->brackets > 0)
+		s->l->brackets--;
+	copy(s, 1);
 }
 
 static void scan_file(struct scan *s)
@@ -154,7 +203,7 @@ static void scan_file(struct scan *s)
 		else if (is_word(c))
 			copy_word(s);
 		else
-			copy(s, 1);
+			copy_mark(s, c);
 	}
 }
 

@@ -43,6 +43,12 @@ void fixture_write(const char *name, const char *text, unsigned mode)
 	assert_int_equal(fclose(f), 0);
 }
 
+void fixture_make_dir(const char *name)
+{
+	if (access(fixture_path(name), F_OK) != 0)
+		assert_int_equal(mkdir(fixture_path(name), 0700), 0);
+}
+
 static void write_key(const char *name, EVP_PKEY *key, const char *passphrase)
 {
 	FILE *f = create(name, 0600);

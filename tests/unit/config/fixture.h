@@ -36,6 +36,8 @@ const char *fixture_dir(void);
 const char *fixture_path(const char *name);
 void fixture_write(const char *name, const char *text, unsigned mode);
 
+void fixture_make_dir(const char *name);
+
 /* Write `text` as posthouse.conf there and load it. */
 struct config *fixture_load(const char *text, struct config_faults *faults_out);
 

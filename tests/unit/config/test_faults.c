@@ -268,7 +268,9 @@ static const struct row syntax[] = {
 	{ START "/* never ends\n\n", 2, "*/" },
 	{ START "log = { level = \"info\";\n", 3, "syntax error" },
 	{ START "@include \"nowhere.conf\"", 2, "No such file" },
-	{ START "\n@include \".\"", 3, "is a directory" },
+	{ START "\n@include \"nowhere/*.conf\"", 3, "No such file" },
+	{ START "@include \"*nf\"", 2, "fewer includes" },
+	{ START "upstreams*2 = ( );", 2, "unknown key upstreams*2" },
 	{ START "@include nowhere", 2, "@include \"path\"" },
 	{ START "@include \"posthouse.conf\"", 2, "fewer includes" },
 };
