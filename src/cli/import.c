@@ -169,31 +169,7 @@ static void import_keys(struct import *t, const char *path)
 		buf_printf(&t->config, "\n);\n\n");
 }
 
-/* ---- limits, and the rest ---- */
-
-/* "5d"; a number alone has the unit that Postfix gives it. */
-static void duration(struct import *t, const char *name, const char *key, const char *unit)
-{
-	struct str value = import_value(t, name);
-
-	if (value.n == 0)
-		return;
-	import_origin(t, name);
-	buf_printf(&t->config, "  %s = \"%.*s%s\";\n", key, STR_ARG(value), strchr("smhdw", value.p[value.n - 1]) ? "" : unit);
-}
-
-static void import_numbers(struct import *t)
-{
-	buf_printf(&t->config, "limits = {\n");
-	simple(t, "message_size_limit", "  message_size = \"", "\";");
-	simple(t, "smtpd_recipient_limit", "  recipients_per_message = ", ";");
-	buf_printf(&t->config, "};\nqueue = {\n");
-	duration(t, "maximal_queue_lifetime", "lifetime", "d");
-	duration(t, "delay_warning_time", "warn_after", "h");
-	buf_printf(&t->config, "};\ndelivery = {\n");
-	simple(t, "smtp_bind_address", "  source = [ \"", "\" ];");
-	buf_printf(&t->config, "};\n");
-}
+/* ---- the rest ---- */
 
 /* What is set and was not taken: in the words of the table of names. */
 static void tell_the_rest(struct import *t)

@@ -41,7 +41,8 @@ __attribute__((format(printf, 3, 4))) void import_lost(struct import *t, enum lo
 /* "# main.cf:12: relayhost" in front of what it becomes. */
 void import_origin(struct import *t, const char *name);
 
-/* ---- import_routes.c: where mail goes ---- */
+/* ---- import_routes.c: where mail goes; import_numbers.c: limits, times, addresses to send from ---- */
 void import_routes(struct import *t);
+void import_numbers(struct import *t);
 
 #endif

@@ -74,3 +74,48 @@ def test_what_decides_where_mail_goes_must_be_understood():
     assert imported(relay, relay.dir / "nowhere")[0] == 66
     code, text, _ = imported(relay, postfix(relay.dir / "plain", f"myhostname = {HOST}\n"))
     assert code == 0 and 'via = [ "mx" ]' in text and f'realm = "{HOST.split(".", 1)[1]}"' in text, text
+
+
+def test_limits_and_times():
+    """Numbers become keys within their bounds, and what is counted otherwise, or not at all, is said."""
+    relay = Relay(1, start=False, users=())
+    place = postfix(relay.dir / "postfix", f"""myhostname = {HOST}
+smtpd_tls_cert_file = {relay.dir}/{relay.certificate}
+smtpd_tls_key_file = {relay.dir}/{relay.key}
+message_size_limit = 0
+smtpd_recipient_limit = 20000
+smtpd_client_message_rate_limit = 100
+smtpd_client_recipient_rate_limit = 0
+anvil_rate_time_unit = 2h
+smtpd_client_connection_rate_limit = 10
+smtpd_timeout = ${{stress?{{10}}:{{300}}}}s
+smtpd_hard_error_limit = 15
+maximal_queue_lifetime = 2w
+bounce_queue_lifetime = 1d
+delay_warning_time = 2
+minimal_backoff_time = 300
+maximal_backoff_time = 1h
+queue_minfree = 300000000
+default_destination_concurrency_limit = 20
+smtp_destination_concurrency_limit = 5
+smtp_connect_timeout = 20s
+smtp_data_done_timeout = 2h
+smtp_bind_address = 192.0.2.1
+inet_protocols = ipv4
+confirm_delay_cleared = yes
+""")
+    code, text, said = imported(relay, place)
+    assert code == 0 and said == "", (code, text, said)
+    for words in ('# main.cf:4: message_size_limit\n  message_size = "2147483648";', "  recipients_per_message = 10000;", "# - smtpd_recipient_limit = 20000: recipients_per_message takes 10000 at most",
+                  '  messages = [ "100/2h" ]; # of a login', "# - smtpd_client_connection_rate_limit: it is Postfix's, and has no key here", "# - smtpd_timeout = ", "  errors = 15;",
+                  '  lifetime = "14d";', "# - bounce_queue_lifetime: reports wait as long", '  warn_after = "2h";', '  retry = [ "5m", "10m", "20m", "40m", "1h" ];', '  min_free = "300000000";',
+                  "  connections_per_destination = 5;", '    connect = "20s";', '    data = "1h";', "data takes \"1h\" at most", '  source = [ "192.0.2.1" ];', "  ipv6 = false;",
+                  "# - confirm_delay_cleared: "):
+        assert words in text, (words, text)
+    for words in ("recipients = [", "= 20;", "idle ="):
+        assert words not in text, (words, text)
+    assert not [line for line in text.splitlines() if "_limit: what" in line or "_time: what" in line], text
+    conf = place / "posthouse.conf"
+    conf.write_text(text + f'\nstate_dir = "{relay.dir}/state"; control = "{relay.dir}/c.sock"; run_as = "{"root" if os.geteuid() == 0 else "nobody"}";\n')
+    done = subprocess.run([relay.build / "posthouse", "-c", conf, "check", "--dump"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 0 and "100/2h" in done.stdout, done
