@@ -75,6 +75,10 @@ struct str time_text(struct arena *a, uint64_t ms);
 struct str age_text(struct arena *a, uint64_t ms);
 struct str since_text(struct arena *a, uint64_t now, uint64_t at); /* the age of `at`; "0 s" when a clock was set back since */
 
+/* "192.0.2.7, 10.1.0.0/24": the listed hosts that send as this login without a password, "" when there are none. *first_out
+ * (NULL: not wanted): the number of the first entry, from 1. */
+struct str hosts_text(struct arena *a, const struct config *c, struct str login, size_t *first_out);
+
 /* ---- print_records.c: DNS records to publish ---- */
 
 /* "zone", "table", "route53", "json". False: it is none of these words. */

@@ -103,9 +103,19 @@ static struct str use_text(struct explain *e)
 			    (unsigned long long)row->amount, STR_ARG(window));
 }
 
+/* A login without an account that can send all the same, since hosts do so without a password. */
+static void explain_hosts(struct explain *e, struct str hosts, size_t entry)
+{
+	explain_step(e, "login", EXPLAINED_OK, arena_printf(&e->arena, "devices[%zu]", entry),
+		     arena_printf(&e->arena, "%.*s: no account, but these hosts send as it without a password:\n%.*s",
+				  STR_ARG(e->login), STR_ARG(hosts)));
+}
+
 void explain_login(struct explain *e)
 {
 	struct str backend = e->c->auth.backend, name = e->login;
+	size_t entry = 0;
+	struct str hosts = hosts_text(&e->arena, e->c, name, &entry), too = S("");
 	struct found f;
 
 	if (backend.n > 0 && !str_eq(backend, S("accounts"))) {
@@ -115,23 +125,27 @@ void explain_login(struct explain *e)
 		return;
 	}
 	f = e->control ? ask_relay(e) : read_file(e);
+	if (hosts.n > 0)
+		too = arena_printf(&e->arena, "\nwithout a password %s: %.*s", f.locked_at ? "neither" : "too", STR_ARG(hosts));
 	if (f.unreadable)
 		explain_step(e, "login", EXPLAINED_UNKNOWN, S(""),
 			     arena_printf(&e->arena, "%.*s: the accounts cannot be read", STR_ARG(name)));
+	else if (!f.known && hosts.n > 0)
+		explain_hosts(e, hosts, entry);
 	else if (!f.known)
 		explain_step(e, "login", EXPLAINED_REFUSED, S(""),
 			     arena_printf(&e->arena, "%.*s: there is no such account", STR_ARG(name)));
 	else if (f.locked_at > 0)
 		explain_step(e, "login", EXPLAINED_REFUSED, S(""),
-			     arena_printf(&e->arena, "%.*s: locked since %.*s", STR_ARG(name),
-					  STR_ARG(time_text(&e->arena, f.locked_at))));
+			     arena_printf(&e->arena, "%.*s: locked since %.*s%.*s", STR_ARG(name),
+					  STR_ARG(time_text(&e->arena, f.locked_at)), STR_ARG(too)));
 	else if (f.expires_at > 0 && f.expires_at <= clock_now_ms())
 		explain_step(e, "login", EXPLAINED_REFUSED, S(""),
 			     arena_printf(&e->arena, "%.*s: the password has expired at %.*s", STR_ARG(name),
 					  STR_ARG(time_text(&e->arena, f.expires_at))));
 	else
 		explain_step(e, "login", EXPLAINED_OK, S(""),
-			     arena_printf(&e->arena, "%.*s: known%.*s", STR_ARG(name), STR_ARG(use_text(e))));
+			     arena_printf(&e->arena, "%.*s: known%.*s%.*s", STR_ARG(name), STR_ARG(use_text(e)), STR_ARG(too)));
 }
 
 /* ---- limits ---- */

@@ -53,6 +53,28 @@ struct str age_text(struct arena *a, uint64_t ms)
 	return S("0 s");
 }
 
+struct str hosts_text(struct arena *a, const struct config *c, struct str login, size_t *first_out)
+{
+	struct str all = S("");
+
+	for (size_t i = 0; i < c->devices_n; i++) {
+		const struct cfg_device *device = &c->devices[i];
+
+		if (!str_eq(device->user, login))
+			continue;
+		if (first_out && all.n == 0)
+			*first_out = i + 1;
+		for (size_t k = 0; k < device->networks.n; k++) {
+			struct str network = device->networks.at[k];
+			bool whole = str_ends(network, str_find(network, ':') < network.n ? S("/128") : S("/32"));
+
+			all = arena_printf(a, "%.*s%s%.*s", STR_ARG(all), all.n ? ", " : "",
+					   STR_ARG(whole ? str_head(network, str_find(network, '/')) : network));
+		}
+	}
+	return all;
+}
+
 struct str since_text(struct arena *a, uint64_t now, uint64_t at)
 {
 	return age_text(a, now > at ? now - at : 0);

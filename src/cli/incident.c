@@ -25,6 +25,8 @@ struct incident {
 	const char *typed; /* the login as it was named */
 	struct str login, device;
 	struct str passwords; /* "main, phone" */
+	struct str hosts;     /* which send as it without a password; "": none */
+	bool hosts_locked;    /* with all passwords of the login */
 	bool ours, known, locked, all_sessions;
 	struct str lock_fault; /* why it is not locked; "" */
 	uint64_t sessions, held, in_flight;
@@ -88,6 +90,7 @@ static void lock(struct incident *in)
 	read_passwords(in);
 	v = session_call(&in->session, MSG_account_change, &ask, MSG_account_changed)->account_changed.verdict;
 	in->locked = v.class == OK;
+	in->hosts_locked = in->locked && in->device.n == 0;
 	in->known = in->locked || v.class == TEMP;
 	if (v.class != OK)
 		in->lock_fault = arena_str(&in->arena, v.text);
@@ -204,14 +207,6 @@ static void print_sent(struct incident *in)
 	printf("\nFull list:   posthouse find --user %s --since 24h --json > incident.json\n", in->typed);
 }
 
-static bool uses_devices(const struct incident *in)
-{
-	for (size_t i = 0; i < in->config->devices_n; i++)
-		if (str_eq(in->config->devices[i].user, in->login))
-			return true;
-	return false;
-}
-
 /* What a person has to do, as commands where there are some. */
 static struct str_list next_steps(struct incident *in)
 {
@@ -220,8 +215,8 @@ static struct str_list next_steps(struct incident *in)
 	struct str device = in->device.n ? in->device : clients->n ? clients->at[0].device : S("");
 
 	all.at[all.n++] = S("find out how (phone lost? password used elsewhere?)");
-	if (uses_devices(in))
-		all.at[all.n++] = S("hosts send as this login without a password: see devices in posthouse.conf");
+	if (in->hosts.n > 0 && !in->hosts_locked)
+		all.at[all.n++] = S("hosts still send as this login: take its entry of devices out; reload");
 	if (!in->ours)
 		all.at[all.n++] = in->lock_fault;
 	else if (device.n > 0 && device.p[0] != '@')
@@ -253,6 +248,10 @@ static void print_all(struct incident *in)
 		printf("Its passwords (%.*s) stop working now.\n", STR_ARG(utf8_shown(&in->arena, in->passwords)));
 	else
 		printf("It cannot be locked here:\n  %.*s\n", STR_ARG(utf8_shown(&in->arena, in->lock_fault)));
+	if (in->hosts_locked && in->hosts.n > 0)
+		print_words(stdout,
+			    arena_printf(&in->arena, "Hosts that need no password (%.*s) are refused too.", STR_ARG(in->hosts)),
+			    0, 0);
 	if (in->in_flight)
 		printf("%.*s recipient%s being delivered to at this moment.\n", STR_ARG(number(in, in->in_flight)),
 		       in->in_flight == 1 ? " is" : "s are");
@@ -290,6 +289,8 @@ static void print_json(struct incident *in)
 		      json_text(in->device), "locked", (int)in->locked, "lock_fault", json_text(in->lock_fault), "passwords",
 		      json_text(in->passwords), "sessions", (json_int_t)in->sessions, "all_sessions", (int)in->all_sessions,
 		      "held", (json_int_t)in->held, "in_flight", (json_int_t)in->in_flight);
+	json_object_set_new(j, "hosts", json_text(in->hosts));
+	json_object_set_new(j, "hosts_locked", json_boolean(in->hosts_locked));
 	json_object_update_new(j, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "messages",
 					    (json_int_t)sent->messages, "recipients", (json_int_t)sent->distinct, "new",
 					    (json_int_t)sent->new_ones, "delivered", (json_int_t)sent->delivered, "refused",
@@ -311,6 +312,7 @@ static void read_login(struct incident *in, const char *text)
 		die(EX_USAGE, "expected a login like alice, alice@example.org or alice/phone");
 	in->login = name;
 	in->device = device;
+	in->hosts = hosts_text(&in->arena, in->config, name, NULL);
 }
 
 int command_incident(const struct options *o, const char *config_path)
@@ -328,7 +330,7 @@ int command_incident(const struct options *o, const char *config_path)
 	end_sessions(&in);
 	hold(&in);
 	in.sent = sent_read(&in.session, &in.arena, in.login, now > SPAN_MS ? now - SPAN_MS : 0);
-	if (in.ours && !in.known && in.sessions == 0 && in.held == 0 && in.sent.messages == 0 && !uses_devices(&in))
+	if (in.ours && !in.known && in.sessions == 0 && in.held == 0 && in.sent.messages == 0 && in.hosts.n == 0)
 		die(EX_DATAERR, "there is no login %.*s", STR_ARG(utf8_shown(&in.arena, in.login)));
 	if (options_given(o, "json"))
 		print_json(&in);

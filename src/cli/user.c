@@ -31,6 +31,9 @@ static int run_change(struct user_command *u, bool generated)
 	v = user_change(u);
 	if (v.class != OK) {
 		fprintf(stderr, "posthouse: %.*s: %.*s\n", STR_ARG(u->shown), STR_ARG(utf8_shown(&u->arena, v.text)));
+		if (u->operation == ACCOUNT_LOCK && v.class == PERM && hosts_text(&u->arena, u->config, u->name, NULL).n > 0)
+			fprintf(stderr,
+				"posthouse: hosts send as it without a password: take its entry of devices out, and reload\n");
 		return exit_code(v);
 	}
 	fprintf(stderr, "%.*s %s\n", STR_ARG(u->shown), done[u->operation]);
@@ -40,7 +43,7 @@ static int run_change(struct user_command *u, bool generated)
 }
 
 /* ---- listing ---- */
-static const struct column columns[] = { { "LOGIN" }, { "MADE" }, { "EXPIRES" }, { "LOCKED" } };
+static const struct column columns[] = { { "LOGIN" }, { "MADE" }, { "EXPIRES" }, { "LOCKED" }, { "HOSTS" } };
 
 /* When the password expires, as text. */
 static struct str expiry_text(struct user_command *u, uint64_t expires_at)
@@ -59,23 +62,34 @@ static struct str lock_text(struct user_command *u, const struct rec_account *ro
 			    row->reason.n ? ": " : "", STR_ARG(row->reason));
 }
 
+/* Hosts that send as the login without a password; they are locked with it. They are said once, at its first password. */
+static struct str hosts_of(struct user_command *u, const struct rec_account *row)
+{
+	struct str hosts = str_eq(row->name, u->last_name) ? S("") : hosts_text(&u->arena, u->config, row->name, NULL);
+
+	u->last_name = arena_str(&u->arena, row->name);
+	return hosts;
+}
+
 static void print_account(struct user_command *u, bool as_json, const struct rec_account *row)
 {
-	struct str name = row->name, device = row->device;
+	struct str name = row->name, device = row->device, hosts;
 	struct str login = device.n ? arena_printf(&u->arena, "%.*s/%.*s", STR_ARG(name), STR_ARG(device)) : name;
 
 	if (u->name.n && !str_eq(u->name, name))
 		return;
 	u->listed++;
+	hosts = hosts_of(u, row);
 	if (as_json)
-		json_print_document("account",
-				    json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "login", json_text(login), "account",
-					      json_text(name), "device", json_text(device), "created_at",
-					      json_time(row->created_at), "expires_at", json_time(row->expires_at), "locked_at",
-					      json_time(row->locked_at), "reason", json_text(row->reason)));
+		json_print_document("account", json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "login", json_text(login),
+							 "account", json_text(name), "device", json_text(device), "created_at",
+							 json_time(row->created_at), "expires_at", json_time(row->expires_at),
+							 "locked_at", json_time(row->locked_at), "reason", json_text(row->reason),
+							 "hosts", json_text(hosts)));
 	else
 		columns_row(&u->table, (struct str[]){ login, time_text(&u->arena, row->created_at),
-						       expiry_text(u, row->expires_at), lock_text(u, row) });
+						       expiry_text(u, row->expires_at), lock_text(u, row),
+						       hosts.n ? arena_printf(&u->arena, "hosts %.*s", STR_ARG(hosts)) : hosts });
 }
 
 static struct verdict list_by_relay(struct user_command *u, bool as_json)

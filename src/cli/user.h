@@ -18,6 +18,7 @@ struct user_command {
 	struct str name, device, shown; /* `shown` is name/device for people */
 	struct secret password;
 	struct str reason;    /* of a lock */
+	struct str last_name; /* of the row before */
 	struct columns table; /* of `user list` */
 	size_t listed;
 	uint64_t expires_at; /* as accounts_change() takes it */

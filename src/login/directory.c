@@ -182,6 +182,22 @@ uint64_t directory_stamp(const struct directory *d, struct str name, struct str 
 	return stamp ? stamp : 1;
 }
 
+bool directory_is_locked(const struct directory *d, struct str name)
+{
+	bool locked = false;
+
+	for (size_t i = 0; d->usable && i < accounts_count(d->accounts); i++) {
+		const struct account *account = accounts_at(d->accounts, i);
+
+		if (!str_eq(account->name, name))
+			continue;
+		if (!account->locked_at)
+			return false;
+		locked = true;
+	}
+	return locked;
+}
+
 uint64_t directory_next_expiry(const struct directory *d)
 {
 	uint64_t now = clock_now_ms(), next = 0;

@@ -29,6 +29,9 @@ enum password_end directory_end(const struct directory *d, struct str name, stru
  * locked or has expired. */
 uint64_t directory_stamp(const struct directory *d, struct str name, struct str device);
 
+/* Loop only. Is there an account of this name, with all its passwords locked? */
+bool directory_is_locked(const struct directory *d, struct str name);
+
 /* Loop only. When the next password expires, ms UTC; 0: none will. */
 uint64_t directory_next_expiry(const struct directory *d);
 

@@ -21,6 +21,7 @@ PASS_ON(login_step, exchange_step)
 PASS_ON(login_end, exchange_end)
 PASS_ON(login_counted, exchange_counted)
 PASS_ON(login_present, watch_present)
+PASS_ON(host_check, watch_host)
 PASS_ON(account_change, change_accounts)
 PASS_ON(account_page, list_accounts)
 
@@ -115,6 +116,7 @@ int main(int argc, char **argv)
 		.login_end = handle_login_end,
 		.login_counted = handle_login_counted,
 		.login_present = handle_login_present,
+		.host_check = handle_host_check,
 		.account_change = handle_account_change,
 		.account_page = handle_account_page,
 	};

@@ -63,6 +63,7 @@ void watch_look(struct login *l);  /* now */
 typedef void watch_done_fn(void *ctx);
 void watch_end_sessions(struct login *l, watch_done_fn *done, void *ctx);
 void watch_present(struct login *l, struct channel *ch, const struct msg_login_present *m);
+void watch_host(struct login *l, struct channel *ch, const struct msg_host_check *m);
 
 /* ---- admin.c: accounts listed and changed ---- */
 void change_accounts(struct login *l, struct channel *ch, const struct msg_account_change *m);

@@ -1,5 +1,6 @@
-/* watch.c - ends sessions whose password has been changed, removed or has expired. Only submission knows which sessions are
- * logged in: it is asked when accounts have changed, and told which of its sessions are over. */
+/* watch.c - ends sessions whose password has been changed, removed or has expired, and those of hosts that need no password when
+ * their login is locked. Only submission knows which sessions there are: it is asked when accounts have changed, and told which
+ * of its sessions are over. */
 #include "login.h"
 #include "posthouse/clock.h"
 #include "posthouse/role.h"
@@ -109,11 +110,34 @@ void watch_look(struct login *l)
 		ask_submission(l, NULL, NULL);
 }
 
+/* Locks of other back-ends are not known. */
+static bool is_locked(const struct login *l, struct str name)
+{
+	return backend_is_ours(l->backend) && directory_is_locked(l->directory, name);
+}
+
 /* Without an account file nothing is known about passwords: sessions stay. */
+static bool is_over(const struct login *l, const struct msg_login_present *m)
+{
+	if (m->stamp == 0)
+		return is_locked(l, m->login);
+	return backend_is_ours(l->backend) && directory_accounts(l->directory) &&
+	       directory_stamp(l->directory, m->login, m->device) != m->stamp;
+}
+
+void watch_host(struct login *l, struct channel *ch, const struct msg_host_check *m)
+{
+	struct msg_host_checked answer = { .call = m->call, .verdict = ok() };
+
+	login_refresh(l);
+	if (is_locked(l, m->login))
+		answer.verdict = temp(421, S("4.7.0"), S("The login that this host sends as is locked"));
+	ipc_send_host_checked(ch, &answer, -1);
+}
+
 void watch_present(struct login *l, struct channel *ch, const struct msg_login_present *m)
 {
-	if (!backend_is_ours(l->backend) || !directory_accounts(l->directory) ||
-	    directory_stamp(l->directory, m->login, m->device) == m->stamp)
+	if (!is_over(l, m))
 		return;
 	l->watch.overs++;
 	ipc_send_login_over(ch, &(struct msg_login_over){ .session = m->session }, -1);

@@ -172,13 +172,13 @@ static void on_login_reply(void *ctx, struct verdict v, const struct msg_login_r
 	begin_authorization(s, m);
 }
 
-/* To the login role, which knows when the password changes. */
+/* To the login role, which knows when the password changes, or the login of a listed host is locked. */
 static void present_login(struct session *s)
 {
 	struct channel *login = role_peer(s->sub->role, ROLE_LOGIN, 0);
 	struct msg_login_present m = { .session = s->log.session, .login = s->login, .device = s->device, .stamp = s->stamp };
 
-	if (login != NULL && s->stamp != 0 && s->state != SESSION_CLOSING)
+	if (login != NULL && (s->stamp != 0 || s->listed) && s->state != SESSION_CLOSING)
 		ipc_send_login_present(login, &m, -1);
 }
 
@@ -276,7 +276,7 @@ void session_on_login_over(struct submission *sub, uint64_t session)
 	LIST_EACH_OF (struct session, s, &sub->sessions, link) {
 		if (s->log.session != session)
 			continue;
-		if (s->stamp != 0)
+		if (s->stamp != 0 || s->listed)
 			session_expel(s);
 		return;
 	}

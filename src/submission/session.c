@@ -115,7 +115,10 @@ void session_expel(struct session *s)
 	if (s->state == SESSION_CLOSING)
 		return;
 	log_info(&s->log, "session.expelled", kv("login", s->login), kv("device", s->device));
-	session_dismiss(s, temp(421, S("4.7.0"), S("The password of this login has changed or its time is over, log in again")),
+	session_dismiss(s,
+			temp(421, S("4.7.0"),
+			     s->listed ? S("The login that this host sends as is locked")
+				       : S("The password of this login has changed or its time is over, log in again")),
 			EXPELLED);
 }
 

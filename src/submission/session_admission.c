@@ -1,8 +1,8 @@
 /* session_admission.c - the door: who the client is (PROXY header), whether queue lets it in, whether it is a listed host.
  *
  * In the order they happen: session_expect_proxy, session_on_proxy_bytes, session_ask_admission, on_admitted, ask_for_device,
- * on_device_authorized, begin. queue counts connections and failed logins; while it is away clients are served without, and
- * it is told of them (`present`) when it is back. */
+ * on_host_checked, on_device_authorized, begin. queue counts connections and failed logins; while it is away clients are
+ * served without, and it is told of them (`present`) when it is back. */
 #include "session.h"
 
 #include "posthouse/clock.h"
@@ -104,10 +104,26 @@ static void begin(struct session *s)
 	s->sub->ops->advance(s);
 }
 
-/* A listed host uses the login of its entry, as the device "@ADDRESS". */
+/* Queue counts the host as a device of the login. */
+static void on_host_checked(void *ctx, struct verdict v, const struct msg_host_checked *m, int fd)
+{
+	struct session *s = ctx;
+	struct msg_authenticated ask = {
+		.session = s->log.session, .mechanism = S("DEVICE"), .success = 1, .login = s->login, .device = s->device
+	};
+
+	s->call = 0;
+	if (m != NULL && m->verdict.class == OK)
+		s->call = ipc_call_authenticated(submission_queue(s->sub), &ask, -1, on_device_authorized, s);
+	else
+		session_refuse(s, m != NULL ? m->verdict : temp(421, S("4.7.0"), S("Hosts cannot be checked now, try again")),
+			       false);
+}
+
+/* A listed host uses the login of its entry, unless that is locked. */
 static void ask_for_device(struct session *s, const struct cfg_device *device)
 {
-	struct msg_authenticated m = { .session = s->log.session, .mechanism = S("DEVICE"), .success = 1 };
+	struct channel *login = role_peer(s->sub->role, ROLE_LOGIN, 0);
 
 	s->listed = true;
 	s->old_tls = device->tls != DEVICE_TLS_MODERN;
@@ -115,9 +131,7 @@ static void ask_for_device(struct session *s, const struct cfg_device *device)
 	s->login = arena_str(&s->arena, device->user);
 	s->device = arena_printf(&s->arena, "@%.*s", STR_ARG(stream_peer_address(s->conn)));
 	smtp_server_trust(s->smtp, device->tls != DEVICE_TLS_NONE);
-	m.login = s->login;
-	m.device = s->device;
-	s->call = ipc_call_authenticated(submission_queue(s->sub), &m, -1, on_device_authorized, s);
+	s->call = ipc_call_host_check(login, &(struct msg_host_check){ .login = s->login }, -1, on_host_checked, s);
 }
 
 static void on_admitted(void *ctx, struct verdict v, const struct msg_admitted *m, int fd)

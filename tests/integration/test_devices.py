@@ -277,3 +277,45 @@ def test_no_open_relay_for_another_network():
     done = subprocess.run([*inside, "/usr/bin/python3", "-c", DEVICE, "10.77.0.1", "10.77.0.3", str(relay.port)], stderr=subprocess.PIPE, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert sink.wait(1)[0].sender == SCANNER and b"with SMTP " in sink.messages[0].bytes
+
+
+def test_a_lock_stops_hosts_that_send_as_the_login():
+    """At the door and in a session; unlocked they send again. One locked device is no reason. Who has no password is told of the entry."""
+    entries = devices(entry("127.0.0.20/31"), entry("127.0.0.22").replace(f"printer@{DOMAIN}", f"nobody@{DOMAIN}"))
+    sink = Sink()
+    relay = Relay(sink.port, extra=entries, users=(f"printer@{DOMAIN}",))
+    relay.add_user("printer/tray", "paper jam")
+
+    def host(address="127.0.0.20"):
+        t = Talk(relay.tls_port, address, tls=relay.tls())
+        t.ehlo()
+        return t
+
+    running = host("127.0.0.21")
+    relay.command("user", "lock", "printer/tray")
+    running.say("NOOP", 250)
+    relay.command("user", "lock", "printer", "--reason", "stolen")
+    assert running.answer().startswith("421 4.7.0 The login that this host sends as is locked"), "its session ends"
+    with socket.create_connection(("127.0.0.1", relay.port), source_address=("127.0.0.20", 0), timeout=20) as s:
+        assert s.recv(200).startswith(b"421 4.7.0 The login that this host sends as is locked")
+    listed = relay.command("user", "list").stdout
+    assert "hosts 127.0.0.20/31" in listed and "stolen" in listed, listed
+    rows = {r["login"]: r for r in rows_of(relay.command("user", "list", "--json").stdout)}
+    assert rows[f"printer@{DOMAIN}"]["hosts"] == "127.0.0.20/31" and rows[f"printer@{DOMAIN}/tray"]["hosts"] == "", rows
+    explain = ("explain", "--offline", "--from", SCANNER, "--to", "bob@example.net", "--user")
+    done = relay.command(*explain, "printer", check=False)
+    assert done.returncode == 65 and "locked since" in done.stdout and "without a password neither: 127.0.0.20/31" in done.stdout, done
+    # an incident says it too
+    said = relay.command("incident", "printer").stdout
+    assert "Hosts that need no password (127.0.0.20/31) are refused too." in said and "devices" not in said, said
+    relay.command("user", "unlock", "printer")
+    host().send("", "bob@example.net", SCAN)
+    sink.wait(1)
+    assert "without a password too: 127.0.0.20/31" in relay.command(*explain, "printer", check=False).stdout
+    said = relay.command("incident", "printer/tray").stdout
+    assert "hosts still send as this login" in said and "refused too" not in said, said
+    # a login without an account
+    done = relay.command("user", "lock", "nobody", check=False)
+    assert done.returncode == 65 and "hosts send as it without a password" in done.stderr, done
+    out = relay.command(*explain, "nobody", check=False).stdout
+    assert "no account, but these hosts send as it" in out and "127.0.0.22" in out and "127.0.0.22/32" not in out, out

@@ -143,6 +143,25 @@ static void handle_login_end(void *ctx, struct channel *ch, const struct msg_log
 	world_of(ctx)->login_ends++;
 }
 
+/* The login of listed hosts is locked while `locked` is set. */
+static void handle_host_check(void *ctx, struct channel *ch, const struct msg_host_check *m, int fd)
+{
+	struct world *w = world_of(ctx);
+	struct msg_host_checked answer = { .call = m->call, .verdict = ok() };
+
+	if (w->locked)
+		answer.verdict = temp(421, S("4.7.0"), S("locked"));
+	ipc_send_host_checked(ch, &answer, -1);
+}
+
+static void handle_login_present(void *ctx, struct channel *ch, const struct msg_login_present *m, int fd)
+{
+	struct world *w = world_of(ctx);
+
+	if (w->locked)
+		ipc_send_login_over(ch, &(struct msg_login_over){ .session = m->session }, -1);
+}
+
 /* ---- vault ---- */
 static void handle_sign(void *ctx, struct channel *ch, const struct msg_sign *m, int fd)
 {
@@ -171,7 +190,12 @@ const struct ipc_handlers queue_handlers = {
 	.leave = handle_leave,
 	.abandon_transaction = handle_abandon,
 };
-const struct ipc_handlers login_handlers = { .login_start = handle_login_start, .login_end = handle_login_end };
+const struct ipc_handlers login_handlers = {
+	.login_start = handle_login_start,
+	.login_end = handle_login_end,
+	.login_present = handle_login_present,
+	.host_check = handle_host_check,
+};
 const struct ipc_handlers vault_handlers = { .sign = handle_sign };
 
 /* ---- the role ---- */

@@ -36,7 +36,7 @@ struct world {
 	struct verdict spool_verdict;
 	uint64_t open_submit; /* the call that has no answer */
 
-	bool silent_login;
+	bool silent_login, locked; /* locked: the login of listed hosts */
 	unsigned logins, login_ends;
 	struct verdict signing;
 	bool forget_signature; /* vault answers without it */

@@ -172,23 +172,52 @@ static int connect_to_break(struct world *w)
 	return fd;
 }
 
-/* Behind the final dot it does not: the message goes on without it, and a stop waits for the answer of queue. The client is a listed host,
- * which needs neither TLS nor a login. */
+/* A listed host needs neither TLS nor a login. */
+static void list_host(struct world *w)
+{
+	static struct str here[] = { { "127.0.0.1/32", 12 } }, anybody[] = { { "*", 1 } };
+	static struct cfg_device device = { .networks = { here, 1 },
+					    .user = { "alice@example.org", 17 },
+					    .sender = { "scanner@example.org", 19 },
+					    .recipients = { anybody, 1 },
+					    .tls = DEVICE_TLS_NONE };
+
+	w->config.devices = &device;
+	w->config.devices_n = 1;
+}
+
+/* A host does not send as a login that is locked, nor while nobody can say so; a session that has begun ends. */
+static void test_login_of_a_host_is_locked(void **state)
+{
+	struct world *w = *state;
+	struct end *client;
+
+	list_host(w);
+	w->locked = true;
+	start(w);
+	client = open_client(w, DOOR_DIRECT);
+	expect_reply(w, client, "421 4.7.0 locked");
+	assert_int_equal(w->failures, 0);
+	w->locked = false;
+	client = open_client(w, DOOR_DIRECT);
+	expect_reply(w, client, "220 ");
+	w->locked = true;
+	played_disconnect(&w->role, ROLE_LOGIN);
+	assert_true(str_eq(w->last_login, S("alice@example.org")));
+	expect_reply(w, open_client(w, DOOR_DIRECT), "421 4.7.0 Hosts cannot be checked now");
+	played_connect(&w->role, ROLE_LOGIN, &login_handlers); /* it is told of the session that there is */
+	expect_reply(w, client, "421 4.7.0 The login that this host sends as is locked");
+}
+
+/* Behind the final dot it does not: the message goes on without it, and a stop waits for the answer of queue. */
 static void test_client_breaks_off(void **state)
 {
 	static const char said[] =
 		"EHLO scanner\r\nMAIL FROM:<>\r\nRCPT TO:<bob@example.net>\r\nDATA\r\nSubject: x\r\n\r\nhello\r\n.\r\n";
-	static struct str here[] = { { "127.0.0.1/32", 12 } }, anybody[] = { { "*", 1 } };
-	struct cfg_device device = { .networks = { here, 1 },
-				     .user = S("alice@example.org"),
-				     .sender = S("scanner@example.org"),
-				     .recipients = { anybody, 1 },
-				     .tls = DEVICE_TLS_NONE };
 	struct world *w = *state;
 	int client;
 
-	w->config.devices = &device;
-	w->config.devices_n = 1;
+	list_host(w);
 	w->silent_at_submit = true;
 	start(w);
 	client = connect_to_break(w);
@@ -210,10 +239,15 @@ static void test_client_breaks_off(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		SUBMISSION_TEST(test_queue_dies),      SUBMISSION_TEST(test_queue_stays_away),
-		SUBMISSION_TEST(test_queue_is_silent), SUBMISSION_TEST(test_queue_refuses),
-		SUBMISSION_TEST(test_vault_fails),     SUBMISSION_TEST(test_login_dies),
-		SUBMISSION_TEST(test_client_leaves),   SUBMISSION_TEST(test_client_breaks_off),
+		SUBMISSION_TEST(test_queue_dies),
+		SUBMISSION_TEST(test_queue_stays_away),
+		SUBMISSION_TEST(test_queue_is_silent),
+		SUBMISSION_TEST(test_queue_refuses),
+		SUBMISSION_TEST(test_vault_fails),
+		SUBMISSION_TEST(test_login_dies),
+		SUBMISSION_TEST(test_client_leaves),
+		SUBMISSION_TEST(test_client_breaks_off),
+		SUBMISSION_TEST(test_login_of_a_host_is_locked),
 	};
 
 	program = argc > 1 ? argv[1] : NULL;
