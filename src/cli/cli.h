@@ -62,6 +62,8 @@ bool read_duration(struct str text, uint64_t max_ms, uint64_t *ms_out);
 
 /* The words of a text from the column `at` on, broken before column 80; further lines are indented. Ends the line. */
 void print_words(FILE *out, struct str text, unsigned at, unsigned indent);
+/* What of the text fits into `room` bytes, broken at a blank; a word that is longer stays whole. */
+struct str words_head(struct str text, size_t room);
 
 /* ---- format.c: texts are in the arena. Texts of peers are printed by utf8_shown(), so that no peer can move a cursor ---- */
 

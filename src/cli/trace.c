@@ -1,5 +1,6 @@
 /* trace.c - `posthouse trace ID`: everything that happened to one message. */
 #include "trace.h"
+#include "columns.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/id.h"
@@ -72,13 +73,8 @@ static void print_wrapped(struct arena *a, struct str text)
 	while (str_split(&rest, '\n', &line)) {
 		line = utf8_shown(a, str_trim(line));
 		do {
-			struct str part = line;
+			struct str part = words_head(line, WIDTH - INDENT);
 
-			if (part.n > WIDTH - INDENT) {
-				size_t space = str_rfind(str_head(line, WIDTH - INDENT + 1), ' ');
-
-				part = str_head(line, space <= WIDTH - INDENT ? space : str_find(line, ' '));
-			}
 			printf("%*s%.*s\n", first ? 0 : INDENT, "", STR_ARG(part));
 			first = false;
 			line = str_trim(str_from(line, part.n));
@@ -111,15 +107,28 @@ static struct str size_text(struct arena *a, uint64_t bytes)
 	return arena_printf(a, "%llu MB", (unsigned long long)(bytes + 500000) / 1000000);
 }
 
+/* One line where there is room, else one more for the Message-ID; what is too long for its line is cut. */
 static void print_head(struct tracing *t, struct arena *a)
 {
 	const struct traced *m = &t->message;
 	struct tm today = format_tm(clock_now_ms());
+	unsigned width = terminal_width() > WIDTH ? terminal_width() : WIDTH;
 	char id[ID_TEXT_MAX];
+	struct str before = arena_printf(a, "Message %s \"", id_format(m->id, id));
+	struct str after = arena_printf(a, "\", %.*s", STR_ARG(size_text(a, m->size))), subject = utf8_shown(a, m->subject);
+	struct str message_id =
+		m->message_id.n ? arena_printf(a, "Message-ID %.*s", STR_ARG(utf8_shown(a, m->message_id))) : S("");
+	struct str whole;
 
 	t->day = (uint64_t)today.tm_year * 366 + (uint64_t)today.tm_yday; /* no date for what happened today */
-	printf("Message %s \"%.*s\", %.*s%s%.*s\n", id_format(m->id, id), STR_ARG(utf8_shown(a, m->subject)),
-	       STR_ARG(size_text(a, m->size)), m->message_id.n ? ", Message-ID " : "", STR_ARG(utf8_shown(a, m->message_id)));
+	subject = text_fit(a, subject, width - (unsigned)(before.n + after.n));
+	whole = arena_printf(a, "%.*s%.*s%.*s%s%.*s", STR_ARG(before), STR_ARG(subject), STR_ARG(after), message_id.n ? ", " : "",
+			     STR_ARG(message_id));
+	if (str_eq(text_fit(a, whole, width), whole))
+		printf("%.*s\n", STR_ARG(whole));
+	else
+		printf("%.*s%.*s%.*s\n  %.*s\n", STR_ARG(before), STR_ARG(subject), STR_ARG(after),
+		       STR_ARG(text_fit(a, message_id, width - 2)));
 }
 
 /* ---- events ---- */

@@ -3,6 +3,16 @@
 
 #define WIDTH 80
 
+struct str words_head(struct str text, size_t room)
+{
+	size_t space;
+
+	if (text.n <= room)
+		return text;
+	space = str_rfind(str_head(text, room + 1), ' ');
+	return str_head(text, space <= room ? space : str_find(text, ' '));
+}
+
 void print_words(FILE *out, struct str text, unsigned at, unsigned indent)
 {
 	struct str word;

@@ -142,6 +142,16 @@ def test_trace_in_words():
     assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3}  signed by \S+, stored, 250 given", lines[2]), text
     assert re.search(r"bob@gmail\.test: delivered by \S+ to 127\.0\.0\.1 \[127\.0\.0\.1\],\s+without\s+TLS,\s+\d+\.\d s,\s+1st\s+attempt\s+250 ", text), text
     assert max(map(len, lines)) <= 80 and lines[-1] == "The dialogue of the last attempt: --dialogue", text
+    # what is long is cut, and the Message-ID has its own line
+    for subject, message_id, first, second in (("x" * 40, f"<{'y' * 40}@laptop>", rf'Message \S+ "x{{40}}", \d+ bytes', rf"  Message-ID <y{{40}}@laptop>"),
+                                               ("word " * 40, f"<{'y' * 90}@laptop>", r'Message \S+ "word [word ]+…", \d+ bytes', r"  Message-ID <y+…"),
+                                               ("word " * 40, None, r'Message \S+ "word [word ]+…", \d+ bytes', None)):
+        long = relay.submit(mail(subject.strip(), message_id))
+        relay.wait_empty()
+        text = relay.command("trace", long).stdout
+        lines = text.splitlines()
+        assert re.fullmatch(first, lines[0]) and max(map(len, lines)) <= 80, text
+        assert second is None or re.fullmatch(second, lines[1]), text
     dialogue = relay.command("trace", id, "--dialogue").stdout
     assert "C: RCPT TO:<bob@gmail.test>" in dialogue and "S: 250" in dialogue and "Hello." not in dialogue, dialogue
     assert "event" not in text and "delivery.sent" in relay.command("trace", id, "--all").stdout

@@ -52,3 +52,15 @@ def test_the_queue():
         lines = [line for line in at_terminal(relay, 60, *arguments) if not line.startswith("More: ")]  # a command to copy
         assert arguments == ["status"] or max(map(len, lines)) <= 60, lines
     assert at_terminal(relay, 100, "queue", "summary")[0].split()[:3] == ["RECIPIENTS", "FOR", "ALL"]
+
+
+def test_profiles():
+    """What is known of providers: in rows that fit a terminal, nothing of it cut; a line for each fact in a file."""
+    relay = Relay(free_port(), start=False)
+    whole = relay.command("upstream", "profiles").stdout
+    assert "VALUE" not in whole and max(map(len, whole.splitlines())) > 100, whole
+    lines = at_terminal(relay, 80, "upstream", "profiles")
+    assert lines[0].split() == ["SETTING", "VALUE"] and max(map(len, lines)) <= 80 and not any("…" in line for line in lines), lines
+    assert " ".join(" ".join(lines[1:]).split()) == " ".join(whole.split())
+    value = lines[0].index("VALUE")
+    assert all(line[value - 1] == " " != line[value] for line in lines[1:] if line.startswith("    ")), lines
