@@ -60,8 +60,8 @@ struct str_list gateways_read(struct arena *a)
 	unsigned mode;
 
 	/* a family that the kernel does not have has no table */
-	file_read("/proc/net/route", TABLE_MAX, &v4, &mode);
-	file_read("/proc/net/ipv6_route", TABLE_MAX, &v6, &mode);
+	file_read("/proc/self/net/route", TABLE_MAX, &v4, &mode);
+	file_read("/proc/self/net/ipv6_route", TABLE_MAX, &v6, &mode);
 	found = gateways_of(a, buf_view(&v4), buf_view(&v6));
 	buf_fini(&v4);
 	buf_fini(&v6);

@@ -13,7 +13,7 @@
 /* Lines of /proc/net/if_inet6: address, interface, prefix, scope, flags, name. */
 static bool is_temporary(struct arena *a, struct str address)
 {
-	FILE *f = fopen("/proc/net/if_inet6", "re");
+	FILE *f = fopen("/proc/self/net/if_inet6", "re");
 	struct in6_addr wanted, found;
 	char hex[33];
 	unsigned flags;

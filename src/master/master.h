@@ -69,7 +69,7 @@ struct master {
 	bool all_ready; /* all roles have been ready at least once */
 	bool stopping;
 	int exit_code;
-	uv_timer_t ping_timer, stop_timer;
+	uv_timer_t ping_timer, alive_timer, stop_timer;
 	uv_signal_t signals[4];
 	struct reload *reload;
 	struct list commands; /* that run, see command.h */
@@ -147,6 +147,9 @@ extern const struct ipc_handlers master_handlers;
 void notify(const char *state);
 /* RELOADING=1 with the time, as Type=notify-reload requires. notify("READY=1") ends the reload. */
 void notify_reloading(void);
+/* How often the service manager expects notify("WATCHDOG=1") at least, halved: a master that stays silent for longer is killed
+ * and started again. 0: it does not expect it. */
+uint64_t notify_alive_ms(void);
 /* STOPPING=1, and the time that the stop needs, which replaces the timeout of the unit. */
 void notify_stopping(uint64_t within_ms);
 

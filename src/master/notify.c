@@ -42,6 +42,15 @@ void notify_reloading(void)
 	notify(state);
 }
 
+uint64_t notify_alive_ms(void)
+{
+	const char *within_us = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+
+	if (!within_us || (pid && strtoll(pid, NULL, 10) != getpid()))
+		return 0;
+	return strtoull(within_us, NULL, 10) / 1000 / 2;
+}
+
 void notify_stopping(uint64_t within_ms)
 {
 	char state[64];

@@ -212,6 +212,25 @@ static void on_ping_time(uv_timer_t *timer)
 	tls_ticket_secret_age((char *)(uintptr_t)m->config->tls_ticket_secret.p, clock_now_ms());
 }
 
+static void on_alive_time(uv_timer_t *timer)
+{
+	notify("WATCHDOG=1");
+}
+
+static void start_timers(struct master *m)
+{
+	uint64_t alive_ms = notify_alive_ms();
+
+	uv_timer_init(m->loop, &m->stop_timer);
+	m->stop_timer.data = m;
+	uv_timer_init(m->loop, &m->ping_timer);
+	m->ping_timer.data = m;
+	uv_timer_start(&m->ping_timer, on_ping_time, PING_MS, PING_MS);
+	uv_timer_init(m->loop, &m->alive_timer);
+	if (alive_ms > 0)
+		uv_timer_start(&m->alive_timer, on_alive_time, alive_ms, alive_ms);
+}
+
 static void watch_signals(struct master *m)
 {
 	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
@@ -222,11 +241,6 @@ static void watch_signals(struct master *m)
 		m->signals[i].data = m;
 		uv_signal_start(&m->signals[i], on_signal, signals[i]);
 	}
-	uv_timer_init(m->loop, &m->stop_timer);
-	m->stop_timer.data = m;
-	uv_timer_init(m->loop, &m->ping_timer);
-	m->ping_timer.data = m;
-	uv_timer_start(&m->ping_timer, on_ping_time, PING_MS, PING_MS);
 }
 
 /* ---- starting ---- */
@@ -313,6 +327,7 @@ int serve(const char *config_path)
 		die(EX_OSERR, "PR_SET_DUMPABLE: %s", strerror(errno));
 #endif
 	watch_signals(m);
+	start_timers(m);
 	children_init(m);
 	reload_watch_certificates(m);
 	uv_run(m->loop, UV_RUN_DEFAULT);

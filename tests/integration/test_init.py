@@ -135,6 +135,25 @@ def test_the_service_manager_is_told():
         manager.close()
 
 
+def test_the_service_manager_hears_that_master_lives():
+    for asked, heard in (({}, False), ({"WATCHDOG_USEC": "1000000"}, True), ({"WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "1"}, False)):
+        manager = Manager()
+        relay = Relay(1, environment={"NOTIFY_SOCKET": manager.name, **asked})
+        manager.wait("READY=1")
+        if heard:
+            wait_for(lambda: manager.hear().count("WATCHDOG=1") >= 3, "signs of life", every=0.3)
+            os.kill(relay.process.pid, signal.SIGSTOP)
+            before = manager.hear().count("WATCHDOG=1")
+            time.sleep(1.2)
+            assert manager.hear().count("WATCHDOG=1") == before, manager.said
+            os.kill(relay.process.pid, signal.SIGCONT)
+        else:
+            time.sleep(1.2)  # it would have been said twice
+            assert "WATCHDOG=1" not in manager.hear(), manager.said
+        relay.stop()
+        manager.close()
+
+
 def test_a_refused_reload_is_ready_again_too():
     manager = Manager()
     relay = Relay(1, environment={"NOTIFY_SOCKET": manager.name})

@@ -6,6 +6,7 @@ import time
 from lib import *
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+UNIT = TOP / "packaging/systemd/posthouse.service.in"
 SOMEBODY = 54321  # a UID that is nobody in particular
 
 
@@ -40,10 +41,10 @@ def copy_programs(build, place):
 
 # ---- the unit ----
 def unit():
-    """The unit of the tree, as a service manager reads it; keys that come twice are not used in it."""
-    parser = configparser.ConfigParser(strict=True, interpolation=None)
+    """The unit of the tree, as a service manager reads it; of a key that comes twice the last one."""
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
     parser.optionxform = str
-    parser.read_string((TOP / "packaging/systemd/posthouse.service").read_text())
+    parser.read_string(UNIT.read_text())
     return parser
 
 
@@ -57,7 +58,7 @@ def test_the_unit_is_a_good_one():
     if not verifier:
         return
     directory = elsewhere()
-    text = (TOP / "packaging/systemd/posthouse.service").read_text().replace("/usr/local/bin/posthouse", str(RELEASE / "posthouse"))
+    text = UNIT.read_text().replace("@bindir@/posthouse", str(RELEASE / "posthouse"))
     (directory / "posthouse.service").write_text(text)
     done = subprocess.run([verifier, "verify", "--man=no", directory / "posthouse.service"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     complaints = [line for line in done.stdout.splitlines() if "posthouse.service" in line]
