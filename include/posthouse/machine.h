@@ -82,6 +82,9 @@ struct machine_facts {
 		bool known;
 		uint64_t all, from_gateway; /* client connections since the relay's start */
 	} clients;
+	struct {
+		struct str v4, v6; /* "mx.example.net [192.0.2.1]:25", by each family; "": none is known */
+	} reached;                 /* servers of others that have answered a direct delivery within the last day */
 	struct str_list gateways;  /* default gateways of this machine */
 	struct str_list addresses; /* of its interfaces, without loopback and link-local ones */
 	struct str authorities;    /* PEM of the authorities that clients know; "": the system's */

@@ -123,6 +123,19 @@ static void read_clients(struct talk *t, const struct msg_status_is *s, struct m
 	}
 }
 
+/* ---- port25.open ---- */
+
+static void read_reached(struct talk *t, const struct config *c, struct machine_facts *m)
+{
+	const struct msg_reached of = { .port = (uint64_t)c->delivery.port };
+	const union ipc_message *answer = ask(t, MSG_reached, &of, MSG_reached_are);
+
+	if (answer && answer->reached_are.verdict.class == OK) {
+		m->reached.v4 = answer->reached_are.v4;
+		m->reached.v6 = answer->reached_are.v6;
+	}
+}
+
 void relay_gather(struct arena *a, const struct config *c, struct machine_facts *m)
 {
 	const char *why = "";
@@ -142,6 +155,7 @@ void relay_gather(struct arena *a, const struct config *c, struct machine_facts 
 		read_accounts(&t, m);
 		read_waiting(&t, c, m);
 		read_clients(&t, &status->status_is, m);
+		read_reached(&t, c, m);
 	} else {
 		m->relay.why = S("it does not answer");
 	}

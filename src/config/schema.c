@@ -375,7 +375,7 @@ const struct key config_keys[] = {
 	  .example = "{ addresses = [ \"203.0.113.25\" ]; ignore = [ \"dnsbl.address:psbl.surriel.com\" ]; }" },
 	{ "doctor.daily", CFG_BOOL, AT(doctor.daily), "true", NO_BOUNDS, DOCTOR, RELOADABLE,
 	  "Whether the relay itself looks once a day at what can go wrong by itself (certificates, DKIM records, reverse names, "
-	  "block lists), and tells the postmaster." },
+	  "block lists, port 25), and tells the postmaster." },
 	{ "doctor.addresses", CFG_TEXTS, ARRAY(doctor.addresses), NULL, NO_BOUNDS, DOCTOR, RELOADABLE,
 	  "The addresses that mail comes from as the world sees them, where the relay cannot find them by itself: behind NAT.",
 	  .format = &format_source, .example = "203.0.113.25" },

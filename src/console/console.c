@@ -80,6 +80,7 @@ static enum role_id role_with_stats(const struct msg_stats *m)
 	X(test_message, test_message_queued, ROLE_QUEUE, 0)                                                                      \
 	X(find, found, ROLE_QUEUE, 0)                                                                                            \
 	X(trace, traced, ROLE_QUEUE, 0)                                                                                          \
+	X(reached, reached_are, ROLE_QUEUE, 0)                                                                                   \
 	X(limits_page, limits_rows, ROLE_QUEUE, 0)                                                                               \
 	X(limits_reset, limits_were_reset, ROLE_QUEUE, 0)                                                                        \
 	X(upstream_test, upstream_tested, ROLE_RELAY, 0)                                                                         \

@@ -1,4 +1,5 @@
 /* check_port25.c - can we connect to port 25 of others, and who answers there? */
+#include "listeners.h"
 #include "run.h"
 
 /* ---- port25.open ---- */
@@ -55,26 +56,43 @@ static void add_blocked(struct doctor *d, struct str family, struct str why)
 	finding_add(d, &f);
 }
 
+/* One server that cannot be reached can itself be away. */
+static void judge_attempts(struct doctor *d, struct str family, const struct attempts *a)
+{
+	if (a->good > 0)
+		finding_ok(d, S(""), family, S("connects to port 25 of others"));
+	else if (a->n > 1)
+		add_blocked(d, family, a->why);
+	else if (a->n == 1)
+		finding_unknown(d, S(""), family,
+				arena_printf(&d->arena, "could be tried with one server only, %.*s (%.*s)", STR_ARG(a->hosts[0]),
+					     STR_ARG(a->why)));
+	else if (a->unknown)
+		finding_unknown(d, S(""), family,
+				S("could not be tried: DNS does not say where the servers of doctor.probe are"));
+	else
+		finding_skip(d, S(""), family, S("no server of doctor.probe has an address of this family"));
+}
+
 void check_port25_open(struct doctor *d)
 {
+	const struct machine_facts *m = machine_of(d);
+
 	for (unsigned v6 = 0; v6 < 2; v6++) {
-		struct str family = v6 ? S("IPv6") : S("IPv4");
+		struct str family = v6 ? S("IPv6") : S("IPv4"), answered = v6 ? m->reached.v6 : m->reached.v4;
 		struct attempts a;
 
 		if (!sends_by(&d->situation, v6))
 			continue;
-		a = attempt(d, v6);
-		if (a.pending > 0)
+		if (answered.n > 0) {
+			finding_ok(
+				d, S(""), family,
+				arena_printf(&d->arena, "reaches others: %.*s has answered a delivery today", STR_ARG(answered)));
 			continue;
-		if (a.good > 0)
-			finding_ok(d, S(""), family, S("connects to port 25 of others"));
-		else if (a.n > 0)
-			add_blocked(d, family, a.why);
-		else if (a.unknown)
-			finding_unknown(d, S(""), family,
-					S("could not be tried: DNS does not say where the servers of doctor.probe are"));
-		else
-			finding_skip(d, S(""), family, S("no server of doctor.probe has an address of this family"));
+		}
+		a = attempt(d, v6);
+		if (a.pending == 0)
+			judge_attempts(d, family, &a);
 	}
 }
 

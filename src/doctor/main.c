@@ -3,6 +3,7 @@
 
 #include "posthouse/clock.h"
 #include "posthouse/log.h"
+#include "posthouse/machine.h"
 #include "posthouse/role.h"
 #include "posthouse/units.h"
 
@@ -21,13 +22,14 @@ struct daily {
 	struct faults faults;
 	const char *path;
 	struct faults_news news; /* that the postmaster is told of */
-	uint64_t call;           /* 0: nothing is told */
-	uint64_t looks;          /* that have ended */
+	uint64_t call;           /* to queue; 0: none */
+	struct machine_facts machine;
+	uint64_t looks; /* that have ended */
 };
 
 /* What can go wrong by itself. The role has no private keys: the records to publish come with its configuration. */
-static struct str checks[] = { { "cert.expiry", 11 }, { "dkim.published", 14 }, { "dkim.match", 10 },
-			       { "ptr.exists", 10 },  { "ptr.confirmed", 13 },  { "dnsbl.*", 7 } };
+static struct str checks[] = { { "cert.expiry", 11 },   { "dkim.published", 14 }, { "dkim.match", 10 }, { "ptr.exists", 10 },
+			       { "ptr.confirmed", 13 }, { "dnsbl.*", 7 },         { "port25.open", 11 } };
 
 /* Tests have shorter days. */
 static uint64_t scaled(uint64_t ms)
@@ -100,17 +102,43 @@ static void on_done(void *ctx)
 	d->run = NULL;
 }
 
+static void look(struct daily *d)
+{
+	const struct doctor_hooks hooks = { .ctx = d, .done = on_done };
+	struct doctor_options o = { .only = { checks, sizeof checks / sizeof *checks },
+				    .machine = &d->machine,
+				    .now = clock_now_ms() };
+
+	doctor_look_around(&d->arena, &o);
+	d->run = doctor_start(role_loop(d->role), role_config(d->role), &o, &hooks, geteuid(), getegid());
+}
+
+static void on_reached(void *ctx, struct verdict v, const struct msg_reached_are *m, int fd)
+{
+	struct daily *d = ctx;
+
+	d->call = 0;
+	if (v.class == OK) {
+		d->machine.reached.v4 = arena_str(&d->arena, m->v4);
+		d->machine.reached.v6 = arena_str(&d->arena, m->v6);
+	}
+	look(d);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
 	struct daily *d = timer->data;
-	const struct doctor_hooks hooks = { .ctx = d, .done = on_done };
-	struct doctor_options o = { .only = { checks, sizeof checks / sizeof *checks }, .now = clock_now_ms() };
+	struct channel *queue = role_peer(d->role, ROLE_QUEUE, 0);
+	const struct msg_reached m = { .port = (uint64_t)role_config(d->role)->delivery.port };
 
 	if (d->run || d->call)
 		return;
 	arena_reset(&d->arena);
-	doctor_look_around(&d->arena, &o);
-	d->run = doctor_start(role_loop(d->role), role_config(d->role), &o, &hooks, geteuid(), getegid());
+	d->machine = (struct machine_facts){ 0 };
+	if (queue)
+		d->call = ipc_call_reached(queue, &m, -1, on_reached, d);
+	else
+		look(d);
 }
 
 /* A look that runs has the old configuration. */

@@ -19,7 +19,7 @@ struct admin_call {
 	size_t max; /* rows of the page */
 	enum alter operation;
 	struct str reason, via;
-	void *job; /* of export.c and import.c; they free it */
+	void *job; /* of export.c and import.c, which free it, and of admin_reached.c, in the arena */
 };
 
 struct admin_call *admin_begin(struct role *r, struct channel *ch, uint64_t call);

@@ -149,5 +149,6 @@ const struct ipc_handlers queue_handlers = {
 	.queue_import = handle_queue_import,
 	.test_message = handle_test_message,
 	.find = handle_find,
+	.reached = handle_reached,
 	.trace = handle_trace,
 };

@@ -151,6 +151,21 @@ def test_strangers_are_greeted_once():
     bed.expect("port25.open", "ok", "IPv4")
 
 
+def test_a_delivery_of_today_proves_that_port_25_is_open():
+    bed = Bed()
+    bed.probes = None  # nobody else answers
+    server = Scripted(host=own_address(), port=bed.mail_port)
+    bed.set("mx.mailbox.test", "A", server.host)
+    bed.set("mailbox.test", "MX", "1 mx.mailbox.test.")
+    bed.start()
+    bed.expect("port25.open", "failure", "IPv4")
+    bed.relay.submit(to=["bob@mailbox.test"])
+    server.wait()
+    wait_for(lambda: "delivered" in bed.relay.command("find", "--recipient", "bob").stdout, "the result is stored")
+    bed.run("--only", "port25.open")
+    bed.expect("port25.open", "ok", f"mx.mailbox.test [{server.host}]:{bed.mail_port} has answered")
+
+
 # ---- domain.* ----
 def test_domain_that_does_not_exist():
     planted("domain.exists", "failure", "does not exist", bed=Bed(senders=f'senders = ( {{ user = "alice"; addresses = [ "@nothere.mailbox.test" ]; }} );'))

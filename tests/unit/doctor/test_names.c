@@ -2,6 +2,8 @@
  * silence in a correct world. */
 #include "table.h"
 
+#include "posthouse/machine.h"
+
 #include <stdio.h>
 
 #define PROBES                                                                                                                   \
@@ -175,6 +177,28 @@ static void test_port25(void **state)
 	table_free(t);
 }
 
+/* A delivery of today proves that the port is open, by its family; one server that is away proves nothing. */
+static void test_port25_by_history(void **state)
+{
+	static const struct machine_facts m = { .reached.v6 = { "mx.example.net [2001:db8:9::1]:25", 34 } };
+	struct table *t = table_new(DIRECT);
+
+	table_world(t, PROBES);
+	table_options(t)->machine = &m;
+	table_only(t, "port25.open");
+	table_run(t);
+	expect(t, "port25.open", DOCTOR_OK, "mx.example.net [2001:db8:9::1]:25 has answered a delivery");
+	expect(t, "port25.open", DOCTOR_FAILURE, "IPv4 cannot connect");
+	table_free(t);
+	t = table_new("doctor = { probe = [ \"gmail.com\" ]; addresses = [ \"203.0.113.25\" ]; }; "
+		      "auth = { realm = \"example.org\"; }; ");
+	table_world(t, PROBES);
+	table_only(t, "port25.open");
+	table_run(t);
+	expect(t, "port25.open", DOCTOR_UNKNOWN, "one server only, mx.probe-a.test");
+	table_free(t);
+}
+
 /* Where S comes from: the answer to EHLO, the kernel, a guess; and what an upstream changes. */
 static void test_source(void **state)
 {
@@ -243,9 +267,11 @@ static void test_servers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_silence), cmocka_unit_test(test_address_of_name), cmocka_unit_test(test_inner_view),
-		cmocka_unit_test(test_reverse), cmocka_unit_test(test_generic),         cmocka_unit_test(test_port25),
-		cmocka_unit_test(test_source),  cmocka_unit_test(test_domains),         cmocka_unit_test(test_servers),
+		cmocka_unit_test(test_silence),           cmocka_unit_test(test_address_of_name),
+		cmocka_unit_test(test_inner_view),        cmocka_unit_test(test_reverse),
+		cmocka_unit_test(test_generic),           cmocka_unit_test(test_port25),
+		cmocka_unit_test(test_port25_by_history), cmocka_unit_test(test_source),
+		cmocka_unit_test(test_domains),           cmocka_unit_test(test_servers),
 	};
 
 	return cmocka_run_group_tests_name("doctor_names", tests, fixture_open, fixture_close);
