@@ -80,6 +80,8 @@ struct doctor_source {
 	void (*probe)(void *ctx, const struct probe *p, struct fact_probe *answer);
 	void (*upstream)(void *ctx, struct str name, struct fact_upstream *answer);
 	void (*sample)(void *ctx, struct str domain, struct str selector, struct fact_sample *answer);
+	/* Since when (ms UTC) all runs have found the same `what` under this key; at once. */
+	uint64_t (*since)(void *ctx, struct str key, struct str what);
 };
 
 /* ---- the situation ---- */

@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #define FILE_NAME "doctor.cache"
-#define KEEP_MS   (2 * DAY_MS) /* nothing is of use for longer */
+#define KEEP_MS   (2 * DAY_MS) /* answers are of no use for longer */
+#define SINCE     "since "     /* keys of what cache_since() keeps */
+#define SINCE_MS  (100 * DAY_MS)
 #define BYTES_MAX (4 * MIB)
 
 struct cache {
@@ -36,7 +38,7 @@ static void read_entries(struct cache *c)
 	{
 		uint64_t at = (uint64_t)json_integer_value(json_object_get(entry, "at"));
 
-		if (at <= c->now && c->now - at < KEEP_MS)
+		if (at <= c->now && c->now - at < (str_starts(str_of(key), S(SINCE)) ? SINCE_MS : KEEP_MS))
 			json_object_set(c->entries, key, entry);
 	}
 	json_decref(all);
@@ -71,6 +73,32 @@ void cache_keep(struct cache *c, struct str key, json_t *value)
 	c->changed = true;
 }
 
+static json_t *text_json(struct str s)
+{
+	json_t *j = json_stringn(s.p ? s.p : "", s.n);
+
+	return j ? j : json_string("?");
+}
+
+static struct str text_of(struct arena *a, json_t *object, const char *key)
+{
+	json_t *j = json_object_get(object, key);
+
+	return json_is_string(j) ? arena_str(a, str_make(json_string_value(j), json_string_length(j))) : S("");
+}
+
+uint64_t cache_since(struct cache *c, struct str key, struct str what)
+{
+	struct str full = arena_printf(c->arena, SINCE "%.*s", STR_ARG(key));
+	json_t *old = cache_find(c, full, SINCE_MS);
+	uint64_t first = (uint64_t)json_integer_value(json_object_get(old, "first"));
+
+	if (!old || first > c->now || !str_eq(text_of(c->arena, old, "what"), what))
+		first = c->now;
+	cache_keep(c, full, json_pack("{s:I, s:o}", "first", (json_int_t)first, "what", text_json(what)));
+	return first;
+}
+
 /* In place: a reader of half a file finds no JSON, and goes without. */
 void cache_close(struct cache *c)
 {
@@ -88,20 +116,6 @@ void cache_close(struct cache *c)
 }
 
 /* ---- values ---- */
-
-static json_t *text_json(struct str s)
-{
-	json_t *j = json_stringn(s.p ? s.p : "", s.n);
-
-	return j ? j : json_string("?");
-}
-
-static struct str text_of(struct arena *a, json_t *object, const char *key)
-{
-	json_t *j = json_object_get(object, key);
-
-	return json_is_string(j) ? arena_str(a, str_make(json_string_value(j), json_string_length(j))) : S("");
-}
 
 static bool flag_of(json_t *object, const char *key)
 {

@@ -1,4 +1,5 @@
-/* cache.h - what is not asked of strangers again so soon: the answers of block lists, and of mail servers that were greeted.
+/* cache.h - what is not asked of strangers again so soon: the answers of block lists, and of mail servers that were greeted; and
+ * since when a thing is as it is.
  * A file in state_dir, one JSON document in a line. What cannot be read there, or not be written, is as if it were not
  * there. */
 #ifndef POSTHOUSE_DOCTOR_CACHE_H
@@ -15,6 +16,8 @@ struct cache *cache_open(struct arena *a, struct str state_dir, uid_t uid, gid_t
 /* What was kept under this key within the last `ms`; NULL: nothing. Good until cache_close(). */
 json_t *cache_find(struct cache *c, struct str key, uint64_t ms);
 void cache_keep(struct cache *c, struct str key, json_t *value); /* takes value */
+/* `what` was found under this key now: since when (ms UTC) was nothing else? */
+uint64_t cache_since(struct cache *c, struct str key, struct str what);
 /* Writes the file when something new was kept. */
 void cache_close(struct cache *c);
 

@@ -2,6 +2,7 @@
 #include "txt.h"
 
 #include "posthouse/address.h"
+#include "posthouse/units.h"
 
 static struct str rua_for(struct doctor *d, struct str domain)
 {
@@ -285,11 +286,15 @@ void check_dmarc_reports(struct doctor *d)
 
 /* ---- dmarc.policy ---- */
 
+#define NONE_DAYS 30 /* of reports, before a policy is advised */
+
 static void judge_policy(struct doctor *d, struct str domain, const struct dmarc_found *found)
 {
 	const struct dmarc_record *r = &found->record;
 	enum dmarc_policy policy = dmarc_policy_for(found, domain);
 	bool broken, signs = dkim_aligns(d, domain, r->adkim_strict, &broken);
+	uint64_t since = facts_since(d, domain, str_of(dmarc_policy_names[policy]));
+	uint64_t days = doctor_now(d) > since ? (doctor_now(d) - since) / DAY_MS : 0;
 
 	if (policy == DMARC_REJECT && broken && !signs)
 		say(d, DOCTOR_FAILURE, domain, S("has p=reject while its signatures are broken: receivers refuse your mail"),
@@ -302,9 +307,10 @@ static void judge_policy(struct doctor *d, struct str domain, const struct dmarc
 	else if (r->pct < 100)
 		say(d, DOCTOR_ADVICE, domain, SAY("has pct=%u: the policy holds for a part of the mail", r->pct),
 		    S("Take pct= out when the reports have no mail of your own that fails."));
-	else if (policy == DMARC_NONE && signs)
-		say(d, DOCTOR_ADVICE, domain, S("has p=none: forged mail is not refused"),
-		    S("When 30 days of reports have no mail of your own that fails: p=quarantine, and p=reject after 30 more."));
+	else if (policy == DMARC_NONE && signs && days >= NONE_DAYS)
+		say(d, DOCTOR_ADVICE, domain,
+		    SAY("has p=none for %llu days: forged mail is not refused", (unsigned long long)days),
+		    S("When the reports have no mail of your own that fails: p=quarantine, and p=reject after 30 days more."));
 	else
 		finding_ok(d, domain, S(""), SAY("has p=%s", dmarc_policy_names[policy]));
 }

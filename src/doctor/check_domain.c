@@ -1,6 +1,8 @@
 /* check_domain.c - the sender domains themselves: are they there, are they ours, do their name servers agree? */
 #include "run.h"
 
+#include "posthouse/units.h"
+
 /* ---- domain.exists ---- */
 
 static void judge_exists(struct doctor *d, const struct doctor_domain *domain)
@@ -81,56 +83,98 @@ static struct str server_address(struct doctor *d, struct str host)
 	return aaaa->n > 0 ? aaaa->records[0].text : S("");
 }
 
-struct serial {
-	bool known;
-	uint32_t at;
-	struct str server;
+#define SERVERS_MAX 8
+
+struct server {
+	struct str name, why; /* why it does not answer */
+	bool answers;
+	uint32_t serial;
 };
 
-static void judge_server(struct doctor *d, const struct doctor_domain *domain, struct str zone, struct str host,
-			 struct serial *first)
+/* Serial numbers go round (RFC 1982). */
+static bool is_older(uint32_t a, uint32_t b)
 {
-	struct str address = server_address(d, host);
-	const struct fact_dns *soa = address.n > 0 ? facts_dns_at(d, address, zone, DNS_SOA) : NULL;
-	struct doctor_finding f = { .result = DOCTOR_WARNING, .domain = domain->name, .subject = host };
+	return a != b && (uint32_t)(b - a) < 0x80000000u;
+}
 
-	if (!soa || soa->state == FACT_PENDING)
-		return;
-	if (soa->n == 0) {
-		f.text = arena_printf(&d->arena, "does not answer for %.*s%s%.*s", STR_ARG(zone), soa->why.n ? ": " : "",
-				      STR_ARG(soa->why));
-		f.remedy.text = S("Mend that name server, or take it out of the NS records.");
-	} else if (!first->known) {
-		*first = (struct serial){ true, soa->records[0].serial, host };
-		return;
-	} else if (first->at != soa->records[0].serial) {
-		f.text = arena_printf(&d->arena, "has version %u of %.*s, but %.*s has %u", soa->records[0].serial, STR_ARG(zone),
-				      STR_ARG(first->server), first->at);
-		f.remedy.text = S("If that is still so in an hour: look at the transfer of the zone between its servers.");
-	} else {
-		return;
+/* The servers of the zone, but for those whose answers are not there yet. *newest_out: one with the newest version, or NULL. */
+static size_t ask_servers(struct doctor *d, struct str zone, const struct fact_dns *ns, struct server *to,
+			  const struct server **newest_out)
+{
+	size_t n = 0;
+
+	*newest_out = NULL;
+	for (size_t i = 0; ns && i < ns->n && n < SERVERS_MAX; i++) {
+		struct str address = server_address(d, ns->records[i].text);
+		const struct fact_dns *soa = address.n > 0 ? facts_dns_at(d, address, zone, DNS_SOA) : NULL;
+
+		if (!soa || soa->state == FACT_PENDING)
+			continue;
+		to[n] = (struct server){ .name = ns->records[i].text, .why = soa->why, .answers = soa->n > 0 };
+		if (soa->n > 0) {
+			to[n].serial = soa->records[0].serial;
+			if (!*newest_out || is_older((*newest_out)->serial, to[n].serial))
+				*newest_out = &to[n];
+		}
+		n++;
 	}
-	finding_add(d, &f);
+	return n;
+}
+
+/* A change of the zone takes its time to come to all servers, and a server can be away for some minutes: what is so for an hour
+ * is a fault. False: there is none. */
+static bool judge_server(struct doctor *d, struct str domain, struct str zone, const struct server *s,
+			 const struct server *newest)
+{
+	struct str key = arena_printf(&d->arena, "%.*s %.*s", STR_ARG(zone), STR_ARG(s->name));
+	struct doctor_finding f = { .domain = domain, .subject = s->name, .text = S(""), .result = DOCTOR_ADVICE };
+	struct str fault = S("");
+
+	if (!s->answers) {
+		fault = S("silent");
+		f.text = arena_printf(&d->arena, "does not answer for %.*s%s%.*s", STR_ARG(zone), s->why.n ? ": " : "",
+				      STR_ARG(s->why));
+		f.remedy.text = S("Mend that name server, or take it out of the NS records.");
+	} else if (is_older(s->serial, newest->serial)) {
+		fault = arena_printf(&d->arena, "%u", s->serial);
+		f.text = arena_printf(&d->arena, "has version %u of %.*s, but %.*s has a newer one", s->serial, STR_ARG(zone),
+				      STR_ARG(newest->name));
+		f.remedy.text = S("Look at the transfer of the zone between its servers.");
+	}
+	if (doctor_now(d) - facts_since(d, key, fault) >= HOUR_MS)
+		f.result = DOCTOR_WARNING;
+	else
+		f.remedy.text = S("It is a fault when it is still so in an hour: ask again then.");
+	if (fault.n > 0)
+		finding_add(d, &f);
+	return fault.n > 0;
+}
+
+static void judge_servers(struct doctor *d, struct str domain)
+{
+	struct server servers[SERVERS_MAX];
+	const struct fact_dns *ns = NULL;
+	const struct server *newest;
+	size_t pending = d->pending, bad = 0, n;
+	struct str zone = zone_of(d, domain, &ns);
+
+	n = ask_servers(d, zone, ns, servers, &newest);
+	if (d->pending > pending)
+		return;
+	for (size_t i = 0; i < n; i++)
+		bad += judge_server(d, domain, zone, &servers[i], newest);
+	if (bad == 0 && newest)
+		finding_ok(d, domain, S(""), S("has name servers that agree"));
 }
 
 void check_domain_servers(struct doctor *d)
 {
 	for (size_t i = 0; i < d->situation.domains_n; i++) {
 		const struct doctor_domain *domain = &d->situation.domains[i];
-		const struct fact_dns *ns = NULL;
-		struct serial first = { 0 };
-		size_t before = d->findings_n;
-		struct str zone;
 
-		if (domain->foreign || result_is_bad(result_of(d, CHECK_DOMAIN_EXISTS, domain->name, S("")))) {
+		if (domain->foreign || result_is_bad(result_of(d, CHECK_DOMAIN_EXISTS, domain->name, S(""))))
 			finding_skip(d, domain->name, S(""), domain->foreign ? S("not your domain") : S("domain.exists"));
-			continue;
-		}
-		before = d->findings_n;
-		zone = zone_of(d, domain->name, &ns);
-		for (size_t j = 0; ns && j < ns->n && j < 8; j++)
-			judge_server(d, domain, zone, ns->records[j].text, &first);
-		if (d->findings_n == before && first.known)
-			finding_ok(d, domain->name, S(""), S("has name servers that agree"));
+		else
+			judge_servers(d, domain->name);
 	}
 }

@@ -240,6 +240,11 @@ const struct fact_sample *facts_sample(struct doctor *d, struct str domain, stru
 	return &f->answer;
 }
 
+uint64_t facts_since(struct doctor *d, struct str key, struct str what)
+{
+	return d->source.since(d->source.ctx, arena_printf(&d->arena, "%s %.*s", check_rows[d->now].id, STR_ARG(key)), what);
+}
+
 void doctor_give_up(struct doctor *d)
 {
 	d->over = true;

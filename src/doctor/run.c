@@ -78,12 +78,19 @@ static struct str_list last_addresses(struct arena *a, struct cache *c)
 	return last;
 }
 
+static uint64_t since(void *ctx, struct str key, struct str what)
+{
+	struct source *s = ctx;
+
+	return cache_since(s->cache, key, what);
+}
+
 struct doctor_run *doctor_start(uv_loop_t *loop, const struct config *c, const struct doctor_options *o,
 				const struct doctor_hooks *hooks, uid_t uid, gid_t gid)
 {
 	struct doctor_run *r = NEW(struct doctor_run);
 	struct source *s = &r->source;
-	const struct doctor_source functions = { s, resolvers_ask, pool_probe, pool_upstream, pool_sample };
+	const struct doctor_source functions = { s, resolvers_ask, pool_probe, pool_upstream, pool_sample, since };
 	struct doctor_options options = *o;
 
 	*s = (struct source){ .loop = loop, .config = c, .hooks = *hooks, .news = on_news, .deep = o->deep };

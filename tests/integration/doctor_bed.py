@@ -137,6 +137,15 @@ class Bed:
         self.names.end()
         self.names = NameServer(self.zones(), address=self.ns, port=self.names_port)
 
+    def older(self, days):
+        """What has been so since an earlier run has been so for so many days more."""
+        cache = self.relay.dir / "state/doctor.cache"
+        entries = json.loads(cache.read_text())
+        for key, entry in entries.items():
+            if key.startswith("since "):
+                entry["value"]["first"] -= int(days * 86400_000)
+        cache.write_text(json.dumps(entries))
+
     def run(self, *arguments, check=None):
         """The findings, and the summary; self.code and self.output have the rest."""
         done = self.relay.command("doctor", "--json", "--resolver", f"{self.ns}@{self.names_port}", *arguments, check=False)

@@ -140,11 +140,26 @@ def test_dmarc():
            dmarc("dmarc.record", "ok", "", f"v=DMARC1; p=none; unknown=tag; {rua}"),
            dmarc("dmarc.policy", "advice", "pct=20", f"v=DMARC1; p=reject; pct=20; {rua}"),
            dmarc("dmarc.policy", "advice", "weaker", f"v=DMARC1; p=reject; sp=none; {rua}"),
-           dmarc("dmarc.policy", "advice", "p=none", f"v=DMARC1; p=none; {rua}"),
            dmarc("dmarc.rua", "advice", "no reports", "v=DMARC1; p=none"),
            dmarc("dmarc.rua", "warning", "mailto", f"v=DMARC1; p=none; rua=postmaster@{DOMAIN}"),
            dmarc("dmarc.rua", "warning", "has not agreed", "v=DMARC1; p=none; rua=mailto:a@gmail.com"),
            dmarc("dmarc.rua", "ok", "gmail.com", "v=DMARC1; p=none; rua=mailto:a@gmail.com") + ((f"*._report._dmarc.gmail.com", "TXT", txt("v=DMARC1")),))
+
+
+def test_dmarc_policy_that_is_never_stricter():
+    bed = Bed().start(running=False)
+    look = ("--only", "dmarc.policy")
+    bed.expect("dmarc.policy", "ok", "p=none", look)
+    bed.older(29)
+    bed.expect("dmarc.policy", "ok", "p=none", look)
+    bed.older(1)
+    bed.expect("dmarc.policy", "advice", "p=none for 30 days", look)
+    bed.set(f"_dmarc.{DOMAIN}", "TXT", txt(f"v=DMARC1; p=quarantine; rua=mailto:postmaster@{DOMAIN}"))
+    bed.again()
+    bed.expect("dmarc.policy", "ok", "p=quarantine", look)
+    bed.set(f"_dmarc.{DOMAIN}", "TXT", txt(f"v=DMARC1; p=none; rua=mailto:postmaster@{DOMAIN}"))
+    bed.again()
+    bed.expect("dmarc.policy", "ok", "p=none", look)
 
 
 def test_dmarc_of_a_subdomain_with_the_parents_key():

@@ -197,6 +197,13 @@ static void on_sample(void *ctx, struct str domain, struct str selector, struct 
 	*f = table_sample ? table_sample(a, domain, selector) : (struct fact_sample){ FACT_UNKNOWN, .why = S("no relay runs") };
 }
 
+uint64_t table_age;
+
+static uint64_t on_since(void *ctx, struct str key, struct str what)
+{
+	return ((struct table *)ctx)->options.now - table_age;
+}
+
 /* ---- a run ---- */
 
 struct table *table_new(const char *config)
@@ -249,7 +256,7 @@ struct doctor *table_doctor(struct table *t)
 
 void table_run(struct table *t)
 {
-	const struct doctor_source source = { t, on_dns, on_probe, on_upstream, on_sample };
+	const struct doctor_source source = { t, on_dns, on_probe, on_upstream, on_sample, on_since };
 	unsigned looks = 0;
 
 	t->doctor = doctor_new(t->config, &t->options, &source);
@@ -263,7 +270,7 @@ void table_run(struct table *t)
 
 void table_stop(struct table *t)
 {
-	const struct doctor_source source = { t, on_dns, on_probe, on_upstream };
+	const struct doctor_source source = { t, on_dns, on_probe, on_upstream, on_sample, on_since };
 
 	t->doctor = doctor_new(t->config, &t->options, &source);
 	assert_false(doctor_look(t->doctor));

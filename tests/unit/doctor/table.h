@@ -47,6 +47,8 @@ void table_upstream(struct table *t, const char *name, struct fact_upstream answ
 void table_only(struct table *t, const char *pattern);
 /* Vault's answer for every key; NULL: no relay runs. */
 extern struct fact_sample (*table_sample)(struct arena *a, struct str domain, struct str selector);
+/* For how long (ms) everything has been as it is. */
+extern uint64_t table_age;
 /* To be changed before the run. */
 struct doctor_options *table_options(struct table *t);
 

@@ -1,6 +1,8 @@
 /* test_dmarc.c - the checks of DMARC: each planted fault with its words and record. */
 #include "table.h"
 
+#include "posthouse/units.h"
+
 #include "posthouse/records.h"
 
 #define DMARC       "!_dmarc.example.org TXT "
@@ -108,7 +110,11 @@ static void reports(void **state)
 
 static void policy(void **state)
 {
-	plant(DIRECT KEY("example.org"), with_key(DIRECT KEY("example.org"), ""), "dmarc.policy", DOCTOR_ADVICE, "has p=none");
+	plant(DIRECT KEY("example.org"), with_key(DIRECT KEY("example.org"), ""), "dmarc.policy", DOCTOR_OK, "has p=none");
+	table_age = 30 * DAY_MS;
+	plant(DIRECT KEY("example.org"), with_key(DIRECT KEY("example.org"), ""), "dmarc.policy", DOCTOR_ADVICE,
+	      "has p=none for 30 days");
+	table_age = 0;
 	plant(DIRECT, DMARC "v=DMARC1; p=reject; sp=none", "dmarc.policy", DOCTOR_ADVICE, "sp=none, weaker than p=reject");
 	plant(DIRECT, DMARC "v=DMARC1; p=reject; pct=20", "dmarc.policy", DOCTOR_ADVICE, "pct=20");
 	plant(DIRECT KEY("example.org"), DMARC "v=DMARC1; p=reject", "dmarc.policy", DOCTOR_FAILURE,
