@@ -1,5 +1,6 @@
 /* log.h - one line per fact: `event=noun.verb key=value…`, or the same as JSON, to standard error. Ids come from the
- * context, values are escaped, secrets have no kv. Every event is a row of events.def, which tells an operator what it means. */
+ * context, values are escaped, secrets have no kv. Where the journal reads standard error, a line begins with its
+ * priority. Every event is a row of events.def, which tells an operator what it means. */
 #ifndef POSTHOUSE_LOG_H
 #define POSTHOUSE_LOG_H
 
@@ -65,9 +66,16 @@ void log_write(enum log_level level, const struct log *log, const char *event, c
 /* Pass on a finished line (with its line end) of another process, under the same rule: never wait for standard error. */
 void log_forward(struct str line);
 
+/* Write the lines that were left out because they repeat others, with their number: those whose time is over, which log_write()
+ * does as well, or all of them, before the process ends. */
+void log_settle(bool all);
+
 /* The process's name and, for roles of which there are several, its index (-1: not shown); format and lowest level. */
 void log_setup(const char *role, int index);
 void log_configure(bool json, enum log_level level);
+
+/* A line of words for people, without time and event: what is said before a log can be. */
+void log_words(enum log_level level, struct str line);
 
 /* A bad environment at the start of a program: one line on standard error, exit with this sysexits(3) code. */
 _Noreturn void die(int exit_code, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -1,6 +1,7 @@
 /* faults.c - the list of faults that the parts of the loader fill, with the places in the files that they are about. */
 #include "loader.h"
 
+#include "posthouse/log.h"
 #include "posthouse/utf8.h"
 
 #include <stdarg.h>
@@ -103,7 +104,7 @@ unsigned faults_print(const struct config_faults *faults)
 
 	for (size_t i = 0; i < faults->n; i++) {
 		n += !faults->at[i].warning;
-		fprintf(stderr, "%.*s\n", STR_ARG(fault_text(&a, &faults->at[i])));
+		log_words(faults->at[i].warning ? LOG_WARNING : LOG_ERROR, fault_text(&a, &faults->at[i]));
 	}
 	arena_fini(&a);
 	return n;

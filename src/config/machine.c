@@ -2,6 +2,7 @@
  * the same. */
 #include "posthouse/config.h"
 #include "posthouse/directory.h"
+#include "posthouse/log.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -240,10 +241,13 @@ unsigned machine_look(struct config *c, machine_fault_fn told, void *ctx)
 
 static void print(void *ctx, const struct config *c, const char *key, const char *path, const char *text, bool warning)
 {
+	struct arena a = { 0 };
+
 	if (warning)
-		fprintf(stderr, "%.*s: warning: %s: %s: %s\n", STR_ARG(c->file), key, path, text);
+		log_words(LOG_WARNING, arena_printf(&a, "%.*s: warning: %s: %s: %s", STR_ARG(c->file), key, path, text));
 	else
-		fprintf(stderr, "%.*s: %s: %s %s\n", STR_ARG(c->file), key, path, text);
+		log_words(LOG_ERROR, arena_printf(&a, "%.*s: %s: %s %s", STR_ARG(c->file), key, path, text));
+	arena_fini(&a);
 }
 
 unsigned machine_check(struct config *c)

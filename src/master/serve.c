@@ -104,6 +104,7 @@ static unsigned stop_rank(const struct child *c)
 static void end_loop(struct master *m)
 {
 	remove_control_socket(m);
+	log_settle(true);
 	log_info(NULL, "master.ended", kv("exit_code", m->exit_code));
 	uv_stop(m->loop);
 }

@@ -47,6 +47,7 @@ static void on_pong(void *ctx, struct verdict v, const struct msg_pong *m, int f
 
 void children_ping(struct master *m)
 {
+	log_settle(false);
 	for (size_t i = 0; i < m->children_n; i++) {
 		struct child *c = &m->children[i];
 

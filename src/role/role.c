@@ -295,6 +295,7 @@ static void handle_listener(void *ctx, struct channel *ch, const struct msg_list
 static void handle_ping(void *ctx, struct channel *ch, const struct msg_ping *m, int fd)
 {
 	ipc_send_pong(ch, &(struct msg_pong){ .call = m->call }, -1);
+	log_settle(false);
 }
 
 static void handle_stop(void *ctx, struct channel *ch, const struct msg_stop *m, int fd)
@@ -413,6 +414,7 @@ int role_main(int argc, char **argv, const struct role_ops *ops)
 	master.handlers = &r->master_handlers;
 	r->master = channel_new(r->loop, MASTER_FD, &master);
 	uv_run(r->loop, UV_RUN_DEFAULT);
+	log_settle(true);
 	log_debug(NULL, "role.ended");
 	return EX_OK;
 }

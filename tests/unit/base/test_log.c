@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int reader, saved;
@@ -165,6 +166,117 @@ static void test_a_full_pipe(void **state)
 	assert_string_equal(logged(), "a line of another process\n");
 }
 
+/* Something broken says the same in a circle: ten lines, then the last one with the number of the others. */
+static void test_repeats(void **state)
+{
+	struct log other = { .session = 7 };
+	unsigned lines = 0;
+	const char *all;
+
+	for (int json = 0; json < 2; json++) {
+		log_configure(json, LOG_DEBUG);
+		for (unsigned i = 0; i < 200; i++) {
+			log_error(NULL, "test.done", kv("reason", json ? "a full disk" : "no disk"));
+			log_info(NULL, "test.begun"); /* no warning: each is written */
+			if (i % 100 == 0)
+				log_error(&other, "test.done", kv("reason", json ? "a full disk" : "no disk"));
+		}
+		all = logged();
+		lines = 0;
+		for (const char *p = all; (p = strstr(p, "test.done")); p++)
+			lines++;
+		assert_int_equal(lines, 10 + 2);
+		lines = 0;
+		for (const char *p = all; (p = strstr(p, "test.begun")); p++)
+			lines++;
+		assert_int_equal(lines, 200);
+		log_settle(false);
+		assert_string_equal(logged(), ""); /* its time is not over */
+		log_settle(true);
+		all = after_event(json ? "\"event\":\"test.done\"" : "event=test.done");
+		assert_string_equal(all, json ? ",\"reason\":\"a full disk\",\"repeated\":190}\n"
+					      : " reason=\"no disk\" repeated=190\n");
+		log_settle(true);
+		assert_string_equal(logged(), "");
+		log_error(NULL, "test.done", kv("reason", json ? "a full disk" : "no disk"));
+		assert_non_null(strstr(logged(), "test.done"));
+	}
+}
+
+/* No line is lost, also with more contents than are remembered. */
+static void test_many_repeats(void **state)
+{
+	const char *all;
+
+	log_configure(false, LOG_INFO);
+	for (unsigned contents = 40; contents <= 100; contents += 60) {
+		unsigned lines = 0, sum = 0;
+
+		for (unsigned i = 0; i < 15; i++) {
+			for (unsigned k = 0; k < contents; k++)
+				log_warning(NULL, "test.crowd", kv("of", contents), kv("n", k));
+			all = logged();
+			for (const char *p = all; (p = strstr(p, "test.crowd")); p++)
+				lines++;
+		}
+		log_settle(true);
+		all = logged();
+		for (const char *p = all; (p = strstr(p, "repeated=")); p++)
+			sum += (unsigned)strtoul(p + 9, NULL, 10);
+		assert_int_equal(lines + sum, 15 * contents);
+		if (contents == 40)
+			assert_int_equal(lines, 10 * contents);
+	}
+}
+
+/* The journal's priorities, only where standard error is what JOURNAL_STREAM says. */
+static void test_priorities(void **state)
+{
+	static const struct {
+		struct str line, first;
+	} rows[] = {
+		{ S("time=2026-11-29T18:06:50.874Z level=debug role=queue event=test.done\n"), S("<7>time=") },
+		{ S("time=2026-11-29T18:06:50.874Z level=info role=queue event=test.done reason=\"level=error\"\n"),
+		  S("<6>time=") },
+		{ S("time=2026-11-29T18:06:50.874Z level=warning role=queue event=test.done\n"), S("<4>time=") },
+		{ S("time=2026-11-29T18:06:50.874Z level=error role=queue event=test.done\n"), S("<3>time=") },
+		{ S("posthouse: no such file\n"), S("<3>posthouse") },
+		{ S("\n"), S("<3>\n") },
+	};
+	struct stat s;
+	char name[64];
+	const char *line;
+
+	assert_int_equal(fstat(STDERR_FILENO, &s), 0);
+	snprintf(name, sizeof(name), "%ju:%ju", (uintmax_t)s.st_dev, (uintmax_t)s.st_ino);
+	setenv("JOURNAL_STREAM", name, 1);
+	log_setup("queue", -1);
+	log_configure(false, LOG_DEBUG);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		log_forward(rows[i].line);
+		line = logged();
+		assert_true(str_starts(str_of(line), rows[i].first));
+		assert_true(str_eq(str_of(line + 3), rows[i].line));
+	}
+	log_warning(NULL, "test.done", kv("text", "x\n<0>forged"));
+	assert_true(str_starts(str_of(line = logged()), S("<4>time=")));
+	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+	log_configure(true, LOG_DEBUG);
+	log_debug(NULL, "test.done");
+	assert_true(str_starts(str_of(logged()), S("<7>{\"time\":")));
+	log_forward(S("{\"time\":\"2026-11-29T18:06:50.874Z\",\"level\":\"info\",\"role\":\"relay\"}\n"));
+	assert_true(str_starts(str_of(logged()), S("<6>{\"time\":")));
+	snprintf(name, sizeof(name), "%ju:%ju", (uintmax_t)s.st_dev, (uintmax_t)s.st_ino + 1); /* somebody's pipe is between */
+	setenv("JOURNAL_STREAM", name, 1);
+	log_setup("queue", -1);
+	log_error(NULL, "test.done");
+	assert_true(str_starts(str_of(logged()), S("{\"time\":")));
+	unsetenv("JOURNAL_STREAM");
+	log_setup("queue", -1);
+	log_error(NULL, "test.done");
+	assert_true(str_starts(str_of(logged()), S("{\"time\":")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +285,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_levels, capture, give_back),
 		cmocka_unit_test_setup_teardown(test_long_values, capture, give_back),
 		cmocka_unit_test_setup_teardown(test_a_full_pipe, capture, give_back),
+		cmocka_unit_test_setup_teardown(test_repeats, capture, give_back),
+		cmocka_unit_test_setup_teardown(test_many_repeats, capture, give_back),
+		cmocka_unit_test_setup_teardown(test_priorities, capture, give_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
