@@ -389,12 +389,15 @@ const struct key config_keys[] = {
 	  "Checks whose findings do not count (they are still shown, as ignored): an id, or an id, a colon and the subject.",
 	  .example = "dnsbl.address:psbl.surriel.com" },
 
-	{ "log", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "The log goes to standard error, one line per fact.",
+	{ "log", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, 
+	  "The log goes to standard error, one line per fact: see posthouse-log(7).",
 	  .example = "{ format = \"json\"; level = \"debug\"; }" },
 	{ "log.format", CFG_ENUM, AT(log.format), "logfmt", NO_BOUNDS, EVERY, RELOADABLE,
 	  "key=value pairs or a JSON object per line.", .choices = log_format_choices },
 	{ "log.level", CFG_ENUM, AT(log.level), "info", NO_BOUNDS, EVERY, RELOADABLE,
-	  "The lowest level that is logged.", .choices = log_level_choices },
+	  "The lowest level that is logged. info: a line for each message accepted, and one for each attempt to deliver it to a "
+	  "recipient; debug: each step.",
+	  .choices = log_level_choices },
 
 	{ "submission", CFG_GROUP, NO_TARGET, NULL, NO_BOUNDS, 0, 0, "Bounds of client sessions.",
 	  .example = "{ idle = \"10m\"; workers = 4; }" },

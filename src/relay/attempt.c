@@ -162,8 +162,8 @@ static void refuse(struct pool *pool, struct verdict v)
 					     STR_ARG(v.enhanced), STR_ARG(v.text));
 
 	if (pool->waiting_n > 0)
-		log_info(&pool->relay->log, "destination.refused", kv("domain", pool->name), kv("code", v.code),
-			 kv("enhanced", v.enhanced), kv("reason", v.text));
+		log_debug(&pool->relay->log, "destination.refused", kv("domain", pool->name), kv("code", v.code),
+			  kv("enhanced", v.enhanced), kv("reason", v.text));
 	pool_refuse_waiting(pool, v, transcript);
 	arena_fini(&a);
 }

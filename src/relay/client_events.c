@@ -298,7 +298,7 @@ static void after_transaction(struct connection *c, const struct smtp_client_eve
 		delivery_settle_rest(d, temp(0, S(""), S("withdrawn")));
 		end_delivery(c);
 	} else if (moves) {
-		log_info(&c->log, "delivery.other_family", kv("remote", c->remote));
+		log_debug(&c->log, "delivery.other_family", kv("remote", c->remote));
 		hand_back(c);                                          /* this connection is worn out */
 	} else if (delivery_gate(d, &meaning, &reason) != GATE_FINE) { /* the others would fare no better */
 		delivery_spread_refusal(d);
@@ -349,7 +349,7 @@ static void on_done(struct connection *c, const struct smtp_client_event *e)
 		keep_transcript(c);
 		moves = !d->other_family && tx_recipients_meet_family(d) && attempt_other_family(c);
 		if (moves)
-			log_info(&c->log, "delivery.other_family", kv("remote", c->remote));
+			log_debug(&c->log, "delivery.other_family", kv("remote", c->remote));
 		d->other_family = d->other_family || moves;
 		given_up = must_end(c) ? 0 : give_up(c, e);
 		tx_recipients_commit(d, moves, given_up);

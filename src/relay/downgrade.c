@@ -46,7 +46,7 @@ static void choose_keys(struct connection *c)
 	if (domain.n > 0)
 		t->keys_n = config_dkim_keys(&c->delivery->arena, role_config(c->relay->role), domain, t->keys);
 	if (d->envelope.sign_domain.n > 0 && t->keys_n == 0)
-		log_info(&c->log, "mail.unsigned", kv("domain", domain));
+		log_debug(&c->log, "mail.unsigned", kv("domain", domain));
 }
 
 static void downgrade_over(struct connection *c)

@@ -193,8 +193,8 @@ static void log_in(struct session *s)
 	present_login(s); /* the password can have changed since it was checked */
 	s->sub->logins++;
 	stream_secrets_over(s->conn);
-	log_info(&s->log, "login.accepted", kv("login", s->login), kv("device", s->device),
-		 kv("client", stream_peer_address(s->conn)), kv("mechanism", s->mechanism));
+	log_debug(&s->log, "login.accepted", kv("login", s->login), kv("device", s->device),
+		  kv("client", stream_peer_address(s->conn)), kv("mechanism", s->mechanism));
 	s->final_said = s->final.n > 0;
 	session_reply(s, s->final_said ? ok_text(334, S(""), s->final) : ok());
 }

@@ -139,8 +139,27 @@ static void leave_queue(struct session *s)
 		ipc_send_leave(submission_queue(s->sub), &(struct msg_leave){ .session = s->log.session }, -1);
 }
 
+/* Whether the log says at level info that the session ends: no message of it is in the log, but its client has failed, or has
+ * tried a password and found it right. */
+static bool is_worth_a_line(const struct session *s)
+{
+	return s->state == SESSION_TLS || s->at_fault || (s->login.n > 0 && !s->listed && s->messages == 0);
+}
+
+static void log_end(struct session *s, struct str reason, bool shown)
+{
+	struct stream_tls_info tls;
+
+	stream_tls_info(s->conn, &tls);
+	log_at(shown ? LOG_INFO : LOG_DEBUG, &s->log, "session.closed", kv("client", stream_peer_address(s->conn)),
+	       kv("login", s->login), kv("device", s->device), kv("tls", tls.on ? tls.version : ""),
+	       kv("mechanism", s->mechanism), kv("reason", reason), kv("messages", s->messages));
+}
+
 void session_close(struct session *s, struct str reason, bool finish)
 {
+	bool shown = is_worth_a_line(s);
+
 	if (s->state == SESSION_CLOSING)
 		return;
 	session_enter(s, SESSION_CLOSING);
@@ -152,8 +171,7 @@ void session_close(struct session *s, struct str reason, bool finish)
 	s->tx = NULL;
 	leave_queue(s);
 	if (s->opened)
-		log_info(&s->log, "session.closed", kv("client", stream_peer_address(s->conn)), kv("reason", reason),
-			 kv("messages", s->messages));
+		log_end(s, reason, shown);
 	list_remove(&s->turn);
 	if (finish)
 		stream_finish(s->conn);

@@ -58,6 +58,7 @@ struct session {
 	bool refused;      /* a banned client of implicit TLS: it gets `refusal` after the handshake */
 	bool expelled;     /* the session ends when queue has answered for the open message */
 	bool after_reply;  /* the 250 for a message is being written */
+	bool at_fault;     /* it is cut off for too many errors or commands */
 	bool esmtp;        /* EHLO, not HELO, was said last */
 
 	struct buf proxy;          /* what has come of a PROXY header */

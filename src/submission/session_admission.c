@@ -92,8 +92,8 @@ static void begin(struct session *s)
 {
 	s->opened = true;
 	s->sub->sessions_from_gateway += networks_contain(&role_config(s->sub->role)->gateways, stream_peer_address(s->conn));
-	log_info(&s->log, "session.opened", kv("client", stream_peer_address(s->conn)), kv("listen", s->door->listen),
-		 kv("tls", s->implicit ? "implicit" : "starttls"), kv("device", s->device));
+	log_debug(&s->log, "session.opened", kv("client", stream_peer_address(s->conn)), kv("listen", s->door->listen),
+		  kv("tls", s->implicit ? "implicit" : "starttls"), kv("device", s->device));
 	if (s->implicit) {
 		session_expect_handshake(s);
 		return;

@@ -56,6 +56,7 @@ static void on_closing_event(struct session *s, const struct smtp_event *e)
 	struct buf *out = smtp_server_output(s->smtp);
 	const char *why = s->ended_for != NULL ? s->ended_for : "too many errors or commands";
 
+	s->at_fault = e->type != SMTP_QUIT && s->ended_for == NULL;
 	stream_write(s->conn, buf_view(out));
 	buf_release(out);
 	session_close(s, e->type == SMTP_QUIT ? S("quit") : str_of(why), wants_last_words(s, e));

@@ -63,7 +63,7 @@ void session_on_tls(void *ctx, struct stream *st, struct verdict v)
 		return;
 	}
 	stream_tls_info(st, &info);
-	log_info(&s->log, "session.tls", kv("version", info.version), kv("cipher", info.cipher));
+	log_debug(&s->log, "session.tls", kv("version", info.version), kv("cipher", info.cipher));
 	if (s->policy->binds && has_binding(s))
 		s->smtp_config.mechanisms = s->policy->mechanisms_bound;
 	smtp_server_tls_started(s->smtp);

@@ -60,6 +60,9 @@ static void note_origin(struct transaction *tx, const struct session *session)
 	tx->show_client = session->policy->show_client;
 	tx->helo = tx->show_client ? arena_str(a, buf_view(&session->helo)) : S("");
 	tx->with = with_protocol(session->esmtp, tx->declared_utf8, info.on, !session->listed);
+	tx->tls = info.on ? arena_printf(a, "%s/%s", info.version, info.cipher) : S("");
+	tx->mechanism = arena_str(a, session->mechanism);
+	tx->begun_at = clock_mono_ms();
 	tx->origin = arena_printf(a, "client=%.*s tls=%s cipher=%s mechanism=%.*s", STR_ARG(tx->client),
 				  info.on ? info.version : "none", info.on ? info.cipher : "none", STR_ARG(session->mechanism));
 }
@@ -218,13 +221,18 @@ static void log_answer(struct transaction *tx, struct verdict v)
 {
 	if (v.class == OK)
 		log_info(&tx->log, "mail.accepted", kv("login", tx->envelope.login), kv("device", tx->device),
-			 kv("client", tx->client), kv("sender", tx->envelope.sender), kv("message_id", tx->envelope.message_id),
+			 kv("client", tx->client), kv("tls", tx->tls), kv("mechanism", tx->mechanism),
+			 kv("sender", tx->envelope.sender), kv("message_id", tx->envelope.message_id),
 			 kv("recipients", tx->recipients_n), kv("to", first_recipients(tx)),
 			 kv("more", tx->recipients_n > LOGGED_RECIPIENTS ? tx->recipients_n - LOGGED_RECIPIENTS : 0),
-			 kv("size_bytes", tx->size), kv("sign_domain", tx->keys_n > 0 ? tx->keys[0].domain : S("")));
+			 kv("size_bytes", tx->size), kv("sign_domain", tx->keys_n > 0 ? tx->keys[0].domain : S("")),
+			 kv("took_ms", clock_mono_ms() - tx->begun_at));
 	else
-		log_warning(&tx->log, "mail.refused", kv("login", tx->envelope.login), kv("sender", tx->envelope.sender),
-			    kv("code", v.code), kv("enhanced", v.enhanced), kv("reason", v.text), kv("origin", tx->origin));
+		log_warning(&tx->log, "mail.refused", kv("login", tx->envelope.login), kv("device", tx->device),
+			    kv("client", tx->client), kv("tls", tx->tls), kv("mechanism", tx->mechanism),
+			    kv("sender", tx->envelope.sender), kv("recipients", tx->recipients_n), kv("to", first_recipients(tx)),
+			    kv("code", v.code), kv("enhanced", v.enhanced), kv("reason", v.text),
+			    kv("took_ms", clock_mono_ms() - tx->begun_at));
 }
 
 /* The outcome is known: tell the client if it is still there, and end the transaction. */

@@ -38,6 +38,8 @@ struct transaction {
 
 	struct envelope envelope; /* from MAIL; what the text needs is added when it is submitted */
 	struct str device, client, origin;
+	struct str tls, mechanism;       /* for the log: version and cipher, how the client has logged in */
+	uint64_t begun_at;               /* monotonic ms */
 	struct str with, helo;           /* for Received; helo and client only where they are shown */
 	bool listed;                     /* from a listed host: From is replaced by the sender */
 	bool declared_utf8, show_client; /* SMTPUTF8 */

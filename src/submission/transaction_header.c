@@ -106,7 +106,7 @@ static void choose_keys(struct transaction *tx)
 	if (tx->keys_n > 0)
 		tx->dkim = dkim_new();
 	else
-		log_info(&tx->log, "mail.unsigned", kv("domain", address_domain(who->at[0])));
+		log_debug(&tx->log, "mail.unsigned", kv("domain", address_domain(who->at[0])));
 }
 
 /* The author when none is named: the envelope's sender, or of the null sender the login itself, where it is an

@@ -99,8 +99,8 @@ static bool is_too_much(struct accounting *acc, struct arena *a, struct str key,
 /* ---- bans ---- */
 
 /* A ban that follows another one within a week is twice as long, up to `longest_ms`. */
-static void ban(struct accounting *acc, struct str key, uint64_t longest_ms, const char *event, struct str login,
-		struct str network, struct str client, uint64_t now)
+static void ban(struct accounting *acc, struct str key, uint64_t longest_ms, struct str login, struct str network,
+		struct str client, uint64_t now)
 {
 	const struct ban *last = ban_find(acc, key);
 	uint64_t level = last && last->until + BAN_REMEMBERED_MS > now ? last->level + 1 : 1;
@@ -111,8 +111,8 @@ static void ban(struct accounting *acc, struct str key, uint64_t longest_ms, con
 	if (ms > longest_ms)
 		ms = longest_ms;
 	ban_put(acc, key, level, now, now + ms, S("failed logins"));
-	log_warning(NULL, event, kv("client", client), kv("network", network), kv("login", login), kv("for_ms", ms),
-		    kv("level", level));
+	log_warning(NULL, network.n > 0 ? "network.banned" : "login.banned", kv("client", client), kv("network", network),
+		    kv("login", login), kv("for_ms", ms), kv("ban", level));
 }
 
 static uint64_t banned_ms(struct accounting *acc, struct str key, uint64_t longest_ms, uint64_t now)
@@ -178,8 +178,7 @@ bool network_failed(struct accounting *acc, struct arena *a, struct str network,
 		tell_slowed(acc, a, key, network, client, now);
 		return false;
 	}
-	ban(acc, key, longest_ms < NETWORK_LONGEST_MS ? longest_ms : NETWORK_LONGEST_MS, "network.banned", S(""), network, client,
-	    now);
+	ban(acc, key, longest_ms < NETWORK_LONGEST_MS ? longest_ms : NETWORK_LONGEST_MS, S(""), network, client, now);
 	return true;
 }
 
@@ -189,7 +188,7 @@ bool login_failed(struct accounting *acc, struct arena *a, struct str login, str
 
 	if (rate_of(acc).amount == 0 || !is_too_much(acc, a, key, now))
 		return false;
-	ban(acc, key, LOGIN_LONGEST_MS, "login.banned", subject_name(key), S(""), client, now);
+	ban(acc, key, LOGIN_LONGEST_MS, subject_name(key), S(""), client, now);
 	return true;
 }
 

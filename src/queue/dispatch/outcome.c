@@ -39,17 +39,20 @@ void outcome_tell(const struct answer *an, const struct due_recipient *r, struct
 		  const char *event)
 {
 	const struct due_message *m = &an->lease->message->due;
+	uint64_t sent_at = o->attempted ? an->lease->sent_at : 0;
+	uint64_t queued_ms = sent_at > m->received_at ? sent_at - m->received_at : 0;
 
 	o->event = str_of(event);
 	o->event_fields = FIELDS_LOGGED(
-		outcome_arena(an->lease), level, m->id, event, 3, kv("login", m->envelope.login),
-		kv("sender", m->envelope.sender), kv("message_id", m->envelope.message_id), kv("recipient", r->address),
-		kv("remote", an->remote), kv("tls", an->tls), kv("without", an->without), kv("from", an->lease->from),
-		kv("route", o->route), kv("code", o->verdict.code), kv("enhanced", o->verdict.enhanced),
-		kv("reply", o->verdict.text), kv("class", trouble_name(meaning_trouble(an->meaning))),
+		outcome_arena(an->lease), level, m->id, event, 4, kv("login", m->envelope.login),
+		kv("sender", m->envelope.sender), kv("message_id", m->envelope.message_id),
+		sent_at ? kv("queued_ms", queued_ms) : kv("queued_ms", ""), kv("recipient", r->address), kv("remote", an->remote),
+		kv("tls", an->tls), kv("without", an->without), kv("from", an->lease->from), kv("route", o->route),
+		kv("code", o->verdict.code), kv("enhanced", o->verdict.enhanced), kv("reply", o->verdict.text),
+		kv("class", trouble_name(meaning_trouble(an->meaning))),
 		kv("who", an->meaning ? actor_name(meaning_actor(an->meaning)) : ""), kv("hint", meaning_hint(an->meaning)),
 		kv("scope", an->meaning ? scope_name(an->scope) : ""), kv("attempts", r->attempts + (o->attempted ? 1 : 0)),
-		o->attempted && an->lease->sent_at ? kv("took_ms", an->now - an->lease->sent_at) : kv("took_ms", ""),
+		sent_at ? kv("took_ms", an->now - sent_at) : kv("took_ms", ""),
 		kv("age_ms", an->now > m->received_at ? an->now - m->received_at : 0),
 		o->state == RCPT_WAITING ? kv("due_in_ms", o->due_at - an->now) : kv("due_in_ms", ""));
 }
