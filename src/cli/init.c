@@ -23,6 +23,8 @@ static void refuse_existing(struct init *t)
 	const char *const targets[] = { t->config,
 					t->has_certificate ? NULL : t->chain,
 					t->has_certificate ? NULL : t->key,
+					t->rsa_chain,
+					t->rsa_key,
 					t->keys[0].path,
 					dkim,
 					t->keys[1].path,
@@ -91,6 +93,8 @@ static void make_directories(struct init *t)
 	if (!t->has_certificate) {
 		t->chain = init_path_in(t, t->directory, S("fullchain.pem"));
 		t->key = init_path_in(t, t->directory, S("privkey.pem"));
+		t->rsa_chain = init_path_in(t, t->directory, S("fullchain-rsa.pem"));
+		t->rsa_key = init_path_in(t, t->directory, S("privkey-rsa.pem"));
 	}
 	if (t->personal.n == 0)
 		name_files_of_domain(t);
@@ -164,7 +168,6 @@ int command_init(const struct options *o, const char *config_path)
 	init_print_summary(&t);
 	if (fflush(stdout) != 0 || ferror(stdout)) /* the new password can be in this output, and it is nowhere else */
 		init_fail(&t, EX_IOERR, "the output cannot be written, so all is removed again: %s", strerror(errno));
-	EVP_PKEY_free(t.tls_pkey);
 	for (size_t i = 0; i < INIT_KEYS; i++)
 		EVP_PKEY_free(t.keys[i].key);
 	secret_fini(&t.password);

@@ -31,7 +31,8 @@ struct init {
 	struct str personal; /* `init ADDRESS`: the mailbox by which everything is sent; "": the domain is ours */
 	struct str hostname, name;
 	const char *config, *directory, *chain, *key, *zone, *state_dir, *accounts, *control;
-	bool has_certificate; /* chain and key were given, and are not made here */
+	const char *rsa_chain, *rsa_key; /* a second certificate, for old devices, beside one that is made here; else NULL */
+	bool has_certificate;            /* chain and key were given, and are not made here */
 	struct init_key keys[INIT_KEYS];
 	const char *address, *upstream_tls, *login, *password_file, *ca, *run_as;
 	struct str upstream_host, upstream_port;
@@ -49,7 +50,6 @@ struct init {
 	const struct passwd *user; /* the user that the relay runs as; NULL: the user that starts it */
 	struct secret password;
 	bool password_given;
-	EVP_PKEY *tls_pkey;
 	/* ---- DNS ---- */
 	struct str_list addresses; /* of this machine, as the world sees them */
 	bool addresses_given;

@@ -162,8 +162,14 @@ static void write_machine(struct init *t, FILE *file)
 		"listen = ( { address = %.*s; port = %s; tls = \"starttls\"; },\n"
 		"           { address = %.*s; port = %s; tls = \"implicit\"; } );\n\n",
 		STR_ARG(address), t->port_starttls, STR_ARG(address), t->port_implicit);
-	fprintf(file, "certificates = ( { chain = %.*s; key = %.*s; } );\n\n", STR_ARG(quoted(t, str_of(t->chain))),
+	if (t->rsa_chain)
+		fprintf(file, "# Clients that can take the first one; the second is for old devices, which know only RSA.\n");
+	fprintf(file, "certificates = ( { chain = %.*s; key = %.*s; }", STR_ARG(quoted(t, str_of(t->chain))),
 		STR_ARG(quoted(t, str_of(t->key))));
+	if (t->rsa_chain)
+		fprintf(file, ",\n                 { chain = %.*s; key = %.*s; }", STR_ARG(quoted(t, str_of(t->rsa_chain))),
+			STR_ARG(quoted(t, str_of(t->rsa_key))));
+	fprintf(file, " );\n\n");
 }
 
 void init_write_config(struct init *t)

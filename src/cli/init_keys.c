@@ -51,39 +51,40 @@ static bool name_certificate(struct init *t, X509 *certificate)
 }
 
 /* A self-signed certificate for the host, which also serves for tests from the machine itself. */
-static X509 *make_certificate(struct init *t)
+static X509 *make_certificate(struct init *t, EVP_PKEY *key)
 {
 	const char *names = arena_cstr(
 		&t->arena, arena_printf(&t->arena, "DNS:%.*s,DNS:localhost,IP:127.0.0.1,IP:::1", STR_ARG(t->hostname)));
+	/* RSA keys also decrypt, for clients that know no other exchange of keys than that */
+	const char *usage = EVP_PKEY_is_a(key, "RSA") ? "critical,digitalSignature,keyEncipherment" : "critical,digitalSignature";
 	X509 *c = X509_new();
 
 	if (c && X509_set_version(c, X509_VERSION_3) == 1 && name_certificate(t, c) &&
 	    X509_gmtime_adj(X509_getm_notBefore(c), -3600) &&
-	    X509_time_adj_ex(X509_getm_notAfter(c), CERTIFICATE_DAYS, 0, NULL) && X509_set_pubkey(c, t->tls_pkey) == 1 &&
-	    add_extension(c, NID_basic_constraints, "critical,CA:FALSE") &&
-	    add_extension(c, NID_key_usage, "critical,digitalSignature") && add_extension(c, NID_ext_key_usage, "serverAuth") &&
-	    add_extension(c, NID_subject_alt_name, names) && add_extension(c, NID_subject_key_identifier, "hash") &&
-	    add_extension(c, NID_authority_key_identifier, "keyid:always") && X509_sign(c, t->tls_pkey, EVP_sha256()) > 0)
+	    X509_time_adj_ex(X509_getm_notAfter(c), CERTIFICATE_DAYS, 0, NULL) && X509_set_pubkey(c, key) == 1 &&
+	    add_extension(c, NID_basic_constraints, "critical,CA:FALSE") && add_extension(c, NID_key_usage, usage) &&
+	    add_extension(c, NID_ext_key_usage, "serverAuth") && add_extension(c, NID_subject_alt_name, names) &&
+	    add_extension(c, NID_subject_key_identifier, "hash") &&
+	    add_extension(c, NID_authority_key_identifier, "keyid:always") && X509_sign(c, key, EVP_sha256()) > 0)
 		return c;
 	X509_free(c);
 	return NULL;
 }
 
-static void write_certificate(struct init *t)
+static void write_certificate(struct init *t, EVP_PKEY *key, const char *chain_path, const char *key_path)
 {
-	X509 *certificate;
+	X509 *certificate = key ? make_certificate(t, key) : NULL;
 	FILE *file;
 	bool written;
 
-	t->tls_pkey = EVP_EC_gen("P-256");
-	certificate = t->tls_pkey ? make_certificate(t) : NULL;
 	if (!certificate)
 		init_fail(t, EX_SOFTWARE, "OpenSSL could not make a certificate for %.*s", STR_ARG(t->hostname));
-	write_key(t, t->key, t->tls_pkey);
-	file = init_create(t, t->chain, 0644);
+	write_key(t, key_path, key);
+	file = init_create(t, chain_path, 0644);
 	written = PEM_write_X509(file, certificate) == 1;
 	X509_free(certificate);
-	init_finish(t, file, t->chain, written);
+	EVP_PKEY_free(key);
+	init_finish(t, file, chain_path, written);
 }
 
 /* ---- a certificate that is there ---- */
@@ -133,8 +134,10 @@ void init_check_certificate(struct init *t)
 
 void init_make_keys(struct init *t)
 {
-	if (!t->has_certificate)
-		write_certificate(t);
+	if (!t->has_certificate) {
+		write_certificate(t, EVP_EC_gen("P-256"), t->chain, t->key);
+		write_certificate(t, EVP_RSA_gen(2048), t->rsa_chain, t->rsa_key);
+	}
 	if (t->personal.n > 0)
 		return;
 	t->keys[0].key = EVP_RSA_gen(2048);

@@ -46,8 +46,8 @@ static void print_files(struct init *t)
 		printf("  (the certificate stays in %s)\n", t->chain);
 	else
 		printf("  %s\n    (self-signed, %d days: clients must be told to trust it; better take one of\n"
-		       "    an authority)\n  %s\n",
-		       t->chain, CERTIFICATE_DAYS, t->key);
+		       "    an authority)\n  %s\n  %s\n  %s\n    (the same for old devices, which know only RSA)\n",
+		       t->chain, CERTIFICATE_DAYS, t->key, t->rsa_chain, t->rsa_key);
 	for (size_t i = 0; i < INIT_KEYS && t->zone; i++)
 		printf("  %s\n", t->keys[i].path);
 	if (t->zone)

@@ -171,6 +171,31 @@ def test_a_certificate_that_is_there():
         assert done.returncode == code and words in done.stderr and not relay.dir.exists(), (options, done)
 
 
+def test_certificates_of_both_kinds():
+    """Clients of today get the first, whatever they prefer; a device that knows only RSA gets the second. Both bear the name."""
+    relay = place()
+    said = init(relay, "example.com", "--offline", "--hostname", HOST).stdout
+    for name in ("fullchain.pem", "privkey.pem", "fullchain-rsa.pem", "privkey-rsa.pem"):
+        path = relay.dir / name
+        assert str(path) in said and path.stat().st_mode & 0o777 == (0o600 if "privkey" in name else 0o644), (name, said)
+    assert all(len(line) <= 80 or str(relay.dir) in line for line in said.split("DNS records")[0].splitlines()), said
+    assert relay.command("check").stderr == ""
+    relay.start()
+    for ciphers, own, other in (("DEFAULT", "fullchain.pem", "fullchain-rsa.pem"), ("aRSA", "fullchain-rsa.pem", "fullchain.pem"), ("aRSA:aECDSA", "fullchain.pem", "fullchain-rsa.pem")):
+        context = ssl.create_default_context(cafile=relay.dir / own)
+        context.set_ciphers(ciphers)
+        context.maximum_version = ssl.TLSVersion.TLSv1_3 if ciphers == "DEFAULT" else ssl.TLSVersion.TLSv1_2
+        with socket.create_connection(("127.0.0.1", relay.tls_port)) as plain, context.wrap_socket(plain, server_hostname=HOST) as s:
+            assert s.getpeercert(True) == ssl.PEM_cert_to_DER_cert((relay.dir / own).read_text()), (ciphers, s.cipher())
+    relay.stop()
+    # what is there is not replaced
+    again(relay)
+    relay.dir.mkdir()
+    (relay.dir / "privkey-rsa.pem").write_text("mine\n")
+    done = init(relay, "example.com", "--offline", check=False)
+    assert done.returncode == 73 and "privkey-rsa.pem exists already" in done.stderr and [p.name for p in relay.dir.iterdir()] == ["privkey-rsa.pem"], done
+
+
 def test_questions():
     """Three at most; Enter takes what is proposed."""
     relay = place()
