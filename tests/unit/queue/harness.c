@@ -379,6 +379,34 @@ void harness_free(struct harness *h)
 	test_store_end(true);
 }
 
+int harness_setup_alone(void **state)
+{
+	*state = harness_new();
+	return 0;
+}
+
+int harness_setup(void **state)
+{
+	(void)harness_setup_alone(state);
+	connect_submission(*state);
+	connect_relay(*state);
+	return 0;
+}
+
+int harness_teardown(void **state)
+{
+	harness_free(*state);
+	return 0;
+}
+
+void harness_keep(struct harness *h, struct verdict v, size_t rows, uint64_t cursor)
+{
+	h->answer = verdict_keep(&h->arena, v);
+	h->rows_n = rows;
+	h->rows_cursor = cursor;
+	h->answers_n++;
+}
+
 struct harness *harness_again(struct harness *h, uint64_t now)
 {
 	take_down(h);

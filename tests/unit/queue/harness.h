@@ -60,6 +60,13 @@ struct role *harness_role(void);           /* for queue_ops */
 const struct verdict *harness_start(void); /* how the start went; NULL: it goes on */
 struct harness *harness_new(void);
 void harness_free(struct harness *h); /* stops the role in order, if the test did not */
+
+/* What most tests begin and end with: the role alone, or with submission and relay. */
+int harness_setup_alone(void **state);
+int harness_setup(void **state);
+int harness_teardown(void **state);
+/* A page of answers to the console has come. */
+void harness_keep(struct harness *h, struct verdict v, size_t rows, uint64_t cursor);
 struct harness *harness_again(struct harness *h,
 			      uint64_t now); /* the same, and start it anew at `now`: token buckets are still there */
 

@@ -12,20 +12,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	harness_free(*state);
-	return 0;
-}
-
-static void keep(struct harness *h, struct verdict v, size_t rows, uint64_t cursor)
-{
-	h->answer = verdict_keep(&h->arena, v);
-	h->rows_n = rows;
-	h->rows_cursor = cursor;
-	h->answers_n++;
-}
-
 static void on_rows(void *ctx, struct verdict v, const struct msg_queue_rows *m, int fd)
 {
 	struct harness *h = ctx;
@@ -33,7 +19,7 @@ static void on_rows(void *ctx, struct verdict v, const struct msg_queue_rows *m,
 	assert_non_null(m);
 	for (size_t i = 0; i < m->rows.n; i++)
 		assert_int_equal(m->rows.at[i].id, h->rows_cursor + 1 + i); /* none twice, none left out */
-	keep(h, m->verdict, m->rows.n, m->cursor);
+	harness_keep(h, m->verdict, m->rows.n, m->cursor);
 }
 
 /* Pages are cut where a datagram ends, and the cursor goes on exactly there. */
@@ -73,7 +59,7 @@ static void on_shown(void *ctx, struct verdict v, const struct msg_queue_shown *
 		assert_true(str_eq(m->rows.at[0].address, S("b@x.example")));
 		last_words = verdict_keep(&h->arena, m->rows.at[0].verdict).text;
 	}
-	keep(h, m->verdict, m->rows.n, m->cursor);
+	harness_keep(h, m->verdict, m->rows.n, m->cursor);
 }
 
 static void on_traced(void *ctx, struct verdict v, const struct msg_traced *m, int fd)
@@ -81,7 +67,7 @@ static void on_traced(void *ctx, struct verdict v, const struct msg_traced *m, i
 	assert_non_null(m);
 	assert_true(str_starts(m->rows.at[0].fields, S("login=alice ")));
 	assert_true(str_search(m->transcript, S("C: MAIL\nS: so")) < m->transcript.n);
-	keep(ctx, m->verdict, m->rows.n, m->cursor);
+	harness_keep(ctx, m->verdict, m->rows.n, m->cursor);
 }
 
 static void test_show_and_trace(void **state)
@@ -145,7 +131,7 @@ static void on_altered(void *ctx, struct verdict v, const struct msg_queue_alter
 
 	assert_non_null(m);
 	h->in_flight = m->in_flight;
-	keep(h, m->verdict, m->count, m->cursor);
+	harness_keep(h, m->verdict, m->count, m->cursor);
 }
 
 static void alter(struct harness *h, enum alter operation, uint64_t id)
@@ -262,14 +248,14 @@ static void test_console_leaves(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_pages, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_show_and_trace, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_waiting_words, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_remove, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_remove_too_late, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_retry, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_hold_and_release, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_console_leaves, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pages, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_show_and_trace, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_waiting_words, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_remove, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_remove_too_late, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_retry, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_hold_and_release, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_console_leaves, setup, harness_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,12 +27,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	harness_free(*state);
-	return 0;
-}
-
 #define ASSERT_ANSWER(v, c, e)                                                                                                   \
 	do {                                                                                                                     \
 		struct verdict v_ = (v);                                                                                         \
@@ -681,31 +675,31 @@ static void test_unreadable_start(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_network_connections, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_networks, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_login_connections, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_present, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_network_ban, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_login_ban, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_restart_and_reset, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_stale_phone, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_office, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_turns, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_unseen_in_turns, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_newcomers_of_a_slowed_network, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_newcomer_without_a_turn, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_unseen_in_a_ban, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_turns_of_devices, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_lockouts_of_devices, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_lockouts_are_shared_out, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_owner_in_a_new_network, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_longest_login_ban, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_devices_of_a_banned_login, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_sites, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_bounds, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_before_start, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_listed_host, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_unreadable_start, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_network_connections, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_networks, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_login_connections, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_present, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_network_ban, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_login_ban, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_restart_and_reset, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_stale_phone, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_office, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_turns, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_unseen_in_turns, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_newcomers_of_a_slowed_network, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_newcomer_without_a_turn, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_unseen_in_a_ban, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_turns_of_devices, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_lockouts_of_devices, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_lockouts_are_shared_out, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_owner_in_a_new_network, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_longest_login_ban, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_devices_of_a_banned_login, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_sites, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_bounds, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_before_start, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_listed_host, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_unreadable_start, setup, harness_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,12 +35,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	harness_free(*state);
-	return 0;
-}
-
 static struct nexthop *isp(struct harness *h)
 {
 	return harness_nexthop(h, "upstream:isp");
@@ -183,10 +177,10 @@ static void test_no_other_way(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_told_once, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_told_again, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_told_before, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_no_other_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_told_once, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_told_again, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_told_before, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_no_other_way, setup, harness_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

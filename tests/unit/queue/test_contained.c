@@ -8,18 +8,6 @@ static struct rate three_an_hour[] = { { 3, 3600000 } }, ten_an_hour[] = { { 10,
 #define KEY    "user:alice@example.org"
 #define MINUTE 60000ull
 
-static int setup(void **state)
-{
-	*state = harness_new();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	harness_free(*state);
-	return 0;
-}
-
 static void three_messages(struct harness *h)
 {
 	h->config.limits.messages = (struct rate_list){ three_an_hour, 1 };
@@ -226,13 +214,13 @@ static void test_breaker_off(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_hold, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_warning, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_notice_waits, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_breaker_recipients, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_breaker_networks, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_breaker_bounces, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_breaker_off, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hold, harness_setup_alone, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_warning, harness_setup_alone, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_notice_waits, harness_setup_alone, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_breaker_recipients, harness_setup_alone, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_breaker_networks, harness_setup_alone, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_breaker_bounces, harness_setup_alone, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_breaker_off, harness_setup_alone, harness_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,22 +1,6 @@
 /* test_delivery.c - from the lane to the outcome, when all goes its way. */
 #include "stored.h"
 
-static int setup(void **state)
-{
-	struct harness *h = harness_new();
-
-	connect_submission(h);
-	connect_relay(h);
-	*state = h;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	harness_free(*state);
-	return 0;
-}
-
 static struct delivery *first_delivery(struct harness *h)
 {
 	UNTIL(h, h->deliveries_n >= 1);
@@ -255,16 +239,16 @@ static void test_no_route(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_delivered, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_siblings_join, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_mixed, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_retries, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_expiry, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_large_file, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_splitting, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_window, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_wide_window, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_no_route, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_delivered, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_siblings_join, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_mixed, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_retries, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_expiry, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_large_file, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_splitting, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_window, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_wide_window, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_no_route, harness_setup, harness_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,12 +12,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	harness_free(*state);
-	return 0;
-}
-
 static void test_accept(void **state)
 {
 	struct harness *h = *state;
@@ -276,15 +270,15 @@ static void test_times(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_accept, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_again, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_unknown_transaction, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_breaches, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_times, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_large, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_dropped_files, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_channel_ends_while_accepting, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_accept, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_again, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_refusals, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_unknown_transaction, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_breaches, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_times, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_large, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_dropped_files, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_channel_ends_while_accepting, setup, harness_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,12 +37,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	harness_free(*state);
-	return 0;
-}
-
 static const struct verdict fine = { .class = OK, .code = 250, .text = { "Ok", 2 } };
 
 static void finish(struct harness *h, size_t i)
@@ -344,19 +338,19 @@ static void test_warmup_of_direct_delivery(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_waits, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_next_way, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_several_rates, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_charge_first, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_returned, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_remembered, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_recipients, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_more_than_the_rate, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_recipients_returned, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_parts, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_size, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_warmup, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_warmup_of_direct_delivery, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_waits, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_next_way, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_several_rates, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_charge_first, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_returned, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_remembered, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_recipients, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_more_than_the_rate, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_recipients_returned, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_parts, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_size, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_warmup, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_warmup_of_direct_delivery, setup, harness_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

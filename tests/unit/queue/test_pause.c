@@ -31,12 +31,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	harness_free(*state);
-	return 0;
-}
-
 static struct verdict refused(const char *text)
 {
 	return temp(550, S("4.7.1"), str_of(text));
@@ -180,7 +174,7 @@ static void test_recipient(void **state)
 	assert_int_equal(delivery_number(h, 2)->id, 2);
 }
 
-#define PAUSE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define PAUSE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, harness_teardown)
 
 int main(void)
 {

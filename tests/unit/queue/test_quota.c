@@ -18,12 +18,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	harness_free(*state);
-	return 0;
-}
-
 static void three_messages(struct harness *h)
 {
 	h->config.limits.messages = (struct rate_list){ three_an_hour, 1 };
@@ -278,15 +272,15 @@ static void test_again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_messages, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_several_rates, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_other_kinds, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_new_recipients, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_reserve, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_reserve_new, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_devices, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_at_once, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_messages, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_several_rates, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_other_kinds, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_new_recipients, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_reserve, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_reserve_new, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_devices, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_at_once, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_again, setup, harness_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,12 +23,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	harness_free(*state);
-	return 0;
-}
-
 /* The first report about message `parent`; NULL. */
 static const struct accepted *report_about(uint64_t parent)
 {
@@ -667,28 +661,28 @@ static void test_large_parent(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_report, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_failed_report, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_null_sender, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_notice_bounded, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_notice_limit, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_report, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_failed_report, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_null_sender, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_notice_bounded, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_notice_limit, setup, harness_teardown),
 		cmocka_unit_test(test_wanted),
-		cmocka_unit_test_setup_teardown(test_notify_failure, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_ret, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_delay, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_delay_untold, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_delay_timer, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_delay_of_many, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_success, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_success_of_null_sender, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_turns, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_signed, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_vault_away, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_store_refuses, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_store_refuses_discard, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_waits_for_all, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_bounded, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_large_parent, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_notify_failure, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_ret, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_delay, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_delay_untold, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_delay_timer, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_delay_of_many, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_success, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_success_of_null_sender, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_turns, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_signed, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_vault_away, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_store_refuses, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_store_refuses_discard, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_waits_for_all, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_bounded, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_large_parent, setup, harness_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

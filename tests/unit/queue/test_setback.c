@@ -34,12 +34,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	harness_free(*state);
-	return 0;
-}
-
 /* One of each kind, by a clock that is ahead: a message sent, a client banned, a next hop down. */
 static void do_all(struct harness *h)
 {
@@ -175,10 +169,10 @@ static void test_windows(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_running, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_restarted, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_forward, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_pruning_keeps_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_running, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_restarted, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_forward, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_pruning_keeps_up, setup, harness_teardown),
 		cmocka_unit_test(test_windows),
 	};
 

@@ -32,12 +32,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	harness_free(*state);
-	return 0;
-}
-
 static struct delivery *next_delivery(struct harness *h, size_t n)
 {
 	UNTIL(h, h->deliveries_n > n);
@@ -169,11 +163,11 @@ static void test_steps(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_long_run, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_down_and_back, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_limit, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_together, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_steps, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_long_run, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_down_and_back, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_limit, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_together, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_steps, setup, harness_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,18 +13,6 @@ static unsigned met_buckets[FIRST], met_bans[FIRST];
 static uint64_t cursor;
 static unsigned pages;
 
-static int setup(void **state)
-{
-	*state = harness_new();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	harness_free(*state);
-	return 0;
-}
-
 /* A network that is banned; and a login of which nothing but a used bucket is known: to show it makes the buckets of its limits. */
 static void add(struct harness *h, size_t from, size_t to)
 {
@@ -88,7 +76,7 @@ static void test_growing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_growing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_growing, harness_setup_alone, harness_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,22 +1,6 @@
 /* test_trouble.c - next hops that are down, a relay that dies, a store without room, and the end of the role. */
 #include "stored.h"
 
-static int setup(void **state)
-{
-	struct harness *h = harness_new();
-
-	connect_submission(h);
-	connect_relay(h);
-	*state = h;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	harness_free(*state);
-	return 0;
-}
-
 static struct nexthop *isp(struct harness *h)
 {
 	return harness_nexthop(h, "upstream:isp");
@@ -321,21 +305,21 @@ static void test_start_without_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_gate, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_gate_with_outcomes, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_gate_remembered, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_relay_away, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_deaths, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_death_timer, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_stop_after_relay, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_unknown_lease, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_results_kept, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_leasing_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_text_gone, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_stop, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_stop_without_results, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_store_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_start_without_room, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_gate, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_gate_with_outcomes, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_gate_remembered, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_relay_away, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_deaths, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_death_timer, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_stop_after_relay, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_unknown_lease, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_results_kept, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_leasing_refused, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_text_gone, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_stop, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_stop_without_results, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_store_refused, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_start_without_room, harness_setup, harness_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,27 +21,13 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	harness_free(*state);
-	return 0;
-}
-
-static void keep(struct harness *h, struct verdict v, size_t rows, uint64_t cursor)
-{
-	h->answer = verdict_keep(&h->arena, v);
-	h->rows_n = rows;
-	h->rows_cursor = cursor;
-	h->answers_n++;
-}
-
 static void on_altered(void *ctx, struct verdict v, const struct msg_queue_altered *m, int fd)
 {
 	struct harness *h = ctx;
 
 	assert_non_null(m);
 	h->in_flight = m->in_flight;
-	keep(h, m->verdict, m->count, m->cursor);
+	harness_keep(h, m->verdict, m->count, m->cursor);
 }
 
 static void alter(struct harness *h, enum alter operation, uint64_t id, const char *via)
@@ -151,7 +137,7 @@ static void on_summed(void *ctx, struct verdict v, const struct msg_queue_summed
 	assert_non_null(m);
 	for (size_t i = 0; i < m->rows.n; i++)
 		assert_true(m->rows.at[i].recipients == 2 && m->rows.at[i].age0 == 2);
-	keep(ctx, m->verdict, m->rows.n, m->cursor);
+	harness_keep(ctx, m->verdict, m->rows.n, m->cursor);
 }
 
 static void test_summary(void **state)
@@ -178,7 +164,7 @@ static void on_text(void *ctx, struct verdict v, const struct msg_queue_text_is 
 
 	assert_non_null(m);
 	page = arena_str(&h->arena, m->text);
-	keep(h, m->verdict, 0, m->cursor);
+	harness_keep(h, m->verdict, 0, m->cursor);
 }
 
 /* All pages. */
@@ -201,7 +187,7 @@ static struct str text_of(struct harness *h, uint64_t id, uint64_t form)
 static void on_imported(void *ctx, struct verdict v, const struct msg_queue_imported *m, int fd)
 {
 	assert_non_null(m);
-	keep(ctx, m->verdict, 0, 0);
+	harness_keep(ctx, m->verdict, 0, 0);
 }
 
 static void import(struct harness *h, struct str text)
@@ -321,14 +307,14 @@ static void test_large(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_bounce, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_reroute, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_reroute_to_mx, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_reroute_too_large, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_summary, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_body, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_export_and_import, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_large, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bounce, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_reroute, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_reroute_to_mx, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_reroute_too_large, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_summary, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_body, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_export_and_import, setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_large, setup, harness_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,22 +27,6 @@ static void use_routes(struct harness *h, struct cfg_route *routes, size_t n)
 	queue_ops.apply(harness_role());
 }
 
-static int setup(void **state)
-{
-	struct harness *h = harness_new();
-
-	connect_submission(h);
-	connect_relay(h);
-	*state = h;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	harness_free(*state);
-	return 0;
-}
-
 /* An orderly end, and a start that finds these gates. */
 static struct harness *restart(void **state, const struct gate_state *gates, size_t n)
 {
@@ -675,27 +659,27 @@ static void test_rewrite_from(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_failover, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_all_down, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_direct, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_direct_down, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_direct_remembered, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_states_unreadable, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_gates_bounded, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_expiry_together, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_own_fault_waits, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_mixed_lane, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_fairness, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_silent_dns, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_missing_hosts, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_slow_upstream, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_many_blocked, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_turns, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_greylisting, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_notify, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_report_sender, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_resign, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_rewrite_from, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_failover, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_all_down, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_direct, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_direct_down, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_direct_remembered, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_states_unreadable, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_gates_bounded, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_expiry_together, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_own_fault_waits, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_mixed_lane, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_fairness, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_silent_dns, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_missing_hosts, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_slow_upstream, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_many_blocked, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_turns, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_greylisting, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_notify, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_report_sender, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_resign, harness_setup, harness_teardown),
+		cmocka_unit_test_setup_teardown(test_rewrite_from, harness_setup, harness_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
