@@ -1,11 +1,11 @@
 /* test_accounts.c - the account file: read, refreshed, changed, by one process and by two at once. */
 #include "unit.h"
+#include "remove_tree.h"
 
 #include "posthouse/accounts.h"
 #include "posthouse/clock.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -35,16 +35,11 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *where)
-{
-	return remove(path);
-}
-
 static int tear_down(void **state)
 {
 	struct fixture *f = *state;
 
-	nftw(f->directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	remove_tree(f->directory);
 	free(f);
 	return 0;
 }

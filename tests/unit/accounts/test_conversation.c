@@ -1,11 +1,11 @@
 /* test_conversation.c - Cyrus SASL as the login role uses it, without a loop: PLAIN, LOGIN's check, SCRAM, and what must not differ
  * between a wrong password and an unknown name. */
 #include "unit.h"
+#include "remove_tree.h"
 
 #include "cache.h"
 #include "cyrus.h"
 
-#include <ftw.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
@@ -46,16 +46,11 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *where)
-{
-	return remove(path);
-}
-
 static int tear_down(void **state)
 {
 	cyrus_stop();
 	directory_free(directory);
-	nftw(directory_path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	remove_tree(directory_path);
 	return 0;
 }
 

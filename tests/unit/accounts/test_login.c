@@ -1,12 +1,12 @@
 /* test_login.c - the login role behind its frame: two ends of channels on one loop, one playing submission and console. */
 #include "unit.h"
+#include "remove_tree.h"
 
 #include "cyrus.h"
 #include "login.h"
 #include "posthouse/role.h"
 #include "posthouse/clock.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -177,11 +177,6 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *where)
-{
-	return remove(path);
-}
-
 static int tear_down(void **state)
 {
 	if (ours)
@@ -195,7 +190,7 @@ static int tear_down(void **state)
 	uv_loop_close(login.loop);
 	login_fini(&login);
 	cyrus_stop();
-	nftw(directory_path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	remove_tree(directory_path);
 	return 0;
 }
 

@@ -1,12 +1,12 @@
 /* test_scram.c - our side of SCRAM at an upstream: RFC 7677's example, Cyrus SASL as the server, servers that lie, and what is kept of
  * exchanges between the steps. */
 #include "unit.h"
+#include "remove_tree.h"
 
 #include "cyrus.h"
 #include "upstream_logins.h"
 #include "scram.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -374,11 +374,6 @@ static void exchange_bounds(void **state)
 
 static char directory_path[64];
 
-static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *where)
-{
-	return remove(path);
-}
-
 static struct directory *make_account(const char *name, const char *password)
 {
 	struct arena a = { 0 };
@@ -443,7 +438,7 @@ static void with_cyrus(void **state)
 	assert_int_equal(log_in(d, S("nobody"), S("pass")), 535);
 	cyrus_stop();
 	directory_free(d);
-	nftw(directory_path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	remove_tree(directory_path);
 }
 
 int main(void)

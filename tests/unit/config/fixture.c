@@ -1,5 +1,6 @@
 /* fixture.c - a temporary directory with keys and certificates made afresh. */
 #include "fixture.h"
+#include "remove_tree.h"
 
 #include "schema.h"
 
@@ -7,7 +8,6 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -116,15 +116,9 @@ int fixture_open(void **state)
 	return 0;
 }
 
-/* Plain files, and empty directories. */
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
-
 int fixture_close(void **state)
 {
-	return nftw(directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return remove_tree(directory);
 }
 
 struct config *fixture_load(const char *text, struct config_faults *faults_out)

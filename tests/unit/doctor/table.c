@@ -224,6 +224,16 @@ void table_free(struct table *t)
 	free(t);
 }
 
+void table_end(struct table *t, const char *id, enum doctor_result result, const char *words)
+{
+	table_run(t);
+	if (words)
+		expect(t, id, result, words);
+	else
+		expect_silent(t, id);
+	table_free(t);
+}
+
 void table_probe(struct table *t, const char *host, unsigned port, struct fact_probe a)
 {
 	a.state = a.state == FACT_PENDING ? FACT_THERE : a.state;

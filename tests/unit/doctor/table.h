@@ -63,6 +63,8 @@ struct doctor *table_doctor(struct table *t); /* NULL before the run */
 const struct doctor_finding *expect(struct table *t, const char *id, enum doctor_result result, const char *words);
 /* No finding of these checks ("*" for all, "spf.*") but ok, advice and skipped. */
 void expect_silent(struct table *t, const char *pattern);
+/* Run the checks, expect that of `id`, which is silent where there are no words, and free the table. */
+void table_end(struct table *t, const char *id, enum doctor_result result, const char *words);
 
 /* One planted fault: a run of `config` with table_world(records), then expect(). The table is freed. */
 void plant(const char *config, const char *records, const char *id, enum doctor_result result, const char *words);

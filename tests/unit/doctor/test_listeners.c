@@ -20,23 +20,13 @@ static struct table *begin(const char *config, enum relay_state relay)
 	return t;
 }
 
-static void end(struct table *t, const char *id, enum doctor_result result, const char *words)
-{
-	table_run(t);
-	if (words)
-		expect(t, id, result, words);
-	else
-		expect_silent(t, id);
-	table_free(t);
-}
-
 /* The loopback listener says that, to whatever is asked: also to a client of TLS 1.1. */
 static void answers(struct fact_probe p, const char *id, enum doctor_result result, const char *words)
 {
 	struct table *t = begin(CONFIG, RELAY_RUNS);
 
 	table_probe(t, "127.0.0.1", 587, p);
-	end(t, id, result, words);
+	table_end(t, id, result, words);
 }
 
 static void test_open(void **state)
@@ -57,10 +47,10 @@ static void test_open(void **state)
 	/* one cause, one failure */
 	t = begin(CONFIG, RELAY_ABSENT);
 	table_probe(t, "127.0.0.1", 587, (struct fact_probe){ .state = FACT_UNKNOWN, .refused = true, .why = S("refused") });
-	end(t, "listen.open", DOCTOR_SKIPPED, "relay.running");
+	table_end(t, "listen.open", DOCTOR_SKIPPED, "relay.running");
 	t = begin(CONFIG, RELAY_ABSENT);
 	table_probe(t, "127.0.0.1", 587, (struct fact_probe){ .greeting = S("220 web ESMTP") });
-	end(t, "listen.open", DOCTOR_FAILURE, "another program has this port");
+	table_end(t, "listen.open", DOCTOR_FAILURE, "another program has this port");
 }
 
 /* From the machine itself the router's address often does not work: that is no failure. */
@@ -96,7 +86,7 @@ static void test_strangers(void **state)
 	t = begin(CONFIG, RELAY_RUNS);
 	machine.addresses = (struct str_list){ (struct str[]){ S("203.0.113.25") }, 1 };
 	table_probe(t, "203.0.113.25", 587, (struct fact_probe){ OURS, EHLO, .replies = open_to_all, .replies_n = 6 });
-	end(t, "relay.open", DOCTOR_FAILURE, "from 203.0.113.25 without a login");
+	table_end(t, "relay.open", DOCTOR_FAILURE, "from 203.0.113.25 without a login");
 }
 
 int main(void)

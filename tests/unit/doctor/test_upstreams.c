@@ -22,16 +22,6 @@ static struct table *begin(const char *config, const char *records)
 	return t;
 }
 
-static void end(struct table *t, const char *id, enum doctor_result result, const char *words)
-{
-	table_run(t);
-	if (words)
-		expect(t, id, result, words);
-	else
-		expect_silent(t, id);
-	table_free(t);
-}
-
 /* The relay's own test of it. */
 static void tested(const char *config, struct fact_upstream f, enum doctor_result result, const char *words)
 {
@@ -39,7 +29,7 @@ static void tested(const char *config, struct fact_upstream f, enum doctor_resul
 
 	table_probe(t, "203.0.113.81", 587, (struct fact_probe){ GOOD });
 	table_upstream(t, "isp", f);
-	end(t, "upstream.reach", result, words);
+	table_end(t, "upstream.reach", result, words);
 }
 
 static uint64_t means(enum hint hint, enum trouble trouble, enum actor actor)
@@ -112,9 +102,9 @@ static void test_by_probe(void **state)
 
 		if (rows[i].answer)
 			table_probe(t, "203.0.113.81", 587, *rows[i].answer);
-		end(t, "upstream.reach", rows[i].result, rows[i].words);
+		table_end(t, "upstream.reach", rows[i].result, rows[i].words);
 	}
-	end(begin(UP(""), ""), "upstream.reach", DOCTOR_FAILURE, "no address of smtp.isp.test is known");
+	table_end(begin(UP(""), ""), "upstream.reach", DOCTOR_FAILURE, "no address of smtp.isp.test is known");
 }
 
 /* Mail goes by the good one, with a detour. */
@@ -126,8 +116,8 @@ static void test_one_bad_address(void **state)
 	table_probe(t, "2001:db8::81", 587,
 		    (struct fact_probe){ .state = FACT_UNKNOWN, .unreachable = true, .why = S("no way") });
 	table_upstream(t, "isp", (struct fact_upstream){ .extensions = S("SIZE") });
-	end(t, "upstream.reach", DOCTOR_ADVICE,
-	    "1 of the 2 addresses of smtp.isp.test cannot be used: 203.0.113.82, no connection");
+	table_end(t, "upstream.reach", DOCTOR_ADVICE,
+		  "1 of the 2 addresses of smtp.isp.test cannot be used: 203.0.113.82, no connection");
 }
 
 static void test_fits(void **state)
@@ -135,17 +125,17 @@ static void test_fits(void **state)
 	struct table *t = begin(UP(""), HOST_A);
 
 	table_upstream(t, "isp", (struct fact_upstream){ .extensions = S("SIZE"), .size = 1000000 });
-	end(t, "upstream.fits", DOCTOR_WARNING, "limits = { message_size = 1000000; };");
+	table_end(t, "upstream.fits", DOCTOR_WARNING, "limits = { message_size = 1000000; };");
 	t = begin(UP(""), HOST_A);
 	table_probe(t, "203.0.113.81", 587,
 		    (struct fact_probe){ GREETED, .tls = true, .ehlo = S("250-x\n250-SIZE 2000000\n250 DSN") });
-	end(t, "upstream.fits", DOCTOR_WARNING, "takes messages of 2000000 bytes at most");
+	table_end(t, "upstream.fits", DOCTOR_WARNING, "takes messages of 2000000 bytes at most");
 	t = begin(UP(""), HOST_A);
 	table_probe(t, "203.0.113.81", 587, (struct fact_probe){ GOOD });
-	end(t, "upstream.fits", DOCTOR_OK, NULL);
+	table_end(t, "upstream.fits", DOCTOR_OK, NULL);
 	t = begin(UP(LOGIN "profile = \"gmail\"; messages = [ ]; "), HOST_A);
 	table_upstream(t, "isp", (struct fact_upstream){ .extensions = S("SIZE") });
-	end(t, "upstream.fits", DOCTOR_ADVICE, "messages = [ \"250/1d\" ];");
+	table_end(t, "upstream.fits", DOCTOR_ADVICE, "messages = [ \"250/1d\" ];");
 }
 
 static void sent_as(struct fact_upstream f, enum doctor_result result, const char *words)
@@ -155,7 +145,7 @@ static void sent_as(struct fact_upstream f, enum doctor_result result, const cha
 	table_options(t)->deep = true;
 	table_upstream(t, "isp", (struct fact_upstream){ .extensions = S("SIZE") });
 	table_upstream(t, "isp bob@example.org", f);
-	end(t, "upstream.sender", result, words);
+	table_end(t, "upstream.sender", result, words);
 }
 
 static void test_sender(void **state)

@@ -2,10 +2,10 @@
  * databases, saslauthd played here. Names that exist and names that do not must look the same, and a back-end that does not work is no
  * wrong password. */
 #include "unit.h"
+#include "remove_tree.h"
 
 #include "client.h"
 
-#include <ftw.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,17 +134,12 @@ static int start(const char *backend)
 	return 0;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *where)
-{
-	return remove(path);
-}
-
 static int tear_down(void **state)
 {
 	cyrus_stop();
 	directory_free(directory);
 	arena_fini(&arena);
-	nftw(place, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	remove_tree(place);
 	return 0;
 }
 

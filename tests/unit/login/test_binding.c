@@ -1,10 +1,10 @@
 /* test_binding.c - SCRAM with channel binding: what a client may say of it, and what must fail (RFC 5802 section 6). */
 #include "unit.h"
+#include "remove_tree.h"
 
 #include "client.h"
 #include "gs2.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -37,16 +37,11 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *where)
-{
-	return remove(path);
-}
-
 static int tear_down(void **state)
 {
 	cyrus_stop();
 	directory_free(directory);
-	nftw(place, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	remove_tree(place);
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /* test_hanging.c - the login role with a back-end that never answers for some: the others get their answer, those get 454 in time, and
  * when all threads are taken everybody does, at once. The back-end is saslauthd, played here. */
 #include "unit.h"
+#include "remove_tree.h"
 
 #include "cyrus.h"
 #include "login.h"
@@ -8,7 +9,6 @@
 #include "posthouse/role.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,11 +147,6 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *where)
-{
-	return remove(path);
-}
-
 static int tear_down(void **state)
 {
 	channel_close(ours, "test ends");
@@ -161,7 +156,7 @@ static int tear_down(void **state)
 	uv_loop_close(login.loop);
 	login_fini(&login);
 	cyrus_stop();
-	nftw(place, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	remove_tree(place);
 	return 0;
 }
 

@@ -1,4 +1,5 @@
 #include "stored.h"
+#include "remove_tree.h"
 
 #include <ftw.h>
 #include <linux/magic.h>
@@ -37,11 +38,6 @@ static void make_directory(void)
 			dir[0] = 0;
 	}
 	assert_true(dir[0]);
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
 }
 
 /* ---- the engine ---- */
@@ -135,7 +131,7 @@ void test_store_end(bool forget)
 	if (!forget)
 		return;
 	memset(refusals, 0, sizeof refusals);
-	(void)nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	(void)remove_tree(dir);
 	dir[0] = 0;
 	arena_fini(&kept);
 }

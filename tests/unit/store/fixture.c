@@ -1,6 +1,5 @@
 #include "engine_under_test.h"
-
-#include <ftw.h>
+#include "remove_tree.h"
 
 /* ---- the store ---- */
 
@@ -63,14 +62,6 @@ int fixture_setup(void **state)
 	return 0;
 }
 
-static int unlink_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 int fixture_teardown(void **state)
 {
 	struct fixture *f = *state;
@@ -81,7 +72,7 @@ int fixture_teardown(void **state)
 	while (uv_run(&f->loop, UV_RUN_DEFAULT))
 		;
 	assert_int_equal(uv_loop_close(&f->loop), 0);
-	(void)nftw(f->dir, unlink_one, 8, FTW_DEPTH | FTW_PHYS);
+	(void)remove_tree(f->dir);
 	arena_fini(&f->arena);
 	free(f);
 	return 0;

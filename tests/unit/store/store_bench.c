@@ -5,8 +5,8 @@
 #include "posthouse/log.h"
 #include "posthouse/smtp_server.h"
 #include "posthouse/store.h"
+#include "../../support/remove_tree.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -153,14 +153,6 @@ static void on_closed(void *ctx, struct verdict v)
 	((struct bench *)ctx)->closed = true;
 }
 
-static int unlink_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 static uint64_t cpu_us(const struct rusage *r)
 {
 	return (uint64_t)(r->ru_utime.tv_sec + r->ru_stime.tv_sec) * 1000000 +
@@ -264,7 +256,7 @@ int main(int argc, char **argv)
 	       (unsigned long long)b.lanes_us_max, (unsigned long long)b.lease_us_max, (unsigned long long)b.done);
 	close_store(&b);
 	(void)uv_loop_close(&b.loop);
-	(void)nftw(b.dir, unlink_one, 8, FTW_DEPTH | FTW_PHYS);
+	(void)remove_tree(b.dir);
 	free(slots);
 	free(b.text);
 	return b.done == b.messages ? 0 : 1;
