@@ -21,6 +21,8 @@ void buf_fini(struct buf *b);
 /* Append; false, and nothing appended, when `max` would be passed. */
 bool buf_add(struct buf *b, struct str s);
 bool buf_add_char(struct buf *b, char c);
+/* A character as JSON escapes it (RFC 8259 7): \" \\ \n \r \t, any other as \uXXXX, beyond U+FFFF as the pair that JSON has. */
+bool buf_add_escape(struct buf *b, uint32_t c);
 bool buf_add_number(struct buf *b, uint64_t n); /* in decimal digits */
 bool buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool buf_vprintf(struct buf *b, const char *format, va_list arguments) __attribute__((format(printf, 2, 0)));

@@ -78,6 +78,21 @@ bool buf_add_number(struct buf *b, uint64_t n)
 	return buf_add(b, str_make(digits + first, sizeof digits - first));
 }
 
+bool buf_add_escape(struct buf *b, uint32_t c)
+{
+	switch (c) {
+	case '"': return buf_add(b, S("\\\""));
+	case '\\': return buf_add(b, S("\\\\"));
+	case '\n': return buf_add(b, S("\\n"));
+	case '\r': return buf_add(b, S("\\r"));
+	case '\t': return buf_add(b, S("\\t"));
+	default: break;
+	}
+	if (c > 0xffff)
+		return buf_printf(b, "\\u%04x\\u%04x", 0xd800 + ((c - 0x10000) >> 10), 0xdc00 + (c & 0x3ff));
+	return buf_printf(b, "\\u%04x", c);
+}
+
 bool buf_vprintf(struct buf *b, const char *format, va_list arguments)
 {
 	size_t room = b->p ? b->capacity - b->from - b->n : 0;

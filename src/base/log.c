@@ -89,15 +89,6 @@ static bool is_plain(struct str s)
 	return s.n > 0;
 }
 
-/* As \uXXXX, beyond U+FFFF as the pair that JSON has for it (RFC 8259 7). */
-static void add_code(struct buf *b, uint32_t c)
-{
-	if (c > 0xffff)
-		buf_printf(b, "\\u%04x\\u%04x", 0xd800 + ((c - 0x10000) >> 10), 0xdc00 + (c & 0x3ff));
-	else
-		buf_printf(b, "\\u%04x", c);
-}
-
 /* What is within quotes: the same escapes serve logfmt and JSON. A terminal that shows the log acts on nothing of it. Bytes that
  * are not UTF-8 become U+FFFD. */
 static void add_escaped(struct buf *b, struct str s)
@@ -113,18 +104,8 @@ static void add_escaped(struct buf *b, struct str s)
 		added = i + (n > 0 ? n : 1);
 		if (n == 0)
 			buf_add(b, S("\xef\xbf\xbd"));
-		else if (c == '"')
-			buf_add(b, S("\\\""));
-		else if (c == '\\')
-			buf_add(b, S("\\\\"));
-		else if (c == '\n')
-			buf_add(b, S("\\n"));
-		else if (c == '\r')
-			buf_add(b, S("\\r"));
-		else if (c == '\t')
-			buf_add(b, S("\\t"));
 		else
-			add_code(b, c);
+			buf_add_escape(b, c);
 	}
 	buf_add(b, str_from(s, added));
 }

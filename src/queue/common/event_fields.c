@@ -28,18 +28,7 @@ static void add_quoted(struct buf *b, struct str s)
 			continue;
 		buf_add(b, str_make(s.p + added, i - added));
 		added = i + 1;
-		if (c == '"')
-			buf_add(b, S("\\\""));
-		else if (c == '\\')
-			buf_add(b, S("\\\\"));
-		else if (c == '\n')
-			buf_add(b, S("\\n"));
-		else if (c == '\r')
-			buf_add(b, S("\\r"));
-		else if (c == '\t')
-			buf_add(b, S("\\t"));
-		else
-			buf_printf(b, "\\u%04x", c);
+		buf_add_escape(b, c);
 	}
 	buf_add(b, str_from(s, added));
 	buf_add_char(b, '"');
