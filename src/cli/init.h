@@ -17,7 +17,7 @@
 #define INIT_KEYS        2 /* RSA first, then Ed25519 */
 
 struct lookup;      /* lookup.h */
-struct login_tried; /* login_try.h */
+struct smtp_called; /* smtp_call.h */
 
 struct init_key {
 	struct str selector;
@@ -43,7 +43,7 @@ struct init {
 	bool mx;                   /* the option for direct delivery was given */
 	bool asks;                 /* a person is at the terminal, and has not decided everything by options */
 	bool tries;                /* log in at the provider before anything is written */
-	struct login_tried *tried; /* NULL: that was not done */
+	struct smtp_called *tried; /* NULL: that was not done */
 	enum records_format format;
 	bool only_records; /* a format was asked for: it is the only thing that is printed of the records */
 	const char *port_starttls, *port_implicit;

@@ -2,7 +2,7 @@
  * server of its provider. And the try of a login, which `init DOMAIN --profile NAME` makes too. */
 #include "init.h"
 
-#include "login_try.h"
+#include "smtp_call.h"
 
 #include "posthouse/address.h"
 #include "posthouse/log.h"
@@ -83,10 +83,10 @@ static unsigned tls_of(const char *word)
 	return UPSTREAM_STARTTLS;
 }
 
-static struct login_try attempt_of(struct init *t)
+static struct smtp_call attempt_of(struct init *t)
 {
 	const struct profile *p = t->profile;
-	struct login_try try = { .hostname = t->hostname, .login = str_of(t->login), .mechanisms = S("PLAIN LOGIN CRAM-MD5") };
+	struct smtp_call try = { .hostname = t->hostname, .login = str_of(t->login), .mechanisms = S("PLAIN LOGIN CRAM-MD5") };
 	uint64_t port;
 
 	if (p) {
@@ -108,7 +108,7 @@ static struct login_try attempt_of(struct init *t)
 	return try;
 }
 
-static _Noreturn void tell_failure(struct init *t, const struct login_try *what, const struct login_tried *tried)
+static _Noreturn void tell_failure(struct init *t, const struct smtp_call *what, const struct smtp_called *tried)
 {
 	struct verdict v = tried->verdict;
 
@@ -126,15 +126,15 @@ static _Noreturn void tell_failure(struct init *t, const struct login_try *what,
 
 void init_try_login(struct init *t)
 {
-	struct login_tried *tried = ARENA_NEW(&t->arena, struct login_tried);
-	struct login_try what;
+	struct smtp_called *tried = ARENA_NEW(&t->arena, struct smtp_called);
+	struct smtp_call what;
 
 	if (!t->tries || t->client_id) /* tokens come later, by `upstream login` */
 		return;
 	if (t->personal.n == 0 && !(t->profile && t->login)) /* a server of one's own, or one that wants no login */
 		return;
 	what = attempt_of(t);
-	login_try(&t->arena, &what, tried);
+	smtp_call(&t->arena, &what, tried);
 	if (tried->verdict.class != OK)
 		tell_failure(t, &what, tried);
 	t->tried = tried;

@@ -2,7 +2,7 @@
 #include "init.h"
 
 #include "client.h"
-#include "login_try.h"
+#include "smtp_call.h"
 
 #include "posthouse/clock.h"
 #include "posthouse/units.h"

@@ -1,6 +1,6 @@
-/* login_try.c - see login_try.h. The parts are those of a delivery: the stream of net, the machine of the SMTP
+/* smtp_call.c - see smtp_call.h. The parts are those of a delivery: the stream of net, the machine of the SMTP
  * client, the exchanges of sasl, and relay's table of replies. */
-#include "login_try.h"
+#include "smtp_call.h"
 
 #include "reply_class.h"
 
@@ -16,8 +16,8 @@
 
 struct attempt {
 	struct arena *arena;
-	const struct login_try *what;
-	struct login_tried *result;
+	const struct smtp_call *what;
+	struct smtp_called *result;
 	uv_loop_t loop;
 	uv_timer_t timer;
 	struct tls_context *tls;
@@ -144,7 +144,7 @@ static void advance(struct attempt *t)
 
 static void begin_dialogue(struct attempt *t, bool tls)
 {
-	const struct login_try *w = t->what;
+	const struct smtp_call *w = t->what;
 
 	t->config = (struct smtp_client_config){ .hostname = w->hostname,
 						 .use_starttls = w->tls == UPSTREAM_STARTTLS || w->tls == UPSTREAM_OPPORTUNISTIC,
@@ -248,12 +248,12 @@ static void on_resolved(void *ctx, struct verdict v, const struct sockaddr_stora
 	connect_next(t);
 }
 
-void login_try(struct arena *a, const struct login_try *what, struct login_tried *result_out)
+void smtp_call(struct arena *a, const struct smtp_call *what, struct smtp_called *result_out)
 {
 	struct attempt t = { .arena = a, .what = what, .result = result_out };
 	struct verdict why;
 
-	*result_out = (struct login_tried){ .at = "TLS", .hint = "", .tls = S("") };
+	*result_out = (struct smtp_called){ .at = "TLS", .hint = "", .tls = S("") };
 	t.tls = tls_client_context(what->ca_pem, a, &why);
 	if (!t.tls) {
 		result_out->verdict = why;

@@ -1,11 +1,11 @@
-/* login_try.h - a session with a provider up to the login and QUIT, before anything is configured. */
-#ifndef POSTHOUSE_CLI_LOGIN_TRY_H
-#define POSTHOUSE_CLI_LOGIN_TRY_H
+/* smtp_call.h - a session with a provider up to the login and QUIT, before anything is configured. */
+#ifndef POSTHOUSE_CLI_SMTP_CALL_H
+#define POSTHOUSE_CLI_SMTP_CALL_H
 
 #include "posthouse/arena.h"
 #include "posthouse/verdict.h"
 
-struct login_try {
+struct smtp_call {
 	struct str host;
 	unsigned port;
 	unsigned tls;               /* enum upstream_tls */
@@ -15,7 +15,7 @@ struct login_try {
 	struct str mechanisms;      /* with blanks between, the best first */
 };
 
-struct login_tried {
+struct smtp_called {
 	struct verdict verdict; /* OK: the server has accepted the login; else its reply, or the reason of ours */
 	const char *at;         /* where it failed: "the name", "the connection", "TLS", "the dialogue", "the login" */
 	bool replied;           /* the verdict is a reply of the server */
@@ -24,6 +24,6 @@ struct login_tried {
 };
 
 /* Takes 30 s at most. The texts are in `a`. */
-void login_try(struct arena *a, const struct login_try *what, struct login_tried *result_out);
+void smtp_call(struct arena *a, const struct smtp_call *what, struct smtp_called *result_out);
 
 #endif
