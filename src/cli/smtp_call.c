@@ -9,9 +9,15 @@
 #include "posthouse/sasl.h"
 #include "posthouse/smtp_client.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define WITHIN_MS     30000
+#define COMMAND_MS    300000 /* RFC 5321 4.5.3.2 */
+#define DATA_MS       600000
+#define PENDING_MAX   (256 * 1024) /* bytes of text that the server has not taken: no more is read */
+#define PIECE         65536
 #define ADDRESSES_MAX 4
 
 struct attempt {
@@ -29,9 +35,21 @@ struct attempt {
 	struct smtp_client *client;
 	struct sasl_exchange *sasl;
 	bool over;
+	/* with a message */
+	bool sent;     /* the transaction has begun */
+	bool in_text;  /* the server takes the text, which has not ended */
+	off_t text_at; /* what of it was sent */
+	uint64_t progress, limit_ms;
 };
 
 /* ---- the end ---- */
+
+static struct verdict kept(struct attempt *t, struct verdict v)
+{
+	v.enhanced = arena_str(t->arena, v.enhanced);
+	v.text = arena_str(t->arena, v.text);
+	return v;
+}
 
 /* The first end counts. */
 static void end(struct attempt *t, const char *at, struct verdict v, bool replied)
@@ -39,11 +57,11 @@ static void end(struct attempt *t, const char *at, struct verdict v, bool replie
 	if (t->over)
 		return;
 	t->over = true;
-	t->result->verdict = v;
-	t->result->verdict.enhanced = arena_str(t->arena, v.enhanced);
-	t->result->verdict.text = arena_str(t->arena, v.text);
+	t->result->verdict = kept(t, v);
 	t->result->at = at;
 	t->result->replied = replied;
+	if (t->client)
+		t->result->transcript = arena_str(t->arena, smtp_client_transcript(t->client));
 	uv_close((uv_handle_t *)&t->timer, NULL);
 	resolve_cancel(t->resolve);
 	t->resolve = NULL;
@@ -55,7 +73,22 @@ static void on_time_over(uv_timer_t *timer)
 {
 	struct attempt *t = timer->data;
 
-	end(t, t->client ? "the dialogue" : "the connection", temp(421, S("4.4.1"), S("no answer within 30 seconds")), false);
+	end(t, t->client ? "the dialogue" : "the connection",
+	    temp(421, S("4.4.1"),
+		 arena_printf(t->arena, "no answer within %llu seconds", (unsigned long long)t->limit_ms / 1000)),
+	    false);
+}
+
+/* With a message the wait begins again, but not for single bytes of a server (smtp_client.h). */
+static void restart_timer(struct attempt *t)
+{
+	uint64_t progress = smtp_client_progress(t->client);
+
+	if (t->over || !t->what->message || (progress == t->progress && !t->in_text))
+		return;
+	t->progress = progress;
+	t->limit_ms = smtp_client_waits(t->client) == WAIT_DATA ? DATA_MS : COMMAND_MS;
+	uv_timer_start(&t->timer, on_time_over, t->limit_ms, 0);
 }
 
 static void failed(struct attempt *t, const struct smtp_client_event *e)
@@ -118,28 +151,86 @@ static void start_tls(struct attempt *t)
 	stream_start_client_tls(t->stream, t->tls, &names, t->what->tls != UPSTREAM_OPPORTUNISTIC);
 }
 
+/* ---- the message ---- */
+
+static void unreadable(struct attempt *t)
+{
+	end(t, "the message", temp(451, S("4.3.0"), arena_printf(t->arena, "its text cannot be read: %s", strerror(errno))),
+	    false);
+	if (t->stream)
+		stream_close(t->stream); /* half a text must not look complete */
+}
+
+static void write_text(struct attempt *t)
+{
+	char bytes[PIECE];
+
+	while (t->in_text && !t->over && smtp_client_takes_text(t->client) && stream_pending(t->stream) < PENDING_MAX) {
+		ssize_t n = pread(t->what->text_fd, bytes, sizeof bytes, t->text_at);
+
+		if (n < 0) {
+			unreadable(t);
+			return;
+		}
+		if (n > 0) {
+			smtp_client_text(t->client, str_make(bytes, (size_t)n));
+		} else {
+			t->in_text = false;
+			smtp_client_text_end(t->client);
+		}
+		t->text_at += n;
+		flush(t);
+	}
+}
+
+static void on_ready(struct attempt *t)
+{
+	if (t->what->message && !t->sent) {
+		t->sent = true;
+		t->result->recipients = ARENA_ARRAY(t->arena, struct verdict, t->what->message->recipients_n);
+		smtp_client_send(t->client, t->what->message);
+		return;
+	}
+	smtp_client_quit(t->client);
+	flush(t);
+	end(t, "", ok(), true);
+}
+
+static void on_event(struct attempt *t, const struct smtp_client_event *e)
+{
+	switch (e->type) {
+	case CLIENT_STARTTLS: start_tls(t); break;
+	case CLIENT_CHALLENGE: respond(t, e); break;
+	case CLIENT_READY: on_ready(t); break;
+	case CLIENT_TEXT: t->in_text = true; break;
+	case CLIENT_RECIPIENT: t->result->recipients[e->index] = kept(t, e->verdict); break;
+	case CLIENT_DONE:
+		t->in_text = false;
+		smtp_client_quit(t->client);
+		flush(t);
+		end(t, "the message", e->verdict, e->fault == FAULT_NONE);
+		break;
+	case CLIENT_FAILED:
+		smtp_client_quit(t->client);
+		flush(t);
+		failed(t, e);
+		break;
+	}
+}
+
 static void advance(struct attempt *t)
 {
 	struct smtp_client_event e;
 
 	while (!t->over && smtp_client_next(t->client, &e)) {
 		flush(t);
-		if (e.type == CLIENT_STARTTLS) {
-			start_tls(t);
-		} else if (e.type == CLIENT_CHALLENGE) {
-			respond(t, &e);
-		} else if (e.type == CLIENT_READY) {
-			smtp_client_quit(t->client);
-			flush(t);
-			end(t, "", ok(), true);
-		} else if (e.type == CLIENT_FAILED) {
-			smtp_client_quit(t->client);
-			flush(t);
-			failed(t, &e);
-		}
+		on_event(t, &e);
 	}
-	if (!t->over)
-		flush(t);
+	if (t->over)
+		return;
+	flush(t);
+	write_text(t);
+	restart_timer(t);
 }
 
 static void begin_dialogue(struct attempt *t, bool tls)
@@ -189,6 +280,16 @@ static void on_tls(void *ctx, struct stream *st, struct verdict v)
 	}
 }
 
+static void on_drain(void *ctx, struct stream *st)
+{
+	struct attempt *t = ctx;
+
+	if (!t->in_text || t->over)
+		return;
+	write_text(t);
+	restart_timer(t);
+}
+
 static void on_connect(void *ctx, struct stream *st, struct verdict v)
 {
 	struct attempt *t = ctx;
@@ -226,9 +327,12 @@ static void on_closed(void *ctx, struct stream *st)
 
 static void connect_next(struct attempt *t)
 {
-	static const struct stream_ops ops = {
-		.on_input = on_input, .on_tls = on_tls, .on_connect = on_connect, .on_end = on_end, .on_closed = on_closed
-	};
+	static const struct stream_ops ops = { .on_input = on_input,
+					       .on_drain = on_drain,
+					       .on_tls = on_tls,
+					       .on_connect = on_connect,
+					       .on_end = on_end,
+					       .on_closed = on_closed };
 	const struct sockaddr *address = (const struct sockaddr *)&t->addresses[t->next++];
 
 	t->stream = stream_connect_from(&t->loop, NULL, address, &ops, t);
@@ -250,7 +354,7 @@ static void on_resolved(void *ctx, struct verdict v, const struct sockaddr_stora
 
 void smtp_call(struct arena *a, const struct smtp_call *what, struct smtp_called *result_out)
 {
-	struct attempt t = { .arena = a, .what = what, .result = result_out };
+	struct attempt t = { .arena = a, .what = what, .result = result_out, .limit_ms = WITHIN_MS };
 	struct verdict why;
 
 	*result_out = (struct smtp_called){ .at = "TLS", .hint = "", .tls = S("") };
