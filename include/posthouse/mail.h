@@ -46,6 +46,8 @@ struct str mail_message_id(struct arena *a, const struct header *h);
  * UTF-8 that is invisible or looks like "@" or "." (src/mail/address.c, lookalike.c). UTF-8 is compared and returned as bytes,
  * not normalised. A group can be empty: true with no address. */
 bool header_addresses(struct arena *a, struct str value, struct str_list *addresses_out);
+/* The same with names that have no domain ("root", "Root <root>"): recipients as a program of this machine writes them. */
+bool header_recipients(struct arena *a, struct str value, struct str_list *addresses_out);
 
 /* An RFC 5322 date for `now_ms`, in UTC: "Sat, 21 Nov 2026 19:37:54 +0000". */
 struct str mail_date(struct arena *a, uint64_t now_ms);

@@ -12,8 +12,6 @@
 #include <stdio.h>
 #include <sysexits.h>
 
-#define DEFAULT_CONFIG "/etc/posthouse/posthouse.conf"
-
 /* Its issuer is its subject, and no authority of anybody. */
 static bool is_self_signed(struct str path)
 {

@@ -24,6 +24,11 @@ bool command_has_verbs(const struct command_row *command)
 	return command[1].kind == ROW_VERB;
 }
 
+bool command_reads_options(const struct command_row *command)
+{
+	return strcmp(command->verbs, "-") == 0;
+}
+
 const struct command_row *verb_find(const struct command_row *command, const char *name)
 {
 	const struct command_row *end = command_end(command);

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
-#define DEFAULT_CONFIG "/etc/posthouse/posthouse.conf"
-
 /* ---- registering an application ---- */
 
 /* As the consoles of the providers were in 2026-11. */

@@ -1,5 +1,6 @@
 /* main.c - `posthouse [-c FILE] COMMAND`: what needs nothing but the table of commands. */
 #include "cli.h"
+#include "send.h"
 
 #include "posthouse/log.h"
 
@@ -54,12 +55,26 @@ static int end_output(int code)
 	return code;
 }
 
+/* Links of other names stand for the command sendmail (packages have them as /usr/sbin/sendmail and so on). */
+static void read_options(struct options *o, int argc, char **argv)
+{
+	if (argc < 1 || !sendmail_is_name(argv[0])) {
+		options_read(o, commands, argc, argv);
+		return;
+	}
+	*o = (struct options){ .command = command_by_name(commands, "sendmail"),
+			       .verb = "",
+			       .arguments = argv + 1,
+			       .arguments_n = (size_t)argc - 1,
+			       .config_path = DEFAULT_CONFIG };
+}
+
 int main(int argc, char **argv)
 {
 	struct options o;
 	int code;
 
-	options_read(&o, commands, argc, argv);
+	read_options(&o, argc, argv);
 	format_in_utc(o.utc);
 	code = end_output(run(&o));
 	options_fini(&o);

@@ -279,7 +279,7 @@ static void check_arguments(struct reading *r)
 	for (; str_split(&rest, ' ', &word); i++) {
 		if (i >= o->arguments_n && word.p[0] != '[')
 			complain(r, "%s: %.*s is missing", shown_command(r), STR_ARG(word));
-		most = str_ends(word, S("...")) ? o->arguments_n : i + 1;
+		most = str_search(word, S("...")) < word.n ? o->arguments_n : i + 1;
 	}
 	if (o->arguments_n > most)
 		complain(r, "%s: unexpected argument \"%s\"", shown_command(r), o->arguments[most]);
@@ -328,13 +328,18 @@ void options_read(struct options *o, const struct command_row *rows, int argc, c
 	int first;
 	struct reading r = { .o = o, .rows = rows };
 
-	*o = (struct options){ .verb = "", .config_path = "/etc/posthouse/posthouse.conf" };
+	*o = (struct options){ .verb = "", .config_path = DEFAULT_CONFIG };
 	o->given = xcalloc((size_t)argc + 1, sizeof *o->given);
 	first = read_front(o, rows, argc, argv);
 	if (!o->command)
 		return;
 	argc -= first;
 	r.argv = argv + first;
+	if (command_reads_options(o->command)) {
+		o->arguments = r.argv + 1;
+		o->arguments_n = (size_t)argc - 1;
+		return;
+	}
 	run_getopt(&r, argc);
 	o->arguments = r.argv + optind;
 	o->arguments_n = (size_t)(argc - optind);

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#define DEFAULT_CONFIG "/etc/posthouse/posthouse.conf"
+
 struct options;
 typedef int command_fn(const struct options *o, const char *config_path);
 
@@ -18,7 +20,7 @@ struct command_row {
 	char letter;
 	const char *name;  /* of an option without its dashes */
 	const char *words; /* arguments; of an option what its value is called; of choices the values */
-	const char *verbs; /* of an option: which verbs have it, "" all; of a command: its default verb, "" none */
+	const char *verbs; /* of an option: which verbs have it, "" all; of a command: as COMMAND of commands.def has it */
 	const char *help;
 	command_fn *run;
 };
@@ -84,6 +86,8 @@ const struct command_row *command_by_name(const struct command_row *rows, const 
 /* The row behind all that belongs to the command. */
 const struct command_row *command_end(const struct command_row *command);
 bool command_has_verbs(const struct command_row *command);
+/* All that is behind its name are arguments, also what looks like options. */
+bool command_reads_options(const struct command_row *command);
 /* NULL: the command has no such verb. */
 const struct command_row *verb_find(const struct command_row *command, const char *name);
 /* The values of the option, command or verb that are known; NULL: any. */

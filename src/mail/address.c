@@ -359,21 +359,31 @@ static void add_address(void *ctx, const struct mailbox *m)
 	list->at[list->n++] = m->address;
 }
 
-/* The largest number of addresses that the text can have. */
-static size_t count_ats(struct str s)
+/* The largest number of addresses that the text can have: each but the first is behind a separator, or its angle bracket. */
+static size_t count_addresses(struct str s)
 {
-	size_t n = 0;
+	size_t n = 1;
 
 	for (size_t i = 0; i < s.n; i++)
-		n += s.p[i] == '@';
+		n += s.p[i] == ',' || s.p[i] == ';' || s.p[i] == ':' || s.p[i] == '<';
 	return n;
+}
+
+static bool list_addresses(struct arena *a, struct str value, bool local_too, struct str_list *addresses_out)
+{
+	struct str_list found = { ARENA_ARRAY(a, struct str, count_addresses(value)), 0 };
+	bool good = mailboxes_walk(a, value, local_too, add_address, &found);
+
+	*addresses_out = good ? found : (struct str_list){ NULL, 0 };
+	return good;
 }
 
 bool header_addresses(struct arena *a, struct str value, struct str_list *addresses_out)
 {
-	struct str_list found = { ARENA_ARRAY(a, struct str, count_ats(value)), 0 };
-	bool good = mailboxes_walk(a, value, false, add_address, &found);
+	return list_addresses(a, value, false, addresses_out);
+}
 
-	*addresses_out = good ? found : (struct str_list){ NULL, 0 };
-	return good;
+bool header_recipients(struct arena *a, struct str value, struct str_list *addresses_out)
+{
+	return list_addresses(a, value, true, addresses_out);
 }

@@ -1,0 +1,141 @@
+/* send_local.c - hands a message to the relay of this machine: by its local socket as the user who calls, or, where nobody
+ * answers or the answer is "not now", by a file in the drop directory. */
+#include "send.h"
+
+#include "cli.h"
+
+#include "posthouse/local.h"
+#include "posthouse/log.h"
+#include "posthouse/smtp_server.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define WITHIN_MS 300000 /* a step of the dialogue: RFC 5321 4.5.3.2 */
+
+/* ---- where ---- */
+
+static const char *first_of(const char *one, const char *other)
+{
+	return one ? one : other;
+}
+
+struct send_places send_places(struct arena *a, const struct outgoing *m)
+{
+	struct send_places p = { first_of(m->socket, getenv("POSTHOUSE_LOCAL_SOCKET")),
+				 first_of(m->drop, getenv("POSTHOUSE_LOCAL_DROP")) };
+
+	p.socket = first_of(p.socket, LOCAL_SOCKET);
+	p.drop = first_of(p.drop, LOCAL_DROP);
+	return p;
+}
+
+/* ---- the message ---- */
+
+struct str send_user_name(struct arena *a)
+{
+	const struct passwd *who = getpwuid(getuid());
+
+	return who ? arena_str(a, str_of(who->pw_name)) : arena_printf(a, "%u", (unsigned)getuid());
+}
+
+/* "SUCCESS,FAILURE" */
+static struct str notify_words(struct arena *a, unsigned notify)
+{
+	static const struct {
+		unsigned bit;
+		const char *word;
+	} words[] = {
+		{ NOTIFY_NEVER, "NEVER" }, { NOTIFY_SUCCESS, "SUCCESS" }, { NOTIFY_FAILURE, "FAILURE" }, { NOTIFY_DELAY, "DELAY" }
+	};
+	struct str text = S("");
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (notify & words[i].bit)
+			text = arena_printf(a, "%.*s%s%s", STR_ARG(text), text.n > 0 ? "," : "NOTIFY=", words[i].word);
+	return text;
+}
+
+static struct str sender_parameters(struct arena *a, const struct outgoing *m)
+{
+	struct str ret = m->ret == RET_FULL ? S("RET=FULL") : m->ret == RET_HDRS ? S("RET=HDRS") : S("");
+
+	if (m->envid.n == 0)
+		return ret;
+	return arena_printf(a, "%.*s%sENVID=%.*s", STR_ARG(ret), ret.n > 0 ? " " : "", STR_ARG(m->envid));
+}
+
+static struct local_message message_of(struct arena *a, const struct outgoing *m)
+{
+	struct local_message local = { .has_sender = m->has_sender,
+				       .sender = m->sender,
+				       .parameters = sender_parameters(a, m),
+				       .recipients = ARENA_ARRAY(a, struct local_recipient, m->recipients.n),
+				       .recipients_n = m->recipients.n };
+	struct str notify = notify_words(a, m->notify);
+
+	for (size_t i = 0; i < m->recipients.n; i++)
+		local.recipients[i] = (struct local_recipient){ .address = m->recipients.at[i], .parameters = notify };
+	if (!local.has_sender && local.parameters.n > 0) { /* the user's name stands for the sender of his login */
+		local.has_sender = true;
+		local.sender = send_user_name(a);
+	}
+	return local;
+}
+
+/* ---- the way ---- */
+
+static int drop(const struct send_places *p, const struct local_message *local, const struct outgoing *m, const char *why)
+{
+	int error = *p->drop ? drop_file_write(p->drop, local, m->text_fd, 0) : ENOENT;
+
+	if (error != 0) {
+		fprintf(stderr,
+			"posthouse: %s, and the message cannot be kept in %s until then (%s): it was NOT sent.\n"
+			"`systemctl start posthouse` starts the relay, `posthouse check` says what is wrong with its files.\n",
+			why, *p->drop ? p->drop : "a drop directory", strerror(error));
+		return EX_TEMPFAIL;
+	}
+	if (m->verbose || isatty(STDERR_FILENO))
+		fprintf(stderr, "posthouse: %s: the message waits in %s and will be sent when the relay is there\n", why,
+			p->drop);
+	return EX_OK;
+}
+
+static int tell_refusals(struct arena *a, const struct local_message *local, struct verdict whole)
+{
+	int code = EX_OK;
+
+	for (size_t i = 0; i < local->recipients_n; i++)
+		if (local->recipients[i].verdict.class == PERM)
+			code = send_refused(a, local->recipients[i].address, local->recipients[i].verdict, true);
+	if (whole.class == PERM && code == EX_OK)
+		code = send_refused(a, S(""), whole, false);
+	return code;
+}
+
+int send_local(struct arena *a, struct outgoing *m)
+{
+	struct send_places p = send_places(a, m);
+	struct local_message local = message_of(a, m);
+	struct verdict v;
+	int fd;
+
+	if (!local_message_valid(&local))
+		die(EX_DATAERR, "an address or a parameter has characters that no address can have: the message was not sent");
+	fd = *p.socket ? local_connect(p.socket) : -ENOENT;
+	if (fd < 0)
+		return drop(&p, &local, m,
+			    arena_cstr(a, arena_printf(a, "no relay answers at %s (%s)", *p.socket ? p.socket : "a local socket",
+						       strerror(-fd))));
+	v = local_submit(fd, &local, m->text_fd, 0, WITHIN_MS, a);
+	if (v.class == TEMP)
+		return drop(&p, &local, m, arena_cstr(a, arena_printf(a, "not now: %u %.*s", v.code, STR_ARG(v.text))));
+	if (v.class == OK && m->verbose)
+		fprintf(stderr, "posthouse: %.*s\n", STR_ARG(utf8_shown(a, v.text)));
+	return tell_refusals(a, &local, v);
+}
