@@ -7,6 +7,7 @@
 #include "posthouse/smtp_server.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -83,6 +84,7 @@ int send_message(struct arena *a, struct outgoing *m)
 {
 	bool by_account = send_account_find(a, m);
 
+	(void)signal(SIGPIPE, SIG_IGN); /* a server that goes away is an error as others */
 	m->text_fd = -1;
 	read_sender(a, m);
 	read_named(a, m);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sysexits.h>
@@ -57,6 +58,7 @@ int sendmail_smtp(struct arena *a, const struct outgoing *m)
 		       strerror(-fd));
 		return EX_TEMPFAIL;
 	}
+	(void)signal(SIGPIPE, SIG_IGN);
 	run(fd);
 	close(fd);
 	return EX_OK;

@@ -36,9 +36,10 @@ struct attempt {
 	struct sasl_exchange *sasl;
 	bool over;
 	/* with a message */
-	bool sent;     /* the transaction has begun */
-	bool in_text;  /* the server takes the text, which has not ended */
-	off_t text_at; /* what of it was sent */
+	struct smtp_transaction part; /* for as many of its recipients as the server takes at once */
+	size_t sent;                  /* recipients of earlier parts */
+	bool in_text;                 /* the server takes the text, which has not ended */
+	off_t text_at;                /* what of it was sent */
 	uint64_t progress, limit_ms;
 };
 
@@ -183,17 +184,55 @@ static void write_text(struct attempt *t)
 	}
 }
 
-static void on_ready(struct attempt *t)
+static void quit(struct attempt *t)
 {
-	if (t->what->message && !t->sent) {
-		t->sent = true;
-		t->result->recipients = ARENA_ARRAY(t->arena, struct verdict, t->what->message->recipients_n);
-		smtp_client_send(t->client, t->what->message);
-		return;
-	}
 	smtp_client_quit(t->client);
 	flush(t);
-	end(t, "", ok(), true);
+}
+
+/* RFC 5321 4.5.3.1.10 (and LIMITS RCPTMAX): a message for more recipients than the server takes at once is sent in parts. */
+static void send_part(struct attempt *t)
+{
+	const struct smtp_transaction *whole = t->what->message;
+	uint64_t most = smtp_client_peer(t->client)->rcptmax;
+	size_t left = whole->recipients_n - t->sent;
+
+	t->part = *whole;
+	t->part.recipients += t->sent;
+	t->part.recipients_n = most > 0 && most < left ? (size_t)most : left;
+	t->text_at = 0;
+	smtp_client_send(t->client, &t->part);
+}
+
+static void on_ready(struct attempt *t)
+{
+	const struct smtp_transaction *whole = t->what->message;
+
+	if (!whole) {
+		quit(t);
+		end(t, "", ok(), true);
+		return;
+	}
+	if (!t->result->recipients)
+		t->result->recipients = ARENA_ARRAY(t->arena, struct verdict, whole->recipients_n);
+	send_part(t);
+}
+
+/* Recipients of parts that were not sent are told the verdict of the last one. */
+static void on_done(struct attempt *t, const struct smtp_client_event *e)
+{
+	size_t n = t->what->message->recipients_n;
+
+	t->in_text = false;
+	t->sent += t->part.recipients_n;
+	if (t->sent < n && e->reusable)
+		return;
+	for (; t->sent < n; t->sent++)
+		t->result->recipients[t->sent] = e->verdict.class == OK
+							 ? temp(421, S("4.4.2"), S("the server has ended the session"))
+							 : kept(t, e->verdict);
+	quit(t);
+	end(t, "the message", e->verdict, e->fault == FAULT_NONE);
 }
 
 static void on_event(struct attempt *t, const struct smtp_client_event *e)
@@ -203,16 +242,10 @@ static void on_event(struct attempt *t, const struct smtp_client_event *e)
 	case CLIENT_CHALLENGE: respond(t, e); break;
 	case CLIENT_READY: on_ready(t); break;
 	case CLIENT_TEXT: t->in_text = true; break;
-	case CLIENT_RECIPIENT: t->result->recipients[e->index] = kept(t, e->verdict); break;
-	case CLIENT_DONE:
-		t->in_text = false;
-		smtp_client_quit(t->client);
-		flush(t);
-		end(t, "the message", e->verdict, e->fault == FAULT_NONE);
-		break;
+	case CLIENT_RECIPIENT: t->result->recipients[t->sent + e->index] = kept(t, e->verdict); break;
+	case CLIENT_DONE: on_done(t, e); break;
 	case CLIENT_FAILED:
-		smtp_client_quit(t->client);
-		flush(t);
+		quit(t);
 		failed(t, e);
 		break;
 	}

@@ -50,6 +50,14 @@ def test_large_and_8bit():
     assert len(m.bytes) > 3_000_000 and m.message.get_content().replace("\r", "") == body, len(m.bytes)
 
 
+def test_more_recipients_than_a_message_can_have():
+    scene = Scene(limits="recipients_per_message = 3;")
+    everybody = [f"r{i}@example.net" for i in range(8)]
+    send(scene, *by_account(scene, False, scene.relay.port), *everybody)
+    messages = scene.sink.wait(3)
+    assert sorted(r for m in messages for r in m.recipients) == everybody, [m.recipients for m in messages]
+
+
 def test_what_is_refused_and_why():
     scene = Scene()
     account = by_account(scene, False, scene.relay.port)
