@@ -3,6 +3,7 @@ import re
 import time
 
 from lib import *
+from test_guide import block
 from test_readme import Booted, bare_debian, inside
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -141,13 +142,29 @@ def is_confined(systemd):
     assert systemd.run("stat -c '%U %a' /run/posthouse") == "posthouse 755\n"
 
 
+def add_to_the_unit(systemd, text):
+    systemd.run(f"mkdir -p /run/systemd/system/posthouse.service.d; echo '{text}' >/run/systemd/system/posthouse.service.d/test.conf; systemctl daemon-reload")
+
+
+def secret_of_systemd(systemd):
+    """As the guide has it, but for the key of the certificate."""
+    addition = block("service-credential", "file").replace("isp:/root/isp.password", "tls:/root/tls.key")
+    add_to_the_unit(systemd, addition)
+    systemd.run("mv /etc/posthouse/privkey.pem /root/tls.key; sed -i 's,\"[^\"]*privkey.pem\",\"credential:tls\",' /etc/posthouse/posthouse.conf; "
+                "grep -q credential:tls /etc/posthouse/posthouse.conf; systemctl restart posthouse")
+    all_well(systemd)
+    submit(systemd, "by a credential")
+    systemd.run("posthouse check && systemctl reload posthouse")
+    systemd.run("mv /root/tls.key /etc/posthouse/privkey.pem; sed -i 's,credential:tls,privkey.pem,' /etc/posthouse/posthouse.conf")
+
+
 def reload_and_watchdog(systemd):
     """A reload is one of the same process. A master that hangs is replaced."""
     before = main_pid(systemd)
     systemd.run("systemctl reload posthouse")
     assert main_pid(systemd) == before
-    systemd.run("mkdir -p /run/systemd/system/posthouse.service.d; printf '[Service]\\nWatchdogSec=3\\nTimeoutAbortSec=1\\nRestartSec=1\\n' "
-                ">/run/systemd/system/posthouse.service.d/test.conf; systemctl daemon-reload; systemctl restart posthouse")
+    add_to_the_unit(systemd, "[Service]\nWatchdogSec=3\nTimeoutAbortSec=1\nRestartSec=1")
+    systemd.run("systemctl restart posthouse")
     all_well(systemd)
     before = main_pid(systemd)
     time.sleep(4)
@@ -205,6 +222,7 @@ def test_packages_on_a_bare_debian():
         next_hop = NextHop(systemd)
         first_mail(systemd, next_hop)
         is_confined(systemd)
+        secret_of_systemd(systemd)
         reload_and_watchdog(systemd)
         upgrade_purge_and_reinstallation(systemd, packages, next_hop)
         stop(systemd)
