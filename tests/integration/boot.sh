@@ -41,5 +41,6 @@ mkdir -p "$root/old"
 cd "$root"
 pivot_root . old
 umount -l /old
+mount --make-rshared / # what systemd mounts for a service (credentials) comes from namespaces of its helpers
 exec env -i container=posthouse-test PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
 	/lib/systemd/systemd --log-target=console systemd.unit=multi-user.target

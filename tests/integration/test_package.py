@@ -1,10 +1,13 @@
 """The Debian packages: built, looked at by lintian, installed on a Debian 12 with nothing in it, and used there under systemd as process 1."""
+import configparser
 import re
+import shlex
 import time
 
 from lib import *
 from test_guide import block
 from test_readme import Booted, bare_debian, inside
+from test_service import as_the_unit_says
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 PORT = 2525  # of the next hop, in the network of the root
@@ -76,14 +79,14 @@ def installed(root, packages):
 
 
 class NextHop:
-    """A server in the network of the booted system, which keeps what arrives in a directory."""
+    """A server in another network namespace, which keeps what arrives in a directory."""
 
-    def __init__(self, systemd):
+    def __init__(self):
         self.directory = pathlib.Path(WORK_DIR())
         self.arrived = self.directory / "arrived"
         self.arrived.mkdir(exist_ok=True)
-        script = self.directory / "next_hop.py"
-        script.write_text(f"""import sys, time
+        self.script = self.directory / "next_hop.py"
+        self.script.write_text(f"""import sys, time
 sys.path.insert(0, {str(TOP / "tests/integration")!r})
 from lib import *
 def keep(envelope):
@@ -91,7 +94,9 @@ def keep(envelope):
 Sink(port={PORT}, data=keep)
 time.sleep(3600)
 """)
-        self.process = start_process(["nsenter", f"--net=/proc/{systemd.pid()}/ns/net", sys.executable, script])
+
+    def start(self, systemd):
+        self.process = start_process(["nsenter", f"--net=/proc/{systemd.pid()}/ns/net", sys.executable, self.script])
 
     def subjects(self):
         return {re.search(rb"^Subject: (.*?)\r?$", path.read_bytes(), flags=re.M)[1].decode() for path in self.arrived.iterdir()}
@@ -103,10 +108,14 @@ time.sleep(3600)
         self.process.end()
 
 
-def submit(systemd, subject):
-    systemd.run(f"printf 'From: alice@example.org\\r\\nSubject: {subject}\\r\\n\\r\\nhi\\r\\n' | curl -sS --url smtp://relay.example.org:587 "
-                f"--resolve relay.example.org:587:127.0.0.1 --ssl-reqd --cacert /etc/posthouse/fullchain.pem --user 'alice@example.org:{PASSWORD_OF_ALICE}' "
-                "--mail-from alice@example.org --mail-rcpt bob@example.net --upload-file -")
+INIT = (f"echo '{PASSWORD_OF_ALICE}' | posthouse init example.org --hostname relay.example.org --user alice@example.org --password-stdin --yes "
+        f"--upstream 127.0.0.1:{PORT} --upstream-tls none")
+
+
+def submission(subject):
+    return (f"printf 'From: alice@example.org\\r\\nSubject: {subject}\\r\\n\\r\\nhi\\r\\n' | curl -sS --url smtp://relay.example.org:587 "
+            f"--resolve relay.example.org:587:127.0.0.1 --ssl-reqd --cacert /etc/posthouse/fullchain.pem --user 'alice@example.org:{PASSWORD_OF_ALICE}' "
+            "--mail-from alice@example.org --mail-rcpt bob@example.net --upload-file -")
 
 
 def main_pid(systemd):
@@ -125,11 +134,10 @@ def first_mail(systemd, next_hop):
     """Nothing runs before there is a configuration; then a mail is taken and delivered."""
     assert systemd.run("systemctl is-enabled posthouse").strip() == "enabled"
     systemd.run("systemctl start posthouse && ! systemctl is-active posthouse")
-    systemd.run(f"echo '{PASSWORD_OF_ALICE}' | posthouse init example.org --hostname relay.example.org --user alice@example.org --password-stdin --yes "
-                f"--upstream 127.0.0.1:{PORT} --upstream-tls none")
+    systemd.run(INIT)
     systemd.run("systemctl start posthouse")
     all_well(systemd)
-    submit(systemd, "first")
+    systemd.run(submission("first"))
     next_hop.wait("first")
 
 
@@ -153,7 +161,7 @@ def secret_of_systemd(systemd):
     systemd.run("mv /etc/posthouse/privkey.pem /root/tls.key; sed -i 's,\"[^\"]*privkey.pem\",\"credential:tls\",' /etc/posthouse/posthouse.conf; "
                 "grep -q credential:tls /etc/posthouse/posthouse.conf; systemctl restart posthouse")
     all_well(systemd)
-    submit(systemd, "by a credential")
+    systemd.run(submission("by a credential"))
     systemd.run("posthouse check && systemctl reload posthouse")
     systemd.run("mv /root/tls.key /etc/posthouse/privkey.pem; sed -i 's,credential:tls,privkey.pem,' /etc/posthouse/posthouse.conf")
 
@@ -178,7 +186,7 @@ def reload_and_watchdog(systemd):
 def upgrade_purge_and_reinstallation(systemd, packages, next_hop):
     """The queue, with a message that waits, is there after each of them."""
     next_hop.stop()
-    submit(systemd, "kept")
+    systemd.run(submission("kept"))
     [id] = waiting(systemd)
     before = main_pid(systemd)
     systemd.run("cd /root/packages; dpkg-deb -R posthouse_*.deb newer; sed -i 's/^Version: .*/&.1/' newer/DEBIAN/control; dpkg-deb -b newer newer.deb; "
@@ -192,9 +200,9 @@ def upgrade_purge_and_reinstallation(systemd, packages, next_hop):
     systemd.run("apt-get -y -qq install /root/packages/posthouse_*.deb 2>&1")
     all_well(systemd)
     assert waiting(systemd) == [id]
-    after = NextHop(systemd)
+    next_hop.start(systemd)
     systemd.run("posthouse queue flush")
-    after.wait("kept")
+    next_hop.wait("kept")
 
 
 def stop(systemd):
@@ -202,6 +210,24 @@ def stop(systemd):
     systemd.run("systemctl stop posthouse")
     assert systemd.run("systemctl show --property=Result --value posthouse") == "success\n" and time.monotonic() - start < 40
     print(f"stopped within {time.monotonic() - start:.1f} s")
+
+
+def without_systemd(root):
+    """What can be seen where systemd does not boot: the unit's command with its user and capabilities, and the queue after a purge."""
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str
+    parser.read_string((root / "lib/systemd/system/posthouse.service").read_text())
+    start = shlex.join(as_the_unit_says(parser, "posthouse", *parser["Service"]["ExecStart"].split()))
+    next_hop = NextHop()
+    inside(root, f"""serve() {{ install -d -o posthouse /run/posthouse; {start} & relay=$!; until posthouse status >/dev/null 2>&1; do sleep 0.3; done; }}
+stop() {{ kill -TERM $relay; wait $relay; }}
+{INIT}
+serve; {submission("kept")}; posthouse queue list | grep bob@example.net; stop
+apt-get -y -qq purge posthouse; apt-get -y -qq install /root/packages/posthouse_*.deb
+serve; touch /root/deliver; posthouse queue flush
+while posthouse queue list | grep -q bob@example.net; do sleep 1; posthouse queue flush; done
+stop""", timeout=300, own_network=True, beside=f"{{ until [ -e {root}/root/deliver ]; do sleep 0.2; done; exec {sys.executable} {next_hop.script}; }} &")
+    assert next_hop.subjects() == {"kept"}, next_hop.subjects()
 
 
 @time_limit(1800)
@@ -218,8 +244,10 @@ def test_packages_on_a_bare_debian():
         systemd = Booted(root)
         if not systemd.is_up():
             print(systemd.log.read_text(errors="replace")[-2000:])
-            raise Skip("the packages can be installed, but systemd does not boot here")
-        next_hop = NextHop(systemd)
+            without_systemd(root)
+            raise Skip("the packages work, but systemd, which is to run the unit, does not boot here")
+        next_hop = NextHop()
+        next_hop.start(systemd)
         first_mail(systemd, next_hop)
         is_confined(systemd)
         secret_of_systemd(systemd)
