@@ -135,6 +135,14 @@ struct cfg_device {
 	bool i_know;
 };
 
+#define LISTEN_LOCAL 1000000 /* in the place of an index of `listen`: the socket for programs of this machine */
+
+struct cfg_local_user {
+	struct str user;          /* a name or number of this machine, or "*" */
+	struct str login, sender; /* login with realm; "": not given */
+	bool refuse;
+};
+
 struct cfg_rewrite {
 	struct str sender, recipient; /* patterns: one of them is given */
 	struct str to;                /* an address, or "@domain": the local part stays */
@@ -239,6 +247,11 @@ struct config {
 	struct cfg_breaker breaker;
 	struct cfg_device *devices;
 	size_t devices_n;
+	struct {
+		struct str socket, drop; /* "": none */
+		struct cfg_local_user *users;
+		size_t users_n;
+	} local;
 	struct cfg_rewrite *rewrite;
 	size_t rewrite_n;
 	struct cfg_sign *sign;

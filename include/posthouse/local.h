@@ -81,8 +81,15 @@ struct verdict drop_head_read(struct arena *a, struct str bytes, struct local_me
  * pread). It is durable when the result is 0; else an errno, and nothing is left there. */
 int drop_file_write(const char *directory, const struct local_message *m, int text_fd, uint64_t from);
 
+/* ---- machine_users.c: from the system; both block, because names can come from a directory service ---- */
+/* The user's name, in the arena; "": it has none. */
+struct str machine_user_name(struct arena *a, uint64_t uid);
+
+/* The users in /etc/passwd that are no people (UID below 1000, or 65534), with spaces between; in the arena. */
+struct str machine_system_users(struct arena *a);
+
 /* ---- submit.c: SMTP as a client, blocking ---- */
-/* A descriptor, or a negative errno: ENOENT and ECONNREFUSED when nobody serves the socket. */
+/* A descriptor, or a negative errno: ENOENT and ECONNREFUSED when nobody serves the socket, EAGAIN after 10 s in its queue. */
 int local_connect(const char *path);
 
 /* Submit one message on a connected socket, from the greeting to the answer to its text, then QUIT. Each step can block for

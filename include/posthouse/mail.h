@@ -126,6 +126,7 @@ struct received_input {
 	uint64_t id, now_ms;
 	struct str for_recipient; /* only with a single recipient, else ""; a non-ASCII address is left out as well */
 	struct str client;        /* address of the client; "": left out */
+	struct str local_user;    /* in the place of the client: "www-data, uid 33", a user of this machine; "": none */
 	struct str helo; /* the client's HELO name, shown with the address; characters of no name or literal are removed */
 };
 struct str mail_received(struct arena *a, const struct received_input *in);

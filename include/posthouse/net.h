@@ -125,7 +125,7 @@ bool stream_tls_binding(struct stream *st, enum tls_binding kind, char bytes_out
 /* Set the peer's address, as a PROXY header gives it. */
 void stream_set_peer(struct stream *st, const struct sockaddr *address);
 
-/* The peer's address as "192.0.2.1" or "2001:db8::1"; valid as long as the stream. */
+/* The peer's address as "192.0.2.1" or "2001:db8::1", or "local" for a peer on a Unix socket; valid as long as the stream. */
 struct str stream_peer_address(const struct stream *st);
 
 /* ---- listener.c ---- */

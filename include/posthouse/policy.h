@@ -84,4 +84,33 @@ enum route_condition route_unmet(const struct cfg_route *r, struct str login, st
  * `address` when no rule matches. `in_header`: only rules with headers = true. */
 struct str rewrite_address(const struct config *c, struct arena *a, bool is_sender, bool in_header, struct str address);
 
+/* ---- local.c: users of this machine, and the names that they use for addresses ---- */
+
+#define LOCAL_DEVICE "@local" /* the device of all that is sent from this machine without a password */
+
+struct local_user {
+	struct str name; /* of the user on this machine; its number, when it has no name */
+	uint64_t uid;
+	struct str login, sender; /* login with realm; sender of mail that names none: "" when there is none */
+	size_t entry;             /* of local.users; local.users_n: none */
+	bool refused;
+};
+
+/* What local.users says about the user. `name` can be "". Texts are in `a` or those of the configuration. */
+void local_user_of(const struct config *c, struct arena *a, struct str name, uint64_t uid, struct local_user *u_out);
+
+/* Is the address a name of this machine ("root", "root@localhost", or at the host's name where that is not the realm)?
+ * *name_out is what is before the @. */
+bool local_name(const struct config *c, struct str address, struct str *name_out);
+
+/* The sender that a local user means, before rewriting: its own name stands for u->sender, other names of the machine are in the
+ * realm. "": it has none. */
+struct str local_sender(const struct config *c, struct arena *a, const struct local_user *u, struct str address);
+
+/* The recipient that is meant, after rewriting: by the rules for NAME in the realm, then the postmaster for root, postmaster,
+ * mailer-daemon and `system_users` (names, with spaces between). *postmaster_out: it is for the postmaster as such. An address
+ * elsewhere is rewritten only. */
+struct str local_recipient(const struct config *c, struct arena *a, struct str system_users, struct str address,
+			   bool *postmaster_out);
+
 #endif

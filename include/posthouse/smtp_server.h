@@ -107,7 +107,7 @@ struct smtp_server; /* embedded nowhere: one heap object per session, a few KiB 
 struct smtp_server *smtp_server_new(const struct smtp_server_config *config); /* config stays valid as long as the server */
 void smtp_server_free(struct smtp_server *s);
 
-/* Queue the greeting (220), or a refusal instead of it (421, then SMTP_CLOSE). */
+/* Queue the greeting (220), or a refusal instead of it, then SMTP_CLOSE: 421, or what a PERM says (RFC 5321 3.1: 554). */
 void smtp_server_greet(struct smtp_server *s);
 void smtp_server_refuse(struct smtp_server *s, struct verdict v);
 

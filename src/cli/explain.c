@@ -120,6 +120,8 @@ static struct str read_address(struct explain *e, const char *option, const char
 		s = str_make(s.p + 1, s.n - 2);
 	if (s.n == 0 && strcmp(option, "--from") == 0)
 		return s;
+	if (e->local && s.n > 0 && str_find(s, '@') == s.n)
+		s = arena_printf(&e->arena, "%.*s@localhost", STR_ARG(s));
 	if (str_find(s, '@') == s.n || !smtp_address_valid(s, true))
 		die(EX_USAGE, "%s wants an address such as alice@example.org, not \"%s\"", option, text);
 	return address_with_canonical_domain(&e->arena, s);
@@ -171,9 +173,14 @@ static void conclude(struct explain *e)
 static void explain_all(struct explain *e, const struct options *o)
 {
 	const char *from = options_value(o, "header-from");
-	struct str sender = read_address(e, "--from", options_value(o, "from"));
-	struct str author = from ? read_address(e, "--header-from", from) : sender;
+	struct str sender, author;
 
+	if (options_given(o, "local-user"))
+		explain_local_user(e, options_value(o, "local-user"));
+	sender = options_given(o, "from") ? read_address(e, "--from", options_value(o, "from")) : e->user_here.name;
+	if (e->local)
+		sender = explain_local_sender(e, sender);
+	author = from ? read_address(e, "--header-from", from) : sender;
 	if (!from && sender.n == 0)
 		die(EX_USAGE, "without a sender the author decides: --header-from is missing");
 	read_recipients(e, o);
@@ -186,7 +193,8 @@ static void explain_all(struct explain *e, const struct options *o)
 	if (from || e->sender.n == 0 || !str_eq(e->author, e->sender))
 		explain_sender(e, e->author, "From");
 	for (size_t i = 0; i < e->recipients.n; i++)
-		e->recipients.at[i] = explain_rewrite(e, "recipient", false, false, e->recipients.at[i]);
+		e->recipients.at[i] = e->local ? explain_local_recipient(e, e->recipients.at[i])
+					       : explain_rewrite(e, "recipient", false, false, e->recipients.at[i]);
 	explain_limits(e);
 	explain_signature(e);
 	for (size_t i = 0; i < e->recipients.n; i++)
@@ -201,8 +209,10 @@ int command_explain(const struct options *o, const char *config_path)
 	struct config *c;
 	int code;
 
-	if (!options_given(o, "user") || !options_given(o, "from") || !options_given(o, "to"))
-		die(EX_USAGE, "explain wants --user, --from and --to; `posthouse explain --help` says more");
+	if (options_given(o, "local-user") == options_given(o, "user") || !options_given(o, "to") ||
+	    (options_given(o, "user") && !options_given(o, "from")))
+		die(EX_USAGE, "explain wants --user, --from and --to, or --local-user and --to; `posthouse explain --help` says "
+			      "more");
 	c = config_load(config_path, &faults);
 	e.c = c;
 	for (size_t i = 0; i < faults.n; i++)
@@ -210,7 +220,8 @@ int command_explain(const struct options *o, const char *config_path)
 			faults_print(&faults);
 			die(EX_CONFIG, "a configuration with faults explains nothing");
 		}
-	e.login = login_complete(&e.arena, str_of(options_value(o, "user")), c->auth.realm);
+	if (options_given(o, "user"))
+		e.login = login_complete(&e.arena, str_of(options_value(o, "user")), c->auth.realm);
 	explain_all(&e, o);
 	code = e.worst == EXPLAINED_REFUSED ? EX_DATAERR : EX_OK;
 	control_close(e.control);

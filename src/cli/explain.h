@@ -4,6 +4,8 @@
 
 #include "cli.h"
 
+#include "posthouse/policy.h"
+
 enum explained { EXPLAINED_OK, EXPLAINED_NONE, EXPLAINED_UNKNOWN, EXPLAINED_WAITS, EXPLAINED_HELD, EXPLAINED_REFUSED };
 
 struct explain {
@@ -15,11 +17,14 @@ struct explain {
 	bool json, offline;                   /* offline: ask no name server */
 	struct str login, sender, author;     /* sender and author after rewriting; author is that of From */
 	struct str_list recipients;
-	uint64_t size;        /* 0: not given */
-	struct str signs;     /* the domain of the signatures; "": there are none */
-	bool key_missing;     /* none of their keys is in the DNS */
-	enum explained worst; /* of all steps */
-	struct str why;       /* of the first step that is as bad */
+	bool local; /* a user of this machine sends it, who is `user_here` */
+	struct local_user user_here;
+	struct str system_users; /* names, see local_recipient() */
+	uint64_t size;           /* 0: not given */
+	struct str signs;        /* the domain of the signatures; "": there are none */
+	bool key_missing;        /* none of their keys is in the DNS */
+	enum explained worst;    /* of all steps */
+	struct str why;          /* of the first step that is as bad */
 	size_t steps;
 };
 
@@ -31,6 +36,12 @@ void explain_step(struct explain *e, const char *step, enum explained verdict, s
 void explain_login(struct explain *e);
 void explain_sender(struct explain *e, struct str typed, const char *step);
 struct str explain_rewrite(struct explain *e, const char *step, bool is_sender, bool in_header, struct str address);
+
+/* explain_local.c: the login of a user of this machine (name or number), and what its names mean */
+void explain_local_user(struct explain *e, const char *text);
+struct str explain_local_sender(struct explain *e, struct str address);
+struct str explain_local_recipient(struct explain *e, struct str address);
+
 void explain_limits(struct explain *e);
 void explain_signature(struct explain *e);
 void explain_path(struct explain *e, struct str recipient);

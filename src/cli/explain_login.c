@@ -130,6 +130,10 @@ void explain_login(struct explain *e)
 	if (f.unreadable)
 		explain_step(e, "login", EXPLAINED_UNKNOWN, S(""),
 			     arena_printf(&e->arena, "%.*s: the accounts cannot be read", STR_ARG(name)));
+	else if (!f.known && e->local)
+		explain_step(
+			e, "login", EXPLAINED_OK, S(""),
+			arena_printf(&e->arena, "%.*s: no account, and none is needed%.*s", STR_ARG(name), STR_ARG(use_text(e))));
 	else if (!f.known && hosts.n > 0)
 		explain_hosts(e, hosts, entry);
 	else if (!f.known)
@@ -139,7 +143,7 @@ void explain_login(struct explain *e)
 		explain_step(e, "login", EXPLAINED_REFUSED, S(""),
 			     arena_printf(&e->arena, "%.*s: locked since %.*s%.*s", STR_ARG(name),
 					  STR_ARG(time_text(&e->arena, f.locked_at)), STR_ARG(too)));
-	else if (f.expires_at > 0 && f.expires_at <= clock_now_ms())
+	else if (!e->local && f.expires_at > 0 && f.expires_at <= clock_now_ms())
 		explain_step(e, "login", EXPLAINED_REFUSED, S(""),
 			     arena_printf(&e->arena, "%.*s: the password has expired at %.*s", STR_ARG(name),
 					  STR_ARG(time_text(&e->arena, f.expires_at))));

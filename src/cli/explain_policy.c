@@ -28,6 +28,9 @@ void explain_sender(struct explain *e, struct str address, const char *step)
 
 	if (address.n == 0 && !from)
 		explain_step(e, step, EXPLAINED_OK, S(""), S("the null sender is for everybody; From decides"));
+	else if (e->local && e->user_here.uid == 0)
+		explain_step(e, step, EXPLAINED_OK, S(""),
+			     arena_printf(&e->arena, "%.*s: root is allowed to use every address", STR_ARG(address)));
 	else if (sender_allowed(e->c, e->login, address) && entry)
 		explain_step(e, step, EXPLAINED_OK, rule,
 			     arena_printf(&e->arena, "%.*s allowed by %.*s \"%.*s\"", STR_ARG(address), STR_ARG(rule),

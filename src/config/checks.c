@@ -148,6 +148,7 @@ void checks_run(struct loader *l)
 	check_listen(l);
 	check_senders(l);
 	clients_check(l);
+	local_check(l);
 	check_sign(l);
 	upstreams_check(l);
 	routes_check(l);

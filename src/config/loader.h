@@ -126,6 +126,9 @@ void clients_check(struct loader *l);
 /* Is the key in the file (NULL: it is not), with a text that is not empty? An empty text is the same as no key. */
 bool is_given(const config_setting_t *s);
 
+/* ---- local_users.c: mail of programs on this machine; after the senders ---- */
+void local_check(struct loader *l);
+
 /* ---- gateways.c: this machine's default gateways, also from texts like those of the kernel ---- */
 struct str_list gateways_read(struct arena *a);
 struct str_list gateways_of(struct arena *a, struct str v4_table, struct str v6_table);

@@ -226,6 +226,8 @@ const struct key config_keys[] = {
 	{ "devices[].i_know", CFG_BOOL, IN(cfg_device, i_know), "false", NO_BOUNDS, SUBMISSION, RELOADABLE,
 	  "Accepts a network with the default gateway or a proxy in it." },
 
+#include "schema_local.def"
+
 	{ "rewrite", CFG_LIST, COUNTED(rewrite, rewrite_n), NULL, NO_BOUNDS, SUBMISSION | QUEUE | DOCTOR, RELOADABLE,
 	  "Addresses to replace, before senders are checked and mail is signed: the first rule that matches.",
 	  .element_size = sizeof(struct cfg_rewrite),

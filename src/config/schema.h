@@ -108,7 +108,7 @@ extern const struct choice listen_tls_choices[], upstream_tls_choices[], tls_ver
 extern const struct text_format format_fqdn, format_domain, format_host, format_address, format_mailbox, format_pattern,
 	format_sender_pattern, format_via, format_login, format_any_login, format_device_login, format_rewritten, format_user,
 	format_name, format_selector, format_network, format_source, format_resolver, format_path, format_socket, format_https,
-	format_instant;
+	format_instant, format_local_user;
 bool text_is_printable(struct str s); /* UTF-8 without characters that cannot be seen */
 
 /* ---- value.c: single values as text ---- */

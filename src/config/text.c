@@ -291,6 +291,12 @@ static bool https_valid(struct str s)
 	return true;
 }
 
+/* A user of this machine: useradd(8) takes no others. */
+static bool local_user_valid(struct str s)
+{
+	return str_eq(s, S("*")) || (s.n <= 64 && name_valid(s));
+}
+
 /* sun_path holds 108 bytes with the NUL: unix(7). */
 static bool socket_valid(struct str s)
 {
@@ -325,6 +331,7 @@ const struct text_format
 	format_resolver = { "\"recursive\", or addresses with spaces between such as \"192.0.2.53 127.0.0.1@5353\"",
 			    resolver_valid },
 	format_name = { "a name of letters, digits, '-', '_' and '.'", name_valid },
+	format_local_user = { "the name of a user of this machine, its number, or \"*\"", local_user_valid },
 	format_via = { "a name of letters, digits, '-', '_' and '.', perhaps with a weight from 1 to 1000: \"isp:3\"",
 		       via_valid },
 	format_selector = { "a selector (letters, digits, '-', '_', dots between)", selector_valid },

@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define CONNECT_S 10    /* while the relay accepts nobody */
 #define REPLY_MAX 65536 /* bytes of one reply, all lines */
 #define PIECE     32768 /* bytes of text that are read at once */
 
@@ -22,6 +23,7 @@ struct dialogue {
 int local_connect(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct timeval within = { .tv_sec = CONNECT_S };
 	int fd;
 
 	if (strlen(path) >= sizeof address.sun_path)
@@ -30,6 +32,7 @@ int local_connect(const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &within, sizeof within);
 	if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
 		int error = errno;
 

@@ -22,6 +22,7 @@ PASS_ON(login_end, exchange_end)
 PASS_ON(login_counted, exchange_counted)
 PASS_ON(login_present, watch_present)
 PASS_ON(host_check, watch_host)
+PASS_ON(local_user, local_user_ask)
 PASS_ON(account_change, change_accounts)
 PASS_ON(account_page, list_accounts)
 
@@ -74,6 +75,7 @@ static void apply(struct role *r)
 static void peer_down(struct role *r, struct channel *ch)
 {
 	exchanges_drop(&login, ch);
+	local_users_drop(&login, ch);
 	changes_drop(&login, ch);
 }
 
@@ -89,6 +91,7 @@ static void stop(struct role *r, uint64_t grace_ms)
 	static uv_timer_t patience;
 
 	exchanges_drop(&login, NULL);
+	local_users_drop(&login, NULL);
 	uv_timer_init(role_loop(r), &patience);
 	patience.data = r;
 	uv_timer_start(&patience, on_patience_ended, grace_ms < PATIENCE_MS ? grace_ms : PATIENCE_MS, 0);
@@ -117,6 +120,7 @@ int main(int argc, char **argv)
 		.login_counted = handle_login_counted,
 		.login_present = handle_login_present,
 		.host_check = handle_host_check,
+		.local_user = handle_local_user,
 		.account_change = handle_account_change,
 		.account_page = handle_account_page,
 	};

@@ -17,6 +17,20 @@ struct watch {
 	uint64_t overs;                   /* sessions that were told to end */
 };
 
+/* What the system has said about users of this machine (local.c). */
+#define LOCAL_NAMES 256
+struct local_users {
+	struct list asking; /* questions that a worker thread works on */
+	size_t asking_n;
+	struct {
+		uint64_t uid, until; /* until: monotonic ms; 0: nothing is known */
+		char name[64];
+	} names[LOCAL_NAMES]; /* of the user, at its number modulo LOCAL_NAMES */
+	struct arena arena;   /* of system_names */
+	struct str system_names;
+	uint64_t system_until;
+};
+
 struct login {
 	uv_loop_t *loop;
 	struct role *role;           /* logins and changes under way are counted there */
@@ -32,6 +46,7 @@ struct login {
 	void (*on_stuck)(struct login *l); /* half of the threads have been stuck for long; can be NULL */
 	uint64_t accepted, refused, failed, from_cache;
 	struct watch watch;
+	struct local_users local;
 	uint64_t fault_logged_at; /* the last fault that was logged, and when */
 	struct secret fault;
 };
@@ -64,6 +79,11 @@ typedef void watch_done_fn(void *ctx);
 void watch_end_sessions(struct login *l, watch_done_fn *done, void *ctx);
 void watch_present(struct login *l, struct channel *ch, const struct msg_login_present *m);
 void watch_host(struct login *l, struct channel *ch, const struct msg_host_check *m);
+
+/* ---- local.c: users of this machine ---- */
+void local_users_init(struct login *l);
+void local_user_ask(struct login *l, struct channel *ch, const struct msg_local_user *m);
+void local_users_drop(struct login *l, const struct channel *ch); /* of a channel that has closed; NULL: all */
 
 /* ---- admin.c: accounts listed and changed ---- */
 void change_accounts(struct login *l, struct channel *ch, const struct msg_account_change *m);

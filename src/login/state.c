@@ -12,6 +12,7 @@ void login_init(struct login *l, uv_loop_t *loop, const char *state_dir, const s
 	list_init(&l->exchanges);
 	list_init(&l->changes);
 	watch_init(l);
+	local_users_init(l);
 	l->backend = backend_find(auth->backend);
 	l->workers = workers_open(loop, l->backend->threads);
 	l->directory = directory_new(state_dir);
@@ -33,6 +34,7 @@ void login_fini(struct login *l)
 	cache_free(l->counted);
 	directory_free(l->directory);
 	secret_fini(&l->fault);
+	arena_fini(&l->local.arena);
 }
 
 struct verdict login_refresh(struct login *l)

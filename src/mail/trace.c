@@ -63,6 +63,11 @@ static struct str literal(struct arena *a, struct str address)
 /* RFC 5321 4.4: "from NAME ([ADDRESS]) "; the address replaces a name that cannot be used. */
 static struct str from_clause(struct arena *a, const struct received_input *in)
 {
+	if (in->local_user.n > 0) {
+		struct str user = keep_only(a, in->local_user, "-._@, ", HELO_SHOWN);
+
+		return arena_printf(a, "from localhost (local user %.*s)\r\n\t", STR_ARG(user));
+	}
 	if (in->client.n == 0)
 		return S("");
 	struct str address = literal(a, in->client), name = keep_only(a, in->helo, "-._", HELO_SHOWN);

@@ -45,6 +45,13 @@ struct child {
 	uint64_t ping, configuring; /* numbers of open calls; 0: none */
 };
 
+/* A listening Unix socket. fd -1: there is none. */
+struct unix_socket {
+	int fd;
+	int dir_fd; /* its directory; `name` is the file name in it */
+	char *name;
+};
+
 struct master {
 	uv_loop_t *loop;
 	const char *config_path;
@@ -56,10 +63,8 @@ struct master {
 	gid_t gid;
 	bool drop;
 	int lock_fd;
-	int control_fd;
-	int control_dir_fd; /* the directory of the control socket; control_name is the file name in it */
-	char *control_name;
-	struct child children[WORKERS_MAX + 8];
+	struct unix_socket control, local;
+	struct child children[WORKERS_MAX + ROLE_COUNT];
 	size_t children_n;
 	int *listeners; /* workers x listening sockets */
 	unsigned *listener_of;
@@ -78,7 +83,7 @@ struct master {
 /* ---- sockets.c ---- */
 /* Lock the state directory, which is created for the run_as user if it is missing. Waits up to 10 s, then dies with 75. */
 void lock_state_dir(struct master *m);
-/* Bind the listening sockets and the control socket; dies when one cannot be bound. */
+/* Bind the listening sockets, the control socket and the local one; dies when one cannot be bound. */
 void open_sockets(struct master *m);
 void close_listeners(struct master *m);
 void remove_control_socket(struct master *m);

@@ -310,7 +310,8 @@ int serve(const char *config_path)
 
 	log_setup("master", -1);
 	m->started_at = clock_now_ms();
-	m->control_fd = m->lock_fd = -1;
+	m->control = m->local = (struct unix_socket){ .fd = -1, .dir_fd = -1 };
+	m->lock_fd = -1;
 	umask(0077);
 	keep_capabilities_from_roles();
 	raise_descriptor_limit();

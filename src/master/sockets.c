@@ -1,4 +1,4 @@
-/* sockets.c - the lock of the state directory, the listening sockets and the control socket. */
+/* sockets.c - the lock of the state directory, the listening sockets, the control socket and the local one. */
 #include "master.h"
 
 #include "posthouse/clock.h"
@@ -16,8 +16,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define LOCK_WAIT_MS    10000
-#define CONTROL_BACKLOG 64
+#define LOCK_WAIT_MS 10000
+#define UNIX_BACKLOG 128
 
 /* Create the state directory for the run_as user if it is missing. */
 static void make_state_dir(struct master *m, const char *path)
@@ -108,52 +108,43 @@ static void open_listeners(struct master *m)
 	}
 }
 
-void close_listeners(struct master *m)
-{
-	for (unsigned worker = 0; m->listeners && worker < m->workers; worker++)
-		for (size_t i = 0; i < m->sockets_n; i++)
-			close(m->listeners[worker * m->config->listen_n * 2 + i]);
-	free(m->listeners);
-	free(m->listener_of);
-	m->listeners = NULL;
-	m->listener_of = NULL;
-}
+/* ---- Unix sockets: the control socket, and the one for programs of this machine ---- */
 
-/* Create the directory of the control socket if it is missing (it belongs to root: nobody else writes there), and keep it open:
- * all later work in it uses this descriptor, so nobody can exchange the directory. */
-static void open_control_dir(struct master *m)
+/* Create the socket's directory if it is missing (it belongs to root: nobody else writes there), and keep it open: all later work
+ * in it uses this descriptor, so nobody can exchange the directory. */
+static void open_socket_dir(struct master *m, const char *key, struct str path, struct unix_socket *s)
 {
 	struct arena *a = &m->config->arena;
-	struct str path = m->config->control;
 	size_t slash = str_rfind(path, '/');
 	const char *directory = slash == 0 ? "/" : arena_cstr(a, str_head(path, slash));
 
 	if (path.n >= sizeof((struct sockaddr_un *)0)->sun_path)
-		die(EX_CONFIG, "the path of the control socket is longer than %zu bytes",
+		die(EX_CONFIG, "%s: the path of the socket is longer than %zu bytes", key,
 		    sizeof((struct sockaddr_un *)0)->sun_path - 1);
 	umask(0022);
 	if (mkdir(directory, 0755) != 0 && errno != EEXIST)
-		die(EX_CANTCREAT, "cannot make the directory %s: %s", directory, strerror(errno));
+		die(EX_CANTCREAT, "%s: cannot make the directory %s: %s", key, directory, strerror(errno));
 	umask(0077);
-	m->control_dir_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (m->control_dir_fd < 0)
-		die(EX_CANTCREAT, "%s: %s", directory, strerror(errno));
+	s->dir_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->dir_fd < 0)
+		die(EX_CANTCREAT, "%s: %s: %s", key, directory, strerror(errno));
 	path = str_from(path, slash + 1);
-	m->control_name = xcalloc(path.n + 1, 1);
-	memcpy(m->control_name, path.p, path.n);
+	s->name = str_dup(path);
 }
 
-/* Bind relative to the open directory. Everybody can connect, because console asks the kernel who the client is: so owner and
- * mode of the socket need no change, which would be unsafe where others can exchange the file. */
-static int bind_control(struct master *m)
+typedef int (*with_address_fn)(int fd, const struct sockaddr *address, socklen_t n);
+
+/* Bind or connect relative to the open directory. Everybody can connect, because the role behind the socket asks the kernel who
+ * the client is: so owner and mode of the socket need no change, which would be unsafe where others can exchange the file. */
+static int at_socket(const struct unix_socket *s, int fd, with_address_fn call)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC), result = -1, error;
 
-	memcpy(address.sun_path, m->control_name, strlen(m->control_name));
-	if (here >= 0 && fchdir(m->control_dir_fd) == 0) {
+	memcpy(address.sun_path, s->name, strlen(s->name));
+	if (here >= 0 && fchdir(s->dir_fd) == 0) {
 		umask(0111);
-		result = bind(m->control_fd, (struct sockaddr *)&address, sizeof address);
+		result = call(fd, (struct sockaddr *)&address, sizeof address);
 		error = errno;
 		umask(0077);
 		if (fchdir(here) != 0)
@@ -165,30 +156,85 @@ static int bind_control(struct master *m)
 	return result;
 }
 
-/* This instance has the lock, so an existing socket was left by an instance that has ended. */
-static void open_control(struct master *m)
+/* Does somebody serve the local socket? Two relays can have their control sockets in one directory. */
+static bool is_served(const struct unix_socket *s)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool served = fd >= 0 && (at_socket(s, fd, connect) == 0 || errno == EAGAIN);
+
+	if (fd >= 0)
+		close(fd);
+	return served;
+}
+
+static void close_socket(struct unix_socket *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	if (s->dir_fd >= 0)
+		close(s->dir_fd);
+	free(s->name);
+	*s = (struct unix_socket){ .fd = -1, .dir_fd = -1 };
+}
+
+/* What is there already is no socket in use: see the callers. */
+static void open_socket(struct master *m, const char *key, int type, struct unix_socket *s)
 {
 	struct stat st;
 
-	open_control_dir(m);
-	if (fstatat(m->control_dir_fd, m->control_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode))
-		unlinkat(m->control_dir_fd, m->control_name, 0);
-	m->control_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (m->control_fd < 0)
-		die(EX_OSERR, "control socket: %s", strerror(errno));
-	if (bind_control(m) != 0 || listen(m->control_fd, CONTROL_BACKLOG) != 0)
-		die(EX_CANTCREAT, "cannot make the control socket %.*s: %s", STR_ARG(m->config->control), strerror(errno));
+	if (fstatat(s->dir_fd, s->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode))
+		unlinkat(s->dir_fd, s->name, 0);
+	s->fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (s->fd < 0)
+		die(EX_OSERR, "%s: %s", key, strerror(errno));
+	if (at_socket(s, s->fd, bind) != 0 || listen(s->fd, UNIX_BACKLOG) != 0)
+		die(EX_CANTCREAT, "%s: cannot make the socket %s: %s", key, s->name, strerror(errno));
+}
+
+static void open_local(struct master *m)
+{
+	struct str path = m->config->local.socket;
+
+	if (path.n == 0)
+		return;
+	open_socket_dir(m, "local", path, &m->local);
+	if (is_served(&m->local)) {
+		log_warning(NULL, "socket.taken", kv("path", path));
+		close_socket(&m->local);
+	} else {
+		open_socket(m, "local", SOCK_STREAM, &m->local);
+	}
 }
 
 void open_sockets(struct master *m)
 {
 	open_listeners(m);
-	open_control(m);
+	/* This instance has the lock, so a control socket that is there was left by an instance that has ended. */
+	open_socket_dir(m, "control", m->config->control, &m->control);
+	open_socket(m, "control", SOCK_SEQPACKET, &m->control);
+	open_local(m);
+}
+
+static void remove_socket(struct unix_socket *s)
+{
+	if (s->name)
+		unlinkat(s->dir_fd, s->name, 0);
+	close_socket(s);
+}
+
+void close_listeners(struct master *m)
+{
+	for (unsigned worker = 0; m->listeners && worker < m->workers; worker++)
+		for (size_t i = 0; i < m->sockets_n; i++)
+			close(m->listeners[worker * m->config->listen_n * 2 + i]);
+	free(m->listeners);
+	free(m->listener_of);
+	m->listeners = NULL;
+	m->listener_of = NULL;
+	remove_socket(&m->local);
 }
 
 void remove_control_socket(struct master *m)
 {
-	unlinkat(m->control_dir_fd, m->control_name, 0);
-	close(m->control_dir_fd);
-	free(m->control_name);
+	remove_socket(&m->control);
 }

@@ -93,10 +93,12 @@ void child_give_sockets(struct child *c)
 	struct master *m = c->master;
 
 	if (role_facts[c->role].socket == CONTROL_SOCKET)
-		ipc_send_listener(c->ch, &(struct msg_listener){ .kind = 1 }, m->control_fd);
+		ipc_send_listener(c->ch, &(struct msg_listener){ 0 }, m->control.fd);
 	if (role_facts[c->role].socket != LISTENING_SOCKETS || !m->listeners)
 		return;
 	for (size_t i = 0; i < m->sockets_n; i++)
 		ipc_send_listener(c->ch, &(struct msg_listener){ .listen = m->listener_of[i] },
 				  m->listeners[c->index * m->config->listen_n * 2 + i]);
+	if (m->local.fd >= 0)
+		ipc_send_listener(c->ch, &(struct msg_listener){ .listen = LISTEN_LOCAL }, m->local.fd);
 }

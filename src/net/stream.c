@@ -13,11 +13,17 @@
 static void on_connected(uv_connect_t *request, int status);
 static void on_handle_closed(uv_handle_t *h);
 
-/* An IPv4-mapped IPv6 address is shown as IPv4. IPv4 and IPv6 addresses have their port in the same place. */
+/* A Unix socket's peer has no address: "local". An IPv4-mapped IPv6 address is shown as IPv4. IPv4 and IPv6 addresses have their
+ * port in the same place. */
 void stream_set_peer(struct stream *st, const struct sockaddr *address)
 {
 	const struct in6_addr *six = &((const struct sockaddr_in6 *)address)->sin6_addr;
 
+	if (address->sa_family == AF_UNIX) {
+		st->port = 0;
+		memcpy(st->address, "local", sizeof "local");
+		return;
+	}
 	st->port = ntohs(((const struct sockaddr_in *)address)->sin_port);
 	if (address->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(six))
 		inet_ntop(AF_INET, six->s6_addr + 12, st->address, sizeof(st->address));

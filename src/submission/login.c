@@ -172,13 +172,12 @@ static void on_login_reply(void *ctx, struct verdict v, const struct msg_login_r
 	begin_authorization(s, m);
 }
 
-/* To the login role, which knows when the password changes, or the login of a listed host is locked. */
-static void present_login(struct session *s)
+void session_present_login(struct session *s)
 {
 	struct channel *login = role_peer(s->sub->role, ROLE_LOGIN, 0);
 	struct msg_login_present m = { .session = s->log.session, .login = s->login, .device = s->device, .stamp = s->stamp };
 
-	if (login != NULL && (s->stamp != 0 || s->listed) && s->state != SESSION_CLOSING)
+	if (login != NULL && (s->stamp != 0 || s->listed || s->local) && s->state != SESSION_CLOSING)
 		ipc_send_login_present(login, &m, -1);
 }
 
@@ -190,7 +189,7 @@ static void log_in(struct session *s)
 	s->device = s->auth_pending_device;
 	s->listed = false;
 	s->stamp = s->auth_pending_stamp;
-	present_login(s); /* the password can have changed since it was checked */
+	session_present_login(s); /* the password can have changed since it was checked */
 	s->sub->logins++;
 	stream_secrets_over(s->conn);
 	log_debug(&s->log, "login.accepted", kv("login", s->login), kv("device", s->device),
@@ -268,7 +267,7 @@ static void on_authorized(void *ctx, struct verdict v, const struct msg_authoriz
 void sessions_present_logins(struct submission *sub)
 {
 	LIST_EACH (i, &sub->sessions)
-		present_login(CONTAINER_OF(i, struct session, link));
+		session_present_login(CONTAINER_OF(i, struct session, link));
 }
 
 void session_on_login_over(struct submission *sub, uint64_t session)
@@ -276,7 +275,7 @@ void session_on_login_over(struct submission *sub, uint64_t session)
 	LIST_EACH_OF (struct session, s, &sub->sessions, link) {
 		if (s->log.session != session)
 			continue;
-		if (s->stamp != 0 || s->listed)
+		if (s->stamp != 0 || s->listed || s->local)
 			session_expel(s);
 		return;
 	}

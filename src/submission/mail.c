@@ -73,8 +73,13 @@ static struct verdict choose_sender(struct session *s, struct arena *a, struct s
 		*sender_out = device->sender;
 		return ok();
 	}
+	if (s->local && address.n > 0) {
+		address = local_sender(c, a, &s->user_here, address);
+		if (address.n == 0)
+			return perm(550, S("5.7.1"), S("This user has no address: local.users[].sender can give one"));
+	}
 	*sender_out = address.n > 0 ? rewrite_address(c, a, true, false, address) : address;
-	if (address.n == 0 || sender_allowed(c, s->login, *sender_out))
+	if (address.n == 0 || (s->local && s->user_here.uid == 0) || sender_allowed(c, s->login, *sender_out))
 		return ok();
 	log_warning(&s->log, "sender.refused", kv("login", s->login), kv("device", s->device),
 		    kv("client", stream_peer_address(s->conn)), kv("sender", *sender_out), kv("where", "envelope"));
@@ -121,8 +126,13 @@ static struct verdict choose_recipient(struct session *s, struct arena *a, struc
 {
 	const struct config *c = role_config(s->sub->role);
 	const struct cfg_device *device;
+	bool for_postmaster;
 	struct verdict v;
 
+	if (s->local) {
+		*recipient_out = local_recipient(c, a, s->system_users, address, &for_postmaster);
+		return ok();
+	}
 	/* RFC 5321 4.5.1: postmaster without a domain is the postmaster of this relay. */
 	if (address_domain(address).n == 0)
 		address = c->postmaster;
@@ -138,14 +148,20 @@ static struct verdict choose_recipient(struct session *s, struct arena *a, struc
 		    arena_printf(a, "This host may not send to <%.*s> without logging in", STR_ARG(*recipient_out)));
 }
 
-/* RFC 3461 4.2: the address that the sender named stays known as ORCPT when a rule has put another one in its place. */
-static struct smtp_rcpt_params with_original(struct arena *a, const struct smtp_event *e, struct str recipient)
+/* RFC 3461 4.2: the address that the sender named stays known as ORCPT when a rule has put another one in its place. A name of
+ * this machine is one in the realm. */
+static struct smtp_rcpt_params with_original(const struct session *s, struct arena *a, const struct smtp_event *e,
+					     struct str recipient)
 {
 	struct smtp_rcpt_params params = e->rcpt;
+	const struct config *c = role_config(s->sub->role);
+	struct str named = e->address, name;
 
-	if (params.orcpt.n == 0 && str_is_ascii(e->address) && address_domain(e->address).n > 0 && e->address.n <= ORIGINAL_MAX &&
-	    !address_same(recipient, e->address))
-		params.orcpt = arena_printf(a, "rfc822;%.*s", STR_ARG(xtext_encode(a, e->address)));
+	if (s->local && local_name(c, named, &name))
+		named = arena_printf(a, "%.*s@%.*s", STR_ARG(name), STR_ARG(c->auth.realm));
+	if (params.orcpt.n == 0 && str_is_ascii(named) && address_domain(named).n > 0 && named.n <= ORIGINAL_MAX &&
+	    !address_same(recipient, named))
+		params.orcpt = arena_printf(a, "rfc822;%.*s", STR_ARG(xtext_encode(a, named)));
 	return params;
 }
 
@@ -157,7 +173,7 @@ void session_on_rcpt(struct session *s, const struct smtp_event *e)
 	struct smtp_rcpt_params params;
 
 	if (v.class == OK)
-		params = with_original(&a, e, recipient);
+		params = with_original(s, &a, e, recipient);
 	if (v.class != OK || !transaction_recipient(s->tx, recipient, &params) ||
 	    !ask_reservation(s, RESERVE_RECIPIENTS, 0, recipient))
 		smtp_server_reply(s->smtp, v);

@@ -4,6 +4,7 @@
 
 #include "submission.h"
 
+#include "posthouse/policy.h"
 #include "posthouse/secret.h"
 
 enum session_state {
@@ -49,6 +50,7 @@ struct session {
 	bool implicit;     /* TLS comes before the greeting */
 	bool old_tls;      /* a listed host: TLS by policy->legacy */
 	bool listed;       /* a listed host that has not logged in: see devices in the configuration */
+	bool local;        /* a user of this machine, who is `user_here` */
 	bool opened;       /* session.opened is in the log */
 	bool advancing;    /* session_advance() is at work */
 	bool held;         /* the stream keeps input that we have not taken */
@@ -83,6 +85,9 @@ struct session {
 	struct verdict refusal;        /* what a delayed login will hear */
 	uint64_t reserving;
 	struct buf helo; /* only where it is to be shown */
+
+	struct local_user user_here; /* of a local session; its texts are in the arena */
+	struct str system_users;     /* names, see local_recipient() */
 
 	struct transaction *tx;
 	uint64_t errors_seen, messages;
@@ -154,6 +159,15 @@ void sessions_on_queue_up(struct submission *sub);
  * *v_out. */
 bool session_device(const struct session *s, const struct cfg_device **device_out, struct verdict *v_out);
 
+/* The client is admitted: greet it, or begin with TLS. */
+void session_begin(struct session *s);
+
+/* ---- session_local.c ---- */
+/* The client of a Unix socket: the kernel says which user it is, login which login that has. */
+void session_admit_local(struct session *s, uint64_t uid);
+/* The user at the other end of the socket. False: the kernel does not say. */
+bool session_local_user(int fd, uint64_t *uid_out);
+
 /* ---- session_tls.c ---- */
 void session_expect_handshake(struct session *s);
 size_t session_on_hello_bytes(struct session *s, struct str bytes);
@@ -169,6 +183,9 @@ void session_on_auth_response(struct session *s, const struct smtp_event *e);
 void session_authorize(struct session *s);             /* ask queue, unless it is asked or need not be */
 void session_give_up_authorization(struct session *s); /* its time is over */
 void session_end_login_delay(struct session *s);
+
+/* To the login role, which knows when the password changes, or the login of a listed host or a local user is locked. */
+void session_present_login(struct session *s);
 
 /* The login role asks which logins and passwords are in use, and tells when the password of a session is not valid any more. */
 void sessions_present_logins(struct submission *sub);

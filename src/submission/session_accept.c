@@ -93,10 +93,16 @@ void session_accept(void *ctx, int fd)
 {
 	struct door *door = ctx;
 	struct verdict room = check_room(door);
+	bool is_local = door->listen == LISTEN_LOCAL;
 	struct session *s;
+	uint64_t uid = 0;
 
 	if (door->sub->sessions_n >= door->sub->policy->sessions + SPARE_SESSIONS) {
 		refusals_note(door->sub, S("unknown"), S("far too many connections"));
+		close(fd);
+		return;
+	}
+	if (is_local && !session_local_user(fd, &uid)) {
 		close(fd);
 		return;
 	}
@@ -105,6 +111,8 @@ void session_accept(void *ctx, int fd)
 		return;
 	if (room.class != OK)
 		session_refuse(s, room, false);
+	else if (is_local)
+		session_admit_local(s, uid);
 	else if (comes_by_proxy(s))
 		session_expect_proxy(s);
 	else

@@ -87,13 +87,21 @@ void session_ask_admission(struct session *s)
 	s->call = ipc_call_admit(queue, &m, -1, on_admitted, s);
 }
 
-/* The client is admitted: greet it, or begin with TLS. */
-static void begin(struct session *s)
+static void log_opened(const struct session *s)
+{
+	if (s->local)
+		log_debug(&s->log, "session.opened", kv("client", stream_peer_address(s->conn)), kv("uid", s->user_here.uid),
+			  kv("user", s->user_here.name), kv("login", s->login), kv("device", s->device));
+	else
+		log_debug(&s->log, "session.opened", kv("client", stream_peer_address(s->conn)), kv("listen", s->door->listen),
+			  kv("tls", s->implicit ? "implicit" : "starttls"), kv("device", s->device));
+}
+
+void session_begin(struct session *s)
 {
 	s->opened = true;
 	s->sub->sessions_from_gateway += networks_contain(&role_config(s->sub->role)->gateways, stream_peer_address(s->conn));
-	log_debug(&s->log, "session.opened", kv("client", stream_peer_address(s->conn)), kv("listen", s->door->listen),
-		  kv("tls", s->implicit ? "implicit" : "starttls"), kv("device", s->device));
+	log_opened(s);
 	if (s->implicit) {
 		session_expect_handshake(s);
 		return;
@@ -146,7 +154,7 @@ static void on_admitted(void *ctx, struct verdict v, const struct msg_admitted *
 	} else if (device != NULL) {
 		ask_for_device(s, device);
 	} else {
-		begin(s);
+		session_begin(s);
 	}
 }
 
@@ -160,7 +168,7 @@ static void on_device_authorized(void *ctx, struct verdict v, const struct msg_a
 		return;
 	}
 	s->reserving = m != NULL ? m->reserving : 0; /* submit checks in any case */
-	begin(s);
+	session_begin(s);
 }
 
 bool session_device(const struct session *s, const struct cfg_device **device_out, struct verdict *v_out)

@@ -59,10 +59,18 @@ static void note_origin(struct transaction *tx, const struct session *session)
 	tx->client = arena_str(a, stream_peer_address(session->conn));
 	tx->show_client = session->policy->show_client;
 	tx->helo = tx->show_client ? arena_str(a, buf_view(&session->helo)) : S("");
-	tx->with = with_protocol(session->esmtp, tx->declared_utf8, info.on, !session->listed);
+	tx->with = with_protocol(session->esmtp, tx->declared_utf8, info.on, !session->listed && !session->local);
 	tx->tls = info.on ? arena_printf(a, "%s/%s", info.version, info.cipher) : S("");
 	tx->mechanism = arena_str(a, session->mechanism);
 	tx->begun_at = clock_mono_ms();
+	tx->any_sender = session->local && session->user_here.uid == 0;
+	if (session->local) {
+		tx->local_user = arena_printf(a, "%.*s, uid %llu", STR_ARG(session->user_here.name),
+					      (unsigned long long)session->user_here.uid);
+		tx->origin = arena_printf(a, "client=local uid=%llu user=%.*s mechanism=LOCAL",
+					  (unsigned long long)session->user_here.uid, STR_ARG(session->user_here.name));
+		return;
+	}
 	tx->origin = arena_printf(a, "client=%.*s tls=%s cipher=%s mechanism=%.*s", STR_ARG(tx->client),
 				  info.on ? info.version : "none", info.on ? info.cipher : "none", STR_ARG(session->mechanism));
 }

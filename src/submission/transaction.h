@@ -41,6 +41,8 @@ struct transaction {
 	struct str tls, mechanism;       /* for the log: version and cipher, how the client has logged in */
 	uint64_t begun_at;               /* monotonic ms */
 	struct str with, helo;           /* for Received; helo and client only where they are shown */
+	struct str local_user;           /* for Received: a user of this machine; "": none */
+	bool any_sender;                 /* it is root, who is allowed to use every sender */
 	bool listed;                     /* from a listed host: From is replaced by the sender */
 	bool declared_utf8, show_client; /* SMTPUTF8 */
 	enum smtp_body declared_body;

@@ -52,7 +52,7 @@ static struct verdict check_authors(struct transaction *tx)
 
 	if (tx->fixed.from.n == 0)
 		return perm(550, S("5.6.0"), S("The message has no From field"));
-	if (tx->listed) /* they are the forced ones */
+	if (tx->listed || tx->any_sender) /* they are the forced ones, or root's */
 		return ok();
 	look_for_foreign(tx, "From", &tx->fixed.from, &f);
 	look_for_foreign(tx, "Sender", &sender, &f);
@@ -113,7 +113,7 @@ static void choose_keys(struct transaction *tx)
  * address. */
 static struct str default_author(const struct transaction *tx)
 {
-	bool owned = sender_allowed(role_config(tx->sub->role), tx->envelope.login, tx->envelope.login);
+	bool owned = tx->any_sender || sender_allowed(role_config(tx->sub->role), tx->envelope.login, tx->envelope.login);
 
 	return tx->envelope.sender.n > 0 || !owned ? tx->envelope.sender : tx->envelope.login;
 }

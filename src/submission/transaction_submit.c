@@ -42,6 +42,7 @@ static void make_prefix(struct transaction *tx, const struct str *signatures)
 				     .now_ms = clock_now_ms(),
 				     .for_recipient = only,
 				     .client = tx->show_client ? tx->client : S(""),
+				     .local_user = tx->show_client ? tx->local_user : S(""),
 				     .helo = tx->helo };
 	struct str received = mail_received(&tx->arena, &in);
 

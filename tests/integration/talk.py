@@ -1,5 +1,6 @@
 """talk.py - an SMTP client that says what a test tells it, from any loopback address, with whatever TLS, by whatever words."""
 import base64
+import os
 import socket
 import ssl
 
@@ -99,3 +100,20 @@ def configured(relay, *changes):
     relay.conf.write_text(text)
     relay.start()
     return relay
+
+
+class LocalTalk(Talk):
+    """On the socket for programs of this machine, as the user with this number: the kernel notes who connects."""
+
+    def __init__(self, path, uid=None, timeout=60):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.settimeout(timeout)
+        if uid is not None:
+            os.seteuid(uid)
+        try:
+            self.socket.connect(str(path))
+        finally:
+            if uid is not None:
+                os.seteuid(0)
+        self.file = self.socket.makefile("rb")
+        self.greeting = self.answer()

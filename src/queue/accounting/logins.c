@@ -19,10 +19,10 @@ static struct verdict login_banned(struct arena *a, uint64_t ms)
 		    arena_printf(a, "this login is locked for %.*s after too many wrong passwords", STR_ARG(format_wait(a, ms))));
 }
 
-/* Did the client log in as a host that the configuration lists, without a password? */
-static bool is_listed(const struct msg_authenticated *m)
+/* Is the client a host that the configuration lists, or a user of this machine? Then there was no password to guess. */
+static bool is_known(const struct msg_authenticated *m)
 {
-	return str_eq(m->mechanism, S("DEVICE"));
+	return str_eq(m->mechanism, S("DEVICE")) || str_eq(m->mechanism, S("LOCAL"));
 }
 
 /* Passwords are perhaps guessed from this network: right and wrong ones wait for their turn, but no ban holds. A login that has
@@ -122,7 +122,7 @@ static struct verdict judge_success(struct client *c, struct arena *a, const str
 					 (unsigned long long)account->connections_max));
 	}
 	client_log_in(c, m->login, m->device);
-	if (!is_listed(m))
+	if (!is_known(m))
 		breaker_logged_in(account, str_of(c->place->name), now);
 	return ok();
 }
@@ -131,7 +131,7 @@ static void judge(struct client *c, struct arena *a, const struct msg_authentica
 {
 	uint64_t now = clock_now_ms();
 
-	answer->verdict = is_listed(m) ? ok() : judge_ban(c, a, m, now, answer);
+	answer->verdict = is_known(m) ? ok() : judge_ban(c, a, m, now, answer);
 	if (answer->verdict.class != OK)
 		return;
 	answer->counted = COUNTED_AS_JUDGED;

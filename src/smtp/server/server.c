@@ -56,8 +56,10 @@ void smtp_server_greet(struct smtp_server *s)
 void smtp_server_refuse(struct smtp_server *s, struct verdict v)
 {
 	begin_session(s);
-	v.class = TEMP;
-	v.code = 421;
+	if (v.class != PERM) {
+		v.class = TEMP;
+		v.code = 421;
+	}
 	server_refuse(s, v);
 }
 

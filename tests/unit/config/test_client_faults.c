@@ -151,6 +151,31 @@ TABLE(rewriting)
 TABLE(certificates)
 TABLE(foreign)
 
+static const struct row local[] = {
+	{ START "local = { socket = \"\"; drop = \"\"; };", 0, NULL },
+	{ START "local = { socket = \"/run/x.sock\"; drop = \"drop\"; users = ( { user = \"daemon\"; }, { user = \"*\"; } ); };",
+	  0, NULL },
+	{ START "local = { sockt = \"x\"; };", 2, "unknown key local.sockt; did you mean local.socket?" },
+	{ START "control = \"c.sock\";\nlocal = { socket = \"c.sock\"; };", 3, "expected another path than that of the control" },
+	{ START "local = { users = (\n { login = \"web\"; } ); };", 3, "expected the key local.users.user" },
+	{ START "local = { users = (\n { user = \"a b\"; } ); };", 3, "the name of a user of this machine, its number, or" },
+	{ START "local = { users = ( { user = \"daemon\"; },\n { user = \"daemon\"; } ); };", 3, "element 1 of the list is one" },
+	{ START "local = { users = ( { user = \"daemon\";\n refuse = true; login = \"web\"; } ); };", 3, "expected no login" },
+	{ START "local = { users = (\n { user = \"nobody-has-this\"; } ); };", 3, "is no user of this machine", true },
+	{ START "local = { users = ( { user = \"33\"; login = \"web\";\n sender = \"x@example.org\"; } ); };", 3,
+	  "a sender that the login \"web@relay.example.org\" is allowed to use" },
+	{ START "local = { users = ( { user = \"daemon\";\n sender = \"x@example.org\"; } ); };", 3,
+	  "a sender that the login \"daemon@relay.example.org\" is allowed to use" },
+	{ START
+	  "local = { users = ( { user = \"root\"; sender = \"x@example.org\"; },\n { user = \"0\"; sender = \"y@z.example\"; }, "
+	  "{ user = \"*\"; sender = \"y@z.example\"; } ); };",
+	  0, NULL },
+	{ START "senders = ( { user = \"web\"; addresses = [ \"@example.org\" ]; } );\n"
+		"local = { users = ( { user = \"daemon\"; login = \"WEB\"; sender = \"x@example.org\"; } ); };",
+	  0, NULL },
+};
+TABLE(local)
+
 /* The gateway of this machine, if it has one. */
 static void gateway(void **state)
 {
@@ -184,7 +209,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(auth_table),    cmocka_unit_test(proxies_table),   cmocka_unit_test(devices_table),
 		cmocka_unit_test(limits_table),  cmocka_unit_test(rewriting_table), cmocka_unit_test(certificates_table),
-		cmocka_unit_test(foreign_table), cmocka_unit_test(gateway),
+		cmocka_unit_test(foreign_table), cmocka_unit_test(local_table),     cmocka_unit_test(gateway),
 	};
 
 	return cmocka_run_group_tests_name("config client faults", tests, fixture_open, fixture_close);

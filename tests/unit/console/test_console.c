@@ -137,7 +137,7 @@ static int setup(void **state)
 	assert_int_equal(listen(listener, CLIENTS_MAX + 8), 0);
 	played_start(&w->role, &w->config);
 	played_connect(&w->role, ROLE_QUEUE, &queue_handlers);
-	ipc_send_listener(w->role.master, &(struct msg_listener){ .kind = 1 }, listener);
+	ipc_send_listener(w->role.master, &(struct msg_listener){ 0 }, listener);
 	close(listener);
 	*state = w;
 	return 0;

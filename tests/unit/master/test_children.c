@@ -174,9 +174,10 @@ static int setup_with(size_t upstreams)
 	world.config.upstreams_n = upstreams;
 	uv_loop_init(&loop);
 	*m = (struct master){ .loop = &loop, .config = &world.config, .generation = 1, .offers = 1, .workers = WORKERS };
-	m->control_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	m->control_dir_fd = open("/", O_PATH | O_CLOEXEC);
-	m->control_name = strdup("no-such-socket");
+	m->control.fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	m->control.dir_fd = open("/", O_PATH | O_CLOEXEC);
+	m->control.name = strdup("no-such-socket");
+	m->local = (struct unix_socket){ .fd = -1, .dir_fd = -1 };
 	m->lock_fd = -1;
 	uv_timer_init(&loop, &m->stop_timer);
 	m->stop_timer.data = m;
@@ -210,7 +211,6 @@ static int teardown(void **state)
 		if (m->children[i].process_open)
 			uv_process_kill(&m->children[i].process, SIGKILL);
 	run_until(have_ended);
-	close(m->control_fd);
 	uv_walk(m->loop, close_handle, NULL);
 	uv_run(m->loop, UV_RUN_DEFAULT);
 	return uv_loop_close(m->loop);
