@@ -12,6 +12,8 @@
  *   MAIL  the user's own name or number (UID), or no from: in a drop file: the sender of his login (local.users[].sender,
  *         or else its address). Only root is allowed to name any sender; for all others `senders` decides as for every
  *         login. <> is the null sender.
+ *         The same holds in From and Sender, but there a name of another user stands for the user's own sender: cron
+ *         writes "From: root (Cron Daemon)" whoever it runs as.
  *   RCPT  `rewrite` rules for NAME@realm come first; then root, postmaster, mailer-daemon and the names of system users (UID
  *         below 1000, or 65534) are the postmaster of the configuration; every other name is NAME@realm.
  * Limits, senders, rewrite, header correction, DKIM, the log and `explain` are those of the login.
@@ -64,6 +66,7 @@ struct local_message {
 	struct str parameters; /* of MAIL; a drop file has them only with a sender */
 	struct local_recipient *recipients;
 	size_t recipients_n;
+	bool shown; /* local_submit() prints the dialogue on standard error */
 };
 
 /* ---- drop_head.c: the lines in front of the message, without I/O ---- */

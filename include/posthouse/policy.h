@@ -107,6 +107,11 @@ bool local_name(const struct config *c, struct str address, struct str *name_out
  * realm. "": it has none. */
 struct str local_sender(const struct config *c, struct arena *a, const struct local_user *u, struct str address);
 
+/* An address in a field of the header section, where programs write names of users other than the one as whom they run (cron:
+ * "From: root (Cron Daemon)"): in a field of senders it stands for the user's own sender. For root, and in a field of recipients,
+ * it is NAME in the realm. The same view: it is no name of this machine. */
+struct str local_field(const struct config *c, struct arena *a, const struct local_user *u, bool is_sender, struct str address);
+
 /* The recipient that is meant, after rewriting: by the rules for NAME in the realm, then the postmaster for root, postmaster,
  * mailer-daemon and `system_users` (names, with spaces between). *postmaster_out: it is for the postmaster as such. An address
  * elsewhere is rewritten only. */

@@ -19,18 +19,25 @@
 
 /* ---- where ---- */
 
-static const char *first_of(const char *one, const char *other)
+/* The value of the configuration. Of a file with faults, or that this user cannot read, the rest is as it is by default. */
+static const char *configured(struct arena *a, struct str value, size_t faults, const char *otherwise)
 {
-	return one ? one : other;
+	return value.n == 0 && faults > 0 ? otherwise : arena_cstr(a, value);
 }
 
 struct send_places send_places(struct arena *a, const struct outgoing *m)
 {
-	struct send_places p = { first_of(m->socket, getenv("POSTHOUSE_LOCAL_SOCKET")),
-				 first_of(m->drop, getenv("POSTHOUSE_LOCAL_DROP")) };
+	struct send_places p = { m->socket ? m->socket : getenv("POSTHOUSE_LOCAL_SOCKET"),
+				 m->drop ? m->drop : getenv("POSTHOUSE_LOCAL_DROP") };
+	struct config_faults faults;
+	struct config *c;
 
-	p.socket = first_of(p.socket, LOCAL_SOCKET);
-	p.drop = first_of(p.drop, LOCAL_DROP);
+	if (p.socket && p.drop)
+		return p;
+	c = config_load(m->config_path, &faults);
+	p.socket = p.socket ? p.socket : configured(a, c->local.socket, faults.n, LOCAL_SOCKET);
+	p.drop = p.drop ? p.drop : configured(a, c->local.drop, faults.n, LOCAL_DROP);
+	config_free(c);
 	return p;
 }
 
@@ -75,7 +82,8 @@ static struct local_message message_of(struct arena *a, const struct outgoing *m
 				       .sender = m->sender,
 				       .parameters = sender_parameters(a, m),
 				       .recipients = ARENA_ARRAY(a, struct local_recipient, m->recipients.n),
-				       .recipients_n = m->recipients.n };
+				       .recipients_n = m->recipients.n,
+				       .shown = m->verbose };
 	struct str notify = notify_words(a, m->notify);
 
 	for (size_t i = 0; i < m->recipients.n; i++)

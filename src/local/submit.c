@@ -1,5 +1,6 @@
 /* submit.c - one message is submitted by SMTP on a connected socket: blocking code, in the order of the dialogue. */
 #include "posthouse/local.h"
+#include "posthouse/utf8.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 struct dialogue {
 	int fd;
 	struct arena *arena;
+	bool shown;
 	struct buf in;  /* what has come and is not read so far */
 	struct buf out; /* text on its way */
 };
@@ -43,6 +45,12 @@ int local_connect(const char *path)
 }
 
 /* ---- bytes ---- */
+
+static void show(const struct dialogue *d, char who, struct str line)
+{
+	if (d->shown)
+		fprintf(stderr, "%c: %.*s\n", who, STR_ARG(utf8_shown(d->arena, str_trim(line))));
+}
 
 static struct verdict lost(struct dialogue *d, const char *why)
 {
@@ -74,6 +82,7 @@ static struct verdict hear_line(struct dialogue *d, struct str *line_out)
 		if (end < all.n) {
 			*line_out = arena_str(d->arena, str_trim(str_head(all, end)));
 			buf_consume(&d->in, end + 1);
+			show(d, 'S', *line_out);
 			return ok();
 		}
 		room = buf_reserve(&d->in, 4096);
@@ -121,8 +130,10 @@ static struct verdict hear(struct dialogue *d)
 
 static struct verdict command(struct dialogue *d, struct str line)
 {
-	struct verdict v = say(d, line);
+	struct verdict v;
 
+	show(d, 'C', line);
+	v = say(d, line);
 	return v.class == OK ? hear(d) : v;
 }
 
@@ -235,7 +246,7 @@ struct verdict local_submit(int fd, const struct local_message *m, int text_fd, 
 			    struct arena *a)
 {
 	struct timeval within = { .tv_sec = (time_t)(within_ms / 1000), .tv_usec = (suseconds_t)(within_ms % 1000 * 1000) };
-	struct dialogue d = { .fd = fd, .arena = a };
+	struct dialogue d = { .fd = fd, .arena = a, .shown = m->shown };
 	struct verdict v;
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &within, sizeof within);

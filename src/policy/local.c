@@ -73,6 +73,17 @@ struct str local_sender(const struct config *c, struct arena *a, const struct lo
 	return at_realm(c, a, name);
 }
 
+struct str local_field(const struct config *c, struct arena *a, const struct local_user *u, bool is_sender, struct str address)
+{
+	struct str name;
+
+	if (!local_name(c, address, &name))
+		return address;
+	if (is_sender && u->sender.n > 0 && (u->uid != 0 || str_ieq(name, u->name)))
+		return u->sender;
+	return at_realm(c, a, name);
+}
+
 static bool is_in(struct str words, struct str name)
 {
 	struct str word;

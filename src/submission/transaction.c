@@ -65,6 +65,7 @@ static void note_origin(struct transaction *tx, const struct session *session)
 	tx->begun_at = clock_mono_ms();
 	tx->any_sender = session->local && session->user_here.uid == 0;
 	if (session->local) {
+		tx->user_here = &session->user_here;
 		tx->local_user = arena_printf(a, "%.*s, uid %llu", STR_ARG(session->user_here.name),
 					      (unsigned long long)session->user_here.uid);
 		tx->origin = arena_printf(a, "client=local uid=%llu user=%.*s mechanism=LOCAL",

@@ -38,13 +38,14 @@ struct transaction {
 
 	struct envelope envelope; /* from MAIL; what the text needs is added when it is submitted */
 	struct str device, client, origin;
-	struct str tls, mechanism;       /* for the log: version and cipher, how the client has logged in */
-	uint64_t begun_at;               /* monotonic ms */
-	struct str with, helo;           /* for Received; helo and client only where they are shown */
-	struct str local_user;           /* for Received: a user of this machine; "": none */
-	bool any_sender;                 /* it is root, who is allowed to use every sender */
-	bool listed;                     /* from a listed host: From is replaced by the sender */
-	bool declared_utf8, show_client; /* SMTPUTF8 */
+	struct str tls, mechanism;          /* for the log: version and cipher, how the client has logged in */
+	uint64_t begun_at;                  /* monotonic ms */
+	struct str with, helo;              /* for Received; helo and client only where they are shown */
+	struct str local_user;              /* for Received: a user of this machine; "": none */
+	const struct local_user *user_here; /* of the session, while it reads the header section; NULL: it is not a local one */
+	bool any_sender;                    /* it is root, who is allowed to use every sender */
+	bool listed;                        /* from a listed host: From is replaced by the sender */
+	bool declared_utf8, show_client;    /* SMTPUTF8 */
 	enum smtp_body declared_body;
 	uint64_t by_s;         /* RFC 2852 */
 	bool priority_changed; /* it is not the one that the client asked for */

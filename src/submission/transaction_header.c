@@ -118,9 +118,15 @@ static struct str default_author(const struct transaction *tx)
 	return tx->envelope.sender.n > 0 || !owned ? tx->envelope.sender : tx->envelope.login;
 }
 
+/* Names of this machine come to "localhost" first, so that they are known here. */
 static struct str rewrite(void *ctx, struct arena *a, bool is_sender, struct str address)
 {
-	return rewrite_address(ctx, a, is_sender, true, address);
+	const struct transaction *tx = ctx;
+	const struct config *c = role_config(tx->sub->role);
+
+	if (tx->user_here)
+		address = local_field(c, a, tx->user_here, is_sender, address);
+	return rewrite_address(c, a, is_sender, true, address);
 }
 
 struct verdict transaction_fix_header(struct transaction *tx)
@@ -131,9 +137,9 @@ struct verdict transaction_fix_header(struct transaction *tx)
 				  .id = tx->id,
 				  .now_ms = clock_now_ms(),
 				  .envelope_sender = default_author(tx),
-				  .domain = c->auth.realm,
-				  .rewrite = c->rewrite_n > 0 ? rewrite : NULL,
-				  .rewrite_ctx = (void *)c,
+				  .domain = tx->user_here ? S("localhost") : c->auth.realm,
+				  .rewrite = c->rewrite_n > 0 || tx->user_here ? rewrite : NULL,
+				  .rewrite_ctx = tx,
 				  .force_from = tx->listed ? tx->envelope.sender : S("") };
 	struct verdict v = mail_fixup(&tx->arena, &in, &tx->fixed);
 

@@ -86,6 +86,34 @@ static void test_senders(void **state)
 	}
 }
 
+static void test_fields(void **state)
+{
+	static const struct {
+		uint64_t uid;
+		bool is_sender;
+		const char *address, *becomes;
+	} rows[] = {
+		{ 33, true, "root@localhost", "robot@example.org" }, /* From: root (Cron Daemon) */
+		{ 33, true, "www-data@localhost", "robot@example.org" },
+		{ 33, true, "root@relay.example.org", "robot@example.org" },
+		{ 33, true, "root@example.org", "root@example.org" },
+		{ 33, false, "root@localhost", "root@example.org" },
+		{ 0, true, "www-data@localhost", "robot@example.org" }, /* the user's own name */
+		{ 0, true, "fail2ban@localhost", "fail2ban@example.org" },
+		{ 0, true, "x@elsewhere.example", "x@elsewhere.example" },
+	};
+	struct config c = make_config(1);
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct arena a = { 0 };
+		struct local_user u;
+
+		local_user_of(&c, &a, S("www-data"), rows[i].uid, &u);
+		assert_str(local_field(&c, &a, &u, rows[i].is_sender, str_of(rows[i].address)), rows[i].becomes);
+		arena_fini(&a);
+	}
+}
+
 static void test_recipients(void **state)
 {
 	static const struct {
@@ -133,10 +161,8 @@ static void test_realm_of_the_host(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_users),
-		cmocka_unit_test(test_senders),
-		cmocka_unit_test(test_recipients),
-		cmocka_unit_test(test_realm_of_the_host),
+		cmocka_unit_test(test_users),      cmocka_unit_test(test_senders),           cmocka_unit_test(test_fields),
+		cmocka_unit_test(test_recipients), cmocka_unit_test(test_realm_of_the_host),
 	};
 
 	return cmocka_run_group_tests_name("policy local", tests, NULL, NULL);
