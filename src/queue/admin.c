@@ -136,6 +136,10 @@ void handle_queue_page(void *ctx, struct channel *ch, const struct msg_queue_pag
 
 static void on_altered(void *ctx, struct verdict v, const struct altered *altered)
 {
+	static const char *const operations[] = {
+		[ALTER_RETRY] = "retry",     [ALTER_REMOVE] = "remove", [ALTER_HOLD] = "hold",
+		[ALTER_RELEASE] = "release", [ALTER_BOUNCE] = "bounce", [ALTER_REROUTE] = "reroute"
+	};
 	struct admin_call *c = ctx;
 	struct queue *q = c->queue;
 	struct msg_queue_altered answer = {
@@ -147,7 +151,7 @@ static void on_altered(void *ctx, struct verdict v, const struct altered *altere
 	};
 
 	if (v.class == OK)
-		log_info(NULL, "queue.altered", kv("operation", (unsigned)c->operation), kv("recipients", altered->count),
+		log_info(NULL, "queue.altered", kv("operation", operations[c->operation]), kv("recipients", altered->count),
 			 kv("in_flight", altered->in_flight), kv("reason", c->reason));
 	if (v.class == OK && c->operation != ALTER_RETRY && c->operation != ALTER_RELEASE)
 		leases_withdraw(&q->dispatch, altered->leased, altered->leased_n);
