@@ -15,7 +15,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define WITHIN_MS 300000 /* a step of the dialogue: RFC 5321 4.5.3.2 */
+#define WITHIN_MS      300000 /* a step of the dialogue: RFC 5321 4.5.3.2 */
+#define RECIPIENTS_MAX 100    /* of one message: RFC 5321 4.5.3.1.8; pickup cannot divide a file */
 
 /* ---- where ---- */
 
@@ -126,24 +127,49 @@ static int tell_refusals(struct arena *a, const struct local_message *local, str
 	return code;
 }
 
+/* Some of the recipients get a message of their own. */
+static int hand_over(struct arena *a, const struct send_places *p, const struct outgoing *m, struct local_message part)
+{
+	int fd = *p->socket ? local_connect(p->socket) : -ENOENT;
+	struct verdict v;
+
+	if (fd < 0)
+		return drop(p, &part, m,
+			    arena_cstr(a, arena_printf(a, "no relay answers at %s (%s)",
+						       *p->socket ? p->socket : "a local socket", strerror(-fd))));
+	v = local_submit(fd, &part, m->text_fd, 0, WITHIN_MS, a);
+	if (v.class == TEMP && str_eq(v.enhanced, S("4.5.3")) && part.recipients_n > 1) { /* the relay takes fewer at once */
+		struct local_message rest = part;
+		int first, second;
+
+		part.recipients_n /= 2;
+		rest.recipients += part.recipients_n;
+		rest.recipients_n -= part.recipients_n;
+		first = hand_over(a, p, m, part);
+		second = hand_over(a, p, m, rest);
+		return first ? first : second;
+	}
+	if (v.class == TEMP)
+		return drop(p, &part, m, arena_cstr(a, arena_printf(a, "not now: %u %.*s", v.code, STR_ARG(v.text))));
+	return tell_refusals(a, &part, v);
+}
+
 int send_local(struct arena *a, struct outgoing *m)
 {
 	struct send_places p = send_places(a, m);
-	struct local_message local = message_of(a, m);
-	struct verdict v;
-	int fd;
+	struct local_message all = message_of(a, m), part = all;
+	int code = EX_OK;
 
-	if (!local_message_valid(&local))
+	if (!local_message_valid(&all))
 		die(EX_DATAERR, "an address or a parameter has characters that no address can have: the message was not sent");
-	fd = *p.socket ? local_connect(p.socket) : -ENOENT;
-	if (fd < 0)
-		return drop(&p, &local, m,
-			    arena_cstr(a, arena_printf(a, "no relay answers at %s (%s)", *p.socket ? p.socket : "a local socket",
-						       strerror(-fd))));
-	v = local_submit(fd, &local, m->text_fd, 0, WITHIN_MS, a);
-	if (v.class == TEMP)
-		return drop(&p, &local, m, arena_cstr(a, arena_printf(a, "not now: %u %.*s", v.code, STR_ARG(v.text))));
-	if (v.class == OK && m->verbose)
-		fprintf(stderr, "posthouse: %.*s\n", STR_ARG(utf8_shown(a, v.text)));
-	return tell_refusals(a, &local, v);
+	for (size_t done = 0; done < all.recipients_n; done += part.recipients_n) {
+		size_t left = all.recipients_n - done;
+		int ended;
+
+		part.recipients = all.recipients + done;
+		part.recipients_n = left < RECIPIENTS_MAX ? left : RECIPIENTS_MAX;
+		ended = hand_over(a, &p, m, part);
+		code = code ? code : ended;
+	}
+	return code;
 }

@@ -124,6 +124,18 @@ def test_the_caller_is_known_and_a_stopped_relay_loses_nothing():
             assert m.message["From"].addresses[0].display_name == "The Name", m.bytes
 
 
+def test_many_recipients():
+    """More than a message of the relay can have: they get several."""
+    machine = Machine(limits="recipients_per_message = 30;")
+    everybody = [f"r{i:03}@example.net" for i in range(130)]
+    machine.inside(["/usr/sbin/sendmail", "-i", *everybody], input=MESSAGE)
+    wait_for(lambda: sorted(r for m in machine.sink.messages for r in m.recipients) == everybody, "all recipients, once")
+    assert machine.dropped() == []
+    machine.relay.stop()
+    machine.inside(["/usr/sbin/sendmail", "-i", *everybody], input=MESSAGE)
+    assert [len(re.findall("^to: ", f.read_text(), re.M)) for f in machine.dropped()] in ([100, 30], [30, 100])
+
+
 # ---- programs that write mail themselves ----
 def test_mailx():
     machine = Machine()
@@ -247,8 +259,8 @@ def test_smtp_on_standard_input():
 def test_aliases():
     machine = Machine()
     (machine.farm("/etc", "aliases") / "aliases").write_text("root: bob@example.net, ops\nops: carol@example.net, |/bin/pager\n")
-    done = machine.inside(["/usr/sbin/sendmail", "-i", "root"], input=MESSAGE)
-    assert "/bin/pager is not supported" in done.text, done.text
+    done = machine.inside(["/usr/sbin/sendmail", "-v", "-i", "root"], input=MESSAGE)
+    assert "/bin/pager is not supported" in done.text and f"C: RCPT TO:<{BOB}>" in done.text and "queued as" in done.text, done.text
     machine.expect(recipients=(BOB, "carol@example.net"))
     machine.inside(["/usr/sbin/sendmail", "-n", "-i", "root"], input=MESSAGE)
     machine.expect(recipients=(f"postmaster@{DOMAIN}",))
