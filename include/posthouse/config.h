@@ -221,11 +221,26 @@ struct secret_file {
 	bool readable;
 };
 
+/* An account that a variable asks for. */
+struct environment_user {
+	struct str login, password, variable;
+};
+
+/* What variables ask for that is no key: the command line makes it. */
+struct environment {
+	struct environment_user *users;
+	size_t users_n, users_capacity;
+	struct str_list domains;   /* in lower case */
+	bool dkim;                 /* with keys, which are made where they are missing: */
+	struct str_list selectors; /* "NAME", "DOMAIN=NAME" */
+};
+
 struct config {
 	struct arena arena;
-	struct str file;                /* where it was read from */
-	struct str source;              /* the text that was read, with its includes; not in slices */
-	struct source_run *source_runs; /* the files of its lines; private to the loader */
+	struct environment *environment; /* NULL: no variables were read; not in slices */
+	struct str file;                 /* where it was read from */
+	struct str source;               /* the text that was read, with its includes; not in slices */
+	struct source_run *source_runs;  /* the files of its lines; private to the loader */
 	size_t source_runs_n;
 	struct secret_file *secret_files; /* that the configuration names; not in slices */
 	size_t secret_files_n, secret_files_capacity;
@@ -299,6 +314,15 @@ struct config_faults {
 	struct config_fault *at;
 	size_t n;
 };
+
+/* ---- environment.c: master and command line only ---- */
+
+#define CONFIG_ENVIRONMENT "environment" /* in place of a path: there is no file */
+
+/* From now on this process makes configurations of the variables of its environment (posthouse-container(7)), together with the
+ * file, whose values they replace. */
+void config_use_environment(bool on);
+bool config_uses_environment(void);
 
 /* ---- loader.c: master and command line only ---- */
 

@@ -33,6 +33,10 @@ bool networks_contain(const struct str_list *networks, struct str address);
 
 /* Do the two have an address in common? Has the network fewer fixed bits than those? False for texts that are no network. */
 bool networks_overlap(struct str a, struct str b);
+/* The parts of a network that are left when this address is taken out of it, at most NETWORK_PARTS; the network itself, when the
+ * address is not in it. `parts` has room for them. */
+#define NETWORK_PARTS 128
+void network_without(struct arena *a, struct str network, struct str address, struct str_list *parts);
 bool network_wider(struct str network, unsigned v4_bits, unsigned v6_bits);
 
 /* Has the text bits behind those that count ("192.0.2.77/24")? Then nobody knows whether the host is meant or its network. */

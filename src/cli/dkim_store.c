@@ -18,13 +18,31 @@
 #define FILE_MAX  (1 * MIB)
 #define RELOAD_MS 60000
 
-static void find_directory(struct dkim_store *s)
+/* Variables have no directory: theirs is the state directory. */
+static void find_state_directory(struct dkim_store *s)
+{
+	struct config_faults faults;
+	struct config *c = config_load(s->config_path, &faults);
+
+	s->directory = arena_printf(&s->arena, "%.*s/", STR_ARG(c->state_dir));
+	config_free(c);
+}
+
+static void find_file_directory(struct dkim_store *s)
 {
 	char *absolute = realpath(s->config_path, NULL);
 	struct str path = str_of(absolute ? absolute : s->config_path);
 
 	s->directory = arena_str(&s->arena, str_head(path, str_rfind(path, '/') + 1));
 	free(absolute);
+}
+
+static void find_directory(struct dkim_store *s)
+{
+	if (config_uses_environment())
+		find_state_directory(s);
+	else
+		find_file_directory(s);
 	s->path = arena_cstr(&s->arena, arena_printf(&s->arena, "%.*s" DKIM_FILE, STR_ARG(s->directory)));
 }
 
@@ -150,8 +168,8 @@ void dkim_save(struct dkim_store *s)
 	const char *why;
 	struct buf b;
 
-	buf_init(&b, FILE_MAX);
-	dkim_file_format(&b, s->keys, s->n, s->directory);
+	buf_init(&b, FILE_MAX); /* what variables include is not relative to their place, since they have none */
+	dkim_file_format(&b, s->keys, s->n, config_uses_environment() ? S("\n") : s->directory);
 	why = file_replace(s->path, buf_view(&b), 0644);
 	if (why)
 		die(errno == EACCES || errno == EPERM ? EX_NOPERM : EX_CANTCREAT, "%s %s: %s", s->path, why, strerror(errno));

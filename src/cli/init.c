@@ -2,6 +2,7 @@
  * never overwrites a file. When a step fails, the files of the earlier steps are removed. */
 #include "dkim.h"
 #include "init.h"
+#include "provide.h"
 
 #include "cli.h"
 #include "user.h"
@@ -145,6 +146,12 @@ int command_init(const struct options *o, const char *config_path)
 {
 	struct init t = { .password_given = options_given(o, "password-stdin") };
 
+	if (config_uses_environment() && o->arguments_n == 0) {
+		provide(config_path);
+		return EX_OK;
+	}
+	if (o->arguments_n == 0)
+		die(EX_USAGE, "init: DOMAIN or ADDRESS is missing; `posthouse init --help` says more");
 	init_read_options(&t, o, config_path);
 	init_ask_questions(&t, o);
 	if (t.profile)

@@ -12,9 +12,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#define CERTIFICATE_DAYS 825
-#define CREATED_MAX      13
-#define INIT_KEYS        2 /* RSA first, then Ed25519 */
+#define CREATED_MAX 13
+#define INIT_KEYS   2 /* RSA first, then Ed25519 */
 
 struct lookup;      /* lookup.h */
 struct smtp_called; /* smtp_call.h */

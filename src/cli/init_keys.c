@@ -1,10 +1,10 @@
 /* init_keys.c - the keys that `posthouse init` makes, and a self-signed certificate. */
 #include "init.h"
+#include "self_signed.h"
 
 #include "posthouse/log.h"
 
 #include <openssl/pem.h>
-#include <openssl/rand.h>
 #include <openssl/x509v3.h>
 #include <sysexits.h>
 
@@ -15,65 +15,9 @@ static void write_key(struct init *t, const char *path, EVP_PKEY *key)
 	init_finish(t, file, path, PEM_write_PKCS8PrivateKey(file, key, NULL, NULL, 0, NULL, NULL) == 1);
 }
 
-static bool add_extension(X509 *certificate, int nid, const char *value)
-{
-	X509V3_CTX context;
-	X509_EXTENSION *extension;
-	bool added;
-
-	X509V3_set_ctx_nodb(&context);
-	X509V3_set_ctx(&context, certificate, certificate, NULL, NULL, 0);
-	extension = X509V3_EXT_conf_nid(NULL, &context, nid, value);
-	added = extension && X509_add_ext(certificate, extension, -1) == 1;
-	X509_EXTENSION_free(extension);
-	return added;
-}
-
-/* RFC 5280: a random serial number, and the same name as subject and issuer. */
-static bool name_certificate(struct init *t, X509 *certificate)
-{
-	X509_NAME *name = X509_get_subject_name(certificate);
-	unsigned char serial[16];
-	BIGNUM *number;
-	bool named;
-
-	if (RAND_bytes(serial, sizeof(serial)) != 1)
-		return false;
-	serial[0] = (unsigned char)((serial[0] & 0x3f) | 0x40);
-	number = BN_bin2bn(serial, sizeof(serial), NULL);
-	named = number && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate)) &&
-		X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-					   (const unsigned char *)arena_cstr(&t->arena, str_head(t->hostname, 64)), -1, -1,
-					   0) == 1 &&
-		X509_set_issuer_name(certificate, name) == 1;
-	BN_free(number);
-	return named;
-}
-
-/* A self-signed certificate for the host, which also serves for tests from the machine itself. */
-static X509 *make_certificate(struct init *t, EVP_PKEY *key)
-{
-	const char *names = arena_cstr(
-		&t->arena, arena_printf(&t->arena, "DNS:%.*s,DNS:localhost,IP:127.0.0.1,IP:::1", STR_ARG(t->hostname)));
-	/* RSA keys also decrypt, for clients that know no other exchange of keys than that */
-	const char *usage = EVP_PKEY_is_a(key, "RSA") ? "critical,digitalSignature,keyEncipherment" : "critical,digitalSignature";
-	X509 *c = X509_new();
-
-	if (c && X509_set_version(c, X509_VERSION_3) == 1 && name_certificate(t, c) &&
-	    X509_gmtime_adj(X509_getm_notBefore(c), -3600) &&
-	    X509_time_adj_ex(X509_getm_notAfter(c), CERTIFICATE_DAYS, 0, NULL) && X509_set_pubkey(c, key) == 1 &&
-	    add_extension(c, NID_basic_constraints, "critical,CA:FALSE") && add_extension(c, NID_key_usage, usage) &&
-	    add_extension(c, NID_ext_key_usage, "serverAuth") && add_extension(c, NID_subject_alt_name, names) &&
-	    add_extension(c, NID_subject_key_identifier, "hash") &&
-	    add_extension(c, NID_authority_key_identifier, "keyid:always") && X509_sign(c, key, EVP_sha256()) > 0)
-		return c;
-	X509_free(c);
-	return NULL;
-}
-
 static void write_certificate(struct init *t, EVP_PKEY *key, const char *chain_path, const char *key_path)
 {
-	X509 *certificate = key ? make_certificate(t, key) : NULL;
+	X509 *certificate = key ? self_signed(t->hostname, key) : NULL;
 	FILE *file;
 	bool written;
 

@@ -1,5 +1,6 @@
 /* init_summary.c - what `posthouse init` has made, and what remains to be done by people. */
 #include "init.h"
+#include "self_signed.h"
 
 #include "client.h"
 #include "smtp_call.h"

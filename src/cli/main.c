@@ -1,15 +1,21 @@
 /* main.c - `posthouse [-c FILE] COMMAND`: what needs nothing but the table of commands. */
 #include "cli.h"
+#include "provide.h"
 #include "send.h"
 
 #include "posthouse/log.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 int command_serve(const struct options *o, const char *config_path)
 {
+	if (config_uses_environment())
+		provide(config_path);
 	return serve(config_path);
 }
 
@@ -32,14 +38,26 @@ int command_help(const struct options *o, const char *config_path)
 	return EX_OK;
 }
 
+/* POSTHOUSE_ENV and POSTHOUSE_CONFIG say the same as --env and --config: an image has them, so that `docker exec` finds the
+ * relay. Where variables make the configuration, no file is needed. */
+static const char *find_configuration(const struct options *o)
+{
+	const char *file = o->config_path ? o->config_path : getenv("POSTHOUSE_CONFIG"), *env = getenv("POSTHOUSE_ENV");
+
+	config_use_environment(o->env || (env && *env && strcmp(env, "no") != 0 && strcmp(env, "0") != 0));
+	if (file && *file)
+		return file;
+	return config_uses_environment() && access(DEFAULT_CONFIG, F_OK) != 0 ? CONFIG_ENVIRONMENT : DEFAULT_CONFIG;
+}
+
 static int run(const struct options *o)
 {
 	if (o->help)
 		help_print(stdout, commands, o->command, o->verb);
 	else if (!o->command)
-		return command_version(o, o->config_path);
+		return command_version(o, "");
 	else
-		return o->command->run(o, o->config_path);
+		return o->command->run(o, find_configuration(o));
 	return EX_OK;
 }
 
@@ -65,8 +83,7 @@ static void read_options(struct options *o, int argc, char **argv)
 	*o = (struct options){ .command = command_by_name(commands, "sendmail"),
 			       .verb = "",
 			       .arguments = argv + 1,
-			       .arguments_n = (size_t)argc - 1,
-			       .config_path = DEFAULT_CONFIG };
+			       .arguments_n = (size_t)argc - 1 };
 }
 
 int main(int argc, char **argv)

@@ -138,6 +138,7 @@ static void take(struct reading *r, const struct command_row *row, const char *v
 
 	if (strcmp(row->name, "config") == 0)
 		o->config_path = value;
+	o->env |= strcmp(row->name, "env") == 0;
 	o->json |= strcmp(row->name, "json") == 0;
 	o->utc |= strcmp(row->name, "utc") == 0;
 	o->help |= strcmp(row->name, "help") == 0;
@@ -328,7 +329,7 @@ void options_read(struct options *o, const struct command_row *rows, int argc, c
 	int first;
 	struct reading r = { .o = o, .rows = rows };
 
-	*o = (struct options){ .verb = "", .config_path = DEFAULT_CONFIG };
+	*o = (struct options){ .verb = "" };
 	o->given = xcalloc((size_t)argc + 1, sizeof *o->given);
 	first = read_front(o, rows, argc, argv);
 	if (!o->command)

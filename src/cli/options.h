@@ -60,8 +60,8 @@ struct options {
 	const char *verb;                  /* "": the command has none */
 	char **arguments;                  /* in their order, behind the verb */
 	size_t arguments_n;
-	const char *config_path;
-	bool json, utc, help, version; /* options of every command */
+	const char *config_path;            /* NULL: it was not given */
+	bool env, json, utc, help, version; /* options of every command */
 	struct option_given {
 		const char *name, *value; /* value NULL: the option takes none */
 	} * given;

@@ -39,6 +39,8 @@ void config_free(struct config *c)
 		return;
 	wipe_rows(0, config_keys_n, c);
 	wipe_text(&c->source);
+	for (size_t i = 0; c->environment && i < c->environment->users_n; i++)
+		wipe_text(&c->environment->users[i].password);
 	arena_fini(&c->arena);
 	free(c);
 }

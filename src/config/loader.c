@@ -1,6 +1,6 @@
 /* loader.c - from the file to a validated struct config, or to the list of all its faults. Only the files that include loader.h
  * know libconfig. */
-#include "loader.h"
+#include "environment.h"
 
 #include "posthouse/secret.h"
 
@@ -75,10 +75,15 @@ static void sort_faults(struct config_faults *faults)
 	}
 }
 
+static bool has_file(const struct loader *l)
+{
+	return !str_eq(l->file, S(CONFIG_ENVIRONMENT));
+}
+
 static void set_dir(struct loader *l)
 {
-	char *absolute = realpath(arena_cstr(l->arena, l->file), NULL);
-	struct str file = absolute ? str_of(absolute) : l->file;
+	char *absolute = has_file(l) ? realpath(arena_cstr(l->arena, l->file), NULL) : NULL;
+	struct str file = absolute ? str_of(absolute) : has_file(l) ? l->file : S("/");
 	size_t slash = str_rfind(file, '/');
 
 	l->dir = slash < file.n ? arena_str(l->arena, str_head(file, slash + 1)) : S("./");
@@ -122,12 +127,28 @@ static struct config *loader_finish(struct loader *l)
 	return l->config;
 }
 
+/* Variables, files, and what is built in for the environment. */
+static void read_layers(struct loader *l)
+{
+	struct variables e = { .l = l };
+
+	source_begin(l);
+	if (config_uses_environment())
+		environment_add_all(&e);
+	l->layer = LAYER_FILES;
+	if (has_file(l))
+		source_read(l);
+	l->layer = LAYER_DEFAULTS;
+	if (config_uses_environment())
+		environment_add_defaults(&e);
+}
+
 struct config *config_load(const char *path, struct config_faults *faults_out)
 {
 	struct loader l;
 
 	loader_begin(&l, NEW(struct config), str_of(path), faults_out);
-	source_read(&l);
+	read_layers(&l);
 	return loader_finish(&l);
 }
 

@@ -71,7 +71,11 @@ const config_setting_t *setting_at(struct loader *l, bool exact, const char *for
 
 /* ---- source.c ---- */
 
-/* Assemble the file and all that it includes into l->text. Problems of the files, and mistakes that libconfig accepts silently
+/* Begin the text; add a piece of it that a variable of the environment makes (line 0: it has no lines of its own). */
+void source_begin(struct loader *l);
+void source_add(struct loader *l, struct str variable, unsigned line, struct str text);
+
+/* Add the file and all that it includes to l->text. Problems of the files, and mistakes that libconfig accepts silently
  * (numbers that are too large, texts over line ends), become faults. */
 void source_read(struct loader *l);
 
@@ -156,7 +160,14 @@ bool key_is_rsa(struct str pem); /* a private key, without passphrase */
 /* The strings that libconfig has copied can be secrets: overwrite them where they are. */
 void wipe_tree(config_setting_t *s);
 
+/* ---- environment.c ---- */
+
+/* The variable that sets a key; NULL: none does, or the environment is not used. */
+const char *environment_variable(const char *path);
+
 /* ---- rescue.c: from a text with faults, the keys that the command line needs to reach the relay ---- */
 void rescue(struct loader *l);
+/* The first text of this name in the assembled text; "": there is none. */
+struct str rescue_text(struct loader *l, const char *name);
 
 #endif

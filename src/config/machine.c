@@ -144,6 +144,15 @@ static unsigned check_parent(struct look *l, const char *key, const char *path)
 	return complain(l, key, path, "is not there and cannot be made: %s: %s", directory, strerror(errno));
 }
 
+/* Is it a directory that others can change? A volume of a container is often so, and nobody else is in there; one that belongs to
+ * root, and to the relay by its group alone, was given so by the orchestrator. */
+static bool is_open_to_others(const struct stat *st, const struct passwd *user)
+{
+	bool given = !user && st->st_uid != geteuid() && (st->st_gid == 0 || st->st_gid == getegid());
+
+	return st->st_mode & (given ? 0002 : 0022);
+}
+
 static unsigned check_state_dir(struct look *l, const struct passwd *user)
 {
 	struct config *c = l->config;
@@ -160,7 +169,7 @@ static unsigned check_state_dir(struct look *l, const struct passwd *user)
 	unsafe = statfs(path, &fs) == 0 ? directory_unsafe(&fs) : NULL;
 	if (unsafe)
 		return complain(l, "state_dir", path, "is on %s, where mail would not be safe; expected a local disk", unsafe);
-	if (st.st_mode & 0022) /* a volume of a container is often so, and nobody else is in there */
+	if (is_open_to_others(&st, user))
 		l->told(l->ctx, c, "state_dir", path,
 			arena_cstr(
 				&c->arena,

@@ -96,6 +96,11 @@ static struct str find_text(struct loader *l, struct str name)
 	return S("");
 }
 
+struct str rescue_text(struct loader *l, const char *name)
+{
+	return find_text(l, str_of(name));
+}
+
 /* One key that has no value, or its default. */
 static void rescue_key(struct loader *l, const char *path)
 {

@@ -241,9 +241,22 @@ static void copy_file(struct loader *l, struct str file, const char *path, unsig
 	buf_wipe(&b);
 }
 
-void source_read(struct loader *l)
+void source_begin(struct loader *l)
 {
 	buf_init(&l->text, 3 * FILE_MAX);
+}
+
+void source_add(struct loader *l, struct str variable, unsigned line, struct str text)
+{
+	struct scan s = { .l = l, .file = variable, .text = text, .line = line, .line_start = true };
+
+	begin_run(l, variable, line);
+	scan_file(&s);
+	copy(&(struct scan){ .l = l, .text = S("\n") }, 1);
+}
+
+void source_read(struct loader *l)
+{
 	copy_file(l, l->file, arena_cstr(l->arena, l->file), 0, NULL);
 }
 

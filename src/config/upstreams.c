@@ -144,7 +144,8 @@ static void check_file_mode(struct loader *l, size_t i)
 	if (!s || !config_setting_name(s) || strcmp(config_setting_name(s), "password") != 0)
 		return;
 	where = source_of(l, (unsigned)config_setting_source_line(s));
-	if (stat(arena_cstr(l->arena, where.file), &st) == 0 && secret_note(l, where.file, st.st_mode))
+	if (where.layer == LAYER_FILES && stat(arena_cstr(l->arena, where.file), &st) == 0 &&
+	    secret_note(l, where.file, st.st_mode))
 		warning(l, s,
 			"upstreams: everybody can read this file and the password in it; expected mode 0600, or password_file");
 }

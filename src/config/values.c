@@ -254,6 +254,7 @@ static void load_default_list(struct loader *l, size_t i, void *base)
 static void load_default(struct loader *l, const config_setting_t *group, size_t i, void *base)
 {
 	const struct key *k = &config_keys[i];
+	const char *variable = environment_variable(k->path);
 	struct str shown;
 
 	if (k->fallback && k->type == CFG_LIST) {
@@ -265,8 +266,8 @@ static void load_default(struct loader *l, const config_setting_t *group, size_t
 			fault(l, NULL, "the default of %s is wrong", k->path);
 	} else if (k->flags & REQUIRED && !(k->flags & LATER)) {
 		shown = schema_shown(l->arena, str_of(k->path));
-		fault(l, config_setting_is_root(group) ? NULL : group, "expected the key %.*s: it is needed. %s", STR_ARG(shown),
-		      k->help);
+		fault(l, config_setting_is_root(group) ? NULL : group, "expected the key %.*s%s%s: it is needed. %s",
+		      STR_ARG(shown), variable ? " or the variable " : "", variable ? variable : "", k->help);
 	}
 }
 

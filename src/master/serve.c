@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -281,7 +282,7 @@ static const char *absolute(const char *path)
 {
 	char here[PATH_MAX], *whole;
 
-	if (*path == '/')
+	if (*path == '/' || strcmp(path, CONFIG_ENVIRONMENT) == 0)
 		return path;
 	if (!getcwd(here, sizeof here) || asprintf(&whole, "%s/%s", here, path) < 0)
 		die(EX_OSERR, "the directory of %s cannot be found: %s", path, strerror(errno));

@@ -112,6 +112,27 @@ bool network_wider(struct str network, unsigned v4_bits, unsigned v6_bits)
 	return read_network(network, &n) && n.bits < (n.family == AF_INET ? v4_bits : v6_bits);
 }
 
+void network_without(struct arena *a, struct str network, struct str address, struct str_list *parts)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct network n, without;
+
+	if (!network_contains(network, address) || !read_network(network, &n) || !read_address(address, &without)) {
+		parts->at[parts->n++] = network;
+		return;
+	}
+	for (unsigned bit = n.bits; bit < without.bits;
+	     bit++) { /* the half without the address, then half of the rest, and so on */
+		struct network half = without;
+
+		half.bytes[bit / 8] ^= (unsigned char)(0x80u >> bit % 8);
+		for (unsigned below = bit + 1; below < without.bits; below++)
+			half.bytes[below / 8] &= (unsigned char)~(0x80u >> below % 8);
+		inet_ntop(half.family, half.bytes, text, sizeof(text));
+		parts->at[parts->n++] = arena_printf(a, "%s/%u", text, bit + 1);
+	}
+}
+
 /* The network of whole bytes in which an address is; a single address by itself. */
 static struct str network_of_bytes(struct arena *a, struct str address, size_t v4_bytes, size_t v6_bytes)
 {

@@ -71,7 +71,8 @@ static struct str read_line(struct arena *a, const char *text)
 		out = arena_printf(a, "%.*s %s%s%s", STR_ARG(out), o.given[i].name, o.given[i].value ? "=" : "",
 				   o.given[i].value ? o.given[i].value : "");
 	out = arena_printf(a, "%.*s%s%s%s%s%s", STR_ARG(out), o.json ? " +json" : "", o.utc ? " +utc" : "",
-			   o.help ? " +help" : "", o.version ? " +version" : "", strcmp(o.config_path, "F") == 0 ? " +F" : "");
+			   o.help ? " +help" : "", o.version ? " +version" : "",
+			   o.config_path && strcmp(o.config_path, "F") == 0 ? " +F" : "");
 	for (size_t i = 0; i < o.arguments_n; i++)
 		out = arena_printf(a, "%.*s%s%s", STR_ARG(out), i ? " " : " | ", o.arguments[i]);
 	options_fini(&o);

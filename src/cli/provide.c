@@ -1,0 +1,283 @@
+/* provide.c - `serve --env` and `init --env`: the certificate and the keys that are missing, made as the relay's user in
+ * state_dir. What is there stays. */
+#include "provide.h"
+
+#include "cli.h"
+#include "dkim.h"
+#include "self_signed.h"
+#include "user.h"
+
+#include "posthouse/directory.h"
+#include "posthouse/log.h"
+
+#include <errno.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define DKIM_BITS     2048
+#define RENEW_SECONDS (30 * 24 * 3600)
+
+/* ---- the certificate ---- */
+
+static X509 *read_certificate(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	X509 *c = file ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
+
+	if (file)
+		fclose(file);
+	return c;
+}
+
+/* Ours is made again for another host name and before it expires; one of an authority, which somebody has put there, never. */
+static bool is_good(const char *path, struct str hostname)
+{
+	time_t soon = time(NULL) + RENEW_SECONDS;
+	X509 *c = read_certificate(path);
+	bool ours, good;
+
+	if (!c)
+		return false;
+	ours = X509_NAME_cmp(X509_get_subject_name(c), X509_get_issuer_name(c)) == 0;
+	good = !ours ||
+	       (X509_check_host(c, hostname.p, hostname.n, 0, NULL) == 1 && X509_cmp_time(X509_get0_notAfter(c), &soon) > 0);
+	X509_free(c);
+	return good;
+}
+
+static struct str pem_of(struct arena *a, X509 *certificate)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *text = NULL;
+	long n = bio && PEM_write_bio_X509(bio, certificate) == 1 ? BIO_get_mem_data(bio, &text) : 0;
+	struct str pem = arena_str(a, str_make(text, (size_t)n));
+
+	BIO_free(bio);
+	return pem;
+}
+
+static void write_file(const char *path, struct str text, mode_t mode)
+{
+	const char *why = file_replace(path, text, mode);
+
+	if (why)
+		die(EX_CANTCREAT, "%s %s: %s", path, why, strerror(errno));
+}
+
+static void make_certificate(struct arena *a, struct str hostname, const char *chain, const char *key)
+{
+	EVP_PKEY *pkey = EVP_EC_gen("P-256");
+	X509 *certificate = pkey ? self_signed(hostname, pkey) : NULL;
+
+	if (!certificate)
+		die(EX_SOFTWARE, "OpenSSL could not make a certificate for %.*s", STR_ARG(hostname));
+	write_file(key, dkim_key_pem(a, pkey), 0600);
+	write_file(chain, pem_of(a, certificate), 0644);
+	fprintf(stderr, "posthouse: a self-signed certificate for %.*s was made: %s\n", STR_ARG(hostname), chain);
+	X509_free(certificate);
+	EVP_PKEY_free(pkey);
+}
+
+/* Only where the configuration has the built-in place for it. */
+static void provide_certificate(const struct config *c)
+{
+	struct arena a = { 0 };
+	const char *directory = arena_cstr(&a, arena_printf(&a, "%.*s/tls", STR_ARG(c->state_dir)));
+	const char *chain = arena_cstr(&a, arena_printf(&a, "%s/fullchain.pem", directory));
+	const char *key = arena_cstr(&a, arena_printf(&a, "%s/privkey.pem", directory));
+
+	if (c->certificates_n == 1 && str_eq(c->certificates[0].chain, str_of(chain)) && c->hostname.n > 0 &&
+	    !is_good(chain, c->hostname)) {
+		if (mkdir(directory, 0700) != 0 && errno != EEXIST)
+			die(EX_CANTCREAT, "%s: %s", directory, strerror(errno));
+		make_certificate(&a, c->hostname, chain, key);
+	}
+	arena_fini(&a);
+}
+
+/* ---- DKIM keys ---- */
+
+/* "DOMAIN=NAME", or "NAME" for all; "": none was given. */
+static struct str selector_for(const struct environment *made, struct str domain)
+{
+	struct str found = S("");
+
+	for (size_t i = 0; i < made->selectors.n; i++) {
+		struct str word = made->selectors.at[i];
+		size_t equals = str_find(word, '=');
+
+		if (equals == word.n && found.n == 0)
+			found = word;
+		else if (equals < word.n && str_ieq(str_head(word, equals), domain))
+			return str_from(word, equals + 1);
+	}
+	return found;
+}
+
+static bool has_keys(const struct dkim_store *s, struct str domain)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (str_ieq(s->keys[i].domain, domain))
+			return true;
+	return false;
+}
+
+/* A key file of that name that is there already, put there by hand or left by a start that was killed, is taken as it is. */
+static void add_key(struct dkim_store *s, struct str domain, struct str selector, enum dkim_algorithm algorithm, bool sign)
+{
+	struct str path =
+		arena_printf(&s->arena, "%.*s%.*s", STR_ARG(s->directory), STR_ARG(dkim_key_file(&s->arena, domain, selector)));
+	struct cfg_sign *key;
+
+	if (selector.n > 0 && access(arena_cstr(&s->arena, path), F_OK) == 0) {
+		ARENA_GROW(&s->arena, s->keys, s->n, s->capacity);
+		key = &s->keys[s->n++];
+		*key = (struct cfg_sign){ .domain = domain,
+					  .selector = selector,
+					  .key = path,
+					  .state = SIGN_PENDING,
+					  .oversign = true,
+					  .since = dkim_time(&s->arena, s->now) };
+	} else {
+		key = dkim_add(s, domain, selector, algorithm, DKIM_BITS);
+	}
+	if (sign)
+		key->state = SIGN_ACTIVE;
+	fprintf(stderr, "posthouse: DKIM key %.*s of %.*s was made%s: `posthouse dkim show %.*s` prints the record to publish\n",
+		STR_ARG(key->selector), STR_ARG(domain),
+		sign ? "" : "; it signs when `posthouse dkim rotate` has seen its record", STR_ARG(domain));
+}
+
+/* The first keys of a domain sign at once. Those of another selector later wait for their record, since the old ones sign. */
+static bool provide_domain(struct dkim_store *s, const struct environment *made, struct str domain)
+{
+	struct str selector = selector_for(made, domain);
+	bool first = !has_keys(s, domain);
+
+	if (selector.n > 0 ? dkim_find(s, domain, selector) != NULL : !first)
+		return false;
+	add_key(s, domain, selector, DKIM_RSA_SHA256, first);
+	if (selector.n == 0)
+		add_key(s, domain, selector, DKIM_ED25519_SHA256, first);
+	return true;
+}
+
+/* Does a person keep `sign`, in a file or a variable? */
+static bool is_by_hand(const struct config *c)
+{
+	struct arena a = { 0 };
+	struct str file, ours = arena_printf(&a, "%.*s/" DKIM_FILE, STR_ARG(c->state_dir));
+	bool by_hand = false;
+	unsigned line;
+
+	for (size_t i = 0; i < c->sign_n && !by_hand; i++)
+		by_hand = !config_place(c, &a, S("sign"), i, &file, &line) || !str_eq(file, ours);
+	arena_fini(&a);
+	return by_hand;
+}
+
+static void provide_keys(const struct config *c, const char *config_path)
+{
+	const struct environment *made = c->environment;
+	struct dkim_store s;
+	bool changed = false;
+
+	if (!made->dkim || made->domains.n == 0 || is_by_hand(c))
+		return;
+	dkim_open(&s, config_path, true);
+	for (size_t i = 0; i < made->domains.n; i++)
+		changed |= provide_domain(&s, made, made->domains.at[i]);
+	if (changed)
+		dkim_save(&s);
+	dkim_close(&s);
+}
+
+/* ---- all ---- */
+
+static bool has_faults(const struct config_faults *faults)
+{
+	for (size_t i = 0; i < faults->n; i++)
+		if (!faults->at[i].warning)
+			return true;
+	return false;
+}
+
+/* The certificate first: without it the configuration is not good, and then nothing else is touched. */
+static void provide_all(struct config *c, const char *config_path)
+{
+	struct config_faults faults;
+	struct config *good;
+
+	umask(0077);
+	provide_certificate(c);
+	good = config_load(config_path, &faults);
+	if (has_faults(&faults)) {
+		faults_print(&faults);
+		exit(EX_CONFIG);
+	}
+	provide_keys(good, config_path);
+	provide_accounts(good);
+	config_free(good);
+}
+
+static void make_state_dir(const struct config *c, const struct passwd *user)
+{
+	struct arena a = { 0 };
+	const char *path = arena_cstr(&a, c->state_dir);
+	int error = directory_make_for(path, user ? user->pw_uid : geteuid(), user ? user->pw_gid : getegid());
+
+	if (!error && user)
+		error = directory_give(path, user->pw_uid, user->pw_gid);
+	if (error)
+		die(EX_CANTCREAT, "%s: %s", path, strerror(error));
+	arena_fini(&a);
+}
+
+/* Root's part is done by a child that is the relay's user, so that no file in state_dir belongs to root. */
+static void provide_as(const struct passwd *user, struct config *c, const char *config_path)
+{
+	int status = 0;
+	pid_t child;
+
+	fflush(NULL);
+	child = fork();
+	if (child == 0) {
+		if (!become_user(user))
+			die(EX_OSERR, "cannot become %s: %s", user->pw_name, strerror(errno));
+		provide_all(c, config_path);
+		exit(EX_OK);
+	}
+	if (child < 0 || waitpid(child, &status, 0) != child)
+		die(EX_OSERR, "a child process: %s", strerror(errno));
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != EX_OK)
+		exit(WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE);
+}
+
+void provide(const char *config_path)
+{
+	struct config_faults faults;
+	struct config *c = config_load(config_path, &faults);
+	const struct passwd *user = NULL;
+	struct arena a = { 0 };
+
+	if (c->state_dir.n > 0 && c->environment) {
+		if (geteuid() == 0)
+			user = getpwnam(arena_cstr(&a, c->run_as));
+		if (geteuid() == 0 && !user)
+			die(EX_CONFIG, "run_as: there is no user \"%.*s\" on this machine", STR_ARG(c->run_as));
+		make_state_dir(c, user);
+		if (user)
+			provide_as(user, c, config_path);
+		else
+			provide_all(c, config_path);
+	}
+	arena_fini(&a);
+	config_free(c);
+}
