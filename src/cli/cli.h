@@ -53,6 +53,11 @@ struct message_name message_name_read(const char *text);
 #define MESSAGES_NAMED_MAX 100
 size_t session_messages(struct session *s, const struct message_name *m, uint64_t ids[MESSAGES_NAMED_MAX]);
 
+/* ---- program.c ---- */
+
+/* "posthouse", with the options that lead to this configuration, for people to type. */
+struct str program_with(struct arena *a, const char *config_path);
+
 /* ---- duration.c ---- */
 
 /* "90s", "15m", "4h", "5d", "2w". False: the text is no duration, or a longer one than `max_ms`. */

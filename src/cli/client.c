@@ -62,10 +62,7 @@ static int print_for(const struct client_row *row, const struct options *o, cons
 	struct arena a = { 0 };
 	struct config_faults faults;
 	struct config *c = config_load(config_path, &faults);
-	struct client_values v = { .program = strcmp(config_path, DEFAULT_CONFIG) == 0
-						      ? S("posthouse")
-						      : arena_printf(&a, "posthouse -c %s", config_path),
-				   .config = str_of(config_path) };
+	struct client_values v = { .program = program_with(&a, config_path), .config = str_of(config_path) };
 
 	if (faults_print(&faults) > 0) {
 		config_free(c);

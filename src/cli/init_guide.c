@@ -92,9 +92,7 @@ static const char *init_upstream_name(const struct init *t)
 
 const char *init_program(struct init *t)
 {
-	if (strcmp(t->config, DEFAULT_CONFIG) == 0)
-		return "posthouse";
-	return arena_cstr(&t->arena, arena_printf(&t->arena, "posthouse -c %s", t->config));
+	return arena_cstr(&t->arena, program_with(&t->arena, t->config));
 }
 
 struct str init_secret_name(struct init *t)

@@ -15,7 +15,8 @@ void session_open_within(struct session *s, const char *config_path, uint64_t wi
 	*s = (struct session){ 0 };
 	/* only the path of the socket is needed: faults elsewhere in the file do not matter */
 	if (c->control.n == 0)
-		die(EX_CONFIG, "%s cannot be read: `posthouse -c %s check` says more", config_path, config_path);
+		die(EX_CONFIG, "%s cannot be read: `%.*s check` says more", config_path,
+		    STR_ARG(program_with(&s->arena, config_path)));
 	s->control = control_open(c->control, within_ms, &why);
 	if (!s->control && (errno == ENOENT || errno == ECONNREFUSED))
 		die(EX_UNAVAILABLE, "no relay is running here (%.*s: %s)", STR_ARG(c->control), why);

@@ -178,7 +178,8 @@ static void load(struct user_command *u, const char *config_path)
 
 	u->config = config_load(config_path, &faults);
 	if (u->config->state_dir.n == 0 || u->config->control.n == 0)
-		die(EX_CONFIG, "%s cannot be used: `posthouse -c %s check` says more", config_path, config_path);
+		die(EX_CONFIG, "%s cannot be used: `%.*s check` says more", config_path,
+		    STR_ARG(program_with(&u->arena, config_path)));
 	u->state_dir = arena_cstr(&u->arena, u->config->state_dir);
 }
 

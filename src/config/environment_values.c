@@ -296,27 +296,39 @@ static bool run_is_writable(void)
 	return stat("/run", &st) == 0 && statvfs("/run", &v) == 0 && !(v.f_flag & ST_RDONLY) && st.st_mode & 0002;
 }
 
+/* Of a host name with three labels or more; "": there is none. */
+static struct str domain_above(struct str name)
+{
+	struct str above = str_from(name, str_find(name, '.') < name.n ? str_find(name, '.') + 1 : name.n);
+
+	return str_find(above, '.') < above.n ? above : S("");
+}
+
 void environment_add_defaults(struct variables *e)
 {
 	struct arena *a = e->l->arena;
-	struct str state = rescue_text(e->l, "state_dir"), name = own_name(a), first, keys;
+	struct str state = rescue_text(e->l, "state_dir"), name = rescue_text(e->l, "hostname"), first, keys;
 	struct str_list domains = e->l->config->environment->domains;
 
-	first = domains.n > 0 ? domains.at[0] : S("");
+	name = name.n > 0 ? name : own_name(a);
+	first = domains.n > 0 ? domains.at[0] : domain_above(name);
 	state = state.n > 0 ? path_resolve(e->l, state) : S("/var/lib/posthouse");
 	keys = arena_printf(a, "%.*s/dkim.conf", STR_ARG(state));
 	if (name.n == 0 && first.n > 0)
 		name = arena_printf(a, "relay.%.*s", STR_ARG(first));
 	if (name.n > 0)
-		environment_add(e, NULL, "hostname = \"%.*s\";", STR_ARG(name));
+		environment_add(e, NULL, "hostname = %.*s;", STR_ARG(environment_quoted(a, name)));
 	if (first.n > 0)
-		environment_add(e, NULL, "postmaster = \"postmaster@%.*s\";", STR_ARG(first));
+		environment_add(e, NULL, "postmaster = %.*s;",
+				STR_ARG(environment_quoted(a, arena_printf(a, "postmaster@%.*s", STR_ARG(first)))));
 	if (first.n > 0)
-		environment_add(e, NULL, "auth = { realm = \"%.*s\"; };", STR_ARG(first));
-	environment_add(e, NULL, "certificates = ( { chain = \"%.*s/tls/fullchain.pem\"; key = \"%.*s/tls/privkey.pem\"; } );",
-			STR_ARG(state), STR_ARG(state));
+		environment_add(e, NULL, "auth = { realm = %.*s; };", STR_ARG(environment_quoted(a, first)));
+	environment_add(e, NULL, "certificates = ( { chain = %.*s; key = %.*s; } );",
+			STR_ARG(environment_quoted(a, arena_printf(a, "%.*s/tls/fullchain.pem", STR_ARG(state)))),
+			STR_ARG(environment_quoted(a, arena_printf(a, "%.*s/tls/privkey.pem", STR_ARG(state)))));
 	if (!run_is_writable())
-		environment_add(e, NULL, "control = \"%.*s/control.sock\";", STR_ARG(state));
+		environment_add(e, NULL, "control = %.*s;",
+				STR_ARG(environment_quoted(a, arena_printf(a, "%.*s/control.sock", STR_ARG(state)))));
 	if (access(arena_cstr(a, keys), F_OK) == 0)
 		environment_add(e, NULL, "\n@include %.*s", STR_ARG(environment_quoted(a, keys)));
 }

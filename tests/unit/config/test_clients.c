@@ -74,6 +74,31 @@ static void keys_of_networks(void **state)
 	arena_fini(&a);
 }
 
+/* What is left of a network without an address: every other one is in exactly one part. */
+static void network_parts(void **state)
+{
+	static struct str at[NETWORK_PARTS];
+	struct str_list parts = { .at = at };
+	struct arena a = { 0 };
+
+	network_without(&a, S("192.0.2.0/29"), S("192.0.2.1"), &parts);
+	assert_int_equal(parts.n, 3);
+	assert_true(str_eq(at[0], S("192.0.2.4/30")));
+	assert_true(str_eq(at[1], S("192.0.2.2/31")));
+	assert_true(str_eq(at[2], S("192.0.2.0/32")));
+	parts.n = 0;
+	network_without(&a, S("192.0.2.0/29"), S("192.0.2.8"), &parts);
+	assert_int_equal(parts.n, 1);
+	assert_true(str_eq(at[0], S("192.0.2.0/29")));
+	parts.n = 0;
+	network_without(&a, S("192.0.2.1"), S("192.0.2.1"), &parts);
+	assert_int_equal(parts.n, 0);
+	network_without(&a, S("2001:db8::/64"), S("2001:db8::1"), &parts);
+	assert_int_equal(parts.n, 64);
+	assert_true(networks_contain(&parts, S("2001:db8::ffff")) && !networks_contain(&parts, S("2001:db8::1")));
+	arena_fini(&a);
+}
+
 static void overlaps(void **state)
 {
 	assert_true(networks_overlap(S("192.0.2.0/24"), S("192.0.2.9")));
@@ -325,17 +350,10 @@ static void internationalised(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(networks),
-		cmocka_unit_test(keys_of_networks),
-		cmocka_unit_test(overlaps),
-		cmocka_unit_test(gateways),
-		cmocka_unit_test(limits),
-		cmocka_unit_test(limits_of_devices),
-		cmocka_unit_test(devices),
-		cmocka_unit_test(rewriting),
-		cmocka_unit_test(options),
-		cmocka_unit_test(mechanisms),
-		cmocka_unit_test(internationalised),
+		cmocka_unit_test(networks),          cmocka_unit_test(network_parts), cmocka_unit_test(keys_of_networks),
+		cmocka_unit_test(overlaps),          cmocka_unit_test(gateways),      cmocka_unit_test(limits),
+		cmocka_unit_test(limits_of_devices), cmocka_unit_test(devices),       cmocka_unit_test(rewriting),
+		cmocka_unit_test(options),           cmocka_unit_test(mechanisms),    cmocka_unit_test(internationalised),
 	};
 
 	return cmocka_run_group_tests_name("config clients", tests, fixture_open, fixture_close);

@@ -65,6 +65,7 @@ static const struct {
 	{ DOMAINS, "postmaster = \"postmaster@example.org\";" },
 	{ DOMAINS, "realm = \"example.org\";" },
 	{ DOMAINS, "addresses = [ \"@example.org\", \"@example.net\" ];" },
+	{ "SERVER_HOSTNAME=helpdesk.example.com", "postmaster = \"postmaster@example.com\";" },
 	{ DOMAINS "HOSTNAME=mail.example.org", "hostname = \"mail.example.org\";" },
 	{ DOMAINS "POSTFIX_MYHOSTNAME=mx.example.org", "hostname = \"mx.example.org\";" },
 	{ DOMAINS "SERVER_HOSTNAME=mx.example.org\nPOSTHOUSE_HOSTNAME=own.example.org", "hostname = \"own.example.org\";" },
