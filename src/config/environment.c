@@ -128,8 +128,10 @@ static bool read_value(struct variables *e, struct variable *v, struct str path)
 		fault_at(e->l, v->name, 0, false, "%.*s cannot be read: %s", STR_ARG(v->file), why);
 	else
 		v->value = arena_str(e->l->arena, without_end(buf_view(&b)));
+	if (!why && v->value.n == 0)
+		fault_at(e->l, v->name, 0, false, "expected a value in %.*s, which is empty", STR_ARG(v->file));
 	buf_wipe(&b);
-	return !why;
+	return v->value.n > 0;
 }
 
 /* The same variable with and without _FILE says two things. */

@@ -167,6 +167,20 @@ static struct str_list without_gateways(struct arena *a, struct str_list network
 	return networks;
 }
 
+/* Postfix writes [2001:db8::]/64. */
+static struct str_list without_brackets(struct arena *a, struct str_list networks)
+{
+	for (size_t i = 0; i < networks.n; i++) {
+		struct str n = networks.at[i];
+		size_t end = str_find(n, ']');
+
+		if (n.p[0] == '[' && end < n.n)
+			networks.at[i] = arena_printf(a, "%.*s%.*s", STR_ARG(str_head(str_from(n, 1), end - 1)),
+						      STR_ARG(str_from(n, end + 1)));
+	}
+	return networks;
+}
+
 /* Nothing that other images call their networks makes a device by itself: it takes POSTHOUSE_DEVICE_SENDER. */
 static void add_devices(struct variables *e)
 {
@@ -184,7 +198,7 @@ static void add_devices(struct variables *e)
 		fault_at(e->l, networks->name, 0, false, "expected POSTHOUSE_DEVICE_SENDER beside it");
 	if (!networks || !sender)
 		return;
-	words = without_gateways(a, environment_words(a, networks->value));
+	words = without_gateways(a, without_brackets(a, environment_words(a, networks->value)));
 	to = environment_words(a, recipients ? recipients->value : S("*"));
 	fault_at(e->l, networks->name, 0, true, "whoever comes from these networks can send without a password, as %.*s",
 		 STR_ARG(sender->value));

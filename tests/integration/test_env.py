@@ -150,6 +150,28 @@ def test_names_of_another_image():
     assert f"_domainkey.{DOMAIN}" in relay.command("dkim", "show", "--offline", DOMAIN).stdout
 
 
+@time_limit(180)
+def test_secret_is_read_again():
+    """A reload reads the files of secrets again, of a path and of the service manager's credentials."""
+    context, certificate = tls_context(WORK_DIR(), "localhost")
+    sink = Sink(tls="starttls", tls_context=context, users={"me": "new"})
+    relay = Container(POSTHOUSE_DOMAINS=DOMAIN, POSTHOUSE_UPSTREAM=f"localhost:{sink.port}", POSTHOUSE_UPSTREAM_LOGIN="me",
+                      POSTHOUSE_UPSTREAM_PASSWORD_FILE="credential:isp", POSTHOUSE_UPSTREAM_CA=str(certificate), POSTHOUSE_USERS="alice:one")
+    certificate.chmod(0o644)
+    credentials = relay.top / "credentials"
+    credentials.mkdir()
+    (credentials / "isp").write_text("old\n")
+    relay.variables["CREDENTIALS_DIRECTORY"] = str(credentials)
+    relay.start()
+    relay.send("alice", "one")
+    wait_for(lambda: sink.logins, "a login that is refused")
+    assert not sink.messages
+    (credentials / "isp").write_text("new\n")
+    relay.command("reload")
+    relay.command("queue", "flush", "--all")
+    sink.wait()
+
+
 @time_limit(240)
 def test_restarts():
     """Mail, keys and what people have changed stay; what variables say otherwise takes effect."""

@@ -111,6 +111,7 @@ static const struct {
 	{ DOMAINS "OVERWRITE_FROM=\"Our Name\" <all@example.org>", "to = \"all@example.org\";" },
 	{ "POSTHOUSE_HOSTNAME=a.example.org\nPOSTMASTER_ADDRESS=p@example.org\nALLOW_EMPTY_SENDER_DOMAINS=true",
 	  "addresses = [ \"*\" ];" },
+	{ DOMAINS "MYNETWORKS=[2001:db8::]/64\nPOSTHOUSE_DEVICE_SENDER=app@example.org", "networks = [ \"2001:db8::/64\" ];" },
 	{ DOMAINS "POSTHOUSE_DEVICES=192.0.2.8/30\nPOSTHOUSE_DEVICE_SENDER=app@example.org", "networks = [ \"192.0.2.8/30\" ];" },
 	{ DOMAINS
 	  "POSTHOUSE_CONFIG_EXTRA=queue = { lifetime = \"4d\"; }; limits = { connections = 9; };\nPOSTHOUSE_MESSAGE_SIZE=1M",
@@ -153,6 +154,7 @@ static const struct {
 	{ DOMAINS "RELAYHOST=h.example\nRELAYHOST_USERNAME=me\nRELAYHOST_PASSWORD_FILE=/nowhere", "RELAYHOST_PASSWORD_FILE",
 	  "No such file", false },
 	{ DOMAINS "POSTHOUSE_LOG_LEVEL=info\nPOSTHOUSE_LOG_LEVEL_FILE=FIXTURE/format", "POSTHOUSE_LOG_LEVEL", "not both", false },
+	{ DOMAINS "POSTHOUSE_USERS_FILE=FIXTURE/empty", "POSTHOUSE_USERS_FILE", "which is empty", false },
 	{ DOMAINS "POSTHOUSE_USERS=alice", "POSTHOUSE_USERS", "NAME:PASSWORD", false },
 	{ DOMAINS "POSTHOUSE_USER=alice", "POSTHOUSE_USER", "both POSTHOUSE_USER and", false },
 	{ DOMAINS "POSTHOUSE_TLS_PORT=imaps", "POSTHOUSE_TLS_PORT", "expected a port", false },
@@ -277,6 +279,7 @@ static int open_all(void **state_)
 
 	snprintf(state, sizeof state, "%s/state", fixture_dir());
 	fixture_write("format", "json\n\n", 0444);
+	fixture_write("empty", "\n", 0444);
 	fixture_write("users", "# of the mail team\nalice:one\n\nbob:with, comma\r\n", 0444);
 	return result;
 }
