@@ -71,9 +71,9 @@ static void write_file(const char *path, struct str text, mode_t mode)
 		die(EX_CANTCREAT, "%s %s: %s", path, why, strerror(errno));
 }
 
-static void make_certificate(struct arena *a, struct str hostname, const char *chain, const char *key)
+/* Takes pkey. */
+static void make_certificate(struct arena *a, struct str hostname, EVP_PKEY *pkey, const char *chain, const char *key)
 {
-	EVP_PKEY *pkey = EVP_EC_gen("P-256");
 	X509 *certificate = pkey ? self_signed(hostname, pkey) : NULL;
 
 	if (!certificate)
@@ -85,19 +85,23 @@ static void make_certificate(struct arena *a, struct str hostname, const char *c
 	EVP_PKEY_free(pkey);
 }
 
-/* Only where the configuration has the built-in place for it. */
-static void provide_certificate(const struct config *c)
+/* Only where the configuration has the built-in place for it. As `init` does it, there is a second one for old devices, which
+ * know no ECDSA. */
+static void provide_certificate(const struct config *c, bool rsa)
 {
 	struct arena a = { 0 };
+	const char *kind = rsa ? "-rsa" : "";
 	const char *directory = arena_cstr(&a, arena_printf(&a, "%.*s/tls", STR_ARG(c->state_dir)));
-	const char *chain = arena_cstr(&a, arena_printf(&a, "%s/fullchain.pem", directory));
-	const char *key = arena_cstr(&a, arena_printf(&a, "%s/privkey.pem", directory));
+	const char *chain = arena_cstr(&a, arena_printf(&a, "%s/fullchain%s.pem", directory, kind));
+	const char *key = arena_cstr(&a, arena_printf(&a, "%s/privkey%s.pem", directory, kind));
+	bool wanted = false;
 
-	if (c->certificates_n == 1 && str_eq(c->certificates[0].chain, str_of(chain)) && c->hostname.n > 0 &&
-	    !is_good(chain, c->hostname)) {
+	for (size_t i = 0; i < c->certificates_n; i++)
+		wanted |= str_eq(c->certificates[i].chain, str_of(chain));
+	if (wanted && c->hostname.n > 0 && !is_good(chain, c->hostname)) {
 		if (mkdir(directory, 0700) != 0 && errno != EEXIST)
 			die(EX_CANTCREAT, "%s: %s", directory, strerror(errno));
-		make_certificate(&a, c->hostname, chain, key);
+		make_certificate(&a, c->hostname, rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256"), chain, key);
 	}
 	arena_fini(&a);
 }
@@ -216,7 +220,8 @@ static void provide_all(struct config *c, const char *config_path)
 	struct config *good;
 
 	umask(0077);
-	provide_certificate(c);
+	provide_certificate(c, false);
+	provide_certificate(c, true);
 	good = config_load(config_path, &faults);
 	if (has_faults(&faults)) {
 		faults_print(&faults);

@@ -12,6 +12,7 @@ const struct environment_row environment_rows[] = {
 #define KEY(name, key, remark)                   { ENV_KEY, "", name, key, ENV_NO_VALUE, AS_IT_IS, remark },
 #define UPSTREAM(name, key, remark)              { ENV_UPSTREAM, "", name, "upstreams[]." key, ENV_NO_VALUE, AS_IT_IS, remark },
 #define VALUE(name, ID, help)                    { ENV_VALUE, "", name, "", ENV_##ID, AS_IT_IS, help },
+#define PROCESS(name, help)                      { ENV_PROCESS, "", name, "", ENV_NO_VALUE, AS_IT_IS, help },
 #define OTHER(family, names, ours, form, remark) { ENV_OTHER, family, names, ours, ENV_NO_VALUE, form, remark },
 #define NONE(family, names, remark)              { ENV_NONE, family, names, "", ENV_NO_VALUE, AS_IT_IS, remark },
 #define QUIET(family, names, remark)             { ENV_QUIET, family, names, "", ENV_NO_VALUE, AS_IT_IS, remark },
@@ -187,7 +188,7 @@ static void take_variable(struct variables *e, struct str name, struct str value
 	}
 	if (row && row->kind == ENV_NONE)
 		fault_at(e->l, arena_str(e->l->arena, name), 0, true, "not used: %s", row->remark);
-	else if (!row || (row->kind != ENV_QUIET && row->value != ENV_CONFIG && row->value != ENV_ENV))
+	else if (!row || (row->kind != ENV_QUIET && row->kind != ENV_PROCESS))
 		take(e, row, name, value, is_file);
 }
 

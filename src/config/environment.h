@@ -6,7 +6,7 @@
 
 #define ENVIRONMENT_SET "POSTHOUSE_SET_"
 
-enum environment_kind { ENV_KEY, ENV_UPSTREAM, ENV_VALUE, ENV_OTHER, ENV_NONE, ENV_QUIET };
+enum environment_kind { ENV_KEY, ENV_UPSTREAM, ENV_VALUE, ENV_PROCESS, ENV_OTHER, ENV_NONE, ENV_QUIET };
 
 /* The variables that are not the value of one key. */
 enum environment_value {
@@ -14,6 +14,7 @@ enum environment_value {
 #define KEY(...)
 #define UPSTREAM(...)
 #define VALUE(name, ID, help) ENV_##ID,
+#define PROCESS(...)
 #define OTHER(...)
 #define NONE(...)
 #define QUIET(...)

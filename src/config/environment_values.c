@@ -318,6 +318,12 @@ static struct str domain_above(struct str name)
 	return str_find(above, '.') < above.n ? above : S("");
 }
 
+/* A path in a directory, in quotes. */
+static struct str below(struct arena *a, struct str directory, const char *name)
+{
+	return environment_quoted(a, arena_printf(a, "%.*s/%s", STR_ARG(directory), name));
+}
+
 void environment_add_defaults(struct variables *e)
 {
 	struct arena *a = e->l->arena;
@@ -337,12 +343,12 @@ void environment_add_defaults(struct variables *e)
 				STR_ARG(environment_quoted(a, arena_printf(a, "postmaster@%.*s", STR_ARG(first)))));
 	if (first.n > 0)
 		environment_add(e, NULL, "auth = { realm = %.*s; };", STR_ARG(environment_quoted(a, first)));
-	environment_add(e, NULL, "certificates = ( { chain = %.*s; key = %.*s; } );",
-			STR_ARG(environment_quoted(a, arena_printf(a, "%.*s/tls/fullchain.pem", STR_ARG(state)))),
-			STR_ARG(environment_quoted(a, arena_printf(a, "%.*s/tls/privkey.pem", STR_ARG(state)))));
+	environment_add(e, NULL, "certificates = ( { chain = %.*s; key = %.*s; },", STR_ARG(below(a, state, "tls/fullchain.pem")),
+			STR_ARG(below(a, state, "tls/privkey.pem")));
+	environment_add(e, NULL, "{ chain = %.*s; key = %.*s; } );", STR_ARG(below(a, state, "tls/fullchain-rsa.pem")),
+			STR_ARG(below(a, state, "tls/privkey-rsa.pem")));
 	if (!run_is_writable())
-		environment_add(e, NULL, "control = %.*s;",
-				STR_ARG(environment_quoted(a, arena_printf(a, "%.*s/control.sock", STR_ARG(state)))));
+		environment_add(e, NULL, "control = %.*s;", STR_ARG(below(a, state, "control.sock")));
 	if (access(arena_cstr(a, keys), F_OK) == 0)
 		environment_add(e, NULL, "\n@include %.*s", STR_ARG(environment_quoted(a, keys)));
 }

@@ -194,13 +194,14 @@ static void faults_of_variables(void **state_)
 static void nothing_to_say(void **state_)
 {
 	struct config_faults faults;
-	struct config *c =
-		load(DOMAINS "POSTHOUSE_SERVICE_HOST=10.0.0.1\nPOSTHOUSE_SERVICE_PORT=587\nPOSTHOUSE_PORT=tcp://10.0.0.1:587\n"
-			     "POSTHOUSE_PORT_587_TCP=tcp://10.0.0.1:587\nPOSTHOUSE_PORT_587_TCP_PROTO=tcp\n"
-			     "POSTHOUSE_PORT_587_TCP_PORT=587\nPOSTHOUSE_PORT_587_TCP_ADDR=10.0.0.1\nPOSTHOUSE_UPSTREAM=\n"
-			     "POSTHOUSE_SERVICE_PORT_SMTP=587\nTZ=Europe/Prague\nPOSTHOUSE_ENV=yes\nPATH=/bin\n"
-			     "POSTFIX_smtp_tls_wrappermode=yes\nDKIM_AUTOGENERATE=true",
-		     &faults);
+	struct config *c = load(
+		DOMAINS
+		"POSTHOUSE_SERVICE_HOST=10.0.0.1\nPOSTHOUSE_SERVICE_PORT=587\nPOSTHOUSE_PORT=tcp://10.0.0.1:587\n"
+		"POSTHOUSE_PORT_587_TCP=tcp://10.0.0.1:587\nPOSTHOUSE_PORT_587_TCP_PROTO=tcp\n"
+		"POSTHOUSE_PORT_587_TCP_PORT=587\nPOSTHOUSE_PORT_587_TCP_ADDR=10.0.0.1\nPOSTHOUSE_UPSTREAM=\n"
+		"POSTHOUSE_SERVICE_PORT_SMTP=587\nTZ=Europe/Prague\nPOSTHOUSE_ENV=yes\nPOSTHOUSE_LOCAL_DROP=/drop\nPATH=/bin\n"
+		"POSTFIX_smtp_tls_wrappermode=yes\nDKIM_AUTOGENERATE=true",
+		&faults);
 
 	if (faults.n > 0)
 		fail_msg("%s", fixture_faults(&faults));
