@@ -1,6 +1,7 @@
-"""man/posthouse-guide.7: its blocks as they stand there. A comment in front of each block says what it is, and its name: `run` for commands,
-`conf` for a part of posthouse.conf, `zone` for records, `file` for other files. What names places of a real machine is put into the
-directory of the test; systemctl is done by the test, since the relay is its child."""
+"""man/posthouse-guide.7 and man/posthouse-operation.7: their blocks as they stand there. A comment in front of each block says what it
+is, and its name: `run` for commands, `conf` for a part of posthouse.conf, `zone` for records, `file` for other files. What names places of
+a real machine is put into the directory of the test; systemctl is done by the test, since the relay is its child. The tasks of the second
+page are in test_operation_page.py."""
 import re
 
 from lib import *
@@ -10,7 +11,8 @@ from test_incident import ALICE, thief_at_work
 from test_login import PLAIN_WAYS, LDAP_CONFIG, LDAP_CONTENT, Wire, auth, needs, plain, try_login, works
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
-PAGE = (TOP / "man/posthouse-guide.7").read_text()
+PAGES = [TOP / "man/posthouse-guide.7", TOP / "man/posthouse-operation.7"]
+TEXT = "".join(page.read_text() for page in PAGES)
 SOCKET_DIRECTORY = "/run/saslauthd-posthouse"
 SBIN = os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -19,7 +21,7 @@ def plain_text(roff):
     return roff.replace("\\-", "-").replace("\\(aq", "'").replace("\\(dq", '"').replace("\\&", "").replace("\\e", "\\")
 
 
-BLOCKS = {name: (kind, plain_text(text)) for kind, name, text in re.findall(r'^\.\\" (run|conf|zone|file): (\S+)\n\.EX\n(.*?)^\.EE$', PAGE, flags=re.M | re.S)}
+BLOCKS = {name: (kind, plain_text(text)) for kind, name, text in re.findall(r'^\.\\" (run|conf|zone|file): (\S+)\n\.EX\n(.*?)^\.EE$', TEXT, flags=re.M | re.S)}
 
 
 def block(name, kind=None):
@@ -61,26 +63,27 @@ class Shell:
             said += self.commands(self.in_place(waiting), 0)
             waiting = ""
             verb, unit = line.split()[1:]
-            steps = {"stop": (self.relay.stop,), "start": (self.relay.start,), "restart": (self.relay.stop, self.relay.start)}[verb]
+            stop = (self.relay.stop,) if self.relay.process else ()
+            steps = {"stop": stop, "start": (self.relay.start,), "restart": (*stop, self.relay.start)}[verb]
             for step in steps if unit == "posthouse" else (self.on[unit],):
                 step()
         return said + self.commands(self.in_place(waiting), code)
 
 
 def test_every_block_is_tried():
-    """And nothing of the page is a block that no test knows."""
-    assert PAGE.count("\n.EX\n") == len(BLOCKS) and "\n.nf\n" not in PAGE
-    tests = pathlib.Path(__file__).read_text() + pathlib.Path(__file__).with_name("test_package.py").read_text()
+    """And nothing of the pages is a block that no test knows."""
+    assert TEXT.count("\n.EX\n") == len(BLOCKS) and "\n.nf\n" not in TEXT
+    tests = "".join(pathlib.Path(__file__).with_name(name).read_text() for name in ("test_guide.py", "test_operation_page.py", "test_package.py"))
     assert not [name for name in BLOCKS if f'"{name}"' not in tests]
-    assert all(len(line.encode()) <= 80 for line in PAGE.splitlines())
+    assert all(len(line.encode()) <= 80 for line in TEXT.splitlines())
     if shutil.which("mandoc"):
-        done = subprocess.run(["mandoc", "-T", "lint", "-W", "style", TOP / "man/posthouse-guide.7"], stdout=subprocess.PIPE, text=True)
+        done = subprocess.run(["mandoc", "-T", "lint", "-W", "style", *PAGES], stdout=subprocess.PIPE, text=True)
         assert done.returncode == 0 and not done.stdout, done.stdout
 
 
 def test_parts_of_the_configuration():
     """Each in a relay's configuration, which is good with it; where it replaces a part, without that one."""
-    for name in ("second-senders", "incident-limits", "printer-device", "machines"):
+    for name in ("second-senders", "incident-limits", "printer-device", "machines", "off-lifetime"):
         text = block(name, "conf")
         relay = Relay(1, start=False, users=())
         key = text.split()[0]
@@ -339,7 +342,7 @@ exec unshare -m sh -c 'mount --bind "{relay.dir}/ldap.conf" /etc/ldap/ldap.conf 
     works(relay, "carol", "looking glass")
 
 
-# ---- printers, other machines, the state ----
+# ---- printers, other machines ----
 def test_a_printer_and_another_machine():
     sink = Sink()
     relay = Relay(sink.port)
@@ -358,66 +361,3 @@ def test_a_printer_and_another_machine():
     shell.run("machine-try")
     received = sink.wait()[0]
     assert received.sender == "alerts@example.org" and b"From: alerts@example.org" in received.bytes and b"Subject: a test of web1" in received.bytes
-
-
-def two_relays():
-    """With a next hop that is not there yet, and mail that waits at the first one."""
-    sink = Sink(rcpt=lambda address: "451 4.7.1 later")
-    old = Relay(sink.port, retry='"1h"')
-    ids = {old.submit() for _ in range(3)}
-    for id in ids:
-        old.wait_event(id, "delivery.deferred")
-    return sink, old, ids
-
-
-def test_backup_and_restore():
-    sink, relay, ids = two_relays()
-    (relay.dir / "root").mkdir()
-    shell = Shell(relay, {"/root/": f"{relay.dir}/root/", "posthouse: ": "root: " if os.geteuid() == 0 else "nobody: ", " -xzpf": " -P -xzpf"})
-    shell.places["/etc/posthouse /var/lib/posthouse"] = f"{relay.conf} {relay.dir}/state"
-    shell.places = {k: shell.places[k] for k in sorted(shell.places, key=len, reverse=True)}
-    shell.run("backup")
-    listing = subprocess.run(["tar", "-tzf", relay.dir / "root/posthouse.tgz"], stdout=subprocess.PIPE, text=True, check=True).stdout
-    names = {os.path.basename(line.rstrip("/")) for line in listing.splitlines()}
-    assert {"posthouse.conf", "accounts", "login.key"} <= names and not names & {"queue.db", "queue.db-wal", "large", "reserve", "lock"}, names
-    shell.run("backup-queue")
-    assert {p.stem for p in (relay.dir / "root/queue").iterdir()} == ids
-    shell.run("backup-all")
-    assert {m["id"] for m in relay.queue()} == ids
-    listing = subprocess.run(["tar", "-tzf", relay.dir / "root/posthouse-all.tgz"], stdout=subprocess.PIPE, text=True, check=True).stdout
-    assert "/state/queue.db\n" in listing
-    # the disk is gone
-    relay.stop()
-    shutil.rmtree(relay.dir / "state")
-    relay.conf.unlink()
-    shell.run("restore")
-    assert relay.queue() == [] and try_login(relay, plain) == 235
-    sink.rcpt = None
-    shell.run("restore-queue")
-    sink.wait(3)
-    relay.wait_empty()
-
-
-def test_another_machine():
-    sink, old, ids = two_relays()
-    new = Relay(sink.port)
-    shared = pathlib.Path(WORK_DIR()) / "root"
-    shared.mkdir()
-    here, there = (Shell(r, {"/root/": f"{shared}/"}) for r in (old, new))
-    here.run("move-old")
-    sink.rcpt = None
-    said = there.run("move-new")
-    assert "imported" in said, said
-    here.run("move-end")
-    assert [m["id"] for m in new.queue() if m["held"]] and not sink.messages, "held mail is held there too"
-    there.run("move-release")
-    new.retry_until(lambda: len(sink.messages) == 3, "all mail by the new machine")
-    new.wait_empty()
-    assert len({m.bytes for m in sink.messages}) == 3 and old.process is None
-
-
-def test_an_upgrade():
-    relay = Relay(1, retry='"1h"')
-    id = relay.submit()
-    said = Shell(relay).run("upgrade")
-    assert "configuration is good" in said and relay.queue()[0]["id"] == id, said

@@ -239,7 +239,7 @@ def test_every_command_works_on_a_bare_debian():
             inside(root, block)
             found.remove(block)
         for path in ("bin/posthouse", "libexec/posthouse/posthouse-queue", "share/man/man8/posthouse.8", "share/man/man5/posthouse.conf.5",
-                     "share/man/man7/posthouse-guide.7", "share/man/man7/posthouse-log.7", "share/doc/posthouse/posthouse.conf", "lib/systemd/system/posthouse.service"):
+                     "share/man/man7/posthouse-guide.7", "share/man/man7/posthouse-operation.7", "share/man/man7/posthouse-log.7", "share/doc/posthouse/posthouse.conf", "lib/systemd/system/posthouse.service"):
             assert (root / "usr/local" / path).is_file(), path
         assert "ExecStart=/usr/local/bin/posthouse serve\n" in (root / "usr/local/lib/systemd/system/posthouse.service").read_text()
         # without cmocka there are no unit tests to build, and that is all
