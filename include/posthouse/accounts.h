@@ -63,6 +63,25 @@ struct verdict accounts_change(struct accounts *a, enum account_operation operat
 struct verdict accounts_lock(struct accounts *a, enum account_operation operation, struct str name, struct str device,
 			     struct str reason);
 
+/* ---- uses.c: when each password was last used, in state_dir/accounts.used. The login role alone writes it. ---- */
+struct account_uses;
+struct account_use {
+	uint64_t used_at;  /* ms UTC: it let somebody in; 0: not since account_uses_since() */
+	uint64_t tried_at; /* ms UTC: somebody tried to log in after it had expired; 0: not since then */
+};
+
+/* A missing file, or one that cannot be read, has no uses: they are counted from `now` (ms UTC) on. */
+struct account_uses *account_uses_open(const char *state_dir, uint64_t now);
+void account_uses_close(struct account_uses *u);
+uint64_t account_uses_since(const struct account_uses *u);
+struct account_use account_uses_find(const struct account_uses *u, struct str name, struct str device);
+
+/* A password of the account file was used now; not `fitted`: it has expired. True: what the file says is older than a day. */
+bool account_uses_note(struct account_uses *u, struct str name, struct str device, bool fitted, uint64_t now);
+
+/* Replace the file; passwords that are gone from the accounts are left out. False: errno says why. */
+bool account_uses_write(struct account_uses *u, const struct accounts *accounts);
+
 /* A line of the file (without its line end; views into `line`), and the reverse (with it). */
 bool account_parse_line(struct str line, struct account *account_out);
 struct str account_format_line(struct arena *a, const struct account *account);

@@ -53,7 +53,10 @@ struct secret_facts {
 
 struct account_fact {
 	struct str name, device;
+	uint64_t created_at;
 	uint64_t expires_at; /* 0: never */
+	uint64_t used_at;    /* when it last let somebody in; 0: not since accounts.uses_since */
+	uint64_t tried_at;   /* when somebody last used it after it had expired; 0: the same */
 };
 
 struct waiting_fact {
@@ -72,6 +75,7 @@ struct machine_facts {
 		bool known;
 		struct account_fact *at;
 		size_t n;
+		uint64_t uses_since; /* ms UTC; 0: uses are not known */
 	} accounts;
 	struct {
 		bool known;

@@ -45,7 +45,7 @@ static int take_lock(int directory)
 	return fd;
 }
 
-static bool write_all(int fd, struct str text)
+bool account_write_all(int fd, struct str text)
 {
 	while (text.n) {
 		ssize_t n = write(fd, text.p, text.n);
@@ -63,19 +63,19 @@ static bool write_all(int fd, struct str text)
 static bool write_accounts(int fd, const struct content *c, const bool *skip, const struct account *extra)
 {
 	struct arena lines = { 0 };
-	bool written = write_all(fd, S(heading));
+	bool written = account_write_all(fd, S(heading));
 
 	for (size_t i = 0; written && i < c->n; i++) {
 		if (extra && account_compare(extra, &c->at[i]) <= 0) {
-			written = write_all(fd, account_format_line(&lines, extra));
+			written = account_write_all(fd, account_format_line(&lines, extra));
 			extra = NULL;
 		}
 		if (written && !skip[i])
-			written = write_all(fd, account_format_line(&lines, &c->at[i]));
+			written = account_write_all(fd, account_format_line(&lines, &c->at[i]));
 		arena_reset(&lines);
 	}
 	if (written && extra)
-		written = write_all(fd, account_format_line(&lines, extra));
+		written = account_write_all(fd, account_format_line(&lines, extra));
 	arena_fini(&lines);
 	return written;
 }

@@ -32,6 +32,9 @@ void password_prepare_old(struct str password, struct secret *prepared_out);
 bool account_name_valid(struct str name);     /* with realm, lower case as far as ASCII goes */
 bool account_device_valid(struct str device); /* "" is valid */
 
+/* ---- change.c ---- */
+bool account_write_all(int fd, struct str text); /* false: errno says why */
+
 /* ---- content.c: one reading of the file ---- */
 struct content {
 	struct arena arena;

@@ -58,8 +58,14 @@ static void read_accounts(struct talk *t, struct machine_facts *m)
 			const struct rec_account *row = &answer->accounts.rows.at[k];
 
 			ARENA_GROW(t->a, m->accounts.at, m->accounts.n, capacity);
-			m->accounts.at[m->accounts.n++] = (struct account_fact){ row->name, row->device, row->expires_at };
+			m->accounts.at[m->accounts.n++] = (struct account_fact){ .name = row->name,
+										 .device = row->device,
+										 .created_at = row->created_at,
+										 .expires_at = row->expires_at,
+										 .used_at = row->used_at,
+										 .tried_at = row->tried_at };
 		}
+		m->accounts.uses_since = answer->accounts.uses_since;
 		page.cursor = answer->accounts.cursor;
 		m->accounts.known = page.cursor == 0;
 	}

@@ -43,7 +43,7 @@ static int run_change(struct user_command *u, bool generated)
 }
 
 /* ---- listing ---- */
-static const struct column columns[] = { { "LOGIN" }, { "MADE" }, { "EXPIRES" }, { "LOCKED" }, { "HOSTS" } };
+static const struct column columns[] = { { "LOGIN" }, { "MADE" }, { "USED" }, { "EXPIRES" }, { "LOCKED" }, { "HOSTS" } };
 
 /* When the password expires, as text. */
 static struct str expiry_text(struct user_command *u, uint64_t expires_at)
@@ -52,6 +52,11 @@ static struct str expiry_text(struct user_command *u, uint64_t expires_at)
 		return S("");
 	return arena_printf(&u->arena, "%s %.*s", expires_at <= clock_now_ms() ? "expired" : "expires",
 			    STR_ARG(time_text(&u->arena, expires_at)));
+}
+
+static struct str use_text(struct user_command *u, const struct rec_account *row)
+{
+	return row->used_at == 0 ? S("") : arena_printf(&u->arena, "used %.*s", STR_ARG(time_text(&u->arena, row->used_at)));
 }
 
 static struct str lock_text(struct user_command *u, const struct rec_account *row)
@@ -81,13 +86,14 @@ static void print_account(struct user_command *u, bool as_json, const struct rec
 	u->listed++;
 	hosts = hosts_of(u, row);
 	if (as_json)
-		json_print_document("account", json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "login", json_text(login),
-							 "account", json_text(name), "device", json_text(device), "created_at",
-							 json_time(row->created_at), "expires_at", json_time(row->expires_at),
-							 "locked_at", json_time(row->locked_at), "reason", json_text(row->reason),
-							 "hosts", json_text(hosts)));
+		json_print_document("account",
+				    json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "login", json_text(login), "account",
+					      json_text(name), "device", json_text(device), "created_at",
+					      json_time(row->created_at), "used_at", json_time(row->used_at), "expires_at",
+					      json_time(row->expires_at), "locked_at", json_time(row->locked_at), "reason",
+					      json_text(row->reason), "hosts", json_text(hosts)));
 	else
-		columns_row(&u->table, (struct str[]){ login, time_text(&u->arena, row->created_at),
+		columns_row(&u->table, (struct str[]){ login, time_text(&u->arena, row->created_at), use_text(u, row),
 						       expiry_text(u, row->expires_at), lock_text(u, row),
 						       hosts.n ? arena_printf(&u->arena, "hosts %.*s", STR_ARG(hosts)) : hosts });
 }
@@ -115,6 +121,7 @@ static struct verdict list_here(struct user_command *u, bool as_json)
 {
 	struct verdict v;
 	struct accounts *accounts = accounts_open(u->state_dir, &v);
+	struct account_uses *uses = account_uses_open(u->state_dir, clock_now_ms());
 
 	for (size_t i = 0; accounts && i < accounts_count(accounts); i++) {
 		const struct account *row = accounts_at(accounts, i);
@@ -125,8 +132,10 @@ static struct verdict list_here(struct user_command *u, bool as_json)
 						     .created_at = row->created_at,
 						     .expires_at = row->expires_at,
 						     .locked_at = row->locked_at,
-						     .reason = row->reason });
+						     .reason = row->reason,
+						     .used_at = account_uses_find(uses, row->name, row->device).used_at });
 	}
+	account_uses_close(uses);
 	accounts_close(accounts);
 	return v;
 }

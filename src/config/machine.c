@@ -109,8 +109,8 @@ static int try_access(struct look *l, const char *path, int mode)
  * Other files, such as lost+found of a volume, do not matter. */
 static unsigned check_state_entries(struct look *l, const char *path)
 {
-	static const char *const own_files[] = { "lock",         "accounts",     "accounts.lock", "login.key", "queue.db",
-						 "queue.db-wal", "queue.db-shm", "large",         "reserve" };
+	static const char *const own_files[] = { "lock",     "accounts",     "accounts.lock", "accounts.used", "login.key",
+						 "queue.db", "queue.db-wal", "queue.db-shm",  "large",         "reserve" };
 	struct arena *a = &l->config->arena;
 	unsigned n = 0;
 

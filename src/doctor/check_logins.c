@@ -99,41 +99,75 @@ void check_login_limits(struct doctor *d)
 
 /* ---- login.passwords ---- */
 
-#define ENDS_DAYS 14
+#define ENDS_DAYS   14
+#define TRIED_DAYS  7
+#define UNUSED_DAYS 180
 
 static struct str account_text(struct arena *a, const struct account_fact *f)
 {
 	return f->device.n > 0 ? arena_printf(a, "%.*s/%.*s", STR_ARG(f->name), STR_ARG(f->device)) : f->name;
 }
 
+/* Since when nobody has used it, as far as that is known; 0: it is not. */
+static uint64_t unused_since(const struct machine_facts *m, const struct account_fact *f)
+{
+	uint64_t since = m->accounts.uses_since;
+
+	if (since == 0)
+		return 0;
+	since = f->created_at > since ? f->created_at : since;
+	return f->used_at > since ? f->used_at : since;
+}
+
+static void tell_password(struct doctor *d, enum doctor_result result, struct str who, struct str found, struct str text,
+			  const char *remedy)
+{
+	finding_add(d, &(struct doctor_finding){
+			       .result = result,
+			       .subject = who,
+			       .found = found,
+			       .text = text,
+			       .remedy = { .text = str_of(remedy),
+					   .command = arena_printf(doctor_arena(d),
+								   "posthouse user passwd %.*s\nposthouse user remove %.*s",
+								   STR_ARG(who), STR_ARG(who)) } });
+}
+
+/* False: there is nothing to say. */
+static bool check_password(struct doctor *d, const struct machine_facts *m, const struct account_fact *one)
+{
+	struct arena *a = doctor_arena(d);
+	uint64_t now = doctor_now(d), unused = unused_since(m, one);
+	struct str who = account_text(a, one), ends = day_text(a, one->expires_at);
+	bool ended = one->expires_at > 0 && one->expires_at <= now;
+
+	if (ended && one->tried_at > one->expires_at && one->tried_at + TRIED_DAYS * DAY_MS > now)
+		tell_password(d, DOCTOR_WARNING, who, ends,
+			      arena_printf(a, "its password has ended on %.*s, and somebody has used it on %.*s", STR_ARG(ends),
+					   STR_ARG(day_text(a, one->tried_at))),
+			      "Give it a new one, or remove it:");
+	else if (one->expires_at > 0 && one->expires_at <= now + ENDS_DAYS * DAY_MS)
+		tell_password(d, DOCTOR_ADVICE, who, ends,
+			      arena_printf(a, "its password %s on %.*s", ended ? "has ended" : "ends", STR_ARG(ends)),
+			      "Give it a new one, or remove it:");
+	else if (unused > 0 && unused + UNUSED_DAYS * DAY_MS <= now)
+		tell_password(d, DOCTOR_ADVICE, who, day_text(a, unused),
+			      arena_printf(a, "nobody has used its password since %.*s", STR_ARG(day_text(a, unused))),
+			      "If it is needed, a new one does no harm; else remove it:");
+	else
+		return false;
+	return true;
+}
+
 void check_login_passwords(struct doctor *d)
 {
 	const struct machine_facts *m = machine_of(d);
-	struct arena *a = doctor_arena(d);
-	uint64_t now = doctor_now(d);
 	size_t bad = 0;
 
-	for (size_t i = 0; m->accounts.known && i < m->accounts.n; i++) {
-		const struct account_fact *one = &m->accounts.at[i];
-		struct str who = account_text(a, one);
-
-		if (one->expires_at == 0 || one->expires_at > now + ENDS_DAYS * DAY_MS)
-			continue;
-		bad++;
-		finding_add(
-			d,
-			&(struct doctor_finding){
-				.result = DOCTOR_ADVICE,
-				.subject = who,
-				.found = day_text(a, one->expires_at),
-				.text = arena_printf(a, "its password %s on %.*s", one->expires_at <= now ? "has ended" : "ends",
-						     STR_ARG(day_text(a, one->expires_at))),
-				.remedy = { .text = S("Give it a new one, or remove it:"),
-					    .command = arena_printf(a, "posthouse user passwd %.*s\nposthouse user remove %.*s",
-								    STR_ARG(who), STR_ARG(who)) } });
-	}
+	for (size_t i = 0; m->accounts.known && i < m->accounts.n; i++)
+		bad += check_password(d, m, &m->accounts.at[i]);
 	if (m->accounts.known && bad == 0)
-		finding_ok(d, S(""), S(""), S("no password ends within two weeks"));
+		finding_ok(d, S(""), S(""), S("no password ends within two weeks, and all are in use"));
 }
 
 /* ---- login.devices ---- */

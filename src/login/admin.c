@@ -9,7 +9,7 @@
 
 #define CHANGES_MAX  64
 #define REASON_MAX   500
-#define ROW_OVERHEAD 48 /* of a row in a page, beyond its texts */
+#define ROW_OVERHEAD 64 /* of a row in a page, beyond its texts */
 
 struct change {
 	struct login *login;
@@ -131,7 +131,7 @@ void changes_drop(struct login *l, const struct channel *ch)
 /* A page of rows, from number `cursor` on. When the file changes between two pages, a row can be listed twice or not at all. */
 void list_accounts(struct login *l, struct channel *ch, const struct msg_account_page *m)
 {
-	struct msg_accounts page = { .call = m->call };
+	struct msg_accounts page = { .call = m->call, .uses_since = account_uses_since(l->uses) };
 	const struct accounts *accounts;
 	struct arena a = { 0 };
 	size_t bytes = 0, i;
@@ -147,13 +147,16 @@ void list_accounts(struct login *l, struct channel *ch, const struct msg_account
 		page.rows.at = ARENA_ARRAY(&a, struct rec_account, rows_max + 1);
 		for (i = m->cursor; page.rows.n < rows_max && bytes < IPC_PAGE_MAX; i++) {
 			const struct account *row = accounts_at(accounts, i);
+			struct account_use use = account_uses_find(l->uses, row->name, row->device);
 
 			page.rows.at[page.rows.n++] = (struct rec_account){ .name = row->name,
 									    .device = row->device,
 									    .created_at = row->created_at,
 									    .expires_at = row->expires_at,
 									    .locked_at = row->locked_at,
-									    .reason = str_head(row->reason, REASON_MAX) };
+									    .reason = str_head(row->reason, REASON_MAX),
+									    .used_at = use.used_at,
+									    .tried_at = use.tried_at };
 			bytes += row->name.n + row->device.n + page.rows.at[page.rows.n - 1].reason.n + ROW_OVERHEAD;
 		}
 		page.cursor = rows_max && i < n ? i : 0;

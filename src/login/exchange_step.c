@@ -45,8 +45,10 @@ static void log_refusal(const struct exchange *e)
 		log_warning(&log, "login.misbound", kv("reason", r->misbound), kv("client", e->client));
 	if (r->verdict.class != PERM || r->name.n == 0)
 		return;
-	if (directory_end(e->login->directory, r->name, r->device) == PASSWORD_EXPIRED)
+	if (directory_end(e->login->directory, r->name, r->device) == PASSWORD_EXPIRED) {
 		log_warning(&log, "login.expired", kv("login", r->name), kv("device", r->device), kv("client", e->client));
+		login_note_use(e->login, r->name, r->device, false);
+	}
 	if (directory_end(e->login->directory, r->name, r->device) == PASSWORD_LOCKED)
 		log_warning(&log, "login.locked", kv("login", r->name), kv("device", r->device), kv("client", e->client));
 }
@@ -180,6 +182,8 @@ static void conclude(struct exchange *e)
 	}
 	look_again(e);
 	log_refusal(e);
+	if (r->verdict.class == OK)
+		login_note_use(e->login, r->name, r->device, true);
 	count_login(e->login, r->verdict);
 	ipc_send_login_reply(e->ch,
 			     &(struct msg_login_reply){ .call = e->call,

@@ -92,6 +92,8 @@ static void stop(struct role *r, uint64_t grace_ms)
 
 	exchanges_drop(&login, NULL);
 	local_users_drop(&login, NULL);
+	if (backend_is_ours(login.backend))
+		login_keep_uses(&login, true);
 	uv_timer_init(role_loop(r), &patience);
 	patience.data = r;
 	uv_timer_start(&patience, on_patience_ended, grace_ms < PATIENCE_MS ? grace_ms : PATIENCE_MS, 0);

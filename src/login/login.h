@@ -38,6 +38,9 @@ struct login {
 	const struct backend *backend;
 	struct workers *workers;
 	struct directory *directory;
+	struct account_uses *uses; /* of the passwords of the account file */
+	bool uses_due;             /* to be written, but not before: */
+	uint64_t uses_write_at;    /* on the monotonic clock */
 	struct cache *cache, *judged, *counted;
 	uint64_t cache_generation;         /* of the directory, when the cache was filled */
 	struct list exchanges;             /* logins whose client is still there */
@@ -59,6 +62,11 @@ void login_fini(struct login *l);
 
 /* Read the account file again if it has changed, and clear the cache then. TEMP: the file cannot be used now. */
 struct verdict login_refresh(struct login *l);
+
+/* A password was used; not `fitted`: it has expired. Only those of the account file are kept. */
+void login_note_use(struct login *l, struct str name, struct str device, bool fitted);
+/* Write when they were used, if that is due; `last`: the role stops. */
+void login_keep_uses(struct login *l, bool last);
 
 /* ---- exchange_start.c, exchange_step.c, exchange.c: logins under way ---- */
 void exchange_start(struct login *l, struct channel *ch, const struct msg_login_start *m);

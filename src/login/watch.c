@@ -23,6 +23,7 @@ static void on_checked(void *ctx, struct verdict v, const struct msg_logins_chec
 static void on_look(uv_timer_t *timer)
 {
 	watch_look(timer->data);
+	login_keep_uses(timer->data, false);
 }
 
 void watch_init(struct login *l)

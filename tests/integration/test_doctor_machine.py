@@ -186,6 +186,15 @@ def test_logins():
         expect_good(look(relay, id))
     relay.command("user", "add", "carol/phone", "--expires", "1d", input=PASSWORD + "\n")
     expect(look(relay, "login.passwords"), "advice", "carol@example.org/phone its password ends")
+    relay.command("user", "add", "dave", "--expires", "1s", input=PASSWORD + "\n")
+    wait_for(lambda: "expired" in relay.command("user", "list", "dave").stdout, "the password has expired")
+    expect(look(relay, "login.passwords"), "advice", "dave@example.org its password has ended")
+    try:
+        relay.connect(user="dave")
+        raise AssertionError("an expired password fits")
+    except smtplib.SMTPAuthenticationError:
+        pass
+    expect(look(relay, "login.passwords"), "warning", "dave@example.org its password has ended on")
     relay.write_config(senders='senders = ( { user = "alice"; addresses = [ "*" ]; } );', limits='breaker = "off";', auth='failures = "";',
                        extra='devices = ( { networks = [ "127.0.0.0/8" ]; user = "printer"; sender = "p@example.org"; '
                              'recipients = [ "*" ]; tls = "legacy"; i_know = true; } );')

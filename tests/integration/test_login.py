@@ -322,6 +322,26 @@ def test_names_that_exist_look_like_those_that_do_not():
 
 
 # ---- passwords of devices ----
+def test_the_last_use_of_a_password_is_kept():
+    relay = relay_with(users=[USER])
+    used = relay.dir / "state/accounts.used"
+
+    def use():
+        return rows_of(relay.command("user", "list", "--json").stdout)[0]["used_at"]
+
+    assert use() is None
+    assert try_login(relay, plain, "alice", "wrong") == 535 and use() is None
+    assert try_login(relay, plain, "alice", PASSWORD) == 235
+    first = use()
+    wait_for(lambda: used.exists() and f"{USER} - " in used.read_text(), what="the file of uses")
+    wait_for(lambda: try_login(relay, plain, "alice", PASSWORD) == 235 and use() > first, what="a later use")  # known, without a write
+    last = use()
+    relay.stop()
+    assert use() == last  # without the relay
+    relay.start()
+    assert use() == last and re.match(rf"{USER} .* used \d{{4}}-", relay.command("user", "list").stdout)
+
+
 def test_device_passwords_and_their_expiry():
     relay = relay_with(users=[USER])
     relay.command("user", "add", "alice/phone", "--expires", "90d", input="rabbit hole\n")
@@ -338,6 +358,8 @@ def test_device_passwords_and_their_expiry():
         assert try_login(relay, way, "alice", "rabbit hole") == 535
     assert abs(seconds_of(rows()[f"{USER}/phone"]["expires_at"]) - time.time() - 90 * 86400) < 600
     assert rows()[f"{USER}/printer"]["expires_at"] is None and rows()[USER]["expires_at"] is None
+    assert all(abs(seconds_of(rows()[name]["used_at"]) - time.time()) < 600 for name in (f"{USER}/phone", f"{USER}/printer")), rows()
+    assert rows()[USER]["used_at"] is None, rows()
     assert re.search(rf"{USER}/phone .* expires \d{{4}}-", relay.command("user", "list").stdout)
 
     relay.command("user", "passwd", "alice/phone", "--expires", "1s", input="red queen\n")

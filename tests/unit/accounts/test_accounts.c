@@ -4,6 +4,7 @@
 
 #include "posthouse/accounts.h"
 #include "posthouse/clock.h"
+#include "posthouse/units.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -350,6 +351,64 @@ static void test_lock(void **state)
 	accounts_close(a);
 }
 
+static struct account_use use_of(const struct account_uses *u, const char *name, const char *device)
+{
+	return account_uses_find(u, str_of(name), str_of(device));
+}
+
+/* What is noted is known at once, and after a restart as of the last time that it was written. */
+static void test_uses(void **state)
+{
+	struct fixture *f = *state;
+	struct accounts *a = open_accounts(f);
+	struct account_uses *u = account_uses_open(f->directory, 1000);
+
+	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("a@b"), S(""), S(V1), 0).class, OK);
+	assert_int_equal(accounts_change(a, ACCOUNT_ADD, S("a@b"), S("phone"), S(V2), 0).class, OK);
+	assert_int_equal(account_uses_since(u), 1000);
+	assert_int_equal(use_of(u, "a@b", "").used_at, 0);
+	assert_true(account_uses_note(u, S("a@b"), S(""), true, DAY_MS));
+	assert_true(account_uses_note(u, S("a@b"), S("phone"), false, DAY_MS + 1));
+	assert_true(account_uses_note(u, S("gone@b"), S(""), true, DAY_MS));
+	assert_true(account_uses_write(u, a));
+	/* once a day is enough for the file */
+	assert_false(account_uses_note(u, S("a@b"), S(""), true, 2 * DAY_MS - 1));
+	assert_int_equal(use_of(u, "a@b", "").used_at, 2 * DAY_MS - 1);
+	assert_true(account_uses_note(u, S("a@b"), S(""), true, 2 * DAY_MS));
+	assert_int_equal(use_of(u, "gone@b", "").used_at, 0);
+	account_uses_close(u);
+
+	u = account_uses_open(f->directory, 3 * DAY_MS);
+	assert_int_equal(account_uses_since(u), 1000);
+	assert_int_equal(use_of(u, "a@b", "").used_at, DAY_MS);
+	assert_int_equal(use_of(u, "a@b", "phone").tried_at, DAY_MS + 1);
+	assert_int_equal(use_of(u, "a@b", "phone").used_at, 0);
+	assert_int_equal(use_of(u, "a@b", "printer").tried_at, 0);
+	account_uses_close(u);
+	accounts_close(a);
+}
+
+/* A damaged file is as good as what can be read of it; a time in the future is none. */
+static void test_uses_that_cannot_be_read(void **state)
+{
+	struct fixture *f = *state;
+	struct account_uses *u;
+
+	snprintf(f->path, sizeof(f->path), "%s/accounts.used", f->directory);
+	write_file(f, "since 9000\n\na@b - 5 x\na@b\nb@b - 6 0\nc@b phone 7");
+	u = account_uses_open(f->directory, 8000);
+	assert_int_equal(account_uses_since(u), 8000);
+	assert_int_equal(use_of(u, "a@b", "").used_at, 0);
+	assert_int_equal(use_of(u, "b@b", "").used_at, 6);
+	assert_int_equal(use_of(u, "c@b", "phone").used_at, 0);
+	account_uses_close(u);
+	assert_int_equal(remove(f->path), 0);
+	assert_int_equal(symlink("/etc/passwd", f->path), 0);
+	u = account_uses_open(f->directory, 8000);
+	assert_int_equal(account_uses_since(u), 8000);
+	account_uses_close(u);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -361,6 +420,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refresh, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_malformed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_unusable_files, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_uses, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_uses_that_cannot_be_read, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_two_processes, set_up, tear_down),
 	};
 

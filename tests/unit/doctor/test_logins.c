@@ -60,10 +60,12 @@ static void test_limits(void **state)
 
 static void test_passwords(void **state)
 {
-	struct account_fact accounts[] = { { S("alice@example.org"), S("phone"), NOW + 10 * DAY_MS },
-					   { S("bob@example.org"), S(""), NOW - DAY_MS },
-					   { S("carol@example.org"), S(""), NOW + 30 * DAY_MS },
-					   { S("dave@example.org"), S(""), 0 } };
+	struct account_fact accounts[] = {
+		{ S("alice@example.org"), S("phone"), .expires_at = NOW + 10 * DAY_MS },
+		{ S("bob@example.org"), S(""), .expires_at = NOW - DAY_MS },
+		{ S("carol@example.org"), S(""), .expires_at = NOW + 30 * DAY_MS },
+		{ S("dave@example.org"), S("") },
+	};
 	struct machine_facts m = { .accounts = { true, accounts, 4 } };
 	struct table *t = run_with(DIRECT, m);
 
@@ -74,6 +76,35 @@ static void test_passwords(void **state)
 	m.accounts.at += 2;
 	m.accounts.n = 2;
 	plant_on(DIRECT, m, "login.passwords", DOCTOR_OK, "no password ends");
+}
+
+static void test_uses_of_passwords(void **state)
+{
+	struct account_fact accounts[] = {
+		{ S("alice@example.org"), S(""), .used_at = NOW - DAY_MS },
+		{ S("bob@example.org"), S(""), .created_at = NOW - 30 * DAY_MS },
+		{ S("carol@example.org"), S("phone"), .created_at = NOW - 400 * DAY_MS, .used_at = NOW - 181 * DAY_MS },
+		{ S("dave@example.org"), S("") },
+		{ S("eve@example.org"), S(""), .expires_at = NOW - 9 * DAY_MS, .tried_at = NOW - 6 * DAY_MS },
+		{ S("fay@example.org"), S(""), .expires_at = NOW - 9 * DAY_MS, .tried_at = NOW - 8 * DAY_MS },
+	};
+	struct machine_facts m = { .accounts = { true, accounts, 6, NOW - 200 * DAY_MS } };
+	struct table *t = run_with(DIRECT, m);
+
+	expect(t, "login.passwords", DOCTOR_ADVICE, "carol@example.org/phone nobody has used its password since 2025-09-02");
+	expect(t, "login.passwords", DOCTOR_ADVICE, "posthouse user remove carol@example.org/phone");
+	expect(t, "login.passwords", DOCTOR_ADVICE, "dave@example.org nobody has used its password since 2025-08-14");
+	expect(t, "login.passwords", DOCTOR_WARNING,
+	       "eve@example.org its password has ended on 2026-02-21, and somebody has used");
+	expect(t, "login.passwords", DOCTOR_ADVICE, "fay@example.org its password has ended");
+	table_free(t);
+	/* what was counted for a short time only says nothing */
+	m.accounts.n = 4;
+	m.accounts.uses_since = NOW - 179 * DAY_MS;
+	accounts[2].used_at = 0;
+	plant_on(DIRECT, m, "login.passwords", DOCTOR_OK, "all are in use");
+	m.accounts.uses_since = 0;
+	plant_on(DIRECT, m, "login.passwords", DOCTOR_OK, "all are in use");
 }
 
 static void test_devices(void **state)
@@ -102,7 +133,8 @@ static void test_devices(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_senders), cmocka_unit_test(test_limits),
-					    cmocka_unit_test(test_passwords), cmocka_unit_test(test_devices) };
+					    cmocka_unit_test(test_passwords), cmocka_unit_test(test_uses_of_passwords),
+					    cmocka_unit_test(test_devices) };
 
 	return cmocka_run_group_tests_name("doctor_logins", tests, fixture_open, fixture_close);
 }
