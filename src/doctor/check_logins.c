@@ -1,5 +1,7 @@
 /* check_logins.c - what a stolen password, or a host that needs none, could do here: senders, limits, passwords, devices. */
 #include "listeners.h"
+#include "run.h"
+#include "txt.h"
 
 #include "posthouse/address.h"
 #include "posthouse/policy.h"
@@ -23,7 +25,48 @@ static bool is_whole_provider(struct str pattern)
 	return at < pattern.n && (local.n == 0 || str_eq(local, S("*"))) && domain_is_providers(domain);
 }
 
-static void tell_sender(struct doctor *d, const struct cfg_senders *s, struct str pattern, bool all)
+/* All names below one that belongs to many: "@.com", "@.co.uk". */
+static bool is_below_suffix(struct arena *a, struct str pattern)
+{
+	struct str domain = str_from(pattern, str_rfind(pattern, '@') + 1), one = arena_printf(a, "x%.*s", STR_ARG(domain));
+
+	return domain.n > 1 && domain.p[0] == '.' && str_eq(organisational_domain(one), one) && name_form_fault(one).n == 0;
+}
+
+/* Is it somebody else's? Mail of it leaves from here directly, but no key here signs for it and its owner's SPF record excludes
+ * us. What goes by an upstream can be fine without these. */
+static bool is_others(struct doctor *d, struct str pattern)
+{
+	const struct situation *s = doctor_situation(d);
+	struct str name = str_from(pattern, str_rfind(pattern, '@') + 1);
+
+	for (size_t i = 0; i < s->domains_n && !s->offline; i++)
+		if (str_ieq(s->domains[i].name, name))
+			return s->domains[i].by_mx && !s->domains[i].by_upstream && !key_of(d, s->domains[i].name) &&
+			       result_of(d, CHECK_SPF_PASS, s->domains[i].name, S("")) == DOCTOR_FAILURE;
+	return false;
+}
+
+/* What is wrong with it; "": nothing. */
+static struct str pattern_fault(struct doctor *d, struct str pattern)
+{
+	struct arena *a = doctor_arena(d);
+
+	if (is_everything(pattern))
+		return S("is allowed to send as everybody (\"*\")");
+	if (is_whole_provider(pattern))
+		return arena_printf(a, "is allowed to send as everybody at a foreign provider (\"%.*s\")", STR_ARG(pattern));
+	if (is_below_suffix(a, pattern))
+		return arena_printf(a, "is allowed to send as everybody in \"%.*s\"", STR_ARG(pattern));
+	if (is_others(d, pattern))
+		return arena_printf(a,
+				    "is allowed to send as \"%.*s\", which seems to be somebody else's: no key here signs for "
+				    "it, and its SPF record excludes this relay",
+				    STR_ARG(pattern));
+	return S("");
+}
+
+static void tell_sender(struct doctor *d, const struct cfg_senders *s, struct str pattern, struct str text)
 {
 	struct arena *a = doctor_arena(d);
 
@@ -31,9 +74,7 @@ static void tell_sender(struct doctor *d, const struct cfg_senders *s, struct st
 			       .result = DOCTOR_WARNING,
 			       .subject = s->user,
 			       .found = pattern,
-			       .text = all ? S("is allowed to send as everybody (\"*\")")
-					   : arena_printf(a, "is allowed to send as everybody at a foreign provider (\"%.*s\")",
-							  STR_ARG(pattern)),
+			       .text = text,
 			       .remedy = { .text = S("List the addresses that it needs:"),
 					   .config = arena_printf(a, "senders = ( { user = \"%.*s\"; addresses = [ \"…\" ]; } );",
 								  STR_ARG(s->user)),
@@ -47,13 +88,12 @@ void check_login_senders(struct doctor *d)
 
 	for (size_t i = 0; i < c->senders_n; i++)
 		for (size_t k = 0; k < c->senders[i].addresses.n; k++) {
-			struct str pattern = c->senders[i].addresses.at[k];
-			bool all = is_everything(pattern);
+			struct str pattern = c->senders[i].addresses.at[k], fault = pattern_fault(d, pattern);
 
-			if (!all && !is_whole_provider(pattern))
+			if (fault.n == 0)
 				continue;
 			bad++;
-			tell_sender(d, &c->senders[i], pattern, all);
+			tell_sender(d, &c->senders[i], pattern, fault);
 		}
 	if (bad == 0)
 		finding_ok(d, S(""), S(""), S("each login has senders of its own"));

@@ -45,6 +45,26 @@ static void test_senders(void **state)
 	      "everybody at a foreign provider (\"@gmail.com\")");
 	plant(DIRECT "senders = ( { user = \"alice\"; addresses = [ \"me@gmail.com\", \"@example.org\" ]; } );", "",
 	      "login.senders", DOCTOR_OK, "");
+	plant(DIRECT "senders = ( { user = \"alice\"; addresses = [ \"@.co.uk\" ]; } );", "", "login.senders", DOCTOR_WARNING,
+	      "as everybody in \"@.co.uk\"");
+	plant(DIRECT "senders = ( { user = \"alice\"; addresses = [ \"@.example.co.uk\", \"@.lan\" ]; } );", "", "login.senders",
+	      DOCTOR_OK, "");
+}
+
+#define OTHERS(more) "senders = ( { user = \"alice\"; addresses = [ \"bob@bank.test\" ]; } ); " more
+#define BANK(spf)    "bank.test SOA 1\nbank.test MX 10 mx.mailbox.test\nbank.test TXT " spf "\n"
+
+static void test_domain_of_somebody_else(void **state)
+{
+	plant(DIRECT OTHERS(""), BANK("v=spf1 ip4:203.0.113.99 -all"), "login.senders", DOCTOR_WARNING,
+	      "\"bob@bank.test\", which seems to be somebody else's");
+	/* its owner lets us, or says nothing */
+	plant(DIRECT OTHERS(""), BANK("v=spf1 ip4:203.0.113.25 ip6:2001:db8::25 -all"), "login.senders", DOCTOR_OK, "");
+	plant(DIRECT OTHERS(""), BANK("nothing"), "login.senders", DOCTOR_OK, "");
+	/* a second domain that goes by the user's provider */
+	plant(DIRECT BASICS_UPSTREAM OTHERS(
+		      "routes = ( { senders = [ \"@bank.test\" ]; via = [ \"isp\" ]; }, { via = [ \"mx\" ]; } );"),
+	      BANK("v=spf1 ip4:203.0.113.99 -all"), "login.senders", DOCTOR_OK, "");
 }
 
 static void test_limits(void **state)
@@ -132,9 +152,10 @@ static void test_devices(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_senders), cmocka_unit_test(test_limits),
-					    cmocka_unit_test(test_passwords), cmocka_unit_test(test_uses_of_passwords),
-					    cmocka_unit_test(test_devices) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_senders),   cmocka_unit_test(test_domain_of_somebody_else), cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_passwords), cmocka_unit_test(test_uses_of_passwords),       cmocka_unit_test(test_devices)
+	};
 
 	return cmocka_run_group_tests_name("doctor_logins", tests, fixture_open, fixture_close);
 }
