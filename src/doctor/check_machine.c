@@ -262,15 +262,19 @@ void check_container_clients(struct doctor *d)
 		return;
 	}
 	finding_add(
-		d, &(struct doctor_finding){
-			   .result = DOCTOR_WARNING,
-			   .found = m->gateways.n > 0 ? m->gateways.at[0] : S(""),
-			   .text = arena_printf(a, "%llu of %llu client connections seem to come from the gateway",
-						(unsigned long long)m->clients.from_gateway, (unsigned long long)m->clients.all),
-			   .remedy = {
-				   .text = S("Let the container see its clients: the host's network (docker run --network host), "
-					     "a proxy with the PROXY protocol (listen.proxy_protocol), or in Kubernetes "
-					     "externalTrafficPolicy: Local.") } });
+		d,
+		&(struct doctor_finding){
+			.result = DOCTOR_WARNING,
+			.found = m->gateways.n > 0 ? m->gateways.at[0] : S(""),
+			.text = arena_printf(
+				a,
+				"%llu of %llu client connections since the relay's start on %.*s seem to come from the gateway",
+				(unsigned long long)m->clients.from_gateway, (unsigned long long)m->clients.all,
+				STR_ARG(day_text(a, m->relay.started_at))),
+			.remedy = {
+				.text = S("Let the container see its clients: the host's network (docker run --network host), "
+					  "a proxy with the PROXY protocol (listen.proxy_protocol), or in Kubernetes "
+					  "externalTrafficPolicy: Local.") } });
 }
 
 /* ---- queue.waits ---- */
