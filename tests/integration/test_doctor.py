@@ -166,6 +166,23 @@ def test_a_delivery_of_today_proves_that_port_25_is_open():
     bed.expect("port25.open", "ok", f"mx.mailbox.test [{server.host}]:{bed.mail_port} has answered")
 
 
+def test_the_daily_look_knows_of_deliveries_too():
+    home = Sink()
+    bed = Bed(upstream=f'{{ name = "home"; host = "127.0.0.1"; port = {home.port}; tls = "none"; }}', doctor=f'daily = true; addresses = [ "{V4}" ];',
+              routes=f'routes = ( {{ recipients = [ "@{DOMAIN}" ]; via = [ "home" ]; }}, {{ via = [ "mx" ]; }} );', delivery="ipv6 = false;",
+              environment={"POSTHOUSE_DOCTOR_DAY_MS": "14400"})
+    bed.probes = None  # nobody else answers
+    server = Scripted(host=own_address(), port=bed.mail_port)
+    bed.set("mx.mailbox.test", "A", server.host)
+    bed.set("mailbox.test", "MX", "1 mx.mailbox.test.")
+    bed.start()
+    [told] = home.wait(1)
+    assert "port25.open" in told.message.get_content(), told.message.get_content()
+    bed.relay.submit(to=["bob@mailbox.test"])
+    mended = home.wait(2)[1]
+    assert mended.message["Subject"] == "1 fault is mended" and "IPv4" in mended.message.get_content(), mended.message.get_content()
+
+
 # ---- domain.* ----
 def test_domain_that_does_not_exist():
     planted("domain.exists", "failure", "does not exist", bed=Bed(senders=f'senders = ( {{ user = "alice"; addresses = [ "@nothere.mailbox.test" ]; }} );'))
