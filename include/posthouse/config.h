@@ -284,6 +284,7 @@ struct config {
 		bool daily;
 		struct str_list addresses; /* that the world sees */
 		struct str_list lists;     /* DNS block lists */
+		struct str spamhaus_key;   /* a secret; "": lists are asked without */
 		struct str_list probe;     /* domains whose mail servers are greeted */
 		struct str_list ignore;    /* ids of checks, or "id:subject" */
 	} doctor;

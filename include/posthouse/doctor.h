@@ -199,6 +199,8 @@ struct doctor_evidence {
 	const struct dns_question *question;
 	const struct fact_dns *answer;
 };
+/* What people are shown of a text that has names of DNS: KEY in place of the key of a customer of Spamhaus. */
+struct str text_without_key(struct arena *a, struct str text);
 bool doctor_evidence(const struct doctor *d, const struct doctor_finding *f, size_t i, struct doctor_evidence *out);
 
 /* ---- a real run (run.c): looks on a loop until nothing is pending, or its time is over (20 s; with `deep` 60 s) ---- */

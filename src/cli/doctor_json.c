@@ -65,12 +65,13 @@ static json_t *evidence_json(struct doctor *d, const struct doctor_finding *f)
 	struct doctor_evidence e;
 
 	for (size_t i = 0; i < EVIDENCE_MAX && f->result != DOCTOR_OK && doctor_evidence(d, f, i, &e); i++)
-		json_array_append_new(list,
-				      json_pack("{s:o, s:o, s:o, s:i}", "question",
-						json_text(arena_printf(doctor_arena(d), "%.*s %s", STR_ARG(e.question->name),
-								       type_name(e.question->type))),
-						"server", json_text(e.answer->server), "answer",
-						json_text(answer_text(doctor_arena(d), e.answer)), "ms", (int)e.answer->ms));
+		json_array_append_new(
+			list, json_pack("{s:o, s:o, s:o, s:i}", "question",
+					json_text(arena_printf(doctor_arena(d), "%.*s %s",
+							       STR_ARG(text_without_key(doctor_arena(d), e.question->name)),
+							       type_name(e.question->type))),
+					"server", json_text(e.answer->server), "answer",
+					json_text(answer_text(doctor_arena(d), e.answer)), "ms", (int)e.answer->ms));
 	return list;
 }
 

@@ -6,6 +6,8 @@
 #include "posthouse/names.h"
 #include "posthouse/units.h"
 
+#include <ctype.h>
+
 /* Two listeners on one port need different addresses; "*" is all of them. */
 static void check_listen(struct loader *l)
 {
@@ -127,6 +129,19 @@ static void check_delivery(struct loader *l)
 	check_trust_anchor(l);
 }
 
+/* It becomes a label of names. */
+static void check_doctor(struct loader *l)
+{
+	struct str key = l->config->doctor.spamhaus_key;
+	bool is_label = key.n <= 63;
+
+	for (size_t i = 0; i < key.n; i++)
+		is_label = is_label && isalnum((unsigned char)key.p[i]);
+	if (!is_label)
+		fault(l, setting_near(l, "doctor.spamhaus_key"),
+		      "doctor.spamhaus_key: expected letters and digits, as Spamhaus gives them");
+}
+
 /* Only for a value from the file: the default can be longer than a short lifetime. */
 static void check_queue(struct loader *l)
 {
@@ -154,4 +169,5 @@ void checks_run(struct loader *l)
 	routes_check(l);
 	check_queue(l);
 	check_delivery(l);
+	check_doctor(l);
 }

@@ -32,7 +32,8 @@ enum key_flag {
 	FILLED = 8,     /* no key of the file: the loader fills it in */
 	PATH = 16,      /* a relative path is taken from the configuration file's directory */
 	LOWER_CASE = 32,
-	BYTES = 64, /* the amount of a rate is a size */
+	BYTES = 64,  /* the amount of a rate is a size */
+	EMPTY = 128, /* a list with a default can be empty: then there are none, instead of the default */
 };
 
 /* What a text must look like. */

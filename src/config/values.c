@@ -194,7 +194,8 @@ static void load_scalar(struct loader *l, const config_setting_t *s, const struc
 
 static void load_rows(struct loader *l, const config_setting_t *group, size_t skip, size_t from, size_t end, void *base);
 
-/* An array of scalars or groups. A required key must have an element. */
+/* An array of scalars or groups. A required key must have an element, and so must one with a
+ * default, unless it can be empty. */
 static void load_array(struct loader *l, const config_setting_t *s, size_t i, void *base)
 {
 	const struct key *k = &config_keys[i];
@@ -209,7 +210,7 @@ static void load_array(struct loader *l, const config_setting_t *s, size_t i, vo
 	}
 	if (n > ELEMENTS_MAX)
 		fault(l, s, "%.*s: expected at most %d elements", STR_ARG(shown), ELEMENTS_MAX);
-	else if (n == 0 && (k->fallback || k->flags & REQUIRED))
+	else if (n == 0 && (k->fallback || k->flags & REQUIRED) && !(k->flags & EMPTY))
 		fault(l, s, "%.*s: expected at least one element", STR_ARG(shown));
 	if (!elements)
 		return;

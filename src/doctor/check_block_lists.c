@@ -37,7 +37,18 @@ struct asked {
 	const struct list *known; /* NULL: only its zone is known */
 };
 
-static struct asked list_of(struct str zone)
+/* The zone that a customer of Spamhaus asks: a zone of the list in which the key is the first label. */
+static struct str keyed_zone(struct doctor *d, struct str zone)
+{
+	struct str key = doctor_config(d)->doctor.spamhaus_key, label = str_head(zone, str_find(zone, '.'));
+	struct str rest = str_from(zone, label.n);
+
+	if (key.n == 0 || (!str_ieq(rest, S(".spamhaus.org")) && !str_ieq(rest, S(".dq.spamhaus.net"))))
+		return zone;
+	return arena_printf(doctor_arena(d), "%.*s.%.*s.dq.spamhaus.net", STR_ARG(key), STR_ARG(label));
+}
+
+static struct asked list_of(struct doctor *d, struct str zone)
 {
 	struct asked l = { zone, zone, NULL };
 
@@ -45,7 +56,7 @@ static struct asked list_of(struct str zone)
 		struct str name = str_of(lists[i].zone);
 
 		if (str_ieq(zone, name) || (zone.n > name.n && str_iends(zone, name) && zone.p[zone.n - name.n - 1] == '.'))
-			return (struct asked){ zone, name, &lists[i] };
+			return (struct asked){ keyed_zone(d, zone), name, &lists[i] };
 	}
 	return l;
 }
@@ -263,7 +274,7 @@ void check_dnsbl_address(struct doctor *d)
 	if (doctor_situation(d)->addresses_n == 0)
 		finding_skip(d, S(""), S(""), S("address.public"));
 	for (size_t i = 0; i < asked->n; i++) {
-		struct asked l = list_of(asked->at[i]);
+		struct asked l = list_of(d, asked->at[i]);
 
 		if (!l.known || l.known->kind != DOMAINS)
 			check_address_list(d, &l);
@@ -315,7 +326,7 @@ void check_dnsbl_policy(struct doctor *d)
 	const struct str_list *asked = &doctor_config(d)->doctor.lists;
 
 	for (size_t i = 0; i < asked->n; i++) {
-		struct asked l = list_of(asked->at[i]);
+		struct asked l = list_of(d, asked->at[i]);
 
 		for (size_t k = 0; has_policy(l.known) && k < s->addresses_n; k++) {
 			struct trial t = try_family(d, &l, s->addresses[k].at.ss_family);
@@ -355,7 +366,7 @@ void check_dnsbl_domain(struct doctor *d)
 	const struct config *c = doctor_config(d);
 
 	for (size_t i = 0; i < c->doctor.lists.n; i++) {
-		struct asked l = list_of(c->doctor.lists.at[i]);
+		struct asked l = list_of(d, c->doctor.lists.at[i]);
 		struct trial t;
 
 		if (!l.known || l.known->kind != DOMAINS)

@@ -85,6 +85,7 @@ void finding_add(struct doctor *d, const struct doctor_finding *f)
 	struct str after = not_judged(d, f);
 
 	copy.check = d->now;
+	copy.text = text_without_key(&d->arena, copy.text);
 	if (after.n > 0)
 		copy = (struct doctor_finding){ .check = d->now, .result = DOCTOR_SKIPPED, .domain = f->domain, .after = after };
 	if (copy.result == DOCTOR_SKIPPED && said_already(d, &copy))

@@ -1,6 +1,8 @@
 /* names.c - which names are ours. */
 #include "run.h"
 
+#include <ctype.h>
+
 /* Is it the name, or below it? */
 static bool is_below(struct str name, struct str top)
 {
@@ -36,4 +38,29 @@ struct str name_form_fault(struct str name)
 	if (str_find(name, '_') < name.n)
 		return S("has a \"_\", which no host name has (RFC 952)");
 	return S("");
+}
+
+static bool is_label_char(char c)
+{
+	return isalnum((unsigned char)c) || c == '-' || c == '_';
+}
+
+#define KEYED ".dq.spamhaus.net"
+
+struct str text_without_key(struct arena *a, struct str text)
+{
+	size_t end = str_search(text, S(KEYED)), list = end, key;
+
+	if (end == text.n)
+		return text;
+	while (list > 0 && is_label_char(text.p[list - 1]))
+		list--;
+	key = list > 0 && text.p[list - 1] == '.' ? list - 1 : list;
+	while (key > 0 && key < list && is_label_char(text.p[key - 1]))
+		key--;
+	if (key + 1 < list)
+		return arena_printf(a, "%.*sKEY.%.*s%.*s", STR_ARG(str_head(text, key)),
+				    STR_ARG(str_make(text.p + list, end + sizeof KEYED - 1 - list)),
+				    STR_ARG(text_without_key(a, str_from(text, end + sizeof KEYED - 1))));
+	return text;
 }

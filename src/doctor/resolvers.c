@@ -189,10 +189,14 @@ static struct dns *resolver_of(struct source *s, struct str servers)
 /* Questions to block lists are kept: each list is asked once in an hour. */
 static struct str cache_key(struct source *s, const struct dns_question *q)
 {
-	for (size_t i = 0; i < s->config->doctor.lists.n; i++)
-		if (str_ends(q->name, s->config->doctor.lists.at[i]))
-			return arena_printf(doctor_arena(s->doctor), "dns %d %u %.*s", (int)q->view, q->type, STR_ARG(q->name));
-	return S("");
+	struct arena *a = doctor_arena(s->doctor);
+	bool is_of_list = s->config->doctor.spamhaus_key.n > 0 && str_ends(q->name, S(".dq.spamhaus.net"));
+
+	for (size_t i = 0; i < s->config->doctor.lists.n && !is_of_list; i++)
+		is_of_list = str_ends(q->name, s->config->doctor.lists.at[i]);
+	if (!is_of_list)
+		return S("");
+	return arena_printf(a, "dns %d %u %.*s", (int)q->view, q->type, STR_ARG(text_without_key(a, q->name)));
 }
 
 void resolvers_ask(void *ctx, const struct dns_question *q, struct fact_dns *answer)

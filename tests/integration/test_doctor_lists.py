@@ -56,3 +56,31 @@ def test_list_that_lists_everything():
 
 def test_resolver_that_invents():
     planted("dnsbl.address", "unknown", "which is none of its codes", (listed(V4, ZEN), "198.51.100.7"))
+
+
+def test_no_lists():
+    bed = Bed(doctor="lists = [ ];").start(running=False)
+    assert not bed.run("--only", "dnsbl.*"), bed.findings
+    assert bed.code == 0, bed.output
+
+
+def test_key_of_a_customer():
+    """The lists of Spamhaus are asked by it, and nobody sees it."""
+    key = "abcd1234efgh"
+    secret = pathlib.Path(WORK_DIR()) / "spamhaus.key"
+    secret.write_text(key.upper() + "\n")
+    secret.chmod(0o600)
+    bed = Bed(doctor=f'spamhaus_key_file = "{secret}";')
+    bed.more_zones = ["dq.spamhaus.net"]
+    zen = f"{key}.zen.dq.spamhaus.net"
+    for name in (f"{V4_POINT}.{zen}", f"{V6_POINT}.{zen}"):
+        bed.set(name, "A", "127.0.0.2")
+    bed.set(listed(V4, zen), "A", "127.0.0.4")
+    bed.start(running=False)
+    f = bed.expect("dnsbl.address", "failure", f"lists {V4} (127.0.0.4, XBL", arguments=("--only", "dnsbl.*"))
+    assert f["subject"] == ZEN and any(".KEY.zen.dq.spamhaus.net" in e["question"] for e in f["evidence"]), f
+    bed.expect("dnsbl.domain", "unknown", "does not have its own test entry")
+    cache = (bed.relay.dir / "state/doctor.cache").read_text()
+    assert "KEY.zen.dq.spamhaus.net" in cache
+    for text in (bed.output, cache, bed.relay.command("check", "--dump").stdout):
+        assert key not in text.lower(), text

@@ -59,6 +59,7 @@ static const struct row types[] = {
 	{ START "queue = { max_messages = 0x100000001; };", 2, "from 1 to 100000000" },
 	{ START "queue = { max_messages = 99999999999999999999; };", 2, "expected a smaller number" },
 	{ START "queue = { retry = [ ]; };", 2, "at least one element" },
+	{ START "doctor = { spamhaus_key = \"a.b\"; };", 2, "expected letters and digits" },
 	{ START "queue = { retry = \"5m\"; };", 2, "queue.retry: expected a list" },
 	{ START "queue = { retry = [ \"5m\",\n \"x\" ]; };", 3, "queue.retry: expected" },
 	{ START "delivery = { ipv4 = \"yes\"; };", 2, "true or false" },

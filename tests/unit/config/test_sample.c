@@ -193,6 +193,7 @@ static int open_sample(void **state)
 	free(text);
 	fixture_write("isp.password", "s3cret-of-the-upstream\n", 0600);
 	fixture_write("google.secret", "a secret of the application\n", 0600);
+	fixture_write("spamhaus.key", "abcd1234\n", 0600);
 	fixture_write("refresh.token", "a refresh token\n", 0600);
 	mkdir(fixture_path("dkim"), 0700);
 	text = fixture_slurp(fixture_path("rsa.key"));

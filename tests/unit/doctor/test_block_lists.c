@@ -141,14 +141,54 @@ static void test_other_lists(void **state)
 	plant(WITH("\"abcd1234.zen.dq.spamhaus.net\""),
 	      "2.0.0.127.abcd1234.zen.dq.spamhaus.net A 127.0.0.2\n" S4 ".abcd1234.zen.dq.spamhaus.net A 127.0.0.4\n",
 	      "dnsbl.address", DOCTOR_FAILURE, "zen.dq.spamhaus.net lists 203.0.113.25 (127.0.0.4, XBL");
+	silent(WITH(""), "");
 #undef WITH
+}
+
+/* The key as a value of its own, for the lists in their usual names too. */
+static void test_key_of_a_customer(void **state)
+{
+#define WITH(zones)                                                                                                              \
+	"doctor = { addresses = [ \"203.0.113.25\" ]; lists = [ " zones                                                          \
+	" ]; spamhaus_key = \"Abcd1234\"; }; auth = { realm = \"example.org\"; };"
+	plant(WITH("\"zen.spamhaus.org\""),
+	      "2.0.0.127.abcd1234.zen.dq.spamhaus.net A 127.0.0.2\n" S4 ".abcd1234.zen.dq.spamhaus.net A 127.0.0.4\n",
+	      "dnsbl.address", DOCTOR_FAILURE, "zen.spamhaus.org lists 203.0.113.25 (127.0.0.4, XBL");
+	plant(WITH("\"dbl.dq.spamhaus.net\""),
+	      "test.abcd1234.dbl.dq.spamhaus.net A 127.0.1.2\nexample.org.abcd1234.dbl.dq.spamhaus.net A 127.0.1.2\n",
+	      "dnsbl.domain", DOCTOR_FAILURE, "dbl.dq.spamhaus.net lists example.org (127.0.1.2, a domain of spam)");
+#undef WITH
+}
+
+static void test_key_is_not_shown(void **state)
+{
+	static const char *const texts[][2] = {
+		{ "25.113.0.203.abcd1234.zen.dq.spamhaus.net", "25.113.0.203.KEY.zen.dq.spamhaus.net" },
+		{ "abcd1234.dbl.dq.spamhaus.net", "KEY.dbl.dq.spamhaus.net" },
+		{ "<a.k1.zen.dq.spamhaus.net. A IN>, <b.k1.zen.dq.spamhaus.net>",
+		  "<a.KEY.zen.dq.spamhaus.net. A IN>, <b.KEY.zen.dq.spamhaus.net>" },
+		{ "zen.dq.spamhaus.net does not answer", "zen.dq.spamhaus.net does not answer" },
+		{ "zen.spamhaus.org", "zen.spamhaus.org" },
+		{ ".dq.spamhaus.net", ".dq.spamhaus.net" },
+		{ "", "" },
+	};
+	struct arena a = { 0 };
+
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		struct str text = text_without_key(&a, str_of(texts[i][0]));
+
+		assert_true(str_eq(text, str_of(texts[i][1])));
+	}
+	arena_fini(&a);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_silent),       cmocka_unit_test(test_listed),  cmocka_unit_test(test_policy),
-		cmocka_unit_test(test_not_believed), cmocka_unit_test(test_domains), cmocka_unit_test(test_other_lists),
+		cmocka_unit_test(test_silent),           cmocka_unit_test(test_listed),
+		cmocka_unit_test(test_policy),           cmocka_unit_test(test_not_believed),
+		cmocka_unit_test(test_domains),          cmocka_unit_test(test_other_lists),
+		cmocka_unit_test(test_key_is_not_shown), cmocka_unit_test(test_key_of_a_customer),
 	};
 
 	return cmocka_run_group_tests_name("doctor_block_lists", tests, fixture_open, fixture_close);
