@@ -50,6 +50,7 @@ class Bed:
         self.ns = own_address()
         self.names_port = 53 if os.geteuid() == 0 else free_port(self.ns)
         self.more_zones, self.serials = [], {}  # zones beside ZONES; serial numbers that are not 1
+        self.signer = None  # signed.Signer, of some of the zones
         self.hosts = {"a": own_address(), "b": own_address()}
         self.probes = {}
         self.records = {}  # (name, type): [ value ]
@@ -103,6 +104,8 @@ class Bed:
                 if self.zone_of(name) == zone:
                     lines += [f"{name}. {kind} {value}" for value in values]
             texts[zone] = "\n".join(lines)
+            if self.signer and zone in self.signer.keys:
+                texts[zone] = self.signer.sign(zone, texts[zone])
         return texts
 
     def zone_of(self, name):

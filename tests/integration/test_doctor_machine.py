@@ -119,7 +119,8 @@ def test_upstreams():
     # mail larger than it takes
     relay.write_config(limits='message_size = "60M";')
     relay.start()
-    expect(reach(), "warning", "takes messages of 52428800 bytes at most")
+    found = expect(reach(), "warning", "takes messages of 52428800 bytes at most")
+    assert found["id"] == "upstream.fits", found
     # a port on which nothing is
     relay.upstream = upstream(free_port(), cert)
     relay.write_config()

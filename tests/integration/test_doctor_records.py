@@ -124,6 +124,31 @@ def test_dkim_record_is_damaged():
     plants(*(("dkim.match", "ok", "", (name, "TXT", split(n))) for n in (255, 100, len(good) // 3 + 1)), bed=bed)
 
 
+def test_dkim_keys_that_are_short_or_old():
+    bed = Bed().start(running=False)
+    key, conf = bed.relay.dir / bed.relay.dkim_key, bed.relay.conf.read_text()
+    name, good = f"{bed.relay.selector}._domainkey.{DOMAIN}", bed.dkim_record()
+    plants(("dkim.size", "ok", "2048 bits"), ("dkim.rotation", "ok", "is in use"), bed=bed)
+
+    def state(text):
+        bed.relay.conf.write_text(conf.replace(f'selector = "{bed.relay.selector}";', f'selector = "{bed.relay.selector}"; {text}'))
+    state('since = "2025-01-01T00:00:00Z";')
+    plants(("dkim.rotation", "advice", "for more than a year"), bed=bed)
+    state('state = "pending"; since = "2026-01-01T00:00:00Z";')
+    plants(("dkim.rotation", "warning", "waits for its record", (name, "TXT")), ("dkim.rotation", "advice", "waits for its turn", (name, "TXT", txt(good))), bed=bed)
+    state('state = "retired"; since = "2026-01-01T00:00:00Z";')
+    found = plants(("dkim.rotation", "ok", "is retired", (name, "TXT", txt("v=DKIM1; p="))), ("dkim.rotation", "advice", "still has the key", (name, "TXT", txt(good))), bed=bed)
+    assert value(found) == "v=DKIM1; p=", found
+    state("")
+    subprocess.run(["openssl", "genrsa", "-out", key, "1024"], check=True, stderr=subprocess.DEVNULL)
+    plants(("dkim.size", "warning", "has 1024 bits"), bed=bed)
+
+
+def test_upstream_that_replaces_authors():
+    bed = Bed(routes="", upstream='{ name = "g"; profile = "gmail"; login = "me@gmail.com"; password = "x"; }')
+    plants(("upstream.rewrites", "warning", f"can replace authors of {DOMAIN}"), bed=bed)
+
+
 # ---- dmarc.* ----
 def dmarc(id, result, words, *texts):
     return (id, result, words, (f"_dmarc.{DOMAIN}", "TXT", *(txt(text) for text in texts)))
