@@ -66,7 +66,7 @@ def installed(root, packages):
     for path in packages.values():
         shutil.copy(path, root / "root/packages")
     apt = "DEBIAN_FRONTEND=noninteractive apt-get -y -qq --no-install-recommends install"
-    said = inside(root, f"apt-get -qq update\n{apt} curl /root/packages/posthouse_*.deb 2>&1")
+    said = inside(root, f"apt-get -qq update\n{apt} cron curl /root/packages/posthouse_*.deb 2>&1")
     assert "posthouse init" in said and "posthouse.service is a disabled" not in said, said
     assert not (root / "lib/systemd/systemd").exists() and not (root / "usr/sbin/sendmail").exists()
     found = inside(root, "posthouse version; id posthouse; getent group posthouse-admin; stat -c '%U %a' /var/lib/posthouse /var/spool/posthouse /var/spool/posthouse/drop\n"
@@ -137,8 +137,30 @@ def first_mail(systemd, next_hop):
     systemd.run(INIT)
     systemd.run("systemctl start posthouse")
     all_well(systemd)
+    print("ready after", systemd.run("journalctl -u posthouse -o cat | grep -o 'event=master.ready.*' | grep -o 'took_ms=.*'", check=False).strip())
     systemd.run(submission("first"))
     next_hop.wait("first")
+
+
+def sendmail_of_the_machine(systemd, next_hop):
+    """By the package beside it: sendmail for all users, also while the relay is down. cron has a minute from here on."""
+    systemd.run("apt-get -y -qq install /root/packages/posthouse-mta_*.deb 2>&1")
+    for name in ("/usr/sbin/sendmail", "/usr/lib/sendmail", "/usr/bin/mailq", "/usr/bin/newaliases"):
+        assert systemd.run(f"readlink -f {name}") == "/usr/bin/posthouse\n"
+    assert "Remv posthouse-mta " in systemd.run("apt-get -s install nullmailer") and "posthouse/" not in systemd.run("apt-get -s install nullmailer | grep Remv")
+    message = "printf 'To: bob@example.net\\nSubject: %s\\n\\nhi\\n' | runuser -u www-data -- sendmail -t"
+    systemd.run(message % "by sendmail")
+    next_hop.wait("by sendmail")
+    systemd.run(f"systemctl stop posthouse; {message % 'while it was down'}; ls /var/spool/posthouse/drop | grep . && systemctl start posthouse")
+    next_hop.wait("while it was down")
+    systemd.run("printf 'MAILTO=bob@example.net\\n* * * * * root echo by cron\\n' >/etc/cron.d/test; systemctl is-active cron")
+
+
+def mail_of_cron(systemd, next_hop):
+    wait_for(lambda: any(subject.startswith("Cron <root@") for subject in next_hop.subjects()), lambda: f"cron's mail; there are {next_hop.subjects()}",
+             seconds=6 * LIMIT, every=0.5)
+    systemd.run("rm /etc/cron.d/test")
+    wait_for(lambda: not waiting(systemd), "an empty queue", every=0.3)
 
 
 def is_confined(systemd):
@@ -249,9 +271,11 @@ def test_packages_on_a_bare_debian():
         next_hop = NextHop()
         next_hop.start(systemd)
         first_mail(systemd, next_hop)
+        sendmail_of_the_machine(systemd, next_hop)
         is_confined(systemd)
         secret_of_systemd(systemd)
         reload_and_watchdog(systemd)
+        mail_of_cron(systemd, next_hop)
         upgrade_purge_and_reinstallation(systemd, packages, next_hop)
         stop(systemd)
     finally:
