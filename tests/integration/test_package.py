@@ -30,24 +30,6 @@ def field(package, name):
     return subprocess.run(["dpkg-deb", "--field", package, name], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
-def names(list_of_dependencies):
-    """The packages that a field names, without versions, alternatives and variables."""
-    return {re.split(r"[ (<|]", part.strip())[0] for part in list_of_dependencies.split(",")} - {""}
-
-
-def listed(path):
-    return set(re.sub("#.*", "", (TOP / "packaging" / path).read_text()).split())
-
-
-def test_the_build_needs_what_the_list_of_packages_has():
-    control = (TOP / "packaging/debian/control").read_text()
-    build = names(re.search(r"^Build-Depends: (.*?)^$", control, flags=re.M | re.S)[1]) - {"debhelper-compat", "libcmocka-dev"}
-    run = names(re.search(r"^Depends: (.*?)^Suggests", control, flags=re.M | re.S)[1])
-    run = {name for name in run if not name.startswith("$")} - listed("packages-without-systemd")
-    # the compiler is essential for building; openssl is for quickstart
-    assert build | run == listed("packages-build") - {"gcc", "libc6-dev", "openssl"}, build ^ run ^ listed("packages-build")
-
-
 def looked_at(packages):
     """lintian, sizes, and what else can be seen without an installation."""
     done = subprocess.run(["lintian", "--allow-root", *packages.values()], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
