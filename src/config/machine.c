@@ -231,6 +231,25 @@ static void look_at_backend(struct look *l, const struct passwd *user)
 	}
 }
 
+/* Mail is dropped while the relay does not run, so a directory that cannot be used is told before it is needed. */
+static void look_at_drop(struct look *l, const struct passwd *user)
+{
+	struct config *c = l->config;
+	const char *path = arena_cstr(&c->arena, c->local.drop), *why = NULL;
+	struct stat st;
+
+	if (c->local.drop.n == 0 || lstat(path, &st) != 0)
+		return;
+	if (!S_ISDIR(st.st_mode))
+		why = "is not a directory, so nobody can drop mail there";
+	else if (st.st_uid != (user ? user->pw_uid : geteuid()))
+		why = "belongs to another user than run_as, so what is dropped there is not sent";
+	else if ((st.st_mode & 07777) != 01733)
+		why = "expected the mode 1733: every user can drop mail, and nobody see or remove that of others";
+	if (why)
+		l->told(l->ctx, c, "local.drop", path, why, true);
+}
+
 unsigned machine_look(struct config *c, machine_fault_fn told, void *ctx)
 {
 	const struct passwd *user = NULL;
@@ -245,6 +264,7 @@ unsigned machine_look(struct config *c, machine_fault_fn told, void *ctx)
 					"posthouse");
 	}
 	look_at_backend(&l, user);
+	look_at_drop(&l, user);
 	return check_state_dir(&l, user) + check_control(&l);
 }
 

@@ -25,11 +25,12 @@ const struct key config_keys[] = {
 	{ "hostname", CFG_TEXT, AT(hostname), NULL, NO_BOUNDS, EVERY, REQUIRED | LOWER_CASE,
 	  "This machine's full name: greeting, EHLO, Received fields, reports.", .format = &format_fqdn,
 	  .example = "relay.example.org" },
-	{ "postmaster", CFG_TEXT, AT(postmaster), NULL, NO_BOUNDS, SUBMISSION | QUEUE | CONSOLE | DOCTOR, REQUIRED | RELOADABLE,
+	{ "postmaster", CFG_TEXT, AT(postmaster), NULL, NO_BOUNDS, SUBMISSION | QUEUE | CONSOLE | DOCTOR | PICKUP,
+	  REQUIRED | RELOADABLE,
 	  "The administrator's address: gets notifications, and reports that cannot be sent to a sender.",
 	  .format = &format_mailbox,
 	  .example = "postmaster@example.org" },
-	{ "report_sender", CFG_TEXT, AT(report_sender), NULL, NO_BOUNDS, QUEUE | DOCTOR, RELOADABLE,
+	{ "report_sender", CFG_TEXT, AT(report_sender), NULL, NO_BOUNDS, QUEUE | DOCTOR | PICKUP, RELOADABLE,
 	  "The address in From of reports and notifications, and their envelope sender through upstreams; direct delivery keeps "
 	  "the null sender <> (RFC 3464) until that is refused. They are signed when the domain of this address has a key in "
 	  "sign. Without this key: mailer-daemon@ the first of these domains that has a key in sign (hostname, the domains "
@@ -147,7 +148,7 @@ const struct key config_keys[] = {
 	{ "limits.recipients_per_message", CFG_INT, AT(limits.recipients_per_message), "100", "1",
 	  "10000", SUBMISSION | QUEUE, RELOADABLE,
 	  "RCPT commands in one transaction; further ones get 452 4.5.3." },
-	{ "limits.message_size", CFG_SIZE, AT(limits.message_size), "50M", "64K", "2G", SUBMISSION | QUEUE, RELOADABLE,
+	{ "limits.message_size", CFG_SIZE, AT(limits.message_size), "50M", "64K", "2G", SUBMISSION | QUEUE | PICKUP, RELOADABLE,
 	  "The largest message; larger ones get 552 5.3.4." },
 	{ "limits.messages_per_session", CFG_INT, AT(limits.messages_per_session), "0", "0", "1000000", SUBMISSION, RELOADABLE,
 	  "Messages over one connection, announced by LIMITS MAILMAX; then the client gets 421. 0: no limit." },
@@ -303,7 +304,7 @@ const struct key config_keys[] = {
 	{ "queue.retry", CFG_TIMES, COUNTED(queue.retry_ms, queue.retry_n), "1m 5m 15m 30m 1h 2h 4h", "100ms", "1d", QUEUE,
 	  RELOADABLE,
 	  "Waiting times between attempts; the last one is repeated." },
-	{ "queue.lifetime", CFG_TIME, AT(queue.lifetime_ms), "5d", "1s", "30d", QUEUE, RELOADABLE,
+	{ "queue.lifetime", CFG_TIME, AT(queue.lifetime_ms), "5d", "1s", "30d", QUEUE | PICKUP, RELOADABLE,
 	  "Mail that could not be delivered in this time is returned to its sender." },
 	{ "queue.warn_after", CFG_TIME, AT(queue.warn_after_ms), "4h", "0s", "30d", QUEUE, RELOADABLE,
 	  "The time after which the sender is notified, once, that mail is delayed; \"0s\": never." },

@@ -195,12 +195,15 @@ static void add_text(struct buf *out, struct str piece, char *last)
 	}
 }
 
-static struct verdict send_text(struct dialogue *d, int text_fd, uint64_t from)
+/* As long as the text was at first: a file that somebody goes on writing has no end. */
+static struct verdict send_text(struct dialogue *d, int text_fd, uint64_t from, uint64_t size)
 {
 	char bytes[PIECE], last = '\n';
+	uint64_t end = from + size;
 
 	for (;;) {
-		ssize_t n = pread(text_fd, bytes, sizeof bytes, (off_t)from);
+		size_t most = end - from < sizeof bytes ? (size_t)(end - from) : sizeof bytes;
+		ssize_t n = pread(text_fd, bytes, most, (off_t)from);
 		struct verdict v;
 
 		if (n < 0 && errno == EINTR)
@@ -227,18 +230,19 @@ static uint64_t size_of(int text_fd, uint64_t from)
 
 static struct verdict converse(struct dialogue *d, const struct local_message *m, int text_fd, uint64_t from)
 {
+	uint64_t size = size_of(text_fd, from);
 	struct verdict v = hear(d);
 
 	if (v.class == OK)
 		v = command(d, S("EHLO localhost\r\n"));
 	if (v.class == OK)
-		v = mail_from(d, m, size_of(text_fd, from));
+		v = mail_from(d, m, size);
 	if (v.class == OK)
 		v = name_recipients(d, m);
 	if (v.class == OK)
 		v = command(d, S("DATA\r\n"));
 	if (v.class == OK)
-		v = send_text(d, text_fd, from);
+		v = send_text(d, text_fd, from, size);
 	return v;
 }
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -33,6 +34,19 @@ struct child *child_of(struct master *m, const struct channel *ch)
 	return child_find(m, channel_peer(ch), channel_peer_index(ch));
 }
 
+/* A drop directory that is there and belongs to the user of the roles: pickup can use no other. */
+static bool has_drop_directory(const struct master *m)
+{
+	struct str path = m->config->local.drop;
+	struct arena a = { 0 };
+	struct stat st;
+	bool has = path.n > 0 && lstat(arena_cstr(&a, path), &st) == 0 && S_ISDIR(st.st_mode) &&
+		   st.st_uid == (m->drop ? m->uid : geteuid());
+
+	arena_fini(&a);
+	return has;
+}
+
 /* Of fetch, the only such role: tokens are fetched unless a command prints them. */
 bool child_is_needed(const struct child *c)
 {
@@ -42,6 +56,8 @@ bool child_is_needed(const struct child *c)
 		return true;
 	if (c->role == ROLE_DOCTOR)
 		return config->doctor.daily;
+	if (c->role == ROLE_PICKUP)
+		return c->master->has_drop;
 	for (size_t i = 0; i < config->upstreams_n; i++)
 		if (config->upstreams[i].oauth.provider != OAUTH_NONE && config->upstreams[i].oauth.grant != GRANT_COMMAND)
 			return true;
@@ -239,6 +255,7 @@ static void add_child(struct master *m, enum role_id role, unsigned index)
 
 void children_follow_config(struct master *m)
 {
+	m->has_drop = has_drop_directory(m);
 	for (size_t i = 0; i < m->children_n; i++) {
 		struct child *c = &m->children[i];
 		bool needed = child_is_needed(c);

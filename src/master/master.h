@@ -71,6 +71,7 @@ struct master {
 	size_t sockets_n; /* per worker */
 	unsigned workers;
 	uint64_t last_incarnation;
+	bool has_drop;  /* the drop directory could be used when the configuration came into force */
 	bool all_ready; /* all roles have been ready at least once */
 	bool stopping;
 	int exit_code;

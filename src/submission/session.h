@@ -86,8 +86,9 @@ struct session {
 	uint64_t reserving;
 	struct buf helo; /* only where it is to be shown */
 
-	struct local_user user_here; /* of a local session; its texts are in the arena */
-	struct str system_users;     /* names, see local_recipient() */
+	struct local_user user_here;    /* of a local session; its texts are in the arena */
+	uint64_t given_id, given_token; /* of the first message, see session_accept_for(); 0: none */
+	struct str system_users;        /* names, see local_recipient() */
 
 	struct transaction *tx;
 	uint64_t errors_seen, messages;
@@ -130,6 +131,9 @@ void session_cut(struct session *s);
 /* ---- session_accept.c ---- */
 /* A client has connected. */
 void session_accept(void *door, int fd);
+
+/* The same for a user of this machine whose file pickup hands over; the first message gets this id and token, unless id is 0. */
+void session_accept_for(struct door *door, int fd, const struct msg_local_client *m);
 
 /* The relay stops: 421 at the next command; at once with `now`, or when the session is idle. */
 void session_stop(struct session *s, bool now);

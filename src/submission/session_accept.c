@@ -119,6 +119,21 @@ void session_accept(void *ctx, int fd)
 		session_ask_admission(s);
 }
 
+void session_accept_for(struct door *door, int fd, const struct msg_local_client *m)
+{
+	struct verdict room = check_room(door);
+	struct session *s = session_new(door, fd);
+
+	if (s == NULL)
+		return;
+	s->given_id = m->id;
+	s->given_token = m->token;
+	if (room.class != OK)
+		session_refuse(s, room, false);
+	else
+		session_admit_local(s, m->uid);
+}
+
 static void on_drain(void *ctx, struct stream *st)
 {
 	struct session *s = ctx;

@@ -9,6 +9,7 @@
 #include "posthouse/clock.h"
 #include "posthouse/secret.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -141,6 +142,24 @@ static void handle_login_over(void *ctx, struct channel *ch, const struct msg_lo
 	session_on_login_over(the_submission(ctx), m->session);
 }
 
+/* pickup brings one end of a socket, and says whose mail comes there. */
+static void handle_local_client(void *ctx, struct channel *ch, const struct msg_local_client *m, int fd)
+{
+	struct submission *sub = the_submission(ctx);
+
+	if (role_stopping(sub->role) || sub->policy == NULL) {
+		close(fd);
+		return;
+	}
+	if (sub->pickup_door == NULL) {
+		sub->pickup_door = NEW(struct door);
+		*sub->pickup_door = (struct door){ .sub = sub, .listen = LISTEN_LOCAL, .fd = -1 };
+		list_append(&sub->doors, &sub->pickup_door->link);
+	}
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	session_accept_for(sub->pickup_door, fd, m);
+}
+
 static void handle_session_page(void *ctx, struct channel *ch, const struct msg_session_page *m, int fd)
 {
 	sessions_list(the_submission(ctx), ch, m);
@@ -216,6 +235,7 @@ int main(int argc, char **argv)
 	/* master is the frame's to answer, as are the console's questions for figures */
 	static const struct ipc_handlers handlers = { .logins_check = handle_logins_check,
 						      .login_over = handle_login_over,
+						      .local_client = handle_local_client,
 						      .session_page = handle_session_page,
 						      .session_close = handle_session_close };
 	static const struct role_ops ops = {

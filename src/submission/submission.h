@@ -60,6 +60,7 @@ struct submission {
 	uv_loop_t *loop;
 	struct policy *policy, *next;
 	struct list doors, sessions, transactions;
+	struct door *pickup_door; /* NULL: pickup has brought nobody so far */
 	struct fair_share fair_share;
 	struct refusals refusals;
 	size_t orphans;      /* transactions whose client has left after its final dot */

@@ -83,8 +83,9 @@ struct transaction *transaction_new(struct session *session, struct str sender, 
 
 	tx->sub = sub;
 	tx->session = session;
-	tx->id = id_next(&sub->ids, clock_now_ms());
-	tx->token = random_u64();
+	tx->id = session->given_id != 0 ? session->given_id : id_next(&sub->ids, clock_now_ms());
+	tx->token = session->given_id != 0 ? session->given_token : random_u64();
+	session->given_id = 0;
 	tx->announced = params->size;
 	tx->number = ++sub->next_transaction;
 	tx->log = (struct log){ .session = session->log.session, .message = tx->id };

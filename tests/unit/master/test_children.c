@@ -168,7 +168,7 @@ static int setup_with(size_t upstreams)
 	static uv_loop_t loop;
 	struct master *m = &world.master;
 
-	world = (struct world){ .config = { .shutdown_grace_ms = 600000, .doctor.daily = true },
+	world = (struct world){ .config = { .shutdown_grace_ms = 600000, .doctor.daily = true, .local.drop = S(".") },
 				.upstream = { .oauth.provider = OAUTH_CUSTOM } };
 	world.config.upstreams = &world.upstream;
 	world.config.upstreams_n = upstreams;

@@ -1,0 +1,81 @@
+/* reading.c - a file that was taken: is it what a user can send, and what does its head say? */
+#include "pickup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define HEADER_SHOWN 16384 /* bytes of the message that a report looks for the header in */
+
+static struct verdict refused(struct reading *r, const char *why)
+{
+	return perm(554, S("5.6.0"), arena_printf(&r->arena, "the dropped file %s", why));
+}
+
+/* Up to `max` bytes from `from`, in the arena. */
+static struct str read_part(struct reading *r, uint64_t from, size_t max)
+{
+	char *bytes = arena_alloc(&r->arena, max);
+	size_t got = 0;
+	ssize_t n;
+
+	while (got < max && ((n = pread(r->fd, bytes + got, max - got, (off_t)(from + got))) > 0 || (n < 0 && errno == EINTR)))
+		got += n > 0 ? (size_t)n : 0;
+	return str_make(bytes, got);
+}
+
+/* The header section with CRLF, without the blank line. */
+static struct str find_header(struct reading *r)
+{
+	struct str rest = read_part(r, r->text_at, HEADER_SHOWN), line;
+	struct str header = S("");
+	struct buf b;
+
+	buf_init(&b, 2 * HEADER_SHOWN);
+	while (str_split(&rest, '\n', &line)) {
+		line = line.n > 0 && line.p[line.n - 1] == '\r' ? str_head(line, line.n - 1) : line;
+		if (line.n == 0)
+			break;
+		buf_printf(&b, "%.*s\r\n", STR_ARG(line));
+	}
+	header = arena_str(&r->arena, buf_view(&b));
+	buf_fini(&b);
+	return header;
+}
+
+struct verdict reading_open(struct reading *r, const char *path, uint64_t uid, uint64_t size_max)
+{
+	size_t length = 0;
+	struct verdict v;
+	struct stat st;
+
+	r->fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (r->fd < 0 && errno == ENOENT)
+		return temp(0, S(""), S("it is not there any more"));
+	if (r->fd < 0)
+		return refused(r, "cannot be read by the relay's user");
+	if (fstat(r->fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_uid != uid || st.st_nlink != 1)
+		return refused(r, "is not a regular file with one name");
+	if ((uint64_t)st.st_size > size_max + DROP_HEAD_MAX)
+		return perm(552, S("5.3.4"), S("the message is larger than limits.message_size"));
+	v = drop_head_read(&r->arena,
+			   read_part(r, 0, (uint64_t)st.st_size < DROP_HEAD_MAX ? (size_t)st.st_size + 1 : DROP_HEAD_MAX),
+			   &r->message, &length);
+	if (v.class != OK)
+		return v;
+	r->text_at = length;
+	r->header = find_header(r);
+	if (!r->message.has_sender)
+		r->message.sender = arena_printf(&r->arena, "%llu", (unsigned long long)uid);
+	r->message.has_sender = true;
+	return ok();
+}
+
+void reading_close(struct reading *r)
+{
+	if (r->fd >= 0)
+		close(r->fd);
+	r->fd = -1;
+	arena_fini(&r->arena);
+}

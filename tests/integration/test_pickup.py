@@ -1,0 +1,193 @@
+"""Mail in the drop directory: handed over for the user who owns the file, also after the relay was down and whenever a process dies;
+what is refused comes back; and what hostile users put there does no harm."""
+from lib import *
+from test_local import DAEMON, LocalRelay, TEXT, WEB
+
+ALICE = 1234
+
+
+class DropRelay(LocalRelay):
+    def __init__(self, *arguments, **kw):
+        self.drop = pathlib.Path(tempfile.mkdtemp(prefix="posthouse-drop-")) / "drop"
+        self.drop.parent.chmod(0o755)
+        self.drop.mkdir()
+        self.drop.chmod(0o1733)
+        atexit.register(shutil.rmtree, self.drop.parent, ignore_errors=True)
+        super().__init__(*arguments, **kw)
+
+    def write_config(self, **changes):
+        super().write_config(**changes)
+        self.conf.write_text(self.conf.read_text().replace('drop = ""', f'drop = "{self.drop}"'))
+
+    def put(self, uid, text, name=None):
+        """As `posthouse send` does it."""
+        name = name or f"{random.getrandbits(64):016x}"
+        with as_user(uid):
+            path = self.drop / f".tmp-{name}"
+            path.write_bytes(text if isinstance(text, bytes) else text.encode())
+            path.chmod(0o644)
+            path.rename(self.drop / name)
+        return name
+
+    def message(self, uid, subject="note", to="bob@example.net", head=""):
+        return self.put(uid, f"{head}to: <{to}>\n\nSubject: {subject}\n\nThe job is done.\n")
+
+    def wait_drop_empty(self):
+        wait_for(lambda: not self.dropped(), f"nothing left in the drop directory")
+
+    def dropped(self):
+        return [p.name for p in self.drop.iterdir() if p.name not in ("taken", "held")] + [p.name for p in (self.drop / "taken").glob("*")]
+
+    def held(self):
+        return [p.name for p in (self.drop / "held").glob("*")]
+
+
+class as_user:
+    def __init__(self, uid):
+        self.uid = uid
+
+    def __enter__(self):
+        os.seteuid(self.uid)
+
+    def __exit__(self, *ignored):
+        os.seteuid(0)
+
+
+def test_what_is_dropped_is_sent_for_the_owner_of_the_file():
+    sink = Sink()
+    relay = DropRelay(sink.port)
+    relay.message(DAEMON)
+    got = sink.wait(1)[0]
+    assert got.sender == f"robot@{DOMAIN}" and got.message["From"].addresses[0].addr_spec == f"robot@{DOMAIN}" and verify_dkim(relay, got)
+    # it says it is somebody else
+    relay.put(WEB, f"from: <robot@{DOMAIN}>\nto: <bob@example.net>\n\nSubject: forged\n\nhi\n")
+    report = sink.wait(2)[1]
+    assert report.recipients == [f"postmaster@{DOMAIN}"] and report.sender == "" and f"<robot@{DOMAIN}> is not an address of".encode() in report.bytes, report.bytes
+    assert len(relay.held()) == 1
+    relay.put(0, "from: <shop@elsewhere.example> RET=HDRS ENVID=x1\nto: <root> NOTIFY=NEVER\nto: <bob@example.net>\n\nFrom: shop@elsewhere.example\n"
+                 "Subject: root\n\n.dots\n..two\nno end")
+    got = sink.wait(3)[2]
+    assert got.sender == "shop@elsewhere.example" and sorted(got.recipients) == ["bob@example.net", f"postmaster@{DOMAIN}"], got.recipients
+    assert got.bytes.endswith(b"\r\n.dots\r\n..two\r\nno end\r\n"), got.bytes
+    relay.wait_drop_empty()
+    figures = relay.figures("pickup")
+    assert figures["waiting"] == 0 and figures["handed_over"] == 2 and figures["refused"] == 1, figures
+
+
+def test_mail_waits_while_the_relay_is_down():
+    sink = Sink()
+    relay = DropRelay(sink.port)
+    relay.stop()
+    for i in range(5):
+        relay.message(ALICE, f"number {i}")
+        time.sleep(0.02)
+    assert len(relay.dropped()) == 5
+    relay.start()
+    subjects = [r.message["Subject"] for r in sink.wait(5)]
+    assert sorted(subjects) == [f"number {i}" for i in range(5)], subjects
+    relay.wait_drop_empty()
+
+
+def test_a_death_loses_nothing_and_sends_nothing_twice():
+    sink = Sink()
+    relay = DropRelay(sink.port)
+    big = "x" * 70 + "\n"
+    for i in range(30):
+        relay.put(ALICE, f"to: <bob@example.net>\n\nSubject: number {i}\n\n" + (big * 2000 if i % 5 == 0 else "small\n"))
+        if i % 6 == 3:
+            relay.kill_role("pickup")
+        if i % 10 == 7:
+            relay.kill_role("submission")
+    relay.kill_all()
+    relay.start()
+    wait_for(lambda: len({r.message["Subject"] for r in sink.messages}) == 30, "all messages", every=0.2)
+    relay.wait_drop_empty()
+    relay.wait_empty()
+    assert len(sink.messages) == 30 or len({r.message["Message-ID"] for r in sink.messages}) == 30, [r.message["Subject"] for r in sink.messages]
+
+
+def test_what_is_stored_and_not_removed_is_recognised():
+    sink = Sink()
+    relay = DropRelay(sink.port)
+    relay.message(ALICE, "once")
+    sink.wait(1)
+    relay.wait_drop_empty()
+    id = [line for line in relay.log_now().splitlines() if "event=pickup.done" in line][0].split("queue=")[1].split()[0]
+    relay.stop()
+    # as it was when the role died between the answer and the removal
+    path = relay.drop / "taken" / f"{id}-0000000000000001"
+    path.write_text("to: <bob@example.net>\n\nSubject: once\n\nThe job is done.\n")
+    relay.start()
+    relay.wait_drop_empty()
+    relay.message(ALICE, "more")
+    assert [r.message["Subject"] for r in sink.wait(2)] == ["once", "more"]
+
+
+def test_one_user_over_a_limit_waits_alone():
+    sink = Sink()
+    relay = DropRelay(sink.port, limits='messages = [ "1/1h" ];')
+    relay.message(ALICE, "first")
+    sink.wait(1)
+    relay.message(ALICE, "second")
+    relay.wait_log("event=pickup.delayed")
+    relay.message(WEB, "other")
+    assert [r.message["Subject"] for r in sink.wait(2)] == ["first", "other"]
+    assert len(relay.dropped()) == 1 and relay.figures("pickup")["waiting"] == 1
+
+
+def test_refused_recipients_are_reported():
+    sink = Sink()
+    relay = DropRelay(sink.port)
+    relay.put(ALICE, "to: <bob@example.net>\nto: <no address>\nto: <carol@[300.1.1.1]>\n\nSubject: some\n\nhi\n")
+    got = sink.wait(2)
+    report = [r for r in got if r.sender == ""][0]
+    assert report.recipients == [f"{ALICE}@{DOMAIN}"] and b"no address" in report.bytes and b"bob@example.net" not in report.bytes, report.bytes
+    relay.wait_drop_empty()
+    assert relay.held() == [], "it was stored for the others"
+    relay.put(ALICE, "nonsense\n")
+    report = sink.wait(3)[2]
+    assert b"line 1 of the file" in report.bytes, report.bytes
+    relay.wait_drop_empty()
+    assert len(relay.held()) == 1
+
+
+def test_hostile_users_do_no_harm():
+    sink = Sink()
+    relay = DropRelay(sink.port, limits='message_size = "1M";')
+    secret = relay.drop.parent / "secret"
+    secret.write_text("to: <eve@example.net>\n\nSubject: secret\n\nhi\n")
+    secret.chmod(0o644)
+    with as_user(ALICE):
+        os.symlink(secret, relay.drop / "link")
+        os.mkfifo(relay.drop / "pipe")
+        os.mkdir(relay.drop / "directory")
+        os.mkdir(relay.drop / "directory" / "within")
+        with socket.socket(socket.AF_UNIX) as s:
+            s.bind(str(relay.drop / "socket"))
+    os.link(secret, relay.drop / "hard")
+    relay.put(ALICE, "to: <bob@example.net>\n\n" + "x" * 3_000_000)
+    relay.put(ALICE, b"to: <bob@example.net>\n\nSubject: nul\n\n\0\n")
+    for i in range(300):
+        relay.put(ALICE, f"to: <bob@example.net>\n\nSubject: flood {i}\n\nhi\n")
+    relay.message(WEB, "not lost in the flood")
+    subjects = lambda: [r.message["Subject"] for r in sink.messages]
+    wait_for(lambda: "not lost in the flood" in subjects(), "the other user's mail")
+    wait_for(lambda: sum("flood" in str(s) for s in subjects()) >= 300, "the flood", every=0.2)
+    relay.wait_drop_empty()
+    assert "secret" not in subjects() and secret.exists()
+    assert not (relay.drop / "link").is_symlink() and not (relay.drop / "pipe").exists()
+    relay.wait_log("event=pickup.discarded")
+    assert relay.process.poll() is None and len(relay.held()) >= 4, relay.held()
+
+
+def test_without_a_directory_of_its_own_the_role_does_not_run():
+    sink = Sink()
+    relay = DropRelay(sink.port, start=False)
+    os.chown(relay.drop, ALICE, ALICE)
+    relay.start()
+    assert not relay.pids("pickup")
+    os.chown(relay.drop, 0, 0)
+    relay.command("reload")
+    wait_for(lambda: relay.pids("pickup"), "the role runs")
+    relay.message(ALICE)
+    sink.wait(1)
