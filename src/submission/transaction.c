@@ -231,7 +231,7 @@ static void log_answer(struct transaction *tx, struct verdict v)
 {
 	if (v.class == OK)
 		log_info(&tx->log, "mail.accepted", kv("login", tx->envelope.login), kv("device", tx->device),
-			 kv("client", tx->client), kv("tls", tx->tls), kv("mechanism", tx->mechanism),
+			 kv("client", tx->client), kv("user", tx->local_user), kv("tls", tx->tls), kv("mechanism", tx->mechanism),
 			 kv("sender", tx->envelope.sender), kv("message_id", tx->envelope.message_id),
 			 kv("recipients", tx->recipients_n), kv("to", first_recipients(tx)),
 			 kv("more", tx->recipients_n > LOGGED_RECIPIENTS ? tx->recipients_n - LOGGED_RECIPIENTS : 0),

@@ -61,6 +61,8 @@ void smtp_server_refuse(struct smtp_server *s, struct verdict v)
 		v.code = 421;
 	}
 	server_refuse(s, v);
+	if (v.class == PERM) /* 421 has done so already */
+		server_close(s, DUE_CLOSE);
 }
 
 void smtp_server_shut(struct smtp_server *s, struct verdict v, bool now)

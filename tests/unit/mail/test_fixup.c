@@ -447,6 +447,10 @@ static void test_received(void **state)
 		assert_str(make_received(&a, str_of(received[i].client), str_of(received[i].helo),
 					 str_of(received[i].for_recipient)),
 			   arena_printf(&a, "Received: %s", received[i].want));
+	struct received_input here = { .hostname = S("relay.example.org"),
+				       .with = S("ESMTP"),
+				       .local_user = S("a\r\nb, uid 33") };
+	assert_true(str_starts(mail_received(&a, &here), S("Received: from localhost (local user ab, uid 33)\r\n\tby relay")));
 	memset(long_name, 'a', sizeof long_name);
 	assert_true(make_received(&a, S("192.0.2.1"), str_make(long_name, sizeof long_name), S("")).n < 500);
 	arena_fini(&a);

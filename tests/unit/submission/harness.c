@@ -138,6 +138,19 @@ static void handle_login_start(void *ctx, struct channel *ch, const struct msg_l
 		ipc_send_login_reply(ch, &answer, -1);
 }
 
+/* Every user of this machine sends as alice. */
+static void handle_local_user(void *ctx, struct channel *ch, const struct msg_local_user *m, int fd)
+{
+	struct msg_local_user_is answer = { .call = m->call,
+					    .verdict = world_of(ctx)->local_user,
+					    .name = S("daemon"),
+					    .login = S("alice@example.org"),
+					    .sender = S("alice@example.org"),
+					    .system_users = S("daemon games") };
+
+	ipc_send_local_user_is(ch, &answer, -1);
+}
+
 static void handle_login_end(void *ctx, struct channel *ch, const struct msg_login_end *m, int fd)
 {
 	world_of(ctx)->login_ends++;
@@ -193,6 +206,7 @@ const struct ipc_handlers queue_handlers = {
 const struct ipc_handlers login_handlers = {
 	.login_start = handle_login_start,
 	.login_end = handle_login_end,
+	.local_user = handle_local_user,
 	.login_present = handle_login_present,
 	.host_check = handle_host_check,
 };

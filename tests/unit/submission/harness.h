@@ -36,6 +36,7 @@ struct world {
 	struct verdict spool_verdict;
 	uint64_t open_submit; /* the call that has no answer */
 
+	struct verdict local_user; /* what login says of every user of this machine */
 	bool silent_login, locked; /* locked: the login of listed hosts */
 	unsigned logins, login_ends;
 	struct verdict signing;
