@@ -76,6 +76,7 @@ def test_every_block_is_tried():
     tests = "".join(pathlib.Path(__file__).with_name(name).read_text() for name in ("test_guide.py", "test_operation_page.py", "test_package.py"))
     assert not [name for name in BLOCKS if f'"{name}"' not in tests]
     assert all(len(line.encode()) <= 80 for line in TEXT.splitlines())
+    assert f'```\n{block("service-credential", "file")}```\n' in (TOP / "README.md").read_text()
     if shutil.which("mandoc"):
         done = subprocess.run(["mandoc", "-T", "lint", "-W", "style", *PAGES], stdout=subprocess.PIPE, text=True)
         assert done.returncode == 0 and not done.stdout, done.stdout
