@@ -145,10 +145,10 @@ static unsigned check_parent(struct look *l, const char *key, const char *path)
 }
 
 /* Is it a directory that others can change? A volume of a container is often so, and nobody else is in there; one that belongs to
- * root, and to the relay by its group alone, was given so by the orchestrator. */
+ * another user, and to the relay by one of its groups, was given so by the orchestrator. */
 static bool is_open_to_others(const struct stat *st, const struct passwd *user)
 {
-	bool given = !user && st->st_uid != geteuid() && (st->st_gid == 0 || st->st_gid == getegid());
+	bool given = !user && st->st_uid != geteuid() && (st->st_gid == getegid() || group_member(st->st_gid));
 
 	return st->st_mode & (given ? 0002 : 0022);
 }
