@@ -372,6 +372,9 @@ bool selector_valid(struct str s);
 /* "recursive", or name servers as delivery.resolver has them: "192.0.2.53 127.0.0.1@5353". */
 bool resolver_valid(struct str s);
 
+/* "127.0.0.1:9587", "[::1]:9587", "*:9587": the address without brackets, and the port. False: it is nothing of the kind. */
+bool endpoint_read(struct str s, struct str *address_out, unsigned *port_out);
+
 struct via via_read(struct str entry);
 
 /* ---- clients.c: master and command line only ---- */

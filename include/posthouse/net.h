@@ -36,6 +36,9 @@ struct tls_context *tls_server_context(const struct tls_server_options *options,
 /* Can a client get this certificate of the options? Not when an earlier one with the same kind of key has each of its names. */
 bool tls_server_uses(const struct tls_context *t, size_t certificate);
 
+/* When the first certificate of a chain ends, ms UTC; 0: it cannot be read. */
+uint64_t tls_certificate_expires(struct str chain_pem);
+
 /* The secret of session tickets: 32 bytes, and the day from which they are valid. It changes every day; an earlier secret cannot
  * be computed from a later one. */
 #define TLS_TICKET_SECRET 40

@@ -9,7 +9,7 @@
 #include "posthouse/busy.h"
 #include "posthouse/config.h"
 #include "posthouse/ipc.h"
-#include "posthouse/metrics.h"
+#include "posthouse/figures.h"
 
 struct role;
 
@@ -77,6 +77,13 @@ static inline void role_stat(struct role *r, enum metric metric, uint64_t value)
 {
 	role_stat_of(r, metric, S(""), value, S(""));
 }
+
+/* The same for all rows of a tally or a histogram. */
+void role_tally(struct role *r, enum metric metric, const struct tally *t);
+void role_histogram(struct role *r, enum metric metric, const struct histogram *h);
+
+/* All numbers of this role as they are now; they live until the next call or the next answer to `stats`. */
+struct figures *role_figures(struct role *r);
 
 /* The role's own state, set by ops->start; NULL when it has ended. Without it, and until the role has started, a message of a
  * peer closes the peer's channel: handlers always find the role's state. */

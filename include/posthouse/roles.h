@@ -21,7 +21,7 @@ enum {
 /* clang-format on */
 
 enum role_instances { ONE, PER_WORKER, WHEN_NEEDED };
-enum role_socket { NO_SOCKET, LISTENING_SOCKETS, CONTROL_SOCKET };
+enum role_socket { NO_SOCKET, LISTENING_SOCKETS, CONTROL_SOCKET, METRICS_SOCKETS };
 
 struct role_facts {
 	const char *name;

@@ -20,6 +20,7 @@
 
 #include "posthouse/arena.h"
 #include "posthouse/envelope.h"
+#include "posthouse/tally.h"
 #include "posthouse/verdict.h"
 
 #include <uv.h>
@@ -407,6 +408,9 @@ void store_mend(struct store *st, const struct mending *m, store_mend_fn done, v
 struct store_stats {
 	uint64_t open_messages, waiting, held, failed, lanes; /* messages; recipients by state; lanes */
 	uint64_t accepted, settled, commits;                  /* since the start */
+	uint64_t operations;                                  /* that changed something, since the start: several in a commit */
+	struct histogram commit_time;                         /* of the commits alone */
+	uint64_t file_bytes, free_bytes;                      /* of the engine's files; on their disk, UINT64_MAX: not known */
 	bool full;                                            /* accepts are refused for want of space */
 	bool lost;     /* the database was removed or replaced: every operation is refused */
 	bool rerouted; /* some recipient goes by a `via` of its own, or did since the start */

@@ -53,7 +53,7 @@ static void dump_rows(struct buf *b, size_t from, size_t end, const void *base, 
 	for (size_t i = from; i < end; i = schema_end(i)) {
 		const struct key *k = &config_keys[i];
 
-		if (k->flags & (LATER | FILLED))
+		if (k->flags & FILLED)
 			continue;
 		close_groups(b, &open, depth_of(str_of(k->path)) - first, depth);
 		indent(b, depth + open);

@@ -104,7 +104,7 @@ const char *file_read(const char *path, size_t max, struct buf *b, unsigned *mod
 
 /* ---- values.c ---- */
 
-/* Unknown keys, wrong types, keys not built yet; then every row's value, from the tree or its default. */
+/* Unknown keys, wrong types; then every row's value, from the tree or its default. */
 void values_load(struct loader *l);
 
 /* Counts are kept by window, so two rates with one window are a mistake. `name` is the key as people write it, `s` its

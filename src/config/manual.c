@@ -52,8 +52,6 @@ static void manual_row(struct buf *b, struct arena *a, const struct key *k)
 	buf_add(b, S(".TP\n.B "));
 	add_roff(b, str_of(k->path));
 	buf_add(b, S("\n"));
-	if (k->flags & LATER)
-		buf_add(b, S("(not built yet) "));
 	add_roff(b, str_of(k->help));
 	buf_add(b, S("\n.br\nType: "));
 	add_roff(b, value_expected(k, a));
@@ -63,7 +61,7 @@ static void manual_row(struct buf *b, struct arena *a, const struct key *k)
 		add_roff(b, schema_leaf(k));
 		buf_add(b, S("_file with the path of a file that holds it."));
 	}
-	if (k->fallback && !(k->flags & LATER)) {
+	if (k->fallback) {
 		buf_add(b, S(" Default: "));
 		add_value(b, k, k->fallback);
 		buf_add(b, S("."));

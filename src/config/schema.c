@@ -68,8 +68,10 @@ const struct key config_keys[] = {
 	  "The socket of the administration commands. root, the run_as user and members of the group posthouse-admin have "
 	  "access.",
 	  .format = &format_socket },
-	{ "metrics", CFG_TEXT, AT(metrics), NULL, NO_BOUNDS, CONSOLE, LATER,
-	  "Address and port of Prometheus' /metrics and of /healthz and /readyz.", .example = "127.0.0.1:9587" },
+	{ "metrics", CFG_TEXT, AT(metrics), NULL, NO_BOUNDS, WEB, 0,
+	  "Address and port where monitoring gets /metrics (OpenMetrics, for Prometheus), /healthz and /readyz by HTTP, without "
+	  "login: see posthouse-monitoring(7). Without this key: nowhere.", .format = &format_endpoint,
+	  .example = "127.0.0.1:9587" },
 
 	{ "certificates", CFG_LIST, COUNTED(certificates, certificates_n), NULL, NO_BOUNDS, SUBMISSION | DOCTOR,
 	  REQUIRED | RELOADABLE,

@@ -28,12 +28,11 @@ enum key_type {
 enum key_flag {
 	RELOADABLE = 1, /* a reload can change it; without: only a restart */
 	REQUIRED = 2,   /* no default that could do */
-	LATER = 4,      /* what it asks for is not built yet: only an empty value is taken */
-	FILLED = 8,     /* no key of the file: the loader fills it in */
-	PATH = 16,      /* a relative path is taken from the configuration file's directory */
-	LOWER_CASE = 32,
-	BYTES = 64,  /* the amount of a rate is a size */
-	EMPTY = 128, /* a list with a default can be empty: then there are none, instead of the default */
+	FILLED = 4,     /* no key of the file: the loader fills it in */
+	PATH = 8,       /* a relative path is taken from the configuration file's directory */
+	LOWER_CASE = 16,
+	BYTES = 32, /* the amount of a rate is a size */
+	EMPTY = 64, /* a list with a default can be empty: then there are none, instead of the default */
 };
 
 /* What a text must look like. */
@@ -108,8 +107,8 @@ extern const struct choice listen_tls_choices[], upstream_tls_choices[], tls_ver
 /* ---- text.c: formats ---- */
 extern const struct text_format format_fqdn, format_domain, format_host, format_address, format_mailbox, format_pattern,
 	format_sender_pattern, format_via, format_login, format_any_login, format_device_login, format_rewritten, format_user,
-	format_name, format_selector, format_network, format_source, format_resolver, format_path, format_socket, format_https,
-	format_instant, format_local_user;
+	format_name, format_selector, format_network, format_source, format_resolver, format_path, format_socket, format_endpoint,
+	format_https, format_instant, format_local_user;
 bool text_is_printable(struct str s); /* UTF-8 without characters that cannot be seen */
 
 /* ---- value.c: single values as text ---- */

@@ -240,6 +240,31 @@ static bool source_valid(struct str s)
 	       !IN6_IS_ADDR_V4MAPPED(&v6);
 }
 
+bool endpoint_read(struct str s, struct str *address_out, unsigned *port_out)
+{
+	size_t colon = str_rfind(s, ':');
+	struct str address = str_head(s, colon);
+	bool v6 = address.n > 2 && address.p[0] == '[' && address.p[address.n - 1] == ']';
+	uint64_t port;
+
+	if (v6)
+		address = str_make(address.p + 1, address.n - 2);
+	if (colon == s.n || !str_to_u64(str_from(s, colon + 1), &port) || port == 0 || port > 65535 || !address_valid(address) ||
+	    v6 != (str_find(address, ':') < address.n))
+		return false;
+	*address_out = address;
+	*port_out = (unsigned)port;
+	return true;
+}
+
+static bool endpoint_valid(struct str s)
+{
+	struct str address;
+	unsigned port;
+
+	return endpoint_read(s, &address, &port);
+}
+
 /* "ADDRESS[@PORT]", as libunbound writes it. */
 static bool name_server_valid(struct str s)
 {
@@ -339,4 +364,5 @@ const struct text_format
 	format_https = { "a URL that begins with https://", https_valid },
 	format_path = { "the path of a file or directory", path_valid },
 	format_socket = { "a path of at most 107 bytes", socket_valid },
+	format_endpoint = { "an address and a port such as \"127.0.0.1:9587\", \"[::1]:9587\" or \"*:9587\"", endpoint_valid },
 	format_instant = { "a time such as \"2027-03-02T14:02:11Z\"", time_valid };

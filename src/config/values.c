@@ -16,14 +16,6 @@ static bool is_list(const config_setting_t *s)
 	return config_setting_type(s) == CONFIG_TYPE_LIST || config_setting_type(s) == CONFIG_TYPE_ARRAY;
 }
 
-/* A key that is not built yet can have an empty value. */
-static bool asks_for_nothing(const config_setting_t *s)
-{
-	if (config_setting_type(s) == CONFIG_TYPE_STRING)
-		return config_setting_get_string(s)[0] == '\0';
-	return config_setting_is_aggregate(s) && config_setting_length(s) == 0;
-}
-
 /* ---- first way: is all that is in the file in the table? ---- */
 
 /* Is the row a direct member of `prefix` ("", "queue.", "listen[].")? */
@@ -76,11 +68,6 @@ static void check_setting(struct loader *l, const config_setting_t *s, const str
 {
 	struct str shown = schema_shown(l->arena, str_of(k->path));
 
-	if (k->flags & LATER) {
-		if (!asks_for_nothing(s))
-			fault(l, s, "%.*s is not built yet; expected no such key", STR_ARG(shown));
-		return;
-	}
 	if (k->type == CFG_GROUP) {
 		if (is_group(s))
 			check_members(l, s, arena_printf(l->arena, "%s.", k->path));
@@ -265,7 +252,7 @@ static void load_default(struct loader *l, const config_setting_t *group, size_t
 	} else if (k->fallback) {
 		if (!value_set(k, l->arena, str_of(k->fallback), key_at(k, base)))
 			fault(l, NULL, "the default of %s is wrong", k->path);
-	} else if (k->flags & REQUIRED && !(k->flags & LATER)) {
+	} else if (k->flags & REQUIRED) {
 		shown = schema_shown(l->arena, str_of(k->path));
 		fault(l, config_setting_is_root(group) ? NULL : group, "expected the key %.*s%s%s: it is needed. %s",
 		      STR_ARG(shown), variable ? " or the variable " : "", variable ? variable : "", k->help);
@@ -300,7 +287,7 @@ static void load_row(struct loader *l, const config_setting_t *group, size_t ski
 		fault(l, file, "expected one of %.*s and %.*s_file, not both", STR_ARG(schema_leaf(k)), STR_ARG(schema_leaf(k)));
 	else if (file)
 		secret_file_load(l, file, schema_shown(l->arena, str_of(k->path)), S(""), text);
-	else if (!s || k->flags & LATER)
+	else if (!s)
 		load_default(l, group, i, base);
 	else if (k->type == CFG_OPTIONS)
 		options_load(l, s, k, base);

@@ -47,7 +47,15 @@ static bool has_drop_directory(const struct master *m)
 	return has;
 }
 
-/* Of fetch, the only such role: tokens are fetched unless a command prints them. */
+/* Of fetch: tokens are fetched unless a command prints them. */
+static bool fetches(const struct config *c)
+{
+	for (size_t i = 0; i < c->upstreams_n; i++)
+		if (c->upstreams[i].oauth.provider != OAUTH_NONE && c->upstreams[i].oauth.grant != GRANT_COMMAND)
+			return true;
+	return false;
+}
+
 bool child_is_needed(const struct child *c)
 {
 	const struct config *config = c->master->config;
@@ -58,10 +66,9 @@ bool child_is_needed(const struct child *c)
 		return config->doctor.daily;
 	if (c->role == ROLE_PICKUP)
 		return c->master->has_drop;
-	for (size_t i = 0; i < config->upstreams_n; i++)
-		if (config->upstreams[i].oauth.provider != OAUTH_NONE && config->upstreams[i].oauth.grant != GRANT_COMMAND)
-			return true;
-	return false;
+	if (c->role == ROLE_WEB)
+		return config->metrics.n > 0;
+	return fetches(config);
 }
 
 static bool all_children_ready(const struct master *m)
@@ -228,9 +235,11 @@ static void on_process_exit(uv_process_t *process, int64_t status, int signal)
 	struct master *m = c->master;
 	bool needed = child_is_needed(c);
 
-	if (!m->stopping && needed)
+	if (!m->stopping && needed) {
+		m->deaths[c->role]++;
 		log_error(NULL, "role.died", kv("dead", role_name(c->role)), kv("number", c->index), kv("pid", (int)c->pid),
 			  kv("status", (long long)status), kv("signal", signal));
+	}
 	c->failures = !needed ? 0 : clock_mono_ms() - c->started_mono > LONG_LIFE_MS ? 1 : c->failures + 1;
 	child_unwatch(c);
 	if (c->ch)

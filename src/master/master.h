@@ -66,9 +66,12 @@ struct master {
 	struct unix_socket control, local;
 	struct child children[WORKERS_MAX + ROLE_COUNT];
 	size_t children_n;
-	int *listeners; /* workers x listening sockets */
+	uint64_t deaths[ROLE_COUNT]; /* processes of a role that have ended without being told to */
+	int *listeners;              /* workers x listening sockets */
 	unsigned *listener_of;
-	size_t sockets_n; /* per worker */
+	size_t sockets_n;   /* per worker */
+	int metrics_fds[2]; /* listening sockets of web */
+	size_t metrics_n;
 	unsigned workers;
 	uint64_t last_incarnation;
 	bool has_drop;  /* the drop directory could be used when the configuration came into force */

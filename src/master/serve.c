@@ -4,6 +4,7 @@
 #include "command.h"
 #include "master.h"
 #include "posthouse/clock.h"
+#include "posthouse/figures.h"
 #include "posthouse/log.h"
 #include "posthouse/net.h"
 
@@ -48,7 +49,7 @@ static void handle_reload(void *ctx, struct channel *ch, const struct msg_reload
 static void handle_status(void *ctx, struct channel *ch, const struct msg_status *request, int fd)
 {
 	struct master *m = ctx;
-	struct rec_role_state states[WORKERS_MAX + 8];
+	struct rec_role_state states[WORKERS_MAX + ROLE_COUNT];
 	struct msg_status_is answer = { .call = request->call,
 					.version = S(POSTHOUSE_VERSION),
 					.started_at = m->started_at,
@@ -67,6 +68,18 @@ static void handle_status(void *ctx, struct channel *ch, const struct msg_status
 	answer.source = config_fingerprint(m->config, &a);
 	ipc_send_status_is(ch, &answer, -1);
 	arena_fini(&a);
+}
+
+static void handle_stats(void *ctx, struct channel *ch, const struct msg_stats *m, int fd)
+{
+	struct master *master = ctx;
+	struct figures f = { 0 };
+
+	for (unsigned role = 0; role < ROLE_COUNT; role++)
+		if (role_facts[role].start > 0)
+			figures_add(&f, METRIC_MASTER_DEATHS, str_of(role_name((enum role_id)role)), master->deaths[role], S(""));
+	figures_process(&f, master->started_at);
+	figures_send(&f, ch, m->call);
 }
 
 static void handle_command_run(void *ctx, struct channel *ch, const struct msg_command_run *m, int fd)
@@ -93,6 +106,7 @@ const struct ipc_handlers master_handlers = {
 	.working = handle_working,
 	.reload = handle_reload,
 	.status = handle_status,
+	.stats = handle_stats,
 	.command_run = handle_command_run,
 };
 

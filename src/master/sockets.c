@@ -1,4 +1,4 @@
-/* sockets.c - the lock of the state directory, the listening sockets, the control socket and the local one. */
+/* sockets.c - the lock of the state directory, the listening sockets, those of metrics, the control socket and the local one. */
 #include "master.h"
 
 #include "posthouse/clock.h"
@@ -206,9 +206,25 @@ static void open_local(struct master *m)
 	}
 }
 
+/* A second instance is kept away by the lock, so no other program shares the port. */
+static void open_metrics(struct master *m)
+{
+	struct config *c = m->config;
+	struct verdict why;
+	struct str address;
+	unsigned port;
+
+	if (!endpoint_read(c->metrics, &address, &port))
+		return;
+	why = listener_open(address, port, false, &c->arena, m->metrics_fds, &m->metrics_n);
+	if (why.class != OK)
+		die(why.code == EACCES ? EX_NOPERM : EX_UNAVAILABLE, "metrics: %.*s", STR_ARG(why.text));
+}
+
 void open_sockets(struct master *m)
 {
 	open_listeners(m);
+	open_metrics(m);
 	/* This instance has the lock, so a control socket that is there was left by an instance that has ended. */
 	open_socket_dir(m, "control", m->config->control, &m->control);
 	open_socket(m, "control", SOCK_SEQPACKET, &m->control);
@@ -227,6 +243,8 @@ void close_listeners(struct master *m)
 	for (unsigned worker = 0; m->listeners && worker < m->workers; worker++)
 		for (size_t i = 0; i < m->sockets_n; i++)
 			close(m->listeners[worker * m->config->listen_n * 2 + i]);
+	while (m->metrics_n > 0)
+		close(m->metrics_fds[--m->metrics_n]);
 	free(m->listeners);
 	free(m->listener_of);
 	m->listeners = NULL;

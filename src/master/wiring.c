@@ -94,6 +94,8 @@ void child_give_sockets(struct child *c)
 
 	if (role_facts[c->role].socket == CONTROL_SOCKET)
 		ipc_send_listener(c->ch, &(struct msg_listener){ 0 }, m->control.fd);
+	for (size_t i = 0; role_facts[c->role].socket == METRICS_SOCKETS && i < m->metrics_n; i++)
+		ipc_send_listener(c->ch, &(struct msg_listener){ .listen = (uint64_t)i }, m->metrics_fds[i]);
 	if (role_facts[c->role].socket != LISTENING_SOCKETS || !m->listeners)
 		return;
 	for (size_t i = 0; i < m->sockets_n; i++)

@@ -5,6 +5,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
+#include <time.h>
 
 /* The certificate, and those that follow it in the file. */
 static const char *read_chain(struct certificate *c, struct str pem)
@@ -96,6 +97,19 @@ void certificate_fini(struct certificate *c)
 	X509_free(c->leaf);
 	sk_X509_pop_free(c->chain, X509_free);
 	EVP_PKEY_free(c->key);
+}
+
+uint64_t tls_certificate_expires(struct str chain_pem)
+{
+	BIO *bio = tls_text_bio(chain_pem);
+	X509 *x = PEM_read_bio_X509_AUX(bio, NULL, tls_no_passphrase, NULL);
+	struct tm end;
+	time_t at = x && ASN1_TIME_to_tm(X509_get0_notAfter(x), &end) == 1 ? timegm(&end) : 0;
+
+	X509_free(x);
+	BIO_free(bio);
+	ERR_clear_error();
+	return at > 0 ? (uint64_t)at * 1000 : 0;
 }
 
 /* RFC 6125 section 6.4.3: "*" matches one label, the first. */

@@ -181,6 +181,11 @@ static void queue_stats(struct role *r)
 	role_stat(r, METRIC_QUEUE_ACCEPTED, s.accepted);
 	role_stat(r, METRIC_QUEUE_SETTLED, s.settled);
 	role_stat(r, METRIC_QUEUE_COMMITS, s.commits);
+	role_stat(r, METRIC_QUEUE_OPERATIONS, s.operations);
+	role_histogram(r, METRIC_QUEUE_COMMIT_TIME, &s.commit_time);
+	role_stat(r, METRIC_QUEUE_FILE_BYTES, s.file_bytes);
+	if (s.free_bytes != UINT64_MAX)
+		role_stat(r, METRIC_QUEUE_FREE_BYTES, s.free_bytes);
 	role_stat_of(r, METRIC_QUEUE_FULL, S(""), s.full,
 		     s.full ? S("accepts are refused: no space, or too many messages") : S(""));
 	dispatch_stats(&q->dispatch);

@@ -54,6 +54,7 @@ static void opened(struct connection *c)
 		c->relay->ops->probe_ended(c, true);
 	else
 		pool_connection_ready(c->pool, c->mechanism);
+	tally_count(&c->relay->tls_versions, tls.on ? str_of(tls.version) : S("none"));
 	if (!tls.on && c->tls.level != TLS_LEVEL_NONE)
 		c->tls_result = TLS_RESULT_STARTTLS_NOT_SUPPORTED;
 	if (c->tls.old && tls.on)

@@ -196,6 +196,7 @@ static void stats(struct role *r)
 			role_stat_of(r, METRIC_RELAY_UPSTREAM_CONNECTIONS, pool->name, pool->connections_n, text);
 	}
 	role_stat(r, METRIC_RELAY_DOMAINS, domains);
+	role_tally(r, METRIC_RELAY_TLS, &relay->tls_versions);
 	arena_fini(&a);
 }
 

@@ -51,6 +51,7 @@ struct relay {
 	struct list pools, ca_stores;
 	struct hashtable deliveries; /* by their leases; including those whose result is not settled */
 	size_t waiting, running, connections;
+	struct tally tls_versions; /* of the sessions that were opened */
 	uint64_t next_connection;
 	struct arena scratch;         /* texts of `configure` */
 	struct arena arena;           /* of the next line */

@@ -4,7 +4,7 @@
 
 #include "arguments.h"
 #include "confine.h"
-#include "figures.h"
+#include "posthouse/clock.h"
 #include "posthouse/log.h"
 #include "posthouse/units.h"
 
@@ -29,6 +29,7 @@ struct role {
 	struct channel *peers[ROLE_COUNT][ROLE_PEERS_MAX];
 	unsigned index;
 	uint64_t incarnation;
+	uint64_t started_at; /* ms UTC */
 	struct config *config, *next;
 	uint64_t next_generation;
 	bool started, starting, confined, stopping, stopped;
@@ -367,13 +368,30 @@ void role_stat_of(struct role *r, enum metric metric, struct str label, uint64_t
 	figures_add(&r->figures, metric, label, value, text);
 }
 
-static void handle_stats(void *ctx, struct channel *ch, const struct msg_stats *m, int fd)
+void role_tally(struct role *r, enum metric metric, const struct tally *t)
 {
-	struct role *r = ctx;
+	assert(metric_is_of(metric, r->ops->id));
+	figures_tally(&r->figures, metric, t);
+}
 
+void role_histogram(struct role *r, enum metric metric, const struct histogram *h)
+{
+	assert(metric_is_of(metric, r->ops->id));
+	figures_histogram(&r->figures, metric, h);
+}
+
+struct figures *role_figures(struct role *r)
+{
+	figures_fini(&r->figures);
 	if (r->ops->stats)
 		r->ops->stats(r);
-	figures_send(&r->figures, ch, m->call);
+	figures_process(&r->figures, r->started_at);
+	return &r->figures;
+}
+
+static void handle_stats(void *ctx, struct channel *ch, const struct msg_stats *m, int fd)
+{
+	figures_send(role_figures(ctx), ch, m->call);
 }
 
 /* ---- start ---- */
@@ -397,6 +415,7 @@ int role_main(int argc, char **argv, const struct role_ops *ops)
 	ignore_signals();
 	log_setup(role_name(ops->id), role_facts[ops->id].instances == PER_WORKER ? (int)r->index : -1);
 	r->ops = ops;
+	r->started_at = clock_now_ms();
 	r->loop = uv_default_loop();
 	busy_init(&r->busy, r->loop, on_idle, r);
 	if (ops->handlers)

@@ -19,13 +19,14 @@ static bool look(const struct store *st, const char *name, struct stat *found)
 	return n > 0 && (size_t)n < sizeof path && lstat(path, found) == 0;
 }
 
-/* What is wrong with the file; NULL: nothing. A file that cannot be examined now counts as unchanged. */
-static const char *trouble(const struct store *st, const char *name, struct presence_file *known)
+/* What is wrong with the file; NULL: nothing. Its size is added. A file that cannot be examined now counts as unchanged. */
+static const char *trouble(const struct store *st, const char *name, struct presence_file *known, uint64_t *bytes)
 {
 	struct stat found;
 
 	if (!look(st, name, &found))
 		return known->inode && (errno == ENOENT || errno == ENOTDIR) ? "is gone" : NULL;
+	*bytes += S_ISREG(found.st_mode) ? (uint64_t)found.st_size : 0;
 	if (known->inode == 0)
 		*known = (struct presence_file){ .device = found.st_dev, .inode = found.st_ino };
 	return found.st_dev == known->device && found.st_ino == known->inode ? NULL : "is another one";
@@ -47,12 +48,13 @@ void presence_check(struct writer *w)
 	uint64_t now = clock_mono_ms();
 	const char *what = NULL, *name;
 	char reason[200] = "";
+	uint64_t bytes = 0;
 
 	if (now - p->looked_at_ms < LOOK_EACH_MS)
 		return;
 	p->looked_at_ms = now;
 	for (size_t i = 0; i < PRESENCE_FILES_MAX && !what && (name = file_name(w->engine, i)); i++) {
-		what = trouble(w->st, name, &p->files[i]);
+		what = trouble(w->st, name, &p->files[i], &bytes);
 		if (what)
 			(void)snprintf(reason, sizeof reason, "state_dir/%s %s", name, what);
 	}
@@ -61,4 +63,5 @@ void presence_check(struct writer *w)
 	if (!what && p->lost)
 		store_note(w->st, LOG_WARNING, "store.found", 0, "the files are where they were");
 	p->lost = what != NULL;
+	p->bytes = bytes;
 }

@@ -108,6 +108,10 @@ struct store_stats writer_stats(const struct writer *w)
 
 	w->engine->stats(w->e, &stats);
 	stats.commits = w->commits;
+	stats.operations = w->operations;
+	stats.commit_time = w->commit_time;
+	stats.file_bytes = w->presence.bytes;
+	stats.free_bytes = w->host.space.free_bytes;
 	stats.full = w->host.space.full;
 	stats.lost = w->presence.lost;
 	return stats;
@@ -150,6 +154,7 @@ static void run_op(struct writer *w, struct op *op)
 		run_spool_drop(w, r);
 	else
 		w->engine->run[r->kind](w->e, r);
+	w->operations += op->kind->rank < RANK_READ;
 }
 
 /* Neither the engine nor the store has met an error. */

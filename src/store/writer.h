@@ -95,6 +95,7 @@ struct presence_file {
 struct presence {
 	struct presence_file files[PRESENCE_FILES_MAX];
 	uint64_t looked_at_ms; /* monotonic */
+	uint64_t bytes;        /* of the files together */
 	bool lost;
 };
 
@@ -110,7 +111,8 @@ struct writer {
 	struct list stalled; /* results for which there was no room: they are tried again each second */
 	uint64_t retry_at_ms;
 	struct hashtable named; /* the messages that the batch names, each with its highest rank */
-	uint64_t commits;
+	uint64_t commits, operations;
+	struct histogram commit_time;
 	struct presence presence;
 	enum recovery recovery;
 	DIR *recovery_dir;

@@ -31,7 +31,7 @@ static struct str get_binding(struct session *s, enum tls_binding kind, char byt
 static void challenge(struct session *s, int answer, struct str text)
 {
 	s->answer = answer;
-	smtp_server_reply(s->smtp, ok_text(334, S(""), text));
+	session_say(s, ok_text(334, S(""), text));
 }
 
 static void begin_login(struct session *s, struct str response)
@@ -48,7 +48,7 @@ static void begin_login(struct session *s, struct str response)
 	if (login == NULL) {
 		log_warning(&s->log, "login.unavailable", kv("reason", "the login role is away"));
 		secret_fini(&s->user);
-		smtp_server_reply(s->smtp, unavailable);
+		session_say(s, unavailable);
 		return;
 	}
 	session_tls_numbers(s, &m.tls_version, &m.tls_bits);
@@ -87,7 +87,7 @@ static void next_step(struct session *s, struct str response)
 
 	if (login == NULL || s->login_generation != s->sub->login_generation) { /* the process that knew the exchange has ended */
 		s->login_generation = 0;
-		smtp_server_reply(s->smtp, unavailable);
+		session_say(s, unavailable);
 		return;
 	}
 	session_enter(s, SESSION_LOGIN);
@@ -98,8 +98,7 @@ void session_on_auth_response(struct session *s, const struct smtp_event *e)
 {
 	if (s->final_said) { /* RFC 4954 section 4: nothing, as an answer to the last words */
 		s->final_said = false;
-		smtp_server_reply(s->smtp,
-				  e->initial.n == 0 ? ok() : perm(501, S("5.5.2"), S("Not an answer of this mechanism")));
+		session_say(s, e->initial.n == 0 ? ok() : perm(501, S("5.5.2"), S("Not an answer of this mechanism")));
 		return;
 	}
 	switch (s->answer) {

@@ -117,7 +117,7 @@ void session_on_mail(struct session *s, const struct smtp_event *e)
 		v = mail_reply(s->tx, &a);
 	}
 	if (!asked)
-		smtp_server_reply(s->smtp, v);
+		session_say(s, v);
 	arena_fini(&a);
 }
 
@@ -176,7 +176,7 @@ void session_on_rcpt(struct session *s, const struct smtp_event *e)
 		params = with_original(s, &a, e, recipient);
 	if (v.class != OK || !transaction_recipient(s->tx, recipient, &params) ||
 	    !ask_reservation(s, RESERVE_RECIPIENTS, 0, recipient))
-		smtp_server_reply(s->smtp, v);
+		session_say(s, v);
 	arena_fini(&a);
 }
 
@@ -206,7 +206,7 @@ static void refuse_text(struct session *s, struct verdict fault)
 		    kv("reason", fault.text), kv("hint", hint));
 	session_on_reset(s, NULL);
 	s->sub->refused++;
-	smtp_server_reply(s->smtp, fault);
+	session_say(s, fault);
 }
 
 void session_on_text_end(struct session *s, const struct smtp_event *e)

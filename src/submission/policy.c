@@ -48,6 +48,17 @@ static bool make_contexts(struct policy *p, const struct config *c, struct arena
 	return p->legacy != NULL;
 }
 
+/* For the figures. */
+static void note_certificates(struct policy *p, const struct config *c)
+{
+	p->certificates = arena_calloc(&p->arena, c->certificates_n, sizeof *p->certificates);
+	p->certificates_n = c->certificates_n;
+	for (size_t i = 0; i < c->certificates_n; i++) {
+		p->certificates[i].path = arena_str(&p->arena, c->certificates[i].chain);
+		p->certificates[i].expires_at = tls_certificate_expires(c->certificates[i].chain_pem);
+	}
+}
+
 struct policy *policy_new(const struct config *c, struct arena *a, struct verdict *why_out)
 {
 	struct policy *p = NEW(struct policy);
@@ -57,6 +68,7 @@ struct policy *policy_new(const struct config *c, struct arena *a, struct verdic
 		policy_unref(p);
 		return NULL;
 	}
+	note_certificates(p, c);
 	p->idle_ms = c->submission.idle_ms;
 	p->login_ms = c->submission.login_ms;
 	p->login_delay_ms = c->submission.login_delay_ms;

@@ -14,6 +14,11 @@ struct policy {
 	struct str mechanisms_bound;      /* all of them: where the TLS connection has something to bind to */
 	bool binds;                       /* is there a mechanism with channel binding? */
 	struct tls_context *tls, *legacy; /* legacy: for listed hosts with old TLS; NULL when there are none */
+	struct {
+		struct str path;
+		uint64_t expires_at; /* ms UTC */
+	} * certificates;
+	size_t certificates_n;
 	uint64_t idle_ms, login_ms, login_delay_ms, sessions;
 	bool show_client;
 };

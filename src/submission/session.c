@@ -68,9 +68,21 @@ void session_await(struct session *s)
 }
 
 /* ---- words ---- */
+void session_count_refusal(struct session *s, struct verdict v)
+{
+	if (v.class != OK)
+		tally_count(&s->sub->refusals_by_code, v.enhanced.n > 0 ? v.enhanced : S("none"));
+}
+
+void session_say(struct session *s, struct verdict v)
+{
+	session_count_refusal(s, v);
+	smtp_server_reply(s->smtp, v);
+}
+
 void session_reply(struct session *s, struct verdict v)
 {
-	smtp_server_reply(s->smtp, v);
+	session_say(s, v);
 	session_enter(s, SESSION_COMMAND);
 	s->sub->ops->advance(s);
 }

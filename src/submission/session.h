@@ -107,7 +107,9 @@ void session_await(struct session *s);
 /* How long another wait for the client lasts: `ms`, or what is left until it must have logged in. */
 uint64_t session_wait_ms(const struct session *s, uint64_t ms);
 
-/* Answer the event that waits, and go on. */
+/* Count what is refused by its enhanced code. / Answer the event that waits, and count. / The same, and go on. */
+void session_count_refusal(struct session *s, struct verdict v);
+void session_say(struct session *s, struct verdict v);
 void session_reply(struct session *s, struct verdict v);
 
 /* Reply 421 now and end the session. */

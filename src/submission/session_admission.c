@@ -71,6 +71,7 @@ void session_refuse(struct session *s, struct verdict v, bool banned)
 	}
 	session_enter(s, SESSION_COMMAND);
 	session_await(s);
+	session_count_refusal(s, v);
 	smtp_server_refuse(s->smtp, v);
 	s->ended_for = "refused at the door";
 	s->sub->ops->advance(s);

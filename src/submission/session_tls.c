@@ -63,12 +63,14 @@ void session_on_tls(void *ctx, struct stream *st, struct verdict v)
 		return;
 	}
 	stream_tls_info(st, &info);
+	tally_count(&s->sub->tls_versions, str_of(info.version));
 	log_debug(&s->log, "session.tls", kv("version", info.version), kv("cipher", info.cipher));
 	if (s->policy->binds && has_binding(s))
 		s->smtp_config.mechanisms = s->policy->mechanisms_bound;
 	smtp_server_tls_started(s->smtp);
 	if (s->refused) {
 		s->ended_for = "refused at the door";
+		session_count_refusal(s, s->refusal);
 		smtp_server_refuse(s->smtp, s->refusal);
 	} else if (s->implicit) {
 		smtp_server_greet(s->smtp);

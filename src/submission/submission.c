@@ -215,10 +215,20 @@ static uint64_t count(const struct list *l)
 	return n;
 }
 
+static uint64_t listeners(const struct submission *sub)
+{
+	uint64_t n = 0;
+
+	LIST_EACH_OF (const struct door, door, &sub->doors, link)
+		n += door->listener != NULL;
+	return n;
+}
+
 static void stats(struct role *r)
 {
 	const struct submission *sub = the_submission(r);
 
+	role_stat(r, METRIC_SUBMISSION_LISTENERS, listeners(sub));
 	role_stat(r, METRIC_SUBMISSION_SESSIONS, sub->sessions_n);
 	role_stat(r, METRIC_SUBMISSION_SESSIONS_OPENED, sub->sessions_total);
 	role_stat(r, METRIC_SUBMISSION_SESSIONS_FROM_GATEWAY, sub->sessions_from_gateway);
@@ -227,7 +237,14 @@ static void stats(struct role *r)
 	role_stat(r, METRIC_SUBMISSION_LOGINS, sub->logins);
 	role_stat(r, METRIC_SUBMISSION_LOGINS_FAILED, sub->logins_failed);
 	role_stat(r, METRIC_SUBMISSION_ACCEPTED, sub->accepted);
+	role_stat(r, METRIC_SUBMISSION_ACCEPTED_BYTES, sub->accepted_bytes);
 	role_stat(r, METRIC_SUBMISSION_REFUSED, sub->refused);
+	role_tally(r, METRIC_SUBMISSION_REFUSALS, &sub->refusals_by_code);
+	role_tally(r, METRIC_SUBMISSION_TLS, &sub->tls_versions);
+	role_histogram(r, METRIC_SUBMISSION_ACCEPT_TIME, &sub->accept_time);
+	for (size_t i = 0; sub->policy && i < sub->policy->certificates_n; i++)
+		role_stat_of(r, METRIC_SUBMISSION_CERTIFICATE, sub->policy->certificates[i].path,
+			     sub->policy->certificates[i].expires_at, S(""));
 }
 
 int main(int argc, char **argv)

@@ -73,6 +73,9 @@ struct submission {
 	uint64_t queue_generation, login_generation; /* count the processes that have connected; 0 = none so far */
 
 	uint64_t refused_n; /* of the sessions: banned clients that are to hear so */
+	struct tally refusals_by_code, tls_versions;
+	struct histogram accept_time; /* from the end of the text to 250 */
+	uint64_t accepted_bytes;
 	uint64_t sessions_n, sessions_total, sessions_from_gateway, sessions_refused, accepted, refused, logins, logins_failed;
 };
 

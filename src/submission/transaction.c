@@ -246,6 +246,15 @@ static void log_answer(struct transaction *tx, struct verdict v)
 }
 
 /* The outcome is known: tell the client if it is still there, and end the transaction. */
+static void count_accepted(struct transaction *tx, struct verdict v)
+{
+	if (v.class != OK)
+		return;
+	tx->sub->accepted++;
+	tx->sub->accepted_bytes += tx->size;
+	histogram_count(&tx->sub->accept_time, clock_mono_ms() - tx->ended_mono);
+}
+
 void transaction_answer(struct transaction *tx, struct verdict v)
 {
 	struct session *session = tx->session;
@@ -254,7 +263,7 @@ void transaction_answer(struct transaction *tx, struct verdict v)
 	log_answer(tx, v);
 	if (v.class == OK)
 		v = ok_text(250, S("2.0.0"), arena_printf(&tx->arena, "Ok: queued as %s", id_format(tx->id, id)));
-	tx->sub->accepted += v.class == OK;
+	count_accepted(tx, v);
 	tx->sub->refused += v.class != OK;
 	if (session != NULL)
 		tx->sub->ops->answer(session, v); /* the session copies the text */

@@ -52,6 +52,8 @@ struct transaction {
 	struct rec_recipient *recipients;
 	size_t recipients_n, recipients_capacity;
 
+	uint64_t ended_mono; /* when the text had come; 0: it has not */
+
 	struct header_collector header;
 	size_t header_looked; /* so long it was when the login's others were last looked at */
 	struct fixup_result fixed;

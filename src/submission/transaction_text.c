@@ -2,6 +2,7 @@
 #include "session.h"
 #include "transaction.h"
 
+#include "posthouse/clock.h"
 #include "posthouse/ipc.h"
 #include "posthouse/units.h"
 
@@ -200,6 +201,7 @@ static void on_spool_synced(void *ctx, struct verdict v)
 
 void transaction_end(struct transaction *tx)
 {
+	tx->ended_mono = clock_mono_ms();
 	if (tx->state == TX_HEADER) /* the message ended within its header section */
 		end_header(tx, header_collector_end(&tx->header));
 	if (tx->state == TX_REFUSED) {

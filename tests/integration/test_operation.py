@@ -14,7 +14,7 @@ def test_a_wrong_configuration_is_refused_with_file_and_line():
     relay = Relay(1, start=False, users=())
     good = relay.conf.read_text()
     for bad, word in ((good + '\nfrobnicate = 1;\n', "frobnicate"), (good.replace('tls = "none"', 'tls = "maybe"'), "tls"),
-                      (good + '\nmetrics = "127.0.0.1:9587";\n', "metrics"), (good.replace("hostname = ", "hostname "), "syntax"),
+                      (good + '\nmetrics = "127.0.0.1";\n', "metrics"), (good.replace("hostname = ", "hostname "), "syntax"),
                       (good.replace('key = "', 'key = "missing-'), "missing-")):
         relay.conf.write_text(bad)
         for done in (serve(relay), relay.command("check", check=False)):

@@ -70,6 +70,7 @@ void accounting_collect(struct accounting *acc, uint64_t now)
 void accounting_stats(struct accounting *acc)
 {
 	admission_stats(acc);
+	role_tally(acc->role, METRIC_QUEUE_LIMITED, &acc->limited);
 	bans_stats(acc);
 }
 

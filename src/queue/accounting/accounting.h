@@ -40,7 +40,8 @@ struct accounting {
 	uint64_t generation; /* counts configurations */
 	struct seen_recipients seen_recipients;
 	struct admission admission;
-	struct list resets; /* of show.c: the store works on them */
+	struct tally limited; /* mail that a limit refused or had held, by the rule */
+	struct list resets;   /* of show.c: the store works on them */
 };
 
 /* Everything that the observer and the role point to must live until accounting_fini(). */

@@ -97,11 +97,12 @@ static struct verdict refusal(struct arena *a, const struct over *over, uint64_t
 				 STR_ARG(format_limit(a, m->kind, m->rate))));
 }
 
-/* Log that a limit is reached, but not again for each attempt of a program that does not give up. */
+/* Count and log that a limit is reached; the line does not come again for each attempt of a program that does not give up. */
 static void tell(const struct over *over, const char *what, uint64_t now)
 {
 	struct bucket *b = over->meter->bucket;
 
+	tally_count(&over->account->accounting->limited, str_of(b->rule));
 	if (b->logged_at > 0 && now >= b->logged_at && now - b->logged_at < TELL_EACH_MS)
 		return;
 	b->logged_at = now;

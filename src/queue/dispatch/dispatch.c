@@ -76,6 +76,9 @@ void dispatch_stats(struct dispatch *d)
 	role_stat(d->role, METRIC_QUEUE_DELIVERIES, d->leases.count);
 	role_stat_of(d->role, METRIC_QUEUE_RESULTS_KEPT, S(""), d->settling.held,
 		     d->settling.failing ? S("the store has no room for results") : S(""));
+	role_tally(d->role, METRIC_QUEUE_RESULTS, &d->results);
+	role_histogram(d->role, METRIC_QUEUE_DELIVERY_TIME, &d->delivery_time);
+	role_histogram(d->role, METRIC_QUEUE_ATTEMPT_TIME, &d->attempt_time);
 	nexthops_stats(d);
 	sender_pauses_stats(d);
 	nexthop_rates_stats(d);

@@ -60,6 +60,8 @@ struct dispatch {
 	struct settling settling;
 	struct re_signs re_signs;
 	struct scheduler scheduler;
+	struct tally results;                         /* of recipients: "sent 2.0.0" */
+	struct histogram delivery_time, attempt_time; /* of a recipient since its message came; of a delivery */
 };
 
 /* Everything that the observer and the role point to must live until dispatch_fini(). The store has closed then. */

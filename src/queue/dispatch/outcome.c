@@ -35,6 +35,19 @@ void outcomes_begin(struct lease *l)
 	l->outcomes = ARENA_ARRAY(outcome_arena(l), struct outcome, l->recipients_n);
 }
 
+/* An event "delivery.sent" counts as "sent 2.0.0". */
+static void count(const struct answer *an, const struct outcome *o, const char *event)
+{
+	struct str what = str_of(event + strlen("delivery."));
+	struct str code = str_head(o->verdict.enhanced.n > 0 ? o->verdict.enhanced : S("none"), TALLY_LABEL_MAX - 1 - what.n);
+	char label[TALLY_LABEL_MAX];
+
+	memcpy(label, what.p, what.n);
+	label[what.n] = ' ';
+	memcpy(label + what.n + 1, code.p, code.n);
+	tally_count(&an->lease->message->dispatch->results, str_make(label, what.n + 1 + code.n));
+}
+
 void outcome_tell(const struct answer *an, const struct due_recipient *r, struct outcome *o, enum log_level level,
 		  const char *event)
 {
@@ -42,6 +55,7 @@ void outcome_tell(const struct answer *an, const struct due_recipient *r, struct
 	uint64_t sent_at = o->attempted ? an->lease->sent_at : 0;
 	uint64_t queued_ms = sent_at > m->received_at ? sent_at - m->received_at : 0;
 
+	count(an, o, event);
 	o->event = str_of(event);
 	o->event_fields = FIELDS_LOGGED(
 		outcome_arena(an->lease), level, m->id, event, 4, kv("login", m->envelope.login),
@@ -68,6 +82,8 @@ static void delivered(const struct answer *an, const struct due_recipient *r, st
 	o->state = asked ? RCPT_RELAYED : RCPT_DELIVERED;
 	o->report_success = asked && !an->dsn && an->lease->message->due.envelope.sender.n > 0;
 	outcome_tell(an, r, o, LOG_INFO, "delivery.sent");
+	histogram_count(&an->lease->message->dispatch->delivery_time,
+			an->now > an->lease->message->due.received_at ? an->now - an->lease->message->due.received_at : 0);
 	breaker_finished(an->lease->message->dispatch->accounting, an->lease->message->due.envelope.login, false, an->now);
 }
 

@@ -98,6 +98,8 @@ static void use_answers(struct lease *l, const struct msg_result *m)
 	bool news = use_nexthop(l, m, an.now);
 	struct verdict no_answer = temp(451, S("4.3.0"), S("the delivery ended without an answer"));
 
+	if (l->sent_at > 0 && an.now >= l->sent_at)
+		histogram_count(&l->message->dispatch->attempt_time, an.now - l->sent_at);
 	outcomes_begin(l);
 	for (size_t i = 0; i < l->recipients_n; i++) {
 		const struct due_recipient *r = &l->recipients[i];

@@ -188,7 +188,7 @@ void fixture_check_members(const config_setting_t *value, struct str path)
 		}
 		snprintf(text, sizeof(text), "%.*s%s%s", STR_ARG(path), path.n > 0 ? "." : "", config_setting_name(s));
 		k = row_at(str_of(text));
-		if (!k || k->flags & (LATER | FILLED))
+		if (!k || k->flags & FILLED)
 			fail_msg("%s: there is no such key", text);
 		if (k->type == CFG_GROUP || k->type == CFG_LIST)
 			fixture_check_members(s, str_of(text));

@@ -168,8 +168,10 @@ static int setup_with(size_t upstreams)
 	static uv_loop_t loop;
 	struct master *m = &world.master;
 
-	world = (struct world){ .config = { .shutdown_grace_ms = 600000, .doctor.daily = true, .local.drop = S(".") },
-				.upstream = { .oauth.provider = OAUTH_CUSTOM } };
+	world = (struct world){
+		.config = { .shutdown_grace_ms = 600000, .doctor.daily = true, .local.drop = S("."), .metrics = S("*:9587") },
+		.upstream = { .oauth.provider = OAUTH_CUSTOM }
+	};
 	world.config.upstreams = &world.upstream;
 	world.config.upstreams_n = upstreams;
 	uv_loop_init(&loop);
@@ -178,6 +180,8 @@ static int setup_with(size_t upstreams)
 	m->control.dir_fd = open("/", O_PATH | O_CLOEXEC);
 	m->control.name = strdup("no-such-socket");
 	m->local = (struct unix_socket){ .fd = -1, .dir_fd = -1 };
+	m->metrics_fds[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	m->metrics_n = 1;
 	m->lock_fd = -1;
 	uv_timer_init(&loop, &m->stop_timer);
 	m->stop_timer.data = m;
@@ -254,6 +258,7 @@ static void test_sockets_come_last(void **state)
 	bool seen = false;
 
 	assert_int_equal(count(LISTENER, ROLE_CONSOLE), 1);
+	assert_int_equal(count(LISTENER, ROLE_WEB), 1);
 	for (size_t i = 0; i < world.n; i++) {
 		seen |= world.told[i].what == LISTENER;
 		assert_false(seen && world.told[i].role == ROLE_CONSOLE && world.told[i].what == CONNECT);
@@ -272,7 +277,7 @@ static void test_a_restart(void **state)
 		assert_true(world.told[i].role == ROLE_VAULT || world.told[i].peer == ROLE_VAULT);
 		wired += world.told[i].what == CONNECT && world.told[i].role != ROLE_VAULT;
 	}
-	assert_int_equal(wired, WORKERS + 4); /* submission, queue, relay, console, fetch */
+	assert_int_equal(wired, WORKERS + 5); /* submission, queue, relay, console, fetch, web */
 }
 
 static void test_queue_and_relay_live_and_die_together(void **state)
@@ -368,7 +373,7 @@ static void test_a_role_that_is_started_when_needed(void **state)
 	children_follow_config(m);
 	run_until(are_ready);
 	assert_int_equal(count(SPAWNED, ROLE_FETCH), 1);
-	assert_int_equal(count(CONNECT, ROLE_FETCH), 2); /* vault, console */
+	assert_int_equal(count(CONNECT, ROLE_FETCH), 3); /* vault, console, web */
 	children_follow_config(m);
 	assert_int_equal(count(SPAWNED, ROLE_FETCH), 1);
 	end_process(fetch); /* as every role it comes back */

@@ -56,6 +56,14 @@ void role_stopped(struct role *r)
 	r->stopped = true;
 }
 
+void role_tally(struct role *r, enum metric metric, const struct tally *t)
+{
+}
+
+void role_histogram(struct role *r, enum metric metric, const struct histogram *h)
+{
+}
+
 void role_stat_of(struct role *r, enum metric metric, struct str label, uint64_t value, struct str text)
 {
 	r->stats = arena_printf(&r->arena, "%.*s%.*s=%llu %.*s\n", STR_ARG(r->stats),

@@ -14,7 +14,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define LONG_LIST 3000
+#define LONG_LIST       3000
+#define PROCESS_FIGURES 5 /* memory and others, which the frame adds */
 
 /* ---- the role: it refuses one host name, counts what is asked of it, and tells the counts as figures ---- */
 static struct {
@@ -381,7 +382,7 @@ static void test_a_list_that_is_too_long(void **state)
 	assert_int_equal(figure(w, "started"), 1);
 	assert_in_range(w->figures_n, 1000, LONG_LIST);
 	assert_int_equal(w->last.metric, METRIC_ROLE_OMITTED);
-	assert_int_equal(w->last.value, 8 + LONG_LIST - (w->figures_n - 1));
+	assert_int_equal(w->last.value, 8 + LONG_LIST + PROCESS_FIGURES - (w->figures_n - 1));
 	assert_int_equal(figure(w, "started"), 1);
 }
 
