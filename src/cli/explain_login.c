@@ -215,15 +215,18 @@ static bool was_written_to(struct explain *e, struct str address, bool *known_ou
 	return false;
 }
 
-/* A line for each recipient. The history says less than queue knows when it decides, but it is what can be asked for. */
-static struct str new_text(struct explain *e)
+/* A line for each recipient, and how many are new. The history says less than queue knows when it decides, but it is what can be
+ * asked for. */
+static struct str new_text(struct explain *e, uint64_t *new_out)
 {
 	struct str text = S("");
 
+	*new_out = 0;
 	for (size_t i = 0; i < e->recipients.n; i++) {
 		struct str address = e->recipients.at[i];
 		bool known, before = was_written_to(e, address, &known);
 
+		*new_out += known && !before;
 		text = arena_printf(&e->arena, "%.*s\n%.*s %s", STR_ARG(text), STR_ARG(address),
 				    before  ? "was written to before"
 				    : known ? "is new, as far as the history goes back"
@@ -232,11 +235,35 @@ static struct str new_text(struct explain *e)
 	return text;
 }
 
+/* False: there is no limit of new recipients. */
+static bool explain_new_recipients(struct explain *e, bool hold)
+{
+	const struct rec_limit_row *row = limit_row(e, own_key(e), "new_recipients ", NULL), *first = row;
+	struct str each;
+	uint64_t n;
+
+	if (!row)
+		return false;
+	each = new_text(e, &n);
+	for (; row; row = limit_row(e, own_key(e), "new_recipients ", row))
+		if (n > 0 && row->used + n > row->amount) {
+			explain_step(e, "limits", hold ? EXPLAINED_HELD : EXPLAINED_REFUSED, S(""),
+				     arena_printf(&e->arena, "%.*s: %llu of %llu used, and %llu would be new%.*s",
+						  STR_ARG(row->rule), (unsigned long long)row->used,
+						  (unsigned long long)row->amount, (unsigned long long)n, STR_ARG(each)));
+			return true;
+		}
+	explain_step(e, "limits", EXPLAINED_OK, S(""),
+		     arena_printf(&e->arena, "not held; %llu of %llu new recipients used (%.*s)%.*s",
+				  (unsigned long long)first->used, (unsigned long long)first->amount, STR_ARG(first->rule),
+				  STR_ARG(each)));
+	return true;
+}
+
 void explain_limits(struct explain *e)
 {
-	const struct rec_limit_row *row = NULL, *new_ones = limit_row(e, own_key(e), "new_recipients ", NULL);
+	const struct rec_limit_row *row;
 	struct user_limits limits;
-	struct str said;
 
 	if (exceeds_fixed(e))
 		return;
@@ -261,10 +288,6 @@ void explain_limits(struct explain *e)
 		explain_step(e, "limits", limits.hold ? EXPLAINED_HELD : EXPLAINED_REFUSED, S(""), full_text(e, row));
 		return;
 	}
-	said = S("not held");
-	if (new_ones)
-		said = arena_printf(&e->arena, "not held; %llu of %llu new recipients used (%.*s)%.*s",
-				    (unsigned long long)new_ones->used, (unsigned long long)new_ones->amount,
-				    STR_ARG(new_ones->rule), STR_ARG(new_text(e)));
-	explain_step(e, "limits", EXPLAINED_OK, S(""), said);
+	if (!explain_new_recipients(e, limits.hold))
+		explain_step(e, "limits", EXPLAINED_OK, S(""), S("not held"));
 }
