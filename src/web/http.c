@@ -83,6 +83,7 @@ static void run_soon(struct http *h)
 	uv_timer_start(&h->wake, on_wake, 0, 0);
 }
 
+static void on_log(void *ctx, const char *format, va_list arguments) __attribute__((format(printf, 2, 0)));
 static void on_log(void *ctx, const char *format, va_list arguments)
 {
 	char text[200];
