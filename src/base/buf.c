@@ -97,6 +97,7 @@ bool buf_vprintf(struct buf *b, const char *format, va_list arguments)
 {
 	size_t room = b->p ? b->capacity - b->from - b->n : 0;
 	va_list again;
+	bool bounded;
 	char *to;
 	int n;
 
@@ -110,9 +111,10 @@ bool buf_vprintf(struct buf *b, const char *format, va_list arguments)
 		return true;
 	}
 	/* vsnprintf wants a byte for its NUL, which the bound does not count */
-	b->max++;
+	bounded = b->max < SIZE_MAX;
+	b->max += bounded;
 	to = buf_reserve(b, (size_t)n + 1);
-	b->max--;
+	b->max -= bounded;
 	if (!to)
 		return false;
 	vsnprintf(to, (size_t)n + 1, format, arguments);

@@ -51,8 +51,10 @@ static void print_all(FILE *out, struct arena *a, const struct command_row *rows
 		else if (row->kind == ROW_COMMAND)
 			print_row(out, call_text(a, row), row->help);
 	print_global_options(out, a, rows, true);
-	fprintf(out, "\n`posthouse COMMAND --help` says more. Exit codes are those of sysexits(3).\n"
-		     "Manual: posthouse(8), posthouse.conf(5), posthouse-guide(7)\n");
+	fprintf(out,
+		"\n`posthouse COMMAND --help` says more. Exit codes are those of sysexits(3).\n"
+		"Manual: posthouse(8), posthouse.conf(5), posthouse-guide(7), posthouse-operation(7), posthouse-container(7),\n"
+		"posthouse-monitoring(7), posthouse-log(7), posthouse-sendmail(1)\n");
 }
 
 static void print_verbs(FILE *out, struct arena *a, const struct command_row *command)

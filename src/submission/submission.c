@@ -215,12 +215,13 @@ static uint64_t count(const struct list *l)
 	return n;
 }
 
+/* Those of the network: the socket for programs of this machine does not make a relay ready. */
 static uint64_t listeners(const struct submission *sub)
 {
 	uint64_t n = 0;
 
 	LIST_EACH_OF (const struct door, door, &sub->doors, link)
-		n += door->listener != NULL;
+		n += door->listener != NULL && door->listen != LISTEN_LOCAL;
 	return n;
 }
 

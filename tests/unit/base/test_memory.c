@@ -41,6 +41,11 @@ static void test_buf_bound(void **state)
 	assert_false(buf_add_char(&b, 'x'));
 	assert_true(buf_printf(&b, "%s", ""));
 	buf_fini(&b);
+
+	buf_init(&b, SIZE_MAX); /* no bound */
+	assert_true(buf_printf(&b, "%d", 12345));
+	assert_holds(&b, S("12345"));
+	buf_fini(&b);
 }
 
 /* What is formatted fits into what is there, or makes it grow; the bound is exact for numbers too. */
