@@ -404,6 +404,21 @@ struct mending {
 typedef void (*store_mend_fn)(void *ctx, struct verdict v, const struct mending *next);
 void store_mend(struct store *st, const struct mending *m, store_mend_fn done, void *ctx);
 
+/* ---- a copy of all that the store has, as it is at one moment, while the store works: state_dir/backup/NAME, from which a store
+ * can be opened. Large files are hard links. name: at most 64 letters, digits, "-", "_" and "."; "": the date and time. OK: the
+ * copy is whole, checked and durable. PERM 550: the name cannot be used. TEMP: there is no room beside min_free, or another copy
+ * is being made. What a copy that was interrupted has left is removed at the next opening, and by the next copy. ---- */
+struct backup {
+	struct str directory;
+	uint64_t messages; /* that are not finished */
+	uint64_t files;    /* of large messages; and those that the store itself has lost */
+	uint64_t missing;
+	uint64_t bytes; /* all files of the copy */
+};
+typedef void (*store_backup_fn)(void *ctx, struct verdict v, const struct backup *backup);
+void store_backup(struct store *st, struct str name, store_backup_fn done, void *ctx);
+void store_stop_backup(struct store *st); /* the one that is being made; closing does so too */
+
 /* Counters kept incrementally; synchronous. */
 struct store_stats {
 	uint64_t open_messages, waiting, held, failed, lanes; /* messages; recipients by state; lanes */

@@ -32,6 +32,7 @@ static const struct verb {
 	{ "summary", 0, false, NULL },
 	{ "export", 0, true, NULL },
 	{ "import", 0, false, NULL },
+	{ "backup", 0, false, NULL },
 };
 
 static uint64_t read_age(const char *text)
@@ -43,12 +44,12 @@ static uint64_t read_age(const char *text)
 	return ms;
 }
 
-/* Is the first argument a message? export can have a directory there, and import has files. */
+/* Is the first argument a message? export can have a directory there, import has files, and backup a name. */
 static bool names_message(const struct options *o)
 {
 	uint64_t id;
 
-	if (o->arguments_n == 0 || strcmp(o->verb, "import") == 0)
+	if (o->arguments_n == 0 || strcmp(o->verb, "import") == 0 || strcmp(o->verb, "backup") == 0)
 		return false;
 	return strcmp(o->verb, "export") != 0 || o->arguments_n > 1 || id_parse(str_of(o->arguments[0]), &id) ||
 	       strchr(o->arguments[0], '@');
@@ -172,6 +173,8 @@ static int run(struct session *s, const struct verb *verb, const struct selectio
 		return queue_export(s, which, o->arguments_n > names_message(o) ? o->arguments[o->arguments_n - 1] : NULL, json);
 	if (strcmp(verb->name, "import") == 0)
 		return queue_import(s, o->arguments, o->arguments_n, json);
+	if (strcmp(verb->name, "backup") == 0)
+		return queue_backup(s, o->arguments_n > 0 ? o->arguments[0] : NULL, json);
 	return queue_list(s, which, json);
 }
 

@@ -26,6 +26,9 @@ int queue_export(struct session *s, const struct selection *which, const char *d
 /* ---- queue_import.c: files, directories, "-" for standard input ---- */
 int queue_import(struct session *s, char **paths, size_t n, bool json);
 
+/* ---- queue_backup.c: name NULL: the date and the time ---- */
+int queue_backup(struct session *s, const char *name, bool json);
+
 /* ---- queue_summary.c ---- */
 int queue_summary(struct session *s, bool json);
 

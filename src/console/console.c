@@ -77,6 +77,7 @@ static enum role_id role_with_stats(const struct msg_stats *m)
 	X(queue_show, queue_shown, ROLE_QUEUE, 0)                                                                                \
 	X(queue_text, queue_text_is, ROLE_QUEUE, 0)                                                                              \
 	X(queue_import, queue_imported, ROLE_QUEUE, 0)                                                                           \
+	X(queue_backup, queue_backed_up, ROLE_QUEUE, 0)                                                                          \
 	X(test_message, test_message_queued, ROLE_QUEUE, 0)                                                                      \
 	X(find, found, ROLE_QUEUE, 0)                                                                                            \
 	X(trace, traced, ROLE_QUEUE, 0)                                                                                          \

@@ -54,6 +54,7 @@ void handle_queue_summary(void *ctx, struct channel *ch, const struct msg_queue_
 void handle_queue_show(void *ctx, struct channel *ch, const struct msg_queue_show *m, int fd);
 void handle_queue_text(void *ctx, struct channel *ch, const struct msg_queue_text *m, int fd);
 void handle_queue_import(void *ctx, struct channel *ch, const struct msg_queue_import *m, int fd);
+void handle_queue_backup(void *ctx, struct channel *ch, const struct msg_queue_backup *m, int fd);
 void handle_test_message(void *ctx, struct channel *ch, const struct msg_test_message *m, int fd);
 void handle_reached(void *ctx, struct channel *ch, const struct msg_reached *m, int fd);
 void handle_find(void *ctx, struct channel *ch, const struct msg_find *m, int fd);

@@ -147,6 +147,7 @@ const struct ipc_handlers queue_handlers = {
 	.queue_show = handle_queue_show,
 	.queue_text = handle_queue_text,
 	.queue_import = handle_queue_import,
+	.queue_backup = handle_queue_backup,
 	.test_message = handle_test_message,
 	.find = handle_find,
 	.reached = handle_reached,

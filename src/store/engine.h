@@ -1,7 +1,7 @@
 /* engine.h - the interface between the store and the engine that keeps its rows. The store gathers operations into batches, keeps
  * the files of large messages and watches the room on the disk; an engine runs the operations in its transactions. An engine is
  * a constant table of functions, chosen at store_open(). The writer's thread calls all of them, except close(), which the loop
- * calls after that thread has ended.
+ * calls after that thread has ended, and copy(), which has a thread of its own.
  *
  * An engine keeps its first error until forget_error(). As long as there is an error, the engine does nothing and gives no rows.
  * So operations need no checks of their own: the batch asks for error() once, at its end, and rolls back. */
@@ -89,6 +89,8 @@ struct spool {
 	struct id_array stored;   /* files that have a row after the commit */
 	bool sync_directory;      /* before the commit */
 	struct id_array missing;  /* messages whose file was not found when it was to be read */
+	bool in_backup;           /* no file of a message is removed, since a copy of the rows can name it */
+	struct id_array kept;     /* what is removed afterwards */
 };
 
 /* Room on the disk (disk_space.c). */
@@ -145,6 +147,16 @@ enum engine_error {
 	ENGINE_BROKEN,
 };
 
+/* A copy of the rows (store_backup). */
+struct engine_copy {
+	const char *directory;                             /* gets the engine's files */
+	bool (*go_on)(struct engine_copy *c);              /* is asked again and again; false: the copy is given up */
+	bool (*large)(struct engine_copy *c, uint64_t id); /* a message of the copy has a large file; false: as above */
+	uint64_t messages;                                 /* out: that are not finished */
+	bool full;                                         /* out: there was no room */
+	char why[300];                                     /* out: of a copy that failed; "": it was given up */
+};
+
 struct store_engine {
 	/* Names in state_dir, up to NULL, whose files must stay where they are (presence.c). */
 	const char *const *files;
@@ -183,6 +195,10 @@ struct store_engine {
 	bool (*place)(struct engine *e, uint64_t id, enum message_place *place_out);
 	bool (*next_large)(struct engine *e, uint64_t after, uint64_t *id_out, uint64_t *size_out);
 	bool (*hold)(struct engine *e, uint64_t id, struct str reason);
+
+	/* On a thread of its own, while the writer works: copy all rows as they are at one moment; the files are checked and
+	 * synced. */
+	bool (*copy)(const struct engine *e, struct engine_copy *c);
 };
 
 #endif

@@ -36,7 +36,7 @@ static void collect(struct writer *w, const char *name)
 	if (fstatat(w->host.spool.dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode) ||
 	    !is_older(&w->host.spool, &st))
 		return;
-	spool_unlink(&w->host, id);
+	spool_remove(&w->host, id);
 	store_note(w->st, LOG_INFO, "store.orphan_removed", id, "a file without a message, from before the start");
 }
 

@@ -69,8 +69,10 @@ static struct verdict open_parts(struct writer *w, int state_fd, struct arena *a
 		return v;
 	disk_space_init(&w->host.space, state_fd, w->host.min_free);
 	v = recover(w, a);
-	if (v.class == OK)
+	if (v.class == OK) {
+		backup_clear(state_fd);
 		presence_check(w);
+	}
 	return v;
 }
 

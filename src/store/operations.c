@@ -82,6 +82,16 @@ void store_spool_drop(struct store *st, uint64_t id)
 	ISSUE(SPOOL_DROP, NULL, NULL, .id = id);
 }
 
+void store_backup_begin(struct store *st, store_done_fn done, void *ctx)
+{
+	ISSUE(BACKUP_BEGIN, done, ctx);
+}
+
+void store_backup_end(struct store *st, store_done_fn done, void *ctx)
+{
+	ISSUE(BACKUP_END, done, ctx);
+}
+
 void store_lanes(struct store *st, uint64_t now, size_t max, store_lanes_fn done, void *ctx)
 {
 	ISSUE(LANES, done, ctx, .cursor = now, .max = max);

@@ -42,6 +42,7 @@ void spool_close(struct spool *s)
 	free(s->unlinked.at);
 	free(s->stored.at);
 	free(s->missing.at);
+	free(s->kept.at);
 	if (s->dir_fd >= 0)
 		(void)close(s->dir_fd); /* a directory, read only */
 	s->dir_fd = -1;
@@ -66,6 +67,14 @@ void spool_unlink(struct engine_host *host, uint64_t id)
 	crash_point("store.before_unlink");
 	if (unlinkat(host->spool.dir_fd, id_format(id, name), 0) != 0 && errno != ENOENT)
 		store_note(host->store, LOG_WARNING, "store.unlink_failed", id, strerror(errno));
+}
+
+void spool_remove(struct engine_host *host, uint64_t id)
+{
+	if (host->spool.in_backup)
+		id_array_add(&host->spool.kept, id);
+	else
+		spool_unlink(host, id);
 }
 
 /* ---- with a transaction ---- */
@@ -101,7 +110,7 @@ void spool_after_commit(struct engine_host *host)
 	for (size_t i = 0; i < s->stored.n; i++)
 		forget_created(s, s->stored.at[i]);
 	for (size_t i = 0; i < s->unlinked.n; i++)
-		spool_unlink(host, s->unlinked.at[i]);
+		spool_remove(host, s->unlinked.at[i]);
 }
 
 /* ---- the files ---- */

@@ -181,7 +181,7 @@ static void on_answers(uv_async_t *async)
 		end_process(failure);
 	tell_opening(st, opening);
 	finish_all(&done);
-	if (ended && st->closing)
+	if (ended && st->closing && !st->backup)
 		finish_closing(st);
 }
 
@@ -194,6 +194,7 @@ void store_close(struct store *st, store_done_fn done, void *ctx)
 	st->closing = true;
 	st->on_closed = done;
 	st->on_closed_ctx = ctx;
+	store_stop_backup(st);
 	uv_mutex_lock(&st->lock);
 	st->stop = true;
 	uv_cond_signal(&st->wake);

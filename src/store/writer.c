@@ -152,6 +152,10 @@ static void run_op(struct writer *w, struct op *op)
 		run_spool_create(w, r);
 	else if (r->kind == REQUEST_SPOOL_DROP)
 		run_spool_drop(w, r);
+	else if (r->kind == REQUEST_BACKUP_BEGIN)
+		run_backup_begin(w, r);
+	else if (r->kind == REQUEST_BACKUP_END)
+		run_backup_end(w, r);
 	else
 		w->engine->run[r->kind](w->e, r);
 	w->operations += op->kind->rank < RANK_READ;

@@ -80,7 +80,8 @@ struct store {
 	void *on_opened_ctx;
 	const struct store_engine *engine;
 	char *state_dir;
-	struct writer *writer; /* the thread's until it has ended */
+	struct writer *writer;     /* the thread's until it has ended */
+	struct backup_job *backup; /* whose thread works: closing waits for it */
 };
 
 /* Give an operation to the writer. */
@@ -140,6 +141,19 @@ void spool_after_commit(struct engine_host *host);
 void spool_unlink(struct engine_host *host, uint64_t id);
 void run_spool_create(struct writer *w, struct request *r);
 void run_spool_drop(struct writer *w, struct request *r);
+void spool_remove(struct engine_host *host, uint64_t id); /* the same as spool_unlink; during a backup when it has ended */
+
+/* backup.c: between these no file of a message is removed. */
+void store_backup_begin(struct store *st, store_done_fn done, void *ctx);
+void store_backup_end(struct store *st, store_done_fn done, void *ctx);
+void run_backup_begin(struct writer *w, struct request *r);
+void run_backup_end(struct writer *w, struct request *r);
+
+/* backup_directory.c: open state_dir/backup, which is made when it is not there; -1 with errno. Remove what copies that were
+ * interrupted have left in it. */
+#define BACKUP_PART ".part"
+int backup_open(int state_fd);
+void backup_clear(int state_fd);
 
 /* disk_space.c: all but the first are cheap enough to be called for each batch. */
 void disk_space_init(struct disk_space *s, int state_fd, uint64_t min_free);

@@ -96,6 +96,26 @@ def test_an_old_queue_is_restored():
     assert len(sink.messages) == 3
 
 
+def test_a_copy_of_the_queue_is_restored():
+    needs_namespaces("--net")
+    sink, relay, ids = two_relays()
+    large = relay.submit(simple_message("large", "a line of a large text\r\n" * 20000))
+    relay.wait_event(large, "delivery.deferred")
+    shell = root_of(relay)
+    assert "4 messages that wait, 1 file of large messages" in shell.run("backup-copy")
+    assert {"queue.db", large} <= files_of(relay.dir / "root/night.tgz") and not list((relay.dir / "state/backup").iterdir())
+    relay.submit()
+    shell.run("restore-copy")
+    shell.run("alone")
+    relay.start()
+    assert {m["id"] for m in relay.queue() if m["held"]} == ids | {large} and not sink.messages
+    sink.rcpt = None
+    shell.run("restore-release")
+    sink.wait(4)
+    relay.wait_empty()
+    assert any(m.bytes.endswith(b"a line of a large text\r\n" * 20000) for m in sink.messages)
+
+
 def test_another_machine():
     sink, old, ids = two_relays()
     new = Relay(sink.port)

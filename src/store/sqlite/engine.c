@@ -271,4 +271,5 @@ const struct store_engine store_engine_sqlite = {
 	.place = text_place,
 	.next_large = text_next_large,
 	.hold = hold_message,
+	.copy = copy_rows,
 };

@@ -219,6 +219,9 @@ void vacuum_init(struct engine *e);
 void vacuum_convert(struct db *db);
 void vacuum_idle(struct engine *e, bool was_idle);
 
+/* copy.c */
+bool copy_rows(const struct engine *e, struct engine_copy *c);
+
 /* recover.c */
 void read_counters(struct engine *e);
 void remove_marked(struct engine *e);
