@@ -61,7 +61,15 @@ int send_account(struct arena *a, struct outgoing *m);
 
 /* ---- sendmail_options.c: the command line of sendmail(8), without I/O ---- */
 
-enum sendmail_mode { SENDMAIL_SEND, SENDMAIL_SMTP, SENDMAIL_LIST, SENDMAIL_ALIASES, SENDMAIL_RETRY, SENDMAIL_NOTHING };
+enum sendmail_mode {
+	SENDMAIL_SEND,
+	SENDMAIL_SMTP,
+	SENDMAIL_LIST,
+	SENDMAIL_ALIASES,
+	SENDMAIL_RETRY,
+	SENDMAIL_HELP,
+	SENDMAIL_NOTHING /* only its version */
+};
 
 /* `argv[0]` is the name that was called: mailq and newaliases stand for -bp and -bi. NULL, or what is wrong (a text in the
  * arena). Texts are views of argv, or in the arena. */

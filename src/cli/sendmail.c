@@ -41,6 +41,7 @@ static int run(struct arena *a, struct outgoing *m, enum sendmail_mode mode)
 		if (m->verbose)
 			printf("/etc/aliases needs no database here\n");
 		return EX_OK;
+	case SENDMAIL_HELP: help_print(stdout, commands, command_by_name(commands, "sendmail"), ""); break;
 	case SENDMAIL_NOTHING: printf("posthouse %s, as sendmail(8): posthouse-sendmail(1) has its options\n", POSTHOUSE_VERSION);
 	}
 	return EX_OK;

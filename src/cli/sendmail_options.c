@@ -218,8 +218,10 @@ static void take_cluster(struct line *l, char *word)
 
 static void take_long(struct line *l, const char *word)
 {
-	if (strcmp(word, "--version") == 0 || strcmp(word, "--help") == 0)
+	if (strcmp(word, "--version") == 0)
 		l->mode = SENDMAIL_NOTHING;
+	else if (strcmp(word, "--help") == 0)
+		l->mode = SENDMAIL_HELP;
 	else
 		complain(l, "there is no option %s here; sendmail(8) lists those that there are", word);
 }

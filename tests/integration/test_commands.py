@@ -59,7 +59,9 @@ def test_help_is_an_answer():
     for command, verb in commands:
         done = posthouse(command, "--help")
         assert done.returncode == 0 and done.stderr == "" and f"posthouse {command}" in done.stdout, (command, done)
-        assert posthouse("help", command).stdout == done.stdout == posthouse("-h", command).stdout == posthouse(command, "--frob", "-h").stdout
+        assert posthouse("help", command).stdout == done.stdout == posthouse("-h", command).stdout, command
+        if command != "sendmail":  # whose options are those of sendmail(8): -h is a number of hops there
+            assert posthouse(command, "--frob", "-h").stdout == done.stdout, command
         for name in re.findall(r"^  ([a-z]+)", done.stdout.split("Options")[0], re.M) if verb == "VERB" else []:
             said = posthouse(command, name, "--help")
             assert said.returncode == 0 and f"posthouse {command} {name}" in said.stdout, (command, name, said)

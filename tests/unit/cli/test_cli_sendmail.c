@@ -29,10 +29,9 @@ static struct str flag(struct arena *a, struct str before, bool on, const char *
 /* Mode, what was asked for, and recipients as one text. */
 static struct str read_line(struct arena *a, const char *text)
 {
-	static const char *const modes[] = {
-		[SENDMAIL_SEND] = "send",       [SENDMAIL_SMTP] = "smtp",   [SENDMAIL_LIST] = "list",
-		[SENDMAIL_ALIASES] = "aliases", [SENDMAIL_RETRY] = "retry", [SENDMAIL_NOTHING] = "nothing"
-	};
+	static const char *const modes[] = { [SENDMAIL_SEND] = "send",       [SENDMAIL_SMTP] = "smtp",   [SENDMAIL_LIST] = "list",
+					     [SENDMAIL_ALIASES] = "aliases", [SENDMAIL_RETRY] = "retry", [SENDMAIL_HELP] = "help",
+					     [SENDMAIL_NOTHING] = "nothing" };
 	char line[400], *argv[40];
 	struct outgoing m = { 0 };
 	enum sendmail_mode mode;
@@ -205,6 +204,7 @@ static void other_modes(void **state)
 		{ "sendmail -bm bob", "send | bob" },
 		{ "sendmail -bV", "nothing" },
 		{ "sendmail --version", "nothing" },
+		{ "sendmail --help", "help" },
 		{ "sendmail -V_QQ314159 bob", "send envid=+20QQ314159 | bob" },
 		{ "sendmail -VQQ314159 -N never bob", "send envid=QQ314159 notify=1 | bob" },
 		{ "sendmail -C /etc/other.conf -t", "send t config=/etc/other.conf" },
