@@ -21,9 +21,11 @@
  * The drop directory (key local.drop; by default LOCAL_DROP; "": there is none) takes mail while nobody serves the socket: mode
  * 1733, owned by run_as, so that everybody can write into it and nobody but run_as can list it; nothing is setuid or setgid. A
  * message is a regular file with one link. Who owns the file has sent it, whatever the file says. Its name does not begin with
- * a dot, and nobody can guess it (64 random bits at least); while it is written, ".tmp-" stands in front of the name. The user
- * run_as has to be able to read it (0644). The role pickup hands it over and removes it; what the relay refuses comes back to its
- * owner as a report, and what can neither be sent nor reported goes to the subdirectory `held`.
+ * a dot, and nobody can guess it (64 random bits at least); while it is written, ".tmp-" stands in front of the name. Its mode is
+ * DROP_MODE: run_as can read it, and the x bit of its owner is the mark that the owner means it to be sent. Without the mark it
+ * is refused: whoever can rename a file of another user, out of a directory of his own, would otherwise send as that user. The
+ * role pickup hands it over and removes it; what the relay refuses comes back to its owner as a report, and what can neither be
+ * sent nor reported goes to the subdirectory `held`.
  *
  * The form of a drop file, which drop_head_write() and drop_head_read() know: lines that end with LF,
  *
@@ -54,6 +56,7 @@
 #define LOCAL_DROP        "/var/spool/posthouse/drop"
 #define DROP_HEAD_MAX     (1024 * 1024)
 
+#define DROP_MODE         0744
 struct local_recipient {
 	struct str address;     /* without brackets */
 	struct str parameters;  /* "NOTIFY=NEVER"; "": none */

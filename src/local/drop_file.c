@@ -45,7 +45,7 @@ static int copy_text(int fd, int text_fd, uint64_t from)
 	}
 }
 
-/* Head and text. The umask of the caller must not keep run_as from reading the file. */
+/* Head and text, then the mark of local.h. The umask of the caller must not keep run_as from reading the file. */
 static int fill(int fd, const struct local_message *m, int text_fd, uint64_t from)
 {
 	struct buf head;
@@ -57,7 +57,7 @@ static int fill(int fd, const struct local_message *m, int text_fd, uint64_t fro
 	buf_fini(&head);
 	if (error == 0)
 		error = copy_text(fd, text_fd, from);
-	if (error == 0 && (fchmod(fd, 0644) != 0 || fsync(fd) != 0))
+	if (error == 0 && (fchmod(fd, DROP_MODE) != 0 || fsync(fd) != 0))
 		error = errno;
 	return error;
 }

@@ -57,6 +57,8 @@ struct verdict reading_open(struct reading *r, const char *path, uint64_t uid, u
 		return refused(r, "cannot be read by the relay's user");
 	if (fstat(r->fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_uid != uid || st.st_nlink != 1)
 		return refused(r, "is not a regular file with one name");
+	if (!(st.st_mode & S_IXUSR)) /* somebody else could have moved it here */
+		return refused(r, "does not have the mark that its owner sends it (its mode has to be 0744)");
 	if ((uint64_t)st.st_size > size_max + DROP_HEAD_MAX)
 		return perm(552, S("5.3.4"), S("the message is larger than limits.message_size"));
 	v = drop_head_read(&r->arena,

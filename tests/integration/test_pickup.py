@@ -25,7 +25,7 @@ class DropRelay(LocalRelay):
         with as_user(uid):
             path = self.drop / f".tmp-{name}"
             path.write_bytes(text if isinstance(text, bytes) else text.encode())
-            path.chmod(0o644)
+            path.chmod(0o744)  # the mark of the owner
             path.rename(self.drop / name)
         return name
 
@@ -117,6 +117,7 @@ def test_what_is_stored_and_not_removed_is_recognised():
     # as it was when the role died between the answer and the removal
     path = relay.drop / "taken" / f"{id}-0000000000000001"
     path.write_text("to: <bob@example.net>\n\nSubject: once\n\nThe job is done.\n")
+    path.chmod(0o744)
     relay.start()
     relay.wait_drop_empty()
     relay.message(ALICE, "more")
@@ -178,6 +179,27 @@ def test_hostile_users_do_no_harm():
     assert not (relay.drop / "link").is_symlink() and not (relay.drop / "pipe").exists()
     relay.wait_log("event=pickup.discarded")
     assert relay.process.poll() is None and len(relay.held()) >= 4, relay.held()
+
+
+def test_a_file_that_somebody_else_moves_there_is_not_sent():
+    """Root has copied a user's text into that user's directory, on the same file system: who owns the directory can move it."""
+    sink = Sink()
+    relay = DropRelay(sink.port)
+    home = relay.drop.parent / "home"
+    home.mkdir()
+    os.chown(home, ALICE, ALICE)
+    for i, mode in enumerate((0o644, 0o666, 0o655)):
+        (home / f"copy{i}").write_text(f"from: <ceo@{DOMAIN}>\nto: <bob@example.net>\n\nSubject: forged\n\nhi\n")
+        (home / f"copy{i}").chmod(mode)
+        with as_user(ALICE):
+            (home / f"copy{i}").rename(relay.drop / f"{random.getrandbits(64):016x}")
+    wait_for(lambda: len(relay.held()) == 3, "three files aside")
+    relay.message(ALICE, "mine")
+    wait_for(lambda: any(r.message["Subject"] == "mine" for r in sink.messages), "the user's own mail")
+    reports = [r for r in sink.messages if r.sender == ""]
+    assert len(sink.messages) == len(reports) + 1 and all(r.recipients == [f"postmaster@{DOMAIN}"] for r in reports), sink.messages
+    assert all(b"the mark that its owner sends it" in r.bytes for r in reports)
+    assert "event=pickup.refused" in relay.log_now()
 
 
 def test_without_a_directory_of_its_own_the_role_does_not_run():

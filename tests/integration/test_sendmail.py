@@ -94,7 +94,7 @@ class Machine:
         self.relay.stop()
         hand_in()
         [file] = self.dropped()
-        assert stat.S_IMODE(file.stat().st_mode) == 0o644, oct(file.stat().st_mode)
+        assert stat.S_IMODE(file.stat().st_mode) == 0o744, oct(file.stat().st_mode)
         second = self.after_a_start(lambda: self.expect(**expected)) or first
         assert first.message["Subject"] == second.message["Subject"], (first.bytes, second.bytes)
         return first, second

@@ -55,7 +55,7 @@ static void test_written(void **state)
 	assert_int_equal(strlen(name), 32);
 	snprintf(path, sizeof path, "%s/%s", directory, name);
 	assert_int_equal(stat(path, &st), 0);
-	assert_int_equal(st.st_mode & 07777, 0644);
+	assert_int_equal(st.st_mode & 07777, 0744);
 	fd = open(path, O_RDONLY);
 	n = read(fd, bytes, sizeof bytes);
 	assert_true(str_eq(str_make(bytes, (size_t)n), S("from: <alice@example.org>\nto: <bob>\n\nSubject: hello\n\nwords\n")));

@@ -41,7 +41,7 @@ static const char *at(const char *name)
 /* A file, `age` seconds old. */
 static void put(const char *name, const char *text, int age)
 {
-	int fd = open(at(name), O_WRONLY | O_CREAT | O_EXCL, 0644);
+	int fd = open(at(name), O_WRONLY | O_CREAT | O_EXCL, 0744);
 	struct timeval times[2] = { { .tv_sec = 1800000000 - age }, { .tv_sec = 1800000000 - age } };
 
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
@@ -171,6 +171,12 @@ static void test_reading(void **state)
 	assert_int_equal(reading_open(&r, at("file"), geteuid(), 1000).class, TEMP);
 	reading_close(&r);
 	put("file", "to: <bob>\n\n", 0);
+	assert_int_equal(chmod(at("file"), 0655), 0); /* its owner has not marked it: somebody moved it here */
+	r = (struct reading){ .fd = -1 };
+	assert_int_equal(reading_open(&r, at("file"), geteuid(), 1000).class, PERM);
+	assert_int_equal(r.message.recipients_n, 0);
+	reading_close(&r);
+	assert_int_equal(chmod(at("file"), 0744), 0);
 	assert_int_equal(truncate(at("file"), 3000000), 0);
 	r = (struct reading){ .fd = -1 };
 	assert_int_equal(reading_open(&r, at("file"), geteuid(), 1000).code, 552);
