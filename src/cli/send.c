@@ -89,7 +89,8 @@ int send_message(struct arena *a, struct outgoing *m)
 	read_sender(a, m);
 	read_named(a, m);
 	send_read(a, m);
-	send_aliases_expand(a, m->no_aliases ? NULL : read_aliases(a), &m->recipients, tell, NULL);
+	if (!send_aliases_expand(a, m->no_aliases ? NULL : read_aliases(a), &m->recipients, tell, NULL))
+		die(EX_DATAERR, "the message has more than %d recipients: it was not sent to any of them", SEND_RECIPIENTS_MAX);
 	if (m->recipients.n == 0)
 		die(m->from_fields ? EX_DATAERR : EX_USAGE, "the message names nobody in To, Cc and Bcc: it was not sent");
 	return by_account ? send_account(a, m) : send_local(a, m);

@@ -119,9 +119,11 @@ struct str send_gecos_name(struct arena *a, struct str gecos, struct str user);
 struct send_aliases;
 struct send_aliases *send_aliases_read(struct arena *a, struct str text);
 /* Replace the names (addresses without a domain) of the list by what they stand for, again and again; each address is there once
- * then. What cannot be done here (programs, files, :include:) is told, and such a name stays when nothing else is left of it. */
+ * then. What cannot be done here (programs, files, :include:) is told, and such a name stays when nothing else is left of it.
+ * False: they are more than SEND_RECIPIENTS_MAX, and some are missing. */
+#define SEND_RECIPIENTS_MAX 10000 /* of a message, when all aliases stand for what they stand for */
 typedef void (*send_told_fn)(void *ctx, const char *text);
-void send_aliases_expand(struct arena *a, const struct send_aliases *aliases, struct str_list *list, send_told_fn told,
+bool send_aliases_expand(struct arena *a, const struct send_aliases *aliases, struct str_list *list, send_told_fn told,
 			 void *ctx);
 
 /* Append to a list in the arena, whose array has room for powers of two. */

@@ -5,8 +5,7 @@
 #include "posthouse/address.h"
 #include "posthouse/utf8.h"
 
-#define DEPTH_MAX      20    /* an alias of an alias of ... */
-#define RECIPIENTS_MAX 10000 /* of a message, when all aliases stand for what they stand for */
+#define DEPTH_MAX 20 /* an alias of an alias of ... */
 
 struct alias {
 	struct str name, value;
@@ -81,6 +80,7 @@ struct expansion {
 	struct str_list *out;
 	struct str_list open; /* aliases that are being expanded */
 	size_t steps;
+	bool full; /* somebody is not in the list */
 	send_told_fn told;
 	void *ctx;
 };
@@ -99,8 +99,10 @@ static void add_once(struct expansion *e, struct str address)
 	for (size_t i = 0; i < e->out->n; i++)
 		if (str_eq(e->out->at[i], address))
 			return;
-	if (e->out->n < RECIPIENTS_MAX)
+	if (e->out->n < SEND_RECIPIENTS_MAX)
 		send_list_add(e->arena, e->out, address);
+	else
+		e->full = true;
 }
 
 static void tell(struct expansion *e, struct str name, struct str element, const char *why)
@@ -149,8 +151,12 @@ static void expand(struct expansion *e, struct str address)
 	struct str rest = alias ? alias->value : S("");
 	bool any = false;
 
-	if (!alias || is_listed(&e->open, address) || e->open.n >= DEPTH_MAX || ++e->steps > RECIPIENTS_MAX) {
+	if (!alias || is_listed(&e->open, address) || e->open.n >= DEPTH_MAX) {
 		add_once(e, address);
+		return;
+	}
+	if (++e->steps > SEND_RECIPIENTS_MAX) { /* aliases that lead to each other again and again */
+		e->full = true;
 		return;
 	}
 	send_list_add(e->arena, &e->open, address);
@@ -166,7 +172,7 @@ static void expand(struct expansion *e, struct str address)
 		add_once(e, address);
 }
 
-void send_aliases_expand(struct arena *a, const struct send_aliases *aliases, struct str_list *list, send_told_fn told, void *ctx)
+bool send_aliases_expand(struct arena *a, const struct send_aliases *aliases, struct str_list *list, send_told_fn told, void *ctx)
 {
 	struct str_list named = *list;
 	struct expansion e = { .arena = a, .aliases = aliases, .out = list, .told = told, .ctx = ctx };
@@ -174,4 +180,5 @@ void send_aliases_expand(struct arena *a, const struct send_aliases *aliases, st
 	*list = (struct str_list){ NULL, 0 };
 	for (size_t i = 0; i < named.n; i++)
 		expand(&e, named.at[i]);
+	return !e.full;
 }

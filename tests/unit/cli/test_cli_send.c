@@ -215,7 +215,7 @@ static void aliases(void **state)
 
 		while (str_split(&rest, ' ', &word))
 			send_list_add(&a, &list, word);
-		send_aliases_expand(&a, all, &list, note, &told);
+		assert_true(send_aliases_expand(&a, all, &list, note, &told));
 		got = joined(&a, &list);
 		if (!str_eq(got, str_of(rows[i].out)) || told.n != rows[i].told)
 			fail_msg("%s: \"%.*s\", %zu told", rows[i].in, STR_ARG(got), told.n);
@@ -223,11 +223,39 @@ static void aliases(void **state)
 	arena_fini(&a);
 }
 
+/* One recipient more than there can be: nobody may be left out without a word. */
+static void too_many(void **state)
+{
+	struct arena a = { 0 };
+	struct str_list list = { NULL, 0 }, again = { NULL, 0 };
+	struct buf file;
+
+	buf_init(&file, 1024 * 1024);
+	buf_printf(&file, "all: last@example.net");
+	for (int i = 0; i < SEND_RECIPIENTS_MAX; i++) {
+		send_list_add(&a, i % 2 ? &list : &again, arena_printf(&a, "r%d@example.net", i));
+		buf_printf(&file, ", r%d@example.net", i);
+	}
+	for (size_t i = 0; i < again.n; i++)
+		send_list_add(&a, &list, again.at[i]);
+	again = list;
+	send_list_add(&a, &again, S("r1@example.net")); /* named twice is no further one */
+	assert_true(send_aliases_expand(&a, NULL, &again, NULL, NULL));
+	assert_int_equal(again.n, SEND_RECIPIENTS_MAX);
+	send_list_add(&a, &list, S("last@example.net"));
+	assert_false(send_aliases_expand(&a, NULL, &list, NULL, NULL));
+	list = (struct str_list){ NULL, 0 };
+	send_list_add(&a, &list, S("all"));
+	assert_false(send_aliases_expand(&a, send_aliases_read(&a, buf_view(&file)), &list, NULL, NULL));
+	buf_fini(&file);
+	arena_fini(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines),   cmocka_unit_test(recipients), cmocka_unit_test(sections),
-		cmocka_unit_test(authors), cmocka_unit_test(aliases),
+		cmocka_unit_test(authors), cmocka_unit_test(aliases),    cmocka_unit_test(too_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
