@@ -9,9 +9,10 @@
  *   421  not now (too many connections, the relay stops, accounts cannot be read): use the drop directory;
  *   554  he is not allowed to send (his login is locked, or local.users refuses him): give up.
  * In MAIL and RCPT an address without a domain is a name of this machine, and so is one at "localhost" or at the host's name:
- *   MAIL  the user's own name or number (UID), or no from: in a drop file: the sender of his login (local.users[].sender,
- *         or else its address). Only root is allowed to name any sender; for all others `senders` decides as for every
- *         login. <> is the null sender.
+ *   MAIL  "*" (LOCAL_SELF of policy.h), the user's own name or number (UID), or no from: in a drop file: the sender of his login
+ *         (local.users[].sender, or else its address). A client does not know the name and the number that the relay sees
+ *         (user namespaces, programs with setuid), so it says "*", which no user is called. Only root is allowed to name
+ *         any sender; for all others `senders` decides as for every login. <> is the null sender.
  *         The same holds in From and Sender, but there a name of another user stands for the user's own sender: cron
  *         writes "From: root (Cron Daemon)" whoever it runs as.
  *   RCPT  `rewrite` rules for NAME@realm come first; then root, postmaster, mailer-daemon and the names of system users (UID
@@ -55,8 +56,8 @@
 #define LOCAL_SOCKET_NAME "submit.sock" /* beside the control socket, where local.socket is not in the configuration */
 #define LOCAL_DROP        "/var/spool/posthouse/drop"
 #define DROP_HEAD_MAX     (1024 * 1024)
-
 #define DROP_MODE         0744
+
 struct local_recipient {
 	struct str address;     /* without brackets */
 	struct str parameters;  /* "NOTIFY=NEVER"; "": none */

@@ -90,6 +90,7 @@ struct str rewrite_address(const struct config *c, struct arena *a, bool is_send
 
 /* ---- local.c: users of this machine, and the names that they use for addresses ---- */
 
+#define LOCAL_SELF   "*"      /* as the address of MAIL: the sender of my login; no user is called so */
 #define LOCAL_DEVICE "@local" /* the device of all that is sent from this machine without a password */
 
 struct local_user {
@@ -107,8 +108,8 @@ void local_user_of(const struct config *c, struct arena *a, struct str name, uin
  * *name_out is what is before the @. */
 bool local_name(const struct config *c, struct str address, struct str *name_out);
 
-/* The sender that a local user means, before rewriting: its own name stands for u->sender, other names of the machine are in the
- * realm. "": it has none. */
+/* The sender that a local user means, before rewriting: LOCAL_SELF, its own name and its number stand for u->sender, other
+ * names of the machine are in the realm. "": it has none. */
 struct str local_sender(const struct config *c, struct arena *a, const struct local_user *u, struct str address);
 
 /* An address in a field of the header section, where programs write names of users other than the one as whom they run (cron:

@@ -6,6 +6,7 @@
 
 #include "posthouse/local.h"
 #include "posthouse/log.h"
+#include "posthouse/policy.h"
 #include "posthouse/smtp_server.h"
 
 #include <errno.h>
@@ -89,9 +90,9 @@ static struct local_message message_of(struct arena *a, const struct outgoing *m
 
 	for (size_t i = 0; i < m->recipients.n; i++)
 		local.recipients[i] = (struct local_recipient){ .address = m->recipients.at[i], .parameters = notify };
-	if (!local.has_sender && local.parameters.n > 0) { /* the user's name stands for the sender of his login */
+	if (!local.has_sender && local.parameters.n > 0) {
 		local.has_sender = true;
-		local.sender = send_user_name(a);
+		local.sender = S(LOCAL_SELF);
 	}
 	return local;
 }

@@ -1,5 +1,6 @@
 /* submit.c - one message is submitted by SMTP on a connected socket: blocking code, in the order of the dialogue. */
 #include "posthouse/local.h"
+#include "posthouse/policy.h"
 #include "posthouse/utf8.h"
 
 #include <errno.h>
@@ -147,10 +148,9 @@ static bool needs_utf8(const struct local_message *m)
 	return !str_is_ascii(m->sender);
 }
 
-/* Without a sender the number of the user stands for "the sender of my login". */
 static struct verdict mail_from(struct dialogue *d, const struct local_message *m, uint64_t size)
 {
-	struct str sender = m->has_sender ? m->sender : arena_printf(d->arena, "%u", (unsigned)getuid());
+	struct str sender = m->has_sender ? m->sender : S(LOCAL_SELF);
 
 	return command(d, arena_printf(d->arena, "MAIL FROM:<%.*s> SIZE=%llu BODY=8BITMIME%s%s%.*s\r\n", STR_ARG(sender),
 				       (unsigned long long)size, needs_utf8(m) ? " SMTPUTF8" : "", m->parameters.n > 0 ? " " : "",

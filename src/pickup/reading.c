@@ -68,9 +68,6 @@ struct verdict reading_open(struct reading *r, const char *path, uint64_t uid, u
 		return v;
 	r->text_at = length;
 	r->header = find_header(r);
-	if (!r->message.has_sender)
-		r->message.sender = arena_printf(&r->arena, "%llu", (unsigned long long)uid);
-	r->message.has_sender = true;
 	return ok();
 }
 

@@ -68,7 +68,8 @@ struct str local_sender(const struct config *c, struct arena *a, const struct lo
 
 	if (!local_name(c, address, &name))
 		return address;
-	if (str_ieq(name, u->name) || str_eq(name, arena_printf(a, "%llu", (unsigned long long)u->uid)))
+	if (str_eq(name, S(LOCAL_SELF)) || str_ieq(name, u->name) ||
+	    str_eq(name, arena_printf(a, "%llu", (unsigned long long)u->uid)))
 		return u->sender;
 	return at_realm(c, a, name);
 }

@@ -118,6 +118,7 @@ static void test_answers(void **state)
 		struct peer p;
 		struct verdict v = submit(&m, rows[i].replies, &a, &p);
 
+		assert_true(!strstr(p.heard, "MAIL") || strstr(p.heard, "MAIL FROM:<*> "));
 		assert_int_equal(v.class, rows[i].class);
 		assert_int_equal(v.code, rows[i].code);
 		assert_int_equal(to[0].verdict.class, rows[i].first);

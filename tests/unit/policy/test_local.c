@@ -69,6 +69,8 @@ static void test_senders(void **state)
 		{ "www-data", "robot@example.org" },
 		{ "WWW-Data@localhost", "robot@example.org" },
 		{ "33", "robot@example.org" },
+		{ "*", "robot@example.org" },
+		{ "1000", "1000@example.org" }, /* its number in another namespace */
 		{ "www-data@relay.example.org", "robot@example.org" },
 		{ "www-data@example.org", "www-data@example.org" }, /* an address like others */
 		{ "root", "root@example.org" },

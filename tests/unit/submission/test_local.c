@@ -111,7 +111,7 @@ static void test_pickup_brings_a_user(void **state)
 	expect_reply(w, client, "220 relay.example.org");
 	talk(w, client, "EHLO x", "250");
 	for (int i = 0; i < 2; i++) {
-		talk(w, client, "MAIL FROM:<7>", "250 2.1.0");
+		talk(w, client, i ? "MAIL FROM:<7>" : "MAIL FROM:<*>", "250 2.1.0");
 		talk(w, client, "RCPT TO:<bob@example.net>", "250 2.1.5");
 		talk(w, client, "DATA", "354");
 		say(client, "Subject: x\r\n\r\nhello\r\n.\r\n");
@@ -119,6 +119,7 @@ static void test_pickup_brings_a_user(void **state)
 	}
 	assert_true(w->offers[0].id == 12345 && w->offers[0].token == 678);
 	assert_true(w->offers[1].id != 12345);
+	assert_true(str_eq(w->offers[0].sender, S("alice@example.org")));
 }
 
 int main(int argc, char **argv)
