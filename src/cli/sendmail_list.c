@@ -20,7 +20,7 @@
 #define PAGE 200
 
 struct listing {
-	struct arena *arena;
+	struct arena arena; /* of one message */
 	uint64_t n, bytes;
 };
 
@@ -35,7 +35,7 @@ static void print_message(struct listing *l, const char *id, char mark, uint64_t
 	localtime_r(&at, &tm);
 	(void)strftime(when, sizeof when, "%a %b %e %H:%M:%S", &tm);
 	printf("%s%c %8llu %s  %.*s\n", id, mark, (unsigned long long)size, when,
-	       STR_ARG(utf8_shown(l->arena, sender.n > 0 ? sender : S("MAILER-DAEMON"))));
+	       STR_ARG(utf8_shown(&l->arena, sender.n > 0 ? sender : S("MAILER-DAEMON"))));
 	l->n++;
 	l->bytes += size;
 }
@@ -43,12 +43,12 @@ static void print_message(struct listing *l, const char *id, char mark, uint64_t
 static void print_reason(struct listing *l, struct str reason)
 {
 	if (reason.n > 0)
-		printf("(%.*s)\n", STR_ARG(utf8_shown(l->arena, reason)));
+		printf("(%.*s)\n", STR_ARG(utf8_shown(&l->arena, reason)));
 }
 
 static void print_recipient(struct listing *l, struct str address)
 {
-	printf("%44s%.*s\n", "", STR_ARG(utf8_shown(l->arena, address)));
+	printf("%44s%.*s\n", "", STR_ARG(utf8_shown(&l->arena, address)));
 }
 
 /* ---- the queue ---- */
@@ -79,6 +79,7 @@ static void print_row(struct session *s, struct listing *l, const struct rec_que
 	print_reason(l, r->held.n > 0 ? r->held : r->reply);
 	print_recipients(s, l, r);
 	printf("\n");
+	arena_reset(&l->arena);
 }
 
 static void list_queue(struct session *s, struct listing *l)
@@ -107,15 +108,16 @@ static struct str owner_name(struct arena *a, uid_t uid)
 
 static void print_file(struct listing *l, int fd, const struct stat *st, const char *name)
 {
-	char *head = arena_alloc(l->arena, DROP_HEAD_MAX);
+	char *head = arena_alloc(&l->arena, DROP_HEAD_MAX);
 	ssize_t n = pread(fd, head, DROP_HEAD_MAX, 0);
 	struct local_message m;
 	size_t length;
 
-	if (n < 0 || drop_head_read(l->arena, str_make(head, (size_t)n), &m, &length).class != OK)
+	if (n < 0 || drop_head_read(&l->arena, str_make(head, (size_t)n), &m, &length).class != OK)
 		return;
-	print_message(l, arena_cstr(l->arena, str_head(str_of(name), 13)), '+', (uint64_t)st->st_size - length,
-		      (uint64_t)st->st_mtime * 1000, m.has_sender ? m.sender : owner_name(l->arena, st->st_uid));
+	print_message(l, arena_cstr(&l->arena, utf8_shown(&l->arena, str_head(str_of(name), 13))), '+',
+		      (uint64_t)st->st_size - length, (uint64_t)st->st_mtime * 1000,
+		      m.has_sender ? m.sender : owner_name(&l->arena, st->st_uid));
 	print_reason(l, S("waits until the relay takes it from the drop directory"));
 	for (size_t i = 0; i < m.recipients_n; i++)
 		print_recipient(l, m.recipients[i].address);
@@ -136,6 +138,7 @@ static void list_drop(struct listing *l, const char *path)
 
 		if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
 			print_file(l, fd, &st, e->d_name);
+		arena_reset(&l->arena);
 		if (fd >= 0)
 			close(fd);
 	}
@@ -171,7 +174,7 @@ static int open_queue(struct session *s, const struct outgoing *m)
 
 int sendmail_list(struct arena *a, const struct outgoing *m)
 {
-	struct listing l = { .arena = a };
+	struct listing l = { 0 };
 	struct session s;
 	int code = open_queue(&s, m);
 
@@ -186,5 +189,6 @@ int sendmail_list(struct arena *a, const struct outgoing *m)
 		       (unsigned long long)l.n, l.n == 1 ? "" : "s");
 	else if (code == EX_OK)
 		printf("Mail queue is empty\n");
+	arena_fini(&l.arena);
 	return code;
 }
