@@ -26,30 +26,54 @@
 
 /* ---- the certificate ---- */
 
-static X509 *read_certificate(const char *path)
+/* NULL: nothing has that name. What is there and cannot be read is somebody's: it is not replaced. */
+static FILE *open_existing(const char *path)
 {
 	FILE *file = fopen(path, "r");
+	int error = errno;
+	struct stat st;
+
+	if (!file && (error != ENOENT || lstat(path, &st) == 0))
+		die(EX_CONFIG, "%s cannot be read, and is not replaced: %s", path, strerror(error));
+	return file;
+}
+
+/* NULL: there is none. */
+static X509 *read_certificate(const char *path)
+{
+	FILE *file = open_existing(path);
 	X509 *c = file ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
 
+	if (file && !c)
+		die(EX_CONFIG, "%s is not replaced: %s", path,
+		    ferror(file) ? strerror(errno) : "there is no certificate in PEM in it");
 	if (file)
 		fclose(file);
 	return c;
 }
 
-/* Ours is made again for another host name and before it expires; one of an authority, which somebody has put there, never. */
-static bool is_good(const char *path, struct str hostname)
+/* NULL: there is none. */
+static EVP_PKEY *read_key(const char *path)
+{
+	static char empty[] = ""; /* the password: nobody is asked for one */
+	FILE *file = open_existing(path);
+	EVP_PKEY *key = file ? PEM_read_PrivateKey(file, NULL, NULL, empty) : NULL;
+
+	if (file && !key)
+		die(EX_CONFIG, "%s is not replaced: %s", path,
+		    ferror(file) ? strerror(errno) : "there is no private key in PEM, without a password, in it");
+	if (file)
+		fclose(file);
+	return key;
+}
+
+/* One that was made here is made again for another host name and before it expires; one that somebody has put there, never. */
+static bool is_over(X509 *c, struct str hostname)
 {
 	time_t soon = time(NULL) + RENEW_SECONDS;
-	X509 *c = read_certificate(path);
-	bool ours, good;
 
-	if (!c)
-		return false;
-	ours = X509_NAME_cmp(X509_get_subject_name(c), X509_get_issuer_name(c)) == 0;
-	good = !ours ||
-	       (X509_check_host(c, hostname.p, hostname.n, 0, NULL) == 1 && X509_cmp_time(X509_get0_notAfter(c), &soon) > 0);
-	X509_free(c);
-	return good;
+	return self_signed_here(c) &&
+	       (X509_check_host(c, hostname.p, hostname.n, 0, NULL) != 1 || X509_cmp_time(X509_get0_notAfter(c), &soon) <= 0);
 }
 
 static struct str pem_of(struct arena *a, X509 *certificate)
@@ -71,14 +95,29 @@ static void write_file(const char *path, struct str text, mode_t mode)
 		die(EX_CANTCREAT, "%s %s: %s", path, why, strerror(errno));
 }
 
-/* Takes pkey. */
-static void make_certificate(struct arena *a, struct str hostname, EVP_PKEY *pkey, const char *chain, const char *key)
+/* A key that is there stays: a start that was killed has left it, or `before` has it. */
+static EVP_PKEY *provide_key(struct arena *a, const char *path, bool rsa, X509 *before, const char *chain)
 {
+	EVP_PKEY *key = read_key(path);
+
+	if (key && before && X509_check_private_key(before, key) != 1)
+		die(EX_CONFIG, "%s is not the key of the certificate in %s: neither is replaced", path, chain);
+	if (key)
+		return key;
+	key = rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256");
+	if (key)
+		write_file(path, dkim_key_pem(a, key), 0600);
+	return key;
+}
+
+/* In the place of `before`; NULL: there was none. */
+static void make_certificate(struct arena *a, struct str hostname, bool rsa, X509 *before, const char *chain, const char *key)
+{
+	EVP_PKEY *pkey = provide_key(a, key, rsa, before, chain);
 	X509 *certificate = pkey ? self_signed(hostname, pkey) : NULL;
 
 	if (!certificate)
 		die(EX_SOFTWARE, "OpenSSL could not make a certificate for %.*s", STR_ARG(hostname));
-	write_file(key, dkim_key_pem(a, pkey), 0600);
 	write_file(chain, pem_of(a, certificate), 0644);
 	fprintf(stderr, "posthouse: a self-signed certificate for %.*s was made: %s\n", STR_ARG(hostname), chain);
 	X509_free(certificate);
@@ -95,14 +134,18 @@ static void provide_certificate(const struct config *c, bool rsa)
 	const char *chain = arena_cstr(&a, arena_printf(&a, "%s/fullchain%s.pem", directory, kind));
 	const char *key = arena_cstr(&a, arena_printf(&a, "%s/privkey%s.pem", directory, kind));
 	bool wanted = false;
+	X509 *before;
 
 	for (size_t i = 0; i < c->certificates_n; i++)
 		wanted |= str_eq(c->certificates[i].chain, str_of(chain));
-	if (wanted && c->hostname.n > 0 && !is_good(chain, c->hostname)) {
+	wanted &= c->hostname.n > 0;
+	before = wanted ? read_certificate(chain) : NULL;
+	if (wanted && (!before || is_over(before, c->hostname))) {
 		if (mkdir(directory, 0700) != 0 && errno != EEXIST)
 			die(EX_CANTCREAT, "%s: %s", directory, strerror(errno));
-		make_certificate(&a, c->hostname, rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256"), chain, key);
+		make_certificate(&a, c->hostname, rsa, before, chain, key);
 	}
+	X509_free(before);
 	arena_fini(&a);
 }
 

@@ -6,6 +6,8 @@
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 
+#define MADE_BY "Posthouse, self-signed" /* organization of subject and issuer */
+
 static bool add_extension(X509 *certificate, int nid, const char *value)
 {
 	X509V3_CTX context;
@@ -33,6 +35,7 @@ static bool name_certificate(struct arena *a, X509 *certificate, struct str host
 	serial[0] = (unsigned char)((serial[0] & 0x3f) | 0x40);
 	number = BN_bin2bn(serial, sizeof(serial), NULL);
 	named = number && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate)) &&
+		X509_NAME_add_entry_by_txt(name, "O", MBSTRING_ASC, (const unsigned char *)MADE_BY, -1, -1, 0) == 1 &&
 		X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)arena_cstr(a, str_head(hostname, 64)),
 					   -1, -1, 0) == 1 &&
 		X509_set_issuer_name(certificate, name) == 1;
@@ -61,4 +64,15 @@ X509 *self_signed(struct str hostname, EVP_PKEY *key)
 		return c;
 	X509_free(c);
 	return NULL;
+}
+
+bool self_signed_here(X509 *certificate)
+{
+	const X509_NAME *subject = X509_get_subject_name(certificate);
+	int at = X509_NAME_get_index_by_NID(subject, NID_organizationName, -1);
+	const ASN1_STRING *made_by = at >= 0 ? X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)) : NULL;
+
+	return made_by && X509_NAME_cmp(subject, X509_get_issuer_name(certificate)) == 0 &&
+	       str_eq(str_make((const char *)ASN1_STRING_get0_data(made_by), (size_t)ASN1_STRING_length(made_by)), S(MADE_BY)) &&
+	       X509_verify(certificate, X509_get0_pubkey(certificate)) == 1;
 }

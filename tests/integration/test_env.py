@@ -108,7 +108,7 @@ class Container:
 
     def files(self):
         """The files of keys and certificates, with what is in them."""
-        return {p.name: p.read_bytes() for p in self.volume.rglob("*") if p.suffix in (".key", ".pem", ".conf")}
+        return {p.name: p.read_bytes() for p in self.volume.rglob("*") if p.exists() and p.suffix in (".key", ".pem", ".conf")}
 
     def end(self, keep=False):
         if self.process and self.process.poll() is None:
@@ -207,6 +207,49 @@ def test_restarts():
     sink.start()
     sink.wait()
     relay.stop()
+
+
+@time_limit(120)
+def test_what_somebody_has_put_there_is_not_replaced():
+    """A certificate of the administrator, also a self-signed one for another name; and what cannot be read ends the start."""
+    relay = Container(POSTHOUSE_DOMAINS=DOMAIN, POSTHOUSE_HOSTNAME=f"mx.{DOMAIN}", POSTHOUSE_USERS="alice:one")
+    tls = relay.volume / "tls"
+    tls.mkdir()
+    chain, key = tls / "fullchain.pem", tls / "privkey.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", chain,
+                    "-days", "2", "-subj", "/CN=other.example", "-addext", "subjectAltName=DNS:other.example"], check=True, stderr=subprocess.DEVNULL)
+    for path in (tls, chain, key):
+        os.chown(path, int(UID), 0)
+    before = chain.read_bytes(), key.read_bytes()
+    relay.start()
+    relay.stop()
+    assert (chain.read_bytes(), key.read_bytes()) == before
+
+    def refused(path, reason):
+        files = relay.files()
+        relay.start(ready=False)
+        code, relay.process = relay.process.wait(LIMIT), None
+        assert code == 78 and f"{path}" in relay.log() and reason in relay.log(), (code, relay.log())
+        assert relay.files() == files
+
+    os.chown(chain, 0, 0)
+    chain.chmod(0o600)
+    refused(chain, "Permission denied")
+    chain.write_text("not here yet\n")
+    chain.chmod(0o644)
+    refused(chain, "no certificate in PEM")
+    chain.unlink()
+    chain.symlink_to("/nowhere/fullchain.pem")
+    refused(chain, "No such file")
+    chain.unlink()
+    text = key.read_bytes()
+    key.write_text("nor here\n")
+    refused(key, "no private key in PEM")
+    # a start that was killed had made the key only
+    key.write_bytes(text)
+    relay.start()
+    relay.stop()
+    assert key.read_bytes() == text and chain.read_bytes() != before[0]
 
 
 def test_faults():
