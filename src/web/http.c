@@ -40,6 +40,7 @@ struct connection {
 	struct list link;
 	int fd; /* libmicrohttpd's */
 	uint64_t since_mono;
+	bool asked; /* its request has come: an answer is on its way */
 };
 
 struct http_request {
@@ -134,13 +135,29 @@ static void on_connection_told(void *ctx, struct MHD_Connection *connection, voi
 	free(c);
 }
 
+/* Clients that are connected and say nothing must not keep away those that ask: the oldest of them has to go. */
+static bool has_room(struct http *h)
+{
+	if (h->connections_n < CONNECTIONS_MAX)
+		return true;
+	LIST_EACH_OF (struct connection, c, &h->connections, link) {
+		if (c->asked)
+			continue;
+		h->refused++;
+		shutdown(c->fd, SHUT_RDWR);
+		run(h);
+		break;
+	}
+	return h->connections_n < CONNECTIONS_MAX;
+}
+
 static void on_connection(void *ctx, int fd)
 {
 	struct http *h = ctx;
 	struct sockaddr_storage peer;
 	socklen_t n = sizeof peer;
 
-	if (getpeername(fd, (struct sockaddr *)&peer, &n) != 0 || h->connections_n >= CONNECTIONS_MAX) {
+	if (getpeername(fd, (struct sockaddr *)&peer, &n) != 0 || !has_room(h)) {
 		h->refused++;
 		close(fd);
 		return;
@@ -182,8 +199,10 @@ static enum MHD_Result refuse(struct http *h, struct MHD_Connection *connection,
 static enum MHD_Result begin(struct http *h, struct MHD_Connection *connection, const char *path, const char *method,
 			     void **request_out)
 {
+	struct connection *c = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 	struct http_request *q;
 
+	c->asked = true;
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
 		return refuse(h, connection, MHD_HTTP_METHOD_NOT_ALLOWED, S("only GET and HEAD\n"));
 	if (!h->ops->has_page(h->ctx, str_of(path)))
