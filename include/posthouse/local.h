@@ -39,7 +39,8 @@
  * ("RET=HDRS ENVID=QQ314159", "NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;bob@example.net", "HOLDUNTIL=..."), separated by single
  * spaces; none is needed for 8BITMIME, SMTPUTF8 and SIZE, which local_submit() adds. A line of another kind is a fault: the file
  * is refused as a whole. The lines before the message have at most DROP_HEAD_MAX bytes together. A message with more recipients
- * than the relay takes at once (limits.recipients_per_message; LIMITS RCPTMAX in EHLO) is divided by who submits it.
+ * than the relay takes at once (limits.recipients_per_message; LIMITS RCPTMAX in EHLO) is divided by who submits it: `send`
+ * or pickup.
  *
  * Who sends looks for socket and drop directory in this order: options of the command; the environment variables
  * POSTHOUSE_LOCAL_SOCKET and POSTHOUSE_LOCAL_DROP; the configuration, where this user can read it; the built-in defaults.
@@ -103,7 +104,7 @@ int local_connect(const char *path);
  * `within_ms`. OK: the message is stored for all recipients whose verdict is OK; the others were refused (PERM). TEMP:
  * nothing was sent, and it can be tried again: the connection, the sender, the message, or one recipient at least. PERM:
  * nothing was sent. Verdict texts are in the arena. A lost connection is TEMP, also behind the end of the text, where nobody
- * knows whether the message is stored. Takes fd. */
+ * knows whether the message is stored. Takes fd. text_fd -1: only the recipients are asked for, and nothing is sent. */
 struct verdict local_submit(int fd, const struct local_message *m, int text_fd, uint64_t from, uint64_t within_ms,
 			    struct arena *a);
 

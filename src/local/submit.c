@@ -239,9 +239,9 @@ static struct verdict converse(struct dialogue *d, const struct local_message *m
 		v = mail_from(d, m, size);
 	if (v.class == OK)
 		v = name_recipients(d, m);
-	if (v.class == OK)
+	if (v.class == OK && text_fd >= 0)
 		v = command(d, S("DATA\r\n"));
-	if (v.class == OK)
+	if (v.class == OK && text_fd >= 0)
 		v = send_text(d, text_fd, from, size);
 	return v;
 }

@@ -18,6 +18,23 @@ static char directory[] = "/tmp/posthouse-test-drop-XXXXXX";
 
 static struct local_recipient bob = { { "bob", 3 }, { "", 0 }, { 0 } };
 
+/* In place of libc's: a disk that fails, and pickup, which has taken the file by then. */
+static bool sync_fails, is_taken;
+
+int syncfs(int fd)
+{
+	if (!sync_fails)
+		return 0;
+	if (is_taken) {
+		char command[128];
+
+		snprintf(command, sizeof command, "rm %s/*", directory);
+		assert_int_equal(system(command), 0);
+	}
+	errno = EIO;
+	return -1;
+}
+
 /* The only name in the directory; empty: there is none. */
 static void only_name(char name_out[256])
 {
@@ -88,11 +105,29 @@ static int teardown(void **state)
 	return rmdir(directory);
 }
 
+static void test_sync_fails(void **state)
+{
+	struct local_message m = { true, S("alice@example.org"), S(""), &bob, 1 };
+	int text = text_of(S("Subject: hello\n\nwords\n"));
+	char name[256];
+
+	sync_fails = true;
+	for (int i = 0; i < 2; i++) {
+		is_taken = i == 1;
+		assert_int_equal(drop_file_write(directory, &m, text, 0), is_taken ? 0 : EIO);
+		only_name(name);
+		assert_string_equal(name, "");
+	}
+	sync_fails = is_taken = false;
+	close(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_written),
 		cmocka_unit_test(test_failed),
+		cmocka_unit_test(test_sync_fails),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
