@@ -34,17 +34,24 @@ struct child *child_of(struct master *m, const struct channel *ch)
 	return child_find(m, channel_peer(ch), channel_peer_index(ch));
 }
 
-/* A drop directory that is there and belongs to the user of the roles: pickup can use no other. */
-static bool has_drop_directory(const struct master *m)
+/* A drop directory that is there and belongs to the user of the roles: pickup can use no other. What is there and cannot be used
+ * is logged when that is new. */
+static void look_for_drop_directory(struct master *m)
 {
 	struct str path = m->config->local.drop;
 	struct arena a = { 0 };
 	struct stat st;
-	bool has = path.n > 0 && lstat(arena_cstr(&a, path), &st) == 0 && S_ISDIR(st.st_mode) &&
-		   st.st_uid == (m->drop ? m->uid : geteuid());
+	bool exists = path.n > 0 && lstat(arena_cstr(&a, path), &st) == 0;
+	const char *wrong = !exists                                       ? NULL
+			    : !S_ISDIR(st.st_mode)                        ? "it is no directory"
+			    : st.st_uid != (m->drop ? m->uid : geteuid()) ? "it does not belong to the user run_as"
+									  : NULL;
 
+	m->has_drop = exists && !wrong;
+	if (wrong && !m->drop_is_wrong)
+		log_warning(NULL, "pickup.unusable", kv("path", path), kv("reason", wrong));
+	m->drop_is_wrong = wrong != NULL;
 	arena_fini(&a);
-	return has;
 }
 
 /* Of fetch: tokens are fetched unless a command prints them. */
@@ -262,9 +269,22 @@ static void add_child(struct master *m, enum role_id role, unsigned index)
 	c->back_off.data = c->rewire.data = c->insist.data = c;
 }
 
+/* The directory can come after the start, or get another owner. Pickup itself sees when one that it uses goes. */
+void children_look_again(struct master *m)
+{
+	struct child *pickup = child_find(m, ROLE_PICKUP, 0);
+
+	if (m->stopping || m->reload || !m->all_ready || m->has_drop)
+		return;
+	look_for_drop_directory(m);
+	if (m->has_drop && pickup->state == CHILD_AWAY && !pickup->process_open &&
+	    !uv_is_active((uv_handle_t *)&pickup->back_off))
+		start_child(pickup);
+}
+
 void children_follow_config(struct master *m)
 {
-	m->has_drop = has_drop_directory(m);
+	look_for_drop_directory(m);
 	for (size_t i = 0; i < m->children_n; i++) {
 		struct child *c = &m->children[i];
 		bool needed = child_is_needed(c);

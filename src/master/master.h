@@ -74,8 +74,9 @@ struct master {
 	size_t metrics_n;
 	unsigned workers;
 	uint64_t last_incarnation;
-	bool has_drop;  /* the drop directory could be used when the configuration came into force */
-	bool all_ready; /* all roles have been ready at least once */
+	bool has_drop;      /* the drop directory could be used when it was looked at last */
+	bool drop_is_wrong; /* it is there, but could not be used then */
+	bool all_ready;     /* all roles have been ready at least once */
 	bool stopping;
 	int exit_code;
 	uv_timer_t ping_timer, alive_timer, stop_timer;
@@ -118,6 +119,7 @@ void child_ready(struct child *c);
 bool child_is_needed(const struct child *c);
 /* After a reload: start the roles that are needed now, stop those that are not. */
 void children_follow_config(struct master *m);
+void children_look_again(struct master *m);
 struct child *child_of(struct master *m, const struct channel *ch);
 struct child *child_find(struct master *m, enum role_id role, unsigned index);
 

@@ -223,6 +223,7 @@ static void on_ping_time(uv_timer_t *timer)
 	struct master *m = timer->data;
 
 	children_ping(m);
+	children_look_again(m);
 	reap_strangers(m);
 	/* a submission process that starts tomorrow must not be able to decrypt the tickets of today */
 	tls_ticket_secret_age((char *)(uintptr_t)m->config->tls_ticket_secret.p, clock_now_ms());
