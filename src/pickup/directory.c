@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define OWNERS_MAX   256            /* users at one look; others come with the next */
+#define OWNERS_MAX   256            /* users with room at one look; others come with the next */
 #define FORGOTTEN_MS (24 * HOUR_MS) /* a file that is not finished after so long never will be */
 
 struct candidate {
@@ -38,7 +38,11 @@ static const char *file_name(const struct taken *t, char text[TAKEN_NAME])
 {
 	char id[ID_TEXT_MAX];
 
-	snprintf(text, TAKEN_NAME, "%s-%016llx", id_format(t->id, id), (unsigned long long)t->token);
+	if (t->from == 0 && t->count == 0)
+		snprintf(text, TAKEN_NAME, "%s-%016llx", id_format(t->id, id), (unsigned long long)t->token);
+	else
+		snprintf(text, TAKEN_NAME, "%s-%016llx-%llx-%llx", id_format(t->id, id), (unsigned long long)t->token,
+			 (unsigned long long)t->from, (unsigned long long)t->count);
 	return text;
 }
 
@@ -56,9 +60,31 @@ const char *held_path(struct arena *a, const char *directory, const struct taken
 	return arena_cstr(a, arena_printf(a, "%s/held/%s", directory, file_name(t, name)));
 }
 
+bool taken_sync(const char *directory)
+{
+	struct arena a = { 0 };
+	int fd = open(arena_cstr(&a, arena_printf(&a, "%s/taken", directory)), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool synced = fd >= 0 && fsync(fd) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	arena_fini(&a);
+	return synced;
+}
+
+static uint64_t ms_of(struct timespec t)
+{
+	return t.tv_sec < 0 ? 0 : (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* The owner of a file can set this time to any, but not the one when that was done. */
 static uint64_t changed_at(const struct stat *st)
 {
-	return (uint64_t)st->st_mtim.tv_sec * 1000 + (uint64_t)st->st_mtim.tv_nsec / 1000000;
+	uint64_t at = ms_of(st->st_mtim), seen = ms_of(st->st_ctim), now = clock_now_ms();
+
+	seen = seen < now ? seen : now;
+	at = at < seen ? at : seen;
+	return at > 0 ? at : 1;
 }
 
 /* A directory of ours that nobody else can enter. A thing of somebody else that has this name goes out of the way. */
@@ -84,15 +110,18 @@ static int open_own(int dir, const char *name)
 
 /* ---- what earlier processes have taken ---- */
 
-static bool read_name(struct str name, struct taken *t)
+static bool read_name(const char *name, struct taken *t)
 {
-	size_t dash = str_find(name, '-');
-	char hex[17] = "", *end;
+	size_t dash = str_find(str_of(name), '-');
+	char *end;
 
-	if (name.n - dash != 17 || !id_parse(str_head(name, dash), &t->id))
+	if (name[dash] != '-' || !id_parse(str_make(name, dash), &t->id))
 		return false;
-	memcpy(hex, name.p + dash + 1, 16);
-	t->token = strtoull(hex, &end, 16);
+	t->token = strtoull(name + dash + 1, &end, 16);
+	if (*end == '-')
+		t->from = strtoull(end + 1, &end, 16);
+	if (*end == '-')
+		t->count = strtoull(end + 1, &end, 16);
 	return *end == '\0';
 }
 
@@ -112,7 +141,7 @@ static void find_taken(struct looking *k)
 		struct taken t = { 0 };
 		struct stat st;
 
-		if (!read_name(str_of(e->d_name), &t) || fstatat(k->taken, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		if (!read_name(e->d_name, &t) || fstatat(k->taken, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
 			continue;
 		t.uid = st.st_uid;
 		t.dropped_at = changed_at(&st);
@@ -124,29 +153,46 @@ static void find_taken(struct looking *k)
 
 /* ---- what is new ---- */
 
-/* How many more files of this user can be taken. */
-static size_t room_of(const struct look *l, uint64_t uid)
+/* How many files of one user can be in work while there are `n` of all users of his kind. */
+static size_t share_at(size_t n, size_t most)
 {
-	size_t n = 0;
-
-	for (size_t i = 0; i < l->held_n; i++)
-		n += l->held[i].uid == uid;
-	for (size_t i = 0; i < l->found_n; i++)
-		n += l->found[i].uid == uid;
-	return n < TAKEN_PER_USER ? TAKEN_PER_USER - n : 0;
+	return n < most / 2 ? TAKEN_PER_USER : n < most / 4 * 3 ? TAKEN_PER_USER / 8 : n < most ? 1 : 0;
 }
 
+/* How many more files of this user can be taken. What waits for its next try is in work too, for days perhaps: so a few users
+ * must not fill the room of all. */
+static size_t room_of(const struct look *l, uint64_t uid)
+{
+	bool is_program = uid < PEOPLE_FROM;
+	size_t of_user = 0, of_kind = 0, share;
+
+	for (size_t i = 0; i < l->held_n + l->found_n; i++) {
+		uint64_t other = i < l->held_n ? l->held[i].uid : l->found[i - l->held_n].uid;
+
+		of_user += other == uid;
+		of_kind += (other < PEOPLE_FROM) == is_program;
+	}
+	share = share_at(of_kind, is_program ? TAKEN_PROGRAMS : TAKEN_PEOPLE);
+	return of_user < share ? share - of_user : 0;
+}
+
+/* NULL: there are too many. Who has no room gives way. */
 static struct owner *owner_of(struct looking *k, uint64_t uid)
 {
-	struct owner *o;
+	struct owner *o = NULL;
 
-	for (size_t i = k->owners_n; i > 0; i--)
+	for (size_t i = k->owners_n; i > 0; i--) {
 		if (k->owners[i - 1].uid == uid)
 			return &k->owners[i - 1];
-	if (k->owners_n == OWNERS_MAX)
+		if (k->owners[i - 1].room == 0)
+			o = &k->owners[i - 1];
+	}
+	if (k->owners_n < OWNERS_MAX)
+		o = &k->owners[k->owners_n++];
+	if (!o)
 		return NULL;
-	o = &k->owners[k->owners_n++];
-	*o = (struct owner){ .uid = uid, .room = room_of(k->look, uid), .of = xcalloc(TAKEN_PER_USER, sizeof *o->of) };
+	*o = (struct owner){ .uid = uid, .room = room_of(k->look, uid) };
+	o->of = o->room > 0 ? xcalloc(o->room, sizeof *o->of) : NULL;
 	return o;
 }
 
@@ -187,6 +233,10 @@ static void discard(struct looking *k, const char *name, const struct stat *st)
 	if (result == 0) {
 		k->look->discarded++;
 		k->look->discarded_uid = st->st_uid;
+	} else if (errno != ENOENT) { /* only root can move the directory of somebody else */
+		k->look->left++;
+		k->look->left_uid = st->st_uid;
+		k->look->left_error = errno;
 	}
 }
 
@@ -220,14 +270,14 @@ static void take(struct looking *k, const struct candidate *all, size_t n)
 	struct look *l = k->look;
 	size_t before = l->found_n;
 
-	for (size_t i = 0; i < n && l->found_n + l->held_n < TAKEN_MAX; i++) {
+	for (size_t i = 0; i < n; i++) {
 		struct taken t = { .id = id_next(l->ids, clock_now_ms()),
 				   .token = random_u64(),
 				   .uid = all[i].uid,
 				   .dropped_at = all[i].dropped_at };
 		char name[TAKEN_NAME];
 
-		if (renameat(k->dir, all[i].name, k->taken, file_name(&t, name)) != 0)
+		if (room_of(l, t.uid) == 0 || renameat(k->dir, all[i].name, k->taken, file_name(&t, name)) != 0)
 			continue;
 		l->waiting--;
 		add_found(l, &t);
@@ -252,7 +302,8 @@ static void find_new(struct looking *k)
 		closedir(d);
 	all = xcalloc(k->owners_n * TAKEN_PER_USER + 1, sizeof *all);
 	for (size_t i = 0; i < k->owners_n; i++) {
-		memcpy(all + n, k->owners[i].of, k->owners[i].n * sizeof *all);
+		if (k->owners[i].n > 0)
+			memcpy(all + n, k->owners[i].of, k->owners[i].n * sizeof *all);
 		n += k->owners[i].n;
 		free(k->owners[i].of);
 	}

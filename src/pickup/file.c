@@ -1,7 +1,7 @@
 /* file.c - the way of one file: handed over, then removed, put off, or kept when its owner has been told that it was refused.
  *
- * In the order of what happens: file_begin, (on_shown), hand_over, on_handed_over; then stored, or put_off, or tell_owner,
- * on_owner, on_reported, keep. */
+ * In the order of what happens: file_begin, (on_shown, on_compared), hand_over, on_handed_over; then stored, or put_off, or
+ * tell_owner, on_owner, on_reported, and stored or keep. */
 #include "pickup.h"
 
 #include "posthouse/clock.h"
@@ -16,11 +16,11 @@
 #define STEP_MS      70000            /* of the dialogue: longer than submission waits for queue */
 #define AGAIN_MS     (30 * 1000)      /* after the first failure, … */
 #define AGAIN_MAX_MS (15 * MINUTE_MS) /* … and at most */
-#define REPORTS_HOUR 60               /* further ones are only logged: somebody drops rubbish */
-#define PEOPLE_FROM  1000             /* users below have no mailbox, as local_recipient() has it */
+#define REPORTS_HOUR 60               /* further ones are not written: somebody drops rubbish */
 #define NOBODY       65534
 
 static void on_shown(void *ctx, struct verdict v, const struct msg_queue_shown *m, int fd);
+static void on_compared(uv_work_t *work, int status);
 static void on_handed_over(uv_work_t *work, int status);
 static void on_owner(void *ctx, struct verdict v, const struct msg_local_user_is *m, int fd);
 static void on_reported(uv_work_t *work, int status);
@@ -64,34 +64,85 @@ static void put_off(struct file *f, struct str reason)
 	p->turn_over(p);
 }
 
-/* The message is in the queue, or its owner has been told: the file can go. */
+static void again_at_once(struct file *f)
+{
+	struct pickup *p = f->pickup;
+
+	f->attempts = 0;
+	f->due_at = 0;
+	f->unsure = false;
+	end_turn(f);
+	p->turn_over(p);
+}
+
+static void end_failed(struct file *f, const char *path)
+{
+	struct str reason = str_of(strerror(errno));
+
+	log_error(&(struct log){ .message = f->t.id }, "pickup.failed", kv("path", path), kv("reason", reason));
+	put_off(f, reason);
+}
+
+static void remove_file(struct file *f)
+{
+	f->end = TO_REMOVE;
+	if (unlink(f->path) == 0 || errno == ENOENT)
+		forget(f);
+	else
+		end_failed(f, f->path);
+}
+
+/* It stays under a name that the administrator can see. */
+static void hold_file(struct file *f)
+{
+	f->end = TO_HOLD;
+	if (rename(f->path, held_path(&f->reading.arena, f->pickup->path, &f->t)) == 0 || errno == ENOENT)
+		forget(f);
+	else
+		end_failed(f, f->path);
+}
+
+/* The message is in the queue, or its owner has been told: the file can go, or is for its next recipients. */
 static void stored(struct file *f)
 {
 	f->pickup->handed_over++;
 	log_info(&(struct log){ .message = f->t.id }, "pickup.done", kv("uid", f->t.uid));
-	unlink(f->path);
-	forget(f);
+	if (f->reading.after == 0)
+		remove_file(f);
+	else if (part_next(f))
+		again_at_once(f);
+	else
+		end_failed(f, f->path); /* the next turn finds that the queue has this part */
 }
 
-/* It stays under a name that the administrator can see. */
 static void keep(struct file *f)
 {
-	const char *held = held_path(&f->reading.arena, f->pickup->path, &f->t);
-
-	if (rename(f->path, held) != 0)
-		log_error(&(struct log){ .message = f->t.id }, "pickup.failed", kv("path", held), kv("reason", strerror(errno)));
 	f->pickup->refused++;
-	forget(f);
+	if (f->reading.after > 0)
+		stored(f);
+	else
+		hold_file(f);
 }
 
-/* No report can be made now. What was not stored is tried again; what was has no other try, so the file stays. */
+static bool is_expired(const struct file *f)
+{
+	uint64_t now = clock_now_ms();
+
+	return now > f->t.dropped_at && now - f->t.dropped_at >= role_config(f->pickup->role)->queue.lifetime_ms;
+}
+
+static void tell_postmaster(struct file *f, struct str why);
+
+/* No report can be made now. The next turn finds again what was refused: nothing, or some recipients, are in the queue. */
 static void report_failed(struct file *f, struct str reason)
 {
-	if (f->verdict.class != OK) {
+	if (f->verdict.class != OK || !is_expired(f)) {
 		put_off(f, reason);
 		return;
 	}
 	log_error(&(struct log){ .message = f->t.id }, "pickup.unreported", kv("uid", f->t.uid), kv("reason", reason));
+	f->report_verdict = temp(451, S("4.3.0"), reason);
+	tell_postmaster(f, S("The report about it to that user could not be sent"));
 	keep(f);
 }
 
@@ -118,11 +169,23 @@ static int open_session(struct pickup *p, uint64_t uid, uint64_t id, uint64_t to
 
 /* ---- handing over ---- */
 
+/* The file, and of its recipients those of this part. */
+static struct verdict read_file(struct file *f)
+{
+	struct verdict v = reading_open(&f->reading, f->path, f->t.uid, f->size_max);
+
+	part_cut(&f->reading, &f->t);
+	return v;
+}
+
 static void work_hand_over(uv_work_t *work)
 {
 	struct file *f = work->data;
 
-	f->verdict = reading_open(&f->reading, f->path, f->t.uid, f->size_max);
+	f->verdict = read_file(f);
+	if (f->verdict.class == OK && f->renamed && !taken_sync(f->pickup->path))
+		f->verdict = temp(451, S("4.3.0"), S("its directory cannot be synced"));
+	f->renamed = f->renamed && f->verdict.class != OK;
 	if (f->verdict.class == OK)
 		f->verdict = local_submit(f->socket, &f->reading.message, f->reading.fd, f->reading.text_at, STEP_MS,
 					  &f->reading.arena);
@@ -138,8 +201,6 @@ static void hand_over(struct file *f)
 		return;
 	}
 	f->unsure = true;
-	f->size_max = role_config(f->pickup->role)->limits.message_size;
-	f->work.data = f;
 	uv_queue_work(role_loop(f->pickup->role), &f->work, work_hand_over, on_handed_over);
 }
 
@@ -153,33 +214,97 @@ void file_begin(struct file *f)
 	role_busy(p->role, +1);
 	f->reading = (struct reading){ .fd = -1 };
 	f->path = taken_path(&f->reading.arena, p->path, &f->t);
-	if (f->unsure)
+	f->size_max = role_config(p->role)->limits.message_size;
+	f->work.data = f;
+	if (f->end == TO_REMOVE)
+		remove_file(f);
+	else if (f->end == TO_HOLD)
+		hold_file(f);
+	else if (f->unsure)
 		ipc_call_queue_show(role_peer(p->role, ROLE_QUEUE, 0), &ask, -1, on_shown, f);
 	else
 		hand_over(f);
+}
+
+/* Some recipients can have been refused, and nobody was told before the role died. Submission is asked for them again, without a
+ * text. */
+static void work_compare(uv_work_t *work)
+{
+	struct file *f = work->data;
+
+	f->verdict = read_file(f);
+	if (f->verdict.class == OK && f->stored_n < f->reading.message.recipients_n)
+		f->verdict = local_submit(f->socket, &f->reading.message, -1, 0, STEP_MS, &f->reading.arena);
+	else
+		close(f->socket);
+}
+
+static void compare(struct file *f)
+{
+	f->socket = open_session(f->pickup, f->t.uid, 0, 0);
+	if (f->socket < 0)
+		put_off(f, S("submission is away"));
+	else
+		uv_queue_work(role_loop(f->pickup->role), &f->work, work_compare, on_compared);
 }
 
 static void on_shown(void *ctx, struct verdict v, const struct msg_queue_shown *m, int fd)
 {
 	struct file *f = ctx;
 
-	if (m && m->verdict.class == OK)
-		stored(f);
-	else if (m && m->verdict.class == PERM)
+	if (m && m->verdict.class == OK) {
+		f->stored_n = m->recipients;
+		compare(f);
+	} else if (m && m->verdict.class == PERM) {
 		hand_over(f);
-	else
+	} else {
 		put_off(f, S("the queue does not answer"));
+	}
 }
 
-static bool some_refused(const struct file *f)
+static size_t refused_of(const struct file *f)
 {
+	size_t n = 0;
+
 	for (size_t i = 0; i < f->reading.message.recipients_n; i++)
-		if (f->reading.message.recipients[i].verdict.class == PERM)
-			return true;
-	return false;
+		n += f->reading.message.recipients[i].verdict.class == PERM;
+	return n;
 }
 
-/* Its sender must hear of it, unless too many such files come: then the log and the directory have to do. */
+/* The answers of today can be others than those of the first time: then each recipient is possibly one that was refused. */
+static void doubt_all(struct file *f)
+{
+	struct local_message *m = &f->reading.message;
+	struct str why = arena_printf(&f->reading.arena,
+				      "only %llu of %zu recipients were taken, and it is not known any more whether this one was",
+				      (unsigned long long)f->stored_n, m->recipients_n);
+
+	for (size_t i = 0; i < m->recipients_n; i++)
+		m->recipients[i].verdict = perm(554, S("5.4.0"), why);
+}
+
+static void tell_owner(struct file *f);
+
+static void on_compared(uv_work_t *work, int status)
+{
+	struct file *f = work->data;
+	size_t all = f->reading.message.recipients_n;
+
+	if (f->verdict.class == TEMP && f->verdict.code == 0) {
+		forget(f); /* an administrator has removed it */
+	} else if (f->verdict.class == TEMP && !is_expired(f)) {
+		put_off(f, f->verdict.text);
+	} else if (f->stored_n >= all) {
+		stored(f);
+	} else {
+		if (f->verdict.class != OK || all - refused_of(f) != f->stored_n)
+			doubt_all(f);
+		f->verdict = ok();
+		tell_owner(f);
+	}
+}
+
+/* Its sender must hear of it, unless too many such files come: then the postmaster hears that, once an hour. */
 static void tell_owner(struct file *f)
 {
 	struct pickup *p = f->pickup;
@@ -191,7 +316,12 @@ static void tell_owner(struct file *f)
 		p->reports_since = now;
 		p->reports = 0;
 	}
-	if (p->reports++ >= REPORTS_HOUR) {
+	if (p->reports >= REPORTS_HOUR) {
+		f->report_verdict = perm(554, S("5.7.0"), S("too many reports within an hour"));
+		if (p->reports++ == REPORTS_HOUR)
+			tell_postmaster(
+				f, S("There were so many within an hour that their users get no further report, nor you another "
+				     "notice, before the hour is over: see the log and the directory"));
 		keep(f);
 		return;
 	}
@@ -201,22 +331,30 @@ static void tell_owner(struct file *f)
 static void on_handed_over(uv_work_t *work, int status)
 {
 	struct file *f = work->data;
-	struct pickup *p = f->pickup;
-	uint64_t now = clock_now_ms(), lifetime = role_config(p->role)->queue.lifetime_ms;
+	struct reading *r = &f->reading;
 
 	if (f->verdict.class == TEMP && f->verdict.code == 0) {
 		forget(f); /* an administrator has removed it */
 		return;
 	}
-	if (f->verdict.class == TEMP && (now < f->t.dropped_at || now - f->t.dropped_at < lifetime)) {
+	if (part_shrink(f)) {
+		again_at_once(f);
+		return;
+	}
+	if (f->verdict.class == TEMP && !is_expired(f)) {
 		put_off(f, f->verdict.text);
 		return;
 	}
 	if (f->verdict.class == TEMP)
 		f->verdict = perm(554, S("5.4.7"),
-				  arena_printf(&f->reading.arena, "it could not be taken over in time, the last reason was: %.*s",
+				  arena_printf(&r->arena, "it could not be taken over in time, the last reason was: %.*s",
 					       STR_ARG(f->verdict.text)));
-	if (f->verdict.class == OK && !some_refused(f))
+	if (f->verdict.class != OK &&
+	    refused_of(f) < r->message.recipients_n) { /* the message: it holds for the other parts too */
+		r->message.recipients_n += r->after;
+		r->after = 0;
+	}
+	if (f->verdict.class == OK && refused_of(f) == 0)
 		stored(f);
 	else
 		tell_owner(f);
@@ -246,7 +384,8 @@ static void on_owner(void *ctx, struct verdict v, const struct msg_local_user_is
 	struct file *f = ctx;
 	struct pickup *p = f->pickup;
 	const struct config *c = role_config(p->role);
-	struct str held = f->verdict.class == OK ? S("") : str_of(held_path(&f->reading.arena, p->path, &f->t));
+	struct str held =
+		f->verdict.class == OK || f->reading.after > 0 ? S("") : str_of(held_path(&f->reading.arena, p->path, &f->t));
 
 	if (!m) {
 		report_failed(f, S("login does not answer"));
@@ -269,7 +408,7 @@ static void on_told(void *ctx, struct verdict v, const struct msg_postmaster_tol
 }
 
 /* Nobody can be told by a report: the postmaster hears by a notice, and the file stays. */
-static void tell_postmaster(struct file *f)
+static void tell_postmaster(struct file *f, struct str why)
 {
 	struct arena *a = &f->reading.arena;
 	const char *held = held_path(a, f->pickup->path, &f->t);
@@ -277,10 +416,11 @@ static void tell_postmaster(struct file *f)
 		.subject = S("Mail of a program on this machine could not be sent"),
 		.words = arena_printf(
 			a,
-			"A message that the user with the number %llu has dropped was refused, and so was the report to "
-			"that user.\n\nThe answer to the message:\n    %.*s\nThe answer to the report:\n    %.*s\n\nThe message "
-			"is kept in:\n    %s\n",
-			(unsigned long long)f->t.uid, STR_ARG(f->verdict.text), STR_ARG(f->report_verdict.text), held),
+			"A message that the user with the number %llu has dropped was refused. %.*s.\n\nThe answer to the "
+			"message:\n    %.*s\nThe answer to the report:\n    %.*s\n\nThe message is kept in:\n    %s\n",
+			(unsigned long long)f->t.uid, STR_ARG(why),
+			STR_ARG(f->verdict.class != OK ? f->verdict.text : S("some recipients were refused")),
+			STR_ARG(f->report_verdict.text), held),
 	};
 
 	ipc_call_tell_postmaster(role_peer(f->pickup->role, ROLE_QUEUE, 0), &m, -1, on_told, NULL);
@@ -289,6 +429,7 @@ static void tell_postmaster(struct file *f)
 static void on_reported(uv_work_t *work, int status)
 {
 	struct file *f = work->data;
+	bool is_kept = f->verdict.class != OK && f->reading.after == 0;
 
 	if (f->report_verdict.class == TEMP) {
 		report_failed(f, f->report_verdict.text);
@@ -297,9 +438,10 @@ static void on_reported(uv_work_t *work, int status)
 	if (f->report_verdict.class != OK) {
 		log_error(&(struct log){ .message = f->t.id }, "pickup.unreported", kv("uid", f->t.uid),
 			  kv("reason", f->report_verdict.text));
-		tell_postmaster(f);
+		tell_postmaster(f, S("The report about it to that user was refused too"));
 	}
-	if (f->verdict.class == OK && f->report_verdict.class == OK)
+	f->pickup->reports++;
+	if (!is_kept && f->report_verdict.class == OK)
 		stored(f);
 	else
 		keep(f);

@@ -8,9 +8,11 @@
 #include <stdlib.h>
 
 #define RUNNING_MAX  3         /* at once: each has a thread, and a look needs one too */
+#define FRESH_MAX    256       /* while so many have not had a first turn, it looks for no others */
 #define LOOK_SOON_MS 50        /* what is dropped together is seen together */
 #define LOOK_EACH_MS MINUTE_MS /* without being told */
 #define IDS_WORKER   62
+#define PARTS_WORKER 61
 
 static struct pickup pickup;
 
@@ -24,35 +26,48 @@ static void on_due(uv_timer_t *timer)
 	serve(timer->data);
 }
 
-static void serve(struct pickup *p)
+/* The first that is due; NULL: none, and *next_out is when one will be. */
+static struct file *find_due(struct pickup *p, uint64_t now, uint64_t *next_out)
 {
-	uint64_t now = clock_mono_ms(), next = UINT64_MAX;
-
-	if (role_stopping(p->role))
-		return;
+	*next_out = UINT64_MAX;
 	LIST_EACH_OF (struct file, f, &p->files, link) {
 		if (f->running)
 			continue;
-		if (f->due_at <= now && p->running < RUNNING_MAX) {
-			file_begin(f);
-			serve(p); /* the list can be another one now */
-			return;
-		}
-		if (f->due_at < next)
-			next = f->due_at;
+		if (f->due_at <= now && p->running < RUNNING_MAX)
+			return f;
+		if (f->due_at < *next_out)
+			*next_out = f->due_at;
 	}
+	return NULL;
+}
+
+static void serve(struct pickup *p)
+{
+	uint64_t now = clock_mono_ms(), next;
+	struct file *f;
+
+	if (role_stopping(p->role))
+		return;
+	while ((f = find_due(p, now, &next)))
+		file_begin(f);
 	if (next != UINT64_MAX && p->running < RUNNING_MAX)
 		uv_timer_start(&p->due_timer, on_due, next > now ? next - now : 0, 0);
 }
 
 /* ---- looking ---- */
 
-/* What a user can have in work is bounded, so files can still be in the directory. */
+/* What a user can have in work is bounded, so files can still be in the directory. Within serve() a turn can be over at once: the
+ * next one begins by the timer, not here. */
 static void on_turn_over(struct pickup *p)
 {
-	if (p->waiting > 0 && p->files_n < TAKEN_MAX / 2)
+	size_t fresh = 0;
+
+	LIST_EACH_OF (const struct file, f, &p->files, link)
+		fresh += f->attempts == 0;
+	if (p->waiting > 0 && fresh < FRESH_MAX)
 		look_soon(p, LOOK_SOON_MS);
-	serve(p);
+	if (!role_stopping(p->role))
+		uv_timer_start(&p->due_timer, on_due, 0, 0);
 }
 
 static void work_look(uv_work_t *work)
@@ -79,7 +94,9 @@ static void watch(struct pickup *p)
 {
 	if (p->watching && p->error != 0)
 		uv_fs_event_stop(&p->watch);
-	p->watching = p->error == 0 && (p->watching || uv_fs_event_start(&p->watch, on_watch, p->path, 0) == 0);
+	if (p->error == 0 && !p->watching && uv_fs_event_start(&p->watch, on_watch, p->path, 0) == 0)
+		p->watching = p->look_again = true; /* for what came between the look and the watch */
+	p->watching = p->watching && p->error == 0;
 }
 
 static void on_looked(uv_work_t *work, int status)
@@ -95,6 +112,10 @@ static void on_looked(uv_work_t *work, int status)
 	p->oldest_at = l->oldest_at;
 	if (l->discarded > 0)
 		log_warning(NULL, "pickup.discarded", kv("uid", l->discarded_uid), kv("count", l->discarded));
+	if (l->left > p->left)
+		log_warning(NULL, "pickup.left", kv("uid", l->left_uid), kv("count", l->left),
+			    kv("reason", strerror(l->left_error)));
+	p->left = l->left;
 	for (size_t i = 0; i < l->found_n; i++)
 		add_file(p, &l->found[i], l->first);
 	p->first_done = p->first_done || l->error == 0;
@@ -142,6 +163,7 @@ static struct verdict start(struct role *r)
 	p->role = r;
 	p->path = arena_cstr(&p->arena, role_config(r)->local.drop);
 	p->ids.worker = IDS_WORKER;
+	p->part_ids.worker = PARTS_WORKER;
 	p->turn_over = on_turn_over;
 	list_init(&p->files);
 	uv_timer_init(role_loop(r), &p->look_timer);

@@ -11,13 +11,18 @@
 #include "posthouse/log.h"
 #include "posthouse/role.h"
 
-#define TAKEN_PER_USER 32  /* files that one user can have in work: who drops a million waits behind nobody but himself */
-#define TAKEN_MAX      512 /* of all users */
-#define TAKEN_NAME     32  /* bytes: "ID-TOKEN" */
+#define TAKEN_PER_USER 32   /* files that one user can have in work: who drops a million waits behind nobody but himself */
+#define TAKEN_PEOPLE   2048 /* of all people; the nearer to this, the fewer of each, so that a new one finds room */
+#define TAKEN_PROGRAMS 512  /* of root and of users of programs, whom people cannot crowd out */
+#define TAKEN_MAX      (TAKEN_PEOPLE + TAKEN_PROGRAMS)
+#define TAKEN_NAME     64   /* bytes: "ID-TOKEN", or of a part "ID-TOKEN-FROM-COUNT" */
+#define PEOPLE_FROM    1000 /* users below are of programs, and have no mailbox, as local_recipient() has it */
 
 struct taken {
 	uint64_t id, token, uid;
-	uint64_t dropped_at; /* ms: its last change */
+	uint64_t dropped_at; /* ms: its last change; never 0, never later than when it was seen */
+	uint64_t from;       /* the first of its recipients that the message of this id has */
+	uint64_t count;      /* how many it has; 0: all that follow */
 };
 
 struct pickup;
@@ -38,10 +43,16 @@ struct look {
 	uint64_t oldest_at; /* of all that were seen; 0: none */
 	uint64_t discarded; /* things that are no messages, and were removed or put aside */
 	uint64_t discarded_uid;
+	uint64_t left; /* such things that stay there, since they cannot be moved */
+	uint64_t left_uid;
+	int left_error;
 };
 void directory_look(struct look *l);
 
-/* "DIRECTORY/taken/ID-TOKEN" and "DIRECTORY/held/ID-TOKEN". */
+/* A new name in `taken` is on the disk; false: nobody knows. */
+bool taken_sync(const char *directory);
+
+/* "DIRECTORY/taken/NAME" and "DIRECTORY/held/NAME". */
 const char *taken_path(struct arena *a, const char *directory, const struct taken *t);
 const char *held_path(struct arena *a, const char *directory, const struct taken *t);
 
@@ -49,11 +60,13 @@ const char *held_path(struct arena *a, const char *directory, const struct taken
 struct reading {
 	int fd; /* of the file; -1 */
 	struct local_message message;
+	size_t after;      /* recipients behind those of `message`, see part_cut() */
 	uint64_t text_at;  /* where the message begins */
 	struct str header; /* its first bytes with CRLF, for a report */
 	struct arena arena;
 };
-/* OK; PERM: it can never be handed over, and the text says why. TEMP with code 0: it is not there any more. */
+/* OK; PERM: it can never be handed over, and the text says why. TEMP: it cannot be read now; with code 0: it is not there any
+ * more. */
 struct verdict reading_open(struct reading *r, const char *path, uint64_t uid, uint64_t size_max);
 void reading_close(struct reading *r);
 
@@ -73,13 +86,14 @@ struct pickup {
 	uv_work_t look_work;
 	struct look look;
 	struct taken in_work[TAKEN_MAX];
+	struct id_source part_ids;
 	bool looking, look_again, first_done, watching;
 	struct id_source ids;
 	struct list files; /* oldest first */
 	size_t files_n;
 	unsigned running;
 	uint64_t reports, reports_since;
-	uint64_t waiting, oldest_at, handed_over, refused;
+	uint64_t waiting, oldest_at, handed_over, refused, left;
 	int error;                           /* of the last look */
 	void (*turn_over)(struct pickup *p); /* a file has been handed over, put off or kept: another one can have a turn */
 };
@@ -93,6 +107,8 @@ struct file {
 	unsigned attempts;
 	bool unsure; /* it was handed over before, and nobody knows with which result */
 	bool running;
+	enum { GOES_ON, TO_REMOVE, TO_HOLD } end; /* its way is over, but the file could not be removed or moved */
+	bool renamed;                             /* since its directory was synced */
 	/* while it runs */
 	uv_work_t work;
 	const char *path;
@@ -100,6 +116,7 @@ struct file {
 	int socket;
 	struct reading reading;
 	struct verdict verdict;
+	uint64_t stored_n; /* recipients that the message in the queue has */
 	int report_fd;
 	struct verdict report_verdict;
 	struct local_recipient owner;
@@ -107,5 +124,13 @@ struct file {
 
 /* Its turn has come. It ends in pickup->turn_over(). */
 void file_begin(struct file *f);
+
+/* ---- part.c: a file with more recipients than the relay takes at once is handed over in parts ---- */
+/* The recipients of the part in hand, of all that were read. */
+void part_cut(struct reading *r, const struct taken *t);
+/* The relay takes fewer recipients: the part ends in front of the first that it did not want. False: that is not so. */
+bool part_shrink(struct file *f);
+/* The file goes on with the recipients that follow. False: it could not be renamed (errno). */
+bool part_next(struct file *f);
 
 #endif

@@ -13,8 +13,14 @@ static struct verdict refused(struct reading *r, const char *why)
 	return perm(554, S("5.6.0"), arena_printf(&r->arena, "the dropped file %s", why));
 }
 
+/* The file can be good: the disk or the process cannot read it now. */
+static struct verdict unreadable(struct reading *r)
+{
+	return temp(451, S("4.3.0"), arena_printf(&r->arena, "the dropped file cannot be read now: %s", strerror(errno)));
+}
+
 /* Up to `max` bytes from `from`, in the arena. */
-static struct str read_part(struct reading *r, uint64_t from, size_t max)
+static struct verdict read_bytes(struct reading *r, uint64_t from, size_t max, struct str *bytes_out)
 {
 	char *bytes = arena_alloc(&r->arena, max);
 	size_t got = 0;
@@ -22,14 +28,14 @@ static struct str read_part(struct reading *r, uint64_t from, size_t max)
 
 	while (got < max && ((n = pread(r->fd, bytes + got, max - got, (off_t)(from + got))) > 0 || (n < 0 && errno == EINTR)))
 		got += n > 0 ? (size_t)n : 0;
-	return str_make(bytes, got);
+	*bytes_out = str_make(bytes, got);
+	return got < max && n < 0 ? unreadable(r) : ok();
 }
 
 /* The header section with CRLF, without the blank line. */
-static struct str find_header(struct reading *r)
+static struct str find_header(struct reading *r, struct str rest)
 {
-	struct str rest = read_part(r, r->text_at, HEADER_SHOWN), line;
-	struct str header = S("");
+	struct str header = S(""), line;
 	struct buf b;
 
 	buf_init(&b, 2 * HEADER_SHOWN);
@@ -47,27 +53,34 @@ static struct str find_header(struct reading *r)
 struct verdict reading_open(struct reading *r, const char *path, uint64_t uid, uint64_t size_max)
 {
 	size_t length = 0;
+	struct str bytes;
 	struct verdict v;
 	struct stat st;
 
 	r->fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (r->fd < 0 && errno == ENOENT)
 		return temp(0, S(""), S("it is not there any more"));
-	if (r->fd < 0)
+	if (r->fd < 0 && errno == EACCES)
 		return refused(r, "cannot be read by the relay's user");
-	if (fstat(r->fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_uid != uid || st.st_nlink != 1)
+	if (r->fd < 0 && errno != ELOOP && errno != ENXIO && errno != ENODEV)
+		return unreadable(r);
+	if (r->fd >= 0 && fstat(r->fd, &st) != 0)
+		return unreadable(r);
+	if (r->fd < 0 || !S_ISREG(st.st_mode) || st.st_uid != uid || st.st_nlink != 1)
 		return refused(r, "is not a regular file with one name");
 	if (!(st.st_mode & S_IXUSR)) /* somebody else could have moved it here */
 		return refused(r, "does not have the mark that its owner sends it (its mode has to be 0744)");
 	if ((uint64_t)st.st_size > size_max + DROP_HEAD_MAX)
 		return perm(552, S("5.3.4"), S("the message is larger than limits.message_size"));
-	v = drop_head_read(&r->arena,
-			   read_part(r, 0, (uint64_t)st.st_size < DROP_HEAD_MAX ? (size_t)st.st_size + 1 : DROP_HEAD_MAX),
-			   &r->message, &length);
+	v = read_bytes(r, 0, (uint64_t)st.st_size < DROP_HEAD_MAX ? (size_t)st.st_size + 1 : DROP_HEAD_MAX, &bytes);
+	if (v.class == OK)
+		v = drop_head_read(&r->arena, bytes, &r->message, &length);
+	r->text_at = length;
+	if (v.class == OK)
+		v = read_bytes(r, r->text_at, HEADER_SHOWN, &bytes);
 	if (v.class != OK)
 		return v;
-	r->text_at = length;
-	r->header = find_header(r);
+	r->header = find_header(r, bytes);
 	return ok();
 }
 

@@ -152,6 +152,62 @@ def test_refused_recipients_are_reported():
     assert len(relay.held()) == 1
 
 
+def test_users_whose_mail_is_put_off_do_not_block_others():
+    sink = Sink()
+    relay = DropRelay(sink.port, limits='messages = [ "1/1h" ];')
+    relay.stop()
+    users = range(2000, 2018)
+    for uid in users:
+        for i in range(33):
+            relay.message(uid, f"{uid} {i}")
+    relay.start()
+    wait_for(lambda: len(sink.messages) >= len(users), "one of each", every=0.2)
+    relay.message(ALICE, "a new user")
+    relay.message(WEB, "a program")
+    wait_for(lambda: {"a new user", "a program"} <= {r.message["Subject"] for r in sink.messages}, "both", every=0.2)
+
+
+def test_many_recipients_are_divided():
+    sink = Sink()
+    relay = DropRelay(sink.port, limits="recipients_per_message = 4;")
+    people = [f"p{i}@example.net" for i in range(30)]
+    head = "".join(f"to: <{a}>\n" for a in people[:9] + ["no address"] + people[9:])
+    relay.put(ALICE, f"{head}\nSubject: many\n\nhi\n")
+    for i in range(3):
+        time.sleep(0.1)
+        relay.kill_role("pickup")
+    got = lambda: sorted(a for r in sink.messages if r.sender for a in r.recipients)
+    wait_for(lambda: len(got()) >= len(people), "all recipients", every=0.2)
+    relay.wait_drop_empty()
+    relay.wait_empty()
+    assert got() == sorted(people), got()
+    reports = [r for r in sink.messages if not r.sender]
+    assert reports and all(b"no address" in r.bytes and b"p3@" not in r.bytes for r in reports), reports
+    assert relay.held() == []
+
+
+def test_refusals_are_reported_when_the_role_died_before():
+    sink = Sink()
+    relay = DropRelay(sink.port)
+    text = "to: <bob@example.net>\nto: <no address>\n\nSubject: some\n\nhi\n"
+    relay.put(ALICE, text)
+    sink.wait(2)
+    relay.wait_drop_empty()
+    id = [line for line in relay.log_now().splitlines() if "event=pickup.refused" in line][0].split("queue=")[1].split()[0]
+    relay.stop()
+    # as it was when the role died between the answer and the report
+    path = relay.drop / "taken" / f"{id}-0000000000000001"
+    path.write_text(text)
+    path.chmod(0o744)
+    os.chown(path, ALICE, ALICE)
+    relay.start()
+    report = sink.wait(3)[2]
+    assert report.sender == "" and report.recipients == [f"{ALICE}@{DOMAIN}"] and b"no address" in report.bytes, report.bytes
+    assert b"bob@example.net" not in report.bytes, report.bytes
+    relay.wait_drop_empty()
+    assert len(sink.messages) == 3
+
+
 def test_hostile_users_do_no_harm():
     sink = Sink()
     relay = DropRelay(sink.port, limits='message_size = "1M";')
@@ -208,8 +264,8 @@ def test_without_a_directory_of_its_own_the_role_does_not_run():
     os.chown(relay.drop, ALICE, ALICE)
     relay.start()
     assert not relay.pids("pickup")
+    relay.wait_log("event=pickup.unusable")
     os.chown(relay.drop, 0, 0)
-    relay.command("reload")
-    wait_for(lambda: relay.pids("pickup"), "the role runs")
+    wait_for(lambda: relay.pids("pickup"), "the role runs", seconds=30)
     relay.message(ALICE)
     sink.wait(1)
