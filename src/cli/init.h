@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#define CREATED_MAX 13
+#define CREATED_MAX 16
 #define INIT_KEYS   2 /* RSA first, then Ed25519 */
 
 struct lookup;      /* lookup.h */

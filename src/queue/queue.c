@@ -272,6 +272,17 @@ static void queue_stop(struct role *r, uint64_t grace_ms)
 	queue_check_idle(q);
 }
 
+/* Nothing is counted by the frame, which asks once. Without this function the role would end before its store. */
+static void queue_idle(struct role *r)
+{
+	struct queue *q = role_data(r);
+
+	if (q && q->stopping)
+		queue_check_idle(q);
+	else
+		role_stopped(r); /* the store could not be opened */
+}
+
 const struct role_ops queue_ops = {
 	.id = ROLE_QUEUE,
 	.start = queue_start,
@@ -279,6 +290,7 @@ const struct role_ops queue_ops = {
 	.peer_up = queue_peer_up,
 	.peer_down = queue_peer_down,
 	.stop = queue_stop,
+	.idle = queue_idle,
 	.stats = queue_stats,
 	.handlers = &queue_handlers,
 };

@@ -89,6 +89,7 @@ def test_sigterm_drains_and_ends_with_0():
     sink.wait(1)
     relay.wait_empty()
     assert len(sink.messages) == 1, "delivered again although the drain had finished it"
+    assert "event=queue.closed" in relay.log_text(), "the store is closed in order, behind the results of all deliveries"
 
 
 def test_reload():
