@@ -5,9 +5,12 @@
 #include "posthouse/clock.h"
 #include "posthouse/log.h"
 #include "posthouse/metrics.h"
+#include "posthouse/units.h"
 
 #include <stdio.h>
 #include <sysexits.h>
+
+#define DROPPED_LATE_MS (15 * MINUTE_MS) /* a file of the drop directory waits longer only when something is wrong */
 
 /* Is a next hop tried again only at some time, for all mail or for that of one sender? */
 static bool is_gate(const struct rec_stat *t)
@@ -57,6 +60,21 @@ static void print_next_hops(struct arena *a, const struct role_told *r, uint64_t
 }
 
 /* Logins whose mail is held, and the number of bans: an administrator has to look at these. */
+/* Mail of programs on this machine. */
+static void print_dropped(struct arena *a, const struct role_told *r, uint64_t now)
+{
+	for (size_t i = 0; i < r->stats_n; i++) {
+		const struct rec_stat *t = &r->stats[i];
+
+		if (t->metric == METRIC_PICKUP_OLDEST && t->value > 0 && t->value + DROPPED_LATE_MS < now)
+			printf("the oldest file in the drop directory has been waiting for %.*s: the log has pickup.delayed\n",
+			       STR_ARG(since_text(a, now, t->value)));
+		else if (t->metric == METRIC_PICKUP_REFUSED && t->value > 0)
+			printf("refused mail of programs on this machine: %llu files, kept in held, below local.drop\n",
+			       (unsigned long long)t->value);
+	}
+}
+
 static void print_trouble(struct arena *a, const struct role_told *r)
 {
 	for (size_t i = 0; i < r->stats_n; i++) {
@@ -112,11 +130,13 @@ static void print_status(struct session *s, const struct overview *o, const stru
 		printf("the oldest message has been waiting for %.*s\n", STR_ARG(since_text(&s->arena, now, o->oldest_at)));
 	else if (o->health.store_answers)
 		printf("no message waits\n");
-	for (size_t i = 0; i < o->health.n; i++)
+	for (size_t i = 0; i < o->health.n; i++) {
 		if (o->roles[i].state.role == ROLE_QUEUE) {
 			print_trouble(&s->arena, &o->roles[i]);
 			print_next_hops(&s->arena, &o->roles[i], now);
 		}
+		print_dropped(&s->arena, &o->roles[i], now);
+	}
 	for (size_t i = 0; i < o->health.n; i++)
 		add_role(&s->arena, &roles, &o->roles[i], now);
 	columns_print(&roles, stdout, terminal_width());

@@ -114,6 +114,8 @@ CASES = {
                                {'posthouse_submission_logins_failed_total{worker="0"}': "0+1"}),
     "PosthouseLoginBackend": ({"posthouse_login_failed_total": "0+1"}, {"posthouse_login_failed_total": "7+0", "posthouse_login_stuck": "0+0"}),
     "PosthouseMailHeld": ({"posthouse_queue_held": "3+0"}, {"posthouse_queue_held": "0+0"}),
+    "PosthouseDroppedMailWaits": ({"posthouse_pickup_oldest_seconds": "1+0"}, {"posthouse_pickup_oldest_seconds": "0+0"}),
+    "PosthouseDroppedMailRefused": ({"posthouse_pickup_refused_total": "0+1"}, {"posthouse_pickup_refused_total": "7+0"}),
     "PosthouseSigningFails": ({"posthouse_vault_signatures_failed_total": "0+1"}, {"posthouse_vault_signatures_failed_total": "7+0"}),
     "PosthouseDoctorFaults": ({"posthouse_doctor_faults": "2+0"}, {"posthouse_doctor_faults": "0+0"}),
 }

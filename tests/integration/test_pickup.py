@@ -29,8 +29,8 @@ class DropRelay(LocalRelay):
             path.rename(self.drop / name)
         return name
 
-    def message(self, uid, subject="note", to="bob@example.net", head=""):
-        return self.put(uid, f"{head}to: <{to}>\n\nSubject: {subject}\n\nThe job is done.\n")
+    def message(self, uid, subject="note", to="bob@example.net", head="", name=None):
+        return self.put(uid, f"{head}to: <{to}>\n\nSubject: {subject}\n\nThe job is done.\n", name)
 
     def wait_drop_empty(self):
         wait_for(lambda: not self.dropped(), f"nothing left in the drop directory")
@@ -150,6 +150,20 @@ def test_refused_recipients_are_reported():
     assert b"line 1 of the file" in report.bytes, report.bytes
     relay.wait_drop_empty()
     assert len(relay.held()) == 1
+    told = relay.command("status").stdout
+    assert "refused mail of programs on this machine: 1 files" in told and "has been waiting" not in told, told
+
+
+def test_status_tells_of_files_that_wait():
+    sink = Sink()
+    relay = DropRelay(sink.port, limits='messages = [ "1/1h" ];')
+    relay.message(ALICE, "first")
+    sink.wait(1)
+    os.utime(relay.drop / relay.message(ALICE, "second", name=".tmp-old"), (time.time() - 3600,) * 2)
+    os.rename(relay.drop / ".tmp-old", relay.drop / "old")
+    relay.wait_log("event=pickup.delayed")
+    told = relay.command("status").stdout
+    assert "the oldest file in the drop directory has been waiting for 1 h" in told, told
 
 
 def test_users_whose_mail_is_put_off_do_not_block_others():
