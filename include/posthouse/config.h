@@ -308,7 +308,8 @@ struct config_fault {
 	struct str file;
 	unsigned line;
 	struct str text;
-	bool warning; /* does not prevent a start */
+	bool warning;       /* does not prevent a start */
+	bool made_at_start; /* a file is missing that `serve --env` makes */
 };
 
 struct config_faults {
@@ -359,6 +360,9 @@ bool config_includes(const struct config *c, struct str path);
 
 /* "FILE:LINE: text", as people know it of compilers. */
 struct str fault_text(struct arena *a, const struct config_fault *f);
+
+/* Is there one that is no warning? */
+bool faults_serious(const struct config_faults *faults);
 
 /* Prints all of them on standard error. Returns the number of those that are not warnings. */
 unsigned faults_print(const struct config_faults *faults);

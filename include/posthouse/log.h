@@ -74,7 +74,8 @@ void log_settle(bool all);
 void log_setup(const char *role, int index);
 void log_configure(bool json, enum log_level level);
 
-/* A line of words for people, without time and event: what is said before a log can be. */
+/* A line of words for people, without time and event: what is said before a log can be. Once the log is JSON, an event with the
+ * words. */
 void log_words(enum log_level level, struct str line);
 
 /* A bad environment at the start of a program: one line on standard error, exit with this sysexits(3) code. */

@@ -288,6 +288,13 @@ void log_write(enum log_level level, const struct log *log, const char *event, c
 
 void log_words(enum log_level level, struct str line)
 {
+	if (settings.json) { /* whoever reads the log reads nothing else */
+		log_at(level == LOG_ERROR     ? LOG_ERROR
+		       : level == LOG_WARNING ? LOG_WARNING
+					      : LOG_INFO,
+		       NULL, "start.told", kv("text", line));
+		return;
+	}
 	settings.priorities = is_journal();
 	fprintf(stderr, "%s%.*s\n", priority(level).p, STR_ARG(line));
 }

@@ -75,8 +75,10 @@ void dkim_open(struct dkim_store *s, const char *config_path, bool to_change)
 	if (to_change)
 		take_lock(s);
 	s->config = config_load(config_path, &faults);
-	if (faults_print(&faults) > 0)
+	if (faults_serious(&faults)) {
+		faults_print(&faults);
 		exit(EX_CONFIG);
+	}
 	s->ours = config_includes(s->config, str_of(s->path));
 	s->by_hand = !s->ours && s->config->sign_n > 0;
 	if (!s->ours && !s->by_hand && access(s->path, F_OK) == 0)

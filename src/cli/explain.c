@@ -23,11 +23,12 @@ static const char *const verdicts[] = { [EXPLAINED_OK] = "ok",       [EXPLAINED_
 
 /* ---- a step ---- */
 
-/* "posthouse.conf:52" of the entry "routes[3]"; "" when it is in no file. The file in full is in *file_out. */
+/* "posthouse.conf:52" of the entry "routes[3]", or the variable that makes it; "" when it is in no file. The file in full is in
+ * *file_out. */
 static struct str place_of(struct explain *e, struct str rule, struct str *file_out, unsigned *line_out)
 {
 	size_t bracket = str_find(rule, '[');
-	struct str number = str_from(rule, bracket + 1);
+	struct str number = str_from(rule, bracket + 1), name;
 	uint64_t n;
 
 	*file_out = S("");
@@ -35,10 +36,8 @@ static struct str place_of(struct explain *e, struct str rule, struct str *file_
 	if (!str_to_u64(number, &n) || n == 0 ||
 	    !config_place(e->c, &e->arena, str_head(rule, bracket), n - 1, file_out, line_out))
 		return S("");
-	return arena_printf(
-		&e->arena, "%.*s:%u",
-		STR_ARG(str_from(*file_out, str_rfind(*file_out, '/') == file_out->n ? 0 : str_rfind(*file_out, '/') + 1)),
-		*line_out);
+	name = str_from(*file_out, str_rfind(*file_out, '/') == file_out->n ? 0 : str_rfind(*file_out, '/') + 1);
+	return *line_out > 0 ? arena_printf(&e->arena, "%.*s:%u", STR_ARG(name), *line_out) : name;
 }
 
 static void print_lines(struct explain *e, const char *step, struct str lines, struct str place)
@@ -215,11 +214,10 @@ int command_explain(const struct options *o, const char *config_path)
 			      "more");
 	c = config_load(config_path, &faults);
 	e.c = c;
-	for (size_t i = 0; i < faults.n; i++)
-		if (!faults.at[i].warning) {
-			faults_print(&faults);
-			die(EX_CONFIG, "a configuration with faults explains nothing");
-		}
+	if (faults_serious(&faults)) {
+		faults_print(&faults);
+		die(EX_CONFIG, "a configuration with faults explains nothing");
+	}
 	if (options_given(o, "user"))
 		e.login = login_complete(&e.arena, str_of(options_value(o, "user")), c->auth.realm);
 	explain_all(&e, o);

@@ -147,7 +147,7 @@ int command_init(const struct options *o, const char *config_path)
 	struct init t = { .password_given = options_given(o, "password-stdin") };
 
 	if (config_uses_environment() && o->arguments_n == 0) {
-		provide(config_path);
+		provide(config_path, false);
 		return EX_OK;
 	}
 	if (o->arguments_n == 0)

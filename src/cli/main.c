@@ -15,7 +15,7 @@
 int command_serve(const struct options *o, const char *config_path)
 {
 	if (config_uses_environment())
-		provide(config_path);
+		provide(config_path, true);
 	return serve(config_path);
 }
 

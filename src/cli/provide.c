@@ -92,7 +92,8 @@ static void write_file(const char *path, struct str text, mode_t mode)
 	const char *why = file_replace(path, text, mode);
 
 	if (why)
-		die(EX_CANTCREAT, "%s %s: %s", path, why, strerror(errno));
+		die(EX_CANTCREAT, "%s %s: %s; the files of state_dir have to belong to the relay's user (UID %u)", path, why,
+		    strerror(errno), (unsigned)geteuid());
 }
 
 /* A key that is there stays: a start that was killed has left it, or `before` has it. */
@@ -119,7 +120,8 @@ static void make_certificate(struct arena *a, struct str hostname, bool rsa, X50
 	if (!certificate)
 		die(EX_SOFTWARE, "OpenSSL could not make a certificate for %.*s", STR_ARG(hostname));
 	write_file(chain, pem_of(a, certificate), 0644);
-	fprintf(stderr, "posthouse: a self-signed certificate for %.*s was made: %s\n", STR_ARG(hostname), chain);
+	log_words(LOG_INFO,
+		  arena_printf(a, "posthouse: a self-signed certificate for %.*s was made: %s", STR_ARG(hostname), chain));
 	X509_free(certificate);
 	EVP_PKEY_free(pkey);
 }
@@ -197,9 +199,12 @@ static void add_key(struct dkim_store *s, struct str domain, struct str selector
 	}
 	if (sign)
 		key->state = SIGN_ACTIVE;
-	fprintf(stderr, "posthouse: DKIM key %.*s of %.*s was made%s: `posthouse dkim show %.*s` prints the record to publish\n",
-		STR_ARG(key->selector), STR_ARG(domain),
-		sign ? "" : "; it signs when `posthouse dkim rotate` has seen its record", STR_ARG(domain));
+	log_words(LOG_INFO,
+		  arena_printf(
+			  &s->arena,
+			  "posthouse: DKIM key %.*s of %.*s was made%s: `posthouse dkim show %.*s` prints the record to publish",
+			  STR_ARG(key->selector), STR_ARG(domain),
+			  sign ? "" : "; it signs when `posthouse dkim rotate` has seen its record", STR_ARG(domain)));
 }
 
 /* The first keys of a domain sign at once. Those of another selector later wait for their record, since the old ones sign. */
@@ -248,12 +253,20 @@ static void provide_keys(const struct config *c, const char *config_path)
 
 /* ---- all ---- */
 
-static bool has_faults(const struct config_faults *faults)
+/* A volume of another user is the usual mistake of a first start. */
+static void need_writable(const struct config *c)
 {
-	for (size_t i = 0; i < faults->n; i++)
-		if (!faults->at[i].warning)
-			return true;
-	return false;
+	struct arena a = { 0 };
+	const char *path = arena_cstr(&a, c->state_dir);
+	unsigned uid = geteuid(), gid = getegid();
+
+	if (access(path, R_OK | W_OK | X_OK) != 0)
+		die(EX_CANTCREAT,
+		    "state_dir: %s cannot be written by UID %u with group %u: %s\n"
+		    "Give the volume to them: `chown %u:%u` on it, or group 0 with mode 0770 and a relay with group 0, or "
+		    "fsGroup in Kubernetes.",
+		    path, uid, gid, strerror(errno), uid, gid);
+	arena_fini(&a);
 }
 
 /* The certificate first: without it the configuration is not good, and then nothing else is touched. */
@@ -263,13 +276,16 @@ static void provide_all(struct config *c, const char *config_path)
 	struct config *good;
 
 	umask(0077);
+	need_writable(c);
 	provide_certificate(c, false);
 	provide_certificate(c, true);
 	good = config_load(config_path, &faults);
-	if (has_faults(&faults)) {
+	if (faults_serious(&faults)) {
 		faults_print(&faults);
 		exit(EX_CONFIG);
 	}
+	if (provide_check_accounts(good) > 0)
+		exit(EX_CONFIG);
 	provide_keys(good, config_path);
 	provide_accounts(good);
 	config_free(good);
@@ -308,13 +324,17 @@ static void provide_as(const struct passwd *user, struct config *c, const char *
 		exit(WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE);
 }
 
-void provide(const char *config_path)
+void provide(const char *config_path, bool serving)
 {
 	struct config_faults faults;
 	struct config *c = config_load(config_path, &faults);
 	const struct passwd *user = NULL;
 	struct arena a = { 0 };
 
+	if (serving) {
+		log_setup("master", -1);
+		log_configure(c->log.format == LOG_FORMAT_JSON, (enum log_level)c->log.level);
+	}
 	if (c->state_dir.n > 0 && c->environment) {
 		if (geteuid() == 0)
 			user = getpwnam(arena_cstr(&a, c->run_as));

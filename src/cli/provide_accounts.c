@@ -7,7 +7,6 @@
 #include "posthouse/log.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 
@@ -65,8 +64,7 @@ static void unlock(struct providing *p, struct str name, struct str device, cons
 static void read_name(struct providing *p, const struct environment_user *u, struct str *name_out, struct str *device_out)
 {
 	if (!account_parse_name(&p->arena, u->login, p->config->auth.realm, name_out, device_out))
-		die(EX_CONFIG, "%.*s: expected a name like alice, alice@example.org or alice/phone, not \"%.*s\"",
-		    STR_ARG(u->variable), STR_ARG(u->login));
+		die(EX_CONFIG, "%.*s: \"%.*s\" is no login", STR_ARG(u->variable), STR_ARG(u->login));
 }
 
 static void provide_account(struct providing *p, const struct environment_user *u)
@@ -81,8 +79,8 @@ static void provide_account(struct providing *p, const struct environment_user *
 	is_there = accounts_find(p->accounts, name, device) != NULL;
 	if (!same || !is_there) {
 		set(p, p->accounts, name, device, u);
-		fprintf(stderr, "posthouse: %.*s %s, as %.*s has it\n", STR_ARG(u->login),
-			is_there ? "has another password" : "was added", STR_ARG(u->variable));
+		log_words(LOG_INFO, arena_printf(&p->arena, "posthouse: %.*s %s, as %.*s has it", STR_ARG(u->login),
+						 is_there ? "has another password" : "was added", STR_ARG(u->variable)));
 	}
 	if (!same)
 		set(p, p->before, name, device, u);
@@ -112,7 +110,7 @@ static void lock_others(struct providing *p)
 			continue;
 		if (accounts_lock(p->accounts, ACCOUNT_LOCK, row->name, row->device, S(PROVIDE_LOCK)).class != OK)
 			die(EX_CANTCREAT, "%.*s could not be locked", STR_ARG(row->name));
-		fprintf(stderr, "posthouse: %.*s is locked: " PROVIDE_LOCK "\n", STR_ARG(row->name));
+		log_words(LOG_INFO, arena_printf(&p->arena, "posthouse: %.*s is locked: " PROVIDE_LOCK, STR_ARG(row->name)));
 	}
 }
 

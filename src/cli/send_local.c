@@ -106,8 +106,9 @@ static int drop(const struct send_places *p, const struct local_message *local, 
 	if (error != 0) {
 		fprintf(stderr,
 			"posthouse: %s, and the message cannot be kept in %s until then (%s): it was NOT sent.\n"
-			"`systemctl start posthouse` starts the relay, `posthouse check` says what is wrong with its files.\n",
-			why, *p->drop ? p->drop : "a drop directory", strerror(error));
+			"%s`posthouse check` says what is wrong with its files.\n",
+			why, *p->drop ? p->drop : "a drop directory", strerror(error),
+			config_uses_environment() ? "" : "`systemctl start posthouse` starts the relay, ");
 		return EX_TEMPFAIL;
 	}
 	if (m->verbose || isatty(STDERR_FILENO))
@@ -134,6 +135,9 @@ static int hand_over(struct arena *a, const struct send_places *p, const struct 
 	int fd = *p->socket ? local_connect(p->socket) : -ENOENT;
 	struct verdict v;
 
+	if (fd == -EACCES || fd == -EPERM)
+		return drop(p, &part, m,
+			    arena_cstr(a, arena_printf(a, "UID %u has no permission to use %s", (unsigned)getuid(), p->socket)));
 	if (fd < 0)
 		return drop(p, &part, m,
 			    arena_cstr(a, arena_printf(a, "no relay answers at %s (%s)",

@@ -192,6 +192,17 @@ static void take_variable(struct variables *e, struct str name, struct str value
 		take(e, row, name, value, is_file);
 }
 
+/* Two variables for one value, such as our name of it and that of another image. */
+static void report_unused(struct variables *e)
+{
+	for (size_t i = 0; i < e->n; i++) {
+		const struct variable *v = &e->at[i], *used = v->row ? environment_get(e, v->ours) : v;
+
+		if (used != v && !str_eq(used->value, v->value))
+			fault_at(e->l, v->name, 0, true, "not used: %.*s is set too, and counts", STR_ARG(used->name));
+	}
+}
+
 void environment_collect(struct variables *e)
 {
 	for (char **p = environ; *p; p++) {
@@ -201,6 +212,7 @@ void environment_collect(struct variables *e)
 		if (equals < text.n)
 			take_variable(e, arena_str(e->l->arena, str_head(text, equals)), str_from(text, equals + 1));
 	}
+	report_unused(e);
 }
 
 const struct variable *environment_get(const struct variables *e, const char *ours)

@@ -71,6 +71,16 @@ static struct str protocols(struct variable *v)
 	return v4 != v6 ? S("false") : S("");
 }
 
+/* An application can have a variable of that name too, so another value is no fault. */
+static struct str log_form(struct variables *e, const struct variable *v)
+{
+	if (str_ieq(v->value, S("json")))
+		return S("json");
+	if (!str_ieq(v->value, S("plain")) && !str_ieq(v->value, S("logfmt")))
+		fault_at(e->l, v->name, 0, true, "not used: expected plain or json, not \"%.*s\"", STR_ARG(v->value));
+	return S("logfmt");
+}
+
 void environment_convert(struct variables *e, struct variable *v)
 {
 	struct arena *a = e->l->arena;
@@ -81,7 +91,7 @@ void environment_convert(struct variables *e, struct variable *v)
 	case SWITCH: v->value = is_no(v->value) ? S("no") : S("yes"); break;
 	case RELAYHOST: v->value = relayhost(a, v->value); break;
 	case SIZE: v->value = str_eq(v->value, S("0")) ? S("2G") : v->value; break;
-	case LOG_FORM: v->value = str_ieq(v->value, S("json")) ? S("json") : S("logfmt"); break;
+	case LOG_FORM: v->value = log_form(e, v); break;
 	case DEBUGGING: v->value = is_no(v->value) ? S("") : S("debug"); break;
 	case DAYS: v->value = duration(a, v->value, "d"); break;
 	case HOURS: v->value = duration(a, v->value, "h"); break;

@@ -3,7 +3,10 @@
 
 #define NAME "upstream" /* in routes and in the log */
 
-static const char *const postfix_levels[] = { "encrypt", "dane", "dane-only", "fingerprint", "verify", "secure" };
+/* All but the first two demand TLS. */
+static const char *const postfix_levels[] = { "none", "may", "encrypt", "dane", "dane-only", "fingerprint", "verify", "secure" };
+#define LEVELS_N (sizeof postfix_levels / sizeof postfix_levels[0])
+#define NEAR     4 /* letters between a word and the one that can be meant */
 
 /* "host:port", "[address]:port"; a plain IPv6 address has no port. */
 static void split_port(struct str text, struct str *host_out, struct str *port_out)
@@ -48,6 +51,25 @@ static void add_host(struct variables *e)
 			 STR_ARG(ours));
 }
 
+/* In the words of the image that the variable is of. */
+static void report_level(struct variables *e, const struct variable *v)
+{
+	const char *best = NULL;
+	unsigned least = NEAR;
+
+	for (size_t i = 0; i < LEVELS_N; i++) {
+		unsigned d = str_distance(v->value, str_of(postfix_levels[i]));
+
+		if (d < least) {
+			best = postfix_levels[i];
+			least = d;
+		}
+	}
+	fault_at(e->l, v->name, 0, false,
+		 "expected one of none, may, encrypt, dane, dane-only, fingerprint, verify, secure, not \"%.*s\"%s%s%s",
+		 STR_ARG(v->value), best ? "; did you mean " : "", best ? best : "", best ? "?" : "");
+}
+
 /* Postfix's "may" takes any certificate; no login goes over such a connection here. */
 static const char *tls_of_level(struct variables *e, const struct variable *v)
 {
@@ -55,10 +77,13 @@ static const char *tls_of_level(struct variables *e, const struct variable *v)
 
 	if (str_eq(v->value, S("may")))
 		return login ? "starttls" : "opportunistic";
-	for (size_t i = 0; i < sizeof postfix_levels / sizeof postfix_levels[0]; i++)
+	if (str_eq(v->value, S("none")))
+		return "none";
+	for (size_t i = 0; i < LEVELS_N; i++)
 		if (str_eq(v->value, str_of(postfix_levels[i])))
 			return "starttls";
-	return NULL; /* "none", or a fault that the loader finds */
+	report_level(e, v);
+	return "none"; /* with that fault nothing is sent */
 }
 
 /* Of ours, as it is. Other images have other defaults, and know port 465 by its number. */

@@ -87,6 +87,12 @@ const config_setting_t *setting_at(struct loader *l, bool exact, const char *for
 	return found;
 }
 
+void fault_made_at_start(struct loader *l, const config_setting_t *where)
+{
+	if (place_of(l, where).layer == LAYER_DEFAULTS && l->faults->n > 0)
+		l->faults->at[l->faults->n - 1].made_at_start = true;
+}
+
 struct str fault_place(struct arena *a, const struct config_fault *f)
 {
 	return f->line > 0 ? arena_printf(a, "%.*s:%u", STR_ARG(f->file), f->line) : f->file;
@@ -95,6 +101,14 @@ struct str fault_place(struct arena *a, const struct config_fault *f)
 struct str fault_text(struct arena *a, const struct config_fault *f)
 {
 	return arena_printf(a, "%.*s:%s %.*s", STR_ARG(fault_place(a, f)), f->warning ? " warning:" : "", STR_ARG(f->text));
+}
+
+bool faults_serious(const struct config_faults *faults)
+{
+	for (size_t i = 0; i < faults->n; i++)
+		if (!faults->at[i].warning)
+			return true;
+	return false;
 }
 
 unsigned faults_print(const struct config_faults *faults)

@@ -7,10 +7,12 @@
 #include "posthouse/secret.h"
 #include "posthouse/units.h"
 
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
+#include <unistd.h>
 
 #define PEM_MAX      MIB
 #define EXPIRES_DAYS 14 /* warn that long before */
@@ -73,6 +75,11 @@ static size_t parse_certificates(struct str pem, X509 **first_out)
 	return n;
 }
 
+static bool is_missing(struct loader *l, struct str path)
+{
+	return access(arena_cstr(l->arena, path), F_OK) != 0 && errno == ENOENT;
+}
+
 /* The file's bytes into the arena; `name` is the key, as people write it. False: said. */
 static bool read_pem(struct loader *l, const config_setting_t *s, const char *name, struct str path, bool secret,
 		     struct str *pem_out)
@@ -86,7 +93,9 @@ static bool read_pem(struct loader *l, const config_setting_t *s, const char *na
 	why = file_read(arena_cstr(l->arena, path), PEM_MAX, &b, &mode);
 	if (why)
 		fault(l, s, "%s: %.*s cannot be read: %s", name, STR_ARG(path), why);
-	else
+	if (why && is_missing(l, path))
+		fault_made_at_start(l, s);
+	else if (!why)
 		*pem_out = arena_str(l->arena, buf_view(&b));
 	if (!why && secret && secret_note(l, path, mode))
 		warning(l, s, "%s: everybody can read the private key %.*s; expected mode 0600", name, STR_ARG(path));

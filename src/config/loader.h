@@ -32,6 +32,7 @@ struct loader {
 	struct str dir;      /* of the file: relative paths start there; ends in '/' */
 	struct config_faults *faults;
 	bool serious;       /* a fault that is no warning */
+	bool local_known;   /* the places of local are as the text has them */
 	size_t made_routes; /* the first ones of config->routes: routes.c has made them, they are not in the file */
 	config_t tree;
 
@@ -62,6 +63,9 @@ void fault_at(struct loader *l, struct str file, unsigned line, bool warning, co
 #define warning(l, where, ...) fault_or_warning((l), true, (where), __VA_ARGS__)
 void fault_or_warning(struct loader *l, bool is_warning, const config_setting_t *where, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/* The last fault, at this setting, is that a file is missing: where the setting is built in, `serve --env` makes the file. */
+void fault_made_at_start(struct loader *l, const config_setting_t *where);
 
 /* The setting at libconfig's path ("listen.[1].port"), which is a format; NULL when there is none. near: then its nearest parent
  * that exists. */
@@ -132,6 +136,8 @@ bool is_given(const config_setting_t *s);
 
 /* ---- local_users.c: mail of programs on this machine; after the senders ---- */
 void local_check(struct loader *l);
+/* Of a text with faults, which local_check() has not seen: fill in where programs find the relay. */
+void local_place(struct loader *l);
 
 /* ---- gateways.c: this machine's default gateways, also from texts like those of the kernel ---- */
 struct str_list gateways_read(struct arena *a);

@@ -8,18 +8,34 @@
 
 #define USERS_COMPARED 1000 /* more entries are not compared with each other */
 
-/* Without the key the socket is beside the control socket, where that path is not too long. */
+/* Beside the control socket, where that path is not too long. */
+static void place_beside_control(struct loader *l)
+{
+	struct config *c = l->config;
+	struct str directory = str_head(c->control, str_rfind(c->control, '/'));
+
+	c->local.socket = arena_printf(l->arena, "%.*s/%s", STR_ARG(directory), LOCAL_SOCKET_NAME);
+	if (!format_socket.valid(c->local.socket) || str_eq(c->local.socket, c->control))
+		c->local.socket = S("");
+}
+
+void local_place(struct loader *l)
+{
+	struct config *c = l->config;
+
+	if (c->local.socket.n == 0 && c->control.n > 0)
+		place_beside_control(l);
+	if (c->local.drop.n == 0)
+		c->local.drop = S(LOCAL_DROP);
+}
+
 static void place_socket(struct loader *l)
 {
 	struct config *c = l->config;
 	const config_setting_t *s = setting_exact(l, "local.socket");
-	struct str directory = str_head(c->control, str_rfind(c->control, '/'));
 
-	if (!s && c->control.n > 0) {
-		c->local.socket = arena_printf(l->arena, "%.*s/%s", STR_ARG(directory), LOCAL_SOCKET_NAME);
-		if (!format_socket.valid(c->local.socket) || str_eq(c->local.socket, c->control))
-			c->local.socket = S("");
-	}
+	if (!s && c->control.n > 0)
+		place_beside_control(l);
 	if (c->local.socket.n == 0)
 		return;
 	if (!format_socket.valid(c->local.socket))
@@ -83,6 +99,7 @@ void local_check(struct loader *l)
 {
 	struct config *c = l->config;
 
+	l->local_known = true;
 	place_socket(l);
 	if (!setting_exact(l, "local.drop"))
 		c->local.drop = S(LOCAL_DROP);

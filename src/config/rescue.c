@@ -123,6 +123,12 @@ void rescue(struct loader *l)
 	/* who is not allowed to read the file can be allowed to ask; of a file that is not there nothing is guessed */
 	if (hidden || l->text.n > 0)
 		rescue_key(l, "control");
+	if (l->text.n > 0 && !l->local_known) {
+		rescue_key(l, "local.socket");
+		rescue_key(l, "local.drop");
+	}
+	if ((hidden || l->text.n > 0) && !l->local_known)
+		local_place(l);
 	if (l->text.n == 0)
 		return;
 	rescue_key(l, "hostname");

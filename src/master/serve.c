@@ -314,9 +314,9 @@ static void load(struct master *m, const char *config_path)
 	if (chdir("/") != 0)
 		die(EX_OSERR, "/: %s", strerror(errno));
 	m->config = config_load(m->config_path, &faults);
+	log_configure(m->config->log.format == LOG_FORMAT_JSON, (enum log_level)m->config->log.level);
 	if (faults_print(&faults) > 0)
 		exit(EX_CONFIG);
-	log_configure(m->config->log.format == LOG_FORMAT_JSON, (enum log_level)m->config->log.level);
 }
 
 int serve(const char *config_path)

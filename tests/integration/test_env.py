@@ -260,6 +260,12 @@ def test_faults():
                                    ("RELAYHOST_PASSWORD_FILE", "/none", "No such file"), ("POSTHOUSE_CONFIG_EXTRA", "\n\nlog = 3;", ":3: log: expected a group")):
         code, said = relay.check(**{variable: value})
         assert code == 78 and f"{variable}:" in said and words in said, said
+    for users, words in (("a@b@c:x", "a@b@c"), (f"alice:x,alice@{DOMAIN}:y", "twice")):
+        code, said = relay.check(POSTHOUSE_CERTIFICATE="", POSTHOUSE_USERS=users)
+        assert code == 78 and "POSTHOUSE_USERS:" in said and words in said, said
+    # the first start makes the certificate
+    code, said = relay.check(POSTHOUSE_CERTIFICATE="")
+    assert code == 0 and "made at the start" in said, said
     # a fault changes nothing: nobody is locked, nothing is made but the directory
     relay.variables.update(POSTHOUSE_HOSTNMAE="x")
     relay.start(ready=False)

@@ -69,6 +69,8 @@ static const struct {
 	{ DOMAINS "HOSTNAME=mail.example.org", "hostname = \"mail.example.org\";" },
 	{ DOMAINS "POSTFIX_MYHOSTNAME=mx.example.org", "hostname = \"mx.example.org\";" },
 	{ DOMAINS "SERVER_HOSTNAME=mx.example.org\nPOSTHOUSE_HOSTNAME=own.example.org", "hostname = \"own.example.org\";" },
+	{ DOMAINS "POSTHOUSE_LOCAL_SOCKET=/srv/submit.sock", "socket = \"/srv/submit.sock\";" },
+	{ DOMAINS "POSTHOUSE_LOCAL_DROP=/srv/drop", "drop = \"/srv/drop\";" },
 	{ DOMAINS "POSTHOUSE_LOG_LEVEL=", "level = \"info\";" },
 	{ DOMAINS "INBOUND_DEBUGGING=1", "level = \"debug\";" },
 	{ DOMAINS "LOG_FORMAT=json", "format = \"json\";" },
@@ -150,6 +152,10 @@ static const struct {
 	  "POSTHOUSE_LOG_LEVEL has it", false },
 	{ DOMAINS "RELAYHOST=h.example\nRELAYHOST_USERNAME=me", "RELAYHOST_USERNAME", "password", false },
 	{ DOMAINS "RELAYHOST=h.example\nRELAYHOST_TLS_LEVEL=sometimes", "RELAYHOST_TLS_LEVEL", "expected one of", false },
+	{ DOMAINS "RELAYHOST=h.example\nRELAYHOST_TLS_LEVEL=encrpt", "RELAYHOST_TLS_LEVEL", "did you mean encrypt?", false },
+	{ DOMAINS "RELAYHOST=h.example\nPOSTHOUSE_UPSTREAM=other.example", "RELAYHOST", "POSTHOUSE_UPSTREAM is set too", true },
+	{ DOMAINS "ALLOWED_SENDER_DOMAINS=example.com", "ALLOWED_SENDER_DOMAINS", "POSTHOUSE_DOMAINS is set too", true },
+	{ DOMAINS "LOG_FORMAT=xml", "LOG_FORMAT", "expected plain or json", true },
 	{ DOMAINS "RELAYHOST=h.example:smtps", "RELAYHOST", "expected a number as port", false },
 	{ DOMAINS "RELAYHOST=h.example\nRELAYHOST_USERNAME=me\nRELAYHOST_PASSWORD_FILE=/nowhere", "RELAYHOST_PASSWORD_FILE",
 	  "No such file", false },
@@ -206,6 +212,22 @@ static void nothing_to_say(void **state_)
 	if (faults.n > 0)
 		fail_msg("%s", fixture_faults(&faults));
 	assert_int_equal(c->upstreams_n, 0);
+	config_free(c);
+}
+
+/* Who cannot read all of it finds the relay nevertheless: beside the control socket, or where the variables say. */
+static void places_with_faults(void **state_)
+{
+	struct config_faults faults;
+	struct config *c = load(DOMAINS "POSTHOUSE_CONTROL=/srv/control.sock\nRELAYHOST_PASSWORD_FILE=/nowhere", &faults);
+
+	assert_true(faults_serious(&faults));
+	assert_true(str_eq(c->local.socket, S("/srv/submit.sock")));
+	config_free(c);
+	c = load(DOMAINS "POSTHOUSE_LOCAL_SOCKET=/a/s\nPOSTHOUSE_LOCAL_DROP=/a/d\nRELAYHOST_PASSWORD_FILE=/nowhere", &faults);
+	assert_true(faults_serious(&faults));
+	assert_true(str_eq(c->local.socket, S("/a/s")));
+	assert_true(str_eq(c->local.drop, S("/a/d")));
 	config_free(c);
 }
 
@@ -287,9 +309,9 @@ static int open_all(void **state_)
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(values), cmocka_unit_test(faults_of_variables),
-					    cmocka_unit_test(nothing_to_say), cmocka_unit_test(made),
-					    cmocka_unit_test(over_file) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(values),         cmocka_unit_test(faults_of_variables),
+					    cmocka_unit_test(nothing_to_say), cmocka_unit_test(places_with_faults),
+					    cmocka_unit_test(made),           cmocka_unit_test(over_file) };
 
 	return cmocka_run_group_tests_name("config environment", tests, open_all, fixture_close);
 }
