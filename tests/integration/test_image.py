@@ -270,7 +270,9 @@ def test_small_image():
     context, certificate = tls_context(WORK_DIR(), "sink.example.net")
     sink = Sink(host=OURS, tls="starttls", tls_context=context, require_tls=True, users={"me@isp.example": "se,cret"})
     container = Container(root, inside)
-    for name, text in (("shop", "a password\n"), ("users", "shop:a password\n"), ("upstream", "se,cret\n"), ("ca", certificate.read_text())):
+    _, own = tls_context(WORK_DIR(), documents("compose.yaml")[0]["services"]["relay"]["environment"]["POSTHOUSE_HOSTNAME"])
+    for name, text in (("shop", "a password\n"), ("users", "shop:a password\n"), ("upstream", "se,cret\n"), ("ca", certificate.read_text()),
+                       ("tls.crt", own.read_text()), ("tls.key", own.with_suffix(".key").read_text())):
         container.secret(name, text)
     to_sink = {"POSTHOUSE_UPSTREAM": f"{OURS}:{sink.port}", "POSTHOUSE_UPSTREAM_TLS_NAME": "sink.example.net", "POSTHOUSE_SET_doctor__daily": "no"}
     by_compose(container, to_sink | {"POSTHOUSE_UPSTREAM_CA": "/run/secrets/ca"}, sink)
@@ -281,8 +283,13 @@ def test_compose_agrees_with_itself():
     compose, settings = documents("compose.yaml")[0], image_settings()
     relay, application = compose["services"]["relay"], compose["services"]["application"]
     variables = relay["environment"]
-    assert {v.removeprefix("/run/secrets/") for name, v in variables.items() if name.endswith("_FILE")} == set(relay["secrets"]) == set(compose["secrets"])
-    assert set(application["secrets"]) <= set(compose["secrets"]) and application["environment"]["SMTP_HOST"] == "relay"
+    in_files = {v for v in variables.values() if v.startswith("/run/secrets/")}
+    assert {v.removeprefix("/run/secrets/") for v in in_files} == set(relay["secrets"]) == set(compose["secrets"])
+    assert in_files == {v for name, v in variables.items() if name.endswith("_FILE") or name in ("POSTHOUSE_CERTIFICATE", "POSTHOUSE_KEY")}
+    # the application trusts the certificate of the name that it connects to
+    assert [application["environment"]["SMTP_HOST"]] == relay["networks"]["default"]["aliases"] == [variables["POSTHOUSE_HOSTNAME"]]
+    assert application["environment"]["SSL_CERT_FILE"] == variables["POSTHOUSE_CERTIFICATE"]
+    assert {v.removeprefix("/run/secrets/") for v in application["environment"].values() if v.startswith("/run/")} == set(application["secrets"])
     assert application["environment"]["SMTP_USER"] == variables["POSTHOUSE_USER"]
     assert application["environment"]["SMTP_PASSWORD_FILE"] == variables["POSTHOUSE_PASSWORD_FILE"]
     assert f"{application['environment']['SMTP_PORT']}/tcp" in settings["ExposedPorts"]
