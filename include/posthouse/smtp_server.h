@@ -23,6 +23,12 @@ enum { PRIORITY_NORMAL = 9, PRIORITY_MAX = 18 };
 /* Bits of a message's options. */
 enum { OPTION_REQUIRETLS = 1, OPTION_LONG_LINES = 2 /* lines over 998 bytes in the body of text */ };
 
+/* What the machine has refused by itself, without an event. The views live as long as the call. */
+struct smtp_refusal {
+	struct verdict verdict;
+	struct str sender, recipient; /* as the client wrote it, of a MAIL or RCPT; else "" */
+};
+
 struct smtp_server_config {
 	struct str hostname;
 	struct str mechanisms;     /* "PLAIN LOGIN" */
@@ -41,6 +47,10 @@ struct smtp_server_config {
 	bool tls_required;        /* AUTH and MAIL need TLS (a trusted client's MAIL: see smtp_server_trust) */
 	bool refuse_bare_newline; /* refuse a line that ends with LF alone or CR CR LF; false: take it as a line with CRLF */
 	bool can_starttls;        /* STARTTLS is offered while there is no TLS */
+	/* For the log: the machine has refused a MAIL, a RCPT, a BDAT or a text of a client that is logged in or trusted, and
+	 * gives no event for this. NULL: nobody wants to know. */
+	void (*refused)(void *ctx, const struct smtp_refusal *refusal);
+	void *refused_ctx;
 };
 
 enum smtp_event_type {

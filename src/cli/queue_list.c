@@ -99,7 +99,10 @@ int queue_list(struct session *s, const struct selection *which, bool json)
 	if (json)
 		json_end(count, false);
 	else
-		printf(count ? "%llu messages\n" : "no message waits\n", (unsigned long long)count);
+		printf(count > 1 ? "%llu messages\n"
+		       : count   ? "%llu message\n"
+				 : "no message waits\n",
+		       (unsigned long long)count);
 	return EX_OK;
 }
 

@@ -22,6 +22,8 @@
 struct listing {
 	struct arena arena; /* of one message */
 	uint64_t n, bytes;
+	char mark; /* of files that were dropped, and why they are there */
+	struct str why;
 };
 
 static void print_message(struct listing *l, const char *id, char mark, uint64_t size, uint64_t at_ms, struct str sender)
@@ -115,19 +117,19 @@ static void print_file(struct listing *l, int fd, const struct stat *st, const c
 
 	if (n < 0 || drop_head_read(&l->arena, str_make(head, (size_t)n), &m, &length).class != OK)
 		return;
-	print_message(l, arena_cstr(&l->arena, utf8_shown(&l->arena, str_head(str_of(name), 13))), '+',
+	print_message(l, arena_cstr(&l->arena, utf8_shown(&l->arena, str_head(str_of(name), 13))), l->mark,
 		      (uint64_t)st->st_size - length, (uint64_t)st->st_mtime * 1000,
 		      m.has_sender ? m.sender : owner_name(&l->arena, st->st_uid));
-	print_reason(l, S("waits until the relay takes it from the drop directory"));
+	print_reason(l, l->why);
 	for (size_t i = 0; i < m.recipients_n; i++)
 		print_recipient(l, m.recipients[i].address);
 	printf("\n");
 }
 
 /* Only who runs the relay, and root, can look into it. */
-static void list_drop(struct listing *l, const char *path)
+static void list_files(struct listing *l, const char *path)
 {
-	DIR *directory = *path ? opendir(path) : NULL;
+	DIR *directory = opendir(path);
 	struct dirent *e;
 
 	while (directory && (e = readdir(directory))) {
@@ -144,6 +146,26 @@ static void list_drop(struct listing *l, const char *path)
 	}
 	if (directory)
 		closedir(directory);
+}
+
+static void list_drop(struct listing *l, const char *path)
+{
+	static const struct {
+		const char *place;
+		char mark;
+		struct str why;
+	} places[] = {
+		{ "", '+', S("waits until the relay takes it from the drop directory") },
+		{ "/taken", '+', S("waits until the relay has stored it") },
+		{ "/held", '!',
+		  S("was refused, and no report could be sent: it stays in the subdirectory held of the drop directory") },
+	};
+
+	for (size_t i = 0; *path && i < sizeof places / sizeof places[0]; i++) {
+		l->mark = places[i].mark;
+		l->why = places[i].why;
+		list_files(l, arena_cstr(&l->arena, arena_printf(&l->arena, "%s%s", path, places[i].place)));
+	}
 }
 
 /* ---- the whole ---- */

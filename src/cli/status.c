@@ -94,6 +94,24 @@ static struct str title(struct arena *a, const struct rec_stat *t)
 	return metric_title(a, (enum metric)t->metric, t->label);
 }
 
+/* Is it one of the long lists of role web, which repeat for programs what the rest of status and `queue summary` say? */
+static bool is_for_programs(enum metric m)
+{
+	return metric_is_of_process(m) || m == METRIC_WEB_ROLE_UP || m == METRIC_WEB_DESTINATION || m == METRIC_WEB_AGE;
+}
+
+/* "7", or of a time "2026-11-29 20:15:00 UTC, 3 m ago". */
+static struct str figure_text(struct arena *a, const struct rec_stat *t, uint64_t now)
+{
+	if (metric_facts[t->metric].unit != METRIC_UNIT_UNIX_MS)
+		return arena_printf(a, "%llu", (unsigned long long)t->value);
+	if (t->value == 0)
+		return S("none");
+	return t->value > now
+		       ? arena_printf(a, "%.*s, in %.*s", STR_ARG(time_text(a, t->value)), STR_ARG(age_text(a, t->value - now)))
+		       : arena_printf(a, "%.*s, %.*s ago", STR_ARG(time_text(a, t->value)), STR_ARG(age_text(a, now - t->value)));
+}
+
 static const struct column columns[] = { { "ROLE" }, { "NO", true }, { "PROCESS" }, { "STATE" }, { "UP" } };
 
 static void add_role(struct arena *a, struct columns *table, const struct role_told *r, uint64_t now)
@@ -108,10 +126,10 @@ static void add_role(struct arena *a, struct columns *table, const struct role_t
 
 		if (is_gate(t) || t->metric == METRIC_QUEUE_NEXTHOP_USED || t->metric == METRIC_QUEUE_BREAKER)
 			continue; /* print_trouble() and print_next_hops() have shown it */
-		if (metric_is_of_process((enum metric)t->metric) || metric_is_bucket((enum metric)t->metric, t->label))
+		if (is_for_programs((enum metric)t->metric) || metric_is_bucket((enum metric)t->metric, t->label))
 			continue;
 		columns_text(table, 4,
-			     arena_printf(a, "%-32.*s %llu%s%.*s", STR_ARG(title(a, t)), (unsigned long long)t->value,
+			     arena_printf(a, "%-32.*s %.*s%s%.*s", STR_ARG(title(a, t)), STR_ARG(figure_text(a, t, now)),
 					  t->text.n ? "  " : "", STR_ARG(t->text)));
 	}
 }

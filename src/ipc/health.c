@@ -39,14 +39,24 @@ static void look_at_role(struct faults *f, const struct role_told *r)
 		add(f, arena_printf(f->arena, "the queue takes no mail: %.*s", STR_ARG(takes->text)));
 }
 
+/* A queue that is not ready or answers nothing has been told already. */
+static void look_at_store(struct faults *f, const struct health *h)
+{
+	bool told = h->store_answers;
+
+	for (size_t i = 0; i < h->n && !told; i++)
+		told = h->roles[i].state.role == ROLE_QUEUE && (!h->roles[i].state.ready || !h->roles[i].answers);
+	if (!told)
+		add(f, S("the queue does not answer"));
+}
+
 size_t health_faults(struct arena *a, const struct health *h, struct str faults_out[HEALTH_FAULTS_MAX])
 {
 	struct faults f = { a, faults_out, 0 };
 
 	for (size_t i = 0; i < h->n; i++)
 		look_at_role(&f, &h->roles[i]);
-	if (!h->store_answers)
-		add(&f, S("the queue does not answer"));
+	look_at_store(&f, h);
 	return f.n;
 }
 
@@ -77,7 +87,6 @@ size_t health_obstacles(struct arena *a, const struct health *h, struct str faul
 		add(&f, S("the roles are not known"));
 	if (!serves)
 		add(&f, S("no submission process listens for clients"));
-	if (!h->store_answers)
-		add(&f, S("the queue does not answer"));
+	look_at_store(&f, h);
 	return f.n;
 }

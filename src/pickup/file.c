@@ -106,7 +106,7 @@ static void hold_file(struct file *f)
 static void stored(struct file *f)
 {
 	f->pickup->handed_over++;
-	log_info(&(struct log){ .message = f->t.id }, "pickup.done", kv("uid", f->t.uid));
+	log_debug(&(struct log){ .message = f->t.id }, "pickup.done", kv("uid", f->t.uid));
 	if (f->reading.after == 0)
 		remove_file(f);
 	else if (part_next(f))

@@ -167,12 +167,14 @@ static void queue_stats(struct role *r)
 	struct queue *q = role_data(r);
 	struct store_stats s = { 0 };
 	struct verdict takes;
+	bool many;
 
 	if (!q || !q->store)
 		return;
 	takes = intake_takes_mail(&q->intake);
 	role_stat_of(r, METRIC_QUEUE_TAKES_MAIL, S(""), takes.class == OK, takes.text);
 	store_stats(q->store, &s);
+	many = s.open_messages >= role_config(r)->queue.max_messages;
 	role_stat(r, METRIC_QUEUE_MESSAGES, s.open_messages);
 	role_stat(r, METRIC_QUEUE_WAITING, s.waiting);
 	role_stat(r, METRIC_QUEUE_HELD, s.held);
@@ -186,8 +188,10 @@ static void queue_stats(struct role *r)
 	role_stat(r, METRIC_QUEUE_FILE_BYTES, s.file_bytes);
 	if (s.free_bytes != UINT64_MAX)
 		role_stat(r, METRIC_QUEUE_FREE_BYTES, s.free_bytes);
-	role_stat_of(r, METRIC_QUEUE_FULL, S(""), s.full,
-		     s.full ? S("accepts are refused: no space, or too many messages") : S(""));
+	role_stat_of(r, METRIC_QUEUE_FULL, S(""), s.full || many,
+		     s.full ? S("accepts are refused: no space")
+		     : many ? S("accepts are refused: there are queue.max_messages messages")
+			    : S(""));
 	dispatch_stats(&q->dispatch);
 	accounting_stats(&q->accounting);
 }

@@ -193,6 +193,23 @@ void session_on_text(struct session *s, const struct smtp_event *e)
 		session_enter(s, SESSION_SPOOLING);
 }
 
+/* The machine has refused a command or a text without an event: who waits for this mail has to find out why. */
+void session_on_refusal(void *ctx, const struct smtp_refusal *refusal)
+{
+	struct session *s = ctx;
+	struct verdict v = refusal->verdict;
+	struct transaction *tx = s->tx;
+
+	session_count_refusal(s, v);
+	if (tx != NULL && refusal->recipient.n > 0 && tx->refusal_logged == v.code)
+		return;
+	if (tx != NULL && refusal->recipient.n > 0)
+		tx->refusal_logged = v.code;
+	log_warning(tx != NULL ? &tx->log : &s->log, "mail.refused", kv("login", s->login), kv("device", s->device),
+		    kv("client", stream_peer_address(s->conn)), kv("sender", tx != NULL ? tx->envelope.sender : refusal->sender),
+		    kv("to", refusal->recipient), kv("code", v.code), kv("enhanced", v.enhanced), kv("reason", v.text));
+}
+
 /* The text broke a rule of the protocol: the machine's verdict is the answer. A lone LF comes from old PHP scripts and
  * printers, whose owner needs to be found. */
 static void refuse_text(struct session *s, struct verdict fault)
@@ -203,7 +220,8 @@ static void refuse_text(struct session *s, struct verdict fault)
 			: S("limits.message_size");
 
 	log_warning(&s->log, "mail.malformed", kv("client", stream_peer_address(s->conn)), kv("login", s->login),
-		    kv("reason", fault.text), kv("hint", hint));
+		    kv("device", s->device), kv("sender", s->tx->envelope.sender), kv("code", fault.code),
+		    kv("enhanced", fault.enhanced), kv("reason", fault.text), kv("hint", hint));
 	session_on_reset(s, NULL);
 	s->sub->refused++;
 	session_say(s, fault);

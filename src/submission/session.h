@@ -207,6 +207,7 @@ void session_on_rcpt(struct session *s, const struct smtp_event *e);
 void session_on_data(struct session *s, const struct smtp_event *e);
 void session_on_text(struct session *s, const struct smtp_event *e);
 void session_on_text_end(struct session *s, const struct smtp_event *e);
+void session_on_refusal(void *ctx, const struct smtp_refusal *refusal);
 void session_on_reset(struct session *s, const struct smtp_event *e);
 
 #endif

@@ -62,6 +62,8 @@ static struct session *session_new(struct door *door, int fd)
 	s->policy->refs++;
 	s->implicit = door->listen < c->listen_n && c->listen[door->listen].tls == LISTEN_IMPLICIT;
 	s->smtp_config = s->policy->smtp;
+	s->smtp_config.refused = session_on_refusal;
+	s->smtp_config.refused_ctx = s;
 	s->smtp = smtp_server_new(&s->smtp_config);
 	s->log.session = ++sub->next_session;
 	s->opened_at = clock_now_ms();

@@ -70,6 +70,7 @@ struct transaction {
 	uint64_t size;
 	struct str prefix;
 	struct verdict refusal;
+	unsigned refusal_logged; /* code of the last RCPT that the machine has refused: a list too long is one line */
 
 	uint64_t call; /* sign or submit; 0 = none */
 	struct credit_wait credit;

@@ -99,6 +99,7 @@ static void on_status(void *ctx, struct verdict v, const struct msg_status_is *m
 	}
 	c->roles = ARENA_ARRAY(&c->arena, struct role_told, n + 1);
 	c->is.master_answers = true;
+	c->alive(c->ctx);
 	c->is.version = arena_str(&c->arena, m->version);
 	c->is.generation = m->generation;
 	c->is.health.roles = c->roles;

@@ -19,6 +19,8 @@ struct collect {
 	struct role *role;
 	/* The answers are complete, or time is up. They live until the next collect_begin(). */
 	void (*done)(void *ctx);
+	/* Master has answered: is.master_answers is true, and the roles are being asked. */
+	void (*alive)(void *ctx);
 	/* A page of queue_summary, the first one, has come. */
 	void (*summed)(void *ctx, const struct msg_queue_summed *m);
 	void *ctx;

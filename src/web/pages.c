@@ -15,6 +15,7 @@ enum { GOOD = 200, AWAY = 503 };
 struct page_row {
 	const char *path;
 	void (*answer)(struct http_request *q, const struct collected *is, const struct role_told *roles, size_t n);
+	bool of_master;
 };
 
 /* /metrics: what is there. Which role is missing is told by posthouse_role_up. */
@@ -62,7 +63,7 @@ static void answer_ready(struct http_request *q, const struct collected *is, con
 
 static const struct page_row pages[] = {
 	{ "/metrics", answer_metrics },
-	{ "/healthz", answer_alive },
+	{ "/healthz", answer_alive, .of_master = true },
 	{ "/readyz", answer_ready },
 };
 
@@ -77,6 +78,11 @@ static const struct page_row *page_of(struct str path)
 bool page_is(struct str path)
 {
 	return page_of(path) != NULL;
+}
+
+bool page_is_of_master(struct str path)
+{
+	return page_of(path)->of_master;
 }
 
 void page_answer(struct http_request *q, const struct collected *is, const struct role_told *roles, size_t n)

@@ -37,6 +37,10 @@ static void asked(void *ctx, struct http_request *q)
 		http_answer(q, 503, "text/plain", S("too many requests, or the relay stops\n"));
 		return;
 	}
+	if (page_is_of_master(http_path(q)) && w->collect.running && w->collect.is.master_answers) {
+		page_answer(q, &w->collect.is, NULL, 0);
+		return;
+	}
 	w->waiting[w->waiting_n++] = q;
 	role_busy(w->role, 1);
 	collect_begin(&w->collect);
@@ -45,6 +49,22 @@ static void asked(void *ctx, struct http_request *q)
 static void summed(void *ctx, const struct msg_queue_summed *m)
 {
 	summary_first_page(&((struct web *)ctx)->summary, m);
+}
+
+/* Master has answered: who asks for it alone does not wait for roles that are slow. */
+static void alive(void *ctx)
+{
+	struct web *w = ctx;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < w->waiting_n; i++)
+		if (page_is_of_master(http_path(w->waiting[i]))) {
+			page_answer(w->waiting[i], &w->collect.is, NULL, 0);
+			role_busy(w->role, -1);
+		} else {
+			w->waiting[kept++] = w->waiting[i];
+		}
+	w->waiting_n = kept;
 }
 
 /* Answer all that wait: from the numbers of the roles, of master and of this process. */
@@ -111,6 +131,7 @@ static struct verdict start(struct role *r)
 	summary_init(&w->summary, r);
 	w->collect.done = collected;
 	w->collect.summed = summed;
+	w->collect.alive = alive;
 	w->collect.ctx = w;
 	while (w->sockets_n > 0)
 		http_listen(w->http, w->sockets[--w->sockets_n]);

@@ -87,6 +87,26 @@ def test_lines_of_a_message():
     assert {"session.opened", "session.tls", "login.accepted", "session.closed", "connection.moved", "mail.accepted", "delivery.sent"} <= set(events), events
 
 
+def test_lines_of_refused_mail():
+    """What the SMTP machine refuses by itself is a line and a count, for a client that is logged in."""
+    relay = Relay(1, log="info", workers=1, build=RELEASE, limits='message_size = "100K"; recipients_per_message = 2;')
+    client = relay.connect()
+    client.ehlo()
+    assert client.docmd(f"MAIL FROM:<{ALICE}> SIZE=999999")[0] == 552
+    line = parsed(wait_for(lambda: [l for l in relay.log_now().splitlines() if "event=mail.refused" in l], "the line")[0])
+    assert line["code"] == "552" and line["enhanced"] == "5.3.4" and line["sender"] == ALICE and line["login"] == ALICE, line
+    assert line["client"] == "127.0.0.1" and line["level"] == "warning" and "SIZE" in line["reason"], line
+    assert relay.figures("submission")["refusals 5.3.4"] == 1
+    client.mail(ALICE)
+    assert [client.rcpt(f"user{i}@example.net")[0] for i in range(4)] == [250, 250, 452, 452]
+    assert client.data("x" * 200000 + "\r\n")[0] == 552
+    wait_for(lambda: "event=mail.malformed" in relay.log_now(), "the line about the text")
+    lines = [parsed(l) for l in relay.log_now().splitlines() if "event=mail." in l]
+    assert [(l["event"], l["code"], l["enhanced"]) for l in lines[1:]] == [("mail.refused", "452", "4.5.3"), ("mail.malformed", "552", "5.3.4")], lines
+    assert lines[1]["to"] == "user2@example.net" and lines[2]["sender"] == ALICE, lines
+    assert relay.figures("submission")["refusals 5.3.4"] == 2 and relay.figures("submission")["refusals 4.5.3"] == 2
+
+
 def test_lines_of_sessions():
     """Who only looks is no line; who fails, or has found a password, is one."""
     relay = Relay(1, log="info", workers=1, build=RELEASE, submission='login_delay = "100ms";')

@@ -1,5 +1,6 @@
 """test_metrics.py - /metrics, /healthz, /readyz and `posthouse health`: what monitors see of a relay, also of one in trouble."""
 import http.client
+import json
 import re
 import signal
 import socket
@@ -153,6 +154,11 @@ def test_connections_are_bounded_in_number_and_time():
     assert get(relay, "/healthz")[0].status == 200
 
 
+def is_quick(ask):
+    begin = time.monotonic()
+    return ask() and time.monotonic() - begin < 1
+
+
 def is_closed(s):
     s.setblocking(False)
     try:
@@ -168,6 +174,9 @@ def test_a_role_that_is_silent():
     relay = relay_with_metrics()
     pid = relay.pids("vault")[0]
     assert "ready" == get(relay, "/readyz")[1].strip()
+    text = relay.status_text()
+    assert re.search(r"oldest_at_ms +none", text) and not re.search(r"(up|age|destination) \S+ ", text[text.index("\nweb "):].split("build")[1]), text
+    assert json.loads(relay.command("health", "--ready", "--json").stdout)["ready"] is True
     assert relay.command("health").stdout == "healthy\n" and relay.command("health", "--ready").stdout == "ready\n"
     send(pid, signal.SIGSTOP)
     try:
@@ -176,7 +185,10 @@ def test_a_role_that_is_silent():
         assert found['posthouse_role_up{role="vault",worker="0"}'] == 0 and found['posthouse_role_up{role="queue",worker="0"}'] == 1
         answer, text = get(relay, "/readyz")
         assert answer.status == 503 and text == "vault 0 does not answer\n", text
-        assert get(relay, "/healthz")[0].status == 200
+        wait_for(lambda: is_quick(lambda: get(relay, "/healthz")[0].status == 200), "an answer that waits for master alone")
+        done = relay.command("health", "--json", check=False)
+        said = json.loads(done.stdout)
+        assert done.returncode == 69 and said["kind"] == "health" and said["healthy"] is False and said["faults"] == ["vault 0 does not answer"], said
         for arguments in (["health"], ["health", "--ready"]):
             done = relay.command(*arguments, check=False)
             assert done.returncode == 69 and "vault 0 does not answer" in done.stderr, done

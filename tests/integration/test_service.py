@@ -185,6 +185,7 @@ def test_status_fails_when_the_queue_takes_no_mail():
     relay.submit()
     code, said, _ = looked(relay)
     assert code == 69 and any("max_messages" in f for f in said["faults"]), said
+    assert relay.figures("queue")["full"] == 1
     time.sleep(1.2)  # so that there is a time to tell
     text = relay.command("status", check=False).stdout
     assert "FAULT: the queue takes no mail" in text and "the oldest message has been waiting for" in text, text

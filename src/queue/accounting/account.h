@@ -43,6 +43,7 @@ struct account {
 	struct accounting *accounting;
 	char *key; /* "user:alice@example.org", "device:alice@example.org/phone": in lower case */
 	bool is_device;
+	bool is_local;      /* the last that came of it was from this machine, where no password is asked for */
 	size_t users;       /* holders: sessions, and messages that are being accepted */
 	size_t connections; /* sessions that are logged in */
 	uint64_t reserved[METER_KINDS];

@@ -113,9 +113,11 @@ static void hold_waiting(struct accounting *acc, struct str login, struct str re
 	hold_page(h, 0);
 }
 
-static void tell(const struct accounting *acc, struct str login, struct str why)
+static void tell(const struct accounting *acc, struct str login, struct str why, bool is_local)
 {
-	const struct account_event e = { .kind = BREAKER_TRIPPED, .login = login, .name = login, .reason = why };
+	const struct account_event e = {
+		.kind = BREAKER_TRIPPED, .login = login, .name = login, .reason = why, .is_local = is_local
+	};
 
 	acc->observer->notify(acc->observer->ctx, &e);
 }
@@ -128,7 +130,7 @@ static void resume(struct accounting *acc, const struct ban *b)
 	if (b->level != LEVEL_HOLDING || !accounting_may_store(acc))
 		return;
 	hold_waiting(acc, login, reason);
-	tell(acc, login, str_from(reason, REASON.n));
+	tell(acc, login, str_from(reason, REASON.n), false);
 }
 
 const struct bucket_user breaker_networks_rule = { .rule = "breaker networks ", .needs_no_pointer = true };
@@ -161,7 +163,7 @@ static void trip(struct account *a, struct str why)
 	log_error(NULL, "breaker.tripped", kv("login", login), kv("reason", why));
 	ban_put(acc, breaker_key(&arena, login), LEVEL_HOLDING, clock_now_ms(), FOR_EVER_MS, reason);
 	hold_waiting(acc, login, reason);
-	tell(acc, login, why);
+	tell(acc, login, why, a->is_local);
 	arena_fini(&arena);
 }
 
@@ -183,6 +185,7 @@ void breaker_logged_in(struct account *a, struct str network, uint64_t now)
 	struct arena arena = { 0 };
 	struct bucket *b;
 
+	a->is_local = false;
 	if (!a->breaker || r.amount == 0 || (before > 0 && now < before + r.window_ms))
 		return;
 	b = bucket_get(a->accounting, str_of(a->key),

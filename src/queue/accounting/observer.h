@@ -15,6 +15,7 @@ struct account_event {
 	struct str login;
 	struct str name;   /* the login, or its device: "alice@example.org/phone" */
 	struct str reason; /* of MAIL_HELD and BREAKER_TRIPPED */
+	bool is_local;     /* it sends from this machine, where no password is asked for */
 
 	/* Of LIMIT_NEARLY_USED and MAIL_HELD: the limit. */
 	enum meter_kind meter;

@@ -2,6 +2,7 @@
 #include "accounting/accounting.h"
 
 #include "posthouse/clock.h"
+#include "posthouse/policy.h"
 #include "posthouse/units.h"
 
 #include <stdlib.h>
@@ -25,6 +26,9 @@ void quota_init(struct quota *quota, struct accounting *acc, struct str login, s
 		return;
 	quota->account = account_hold(account_of(acc, login));
 	quota->device = account_hold(account_of_device(acc, login, device));
+	quota->account->is_local = str_eq(device, S(LOCAL_DEVICE));
+	if (quota->device)
+		quota->device->is_local = quota->account->is_local;
 }
 
 bool quota_counts_new(const struct quota *quota)
@@ -162,6 +166,7 @@ static struct account_event event_of(struct arena *a, enum account_event_kind ki
 		.rate = m->rate,
 		.used = used,
 		.hold = account->hold,
+		.is_local = account->is_local,
 	};
 }
 

@@ -3,6 +3,13 @@
 
 #include "posthouse/meaning.h"
 
+/* The sentence about more mail than is meant. */
+static const char *misuse(const struct account_event *e)
+{
+	return e->is_local ? "If this much mail is not meant, look at the programs of this user (web pages, cron)."
+			   : "If this much mail is not meant, somebody else may be using the password: change it.";
+}
+
 static struct str warning_text(struct arena *a, const struct account_event *e)
 {
 	struct str login = e->login;
@@ -10,7 +17,7 @@ static struct str warning_text(struct arena *a, const struct account_event *e)
 	return arena_printf(a,
 			    "%.*s has used %.*s: four fifths, or more, of what is allowed.\n\n"
 			    "%s Room comes back all the time; all of it within %.*s, if nothing is sent until then.\n\n"
-			    "If this much mail is not meant, somebody else may be using the password: change it.\n\n"
+			    "%s\n\n"
 			    "For the postmaster, what is used of all limits, and to begin anew:\n"
 			    "    posthouse limits show %.*s\n"
 			    "    posthouse limits reset %.*s\n"
@@ -18,7 +25,7 @@ static struct str warning_text(struct arena *a, const struct account_event *e)
 			    STR_ARG(e->name), STR_ARG(format_used(a, e->meter, e->rate, e->used)),
 			    e->hold ? "Mail beyond the limit will be accepted, and held until the postmaster releases it."
 				    : "Mail beyond the limit will be refused for a while; mail programs then try again later.",
-			    STR_ARG(format_wait(a, e->rate.window_ms)), STR_ARG(login), STR_ARG(login));
+			    STR_ARG(format_wait(a, e->rate.window_ms)), misuse(e), STR_ARG(login), STR_ARG(login));
 }
 
 static struct str held_text(struct arena *a, const struct account_event *e)
@@ -30,12 +37,36 @@ static struct str held_text(struct arena *a, const struct account_event *e)
 		"Mail of %.*s was accepted, but it is held and not sent: %.*s.\n\n"
 		"The limit is %.*s. Mail that fits into it again is sent as usual; what is held waits for the postmaster. "
 		"This is told once in the time of the limit, however many messages are held.\n\n"
-		"If this much mail is not meant, somebody else may be using the password: change it.\n\n"
+		"%s\n\n"
 		"For the postmaster, to see, to send, or to remove what is held:\n"
 		"    posthouse queue list --user %.*s\n"
 		"    posthouse queue release --user %.*s\n"
 		"    posthouse queue remove --user %.*s\n",
-		STR_ARG(e->name), STR_ARG(e->reason), STR_ARG(format_limit(a, e->meter, e->rate)), STR_ARG(login), STR_ARG(login),
+		STR_ARG(e->name), STR_ARG(e->reason), STR_ARG(format_limit(a, e->meter, e->rate)), misuse(e), STR_ARG(login),
+		STR_ARG(login), STR_ARG(login));
+}
+
+/* A user of this machine has no password here: it is his programs that have to be looked at. */
+static struct str local_breaker_text(struct arena *a, const struct account_event *e)
+{
+	struct str login = e->login;
+
+	return arena_printf(
+		a,
+		"The mail that %.*s sends on this machine is held from now on, because of a sudden change: %.*s.\n\n"
+		"This is what it looks like when a program of this user was broken into, or repeats its mail without end. "
+		"Mail of this login that was not sent yet is held too; nothing is lost, "
+		"and it goes on when the postmaster says so.\n\n"
+		"For the postmaster, to see what is held:\n    posthouse queue list --user %.*s\n"
+		"Was it not meant: look at the programs of this user (web pages, cron), and refuse the user until they are "
+		"mended, by refuse = true in the entry of the user in local.users, and posthouse reload. Then:\n"
+		"    posthouse queue remove --user %.*s\n"
+		"    posthouse limits reset %.*s\n"
+		"Was it meant:\n"
+		"    posthouse limits reset %.*s\n"
+		"    posthouse queue release --user %.*s\n"
+		"What counts as a sudden change is in the configuration, under breaker.\n",
+		STR_ARG(login), STR_ARG(e->reason), STR_ARG(login), STR_ARG(login), STR_ARG(login), STR_ARG(login),
 		STR_ARG(login));
 }
 
@@ -97,6 +128,8 @@ struct str notification_subject(const struct account_event *e)
 		[BREAKER_TRIPPED] = "Mail is held: was a password stolen?",
 	};
 
+	if (e->kind == BREAKER_TRIPPED && e->is_local)
+		return S("Mail is held: what does a program send?");
 	return str_of(subjects[e->kind]);
 }
 
@@ -104,5 +137,7 @@ struct str notification_text(struct arena *a, const struct account_event *e)
 {
 	if (e->kind == LIMIT_NEARLY_USED)
 		return warning_text(a, e);
-	return e->kind == MAIL_HELD ? held_text(a, e) : breaker_text(a, e);
+	if (e->kind == MAIL_HELD)
+		return held_text(a, e);
+	return e->is_local ? local_breaker_text(a, e) : breaker_text(a, e);
 }

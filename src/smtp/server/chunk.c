@@ -12,11 +12,13 @@ static bool take_chunk(struct smtp_server *s, struct str argument)
 {
 	size_t n = smtp_word_length(argument);
 	struct str last = str_trim(str_from(argument, n));
+	struct verdict v =
+		perm(501, S("5.5.4"), S("Syntax: BDAT octets [LAST]; closing the connection, since what follows may be text"));
 
 	s->chunk_last = str_ieq(last, S("LAST"));
 	if ((last.n > 0 && !s->chunk_last) || !str_to_u64(str_head(argument, n), &s->chunk_size)) {
-		server_say(s, 501, S("5.5.4"),
-			   S("Syntax: BDAT octets [LAST]; closing the connection, since what follows may be text"));
+		server_tell_refusal(s, S(""), S(""), v);
+		server_refuse(s, v);
 		server_close(s, DUE_CLOSE);
 		return false;
 	}

@@ -111,6 +111,8 @@ bool server_command(struct smtp_server *s, struct str line, struct smtp_event *e
 		server_refuse_bdat(s, argument, v);
 		return false;
 	}
+	if (v.class != OK && c->handle == server_mail) /* as of a listed host that does not begin TLS */
+		server_tell_refusal(s, argument, S(""), v);
 	if (v.class != OK)
 		return server_refuse(s, v);
 	return c->handle(s, argument, event_out);

@@ -93,3 +93,11 @@ bool server_refuse_recipient(struct smtp_server *s, struct verdict v)
 		s->commands--;
 	return false;
 }
+
+void server_tell_refusal(struct smtp_server *s, struct str sender, struct str recipient, struct verdict v)
+{
+	const struct smtp_refusal r = { .verdict = v, .sender = sender, .recipient = recipient };
+
+	if (s->config->refused != NULL && (s->authenticated || s->trusted))
+		s->config->refused(s->config->refused_ctx, &r);
+}

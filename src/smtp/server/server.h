@@ -115,6 +115,8 @@ bool server_say(struct smtp_server *s, unsigned code, struct str enhanced, struc
 bool server_refuse(struct smtp_server *s, struct verdict v);
 /* Refuse a recipient. This counts as an error of the session only when the message ends without being accepted. */
 bool server_refuse_recipient(struct smtp_server *s, struct verdict v);
+/* Tell the user of the machine that a client whose mail he wants is about to be refused. Views without a value: "". */
+void server_tell_refusal(struct smtp_server *s, struct str sender, struct str recipient, struct verdict v);
 
 /* ---- commands.c ---- */
 enum server_need { NEED_TLS = 1, NEED_AUTH = 2, NO_ARGUMENT = 4 };

@@ -35,7 +35,10 @@ uint64_t server_swallow_room(const struct smtp_server *s)
 
 void server_end_swallowing(struct smtp_server *s)
 {
-	server_say(s, 552, S("5.3.4"), S("Message far too large, closing the connection"));
+	struct verdict v = perm(552, S("5.3.4"), S("Message far too large, closing the connection"));
+
+	server_tell_refusal(s, S(""), S(""), v);
+	server_refuse(s, v);
 	server_close(s, DUE_CLOSE);
 }
 

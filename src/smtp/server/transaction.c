@@ -69,19 +69,32 @@ static struct verdict take_sender(struct smtp_server *s, struct str address, str
 	return ok();
 }
 
+static bool refuse_sender(struct smtp_server *s, struct str sender, struct verdict v)
+{
+	server_tell_refusal(s, sender, S(""), v);
+	return server_refuse(s, v);
+}
+
+static bool refuse_recipient(struct smtp_server *s, struct str recipient, struct verdict v)
+{
+	server_tell_refusal(s, S(""), recipient, v);
+	return server_refuse_recipient(s, v);
+}
+
 bool server_mail(struct smtp_server *s, struct str argument, struct smtp_event *event_out)
 {
 	struct str rest, address, params;
 	struct verdict v;
 
 	if (s->config->messages > 0 && s->messages >= s->config->messages) /* RFC 9422 section 4.2 */
-		return server_refuse(
-			s, temp(421, S("4.7.0"), S("Enough messages for one connection; send the others over a new one")));
+		return refuse_sender(
+			s, argument,
+			temp(421, S("4.7.0"), S("Enough messages for one connection; send the others over a new one")));
 	if (!smtp_parse_keyword(argument, S("FROM"), &rest) || !smtp_parse_path(rest, &address, &params))
-		return server_say(s, 501, S("5.5.4"), S("Syntax: MAIL FROM:<address>"));
+		return refuse_sender(s, argument, perm(501, S("5.5.4"), S("Syntax: MAIL FROM:<address>")));
 	v = take_sender(s, address, params, event_out);
 	if (v.class != OK)
-		return server_refuse(s, v);
+		return refuse_sender(s, address, v);
 	return server_ask(s, SMTP_MAIL, event_out);
 }
 
@@ -92,7 +105,7 @@ bool server_rcpt(struct smtp_server *s, struct str argument, struct smtp_event *
 	struct verdict v;
 
 	if (!smtp_parse_keyword(argument, S("TO"), &rest) || !smtp_parse_path(rest, &address, &params))
-		return server_refuse_recipient(s, perm(501, S("5.5.4"), S("Syntax: RCPT TO:<address>")));
+		return refuse_recipient(s, argument, perm(501, S("5.5.4"), S("Syntax: RCPT TO:<address>")));
 	v = take_address(s, address, true, &event_out->address);
 	if (v.class == OK)
 		v = smtp_rcpt_params(params, &offer, &event_out->rcpt);
@@ -100,7 +113,7 @@ bool server_rcpt(struct smtp_server *s, struct str argument, struct smtp_event *
 		v = temp(452, S("4.5.3"),
 			 S("Too many recipients for one message; send the rest in another")); /* RFC 5321 4.5.3.1.10 */
 	if (v.class != OK)
-		return server_refuse_recipient(s, v);
+		return refuse_recipient(s, address, v);
 	return server_ask(s, SMTP_RCPT, event_out);
 }
 

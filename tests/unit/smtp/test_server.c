@@ -3,6 +3,7 @@
 
 #include "posthouse/smtp_server.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static struct smtp_server_config config;
@@ -85,6 +86,38 @@ static void expect_events(const char *letters)
 	if (!str_eq(buf_view(&log_line), str_of(letters)))
 		fail_msg("expected events %s, got %.*s", letters, STR_ARG(buf_view(&log_line)));
 	buf_clear(&log_line);
+}
+
+static unsigned refusals, refusal_code;
+static char refused_sender[32];
+
+static void note_refusal(void *ctx, const struct smtp_refusal *r)
+{
+	refusals++;
+	refusal_code = r->verdict.code;
+	snprintf(refused_sender, sizeof refused_sender, "%.*s", STR_ARG(r->sender));
+}
+
+/* What the machine refuses by itself is told, of a client that is logged in. */
+static void test_refusals_are_told(void **state)
+{
+	config.refused = note_refusal;
+	refusals = 0;
+	smtp_server_greet(server);
+	say(S("EHLO a\r\nMAIL FROM:<a@b> SIZE=9999\r\n"), 1000);
+	expect_last("530 ");
+	assert_int_equal(refusals, 0);
+	say(S("AUTH PLAIN AAAA\r\nMAIL FROM:<a@b> SIZE=9999\r\n"), 1000);
+	expect_last("552 5.3.4");
+	assert_int_equal(refusals, 1);
+	assert_int_equal(refusal_code, 552);
+	assert_string_equal(refused_sender, "a@b");
+	say(S("MAIL FROM:<a@b>\r\nRCPT TO:<c>\r\n"), 1000);
+	assert_int_equal(refusals, 2);
+	assert_int_equal(refusal_code, 553);
+	say(S("RCPT TO:<c@d>\r\nBDAT x\r\n"), 1000);
+	expect_last("501 ");
+	assert_int_equal(refusals, 3);
 }
 
 static void go_to_text(void)
@@ -549,6 +582,7 @@ int main(void)
 		T(test_texts),
 		T(test_end_is_not_seen_early),
 		T(test_size),
+		T(test_refusals_are_told),
 		T(test_endless_text),
 		T(test_many_dots),
 		T(test_events),

@@ -49,7 +49,7 @@ static void test_openmetrics(void **state)
 	has(text, "# TYPE posthouse_process_cpu_seconds counter\n# UNIT posthouse_process_cpu_seconds seconds\n"
 		  "posthouse_process_cpu_seconds_total{role=\"queue\",worker=\"0\"} 61.005\n");
 	has(text, "posthouse_submission_sessions{worker=\"0\"} 2\nposthouse_submission_sessions{worker=\"1\"} 2\n");
-	has(text, "posthouse_queue_nexthop_down_until_seconds{nexthop=\"upstream:isp\"} 1.500\n");
+	has(text, "posthouse_queue_nexthop_down_until_timestamp_seconds{nexthop=\"upstream:isp\"} 1.500\n");
 	has(text, "posthouse_queue_results_total{outcome=\"failed\",code=\"5.1.1\"} 3\n"
 		  "posthouse_queue_results_total{outcome=\"other\",code=\"\"} 1\n");
 	has(text, "# TYPE posthouse_queue_commit_seconds histogram\n# UNIT posthouse_queue_commit_seconds seconds\n"

@@ -61,6 +61,17 @@ static void test_a_silent_role(void **state)
 	expect_both("vault 0 does not answer", "vault 0 does not answer");
 }
 
+/* One sentence about it, not two. */
+static void test_a_silent_queue(void **state)
+{
+	struct str faults[HEALTH_FAULTS_MAX];
+
+	told[QUEUE].answers = health.store_answers = false;
+	expect_both("queue 0 does not answer", "queue 0 does not answer");
+	assert_int_equal(health_faults(&arena, &health, faults), 1);
+	assert_int_equal(health_obstacles(&arena, &health, faults), 1);
+}
+
 static void test_a_role_that_starts(void **state)
 {
 	told[RELAY].state.ready = 0;
@@ -107,6 +118,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup(name, setup)
 	const struct CMUnitTest tests[] = {
 		T(test_all_is_well),        T(test_a_silent_role),
+		T(test_a_silent_queue),     T(test_a_role_that_carries_no_mail),
 		T(test_a_role_that_starts), T(test_a_role_that_carries_no_mail),
 		T(test_no_mail_is_taken),   T(test_a_store_that_hangs),
 		T(test_nobody_listens),     T(test_nothing_is_known),
