@@ -195,3 +195,16 @@ def test_explain_and_find_know_users_of_this_machine():
     id = relay.talk(DAEMON).send("daemon", "bob@example.net", TEXT)
     sink.wait(1)
     assert id in relay.command("find", "--user", "web").stdout
+
+
+def test_the_notice_of_a_breaker_is_about_programs():
+    """A user of this machine has no password that could be stolen."""
+    sink = Sink()
+    relay = LocalRelay(sink.port, extra='breaker = { new_recipients = "5/1d"; };')
+    t = relay.talk(DAEMON)
+    for n in range(3):
+        t.send("daemon", [f"user{n}{i}@example.net" for i in range(3)], TEXT)
+    notices = wait_for(lambda: [r.message for r in sink.messages if r.sender == "" and "held" in r.message["Subject"]], "the notice")
+    for notice in notices:
+        words = " ".join(notice.get_content().split())
+        assert "refuse = true" in words and "local.users" in words and "passw" not in words + notice["Subject"], words
