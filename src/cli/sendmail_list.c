@@ -6,6 +6,7 @@
 #include "posthouse/id.h"
 #include "posthouse/local.h"
 #include "posthouse/log.h"
+#include "posthouse/policy.h"
 #include "posthouse/store.h"
 
 #include <dirent.h>
@@ -113,13 +114,14 @@ static void print_file(struct listing *l, int fd, const struct stat *st, const c
 	char *head = arena_alloc(&l->arena, DROP_HEAD_MAX);
 	ssize_t n = pread(fd, head, DROP_HEAD_MAX, 0);
 	struct local_message m;
+	struct str sender;
 	size_t length;
 
 	if (n < 0 || drop_head_read(&l->arena, str_make(head, (size_t)n), &m, &length).class != OK)
 		return;
+	sender = m.has_sender && !str_eq(m.sender, S(LOCAL_SELF)) ? m.sender : owner_name(&l->arena, st->st_uid);
 	print_message(l, arena_cstr(&l->arena, utf8_shown(&l->arena, str_head(str_of(name), 13))), l->mark,
-		      (uint64_t)st->st_size - length, (uint64_t)st->st_mtime * 1000,
-		      m.has_sender ? m.sender : owner_name(&l->arena, st->st_uid));
+		      (uint64_t)st->st_size - length, (uint64_t)st->st_mtime * 1000, sender);
 	print_reason(l, l->why);
 	for (size_t i = 0; i < m.recipients_n; i++)
 		print_recipient(l, m.recipients[i].address);

@@ -285,4 +285,26 @@ def test_the_queue_and_other_names():
     machine.inside(["/usr/sbin/sendmail", "-i", BOB], WEB_USER, f"From: {WEB}\n\nIt works.\n")
     waiting = machine.inside([*sendmail, "-bp"], check=False)
     assert waiting.returncode == 69 and "no relay is running" in waiting.text and f"  {WEB_USER}\n(waits until the relay takes it" in waiting.text, waiting.text
+    [file] = machine.dropped()
+    file.rename(machine.drop / "\033]0;x\a")  # its owner chooses the name, which comes to an administrator's terminal
+    listed = machine.inside([*sendmail, "-bp"], check=False).text
+    assert "waits until the relay takes it" in listed and "\033" not in listed and "\a" not in listed, listed
+    (machine.drop / "\033]0;x\a").rename(file)
     machine.after_a_start(lambda: machine.expect(sender=WEB))
+
+
+def test_a_user_namespace_has_other_numbers():
+    """The client is root there, and a user of programs for the relay: the kernel knows, and nothing that the client says is compared."""
+    needs_namespaces("--user")
+    machine = Machine()
+    within = ["unshare", "--user", "--map-root-user", "/usr/sbin/sendmail", "-i", BOB]
+    for arguments in (within, [*within[:-1], "-N", "never", BOB]):  # with parameters, which need an address in a drop file
+        machine.both_ways(lambda: machine.inside(arguments, WEB_USER, "Subject: hi\n\nIt works.\n"), sender=WEB)
+
+
+def test_more_recipients_than_there_can_be():
+    machine = Machine()
+    everybody = ", ".join(f"r{i}@example.net" for i in range(10001))
+    done = machine.inside(["/usr/sbin/sendmail", "-i", "-t"], input=f"To: {BOB}\nBcc: {everybody}\n\nIt works.\n".replace(", ", ",\n "), check=False)
+    assert done.returncode == 65 and "more than 10000 recipients" in done.text, done.text
+    assert machine.dropped() == [] and machine.sink.messages == []
