@@ -594,12 +594,12 @@ def verify_dkim(relay, received, domain=DOMAIN):
     return good
 
 
-def tls_context(directory, name="sink.example.net"):
+def tls_context(directory, name="sink.example.net", days=2):
     """A self-signed certificate for a next hop: (server context, path of the certificate)."""
     directory = pathlib.Path(directory)
     key, cert = directory / f"{name}.key", directory / f"{name}.pem"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", cert,
-                    "-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"], check=True, stderr=subprocess.DEVNULL)
+                    "-days", str(days), "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"], check=True, stderr=subprocess.DEVNULL)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     return context, cert

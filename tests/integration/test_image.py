@@ -270,7 +270,7 @@ def test_small_image():
     context, certificate = tls_context(WORK_DIR(), "sink.example.net")
     sink = Sink(host=OURS, tls="starttls", tls_context=context, require_tls=True, users={"me@isp.example": "se,cret"})
     container = Container(root, inside)
-    _, own = tls_context(WORK_DIR(), documents("compose.yaml")[0]["services"]["relay"]["environment"]["POSTHOUSE_HOSTNAME"])
+    _, own = tls_context(WORK_DIR(), documents("compose.yaml")[0]["services"]["relay"]["environment"]["POSTHOUSE_HOSTNAME"], days=90)
     for name, text in (("shop", "a password\n"), ("users", "shop:a password\n"), ("upstream", "se,cret\n"), ("ca", certificate.read_text()),
                        ("tls.crt", own.read_text()), ("tls.key", own.with_suffix(".key").read_text())):
         container.secret(name, text)
