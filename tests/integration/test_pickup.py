@@ -134,6 +134,10 @@ def test_one_user_over_a_limit_waits_alone():
     relay.message(WEB, "other")
     assert [r.message["Subject"] for r in sink.wait(2)] == ["first", "other"]
     assert len(relay.dropped()) == 1 and relay.figures("pickup")["waiting"] == 1
+    (relay.drop / "held" / "0000000000001-0000000000000001").write_text("to: <carol@example.net>\n\nSubject: kept\n\nhi\n")
+    listed = relay.command("sendmail", "-bp").stdout
+    assert "bob@example.net" in listed and "until the relay has stored it" in listed, listed
+    assert re.search(r"^\w+! +\d+ .*\n\(was refused, .*\n +carol@example.net", listed, re.M) and "2 Requests" in listed, listed
 
 
 def test_refused_recipients_are_reported():
@@ -176,7 +180,7 @@ def test_status_tells_of_files_that_wait():
     os.rename(relay.drop / ".tmp-old", relay.drop / "old")
     relay.wait_log("event=pickup.delayed")
     told = relay.command("status").stdout
-    assert "the oldest file in the drop directory has been waiting for 6" in told, told
+    assert "the oldest file in the drop directory has been waiting for 60 m" in told, told
 
 
 def test_users_whose_mail_is_put_off_do_not_block_others():
