@@ -174,7 +174,7 @@ static void test_times(void **state)
 /* A file whose recipients are too many for one message: each part has an id in the name of the file, which another process finds. */
 static void test_parts(void **state)
 {
-	static struct pickup p;
+	static struct pickup p = { .part_ids.worker = 1 }; /* another source of ids than that of look() */
 	struct local_recipient to[5] = { 0 };
 	struct file f = { .pickup = &p, .reading.fd = -1 };
 	struct look l, again;
