@@ -13,7 +13,8 @@ void part_cut(struct reading *r, const struct taken *t)
 	size_t from = t->from < m->recipients_n ? (size_t)t->from : m->recipients_n;
 	size_t rest = m->recipients_n - from;
 
-	m->recipients += from;
+	if (from > 0) /* a file that cannot be read has none */
+		m->recipients += from;
 	m->recipients_n = t->count > 0 && t->count < rest ? (size_t)t->count : rest;
 	r->after = rest - m->recipients_n;
 }
