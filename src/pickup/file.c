@@ -136,6 +136,7 @@ static void tell_postmaster(struct file *f, struct str why);
 /* No report can be made now. The next turn finds again what was refused: nothing, or some recipients, are in the queue. */
 static void report_failed(struct file *f, struct str reason)
 {
+	f->pickup->reports -= f->pickup->reports > 0; /* it is none, and will be tried again */
 	if (f->verdict.class != OK || !is_expired(f)) {
 		put_off(f, reason);
 		return;
@@ -315,16 +316,19 @@ static void tell_owner(struct file *f)
 	if (now - p->reports_since >= HOUR_MS) {
 		p->reports_since = now;
 		p->reports = 0;
+		p->reports_told = false;
 	}
 	if (p->reports >= REPORTS_HOUR) {
 		f->report_verdict = perm(554, S("5.7.0"), S("too many reports within an hour"));
-		if (p->reports++ == REPORTS_HOUR)
+		if (!p->reports_told)
 			tell_postmaster(
 				f, S("There were so many within an hour that their users get no further report, nor you another "
 				     "notice, before the hour is over: see the log and the directory"));
+		p->reports_told = true;
 		keep(f);
 		return;
 	}
+	p->reports++; /* now, since many can be under way at a time */
 	ipc_call_local_user(role_peer(p->role, ROLE_LOGIN, 0), &(struct msg_local_user){ .uid = f->t.uid }, -1, on_owner, f);
 }
 
@@ -429,7 +433,6 @@ static void tell_postmaster(struct file *f, struct str why)
 static void on_reported(uv_work_t *work, int status)
 {
 	struct file *f = work->data;
-	bool is_kept = f->verdict.class != OK && f->reading.after == 0;
 
 	if (f->report_verdict.class == TEMP) {
 		report_failed(f, f->report_verdict.text);
@@ -440,8 +443,7 @@ static void on_reported(uv_work_t *work, int status)
 			  kv("reason", f->report_verdict.text));
 		tell_postmaster(f, S("The report about it to that user was refused too"));
 	}
-	f->pickup->reports++;
-	if (!is_kept && f->report_verdict.class == OK)
+	if ((f->verdict.class == OK || f->reading.after > 0) && f->report_verdict.class == OK)
 		stored(f);
 	else
 		keep(f);

@@ -92,7 +92,8 @@ struct pickup {
 	struct list files; /* oldest first */
 	size_t files_n;
 	unsigned running;
-	uint64_t reports, reports_since;
+	uint64_t reports, reports_since; /* of this hour, with those under way */
+	bool reports_told;               /* the postmaster has heard that there are too many */
 	uint64_t waiting, oldest_at, handed_over, refused, left;
 	int error;                           /* of the last look */
 	void (*turn_over)(struct pickup *p); /* a file has been handed over, put off or kept: another one can have a turn */
