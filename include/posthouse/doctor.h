@@ -120,7 +120,6 @@ const char *doctor_result_name(enum doctor_result r); /* "ok", "advice", … */
 
 enum doctor_check {
 #define CHECK(ID, id, situations, run, why) CHECK_##ID,
-#define LATER(ID, id, situations, run, why) CHECK_##ID,
 #include "posthouse/checks.def"
 	DOCTOR_CHECKS
 };
